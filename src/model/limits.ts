@@ -1,0 +1,89 @@
+/**
+ * Every limit of Tailrace, in one place (otlp.md, Limits; reliability.md, Rules). Those that users may set are
+ * settings in `config.ts` with these values as defaults; the others are fixed here.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** What the OTLP doors take. Each is a setting of the same name. */
+export interface OtlpLimits {
+  /** Body as it comes over the wire. */
+  readonly wireBytesMax: number;
+  /** Body after decompression. */
+  readonly bodyBytesMax: number;
+  /** Records in one request. */
+  readonly requestRecordsMax: number;
+}
+
+export const OTLP_LIMITS: OtlpLimits = {
+  wireBytesMax: 16 * MiB,
+  bodyBytesMax: 64 * MiB,
+  requestRecordsMax: 100_000,
+};
+
+/** Metered bytes of one record (S2). Exactly this many is allowed. */
+export const RECORD_METERED_BYTES_MAX = MiB;
+/** Bytes in flight in the whole process, and what a request of unknown length reserves at first. */
+export const MEMORY_LIMIT_BYTES = 512 * MiB;
+export const RESERVE_UNKNOWN_BYTES = MiB;
+/** A refused upload is read this much further before its connection is closed. */
+export const REFUSED_BODY_BYTES_MAX = MiB;
+
+/** OTLP answers stay below this; messages are shortened. */
+export const ANSWER_BYTES_MAX = 4 * MiB;
+/** One human message inside an answer. */
+export const ANSWER_MESSAGE_CHARS_MAX = 4_096;
+
+/** Payload of one block before compression; a larger item is a block of its own. */
+export const BLOCK_BYTES_MAX = MiB;
+/** Blocks of one transaction, or one request if that is larger. */
+export const TRANSACTION_BYTES_MAX = 16 * MiB;
+/** Transactions handed to the engine and not yet durable. */
+export const TRANSACTIONS_IN_FLIGHT_MAX = 2;
+/** Work on the main thread yields to others after this many bytes. */
+export const YIELD_BYTES = 4 * MiB;
+
+/** What a reader gets in one batch where S2 asks for it. */
+export const READ_BATCH_RECORDS_MAX = 1_000;
+export const READ_BATCH_BYTES_MAX = MiB;
+/** Blocks that wait for a follower before it goes back to scanning. */
+export const FOLLOWER_BLOCKS_MAX = 64;
+/** Bytes that wait for a follower before it goes back to scanning. */
+export const FOLLOWER_BYTES_MAX = 8 * MiB;
+/** Bytes that one scan of a reader takes from the store. */
+export const SCAN_BYTES_MAX = 4 * MiB;
+
+/** A WebSocket reader stops asking for more above this many buffered bytes. */
+export const SOCKET_BUFFERED_BYTES_MAX = 4 * MiB;
+/** What a reader may send us in one message. */
+export const SOCKET_MESSAGE_BYTES_MAX = 64 * KiB;
+/** Idle readers get a heartbeat after a random time between these. */
+export const HEARTBEAT_MIN_MS = 5_000;
+export const HEARTBEAT_MAX_MS = 15_000;
+
+/** While less room than this is free, records are refused; trims and deletions may use it. */
+export const STORE_RESERVE_BYTES = 64 * MiB;
+
+/** Open connections of the HTTP listener. */
+export const CONNECTIONS_MAX = 20_000;
+export const REQUEST_HEADERS_MAX = 200;
+export const REQUEST_HEADER_BYTES_MAX = 32 * KiB;
+export const HEADERS_TIMEOUT_MS = 10_000;
+export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** Slowest upload that we bear, measured over a window: below it the request is answered 503 and cut. */
+export const BODY_RATE_BYTES_PER_SECOND_MIN = 1_024;
+export const BODY_RATE_WINDOW_MS = 10_000;
+/** SIGTERM to exit. */
+export const SHUTDOWN_TIMEOUT_MS = 10_000;
+
+/** Nesting of protobuf messages and of JSON (otlp.md, Encodings). */
+export const NESTING_MAX = 64;
+
+/** Open streams kept in memory; the least recently used idle ones are let go. */
+export const OPEN_STREAMS_MAX = 10_000;
+
+/** Names (S2, §3.1). */
+export const BASIN_NAME_BYTES_MIN = 8;
+export const BASIN_NAME_BYTES_MAX = 48;
+export const STREAM_NAME_BYTES_MAX = 512;

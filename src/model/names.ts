@@ -1,0 +1,29 @@
+/** Names of basins and streams: what is allowed, and why one is not (S2 API §3.1). */
+
+import { BASIN_NAME_BYTES_MAX, BASIN_NAME_BYTES_MIN, STREAM_NAME_BYTES_MAX } from './limits.ts';
+
+const BASIN = /^[a-z0-9][a-z0-9-]*[a-z0-9]$/;
+
+/** Says what is wrong with a basin name, or nothing when it is good. */
+export function basinNameFault(name: string): string | undefined {
+  const bytes = Buffer.byteLength(name);
+  if (bytes < BASIN_NAME_BYTES_MIN || bytes > BASIN_NAME_BYTES_MAX) {
+    return `basin name must be ${BASIN_NAME_BYTES_MIN} to ${BASIN_NAME_BYTES_MAX} bytes long, it has ${bytes}`;
+  }
+  if (!BASIN.test(name)) {
+    return 'basin name must consist of lower-case letters, digits and hyphens, and start and end with a letter or digit';
+  }
+  return undefined;
+}
+
+/** Says what is wrong with a stream name, or nothing when it is good. */
+export function streamNameFault(name: string): string | undefined {
+  const bytes = Buffer.byteLength(name);
+  if (bytes === 0) return 'stream name must not be empty';
+  if (bytes > STREAM_NAME_BYTES_MAX) {
+    return `stream name must be at most ${STREAM_NAME_BYTES_MAX} bytes long, it has ${bytes}`;
+  }
+  if (name === '.' || name === '..') return 'stream name must not be "." or ".."';
+  if (name.includes('\0')) return 'stream name must not contain NUL bytes';
+  return undefined;
+}

@@ -1,0 +1,17 @@
+/** Where something stands in a stream. */
+
+/**
+ * A position in a stream. `seqNum` counts records from 0 without a gap; `timestamp` is in milliseconds since the
+ * epoch and never decreases within a stream. Both are safe integers. The tail of an empty stream is `{0, 0}`.
+ */
+export interface Position {
+  readonly seqNum: number;
+  readonly timestamp: number;
+}
+
+/** What an append answers: `end` is behind the last record, `tail` the durable tail when the answer goes out. */
+export interface AppendAck {
+  readonly start: Position;
+  readonly end: Position;
+  readonly tail: Position;
+}

@@ -1,0 +1,42 @@
+/** A record: what a reader gets one of for every sequence number. */
+
+/** The signals of OTLP that we take, in the words of its paths. */
+export const SIGNALS = ['logs', 'traces', 'metrics'] as const;
+export type Signal = (typeof SIGNALS)[number];
+
+/** A header of a record; names and values are bytes, order and repeats are kept. */
+export type Header = readonly [name: Uint8Array, value: Uint8Array];
+
+/** A record as S2 knows it. `body` and headers may be views of a larger buffer: copy what you keep. */
+export interface StreamRecord {
+  readonly seqNum: number;
+  /** Milliseconds since the epoch. */
+  readonly timestamp: number;
+  readonly headers: readonly Header[];
+  readonly body: Uint8Array;
+}
+
+const OTEL_SIGNAL = Buffer.from('otel.signal');
+const CONTENT_TYPE = Buffer.from('content-type');
+const PROTOBUF = Buffer.from('application/x-protobuf');
+
+/** The headers that every OTLP record has (otlp.md, One record per item): shared, never changed. */
+export const OTLP_HEADERS: Readonly<Record<Signal, readonly Header[]>> = {
+  logs: otlpHeaders('logs'),
+  traces: otlpHeaders('traces'),
+  metrics: otlpHeaders('metrics'),
+};
+
+/** Metered bytes of a record (S2): 8 + 2 per header + names, values and body. */
+export function meteredBytes(headers: readonly Header[], bodyBytes: number): number {
+  let total = 8 + 2 * headers.length + bodyBytes;
+  for (const [name, value] of headers) total += name.length + value.length;
+  return total;
+}
+
+function otlpHeaders(signal: Signal): readonly Header[] {
+  return [
+    [OTEL_SIGNAL, Buffer.from(signal)],
+    [CONTENT_TYPE, PROTOBUF],
+  ];
+}
