@@ -1,0 +1,132 @@
+/** Plain HTTP calls: one request, one answer, every failure a TailraceError. */
+
+import { TailraceError } from '../model/error.ts';
+import { readRefusal, refusalError } from './failures.ts';
+
+/** Where a server is and who asks. */
+export interface Target {
+  /** Base URL without a trailing slash. */
+  readonly endpoint: string;
+  readonly token: string | undefined;
+}
+
+/** A whole answer. Its body is at most `ANSWER_BYTES_MAX`. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+}
+
+export interface Call {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const CALL_TIMEOUT_MS = 30_000;
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * Checks a base URL and takes the trailing slash off.
+ * @throws TailraceError `config` when it is not an http or https URL.
+ */
+export function normalizeEndpoint(endpoint: string): string {
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(endpoint) ? endpoint : `http://${endpoint}`;
+  const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new TailraceError('config', `${JSON.stringify(endpoint)} is not an http:// or https:// URL`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new TailraceError('config', 'an endpoint must not hold a user name or password: tokens go into a header');
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+/** The headers that say who asks and for which basin. */
+export function identityHeaders(target: Target, basin: string | undefined): Record<string, string> {
+  return {
+    ...(target.token === undefined ? {} : { authorization: `Bearer ${target.token}` }),
+    ...(basin === undefined ? {} : { 's2-basin': basin }),
+  };
+}
+
+/**
+ * Sends one request and reads the whole answer, whatever its status.
+ * @throws TailraceError `unavailable` when nobody answers in 30 s, or the answer breaks off or is too large.
+ */
+export async function exchange(call: Call): Promise<Answer> {
+  const deadline = AbortSignal.timeout(CALL_TIMEOUT_MS);
+  const signal = call.signal === undefined ? deadline : AbortSignal.any([call.signal, deadline]);
+  try {
+    const response = await fetch(call.url, {
+      method: call.method,
+      headers: call.headers,
+      redirect: 'manual',
+      signal,
+      ...(call.body === undefined ? {} : { body: call.body }),
+    });
+    return { status: response.status, headers: response.headers, body: await boundedBody(response) };
+  } catch (error) {
+    throw unreachable(call.url, error);
+  }
+}
+
+/**
+ * Sends a GET and parses the JSON answer.
+ * @throws TailraceError by the status and the body of a refusal, `unavailable` when nobody answers.
+ */
+export async function getJson(
+  target: Target,
+  path: string,
+  options: { basin?: string | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<Record<string, unknown>> {
+  const headers = { ...identityHeaders(target, options.basin), accept: 'application/json' };
+  const answer = await exchange({ method: 'GET', url: target.endpoint + path, headers, signal: options.signal });
+  const text = Buffer.from(answer.body).toString('utf8');
+  if (answer.status !== 200) {
+    throw refusalError(readRefusal(answer.status, text, answer.headers.get('retry-after')), `GET ${path}`);
+  }
+  return jsonObject(text, path);
+}
+
+/** The error for a server that cannot be reached, with the reason that the system gave. */
+export function unreachable(url: string, cause: unknown): TailraceError {
+  if (cause instanceof TailraceError) return cause;
+  const where = URL.canParse(url) ? new URL(url).origin.replace(/^ws/, 'http') : url;
+  return new TailraceError('unavailable', `cannot reach ${where}: ${reason(cause)}`, { cause });
+}
+
+function reason(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if (cause.name === 'TimeoutError') return `no answer within ${CALL_TIMEOUT_MS / 1_000} s`;
+  if (cause.cause instanceof Error) return reason(cause.cause);
+  const inner = (cause as { errors?: readonly unknown[] }).errors?.[0];
+  if (inner instanceof Error) return inner.message;
+  return cause.message === '' ? ((cause as { code?: string }).code ?? cause.name) : cause.message;
+}
+
+async function boundedBody(response: Response): Promise<Uint8Array> {
+  if (response.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    bytes += chunk.length;
+    if (bytes > ANSWER_BYTES_MAX) {
+      throw new TailraceError('unavailable', `the answer is larger than ${ANSWER_BYTES_MAX} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function jsonObject(text: string, path: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch (cause) {
+    throw new TailraceError('internal', `GET ${path}: the answer is not JSON: is this a Tailrace?`, { cause });
+  }
+  throw new TailraceError('internal', `GET ${path}: the answer is not a JSON object: is this a Tailrace?`);
+}

@@ -1,0 +1,157 @@
+/** What a server's refusal means to a client: HTTP statuses, error bodies and close codes become one TailraceError. */
+
+import { type ErrorCode, type ErrorDetail, TailraceError } from '../model/error.ts';
+
+/** Codes in S2 error bodies, and the words that Tailrace's own codes go out as. What is not here falls back to the status. */
+const BODY_CODES: Readonly<Record<string, ErrorCode>> = {
+  authn: 'authn',
+  permission_denied: 'permission_denied',
+  quota_exhausted: 'permission_denied',
+  bad_request: 'bad_request',
+  bad_header: 'bad_header',
+  bad_path: 'bad_path',
+  bad_query: 'bad_query',
+  bad_json: 'bad_json',
+  bad_proto: 'bad_proto',
+  bad_frame: 'bad_request',
+  invalid: 'invalid',
+  not_found: 'not_found',
+  method_not_allowed: 'method_not_allowed',
+  unsupported_encoding: 'unsupported_encoding',
+  too_large: 'too_large',
+  basin_not_found: 'basin_not_found',
+  stream_not_found: 'stream_not_found',
+  resource_already_exists: 'resource_already_exists',
+  basin_deletion_pending: 'basin_deletion_pending',
+  stream_deletion_pending: 'stream_deletion_pending',
+  stream_replaced: 'stream_replaced',
+  range_not_satisfiable: 'range_not_satisfiable',
+  request_timeout: 'request_timeout',
+  rate_limited: 'rate_limited',
+  overloaded: 'overloaded',
+  draining: 'draining',
+  server_draining: 'draining',
+  storage_full: 'storage_full',
+  storage: 'storage',
+  corrupt: 'corrupt',
+  unavailable: 'unavailable',
+  hot_server: 'overloaded',
+  upstream_timeout: 'unavailable',
+  other: 'internal',
+  fatal: 'internal',
+  internal: 'internal',
+};
+
+const STATUS_CODES: Readonly<Record<number, ErrorCode>> = {
+  400: 'bad_request',
+  401: 'authn',
+  403: 'permission_denied',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  408: 'request_timeout',
+  409: 'resource_already_exists',
+  412: 'seq_num_mismatch',
+  413: 'too_large',
+  415: 'unsupported_encoding',
+  416: 'range_not_satisfiable',
+  422: 'invalid',
+  429: 'rate_limited',
+};
+
+/** readers.md, WebSocket: close codes. 1001, 1006, 1011, 1012 and 1013 are not here: the reader connects again. */
+const CLOSE_CODES: Readonly<Record<number, ErrorCode>> = {
+  1002: 'bad_request',
+  1003: 'bad_request',
+  1008: 'permission_denied',
+  1009: 'too_large',
+  4400: 'bad_request',
+  4401: 'authn',
+  4403: 'permission_denied',
+  4404: 'stream_not_found',
+  4409: 'stream_replaced',
+  4416: 'range_not_satisfiable',
+};
+
+/** Errors after which a reader may try the same thing again. */
+const TEMPORARY: ReadonlySet<ErrorCode> = new Set([
+  'unavailable',
+  'draining',
+  'overloaded',
+  'rate_limited',
+  'request_timeout',
+  'storage',
+  'internal',
+]);
+
+/** Whether a later attempt may succeed without anybody changing anything. */
+export function isTemporary(error: TailraceError): boolean {
+  return TEMPORARY.has(error.code);
+}
+
+/** What a body of a refusal says, as far as it could be read. */
+export interface Refusal {
+  readonly status: number;
+  /** S2's word for it, when the body had one. */
+  readonly bodyCode: string | undefined;
+  readonly message: string | undefined;
+  readonly detail: ErrorDetail;
+}
+
+/** The error for an HTTP answer that is not a success. */
+export function refusalError(refusal: Refusal, what: string): TailraceError {
+  const code = codeOf(refusal);
+  const text = refusal.message ?? `the server answered ${refusal.status}`;
+  return new TailraceError(code, `${what}: ${text}`, { detail: refusal.detail });
+}
+
+/** The error for a close code, or nothing when a reader should connect again. `said` is the error frame before it. */
+export function closeError(closeCode: number, said: TailraceError | undefined): TailraceError | undefined {
+  const code = CLOSE_CODES[closeCode];
+  if (said !== undefined) return code === undefined && isTemporary(said) ? undefined : said;
+  if (code === undefined) return undefined;
+  return new TailraceError(code, `the server ended the read with close code ${closeCode}`);
+}
+
+/** The error that an `error` frame or an S2 error body describes. */
+export function describedError(bodyCode: string, message: string, detail: ErrorDetail): TailraceError {
+  return new TailraceError(BODY_CODES[bodyCode] ?? 'internal', message, { detail });
+}
+
+/** Reads an S2 error body, or a 412/416 one that has no code. Anything else leaves only the status. */
+export function readRefusal(status: number, body: string, retryAfter: string | null): Refusal {
+  const json = parseObject(body);
+  const detail = { ...retryDetail(retryAfter), ...tailDetail(json.tail) };
+  return {
+    status,
+    bodyCode: typeof json.code === 'string' ? json.code : undefined,
+    message: typeof json.message === 'string' ? json.message : undefined,
+    detail,
+  };
+}
+
+/** The tail inside an error, when there is one. */
+export function tailDetail(value: unknown): ErrorDetail {
+  if (typeof value !== 'object' || value === null) return {};
+  const { seq_num: seqNum, timestamp } = value as Record<string, unknown>;
+  if (typeof seqNum !== 'number' || typeof timestamp !== 'number') return {};
+  return { tail: { seqNum, timestamp } };
+}
+
+/** Whole seconds of a `Retry-After`; an HTTP date counts as none, since no server of ours sends one. */
+export function retryDetail(retryAfter: string | null): ErrorDetail {
+  return retryAfter !== null && /^\d{1,6}$/.test(retryAfter.trim()) ? { retryAfterSeconds: Number(retryAfter) } : {};
+}
+
+function codeOf(refusal: Refusal): ErrorCode {
+  const named = refusal.bodyCode === undefined ? undefined : BODY_CODES[refusal.bodyCode];
+  return named ?? STATUS_CODES[refusal.status] ?? (refusal.status >= 502 ? 'unavailable' : 'internal');
+}
+
+function parseObject(body: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,162 @@
+/** What comes over a reader's WebSocket, typed (readers.md, WebSocket; users.md 6 and 7). */
+
+import { type ErrorDetail, TailraceError } from '../model/error.ts';
+import type { Position } from '../model/position.ts';
+import { type Header, SIGNALS, type Signal, type StreamRecord } from '../model/record.ts';
+import { describedError, tailDetail } from './failures.ts';
+
+/** The views that the WebSocket door offers. */
+export type ClientView = 'raw' | 'otlp' | 'message' | 'text';
+
+/** One `message` row as it came: keys as in otlp.md, Views. */
+export type MessageRow = Readonly<Record<string, unknown>>;
+
+/** What a batch holds, by view. */
+export interface BatchContent {
+  /** Records with their exact bytes. */
+  readonly raw: { readonly records: readonly StreamRecord[] };
+  /** One binary `LogsData`, `TracesData` or `MetricsData` message with the records [first, next). */
+  readonly otlp: { readonly signal: Signal; readonly first: number; readonly message: Uint8Array };
+  readonly message: { readonly rows: readonly MessageRow[] };
+  readonly text: { readonly lines: readonly string[] };
+}
+
+/** Records in order. `next` is where a later read goes on: behind everything of this batch. */
+export type BatchFrame<V extends ClientView> = BatchContent[V] & {
+  readonly type: 'batch';
+  readonly next: Position;
+};
+
+/** Everything that is not records. */
+export type ControlFrame =
+  /** The first frame of each connection. The id differs when a stream was deleted and made again. */
+  | { readonly type: 'hello'; readonly streamId: string; readonly basin: string | undefined }
+  /** The reader has reached the tail. */
+  | { readonly type: 'caught_up'; readonly tail: Position }
+  /** Nothing new for some seconds. */
+  | { readonly type: 'heartbeat'; readonly tail: Position | undefined }
+  /** Sequence numbers [from, to) were trimmed away before they were read. */
+  | { readonly type: 'gap'; readonly from: number; readonly to: number };
+
+/** What one text or binary message means, still with what only the session needs. */
+export type WireFrame =
+  | ControlFrame
+  | BatchFrame<'raw'>
+  | BatchFrame<'otlp'>
+  | BatchFrame<'message'>
+  | BatchFrame<'text'>
+  | { readonly type: 'positions'; readonly signal: Signal | undefined; readonly first: number; readonly next: Position }
+  | { readonly type: 'error'; readonly error: TailraceError };
+
+/** The subprotocol of each view, and the format to ask for beside it. Base64 keeps bytes that are not UTF-8. */
+export const PROTOCOLS: Readonly<Record<ClientView, { readonly name: string; readonly format?: string }>> = {
+  raw: { name: 's2.json', format: 'base64' },
+  otlp: { name: 'otlp.proto' },
+  message: { name: 'view.json' },
+  text: { name: 'view.text' },
+};
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * Parses one text frame. Unknown types are undefined: a newer server may say more.
+ * @throws TailraceError `bad_json` when the frame is not what the protocol says.
+ */
+export function parseTextFrame(text: string): WireFrame | undefined {
+  const json = parseObject(text);
+  switch (json.type) {
+    case 'batch':
+      return batch(json);
+    case 'positions':
+      return { type: 'positions', signal: signalOf(json.signal), first: seqOf(json.first), next: position(json.next) };
+    case 'hello':
+      return { type: 'hello', streamId: String(json.stream_id), basin: stringOrNone(json.basin) };
+    case 'caught_up':
+      return { type: 'caught_up', tail: position(json.tail) };
+    case 'heartbeat':
+      return { type: 'heartbeat', tail: json.tail === undefined ? undefined : position(json.tail) };
+    case 'gap':
+      return { type: 'gap', from: seqOf(json.from), to: seqOf(json.to) };
+    case 'error':
+      return { type: 'error', error: errorOf(json) };
+    default:
+      return undefined;
+  }
+}
+
+/** How many records a batch covers: what counts toward `count`. */
+export function recordsIn(frame: BatchFrame<ClientView>): number {
+  if ('records' in frame) return frame.records.length;
+  if ('rows' in frame) return frame.rows.length;
+  if ('lines' in frame) return frame.lines.length;
+  return frame.next.seqNum - frame.first;
+}
+
+function batch(json: Json): WireFrame {
+  const next = position(json.next);
+  if (Array.isArray(json.rows)) return { type: 'batch', rows: json.rows as MessageRow[], next };
+  if (Array.isArray(json.lines)) return { type: 'batch', lines: json.lines.map(String), next };
+  if (Array.isArray(json.records)) return { type: 'batch', records: json.records.map(record), next };
+  throw malformed('a batch has neither records, rows nor lines');
+}
+
+function record(value: unknown): StreamRecord {
+  const json = value as Json;
+  const headers = Array.isArray(json.headers) ? json.headers.map(header) : [];
+  return { ...positionOf(json), headers, body: bytes(json.body) };
+}
+
+function header(value: unknown): Header {
+  if (!Array.isArray(value)) throw malformed('a header is not a pair');
+  return [bytes(value[0]), bytes(value[1])];
+}
+
+function bytes(value: unknown): Uint8Array {
+  return typeof value === 'string' ? Buffer.from(value, 'base64') : new Uint8Array();
+}
+
+function position(value: unknown): Position {
+  if (typeof value !== 'object' || value === null) throw malformed('a position is missing');
+  return positionOf(value as Json);
+}
+
+function positionOf(json: Json): Position {
+  if (typeof json.seq_num !== 'number' || typeof json.timestamp !== 'number') {
+    throw malformed('a position has no seq_num or timestamp');
+  }
+  return { seqNum: json.seq_num, timestamp: json.timestamp };
+}
+
+/** A sequence number that stands alone or inside a position. */
+function seqOf(value: unknown): number {
+  if (typeof value === 'number') return value;
+  return position(value).seqNum;
+}
+
+function signalOf(value: unknown): Signal | undefined {
+  return SIGNALS.find((signal) => signal === value);
+}
+
+function stringOrNone(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function errorOf(json: Json): TailraceError {
+  const detail: ErrorDetail = tailDetail(json.tail);
+  const code = typeof json.code === 'string' ? json.code : 'internal';
+  return describedError(code, typeof json.message === 'string' ? json.message : code, detail);
+}
+
+function parseObject(text: string): Json {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as Json;
+  } catch (cause) {
+    throw new TailraceError('bad_json', 'a frame from the server is not JSON', { cause });
+  }
+  throw malformed('it is not an object');
+}
+
+function malformed(what: string): TailraceError {
+  return new TailraceError('bad_json', `a frame from the server makes no sense: ${what}`);
+}

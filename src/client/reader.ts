@@ -1,0 +1,226 @@
+/** A read that outlives its connections: it goes on where it was, and gives each record exactly once. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TailraceError } from '../model/error.ts';
+import type { ReadRange } from '../model/read-range.ts';
+import { meteredBytes } from '../model/record.ts';
+import { identityHeaders, type Target } from './calls.ts';
+import { closeError, isTemporary } from './failures.ts';
+import { type BatchFrame, type ClientView, type ControlFrame, PROTOCOLS, recordsIn } from './frames.ts';
+import { Session } from './session.ts';
+
+/** What to read and how. Without any bound it follows for ever. */
+export interface ReadOptions<V extends ClientView> {
+  readonly view: V;
+  /** Where to start; the default is the tail. */
+  readonly start?: ReadRange['start'];
+  /** A start beyond the tail becomes the tail instead of an error. */
+  readonly clamp?: boolean;
+  readonly count?: number | undefined;
+  /** Metered bytes. */
+  readonly bytes?: number | undefined;
+  /** Exclusive timestamp in ms. */
+  readonly until?: number | undefined;
+  /** How long to wait at the tail, in whole seconds; 0 ends there. */
+  readonly waitSeconds?: number | undefined;
+  readonly basin?: string | undefined;
+  /** Ends the read quietly. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to try again after a lost connection before giving up; for ever by default. */
+  readonly reconnectForMs?: number;
+}
+
+/** What a read gives: records, what the server says beside them, and what happens to the connection. */
+export type ReadFrame<V extends ClientView> =
+  | BatchFrame<V>
+  | ControlFrame
+  /** The connection is gone; the next attempt comes in so many ms. */
+  | { readonly type: 'reconnecting'; readonly delayMs: number; readonly cause: TailraceError };
+
+const BACKOFF_FIRST_MS = 100;
+const BACKOFF_MAX_MS = 5_000;
+
+/**
+ * Reads a stream over the WebSocket door. Frames of a batch come in order, nothing twice and nothing left out, over
+ * any number of lost connections. The consumer sets the pace: what it does not take is not asked for.
+ * @throws TailraceError `unavailable` when the first connection fails or the time for reconnecting is over; otherwise
+ *   what the server refused: `authn`, `stream_not_found`, `range_not_satisfiable`, `stream_replaced` …
+ */
+export async function* readStream<V extends ClientView>(
+  target: Target,
+  stream: string,
+  options: ReadOptions<V>,
+): AsyncGenerator<ReadFrame<V>, void, void> {
+  const cursor = new Cursor(options);
+  const attempts = new Attempts(options.reconnectForMs ?? Number.POSITIVE_INFINITY);
+  while (!stopped(options) && !cursor.done) {
+    const outcome = yield* oneConnection(target, stream, options, cursor, attempts);
+    if (outcome === undefined || stopped(options)) return;
+    const delayMs = attempts.delay(outcome);
+    yield { type: 'reconnecting', delayMs, cause: outcome };
+    await sleep(delayMs, undefined, { signal: options.signal }).catch(() => {});
+  }
+}
+
+/** Reads over one connection. Answers why it should be tried again, or nothing when the read is over. */
+async function* oneConnection<V extends ClientView>(
+  target: Target,
+  stream: string,
+  options: ReadOptions<V>,
+  cursor: Cursor,
+  attempts: Attempts,
+): AsyncGenerator<ReadFrame<V>, TailraceError | undefined, void> {
+  let session: Session;
+  try {
+    session = await Session.open({
+      url: cursor.url(target.endpoint, stream),
+      protocol: PROTOCOLS[options.view].name,
+      headers: identityHeaders(target, options.basin),
+      signal: options.signal,
+    });
+  } catch (error) {
+    if (stopped(options)) return undefined;
+    return attempts.failed(error);
+  }
+  const close = () => session.close();
+  options.signal?.addEventListener('abort', close, { once: true });
+  try {
+    for (;;) {
+      const event = await session.next();
+      if (stopped(options)) return undefined;
+      if (event.type === 'end') return ending(event.closeCode, event.error, cursor);
+      attempts.succeeded();
+      // The server sends what the subprotocol says, and the subprotocol follows from the view.
+      const frame = event.frame as ReadFrame<V>;
+      cursor.take(frame);
+      yield frame;
+    }
+  } finally {
+    options.signal?.removeEventListener('abort', close);
+    close();
+  }
+}
+
+/** What the end of a connection means: undefined is the end of the read, a returned error a reason to go on. */
+function ending(closeCode: number, said: TailraceError | undefined, cursor: Cursor): TailraceError | undefined {
+  if (closeCode === 1000 && said === undefined) return undefined;
+  const final = closeError(closeCode, said);
+  if (final !== undefined) throw final;
+  cursor.requireResumable();
+  return said ?? new TailraceError('unavailable', `the connection was closed (code ${closeCode})`);
+}
+
+function stopped(options: ReadOptions<ClientView>): boolean {
+  return options.signal?.aborted ?? false;
+}
+
+/** How far a read has come, and the query that goes on from there. */
+class Cursor {
+  readonly #options: ReadOptions<ClientView>;
+  #next: number | undefined;
+  #streamId: string | undefined;
+  #count: number | undefined;
+  #bytes: number | undefined;
+  #bytesUnknown = false;
+
+  constructor(options: ReadOptions<ClientView>) {
+    this.#options = options;
+    this.#count = options.count;
+    this.#bytes = options.bytes;
+  }
+
+  /** Whether a bound was used up: then there is nothing to connect again for. */
+  get done(): boolean {
+    return this.#next !== undefined && (this.#count === 0 || this.#bytes === 0);
+  }
+
+  take(frame: ReadFrame<ClientView>): void {
+    if (frame.type === 'hello') this.#streamId = frame.streamId;
+    else if (frame.type === 'caught_up') this.#next = frame.tail.seqNum;
+    else if (frame.type === 'gap') this.#next = Math.max(this.#next ?? 0, frame.to);
+    else if (frame.type === 'batch') this.#takeBatch(frame);
+  }
+
+  /** @throws TailraceError `unavailable` for a bound in bytes that cannot be carried over to a new connection. */
+  requireResumable(): void {
+    if (!this.#bytesUnknown) return;
+    throw new TailraceError(
+      'unavailable',
+      'the connection was lost; a read bounded by bytes goes on by itself only in the raw view',
+    );
+  }
+
+  url(endpoint: string, stream: string): string {
+    const { options, query } = { options: this.#options, query: new URLSearchParams() };
+    const set = (name: string, value: number | string | undefined) => {
+      if (value !== undefined) query.set(name, String(value));
+    };
+    this.#setStart(set);
+    set('count', this.#count);
+    set('bytes', this.#bytes);
+    set('until', options.until);
+    set('wait', options.waitSeconds);
+    set('stream_id', this.#streamId);
+    set('format', PROTOCOLS[options.view].format);
+    const base = endpoint.replace(/^http/, 'ws');
+    return `${base}/v1/streams/${encodeURIComponent(stream)}/records?${query}`;
+  }
+
+  #setStart(set: (name: string, value: number | string | undefined) => void): void {
+    if (this.#next !== undefined) {
+      set('seq_num', this.#next);
+      return;
+    }
+    const start = this.#options.start ?? { tailOffset: 0 };
+    if ('seqNum' in start) set('seq_num', start.seqNum);
+    else if ('timestamp' in start) set('timestamp', start.timestamp);
+    else set('tail_offset', start.tailOffset);
+    if (this.#options.clamp) set('clamp', 'true');
+  }
+
+  #takeBatch(frame: BatchFrame<ClientView>): void {
+    this.#next = frame.next.seqNum;
+    if (this.#count !== undefined) this.#count = Math.max(0, this.#count - recordsIn(frame));
+    if (this.#bytes === undefined) return;
+    if (!('records' in frame)) {
+      this.#bytesUnknown = true;
+      return;
+    }
+    const taken = frame.records.reduce((sum, record) => sum + meteredBytes(record.headers, record.body.length), 0);
+    this.#bytes = Math.max(0, this.#bytes - taken);
+  }
+}
+
+/** How often and how long to try again: 100 ms doubling up to 5 s, with jitter, so that readers do not come in step. */
+class Attempts {
+  readonly #forMs: number;
+  #everConnected = false;
+  #failures = 0;
+  #downSince: number | undefined;
+
+  constructor(forMs: number) {
+    this.#forMs = forMs;
+  }
+
+  succeeded(): void {
+    this.#everConnected = true;
+    this.#failures = 0;
+    this.#downSince = undefined;
+  }
+
+  /** @throws TailraceError the error itself, when another attempt makes no sense. */
+  failed(error: unknown): TailraceError {
+    if (!(error instanceof TailraceError) || !isTemporary(error) || !this.#everConnected) throw error;
+    return error;
+  }
+
+  /** How long to wait before the next attempt. @throws TailraceError `cause`, when the time is over. */
+  delay(cause: TailraceError): number {
+    const now = performance.now();
+    this.#downSince ??= now;
+    if (now - this.#downSince > this.#forMs) throw cause;
+    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#failures++, 10));
+    const jittered = Math.round(ceiling * (0.5 + Math.random() / 2));
+    return Math.max(jittered, (cause.detail.retryAfterSeconds ?? 0) * 1_000);
+  }
+}
