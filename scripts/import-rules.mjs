@@ -1,0 +1,149 @@
+/**
+ * Who may import whom, for dependency-cruiser. The table reads: this room sees these rooms.
+ *
+ * Type-only imports count: a room that needs another room's types depends on it.
+ */
+
+/** The only parts of storage that are seen outside of it: what a stored block looks like. */
+const BLOCKS = '^src/storage/block[^/]*[.]ts$';
+
+/** What the log builds on. The engines stay unseen; server.ts picks one. */
+const STORAGE_CONTRACT = '^src/storage/(engine|keys|values|block[^/]*)[.]ts$';
+
+/** Each room with everything outside of itself that it may import. */
+const SEES = {
+  model: [],
+  storage: ['^src/model/'],
+  log: ['^src/model/', STORAGE_CONTRACT],
+  otlp: ['^src/model/', BLOCKS],
+  s2: ['^src/model/', BLOCKS],
+  access: ['^src/model/', STORAGE_CONTRACT, '^src/log/'],
+  observe: ['^src/model/'],
+  http: ['^src/model/', BLOCKS, '^src/(log|otlp|s2|access|observe)/'],
+  grpc: ['^src/model/', BLOCKS, '^src/(log|otlp|access|observe)/'],
+  socket: ['^src/model/', BLOCKS, '^src/(log|otlp|s2|access|observe)/'],
+  client: ['^src/model/', '^src/s2/'],
+  page: [],
+};
+
+/** Each npm package with its home in src and cli. Tests and scripts may use any. */
+const HOMES = {
+  lmdb: '^src/storage/lmdb[^/]*[.]ts$',
+  msgpackr: '^src/storage/values[.]ts$',
+  'lz4-napi': BLOCKS,
+  protobufjs: '^src/(otlp|s2)/',
+  ws: '^src/(socket|client)/',
+  zod: '^src/(config[.]ts$|http/|socket/)',
+  pino: '^src/observe/',
+  commander: '^cli/',
+  picocolors: '^cli/',
+};
+
+const rooms = Object.entries(SEES).map(([room, seen]) => ({
+  name: `${room}-sees-only-its-neighbours`,
+  comment: `src/${room} may import ${seen.join(' ') || 'nothing of ours'}`,
+  severity: 'error',
+  from: { path: `^src/${room}/` },
+  to: { path: '^(src|cli|scripts|test)/', pathNot: [`^src/${room}/`, ...seen] },
+}));
+
+const homes = Object.entries(HOMES).map(([name, home]) => ({
+  name: `${name}-has-one-home`,
+  comment: `${name} is imported in ${home} and nowhere else`,
+  severity: 'error',
+  from: { path: '^(src|cli)/', pathNot: home },
+  to: { path: `(^|/)node_modules/(@types/)?${name}/` },
+}));
+
+export default {
+  forbidden: [
+    ...rooms,
+    ...homes,
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'every-import-resolves',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'packages-are-declared',
+      comment: 'what src and cli import must be in dependencies, or an installed tailrace lacks it',
+      severity: 'error',
+      from: { path: '^(src|cli)/' },
+      to: {
+        path: 'node_modules/',
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
+      name: 'every-package-has-a-home',
+      comment: 'a new package in src or cli needs a line in HOMES',
+      severity: 'error',
+      from: { path: '^(src|cli)/' },
+      to: {
+        path: 'node_modules/',
+        pathNot: Object.keys(HOMES).map((name) => `node_modules/(@types/)?${name}/`),
+        dependencyTypesNot: ['core'],
+      },
+    },
+    {
+      name: 'model-is-pure',
+      comment: 'the words of the domain do no input or output and read no clock',
+      severity: 'error',
+      from: { path: '^src/model/' },
+      to: { dependencyTypes: ['core', 'npm'] },
+    },
+    {
+      name: 'log-gets-its-clock',
+      comment: 'no timers, randomness, files or sockets in the log: the clock and the engine are passed in',
+      severity: 'error',
+      from: { path: '^src/log/' },
+      to: {
+        dependencyTypes: ['core'],
+        path: '^(node:)?(fs|net|http|http2|crypto|timers|child_process|worker_threads)',
+      },
+    },
+    {
+      name: 'config-sees-the-model',
+      severity: 'error',
+      from: { path: '^src/config[.]ts$' },
+      to: { path: '^(src|cli|scripts|test)/', pathNot: '^src/model/' },
+    },
+    {
+      name: 'engines-are-named-by-the-server',
+      comment: 'only server.ts (and tests and benchmarks) pick an engine',
+      severity: 'error',
+      from: { path: '^(src|cli)/', pathNot: '^src/(server[.]ts$|storage/)' },
+      to: { path: '^src/storage/(lmdb|memory|lock)' },
+    },
+    {
+      name: 'cli-uses-the-front-doors',
+      comment: 'commands talk to a server through the client, and serve through the front door for embedders',
+      severity: 'error',
+      from: { path: '^cli/' },
+      to: {
+        path: '^(src|scripts|test)/',
+        pathNot: ['^src/(index|server|config)[.]ts$', '^src/(client|model|observe)/'],
+      },
+    },
+    {
+      name: 'product-never-sees-tests',
+      severity: 'error',
+      from: { path: '^(src|cli)/' },
+      to: { path: '^(scripts|test)/' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: 'specify',
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

@@ -1,0 +1,60 @@
+/**
+ * `npm test`: installs and builds when that is needed, then everything that CI runs.
+ *
+ *   npm test                       all checks, all tests
+ *   npm test -- test/unit -t name  these arguments go to jest, and the checks are left out
+ *
+ * The last line of stdout is `N passed, N failed`. It counts tests, from jest's own result; a check that failed, a test
+ * file that could not run and a run without any test count as failed too.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { runChecks } from './check.mjs';
+import { ensureBuilt, ensureInstalled, ROOT, say } from './prepare.mjs';
+
+const selection = process.argv.slice(2);
+
+// Until the end is reached, any way out is a failure that says so.
+let verdict = '0 passed, 1 failed';
+process.exitCode = 1;
+process.on('exit', () => console.log(verdict));
+
+ensureInstalled();
+ensureBuilt();
+const failedChecks = selection.length === 0 ? await runChecks() : 0;
+conclude(failedChecks, runJest());
+
+function runJest() {
+  say('running the tests');
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'tailrace-test-'));
+  try {
+    const report = path.join(folder, 'jest.json');
+    const args = ['-c', 'scripts/jest.config.mjs', '--maxWorkers=2', '--json', `--outputFile=${report}`, ...selection];
+    const { status } = spawnSync(process.execPath, [path.join(ROOT, 'node_modules/jest/bin/jest.js'), ...args], {
+      cwd: ROOT,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules`.trim() },
+    });
+    return { status, result: JSON.parse(readFileSync(report, 'utf8')) };
+  } catch (error) {
+    say(`jest left no result: ${error.message}`);
+    return { status: 1, result: { numPassedTests: 0, numFailedTests: 0, numRuntimeErrorTestSuites: 0 } };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function conclude(failedChecks, { status, result }) {
+  const passed = result.numPassedTests;
+  const skipped = (result.numPendingTests ?? 0) + (result.numTodoTests ?? 0);
+  let failed = result.numFailedTests + result.numRuntimeErrorTestSuites + failedChecks;
+  if (failed === 0 && (status !== 0 || passed === 0)) {
+    say(passed === 0 ? 'no test ran' : `jest ended with exit code ${status}`);
+    failed = 1;
+  }
+  if (failedChecks > 0) say(`${failedChecks} of the failures are checks: see above, or npm run check`);
+  verdict = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+  process.exitCode = failed === 0 ? 0 : 1;
+}
