@@ -3,44 +3,46 @@
 import { type ErrorCode, type ErrorDetail, TailraceError } from '../model/error.ts';
 
 /** Codes in S2 error bodies, and the words that Tailrace's own codes go out as. What is not here falls back to the status. */
-const BODY_CODES: Readonly<Record<string, ErrorCode>> = {
-  authn: 'authn',
-  permission_denied: 'permission_denied',
-  quota_exhausted: 'permission_denied',
-  bad_request: 'bad_request',
-  bad_header: 'bad_header',
-  bad_path: 'bad_path',
-  bad_query: 'bad_query',
-  bad_json: 'bad_json',
-  bad_proto: 'bad_proto',
-  bad_frame: 'bad_request',
-  invalid: 'invalid',
-  not_found: 'not_found',
-  method_not_allowed: 'method_not_allowed',
-  unsupported_encoding: 'unsupported_encoding',
-  too_large: 'too_large',
-  basin_not_found: 'basin_not_found',
-  stream_not_found: 'stream_not_found',
-  resource_already_exists: 'resource_already_exists',
-  basin_deletion_pending: 'basin_deletion_pending',
-  stream_deletion_pending: 'stream_deletion_pending',
-  stream_replaced: 'stream_replaced',
-  range_not_satisfiable: 'range_not_satisfiable',
-  request_timeout: 'request_timeout',
-  rate_limited: 'rate_limited',
-  overloaded: 'overloaded',
-  draining: 'draining',
-  server_draining: 'draining',
-  storage_full: 'storage_full',
-  storage: 'storage',
-  corrupt: 'corrupt',
-  unavailable: 'unavailable',
-  hot_server: 'overloaded',
-  upstream_timeout: 'unavailable',
-  other: 'internal',
-  fatal: 'internal',
-  internal: 'internal',
-};
+const BODY_CODES: ReadonlyMap<string, ErrorCode> = new Map(
+  Object.entries<ErrorCode>({
+    authn: 'authn',
+    permission_denied: 'permission_denied',
+    quota_exhausted: 'permission_denied',
+    bad_request: 'bad_request',
+    bad_header: 'bad_header',
+    bad_path: 'bad_path',
+    bad_query: 'bad_query',
+    bad_json: 'bad_json',
+    bad_proto: 'bad_proto',
+    bad_frame: 'bad_request',
+    invalid: 'invalid',
+    not_found: 'not_found',
+    method_not_allowed: 'method_not_allowed',
+    unsupported_encoding: 'unsupported_encoding',
+    too_large: 'too_large',
+    basin_not_found: 'basin_not_found',
+    stream_not_found: 'stream_not_found',
+    resource_already_exists: 'resource_already_exists',
+    basin_deletion_pending: 'basin_deletion_pending',
+    stream_deletion_pending: 'stream_deletion_pending',
+    stream_replaced: 'stream_replaced',
+    range_not_satisfiable: 'range_not_satisfiable',
+    request_timeout: 'request_timeout',
+    rate_limited: 'rate_limited',
+    overloaded: 'overloaded',
+    draining: 'draining',
+    server_draining: 'draining',
+    storage_full: 'storage_full',
+    storage: 'storage',
+    corrupt: 'corrupt',
+    unavailable: 'unavailable',
+    hot_server: 'overloaded',
+    upstream_timeout: 'unavailable',
+    other: 'internal',
+    fatal: 'internal',
+    internal: 'internal',
+  }),
+);
 
 const STATUS_CODES: Readonly<Record<number, ErrorCode>> = {
   400: 'bad_request',
@@ -114,7 +116,7 @@ export function closeError(closeCode: number, said: TailraceError | undefined): 
 
 /** The error that an `error` frame or an S2 error body describes. */
 export function describedError(bodyCode: string, message: string, detail: ErrorDetail): TailraceError {
-  return new TailraceError(BODY_CODES[bodyCode] ?? 'internal', message, { detail });
+  return new TailraceError(BODY_CODES.get(bodyCode) ?? 'internal', message, { detail });
 }
 
 /** Reads an S2 error body, or a 412/416 one that has no code. Anything else leaves only the status. */
@@ -143,7 +145,7 @@ export function retryDetail(retryAfter: string | null): ErrorDetail {
 }
 
 function codeOf(refusal: Refusal): ErrorCode {
-  const named = refusal.bodyCode === undefined ? undefined : BODY_CODES[refusal.bodyCode];
+  const named = refusal.bodyCode === undefined ? undefined : BODY_CODES.get(refusal.bodyCode);
   return named ?? STATUS_CODES[refusal.status] ?? (refusal.status >= 502 ? 'unavailable' : 'internal');
 }
 

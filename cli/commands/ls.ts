@@ -1,0 +1,128 @@
+/** `tailrace ls`: which basins there are, or which streams a basin has, how long each is and when it last got a record. */
+
+import type { Command } from 'commander';
+import type { StreamEntry } from '../../src/client/client.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import type { Position } from '../../src/model/position.ts';
+import { addConnectionOptions, type Connection, type ConnectionOptions, connect, explain } from '../connection.ts';
+import { createTalk, type Output, openOutput, type TalkOptions, watchPipe } from '../console.ts';
+import { escapeControls, formatTime, safeJson } from '../format.ts';
+import { formatStreamUri, parseBasinUri } from '../names.ts';
+
+interface LsOptions extends ConnectionOptions, TalkOptions {
+  readonly json?: boolean;
+}
+
+interface Row {
+  readonly uri: string;
+  readonly entry: StreamEntry;
+  /** Undefined for a stream that was deleted between the list and the look. */
+  readonly tail: Position | undefined;
+}
+
+/** Tails are asked for so many at a time. */
+const PAGE_STREAMS = 100;
+
+const EXAMPLES = `
+Examples:
+  tailrace ls                           the basins
+  tailrace ls s2://telemetry            its streams: tail, time of the last record, name
+  tailrace ls s2://telemetry/web-       the streams whose names start with web-
+  tailrace ls s2://telemetry --json     one JSON object a line`;
+
+export function addLs(program: Command): void {
+  const command = program
+    .command('ls')
+    .summary('list basins, or the streams of a basin')
+    .description('Lists basins, or the streams of a basin with their tail and the time of their last record.')
+    .argument('[basin]', 's2://basin or s2://basin/prefix')
+    .option('--json', 'one JSON object a line')
+    .addHelpText('after', EXAMPLES);
+  addConnectionOptions(command).action((basin: string | undefined, _options, self: Command) =>
+    ls(basin, self.optsWithGlobals<LsOptions>()),
+  );
+}
+
+async function ls(name: string | undefined, options: LsOptions): Promise<void> {
+  const connection = connect(options);
+  const output = await openOutput(undefined, options);
+  watchPipe();
+  try {
+    if (name === undefined) await listBasins(connection, output, options);
+    else await listStreams(connection, parseBasinUri(name), output, options);
+  } catch (error) {
+    throw explain(error, connection);
+  }
+  await output.end();
+}
+
+async function listBasins(connection: Connection, output: Output, options: LsOptions): Promise<void> {
+  let only: string | undefined;
+  for await (const { name, createdAt } of connection.client.listBasins()) {
+    only ??= name;
+    const line =
+      options.json === true ? safeJson({ name, created_at: createdAt ?? null }) : `s2://${escapeControls(name)}`;
+    await output.write(`${line}\n`);
+  }
+  if (only !== undefined && options.json !== true) {
+    createTalk(options).note(`\`tailrace ls s2://${only}\` lists the streams of ${only}`);
+  }
+}
+
+async function listStreams(
+  connection: Connection,
+  { basin, prefix }: { basin: string; prefix: string },
+  output: Output,
+  options: LsOptions,
+): Promise<void> {
+  let page: StreamEntry[] = [];
+  let listed = 0;
+  const flush = async () => {
+    const rows = await Promise.all(page.map((entry) => lookAt(connection, basin, entry)));
+    await output.write(options.json === true ? jsonLines(rows, basin) : textLines(rows, output));
+    listed += rows.length;
+    page = [];
+  };
+  for await (const entry of connection.client.listStreams({ basin, prefix })) {
+    page.push(entry);
+    if (page.length === PAGE_STREAMS) await flush();
+  }
+  if (page.length > 0) await flush();
+  if (listed === 0)
+    createTalk(options).note(`no streams${prefix === '' ? '' : ` with the prefix ${prefix}`} in ${basin}`);
+}
+
+async function lookAt(connection: Connection, basin: string, entry: StreamEntry): Promise<Row> {
+  const uri = formatStreamUri({ basin, stream: entry.name });
+  try {
+    return { uri, entry, tail: await connection.client.checkTail(entry.name, { basin }) };
+  } catch (error) {
+    const gone = error instanceof TailraceError && GONE.has(error.code);
+    if (!gone) throw error;
+    return { uri, entry, tail: undefined };
+  }
+}
+
+const GONE: ReadonlySet<string> = new Set(['stream_not_found', 'stream_deletion_pending', 'permission_denied']);
+
+function textLines(rows: readonly Row[], output: Output): string {
+  const width = Math.max(...rows.map(({ tail }) => String(tail?.seqNum ?? '-').length), 8);
+  return rows
+    .map(({ uri, tail, entry }) => {
+      const deleted = entry.deletedAt === undefined ? '' : output.colors.red(' [deleting]');
+      const count = String(tail?.seqNum ?? '-').padStart(width);
+      const last = formatTime(tail?.timestamp ?? 0).padEnd(24);
+      return `${count}  ${output.colors.green(last)}  ${escapeControls(uri)}${deleted}\n`;
+    })
+    .join('');
+}
+
+function jsonLines(rows: readonly Row[], basin: string): string {
+  return rows
+    .map(({ entry, tail }) => {
+      const position = tail === undefined ? null : { seq_num: tail.seqNum, timestamp: tail.timestamp };
+      const { name: stream, createdAt, deletedAt } = entry;
+      return `${safeJson({ basin, stream, tail: position, created_at: createdAt ?? null, deleted_at: deletedAt ?? null })}\n`;
+    })
+    .join('');
+}

@@ -1,0 +1,114 @@
+/** `tailrace read`: records from any place in a stream, up to any bound. */
+
+import type { Command } from 'commander';
+import { TailraceError } from '../../src/model/error.ts';
+import type { ReadStart } from '../../src/model/read-range.ts';
+import { duration, instant, wholeNumber } from '../arguments.ts';
+import { addConnectionOptions, type ConnectionOptions, connect, explain } from '../connection.ts';
+import { createTalk } from '../console.ts';
+import { EXIT } from '../exit.ts';
+import {
+  addViewOptions,
+  type Bounds,
+  type Follow,
+  openPrinter,
+  printRecords,
+  untilInterrupted,
+  type ViewOptions,
+} from '../follow.ts';
+import { formatStreamUri, parseStreamUri } from '../names.ts';
+
+interface ReadCommandOptions extends ViewOptions, ConnectionOptions {
+  readonly seqNum?: number;
+  readonly timestamp?: number;
+  readonly ago?: number;
+  readonly tailOffset?: number;
+  readonly count?: number;
+  readonly bytes?: number;
+  readonly until?: number;
+  readonly clamp?: boolean;
+  readonly follow: boolean;
+}
+
+const STARTS = ['seqNum', 'timestamp', 'ago', 'tailOffset'] as const;
+
+const EXAMPLES = `
+Without a bound a read follows the stream for ever; with one, or with --no-follow, it ends at the tail.
+
+Examples:
+  tailrace read my-app --seq-num 0 --no-follow         everything, from the first record
+  tailrace read my-app --ago 1h                        what came in the last hour, then new records
+  tailrace read my-app --tail-offset 5 -n 5            the last five
+  tailrace read my-app -s 0 -n 1000 --format json      S2's record format, one JSON object a line
+  tailrace read my-app -s 0 --no-follow --view otlp-json -o my-app.jsonl`;
+
+export function addRead(program: Command): void {
+  const command = program
+    .command('read')
+    .summary('read a stream from a place of your choice')
+    .description('Reads records from a sequence number, a time, or so many before the tail (the default: the tail).')
+    .argument('<stream>', 's2://basin/stream, or a name in the default basin')
+    .optionsGroup('Where to start (one of them):')
+    .option('-s, --seq-num <number>', 'at this sequence number', wholeNumber)
+    .option('--timestamp <time>', 'at this time: milliseconds since 1970 or RFC 3339', instant)
+    .option('--ago <span>', 'so long ago: 90s, 1h30m, 2d', duration)
+    .option('--tail-offset <count>', 'so many records before the tail', wholeNumber)
+    .option('--clamp', 'start at the tail when the start lies beyond it')
+    .optionsGroup('Where to end:')
+    .option('-n, --count <count>', 'after so many records', wholeNumber)
+    .option('-b, --bytes <bytes>', 'after so many metered bytes', wholeNumber)
+    .option('--until <time>', 'before this time', instant)
+    .option('--no-follow', 'at the tail')
+    .addHelpText('after', EXAMPLES);
+  addConnectionOptions(addViewOptions(command)).action((stream: string, _options, self: Command) =>
+    read(stream, self.optsWithGlobals<ReadCommandOptions>()),
+  );
+}
+
+async function read(name: string, options: ReadCommandOptions): Promise<void> {
+  const uri = parseStreamUri(name);
+  const bounds = boundsOf(options);
+  const connection = connect(options);
+  const talk = createTalk(options);
+  const follow: Follow = { ...(await openPrinter(options)), connection, uri, talk, signal: untilInterrupted() };
+  try {
+    await printRecords(follow, bounds);
+  } catch (error) {
+    if (!endsAtTail(error, bounds)) throw explain(error, connection);
+    talk.note(`nothing there: the tail of ${formatStreamUri(uri)} is ${error.detail.tail?.seqNum}`);
+  }
+  await follow.output.end();
+  if (follow.signal.aborted) process.exitCode = EXIT.interrupted;
+}
+
+function boundsOf(options: ReadCommandOptions): Bounds {
+  const given = STARTS.filter((key) => options[key] !== undefined);
+  if (given.length > 1) {
+    throw new TailraceError('config', 'use only one of --seq-num, --timestamp, --ago and --tail-offset');
+  }
+  return {
+    start: startOf(options),
+    // "In the last hour" is no mistake on a stream that has been silent for two.
+    clamp: options.clamp === true || options.ago !== undefined,
+    count: options.count,
+    bytes: options.bytes,
+    until: options.until,
+    waitSeconds: options.follow ? undefined : 0,
+  };
+}
+
+function startOf(options: ReadCommandOptions): ReadStart {
+  if (options.seqNum !== undefined) return { seqNum: options.seqNum };
+  if (options.timestamp !== undefined) return { timestamp: options.timestamp };
+  if (options.ago !== undefined) return { timestamp: Math.max(0, Date.now() - options.ago) };
+  return { tailOffset: options.tailOffset ?? 0 };
+}
+
+/** A bounded read that starts exactly at the tail is refused by S2's rules; here it is just empty. */
+function endsAtTail(error: unknown, bounds: Bounds): error is TailraceError {
+  if (!(error instanceof TailraceError) || error.code !== 'range_not_satisfiable') return false;
+  const { start, clamp } = bounds;
+  if (clamp === true || start === undefined || 'tailOffset' in start) return true;
+  const tail = error.detail.tail;
+  return tail !== undefined && ('seqNum' in start ? start.seqNum <= tail.seqNum : start.timestamp <= tail.timestamp);
+}

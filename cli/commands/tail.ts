@@ -1,0 +1,115 @@
+/** `tailrace tail`: the last records of a stream, and then each new one as it comes. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { TailraceError } from '../../src/model/error.ts';
+import { wholeNumber } from '../arguments.ts';
+import { addConnectionOptions, type ConnectionOptions, connect, explain } from '../connection.ts';
+import { createTalk } from '../console.ts';
+import { EXIT } from '../exit.ts';
+import {
+  addViewOptions,
+  type Follow,
+  openPrinter,
+  printRecords,
+  untilInterrupted,
+  type ViewOptions,
+} from '../follow.ts';
+import { formatStreamUri, nearestNames, parseStreamUri } from '../names.ts';
+
+interface TailOptions extends ViewOptions, ConnectionOptions {
+  readonly lines: number;
+  readonly follow: boolean;
+}
+
+const LINES_DEFAULT = 10;
+const LOOK_FIRST_MS = 200;
+const LOOK_MAX_MS = 2_000;
+
+const EXAMPLES = `
+Examples:
+  tailrace tail my-app                          the last 10 records of my-app, then new ones
+  tailrace tail s2://telemetry/my-app -n 100    the last 100
+  tailrace tail my-app --no-follow              the last 10, and no waiting
+  tailrace tail my-app --json | jq .body        one JSON object a line`;
+
+export function addTail(program: Command): void {
+  const command = program
+    .command('tail')
+    .summary('print the last records of a stream and follow it')
+    .description(
+      'Prints the last records of a stream and then each new one. Waits for a stream that does not exist yet.',
+    )
+    .argument('<stream>', 's2://basin/stream, or a name in the default basin')
+    .option('-n, --lines <count>', 'how many of the last records to print first', wholeNumber, LINES_DEFAULT)
+    .option('-f, --follow', 'go on with new records (this is the default)')
+    .option('--no-follow', 'end at the tail')
+    .addHelpText('after', EXAMPLES);
+  addConnectionOptions(addViewOptions(command)).action((stream: string, _options, self: Command) =>
+    tail(stream, self.optsWithGlobals<TailOptions>()),
+  );
+}
+
+async function tail(name: string, options: TailOptions): Promise<void> {
+  const uri = parseStreamUri(name);
+  const connection = connect(options);
+  const talk = createTalk(options);
+  const follow: Follow = { ...(await openPrinter(options)), connection, uri, talk, signal: untilInterrupted() };
+  try {
+    await printTail(follow, options);
+    await follow.output.end();
+  } catch (error) {
+    throw explain(error, connection);
+  }
+  if (follow.signal.aborted) process.exitCode = EXIT.interrupted;
+}
+
+async function printTail(follow: Follow, options: TailOptions): Promise<void> {
+  try {
+    await printRecords(follow, {
+      start: { tailOffset: options.lines },
+      waitSeconds: options.follow ? undefined : 0,
+    });
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    if (!options.follow) throw await withNearest(error, follow);
+    await waitForStream(follow);
+    // Whoever waited for the stream wants all of it, not only its last lines.
+    if (!follow.signal.aborted) await printRecords(follow, { start: { seqNum: 0 } });
+  }
+}
+
+/** Looks for the stream, ever less often up to every two seconds, until it is there. */
+async function waitForStream(follow: Follow): Promise<void> {
+  const { connection, uri, talk, signal } = follow;
+  talk.note(`waiting for ${formatStreamUri(uri)}${await nearestHint(follow)}`);
+  for (let delayMs = LOOK_FIRST_MS; !signal.aborted; delayMs = Math.min(LOOK_MAX_MS, delayMs * 1.2)) {
+    try {
+      await connection.client.checkTail(uri.stream, { basin: uri.basin, signal });
+      return;
+    } catch (error) {
+      const passing = error instanceof TailraceError && error.code === 'unavailable';
+      if (!signal.aborted && !isMissing(error) && !passing) throw error;
+    }
+    await sleep(delayMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function withNearest(error: TailraceError, follow: Follow): Promise<TailraceError> {
+  return new TailraceError(error.code, `${error.message}${await nearestHint(follow)}`, { cause: error });
+}
+
+/** Similar names, as a help only: whoever may not list streams gets none. */
+async function nearestHint({ connection, uri }: Follow): Promise<string> {
+  try {
+    const names = await nearestNames(uri.stream, connection.client.listStreams({ basin: uri.basin }));
+    if (names.length === 0) return '';
+    return ` (there is ${names.map((stream) => formatStreamUri({ basin: uri.basin, stream })).join(', ')})`;
+  } catch {
+    return '';
+  }
+}
+
+function isMissing(error: unknown): error is TailraceError {
+  return error instanceof TailraceError && error.code === 'stream_not_found';
+}

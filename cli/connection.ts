@@ -1,0 +1,120 @@
+/** Which server, as whom: flags, then environment, then the server on this machine; and where each came from. */
+
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Command, Option } from 'commander';
+import { type Client, createClient } from '../src/client/client.ts';
+import { TailraceError } from '../src/model/error.ts';
+
+export interface ConnectionOptions {
+  readonly endpoint?: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+}
+
+/** A value with its origin, for messages. The origin never holds the secret. */
+export interface Sourced {
+  readonly value: string;
+  readonly from: string;
+}
+
+export interface Connection {
+  readonly client: Client;
+  readonly endpoint: Sourced;
+  readonly token: Sourced | undefined;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export const DEFAULT_ENDPOINT = 'http://127.0.0.1:4318';
+
+/** Adds the flags that every command needs that talks to a server. */
+export function addConnectionOptions(command: Command): Command {
+  return command
+    .optionsGroup('Server:')
+    .option('--endpoint <url>', `the server (TAILRACE_ENDPOINT; default ${DEFAULT_ENDPOINT})`)
+    .option('--token-file <file>', 'file with the access token (or TAILRACE_TOKEN; default: data/root-token)')
+    .addOption(new Option('--token <secret>', 'the access token itself').hideHelp());
+}
+
+/**
+ * Finds server and token.
+ * @throws TailraceError `config` for a bad URL or a token file that cannot be read.
+ */
+export function connect(options: ConnectionOptions, env: Env = process.env): Connection {
+  const endpoint = findEndpoint(options, env);
+  const token = findToken(options, env, endpoint);
+  return { client: createClient({ endpoint: endpoint.value, token: token?.value }), endpoint, token };
+}
+
+/** Finds the server. S2's variable counts only together with S2's token, which goes there and nowhere else. */
+export function findEndpoint(options: ConnectionOptions, env: Env): Sourced {
+  if (options.endpoint !== undefined) return { value: options.endpoint, from: '--endpoint' };
+  if (present(env.TAILRACE_ENDPOINT)) return { value: env.TAILRACE_ENDPOINT, from: 'TAILRACE_ENDPOINT' };
+  if (present(env.S2_ACCOUNT_ENDPOINT) && present(env.S2_ACCESS_TOKEN)) {
+    // S2's rule (s2-api.md §1.1): no scheme means https; the path of the API is ours to add.
+    const scheme = env.S2_ACCOUNT_ENDPOINT.includes('://') ? '' : 'https://';
+    return { value: scheme + env.S2_ACCOUNT_ENDPOINT.replace(/\/v1\/?$/, ''), from: 'S2_ACCOUNT_ENDPOINT' };
+  }
+  return { value: DEFAULT_ENDPOINT, from: 'the default' };
+}
+
+/** Finds the token for an endpoint. The root token on this disk is only ever sent to this machine. */
+export function findToken(options: ConnectionOptions, env: Env, endpoint: Sourced): Sourced | undefined {
+  if (options.tokenFile !== undefined) return { value: readToken(options.tokenFile), from: options.tokenFile };
+  if (options.token !== undefined) return { value: options.token, from: '--token' };
+  if (present(env.TAILRACE_TOKEN)) return { value: env.TAILRACE_TOKEN, from: 'TAILRACE_TOKEN' };
+  if (endpoint.from === 'S2_ACCOUNT_ENDPOINT' && present(env.S2_ACCESS_TOKEN)) {
+    return { value: env.S2_ACCESS_TOKEN, from: 'S2_ACCESS_TOKEN' };
+  }
+  return isLoopback(endpoint.value) ? localToken(env) : undefined;
+}
+
+/** Adds to a refusal where endpoint and token came from: the usual cause is that one of them is another server's. */
+export function explain(error: unknown, connection: Pick<Connection, 'endpoint' | 'token'>): unknown {
+  if (!(error instanceof TailraceError)) return error;
+  const { endpoint, token } = connection;
+  const lines = [error.message];
+  if (error.code === 'authn' || error.code === 'permission_denied') {
+    lines.push(`  endpoint ${endpoint.value} (from ${endpoint.from})`);
+    lines.push(token === undefined ? `  no token: ${NO_TOKEN_HINT}` : `  token from ${token.from}`);
+  } else if (error.code === 'unavailable' && endpoint.from === 'the default') {
+    lines.push('  is the server running? Start it with `tailrace serve`, or name another with --endpoint');
+  } else if (error.code === 'unavailable') {
+    lines.push(`  endpoint ${endpoint.value} (from ${endpoint.from})`);
+  } else {
+    return error;
+  }
+  return new TailraceError(error.code, lines.join('\n'), { detail: error.detail, cause: error });
+}
+
+/** Whether a URL points at this machine. */
+export function isLoopback(endpoint: string): boolean {
+  const url = endpoint.includes('://') ? endpoint : `http://${endpoint}`;
+  const host = URL.canParse(url) ? new URL(url).hostname : '';
+  return host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
+}
+
+const NO_TOKEN_HINT = 'set TAILRACE_TOKEN or --token-file, or run this where the data directory of the server is';
+
+/** The root token that a server on this machine has written for its owner. */
+function localToken(env: Env): Sourced | undefined {
+  const file = path.resolve(env.TAILRACE_DATA_DIR ?? 'data', 'root-token');
+  try {
+    return { value: readFileSync(file, 'utf8').trim(), from: file };
+  } catch {
+    return undefined;
+  }
+}
+
+function readToken(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8').trim();
+  } catch (cause) {
+    throw new TailraceError('config', `cannot read the token file ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function present(value: string | undefined): value is string {
+  return value !== undefined && value !== '';
+}

@@ -1,0 +1,104 @@
+/** Where a command speaks: data on stdout, talk on stderr. A closed pipe ends it, and is not an error. */
+
+import { once } from 'node:events';
+import { closeSync, constants, createWriteStream, fstatSync, openSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { TailraceError } from '../src/model/error.ts';
+import { EXIT } from './exit.ts';
+import { type ColorChoice, type Colors, createColors, escapeControls } from './format.ts';
+
+/** Data: what the command was asked for. */
+export interface Output {
+  readonly isTty: boolean;
+  readonly colors: Colors;
+  /** Resolves when there is room for more: a slow reader of the pipe slows the command. */
+  write(data: string | Uint8Array): Promise<void>;
+  /** Resolves when everything is handed over. */
+  end(): Promise<void>;
+}
+
+/** Talk: what is going on. Each line is made harmless for a terminal. */
+export interface Talk {
+  /** Not with `--quiet`. */
+  note(text: string): void;
+  warn(text: string): void;
+  error(text: string): void;
+}
+
+export interface TalkOptions {
+  readonly quiet?: boolean;
+  readonly color?: ColorChoice;
+}
+
+const PIPE_LOOK_MS = 1_000;
+
+/** Writes lines to stderr. */
+export function createTalk(options: TalkOptions): Talk {
+  const colors = createColors(options.color ?? 'auto', process.stderr.isTTY === true, process.env);
+  const say = (text: string, paint: (line: string) => string) => {
+    for (const line of text.split('\n')) process.stderr.write(`${paint(escapeControls(line))}\n`);
+  };
+  return {
+    note: (text) => {
+      if (options.quiet !== true) say(text, colors.dim);
+    },
+    warn: (text) => say(text, colors.yellow),
+    error: (text) => say(text, colors.red),
+  };
+}
+
+/**
+ * Opens a file for the data, or stdout.
+ * @throws TailraceError `config` when the file cannot be opened.
+ */
+export async function openOutput(file: string | undefined, options: TalkOptions): Promise<Output> {
+  if (file === undefined || file === '-') return output(process.stdout, process.stdout.isTTY === true, options);
+  const stream = createWriteStream(file);
+  await once(stream, 'open').catch((cause: unknown) => {
+    throw new TailraceError('config', `cannot write to ${file}: ${(cause as Error).message}`, { cause });
+  });
+  return output(stream, false, options);
+}
+
+/** Ends the process quietly as soon as nobody reads its output any more. */
+export function endWithPipe(): void {
+  const onError = (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure);
+  };
+  process.stdout.on('error', onError);
+  process.stderr.on('error', onError);
+}
+
+/**
+ * Looks every second whether the pipe behind stdout still has a reader: `tail | head -1` would otherwise end only
+ * with the next record. Opening a FIFO for writing without waiting fails with ENXIO when nobody reads it (fifo(7)).
+ */
+export function watchPipe(): void {
+  if (process.platform !== 'linux' || !fstatSync(1).isFIFO()) return;
+  const timer = setInterval(() => {
+    try {
+      closeSync(openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENXIO') process.exit(EXIT.ok);
+      clearInterval(timer);
+    }
+  }, PIPE_LOOK_MS);
+  timer.unref();
+}
+
+function output(stream: Writable, isTty: boolean, options: TalkOptions): Output {
+  return {
+    isTty,
+    colors: createColors(options.color ?? 'auto', isTty, process.env),
+    async write(data) {
+      if (!stream.write(data)) await once(stream, 'drain');
+    },
+    async end() {
+      if (stream === process.stdout) await new Promise<void>((resolve) => stream.write('', () => resolve()));
+      else
+        await new Promise<void>((resolve, reject) =>
+          stream.end((error?: Error) => (error ? reject(error) : resolve())),
+        );
+    },
+  };
+}

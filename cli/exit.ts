@@ -1,0 +1,56 @@
+/** How the process ends: one table from error codes to exit codes (documented in the README). */
+
+import type { ErrorCode } from '../src/model/error.ts';
+
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  auth: 3,
+  notFound: 4,
+  conflict: 5,
+  portTaken: 6,
+  temporary: 75,
+  interrupted: 130,
+} as const;
+
+/** The exit code of each error. */
+export const EXIT_CODES = {
+  authn: EXIT.auth,
+  permission_denied: EXIT.auth,
+  bad_request: EXIT.failure,
+  bad_header: EXIT.usage,
+  bad_path: EXIT.usage,
+  bad_query: EXIT.usage,
+  bad_json: EXIT.failure,
+  bad_proto: EXIT.failure,
+  invalid: EXIT.failure,
+  not_found: EXIT.notFound,
+  method_not_allowed: EXIT.failure,
+  unsupported_encoding: EXIT.failure,
+  too_large: EXIT.failure,
+  basin_not_found: EXIT.notFound,
+  stream_not_found: EXIT.notFound,
+  resource_already_exists: EXIT.conflict,
+  basin_deletion_pending: EXIT.conflict,
+  stream_deletion_pending: EXIT.conflict,
+  seq_num_mismatch: EXIT.conflict,
+  fencing_token_mismatch: EXIT.conflict,
+  range_not_satisfiable: EXIT.conflict,
+  stream_replaced: EXIT.conflict,
+  rate_limited: EXIT.temporary,
+  overloaded: EXIT.temporary,
+  draining: EXIT.temporary,
+  request_timeout: EXIT.temporary,
+  storage_full: EXIT.temporary,
+  storage: EXIT.temporary,
+  config: EXIT.usage,
+  port_taken: EXIT.portTaken,
+  data_dir_in_use: EXIT.conflict,
+  format_too_new: EXIT.failure,
+  corrupt: EXIT.failure,
+  unavailable: EXIT.temporary,
+  closed: EXIT.failure,
+  fatal: EXIT.failure,
+  internal: EXIT.failure,
+} as const satisfies Record<ErrorCode, number>;

@@ -1,0 +1,73 @@
+/** Text for a terminal. Nothing that came from a record or a server reaches it with control characters in it. */
+
+import picocolors from 'picocolors';
+
+export type Colors = ReturnType<typeof picocolors.createColors>;
+export type ColorChoice = 'auto' | 'always' | 'never';
+
+/** C0, DEL, C1, the two Unicode line ends, and what reorders text (bidi controls): each could forge a line. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+/** JSON.stringify escapes C0 by itself, and in its output C0 is only our own line end. */
+const UNSAFE_IN_JSON = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const LEVEL = /^\S+ +\[?(trace|debug|info|warn|error|fatal)\d?\]?\b/i;
+
+/** Makes a line harmless: control characters become visible escapes such as \x1b. */
+export function escapeControls(text: string): string {
+  return text.replace(UNSAFE, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
+  });
+}
+
+/** JSON on one line, safe for a terminal and still the same JSON. */
+export function safeJson(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE_IN_JSON, (character) => `\\u${hex(character.charCodeAt(0), 4)}`);
+}
+
+/** The same for JSON text that somebody else wrote. */
+export function safeJsonText(json: string): string {
+  return escapeControls(json.replace(UNSAFE_IN_JSON, (character) => `\\u${hex(character.charCodeAt(0), 4)}`));
+}
+
+/** Whether to colour: `--color` first, then NO_COLOR (no-color.org), then whether it is a terminal. */
+export function createColors(choice: ColorChoice, isTty: boolean, env: NodeJS.ProcessEnv): Colors {
+  const plain = (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb';
+  return picocolors.createColors(choice === 'always' || (choice === 'auto' && isTty && !plain));
+}
+
+/** Colours a line of the text view by the level in it. */
+export function colorByLevel(line: string, colors: Colors): string {
+  switch (LEVEL.exec(line)?.[1]?.toLowerCase()) {
+    case 'fatal':
+    case 'error':
+      return colors.red(line);
+    case 'warn':
+      return colors.yellow(line);
+    case 'debug':
+    case 'trace':
+      return colors.dim(line);
+    default:
+      return line;
+  }
+}
+
+/** 1536 → `1.5 KiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let [value, unit] = [bytes, 0];
+  while (value >= 1_024 && unit < units.length - 1) {
+    value /= 1_024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Milliseconds since the epoch as RFC 3339, or a dash for none. */
+export function formatTime(timestamp: number): string {
+  return timestamp > 0 && timestamp <= 8.64e15 ? new Date(timestamp).toISOString() : '-';
+}
+
+function hex(code: number, digits: number): string {
+  return code.toString(16).padStart(digits, '0');
+}

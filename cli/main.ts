@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+/** The command line: wiring only. Each verb is a file in commands/. */
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { TailraceError } from '../src/model/error.ts';
+import { addLs } from './commands/ls.ts';
+import { addRead } from './commands/read.ts';
+import { addSend } from './commands/send.ts';
+import { addServe } from './commands/serve.ts';
+import { addTail } from './commands/tail.ts';
+import { createTalk, endWithPipe } from './console.ts';
+import { EXIT, EXIT_CODES } from './exit.ts';
+
+const EXAMPLES = `
+Examples:
+  tailrace serve                            start the server on ./data
+  tailrace send log "hello" --stream my-app
+  tailrace tail my-app
+  tailrace <command> --help                 more about a command, with examples`;
+
+const program = new Command('tailrace')
+  .description(
+    'Takes OpenTelemetry data in, keeps it as ordered durable streams, and lets readers replay and follow them.',
+  )
+  .version(version(), '-V, --version')
+  .addOption(new Option('--color <when>', 'colours in the output').choices(['auto', 'always', 'never']).default('auto'))
+  .option('-q, --quiet', 'say nothing on stderr but errors and warnings')
+  .configureHelp({ showGlobalOptions: true })
+  .showHelpAfterError('(tailrace --help shows what there is)')
+  .addHelpText('after', EXAMPLES)
+  .exitOverride();
+for (const add of [addServe, addTail, addRead, addSend, addLs]) add(program);
+
+endWithPipe();
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** Says what went wrong, once, and answers how to end. */
+function report(error: unknown): number {
+  // Commander has said it already; help and version come this way too, with 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const talk = createTalk(program.opts());
+  if (!(error instanceof TailraceError)) {
+    talk.error(`tailrace: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return EXIT.failure;
+  }
+  talk.error(`tailrace: ${error.message}`);
+  return EXIT_CODES[error.code];
+}
+
+/** The package is two folders up from dist/cli/main.js. */
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return (manifest as { version: string }).version;
+}

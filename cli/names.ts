@@ -1,0 +1,80 @@
+/** Names as users write them: s2://basin/stream, a bare stream name, and what they may have meant. */
+
+import { TailraceError } from '../src/model/error.ts';
+import { basinNameFault, streamNameFault } from '../src/model/names.ts';
+
+/** A stream as the command line names it. Without a basin the server takes its default one. */
+export interface StreamUri {
+  readonly basin: string | undefined;
+  readonly stream: string;
+}
+
+const SCHEME = 's2://';
+const NEAREST_MAX = 3;
+
+/**
+ * Reads `s2://basin/stream` or a bare stream name (slashes and all).
+ * @throws TailraceError `config` with what is wrong with it.
+ */
+export function parseStreamUri(text: string): StreamUri {
+  if (!text.startsWith(SCHEME)) return { basin: undefined, stream: checkedStream(text) };
+  const { basin, rest } = splitBasin(text.slice(SCHEME.length));
+  if (rest === undefined || rest === '') {
+    throw new TailraceError('config', `${text}: the stream name is missing: write s2://${basin}/<stream>`);
+  }
+  return { basin, stream: checkedStream(rest) };
+}
+
+/**
+ * Reads `s2://basin`, `s2://basin/prefix`, or the same without the scheme.
+ * @throws TailraceError `config` with what is wrong with it.
+ */
+export function parseBasinUri(text: string): { basin: string; prefix: string } {
+  const { basin, rest } = splitBasin(text.startsWith(SCHEME) ? text.slice(SCHEME.length) : text);
+  return { basin, prefix: rest ?? '' };
+}
+
+export function formatStreamUri(uri: StreamUri): string {
+  return uri.basin === undefined ? uri.stream : `${SCHEME}${uri.basin}/${uri.stream}`;
+}
+
+/** The names that look most like the one that was asked for, best first; none that is too far off. */
+export async function nearestNames(wanted: string, names: AsyncIterable<{ readonly name: string }>): Promise<string[]> {
+  const scored: { name: string; distance: number }[] = [];
+  for await (const { name } of names) {
+    const distance = editDistance(wanted.toLowerCase(), name.toLowerCase());
+    const near = distance <= Math.max(2, wanted.length / 3) || name.includes(wanted) || wanted.includes(name);
+    if (near) scored.push({ name, distance });
+    if (scored.length > 1_000) break;
+  }
+  scored.sort((a, b) => a.distance - b.distance);
+  return scored.slice(0, NEAREST_MAX).map(({ name }) => name);
+}
+
+function splitBasin(text: string): { basin: string; rest: string | undefined } {
+  const slash = text.indexOf('/');
+  const basin = slash === -1 ? text : text.slice(0, slash);
+  const fault = basinNameFault(basin);
+  if (fault !== undefined) throw new TailraceError('config', `${JSON.stringify(basin)}: ${fault}`);
+  return { basin, rest: slash === -1 ? undefined : text.slice(slash + 1) };
+}
+
+function checkedStream(name: string): string {
+  const fault = streamNameFault(name);
+  if (fault !== undefined) throw new TailraceError('config', `${JSON.stringify(name)}: ${fault}`);
+  return name;
+}
+
+/** Levenshtein's distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,72 @@
+/** How records look on stdout: one printer for each view and format. */
+
+import type { BatchFrame, ClientView } from '../src/client/frames.ts';
+import type { Header, StreamRecord } from '../src/model/record.ts';
+import type { Output } from './console.ts';
+import { colorByLevel, escapeControls, safeJson, safeJsonText } from './format.ts';
+
+/** The views of the command line. `otlp-json` is made here out of what the server sends as `otlp`. */
+export const CLI_VIEWS = ['text', 'message', 'otlp-json', 'raw'] as const;
+export type CliView = (typeof CLI_VIEWS)[number];
+
+/** S2's formats of a raw record. */
+export const FORMATS = ['text', 'json', 'json-base64'] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** Turns OTLP messages into OTLP/JSON; loaded only when somebody asks for that view. */
+export type OtlpJson = (signal: 'logs' | 'traces' | 'metrics', message: Uint8Array) => string;
+
+/** What a view asks the server for, and how to print what comes. */
+export interface Printer {
+  readonly view: ClientView;
+  print(frame: BatchFrame<ClientView>): string | Uint8Array;
+}
+
+/** Makes the printer of a view. `otlpJson` is needed for `otlp-json` only. */
+export function createPrinter(view: CliView, format: Format, output: Output, otlpJson: OtlpJson | undefined): Printer {
+  switch (view) {
+    case 'text':
+      return { view: 'text', print: (frame) => lines(textLines(frame), (line) => colored(line, output)) };
+    case 'message':
+      return { view: 'message', print: (frame) => lines('rows' in frame ? frame.rows : [], safeJson) };
+    case 'otlp-json':
+      return {
+        view: 'otlp',
+        print: (frame) => {
+          if (!('message' in frame) || otlpJson === undefined) return '';
+          return `${safeJsonText(otlpJson(frame.signal, frame.message))}\n`;
+        },
+      };
+    case 'raw':
+      return { view: 'raw', print: (frame) => rawRecords('records' in frame ? frame.records : [], format, output) };
+  }
+}
+
+function textLines(frame: BatchFrame<ClientView>): readonly string[] {
+  return 'lines' in frame ? frame.lines : [];
+}
+
+function colored(line: string, output: Output): string {
+  return colorByLevel(escapeControls(line), output.colors);
+}
+
+function lines<T>(items: readonly T[], print: (item: T) => string): string {
+  return items.map((item) => `${print(item)}\n`).join('');
+}
+
+function rawRecords(records: readonly StreamRecord[], format: Format, output: Output): string | Uint8Array {
+  if (format === 'json') return lines(records, (record) => safeJson(jsonRecord(record, 'utf8')));
+  if (format === 'json-base64') return lines(records, (record) => safeJson(jsonRecord(record, 'base64')));
+  // A terminal gets no control characters; a file or a pipe gets the bytes as they are.
+  if (output.isTty) return lines(records, (record) => escapeControls(Buffer.from(record.body).toString('utf8')));
+  return Buffer.concat(records.flatMap((record) => [record.body, NEW_LINE]));
+}
+
+const NEW_LINE = Buffer.from('\n');
+
+/** The shape that S2's command line prints, and takes back. */
+function jsonRecord(record: StreamRecord, encoding: 'utf8' | 'base64'): unknown {
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString(encoding);
+  const headers = record.headers.map(([name, value]: Header) => [text(name), text(value)]);
+  return { seq_num: record.seqNum, timestamp: record.timestamp, headers, body: text(record.body) };
+}

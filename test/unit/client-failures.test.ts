@@ -1,0 +1,105 @@
+/** What a server's refusals mean to the client. */
+
+import { describe, expect, test } from '@jest/globals';
+import { closeError, describedError, isTemporary, readRefusal, refusalError } from '../../src/client/failures.ts';
+import { readPartialSuccess, readStatus } from '../../src/client/otlp-answer.ts';
+import { TailraceError } from '../../src/model/error.ts';
+
+describe('refusals', () => {
+  test('the word in the body wins over the status', () => {
+    const refusal = readRefusal(404, '{"code":"stream_not_found","message":"stream `a` not found"}', null);
+    expect(refusalError(refusal, 'read')).toMatchObject({
+      code: 'stream_not_found',
+      message: 'read: stream `a` not found',
+    });
+  });
+
+  test.each([
+    [400, 'bad_request'],
+    [401, 'authn'],
+    [403, 'permission_denied'],
+    [404, 'not_found'],
+    [413, 'too_large'],
+    [429, 'rate_limited'],
+    [500, 'internal'],
+    [502, 'unavailable'],
+    [503, 'unavailable'],
+    [504, 'unavailable'],
+  ])('a bare %i is %s', (status, code) => {
+    expect(refusalError(readRefusal(status, 'not json', null), 'GET /')).toMatchObject({ code });
+  });
+
+  test('a 416 brings its tail, a 503 its Retry-After', () => {
+    const range = refusalError(readRefusal(416, '{"tail":{"seq_num":7,"timestamp":9}}', null), 'read');
+    expect(range).toMatchObject({ code: 'range_not_satisfiable', detail: { tail: { seqNum: 7, timestamp: 9 } } });
+    const busy = refusalError(readRefusal(503, '{"code":"server_draining","message":"bye"}', '3'), 'read');
+    expect(busy).toMatchObject({ code: 'draining', detail: { retryAfterSeconds: 3 } });
+  });
+
+  test('names of object methods are no codes', () => {
+    expect(refusalError(readRefusal(500, '{"code":"constructor"}', null), 'GET /').code).toBe('internal');
+    expect(describedError('__proto__', 'x', {}).code).toBe('internal');
+  });
+});
+
+describe('close codes', () => {
+  test.each([1001, 1006, 1011, 1012, 1013])('%i means connect again', (code) => {
+    expect(closeError(code, undefined)).toBeUndefined();
+  });
+
+  test.each([
+    [1008, 'permission_denied'],
+    [4400, 'bad_request'],
+    [4401, 'authn'],
+    [4403, 'permission_denied'],
+    [4404, 'stream_not_found'],
+    [4409, 'stream_replaced'],
+    [4416, 'range_not_satisfiable'],
+  ])('%i alone is %s', (closeCode, code) => {
+    expect(closeError(closeCode, undefined)).toMatchObject({ code });
+  });
+
+  test('the error frame says more than the close code', () => {
+    const said = new TailraceError('basin_not_found', 'basin `x` not found');
+    expect(closeError(4404, said)).toBe(said);
+  });
+
+  test('a temporary error before a restart is no end', () => {
+    expect(closeError(1012, new TailraceError('draining', 'the server is stopping'))).toBeUndefined();
+    expect(isTemporary(new TailraceError('draining', ''))).toBe(true);
+    expect(isTemporary(new TailraceError('stream_not_found', ''))).toBe(false);
+  });
+});
+
+describe('OTLP answers', () => {
+  const protobuf = Buffer.from([0x0a, 0x06, 0x08, 0xac, 0x02, 0x12, 0x01, 0x78]);
+
+  test('partial success in both encodings', () => {
+    expect(readPartialSuccess('application/x-protobuf', protobuf)).toEqual({ count: 300, message: 'x' });
+    const json = '{"partialSuccess":{"rejectedSpans":"300","errorMessage":"x"}}';
+    expect(readPartialSuccess('application/json', Buffer.from(json))).toEqual({ count: 300, message: 'x' });
+  });
+
+  test('nothing said is everything accepted', () => {
+    const none = { count: undefined, message: undefined };
+    expect(readPartialSuccess('application/x-protobuf', new Uint8Array())).toEqual(none);
+    expect(readPartialSuccess('application/json', Buffer.from('{}'))).toEqual(none);
+    expect(readPartialSuccess('application/json', Buffer.from('{"partialSuccess":{}}'))).toEqual(none);
+  });
+
+  test('a Status in both encodings, and the first line of plain text', () => {
+    expect(readStatus('application/x-protobuf', protobuf.subarray(2))).toEqual({ count: 300, message: 'x' });
+    expect(readStatus('application/json', Buffer.from('{"code":16,"message":"who?"}'))).toEqual({
+      count: 16,
+      message: 'who?',
+    });
+    expect(readStatus('text/plain', Buffer.from('404 page not found\nmore')).message).toBe('404 page not found');
+  });
+
+  test('garbage is read as nothing', () => {
+    for (const bytes of [[0xff], [0x0a, 0xff, 0xff], [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]]) {
+      expect(() => readPartialSuccess('application/x-protobuf', Uint8Array.from(bytes))).not.toThrow();
+    }
+    expect(readPartialSuccess('application/json', Buffer.from('{'))).toEqual({ count: undefined, message: undefined });
+  });
+});
