@@ -118,21 +118,17 @@ function launch(setup: ServerSetup, dataDir: string): Run {
     child.stdout?.on('data', (text: Buffer) => {
       output.stdout += text.toString();
       const url = /listening on (http:\/\/\S+)/.exec(output.stdout)?.[1];
-      if (url !== undefined) resolve(url);
+      if (url === undefined) return;
+      clearTimeout(timer);
+      resolve(url);
     });
     child.on('close', (code) => {
       clearTimeout(timer);
       reject(new Error(`the server ended with code ${code} before it listened:\n${output.stderr}`));
     });
-    listeningCleanup(child, timer);
   });
   listening.catch(() => {});
   return { child, exited, listening, output };
-}
-
-/** The timer must not keep a test process alive once the server has said something. */
-function listeningCleanup(child: ChildProcess, timer: NodeJS.Timeout): void {
-  child.stdout?.once('data', () => clearTimeout(timer));
 }
 
 /** Only what a process needs: settings of the machine that runs the tests must not leak in. */

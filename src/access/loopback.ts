@@ -1,0 +1,53 @@
+/**
+ * Who may talk to a server that asks for no token: only this machine, and only pages of this machine. A web page anywhere
+ * could otherwise reach it, by a plain request or by a DNS name that points to 127.0.0.1 (access.md, The first token).
+ */
+
+import { isIP } from 'node:net';
+import { TailraceError } from '../model/error.ts';
+
+/** The headers that tell where a request comes from; names in lower case. */
+export interface OriginHeaders {
+  readonly host?: string | undefined;
+  readonly origin?: string | string[] | undefined;
+  readonly 'sec-fetch-site'?: string | string[] | undefined;
+}
+
+/** Whether a host name or address, without port, is this machine: `localhost`, `*.localhost`, 127.0.0.0/8, `[::1]`. */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
+  const version = isIP(name);
+  if (version === 4) return name.startsWith('127.');
+  if (version === 6) return name === '::1';
+  return name === 'localhost' || name.endsWith('.localhost');
+}
+
+/**
+ * Lets a request without authentication pass when it is local.
+ * @throws TailraceError `permission_denied`
+ */
+export function admitLocal(headers: OriginHeaders): void {
+  if (!isLoopback(withoutPort(headers.host ?? ''))) {
+    throw refused('the Host header is not a name of this machine; without tokens only localhost may be addressed');
+  }
+  if (headers['sec-fetch-site'] === 'cross-site') {
+    throw refused('the request comes from another web site; without tokens only local pages may send requests');
+  }
+  if (headers.origin !== undefined && !isLocalOrigin(headers.origin)) {
+    throw refused('the Origin is foreign; without tokens only local pages may send requests');
+  }
+}
+
+function isLocalOrigin(origin: string | string[]): boolean {
+  if (typeof origin !== 'string') return false;
+  const host = /^https?:\/\/([^/]+)$/i.exec(origin)?.[1];
+  return host !== undefined && isLoopback(withoutPort(host));
+}
+
+function withoutPort(host: string): string {
+  return host.replace(/:\d*$/, '');
+}
+
+function refused(why: string): TailraceError {
+  return new TailraceError('permission_denied', why);
+}

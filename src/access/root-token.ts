@@ -1,0 +1,85 @@
+/**
+ * The first token: made when the store holds none, or set from outside. A token from outside wins over a stored one and
+ * writes nothing, so that taking it away again brings the stored one back (access.md, The first token).
+ */
+
+import { chmod, open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TailraceError } from '../model/error.ts';
+import { hashToken, makeToken } from './token.ts';
+
+const FILE = 'root-token';
+const CHARS_MIN = 32;
+
+/** Where the hash of the root token is kept. */
+export interface RootTokenStore {
+  rootTokenHash(): Promise<string | undefined>;
+  /** Durable when resolved. */
+  putRootTokenHash(hash: string): Promise<void>;
+}
+
+export interface RootToken {
+  readonly hash: string;
+  /** The secret, only when it was made just now: shown once. */
+  readonly made: string | undefined;
+  /** Where the secret can be read, when this directory has it. */
+  readonly file: string | undefined;
+}
+
+/** What was set from outside, if anything. */
+export interface GivenRootToken {
+  readonly secret?: string | undefined;
+  readonly file?: string | undefined;
+}
+
+/**
+ * Answers the root token in force, making one when there is none.
+ * @throws TailraceError `config` when the given file cannot be read or its secret is too short
+ */
+export async function ensureRootToken(
+  store: RootTokenStore,
+  dataDir: string,
+  given: GivenRootToken,
+): Promise<RootToken> {
+  const secret = given.file === undefined ? given.secret : await readSecret(given.file);
+  if (secret !== undefined) return { hash: hashToken(secret), made: undefined, file: given.file };
+  const file = join(dataDir, FILE);
+  const stored = await store.rootTokenHash();
+  if (stored !== undefined) return { hash: stored, made: undefined, file };
+  const made = makeToken();
+  // The file goes first: a crash between the two makes a new token, never a store whose token nobody knows.
+  await writeSecret(dataDir, file, made);
+  const hash = hashToken(made);
+  await store.putRootTokenHash(hash);
+  return { hash, made, file };
+}
+
+async function readSecret(file: string): Promise<string> {
+  const secret = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new TailraceError('config', `the root token file ${file} cannot be read`, { cause });
+  });
+  if (secret.trim().length < CHARS_MIN) {
+    throw new TailraceError('config', `the root token in ${file} must have at least ${CHARS_MIN} characters`);
+  }
+  return secret.trim();
+}
+
+/** Written beside and renamed: nobody ever reads half a token, and a file of others' rights is never kept. */
+async function writeSecret(dataDir: string, file: string, secret: string): Promise<void> {
+  const fresh = `${file}.new`;
+  const handle = await open(fresh, 'w', 0o600);
+  try {
+    await chmod(fresh, 0o600);
+    await handle.writeFile(`${secret}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(fresh, file);
+  const directory = await open(dataDir, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

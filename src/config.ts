@@ -1,0 +1,271 @@
+/**
+ * Every setting of the server, once: the options of `createServer`, the flags of `tailrace serve` and the environment
+ * are all this table, with the same names, units and defaults.
+ */
+
+import { z } from 'zod';
+import { isLoopback } from './access/loopback.ts';
+import { TailraceError } from './model/error.ts';
+import { MEMORY_LIMIT_BYTES, OTLP_LIMITS, SHUTDOWN_TIMEOUT_MS } from './model/limits.ts';
+import { basinNameFault } from './model/names.ts';
+import { LOG_LEVELS } from './observe/logger.ts';
+
+const ROOT_TOKEN_CHARS_MIN = 32;
+
+/** What stands beside a field: its flag (without dashes; none for what must not show in `ps`) and its variable. */
+interface Meta {
+  readonly flag?: string;
+  readonly env: string;
+  /** Placeholder of the flag's value; a flag without one is a switch. */
+  readonly value?: string;
+  readonly description: string;
+}
+
+const schema = z
+  .strictObject({
+    host: field(z.string().min(1), '127.0.0.1', {
+      flag: 'host',
+      env: 'TAILRACE_HOST',
+      value: 'address',
+      description: 'address to listen on',
+    }),
+    port: field(wholeNumber(0, 65_535), 4318, {
+      flag: 'port',
+      env: 'TAILRACE_PORT',
+      value: 'number',
+      description: 'port for OTLP/HTTP, the S2 API and readers; 0 picks a free one',
+    }),
+    dataDir: field(z.string().min(1), 'data', {
+      flag: 'data-dir',
+      env: 'TAILRACE_DATA_DIR',
+      value: 'path',
+      description: 'directory that holds the store',
+    }),
+    rootTokenFile: field(z.string().min(1).optional(), undefined, {
+      flag: 'root-token-file',
+      env: 'TAILRACE_ROOT_TOKEN_FILE',
+      value: 'path',
+      description: 'file with the root token; without it one is made on the first start',
+    }),
+    rootToken: field(z.string().min(ROOT_TOKEN_CHARS_MIN, rootTokenFault()).optional(), undefined, {
+      env: 'TAILRACE_ROOT_TOKEN',
+      description: `the root token itself, at least ${ROOT_TOKEN_CHARS_MIN} characters`,
+    }),
+    noAuth: field(toggle(), false, {
+      flag: 'no-auth',
+      env: 'TAILRACE_NO_AUTH',
+      description: 'ask nobody for a token; only on a loopback address',
+    }),
+    defaultBasin: field(z.string().check(basinName), 'telemetry', {
+      flag: 'default-basin',
+      env: 'TAILRACE_DEFAULT_BASIN',
+      value: 'name',
+      description: 'basin of requests that name none; made when missing',
+    }),
+    defaultStream: field(z.string(), '{service.name}', {
+      flag: 'default-stream',
+      env: 'TAILRACE_DEFAULT_STREAM',
+      value: 'template',
+      description: 'stream of OTLP data without s2.stream in the default basin; empty refuses such data',
+    }),
+    memoryLimit: field(byteSize(16 * 1024 * 1024), MEMORY_LIMIT_BYTES, {
+      flag: 'memory-limit',
+      env: 'TAILRACE_MEMORY_LIMIT',
+      value: 'bytes',
+      description: 'bytes of requests in flight, such as 512MiB; beyond it senders are told to wait',
+    }),
+    storeBytesMax: field(byteSize(1).optional(), undefined, {
+      flag: 'store-bytes-max',
+      env: 'TAILRACE_STORE_BYTES_MAX',
+      value: 'bytes',
+      description: 'cap on the store; without it the disk is the limit',
+    }),
+    wireBytesMax: field(byteSize(1), OTLP_LIMITS.wireBytesMax, {
+      flag: 'wire-bytes-max',
+      env: 'TAILRACE_WIRE_BYTES_MAX',
+      value: 'bytes',
+      description: 'largest OTLP body as it comes over the wire',
+    }),
+    bodyBytesMax: field(byteSize(1), OTLP_LIMITS.bodyBytesMax, {
+      flag: 'body-bytes-max',
+      env: 'TAILRACE_BODY_BYTES_MAX',
+      value: 'bytes',
+      description: 'largest OTLP body after decompression',
+    }),
+    requestRecordsMax: field(wholeNumber(1, 10_000_000), OTLP_LIMITS.requestRecordsMax, {
+      flag: 'request-records-max',
+      env: 'TAILRACE_REQUEST_RECORDS_MAX',
+      value: 'number',
+      description: 'most records in one OTLP request',
+    }),
+    logLevel: field(z.enum(LOG_LEVELS), 'info', {
+      flag: 'log-level',
+      env: 'TAILRACE_LOG_LEVEL',
+      value: 'level',
+      description: `one of ${LOG_LEVELS.join(', ')}`,
+    }),
+    shutdownTimeout: field(duration(), SHUTDOWN_TIMEOUT_MS, {
+      flag: 'shutdown-timeout',
+      env: 'TAILRACE_SHUTDOWN_TIMEOUT',
+      value: 'duration',
+      description: 'time to finish what is in flight when stopping, such as 10s',
+    }),
+    allowNetworkFs: field(toggle(), false, {
+      flag: 'allow-network-fs',
+      env: 'TAILRACE_ALLOW_NETWORK_FS',
+      description: 'open a store on a network file system, where it may be damaged',
+    }),
+  })
+  .check(contradictions);
+
+/** Options of `createServer`: all optional; sizes and durations as numbers (bytes, ms) or text (`512MiB`, `10s`). */
+export type ServerOptions = z.input<typeof schema>;
+/** The same, checked and complete: bytes and milliseconds as numbers. */
+export type Config = z.output<typeof schema>;
+
+/** One row for whoever builds flags or documentation from the settings. */
+export interface Setting extends Meta {
+  readonly key: keyof Config;
+  readonly default: string | number | boolean | undefined;
+}
+
+export const SETTINGS: readonly Setting[] = Object.entries(schema.shape).map(([key, type]) => ({
+  ...(type.meta() as unknown as Meta),
+  key: key as keyof Config,
+  default: type.parse(undefined) as Setting['default'],
+}));
+
+/**
+ * Checks options and fills in what is not given.
+ * @throws TailraceError `config`, naming every setting that is wrong, by its flag and its variable.
+ */
+export function parseConfig(options: unknown): Config {
+  const parsed = schema.safeParse(options);
+  if (parsed.success) return parsed.data;
+  throw new TailraceError('config', parsed.error.issues.map(describeIssue).join('; '));
+}
+
+/**
+ * Flags over environment over defaults. `flags` has the keys of {@link ServerOptions}; undefined is not given.
+ * @throws TailraceError `config`
+ */
+export function resolveConfig(
+  flags: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Config {
+  const given: Record<string, unknown> = Object.create(null);
+  for (const setting of SETTINGS) {
+    const value = env[setting.env];
+    if (value === undefined || isServiceLink(value)) continue;
+    // An empty variable is how shells unset one; only the template means something when it is empty.
+    if (value !== '' || setting.key === 'defaultStream') given[setting.key] = value;
+  }
+  for (const [key, value] of Object.entries(flags)) {
+    if (value !== undefined) given[key] = value;
+  }
+  // A token given by flag beats one from the environment: together they would contradict each other.
+  if (flags.rootTokenFile !== undefined) delete given.rootToken;
+  return parseConfig(given);
+}
+
+function field<T extends z.ZodType>(type: T, standard: unknown, meta: Meta) {
+  return type
+    .default(standard as z.core.util.NoUndefined<z.output<T>>)
+    .meta(meta as unknown as Record<string, unknown>);
+}
+
+function wholeNumber(min: number, max: number) {
+  return text(/^\d+$/, Number, `must be a whole number from ${min} to ${max}`, (n) => n >= min && n <= max);
+}
+
+const BYTE_UNITS = new Map([
+  ['', 1],
+  ['b', 1],
+  ['kib', 2 ** 10],
+  ['mib', 2 ** 20],
+  ['gib', 2 ** 30],
+  ['tib', 2 ** 40],
+  ['kb', 1e3],
+  ['mb', 1e6],
+  ['gb', 1e9],
+  ['tb', 1e12],
+]);
+
+function byteSize(min: number) {
+  const parse = (value: string): number => {
+    const [, digits = '', unit = ''] = /^(\d+)\s*([a-z]*)$/i.exec(value) ?? [];
+    return Number(digits) * (BYTE_UNITS.get(unit.toLowerCase()) ?? Number.NaN);
+  };
+  return text(/^\d+\s*[a-z]*$/i, parse, `must be a number of bytes such as 512MiB, at least ${min}`, (n) => n >= min);
+}
+
+const TIME_UNITS = new Map([
+  ['ms', 1],
+  ['s', 1_000],
+  ['m', 60_000],
+]);
+
+function duration() {
+  const parse = (value: string): number => {
+    const [, digits = '', unit = 'ms'] = /^(\d+)\s*([a-z]+)?$/.exec(value) ?? [];
+    return Number(digits) * (TIME_UNITS.get(unit) ?? Number.NaN);
+  };
+  const fault = 'must be a duration such as 10s or 500ms, at most 60m';
+  return text(/^\d+\s*[a-z]*$/, parse, fault, (n) => n <= 3_600_000);
+}
+
+/** A number, or text that means one. */
+function text(shape: RegExp, parse: (value: string) => number, fault: string, good: (value: number) => boolean) {
+  return z.union([z.number(), z.string()]).transform((value, context) => {
+    const number = typeof value === 'number' ? value : shape.test(value.trim()) ? parse(value.trim()) : Number.NaN;
+    if (Number.isSafeInteger(number) && number >= 0 && good(number)) return number;
+    context.addIssue({ code: 'custom', message: fault });
+    return z.NEVER;
+  });
+}
+
+function toggle() {
+  return z.union([z.boolean(), z.string()]).transform((value, context) => {
+    if (typeof value === 'boolean') return value;
+    if (['1', 'true', 'yes', 'on'].includes(value.toLowerCase())) return true;
+    if (['0', 'false', 'no', 'off'].includes(value.toLowerCase())) return false;
+    context.addIssue({ code: 'custom', message: 'must be true or false' });
+    return z.NEVER;
+  });
+}
+
+function basinName(context: z.core.ParsePayload<string>): void {
+  const fault = basinNameFault(context.value);
+  if (fault !== undefined) context.issues.push({ code: 'custom', message: fault, input: context.value });
+}
+
+function contradictions(context: z.core.ParsePayload): void {
+  const config = context.value as Config;
+  const refuse = (path: string, message: string): void => {
+    context.issues.push({ code: 'custom', message, path: [path], input: config });
+  };
+  if (config.noAuth && !isLoopback(config.host)) {
+    refuse('noAuth', `is refused on ${config.host}: without tokens only a loopback address such as 127.0.0.1 is safe`);
+  }
+  if (config.rootToken !== undefined && config.rootTokenFile !== undefined) {
+    refuse('rootToken', 'and a root token file are both given: use one of them');
+  }
+}
+
+function rootTokenFault(): string {
+  return `must have at least ${ROOT_TOKEN_CHARS_MIN} characters`;
+}
+
+/** `TAILRACE_PORT=tcp://10.0.0.1:4318` is what Kubernetes sets for a service called tailrace: not meant for us. */
+function isServiceLink(value: string): boolean {
+  return value.startsWith('tcp://');
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return `unknown setting ${issue.keys.join(', ')}`;
+  const key = String(issue.path[0] ?? '');
+  const setting = SETTINGS.find((candidate) => candidate.key === key);
+  if (setting === undefined) return issue.message;
+  const name = setting.flag === undefined ? setting.env : `--${setting.flag} (${setting.env})`;
+  return `${name} ${issue.message}`;
+}

@@ -1,0 +1,100 @@
+/** Settings: what flags, environment and options mean, and what is refused. */
+
+import { describe, expect, test } from '@jest/globals';
+import { isLoopback } from '../../src/access/loopback.ts';
+import { parseConfig, resolveConfig, SETTINGS } from '../../src/config.ts';
+
+describe('settings', () => {
+  test('defaults are those of the documentation', () => {
+    expect(parseConfig({})).toEqual({
+      host: '127.0.0.1',
+      port: 4318,
+      dataDir: 'data',
+      noAuth: false,
+      defaultBasin: 'telemetry',
+      defaultStream: '{service.name}',
+      memoryLimit: 512 * 1024 * 1024,
+      wireBytesMax: 16 * 1024 * 1024,
+      bodyBytesMax: 64 * 1024 * 1024,
+      requestRecordsMax: 100_000,
+      logLevel: 'info',
+      shutdownTimeout: 10_000,
+      allowNetworkFs: false,
+    });
+  });
+
+  test('flags win over the environment, which wins over defaults', () => {
+    const env = { TAILRACE_PORT: '1', TAILRACE_HOST: 'localhost' };
+    expect(resolveConfig({ port: '2' }, env)).toMatchObject({ port: 2, host: 'localhost', dataDir: 'data' });
+  });
+
+  test('sizes and durations are read with their units', () => {
+    const flags = { memoryLimit: '512MiB', wireBytesMax: '1kB', storeBytesMax: '3 gib', shutdownTimeout: '2s' };
+    expect(resolveConfig(flags, {})).toMatchObject({
+      memoryLimit: 2 ** 29,
+      wireBytesMax: 1_000,
+      storeBytesMax: 3 * 2 ** 30,
+      shutdownTimeout: 2_000,
+    });
+    expect(parseConfig({ shutdownTimeout: '500ms', wireBytesMax: 5 })).toMatchObject({
+      shutdownTimeout: 500,
+      wireBytesMax: 5,
+    });
+  });
+
+  test.each([
+    [{ port: 'http' }, '--port (TAILRACE_PORT)'],
+    [{ port: 65_536 }, '--port'],
+    [{ port: -1 }, '--port'],
+    [{ port: 1.5 }, '--port'],
+    [{ memoryLimit: '5 parsecs' }, '--memory-limit'],
+    [{ memoryLimit: '1' }, '--memory-limit'],
+    [{ shutdownTimeout: '2 weeks' }, '--shutdown-timeout'],
+    [{ defaultBasin: 'No' }, '--default-basin'],
+    [{ noAuth: 'maybe' }, '--no-auth'],
+    [{ logLevel: 'loud' }, '--log-level'],
+    [{ rootToken: 'short' }, 'TAILRACE_ROOT_TOKEN'],
+    [{ rootToken: 'x'.repeat(32), rootTokenFile: 'file' }, 'TAILRACE_ROOT_TOKEN'],
+    [{ prot: 1 }, 'unknown setting prot'],
+    [{ noAuth: true, host: '0.0.0.0' }, '--no-auth'],
+    [{ noAuth: true, host: '::' }, '--no-auth'],
+  ])('%j is refused and named', (options, name) => {
+    const refused = () => parseConfig(options);
+    expect(refused).toThrow(expect.objectContaining({ code: 'config' }));
+    expect(refused).toThrow(name);
+  });
+
+  test('a token by flag replaces one from the environment', () => {
+    const env = { TAILRACE_ROOT_TOKEN: 'e'.repeat(40) };
+    expect(resolveConfig({ rootTokenFile: 'file' }, env).rootToken).toBeUndefined();
+    expect(resolveConfig({}, env).rootToken).toBe('e'.repeat(40));
+  });
+
+  test('an empty variable is not set, except for the template; service links of Kubernetes are ignored', () => {
+    const env = { TAILRACE_HOST: '', TAILRACE_DEFAULT_STREAM: '', TAILRACE_PORT: 'tcp://10.0.0.1:4318' };
+    expect(resolveConfig({}, env)).toMatchObject({ host: '127.0.0.1', defaultStream: '', port: 4318 });
+  });
+
+  test('the secret has no flag, all others have one, each has help', () => {
+    expect(SETTINGS.filter(({ flag }) => flag === undefined).map(({ key }) => key)).toEqual(['rootToken']);
+    for (const { env, description } of SETTINGS) {
+      expect(env).toMatch(/^TAILRACE_[A-Z_]+$/);
+      expect(description.length).toBeGreaterThan(10);
+    }
+  });
+});
+
+test.each([
+  ['localhost', true],
+  ['db.localhost', true],
+  ['127.0.0.1', true],
+  ['127.9.9.9', true],
+  ['::1', true],
+  ['[::1]', true],
+  ['0.0.0.0', false],
+  ['10.0.0.1', false],
+  ['127.0.0.1.evil.com', false],
+  ['localhost.evil.com', false],
+])('%s is loopback: %s', (host, expected) => {
+  expect(isLoopback(host)).toBe(expected);
+});
