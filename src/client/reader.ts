@@ -105,6 +105,7 @@ async function* oneConnection<V extends ClientView>(
 function ending(closeCode: number, said: TailraceError | undefined, cursor: Cursor): TailraceError | undefined {
   if (closeCode === 1000 && said === undefined) return undefined;
   const final = closeError(closeCode, said);
+  if (final !== undefined && cursor.isAtEnd(final)) return undefined;
   if (final !== undefined) throw final;
   cursor.requireResumable();
   return said ?? new TailraceError('unavailable', `the connection was closed (code ${closeCode})`);
@@ -139,6 +140,13 @@ class Cursor {
     else if (frame.type === 'caught_up') this.#next = frame.tail.seqNum;
     else if (frame.type === 'gap') this.#next = Math.max(this.#next ?? 0, frame.to);
     else if (frame.type === 'batch') this.#takeBatch(frame);
+  }
+
+  /** S2 refuses a bounded read that starts at the tail. After a lost connection that only means: there was no more. */
+  isAtEnd(error: TailraceError): boolean {
+    return (
+      error.code === 'range_not_satisfiable' && this.#next !== undefined && error.detail.tail?.seqNum === this.#next
+    );
   }
 
   /** @throws TailraceError `unavailable` for a bound in bytes that cannot be carried over to a new connection. */
