@@ -1,0 +1,102 @@
+/**
+ * The `text` view: one human line for each record: time, level, service, body, then the attributes as JSON. Nothing
+ * that a record holds can break the line or reach the terminal as a command.
+ */
+
+import type { Block } from '../../storage/block-read.ts';
+import { messageRows } from './message.ts';
+import type { MessageRow } from './row.ts';
+import type { Json, JsonObject } from './values.ts';
+
+/** Lines of the records [from, to), one each, in order, without line ends. Never throws on what a record holds. */
+export function textLines(block: Block, from: number, to: number): readonly string[] {
+  return messageRows(block, from, to).map(textLine);
+}
+
+function textLine(row: MessageRow): string {
+  switch (row.signal) {
+    case 'logs':
+      return line(row, word(row.level), valueText(row.body ?? row.type ?? ''), row.metadata);
+    case 'traces':
+      return line(row, 'span', spanText(row), row.metadata);
+    case 'metrics':
+      return line(row, 'metric', metricText(row), row.metadata);
+    default:
+      return line(row, '-', visible(plainText(row)), undefined);
+  }
+}
+
+function line(row: MessageRow, level: string, body: string, attributes: Json | undefined): string {
+  const start = `${row.timestamp} ${level.toUpperCase().padEnd(5)} ${word(row.serviceName)}`;
+  return `${start}${body === '' ? '' : ` ${body}`}${suffix(attributes)}`;
+}
+
+function suffix(attributes: Json | undefined): string {
+  if (attributes === undefined || Object.keys(attributes as JsonObject).length === 0) return '';
+  return ` ${json(attributes)}`;
+}
+
+/** Name, duration, status. */
+function spanText(row: MessageRow): string {
+  const status = row.status as JsonObject | undefined;
+  const message = typeof status?.message === 'string' ? `: ${visible(status.message)}` : '';
+  const duration = typeof row.durationMs === 'number' ? `${row.durationMs}ms` : '-';
+  return `${valueText(row.type)} ${duration} ${String(status?.code ?? 'unset')}${message}`;
+}
+
+/** Name, kind, and the value of each point with its attributes. */
+function metricText(row: MessageRow): string {
+  const unit = typeof row.unit === 'string' ? ` ${visible(row.unit)}` : '';
+  const points = (row.dataPoints as readonly JsonObject[] | undefined) ?? [];
+  const values = points.map((point) => `${pointText(point)}${suffix(point.attributes)}`);
+  return `${valueText(row.type)} ${row.kind ?? '-'}${unit} ${values.join(', ')}`.trimEnd();
+}
+
+function pointText(point: JsonObject): string {
+  if (point.value !== undefined) return String(point.value);
+  if (point.count === undefined) return '-';
+  const facts = [`count=${point.count}`];
+  for (const name of ['sum', 'min', 'max'] as const) {
+    if (point[name] !== undefined) facts.push(`${name}=${point[name]}`);
+  }
+  return facts.join(' ');
+}
+
+function plainText(row: MessageRow): string {
+  const body = String(row.body ?? '');
+  return row.encoding === 'base64' ? Buffer.from(body, 'base64').toString('utf8') : body;
+}
+
+/** One column: what has a blank in it is quoted. */
+function word(value: Json | undefined): string {
+  if (typeof value !== 'string' || value === '') return '-';
+  return /[\s"]/.test(value) ? json(value) : visible(value);
+}
+
+function valueText(value: Json | undefined): string {
+  if (value === undefined) return '';
+  return typeof value === 'string' ? visible(value) : json(value);
+}
+
+/**
+ * C0, DEL, C1, line and paragraph separators, what changes the direction of text, the byte order mark, halves of
+ * surrogate pairs.
+ */
+const UNSAFE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu;
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** Escapes what could break the line or the terminal; everything else stays readable. */
+function visible(text: string): string {
+  return text.replace(UNSAFE, (character) => SHORT[character] ?? unicodeEscape(character));
+}
+
+/** JSON, in which the escapes are JSON's own. */
+function json(value: Json): string {
+  return JSON.stringify(value).replace(UNSAFE, unicodeEscape);
+}
+
+function unicodeEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

@@ -1,0 +1,116 @@
+/** OTLP values as plain JSON values: times, integers, doubles, ids and attributes (users.md 14). */
+
+import type { AnyValue, Int64, KeyValue } from './decode.ts';
+
+/** What JSON can hold. Objects have no prototype: a key from outside may be `__proto__`. */
+export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json | undefined;
+}
+
+const NANOS_PER_SECOND = 1_000_000_000n;
+
+let lastSecond = -1;
+let lastSecondText = '';
+
+/** Nanoseconds since the epoch as RFC 3339 with nine digits; undefined for 0, which OTLP uses for none. */
+export function rfc3339(nanos: Int64): string | undefined {
+  if (isZero(nanos)) return undefined;
+  const value = toBigInt(nanos);
+  return secondText(Number(value / NANOS_PER_SECOND), Number(value % NANOS_PER_SECOND));
+}
+
+/** Milliseconds since the epoch as RFC 3339 with nine digits. Beyond year 9999 it is the bare number. */
+export function rfc3339FromMs(ms: number): string {
+  const seconds = Math.floor(ms / 1_000);
+  return seconds > 253_402_300_799 ? String(ms) : secondText(seconds, (ms - seconds * 1_000) * 1_000_000);
+}
+
+/** From start to end in milliseconds with their nanoseconds; undefined when one of them is not known. */
+export function durationMs(start: Int64, end: Int64): number | undefined {
+  if (isZero(start) || isZero(end)) return undefined;
+  return Number(toBigInt(end) - toBigInt(start)) / 1e6;
+}
+
+/** The later of two times. */
+export function later(a: Int64 | undefined, b: Int64): Int64 {
+  return a !== undefined && toBigInt(a) >= toBigInt(b) ? a : b;
+}
+
+export function isZero(value: Int64): boolean {
+  return value.low === 0 && value.high === 0;
+}
+
+/** A number where it is exact, else its digits. */
+export function integerJson(value: Int64): number | string {
+  const high = value.unsigned ? value.high >>> 0 : value.high;
+  const number = high * 4_294_967_296 + (value.low >>> 0);
+  return Number.isSafeInteger(number) ? number : value.toString();
+}
+
+/** A number where JSON has it, else `"NaN"`, `"Infinity"` or `"-Infinity"`. */
+export function doubleJson(value: number): number | string {
+  return Number.isFinite(value) ? value : String(value);
+}
+
+/** Lower-case hex; undefined for an empty id. */
+export function idJson(id: Uint8Array): string | undefined {
+  return id.length === 0 ? undefined : view(id).toString('hex');
+}
+
+export function base64(bytes: Uint8Array): string {
+  return view(bytes).toString('base64');
+}
+
+/** A value of any shape; one with no member set is null. */
+export function valueJson(value: AnyValue | null): Json {
+  switch (value?.value) {
+    case 'stringValue':
+      return value.stringValue;
+    case 'boolValue':
+      return value.boolValue;
+    case 'intValue':
+      return integerJson(value.intValue);
+    case 'doubleValue':
+      return doubleJson(value.doubleValue);
+    case 'bytesValue':
+      return base64(value.bytesValue);
+    case 'arrayValue':
+      return value.arrayValue.values.map(valueJson);
+    case 'kvlistValue':
+      return attributesJson(value.kvlistValue.values);
+    case 'stringValueStrindex':
+      return value.stringValueStrindex;
+    default:
+      return null;
+  }
+}
+
+/** Attributes as an object. Of a key that is there twice the last one counts. */
+export function attributesJson(attributes: readonly KeyValue[]): JsonObject {
+  const object = Object.create(null) as Record<string, Json>;
+  for (const { key, value } of attributes) object[key] = valueJson(value);
+  return object;
+}
+
+/** The same, or undefined when there are none. */
+export function someAttributesJson(attributes: readonly KeyValue[]): JsonObject | undefined {
+  return attributes.length === 0 ? undefined : attributesJson(attributes);
+}
+
+/** Neighbouring records mostly share the second: its text is kept. */
+function secondText(seconds: number, nanos: number): string {
+  if (seconds !== lastSecond) {
+    lastSecond = seconds;
+    lastSecondText = new Date(seconds * 1_000).toISOString().slice(0, -5);
+  }
+  return `${lastSecondText}.${String(nanos).padStart(9, '0')}Z`;
+}
+
+function toBigInt(value: Int64): bigint {
+  return (BigInt(value.high >>> 0) << 32n) | BigInt(value.low >>> 0);
+}
+
+function view(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,0 +1,82 @@
+/** The query of a read call, parsed and checked at the door (S2 API §5.1). */
+
+import { TailraceError } from '../model/error.ts';
+import { FROM_TAIL, type ReadRange, type ReadStart } from '../model/read-range.ts';
+import type { JsonFormat } from './json.ts';
+
+const U64_MAX = 2n ** 64n - 1n;
+const U32_MAX = 2 ** 32 - 1;
+
+/**
+ * The range that a reading session asks for. Numbers above 2^53 − 1 become that: a start there is beyond every tail,
+ * a bound there bounds nothing.
+ * @throws TailraceError `bad_query` when a value cannot be parsed or stands there twice; `invalid` when there are two
+ *   starts, or the start lies at or behind `until`.
+ */
+export function parseReadQuery(query: URLSearchParams): ReadRange {
+  const until = integer(query, 'until');
+  const start = parseStart(query);
+  if (until !== undefined && 'timestamp' in start && start.timestamp >= until) {
+    throw new TailraceError('invalid', 'start `timestamp` exceeds or equal to `until`');
+  }
+  const wait = integer(query, 'wait', U32_MAX);
+  return {
+    start,
+    clamp: boolean(query, 'clamp'),
+    count: integer(query, 'count'),
+    bytes: integer(query, 'bytes'),
+    until,
+    waitMs: wait === undefined ? undefined : wait * 1_000,
+  };
+}
+
+/**
+ * The form of bytes in JSON: the `format` parameter, or what the `S2-Format` header says, or `raw`.
+ * @throws TailraceError `bad_query` for any other word.
+ */
+export function parseFormat(query: URLSearchParams, header: string | undefined): JsonFormat {
+  const format = (single(query, 'format') ?? header ?? 'raw').toLowerCase();
+  if (format === 'raw' || format === 'base64') return format;
+  throw new TailraceError('bad_query', `format must be "raw" or "base64", not ${JSON.stringify(format)}`);
+}
+
+/** A parameter that may be there once. @throws TailraceError `bad_query` when it is there twice. */
+export function single(query: URLSearchParams, name: string): string | undefined {
+  const values = query.getAll(name);
+  if (values.length > 1) throw new TailraceError('bad_query', `duplicate query parameter \`${name}\``);
+  return values[0];
+}
+
+function parseStart(query: URLSearchParams): ReadStart {
+  const seqNum = integer(query, 'seq_num');
+  const timestamp = integer(query, 'timestamp');
+  const tailOffset = integer(query, 'tail_offset');
+  const starts: ReadStart[] = [];
+  if (seqNum !== undefined) starts.push({ seqNum });
+  if (timestamp !== undefined) starts.push({ timestamp });
+  if (tailOffset !== undefined) starts.push({ tailOffset });
+  if (starts.length > 1) {
+    throw new TailraceError('invalid', 'only one of seq_num, timestamp, or tail_offset can be provided');
+  }
+  return starts[0] ?? FROM_TAIL;
+}
+
+function integer(query: URLSearchParams, name: string, max?: number): number | undefined {
+  const text = single(query, name);
+  if (text === undefined) return undefined;
+  const value = /^\d{1,20}$/.test(text) ? BigInt(text) : undefined;
+  if (value === undefined || value > (max === undefined ? U64_MAX : BigInt(max))) {
+    throw new TailraceError(
+      'bad_query',
+      `\`${name}\` must be a whole number, not ${JSON.stringify(text.slice(0, 64))}`,
+    );
+  }
+  return value > Number.MAX_SAFE_INTEGER ? Number.MAX_SAFE_INTEGER : Number(value);
+}
+
+function boolean(query: URLSearchParams, name: string): boolean {
+  const text = single(query, name);
+  if (text === undefined || text === 'false') return false;
+  if (text === 'true') return true;
+  throw new TailraceError('bad_query', `\`${name}\` must be true or false, not ${JSON.stringify(text.slice(0, 64))}`);
+}
