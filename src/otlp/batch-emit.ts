@@ -1,0 +1,262 @@
+/** Writes a planned block down: payload and index. A whole resource is a view of the body, a part of one is rebuilt. */
+
+import { type BlockDraft, OtlpLayout } from '../storage/block.ts';
+import { cell, type ScannedRequest } from './scan-columns.ts';
+import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from './scan-tables.ts';
+
+/** Items [from, to) of one scope. */
+export interface Run {
+  readonly row: number;
+  readonly scope: number;
+  readonly from: number;
+  to: number;
+  /** The items with tag and length. */
+  bytes: number;
+}
+
+/** What goes into one block. */
+export interface PlannedBlock {
+  readonly runs: Run[];
+  count: number;
+  /** Of the payload, at most. */
+  bytes: number;
+  meteredBytes: number;
+}
+
+/** Tag and length of a container, at their largest. */
+export const FRAME_BYTES_MAX = 6;
+
+/** Used by one call at a time: drafting has no `await`. */
+const layout = new OtlpLayout();
+const pieces: number[] = [];
+
+/** The draft of a block. Its payload refers to the body where it can. */
+export function emitBlock(scanned: ScannedRequest, block: PlannedBlock): BlockDraft {
+  layout.reset();
+  const payload = new Payload(scanned.body);
+  const timestamps = new Float64Array(block.count);
+  let noted = 0;
+  for (let first = 0; first < block.runs.length; ) {
+    const runs = runsOfOneResource(block.runs, first);
+    first += runs.length;
+    if (isWhole(scanned, runs)) emitWhole(scanned, runs, payload);
+    else emitRebuilt(scanned, runs, payload);
+    for (const run of runs) {
+      timestamps.set(scanned.itemMs.subarray(run.from, run.to), noted);
+      noted += run.to - run.from;
+    }
+  }
+  return {
+    kind: scanned.signal,
+    count: block.count,
+    timestamps,
+    meteredBytes: block.meteredBytes,
+    layout: layout.finish(),
+    payload: payload.finish(),
+  };
+}
+
+/** Bytes of all pieces of a head. */
+export function piecesBytes(column: Uint32Array, from: Uint32Array, row: number): number {
+  let total = 0;
+  const end = cell(from, row + 1);
+  for (let piece = cell(from, row); piece < end; piece += 2) total += cell(column, piece + 1) - cell(column, piece);
+  return total;
+}
+
+/** A message with its tag of one byte and its length. */
+export function framedBytes(length: number): number {
+  if (length < 0x80) return length + 2;
+  if (length < 0x4000) return length + 3;
+  if (length < 0x20_0000) return length + 4;
+  return length < 0x1000_0000 ? length + 5 : length + FRAME_BYTES_MAX;
+}
+
+function runsOfOneResource(runs: readonly Run[], first: number): readonly Run[] {
+  const row = runs[first]?.row;
+  let last = first;
+  while (runs[last]?.row === row && last < runs.length) last++;
+  return first === 0 && last === runs.length ? runs : runs.slice(first, last);
+}
+
+/** Whether the runs are the whole resource, and the resource holds hardly anything else, such as many empty scopes. */
+function isWhole(scanned: ScannedRequest, runs: readonly Run[]): boolean {
+  const row = runs[0]?.row ?? 0;
+  const firstScope = cell(scanned.resourceScopesFrom, row);
+  const lastScope = cell(scanned.resourceScopesFrom, row + 1);
+  const items = cell(scanned.scopeItemsFrom, lastScope) - cell(scanned.scopeItemsFrom, firstScope);
+  let here = 0;
+  let bytes = headBytes(scanned, row) + FRAME_BYTES_MAX;
+  for (const run of runs) {
+    here += run.to - run.from;
+    bytes += run.bytes;
+  }
+  if (here !== items) return false;
+  for (let scope = firstScope; scope < lastScope; scope++) bytes += scopeHeadBytes(scanned, scope) + FRAME_BYTES_MAX;
+  return cell(scanned.resourceEnd, row) - cell(scanned.resourceField, row) <= bytes;
+}
+
+function emitWhole(scanned: ScannedRequest, runs: readonly Run[], payload: Payload): void {
+  const row = runs[0]?.row ?? 0;
+  const field = cell(scanned.resourceField, row);
+  const shift = payload.length - field;
+  payload.view(field, cell(scanned.resourceEnd, row));
+  layout.resource(pieces, shifted(scanned.resourcePieces, scanned.resourcePiecesFrom, row, shift));
+  for (const run of runs) {
+    layout.scope(pieces, shifted(scanned.scopePieces, scanned.scopePiecesFrom, run.scope, shift));
+    for (let item = run.from; item < run.to; item++) {
+      const start = cell(scanned.itemStart, item);
+      layout.item(start + shift, cell(scanned.itemEnd, item) - start);
+    }
+  }
+}
+
+/** Fills `pieces` with a head's pieces as they stand in the payload; answers how many pairs. */
+function shifted(column: Uint32Array, from: Uint32Array, row: number, shift: number): number {
+  const first = cell(from, row);
+  const end = cell(from, row + 1);
+  for (let piece = first; piece < end; piece++) pieces[piece - first] = cell(column, piece) + shift;
+  return (end - first) / 2;
+}
+
+function emitRebuilt(scanned: ScannedRequest, runs: readonly Run[], payload: Payload): void {
+  const row = runs[0]?.row ?? 0;
+  const scopes = scopeLengths(scanned, runs);
+  let length = headBytes(scanned, row);
+  for (const bytes of scopes.values()) length += framedBytes(bytes);
+  const out = new Writer(scanned, payload.length, framedBytes(length));
+  out.frame(RESOURCE_TAG, length);
+  out.head(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
+  layout.resource(pieces, out.headPairs);
+  let scope = -1;
+  for (const run of runs) {
+    if (run.scope !== scope) {
+      scope = run.scope;
+      out.frame(SCOPE_TAG, scopes.get(scope) ?? 0);
+      out.head(scanned.scopePieces, scanned.scopePiecesFrom, scope);
+      layout.scope(pieces, out.headPairs);
+    }
+    out.items(run.from, run.to);
+  }
+  payload.bytes(out.finish());
+}
+
+/** Length of each scope's message with the items of the runs only. */
+function scopeLengths(scanned: ScannedRequest, runs: readonly Run[]): ReadonlyMap<number, number> {
+  const lengths = new Map<number, number>();
+  for (const run of runs) {
+    lengths.set(run.scope, (lengths.get(run.scope) ?? scopeHeadBytes(scanned, run.scope)) + run.bytes);
+  }
+  return lengths;
+}
+
+function headBytes(scanned: ScannedRequest, row: number): number {
+  return piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
+}
+
+function scopeHeadBytes(scanned: ScannedRequest, scope: number): number {
+  return piecesBytes(scanned.scopePieces, scanned.scopePiecesFrom, scope);
+}
+
+/** The buffers of a payload; neighbouring views become one. */
+class Payload {
+  length = 0;
+  readonly #body: Uint8Array;
+  readonly #parts: Uint8Array[] = [];
+  #start = 0;
+  #end = 0;
+
+  constructor(body: Uint8Array) {
+    this.#body = body;
+  }
+
+  view(start: number, end: number): void {
+    if (start !== this.#end) {
+      this.#flush();
+      this.#start = start;
+    }
+    this.#end = end;
+    this.length += end - start;
+  }
+
+  bytes(part: Uint8Array): void {
+    this.#flush();
+    this.#parts.push(part);
+    this.length += part.length;
+  }
+
+  finish(): readonly Uint8Array[] {
+    this.#flush();
+    return this.#parts;
+  }
+
+  #flush(): void {
+    if (this.#end > this.#start) this.#parts.push(this.#body.subarray(this.#start, this.#end));
+    this.#start = 0;
+    this.#end = 0;
+  }
+}
+
+/** Writes one rebuilt resource, whose size is known before, and tells the layout where the items are. */
+class Writer {
+  /** Pairs that `head` left in `pieces`. */
+  headPairs = 0;
+  readonly #scanned: ScannedRequest;
+  readonly #target: Uint8Array;
+  /** Where the target begins in the payload. */
+  readonly #base: number;
+  #at = 0;
+
+  constructor(scanned: ScannedRequest, base: number, bytes: number) {
+    this.#scanned = scanned;
+    this.#base = base;
+    this.#target = new Uint8Array(bytes);
+  }
+
+  frame(tag: number, length: number): void {
+    this.#target[this.#at++] = tag;
+    let rest = length;
+    for (; rest > 0x7f; rest >>>= 7) this.#target[this.#at++] = (rest & 0x7f) | 0x80;
+    this.#target[this.#at++] = rest;
+  }
+
+  head(column: Uint32Array, from: Uint32Array, row: number): void {
+    const start = this.#at;
+    const end = cell(from, row + 1);
+    for (let piece = cell(from, row); piece < end; piece += 2) {
+      this.#copy(cell(column, piece), cell(column, piece + 1));
+    }
+    pieces[0] = this.#base + start;
+    pieces[1] = this.#base + this.#at;
+    this.headPairs = this.#at > start ? 1 : 0;
+  }
+
+  /** Copies neighbours that are framed as we would frame them in one go. */
+  items(from: number, to: number): void {
+    const { itemStart, itemEnd } = this.#scanned;
+    for (let item = from; item < to; ) {
+      const start = cell(itemStart, item);
+      let end = cell(itemEnd, item);
+      this.frame(ITEM_TAG, end - start);
+      const shift = this.#base + this.#at - start;
+      layout.item(start + shift, end - start);
+      for (item++; item < to; item++) {
+        const next = cell(itemStart, item);
+        const length = cell(itemEnd, item) - next;
+        if (next - end !== framedBytes(length) - length) break;
+        layout.item(next + shift, length);
+        end = next + length;
+      }
+      this.#copy(start, end);
+    }
+  }
+
+  finish(): Uint8Array {
+    return this.#target;
+  }
+
+  #copy(start: number, end: number): void {
+    this.#target.set(this.#scanned.body.subarray(start, end), this.#at);
+    this.#at += end - start;
+  }
+}

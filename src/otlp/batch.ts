@@ -1,0 +1,113 @@
+/**
+ * Turns what a request holds for one stream into blocks (storage.md, Block): views of the body where whole resources
+ * fit, rebuilt containers where a block is cut or an item is rejected.
+ */
+
+import { BLOCK_BYTES_MAX, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
+import { meteredBytes, OTLP_HEADERS } from '../model/record.ts';
+import type { BlockDraft } from '../storage/block.ts';
+import { emitBlock, FRAME_BYTES_MAX, framedBytes, type PlannedBlock, piecesBytes, type Run } from './batch-emit.ts';
+import { cell, type ScannedRequest } from './scan-columns.ts';
+
+/** A block grows beyond its limit rather than repeat heads that would take more than this part of it. */
+const HEAD_SHARE_MAX = 4;
+
+export interface BatchOptions {
+  /** Items without a time are rejected (timestamping mode `client-require`). */
+  readonly timeRequired: boolean;
+  /** Called for items that are rejected. */
+  reject(why: 'too_large' | 'no_time', item: number): void;
+}
+
+/**
+ * The blocks of one stream: all items of the resources `rows`, in the order of the request, without those that are
+ * rejected. Empty when all are. The payloads are views of the body where they can be.
+ */
+export function draftBlocks(scanned: ScannedRequest, rows: readonly number[], options: BatchOptions): BlockDraft[] {
+  const plan = new Plan();
+  for (const row of rows) planResource(scanned, row, options, plan);
+  return plan.finish().map((block) => emitBlock(scanned, block));
+}
+
+function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: Plan): void {
+  const { itemStart, itemEnd, itemMs } = scanned;
+  const fixed = meteredBytes(OTLP_HEADERS[scanned.signal], 0);
+  const resourceHead = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
+  const lastScope = cell(scanned.resourceScopesFrom, row + 1);
+  for (let scope = cell(scanned.resourceScopesFrom, row); scope < lastScope; scope++) {
+    const scopeHead = piecesBytes(scanned.scopePieces, scanned.scopePiecesFrom, scope);
+    plan.beginScope(row, scope, resourceHead, scopeHead);
+    const lastItem = cell(scanned.scopeItemsFrom, scope + 1);
+    for (let item = cell(scanned.scopeItemsFrom, scope); item < lastItem; item++) {
+      const framed = framedBytes(cell(itemEnd, item) - cell(itemStart, item));
+      const metered = fixed + framedBytes(resourceHead + framedBytes(scopeHead + framed));
+      if (metered > RECORD_METERED_BYTES_MAX) options.reject('too_large', item);
+      else if (options.timeRequired && itemMs[item] === 0) options.reject('no_time', item);
+      else plan.item(item, framed, metered);
+    }
+  }
+}
+
+/** Sorts items into blocks, as runs of neighbours. Lives as long as one stream of one request is planned. */
+class Plan {
+  readonly #blocks: PlannedBlock[] = [];
+  #block: PlannedBlock = newBlock();
+  #run: Run | undefined;
+  #row = -1;
+  #scope = -1;
+  #resourceHead = 0;
+  #scopeHead = 0;
+
+  beginScope(row: number, scope: number, resourceHead: number, scopeHead: number): void {
+    this.#row = row;
+    this.#scope = scope;
+    this.#resourceHead = resourceHead;
+    this.#scopeHead = scopeHead;
+    this.#run = undefined;
+  }
+
+  item(item: number, framed: number, metered: number): void {
+    let bytes = framed + this.#headBytes();
+    if (this.#block.count > 0 && this.#block.bytes + bytes > this.#bytesMax()) {
+      this.#close();
+      bytes = framed + this.#headBytes();
+    }
+    if (this.#run?.to !== item) {
+      this.#run = { row: this.#row, scope: this.#scope, from: item, to: item, bytes: 0 };
+      this.#block.runs.push(this.#run);
+    }
+    this.#run.to = item + 1;
+    this.#run.bytes += framed;
+    this.#block.bytes += bytes;
+    this.#block.count++;
+    this.#block.meteredBytes += metered;
+  }
+
+  finish(): readonly PlannedBlock[] {
+    if (this.#block.count > 0) this.#close();
+    return this.#blocks;
+  }
+
+  #close(): void {
+    this.#blocks.push(this.#block);
+    this.#block = newBlock();
+    this.#run = undefined;
+  }
+
+  /** What the next item takes beside itself: heads that the block does not have yet. */
+  #headBytes(): number {
+    const last = this.#run ?? this.#block.runs.at(-1);
+    if (last?.scope === this.#scope) return 0;
+    const scope = this.#scopeHead + FRAME_BYTES_MAX;
+    return last?.row === this.#row ? scope : scope + this.#resourceHead + FRAME_BYTES_MAX;
+  }
+
+  /** Without this, a head of almost 1 MiB would be stored again for each small item. */
+  #bytesMax(): number {
+    return Math.max(BLOCK_BYTES_MAX, HEAD_SHARE_MAX * (this.#resourceHead + this.#scopeHead));
+  }
+}
+
+function newBlock(): PlannedBlock {
+  return { runs: [], count: 0, bytes: 0, meteredBytes: 0 };
+}

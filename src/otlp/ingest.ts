@@ -1,0 +1,205 @@
+/**
+ * What every OTLP door shares: the bytes of a request in, durable records out (otlp.md, All or nothing). HTTP, gRPC and
+ * the library enter here.
+ */
+
+import { TailraceError } from '../model/error.ts';
+import { type OtlpLimits, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
+import type { Signal } from '../model/record.ts';
+import type { TimestampingMode } from '../model/stream-config.ts';
+import type { BlockDraft } from '../storage/block.ts';
+import { draftBlocks } from './batch.ts';
+import { transcodeJson } from './json.ts';
+import { type RejectionReason, Rejections } from './rejections.ts';
+import type { OtlpEncoding } from './response.ts';
+import { routeResource } from './route.ts';
+import { scanRequest } from './scan.ts';
+import { cell, ScannedRequest } from './scan-columns.ts';
+
+/** What ingest has to know of a basin. The log's basins fit. */
+export interface IngestBasin {
+  readonly name: string;
+  readonly config: { readonly otlpDefaultStream: string };
+}
+
+/** What ingest has to know of a stream. The log's streams fit. */
+export interface IngestStream {
+  readonly config: { readonly timestampingMode: TimestampingMode };
+}
+
+/** The way down to the log. The log itself fits. */
+export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
+  /** The stream, made when the basin makes streams on append. Answers at once when it can. Throws `stream_not_found`. */
+  openStream(basin: B, name: string, purpose: 'append'): S | Promise<S>;
+  /** All of it in one transaction, or nothing; resolves when it is durable. */
+  append(appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[]): Promise<unknown>;
+}
+
+export interface IngestRequest {
+  readonly signal: Signal;
+  readonly encoding: OtlpEncoding;
+  /** Decompressed. Must not change until the promise of `ingest` has settled; then it may be reused. */
+  readonly body: Uint8Array;
+}
+
+export interface IngestOptions {
+  readonly limits: Pick<OtlpLimits, 'requestRecordsMax'>;
+  /** Whether the caller may append to that stream; without it every stream is allowed. */
+  readonly mayAppend?: (stream: string) => boolean;
+}
+
+/** Counts are in what OTLP counts: log records, spans, and of metrics data points. */
+export interface IngestResult {
+  readonly accepted: number;
+  readonly rejected: number;
+  /** Records that are now durable: metrics, where `accepted` counts data points. */
+  readonly records: number;
+  /** For the sender: grouped reasons, each with its fix. Undefined when everything was accepted. */
+  readonly message: string | undefined;
+  /** For the server's own warnings. */
+  readonly reasons: readonly RejectionReason[];
+}
+
+const NO_STREAM =
+  'the stream does not exist and the basin makes none on append: create it, or set create_stream_on_append';
+const NOT_ALLOWED = 'the token may not append to the stream: use a token whose scope names it';
+const TOO_LARGE = `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`;
+const NO_TIME = 'the stream takes only items with a time (timestamping mode client-require): set it in the sender';
+
+/** Scanners that wait for a request; their columns stay warm. */
+const idle: ScannedRequest[] = [];
+const IDLE_MAX = 4;
+
+/**
+ * Stores a request. Resolves when everything that was accepted is durable, in one transaction for all streams; what is
+ * permanently wrong with a resource or item is rejected in the result while the rest commits. An empty request is
+ * accepted without a commit. While all streams are open there is no `await` before the append, so requests take effect
+ * in the order of the calls.
+ *
+ * @throws TailraceError `bad_proto`, `bad_json`, `too_large`; `permission_denied` when the caller may append to none of
+ * the streams; what the port throws, but `stream_not_found`. Then nothing of the request is stored (after `storage`:
+ * all or nothing).
+ */
+export async function ingest<B extends IngestBasin, S extends IngestStream>(
+  port: IngestPort<B, S>,
+  basin: B,
+  request: IngestRequest,
+  options: IngestOptions,
+): Promise<IngestResult> {
+  const { signal } = request;
+  const body = request.encoding === 'json' ? transcodeJson(signal, request.body) : request.body;
+  const rejections = new Rejections();
+  const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
+  const scanned = idle.pop() ?? new ScannedRequest();
+  let total = 0;
+  try {
+    scanRequest(signal, body, options.limits, scanned);
+    total = countOf(scanned, 0, scanned.itemCount);
+    const streams = route(scanned, basin, rejections);
+    checkAllowed(scanned, streams, options, rejections);
+    for (const [name, rows] of streams) {
+      const opening = open(port, basin, name);
+      const stream = opening instanceof Promise ? await opening : opening;
+      if (stream === undefined) rejections.add(NO_STREAM, rowsCount(scanned, rows), name);
+      else appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
+    }
+  } finally {
+    // The drafts refer to the body, but not to the columns.
+    scanned.end();
+    if (idle.length < IDLE_MAX) idle.push(scanned);
+  }
+  const filled = appends.filter((append) => append.drafts.length > 0);
+  if (filled.length > 0) await port.append(filled);
+  return {
+    accepted: total - rejections.count,
+    rejected: rejections.count,
+    records: filled.reduce((sum, { drafts }) => drafts.reduce((records, { count }) => records + count, sum), 0),
+    message: rejections.message(signal),
+    reasons: rejections.reasons(),
+  };
+}
+
+/** The resources of each stream, both in the order of the request. */
+function route(scanned: ScannedRequest, basin: IngestBasin, rejections: Rejections): Map<string, number[]> {
+  const streams = new Map<string, number[]>();
+  const policy = { fallback: basin.config.otlpDefaultStream };
+  for (let row = 0; row < scanned.resourceCount; row++) {
+    const found = routeResource(scanned, row, policy);
+    if ('rejected' in found) {
+      rejections.add(found.rejected, rowsCount(scanned, [row]));
+      continue;
+    }
+    const rows = streams.get(found.stream);
+    if (rows === undefined) streams.set(found.stream, [row]);
+    else rows.push(row);
+  }
+  return streams;
+}
+
+/** Takes out the streams that the caller may not append to. */
+function checkAllowed(
+  scanned: ScannedRequest,
+  streams: Map<string, number[]>,
+  { mayAppend }: IngestOptions,
+  rejections: Rejections,
+): void {
+  if (mayAppend === undefined) return;
+  const denied = [...streams.keys()].filter((name) => !mayAppend(name));
+  if (denied.length > 0 && denied.length === streams.size) {
+    throw new TailraceError('permission_denied', `the token may not append to stream ${JSON.stringify(denied[0])}`);
+  }
+  for (const name of denied) {
+    rejections.add(NOT_ALLOWED, rowsCount(scanned, streams.get(name) ?? []), name);
+    streams.delete(name);
+  }
+}
+
+/** Undefined when the stream is not there and is not made: that is rejected, other trouble fails the request. */
+function open<B extends IngestBasin, S extends IngestStream>(
+  port: IngestPort<B, S>,
+  basin: B,
+  name: string,
+): S | undefined | Promise<S | undefined> {
+  try {
+    const opening = port.openStream(basin, name, 'append');
+    return opening instanceof Promise ? opening.catch(missing) : opening;
+  } catch (error) {
+    return missing(error);
+  }
+}
+
+function missing(error: unknown): undefined {
+  if (error instanceof TailraceError && error.code === 'stream_not_found') return undefined;
+  throw error;
+}
+
+function draft(
+  scanned: ScannedRequest,
+  rows: readonly number[],
+  name: string,
+  stream: IngestStream,
+  rejections: Rejections,
+): readonly BlockDraft[] {
+  return draftBlocks(scanned, rows, {
+    timeRequired: stream.config.timestampingMode === 'client-require',
+    reject: (why, item) => {
+      rejections.add(why === 'too_large' ? TOO_LARGE : NO_TIME, countOf(scanned, item, item + 1), name);
+    },
+  });
+}
+
+/** What OTLP counts in items [from, to): data points of metrics, else the items themselves. */
+function countOf(scanned: ScannedRequest, from: number, to: number): number {
+  if (scanned.signal !== 'metrics') return to - from;
+  let points = 0;
+  for (let item = from; item < to; item++) points += cell(scanned.itemPoints, item);
+  return points;
+}
+
+function rowsCount(scanned: ScannedRequest, rows: readonly number[]): number {
+  return rows.reduce((sum, row) => {
+    const from = cell(scanned.scopeItemsFrom, cell(scanned.resourceScopesFrom, row));
+    const to = cell(scanned.scopeItemsFrom, cell(scanned.resourceScopesFrom, row + 1));
+    return sum + countOf(scanned, from, to);
+  }, 0);
+}

@@ -1,0 +1,69 @@
+/** Collects what of a request is rejected, and says so in one short message (otlp.md, Answers: partial success). */
+
+import { ANSWER_MESSAGE_CHARS_MAX } from '../model/limits.ts';
+import type { Signal } from '../model/record.ts';
+
+/** Reasons that are told apart; what comes later is counted together. */
+const REASONS_MAX = 16;
+const NAME_CHARS_MAX = 100;
+
+/** One reason with what it cost, in what OTLP counts: log records, spans, data points. */
+export interface RejectionReason {
+  readonly reason: string;
+  readonly count: number;
+  /** The first stream that it struck, where it struck a stream. */
+  readonly stream?: string;
+}
+
+const NOUNS: Readonly<Record<Signal, readonly [one: string, many: string]>> = {
+  logs: ['log record', 'log records'],
+  traces: ['span', 'spans'],
+  metrics: ['data point', 'data points'],
+};
+
+interface Group {
+  count: number;
+  readonly streams: Set<string>;
+}
+
+/** Lives as long as one request. */
+export class Rejections {
+  /** In what OTLP counts. */
+  count = 0;
+  readonly #groups = new Map<string, Group>();
+
+  add(reason: string, count: number, stream?: string): void {
+    this.count += count;
+    const known = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
+    const key = known ? reason : 'other reasons of the same kinds';
+    const group = this.#groups.get(key) ?? { count: 0, streams: new Set<string>() };
+    group.count += count;
+    if (stream !== undefined && known) group.streams.add(stream);
+    this.#groups.set(key, group);
+  }
+
+  reasons(): readonly RejectionReason[] {
+    return [...this.#groups].map(([reason, { count, streams }]) => {
+      const [stream] = streams;
+      return stream === undefined ? { reason, count } : { reason, count, stream };
+    });
+  }
+
+  /** Undefined when nothing was rejected. */
+  message(signal: Signal): string | undefined {
+    if (this.#groups.size === 0) return undefined;
+    const lines = [...this.#groups].map(([reason, group]) => {
+      const noun = NOUNS[signal][group.count === 1 ? 0 : 1];
+      return `rejected ${group.count} ${noun}${streamsText(group.streams)}: ${reason}`;
+    });
+    const text = lines.join('; ');
+    return text.length <= ANSWER_MESSAGE_CHARS_MAX ? text : `${text.slice(0, ANSWER_MESSAGE_CHARS_MAX - 1)}…`;
+  }
+}
+
+function streamsText(streams: ReadonlySet<string>): string {
+  const [first] = streams;
+  if (first === undefined) return '';
+  const name = JSON.stringify(first.length > NAME_CHARS_MAX ? `${first.slice(0, NAME_CHARS_MAX)}…` : first);
+  return streams.size === 1 ? ` of stream ${name}` : ` of stream ${name} and ${streams.size - 1} more`;
+}

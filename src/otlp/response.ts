@@ -1,0 +1,125 @@
+/** What an OTLP exporter is answered: `Export…ServiceResponse` and `google.rpc.Status`, in both encodings. */
+
+import type { ErrorCode } from '../model/error.ts';
+import { ANSWER_MESSAGE_CHARS_MAX } from '../model/limits.ts';
+import type { Signal } from '../model/record.ts';
+
+export type OtlpEncoding = 'protobuf' | 'json';
+
+/** The exact Content-Type of answers: exporters compare the string (otlp.md, Encodings). */
+export const OTLP_CONTENT_TYPE: Readonly<Record<OtlpEncoding, string>> = {
+  protobuf: 'application/x-protobuf',
+  json: 'application/json',
+};
+
+/** The gRPC status codes that OTLP answers carry. */
+export const GRPC_CODES = {
+  INVALID_ARGUMENT: 3,
+  NOT_FOUND: 5,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+} as const;
+
+const { INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED } = GRPC_CODES;
+const { UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED } = GRPC_CODES;
+
+/** The gRPC code of each error at the OTLP doors (otlp.md, Answers). What a retry may cure is UNAVAILABLE. */
+export const OTLP_GRPC_CODE = {
+  authn: UNAUTHENTICATED,
+  permission_denied: PERMISSION_DENIED,
+  bad_request: INVALID_ARGUMENT,
+  bad_header: INVALID_ARGUMENT,
+  bad_path: INVALID_ARGUMENT,
+  bad_query: INVALID_ARGUMENT,
+  bad_json: INVALID_ARGUMENT,
+  bad_proto: INVALID_ARGUMENT,
+  invalid: INVALID_ARGUMENT,
+  not_found: NOT_FOUND,
+  method_not_allowed: UNIMPLEMENTED,
+  unsupported_encoding: UNIMPLEMENTED,
+  too_large: RESOURCE_EXHAUSTED,
+  basin_not_found: NOT_FOUND,
+  stream_not_found: NOT_FOUND,
+  resource_already_exists: UNAVAILABLE,
+  basin_deletion_pending: UNAVAILABLE,
+  stream_deletion_pending: UNAVAILABLE,
+  seq_num_mismatch: UNAVAILABLE,
+  fencing_token_mismatch: UNAVAILABLE,
+  range_not_satisfiable: INVALID_ARGUMENT,
+  stream_replaced: UNAVAILABLE,
+  rate_limited: UNAVAILABLE,
+  overloaded: UNAVAILABLE,
+  draining: UNAVAILABLE,
+  request_timeout: UNAVAILABLE,
+  storage_full: UNAVAILABLE,
+  storage: UNAVAILABLE,
+  config: INTERNAL,
+  port_taken: INTERNAL,
+  data_dir_in_use: INTERNAL,
+  format_too_new: INTERNAL,
+  corrupt: INTERNAL,
+  unavailable: UNAVAILABLE,
+  closed: UNAVAILABLE,
+  fatal: INTERNAL,
+  internal: INTERNAL,
+} as const satisfies Record<ErrorCode, number>;
+
+const REJECTED_NAMES: Readonly<Record<Signal, string>> = {
+  logs: 'rejectedLogRecords',
+  traces: 'rejectedSpans',
+  metrics: 'rejectedDataPoints',
+};
+
+const NOTHING = new Uint8Array(0);
+const EMPTY_OBJECT: Uint8Array = Buffer.from('{}');
+
+/**
+ * The body of a 200. Without a message everything was accepted: zero bytes, or `{}`. Otherwise `partial_success` with
+ * the count of rejected records (data points for metrics; 0 makes it a warning) and the message.
+ */
+export function exportResponse(
+  signal: Signal,
+  encoding: OtlpEncoding,
+  result: { readonly rejected: number; readonly message: string | undefined },
+): Uint8Array {
+  if (result.rejected === 0 && result.message === undefined) return encoding === 'json' ? EMPTY_OBJECT : NOTHING;
+  const message = shortened(result.message ?? '');
+  if (encoding === 'protobuf') return field(1, [...numberField(1, result.rejected), ...field(2, Buffer.from(message))]);
+  const rejected = result.rejected === 0 ? {} : { [REJECTED_NAMES[signal]]: String(result.rejected) };
+  return Buffer.from(JSON.stringify({ partialSuccess: { ...rejected, errorMessage: message } }));
+}
+
+/** The body of an error: a `google.rpc.Status` with a gRPC code. */
+export function statusResponse(encoding: OtlpEncoding, code: number, message: string): Uint8Array {
+  const text = shortened(message);
+  if (encoding === 'json') return Buffer.from(JSON.stringify({ code, message: text }));
+  return Uint8Array.from([...numberField(1, code), ...field(2, Buffer.from(text))]);
+}
+
+/** Cut to what an answer may hold, never in the middle of a character. */
+function shortened(message: string): string {
+  if (message.length <= ANSWER_MESSAGE_CHARS_MAX) return message;
+  const cut = message.slice(0, ANSWER_MESSAGE_CHARS_MAX - 1);
+  return `${/[\ud800-\udbff]$/.test(cut) ? cut.slice(0, -1) : cut}…`;
+}
+
+function numberField(number: number, value: number): readonly number[] {
+  return value === 0 ? [] : [number << 3, ...varint(value)];
+}
+
+function field(number: number, content: Uint8Array | readonly number[]): Uint8Array {
+  if (content.length === 0) return NOTHING;
+  return Uint8Array.from([(number << 3) | 2, ...varint(content.length), ...content]);
+}
+
+/** A whole number from 0 to 2^53 - 1. */
+function varint(value: number): readonly number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
+  return [...bytes, rest];
+}
