@@ -30,6 +30,12 @@ const program = new Command('tailrace')
   .showHelpAfterError('(tailrace --help shows what there is)')
   .addHelpText('after', EXAMPLES)
   .exitOverride();
+program.hook('preAction', (_program, command) => {
+  if (command.opts().token === undefined) return;
+  createTalk({}).warn(
+    'tailrace: --token shows in `ps` to everybody on this machine: use TAILRACE_TOKEN or --token-file',
+  );
+});
 for (const add of [addServe, addTail, addRead, addSend, addLs]) add(program);
 
 endWithPipe();
