@@ -1,0 +1,178 @@
+/** Blocks as readers see them: the header alone, or the whole block with its records. */
+
+import { uncompressSync } from 'lz4-napi';
+import { assert } from '../model/error.ts';
+import { type Header, meteredBytes, OTLP_HEADERS, type StreamRecord } from '../model/record.ts';
+import {
+  type BlockHeader,
+  CODEC_LZ4,
+  corrupt,
+  readBlockHeader,
+  readU32,
+  VarintReader,
+  verifyStored,
+} from './block-format.ts';
+import { type OtlpIndex, otlpBodyBytes, otlpMessage, readOtlpIndex, writeOtlpBody } from './block-otlp.ts';
+import { readS2Index, type S2Index, s2Body, s2BodyBytes, s2Headers, s2MeteredBytes } from './block-s2.ts';
+import { readBlockKey } from './keys.ts';
+
+export { BLOCK_HEADER_BYTES_MAX, type BlockHeader, readBlockHeader } from './block-format.ts';
+
+/** LZ4 packs 255 to 1 at most: a block that claims more is not one that we wrote. */
+const LZ4_RATIO_MAX = 255;
+
+interface Index {
+  readonly times: Float64Array | undefined;
+  readonly otlp: OtlpIndex | undefined;
+  readonly s2: S2Index | undefined;
+}
+
+/** A block, unpacked. Records are counted from 0 within it. What it hands out are views of it unless said otherwise. */
+export class Block {
+  readonly firstSeq: number;
+  readonly header: BlockHeader;
+  readonly #index: Uint8Array;
+  readonly #payload: Uint8Array;
+  #parsed: Index | undefined;
+
+  private constructor(firstSeq: number, header: BlockHeader, raw: Uint8Array) {
+    this.firstSeq = firstSeq;
+    this.header = header;
+    this.#index = raw.subarray(0, header.indexBytes);
+    this.#payload = raw.subarray(header.indexBytes);
+  }
+
+  /**
+   * Verifies both checksums, unpacks, and checks the index.
+   * @throws TailraceError `corrupt`
+   */
+  static open(key: Uint8Array, value: Uint8Array): Block {
+    const { firstSeq } = readBlockKey(key);
+    const header = readBlockHeader(key, value);
+    verifyStored(key, value, header);
+    const block = new Block(firstSeq, header, unpack(header, value.subarray(header.storedAt)));
+    block.#parsed = block.#parse();
+    return block;
+  }
+
+  /** The block that was just sealed: `raw` is its index and payload, and belongs to it from now on. */
+  static ofSealed(firstSeq: number, header: BlockHeader, raw: Uint8Array): Block {
+    return new Block(firstSeq, header, raw);
+  }
+
+  /** Milliseconds. */
+  timestamp(i: number): number {
+    return this.#at(i).times?.[i] ?? this.header.firstTimestamp;
+  }
+
+  /** Metered bytes of record i as the raw view returns it. */
+  meteredBytesOf(i: number): number {
+    const { otlp, s2 } = this.#at(i);
+    if (otlp !== undefined) return this.#meteredHead() + otlpBodyBytes(otlp, i);
+    return s2 === undefined ? 0 : s2MeteredBytes(s2, i);
+  }
+
+  headersOf(i: number): readonly Header[] {
+    const { s2 } = this.#at(i);
+    return s2 === undefined ? this.#otlpHeaders() : s2Headers(s2, this.#index, this.#payload, i);
+  }
+
+  /** Bytes of the body of record i, for OTLP the self-contained one. */
+  bodyBytesOf(i: number): number {
+    const { otlp, s2 } = this.#at(i);
+    if (otlp !== undefined) return otlpBodyBytes(otlp, i);
+    return s2 === undefined ? 0 : s2BodyBytes(s2, i);
+  }
+
+  /** Writes the body of record i at `at`, where `bodyBytesOf(i)` bytes must be free; says where it ends. */
+  writeBody(i: number, target: Uint8Array, at: number): number {
+    const { otlp, s2 } = this.#at(i);
+    if (otlp !== undefined) return writeOtlpBody(otlp, this.#payload, i, target, at);
+    if (s2 === undefined) return at;
+    target.set(s2Body(s2, this.#payload, i), at);
+    return at + s2BodyBytes(s2, i);
+  }
+
+  /** Record i. The body of an OTLP record is a copy, everything else a view. */
+  record(i: number): StreamRecord {
+    const { s2 } = this.#at(i);
+    let body: Uint8Array;
+    if (s2 === undefined) {
+      body = Buffer.allocUnsafe(this.bodyBytesOf(i));
+      this.writeBody(i, body, 0);
+    } else {
+      body = s2Body(s2, this.#payload, i);
+    }
+    return { seqNum: this.firstSeq + i, timestamp: this.timestamp(i), headers: this.headersOf(i), body };
+  }
+
+  /**
+   * OTLP blocks only: one LogsData, TracesData or MetricsData message with the records [from, to), each resource and
+   * scope once. The whole block is the payload itself, a view; a part is built anew.
+   */
+  otlpMessage(from: number, to: number): Uint8Array {
+    assert(from >= 0 && from < to && to <= this.header.count, 'a run of records lies within its block');
+    if (from === 0 && to === this.header.count) return this.#payload;
+    const { otlp } = this.#at(from);
+    assert(otlp !== undefined, 'an S2 block has no OTLP message');
+    return otlpMessage(otlp, this.#payload, from, to);
+  }
+
+  #at(i: number): Index {
+    assert(i >= 0 && i < this.header.count, 'a record lies within its block');
+    // A block that was just sealed is parsed when someone looks at its records, which often nobody does.
+    this.#parsed ??= this.#parse();
+    return this.#parsed;
+  }
+
+  #parse(): Index {
+    const { count, kind, firstTimestamp, lastTimestamp } = this.header;
+    const reader = new VarintReader(this.#index, 0, this.#index.length);
+    const times = firstTimestamp === lastTimestamp ? undefined : readTimes(reader, this.header);
+    if (kind === 's2') {
+      return { times, otlp: undefined, s2: readS2Index(this.#index, reader.at, this.#payload, count) };
+    }
+    return { times, otlp: readOtlpIndex(this.#index, reader.at, this.#payload, count), s2: undefined };
+  }
+
+  #otlpHeaders(): readonly Header[] {
+    const { kind } = this.header;
+    return kind === 's2' ? [] : OTLP_HEADERS[kind];
+  }
+
+  #meteredHead(): number {
+    return meteredBytes(this.#otlpHeaders(), 0);
+  }
+}
+
+function readTimes(reader: VarintReader, header: BlockHeader): Float64Array {
+  const times = new Float64Array(header.count);
+  let time = header.firstTimestamp;
+  times[0] = time;
+  for (let i = 1; i < header.count; i++) {
+    time += reader.next();
+    times[i] = time;
+  }
+  if (time !== header.lastTimestamp) throw corrupt('its timestamps do not match its header');
+  return times;
+}
+
+function unpack(header: BlockHeader, stored: Uint8Array): Uint8Array {
+  if (header.codec !== CODEC_LZ4) {
+    if (stored.length !== header.rawBytes) throw corrupt('its size does not match its header');
+    return stored;
+  }
+  // The unpacker allocates what the data declares, so that is checked before it is believed.
+  const declared = stored.length < 4 ? -1 : readU32(stored, 0);
+  if (declared !== header.rawBytes || declared > stored.length * LZ4_RATIO_MAX) {
+    throw corrupt('its size does not match its header');
+  }
+  let raw: Uint8Array;
+  try {
+    raw = uncompressSync(stored);
+  } catch (cause) {
+    throw corrupt('it cannot be unpacked', cause);
+  }
+  if (raw.length !== header.rawBytes) throw corrupt('its size does not match its header');
+  return raw;
+}

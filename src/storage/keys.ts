@@ -1,0 +1,187 @@
+/**
+ * The key space: `[family][number u64][number u64 | name]`, big endian, so that byte order is the order we want.
+ *
+ * The numbers of families are on disk: they are never reused, and those that later work needs are taken already.
+ * Stream and basin numbers are given out once and never again.
+ */
+
+import { TailraceError } from '../model/error.ts';
+
+/** Families, numbered once and for all. */
+export const FAMILY = {
+  /** `[1][ASCII name]`: format version, number counters, JWT keys. */
+  settings: 1,
+  /** `[2][UTF-8 name]` → basin row. */
+  basins: 2,
+  /** `[3][basin u64][UTF-8 name]` → stream row. */
+  streams: 3,
+  /** `[4][stream u64]` → stream state. */
+  streamStates: 4,
+  /** `[5][stream u64][first seq u64]` → block. */
+  blocks: 5,
+  /** `[6][SHA-256 of the secret]` → token row. */
+  tokensByHash: 6,
+  /** `[7][UTF-8 id]` → hash. */
+  tokensById: 7,
+  /** `[8][…]`: usage metrics per minute. */
+  usage: 8,
+  /** `[9][…]`: deletions and trims under way. */
+  pendingWork: 9,
+  /** `[10][…]`: dedupe answers with expiry. */
+  dedupe: 10,
+  /** `[255]`: the engine's own probe and filler rows; nothing of the log. */
+  engine: 255,
+} as const;
+
+const NUMBER_BYTES = 8;
+const TWO_32 = 0x1_0000_0000;
+
+/** Keys k with from <= k < to. */
+export interface KeyRange {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+/** The key of a setting. */
+export function settingsKey(name: string): Uint8Array {
+  return nameKey(FAMILY.settings, name);
+}
+
+/** The key of a basin's row. */
+export function basinKey(name: string): Uint8Array {
+  return nameKey(FAMILY.basins, name);
+}
+
+/** All basins in order of their names. */
+export function basinRange(): KeyRange {
+  return familyRange(FAMILY.basins);
+}
+
+/** The name in a basin's key. */
+export function readBasinKey(key: Uint8Array): string {
+  expectFamily(key, FAMILY.basins, 2);
+  return text(key, 1);
+}
+
+/** The key of a stream's row. */
+export function streamKey(basin: number, name: string): Uint8Array {
+  const key = Buffer.allocUnsafe(1 + NUMBER_BYTES + Buffer.byteLength(name));
+  key[0] = FAMILY.streams;
+  writeNumber(key, 1, basin);
+  key.write(name, 1 + NUMBER_BYTES);
+  return key;
+}
+
+/** Streams of a basin whose name starts with `prefix` and, when given, is greater than `startAfter`; in name order. */
+export function streamRange(basin: number, prefix = '', startAfter = ''): KeyRange {
+  const first = streamKey(basin, prefix);
+  const to = successor(first);
+  if (startAfter === '') return { from: first, to };
+  const after = Buffer.concat([streamKey(basin, startAfter), Buffer.of(0)]);
+  return { from: Buffer.compare(after, first) > 0 ? after : first, to };
+}
+
+/** Basin number and name in a stream's key. */
+export function readStreamKey(key: Uint8Array): { basin: number; name: string } {
+  expectFamily(key, FAMILY.streams, 1 + NUMBER_BYTES);
+  return { basin: readNumber(key, 1), name: text(key, 1 + NUMBER_BYTES) };
+}
+
+/** The key of a stream's state. */
+export function streamStateKey(stream: number): Uint8Array {
+  return numberKey(FAMILY.streamStates, stream);
+}
+
+/** The key of the block of `stream` that starts with `firstSeq`. */
+export function blockKey(stream: number, firstSeq: number): Uint8Array {
+  const key = Buffer.allocUnsafe(1 + 2 * NUMBER_BYTES);
+  key[0] = FAMILY.blocks;
+  writeNumber(key, 1, stream);
+  writeNumber(key, 1 + NUMBER_BYTES, firstSeq);
+  return key;
+}
+
+/** Blocks of a stream whose first sequence number n has `fromSeq` <= n < `toSeq`; without bounds, all of them. */
+export function blockRange(stream: number, fromSeq = 0, toSeq?: number): KeyRange {
+  return {
+    from: blockKey(stream, fromSeq),
+    to: toSeq === undefined ? successor(numberKey(FAMILY.blocks, stream)) : blockKey(stream, toSeq),
+  };
+}
+
+/** Stream number and first sequence number in a block's key. */
+export function readBlockKey(key: Uint8Array): { stream: number; firstSeq: number } {
+  expectFamily(key, FAMILY.blocks, 1 + 2 * NUMBER_BYTES);
+  if (key.length !== 1 + 2 * NUMBER_BYTES) throw damaged();
+  return { stream: readNumber(key, 1), firstSeq: readNumber(key, 1 + NUMBER_BYTES) };
+}
+
+/** The key of a token's row: SHA-256 of its secret. */
+export function tokenHashKey(hash: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.of(FAMILY.tokensByHash), hash]);
+}
+
+/** All tokens by hash. */
+export function tokenHashRange(): KeyRange {
+  return familyRange(FAMILY.tokensByHash);
+}
+
+/** The key under which a token's hash is found by its id. */
+export function tokenIdKey(id: string): Uint8Array {
+  return nameKey(FAMILY.tokensById, id);
+}
+
+/** Every key of a family. */
+export function familyRange(family: number): KeyRange {
+  return { from: Buffer.of(family), to: successor(Buffer.of(family)) };
+}
+
+/** The least key that is greater than every key that starts with `prefix`. */
+export function successor(prefix: Uint8Array): Uint8Array {
+  let last = prefix.length - 1;
+  while (last > 0 && prefix[last] === 0xff) last -= 1;
+  const key = Buffer.from(prefix.subarray(0, last + 1));
+  const byte = key[last] ?? 0;
+  // Only the last family has nothing behind it; a key one byte longer than any that we write stands for the end.
+  if (byte === 0xff) return Buffer.of(0xff, 0xff);
+  key[last] = byte + 1;
+  return key;
+}
+
+function nameKey(family: number, name: string): Uint8Array {
+  const key = Buffer.allocUnsafe(1 + Buffer.byteLength(name));
+  key[0] = family;
+  key.write(name, 1);
+  return key;
+}
+
+function numberKey(family: number, number: number): Uint8Array {
+  const key = Buffer.allocUnsafe(1 + NUMBER_BYTES);
+  key[0] = family;
+  writeNumber(key, 1, number);
+  return key;
+}
+
+function writeNumber(key: Buffer, at: number, number: number): void {
+  key.writeUInt32BE(Math.floor(number / TWO_32), at);
+  key.writeUInt32BE(number % TWO_32, at + 4);
+}
+
+function readNumber(key: Uint8Array, at: number): number {
+  let number = 0;
+  for (let i = at; i < at + NUMBER_BYTES; i++) number = number * 0x100 + (key[i] ?? 0);
+  if (number > Number.MAX_SAFE_INTEGER) throw damaged();
+  return number;
+}
+
+function expectFamily(key: Uint8Array, family: number, bytesMin: number): void {
+  if (key[0] !== family || key.length < bytesMin) throw damaged();
+}
+
+function text(key: Uint8Array, at: number): string {
+  return Buffer.from(key.buffer, key.byteOffset + at, key.length - at).toString();
+}
+
+function damaged(): TailraceError {
+  return new TailraceError('corrupt', 'a key in the store is not of the form that was expected there');
+}
