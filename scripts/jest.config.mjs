@@ -3,6 +3,9 @@ export default {
   rootDir: '..',
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // Built files and stores change while tests run; jest must not look at them.
+  modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/data/'],
+  watchPathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/data/'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [
