@@ -7,15 +7,7 @@ import { TailraceError } from '../src/model/error.ts';
 import type { Connection } from './connection.ts';
 import { type Output, openOutput, type Talk, type TalkOptions, watchPipe } from './console.ts';
 import { formatStreamUri, type StreamUri } from './names.ts';
-import {
-  CLI_VIEWS,
-  type CliView,
-  createPrinter,
-  FORMATS,
-  type Format,
-  type OtlpJson,
-  type Printer,
-} from './printer.ts';
+import { CLI_VIEWS, type CliView, createPrinter, FORMATS, type Format, type Printer } from './printer.ts';
 
 export interface ViewOptions extends TalkOptions {
   readonly view?: CliView;
@@ -55,10 +47,9 @@ export async function openPrinter(options: ViewOptions): Promise<{ output: Outpu
   if (options.format !== undefined && view !== 'raw') {
     throw new TailraceError('config', `--format is for raw records; --view ${view} has one format only`);
   }
-  const otlpJson = view === 'otlp-json' ? await loadOtlpJson() : undefined;
   const output = await openOutput(options.output, options);
   if (options.output === undefined) watchPipe();
-  return { output, printer: createPrinter(view, options.format ?? 'json', output, otlpJson) };
+  return { output, printer: createPrinter(view, options.format ?? 'json', output) };
 }
 
 /**
@@ -124,10 +115,4 @@ function chosenView(options: ViewOptions): CliView {
   }
   if (options.json === true) return 'message';
   return options.view ?? (options.format === undefined ? 'text' : 'raw');
-}
-
-/** The schemas are large: they are loaded for this view only. */
-async function loadOtlpJson(): Promise<OtlpJson> {
-  const { otlpToJson } = await import('../src/index.ts');
-  return otlpToJson;
 }

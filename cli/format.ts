@@ -25,11 +25,6 @@ export function safeJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSAFE_IN_JSON, (character) => `\\u${hex(character.charCodeAt(0), 4)}`);
 }
 
-/** The same for JSON text that somebody else wrote. */
-export function safeJsonText(json: string): string {
-  return escapeControls(json.replace(UNSAFE_IN_JSON, (character) => `\\u${hex(character.charCodeAt(0), 4)}`));
-}
-
 /** Whether to colour: `--color` first, then NO_COLOR (no-color.org), then whether it is a terminal. */
 export function createColors(choice: ColorChoice, isTty: boolean, env: NodeJS.ProcessEnv): Colors {
   const plain = (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb';

@@ -3,9 +3,9 @@
 import type { BatchFrame, ClientView } from '../src/client/frames.ts';
 import type { Header, StreamRecord } from '../src/model/record.ts';
 import type { Output } from './console.ts';
-import { colorByLevel, escapeControls, safeJson, safeJsonText } from './format.ts';
+import { colorByLevel, escapeControls, safeJson } from './format.ts';
 
-/** The views of the command line. `otlp-json` is made here out of what the server sends as `otlp`. */
+/** The views of the command line: binary OTLP messages are nothing for a terminal. */
 export const CLI_VIEWS = ['text', 'message', 'otlp-json', 'raw'] as const;
 export type CliView = (typeof CLI_VIEWS)[number];
 
@@ -13,30 +13,21 @@ export type CliView = (typeof CLI_VIEWS)[number];
 export const FORMATS = ['text', 'json', 'json-base64'] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** Turns OTLP messages into OTLP/JSON; loaded only when somebody asks for that view. */
-export type OtlpJson = (signal: 'logs' | 'traces' | 'metrics', message: Uint8Array) => string;
-
 /** What a view asks the server for, and how to print what comes. */
 export interface Printer {
   readonly view: ClientView;
   print(frame: BatchFrame<ClientView>): string | Uint8Array;
 }
 
-/** Makes the printer of a view. `otlpJson` is needed for `otlp-json` only. */
-export function createPrinter(view: CliView, format: Format, output: Output, otlpJson: OtlpJson | undefined): Printer {
+/** Makes the printer of a view. */
+export function createPrinter(view: CliView, format: Format, output: Output): Printer {
   switch (view) {
     case 'text':
       return { view: 'text', print: (frame) => lines(textLines(frame), (line) => colored(line, output)) };
     case 'message':
       return { view: 'message', print: (frame) => lines('rows' in frame ? frame.rows : [], safeJson) };
     case 'otlp-json':
-      return {
-        view: 'otlp',
-        print: (frame) => {
-          if (!('message' in frame) || otlpJson === undefined) return '';
-          return `${safeJsonText(otlpJson(frame.signal, frame.message))}\n`;
-        },
-      };
+      return { view: 'otlp-json', print: (frame) => lines('requests' in frame ? frame.requests : [], safeJson) };
     case 'raw':
       return { view: 'raw', print: (frame) => rawRecords('records' in frame ? frame.records : [], format, output) };
   }

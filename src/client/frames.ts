@@ -6,7 +6,7 @@ import { type Header, SIGNALS, type Signal, type StreamRecord } from '../model/r
 import { describedError, tailDetail } from './failures.ts';
 
 /** The views that the WebSocket door offers. */
-export type ClientView = 'raw' | 'otlp' | 'message' | 'text';
+export type ClientView = 'raw' | 'otlp' | 'otlp-json' | 'message' | 'text';
 
 /** One `message` row as it came: keys as in otlp.md, Views. */
 export type MessageRow = Readonly<Record<string, unknown>>;
@@ -17,6 +17,8 @@ export interface BatchContent {
   readonly raw: { readonly records: readonly StreamRecord[] };
   /** One binary `LogsData`, `TracesData` or `MetricsData` message with the records [first, next). */
   readonly otlp: { readonly signal: Signal; readonly first: number; readonly message: Uint8Array };
+  /** OTLP/JSON requests with the OTLP records among [first, next). */
+  readonly 'otlp-json': { readonly first: number; readonly requests: readonly object[] };
   readonly message: { readonly rows: readonly MessageRow[] };
   readonly text: { readonly lines: readonly string[] };
 }
@@ -36,22 +38,26 @@ export type ControlFrame =
   /** Nothing new for some seconds. */
   | { readonly type: 'heartbeat'; readonly tail: Position | undefined }
   /** Sequence numbers [from, to) were trimmed away before they were read. */
-  | { readonly type: 'gap'; readonly from: number; readonly to: number };
+  | { readonly type: 'gap'; readonly from: number; readonly to: number }
+  /** Records [from, to) are not OTLP: the `otlp` view has nothing to show for them. */
+  | { readonly type: 'skipped'; readonly from: number; readonly next: Position };
 
 /** What one text or binary message means, still with what only the session needs. */
 export type WireFrame =
   | ControlFrame
   | BatchFrame<'raw'>
   | BatchFrame<'otlp'>
+  | BatchFrame<'otlp-json'>
   | BatchFrame<'message'>
   | BatchFrame<'text'>
-  | { readonly type: 'positions'; readonly signal: Signal | undefined; readonly first: number; readonly next: Position }
+  | { readonly type: 'positions'; readonly signal: Signal; readonly first: number; readonly next: Position }
   | { readonly type: 'error'; readonly error: TailraceError };
 
 /** The subprotocol of each view, and the format to ask for beside it. Base64 keeps bytes that are not UTF-8. */
 export const PROTOCOLS: Readonly<Record<ClientView, { readonly name: string; readonly format?: string }>> = {
   raw: { name: 's2.json', format: 'base64' },
   otlp: { name: 'otlp.proto' },
+  'otlp-json': { name: 'otlp.json' },
   message: { name: 'view.json' },
   text: { name: 'view.text' },
 };
@@ -68,7 +74,7 @@ export function parseTextFrame(text: string): WireFrame | undefined {
     case 'batch':
       return batch(json);
     case 'positions':
-      return { type: 'positions', signal: signalOf(json.signal), first: seqOf(json.first), next: position(json.next) };
+      return positions(json);
     case 'hello':
       return { type: 'hello', streamId: String(json.stream_id), basin: stringOrNone(json.basin) };
     case 'caught_up':
@@ -97,7 +103,16 @@ function batch(json: Json): WireFrame {
   if (Array.isArray(json.rows)) return { type: 'batch', rows: json.rows as MessageRow[], next };
   if (Array.isArray(json.lines)) return { type: 'batch', lines: json.lines.map(String), next };
   if (Array.isArray(json.records)) return { type: 'batch', records: json.records.map(record), next };
-  throw malformed('a batch has neither records, rows nor lines');
+  if (Array.isArray(json.requests)) {
+    return { type: 'batch', first: seqOf(json.first), requests: json.requests as object[], next };
+  }
+  throw malformed('a batch has neither records, rows, lines nor requests');
+}
+
+function positions(json: Json): WireFrame {
+  const [first, next] = [seqOf(json.first), position(json.next)];
+  const signal = SIGNALS.find((known) => known === json.signal);
+  return signal === undefined ? { type: 'skipped', from: first, next } : { type: 'positions', signal, first, next };
 }
 
 function record(value: unknown): StreamRecord {
@@ -133,16 +148,13 @@ function seqOf(value: unknown): number {
   return position(value).seqNum;
 }
 
-function signalOf(value: unknown): Signal | undefined {
-  return SIGNALS.find((signal) => signal === value);
-}
-
 function stringOrNone(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
 function errorOf(json: Json): TailraceError {
-  const detail: ErrorDetail = tailDetail(json.tail);
+  const retry = typeof json.retry_after === 'number' ? { retryAfterSeconds: json.retry_after } : {};
+  const detail: ErrorDetail = { ...tailDetail(json.tail), ...retry };
   const code = typeof json.code === 'string' ? json.code : 'internal';
   return describedError(code, typeof json.message === 'string' ? json.message : code, detail);
 }

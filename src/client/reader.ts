@@ -139,6 +139,7 @@ class Cursor {
     if (frame.type === 'hello') this.#streamId = frame.streamId;
     else if (frame.type === 'caught_up') this.#next = frame.tail.seqNum;
     else if (frame.type === 'gap') this.#next = Math.max(this.#next ?? 0, frame.to);
+    else if (frame.type === 'skipped') this.#advance(frame.next.seqNum, frame.next.seqNum - frame.from);
     else if (frame.type === 'batch') this.#takeBatch(frame);
   }
 
@@ -186,9 +187,13 @@ class Cursor {
     if (this.#options.clamp) set('clamp', 'true');
   }
 
+  #advance(next: number, records: number): void {
+    this.#next = next;
+    if (this.#count !== undefined) this.#count = Math.max(0, this.#count - records);
+  }
+
   #takeBatch(frame: BatchFrame<ClientView>): void {
-    this.#next = frame.next.seqNum;
-    if (this.#count !== undefined) this.#count = Math.max(0, this.#count - recordsIn(frame));
+    this.#advance(frame.next.seqNum, recordsIn(frame));
     if (this.#bytes === undefined) return;
     if (!('records' in frame)) {
       this.#bytesUnknown = true;

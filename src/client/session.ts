@@ -107,7 +107,7 @@ export class Session {
   #otlpBatch(message: Uint8Array): WireFrame {
     const positions = this.#positions;
     this.#positions = undefined;
-    if (positions?.signal === undefined) {
+    if (positions === undefined) {
       throw new TailraceError('bad_proto', 'a binary frame came without its positions');
     }
     return { type: 'batch', signal: positions.signal, first: positions.first, message, next: positions.next };
