@@ -56,11 +56,24 @@ export const SCAN_BYTES_MAX = 4 * MiB;
 
 /** A WebSocket reader stops asking for more above this many buffered bytes. */
 export const SOCKET_BUFFERED_BYTES_MAX = 4 * MiB;
+/** With many readers each one's share of this, but not less than the least, takes the place of that limit. */
+export const SOCKETS_BUFFERED_BYTES_MAX = 128 * MiB;
+export const SOCKET_BUFFERED_BYTES_MIN = 256 * KiB;
+/** A reader that takes everything lets the others have a turn after this many bytes. */
+export const SOCKET_TURN_BYTES = MiB;
 /** What a reader may send us in one message. */
 export const SOCKET_MESSAGE_BYTES_MAX = 64 * KiB;
 /** Idle readers get a heartbeat after a random time between these. */
 export const HEARTBEAT_MIN_MS = 5_000;
 export const HEARTBEAT_MAX_MS = 15_000;
+/** How often a reader is asked for a sign of life. */
+export const SOCKET_PING_MS = 30_000;
+/** A reader that owes us nothing and gives no sign of life for so long is gone. */
+export const SOCKET_SILENCE_MS = 600_000;
+/** A reader with bytes waiting for it that takes none for so long is let go; it can resume. */
+export const SOCKET_STALL_MS = 3_600_000;
+/** When the server stops, readers have so long to take what waits for them and say goodbye. */
+export const SOCKET_DRAIN_MS = 2_000;
 
 /** While less room than this is free, records are refused; trims and deletions may use it. */
 export const STORE_RESERVE_BYTES = 64 * MiB;

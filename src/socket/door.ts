@@ -1,0 +1,232 @@
+/** The WebSocket door: decides on upgrades, keeps the readers, ticks them, and sends them home. */
+
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Access } from '../access/access.ts';
+import type { Clock } from '../model/clock.ts';
+import { TailraceError } from '../model/error.ts';
+import {
+  SOCKET_BUFFERED_BYTES_MAX,
+  SOCKET_BUFFERED_BYTES_MIN,
+  SOCKET_DRAIN_MS,
+  SOCKET_MESSAGE_BYTES_MAX,
+  SOCKETS_BUFFERED_BYTES_MAX,
+} from '../model/limits.ts';
+import type { Logger } from '../observe/logger.ts';
+import { helloFrame } from './control-frames.ts';
+import {
+  type Handshake,
+  parseHandshake,
+  type Target,
+  targetOf,
+  unknownSubprotocol,
+  type Wish,
+  wishOf,
+} from './handshake.ts';
+import type { ReadableLog } from './log-port.ts';
+import { isOriginAllowed } from './origin.ts';
+import { refuseUpgrade } from './refusal.ts';
+import { type Reading, Session, TICK_MS } from './session.ts';
+
+export interface SocketDoorDeps<B, S extends { readonly id: string }> {
+  readonly log: ReadableLog<B, S>;
+  readonly access: Pick<Access, 'authorize' | 'admit'>;
+  readonly defaultBasin: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Origins of pages that may read besides the server's own, such as `https://app.example`. */
+  readonly origins?: readonly string[];
+  /** Hears assertions of ours that failed: code `fatal`. */
+  readonly onFatal?: (error: unknown) => void;
+}
+
+export interface SocketDoor {
+  /** Takes over the connection of an upgrade request, whatever it asks for. Never throws. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Readers that are connected. */
+  connections(): number;
+  /** Refuses new readers, tells the others that the server stops, and waits a short while until they are gone. */
+  drain(): Promise<void>;
+  /** Cuts what is left. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** Makes the door. It owns nothing until the first upgrade. */
+export function createSocketDoor<B, S extends { readonly id: string }>(deps: SocketDoorDeps<B, S>): SocketDoor {
+  const door = new Door(deps);
+  return {
+    upgrade: (request, socket, head) => door.upgrade(request, socket, head),
+    connections: () => door.sessions.size,
+    drain: () => door.drain(),
+    close: () => door.close(),
+  };
+}
+
+class Door<B, S extends { readonly id: string }> {
+  readonly sessions = new Set<Session>();
+  readonly #deps: SocketDoorDeps<B, S>;
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: SOCKET_MESSAGE_BYTES_MAX,
+    autoPong: false,
+    handleProtocols: (_offered, request) => parseHandshake(request).selected ?? false,
+  });
+  #draining = false;
+  #cancelTick: (() => void) | undefined;
+
+  constructor(deps: SocketDoorDeps<B, S>) {
+    this.#deps = deps;
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const ignore = (): void => {};
+    // Until ws listens, an error of the connection would be nobody's.
+    socket.on('error', ignore);
+    const handshake = parseHandshake(request);
+    const refusal = this.#refusal(request, handshake);
+    if (refusal !== undefined) {
+      refuseUpgrade(socket, refusal);
+      return;
+    }
+    const plan = this.#plan(request, handshake);
+    // A browser shows its page no status, so it is told by a frame; everybody else gets a plain 401 or 403.
+    if (plan instanceof TailraceError && isAboutAccess(plan) && request.headers.origin === undefined) {
+      refuseUpgrade(socket, plan);
+      return;
+    }
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      socket.off('error', ignore);
+      this.#serve(webSocket, plan);
+    });
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    for (const session of this.sessions) session.end(draining());
+    const gone = Promise.all([...this.sessions].map((session) => session.closed));
+    const cut = this.#deps.clock.timer(SOCKET_DRAIN_MS, () => {
+      for (const session of this.sessions) session.terminate();
+    });
+    await gone;
+    cut();
+  }
+
+  async close(): Promise<void> {
+    this.#draining = true;
+    this.#cancelTick?.();
+    const open = [...this.sessions];
+    for (const session of open) session.terminate();
+    await Promise.all(open.map((session) => session.closed));
+  }
+
+  /** What is refused before the upgrade, whoever asks. */
+  #refusal(request: IncomingMessage, handshake: Handshake): TailraceError | undefined {
+    if (this.#draining) return draining();
+    if (handshake.rawStream === undefined) {
+      return new TailraceError('not_found', 'readers connect to /v1/streams/{stream}/records');
+    }
+    if (!isOriginAllowed(request, this.#deps.origins ?? [])) {
+      return new TailraceError('permission_denied', 'pages of this origin may not read here');
+    }
+    if (handshake.subprotocols.length > 0 && handshake.selected === undefined) {
+      return new TailraceError('bad_request', unknownSubprotocol());
+    }
+    return errorOf(() => this.#deps.access.admit(request.headers));
+  }
+
+  /** What the reader wants and may have, or why not. */
+  #plan(request: IncomingMessage, handshake: Handshake): (Target & Wish) | TailraceError {
+    let plan: (Target & Wish) | undefined;
+    const fault = errorOf(() => {
+      const target = targetOf(request, handshake, this.#deps.defaultBasin);
+      this.#deps.access.authorize(handshake.credential, { operation: 'read', ...target });
+      plan = { ...target, ...wishOf(request, handshake) };
+    });
+    return plan ?? fault ?? new TailraceError('internal', 'the upgrade could not be planned');
+  }
+
+  #serve(webSocket: WebSocket, plan: (Target & Wish) | TailraceError): void {
+    const session = new Session(webSocket, {
+      now: () => this.#deps.clock.monotonicMs(),
+      bufferedBytesMax: () => this.#bufferedBytesMax(),
+      onFault: (error) => this.#onFault(error),
+    });
+    this.sessions.add(session);
+    session.closed.then(
+      () => this.sessions.delete(session),
+      () => {},
+    );
+    this.#startTicking();
+    // `run` answers for its own errors.
+    void session.run((signal) => this.#open(plan, signal));
+  }
+
+  async #open(plan: (Target & Wish) | TailraceError, signal: AbortSignal): Promise<Reading> {
+    if (plan instanceof TailraceError) throw plan;
+    const { log } = this.#deps;
+    const basin = log.basin(plan.basin);
+    if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${plan.basin}\` not found`);
+    const stream = await log.openStream(basin, plan.stream, 'read');
+    return {
+      hello: helloFrame(plan.basin, plan.stream, stream.id),
+      encoder: plan.encoder,
+      // Told behind the hello, which names the stream that is there now.
+      events: isReplaced(plan, stream) ? replaced() : log.read(stream, plan.range, signal),
+    };
+  }
+
+  /** Many readers share the room for what slow ones have not taken yet. */
+  #bufferedBytesMax(): number {
+    const share = SOCKETS_BUFFERED_BYTES_MAX / Math.max(1, this.sessions.size);
+    return Math.min(SOCKET_BUFFERED_BYTES_MAX, Math.max(SOCKET_BUFFERED_BYTES_MIN, share));
+  }
+
+  #onFault(error: unknown): void {
+    this.#deps.logger.error({ err: error }, 'a read failed');
+    if (error instanceof TailraceError && error.code === 'fatal') this.#deps.onFatal?.(error);
+  }
+
+  /** One timer for all readers, and none while there are none. */
+  #startTicking(): void {
+    if (this.#cancelTick !== undefined) return;
+    this.#cancelTick = this.#deps.clock.timer(TICK_MS, () => {
+      this.#cancelTick = undefined;
+      const now = this.#deps.clock.monotonicMs();
+      for (const session of this.sessions) session.tick(now);
+      if (this.sessions.size > 0) this.#startTicking();
+    });
+  }
+}
+
+function draining(): TailraceError {
+  return new TailraceError('draining', 'the server is stopping: connect again and go on', {
+    detail: { retryAfterSeconds: 1 },
+  });
+}
+
+function isReplaced(wish: Wish, stream: { readonly id: string }): boolean {
+  return wish.streamId !== undefined && wish.streamId !== stream.id;
+}
+
+// biome-ignore lint/correctness/useYield: it ends before its first event
+async function* replaced(): AsyncGenerator<never> {
+  throw new TailraceError('stream_replaced', 'the stream was deleted and made again since you read it last');
+}
+
+function isAboutAccess(error: TailraceError): boolean {
+  return error.code === 'authn' || error.code === 'permission_denied';
+}
+
+/** The refusal that a check throws. */
+function errorOf(check: () => void): TailraceError | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (error instanceof TailraceError) return error;
+    return new TailraceError('internal', 'a fault of the server', { cause: error });
+  }
+}

@@ -1,0 +1,109 @@
+/** What a reader asks for in its upgrade request, parsed and checked before the stream is touched. */
+
+import type { IncomingMessage } from 'node:http';
+import { TailraceError } from '../model/error.ts';
+import { basinNameFault, streamNameFault } from '../model/names.ts';
+import type { ReadRange } from '../model/read-range.ts';
+import { parseFormat, parseReadQuery, single } from '../s2/read-query.ts';
+import { DEFAULT_SUBPROTOCOL, type Encoder, SUBPROTOCOLS } from './encoders.ts';
+
+const RECORDS_PATH = /^\/v1\/streams\/([^/]+)\/records$/;
+const BEARER_PREFIX = 'bearer.';
+
+/** Which stream. */
+export interface Target {
+  readonly basin: string;
+  readonly stream: string;
+}
+
+/** How to read it. */
+export interface Wish {
+  readonly range: ReadRange;
+  readonly encoder: Encoder;
+  /** The stream that the reader saw before, if it says so. */
+  readonly streamId: string | undefined;
+}
+
+/** An upgrade request, taken apart without judging its values. */
+export interface Handshake {
+  /** The path segment of the stream, still encoded; undefined when the path is another. */
+  readonly rawStream: string | undefined;
+  readonly query: URLSearchParams;
+  readonly subprotocols: readonly string[];
+  /** The subprotocol to select: the first of those offered that we speak. */
+  readonly selected: string | undefined;
+  readonly credential: string | undefined;
+}
+
+/** The path is split before it is decoded: an encoded slash is part of a stream's name. */
+export function parseHandshake(request: IncomingMessage): Handshake {
+  const url = request.url ?? '';
+  const question = url.indexOf('?');
+  const path = question < 0 ? url : url.slice(0, question);
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+  const subprotocols = offered.filter((name) => name !== '' && !name.startsWith(BEARER_PREFIX));
+  const bearer = offered.find((name) => name.startsWith(BEARER_PREFIX));
+  return {
+    rawStream: RECORDS_PATH.exec(path)?.[1],
+    query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
+    subprotocols,
+    selected: subprotocols.find((name) => SUBPROTOCOLS.has(name)),
+    credential: bearerToken(request.headers.authorization) ?? bearer?.slice(BEARER_PREFIX.length),
+  };
+}
+
+/**
+ * The stream that is meant.
+ * @throws TailraceError `bad_path`, `bad_header`, `bad_query`, `bad_request` when no basin is given.
+ */
+export function targetOf(request: IncomingMessage, handshake: Handshake, defaultBasin: string | undefined): Target {
+  const stream = decodeSegment(handshake.rawStream ?? '');
+  const fault = streamNameFault(stream);
+  if (fault !== undefined) throw new TailraceError('bad_path', fault);
+  return { basin: basinOf(request, handshake.query, defaultBasin), stream };
+}
+
+/** @throws TailraceError `bad_query` or `invalid` (S2 API §5.1). */
+export function wishOf(request: IncomingMessage, handshake: Handshake): Wish {
+  const { query, selected } = handshake;
+  const format = request.headers['s2-format'];
+  const encoderOf = SUBPROTOCOLS.get(selected ?? DEFAULT_SUBPROTOCOL);
+  if (encoderOf === undefined) throw new TailraceError('bad_request', unknownSubprotocol());
+  return {
+    range: parseReadQuery(query),
+    encoder: encoderOf(parseFormat(query, typeof format === 'string' ? format : undefined)),
+    streamId: single(query, 'stream_id'),
+  };
+}
+
+/** What to say to a reader that offers only subprotocols that we don't speak. */
+export function unknownSubprotocol(): string {
+  return `none of the offered subprotocols is known; offer one of ${[...SUBPROTOCOLS.keys()].join(', ')}`;
+}
+
+function basinOf(request: IncomingMessage, query: URLSearchParams, defaultBasin: string | undefined): string {
+  const header = request.headers['s2-basin'];
+  const named = single(query, 'basin');
+  if (typeof header === 'string' && named !== undefined && header !== named) {
+    throw new TailraceError('bad_request', 'the S2-Basin header and the basin parameter name different basins');
+  }
+  const basin = (typeof header === 'string' ? header : undefined) ?? named ?? defaultBasin;
+  if (basin === undefined) {
+    throw new TailraceError('bad_request', 'no basin: name one in the S2-Basin header or in ?basin=');
+  }
+  const fault = basinNameFault(basin);
+  if (fault !== undefined) throw new TailraceError(named === basin ? 'bad_query' : 'bad_header', fault);
+  return basin;
+}
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch (cause) {
+    throw new TailraceError('bad_path', 'the stream name in the path is not valid percent-encoded UTF-8', { cause });
+  }
+}
+
+function bearerToken(authorization: string | undefined): string | undefined {
+  return /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+}
