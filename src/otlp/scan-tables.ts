@@ -13,17 +13,22 @@ export const UNKNOWN = 0;
 export const VARINT = 1;
 export const FIXED64 = 2;
 export const FIXED32 = 3;
-export const BYTES = 4;
-export const STRING = 5;
-/** A message; the target is its type. */
-export const MESSAGE = 6;
-export const PACKED_VARINT = 7;
-export const PACKED_FIXED64 = 8;
-export const PACKED_FIXED32 = 9;
 /** A time of the item, as fixed64; the target is the slot that notes where it stands. */
-export const TIME = 10;
-/** A data point of a metric: a message with a time of its own that counts. */
-export const POINT = 11;
+export const TIME = 4;
+/** From here on: fields that begin with a length. */
+export const FIRST_WITH_LENGTH = 5;
+export const BYTES = 5;
+export const STRING = 6;
+/** A message; the target is its type, as it is for the three kinds of messages that follow. */
+export const MESSAGE = 7;
+/** A data point of a metric: it has a time of its own, which counts. */
+export const POINT = 8;
+/** KeyValue and AnyValue are so frequent that their usual form has a path of its own. */
+export const ATTRIBUTE = 9;
+export const VALUE = 10;
+export const PACKED_VARINT = 11;
+export const PACKED_FIXED64 = 12;
+export const PACKED_FIXED32 = 13;
 
 export const ACTION_BITS = 4;
 export const ACTION_MASK = 15;
@@ -77,8 +82,17 @@ const SCALARS: Readonly<Record<number, readonly [single: number, packed: number]
 const root = protobuf.Root.fromJSON(SCHEMA).resolveAll();
 const types = reachableTypes(Object.values(REQUESTS).map((name) => root.lookupType(name)));
 
+const keyValue = root.lookupType('opentelemetry.proto.common.v1.KeyValue');
+const anyValue = root.lookupType('opentelemetry.proto.common.v1.AnyValue');
 /** `ACTIONS[type * TAGS + tag]` is `target << ACTION_BITS | action`. */
 export const ACTIONS: Uint16Array = buildActions();
+
+/** The fields of KeyValue and AnyValue in their usual form. */
+export const KEY_TAG = knownTag(keyValue, 0x0a, STRING);
+export const VALUE_TAG = knownTag(keyValue, 0x12, VALUE);
+export const STRING_VALUE_TAG = knownTag(anyValue, 0x0a, STRING);
+export const BOOL_VALUE_TAG = knownTag(anyValue, 0x10, VARINT);
+export const INT_VALUE_TAG = knownTag(anyValue, 0x18, VARINT);
 
 export const SIGNAL_TYPES: Readonly<Record<Signal, SignalTypes>> = {
   logs: signalTypes('logs'),
@@ -114,8 +128,7 @@ function buildActions(): Uint16Array {
 function fieldActions(field: protobuf.Field): readonly (readonly [wireType: number, action: number])[] {
   if (field.resolvedType instanceof protobuf.Type) {
     const type = types.indexOf(field.resolvedType);
-    const isPoint = field.resolvedType.fieldsArray.some((inner) => TIMES[inner.fullName] === POINT_TIME_SLOT);
-    return [[2, (type << ACTION_BITS) | (isPoint ? POINT : MESSAGE)]];
+    return [[2, (type << ACTION_BITS) | messageAction(field.resolvedType)]];
   }
   if (field.type === 'string') return [[2, STRING]];
   if (field.type === 'bytes') return [[2, BYTES]];
@@ -131,11 +144,24 @@ function fieldActions(field: protobuf.Field): readonly (readonly [wireType: numb
     : [[wireType, single]];
 }
 
+function messageAction(type: protobuf.Type): number {
+  if (type === keyValue) return ATTRIBUTE;
+  if (type === anyValue) return VALUE;
+  return type.fieldsArray.some((field) => TIMES[field.fullName] === POINT_TIME_SLOT) ? POINT : MESSAGE;
+}
+
 function scalarWireType(field: protobuf.Field): number {
   if (field.resolvedType instanceof protobuf.Enum) return 0;
   const wireType = (protobuf.types.basic as Readonly<Record<string, number>>)[field.type];
   assert(wireType !== undefined, `field ${field.fullName} has a scalar type`);
   return wireType;
+}
+
+/** A tag that is written in the code, where the schema agrees. */
+function knownTag(type: protobuf.Type, tag: number, action: number): number {
+  const entry = ACTIONS[types.indexOf(type) * TAGS + tag] ?? UNKNOWN;
+  assert((entry & ACTION_MASK) === action, `${type.fullName} has the tag ${tag} that the scanner counts on`);
+  return tag;
 }
 
 function signalTypes(signal: Signal): SignalTypes {

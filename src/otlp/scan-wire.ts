@@ -11,21 +11,34 @@ import {
   ACTION_BITS,
   ACTION_MASK,
   ACTIONS,
+  ATTRIBUTE,
+  BOOL_VALUE_TAG,
   BYTES,
+  FIRST_WITH_LENGTH,
   FIXED32,
   FIXED64,
+  INT_VALUE_TAG,
+  KEY_TAG,
   MESSAGE,
-  PACKED_FIXED32,
   PACKED_FIXED64,
   PACKED_VARINT,
   POINT,
   POINT_TIME_SLOT,
   STRING,
+  STRING_VALUE_TAG,
   TAGS,
   TIME,
+  UNKNOWN,
+  VALUE,
+  VALUE_TAG,
   VARINT,
 } from './scan-tables.ts';
 import { isUtf8At } from './scan-utf8.ts';
+
+/** A key of no bytes and a value of two. */
+const PLAIN_ATTRIBUTE_BYTES_MIN = 6;
+/** At this depth an attribute and its value still fit. */
+const PLAIN_DEPTH_MAX = NESTING_MAX - 2;
 
 /** Behind the varint that `readTag` or `readLength` read last. */
 export const NEXT = new Int32Array(1);
@@ -49,9 +62,9 @@ export function validate(view: DataView, at: number, end: number, type: number, 
       tag = readTag(view, start, end);
       at = NEXT[0] as number;
     }
-    const entry = tag < TAGS ? (ACTIONS[base + tag] as number) : 0;
+    const entry = tag < TAGS ? (ACTIONS[base + tag] as number) : UNKNOWN;
     const action = entry & ACTION_MASK;
-    if ((action >= BYTES && action <= PACKED_FIXED32) || action === POINT) {
+    if (action >= FIRST_WITH_LENGTH) {
       if (at >= end) throw fault(at, 'a length is missing');
       let length = view.getUint8(at++);
       if (length > 0x7f) {
@@ -62,20 +75,21 @@ export function validate(view: DataView, at: number, end: number, type: number, 
       if (stop > end) throw fault(start, 'a field is longer than the message that holds it');
       if (action === STRING) {
         if (!isUtf8At(view, at, stop)) throw fault(at, 'a string is not UTF-8');
-      } else if (action === MESSAGE) {
-        if (depth >= NESTING_MAX) throw tooDeep(at);
-        validate(view, at, stop, entry >> ACTION_BITS, depth + 1);
+      } else if (action === ATTRIBUTE) {
+        if (depth >= PLAIN_DEPTH_MAX || !isPlainAttribute(view, at, stop)) {
+          validateMessage(view, at, stop, entry >> ACTION_BITS, depth);
+        }
       } else if (action !== BYTES) {
-        validateRare(view, at, stop, entry, depth);
+        validateOther(view, at, stop, entry, depth);
       }
       at = stop;
+    } else if (action === TIME) {
+      TIME_AT[entry >> ACTION_BITS] = at;
+      at += 8;
     } else if (action === VARINT) {
       if (at < end && view.getUint8(at) < 0x80) at++;
       else at = skipVarint(view, at, end);
     } else if (action === FIXED64) {
-      at += 8;
-    } else if (action === TIME) {
-      TIME_AT[entry >> ACTION_BITS] = at;
       at += 8;
     } else if (action === FIXED32) {
       at += 4;
@@ -147,13 +161,15 @@ export function fault(at: number, what: string): TailraceError {
   return new TailraceError('bad_proto', `the body is not a valid OTLP protobuf message: ${what} (at byte ${at})`);
 }
 
-/** The rarer fields with a length: packed numbers and data points. */
-function validateRare(view: DataView, at: number, stop: number, entry: number, depth: number): void {
+/** The other fields with a length. */
+function validateOther(view: DataView, at: number, stop: number, entry: number, depth: number): void {
   const action = entry & ACTION_MASK;
-  if (action === POINT) {
-    if (depth >= NESTING_MAX) throw tooDeep(at);
+  if (action === VALUE && depth < PLAIN_DEPTH_MAX && isPlainValue(view, at, stop)) return;
+  if (action === VALUE || action === MESSAGE) {
+    validateMessage(view, at, stop, entry >> ACTION_BITS, depth);
+  } else if (action === POINT) {
     TIME_AT[POINT_TIME_SLOT] = 0;
-    validate(view, at, stop, entry >> ACTION_BITS, depth + 1);
+    validateMessage(view, at, stop, entry >> ACTION_BITS, depth);
     notePoint(view);
   } else if (action === PACKED_VARINT) {
     while (at < stop) at = skipVarint(view, at, stop);
@@ -161,6 +177,42 @@ function validateRare(view: DataView, at: number, stop: number, entry: number, d
     const size = action === PACKED_FIXED64 ? 8 : 4;
     if ((stop - at) % size !== 0) throw fault(at, 'packed numbers are cut off');
   }
+}
+
+function validateMessage(view: DataView, at: number, stop: number, type: number, depth: number): void {
+  if (depth >= NESTING_MAX) throw tooDeep(at);
+  validate(view, at, stop, type, depth + 1);
+}
+
+/**
+ * Whether a KeyValue is one key and one plain value and nothing else, as nearly all are, and valid. If not, the long
+ * way decides.
+ */
+function isPlainAttribute(view: DataView, at: number, end: number): boolean {
+  if (end - at < PLAIN_ATTRIBUTE_BYTES_MIN || view.getUint8(at) !== KEY_TAG) return false;
+  const key = at + 2;
+  const length = view.getUint8(at + 1);
+  const keyEnd = key + length;
+  if (length > 0x7f || keyEnd > end - 4 || view.getUint8(keyEnd) !== VALUE_TAG) return false;
+  const value = keyEnd + 2;
+  const valueLength = view.getUint8(keyEnd + 1);
+  if (valueLength > 0x7f || value + valueLength !== end) return false;
+  return isUtf8At(view, key, keyEnd) && isPlainValue(view, value, end);
+}
+
+/** Whether an AnyValue is one string, boolean or integer and nothing else, and valid. */
+function isPlainValue(view: DataView, at: number, end: number): boolean {
+  if (end - at < 2) return false;
+  const tag = view.getUint8(at);
+  const next = view.getUint8(at + 1);
+  if (tag === STRING_VALUE_TAG) {
+    if (next < 0x80) return at + 2 + next === end && isUtf8At(view, at + 2, end);
+    const third = end - at > 2 ? view.getUint8(at + 2) : 0x80;
+    return third < 0x80 && at + 3 + (next & 0x7f) + third * 0x80 === end && isUtf8At(view, at + 3, end);
+  }
+  if (tag !== BOOL_VALUE_TAG && tag !== INT_VALUE_TAG) return false;
+  if (next < 0x80) return at + 2 === end;
+  return at + 3 === end && view.getUint8(at + 2) < 0x80;
 }
 
 function notePoint(view: DataView): void {
