@@ -1,0 +1,56 @@
+/** Runs the in-process measurements of `codec.ts` and judges bars S4 and S6. */
+
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { CodecResult } from './codec.ts';
+import { type BarResult, human, spread } from './report.ts';
+
+export async function codecBars(runs: number): Promise<{ bars: BarResult[]; jsonReference: number }> {
+  const result = await measure(runs);
+  const ratio = (ours: readonly number[], reference: readonly number[]): number[] =>
+    ours.map((value, run) => value / (reference[run] ?? Number.NaN));
+  const rate = (values: readonly number[]): string => `${human(spread(values).median)} records/s`;
+  const bars: BarResult[] = [
+    {
+      bar: 'S4',
+      what: 'JSON transcoding alone',
+      ours: rate(result.transcode),
+      reference: `JSON.parse + fromObject + encode: ${rate(result.jsonReference)}`,
+      ratio: spread(ratio(result.transcode, result.jsonReference)),
+      wanted: ['>=', 3],
+    },
+    {
+      bar: 'S6',
+      what: 'full validation and routing',
+      ours: rate(result.scan),
+      reference: `protobufjs decode: ${rate(result.decode)}`,
+      ratio: spread(ratio(result.scan, result.decode)),
+      wanted: ['>=', 10],
+    },
+    {
+      bar: 'S6 heap',
+      what: 'heap bytes per item over 10,000 items, warm',
+      ours: `${result.heapBytesPerItem.toFixed(2)} bytes`,
+      reference: '1 byte',
+      ratio: spread([result.heapBytesPerItem]),
+      wanted: ['<=', 8],
+    },
+  ];
+  return { bars, jsonReference: spread(result.jsonReference).median };
+}
+
+function measure(runs: number): Promise<CodecResult> {
+  const script = fileURLToPath(new URL('codec.js', import.meta.url));
+  const child = spawn(process.execPath, ['--expose-gc', script, String(runs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  return new Promise((resolve, reject) => {
+    child.on('close', (code) =>
+      code === 0 ? resolve(JSON.parse(output) as CodecResult) : reject(new Error(`codec ended with ${code}`)),
+    );
+  });
+}

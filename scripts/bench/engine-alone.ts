@@ -1,0 +1,66 @@
+/**
+ * The reference of S2: the storage engine alone, fed with the same blocks in the clear, compressing and checksumming
+ * them itself: a fresh LMDB store, eight blocks in flight as two transactions of four. Prints one line of JSON.
+ *
+ * argv: blocks to write.
+ */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { OTLP_LIMITS } from '../../src/model/limits.ts';
+import { draftBlocks } from '../../src/otlp/batch.ts';
+import { scanRequest } from '../../src/otlp/scan.ts';
+import { type BlockDraft, sealBlock } from '../../src/storage/block.ts';
+import type { Write } from '../../src/storage/engine.ts';
+import { blockKey } from '../../src/storage/keys.ts';
+import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import { fixture } from './bodies.ts';
+
+export interface EngineAloneResult {
+  readonly recordsPerSecond: number;
+}
+
+const BLOCKS_PER_TRANSACTION = 4;
+const TRANSACTIONS_IN_FLIGHT = 2;
+const { body, records } = fixture('bench-512.pb');
+
+await main(Number(process.argv[2] ?? 1_000));
+
+async function main(blocks: number): Promise<void> {
+  const path = mkdtempSync(join(tmpdir(), 'tailrace-engine-'));
+  const engine = await openLmdbEngine({ path });
+  const transactions = Math.ceil(blocks / BLOCKS_PER_TRANSACTION);
+  let next = 0;
+  const write = async (until: number): Promise<void> => {
+    while (next < until) await engine.commit(await seal(next++));
+  };
+  const run = (until: number): Promise<unknown> =>
+    Promise.all(Array.from({ length: TRANSACTIONS_IN_FLIGHT }, () => write(until)));
+  const warm = Math.ceil(transactions * 0.1);
+  await run(warm);
+  const startedAt = performance.now();
+  await run(warm + transactions);
+  const seconds = (performance.now() - startedAt) / 1e3;
+  await engine.close();
+  rmSync(path, { recursive: true, force: true });
+  const result: EngineAloneResult = { recordsPerSecond: (transactions * BLOCKS_PER_TRANSACTION * records) / seconds };
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+/** The blocks of one transaction, each sealed from a draft of its own. */
+async function seal(transaction: number): Promise<Write[]> {
+  const sealing = Array.from({ length: BLOCKS_PER_TRANSACTION }, (_, i) => {
+    const firstSeq = (transaction * BLOCKS_PER_TRANSACTION + i) * records;
+    return sealBlock(blockKey(1, firstSeq), firstSeq, draft(), Date.now());
+  });
+  return (await Promise.all(sealing)).map(({ key, value }) => ({ type: 'put', key, value }));
+}
+
+const scanned = scanRequest('logs', body, OTLP_LIMITS);
+
+function draft(): BlockDraft {
+  const [block] = draftBlocks(scanned, [0], { timeRequired: false, reject: () => {} });
+  if (block === undefined) throw new Error('the frozen body makes no block');
+  return block;
+}

@@ -1,0 +1,15 @@
+/** Starts the seams server: Tailrace with parts exchanged at its seams, for faults that no flag can cause. */
+
+import { fileURLToPath } from 'node:url';
+import { type ServerSetup, startServer, type TestServer } from './server.ts';
+
+export interface SeamsSetup extends Omit<ServerSetup, 'main'> {
+  /** Acknowledges when positions are assigned, before the transaction is handed to the engine. */
+  readonly earlyAck?: boolean;
+}
+
+/** `SIGUSR2` trims every stream to its tail. */
+export function startSeamsServer({ earlyAck = false, ...setup }: SeamsSetup): Promise<TestServer> {
+  const env = { ...setup.env, ...(earlyAck ? { SEAMS_EARLY_ACK: '1' } : {}) };
+  return startServer({ ...setup, env, main: fileURLToPath(new URL('./seams-server.mjs', import.meta.url)) });
+}
