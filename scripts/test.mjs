@@ -7,12 +7,16 @@
  * The last line of stdout is `N passed, N failed`. It counts tests, from jest's own result; a check that failed, a test
  * file that could not run and a run without any test count as failed too.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { runChecks } from './check.mjs';
 import { ensureBuilt, ensureInstalled, ROOT, say } from './prepare.mjs';
+
+/** How long jest may take to end after its report. */
+const EXIT_GRACE_MS = 10_000;
 
 const selection = process.argv.slice(2);
 
@@ -24,19 +28,14 @@ process.on('exit', () => console.log(verdict));
 ensureInstalled();
 ensureBuilt();
 const failedChecks = selection.length === 0 ? await runChecks() : 0;
-conclude(failedChecks, runJest());
+conclude(failedChecks, await runJest());
 
-function runJest() {
+async function runJest() {
   say('running the tests');
   const folder = mkdtempSync(path.join(os.tmpdir(), 'tailrace-test-'));
   try {
     const report = path.join(folder, 'jest.json');
-    const args = ['-c', 'scripts/jest.config.mjs', '--maxWorkers=2', '--json', `--outputFile=${report}`, ...selection];
-    const { status } = spawnSync(process.execPath, [path.join(ROOT, 'node_modules/jest/bin/jest.js'), ...args], {
-      cwd: ROOT,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules`.trim() },
-    });
+    const status = await spawnJest(report);
     return { status, result: JSON.parse(readFileSync(report, 'utf8')) };
   } catch (error) {
     say(`jest left no result: ${error.message}`);
@@ -44,6 +43,28 @@ function runJest() {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Answers jest's exit code. A jest that has written its report and does not end is ended, and that is a failure. */
+async function spawnJest(report) {
+  const jest = path.join(ROOT, 'node_modules/jest/bin/jest.js');
+  const args = ['-c', 'scripts/jest.config.mjs', '--maxWorkers=2', '--json', `--outputFile=${report}`, ...selection];
+  const nodeOptions = [process.env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const child = spawn(process.execPath, [jest, ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, NODE_OPTIONS: nodeOptions.filter(Boolean).join(' ') },
+  });
+  let reported;
+  const watch = setInterval(() => {
+    reported ??= existsSync(report) ? Date.now() : undefined;
+    if (reported === undefined || Date.now() - reported < EXIT_GRACE_MS) return;
+    say('jest has finished but does not exit: a test left something open');
+    child.kill('SIGKILL');
+  }, 1000);
+  const [code] = await once(child, 'exit');
+  clearInterval(watch);
+  return code ?? 1;
 }
 
 function conclude(failedChecks, { status, result }) {
