@@ -1,0 +1,62 @@
+/** What `serve` prints when it is up: where it listens, and lines to paste into a shell (users.md 4, 5 and 15). */
+
+import { formatBytes } from './format.ts';
+
+export interface Banner {
+  readonly url: string;
+  readonly dataDir: string;
+  /** Whether the data directory was made by this start. */
+  readonly isNew: boolean;
+  readonly streams: number;
+  readonly bytes: number;
+  readonly auth: BannerAuth;
+}
+
+/** How a client gets the token; the secret itself only when it may be shown. */
+export type BannerAuth =
+  | { readonly type: 'none' }
+  | { readonly type: 'secret'; readonly secret: string; readonly file: string }
+  | { readonly type: 'file'; readonly file: string }
+  | { readonly type: 'variable' };
+
+/** The lines of stdout. The first is a promise to scripts; all others can be pasted, comments included. */
+export function bannerText(banner: Banner): string {
+  const base = banner.url.replace(/\/\/(0\.0\.0\.0|\[::\])/, '//127.0.0.1');
+  const found = banner.isNew ? 'new' : 'found';
+  const streams = `${banner.streams} ${banner.streams === 1 ? 'stream' : 'streams'}`;
+  return [
+    `listening on ${banner.url}`,
+    '',
+    `# data directory ${banner.dataDir} (${found}; ${streams}, ${formatBytes(banner.bytes)})`,
+    ...authComment(banner.auth),
+    '# paste this where your application starts:',
+    `export OTEL_EXPORTER_OTLP_ENDPOINT=${base}`,
+    'export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf',
+    ...authExport(banner.auth),
+    'export OTEL_RESOURCE_ATTRIBUTES=s2.stream=my-app',
+    '',
+    '# then watch it:  tailrace tail my-app',
+    '',
+  ].join('\n');
+}
+
+function authComment(auth: BannerAuth): string[] {
+  if (auth.type === 'none') return ['# no authentication: whoever reaches this address may read and write'];
+  if (auth.type === 'secret') return [`# the root token below is shown only now; it is kept in ${auth.file}`];
+  return [];
+}
+
+function authExport(auth: BannerAuth): string[] {
+  if (auth.type === 'none') return [];
+  return [`export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20${token(auth)}"`];
+}
+
+function token(auth: Exclude<BannerAuth, { type: 'none' }>): string {
+  if (auth.type === 'secret') return auth.secret;
+  return auth.type === 'variable' ? '$TAILRACE_ROOT_TOKEN' : `$(cat ${quoted(auth.file)})`;
+}
+
+/** A path as one word for a shell. */
+function quoted(file: string): string {
+  return /^[\w@%+=:,./-]+$/.test(file) ? file : `'${file.replaceAll("'", `'\\''`)}'`;
+}

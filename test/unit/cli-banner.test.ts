@@ -1,0 +1,57 @@
+/** What `serve` prints: lines to paste, and a secret only where it may be shown. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { type Banner, bannerText } from '../../cli/banner.ts';
+
+const banner: Banner = {
+  url: 'http://127.0.0.1:4318',
+  dataDir: '/var/lib/tailrace',
+  isNew: true,
+  streams: 0,
+  bytes: 0,
+  auth: { type: 'file', file: '/var/lib/tailrace/root-token' },
+};
+const SECRET = `trk_${'ab'.repeat(24)}`;
+
+describe('the banner', () => {
+  test('begins with the line that scripts wait for', () => {
+    expect(bannerText(banner).split('\n')[0]).toBe('listening on http://127.0.0.1:4318');
+  });
+
+  test('says where the data is, and whether it was there before', () => {
+    expect(bannerText(banner)).toContain('# data directory /var/lib/tailrace (new; 0 streams, 0 B)');
+    const found = bannerText({ ...banner, isNew: false, streams: 1, bytes: 2_048 });
+    expect(found).toContain('(found; 1 stream, 2.0 KiB)');
+  });
+
+  test('shows the secret only when it is handed over for that', () => {
+    const auth = { type: 'secret', secret: SECRET, file: '/d/root-token' } as const;
+    expect(bannerText({ ...banner, auth })).toContain(`"Authorization=Bearer%20${SECRET}"`);
+    expect(bannerText({ ...banner, auth: { type: 'none' } })).not.toContain('HEADERS');
+    expect(bannerText({ ...banner, auth: { type: 'variable' } })).toContain('Bearer%20$TAILRACE_ROOT_TOKEN');
+  });
+
+  test('names an address that can be connected to', () => {
+    expect(bannerText({ ...banner, url: 'http://0.0.0.0:1' })).toContain('ENDPOINT=http://127.0.0.1:1\n');
+    expect(bannerText({ ...banner, url: 'http://[::]:1' })).toContain('ENDPOINT=http://127.0.0.1:1\n');
+  });
+
+  test('can be pasted into a shell, whatever the path looks like', () => {
+    const folder = mkdtempSync(join(tmpdir(), "tailrace it's $HOME "));
+    try {
+      const file = join(folder, 'root-token');
+      writeFileSync(file, `${SECRET}\n`);
+      const lines = bannerText({ ...banner, auth: { type: 'file', file } });
+      const script = `${lines.slice(lines.indexOf('\n'))}\nprintf %s "$OTEL_EXPORTER_OTLP_HEADERS|$OTEL_RESOURCE_ATTRIBUTES"`;
+      expect(execFileSync('sh', ['-c', script], { encoding: 'utf8' })).toBe(
+        `Authorization=Bearer%20${SECRET}|s2.stream=my-app`,
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
