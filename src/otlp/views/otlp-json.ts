@@ -63,9 +63,10 @@ function messageWriter(type: protobuf.Type): (message: Fields) => string {
     fields ??= type.fieldsArray.map((field) => [field.name, `"${field.name}":`, fieldWriter(field)] as const);
     let text = '';
     for (const [name, key, write] of fields) {
-      // Only what the wire had is an own property; defaults are on the prototype.
+      // What the wire had is an own property, defaults are on the prototype; but every list is an own property.
       if (!Object.hasOwn(message, name)) continue;
       const value = message[name];
+      if (Array.isArray(value) && value.length === 0) continue;
       if (value !== null && value !== undefined) text += `${text === '' ? '' : ','}${key}${write(value as never)}`;
     }
     return `{${text}}`;
