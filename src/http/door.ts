@@ -1,0 +1,55 @@
+/** What the HTTP routes share: the log below them, access beside them, and how requests are read and answered. */
+
+import type { Access, Operation } from '../access/access.ts';
+import { bearerToken } from '../access/token.ts';
+import type { Log } from '../log/log.ts';
+import { TailraceError } from '../model/error.ts';
+import type { OtlpLimits } from '../model/limits.ts';
+import { basinNameFault } from '../model/names.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Warnings } from '../observe/warnings.ts';
+import type { BodyReading } from './body.ts';
+import type { Exchange } from './exchange.ts';
+import type { ReplyRoom } from './reply.ts';
+
+export interface HttpDeps {
+  readonly log: Log;
+  readonly access: Access;
+  /** Basin of OTLP requests that name none. */
+  readonly defaultBasin: string;
+  readonly limits: OtlpLimits;
+  readonly reading: BodyReading;
+  readonly room: ReplyRoom;
+  readonly logger: Logger;
+  readonly warnings: Warnings;
+}
+
+/** Asks for leave. @throws TailraceError `authn`, `permission_denied` */
+export function authorize(
+  exchange: Exchange,
+  deps: HttpDeps,
+  need: { operation: Operation; basin?: string; stream?: string },
+): void {
+  deps.access.authorize(bearerToken(exchange.request.headers.authorization), need);
+}
+
+/** The basin that the request names, whether it exists or not. @throws TailraceError `bad_header` */
+export function basinNamed(exchange: Exchange): string | undefined {
+  const name = exchange.request.headers['s2-basin'];
+  if (name === undefined) return undefined;
+  const fault = typeof name === 'string' ? basinNameFault(name) : 'the header s2-basin is there twice';
+  if (fault !== undefined) throw new TailraceError('bad_header', fault);
+  return name as string;
+}
+
+/** @throws TailraceError `basin_not_found` */
+export function existingBasin(deps: HttpDeps, name: string) {
+  const basin = deps.log.basin(name);
+  if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${name}\` not found`);
+  return basin;
+}
+
+/** Address of the sender, for log lines and to tell senders apart. */
+export function senderOf(exchange: Exchange): string {
+  return exchange.request.socket.remoteAddress ?? 'unknown';
+}

@@ -1,0 +1,155 @@
+/** The HTTP door: every request comes in here, finds its route, and leaves with an answer whatever happens. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../model/clock.ts';
+import { TailraceError } from '../model/error.ts';
+import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
+import { type HttpDeps, senderOf } from './door.ts';
+import { type Exchange, openExchange } from './exchange.ts';
+import { Listener, type ListeningAddress } from './listener.ts';
+import { asTailraceError, refuseOtlp, refuseS2 } from './refuse.ts';
+import { type Refuse, type Route, Router } from './router.ts';
+import { basinRoutes } from './routes/basins.ts';
+import { healthRoutes } from './routes/health.ts';
+import { otlpRoutes } from './routes/otlp.ts';
+import { streamRoutes } from './routes/streams.ts';
+import { isExporter, wrongPath } from './routes/wrong-path.ts';
+
+export interface HttpDoorDeps extends Omit<HttpDeps, 'room'> {
+  readonly clock: Clock;
+  /** Takes over connections that ask for an upgrade. */
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  /** Hears assertions of ours that failed: code `fatal`. */
+  readonly onFatal: (error: TailraceError) => void;
+}
+
+/** How often connections that have become idle are let go while stopping. */
+const IDLE_CHECK_MS = 20;
+
+/** Lives from `listen` to `close`. */
+export class HttpDoor {
+  readonly #deps: HttpDeps;
+  readonly #clock: Clock;
+  readonly #onFatal: (error: TailraceError) => void;
+  readonly #router: Router;
+  readonly #listener: Listener;
+  #closing = false;
+  #inFlight = 0;
+  #onIdle: () => void = () => {};
+
+  constructor({ upgrade, onFatal, clock, ...deps }: HttpDoorDeps) {
+    this.#deps = { ...deps, room: { watch: deps.reading.watch, closing: () => this.#closing } };
+    this.#clock = clock;
+    this.#onFatal = onFatal;
+    this.#router = new Router([
+      ...otlpRoutes(this.#deps),
+      ...healthRoutes(this.#deps),
+      ...basinRoutes(this.#deps),
+      ...streamRoutes(this.#deps),
+    ]);
+    const request = (message: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void =>
+      this.#handle(openExchange(message, response, awaitsContinue));
+    this.#listener = new Listener({ request, upgrade });
+  }
+
+  /** @throws TailraceError `port_taken`, `config` */
+  listen(host: string, port: number): Promise<ListeningAddress> {
+    return this.#listener.listen(host, port);
+  }
+
+  /** Takes no more connections and answers 503 on those there are; resolves when all requests under way are answered. */
+  async drain(): Promise<void> {
+    this.#closing = true;
+    this.#listener.stopAccepting();
+    if (this.#inFlight === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Waits until what was answered has gone out, for so long at most, and cuts what is left. May be called twice. */
+  async close(waitMs: number): Promise<void> {
+    this.#closing = true;
+    this.#listener.stopAccepting();
+    const deadline = this.#clock.monotonicMs() + waitMs;
+    while (this.#listener.connections > 0 && this.#clock.monotonicMs() < deadline) {
+      this.#listener.closeIdle();
+      await new Promise<void>((resolve) => void this.#clock.timer(IDLE_CHECK_MS, resolve));
+    }
+    this.#listener.cut();
+  }
+
+  #handle(exchange: Exchange): void {
+    this.#inFlight++;
+    let refuse: Refuse = this.#refuseUnrouted;
+    try {
+      const found = this.#router.find(exchange.request.method ?? 'GET', exchange.path);
+      if (found !== undefined) refuse = found.route.refuse;
+      this.#check(exchange);
+      if (found === undefined) throw wrongPath(exchange);
+      if ('error' in found) throw found.error;
+      const done = found.route.handle(exchange, found.segments);
+      if (done === undefined) this.#finish();
+      else this.#await(done, exchange, found.route);
+    } catch (thrown) {
+      this.#refuse(exchange, refuse, thrown);
+      this.#finish();
+    }
+  }
+
+  #await(done: Promise<void>, exchange: Exchange, route: Route): void {
+    done
+      .catch((thrown: unknown) => this.#refuse(exchange, route.refuse, thrown))
+      .then(this.#finish, (thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'an answer could not be sent'));
+  }
+
+  /** What holds for every request, whatever it asks for. */
+  #check(exchange: Exchange): void {
+    if (exchange.request.rawHeaders.length > 2 * REQUEST_HEADERS_MAX) {
+      throw new TailraceError('bad_request', `a request has at most ${REQUEST_HEADERS_MAX} headers`);
+    }
+    this.#deps.access.admit(exchange.request.headers);
+  }
+
+  readonly #refuseUnrouted: Refuse = (exchange, error) => {
+    if (isExporter(exchange)) refuseOtlp(exchange, error, this.#deps.room);
+    else refuseS2(exchange, error, this.#deps.room);
+  };
+
+  readonly #finish = (): void => {
+    this.#inFlight--;
+    if (this.#inFlight === 0) this.#onIdle();
+  };
+
+  #refuse(exchange: Exchange, refuse: Refuse, thrown: unknown): void {
+    const error = asTailraceError(thrown);
+    const { request, response } = exchange;
+    const gone = request.socket.destroyed;
+    this.#report(exchange, error, gone);
+    if (error.code === 'fatal') this.#onFatal(error);
+    if (gone) return;
+    // Something was sent already: half an answer must not look like a whole one.
+    if (response.headersSent) request.socket.destroy();
+    else refuse(exchange, error);
+  }
+
+  #report(exchange: Exchange, error: TailraceError, gone: boolean): void {
+    const { logger, warnings } = this.#deps;
+    const { correlationId, path, request } = exchange;
+    const fields = { correlationId, method: request.method, path, code: error.code };
+    if (error.code === 'internal' || error.code === 'fatal' || error.code === 'corrupt') {
+      logger.error({ ...fields, err: error }, 'a request failed');
+    } else if (gone || !isWorthAWarning(exchange, error)) {
+      logger.debug({ ...fields, reason: error.message }, 'refused a request');
+    } else {
+      const message = `refused ${request.method} ${path}: ${error.message}`;
+      warnings.warn(senderOf(exchange), error.code, fields, message);
+    }
+  }
+}
+
+/** Senders that lose data, and callers without leave; a reader that asks for what is not there is no trouble. */
+function isWorthAWarning(exchange: Exchange, error: TailraceError): boolean {
+  return isExporter(exchange) || error.code === 'authn' || error.code === 'permission_denied';
+}

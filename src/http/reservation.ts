@@ -1,0 +1,45 @@
+/** The share of one request in the memory that all requests in flight may take (otlp.md, Limits). */
+
+import { TailraceError } from '../model/error.ts';
+
+/** Bytes in flight, whole process. */
+export interface MemoryBudget {
+  /** Takes so many bytes, or answers false and takes none. */
+  tryReserve(bytes: number): boolean;
+  release(bytes: number): void;
+}
+
+/** Grows while a body is read and inflated, and is given back when the request is answered. */
+export class Reservation {
+  readonly #budget: MemoryBudget;
+  #held = 0;
+
+  constructor(budget: MemoryBudget) {
+    this.#budget = budget;
+  }
+
+  /**
+   * Makes sure that at least so many bytes are held.
+   * @throws TailraceError `overloaded` when the budget has no room for them
+   */
+  holdAtLeast(bytes: number): void {
+    if (bytes <= this.#held) return;
+    if (!this.#budget.tryReserve(bytes - this.#held)) {
+      throw new TailraceError(
+        'overloaded',
+        'too many bytes of requests are in flight: send again later (--memory-limit sets how many there may be)',
+      );
+    }
+    this.#held = bytes;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  /** May be called twice. */
+  release(): void {
+    if (this.#held > 0) this.#budget.release(this.#held);
+    this.#held = 0;
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Finds the handler of a request by its raw path and its method. Paths are split before they are decoded, since names
+ * may hold an encoded slash, and slashes at the end count (S2 API §1.2). What no route takes, the door says.
+ */
+
+import { TailraceError } from '../model/error.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Answers the exchange, or throws what is wrong with it. `segments` are what stands in place of the braces, undecoded. */
+export type Handler = (exchange: Exchange, segments: readonly string[]) => void | Promise<void>;
+
+/** How a family of routes says what went wrong. */
+export type Refuse = (exchange: Exchange, error: TailraceError) => void;
+
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  /** Segments in braces stand for any one segment. */
+  readonly path: string;
+  readonly handle: Handler;
+  readonly refuse: Refuse;
+}
+
+export interface Match {
+  readonly route: Route;
+  readonly segments: readonly string[];
+}
+
+interface Place {
+  readonly segments: readonly string[];
+  readonly routes: Route[];
+}
+
+/** The routes of a server; never changes. */
+export class Router {
+  readonly #fixed = new Map<string, Place>();
+  readonly #patterns: Place[] = [];
+
+  constructor(routes: readonly Route[]) {
+    const places = new Map<string, Place>();
+    for (const route of routes) {
+      const place = places.get(route.path) ?? { segments: route.path.split('/'), routes: [] };
+      place.routes.push(route);
+      places.set(route.path, place);
+    }
+    for (const [path, place] of places) {
+      if (path.includes('{')) this.#patterns.push(place);
+      else this.#fixed.set(path, place);
+    }
+  }
+
+  /**
+   * The route of a path and method; nothing when no route has the path. A HEAD request is a GET whose body stays away.
+   * With another method the answer is one of the path's routes and the error to refuse with.
+   */
+  find(method: string, path: string): Match | { readonly route: Route; readonly error: TailraceError } | undefined {
+    const place = this.#fixed.get(path) ?? this.#placeOf(path);
+    const [first] = place?.routes ?? [];
+    if (place === undefined || first === undefined) return undefined;
+    const wanted = method === 'HEAD' ? 'GET' : method;
+    const route = place.routes.find((candidate) => candidate.method === wanted);
+    if (route === undefined) return { route: first, error: wrongMethod(place.routes) };
+    return { route, segments: wildcards(place.segments, path) };
+  }
+
+  #placeOf(path: string): Place | undefined {
+    const segments = path.split('/');
+    return this.#patterns.find((place) => fits(place.segments, segments));
+  }
+}
+
+function fits(pattern: readonly string[], segments: readonly string[]): boolean {
+  if (pattern.length !== segments.length) return false;
+  return pattern.every((part, index) => (part.startsWith('{') ? segments[index] !== '' : part === segments[index]));
+}
+
+const NONE: readonly string[] = [];
+
+function wildcards(pattern: readonly string[], path: string): readonly string[] {
+  if (!pattern.some((part) => part.startsWith('{'))) return NONE;
+  const segments = path.split('/');
+  return pattern.flatMap((part, index) => (part.startsWith('{') ? [segments[index] ?? ''] : []));
+}
+
+/** A segment as the name that it stands for. @throws TailraceError `bad_path` */
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch (cause) {
+    throw new TailraceError('bad_path', 'the path holds percent-encoding that is no UTF-8', { cause });
+  }
+}
+
+function wrongMethod(routes: readonly Route[]): TailraceError {
+  const allow = routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+  return new TailraceError('method_not_allowed', `this path takes ${allow.join(', ')}`, { detail: { allow } });
+}

@@ -1,0 +1,95 @@
+/** The OTLP receiver over HTTP: from a POST to durable records, and to every row of the table of answers. */
+
+import type { TailraceError } from '../../model/error.ts';
+import { TailraceError as Failure } from '../../model/error.ts';
+import { SIGNALS, type Signal } from '../../model/record.ts';
+import { type IngestResult, ingest } from '../../otlp/ingest.ts';
+import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
+import { type RequestBody, readBody } from '../body.ts';
+import { authorize, basinNamed, existingBasin, type HttpDeps, senderOf } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { encodingOf, refuseOtlp } from '../refuse.ts';
+import { reply } from '../reply.ts';
+import type { Refuse, Route } from '../router.ts';
+
+const PREFIXES = ['', '/otlp'];
+
+/** The routes of all signals, and of the one that is not there yet. */
+export function otlpRoutes(deps: HttpDeps): readonly Route[] {
+  const refuse: Refuse = (exchange, error) => refuseOtlp(exchange, error, deps.room);
+  const signals = PREFIXES.flatMap((prefix) =>
+    SIGNALS.map((signal): Route => {
+      const handle = (exchange: Exchange): Promise<void> => receive(exchange, signal, deps);
+      return { method: 'POST', path: `${prefix}/v1/${signal}`, handle, refuse };
+    }),
+  );
+  const profiles = (): never => {
+    throw new Failure('not_found', 'profiles are not supported yet: send logs, traces or metrics');
+  };
+  return [...signals, { method: 'POST', path: '/v1development/profiles', handle: profiles, refuse }];
+}
+
+async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Promise<void> {
+  if (deps.room.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
+  const basinName = basinNamed(exchange) ?? deps.defaultBasin;
+  authorize(exchange, deps, { operation: 'append', basin: basinName });
+  const basin = existingBasin(deps, basinName);
+  const encoding = expectedEncoding(exchange.request.headers['content-type']);
+  const body = await readBody(exchange, deps.reading);
+  let result: IngestResult;
+  try {
+    result = await ingest(deps.log, basin, { signal, encoding, body: body.bytes }, { limits: deps.limits });
+  } catch (error) {
+    body.release();
+    throw error;
+  }
+  answer(exchange, signal, encoding, result, body, deps);
+}
+
+function answer(
+  exchange: Exchange,
+  signal: Signal,
+  encoding: OtlpEncoding,
+  result: IngestResult,
+  body: RequestBody,
+  deps: HttpDeps,
+): void {
+  const content = exportResponse(signal, encoding, result);
+  reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.room);
+  body.release();
+  if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
+}
+
+/** A partial success is a drop that most exporters keep to themselves: the server says it too (users.md 2). */
+function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResult, deps: HttpDeps): void {
+  for (const { reason, count, stream } of result.reasons) {
+    const fields = {
+      correlationId: exchange.correlationId,
+      signal,
+      count,
+      ...(stream === undefined ? {} : { stream }),
+    };
+    deps.warnings.warn(senderOf(exchange), `${signal} ${reason}`, fields, `rejected ${signal}: ${reason}`);
+  }
+}
+
+/** @throws TailraceError `bad_request` that says what to send */
+function expectedEncoding(contentType: string | undefined): OtlpEncoding {
+  const encoding = encodingOf(contentType);
+  if (encoding !== undefined) return encoding;
+  throw wrongContentType(contentType);
+}
+
+function wrongContentType(contentType: string | undefined): TailraceError {
+  const wanted = 'send Content-Type application/x-protobuf or application/json';
+  if (contentType === undefined) return new Failure('bad_request', `the Content-Type is missing: ${wanted}`);
+  if (/^\s*application\/x-www-form-urlencoded/i.test(contentType)) {
+    const curl = `with curl: -H 'Content-Type: application/json'`;
+    return new Failure(
+      'bad_request',
+      `the Content-Type is that of a web form, which curl sends by itself: ${wanted} (${curl})`,
+    );
+  }
+  const given = JSON.stringify(contentType.slice(0, 100));
+  return new Failure('bad_request', `the Content-Type ${given} is not OTLP: ${wanted}`);
+}

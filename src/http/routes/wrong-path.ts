@@ -1,0 +1,36 @@
+/** Paths that are nobody's. A POST is most likely an exporter with a wrong endpoint, so it is told the right one. */
+
+import { TailraceError } from '../../model/error.ts';
+import { SIGNALS } from '../../model/record.ts';
+import type { Exchange } from '../exchange.ts';
+
+const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
+
+/** Whether a request looks like that of an exporter: those get their errors as OTLP has them. */
+export function isExporter(exchange: Exchange): boolean {
+  return exchange.request.method === 'POST' && !exchange.path.startsWith('/v1/streams');
+}
+
+/** What to say about a path that no route has. */
+export function wrongPath(exchange: Exchange): TailraceError {
+  return new TailraceError('not_found', isExporter(exchange) ? advice(exchange) : 'no such path');
+}
+
+function advice(exchange: Exchange): string {
+  const host = exchange.request.headers.host ?? '127.0.0.1:4318';
+  const signal = signalIn(exchange.path);
+  const base = `http://${host}`;
+  const endpoint = `as OTEL_EXPORTER_OTLP_ENDPOINT set ${base} without a path`;
+  if (signal === undefined) return `no such path: OTLP goes to ${base} followed by ${PATHS}; ${endpoint}`;
+  return `no such path: ${signal} go to ${base}/v1/${signal}; ${endpoint}, or the whole URL in the variable of the signal`;
+}
+
+/** `/v1/v1/logs`, `/logs`, `/v1/logs/`, `/v1/trace`: the last word that sounds like a signal. */
+function signalIn(path: string): string | undefined {
+  const words = path.toLowerCase().split('/').reverse();
+  for (const word of words) {
+    const signal = SIGNALS.find((candidate) => candidate === word || candidate === `${word}s`);
+    if (signal !== undefined) return signal;
+  }
+  return undefined;
+}

@@ -1,0 +1,130 @@
+/**
+ * One body while it comes. A body that comes as one chunk, as small ones do, is that chunk; others are copied into a
+ * pooled buffer: of the declared size, or one that doubles.
+ */
+
+import type { IncomingMessage } from 'node:http';
+import { TailraceError } from '../model/error.ts';
+import type { BufferPool } from './pool.ts';
+import type { Reservation } from './reservation.ts';
+import type { UploadWatch, Watched } from './upload-watch.ts';
+
+/** What an upload needs of the server. */
+export interface UploadRoom {
+  readonly pool: BufferPool;
+  readonly watch: UploadWatch;
+  readonly wireBytesMax: number;
+}
+
+const FIRST_BUFFER_BYTES = 64 * 1024;
+
+/** Lives from the first byte of a body until its memory is given back. */
+export class Upload implements Watched {
+  received = 0;
+  readonly #request: IncomingMessage;
+  readonly #declared: number | undefined;
+  readonly #reservation: Reservation;
+  readonly #room: UploadRoom;
+  /** The whole body, when it came in one chunk. */
+  #only: Buffer | undefined;
+  /** From the pool. */
+  #buffer: Buffer | undefined;
+  #resolve: (bytes: Uint8Array) => void = unset;
+  #reject: (error: unknown) => void = unset;
+
+  constructor(request: IncomingMessage, declared: number | undefined, reservation: Reservation, room: UploadRoom) {
+    this.#request = request;
+    this.#declared = declared;
+    this.#reservation = reservation;
+    this.#room = room;
+  }
+
+  /**
+   * The whole body. The bytes are good until `giveBack`.
+   * @throws TailraceError `too_large`, `overloaded`, `request_timeout`, `unavailable`; then the request is paused where it was
+   */
+  whole(): Promise<Uint8Array> {
+    this.#room.watch.add(this);
+    this.#request.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  tooSlow(): void {
+    this.#fail(new TailraceError('request_timeout', 'the body comes too slowly: send it again'));
+  }
+
+  /** Lets the buffer be used for another body. May be called twice. */
+  giveBack(): void {
+    if (this.#buffer !== undefined) this.#room.pool.give(this.#buffer);
+    this.#buffer = undefined;
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    try {
+      this.#take(chunk);
+    } catch (error) {
+      this.#fail(error);
+    }
+  };
+
+  readonly #onEnd = (): void => {
+    this.#stop();
+    this.#resolve(this.#only ?? this.#buffer?.subarray(0, this.received) ?? new Uint8Array(0));
+  };
+
+  readonly #onClose = (): void => {
+    this.#fail(new TailraceError('unavailable', 'the client hung up before its body was complete'));
+  };
+
+  #take(chunk: Buffer): void {
+    const at = this.received;
+    const end = at + chunk.length;
+    this.received = end;
+    if (end > this.#room.wireBytesMax) throw wireTooLarge(this.#room.wireBytesMax);
+    if (at === 0 && chunk.length === this.#declared) {
+      this.#only = chunk;
+      return;
+    }
+    this.#makeRoom(at, end);
+    this.#buffer?.set(chunk, at);
+  }
+
+  #makeRoom(used: number, needed: number): void {
+    const old = this.#buffer;
+    if (old !== undefined && old.length >= needed) return;
+    const bytes = this.#declared ?? Math.max(needed, 2 * used, FIRST_BUFFER_BYTES);
+    this.#reservation.holdAtLeast(bytes);
+    const larger = this.#room.pool.take(bytes);
+    if (old !== undefined) {
+      larger.set(old.subarray(0, used));
+      this.#room.pool.give(old);
+    }
+    this.#buffer = larger;
+  }
+
+  #fail(error: unknown): void {
+    this.#stop();
+    this.#request.pause();
+    this.#reject(error);
+  }
+
+  #stop(): void {
+    this.#room.watch.remove(this);
+    this.#request.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+  }
+}
+
+/** @throws TailraceError `too_large` naming the limit and its setting */
+export function wireTooLarge(limit: number): TailraceError {
+  return new TailraceError(
+    'too_large',
+    `the body has more than ${limit} bytes on the wire: send smaller batches, or raise --wire-bytes-max`,
+  );
+}
+
+function unset(): void {
+  // Replaced as soon as somebody waits.
+}
