@@ -17,6 +17,10 @@ export interface BatchOptions {
   readonly timeRequired: boolean;
   /** Called for items that are rejected. */
   reject(why: 'too_large' | 'no_time', item: number): void;
+  /** Payload of a block at most; `BLOCK_BYTES_MAX` unless told. */
+  readonly blockBytesMax?: number;
+  /** Metered bytes of a record at most; `RECORD_METERED_BYTES_MAX` unless told. */
+  readonly recordBytesMax?: number;
 }
 
 /**
@@ -24,13 +28,14 @@ export interface BatchOptions {
  * rejected. Empty when all are. The payloads are views of the body where they can be.
  */
 export function draftBlocks(scanned: ScannedRequest, rows: readonly number[], options: BatchOptions): BlockDraft[] {
-  const plan = new Plan();
+  const plan = new Plan(options.blockBytesMax ?? BLOCK_BYTES_MAX);
   for (const row of rows) planResource(scanned, row, options, plan);
   return plan.finish().map((block) => emitBlock(scanned, block));
 }
 
 function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: Plan): void {
   const { itemStart, itemEnd, itemMs } = scanned;
+  const recordBytesMax = options.recordBytesMax ?? RECORD_METERED_BYTES_MAX;
   const fixed = meteredBytes(OTLP_HEADERS[scanned.signal], 0);
   const resourceHead = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
   const lastScope = cell(scanned.resourceScopesFrom, row + 1);
@@ -41,7 +46,7 @@ function planResource(scanned: ScannedRequest, row: number, options: BatchOption
     for (let item = cell(scanned.scopeItemsFrom, scope); item < lastItem; item++) {
       const framed = framedBytes(cell(itemEnd, item) - cell(itemStart, item));
       const metered = fixed + framedBytes(resourceHead + framedBytes(scopeHead + framed));
-      if (metered > RECORD_METERED_BYTES_MAX) options.reject('too_large', item);
+      if (metered > recordBytesMax) options.reject('too_large', item);
       else if (options.timeRequired && itemMs[item] === 0) options.reject('no_time', item);
       else plan.item(item, framed, metered);
     }
@@ -50,6 +55,7 @@ function planResource(scanned: ScannedRequest, row: number, options: BatchOption
 
 /** Sorts items into blocks, as runs of neighbours. Lives as long as one stream of one request is planned. */
 class Plan {
+  readonly #blockBytesMax: number;
   readonly #blocks: PlannedBlock[] = [];
   #block: PlannedBlock = newBlock();
   #run: Run | undefined;
@@ -57,6 +63,10 @@ class Plan {
   #scope = -1;
   #resourceHead = 0;
   #scopeHead = 0;
+
+  constructor(blockBytesMax: number) {
+    this.#blockBytesMax = blockBytesMax;
+  }
 
   beginScope(row: number, scope: number, resourceHead: number, scopeHead: number): void {
     this.#row = row;
@@ -104,7 +114,7 @@ class Plan {
 
   /** Without this, a head of almost 1 MiB would be stored again for each small item. */
   #bytesMax(): number {
-    return Math.max(BLOCK_BYTES_MAX, HEAD_SHARE_MAX * (this.#resourceHead + this.#scopeHead));
+    return Math.max(this.#blockBytesMax, HEAD_SHARE_MAX * (this.#resourceHead + this.#scopeHead));
   }
 }
 

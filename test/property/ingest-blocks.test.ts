@@ -1,0 +1,126 @@
+/** Whatever a request looks like and wherever it is cut, its blocks give back the records that protobufjs finds in it. */
+
+import { isDeepStrictEqual } from 'node:util';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { meteredBytes, OTLP_HEADERS, SIGNALS, type Signal } from '../../src/model/record.ts';
+import { draftBlocks } from '../../src/otlp/batch.ts';
+import { scanRequest } from '../../src/otlp/scan.ts';
+import { type BlockDraft, sealBlock } from '../../src/storage/block.ts';
+import { Block } from '../../src/storage/block-read.ts';
+import { blockKey } from '../../src/storage/keys.ts';
+import { type OracleItem, oracle, requestBytes } from '../support/otlp-wire.ts';
+
+const SEED = 20_260_402;
+
+describe.each(SIGNALS)('%s', (signal) => {
+  test('uncut: one block, whose message is the request', async () => {
+    await fc.assert(
+      fc.asyncProperty(requestBytes(signal), async (body) => {
+        const expected = oracle(signal, body);
+        const { drafts, rejected } = draft(signal, body, {});
+        expect(rejected).toEqual([]);
+        expect(drafts.length).toBe(expected.length === 0 ? 0 : 1);
+        const [block] = await blocksOf(drafts);
+        if (block === undefined) return;
+        expect(same(recordsOf(signal, [block]), expected)).toBe(true);
+        expect(same(oracle(signal, block.otlpMessage(0, block.header.count)), expected)).toBe(true);
+      }),
+      { numRuns: 150, seed: SEED },
+    );
+  });
+
+  test('cut and with items too large or without time: the others, in order', async () => {
+    const sizes = fc.record({
+      blockBytesMax: fc.integer({ min: 1, max: 1_500 }),
+      recordBytesMax: fc.constantFrom(150, 250, 600, 1_048_576),
+      timeRequired: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(requestBytes(signal), sizes, async (body, options) => {
+        const all = oracle(signal, body);
+        const { drafts, rejected } = draft(signal, body, options);
+        const expected = all.filter((_, item) => !rejected.some(([, at]) => at === item));
+        const blocks = await blocksOf(drafts);
+        expect(same(recordsOf(signal, blocks), expected)).toBe(true);
+        expect(
+          same(
+            blocks.flatMap((block) => oracle(signal, block.otlpMessage(0, block.header.count))),
+            expected,
+          ),
+        ).toBe(true);
+        checkSizes(signal, blocks, drafts, options);
+        for (const [why, item] of rejected) {
+          if (why === 'no_time') expect([options.timeRequired, all[item]?.ms]).toEqual([true, 0]);
+        }
+        if (options.timeRequired) expect(expected.every(({ ms }) => ms > 0)).toBe(true);
+      }),
+      { numRuns: 200, seed: SEED },
+    );
+  });
+});
+
+interface Options {
+  readonly blockBytesMax?: number;
+  readonly recordBytesMax?: number;
+  readonly timeRequired?: boolean;
+}
+
+function draft(signal: Signal, body: Uint8Array, options: Options) {
+  const scanned = scanRequest(signal, body, { requestRecordsMax: 100_000 });
+  const rejected: [why: string, item: number][] = [];
+  const rows = Array.from({ length: scanned.resourceCount }, (_, row) => row);
+  const drafts = draftBlocks(scanned, rows, {
+    timeRequired: false,
+    ...options,
+    reject: (why, item) => rejected.push([why, item]),
+  });
+  return { drafts, rejected };
+}
+
+/** Sealed and opened again, as the log and a reader would. */
+async function blocksOf(drafts: readonly BlockDraft[]): Promise<readonly Block[]> {
+  const blocks: Block[] = [];
+  let firstSeq = 0;
+  for (const one of drafts) {
+    // What the log does: timestamps that never decrease.
+    const given = Array.from(one.timestamps);
+    one.timestamps.fill(5);
+    const { value } = await sealBlock(blockKey(1, firstSeq), firstSeq, one, 5);
+    one.timestamps.set(given);
+    blocks.push(Block.open(blockKey(1, firstSeq), value));
+    firstSeq += one.count;
+  }
+  return blocks;
+}
+
+/** Every record's body, decoded for itself. */
+function recordsOf(signal: Signal, blocks: readonly Block[]): readonly OracleItem[] {
+  return blocks.flatMap((block) =>
+    Array.from({ length: block.header.count }, (_, i) => {
+      const [item, ...more] = oracle(signal, block.record(i).body);
+      if (item === undefined || more.length > 0) throw new Error('a body does not hold one item');
+      return item;
+    }),
+  );
+}
+
+/** Equal but for the place in their messages. */
+function same(found: readonly OracleItem[], expected: readonly OracleItem[]): boolean {
+  const content = (items: readonly OracleItem[]) => items.map(({ place: _, ...rest }) => rest);
+  return isDeepStrictEqual(content(found), content(expected));
+}
+
+function checkSizes(signal: Signal, blocks: readonly Block[], drafts: readonly BlockDraft[], options: Options): void {
+  for (const [number, block] of blocks.entries()) {
+    const metered = Array.from({ length: block.header.count }, (_, i) =>
+      meteredBytes(OTLP_HEADERS[signal], block.record(i).body.length),
+    );
+    expect(drafts[number]?.meteredBytes).toBe(metered.reduce((sum, bytes) => sum + bytes, 0));
+    expect(Math.max(...metered)).toBeLessThanOrEqual(options.recordBytesMax ?? Number.POSITIVE_INFINITY);
+    const payload = drafts[number]?.payload.reduce((sum, part) => sum + part.length, 0) ?? 0;
+    // Over the limit only where one record alone is, or where heads would be most of what is stored.
+    const largest = Math.max(...metered);
+    if (block.header.count > 1) expect(payload).toBeLessThanOrEqual(Math.max(options.blockBytesMax ?? 0, 4 * largest));
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * OTLP requests as bytes, made to be awkward but valid: fields in any order and twice, unknown fields, groups, wire types
+ * that the schema does not expect, packed and unpacked numbers, varints with idle bytes. And what protobufjs says that
+ * such a request holds.
+ */
+
+import fc from 'fast-check';
+import protobuf from 'protobufjs/light.js';
+import type { Signal } from '../../src/model/record.ts';
+import { SCHEMA } from '../../src/otlp/schema.gen.ts';
+
+const root = protobuf.Root.fromJSON(SCHEMA).resolveAll();
+const NAMES: Readonly<Record<Signal, string>> = {
+  logs: 'opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest',
+  traces: 'opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest',
+  metrics: 'opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest',
+};
+
+type Plain = { readonly [key: string]: unknown };
+
+/** One item as protobufjs sees it, with what it stands in. */
+export interface OracleItem {
+  /** Which resource and scope of the request, counting those without items too. */
+  readonly place: readonly [resource: number, scope: number];
+  readonly resource: Plain;
+  readonly scope: Plain;
+  readonly item: Plain;
+  /** Milliseconds, by BigInt. */
+  readonly ms: number;
+  readonly points: number;
+}
+
+export function requestType(signal: Signal): protobuf.Type {
+  return root.lookupType(NAMES[signal]);
+}
+
+/** What a body holds, item by item. Throws when protobufjs refuses the body. */
+export function oracle(signal: Signal, body: Uint8Array): readonly OracleItem[] {
+  const [resources, scopes, items] = containerNames(signal);
+  const decoded = plain(requestType(signal), body);
+  const found: OracleItem[] = [];
+  for (const [r, resource] of list(decoded, resources).entries()) {
+    for (const [s, scope] of list(resource, scopes).entries()) {
+      for (const item of list(scope, items)) {
+        const { ms, points } = timeOf(signal, item);
+        found.push({
+          place: [r, s],
+          resource: without(resource, scopes),
+          scope: without(scope, items),
+          item,
+          ms,
+          points,
+        });
+      }
+    }
+  }
+  return found;
+}
+
+/** A request of that signal, made from random bytes; it shrinks as those do. */
+export function requestBytes(signal: Signal, size = 600): fc.Arbitrary<Uint8Array> {
+  return fc
+    .uint8Array({ minLength: 40, maxLength: size, size: 'max' })
+    .map((tape) => message(requestType(signal), new Tape(tape), 0));
+}
+
+export function varint(value: number | bigint, idleBytes = 0): readonly number[] {
+  const bytes: number[] = [];
+  let rest = BigInt(value);
+  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+  bytes.push(Number(rest));
+  for (let i = 0; i < idleBytes; i++) {
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) | 0x80;
+    bytes.push(0);
+  }
+  return bytes;
+}
+
+/** A field with a length. */
+export function field(number: number, content: string | (ArrayLike<number> & Iterable<number>)): readonly number[] {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  return [...varint((number << 3) | 2), ...varint(bytes.length), ...bytes];
+}
+
+export function fixed64(number: number, value: bigint): readonly number[] {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(value);
+  return [...varint((number << 3) | 1), ...bytes];
+}
+
+/** Bytes that decide; behind the end all decisions are 0. */
+class Tape {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  below(limit: number): number {
+    return (this.#bytes[this.#at++] ?? 0) % limit;
+  }
+
+  get spent(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+}
+
+const TEXTS = [
+  '',
+  'a',
+  'svc',
+  'häuser',
+  '日本語のログ',
+  '😀',
+  'x'.repeat(130),
+  `${'long '.repeat(120)}ü`,
+  's2.stream',
+  'é'.repeat(300),
+];
+const DEPTH_MAX = 9;
+
+function message(type: protobuf.Type, tape: Tape, depth: number): Uint8Array {
+  const bytes: number[] = [];
+  const fields = usableFields(type, tape);
+  // Containers get more fields, so that requests hold something.
+  const count = depth < 4 ? 1 + tape.below(5) : tape.below(5);
+  for (let i = 0; i < count; i++) {
+    const kind = tape.below(10);
+    const known = depth < 3 && kind < 6 ? type.fieldsById[depth === 0 ? 1 : 2] : fields[tape.below(fields.length)];
+    if (kind < 8 && known !== undefined) bytes.push(...knownField(known, tape, depth));
+    else if (kind === 8) bytes.push(...unknownField(100 + tape.below(200), tape, 0));
+    else bytes.push(...unknownField((known?.id ?? 1) + tape.below(2), tape, 0, known));
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** Of a oneof of messages only one member is used: what a decoder drops, nobody can compare. */
+function usableFields(type: protobuf.Type, tape: Tape): readonly protobuf.Field[] {
+  const data = type.name === 'Metric' ? type.oneofsArray[0]?.fieldsArray : undefined;
+  if (data === undefined) return type.fieldsArray;
+  const chosen = data[tape.below(data.length)];
+  return type.fieldsArray.flatMap((known) =>
+    data.includes(known) ? (known === chosen ? [known, known] : []) : [known],
+  );
+}
+
+function knownField(known: protobuf.Field, tape: Tape, depth: number): readonly number[] {
+  const { id, resolvedType, type } = known;
+  if (resolvedType instanceof protobuf.Type) {
+    if (depth >= DEPTH_MAX || (tape.spent && depth > 3)) return [];
+    const content = message(resolvedType, tape, depth + 1);
+    return [
+      ...varint((id << 3) | 2, tape.below(8) === 7 ? 1 : 0),
+      ...varint(content.length, tape.below(8) === 7 ? 2 : 0),
+      ...content,
+    ];
+  }
+  if (type === 'string') return field(id, TEXTS[tape.below(TEXTS.length)] ?? '');
+  if (type === 'bytes')
+    return field(
+      id,
+      Array.from({ length: tape.below(20) }, () => tape.below(256)),
+    );
+  const wireType = wireTypeOf(known);
+  if (known.repeated && tape.below(2) === 0) {
+    return field(id, Array.from({ length: tape.below(5) }, () => scalar(wireType, tape)).flat());
+  }
+  return [...varint((id << 3) | wireType), ...scalar(wireType, tape)];
+}
+
+function scalar(wireType: number, tape: Tape): readonly number[] {
+  if (wireType !== 0) return Array.from({ length: wireType === 1 ? 8 : 4 }, () => tape.below(256));
+  const value = [0n, 1n, 127n, 128n, 300n, 2n ** 31n, 2n ** 53n + 1n, 2n ** 64n - 1n][tape.below(8)] ?? 0n;
+  return varint(value, value < 2n ** 40n && tape.below(4) === 3 ? 2 : 0);
+}
+
+/** A field that the schema does not know, or knows with another wire type. Groups hold fields of the same sort. */
+function unknownField(id: number, tape: Tape, groups: number, known?: protobuf.Field): readonly number[] {
+  let wireType = [0, 1, 2, 3, 5][tape.below(groups > 5 ? 3 : 5)] ?? 0;
+  if (known !== undefined && (known.repeated || wireType === wireTypeOf(known)))
+    wireType = wireTypeOf(known) === 5 ? 1 : 5;
+  if (wireType === 2) {
+    const target = known === undefined ? id : id + 500;
+    return field(
+      target,
+      Array.from({ length: tape.below(9) }, () => tape.below(256)),
+    );
+  }
+  if (wireType !== 3) return [...varint((id << 3) | wireType), ...scalar(wireType, tape)];
+  const inner = Array.from({ length: tape.below(4) }, () => unknownField(1 + tape.below(40), tape, groups + 1)).flat();
+  return [...varint((id << 3) | 3), ...inner, ...varint((id << 3) | 4)];
+}
+
+function wireTypeOf({ resolvedType, type }: protobuf.Field): number {
+  if (resolvedType instanceof protobuf.Type) return 2;
+  if (resolvedType instanceof protobuf.Enum) return 0;
+  return (protobuf.types.basic as Readonly<Record<string, number>>)[type] ?? 2;
+}
+
+/** The names of the repeated fields that lead from a request to its items. */
+export function containerNames(signal: Signal): readonly [resources: string, scopes: string, items: string] {
+  const request = requestType(signal);
+  const [resources, resource] = child(request, 1);
+  const [scopes, scope] = child(resource, 2);
+  return [resources, scopes, child(scope, 2)[0]];
+}
+
+function child(type: protobuf.Type, id: number): readonly [name: string, type: protobuf.Type] {
+  const found = type.fieldsById[id];
+  if (!(found?.resolvedType instanceof protobuf.Type)) throw new Error(`${type.name} has no message ${id}`);
+  return [found.name, found.resolvedType];
+}
+
+function plain(type: protobuf.Type, body: Uint8Array): Plain {
+  return type.toObject(type.decode(Buffer.from(body)), { longs: String, bytes: String });
+}
+
+function list(owner: Plain, name: string): readonly Plain[] {
+  return (owner[name] ?? []) as readonly Plain[];
+}
+
+function without(owner: Plain, name: string): Plain {
+  return Object.fromEntries(Object.entries(owner).filter(([key]) => key !== name));
+}
+
+function timeOf(signal: Signal, item: Plain): { readonly ms: number; readonly points: number } {
+  if (signal === 'traces') return { ms: toMs(nanos(item, 'endTimeUnixNano')), points: 0 };
+  if (signal === 'logs')
+    return { ms: toMs(nanos(item, 'timeUnixNano') || nanos(item, 'observedTimeUnixNano')), points: 0 };
+  const kinds = ['gauge', 'sum', 'histogram', 'exponentialHistogram', 'summary'];
+  const points = kinds.flatMap((kind) => list((item[kind] ?? {}) as Plain, 'dataPoints'));
+  const latest = points.map((point) => nanos(point, 'timeUnixNano')).reduce(later, 0n);
+  return { ms: toMs(latest), points: points.length };
+}
+
+function later(one: bigint, other: bigint): bigint {
+  if (one > other) return one;
+  return other;
+}
+
+function nanos(owner: Plain, name: string): bigint {
+  return BigInt((owner[name] as string | undefined) ?? '0');
+}
+
+function toMs(value: bigint): number {
+  return Number(value / 1_000_000n);
+}
