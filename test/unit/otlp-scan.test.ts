@@ -1,0 +1,237 @@
+/** Each rule of the wire that a body can break, by its bytes, and the limits at their edge (otlp.md, Encodings). */
+
+import { describe, expect, test } from '@jest/globals';
+import { TailraceError } from '../../src/model/error.ts';
+import type { Signal } from '../../src/model/record.ts';
+import { scanRequest } from '../../src/otlp/scan.ts';
+import { cell, ScannedRequest } from '../../src/otlp/scan-columns.ts';
+import { field, fixed64, oracle, varint } from '../support/otlp-wire.ts';
+
+const LIMITS = { requestRecordsMax: 100_000 };
+
+const log = (...fields: readonly (readonly number[])[]) => field(1, field(2, field(2, fields.flat())));
+const point = (...bytes: readonly (readonly number[])[]) =>
+  field(1, field(2, field(2, field(9, field(1, bytes.flat())))));
+const cases: readonly (readonly [name: string, body: readonly number[], says: RegExp, signal?: Signal])[] = [
+  ['field number 0', [0x00, 0x00], /field number 0/],
+  ['field number 0 with a length', log([0x02, 0x00]), /field number 0/],
+  ['field number 0 in a group', log([0x9b, 0x06, 0x00, 0x00, 0x9c, 0x06]), /field number 0/],
+  ['wire type 6', log([0x0e, 0x00]), /wire type 6/],
+  ['wire type 7', log([0x0f, 0x00]), /wire type 7/],
+  ['a group that ends without a start', log([0x0c]), /group/],
+  ['a group that does not end', log([0xa3, 0x06, 0x08, 0x01]), /cut off/],
+  ['a group that another number ends', log([0xa3, 0x06, 0xac, 0x06]), /group/],
+  ['groups that overlap', log([0xa3, 0x06, 0xab, 0x06, 0xa4, 0x06, 0xac, 0x06]), /group/],
+  ['a group that ends outside of its message', [...log([0xa3, 0x06]), 0xa4, 0x06], /cut off/],
+  ['a group that the schema knows, unbalanced', log([0x2b, 0x08, 0x01]), /cut off/],
+  ['text that is not UTF-8', log(field(3, [0xff])), /not UTF-8/],
+  ['a sequence that is cut off', log(field(3, [0x61, 0xc3])), /not UTF-8/],
+  ['an overlong sequence', log(field(3, [0xc0, 0x80])), /not UTF-8/],
+  ['an overlong sequence of three bytes', log(field(3, [0xe0, 0x80, 0x80])), /not UTF-8/],
+  ['a surrogate', log(field(3, [0xed, 0xa0, 0x80])), /not UTF-8/],
+  ['a code point above U+10FFFF', log(field(3, [0xf4, 0x90, 0x80, 0x80])), /not UTF-8/],
+  ['a lone continuation in long text', log(field(3, [...Buffer.from('x'.repeat(700)), 0x80])), /not UTF-8/],
+  ['a key that is not UTF-8', log(field(6, [...field(1, [0xff]), ...field(2, field(1, 'v'))])), /not UTF-8/],
+  ['a value that is not UTF-8', log(field(6, [...field(1, 'key'), ...field(2, field(1, [0x61, 0x80]))])), /not UTF-8/],
+  ['a body that is not UTF-8', log(field(5, field(1, [0x80]))), /not UTF-8/],
+  ['a schema URL that is not UTF-8', field(1, field(3, [0xfe])), /not UTF-8/],
+  ['a tag of six bytes', log([0x88, 0x80, 0x80, 0x80, 0x80, 0x00, 0x00]), /tag is longer/],
+  ['a tag above 32 bits', log([0xf8, 0xff, 0xff, 0xff, 0x1f, 0x00]), /tag is longer/],
+  ['a tag that is cut off', log([0x88]), /cut off/],
+  ['a length of six bytes', log([0x1a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00]), /length is longer/],
+  ['a length above 31 bits', log([0x1a, 0x80, 0x80, 0x80, 0x80, 0x08]), /length is longer/],
+  ['a length that is missing', log([0x1a]), /length is missing/],
+  ['a length that is cut off', log([0x1a, 0x80]), /length is cut off/],
+  ['a number of eleven bytes', log([0x10, ...Array(10).fill(0x80), 0x00]), /64 bits/],
+  ['a number above 64 bits', log([0x10, ...Array(9).fill(0xff), 0x02]), /64 bits/],
+  ['an unknown number of eleven bytes', log([0xa0, 0x06, ...Array(10).fill(0x80), 0x00]), /64 bits/],
+  ['a number that is cut off', log([0x10, 0x80]), /cut off/],
+  ['a time that is cut off', log([0x09, 1, 2, 3, 4, 5, 6, 7]), /cut off/],
+  ['flags that are cut off', log([0x45, 1, 2, 3]), /cut off/],
+  ['an unknown fixed64 that is cut off', log([0xa1, 0x06, 1, 2, 3]), /longer than the message/],
+  ['a string beyond its record', log([0x1a, 0x05, 0x61]), /longer than the message/],
+  ['a record beyond its scope', field(1, field(2, [0x12, 0x02, 0x10])), /longer than the message/],
+  ['a scope beyond its resource', field(1, [0x12, 0x02, 0x1a]), /longer than the message/],
+  ['a resource beyond the body', [0x0a, 0x01], /longer than the message/],
+  // The length of the value is two bytes long: whoever takes its first byte alone sees a good value here.
+  [
+    'a value with a length of its own',
+    log([0x32, 0x89, 0x01, 0x0a, 0x01, 0x6b, 0x12, ...varint(0x0a84), ...Array(0x82).fill(0)]),
+    /longer/,
+  ],
+  ['packed numbers that are cut off', point(field(6, [1, 2, 3, 4, 5, 6, 7])), /packed/, 'metrics'],
+  ['packed doubles that are cut off', point(field(7, Array(9).fill(0))), /packed/, 'metrics'],
+  [
+    'packed varints that are cut off',
+    field(1, field(2, field(2, field(10, field(1, field(8, field(2, [0x80]))))))),
+    /cut off/,
+    'metrics',
+  ],
+];
+
+describe('refused with bad_proto', () => {
+  test.each(cases)('%s', (_, body, says, signal = 'logs') => {
+    const refusal = refused(signal, body);
+    expect(refusal.code).toBe('bad_proto');
+    expect(refusal.message).toMatch(says);
+  });
+
+  test.each([...cases.filter(([name]) => !/eleven|above 64/.test(name))])(
+    'protobufjs refuses it too: %s',
+    (_, body, __, signal = 'logs') => {
+      expect(() => oracle(signal, Uint8Array.from(body))).toThrow();
+    },
+  );
+});
+
+describe('kept', () => {
+  test.each([
+    ['a group', log([0xa3, 0x06, 0x08, 0x01, 0xa4, 0x06])],
+    ['a group where the schema has a message', log([0x2b, 0x08, 0x01, 0x2c])],
+    ['groups in groups', log([0xa3, 0x06, 0xab, 0x06, 0xac, 0x06, 0xa4, 0x06])],
+    ['a string where the schema has a number', log(field(2, [0xff]))],
+    ['a number where the schema has a string', log([0x18, 0x05])],
+    ['a time as a varint', log([0x08, 0x05])],
+    ['an unknown field with any bytes', log(field(900, [0xff, 0xfe]))],
+    ['a tag with an idle byte', log([0x90, 0x00, 0x07])],
+    [
+      'an item and containers with idle bytes in tag and length',
+      [0x8a, 0x00, 0x87, 0x00, 0x92, 0x00, 0x84, 0x00, 0x92, 0x00, 0x80, 0x00],
+    ],
+    ['a length with idle bytes', log([0x1a, 0x81, 0x80, 0x80, 0x80, 0x00, 0x61])],
+    ['the largest number', log([0x10, ...Array(9).fill(0xff), 0x01])],
+    ['the largest field number', log([0xf8, 0xff, 0xff, 0xff, 0x0f, 0x00])],
+    ['text of every length of sequence', log(field(3, 'aé日😀\u0000\u{10ffff}'))],
+    ['an item of no bytes', log()],
+  ])('%s', (_, body) => {
+    const bytes = Uint8Array.from(body);
+    expect(scanRequest('logs', bytes, LIMITS).itemCount).toBe(1);
+    expect(oracle('logs', bytes)).toHaveLength(1);
+  });
+
+  test('fields of the request that nobody knows are checked and left out', () => {
+    const unknown = [...field(7, 'x'), 0x10, 0x01, 0x23, 0x24];
+    const body = [...unknown, ...log([0x10, 0x01]), ...unknown];
+    expect(scanRequest('logs', Uint8Array.from(body), LIMITS).itemCount).toBe(1);
+    expect(refused('logs', [...body, 0x10]).code).toBe('bad_proto');
+  });
+});
+
+describe('nesting', () => {
+  // A log record is level 4, its body level 5, and each list in a list takes two levels more.
+  const nested = (lists: number) => {
+    let value: readonly number[] = field(1, 'deep');
+    for (let i = 0; i < lists; i++) value = field(5, field(1, value));
+    return field(1, field(2, field(2, field(5, value))));
+  };
+  const groups = (count: number) => {
+    const open = Array.from({ length: count }, () => [0xa3, 0x06]).flat();
+    const close = Array.from({ length: count }, () => [0xa4, 0x06]).flat();
+    return field(1, field(2, field(2, [...open, ...close])));
+  };
+
+  test('64 levels are allowed, more are not', () => {
+    expect(scanRequest('logs', Uint8Array.from(nested(29)), LIMITS).itemCount).toBe(1);
+    expect(refused('logs', nested(30)).message).toContain('64 levels');
+    expect(scanRequest('logs', Uint8Array.from(groups(60)), LIMITS).itemCount).toBe(1);
+    expect(refused('logs', groups(61)).message).toContain('64 levels');
+  });
+
+  test('an attribute at the lowest level is no way around it', () => {
+    // Lists of key and value take three levels each: value, list, pair.
+    const pairs = (count: number) => {
+      let value: readonly number[] = field(1, 'deep');
+      for (let i = 0; i < count; i++) value = field(6, field(1, [...field(1, 'k'), ...field(2, value)]));
+      return field(1, field(2, field(2, field(5, value))));
+    };
+    expect(scanRequest('logs', Uint8Array.from(pairs(19)), LIMITS).itemCount).toBe(1);
+    expect(refused('logs', pairs(20)).message).toContain('64 levels');
+  });
+
+  test('a hundred thousand levels are refused without harm', () => {
+    expect(refused('logs', groups(100_000)).code).toBe('bad_proto');
+  });
+});
+
+describe('times', () => {
+  const times = (signal: Signal, item: readonly number[]) => {
+    const scanned = scanRequest(signal, Uint8Array.from(field(1, field(2, field(2, item)))), LIMITS);
+    return [scanned.itemMs[0], cell(scanned.itemPoints, 0)];
+  };
+  const MS = 1_700_000_000_123n;
+  const NS = MS * 1_000_000n + 999_999n;
+
+  test('a log has its time, else the time when it was observed', () => {
+    expect(times('logs', [...fixed64(1, NS), ...fixed64(11, 5_000_000n)])).toEqual([Number(MS), 0]);
+    expect(times('logs', [...fixed64(11, NS), ...fixed64(1, 0n)])).toEqual([Number(MS), 0]);
+    expect(times('logs', [...fixed64(1, 7_000_000n), ...fixed64(1, NS)])).toEqual([Number(MS), 0]);
+    expect(times('logs', [])).toEqual([0, 0]);
+    expect(times('logs', fixed64(1, 2n ** 64n - 1n))).toEqual([18_446_744_073_709, 0]);
+  });
+
+  test('a span has its end', () => {
+    expect(times('traces', [...fixed64(7, 1n), ...fixed64(8, NS)])).toEqual([Number(MS), 0]);
+    expect(times('traces', fixed64(7, NS))).toEqual([0, 0]);
+    // An event has a time too, which is not the span's.
+    expect(times('traces', field(11, fixed64(1, NS)))).toEqual([0, 0]);
+  });
+
+  test.each([5, 7, 9, 10, 11])('a metric has its latest data point (field %i)', (kind) => {
+    const point = (at: bigint) => field(1, fixed64(3, at));
+    expect(times('metrics', field(kind, [...point(5n), ...point(NS), ...point(6_000_000n)]))).toEqual([Number(MS), 3]);
+    expect(times('metrics', field(kind, field(1, [])))).toEqual([0, 1]);
+  });
+
+  test('an exemplar does not date its data point', () => {
+    expect(times('metrics', field(5, field(1, field(5, fixed64(2, NS)))))).toEqual([0, 1]);
+  });
+});
+
+describe('limits', () => {
+  const records = (count: number) => field(1, field(2, Array.from({ length: count }, () => [0x12, 0x00]).flat()));
+
+  test('exactly as many records as allowed', () => {
+    expect(scanRequest('logs', Uint8Array.from(records(50)), { requestRecordsMax: 50 }).itemCount).toBe(50);
+    const refusal = refused('logs', records(51), 50);
+    expect(refusal.code).toBe('too_large');
+    expect(refusal.message).toMatch(/50.*requestRecordsMax.*--request-records-max/);
+  });
+
+  test('containers without items cost no memory', () => {
+    const empty = Uint8Array.from(Array.from({ length: 200_000 }, () => [0x0a, 0x02, 0x12, 0x00]).flat());
+    const scanned = new ScannedRequest();
+    scanRequest('logs', empty, LIMITS, scanned);
+    expect([scanned.resourceCount, scanned.scopeCount, scanned.itemCount]).toEqual([0, 0, 0]);
+    expect(scanned.resourceField.length).toBeLessThan(1_000);
+  });
+
+  test('a resource in very many pieces is refused', () => {
+    const torn = field(1, [
+      ...Array.from({ length: 500 }, () => [0x12, 0x00, 0x20, 0x01]).flat(),
+      ...field(2, [0x12, 0x00]),
+    ]);
+    expect(scanRequest('logs', Uint8Array.from(torn), { requestRecordsMax: 100 }).itemCount).toBe(1);
+    expect(refused('logs', torn, 10).code).toBe('too_large');
+  });
+
+  test('columns grow, and are used again', () => {
+    const scanned = new ScannedRequest();
+    for (const count of [1, 5_000, 3]) {
+      const body = Uint8Array.from(Array.from({ length: count }, () => [...records(2), ...records(1)]).flat());
+      scanRequest('logs', body, LIMITS, scanned);
+      expect([scanned.resourceCount, scanned.scopeCount, scanned.itemCount]).toEqual([2 * count, 2 * count, 3 * count]);
+      expect(cell(scanned.scopeItemsFrom, 2 * count)).toBe(3 * count);
+      expect(cell(scanned.itemEnd, 3 * count - 1)).toBe(body.length);
+    }
+  });
+});
+
+function refused(signal: Signal, body: readonly number[], requestRecordsMax = 100_000): TailraceError {
+  try {
+    scanRequest(signal, Uint8Array.from(body), { requestRecordsMax });
+  } catch (error) {
+    if (error instanceof TailraceError) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
