@@ -13,6 +13,7 @@ import type { Position } from '../model/position.ts';
 import type { Header } from '../model/record.ts';
 import type { Block } from '../storage/block-read.ts';
 
+const TWO_28 = 2 ** 28;
 const FIELD_1_VARINT = 0x08;
 const FIELD_2_VARINT = 0x10;
 const FIELD_1_BYTES = 0x0a;
@@ -24,10 +25,13 @@ const FIELD_4_BYTES = 0x22;
 export function readBatchProto(block: Block, from: number, to: number, tail: Position | undefined): Buffer {
   const count = to - from;
   const lengths = new Uint32Array(count);
+  const bodies = new Uint32Array(count);
   const shared = block.header.kind === 's2' ? undefined : encodeHeaders(block.headersOf(0));
   let total = 0;
   for (let k = 0; k < count; k++) {
-    const length = recordLength(block, from + k, shared);
+    const body = block.bodyBytesOf(from + k);
+    const length = recordLength(block, from + k, shared, body);
+    bodies[k] = body;
     lengths[k] = length;
     total += 1 + varintLength(length) + length;
   }
@@ -39,7 +43,7 @@ export function readBatchProto(block: Block, from: number, to: number, tail: Pos
   for (let k = 0; k < count; k++) {
     target[at++] = FIELD_1_BYTES;
     at = writeVarint(target, at, lengths[k] ?? 0);
-    at = writeRecord(target, at, block, from + k, shared);
+    at = writeRecord(target, at, block, from + k, shared, bodies[k] ?? 0);
   }
   if (tail !== undefined) {
     target[at++] = FIELD_2_BYTES;
@@ -59,14 +63,20 @@ export function heartbeatProto(tail: Position): Buffer {
   return target;
 }
 
-function recordLength(block: Block, i: number, shared: Uint8Array | undefined): number {
-  const body = block.bodyBytesOf(i);
+function recordLength(block: Block, i: number, shared: Uint8Array | undefined, body: number): number {
   const headers = shared === undefined ? headersLength(block.headersOf(i)) : shared.length;
   const bodyField = body === 0 ? 0 : 1 + varintLength(body) + body;
   return positionFieldsLength(block.firstSeq + i, block.timestamp(i)) + headers + bodyField;
 }
 
-function writeRecord(target: Buffer, start: number, block: Block, i: number, shared: Uint8Array | undefined): number {
+function writeRecord(
+  target: Buffer,
+  start: number,
+  block: Block,
+  i: number,
+  shared: Uint8Array | undefined,
+  body: number,
+): number {
   let at = writePosition(target, start, block.firstSeq + i, block.timestamp(i));
   if (shared === undefined) {
     at = writeHeaders(target, at, block.headersOf(i));
@@ -74,7 +84,6 @@ function writeRecord(target: Buffer, start: number, block: Block, i: number, sha
     target.set(shared, at);
     at += shared.length;
   }
-  const body = block.bodyBytesOf(i);
   if (body === 0) return at;
   target[at++] = FIELD_4_BYTES;
   at = writeVarint(target, at, body);
@@ -146,18 +155,26 @@ function writePosition(target: Buffer, start: number, seqNum: number, timestamp:
 }
 
 function varintLength(value: number): number {
-  let length = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length += 1;
-  return length;
+  if (value < 0x80) return 1;
+  if (value < 0x4000) return 2;
+  if (value < 0x20_0000) return 3;
+  if (value < TWO_28) return 4;
+  if (value < 2 ** 35) return 5;
+  if (value < 2 ** 42) return 6;
+  return value < 2 ** 49 ? 7 : 8;
 }
 
-/** Writes a safe integer, which may be wider than 32 bits: the low part by bit operations, the rest by division. */
+/** Writes a safe integer. What is wider than bit operations reach is split once, at a limit between two bytes. */
 function writeVarint(target: Buffer, start: number, value: number): number {
   let at = start;
   let rest = value;
-  while (rest > 0x7fffffff) {
-    target[at++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
+  if (value >= TWO_28) {
+    rest = Math.floor(value / TWO_28);
+    const low = value - rest * TWO_28;
+    target[at++] = (low & 0x7f) | 0x80;
+    target[at++] = ((low >>> 7) & 0x7f) | 0x80;
+    target[at++] = ((low >>> 14) & 0x7f) | 0x80;
+    target[at++] = (low >>> 21) | 0x80;
   }
   while (rest >= 0x80) {
     target[at++] = (rest & 0x7f) | 0x80;

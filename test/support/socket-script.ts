@@ -1,0 +1,122 @@
+/** A log whose reads give what the test says, when it says so; and a door over it behind a real HTTP server. */
+
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Access, type AccessMode } from '../../src/access/access.ts';
+import { hashToken } from '../../src/access/token.ts';
+import type { Clock } from '../../src/model/clock.ts';
+import type { Position } from '../../src/model/position.ts';
+import type { ReadRange } from '../../src/model/read-range.ts';
+import { SILENT } from '../../src/observe/logger.ts';
+import { createSocketDoor, type SocketDoor, type SocketDoorDeps } from '../../src/socket/door.ts';
+import type { ReadableLog, ReadEvent } from '../../src/socket/log-port.ts';
+import type { Block } from '../../src/storage/block-read.ts';
+import { ManualClock } from './socket-clock.ts';
+
+export const TOKEN = `trk_${'ab'.repeat(24)}`;
+
+interface ScriptStream {
+  readonly id: string;
+}
+
+/** One `read` call: what was asked, and whether its reader is still there. */
+export interface ScriptedRead {
+  readonly range: ReadRange;
+  readonly signal: AbortSignal;
+}
+
+/** Gives all readers the same events; each reader takes them at its own pace. */
+export class ScriptedLog implements ReadableLog<string, ScriptStream> {
+  readonly reads: ScriptedRead[] = [];
+  /** How many events readers have asked for, all together. */
+  taken = 0;
+  streamId = '7';
+  openFault: Error | undefined;
+  readonly #events: (ReadEvent | Error | 'end')[] = [];
+  #waiting: (() => void)[] = [];
+
+  basin(name: string): string | undefined {
+    return name === 'telemetry' || name === 'other-basin' ? name : undefined;
+  }
+
+  openStream(_basin: string, _name: string): ScriptStream | Promise<ScriptStream> {
+    return this.openFault === undefined ? { id: this.streamId } : Promise.reject(this.openFault);
+  }
+
+  push(...events: (ReadEvent | Error | 'end')[]): void {
+    this.#events.push(...events);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+
+  async *read(_stream: ScriptStream, range: ReadRange, signal: AbortSignal): AsyncGenerator<ReadEvent> {
+    this.reads.push({ range, signal });
+    for (let next = 0; !signal.aborted; next++) {
+      while (next >= this.#events.length && !signal.aborted) await this.#more(signal);
+      const event = this.#events[next];
+      if (event instanceof Error) throw event;
+      if (event === 'end' || event === undefined) return;
+      this.taken++;
+      yield event;
+    }
+  }
+
+  #more(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+}
+
+/** All records of a block as an event. */
+export function records(block: Block, tail?: Position): ReadEvent {
+  return { type: 'records', block, from: 0, to: block.header.count, tail };
+}
+
+/** The position behind a block. */
+export function behind(block: Block): Position {
+  return { seqNum: block.firstSeq + block.header.count, timestamp: block.header.lastTimestamp };
+}
+
+export interface ScriptedDoor {
+  readonly url: string;
+  readonly port: number;
+  readonly door: SocketDoor;
+  readonly clock: ManualClock;
+  close(): Promise<void>;
+}
+
+export async function startDoor<B, S extends { readonly id: string }>(
+  log: ReadableLog<B, S>,
+  options: Partial<Omit<SocketDoorDeps<B, S>, 'log' | 'clock' | 'access'>> & {
+    readonly clock?: Clock;
+    readonly mode?: AccessMode;
+  } = {},
+): Promise<ScriptedDoor> {
+  const clock = new ManualClock();
+  const { mode, ...rest } = options;
+  const door = createSocketDoor({
+    log,
+    clock,
+    access: new Access(mode ?? { type: 'tokens', rootTokenHash: hashToken(TOKEN) }),
+    defaultBasin: 'telemetry',
+    logger: SILENT,
+    ...rest,
+  });
+  const server = createServer();
+  server.on('upgrade', door.upgrade);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `ws://127.0.0.1:${port}/v1/streams/my-app/records`,
+    port,
+    door,
+    clock,
+    close: async () => {
+      await door.close();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
