@@ -69,6 +69,12 @@ export function endWithPipe(): void {
   process.stderr.on('error', onError);
 }
 
+/** For a server, whose stdout is only its banner: it goes on when whoever read that has gone. */
+export function outlivePipe(): void {
+  process.stdout.removeAllListeners('error').on('error', () => {});
+  process.stderr.removeAllListeners('error').on('error', () => {});
+}
+
 /**
  * Looks every second whether the pipe behind stdout still has a reader: `tail | head -1` would otherwise end only
  * with the next record. Opening a FIFO for writing without waiting fails with ENXIO when nobody reads it (fifo(7)).

@@ -3,11 +3,13 @@
 /** `npm start` passes Ctrl-C on to a child that the terminal has already told: two within this time are one. */
 const SAME_CTRL_C_MS = 500;
 
+export type EndSignal = 'SIGTERM' | 'SIGINT';
+
 /** Resolves with the first SIGTERM or SIGINT; the second ends the process. */
-export function firstSignal(): Promise<NodeJS.Signals> {
+export function firstSignal(): Promise<EndSignal> {
   return new Promise((resolve) => {
     let first: number | undefined;
-    const onSignal = (signal: NodeJS.Signals) => {
+    const onSignal = (signal: EndSignal) => {
       const now = performance.now();
       if (first === undefined) {
         first = now;
@@ -16,8 +18,8 @@ export function firstSignal(): Promise<NodeJS.Signals> {
         endAtOnce(signal);
       }
     };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', () => onSignal('SIGTERM'));
+    process.on('SIGINT', () => onSignal('SIGINT'));
   });
 }
 
@@ -25,7 +27,7 @@ export function firstSignal(): Promise<NodeJS.Signals> {
  * Ends the process without looking back. Not by `process.exit()`: that waits for the store's writer thread and hung
  * with a write in flight. The signal's own default action does not wait; process 1 of a container has none.
  */
-export function endAtOnce(signal: 'SIGTERM' | 'SIGINT' | 'SIGABRT'): void {
+export function endAtOnce(signal: EndSignal | 'SIGABRT'): void {
   if (process.pid === 1) process.abort();
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);

@@ -3,21 +3,24 @@
 import { TailraceError } from '../src/model/error.ts';
 import { basinNameFault, streamNameFault } from '../src/model/names.ts';
 
-/** A stream as the command line names it. Without a basin the server takes its default one. */
+/** A stream as the command line names it. */
 export interface StreamUri {
-  readonly basin: string | undefined;
+  readonly basin: string;
   readonly stream: string;
 }
 
 const SCHEME = 's2://';
 const NEAREST_MAX = 3;
+/** What `tailrace serve` calls its default basin when nobody says otherwise. */
+const DEFAULT_BASIN = 'telemetry';
 
 /**
- * Reads `s2://basin/stream` or a bare stream name (slashes and all).
+ * Reads `s2://basin/stream` or a bare stream name (slashes and all), which lies in the default basin.
  * @throws TailraceError `config` with what is wrong with it.
  */
-export function parseStreamUri(text: string): StreamUri {
-  if (!text.startsWith(SCHEME)) return { basin: undefined, stream: checkedStream(text) };
+export function parseStreamUri(text: string, env: NodeJS.ProcessEnv = process.env): StreamUri {
+  if (!text.startsWith(SCHEME))
+    return { basin: env.TAILRACE_DEFAULT_BASIN || DEFAULT_BASIN, stream: checkedStream(text) };
   const { basin, rest } = splitBasin(text.slice(SCHEME.length));
   if (rest === undefined || rest === '') {
     throw new TailraceError('config', `${text}: the stream name is missing: write s2://${basin}/<stream>`);
@@ -35,7 +38,7 @@ export function parseBasinUri(text: string): { basin: string; prefix: string } {
 }
 
 export function formatStreamUri(uri: StreamUri): string {
-  return uri.basin === undefined ? uri.stream : `${SCHEME}${uri.basin}/${uri.stream}`;
+  return `${SCHEME}${uri.basin}/${uri.stream}`;
 }
 
 /** The names that look most like the one that was asked for, best first; none that is too far off. */

@@ -2,9 +2,11 @@
 
 import path from 'node:path';
 import type { Command } from 'commander';
-import { resolveConfig, SETTINGS, type Setting } from '../../src/config.ts';
+import { type Config, resolveConfig, SETTINGS, type Setting } from '../../src/config.ts';
+import { createLogger, type Logger } from '../../src/observe/logger.ts';
+import type { ServerDescription, TailraceServer } from '../../src/server.ts';
 import { type Banner, type BannerAuth, bannerText } from '../banner.ts';
-import { openOutput, type TalkOptions } from '../console.ts';
+import { openOutput, outlivePipe, type TalkOptions } from '../console.ts';
 import { EXIT } from '../exit.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
 
@@ -35,4 +37,70 @@ function addSetting(command: Command, setting: Setting): void {
 
 function defaultText(setting: Setting): string {
   return setting.default === undefined || setting.default === false ? '' : `; default ${setting.default}`;
+}
+
+async function serve(command: Command): Promise<void> {
+  outlivePipe();
+  const config = resolveConfig(flagsOf(command), process.env);
+  const logger = createLogger(config.logLevel);
+  const onFatal = (error: unknown) => {
+    logger.error({ err: error }, 'a fault of the server: it ends here, and a restart is clean');
+    endAtOnce('SIGABRT');
+  };
+  process.on('uncaughtException', onFatal);
+  // The store's native code is loaded only by the command that needs it.
+  const { createServer } = await import('../../src/server.ts');
+  const server = await createServer(config, { logger, onFatal });
+  try {
+    const { url } = await server.listen();
+    await print(bannerText(bannerOf(url, await server.describe(), config)), command.optsWithGlobals<TalkOptions>());
+    const signal = await firstSignal();
+    logger.info({ signal }, 'stopping: finishing what is under way; a second signal ends at once');
+  } finally {
+    await closeInTime(server, config, logger);
+  }
+  logger.info({}, 'stopped');
+  // Nothing is in flight any more: what may still hold the process up must not.
+  process.exit(EXIT.ok);
+}
+
+/** Settings given as flags; a switch such as --no-auth is on when it is there. */
+function flagsOf(command: Command): Record<string, unknown> {
+  const flags: Record<string, unknown> = {};
+  for (const setting of SETTINGS) {
+    const option = command.options.find(({ long }) => long === `--${setting.flag}`);
+    const name = option?.attributeName();
+    if (option === undefined || name === undefined || command.getOptionValueSource(name) !== 'cli') continue;
+    flags[setting.key] = setting.value === undefined ? true : command.getOptionValue(name);
+  }
+  return flags;
+}
+
+function bannerOf(url: string, store: ServerDescription, config: Config): Banner {
+  const { dataDir, isNew, streams, bytes } = store;
+  return { url, dataDir, isNew, streams, bytes, auth: authOf(store.rootToken, config) };
+}
+
+/** The secret goes to a terminal only: what stdout is piped into may be kept for years (users.md 4). */
+function authOf(token: ServerDescription['rootToken'], config: Config): BannerAuth {
+  if (token === undefined) return { type: 'none' };
+  if (config.rootToken !== undefined || token.file === undefined) return { type: 'variable' };
+  const file = path.resolve(token.file);
+  const isShown = token.made !== undefined && process.stdout.isTTY === true;
+  return isShown ? { type: 'secret', secret: token.made, file } : { type: 'file', file };
+}
+
+async function print(text: string, options: TalkOptions): Promise<void> {
+  const output = await openOutput(undefined, options);
+  await output.write(text);
+}
+
+/** Closes the server; when that takes longer than it may, the process ends anyway. */
+async function closeInTime(server: TailraceServer, config: Config, logger: Logger): Promise<void> {
+  const cancel = watchdog(config.shutdownTimeout, () => {
+    logger.error({}, `not closed within ${config.shutdownTimeout} ms: ending without waiting any longer`);
+    endAtOnce('SIGTERM');
+  });
+  await server.close();
+  cancel();
 }

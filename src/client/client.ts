@@ -13,7 +13,7 @@ export interface ClientOptions {
   readonly endpoint: string;
   /** Access token; without one only a server with `--no-auth` answers. */
   readonly token?: string | undefined;
-  /** The basin for every call that names none; without one the server chooses its default. */
+  /** The basin for every call that names none. Reading and sending do without: the server chooses its default. */
   readonly basin?: string | undefined;
 }
 

@@ -52,7 +52,9 @@ describe('colours', () => {
 describe('names', () => {
   test('a stream name may hold slashes, a bare one belongs to the default basin', () => {
     expect(parseStreamUri('s2://telemetry/web/eu/1')).toEqual({ basin: 'telemetry', stream: 'web/eu/1' });
-    expect(parseStreamUri('web/eu/1')).toEqual({ basin: undefined, stream: 'web/eu/1' });
+    expect(parseStreamUri('web/eu/1', {})).toEqual({ basin: 'telemetry', stream: 'web/eu/1' });
+    const env = { TAILRACE_DEFAULT_BASIN: 'other-basin' };
+    expect(parseStreamUri('web/eu/1', env)).toEqual({ basin: 'other-basin', stream: 'web/eu/1' });
     expect(formatStreamUri(parseStreamUri('s2://telemetry/web/eu'))).toBe('s2://telemetry/web/eu');
   });
 
