@@ -53,6 +53,8 @@ export const FOLLOWER_BLOCKS_MAX = 64;
 export const FOLLOWER_BYTES_MAX = 8 * MiB;
 /** Bytes that one scan of a reader takes from the store. */
 export const SCAN_BYTES_MAX = 4 * MiB;
+/** Unpacked blocks that are kept for readers close behind one another. */
+export const READ_CACHE_BYTES_MAX = 32 * MiB;
 
 /** A WebSocket reader stops asking for more above this many buffered bytes. */
 export const SOCKET_BUFFERED_BYTES_MAX = 4 * MiB;

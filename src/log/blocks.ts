@@ -1,0 +1,107 @@
+/** Finds and loads stored blocks of a stream: by sequence number, by time, page by page. */
+
+import { TailraceError } from '../model/error.ts';
+import { READ_CACHE_BYTES_MAX, SCAN_BYTES_MAX } from '../model/limits.ts';
+import { BLOCK_HEADER_BYTES_MAX, Block, type BlockHeader, readBlockHeader } from '../storage/block-read.ts';
+import type { Engine, Entry } from '../storage/engine.ts';
+import { blockRange, readBlockKey } from '../storage/keys.ts';
+import type { OpenStream } from './stream.ts';
+
+const PAGE_BLOCKS_MAX = 256;
+
+/** Where a block stands and what its header says. */
+export interface FoundBlock {
+  readonly firstSeq: number;
+  readonly header: BlockHeader;
+}
+
+/** Blocks that were unpacked lately: readers close behind one another unpack each block once. */
+export class BlockCache {
+  readonly #blocks = new Map<string, Block>();
+  #bytes = 0;
+
+  /** The unpacked block of an entry. Throws `corrupt`. */
+  open(entry: Entry): Block {
+    const name = Buffer.from(entry.key).toString('latin1');
+    const known = this.#blocks.get(name);
+    if (known !== undefined) {
+      this.#blocks.delete(name);
+      this.#blocks.set(name, known);
+      return known;
+    }
+    const block = Block.open(entry.key, entry.value);
+    this.#blocks.set(name, block);
+    this.#bytes += block.header.rawBytes;
+    for (const [oldest, { header }] of this.#blocks) {
+      if (this.#bytes <= READ_CACHE_BYTES_MAX) break;
+      this.#blocks.delete(oldest);
+      this.#bytes -= header.rawBytes;
+    }
+    return block;
+  }
+}
+
+/** The stored block that holds `seqNum`, or undefined when the stream has none at or before it. */
+export async function findBlock(engine: Engine, stream: OpenStream, seqNum: number): Promise<FoundBlock | undefined> {
+  const range = blockRange(stream.number, 0, seqNum + 1);
+  const [entry] = await engine.scan({ ...range, limit: 1, reverse: true, valueBytesMax: BLOCK_HEADER_BYTES_MAX });
+  return entry === undefined ? undefined : headerOf(entry);
+}
+
+/** A page of whole blocks, the first of which holds `seqNum`; empty when it is not stored. */
+export async function loadBlocks(engine: Engine, stream: OpenStream, seqNum: number): Promise<readonly Entry[]> {
+  const exact = blockRange(stream.number, seqNum);
+  const page = { limit: PAGE_BLOCKS_MAX, bytesMax: SCAN_BYTES_MAX };
+  const entries = await engine.scan({ ...exact, ...page });
+  const first = entries[0];
+  if (first !== undefined && readBlockKey(first.key).firstSeq === seqNum) return entries;
+  // The position is inside a block, or a block is missing: only the block before tells.
+  const before = await engine.scan({ ...blockRange(stream.number, 0, seqNum), limit: 1, reverse: true });
+  return before.length === 0 ? entries : before;
+}
+
+/**
+ * The first sequence number at or behind `fromSeq` whose record has a timestamp of at least `timestamp`, or `toSeq`
+ * when none before it has. Timestamps never decrease, so blocks are found by binary search over their headers.
+ */
+export async function findTime(
+  engine: Engine,
+  stream: OpenStream,
+  timestamp: number,
+  fromSeq: number,
+  toSeq: number,
+): Promise<number> {
+  let low = fromSeq;
+  let high = toSeq;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const found = await findBlock(engine, stream, middle);
+    if (found === undefined || found.firstSeq + found.header.count <= middle) throw missing(stream, middle);
+    const end = found.firstSeq + found.header.count;
+    if (found.header.lastTimestamp < timestamp) low = end;
+    else if (found.header.firstTimestamp >= timestamp) high = Math.min(high, Math.max(low, found.firstSeq));
+    else return Math.max(low, await findInBlock(engine, stream, found.firstSeq, timestamp));
+  }
+  return Math.min(low, toSeq);
+}
+
+async function findInBlock(engine: Engine, stream: OpenStream, firstSeq: number, timestamp: number): Promise<number> {
+  const [entry] = await engine.scan({ ...blockRange(stream.number, firstSeq, firstSeq + 1), limit: 1 });
+  if (entry === undefined) throw missing(stream, firstSeq);
+  const block = Block.open(entry.key, entry.value);
+  let i = 0;
+  while (i < block.header.count && block.timestamp(i) < timestamp) i++;
+  return firstSeq + i;
+}
+
+/** The error for records that should be there and are not: never a silent gap. */
+export function missing(stream: OpenStream, seqNum: number): TailraceError {
+  return new TailraceError(
+    'corrupt',
+    `a block of stream ${JSON.stringify(stream.name)} is missing: no record ${seqNum} below its tail ${stream.tail.seqNum}`,
+  );
+}
+
+function headerOf(entry: Entry): FoundBlock {
+  return { firstSeq: readBlockKey(entry.key).firstSeq, header: readBlockHeader(entry.key, entry.value) };
+}

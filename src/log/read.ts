@@ -1,0 +1,239 @@
+/**
+ * The one thing that reads (readers.md): scans stored blocks up to the durable tail, then follows. Unary, SSE, s2s,
+ * WebSocket, the library and the CLI are encoders over it.
+ */
+
+import type { Clock } from '../model/clock.ts';
+import { assert, TailraceError } from '../model/error.ts';
+import type { Position } from '../model/position.ts';
+import type { ReadRange } from '../model/read-range.ts';
+import type { Block } from '../storage/block-read.ts';
+import type { Engine } from '../storage/engine.ts';
+import { type BlockCache, findTime, loadBlocks, missing } from './blocks.ts';
+import { Follower } from './followers.ts';
+import type { OpenStream } from './stream.ts';
+
+export type ReadEvent =
+  /** Records [from, to) of a block; `tail` is set when they end at the durable tail. */
+  | {
+      readonly type: 'records';
+      readonly block: Block;
+      readonly from: number;
+      readonly to: number;
+      readonly tail: Position | undefined;
+    }
+  /** Sequence numbers [from, to) were trimmed away. */
+  | { readonly type: 'gap'; readonly from: number; readonly to: number }
+  /** The reader has everything and waits for more. Comes again after each time that it fell behind. */
+  | { readonly type: 'caught_up'; readonly tail: Position };
+
+/** What a read needs of the log. */
+export interface ReadContext {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly cache: BlockCache;
+}
+
+/**
+ * Checks and resolves the start of a read against the durable tail (S2 §5.3), or answers undefined when a bound is
+ * used up already (§5.2).
+ * @throws TailraceError `range_not_satisfiable` with the tail
+ */
+export async function resolveStart(
+  context: ReadContext,
+  stream: OpenStream,
+  range: ReadRange,
+): Promise<number | undefined> {
+  if (range.count === 0 || range.bytes === 0) return undefined;
+  const { tail } = stream;
+  const start = await startSeq(context, stream, range, tail);
+  const bounded = range.count !== undefined || range.bytes !== undefined || range.until !== undefined;
+  const mayWait = !bounded || (range.waitMs ?? 0) > 0;
+  if (start === tail.seqNum && !mayWait) throw beyond(stream, tail);
+  return start;
+}
+
+/**
+ * The records of a range, from `start` on. Ends at a bound, when `wait` is over, or when the signal is aborted; never
+ * holds a snapshot of the store while it is suspended.
+ * @throws TailraceError `corrupt` for a damaged or missing block
+ */
+export async function* readFrom(
+  context: ReadContext,
+  stream: OpenStream,
+  range: ReadRange,
+  start: number,
+  signal: AbortSignal,
+): AsyncGenerator<ReadEvent> {
+  const bounds = new Bounds(range);
+  let position = start;
+  while (!signal.aborted) {
+    if (position < stream.durable.trimPoint) {
+      yield { type: 'gap', from: position, to: stream.durable.trimPoint };
+      position = stream.durable.trimPoint;
+    }
+    if (position < stream.durable.nextSeq) {
+      for await (const block of scanPage(context, stream, position)) {
+        const event = bounds.cut(block, position, stream.tail);
+        if (event !== undefined) yield event;
+        if (bounds.reached || signal.aborted) return;
+        position = block.firstSeq + block.header.count;
+      }
+      continue;
+    }
+    if (!bounds.mayFollow) return;
+    // No await stands between this look at the tail and the subscription, so nothing falls between them.
+    const next = yield* follow(context, stream, bounds, position, signal);
+    if (next === undefined) return;
+    position = next;
+  }
+}
+
+/** Follows until it fell behind (answers the position) or the read is over (undefined). */
+async function* follow(
+  { clock }: ReadContext,
+  stream: OpenStream,
+  bounds: Bounds,
+  start: number,
+  signal: AbortSignal,
+): AsyncGenerator<ReadEvent, number | undefined> {
+  const follower = new Follower();
+  stream.followers.add(follower);
+  const wake = (): void => follower.wake();
+  signal.addEventListener('abort', wake);
+  let position = start;
+  let cancelTimer = (): void => {};
+  try {
+    yield { type: 'caught_up', tail: stream.tail };
+    for (;;) {
+      const block = follower.take();
+      if (signal.aborted) return undefined;
+      if (block === undefined) {
+        if (follower.overflowed) return position;
+        if (bounds.expired(clock)) return undefined;
+        cancelTimer();
+        cancelTimer = bounds.arm(clock, wake);
+        await follower.wait();
+        continue;
+      }
+      assert(block.firstSeq === position, 'a follower gets every block once, in order');
+      const event = bounds.cut(block, position, stream.tail);
+      if (event !== undefined) yield event;
+      if (bounds.reached) return undefined;
+      bounds.delivered();
+      position = block.firstSeq + block.header.count;
+    }
+  } finally {
+    cancelTimer();
+    signal.removeEventListener('abort', wake);
+    stream.followers.delete(follower);
+  }
+}
+
+/** The blocks of one page of the store, from the one that holds `position`, each checked to join the one before. */
+async function* scanPage({ engine, cache }: ReadContext, stream: OpenStream, position: number): AsyncGenerator<Block> {
+  const until = stream.durable.nextSeq;
+  const entries = await loadBlocks(engine, stream, position);
+  let expected = position;
+  for (const entry of entries) {
+    const block = cache.open(entry);
+    const end = block.firstSeq + block.header.count;
+    const joins = expected === position ? block.firstSeq <= position && end > position : block.firstSeq === expected;
+    if (!joins) {
+      // Trimmed while the page was fetched: the loop above looks at the trim point again.
+      if (expected < stream.durable.trimPoint) return;
+      throw missing(stream, expected);
+    }
+    // A block of a transaction that is not known to be durable yet may show already.
+    if (block.firstSeq >= until) return;
+    expected = end;
+    yield block;
+  }
+  if (expected === position && position >= stream.durable.trimPoint) throw missing(stream, position);
+}
+
+async function startSeq(context: ReadContext, stream: OpenStream, range: ReadRange, tail: Position): Promise<number> {
+  const { start, clamp } = range;
+  if ('tailOffset' in start) return Math.max(0, tail.seqNum - start.tailOffset);
+  if ('seqNum' in start) {
+    if (start.seqNum <= tail.seqNum) return start.seqNum;
+    if (clamp) return tail.seqNum;
+    throw beyond(stream, tail);
+  }
+  if (start.timestamp > tail.timestamp) {
+    if (clamp) return tail.seqNum;
+    throw beyond(stream, tail);
+  }
+  return findTime(context.engine, stream, start.timestamp, stream.durable.trimPoint, tail.seqNum);
+}
+
+function beyond(stream: OpenStream, tail: Position): TailraceError {
+  return new TailraceError(
+    'range_not_satisfiable',
+    `nothing to read there: the tail of stream ${JSON.stringify(stream.name)} is ${tail.seqNum}`,
+    { detail: { tail } },
+  );
+}
+
+/** What is left of the bounds of a read (S2 §5.2): count, bytes and until over the whole session, wait at the tail. */
+class Bounds {
+  reached = false;
+  readonly mayFollow: boolean;
+  readonly #until: number | undefined;
+  readonly #waitMs: number | undefined;
+  #count: number;
+  #bytes: number;
+  #deadlineMs: number | undefined;
+
+  constructor({ count, bytes, until, waitMs }: ReadRange) {
+    const bounded = count !== undefined || bytes !== undefined || until !== undefined;
+    this.#waitMs = waitMs ?? (bounded ? 0 : undefined);
+    this.mayFollow = this.#waitMs === undefined || this.#waitMs > 0;
+    this.#count = count ?? Number.POSITIVE_INFINITY;
+    this.#bytes = bytes ?? Number.POSITIVE_INFINITY;
+    this.#until = until;
+  }
+
+  /** The records of a block from `position` on that the bounds allow; undefined when that is none. */
+  cut(block: Block, position: number, tail: Position): ReadEvent | undefined {
+    const from = position - block.firstSeq;
+    const whole =
+      this.#count === Number.POSITIVE_INFINITY && this.#bytes === Number.POSITIVE_INFINITY && this.#until === undefined;
+    const to = whole ? block.header.count : this.#last(block, from);
+    if (to < block.header.count || this.#count === 0 || this.#bytes === 0) this.reached = true;
+    if (to === from) return undefined;
+    const end = block.firstSeq + to;
+    return { type: 'records', block, from, to, tail: end === tail.seqNum ? tail : undefined };
+  }
+
+  /** Data came: the wait starts anew the next time that there is none. */
+  delivered(): void {
+    this.#deadlineMs = undefined;
+  }
+
+  /** Whether the wait is over. The first look at an empty queue starts it. */
+  expired(clock: Clock): boolean {
+    if (this.#waitMs === undefined) return false;
+    this.#deadlineMs ??= clock.monotonicMs() + this.#waitMs;
+    return clock.monotonicMs() >= this.#deadlineMs;
+  }
+
+  /** Calls `wake` when the wait is over; answers how to cancel that. */
+  arm(clock: Clock, wake: () => void): () => void {
+    if (this.#deadlineMs === undefined) return () => {};
+    return clock.timer(Math.max(0, this.#deadlineMs - clock.monotonicMs()), wake);
+  }
+
+  #last(block: Block, from: number): number {
+    let to = from;
+    while (to < block.header.count && this.#count > 0) {
+      const bytes = block.meteredBytesOf(to);
+      if (bytes > this.#bytes) break;
+      if (this.#until !== undefined && block.timestamp(to) >= this.#until) break;
+      this.#count--;
+      this.#bytes -= bytes;
+      to++;
+    }
+    return to;
+  }
+}
