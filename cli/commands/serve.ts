@@ -29,6 +29,13 @@ export function addServe(program: Command): void {
   command.action((_options, self: Command) => serve(self));
 }
 
+/** A default as users would type it; undefined for switches and for settings without one. */
+export function shownDefault({ default: value, value: kind }: Setting): string | undefined {
+  if (value === undefined || value === false) return undefined;
+  if (kind === 'bytes') return `${Number(value) / 2 ** 20}MiB`;
+  return kind === 'duration' ? `${Number(value) / 1_000}s` : String(value);
+}
+
 function addSetting(command: Command, setting: Setting): void {
   if (setting.flag === undefined) return;
   const flags = setting.value === undefined ? `--${setting.flag}` : `--${setting.flag} <${setting.value}>`;
@@ -36,7 +43,8 @@ function addSetting(command: Command, setting: Setting): void {
 }
 
 function defaultText(setting: Setting): string {
-  return setting.default === undefined || setting.default === false ? '' : `; default ${setting.default}`;
+  const text = shownDefault(setting);
+  return text === undefined ? '' : `; default ${text}`;
 }
 
 async function serve(command: Command): Promise<void> {
