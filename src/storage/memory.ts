@@ -1,54 +1,55 @@
 /** An engine in memory: for tests, and for stores that need not outlive their process. Nothing of it is durable. */
 
-import { assert, TailraceError } from '../model/error.ts';
-import type { CommitOptions, Engine, EngineStat, EngineState, Entry, Scan, Write } from './engine.ts';
+import { assert } from '../model/error.ts';
+import type { Engine, Entry, Scan, Write } from './engine.ts';
+import { LatchingEngine } from './latching-engine.ts';
+import type { RawStore, StoreUsage } from './raw-store.ts';
+import { roomFor } from './room.ts';
 
 export interface MemoryEngineOptions {
-  /** Cap of keys and values together; none by default. */
+  /** Cap of keys and values together, in bytes; none by default. */
   readonly storeBytesMax?: number;
-  /** Part of the cap that only commits with `mayUseReserve` may fill. */
+  /** Kept free for trims and deletions, at most a quarter of the cap; none by default. */
   readonly reserveBytes?: number;
 }
 
-/** Opens an empty engine. */
+/** Opens an empty engine. It refuses for lack of room as the one on disk does. */
 export function openMemoryEngine(options: MemoryEngineOptions = {}): Engine {
-  return new MemoryEngine(options);
+  const store = new MemoryStore();
+  const { storeBytesMax, reserveBytes = 0 } = options;
+  return new LatchingEngine({
+    store,
+    reopen: () => store,
+    room: roomFor({ file: undefined, storeBytesMax, reserveBytes }),
+    probeMs: 1_000,
+  });
 }
 
-/** Keys are kept in one sorted array: a test store is small, and most of its keys come in order. */
-class MemoryEngine implements Engine {
-  readonly #options: MemoryEngineOptions;
-  #entries: Entry[] = [];
+/** Keys are kept in one sorted array: such a store is small, and most of its keys come in order. */
+class MemoryStore implements RawStore {
+  readonly #entries: Entry[] = [];
   #usedBytes = 0;
-  #closed = false;
-  #last: Promise<void> = Promise.resolve();
-  #listener: (state: EngineState) => void = () => {};
+  #transactions = 0;
 
-  constructor(options: MemoryEngineOptions) {
-    this.#options = options;
+  async write(writes: readonly Write[]): Promise<void> {
+    // As on a disk, the caller has gone on before anything shows.
+    await Promise.resolve();
+    for (const write of writes) this.#write(write);
+    this.#transactions += 1;
   }
 
-  commit(writes: readonly Write[], options: CommitOptions = {}): Promise<void> {
-    // Commits take effect in the order of the calls, and not before the caller has gone on, as with a disk.
-    const done = this.#last.then(() => this.#apply(writes, options));
-    this.#last = done.catch(() => {});
-    return done;
-  }
-
-  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    this.#expectOpen();
+  get(key: Uint8Array): Uint8Array | undefined {
     const entry = this.#entries[this.#find(key)];
     return entry !== undefined && Buffer.compare(entry.key, key) === 0 ? Buffer.from(entry.value) : undefined;
   }
 
-  async scan({ from, to, limit, bytesMax, reverse, valueBytesMax }: Scan): Promise<readonly Entry[]> {
-    this.#expectOpen();
+  scan({ from, to, limit, bytesMax, reverse, valueBytesMax }: Scan): readonly Entry[] {
     const first = this.#find(from);
-    const end = Math.max(first, this.#find(to));
+    const found = Math.max(0, this.#find(to) - first);
     const page: Entry[] = [];
     let bytes = 0;
-    for (let i = 0; i < end - first && page.length < limit; i++) {
-      const entry = this.#entries[reverse === true ? end - 1 - i : first + i];
+    for (let i = 0; i < found && page.length < limit; i++) {
+      const entry = this.#entries[reverse === true ? first + found - 1 - i : first + i];
       assert(entry !== undefined, 'a scan stays within its entries');
       const value = entry.value.subarray(0, valueBytesMax ?? entry.value.length);
       bytes += value.length;
@@ -58,38 +59,11 @@ class MemoryEngine implements Engine {
     return page;
   }
 
-  async stat(): Promise<EngineStat> {
-    const { storeBytesMax } = this.#options;
-    const used = this.#usedBytes;
-    const freeBytes = storeBytesMax === undefined ? undefined : Math.max(0, storeBytesMax - used);
-    return { state: this.#closed ? 'closed' : 'open', usedBytes: used, fileBytes: used, freeBytes };
+  usage(): StoreUsage {
+    return { usedBytes: this.#usedBytes, pageBytes: this.#usedBytes, lastTransaction: this.#transactions };
   }
 
-  onState(listener: (state: EngineState) => void): void {
-    this.#listener = listener;
-  }
-
-  async close(): Promise<void> {
-    await this.#last;
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#entries = [];
-    this.#listener('closed');
-  }
-
-  #apply(writes: readonly Write[], options: CommitOptions): void {
-    this.#expectOpen();
-    const { storeBytesMax, reserveBytes = 0 } = this.#options;
-    if (storeBytesMax !== undefined) {
-      const cap = options.mayUseReserve === true ? storeBytesMax : storeBytesMax - reserveBytes;
-      let growth = 0;
-      for (const write of writes) if (write.type === 'put') growth += write.key.length + write.value.length;
-      if (growth > 0 && this.#usedBytes + growth > cap) {
-        throw new TailraceError('storage_full', `the store has no room: ${storeBytesMax} bytes are its limit`);
-      }
-    }
-    for (const write of writes) this.#write(write);
-  }
+  async close(): Promise<void> {}
 
   #write(write: Write): void {
     const at = this.#find(write.key);
@@ -116,9 +90,5 @@ class MemoryEngine implements Engine {
       else high = middle;
     }
     return low;
-  }
-
-  #expectOpen(): void {
-    if (this.#closed) throw new TailraceError('closed', 'the store is closed');
   }
 }

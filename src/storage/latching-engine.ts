@@ -1,0 +1,297 @@
+/**
+ * The engine over a store that can fail: order, one transaction at a time, refusals for lack of room, and the latch.
+ *
+ * One transaction at a time is what makes the promise of the contract true: when one fails, none that was handed over
+ * later has been given to the store, so none can become durable without it. What waits meanwhile is joined.
+ *
+ * ```
+ *            no room before a write            another failure
+ *   open ─────────────────────────────► full ──────────────────► read_only
+ *    ▲  a write failed for lack of room ▲ │
+ *    └──────────────────────────────────┼─┘ room is back and a probe write was durable
+ * ```
+ */
+
+import { assert, TailraceError } from '../model/error.ts';
+import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
+import type { CommitOptions, Engine, EngineStat, EngineState, Entry, Scan, Write } from './engine.ts';
+import { FAMILY } from './keys.ts';
+import type { RawStore } from './raw-store.ts';
+import type { Room } from './room.ts';
+
+export interface LatchingEngineOptions {
+  readonly store: RawStore;
+  /** Opens the store again after a failure. */
+  readonly reopen: (readOnly: boolean) => RawStore;
+  readonly room: Room;
+  /** How often a full engine looks whether there is room again. */
+  readonly probeMs: number;
+}
+
+/** Longest key that every engine takes. */
+export const KEY_BYTES_MAX = 1_024;
+
+const PAGE_BYTES = 4_096;
+/** Larger values get pages of their own. */
+const INLINE_BYTES_MAX = 2_000;
+const ENTRY_OVERHEAD_BYTES = 32;
+const PROBE_KEY = Buffer.of(FAMILY.engine, 1);
+
+interface Pending {
+  readonly writes: readonly Write[];
+  readonly bytes: number;
+  readonly mayUseReserve: boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: TailraceError) => void;
+}
+
+export class LatchingEngine implements Engine {
+  readonly #options: LatchingEngineOptions;
+  #store: RawStore;
+  #state: EngineState = 'open';
+  #listener: (state: EngineState) => void = () => {};
+  #queue: Pending[] = [];
+  /** A transaction is with the store. */
+  #writing = false;
+  /** Set while the store is closed and opened again; reads wait for it. */
+  #reopening: Promise<void> | undefined;
+  #probe: NodeJS.Timeout | undefined;
+  #probes = 0;
+  #idle: (() => void)[] = [];
+  #closing: Promise<void> | undefined;
+
+  constructor(options: LatchingEngineOptions) {
+    this.#options = options;
+    this.#store = options.store;
+  }
+
+  commit(writes: readonly Write[], options: CommitOptions = {}): Promise<void> {
+    const mayUseReserve = options.mayUseReserve === true;
+    const refusal = this.#refusal(mayUseReserve);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    let bytes = 0;
+    for (const write of writes) {
+      expectKey(write.key);
+      if (write.type === 'put') bytes += storedBytes(write.key, write.value);
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ writes, bytes, mayUseReserve, resolve, reject });
+      this.#pump();
+    });
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#read((store) => store.get(key));
+  }
+
+  async scan(scan: Scan): Promise<readonly Entry[]> {
+    return this.#read((store) => store.scan(scan));
+  }
+
+  async stat(): Promise<EngineStat> {
+    if (this.#state === 'closed') return { state: 'closed', usedBytes: 0, fileBytes: 0, freeBytes: undefined };
+    const usage = await this.#read((store) => store.usage());
+    const freeBytes = this.#options.room.freeBytes(usage);
+    return { state: this.#state, usedBytes: usage.usedBytes, fileBytes: usage.pageBytes, freeBytes };
+  }
+
+  onState(listener: (state: EngineState) => void): void {
+    this.#listener = listener;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #refusal(mayUseReserve: boolean): TailraceError | undefined {
+    if (this.#closing !== undefined) return new TailraceError('closed', 'the store is closed');
+    if (this.#state === 'read_only') {
+      return new TailraceError('storage', 'the store takes no writes since one failed; restart the server');
+    }
+    // What arrives while the store is reopened was made from a state that the failed transaction is part of.
+    if (this.#state === 'full' && (!mayUseReserve || this.#reopening !== undefined))
+      return full('there is no room yet');
+    return undefined;
+  }
+
+  async #read<T>(call: (store: RawStore) => T): Promise<T> {
+    while (this.#reopening !== undefined) await this.#reopening;
+    if (this.#state === 'closed') throw new TailraceError('closed', 'the store is closed');
+    try {
+      return call(this.#store);
+    } catch (cause) {
+      throw new TailraceError('storage', 'the store cannot be read', { cause });
+    }
+  }
+
+  #pump(): void {
+    if (this.#writing) return;
+    const first = this.#queue[0];
+    if (first === undefined) {
+      for (const done of this.#idle.splice(0)) done();
+      return;
+    }
+    const group = this.#admit(first);
+    if (group.length === 0) return;
+    this.#writing = true;
+    void this.#write(group);
+  }
+
+  /** Takes what fits into one transaction from the queue; nothing when even the first has no room. */
+  #admit(first: Pending): readonly Pending[] {
+    const { room } = this.#options;
+    const usage = this.#store.usage();
+    const group: Pending[] = [];
+    let bytes = 0;
+    for (const pending of this.#queue) {
+      if (group.length > 0 && bytes + pending.bytes > TRANSACTION_BYTES_MAX) break;
+      const refusal = room.refusal(bytes + pending.bytes, usage, pending.mayUseReserve);
+      if (refusal !== undefined && pending === first) {
+        this.#refuse(refusal);
+        return [];
+      }
+      if (refusal !== undefined) break;
+      bytes += pending.bytes;
+      group.push(pending);
+    }
+    this.#queue.splice(0, group.length);
+    return group;
+  }
+
+  /** No room for the next transaction: nothing was written, and what was handed over behind it fails with it. */
+  #refuse(why: string): void {
+    const refused = this.#queue.splice(0);
+    this.#enterFull();
+    for (const pending of refused) pending.reject(full(why));
+    this.#pump();
+  }
+
+  async #write(group: readonly Pending[]): Promise<void> {
+    const writes = group.length === 1 ? (group[0]?.writes ?? []) : group.flatMap((pending) => pending.writes);
+    try {
+      await this.#store.write(writes);
+    } catch (cause) {
+      await this.#fail(group, cause);
+      return;
+    }
+    this.#writing = false;
+    for (const pending of group) pending.resolve();
+    if (this.#state === 'full') this.#look();
+    this.#pump();
+  }
+
+  /** A transaction failed: latch at once, then find out why, open the store again and say so. */
+  async #fail(group: readonly Pending[], cause: unknown): Promise<void> {
+    const before = this.#state;
+    const usage = this.#usageOrNothing();
+    const bytes = group.reduce((sum, pending) => sum + pending.bytes, 0);
+    const noRoom = this.#options.room.isExhausted(bytes, usage);
+    this.#state = noRoom ? 'full' : 'read_only';
+    const failed = [...group, ...this.#queue.splice(0)];
+    const reopened = await this.#reopen(!noRoom);
+    if (!reopened) this.#state = 'read_only';
+    const untouched = reopened && this.#usageOrNothing().lastTransaction === usage.lastTransaction;
+    this.#writing = false;
+    if (this.#state === 'full') {
+      this.#schedule();
+      if (before === 'full') this.#tell('full');
+    } else {
+      clearTimeout(this.#probe);
+    }
+    this.#tell(this.#state);
+    const error =
+      noRoom && untouched
+        ? full('a write found no room')
+        : new TailraceError('storage', 'the store failed while it was written', { cause });
+    for (const pending of failed) pending.reject(error);
+    this.#pump();
+  }
+
+  /** The old store is not to be trusted after a failure, neither for writes nor for what it has in memory. */
+  async #reopen(readOnly: boolean): Promise<boolean> {
+    let done = (): void => {};
+    this.#reopening = new Promise((resolve) => {
+      done = resolve;
+    });
+    try {
+      await this.#store.close();
+      this.#store = this.#options.reopen(readOnly);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      this.#reopening = undefined;
+      done();
+    }
+  }
+
+  #enterFull(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'full';
+    this.#schedule();
+    this.#tell('full');
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#probe);
+    this.#probe = setTimeout(() => this.#look(), this.#options.probeMs);
+    this.#probe.unref();
+  }
+
+  /** While full: when the limits say that there is room again, a durable probe write proves it. */
+  #look(): void {
+    if (this.#state !== 'full' || this.#closing !== undefined || this.#reopening !== undefined) return;
+    this.#schedule();
+    if (this.#writing || this.#options.room.refusal(0, this.#store.usage(), false) !== undefined) return;
+    this.#probes += 1;
+    const write: Write = { type: 'put', key: PROBE_KEY, value: Buffer.from(String(this.#probes)) };
+    this.commit([write], { mayUseReserve: true }).then(
+      () => this.#resume(),
+      // The failure was handled where it happened; the next look comes by itself.
+      () => {},
+    );
+  }
+
+  #resume(): void {
+    if (this.#state !== 'full' || this.#closing !== undefined) return;
+    clearTimeout(this.#probe);
+    this.#state = 'open';
+    this.#tell('open');
+  }
+
+  #tell(state: EngineState): void {
+    this.#listener(state);
+  }
+
+  #usageOrNothing(): { usedBytes: number; pageBytes: number; lastTransaction: number } {
+    try {
+      return this.#store.usage();
+    } catch {
+      return { usedBytes: 0, pageBytes: 0, lastTransaction: -1 };
+    }
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#probe);
+    if (this.#writing || this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    while (this.#reopening !== undefined) await this.#reopening;
+    this.#state = 'closed';
+    await this.#store.close();
+    this.#tell('closed');
+  }
+}
+
+function expectKey(key: Uint8Array): void {
+  assert(key.length > 0 && key.length <= KEY_BYTES_MAX, `a key has 1 to ${KEY_BYTES_MAX} bytes`);
+}
+
+/** What an entry takes on disk, about: values beyond half a page get whole pages. */
+function storedBytes(key: Uint8Array, value: Uint8Array): number {
+  const bytes = key.length + value.length + ENTRY_OVERHEAD_BYTES;
+  return value.length <= INLINE_BYTES_MAX ? bytes : Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+}
+
+function full(why: string): TailraceError {
+  return new TailraceError('storage_full', `the store is full: ${why}`, { detail: { retryAfterSeconds: 1 } });
+}

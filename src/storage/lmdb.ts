@@ -1,0 +1,241 @@
+/** The engine on LMDB: one file in the data directory, fsynced before any promise resolves. */
+
+import { chmodSync, mkdirSync, statfsSync } from 'node:fs';
+import path from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import { TailraceError } from '../model/error.ts';
+import { STORE_RESERVE_BYTES } from '../model/limits.ts';
+import type { Engine, Entry, Scan, Write } from './engine.ts';
+import { settingsKey } from './keys.ts';
+import { LatchingEngine } from './latching-engine.ts';
+import type { RawStore, StoreUsage } from './raw-store.ts';
+import { roomFor } from './room.ts';
+import { decodeFormat, encodeFormat, FORMAT_VERSION } from './values.ts';
+
+export interface LmdbEngineOptions {
+  /** The data directory; made with mode 0700 when it is missing. Lock it first: see `lock.ts`. */
+  readonly path: string;
+  /** Cap on the pages in use, in bytes; by default what the disk has. */
+  readonly storeBytesMax?: number;
+  /** Kept free for trims and deletions, at most a quarter of each limit; 64 MiB by default. */
+  readonly reserveBytes?: number;
+  /** Opens also on network and user-space file systems, whose fsync and mmap we do not trust. */
+  readonly allowNetworkFs?: boolean;
+  /** How often a full store looks for room, 1,000 by default. */
+  readonly probeMs?: number;
+}
+
+/** The store within the data directory; LMDB keeps its lock beside it, with `-lock` behind the name. */
+export const STORE_FILE = 'tailrace.mdb';
+
+/** Address space, not room: LMDB maps it lazily, and mapping again while running would be a stall. */
+const MAP_BYTES = 2 ** 40;
+const PAGE_BYTES = 4_096;
+const FORMAT_KEY = settingsKey('format');
+
+/**
+ * Opens or creates a store.
+ * @throws TailraceError `config` on a network file system, `format_too_new`, `corrupt`, `storage_full`, `storage`
+ */
+export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine> {
+  mkdirSync(options.path, { recursive: true, mode: 0o700 });
+  if (options.allowNetworkFs !== true) refuseNetworkFs(options.path);
+  const file = path.join(options.path, STORE_FILE);
+  const store = openStore(file, false);
+  chmodSync(file, 0o600);
+  chmodSync(`${file}-lock`, 0o600);
+  const engine = new LatchingEngine({
+    store,
+    reopen: (readOnly) => openStore(file, readOnly),
+    room: roomFor({
+      file,
+      storeBytesMax: options.storeBytesMax,
+      reserveBytes: options.reserveBytes ?? STORE_RESERVE_BYTES,
+    }),
+    probeMs: options.probeMs ?? 1_000,
+  });
+  try {
+    await settleFormat(engine, options.path);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return engine;
+}
+
+/** A new store gets our version; one that a later build wrote is left alone. */
+async function settleFormat(engine: Engine, dataDir: string): Promise<void> {
+  const value = await engine.get(FORMAT_KEY);
+  if (value === undefined) {
+    await engine.commit([{ type: 'put', key: FORMAT_KEY, value: encodeFormat(FORMAT_VERSION) }], {
+      mayUseReserve: true,
+    });
+    return;
+  }
+  const found = decodeFormat(value);
+  if (found <= FORMAT_VERSION) return;
+  throw new TailraceError(
+    'format_too_new',
+    `the store in ${dataDir} has format ${found}, this Tailrace knows formats up to ${FORMAT_VERSION}: use the newer one`,
+  );
+}
+
+function openStore(file: string, readOnly: boolean): RawStore {
+  try {
+    return new LmdbStore(file, readOnly);
+  } catch (cause) {
+    throw new TailraceError('storage', `the store ${file} cannot be opened: ${String(cause)}`, { cause });
+  }
+}
+
+class LmdbStore implements RawStore {
+  readonly #db: RootDatabase<Uint8Array, Uint8Array>;
+
+  constructor(file: string, readOnly: boolean) {
+    const options = {
+      path: file,
+      readOnly,
+      encoding: 'binary' as const,
+      keyEncoding: 'binary' as const,
+      compression: false,
+      // Off: then the promise of a batch resolves behind the fsync, not when readers see it.
+      overlappingSync: false,
+      // Off: then a batch is exactly one transaction, and starts without waiting for the turn to end.
+      eventTurnBatching: false,
+      noMemInit: true,
+      mapSize: MAP_BYTES,
+      pageSize: PAGE_BYTES,
+      permissionsMode: 0o600,
+    };
+    this.#db = open<Uint8Array, Uint8Array>(options);
+  }
+
+  async write(writes: readonly Write[]): Promise<void> {
+    // lmdb keeps pointers to the values: the engine holds them until this has settled.
+    try {
+      await this.#db.batch(() => {
+        for (const write of writes) {
+          if (write.type === 'put') void this.#db.put(write.key, write.value);
+          else void this.#db.remove(write.key);
+        }
+      });
+    } catch (error) {
+      throw await nativeCause(error);
+    }
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    try {
+      return this.#copyOf(key);
+    } finally {
+      this.#db.resetReadTxn();
+    }
+  }
+
+  scan({ from, to, limit, bytesMax, reverse, valueBytesMax }: Scan): readonly Entry[] {
+    if (Buffer.compare(from, to) >= 0) return [];
+    const range =
+      reverse === true
+        ? { start: to, end: from, exclusiveStart: true, inclusiveEnd: true, reverse: true, limit }
+        : { start: from, end: to, limit };
+    const page: Entry[] = [];
+    let bytes = 0;
+    try {
+      for (const found of this.#db.getKeys(range)) {
+        const key = Buffer.from(found);
+        const whole = this.#copyOf(key) ?? Buffer.alloc(0);
+        // A short piece of a large value must not keep all of it in memory.
+        const cut = valueBytesMax !== undefined && whole.length > valueBytesMax;
+        const value = cut ? Buffer.from(whole.subarray(0, valueBytesMax)) : whole;
+        bytes += value.length;
+        if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
+        page.push({ key, value });
+      }
+    } finally {
+      // A snapshot that stayed open would keep freed pages from being used again.
+      this.#db.resetReadTxn();
+    }
+    return page;
+  }
+
+  usage(): StoreUsage {
+    const stats = readStats(this.#db.getStats());
+    this.#db.resetReadTxn();
+    return stats;
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  /** The one place where bytes leave the memory map: `getBinary` copies, and its buffer is ours. */
+  #copyOf(key: Uint8Array): Uint8Array | undefined {
+    const value = this.#db.getBinary(key);
+    // The buffer has a `length` of its own that slows down whoever reads it; a view of the same bytes has not.
+    return value === undefined ? undefined : Buffer.from(value.buffer, value.byteOffset, value.length);
+  }
+}
+
+/** lmdb rejects twice: the batch, with an error that says nothing, and `commitError` on it, with the native one. */
+async function nativeCause(error: unknown): Promise<unknown> {
+  if (typeof error !== 'object' || error === null || !('commitError' in error)) return error;
+  try {
+    await error.commitError;
+    return error;
+  } catch (cause) {
+    return cause;
+  }
+}
+
+/** Pages in use: both trees, the values with pages of their own, and the two meta pages. */
+function readStats(stats: object): StoreUsage {
+  const free = field(stats, 'free');
+  const pages = treePages(stats) + (typeof free === 'object' && free !== null ? treePages(free) : 0) + 2;
+  return {
+    usedBytes: pages * PAGE_BYTES,
+    pageBytes: (count(stats, 'lastPageNumber') + 1) * PAGE_BYTES,
+    lastTransaction: count(stats, 'lastTxnId'),
+  };
+}
+
+function treePages(stats: object): number {
+  return count(stats, 'treeBranchPageCount') + count(stats, 'treeLeafPageCount') + count(stats, 'overflowPages');
+}
+
+function count(stats: object, name: string): number {
+  const value = field(stats, name);
+  return typeof value === 'number' ? value : 0;
+}
+
+function field(stats: object, name: string): unknown {
+  return new Map<string, unknown>(Object.entries(stats)).get(name);
+}
+
+/** Types of file systems (statfs) that live on another machine or in another process. */
+const NETWORK_FS: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB 2'],
+  [0x01021997, '9P'],
+  [0x65735546, 'FUSE'],
+  [0x5346414f, 'AFS'],
+  [0x73757245, 'Coda'],
+  [0x00c36400, 'Ceph'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x47504653, 'GPFS'],
+]);
+
+function refuseNetworkFs(dataDir: string): void {
+  const name = networkFsName(statfsSync(dataDir).type);
+  if (name === undefined) return;
+  throw new TailraceError(
+    'config',
+    `${dataDir} is on ${name}, where neither fsync nor mapped files can be relied on: use a local disk, or --allow-network-fs`,
+  );
+}
+
+/** The name of a network file system by its statfs type. */
+export function networkFsName(type: number): string | undefined {
+  return NETWORK_FS.get(type >>> 0);
+}

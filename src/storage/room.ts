@@ -1,0 +1,135 @@
+/**
+ * How much room there is: by our own cap, on the disk, and under the size limit of files (`ulimit -f`).
+ *
+ * LMDB answers a full disk and a failing one with the same code, so after a failure it is looked up here.
+ */
+
+import { readFileSync, statfsSync, statSync } from 'node:fs';
+import type { StoreUsage } from './raw-store.ts';
+
+export interface Room {
+  /** Why a transaction that adds so many bytes is to be refused, or undefined when it may be tried. */
+  refusal(addedBytes: number, usage: StoreUsage, mayUseReserve: boolean): string | undefined;
+  /** Whether lack of room explains that a write of so many bytes failed. */
+  isExhausted(addedBytes: number, usage: StoreUsage): boolean;
+  /** Bytes that may still be written, undefined when nothing is known to limit them. */
+  freeBytes(usage: StoreUsage): number | undefined;
+}
+
+export interface RoomOptions {
+  /** The store's file; undefined for a store that is on no disk. */
+  readonly file: string | undefined;
+  /** Our own cap on pages in use. */
+  readonly storeBytesMax: number | undefined;
+  /** Kept free for trims, deletions and probes; at most a quarter of what there is in all. */
+  readonly reserveBytes: number;
+}
+
+/** Something that limits the store: how much it gives in all, and how much of that is left. */
+interface Limit {
+  readonly name: string;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  /** Our own cap binds even those who may use the reserve; the others are left to the system. */
+  readonly hard: boolean;
+}
+
+const DISK_LOOK_MS = 100;
+const DISK_LOOK_BYTES = 16 * 1024 * 1024;
+/** What a failed write may have needed beside its records: tree pages, the list of free pages, file system blocks. */
+const OVERHEAD_BYTES = 1024 * 1024;
+
+/** Looks at our cap, and at the disk that holds `file`. */
+export function roomFor(options: RoomOptions): Room {
+  return new MeasuredRoom(options);
+}
+
+class MeasuredRoom implements Room {
+  readonly #options: RoomOptions;
+  readonly #fileBytesMax: number | undefined = readFileSizeLimit();
+  #disk: { totalBytes: number; freeBytes: number } = { totalBytes: 0, freeBytes: 0 };
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #addedSince = 0;
+
+  constructor(options: RoomOptions) {
+    this.#options = options;
+  }
+
+  refusal(addedBytes: number, usage: StoreUsage, mayUseReserve: boolean): string | undefined {
+    for (const limit of this.#limits(usage)) {
+      const kept = Math.min(this.#options.reserveBytes, Math.floor(limit.totalBytes / 4));
+      const lacks = mayUseReserve
+        ? limit.hard && limit.freeBytes < addedBytes
+        : limit.freeBytes <= kept || limit.freeBytes < addedBytes;
+      if (lacks)
+        return `${limit.name} leaves ${limit.freeBytes} bytes, of which ${kept} are kept for trims and deletions`;
+    }
+    this.#addedSince += addedBytes;
+    return undefined;
+  }
+
+  isExhausted(addedBytes: number, usage: StoreUsage): boolean {
+    const { file, storeBytesMax } = this.#options;
+    const needed = addedBytes + OVERHEAD_BYTES;
+    if (storeBytesMax !== undefined && usage.usedBytes + needed > storeBytesMax) return true;
+    if (file === undefined) return false;
+    this.#lookedAt = Number.NEGATIVE_INFINITY;
+    if (this.#lookAtDisk(file).freeBytes < needed) return true;
+    return this.#fileBytesMax !== undefined && fileBytes(file) + needed > this.#fileBytesMax;
+  }
+
+  freeBytes(usage: StoreUsage): number | undefined {
+    let free: number | undefined;
+    for (const limit of this.#limits(usage)) free = Math.min(free ?? limit.freeBytes, limit.freeBytes);
+    return free;
+  }
+
+  #limits(usage: StoreUsage): readonly Limit[] {
+    const limits: Limit[] = [];
+    const { file, storeBytesMax } = this.#options;
+    if (storeBytesMax !== undefined) {
+      const freeBytes = Math.max(0, storeBytesMax - usage.usedBytes);
+      limits.push({ name: 'the cap on the store', totalBytes: storeBytesMax, freeBytes, hard: true });
+    }
+    if (file === undefined) return limits;
+    const reusable = usage.pageBytes - usage.usedBytes;
+    if (this.#fileBytesMax !== undefined) {
+      const freeBytes = Math.max(0, this.#fileBytesMax - usage.pageBytes) + reusable;
+      limits.push({ name: 'the size limit of files', totalBytes: this.#fileBytesMax, freeBytes, hard: false });
+    }
+    const disk = this.#lookAtDisk(file);
+    const freeBytes = Math.max(0, disk.freeBytes - this.#addedSince) + reusable;
+    limits.push({ name: 'the disk', totalBytes: disk.totalBytes, freeBytes, hard: false });
+    return limits;
+  }
+
+  /** Asks the disk now and then only: a commit every millisecond need not. */
+  #lookAtDisk(file: string): { totalBytes: number; freeBytes: number } {
+    const now = performance.now();
+    if (now - this.#lookedAt > DISK_LOOK_MS || this.#addedSince > DISK_LOOK_BYTES) {
+      const { bsize, blocks, bavail } = statfsSync(file);
+      this.#disk = { totalBytes: bsize * blocks, freeBytes: bsize * bavail };
+      this.#lookedAt = now;
+      this.#addedSince = 0;
+    }
+    return this.#disk;
+  }
+}
+
+/** The soft limit on the size of one file, where the system tells it. */
+function readFileSizeLimit(): number | undefined {
+  try {
+    const found = /^Max file size\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
+    return found?.[1] === undefined ? undefined : Number(found[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+function fileBytes(file: string): number {
+  try {
+    return statSync(file).size;
+  } catch {
+    return 0;
+  }
+}
