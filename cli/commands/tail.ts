@@ -42,7 +42,7 @@ export function addTail(program: Command): void {
     )
     .argument('<stream>', 's2://basin/stream, or a name in the default basin')
     .option('-n, --lines <count>', 'how many of the last records to print first', wholeNumber, LINES_DEFAULT)
-    .option('-f, --follow', 'go on with new records (this is the default)')
+    .option('-f, --follow', 'go on with new records', true)
     .option('--no-follow', 'end at the tail')
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(addViewOptions(command)).action((stream: string, _options, self: Command) =>

@@ -86,7 +86,10 @@ export async function getJson(
   const answer = await exchange({ method: 'GET', url: target.endpoint + path, headers, signal: options.signal });
   const text = Buffer.from(answer.body).toString('utf8');
   if (answer.status !== 200) {
-    throw refusalError(readRefusal(answer.status, text, answer.headers.get('retry-after')), `GET ${path}`);
+    throw refusalError(
+      readRefusal(answer.status, text, answer.headers.get('retry-after')),
+      `GET ${path.replace(/\?.*/, '')}`,
+    );
   }
   return jsonObject(text, path);
 }
