@@ -1,0 +1,121 @@
+/** `tailrace serve` from outside: what it prints, how it refuses to start, and how it ends. */
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { runCli, startCli } from '../support/cli.ts';
+import { failToStart, startServer } from '../support/server.ts';
+
+let dataDir: string;
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'tailrace-serve-'));
+});
+
+afterEach(async () => {
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+describe('the start', () => {
+  test('prints the address first, then lines to paste, and no secret into a pipe', async () => {
+    const server = await startServer({ dataDir });
+    const token = (await readFile(join(dataDir, 'root-token'), 'utf8')).trim();
+    await server.stop();
+    const lines = server.stdout().split('\n');
+    expect(lines[0]).toBe(`listening on ${server.url}`);
+    expect(lines).toContain(`export OTEL_EXPORTER_OTLP_ENDPOINT=${server.url}`);
+    expect(lines).toContain('export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf');
+    expect(lines).toContain(`export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20$(cat ${dataDir}/root-token)"`);
+    expect(lines).toContain('export OTEL_RESOURCE_ATTRIBUTES=s2.stream=my-app');
+    expect(server.stdout()).toContain(`# data directory ${dataDir} (new; 0 streams, `);
+    expect(token).toMatch(/^trk_[0-9a-f]{48}$/);
+    expect(server.stdout() + server.stderr()).not.toContain(token);
+  });
+
+  test('finds what was there before', async () => {
+    const first = await startServer({ dataDir });
+    await runCli(['send', 'log', '--stream', 'a'], { server: first });
+    await first.stop();
+    const second = await startServer({ dataDir });
+    await second.stop();
+    expect(second.stdout()).toContain(`# data directory ${dataDir} (found; 1 stream, `);
+  });
+
+  test('a taken port names the flag and has a code of its own', async () => {
+    const server = await startServer();
+    try {
+      const failed = await failToStart({ dataDir, args: ['--port', String(server.port)] });
+      expect(failed.code).toBe(6);
+      expect(failed.stderr).toContain('--port');
+      expect(failed.stdout).toBe('');
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('a data directory in use is refused', async () => {
+    const server = await startServer({ dataDir });
+    try {
+      expect(await failToStart({ dataDir })).toMatchObject({ code: 5, stdout: '' });
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('a flag wins over its variable, and a bad variable is named', async () => {
+    const env = { TAILRACE_PORT: 'nonsense' };
+    const server = await startServer({ dataDir, env });
+    await server.stop();
+    const failed = await runCli(['serve', '--data-dir', dataDir], { env });
+    expect(failed).toMatchObject({ code: 2, stdout: '' });
+    expect(failed.stderr).toContain('TAILRACE_PORT');
+  });
+});
+
+describe('the end', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it in order', async (signal) => {
+    const server = await startServer({ dataDir });
+    expect(await server.stop(signal)).toEqual({ code: 0, signal: null });
+  });
+
+  test('a tail is told, and comes back to the next server on that port', async () => {
+    const first = await startServer({ dataDir });
+    await runCli(['send', 'log', 'before', '--stream', 'a'], { server: first });
+    const tail = startCli(['tail', 'a'], { server: first });
+    await tail.saw('before');
+    await first.stop();
+    await tail.saw('connection lost');
+    const second = await startServer({ dataDir, args: ['--port', String(first.port)] });
+    await runCli(['send', 'log', 'after', '--stream', 'a'], { server: second });
+    await tail.saw('after');
+    const { stdout } = await tail.stop('SIGINT');
+    expect(stdout.trimEnd().split('\n')).toHaveLength(2);
+    await second.stop();
+  });
+
+  test('a second signal ends it at once, whatever is in flight', async () => {
+    const server = await startServer({ dataDir, args: ['--shutdown-timeout', '60s'] });
+    const headers = {
+      authorization: `Bearer ${server.token}`,
+      'content-type': 'application/json',
+      'content-length': 1_000,
+    };
+    const upload = request(`${server.url}/v1/logs`, { method: 'POST', headers });
+    const cut = new Promise((resolve) => upload.on('error', resolve));
+    await new Promise<void>((resolve) => upload.write('{', () => resolve()));
+    process.kill(server.pid, 'SIGTERM');
+    // It has seen the first signal when it does not take new connections any more.
+    while (await answers(server.url)) await new Promise((resolve) => setImmediate(resolve));
+    expect(await server.stop('SIGTERM')).toEqual({ code: null, signal: 'SIGTERM' });
+    await cut;
+  });
+});
+
+async function answers(url: string): Promise<boolean> {
+  return fetch(`${url}/readyz`).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+}

@@ -1,0 +1,90 @@
+/** What the command line does without a server: help, mistakes, and servers that are not there. */
+
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, test } from '@jest/globals';
+import { runCli } from '../support/cli.ts';
+
+describe('help', () => {
+  test.each([
+    ['--help'],
+    ['serve', '--help'],
+    ['tail', '--help'],
+    ['read', '--help'],
+    ['ls', '--help'],
+    ['send', '--help'],
+    ['send', 'log', '--help'],
+    ['send', 'span', '--help'],
+    ['send', 'metric', '--help'],
+  ])('%s %s has examples', async (...args) => {
+    const result = await runCli(args);
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(result.stdout).toContain('Examples:');
+  });
+
+  test('the version', async () => {
+    expect((await runCli(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('mistakes are code 2, with a hint', () => {
+  test.each([
+    [['tial'], 'Did you mean tail?'],
+    [['tail'], 'missing required argument'],
+    [['tail', 'x', '--lnes', '5'], 'Did you mean --lines?'],
+    [['tail', 'x', '-n', 'ten'], 'whole number'],
+    [['tail', 's2://telemetry'], 'the stream name is missing'],
+    [['read', 'x', '-s', '1', '--ago', '1h'], 'only one of'],
+    [['tail', 'x', '--view', 'text', '--format', 'json'], '--format is for raw records'],
+    [['send', 'log', '--attr', 'x'], 'key=value'],
+    [['ls', '--endpoint', 'ftp://x'], 'is not an http'],
+    [['ls', '--token-file', '/nowhere/token'], 'cannot read the token file'],
+    [['serve', '--port', '99999'], '--port'],
+    [['serve', '--host', '0.0.0.0', '--no-auth'], 'loopback'],
+  ])('%j', async (args, hint) => {
+    const result = await runCli(args);
+    expect(result).toMatchObject({ code: 2, stdout: '' });
+    expect(result.stderr).toContain(hint);
+  });
+});
+
+describe('servers that do not answer as they should', () => {
+  test('nobody there is code 75', async () => {
+    for (const args of [['tail', 'x'], ['ls'], ['send', 'log']]) {
+      const result = await runCli(args, { env: { TAILRACE_ENDPOINT: 'http://127.0.0.1:9' } });
+      expect(result).toMatchObject({ code: 75, stdout: '' });
+      expect(result.stderr).toContain('cannot reach http://127.0.0.1:9');
+    }
+  });
+
+  test('send tells a partial success, a warning and a refusal apart', async () => {
+    const answers = [
+      { status: 200, body: '{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"no \\u001b[31mroom"}}' },
+      { status: 200, body: '{"partialSuccess":{"errorMessage":"was cut"}}' },
+      { status: 429, body: '{"code":14,"message":"slow down"}' },
+    ];
+    const receiver = createServer((request, response) => {
+      request.resume().on('end', () => {
+        const { status, body } = answers.shift() ?? { status: 500, body: '' };
+        response.writeHead(status, { 'content-type': 'application/json' }).end(body);
+      });
+    });
+    await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
+    const send = () => runCli(['send', 'log', '--json', '--endpoint', endpoint]);
+    try {
+      const partial = await send();
+      expect(partial.code).toBe(1);
+      expect(partial.stdout).toContain('200 0 of 1 logs accepted');
+      expect(partial.stderr).toContain('no \\x1b[31mroom');
+      const warning = await send();
+      expect(warning).toMatchObject({ code: 0 });
+      expect(warning.stderr).toContain('was cut');
+      const refused = await send();
+      expect(refused).toMatchObject({ code: 75, stdout: '' });
+      expect(refused.stderr).toContain('429: slow down');
+    } finally {
+      receiver.close();
+    }
+  });
+});
