@@ -10,6 +10,8 @@ export interface Banner {
   readonly streams: number;
   readonly bytes: number;
   readonly auth: BannerAuth;
+  /** Whether client commands in this folder find server and token by themselves. */
+  readonly isDefault: boolean;
 }
 
 /** How a client gets the token; the secret itself only when it may be shown. */
@@ -35,9 +37,14 @@ export function bannerText(banner: Banner): string {
     ...authExport(banner.auth),
     'export OTEL_RESOURCE_ATTRIBUTES=s2.stream=my-app',
     '',
-    '# then watch it:  tailrace tail my-app',
+    `# then watch it:  npx tailrace tail my-app${howFound(banner, base)}`,
     '',
   ].join('\n');
+}
+
+function howFound({ isDefault, auth }: Banner, base: string): string {
+  if (isDefault) return '';
+  return ` --endpoint ${base}${'file' in auth ? ` --token-file ${quoted(auth.file)}` : ''}`;
 }
 
 function authComment(auth: BannerAuth): string[] {

@@ -6,6 +6,7 @@ import { type Config, resolveConfig, SETTINGS, type Setting } from '../../src/co
 import { createLogger, type Logger } from '../../src/observe/logger.ts';
 import type { ServerDescription, TailraceServer } from '../../src/server.ts';
 import { type Banner, type BannerAuth, bannerText } from '../banner.ts';
+import { DEFAULT_ENDPOINT } from '../connection.ts';
 import { openOutput, outlivePipe, type TalkOptions } from '../console.ts';
 import { EXIT } from '../exit.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
@@ -86,7 +87,8 @@ function flagsOf(command: Command): Record<string, unknown> {
 
 function bannerOf(url: string, store: ServerDescription, config: Config): Banner {
   const { dataDir, isNew, streams, bytes } = store;
-  return { url, dataDir, isNew, streams, bytes, auth: authOf(store.rootToken, config) };
+  const isDefault = url === DEFAULT_ENDPOINT && dataDir === path.resolve('data');
+  return { url, dataDir, isNew, streams, bytes, auth: authOf(store.rootToken, config), isDefault };
 }
 
 /** The secret goes to a terminal only: what stdout is piped into may be kept for years (users.md 4). */

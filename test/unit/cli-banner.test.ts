@@ -14,6 +14,7 @@ const banner: Banner = {
   streams: 0,
   bytes: 0,
   auth: { type: 'file', file: '/var/lib/tailrace/root-token' },
+  isDefault: true,
 };
 const SECRET = `trk_${'ab'.repeat(24)}`;
 
@@ -38,6 +39,13 @@ describe('the banner', () => {
   test('names an address that can be connected to', () => {
     expect(bannerText({ ...banner, url: 'http://0.0.0.0:1' })).toContain('ENDPOINT=http://127.0.0.1:1\n');
     expect(bannerText({ ...banner, url: 'http://[::]:1' })).toContain('ENDPOINT=http://127.0.0.1:1\n');
+  });
+
+  test('says how to watch, also where nothing is found by itself', () => {
+    expect(bannerText(banner)).toContain('npx tailrace tail my-app\n');
+    expect(bannerText({ ...banner, isDefault: false })).toContain(
+      'tail my-app --endpoint http://127.0.0.1:4318 --token-file /var/lib/tailrace/root-token\n',
+    );
   });
 
   test('can be pasted into a shell, whatever the path looks like', () => {
