@@ -24,6 +24,7 @@ export interface EngineAloneResult {
 const BLOCKS_PER_TRANSACTION = 4;
 const TRANSACTIONS_IN_FLIGHT = 2;
 const { body, records } = fixture('bench-512.pb');
+const scanned = scanRequest('logs', body, OTLP_LIMITS);
 
 await main(Number(process.argv[2] ?? 1_000));
 
@@ -56,8 +57,6 @@ async function seal(transaction: number): Promise<Write[]> {
   });
   return (await Promise.all(sealing)).map(({ key, value }) => ({ type: 'put', key, value }));
 }
-
-const scanned = scanRequest('logs', body, OTLP_LIMITS);
 
 function draft(): BlockDraft {
   const [block] = draftBlocks(scanned, [0], { timeRequired: false, reject: () => {} });

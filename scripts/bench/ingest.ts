@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { type BenchBody, fixture, seededBodies } from './bodies.ts';
 import type { EngineAloneResult } from './engine-alone.ts';
 import { type BenchServer, load, runScript, startScript, startTailrace } from './processes.ts';
@@ -153,7 +154,7 @@ async function measure(server: BenchServer, shape: Shape, into: Rates, diskShare
     into.p50Ms.push(result.p50Ms);
     into.p99Ms.push(result.p99Ms);
     const sent = (warmUp.requests + result.requests) * shape.body.body.length;
-    diskShare?.push((await usedBytes(server)) / sent);
+    if (diskShare !== undefined) diskShare.push((await usedBytes(server)) / sent);
   } finally {
     await server.stop();
   }
@@ -183,9 +184,12 @@ async function shapeTable(scale: number): Promise<string[]> {
   return rows;
 }
 
+/** Pages in use, as the engine counts them; the server is stopped for it. */
 async function usedBytes(server: BenchServer): Promise<number> {
-  const answer = await fetch(`http://127.0.0.1:${server.port}/readyz`, { headers: { ...server.headers } });
-  const { usedBytes: used } = (await answer.json()) as { usedBytes: number };
+  await server.end();
+  const engine = await openLmdbEngine({ path: server.dataDir });
+  const { usedBytes: used } = await engine.stat();
+  await engine.close();
   return used;
 }
 

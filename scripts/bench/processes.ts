@@ -18,6 +18,9 @@ export interface BenchServer {
   cpuSeconds(): number;
   /** Anonymous resident memory in bytes; the mapped file is not counted. */
   anonymousBytes(): number;
+  /** Stops it; the data directory stays. */
+  end(): Promise<void>;
+  /** Stops it, if need be, and removes its data. */
   stop(): Promise<void>;
 }
 
@@ -62,6 +65,12 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
 
 function benchServer(child: ChildProcess, port: number, dataDir: string, headers: Record<string, string>): BenchServer {
   const pid = child.pid ?? 0;
+  const end = async (): Promise<void> => {
+    if (child.exitCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  };
   return {
     port,
     dataDir,
@@ -69,10 +78,9 @@ function benchServer(child: ChildProcess, port: number, dataDir: string, headers
     cpuSeconds: () => cpuSeconds(pid),
     anonymousBytes: () =>
       Number(/RssAnon:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024,
+    end,
     stop: async () => {
-      const ended = child.exitCode === null ? once(child, 'exit') : Promise.resolve();
-      child.kill('SIGTERM');
-      await ended;
+      await end();
       if (dataDir !== '') rmSync(dataDir, { recursive: true, force: true });
     },
   };

@@ -1,0 +1,54 @@
+/**
+ * Tailrace with parts exchanged at its seams; takes the flags of `tailrace serve` that it needs and prints the same first
+ * line. Runs the built code. `SEAMS_EARLY_ACK=1` acknowledges before a transaction is handed to the engine (R1n);
+ * SIGUSR2 trims every stream to its tail (R4).
+ */
+
+import { parseArgs } from 'node:util';
+import { createServer } from '../../dist/src/server.js';
+
+/** The key family of blocks. */
+const BLOCKS = 5;
+const HAND_OVER_LATER_MS = 200;
+
+const { values } = parseArgs({
+  args: process.argv.slice(3),
+  options: { port: { type: 'string' }, 'data-dir': { type: 'string' }, 'store-bytes-max': { type: 'string' } },
+});
+const server = await createServer(
+  {
+    port: values.port,
+    dataDir: values['data-dir'],
+    logLevel: 'error',
+    ...(values['store-bytes-max'] === undefined ? {} : { storeBytesMax: values['store-bytes-max'] }),
+  },
+  process.env.SEAMS_EARLY_ACK === '1' ? { wrapEngine: acknowledgeEarly } : {},
+);
+const { url } = await server.listen();
+process.on('SIGUSR2', () => void trimAll());
+process.on('SIGTERM', () => void server.close());
+process.stdout.write(`listening on ${url}\n`);
+
+/** The fault of R1n: the log is told that a commit is durable while the engine has not even seen it. */
+function acknowledgeEarly(engine) {
+  return new Proxy(engine, {
+    get(target, name) {
+      if (name !== 'commit') return typeof target[name] === 'function' ? target[name].bind(target) : target[name];
+      return async (writes, options) => {
+        // What makes the server usable at all (basin, root token) is written honestly.
+        if (!writes.some(({ key }) => key[0] === BLOCKS)) return target.commit(writes, options);
+        setTimeout(() => void target.commit(writes, options).catch(() => {}), HAND_OVER_LATER_MS);
+      };
+    },
+  });
+}
+
+async function trimAll() {
+  for (const basin of server.log.listBasins()) {
+    const { streams } = await server.log.listStreams(basin, { prefix: '', startAfter: '', limit: 1_000 });
+    for (const { name } of streams) {
+      const stream = await server.log.openStream(basin, name, 'read');
+      await server.log.trim(stream, server.log.checkTail(stream).seqNum);
+    }
+  }
+}
