@@ -1,0 +1,115 @@
+/** Bytes in JSON: ids are hex (OTLP, JSON Protobuf Encoding), everything else is base64. */
+
+import { valueFault } from './json-fault.ts';
+import { FIELDS, keyOf, TAG, TAG_BYTES, TARGET } from './json-tables.ts';
+import type { Tape } from './json-tape.ts';
+import { copyText, QUOTE, writeLongLength } from './json-text.ts';
+
+/** Not a digit; the high bits survive an OR over all digits. */
+const BAD = 0xff;
+const HEX_DIGITS = new Uint8Array(256).fill(BAD);
+for (const [value, digit] of [...'0123456789abcdef'].entries()) {
+  HEX_DIGITS[digit.charCodeAt(0)] = value;
+  HEX_DIGITS[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+/** Both alphabets of RFC 4648, as protobuf's JSON mapping wants. */
+const BASE64_DIGITS = new Uint8Array(256).fill(BAD);
+for (const last of ['+/', '-_']) {
+  const alphabet = `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789${last}`;
+  for (const [value, digit] of [...alphabet].entries()) BASE64_DIGITS[digit.charCodeAt(0)] = value;
+}
+const PAD = 0x3d;
+
+const fields = FIELDS;
+
+/**
+ * Writes the id whose opening quote stands at `at` as a field; the empty string is no id. Returns what is behind it.
+ * @throws TailraceError `bad_json` when it is not hex of the right length.
+ */
+export function readId(tape: Tape, at: number, field: number): number {
+  const { view } = tape;
+  const size = fields[field + TARGET] as number;
+  const start = tape.out + (fields[field + TAG_BYTES] as number) + 1;
+  const quote = at + 1 + 2 * size;
+  let digits = 0;
+  let out = start;
+  for (let i = at + 1; i < quote; i += 2) {
+    const first = HEX_DIGITS[view.getUint8(i)] as number;
+    const second = HEX_DIGITS[view.getUint8(i + 1)] as number;
+    digits |= first | second;
+    view.setUint8(out++, (first << 4) | second);
+  }
+  if (digits > 0xf || view.getUint8(quote) !== QUOTE) return readOddId(tape, at, field, size);
+  view.setUint16(tape.out, fields[field + TAG] as number, true);
+  view.setUint8(start - 1, size);
+  tape.out = out;
+  return quote + 1;
+}
+
+/**
+ * Writes the base64 whose opening quote stands at `at`, with a length before it; returns what is behind it.
+ * @throws TailraceError `bad_json`.
+ */
+export function readBase64(tape: Tape, at: number, field: number): number {
+  const start = tape.out + 1;
+  const behind = copyText(tape, at + 1, start);
+  const length = decodeBase64(tape.view, start, tape.out);
+  if (length < 0)
+    throw valueFault(tape, at, keyOf(field), 'must be base64 (standard or URL-safe, with or without padding)');
+  tape.out = start + length;
+  if (length < 0x80) tape.view.setUint8(start - 1, length);
+  else writeLongLength(tape, start, length);
+  return behind;
+}
+
+/** Every id that is not simply hex digits of the right number: here lenient ids will be (otlp.md, Encodings). */
+function readOddId(tape: Tape, at: number, field: number, size: number): number {
+  const out = tape.out;
+  const behind = copyText(tape, at + 1, out);
+  const text = tape.text(out, tape.out);
+  tape.out = out;
+  if (text === '') return behind;
+  const isHex = /^[0-9a-fA-F]*$/.test(text);
+  if (!isHex || text.length !== 2 * size) {
+    const what = isHex ? `, not ${text.length}` : '; base64 is for bytesValue only';
+    throw valueFault(
+      tape,
+      at,
+      keyOf(field),
+      `must be ${2 * size} hex digits or ""${what}: send the ${size} bytes of the id as hex`,
+    );
+  }
+  // Hex after all, with escapes in it.
+  const { view } = tape;
+  view.setUint16(out, fields[field + TAG] as number, true);
+  const start = out + (fields[field + TAG_BYTES] as number) + 1;
+  view.setUint8(start - 1, size);
+  tape.bytes.set(Buffer.from(text, 'hex'), start);
+  tape.out = start + size;
+  return behind;
+}
+
+/** Decodes [start, end) in place; returns the length of what it stands for, or -1 when it is not base64. */
+function decodeBase64(view: DataView, start: number, end: number): number {
+  let stop = end;
+  if (end > start && (end - start) % 4 === 0 && view.getUint8(end - 1) === PAD) {
+    stop = view.getUint8(end - 2) === PAD ? end - 2 : end - 1;
+  }
+  const rest = (stop - start) % 4;
+  if (rest === 1) return -1;
+  let out = start;
+  let bits = 0;
+  let count = 0;
+  for (let at = start; at < stop; at++) {
+    const digit = BASE64_DIGITS[view.getUint8(at)] as number;
+    if (digit === BAD) return -1;
+    bits = (bits << 6) | digit;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      view.setUint8(out++, bits >> count);
+    }
+  }
+  return out - start;
+}

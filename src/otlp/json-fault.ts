@@ -1,0 +1,40 @@
+/** What is wrong with a JSON body, in words that say where and what to write instead. */
+
+import { TailraceError } from '../model/error.ts';
+import { NESTING_MAX } from '../model/limits.ts';
+import type { Tape } from './json-tape.ts';
+
+/** Something that no JSON parser takes. `wanted` is what should stand at `at`. */
+export function syntaxFault(tape: Tape, at: number, wanted: string): TailraceError {
+  const where = offset(tape, at);
+  const what =
+    at >= tape.end
+      ? `it ends at byte ${where}, where ${wanted} should follow (was it cut off?)`
+      : `expected ${wanted} at byte ${where}, found ${found(tape, at)}`;
+  return new TailraceError('bad_json', `the body is not valid JSON: ${what}`);
+}
+
+/** JSON, but not OTLP: the value of a key is not what the key takes. `fix` says what to write. */
+export function valueFault(tape: Tape, at: number, key: string, fix: string): TailraceError {
+  return new TailraceError('bad_json', `the body is not OTLP/JSON: ${key} ${fix} (at byte ${offset(tape, at)})`);
+}
+
+export function tooDeep(tape: Tape, at: number): TailraceError {
+  return new TailraceError(
+    'bad_json',
+    `the body is nested more than ${NESTING_MAX} levels deep (at byte ${offset(tape, at)}): flatten it`,
+  );
+}
+
+/** What stands at `at`, as users see it in their text. */
+export function found(tape: Tape, at: number): string {
+  const byte = tape.bytes[at] ?? 0;
+  if (at >= tape.end) return 'the end of the body';
+  if (byte < 0x20 || byte === 0x7f) return `the control character 0x${byte.toString(16).padStart(2, '0')}`;
+  if (byte > 0x7f) return `the byte 0x${byte.toString(16)}`;
+  return `'${String.fromCharCode(byte)}'`;
+}
+
+function offset(tape: Tape, at: number): number {
+  return Math.min(at, tape.end) - tape.base;
+}

@@ -1,0 +1,100 @@
+/** What the sender of a body without any known key most likely meant. Only error paths come here. */
+
+import { TailraceError } from '../model/error.ts';
+import { SIGNALS, type Signal } from '../model/record.ts';
+import { skipValue } from './json-skip.ts';
+import { innerKeys } from './json-tables.ts';
+import { START, type Tape } from './json-tape.ts';
+import { COMMA, copyText, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './json-text.ts';
+
+/** How a request looks. */
+const SHAPES: Readonly<Record<Signal, string>> = {
+  logs: '{"resourceLogs":[{"scopeLogs":[{"logRecords":[…]}]}]}',
+  traces: '{"resourceSpans":[{"scopeSpans":[{"spans":[…]}]}]}',
+  metrics: '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[…]}]}]}',
+};
+const KEYS: Readonly<Record<Signal, string>> = {
+  logs: 'resourceLogs',
+  traces: 'resourceSpans',
+  metrics: 'resourceMetrics',
+};
+
+/** Keys below the top of a request. */
+const INNER_KEYS: ReadonlySet<string> = new Set(innerKeys());
+/** So much of a body is looked at for a hint. */
+const KEYS_MAX = 32;
+const KEY_CHARS_MAX = 40;
+
+/** The body is no object: nothing at all, an array, another encoding. */
+export function explainNoObject(tape: Tape, at: number, signal: Signal): TailraceError {
+  const { view, base, end } = tape;
+  if (at >= end) return hint(`the body is empty: send ${SHAPES[signal]}, or {} when there is nothing to send`);
+  const first = view.getUint8(base);
+  if (first >= 0xfe || (end - base > 1 && (first === 0 || view.getUint8(base + 1) === 0))) {
+    return hint('the body is UTF-16: send it as UTF-8');
+  }
+  if (first === 0x1f && view.getUint8(base + 1) === 0x8b) {
+    return hint("the body is gzip: send the header 'Content-Encoding: gzip' with it");
+  }
+  if (first === 0x0a) return hint("the body looks like protobuf: send it with 'Content-Type: application/x-protobuf'");
+  if (view.getUint8(at) === OPEN_BRACKET) {
+    return hint(`the body is an array: send one object ${SHAPES[signal]}`);
+  }
+  skipValue(tape, at, 0);
+  return hint(`the body must be one object ${SHAPES[signal]}`);
+}
+
+/**
+ * An object that gave no output: fine when it is empty or has a known key.
+ * @throws TailraceError `bad_json` when all its keys are unknown, by what they look like.
+ */
+export function explainEmpty(tape: Tape, brace: number, signal: Signal): void {
+  const keys = topLevelKeys(tape, brace);
+  if (keys.length === 0 || keys.includes(KEYS[signal])) return;
+  for (const key of keys) {
+    const meant = meantSignal(key);
+    if (meant === undefined) continue;
+    const spelled =
+      key === KEYS[meant] ? '' : `${key} is no key of it: keys are lowerCamelCase, write ${KEYS[meant]}; `;
+    if (meant === signal) throw hint(`${spelled}send ${SHAPES[signal]}`);
+    throw hint(`${spelled}${KEYS[meant]} belongs to /v1/${meant}: post it there; here goes ${SHAPES[signal]}`);
+  }
+  const inner = keys.find(isInnerKey);
+  if (inner !== undefined) throw hint(`${inner} cannot stand alone: wrap it as in ${SHAPES[signal]}`);
+  throw hint(`it has no key that is known here (${keys.slice(0, 3).map(shorten).join(', ')}): send ${SHAPES[signal]}`);
+}
+
+/** The keys of an object that was read already. */
+function topLevelKeys(tape: Tape, brace: number): readonly string[] {
+  const keys: string[] = [];
+  let at = brace;
+  do {
+    at = skipSpace(tape, at + 1);
+    if (tape.view.getUint8(at) !== QUOTE) break;
+    const behind = copyText(tape, at + 1, START);
+    keys.push(tape.text(START, tape.out));
+    at = skipSpace(tape, skipValue(tape, skipColon(tape, behind), 1));
+  } while (keys.length < KEYS_MAX && tape.view.getUint8(at) === COMMA);
+  return keys;
+}
+
+/** The signal whose key that is, however it is spelled. */
+function meantSignal(key: string): Signal | undefined {
+  const plain = key.replaceAll(/[_-]/g, '').toLowerCase();
+  return SIGNALS.find((signal) => KEYS[signal].toLowerCase() === plain);
+}
+
+/** Whether the key belongs deeper in a request. */
+function isInnerKey(key: string): boolean {
+  return (
+    INNER_KEYS.has(key) || INNER_KEYS.has(key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
+  );
+}
+
+function shorten(key: string): string {
+  return JSON.stringify(key.length > KEY_CHARS_MAX ? `${key.slice(0, KEY_CHARS_MAX)}…` : key);
+}
+
+function hint(what: string): TailraceError {
+  return new TailraceError('bad_json', `the body is not an OTLP/JSON request: ${what}`);
+}

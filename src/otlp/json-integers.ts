@@ -1,0 +1,252 @@
+/**
+ * Integers of all widths, as JSON numbers or as strings, exact to the last digit: none of them goes through a float
+ * (OTLP: 64-bit integers are decimal strings; exporters send numbers too).
+ */
+
+import { valueFault } from './json-fault.ts';
+import {
+  ENUM,
+  ENUMS,
+  FIELDS,
+  FIXED32,
+  FIXED64,
+  INT32,
+  INT64,
+  KIND,
+  keyOf,
+  REPEATED,
+  SFIXED64,
+  SINT32,
+  TARGET,
+  UINT32,
+  UINT64,
+} from './json-tables.ts';
+import type { Tape } from './json-tape.ts';
+import { copyText, QUOTE } from './json-text.ts';
+
+const ZERO = 0x30;
+const MINUS = 0x2d;
+
+/** Below 2^31 whatever the digits are. */
+const SHORT_DIGITS = 9;
+const BILLION = 1_000_000_000;
+/** 2^64 has 20 digits. */
+const DIGITS_MAX = 20;
+
+const NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
+
+/** Lowest and highest value of each kind. */
+const RANGES: Readonly<Record<number, readonly [bigint, bigint]>> = {
+  [INT32]: [-(2n ** 31n), 2n ** 31n - 1n],
+  [SINT32]: [-(2n ** 31n), 2n ** 31n - 1n],
+  [ENUM]: [-(2n ** 31n), 2n ** 31n - 1n],
+  [UINT32]: [0n, 2n ** 32n - 1n],
+  [FIXED32]: [0n, 2n ** 32n - 1n],
+  [INT64]: [-(2n ** 63n), 2n ** 63n - 1n],
+  [SFIXED64]: [-(2n ** 63n), 2n ** 63n - 1n],
+  [UINT64]: [0n, 2n ** 64n - 1n],
+  [FIXED64]: [0n, 2n ** 64n - 1n],
+};
+
+/** The number at hand, low half first: its magnitude while it is read, two's complement when it is written. */
+const halves = new Uint32Array(2);
+
+/**
+ * Writes the integer at `at` as a value of that kind; returns what is behind it.
+ * @throws TailraceError `bad_json` when it is none, has a fraction, or is out of range.
+ */
+export function readInteger(tape: Tape, at: number, field: number, kind: number): number {
+  const { view } = tape;
+  const quoted = view.getUint8(at) === QUOTE;
+  const from = quoted ? at + 1 : at;
+  const negative = view.getUint8(from) === MINUS;
+  const first = negative ? from + 1 : from;
+  let behind = first;
+  let digit = view.getUint8(behind) - ZERO;
+  let value = 0;
+  while (digit >>> 0 <= 9 && behind < first + SHORT_DIGITS) {
+    value = value * 10 + digit;
+    digit = view.getUint8(++behind) - ZERO;
+  }
+  if (digit >>> 0 <= 9) {
+    behind = readHalves(tape, first);
+  } else {
+    halves[0] = value;
+    halves[1] = 0;
+  }
+  if (!isPlain(view, first, behind, quoted) || (negative && !negate(kind)) || !isInRange(kind, negative)) {
+    return readOddInteger(tape, at, field, kind);
+  }
+  writeHalves(tape, kind);
+  return quoted ? behind + 1 : behind;
+}
+
+/** Whether [first, behind) are the digits of an integer that ends there, written as JSON numbers are. */
+function isPlain(view: DataView, first: number, behind: number, quoted: boolean): boolean {
+  if (behind === first) return false;
+  if (behind > first + 1 && view.getUint8(first) === ZERO) return false;
+  return quoted ? view.getUint8(behind) === QUOTE : !isNumberByte(view.getUint8(behind));
+}
+
+/** Reads up to 20 digits into `halves`; returns where they end, or `first` when they are more than 64 bits hold. */
+function readHalves(tape: Tape, first: number): number {
+  const { view } = tape;
+  halves.fill(0);
+  let behind = first;
+  let chunk = 0;
+  let scale = 1;
+  for (;;) {
+    const digit = view.getUint8(behind) - ZERO;
+    const ends = digit >>> 0 > 9;
+    if (ends || scale === BILLION) {
+      if (!multiplyAndAdd(scale, chunk)) return first;
+      if (ends) return behind;
+      chunk = 0;
+      scale = 1;
+    }
+    if (behind - first === DIGITS_MAX) return first;
+    chunk = chunk * 10 + digit;
+    scale *= 10;
+    behind++;
+  }
+}
+
+/**
+ * `halves` · factor + addend, both at most 10^9; false when that has more than 64 bits. Exact: the low half is taken in
+ * two pieces of 16 bits, so no product exceeds 2^47.
+ */
+function multiplyAndAdd(factor: number, addend: number): boolean {
+  const low = halves[0] as number;
+  const bottom = (low & 0xffff) * factor + addend;
+  const middle = (low >>> 16) * factor + Math.floor(bottom / 0x1_0000);
+  const top = (halves[1] as number) * factor + Math.floor(middle / 0x1_0000);
+  halves[0] = (middle << 16) | (bottom & 0xffff);
+  halves[1] = top;
+  return top < 0x1_0000_0000;
+}
+
+/** The two's complement of the magnitude; false for kinds without a sign, unless it is 0. */
+function negate(kind: number): boolean {
+  const low = halves[0] as number;
+  const high = halves[1] as number;
+  if (low === 0 && high === 0) return true;
+  halves[0] = -low;
+  halves[1] = ~high + (low === 0 ? 1 : 0);
+  return kind !== UINT32 && kind !== FIXED32 && kind !== UINT64 && kind !== FIXED64;
+}
+
+/** Whether the sign bit is what it should be, and 32-bit kinds have 32 bits. */
+function isInRange(kind: number, negative: boolean): boolean {
+  const low = halves[0] as number;
+  const high = halves[1] as number;
+  switch (kind) {
+    case UINT64:
+    case FIXED64:
+      return true;
+    case UINT32:
+    case FIXED32:
+      return high === 0;
+    case INT64:
+    case SFIXED64:
+      return negative ? high > 0x7fffffff || (low === 0 && high === 0) : high <= 0x7fffffff;
+    default:
+      return negative && low !== 0 ? high === 0xffffffff && low > 0x7fffffff : high === 0 && low <= 0x7fffffff;
+  }
+}
+
+function writeHalves(tape: Tape, kind: number): void {
+  const { view } = tape;
+  const low = halves[0] as number;
+  const high = halves[1] as number;
+  switch (kind) {
+    case FIXED64:
+    case SFIXED64:
+      view.setInt32(tape.out, low, true);
+      view.setInt32(tape.out + 4, high, true);
+      tape.out += 8;
+      return;
+    case FIXED32:
+      view.setInt32(tape.out, low, true);
+      tape.out += 4;
+      return;
+    case SINT32:
+      writeVarint(tape, ((low << 1) ^ (low >> 31)) >>> 0, 0);
+      return;
+    default:
+      writeVarint(tape, low, high);
+  }
+}
+
+/** Negative numbers of 32 bits have ten bytes too: their halves are those of 64. */
+function writeVarint(tape: Tape, low: number, high: number): void {
+  const { view } = tape;
+  let out = tape.out;
+  while (high !== 0 || low > 0x7f) {
+    view.setUint8(out++, low | 0x80);
+    low = ((low >>> 7) | (high << 25)) >>> 0;
+    high >>>= 7;
+  }
+  view.setUint8(out, low);
+  tape.out = out + 1;
+}
+
+/** Everything that is not a sign and digits: `1.0`, `1e3`, escapes, names of enums, and what is no integer at all. */
+function readOddInteger(tape: Tape, at: number, field: number, kind: number): number {
+  const quoted = tape.view.getUint8(at) === QUOTE;
+  const out = tape.out;
+  const behind = quoted ? copyText(tape, at + 1, out) : numberEnd(tape.view, at);
+  const text = quoted ? tape.text(out, tape.out) : tape.text(at, behind);
+  tape.out = out;
+  const value = integerOf(text) ?? (quoted && kind === ENUM ? enumValue(tape, text, field) : undefined);
+  if (value === undefined) throw valueFault(tape, at, keyOf(field), fixOf(field, kind));
+  const [least, most] = RANGES[kind] as readonly [bigint, bigint];
+  if (value < least || value > most) {
+    throw valueFault(tape, at, keyOf(field), `is out of range: send a number from ${least} to ${most}`);
+  }
+  const bits = BigInt.asUintN(64, value);
+  halves[0] = Number(bits & 0xffffffffn);
+  halves[1] = Number(bits >> 32n);
+  writeHalves(tape, kind);
+  return behind;
+}
+
+/** The value of a JSON number without a fraction, whatever its form; undefined for anything else. */
+function integerOf(text: string): bigint | undefined {
+  const match = NUMBER.exec(text);
+  if (match === null) return undefined;
+  const [, sign, whole = '', fraction = '', exponent = '0'] = match;
+  const digits = (whole + fraction).replace(/^0+/, '');
+  const significant = digits.replace(/0+$/, '');
+  if (significant === '') return 0n;
+  const zeros = Number(exponent) - fraction.length + digits.length - significant.length;
+  if (zeros < 0) return undefined;
+  // More digits than any kind has are out of range for all of them.
+  const value =
+    significant.length + zeros > DIGITS_MAX ? 10n ** BigInt(DIGITS_MAX) : BigInt(significant) * 10n ** BigInt(zeros);
+  return sign === '-' ? -value : value;
+}
+
+/** OTLP has integers here; names come from plain protobuf JSON and are tolerated. */
+function enumValue(tape: Tape, name: string, field: number): bigint | undefined {
+  const value = ENUMS[FIELDS[field + TARGET] as number]?.get(name);
+  if (value === undefined) return undefined;
+  tape.enumNames++;
+  return BigInt(value);
+}
+
+function fixOf(field: number, kind: number): string {
+  if (kind === ENUM) return 'must be an integer, the number of the enum value';
+  const each = (FIELDS[field + KIND] as number) & REPEATED ? 'must hold integers' : 'must be an integer';
+  return `${each}, as a number or as a string of decimal digits`;
+}
+
+/** Behind the bytes from `at` on that numbers are made of. */
+export function numberEnd(view: DataView, at: number): number {
+  while (isNumberByte(view.getUint8(at))) at++;
+  return at;
+}
+
+/** Digits, signs, points and exponents. */
+function isNumberByte(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39) || byte === 0x2e || byte === 0x2d || byte === 0x2b || (byte | 0x20) === 0x65;
+}

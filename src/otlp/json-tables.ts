@@ -1,0 +1,241 @@
+/**
+ * The tables of the JSON transcoder, built once from the schema: for each message type, its keys and what to do with
+ * the value behind each. So `proto/` stays the one place that says what OTLP looks like.
+ */
+
+import protobuf from 'protobufjs/light.js';
+import { assert } from '../model/error.ts';
+import type { Signal } from '../model/record.ts';
+import { SCHEMA } from './schema.gen.ts';
+
+/** What to do with a value. */
+export const STRING = 1;
+export const MESSAGE = 2;
+/** An id: bytes as hex digits; the target is how many bytes. */
+export const HEX = 3;
+export const FIXED64 = 4;
+export const INT64 = 5;
+export const UINT64 = 6;
+export const INT32 = 7;
+export const UINT32 = 8;
+export const SINT32 = 9;
+export const FIXED32 = 10;
+export const SFIXED64 = 11;
+export const DOUBLE = 12;
+export const BOOL = 13;
+export const BASE64 = 14;
+/** An integer, or a name in `ENUMS[target]`. */
+export const ENUM = 15;
+/** Added to the kind of a field that takes an array. */
+export const REPEATED = 16;
+
+/** No field has this number: the key is unknown. */
+export const NONE = 0;
+
+/**
+ * A field is the index of its first cell in `FIELDS`; what follows it there, by offset. The cells of one field fill one
+ * cache line.
+ *
+ * ```
+ * 0 MASK       bits that must not be set yet in its object: its own, and that of its oneof
+ * 1 OWN        its own bit
+ * 2 KIND
+ * 3 TAG        one or two bytes, little endian
+ * 4 TAG_BYTES
+ * 5 TARGET     of a message its type, of an id its bytes, of an enum its number
+ * 6 KEY_BYTES  length of the key with the quote behind it
+ * 7 KEY_TAIL   the last four of these bytes
+ * 8 KEY_HEAD   the bytes before the tail, in words (the last one may reach into the tail)
+ * 13 NEXT      the next field to try for the same slot
+ * ```
+ */
+export const MASK = 0;
+export const OWN = 1;
+export const KIND = 2;
+export const TAG = 3;
+export const TAG_BYTES = 4;
+export const TARGET = 5;
+export const KEY_BYTES = 6;
+export const KEY_TAIL = 7;
+export const KEY_HEAD = 8;
+export const NEXT = 13;
+const CELLS = 16;
+/** Four bytes at least, so that a key has a first word; so many at most, so that it has room. */
+const KEY_BYTES_MIN = 4;
+const KEY_BYTES_MAX = 4 + 4 * (NEXT - KEY_HEAD);
+
+/** Slots per message type; the first four bytes of a key choose one. */
+const SLOT_BITS = 6;
+const SLOT_SHIFT = 32 - SLOT_BITS;
+const SLOT_MULTIPLIER = 0x9e3779b1 | 0;
+
+const COLLECTOR = 'opentelemetry.proto.collector';
+const REQUESTS: Readonly<Record<Signal, string>> = {
+  logs: `${COLLECTOR}.logs.v1.ExportLogsServiceRequest`,
+  traces: `${COLLECTOR}.trace.v1.ExportTraceServiceRequest`,
+  metrics: `${COLLECTOR}.metrics.v1.ExportMetricsServiceRequest`,
+};
+
+const SCALARS: Readonly<Record<string, number>> = {
+  string: STRING,
+  bool: BOOL,
+  double: DOUBLE,
+  int32: INT32,
+  uint32: UINT32,
+  sint32: SINT32,
+  fixed32: FIXED32,
+  int64: INT64,
+  uint64: UINT64,
+  fixed64: FIXED64,
+  sfixed64: SFIXED64,
+};
+
+/** The bytes fields that are ids, with their length; other bytes are base64 (OTLP, JSON Protobuf Encoding). */
+const ID_BYTES: Readonly<Record<string, number>> = { traceId: 16, spanId: 8, parentSpanId: 8 };
+
+const root = protobuf.Root.fromJSON(SCHEMA).resolveAll();
+const types = reachableTypes(Object.values(REQUESTS).map((name) => root.lookupType(name)));
+const enums: protobuf.Enum[] = [];
+const names: string[] = [];
+
+/** The first cell is of no field. */
+export const FIELDS = new Int32Array(CELLS * (1 + types.reduce((sum, type) => sum + type.fieldsArray.length, 0)));
+const slots = new Uint16Array(types.length << SLOT_BITS);
+buildFields();
+
+/** By number: the names of an enum and what they stand for. */
+export const ENUMS: readonly ReadonlyMap<string, number>[] = enums.map((type) => new Map(Object.entries(type.values)));
+
+/** The types of the requests. */
+export const REQUEST_TYPES: Readonly<Record<Signal, number>> = {
+  logs: types.indexOf(root.lookupType(REQUESTS.logs)),
+  traces: types.indexOf(root.lookupType(REQUESTS.traces)),
+  metrics: types.indexOf(root.lookupType(REQUESTS.metrics)),
+};
+
+/** The key of a field, for messages. */
+export function keyOf(field: number): string {
+  return names[field / CELLS - 1] ?? '';
+}
+
+/** The keys of all messages but the requests, for hints. */
+export function innerKeys(): readonly string[] {
+  const requests = Object.values(REQUEST_TYPES);
+  return types.flatMap((type, number) => (requests.includes(number) ? [] : type.fieldsArray.map(({ name }) => name)));
+}
+
+/** The type of a field's messages. */
+export function typeNameOf(field: number): string {
+  return types[FIELDS[field + TARGET] ?? 0]?.name ?? '';
+}
+
+// Constants of the module itself are folded into compiled code; what is imported or exported is loaded each time.
+const fields = FIELDS;
+
+/**
+ * The field whose key, with the quote behind it, stands at `at`; `NONE` when the type has no such field. May read up
+ * to 24 bytes.
+ */
+export function findField(view: DataView, at: number, type: number): number {
+  const word = view.getInt32(at, true);
+  let field = slots[(type << SLOT_BITS) | slotOf(word)] as number;
+  while (field !== NONE) {
+    if (isKey(view, at, field)) return field;
+    field = fields[field + NEXT] as number;
+  }
+  return NONE;
+}
+
+function isKey(view: DataView, at: number, field: number): boolean {
+  const tail = (fields[field + KEY_BYTES] as number) - 4;
+  if (view.getInt32(at + tail, true) !== fields[field + KEY_TAIL]) return false;
+  let cell = field + KEY_HEAD;
+  for (let i = 0; i < tail; i += 4) {
+    if (view.getInt32(at + i, true) !== fields[cell++]) return false;
+  }
+  return true;
+}
+
+function slotOf(word: number): number {
+  return Math.imul(word, SLOT_MULTIPLIER) >>> SLOT_SHIFT;
+}
+
+function reachableTypes(from: readonly protobuf.Type[]): readonly protobuf.Type[] {
+  const found = new Set(from);
+  // A Set hands out what is added while it is walked, so this reaches everything.
+  for (const type of found) {
+    for (const field of type.fieldsArray)
+      if (field.resolvedType instanceof protobuf.Type) found.add(field.resolvedType);
+  }
+  return [...found];
+}
+
+function buildFields(): void {
+  for (const [number, type] of types.entries()) {
+    for (const [position, field] of type.fieldsArray.entries()) {
+      names.push(field.name);
+      const at = names.length * CELLS;
+      FIELDS[at + OWN] = 1 << position;
+      FIELDS[at + MASK] = (1 << position) | oneofBit(type, field);
+      FIELDS[at + KIND] = kindOf(field) | (field.repeated ? REPEATED : 0);
+      FIELDS[at + TARGET] = targetOf(field);
+      writeTagCells(at, field);
+      writeKeyCells(at, field.name);
+      linkSlot(at, number, field.name);
+    }
+  }
+}
+
+/** The members of a oneof share a bit above those of the fields; optional fields are no oneof here. */
+function oneofBit(type: protobuf.Type, field: protobuf.Field): number {
+  const bits = type.oneofsArray.length + type.fieldsArray.length;
+  assert(bits < 32, `the fields and oneofs of ${type.fullName} fit into 32 bits`);
+  if (field.partOf === null || field.partOf.fieldsArray.length < 2) return 0;
+  return 1 << (type.fieldsArray.length + type.oneofsArray.indexOf(field.partOf));
+}
+
+function kindOf(field: protobuf.Field): number {
+  if (field.resolvedType instanceof protobuf.Type) return MESSAGE;
+  if (field.resolvedType instanceof protobuf.Enum) return ENUM;
+  if (field.type === 'bytes') return ID_BYTES[field.name] === undefined ? BASE64 : HEX;
+  const kind = SCALARS[field.type];
+  assert(kind !== undefined, `field ${field.fullName} has a type that the transcoder knows`);
+  return kind;
+}
+
+function targetOf(field: protobuf.Field): number {
+  if (field.resolvedType instanceof protobuf.Type) return types.indexOf(field.resolvedType);
+  if (!(field.resolvedType instanceof protobuf.Enum)) return ID_BYTES[field.name] ?? 0;
+  if (!enums.includes(field.resolvedType)) enums.push(field.resolvedType);
+  return enums.indexOf(field.resolvedType);
+}
+
+function writeTagCells(at: number, field: protobuf.Field): void {
+  const tag = (field.id << 3) | wireTypeOf(field);
+  assert(tag < 1 << 14, `the tag of ${field.fullName} fits into two bytes`);
+  FIELDS[at + TAG] = tag < 0x80 ? tag : (tag & 0x7f) | 0x80 | ((tag >> 7) << 8);
+  FIELDS[at + TAG_BYTES] = tag < 0x80 ? 1 : 2;
+}
+
+/** Repeated numbers go packed, as proto3 does by default. */
+function wireTypeOf(field: protobuf.Field): number {
+  if (field.resolvedType instanceof protobuf.Type || field.repeated) return 2;
+  if (field.resolvedType instanceof protobuf.Enum) return 0;
+  const wireType = (protobuf.types.basic as Readonly<Record<string, number>>)[field.type];
+  assert(wireType !== undefined, `field ${field.fullName} has a scalar type`);
+  return wireType;
+}
+
+function writeKeyCells(at: number, name: string): void {
+  const key = Buffer.from(`${name}"`);
+  assert(key.length >= KEY_BYTES_MIN && key.length <= KEY_BYTES_MAX, `the key ${name} fits into its cells`);
+  FIELDS[at + KEY_BYTES] = key.length;
+  FIELDS[at + KEY_TAIL] = key.readInt32LE(key.length - 4);
+  for (let i = 0; i < key.length - 4; i += 4) FIELDS[at + KEY_HEAD + i / 4] = key.readInt32LE(i);
+}
+
+function linkSlot(at: number, type: number, name: string): void {
+  const slot = (type << SLOT_BITS) | slotOf(Buffer.from(`${name}"`).readInt32LE(0));
+  FIELDS[at + NEXT] = slots[slot] ?? NONE;
+  slots[slot] = at;
+}

@@ -1,0 +1,183 @@
+/** Strings and the space between tokens. */
+
+import { syntaxFault } from './json-fault.ts';
+import type { Tape } from './json-tape.ts';
+import { isUtf8At } from './scan-utf8.ts';
+
+export const QUOTE = 0x22;
+export const COMMA = 0x2c;
+export const COLON = 0x3a;
+export const OPEN_BRACE = 0x7b;
+export const CLOSE_BRACE = 0x7d;
+export const OPEN_BRACKET = 0x5b;
+export const CLOSE_BRACKET = 0x5d;
+export const SPACE = 0x20;
+const BACKSLASH = 0x5c;
+const LOWER_U = 0x75;
+
+/** Four of the same byte in one word. */
+const QUOTES = 0x22222222;
+const BACKSLASHES = 0x5c5c5c5c;
+const SPACES = 0x20202020;
+const ONES = 0x01010101;
+const HIGH_BITS = 0x80808080 | 0;
+
+const CLOSING = 'the rest of a string (a control character is written as \\n, \\t or \\u00…)';
+
+/** What stands for a character behind a backslash; 0 where nothing does. */
+const ESCAPED = new Uint8Array(256);
+for (const [letter, stands] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
+  ESCAPED[(letter as string).charCodeAt(0)] = (stands as string).charCodeAt(0);
+}
+
+/** Behind the JSON white space at `at`, if there is any. */
+export function skipSpace(tape: Tape, at: number): number {
+  const { view } = tape;
+  for (;;) {
+    const byte = view.getUint8(at);
+    if (byte > SPACE) return at;
+    if (byte === SPACE) {
+      // Indented JSON is mostly this.
+      at++;
+      while (view.getInt32(at, true) === SPACES) at += 4;
+    } else if (byte === 0x0a || byte === 0x0d || byte === 0x09) {
+      at++;
+    } else {
+      return at;
+    }
+  }
+}
+
+/** Behind the colon at `at` and the space around it. */
+export function skipColon(tape: Tape, at: number): number {
+  const { view } = tape;
+  if (view.getUint8(at) !== COLON) {
+    at = skipSpace(tape, at);
+    if (view.getUint8(at) !== COLON) throw syntaxFault(tape, at, "':'");
+  }
+  return view.getUint8(at + 1) > SPACE ? at + 1 : skipSpace(tape, at + 1);
+}
+
+/**
+ * Writes the string whose first character stands at `at`, with a length before it; returns what is behind its closing
+ * quote.
+ * @throws TailraceError `bad_json` when it is not a JSON string or not UTF-8.
+ */
+export function readString(tape: Tape, at: number): number {
+  const start = tape.out + 1;
+  const behind = copyText(tape, at, start);
+  const length = tape.out - start;
+  if (length < 0x80) tape.view.setUint8(start - 1, length);
+  else writeLongLength(tape, start, length);
+  return behind;
+}
+
+/**
+ * Writes the characters of the string at `at` from `start` on, unescaped; `tape.out` is then behind them. Returns what
+ * is behind the closing quote.
+ * @throws TailraceError `bad_json`.
+ */
+export function copyText(tape: Tape, at: number, start: number): number {
+  const { view } = tape;
+  let out = start;
+  let high = 0;
+  for (;;) {
+    const word = view.getInt32(at, true);
+    view.setInt32(out, word, true);
+    const quotes = word ^ QUOTES;
+    const backslashes = word ^ BACKSLASHES;
+    // A bit for each byte that is a quote, a backslash or below the space. The lowest one is exact.
+    const stops =
+      (((quotes - ONES) & ~quotes) | ((backslashes - ONES) & ~backslashes) | ((word - SPACES) & ~word)) & HIGH_BITS;
+    if (stops === 0) {
+      high |= word;
+      at += 4;
+      out += 4;
+      continue;
+    }
+    const plain = (31 - Math.clz32(stops & -stops)) >> 3;
+    high |= word & ((1 << (plain << 3)) - 1);
+    at += plain;
+    out += plain;
+    const byte = view.getUint8(at);
+    if (byte === QUOTE) break;
+    if (byte !== BACKSLASH) throw syntaxFault(tape, at, CLOSING);
+    tape.out = out;
+    at = readEscape(tape, at);
+    out = tape.out;
+  }
+  tape.out = out;
+  if ((high & HIGH_BITS) !== 0 && !isUtf8At(view, start, out)) {
+    throw syntaxFault(tape, at, 'a string of valid UTF-8 to end');
+  }
+  return at + 1;
+}
+
+/** Puts a length of two bytes and more before `length` bytes at `start`, for which one byte was kept. */
+export function writeLongLength(tape: Tape, start: number, length: number): void {
+  const extra = length < 1 << 14 ? 1 : length < 1 << 21 ? 2 : length < 1 << 28 ? 3 : 4;
+  tape.bytes.copyWithin(start + extra, start, start + length);
+  let at = start - 1;
+  let rest = length;
+  for (; rest > 0x7f; rest >>>= 7) tape.view.setUint8(at++, (rest & 0x7f) | 0x80);
+  tape.view.setUint8(at, rest);
+  tape.out = start + length + extra;
+}
+
+/** Writes what the escape at `at` stands for; returns what is behind it. */
+function readEscape(tape: Tape, at: number): number {
+  const { view } = tape;
+  const letter = view.getUint8(at + 1);
+  const stands = ESCAPED[letter] as number;
+  if (stands !== 0) {
+    view.setUint8(tape.out++, stands);
+    return at + 2;
+  }
+  if (letter !== LOWER_U) throw syntaxFault(tape, at + 1, 'one of "\\/bfnrtu behind a backslash');
+  const unit = readUnit(tape, at + 2);
+  if (unit < 0xd800 || unit > 0xdfff) {
+    writeCharacter(tape, unit);
+    return at + 6;
+  }
+  const pair = unit < 0xdc00 && view.getUint8(at + 6) === BACKSLASH && view.getUint8(at + 7) === LOWER_U;
+  const low = pair ? readUnit(tape, at + 8) : 0;
+  if (low < 0xdc00 || low > 0xdfff) {
+    throw syntaxFault(tape, at, 'both halves of a surrogate pair (half a character is not UTF-8)');
+  }
+  writeCharacter(tape, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
+  return at + 12;
+}
+
+/** The four hex digits at `at`. */
+function readUnit(tape: Tape, at: number): number {
+  let unit = 0;
+  for (let i = at; i < at + 4; i++) {
+    const byte = tape.view.getUint8(i);
+    const lower = byte | 0x20;
+    if (byte >= 0x30 && byte <= 0x39) unit = (unit << 4) | (byte - 0x30);
+    else if (lower >= 0x61 && lower <= 0x66) unit = (unit << 4) | (lower - 0x57);
+    else throw syntaxFault(tape, i, 'four hex digits behind \\u');
+  }
+  return unit;
+}
+
+function writeCharacter(tape: Tape, code: number): void {
+  const { view } = tape;
+  let out = tape.out;
+  if (code < 0x80) {
+    view.setUint8(out++, code);
+  } else if (code < 0x800) {
+    view.setUint8(out++, 0xc0 | (code >> 6));
+    view.setUint8(out++, 0x80 | (code & 0x3f));
+  } else {
+    if (code < 0x10000) {
+      view.setUint8(out++, 0xe0 | (code >> 12));
+    } else {
+      view.setUint8(out++, 0xf0 | (code >> 18));
+      view.setUint8(out++, 0x80 | ((code >> 12) & 0x3f));
+    }
+    view.setUint8(out++, 0x80 | ((code >> 6) & 0x3f));
+    view.setUint8(out++, 0x80 | (code & 0x3f));
+  }
+  tape.out = out;
+}
