@@ -61,6 +61,8 @@ export const SOCKET_BUFFERED_BYTES_MAX = 4 * MiB;
 /** With many readers each one's share of this, but not less than the least, takes the place of that limit. */
 export const SOCKETS_BUFFERED_BYTES_MAX = 128 * MiB;
 export const SOCKET_BUFFERED_BYTES_MIN = 256 * KiB;
+/** Encoded frames that are kept in case another reader wants the same ones. */
+export const FRAME_CACHE_BYTES_MAX = 16 * MiB;
 /** A reader that takes everything lets the others have a turn after this many bytes. */
 export const SOCKET_TURN_BYTES = MiB;
 /** What a reader may send us in one message. */

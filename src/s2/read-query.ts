@@ -6,6 +6,8 @@ import type { JsonFormat } from './json.ts';
 
 const U64_MAX = 2n ** 64n - 1n;
 const U32_MAX = 2 ** 32 - 1;
+/** What timers hold, 24.8 days: a longer wait ends there. */
+const WAIT_MS_MAX = 2 ** 31 - 1;
 
 /**
  * The range that a reading session asks for. Numbers above 2^53 − 1 become that: a start there is beyond every tail,
@@ -26,7 +28,7 @@ export function parseReadQuery(query: URLSearchParams): ReadRange {
     count: integer(query, 'count'),
     bytes: integer(query, 'bytes'),
     until,
-    waitMs: wait === undefined ? undefined : wait * 1_000,
+    waitMs: wait === undefined ? undefined : Math.min(wait * 1_000, WAIT_MS_MAX),
   };
 }
 

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Access } from '../access/access.ts';
+import type { ReadEvent } from '../log/read.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import {
@@ -13,8 +14,10 @@ import {
   SOCKET_MESSAGE_BYTES_MAX,
   SOCKETS_BUFFERED_BYTES_MAX,
 } from '../model/limits.ts';
+import type { ReadRange } from '../model/read-range.ts';
 import type { Logger } from '../observe/logger.ts';
 import { helloFrame } from './control-frames.ts';
+import { FrameCache } from './frame-cache.ts';
 import {
   type Handshake,
   parseHandshake,
@@ -24,10 +27,16 @@ import {
   type Wish,
   wishOf,
 } from './handshake.ts';
-import type { ReadableLog } from './log-port.ts';
 import { isOriginAllowed } from './origin.ts';
 import { refuseUpgrade } from './refusal.ts';
 import { type Reading, Session, TICK_MS } from './session.ts';
+
+/** What the door needs of the log, which has it all. B is its basin, S its stream. */
+export interface ReadableLog<B, S extends { readonly id: string }> {
+  basin(name: string): B | undefined;
+  openStream(basin: B, name: string, purpose: 'read'): S | Promise<S>;
+  read(stream: S, range: ReadRange, signal: AbortSignal): AsyncIterable<ReadEvent>;
+}
 
 export interface SocketDoorDeps<B, S extends { readonly id: string }> {
   readonly log: ReadableLog<B, S>;
@@ -74,6 +83,7 @@ class Door<B, S extends { readonly id: string }> {
     autoPong: false,
     handleProtocols: (_offered, request) => parseHandshake(request).selected ?? false,
   });
+  readonly #frames = new FrameCache();
   #draining = false;
   #cancelTick: (() => void) | undefined;
 
@@ -150,6 +160,7 @@ class Door<B, S extends { readonly id: string }> {
 
   #serve(webSocket: WebSocket, plan: (Target & Wish) | TailraceError): void {
     const session = new Session(webSocket, {
+      frames: this.#frames,
       now: () => this.#deps.clock.monotonicMs(),
       bufferedBytesMax: () => this.#bufferedBytesMax(),
       onFault: (error) => this.#onFault(error),

@@ -1,7 +1,4 @@
-/**
- * One encoder for each subprotocol: from records of a block to frames (readers.md, WebSocket; users.md 6). What many
- * readers get is encoded once: frames are kept with the block, which all followers of a stream share.
- */
+/** One encoder for each subprotocol: from records of a block to frames (readers.md, WebSocket; users.md 6). */
 
 import type { Position } from '../model/position.ts';
 import { messageRows } from '../otlp/views/message.ts';
@@ -45,25 +42,6 @@ export const SUBPROTOCOLS: ReadonlyMap<string, (format: JsonFormat) => Encoder> 
 ]);
 
 export const DEFAULT_SUBPROTOCOL = 's2.json';
-
-const cache = new WeakMap<Block, Map<string, readonly Frame[]>>();
-
-/** The frames of a piece, from the cache when another reader had the same. */
-export function framesOf(encoder: Encoder, piece: Piece): readonly Frame[] {
-  const { block, from, to, tail } = piece;
-  let known = cache.get(block);
-  if (known === undefined) {
-    known = new Map();
-    cache.set(block, known);
-  }
-  const key = `${encoder.name} ${from} ${to} ${tail?.seqNum ?? ''}`;
-  let frames = known.get(key);
-  if (frames === undefined) {
-    frames = encoder.encode(piece);
-    known.set(key, frames);
-  }
-  return frames;
-}
 
 const S2_JSON_RAW = s2Json('raw');
 const S2_JSON_BASE64 = s2Json('base64');

@@ -5,6 +5,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import type { ReadEvent } from '../log/read.ts';
 import { TailraceError } from '../model/error.ts';
 import {
   HEARTBEAT_MAX_MS,
@@ -17,8 +18,8 @@ import {
 import type { Position } from '../model/position.ts';
 import { CLOSE_CODES, CLOSE_DONE } from './close-codes.ts';
 import { caughtUpFrame, errorFrame, gapFrame, heartbeatFrame } from './control-frames.ts';
-import { type Encoder, framesOf } from './encoders.ts';
-import type { ReadEvent } from './log-port.ts';
+import type { Encoder } from './encoders.ts';
+import type { FrameCache } from './frame-cache.ts';
 
 /** What a reader gets: its first frame, then events as they are asked for. */
 export interface Reading {
@@ -29,6 +30,7 @@ export interface Reading {
 }
 
 export interface SessionDeps {
+  readonly frames: FrameCache;
   /** Monotonic milliseconds. */
   now(): number;
   /** How many bytes may wait in one socket at this moment. */
@@ -151,7 +153,8 @@ export class Session {
     for (let from = event.from; from < to && !this.#over; ) {
       const end = encoder.end(block, from, to);
       const tail = end === to ? event.tail : undefined;
-      for (const { bytes, binary } of framesOf(encoder, { block, from, to: end, tail })) this.#send(bytes, binary);
+      for (const { bytes, binary } of this.#deps.frames.framesOf(encoder, { block, from, to: end, tail }))
+        this.#send(bytes, binary);
       this.#level = tail;
       from = end;
       await this.#turn();

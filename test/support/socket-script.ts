@@ -4,12 +4,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Access, type AccessMode } from '../../src/access/access.ts';
 import { hashToken } from '../../src/access/token.ts';
+import type { ReadEvent } from '../../src/log/read.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { SILENT } from '../../src/observe/logger.ts';
-import { createSocketDoor, type SocketDoor, type SocketDoorDeps } from '../../src/socket/door.ts';
-import type { ReadableLog, ReadEvent } from '../../src/socket/log-port.ts';
+import { createSocketDoor, type ReadableLog, type SocketDoor, type SocketDoorDeps } from '../../src/socket/door.ts';
 import type { Block } from '../../src/storage/block-read.ts';
 import { ManualClock } from './socket-clock.ts';
 

@@ -24,6 +24,7 @@ describe('taken', () => {
     ['tail_offset=10&clamp=true', { start: { tailOffset: 10 }, clamp: true }],
     ['seq_num=7&until=7&clamp=false', { start: { seqNum: 7 }, until: 7 }],
     ['count=0&bytes=1&wait=2', { start: { tailOffset: 0 }, count: 0, bytes: 1, waitMs: 2_000 }],
+    ['seq_num=0&wait=4294967295', { start: { seqNum: 0 }, waitMs: 2 ** 31 - 1 }],
     ['seq_num=18446744073709551615', { start: { seqNum: Number.MAX_SAFE_INTEGER } }],
     ['count=9007199254740993', { start: { tailOffset: 0 }, count: Number.MAX_SAFE_INTEGER }],
     ['unknown=1&basin=x', { start: { tailOffset: 0 } }],
