@@ -1,9 +1,12 @@
 /**
  * Tailrace with parts exchanged at its seams; takes the flags of `tailrace serve` that it needs and prints the same first
  * line. Runs the built code. `SEAMS_EARLY_ACK=1` acknowledges before a transaction is handed to the engine (R1n);
- * SIGUSR2 trims every stream to its tail (R4).
+ * `SEAMS_FILE_BYTES_MAX` limits the
+ * size of its files as `ulimit -f` does (R4), or ends it with code 77 where that cannot be done; SIGUSR2 trims every
+ * stream to its tail.
  */
 
+import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { createServer } from '../../dist/src/server.js';
 
@@ -15,6 +18,7 @@ const { values } = parseArgs({
   args: process.argv.slice(3),
   options: { port: { type: 'string' }, 'data-dir': { type: 'string' }, 'store-bytes-max': { type: 'string' } },
 });
+limitFileSize(process.env.SEAMS_FILE_BYTES_MAX);
 const server = await createServer(
   {
     port: values.port,
@@ -28,6 +32,12 @@ const { url } = await server.listen();
 process.on('SIGUSR2', () => void trimAll());
 process.on('SIGTERM', () => void server.close());
 process.stdout.write(`listening on ${url}\n`);
+
+function limitFileSize(bytesMax) {
+  if (bytesMax === undefined) return;
+  const limited = spawnSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytesMax}`]);
+  if (limited.status !== 0) process.exit(77);
+}
 
 /** The fault of R1n: the log is told that a commit is durable while the engine has not even seen it. */
 function acknowledgeEarly(engine) {
