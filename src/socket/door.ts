@@ -166,10 +166,7 @@ class Door<B, S extends { readonly id: string }> {
       onFault: (error) => this.#onFault(error),
     });
     this.sessions.add(session);
-    session.closed.then(
-      () => this.sessions.delete(session),
-      () => {},
-    );
+    webSocket.on('close', () => this.sessions.delete(session));
     this.#startTicking();
     // `run` answers for its own errors.
     void session.run((signal) => this.#open(plan, signal));

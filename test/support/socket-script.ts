@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net';
 import { Access, type AccessMode } from '../../src/access/access.ts';
 import { hashToken } from '../../src/access/token.ts';
 import type { ReadEvent } from '../../src/log/read.ts';
-import type { Clock } from '../../src/model/clock.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { SILENT } from '../../src/observe/logger.ts';
@@ -23,13 +22,13 @@ interface ScriptStream {
 export interface ScriptedRead {
   readonly range: ReadRange;
   readonly signal: AbortSignal;
+  /** Events that it has asked for and got. */
+  taken: number;
 }
 
 /** Gives all readers the same events; each reader takes them at its own pace. */
 export class ScriptedLog implements ReadableLog<string, ScriptStream> {
   readonly reads: ScriptedRead[] = [];
-  /** How many events readers have asked for, all together. */
-  taken = 0;
   streamId = '7';
   openFault: Error | undefined;
   readonly #events: (ReadEvent | Error | 'end')[] = [];
@@ -51,21 +50,26 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
   }
 
   async *read(_stream: ScriptStream, range: ReadRange, signal: AbortSignal): AsyncGenerator<ReadEvent> {
-    this.reads.push({ range, signal });
+    const read: ScriptedRead = { range, signal, taken: 0 };
+    this.reads.push(read);
     for (let next = 0; !signal.aborted; next++) {
       while (next >= this.#events.length && !signal.aborted) await this.#more(signal);
       const event = this.#events[next];
       if (event instanceof Error) throw event;
       if (event === 'end' || event === undefined) return;
-      this.taken++;
+      read.taken++;
       yield event;
     }
   }
 
   #more(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiting.push(wake);
+      signal.addEventListener('abort', wake);
     });
   }
 }
@@ -90,8 +94,7 @@ export interface ScriptedDoor {
 
 export async function startDoor<B, S extends { readonly id: string }>(
   log: ReadableLog<B, S>,
-  options: Partial<Omit<SocketDoorDeps<B, S>, 'log' | 'clock' | 'access'>> & {
-    readonly clock?: Clock;
+  options: Partial<Omit<SocketDoorDeps<B, S>, 'log' | 'clock'>> & {
     readonly mode?: AccessMode;
   } = {},
 ): Promise<ScriptedDoor> {
