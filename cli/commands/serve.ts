@@ -57,13 +57,15 @@ async function serve(command: Command): Promise<void> {
     endAtOnce('SIGABRT');
   };
   process.on('uncaughtException', onFatal);
+  // Before anything is opened, and before the banner: whoever has read that may stop us at once.
+  const stopped = firstSignal();
   // The store's native code is loaded only by the command that needs it.
   const { createServer } = await import('../../src/server.ts');
   const server = await createServer(config, { logger, onFatal });
   try {
     const { url } = await server.listen();
     await print(bannerText(bannerOf(url, await server.describe(), config)), command.optsWithGlobals<TalkOptions>());
-    const signal = await firstSignal();
+    const signal = await stopped;
     logger.info({ signal }, 'stopping: finishing what is under way; a second signal ends at once');
   } finally {
     await closeInTime(server, config, logger);
