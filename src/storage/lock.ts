@@ -1,0 +1,211 @@
+/**
+ * One process owns a data directory: it listens on a Unix socket in it. A socket whose process is gone answers nobody,
+ * whichever way it ended, so nothing has to be cleaned up and no process number is ever compared.
+ *
+ * Sockets are named `lock.1`, `lock.2`, … Whoever starts asks the one with the highest number. If that is dead, it
+ * takes the next number by a hard link, which exactly one can make, to a socket that is listening already. The highest
+ * number is never removed, only those below an owner's, so a slow starter that takes a number which an owner has
+ * meanwhile cleared away sees the higher one and steps back. Thus there are never two owners.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { closeSync, linkSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { createConnection, createServer, type Server } from 'node:net';
+import path from 'node:path';
+import { TailraceError } from '../model/error.ts';
+
+export interface DataDirLock {
+  /** Lets the directory go. May be called twice. */
+  release(): Promise<void>;
+}
+
+/** What a socket address holds, less what the systems differ in. */
+const SOCKET_PATH_BYTES_MAX = 100;
+const ANSWER_TIMEOUT_MS = 1_000;
+const ROUNDS_MAX = 100;
+
+/**
+ * Makes this process the owner of a data directory, which is created (mode 0700) when it is missing.
+ * @throws TailraceError `data_dir_in_use` when another process owns it, `config` when it cannot hold a socket
+ */
+export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
+  const dir = path.resolve(dataDir);
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw unusable(dir, cause);
+  }
+  const door = new SocketDir(dir);
+  try {
+    return await own(door);
+  } catch (error) {
+    door.close();
+    throw error instanceof TailraceError ? error : unusable(dir, error);
+  }
+}
+
+async function own(door: SocketDir): Promise<DataDirLock> {
+  const name = `lock.new.${process.pid}.${randomBytes(6).toString('hex')}`;
+  let server = await listen(door, name);
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const highest = door.highest();
+    const owner = highest === 0 ? undefined : await ask(door.address(numbered(highest)));
+    if (owner?.alive === true) {
+      await closed(server);
+      throw inUse(door.dir, owner.pid);
+    }
+    const outcome = take(door, name, highest + 1);
+    if (outcome === 'owned') return lockOf(door, server);
+    // An owner that tidied up meanwhile has taken our unnumbered socket for a leftover: it owns the directory by now.
+    if (outcome === 'swept') {
+      await closed(server);
+      server = await listen(door, name);
+    }
+  }
+  await closed(server);
+  throw inUse(door.dir, undefined);
+}
+
+/** Tries to make the listening socket `name` the one with this number. */
+function take(door: SocketDir, name: string, number: number): 'owned' | 'lost' | 'swept' {
+  try {
+    linkSync(path.join(door.dir, name), path.join(door.dir, numbered(number)));
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return 'lost';
+    if (codeOf(error) === 'ENOENT') return 'swept';
+    throw error;
+  }
+  if (door.highest() > number) {
+    door.remove(numbered(number));
+    return 'lost';
+  }
+  door.sweep(number);
+  return 'owned';
+}
+
+function lockOf(door: SocketDir, server: Server): DataDirLock {
+  let released: Promise<void> | undefined;
+  const release = async (): Promise<void> => {
+    await closed(server);
+    door.close();
+  };
+  return {
+    release: () => {
+      released ??= release();
+      return released;
+    },
+  };
+}
+
+/** Listens and tells whoever asks which process this is. Keeps no process alive. */
+function listen(door: SocketDir, name: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      // Whoever asks and does not hang up must not hold up our end.
+      socket.end(`${process.pid}\n`, () => socket.destroy());
+    });
+    server.once('error', reject);
+    server.listen(door.address(name), () => {
+      server.off('error', reject);
+      server.on('error', () => {});
+      server.unref();
+      resolve(server);
+    });
+  });
+}
+
+interface Answer {
+  readonly alive: boolean;
+  readonly pid: number | undefined;
+}
+
+/** Whether anyone listens there. Only a refusal or a missing socket is a no: whoever is too busy to answer is alive. */
+function ask(address: string): Promise<Answer> {
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = createConnection(address);
+    const answer = (alive: boolean): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      const pid = Number.parseInt(text, 10);
+      resolve({ alive, pid: pid > 0 ? pid : undefined });
+    };
+    const timer = setTimeout(() => answer(true), ANSWER_TIMEOUT_MS);
+    socket.setEncoding('latin1');
+    socket.on('data', (part: string) => {
+      text += part;
+    });
+    socket.on('end', () => answer(true));
+    socket.on('error', (error) => answer(!['ECONNREFUSED', 'ENOENT'].includes(codeOf(error) ?? '')));
+  });
+}
+
+/** The directory, and addresses of sockets in it that fit into a socket address however deep it lies. */
+class SocketDir {
+  readonly dir: string;
+  /** An open descriptor of the directory gives a short way to it. */
+  readonly #fd: number | undefined;
+
+  constructor(dir: string) {
+    this.dir = dir;
+    const longest = path.join(dir, `lock.new.${'0'.repeat(30)}`);
+    this.#fd = Buffer.byteLength(longest) > SOCKET_PATH_BYTES_MAX ? openSync(dir, 'r') : undefined;
+  }
+
+  address(name: string): string {
+    return this.#fd === undefined ? path.join(this.dir, name) : `/proc/self/fd/${this.#fd}/${name}`;
+  }
+
+  /** The highest number taken, 0 for none. */
+  highest(): number {
+    let highest = 0;
+    for (const name of readdirSync(this.dir)) highest = Math.max(highest, numberOf(name));
+    return highest;
+  }
+
+  /** Removes what is below an owner's number, and what starters that were killed left behind. */
+  sweep(owned: number): void {
+    for (const name of readdirSync(this.dir)) {
+      const number = numberOf(name);
+      if ((number > 0 && number < owned) || name.startsWith('lock.new.')) this.remove(name);
+    }
+  }
+
+  remove(name: string): void {
+    rmSync(path.join(this.dir, name), { force: true });
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+  }
+}
+
+function numbered(number: number): string {
+  return `lock.${number}`;
+}
+
+function numberOf(name: string): number {
+  return Number(/^lock\.(\d{1,15})$/.exec(name)?.[1] ?? 0);
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+  });
+}
+
+function inUse(dir: string, pid: number | undefined): TailraceError {
+  const who = pid === undefined ? 'another process' : `process ${pid}`;
+  return new TailraceError('data_dir_in_use', `the data directory ${dir} is in use by ${who}`);
+}
+
+function unusable(dir: string, cause: unknown): TailraceError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new TailraceError('config', `the data directory ${dir} cannot hold the lock of its owner: ${why}`, { cause });
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
