@@ -11,8 +11,7 @@ import { join } from 'node:path';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { draftBlocks } from '../../src/otlp/batch.ts';
 import { scanRequest } from '../../src/otlp/scan.ts';
-import { type BlockDraft, sealBlock } from '../../src/storage/block.ts';
-import type { Write } from '../../src/storage/engine.ts';
+import { type BlockDraft, releaseBlock, type SealedBlock, sealBlock } from '../../src/storage/block.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { fixture } from './bodies.ts';
@@ -34,7 +33,11 @@ async function main(blocks: number): Promise<void> {
   const transactions = Math.ceil(blocks / BLOCKS_PER_TRANSACTION);
   let next = 0;
   const write = async (until: number): Promise<void> => {
-    while (next < until) await engine.commit(await seal(next++));
+    while (next < until) {
+      const blocks = await seal(next++);
+      await engine.commit(blocks.map(({ key, value }) => ({ type: 'put', key, value })));
+      for (const block of blocks) releaseBlock(block);
+    }
   };
   const run = (until: number): Promise<unknown> =>
     Promise.all(Array.from({ length: TRANSACTIONS_IN_FLIGHT }, () => write(until)));
@@ -50,12 +53,12 @@ async function main(blocks: number): Promise<void> {
 }
 
 /** The blocks of one transaction, each sealed from a draft of its own. */
-async function seal(transaction: number): Promise<Write[]> {
+function seal(transaction: number): Promise<SealedBlock[]> {
   const sealing = Array.from({ length: BLOCKS_PER_TRANSACTION }, (_, i) => {
     const firstSeq = (transaction * BLOCKS_PER_TRANSACTION + i) * records;
-    return sealBlock(blockKey(1, firstSeq), firstSeq, draft(), Date.now());
+    return sealBlock(blockKey(1, firstSeq), firstSeq, draft(), Date.now(), false);
   });
-  return (await Promise.all(sealing)).map(({ key, value }) => ({ type: 'put', key, value }));
+  return Promise.all(sealing);
 }
 
 function draft(): BlockDraft {

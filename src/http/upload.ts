@@ -4,8 +4,8 @@
  */
 
 import type { IncomingMessage } from 'node:http';
+import type { BufferPool } from '../model/buffer-pool.ts';
 import { TailraceError } from '../model/error.ts';
-import type { BufferPool } from './pool.ts';
 import type { Reservation } from './reservation.ts';
 import type { UploadWatch, Watched } from './upload-watch.ts';
 

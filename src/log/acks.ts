@@ -5,7 +5,7 @@
 
 import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX, TRANSACTIONS_IN_FLIGHT_MAX } from '../model/limits.ts';
-import type { SealedBlock } from '../storage/block.ts';
+import { releaseBlock, type SealedBlock } from '../storage/block.ts';
 import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
 import { streamStateKey } from '../storage/keys.ts';
 import { encodeStreamState, type StreamStateRow } from '../storage/values.ts';
@@ -22,7 +22,7 @@ export interface CommitEntry {
   readonly bytes: number;
   /** Entries that may use the reserve and others never share a transaction. */
   readonly options: CommitOptions;
-  /** Called when it is durable, in the order of acceptance. */
+  /** Called when it is durable, in the order of acceptance. The blocks' values are good until it returns. */
   durable(blocks: readonly SealedBlock[]): void;
   failed(cause: TailraceError): void;
 }
@@ -99,6 +99,7 @@ export class CommitQueue {
       handOver();
       await committing;
       settle(entries, blocks);
+      for (const sealed of blocks) for (const block of sealed) releaseBlock(block);
     } catch (cause) {
       this.#fail(entries, cause);
     } finally {

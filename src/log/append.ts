@@ -28,6 +28,8 @@ export interface AssignedAppend {
 export function assignPositions(stream: OpenStream, drafts: readonly BlockDraft[], now: number): AssignedAppend {
   const before = stream.assigned;
   const arrival = Math.max(now, before.lastArrival);
+  // Who begins to follow later reads the block back.
+  const followed = stream.followers.size > 0;
   const sealing: (SealedBlock | Promise<SealedBlock>)[] = [];
   let nextSeq = before.nextSeq;
   let last = before.lastTimestamp;
@@ -37,7 +39,7 @@ export function assignPositions(stream: OpenStream, drafts: readonly BlockDraft[
     assert(draft.count > 0 && draft.count === draft.timestamps.length, 'a draft has records, each with a timestamp');
     last = resolveTimestamps(draft.timestamps, stream.config, now, last);
     first ??= draft.timestamps[0];
-    sealing.push(sealBlock(blockKey(stream.number, nextSeq), nextSeq, draft, arrival));
+    sealing.push(sealBlock(blockKey(stream.number, nextSeq), nextSeq, draft, arrival, followed));
     nextSeq += draft.count;
     for (const part of draft.payload) bytes += part.length;
     bytes += draft.layout.length;

@@ -6,6 +6,7 @@ import type { AppendAck, Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type { BasinConfig } from '../model/stream-config.ts';
 import type { BlockDraft, SealedBlock } from '../storage/block.ts';
+import { Block } from '../storage/block-read.ts';
 import type { CommitOptions, Engine, EngineStat, EngineState, Write } from '../storage/engine.ts';
 import { type CommitEntry, CommitQueue } from './acks.ts';
 import { type AssignedAppend, ackOf, assignPositions } from './append.ts';
@@ -266,11 +267,16 @@ function publish(appends: readonly AssignedAppend[], blocks: readonly SealedBloc
     stream.inFlight--;
     const end = at + sealing.length;
     if (stream.followers.size > 0) {
-      const durable = blocks.slice(at, end).map(({ block }) => block);
+      const durable = blocks.slice(at, end).map(unpacked);
       for (const follower of stream.followers) follower.push(durable);
     }
     at = end;
   }
+}
+
+/** A block that nobody followed when it was sealed is read back from a copy of its bytes. */
+function unpacked({ key, value, block }: SealedBlock): Block {
+  return block ?? Block.open(key, Buffer.from(value));
 }
 
 function opened(stream: Stream): OpenStream {

@@ -1,6 +1,7 @@
 /** How an append is written: drafts without positions, and the sealing of a draft into durable bytes. */
 
 import { compress, compressSync } from 'lz4-napi';
+import { BufferPool } from '../model/buffer-pool.ts';
 import { assert } from '../model/error.ts';
 import { type Header, meteredBytes } from '../model/record.ts';
 import {
@@ -38,8 +39,12 @@ export interface BlockDraft {
 /** A block as it goes to the engine, and as followers get it without reading it back. */
 export interface SealedBlock {
   readonly key: Uint8Array;
+  /** Good until `releaseBlock`. */
   readonly value: Uint8Array;
-  readonly block: Block;
+  /** Unpacked, when it was sealed for followers; independent of `value`. */
+  readonly block: Block | undefined;
+  /** The pooled buffer behind `value`. */
+  readonly room: Buffer | undefined;
 }
 
 /** Below this much index and payload LZ4 gains less than a page and costs more than the write. */
@@ -75,45 +80,93 @@ export function draftRecords(
  * Builds the durable bytes of a draft whose timestamps are resolved (they must not decrease): index and payload,
  * compressed when that makes them smaller, and both checksums. The draft and its buffers are read before this
  * returns and may be changed afterwards. Large blocks are compressed off the main thread and answer later.
+ * `followed` keeps what was unpacked for those who follow the stream.
  */
 export function sealBlock(
   key: Uint8Array,
   firstSeq: number,
   draft: BlockDraft,
   arrival: number,
+  followed: boolean,
 ): SealedBlock | Promise<SealedBlock> {
-  const raw = writeRaw(draft);
-  const header = headerOf(draft, arrival, raw);
-  if (raw.bytes.length < COMPRESS_BYTES_MIN) return assemble(key, firstSeq, header, raw.bytes, undefined);
-  if (raw.bytes.length < COMPRESS_ASIDE_BYTES_MIN) {
-    return assemble(key, firstSeq, header, raw.bytes, compressSync(raw.bytes));
-  }
-  return compress(raw.bytes).then((packed) => assemble(key, firstSeq, header, raw.bytes, packed));
-}
-
-interface Raw {
-  readonly bytes: Buffer;
-  readonly indexBytes: number;
-}
-
-/** Index and payload in one fresh buffer: what is compressed, and what a follower reads. */
-function writeRaw(draft: BlockDraft): Raw {
-  const { count, layout, payload, timestamps } = draft;
+  const { count, timestamps, payload } = draft;
   assert(count >= 1 && timestamps.length === count, 'a draft has one timestamp per record');
-  let payloadBytes = 0;
-  for (const part of payload) payloadBytes += part.length;
   const times = packTimes(timestamps);
-  const indexBytes = times.length + layout.length;
-  assert(indexBytes + payloadBytes <= BLOCK_RAW_BYTES_MAX, 'a block fits what readers accept');
-  const bytes = Buffer.allocUnsafe(indexBytes + payloadBytes);
-  bytes.set(times, 0);
-  bytes.set(layout, times.length);
-  let at = indexBytes;
+  const indexBytes = times.length + draft.layout.length;
+  let rawBytes = indexBytes;
+  for (const part of payload) rawBytes += part.length;
+  assert(rawBytes <= BLOCK_RAW_BYTES_MAX, 'a block fits what readers accept');
+  const fields = fieldsOf(draft, arrival, rawBytes, indexBytes);
+  if (rawBytes < COMPRESS_BYTES_MIN) return sealSmall(key, firstSeq, fields, draft, times, followed);
+  const raw = followed ? Buffer.allocUnsafeSlow(rawBytes) : pool.take(rawBytes);
+  writeRaw(raw, 0, draft, times);
+  const plain = raw.subarray(0, rawBytes);
+  const finish = (packed: Buffer): SealedBlock => {
+    const sealed = sealPacked(key, firstSeq, fields, plain, packed, followed);
+    if (!followed) pool.give(raw);
+    return sealed;
+  };
+  return rawBytes < COMPRESS_ASIDE_BYTES_MIN ? finish(compressSync(plain)) : compress(plain).then(finish);
+}
+
+/** Gives the memory of a sealed block back: when its commit has settled and nobody looks at `value` any more. */
+export function releaseBlock({ room }: SealedBlock): void {
+  if (room !== undefined) pool.give(room);
+}
+
+const pool = new BufferPool();
+
+type Fields = Omit<BlockHeader, 'storedAt' | 'codec'>;
+
+/** Most blocks of single records: one small buffer, written once. */
+function sealSmall(
+  key: Uint8Array,
+  firstSeq: number,
+  fields: Fields,
+  draft: BlockDraft,
+  times: Uint8Array,
+  followed: boolean,
+): SealedBlock {
+  const written = { ...fields, codec: CODEC_NONE };
+  const room = Buffer.allocUnsafe(WRITTEN_HEADER_BYTES_MAX + fields.rawBytes);
+  const storedAt = writeBlockHeader(written, room);
+  writeRaw(room, storedAt, draft, times);
+  const value = room.subarray(0, storedAt + fields.rawBytes);
+  sealChecksums(key, value, storedAt);
+  const block = followed ? Block.ofSealed(firstSeq, { ...written, storedAt }, value.subarray(storedAt)) : undefined;
+  return { key, value, block, room: undefined };
+}
+
+function sealPacked(
+  key: Uint8Array,
+  firstSeq: number,
+  fields: Fields,
+  raw: Buffer,
+  packed: Buffer,
+  followed: boolean,
+): SealedBlock {
+  const pays = packed.length < raw.length;
+  const stored = pays ? packed : raw;
+  const written = { ...fields, codec: pays ? CODEC_LZ4 : CODEC_NONE };
+  const room = pool.take(WRITTEN_HEADER_BYTES_MAX + stored.length);
+  const storedAt = writeBlockHeader(written, room);
+  room.set(stored, storedAt);
+  const value = room.subarray(0, storedAt + stored.length);
+  sealChecksums(key, value, storedAt);
+  const block = followed ? Block.ofSealed(firstSeq, { ...written, storedAt }, raw) : undefined;
+  return { key, value, block, room };
+}
+
+/** Index and payload, one behind the other. */
+function writeRaw(target: Buffer, start: number, { layout, payload }: BlockDraft, times: Uint8Array): void {
+  target.set(times, start);
+  let at = start + times.length;
+  target.set(layout, at);
+  at += layout.length;
   for (const part of payload) {
-    bytes.set(part, at);
+    target.set(part, at);
     at += part.length;
   }
-  return { bytes, indexBytes };
 }
 
 let timesScratch = new Uint8Array(8_192);
@@ -134,33 +187,16 @@ function packTimes(timestamps: Float64Array): Uint8Array {
   return timesScratch.subarray(0, at);
 }
 
-function headerOf(draft: BlockDraft, arrival: number, raw: Raw): Omit<BlockHeader, 'storedAt' | 'codec'> {
+function fieldsOf(draft: BlockDraft, arrival: number, rawBytes: number, indexBytes: number): Fields {
+  const { kind, count, timestamps } = draft;
   return {
-    kind: draft.kind,
-    count: draft.count,
-    firstTimestamp: draft.timestamps[0] ?? 0,
-    lastTimestamp: draft.timestamps[draft.count - 1] ?? 0,
+    kind,
+    count,
+    firstTimestamp: timestamps[0] ?? 0,
+    lastTimestamp: timestamps[count - 1] ?? 0,
     arrival,
     meteredBytes: draft.meteredBytes,
-    rawBytes: raw.bytes.length,
-    indexBytes: raw.indexBytes,
+    rawBytes,
+    indexBytes,
   };
-}
-
-function assemble(
-  key: Uint8Array,
-  firstSeq: number,
-  fields: Omit<BlockHeader, 'storedAt' | 'codec'>,
-  raw: Buffer,
-  packed: Buffer | undefined,
-): SealedBlock {
-  const pays = packed !== undefined && packed.length < raw.length;
-  const stored = pays ? packed : raw;
-  const room = Buffer.allocUnsafe(WRITTEN_HEADER_BYTES_MAX + stored.length);
-  const written = { ...fields, codec: pays ? CODEC_LZ4 : CODEC_NONE };
-  const storedAt = writeBlockHeader(written, room);
-  room.set(stored, storedAt);
-  const value = room.subarray(0, storedAt + stored.length);
-  sealChecksums(key, value, storedAt);
-  return { key, value, block: Block.ofSealed(firstSeq, { ...written, storedAt }, raw) };
 }

@@ -86,7 +86,7 @@ async function blocksOf(drafts: readonly BlockDraft[]): Promise<readonly Block[]
     // What the log does: timestamps that never decrease.
     const given = Array.from(one.timestamps);
     one.timestamps.fill(5);
-    const { value } = await sealBlock(blockKey(1, firstSeq), firstSeq, one, 5);
+    const { value } = await sealBlock(blockKey(1, firstSeq), firstSeq, one, 5, false);
     one.timestamps.set(given);
     blocks.push(Block.open(blockKey(1, firstSeq), value));
     firstSeq += one.count;

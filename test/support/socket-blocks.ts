@@ -77,6 +77,6 @@ async function sealed(draft: BlockDraft, firstSeq: number): Promise<Block> {
     timestamps[i] = Math.max(timestamps[i] || T0, timestamps[i - 1] ?? 0);
   }
   const key = blockKey(1, firstSeq);
-  const { value } = await sealBlock(key, firstSeq, draft, T0);
+  const { value } = await sealBlock(key, firstSeq, draft, T0, false);
   return Block.open(key, value);
 }

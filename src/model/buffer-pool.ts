@@ -1,6 +1,7 @@
 /**
- * Buffers for request bodies, used again and again: a fresh one for every upload costs a third of the throughput in page
- * faults. A buffer goes back only when the commit that uses it has settled, for the engine keeps a pointer to it.
+ * Large buffers that are used again and again: a fresh one for every body and block costs a third of the throughput in
+ * page faults and garbage collections. A buffer goes back only when nobody looks at it any more; what an engine was
+ * given, only when the commit that uses it has settled, for the engine keeps a pointer to it.
  */
 
 const SMALLEST_SHIFT = 14;
