@@ -143,6 +143,8 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
+    // Tests of the built server import what may not be built yet.
+    exclude: { path: '^([.][.]/)*dist/' },
     tsPreCompilationDeps: 'specify',
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
