@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Access, type AccessMode } from '../../src/access/access.ts';
 import { hashToken } from '../../src/access/token.ts';
 import type { ReadEvent } from '../../src/log/read.ts';
@@ -89,6 +90,8 @@ export interface ScriptedDoor {
   readonly port: number;
   readonly door: SocketDoor;
   readonly clock: ManualClock;
+  /** Breaks every connection, as a network does. */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -109,7 +112,12 @@ export async function startDoor<B, S extends { readonly id: string }>(
     ...rest,
   });
   const server = createServer();
-  server.on('upgrade', door.upgrade);
+  const sockets = new Set<Duplex>();
+  server.on('upgrade', (request, socket, head) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    door.upgrade(request, socket, head);
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
@@ -117,6 +125,9 @@ export async function startDoor<B, S extends { readonly id: string }>(
     port,
     door,
     clock,
+    cut: () => {
+      for (const socket of sockets) socket.destroy();
+    },
     close: async () => {
       await door.close();
       await new Promise((resolve) => server.close(resolve));
