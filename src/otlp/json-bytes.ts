@@ -3,7 +3,7 @@
 import { valueFault } from './json-fault.ts';
 import { FIELDS, keyOf, TAG, TAG_BYTES, TARGET } from './json-tables.ts';
 import type { Tape } from './json-tape.ts';
-import { copyText, QUOTE, writeLongLength } from './json-text.ts';
+import { copyText, QUOTE, writeLength } from './json-text.ts';
 
 /** Not a digit; the high bits survive an OR over all digits. */
 const BAD = 0xff;
@@ -58,8 +58,7 @@ export function readBase64(tape: Tape, at: number, field: number): number {
   if (length < 0)
     throw valueFault(tape, at, keyOf(field), 'must be base64 (standard or URL-safe, with or without padding)');
   tape.out = start + length;
-  if (length < 0x80) tape.view.setUint8(start - 1, length);
-  else writeLongLength(tape, start, length);
+  writeLength(tape, start);
   return behind;
 }
 

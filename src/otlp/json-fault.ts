@@ -14,6 +14,11 @@ export function syntaxFault(tape: Tape, at: number, wanted: string): TailraceErr
   return new TailraceError('bad_json', `the body is not valid JSON: ${what}`);
 }
 
+/** A string with characters that do not exist. `what` says why, and what to do. */
+export function textFault(tape: Tape, at: number, what: string): TailraceError {
+  return new TailraceError('bad_json', `the body is not valid JSON: a string ${what} (at byte ${offset(tape, at)})`);
+}
+
 /** JSON, but not OTLP: the value of a key is not what the key takes. `fix` says what to write. */
 export function valueFault(tape: Tape, at: number, key: string, fix: string): TailraceError {
   return new TailraceError('bad_json', `the body is not OTLP/JSON: ${key} ${fix} (at byte ${offset(tape, at)})`);
@@ -27,7 +32,7 @@ export function tooDeep(tape: Tape, at: number): TailraceError {
 }
 
 /** What stands at `at`, as users see it in their text. */
-export function found(tape: Tape, at: number): string {
+function found(tape: Tape, at: number): string {
   const byte = tape.bytes[at] ?? 0;
   if (at >= tape.end) return 'the end of the body';
   if (byte < 0x20 || byte === 0x7f) return `the control character 0x${byte.toString(16).padStart(2, '0')}`;

@@ -64,7 +64,7 @@ export function explainEmpty(tape: Tape, brace: number, signal: Signal): void {
   throw hint(`it has no key that is known here (${keys.slice(0, 3).map(shorten).join(', ')}): send ${SHAPES[signal]}`);
 }
 
-/** The keys of an object that was read already. */
+/** The keys of an object that was read already and gave no output. */
 function topLevelKeys(tape: Tape, brace: number): readonly string[] {
   const keys: string[] = [];
   let at = brace;
@@ -73,6 +73,7 @@ function topLevelKeys(tape: Tape, brace: number): readonly string[] {
     if (tape.view.getUint8(at) !== QUOTE) break;
     const behind = copyText(tape, at + 1, START);
     keys.push(tape.text(START, tape.out));
+    tape.out = START;
     at = skipSpace(tape, skipValue(tape, skipColon(tape, behind), 1));
   } while (keys.length < KEYS_MAX && tape.view.getUint8(at) === COMMA);
   return keys;

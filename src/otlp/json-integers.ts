@@ -33,6 +33,19 @@ const BILLION = 1_000_000_000;
 /** 2^64 has 20 digits. */
 const DIGITS_MAX = 20;
 
+const TIME_DIGITS = 19;
+const ZEROS = 0x30303030;
+/** Three zeros and a quote. */
+const LAST_ZEROS = 0x22303030;
+/** Added to a byte, it sets the high bit from 10 on. */
+const NINES = 0x76767676;
+const HIGH_BITS = 0x80808080 | 0;
+const FIVE_11 = 48_828_125;
+const TWO_11 = 0x800;
+const TWO_21 = 0x20_0000;
+const BITS_21 = TWO_21 - 1;
+const TWO_32 = 0x1_0000_0000;
+
 const NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
 /** Lowest and highest value of each kind. */
@@ -58,6 +71,10 @@ const halves = new Uint32Array(2);
 export function readInteger(tape: Tape, at: number, field: number, kind: number): number {
   const { view } = tape;
   const quoted = view.getUint8(at) === QUOTE;
+  if (quoted && kind === FIXED64 && readTime(view, at + 1, tape.out)) {
+    tape.out += 8;
+    return at + 1 + TIME_DIGITS + 1;
+  }
   const from = quoted ? at + 1 : at;
   const negative = view.getUint8(from) === MINUS;
   const first = negative ? from + 1 : from;
@@ -70,15 +87,56 @@ export function readInteger(tape: Tape, at: number, field: number, kind: number)
   }
   if (digit >>> 0 <= 9) {
     behind = readHalves(tape, first);
-  } else {
+  } else if (negative) {
     halves[0] = value;
     halves[1] = 0;
+  } else if (isPlain(view, first, behind, quoted)) {
+    writeShort(tape, value, kind);
+    return quoted ? behind + 1 : behind;
   }
   if (!isPlain(view, first, behind, quoted) || (negative && !negate(kind)) || !isInRange(kind, negative)) {
     return readOddInteger(tape, at, field, kind);
   }
   writeHalves(tape, kind);
   return quoted ? behind + 1 : behind;
+}
+
+/**
+ * Writes the 19 digits of a time in nanoseconds, as all from 2001 to 2286 have; false when they are not that, then
+ * nothing is written. With A the first 8 digits, the number is A · 10^11 + rest, and 10^11 is 5^11 · 2^11, so all
+ * products are exact.
+ */
+function readTime(view: DataView, at: number, out: number): boolean {
+  const first = view.getInt32(at, true) ^ ZEROS;
+  const second = view.getInt32(at + 4, true) ^ ZEROS;
+  const third = view.getInt32(at + 8, true) ^ ZEROS;
+  const fourth = view.getInt32(at + 12, true) ^ ZEROS;
+  // The last three digits and the quote, which is made a digit.
+  const last = view.getInt32(at + 16, true) ^ LAST_ZEROS;
+  const odd =
+    first |
+    (first + NINES) |
+    second |
+    (second + NINES) |
+    third |
+    (third + NINES) |
+    fourth |
+    (fourth + NINES) |
+    last |
+    (last + NINES);
+  if ((odd & HIGH_BITS) !== 0 || last >>> 24 !== 0 || (first & 0xff) === 0) return false;
+  const rest = (fourDigits(third) * 10_000 + fourDigits(fourth)) * 1_000 + fourDigits(last) / 10;
+  const product = (fourDigits(first) * 10_000 + fourDigits(second)) * FIVE_11;
+  const low = (product & BITS_21) * TWO_11 + rest;
+  view.setUint32(out, low, true);
+  view.setUint32(out + 4, Math.floor(product / TWO_21) + Math.floor(low / TWO_32), true);
+  return true;
+}
+
+/** The number of four digits that stand in a word, each as its value. */
+function fourDigits(word: number): number {
+  const pairs = Math.imul(word, 10) + (word >>> 8);
+  return (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff);
 }
 
 /** Whether [first, behind) are the digits of an integer that ends there, written as JSON numbers are. */
@@ -152,6 +210,23 @@ function isInRange(kind: number, negative: boolean): boolean {
     default:
       return negative && low !== 0 ? high === 0xffffffff && low > 0x7fffffff : high === 0 && low <= 0x7fffffff;
   }
+}
+
+/** Any value below 2^31 fits all kinds. */
+function writeShort(tape: Tape, value: number, kind: number): void {
+  if (kind === FIXED64 || kind === SFIXED64 || kind === FIXED32) {
+    halves[0] = value;
+    halves[1] = 0;
+    writeHalves(tape, kind);
+    return;
+  }
+  const { view } = tape;
+  let out = tape.out;
+  // Zigzag doubles, which has 31 bits still.
+  let rest = kind === SINT32 ? 2 * value : value;
+  for (; rest > 0x7f; rest >>>= 7) view.setUint8(out++, (rest & 0x7f) | 0x80);
+  view.setUint8(out, rest);
+  tape.out = out + 1;
 }
 
 function writeHalves(tape: Tape, kind: number): void {

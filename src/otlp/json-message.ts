@@ -1,19 +1,18 @@
 /** One JSON object → the fields of one protobuf message. The loop that everything else serves. */
 
 import { NESTING_MAX } from '../model/limits.ts';
-import { readBase64, readId } from './json-bytes.ts';
-import { readDouble } from './json-doubles.ts';
+import { readPlainAttribute, readPlainValue } from './json-attribute.ts';
+import { readId } from './json-bytes.ts';
 import { syntaxFault, tooDeep, valueFault } from './json-fault.ts';
-import { readInteger } from './json-integers.ts';
-import { skipBoolean, skipNull, skipValue } from './json-skip.ts';
+import { readScalar, writeTag, wrongKind } from './json-scalar.ts';
+import { skipNull, skipValue } from './json-skip.ts';
 import {
-  BASE64,
-  BOOL,
-  DOUBLE,
+  ANY_VALUE,
   FIELDS,
   findField,
   HEX,
   KEY_BYTES,
+  KEY_VALUE,
   KIND,
   keyOf,
   MASK,
@@ -22,8 +21,6 @@ import {
   OWN,
   REPEATED,
   STRING,
-  TAG,
-  TAG_BYTES,
   TARGET,
 } from './json-tables.ts';
 import type { Tape } from './json-tape.ts';
@@ -39,12 +36,10 @@ import {
   SPACE,
   skipColon,
   skipSpace,
-  writeLongLength,
+  writeLength,
 } from './json-text.ts';
-import { wantedOf } from './json-wanted.ts';
 
 const LOWER_N = 0x6e;
-const LOWER_T = 0x74;
 const A_KEY = 'a key in double quotes';
 
 const fields = FIELDS;
@@ -148,37 +143,31 @@ function readField(tape: Tape, at: number, field: number, depth: number): number
   return readScalar(tape, at, field, kind);
 }
 
-function readScalar(tape: Tape, at: number, field: number, kind: number): number {
-  if (kind === DOUBLE) return readDouble(tape, at, field);
-  if (kind === BASE64) {
-    if (tape.view.getUint8(at) !== QUOTE) throw wrongKind(tape, at, field);
-    return readBase64(tape, at, field);
-  }
-  if (kind !== BOOL) return readInteger(tape, at, field, kind);
-  const behind = skipBoolean(tape, at);
-  if (behind === 0) throw wrongKind(tape, at, field);
-  tape.view.setUint8(tape.out++, tape.view.getUint8(at) === LOWER_T ? 1 : 0);
-  return behind;
-}
-
 /** A message inside a message, whose first byte behind the brace is at `at`: tag, length, fields. */
 function readChild(tape: Tape, at: number, field: number, depth: number): number {
   if (depth >= NESTING_MAX) throw tooDeep(tape, at - 1);
+  const type = fields[field + TARGET] as number;
+  if (type === KEY_VALUE && depth < NESTING_MAX - 1) {
+    const behind = readPlainAttribute(tape, at, field);
+    if (behind > 0) return behind;
+  }
   writeTag(tape, field);
   const start = ++tape.out;
-  const behind = readMessage(tape, at, fields[field + TARGET] as number, depth + 1);
-  return endLength(tape, behind, start);
+  if (type === ANY_VALUE) {
+    const behind = readPlainValue(tape, at);
+    if (behind > 0) {
+      writeLength(tape, start);
+      return behind;
+    }
+    tape.out = start;
+  }
+  return endLength(tape, readMessage(tape, at, type, depth + 1), start);
 }
 
-/** Fills in the length before `start`, for which one byte was kept. */
+/** Fills in the length before `start`; returns where the input at `at` is then. */
 function endLength(tape: Tape, at: number, start: number): number {
-  const length = tape.out - start;
-  if (length < 0x80) {
-    tape.view.setUint8(start - 1, length);
-    return at;
-  }
-  const moved = tape.room(at);
-  writeLongLength(tape, start, length);
+  const moved = tape.out - start < 0x80 ? at : tape.room(at);
+  writeLength(tape, start);
   return moved;
 }
 
@@ -208,15 +197,4 @@ function readArray(tape: Tape, at: number, field: number, kind: number, depth: n
     at = skipSpace(tape, at + 1);
   }
   return packed ? endLength(tape, at + 1, start) : at + 1;
-}
-
-function writeTag(tape: Tape, field: number): void {
-  tape.view.setUint16(tape.out, fields[field + TAG] as number, true);
-  tape.out += fields[field + TAG_BYTES] as number;
-}
-
-/** Another kind of JSON value than the key takes; or no JSON value at all, then that is thrown. */
-function wrongKind(tape: Tape, at: number, field: number): Error {
-  skipValue(tape, at, 0);
-  return valueFault(tape, at, keyOf(field), wantedOf(field));
 }

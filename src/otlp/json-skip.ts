@@ -4,17 +4,7 @@ import { NESTING_MAX } from '../model/limits.ts';
 import { syntaxFault, tooDeep } from './json-fault.ts';
 import { numberEnd } from './json-integers.ts';
 import type { Tape } from './json-tape.ts';
-import {
-  CLOSE_BRACE,
-  CLOSE_BRACKET,
-  COMMA,
-  copyText,
-  OPEN_BRACE,
-  OPEN_BRACKET,
-  QUOTE,
-  skipColon,
-  skipSpace,
-} from './json-text.ts';
+import { CLOSE_BRACE, COMMA, copyText, OPEN_BRACE, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './json-text.ts';
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 

@@ -113,6 +113,17 @@ export const REQUEST_TYPES: Readonly<Record<Signal, number>> = {
   metrics: types.indexOf(root.lookupType(REQUESTS.metrics)),
 };
 
+/** The types of attributes and their values. */
+export const KEY_VALUE = types.indexOf(root.lookupType('opentelemetry.proto.common.v1.KeyValue'));
+export const ANY_VALUE = types.indexOf(root.lookupType('opentelemetry.proto.common.v1.AnyValue'));
+
+/** A field by its key, where the code counts on it. */
+export function fieldOf(type: number, key: string): number {
+  const field = findField(new DataView(new TextEncoder().encode(`${key}"`.padEnd(KEY_BYTES_MAX)).buffer), 0, type);
+  assert(field !== NONE, `${types[type]?.fullName} has the key ${key}`);
+  return field;
+}
+
 /** The key of a field, for messages. */
 export function keyOf(field: number): string {
   return names[field / CELLS - 1] ?? '';

@@ -1,6 +1,6 @@
 /** Strings and the space between tokens. */
 
-import { syntaxFault } from './json-fault.ts';
+import { syntaxFault, textFault } from './json-fault.ts';
 import type { Tape } from './json-tape.ts';
 import { isUtf8At } from './scan-utf8.ts';
 
@@ -32,6 +32,10 @@ for (const [letter, stands] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 
 
 /** Behind the JSON white space at `at`, if there is any. */
 export function skipSpace(tape: Tape, at: number): number {
+  return tape.view.getUint8(at) > SPACE ? at : skipSpaces(tape, at);
+}
+
+function skipSpaces(tape: Tape, at: number): number {
   const { view } = tape;
   for (;;) {
     const byte = view.getUint8(at);
@@ -66,10 +70,15 @@ export function skipColon(tape: Tape, at: number): number {
 export function readString(tape: Tape, at: number): number {
   const start = tape.out + 1;
   const behind = copyText(tape, at, start);
+  writeLength(tape, start);
+  return behind;
+}
+
+/** Fills in the length of what was written from `start` on; one byte was kept for it, and more is made room for. */
+export function writeLength(tape: Tape, start: number): void {
   const length = tape.out - start;
   if (length < 0x80) tape.view.setUint8(start - 1, length);
   else writeLongLength(tape, start, length);
-  return behind;
 }
 
 /**
@@ -108,13 +117,13 @@ export function copyText(tape: Tape, at: number, start: number): number {
   }
   tape.out = out;
   if ((high & HIGH_BITS) !== 0 && !isUtf8At(view, start, out)) {
-    throw syntaxFault(tape, at, 'a string of valid UTF-8 to end');
+    throw textFault(tape, at, 'is not UTF-8: send the body as UTF-8');
   }
   return at + 1;
 }
 
-/** Puts a length of two bytes and more before `length` bytes at `start`, for which one byte was kept. */
-export function writeLongLength(tape: Tape, start: number, length: number): void {
+/** A length of two bytes and more. */
+function writeLongLength(tape: Tape, start: number, length: number): void {
   const extra = length < 1 << 14 ? 1 : length < 1 << 21 ? 2 : length < 1 << 28 ? 3 : 4;
   tape.bytes.copyWithin(start + extra, start, start + length);
   let at = start - 1;
@@ -142,7 +151,7 @@ function readEscape(tape: Tape, at: number): number {
   const pair = unit < 0xdc00 && view.getUint8(at + 6) === BACKSLASH && view.getUint8(at + 7) === LOWER_U;
   const low = pair ? readUnit(tape, at + 8) : 0;
   if (low < 0xdc00 || low > 0xdfff) {
-    throw syntaxFault(tape, at, 'both halves of a surrogate pair (half a character is not UTF-8)');
+    throw textFault(tape, at, 'has half of a surrogate pair: write both halves, or the character itself');
   }
   writeCharacter(tape, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
   return at + 12;

@@ -3,7 +3,6 @@
  * allocated per item.
  */
 
-import { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
 import { syntaxFault } from './json-fault.ts';
 import { explainEmpty, explainNoObject } from './json-hints.ts';
@@ -37,7 +36,7 @@ export function transcodeJson(signal: Signal, body: Uint8Array, tally?: JsonTall
     const first = skipSpace(tape, skipMark(tape.begin(body)));
     if (tape.view.getUint8(first) !== OPEN_BRACE) throw explainNoObject(tape, first, signal);
     const behind = skipSpace(tape, readMessage(tape, first + 1, type, 1));
-    if (behind < tape.end) throw syntaxFault(tape, behind, 'nothing more behind the object');
+    if (behind < tape.end) throw syntaxFault(tape, behind, 'the end of the body (one object is a request)');
     if (tape.out === START) explainEmpty(tape, first, signal);
     if (tally !== undefined) tally.enumNames += tape.enumNames;
     return tape.result();

@@ -1,0 +1,103 @@
+/**
+ * The short way for attributes: most of a request are objects like `{"key":"…","value":{"stringValue":"…"}}`, written
+ * exactly so, without spaces. Whatever looks different is left to the long way, which begins anew.
+ */
+
+import { readScalar, writeTag } from './json-scalar.ts';
+import {
+  ANY_VALUE,
+  BOOL,
+  DOUBLE,
+  FIELDS,
+  fieldOf,
+  findField,
+  INT64,
+  KEY_BYTES,
+  KEY_VALUE,
+  KIND,
+  STRING,
+  TAG,
+  TAG_BYTES,
+} from './json-tables.ts';
+import type { Tape } from './json-tape.ts';
+import { CLOSE_BRACE, COLON, copyText, QUOTE, readString, SPACE, writeLength } from './json-text.ts';
+
+const LOWER_N = 0x6e;
+
+/** What stands before the key, and between key and value: words at these offsets. */
+const BEFORE_KEY = Buffer.from('"key":"');
+const KEY_0 = BEFORE_KEY.readInt32LE(0);
+const KEY_3 = BEFORE_KEY.readInt32LE(3);
+const BEFORE_VALUE = Buffer.from(',"value":{');
+const VALUE_0 = BEFORE_VALUE.readInt32LE(0);
+const VALUE_4 = BEFORE_VALUE.readInt32LE(4);
+const VALUE_6 = BEFORE_VALUE.readInt32LE(6);
+
+const KEY_TAG = FIELDS[fieldOf(KEY_VALUE, 'key') + TAG] as number;
+const VALUE_TAG = FIELDS[fieldOf(KEY_VALUE, 'value') + TAG] as number;
+
+const fields = FIELDS;
+
+/**
+ * Writes a KeyValue as that field, its first byte behind the brace at `at`. Returns what is behind its closing brace,
+ * or 0 when it is not of the plain form; then nothing is written.
+ * @throws TailraceError `bad_json`.
+ */
+export function readPlainAttribute(tape: Tape, at: number, field: number): number {
+  const { view } = tape;
+  if (view.getInt32(at, true) !== KEY_0 || view.getInt32(at + 3, true) !== KEY_3) return 0;
+  const before = tape.out;
+  const start = before + (fields[field + TAG_BYTES] as number) + 1;
+  const key = start + 2;
+  let behind = copyText(tape, at + BEFORE_KEY.length, key);
+  const keyEnd = tape.out;
+  const value = keyEnd + 2;
+  if (
+    keyEnd - key < 0x80 &&
+    view.getInt32(behind, true) === VALUE_0 &&
+    view.getInt32(behind + 4, true) === VALUE_4 &&
+    view.getInt32(behind + 6, true) === VALUE_6
+  ) {
+    tape.out = value;
+    behind = readPlainValue(tape, behind + BEFORE_VALUE.length);
+    if (behind > 0 && view.getUint8(behind) === CLOSE_BRACE) {
+      view.setUint16(before, fields[field + TAG] as number, true);
+      view.setUint8(start, KEY_TAG);
+      view.setUint8(start + 1, keyEnd - key);
+      view.setUint8(keyEnd, VALUE_TAG);
+      writeLength(tape, value);
+      writeLength(tape, start);
+      return behind + 1;
+    }
+  }
+  tape.out = before;
+  return 0;
+}
+
+/**
+ * Writes the one field of an AnyValue, its first byte behind the brace at `at`. Returns what is behind its closing
+ * brace, or 0 when it is not of the plain form; then what is written is of no use.
+ * @throws TailraceError `bad_json`.
+ */
+export function readPlainValue(tape: Tape, at: number): number {
+  const { view } = tape;
+  if (view.getUint8(at) !== QUOTE) return 0;
+  const field = findField(view, at + 1, ANY_VALUE);
+  const kind = fields[field + KIND] as number;
+  const colon = at + 1 + (fields[field + KEY_BYTES] as number);
+  if (view.getUint8(colon) !== COLON) return 0;
+  const byte = view.getUint8(colon + 1);
+  let behind = 0;
+  if (kind === STRING) {
+    if (byte !== QUOTE) return 0;
+    writeTag(tape, field);
+    behind = readString(tape, colon + 2);
+  } else if (kind === INT64 || kind === BOOL || kind === DOUBLE) {
+    if (byte <= SPACE || byte === LOWER_N) return 0;
+    writeTag(tape, field);
+    behind = readScalar(tape, colon + 1, field, kind);
+  } else {
+    return 0;
+  }
+  return view.getUint8(behind) === CLOSE_BRACE ? behind + 1 : 0;
+}

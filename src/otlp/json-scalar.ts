@@ -1,0 +1,44 @@
+/** Values that are no objects and no strings, and the tags before all of them. */
+
+import { readBase64 } from './json-bytes.ts';
+import { readDouble } from './json-doubles.ts';
+import { valueFault } from './json-fault.ts';
+import { readInteger } from './json-integers.ts';
+import { skipBoolean, skipValue } from './json-skip.ts';
+import { BASE64, BOOL, DOUBLE, FIELDS, keyOf, TAG, TAG_BYTES } from './json-tables.ts';
+import type { Tape } from './json-tape.ts';
+import { QUOTE } from './json-text.ts';
+import { wantedOf } from './json-wanted.ts';
+
+const LOWER_T = 0x74;
+
+const fields = FIELDS;
+
+/** Writes the tag of a field. */
+export function writeTag(tape: Tape, field: number): void {
+  tape.view.setUint16(tape.out, fields[field + TAG] as number, true);
+  tape.out += fields[field + TAG_BYTES] as number;
+}
+
+/**
+ * Writes the number, boolean or base64 at `at` without a tag; returns what is behind it.
+ * @throws TailraceError `bad_json`.
+ */
+export function readScalar(tape: Tape, at: number, field: number, kind: number): number {
+  if (kind === DOUBLE) return readDouble(tape, at, field);
+  if (kind === BASE64) {
+    if (tape.view.getUint8(at) !== QUOTE) throw wrongKind(tape, at, field);
+    return readBase64(tape, at, field);
+  }
+  if (kind !== BOOL) return readInteger(tape, at, field, kind);
+  const behind = skipBoolean(tape, at);
+  if (behind === 0) throw wrongKind(tape, at, field);
+  tape.view.setUint8(tape.out++, tape.view.getUint8(at) === LOWER_T ? 1 : 0);
+  return behind;
+}
+
+/** Another kind of JSON value than the key takes; or no JSON value at all, then that is thrown. */
+export function wrongKind(tape: Tape, at: number, field: number): Error {
+  skipValue(tape, at, 0);
+  return valueFault(tape, at, keyOf(field), wantedOf(field));
+}

@@ -1,0 +1,137 @@
+/** The JSON transcoder against a slow, independent reading of the same bytes (S4; issue 3, Fuzz). */
+
+import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { TailraceError } from '../../src/model/error.ts';
+import { SIGNALS, type Signal } from '../../src/model/record.ts';
+import { transcodeJson } from '../../src/otlp/json.ts';
+import { requestText } from '../support/json-arbitraries.ts';
+import { decoded, expected } from '../support/json-oracle.ts';
+
+const RUNS = 400;
+const MUTATIONS = 24_000;
+const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
+
+describe('any request in any spelling', () => {
+  test.each(SIGNALS)('%s: the protobuf holds what the JSON says', (signal) => {
+    fc.assert(
+      fc.property(requestText(signal), (text) => {
+        const body = Buffer.from(text);
+        expect(decoded(signal, transcodeJson(signal, body))).toEqual(expected(signal, body));
+      }),
+      { numRuns: RUNS, seed: SEED },
+    );
+  });
+});
+
+describe('mutated bodies', () => {
+  test(`${MUTATIONS} of them are taken and refused as the slow reading does (seed ${SEED})`, () => {
+    const random = xorshift(SEED);
+    const seeds = SIGNALS.flatMap((signal) => seedBodies(signal).map((body) => ({ signal, body })));
+    let taken = 0;
+    for (let i = 0; i < MUTATIONS; i++) {
+      const { signal, body } = pick(seeds, random);
+      const mutated = mutate(body, random);
+      const ours = attempt(() => decoded(signal, transcodeJson(signal, mutated)));
+      const slow = attempt(() => expected(signal, mutated));
+      if (ours.error !== undefined) expect(ours.error).toMatchObject({ name: 'TailraceError', code: 'bad_json' });
+      if (!isDeepStrictEqual(ours.value, slow.value)) {
+        // The body in the message: a counter-example must be seen to be understood.
+        throw new Error(`${signal} ${mutated.toString('latin1')}\n${String(ours.error)}\n${String(slow.error)}`);
+      }
+      if (ours.error === undefined) taken++;
+    }
+    expect(taken).toBeGreaterThan(MUTATIONS / 20);
+    expect(taken).toBeLessThan(MUTATIONS);
+  });
+});
+
+function attempt(work: () => unknown): { readonly value?: unknown; readonly error?: unknown } {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function seedBodies(signal: Signal): Buffer[] {
+  const file = new URL(`../fixtures/json/every-${signal}.json`, import.meta.url);
+  const text = readFileSync(file, 'utf8');
+  return [Buffer.from(text), Buffer.from(text.replaceAll(/\n */g, ''))];
+}
+
+/** What is worth putting anywhere. */
+const PIECES = [
+  '"',
+  '\\',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  'null',
+  '0',
+  '-',
+  '1e1',
+  '.5',
+  ' ',
+  '\n',
+  '\0',
+  '""',
+  '{}',
+  '\\u00e9',
+]
+  .concat(['\\ud83d', '"key":', '"a":1,', 'true', '\u00e9', 'NaN', '99999999999999999999', '"stringValue":"x",'])
+  .map((piece) => Buffer.from(piece));
+
+/** One to three edits: a byte, a piece put in, a stretch taken out, a stretch doubled or moved. */
+function mutate(body: Buffer, random: () => number): Buffer {
+  let mutated = body;
+  for (let edits = 1 + Math.floor(random() * 3); edits > 0; edits--) {
+    const at = Math.floor(random() * mutated.length);
+    const to = Math.min(mutated.length, at + 1 + Math.floor(random() ** 3 * 40));
+    const stretch = mutated.subarray(at, to);
+    const other = Math.floor(random() * mutated.length);
+    switch (Math.floor(random() * 6)) {
+      case 0:
+        mutated = splice(mutated, at, at + 1, Buffer.of(Math.floor(random() * 256)));
+        break;
+      case 1:
+      case 2:
+        mutated = splice(mutated, at, random() < 0.5 ? at : to, pick(PIECES, random));
+        break;
+      case 3:
+        mutated = splice(mutated, at, to, Buffer.alloc(0));
+        break;
+      case 4:
+        mutated = splice(mutated, other, other, stretch);
+        break;
+      default:
+        mutated = random() < 0.1 ? mutated.subarray(0, at) : splice(mutated, at, at + 1, pick(PIECES, random));
+    }
+  }
+  return mutated;
+}
+
+function splice(body: Buffer, from: number, to: number, piece: Buffer): Buffer {
+  return Buffer.concat([body.subarray(0, from), piece, body.subarray(to)]);
+}
+
+function pick<T>(list: readonly T[], random: () => number): T {
+  const item = list[Math.floor(random() * list.length)];
+  if (item === undefined) throw new TailraceError('internal', 'an empty list has nothing to pick');
+  return item;
+}
+
+function xorshift(seed: number): () => number {
+  let state = seed | 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 0x1_0000_0000;
+  };
+}

@@ -1,0 +1,219 @@
+/**
+ * A slow, independent reading of OTLP/JSON: what the bytes say by the JSON grammar and protobuf's JSON mapping, with
+ * the deviations of OTLP, as a protobufjs message. Throws where a body has to be refused.
+ */
+
+import protobuf from 'protobufjs/light.js';
+import type { Signal } from '../../src/model/record.ts';
+import { SCHEMA } from '../../src/otlp/schema.gen.ts';
+
+const LEVELS_MAX = 64;
+
+const root = protobuf.Root.fromJSON(SCHEMA).resolveAll();
+const COLLECTOR = 'opentelemetry.proto.collector';
+
+export const REQUEST_TYPES: Readonly<Record<Signal, protobuf.Type>> = {
+  logs: root.lookupType(`${COLLECTOR}.logs.v1.ExportLogsServiceRequest`),
+  traces: root.lookupType(`${COLLECTOR}.trace.v1.ExportTraceServiceRequest`),
+  metrics: root.lookupType(`${COLLECTOR}.metrics.v1.ExportMetricsServiceRequest`),
+};
+
+/** JSON without loss: numbers as they are written, objects with repeated keys and in their order. */
+type Json = null | boolean | string | { readonly number: string } | readonly Json[] | { readonly pairs: Pairs };
+type Pairs = readonly (readonly [key: string, value: Json])[];
+
+/** What the body holds, with all defaults, comparable with `decoded`. */
+export function expected(signal: Signal, body: Uint8Array): unknown {
+  const type = REQUEST_TYPES[signal];
+  const json = parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  if (!isObject(json)) throw new Error('no object');
+  if (json.pairs.length > 0 && !json.pairs.some(([key]) => type.fields[key])) throw new Error('no known key');
+  return plain(type, type.fromObject(readMessage(type, json, 1)));
+}
+
+/** What protobuf bytes hold, with all defaults. */
+export function decoded(signal: Signal, bytes: Uint8Array): unknown {
+  return plain(REQUEST_TYPES[signal], REQUEST_TYPES[signal].decode(bytes));
+}
+
+function plain(type: protobuf.Type, message: protobuf.Message): unknown {
+  return type.toObject(message, { defaults: true, oneofs: true, longs: String, bytes: String });
+}
+
+function readMessage(type: protobuf.Type, json: Json, level: number): Record<string, unknown> {
+  if (level > LEVELS_MAX) throw new Error('too deep');
+  if (!isObject(json)) throw new Error(`${type.name} is an object`);
+  const message: Record<string, unknown> = {};
+  const seen = new Set<string>();
+  for (const [key, value] of json.pairs) {
+    const field = type.fields[key];
+    if (field === undefined) {
+      checkLevels(value, level);
+      continue;
+    }
+    if (seen.has(key)) throw new Error(`${key} twice`);
+    seen.add(key);
+    if (value === null) continue;
+    const group = field.partOf;
+    if (group?.oneof.some((other) => other in message)) throw new Error(`${key} and another`);
+    message[key] = readField(field, value, level);
+  }
+  return message;
+}
+
+function checkLevels(json: Json, level: number): void {
+  if (typeof json !== 'object' || json === null || 'number' in json) return;
+  if (level >= LEVELS_MAX) throw new Error('too deep');
+  for (const value of isObject(json) ? json.pairs.map((pair) => pair[1]) : (json as readonly Json[])) {
+    checkLevels(value, level + 1);
+  }
+}
+
+function readField(field: protobuf.Field, json: Json, level: number): unknown {
+  if (!field.repeated) return readOne(field, json, level);
+  if (!Array.isArray(json)) throw new Error(`${field.name} is an array`);
+  return json.map((value: Json) => readOne(field, value, level));
+}
+
+function readOne(field: protobuf.Field, json: Json, level: number): unknown {
+  if (field.resolvedType instanceof protobuf.Type) return readMessage(field.resolvedType, json, level + 1);
+  if (field.resolvedType instanceof protobuf.Enum) {
+    const named = typeof json === 'string' ? field.resolvedType.values[json] : undefined;
+    return named ?? Number(readInteger(json, -(2n ** 31n), 2n ** 31n - 1n));
+  }
+  switch (field.type) {
+    case 'string':
+      if (typeof json !== 'string') throw new Error(`${field.name} is a string`);
+      return json;
+    case 'bool':
+      if (typeof json !== 'boolean') throw new Error(`${field.name} is a boolean`);
+      return json;
+    case 'double':
+      return readDouble(json);
+    case 'bytes':
+      return readBytes(field.name, json);
+    case 'int32':
+    case 'sint32':
+      return Number(readInteger(json, -(2n ** 31n), 2n ** 31n - 1n));
+    case 'uint32':
+    case 'fixed32':
+      return Number(readInteger(json, 0n, 2n ** 32n - 1n));
+    case 'int64':
+    case 'sfixed64':
+      return `${readInteger(json, -(2n ** 63n), 2n ** 63n - 1n)}`;
+    case 'uint64':
+    case 'fixed64':
+      return `${readInteger(json, 0n, 2n ** 64n - 1n)}`;
+    default:
+      throw new Error(`unknown type ${field.type}`);
+  }
+}
+
+function numberText(json: Json): string {
+  const text = typeof json === 'string' ? json : isNumber(json) ? json.number : '';
+  if (!/^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?$/.test(text)) throw new Error('no number');
+  return text;
+}
+
+/** By shifting the decimal point in the text, one place at a time. */
+function readInteger(json: Json, least: bigint, most: bigint): bigint {
+  const [mantissa = '', exponent = '0'] = numberText(json).toLowerCase().split('e');
+  const negative = mantissa.startsWith('-');
+  const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.');
+  let digits = whole + fraction;
+  if (/^0*$/.test(digits)) return 0n;
+  let shift = Number(exponent) - fraction.length;
+  for (; shift < 0 && digits.endsWith('0'); shift++) digits = digits.slice(0, -1);
+  if (shift < 0) throw new Error('a fraction');
+  if (shift > 1_000) throw new Error('out of range');
+  const value = BigInt(digits + '0'.repeat(shift)) * (negative ? -1n : 1n);
+  if (value < least || value > most) throw new Error('out of range');
+  return value;
+}
+
+function readDouble(json: Json): number {
+  if (json === 'NaN' || json === 'Infinity' || json === '-Infinity') return Number(json);
+  const value = Number(numberText(json));
+  if (!Number.isFinite(value)) throw new Error('out of range');
+  return value;
+}
+
+function readBytes(name: string, json: Json): Uint8Array {
+  if (typeof json !== 'string') throw new Error(`${name} is a string`);
+  if (name !== 'bytesValue') {
+    const size = name === 'traceId' ? 16 : 8;
+    if (json !== '' && !(/^[0-9a-fA-F]*$/.test(json) && json.length === 2 * size)) throw new Error(`${name} is hex`);
+    return Uint8Array.from(json.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+  }
+  if (!/^[-_+/A-Za-z0-9]*={0,2}$/.test(json)) throw new Error('no base64');
+  const unpadded = json.replace(/=+$/, '');
+  if (unpadded.length % 4 === 1 || (unpadded !== json && json.length % 4 !== 0)) throw new Error('no base64');
+  return new Uint8Array(Buffer.from(unpadded.replaceAll('-', '+').replaceAll('_', '/'), 'base64'));
+}
+
+function isObject(json: Json): json is { readonly pairs: Pairs } {
+  return typeof json === 'object' && json !== null && 'pairs' in json;
+}
+
+function isNumber(json: Json): json is { readonly number: string } {
+  return typeof json === 'object' && json !== null && 'number' in json;
+}
+
+const TOKEN =
+  /[ \t\n\r]*(?:([[\]{},:])|("(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?)|(true|false|null))/y;
+
+/** By the grammar of RFC 8259; control characters in strings are left to JSON.parse. */
+function parse(text: string): Json {
+  const tokens: RegExpExecArray[] = [];
+  TOKEN.lastIndex = 0;
+  while (
+    !/^[ \t\n\r]*$/.test(text.slice(TOKEN.lastIndex, TOKEN.lastIndex + 200)) ||
+    TOKEN.lastIndex + 200 < text.length
+  ) {
+    const token = TOKEN.exec(text);
+    if (token === null) throw new Error('no token');
+    tokens.push(token);
+  }
+  let next = 0;
+  const value = parseValue(() => tokens[next++]);
+  if (next !== tokens.length) throw new Error('more than one value');
+  return value;
+}
+
+function parseValue(take: () => RegExpExecArray | undefined, token = take()): Json {
+  const [, sign, string, number, literal] = token ?? [];
+  if (string !== undefined) return parseString(string);
+  if (number !== undefined) return { number };
+  if (literal !== undefined) return JSON.parse(literal) as Json;
+  if (sign === '[') return parseList(take, ']', (first) => parseValue(take, first));
+  if (sign !== '{') throw new Error('no value');
+  const pairs = parseList(take, '}', (first) => {
+    const key = first?.[2];
+    if (key === undefined || take()?.[1] !== ':') throw new Error('no key');
+    return [parseString(key), parseValue(take)] as const;
+  });
+  return { pairs };
+}
+
+function parseList<T>(
+  take: () => RegExpExecArray | undefined,
+  end: string,
+  parseOne: (first: RegExpExecArray | undefined) => T,
+): T[] {
+  const list: T[] = [];
+  let token = take();
+  if (token?.[1] === end) return list;
+  for (;;) {
+    list.push(parseOne(token));
+    const sign = take()?.[1];
+    if (sign === end) return list;
+    if (sign !== ',') throw new Error('no comma');
+    token = take();
+  }
+}
+
+function parseString(token: string): string {
+  const text = JSON.parse(token) as string;
+  if (/\p{Surrogate}/u.test(text)) throw new Error('half a character');
+  return text;
+}
