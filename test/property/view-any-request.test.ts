@@ -1,0 +1,107 @@
+/** Whatever a request holds: the views say what protobufjs says, and none of them throws or lets anything through. */
+
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { SIGNALS, type Signal } from '../../src/model/record.ts';
+import { transcodeJson } from '../../src/otlp/json.ts';
+import { messageRows } from '../../src/otlp/views/message.ts';
+import { otlpRuns } from '../../src/otlp/views/otlp.ts';
+import { otlpJson } from '../../src/otlp/views/otlp-json.ts';
+import { textLines } from '../../src/otlp/views/text.ts';
+import { readBatchProto } from '../../src/s2/proto.ts';
+import type { Block } from '../../src/storage/block-read.ts';
+import { arbitraryRequest } from '../support/socket-arbitraries.ts';
+import { header, otlpBlock, otlpBytes, otlpType, s2Block } from '../support/socket-blocks.ts';
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
+const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
+const RUNS = { numRuns: 100 };
+
+function decoded(signal: Signal, message: Uint8Array): unknown {
+  const type = otlpType(signal);
+  return type.toObject(type.decode(message), { longs: String, bytes: String, json: true });
+}
+
+/** Items in order, as text: what a message says whatever its containers are. */
+function items(signal: Signal, message: Uint8Array): string[] {
+  const names = { logs: 'Logs', traces: 'Spans', metrics: 'Metrics' } as const;
+  const list = { logs: 'logRecords', traces: 'spans', metrics: 'metrics' } as const;
+  type Plain = Record<string, Plain[]>;
+  const data = decoded(signal, message) as Plain;
+  return (data[`resource${names[signal]}`] ?? []).flatMap((resource) =>
+    (resource[`scope${names[signal]}`] ?? []).flatMap((scope) =>
+      (scope[list[signal]] ?? []).map((item) =>
+        JSON.stringify([resource.resource, resource.schemaUrl, scope.scope, scope.schemaUrl, item]),
+      ),
+    ),
+  );
+}
+
+function checkEveryView(block: Block, from: number, to: number): void {
+  const rows = messageRows(block, from, to);
+  const seqNums = Array.from({ length: to - from }, (_, i) => block.firstSeq + from + i);
+  expect(rows.map((row) => row.seqNum)).toEqual(seqNums);
+  JSON.parse(JSON.stringify(rows));
+  const lines = textLines(block, from, to);
+  expect(lines).toHaveLength(to - from);
+  for (const line of lines) expect(HARMFUL.test(line)).toBe(false);
+  readBatchProto(block, from, to, undefined);
+}
+
+describe.each(SIGNALS)('%s', (signal) => {
+  test('the JSON view, read back, is the request', () => {
+    fc.assert(
+      fc.property(arbitraryRequest(signal), (request) => {
+        const bytes = otlpBytes(signal, request);
+        const json = otlpJson(signal, bytes);
+        expect(decoded(signal, transcodeJson(signal, Buffer.from(json)))).toEqual(decoded(signal, bytes));
+      }),
+      RUNS,
+    );
+  });
+
+  test('every view shows each item once, in order, in any part of the block', async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitraryRequest(signal), fc.nat(), fc.nat(), async (request, a, b) => {
+        const bytes = otlpBytes(signal, request);
+        const expected = items(signal, bytes);
+        if (expected.length === 0) return;
+        const block = await otlpBlock(signal, request, 5);
+        expect(block.header.count).toBe(expected.length);
+        const [from, to] = [a % (expected.length + 1), b % (expected.length + 1)].sort((x, y) => x - y) as [
+          number,
+          number,
+        ];
+        checkEveryView(block, from, to);
+        checkEveryView(block, 0, expected.length);
+        const messages = otlpRuns(block, from, to).map((run) => run.message);
+        expect(items(signal, Buffer.concat(messages))).toEqual(expected.slice(from, to));
+      }),
+      RUNS,
+    );
+  });
+});
+
+test('records that claim to be OTLP and hold anything never break a view', async () => {
+  const body = fc.oneof(
+    fc.uint8Array({ maxLength: 40 }),
+    arbitraryRequest('logs').map((request) => otlpBytes('logs', request)),
+    arbitraryRequest('traces').map((request) => otlpBytes('traces', request)),
+  );
+  const record = fc.record({ body, signal: fc.constantFrom('logs', 'traces', 'metrics', 'x', '') });
+  await fc.assert(
+    fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 8 }), async (claims) => {
+      const block = await s2Block(
+        claims.map((claim) => ({ body: claim.body, headers: [header('otel.signal', claim.signal)] })),
+      );
+      checkEveryView(block, 0, claims.length);
+      const runs = otlpRuns(block, 0, claims.length);
+      expect(runs.map((run) => run.from)).toEqual([0, ...runs.slice(0, -1).map((run) => run.to)]);
+      expect(runs.at(-1)?.to).toBe(claims.length);
+      for (const run of runs) {
+        if (run.signal !== undefined) expect(items(run.signal, run.message)).toHaveLength(run.to - run.from);
+      }
+    }),
+    RUNS,
+  );
+});
