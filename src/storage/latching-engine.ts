@@ -243,7 +243,7 @@ export class LatchingEngine implements Engine {
   #look(): void {
     if (this.#state !== 'full' || this.#closing !== undefined || this.#reopening !== undefined) return;
     this.#schedule();
-    if (this.#writing || this.#options.room.refusal(0, this.#store.usage(), false) !== undefined) return;
+    if (this.#writing || !this.#options.room.isBack(this.#store.usage())) return;
     this.#probes += 1;
     const write: Write = { type: 'put', key: PROBE_KEY, value: Buffer.from(String(this.#probes)) };
     this.commit([write], { mayUseReserve: true }).then(

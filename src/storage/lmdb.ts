@@ -1,6 +1,6 @@
 /** The engine on LMDB: one file in the data directory, fsynced before any promise resolves. */
 
-import { chmodSync, mkdirSync, statfsSync } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
@@ -44,6 +44,13 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
   const store = openStore(file, false);
   chmodSync(file, 0o600);
   chmodSync(`${file}-lock`, 0o600);
+  // A file whose name is not durable is gone after a loss of power, whatever was synced into it.
+  syncDirectory(options.path);
+  try {
+    syncDirectory(path.dirname(path.resolve(options.path)));
+  } catch {
+    // Not ours to open: then we did not make the data directory in it either.
+  }
   const engine = new LatchingEngine({
     store,
     reopen: (readOnly) => openStore(file, readOnly),
@@ -78,6 +85,15 @@ async function settleFormat(engine: Engine, dataDir: string): Promise<void> {
     'format_too_new',
     `the store in ${dataDir} has format ${found}, this Tailrace knows formats up to ${FORMAT_VERSION}: use the newer one`,
   );
+}
+
+function syncDirectory(dir: string): void {
+  const fd = openSync(dir, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function openStore(file: string, readOnly: boolean): RawStore {

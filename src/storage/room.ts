@@ -10,6 +10,8 @@ import type { StoreUsage } from './raw-store.ts';
 export interface Room {
   /** Why a transaction that adds so many bytes is to be refused, or undefined when it may be tried. */
   refusal(addedBytes: number, usage: StoreUsage, mayUseReserve: boolean): string | undefined;
+  /** Whether a store that was full may take records again: a little more is free than was when it stopped. */
+  isBack(usage: StoreUsage): boolean;
   /** Whether lack of room explains that a write of so many bytes failed. */
   isExhausted(addedBytes: number, usage: StoreUsage): boolean;
   /** Bytes that may still be written, undefined when nothing is known to limit them. */
@@ -30,12 +32,17 @@ interface Limit {
   readonly name: string;
   readonly totalBytes: number;
   readonly freeBytes: number;
-  /** Our own cap binds even those who may use the reserve; the others are left to the system. */
-  readonly hard: boolean;
+  /** Asked for beyond what a transaction adds: tree pages that are copied, and the list of freed ones. */
+  readonly slackBytes: number;
 }
 
 const DISK_LOOK_MS = 100;
 const DISK_LOOK_BYTES = 16 * 1024 * 1024;
+/**
+ * A write that meets the end of the disk is worse than one that is refused: LMDB's binding overruns a buffer of its own
+ * when it reports it. So it is not tried where it could not succeed.
+ */
+const SLACK_BYTES = 256 * 1024;
 /** What a failed write may have needed beside its records: tree pages, the list of free pages, file system blocks. */
 const OVERHEAD_BYTES = 1024 * 1024;
 
@@ -57,15 +64,20 @@ class MeasuredRoom implements Room {
 
   refusal(addedBytes: number, usage: StoreUsage, mayUseReserve: boolean): string | undefined {
     for (const limit of this.#limits(usage)) {
-      const kept = Math.min(this.#options.reserveBytes, Math.floor(limit.totalBytes / 4));
-      const lacks = mayUseReserve
-        ? limit.hard && limit.freeBytes < addedBytes
-        : limit.freeBytes <= kept || limit.freeBytes < addedBytes;
-      if (lacks)
-        return `${limit.name} leaves ${limit.freeBytes} bytes, of which ${kept} are kept for trims and deletions`;
+      const kept = mayUseReserve ? -1 : this.#kept(limit);
+      if (limit.freeBytes > kept && limit.freeBytes >= addedBytes + limit.slackBytes) continue;
+      return `${limit.name} leaves ${limit.freeBytes} bytes, of which ${this.#kept(limit)} are kept for trims and deletions`;
     }
     this.#addedSince += addedBytes;
     return undefined;
+  }
+
+  isBack(usage: StoreUsage): boolean {
+    return this.#limits(usage).every((limit) => {
+      // Without a margin one freed block would open the store and the next record would close it.
+      const margin = Math.max(limit.slackBytes, Math.floor(this.#kept(limit) / 16));
+      return limit.freeBytes > this.#kept(limit) + margin;
+    });
   }
 
   isExhausted(addedBytes: number, usage: StoreUsage): boolean {
@@ -84,22 +96,31 @@ class MeasuredRoom implements Room {
     return free;
   }
 
+  #kept(limit: Limit): number {
+    return Math.min(this.#options.reserveBytes, Math.floor(limit.totalBytes / 4));
+  }
+
   #limits(usage: StoreUsage): readonly Limit[] {
     const limits: Limit[] = [];
     const { file, storeBytesMax } = this.#options;
     if (storeBytesMax !== undefined) {
       const freeBytes = Math.max(0, storeBytesMax - usage.usedBytes);
-      limits.push({ name: 'the cap on the store', totalBytes: storeBytesMax, freeBytes, hard: true });
+      limits.push({ name: 'the cap on the store', totalBytes: storeBytesMax, freeBytes, slackBytes: 0 });
     }
     if (file === undefined) return limits;
     const reusable = usage.pageBytes - usage.usedBytes;
     if (this.#fileBytesMax !== undefined) {
       const freeBytes = Math.max(0, this.#fileBytesMax - usage.pageBytes) + reusable;
-      limits.push({ name: 'the size limit of files', totalBytes: this.#fileBytesMax, freeBytes, hard: false });
+      limits.push({
+        name: 'the size limit of files',
+        totalBytes: this.#fileBytesMax,
+        freeBytes,
+        slackBytes: SLACK_BYTES,
+      });
     }
     const disk = this.#lookAtDisk(file);
     const freeBytes = Math.max(0, disk.freeBytes - this.#addedSince) + reusable;
-    limits.push({ name: 'the disk', totalBytes: disk.totalBytes, freeBytes, hard: false });
+    limits.push({ name: 'the disk', totalBytes: disk.totalBytes, freeBytes, slackBytes: SLACK_BYTES });
     return limits;
   }
 
