@@ -1,0 +1,256 @@
+/**
+ * The composition root: settings → lock → engine → log → access → doors, and back in reverse order. The only place that
+ * picks an engine. Nothing here touches the process: no signals, no exit, no output but through the logger.
+ */
+
+import { mkdir, readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Access } from './access/access.ts';
+import { ensureRootToken, type RootToken } from './access/root-token.ts';
+import { rootTokenStore } from './access/token-store.ts';
+import { type Config, parseConfig, type ServerOptions } from './config.ts';
+import { HttpDoor } from './http/http-door.ts';
+import { BufferPool } from './model/buffer-pool.ts';
+import { UploadWatch } from './http/upload-watch.ts';
+import { MemoryBudget } from './log/budget.ts';
+import { Log } from './log/log.ts';
+import type { Clock } from './model/clock.ts';
+import { TailraceError } from './model/error.ts';
+import { createLogger, type Logger } from './observe/logger.ts';
+import { SYSTEM_CLOCK } from './observe/system-clock.ts';
+import { Warnings } from './observe/warnings.ts';
+import { createSocketDoor, type SocketDoor } from './socket/door.ts';
+import type { Engine } from './storage/engine.ts';
+import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
+import { lockDataDir } from './storage/lock.ts';
+
+/** What an embedder may put in place of our own. */
+export interface Parts {
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** Hears the first assertion of ours that failed. The store should not be used any more. */
+  readonly onFatal?: (error: TailraceError) => void;
+  /** Stands between the log and the engine: for faults in tests. */
+  readonly wrapEngine?: (engine: Engine) => Engine;
+}
+
+/** An open data directory, before any door. */
+export interface Foundation {
+  readonly config: Config;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Whether the directory held no store before. */
+  readonly isNew: boolean;
+  readonly engine: Engine;
+  readonly log: Log;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Waits for what is under way, then lets the directory go. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface TailraceServer {
+  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address that is not ours */
+  listen(): Promise<ServerAddress>;
+  /** Where it listens, once it does. */
+  readonly address: ServerAddress | undefined;
+  readonly config: Config;
+  /** The log below the doors, for those who run the server in their own process. */
+  readonly log: Log;
+  /** What a banner says. */
+  describe(): Promise<ServerDescription>;
+  /**
+   * Takes no more requests, finishes those under way, tells readers, closes the store; within the shutdown timeout, after
+   * which connections are cut. May be called twice.
+   */
+  close(): Promise<void>;
+}
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  /** `http://HOST:PORT` */
+  readonly url: string;
+}
+
+export interface ServerDescription {
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Whether this start made the store. */
+  readonly isNew: boolean;
+  readonly streams: number;
+  /** Bytes of the store in use. */
+  readonly bytes: number;
+  /** Undefined without authentication. */
+  readonly rootToken: RootToken | undefined;
+}
+
+/** Share of the shutdown timeout for requests under way; the rest is for readers and the store. */
+const REQUESTS_SHARE = 0.6;
+/** For answers to leave the machine once they are made. */
+const FLUSH_MS = 1_000;
+
+/**
+ * Opens the data directory and builds the doors. Nothing listens yet.
+ * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
+ */
+export async function createServer(options: ServerOptions = {}, parts: Parts = {}): Promise<TailraceServer> {
+  const foundation = await openFoundation(parseConfig(options), parts);
+  try {
+    return await buildServer(foundation, parts);
+  } catch (error) {
+    await foundation.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens a data directory for this process alone, and makes sure of the default basin.
+ * @throws TailraceError as `createServer`
+ */
+export async function openFoundation(config: Config, parts: Parts): Promise<Foundation> {
+  const clock = parts.clock ?? SYSTEM_CLOCK;
+  const logger = parts.logger ?? createLogger(config.logLevel);
+  const dataDir = resolve(config.dataDir);
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const isNew = !(await readdir(dataDir)).includes(STORE_FILE);
+  // Opened in this order, let go in the reverse one, also when a later step fails.
+  const open: { close(): Promise<void> }[] = [];
+  const close = async (): Promise<void> => {
+    for (let last = open.pop(); last !== undefined; last = open.pop()) await last.close();
+  };
+  try {
+    const lock = await lockDataDir(dataDir);
+    open.push({ close: () => lock.release() });
+    const engine = await openEngine(config, dataDir, parts);
+    open.push(engine);
+    const log = await Log.open(engine, { clock, onFatal: (error) => parts.onFatal?.(error) });
+    open.push(log);
+    await ensureDefaultBasin(log, config);
+    return { config, dataDir, isNew, engine, log, logger, clock, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openEngine(config: Config, dataDir: string, parts: Parts): Promise<Engine> {
+  const engine = await openLmdbEngine({
+    path: dataDir,
+    allowNetworkFs: config.allowNetworkFs,
+    ...(config.storeBytesMax === undefined ? {} : { storeBytesMax: config.storeBytesMax }),
+  });
+  return parts.wrapEngine?.(engine) ?? engine;
+}
+
+/** Streams appear when somebody writes to them, not when somebody mistypes a name in a reader (users.md 10). */
+async function ensureDefaultBasin(log: Log, config: Config): Promise<void> {
+  await log.ensureBasin(config.defaultBasin, {
+    createStreamOnAppend: true,
+    createStreamOnRead: false,
+    defaultStream: {},
+    otlpDefaultStream: config.defaultStream,
+  });
+}
+
+async function buildServer(foundation: Foundation, parts: Parts): Promise<TailraceServer> {
+  const rootToken = await rootTokenOf(foundation);
+  const access = new Access(
+    rootToken === undefined ? { type: 'open' } : { type: 'tokens', rootTokenHash: rootToken.hash },
+  );
+  const { config, log, logger, clock } = foundation;
+  const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
+  const socketDoor = createSocketDoor({ log, access, defaultBasin: config.defaultBasin, clock, logger, onFatal });
+  const httpDoor = new HttpDoor({
+    log,
+    access,
+    clock,
+    logger,
+    onFatal,
+    warnings: new Warnings(logger, clock),
+    defaultBasin: config.defaultBasin,
+    limits: config,
+    reading: {
+      budget: new MemoryBudget(config.memoryLimit),
+      pool: new BufferPool(),
+      watch: new UploadWatch(clock),
+      wireBytesMax: config.wireBytesMax,
+      bodyBytesMax: config.bodyBytesMax,
+    },
+    upgrade: (request, socket, head) => socketDoor.upgrade(request, socket, head),
+  });
+  return new RunningServer(foundation, rootToken, httpDoor, socketDoor);
+}
+
+async function rootTokenOf({ config, engine, clock, dataDir }: Foundation): Promise<RootToken | undefined> {
+  if (config.noAuth) return undefined;
+  return ensureRootToken(rootTokenStore(engine, clock), dataDir, {
+    secret: config.rootToken,
+    file: config.rootTokenFile,
+  });
+}
+
+class RunningServer implements TailraceServer {
+  readonly #foundation: Foundation;
+  readonly #rootToken: RootToken | undefined;
+  readonly #httpDoor: HttpDoor;
+  readonly #socketDoor: SocketDoor;
+  #address: ServerAddress | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(foundation: Foundation, rootToken: RootToken | undefined, httpDoor: HttpDoor, socketDoor: SocketDoor) {
+    this.#foundation = foundation;
+    this.#rootToken = rootToken;
+    this.#httpDoor = httpDoor;
+    this.#socketDoor = socketDoor;
+  }
+
+  get address(): ServerAddress | undefined {
+    return this.#address;
+  }
+
+  get config(): Config {
+    return this.#foundation.config;
+  }
+
+  get log(): Log {
+    return this.#foundation.log;
+  }
+
+  async listen(): Promise<ServerAddress> {
+    const { host, port } = await this.#httpDoor.listen(this.config.host, this.config.port);
+    const name = host.includes(':') ? `[${host}]` : host;
+    this.#address = { host, port, url: `http://${name}:${port}` };
+    return this.#address;
+  }
+
+  async describe(): Promise<ServerDescription> {
+    const { log, dataDir, isNew } = this.#foundation;
+    const { usedBytes } = (await log.stat()).engine;
+    return { dataDir, isNew, streams: await log.countStreams(), bytes: usedBytes, rootToken: this.#rootToken };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const { clock, config } = this.#foundation;
+    const requestsMs = config.shutdownTimeout * REQUESTS_SHARE;
+    let cancel = (): void => {};
+    const timeout = new Promise<void>((resolve) => {
+      cancel = clock.timer(requestsMs, resolve);
+    });
+    await Promise.race([this.#httpDoor.drain(), timeout]);
+    cancel();
+    await this.#socketDoor.drain();
+    await this.#socketDoor.close();
+    await this.#httpDoor.close(Math.min(FLUSH_MS, config.shutdownTimeout - requestsMs));
+    await this.#foundation.close();
+  }
+}
+
+function asFatal(error: unknown): TailraceError {
+  return error instanceof TailraceError ? error : new TailraceError('fatal', 'a fault of the server', { cause: error });
+}
