@@ -34,7 +34,10 @@ export function transcodeJson(signal: Signal, body: Uint8Array, tally?: JsonTall
   try {
     const type = REQUEST_TYPES[signal];
     const first = skipSpace(tape, skipMark(tape.begin(body)));
-    if (tape.view.getUint8(first) !== OPEN_BRACE) throw explainNoObject(tape, first, signal);
+    // A zero behind the brace: UTF-16.
+    if (tape.view.getUint8(first) !== OPEN_BRACE || tape.view.getUint8(first + 1) === 0) {
+      throw explainNoObject(tape, first, signal);
+    }
     const behind = skipSpace(tape, readMessage(tape, first + 1, type, 1));
     if (behind < tape.end) throw syntaxFault(tape, behind, 'the end of the body (one object is a request)');
     if (tape.out === START) explainEmpty(tape, first, signal);

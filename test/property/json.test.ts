@@ -11,7 +11,7 @@ import { requestText } from '../support/json-arbitraries.ts';
 import { decoded, expected } from '../support/json-oracle.ts';
 
 const RUNS = 400;
-const MUTATIONS = 24_000;
+const MUTATIONS = 20_000;
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
 
 describe('any request in any spelling', () => {
@@ -36,8 +36,7 @@ describe('mutated bodies', () => {
       const mutated = mutate(body, random);
       const ours = attempt(() => decoded(signal, transcodeJson(signal, mutated)));
       const slow = attempt(() => expected(signal, mutated));
-      if (ours.error !== undefined) expect(ours.error).toMatchObject({ name: 'TailraceError', code: 'bad_json' });
-      if (!isDeepStrictEqual(ours.value, slow.value)) {
+      if (!isRefusal(ours.error) || !isDeepStrictEqual(ours.value, slow.value)) {
         // The body in the message: a counter-example must be seen to be understood.
         throw new Error(`${signal} ${mutated.toString('latin1')}\n${String(ours.error)}\n${String(slow.error)}`);
       }
@@ -54,6 +53,11 @@ function attempt(work: () => unknown): { readonly value?: unknown; readonly erro
   } catch (error) {
     return { error };
   }
+}
+
+/** `expect` would be most of the time. */
+function isRefusal(error: unknown): boolean {
+  return error === undefined || (error instanceof TailraceError && error.code === 'bad_json');
 }
 
 function seedBodies(signal: Signal): Buffer[] {

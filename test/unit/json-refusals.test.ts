@@ -1,0 +1,207 @@
+/** Bodies that are refused as a whole: the code is `bad_json`, and the message says where and what to do instead. */
+
+import { describe, expect, test } from '@jest/globals';
+import { SIGNALS, type Signal } from '../../src/model/record.ts';
+import { transcodeJson } from '../../src/otlp/json.ts';
+
+const SHAPE = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[…]}]}]}';
+
+describe('a body without a known key', () => {
+  test.each<[Signal, string, string]>([
+    ['logs', '{"resource_logs":[]}', 'keys are lowerCamelCase, write resourceLogs'],
+    ['logs', '{"ResourceLogs":[]}', 'keys are lowerCamelCase, write resourceLogs'],
+    ['traces', '{"x":1,"resource_spans":[{"a":[1,2]}]}', 'keys are lowerCamelCase, write resourceSpans'],
+    ['metrics', '{"resource_metrics":[]}', 'keys are lowerCamelCase, write resourceMetrics'],
+    ['traces', '{"resourceLogs":[]}', 'resourceLogs belongs to /v1/logs: post it there'],
+    ['logs', '{"resourceSpans":[]}', 'resourceSpans belongs to /v1/traces: post it there'],
+    ['logs', '{"resourceMetrics":[]}', 'resourceMetrics belongs to /v1/metrics: post it there'],
+    ['logs', '{"resource_spans":[]}', 'resourceSpans belongs to /v1/traces: post it there'],
+    [
+      'logs',
+      '{"timeUnixNano":"1","body":{"stringValue":"x"}}',
+      `timeUnixNano cannot stand alone: wrap it as in ${SHAPE}`,
+    ],
+    ['logs', '{"scope_logs":[]}', `scope_logs cannot stand alone: wrap it as in ${SHAPE}`],
+    ['traces', '{"spans":[]}', 'spans cannot stand alone: wrap it as in {"resourceSpans"'],
+    ['logs', '{"level":"info","msg":"hi"}', `it has no key that is known here ("level", "msg"): send ${SHAPE}`],
+    ['logs', `{"${'long'.repeat(50)}":1}`, `("${'long'.repeat(10)}…")`],
+  ])('%s %s', (signal, text, why) => {
+    expectRefusal(signal, text, why);
+  });
+
+  test.each(SIGNALS)('%s: {} is an empty request', (signal) => {
+    expect(transcodeJson(signal, Buffer.from(' {\n} '))).toHaveLength(0);
+  });
+
+  test('a known key is enough', () => {
+    expect(transcodeJson('logs', Buffer.from('{"x":{"y":[]},"resourceLogs":[]}'))).toHaveLength(0);
+  });
+});
+
+describe('a body that is no object', () => {
+  test.each([
+    ['', 'the body is empty: send {"resourceLogs"'],
+    [' \n', 'the body is empty'],
+    ['[{"resourceLogs":[]}]', `the body is an array: send one object ${SHAPE}`],
+    ['"text"', `the body must be one object ${SHAPE}`],
+    ['12', 'the body must be one object'],
+    ['null', 'the body must be one object'],
+    ['hello', 'expected a JSON value at byte 0'],
+    ['body=1', "expected a JSON value at byte 0, found 'b'"],
+  ])('%j', (text, why) => {
+    expectRefusal('logs', text, why);
+  });
+
+  test('other encodings are recognised', () => {
+    expectRefusal('logs', Buffer.from('{"resourceLogs":[]}', 'utf16le'), 'the body is UTF-16: send it as UTF-8');
+    expectRefusal('logs', Buffer.from('\ufeff{}', 'utf16le'), 'the body is UTF-16: send it as UTF-8');
+    expectRefusal('logs', Buffer.from([0x1f, 0x8b, 8, 0]), "send the header 'Content-Encoding: gzip'");
+    expectRefusal('logs', Buffer.from([0x0a, 0x80, 1, 0x0a]), "send it with 'Content-Type: application/x-protobuf'");
+  });
+
+  test('a byte order mark is ignored', () => {
+    expect(transcodeJson('logs', Buffer.from('\ufeff{"resourceLogs":[{}]}'))).toEqual(Uint8Array.of(0x0a, 0));
+  });
+});
+
+describe('broken JSON', () => {
+  test.each([
+    ['{"resourceLogs":[', 'it ends at byte 17, where a JSON value should follow (was it cut off?)'],
+    ['{"resourceLogs":[]', "it ends at byte 18, where ',' or '}' should follow (was it cut off?)"],
+    ['{"resourceLogs"', "it ends at byte 15, where ':' should follow"],
+    ['{"resourceLogs":[]}{}', "expected the end of the body (one object is a request) at byte 19, found '{'"],
+    ['{"resourceLogs":[],}', "expected a key in double quotes at byte 19, found '}'"],
+    ['{"resourceLogs":[{},]}', "expected a JSON value at byte 20, found ']'"],
+    ['{"resourceLogs":[{}{}]}', "expected ',' or ']' at byte 19, found '{'"],
+    ['{"resourceLogs" []}', "expected ':' at byte 16, found '['"],
+    ["{'resourceLogs':[]}", "expected a key in double quotes at byte 1, found '''"],
+    ['{resourceLogs:[]}', "expected a key in double quotes at byte 1, found 'r'"],
+    ['{"resourceLogs":[] // note\n}', "expected ',' or '}' at byte 19, found '/'"],
+    ['{"resourceLogs":nul}', "expected 'null' at byte 19, found '}'"],
+    ['{"x":tru}', "expected 'true' at byte 8, found '}'"],
+    ['{"x":01}', "expected a JSON value at byte 5, found '0'"],
+    ['{"x":[1 2]}', "expected ',' or ']' at byte 8, found '2'"],
+    ['{"x":[1}', "expected ',' or ']' at byte 7, found '}'"],
+    ['{"x":{"y":1]}', "expected ',' or '}' at byte 11, found ']'"],
+    ['{"x":{1:2}}', "expected a key in double quotes at byte 6, found '1'"],
+    ['{"x":}', "expected a JSON value at byte 5, found '}'"],
+    ['{"x":\u00a01}', 'expected a JSON value at byte 5, found the byte 0xc2'],
+    ['{"x":1}\0', 'expected the end of the body (one object is a request) at byte 7, found the control character 0x00'],
+  ])('%j', (text, why) => {
+    expectRefusal('logs', text, why);
+  });
+});
+
+describe('values of a wrong kind', () => {
+  test.each([
+    ['{"resourceLogs":{}}', 'resourceLogs must be an array, and in it each must be an object'],
+    ['{"resourceLogs":[null]}', 'resourceLogs must be an array'],
+    ['{"resourceLogs":[{"resource":[]}]}', 'resource must be an object'],
+    ['{"resourceLogs":[{"resource":{"attributes":{"a":"b"}}}]}', 'like {"key":"…","value":{"stringValue":"…"}}'],
+    [
+      '{"resourceLogs":[{"resource":{"attributes":[{"key":"a","value":"b"}]}}]}',
+      'value must be an object like {"stringValue":"…"}',
+    ],
+    [
+      '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":"text"}]}]}]}',
+      'body must be an object like {"stringValue":"…"}',
+    ],
+    [
+      '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"boolValue":"true"}}]}]}]}',
+      'boolValue must be true or false, without quotes',
+    ],
+    [
+      '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"arrayValue":[]}}]}]}]}',
+      'arrayValue must be an object like {"values":[{"stringValue":"…"}]}',
+    ],
+    ['{"resourceLogs":[{"schemaUrl":5}]}', 'schemaUrl must be a string in double quotes (at byte 30)'],
+  ])('%s', (text, why) => {
+    expectRefusal('logs', text, why);
+  });
+});
+
+describe('keys that are there twice', () => {
+  test.each([
+    ['{"resourceLogs":[],"resourceLogs":[]}', 'resourceLogs is there twice in one object: send it once'],
+    ['{"resourceLogs":[],"\\u0072esourceLogs":[]}', 'resourceLogs is there twice'],
+    ['{"resourceLogs":[{"schemaUrl":null,"schemaUrl":"x"}]}', 'schemaUrl is there twice'],
+    [
+      '{"resourceLogs":[{"resource":{"attributes":[{"key":"a","value":{"intValue":1},"key":"a"}]}}]}',
+      'key is there twice',
+    ],
+    [
+      '{"resourceLogs":[{"resource":{"attributes":[{"key":"a","value":{"intValue":1,"intValue":1}}]}}]}',
+      'intValue is there twice',
+    ],
+    [
+      '{"resourceLogs":[{"resource":{"attributes":[{"key":"a","value":{"intValue":1,"stringValue":"x"}}]}}]}',
+      'stringValue stands beside another value of its kind: send only one of them',
+    ],
+  ])('%s', (text, why) => {
+    expectRefusal('logs', text, why);
+  });
+
+  test('two kinds of data in a metric', () => {
+    const metric = '{"gauge":{},"sum":{}}';
+    expectRefusal('metrics', `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[${metric}]}]}]}`, 'sum stands beside');
+  });
+
+  test('an unknown key may be there twice, and a key that only begins like a known one is unknown', () => {
+    const text = '{"x":1,"x":2,"resourceLogs":[{"schemaUrl\\"":5,"schemaUr":6,"schemaUrls":7,"":8,"schema_url":9}]}';
+    expect(transcodeJson('logs', Buffer.from(text))).toEqual(Uint8Array.of(0x0a, 0));
+  });
+});
+
+describe('64 levels', () => {
+  /** A request is level 1, its log records are level 4, the body of one is level 5; each list adds two levels. */
+  const lists = (count: number, inner: string): string => {
+    const body = `${'{"arrayValue":{"values":['.repeat(count)}${inner}${']}}'.repeat(count)}`;
+    return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${body}}]}]}]}`;
+  };
+
+  test('of messages are taken, 65 are not', () => {
+    expect(transcodeJson('logs', Buffer.from(lists(29, '{"intValue":1}'))).length).toBeGreaterThan(60);
+    expect(transcodeJson('logs', Buffer.from(lists(29, '{"arrayValue":{}}'))).length).toBeGreaterThan(60);
+    expectRefusal('logs', lists(30, '{"intValue":1}'), 'the body is nested more than 64 levels deep (at byte');
+    expectRefusal('logs', lists(30, '{ }'), 'the body is nested more than 64 levels deep');
+  });
+
+  test('of attributes too, on the short way as on the long', () => {
+    const maps = (count: number, inner: string): string =>
+      `{"resourceLogs":[{"resource":{"attributes":[${'{"key":"k","value":{"kvlistValue":{"values":['.repeat(count)}${inner}${']}}}'.repeat(count)}]}}]}`;
+    // The attributes of the resource are level 4; each map adds three levels.
+    expect(transcodeJson('logs', Buffer.from(maps(19, '{"key":"k","value":{"intValue":1}}'))).length).toBeGreaterThan(
+      60,
+    );
+    expectRefusal('logs', maps(20, '{"key":"k","value":{"intValue":1}}'), 'nested more than 64 levels deep');
+    expectRefusal('logs', maps(20, '{"key":"k", "value":{"intValue":1}}'), 'nested more than 64 levels deep');
+    expect(transcodeJson('logs', Buffer.from(maps(20, '{"key":"k"}'))).length).toBeGreaterThan(60);
+  });
+
+  test('of brackets in unknown values are taken, 65 are not', () => {
+    const nested = (levels: number): string => `{"resourceLogs":[],"x":${'['.repeat(levels)}${']'.repeat(levels)}}`;
+    expect(transcodeJson('logs', Buffer.from(nested(63)))).toHaveLength(0);
+    expectRefusal('logs', nested(64), 'the body is nested more than 64 levels deep');
+    expectRefusal('logs', `{"x":${'{"a":'.repeat(100_000)}`, 'the body is nested more than 64 levels deep');
+  });
+});
+
+test('after a refusal the next body is read as ever', () => {
+  expectRefusal('logs', '{"resourceLogs":[{"schemaUrl":"a","x', 'was it cut off?');
+  expect(transcodeJson('logs', Buffer.from('{"resourceLogs":[{}]}'))).toEqual(Uint8Array.of(0x0a, 0));
+});
+
+test('a body of many megabytes', () => {
+  const text = `{"resourceLogs":[{"schemaUrl":"${'x'.repeat(9_000_000)}"}]}`;
+  expect(transcodeJson('logs', Buffer.from(text)).length).toBe(9_000_000 + 10);
+});
+
+function expectRefusal(signal: Signal, body: string | Buffer, why: string): void {
+  let error: unknown;
+  try {
+    transcodeJson(signal, Buffer.from(body as string));
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toMatchObject({ name: 'TailraceError', code: 'bad_json', message: expect.stringContaining(why) });
+}

@@ -1,0 +1,324 @@
+/** Each kind of value at its edges: what it may look like in JSON, what it becomes, what is refused. */
+
+import { describe, expect, test } from '@jest/globals';
+import type { Signal } from '../../src/model/record.ts';
+import { type JsonTally, transcodeJson } from '../../src/otlp/json.ts';
+import { REQUEST_TYPES } from '../support/json-oracle.ts';
+
+const WRAPS: Readonly<Record<Signal, readonly [string, string]>> = {
+  logs: ['{"resourceLogs":[{"scopeLogs":[{"logRecords":[', ']}]}]}'],
+  traces: ['{"resourceSpans":[{"scopeSpans":[{"spans":[', ']}]}]}'],
+  metrics: ['{"resourceMetrics":[{"scopeMetrics":[{"metrics":[', ']}]}]}'],
+};
+
+describe('64-bit integers', () => {
+  test.each([
+    ['"-9223372036854775808"', '-9223372036854775808'],
+    ['-9223372036854775808', '-9223372036854775808'],
+    ['"9223372036854775807"', '9223372036854775807'],
+    ['9223372036854775807', '9223372036854775807'],
+    ['9007199254740993', '9007199254740993'],
+    ['0', '0'],
+    ['-0', '0'],
+    ['"-1"', '-1'],
+    ['-1', '-1'],
+    ['999999999', '999999999'],
+    ['1000000000', '1000000000'],
+    ['4294967296', '4294967296'],
+    ['18446744073709551e-3', undefined],
+    ['1.0', '1'],
+    ['1e3', '1000'],
+    ['"1.50E+1"', '15'],
+    ['9223372036854775807.000', '9223372036854775807'],
+    ['922337203685477580700e-2', '9223372036854775807'],
+    ['0e99999999999', '0'],
+    ['"\\u0031\\u0032"', '12'],
+  ])('intValue %s', (text, value) => {
+    if (value === undefined) expect(() => log(`{"body":{"intValue":${text}}}`)).toThrow('intValue must be an integer');
+    else expect(log(`{"body":{"intValue":${text}}}`)).toEqual({ body: { intValue: value } });
+  });
+
+  test.each([
+    ['"9223372036854775808"', 'out of range'],
+    ['-9223372036854775809', 'out of range'],
+    ['1e19', 'out of range'],
+    ['1e99999999999', 'out of range'],
+    ['18446744073709551616', 'out of range'],
+    ['100000000000000000000000', 'out of range'],
+    ['1.5', 'must be an integer'],
+    ['1e-1', 'must be an integer'],
+    ['01', 'must be an integer'],
+    ['"01"', 'must be an integer'],
+    ['"+1"', 'must be an integer'],
+    ['""', 'must be an integer'],
+    ['" 1"', 'must be an integer'],
+    ['"0x10"', 'must be an integer'],
+    ['true', 'must be an integer'],
+    ['{}', 'must be an integer'],
+    ['-', 'must be an integer'],
+  ])('intValue %s is refused', (text, why) => {
+    expect(() => log(`{"body":{"intValue":${text}}}`)).toThrow(why);
+  });
+
+  test.each([
+    ['"18446744073709551615"', '18446744073709551615'],
+    ['18446744073709551615', '18446744073709551615'],
+    ['"1700000000000932606"', '1700000000000932606'],
+    ['1700000000000932606', '1700000000000932606'],
+    ['"9999999999999999999"', '9999999999999999999'],
+    ['"1000000000000000000"', '1000000000000000000'],
+    ['"999999999999999999"', '999999999999999999'],
+    ['"1.7e18"', '1700000000000000000'],
+    ['1700000000000932606.0', '1700000000000932606'],
+  ])('timeUnixNano %s', (text, value) => {
+    expect(log(`{"timeUnixNano":${text}}`)).toEqual({ timeUnixNano: value });
+  });
+
+  test.each([
+    '"18446744073709551616"',
+    '-1',
+    '"-1"',
+    '"99999999999999999999"',
+    '"0700000000000932606"',
+    '"17000000000009326o6"',
+  ])('timeUnixNano %s is refused', (text) => {
+    expect(() => log(`{"timeUnixNano":${text}}`)).toThrow(
+      /^the body is not OTLP\/JSON: timeUnixNano (is out of|must be)/,
+    );
+  });
+});
+
+describe('32-bit integers', () => {
+  test('at their ends', () => {
+    expect(log('{"flags":4294967295,"droppedAttributesCount":"4294967295"}')).toEqual({
+      flags: 4294967295,
+      droppedAttributesCount: 4294967295,
+    });
+    expect(exponential('{"scale":-2147483648}')).toEqual({ scale: -2147483648 });
+    expect(exponential('{"scale":2147483647}')).toEqual({ scale: 2147483647 });
+    expect(exponential('{"positive":{"offset":-1,"bucketCounts":["0",300,"18446744073709551615"]}}')).toEqual({
+      positive: { offset: -1, bucketCounts: ['0', '300', '18446744073709551615'] },
+    });
+  });
+
+  test.each([
+    '{"flags":4294967296}',
+    '{"flags":-1}',
+    '{"droppedAttributesCount":"4294967296"}',
+    '{"severityNumber":2147483648}',
+  ])('%s is refused', (text) => {
+    expect(() => log(text)).toThrow('is out of range: send a number from ');
+  });
+
+  test('scale beyond its ends is refused', () => {
+    expect(() => exponential('{"scale":2147483648}')).toThrow('from -2147483648 to 2147483647');
+    expect(() => exponential('{"scale":-2147483649}')).toThrow('from -2147483648 to 2147483647');
+  });
+});
+
+describe('enums', () => {
+  test('are integers; names are tolerated and counted', () => {
+    const tally: JsonTally = { enumNames: 0 };
+    expect(log('{"severityNumber":9}', tally)).toEqual({ severityNumber: 9 });
+    expect(log('{"severityNumber":"10"}', tally)).toEqual({ severityNumber: 10 });
+    expect(log('{"severityNumber":-1}', tally)).toEqual({ severityNumber: -1 });
+    expect(tally.enumNames).toBe(0);
+    expect(log('{"severityNumber":"SEVERITY_NUMBER_INFO"}', tally)).toEqual({ severityNumber: 9 });
+    expect(item('traces', '{"kind":"SPAN_KIND_SERVER","status":{"code":"STATUS_CODE_ERROR"}}', tally)).toEqual({
+      kind: 2,
+      status: { code: 2 },
+    });
+    expect(tally.enumNames).toBe(3);
+  });
+
+  test('an unknown name is refused', () => {
+    expect(() => log('{"severityNumber":"INFO"}')).toThrow('severityNumber must be an integer, the number of the enum');
+  });
+});
+
+describe('doubles', () => {
+  test.each([
+    ['0', 0],
+    ['-0', -0],
+    ['-0.0', -0],
+    ['0.1', 0.1],
+    ['637.704', 637.704],
+    ['123456789012345', 123456789012345],
+    ['0.30000000000000004', 0.30000000000000004],
+    ['9007199254740993', 9007199254740992],
+    ['1e22', 1e22],
+    ['5e-324', 5e-324],
+    ['2e-400', 0],
+    ['1.7976931348623157e308', Number.MAX_VALUE],
+    ['"1.5"', 1.5],
+    ['"-2E3"', -2000],
+    ['"NaN"', Number.NaN],
+    ['"Infinity"', Number.POSITIVE_INFINITY],
+    ['"-Infinity"', Number.NEGATIVE_INFINITY],
+  ])('%s', (text, value) => {
+    expect(log(`{"body":{"doubleValue":${text}}}`)).toEqual({ body: { doubleValue: value } });
+  });
+
+  test.each(['1e400', '"-1e309"'])('%s is refused', (text) => {
+    expect(() => log(`{"body":{"doubleValue":${text}}}`)).toThrow('beyond the range of a double: send "Infinity"');
+  });
+
+  test.each(['1.', '.5', '01.5', '+1', 'NaN', '"nan"', '""', '" 1"', '"1,5"', 'true', '[]', '1e', '--1'])(
+    '%s is refused',
+    (text) => {
+      expect(() => log(`{"body":{"doubleValue":${text}}}`)).toThrow('doubleValue must be a number, or one of "NaN"');
+    },
+  );
+
+  test('arrays of short numbers, which grow to more bytes than they had', () => {
+    const bounds = Array.from({ length: 100_000 }, (_, i) => i % 10);
+    const text = `{"histogram":{"dataPoints":[{"explicitBounds":[${bounds.join()}],"bucketCounts":[${bounds.join()}]}]}}`;
+    const [point] = (item('metrics', text) as { histogram: { dataPoints: [Record<string, unknown>] } }).histogram
+      .dataPoints;
+    expect(point.explicitBounds).toEqual(bounds);
+    expect(point.bucketCounts).toEqual(bounds.map(String));
+  });
+});
+
+describe('ids', () => {
+  const trace = '5B8EFFF798038103D269B633813FC60C';
+
+  test('hex in any case, the empty string, null', () => {
+    const both = `{"traceId":"${trace}","spanId":"eee19b7ec3c1b174"}`;
+    expect(log(both)).toEqual({ traceId: trace.toLowerCase(), spanId: 'eee19b7ec3c1b174' });
+    expect(log(both.toLowerCase().replaceAll('id', 'Id'))).toEqual(log(both));
+    expect(log('{"traceId":"","spanId":null}')).toEqual({});
+    expect(log(`{"traceId":"\\u0035${trace.slice(1)}"}`)).toEqual({ traceId: trace.toLowerCase() });
+  });
+
+  test.each([
+    [
+      `{"traceId":"${trace.slice(1)}"}`,
+      'traceId must be 32 hex digits or "", not 31: send the 16 bytes of the id as hex',
+    ],
+    [`{"traceId":"${trace}0"}`, 'traceId must be 32 hex digits or "", not 33'],
+    ['{"traceId":"W47/95gDgQPSabYzgT/GDA=="}', 'traceId must be 32 hex digits or ""; base64 is for bytesValue only'],
+    ['{"spanId":"eee19b7ec3c1b17g"}', 'spanId must be 16 hex digits'],
+    [`{"spanId":"${trace}"}`, 'spanId must be 16 hex digits or "", not 32'],
+    ['{"spanId":12}', 'spanId must be a string of hex digits in double quotes'],
+    ['{"traceId":[1,2]}', 'traceId must be a string of hex digits in double quotes'],
+  ])('%s is refused', (text, why) => {
+    expect(() => log(text)).toThrow(why);
+  });
+
+  test('parentSpanId, links and exemplars have hex ids too', () => {
+    const ids = `"traceId":"${trace.toLowerCase()}","spanId":"eee19b7ec3c1b174"`;
+    const span = `{${ids},"parentSpanId":"eee19b7ec3c1b173","links":[{${ids}}]}`;
+    expect(item('traces', span)).toEqual(JSON.parse(span));
+    const metric = `{"gauge":{"dataPoints":[{"exemplars":[{${ids}}]}]}}`;
+    expect(item('metrics', metric)).toEqual(JSON.parse(metric));
+  });
+});
+
+describe('bytes', () => {
+  test.each(['+/+/AQ==', '-_-_AQ==', '-_-_AQ', '+/-_AQ', '+\\/+\\/AQ=='])('base64 %s', (text) => {
+    expect(log(`{"body":{"bytesValue":"${text}"}}`)).toEqual({ body: { bytesValue: 'fbffbf01' } });
+  });
+
+  test('none and many', () => {
+    const many = Buffer.alloc(70_000, 'x');
+    expect(log('{"body":{"bytesValue":""}}')).toEqual({ body: { bytesValue: '' } });
+    expect(log(`{"body":{"bytesValue":"${many.toString('base64')}"}}`)).toEqual({
+      body: { bytesValue: many.toString('hex') },
+    });
+  });
+
+  test.each(['"A"', '"AQI=="', '"AQ="', '"A=Q="', '"===="', '"AQ ID"', '"é"', '5', '[1]'])('%s is refused', (text) => {
+    expect(() => log(`{"body":{"bytesValue":${text}}}`)).toThrow('base64');
+  });
+});
+
+describe('strings', () => {
+  test.each([
+    ['"\\"\\\\\\/\\b\\f\\n\\r\\t"', '"\\/\b\f\n\r\t'],
+    ['"\\u0000\\u007f\\u0080\\u07ff\\u0800\\uffff"', '\0\u007f\u0080\u07ff\u0800\uffff'],
+    ['"\\ud83d\\ude00\\uDBFF\\uDFFF"', '😀\u{10ffff}'],
+    ['"é€😀 plain"', 'é€😀 plain'],
+  ])('%s', (text, value) => {
+    expect(log(`{"severityText":${text}}`)).toEqual({ severityText: value });
+  });
+
+  test.each([1, 2, 3, 4, 5, 126, 127, 128, 129, 16_383, 16_384, 70_000])('%i characters', (length) => {
+    const value = 'abcdefghi '.repeat(length / 10 + 1).slice(0, length);
+    expect(log(`{"body":{"stringValue":"${value}"}}`)).toEqual({ body: { stringValue: value } });
+    expect(log(`{"attributes":[{"key":"${value}","value":{"stringValue":"${value}"}}]}`)).toEqual({
+      attributes: [{ key: value, value: { stringValue: value } }],
+    });
+  });
+
+  test.each([
+    ['"\\ud83d"', 'half of a surrogate pair'],
+    ['"\\ude00"', 'half of a surrogate pair'],
+    ['"\\ud83d\\u0041"', 'half of a surrogate pair'],
+    ['"\\ud83dx"', 'half of a surrogate pair'],
+    ['"\\u12g4"', 'four hex digits behind \\u'],
+    ['"\\x41"', 'one of "\\/bfnrtu behind a backslash'],
+    ['"a\tb"', 'found the control character 0x09'],
+    ['"a\0b"', 'found the control character 0x00'],
+    ['"open', 'was it cut off?'],
+  ])('%j is refused', (text, why) => {
+    expect(() => log(`{"severityText":${text}}`)).toThrow(why);
+  });
+
+  test.each([
+    [[0xff]],
+    [[0xc3]],
+    [[0xe2, 0x82]],
+    [[0xc0, 0x80]],
+    [[0xed, 0xa0, 0x80]],
+    [[0xf4, 0x90, 0x80, 0x80]],
+    [[0x80]],
+  ])('the bytes %j are no UTF-8', (bytes) => {
+    const body = (key: string): Buffer =>
+      Buffer.concat([Buffer.from(`{"resourceLogs":[{"${key}":"x`), Buffer.from(bytes), Buffer.from('"}]}')]);
+    expect(() => transcodeJson('logs', body('schemaUrl'))).toThrow('is not UTF-8: send the body as UTF-8');
+    expect(() => transcodeJson('logs', body('unknown'))).toThrow('is not UTF-8: send the body as UTF-8');
+  });
+});
+
+describe('presence', () => {
+  test('members of a oneof and optional fields are written with their defaults', () => {
+    expect(log('{"body":{"intValue":"0"}}')).toEqual({ body: { intValue: '0' } });
+    expect(log('{"body":{"boolValue":false}}')).toEqual({ body: { boolValue: false } });
+    expect(log('{"body":{"stringValue":""}}')).toEqual({ body: { stringValue: '' } });
+    expect(log('{"body":{"arrayValue":{}}}')).toEqual({ body: { arrayValue: {} } });
+    expect(exponential('{"sum":0,"min":0,"max":-0}')).toEqual({ sum: 0, min: 0, max: -0 });
+  });
+
+  test('null is absent, everywhere', () => {
+    expect(log('{"body":null,"attributes":null,"timeUnixNano":null,"severityText":null}')).toEqual({});
+    expect(log('{"body":{"stringValue":null,"intValue":"1","boolValue":null}}')).toEqual({ body: { intValue: '1' } });
+    expect(transcodeJson('logs', Buffer.from('{"resourceLogs":null}'))).toHaveLength(0);
+  });
+});
+
+function log(text: string, tally?: JsonTally): unknown {
+  return item('logs', text, tally);
+}
+
+function exponential(text: string): unknown {
+  const metric = item('metrics', `{"exponentialHistogram":{"dataPoints":[${text}]}}`);
+  return (metric as { exponentialHistogram: { dataPoints: [unknown] } }).exponentialHistogram.dataPoints[0];
+}
+
+/** One item through the transcoder and protobufjs; only what is present. */
+function item(signal: Signal, text: string, tally?: JsonTally): unknown {
+  const type = REQUEST_TYPES[signal];
+  const bytes = transcodeJson(signal, Buffer.from(WRAPS[signal].join(text)), tally);
+  const request = type.toObject(type.decode(bytes), { longs: String }) as object;
+  let inner: unknown = request;
+  for (let level = 0; level < 3; level++) [inner] = Object.values(inner as Record<string, unknown[]>)[0] ?? [];
+  return withHexIds(inner);
+}
+
+function withHexIds(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (Array.isArray(value)) return value.map(withHexIds);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withHexIds(inner)]));
+}
