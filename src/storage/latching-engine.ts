@@ -16,7 +16,7 @@ import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
 import type { CommitOptions, Engine, EngineStat, EngineState, Entry, Scan, Write } from './engine.ts';
 import { FAMILY } from './keys.ts';
-import type { RawStore } from './raw-store.ts';
+import type { RawStore, StoreUsage } from './raw-store.ts';
 import type { Room } from './room.ts';
 
 export interface LatchingEngineOptions {
@@ -35,6 +35,7 @@ const PAGE_BYTES = 4_096;
 /** Larger values get pages of their own. */
 const INLINE_BYTES_MAX = 2_000;
 const ENTRY_OVERHEAD_BYTES = 32;
+const UNKNOWN_USAGE: StoreUsage = { usedBytes: 0, pageBytes: 0, lastTransaction: -1 };
 const PROBE_KEY = Buffer.of(FAMILY.engine, 1);
 
 interface Pending {
@@ -55,7 +56,10 @@ export class LatchingEngine implements Engine {
   #writing = false;
   /** Set while the store is closed and opened again; reads wait for it. */
   #reopening: Promise<void> | undefined;
+  /** As it was before the transaction that is with the store. */
+  #usage: StoreUsage = UNKNOWN_USAGE;
   #probe: NodeJS.Timeout | undefined;
+  #probing = false;
   #probes = 0;
   #idle: (() => void)[] = [];
   #closing: Promise<void> | undefined;
@@ -142,6 +146,7 @@ export class LatchingEngine implements Engine {
   #admit(first: Pending): readonly Pending[] {
     const { room } = this.#options;
     const usage = this.#store.usage();
+    this.#usage = usage;
     const group: Pending[] = [];
     let bytes = 0;
     for (const pending of this.#queue) {
@@ -183,22 +188,21 @@ export class LatchingEngine implements Engine {
 
   /** A transaction failed: latch at once, then find out why, open the store again and say so. */
   async #fail(group: readonly Pending[], cause: unknown): Promise<void> {
-    const before = this.#state;
-    const usage = this.#usageOrNothing();
+    const usage = this.#usage;
     const bytes = group.reduce((sum, pending) => sum + pending.bytes, 0);
     const noRoom = this.#options.room.isExhausted(bytes, usage);
     this.#state = noRoom ? 'full' : 'read_only';
     const failed = [...group, ...this.#queue.splice(0)];
     const reopened = await this.#reopen(!noRoom);
     if (!reopened) this.#state = 'read_only';
-    const untouched = reopened && this.#usageOrNothing().lastTransaction === usage.lastTransaction;
+    const untouched = reopened && this.#usageNow().lastTransaction === usage.lastTransaction;
     this.#writing = false;
     if (this.#state === 'full') {
       this.#schedule();
-      if (before === 'full') this.#tell('full');
     } else {
       clearTimeout(this.#probe);
     }
+    // Told also when it was full before: whoever keeps state in memory has to read it again.
     this.#tell(this.#state);
     const error =
       noRoom && untouched
@@ -243,13 +247,19 @@ export class LatchingEngine implements Engine {
   #look(): void {
     if (this.#state !== 'full' || this.#closing !== undefined || this.#reopening !== undefined) return;
     this.#schedule();
-    if (this.#writing || !this.#options.room.isBack(this.#store.usage())) return;
+    if (this.#writing || this.#probing || !this.#options.room.isBack(this.#store.usage())) return;
     this.#probes += 1;
+    this.#probing = true;
     const write: Write = { type: 'put', key: PROBE_KEY, value: Buffer.from(String(this.#probes)) };
     this.commit([write], { mayUseReserve: true }).then(
-      () => this.#resume(),
-      // The failure was handled where it happened; the next look comes by itself.
-      () => {},
+      () => {
+        this.#probing = false;
+        this.#resume();
+      },
+      () => {
+        // The failure was handled where it happened; the next look comes by itself.
+        this.#probing = false;
+      },
     );
   }
 
@@ -264,11 +274,11 @@ export class LatchingEngine implements Engine {
     this.#listener(state);
   }
 
-  #usageOrNothing(): { usedBytes: number; pageBytes: number; lastTransaction: number } {
+  #usageNow(): StoreUsage {
     try {
       return this.#store.usage();
     } catch {
-      return { usedBytes: 0, pageBytes: 0, lastTransaction: -1 };
+      return UNKNOWN_USAGE;
     }
   }
 

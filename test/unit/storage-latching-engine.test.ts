@@ -1,0 +1,205 @@
+/** What the engine does when the store under it fails: a fake store fails on demand and remembers what it was given. */
+
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { Engine, EngineState, Entry, Write } from '../../src/storage/engine.ts';
+import { LatchingEngine } from '../../src/storage/latching-engine.ts';
+import type { RawStore, StoreUsage } from '../../src/storage/raw-store.ts';
+import type { Room } from '../../src/storage/room.ts';
+
+const PROBE_MS = 5;
+
+/** A disk that stores outlive, with switches for its faults. */
+class FakeDisk implements Room {
+  readonly durable: string[][] = [];
+  /** Transactions that are waiting for `release`. */
+  held: (() => void)[] = [];
+  hold = false;
+  failing: Error | undefined;
+  /** The failed transaction is found on disk afterwards. */
+  failsAfterWriting = false;
+  noRoom = false;
+  cannotReopen = false;
+  readonly opened: boolean[] = [];
+  given = 0;
+
+  open(readOnly: boolean): RawStore {
+    this.opened.push(readOnly);
+    if (this.cannotReopen) throw new Error('gone');
+    return new FakeStore(this);
+  }
+
+  release(): void {
+    this.hold = false;
+    for (const go of this.held.splice(0)) go();
+  }
+
+  refusal(): string | undefined {
+    return undefined;
+  }
+
+  isBack(): boolean {
+    return !this.noRoom;
+  }
+
+  isExhausted(): boolean {
+    return this.noRoom;
+  }
+
+  freeBytes(): number | undefined {
+    return undefined;
+  }
+}
+
+class FakeStore implements RawStore {
+  readonly #disk: FakeDisk;
+  #closed = false;
+
+  constructor(disk: FakeDisk) {
+    this.#disk = disk;
+  }
+
+  async write(writes: readonly Write[]): Promise<void> {
+    const disk = this.#disk;
+    if (this.#closed) throw new Error('used after close');
+    disk.given += 1;
+    if (disk.hold) await new Promise<void>((go) => disk.held.push(go));
+    const names = writes.map((write) => Buffer.from(write.key).toString('latin1'));
+    const failure = disk.failing;
+    if (failure === undefined || disk.failsAfterWriting) disk.durable.push(names);
+    if (failure !== undefined) throw failure;
+  }
+
+  get(): Uint8Array | undefined {
+    if (this.#closed) throw new Error('used after close');
+    return Buffer.from('value');
+  }
+
+  scan(): readonly Entry[] {
+    return [];
+  }
+
+  usage(): StoreUsage {
+    return { usedBytes: 0, pageBytes: 0, lastTransaction: this.#disk.durable.length };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+}
+
+let disk: FakeDisk;
+let engine: Engine;
+let states: EngineState[];
+const unhandled: unknown[] = [];
+const note = (error: unknown) => void unhandled.push(error);
+
+beforeEach(() => {
+  process.on('unhandledRejection', note);
+  disk = new FakeDisk();
+  states = [];
+  engine = new LatchingEngine({
+    store: new FakeStore(disk),
+    reopen: (readOnly) => disk.open(readOnly),
+    room: disk,
+    probeMs: PROBE_MS,
+  });
+  engine.onState((state) => states.push(state));
+});
+
+afterEach(async () => {
+  disk.release();
+  await engine.close();
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+});
+
+test('fails that commit and all behind it, gives the store nothing more, and still reads', async () => {
+  disk.hold = true;
+  const commits = [put('a'), put('b'), put('c')].map((write) => engine.commit([write]));
+  const outcomes = Promise.allSettled(commits);
+  disk.failing = new Error('EIO');
+  disk.release();
+  expect(codes(await outcomes)).toEqual(['storage', 'storage', 'storage']);
+  expect(disk.given).toBe(1);
+  disk.failing = undefined;
+  await expect(engine.commit([put('d')])).rejects.toMatchObject({ code: 'storage' });
+  await expect(engine.commit([put('e')], { mayUseReserve: true })).rejects.toMatchObject({ code: 'storage' });
+  expect(disk.durable).toEqual([]);
+  expect(states).toEqual(['read_only']);
+  expect(disk.opened).toEqual([true]);
+  expect(await engine.get(Buffer.from('a'))).toBeDefined();
+  expect((await engine.stat()).state).toBe('read_only');
+});
+
+test('commits before the failed one stay acknowledged', async () => {
+  await engine.commit([put('a')]);
+  disk.failing = new Error('EIO');
+  await expect(engine.commit([put('b')])).rejects.toMatchObject({ code: 'storage' });
+  expect(disk.durable).toEqual([['a']]);
+});
+
+test('without room it opens the store again, takes nothing, and resumes after a durable probe', async () => {
+  disk.noRoom = true;
+  disk.failing = new Error('ENOSPC');
+  const outcomes = await Promise.allSettled([engine.commit([put('a')]), engine.commit([put('b')])]);
+  expect(codes(outcomes)).toEqual(['storage_full', 'storage_full']);
+  expect(states).toEqual(['full']);
+  await expect(engine.commit([put('c')])).rejects.toMatchObject({ code: 'storage_full' });
+  disk.failing = undefined;
+  await engine.commit([put('trim')], { mayUseReserve: true });
+  expect(states).toEqual(['full']);
+  const resumed = new Promise<void>((resolve) => engine.onState((state) => state === 'open' && resolve()));
+  disk.noRoom = false;
+  await resumed;
+  await engine.commit([put('d')]);
+  expect(disk.durable.map((names) => names[0])).toEqual(['trim', '\xff\x01', 'd']);
+});
+
+test('a probe that fails for another reason makes it read-only', async () => {
+  disk.noRoom = true;
+  disk.failing = new Error('ENOSPC');
+  await expect(engine.commit([put('a')])).rejects.toMatchObject({ code: 'storage_full' });
+  const latched = new Promise<void>((resolve) => engine.onState((state) => state === 'read_only' && resolve()));
+  disk.noRoom = false;
+  await latched;
+  await expect(engine.commit([put('b')], { mayUseReserve: true })).rejects.toMatchObject({ code: 'storage' });
+});
+
+test('when the failed transaction turns out to be on disk it does not claim that nothing was written', async () => {
+  disk.noRoom = true;
+  disk.failsAfterWriting = true;
+  disk.failing = new Error('ENOSPC');
+  await expect(engine.commit([put('a')])).rejects.toMatchObject({ code: 'storage' });
+  expect(states).toEqual(['full']);
+  disk.failing = undefined;
+});
+
+test('when the store does not open again, nothing is served from the old one', async () => {
+  disk.noRoom = true;
+  disk.cannotReopen = true;
+  disk.failing = new Error('ENOSPC');
+  await expect(engine.commit([put('a')])).rejects.toMatchObject({ code: 'storage' });
+  expect(states).toEqual(['read_only']);
+  await expect(engine.get(Buffer.from('a'))).rejects.toMatchObject({ code: 'storage' });
+});
+
+test('what waits behind a transaction is joined, in order, and close waits for it', async () => {
+  disk.hold = true;
+  const names = ['a', 'b', 'c', 'd'];
+  const settled: string[] = [];
+  const commits = names.map((name) => engine.commit([put(name)]).then(() => settled.push(name)));
+  const closed = engine.close();
+  disk.release();
+  await Promise.all(commits);
+  await closed;
+  expect(settled).toEqual(names);
+  expect(disk.durable).toEqual([['a'], ['b', 'c', 'd']]);
+});
+
+function put(name: string): Write {
+  return { type: 'put', key: Buffer.from(name), value: Buffer.from(name) };
+}
+
+function codes(outcomes: readonly PromiseSettledResult<void>[]): unknown[] {
+  return outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'fulfilled'));
+}

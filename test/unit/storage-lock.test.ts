@@ -1,0 +1,144 @@
+/** One owner of a data directory at a time, with real processes that end in every way. */
+
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { lockDataDir } from '../../src/storage/lock.ts';
+import { compileStorage, linesOf, type StorageCode } from '../support/storage-child.ts';
+
+const OWN = `
+import { lockDataDir } from './src/storage/lock.js';
+try {
+  await lockDataDir(process.argv[2]);
+  console.log('owns ' + process.pid);
+  process.stdin.resume();
+} catch (error) {
+  console.log(error.code + ' ' + error.message);
+}
+`;
+
+let code: StorageCode;
+let dir: string;
+let children: ChildProcess[];
+
+beforeAll(() => {
+  code = compileStorage();
+});
+
+afterAll(() => code.dispose());
+
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), 'tailrace-lock-'));
+  children = [];
+});
+
+afterEach(async () => {
+  for (const child of children) await killed(child);
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Starts a process that wants the directory, and says what became of it. */
+async function start(at = dir): Promise<{ child: ChildProcess; said: string }> {
+  const child = code.start(OWN, [at]);
+  children.push(child);
+  const { value } = await linesOf(child).next();
+  return { child, said: String(value) };
+}
+
+test('a second process is refused with the directory and the process that owns it', async () => {
+  const first = await start();
+  expect(first.said).toBe(`owns ${first.child.pid}`);
+  const second = await start();
+  expect(second.said).toBe(`data_dir_in_use the data directory ${dir} is in use by process ${first.child.pid}`);
+  await expect(lockDataDir(dir)).rejects.toMatchObject({ code: 'data_dir_in_use' });
+});
+
+test('after kill -9 the next start owns it at once, time and again', async () => {
+  for (let i = 0; i < 3; i++) {
+    const { child, said } = await start();
+    expect(said).toBe(`owns ${child.pid}`);
+    await killed(child);
+  }
+  expect(readdirSync(dir)).toHaveLength(1);
+});
+
+test('an owner that is stopped but alive is still the owner', async () => {
+  const first = await start();
+  first.child.kill('SIGSTOP');
+  expect((await start()).said).toContain('data_dir_in_use');
+  first.child.kill('SIGCONT');
+});
+
+test('of many that start at once after a kill exactly one wins', async () => {
+  const before = await start();
+  await killed(before.child);
+  for (let round = 0; round < 3; round++) {
+    const starters = await Promise.all(Array.from({ length: 6 }, () => start()));
+    const owners = starters.filter(({ said }) => said.startsWith('owns'));
+    expect(owners).toHaveLength(1);
+    expect(starters.filter(({ said }) => said.startsWith('data_dir_in_use'))).toHaveLength(5);
+    for (const { child } of owners) await killed(child);
+  }
+});
+
+test('within one process too, and release lets go, also when called twice', async () => {
+  const locks = await Promise.allSettled(Array.from({ length: 8 }, () => lockDataDir(dir)));
+  const owned = locks.flatMap((lock) => (lock.status === 'fulfilled' ? [lock.value] : []));
+  expect(owned).toHaveLength(1);
+  await Promise.all(owned.map((lock) => Promise.all([lock.release(), lock.release()])));
+  const next = await start();
+  expect(next.said).toBe(`owns ${next.child.pid}`);
+});
+
+test('a directory too deep for a socket address is locked all the same', async () => {
+  const deep = path.join(dir, 'x'.repeat(90), 'y'.repeat(90));
+  const first = await start(deep);
+  expect(first.said).toBe(`owns ${first.child.pid}`);
+  expect((await start(deep)).said).toContain(`in use by process ${first.child.pid}`);
+  await killed(first.child);
+  const lock = await lockDataDir(deep);
+  await lock.release();
+});
+
+test('the directory is made for its owner only', async () => {
+  const made = path.join(dir, 'a', 'b');
+  const lock = await lockDataDir(made);
+  expect(statSync(made).mode & 0o777).toBe(0o700);
+  await lock.release();
+});
+
+test('a path that is no directory is a plain error', async () => {
+  const file = path.join(dir, 'socket');
+  const server = createServer().listen(file);
+  await once(server, 'listening');
+  await expect(lockDataDir(file)).rejects.toMatchObject({ code: 'config' });
+  server.close();
+});
+
+test('process 1 of a container can be killed and started again', async () => {
+  const unshare = ['--user', '--map-root-user', '--pid', '--fork', '--kill-child'];
+  if (spawnSync('unshare', [...unshare, 'true']).status !== 0) {
+    console.warn('skipped: no process namespaces here');
+    return;
+  }
+  mkdirSync(path.join(dir, 'data'));
+  const shell = `exec unshare ${unshare.join(' ')} "$@"`;
+  for (let i = 0; i < 2; i++) {
+    const child = code.start(OWN, [path.join(dir, 'data')], shell);
+    children.push(child);
+    expect((await linesOf(child).next()).value).toBe('owns 1');
+    expect((await start(path.join(dir, 'data'))).said).toContain('data_dir_in_use');
+    await killed(child);
+  }
+});
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exit;
+}
