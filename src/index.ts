@@ -1,0 +1,15 @@
+/** The front door for those who embed Tailrace, or talk to one. */
+
+// A client for a server elsewhere.
+export { type Client, type ClientOptions, createClient } from './client/client.ts';
+export type { ServerOptions } from './config.ts';
+export type { Clock } from './model/clock.ts';
+// What both throw and hand out.
+export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.ts';
+export type { AppendAck, Position } from './model/position.ts';
+export type { ReadStart } from './model/read-range.ts';
+export type { Header, Signal, StreamRecord } from './model/record.ts';
+export type { Logger } from './observe/logger.ts';
+// A server in your own process, and the store alone.
+export { createServer, type ServerAddress, type TailraceServer } from './server.ts';
+export { type NewRecord, type OtlpOptions, openTailrace, type ReadOptions, type Tailrace } from './store.ts';

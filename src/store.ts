@@ -1,0 +1,208 @@
+/** The library: a store inside the caller's own process, without a port (readers.md, Library). */
+
+import { parseConfig, type ServerOptions } from './config.ts';
+import type { Basin } from './log/basins.ts';
+import type { Stream } from './log/stream.ts';
+import { TailraceError } from './model/error.ts';
+import { BLOCK_BYTES_MAX, RECORD_METERED_BYTES_MAX } from './model/limits.ts';
+import { streamNameFault } from './model/names.ts';
+import type { AppendAck, Position } from './model/position.ts';
+import type { ReadRange, ReadStart } from './model/read-range.ts';
+import { type Header, meteredBytes, type Signal, type StreamRecord } from './model/record.ts';
+import { type IngestResult, ingest } from './otlp/ingest.ts';
+import { type Parts as FoundationParts, openFoundation } from './server.ts';
+import { type BlockDraft, draftRecords } from './storage/block.ts';
+
+/** Settings of the store; those of the port and of tokens have no effect here. */
+export type StoreOptions = ServerOptions;
+export type StoreParts = Omit<FoundationParts, 'wrapEngine'>;
+
+/** A record to append. Bytes are taken over: don't change them before the append has settled. */
+export interface NewRecord {
+  readonly body: Uint8Array;
+  readonly headers?: readonly Header[];
+  /** Milliseconds since the epoch; without it the time of arrival. */
+  readonly timestamp?: number;
+}
+
+export interface OtlpOptions {
+  readonly signal: Signal;
+  readonly contentType: 'application/x-protobuf' | 'application/json';
+}
+
+export interface ReadOptions {
+  /** The tail when nothing is given. */
+  readonly start?: ReadStart;
+  readonly count?: number;
+  /** Metered bytes. */
+  readonly bytes?: number;
+  /** Exclusive, ms. */
+  readonly until?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** An open store. After a failed assertion of ours it is closed and every call rejects with `fatal`. */
+export interface Tailrace {
+  /** Appends all records or none to a stream of the default basin, made if need be; durable when it resolves. */
+  append(stream: string, records: readonly NewRecord[]): Promise<AppendAck>;
+  /** Takes an OTLP Export request, decompressed, as the HTTP door does. Partial success is in the result. */
+  ingestOtlp(body: Uint8Array, options: OtlpOptions): Promise<IngestResult>;
+  /** Records from `start` to the tail, or to a bound. Bodies and headers are the caller's own. */
+  read(stream: string, options?: ReadOptions): AsyncGenerator<StreamRecord>;
+  /** The same, and then whatever is appended, until `signal` is aborted or the loop is left. */
+  follow(stream: string, options?: ReadOptions): AsyncGenerator<StreamRecord>;
+  /** The durable tail. @throws TailraceError `stream_not_found` */
+  checkTail(stream: string): Promise<Position>;
+  /** Removes the records below `seqNum`; resolves when their room is free. */
+  trim(stream: string, seqNum: number): Promise<void>;
+  /** Waits for what is under way and lets the directory go. May be called twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a store in this process, which then owns the data directory.
+ * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
+ */
+export async function openTailrace(options: StoreOptions = {}, parts: StoreParts = {}): Promise<Tailrace> {
+  let failed: TailraceError | undefined;
+  let close = async (): Promise<void> => {};
+  const onFatal = (error: TailraceError): void => {
+    failed ??= error;
+    parts.onFatal?.(error);
+    close().catch(() => {});
+  };
+  const foundation = await openFoundation(parseConfig(options), { ...parts, onFatal });
+  close = () => foundation.close();
+  const expectSound = (): void => {
+    if (failed !== undefined) throw failed;
+  };
+  return new OpenStore(foundation, expectSound);
+}
+
+/** As long as a timer can be set: it starts anew with every record. */
+const FOLLOW_MS = 2 ** 31 - 1;
+
+type Foundation = Awaited<ReturnType<typeof openFoundation>>;
+
+class OpenStore implements Tailrace {
+  readonly #foundation: Foundation;
+  readonly #expectSound: () => void;
+  #closed = false;
+
+  constructor(foundation: Foundation, expectSound: () => void) {
+    this.#foundation = foundation;
+    this.#expectSound = expectSound;
+  }
+
+  async append(name: string, records: readonly NewRecord[]): Promise<AppendAck> {
+    const drafts = draftsOf(records);
+    const stream = await this.#stream(name, 'append');
+    const [ack] = await this.#foundation.log.append([{ stream, drafts }]);
+    if (ack === undefined) throw new TailraceError('internal', 'an append was not answered');
+    return ack;
+  }
+
+  async ingestOtlp(body: Uint8Array, { signal, contentType }: OtlpOptions): Promise<IngestResult> {
+    const { log, config } = this.#foundation;
+    const encoding = contentType === 'application/json' ? 'json' : 'protobuf';
+    return ingest(log, this.#basin(), { signal, encoding, body }, { limits: config });
+  }
+
+  read(name: string, options: ReadOptions = {}): AsyncGenerator<StreamRecord> {
+    return this.#records(name, options, 0);
+  }
+
+  follow(name: string, options: ReadOptions = {}): AsyncGenerator<StreamRecord> {
+    return this.#records(name, options, FOLLOW_MS);
+  }
+
+  async checkTail(name: string): Promise<Position> {
+    return this.#foundation.log.checkTail(await this.#stream(name, 'read'));
+  }
+
+  async trim(name: string, seqNum: number): Promise<void> {
+    await this.#foundation.log.trim(await this.#stream(name, 'read'), seqNum);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#foundation.close();
+  }
+
+  async *#records(name: string, options: ReadOptions, waitMs: number): AsyncGenerator<StreamRecord> {
+    const stream = await this.#stream(name, 'read');
+    const range = rangeOf(options, waitMs);
+    const signal = options.signal ?? new AbortController().signal;
+    try {
+      for await (const event of this.#foundation.log.read(stream, range, signal)) {
+        if (event.type === 'caught_up' && waitMs === 0) return;
+        if (event.type !== 'records') continue;
+        for (let i = event.from; i < event.to; i++) yield ownRecord(event.block.record(i));
+      }
+    } catch (error) {
+      // To somebody who reads up to the tail, a start at the tail is simply the end.
+      if (waitMs === 0 && isAtTail(error, options.start)) return;
+      throw error;
+    }
+  }
+
+  async #stream(name: string, purpose: 'append' | 'read'): Promise<Stream> {
+    const fault = streamNameFault(name);
+    if (fault !== undefined) throw new TailraceError('invalid', fault);
+    return this.#foundation.log.openStream(this.#basin(), name, purpose);
+  }
+
+  #basin(): Basin {
+    this.#expectSound();
+    if (this.#closed) throw new TailraceError('closed', 'the store is closed');
+    const { log, config } = this.#foundation;
+    const basin = log.basin(config.defaultBasin);
+    if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${config.defaultBasin}\` not found`);
+    return basin;
+  }
+}
+
+/** Blocks of at most their usual size, all of which go into one transaction. */
+function draftsOf(records: readonly NewRecord[]): BlockDraft[] {
+  if (records.length === 0) throw new TailraceError('invalid', 'an append needs at least one record');
+  const drafts: BlockDraft[] = [];
+  let part: { readonly timestamp?: number; readonly headers: readonly Header[]; readonly body: Uint8Array }[] = [];
+  let bytes = 0;
+  for (const { headers = [], ...record } of records) {
+    const metered = meteredBytes(headers, record.body.length);
+    if (metered > RECORD_METERED_BYTES_MAX) {
+      throw new TailraceError(
+        'invalid',
+        `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, this one ${metered}`,
+      );
+    }
+    if (part.length > 0 && bytes + metered > BLOCK_BYTES_MAX) {
+      drafts.push(draftRecords(part));
+      part = [];
+      bytes = 0;
+    }
+    part.push({ ...record, headers });
+    bytes += metered;
+  }
+  return [...drafts, draftRecords(part)];
+}
+
+function rangeOf({ start, count, bytes, until }: ReadOptions, waitMs: number): ReadRange {
+  return { start: start ?? { tailOffset: 0 }, clamp: false, count, bytes, until, waitMs };
+}
+
+function isAtTail(error: unknown, start: ReadStart | undefined): boolean {
+  if (!(error instanceof TailraceError) || error.code !== 'range_not_satisfiable') return false;
+  if (start === undefined || 'tailOffset' in start) return true;
+  return 'seqNum' in start ? start.seqNum === error.detail.tail?.seqNum : true;
+}
+
+/** What a block hands out are views of it: an embedder may keep what it gets. */
+function ownRecord({ seqNum, timestamp, headers, body }: StreamRecord): StreamRecord {
+  return {
+    seqNum,
+    timestamp,
+    headers: headers.map(([name, value]) => [Buffer.from(name), Buffer.from(value)]),
+    body: Buffer.from(body),
+  };
+}

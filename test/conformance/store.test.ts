@@ -1,0 +1,105 @@
+/** The library: a store in the test's own process, on a real data directory. */
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { openTailrace, type StreamRecord, type Tailrace } from '../../src/index.ts';
+import { RECORD_METERED_BYTES_MAX } from '../../src/model/limits.ts';
+
+let dataDir: string;
+let store: Tailrace;
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'tailrace-store-'));
+  store = await openTailrace({ dataDir, logLevel: 'error' });
+});
+
+afterEach(async () => {
+  await store.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const record = (text: string) => ({ body: Buffer.from(text) });
+const FROM_START = { start: { seqNum: 0 } } as const;
+
+async function bodies(records: AsyncIterable<StreamRecord>): Promise<string[]> {
+  const seen: string[] = [];
+  for await (const { body } of records) seen.push(Buffer.from(body).toString());
+  return seen;
+}
+
+describe('openTailrace', () => {
+  test('appends, reads, trims, and finds everything again after a restart', async () => {
+    const ack = await store.append('notes', [
+      record('a'),
+      record('b'),
+      { ...record('c'), headers: [[Buffer.from('k'), Buffer.from('v')]] },
+    ]);
+    expect([ack.start.seqNum, ack.end.seqNum, ack.tail.seqNum]).toEqual([0, 3, 3]);
+    await store.trim('notes', 1);
+    await store.close();
+    store = await openTailrace({ dataDir, logLevel: 'error' });
+    expect(await bodies(store.read('notes', FROM_START))).toEqual(['b', 'c']);
+    expect(await bodies(store.read('notes', { ...FROM_START, count: 1 }))).toEqual(['b']);
+    expect(await bodies(store.read('notes'))).toEqual([]);
+    expect(await bodies(store.read('notes', { start: { seqNum: 3 }, count: 5 }))).toEqual([]);
+    expect((await store.checkTail('notes')).seqNum).toBe(3);
+  });
+
+  test('follows: what is there, then what comes, until the loop is left', async () => {
+    await store.append('notes', [record('before')]);
+    const seen: string[] = [];
+    for await (const { body } of store.follow('notes', FROM_START)) {
+      seen.push(Buffer.from(body).toString());
+      if (seen.length === 1) await store.append('notes', [record('after')]);
+      if (seen.length === 2) break;
+    }
+    expect(seen).toEqual(['before', 'after']);
+  });
+
+  test('takes OTLP in both encodings', async () => {
+    const pb = await readFile(new URL('../fixtures/otlp/bench-512.pb', import.meta.url));
+    const json = await readFile(new URL('../fixtures/otlp/bench-512.json', import.meta.url));
+    expect(await store.ingestOtlp(pb, { signal: 'logs', contentType: 'application/x-protobuf' })).toMatchObject({
+      accepted: 512,
+      rejected: 0,
+    });
+    expect(await store.ingestOtlp(json, { signal: 'logs', contentType: 'application/json' })).toMatchObject({
+      accepted: 512,
+      rejected: 0,
+    });
+    const records = [];
+    for await (const one of store.read('orders', FROM_START)) records.push(one);
+    expect(records.map(({ seqNum }) => seqNum)).toEqual(Array.from({ length: 1_024 }, (_, i) => i));
+    expect(records[512]?.headers.map(([name]) => Buffer.from(name).toString())).toEqual([
+      'otel.signal',
+      'content-type',
+    ]);
+  });
+
+  test('a batch larger than a block is one append; a record just at the limit is taken, one over it is not', async () => {
+    const many = Array.from({ length: 5 }, () => ({ body: Buffer.alloc(500_000, 'x') }));
+    expect((await store.append('large', many)).end.seqNum).toBe(5);
+    await store.append('large', [{ body: Buffer.alloc(RECORD_METERED_BYTES_MAX - 8) }]);
+    await expect(store.append('large', [{ body: Buffer.alloc(RECORD_METERED_BYTES_MAX - 7) }])).rejects.toMatchObject({
+      code: 'invalid',
+    });
+    expect((await store.checkTail('large')).seqNum).toBe(6);
+  });
+
+  test.each([
+    ['an empty append', () => store.append('x', []), 'invalid'],
+    ['a bad name', () => store.append('', [record('x')]), 'invalid'],
+    ['a stream that is not there', () => store.checkTail('ghost'), 'stream_not_found'],
+    ['a second owner of the directory', () => openTailrace({ dataDir }), 'data_dir_in_use'],
+    ['an unknown setting', () => openTailrace({ dataDir, colour: 'blue' } as object), 'config'],
+  ])('%s is refused', async (_, call, code) => {
+    await expect(call()).rejects.toMatchObject({ code });
+  });
+
+  test('a closed store says so', async () => {
+    await store.close();
+    await expect(store.append('x', [record('x')])).rejects.toMatchObject({ code: 'closed' });
+  });
+});
