@@ -12,6 +12,8 @@ const POINT = 0x2e;
 
 /** Up to so many digits are a whole number below 2^53, exact as a double. */
 const EXACT_DIGITS = 15;
+/** So few digits are never beyond the range of doubles. */
+const DIGITS_MAX = 300;
 /** Powers of ten that are exact as doubles; dividing an exact number by one rounds once, so correctly. */
 const POWERS = new Float64Array(EXACT_DIGITS + 1);
 for (let i = 0, power = 1; i <= EXACT_DIGITS; i++, power *= 10) POWERS[i] = power;
@@ -34,20 +36,28 @@ export function readDouble(tape: Tape, at: number, field: number): number {
   const behindWhole = digitsEnd(view, first);
   const hasPoint = view.getUint8(behindWhole) === POINT;
   const behind = hasPoint ? digitsEnd(view, behindWhole + 1) : behindWhole;
-  if (!isShort(view, first, behindWhole, behind)) return readOddDouble(tape, at, field);
+  if (!isDecimal(view, first, behindWhole, behind)) return readOddDouble(tape, at, field);
+  if (behind - first > EXACT_DIGITS) {
+    writeDouble(tape, Number(tape.bytes.toString('latin1', at, behind)));
+    return behind;
+  }
   let value = 0;
   for (let i = first; i < behind; i++) {
     if (i !== behindWhole) value = value * 10 + (view.getUint8(i) - ZERO);
   }
   if (hasPoint) value /= POWERS[behind - behindWhole - 1] as number;
-  view.setFloat64(tape.out, negative ? -value : value, true);
-  tape.out += 8;
+  writeDouble(tape, negative ? -value : value);
   return behind;
 }
 
-/** Whether [first, behind) is a decimal number of few digits, with its point (if any) at `behindWhole`. */
-function isShort(view: DataView, first: number, behindWhole: number, behind: number): boolean {
-  if (behindWhole === first || behind === behindWhole + 1 || behind - first > EXACT_DIGITS) return false;
+function writeDouble(tape: Tape, value: number): void {
+  tape.view.setFloat64(tape.out, value, true);
+  tape.out += 8;
+}
+
+/** Whether [first, behind) is a decimal number without an exponent, its point (if any) at `behindWhole`. */
+function isDecimal(view: DataView, first: number, behindWhole: number, behind: number): boolean {
+  if (behindWhole === first || behind === behindWhole + 1 || behind - first > DIGITS_MAX) return false;
   if (behindWhole > first + 1 && view.getUint8(first) === ZERO) return false;
   return numberEnd(view, behind) === behind;
 }
@@ -57,7 +67,7 @@ function digitsEnd(view: DataView, at: number): number {
   return at;
 }
 
-/** Strings, exponents, many digits, and what is no number at all. */
+/** Strings, exponents, very many digits, and what is no number at all. */
 function readOddDouble(tape: Tape, at: number, field: number): number {
   const quoted = tape.view.getUint8(at) === QUOTE;
   const out = tape.out;
@@ -72,7 +82,6 @@ function readOddDouble(tape: Tape, at: number, field: number): number {
   if (special === undefined && !Number.isFinite(value)) {
     throw valueFault(tape, at, keyOf(field), 'is beyond the range of a double: send "Infinity" or "-Infinity" for it');
   }
-  tape.view.setFloat64(out, value, true);
-  tape.out = out + 8;
+  writeDouble(tape, value);
   return behind;
 }

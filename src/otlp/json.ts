@@ -1,6 +1,6 @@
 /**
- * OTLP/JSON → OTLP/protobuf, from bytes to bytes in one pass (storage.md, Speed S4): no object is built, and nothing is
- * allocated per item.
+ * OTLP/JSON → OTLP/protobuf, from bytes to bytes in one pass (storage.md, Speed S4): no object is built, and the
+ * usual forms of values allocate nothing.
  */
 
 import type { Signal } from '../model/record.ts';

@@ -5,8 +5,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { TailraceError } from '../../src/model/error.ts';
+import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { transcodeJson } from '../../src/otlp/json.ts';
+import { scanRequest } from '../../src/otlp/scan.ts';
 import { requestText } from '../support/json-arbitraries.ts';
 import { decoded, expected } from '../support/json-oracle.ts';
 
@@ -19,7 +21,10 @@ describe('any request in any spelling', () => {
     fc.assert(
       fc.property(requestText(signal), (text) => {
         const body = Buffer.from(text);
-        expect(decoded(signal, transcodeJson(signal, body))).toEqual(expected(signal, body));
+        const bytes = transcodeJson(signal, body);
+        expect(decoded(signal, bytes)).toEqual(expected(signal, body));
+        // What comes next in the way of a request takes it.
+        scanRequest(signal, bytes, OTLP_LIMITS);
       }),
       { numRuns: RUNS, seed: SEED },
     );
