@@ -1,0 +1,280 @@
+/** Blocks: what goes in comes out, in every odd shape, and what was damaged is refused. */
+
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { meteredBytes, OTLP_HEADERS, SIGNALS } from '../../src/model/record.ts';
+import { type BlockDraft, draftRecords, releaseBlock, sealBlock } from '../../src/storage/block.ts';
+import { BLOCK_HEADER_BYTES_MAX, Block, readBlockHeader } from '../../src/storage/block-read.ts';
+import { blockKey } from '../../src/storage/keys.ts';
+import { type Built, buildMessage, field, type Message } from '../support/block-messages.ts';
+
+const ARRIVAL = 1_790_000_000_000;
+
+const bytes = (maxLength: number) => fc.uint8Array({ maxLength });
+const head = bytes(40).map((value) => ({ head: field(0x1a, value) }));
+const item = fc
+  .oneof({ weight: 5, arbitrary: bytes(60) }, { weight: 1, arbitrary: bytes(400) })
+  .map((value) => ({ item: value }));
+const scope = fc.array(fc.oneof({ weight: 1, arbitrary: head }, { weight: 4, arbitrary: item }), { maxLength: 12 });
+const resource = fc.array(
+  fc.oneof({ weight: 1, arbitrary: head }, { weight: 3, arbitrary: scope.map((s) => ({ scope: s })) }),
+  {
+    maxLength: 6,
+  },
+);
+const message: fc.Arbitrary<Message> = fc
+  .array(resource, { minLength: 1, maxLength: 5 })
+  .filter((all) => all.some((r) => r.some((f) => 'scope' in f && f.scope.some((s) => 'item' in s))));
+const built: fc.Arbitrary<Built> = fc
+  .tuple(fc.constantFrom(...SIGNALS), message, fc.nat(2 ** 45), fc.array(fc.nat(2 ** 30), { maxLength: 400 }))
+  .map(([signal, shape, first, steps]) => buildMessage(signal, shape, ascending(first, steps)));
+
+test('an OTLP block gives back every body, the payload as it was, and any part of it as one message', async () => {
+  await fc.assert(
+    fc.asyncProperty(built, fc.nat(2 ** 50), fc.nat(), fc.nat(), async ({ draft, payload, bodies }, seq, a, b) => {
+      const sealed = await seal(draft, seq);
+      for (const block of [sealed.block, Block.open(sealed.key, sealed.value)]) {
+        expect(block.firstSeq).toBe(seq);
+        expect(block.header).toMatchObject({ kind: draft.kind, count: bodies.length, arrival: ARRIVAL });
+        for (const [i, body] of bodies.entries()) {
+          const record = block.record(i);
+          expect(Buffer.compare(record.body, body)).toBe(0);
+          expect(record).toMatchObject({ seqNum: seq + i, timestamp: draft.timestamps[i] });
+          expect(block.bodyBytesOf(i)).toBe(body.length);
+          expect(block.meteredBytesOf(i)).toBe(meteredBytes(record.headers, body.length));
+        }
+        expect(Buffer.compare(block.otlpMessage(0, bodies.length), payload)).toBe(0);
+        const from = a % bodies.length;
+        const to = from + 1 + (b % (bodies.length - from));
+        if (to - from < bodies.length) {
+          expect(
+            Buffer.compare(Buffer.concat(itemsOf(block.otlpMessage(from, to))), Buffer.concat(bodies.slice(from, to))),
+          ).toBe(0);
+        }
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('an S2 block gives back headers and bodies, and counts what S2 meters', async () => {
+  const record = fc.record({
+    timestamp: fc.nat(2 ** 45),
+    headers: fc.array(fc.tuple(bytes(20), bytes(20)), { maxLength: 4 }),
+    body: fc.oneof({ weight: 9, arbitrary: bytes(50) }, { weight: 1, arbitrary: bytes(9_000) }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 50 }), fc.nat(2 ** 50), async (records, seq) => {
+      records.sort((x, y) => x.timestamp - y.timestamp);
+      const draft = draftRecords(records);
+      const sealed = await seal(draft, seq);
+      const block = Block.open(sealed.key, sealed.value);
+      let metered = 0;
+      for (const [i, expected] of records.entries()) {
+        const got = block.record(i);
+        expect(got).toMatchObject({ seqNum: seq + i, timestamp: expected.timestamp });
+        expect(Buffer.compare(got.body, expected.body)).toBe(0);
+        expect(got.headers.map(plain)).toEqual(expected.headers.map(plain));
+        const target = Buffer.alloc(block.bodyBytesOf(i) + 2, 7);
+        expect(block.writeBody(i, target, 1)).toBe(target.length - 1);
+        expect(Buffer.compare(target.subarray(1, -1), expected.body)).toBe(0);
+        expect(block.meteredBytesOf(i)).toBe(meteredBytes(expected.headers, expected.body.length));
+        metered += block.meteredBytesOf(i);
+      }
+      expect(block.header.meteredBytes).toBe(metered);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('the header alone tells the same as the whole block', async () => {
+  await fc.assert(
+    fc.asyncProperty(built, async ({ draft }) => {
+      const { key, value, block } = await seal(draft, 7);
+      const header = readBlockHeader(key, value.subarray(0, BLOCK_HEADER_BYTES_MAX));
+      expect(header).toEqual(block.header);
+      expect(header).toEqual(readBlockHeader(key, value.subarray(0, header.storedAt)));
+      expect(() => readBlockHeader(key, value.subarray(0, header.storedAt - 1))).toThrow(/damaged/);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a flipped bit anywhere, another key, and a cut or longer value are refused as corrupt', async () => {
+  const place = fc.nat();
+  await fc.assert(
+    fc.asyncProperty(built, place, fc.nat(7), async ({ draft }, at, bit) => {
+      const { key, value } = await seal(draft, 3);
+      const flipped = Buffer.from(value);
+      flipped.writeUInt8(flipped.readUInt8(at % value.length) ^ (1 << bit), at % value.length);
+      expectCorrupt(() => Block.open(key, flipped));
+      expectCorrupt(() => Block.open(blockKey(1, 4), value));
+      expectCorrupt(() => Block.open(blockKey(2, 3), value));
+      expectCorrupt(() => Block.open(key, value.subarray(0, at % value.length)));
+      expectCorrupt(() => Block.open(key, Buffer.concat([value, Buffer.of(0)])));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('garbage is refused as corrupt', () => {
+  fc.assert(
+    fc.property(bytes(300), fc.constantFrom(0, 1, 2, 3), (garbage, kind) => {
+      expectCorrupt(() => Block.open(blockKey(1, 0), garbage));
+      expectCorrupt(() => Block.open(blockKey(1, 0), Buffer.concat([Buffer.of(1, kind, 0, 9, 0), garbage])));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a large block is compressed, a small one is not, and both bodies stand as they were', async () => {
+  const large = await seal(text(400, 'the same words again and again '), 0);
+  expect(large.value.length).toBeLessThan(large.block.header.rawBytes / 4);
+  expect(large.block.header.codec).toBe(1);
+  expect(Block.open(large.key, large.value).record(399).body).toHaveLength(310);
+  const small = await seal(text(2, 'few '), 0);
+  expect(small.block.header.codec).toBe(0);
+  expect(Block.open(small.key, small.value).record(1).body).toHaveLength(40);
+  const noise = draftRecords([{ headers: [], body: pseudoRandom(50_000) }]);
+  expect((await seal(noise, 0)).block.header.codec).toBe(0);
+});
+
+test('a draft may be reused as soon as sealing has begun', async () => {
+  const body = Buffer.alloc(200_000, 'x');
+  const draft = draftRecords([{ headers: [], body }]);
+  const sealing = seal(draft, 0);
+  body.fill('y');
+  draft.timestamps[0] = 99;
+  const { key, value, block } = await sealing;
+  expect(block.record(0)).toMatchObject({ timestamp: 0 });
+  expect(
+    Block.open(key, value)
+      .record(0)
+      .body.every((byte) => byte === 0x78),
+  ).toBe(true);
+});
+
+test('the bytes are the same whether anybody follows or not, also where buffers are used again', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(built, { minLength: 1, maxLength: 4 }), fc.constantFrom(1, 40), async (all, times) => {
+      for (const { draft } of all) {
+        const repeated = repeat(draft, times);
+        const key = blockKey(1, 9);
+        const alone = await sealBlock(key, 9, repeated, ARRIVAL, false);
+        const { value } = await seal(repeated, 9);
+        expect(alone.block).toBeUndefined();
+        expect(Buffer.compare(alone.value, value)).toBe(0);
+        expect(Block.open(key, alone.value).header.count).toBe(repeated.count);
+        releaseBlock(alone);
+      }
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('timestamps that decrease within a block are a fault of ours', () => {
+  const draft = draftRecords([
+    { timestamp: 2, headers: [], body: Buffer.of(1) },
+    { timestamp: 1, headers: [], body: Buffer.of(2) },
+  ]);
+  expect(() => sealBlock(blockKey(1, 0), 0, draft, ARRIVAL, false)).toThrow(/assertion/);
+});
+
+test('records outside of a block and messages of S2 blocks are faults of ours', async () => {
+  const { block } = await seal(text(3, 'a'), 0);
+  for (const i of [-1, 3]) expect(() => block.record(i)).toThrow(/assertion/);
+  expect(() => block.otlpMessage(0, 2)).toThrow(/assertion/);
+  expect(() => block.otlpMessage(2, 4)).toThrow(/assertion/);
+});
+
+test('OTLP records have the two headers of their signal', async () => {
+  const { draft } = buildMessage('metrics', [[{ scope: [{ item: Buffer.of(1) }] }]], [5]);
+  expect((await seal(draft, 0)).block.headersOf(0)).toBe(OTLP_HEADERS.metrics);
+});
+
+/** The records of a partial message, each with its containers, found by walking it without the code under test. */
+function itemsOf(partial: Uint8Array): Buffer[] {
+  const bodies: Buffer[] = [];
+  for (const outer of children(Buffer.from(partial))) {
+    const inner = children(outer.bytes);
+    const heads = inner.filter((one) => one.tag !== 0x12).map((one) => one.whole);
+    for (const { bytes: scopeOf } of inner.filter((one) => one.tag === 0x12)) {
+      const parts = children(scopeOf);
+      const scopeHeads = parts.filter((one) => one.tag !== 0x12).map((one) => one.whole);
+      for (const one of parts.filter((part) => part.tag === 0x12)) {
+        bodies.push(field(0x0a, Buffer.concat([...heads, field(0x12, Buffer.concat([...scopeHeads, one.whole]))])));
+      }
+    }
+  }
+  return bodies;
+}
+
+function children(buffer: Buffer): { tag: number; bytes: Buffer; whole: Buffer }[] {
+  const found: { tag: number; bytes: Buffer; whole: Buffer }[] = [];
+  for (let at = 0; at < buffer.length; ) {
+    const start = at;
+    const tag = buffer.readUInt8(at++);
+    let length = 0;
+    for (let scale = 1; ; scale *= 0x80) {
+      const byte = buffer.readUInt8(at++);
+      length += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
+    }
+    found.push({ tag, bytes: buffer.subarray(at, at + length), whole: buffer.subarray(start, at + length) });
+    at += length;
+  }
+  return found;
+}
+
+/** The same records over and over, as S2 records: a block that is large enough to be compressed. */
+function repeat(draft: BlockDraft, times: number): BlockDraft {
+  const body = Buffer.concat(draft.payload);
+  return draftRecords(Array.from({ length: times }, () => ({ timestamp: 5, headers: [], body })));
+}
+
+/** A block as followers get it. */
+async function seal(draft: BlockDraft, seq: number): Promise<{ key: Uint8Array; value: Uint8Array; block: Block }> {
+  const { key, value, block } = await sealBlock(blockKey(1, seq), seq, draft, ARRIVAL, true);
+  if (block === undefined) throw new Error('a block that is followed comes unpacked');
+  return { key, value, block };
+}
+
+function text(count: number, words: string): BlockDraft {
+  return draftRecords(Array.from({ length: count }, () => ({ headers: [], body: Buffer.from(words.repeat(10)) })));
+}
+
+/** Bytes without a pattern that LZ4 could find. */
+function pseudoRandom(length: number): Buffer {
+  const noise = Buffer.alloc(length);
+  let state = 1;
+  for (let i = 0; i < length; i++) {
+    state = (state * 48_271) % 0x7fff_ffff;
+    noise[i] = state & 0xff;
+  }
+  return noise;
+}
+
+function ascending(first: number, steps: readonly number[]): number[] {
+  let time = first;
+  const times = [time];
+  for (const step of steps) {
+    if (step % 3 !== 0) time += step;
+    times.push(time);
+  }
+  while (times.length < 400) times.push(time);
+  return times;
+}
+
+function plain([name, value]: readonly [Uint8Array, Uint8Array]): string[] {
+  return [Buffer.from(name).toString('hex'), Buffer.from(value).toString('hex')];
+}
+
+function expectCorrupt(call: () => unknown): void {
+  let thrown: unknown;
+  try {
+    call();
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toMatchObject({ code: 'corrupt' });
+}

@@ -1,0 +1,48 @@
+/** Blocks as earlier builds wrote them, frozen: each must be read for ever. New forms add files, none is changed. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from '@jest/globals';
+import { Block } from '../../src/storage/block-read.ts';
+
+interface Frozen {
+  readonly key: string;
+  readonly value: string;
+  readonly firstSeq: number;
+  readonly header: object;
+  readonly payload?: string;
+  readonly records: readonly {
+    readonly timestamp: number;
+    readonly metered: number;
+    readonly headers: readonly (readonly [string, string])[];
+    readonly body: string;
+  }[];
+}
+
+const FOLDER = fileURLToPath(new URL('../fixtures/blocks/', import.meta.url));
+const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
+
+test('every kind and every codec is frozen', () => {
+  const seen = FILES.map((name) => name.replace('.json', '')).sort();
+  const expected = ['logs-lz4', 'logs-plain', 'logs-summary', 'metrics-plain', 's2-lz4', 's2-plain', 'traces-plain'];
+  expect(seen).toEqual(expected);
+});
+
+test.each(FILES)('%s is read as it was written', (name) => {
+  const frozen: Frozen = JSON.parse(readFileSync(FOLDER + name, 'utf8'));
+  const block = Block.open(Buffer.from(frozen.key, 'hex'), Buffer.from(frozen.value, 'hex'));
+  expect(block.firstSeq).toBe(frozen.firstSeq);
+  expect(block.header).toMatchObject(frozen.header);
+  expect(block.header.count).toBe(frozen.records.length);
+  for (const [i, expected] of frozen.records.entries()) {
+    const { timestamp, headers, body } = block.record(i);
+    expect({ timestamp, body: hex(body) }).toEqual({ timestamp: expected.timestamp, body: expected.body });
+    expect(headers.map(([header, value]) => [hex(header), hex(value)])).toEqual(expected.headers);
+    expect(block.meteredBytesOf(i)).toBe(expected.metered);
+  }
+  if (frozen.payload !== undefined) expect(hex(block.otlpMessage(0, frozen.records.length))).toBe(frozen.payload);
+});
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

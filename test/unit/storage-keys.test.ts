@@ -1,0 +1,107 @@
+/** Keys: what is written is read back, and the order of bytes is the order of numbers and names. */
+
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import * as keys from '../../src/storage/keys.ts';
+
+const number = fc.maxSafeNat();
+const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((text) => !text.includes('\0'));
+
+test('families have the numbers that are on disk', () => {
+  expect(keys.FAMILY).toEqual({
+    settings: 1,
+    basins: 2,
+    streams: 3,
+    streamStates: 4,
+    blocks: 5,
+    tokensByHash: 6,
+    tokensById: 7,
+    usage: 8,
+    pendingWork: 9,
+    dedupe: 10,
+    engine: 255,
+  });
+  expect(hex(keys.blockKey(0x0102, 5_000_000_000))).toBe('050000000000000102000000012a05f200');
+  expect(hex(keys.streamKey(2, 'é'))).toBe('030000000000000002c3a9');
+  expect(hex(keys.streamStateKey(9))).toBe('040000000000000009');
+  expect(hex(keys.settingsKey('format'))).toBe('01666f726d6174');
+});
+
+test('block keys are read back and ordered by stream, then by sequence number', () => {
+  fc.assert(
+    fc.property(number, number, number, number, (a, b, c, d) => {
+      expect(keys.readBlockKey(keys.blockKey(a, b))).toEqual({ stream: a, firstSeq: b });
+      const order = a === c ? b - d : a - c;
+      expect(Math.sign(Buffer.compare(keys.blockKey(a, b), keys.blockKey(c, d)))).toBe(Math.sign(order));
+    }),
+  );
+});
+
+test('the range of a stream holds its blocks and no others', () => {
+  fc.assert(
+    fc.property(number, number, number, (stream, other, seq) => {
+      const range = keys.blockRange(stream);
+      expect(inside(range, keys.blockKey(stream, seq))).toBe(true);
+      expect(inside(range, keys.blockKey(other, seq))).toBe(other === stream);
+      expect(inside(keys.blockRange(stream, 5, 9), keys.blockKey(stream, seq))).toBe(seq >= 5 && seq < 9);
+    }),
+  );
+});
+
+test('stream keys are read back, and ranges follow prefix and start', () => {
+  fc.assert(
+    fc.property(number, name, name, name, (basin, stream, prefix, startAfter) => {
+      const key = keys.streamKey(basin, stream);
+      expect(keys.readStreamKey(key)).toEqual({ basin, name: stream });
+      const bytes = Buffer.from(stream);
+      const starts = bytes.subarray(0, Buffer.byteLength(prefix)).equals(Buffer.from(prefix));
+      const behind = Buffer.compare(bytes, Buffer.from(startAfter)) > 0;
+      expect(inside(keys.streamRange(basin, prefix), key)).toBe(starts);
+      expect(inside(keys.streamRange(basin, '', startAfter), key)).toBe(behind);
+      expect(inside(keys.streamRange(basin, prefix, startAfter), key)).toBe(starts && behind);
+      expect(inside(keys.streamRange(basin + 1), key)).toBe(false);
+    }),
+  );
+});
+
+test('basins have a range of their own, and their names are read back', () => {
+  expect(keys.readBasinKey(keys.basinKey('telemetry'))).toBe('telemetry');
+  expect(inside(keys.basinRange(), keys.basinKey('telemetry'))).toBe(true);
+  expect(inside(keys.basinRange(), keys.streamKey(1, 'telemetry'))).toBe(false);
+});
+
+test('the last family has an end too', () => {
+  const range = keys.familyRange(keys.FAMILY.engine);
+  expect(inside(range, Buffer.of(255, 1))).toBe(true);
+  expect(inside(keys.familyRange(keys.FAMILY.tokensByHash), keys.tokenHashKey(Buffer.alloc(32, 0xff)))).toBe(true);
+});
+
+test('keys of another form are refused as corrupt', () => {
+  for (const key of [
+    Buffer.of(),
+    Buffer.of(5),
+    keys.streamStateKey(1),
+    Buffer.concat([keys.blockKey(1, 1), Buffer.of(0)]),
+  ]) {
+    expect(codeOf(() => keys.readBlockKey(key))).toBe('corrupt');
+  }
+  expect(codeOf(() => keys.readBlockKey(Buffer.alloc(17, 0xff).fill(5, 0, 1)))).toBe('corrupt');
+  expect(codeOf(() => keys.readStreamKey(Buffer.of(3, 0)))).toBe('corrupt');
+});
+
+function inside(range: keys.KeyRange, key: Uint8Array): boolean {
+  return Buffer.compare(range.from, key) <= 0 && Buffer.compare(key, range.to) < 0;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+function codeOf(call: () => unknown): unknown {
+  try {
+    call();
+    return 'nothing was thrown';
+  } catch (error) {
+    return typeof error === 'object' && error !== null && 'code' in error ? error.code : error;
+  }
+}

@@ -1,0 +1,127 @@
+/** Small values: frozen bytes of each, round trips, and refusal of what is not of the expected shape. */
+
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Packr } from 'msgpackr';
+import * as values from '../../src/storage/values.ts';
+
+const T = 1_789_999_999_000;
+
+const FROZEN: readonly { name: string; bytes: string; decode: (value: Uint8Array) => unknown; row: unknown }[] = [
+  { name: 'format', bytes: '019101', decode: values.decodeFormat, row: 1 },
+  {
+    name: 'counters',
+    bytes: '019203cb41f2a05f20000000',
+    decode: values.decodeCounters,
+    row: { nextBasin: 3, nextStream: 5_000_000_000 },
+  },
+  {
+    name: 'basin',
+    bytes:
+      '019602cb427a0c4506818000c3c2ae7b736572766963652e6e616d657d9292b3726574656e74696f6e4167655365636f6e6473c092b0' +
+      '74696d657374616d70696e674d6f6465a76172726976616c',
+    decode: values.decodeBasin,
+    row: {
+      number: 2,
+      createdAt: T,
+      config: {
+        createStreamOnAppend: true,
+        createStreamOnRead: false,
+        otlpDefaultStream: '{service.name}',
+        defaultStream: { retentionAgeSeconds: undefined, timestampingMode: 'arrival' },
+      },
+    },
+  },
+  {
+    name: 'stream',
+    bytes:
+      '019309cb427a0c45068180009592ac73746f72616765436c617373a76578707265737392b3726574656e74696f6e4167655365636f6e64' +
+      '73c092b074696d657374616d70696e674d6f6465ae636c69656e742d7265717569726592b474696d657374616d70696e67556e63617070' +
+      '6564c392ba64656c6574654f6e456d7074794d696e4167655365636f6e64733c',
+    decode: values.decodeStream,
+    row: {
+      number: 9,
+      createdAt: T,
+      config: {
+        storageClass: 'express',
+        retentionAgeSeconds: undefined,
+        timestampingMode: 'client-require',
+        timestampingUncapped: true,
+        deleteOnEmptyMinAgeSeconds: 60,
+      },
+    },
+  },
+  {
+    name: 'stream state',
+    bytes: '0195cb41f2a05f20000000cb427a0c4506818000cb427a0c4506819000a566656e636507',
+    decode: values.decodeStreamState,
+    row: { nextSeq: 5_000_000_000, lastTimestamp: T, lastArrival: T + 1, fencingToken: 'fence', trimPoint: 7 },
+  },
+  {
+    name: 'token',
+    bytes: '0193a4726f6f74a4726f6f74cb427a0c4506818000',
+    decode: values.decodeToken,
+    row: { id: 'root', scope: 'root', createdAt: T },
+  },
+];
+
+test.each(FROZEN)('a $name is read as the first build wrote it', ({ bytes, decode, row }) => {
+  expect(decode(Buffer.from(bytes, 'hex'))).toEqual(row);
+});
+
+test.each(FROZEN)('a damaged $name is refused as corrupt, never read as something else', ({ bytes, decode }) => {
+  const value = Buffer.from(bytes, 'hex');
+  const packr = new Packr({ useRecords: false });
+  const odd = [null, {}, [], ['x'], [-1, -1, -1, -1, -1, -1], [1.5, 1.5, 1.5], 'text', 7, [[], [], [], [], [], []]];
+  const damaged = [Buffer.of(), Buffer.of(0), Buffer.of(2, ...value.subarray(1)), value.subarray(0, value.length - 1)];
+  for (const bad of [...damaged, ...odd.map((one) => Buffer.concat([Buffer.of(1), packr.pack(one)]))]) {
+    expect(codeOf(() => decode(bad))).toBe('corrupt');
+  }
+});
+
+test.each(FROZEN)('garbage as a $name is refused as corrupt or is a whole row', ({ decode }) => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), (garbage) => {
+      const code = codeOf(() => decode(Buffer.concat([Buffer.of(1), garbage])));
+      expect(['corrupt', 'nothing was thrown']).toContain(code);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('stream states come back as they were written', () => {
+  const row = fc
+    .record({
+      nextSeq: fc.maxSafeNat(),
+      lastTimestamp: fc.maxSafeNat(),
+      lastArrival: fc.maxSafeNat(),
+      fencingToken: fc.option(fc.string({ unit: 'grapheme' }), { nil: undefined }),
+      trimPoint: fc.maxSafeNat(),
+    })
+    .filter((state) => state.trimPoint <= state.nextSeq);
+  fc.assert(
+    fc.property(row, (state) => {
+      expect(values.decodeStreamState(values.encodeStreamState(state))).toEqual(state);
+    }),
+  );
+});
+
+test('a basin keeps apart what was set and what was not', () => {
+  const config = { createStreamOnAppend: false, createStreamOnRead: true, otlpDefaultStream: '', defaultStream: {} };
+  const row = { number: 1, createdAt: 0, config };
+  expect(values.decodeBasin(values.encodeBasin(row))).toEqual(row);
+});
+
+test('a stream without a whole configuration is corrupt', () => {
+  const packed = new Packr({ useRecords: false }).pack([1, 2, [['storageClass', 'express']]]);
+  expect(codeOf(() => values.decodeStream(Buffer.concat([Buffer.of(1), packed])))).toBe('corrupt');
+});
+
+function codeOf(call: () => unknown): unknown {
+  try {
+    call();
+    return 'nothing was thrown';
+  } catch (error) {
+    return typeof error === 'object' && error !== null && 'code' in error ? error.code : error;
+  }
+}
