@@ -89,7 +89,7 @@ export function explain(error: unknown, connection: Pick<Connection, 'endpoint' 
 }
 
 /** Whether a URL points at this machine. */
-export function isLoopback(endpoint: string): boolean {
+function isLoopback(endpoint: string): boolean {
   const url = endpoint.includes('://') ? endpoint : `http://${endpoint}`;
   const host = URL.canParse(url) ? new URL(url).hostname : '';
   return host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
