@@ -56,9 +56,9 @@ export const TAG = 3;
 export const TAG_BYTES = 4;
 export const TARGET = 5;
 export const KEY_BYTES = 6;
-export const KEY_TAIL = 7;
-export const KEY_HEAD = 8;
-export const NEXT = 13;
+const KEY_TAIL = 7;
+const KEY_HEAD = 8;
+const NEXT = 13;
 const CELLS = 16;
 /** Four bytes at least, so that a key has a first word; so many at most, so that it has room. */
 const KEY_BYTES_MIN = 4;
