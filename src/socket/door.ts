@@ -109,7 +109,7 @@ class Door<B, S extends { readonly id: string }> {
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', ignore);
-      this.#serve(webSocket, plan);
+      this.#serve(webSocket, socket, plan);
     });
   }
 
@@ -158,8 +158,8 @@ class Door<B, S extends { readonly id: string }> {
     return plan ?? fault ?? new TailraceError('internal', 'the upgrade could not be planned');
   }
 
-  #serve(webSocket: WebSocket, plan: (Target & Wish) | TailraceError): void {
-    const session = new Session(webSocket, {
+  #serve(webSocket: WebSocket, wire: Duplex, plan: (Target & Wish) | TailraceError): void {
+    const session = new Session(webSocket, wire, {
       frames: this.#frames,
       now: () => this.#deps.clock.monotonicMs(),
       bufferedBytesMax: () => this.#bufferedBytesMax(),

@@ -3,6 +3,7 @@
  * ends. It has no timers: the door calls `tick` now and then.
  */
 
+import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import type { ReadEvent } from '../log/read.ts';
@@ -43,6 +44,7 @@ export class Session {
   /** Resolves when the connection is gone. */
   readonly closed: Promise<void>;
   readonly #socket: WebSocket;
+  readonly #wire: Duplex;
   readonly #deps: SessionDeps;
   readonly #abort = new AbortController();
   /** No more frames are sent: the close is on its way, or the connection is gone. */
@@ -58,8 +60,10 @@ export class Session {
   #roomBelow = 0;
   #onRoom: (() => void) | undefined;
 
-  constructor(socket: WebSocket, deps: SessionDeps) {
+  /** `wire` is the connection below the WebSocket. */
+  constructor(socket: WebSocket, wire: Duplex, deps: SessionDeps) {
     this.#socket = socket;
+    this.#wire = wire;
     this.#deps = deps;
     this.#spokeAt = this.#heardAt = this.#pingedAt = deps.now();
     this.closed = new Promise((resolve) => {
@@ -153,8 +157,11 @@ export class Session {
     for (let from = event.from; from < to && !this.#over; ) {
       const end = encoder.end(block, from, to);
       const tail = end === to ? event.tail : undefined;
-      for (const { bytes, binary } of this.#deps.frames.framesOf(encoder, { block, from, to: end, tail }))
-        this.#send(bytes, binary);
+      const frames = this.#deps.frames.framesOf(encoder, { block, from, to: end, tail });
+      // One system call for all of them.
+      this.#wire.cork();
+      for (const { bytes, binary } of frames) this.#send(bytes, binary);
+      this.#wire.uncork();
       this.#level = tail;
       from = end;
       await this.#turn();
