@@ -4,12 +4,12 @@ import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 
 /** A position as readers get it. */
-export interface WirePosition {
+interface WirePosition {
   readonly seq_num: number;
   readonly timestamp: number;
 }
 
-export function wirePosition(position: Position): WirePosition {
+function wirePosition(position: Position): WirePosition {
   return { seq_num: position.seqNum, timestamp: position.timestamp };
 }
 

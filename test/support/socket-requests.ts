@@ -1,11 +1,11 @@
 /** OTLP requests that use every field and every attribute type, as plain objects for protobufjs. */
 
-export const NANOS = 1_700_000_000_123_456_789n;
-export const TRACE_ID = Buffer.from('5b8efff798038103d269b633813fc60c', 'hex');
-export const SPAN_ID = Buffer.from('eee19b7ec3c1b174', 'hex');
-export const PARENT_ID = Buffer.from('eee19b7ec3c1b173', 'hex');
+const NANOS = 1_700_000_000_123_456_789n;
+const TRACE_ID = Buffer.from('5b8efff798038103d269b633813fc60c', 'hex');
+const SPAN_ID = Buffer.from('eee19b7ec3c1b174', 'hex');
+const PARENT_ID = Buffer.from('eee19b7ec3c1b173', 'hex');
 
-export const EVERY_ATTRIBUTE = [
+const EVERY_ATTRIBUTE = [
   { key: 'string', value: { stringValue: 'a "quoted" ü' } },
   { key: 'empty', value: { stringValue: '' } },
   { key: 'true', value: { boolValue: true } },
@@ -35,13 +35,13 @@ export const EVERY_ATTRIBUTE_JSON =
   '"-inf":"-Infinity","bytes":"AP8B","array":["x",1,null],"map":{"inner":true},"null":null,' +
   '"__proto__":"harmless","twice":2}';
 
-export const RESOURCE = {
+const RESOURCE = {
   attributes: [
     { key: 'service.name', value: { stringValue: 'checkout' } },
     { key: 'host.cpus', value: { intValue: '4' } },
   ],
 };
-export const SCOPE = {
+const SCOPE = {
   name: 'my.scope',
   version: '1.2',
   attributes: [{ key: 'scope.flag', value: { boolValue: true } }],

@@ -36,7 +36,7 @@ export function otlpRuns(block: Block, from: number, to: number): readonly OtlpR
 }
 
 /** Whether the bytes are one message of the signal with exactly one item. */
-export function isOneItem(signal: Signal, body: Uint8Array): boolean {
+function isOneItem(signal: Signal, body: Uint8Array): boolean {
   try {
     return countItems(decodeGroups(signal, body)) === 1;
   } catch {

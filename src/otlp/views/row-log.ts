@@ -5,6 +5,7 @@ import { levelOf } from './level.ts';
 import type { ItemFields } from './row.ts';
 import { attributesJson, idJson, rfc3339, valueJson } from './values.ts';
 
+/** What a row says of a log record. */
 export function logFields(log: LogRecord): ItemFields {
   const observed = rfc3339(log.observedTimeUnixNano);
   return {

@@ -21,6 +21,7 @@ const TEMPORALITIES: readonly (string | undefined)[] = [undefined, 'delta', 'cum
 /** DataPointFlags: the point says that there is no value. */
 const NO_RECORDED_VALUE = 1;
 
+/** What a row says of a metric: all of its data points in one column. */
 export function metricFields(metric: Metric): ItemFields {
   const kind = KINDS.find((known) => known === metric.data);
   const points = kind === undefined ? undefined : metric[kind];

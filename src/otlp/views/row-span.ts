@@ -7,6 +7,7 @@ import { attributesJson, durationMs, idJson, type JsonObject, rfc3339, someAttri
 const KINDS: readonly (string | undefined)[] = [undefined, 'internal', 'server', 'client', 'producer', 'consumer'];
 const STATUSES = ['unset', 'ok', 'error'] as const;
 
+/** What a row says of a span. */
 export function spanFields(span: Span): ItemFields {
   return {
     timestamp: rfc3339(span.startTimeUnixNano),

@@ -37,7 +37,7 @@ export function later(a: Int64 | undefined, b: Int64): Int64 {
   return a !== undefined && toBigInt(a) >= toBigInt(b) ? a : b;
 }
 
-export function isZero(value: Int64): boolean {
+function isZero(value: Int64): boolean {
   return value.low === 0 && value.high === 0;
 }
 
