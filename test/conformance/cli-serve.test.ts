@@ -5,8 +5,9 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createClient } from '../../src/client/client.ts';
 import { runCli, startCli } from '../support/cli.ts';
-import { failToStart, startServer } from '../support/server.ts';
+import { failToStart, startServer, type TestServer } from '../support/server.ts';
 
 let dataDir: string;
 
@@ -111,7 +112,30 @@ describe('the end', () => {
     expect(await server.stop('SIGTERM')).toEqual({ code: null, signal: 'SIGTERM' });
     await cut;
   });
+
+  test('a fault of ours ends it with a last log line, also with writes in flight', async () => {
+    const fault = "process.on('SIGUSR2',()=>{throw%20new%20Error('boom')})";
+    const server = await startServer({ dataDir, env: { NODE_OPTIONS: `--import=data:text/javascript,${fault}` } });
+    const sends = runCli(['send', 'log', '--count', '100000', '--stream', 'a'], { server });
+    while (!(await hasStream(server, 'a'))) await new Promise((resolve) => setImmediate(resolve));
+    expect(await server.stop('SIGUSR2')).toEqual({ code: null, signal: 'SIGABRT' });
+    expect(JSON.parse(server.stderr().trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
+      level: 'error',
+      err: { message: 'boom' },
+    });
+    expect((await sends).code).toBe(75);
+    const again = await startServer({ dataDir });
+    expect(await again.stop()).toEqual({ code: 0, signal: null });
+  });
 });
+
+async function hasStream(server: TestServer, stream: string): Promise<boolean> {
+  const client = createClient({ endpoint: server.url, token: server.token, basin: 'telemetry' });
+  return client.checkTail(stream).then(
+    () => true,
+    () => false,
+  );
+}
 
 async function answers(url: string): Promise<boolean> {
   return fetch(`${url}/readyz`).then(
