@@ -1,6 +1,6 @@
 /** The engine on LMDB: one file in the data directory, fsynced before any promise resolves. */
 
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statfsSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
@@ -10,6 +10,7 @@ import { settingsKey } from './keys.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawStore, StoreUsage } from './raw-store.ts';
 import { roomFor } from './room.ts';
+import { addressSpaceLimit, prepareStoreFile, refuseNetworkFs, secureStoreFile } from './store-file.ts';
 import { decodeFormat, encodeFormat, FORMAT_VERSION } from './values.ts';
 
 export interface LmdbEngineOptions {
@@ -41,16 +42,9 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
   mkdirSync(options.path, { recursive: true, mode: 0o700 });
   if (options.allowNetworkFs !== true) refuseNetworkFs(options.path);
   const file = path.join(options.path, STORE_FILE);
+  prepareStoreFile(file, PAGE_BYTES);
   const store = openStore(file, false);
-  chmodSync(file, 0o600);
-  chmodSync(`${file}-lock`, 0o600);
-  // A file whose name is not durable is gone after a loss of power, whatever was synced into it.
-  syncDirectory(options.path);
-  try {
-    syncDirectory(path.dirname(path.resolve(options.path)));
-  } catch {
-    // Not ours to open: then we did not make the data directory in it either.
-  }
+  secureStoreFile(file);
   const engine = new LatchingEngine({
     store,
     reopen: (readOnly) => openStore(file, readOnly),
@@ -87,15 +81,6 @@ async function settleFormat(engine: Engine, dataDir: string): Promise<void> {
   );
 }
 
-function syncDirectory(dir: string): void {
-  const fd = openSync(dir, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
 function openStore(file: string, readOnly: boolean): RawStore {
   try {
     return new LmdbStore(file, readOnly);
@@ -119,7 +104,7 @@ class LmdbStore implements RawStore {
       // Off: then a batch is exactly one transaction, and starts without waiting for the turn to end.
       eventTurnBatching: false,
       noMemInit: true,
-      mapSize: MAP_BYTES,
+      mapSize: mapBytes(),
       pageSize: PAGE_BYTES,
       permissionsMode: 0o600,
     };
@@ -214,6 +199,12 @@ function readStats(stats: object): StoreUsage {
   };
 }
 
+/** A process with little address space (`ulimit -v`) gets a map that fits; LMDB maps more when it is needed. */
+function mapBytes(): number {
+  const limit = addressSpaceLimit();
+  return limit === undefined ? MAP_BYTES : Math.min(MAP_BYTES, Math.floor(limit / 4 / PAGE_BYTES) * PAGE_BYTES);
+}
+
 function treePages(stats: object): number {
   return count(stats, 'treeBranchPageCount') + count(stats, 'treeLeafPageCount') + count(stats, 'overflowPages');
 }
@@ -225,33 +216,4 @@ function count(stats: object, name: string): number {
 
 function field(stats: object, name: string): unknown {
   return new Map<string, unknown>(Object.entries(stats)).get(name);
-}
-
-/** Types of file systems (statfs) that live on another machine or in another process. */
-const NETWORK_FS: ReadonlyMap<number, string> = new Map([
-  [0x6969, 'NFS'],
-  [0x517b, 'SMB'],
-  [0xff534d42, 'CIFS'],
-  [0xfe534d42, 'SMB 2'],
-  [0x01021997, '9P'],
-  [0x65735546, 'FUSE'],
-  [0x5346414f, 'AFS'],
-  [0x73757245, 'Coda'],
-  [0x00c36400, 'Ceph'],
-  [0x0bd00bd0, 'Lustre'],
-  [0x47504653, 'GPFS'],
-]);
-
-function refuseNetworkFs(dataDir: string): void {
-  const name = networkFsName(statfsSync(dataDir).type);
-  if (name === undefined) return;
-  throw new TailraceError(
-    'config',
-    `${dataDir} is on ${name}, where neither fsync nor mapped files can be relied on: use a local disk, or --allow-network-fs`,
-  );
-}
-
-/** The name of a network file system by its statfs type. */
-export function networkFsName(type: number): string | undefined {
-  return NETWORK_FS.get(type >>> 0);
 }

@@ -4,8 +4,9 @@
  * LMDB answers a full disk and a failing one with the same code, so after a failure it is looked up here.
  */
 
-import { readFileSync, statfsSync, statSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import type { StoreUsage } from './raw-store.ts';
+import { fileSizeLimit } from './store-file.ts';
 
 export interface Room {
   /** Why a transaction that adds so many bytes is to be refused, or undefined when it may be tried. */
@@ -53,7 +54,7 @@ export function roomFor(options: RoomOptions): Room {
 
 class MeasuredRoom implements Room {
   readonly #options: RoomOptions;
-  readonly #fileBytesMax: number | undefined = readFileSizeLimit();
+  readonly #fileBytesMax: number | undefined = fileSizeLimit();
   #disk: { totalBytes: number; freeBytes: number } = { totalBytes: 0, freeBytes: 0 };
   #lookedAt = Number.NEGATIVE_INFINITY;
   #addedSince = 0;
@@ -134,16 +135,6 @@ class MeasuredRoom implements Room {
       this.#addedSince = 0;
     }
     return this.#disk;
-  }
-}
-
-/** The soft limit on the size of one file, where the system tells it. */
-function readFileSizeLimit(): number | undefined {
-  try {
-    const found = /^Max file size\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
-    return found?.[1] === undefined ? undefined : Number(found[1]);
-  } catch {
-    return undefined;
   }
 }
 

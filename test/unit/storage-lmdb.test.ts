@@ -8,7 +8,8 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Engine } from '../../src/storage/engine.ts';
 import { settingsKey } from '../../src/storage/keys.ts';
-import { networkFsName, openLmdbEngine, STORE_FILE } from '../../src/storage/lmdb.ts';
+import { openLmdbEngine, STORE_FILE } from '../../src/storage/lmdb.ts';
+import { networkFsName } from '../../src/storage/store-file.ts';
 import { encodeFormat } from '../../src/storage/values.ts';
 import { compileStorage, linesOf, type StorageCode } from '../support/storage-child.ts';
 
@@ -67,12 +68,23 @@ test('a damaged format row is corrupt', async () => {
   await expect(openLmdbEngine({ path: dir })).rejects.toMatchObject({ code: 'corrupt' });
 });
 
-test('a file that is no store is refused by name', async () => {
-  writeFileSync(path.join(dir, STORE_FILE), Buffer.alloc(20_000, 'no store'));
+test('a file that is no store is refused by name, and not touched', async () => {
+  const file = path.join(dir, STORE_FILE);
+  writeFileSync(file, Buffer.alloc(20_000, 'no store'));
   const opening = openLmdbEngine({ path: dir });
-  await expect(opening).rejects.toMatchObject({ code: 'storage' });
-  await expect(opening).rejects.toThrow(new RegExp(STORE_FILE));
+  await expect(opening).rejects.toMatchObject({ code: 'corrupt' });
+  await expect(opening).rejects.toThrow(file);
+  expect(readFileSync(file).equals(Buffer.alloc(20_000, 'no store'))).toBe(true);
 });
+
+test.each([0, 100, 4_096, 8_192])(
+  'a store that was being made when power was lost (%i bytes) is made anew',
+  async (size) => {
+    writeFileSync(path.join(dir, STORE_FILE), Buffer.alloc(size));
+    engine = await openLmdbEngine({ path: dir });
+    await engine.commit([{ type: 'put', key: Buffer.of(20), value: Buffer.of(1) }]);
+  },
+);
 
 test('network file systems are known by their numbers', () => {
   expect(networkFsName(0x6969)).toBe('NFS');
@@ -101,6 +113,17 @@ test('the count of pages in use follows what is stored, and freed pages are used
     rounds.push(fileBytes);
   }
   expect(rounds.at(-1)).toBeLessThan(3 * 2_100_000);
+});
+
+test('little address space is enough', async () => {
+  const source = `
+import { openLmdbEngine } from './src/storage/lmdb.js';
+const engine = await openLmdbEngine({ path: process.argv[2] });
+await engine.commit([{ type: 'put', key: Buffer.of(20), value: Buffer.alloc(1_000_000) }]);
+console.log('ok');
+await engine.close();
+`;
+  expect(await saidBy(code.start(source, [dir], 'ulimit -v 100000000; exec "$@"'))).toEqual(['ok']);
 });
 
 /** Counts up in one key, a block beside it, and prints each number once it was acknowledged. */
