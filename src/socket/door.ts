@@ -1,6 +1,7 @@
 /** The WebSocket door: decides on upgrades, keeps the readers, ticks them, and sends them home. */
 
 import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Access } from '../access/access.ts';
@@ -12,6 +13,7 @@ import {
   SOCKET_BUFFERED_BYTES_MIN,
   SOCKET_DRAIN_MS,
   SOCKET_MESSAGE_BYTES_MAX,
+  SOCKET_PING_MS,
   SOCKETS_BUFFERED_BYTES_MAX,
 } from '../model/limits.ts';
 import type { ReadRange } from '../model/read-range.ts';
@@ -109,6 +111,8 @@ class Door<B, S extends { readonly id: string }> {
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', ignore);
+      // The system notices a peer that vanished also while nobody has anything to say.
+      if (socket instanceof Socket) socket.setKeepAlive(true, SOCKET_PING_MS);
       this.#serve(webSocket, socket, plan);
     });
   }
