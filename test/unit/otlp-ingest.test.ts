@@ -1,0 +1,253 @@
+/** From bytes to appends: what commits together, what is rejected with which reason, and what is refused as a whole. */
+
+import { describe, expect, test } from '@jest/globals';
+import { TailraceError } from '../../src/model/error.ts';
+import { RECORD_METERED_BYTES_MAX } from '../../src/model/limits.ts';
+import { meteredBytes, OTLP_HEADERS, type Signal } from '../../src/model/record.ts';
+import type { TimestampingMode } from '../../src/model/stream-config.ts';
+import { type IngestOptions, type IngestResult, ingest } from '../../src/otlp/ingest.ts';
+import type { BlockDraft } from '../../src/storage/block.ts';
+import { field, fixed64, oracle } from '../support/otlp-wire.ts';
+
+type Bytes = readonly number[];
+type Appends = readonly { readonly stream: FakeStream; readonly drafts: readonly BlockDraft[] }[];
+
+interface FakeStream {
+  readonly name: string;
+  readonly config: { readonly timestampingMode: TimestampingMode };
+}
+
+/** A log that keeps what it gets. Streams named `missing…` do not exist, `slow…` are opened later. */
+class FakeLog {
+  readonly opened: string[] = [];
+  readonly appended: Appends[] = [];
+  fault: Error | undefined;
+
+  openStream(_basin: unknown, name: string): FakeStream | Promise<FakeStream> {
+    this.opened.push(name);
+    if (name.startsWith('missing')) throw new TailraceError('stream_not_found', 'no such stream');
+    if (name.startsWith('later-missing'))
+      return Promise.reject(new TailraceError('stream_not_found', 'no such stream'));
+    if (name.startsWith('deleting')) throw new TailraceError('stream_deletion_pending', 'being deleted');
+    const timestampingMode = name.startsWith('strict') ? 'client-require' : 'client-prefer';
+    const stream: FakeStream = { name, config: { timestampingMode } };
+    return name.startsWith('slow') ? Promise.resolve(stream) : stream;
+  }
+
+  append(appends: Appends): Promise<void> {
+    this.appended.push(appends);
+    return this.fault === undefined ? Promise.resolve() : Promise.reject(this.fault);
+  }
+
+  /** What was appended, by stream. */
+  texts(): readonly (readonly [stream: string, texts: readonly unknown[]])[] {
+    return this.appended
+      .flat()
+      .map(({ stream, drafts }) => [
+        stream.name,
+        drafts.flatMap((draft) => oracle('logs', Buffer.concat(draft.payload)).map(({ item }) => item.severityText)),
+      ]);
+  }
+}
+
+const log = (text: string, ...more: readonly Bytes[]): Bytes => field(2, [...field(3, text), ...more.flat()]);
+const named = (stream: string): Bytes => field(1, field(1, [...field(1, 's2.stream'), ...field(2, field(1, stream))]));
+const resource = (stream: string, ...items: readonly Bytes[]): Bytes =>
+  field(1, [...named(stream), ...field(2, items.flat())]);
+const nameless = (...items: readonly Bytes[]): Bytes => field(1, field(2, items.flat()));
+
+function send(
+  port: FakeLog,
+  body: Iterable<number>,
+  extra: Partial<IngestOptions> & { readonly signal?: Signal; readonly fallback?: string } = {},
+): Promise<IngestResult> {
+  const basin = { name: 'telemetry', config: { otlpDefaultStream: extra.fallback ?? '' } };
+  const options = { limits: { requestRecordsMax: 1_000 }, ...extra };
+  return ingest(
+    port,
+    basin,
+    { signal: extra.signal ?? 'logs', encoding: 'protobuf', body: Uint8Array.from(body) },
+    options,
+  );
+}
+
+async function refusal(sending: Promise<unknown>): Promise<TailraceError> {
+  const error = await sending.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
+  if (error instanceof TailraceError) return error;
+  throw error ?? new Error('it was accepted');
+}
+
+describe('accepted', () => {
+  test('all streams of a request go down in one append, each in the order of the request', async () => {
+    const port = new FakeLog();
+    const body = [...resource('a', log('1'), log('2')), ...resource('b', log('3')), ...resource('a', log('4'))];
+    expect(await send(port, body)).toEqual({ accepted: 4, rejected: 0, records: 4, message: undefined, reasons: [] });
+    expect(port.appended).toHaveLength(1);
+    expect(port.texts()).toEqual([
+      ['a', ['1', '2', '4']],
+      ['b', ['3']],
+    ]);
+  });
+
+  test('the payload of a whole request is the body itself', async () => {
+    const port = new FakeLog();
+    const body = Uint8Array.from([...resource('a', log('1')), ...resource('a', log('2'))]);
+    const basin = { name: 'telemetry', config: { otlpDefaultStream: '' } };
+    await ingest(port, basin, { signal: 'logs', encoding: 'protobuf', body }, { limits: { requestRecordsMax: 10 } });
+    const [part, ...more] = port.appended[0]?.[0]?.drafts[0]?.payload ?? [];
+    expect(more).toEqual([]);
+    expect([part?.buffer, part?.byteOffset, part?.byteLength]).toEqual([body.buffer, 0, body.length]);
+  });
+
+  test.each([
+    ['no bytes', []],
+    ['resources without items', [...resource('a'), ...nameless()]],
+    ['only unknown fields', field(9, 'x')],
+  ])('an empty request opens and commits nothing: %s', async (_, body) => {
+    const port = new FakeLog();
+    expect(await send(port, body)).toMatchObject({ accepted: 0, rejected: 0, message: undefined });
+    expect([port.opened, port.appended]).toEqual([[], []]);
+  });
+
+  test('open streams are appended to before the call returns', async () => {
+    const port = new FakeLog();
+    const sending = send(port, [...resource('a', log('1')), ...resource('b', log('2'))]);
+    expect(port.appended).toHaveLength(1);
+    await sending;
+  });
+
+  test('streams that open later are waited for', async () => {
+    const port = new FakeLog();
+    await Promise.all([send(port, resource('slow', log('1'))), send(port, resource('a', log('2')))]);
+    expect(port.texts()).toEqual([
+      ['a', ['2']],
+      ['slow', ['1']],
+    ]);
+  });
+
+  test('the basin’s template names the stream of other resources', async () => {
+    const port = new FakeLog();
+    await send(port, nameless(log('1')), { fallback: '{service.name}' });
+    expect(port.texts()).toEqual([['unknown_service', ['1']]]);
+  });
+
+  test('metrics count data points, and records', async () => {
+    const metric = field(2, field(5, [...field(1, []), ...field(1, []), ...field(1, [])]));
+    const result = await send(new FakeLog(), [...resource('a', metric), ...nameless(metric, metric)], {
+      signal: 'metrics',
+    });
+    expect(result).toMatchObject({ accepted: 3, rejected: 6, records: 1 });
+    expect(result.message).toMatch(/^rejected 6 data points: /);
+  });
+});
+
+describe('rejected while the rest commits', () => {
+  test('resources without a stream, with bad names, of streams that are not there', async () => {
+    const port = new FakeLog();
+    const body = [
+      ...nameless(log('x')),
+      ...resource('', log('x'), log('x')),
+      ...resource('missing', log('x')),
+      ...resource('later-missing', log('x'), log('x')),
+      ...resource('a', log('kept')),
+    ];
+    const result = await send(port, body);
+    expect(result).toMatchObject({ accepted: 1, rejected: 6, records: 1 });
+    expect(result.message).toMatch(/rejected 1 log record: .*OTEL_RESOURCE_ATTRIBUTES=s2\.stream/);
+    expect(result.message).toMatch(/rejected 2 log records: s2\.stream is not a valid stream name/);
+    expect(result.message).toMatch(/rejected 3 log records of stream "missing" and 1 more: .*create_stream_on_append/);
+    expect(result.reasons.map(({ count }) => count).toSorted()).toEqual([1, 2, 3]);
+    expect(port.texts()).toEqual([['a', ['kept']]]);
+  });
+
+  test('a record of exactly 1 MiB metered is taken, one byte more is not', async () => {
+    const overhead =
+      RECORD_METERED_BYTES_MAX - bodyOf(Buffer.alloc(RECORD_METERED_BYTES_MAX / 2)) + RECORD_METERED_BYTES_MAX / 2;
+    const filler = (bytes: number) => field(9, Buffer.alloc(bytes));
+    const port = new FakeLog();
+    const body = [
+      ...resource('a', log('before'), log('fits', filler(overhead)), log('over', filler(overhead + 1)), log('after')),
+    ];
+    const result = await send(port, body);
+    expect(result).toMatchObject({ accepted: 3, rejected: 1 });
+    expect(result.message).toMatch(/rejected 1 log record of stream "a": .*1048576/);
+    expect(port.texts()).toEqual([['a', ['before', 'fits', 'after']]]);
+  });
+
+  test('items without a time where the stream requires one', async () => {
+    const port = new FakeLog();
+    const body = resource('strict', log('none'), log('timed', fixed64(1, 5_000_000n)), log('zero', fixed64(1, 0n)));
+    expect(await send(port, body)).toMatchObject({
+      accepted: 1,
+      rejected: 2,
+      message: expect.stringContaining('client-require'),
+    });
+    expect(port.texts()).toEqual([['strict', ['timed']]]);
+    expect(Array.from(port.appended[0]?.[0]?.drafts[0]?.timestamps ?? [])).toEqual([5]);
+  });
+
+  test('when everything is rejected nothing is appended', async () => {
+    const port = new FakeLog();
+    expect(await send(port, resource('strict', log('none')))).toMatchObject({ accepted: 0, rejected: 1, records: 0 });
+    expect(port.appended).toEqual([]);
+  });
+
+  test('streams that the caller may not append to, as long as one is allowed', async () => {
+    const port = new FakeLog();
+    const body = [...resource('mine', log('1')), ...resource('theirs', log('2'))];
+    const result = await send(port, body, { mayAppend: (stream) => stream === 'mine' });
+    expect(result).toMatchObject({ accepted: 1, rejected: 1, reasons: [{ count: 1, stream: 'theirs' }] });
+    expect(port.opened).toEqual(['mine']);
+  });
+
+  test('the message stays short, however many reasons there are', async () => {
+    const names = Array.from({ length: 900 }, (_, i) => 'x'.repeat(513 + i));
+    const result = await send(
+      new FakeLog(),
+      names.flatMap((name) => resource(name, log('x'))),
+    );
+    expect(result.rejected).toBe(900);
+    expect(result.message?.length).toBeLessThanOrEqual(4_096);
+    expect(result.reasons.length).toBeLessThan(20);
+    expect(result.reasons.reduce((sum, { count }) => sum + count, 0)).toBe(900);
+  });
+});
+
+describe('refused as a whole, with nothing appended', () => {
+  test.each<readonly [name: string, body: Bytes, code: string, extra?: Partial<IngestOptions>]>([
+    ['bad bytes behind good ones', [...resource('a', log('1')), 0x0a], 'bad_proto'],
+    ['too many records', resource('a', ...Array.from({ length: 1_001 }, () => field(2, []))), 'too_large'],
+    [
+      'no stream is allowed',
+      [...resource('a', log('1')), ...resource('b', log('1'))],
+      'permission_denied',
+      { mayAppend: () => false },
+    ],
+    [
+      'a stream that is being deleted',
+      [...resource('a', log('1')), ...resource('deleting', log('1'))],
+      'stream_deletion_pending',
+    ],
+  ])('%s', async (_, body, code, extra = {}) => {
+    const port = new FakeLog();
+    expect((await refusal(send(port, body, extra))).code).toBe(code);
+    expect(port.appended).toEqual([]);
+  });
+
+  test('what the log throws reaches the caller, and the next request works', async () => {
+    const port = new FakeLog();
+    port.fault = new TailraceError('storage_full', 'no room');
+    expect((await refusal(send(port, resource('a', log('1'))))).code).toBe('storage_full');
+    port.fault = undefined;
+    expect(await send(port, resource('a', log('2')))).toMatchObject({ accepted: 1 });
+  });
+});
+
+/** Metered bytes of a log record with that many bytes of trace id and the text `fits`, in stream `a`. */
+function bodyOf(filler: Uint8Array): number {
+  const item = log('fits', field(9, filler));
+  return meteredBytes(OTLP_HEADERS.logs, resource('a', item).length);
+}
