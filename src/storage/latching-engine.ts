@@ -35,6 +35,8 @@ const PAGE_BYTES = 4_096;
 /** Larger values get pages of their own. */
 const INLINE_BYTES_MAX = 2_000;
 const ENTRY_OVERHEAD_BYTES = 32;
+/** An exact count of pages may be this old. */
+const USAGE_AGE_MS = 100;
 const UNKNOWN_USAGE: StoreUsage = { usedBytes: 0, pageBytes: 0, lastTransaction: -1 };
 const PROBE_KEY = Buffer.of(FAMILY.engine, 1);
 
@@ -56,8 +58,9 @@ export class LatchingEngine implements Engine {
   #writing = false;
   /** Set while the store is closed and opened again; reads wait for it. */
   #reopening: Promise<void> | undefined;
-  /** As it was before the transaction that is with the store. */
+  /** As the store said lately, plus what was given to it since: asking costs as much as a small write. */
   #usage: StoreUsage = UNKNOWN_USAGE;
+  #askedAt = Number.NEGATIVE_INFINITY;
   #probe: NodeJS.Timeout | undefined;
   #probing = false;
   #probes = 0;
@@ -145,8 +148,7 @@ export class LatchingEngine implements Engine {
   /** Takes what fits into one transaction from the queue; nothing when even the first has no room. */
   #admit(first: Pending): readonly Pending[] {
     const { room } = this.#options;
-    const usage = this.#store.usage();
-    this.#usage = usage;
+    const usage = this.#estimate(first);
     const group: Pending[] = [];
     let bytes = 0;
     for (const pending of this.#queue) {
@@ -164,6 +166,27 @@ export class LatchingEngine implements Engine {
     return group;
   }
 
+  /** How full the store is, exactly when that is old or would refuse `next`. */
+  #estimate(next: Pending): StoreUsage {
+    const now = performance.now();
+    const { room } = this.#options;
+    if (now - this.#askedAt > USAGE_AGE_MS || room.refusal(next.bytes, this.#usage, next.mayUseReserve) !== undefined) {
+      this.#usage = this.#store.usage();
+      this.#askedAt = now;
+    }
+    return this.#usage;
+  }
+
+  #count(group: readonly Pending[]): void {
+    let usedBytes = this.#usage.usedBytes;
+    for (const pending of group) usedBytes += pending.bytes;
+    this.#options.room.wrote(usedBytes - this.#usage.usedBytes);
+    // A transaction that only deletes frees an unknown number of pages, and none when there was nothing to delete.
+    if (usedBytes === this.#usage.usedBytes) this.#askedAt = Number.NEGATIVE_INFINITY;
+    const pageBytes = Math.max(this.#usage.pageBytes, usedBytes);
+    this.#usage = { usedBytes, pageBytes, lastTransaction: this.#usage.lastTransaction + 1 };
+  }
+
   /** No room for the next transaction: nothing was written, and what was handed over behind it fails with it. */
   #refuse(why: string): void {
     const refused = this.#queue.splice(0);
@@ -175,12 +198,13 @@ export class LatchingEngine implements Engine {
   async #write(group: readonly Pending[]): Promise<void> {
     const writes = group.length === 1 ? (group[0]?.writes ?? []) : group.flatMap((pending) => pending.writes);
     try {
-      await this.#store.write(writes);
+      if (writes.length > 0) await this.#store.write(writes);
     } catch (cause) {
       await this.#fail(group, cause);
       return;
     }
     this.#writing = false;
+    this.#count(group);
     for (const pending of group) pending.resolve();
     if (this.#state === 'full') this.#look();
     this.#pump();
@@ -221,6 +245,7 @@ export class LatchingEngine implements Engine {
     try {
       await this.#store.close();
       this.#store = this.#options.reopen(readOnly);
+      this.#askedAt = Number.NEGATIVE_INFINITY;
       return true;
     } catch {
       return false;

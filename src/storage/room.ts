@@ -11,6 +11,8 @@ import { fileSizeLimit } from './store-file.ts';
 export interface Room {
   /** Why a transaction that adds so many bytes is to be refused, or undefined when it may be tried. */
   refusal(addedBytes: number, usage: StoreUsage, mayUseReserve: boolean): string | undefined;
+  /** A transaction added so many bytes: they count until the disk is asked again. */
+  wrote(bytes: number): void;
   /** Whether a store that was full may take records again: a little more is free than was when it stopped. */
   isBack(usage: StoreUsage): boolean;
   /** Whether lack of room explains that a write of so many bytes failed. */
@@ -69,8 +71,11 @@ class MeasuredRoom implements Room {
       if (limit.freeBytes > kept && limit.freeBytes >= addedBytes + limit.slackBytes) continue;
       return `${limit.name} leaves ${limit.freeBytes} bytes, of which ${this.#kept(limit)} are kept for trims and deletions`;
     }
-    this.#addedSince += addedBytes;
     return undefined;
+  }
+
+  wrote(bytes: number): void {
+    this.#addedSince += bytes;
   }
 
   isBack(usage: StoreUsage): boolean {

@@ -58,6 +58,17 @@ function readsAndWrites(now: () => EngineUnderTest): void {
     expect(text(await engine.get(key('a')))).toBe('3');
   });
 
+  test('a commit of nothing resolves behind those before it', async () => {
+    const { engine } = now();
+    const settled: string[] = [];
+    await Promise.all([
+      engine.commit([put('a', '1')]).then(() => settled.push('a')),
+      engine.commit([]).then(() => settled.push('nothing')),
+    ]);
+    await engine.commit([]);
+    expect(settled).toEqual(['a', 'nothing']);
+  });
+
   test('commits that are not awaited take effect in the order of the calls', async () => {
     const { engine } = now();
     const commits: Promise<void>[] = [];

@@ -37,6 +37,8 @@ class FakeDisk implements Room {
     return undefined;
   }
 
+  wrote(): void {}
+
   isBack(): boolean {
     return !this.noRoom;
   }
