@@ -1,20 +1,23 @@
 /** How a server process ends: on the first signal in order, on the second at once, on a fault of ours with a last word. */
 
-/** `npm start` passes Ctrl-C on to a child that the terminal has already told: two within this time are one. */
-const SAME_CTRL_C_MS = 500;
+/**
+ * Whoever signals a whole group (a terminal, `timeout`, systemd) reaches us twice where npm passes its own on: the same
+ * signal again within this time is the same wish.
+ */
+const SAME_SIGNAL_MS = 500;
 
 export type EndSignal = 'SIGTERM' | 'SIGINT';
 
-/** Resolves with the first SIGTERM or SIGINT; the second ends the process. */
+/** Resolves with the first SIGTERM or SIGINT; the second, of either kind, ends the process. */
 export function firstSignal(): Promise<EndSignal> {
   return new Promise((resolve) => {
-    let first: number | undefined;
+    let first: { readonly signal: EndSignal; readonly at: number } | undefined;
     const onSignal = (signal: EndSignal) => {
       const now = performance.now();
       if (first === undefined) {
-        first = now;
+        first = { signal, at: now };
         resolve(signal);
-      } else if (signal !== 'SIGINT' || now - first > SAME_CTRL_C_MS) {
+      } else if (signal !== first.signal || now - first.at > SAME_SIGNAL_MS) {
         endAtOnce(signal);
       }
     };
