@@ -1,6 +1,10 @@
-/** Log lines: JSON on stderr, one object a line. Whoever embeds us may hand in a logger of their own instead. */
+/**
+ * Log lines on stderr: JSON, one object a line, or on a terminal lines for people. Whoever embeds us may hand in a logger
+ * of their own instead.
+ */
 
 import { pino } from 'pino';
+import { terminalLine } from './terminal-lines.ts';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -32,9 +36,11 @@ export function createLogger(level: LogLevel): Logger {
       redact: { paths: SECRETS, censor: '[secret]' },
       serializers: { err: pino.stdSerializers.err },
     },
-    pino.destination({ dest: 2, sync: true }),
+    process.stderr.isTTY === true ? TERMINAL : pino.destination({ dest: 2, sync: true }),
   );
 }
+
+const TERMINAL = { write: (line: string): void => void process.stderr.write(terminalLine(line)) };
 
 const SECRETS = [
   'token',

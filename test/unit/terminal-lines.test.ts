@@ -1,0 +1,34 @@
+/** Log lines on a terminal: short, complete, and harmless. */
+
+import { describe, expect, test } from '@jest/globals';
+import { terminalLine } from '../../src/observe/terminal-lines.ts';
+
+const line = (fields: object): string =>
+  terminalLine(`${JSON.stringify({ level: 'warn', time: '2026-11-21T08:46:12.345Z', ...fields })}\n`);
+
+describe('terminalLine', () => {
+  test('shows time, level, sentence and fields', () => {
+    expect(line({ msg: 'refused POST /v1/logs: no', count: 3, sender: '127.0.0.1', reason: 'two words' })).toBe(
+      '08:46:12 WARN  refused POST /v1/logs: no  count=3  sender=127.0.0.1  reason="two words"\n',
+    );
+  });
+
+  test('shows the stack of an error on lines of its own', () => {
+    expect(line({ msg: 'failed', err: { type: 'Error', stack: 'Error: boom\n    at here' } })).toBe(
+      '08:46:12 WARN  failed\nError: boom\n    at here\n',
+    );
+  });
+
+  test.each(['\u001b[31mred', 'a\rb', 'a\u202eb', '\u009b2J', 'two\nlines'])(
+    'lets no control character through: %j',
+    (text) => {
+      const shown = line({ msg: text, field: text, err: { stack: text } });
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not get through
+      expect(shown.replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
+    },
+  );
+
+  test('a line that is no JSON comes through, escaped', () => {
+    expect(terminalLine('not \u0007 json\n')).toBe('not \\u0007 json\n');
+  });
+});
