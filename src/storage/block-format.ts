@@ -33,7 +33,7 @@ import type { Signal } from '../model/record.ts';
 /** What the records of a block are: S2 records, or items of one OTLP signal. */
 export type BlockKind = 's2' | Signal;
 
-export const BLOCK_VERSION = 1;
+const BLOCK_VERSION = 1;
 export const CODEC_NONE = 0;
 export const CODEC_LZ4 = 1;
 

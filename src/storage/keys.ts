@@ -121,11 +121,6 @@ export function tokenHashKey(hash: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.of(FAMILY.tokensByHash), hash]);
 }
 
-/** All tokens by hash. */
-export function tokenHashRange(): KeyRange {
-  return familyRange(FAMILY.tokensByHash);
-}
-
 /** The key under which a token's hash is found by its id. */
 export function tokenIdKey(id: string): Uint8Array {
   return nameKey(FAMILY.tokensById, id);
@@ -137,7 +132,7 @@ export function familyRange(family: number): KeyRange {
 }
 
 /** The least key that is greater than every key that starts with `prefix`. */
-export function successor(prefix: Uint8Array): Uint8Array {
+function successor(prefix: Uint8Array): Uint8Array {
   let last = prefix.length - 1;
   while (last > 0 && prefix[last] === 0xff) last -= 1;
   const key = Buffer.from(prefix.subarray(0, last + 1));

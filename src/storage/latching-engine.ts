@@ -29,7 +29,7 @@ export interface LatchingEngineOptions {
 }
 
 /** Longest key that every engine takes. */
-export const KEY_BYTES_MAX = 1_024;
+const KEY_BYTES_MAX = 1_024;
 
 const PAGE_BYTES = 4_096;
 /** Larger values get pages of their own. */
