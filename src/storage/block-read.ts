@@ -1,6 +1,6 @@
 /** Blocks as readers see them: the header alone, or the whole block with its records. */
 
-import { uncompressSync } from 'lz4-napi';
+import { uncompress, uncompressSync } from 'lz4-napi';
 import { assert } from '../model/error.ts';
 import { type Header, meteredBytes, OTLP_HEADERS, type StreamRecord } from '../model/record.ts';
 import {
@@ -43,16 +43,33 @@ export class Block {
   }
 
   /**
-   * Verifies both checksums, unpacks, and checks the index.
+   * Verifies both checksums and unpacks. The index is read when somebody looks at single records: whoever passes the
+   * payload on as it is never needs it.
    * @throws TailraceError `corrupt`
    */
   static open(key: Uint8Array, value: Uint8Array): Block {
+    const header = checkedHeader(key, value);
+    const stored = value.subarray(header.storedAt);
+    return new Block(
+      readBlockKey(key).firstSeq,
+      header,
+      header.codec === CODEC_LZ4 ? unpackNow(header, stored) : stored,
+    );
+  }
+
+  /** The same, unpacked off the main thread: for readers that have something else to do meanwhile. */
+  static async openAside(key: Uint8Array, value: Uint8Array): Promise<Block> {
+    const header = checkedHeader(key, value);
+    const stored = value.subarray(header.storedAt);
     const { firstSeq } = readBlockKey(key);
-    const header = readBlockHeader(key, value);
-    verifyStored(key, value, header);
-    const block = new Block(firstSeq, header, unpack(header, value.subarray(header.storedAt)));
-    block.#parsed = block.#parse();
-    return block;
+    if (header.codec !== CODEC_LZ4) return new Block(firstSeq, header, stored);
+    let raw: Uint8Array;
+    try {
+      raw = await uncompress(stored);
+    } catch (cause) {
+      throw corrupt('it cannot be unpacked', cause);
+    }
+    return new Block(firstSeq, header, sized(header, raw));
   }
 
   /** The block that was just sealed: `raw` is its index and payload, and belongs to it from now on. */
@@ -62,6 +79,8 @@ export class Block {
 
   /** Milliseconds. */
   timestamp(i: number): number {
+    // The last one is asked for with every batch, also of those who need nothing else of the index.
+    if (i === this.header.count - 1) return this.header.lastTimestamp;
     return this.#at(i).times?.[i] ?? this.header.firstTimestamp;
   }
 
@@ -157,22 +176,34 @@ function readTimes(reader: VarintReader, header: BlockHeader): Float64Array {
   return times;
 }
 
-function unpack(header: BlockHeader, stored: Uint8Array): Uint8Array {
+/** The header of a whole value that has proved to be what was written, sizes included. */
+function checkedHeader(key: Uint8Array, value: Uint8Array): BlockHeader {
+  const header = readBlockHeader(key, value);
+  verifyStored(key, value, header);
+  const stored = value.subarray(header.storedAt);
   if (header.codec !== CODEC_LZ4) {
-    if (stored.length !== header.rawBytes) throw corrupt('its size does not match its header');
-    return stored;
+    sized(header, stored);
+    return header;
   }
   // The unpacker allocates what the data declares, so that is checked before it is believed.
   const declared = stored.length < 4 ? -1 : readU32(stored, 0);
   if (declared !== header.rawBytes || declared > stored.length * LZ4_RATIO_MAX) {
     throw corrupt('its size does not match its header');
   }
+  return header;
+}
+
+function unpackNow(header: BlockHeader, stored: Uint8Array): Uint8Array {
   let raw: Uint8Array;
   try {
     raw = uncompressSync(stored);
   } catch (cause) {
     throw corrupt('it cannot be unpacked', cause);
   }
+  return sized(header, raw);
+}
+
+function sized(header: BlockHeader, raw: Uint8Array): Uint8Array {
   if (raw.length !== header.rawBytes) throw corrupt('its size does not match its header');
   return raw;
 }
