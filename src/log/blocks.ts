@@ -51,7 +51,7 @@ export class BlockCache {
 }
 
 /** The stored block that holds `seqNum`, or undefined when the stream has none at or before it. */
-export async function findBlock(engine: Engine, stream: OpenStream, seqNum: number): Promise<FoundBlock | undefined> {
+async function findBlock(engine: Engine, stream: OpenStream, seqNum: number): Promise<FoundBlock | undefined> {
   const range = blockRange(stream.number, 0, seqNum + 1);
   const [entry] = await engine.scan({ ...range, limit: 1, reverse: true, valueBytesMax: BLOCK_HEADER_BYTES_MAX });
   return entry === undefined ? undefined : headerOf(entry);

@@ -15,7 +15,7 @@ export interface StreamConfig {
   readonly deleteOnEmptyMinAgeSeconds: number;
 }
 
-export const DEFAULT_STREAM_CONFIG: StreamConfig = {
+const DEFAULT_STREAM_CONFIG: StreamConfig = {
   storageClass: 'express',
   retentionAgeSeconds: 604_800,
   timestampingMode: 'client-prefer',
