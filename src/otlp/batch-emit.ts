@@ -42,8 +42,7 @@ export function emitBlock(scanned: ScannedRequest, block: PlannedBlock): BlockDr
     if (isWhole(scanned, runs)) emitWhole(scanned, runs, payload);
     else emitRebuilt(scanned, runs, payload);
     for (const run of runs) {
-      timestamps.set(scanned.itemMs.subarray(run.from, run.to), noted);
-      noted += run.to - run.from;
+      for (let item = run.from; item < run.to; item++) timestamps[noted++] = scanned.itemMs[item] ?? 0;
     }
   }
   return {

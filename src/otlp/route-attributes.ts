@@ -1,106 +1,123 @@
 /**
  * Looks an attribute of a resource up in bytes that the scanner has validated. Means what a decoder would mean: fields
- * of a message that stands there twice are merged, the last of repeated keys and of a oneof counts.
+ * of a message that stands there twice are merged, the last of repeated keys and of a oneof counts. Nothing is
+ * allocated: what is found stands in `FOUND`.
  */
 
 import { cell, type ScannedRequest } from './scan-columns.ts';
 import { NEXT, readLength, readTag, skipValue } from './scan-wire.ts';
 
-/** An attribute's value where it stands in the body. `type` is `none` for an AnyValue that holds nothing. */
-export interface AttributeValue {
-  readonly type: 'string' | 'bool' | 'int' | 'double' | 'other' | 'none';
-  readonly view: DataView;
-  /** The value itself, without tag and length. */
-  readonly start: number;
-  readonly end: number;
-}
-
-const LENGTH_FIELD_1 = 0x0a;
-const LENGTH_FIELD_2 = 0x12;
-
 /** The members of the oneof in AnyValue, by tag. */
-const VALUE_TYPES: Readonly<Record<number, AttributeValue['type']>> = {
-  10: 'string',
-  16: 'bool',
-  24: 'int',
-  33: 'double',
-  42: 'other', // array
-  50: 'other', // list of key and value
-  58: 'other', // bytes
-  64: 'other', // index of a string
-};
+export const STRING_VALUE = 0x0a;
+const BOOL_VALUE = 0x10;
+const INT_VALUE = 0x18;
+const DOUBLE_VALUE = 0x21;
+/** Lists, lists of key and value, bytes, and the index of a string: what has no text of its own. */
+const OTHER_VALUES: readonly number[] = [0x2a, 0x32, 0x3a, 0x40];
+/** An attribute whose value holds nothing. */
+const NO_VALUE = 0;
 
-/** The last attribute of that key in resource number `row`. */
-export function lastAttribute(scanned: ScannedRequest, row: number, key: Uint8Array): AttributeValue | undefined {
+/** Of the value found: the tag that says what it is, and where it is, without tag and length. */
+export const FOUND = { tag: NO_VALUE, start: 0, end: 0 };
+
+/** In KeyValue; and the tag of Resource in its container, and of attributes in it. */
+const KEY = 0x0a;
+const VALUE = 0x12;
+const INNER = 0x0a;
+
+/** Puts the last attribute of that key in resource number `row` into `FOUND`; false when there is none. */
+export function findAttribute(scanned: ScannedRequest, row: number, key: Uint8Array): boolean {
   const { view, resourcePieces: pieces } = scanned;
-  let start = -1;
-  let end = -1;
   const last = cell(scanned.resourcePiecesFrom, row + 1);
+  let found = false;
   for (let piece = cell(scanned.resourcePiecesFrom, row); piece < last; piece += 2) {
-    eachMessage(view, cell(pieces, piece), cell(pieces, piece + 1), LENGTH_FIELD_1, (from, to) => {
-      eachMessage(view, from, to, LENGTH_FIELD_1, (attributeFrom, attributeTo) => {
-        if (!hasKey(view, attributeFrom, attributeTo, key)) return;
-        start = attributeFrom;
-        end = attributeTo;
-      });
-    });
+    const end = cell(pieces, piece + 1);
+    for (let at = cell(pieces, piece); at < end; ) {
+      const tag = readTag(view, at, end);
+      const value = NEXT[0] as number;
+      at = skipValue(view, value, end, tag, 1);
+      if (tag === INNER && findIn(view, contentAt(view, value, end), at, key)) found = true;
+    }
   }
-  return start < 0 ? undefined : readValue(view, start, end);
+  return found;
 }
 
-/** A string, boolean or number as text; undefined for what has no text of its own. */
-export function valueText(value: AttributeValue): string | undefined {
-  const { view, start, end } = value;
-  if (value.type === 'string') return Buffer.from(view.buffer, view.byteOffset + start, end - start).toString('utf8');
-  if (value.type === 'bool') return integer(view, start, end) === 0n ? 'false' : 'true';
-  if (value.type === 'int') return BigInt.asIntN(64, integer(view, start, end)).toString();
-  if (value.type === 'double') return String(view.getFloat64(start, true));
+/** A boolean or number found as text; undefined for what has no text of its own. */
+export function numberText(view: DataView): string | undefined {
+  const { tag, start, end } = FOUND;
+  if (tag === BOOL_VALUE) return integer(view, start, end) === 0n ? 'false' : 'true';
+  if (tag === INT_VALUE) return BigInt.asIntN(64, integer(view, start, end)).toString();
+  if (tag === DOUBLE_VALUE) return String(view.getFloat64(start, true));
   return undefined;
 }
 
-/** Calls for the content of each field with that tag of a length. */
-function eachMessage(
-  view: DataView,
-  at: number,
-  end: number,
-  wanted: number,
-  call: (start: number, end: number) => void,
-): void {
+/** Valid UTF-8 as a string, a copy. */
+export function utf8Text(view: DataView, start: number, end: number): string {
+  return Buffer.from(view.buffer, view.byteOffset + start, end - start).toString('utf8');
+}
+
+/** The attribute in one Resource message. */
+function findIn(view: DataView, at: number, end: number, key: Uint8Array): boolean {
+  let found = false;
   while (at < end) {
     const tag = readTag(view, at, end);
     const value = NEXT[0] as number;
     at = skipValue(view, value, end, tag, 1);
-    if (tag !== wanted) continue;
-    const length = readLength(view, value, end);
-    call(at - length, at);
+    if (tag !== INNER) continue;
+    const content = contentAt(view, value, end);
+    if (!hasKey(view, content, at, key)) continue;
+    found = true;
+    readValue(view, content, at);
   }
-}
-
-/** Whether a KeyValue has that key: the last field counts. */
-function hasKey(view: DataView, start: number, end: number, key: Uint8Array): boolean {
-  let found = false;
-  eachMessage(view, start, end, LENGTH_FIELD_1, (from, to) => {
-    found = to - from === key.length && key.every((byte, index) => view.getUint8(from + index) === byte);
-  });
   return found;
 }
 
+/** Whether a KeyValue has that key: the last field counts. */
+function hasKey(view: DataView, at: number, end: number, key: Uint8Array): boolean {
+  let found = false;
+  while (at < end) {
+    const tag = readTag(view, at, end);
+    const value = NEXT[0] as number;
+    at = skipValue(view, value, end, tag, 1);
+    if (tag === KEY) found = isEqual(view, contentAt(view, value, end), at, key);
+  }
+  return found;
+}
+
+function isEqual(view: DataView, start: number, end: number, bytes: Uint8Array): boolean {
+  if (end - start !== bytes.length) return false;
+  for (let i = 0; i < bytes.length; i++) if (view.getUint8(start + i) !== bytes[i]) return false;
+  return true;
+}
+
 /** The value of a KeyValue: the last member of the oneof over all its value fields. */
-function readValue(view: DataView, start: number, end: number): AttributeValue {
-  let value: AttributeValue = { type: 'none', view, start, end: start };
-  eachMessage(view, start, end, LENGTH_FIELD_2, (from, to) => {
-    let at = from;
-    while (at < to) {
-      const tag = readTag(view, at, to);
-      const content = NEXT[0] as number;
-      at = skipValue(view, content, to, tag, 1);
-      const type = VALUE_TYPES[tag];
-      if (type === undefined) continue;
-      const first = (tag & 7) === 2 ? at - readLength(view, content, to) : content;
-      value = { type, view, start: first, end: at };
-    }
-  });
-  return value;
+function readValue(view: DataView, at: number, end: number): void {
+  FOUND.tag = NO_VALUE;
+  while (at < end) {
+    const tag = readTag(view, at, end);
+    const value = NEXT[0] as number;
+    at = skipValue(view, value, end, tag, 1);
+    if (tag === VALUE) readMember(view, contentAt(view, value, end), at);
+  }
+}
+
+function readMember(view: DataView, at: number, end: number): void {
+  while (at < end) {
+    const tag = readTag(view, at, end);
+    const value = NEXT[0] as number;
+    at = skipValue(view, value, end, tag, 1);
+    const isText = tag === STRING_VALUE || tag === BOOL_VALUE || tag === INT_VALUE || tag === DOUBLE_VALUE;
+    if (!isText && !OTHER_VALUES.includes(tag)) continue;
+    FOUND.tag = tag;
+    FOUND.start = (tag & 7) === 2 ? contentAt(view, value, end) : value;
+    FOUND.end = at;
+  }
+}
+
+/** Where the content of a field begins whose length stands at `at`. */
+function contentAt(view: DataView, at: number, end: number): number {
+  readLength(view, at, end);
+  return NEXT[0] as number;
 }
 
 function integer(view: DataView, start: number, end: number): bigint {

@@ -2,7 +2,8 @@
 
 import { streamNameFault } from '../model/names.ts';
 import type { Signal } from '../model/record.ts';
-import { type AttributeValue, lastAttribute, valueText } from './route-attributes.ts';
+import { FOUND, findAttribute, numberText, STRING_VALUE } from './route-attributes.ts';
+import { nameAt } from './route-names.ts';
 import type { ScannedRequest } from './scan-columns.ts';
 
 /** A stream's name, or why the records of the resource are rejected and what to do about it. */
@@ -20,8 +21,7 @@ const UNKNOWN_SERVICE = 'unknown_service';
 
 /** Finds the stream of resource number `row`: the first rule that matches decides. */
 export function routeResource(scanned: ScannedRequest, row: number, policy: RoutePolicy): Route {
-  const named = lastAttribute(scanned, row, STREAM_KEY);
-  if (named !== undefined) return byAttribute(named);
+  if (findAttribute(scanned, row, STREAM_KEY)) return byAttribute(scanned.view);
   if (policy.fallback !== '') return byTemplate(scanned, row, policy.fallback);
   return {
     rejected:
@@ -29,16 +29,10 @@ export function routeResource(scanned: ScannedRequest, row: number, policy: Rout
   };
 }
 
-/** Routes every resource of a request: for those who only want to know, and to measure it. */
-export function routeAll(scanned: ScannedRequest, policy: RoutePolicy): readonly Route[] {
-  return Array.from({ length: scanned.resourceCount }, (_, row) => routeResource(scanned, row, policy));
-}
-
 /** Rule 1. A wrong `s2.stream` never falls through to another rule: its records would land where nobody looks. */
-function byAttribute(value: AttributeValue): Route {
-  const name = value.type === 'string' ? valueText(value) : undefined;
-  if (name === undefined) return { rejected: 'the resource attribute s2.stream must be a string' };
-  const fault = streamNameFault(name);
+function byAttribute(view: DataView): Route {
+  if (FOUND.tag !== STRING_VALUE) return { rejected: 'the resource attribute s2.stream must be a string' };
+  const { name, fault } = nameAt(view, FOUND.start, FOUND.end);
   return fault === undefined ? { stream: name } : { rejected: `s2.stream is not a valid stream name: ${fault}` };
 }
 
@@ -81,10 +75,13 @@ function templateParts(template: string): readonly Part[] {
 
 function fill(scanned: ScannedRequest, row: number, part: Exclude<Part, string>): string | undefined {
   if (part.name === 'signal') return scanned.signal satisfies Signal;
-  const value = lastAttribute(scanned, row, part.key);
-  const text = value === undefined ? undefined : valueText(value);
+  const text = findAttribute(scanned, row, part.key) ? textOf(scanned.view) : undefined;
   if (part.name === SERVICE_NAME) return text === undefined || text === '' ? UNKNOWN_SERVICE : text;
   return text === '' ? undefined : text;
+}
+
+function textOf(view: DataView): string | undefined {
+  return FOUND.tag === STRING_VALUE ? nameAt(view, FOUND.start, FOUND.end).name : numberText(view);
 }
 
 function partName(part: Part): string {

@@ -28,7 +28,7 @@ export const ATTRIBUTE = 9;
 export const VALUE = 10;
 export const PACKED_VARINT = 11;
 export const PACKED_FIXED64 = 12;
-export const PACKED_FIXED32 = 13;
+const PACKED_FIXED32 = 13;
 
 export const ACTION_BITS = 4;
 export const ACTION_MASK = 15;

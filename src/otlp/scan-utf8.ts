@@ -1,9 +1,10 @@
-/** Is a stretch of bytes UTF-8? The question that validation asks most often, answered without allocating. */
+/** Is a stretch of bytes UTF-8? The question that validation asks most often. Short texts are answered without allocating. */
 
 import { isUtf8 } from 'node:buffer';
 
-/** From this many bytes on the native check is faster, in spite of the view that it needs. */
-const NATIVE_BYTES_MIN = 512;
+/** From so many bytes on the native check is faster, in spite of the view that it needs: of any text, and of ASCII. */
+const NATIVE_BYTES_MIN = 96;
+const NATIVE_ASCII_BYTES_MIN = 320;
 /** The high bits of four bytes, as a small integer. */
 const HIGH_BITS = 0x80808080 | 0;
 
@@ -12,6 +13,7 @@ const HIGH_BITS = 0x80808080 | 0;
  * what stands before them.
  */
 export function isUtf8At(view: DataView, start: number, end: number): boolean {
+  if (end - start >= NATIVE_ASCII_BYTES_MIN) return isText(view, start, end);
   const last = end - 4;
   let at = start;
   for (; at < last; at += 4) {
@@ -23,34 +25,36 @@ export function isUtf8At(view: DataView, start: number, end: number): boolean {
   return (view.getInt32(last, true) & mask) === 0 || isText(view, at, end);
 }
 
-/** Whether [at, end) is UTF-8, where it is known not to be all ASCII. */
+/** Whether [at, end) is UTF-8, where it is not all ASCII or long. `at` is where a character begins. */
 function isText(view: DataView, at: number, end: number): boolean {
   if (end - at >= NATIVE_BYTES_MIN) return isUtf8(new Uint8Array(view.buffer, view.byteOffset + at, end - at));
   while (at < end) {
-    const byte = view.getUint8(at);
-    if (byte < 0x80) at++;
-    else {
-      const size = sequenceBytes(view, at, end, byte);
-      if (size === 0) return false;
-      at += size;
+    const lead = view.getUint8(at);
+    if (lead < 0x80) at++;
+    else if (lead < 0xe0) {
+      if (lead < 0xc2 || at + 2 > end || (view.getUint8(at + 1) & 0xc0) !== 0x80) return false;
+      at += 2;
+    } else if (lead < 0xf0) {
+      if (at + 3 > end || !isThree(lead, view.getUint8(at + 1), view.getUint8(at + 2))) return false;
+      at += 3;
+    } else {
+      if (at + 4 > end || !isFour(lead, view.getInt32(at, false))) return false;
+      at += 4;
     }
   }
   return true;
 }
 
-/** Length of the sequence that starts with `lead`, or 0 when it is none: cut, overlong, a surrogate, beyond U+10FFFF. */
-function sequenceBytes(view: DataView, at: number, end: number, lead: number): number {
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  const size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (at + size > end) return 0;
-  const second = view.getUint8(at + 1);
-  if ((second & 0xc0) !== 0x80) return 0;
-  if (size === 2) return 2;
-  if (lead === 0xe0 && second < 0xa0) return 0;
-  if (lead === 0xed && second > 0x9f) return 0;
-  if (lead === 0xf0 && second < 0x90) return 0;
-  if (lead === 0xf4 && second > 0x8f) return 0;
-  if ((view.getUint8(at + 2) & 0xc0) !== 0x80) return 0;
-  if (size === 3) return 3;
-  return (view.getUint8(at + 3) & 0xc0) === 0x80 ? 4 : 0;
+/** A sequence of three bytes: not overlong (e0 80–9f), no surrogate (ed a0–bf). */
+function isThree(lead: number, second: number, third: number): boolean {
+  if ((second & 0xc0) !== 0x80 || (third & 0xc0) !== 0x80) return false;
+  return lead === 0xe0 ? second >= 0xa0 : lead !== 0xed || second < 0xa0;
+}
+
+/** A sequence of four bytes, big endian: not overlong (f0 80–8f), not above U+10FFFF (f4 90 and more). */
+function isFour(lead: number, sequence: number): boolean {
+  if ((sequence & 0xc0c0c0) !== 0x808080) return false;
+  const second = (sequence >> 16) & 0xff;
+  if (lead === 0xf0) return second >= 0x90;
+  return lead < 0xf4 || (lead === 0xf4 && second < 0x90);
 }

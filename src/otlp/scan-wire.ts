@@ -123,6 +123,10 @@ export function skipValue(view: DataView, at: number, end: number, tag: number, 
  * @throws TailraceError `bad_proto`.
  */
 export function readTag(view: DataView, at: number, end: number): number {
+  if (at < end && view.getUint8(at) < 0x80) {
+    NEXT[0] = at + 1;
+    return view.getUint8(at);
+  }
   let value = 0;
   for (let shift = 0; shift < 35; shift += 7) {
     if (at >= end) throw fault(at, 'a tag is cut off');
@@ -142,6 +146,10 @@ export function readTag(view: DataView, at: number, end: number): number {
  * @throws TailraceError `bad_proto`.
  */
 export function readLength(view: DataView, at: number, end: number): number {
+  if (at < end && view.getUint8(at) < 0x80) {
+    NEXT[0] = at + 1;
+    return view.getUint8(at);
+  }
   let value = 0;
   for (let shift = 0; shift < 35; shift += 7) {
     if (at >= end) throw fault(at, 'a length is cut off');

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
-import { ANSWER_MESSAGE_CHARS_MAX } from '../../src/model/limits.ts';
+import { ANSWER_BYTES_MAX, ANSWER_MESSAGE_CHARS_MAX } from '../../src/model/limits.ts';
 import type { Signal } from '../../src/model/record.ts';
 import { exportResponse, OTLP_GRPC_CODE, statusResponse } from '../../src/otlp/response.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
@@ -60,6 +60,7 @@ describe('status', () => {
       const message = shift + '😀'.repeat(ANSWER_MESSAGE_CHARS_MAX);
       const { message: cut } = json(statusResponse('json', 3, message)) as { message: string };
       expect(cut.length).toBeLessThanOrEqual(ANSWER_MESSAGE_CHARS_MAX);
+      expect(statusResponse('protobuf', 3, message).length).toBeLessThan(ANSWER_BYTES_MAX);
       expect(cut).toMatch(/^x?(😀)+…$/u);
       expect(decoded('google.rpc.Status', statusResponse('protobuf', 3, message))).toEqual({ code: 3, message: cut });
     }
