@@ -1,6 +1,6 @@
 /**
- * Group commit (storage.md, Commit): what is appended in one turn of the event loop goes into one transaction; while it
- * syncs, the next turn's work collects. No timer: an idle log answers a lone append after one sync.
+ * Group commit (storage.md, Commit): what is ready in one turn of the event loop goes into one transaction; while it
+ * syncs, more collects. No timer: an idle log answers a lone append after one sync.
  */
 
 import { assert, TailraceError } from '../model/error.ts';
@@ -27,17 +27,26 @@ export interface CommitEntry {
   failed(cause: TailraceError): void;
 }
 
-/** Collects entries and hands them to the engine, at most two transactions at a time. */
+/** An entry that waits for its blocks to be compressed, or for its turn. */
+interface Waiting {
+  readonly entry: CommitEntry;
+  /** Set when all are sealed. */
+  blocks: readonly SealedBlock[] | undefined;
+  /** Set when sealing failed. */
+  fault: unknown;
+}
+
+/**
+ * Collects entries and hands them to the engine, at most two transactions at a time: whatever is sealed when there is
+ * room for one, in order of acceptance. Waiting for more of the turn would make all senders wait for the slowest block,
+ * and then all send at once.
+ */
 export class CommitQueue {
   readonly #engine: Engine;
   readonly #onFailure: () => void;
-  #waiting: CommitEntry[] = [];
+  #waiting: Waiting[] = [];
   #flying = 0;
   #scheduled = false;
-  /** Resolves when the transaction before was handed to the engine: sealing may end out of order, commits must not. */
-  #handedOver: Promise<void> = Promise.resolve();
-  /** Counts failures; entries accepted before the latest one fail with it. */
-  #failures = 0;
   #idle: (() => void)[] = [];
 
   /** `onFailure` is called at once when a transaction fails, before anything else is accepted. */
@@ -48,13 +57,23 @@ export class CommitQueue {
 
   /** Accepts a request whose positions are assigned. */
   push(entry: CommitEntry): void {
-    this.#waiting.push(entry);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.#fill();
-    });
+    const waiting: Waiting = { entry, blocks: undefined, fault: undefined };
+    this.#waiting.push(waiting);
+    if (isSealed(entry.sealing)) {
+      waiting.blocks = entry.sealing;
+      this.#schedule();
+      return;
+    }
+    Promise.all(entry.sealing).then(
+      (blocks) => {
+        waiting.blocks = blocks;
+        this.#fill();
+      },
+      (fault: unknown) => {
+        waiting.fault = fault;
+        this.#fill();
+      },
+    );
   }
 
   /** Resolves when nothing is waiting or under way. */
@@ -63,69 +82,82 @@ export class CommitQueue {
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
+  /** Once per turn: small appends of one turn share a transaction. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#fill();
+    });
+  }
+
   #fill(): void {
-    while (this.#flying < TRANSACTIONS_IN_FLIGHT_MAX && this.#waiting.length > 0) {
+    while (this.#flying < TRANSACTIONS_IN_FLIGHT_MAX) {
+      const first = this.#waiting[0];
+      if (first === undefined) break;
+      if (first.fault !== undefined) {
+        this.#fail([], first.fault);
+        break;
+      }
+      if (first.blocks === undefined) break;
       this.#flying++;
       void this.#run(this.#take());
     }
+    if (this.#flying === 0 && this.#waiting.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  /** The next transaction: entries up to the limit, or one that is larger. */
-  #take(): readonly CommitEntry[] {
+  /** The next transaction: sealed entries up to the limit, or one that is larger. */
+  #take(): readonly SealedEntry[] {
+    const taken: SealedEntry[] = [];
+    const reserve = this.#waiting[0]?.entry.options.mayUseReserve === true;
     let bytes = 0;
-    let count = 0;
-    const reserve = this.#waiting[0]?.options.mayUseReserve === true;
-    for (const entry of this.#waiting) {
+    for (const { entry, blocks } of this.#waiting) {
       bytes += entry.bytes;
-      if (count > 0 && bytes > TRANSACTION_BYTES_MAX) break;
-      if ((entry.options.mayUseReserve === true) !== reserve) break;
-      count++;
+      if (blocks === undefined || (entry.options.mayUseReserve === true) !== reserve) break;
+      if (taken.length > 0 && bytes > TRANSACTION_BYTES_MAX) break;
+      taken.push({ entry, blocks });
     }
-    return this.#waiting.splice(0, count);
+    this.#waiting.splice(0, taken.length);
+    return taken;
   }
 
-  async #run(entries: readonly CommitEntry[]): Promise<void> {
-    const failures = this.#failures;
-    const before = this.#handedOver;
-    let handOver = (): void => {};
-    this.#handedOver = new Promise((resolve) => {
-      handOver = resolve;
-    });
+  async #run(sealed: readonly SealedEntry[]): Promise<void> {
     try {
-      const blocks = await Promise.all(entries.map((entry) => Promise.all(entry.sealing)));
-      await before;
-      if (failures !== this.#failures) throw new TailraceError('storage', 'a write before this one failed');
-      const committing = this.#engine.commit(writesOf(entries, blocks), entries[0]?.options);
-      handOver();
-      await committing;
-      settle(entries, blocks);
-      for (const sealed of blocks) for (const block of sealed) releaseBlock(block);
+      await this.#engine.commit(writesOf(sealed), sealed[0]?.entry.options);
+      settle(sealed);
+      for (const { blocks } of sealed) for (const block of blocks) releaseBlock(block);
     } catch (cause) {
-      this.#fail(entries, cause);
-    } finally {
-      handOver();
-      this.#flying--;
-      this.#fill();
-      if (this.#flying === 0) for (const resolve of this.#idle.splice(0)) resolve();
+      this.#fail(sealed, cause);
     }
+    this.#flying--;
+    this.#fill();
   }
 
   /** What was accepted behind a failed transaction was built on it, and fails with it. */
-  #fail(entries: readonly CommitEntry[], cause: unknown): void {
-    this.#failures++;
+  #fail(sealed: readonly SealedEntry[], cause: unknown): void {
     this.#onFailure();
     const error = cause instanceof TailraceError ? cause : new TailraceError('storage', 'the store failed', { cause });
-    for (const entry of [...entries, ...this.#waiting.splice(0)]) entry.failed(error);
+    for (const { entry } of [...sealed, ...this.#waiting.splice(0)]) entry.failed(error);
   }
 }
 
+interface SealedEntry {
+  readonly entry: CommitEntry;
+  readonly blocks: readonly SealedBlock[];
+}
+
+function isSealed(sealing: CommitEntry['sealing']): sealing is readonly SealedBlock[] {
+  return sealing.every((block) => 'value' in block);
+}
+
 /** States are written once per stream and transaction: the last one. */
-function writesOf(entries: readonly CommitEntry[], blocks: readonly (readonly SealedBlock[])[]): Write[] {
+function writesOf(sealed: readonly SealedEntry[]): Write[] {
   const writes: Write[] = [];
   const states = new Map<OpenStream, StreamStateRow>();
-  for (const [index, entry] of entries.entries()) {
+  for (const { entry, blocks } of sealed) {
     for (const row of entry.rows) writes.push(row);
-    for (const { key, value } of blocks[index] ?? []) writes.push({ type: 'put', key, value });
+    for (const { key, value } of blocks) writes.push({ type: 'put', key, value });
     for (const [stream, state] of entry.states) {
       assert((states.get(stream)?.nextSeq ?? 0) <= state.nextSeq, 'entries are in the order of their positions');
       states.set(stream, state);
@@ -138,7 +170,7 @@ function writesOf(entries: readonly CommitEntry[], blocks: readonly (readonly Se
 }
 
 /** Moves all durable tails first, so that every answer of the transaction carries the newest one. */
-function settle(entries: readonly CommitEntry[], blocks: readonly (readonly SealedBlock[])[]): void {
-  for (const entry of entries) for (const [stream, state] of entry.states) stream.settle(state);
-  for (const [index, entry] of entries.entries()) entry.durable(blocks[index] ?? []);
+function settle(sealed: readonly SealedEntry[]): void {
+  for (const { entry } of sealed) for (const [stream, state] of entry.states) stream.settle(state);
+  for (const { entry, blocks } of sealed) entry.durable(blocks);
 }

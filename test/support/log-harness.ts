@@ -98,19 +98,19 @@ export class HeldEngine implements Engine {
     const gate = this.#held ? new Promise<'go' | 'fail'>((resolve) => this.#gates.push(resolve)) : 'go';
     const before = this.#last;
     const done = (async () => {
-      await before;
-      if (this.#failing || (await gate) === 'fail') {
-        this.#failing = true;
-        throw new TailraceError('storage', 'told to fail');
-      }
-      await this.inner.commit(writes, options);
-    })();
-    const settled = done
-      .catch(() => {})
-      .then(() => {
+      try {
+        await before;
+        if (this.#failing || (await gate) === 'fail') {
+          this.#failing = true;
+          throw new TailraceError('storage', 'told to fail');
+        }
+        await this.inner.commit(writes, options);
+      } finally {
         this.#inFlight--;
         if (this.#inFlight === 0) this.#failing = false;
-      });
+      }
+    })();
+    const settled = done.catch(() => {});
     this.#last = settled;
     return done;
   }
