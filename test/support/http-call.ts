@@ -1,0 +1,86 @@
+/** Plain HTTP calls over sockets of their own, with nothing added that a test did not ask for; and raw bytes. */
+
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { connect } from 'node:net';
+
+export interface Call {
+  readonly method?: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+  /** Sends the body in these pieces, without a length. */
+  readonly chunks?: readonly Uint8Array[];
+}
+
+export interface CallAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** One request on a connection of its own. */
+export function call(port: number, { method = 'POST', path, headers = {}, body, chunks }: Call): Promise<CallAnswer> {
+  return new Promise((resolve, reject) => {
+    const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+    const sent = httpRequest({
+      port,
+      host: '127.0.0.1',
+      method,
+      path,
+      agent: false,
+      headers: { ...length, ...headers },
+    });
+    sent.on('response', (answer) => {
+      const parts: Buffer[] = [];
+      answer.on('data', (part: Buffer) => parts.push(part));
+      answer.on('error', reject);
+      answer.on('end', () =>
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(parts) }),
+      );
+    });
+    sent.on('error', reject);
+    for (const chunk of chunks ?? []) sent.write(chunk);
+    sent.end(body);
+  });
+}
+
+export interface RawConnection {
+  /** All that came back so far. */
+  received(): string;
+  send(bytes: string | Uint8Array): void;
+  /** Resolves when what came back matches. Rejects when the connection ends before. */
+  until(pattern: RegExp): Promise<string>;
+  readonly closed: Promise<void>;
+  destroy(): void;
+}
+
+/** A bare connection: for what no client library would send. */
+export async function connectRaw(port: number): Promise<RawConnection> {
+  const socket = connect(port, '127.0.0.1');
+  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  let text = '';
+  let check = (): void => {};
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.on('error', () => {});
+  socket.on('data', (bytes: Buffer) => {
+    text += bytes.toString('latin1');
+    check();
+  });
+  return {
+    received: () => text,
+    send: (bytes) => void socket.write(bytes),
+    until: (pattern) =>
+      new Promise((resolve, reject) => {
+        check = () => {
+          if (pattern.test(text)) resolve(text);
+        };
+        check();
+        closed.then(
+          () => reject(new Error(`the connection ended after: ${text}`)),
+          () => {},
+        );
+      }),
+    closed,
+    destroy: () => socket.destroy(),
+  };
+}
