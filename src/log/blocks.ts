@@ -8,8 +8,6 @@ import { blockRange, readBlockKey } from '../storage/keys.ts';
 import type { OpenStream } from './stream.ts';
 
 const PAGE_BLOCKS_MAX = 256;
-/** Below it, a trip through the thread pool costs more than unpacking here. */
-const OPEN_ASIDE_BYTES_MIN = 16 * 1024;
 
 /** Where a block stands and what its header says. */
 export interface FoundBlock {
@@ -22,8 +20,10 @@ export class BlockCache {
   readonly #blocks = new Map<string, Block>();
   #bytes = 0;
 
-  /** The unpacked block of an entry. Large ones are unpacked off the main thread. Rejects with `corrupt`. */
-  open(entry: Entry): Block | Promise<Block> {
+  /** The unpacked block of an entry, kept when others are likely to want it. Throws `corrupt`. */
+  open(entry: Entry, shared: boolean): Block {
+    // A reader that is alone would only fill the cache with what nobody asks for again.
+    if (!shared) return Block.open(entry.key, entry.value);
     const name = Buffer.from(entry.key).toString('latin1');
     const known = this.#blocks.get(name);
     if (known !== undefined) {
@@ -31,14 +31,7 @@ export class BlockCache {
       this.#blocks.set(name, known);
       return known;
     }
-    if (entry.value.length < OPEN_ASIDE_BYTES_MIN) return this.#keep(name, Block.open(entry.key, entry.value));
-    return Block.openAside(entry.key, entry.value).then((block) => this.#keep(name, block));
-  }
-
-  #keep(name: string, block: Block): Block {
-    // Two readers may have unpacked it at the same time: the first one stays.
-    const known = this.#blocks.get(name);
-    if (known !== undefined) return known;
+    const block = Block.open(entry.key, entry.value);
     this.#blocks.set(name, block);
     this.#bytes += block.header.rawBytes;
     for (const [oldest, { header }] of this.#blocks) {

@@ -8,7 +8,7 @@ import { assert, TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type { Block } from '../storage/block-read.ts';
-import type { Engine, Entry } from '../storage/engine.ts';
+import type { Engine } from '../storage/engine.ts';
 import { type BlockCache, findTime, loadBlocks, missing } from './blocks.ts';
 import { Follower } from './followers.ts';
 import type { OpenStream } from './stream.ts';
@@ -135,12 +135,8 @@ async function* scanPage({ engine, cache }: ReadContext, stream: OpenStream, pos
   const until = stream.durable.nextSeq;
   const entries = await loadBlocks(engine, stream, position);
   let expected = position;
-  let opening = openAhead(cache, entries[0]);
-  for (let i = 0; i < entries.length; i++) {
-    const block = await opening;
-    // The next one is unpacked while this one is encoded and sent.
-    opening = openAhead(cache, entries[i + 1]);
-    if (block === undefined) return;
+  for (const entry of entries) {
+    const block = cache.open(entry, stream.readers > 1);
     const end = block.firstSeq + block.header.count;
     const joins = expected === position ? block.firstSeq <= position && end > position : block.firstSeq === expected;
     if (!joins) {
@@ -154,14 +150,6 @@ async function* scanPage({ engine, cache }: ReadContext, stream: OpenStream, pos
     yield block;
   }
   if (expected === position && position >= stream.durable.trimPoint) throw missing(stream, position);
-}
-
-/** Starts to open a block. Its failure is heard by whoever awaits it, and by nobody when the reader leaves before. */
-function openAhead(cache: BlockCache, entry: Entry | undefined): Promise<Block | undefined> {
-  const open = async (): Promise<Block | undefined> => (entry === undefined ? undefined : cache.open(entry));
-  const opening = open();
-  opening.catch(() => {});
-  return opening;
 }
 
 async function startSeq(context: ReadContext, stream: OpenStream, range: ReadRange, tail: Position): Promise<number> {

@@ -1,6 +1,6 @@
 /** Blocks as readers see them: the header alone, or the whole block with its records. */
 
-import { uncompress, uncompressSync } from 'lz4-napi';
+import { uncompressSync } from 'lz4-napi';
 import { assert } from '../model/error.ts';
 import { type Header, meteredBytes, OTLP_HEADERS, type StreamRecord } from '../model/record.ts';
 import {
@@ -55,21 +55,6 @@ export class Block {
       header,
       header.codec === CODEC_LZ4 ? unpackNow(header, stored) : stored,
     );
-  }
-
-  /** The same, unpacked off the main thread: for readers that have something else to do meanwhile. */
-  static async openAside(key: Uint8Array, value: Uint8Array): Promise<Block> {
-    const header = checkedHeader(key, value);
-    const stored = value.subarray(header.storedAt);
-    const { firstSeq } = readBlockKey(key);
-    if (header.codec !== CODEC_LZ4) return new Block(firstSeq, header, stored);
-    let raw: Uint8Array;
-    try {
-      raw = await uncompress(stored);
-    } catch (cause) {
-      throw corrupt('it cannot be unpacked', cause);
-    }
-    return new Block(firstSeq, header, sized(header, raw));
   }
 
   /** The block that was just sealed: `raw` is its index and payload, and belongs to it from now on. */
