@@ -74,8 +74,9 @@ function watch(child: ChildProcess): CliRun {
         };
         watchers.add(look);
         look();
-        done.then(({ code }) =>
-          reject(new Error(`ended with ${code} before it said ${text}:\n${JSON.stringify(output)}`)),
+        done.then(
+          ({ code }) => reject(new Error(`ended with ${code} before it said ${text}:\n${JSON.stringify(output)}`)),
+          reject,
         );
       }),
     stop: (signal) => {
