@@ -25,6 +25,8 @@ export interface PlannedBlock {
 
 /** Tag and length of a container, at their largest. */
 export const FRAME_BYTES_MAX = 6;
+/** Starts and ends of pieces of a head that is stored as it came: encoders write one or two pieces. */
+const PIECES_MAX = 2 * 4;
 
 /** Used by one call at a time: drafting has no `await`. */
 const layout = new OtlpLayout();
@@ -78,9 +80,13 @@ function runsOfOneResource(runs: readonly Run[], first: number): readonly Run[] 
   return first === 0 && last === runs.length ? runs : runs.slice(first, last);
 }
 
-/** Whether the runs are the whole resource, and the resource holds hardly anything else, such as many empty scopes. */
+/**
+ * Whether the runs are the whole resource, and the resource holds hardly anything else, such as many empty scopes, nor
+ * has heads in many pieces, which every reader of a record would have to put together again.
+ */
 function isWhole(scanned: ScannedRequest, runs: readonly Run[]): boolean {
   const row = runs[0]?.row ?? 0;
+  if (cell(scanned.resourcePiecesFrom, row + 1) - cell(scanned.resourcePiecesFrom, row) > PIECES_MAX) return false;
   const firstScope = cell(scanned.resourceScopesFrom, row);
   const lastScope = cell(scanned.resourceScopesFrom, row + 1);
   const items = cell(scanned.scopeItemsFrom, lastScope) - cell(scanned.scopeItemsFrom, firstScope);
@@ -91,7 +97,10 @@ function isWhole(scanned: ScannedRequest, runs: readonly Run[]): boolean {
     bytes += run.bytes;
   }
   if (here !== items) return false;
-  for (let scope = firstScope; scope < lastScope; scope++) bytes += scopeHeadBytes(scanned, scope) + FRAME_BYTES_MAX;
+  for (let scope = firstScope; scope < lastScope; scope++) {
+    if (cell(scanned.scopePiecesFrom, scope + 1) - cell(scanned.scopePiecesFrom, scope) > PIECES_MAX) return false;
+    bytes += scopeHeadBytes(scanned, scope) + FRAME_BYTES_MAX;
+  }
   return cell(scanned.resourceEnd, row) - cell(scanned.resourceField, row) <= bytes;
 }
 

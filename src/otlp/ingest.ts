@@ -3,18 +3,20 @@
  * the library enter here.
  */
 
+import { setImmediate as others } from 'node:timers/promises';
 import { TailraceError } from '../model/error.ts';
-import { type OtlpLimits, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
+import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 import type { TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block.ts';
 import { draftBlocks } from './batch.ts';
+import { piecesBytes } from './batch-emit.ts';
 import { transcodeJson } from './json.ts';
 import { type RejectionReason, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
 import { routeResource } from './route.ts';
-import { scanRequest } from './scan.ts';
-import { cell, ScannedRequest } from './scan-columns.ts';
+import { Scan, type ScanLimits } from './scan.ts';
+import { cell, type ScannedRequest } from './scan-columns.ts';
 
 /** What ingest has to know of a basin. The log's basins fit. */
 export interface IngestBasin {
@@ -43,7 +45,7 @@ export interface IngestRequest {
 }
 
 export interface IngestOptions {
-  readonly limits: Pick<OtlpLimits, 'requestRecordsMax'>;
+  readonly limits: ScanLimits;
   /** Whether the caller may append to that stream; without it every stream is allowed. */
   readonly mayAppend?: (stream: string) => boolean;
 }
@@ -66,15 +68,15 @@ const NOT_ALLOWED = 'the token may not append to the stream: use a token whose s
 const TOO_LARGE = `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`;
 const NO_TIME = 'the stream takes only items with a time (timestamping mode client-require): set it in the sender';
 
-/** Scanners that wait for a request; their columns stay warm. */
-const idle: ScannedRequest[] = [];
+/** Scans that wait for a request; their columns stay warm. */
+const idle: Scan[] = [];
 const IDLE_MAX = 4;
 
 /**
  * Stores a request. Resolves when everything that was accepted is durable, in one transaction for all streams; what is
  * permanently wrong with a resource or item is rejected in the result while the rest commits. An empty request is
- * accepted without a commit. While all streams are open there is no `await` before the append, so requests take effect
- * in the order of the calls.
+ * accepted without a commit. While all streams are open there is no `await` before the append, so requests of up to
+ * `YIELD_BYTES` take effect in the order of the calls; larger ones let others run in between.
  *
  * @throws TailraceError `bad_proto`, `bad_json`, `too_large`; `permission_denied` when the caller may append to none of
  * the streams; what the port throws, but `stream_not_found`. Then nothing of the request is stored (after `storage`:
@@ -90,12 +92,18 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   const body = request.encoding === 'json' ? transcodeJson(signal, request.body) : request.body;
   const rejections = new Rejections();
   const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
-  const scanned = idle.pop() ?? new ScannedRequest();
+  const scan = idle.pop() ?? new Scan();
+  const scanned = scan.found;
   let total = 0;
   try {
-    scanRequest(signal, body, options.limits, scanned);
+    scan.begin(signal, body, options.limits);
+    while (!scan.step()) await others();
     total = countOf(scanned, 0, scanned.itemCount);
-    const streams = route(scanned, basin, rejections);
+    const streams = new Map<string, number[]>();
+    for (let row = 0; row < scanned.resourceCount; ) {
+      row = route(scanned, row, basin, streams, rejections);
+      if (row < scanned.resourceCount) await others();
+    }
     checkAllowed(scanned, streams, options, rejections);
     for (const [name, rows] of streams) {
       const opening = open(port, basin, name);
@@ -105,8 +113,8 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     }
   } finally {
     // The drafts refer to the body, but not to the columns.
-    scanned.end();
-    if (idle.length < IDLE_MAX) idle.push(scanned);
+    scan.end();
+    if (idle.length < IDLE_MAX) idle.push(scan);
   }
   const filled = appends.filter((append) => append.drafts.length > 0);
   if (filled.length > 0) await port.append(filled);
@@ -119,21 +127,30 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   };
 }
 
-/** The resources of each stream, both in the order of the request. */
-function route(scanned: ScannedRequest, basin: IngestBasin, rejections: Rejections): Map<string, number[]> {
-  const streams = new Map<string, number[]>();
+/** Sorts resources from `first` on to their streams, in the order of the request; answers where to go on. */
+function route(
+  scanned: ScannedRequest,
+  first: number,
+  basin: IngestBasin,
+  streams: Map<string, number[]>,
+  rejections: Rejections,
+): number {
   const policy = { fallback: basin.config.otlpDefaultStream };
-  for (let row = 0; row < scanned.resourceCount; row++) {
-    const found = routeResource(scanned, row, policy);
-    if ('rejected' in found) {
-      rejections.add(found.rejected, rowsCount(scanned, [row]));
-      continue;
+  let walked = 0;
+  let row = first;
+  for (; row < scanned.resourceCount && walked < YIELD_BYTES; row++) {
+    const head = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
+    walked += head;
+    // No record fits that has such a head, so nobody has to walk over it again.
+    const found = head > RECORD_METERED_BYTES_MAX ? { rejected: TOO_LARGE } : routeResource(scanned, row, policy);
+    if ('rejected' in found) rejections.add(found.rejected, rowsCount(scanned, [row]));
+    else {
+      const rows = streams.get(found.stream);
+      if (rows === undefined) streams.set(found.stream, [row]);
+      else rows.push(row);
     }
-    const rows = streams.get(found.stream);
-    if (rows === undefined) streams.set(found.stream, [row]);
-    else rows.push(row);
   }
-  return streams;
+  return row;
 }
 
 /** Takes out the streams that the caller may not append to. */

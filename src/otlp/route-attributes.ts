@@ -35,7 +35,7 @@ export function findAttribute(scanned: ScannedRequest, row: number, key: Uint8Ar
     for (let at = cell(pieces, piece); at < end; ) {
       const tag = readTag(view, at, end);
       const value = NEXT[0] as number;
-      at = skipValue(view, value, end, tag, 1);
+      at = skipValue(view, value, end, tag);
       if (tag === INNER && findIn(view, contentAt(view, value, end), at, key)) found = true;
     }
   }
@@ -62,7 +62,7 @@ function findIn(view: DataView, at: number, end: number, key: Uint8Array): boole
   while (at < end) {
     const tag = readTag(view, at, end);
     const value = NEXT[0] as number;
-    at = skipValue(view, value, end, tag, 1);
+    at = skipValue(view, value, end, tag);
     if (tag !== INNER) continue;
     const content = contentAt(view, value, end);
     if (!hasKey(view, content, at, key)) continue;
@@ -78,7 +78,7 @@ function hasKey(view: DataView, at: number, end: number, key: Uint8Array): boole
   while (at < end) {
     const tag = readTag(view, at, end);
     const value = NEXT[0] as number;
-    at = skipValue(view, value, end, tag, 1);
+    at = skipValue(view, value, end, tag);
     if (tag === KEY) found = isEqual(view, contentAt(view, value, end), at, key);
   }
   return found;
@@ -96,7 +96,7 @@ function readValue(view: DataView, at: number, end: number): void {
   while (at < end) {
     const tag = readTag(view, at, end);
     const value = NEXT[0] as number;
-    at = skipValue(view, value, end, tag, 1);
+    at = skipValue(view, value, end, tag);
     if (tag === VALUE) readMember(view, contentAt(view, value, end), at);
   }
 }
@@ -105,7 +105,7 @@ function readMember(view: DataView, at: number, end: number): void {
   while (at < end) {
     const tag = readTag(view, at, end);
     const value = NEXT[0] as number;
-    at = skipValue(view, value, end, tag, 1);
+    at = skipValue(view, value, end, tag);
     const isText = tag === STRING_VALUE || tag === BOOL_VALUE || tag === INT_VALUE || tag === DOUBLE_VALUE;
     if (!isText && !OTHER_VALUES.includes(tag)) continue;
     FOUND.tag = tag;

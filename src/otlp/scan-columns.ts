@@ -5,7 +5,9 @@
 
 import { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
-import { LATEST_MS, POINTS } from './scan-wire.ts';
+import { ACTION, FALLBACK_TIME_SLOT, POINT_TIME_SLOT, TIME_SLOT, TIME_SLOTS } from './scan-tables.ts';
+
+const { ITEM, POINT, SCOPE } = ACTION;
 
 const FIRST_CAPACITY = 64;
 /** Pieces of resource heads per item allowed. Senders need about two; more only serves to use up memory. */
@@ -48,110 +50,154 @@ export class ScannedRequest {
   /** Data points of a metric; 0 for the other signals. */
   itemPoints = new Uint32Array(FIRST_CAPACITY);
 
+  /** By slot: where the item or data point at hand has its times; 0 where it has none. */
+  readonly timeAt = new Int32Array(TIME_SLOTS);
+
   #resourcePieceEnd = 0;
   #scopePieceEnd = 0;
-  #firstScope = 0;
-  #firstItem = 0;
+  /** Behind the last scope of the resource at hand, and the last item of its scope: heads go on there. */
+  #resourceHeadFrom = 0;
+  #scopeHeadFrom = 0;
 
-  /** Forgets what it held; answers the view through which the body is read. */
-  begin(signal: Signal, body: Uint8Array, itemsMax: number): DataView {
+  /** Forgets what it held. */
+  begin(signal: Signal, body: Uint8Array, itemsMax: number): void {
     this.signal = signal;
     this.body = body;
-    this.itemsMax = itemsMax;
-    this.resourceCount = 0;
-    this.scopeCount = 0;
-    this.itemCount = 0;
-    this.#resourcePieceEnd = 0;
-    this.#scopePieceEnd = 0;
     this.view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-    return this.view;
+    this.itemsMax = itemsMax;
+    this.#clear();
   }
 
   /** Lets go of the body. */
   end(): void {
     this.body = EMPTY;
     this.view = NO_VIEW;
-    this.resourceCount = 0;
-    this.scopeCount = 0;
-    this.itemCount = 0;
+    this.#clear();
   }
 
-  beginResource(field: number, end: number): void {
+  /** A resource, scope, item or data point begins: at `field` with its tag, at `start` with its content. */
+  open(action: number, field: number, start: number, end: number): void {
+    if (action === ITEM) this.#openItem(field, start);
+    else if (action === POINT) this.timeAt[POINT_TIME_SLOT] = 0;
+    else if (action === SCOPE) this.#openScope(field, start);
+    else this.#openResource(field, start, end);
+  }
+
+  /** What was opened last ends. */
+  close(action: number, end: number): void {
+    if (action === ITEM) this.#closeItem(end);
+    else if (action === POINT) this.#closePoint();
+    else if (action === SCOPE) this.#closeScope(end);
+    else this.#closeResource(end);
+  }
+
+  #openResource(field: number, start: number, end: number): void {
     const row = this.resourceCount;
     if (row + 1 >= this.resourceField.length) this.#growResources();
     this.resourceField[row] = field;
     this.resourceEnd[row] = end;
     this.resourceScopesFrom[row] = this.scopeCount;
     this.resourcePiecesFrom[row] = this.#resourcePieceEnd;
-    this.#firstScope = this.scopeCount;
+    this.#resourceHeadFrom = start;
   }
 
-  resourceHead(start: number, end: number): void {
+  /** A piece of the resource's head ends where a scope begins, or the resource ends. */
+  #resourcePiece(end: number): void {
+    if (this.#resourceHeadFrom === end) return;
     const at = this.#resourcePieceEnd;
-    if (at > (this.resourcePiecesFrom[this.resourceCount] ?? 0) && this.resourcePieces[at - 1] === start) {
-      this.resourcePieces[at - 1] = end;
-      return;
-    }
     // Resources with items are no more than the items; only empty scopes between fields can break this.
     if (at >= 2 * PIECES_PER_ITEM_MAX * (this.itemsMax + 1)) throw tooTorn(this.itemsMax);
     if (at + 2 > this.resourcePieces.length) this.resourcePieces = grown(this.resourcePieces);
-    this.resourcePieces[at] = start;
+    this.resourcePieces[at] = this.#resourceHeadFrom;
     this.resourcePieces[at + 1] = end;
     this.#resourcePieceEnd = at + 2;
   }
 
-  endResource(): void {
-    if (this.scopeCount === this.#firstScope) {
-      this.#resourcePieceEnd = this.resourcePiecesFrom[this.resourceCount] ?? 0;
+  #closeResource(end: number): void {
+    const row = this.resourceCount;
+    if (this.scopeCount === cell(this.resourceScopesFrom, row)) {
+      this.#resourcePieceEnd = cell(this.resourcePiecesFrom, row);
       return;
     }
-    this.resourceCount++;
-    this.resourceScopesFrom[this.resourceCount] = this.scopeCount;
-    this.resourcePiecesFrom[this.resourceCount] = this.#resourcePieceEnd;
+    this.#resourcePiece(end);
+    this.resourceCount = row + 1;
+    this.resourceScopesFrom[row + 1] = this.scopeCount;
+    this.resourcePiecesFrom[row + 1] = this.#resourcePieceEnd;
   }
 
-  beginScope(): void {
+  #openScope(field: number, start: number): void {
+    this.#resourcePiece(field);
     const row = this.scopeCount;
     if (row + 1 >= this.scopeItemsFrom.length) this.#growScopes();
     this.scopeItemsFrom[row] = this.itemCount;
     this.scopePiecesFrom[row] = this.#scopePieceEnd;
-    this.#firstItem = this.itemCount;
+    this.#scopeHeadFrom = start;
   }
 
-  scopeHead(start: number, end: number): void {
+  #scopePiece(end: number): void {
+    if (this.#scopeHeadFrom === end) return;
     const at = this.#scopePieceEnd;
-    if (at > (this.scopePiecesFrom[this.scopeCount] ?? 0) && this.scopePieces[at - 1] === start) {
-      this.scopePieces[at - 1] = end;
-      return;
-    }
     if (at + 2 > this.scopePieces.length) this.scopePieces = grown(this.scopePieces);
-    this.scopePieces[at] = start;
+    this.scopePieces[at] = this.#scopeHeadFrom;
     this.scopePieces[at + 1] = end;
     this.#scopePieceEnd = at + 2;
   }
 
-  endScope(): void {
-    if (this.itemCount === this.#firstItem) {
-      this.#scopePieceEnd = this.scopePiecesFrom[this.scopeCount] ?? 0;
+  #closeScope(end: number): void {
+    this.#resourceHeadFrom = end;
+    const row = this.scopeCount;
+    if (this.itemCount === cell(this.scopeItemsFrom, row)) {
+      this.#scopePieceEnd = cell(this.scopePiecesFrom, row);
       return;
     }
-    this.scopeCount++;
-    this.scopeItemsFrom[this.scopeCount] = this.itemCount;
-    this.scopePiecesFrom[this.scopeCount] = this.#scopePieceEnd;
+    this.#scopePiece(end);
+    this.scopeCount = row + 1;
+    this.scopeItemsFrom[row + 1] = this.itemCount;
+    this.scopePiecesFrom[row + 1] = this.#scopePieceEnd;
   }
 
-  hasRoomForItem(): boolean {
-    return this.itemCount < this.itemsMax;
-  }
-
-  /** Notes an item with the time and data points that the wire walk has noted for it. */
-  item(start: number, end: number): void {
-    const row = this.itemCount++;
+  #openItem(field: number, start: number): void {
+    this.#scopePiece(field);
+    const row = this.itemCount;
+    if (row >= this.itemsMax) throw tooMany(this.itemsMax);
     if (row >= this.itemStart.length) this.#growItems();
     this.itemStart[row] = start;
-    this.itemEnd[row] = end;
-    this.itemMs[row] = LATEST_MS[0] as number;
-    this.itemPoints[row] = POINTS[0] as number;
+    this.itemMs[row] = 0;
+    this.itemPoints[row] = 0;
+    this.timeAt[TIME_SLOT] = 0;
+    this.timeAt[FALLBACK_TIME_SLOT] = 0;
+  }
+
+  #closeItem(end: number): void {
+    this.#scopeHeadFrom = end;
+    this.itemEnd[this.itemCount] = end;
+    if (!this.#noteTime(TIME_SLOT)) this.#noteTime(FALLBACK_TIME_SLOT);
+    this.itemCount++;
+  }
+
+  #closePoint(): void {
+    const row = this.itemCount;
+    this.itemPoints[row] = cell(this.itemPoints, row) + 1;
+    this.#noteTime(POINT_TIME_SLOT);
+  }
+
+  /** The item at hand gets the time of that slot, unless it has a later one. False when there is none, or it is 0. */
+  #noteTime(slot: number): boolean {
+    const at = this.timeAt[slot] as number;
+    if (at === 0) return false;
+    const low = this.view.getUint32(at, true);
+    const high = this.view.getUint32(at + 4, true);
+    const ms = msFromNanos(high, low);
+    if (ms > (this.itemMs[this.itemCount] as number)) this.itemMs[this.itemCount] = ms;
+    return low !== 0 || high !== 0;
+  }
+
+  #clear(): void {
+    this.resourceCount = 0;
+    this.scopeCount = 0;
+    this.itemCount = 0;
+    this.#resourcePieceEnd = 0;
+    this.#scopePieceEnd = 0;
   }
 
   #growResources(): void {
@@ -176,6 +222,14 @@ export class ScannedRequest {
   }
 }
 
+/**
+ * Nanoseconds, as two unsigned halves of 64 bits, in whole milliseconds, rounded down. Exact: 2^32 is
+ * 4294 · 10^6 + 967296, and no step exceeds 2^53.
+ */
+export function msFromNanos(high: number, low: number): number {
+  return high * 4_294 + Math.floor((high * 967_296 + low) / 1_000_000);
+}
+
 /** Reads a column where it is known to have an entry. */
 export function cell(column: Uint32Array, row: number): number {
   return column[row] as number;
@@ -191,5 +245,12 @@ function tooTorn(itemsMax: number): TailraceError {
   return new TailraceError(
     'too_large',
     `the heads of the resources are torn into more than ${PIECES_PER_ITEM_MAX} pieces per record that requestRecordsMax (${itemsMax}) allows: write the fields of a resource together`,
+  );
+}
+
+function tooMany(itemsMax: number): TailraceError {
+  return new TailraceError(
+    'too_large',
+    `the request holds more than ${itemsMax} records, the limit requestRecordsMax: send smaller batches (Collector: send_batch_max_size) or raise --request-records-max`,
   );
 }

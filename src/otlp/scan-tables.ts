@@ -8,30 +8,38 @@ import { assert } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
 import { SCHEMA } from './schema.gen.ts';
 
-/** What to do with a field. The low bits of an entry; the bits above hold the target of the act. */
-export const UNKNOWN = 0;
-export const VARINT = 1;
-export const FIXED64 = 2;
-export const FIXED32 = 3;
-/** A time of the item, as fixed64; the target is the slot that notes where it stands. */
-export const TIME = 4;
-/** From here on: fields that begin with a length. */
-export const FIRST_WITH_LENGTH = 5;
-export const BYTES = 5;
-export const STRING = 6;
-/** A message; the target is its type, as it is for the three kinds of messages that follow. */
-export const MESSAGE = 7;
-/** A data point of a metric: it has a time of its own, which counts. */
-export const POINT = 8;
-/** KeyValue and AnyValue are so frequent that their usual form has a path of its own. */
-export const ATTRIBUTE = 9;
-export const VALUE = 10;
-export const PACKED_VARINT = 11;
-export const PACKED_FIXED64 = 12;
-const PACKED_FIXED32 = 13;
+/**
+ * What to do with a field: the low bits of an entry. The bits above hold the target of the act. The order counts: from
+ * BYTES on fields begin with a length, from ATTRIBUTE on they are messages, whose target is their type, and from POINT on
+ * messages that the columns are told of.
+ */
+export const ACTION = {
+  UNKNOWN: 0,
+  VARINT: 1,
+  FIXED64: 2,
+  FIXED32: 3,
+  /** A time of the item or data point, as fixed64; the target is its slot. */
+  TIME: 4,
+  BYTES: 5,
+  STRING: 6,
+  PACKED_VARINT: 7,
+  PACKED_FIXED64: 8,
+  PACKED_FIXED32: 9,
+  /** KeyValue and AnyValue, which have a short way for their usual form. */
+  ATTRIBUTE: 10,
+  VALUE: 11,
+  MESSAGE: 12,
+  /** A data point of a metric: it has a time that counts. */
+  POINT: 13,
+  ITEM: 14,
+  SCOPE: 15,
+  RESOURCE: 16,
+  /** In no table: a level of nesting that a group opened. */
+  GROUP: 17,
+} as const;
 
-export const ACTION_BITS = 4;
-export const ACTION_MASK = 15;
+export const ACTION_BITS = 5;
+export const ACTION_MASK = 31;
 /** Tags below this are looked up: field numbers up to 31. Any other tag is unknown. */
 export const TAGS = 256;
 
@@ -39,20 +47,16 @@ export const TAGS = 256;
 export const TIME_SLOT = 0;
 export const FALLBACK_TIME_SLOT = 1;
 export const POINT_TIME_SLOT = 2;
+export const TIME_SLOTS = 3;
 
-/** The tag of `resource_logs`, `resource_spans` and `resource_metrics` in their requests: field 1, a message. */
+/** The tags of resources in requests, of scopes in resources, and of items in scopes; the same for all signals. */
 export const RESOURCE_TAG = 0x0a;
-/** The tag of the scopes in a resource, and of the items in a scope: field 2, a message. */
 export const SCOPE_TAG = 0x12;
 export const ITEM_TAG = 0x12;
 
-/** The types of the four levels that the scanner records. */
-export interface SignalTypes {
-  readonly request: number;
-  readonly resource: number;
-  readonly scope: number;
-  readonly item: number;
-}
+const { UNKNOWN, VARINT, FIXED64, FIXED32, TIME, BYTES, STRING, PACKED_VARINT, PACKED_FIXED64, PACKED_FIXED32 } =
+  ACTION;
+const { ATTRIBUTE, VALUE, MESSAGE, POINT, ITEM, SCOPE, RESOURCE } = ACTION;
 
 const COLLECTOR = 'opentelemetry.proto.collector';
 const REQUESTS: Readonly<Record<Signal, string>> = {
@@ -84,21 +88,29 @@ const types = reachableTypes(Object.values(REQUESTS).map((name) => root.lookupTy
 
 const keyValue = root.lookupType('opentelemetry.proto.common.v1.KeyValue');
 const anyValue = root.lookupType('opentelemetry.proto.common.v1.AnyValue');
+const containers = containerActions();
+
 /** `ACTIONS[type * TAGS + tag]` is `target << ACTION_BITS | action`. */
 export const ACTIONS: Uint16Array = buildActions();
 
-/** The fields of KeyValue and AnyValue in their usual form. */
-export const KEY_TAG = knownTag(keyValue, 0x0a, STRING);
-export const VALUE_TAG = knownTag(keyValue, 0x12, VALUE);
-export const STRING_VALUE_TAG = knownTag(anyValue, 0x0a, STRING);
-export const BOOL_VALUE_TAG = knownTag(anyValue, 0x10, VARINT);
-export const INT_VALUE_TAG = knownTag(anyValue, 0x18, VARINT);
-
-export const SIGNAL_TYPES: Readonly<Record<Signal, SignalTypes>> = {
-  logs: signalTypes('logs'),
-  traces: signalTypes('traces'),
-  metrics: signalTypes('metrics'),
+/** The tags of KeyValue and AnyValue in their usual form. */
+export const PLAIN_TAG = {
+  key: knownTag(keyValue, 0x0a, STRING),
+  value: knownTag(keyValue, 0x12, VALUE),
+  text: knownTag(anyValue, 0x0a, STRING),
+  bool: knownTag(anyValue, 0x10, VARINT),
+  int: knownTag(anyValue, 0x18, VARINT),
 };
+
+/** The type of each signal's request. */
+export const REQUEST_TYPES: Readonly<Record<Signal, number>> = {
+  logs: numberOf(REQUESTS.logs),
+  traces: numberOf(REQUESTS.traces),
+  metrics: numberOf(REQUESTS.metrics),
+};
+
+/** A type without fields: what a group is checked by. */
+export const NO_TYPE = types.length;
 
 function reachableTypes(from: readonly protobuf.Type[]): readonly protobuf.Type[] {
   const found = new Set(from);
@@ -111,7 +123,8 @@ function reachableTypes(from: readonly protobuf.Type[]): readonly protobuf.Type[
 }
 
 function buildActions(): Uint16Array {
-  const actions = new Uint16Array(types.length * TAGS);
+  // One row more, which stays empty: NO_TYPE.
+  const actions = new Uint16Array((types.length + 1) * TAGS);
   for (const [number, type] of types.entries()) {
     for (const field of type.fieldsArray) {
       for (const [wireType, action] of fieldActions(field)) {
@@ -145,6 +158,8 @@ function fieldActions(field: protobuf.Field): readonly (readonly [wireType: numb
 }
 
 function messageAction(type: protobuf.Type): number {
+  const container = containers.get(type);
+  if (container !== undefined) return container;
   if (type === keyValue) return ATTRIBUTE;
   if (type === anyValue) return VALUE;
   return type.fieldsArray.some((field) => TIMES[field.fullName] === POINT_TIME_SLOT) ? POINT : MESSAGE;
@@ -164,20 +179,22 @@ function knownTag(type: protobuf.Type, tag: number, action: number): number {
   return tag;
 }
 
-function signalTypes(signal: Signal): SignalTypes {
-  const request = root.lookupType(REQUESTS[signal]);
-  const resource = onlyMessage(request, RESOURCE_TAG);
-  const scope = onlyMessage(resource, SCOPE_TAG);
-  const item = onlyMessage(scope, ITEM_TAG);
-  return {
-    request: types.indexOf(request),
-    resource: types.indexOf(resource),
-    scope: types.indexOf(scope),
-    item: types.indexOf(item),
-  };
+function numberOf(name: string): number {
+  return types.indexOf(root.lookupType(name));
 }
 
-/** The type behind a tag: an assertion that the schema has the shape that the scanner and the blocks count on. */
+/** Resources, scopes and items of all signals, found by the tags that the scanner and the blocks count on. */
+function containerActions(): ReadonlyMap<protobuf.Type, number> {
+  const found = new Map<protobuf.Type, number>();
+  for (const name of Object.values(REQUESTS)) {
+    const resource = onlyMessage(root.lookupType(name), RESOURCE_TAG);
+    const scope = onlyMessage(resource, SCOPE_TAG);
+    found.set(resource, RESOURCE).set(scope, SCOPE).set(onlyMessage(scope, ITEM_TAG), ITEM);
+  }
+  return found;
+}
+
+/** The type of the repeated message behind a tag. */
 function onlyMessage(type: protobuf.Type, tag: number): protobuf.Type {
   const field = type.fieldsArray.find((candidate) => candidate.id === tag >> 3);
   assert(field?.repeated === true && field.resolvedType instanceof protobuf.Type, `${type.fullName} holds messages`);

@@ -50,6 +50,11 @@ describe.each(SIGNALS)('%s', (signal) => {
           ),
         ).toBe(true);
         checkSizes(signal, blocks, drafts, options);
+        const sizes = (await blocksOf(draft(signal, body, {}).drafts)).flatMap((block) => meteredOf(signal, block));
+        for (const [item, bytes] of sizes.entries()) {
+          const tooLarge = rejected.some(([why, at]) => why === 'too_large' && at === item);
+          expect(tooLarge).toBe(bytes > options.recordBytesMax);
+        }
         for (const [why, item] of rejected) {
           if (why === 'no_time') expect([options.timeRequired, all[item]?.ms]).toEqual([true, 0]);
         }
@@ -111,11 +116,16 @@ function same(found: readonly OracleItem[], expected: readonly OracleItem[]): bo
   return isDeepStrictEqual(content(found), content(expected));
 }
 
+/** Metered bytes of each record, from the record itself. */
+function meteredOf(signal: Signal, block: Block): readonly number[] {
+  return Array.from({ length: block.header.count }, (_, i) =>
+    meteredBytes(OTLP_HEADERS[signal], block.record(i).body.length),
+  );
+}
+
 function checkSizes(signal: Signal, blocks: readonly Block[], drafts: readonly BlockDraft[], options: Options): void {
   for (const [number, block] of blocks.entries()) {
-    const metered = Array.from({ length: block.header.count }, (_, i) =>
-      meteredBytes(OTLP_HEADERS[signal], block.record(i).body.length),
-    );
+    const metered = meteredOf(signal, block);
     expect(drafts[number]?.meteredBytes).toBe(metered.reduce((sum, bytes) => sum + bytes, 0));
     expect(Math.max(...metered)).toBeLessThanOrEqual(options.recordBytesMax ?? Number.POSITIVE_INFINITY);
     const payload = drafts[number]?.payload.reduce((sum, part) => sum + part.length, 0) ?? 0;

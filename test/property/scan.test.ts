@@ -6,8 +6,10 @@ import fc from 'fast-check';
 import { TailraceError } from '../../src/model/error.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { scanRequest } from '../../src/otlp/scan.ts';
-import { cell, ScannedRequest } from '../../src/otlp/scan-columns.ts';
-import { msFromNanos } from '../../src/otlp/scan-wire.ts';
+import { cell, msFromNanos, ScannedRequest } from '../../src/otlp/scan-columns.ts';
+
+import { REQUEST_TYPES } from '../../src/otlp/scan-tables.ts';
+import { Walk, walk } from '../../src/otlp/scan-walk.ts';
 import { containerNames, oracle, requestBytes, requestType } from '../support/otlp-wire.ts';
 
 const LIMITS = { requestRecordsMax: 100_000 };
@@ -31,6 +33,21 @@ describe.each(SIGNALS)('%s', (signal) => {
         }
       }),
       { numRuns: 400, seed: SEED },
+    );
+  });
+
+  test('finds the same when it stops after every byte', () => {
+    const scanned = new ScannedRequest();
+    const state = new Walk();
+    fc.assert(
+      fc.property(requestBytes(signal, 300), fc.integer({ min: 1, max: 40 }), (body, stride) => {
+        const atOnce = columnsOf(scanRequest(signal, body, LIMITS));
+        scanned.begin(signal, body, LIMITS.requestRecordsMax);
+        state.begin(REQUEST_TYPES[signal], body.length);
+        while (!walk(state, scanned, state.at + stride));
+        expect(columnsOf(scanned)).toEqual(atOnce);
+      }),
+      { numRuns: 200, seed: SEED },
     );
   });
 
@@ -97,6 +114,23 @@ function mutate(body: Uint8Array, donor: Uint8Array, { kind, at, from, to, value
 
 function pick(bodies: readonly Uint8Array[], number: number): Uint8Array {
   return bodies[number % bodies.length] ?? new Uint8Array();
+}
+
+/** Everything that is found in a request. */
+function columnsOf(scanned: ScannedRequest): object {
+  const { resourceCount: resources, scopeCount: scopes, itemCount: items } = scanned;
+  return {
+    resources: scanned.resourceField.slice(0, resources),
+    ends: scanned.resourceEnd.slice(0, resources),
+    scopesFrom: resources === 0 ? [] : scanned.resourceScopesFrom.slice(0, resources + 1),
+    resourcePieces: scanned.resourcePieces.slice(0, scanned.resourcePiecesFrom[resources]),
+    itemsFrom: scopes === 0 ? [] : scanned.scopeItemsFrom.slice(0, scopes + 1),
+    scopePieces: scanned.scopePieces.slice(0, scanned.scopePiecesFrom[scopes]),
+    starts: scanned.itemStart.slice(0, items),
+    itemEnds: scanned.itemEnd.slice(0, items),
+    times: scanned.itemMs.slice(0, items),
+    points: scanned.itemPoints.slice(0, items),
+  };
 }
 
 function itemsOf(scanned: ScannedRequest): readonly { readonly ms: number; readonly points: number }[] {

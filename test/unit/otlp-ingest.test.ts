@@ -2,12 +2,12 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
-import { RECORD_METERED_BYTES_MAX } from '../../src/model/limits.ts';
+import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../../src/model/limits.ts';
 import { meteredBytes, OTLP_HEADERS, type Signal } from '../../src/model/record.ts';
 import type { TimestampingMode } from '../../src/model/stream-config.ts';
 import { type IngestOptions, type IngestResult, ingest } from '../../src/otlp/ingest.ts';
 import type { BlockDraft } from '../../src/storage/block.ts';
-import { field, fixed64, oracle } from '../support/otlp-wire.ts';
+import { field, fixed64, oracle, varint } from '../support/otlp-wire.ts';
 
 type Bytes = readonly number[];
 type Appends = readonly { readonly stream: FakeStream; readonly drafts: readonly BlockDraft[] }[];
@@ -213,6 +213,55 @@ describe('rejected while the rest commits', () => {
     expect(result.message?.length).toBeLessThanOrEqual(4_096);
     expect(result.reasons.length).toBeLessThan(20);
     expect(result.reasons.reduce((sum, { count }) => sum + count, 0)).toBe(900);
+  });
+});
+
+describe('large and awkward requests', () => {
+  test('a head in many pieces is put together before it is stored', async () => {
+    const port = new FakeLog();
+    const pieces = Array.from({ length: 20 }, (_, i) => [
+      ...field(1, field(1, [...field(1, `key ${i}`), ...field(2, field(1, `value ${i}`))])),
+      ...field(2, log(String(i))),
+    ]);
+    const body = Uint8Array.from(field(1, [...named('a'), ...pieces.flat()]));
+    await send(port, body);
+    const [draft] = port.appended[0]?.[0]?.drafts ?? [];
+    const rebuilt = oracle('logs', Buffer.concat(draft?.payload ?? []));
+    expect(rebuilt).toEqual(oracle('logs', body));
+    // What was one head of 20 pieces is one piece now, so that each reader of a record copies one.
+    expect(draft?.layout.length).toBeLessThan(150);
+  });
+
+  test('a large body lets others run before it is through', async () => {
+    const port = new FakeLog();
+    const frame = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
+      const content = Buffer.concat(parts);
+      return Buffer.concat([Buffer.from([tag, ...varint(content.length)]), content]);
+    };
+    const item = frame(0x12, Buffer.from(field(3, 'large')), frame(0x4a, Buffer.alloc(900_000)));
+    const items = Array.from({ length: Math.ceil(YIELD_BYTES / item.length) }, () => item);
+    const sending = send(port, frame(0x0a, Buffer.from(named('a')), frame(0x12, ...items, Buffer.from(log('last')))));
+    expect(port.opened).toEqual([]);
+    expect(await sending).toMatchObject({ accepted: items.length + 1, rejected: 0 });
+    expect(port.texts()).toEqual([['a', [...items.map(() => 'large'), 'last']]]);
+  });
+
+  test('items of a resource that alone is larger than a record may be', async () => {
+    const port = new FakeLog();
+    const head = Buffer.alloc(RECORD_METERED_BYTES_MAX);
+    const large = Buffer.concat([Buffer.from([0x1a, ...varint(head.length)]), head.fill(0x20)]);
+    const content = Buffer.concat([large, Buffer.from([...named('a'), ...field(2, [...log('x'), ...log('y')])])]);
+    const body = Buffer.concat([
+      Buffer.from([0x0a, ...varint(content.length)]),
+      content,
+      Buffer.from(resource('a', log('z'))),
+    ]);
+    expect(await send(port, body)).toMatchObject({
+      accepted: 1,
+      rejected: 2,
+      message: expect.stringContaining('1048576'),
+    });
+    expect(port.texts()).toEqual([['a', ['z']]]);
   });
 });
 
