@@ -15,7 +15,7 @@ interface Seen {
   held: number;
 }
 
-/** Lets one warning a minute through per sender and reason. */
+/** Lets one warning a minute through per sender and reason; the others are debug lines. */
 export class Warnings {
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -33,6 +33,7 @@ export class Warnings {
     const seen = this.#seen.get(key);
     if (seen !== undefined && now - seen.since < WINDOW_MS) {
       seen.held++;
+      this.#logger.debug({ sender, ...fields }, message);
       return;
     }
     // Deleted first, so that insertion order is the order of age.

@@ -1,0 +1,107 @@
+/** Who gets in: the root token, tokens from outside, and a server without tokens, which serves this machine only. */
+
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { call } from '../support/http-call.ts';
+import { failToStart, startServer } from '../support/server.ts';
+
+let dataDir: string;
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'tailrace-access-'));
+});
+
+afterEach(async () => {
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+async function statusWith(port: number, token: string): Promise<number> {
+  const headers = { authorization: `Bearer ${token}` };
+  return (await call(port, { method: 'GET', path: '/v1/basins', headers })).status;
+}
+
+describe('the root token', () => {
+  test('is made once, kept in a file that only the owner reads, and lives on', async () => {
+    const first = await startServer({ dataDir });
+    expect(first.token).toMatch(/^trk_[0-9a-f]{48}$/);
+    expect((await stat(join(dataDir, 'root-token'))).mode & 0o777).toBe(0o600);
+    expect(await statusWith(first.port, first.token)).toBe(200);
+    expect(await statusWith(first.port, `${first.token}0`)).toBe(401);
+    await first.stop();
+    const second = await startServer({ dataDir });
+    expect(second.token).toBe(first.token);
+    expect(await statusWith(second.port, first.token)).toBe(200);
+    await second.stop();
+  });
+
+  test('from outside counts instead of the stored one and is written nowhere', async () => {
+    const made = await startServer({ dataDir });
+    await made.stop();
+    const given = 'an-outside-secret-of-40-characters-00000';
+    const server = await startServer({ dataDir, env: { TAILRACE_ROOT_TOKEN: given } });
+    expect(await statusWith(server.port, given)).toBe(200);
+    expect(await statusWith(server.port, made.token)).toBe(401);
+    await server.stop();
+    const back = await startServer({ dataDir });
+    expect([await statusWith(back.port, made.token), await statusWith(back.port, given)]).toEqual([200, 401]);
+    await back.stop();
+  });
+
+  test('from a file of one’s own makes none', async () => {
+    const file = join(dataDir, 'my-token');
+    await writeFile(file, `${'s'.repeat(32)}\n`);
+    const store = join(dataDir, 'store');
+    const server = await startServer({ dataDir: store, args: ['--root-token-file', file] });
+    expect(await statusWith(server.port, 's'.repeat(32))).toBe(200);
+    expect(await readdir(store)).not.toContain('root-token');
+    await server.stop();
+  });
+
+  test.each([
+    ['a short secret', { TAILRACE_ROOT_TOKEN: 'short' }, []],
+    ['a file that is not there', {}, ['--root-token-file', '/nowhere/at/all']],
+  ])('%s is refused at the start', async (_, env, args) => {
+    const failed = await failToStart({ dataDir, env, args });
+    expect([failed.code, failed.stdout]).toEqual([2, '']);
+    expect(failed.stderr).not.toContain('short-');
+  });
+});
+
+describe('without tokens', () => {
+  test('an address beyond this machine is refused', async () => {
+    const failed = await failToStart({ dataDir, args: ['--no-auth', '--host', '0.0.0.0'] });
+    expect(failed.code).toBe(2);
+    expect(failed.stderr).toContain('--no-auth');
+  });
+
+  test('only this machine and its pages get in, and no token is made', async () => {
+    const server = await startServer({ dataDir, args: ['--no-auth'] });
+    const status = async (headers: Record<string, string>): Promise<number> =>
+      (await call(server.port, { method: 'GET', path: '/v1/basins', headers })).status;
+    const port = server.port;
+    for (const host of [
+      `localhost:${port}`,
+      `db.localhost:${port}`,
+      `127.0.0.1:${port}`,
+      `[::1]:${port}`,
+      'LOCALHOST',
+    ]) {
+      expect([host, await status({ host })]).toEqual([host, 200]);
+    }
+    for (const host of ['evil.example', `127.0.0.1.evil.example:${port}`, '10.0.0.1', 'localhost.evil.example']) {
+      expect([host, await status({ host })]).toEqual([host, 403]);
+    }
+    for (const origin of ['https://evil.example', 'null', 'http://localhost.evil.example', 'file://']) {
+      expect([origin, await status({ origin })]).toEqual([origin, 403]);
+    }
+    expect(await status({ origin: 'http://localhost:3000' })).toBe(200);
+    expect(await status({ 'sec-fetch-site': 'cross-site' })).toBe(403);
+    expect(await status({ 'sec-fetch-site': 'same-origin' })).toBe(200);
+    const refused = await call(port, { path: '/v1/logs', headers: { host: 'evil.example' }, body: '{}' });
+    expect([refused.status, JSON.parse(refused.body.toString())]).toMatchObject([403, { code: 7 }]);
+    expect(server.token).toBe('');
+    await server.stop();
+  });
+});
