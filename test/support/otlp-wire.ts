@@ -149,6 +149,7 @@ function knownField(known: protobuf.Field, tape: Tape, depth: number): readonly 
   const { id, resolvedType, type } = known;
   if (resolvedType instanceof protobuf.Type) {
     if (depth >= DEPTH_MAX || (tape.spent && depth > 3)) return [];
+    if (resolvedType.name === 'KeyValue' && tape.below(2) === 0) return field(id, plainAttribute(tape));
     const content = message(resolvedType, tape, depth + 1);
     return [
       ...varint((id << 3) | 2, tape.below(8) === 7 ? 1 : 0),
@@ -156,7 +157,7 @@ function knownField(known: protobuf.Field, tape: Tape, depth: number): readonly 
       ...content,
     ];
   }
-  if (type === 'string') return field(id, TEXTS[tape.below(TEXTS.length)] ?? '');
+  if (type === 'string') return field(id, text(tape));
   if (type === 'bytes')
     return field(
       id,
@@ -167,6 +168,16 @@ function knownField(known: protobuf.Field, tape: Tape, depth: number): readonly 
     return field(id, Array.from({ length: tape.below(5) }, () => scalar(wireType, tape)).flat());
   }
   return [...varint((id << 3) | wireType), ...scalar(wireType, tape)];
+}
+
+/** An attribute as nearly all senders write them. */
+function plainAttribute(tape: Tape): readonly number[] {
+  const value = tape.below(2) === 0 ? field(1, text(tape)) : [[0x18, 0x10][tape.below(2)] ?? 0x18, ...scalar(0, tape)];
+  return [...field(1, text(tape)), ...field(2, value)];
+}
+
+function text(tape: Tape): string {
+  return TEXTS[tape.below(TEXTS.length)] ?? '';
 }
 
 function scalar(wireType: number, tape: Tape): readonly number[] {

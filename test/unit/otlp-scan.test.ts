@@ -5,13 +5,14 @@ import { TailraceError } from '../../src/model/error.ts';
 import type { Signal } from '../../src/model/record.ts';
 import { scanRequest } from '../../src/otlp/scan.ts';
 import { cell, ScannedRequest } from '../../src/otlp/scan-columns.ts';
-import { field, fixed64, oracle, varint } from '../support/otlp-wire.ts';
+import { field, fixed64, oracle } from '../support/otlp-wire.ts';
 
 const LIMITS = { requestRecordsMax: 100_000 };
 
 const log = (...fields: readonly (readonly number[])[]) => field(1, field(2, field(2, fields.flat())));
 const point = (...bytes: readonly (readonly number[])[]) =>
   field(1, field(2, field(2, field(9, field(1, bytes.flat())))));
+const X126 = Array<number>(126).fill(0x78);
 const cases: readonly (readonly [name: string, body: readonly number[], says: RegExp, signal?: Signal])[] = [
   ['field number 0', [0x00, 0x00], /field number 0/],
   ['field number 0 with a length', log([0x02, 0x00]), /field number 0/],
@@ -53,12 +54,24 @@ const cases: readonly (readonly [name: string, body: readonly number[], says: Re
   ['a record beyond its scope', field(1, field(2, [0x12, 0x02, 0x10])), /longer than the message/],
   ['a scope beyond its resource', field(1, [0x12, 0x02, 0x1a]), /longer than the message/],
   ['a resource beyond the body', [0x0a, 0x01], /longer than the message/],
-  // The length of the value is two bytes long: whoever takes its first byte alone sees a good value here.
+  // Whoever takes the first byte of these lengths for all of it sees an attribute that is good.
   [
-    'a value with a length of its own',
-    log([0x32, 0x89, 0x01, 0x0a, 0x01, 0x6b, 0x12, ...varint(0x0a84), ...Array(0x82).fill(0)]),
+    'a value with a length of two bytes',
+    log(field(6, [...field(1, 'k'), 0x12, 0x80, 0x0a, 0x7e, ...X126])),
+    /longer than/,
+  ],
+  [
+    'a key with a length of two bytes',
+    log(field(6, [0x0a, 0x80, ...X126, 0x78, 0x78, ...field(2, field(1, 'v'))])),
     /longer/,
   ],
+  ['a text with a length of two bytes', log(field(5, [0x0a, 0x80, ...X126, 0x78, 0x78])), /longer than/],
+  [
+    'a text with a length of three bytes',
+    log(field(5, [0x0a, 0x80, 0x80, ...Array(16_384).fill(0x78)])),
+    /longer than/,
+  ],
+  ['an integer that is cut off', log(field(6, [...field(1, 'k'), ...field(2, [0x18, 0x80, 0x80])])), /cut off/],
   ['packed numbers that are cut off', point(field(6, [1, 2, 3, 4, 5, 6, 7])), /packed/, 'metrics'],
   ['packed doubles that are cut off', point(field(7, Array(9).fill(0))), /packed/, 'metrics'],
   [
