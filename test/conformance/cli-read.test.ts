@@ -175,7 +175,7 @@ describe('tail', () => {
 });
 
 describe('a closed pipe is not an error', () => {
-  test.each(['read many -s 0 --no-follow', 'tail many -n 1000', 'read many -s 0 --json'])(
+  test.each(['read many -s 0 --no-follow', 'tail many -n 1000 --no-follow', 'read many -s 0 --json'])(
     '%s | head -1',
     async (command) => {
       const result = await runShell(`tailrace ${command} | head -1`, { server });
