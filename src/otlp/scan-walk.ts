@@ -155,12 +155,13 @@ function checkPacked(view: DataView, at: number, stop: number, action: number): 
 }
 
 function checkVarints(view: DataView, at: number, stop: number): void {
-  let length = 0;
+  let first = at;
   for (let next = at; next < stop; next++) {
     const byte = view.getUint8(next);
-    length++;
-    if (length === 10 && byte > 1) throw fault(next, 'a number is longer than 64 bits');
-    if (byte < 0x80) length = 0;
+    if (byte >= 0x80) continue;
+    const before = next - first;
+    if (before >= 9 && (before > 9 || byte > 1)) throw fault(next, 'a number is longer than 64 bits');
+    first = next + 1;
   }
-  if (length !== 0) throw numberCutOff(stop);
+  if (first !== stop) throw numberCutOff(stop);
 }

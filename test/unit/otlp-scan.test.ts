@@ -12,6 +12,8 @@ const LIMITS = { requestRecordsMax: 100_000 };
 const log = (...fields: readonly (readonly number[])[]) => field(1, field(2, field(2, fields.flat())));
 const point = (...bytes: readonly (readonly number[])[]) =>
   field(1, field(2, field(2, field(9, field(1, bytes.flat())))));
+const buckets = (packed: readonly number[]) =>
+  field(1, field(2, field(2, field(10, field(1, field(8, field(2, packed)))))));
 const X126 = Array<number>(126).fill(0x78);
 const cases: readonly (readonly [name: string, body: readonly number[], says: RegExp, signal?: Signal])[] = [
   ['field number 0', [0x00, 0x00], /field number 0/],
@@ -74,12 +76,9 @@ const cases: readonly (readonly [name: string, body: readonly number[], says: Re
   ['an integer that is cut off', log(field(6, [...field(1, 'k'), ...field(2, [0x18, 0x80, 0x80])])), /cut off/],
   ['packed numbers that are cut off', point(field(6, [1, 2, 3, 4, 5, 6, 7])), /packed/, 'metrics'],
   ['packed doubles that are cut off', point(field(7, Array(9).fill(0))), /packed/, 'metrics'],
-  [
-    'packed varints that are cut off',
-    field(1, field(2, field(2, field(10, field(1, field(8, field(2, [0x80]))))))),
-    /cut off/,
-    'metrics',
-  ],
+  ['packed varints that are cut off', buckets([0x01, 0x80]), /cut off/, 'metrics'],
+  ['a packed number of eleven bytes', buckets([...Array(10).fill(0x80), 0x00]), /64 bits/, 'metrics'],
+  ['a packed number above 64 bits', buckets([0x01, ...Array(9).fill(0xff), 0x02]), /64 bits/, 'metrics'],
 ];
 
 describe('refused with bad_proto', () => {
@@ -120,6 +119,12 @@ describe('kept', () => {
     const bytes = Uint8Array.from(body);
     expect(scanRequest('logs', bytes, LIMITS).itemCount).toBe(1);
     expect(oracle('logs', bytes)).toHaveLength(1);
+  });
+
+  test('packed numbers of all lengths', () => {
+    const packed = Uint8Array.from(buckets([0x01, 0x80, 0x01, ...Array(9).fill(0xff), 0x01, 0x80, 0x00]));
+    expect(scanRequest('metrics', packed, LIMITS).itemCount).toBe(1);
+    expect(oracle('metrics', packed)).toHaveLength(1);
   });
 
   test('fields of the request that nobody knows are checked and left out', () => {
