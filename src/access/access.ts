@@ -5,7 +5,7 @@
 
 import { TailraceError } from '../model/error.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
-import { hashToken } from './token.ts';
+import { type HashedToken, hashCredential } from './token.ts';
 
 /** S2's operations (S2 API §7.2). OTLP ingest is `append` on every stream it touches. */
 export type Operation =
@@ -70,11 +70,12 @@ export class Access {
    * Answers who is asking, when they may do what they need.
    * @throws TailraceError `authn` for a missing or unknown token, `permission_denied` for one that may not do it
    */
-  authorize(credential: string | undefined, need: Need): Principal {
+  authorize(credential: string | HashedToken | undefined, need: Need): Principal {
     if (this.#principals === undefined) return ANYONE;
     if (credential === undefined) throw new TailraceError('authn', NO_TOKEN);
-    const principal = this.#principals.get(hashToken(credential));
-    if (principal === undefined) throw new TailraceError('authn', unknownToken(credential));
+    const hashed = typeof credential === 'string' ? hashCredential(credential) : credential;
+    const principal = this.#principals.get(hashed.hash);
+    if (principal === undefined) throw new TailraceError('authn', unknownToken(hashed));
     return allowed(principal, need);
   }
 
@@ -95,7 +96,7 @@ function allowed(principal: Principal, _need: Need): Principal {
 }
 
 /** Some exporters pass `OTEL_EXPORTER_OTLP_HEADERS` on without decoding it. */
-function unknownToken(credential: string): string {
-  const hint = credential.includes('%20') ? ': it holds "%20", which this client does not decode; use a space' : '';
+function unknownToken({ isEncoded }: HashedToken): string {
+  const hint = isEncoded ? ': it holds "%20", which this client does not decode; use a space' : '';
   return `the token is not known here${hint}`;
 }

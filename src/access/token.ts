@@ -15,6 +15,17 @@ export function hashToken(token: string): string {
   return hash('sha256', token, 'hex');
 }
 
+/** A credential that was hashed before: a door may keep this for the connection that showed it, never the decision. */
+export interface HashedToken {
+  readonly hash: string;
+  /** The secret looks as if the sender had not decoded it: worth a hint when it is refused. */
+  readonly isEncoded: boolean;
+}
+
+export function hashCredential(credential: string): HashedToken {
+  return { hash: hashToken(credential), isEncoded: credential.includes('%20') };
+}
+
 /** The credential in an `Authorization` header, or nothing when there is none of kind Bearer. */
 export function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined || header.length <= BEARER.length) return undefined;

@@ -1,7 +1,8 @@
 /** What the HTTP routes share: the log below them, access beside them, and how requests are read and answered. */
 
+import type { Socket } from 'node:net';
 import type { Access, Operation } from '../access/access.ts';
-import { bearerToken } from '../access/token.ts';
+import { bearerToken, type HashedToken, hashCredential } from '../access/token.ts';
 import type { Log } from '../log/log.ts';
 import { TailraceError } from '../model/error.ts';
 import type { OtlpLimits } from '../model/limits.ts';
@@ -24,13 +25,33 @@ export interface HttpDeps {
   readonly warnings: Warnings;
 }
 
+/** What a connection showed last. Exporters send the same header with each request: it is hashed once. */
+interface Shown {
+  readonly header: string;
+  readonly hashed: HashedToken | undefined;
+}
+
+const shownBy = new WeakMap<Socket, Shown>();
+
 /** Asks for leave. @throws TailraceError `authn`, `permission_denied` */
 export function authorize(
   exchange: Exchange,
   deps: HttpDeps,
   need: { operation: Operation; basin?: string; stream?: string },
 ): void {
-  deps.access.authorize(bearerToken(exchange.request.headers.authorization), need);
+  deps.access.authorize(credentialOf(exchange), need);
+}
+
+/** Compared only with what the same connection showed before, so the time that takes tells nobody a secret. */
+function credentialOf({ request }: Exchange): HashedToken | undefined {
+  const header = request.headers.authorization;
+  if (header === undefined) return undefined;
+  const shown = shownBy.get(request.socket);
+  if (shown !== undefined && shown.header === header) return shown.hashed;
+  const token = bearerToken(header);
+  const hashed = token === undefined ? undefined : hashCredential(token);
+  shownBy.set(request.socket, { header, hashed });
+  return hashed;
 }
 
 /** The basin that the request names, whether it exists or not. @throws TailraceError `bad_header` */

@@ -34,7 +34,7 @@ export function openExchange(request: IncomingMessage, response: ServerResponse,
 export function correlationId(given: string | string[] | undefined): string {
   if (typeof given === 'string' && SANE.test(given)) return given;
   count = (count + 1) % Number.MAX_SAFE_INTEGER;
-  return PREFIX + count.toString(36);
+  return PREFIX + count;
 }
 
 const SANE = /^[A-Za-z0-9._-]{1,64}$/;

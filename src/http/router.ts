@@ -27,6 +27,8 @@ export interface Match {
 
 interface Place {
   readonly segments: readonly string[];
+  /** Where the segments in braces stand. */
+  readonly wildcards: readonly number[];
   readonly routes: Route[];
 }
 
@@ -38,12 +40,12 @@ export class Router {
   constructor(routes: readonly Route[]) {
     const places = new Map<string, Place>();
     for (const route of routes) {
-      const place = places.get(route.path) ?? { segments: route.path.split('/'), routes: [] };
+      const place = places.get(route.path) ?? placeFor(route.path);
       place.routes.push(route);
       places.set(route.path, place);
     }
     for (const [path, place] of places) {
-      if (path.includes('{')) this.#patterns.push(place);
+      if (place.wildcards.length > 0) this.#patterns.push(place);
       else this.#fixed.set(path, place);
     }
   }
@@ -59,26 +61,33 @@ export class Router {
     const wanted = method === 'HEAD' ? 'GET' : method;
     const route = place.routes.find((candidate) => candidate.method === wanted);
     if (route === undefined) return { route: first, error: wrongMethod(place.routes) };
-    return { route, segments: wildcards(place.segments, path) };
+    return { route, segments: filled(place, path) };
   }
 
   #placeOf(path: string): Place | undefined {
     const segments = path.split('/');
-    return this.#patterns.find((place) => fits(place.segments, segments));
+    return this.#patterns.find((place) => fits(place, segments));
   }
 }
 
-function fits(pattern: readonly string[], segments: readonly string[]): boolean {
-  if (pattern.length !== segments.length) return false;
-  return pattern.every((part, index) => (part.startsWith('{') ? segments[index] !== '' : part === segments[index]));
+function placeFor(path: string): Place {
+  const segments = path.split('/');
+  const wildcards = segments.flatMap((segment, index) => (segment.startsWith('{') ? [index] : []));
+  return { segments, wildcards, routes: [] };
+}
+
+function fits({ segments, wildcards }: Place, given: readonly string[]): boolean {
+  if (segments.length !== given.length) return false;
+  return segments.every((part, index) => (wildcards.includes(index) ? given[index] !== '' : part === given[index]));
 }
 
 const NONE: readonly string[] = [];
 
-function wildcards(pattern: readonly string[], path: string): readonly string[] {
-  if (!pattern.some((part) => part.startsWith('{'))) return NONE;
-  const segments = path.split('/');
-  return pattern.flatMap((part, index) => (part.startsWith('{') ? [segments[index] ?? ''] : []));
+/** What stands in place of the braces. */
+function filled({ wildcards }: Place, path: string): readonly string[] {
+  if (wildcards.length === 0) return NONE;
+  const given = path.split('/');
+  return wildcards.map((index) => given[index] ?? '');
 }
 
 /** A segment as the name that it stands for. @throws TailraceError `bad_path` */

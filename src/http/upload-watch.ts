@@ -1,6 +1,7 @@
 /**
  * A floor on the speed of uploads. node's own request timeout is one for the whole server and would cut long sessions,
- * so each body that is still coming is looked at here instead, by one sweep a second for all of them.
+ * so each body that is still coming is looked at here instead, by one sweep a second for all of them. Most bodies are
+ * gone before the first sweep and cost no more than an entry in a set.
  */
 
 import type { Clock } from '../model/clock.ts';
@@ -18,14 +19,16 @@ export interface Watched {
 }
 
 interface Window {
-  since: number;
-  received: number;
+  readonly since: number;
+  readonly received: number;
 }
 
 /** Watches uploads from `add` to `remove`. Its timer runs only while there is one. */
 export class UploadWatch {
   readonly #clock: Clock;
-  readonly #windows = new Map<Watched, Window>();
+  readonly #uploads = new Set<Watched>();
+  /** Of those that a sweep has met: a window begins with the first sweep after `add`. */
+  readonly #windows = new WeakMap<Watched, Window>();
   #sweeping = false;
 
   constructor(clock: Clock) {
@@ -33,12 +36,12 @@ export class UploadWatch {
   }
 
   add(upload: Watched): void {
-    this.#windows.set(upload, { since: this.#clock.monotonicMs(), received: upload.received });
+    this.#uploads.add(upload);
     if (!this.#sweeping) this.#schedule();
   }
 
   remove(upload: Watched): void {
-    this.#windows.delete(upload);
+    this.#uploads.delete(upload);
   }
 
   #schedule(): void {
@@ -48,17 +51,17 @@ export class UploadWatch {
 
   #sweep(): void {
     this.#sweeping = false;
-    const now = this.#clock.monotonicMs();
-    for (const [upload, window] of this.#windows) {
-      if (now - window.since < BODY_RATE_WINDOW_MS) continue;
-      if (upload.received - window.received < WINDOW_BYTES_MIN) {
-        this.#windows.delete(upload);
+    const since = this.#clock.monotonicMs();
+    for (const upload of this.#uploads) {
+      const window = this.#windows.get(upload);
+      if (window !== undefined && since - window.since < BODY_RATE_WINDOW_MS) continue;
+      if (window !== undefined && upload.received - window.received < WINDOW_BYTES_MIN) {
+        this.#uploads.delete(upload);
         upload.tooSlow();
       } else {
-        window.since = now;
-        window.received = upload.received;
+        this.#windows.set(upload, { since, received: upload.received });
       }
     }
-    if (this.#windows.size > 0) this.#schedule();
+    if (this.#uploads.size > 0) this.#schedule();
   }
 }

@@ -25,6 +25,7 @@ export class Upload implements Watched {
   readonly #declared: number | undefined;
   readonly #reservation: Reservation;
   readonly #room: UploadRoom;
+  #isOver = false;
   /** The whole body, when it came in one chunk. */
   #only: Buffer | undefined;
   /** From the pool. */
@@ -63,6 +64,7 @@ export class Upload implements Watched {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    if (this.#isOver) return;
     try {
       this.#take(chunk);
     } catch (error) {
@@ -71,11 +73,14 @@ export class Upload implements Watched {
   };
 
   readonly #onEnd = (): void => {
-    this.#stop();
+    if (this.#isOver) return;
+    this.#finish();
     this.#resolve(this.#only ?? this.#buffer?.subarray(0, this.received) ?? new Uint8Array(0));
   };
 
   readonly #onClose = (): void => {
+    // An error costs a stack trace, and every request closes.
+    if (this.#isOver) return;
     this.#fail(new TailraceError('unavailable', 'the client hung up before its body was complete'));
   };
 
@@ -106,14 +111,16 @@ export class Upload implements Watched {
   }
 
   #fail(error: unknown): void {
-    this.#stop();
+    if (this.#isOver) return;
+    this.#finish();
     this.#request.pause();
     this.#reject(error);
   }
 
-  #stop(): void {
+  /** The listeners stay on the request, which is gone soon: taking them off costs more than what they do then. */
+  #finish(): void {
+    this.#isOver = true;
     this.#room.watch.remove(this);
-    this.#request.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
   }
 }
 
