@@ -12,10 +12,8 @@ import { assert } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import type { Header } from '../model/record.ts';
 import type { Block } from '../storage/block-read.ts';
+import { positionFieldsLength, positionLength, varintLength, writePosition, writeVarint } from './proto-write.ts';
 
-const TWO_28 = 2 ** 28;
-const FIELD_1_VARINT = 0x08;
-const FIELD_2_VARINT = 0x10;
 const FIELD_1_BYTES = 0x0a;
 const FIELD_2_BYTES = 0x12;
 const FIELD_3_BYTES = 0x1a;
@@ -130,56 +128,4 @@ function writeBytesField(target: Buffer, start: number, tag: number, bytes: Uint
   const at = writeVarint(target, start + 1, bytes.length);
   target.set(bytes, at);
   return at + bytes.length;
-}
-
-function positionLength(position: Position): number {
-  return positionFieldsLength(position.seqNum, position.timestamp);
-}
-
-/** proto3: a zero is not written. */
-function positionFieldsLength(seqNum: number, timestamp: number): number {
-  return (seqNum === 0 ? 0 : 1 + varintLength(seqNum)) + (timestamp === 0 ? 0 : 1 + varintLength(timestamp));
-}
-
-function writePosition(target: Buffer, start: number, seqNum: number, timestamp: number): number {
-  let at = start;
-  if (seqNum !== 0) {
-    target[at++] = FIELD_1_VARINT;
-    at = writeVarint(target, at, seqNum);
-  }
-  if (timestamp !== 0) {
-    target[at++] = FIELD_2_VARINT;
-    at = writeVarint(target, at, timestamp);
-  }
-  return at;
-}
-
-function varintLength(value: number): number {
-  if (value < 0x80) return 1;
-  if (value < 0x4000) return 2;
-  if (value < 0x20_0000) return 3;
-  if (value < TWO_28) return 4;
-  if (value < 2 ** 35) return 5;
-  if (value < 2 ** 42) return 6;
-  return value < 2 ** 49 ? 7 : 8;
-}
-
-/** Writes a safe integer. What is wider than bit operations reach is split once, at a limit between two bytes. */
-function writeVarint(target: Buffer, start: number, value: number): number {
-  let at = start;
-  let rest = value;
-  if (value >= TWO_28) {
-    rest = Math.floor(value / TWO_28);
-    const low = value - rest * TWO_28;
-    target[at++] = (low & 0x7f) | 0x80;
-    target[at++] = ((low >>> 7) & 0x7f) | 0x80;
-    target[at++] = ((low >>> 14) & 0x7f) | 0x80;
-    target[at++] = (low >>> 21) | 0x80;
-  }
-  while (rest >= 0x80) {
-    target[at++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  target[at++] = rest;
-  return at;
 }

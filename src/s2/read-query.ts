@@ -9,6 +9,25 @@ const U32_MAX = 2 ** 32 - 1;
 /** What timers hold, 24.8 days: a longer wait ends there. */
 const WAIT_MS_MAX = 2 ** 31 - 1;
 
+const FORMATS: ReadonlyMap<string, JsonFormat> = new Map([
+  ['raw', 'raw'],
+  ['json', 'raw'],
+  ['base64', 'base64'],
+  ['json-binsafe', 'base64'],
+]);
+
+/** The parameters of a read, each one parsed and none compared with another. */
+export interface ReadParams {
+  readonly seqNum: number | undefined;
+  readonly timestamp: number | undefined;
+  readonly tailOffset: number | undefined;
+  readonly clamp: boolean;
+  readonly count: number | undefined;
+  readonly bytes: number | undefined;
+  readonly until: number | undefined;
+  readonly waitMs: number | undefined;
+}
+
 /**
  * The range that a reading session asks for. Numbers above 2^53 − 1 become that: a start there is beyond every tail,
  * a bound there bounds nothing.
@@ -16,20 +35,32 @@ const WAIT_MS_MAX = 2 ** 31 - 1;
  *   starts, or the start lies at or behind `until`.
  */
 export function parseReadQuery(query: URLSearchParams): ReadRange {
-  const until = integer(query, 'until');
-  const start = parseStart(query);
-  if (until !== undefined && 'timestamp' in start && start.timestamp >= until) {
-    throw new TailraceError('invalid', 'start `timestamp` exceeds or equal to `until`');
-  }
+  return readRangeOf(parseReadParams(query));
+}
+
+/** @throws TailraceError `bad_query` when a value cannot be parsed or stands there twice */
+export function parseReadParams(query: URLSearchParams): ReadParams {
   const wait = integer(query, 'wait', U32_MAX);
   return {
-    start,
+    seqNum: integer(query, 'seq_num'),
+    timestamp: integer(query, 'timestamp'),
+    tailOffset: integer(query, 'tail_offset'),
     clamp: boolean(query, 'clamp'),
     count: integer(query, 'count'),
     bytes: integer(query, 'bytes'),
-    until,
+    until: integer(query, 'until'),
     waitMs: wait === undefined ? undefined : Math.min(wait * 1_000, WAIT_MS_MAX),
   };
+}
+
+/** @throws TailraceError `invalid` when there are two starts, or the start lies at or behind `until` */
+export function readRangeOf(params: ReadParams): ReadRange {
+  const { clamp, count, bytes, until, waitMs } = params;
+  const start = startOf(params);
+  if (until !== undefined && 'timestamp' in start && start.timestamp >= until) {
+    throw new TailraceError('invalid', 'start `timestamp` exceeds or equal to `until`');
+  }
+  return { start, clamp, count, bytes, until, waitMs };
 }
 
 /**
@@ -37,9 +68,20 @@ export function parseReadQuery(query: URLSearchParams): ReadRange {
  * @throws TailraceError `bad_query` for any other word.
  */
 export function parseFormat(query: URLSearchParams, header: string | undefined): JsonFormat {
-  const format = (single(query, 'format') ?? header ?? 'raw').toLowerCase();
-  if (format === 'raw' || format === 'base64') return format;
-  throw new TailraceError('bad_query', `format must be "raw" or "base64", not ${JSON.stringify(format)}`);
+  const word = single(query, 'format') ?? header ?? 'raw';
+  const format = formatOf(word);
+  if (format === undefined) throw new TailraceError('bad_query', wrongFormat('format', word));
+  return format;
+}
+
+/** The format that a word stands for (S2 API §1.3). */
+export function formatOf(word: string): JsonFormat | undefined {
+  return FORMATS.get(word.trim().toLowerCase());
+}
+
+/** What to say of a word that is no format. */
+export function wrongFormat(name: string, word: string): string {
+  return `${name} must be "raw" or "base64", not ${JSON.stringify(word.slice(0, 64))}`;
 }
 
 /** A parameter that may be there once. @throws TailraceError `bad_query` when it is there twice. */
@@ -49,10 +91,7 @@ export function single(query: URLSearchParams, name: string): string | undefined
   return values[0];
 }
 
-function parseStart(query: URLSearchParams): ReadStart {
-  const seqNum = integer(query, 'seq_num');
-  const timestamp = integer(query, 'timestamp');
-  const tailOffset = integer(query, 'tail_offset');
+function startOf({ seqNum, timestamp, tailOffset }: ReadParams): ReadStart {
   const starts: ReadStart[] = [];
   if (seqNum !== undefined) starts.push({ seqNum });
   if (timestamp !== undefined) starts.push({ timestamp });

@@ -1,0 +1,153 @@
+/**
+ * The words that S2's calls on streams share: which stream is meant, and the headers of the data plane. Everything that
+ * a call says is parsed before anything is looked up, in the order of S2 API §1.4, so a refused call never makes a stream.
+ */
+
+import type { Stream } from '../log/stream.ts';
+import { TailraceError } from '../model/error.ts';
+import { streamNameFault } from '../model/names.ts';
+import type { ReadRange } from '../model/read-range.ts';
+import type { StreamConfigRequest } from '../model/stream-config.ts';
+import { parseStreamConfigHeader } from '../s2/config.ts';
+import type { JsonFormat } from '../s2/json.ts';
+import { type Delivered, parseLastEventId } from '../s2/last-event-id.ts';
+import { formatOf, parseReadParams, readRangeOf, wrongFormat } from '../s2/read-query.ts';
+import { authorize, basinNamed, existingBasin, type HttpDeps } from './door.ts';
+import type { Exchange } from './exchange.ts';
+import { decodeSegment } from './router.ts';
+
+/** The stream that a call is about. Neither the basin nor the stream need exist. */
+export interface StreamName {
+  readonly basin: string;
+  readonly stream: string;
+}
+
+/** An append before its body: what its path and headers say. */
+export interface AppendCall extends StreamName {
+  /** How bytes stand in a JSON body; what the header says counts for that alone. */
+  readonly format: JsonFormat;
+  /** As it was sent, decoded; empty when that was no base64. Not judged unless the stream is encrypted. */
+  readonly encryptionKey: Uint8Array | undefined;
+  /** What a stream gets that this call makes. */
+  readonly streamConfig: StreamConfigRequest | undefined;
+}
+
+/** A read: as an append, and what to read. */
+export interface ReadCall extends AppendCall {
+  /** As the query gives it: a unary read has tighter bounds, a resumed one goes on elsewhere. */
+  readonly range: ReadRange;
+  /** What a client of SSE says that it has; the other forms don't look at that. */
+  readonly delivered: Delivered | undefined;
+}
+
+/** The ways to append, and to read (S2 API §1.4). */
+export type AppendMode = 'json' | 'proto' | 's2s';
+export type ReadMode = 'unary' | 'sse' | 's2s';
+
+const ENCRYPTION_KEY_BYTES = 32;
+const ENCRYPTION_KEY_CHARS_MAX = 44;
+
+/**
+ * The call of an append. S2-Format counts for a JSON body alone.
+ * @throws TailraceError `bad_header`, `bad_path`, `authn`, `permission_denied`
+ */
+export function parseAppendCall(exchange: Exchange, segment: string, deps: HttpDeps, mode: AppendMode): AppendCall {
+  const name = nameOf(exchange, segment);
+  authorize(exchange, deps, { operation: 'append', ...name });
+  return { ...name, ...dataPlaneOf(exchange, mode === 'json') };
+}
+
+/**
+ * The call of a read. S2-Format is looked at even where the answer will be protobuf, but not by s2s.
+ * @throws TailraceError as `parseAppendCall`, and `bad_query`, `invalid` (S2 API §5.1)
+ */
+export function parseReadCall(exchange: Exchange, segment: string, deps: HttpDeps, mode: ReadMode): ReadCall {
+  const name = nameOf(exchange, segment);
+  authorize(exchange, deps, { operation: 'read', ...name });
+  const params = parseReadParams(new URLSearchParams(exchange.query));
+  const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
+  const eventId = mode === 'sse' ? headerOf(exchange, 'last-event-id') : undefined;
+  const delivered = eventId === undefined ? undefined : parseLastEventId(eventId);
+  return { ...name, ...dataPlane, delivered, range: readRangeOf(params) };
+}
+
+/**
+ * The stream of a call, made by the basin's policy when it is not there. An encrypted one needs its key right away, so
+ * that a session that lacks it is refused before it begins.
+ * @throws TailraceError `basin_not_found`, `stream_not_found`, `basin_deletion_pending`, `stream_deletion_pending`,
+ *   `bad_header`
+ */
+export async function openCalled(call: AppendCall, purpose: 'append' | 'read', deps: HttpDeps): Promise<Stream> {
+  const { encryptionKey, streamConfig } = call;
+  const stream = await deps.log.openStream(existingBasin(deps, call.basin), call.stream, purpose, streamConfig);
+  if (stream.cipher !== undefined && encryptionKey?.length !== ENCRYPTION_KEY_BYTES) {
+    const fault = encryptionKey === undefined ? 'Missing header `s2-encryption-key`' : WRONG_KEY;
+    throw new TailraceError('bad_header', `${fault}: stream \`${call.stream}\` is encrypted`);
+  }
+  return stream;
+}
+
+/** The stream that the path and the S2-Basin header name. @throws TailraceError `bad_header`, `bad_path` */
+export function nameOf(exchange: Exchange, segment: string): StreamName {
+  return { basin: requiredBasin(exchange), stream: streamNamed(segment) };
+}
+
+/** @throws TailraceError `bad_header` */
+export function requiredBasin(exchange: Exchange): string {
+  const name = basinNamed(exchange);
+  if (name === undefined) throw new TailraceError('bad_header', 'Missing header `s2-basin`');
+  return name;
+}
+
+/** @throws TailraceError `bad_path` */
+export function streamNamed(segment: string): string {
+  const name = decodeSegment(segment);
+  const fault = streamNameFault(name);
+  if (fault !== undefined) throw new TailraceError('bad_path', fault);
+  return name;
+}
+
+/** The first entry of Content-Type or Accept, without parameters, in lower case (S2 API §1.3). */
+export function firstMediaType(header: string | undefined): string {
+  return (header ?? '').split(',', 1)[0]?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+/** Which of the three wire forms a media type stands for (S2 API §1.4). */
+export function wireFormOf(mediaType: string): 's2s' | 'proto' | 'json' | undefined {
+  if (mediaType === 's2s/proto') return 's2s';
+  if (/^application\/(x-protobuf|protobuf|proto)$/.test(mediaType)) return 'proto';
+  return /^application\/(.+\+)?json$/.test(mediaType) ? 'json' : undefined;
+}
+
+type DataPlane = Omit<AppendCall, keyof StreamName>;
+
+function dataPlaneOf(exchange: Exchange, hasFormat: boolean): DataPlane {
+  const encryptionKey = encryptionKeyOf(headerOf(exchange, 's2-encryption-key'));
+  const config = headerOf(exchange, 's2-stream-config');
+  const streamConfig = config === undefined ? undefined : parseStreamConfigHeader(config);
+  const format = hasFormat ? formatNamed(headerOf(exchange, 's2-format')) : 'raw';
+  return { encryptionKey, streamConfig, format };
+}
+
+/** A key is a secret: no message repeats it. */
+function encryptionKeyOf(header: string | undefined): Uint8Array | undefined {
+  if (header === undefined) return undefined;
+  const text = header.trim();
+  if (text.length === 0 || text.length > ENCRYPTION_KEY_CHARS_MAX) throw new TailraceError('bad_header', WRONG_KEY);
+  const key = Buffer.from(text, 'base64');
+  return key.toString('base64') === text ? key : Buffer.alloc(0);
+}
+
+function formatNamed(header: string | undefined): JsonFormat {
+  const word = header ?? 'raw';
+  const format = formatOf(word);
+  if (format === undefined) throw new TailraceError('bad_header', wrongFormat('s2-format', word));
+  return format;
+}
+
+function headerOf({ request }: Exchange, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+const WRONG_KEY = 's2-encryption-key must be the base64 of 32 bytes';

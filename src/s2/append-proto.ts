@@ -1,0 +1,88 @@
+/**
+ * Decodes an AppendInput (proto/s2/v1/s2.proto) without copying: bodies and headers are views of the bytes given.
+ * Strict as the official servers are: a known field with a wrong wire type, a length that does not fit and an
+ * unfinished varint are all refused; fields that are not known go by, groups among them.
+ */
+
+import { isUtf8 } from 'node:buffer';
+import { TailraceError } from '../model/error.ts';
+import type { Header } from '../model/record.ts';
+import {
+  type AppendInput,
+  matchable,
+  type NewRecord,
+  NO_BYTES,
+  NO_HEADERS,
+  timestampTooLarge,
+} from './append-input.ts';
+import { ProtoReader, VARINT } from './proto-read.ts';
+
+/**
+ * The batch in an AppendInput message.
+ * @throws TailraceError `bad_proto` when it cannot be decoded, `invalid` for a timestamp above 2^53 − 1
+ */
+export function decodeAppendInput(bytes: Uint8Array): AppendInput {
+  const reader = new ProtoReader(bytes);
+  const records: NewRecord[] = [];
+  const conditions: { matchSeqNum?: number; fencingToken?: string } = {};
+  let isTimeTooLarge = false;
+  while (!reader.done) {
+    const field = reader.tag();
+    if (field === 1) {
+      const end = reader.submessage();
+      const record = decodeRecord(reader, end);
+      if (record.timestamp !== undefined && record.timestamp > Number.MAX_SAFE_INTEGER) isTimeTooLarge = true;
+      records.push(record);
+    } else if (field === 2) {
+      reader.expect(VARINT);
+      conditions.matchSeqNum = matchable(reader.uint64());
+    } else if (field === 3) {
+      conditions.fencingToken = textOf(reader.bytes());
+    } else {
+      reader.skip();
+    }
+  }
+  // What can be decoded is judged after all of it was.
+  if (isTimeTooLarge) throw timestampTooLarge();
+  return { records, ...conditions };
+}
+
+function decodeRecord(reader: ProtoReader, end: number): NewRecord {
+  let timestamp: number | undefined;
+  let body = NO_BYTES;
+  let headers: Header[] | undefined;
+  while (reader.at < end) {
+    const field = reader.tag();
+    if (field === 3) {
+      body = reader.bytes();
+    } else if (field === 2) {
+      headers ??= [];
+      headers.push(decodeHeader(reader, reader.submessage()));
+    } else if (field === 1) {
+      reader.expect(VARINT);
+      timestamp = reader.uint64();
+    } else {
+      reader.skip();
+    }
+  }
+  reader.expectEnd(end);
+  return { body, headers: headers ?? NO_HEADERS, timestamp };
+}
+
+function decodeHeader(reader: ProtoReader, end: number): Header {
+  let name = NO_BYTES;
+  let value = NO_BYTES;
+  while (reader.at < end) {
+    const field = reader.tag();
+    if (field === 1) name = reader.bytes();
+    else if (field === 2) value = reader.bytes();
+    else reader.skip();
+  }
+  reader.expectEnd(end);
+  return [name, value];
+}
+
+function textOf(bytes: Uint8Array): string {
+  if (!isUtf8(bytes)) throw new TailraceError('bad_proto', 'fencing_token is no UTF-8');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+}
