@@ -4,7 +4,7 @@
  * ```
  *  at        bytes  what
  *  0         1      version, 1
- *  1         1      kind: 0 s2, 1 logs, 2 traces, 3 metrics
+ *  1         1      kind: 0 s2, 1 logs, 2 traces, 3 metrics, 4 s2 encrypted with aes-256-gcm
  *  2         1      codec of the stored part: 0 none, 1 LZ4
  *  3         2      H, bytes of header fields that follow, little endian
  *  5         H      header fields, varints:
@@ -29,6 +29,7 @@
 import { crc32 } from 'node:zlib';
 import { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
+import type { StreamCipher } from '../model/stream-config.ts';
 
 /** What the records of a block are: S2 records, or items of one OTLP signal. */
 export type BlockKind = 's2' | Signal;
@@ -45,6 +46,8 @@ export const BLOCK_RAW_BYTES_MAX = 256 * 1024 * 1024;
 /** What a block says about itself without being unpacked. */
 export interface BlockHeader {
   readonly kind: BlockKind;
+  /** What its records are encrypted with, of kind `s2` then; undefined when they are in the clear. */
+  readonly cipher: StreamCipher | undefined;
   /** 0 none, 1 LZ4. */
   readonly codec: number;
   readonly count: number;
@@ -53,6 +56,7 @@ export interface BlockHeader {
   readonly lastTimestamp: number;
   /** When the server took it, milliseconds; never decreases within a stream. */
   readonly arrival: number;
+  /** Of the records in the clear, also when they are encrypted. */
   readonly meteredBytes: number;
   /** Index and payload, unpacked. */
   readonly rawBytes: number;
@@ -61,14 +65,21 @@ export interface BlockHeader {
   readonly storedAt: number;
 }
 
-const KINDS: readonly BlockKind[] = ['s2', 'logs', 'traces', 'metrics'];
+/** By their numbers on disk. Encrypted records are a kind of their own there: a build that cannot read them refuses. */
+const KINDS: readonly Pick<BlockHeader, 'kind' | 'cipher'>[] = [
+  { kind: 's2', cipher: undefined },
+  { kind: 'logs', cipher: undefined },
+  { kind: 'traces', cipher: undefined },
+  { kind: 'metrics', cipher: undefined },
+  { kind: 's2', cipher: 'aes-256-gcm' },
+];
 const FIELDS_AT = 5;
 const SAFE_VARINT_BYTES = 8;
 
 /** The header of a block that is being written, checksums left open: see `sealChecksums`. */
 export function writeBlockHeader(header: Omit<BlockHeader, 'storedAt'>, target: Uint8Array): number {
   target[0] = BLOCK_VERSION;
-  target[1] = KINDS.indexOf(header.kind);
+  target[1] = KINDS.findIndex(({ kind, cipher }) => kind === header.kind && cipher === header.cipher);
   target[2] = header.codec;
   let at = writeVarint(target, FIELDS_AT, header.count);
   at = writeVarint(target, at, header.firstTimestamp);
@@ -139,7 +150,7 @@ function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {
   if (summaryBytes > fieldsEnd - cursor.at) throw corrupt('its summary is cut short');
   const storedAt = fieldsEnd + 8;
   return {
-    kind,
+    ...kind,
     codec,
     count,
     firstTimestamp,

@@ -1,11 +1,12 @@
 /** Blocks as readers see them: the header alone, or the whole block with its records. */
 
 import { uncompressSync } from 'lz4-napi';
-import { assert } from '../model/error.ts';
+import { assert, TailraceError } from '../model/error.ts';
 import { type Header, meteredBytes, OTLP_HEADERS, type StreamRecord } from '../model/record.ts';
 import {
   type BlockHeader,
   CODEC_LZ4,
+  CODEC_NONE,
   corrupt,
   readBlockHeader,
   readU32,
@@ -22,12 +23,18 @@ export { BLOCK_HEADER_BYTES_MAX, type BlockHeader, readBlockHeader } from './blo
 const LZ4_RATIO_MAX = 255;
 
 interface Index {
+  /** Where the time column ends in the index. */
+  readonly timesEnd: number;
   readonly times: Float64Array | undefined;
   readonly otlp: OtlpIndex | undefined;
   readonly s2: S2Index | undefined;
 }
 
-/** A block, unpacked. Records are counted from 0 within it. What it hands out are views of it unless said otherwise. */
+/**
+ * A block, unpacked. Records are counted from 0 within it. What it hands out are views of it unless said otherwise.
+ * One whose records are encrypted tells positions, times and sizes, and refuses (`decryption_failed`) to hand out a
+ * record until `decryptBlock` has made a block in the clear of it: nobody takes ciphertext for a body.
+ */
 export class Block {
   readonly firstSeq: number;
   readonly header: BlockHeader;
@@ -69,28 +76,31 @@ export class Block {
     return this.#at(i).times?.[i] ?? this.header.firstTimestamp;
   }
 
-  /** Metered bytes of record i as the raw view returns it. */
+  /** Metered bytes of record i as the raw view returns it; of an encrypted one, what it had in the clear. */
   meteredBytesOf(i: number): number {
     const { otlp, s2 } = this.#at(i);
     if (otlp !== undefined) return this.#meteredHead() + otlpBodyBytes(otlp, i);
-    return s2 === undefined ? 0 : s2MeteredBytes(s2, i);
+    if (s2 === undefined) return 0;
+    if (this.header.cipher === undefined || s2.headerCount[i] !== 0) return s2MeteredBytes(s2, i);
+    const body = s2Body(s2, this.#payload, i);
+    return new VarintReader(body, 0, body.length).next();
   }
 
   headersOf(i: number): readonly Header[] {
-    const { s2 } = this.#at(i);
+    const { s2 } = this.#clear(i);
     return s2 === undefined ? this.#otlpHeaders() : s2Headers(s2, this.#index, this.#payload, i);
   }
 
   /** Bytes of the body of record i, for OTLP the self-contained one. */
   bodyBytesOf(i: number): number {
-    const { otlp, s2 } = this.#at(i);
+    const { otlp, s2 } = this.#clear(i);
     if (otlp !== undefined) return otlpBodyBytes(otlp, i);
     return s2 === undefined ? 0 : s2BodyBytes(s2, i);
   }
 
   /** Writes the body of record i at `at`, where `bodyBytesOf(i)` bytes must be free; says where it ends. */
   writeBody(i: number, target: Uint8Array, at: number): number {
-    const { otlp, s2 } = this.#at(i);
+    const { otlp, s2 } = this.#clear(i);
     if (otlp !== undefined) return writeOtlpBody(otlp, this.#payload, i, target, at);
     if (s2 === undefined) return at;
     target.set(s2Body(s2, this.#payload, i), at);
@@ -99,7 +109,7 @@ export class Block {
 
   /** Record i. The body of an OTLP record is a copy, everything else a view. */
   record(i: number): StreamRecord {
-    const { s2 } = this.#at(i);
+    const { s2 } = this.#clear(i);
     let body: Uint8Array;
     if (s2 === undefined) {
       body = Buffer.allocUnsafe(this.bodyBytesOf(i));
@@ -122,6 +132,29 @@ export class Block {
     return otlpMessage(otlp, this.#payload, from, to);
   }
 
+  /** Record i of an S2 block as it is stored, for the cipher: the body of an encrypted one is its ciphertext. */
+  storedRecord(i: number): { readonly headers: readonly Header[]; readonly body: Uint8Array } {
+    const { s2 } = this.#at(i);
+    assert(s2 !== undefined, 'only S2 records are encrypted');
+    return { headers: s2Headers(s2, this.#index, this.#payload, i), body: s2Body(s2, this.#payload, i) };
+  }
+
+  /** A block in the clear with this one's positions and times, and other records: index without times, and payload. */
+  withRecords(layout: Uint8Array, payload: readonly Uint8Array[]): Block {
+    const times = this.#index.subarray(0, this.#at(0).timesEnd);
+    const raw = Buffer.concat([times, layout, ...payload]);
+    const indexBytes = times.length + layout.length;
+    const header = { ...this.header, cipher: undefined, codec: CODEC_NONE, rawBytes: raw.length, indexBytes };
+    return new Block(this.firstSeq, header, raw);
+  }
+
+  #clear(i: number): Index {
+    if (this.header.cipher !== undefined) {
+      throw new TailraceError('decryption_failed', 'the records of this stream are encrypted: reading takes their key');
+    }
+    return this.#at(i);
+  }
+
   #at(i: number): Index {
     assert(i >= 0 && i < this.header.count, 'a record lies within its block');
     // A block that was just sealed is parsed when someone looks at its records, which often nobody does.
@@ -133,10 +166,11 @@ export class Block {
     const { count, kind, firstTimestamp, lastTimestamp } = this.header;
     const reader = new VarintReader(this.#index, 0, this.#index.length);
     const times = firstTimestamp === lastTimestamp ? undefined : readTimes(reader, this.header);
+    const timesEnd = reader.at;
     if (kind === 's2') {
-      return { times, otlp: undefined, s2: readS2Index(this.#index, reader.at, this.#payload, count) };
+      return { timesEnd, times, otlp: undefined, s2: readS2Index(this.#index, timesEnd, this.#payload, count) };
     }
-    return { times, otlp: readOtlpIndex(this.#index, reader.at, this.#payload, count), s2: undefined };
+    return { timesEnd, times, otlp: readOtlpIndex(this.#index, timesEnd, this.#payload, count), s2: undefined };
   }
 
   #otlpHeaders(): readonly Header[] {

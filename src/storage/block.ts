@@ -4,6 +4,7 @@ import { compress, compressSync } from 'lz4-napi';
 import { BufferPool } from '../model/buffer-pool.ts';
 import { assert } from '../model/error.ts';
 import { type Header, meteredBytes } from '../model/record.ts';
+import type { StreamCipher } from '../model/stream-config.ts';
 import {
   BLOCK_RAW_BYTES_MAX,
   type BlockHeader,
@@ -24,9 +25,14 @@ export { OtlpLayout } from './block-otlp.ts';
 /** What a door hands to the log: records without positions. */
 export interface BlockDraft {
   readonly kind: BlockKind;
+  /** What its records are encrypted with: `draftEncrypted` makes such drafts. */
+  readonly cipher?: StreamCipher | undefined;
   /** At least 1. */
   readonly count: number;
-  /** Client timestamps in ms, one per record, 0 for none. The log overwrites them in place with the resolved ones. */
+  /**
+   * Client timestamps in ms, one per record; the log overwrites them in place with the resolved ones. None is 0 in an
+   * item of OTLP, which has no other way to say it, and -1 in an S2 record, where 0 is a time.
+   */
   readonly timestamps: Float64Array;
   /** Sum over all records as the raw view returns them. */
   readonly meteredBytes: number;
@@ -55,13 +61,17 @@ const VARINT_BYTES_MAX = 8;
 
 /** A draft of S2 records. Bodies and headers are not copied: they must not change until the block is sealed. */
 export function draftRecords(
-  records: readonly { readonly timestamp?: number; readonly headers: readonly Header[]; readonly body: Uint8Array }[],
+  records: readonly {
+    readonly timestamp?: number | undefined;
+    readonly headers: readonly Header[];
+    readonly body: Uint8Array;
+  }[],
 ): BlockDraft {
   const timestamps = new Float64Array(records.length);
   const payload: Uint8Array[] = [];
   let metered = 0;
   for (const [i, { timestamp, headers, body }] of records.entries()) {
-    timestamps[i] = timestamp ?? 0;
+    timestamps[i] = timestamp ?? -1;
     metered += meteredBytes(headers, body.length);
     for (const [name, value] of headers) payload.push(name, value);
     payload.push(body);
@@ -188,9 +198,10 @@ function packTimes(timestamps: Float64Array): Uint8Array {
 }
 
 function fieldsOf(draft: BlockDraft, arrival: number, rawBytes: number, indexBytes: number): Fields {
-  const { kind, count, timestamps } = draft;
+  const { kind, cipher, count, timestamps } = draft;
   return {
     kind,
+    cipher,
     count,
     firstTimestamp: timestamps[0] ?? 0,
     lastTimestamp: timestamps[count - 1] ?? 0,

@@ -135,13 +135,13 @@ test('a large block is compressed, a small one is not, and both bodies stand as 
   const small = await seal(text(2, 'few '), 0);
   expect(small.block.header.codec).toBe(0);
   expect(Block.open(small.key, small.value).record(1).body).toHaveLength(40);
-  const noise = draftRecords([{ headers: [], body: pseudoRandom(50_000) }]);
+  const noise = draftRecords([{ timestamp: 1, headers: [], body: pseudoRandom(50_000) }]);
   expect((await seal(noise, 0)).block.header.codec).toBe(0);
 });
 
 test('a draft may be reused as soon as sealing has begun', async () => {
   const body = Buffer.alloc(200_000, 'x');
-  const draft = draftRecords([{ headers: [], body }]);
+  const draft = draftRecords([{ timestamp: 0, headers: [], body }]);
   const sealing = seal(draft, 0);
   body.fill('y');
   draft.timestamps[0] = 99;
@@ -240,7 +240,9 @@ async function seal(draft: BlockDraft, seq: number): Promise<{ key: Uint8Array; 
 }
 
 function text(count: number, words: string): BlockDraft {
-  return draftRecords(Array.from({ length: count }, () => ({ headers: [], body: Buffer.from(words.repeat(10)) })));
+  return draftRecords(
+    Array.from({ length: count }, () => ({ timestamp: 1, headers: [], body: Buffer.from(words.repeat(10)) })),
+  );
 }
 
 /** Bytes without a pattern that LZ4 could find. */

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
+import { decryptBlock } from '../../src/storage/block-cipher.ts';
 import { Block } from '../../src/storage/block-read.ts';
 
 interface Frozen {
@@ -10,6 +11,9 @@ interface Frozen {
   readonly value: string;
   readonly firstSeq: number;
   readonly header: object;
+  /** Of an encrypted block: the key, and the stream that its records are bound to. */
+  readonly encryptionKey?: string;
+  readonly stream?: number;
   readonly payload?: string;
   readonly records: readonly {
     readonly timestamp: number;
@@ -24,13 +28,15 @@ const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
 
 test('every kind and every codec is frozen', () => {
   const seen = FILES.map((name) => name.replace('.json', '')).sort();
-  const expected = ['logs-lz4', 'logs-plain', 'logs-summary', 'metrics-plain', 's2-lz4', 's2-plain', 'traces-plain'];
-  expect(seen).toEqual(expected);
+  const otlp = ['logs-lz4', 'logs-plain', 'logs-summary', 'metrics-plain', 'traces-plain'];
+  expect(seen).toEqual([...otlp, 's2-aes-256-gcm', 's2-lz4', 's2-plain'].sort());
 });
 
 test.each(FILES)('%s is read as it was written', (name) => {
   const frozen: Frozen = JSON.parse(readFileSync(FOLDER + name, 'utf8'));
-  const block = Block.open(Buffer.from(frozen.key, 'hex'), Buffer.from(frozen.value, 'hex'));
+  const stored = Block.open(Buffer.from(frozen.key, 'hex'), Buffer.from(frozen.value, 'hex'));
+  expect(stored.header.cipher).toBe(frozen.encryptionKey === undefined ? undefined : 'aes-256-gcm');
+  const block = decryptBlock(stored, Buffer.from(frozen.encryptionKey ?? '', 'hex'), frozen.stream ?? 0);
   expect(block.firstSeq).toBe(frozen.firstSeq);
   expect(block.header).toMatchObject(frozen.header);
   expect(block.header.count).toBe(frozen.records.length);

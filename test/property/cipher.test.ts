@@ -1,0 +1,171 @@
+/** Encrypted blocks: whatever records went in come out, at their place and with their key only. */
+
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { type TailraceError, TailraceError as TailraceFailure } from '../../src/model/error.ts';
+import { meteredBytes } from '../../src/model/record.ts';
+import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block.ts';
+import { decryptBlock, draftEncrypted, type PlainRecord } from '../../src/storage/block-cipher.ts';
+import { Block } from '../../src/storage/block-read.ts';
+import { blockKey } from '../../src/storage/keys.ts';
+
+const bytes = fc.uint8Array({ maxLength: 40 });
+const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const header = fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 20 }), bytes);
+const command = fc
+  .record({ value: fc.constantFrom('fence', 'trim'), body: bytes })
+  .map(({ value, body }) => ({ headers: [[new Uint8Array(0), Buffer.from(value)] as const], body }));
+const ordinary = fc.record({
+  headers: fc.oneof({ weight: 3, arbitrary: fc.array(header, { maxLength: 4 }) }, fc.constant([])),
+  // Now and then large enough that the block is packed.
+  body: fc.oneof({ weight: 5, arbitrary: bytes }, fc.uint8Array({ minLength: 3_000, maxLength: 5_000 })),
+});
+const records = fc.array(fc.oneof({ weight: 6, arbitrary: ordinary }, command), { minLength: 1, maxLength: 12 });
+const stream = fc.integer({ min: 1, max: 2 ** 40 });
+const firstSeq = fc.integer({ min: 0, max: 2 ** 32 - 20 });
+
+test('what was encrypted is read as it was written', async () => {
+  await fc.assert(
+    fc.asyncProperty(records, key, stream, firstSeq, async (written, secret, number, first) => {
+      const { value } = await sealed(draftEncrypted(written, secret, number, first), number, first);
+      const block = decryptBlock(Block.open(blockKey(number, first), value), secret, number);
+      expect(block.firstSeq).toBe(first);
+      expect(block.header).toMatchObject({ kind: 's2', cipher: undefined, count: written.length, arrival: 77 });
+      expect(block.header.meteredBytes).toBe(total(written));
+      const clear = await sealed(draftRecords(written), number, first);
+      const plain = Block.open(blockKey(number, first), clear.value);
+      for (let i = 0; i < written.length; i++) {
+        expect(plainOf(block, i)).toEqual(plainOf(plain, i));
+        expect(block.meteredBytesOf(i)).toBe(plain.meteredBytesOf(i));
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('before it is decrypted a block tells sizes and times, and no record', async () => {
+  await fc.assert(
+    fc.asyncProperty(records, key, async (written, secret) => {
+      const { value, block: followed } = await sealed(draftEncrypted(written, secret, 9, 5), 9, 5);
+      for (const block of [Block.open(blockKey(9, 5), value), followed]) {
+        expect(block?.header.meteredBytes).toBe(total(written));
+        for (const [i, record] of written.entries()) {
+          expect(block?.meteredBytesOf(i)).toBe(meteredBytes(record.headers, record.body.length));
+          expect(block?.timestamp(i)).toBe(1_000 + i);
+          for (const look of [
+            () => block?.record(i),
+            () => block?.headersOf(i),
+            () => block?.bodyBytesOf(i),
+            () => block?.writeBody(i, new Uint8Array(10_000), 0),
+          ]) {
+            expect(codeOf(look)).toBe('decryption_failed');
+          }
+        }
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('another key, another stream and another place do not decrypt', async () => {
+  await fc.assert(
+    fc.asyncProperty(ordinary, key, key, async (record, secret, other) => {
+      fc.pre(Buffer.compare(secret, other) !== 0);
+      const { value } = await sealed(draftEncrypted([record], secret, 9, 5), 9, 5);
+      const block = Block.open(blockKey(9, 5), value);
+      expect(codeOf(() => decryptBlock(block, other, 9))).toBe('decryption_failed');
+      expect(codeOf(() => decryptBlock(block, secret.subarray(1), 9))).toBe('decryption_failed');
+      expect(codeOf(() => decryptBlock(block, secret, 10))).toBe('decryption_failed');
+      const moved = await sealed(draftEncrypted([record], secret, 9, 6), 9, 5);
+      expect(codeOf(() => decryptBlock(Block.open(blockKey(9, 5), moved.value), secret, 9))).toBe('decryption_failed');
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a bit that flipped below all checksums is found', async () => {
+  await fc.assert(
+    fc.asyncProperty(ordinary, key, fc.nat(), async (record, secret, where) => {
+      const draft = draftEncrypted([record], secret, 9, 5);
+      const body = draft.payload[0] ?? new Uint8Array(0);
+      const at = where % (body.length * 8);
+      body[at >> 3] = (body[at >> 3] ?? 0) ^ (1 << (at & 7));
+      const { value } = await sealed(draft, 9, 5);
+      const decrypt = (): Block => decryptBlock(Block.open(blockKey(9, 5), value), secret, 9);
+      expect(['decryption_failed', 'corrupt']).toContain(codeOf(decrypt));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('the same records are never encrypted to the same bytes', () => {
+  const record = { headers: [], body: Buffer.from('again') };
+  const bodies = new Set<string>();
+  for (let i = 0; i < 200; i++) {
+    for (const part of draftEncrypted([record, record], Buffer.alloc(32, 1), 9, 5).payload) {
+      bodies.add(Buffer.from(part).toString('hex', 1, 13));
+    }
+  }
+  expect(bodies.size).toBe(400);
+});
+
+test('sequence numbers from 2^32 on are refused, except for commands', () => {
+  const record = { headers: [], body: Buffer.from('too late') };
+  const fence = { headers: [[Buffer.alloc(0), Buffer.from('fence')] as const], body: Buffer.from('token') };
+  const secret = Buffer.alloc(32, 1);
+  expect(draftEncrypted([record], secret, 9, 2 ** 32 - 1).count).toBe(1);
+  expect(codeOf(() => draftEncrypted([record], secret, 9, 2 ** 32))).toBe('invalid');
+  expect(codeOf(() => draftEncrypted([record, record], secret, 9, 2 ** 32 - 1))).toBe('invalid');
+  expect(draftEncrypted([fence], secret, 9, 2 ** 32).count).toBe(1);
+});
+
+test('times that are not given are left to the log', () => {
+  const body = Buffer.from('x');
+  const draft = draftEncrypted(
+    [
+      { headers: [], body },
+      { headers: [], body, timestamp: 0 },
+    ],
+    Buffer.alloc(32),
+    1,
+    0,
+  );
+  expect([...draft.timestamps]).toEqual([-1, 0]);
+});
+
+test('a block in the clear is answered as it is', async () => {
+  const { value } = await sealed(draftRecords([{ headers: [], body: Buffer.from('x') }]), 9, 5);
+  const block = Block.open(blockKey(9, 5), value);
+  expect(decryptBlock(block, Buffer.alloc(32), 9)).toBe(block);
+});
+
+async function sealed(draft: ReturnType<typeof draftEncrypted>, number: number, first: number) {
+  for (let i = 0; i < draft.count; i++) draft.timestamps[i] = 1_000 + i;
+  const block = await sealBlock(blockKey(number, first), first, draft, 77, true);
+  const value = Buffer.from(block.value);
+  releaseBlock(block);
+  return { value, block: block.block };
+}
+
+function plainOf(block: Block, i: number) {
+  const { headers, body, ...position } = block.record(i);
+  return { ...position, headers: headers.map((pair) => pair.map(hex)), body: hex(body), bytes: block.bodyBytesOf(i) };
+}
+
+function total(written: readonly PlainRecord[]): number {
+  return written.reduce((sum, { headers, body }) => sum + meteredBytes(headers, body.length), 0);
+}
+
+function hex(part: Uint8Array): string {
+  return Buffer.from(part).toString('hex');
+}
+
+function codeOf(call: () => unknown): TailraceError['code'] | undefined {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof TailraceFailure) return error.code;
+    throw error;
+  }
+  return undefined;
+}
