@@ -6,7 +6,7 @@
 import type { BufferPool } from '../model/buffer-pool.ts';
 import { TailraceError } from '../model/error.ts';
 import { RESERVE_UNKNOWN_BYTES } from '../model/limits.ts';
-import { announcedLength, type Exchange } from './exchange.ts';
+import { announcedLength, type Exchange, goOn } from './exchange.ts';
 import { type ContentEncoding, inflate, inflatedTooLarge } from './inflate.ts';
 import { type MemoryBudget, Reservation } from './reservation.ts';
 import { Upload, wireTooLarge } from './upload.ts';
@@ -38,16 +38,13 @@ const NOTHING = new Uint8Array(0);
  */
 export async function readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody> {
   const encoding = contentEncoding(exchange.request.headers['content-encoding']);
-  const declared = announcedLength(exchange.request);
+  const declared = announcedLength(exchange);
   if (declared !== undefined && declared > reading.wireBytesMax) throw wireTooLarge(reading.wireBytesMax);
   const reservation = new Reservation(reading.budget);
   let upload: Upload | undefined;
   try {
     reservation.holdAtLeast(declared ?? RESERVE_UNKNOWN_BYTES);
-    if (exchange.awaitsContinue) {
-      exchange.awaitsContinue = false;
-      exchange.response.writeContinue();
-    }
+    goOn(exchange);
     let bytes: Uint8Array = NOTHING;
     if (declared !== 0) {
       upload = new Upload(exchange.request, declared, reservation, reading);

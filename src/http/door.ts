@@ -1,6 +1,5 @@
 /** What the HTTP routes share: the log below them, access beside them, and how requests are read and answered. */
 
-import type { Socket } from 'node:net';
 import type { Access, Operation } from '../access/access.ts';
 import { bearerToken, type HashedToken, hashCredential } from '../access/token.ts';
 import type { Log } from '../log/log.ts';
@@ -10,8 +9,9 @@ import { basinNameFault } from '../model/names.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { BodyReading } from './body.ts';
-import type { Exchange } from './exchange.ts';
+import { connectionOf, type Exchange } from './exchange.ts';
 import type { ReplyRoom } from './reply.ts';
+import type { SessionRegistry } from './sessions.ts';
 
 export interface HttpDeps {
   readonly log: Log;
@@ -23,6 +23,8 @@ export interface HttpDeps {
   readonly room: ReplyRoom;
   readonly logger: Logger;
   readonly warnings: Warnings;
+  /** Requests that go on until somebody ends them. */
+  readonly sessions: SessionRegistry;
 }
 
 /** What a connection showed last. Exporters send the same header with each request: it is hashed once. */
@@ -31,7 +33,7 @@ interface Shown {
   readonly hashed: HashedToken | undefined;
 }
 
-const shownBy = new WeakMap<Socket, Shown>();
+const shownBy = new WeakMap<object, Shown>();
 
 /** Asks for leave. @throws TailraceError `authn`, `permission_denied` */
 export function authorize(
@@ -43,14 +45,15 @@ export function authorize(
 }
 
 /** Compared only with what the same connection showed before, so the time that takes tells nobody a secret. */
-function credentialOf({ request }: Exchange): HashedToken | undefined {
-  const header = request.headers.authorization;
+function credentialOf(exchange: Exchange): HashedToken | undefined {
+  const header = exchange.request.headers.authorization;
   if (header === undefined) return undefined;
-  const shown = shownBy.get(request.socket);
+  const connection = connectionOf(exchange);
+  const shown = shownBy.get(connection);
   if (shown !== undefined && shown.header === header) return shown.hashed;
   const token = bearerToken(header);
   const hashed = token === undefined ? undefined : hashCredential(token);
-  shownBy.set(request.socket, { header, hashed });
+  shownBy.set(connection, { header, hashed });
   return hashed;
 }
 

@@ -1,11 +1,35 @@
-/** One request and its answer, with what every handler needs of it, and the id that ties its log lines together. */
+/**
+ * One request and its answer, with what every handler needs of it, and the id that ties its log lines together. The same
+ * on HTTP/1.1 and HTTP/2: what differs between them stays in here, in `reply.ts` and in `stream-answer.ts`.
+ */
 
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+
+/** What handlers see of a request, on either protocol. Iterating it yields the body as it comes, as Buffers. */
+export interface HttpRequest extends Readable {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  /** Names in lower case; on HTTP/2 with its pseudo-headers. */
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
+  /** Its body has come, or never will. */
+  readonly complete: boolean;
+  /** On HTTP/2 a stand-in for the stream's connection: only addresses are to be read from it. */
+  readonly socket: Socket;
+}
+
+/** Where the answer goes. */
+export type Way =
+  | { readonly version: 1; readonly response: ServerResponse }
+  | { readonly version: 2; readonly stream: ServerHttp2Stream };
 
 export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: HttpRequest;
+  readonly way: Way;
   /** The caller's own id when it sent a sane one, else ours. On every answer and in every log line. */
   readonly correlationId: string;
   /** As it stands in the request line: still percent-encoded, slashes as they are. */
@@ -17,12 +41,12 @@ export interface Exchange {
 }
 
 /** A request before the router has seen it. */
-export function openExchange(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): Exchange {
+export function openExchange(request: HttpRequest, way: Way, awaitsContinue: boolean): Exchange {
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
   return {
     request,
-    response,
+    way,
     correlationId: correlationId(request.headers['x-correlation-id']),
     path: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? '' : url.slice(mark + 1),
@@ -41,14 +65,51 @@ const SANE = /^[A-Za-z0-9._-]{1,64}$/;
 const PREFIX = `${randomBytes(6).toString('hex')}-`;
 let count = 0;
 
-/** Whether the request line and headers announce a body. */
-export function announcesBody(request: IncomingMessage): boolean {
+/** Whether a body follows the headers. */
+export function announcesBody({ request, way }: Exchange): boolean {
+  if (way.version === 2) return !way.stream.endAfterHeaders;
   const length = request.headers['content-length'];
   return (length !== undefined && length !== '0') || request.headers['transfer-encoding'] !== undefined;
 }
 
-/** The length that was announced; undefined when the body comes in chunks. */
-export function announcedLength(request: IncomingMessage): number | undefined {
-  if (request.headers['transfer-encoding'] !== undefined) return undefined;
-  return Number(request.headers['content-length'] ?? 0);
+/** The length that was announced; undefined when the body comes without one. */
+export function announcedLength(exchange: Exchange): number | undefined {
+  const { request, way } = exchange;
+  const length = request.headers['content-length'];
+  if (way.version === 2) return length === undefined && announcesBody(exchange) ? undefined : Number(length ?? 0);
+  return request.headers['transfer-encoding'] === undefined ? Number(length ?? 0) : undefined;
+}
+
+/** Tells a client that waits for it to send its body. May be called twice. */
+export function goOn(exchange: Exchange): void {
+  if (!exchange.awaitsContinue) return;
+  exchange.awaitsContinue = false;
+  if (exchange.way.version === 1) exchange.way.response.writeContinue();
+  else if (isOpen(exchange.way.stream)) exchange.way.stream.additionalHeaders({ ':status': 100 });
+}
+
+/** Nobody is there any more to hear an answer. */
+export function isGone({ request, way }: Exchange): boolean {
+  return way.version === 1 ? request.socket.destroyed : !isOpen(way.stream);
+}
+
+/** Whether the head of an answer is on its way. */
+export function isAnswered({ way }: Exchange): boolean {
+  return way.version === 1 ? way.response.headersSent : way.stream.headersSent;
+}
+
+/** Ends the request so that its client sees a failure: the connection of HTTP/1.1, only the stream of HTTP/2. */
+export function cut({ request, way }: Exchange): void {
+  if (way.version === 1) request.socket.destroy();
+  else way.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+}
+
+/** The connection below: one object for all requests that come over it. */
+export function connectionOf({ request, way }: Exchange): object {
+  return way.version === 1 ? request.socket : (way.stream.session ?? way.stream);
+}
+
+/** A stream of HTTP/2 that can still be written to. */
+export function isOpen(stream: ServerHttp2Stream): boolean {
+  return !stream.destroyed && !stream.closed && !stream.aborted;
 }

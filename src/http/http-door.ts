@@ -1,13 +1,13 @@
 /** The HTTP door: every request comes in here, finds its route, and leaves with an answer whatever happens. */
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
 import { type HttpDeps, senderOf } from './door.ts';
-import { type Exchange, openExchange } from './exchange.ts';
-import { Listener, type ListeningAddress } from './listener.ts';
+import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
+import { Listener, type ListenerHandlers, type ListeningAddress } from './listener.ts';
 import { asTailraceError, refuseOtlp, refuseS2 } from './refuse.ts';
 import { type Refuse, type Route, Router } from './router.ts';
 import { basinRoutes } from './routes/basins.ts';
@@ -15,8 +15,9 @@ import { healthRoutes } from './routes/health.ts';
 import { otlpRoutes } from './routes/otlp.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
+import { SessionRegistry } from './sessions.ts';
 
-export interface HttpDoorDeps extends Omit<HttpDeps, 'room'> {
+export interface HttpDoorDeps extends Omit<HttpDeps, 'room' | 'sessions'> {
   readonly clock: Clock;
   /** Takes over connections that ask for an upgrade. */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -30,6 +31,7 @@ const IDLE_CHECK_MS = 20;
 /** Lives from `listen` to `close`. */
 export class HttpDoor {
   readonly #deps: HttpDeps;
+  readonly #sessions = new SessionRegistry();
   readonly #clock: Clock;
   readonly #onFatal: (error: TailraceError) => void;
   readonly #router: Router;
@@ -39,7 +41,11 @@ export class HttpDoor {
   #onIdle: () => void = () => {};
 
   constructor({ upgrade, onFatal, clock, ...deps }: HttpDoorDeps) {
-    this.#deps = { ...deps, room: { watch: deps.reading.watch, closing: () => this.#closing } };
+    this.#deps = {
+      ...deps,
+      room: { watch: deps.reading.watch, closing: () => this.#closing },
+      sessions: this.#sessions,
+    };
     this.#clock = clock;
     this.#onFatal = onFatal;
     this.#router = new Router([
@@ -48,8 +54,8 @@ export class HttpDoor {
       ...basinRoutes(this.#deps),
       ...streamRoutes(this.#deps),
     ]);
-    const request = (message: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void =>
-      this.#handle(openExchange(message, response, awaitsContinue));
+    const request: ListenerHandlers['request'] = (message, way, awaitsContinue) =>
+      this.#handle(openExchange(message, way, awaitsContinue));
     this.#listener = new Listener({ request, upgrade });
   }
 
@@ -124,13 +130,12 @@ export class HttpDoor {
 
   #refuse(exchange: Exchange, refuse: Refuse, thrown: unknown): void {
     const error = asTailraceError(thrown);
-    const { request, response } = exchange;
-    const gone = request.socket.destroyed;
+    const gone = isGone(exchange);
     this.#report(exchange, error, gone);
     if (error.code === 'fatal') this.#onFatal(error);
     if (gone) return;
     // Something was sent already: half an answer must not look like a whole one.
-    if (response.headersSent) request.socket.destroy();
+    if (isAnswered(exchange)) cut(exchange);
     else refuse(exchange, error);
   }
 

@@ -3,7 +3,7 @@
  * silent clients from holding it. Each connection goes through one function, where later protocols branch off.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TailraceError } from '../model/error.ts';
@@ -14,14 +14,14 @@ import {
   REQUEST_HEADER_BYTES_MAX,
   REQUEST_HEADERS_MAX,
 } from '../model/limits.ts';
-import { correlationId } from './exchange.ts';
+import { correlationId, type HttpRequest, type Way } from './exchange.ts';
 
 /** How often node looks for connections whose headers do not come. */
 const TIMEOUT_CHECK_MS = 1_000;
 const BACKLOG = 1_024;
 
 export interface ListenerHandlers {
-  request(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void;
+  request(request: HttpRequest, way: Way, awaitsContinue: boolean): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
@@ -47,9 +47,11 @@ export class Listener {
     });
     // Above it node drops headers silently; one more than we take, so that the router can refuse them.
     this.#http.maxHeadersCount = REQUEST_HEADERS_MAX + 1;
-    this.#http.on('request', (request, response) => handlers.request(request, response, false));
-    this.#http.on('checkContinue', (request, response) => handlers.request(request, response, true));
-    this.#http.on('checkExpectation', (request, response) => handlers.request(request, response, false));
+    this.#http.on('request', (request, response) => handlers.request(request, { version: 1, response }, false));
+    this.#http.on('checkContinue', (request, response) => handlers.request(request, { version: 1, response }, true));
+    this.#http.on('checkExpectation', (request, response) =>
+      handlers.request(request, { version: 1, response }, false),
+    );
     this.#http.on('upgrade', (request, socket, head) => handlers.upgrade(request, socket, head));
     this.#http.on('clientError', refuseConnection);
     // node starts to watch for slow headers when its server listens; ours is fed with sockets instead.

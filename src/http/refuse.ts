@@ -15,7 +15,7 @@ export function refuseOtlp(exchange: Exchange, error: TailraceError, room: Reply
     {
       status,
       contentType: OTLP_CONTENT_TYPE[encoding],
-      body: statusResponse(encoding, OTLP_GRPC_CODE[error.code], messageFor(exchange, error)),
+      body: statusResponse(encoding, OTLP_GRPC_CODE[error.code], messageFor(error, exchange.correlationId)),
       headers: extraHeaders(error, status),
     },
     room,
@@ -24,14 +24,30 @@ export function refuseOtlp(exchange: Exchange, error: TailraceError, room: Reply
 
 /** Always JSON (S2 API §2). */
 export function refuseS2(exchange: Exchange, error: TailraceError, room: ReplyRoom): void {
-  const [status, code] = S2_STATUS[error.code];
-  const { tail } = error.detail;
-  const body =
-    error.code === 'range_not_satisfiable' && tail !== undefined
-      ? { tail: { seq_num: tail.seqNum, timestamp: tail.timestamp } }
-      : { code, message: messageFor(exchange, error) };
-  const answer = { status, contentType: 'application/json', body: JSON.stringify(body) };
-  reply(exchange, { ...answer, headers: extraHeaders(error, status) }, room);
+  const status = s2Status(error);
+  const body = s2ErrorBody(error, exchange.correlationId);
+  reply(exchange, { status, contentType: 'application/json', body, headers: extraHeaders(error, status) }, room);
+}
+
+/** The HTTP status of an error at the S2 doors: of an answer, and in the terminal frame of a session. */
+export function s2Status(error: TailraceError): number {
+  return S2_STATUS[error.code][0];
+}
+
+/**
+ * What an S2 client is told of an error, as JSON text: in an answer, a terminal frame or an SSE `error` event. Mismatches
+ * (412) and reads beyond the tail (416) are only the facts, without code and message (S2 API §2).
+ */
+export function s2ErrorBody(error: TailraceError, correlationId: string): string {
+  const { seqNum, fencingToken, tail } = error.detail;
+  if (error.code === 'seq_num_mismatch' && seqNum !== undefined) return JSON.stringify({ seq_num_mismatch: seqNum });
+  if (error.code === 'fencing_token_mismatch' && fencingToken !== undefined) {
+    return JSON.stringify({ fencing_token_mismatch: fencingToken });
+  }
+  if (error.code === 'range_not_satisfiable' && tail !== undefined) {
+    return JSON.stringify({ tail: { seq_num: tail.seqNum, timestamp: tail.timestamp } });
+  }
+  return JSON.stringify({ code: S2_STATUS[error.code][1], message: messageFor(error, correlationId) });
 }
 
 /** Anything thrown, as an error of ours: what we did not throw ourselves is a fault of ours. */
@@ -50,9 +66,9 @@ export function encodingOf(contentType: string | undefined): OtlpEncoding | unde
 }
 
 /** What went wrong inside of us is nobody's business outside: the id leads to the log line. */
-function messageFor(exchange: Exchange, error: TailraceError): string {
+function messageFor(error: TailraceError, correlationId: string): string {
   if (error.code !== 'internal' && error.code !== 'fatal') return error.message;
-  return `a fault of the server; its log says more under correlation id ${exchange.correlationId}`;
+  return `a fault of the server; its log says more under correlation id ${correlationId}`;
 }
 
 function extraHeaders(error: TailraceError, status: number): string[] {

@@ -3,14 +3,17 @@
  * coming is complete at once; the rest is thrown away within limits, so that the client gets to read it.
  */
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { REFUSED_BODY_BYTES_MAX } from '../model/limits.ts';
-import { announcedLength, announcesBody, type Exchange } from './exchange.ts';
-import type { UploadWatch, Watched } from './upload-watch.ts';
+import { discardRest, endQuietly, isBodyPending } from './discard.ts';
+import { announcedLength, type Exchange, isOpen } from './exchange.ts';
+import type { UploadWatch } from './upload-watch.ts';
 
 export interface Answer {
   readonly status: number;
-  readonly contentType: string;
+  /** None for an answer without a body. */
+  readonly contentType?: string;
   readonly body: string | Uint8Array;
   /** Names and values in turn. */
   readonly headers?: readonly string[];
@@ -23,73 +26,65 @@ export interface ReplyRoom {
   closing(): boolean;
 }
 
-/** After it stops reading a refused upload, the client gets this long to read the answer. */
-const LINGER_MS = 2_000;
+const NO_CONTENT = 204;
 
 /** Sends an answer. A client that is gone already gets nothing, silently. */
 export function reply(exchange: Exchange, answer: Answer, room: ReplyRoom): void {
-  const { request, response } = exchange;
+  const { way } = exchange;
   const bytes = typeof answer.body === 'string' ? Buffer.byteLength(answer.body) : answer.body.length;
-  const headers = [
-    'Content-Type',
-    answer.contentType,
-    'Content-Length',
-    String(bytes),
-    'X-Correlation-Id',
-    exchange.correlationId,
-  ];
+  const headers = ['X-Correlation-Id', exchange.correlationId];
+  if (answer.contentType !== undefined) headers.push('Content-Type', answer.contentType);
+  if (answer.status !== NO_CONTENT) headers.push('Content-Length', String(bytes));
   if (answer.headers !== undefined) headers.push(...answer.headers);
-  const pending = announcesBody(request) && !request.complete;
+  const body = bytes === 0 ? undefined : answer.body;
+  if (way.version === 1) replyHttp1(exchange, way.response, { status: answer.status, headers, body }, room);
+  else replyHttp2(exchange, way.stream, { status: answer.status, headers, body }, room);
+}
+
+/** An answer as it goes out. */
+interface Ready {
+  readonly status: number;
+  readonly headers: string[];
+  readonly body: string | Uint8Array | undefined;
+}
+
+function replyHttp1(exchange: Exchange, response: ServerResponse, { status, headers, body }: Ready, room: ReplyRoom) {
+  const pending = isBodyPending(exchange);
   const close = room.closing() || (pending && mustClose(exchange));
   if (close) headers.push('Connection', 'close');
-  response.writeHead(answer.status, headers);
+  response.writeHead(status, headers);
   if (!pending || exchange.awaitsContinue) {
-    if (bytes === 0) response.end();
-    else response.end(answer.body);
+    response.end(body);
     return;
   }
-  discardRest(request, response, answer.body, close, room.watch);
+  // A response that says `close` takes the connection down when it ends, so that comes last.
+  if (!close) response.end(body);
+  else if (body === undefined) response.flushHeaders();
+  else response.write(body);
+  discardRest(exchange, room.watch, () => {
+    if (!response.writableEnded) response.end();
+  });
 }
 
 /** A body that is short goes by and the connection lives on; a long or endless one, or one that must not come, ends it. */
 function mustClose(exchange: Exchange): boolean {
-  const length = announcedLength(exchange.request);
+  const length = announcedLength(exchange);
   return exchange.awaitsContinue || length === undefined || length > REFUSED_BODY_BYTES_MAX;
 }
 
-/** Answers now and reads on behind the answer: closing on unread bytes would reset the connection under the answer. */
-function discardRest(
-  request: IncomingMessage,
-  response: ServerResponse,
-  body: string | Uint8Array,
-  close: boolean,
-  watch: UploadWatch,
-): void {
-  const rest = { received: 0, tooSlow: (): unknown => request.socket.destroy() } satisfies Watched;
-  const over = (): void => {
-    watch.remove(rest);
-    // A response that says `close` takes the connection down when it ends, so that comes last.
-    if (!response.writableEnded) response.end();
-  };
-  request.on('data', (chunk: Buffer) => {
-    rest.received += chunk.length;
-    if (rest.received <= REFUSED_BODY_BYTES_MAX || request.isPaused()) return;
-    watch.remove(rest);
-    request.pause();
-    linger(request);
-  });
-  request.on('end', over).on('close', over);
-  watch.add(rest);
-  if (close) response.write(body);
-  else response.end(body);
-  request.resume();
+function replyHttp2(exchange: Exchange, stream: ServerHttp2Stream, { status, headers, body }: Ready, room: ReplyRoom) {
+  if (!isOpen(stream)) return;
+  const isEmpty = body === undefined || exchange.request.method === 'HEAD';
+  stream.respond(http2Headers(status, headers), { endStream: isEmpty });
+  if (!isEmpty) stream.end(body);
+  if (!isBodyPending(exchange)) return;
+  if (exchange.awaitsContinue) endQuietly(stream);
+  else discardRest(exchange, room.watch, () => endQuietly(stream));
 }
 
-/** Half-closes, and cuts when the client does not hang up by itself. */
-function linger(request: IncomingMessage): void {
-  const { socket } = request;
-  socket.end();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  timer.unref();
-  socket.once('close', () => clearTimeout(timer));
+/** Names and values in turn as HTTP/2 wants them. */
+export function http2Headers(status: number, flat: readonly string[]): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = { ':status': status };
+  for (let i = 0; i < flat.length; i += 2) headers[(flat[i] ?? '').toLowerCase()] = flat[i + 1];
+  return headers;
 }

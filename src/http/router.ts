@@ -13,7 +13,7 @@ export type Handler = (exchange: Exchange, segments: readonly string[]) => void 
 export type Refuse = (exchange: Exchange, error: TailraceError) => void;
 
 export interface Route {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Segments in braces stand for any one segment. */
   readonly path: string;
   readonly handle: Handler;

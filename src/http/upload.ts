@@ -3,9 +3,9 @@
  * pooled buffer: of the declared size, or one that doubles.
  */
 
-import type { IncomingMessage } from 'node:http';
 import type { BufferPool } from '../model/buffer-pool.ts';
 import { TailraceError } from '../model/error.ts';
+import type { HttpRequest } from './exchange.ts';
 import type { Reservation } from './reservation.ts';
 import type { UploadWatch, Watched } from './upload-watch.ts';
 
@@ -21,7 +21,7 @@ const FIRST_BUFFER_BYTES = 64 * 1024;
 /** Lives from the first byte of a body until its memory is given back. */
 export class Upload implements Watched {
   received = 0;
-  readonly #request: IncomingMessage;
+  readonly #request: HttpRequest;
   readonly #declared: number | undefined;
   readonly #reservation: Reservation;
   readonly #room: UploadRoom;
@@ -33,7 +33,7 @@ export class Upload implements Watched {
   #resolve: (bytes: Uint8Array) => void = unset;
   #reject: (error: unknown) => void = unset;
 
-  constructor(request: IncomingMessage, declared: number | undefined, reservation: Reservation, room: UploadRoom) {
+  constructor(request: HttpRequest, declared: number | undefined, reservation: Reservation, room: UploadRoom) {
     this.#request = request;
     this.#declared = declared;
     this.#reservation = reservation;
@@ -74,6 +74,11 @@ export class Upload implements Watched {
 
   readonly #onEnd = (): void => {
     if (this.#isOver) return;
+    // HTTP/2 streams that were reset may end as if they were whole.
+    if (this.#declared !== undefined && this.received !== this.#declared) {
+      this.#onClose();
+      return;
+    }
     this.#finish();
     this.#resolve(this.#only ?? this.#buffer?.subarray(0, this.received) ?? new Uint8Array(0));
   };

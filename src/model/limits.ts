@@ -24,6 +24,14 @@ export const OTLP_LIMITS: OtlpLimits = {
 
 /** Metered bytes of one record (S2). Exactly this many is allowed. */
 export const RECORD_METERED_BYTES_MAX = MiB;
+/** Records and metered bytes of one append (S2 API §4.3). */
+export const APPEND_RECORDS_MAX = 1_000;
+export const APPEND_METERED_BYTES_MAX = MiB;
+/** Bytes of a fencing token and of a request token (S2 API §3.1). */
+export const FENCING_TOKEN_BYTES_MAX = 36;
+export const REQUEST_TOKEN_BYTES_MAX = 36;
+/** Sequence numbers of encrypted records stay below this (S2 API §4.5). */
+export const ENCRYPTED_SEQ_NUM_MAX = 2 ** 32;
 /** Bytes in flight in the whole process, and what a request of unknown length reserves at first. */
 export const MEMORY_LIMIT_BYTES = 512 * MiB;
 export const RESERVE_UNKNOWN_BYTES = MiB;
@@ -82,6 +90,9 @@ export const SOCKET_DRAIN_MS = 2_000;
 
 /** While less room than this is free, records are refused; trims and deletions may use it. */
 export const STORE_RESERVE_BYTES = 64 * MiB;
+
+/** A streaming HTTP answer asks for patience above this many bytes that its client has not taken. */
+export const STREAM_ANSWER_BUFFERED_BYTES_MAX = 2 * MiB;
 
 /** Open connections of the HTTP listener. */
 export const CONNECTIONS_MAX = 20_000;

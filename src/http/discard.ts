@@ -1,0 +1,55 @@
+/**
+ * What becomes of a body that nobody wants any more: it is thrown away within limits while the answer goes out, since
+ * closing on unread bytes would reset the connection under the answer.
+ */
+
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import { REFUSED_BODY_BYTES_MAX } from '../model/limits.ts';
+import { announcesBody, type Exchange, type HttpRequest } from './exchange.ts';
+import type { UploadWatch, Watched } from './upload-watch.ts';
+
+/** After it stops reading a refused upload, the client gets this long to read the answer. */
+const LINGER_MS = 2_000;
+
+/** Whether a part of the request's body is still to come. */
+export function isBodyPending(exchange: Exchange): boolean {
+  return !exchange.request.complete && announcesBody(exchange);
+}
+
+/** Reads on and throws away; `over` is called when nothing more is to be read. On HTTP/2 only the stream can end by it. */
+export function discardRest(exchange: Exchange, watch: UploadWatch, over: () => void): void {
+  const { request, way } = exchange;
+  const tooSlow = (): void => {
+    if (way.version === 1) request.socket.destroy();
+    else endQuietly(way.stream);
+  };
+  const rest = { received: 0, tooSlow } satisfies Watched;
+  const done = (): void => {
+    watch.remove(rest);
+    over();
+  };
+  request.on('data', (chunk: Buffer) => {
+    rest.received += chunk.length;
+    if (rest.received <= REFUSED_BODY_BYTES_MAX || request.isPaused()) return;
+    watch.remove(rest);
+    request.pause();
+    if (way.version === 1) linger(request);
+    else endQuietly(way.stream);
+  });
+  request.on('end', done).on('close', done);
+  watch.add(rest);
+  request.resume();
+}
+
+/** Once the answer is out, tells the client that the rest of its body is not needed (RFC 9113 §8.1). */
+export function endQuietly(stream: ServerHttp2Stream): void {
+  if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+/** Half-closes, and cuts when the client does not hang up by itself. */
+function linger({ socket }: HttpRequest): void {
+  socket.end();
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  timer.unref();
+  socket.once('close', () => clearTimeout(timer));
+}

@@ -1,0 +1,137 @@
+/** Answers whose bodies go out piece by piece: SSE and s2s, on HTTP/1.1 and HTTP/2. */
+
+import type { Writable } from 'node:stream';
+import { STREAM_ANSWER_BUFFERED_BYTES_MAX } from '../model/limits.ts';
+import { discardRest, endQuietly, isBodyPending } from './discard.ts';
+import { cut, type Exchange, goOn, isGone, isOpen } from './exchange.ts';
+import { http2Headers, type ReplyRoom } from './reply.ts';
+
+/** How an answer begins. */
+export interface StreamHead {
+  readonly status: number;
+  readonly contentType: string;
+  /** Names and values in turn. */
+  readonly headers?: readonly string[];
+}
+
+/** How often the system asks a silent peer whether it is still there. */
+const KEEP_ALIVE_MS = 30_000;
+
+/** Lives from `open` until it is ended, aborted, or the client is gone. */
+export class StreamAnswer {
+  readonly #exchange: Exchange;
+  readonly #room: ReplyRoom;
+  readonly #sink: Writable;
+  readonly #gone = new AbortController();
+  /** Bytes handed over that the system has not taken yet. */
+  #waiting = 0;
+  #wake: (() => void)[] = [];
+  #ended: Promise<void> | undefined;
+
+  private constructor(exchange: Exchange, sink: Writable, room: ReplyRoom) {
+    this.#exchange = exchange;
+    this.#sink = sink;
+    this.#room = room;
+    sink.once('close', this.#onClose);
+    // What fails is followed by a close.
+    sink.on('error', () => {});
+  }
+
+  /**
+   * Sends the headers at once. To a client that waits to send its body, `100 Continue` as well. An answer to HEAD, or to
+   * a client that is gone, is over from the start.
+   */
+  static open(exchange: Exchange, head: StreamHead, room: ReplyRoom): StreamAnswer {
+    const { way, request } = exchange;
+    const answer = new StreamAnswer(exchange, way.version === 1 ? way.response : way.stream, room);
+    if (isGone(exchange)) {
+      answer.#onClose();
+      return answer;
+    }
+    goOn(exchange);
+    answer.#begin(head);
+    if (request.method === 'HEAD') {
+      void answer.end();
+      answer.#gone.abort();
+    }
+    return answer;
+  }
+
+  /** Aborted when the client is gone, and when the answer is over. */
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /**
+   * Hands over bytes, which must not change any more. Answers nothing while the client takes them; otherwise a promise
+   * until there is room again or the client is gone (see `signal`). Never rejects; what comes after the end is dropped.
+   */
+  write(bytes: Uint8Array | string): Promise<void> | undefined {
+    if (this.#gone.signal.aborted || this.#ended !== undefined || bytes.length === 0) return undefined;
+    const { length } = bytes;
+    this.#waiting += length;
+    this.#sink.write(bytes, () => this.#written(length));
+    if (this.#waiting <= STREAM_ANSWER_BUFFERED_BYTES_MAX) return undefined;
+    return new Promise((resolve) => void this.#wake.push(resolve));
+  }
+
+  /** Ends the body cleanly; resolves when it was handed to the system, or the client is gone. May be called twice. */
+  end(): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  /** Ends it so that the client sees a failure: cuts the connection of HTTP/1.1, resets the stream of HTTP/2. */
+  abort(): void {
+    this.#ended ??= Promise.resolve();
+    if (!isGone(this.#exchange)) cut(this.#exchange);
+    this.#onClose();
+  }
+
+  #begin({ status, contentType, headers: more = [] }: StreamHead): void {
+    const { way, correlationId, request } = this.#exchange;
+    const headers = ['Content-Type', contentType, 'X-Correlation-Id', correlationId, ...more];
+    if (way.version === 2) {
+      way.stream.respond(http2Headers(status, headers));
+      return;
+    }
+    if (this.#room.closing()) headers.push('Connection', 'close');
+    request.socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    way.response.writeHead(status, headers);
+    way.response.flushHeaders();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#gone.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.#sink.once('close', resolve);
+      this.#sink.end(resolve);
+    });
+    this.#dropInput();
+  }
+
+  /** A client may still be sending behind the end of its answer. */
+  #dropInput(): void {
+    const { way } = this.#exchange;
+    if (isGone(this.#exchange) || !isBodyPending(this.#exchange)) return;
+    discardRest(this.#exchange, this.#room.watch, () => {
+      if (way.version === 2 && isOpen(way.stream)) endQuietly(way.stream);
+    });
+  }
+
+  #written(bytes: number): void {
+    this.#waiting -= bytes;
+    if (this.#waiting <= STREAM_ANSWER_BUFFERED_BYTES_MAX / 2) this.#wakeAll();
+  }
+
+  readonly #onClose = (): void => {
+    this.#gone.abort();
+    this.#wakeAll();
+  };
+
+  #wakeAll(): void {
+    const wake = this.#wake;
+    this.#wake = [];
+    for (const resolve of wake) resolve();
+  }
+}
