@@ -3,6 +3,7 @@
 import type { Access, Operation } from '../access/access.ts';
 import { bearerToken, type HashedToken, hashCredential } from '../access/token.ts';
 import type { Log } from '../log/log.ts';
+import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { OtlpLimits } from '../model/limits.ts';
 import { basinNameFault } from '../model/names.ts';
@@ -16,6 +17,7 @@ import type { SessionRegistry } from './sessions.ts';
 export interface HttpDeps {
   readonly log: Log;
   readonly access: Access;
+  readonly clock: Clock;
   /** Basin of OTLP requests that name none. */
   readonly defaultBasin: string;
   readonly limits: OtlpLimits;

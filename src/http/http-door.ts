@@ -43,6 +43,7 @@ export class HttpDoor {
   constructor({ upgrade, onFatal, clock, ...deps }: HttpDoorDeps) {
     this.#deps = {
       ...deps,
+      clock,
       room: { watch: deps.reading.watch, closing: () => this.#closing },
       sessions: this.#sessions,
     };
