@@ -1,0 +1,121 @@
+/**
+ * Decodes the JSON body of an append (S2 API §4.4). Bodies that hold no escapes are views of the bytes given. A body
+ * with a wrong type anywhere is bad JSON; one whose types are right and whose values are not is invalid.
+ */
+
+import { isUtf8 } from 'node:buffer';
+import { TailraceError } from '../model/error.ts';
+import type { Header } from '../model/record.ts';
+import {
+  type AppendInput,
+  matchable,
+  type NewRecord,
+  NO_BYTES,
+  NO_HEADERS,
+  timestampTooLarge,
+} from './append-input.ts';
+import type { JsonFormat } from './json.ts';
+import { JsonCursor } from './json-cursor.ts';
+
+/**
+ * The batch in a JSON body.
+ * @throws TailraceError `bad_json` when it cannot be decoded; `invalid` for wrong base64 and a timestamp above 2^53 − 1
+ */
+export function parseAppendJson(bytes: Uint8Array, format: JsonFormat): AppendInput {
+  if (!isUtf8(bytes)) throw new TailraceError('bad_json', 'the body is no UTF-8');
+  return new AppendParser(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), format).parse();
+}
+
+class AppendParser {
+  readonly #cursor: JsonCursor;
+  readonly #format: JsonFormat;
+  /** What can be decoded is judged after all of it was. */
+  #fault: TailraceError | undefined;
+
+  constructor(bytes: Buffer, format: JsonFormat) {
+    this.#cursor = new JsonCursor(bytes);
+    this.#format = format;
+  }
+
+  parse(): AppendInput {
+    const cursor = this.#cursor;
+    const conditions: { matchSeqNum?: number; fencingToken?: string } = {};
+    let records: NewRecord[] | undefined;
+    for (let more = cursor.openObject('the body'); more; more = cursor.nextField()) {
+      const key = cursor.key();
+      if (key === 'records') {
+        records = this.#records();
+      } else if (key === 'match_seq_num') {
+        delete conditions.matchSeqNum;
+        if (!cursor.takeNull()) conditions.matchSeqNum = matchable(cursor.uint64(key));
+      } else if (key === 'fencing_token') {
+        delete conditions.fencingToken;
+        if (!cursor.takeNull()) conditions.fencingToken = cursor.string(key).toString('utf8');
+      } else {
+        cursor.skip();
+      }
+    }
+    cursor.expectEnd();
+    if (records === undefined) throw cursor.bad('`records` is missing');
+    if (this.#fault !== undefined) throw this.#fault;
+    return { records, ...conditions };
+  }
+
+  #records(): NewRecord[] {
+    const cursor = this.#cursor;
+    const records: NewRecord[] = [];
+    for (let more = cursor.openArray('records'); more; more = cursor.nextElement()) records.push(this.#record());
+    return records;
+  }
+
+  #record(): NewRecord {
+    const cursor = this.#cursor;
+    let body = NO_BYTES;
+    let headers = NO_HEADERS;
+    let timestamp: number | undefined;
+    for (let more = cursor.openObject('a record'); more; more = cursor.nextField()) {
+      const key = cursor.key();
+      if (key === 'body') body = this.#bytes(key);
+      else if (key === 'headers') headers = this.#headers();
+      else if (key === 'timestamp') timestamp = this.#timestamp();
+      else cursor.skip();
+    }
+    return { body, headers, timestamp };
+  }
+
+  #headers(): readonly Header[] {
+    const cursor = this.#cursor;
+    const headers: Header[] = [];
+    for (let more = cursor.openArray('headers'); more; more = cursor.nextElement()) headers.push(this.#header());
+    return headers;
+  }
+
+  #header(): Header {
+    const cursor = this.#cursor;
+    const hasName = cursor.openArray('a header');
+    const name = hasName ? this.#bytes('a header name') : NO_BYTES;
+    const hasValue = hasName && cursor.nextElement();
+    const value = hasValue ? this.#bytes('a header value') : NO_BYTES;
+    if (!hasValue || cursor.nextElement()) throw cursor.bad('a header must be an array of a name and a value');
+    return [name, value];
+  }
+
+  #timestamp(): number | undefined {
+    if (this.#cursor.takeNull()) return undefined;
+    const timestamp = this.#cursor.uint64('timestamp');
+    if (timestamp > Number.MAX_SAFE_INTEGER) this.#fault ??= timestampTooLarge();
+    return timestamp;
+  }
+
+  #bytes(what: string): Uint8Array {
+    const text = this.#cursor.string(what);
+    if (this.#format === 'raw') return text;
+    const encoded = text.toString('latin1');
+    const bytes = Buffer.from(encoded, 'base64');
+    // Node takes anything for base64: only what comes out the same again was strict and padded.
+    if (bytes.toString('base64') !== encoded) {
+      this.#fault ??= new TailraceError('invalid', `invalid Base64 encoding in ${what}`);
+    }
+    return bytes;
+  }
+}
