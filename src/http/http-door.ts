@@ -13,6 +13,7 @@ import { type Refuse, type Route, Router } from './router.ts';
 import { basinRoutes } from './routes/basins.ts';
 import { healthRoutes } from './routes/health.ts';
 import { otlpRoutes } from './routes/otlp.ts';
+import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
 import { SessionRegistry } from './sessions.ts';
@@ -53,6 +54,7 @@ export class HttpDoor {
       ...otlpRoutes(this.#deps),
       ...healthRoutes(this.#deps),
       ...basinRoutes(this.#deps),
+      ...recordRoutes(this.#deps),
       ...streamRoutes(this.#deps),
     ]);
     const request: ListenerHandlers['request'] = (message, way, awaitsContinue) =>

@@ -27,6 +27,11 @@ export const RECORD_METERED_BYTES_MAX = MiB;
 /** Records and metered bytes of one append (S2 API §4.3). */
 export const APPEND_RECORDS_MAX = 1_000;
 export const APPEND_METERED_BYTES_MAX = MiB;
+/** Body of a unary append: JSON with escapes is up to six times as long as what it says (S2 API §4.3). */
+export const APPEND_JSON_BODY_BYTES_MAX = 8 * MiB;
+export const APPEND_PROTO_BODY_BYTES_MAX = 2 * MiB;
+/** Longest that a unary read waits for records (S2 API §5.2). */
+export const UNARY_WAIT_MS_MAX = 60_000;
 /** Bytes of a fencing token and of a request token (S2 API §3.1). */
 export const FENCING_TOKEN_BYTES_MAX = 36;
 export const REQUEST_TOKEN_BYTES_MAX = 36;
@@ -116,3 +121,14 @@ export const OPEN_STREAMS_MAX = 10_000;
 export const BASIN_NAME_BYTES_MIN = 8;
 export const BASIN_NAME_BYTES_MAX = 48;
 export const STREAM_NAME_BYTES_MAX = 512;
+
+/** A wall clock that is so far ahead of the monotonic one, or of what the store saw last, is not believed at once. */
+export const CLOCK_AHEAD_MS = 3_600_000;
+export const CLOCK_AHEAD_START_MS = 86_400_000;
+/** So long expiry waits then, unless an operator confirms the clock. */
+export const CLOCK_PAUSE_MS = 86_400_000;
+
+/** Background work: how often it looks by itself, and how much it takes in one step between commits. */
+export const UPKEEP_TICK_MS = 60_000;
+export const UPKEEP_PAGE = 128;
+export const UPKEEP_BLOCKS_MAX = 512;

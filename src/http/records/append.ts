@@ -1,0 +1,65 @@
+/** One batch, one answer: JSON or protobuf in, JSON or protobuf out (S2 API §4.4). */
+
+import { checkBatch } from '../../log/records.ts';
+import { TailraceError } from '../../model/error.ts';
+import { APPEND_JSON_BODY_BYTES_MAX, APPEND_PROTO_BODY_BYTES_MAX } from '../../model/limits.ts';
+import { appendAckJson, encodeAppendAck } from '../../s2/ack.ts';
+import type { AppendInput } from '../../s2/append-input.ts';
+import { parseAppendJson } from '../../s2/append-json.ts';
+import { decodeAppendInput } from '../../s2/append-proto.ts';
+import { type RequestBody, readBody } from '../body.ts';
+import type { HttpDeps } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { reply } from '../reply.ts';
+import { type AppendCall, firstMediaType, openCalled, wireFormOf } from '../s2-door.ts';
+
+/**
+ * Appends the batch in the body and answers once it is durable.
+ * @throws TailraceError `bad_json` or `bad_proto`, as `openCalled`, and whatever the log refuses a batch with
+ */
+export async function appendUnary(exchange: Exchange, call: AppendCall, deps: HttpDeps): Promise<void> {
+  const isProto = wireFormOf(firstMediaType(exchange.request.headers['content-type'])) === 'proto';
+  if (!isProto) expectJson(exchange);
+  const body = await readAppendBody(exchange, isProto, deps);
+  try {
+    const input = isProto ? decodeAppendInput(body.bytes) : parseAppendJson(body.bytes, call.format);
+    await append(exchange, call, input, deps);
+  } finally {
+    body.release();
+  }
+}
+
+async function append(exchange: Exchange, call: AppendCall, input: AppendInput, deps: HttpDeps): Promise<void> {
+  // Before the stream is opened: a batch that nobody can take makes none (S2 API §1.4).
+  checkBatch(input);
+  const stream = await openCalled(call, 'append', deps);
+  const { encryptionKey } = call;
+  const ack = await deps.log.appendRecords({ stream, ...input, ...(encryptionKey && { encryptionKey }) });
+  const wantsProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
+  const contentType = wantsProto ? 'application/protobuf' : 'application/json';
+  reply(
+    exchange,
+    { status: 200, contentType, body: wantsProto ? encodeAppendAck(ack) : appendAckJson(ack) },
+    deps.room,
+  );
+}
+
+function expectJson(exchange: Exchange): void {
+  const given = exchange.request.headers['content-type'];
+  if (wireFormOf(firstMediaType(given)) === 'json') return;
+  const what = given === undefined ? 'is missing' : `is ${JSON.stringify(given.slice(0, 100))}`;
+  const wanted = 'send application/json or application/protobuf';
+  throw new TailraceError('bad_json', `the Content-Type ${what}: ${wanted}`);
+}
+
+/** Escapes make JSON up to six times as long as its records (S2 API §4.3). */
+async function readAppendBody(exchange: Exchange, isProto: boolean, deps: HttpDeps): Promise<RequestBody> {
+  const limit = isProto ? APPEND_PROTO_BODY_BYTES_MAX : APPEND_JSON_BODY_BYTES_MAX;
+  try {
+    return await readBody(exchange, { ...deps.reading, wireBytesMax: limit, bodyBytesMax: limit });
+  } catch (error) {
+    if (!(error instanceof TailraceError && error.code === 'too_large')) throw error;
+    const message = `length limit exceeded: the body of an append has at most ${limit} bytes`;
+    throw new TailraceError(isProto ? 'bad_proto' : 'bad_json', message, { cause: error });
+  }
+}

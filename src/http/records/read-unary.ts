@@ -1,0 +1,68 @@
+/** A read that is answered at once, or as soon as there is something (S2 API §5.5). */
+
+import type { ReadEvent } from '../../log/read.ts';
+import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX, UNARY_WAIT_MS_MAX } from '../../model/limits.ts';
+import type { ReadRange } from '../../model/read-range.ts';
+import type { JsonFormat } from '../../s2/json.ts';
+import { positionJson, recordsJson } from '../../s2/json.ts';
+import { readBatchProto } from '../../s2/proto.ts';
+import type { HttpDeps } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { reply } from '../reply.ts';
+import { firstMediaType, type ReadCall, wireFormOf } from '../s2-door.ts';
+import { onceOver, startCalledRead } from './reading.ts';
+
+type Piece = ReadEvent & { readonly type: 'records' };
+
+/** @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt` */
+export async function readUnary(exchange: Exchange, call: ReadCall, deps: HttpDeps): Promise<void> {
+  const abort = new AbortController();
+  const stop = (): void => abort.abort();
+  const forget = onceOver(exchange, stop);
+  // One that waits for records when the server stops is answered with none, as if its time was up.
+  const leave = deps.sessions.add({ drain: stop, finish: stop });
+  try {
+    const pieces = await collect(await startCalledRead(call, unaryRange(call.range), abort.signal, deps));
+    const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
+    const body = isProto ? batchProto(pieces) : batchJson(pieces, call.format);
+    const contentType = isProto ? 'application/protobuf' : 'application/json';
+    reply(exchange, { status: 200, contentType, body }, deps.room);
+  } finally {
+    leave();
+    forget();
+  }
+}
+
+/** One answer holds one batch, and nobody waits for ever (S2 API §5.2). */
+function unaryRange(range: ReadRange): ReadRange {
+  return {
+    ...range,
+    count: Math.min(range.count ?? READ_BATCH_RECORDS_MAX, READ_BATCH_RECORDS_MAX),
+    bytes: Math.min(range.bytes ?? READ_BATCH_BYTES_MAX, READ_BATCH_BYTES_MAX),
+    waitMs: Math.min(range.waitMs ?? 0, UNARY_WAIT_MS_MAX),
+  };
+}
+
+/** Everything up to a bound, the tail, or the moment when it would wait with records in hand. */
+async function collect(events: AsyncGenerator<ReadEvent>): Promise<readonly Piece[]> {
+  const pieces: Piece[] = [];
+  let isCaughtUp = false;
+  for await (const event of events) {
+    if (event.type === 'records') pieces.push(event);
+    if (event.type === 'caught_up') isCaughtUp = true;
+    if (pieces.length > 0 && (isCaughtUp || pieces.at(-1)?.tail !== undefined)) break;
+  }
+  return pieces;
+}
+
+function batchJson(pieces: readonly Piece[], format: JsonFormat): string {
+  const records = pieces.map(({ block, from, to }) => recordsJson(block, from, to, format));
+  const tail = pieces.at(-1)?.tail;
+  return `{"records":[${records.join(',')}]${tail === undefined ? '' : `,"tail":${positionJson(tail)}`}}`;
+}
+
+/** Messages of protobuf put one behind the other are one message: the records of all, and the tail of the last. */
+function batchProto(pieces: readonly Piece[]): Uint8Array {
+  const parts = pieces.map(({ block, from, to, tail }) => readBatchProto(block, from, to, tail));
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+}

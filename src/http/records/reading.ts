@@ -1,0 +1,41 @@
+/** What every way of reading over HTTP begins with, and how it learns that its client is gone. */
+
+import type { ReadEvent } from '../../log/read.ts';
+import { TailraceError } from '../../model/error.ts';
+import type { ReadRange } from '../../model/read-range.ts';
+import type { HttpDeps } from '../door.ts';
+import { type Exchange, isGone } from '../exchange.ts';
+import { openCalled, type ReadCall } from '../s2-door.ts';
+
+/**
+ * Begins to read what a call asks for, in the range that its mode makes of it. Whatever is refused is refused here,
+ * before an answer has begun.
+ * @throws TailraceError as `openCalled`, and `range_not_satisfiable`
+ */
+export async function startCalledRead(
+  call: ReadCall,
+  range: ReadRange,
+  signal: AbortSignal,
+  deps: HttpDeps,
+): Promise<AsyncGenerator<ReadEvent>> {
+  const stream = await openCalled(call, 'read', deps);
+  const { encryptionKey } = call;
+  return deps.log.startRead(stream, range, signal, encryptionKey === undefined ? {} : { encryptionKey });
+}
+
+/** New work is not begun while the server stops. @throws TailraceError `draining` */
+export function expectOpen(deps: HttpDeps): void {
+  if (deps.room.closing()) throw new TailraceError('draining', 'the server is stopping: send again in a moment');
+}
+
+/** Calls once the client is gone, or the answer is out. Answers how to cancel that. */
+export function onceOver(exchange: Exchange, call: () => void): () => void {
+  if (isGone(exchange)) {
+    call();
+    return () => {};
+  }
+  const { way } = exchange;
+  const sink = way.version === 1 ? way.response : way.stream;
+  sink.once('close', call);
+  return () => void sink.off('close', call);
+}

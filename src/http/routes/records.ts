@@ -1,0 +1,56 @@
+/** Records of a stream: append, read, and where it ends (S2 API §4.4, §5, §6). */
+
+import { positionJson } from '../../s2/json.ts';
+import { authorize, existingBasin, type HttpDeps } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { appendUnary } from '../records/append.ts';
+import { readSse } from '../records/read-sse.ts';
+import { readUnary } from '../records/read-unary.ts';
+import { expectOpen } from '../records/reading.ts';
+import { refuseS2 } from '../refuse.ts';
+import { reply } from '../reply.ts';
+import type { Route } from '../router.ts';
+import { firstMediaType, nameOf, parseAppendCall, parseReadCall, type ReadMode, wireFormOf } from '../s2-door.ts';
+
+/** POST and GET of `…/records`, and GET of `…/records/tail`. */
+export function recordRoutes(deps: HttpDeps): readonly Route[] {
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const path = '/v1/streams/{stream}/records';
+  return [
+    { method: 'POST', path, handle: (exchange, [segment = '']) => append(exchange, segment, deps), refuse },
+    { method: 'GET', path, handle: (exchange, [segment = '']) => read(exchange, segment, deps), refuse },
+    {
+      method: 'GET',
+      path: `${path}/tail`,
+      handle: (exchange, [segment = '']) => tail(exchange, segment, deps),
+      refuse,
+    },
+  ];
+}
+
+function append(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
+  expectOpen(deps);
+  const mode = wireFormOf(firstMediaType(exchange.request.headers['content-type'])) ?? 'json';
+  const call = parseAppendCall(exchange, segment, deps, mode);
+  return appendUnary(exchange, call, deps);
+}
+
+function read(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
+  expectOpen(deps);
+  const mode = readModeOf(exchange);
+  const call = parseReadCall(exchange, segment, deps, mode);
+  return mode === 'sse' ? readSse(exchange, call, deps) : readUnary(exchange, call, deps);
+}
+
+function readModeOf({ request }: Exchange): ReadMode {
+  if (wireFormOf(firstMediaType(request.headers['content-type'])) === 's2s') return 's2s';
+  return firstMediaType(request.headers.accept) === 'text/event-stream' ? 'sse' : 'unary';
+}
+
+async function tail(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
+  const name = nameOf(exchange, segment);
+  authorize(exchange, deps, { operation: 'check-tail', ...name });
+  const stream = await deps.log.openStream(existingBasin(deps, name.basin), name.stream, 'read');
+  const body = `{"tail":${positionJson(await deps.log.checkTail(stream))}}`;
+  reply(exchange, { status: 200, contentType: 'application/json', body }, deps.room);
+}
