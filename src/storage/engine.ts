@@ -56,6 +56,17 @@ export interface EngineStat {
   readonly freeBytes: number | undefined;
 }
 
+/**
+ * Everything as it was at one moment, for a backup. What is freed meanwhile is not used again until it is released, so
+ * be quick. It ends with the store: after `close`, or when a failed write has it opened again, reads reject.
+ */
+export interface Snapshot {
+  /** @throws TailraceError `storage` when the store was closed or opened again meanwhile */
+  scan(scan: Scan): Promise<readonly Entry[]>;
+  /** Lets it go. May be called twice. */
+  release(): void;
+}
+
 export interface Engine {
   /**
    * Makes all writes durable as one transaction, or none. Transactions take effect in the order of the calls.
@@ -72,6 +83,9 @@ export interface Engine {
 
   /** A page of entries, ascending or descending. Holds no snapshot open behind its answer. */
   scan(scan: Scan): Promise<readonly Entry[]>;
+
+  /** All that is durable now, and perhaps a transaction that is just becoming so. Must be released. */
+  snapshot(): Promise<Snapshot>;
 
   stat(): Promise<EngineStat>;
 

@@ -14,9 +14,9 @@
 
 import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
-import type { CommitOptions, Engine, EngineStat, EngineState, Entry, Scan, Write } from './engine.ts';
+import type { CommitOptions, Engine, EngineStat, EngineState, Entry, Scan, Snapshot, Write } from './engine.ts';
 import { FAMILY } from './keys.ts';
-import type { RawStore, StoreUsage } from './raw-store.ts';
+import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 import type { Room } from './room.ts';
 
 export interface LatchingEngineOptions {
@@ -58,6 +58,8 @@ export class LatchingEngine implements Engine {
   #writing = false;
   /** Set while the store is closed and opened again; reads wait for it. */
   #reopening: Promise<void> | undefined;
+  /** Released before the store is closed or opened again. */
+  readonly #snapshots = new Set<RawSnapshot>();
   /** As the store said lately, plus what was given to it since: asking costs as much as a small write. */
   #usage: StoreUsage = UNKNOWN_USAGE;
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -93,6 +95,18 @@ export class LatchingEngine implements Engine {
 
   async scan(scan: Scan): Promise<readonly Entry[]> {
     return this.#read((store) => store.scan(scan));
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    const taken = await this.#read((store) => store.snapshot());
+    this.#snapshots.add(taken);
+    return {
+      scan: async (scan) => {
+        if (!this.#snapshots.has(taken)) throw new TailraceError('storage', 'the store was closed meanwhile');
+        return this.#read(() => taken.scan(scan));
+      },
+      release: () => this.#release(taken),
+    };
   }
 
   async stat(): Promise<EngineStat> {
@@ -243,6 +257,7 @@ export class LatchingEngine implements Engine {
       done = resolve;
     });
     try {
+      this.#releaseAll();
       await this.#store.close();
       this.#store = this.#options.reopen(readOnly);
       this.#askedAt = Number.NEGATIVE_INFINITY;
@@ -253,6 +268,15 @@ export class LatchingEngine implements Engine {
       this.#reopening = undefined;
       done();
     }
+  }
+
+  #release(taken: RawSnapshot): void {
+    if (this.#snapshots.delete(taken)) taken.release();
+  }
+
+  /** A store must not be closed over a transaction that still reads. */
+  #releaseAll(): void {
+    for (const taken of this.#snapshots) this.#release(taken);
   }
 
   #enterFull(): void {
@@ -312,6 +336,7 @@ export class LatchingEngine implements Engine {
     if (this.#writing || this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
     while (this.#reopening !== undefined) await this.#reopening;
     this.#state = 'closed';
+    this.#releaseAll();
     await this.#store.close();
     this.#tell('closed');
   }

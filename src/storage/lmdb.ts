@@ -2,13 +2,13 @@
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
 import { STORE_RESERVE_BYTES } from '../model/limits.ts';
 import type { Engine, Entry, Scan, Write } from './engine.ts';
 import { settingsKey } from './keys.ts';
 import { LatchingEngine } from './latching-engine.ts';
-import type { RawStore, StoreUsage } from './raw-store.ts';
+import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 import { roomFor } from './room.ts';
 import { addressSpaceLimit, prepareStoreFile, refuseNetworkFs, secureStoreFile } from './store-file.ts';
 import { decodeFormat, encodeFormat, FORMAT_VERSION } from './values.ts';
@@ -64,16 +64,18 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
   return engine;
 }
 
-/** A new store gets our version; one that a later build wrote is left alone. */
+/**
+ * A new store gets our version, and so does an older one before anything of the new form is written into it: the build
+ * that made it must refuse it from then on. One that a later build wrote is left alone.
+ */
 async function settleFormat(engine: Engine, dataDir: string): Promise<void> {
   const value = await engine.get(FORMAT_KEY);
-  if (value === undefined) {
+  const found = value === undefined ? 0 : decodeFormat(value);
+  if (found < FORMAT_VERSION) {
     await engine.commit([{ type: 'put', key: FORMAT_KEY, value: encodeFormat(FORMAT_VERSION) }], {
       mayUseReserve: true,
     });
-    return;
   }
-  const found = decodeFormat(value);
   if (found <= FORMAT_VERSION) return;
   throw new TailraceError(
     'format_too_new',
@@ -133,30 +135,21 @@ class LmdbStore implements RawStore {
     }
   }
 
-  scan({ from, to, limit, bytesMax, reverse, valueBytesMax }: Scan): readonly Entry[] {
-    if (Buffer.compare(from, to) >= 0) return [];
-    const range =
-      reverse === true
-        ? { start: to, end: from, exclusiveStart: true, inclusiveEnd: true, reverse: true, limit }
-        : { start: from, end: to, limit };
-    const page: Entry[] = [];
-    let bytes = 0;
+  scan(scan: Scan): readonly Entry[] {
     try {
-      for (const found of this.#db.getKeys(range)) {
-        const key = Buffer.from(found);
-        const whole = this.#copyOf(key) ?? Buffer.alloc(0);
-        // A short piece of a large value must not keep all of it in memory.
-        const cut = valueBytesMax !== undefined && whole.length > valueBytesMax;
-        const value = cut ? Buffer.from(whole.subarray(0, valueBytesMax)) : whole;
-        bytes += value.length;
-        if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
-        page.push({ key, value });
-      }
+      return this.#page(scan);
     } finally {
       // A snapshot that stayed open would keep freed pages from being used again.
       this.#db.resetReadTxn();
     }
-    return page;
+  }
+
+  snapshot(): RawSnapshot {
+    const transaction = this.#db.useReadTransaction();
+    return {
+      scan: (scan) => this.#page(scan, transaction),
+      release: () => transaction.done(),
+    };
   }
 
   usage(): StoreUsage {
@@ -169,9 +162,32 @@ class LmdbStore implements RawStore {
     await this.#db.close();
   }
 
+  #page({ from, to, limit, bytesMax, reverse, valueBytesMax }: Scan, transaction?: Transaction): readonly Entry[] {
+    if (Buffer.compare(from, to) >= 0) return [];
+    const range =
+      reverse === true
+        ? { start: to, end: from, exclusiveStart: true, inclusiveEnd: true, reverse: true, limit }
+        : { start: from, end: to, limit };
+    const within = transaction === undefined ? {} : { transaction };
+    const page: Entry[] = [];
+    let bytes = 0;
+    for (const found of this.#db.getKeys({ ...range, ...within })) {
+      const key = Buffer.from(found);
+      const whole = this.#copyOf(key, transaction) ?? Buffer.alloc(0);
+      // A short piece of a large value must not keep all of it in memory.
+      const cut = valueBytesMax !== undefined && whole.length > valueBytesMax;
+      const value = cut ? Buffer.from(whole.subarray(0, valueBytesMax)) : whole;
+      bytes += value.length;
+      if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
+      page.push({ key, value });
+    }
+    return page;
+  }
+
   /** The one place where bytes leave the memory map: `getBinary` copies, and its buffer is ours. */
-  #copyOf(key: Uint8Array): Uint8Array | undefined {
-    const value = this.#db.getBinary(key);
+  #copyOf(key: Uint8Array, transaction?: Transaction): Uint8Array | undefined {
+    // Values are binary, so `get` is `getBinary`, whose type knows no transaction.
+    const value = transaction === undefined ? this.#db.getBinary(key) : this.#db.get(key, { transaction });
     // The buffer has a `length` of its own that slows down whoever reads it; a view of the same bytes has not.
     return value === undefined ? undefined : Buffer.from(value.buffer, value.byteOffset, value.length);
   }

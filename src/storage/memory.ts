@@ -3,7 +3,7 @@
 import { assert } from '../model/error.ts';
 import type { Engine, Entry, Scan, Write } from './engine.ts';
 import { LatchingEngine } from './latching-engine.ts';
-import type { RawStore, StoreUsage } from './raw-store.ts';
+import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 import { roomFor } from './room.ts';
 
 export interface MemoryEngineOptions {
@@ -27,9 +27,13 @@ export function openMemoryEngine(options: MemoryEngineOptions = {}): Engine {
 
 /** Keys are kept in one sorted array: such a store is small, and most of its keys come in order. */
 class MemoryStore implements RawStore {
-  readonly #entries: Entry[] = [];
+  #entries: Entry[];
   #usedBytes = 0;
   #transactions = 0;
+
+  constructor(entries: Entry[] = []) {
+    this.#entries = entries;
+  }
 
   async write(writes: readonly Write[]): Promise<void> {
     // As on a disk, the caller has gone on before anything shows.
@@ -57,6 +61,17 @@ class MemoryStore implements RawStore {
       page.push({ key: Buffer.from(entry.key), value: Buffer.from(value) });
     }
     return page;
+  }
+
+  snapshot(): RawSnapshot {
+    // Entries are never changed, only replaced: another list of the same ones stays as it is.
+    const kept = new MemoryStore([...this.#entries]);
+    return {
+      scan: (scan) => kept.scan(scan),
+      release: () => {
+        kept.#entries = [];
+      },
+    };
   }
 
   usage(): StoreUsage {

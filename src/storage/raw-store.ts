@@ -11,6 +11,12 @@ export interface StoreUsage {
   readonly lastTransaction: number;
 }
 
+/** A state that stays as it is. Released before its store is closed. */
+export interface RawSnapshot {
+  scan(scan: Scan): readonly Entry[];
+  release(): void;
+}
+
 export interface RawStore {
   /**
    * Writes one transaction and resolves when it is durable. Never called while another is under way, nor after one
@@ -21,6 +27,7 @@ export interface RawStore {
   get(key: Uint8Array): Uint8Array | undefined;
   /** Copies; no snapshot stays open. */
   scan(scan: Scan): readonly Entry[];
+  snapshot(): RawSnapshot;
   usage(): StoreUsage;
   close(): Promise<void>;
 }

@@ -30,6 +30,7 @@ export function engineContract(name: string, create: (storeBytesMax?: number) =>
 
     readsAndWrites(now);
     scans(now);
+    snapshots(now);
     lifeAndFaults(now);
     room(create);
   });
@@ -142,6 +143,38 @@ function scans(now: () => EngineUnderTest): void {
     await engine.commit([put('k1', '1'), put('k5', '5'), put('k9', '9')]);
     const page = await engine.scan({ from: key('k'), to: key('k8'), limit: 1, reverse: true });
     expect(page.map((entry) => text(entry.value))).toEqual(['5']);
+  });
+}
+
+function snapshots(now: () => EngineUnderTest): void {
+  const everything = { from: Buffer.of(0), to: Buffer.of(255), limit: 1_000 };
+
+  test('a snapshot shows what was, whatever is written meanwhile', async () => {
+    const { engine } = now();
+    await engine.commit([put('a', '1'), put('b', 'x'.repeat(10_000)), put('c', '3')]);
+    const before = await engine.scan(everything);
+    const snapshot = await engine.snapshot();
+    for (let i = 0; i < 20; i++) {
+      await engine.commit([put('a', `${i}`.repeat(5_000)), remove('b'), put(`d${i}`, 'y'.repeat(9_000))]);
+    }
+    expect(await snapshot.scan(everything)).toEqual(before);
+    expect(texts(await snapshot.scan({ ...everything, from: key('b'), bytesMax: 1 }))).toEqual(['b']);
+    expect(texts(await snapshot.scan({ ...everything, reverse: true, limit: 1 }))).toEqual(texts(before.slice(-1)));
+    const later = await engine.snapshot();
+    expect(await later.scan(everything)).toEqual(await engine.scan(everything));
+    snapshot.release();
+    snapshot.release();
+    later.release();
+    expect(await engine.get(key('b'))).toBeUndefined();
+  });
+
+  test('a snapshot that nobody released does not keep the engine from closing, and ends with it', async () => {
+    const { engine } = now();
+    await engine.commit([put('a', '1')]);
+    const snapshot = await engine.snapshot();
+    await engine.close();
+    await expect(snapshot.scan(everything)).rejects.toMatchObject({ code: 'storage' });
+    snapshot.release();
   });
 }
 
@@ -261,4 +294,8 @@ function remove(name: string): Write {
 
 function text(value: Uint8Array | undefined): string | undefined {
   return value === undefined ? undefined : Buffer.from(value).toString();
+}
+
+function texts(entries: readonly { readonly key: Uint8Array }[]): readonly (string | undefined)[] {
+  return entries.map((entry) => text(entry.key));
 }

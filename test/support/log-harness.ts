@@ -9,7 +9,7 @@ import { TailraceError } from '../../src/model/error.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import type { BasinConfig } from '../../src/model/stream-config.ts';
 import { type BlockDraft, draftRecords } from '../../src/storage/block.ts';
-import type { CommitOptions, Engine, EngineState, Scan, Write } from '../../src/storage/engine.ts';
+import type { CommitOptions, Engine, EngineState, Scan, Snapshot, Write } from '../../src/storage/engine.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 
 export const BASIN: BasinConfig = {
@@ -117,6 +117,10 @@ export class HeldEngine implements Engine {
 
   get(key: Uint8Array) {
     return this.inner.get(key);
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return this.inner.snapshot();
   }
 
   scan(scan: Scan) {

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Engine, EngineState, Entry, Write } from '../../src/storage/engine.ts';
 import { LatchingEngine } from '../../src/storage/latching-engine.ts';
-import type { RawStore, StoreUsage } from '../../src/storage/raw-store.ts';
+import type { RawSnapshot, RawStore, StoreUsage } from '../../src/storage/raw-store.ts';
 import type { Room } from '../../src/storage/room.ts';
 
 const PROBE_MS = 5;
@@ -20,6 +20,8 @@ class FakeDisk implements Room {
   noRoom = false;
   cannotReopen = false;
   readonly opened: boolean[] = [];
+  /** Snapshots that are not released; a store must not be closed over one. */
+  pinned = 0;
   given = 0;
 
   open(readOnly: boolean): RawStore {
@@ -80,11 +82,22 @@ class FakeStore implements RawStore {
     return [];
   }
 
+  snapshot(): RawSnapshot {
+    this.#disk.pinned += 1;
+    return {
+      scan: () => this.scan(),
+      release: () => {
+        this.#disk.pinned -= 1;
+      },
+    };
+  }
+
   usage(): StoreUsage {
     return { usedBytes: 0, pageBytes: 0, lastTransaction: this.#disk.durable.length };
   }
 
   async close(): Promise<void> {
+    if (this.#disk.pinned > 0) throw new Error('closed over a snapshot');
     this.#closed = true;
   }
 }
@@ -196,6 +209,26 @@ test('what waits behind a transaction is joined, in order, and close waits for i
   await closed;
   expect(settled).toEqual(names);
   expect(disk.durable).toEqual([['a'], ['b', 'c', 'd']]);
+});
+
+test('a snapshot ends when the store is opened again, and is released only once', async () => {
+  const range = { from: Buffer.of(0), to: Buffer.of(255), limit: 1 };
+  const snapshot = await engine.snapshot();
+  const other = await engine.snapshot();
+  expect(await snapshot.scan(range)).toEqual([]);
+  other.release();
+  other.release();
+  expect(disk.pinned).toBe(1);
+  disk.failing = new Error('EIO');
+  await expect(engine.commit([put('a')])).rejects.toMatchObject({ code: 'storage' });
+  expect({ opened: disk.opened, pinned: disk.pinned }).toEqual({ opened: [true], pinned: 0 });
+  await expect(snapshot.scan(range)).rejects.toMatchObject({ code: 'storage' });
+  snapshot.release();
+  expect(disk.pinned).toBe(0);
+  await engine.snapshot();
+  await engine.close();
+  expect(disk.pinned).toBe(0);
+  await expect(engine.snapshot()).rejects.toMatchObject({ code: 'closed' });
 });
 
 function put(name: string): Write {

@@ -10,7 +10,7 @@ import type { Engine } from '../../src/storage/engine.ts';
 import { settingsKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine, STORE_FILE } from '../../src/storage/lmdb.ts';
 import { networkFsName } from '../../src/storage/store-file.ts';
-import { encodeFormat } from '../../src/storage/values.ts';
+import { encodeFormat, FORMAT_VERSION } from '../../src/storage/values.ts';
 import { compileStorage, linesOf, type StorageCode } from '../support/storage-child.ts';
 
 const FILE_LIMIT_KIB = 16_384;
@@ -44,12 +44,12 @@ test('directory and file are for their owner only', async () => {
 
 test('a store of a newer format is refused with both versions, and left as it is', async () => {
   engine = await openLmdbEngine({ path: dir });
-  await engine.commit([{ type: 'put', key: settingsKey('format'), value: encodeFormat(2) }]);
+  await engine.commit([{ type: 'put', key: settingsKey('format'), value: encodeFormat(FORMAT_VERSION + 1) }]);
   await engine.close();
   const before = readFileSync(path.join(dir, STORE_FILE));
   const opening = openLmdbEngine({ path: dir });
   await expect(opening).rejects.toMatchObject({ code: 'format_too_new' });
-  await expect(opening).rejects.toThrow(/format 2.*up to 1/);
+  await expect(opening).rejects.toThrow(new RegExp(`format ${FORMAT_VERSION + 1}.*up to ${FORMAT_VERSION}`));
   expect(readFileSync(path.join(dir, STORE_FILE)).equals(before)).toBe(true);
 });
 
