@@ -11,6 +11,7 @@ import { basinNameFault } from './model/names.ts';
 import { LOG_LEVELS } from './observe/logger.ts';
 
 const ROOT_TOKEN_CHARS_MIN = 32;
+const WHEN_FULL = ['refuse', 'drop-oldest'] as const;
 
 /** What stands beside a field: its flag (without dashes; none for what must not show in `ps`) and its variable. */
 interface Meta {
@@ -40,6 +41,18 @@ const schema = z
       env: 'TAILRACE_DATA_DIR',
       value: 'path',
       description: 'directory that holds the store',
+    }),
+    tlsCert: field(z.string().min(1).optional(), undefined, {
+      flag: 'tls-cert',
+      env: 'TAILRACE_TLS_CERT',
+      value: 'path',
+      description: 'PEM file with the certificate and its chain; with --tls-key the port speaks TLS',
+    }),
+    tlsKey: field(z.string().min(1).optional(), undefined, {
+      flag: 'tls-key',
+      env: 'TAILRACE_TLS_KEY',
+      value: 'path',
+      description: "PEM file with the certificate's private key",
     }),
     rootTokenFile: field(z.string().min(1).optional(), undefined, {
       flag: 'root-token-file',
@@ -79,6 +92,18 @@ const schema = z
       env: 'TAILRACE_STORE_BYTES_MAX',
       value: 'bytes',
       description: 'cap on the store; without it the disk is the limit',
+    }),
+    whenFull: field(z.enum(WHEN_FULL), 'refuse', {
+      flag: 'when-full',
+      env: 'TAILRACE_WHEN_FULL',
+      value: 'what',
+      description: `what a full store does, ${WHEN_FULL.join(' or ')}: refuse new records, or delete the oldest`,
+    }),
+    initFile: field(z.string().min(1).optional(), undefined, {
+      flag: 'init-file',
+      env: 'TAILRACE_INIT_FILE',
+      value: 'path',
+      description: 'JSON file with basins and streams that are made, or brought to what it says, at each start',
     }),
     wireBytesMax: field(byteSize(1), OTLP_LIMITS.wireBytesMax, {
       flag: 'wire-bytes-max',
@@ -246,6 +271,10 @@ function contradictions(context: z.core.ParsePayload): void {
   };
   if (config.noAuth && !isLoopback(config.host)) {
     refuse('noAuth', `is refused on ${config.host}: without tokens only a loopback address such as 127.0.0.1 is safe`);
+  }
+  if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
+    const [missing, given] = config.tlsCert === undefined ? ['tlsCert', 'tls-key'] : ['tlsKey', 'tls-cert'];
+    refuse(missing, `is missing: TLS takes both, and --${given} is given`);
   }
   if (config.rootToken !== undefined && config.rootTokenFile !== undefined) {
     refuse('rootToken', 'and a root token file are both given: use one of them');

@@ -3,6 +3,17 @@
 // A client for a server elsewhere.
 export { type Client, type ClientOptions, createClient } from './client/client.ts';
 export type { ServerOptions } from './config.ts';
+// A data directory without a server on it.
+export {
+  type CompactReport,
+  compact,
+  type Fault,
+  type OnProgress,
+  restore,
+  type StoreReport,
+  saveBackup,
+  verify,
+} from './maintenance.ts';
 export type { Clock } from './model/clock.ts';
 // What both throw and hand out.
 export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.ts';

@@ -13,6 +13,7 @@ describe('settings', () => {
       noAuth: false,
       defaultBasin: 'telemetry',
       defaultStream: '{service.name}',
+      whenFull: 'refuse',
       memoryLimit: 512 * 1024 * 1024,
       wireBytesMax: 16 * 1024 * 1024,
       bodyBytesMax: 64 * 1024 * 1024,
