@@ -1,0 +1,82 @@
+/** Resuming over SSE: what ids are taken, what is left of a range, and totals that never wrap (S2 API §5.7). */
+
+import { describe, expect, test } from '@jest/globals';
+import { TailraceError } from '../../src/model/error.ts';
+import type { ReadRange } from '../../src/model/read-range.ts';
+import { parseLastEventId, rangeBehind } from '../../src/s2/last-event-id.ts';
+import { parseReadParams, parseReadQuery } from '../../src/s2/read-query.ts';
+import { batchEvent, deliveredWith, errorEvent, pingEvent } from '../../src/s2/sse.ts';
+
+const U64_MAX = 2n ** 64n - 1n;
+const RANGE: ReadRange = {
+  start: { timestamp: 5 },
+  clamp: true,
+  count: 10,
+  bytes: 100,
+  until: 7,
+  waitMs: 1_000,
+};
+
+test.each(['0,0,0', ' 7,3,129 ', `${U64_MAX},${U64_MAX},${U64_MAX}`])('%s is an id', (text) => {
+  const [lastSeq, records, bytes] = text.trim().split(',').map(BigInt);
+  expect(parseLastEventId(text)).toEqual({ lastSeq, records, bytes });
+});
+
+test.each(['', ',', '1', '1,2', '1,2,', '1,2,3,4', '1, 2,3', '-1,0,0', '1.0,2,3', 'a,b,c', `${U64_MAX + 1n},0,0`])(
+  '%j is none',
+  (text) => {
+    expect(() => parseLastEventId(text)).toThrow(expect.objectContaining({ code: 'bad_header' }));
+  },
+);
+
+describe('what is left of a range', () => {
+  const after = (id: string, range: Partial<ReadRange> = {}) =>
+    rangeBehind({ ...RANGE, ...range }, parseLastEventId(id));
+
+  test('starts behind the last record, with smaller bounds and the same end', () => {
+    expect(after('41,4,60')).toEqual({ ...RANGE, start: { seqNum: 42 }, count: 6, bytes: 40 });
+  });
+
+  test('is never less than nothing', () => {
+    expect(after('41,11,101')).toMatchObject({ count: 0, bytes: 0 });
+    expect(after(`${U64_MAX},${U64_MAX},${U64_MAX}`)).toMatchObject({
+      start: { seqNum: Number.MAX_SAFE_INTEGER },
+      count: 0,
+      bytes: 0,
+    });
+  });
+
+  test('has no bound where there was none', () => {
+    expect(after('1,2,3', { count: undefined, bytes: undefined })).toMatchObject({
+      count: undefined,
+      bytes: undefined,
+    });
+  });
+});
+
+test('events as clients parse them', () => {
+  const delivered = deliveredWith(
+    { lastSeq: 4n, records: 5n, bytes: U64_MAX - 1n },
+    { lastSeq: 6, records: 2, bytes: 30 },
+  );
+  expect(batchEvent('{"records":[]}', delivered)).toBe(`event: batch\nid: 6,7,${U64_MAX}\ndata: {"records":[]}\n\n`);
+  expect(pingEvent(12, { seqNum: 3, timestamp: 4 })).toBe(
+    'event: ping\ndata: {"timestamp":12,"tail":{"seq_num":3,"timestamp":4}}\n\n',
+  );
+  expect(errorEvent('{"code":"x"}')).toBe('event: error\ndata: {"code":"x"}\n\n');
+});
+
+test('parameters that cannot be parsed win over those that contradict each other', () => {
+  const both = 'seq_num=1&timestamp=1';
+  expect(parseReadParams(new URLSearchParams(both))).toMatchObject({ seqNum: 1, timestamp: 1 });
+  const codeOf = (query: string) => {
+    try {
+      parseReadQuery(new URLSearchParams(query));
+      return undefined;
+    } catch (error) {
+      return error instanceof TailraceError ? error.code : error;
+    }
+  };
+  expect(codeOf(both)).toBe('invalid');
+  expect(codeOf(`${both}&wait=x`)).toBe('bad_query');
+});
