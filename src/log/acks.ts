@@ -3,20 +3,22 @@
  * syncs, more collects. No timer: an idle log answers a lone append after one sync.
  */
 
+import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX, TRANSACTIONS_IN_FLIGHT_MAX } from '../model/limits.ts';
 import { releaseBlock, type SealedBlock } from '../storage/block.ts';
 import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
 import { streamStateKey } from '../storage/keys.ts';
-import { encodeStreamState, type StreamStateRow } from '../storage/values.ts';
-import type { OpenStream } from './stream.ts';
+import { encodeStreamState } from '../storage/values.ts';
+import type { LogObserver } from './observer.ts';
+import type { OpenStream, StreamState } from './stream.ts';
 
 /** One request: all of it becomes durable in one transaction, or nothing. */
 export interface CommitEntry {
   /** Blocks in order of their streams' positions, some perhaps still being compressed. */
   readonly sealing: readonly (SealedBlock | Promise<SealedBlock>)[];
   /** New states of the streams that it touches. */
-  readonly states: readonly (readonly [stream: OpenStream, state: StreamStateRow])[];
+  readonly states: readonly (readonly [stream: OpenStream, state: StreamState])[];
   /** Other rows: streams and basins that it makes, counters. */
   readonly rows: readonly Write[];
   readonly bytes: number;
@@ -36,6 +38,13 @@ interface Waiting {
   fault: unknown;
 }
 
+export interface CommitQueueOptions {
+  readonly clock: Clock;
+  readonly observer: LogObserver;
+  /** Called at once when a transaction fails, before anything else is accepted. */
+  onFailure(): void;
+}
+
 /**
  * Collects entries and hands them to the engine, at most two transactions at a time: whatever is sealed when there is
  * room for one, in order of acceptance. Waiting for more of the turn would make all senders wait for the slowest block,
@@ -43,20 +52,27 @@ interface Waiting {
  */
 export class CommitQueue {
   readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #observer: LogObserver;
   readonly #onFailure: () => void;
   #waiting: Waiting[] = [];
   #flying = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
+  #accepted = 0;
+  #durable = 0;
+  #barriers: Barrier[] = [];
 
-  /** `onFailure` is called at once when a transaction fails, before anything else is accepted. */
-  constructor(engine: Engine, onFailure: () => void) {
+  constructor(engine: Engine, { clock, observer, onFailure }: CommitQueueOptions) {
     this.#engine = engine;
+    this.#clock = clock;
+    this.#observer = observer;
     this.#onFailure = onFailure;
   }
 
   /** Accepts a request whose positions are assigned. */
   push(entry: CommitEntry): void {
+    this.#accepted++;
     const waiting: Waiting = { entry, blocks: undefined, fault: undefined };
     this.#waiting.push(waiting);
     if (isSealed(entry.sealing)) {
@@ -80,6 +96,16 @@ export class CommitQueue {
   async settled(): Promise<void> {
     if (this.#flying === 0 && this.#waiting.length === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /**
+   * Resolves when everything that was accepted so far is durable: who answers with what he saw in memory must not be
+   * ahead of a crash (S2 API §4.5). Rejects when some of it failed.
+   */
+  async barrier(): Promise<void> {
+    if (this.#durable === this.#accepted) return;
+    const entries = this.#accepted;
+    await new Promise<void>((resolve, reject) => this.#barriers.push({ entries, resolve, reject }));
   }
 
   /** Once per turn: small appends of one turn share a transaction. */
@@ -124,8 +150,14 @@ export class CommitQueue {
 
   async #run(sealed: readonly SealedEntry[]): Promise<void> {
     try {
+      const handedOverMs = this.#clock.monotonicMs();
       await this.#engine.commit(writesOf(sealed), sealed[0]?.entry.options);
       settle(sealed);
+      const bytes = sealed.reduce((sum, { entry }) => sum + entry.bytes, 0);
+      this.#observer.committed(this.#clock.monotonicMs() - handedOverMs, sealed.length, bytes);
+      this.#durable += sealed.length;
+      while ((this.#barriers[0]?.entries ?? Number.POSITIVE_INFINITY) <= this.#durable)
+        this.#barriers.shift()?.resolve();
       for (const { blocks } of sealed) for (const block of blocks) releaseBlock(block);
     } catch (cause) {
       this.#fail(sealed, cause);
@@ -138,8 +170,18 @@ export class CommitQueue {
   #fail(sealed: readonly SealedEntry[], cause: unknown): void {
     this.#onFailure();
     const error = cause instanceof TailraceError ? cause : new TailraceError('storage', 'the store failed', { cause });
-    for (const { entry } of [...sealed, ...this.#waiting.splice(0)]) entry.failed(error);
+    const failed = [...sealed, ...this.#waiting.splice(0)];
+    this.#durable += failed.length;
+    for (const { reject } of this.#barriers.splice(0)) reject(error);
+    for (const { entry } of failed) entry.failed(error);
   }
+}
+
+interface Barrier {
+  /** How many entries had been accepted. */
+  readonly entries: number;
+  resolve(): void;
+  reject(error: TailraceError): void;
 }
 
 interface SealedEntry {
@@ -154,7 +196,7 @@ function isSealed(sealing: CommitEntry['sealing']): sealing is readonly SealedBl
 /** States are written once per stream and transaction: the last one. */
 function writesOf(sealed: readonly SealedEntry[]): Write[] {
   const writes: Write[] = [];
-  const states = new Map<OpenStream, StreamStateRow>();
+  const states = new Map<OpenStream, StreamState>();
   for (const { entry, blocks } of sealed) {
     for (const row of entry.rows) writes.push(row);
     for (const { key, value } of blocks) writes.push({ type: 'put', key, value });

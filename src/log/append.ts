@@ -8,14 +8,14 @@ import type { AppendAck, Position } from '../model/position.ts';
 import type { StreamConfig } from '../model/stream-config.ts';
 import { type BlockDraft, type SealedBlock, sealBlock } from '../storage/block.ts';
 import { blockKey } from '../storage/keys.ts';
-import type { StreamStateRow } from '../storage/values.ts';
-import type { OpenStream } from './stream.ts';
+import type { Command } from './records.ts';
+import type { OpenStream, StreamState } from './stream.ts';
 
 /** Blocks for one stream, in order. */
 export interface AssignedAppend {
   readonly stream: OpenStream;
   /** The stream's state behind these records. */
-  readonly state: StreamStateRow;
+  readonly state: StreamState;
   readonly start: Position;
   readonly sealing: readonly (SealedBlock | Promise<SealedBlock>)[];
   readonly bytes: number;
@@ -23,9 +23,14 @@ export interface AssignedAppend {
 
 /**
  * Gives the records of all drafts the next positions of the stream and starts to seal the blocks. `now` is the wall
- * clock in ms, read once per request.
+ * clock in ms, read once per request. Commands take effect in their order, for every later append.
  */
-export function assignPositions(stream: OpenStream, drafts: readonly BlockDraft[], now: number): AssignedAppend {
+export function assignPositions(
+  stream: OpenStream,
+  drafts: readonly BlockDraft[],
+  now: number,
+  commands: readonly Command[] = [],
+): AssignedAppend {
   const before = stream.assigned;
   const arrival = Math.max(now, before.lastArrival);
   // Who begins to follow later reads the block back.
@@ -35,17 +40,20 @@ export function assignPositions(stream: OpenStream, drafts: readonly BlockDraft[
   let last = before.lastTimestamp;
   let first: number | undefined;
   let bytes = 0;
+  let { meteredBytes } = before;
   for (const draft of drafts) {
     assert(draft.count > 0 && draft.count === draft.timestamps.length, 'a draft has records, each with a timestamp');
-    last = resolveTimestamps(draft.timestamps, stream.config, now, last);
+    last = resolveTimestamps(draft, stream.config, now, last);
     first ??= draft.timestamps[0];
     sealing.push(sealBlock(blockKey(stream.number, nextSeq), nextSeq, draft, arrival, followed));
     nextSeq += draft.count;
+    meteredBytes += draft.meteredBytes;
     for (const part of draft.payload) bytes += part.length;
     bytes += draft.layout.length;
   }
   assert(nextSeq > before.nextSeq && Number.isSafeInteger(nextSeq), 'an append moves the tail forward');
-  const state = { ...before, nextSeq, lastTimestamp: last, lastArrival: arrival };
+  const positions = { nextSeq, lastTimestamp: last, lastArrival: arrival, meteredBytes };
+  const state = { ...before, ...positions, ...effectOf(commands, before) };
   stream.assigned = state;
   return { stream, state, start: { seqNum: before.nextSeq, timestamp: first ?? last }, sealing, bytes };
 }
@@ -56,14 +64,27 @@ export function ackOf(append: AssignedAppend): AppendAck {
   return { start: append.start, end, tail: append.stream.tail };
 }
 
-/** Overwrites client timestamps (0 for none) with those that records get; answers the last one. */
-function resolveTimestamps(timestamps: Float64Array, config: StreamConfig, now: number, before: number): number {
+/** What commands make of fencing token and trim point (S2 API §4.7): a trim never goes back, or beyond itself. */
+function effectOf(commands: readonly Command[], before: StreamState): Pick<StreamState, 'fencingToken' | 'trimPoint'> {
+  let { fencingToken, trimPoint } = before;
+  for (const command of commands) {
+    if (command.type === 'fence') fencingToken = command.token === '' ? undefined : command.token;
+    else trimPoint = Math.max(trimPoint, Math.min(command.seqNum, before.nextSeq + command.index + 1));
+  }
+  return { fencingToken, trimPoint };
+}
+
+/** Overwrites client timestamps with those that records get; answers the last one. */
+function resolveTimestamps(draft: BlockDraft, config: StreamConfig, now: number, before: number): number {
+  const { timestamps } = draft;
+  // OTLP has no other way to say that there is none.
+  const least = draft.kind === 's2' ? 0 : 1;
   const arrival = config.timestampingMode === 'arrival';
   const cap = config.timestampingUncapped ? Number.MAX_SAFE_INTEGER : now;
   let last = before;
   for (let i = 0; i < timestamps.length; i++) {
-    const given = timestamps[i] ?? 0;
-    const base = arrival || given === 0 ? now : Math.min(given, cap);
+    const given = timestamps[i] ?? -1;
+    const base = arrival || given < least ? now : Math.min(given, cap);
     if (base > last) last = base;
     timestamps[i] = last;
   }

@@ -1,25 +1,47 @@
 /** Basins: all of them are in memory, for there are few; their rows are read when the log opens. */
 
+import { TailraceError } from '../model/error.ts';
 import type { BasinConfig } from '../model/stream-config.ts';
 import type { Engine, Write } from '../storage/engine.ts';
 import { basinKey, basinRange, readBasinKey, settingsKey } from '../storage/keys.ts';
-import { type CounterRow, decodeBasin, decodeCounters, encodeBasin, encodeCounters } from '../storage/values.ts';
+import {
+  type BasinRow,
+  type CounterRow,
+  decodeBasin,
+  decodeCounters,
+  encodeBasin,
+  encodeCounters,
+} from '../storage/values.ts';
+import { scanPages } from './pages.ts';
 
-/** A namespace of streams. */
+/** A namespace of streams, as it was when it was asked for. */
 export interface Basin {
   readonly name: string;
   readonly number: number;
   readonly config: BasinConfig;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  /** When its deletion was asked for; undefined while it lives. */
+  readonly deletedAt: number | undefined;
+}
+
+/** A basin with what only the log wants to know. */
+export interface KnownBasin extends Basin {
+  readonly requestKey: string | undefined;
+}
+
+/** What was accepted last, and what is on disk. */
+interface Entry {
+  assigned: KnownBasin | undefined;
+  durable: KnownBasin | undefined;
 }
 
 const COUNTERS = settingsKey('counters');
-const PAGE = 1_000;
 
 /** The basins, and the numbers that are given out once. */
 export class BasinTable {
-  readonly #basins = new Map<string, Basin>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #byNumber = new Map<number, string>();
   #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
 
   /** Reads everything from the store. */
@@ -27,41 +49,80 @@ export class BasinTable {
     const table = new BasinTable();
     const counters = await engine.get(COUNTERS);
     if (counters !== undefined) table.#counters = decodeCounters(counters);
-    let { from, to } = basinRange();
-    for (;;) {
-      const page = await engine.scan({ from, to, limit: PAGE });
+    for await (const page of scanPages(engine, basinRange())) {
       for (const { key, value } of page) {
-        const name = readBasinKey(key);
-        table.#basins.set(name, { name, ...decodeBasin(value) });
+        const basin = { name: readBasinKey(key), ...decodeBasin(value) };
+        table.#entries.set(basin.name, { assigned: basin, durable: basin });
+        table.#byNumber.set(basin.number, basin.name);
       }
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return table;
-      from = Buffer.concat([last.key, Buffer.of(0)]);
     }
+    return table;
   }
 
-  get(name: string): Basin | undefined {
-    return this.#basins.get(name);
+  /** As it was accepted last, also when that is not durable yet. */
+  get(name: string): KnownBasin | undefined {
+    return this.#entries.get(name)?.assigned;
   }
 
-  /** In order of their names' bytes. */
+  byNumber(number: number): KnownBasin | undefined {
+    const basin = this.get(this.#byNumber.get(number) ?? '');
+    return basin?.number === number ? basin : undefined;
+  }
+
+  /** Those that are durable, in order of their names' bytes, which are ASCII. */
   list(): readonly Basin[] {
-    return [...this.#basins.values()].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+    const durable = [...this.#entries.values()].flatMap(({ durable }) => (durable === undefined ? [] : [durable]));
+    return durable.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** A new basin or new settings of one, with the rows that make it durable; it shows once `put` was called. */
-  prepare(name: string, config: BasinConfig, now: number): { basin: Basin; rows: Write[] } {
-    const known = this.#basins.get(name);
-    const basin: Basin = known
-      ? { ...known, config }
-      : { name, number: this.#takeBasinNumber(), config, createdAt: now };
-    const rows: Write[] = [{ type: 'put', key: basinKey(name), value: encodeBasin(basin) }];
-    if (known === undefined) rows.push(this.counterRow());
-    return { basin, rows };
+  /**
+   * The basin of the same incarnation, to make a stream in.
+   * @throws TailraceError `basin_not_found`, `basin_deletion_pending`
+   */
+  expectLive({ name, number }: Basin): KnownBasin {
+    const basin = this.get(name);
+    if (basin === undefined || basin.number !== number) throw basinNotFound(name);
+    if (basin.deletedAt !== undefined) throw basinDeletionPending(name);
+    return basin;
   }
 
-  put(basin: Basin): void {
-    this.#basins.set(basin.name, basin);
+  /** A basin that does not exist yet, with a number of its own. */
+  make(name: string, config: BasinConfig, now: number, requestKey: string | undefined): KnownBasin {
+    const { nextBasin } = this.#counters;
+    this.#counters = { ...this.#counters, nextBasin: nextBasin + 1 };
+    return { name, number: nextBasin, config, createdAt: now, deletedAt: undefined, requestKey };
+  }
+
+  /** Accepts a basin as it is from now on, or that there is none; answers the rows that make it so. */
+  assign(name: string, basin: KnownBasin | undefined): Write[] {
+    const entry = this.#entries.get(name) ?? { assigned: undefined, durable: undefined };
+    const isNew = entry.assigned === undefined;
+    entry.assigned = basin;
+    this.#entries.set(name, entry);
+    if (basin === undefined) return [{ type: 'delete', key: basinKey(name) }];
+    this.#byNumber.set(basin.number, name);
+    const row: BasinRow = basin;
+    const rows: Write[] = [{ type: 'put', key: basinKey(name), value: encodeBasin(row) }];
+    if (isNew) rows.push(this.counterRow());
+    return rows;
+  }
+
+  /** What was accepted is durable. */
+  settle(name: string, basin: KnownBasin | undefined): void {
+    // It is gone when a commit behind this one failed in the meantime.
+    const entry = this.#entries.get(name) ?? { assigned: basin, durable: undefined };
+    this.#entries.set(name, entry);
+    if (entry.durable !== undefined && basin === undefined) this.#byNumber.delete(entry.durable.number);
+    entry.durable = basin;
+    if (entry.assigned === undefined && basin === undefined) this.#entries.delete(name);
+  }
+
+  /** A commit failed: what is on disk counts. */
+  distrust(): void {
+    for (const [name, entry] of this.#entries) {
+      entry.assigned = entry.durable;
+      if (entry.durable === undefined) this.#entries.delete(name);
+    }
   }
 
   /** A number for a new stream. A transaction that fails burns it. */
@@ -75,12 +136,14 @@ export class BasinTable {
   counterRow(): Write {
     return { type: 'put', key: COUNTERS, value: encodeCounters(this.#counters) };
   }
+}
 
-  #takeBasinNumber(): number {
-    const { nextBasin } = this.#counters;
-    this.#counters = { ...this.#counters, nextBasin: nextBasin + 1 };
-    return nextBasin;
-  }
+export function basinNotFound(name: string): TailraceError {
+  return new TailraceError('basin_not_found', `basin \`${name}\` not found`);
+}
+
+export function basinDeletionPending(name: string): TailraceError {
+  return new TailraceError('basin_deletion_pending', `basin \`${name}\` is being deleted`);
 }
 
 /** Whether two configurations say the same. */
@@ -89,5 +152,7 @@ export function sameConfig(a: BasinConfig, b: BasinConfig): boolean {
 }
 
 function encoded(config: BasinConfig): Uint8Array {
-  return encodeBasin({ number: 0, createdAt: 0, config });
+  const defaultStream = Object.fromEntries(Object.entries(config.defaultStream).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const row = { number: 0, createdAt: 0, deletedAt: undefined, requestKey: undefined };
+  return encodeBasin({ ...row, config: { ...config, defaultStream } });
 }

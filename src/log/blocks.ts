@@ -77,14 +77,51 @@ export async function findTime(
   let high = toSeq;
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    const found = await findBlock(engine, stream, middle);
-    if (found === undefined || found.firstSeq + found.header.count <= middle) throw missing(stream, middle);
+    const found = await blockAt(engine, stream, middle);
     const end = found.firstSeq + found.header.count;
     if (found.header.lastTimestamp < timestamp) low = end;
     else if (found.header.firstTimestamp >= timestamp) high = Math.min(high, Math.max(low, found.firstSeq));
     else return Math.max(low, await findInBlock(engine, stream, found.firstSeq, timestamp));
   }
   return Math.min(low, toSeq);
+}
+
+/** The first record of the first block in [fromSeq, toSeq) that came in after `arrival`, or `toSeq` when none did. */
+export async function findArrival(
+  engine: Engine,
+  stream: OpenStream,
+  arrival: number,
+  fromSeq: number,
+  toSeq: number,
+): Promise<number> {
+  let low = fromSeq;
+  let high = toSeq;
+  // Most often nothing has expired: the oldest block says so at once.
+  for (let middle = low; low < high; middle = Math.floor((low + high) / 2)) {
+    const found = await blockAt(engine, stream, middle);
+    if (found.header.arrival <= arrival) low = found.firstSeq + found.header.count;
+    else high = Math.max(low, Math.min(high, found.firstSeq));
+  }
+  return Math.min(low, toSeq);
+}
+
+/** Looks for something among the records that live, once more when some were trimmed away meanwhile. */
+export async function amongLiving<T>(stream: OpenStream, look: (trimPoint: number) => Promise<T>): Promise<T> {
+  for (;;) {
+    const { trimPoint } = stream.durable;
+    try {
+      return await look(trimPoint);
+    } catch (error) {
+      if (stream.durable.trimPoint === trimPoint) throw error;
+    }
+  }
+}
+
+/** @throws TailraceError `corrupt` when the record is not stored */
+async function blockAt(engine: Engine, stream: OpenStream, seqNum: number): Promise<FoundBlock> {
+  const found = await findBlock(engine, stream, seqNum);
+  if (found === undefined || found.firstSeq + found.header.count <= seqNum) throw missing(stream, seqNum);
+  return found;
 }
 
 async function findInBlock(engine: Engine, stream: OpenStream, firstSeq: number, timestamp: number): Promise<number> {

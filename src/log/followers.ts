@@ -1,5 +1,6 @@
 /** Readers that are level with the tail: each has a short queue, and goes back to scanning when it overflows. */
 
+import type { TailraceError } from '../model/error.ts';
 import { FOLLOWER_BLOCKS_MAX, FOLLOWER_BYTES_MAX } from '../model/limits.ts';
 import type { Block } from '../storage/block-read.ts';
 
@@ -10,10 +11,18 @@ export class Follower {
   #overflowed = false;
   #woken = false;
   #wake: (() => void) | undefined;
+  /** Why nothing more will come, once that is so. */
+  ended: TailraceError | undefined;
 
   /** The blocks of one durable append, in order. */
   push(blocks: readonly Block[]): void {
     for (const block of blocks) this.#add(block);
+    this.wake();
+  }
+
+  /** The stream ends here: thrown at the reader once it has taken what came before. */
+  end(error: TailraceError): void {
+    this.ended = error;
     this.wake();
   }
 

@@ -4,37 +4,51 @@ import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
-import type { BasinConfig } from '../model/stream-config.ts';
-import type { BlockDraft, SealedBlock } from '../storage/block.ts';
-import { Block } from '../storage/block-read.ts';
-import type { CommitOptions, Engine, EngineStat, EngineState, Write } from '../storage/engine.ts';
-import { type CommitEntry, CommitQueue } from './acks.ts';
-import { type AssignedAppend, ackOf, assignPositions } from './append.ts';
-import { type Basin, BasinTable, sameConfig } from './basins.ts';
+import type {
+  BasinConfigPatch,
+  BasinConfigRequest,
+  StreamConfigPatch,
+  StreamConfigRequest,
+} from '../model/stream-config.ts';
+import type { Engine, EngineStat, EngineState, Write } from '../storage/engine.ts';
+import { decodeClock } from '../storage/values.ts';
+import { CommitQueue } from './acks.ts';
+import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
+import { type Basin, BasinTable, basinDeletionPending, basinNotFound } from './basins.ts';
 import { BlockCache } from './blocks.ts';
+import { commitRows } from './commit-rows.ts';
+import { ControlPlane, type Provisioned } from './control.ts';
+import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
+import { type LogObserver, NO_OBSERVER } from './observer.ts';
+import { plainBlocks } from './plain.ts';
 import { type ReadEvent, readFrom, resolveStart } from './read.ts';
-import { OpenStream, type Stream } from './stream.ts';
+import type { RecordsAppend } from './records.ts';
+import { deletionPending, OpenStream, type Stream, streamNotFound } from './stream.ts';
 import { type ListOptions, type StreamInfo, StreamTable } from './streams.ts';
-import { removeBlocks } from './trim.ts';
+import { moveTrimPoint, removeTrimmed } from './trim.ts';
+import { CLOCK_KEY, Upkeep } from './upkeep.ts';
 
 export interface LogOptions {
   readonly clock: Clock;
   /** Told of a fault of ours: the process should end, or the store be closed. */
   onFatal(error: TailraceError): void;
+  /** Hears what happens, for counters. */
+  readonly observer?: LogObserver;
+  /** Hears why background work could not go on; it tries again by itself. */
+  onUpkeepError?(error: unknown): void;
+  /** The wall clock jumped ahead: nothing expires until it is believed. */
+  onClockPause?(pause: ClockPause): void;
 }
 
 export interface LogStat {
   readonly engine: EngineStat;
+  readonly openStreams: number;
 }
 
-/** Records for one stream, as blocks without positions. */
-export interface StreamAppend {
-  readonly stream: Stream;
-  readonly drafts: readonly BlockDraft[];
+export interface ReadOptions {
+  /** 32 bytes, for streams that have a cipher. */
+  readonly encryptionKey?: Uint8Array | undefined;
 }
-
-/** Trims may use the room that is kept for freeing room. */
-const RESERVE: CommitOptions = { mayUseReserve: true };
 
 /** Opened over an engine, which it does not close. Data goes one way: append, commit, durable, followers. */
 export class Log {
@@ -43,120 +57,219 @@ export class Log {
   readonly #basins: BasinTable;
   readonly #streams: StreamTable;
   readonly #commits: CommitQueue;
+  readonly #control: ControlPlane;
+  readonly #appender: Appender;
+  readonly #upkeep: Upkeep;
+  readonly #expiry: ExpiryClock;
   readonly #cache = new BlockCache();
   #engineState: EngineState = 'open';
   #draining = false;
 
-  private constructor(engine: Engine, options: LogOptions, basins: BasinTable) {
+  private constructor(engine: Engine, options: LogOptions, basins: BasinTable, lastSeen: number | undefined) {
+    const { clock } = options;
+    const observer = options.observer ?? NO_OBSERVER;
     this.#engine = engine;
     this.#options = options;
     this.#basins = basins;
-    this.#commits = new CommitQueue(engine, () => this.#streams.distrust());
-    const { clock } = options;
-    this.#streams = new StreamTable(
+    this.#expiry = new ExpiryClock(clock, lastSeen, (pause) => options.onClockPause?.(pause));
+    const commits = new CommitQueue(engine, { clock, observer, onFailure: () => this.#distrust() });
+    this.#commits = commits;
+    const streams = new StreamTable({ engine, basins, now: () => clock.now(), recovered: () => commits.settled() });
+    this.#streams = streams;
+    const expectWritable = (): void => this.#expectWritable();
+    const nudge = (): void => this.#upkeep.nudge();
+    this.#control = new ControlPlane({ basins, streams, commits, clock, expectWritable, nudge });
+    this.#upkeep = new Upkeep({
       engine,
+      commits,
       basins,
-      () => clock.now(),
-      () => this.#commits.settled(),
-    );
+      streams,
+      clock,
+      expiry: this.#expiry,
+      markDeleted: async (stream) => {
+        await this.#control.markDeleted(stream);
+        nudge();
+      },
+      onError: (error) => options.onUpkeepError?.(this.#noteFatal(error)),
+    });
+    const onFault = (error: unknown): unknown => this.#noteFatal(error);
+    const lookAfterSoon = (stream: OpenStream): void => this.#upkeep.lookAfterSoon(stream);
+    const room = { streams, basins, commits, clock, observer };
+    this.#appender = new Appender({ ...room, expectWritable, nudge, lookAfterSoon, onFault });
     engine.onState((state) => {
       this.#engineState = state;
     });
   }
 
-  /** Reads what the log keeps in memory. @throws TailraceError `corrupt` */
+  /** Reads what the log keeps in memory, and goes on with background work. @throws TailraceError `corrupt` */
   static async open(engine: Engine, options: LogOptions): Promise<Log> {
-    const log = new Log(engine, options, await BasinTable.load(engine));
+    const seen = await engine.get(CLOCK_KEY);
+    const basins = await BasinTable.load(engine);
+    const log = new Log(engine, options, basins, seen === undefined ? undefined : decodeClock(seen));
     log.#engineState = (await engine.stat()).state;
+    log.#upkeep.nudge();
     return log;
   }
 
+  /** As it was accepted last; also one that is being deleted. */
   basin(name: string): Basin | undefined {
     return this.#basins.get(name);
   }
 
-  /** In order of their names. */
+  /** Those that are durable, in order of their names. */
   listBasins(): readonly Basin[] {
     return this.#basins.list();
   }
 
-  /** Makes a basin, or gives it this configuration; durable when it resolves. */
-  async ensureBasin(name: string, config: BasinConfig): Promise<Basin> {
-    const known = this.#basins.get(name);
-    if (known !== undefined && sameConfig(known.config, config)) return known;
-    const { basin, rows } = this.#basins.prepare(name, config, this.#options.clock.now());
-    await this.#engine.commit(rows);
-    this.#basins.put(basin);
-    return basin;
-  }
-
   /**
-   * The stream of that name; answers at once when it is open. For `append` it is made when the basin makes streams on
-   * append; its rows are written with its first append, so a stream that nobody could append to does not exist.
-   * @throws TailraceError `stream_not_found`, `corrupt`
+   * Makes a basin (S2 API §3.4). A repeated call with the same request token and settings finds what the first one made.
+   * @throws TailraceError `resource_already_exists`, `basin_deletion_pending`; as all calls of the control plane
+   *   `draining`, `storage_full`, `storage`
    */
-  openStream(basin: Basin, name: string, purpose: 'append' | 'read'): Stream | Promise<Stream> {
-    const open = this.#streams.peek(basin, name);
-    if (open !== undefined && (open.exists || purpose === 'append')) return open;
-    return this.#open(basin, name, purpose);
+  createBasin(name: string, request: BasinConfigRequest, requestToken?: string): Promise<Provisioned<Basin>> {
+    return this.#control.createBasin(name, request, requestToken);
   }
 
-  /**
-   * All appends of one request in one transaction, or nothing. Positions are assigned before this returns, so requests
-   * take effect in the order of the calls; resolves when it is durable, with one answer per append. The drafts'
-   * timestamps are overwritten; their payloads must not change until it has settled.
-   * @throws TailraceError `draining`; `storage_full`: nothing was written; `storage`: all of it or nothing
-   */
-  append(appends: readonly StreamAppend[]): Promise<readonly AppendAck[]> {
-    try {
-      this.#expectWritable();
-      return this.#accept(appends);
-    } catch (error) {
-      return Promise.reject(this.#noteFatal(error));
-    }
+  /** Makes a basin, or gives it this configuration (§3.5). @throws TailraceError `basin_deletion_pending` */
+  ensureBasin(name: string, request: BasinConfigRequest): Promise<Provisioned<Basin>> {
+    return this.#control.ensureBasin(name, request);
   }
 
-  /**
-   * Reads and follows; see {@link readFrom}. The start is judged when the first event is asked for.
-   * @throws TailraceError `range_not_satisfiable`, `stream_not_found`, `corrupt`
-   */
-  async *read(stream: Stream, range: ReadRange, signal: AbortSignal): AsyncGenerator<ReadEvent> {
-    const open = opened(stream);
-    const context = { engine: this.#engine, clock: this.#options.clock, cache: this.#cache };
-    open.readers++;
-    try {
-      const start = await resolveStart(context, open, range);
-      if (start !== undefined) yield* readFrom(context, open, range, start, signal);
-    } catch (error) {
-      throw this.#noteFatal(error);
-    } finally {
-      open.readers--;
-    }
+  /** Changes what the patch names (§3.6). @throws TailraceError `basin_not_found`, `basin_deletion_pending` */
+  reconfigureBasin(name: string, patch: BasinConfigPatch): Promise<Basin> {
+    return this.#control.reconfigureBasin(name, patch);
   }
 
-  /** The durable tail. */
-  checkTail(stream: Stream): Position {
-    return opened(stream).tail;
+  /** Its streams go in the background, then its name is free (§3.7). @throws TailraceError `basin_not_found` */
+  deleteBasin(name: string): Promise<void> {
+    return this.#control.deleteBasin(name);
+  }
+
+  /** As `createBasin`. @throws TailraceError also `basin_not_found`, `stream_deletion_pending` */
+  createStream(
+    basin: Basin,
+    name: string,
+    request: StreamConfigRequest,
+    requestToken?: string,
+  ): Promise<Provisioned<Stream>> {
+    return this.#control.createStream(basin, name, request, requestToken);
+  }
+
+  /** As `ensureBasin`. @throws TailraceError also `basin_not_found`, `stream_deletion_pending` */
+  ensureStream(basin: Basin, name: string, request: StreamConfigRequest): Promise<Provisioned<Stream>> {
+    return this.#control.ensureStream(basin, name, request);
+  }
+
+  /** As `reconfigureBasin`. @throws TailraceError also `stream_not_found`, `stream_deletion_pending` */
+  reconfigureStream(basin: Basin, name: string, patch: StreamConfigPatch): Promise<Stream> {
+    return this.#control.reconfigureStream(basin, name, patch);
+  }
+
+  /** Refuses all calls from now on; its records go in the background. @throws TailraceError `stream_not_found` */
+  deleteStream(basin: Basin, name: string): Promise<void> {
+    return this.#control.deleteStream(basin, name);
+  }
+
+  /** A stream that is there; never makes one. @throws TailraceError `stream_not_found`, `stream_deletion_pending` */
+  getStream(basin: Basin, name: string): Promise<Stream> {
+    return this.#control.getStream(basin, name);
   }
 
   listStreams(basin: Basin, options: ListOptions): Promise<{ streams: readonly StreamInfo[]; hasMore: boolean }> {
     return this.#streams.list(basin, options);
   }
 
+  /**
+   * The stream of that name; answers at once when it is open. Where the basin's policy says so a missing one is made,
+   * `overrides` over the basin's defaults; for `append` its rows are written with its first append, so a stream that
+   * nobody could append to does not exist.
+   * @throws TailraceError `stream_not_found`, `stream_deletion_pending`, `basin_not_found`, `basin_deletion_pending`,
+   *   `corrupt`
+   */
+  openStream(
+    basin: Basin,
+    name: string,
+    purpose: 'append' | 'read',
+    overrides: StreamConfigRequest = {},
+  ): Stream | Promise<Stream> {
+    const open = this.#streams.peek(basin, name);
+    const ready = open !== undefined && !open.deleting && (open.exists || purpose === 'append');
+    return ready ? open : this.#open(basin, name, purpose, overrides);
+  }
+
+  /** Blocks for streams, all of one request in one transaction; see {@link Appender.append}. */
+  append(appends: readonly StreamAppend[]): Promise<readonly AppendAck[]> {
+    return this.#appender.append(appends);
+  }
+
+  /** A batch of S2 records; see {@link Appender.tryRecords}. A stream whose state was lost is read again first. */
+  async appendRecords(append: RecordsAppend): Promise<AppendAck> {
+    const stream = opened(append.stream);
+    if (stream.stale) await this.#fresh(stream);
+    return this.#appender.tryRecords(append).done;
+  }
+
+  /** The same for sessions, which must know at once whether a batch was taken, before they hand in the next one. */
+  tryAppendRecords(append: RecordsAppend): Acceptance {
+    return this.#appender.tryRecords(append);
+  }
+
+  /**
+   * Reads and follows; see {@link readFrom}. The start is judged when the first event is asked for.
+   * @throws TailraceError as `startRead`
+   */
+  async *read(stream: Stream, range: ReadRange, signal: AbortSignal, options?: ReadOptions): AsyncGenerator<ReadEvent> {
+    yield* await this.startRead(stream, range, signal, options);
+  }
+
+  /**
+   * Judges the start, then reads and follows.
+   * @throws TailraceError `range_not_satisfiable`, `stream_deletion_pending`, `bad_header` for a missing key, `corrupt`;
+   *   from the generator also `decryption_failed`, and `stream_deletion_pending` once it has given all that was before
+   */
+  async startRead(
+    stream: Stream,
+    range: ReadRange,
+    signal: AbortSignal,
+    { encryptionKey }: ReadOptions = {},
+  ): Promise<AsyncGenerator<ReadEvent>> {
+    const open = opened(stream);
+    await this.#expectPresent(open);
+    const context = {
+      engine: this.#engine,
+      clock: this.#options.clock,
+      cache: this.#cache,
+      expiryNow: () => this.#expiry.now(),
+      plain: plainBlocks(open, encryptionKey),
+    };
+    try {
+      const start = await resolveStart(context, open, range);
+      return this.#reading(open, start === undefined ? NOTHING : readFrom(context, open, range, start, signal));
+    } catch (error) {
+      throw this.#noteFatal(error);
+    }
+  }
+
+  /** The durable tail. @throws TailraceError `stream_deletion_pending` */
+  async checkTail(stream: Stream): Promise<Position> {
+    const open = opened(stream);
+    await this.#expectPresent(open);
+    return open.tail;
+  }
+
   /** Makes `seqNum` the first record of a stream, tail at most; never backwards. Resolves when the room is free. */
   async trim(stream: Stream, seqNum: number): Promise<void> {
     const open = await this.#fresh(opened(stream));
-    const trimPoint = Math.min(Math.max(seqNum, open.assigned.trimPoint), open.assigned.nextSeq);
-    if (trimPoint > open.assigned.trimPoint) {
-      const state = { ...open.assigned, trimPoint };
-      open.assigned = state;
-      await this.#commit([], [[open, state]], RESERVE);
-    }
-    await removeBlocks(this.#engine, open.number, trimPoint);
+    await this.#expectPresent(open);
+    const context = { engine: this.#engine, commits: this.#commits };
+    await moveTrimPoint(context, open, seqNum);
+    await removeTrimmed(context, open);
+    // It may be empty now, and to be deleted on that.
+    if (open.config.deleteOnEmptyMinAgeSeconds > 0) this.#upkeep.lookAfterSoon(open);
   }
 
   async stat(): Promise<LogStat> {
-    return { engine: await this.#engine.stat() };
+    return { engine: await this.#engine.stat(), openStreams: this.#streams.size };
   }
 
   /** Durable streams of all basins. Walks their names: for banners, not for every request. */
@@ -166,65 +279,70 @@ export class Log {
     return count;
   }
 
+  /** Rows of others in the group commit, such as counters; durable when it resolves. */
+  commitRows(rows: readonly Write[]): Promise<void> {
+    return commitRows(this.#commits, rows, {});
+  }
+
+  /** An operator says that the wall clock is right: records expire by it again. */
+  confirmClock(): void {
+    this.#expiry.confirm();
+    this.#upkeep.nudge();
+  }
+
+  /** Resolves when there is no background work left that is due. */
+  upkeepSettled(): Promise<void> {
+    return this.#upkeep.settled();
+  }
+
   /** Refuses new appends with `draining`; resolves when those that were accepted are settled. */
   async drain(): Promise<void> {
     this.#draining = true;
     await this.#commits.settled();
   }
 
-  /** Drains. The engine is its owner's to close. May be called twice. */
+  /** Drains, and ends background work between two steps. The engine is its owner's to close. May be called twice. */
   async close(): Promise<void> {
     await this.drain();
+    await this.#upkeep.close();
+    await this.#commits.settled();
   }
 
-  async #open(basin: Basin, name: string, purpose: 'append' | 'read'): Promise<Stream> {
-    const found = await this.#streams.load(basin, name);
-    if (found !== undefined && (found.exists || purpose === 'append')) return found;
-    // While it was looked for, another request may have made it.
-    const made = this.#streams.peek(basin, name);
-    const wanted = purpose === 'append' ? basin.config.createStreamOnAppend : basin.config.createStreamOnRead;
-    if (!wanted) throw new TailraceError('stream_not_found', `stream \`${name}\` in basin \`${basin.name}\` not found`);
-    const stream = made ?? this.#streams.make(basin, name);
-    if (purpose === 'append') return stream;
-    await this.#commit(this.#streams.rowsOf(stream), [[stream, stream.assigned]], {});
-    return stream;
-  }
-
-  #accept(appends: readonly StreamAppend[]): Promise<readonly AppendAck[]> {
-    const now = this.#options.clock.now();
-    const rows: Write[] = [];
-    for (const { stream } of appends) {
-      const open = opened(stream);
-      if (open.stale)
-        throw new TailraceError('storage', 'a write before this one failed; of this one nothing was written');
-      if (!open.exists && open.assigned.nextSeq === 0) rows.push(...this.#streams.rowsOf(open));
+  async #open(
+    basin: Basin,
+    name: string,
+    purpose: 'append' | 'read',
+    overrides: StreamConfigRequest,
+  ): Promise<OpenStream> {
+    const found = (await this.#streams.find(basin, name)) ?? this.#streams.peek(basin, name);
+    if (found?.deleting === true) await this.#expectPresent(found);
+    if (found?.made === true) {
+      if (purpose === 'read' && !found.exists) await this.#commits.barrier();
+      return found;
     }
-    const assigned = appends.map(({ stream, drafts }) => assignPositions(opened(stream), drafts, now));
-    for (const { stream } of assigned) stream.inFlight++;
-    return new Promise((resolve, reject) => {
-      this.#commits.push({
-        sealing: assigned.flatMap((append) => append.sealing),
-        states: assigned.map(({ stream, state }) => [stream, state]),
-        rows,
-        bytes: assigned.reduce((sum, append) => sum + append.bytes, 0),
-        options: {},
-        durable: (blocks) => {
-          publish(assigned, blocks);
-          resolve(assigned.map(ackOf));
-        },
-        failed: (cause) => {
-          for (const { stream } of assigned) stream.inFlight--;
-          reject(this.#noteFatal(cause));
-        },
-      });
-    });
+    if (found !== undefined && purpose === 'append') return found;
+    const current = this.#basins.get(basin.name);
+    if (current === undefined || current.number !== basin.number) throw basinNotFound(basin.name);
+    const { createStreamOnAppend, createStreamOnRead } = current.config;
+    if (!(purpose === 'append' ? createStreamOnAppend : createStreamOnRead)) throw streamNotFound(basin.name, name);
+    if (current.deletedAt !== undefined) {
+      await this.#commits.barrier();
+      throw basinDeletionPending(basin.name);
+    }
+    if (purpose === 'append') return this.#streams.make(current, name, overrides);
+    this.#expectWritable();
+    return this.#control.ensureMade(current, name, overrides);
   }
 
-  /** Rows and states without records, in order with the appends around them. */
-  #commit(rows: readonly Write[], states: CommitEntry['states'], options: CommitOptions): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#commits.push({ sealing: [], states, rows, bytes: 0, options, durable: () => resolve(), failed: reject });
-    });
+  async *#reading(open: OpenStream, events: AsyncIterable<ReadEvent>): AsyncGenerator<ReadEvent> {
+    open.readers++;
+    try {
+      yield* events;
+    } catch (error) {
+      throw this.#noteFatal(error);
+    } finally {
+      open.readers--;
+    }
   }
 
   /** The same stream with a state that can be built on. */
@@ -232,10 +350,19 @@ export class Log {
     if (!stream.stale) return stream;
     const found = await this.#streams.load(stream.basin, stream.name);
     if (found === stream) return stream;
-    throw new TailraceError(
-      'stream_not_found',
-      `stream \`${stream.name}\` in basin \`${stream.basin.name}\` not found`,
-    );
+    throw streamNotFound(stream.basin.name, stream.name);
+  }
+
+  /** What a deletion is seen by must be durable like the deletion. */
+  async #expectPresent(stream: OpenStream): Promise<void> {
+    if (!stream.deleting) return;
+    await this.#commits.barrier();
+    throw deletionPending(stream.name);
+  }
+
+  #distrust(): void {
+    this.#streams.distrust();
+    this.#basins.distrust();
   }
 
   #expectWritable(): void {
@@ -260,24 +387,7 @@ export class Log {
   }
 }
 
-/** Hands the durable blocks to whoever follows their streams. */
-function publish(appends: readonly AssignedAppend[], blocks: readonly SealedBlock[]): void {
-  let at = 0;
-  for (const { stream, sealing } of appends) {
-    stream.inFlight--;
-    const end = at + sealing.length;
-    if (stream.followers.size > 0) {
-      const durable = blocks.slice(at, end).map(unpacked);
-      for (const follower of stream.followers) follower.push(durable);
-    }
-    at = end;
-  }
-}
-
-/** A block that nobody followed when it was sealed is read back from a copy of its bytes. */
-function unpacked({ key, value, block }: SealedBlock): Block {
-  return block ?? Block.open(key, Buffer.from(value));
-}
+const NOTHING: AsyncIterable<ReadEvent> = (async function* nothing(): AsyncGenerator<ReadEvent> {})();
 
 function opened(stream: Stream): OpenStream {
   assert(stream instanceof OpenStream, 'streams come from openStream');

@@ -9,9 +9,10 @@ import type { Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type { Block } from '../storage/block-read.ts';
 import type { Engine } from '../storage/engine.ts';
-import { type BlockCache, findTime, loadBlocks, missing } from './blocks.ts';
+import { amongLiving, type BlockCache, findTime, loadBlocks, missing } from './blocks.ts';
+import { refreshFloor } from './expiry.ts';
 import { Follower } from './followers.ts';
-import type { OpenStream } from './stream.ts';
+import { deletionPending, type OpenStream } from './stream.ts';
 
 export type ReadEvent =
   /** Records [from, to) of a block; `tail` is set when they end at the durable tail. */
@@ -32,6 +33,10 @@ export interface ReadContext {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly cache: BlockCache;
+  /** The clock that records expire by, in ms. */
+  expiryNow(): number;
+  /** Makes a stored block readable: decrypts it where that is needed. */
+  plain(block: Block): Block;
 }
 
 /**
@@ -45,6 +50,7 @@ export async function resolveStart(
   range: ReadRange,
 ): Promise<number | undefined> {
   if (range.count === 0 || range.bytes === 0) return undefined;
+  await refreshFloor(context.engine, stream, context.expiryNow());
   const { tail } = stream;
   const start = await startSeq(context, stream, range, tail);
   const bounded = range.count !== undefined || range.bytes !== undefined || range.until !== undefined;
@@ -68,19 +74,21 @@ export async function* readFrom(
   const bounds = new Bounds(range);
   let position = start;
   while (!signal.aborted) {
-    if (position < stream.durable.trimPoint) {
-      yield { type: 'gap', from: position, to: stream.durable.trimPoint };
-      position = stream.durable.trimPoint;
+    await refreshFloor(context.engine, stream, context.expiryNow());
+    if (position < stream.floor) {
+      yield { type: 'gap', from: position, to: stream.floor };
+      position = stream.floor;
     }
     if (position < stream.durable.nextSeq) {
       for await (const block of scanPage(context, stream, position)) {
-        const event = bounds.cut(block, position, stream.tail);
+        const event = bounds.cut(context.plain(block), position, stream.tail);
         if (event !== undefined) yield event;
         if (bounds.reached || signal.aborted) return;
         position = block.firstSeq + block.header.count;
       }
       continue;
     }
+    if (stream.deleting) throw deletionPending(stream.name);
     if (!bounds.mayFollow) return;
     // No await stands between this look at the tail and the subscription, so nothing falls between them.
     const next = yield* follow(context, stream, bounds, position, signal);
@@ -91,7 +99,7 @@ export async function* readFrom(
 
 /** Follows until it fell behind (answers the position) or the read is over (undefined). */
 async function* follow(
-  { clock }: ReadContext,
+  { clock, plain }: ReadContext,
   stream: OpenStream,
   bounds: Bounds,
   start: number,
@@ -110,6 +118,7 @@ async function* follow(
       if (signal.aborted) return undefined;
       if (block === undefined) {
         if (follower.overflowed) return position;
+        if (follower.ended !== undefined) throw follower.ended;
         if (bounds.expired(clock)) return undefined;
         cancelTimer();
         cancelTimer = bounds.arm(clock, wake);
@@ -117,7 +126,7 @@ async function* follow(
         continue;
       }
       assert(block.firstSeq === position, 'a follower gets every block once, in order');
-      const event = bounds.cut(block, position, stream.tail);
+      const event = bounds.cut(plain(block), position, stream.tail);
       if (event !== undefined) yield event;
       if (bounds.reached) return undefined;
       bounds.delivered();
@@ -142,6 +151,7 @@ async function* scanPage({ engine, cache }: ReadContext, stream: OpenStream, pos
     if (!joins) {
       // Trimmed while the page was fetched: the loop above looks at the trim point again.
       if (expected < stream.durable.trimPoint) return;
+      if (stream.deleting) throw deletionPending(stream.name);
       throw missing(stream, expected);
     }
     // A block of a transaction that is not known to be durable yet may show already.
@@ -149,7 +159,9 @@ async function* scanPage({ engine, cache }: ReadContext, stream: OpenStream, pos
     expected = end;
     yield block;
   }
-  if (expected === position && position >= stream.durable.trimPoint) throw missing(stream, position);
+  if (expected !== position || position < stream.durable.trimPoint) return;
+  if (stream.deleting) throw deletionPending(stream.name);
+  throw missing(stream, position);
 }
 
 async function startSeq(context: ReadContext, stream: OpenStream, range: ReadRange, tail: Position): Promise<number> {
@@ -164,7 +176,8 @@ async function startSeq(context: ReadContext, stream: OpenStream, range: ReadRan
     if (clamp) return tail.seqNum;
     throw beyond(stream, tail);
   }
-  return findTime(context.engine, stream, start.timestamp, stream.durable.trimPoint, tail.seqNum);
+  const { timestamp } = start;
+  return amongLiving(stream, () => findTime(context.engine, stream, timestamp, stream.floor, tail.seqNum));
 }
 
 function beyond(stream: OpenStream, tail: Position): TailraceError {

@@ -1,24 +1,34 @@
-/** Streams that are open: found by name, read from the store when first asked for, let go when nobody needs them. */
+/**
+ * Streams that are open: found by name, read from the store when first asked for, let go when nobody needs them. There
+ * is never more than one object for a stream: one that was let go comes back as long as anybody holds it.
+ */
 
 import { TailraceError } from '../model/error.ts';
 import { OPEN_STREAMS_MAX } from '../model/limits.ts';
-import { resolveStreamConfig } from '../model/stream-config.ts';
+import { resolveStreamConfig, type StreamCipher, type StreamConfigRequest } from '../model/stream-config.ts';
+import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
 import type { Engine, Write } from '../storage/engine.ts';
-import { blockRange, readStreamKey, streamKey, streamRange, streamStateKey } from '../storage/keys.ts';
+import { blockRange, readStreamKey, streamKey, streamRange, streamStateKey, upkeepKey } from '../storage/keys.ts';
 import {
   decodeStream,
   decodeStreamState,
+  encodePending,
   encodeStream,
   encodeStreamState,
-  type StreamStateRow,
+  type StreamRow,
 } from '../storage/values.ts';
 import type { Basin, BasinTable } from './basins.ts';
-import { EMPTY_STATE, OpenStream } from './stream.ts';
+import { firstUpkeepAt } from './expiry.ts';
+import { scanPages } from './pages.ts';
+import { EMPTY_STATE, OpenStream, type StreamState } from './stream.ts';
 
 /** A row of a list. */
 export interface StreamInfo {
   readonly name: string;
   readonly createdAt: number;
+  /** When its deletion was asked for; undefined while it lives. */
+  readonly deletedAt: number | undefined;
+  readonly cipher: StreamCipher | undefined;
 }
 
 export interface ListOptions {
@@ -31,26 +41,34 @@ export interface ListOptions {
 
 const COUNT_PAGE = 10_000;
 
-/** Open streams by basin and name, the one used least recently first. */
-export class StreamTable {
-  readonly #engine: Engine;
-  readonly #basins: BasinTable;
-  readonly #now: () => number;
-  readonly #open = new Map<string, OpenStream>();
-  readonly #loading = new Map<string, Promise<OpenStream | undefined>>();
+/** What the table asks of those around it. */
+export interface StreamTableDeps {
+  readonly engine: Engine;
+  readonly basins: BasinTable;
+  /** The wall clock, in ms. */
+  now(): number;
   /** Resolves when what failed has settled and the store may be read again. */
-  readonly #recovered: () => Promise<void>;
+  recovered(): Promise<void>;
+}
 
-  constructor(engine: Engine, basins: BasinTable, now: () => number, recovered: () => Promise<void>) {
-    this.#engine = engine;
-    this.#basins = basins;
-    this.#now = now;
-    this.#recovered = recovered;
+/** Open streams by basin and name. */
+export class StreamTable {
+  readonly #deps: StreamTableDeps;
+  readonly #open = new Map<string, OpenStream>();
+  /** Also those that were let go and that somebody still holds. */
+  readonly #known = new Map<string, WeakRef<OpenStream>>();
+  readonly #loading = new Map<string, Promise<OpenStream | undefined>>();
+  readonly #forgotten = new FinalizationRegistry<string>((id) => {
+    if (this.#known.get(id)?.deref() === undefined) this.#known.delete(id);
+  });
+
+  constructor(deps: StreamTableDeps) {
+    this.#deps = deps;
   }
 
-  /** The stream when it is open and good to use. */
+  /** The stream when it is in memory and good to use. */
   peek(basin: Basin, name: string): OpenStream | undefined {
-    const stream = this.#open.get(nameOf(basin, name));
+    const stream = this.#find(nameOf(basin, name));
     return stream === undefined || stream.stale ? undefined : stream;
   }
 
@@ -62,97 +80,200 @@ export class StreamTable {
     return loading;
   }
 
-  /** A stream that exists only in memory until its first append is durable. */
-  make(basin: Basin, name: string): OpenStream {
+  /** The stream, whether it was made or is only about to be; see {@link load}. */
+  async find(basin: Basin, name: string): Promise<OpenStream | undefined> {
+    const found = this.peek(basin, name) ?? (await this.load(basin, name));
+    // While it was looked for, another call may have made it.
+    return this.peek(basin, name) ?? found;
+  }
+
+  /**
+   * A stream that exists only in memory until its rows are handed to a commit. One that waits for its first append is
+   * taken over: it does not exist yet.
+   * @throws TailraceError `transaction_conflict` when there is one by now
+   */
+  make(basin: Basin, name: string, request: StreamConfigRequest, requestKey?: string): OpenStream {
+    const waiting = this.#find(nameOf(basin, name));
+    if (waiting?.made === true)
+      throw new TailraceError('transaction_conflict', `stream \`${name}\` was made meanwhile`);
+    const createdAt = this.#deps.now();
+    const config = resolveStreamConfig(basin.config, request);
     const row = {
-      number: this.#basins.takeStreamNumber(),
-      config: resolveStreamConfig(basin.config),
-      createdAt: this.#now(),
+      number: waiting?.number ?? this.#deps.basins.takeStreamNumber(),
+      config,
+      createdAt,
+      deletedAt: undefined,
+      cipher: basin.config.streamCipher,
+      requestKey,
+      upkeepAt: firstUpkeepAt(config, createdAt),
     };
-    const stream = new OpenStream(basin, name, row, EMPTY_STATE, false);
+    const stream = waiting ?? new OpenStream(basin, name, row, EMPTY_STATE, false);
+    stream.row = row;
+    stream.stale = false;
     this.#put(nameOf(basin, name), stream);
     return stream;
   }
 
-  /** The rows that make a stream exist; they go with its first append. */
+  /** The rows that make a stream exist; they go with its first append, or alone. */
   rowsOf(stream: OpenStream): Write[] {
-    const row = { number: stream.number, config: stream.config, createdAt: stream.createdAt };
     return [
-      this.#basins.counterRow(),
-      { type: 'put', key: streamKey(stream.basin.number, stream.name), value: encodeStream(row) },
+      this.#deps.basins.counterRow(),
+      rowOf(stream),
       { type: 'put', key: streamStateKey(stream.number), value: encodeStreamState(EMPTY_STATE) },
+      ...scheduleRows(stream, undefined),
     ];
+  }
+
+  /** The stream was deleted for good: its name is free. */
+  forget(stream: OpenStream): void {
+    const id = nameOf(stream.basin, stream.name);
+    if (this.#find(id) !== stream) return;
+    this.#open.delete(id);
+    this.#known.delete(id);
   }
 
   /** After a failed commit nothing in memory can be trusted: every stream is read again before it is used. */
   distrust(): void {
-    for (const [id, stream] of this.#open) {
+    for (const [id, reference] of this.#known) {
+      const stream = reference.deref();
+      if (stream === undefined) continue;
       stream.stale = true;
-      if (!stream.exists && stream.readers === 0) this.#open.delete(id);
+      if (stream.exists || stream.readers > 0) continue;
+      this.#open.delete(id);
+      this.#known.delete(id);
     }
+  }
+
+  /** Lets streams go that nobody asked for since the last sweep. */
+  sweep(): void {
+    for (const [id, stream] of this.#open) {
+      if (!stream.used && stream.idle) this.#open.delete(id);
+      stream.used = false;
+    }
+  }
+
+  /** How many are in memory. */
+  get size(): number {
+    return this.#open.size;
   }
 
   /** Streams of a basin that are durable, in order of their names' bytes. */
   async list(basin: Basin, options: ListOptions): Promise<{ streams: readonly StreamInfo[]; hasMore: boolean }> {
     const range = streamRange(basin.number, options.prefix, options.startAfter);
-    const entries = await this.#engine.scan({ ...range, limit: options.limit + 1 });
-    const streams = entries.slice(0, options.limit).map(({ key, value }) => ({
-      name: readStreamKey(key).name,
-      createdAt: decodeStream(value).createdAt,
-    }));
+    const entries = await this.#deps.engine.scan({ ...range, limit: options.limit + 1 });
+    const streams = entries.slice(0, options.limit).map(({ key, value }) => {
+      const { createdAt, deletedAt, cipher } = decodeStream(value);
+      return { name: readStreamKey(key).name, createdAt, deletedAt, cipher };
+    });
     return { streams, hasMore: entries.length > options.limit };
   }
 
   /** How many durable streams a basin has. */
   async count(basin: Basin): Promise<number> {
-    let { from, to } = streamRange(basin.number);
-    for (let count = 0; ; ) {
-      const page = await this.#engine.scan({ from, to, limit: COUNT_PAGE, valueBytesMax: 1 });
-      count += page.length;
-      const last = page.at(-1);
-      if (last === undefined || page.length < COUNT_PAGE) return count;
-      from = Buffer.concat([last.key, Buffer.of(0)]);
+    let count = 0;
+    const pages = scanPages(this.#deps.engine, streamRange(basin.number), { limit: COUNT_PAGE, valueBytesMax: 1 });
+    for await (const page of pages) count += page.length;
+    return count;
+  }
+
+  #find(id: string): OpenStream | undefined {
+    const open = this.#open.get(id);
+    if (open !== undefined) {
+      open.used = true;
+      return open;
     }
+    const held = this.#known.get(id)?.deref();
+    if (held !== undefined) this.#put(id, held);
+    return held;
   }
 
   async #read(basin: Basin, name: string, id: string): Promise<OpenStream | undefined> {
-    await this.#recovered();
-    const known = this.#open.get(id);
+    await this.#deps.recovered();
+    const known = this.#find(id);
     if (known !== undefined && !known.stale) return known;
-    const value = await this.#engine.get(streamKey(basin.number, name));
+    const { engine } = this.#deps;
+    const value = await engine.get(streamKey(basin.number, name));
     if (value === undefined) {
-      this.#open.delete(id);
-      return undefined;
+      if (known !== undefined) this.forget(known);
+      return this.#good(id);
     }
     const row = decodeStream(value);
-    const state = await this.#readState(row.number, name);
-    if (known !== undefined && known.number === row.number) {
-      known.reload(state);
-      return known;
+    const state = await this.#readState(row, name);
+    const now = this.#find(id);
+    if (now !== undefined && now.number === row.number) {
+      if (now.stale) now.reload(row, state);
+      return now;
     }
     const stream = new OpenStream(basin, name, row, state, true);
     this.#put(id, stream);
     return stream;
   }
 
-  async #readState(number: number, name: string): Promise<StreamStateRow> {
-    const value = await this.#engine.get(streamStateKey(number));
+  #good(id: string): OpenStream | undefined {
+    const stream = this.#find(id);
+    return stream?.stale === true ? undefined : stream;
+  }
+
+  async #readState({ number }: StreamRow, name: string): Promise<StreamState> {
+    const { engine } = this.#deps;
+    const value = await engine.get(streamStateKey(number));
     if (value === undefined) throw damaged(name, 'its state is missing');
     const state = decodeStreamState(value);
-    const beyond = await this.#engine.scan({ ...blockRange(number, state.nextSeq), limit: 1, valueBytesMax: 1 });
+    const beyond = await engine.scan({ ...blockRange(number, state.nextSeq), limit: 1, valueBytesMax: 1 });
     if (beyond.length > 0) throw damaged(name, 'it has records behind its tail');
-    return state;
+    return { ...state, meteredBytes: state.meteredBytes ?? (await this.#countBytes(number)) };
+  }
+
+  /** A store of the first format did not count them. */
+  async #countBytes(number: number): Promise<number> {
+    let bytes = 0;
+    const pages = scanPages(this.#deps.engine, blockRange(number), { valueBytesMax: BLOCK_HEADER_BYTES_MAX });
+    for await (const page of pages) {
+      for (const { key, value } of page) bytes += readBlockHeader(key, value).meteredBytes;
+    }
+    return bytes;
   }
 
   #put(id: string, stream: OpenStream): void {
+    stream.used = true;
     this.#open.set(id, stream);
-    if (this.#open.size <= OPEN_STREAMS_MAX) return;
-    for (const [oldest, candidate] of this.#open) {
-      if (candidate === stream || !candidate.idle) continue;
-      this.#open.delete(oldest);
-      return;
+    if (this.#known.get(id)?.deref() !== stream) {
+      this.#known.set(id, new WeakRef(stream));
+      this.#forgotten.register(stream, id);
+    }
+    if (this.#open.size > OPEN_STREAMS_MAX) this.#letOneGo(stream);
+  }
+
+  /** The one that came first and that nobody asked for since it was looked at. */
+  #letOneGo(newest: OpenStream): void {
+    for (const [id, stream] of this.#open) {
+      if (stream === newest) return;
+      this.#open.delete(id);
+      if (!stream.used && stream.idle) return;
+      stream.used = false;
+      this.#open.set(id, stream);
     }
   }
+}
+
+/** The row of a stream as it was accepted last. */
+export function rowOf(stream: OpenStream): Write {
+  return { type: 'put', key: streamKey(stream.basin.number, stream.name), value: encodeStream(stream.row) };
+}
+
+/** Moves a stream in the schedule from where it stood to where its row says. */
+export function scheduleRows(stream: OpenStream, before: number | undefined): Write[] {
+  const { upkeepAt } = stream.row;
+  if (before === upkeepAt) return [];
+  const rows: Write[] = [];
+  if (before !== undefined) rows.push({ type: 'delete', key: upkeepKey(before, stream.number) });
+  if (upkeepAt !== undefined) rows.push(scheduled(stream, upkeepAt));
+  return rows;
+}
+
+function scheduled(stream: OpenStream, at: number): Write {
+  const value = encodePending({ basin: stream.basin.number, name: stream.name });
+  return { type: 'put', key: upkeepKey(at, stream.number), value };
 }
 
 function nameOf(basin: Basin, name: string): string {

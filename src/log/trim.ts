@@ -1,22 +1,104 @@
-/** Frees the room of trimmed records: whole blocks only, in bounded steps, so that appends go on between them. */
+/** Frees the room of blocks that nobody will read again: whole blocks only, in bounded steps, so that appends go on. */
 
+import { TailraceError } from '../model/error.ts';
+import { UPKEEP_BLOCKS_MAX } from '../model/limits.ts';
 import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
-import type { Engine, Write } from '../storage/engine.ts';
-import { blockRange, readBlockKey } from '../storage/keys.ts';
+import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
+import { blockRange, pendingKey, readBlockKey, streamKey, streamStateKey, upkeepKey } from '../storage/keys.ts';
+import { encodePending } from '../storage/values.ts';
+import type { CommitQueue } from './acks.ts';
+import { commitRows } from './commit-rows.ts';
+import type { OpenStream } from './stream.ts';
 
-const STEP_BLOCKS = 128;
+/** Freeing room may use the room that is kept for it. */
+const RESERVE: CommitOptions = { mayUseReserve: true };
 
-/** Deletes the blocks of a stream whose records are all below `trimPoint`. Safe to run again after a crash. */
-export async function removeBlocks(engine: Engine, stream: number, trimPoint: number): Promise<void> {
+export interface TrimContext {
+  readonly engine: Engine;
+  readonly commits: CommitQueue;
+}
+
+/** The row that lets a trim be finished after a restart. Goes with what moves the trim point. */
+export function trimRow(stream: OpenStream): Write {
+  const value = encodePending({ basin: stream.basin.number, name: stream.name });
+  return { type: 'put', key: pendingKey('trim', stream.number), value };
+}
+
+/** Moves the trim point, at most to the assigned tail and never back. Durable when it resolves. */
+export async function moveTrimPoint({ commits }: TrimContext, stream: OpenStream, seqNum: number): Promise<void> {
+  const { assigned } = stream;
+  const trimPoint = Math.min(Math.max(seqNum, assigned.trimPoint), assigned.nextSeq);
+  if (trimPoint === assigned.trimPoint) return commits.barrier();
+  expectFresh(stream);
+  stream.assigned = { ...assigned, trimPoint };
+  await commitRows(commits, [trimRow(stream)], { states: [[stream, stream.assigned]], options: RESERVE });
+}
+
+/**
+ * Deletes the blocks whose records are all below the durable trim point. Safe to run again after a crash. Calls for one
+ * stream run one after the other, for each counts the bytes that it frees.
+ */
+export function removeTrimmed(context: TrimContext, stream: OpenStream): Promise<void> {
+  const before = stream.trimming;
+  const done = before === undefined ? remove(context, stream) : before.then(() => remove(context, stream));
+  const settled = done.catch(() => {});
+  stream.trimming = settled;
+  void settled.then(() => {
+    if (stream.trimming === settled) stream.trimming = undefined;
+  });
+  return done;
+}
+
+async function remove({ engine, commits }: TrimContext, stream: OpenStream): Promise<void> {
   for (;;) {
-    const range = blockRange(stream, 0, trimPoint);
-    const entries = await engine.scan({ ...range, limit: STEP_BLOCKS, valueBytesMax: BLOCK_HEADER_BYTES_MAX });
-    const deletes: Write[] = [];
+    const { trimPoint } = stream.durable;
+    const range = blockRange(stream.number, 0, trimPoint);
+    const header = { limit: UPKEEP_BLOCKS_MAX, valueBytesMax: BLOCK_HEADER_BYTES_MAX };
+    const entries = await engine.scan({ ...range, ...header });
+    const rows: Write[] = [];
+    let bytes = 0;
     for (const { key, value } of entries) {
-      const end = readBlockKey(key).firstSeq + readBlockHeader(key, value).count;
-      if (end <= trimPoint) deletes.push({ type: 'delete', key });
+      const { count, meteredBytes } = readBlockHeader(key, value);
+      if (readBlockKey(key).firstSeq + count > trimPoint) continue;
+      rows.push({ type: 'delete', key });
+      bytes += meteredBytes;
     }
-    if (deletes.length > 0) await engine.commit(deletes, { mayUseReserve: true });
-    if (deletes.length < STEP_BLOCKS) return;
+    const finished = rows.length < UPKEEP_BLOCKS_MAX;
+    expectFresh(stream);
+    // Another trim that was accepted in the meantime has its own row put behind this one's end.
+    if (finished && stream.assigned.trimPoint === trimPoint) {
+      rows.push({ type: 'delete', key: pendingKey('trim', stream.number) });
+    }
+    stream.assigned = { ...stream.assigned, meteredBytes: Math.max(0, stream.assigned.meteredBytes - bytes) };
+    await commitRows(commits, rows, { states: [[stream, stream.assigned]], options: RESERVE });
+    if (finished) return;
   }
+}
+
+/** Deletes everything that a deleted stream has, its row last, in the transaction that frees its name. */
+export async function removeStream({ engine, commits }: TrimContext, stream: OpenStream): Promise<void> {
+  for (;;) {
+    const entries = await engine.scan({ ...blockRange(stream.number), limit: UPKEEP_BLOCKS_MAX, valueBytesMax: 1 });
+    const rows: Write[] = entries.map(({ key }) => ({ type: 'delete', key }));
+    const finished = entries.length < UPKEEP_BLOCKS_MAX;
+    if (finished) rows.push(...lastRows(stream));
+    await commitRows(commits, rows, { options: RESERVE });
+    if (finished) return;
+  }
+}
+
+/** A state that was built on a commit that failed must not be written. */
+function expectFresh(stream: OpenStream): void {
+  if (stream.stale) throw new TailraceError('storage', 'a write before this one failed; try again');
+}
+
+function lastRows(stream: OpenStream): Write[] {
+  const keys = [
+    streamKey(stream.basin.number, stream.name),
+    streamStateKey(stream.number),
+    pendingKey('streamDeletion', stream.number),
+    pendingKey('trim', stream.number),
+  ];
+  if (stream.row.upkeepAt !== undefined) keys.push(upkeepKey(stream.row.upkeepAt, stream.number));
+  return keys.map((key) => ({ type: 'delete', key }));
 }

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'bad_query'
   | 'bad_json'
   | 'bad_proto'
+  | 'bad_frame' // an s2s frame that is none
   | 'invalid' // well-formed, semantically wrong (S2: 422)
   | 'not_found' // no such route
   | 'method_not_allowed'
@@ -30,6 +31,10 @@ export type ErrorCode =
   | 'seq_num_mismatch'
   | 'fencing_token_mismatch'
   | 'range_not_satisfiable' // the read starts beyond the tail (S2: 416)
+  | 'transaction_conflict' // lost against a concurrent change
+  | 'decryption_failed' // the key of a read does not fit
+  | 'access_token_not_found'
+  | 'quota_exhausted'
   | 'stream_replaced' // the stream was deleted and made again since the reader last looked
   // what we cannot do now
   | 'rate_limited'

@@ -105,6 +105,14 @@ export const REQUEST_HEADERS_MAX = 200;
 export const REQUEST_HEADER_BYTES_MAX = 32 * KiB;
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
+export const HTTP2_STREAMS_MAX = 250;
+export const HTTP2_WINDOW_BYTES = 8 * MiB;
+/** What one HTTP/2 connection may take for streams and headers, in MiB. */
+export const HTTP2_SESSION_MEMORY_MIB_MAX = 32;
+/** An HTTP/2 connection that sends more than these in a second is cut: resets of streams; pings and settings. */
+export const HTTP2_RESETS_PER_SECOND_MAX = 500;
+export const HTTP2_CONTROL_FRAMES_PER_SECOND_MAX = 5_000;
 /** Slowest upload that we bear, measured over a window: below it the request is answered 503 and cut. */
 export const BODY_RATE_BYTES_PER_SECOND_MIN = 1_024;
 export const BODY_RATE_WINDOW_MS = 10_000;

@@ -7,7 +7,7 @@ import { setImmediate as others } from 'node:timers/promises';
 import { TailraceError } from '../model/error.ts';
 import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
-import type { TimestampingMode } from '../model/stream-config.ts';
+import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block.ts';
 import { draftBlocks } from './batch.ts';
 import { piecesBytes } from './batch-emit.ts';
@@ -27,6 +27,8 @@ export interface IngestBasin {
 /** What ingest has to know of a stream. The log's streams fit. */
 export interface IngestStream {
   readonly config: { readonly timestampingMode: TimestampingMode };
+  /** Records of an encrypted stream come with a key, and OTLP has no place for one. */
+  readonly cipher?: StreamCipher | undefined;
 }
 
 /** The way down to the log. The log itself fits. */
@@ -67,6 +69,9 @@ const NO_STREAM =
 const NOT_ALLOWED = 'the token may not append to the stream: use a token whose scope names it';
 const TOO_LARGE = `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`;
 const NO_TIME = 'the stream takes only items with a time (timestamping mode client-require): set it in the sender';
+
+const ENCRYPTED =
+  'the stream is encrypted with keys of those who append, which OTLP cannot send: route to a stream of another basin';
 
 /** Scans that wait for a request; their columns stay warm. */
 const idle: Scan[] = [];
@@ -109,6 +114,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
       const opening = open(port, basin, name);
       const stream = opening instanceof Promise ? await opening : opening;
       if (stream === undefined) rejections.add(NO_STREAM, rowsCount(scanned, rows), name);
+      else if (stream.cipher !== undefined) rejections.add(ENCRYPTED, rowsCount(scanned, rows), name);
       else appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
     }
   } finally {

@@ -116,6 +116,48 @@ export function readBlockKey(key: Uint8Array): { stream: number; firstSeq: numbe
   return { stream: readNumber(key, 1), firstSeq: readNumber(key, 1 + NUMBER_BYTES) };
 }
 
+/**
+ * Work that survives a restart: `[9][kind u8]…`. A deletion or trim is keyed by what it is about; the schedule of
+ * retention and deletion on empty by when it is due, so that what is due stands first.
+ */
+const PENDING = { basinDeletion: 1, streamDeletion: 2, trim: 3, upkeep: 4 } as const;
+
+export type PendingKind = Exclude<keyof typeof PENDING, 'upkeep'>;
+
+/** The key of pending work about the basin or stream of that number. */
+export function pendingKey(kind: PendingKind, number: number): Uint8Array {
+  return pendingNumbers(PENDING[kind], number);
+}
+
+/** All pending work of a kind. */
+export function pendingRange(kind: PendingKind): KeyRange {
+  const prefix = Buffer.of(FAMILY.pendingWork, PENDING[kind]);
+  return { from: prefix, to: successor(prefix) };
+}
+
+/** The number in a key of pending work. */
+export function readPendingKey(key: Uint8Array): number {
+  expectFamily(key, FAMILY.pendingWork, 2 + NUMBER_BYTES);
+  return readNumber(key, 2);
+}
+
+/** The key of the schedule's row for a stream that is looked at again at `due`, in ms. */
+export function upkeepKey(due: number, stream: number): Uint8Array {
+  return pendingNumbers(PENDING.upkeep, due, stream);
+}
+
+/** What is due before `until`, in ms; all of the schedule without it. */
+export function upkeepRange(until?: number): KeyRange {
+  const prefix = Buffer.of(FAMILY.pendingWork, PENDING.upkeep);
+  return { from: prefix, to: until === undefined ? successor(prefix) : upkeepKey(until, 0) };
+}
+
+/** Time, in ms, and stream in a key of the schedule. */
+export function readUpkeepKey(key: Uint8Array): { due: number; stream: number } {
+  expectFamily(key, FAMILY.pendingWork, 2 + 2 * NUMBER_BYTES);
+  return { due: readNumber(key, 2), stream: readNumber(key, 2 + NUMBER_BYTES) };
+}
+
 /** The key of a token's row: SHA-256 of its secret. */
 export function tokenHashKey(hash: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.of(FAMILY.tokensByHash), hash]);
@@ -154,6 +196,14 @@ function numberKey(family: number, number: number): Uint8Array {
   const key = Buffer.allocUnsafe(1 + NUMBER_BYTES);
   key[0] = family;
   writeNumber(key, 1, number);
+  return key;
+}
+
+function pendingNumbers(kind: number, ...numbers: readonly number[]): Uint8Array {
+  const key = Buffer.allocUnsafe(2 + numbers.length * NUMBER_BYTES);
+  key[0] = FAMILY.pendingWork;
+  key[1] = kind;
+  for (const [i, number] of numbers.entries()) writeNumber(key, 2 + i * NUMBER_BYTES, number);
   return key;
 }
 

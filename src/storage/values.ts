@@ -7,10 +7,17 @@
 
 import { Packr } from 'msgpackr';
 import { TailraceError } from '../model/error.ts';
-import type { BasinConfig, StorageClass, StreamConfig, TimestampingMode } from '../model/stream-config.ts';
+import {
+  type BasinConfig,
+  STORAGE_CLASSES,
+  STREAM_CIPHERS,
+  type StreamCipher,
+  type StreamConfig,
+  TIMESTAMPING_MODES,
+} from '../model/stream-config.ts';
 
 /** The form of the whole store; a build refuses one that is newer than its own. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** Numbers that are given out once: the next basin and the next stream. */
 export interface CounterRow {
@@ -23,6 +30,10 @@ export interface BasinRow {
   readonly config: BasinConfig;
   /** Milliseconds. */
   readonly createdAt: number;
+  /** When its deletion was asked for, in milliseconds; its streams go first. */
+  readonly deletedAt: number | undefined;
+  /** What tells a repeated create call from another one: see `requestKey` in the log. */
+  readonly requestKey: string | undefined;
 }
 
 export interface StreamRow {
@@ -30,6 +41,13 @@ export interface StreamRow {
   readonly config: StreamConfig;
   /** Milliseconds. */
   readonly createdAt: number;
+  /** When its deletion was asked for, in milliseconds; its records go first. */
+  readonly deletedAt: number | undefined;
+  /** What its records are encrypted with, for as long as it lives. */
+  readonly cipher: StreamCipher | undefined;
+  readonly requestKey: string | undefined;
+  /** When retention and deletion on empty look at it next, in milliseconds: the row of the schedule that counts. */
+  readonly upkeepAt: number | undefined;
 }
 
 /** What changes with each append. On disk the assigned tail and the durable tail are one. */
@@ -43,6 +61,16 @@ export interface StreamStateRow {
   readonly fencingToken: string | undefined;
   /** Records below this are gone. */
   readonly trimPoint: number;
+  /** Metered bytes of all blocks that are stored; undefined in rows of the first format, which did not count them. */
+  readonly meteredBytes: number | undefined;
+}
+
+/** What a row of pending work is about. */
+export interface PendingRow {
+  /** Number of the basin. */
+  readonly basin: number;
+  /** Of the stream, or of the basin when the row is about that. */
+  readonly name: string;
 }
 
 /** A token, found by the hash of its secret. Scopes come with a later version of this row. */
@@ -53,6 +81,8 @@ export interface TokenRow {
 }
 
 const VERSION = 1;
+/** Rows of basins, streams and stream states have been in this form since format 2. */
+const VERSION_2 = 2;
 const packr = new Packr({ useRecords: false });
 
 export function encodeFormat(version: number): Uint8Array {
@@ -73,60 +103,110 @@ export function decodeCounters(value: Uint8Array): CounterRow {
   return { nextBasin: fields.count(), nextStream: fields.count() };
 }
 
-export function encodeBasin({ number, config, createdAt }: BasinRow): Uint8Array {
-  const { createStreamOnAppend, createStreamOnRead, otlpDefaultStream, defaultStream } = config;
-  return encode([
-    number,
-    createdAt,
+export function encodeBasin(row: BasinRow): Uint8Array {
+  const { createStreamOnAppend, createStreamOnRead, otlpDefaultStream, defaultStream, streamCipher } = row.config;
+  const fields = [
+    row.number,
+    row.createdAt,
     createStreamOnAppend,
     createStreamOnRead,
     otlpDefaultStream,
     leaves(defaultStream),
-  ]);
+    streamCipher ?? null,
+    row.deletedAt ?? null,
+    row.requestKey ?? null,
+  ];
+  return encode(fields, VERSION_2);
 }
 
 export function decodeBasin(value: Uint8Array): BasinRow {
-  const fields = new Fields(value, 'basin');
+  const fields = new Fields(value, 'basin', VERSION_2);
+  const number = fields.count();
+  const createdAt = fields.count();
+  const config = {
+    createStreamOnAppend: fields.flag(),
+    createStreamOnRead: fields.flag(),
+    otlpDefaultStream: fields.text(),
+    defaultStream: readLeaves(fields.pairs()),
+  };
+  const streamCipher = readCipher(fields.added());
   return {
-    number: fields.count(),
-    createdAt: fields.count(),
-    config: {
-      createStreamOnAppend: fields.flag(),
-      createStreamOnRead: fields.flag(),
-      otlpDefaultStream: fields.text(),
-      defaultStream: readLeaves(fields.pairs()),
-    },
+    number,
+    createdAt,
+    config: { ...config, streamCipher },
+    deletedAt: optional(fields.added(), countOf),
+    requestKey: optional(fields.added(), textOf),
   };
 }
 
-export function encodeStream({ number, config, createdAt }: StreamRow): Uint8Array {
-  return encode([number, createdAt, leaves(config)]);
+export function encodeStream(row: StreamRow): Uint8Array {
+  const fields = [
+    row.number,
+    row.createdAt,
+    leaves(row.config),
+    row.cipher ?? null,
+    row.deletedAt ?? null,
+    row.requestKey ?? null,
+    row.upkeepAt ?? null,
+  ];
+  return encode(fields, VERSION_2);
 }
 
 export function decodeStream(value: Uint8Array): StreamRow {
-  const fields = new Fields(value, 'stream');
+  const fields = new Fields(value, 'stream', VERSION_2);
   const number = fields.count();
   const createdAt = fields.count();
-  const { retentionAgeSeconds, ...config } = readLeaves(fields.pairs());
+  const { retentionAgeSeconds, retentionBytes, ...config } = readLeaves(fields.pairs());
   if (!isComplete(config)) throw damaged('stream');
-  return { number, createdAt, config: { ...config, retentionAgeSeconds } };
+  return {
+    number,
+    createdAt,
+    config: { ...config, retentionAgeSeconds, retentionBytes },
+    cipher: readCipher(fields.added()),
+    deletedAt: optional(fields.added(), countOf),
+    requestKey: optional(fields.added(), textOf),
+    upkeepAt: optional(fields.added(), countOf),
+  };
 }
 
 export function encodeStreamState(row: StreamStateRow): Uint8Array {
-  return encode([row.nextSeq, row.lastTimestamp, row.lastArrival, row.fencingToken ?? null, row.trimPoint]);
+  const { nextSeq, lastTimestamp, lastArrival, fencingToken, trimPoint, meteredBytes } = row;
+  return encode(
+    [nextSeq, lastTimestamp, lastArrival, fencingToken ?? null, trimPoint, meteredBytes ?? null],
+    VERSION_2,
+  );
 }
 
 export function decodeStreamState(value: Uint8Array): StreamStateRow {
-  const fields = new Fields(value, 'stream state');
+  const fields = new Fields(value, 'stream state', VERSION_2);
   const row = {
     nextSeq: fields.count(),
     lastTimestamp: fields.count(),
     lastArrival: fields.count(),
     fencingToken: fields.optionalText(),
     trimPoint: fields.count(),
+    meteredBytes: optional(fields.added(), countOf),
   };
   if (row.trimPoint > row.nextSeq) throw damaged('stream state');
   return row;
+}
+
+export function encodePending({ basin, name }: PendingRow): Uint8Array {
+  return encode([basin, name]);
+}
+
+export function decodePending(value: Uint8Array): PendingRow {
+  const fields = new Fields(value, 'pending work');
+  return { basin: fields.count(), name: fields.text() };
+}
+
+/** The wall clock as this store last saw it, in milliseconds. */
+export function encodeClock(lastSeen: number): Uint8Array {
+  return encode([lastSeen]);
+}
+
+export function decodeClock(value: Uint8Array): number {
+  return new Fields(value, 'clock').count();
 }
 
 export function encodeToken({ id, scope, createdAt }: TokenRow): Uint8Array {
@@ -158,17 +238,16 @@ function readLeaves(pairs: readonly Pair[]): Partial<StreamConfig> {
   return config;
 }
 
-const CLASSES: readonly StorageClass[] = ['standard', 'express'];
-const MODES: readonly TimestampingMode[] = ['client-prefer', 'client-require', 'arrival'];
-
 function readLeaf(name: string, value: unknown): Partial<StreamConfig> {
   switch (name) {
     case 'storageClass':
-      return { storageClass: oneOf(CLASSES, value) };
+      return { storageClass: oneOf(STORAGE_CLASSES, value) };
     case 'timestampingMode':
-      return { timestampingMode: oneOf(MODES, value) };
+      return { timestampingMode: oneOf(TIMESTAMPING_MODES, value) };
     case 'retentionAgeSeconds':
       return { retentionAgeSeconds: value === null ? undefined : countOf(value, 'configuration') };
+    case 'retentionBytes':
+      return { retentionBytes: value === null ? undefined : countOf(value, 'configuration') };
     case 'deleteOnEmptyMinAgeSeconds':
       return { deleteOnEmptyMinAgeSeconds: countOf(value, 'configuration') };
     case 'timestampingUncapped':
@@ -185,7 +264,10 @@ function oneOf<T>(allowed: readonly T[], value: unknown): T {
   return found;
 }
 
-function isComplete(config: Partial<StreamConfig>): config is Omit<StreamConfig, 'retentionAgeSeconds'> {
+/** Leaves whose undefined is a setting of its own are not asked for. */
+function isComplete(
+  config: Partial<StreamConfig>,
+): config is Omit<StreamConfig, 'retentionAgeSeconds' | 'retentionBytes'> {
   return (
     config.storageClass !== undefined &&
     config.timestampingMode !== undefined &&
@@ -194,10 +276,18 @@ function isComplete(config: Partial<StreamConfig>): config is Omit<StreamConfig,
   );
 }
 
-function encode(fields: readonly unknown[]): Uint8Array {
+function readCipher(value: unknown): StreamCipher | undefined {
+  return value === null ? undefined : oneOf(STREAM_CIPHERS, value);
+}
+
+function optional<T>(value: unknown, read: (value: unknown, what: string) => T): T | undefined {
+  return value === null ? undefined : read(value, 'row');
+}
+
+function encode(fields: readonly unknown[], version = VERSION): Uint8Array {
   const packed = packr.pack(fields);
   const value = Buffer.allocUnsafe(1 + packed.length);
-  value[0] = VERSION;
+  value[0] = version;
   value.set(packed, 1);
   return value;
 }
@@ -205,12 +295,15 @@ function encode(fields: readonly unknown[]): Uint8Array {
 /** The fields of a value in their order, each checked for what it must be. */
 class Fields {
   readonly #what: string;
+  readonly #version: number;
   readonly #fields: readonly unknown[];
   #at = 0;
 
-  constructor(value: Uint8Array, what: string) {
+  /** Takes values of the first form, and up to `newest`. */
+  constructor(value: Uint8Array, what: string, newest = VERSION) {
     this.#what = what;
-    if (value[0] !== VERSION) throw damaged(what);
+    this.#version = value[0] ?? 0;
+    if (this.#version < VERSION || this.#version > newest) throw damaged(what);
     let fields: unknown;
     try {
       fields = packr.unpack(value.subarray(1));
@@ -253,9 +346,22 @@ class Fields {
     });
   }
 
+  /** A field that values of the first form do not have: null there. */
+  added(): unknown {
+    if (this.#version === VERSION) return null;
+    const value = this.#next();
+    if (value === undefined) throw damaged(this.#what);
+    return value;
+  }
+
   #next(): unknown {
     return this.#fields[this.#at++];
   }
+}
+
+function textOf(value: unknown, what: string): string {
+  if (typeof value !== 'string') throw damaged(what);
+  return value;
 }
 
 function countOf(value: unknown, what: string): number {

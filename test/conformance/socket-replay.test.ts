@@ -3,7 +3,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createClient } from '../../src/client/client.ts';
 import type { ClientView } from '../../src/client/frames.ts';
-import type { Basin } from '../../src/log/basins.ts';
 import { Log } from '../../src/log/log.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import type { BlockDraft } from '../../src/storage/block.ts';
@@ -26,7 +25,7 @@ const readers: Reader[] = [];
 beforeEach(async () => {
   clock = new ManualClock();
   log = await Log.open(openMemoryEngine(), { clock, onFatal: () => {} });
-  const basin: Basin = await log.ensureBasin('telemetry', {
+  const { it: basin } = await log.ensureBasin('telemetry', {
     createStreamOnAppend: true,
     createStreamOnRead: false,
     defaultStream: { timestampingUncapped: true },
@@ -48,7 +47,7 @@ function append(...drafts: readonly BlockDraft[]): Promise<unknown> {
 
 /** Records r0, r1 … in blocks of these sizes; record n has the timestamp 100 + 10 n. */
 async function appendNumbered(...sizes: readonly number[]): Promise<void> {
-  let n = log.checkTail(stream).seqNum;
+  let n = (await log.checkTail(stream)).seqNum;
   for (const size of sizes) {
     await append(s2Draft(Array.from({ length: size }, () => ({ timestamp: 100 + 10 * n, body: `r${n++}` }))));
   }

@@ -102,7 +102,7 @@ const reopen: fc.Arbitrary<Command> = fc.constant(async (state) => {
 const checkTails: fc.Arbitrary<Command> = fc.constant(async ({ harness, models }) => {
   for (const [stream, { records }] of models) {
     const tail = { seqNum: records.length, timestamp: records.at(-1)?.timestamp ?? 0 };
-    expect(harness.log.checkTail(await harness.stream(stream))).toEqual(tail);
+    expect(await harness.log.checkTail(await harness.stream(stream))).toEqual(tail);
   }
   const page = await harness.log.listStreams(harness.basin, { prefix: '', startAfter: '', limit: 10 });
   expect(page.streams.map((info) => info.name)).toEqual([...models.keys()].sort());

@@ -15,7 +15,8 @@ import { openMemoryEngine } from '../../src/storage/memory.ts';
 export const BASIN: BasinConfig = {
   createStreamOnAppend: true,
   createStreamOnRead: false,
-  defaultStream: {},
+  defaultStream: { storageClass: 'express' },
+  streamCipher: undefined,
   otlpDefaultStream: '',
 };
 
@@ -159,7 +160,7 @@ export async function openHarness(
   const fatal: TailraceError[] = [];
   const options: LogOptions = { clock, onFatal: (error) => fatal.push(error) };
   const log = await Log.open(engine, options);
-  const basin = await log.ensureBasin('basin-one', config);
+  const { it: basin } = await log.ensureBasin('basin-one', config);
   return {
     log,
     engine,

@@ -33,7 +33,7 @@ describe('positions', () => {
     await first.log.append([{ stream: await first.stream('a'), drafts: [texts('0', '1')] }]);
     const second = await first.reopen();
     const stream = await second.stream('a');
-    expect(second.log.checkTail(stream)).toEqual({ seqNum: 2, timestamp: 1_000_000 });
+    expect(await second.log.checkTail(stream)).toEqual({ seqNum: 2, timestamp: 1_000_000 });
     const [ack] = await second.log.append([{ stream, drafts: [texts('2')] }]);
     expect(ack?.start.seqNum).toBe(2);
   });
@@ -51,11 +51,11 @@ describe('durability', () => {
     await turn();
     expect(engine.waiting).toBe(1);
     expect(acked).toBe(false);
-    expect(log.checkTail(a)).toEqual({ seqNum: 0, timestamp: 0 });
+    expect(await log.checkTail(a)).toEqual({ seqNum: 0, timestamp: 0 });
     expect(await readAll(log, a)).toEqual([]);
     await engine.settleOne();
     await append;
-    expect(log.checkTail(a).seqNum).toBe(1);
+    expect((await log.checkTail(a)).seqNum).toBe(1);
     expect(await readAll(log, a)).toHaveLength(1);
   });
 
@@ -178,12 +178,13 @@ describe('timestamps', () => {
 
   test.each([
     ['client-prefer keeps the client’s', {}, [timed(5, 7)], [5, 7]],
-    ['client-prefer takes now where there is none', {}, [timed(5, 0)], [5, 1_000]],
+    ['client-prefer takes now where there is none', {}, [timed(5, -1)], [5, 1_000]],
+    ['0 is a time like any other', {}, [timed(0), timed(0, 3)], [0, 0, 3]],
     ['arrival ignores the client’s', { timestampingMode: 'arrival' }, [timed(5, 7)], [1_000, 1_000]],
     ['later than now is capped', {}, [timed(900, 5_000)], [900, 1_000]],
     ['uncapped keeps it', { timestampingUncapped: true }, [timed(900, 5_000)], [900, 5_000]],
     ['never below the one before, within and across blocks', {}, [timed(9, 4), timed(6, 10)], [9, 9, 9, 10]],
-    ['capped first, then raised', { timestampingUncapped: true }, [timed(5_000), timed(0)], [5_000, 5_000]],
+    ['capped first, then raised', { timestampingUncapped: true }, [timed(5_000), timed(-1)], [5_000, 5_000]],
   ] as const)('%s', async (_, config, drafts, wanted) => {
     expect(await resolved(config, 1_000, ...drafts)).toEqual(wanted);
   });

@@ -97,6 +97,7 @@ test('stream states come back as they were written', () => {
       lastArrival: fc.maxSafeNat(),
       fencingToken: fc.option(fc.string({ unit: 'grapheme' }), { nil: undefined }),
       trimPoint: fc.maxSafeNat(),
+      meteredBytes: fc.option(fc.maxSafeNat(), { nil: undefined }),
     })
     .filter((state) => state.trimPoint <= state.nextSeq);
   fc.assert(
@@ -107,8 +108,9 @@ test('stream states come back as they were written', () => {
 });
 
 test('a basin keeps apart what was set and what was not', () => {
-  const config = { createStreamOnAppend: false, createStreamOnRead: true, otlpDefaultStream: '', defaultStream: {} };
-  const row = { number: 1, createdAt: 0, config };
+  const flags = { createStreamOnAppend: false, createStreamOnRead: true, otlpDefaultStream: '', defaultStream: {} };
+  const config = { ...flags, streamCipher: undefined };
+  const row = { number: 1, createdAt: 0, config, deletedAt: undefined, requestKey: undefined };
   expect(values.decodeBasin(values.encodeBasin(row))).toEqual(row);
 });
 

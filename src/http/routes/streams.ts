@@ -40,7 +40,7 @@ async function checkTail(exchange: Exchange, segment: string, deps: HttpDeps): P
   const streamName = streamNamed(segment);
   authorize(exchange, deps, { operation: 'check-tail', basin: basinName, stream: streamName });
   const stream = await deps.log.openStream(existingBasin(deps, basinName), streamName, 'read');
-  const { seqNum, timestamp } = deps.log.checkTail(stream);
+  const { seqNum, timestamp } = await deps.log.checkTail(stream);
   answerJson(exchange, { tail: { seq_num: seqNum, timestamp } }, deps);
 }
 

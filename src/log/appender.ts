@@ -1,0 +1,229 @@
+/**
+ * Takes appends: judges conditions against what is assigned, assigns positions, hands over to the group commit, and tells
+ * followers when it is durable. From the look at a stream to the hand-over there is no `await`.
+ */
+
+import type { Clock } from '../model/clock.ts';
+import { assert, TailraceError } from '../model/error.ts';
+import type { AppendAck } from '../model/position.ts';
+import { type BlockDraft, draftRecords, type SealedBlock } from '../storage/block.ts';
+import { draftEncrypted } from '../storage/block-cipher.ts';
+import { Block } from '../storage/block-read.ts';
+import type { Write } from '../storage/engine.ts';
+import type { CommitQueue } from './acks.ts';
+import { type AssignedAppend, ackOf, assignPositions } from './append.ts';
+import type { BasinTable } from './basins.ts';
+import type { LogObserver } from './observer.ts';
+import { expectKey } from './plain.ts';
+import { type Command, checkBatch, type RecordsAppend } from './records.ts';
+import { hasSurplus } from './retention.ts';
+import { deletionPending, OpenStream, type Stream } from './stream.ts';
+import type { StreamTable } from './streams.ts';
+import { trimRow } from './trim.ts';
+
+/** Records for one stream, as blocks without positions. */
+export interface StreamAppend {
+  readonly stream: Stream;
+  readonly drafts: readonly BlockDraft[];
+}
+
+/** Whether a batch was taken, which is known at once, and how it ended. */
+export interface Acceptance {
+  /** False: nothing of it will ever be written, and `done` rejects. */
+  readonly accepted: boolean;
+  readonly done: Promise<AppendAck>;
+}
+
+export interface AppenderDeps {
+  readonly streams: StreamTable;
+  readonly basins: BasinTable;
+  readonly commits: CommitQueue;
+  readonly clock: Clock;
+  readonly observer: LogObserver;
+  /** Refuses what cannot be written now. */
+  expectWritable(): void;
+  /** There are trims to finish. */
+  nudge(): void;
+  /** A stream holds more than it may. */
+  lookAfterSoon(stream: OpenStream): void;
+  /** Notes a fault of ours; answers the error. */
+  onFault(error: unknown): unknown;
+}
+
+interface OpenAppend {
+  readonly stream: OpenStream;
+  readonly drafts: readonly BlockDraft[];
+  readonly commands: readonly Command[];
+}
+
+const NO_COMMANDS: readonly Command[] = [];
+
+export class Appender {
+  readonly #deps: AppenderDeps;
+
+  constructor(deps: AppenderDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * All appends of one request in one transaction, or nothing. Positions are assigned before this returns, so requests
+   * take effect in the order of the calls; resolves when it is durable, with one answer per append. The drafts'
+   * timestamps are overwritten; their payloads must not change until it has settled.
+   * @throws TailraceError `draining`, `stream_deletion_pending`; `storage_full`: nothing was written; `storage`: all of
+   *   it or nothing
+   */
+  append(appends: readonly StreamAppend[]): Promise<readonly AppendAck[]> {
+    try {
+      this.#deps.expectWritable();
+      const open: OpenAppend[] = [];
+      for (const { stream, drafts } of appends) {
+        const target = opened(stream);
+        if (target.deleting) return this.#held(deletionPending(target.name));
+        if (target.cipher !== undefined) throw new TailraceError('invalid', `stream \`${target.name}\` is encrypted`);
+        open.push({ stream: target, drafts, commands: NO_COMMANDS });
+      }
+      return this.#accept(open);
+    } catch (error) {
+      return Promise.reject(this.#deps.onFault(error));
+    }
+  }
+
+  /**
+   * A batch of S2 records (S2 API §4.3 to §4.7), all or nothing. A refusal that tells something about the stream is held
+   * back until what it was judged against is durable.
+   * @throws TailraceError (by `done`) `invalid`, `bad_header` for a missing key, `stream_deletion_pending`,
+   *   `fencing_token_mismatch`, `seq_num_mismatch`, and what `append` throws
+   */
+  tryRecords(append: RecordsAppend): Acceptance {
+    const stream = opened(append.stream);
+    try {
+      this.#deps.expectWritable();
+      const commands = checkBatch(append);
+      const key = stream.cipher === undefined ? undefined : expectKey(stream, append.encryptionKey);
+      const refusal = refusalOf(stream, append);
+      if (refusal !== undefined) return { accepted: false, done: this.#held(refusal) };
+      expectTimestamps(stream, append);
+      const { records } = append;
+      const firstSeq = stream.assigned.nextSeq;
+      const draft = key === undefined ? draftRecords(records) : draftEncrypted(records, key, stream.number, firstSeq);
+      const done = this.#accept([{ stream, drafts: [draft], commands }]).then(first);
+      return { accepted: true, done };
+    } catch (error) {
+      return { accepted: false, done: Promise.reject(this.#deps.onFault(error)) };
+    }
+  }
+
+  async #held(refusal: TailraceError): Promise<never> {
+    await this.#deps.commits.barrier();
+    throw refusal;
+  }
+
+  #accept(appends: readonly OpenAppend[]): Promise<readonly AppendAck[]> {
+    const { clock, commits, observer } = this.#deps;
+    const rows = this.#rowsFor(appends);
+    const now = clock.now();
+    const assigned = appends.map(({ stream, drafts, commands }) => assignPositions(stream, drafts, now, commands));
+    for (const { stream, state } of assigned) {
+      stream.inFlight++;
+      if (state.trimPoint > stream.durable.trimPoint) rows.push(trimRow(stream));
+    }
+    const startedMs = clock.monotonicMs();
+    return new Promise((resolve, reject) => {
+      commits.push({
+        sealing: assigned.flatMap((append) => append.sealing),
+        states: assigned.map(({ stream, state }) => [stream, state]),
+        rows,
+        bytes: assigned.reduce((sum, append) => sum + append.bytes, 0),
+        options: {},
+        durable: (blocks) => {
+          publish(assigned, blocks);
+          observer.acked(clock.monotonicMs() - startedMs);
+          for (const { stream, drafts } of appends) this.#observe(stream, drafts);
+          if (rows.length > 0) this.#deps.nudge();
+          resolve(assigned.map(ackOf));
+        },
+        failed: (cause) => {
+          for (const { stream } of assigned) stream.inFlight--;
+          reject(this.#deps.onFault(cause));
+        },
+      });
+    });
+  }
+
+  /** The rows of streams that their first append makes. Nothing is changed when one of them cannot be. */
+  #rowsFor(appends: readonly OpenAppend[]): Write[] {
+    const { basins, streams } = this.#deps;
+    for (const { stream } of appends) {
+      if (stream.stale) {
+        throw new TailraceError('storage', 'a write before this one failed; of this one nothing was written');
+      }
+      if (!stream.made) basins.expectLive(stream.basin);
+    }
+    const rows: Write[] = [];
+    for (const { stream } of appends) {
+      if (stream.made) continue;
+      stream.made = true;
+      rows.push(...streams.rowsOf(stream));
+    }
+    return rows;
+  }
+
+  #observe(stream: OpenStream, drafts: readonly BlockDraft[]): void {
+    for (const { kind, count, meteredBytes } of drafts) this.#deps.observer.appended(stream, kind, count, meteredBytes);
+    if (hasSurplus(stream)) this.#deps.lookAfterSoon(stream);
+  }
+}
+
+/** What the state of the stream says against a batch, in the order of S2 API §4.5. */
+function refusalOf(stream: OpenStream, { matchSeqNum, fencingToken }: RecordsAppend): TailraceError | undefined {
+  if (stream.deleting) return deletionPending(stream.name);
+  const { nextSeq } = stream.assigned;
+  const inForce = stream.assigned.fencingToken ?? '';
+  if (fencingToken !== undefined && fencingToken !== inForce) {
+    return new TailraceError('fencing_token_mismatch', 'another fencing token is in force', {
+      detail: { fencingToken: inForce },
+    });
+  }
+  if (matchSeqNum !== undefined && matchSeqNum !== nextSeq) {
+    return new TailraceError('seq_num_mismatch', `the next sequence number is ${nextSeq}`, {
+      detail: { seqNum: nextSeq },
+    });
+  }
+  return undefined;
+}
+
+function expectTimestamps({ config }: OpenStream, { records }: RecordsAppend): void {
+  if (config.timestampingMode !== 'client-require') return;
+  if (records.every(({ timestamp }) => timestamp !== undefined)) return;
+  throw new TailraceError('invalid', 'record timestamp was required but was missing');
+}
+
+/** Hands the durable blocks to whoever follows their streams. */
+function publish(appends: readonly AssignedAppend[], blocks: readonly SealedBlock[]): void {
+  let at = 0;
+  for (const { stream, sealing } of appends) {
+    stream.inFlight--;
+    const end = at + sealing.length;
+    if (stream.followers.size > 0) {
+      const durable = blocks.slice(at, end).map(unpacked);
+      for (const follower of stream.followers) follower.push(durable);
+    }
+    at = end;
+  }
+}
+
+/** A block that nobody followed when it was sealed is read back from a copy of its bytes. */
+function unpacked({ key, value, block }: SealedBlock): Block {
+  return block ?? Block.open(key, Buffer.from(value));
+}
+
+function first(acks: readonly AppendAck[]): AppendAck {
+  const [ack] = acks;
+  assert(ack !== undefined, 'an append is answered');
+  return ack;
+}
+
+function opened(stream: Stream): OpenStream {
+  assert(stream instanceof OpenStream, 'streams come from openStream');
+  return stream;
+}

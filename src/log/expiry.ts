@@ -1,0 +1,59 @@
+/**
+ * When records expire (S2 API §4.2, §12): by age since their arrival, judged by the configuration of now, both when they
+ * are read and when their room is freed.
+ */
+
+import type { StreamConfig } from '../model/stream-config.ts';
+import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
+import type { Engine } from '../storage/engine.ts';
+import { blockRange, readBlockKey } from '../storage/keys.ts';
+import { amongLiving, findArrival } from './blocks.ts';
+import type { OpenStream } from './stream.ts';
+
+/** A stream without records, or one that must wait for something, is looked at this often at least. */
+export const UPKEEP_LATEST_MS = 600_000;
+
+/** Milliseconds that records live, or undefined for ever. */
+export function lifetimeMs({ retentionAgeSeconds }: StreamConfig): number | undefined {
+  return retentionAgeSeconds === undefined ? undefined : retentionAgeSeconds * 1_000;
+}
+
+/** When a new stream is looked at first, in ms; undefined when there is nothing to look after. */
+export function firstUpkeepAt(config: StreamConfig, createdAt: number): number | undefined {
+  const age = lifetimeMs(config);
+  const emptyMs = config.deleteOnEmptyMinAgeSeconds * 1_000;
+  const due = Math.min(age ?? Number.POSITIVE_INFINITY, emptyMs > 0 ? emptyMs : Number.POSITIVE_INFINITY);
+  return Number.isFinite(due) ? Math.min(createdAt + due, Number.MAX_SAFE_INTEGER) : undefined;
+}
+
+/**
+ * Brings `floor` up to date: the first record that has not expired at `now`, in ms of the expiry clock. Costs one look at
+ * a header when the time has come for the oldest block, and a binary search when that has expired.
+ */
+export async function refreshFloor(engine: Engine, stream: OpenStream, now: number): Promise<void> {
+  const { trimPoint, nextSeq } = stream.durable;
+  if (stream.floor < trimPoint) stream.floor = trimPoint;
+  if (now < stream.floorUntil) return;
+  const age = lifetimeMs(stream.config);
+  if (age === undefined) {
+    stream.floor = trimPoint;
+    stream.floorUntil = Number.POSITIVE_INFINITY;
+    return;
+  }
+  const floor = await amongLiving(stream, (from) => findArrival(engine, stream, now - age, from, nextSeq));
+  const oldest = floor < nextSeq ? await arrivalOf(engine, stream, floor) : undefined;
+  stream.floor = floor;
+  stream.floorUntil = (oldest ?? now) + age + 1;
+}
+
+/** When the block that holds `seqNum`, or the first one behind it, came in; undefined when there is none. */
+async function arrivalOf(engine: Engine, stream: OpenStream, seqNum: number): Promise<number | undefined> {
+  const header = { valueBytesMax: BLOCK_HEADER_BYTES_MAX, limit: 1 };
+  const [at] = await engine.scan({ ...blockRange(stream.number, 0, seqNum + 1), ...header, reverse: true });
+  if (at !== undefined) {
+    const { arrival, count } = readBlockHeader(at.key, at.value);
+    if (readBlockKey(at.key).firstSeq + count > seqNum) return arrival;
+  }
+  const [next] = await engine.scan({ ...blockRange(stream.number, seqNum), ...header });
+  return next === undefined ? undefined : readBlockHeader(next.key, next.value).arrival;
+}

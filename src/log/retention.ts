@@ -1,0 +1,97 @@
+/** Looks after one stream: what expired goes, what is too much goes, and an empty stream itself when it is to. */
+
+import type { Clock } from '../model/clock.ts';
+import { UPKEEP_BLOCKS_MAX } from '../model/limits.ts';
+import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
+import { blockRange, readBlockKey } from '../storage/keys.ts';
+import { commitRows } from './commit-rows.ts';
+import { lifetimeMs, refreshFloor, UPKEEP_LATEST_MS } from './expiry.ts';
+import type { ExpiryClock } from './expiry-clock.ts';
+import type { OpenStream } from './stream.ts';
+import { rowOf, scheduleRows } from './streams.ts';
+import { moveTrimPoint, removeTrimmed, type TrimContext } from './trim.ts';
+
+export interface RetentionContext extends TrimContext {
+  readonly clock: Clock;
+  readonly expiry: ExpiryClock;
+  markDeleted(stream: OpenStream): Promise<void>;
+}
+
+/** A schedule that is closer than this would keep the worker busy with one stream. */
+const SOONEST_MS = 1_000;
+
+/** Does what is due for a stream and sets when to look again. */
+export async function lookAfter(context: RetentionContext, stream: OpenStream): Promise<void> {
+  await refreshFloor(context.engine, stream, context.expiry.now());
+  const floor = Math.max(stream.floor, await surplusEnd(context, stream));
+  if (floor > stream.durable.trimPoint) {
+    await moveTrimPoint(context, stream, floor);
+    await removeTrimmed(context, stream);
+  }
+  // From here to the commit nothing is awaited, so an append or a change of settings that comes first wins.
+  if (stream.stale || stream.deleting) return;
+  const now = context.expiry.now();
+  if (isDoomed(stream, now)) {
+    await context.markDeleted(stream);
+    return;
+  }
+  const before = stream.row.upkeepAt;
+  stream.row = { ...stream.row, upkeepAt: nextUpkeepAt(stream, now) };
+  const rows = scheduleRows(stream, before);
+  if (rows.length === 0) return;
+  await commitRows(context.commits, [rowOf(stream), ...rows], { options: { mayUseReserve: true } });
+}
+
+/** Whether a stream holds more than it may, so that it is worth a look now. */
+export function hasSurplus({ config, durable }: OpenStream): boolean {
+  return config.retentionBytes !== undefined && durable.meteredBytes > config.retentionBytes;
+}
+
+/** Deleted on empty (S2 API §4.2): still wanted, nothing in it or on its way, and quiet for long enough. */
+function isDoomed(stream: OpenStream, now: number): boolean {
+  const minAgeMs = stream.config.deleteOnEmptyMinAgeSeconds * 1_000;
+  if (minAgeMs === 0 || !isEmpty(stream) || stream.inFlight > 0) return false;
+  return now - lastWrite(stream) >= minAgeMs;
+}
+
+function isEmpty({ assigned, floor }: OpenStream): boolean {
+  return Math.max(assigned.trimPoint, floor) >= assigned.nextSeq;
+}
+
+function lastWrite({ assigned, createdAt }: OpenStream): number {
+  return Math.max(assigned.lastArrival, createdAt);
+}
+
+function nextUpkeepAt(stream: OpenStream, now: number): number | undefined {
+  const { config, floorUntil } = stream;
+  const age = lifetimeMs(config);
+  const minAgeMs = config.deleteOnEmptyMinAgeSeconds * 1_000;
+  const empty = isEmpty(stream);
+  let due = Number.POSITIVE_INFINITY;
+  // What comes into an empty stream from now on lives for its whole age; readers judge by themselves.
+  if (age !== undefined) due = empty ? now + Math.max(age, UPKEEP_LATEST_MS) : floorUntil;
+  // A stream whose records never expire is looked at again when it is trimmed or its settings change.
+  if (minAgeMs > 0 && empty) due = Math.min(due, lastWrite(stream) + minAgeMs);
+  if (!Number.isFinite(due)) return undefined;
+  return Math.min(Math.max(Math.ceil(due), now + SOONEST_MS), Number.MAX_SAFE_INTEGER);
+}
+
+/** Where the records begin that fit `retentionBytes`, counted from the newest; whole blocks go. */
+async function surplusEnd({ engine }: RetentionContext, stream: OpenStream): Promise<number> {
+  const { trimPoint } = stream.durable;
+  const limit = stream.config.retentionBytes;
+  if (limit === undefined || !hasSurplus(stream)) return trimPoint;
+  let bytes = stream.durable.meteredBytes;
+  let end = 0;
+  for (;;) {
+    const header = { limit: UPKEEP_BLOCKS_MAX, valueBytesMax: BLOCK_HEADER_BYTES_MAX };
+    const page = await engine.scan({ ...blockRange(stream.number, end, stream.durable.nextSeq), ...header });
+    for (const { key, value } of page) {
+      if (bytes <= limit) return end;
+      const { count, meteredBytes } = readBlockHeader(key, value);
+      bytes -= meteredBytes;
+      end = readBlockKey(key).firstSeq + count;
+    }
+    if (page.length < UPKEEP_BLOCKS_MAX) return end;
+  }
+}

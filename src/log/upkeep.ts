@@ -1,0 +1,231 @@
+/**
+ * Background work between commits: trims, retention, deletion of streams and basins, deletion on empty (S2 API §3.7,
+ * §4.2). What is to be done stands in the store, so it goes on after a restart; one worker takes it in bounded steps.
+ */
+
+import type { Clock } from '../model/clock.ts';
+import { UPKEEP_PAGE, UPKEEP_TICK_MS } from '../model/limits.ts';
+import type { Engine, Entry } from '../storage/engine.ts';
+import {
+  type PendingKind,
+  pendingKey,
+  pendingRange,
+  readPendingKey,
+  readUpkeepKey,
+  settingsKey,
+  upkeepRange,
+} from '../storage/keys.ts';
+import { decodePending, encodeClock } from '../storage/values.ts';
+import type { CommitQueue } from './acks.ts';
+import type { BasinTable, KnownBasin } from './basins.ts';
+import { commitRows } from './commit-rows.ts';
+import type { ExpiryClock } from './expiry-clock.ts';
+import { lookAfter } from './retention.ts';
+import type { OpenStream } from './stream.ts';
+import type { StreamTable } from './streams.ts';
+import { removeStream, removeTrimmed } from './trim.ts';
+
+export const CLOCK_KEY = settingsKey('clock');
+
+export interface UpkeepDeps {
+  readonly engine: Engine;
+  readonly commits: CommitQueue;
+  readonly basins: BasinTable;
+  readonly streams: StreamTable;
+  readonly clock: Clock;
+  readonly expiry: ExpiryClock;
+  /** The first half of a deletion: from then on the stream refuses calls. */
+  markDeleted(stream: OpenStream): Promise<void>;
+  /** Hears why a pass ended early; the next one tries again. */
+  onError(error: unknown): void;
+}
+
+/** Lives from `start` to `close`. */
+export class Upkeep {
+  readonly #deps: UpkeepDeps;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+  #cancelTimer: () => void = () => {};
+  #lastSeen = 0;
+  readonly #soon = new Set<OpenStream>();
+
+  constructor(deps: UpkeepDeps) {
+    this.#deps = deps;
+  }
+
+  /** There is work, or may be: a pass begins now, or when the one under way is over. */
+  nudge(): void {
+    if (this.#closed) return;
+    this.#again = true;
+    this.#running ??= this.#run();
+  }
+
+  /** A stream is to be looked after before its time: it holds too much, or became empty. */
+  lookAfterSoon(stream: OpenStream): void {
+    this.#soon.add(stream);
+    this.nudge();
+  }
+
+  /** Resolves when no pass is under way and none is wanted. */
+  async settled(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  /** Ends between two steps. May be called twice. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelTimer();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    this.#cancelTimer();
+    let dueMs = UPKEEP_TICK_MS;
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      try {
+        dueMs = await this.#pass();
+      } catch (error) {
+        if (!this.#closed) this.#deps.onError(error);
+        dueMs = UPKEEP_TICK_MS;
+      }
+    }
+    this.#running = undefined;
+    if (this.#closed) return;
+    this.#cancelTimer = this.#deps.clock.timer(dueMs, () => this.nudge());
+  }
+
+  /** Everything that is to be done now; answers in how many ms there is more. */
+  async #pass(): Promise<number> {
+    this.#deps.streams.sweep();
+    await this.#each('basinDeletion', (entry) => this.#removeBasin(entry));
+    await this.#each('streamDeletion', (entry) => this.#removeDeleted(entry));
+    await this.#each('trim', (entry) => this.#removeTrimmed(entry));
+    const soon = [...this.#soon];
+    this.#soon.clear();
+    await Promise.all(soon.map((stream) => lookAfter(this.#deps, stream)));
+    const dueMs = await this.#lookAfterDue();
+    await this.#noteClock();
+    return dueMs;
+  }
+
+  /** Pending work of a kind, page by page. A page on which nothing got done is left to the next pass. */
+  async #each(kind: PendingKind, act: (entry: Entry) => Promise<void>): Promise<void> {
+    const { engine } = this.#deps;
+    let { from, to } = pendingRange(kind);
+    for (;;) {
+      if (this.#closed) return;
+      const page = await engine.scan({ from, to, limit: UPKEEP_PAGE });
+      const last = page.at(-1);
+      if (last === undefined) return;
+      // Together, so that they share transactions.
+      await Promise.all(page.map(act));
+      from = Buffer.concat([last.key, Buffer.of(0)]);
+    }
+  }
+
+  async #removeBasin({ key, value }: Entry): Promise<void> {
+    const { basins, streams, commits } = this.#deps;
+    const number = readPendingKey(key);
+    const { name } = decodePending(value);
+    const basin = basins.get(name);
+    if (basin === undefined || basin.number !== number) {
+      await commitRows(commits, [{ type: 'delete', key }], { options: { mayUseReserve: true } });
+      return;
+    }
+    for (let startAfter = ''; !this.#closed; ) {
+      const page = await streams.list(basin, { prefix: '', startAfter, limit: UPKEEP_PAGE });
+      await Promise.all(page.streams.map(({ name: stream }) => this.#removeFromBasin(basin, stream)));
+      startAfter = page.streams.at(-1)?.name ?? '';
+      if (!page.hasMore) break;
+    }
+    if (this.#closed || (await streams.count(basin)) > 0) return;
+    const rows = [
+      ...basins.assign(name, undefined),
+      { type: 'delete', key: pendingKey('basinDeletion', number) } as const,
+    ];
+    await commitRows(commits, rows, {
+      options: { mayUseReserve: true },
+      durable: () => basins.settle(name, undefined),
+    });
+  }
+
+  async #removeFromBasin(basin: KnownBasin, name: string): Promise<void> {
+    const stream = await this.#deps.streams.find(basin, name);
+    if (stream === undefined) return;
+    await this.#deps.markDeleted(stream);
+    await this.#remove(stream);
+  }
+
+  async #removeDeleted(entry: Entry): Promise<void> {
+    const stream = await this.#streamOf(entry, readPendingKey(entry.key));
+    if (stream === undefined) return;
+    // A stream that was marked and whose mark was lost would be a fault of ours: never delete what lives.
+    if (stream.deleting) await this.#remove(stream);
+  }
+
+  async #remove(stream: OpenStream): Promise<void> {
+    await this.#deps.commits.barrier();
+    await removeStream(this.#deps, stream);
+    this.#deps.streams.forget(stream);
+  }
+
+  async #removeTrimmed(entry: Entry): Promise<void> {
+    const stream = await this.#streamOf(entry, readPendingKey(entry.key));
+    if (stream === undefined || stream.deleting) return;
+    await removeTrimmed(this.#deps, stream);
+    await lookAfter(this.#deps, stream);
+  }
+
+  /** Streams whose time has come; answers how long it is to the next one. */
+  async #lookAfterDue(): Promise<number> {
+    const { engine, expiry } = this.#deps;
+    for (let before: Uint8Array | undefined; ; ) {
+      const now = expiry.now();
+      if (this.#closed) return UPKEEP_TICK_MS;
+      const page = await engine.scan({ ...upkeepRange(now + 1), limit: UPKEEP_PAGE });
+      await Promise.all(page.map((entry) => this.#lookAfterOne(entry)));
+      const first = page[0]?.key;
+      // What is still there was not got done: the next pass tries again.
+      const stuck = first !== undefined && before !== undefined && Buffer.compare(first, before) === 0;
+      if (stuck) return UPKEEP_TICK_MS;
+      before = first;
+      if (first !== undefined) continue;
+      const [next] = await engine.scan({ ...upkeepRange(), limit: 1 });
+      if (next === undefined) return UPKEEP_TICK_MS;
+      return Math.max(1, Math.min(UPKEEP_TICK_MS, readUpkeepKey(next.key).due - now));
+    }
+  }
+
+  async #lookAfterOne(entry: Entry): Promise<void> {
+    const { due, stream: number } = readUpkeepKey(entry.key);
+    const stream = await this.#streamOf(entry, number);
+    if (stream === undefined) return;
+    if (stream.deleting || stream.row.upkeepAt !== due) return this.#drop(entry);
+    await lookAfter(this.#deps, stream);
+  }
+
+  /** The stream that a row is about; the row of one that is gone is dropped. */
+  async #streamOf(entry: Entry, number: number): Promise<OpenStream | undefined> {
+    const { basin: basinNumber, name } = decodePending(entry.value);
+    const basin = this.#deps.basins.byNumber(basinNumber);
+    const stream = basin === undefined ? undefined : await this.#deps.streams.find(basin, name);
+    if (stream?.number === number && stream.exists) return stream;
+    await this.#drop(entry);
+    return undefined;
+  }
+
+  #drop({ key }: Entry): Promise<void> {
+    return commitRows(this.#deps.commits, [{ type: 'delete', key }], { options: { mayUseReserve: true } });
+  }
+
+  /** What the clock said goes to disk now and then, so that a jump while the server was stopped is noticed. */
+  async #noteClock(): Promise<void> {
+    const now = this.#deps.expiry.now();
+    if (now - this.#lastSeen < UPKEEP_TICK_MS / 2) return;
+    this.#lastSeen = now;
+    const row = { type: 'put', key: CLOCK_KEY, value: encodeClock(now) } as const;
+    await commitRows(this.#deps.commits, [row], { options: { mayUseReserve: true } });
+  }
+}

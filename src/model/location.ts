@@ -1,0 +1,17 @@
+/** Where basins live. A server of its own has one location (S2 API §1.2). */
+
+import { DEFAULT_STREAM_CONFIG, STORAGE_CLASSES, type StorageClass } from './stream-config.ts';
+
+export interface Location {
+  readonly name: string;
+  readonly isPrivate: boolean;
+  readonly storageClasses: readonly StorageClass[];
+  readonly defaultStorageClass: StorageClass;
+}
+
+export const LOCATION: Location = {
+  name: 'local',
+  isPrivate: true,
+  storageClasses: STORAGE_CLASSES,
+  defaultStorageClass: DEFAULT_STREAM_CONFIG.storageClass,
+};
