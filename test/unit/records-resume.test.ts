@@ -30,16 +30,16 @@ test.each(['', ',', '1', '1,2', '1,2,', '1,2,3,4', '1, 2,3', '-1,0,0', '1.0,2,3'
 );
 
 describe('what is left of a range', () => {
-  const after = (id: string, range: Partial<ReadRange> = {}) =>
+  const left = (id: string, range: Partial<ReadRange> = {}) =>
     rangeBehind({ ...RANGE, ...range }, parseLastEventId(id));
 
   test('starts behind the last record, with smaller bounds and the same end', () => {
-    expect(after('41,4,60')).toEqual({ ...RANGE, start: { seqNum: 42 }, count: 6, bytes: 40 });
+    expect(left('41,4,60')).toEqual({ ...RANGE, start: { seqNum: 42 }, count: 6, bytes: 40 });
   });
 
   test('is never less than nothing', () => {
-    expect(after('41,11,101')).toMatchObject({ count: 0, bytes: 0 });
-    expect(after(`${U64_MAX},${U64_MAX},${U64_MAX}`)).toMatchObject({
+    expect(left('41,11,101')).toMatchObject({ count: 0, bytes: 0 });
+    expect(left(`${U64_MAX},${U64_MAX},${U64_MAX}`)).toMatchObject({
       start: { seqNum: Number.MAX_SAFE_INTEGER },
       count: 0,
       bytes: 0,
@@ -47,7 +47,7 @@ describe('what is left of a range', () => {
   });
 
   test('has no bound where there was none', () => {
-    expect(after('1,2,3', { count: undefined, bytes: undefined })).toMatchObject({
+    expect(left('1,2,3', { count: undefined, bytes: undefined })).toMatchObject({
       count: undefined,
       bytes: undefined,
     });
