@@ -6,6 +6,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Access } from './access/access.ts';
+import { isLoopback } from './access/loopback.ts';
 import { ensureRootToken, type RootToken } from './access/root-token.ts';
 import { rootTokenStore } from './access/token-store.ts';
 import { type Config, parseConfig, type ServerOptions } from './config.ts';
@@ -16,6 +17,7 @@ import { Log } from './log/log.ts';
 import { BufferPool } from './model/buffer-pool.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
+import { SOCKET_DRAIN_MS } from './model/limits.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { Warnings } from './observe/warnings.ts';
@@ -69,7 +71,7 @@ export interface TailraceServer {
 export interface ServerAddress {
   readonly host: string;
   readonly port: number;
-  /** `http://HOST:PORT` */
+  /** `http://HOST:PORT`, or `https:` with TLS */
   readonly url: string;
 }
 
@@ -177,9 +179,15 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
       wireBytesMax: config.wireBytesMax,
       bodyBytesMax: config.bodyBytesMax,
     },
+    tls: tlsOf(config),
     upgrade: (request, socket, head) => socketDoor.upgrade(request, socket, head),
   });
   return new RunningServer(foundation, rootToken, httpDoor, socketDoor);
+}
+
+/** Both files or none: the settings see to it. */
+function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | undefined {
+  return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
 }
 
 async function rootTokenOf({ config, engine, clock, dataDir }: Foundation): Promise<RootToken | undefined> {
@@ -220,7 +228,14 @@ class RunningServer implements TailraceServer {
   async listen(): Promise<ServerAddress> {
     const { host, port } = await this.#httpDoor.listen(this.config.host, this.config.port);
     const name = host.includes(':') ? `[${host}]` : host;
-    this.#address = { host, port, url: `http://${name}:${port}` };
+    const isSecure = this.config.tlsCert !== undefined;
+    this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };
+    if (!isSecure && !isLoopback(host)) {
+      this.#foundation.logger.warn(
+        { host },
+        'tokens and data cross the network in the clear: see --tls-cert and --tls-key',
+      );
+    }
     return this.#address;
   }
 
@@ -244,7 +259,7 @@ class RunningServer implements TailraceServer {
     });
     await Promise.race([this.#httpDoor.drain(), timeout]);
     cancel();
-    await this.#socketDoor.drain();
+    await Promise.all([this.#httpDoor.endSessions(SOCKET_DRAIN_MS), this.#socketDoor.drain()]);
     await this.#socketDoor.close();
     await this.#httpDoor.close(Math.min(FLUSH_MS, config.shutdownTimeout - requestsMs));
     await this.#foundation.close();

@@ -17,9 +17,12 @@ import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
 import { SessionRegistry } from './sessions.ts';
+import type { TlsFiles } from './tls.ts';
 
 export interface HttpDoorDeps extends Omit<HttpDeps, 'room' | 'sessions'> {
   readonly clock: Clock;
+  /** Plain without. */
+  readonly tls?: TlsFiles | undefined;
   /** Takes over connections that ask for an upgrade. */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Hears assertions of ours that failed: code `fatal`. */
@@ -41,7 +44,8 @@ export class HttpDoor {
   #inFlight = 0;
   #onIdle: () => void = () => {};
 
-  constructor({ upgrade, onFatal, clock, ...deps }: HttpDoorDeps) {
+  /** @throws TailraceError `config` when the TLS files cannot be used */
+  constructor({ upgrade, onFatal, clock, tls, ...deps }: HttpDoorDeps) {
     this.#deps = {
       ...deps,
       clock,
@@ -59,7 +63,7 @@ export class HttpDoor {
     ]);
     const request: ListenerHandlers['request'] = (message, way, awaitsContinue) =>
       this.#handle(openExchange(message, way, awaitsContinue));
-    this.#listener = new Listener({ request, upgrade });
+    this.#listener = new Listener({ request, upgrade }, { clock, logger: deps.logger, tls });
   }
 
   /** @throws TailraceError `port_taken`, `config` */
@@ -67,13 +71,32 @@ export class HttpDoor {
     return this.#listener.listen(host, port);
   }
 
-  /** Takes no more connections and answers 503 on those there are; resolves when all requests under way are answered. */
+  /**
+   * Takes no more connections and answers 503 on those there are, and advises sessions to go elsewhere; resolves when all
+   * requests under way are answered. Sessions may hold that up for as long as they like: see `endSessions`.
+   */
   async drain(): Promise<void> {
     this.#closing = true;
     this.#listener.stopAccepting();
+    this.#sessions.drain();
     if (this.#inFlight === 0) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
+    });
+  }
+
+  /** Ends the sessions that did not go by themselves, and waits until they have, for so long at most (S2 API §5.10). */
+  async endSessions(waitMs: number): Promise<void> {
+    if (this.#sessions.size === 0) return;
+    const ended = this.#sessions.finish(
+      new TailraceError('draining', 'the server is stopping: connect again and go on'),
+    );
+    await new Promise<void>((resolve) => {
+      const cancel = this.#clock.timer(waitMs, resolve);
+      void ended.then(() => {
+        cancel();
+        resolve();
+      });
     });
   }
 
@@ -108,9 +131,10 @@ export class HttpDoor {
   }
 
   #await(done: Promise<void>, exchange: Exchange, route: Route): void {
-    done
+    void done
       .catch((thrown: unknown) => this.#refuse(exchange, route.refuse, thrown))
-      .then(this.#finish, (thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'an answer could not be sent'));
+      .catch((thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'an answer could not be sent'))
+      .then(this.#finish);
   }
 
   /** What holds for every request, whatever it asks for. */

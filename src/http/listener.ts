@@ -1,23 +1,22 @@
 /**
- * The port: accepts connections within a cap and gives each to node's HTTP parser, with the timeouts that keep slow and
- * silent clients from holding it. Each connection goes through one function, where later protocols branch off.
+ * The port: accepts connections within a cap, has TLS done when it is on, and gives each connection to what it speaks,
+ * HTTP/1.1 or HTTP/2.
  */
 
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
-import {
-  CONNECTIONS_MAX,
-  HEADERS_TIMEOUT_MS,
-  KEEP_ALIVE_TIMEOUT_MS,
-  REQUEST_HEADER_BYTES_MAX,
-  REQUEST_HEADERS_MAX,
-} from '../model/limits.ts';
-import { correlationId, type HttpRequest, type Way } from './exchange.ts';
+import { CONNECTIONS_MAX, HEADERS_TIMEOUT_MS } from '../model/limits.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { HttpRequest, Way } from './exchange.ts';
+import { type Protocol, tellProtocol } from './first-bytes.ts';
+import { Http1, refuseConnection, TOO_SLOW } from './http1.ts';
+import { Http2 } from './http2.ts';
+import { Tls, type TlsFiles } from './tls.ts';
 
-/** How often node looks for connections whose headers do not come. */
-const TIMEOUT_CHECK_MS = 1_000;
 const BACKLOG = 1_024;
 
 export interface ListenerHandlers {
@@ -25,37 +24,33 @@ export interface ListenerHandlers {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
+export interface ListenerDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Plain without. */
+  readonly tls: TlsFiles | undefined;
+}
+
 export interface ListeningAddress {
   readonly host: string;
   readonly port: number;
 }
 
-/** Lives from `listen` to `close`. */
+/** Lives from the constructor to `cut`. */
 export class Listener {
-  readonly #http: Server;
+  readonly #http1: Http1;
+  readonly #http2: Http2;
+  readonly #tls: Tls | undefined;
   readonly #port: net.Server;
   readonly #sockets = new Set<net.Socket>();
+  /** Those that have not said yet what they speak. */
+  readonly #undecided = new Set<net.Socket>();
 
-  constructor(handlers: ListenerHandlers) {
-    this.#http = createServer({
-      maxHeaderSize: REQUEST_HEADER_BYTES_MAX,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      // One timeout for the whole server would cut long uploads and sessions: bodies have a floor of their own.
-      requestTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-    });
-    // Above it node drops headers silently; one more than we take, so that the router can refuse them.
-    this.#http.maxHeadersCount = REQUEST_HEADERS_MAX + 1;
-    this.#http.on('request', (request, response) => handlers.request(request, { version: 1, response }, false));
-    this.#http.on('checkContinue', (request, response) => handlers.request(request, { version: 1, response }, true));
-    this.#http.on('checkExpectation', (request, response) =>
-      handlers.request(request, { version: 1, response }, false),
-    );
-    this.#http.on('upgrade', (request, socket, head) => handlers.upgrade(request, socket, head));
-    this.#http.on('clientError', refuseConnection);
-    // node starts to watch for slow headers when its server listens; ours is fed with sockets instead.
-    this.#http.emit('listening');
+  /** @throws TailraceError `config` when the TLS files cannot be used */
+  constructor(handlers: ListenerHandlers, deps: ListenerDeps) {
+    this.#http1 = new Http1(handlers);
+    this.#http2 = new Http2(handlers, deps.clock);
+    this.#tls = deps.tls === undefined ? undefined : new Tls(deps.tls, deps, (socket) => this.#secured(socket));
     this.#port = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
     this.#port.maxConnections = CONNECTIONS_MAX;
   }
@@ -78,27 +73,51 @@ export class Listener {
     return this.#sockets.size;
   }
 
-  /** Takes no more connections. May be called twice, and before `listen`. */
+  /** Takes no more connections, and on HTTP/2 no more requests. May be called twice, and before `listen`. */
   stopAccepting(): void {
     if (this.#port.listening) this.#port.close();
+    this.#http2.stop();
   }
 
-  /** Lets connections go that have no request under way. */
+  /** Lets connections go that have no request under way. Call it only behind `stopAccepting`. */
   closeIdle(): void {
-    this.#http.closeIdleConnections();
+    for (const socket of this.#undecided) socket.destroy();
+    this.#http1.closeIdle();
+    this.#http2.closeIdle();
   }
 
   /** Cuts every connection, and ends for good. */
   cut(): void {
-    this.#http.close();
+    this.#tls?.close();
+    this.#http1.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** One connection. What it speaks is decided here. */
   #accept(socket: net.Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
-    this.#http.emit('connection', socket);
+    if (this.#tls === undefined) this.#ask(socket);
+    else this.#tls.take(socket);
+  }
+
+  /** Clients that know of ALPN have said what they speak already. */
+  #secured(socket: TLSSocket): void {
+    if (socket.alpnProtocol === 'h2') this.#http2.take(socket);
+    else if (socket.alpnProtocol === 'http/1.1') this.#http1.take(socket);
+    else this.#ask(socket);
+  }
+
+  #ask(socket: net.Socket): void {
+    this.#undecided.add(socket);
+    socket.once('close', () => this.#undecided.delete(socket));
+    tellProtocol(socket, HEADERS_TIMEOUT_MS, {
+      decided: (protocol: Protocol) => {
+        this.#undecided.delete(socket);
+        if (protocol === 'http2') this.#http2.take(socket);
+        else this.#http1.take(socket);
+      },
+      silent: () => refuseConnection(TOO_SLOW, socket),
+    });
   }
 }
 
@@ -115,27 +134,3 @@ function listenError(cause: NodeJS.ErrnoException | Error, host: string, port: n
   }
   return new TailraceError('config', `cannot listen on ${host}: set another address with --host`, { cause });
 }
-
-/** What node could not parse, or waited for in vain. Slow headers are 503: a retry cures them. */
-function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const [status, phrase, code, message] = REFUSALS.get(error.code ?? '') ?? BAD_REQUEST;
-  const body = JSON.stringify({ code, message });
-  const retry = status === 503 ? 'Retry-After: 1\r\n' : '';
-  socket.end(
-    `HTTP/1.1 ${status} ${phrase}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `X-Correlation-Id: ${correlationId(undefined)}\r\n${retry}Connection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
-}
-
-type Refusal = readonly [status: number, phrase: string, grpcCode: number, message: string];
-
-const BAD_REQUEST: Refusal = [400, 'Bad Request', 3, 'this is not HTTP/1.1 as it should be'];
-const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
-  ['ERR_HTTP_REQUEST_TIMEOUT', [503, 'Service Unavailable', 14, 'the headers come too slowly: send the request again']],
-  ['HPE_HEADER_OVERFLOW', [431, 'Request Header Fields Too Large', 8, 'the headers are too large']],
-]);

@@ -1,0 +1,51 @@
+/** Tells what a new connection speaks by its first bytes: one port serves HTTP/1.1 and HTTP/2 (S2 API §11.1). */
+
+import type { Socket } from 'node:net';
+
+export type Protocol = 'http1' | 'http2';
+
+/** What every HTTP/2 connection begins with and no HTTP/1.1 request does (RFC 9113 §3.4). */
+const PREFACE = Buffer.from('PRI * HTTP/2.0', 'latin1');
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Reads as little as it takes and puts it back: whoever takes the socket over finds all of its bytes. `silent` is called
+ * instead of `decided` when nothing telling came for `limitMs`; a socket that ends or fails before is destroyed.
+ */
+export function tellProtocol(
+  socket: Socket,
+  limitMs: number,
+  on: { decided(protocol: Protocol): void; silent(): void },
+): void {
+  let seen: Buffer = NOTHING;
+  const timer = setTimeout(() => {
+    leave();
+    on.silent();
+  }, limitMs);
+  const leave = (): void => {
+    clearTimeout(timer);
+    socket.off('readable', read).off('end', give).off('close', leave).off('error', give);
+  };
+  const give = (): void => {
+    leave();
+    socket.on('error', () => {}).destroy();
+  };
+  const read = (): void => {
+    const bytes: Buffer | null = socket.read();
+    if (bytes === null) return;
+    seen = seen.length === 0 ? bytes : Buffer.concat([seen, bytes]);
+    const protocol = protocolOf(seen);
+    if (protocol === undefined) return;
+    leave();
+    socket.unshift(seen);
+    on.decided(protocol);
+  };
+  socket.on('readable', read).once('end', give).once('close', leave).once('error', give);
+}
+
+/** Undefined while it can still become either. */
+function protocolOf(seen: Buffer): Protocol | undefined {
+  const length = Math.min(seen.length, PREFACE.length);
+  if (seen.compare(PREFACE, 0, length, 0, length) !== 0) return 'http1';
+  return length === PREFACE.length ? 'http2' : undefined;
+}

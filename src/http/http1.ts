@@ -1,0 +1,105 @@
+/** HTTP/1.1 on connections that are handed over: node's own server, with the timeouts that keep slow clients from holding it. */
+
+import { createServer, IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import {
+  HEADERS_TIMEOUT_MS,
+  KEEP_ALIVE_TIMEOUT_MS,
+  REQUEST_HEADER_BYTES_MAX,
+  REQUEST_HEADERS_MAX,
+} from '../model/limits.ts';
+import { correlationId } from './exchange.ts';
+import type { ListenerHandlers } from './listener.ts';
+
+/** How often node looks for connections whose headers do not come. */
+const TIMEOUT_CHECK_MS = 1_000;
+const ASKED = Symbol('asked for an upgrade');
+const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
+
+/** Lives until `close`. */
+export class Http1 {
+  readonly #server: Server<typeof Request>;
+
+  constructor(handlers: ListenerHandlers) {
+    this.#server = createServer({
+      IncomingMessage: Request,
+      maxHeaderSize: REQUEST_HEADER_BYTES_MAX,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // One timeout for the whole server would cut long uploads and sessions: bodies have a floor of their own.
+      requestTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    });
+    // Above it node drops headers silently; one more than we take, so that the router can refuse them.
+    this.#server.maxHeadersCount = REQUEST_HEADERS_MAX + 1;
+    this.#server.on('request', (request, response) => handlers.request(request, { version: 1, response }, false));
+    this.#server.on('checkContinue', (request, response) => handlers.request(request, { version: 1, response }, true));
+    this.#server.on('checkExpectation', (request, response) =>
+      handlers.request(request, { version: 1, response }, false),
+    );
+    this.#server.on('upgrade', (request, socket, head) => handlers.upgrade(request, socket, head));
+    this.#server.on('clientError', refuseConnection);
+    // node starts to watch for slow headers when its server listens; ours is fed with sockets instead.
+    this.#server.emit('listening');
+  }
+
+  /** Serves a connection, from bytes that may have been put back into it. */
+  take(socket: Socket): void {
+    this.#server.emit('connection', socket);
+  }
+
+  /** Lets connections go that have no request under way. */
+  closeIdle(): void {
+    this.#server.closeIdleConnections();
+  }
+
+  /** Ends for good; connections are not touched. */
+  close(): void {
+    this.#server.close();
+  }
+}
+
+/**
+ * Only WebSockets are upgrades. Clients of HTTP/2 ask for `h2c` with their first request and are content with an answer in
+ * HTTP/1.1; node would take the connection out of HTTP's hands for any upgrade.
+ */
+class Request extends IncomingMessage {
+  [ASKED]?: true;
+
+  /** Set by node's parser, before the headers are there. */
+  set upgrade(asked: boolean | null) {
+    if (asked === true) this[ASKED] = true;
+  }
+
+  get upgrade(): boolean {
+    return this[ASKED] === true && (this.method === 'CONNECT' || WEBSOCKET.test(this.headers.upgrade ?? ''));
+  }
+}
+
+/** Tells a silent client, or one that is no good HTTP/1.1, and closes the connection. Slow headers are 503: a retry cures them. */
+export function refuseConnection(error: { readonly code?: string }, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [status, phrase, code, message] = REFUSALS.get(error.code ?? '') ?? BAD_REQUEST;
+  const body = JSON.stringify({ code, message });
+  const retry = status === 503 ? 'Retry-After: 1\r\n' : '';
+  socket.end(
+    `HTTP/1.1 ${status} ${phrase}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `X-Correlation-Id: ${correlationId(undefined)}\r\n${retry}Connection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
+}
+
+/** What `refuseConnection` says about headers that do not come. */
+export const TOO_SLOW = { code: 'ERR_HTTP_REQUEST_TIMEOUT' } as const;
+
+type Refusal = readonly [status: number, phrase: string, grpcCode: number, message: string];
+
+const BAD_REQUEST: Refusal = [400, 'Bad Request', 3, 'this is not HTTP/1.1 as it should be'];
+const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
+  [TOO_SLOW.code, [503, 'Service Unavailable', 14, 'the headers come too slowly: send the request again']],
+  ['HPE_HEADER_OVERFLOW', [431, 'Request Header Fields Too Large', 8, 'the headers are too large']],
+]);

@@ -1,0 +1,172 @@
+/**
+ * HTTP/2 on connections that are handed over: node's own server with windows for fast uploads, and a guard that ends
+ * idle connections and cuts those that flood us with resets or pings (S2 API §11.1).
+ */
+
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  type Http2ServerRequest,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Clock } from '../model/clock.ts';
+import {
+  HTTP2_CONTROL_FRAMES_PER_SECOND_MAX,
+  HTTP2_RESETS_PER_SECOND_MAX,
+  HTTP2_SESSION_MEMORY_MIB_MAX,
+  HTTP2_STREAMS_MAX,
+  HTTP2_WINDOW_BYTES,
+  KEEP_ALIVE_TIMEOUT_MS,
+  REQUEST_HEADER_BYTES_MAX,
+  REQUEST_HEADERS_MAX,
+} from '../model/limits.ts';
+import type { ListenerHandlers } from './listener.ts';
+
+const SWEEP_MS = 1_000;
+/** `:method` and the like. */
+const PSEUDO_HEADERS = 4;
+/** How often the system asks a silent peer whether it is still there. */
+const KEEP_ALIVE_MS = 30_000;
+/** Frames that break the protocol, and streams beyond the allowed ones: nobody sends many of them by accident. */
+const BROKEN_FRAMES_MAX = 100;
+const REJECTED_STREAMS_MAX = 100;
+
+/** One connection. */
+interface Connection {
+  readonly session: ServerHttp2Session;
+  readonly socket: Socket;
+  /** Streams that are open. */
+  streams: number;
+  /** When the last stream ended, or the connection began. */
+  idleSince: number;
+  /** Since the last sweep. */
+  resets: number;
+  controlFrames: number;
+  /** We said goodbye: when a sweep finds it still there without streams, it is cut. */
+  isOver: boolean;
+}
+
+/** Lives as long as its connections do. */
+export class Http2 {
+  readonly #server: Http2Server;
+  readonly #clock: Clock;
+  readonly #connections = new Map<object, Connection>();
+  #isSweeping = false;
+  #isStopping = false;
+
+  constructor(handlers: ListenerHandlers, clock: Clock) {
+    this.#clock = clock;
+    this.#server = createServer({
+      settings: {
+        maxConcurrentStreams: HTTP2_STREAMS_MAX,
+        initialWindowSize: HTTP2_WINDOW_BYTES,
+        maxHeaderListSize: REQUEST_HEADER_BYTES_MAX,
+      },
+      maxHeaderListPairs: REQUEST_HEADERS_MAX + PSEUDO_HEADERS + 1,
+      maxSessionInvalidFrames: BROKEN_FRAMES_MAX,
+      maxSessionRejectedStreams: REJECTED_STREAMS_MAX,
+      maxSessionMemory: HTTP2_SESSION_MEMORY_MIB_MAX,
+    });
+    const request = (awaitsContinue: boolean) => {
+      return (message: Http2ServerRequest): void =>
+        handlers.request(prepared(message), { version: 2, stream: message.stream }, awaitsContinue);
+    };
+    this.#server.on('stream', (stream) => this.#count(stream));
+    this.#server.on('request', request(false));
+    this.#server.on('checkContinue', request(true));
+    this.#server.on('checkExpectation', request(false));
+  }
+
+  /** Serves a connection, from bytes that may have been put back into it. */
+  take(socket: Socket): void {
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    const begin = (session: ServerHttp2Session): void => this.#begin(session, socket);
+    // The session is made, and told, within the call.
+    this.#server.once('session', begin);
+    this.#server.emit('connection', socket);
+    this.#server.off('session', begin);
+  }
+
+  /** Tells all clients to open no more streams (GOAWAY); those that run go on. */
+  stop(): void {
+    this.#isStopping = true;
+    for (const connection of this.#connections.values()) sayGoodbye(connection);
+  }
+
+  /** Lets connections go that have said all they had to say. Call it only behind `stop`. */
+  closeIdle(): void {
+    for (const { session, socket, streams } of this.#connections.values()) {
+      if (streams === 0 && session.destroyed && socket.writableFinished) socket.destroy();
+    }
+  }
+
+  #begin(session: ServerHttp2Session, socket: Socket): void {
+    const idleSince = this.#clock.monotonicMs();
+    const connection = { session, socket, streams: 0, idleSince, resets: 0, controlFrames: 0, isOver: false };
+    this.#connections.set(session, connection);
+    socket.once('close', () => this.#connections.delete(session));
+    // What fails is followed by a close.
+    session.on('error', () => {});
+    session.on('ping', () => countControl(connection));
+    session.on('remoteSettings', () => countControl(connection));
+    session.setLocalWindowSize(HTTP2_WINDOW_BYTES);
+    if (this.#isStopping) sayGoodbye(connection);
+    if (!this.#isSweeping) this.#schedule();
+  }
+
+  #count(stream: ServerHttp2Stream): void {
+    const connection = stream.session === undefined ? undefined : this.#connections.get(stream.session);
+    if (connection === undefined) return;
+    connection.streams++;
+    stream.once('close', () => {
+      connection.streams--;
+      connection.idleSince = this.#clock.monotonicMs();
+      if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
+      connection.resets++;
+      if (connection.resets > HTTP2_RESETS_PER_SECOND_MAX) cutFlood(connection);
+    });
+  }
+
+  #schedule(): void {
+    this.#isSweeping = true;
+    this.#clock.timer(SWEEP_MS, () => this.#sweep());
+  }
+
+  #sweep(): void {
+    const now = this.#clock.monotonicMs();
+    for (const connection of this.#connections.values()) {
+      connection.resets = 0;
+      connection.controlFrames = 0;
+      if (connection.streams > 0) continue;
+      if (connection.isOver) connection.socket.destroy();
+      else if (now - connection.idleSince >= KEEP_ALIVE_TIMEOUT_MS) sayGoodbye(connection);
+    }
+    this.#isSweeping = false;
+    if (this.#connections.size > 0) this.#schedule();
+  }
+}
+
+/** Handlers look for a Host as they do in HTTP/1.1; here `:authority` says it (RFC 9113 §8.3.1). */
+function prepared(message: Http2ServerRequest): Http2ServerRequest {
+  const authority = message.headers[':authority'];
+  if (authority !== undefined) message.headers.host = authority;
+  return message;
+}
+
+/** The session ends by itself with its last stream. */
+function sayGoodbye(connection: Connection): void {
+  connection.isOver = true;
+  connection.session.close();
+}
+
+function countControl(connection: Connection): void {
+  connection.controlFrames++;
+  if (connection.controlFrames > HTTP2_CONTROL_FRAMES_PER_SECOND_MAX) cutFlood(connection);
+}
+
+function cutFlood({ session }: Connection): void {
+  if (!session.destroyed) session.destroy(new Error('too many resets or pings'), constants.NGHTTP2_ENHANCE_YOUR_CALM);
+}
