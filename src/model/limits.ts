@@ -40,6 +40,8 @@ export const ENCRYPTED_SEQ_NUM_MAX = 2 ** 32;
 /** Bytes in flight in the whole process, and what a request of unknown length reserves at first. */
 export const MEMORY_LIMIT_BYTES = 512 * MiB;
 export const RESERVE_UNKNOWN_BYTES = MiB;
+/** A body in zstd after decompression, which blocks everything else meanwhile. */
+export const ZSTD_BODY_BYTES_MAX = 8 * MiB;
 /** A refused upload is read this much further before its connection is closed. */
 export const REFUSED_BODY_BYTES_MAX = MiB;
 
@@ -140,3 +142,9 @@ export const CLOCK_PAUSE_MS = 86_400_000;
 export const UPKEEP_TICK_MS = 60_000;
 export const UPKEEP_PAGE = 128;
 export const UPKEEP_BLOCKS_MAX = 512;
+
+/** A backup is copied in steps of this much, between which requests go on. */
+export const BACKUP_PAGE_BYTES = MiB;
+export const BACKUP_PAGE_ROWS_MAX = 2_000;
+/** Whoever takes none of a backup for so long is cut: it holds room on the disk, and the place of another. */
+export const BACKUP_STALL_MS = 60_000;

@@ -1,0 +1,228 @@
+/**
+ * Backups while the store serves. A snapshot keeps freed pages from being used again, so it is copied to a file beside
+ * the store as fast as the disk takes it, and let go; whoever takes the backup reads behind, as slowly as they like.
+ * The file has no name from the moment it is opened: however this ends, nothing is left behind.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { statfsSync } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { TailraceError } from '../model/error.ts';
+import { BACKUP_PAGE_BYTES, BACKUP_PAGE_ROWS_MAX, STORE_RESERVE_BYTES } from '../model/limits.ts';
+import { BackupWriter } from './backup-format.ts';
+import type { Engine, Snapshot } from './engine.ts';
+import { FAMILY } from './keys.ts';
+import { FORMAT_VERSION } from './values.ts';
+
+export interface BackupsOptions {
+  readonly engine: Engine;
+  /** Where the copy goes meanwhile: the data directory. */
+  readonly dir: string;
+  /** The wall clock, in ms. */
+  now(): number;
+  /** Bytes that stay free on the disk of `dir`, a quarter of it at most; 64 MiB by default. */
+  readonly reserveBytes?: number;
+}
+
+/** A backup under way. */
+export interface Backup {
+  /** When it was taken, in ms: all that was durable then is in it. */
+  readonly madeAt: number;
+  /**
+   * The bytes of the file (`backup-format.ts`), to be read once. Leaving the loop ends the backup.
+   * @throws TailraceError `storage_full` when the disk filled up meanwhile, `storage`
+   */
+  parts(): AsyncGenerator<Uint8Array>;
+  /** Ends it, wherever it is, and resolves when its room is free. May be called twice. */
+  close(): Promise<void>;
+}
+
+const SECTION_FROM = Buffer.of(0);
+/** Rows of the engine itself are no part of the store. */
+const SECTION_TO = Buffer.of(FAMILY.engine);
+const READ_BYTES = 256 * 1024;
+/** The disk is asked for room once in so many bytes. */
+const ROOM_LOOK_BYTES = 16 * 1024 * 1024;
+
+/** Takes backups of one store, one at a time. */
+export class Backups {
+  readonly #options: BackupsOptions;
+  #busy = false;
+
+  constructor(options: BackupsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @throws TailraceError `rate_limited` while another backup is under way, `storage_full` when there is no room for the
+   * copy, `storage`, `closed`
+   */
+  async begin(): Promise<Backup> {
+    if (this.#busy) {
+      throw new TailraceError('rate_limited', 'a backup is under way already: wait for its end', {
+        detail: { retryAfterSeconds: 30 },
+      });
+    }
+    this.#busy = true;
+    try {
+      return await this.#begin();
+    } catch (error) {
+      this.#busy = false;
+      throw error;
+    }
+  }
+
+  async #begin(): Promise<Backup> {
+    const { engine, dir, now, reserveBytes = STORE_RESERVE_BYTES } = this.#options;
+    const { usedBytes } = await engine.stat();
+    expectRoom(dir, usedBytes, reserveBytes);
+    const file = await openNameless(dir);
+    try {
+      const copy = new Copy(file, await engine.snapshot(), now(), () => expectRoom(dir, 0, reserveBytes));
+      return new RunningBackup(copy, () => {
+        this.#busy = false;
+      });
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+}
+
+class RunningBackup implements Backup {
+  readonly #copy: Copy;
+  readonly #onEnd: () => void;
+  #closed: Promise<void> | undefined;
+
+  constructor(copy: Copy, onEnd: () => void) {
+    this.#copy = copy;
+    this.#onEnd = onEnd;
+  }
+
+  get madeAt(): number {
+    return this.#copy.madeAt;
+  }
+
+  async *parts(): AsyncGenerator<Uint8Array> {
+    try {
+      for (let at = 0; ; ) {
+        const part = await this.#copy.read(at);
+        if (part === undefined) return;
+        at += part.length;
+        yield part;
+      }
+    } finally {
+      await this.close();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#copy.close().finally(this.#onEnd);
+    return this.#closed;
+  }
+}
+
+/** Copies a snapshot to a file, and reads what it has so far. */
+class Copy {
+  readonly madeAt: number;
+  readonly #file: FileHandle;
+  readonly #snapshot: Snapshot;
+  readonly #expectRoom: () => void;
+  readonly #done: Promise<void>;
+  #written = 0;
+  #ended = false;
+  #cancelled = false;
+  #failure: unknown;
+  #onProgress: () => void = () => {};
+
+  constructor(file: FileHandle, snapshot: Snapshot, madeAt: number, expectRoomLeft: () => void) {
+    this.madeAt = madeAt;
+    this.#file = file;
+    this.#snapshot = snapshot;
+    this.#expectRoom = expectRoomLeft;
+    this.#done = this.#run();
+  }
+
+  /** What stands at `at`, as soon as there is any; undefined at the end. */
+  async read(at: number): Promise<Uint8Array | undefined> {
+    while (at >= this.#written) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#ended) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#onProgress = resolve;
+      });
+    }
+    const part = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, this.#written - at));
+    const { bytesRead } = await this.#file.read(part, 0, part.length, at);
+    if (bytesRead === 0) throw new TailraceError('storage', 'the copy for a backup cannot be read');
+    return part.subarray(0, bytesRead);
+  }
+
+  async close(): Promise<void> {
+    this.#cancelled = true;
+    await this.#done;
+    await this.#file.close();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#copyRows(new BackupWriter());
+    } catch (cause) {
+      const own = cause instanceof TailraceError;
+      this.#failure = own ? cause : new TailraceError('storage', 'the copy for a backup failed', { cause });
+    } finally {
+      this.#snapshot.release();
+      this.#ended = true;
+      this.#onProgress();
+    }
+  }
+
+  async #copyRows(writer: BackupWriter): Promise<void> {
+    await this.#write(writer.head({ format: FORMAT_VERSION, madeAt: this.madeAt }));
+    let from: Uint8Array = SECTION_FROM;
+    let lookAt = ROOM_LOOK_BYTES;
+    while (!this.#cancelled) {
+      const page = { from, to: SECTION_TO, limit: BACKUP_PAGE_ROWS_MAX, bytesMax: BACKUP_PAGE_BYTES };
+      const rows = await this.#snapshot.scan(page);
+      const last = rows.at(-1);
+      if (last === undefined) return this.#write(writer.end());
+      await this.#write(writer.rows(rows));
+      from = Buffer.concat([last.key, Buffer.of(0)]);
+      if (this.#written < lookAt) continue;
+      this.#expectRoom();
+      lookAt = this.#written + ROOM_LOOK_BYTES;
+    }
+    throw new TailraceError('closed', 'the backup was ended');
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#written + at);
+      at += bytesWritten;
+    }
+    this.#written += bytes.length;
+    this.#onProgress();
+  }
+}
+
+/** A file that is gone when its handle is, also when the process is killed. */
+async function openNameless(dir: string): Promise<FileHandle> {
+  const name = path.join(dir, `backup.${randomBytes(6).toString('hex')}.new`);
+  const file = await open(name, 'wx+', 0o600);
+  await rm(name);
+  return file;
+}
+
+/** @throws TailraceError `storage_full` */
+function expectRoom(dir: string, neededBytes: number, reserveBytes: number): void {
+  const { bsize, blocks, bavail } = statfsSync(dir);
+  const freeBytes = bsize * bavail;
+  const wantedBytes = neededBytes + Math.min(reserveBytes, Math.floor((bsize * blocks) / 4));
+  if (freeBytes >= wantedBytes) return;
+  throw new TailraceError(
+    'storage_full',
+    `a backup is copied beside the store first: that takes ${wantedBytes} free bytes, ${dir} has ` +
+      `${freeBytes}. With the server stopped, \`tailrace compact --to DIR\` copies to another disk`,
+  );
+}
