@@ -12,7 +12,7 @@ import { type MemoryBudget, Reservation } from './reservation.ts';
 import { Upload, wireTooLarge } from './upload.ts';
 import type { UploadWatch } from './upload-watch.ts';
 
-/** What reading bodies takes; one for the whole server. */
+/** What reading bodies takes; one for the whole server. Routes with limits of their own put these in place of its. */
 export interface BodyReading {
   readonly budget: MemoryBudget;
   readonly pool: BufferPool;
@@ -72,10 +72,10 @@ function contentEncoding(header: string | undefined): ContentEncoding | undefine
   if (header === undefined) return undefined;
   const coding = header.trim().toLowerCase();
   if (coding === 'gzip' || coding === 'x-gzip') return 'gzip';
-  if (coding === 'deflate') return 'deflate';
+  if (coding === 'deflate' || coding === 'zstd') return coding;
   if (coding === '' || coding === 'identity') return undefined;
   throw new TailraceError(
     'unsupported_encoding',
-    `Content-Encoding ${JSON.stringify(coding.slice(0, 64))} is not supported: send gzip, deflate or none, and one only`,
+    `Content-Encoding ${JSON.stringify(coding.slice(0, 64))} is not supported: send gzip, deflate, zstd or none, and one only`,
   );
 }

@@ -7,9 +7,11 @@
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { TailraceError } from '../model/error.ts';
+import { ZSTD_BODY_BYTES_MAX } from '../model/limits.ts';
+import { zstdDecompress } from '../s2/zstd.ts';
 import type { Reservation } from './reservation.ts';
 
-export type ContentEncoding = 'gzip' | 'deflate';
+export type ContentEncoding = 'gzip' | 'deflate' | 'zstd';
 
 const SYNC_BYTES_MAX = 32 * 1024;
 const ONE_PIECE_BYTES_MAX = 8 * 1024 * 1024;
@@ -17,6 +19,9 @@ const PIECE_BYTES = 256 * 1024;
 /** No deflate stream grows by more. A declared size above it is a lie. */
 const DEFLATE_RATIO_MAX = 1_032;
 const GZIP_BYTES_MIN = 18;
+/** A block of zstd takes at least so much and becomes at most so much. */
+const ZSTD_BLOCK_WIRE_BYTES_MIN = 3;
+const ZSTD_BLOCK_BYTES_MAX = 128 * 1024;
 
 /** zlib's answer with `info`: the types of node know only the bytes. */
 interface Inflated {
@@ -37,6 +42,7 @@ export async function inflate(
   limit: number,
   reservation: Reservation,
 ): Promise<Uint8Array> {
+  if (encoding === 'zstd') return unpackZstd(wire, limit, reservation);
   const declared = encoding === 'gzip' ? declaredSize(wire) : undefined;
   if (declared === undefined || declared > Math.min(limit, ONE_PIECE_BYTES_MAX)) {
     return inflatePieces(encoding, wire, limit, reservation);
@@ -63,6 +69,21 @@ function checkedEnd({ buffer, engine }: Inflated, wire: Uint8Array): Uint8Array 
   return buffer;
 }
 
+/** In one go, since the decoder knows no other way: hence the limit of its own, and what a bomb of this size can become. */
+function unpackZstd(wire: Uint8Array, limit: number, reservation: Reservation): Uint8Array {
+  const most = Math.min(limit, ZSTD_BODY_BYTES_MAX);
+  const blocks = Math.ceil(wire.length / ZSTD_BLOCK_WIRE_BYTES_MIN);
+  reservation.holdAtLeast(reservation.held + wire.length + Math.min(most, blocks * ZSTD_BLOCK_BYTES_MAX));
+  try {
+    return zstdDecompress(wire, most);
+  } catch (cause) {
+    if (!(cause instanceof TailraceError)) throw cause;
+    if (cause.code === 'bad_frame') throw new TailraceError('bad_request', cause.message, { cause });
+    if (cause.code !== 'too_large' || most === limit) throw inflatedTooLarge(limit);
+    throw new TailraceError('too_large', `a body in zstd has at most ${most} bytes: send smaller batches, or gzip`);
+  }
+}
+
 /** The size that gzip writes at the end of its last member: a hint, and only when it is possible at all. */
 function declaredSize(wire: Uint8Array): number | undefined {
   if (wire.length < GZIP_BYTES_MIN) return undefined;
@@ -72,7 +93,7 @@ function declaredSize(wire: Uint8Array): number | undefined {
 
 /** Counts while inflating and stops at the limit: a bomb costs one piece more than what is allowed. */
 async function inflatePieces(
-  encoding: ContentEncoding,
+  encoding: 'gzip' | 'deflate',
   wire: Uint8Array,
   limit: number,
   reservation: Reservation,

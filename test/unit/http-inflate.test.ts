@@ -10,6 +10,7 @@ import { MemoryBudget } from '../../src/log/budget.ts';
 
 const MIB = 1024 * 1024;
 const LIMIT = 32 * MIB;
+const ZSTD_BLOCK = 128 * 1024;
 
 async function inflated(encoding: ContentEncoding, wire: Uint8Array, limit = LIMIT, memory = 128 * MIB) {
   const budget = new MemoryBudget(memory);
@@ -27,6 +28,31 @@ function declaring(size: number, wire: Buffer): Buffer {
   const lie = Buffer.from(wire);
   lie.writeUInt32LE(size, lie.length - 4);
   return lie;
+}
+
+/** A zstd frame whose blocks are not compressed. */
+function zstdRaw(plain: Buffer): Buffer {
+  return zstdFrame(plain.length, (from, to) => [0, plain.subarray(from, to)]);
+}
+
+/** A zstd frame of a few bytes that becomes many. */
+function zstdRepeat(bytes: number): Buffer {
+  return zstdFrame(bytes, () => [1, Buffer.from('a')]);
+}
+
+function zstdFrame(
+  bytes: number,
+  block: (from: number, to: number) => readonly [type: number, content: Buffer],
+): Buffer {
+  const pieces = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x38])];
+  for (let from = 0; from < bytes || from === 0; from += ZSTD_BLOCK) {
+    const to = Math.min(bytes, from + ZSTD_BLOCK);
+    const [type, content] = block(from, to);
+    const head = Buffer.alloc(3);
+    head.writeUIntLE(((to - from) << 3) | (type << 1) | (to === bytes ? 1 : 0), 0, 3);
+    pieces.push(head, content);
+  }
+  return Buffer.concat(pieces);
 }
 
 describe('inflate', () => {
@@ -85,6 +111,26 @@ describe('inflate', () => {
       }
     },
   );
+
+  test('zstd, in one frame or more, up to its limits', async () => {
+    const plain = Buffer.concat([randomBytes(5_000), Buffer.alloc(200_000, 'ab')]);
+    const wire = Buffer.concat([zstdRaw(plain.subarray(0, 150_000)), zstdRaw(plain.subarray(150_000))]);
+    expect((await inflated('zstd', wire)).equals(plain)).toBe(true);
+    expect((await inflated('zstd', wire, plain.length)).equals(plain)).toBe(true);
+    await expect(inflated('zstd', wire, plain.length - 1)).rejects.toMatchObject({ code: 'too_large' });
+    const bomb = zstdRepeat(9 * MIB);
+    await expect(inflated('zstd', bomb)).rejects.toMatchObject({ code: 'too_large' });
+    await expect(inflated('zstd', bomb, LIMIT, MIB)).rejects.toMatchObject({ code: 'overloaded' });
+  });
+
+  test.each([
+    ['empty', Buffer.alloc(0)],
+    ['cut short', zstdRaw(Buffer.alloc(1_000)).subarray(0, -1)],
+    ['something else', Buffer.from('{"records":[]}')],
+    ['followed by text', Buffer.concat([zstdRaw(Buffer.alloc(10)), Buffer.from('tail')])],
+  ])('zstd that is %s is refused', async (_, wire) => {
+    await expect(inflated('zstd', wire)).rejects.toMatchObject({ code: 'bad_request' });
+  });
 
   test('what memory has no room for is refused while inflating', async () => {
     for (const pack of [gzipSync(Buffer.alloc(4 * MIB)), gzipSync(Buffer.alloc(20 * MIB))]) {
