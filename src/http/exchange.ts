@@ -3,11 +3,11 @@
  * on HTTP/1.1 and HTTP/2: what differs between them stays in here, in `reply.ts` and in `stream-answer.ts`.
  */
 
-import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { correlationId } from '../observe/correlation-id.ts';
 
 /** What handlers see of a request, on either protocol. Iterating it yields the body as it comes, as Buffers. */
 export interface HttpRequest extends Readable {
@@ -54,17 +54,6 @@ export function openExchange(request: HttpRequest, way: Way, awaitsContinue: boo
   };
 }
 
-/** A sane id of the caller's, or a new one: a counter behind a prefix that differs with each start. */
-export function correlationId(given: string | string[] | undefined): string {
-  if (typeof given === 'string' && SANE.test(given)) return given;
-  count = (count + 1) % Number.MAX_SAFE_INTEGER;
-  return PREFIX + count;
-}
-
-const SANE = /^[A-Za-z0-9._-]{1,64}$/;
-const PREFIX = `${randomBytes(6).toString('hex')}-`;
-let count = 0;
-
 /** Whether a body follows the headers. */
 export function announcesBody({ request, way }: Exchange): boolean {
   if (way.version === 2) return !way.stream.endAfterHeaders;
@@ -107,6 +96,13 @@ export function cut({ request, way }: Exchange): void {
 /** The connection below: one object for all requests that come over it. */
 export function connectionOf({ request, way }: Exchange): object {
   return way.version === 1 ? request.socket : (way.stream.session ?? way.stream);
+}
+
+/** How the client came here. */
+export function schemeOf({ request, way }: Exchange): 'http' | 'https' {
+  const socket: { readonly encrypted?: boolean } = request.socket;
+  const isSecure = way.version === 1 ? socket.encrypted === true : way.stream.session?.encrypted === true;
+  return isSecure ? 'https' : 'http';
 }
 
 /** A stream of HTTP/2 that can still be written to. */

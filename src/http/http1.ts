@@ -9,7 +9,7 @@ import {
   REQUEST_HEADER_BYTES_MAX,
   REQUEST_HEADERS_MAX,
 } from '../model/limits.ts';
-import { correlationId } from './exchange.ts';
+import { correlationId } from '../observe/correlation-id.ts';
 import type { ListenerHandlers } from './listener.ts';
 
 /** How often node looks for connections whose headers do not come. */

@@ -100,13 +100,13 @@ class Door<B, S extends { readonly id: string }> {
     const handshake = parseHandshake(request);
     const refusal = this.#refusal(request, handshake);
     if (refusal !== undefined) {
-      refuseUpgrade(socket, refusal);
+      refuseUpgrade(request, socket, refusal);
       return;
     }
     const plan = this.#plan(request, handshake);
     // A browser shows its page no status, so it is told by a frame; everybody else gets a plain 401 or 403.
     if (plan instanceof TailraceError && isAboutAccess(plan) && request.headers.origin === undefined) {
-      refuseUpgrade(socket, plan);
+      refuseUpgrade(request, socket, plan);
       return;
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {

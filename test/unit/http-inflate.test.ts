@@ -44,7 +44,7 @@ function zstdFrame(
   bytes: number,
   block: (from: number, to: number) => readonly [type: number, content: Buffer],
 ): Buffer {
-  const pieces = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x38])];
+  const pieces: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x38])];
   for (let from = 0; from < bytes || from === 0; from += ZSTD_BLOCK) {
     const to = Math.min(bytes, from + ZSTD_BLOCK);
     const [type, content] = block(from, to);

@@ -2,7 +2,7 @@
 
 import { TailraceError } from '../../model/error.ts';
 import { SIGNALS } from '../../model/record.ts';
-import type { Exchange } from '../exchange.ts';
+import { type Exchange, schemeOf } from '../exchange.ts';
 
 const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
 
@@ -19,7 +19,7 @@ export function wrongPath(exchange: Exchange): TailraceError {
 function advice(exchange: Exchange): string {
   const host = exchange.request.headers.host ?? '127.0.0.1:4318';
   const signal = signalIn(exchange.path);
-  const base = `http://${host}`;
+  const base = `${schemeOf(exchange)}://${host}`;
   const endpoint = `as OTEL_EXPORTER_OTLP_ENDPOINT set ${base} without a path`;
   if (signal === undefined) return `no such path: OTLP goes to ${base} followed by ${PATHS}; ${endpoint}`;
   return `no such path: ${signal} go to ${base}/v1/${signal}; ${endpoint}, or the whole URL in the variable of the signal`;
