@@ -72,6 +72,10 @@ export const SCAN_BYTES_MAX = 4 * MiB;
 /** Unpacked blocks that are kept for readers close behind one another. */
 export const READ_CACHE_BYTES_MAX = 32 * MiB;
 
+/** What one append session has under way at most; beyond it no more of it is read. */
+export const SESSION_IN_FLIGHT_BYTES_MAX = 8 * MiB;
+export const SESSION_IN_FLIGHT_INPUTS_MAX = 1_024;
+
 /** A WebSocket reader stops asking for more above this many buffered bytes. */
 export const SOCKET_BUFFERED_BYTES_MAX = 4 * MiB;
 /** With many readers each one's share of this, but not less than the least, takes the place of that limit. */

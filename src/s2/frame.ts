@@ -61,7 +61,21 @@ export function sealFrame(frame: Buffer, reconnectAdvised: boolean): Buffer {
   return withHead(frame, reconnectAdvised ? RECONNECT_ADVISED : 0);
 }
 
-/** The same for a body that may be worth compressing. `frame` is used or dropped. */
+/** Regular frames of small messages, one behind the other. */
+export function framesOf(messages: readonly Uint8Array[], reconnectAdvised: boolean): Buffer {
+  const total = messages.reduce((sum, { length }) => sum + FRAME_HEAD_BYTES + length, 0);
+  const frames = Buffer.allocUnsafe(total);
+  let at = 0;
+  for (const message of messages) {
+    const end = at + FRAME_HEAD_BYTES + message.length;
+    frames.set(message, at + FRAME_HEAD_BYTES);
+    sealFrame(frames.subarray(at, end), reconnectAdvised);
+    at = end;
+  }
+  return frames;
+}
+
+/** The same as `sealFrame`, for a body that may be worth compressing. `frame` is used or dropped. */
 export function sealCompressed(frame: Buffer, reconnectAdvised: boolean): Buffer | Promise<Buffer> {
   const body = frame.subarray(FRAME_HEAD_BYTES);
   if (body.length < COMPRESSED_BYTES_MIN) return sealFrame(frame, reconnectAdvised);

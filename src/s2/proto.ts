@@ -19,13 +19,22 @@ const FIELD_2_BYTES = 0x12;
 const FIELD_3_BYTES = 0x1a;
 const FIELD_4_BYTES = 0x22;
 
-/** Records [from, to) of a block as a ReadBatch. `tail` says that the batch ends at the tail. */
-export function readBatchProto(block: Block, from: number, to: number, tail: Position | undefined): Buffer {
+/**
+ * Records [from, to) of a block as a ReadBatch. `tail` says that the batch ends at the tail. So many bytes as `headRoom`
+ * are left free before it.
+ */
+export function readBatchProto(
+  block: Block,
+  from: number,
+  to: number,
+  tail: Position | undefined,
+  headRoom = 0,
+): Buffer {
   const count = to - from;
   const lengths = new Uint32Array(count);
   const bodies = new Uint32Array(count);
   const shared = block.header.kind === 's2' ? undefined : encodeHeaders(block.headersOf(0));
-  let total = 0;
+  let total = headRoom;
   for (let k = 0; k < count; k++) {
     const body = block.bodyBytesOf(from + k);
     const length = recordLength(block, from + k, shared, body);
@@ -37,7 +46,7 @@ export function readBatchProto(block: Block, from: number, to: number, tail: Pos
   if (tail !== undefined) total += 1 + varintLength(tailLength) + tailLength;
 
   const target = Buffer.allocUnsafe(total);
-  let at = 0;
+  let at = headRoom;
   for (let k = 0; k < count; k++) {
     target[at++] = FIELD_1_BYTES;
     at = writeVarint(target, at, lengths[k] ?? 0);

@@ -1,0 +1,231 @@
+/**
+ * An append session over s2s (S2 API §4.8): inputs are handed to the log as they come, without waiting for one another,
+ * and acknowledged in their order. The first one that fails ends the session, and nothing behind it is looked at.
+ */
+
+import type { Stream } from '../../log/stream.ts';
+import { TailraceError } from '../../model/error.ts';
+import type { AppendInput } from '../../s2/append-input.ts';
+import { decodeAppendInput } from '../../s2/append-proto.ts';
+import { badFrame, type Frame, messageOf } from '../../s2/frame.ts';
+import { FrameReader } from '../../s2/frame-reader.ts';
+import type { HttpDeps } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { asTailraceError } from '../refuse.ts';
+import { type AppendCall, openCalled } from '../s2-door.ts';
+import type { LiveSession } from '../sessions.ts';
+import type { StreamAnswer } from '../stream-answer.ts';
+import type { Watched } from '../upload-watch.ts';
+import { AckQueue } from './ack-queue.ts';
+import { InputRoom } from './input-room.ts';
+import { openS2sAnswer, terminalOf } from './s2s-answer.ts';
+
+/** Resolves when the session is over. @throws TailraceError as `openCalled`, while nothing is sent */
+export async function appendSession(exchange: Exchange, call: AppendCall, deps: HttpDeps): Promise<void> {
+  const stream = await openCalled(call, 'append', deps);
+  const answer = openS2sAnswer(exchange, deps);
+  await new AppendSession({ exchange, call, stream, answer, deps }).run();
+}
+
+interface AppendParts {
+  readonly exchange: Exchange;
+  readonly call: AppendCall;
+  readonly stream: Stream;
+  readonly answer: StreamAnswer;
+  readonly deps: HttpDeps;
+}
+
+class AppendSession implements LiveSession {
+  readonly #parts: AppendParts;
+  readonly #frames = new FrameReader();
+  readonly #room: InputRoom;
+  readonly #acks: AckQueue;
+  /** Inputs are taken. Turned off for good by the end, a failure, and when the server stops. */
+  #isReading = true;
+  /** An input waits for being unpacked or for room: those behind it stay where they are. */
+  #isWaiting = false;
+  #hasEnded = false;
+  /** The frame that is coming, while it comes in pieces: it must not come too slowly. */
+  #coming: (Watched & { received: number }) | undefined;
+  /** Resolves when everything was said. */
+  #said: Promise<void> | undefined;
+
+  constructor(parts: AppendParts) {
+    this.#parts = parts;
+    const { answer, deps } = parts;
+    this.#room = new InputRoom(deps.reading.budget, deps.clock);
+    this.#acks = new AckQueue({
+      write: (bytes) => answer.write(bytes),
+      isReconnectAdvised: () => deps.sessions.draining,
+      onAcked: (inputs) => this.#room.leave(inputs),
+    });
+  }
+
+  /** Serves the client until the session is over. Never rejects: the client is told. */
+  async run(): Promise<void> {
+    const { answer, deps } = this.#parts;
+    const leave = deps.sessions.add(this);
+    this.#said = this.#serve();
+    await this.#said;
+    leave();
+    await answer.end();
+  }
+
+  /** Its acks carry the advice from now on; without one under way there is nothing that could. */
+  drain(): void {}
+
+  finish(error: TailraceError): Promise<void> | undefined {
+    this.#stop(error);
+    return this.#said;
+  }
+
+  async #serve(): Promise<void> {
+    const { answer, deps, exchange } = this.#parts;
+    const onGone = (): void => this.#drop();
+    answer.signal.addEventListener('abort', onGone);
+    if (answer.signal.aborted) onGone();
+    else this.#listen();
+    const failure = await this.#acks.over;
+    this.#quit();
+    if (failure !== undefined) void answer.write(terminalOf(failure, exchange, deps));
+    answer.signal.removeEventListener('abort', onGone);
+  }
+
+  #listen(): void {
+    const { request } = this.#parts.exchange;
+    request.on('data', this.#onData).on('end', this.#onEnd);
+    // What fails is followed by a close, which the answer hears of.
+    request.on('error', () => {});
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#frames.push(chunk);
+    if (this.#coming !== undefined) this.#coming.received += chunk.length;
+    this.#pump();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    this.#pump();
+  };
+
+  /** Hands in all inputs that are there. */
+  #pump(): void {
+    if (this.#isWaiting) return;
+    try {
+      while (this.#isReading) {
+        const frame = this.#frames.next();
+        if (frame === undefined) break;
+        const taken = this.#take(frame);
+        if (taken === undefined) continue;
+        this.#wait(taken);
+        return;
+      }
+      this.#watch();
+      if (this.#hasEnded) this.#finishInput();
+    } catch (thrown) {
+      this.#stop(asTailraceError(thrown));
+    }
+  }
+
+  #finishInput(): void {
+    if (!this.#isReading) return;
+    this.#frames.end();
+    this.#stop();
+  }
+
+  #take(frame: Frame): Promise<void> | undefined {
+    const message = messageOf(frame);
+    return message instanceof Promise ? message.then((unpacked) => this.#admit(unpacked)) : this.#admit(message);
+  }
+
+  #admit(message: Buffer): Promise<void> | undefined {
+    const room = this.#room.enter(message.length);
+    if (room !== undefined) return room.then(() => this.#handIn(message));
+    this.#handIn(message);
+    return undefined;
+  }
+
+  /** The log judges an input and gives it its place within the call, so whatever is behind it comes after it. */
+  #handIn(message: Buffer): void {
+    const settled = (): void => this.#room.settle(message.length);
+    if (!this.#isReading) {
+      settled();
+      return;
+    }
+    const { call, deps, stream } = this.#parts;
+    try {
+      const input = inputOf(message);
+      const { accepted, done } = deps.log.tryAppendRecords({ stream, ...input, encryptionKey: call.encryptionKey });
+      done.then(settled, settled);
+      this.#acks.add(done);
+      if (!accepted) this.#quit();
+    } catch (thrown) {
+      settled();
+      throw thrown;
+    }
+  }
+
+  /** Reads no more until an input is dealt with. */
+  #wait(taken: Promise<void>): void {
+    const { request } = this.#parts.exchange;
+    this.#isWaiting = true;
+    this.#watch();
+    request.pause();
+    taken.then(
+      () => {
+        this.#isWaiting = false;
+        this.#pump();
+        if (!this.#isWaiting && this.#isReading) request.resume();
+      },
+      (thrown: unknown) => {
+        this.#isWaiting = false;
+        this.#stop(asTailraceError(thrown));
+      },
+    );
+  }
+
+  /** A frame that has begun must go on coming; between frames a client may be silent for as long as it likes. */
+  #watch(): void {
+    const { watch } = this.#parts.deps.reading;
+    const isComing = this.#isReading && !this.#isWaiting && !this.#hasEnded && this.#frames.isWithinFrame;
+    if (isComing === (this.#coming !== undefined)) return;
+    if (this.#coming !== undefined) watch.remove(this.#coming);
+    this.#coming = isComing ? { received: 0, tooSlow: () => this.#stop(TOO_SLOW) } : undefined;
+    if (this.#coming !== undefined) watch.add(this.#coming);
+  }
+
+  /** Takes no more inputs; the session is over when those before are acknowledged. */
+  #stop(failure?: TailraceError): void {
+    if (!this.#isReading) return;
+    this.#quit();
+    this.#acks.close(failure);
+  }
+
+  #quit(): void {
+    if (!this.#isReading) return;
+    const { request } = this.#parts.exchange;
+    this.#isReading = false;
+    this.#room.close();
+    this.#watch();
+    request.off('data', this.#onData).off('end', this.#onEnd);
+    if (!this.#hasEnded) request.pause();
+  }
+
+  #drop(): void {
+    this.#quit();
+    this.#acks.drop();
+  }
+}
+
+const TOO_SLOW = new TailraceError('request_timeout', 'a frame comes too slowly: send it again');
+
+/** @throws TailraceError `bad_frame`, `invalid` */
+function inputOf(message: Buffer): AppendInput {
+  try {
+    return decodeAppendInput(message);
+  } catch (thrown) {
+    if (thrown instanceof TailraceError && thrown.code === 'bad_proto') throw badFrame(thrown.message, thrown);
+    throw thrown;
+  }
+}

@@ -1,0 +1,24 @@
+/** How the answers of s2s sessions begin, and how they end when something went wrong (S2 API §4.8, §5.8). */
+
+import type { TailraceError } from '../../model/error.ts';
+import { terminalFrame } from '../../s2/frame.ts';
+import type { HttpDeps } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { s2ErrorBody, s2Status } from '../refuse.ts';
+import { StreamAnswer } from '../stream-answer.ts';
+
+const HEADERS = ['Cache-Control', 'no-cache, no-transform', 'X-Accel-Buffering', 'no'];
+
+/** Sends the headers of a session that begins. */
+export function openS2sAnswer(exchange: Exchange, deps: HttpDeps): StreamAnswer {
+  return StreamAnswer.open(exchange, { status: 200, contentType: 's2s/proto', headers: HEADERS }, deps.room);
+}
+
+/** The last word to the client of a session. What is a fault of ours is written down. */
+export function terminalOf(error: TailraceError, exchange: Exchange, deps: HttpDeps): Buffer {
+  const { correlationId, path } = exchange;
+  if (error.code === 'internal' || error.code === 'fatal' || error.code === 'corrupt') {
+    deps.logger.error({ correlationId, path, code: error.code, err: error }, 'an s2s session failed');
+  }
+  return terminalFrame(s2Status(error), s2ErrorBody(error, correlationId));
+}
