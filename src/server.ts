@@ -22,6 +22,7 @@ import { createLogger, type Logger } from './observe/logger.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { Warnings } from './observe/warnings.ts';
 import { createSocketDoor, type SocketDoor } from './socket/door.ts';
+import { Backups } from './storage/backup.ts';
 import type { Engine } from './storage/engine.ts';
 import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
@@ -160,7 +161,7 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
   const access = new Access(
     rootToken === undefined ? { type: 'open' } : { type: 'tokens', rootTokenHash: rootToken.hash },
   );
-  const { config, log, logger, clock } = foundation;
+  const { config, log, logger, clock, engine, dataDir } = foundation;
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const socketDoor = createSocketDoor({ log, access, defaultBasin: config.defaultBasin, clock, logger, onFatal });
   const httpDoor = new HttpDoor({
@@ -172,6 +173,7 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
     warnings: new Warnings(logger, clock),
     defaultBasin: config.defaultBasin,
     limits: config,
+    backups: new Backups({ engine, dir: dataDir, now: () => clock.now() }),
     reading: {
       budget: new MemoryBudget(config.memoryLimit),
       pool: new BufferPool(),

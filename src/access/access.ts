@@ -7,8 +7,12 @@ import { TailraceError } from '../model/error.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import { type HashedToken, hashCredential } from './token.ts';
 
-/** S2's operations (S2 API §7.2). OTLP ingest is `append` on every stream it touches. */
+/**
+ * S2's operations (S2 API §7.2), and our own: `backup` gives out everything and is for the root token alone. OTLP ingest
+ * is `append` on every stream it touches.
+ */
 export type Operation =
+  | 'backup'
   | 'list-basins'
   | 'create-basin'
   | 'delete-basin'

@@ -9,6 +9,7 @@ import type { OtlpLimits } from '../model/limits.ts';
 import { basinNameFault } from '../model/names.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Warnings } from '../observe/warnings.ts';
+import type { BackupSource } from './backup-source.ts';
 import type { BodyReading } from './body.ts';
 import { connectionOf, type Exchange } from './exchange.ts';
 import type { ReplyRoom } from './reply.ts';
@@ -27,6 +28,7 @@ export interface HttpDeps {
   readonly warnings: Warnings;
   /** Requests that go on until somebody ends them. */
   readonly sessions: SessionRegistry;
+  readonly backups: BackupSource;
 }
 
 /** What a connection showed last. Exporters send the same header with each request: it is hashed once. */

@@ -10,6 +10,7 @@ import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange
 import { Listener, type ListenerHandlers, type ListeningAddress } from './listener.ts';
 import { asTailraceError, refuseOtlp, refuseS2 } from './refuse.ts';
 import { type Refuse, type Route, Router } from './router.ts';
+import { backupRoutes } from './routes/backup.ts';
 import { basinRoutes } from './routes/basins.ts';
 import { healthRoutes } from './routes/health.ts';
 import { otlpRoutes } from './routes/otlp.ts';
@@ -57,6 +58,7 @@ export class HttpDoor {
     this.#router = new Router([
       ...otlpRoutes(this.#deps),
       ...healthRoutes(this.#deps),
+      ...backupRoutes(this.#deps),
       ...basinRoutes(this.#deps),
       ...recordRoutes(this.#deps),
       ...streamRoutes(this.#deps),
