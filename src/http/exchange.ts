@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { correlationId } from '../observe/correlation-id.ts';
 
 /** What handlers see of a request, on either protocol. Iterating it yields the body as it comes, as Buffers. */
@@ -100,9 +101,8 @@ export function connectionOf({ request, way }: Exchange): object {
 
 /** How the client came here. */
 export function schemeOf({ request, way }: Exchange): 'http' | 'https' {
-  const socket: { readonly encrypted?: boolean } = request.socket;
-  const isSecure = way.version === 1 ? socket.encrypted === true : way.stream.session?.encrypted === true;
-  return isSecure ? 'https' : 'http';
+  const isSecure = way.version === 1 ? request.socket instanceof TLSSocket : way.stream.session?.encrypted;
+  return isSecure === true ? 'https' : 'http';
 }
 
 /** A stream of HTTP/2 that can still be written to. */
