@@ -11,6 +11,8 @@ import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
 import { firstMediaType, nameOf, parseAppendCall, parseReadCall, type ReadMode, wireFormOf } from '../s2-door.ts';
+import { appendSession } from '../s2s/append-session.ts';
+import { readSession } from '../s2s/read-session.ts';
 
 /** POST and GET of `…/records`, and GET of `…/records/tail`. */
 export function recordRoutes(deps: HttpDeps): readonly Route[] {
@@ -32,13 +34,14 @@ function append(exchange: Exchange, segment: string, deps: HttpDeps): Promise<vo
   expectOpen(deps);
   const mode = wireFormOf(firstMediaType(exchange.request.headers['content-type'])) ?? 'json';
   const call = parseAppendCall(exchange, segment, deps, mode);
-  return appendUnary(exchange, call, deps);
+  return mode === 's2s' ? appendSession(exchange, call, deps) : appendUnary(exchange, call, deps);
 }
 
 function read(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
   expectOpen(deps);
   const mode = readModeOf(exchange);
   const call = parseReadCall(exchange, segment, deps, mode);
+  if (mode === 's2s') return readSession(exchange, call, deps);
   return mode === 'sse' ? readSse(exchange, call, deps) : readUnary(exchange, call, deps);
 }
 
