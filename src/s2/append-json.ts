@@ -5,6 +5,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { TailraceError } from '../model/error.ts';
+import { APPEND_RECORDS_MAX } from '../model/limits.ts';
 import type { Header } from '../model/record.ts';
 import {
   type AppendInput,
@@ -61,10 +62,14 @@ class AppendParser {
     return { records, ...conditions };
   }
 
+  /** One more than is allowed says enough: millions of empty ones are not kept. */
   #records(): NewRecord[] {
     const cursor = this.#cursor;
     const records: NewRecord[] = [];
-    for (let more = cursor.openArray('records'); more; more = cursor.nextElement()) records.push(this.#record());
+    for (let more = cursor.openArray('records'); more; more = cursor.nextElement()) {
+      if (records.length > APPEND_RECORDS_MAX) cursor.skip();
+      else records.push(this.#record());
+    }
     return records;
   }
 

@@ -6,6 +6,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { TailraceError } from '../model/error.ts';
+import { APPEND_RECORDS_MAX } from '../model/limits.ts';
 import type { Header } from '../model/record.ts';
 import {
   type AppendInput,
@@ -32,7 +33,8 @@ export function decodeAppendInput(bytes: Uint8Array): AppendInput {
       const end = reader.submessage();
       const record = decodeRecord(reader, end);
       if (record.timestamp !== undefined && record.timestamp > Number.MAX_SAFE_INTEGER) isTimeTooLarge = true;
-      records.push(record);
+      // One more than is allowed says enough: millions of empty ones are not kept.
+      if (records.length <= APPEND_RECORDS_MAX) records.push(record);
     } else if (field === 2) {
       reader.expect(VARINT);
       conditions.matchSeqNum = matchable(reader.uint64());

@@ -13,6 +13,7 @@ const PLUS = 0x2b;
 const MINUS = 0x2d;
 const DOT = 0x2e;
 const SMALL_E = 0x65;
+const SMALL_U = 0x75;
 const ZERO = 0x30;
 const NINE = 0x39;
 const OPEN_ARRAY = 0x5b;
@@ -29,6 +30,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 /** A place in a JSON text that moves forward. All methods throw TailraceError `bad_json`. */
 export class JsonCursor {
   readonly #bytes: Buffer;
+  readonly #nesting = new Nesting();
   #at = 0;
 
   /** The bytes must be UTF-8. */
@@ -56,12 +58,16 @@ export class JsonCursor {
     return this.#next(CLOSE_ARRAY);
   }
 
-  /** The name of a field, with its colon. */
+  /** The name of a field, with its colon. Exact for names in ASCII, and never like one of those for others. */
   key(): string {
-    const key = this.string('a field name').toString('utf8');
+    if (this.#peek() !== QUOTE) throw this.bad('a field name must be a string');
+    const start = this.#at;
+    const isPlain = this.#passString();
+    const end = this.#at;
     if (this.#peek() !== COLON) throw this.bad('a colon is missing');
     this.#at++;
-    return key;
+    if (isPlain) return this.#bytes.toString('latin1', start + 1, end - 1);
+    return String(JSON.parse(this.#bytes.toString('utf8', start, end)));
   }
 
   /** The UTF-8 of a string: a view where nothing in it is escaped. */
@@ -97,7 +103,7 @@ export class JsonCursor {
 
   /** Goes over a value of any kind and depth. */
   skip(): void {
-    const nesting = new Nesting();
+    const nesting = this.#nesting;
     do {
       if (this.#enterOrPass(nesting)) continue;
       this.#leave(nesting);
@@ -159,19 +165,20 @@ export class JsonCursor {
     const bytes = this.#bytes;
     const length = bytes.length;
     let isPlain = true;
-    for (let at = this.#at + 1; at < length; at++) {
-      const byte = bytes[at] ?? 0;
-      if (byte === QUOTE) {
+    let at = this.#at + 1;
+    while (at < length) {
+      const byte = bytes[at] as number;
+      if (IS_TEXT[byte] === 1) {
+        at++;
+      } else if (byte === QUOTE) {
         this.#at = at + 1;
         return isPlain;
-      }
-      if (byte < 0x20) {
+      } else if (byte === BACKSLASH) {
+        isPlain = false;
+        at += this.#escapeLength(at);
+      } else {
         this.#at = at;
         throw this.bad('a control character stands in a string');
-      }
-      if (byte === BACKSLASH) {
-        isPlain = false;
-        at += this.#escapeLength(at) - 1;
       }
     }
     this.#at = length;
@@ -179,9 +186,11 @@ export class JsonCursor {
   }
 
   #escapeLength(at: number): number {
-    const byte = this.#bytes[at + 1] ?? 0;
-    if (byte === 0x75) {
-      if (/^[0-9a-fA-F]{4}$/.test(this.#bytes.toString('latin1', at + 2, at + 6))) return 6;
+    const bytes = this.#bytes;
+    const byte = bytes[at + 1] ?? 0;
+    if (byte === SMALL_U) {
+      const hex = isHex(bytes[at + 2]) && isHex(bytes[at + 3]) && isHex(bytes[at + 4]) && isHex(bytes[at + 5]);
+      if (hex) return 6;
     } else if (ESCAPED.has(byte)) {
       return 2;
     }
@@ -244,7 +253,16 @@ export class JsonCursor {
   }
 }
 
+/** Bytes that stand for themselves in a string. */
+const IS_TEXT = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
+);
 const ESCAPED: ReadonlySet<number> = new Set(Buffer.from('"\\/bfnrt'));
+
+function isHex(byte = 0): boolean {
+  const letter = byte | 0x20;
+  return (byte >= ZERO && byte <= NINE) || (letter >= 0x61 && letter <= 0x66);
+}
 
 /** The closing brackets that are still to come: a byte each, since a body may hold millions. */
 class Nesting {
