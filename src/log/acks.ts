@@ -32,6 +32,7 @@ export interface CommitEntry {
 /** An entry that waits for its blocks to be compressed, or for its turn. */
 interface Waiting {
   readonly entry: CommitEntry;
+  readonly sinceMs: number;
   /** Set when all are sealed. */
   blocks: readonly SealedBlock[] | undefined;
   /** Set when sealing failed. */
@@ -73,7 +74,7 @@ export class CommitQueue {
   /** Accepts a request whose positions are assigned. */
   push(entry: CommitEntry): void {
     this.#accepted++;
-    const waiting: Waiting = { entry, blocks: undefined, fault: undefined };
+    const waiting: Waiting = { entry, sinceMs: this.#clock.monotonicMs(), blocks: undefined, fault: undefined };
     this.#waiting.push(waiting);
     if (isSealed(entry.sealing)) {
       waiting.blocks = entry.sealing;
@@ -138,11 +139,11 @@ export class CommitQueue {
     const taken: SealedEntry[] = [];
     const reserve = this.#waiting[0]?.entry.options.mayUseReserve === true;
     let bytes = 0;
-    for (const { entry, blocks } of this.#waiting) {
+    for (const { entry, blocks, sinceMs } of this.#waiting) {
       bytes += entry.bytes;
       if (blocks === undefined || (entry.options.mayUseReserve === true) !== reserve) break;
       if (taken.length > 0 && bytes > TRANSACTION_BYTES_MAX) break;
-      taken.push({ entry, blocks });
+      taken.push({ entry, blocks, sinceMs });
     }
     this.#waiting.splice(0, taken.length);
     return taken;
@@ -151,8 +152,11 @@ export class CommitQueue {
   async #run(sealed: readonly SealedEntry[]): Promise<void> {
     try {
       const handedOverMs = this.#clock.monotonicMs();
+      for (const { entry, sinceMs } of sealed) {
+        if (entry.sealing.length > 0) this.#observer.permitted(handedOverMs - sinceMs);
+      }
       await this.#engine.commit(writesOf(sealed), sealed[0]?.entry.options);
-      settle(sealed);
+      settle(sealed, this.#observer);
       const bytes = sealed.reduce((sum, { entry }) => sum + entry.bytes, 0);
       this.#observer.committed(this.#clock.monotonicMs() - handedOverMs, sealed.length, bytes);
       this.#durable += sealed.length;
@@ -187,6 +191,8 @@ interface Barrier {
 interface SealedEntry {
   readonly entry: CommitEntry;
   readonly blocks: readonly SealedBlock[];
+  /** When it was accepted. */
+  readonly sinceMs: number;
 }
 
 function isSealed(sealing: CommitEntry['sealing']): sealing is readonly SealedBlock[] {
@@ -212,7 +218,13 @@ function writesOf(sealed: readonly SealedEntry[]): Write[] {
 }
 
 /** Moves all durable tails first, so that every answer of the transaction carries the newest one. */
-function settle(sealed: readonly SealedEntry[]): void {
-  for (const { entry } of sealed) for (const [stream, state] of entry.states) stream.settle(state);
+function settle(sealed: readonly SealedEntry[], observer: LogObserver): void {
+  for (const { entry } of sealed) {
+    for (const [stream, state] of entry.states) {
+      const before = stream.durable.meteredBytes;
+      stream.settle(state);
+      if (state.meteredBytes !== before) observer.stored(stream, state.meteredBytes - before, state.meteredBytes);
+    }
+  }
   for (const { entry, blocks } of sealed) entry.durable(blocks);
 }

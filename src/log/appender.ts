@@ -169,7 +169,14 @@ export class Appender {
   }
 
   #observe(stream: OpenStream, drafts: readonly BlockDraft[]): void {
-    for (const { kind, count, meteredBytes } of drafts) this.#deps.observer.appended(stream, kind, count, meteredBytes);
+    let records = 0;
+    let bytes = 0;
+    for (const { count, meteredBytes } of drafts) {
+      records += count;
+      bytes += meteredBytes;
+    }
+    // The blocks of one append are of one kind.
+    if (drafts[0] !== undefined) this.#deps.observer.appended(stream, drafts[0].kind, records, bytes);
     if (hasSurplus(stream)) this.#deps.lookAfterSoon(stream);
   }
 }

@@ -43,7 +43,7 @@ export async function refreshFloor(engine: Engine, stream: OpenStream, now: numb
   const floor = await amongLiving(stream, (from) => findArrival(engine, stream, now - age, from, nextSeq));
   const oldest = floor < nextSeq ? await arrivalOf(engine, stream, floor) : undefined;
   stream.floor = floor;
-  stream.floorUntil = (oldest ?? now) + age + 1;
+  stream.floorUntil = (oldest ?? now) + age;
 }
 
 /** When the block that holds `seqNum`, or the first one behind it, came in; undefined when there is none. */

@@ -19,7 +19,8 @@ import { BlockCache } from './blocks.ts';
 import { commitRows } from './commit-rows.ts';
 import { ControlPlane, type Provisioned } from './control.ts';
 import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
-import { type LogObserver, NO_OBSERVER } from './observer.ts';
+import { type LogObserver, NO_OBSERVER, type ReaderDoor } from './observer.ts';
+import { OpenReads, type ReadsStat } from './open-reads.ts';
 import { plainBlocks } from './plain.ts';
 import { type ReadEvent, readFrom, resolveStart } from './read.ts';
 import type { RecordsAppend } from './records.ts';
@@ -48,6 +49,8 @@ export interface LogStat {
 export interface ReadOptions {
   /** 32 bytes, for streams that have a cipher. */
   readonly encryptionKey?: Uint8Array | undefined;
+  /** Who reads, for counters. */
+  readonly door?: ReaderDoor;
 }
 
 /** Opened over an engine, which it does not close. Data goes one way: append, commit, durable, followers. */
@@ -61,6 +64,7 @@ export class Log {
   readonly #appender: Appender;
   readonly #upkeep: Upkeep;
   readonly #expiry: ExpiryClock;
+  readonly #reads: OpenReads;
   readonly #cache = new BlockCache();
   #engineState: EngineState = 'open';
   #draining = false;
@@ -86,6 +90,7 @@ export class Log {
       streams,
       clock,
       expiry: this.#expiry,
+      observer,
       markDeleted: async (stream) => {
         await this.#control.markDeleted(stream);
         nudge();
@@ -93,6 +98,7 @@ export class Log {
       onError: (error) => options.onUpkeepError?.(this.#noteFatal(error)),
     });
     const onFault = (error: unknown): unknown => this.#noteFatal(error);
+    this.#reads = new OpenReads({ observer, onFault });
     const lookAfterSoon = (stream: OpenStream): void => this.#upkeep.lookAfterSoon(stream);
     const room = { streams, basins, commits, clock, observer };
     this.#appender = new Appender({ ...room, expectWritable, nudge, lookAfterSoon, onFault });
@@ -231,7 +237,7 @@ export class Log {
     stream: Stream,
     range: ReadRange,
     signal: AbortSignal,
-    { encryptionKey }: ReadOptions = {},
+    { encryptionKey, door = 'library' }: ReadOptions = {},
   ): Promise<AsyncGenerator<ReadEvent>> {
     const open = opened(stream);
     await this.#expectPresent(open);
@@ -244,7 +250,8 @@ export class Log {
     };
     try {
       const start = await resolveStart(context, open, range);
-      return this.#reading(open, start === undefined ? NOTHING : readFrom(context, open, range, start, signal));
+      const events = start === undefined ? NOTHING : readFrom(context, open, range, start, signal);
+      return this.#reads.begin(open, door, start ?? open.tail.seqNum, events);
     } catch (error) {
       throw this.#noteFatal(error);
     }
@@ -270,6 +277,16 @@ export class Log {
 
   async stat(): Promise<LogStat> {
     return { engine: await this.#engine.stat(), openStreams: this.#streams.size };
+  }
+
+  /** The reads that are under way. Looks at each of them. */
+  readsStat(): ReadsStat {
+    return this.#reads.stat();
+  }
+
+  /** What the streams of a basin store, a page of names at a time; see {@link StreamTable.visitStored}. */
+  visitStored(basin: Basin, startAfter: string, visit: (name: string, meteredBytes: number) => void) {
+    return this.#streams.visitStored(basin, startAfter, visit);
   }
 
   /** Durable streams of all basins. Walks their names: for banners, not for every request. */
@@ -332,17 +349,6 @@ export class Log {
     if (purpose === 'append') return this.#streams.make(current, name, overrides);
     this.#expectWritable();
     return this.#control.ensureMade(current, name, overrides);
-  }
-
-  async *#reading(open: OpenStream, events: AsyncIterable<ReadEvent>): AsyncGenerator<ReadEvent> {
-    open.readers++;
-    try {
-      yield* events;
-    } catch (error) {
-      throw this.#noteFatal(error);
-    } finally {
-      open.readers--;
-    }
   }
 
   /** The same stream with a state that can be built on. */

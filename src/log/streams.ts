@@ -40,6 +40,7 @@ export interface ListOptions {
 }
 
 const COUNT_PAGE = 10_000;
+const VISIT_PAGE = 256;
 
 /** What the table asks of those around it. */
 export interface StreamTableDeps {
@@ -174,6 +175,34 @@ export class StreamTable {
     const pages = scanPages(this.#deps.engine, streamRange(basin.number), { limit: COUNT_PAGE, valueBytesMax: 1 });
     for await (const page of pages) count += page.length;
     return count;
+  }
+
+  /**
+   * Tells what each of the next streams behind a name stores, as it is known to be durable at that very moment. Answers
+   * the last name; undefined when there are no more.
+   */
+  async visitStored(
+    basin: Basin,
+    startAfter: string,
+    visit: (name: string, meteredBytes: number) => void,
+  ): Promise<string | undefined> {
+    const { engine } = this.#deps;
+    const page = await engine.scan({ ...streamRange(basin.number, '', startAfter), limit: VISIT_PAGE });
+    const streams = page.map(({ key, value }) => ({
+      name: readStreamKey(key).name,
+      number: decodeStream(value).number,
+    }));
+    const stored = await Promise.all(
+      streams.map(async ({ name, number }) => {
+        if (this.#open.has(nameOf(basin, name))) return 0;
+        const value = await engine.get(streamStateKey(number));
+        return value === undefined ? 0 : (decodeStreamState(value).meteredBytes ?? (await this.#countBytes(number)));
+      }),
+    );
+    for (const [index, { name }] of streams.entries()) {
+      visit(name, this.peek(basin, name)?.durable.meteredBytes ?? stored[index] ?? 0);
+    }
+    return page.length < VISIT_PAGE ? undefined : streams.at(-1)?.name;
   }
 
   #find(id: string): OpenStream | undefined {

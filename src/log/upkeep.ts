@@ -20,6 +20,7 @@ import type { CommitQueue } from './acks.ts';
 import type { BasinTable, KnownBasin } from './basins.ts';
 import { commitRows } from './commit-rows.ts';
 import type { ExpiryClock } from './expiry-clock.ts';
+import type { LogObserver } from './observer.ts';
 import { lookAfter } from './retention.ts';
 import type { OpenStream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
@@ -34,6 +35,7 @@ export interface UpkeepDeps {
   readonly streams: StreamTable;
   readonly clock: Clock;
   readonly expiry: ExpiryClock;
+  readonly observer: LogObserver;
   /** The first half of a deletion: from then on the stream refuses calls. */
   markDeleted(stream: OpenStream): Promise<void>;
   /** Hears why a pass ended early; the next one tries again. */
@@ -168,6 +170,7 @@ export class Upkeep {
   async #remove(stream: OpenStream): Promise<void> {
     await this.#deps.commits.barrier();
     await removeStream(this.#deps, stream);
+    this.#deps.observer.stored(stream, -stream.durable.meteredBytes, 0);
     this.#deps.streams.forget(stream);
   }
 

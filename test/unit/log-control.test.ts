@@ -1,0 +1,160 @@
+/** The control plane of the log: what is made, changed and deleted, and that nobody hears of it before it is durable. */
+
+import { describe, expect, test } from '@jest/globals';
+import { BASIN, HeldEngine, openHarness, readAll, texts, turn } from '../support/log-harness.ts';
+
+describe('basins', () => {
+  test('a repeated create with the same token and settings finds what the first one made, any other is refused', async () => {
+    const { log, clock } = await openHarness();
+    const first = await log.createBasin('basin-two', { createStreamOnAppend: true }, 'token');
+    expect(first).toMatchObject({ outcome: 'created', it: { name: 'basin-two', createdAt: clock.wallMs } });
+    clock.advance(5);
+    await log.reconfigureBasin('basin-two', { createStreamOnRead: true });
+    const again = await log.createBasin('basin-two', { createStreamOnAppend: true }, 'token');
+    expect(again.outcome).toBe('noop');
+    expect(again.it.createdAt).toBe(first.it.createdAt);
+    for (const call of [
+      () => log.createBasin('basin-two', { createStreamOnAppend: false }, 'token'),
+      () => log.createBasin('basin-two', { createStreamOnAppend: true }, 'other'),
+      () => log.createBasin('basin-two', { createStreamOnAppend: true }),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'resource_already_exists' });
+    }
+  });
+
+  test('ensure makes, replaces or leaves alone, and our own fields stay where they are not named', async () => {
+    const { log } = await openHarness();
+    const make = { otlpDefaultStream: 'x', defaultStream: { retentionBytes: 9 } };
+    expect((await log.ensureBasin('basin-two', make)).outcome).toBe('created');
+    const replace = { createStreamOnAppend: true, defaultStream: { retentionAgeSeconds: 60 } };
+    expect(await log.ensureBasin('basin-two', replace)).toMatchObject({
+      outcome: 'updated',
+      it: {
+        config: {
+          createStreamOnAppend: true,
+          otlpDefaultStream: 'x',
+          defaultStream: { storageClass: 'express', retentionAgeSeconds: 60, retentionBytes: 9 },
+        },
+      },
+    });
+    expect((await log.ensureBasin('basin-two', replace)).outcome).toBe('noop');
+  });
+
+  test('what is made at the same time is made once, and all of it is there after a restart', async () => {
+    const harness = await openHarness();
+    const { log } = harness;
+    const names = Array.from({ length: 50 }, (_, i) => `basin-${String(i).padStart(3, '0')}`);
+    const outcomes = await Promise.allSettled([...names, ...names].map((name) => log.createBasin(name, {})));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(50);
+    const after = await harness.reopen();
+    expect(after.log.listBasins().map(({ name }) => name)).toEqual([...names, 'basin-one']);
+  });
+
+  test('a failed create leaves nothing, and the name is free', async () => {
+    const { log, engine } = await openHarness();
+    engine.hold();
+    const failing = log.createBasin('basin-two', {});
+    const second = log.createBasin('basin-two', {});
+    await engine.settleOne('fail');
+    await expect(failing).rejects.toMatchObject({ code: 'storage' });
+    await expect(second).rejects.toMatchObject({ code: 'storage' });
+    engine.release();
+    expect(log.basin('basin-two')).toBeUndefined();
+    expect((await log.createBasin('basin-two', {})).outcome).toBe('created');
+  });
+});
+
+describe('streams', () => {
+  test('a stream is answered, found and listed only once it is durable', async () => {
+    const { log, engine, basin } = await openHarness();
+    await log.upkeepSettled();
+    engine.hold();
+    let answers = 0;
+    const made = log.createStream(basin, 'a', {}).finally(() => answers++);
+    const repeated = log.createStream(basin, 'a', {}).catch((error: unknown) => {
+      answers++;
+      return error;
+    });
+    while (engine.waiting === 0) await turn();
+    const looked = log.getStream(basin, 'a').finally(() => answers++);
+    await turn();
+    expect(answers).toBe(0);
+    expect((await log.listStreams(basin, { prefix: '', startAfter: '', limit: 10 })).streams).toEqual([]);
+    engine.release();
+    expect((await made).outcome).toBe('created');
+    expect(await repeated).toMatchObject({ code: 'resource_already_exists' });
+    expect((await looked).name).toBe('a');
+  });
+
+  test('leaves resolve against the request, the basin and the global defaults, and are frozen', async () => {
+    const { log, basin } = await openHarness(new HeldEngine(), undefined, {
+      ...BASIN,
+      defaultStream: { storageClass: 'standard', retentionAgeSeconds: 10 },
+    });
+    await log.createStream(basin, 'a', { retentionAgeSeconds: undefined });
+    await log.reconfigureBasin(basin.name, { defaultStream: { storageClass: 'express', timestampingMode: 'arrival' } });
+    expect((await log.getStream(basin, 'a')).config).toEqual({
+      storageClass: 'standard',
+      retentionAgeSeconds: undefined,
+      retentionBytes: undefined,
+      timestampingMode: 'client-prefer',
+      timestampingUncapped: false,
+      deleteOnEmptyMinAgeSeconds: 0,
+    });
+    const changed = await log.reconfigureStream(basin, 'a', { retentionAgeSeconds: null, timestampingMode: null });
+    expect(changed.config).toMatchObject({
+      storageClass: 'standard',
+      retentionAgeSeconds: 10,
+      timestampingMode: 'arrival',
+    });
+  });
+
+  test('one that waits for its first append can be created with other settings, and both calls mean the same stream', async () => {
+    const { log, basin, stream } = await openHarness();
+    const waiting = await stream('a');
+    const { it } = await log.createStream(basin, 'a', { storageClass: 'standard' });
+    await log.append([{ stream: waiting, drafts: [texts('r0')] }]);
+    expect(it.id).toBe(waiting.id);
+    expect(waiting.config.storageClass).toBe('standard');
+    expect(await readAll(log, it)).toHaveLength(1);
+  });
+
+  test('settings of a stream survive a restart, and appends of held streams see a change at once', async () => {
+    const harness = await openHarness();
+    const { log, basin, clock } = harness;
+    const held = await harness.stream('a');
+    await log.append([{ stream: held, drafts: [texts('r0')] }]);
+    await log.reconfigureStream(basin, 'a', { timestampingMode: 'client-require', retentionBytes: 1_000_000 });
+    const refused = log.appendRecords({
+      stream: held,
+      records: [{ headers: [], body: Buffer.from('x'), timestamp: undefined }],
+    });
+    await expect(refused).rejects.toMatchObject({ code: 'invalid' });
+    const after = await harness.reopen();
+    const found = await after.log.getStream(after.basin, 'a');
+    expect(found.config).toMatchObject({ timestampingMode: 'client-require', retentionBytes: 1_000_000 });
+    expect(found.createdAt).toBe(clock.wallMs);
+  });
+
+  test('a missing stream is not found, and a reader makes one only where the basin says so', async () => {
+    const { log, basin } = await openHarness();
+    await expect(log.getStream(basin, 'ghost')).rejects.toMatchObject({ code: 'stream_not_found' });
+    await expect(log.deleteStream(basin, 'ghost')).rejects.toMatchObject({ code: 'stream_not_found' });
+    await expect(log.reconfigureStream(basin, 'ghost', {})).rejects.toMatchObject({ code: 'stream_not_found' });
+    await log.reconfigureBasin(basin.name, { createStreamOnRead: true });
+    const made = await Promise.all([1, 2, 3].map(() => log.openStream(basin, 'new', 'read', { retentionBytes: 5 })));
+    expect(new Set(made.map(({ id }) => id)).size).toBe(1);
+    expect((await log.getStream(basin, 'new')).config.retentionBytes).toBe(5);
+  });
+});
+
+test('streams that were let go come back as the same one while somebody holds them', async () => {
+  const { log, basin, stream } = await openHarness();
+  const held = await stream('held');
+  await log.append([{ stream: held, drafts: [texts('r0')] }]);
+  for (let i = 0; i < 10_050; i++) await log.openStream(basin, `s${i}`, 'append');
+  expect((await log.stat()).openStreams).toBeLessThanOrEqual(10_001);
+  expect(await log.openStream(basin, 'held', 'append')).toBe(held);
+  await log.append([{ stream: held, drafts: [texts('r1')] }]);
+  expect((await readAll(log, held)).map(({ body }) => body)).toEqual(['r0', 'r1']);
+});

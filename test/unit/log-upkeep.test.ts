@@ -1,0 +1,241 @@
+/** Background work of the log: retention, deletion, deletion on empty; in bounded steps, and on after a restart. */
+
+import { describe, expect, test } from '@jest/globals';
+import type { ReadEvent } from '../../src/log/read.ts';
+import {
+  FROM_START,
+  type HeldEngine,
+  openHarness,
+  readAll,
+  type TestClock,
+  texts,
+  turn,
+} from '../support/log-harness.ts';
+
+const DAY_MS = 86_400_000;
+
+async function withStream(config: Parameters<Awaited<ReturnType<typeof openHarness>>['log']['createStream']>[2]) {
+  const harness = await openHarness();
+  const { it: stream } = await harness.log.createStream(harness.basin, 'a', config);
+  const append = (...bodies: string[]) => harness.log.append([{ stream, drafts: [texts(...bodies)] }]);
+  return { ...harness, stream, append };
+}
+
+/** Time passes, and what is due gets done. */
+async function pass(harness: { clock: TestClock; log: { upkeepSettled(): Promise<void> } }, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 60_000) {
+    harness.clock.advance(Math.min(left, 60_000));
+    await turn();
+    await harness.log.upkeepSettled();
+  }
+}
+
+async function blocksOf({ engine }: { engine: HeldEngine }): Promise<number> {
+  return (await engine.scan({ from: Buffer.of(5), to: Buffer.of(6), limit: 100_000 })).length;
+}
+
+describe('retention by age', () => {
+  test('readers see no expired record, at the moment that it expires, and its room is freed', async () => {
+    const harness = await withStream({ retentionAgeSeconds: 100 });
+    const { log, stream, append, clock } = harness;
+    await append('old');
+    clock.advance(50_000);
+    await append('young');
+    clock.advance(49_999);
+    expect((await readAll(log, stream, { count: 9 })).map(({ body }) => body)).toEqual(['old', 'young']);
+    clock.advance(2);
+    expect((await readAll(log, stream, { count: 9 })).map(({ body }) => body)).toEqual(['young']);
+    const [gap] = await events(log.read(stream, { ...FROM_START, count: 9 }, new AbortController().signal));
+    expect(gap).toEqual({ type: 'gap', from: 0, to: 1 });
+    await log.upkeepSettled();
+    await pass(harness, 2_000);
+    expect(await blocksOf(harness)).toBe(1);
+    await pass(harness, 60_000);
+    expect(await blocksOf(harness)).toBe(0);
+    expect((await log.checkTail(stream)).seqNum).toBe(2);
+    await append('next');
+    expect((await readAll(log, stream, { count: 9 })).map(({ seqNum }) => seqNum)).toEqual([2]);
+  });
+
+  test('a later reconfiguration counts for what is stored', async () => {
+    const harness = await withStream({ retentionAgeSeconds: 100 });
+    const { log, stream, append, clock, basin } = harness;
+    await append('r0');
+    clock.advance(10_000);
+    await append('r1');
+    await log.reconfigureStream(basin, 'a', { retentionAgeSeconds: 5 });
+    expect((await readAll(log, stream, { count: 9 })).map(({ body }) => body)).toEqual(['r1']);
+    await log.reconfigureStream(basin, 'a', { retentionAgeSeconds: undefined });
+    await pass(harness, 3 * DAY_MS);
+    expect(await readAll(log, stream, { count: 9 })).not.toEqual([]);
+  });
+
+  test('timestamps of the client do not count', async () => {
+    const harness = await withStream({ retentionAgeSeconds: 100 });
+    await harness.log.appendRecords({
+      stream: harness.stream,
+      records: [{ headers: [], body: Buffer.from('r0'), timestamp: 1 }],
+    });
+    expect(await readAll(harness.log, harness.stream, { count: 9 })).toHaveLength(1);
+  });
+
+  test('a wall clock that jumps ahead deletes nothing for a day, unless somebody confirms it', async () => {
+    const harness = await withStream({ retentionAgeSeconds: 100 });
+    const { log, stream, append, clock } = harness;
+    await append('r0');
+    clock.wallMs += 10 * DAY_MS;
+    await pass(harness, 60_000);
+    expect(await readAll(log, stream, { count: 9 })).toHaveLength(1);
+    log.confirmClock();
+    expect(await readAll(log, stream, { count: 9 })).toHaveLength(0);
+  });
+
+  test('a clock that is days ahead at the start is not believed either', async () => {
+    const harness = await withStream({ retentionAgeSeconds: 100 });
+    await harness.append('r0');
+    await pass(harness, 60_000);
+    await harness.log.close();
+    harness.clock.wallMs += 3 * DAY_MS;
+    const after = await harness.reopen();
+    const stream = await after.log.getStream(after.basin, 'a');
+    await after.log.upkeepSettled();
+    expect(await readAll(after.log, stream, { count: 9 })).toHaveLength(1);
+    await pass({ clock: harness.clock, log: after.log }, DAY_MS + 60_000);
+    expect(await readAll(after.log, stream, { count: 9 })).toHaveLength(0);
+  });
+});
+
+test('retention by bytes keeps the newest blocks that fit, soon after an append went over it', async () => {
+  const harness = await withStream({ retentionBytes: 350 });
+  const { log, stream, append } = harness;
+  for (let i = 0; i < 5; i++) await append('x'.repeat(92));
+  await log.upkeepSettled();
+  expect((await readAll(log, stream)).map(({ seqNum }) => seqNum)).toEqual([2, 3, 4]);
+  expect(await blocksOf(harness)).toBe(3);
+});
+
+describe('deletion', () => {
+  test('calls are refused from the first moment, followers get what was before, the name is free afterwards', async () => {
+    const harness = await withStream({});
+    const { log, stream, append, basin, engine } = harness;
+    for (let i = 0; i < 700; i++) await append(`r${i}`);
+    const follower = log.read(stream, FROM_START, new AbortController().signal);
+    const seen: ReadEvent[] = [];
+    const ended = (async () => {
+      for await (const event of follower) seen.push(event);
+    })().catch((error: unknown) => error);
+    while (!seen.some(({ type }) => type === 'caught_up')) await turn();
+    engine.hold();
+    const last = append('last');
+    const deleted = log.deleteStream(basin, 'a');
+    while (engine.waiting === 0) await turn();
+    await turn();
+    const late = expect(append('late')).rejects.toMatchObject({ code: 'stream_deletion_pending' });
+    engine.release();
+    await Promise.all([last, deleted, late]);
+    expect(await ended).toMatchObject({ code: 'stream_deletion_pending' });
+    const lastEvent = seen.at(-1);
+    expect(lastEvent?.type === 'records' && lastEvent.block.firstSeq).toBe(700);
+    await log.upkeepSettled();
+    expect(await blocksOf(harness)).toBe(0);
+    await expect(log.getStream(basin, 'a')).rejects.toMatchObject({ code: 'stream_not_found' });
+    const again = await log.createStream(basin, 'a', {});
+    expect(again.it.id).not.toBe(stream.id);
+    expect(await log.checkTail(again.it)).toEqual({ seqNum: 0, timestamp: 0 });
+    await expect(append('old one')).rejects.toMatchObject({ code: 'stream_deletion_pending' });
+  });
+
+  test.each([1, 2, 3])('a purge that is cut off in its transaction %i goes on after a restart', async (survived) => {
+    const harness = await withStream({ retentionAgeSeconds: 60 });
+    const { log, append, basin, engine } = harness;
+    for (let i = 0; i < 1_200; i++) await append(`r${i}`);
+    await log.upkeepSettled();
+    engine.hold();
+    const cut = log.deleteStream(basin, 'a').catch(() => {});
+    for (let i = 0; i < survived; i++) await engine.settleOne();
+    await engine.settleOne('fail');
+    await cut;
+    const after = await harness.reopen();
+    await after.log.upkeepSettled();
+    expect(await blocksOf(after)).toBe(0);
+    const { streams } = await after.log.listStreams(after.basin, { prefix: '', startAfter: '', limit: 9 });
+    expect(streams).toEqual([]);
+    expect(await after.engine.scan({ from: Buffer.of(9), to: Buffer.of(10), limit: 9 })).toEqual([]);
+  });
+});
+
+describe('deletion of basins', () => {
+  test('a basin goes with its streams, refuses new ones meanwhile, and its name is free again', async () => {
+    const { log, engine } = await openHarness();
+    const { it: basin } = await log.createBasin('basin-two', { createStreamOnAppend: true });
+    await Promise.all(Array.from({ length: 300 }, (_, i) => log.createStream(basin, `s${i}`, {})));
+    const waiting = await log.openStream(basin, 'waiting', 'append');
+    engine.hold();
+    const deleted = log.deleteBasin('basin-two');
+    await turn();
+    const calls = [
+      () => log.createStream(basin, 'x', {}),
+      () => log.ensureStream(basin, 's1', {}),
+      () => log.reconfigureStream(basin, 's1', {}),
+      () => log.ensureBasin('basin-two', {}),
+      () => log.createBasin('basin-two', {}),
+      () => log.reconfigureBasin('basin-two', {}),
+      async () => log.openStream(basin, 'y', 'append'),
+    ];
+    const codes = Promise.all(calls.map((call) => call().then(Object, ({ code }: { code: string }) => code)));
+    await turn();
+    engine.release();
+    expect(await codes).toEqual(calls.map(() => 'basin_deletion_pending'));
+    await expect(log.append([{ stream: waiting, drafts: [texts('x')] }])).rejects.toMatchObject({
+      code: 'basin_deletion_pending',
+    });
+    await deleted;
+    await log.upkeepSettled();
+    expect(log.basin('basin-two')).toBeUndefined();
+    const again = await log.createBasin('basin-two', {});
+    expect(again.it.number).not.toBe(basin.number);
+    expect((await log.listStreams(again.it, { prefix: '', startAfter: '', limit: 9 })).streams).toEqual([]);
+  });
+});
+
+describe('deletion on empty', () => {
+  test('a stream that nobody writes to goes when it is old enough, one with records stays', async () => {
+    const harness = await withStream({ deleteOnEmptyMinAgeSeconds: 100, retentionAgeSeconds: undefined });
+    const { log, basin, stream, append } = harness;
+    await log.createStream(basin, 'empty', { deleteOnEmptyMinAgeSeconds: 100 });
+    await append('r0');
+    await pass(harness, 99_000);
+    expect((await log.getStream(basin, 'empty')).name).toBe('empty');
+    await pass(harness, 120_000);
+    await expect(log.getStream(basin, 'empty')).rejects.toMatchObject({ code: 'stream_not_found' });
+    await pass(harness, 3_600_000);
+    await log.trim(stream, 1);
+    await log.upkeepSettled();
+    await expect(log.getStream(basin, 'a')).rejects.toMatchObject({ code: 'stream_not_found' });
+  });
+
+  test('a write that comes first wins', async () => {
+    const harness = await withStream({ deleteOnEmptyMinAgeSeconds: 100 });
+    const { log, basin, append } = harness;
+    await pass(harness, 90_000);
+    await append('r0');
+    await pass(harness, 600_000);
+    expect((await log.getStream(basin, 'a')).name).toBe('a');
+  });
+
+  test('records that expire leave an empty stream behind, which goes too', async () => {
+    const harness = await withStream({ deleteOnEmptyMinAgeSeconds: 100, retentionAgeSeconds: 300 });
+    const { log, basin, append } = harness;
+    await append('r0');
+    await pass(harness, 299_000);
+    expect((await log.getStream(basin, 'a')).name).toBe('a');
+    await pass(harness, 700_000);
+    await expect(log.getStream(basin, 'a')).rejects.toMatchObject({ code: 'stream_not_found' });
+  });
+});
+
+async function events(reading: AsyncGenerator<ReadEvent>): Promise<ReadEvent[]> {
+  const all: ReadEvent[] = [];
+  for await (const event of reading) all.push(event);
+  return all;
+}
