@@ -44,6 +44,7 @@ export interface LogOptions {
 export interface LogStat {
   readonly engine: EngineStat;
   readonly openStreams: number;
+  readonly reads: ReadsStat;
 }
 
 export interface ReadOptions {
@@ -276,12 +277,7 @@ export class Log {
   }
 
   async stat(): Promise<LogStat> {
-    return { engine: await this.#engine.stat(), openStreams: this.#streams.size };
-  }
-
-  /** The reads that are under way. Looks at each of them. */
-  readsStat(): ReadsStat {
-    return this.#reads.stat();
+    return { engine: await this.#engine.stat(), openStreams: this.#streams.size, reads: this.#reads.stat() };
   }
 
   /** What the streams of a basin store, a page of names at a time; see {@link StreamTable.visitStored}. */
