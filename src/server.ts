@@ -13,6 +13,7 @@ import { type Config, parseConfig, type ServerOptions } from './config.ts';
 import { HttpDoor } from './http/http-door.ts';
 import { UploadWatch } from './http/upload-watch.ts';
 import { MemoryBudget } from './log/budget.ts';
+import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
 import { BufferPool } from './model/buffer-pool.ts';
 import type { Clock } from './model/clock.ts';
@@ -127,9 +128,14 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
     open.push({ close: () => lock.release() });
     const engine = await openEngine(config, dataDir, parts);
     open.push(engine);
-    const log = await Log.open(engine, { clock, onFatal: (error) => parts.onFatal?.(error) });
+    const log = await Log.open(engine, {
+      clock,
+      onFatal: (error) => parts.onFatal?.(error),
+      onUpkeepError: (error) => logger.warn({ err: error }, 'background work could not go on: it is tried again'),
+      onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),
+    });
     open.push(log);
-    await ensureDefaultBasin(log, config);
+    await ensureDefaultBasin(log, config, logger);
     return { config, dataDir, isNew, engine, log, logger, clock, close };
   } catch (error) {
     await close();
@@ -146,14 +152,27 @@ async function openEngine(config: Config, dataDir: string, parts: Parts): Promis
   return parts.wrapEngine?.(engine) ?? engine;
 }
 
-/** Streams appear when somebody writes to them, not when somebody mistypes a name in a reader (users.md 10). */
-async function ensureDefaultBasin(log: Log, config: Config): Promise<void> {
-  await log.ensureBasin(config.defaultBasin, {
-    createStreamOnAppend: true,
-    createStreamOnRead: false,
-    defaultStream: {},
-    otlpDefaultStream: config.defaultStream,
-  });
+const CLOCK_PAUSED =
+  'the clock of this machine jumped ahead: no record expires for a day, or until `tailrace clock confirm` says it is right';
+
+function pauseFields({ expected, wall }: ClockPause): Record<string, string> {
+  return { expected: new Date(expected).toISOString(), clock: new Date(wall).toISOString() };
+}
+
+/**
+ * Streams appear when somebody writes to them, not when somebody mistypes a name in a reader (users.md 10). A basin that
+ * is there keeps its settings, but for the template, which is a setting of the server.
+ */
+async function ensureDefaultBasin(log: Log, config: Config, logger: Logger): Promise<void> {
+  const { defaultBasin: name, defaultStream: otlpDefaultStream } = config;
+  const known = log.basin(name);
+  if (known === undefined) {
+    await log.ensureBasin(name, { createStreamOnAppend: true, otlpDefaultStream });
+  } else if (known.deletedAt !== undefined) {
+    logger.warn({ basin: name }, 'the default basin is being deleted: it is made anew at the next start');
+  } else if (known.config.otlpDefaultStream !== otlpDefaultStream) {
+    await log.reconfigureBasin(name, { otlpDefaultStream });
+  }
 }
 
 async function buildServer(foundation: Foundation, parts: Parts): Promise<TailraceServer> {
