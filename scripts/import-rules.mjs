@@ -8,7 +8,7 @@
 const BLOCKS = '^src/storage/block[^/]*[.]ts$';
 
 /** What the log builds on. The engines stay unseen; server.ts picks one. */
-const STORAGE_CONTRACT = '^src/storage/(engine|keys|values|block[^/]*)[.]ts$';
+const STORAGE_CONTRACT = '^src/storage/(engine|keys|values|usage-rows|block[^/]*)[.]ts$';
 
 /** Each room with everything outside of itself that it may import. */
 const SEES = {
@@ -35,6 +35,8 @@ const HOMES = {
   ws: '^src/(socket|client)/',
   zod: '^src/(config[.]ts$|http/|socket/)',
   pino: '^src/observe/',
+  fzstd: '^src/s2/zstd[.]ts$',
+  'prom-client': '^src/observe/',
   commander: '^cli/',
   picocolors: '^cli/',
 };

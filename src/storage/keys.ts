@@ -23,7 +23,7 @@ export const FAMILY = {
   tokensByHash: 6,
   /** `[7][UTF-8 id]` → hash. */
   tokensById: 7,
-  /** `[8][…]`: usage metrics per minute. */
+  /** `[8][kind u8]…`: usage metrics. */
   usage: 8,
   /** `[9][…]`: deletions and trims under way. */
   pendingWork: 9,
@@ -156,6 +156,40 @@ export function upkeepRange(until?: number): KeyRange {
 export function readUpkeepKey(key: Uint8Array): { due: number; stream: number } {
   expectFamily(key, FAMILY.pendingWork, 2 + 2 * NUMBER_BYTES);
   return { due: readNumber(key, 2), stream: readNumber(key, 2 + NUMBER_BYTES) };
+}
+
+/**
+ * Usage metrics: `[8][kind u8][u64][u64]`. Counters and gauges of a basin by its number (0 is the account), then by the
+ * second with which their time begins; gauges of streams by the hour first, so that old ones go in one sweep.
+ */
+const USAGE = { minutes: 1, hours: 2, basinStorage: 3, streamStorage: 4, basinTotals: 5, shutdown: 6 } as const;
+
+export type UsageKind = keyof typeof USAGE;
+
+/** The key of a row of usage metrics: basin and second, or for `streamStorage` hour and stream. */
+export function usageKey(kind: UsageKind, first: number, second: number): Uint8Array {
+  const key = Buffer.allocUnsafe(2 + 2 * NUMBER_BYTES);
+  key[0] = FAMILY.usage;
+  key[1] = USAGE[kind];
+  writeNumber(key, 2, first);
+  writeNumber(key, 2 + NUMBER_BYTES, second);
+  return key;
+}
+
+/** Rows of a kind from one pair of numbers on, up to another one or to the last. */
+export function usageRange(
+  kind: UsageKind,
+  from: readonly [first: number, second: number] = [0, 0],
+  to?: readonly [first: number, second: number],
+): KeyRange {
+  const end = to === undefined ? successor(Buffer.of(FAMILY.usage, USAGE[kind])) : usageKey(kind, ...to);
+  return { from: usageKey(kind, ...from), to: end };
+}
+
+/** Both numbers in a key of usage metrics. */
+export function readUsageKey(key: Uint8Array): readonly [first: number, second: number] {
+  expectFamily(key, FAMILY.usage, 2 + 2 * NUMBER_BYTES);
+  return [readNumber(key, 2), readNumber(key, 2 + NUMBER_BYTES)];
 }
 
 /** The key of a token's row: SHA-256 of its secret. */

@@ -284,7 +284,8 @@ function optional<T>(value: unknown, read: (value: unknown, what: string) => T):
   return value === null ? undefined : read(value, 'row');
 }
 
-function encode(fields: readonly unknown[], version = VERSION): Uint8Array {
+/** A row of these fields. For rows that have a file of their own. */
+export function encode(fields: readonly unknown[], version = VERSION): Uint8Array {
   const packed = packr.pack(fields);
   const value = Buffer.allocUnsafe(1 + packed.length);
   value[0] = version;
@@ -293,7 +294,7 @@ function encode(fields: readonly unknown[], version = VERSION): Uint8Array {
 }
 
 /** The fields of a value in their order, each checked for what it must be. */
-class Fields {
+export class Fields {
   readonly #what: string;
   readonly #version: number;
   readonly #fields: readonly unknown[];
@@ -312,6 +313,11 @@ class Fields {
     }
     if (!Array.isArray(fields)) throw damaged(what);
     this.#fields = fields;
+  }
+
+  /** How many fields have not been taken. */
+  get left(): number {
+    return this.#fields.length - this.#at;
   }
 
   count(): number {
@@ -364,11 +370,13 @@ function textOf(value: unknown, what: string): string {
   return value;
 }
 
-function countOf(value: unknown, what: string): number {
+/** A number that counts something, checked. */
+export function countOf(value: unknown, what: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw damaged(what);
   return value;
 }
 
-function damaged(what: string, cause?: unknown): TailraceError {
+/** What is thrown for a row that is not of its form. */
+export function damaged(what: string, cause?: unknown): TailraceError {
   return new TailraceError('corrupt', `a stored ${what} is damaged`, cause === undefined ? {} : { cause });
 }
