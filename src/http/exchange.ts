@@ -19,6 +19,8 @@ export interface HttpRequest extends Readable {
   readonly rawHeaders: readonly string[];
   /** Its body has come, or never will. */
   readonly complete: boolean;
+  /** Ended before its time. On HTTP/2 such a body may look as if it had ended well. */
+  readonly aborted: boolean;
   /** On HTTP/2 a stand-in for the stream's connection: only addresses are to be read from it. */
   readonly socket: Socket;
 }

@@ -100,6 +100,6 @@ export function decodeSegment(segment: string): string {
 }
 
 function wrongMethod(routes: readonly Route[]): TailraceError {
-  const allow = routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+  const allow = [...new Set(routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
   return new TailraceError('method_not_allowed', `this path takes ${allow.join(', ')}`, { detail: { allow } });
 }

@@ -74,8 +74,8 @@ export class Upload implements Watched {
 
   readonly #onEnd = (): void => {
     if (this.#isOver) return;
-    // HTTP/2 streams that were reset may end as if they were whole.
-    if (this.#declared !== undefined && this.received !== this.#declared) {
+    // node lets streams of HTTP/2 that were reset without an error end as if they were whole.
+    if (this.#request.aborted) {
       this.#onClose();
       return;
     }

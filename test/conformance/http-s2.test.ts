@@ -102,7 +102,6 @@ describe('GET /v1/streams/{stream}/records/tail', () => {
     ['/v1/streams//records/tail', {}, 404, 'not_found'],
     ['/v1/streams/', {}, 404, 'not_found'],
     ['/v1/nothing', {}, 404, 'not_found'],
-    ['/v1/streams/apple/records', {}, 404, 'not_found'],
   ])('%s %j is %i %s', async (path, headers, status, code) => {
     const answer = await get(path, headers);
     expect([answer.status, answer.headers['content-type']]).toEqual([status, 'application/json']);
