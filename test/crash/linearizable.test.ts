@@ -1,0 +1,76 @@
+/**
+ * R6 (reliability.md): concurrent clients of every kind on one stream, kill -9 and restart, and what all of them were
+ * told held against the final log. The control acknowledges before the transaction is handed to the engine.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { judge } from '../support/history.ts';
+import { History, readLog, runClients } from '../support/history-clients.ts';
+import { startSeamsServer } from '../support/seams.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+import { seededRandom } from '../support/writers.ts';
+
+const KILLS = Number(process.env.TAILRACE_TEST_HISTORY_KILLS ?? 4);
+const SEED = Number(process.env.TAILRACE_TEST_SEED ?? Date.now() % 1_000_000);
+
+let dataDir: string;
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'tailrace-history-'));
+});
+
+afterEach(async () => {
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+test(`R6: ${KILLS} kills among concurrent clients leave a history that is linearizable (seed ${SEED})`, async () => {
+  const { history, faults } = await run(KILLS, () => startServer({ dataDir }));
+  expect(faults).toEqual([]);
+  const appends = history.operations.filter((operation) => operation.kind === 'append');
+  // A history without conflicts, conditions or crashes would prove nothing.
+  for (const outcome of ['ok', 'failed', 'indefinite'] as const)
+    expect(appends.filter((append) => append.outcome === outcome).length).toBeGreaterThan(KILLS);
+  expect(appends.some(({ seenToken }) => seenToken !== undefined)).toBe(true);
+  expect(appends.some(({ seenSeqNum }) => seenSeqNum !== undefined)).toBe(true);
+  expect(history.followed.some(({ bodies }) => bodies.length > 0)).toBe(true);
+}, 600_000);
+
+test('R6n: acks that come early are found out', async () => {
+  const { faults } = await run(
+    1,
+    () => startSeamsServer({ dataDir, earlyAck: true }),
+    () => startServer({ dataDir }),
+  );
+  expect(faults).toContainEqual(expect.stringContaining('was acknowledged, yet'));
+}, 60_000);
+
+interface Judged {
+  readonly history: History;
+  readonly faults: readonly string[];
+}
+
+async function run(kills: number, start: () => Promise<TestServer>, startLast = start): Promise<Judged> {
+  const history = new History(seededRandom(SEED));
+  for (let kill = 0; kill < kills; kill++) {
+    const server = await start();
+    let killed: Promise<void> | undefined;
+    await runClients(server, history, 300 + history.upTo(1_500), () => {
+      killed = server.kill();
+    });
+    await (killed ?? server.kill());
+    history.died();
+  }
+  const server = await startLast();
+  const log = await readLog(server);
+  await server.stop();
+  const faults = judge(history.operations, log);
+  for (const { from, bodies } of history.followed) {
+    const first = bodies.findIndex((body, i) => body !== log[from + i]);
+    if (first !== -1)
+      faults.push(`a follower got ${bodies[first]} at ${from + first}, where ${log[from + first]} lies`);
+  }
+  return { history, faults };
+}
