@@ -5,83 +5,211 @@
  * Every function that opens a data directory owns it meanwhile: with a server on it, it is refused (`data_dir_in_use`).
  */
 
+import { createReadStream, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { TailraceError } from './model/error.ts';
+import { readBackup } from './storage/backup-format.ts';
+import { type Compacted, compactStore } from './storage/compact.ts';
+import type { Entry } from './storage/engine.ts';
+import { FAMILY } from './storage/keys.ts';
+import { openStoreFile, PAGE_BYTES, STORE_FILE } from './storage/lmdb.ts';
+import { lockDataDir } from './storage/lock.ts';
+import { restoreRows } from './storage/restore.ts';
+import { isStoreFile, refuseNetworkFs, syncDirectory } from './storage/store-file.ts';
+import { expectKnownFormat, type StoreReport, verifyRows } from './storage/verify.ts';
 
-/** A fault that was found. `where` names a row in words. */
-export interface Fault {
-  readonly where: string;
-  readonly what: string;
-}
+export type { Fault, StoreReport } from './storage/verify.ts';
 
-/** What is in a store or backup. */
-export interface StoreReport {
-  /** Version of the store's format. */
-  readonly format: number;
-  readonly basins: number;
-  readonly streams: number;
-  readonly blocks: number;
-  /** Records that are stored, trimmed ones left out. */
-  readonly records: number;
-  /** Their metered bytes (S2). */
-  readonly meteredBytes: number;
-  readonly faultCount: number;
-  /** The first hundred of them. */
-  readonly faults: readonly Fault[];
-}
-
-/** What `compact` did. Bytes are sizes of the file. */
-export interface CompactReport {
-  readonly bytesBefore: number;
-  readonly bytesAfter: number;
+/** What `compact` did. */
+export interface CompactReport extends Compacted {
   /** Absolute: the store that was written. */
   readonly file: string;
 }
 
-/** Called now and then with the bytes that were gone through, and how many there are in all when that is known. */
+/** Called now and then with the bytes that were gone through, and about how many there are in all, if that is known. */
 export type OnProgress = (doneBytes: number, totalBytes: number | undefined) => void;
+
+/** Values of a store are read in steps of this much. */
+const PAGE_ROWS = 2_000;
+const PAGE_VALUE_BYTES = 4 * 1024 * 1024;
+const READ_BYTES = 1024 * 1024;
+/** What does not make a directory one that is in use: sockets of owners, and what a killed restore left. */
+const HARMLESS = new RegExp(`^(lock[.]|${STORE_FILE.replace('.', '[.]')}[.]new|lost[+]found$)`);
 
 /**
  * Reads a data directory, or a file that `backup` wrote, from end to end: all checksums, whether blocks follow each
  * other up to the tail, whether rows agree. Changes nothing. Damage is in the report; sound means `faultCount` 0.
  * @throws TailraceError `data_dir_in_use`, `config` when there is nothing to verify, `format_too_new`, `corrupt` for what
- * cannot be read at all
+ * cannot be read at all, as a backup that is cut short
  */
 export async function verify(
-  _target: { readonly dataDir: string } | { readonly file: string },
-  _onProgress?: OnProgress,
+  target: { readonly dataDir: string } | { readonly file: string },
+  onProgress: OnProgress = () => {},
 ): Promise<StoreReport> {
-  throw new TailraceError('internal', 'not written yet');
+  if ('file' in target) return verifyRows(rowsOfBackup(existingFile(target.file), onProgress));
+  const dir = path.resolve(target.dataDir);
+  existingStore(dir);
+  return owning(dir, () => verifyRows(rowsOfStore(existingStore(dir), onProgress)));
 }
 
 /**
- * Makes a data directory of a backup, whole or not at all: the file is verified first. The directory must be empty or
- * missing. A backup holds no root token: the secret of before works on, its file is not there.
+ * Makes a data directory of a backup, whole or not at all: the file is read to its end first. The directory must be
+ * empty or missing. A backup holds no root token: the secret of before works on, its file is not there. What was
+ * damaged in the store that was backed up is in the report; the rest is restored.
  * @throws TailraceError `config` when the directory is not empty, `data_dir_in_use`, `corrupt`, `format_too_new`,
- * `storage_full`
+ * `storage_full`, `storage`
  */
-export async function restore(_file: string, _dataDir: string, _onProgress?: OnProgress): Promise<StoreReport> {
-  throw new TailraceError('internal', 'not written yet');
+export async function restore(file: string, dataDir: string, onProgress: OnProgress = () => {}): Promise<StoreReport> {
+  const backup = existingFile(file);
+  const dir = path.resolve(dataDir);
+  emptyDir(dir);
+  const bytes = 2 * statSync(backup).size;
+  const report = await verifyRows(rowsOfBackup(backup, (done) => onProgress(done, bytes)));
+  await owning(dir, () => {
+    // Somebody may have come first while the file was read.
+    emptyDir(dir);
+    const pages = rowsOfBackup(backup, (done) => onProgress(bytes / 2 + done, bytes));
+    return restoreRows(path.join(dir, STORE_FILE), pages, bytes / 2);
+  });
+  return report;
 }
 
 /**
  * Gives room that was freed back to the disk: writes the store anew beside the old one and takes its place in one step,
  * or, with `to`, as a new data directory there (empty or missing) and leaves the old one as it is. `root-token` is not
  * copied to `to`.
- * @throws TailraceError `data_dir_in_use`, `config`, `storage_full` when there is no room for a copy, `corrupt`
+ * @throws TailraceError `data_dir_in_use`, `config`, `storage_full` when there is no room for a copy, `storage`, `corrupt`
  */
-export async function compact(_dataDir: string, _options: { readonly to?: string } = {}): Promise<CompactReport> {
-  throw new TailraceError('internal', 'not written yet');
+export async function compact(dataDir: string, { to }: { readonly to?: string } = {}): Promise<CompactReport> {
+  const dir = path.resolve(dataDir);
+  existingStore(dir);
+  if (to === undefined) {
+    return owning(dir, async () => {
+      const file = existingStore(dir);
+      return { ...(await compactStore(file, file)), file };
+    });
+  }
+  const target = path.resolve(to);
+  emptyDir(target);
+  return owning(dir, () =>
+    owning(target, async () => {
+      emptyDir(target);
+      const file = path.join(target, STORE_FILE);
+      return { ...(await compactStore(existingStore(dir), file)), file };
+    }),
+  );
 }
 
 /**
  * Writes what `GET /v1/backup` answers to a file, verifying its checksums as it comes: complete and on disk when it
  * resolves, otherwise not there. An existing file is replaced only then.
- * @throws TailraceError `corrupt` when it is cut short or damaged, `config` when the file cannot be written
+ * @throws TailraceError `corrupt` when it is cut short or damaged, `config` when the file cannot be written; whatever
+ * reading the parts throws
  */
 export async function saveBackup(
-  _parts: AsyncIterable<Uint8Array>,
-  _file: string,
-  _onProgress?: OnProgress,
+  parts: AsyncIterable<Uint8Array>,
+  file: string,
+  onProgress: OnProgress = () => {},
 ): Promise<{ readonly bytes: number; readonly rows: number }> {
-  throw new TailraceError('internal', 'not written yet');
+  const target = path.resolve(file);
+  const partial = `${target}.partial`;
+  const handle = await open(partial, 'w', 0o600).catch((cause: unknown) => {
+    throw new TailraceError('config', `${target} cannot be written: ${String(cause)}`, { cause });
+  });
+  let bytes = 0;
+  let rows = 0;
+  async function* kept(): AsyncGenerator<Uint8Array> {
+    for await (const part of parts) {
+      await handle.writeFile(part);
+      bytes += part.length;
+      onProgress(bytes, undefined);
+      yield part;
+    }
+  }
+  try {
+    for await (const part of readBackup(kept())) {
+      if (part.type === 'end') rows = part.rows;
+    }
+    await handle.sync();
+    await handle.close();
+    await rename(partial, target);
+    syncDirectory(path.dirname(target));
+    return { bytes, rows };
+  } catch (error) {
+    await handle.close();
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+async function owning<T>(dir: string, act: () => Promise<T>): Promise<T> {
+  const lock = await lockDataDir(dir);
+  try {
+    return await act();
+  } finally {
+    await lock.release();
+  }
+}
+
+async function* rowsOfStore(file: string, onProgress: OnProgress): AsyncGenerator<readonly Entry[]> {
+  const store = openStoreFile(file, { readOnly: true });
+  try {
+    const { usedBytes } = store.usage();
+    let done = 0;
+    for (let from: Uint8Array = Buffer.of(0); ; ) {
+      const to = Buffer.of(FAMILY.engine);
+      const rows = store.scan({ from, to, limit: PAGE_ROWS, bytesMax: PAGE_VALUE_BYTES });
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      yield rows;
+      for (const { key, value } of rows) done += key.length + value.length;
+      onProgress(done, usedBytes);
+      from = Buffer.concat([last.key, Buffer.of(0)]);
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+async function* rowsOfBackup(file: string, onProgress: OnProgress): AsyncGenerator<readonly Entry[]> {
+  const { size } = statSync(file);
+  const source = createReadStream(file, { highWaterMark: READ_BYTES });
+  for await (const part of readBackup(source)) {
+    if (part.type === 'head') expectKnownFormat(part.head.format, `the backup ${file}`);
+    if (part.type === 'rows') yield part.rows;
+    onProgress(source.bytesRead, size);
+  }
+}
+
+/** @throws TailraceError `config` */
+function existingFile(file: string): string {
+  const found = path.resolve(file);
+  if (existsSync(found) && statSync(found).isFile()) return found;
+  throw new TailraceError('config', `there is no file ${found}`);
+}
+
+/** @throws TailraceError `config` when there is none, `corrupt` when LMDB cannot open it */
+function existingStore(dir: string): string {
+  const file = path.join(dir, STORE_FILE);
+  if (!existsSync(file)) throw new TailraceError('config', `there is no store in ${dir}`);
+  if (isStoreFile(file, PAGE_BYTES)) return file;
+  throw new TailraceError('corrupt', `${file} is not a store of this Tailrace, or its first pages are damaged`);
+}
+
+/** Makes it when it is missing. @throws TailraceError `config` */
+function emptyDir(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new TailraceError('config', `the directory ${dir} cannot be made: ${String(cause)}`, { cause });
+  }
+  const found = readdirSync(dir).find((name) => !HARMLESS.test(name));
+  if (found !== undefined) {
+    throw new TailraceError(
+      'config',
+      `${dir} is not empty (it holds ${found}): a new store goes into an empty directory`,
+    );
+  }
+  refuseNetworkFs(dir);
 }

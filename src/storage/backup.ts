@@ -13,6 +13,7 @@ import { BACKUP_PAGE_BYTES, BACKUP_PAGE_ROWS_MAX, STORE_RESERVE_BYTES } from '..
 import { BackupWriter } from './backup-format.ts';
 import type { Engine, Snapshot } from './engine.ts';
 import { FAMILY } from './keys.ts';
+import { expectDiskRoom } from './store-file.ts';
 import { FORMAT_VERSION } from './values.ts';
 
 export interface BackupsOptions {
@@ -216,13 +217,8 @@ async function openNameless(dir: string): Promise<FileHandle> {
 
 /** @throws TailraceError `storage_full` */
 function expectRoom(dir: string, neededBytes: number, reserveBytes: number): void {
-  const { bsize, blocks, bavail } = statfsSync(dir);
-  const freeBytes = bsize * bavail;
-  const wantedBytes = neededBytes + Math.min(reserveBytes, Math.floor((bsize * blocks) / 4));
-  if (freeBytes >= wantedBytes) return;
-  throw new TailraceError(
-    'storage_full',
-    `a backup is copied beside the store first: that takes ${wantedBytes} free bytes, ${dir} has ` +
-      `${freeBytes}. With the server stopped, \`tailrace compact --to DIR\` copies to another disk`,
-  );
+  const { bsize, blocks } = statfsSync(dir);
+  const kept = Math.min(reserveBytes, Math.floor((bsize * blocks) / 4));
+  const what = 'a backup, which is copied beside the store first (`tailrace compact --to DIR` copies to another disk),';
+  expectDiskRoom(dir, neededBytes + kept, what);
 }

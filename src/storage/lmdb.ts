@@ -31,7 +31,8 @@ export const STORE_FILE = 'tailrace.mdb';
 
 /** Address space, not room: LMDB maps it lazily, and mapping again while running would be a stall. */
 const MAP_BYTES = 2 ** 40;
-const PAGE_BYTES = 4_096;
+/** Of the store's file. */
+export const PAGE_BYTES = 4_096;
 const FORMAT_KEY = settingsKey('format');
 
 /**
@@ -64,6 +65,24 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
   return engine;
 }
 
+/** The file of a store without an engine over it, for maintenance. One process at a time, as ever: see `lock.ts`. */
+export interface StoreFile extends RawStore {
+  /** Rows in all. */
+  readonly rowCount: number;
+  /** Writes rows in the order of their keys, behind all that are there; durable when it resolves. */
+  append(rows: readonly Entry[]): Promise<void>;
+  /** Writes all that is in use to a file that must not exist; not synced. */
+  copyTo(file: string): Promise<void>;
+}
+
+/**
+ * Opens the file as it is: nothing is looked at or written that the caller does not ask for.
+ * @throws TailraceError `storage`
+ */
+export function openStoreFile(file: string, mode: { readonly readOnly: boolean }): StoreFile {
+  return openStore(file, mode.readOnly);
+}
+
 /**
  * A new store gets our version, and so does an older one before anything of the new form is written into it: the build
  * that made it must refuse it from then on. One that a later build wrote is left alone.
@@ -83,7 +102,7 @@ async function settleFormat(engine: Engine, dataDir: string): Promise<void> {
   );
 }
 
-function openStore(file: string, readOnly: boolean): RawStore {
+function openStore(file: string, readOnly: boolean): LmdbStore {
   try {
     return new LmdbStore(file, readOnly);
   } catch (cause) {
@@ -91,7 +110,7 @@ function openStore(file: string, readOnly: boolean): RawStore {
   }
 }
 
-class LmdbStore implements RawStore {
+class LmdbStore implements StoreFile {
   readonly #db: RootDatabase<Uint8Array, Uint8Array>;
 
   constructor(file: string, readOnly: boolean) {
@@ -125,6 +144,23 @@ class LmdbStore implements RawStore {
     } catch (error) {
       throw await nativeCause(error);
     }
+  }
+
+  async append(rows: readonly Entry[]): Promise<void> {
+    this.#db.transactionSync(() => {
+      // Told that they come in order, LMDB fills its pages instead of splitting them in halves.
+      for (const { key, value } of rows) this.#db.putSync(key, value, { append: true });
+    });
+  }
+
+  async copyTo(file: string): Promise<void> {
+    await this.#db.backup(file, true);
+  }
+
+  get rowCount(): number {
+    const entries = count(this.#db.getStats(), 'entryCount');
+    this.#db.resetReadTxn();
+    return entries;
   }
 
   get(key: Uint8Array): Uint8Array | undefined {

@@ -2,6 +2,7 @@
 
 import {
   chmodSync,
+  chownSync,
   closeSync,
   existsSync,
   fstatSync,
@@ -9,8 +10,10 @@ import {
   openSync,
   readFileSync,
   readSync,
+  renameSync,
   rmSync,
   statfsSync,
+  statSync,
 } from 'node:fs';
 import path from 'node:path';
 import { TailraceError } from '../model/error.ts';
@@ -54,6 +57,7 @@ export function refuseNetworkFs(dataDir: string): void {
  * @throws TailraceError `corrupt`
  */
 export function prepareStoreFile(file: string, pageBytes: number): void {
+  sweepFresh(file);
   if (!existsSync(file)) return;
   const fd = openSync(file, 'r');
   try {
@@ -68,6 +72,46 @@ export function prepareStoreFile(file: string, pageBytes: number): void {
   rmSync(file);
 }
 
+/** What stands beside a store while a new one is made; it takes the store's name when it is whole. */
+export function freshFile(file: string): string {
+  return `${file}.new`;
+}
+
+/** Takes away what a process that was killed left of a new store. */
+export function sweepFresh(file: string): void {
+  rmSync(freshFile(file), { force: true });
+  rmSync(`${freshFile(file)}-lock`, { force: true });
+}
+
+/**
+ * Gives a new store, whole and closed, the name of `file`, whose rights it takes over; durable when it returns. A crash
+ * leaves the one or the other.
+ */
+export function placeFresh(file: string): void {
+  const fresh = freshFile(file);
+  chmodSync(fresh, 0o600);
+  if (existsSync(file)) {
+    const { uid, gid } = statSync(file);
+    // Whoever maintains a store may be another user than the server.
+    if (uid !== statSync(fresh).uid) chownSync(fresh, uid, gid);
+  }
+  syncFile(fresh);
+  renameSync(fresh, file);
+  rmSync(`${fresh}-lock`, { force: true });
+  syncDirectory(path.dirname(path.resolve(file)));
+}
+
+/** Whether LMDB can open the file without ending the process; see `prepareStoreFile`. */
+export function isStoreFile(file: string, pageBytes: number): boolean {
+  if (!existsSync(file)) return false;
+  const fd = openSync(file, 'r');
+  try {
+    return isMetaPage(fd, 0) && isMetaPage(fd, pageBytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Makes the file its owner's only, and its name durable: what is synced into a file without one is lost with it. */
 export function secureStoreFile(file: string): void {
   chmodSync(file, 0o600);
@@ -79,6 +123,20 @@ export function secureStoreFile(file: string): void {
   } catch {
     // Not ours to open: then we did not make the data directory in it either.
   }
+}
+
+/**
+ * Looks whether the disk of a directory has room for a copy. `what` begins the sentence for the user.
+ * @throws TailraceError `storage_full`
+ */
+export function expectDiskRoom(dir: string, neededBytes: number, what: string): void {
+  const { bsize, bavail } = statfsSync(dir);
+  const freeBytes = bsize * bavail;
+  if (freeBytes >= neededBytes) return;
+  throw new TailraceError(
+    'storage_full',
+    `${what} takes ${neededBytes} free bytes; the disk of ${dir} has ${freeBytes}`,
+  );
 }
 
 /** The soft limit on the address space of this process in bytes, undefined where there is none. */
@@ -113,8 +171,13 @@ function processLimit(name: string): number | undefined {
   return found?.[1] === undefined ? undefined : Number(found[1]);
 }
 
-function syncDirectory(dir: string): void {
-  const fd = openSync(dir, 'r');
+/** Makes the names in a directory durable. */
+export function syncDirectory(dir: string): void {
+  syncFile(dir);
+}
+
+function syncFile(file: string): void {
+  const fd = openSync(file, 'r');
   try {
     fsyncSync(fd);
   } finally {

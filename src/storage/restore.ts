@@ -1,0 +1,50 @@
+/** Makes a store of the rows of a backup: all of them or no store. */
+
+import path from 'node:path';
+import { TailraceError } from '../model/error.ts';
+import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
+import type { Entry } from './engine.ts';
+import { openStoreFile, type StoreFile } from './lmdb.ts';
+import { expectDiskRoom, freshFile, placeFresh, sweepFresh } from './store-file.ts';
+
+/** Values of more than half a page begin a page of their own, and there is a tree above them. */
+const OVERHEAD = 1.1;
+
+/**
+ * Writes rows, in the order of their keys, to a new store that takes the name `file` when the last one is durable.
+ * Killed before, nothing has that name. `bytes` is what the rows take, about.
+ * @throws TailraceError `storage_full`, `storage`; whatever reading the pages throws
+ */
+export async function restoreRows(file: string, pages: AsyncIterable<readonly Entry[]>, bytes: number): Promise<void> {
+  sweepFresh(file);
+  expectDiskRoom(path.dirname(file), Math.ceil(bytes * OVERHEAD), 'restoring');
+  try {
+    const store = openStoreFile(freshFile(file), { readOnly: false });
+    try {
+      await writeAll(store, pages);
+    } finally {
+      await store.close();
+    }
+    placeFresh(file);
+  } catch (cause) {
+    sweepFresh(file);
+    if (cause instanceof TailraceError) throw cause;
+    throw new TailraceError('storage', `the store ${file} cannot be written: ${String(cause)}`, { cause });
+  }
+}
+
+async function writeAll(store: StoreFile, pages: AsyncIterable<readonly Entry[]>): Promise<void> {
+  let rows: Entry[] = [];
+  let bytes = 0;
+  for await (const page of pages) {
+    for (const row of page) {
+      rows.push(row);
+      bytes += row.key.length + row.value.length;
+    }
+    if (bytes < TRANSACTION_BYTES_MAX) continue;
+    await store.append(rows);
+    rows = [];
+    bytes = 0;
+  }
+  if (rows.length > 0) await store.append(rows);
+}

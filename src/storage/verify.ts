@@ -1,0 +1,197 @@
+/**
+ * Reads a whole store, or a whole backup, and says what is wrong with it: every checksum, whether blocks follow each
+ * other up to the tail, and whether rows agree with each other. Rows come once, in the order of their keys.
+ */
+
+import { setImmediate as turn } from 'node:timers/promises';
+import { TailraceError } from '../model/error.ts';
+import type { Entry } from './engine.ts';
+import { FAMILY, readBasinKey, readPendingKey, readStreamKey } from './keys.ts';
+import {
+  type CounterRow,
+  decodeBasin,
+  decodeClock,
+  decodeCounters,
+  decodeFormat,
+  decodePending,
+  decodeStream,
+  decodeStreamState,
+  decodeToken,
+  FORMAT_VERSION,
+  type StreamStateRow,
+} from './values.ts';
+import { BlockAudit, type ExpectedStream } from './verify-blocks.ts';
+import { type Fault, FaultLog } from './verify-faults.ts';
+
+export type { Fault } from './verify-faults.ts';
+
+/** What is in a store or backup. */
+export interface StoreReport {
+  /** Version of the store's format; 0 when its row is missing. */
+  readonly format: number;
+  readonly basins: number;
+  readonly streams: number;
+  readonly blocks: number;
+  /** Records that are stored, trimmed ones left out. */
+  readonly records: number;
+  /** Metered bytes (S2) of all stored blocks. */
+  readonly meteredBytes: number;
+  readonly faultCount: number;
+  /** The first hundred of them. */
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * @throws TailraceError `format_too_new`; whatever reading the pages throws
+ */
+export async function verifyRows(pages: AsyncIterable<readonly Entry[]>): Promise<StoreReport> {
+  const audit = new StoreAudit();
+  for await (const page of pages) {
+    for (const row of page) audit.row(row);
+    // A long verification must not keep the process from hearing signals.
+    await turn();
+  }
+  return audit.finish();
+}
+
+/** A stream as its rows tell of it. */
+interface KnownStream {
+  readonly name: string;
+  readonly deleting: boolean;
+  state: StreamStateRow | undefined;
+}
+
+class StoreAudit {
+  readonly #log = new FaultLog();
+  #format = 0;
+  #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
+  readonly #basins = new Map<number, string>();
+  readonly #streams = new Map<number, KnownStream>();
+  readonly #tokens = new Set<string>();
+  #blocks: BlockAudit | undefined;
+
+  row(row: Entry): void {
+    try {
+      this.#read(row);
+    } catch (error) {
+      if (!(error instanceof TailraceError) || error.code === 'format_too_new') throw error;
+      this.#log.fault(`the row with the key ${Buffer.from(row.key).toString('hex')}`, error.message);
+    }
+  }
+
+  finish(): StoreReport {
+    const blocks = this.#audit();
+    blocks.finish();
+    if (this.#format === 0) this.#log.fault('the store', 'the row with its format is missing');
+    return {
+      format: this.#format,
+      basins: this.#basins.size,
+      streams: this.#streams.size,
+      blocks: blocks.blocks,
+      records: blocks.records,
+      meteredBytes: blocks.meteredBytes,
+      faultCount: this.#log.count,
+      faults: this.#log.kept,
+    };
+  }
+
+  #read(row: Entry): void {
+    const reader = this.#readers.get(row.key[0] ?? 0);
+    if (reader === undefined) this.#log.fault(`the row with the key ${hex(row.key)}`, 'its family is unknown');
+    else reader(row);
+  }
+
+  readonly #readers: ReadonlyMap<number, (row: Entry) => void> = new Map([
+    [FAMILY.settings, (row: Entry) => this.#setting(row)],
+    [FAMILY.basins, (row) => this.#basin(row)],
+    [FAMILY.streams, (row) => this.#stream(row)],
+    [FAMILY.streamStates, (row) => this.#state(row)],
+    [FAMILY.blocks, (row) => this.#audit().block(row)],
+    [FAMILY.tokensByHash, (row) => this.#token(row)],
+    [FAMILY.tokensById, (row) => this.#tokenId(row)],
+    [FAMILY.pendingWork, (row) => this.#pending(row)],
+    [FAMILY.usage, () => {}],
+    [FAMILY.dedupe, () => {}],
+  ]);
+
+  #setting({ key, value }: Entry): void {
+    const name = text(key, 1);
+    if (name === 'counters') this.#counters = decodeCounters(value);
+    if (name === 'clock') decodeClock(value);
+    if (name !== 'format') return;
+    this.#format = decodeFormat(value);
+    expectKnownFormat(this.#format, 'the store');
+  }
+
+  #basin({ key, value }: Entry): void {
+    const name = readBasinKey(key);
+    const { number } = decodeBasin(value);
+    const where = `basin \`${name}\``;
+    if (number >= this.#counters.nextBasin) this.#log.fault(where, 'its number was not given out yet');
+    if (this.#basins.has(number)) this.#log.fault(where, 'another basin has the same number');
+    this.#basins.set(number, name);
+  }
+
+  #stream({ key, value }: Entry): void {
+    const { basin, name } = readStreamKey(key);
+    const { number, deletedAt } = decodeStream(value);
+    const where = `stream \`${name}\` in basin \`${this.#basins.get(basin) ?? basin}\``;
+    if (!this.#basins.has(basin)) this.#log.fault(where, 'its basin is missing');
+    if (number >= this.#counters.nextStream) this.#log.fault(where, 'its number was not given out yet');
+    if (this.#streams.has(number)) this.#log.fault(where, 'another stream has the same number');
+    this.#streams.set(number, { name: where, deleting: deletedAt !== undefined, state: undefined });
+  }
+
+  #state({ key, value }: Entry): void {
+    const number = Number(Buffer.from(key).readBigUInt64BE(1));
+    const stream = this.#streams.get(number);
+    if (stream === undefined) this.#log.fault(`stream number ${number}`, 'it has a state, but no row');
+    else stream.state = decodeStreamState(value);
+  }
+
+  #token({ key, value }: Entry): void {
+    decodeToken(value);
+    this.#tokens.add(hex(key.subarray(1)));
+  }
+
+  #tokenId({ key, value }: Entry): void {
+    if (!this.#tokens.has(hex(value))) this.#log.fault(`token ${text(key, 1)}`, 'its row is missing');
+  }
+
+  #pending({ key, value }: Entry): void {
+    readPendingKey(key);
+    decodePending(value);
+  }
+
+  /** Made when the first block comes: then all states are known. */
+  #audit(): BlockAudit {
+    this.#blocks ??= new BlockAudit(this.#expected(), this.#log);
+    return this.#blocks;
+  }
+
+  *#expected(): Generator<ExpectedStream> {
+    const numbers = Float64Array.from(this.#streams.keys()).sort();
+    for (const number of numbers) {
+      const { name, deleting, state } = this.#streams.get(number) ?? { name: '', deleting: false, state: undefined };
+      if (state === undefined) this.#log.fault(name, 'its state is missing');
+      else yield { number, name, deleting, state };
+    }
+  }
+}
+
+/** @throws TailraceError `format_too_new` */
+export function expectKnownFormat(format: number, what: string): void {
+  if (format <= FORMAT_VERSION) return;
+  throw new TailraceError(
+    'format_too_new',
+    `${what} has format ${format}, this Tailrace knows formats up to ${FORMAT_VERSION}: use the newer one`,
+  );
+}
+
+function text(bytes: Uint8Array, from: number): string {
+  return Buffer.from(bytes.subarray(from)).toString();
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
