@@ -73,6 +73,7 @@ export class S2sSession {
     this.#cancel = cancel;
     this.status = answered.then(({ status }) => status);
     this.headers = answered.then(({ headers }) => headers);
+    this.status.catch(() => {});
     this.headers.catch(() => {});
     sink.on('error', (error) => this.#fail(error));
     answered.then(

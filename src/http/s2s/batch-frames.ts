@@ -56,10 +56,10 @@ export function batchFrame(block: Block, wish: BatchWish): BatchFrame {
 function encode(block: Block, { from, to, tail, compression, reconnectAdvised }: BatchWish): BatchFrame {
   let end = batchEnd(block, from, to);
   let plain = readBatchProto(block, from, end, end === to ? tail : undefined, FRAME_HEAD_BYTES);
-  // Headers of a byte or two take twice their metered size.
-  while (plain.length - FRAME_HEAD_BYTES > FRAME_BODY_BYTES_MAX) {
-    if (end - from === 1) throw fitsNowhere(block.firstSeq + from);
-    end = from + Math.ceil((end - from) / 2);
+  // Headers of a byte or two take twice their metered size: then the tail goes first, and half of the records.
+  for (let isWhole = true; plain.length - FRAME_HEAD_BYTES > FRAME_BODY_BYTES_MAX; isWhole = false) {
+    if (!isWhole && end - from === 1) throw fitsNowhere(block.firstSeq + from);
+    if (!isWhole) end = from + Math.ceil((end - from) / 2);
     plain = readBatchProto(block, from, end, undefined, FRAME_HEAD_BYTES);
   }
   const seal = compression === 'gzip' ? sealCompressed : sealFrame;
