@@ -22,6 +22,8 @@ import {
   KEEP_ALIVE_TIMEOUT_MS,
   REQUEST_HEADER_BYTES_MAX,
   REQUEST_HEADERS_MAX,
+  SOCKET_PING_MS,
+  SOCKET_SILENCE_MS,
 } from '../model/limits.ts';
 import type { ListenerHandlers } from './listener.ts';
 
@@ -45,6 +47,10 @@ interface Connection {
   /** Since the last sweep. */
   resets: number;
   controlFrames: number;
+  /** When we asked whether somebody is there, while the answer is out. */
+  askedAt: number | undefined;
+  /** When we asked last. */
+  lastAskedAt: number;
   /** We said goodbye: when a sweep finds it still there without streams, it is cut. */
   isOver: boolean;
 }
@@ -105,7 +111,17 @@ export class Http2 {
 
   #begin(session: ServerHttp2Session, socket: Socket): void {
     const idleSince = this.#clock.monotonicMs();
-    const connection = { session, socket, streams: 0, idleSince, resets: 0, controlFrames: 0, isOver: false };
+    const connection: Connection = {
+      session,
+      socket,
+      streams: 0,
+      idleSince,
+      resets: 0,
+      controlFrames: 0,
+      askedAt: undefined,
+      lastAskedAt: idleSince,
+      isOver: false,
+    };
     this.#connections.set(session, connection);
     socket.once('close', () => this.#connections.delete(session));
     // What fails is followed by a close.
@@ -140,8 +156,8 @@ export class Http2 {
     for (const connection of this.#connections.values()) {
       connection.resets = 0;
       connection.controlFrames = 0;
-      if (connection.streams > 0) continue;
-      if (connection.isOver) connection.socket.destroy();
+      if (connection.streams > 0) askWhetherThere(connection, now);
+      else if (connection.isOver) connection.socket.destroy();
       else if (now - connection.idleSince >= KEEP_ALIVE_TIMEOUT_MS) sayGoodbye(connection);
     }
     this.#isSweeping = false;
@@ -160,6 +176,20 @@ function prepared(message: Http2ServerRequest): Http2ServerRequest {
 function sayGoodbye(connection: Connection): void {
   connection.isOver = true;
   connection.session.close();
+}
+
+/** A peer that vanished; or one that broke the protocol, whom node tells and then neither hears nor cuts. */
+function askWhetherThere(connection: Connection, now: number): void {
+  const { session, socket, askedAt, lastAskedAt } = connection;
+  if (askedAt !== undefined) {
+    if (now - askedAt >= SOCKET_SILENCE_MS) socket.destroy();
+    return;
+  }
+  if (session.destroyed || now - lastAskedAt < SOCKET_PING_MS) return;
+  connection.askedAt = connection.lastAskedAt = now;
+  session.ping(() => {
+    connection.askedAt = undefined;
+  });
 }
 
 function countControl(connection: Connection): void {
