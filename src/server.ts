@@ -132,6 +132,8 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
       clock,
       onFatal: (error) => parts.onFatal?.(error),
       onUpkeepError: (error) => logger.warn({ err: error }, 'background work could not go on: it is tried again'),
+      whenFull: config.whenFull,
+      onDropped: () => logger.warn({}, 'the store was full: its oldest records were dropped (--when-full drop-oldest)'),
       onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),
     });
     open.push(log);

@@ -19,6 +19,7 @@ import { BlockCache } from './blocks.ts';
 import { commitRows } from './commit-rows.ts';
 import { ControlPlane, type Provisioned } from './control.ts';
 import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
+import { Gate } from './gate.ts';
 import { type LogObserver, NO_OBSERVER, type ReaderDoor } from './observer.ts';
 import { OpenReads, type ReadsStat } from './open-reads.ts';
 import { plainBlocks } from './plain.ts';
@@ -35,6 +36,10 @@ export interface LogOptions {
   onFatal(error: TailraceError): void;
   /** Hears what happens, for counters. */
   readonly observer?: LogObserver;
+  /** What happens when there is no room: by default appends are refused until there is. */
+  readonly whenFull?: 'refuse' | 'drop-oldest';
+  /** Hears that the oldest records were dropped to make room. */
+  onDropped?(): void;
   /** Hears why background work could not go on; it tries again by itself. */
   onUpkeepError?(error: unknown): void;
   /** The wall clock jumped ahead: nothing expires until it is believed. */
@@ -67,8 +72,7 @@ export class Log {
   readonly #expiry: ExpiryClock;
   readonly #reads: OpenReads;
   readonly #cache = new BlockCache();
-  #engineState: EngineState = 'open';
-  #draining = false;
+  readonly #gate = new Gate();
 
   private constructor(engine: Engine, options: LogOptions, basins: BasinTable, lastSeen: number | undefined) {
     const { clock } = options;
@@ -81,7 +85,7 @@ export class Log {
     this.#commits = commits;
     const streams = new StreamTable({ engine, basins, now: () => clock.now(), recovered: () => commits.settled() });
     this.#streams = streams;
-    const expectWritable = (): void => this.#expectWritable();
+    const expectWritable = this.#gate.expectOpen;
     const nudge = (): void => this.#upkeep.nudge();
     this.#control = new ControlPlane({ basins, streams, commits, clock, expectWritable, nudge });
     this.#upkeep = new Upkeep({
@@ -96,6 +100,7 @@ export class Log {
         await this.#control.markDeleted(stream);
         nudge();
       },
+      onDropped: () => options.onDropped?.(),
       onError: (error) => options.onUpkeepError?.(this.#noteFatal(error)),
     });
     const onFault = (error: unknown): unknown => this.#noteFatal(error);
@@ -103,9 +108,7 @@ export class Log {
     const lookAfterSoon = (stream: OpenStream): void => this.#upkeep.lookAfterSoon(stream);
     const room = { streams, basins, commits, clock, observer };
     this.#appender = new Appender({ ...room, expectWritable, nudge, lookAfterSoon, onFault });
-    engine.onState((state) => {
-      this.#engineState = state;
-    });
+    engine.onState((state) => this.#hearState(state));
   }
 
   /** Reads what the log keeps in memory, and goes on with background work. @throws TailraceError `corrupt` */
@@ -113,7 +116,7 @@ export class Log {
     const seen = await engine.get(CLOCK_KEY);
     const basins = await BasinTable.load(engine);
     const log = new Log(engine, options, basins, seen === undefined ? undefined : decodeClock(seen));
-    log.#engineState = (await engine.stat()).state;
+    log.#hearState((await engine.stat()).state);
     log.#upkeep.nudge();
     return log;
   }
@@ -310,7 +313,7 @@ export class Log {
 
   /** Refuses new appends with `draining`; resolves when those that were accepted are settled. */
   async drain(): Promise<void> {
-    this.#draining = true;
+    this.#gate.draining = true;
     await this.#commits.settled();
   }
 
@@ -343,7 +346,7 @@ export class Log {
       throw basinDeletionPending(basin.name);
     }
     if (purpose === 'append') return this.#streams.make(current, name, overrides);
-    this.#expectWritable();
+    this.#gate.expectOpen();
     return this.#control.ensureMade(current, name, overrides);
   }
 
@@ -362,25 +365,14 @@ export class Log {
     throw deletionPending(stream.name);
   }
 
+  #hearState(state: EngineState): void {
+    this.#gate.engineState = state;
+    if (state === 'full' && this.#options.whenFull === 'drop-oldest') this.#upkeep.makeRoom();
+  }
+
   #distrust(): void {
     this.#streams.distrust();
     this.#basins.distrust();
-  }
-
-  #expectWritable(): void {
-    if (this.#draining) {
-      throw new TailraceError('draining', 'the server is shutting down: try again', {
-        detail: { retryAfterSeconds: 1 },
-      });
-    }
-    if (this.#engineState === 'full') {
-      throw new TailraceError('storage_full', 'the store has no room left: free some, or raise --store-bytes-max', {
-        detail: { retryAfterSeconds: 5 },
-      });
-    }
-    if (this.#engineState !== 'open') {
-      throw new TailraceError('storage', 'the store takes no more writes until the server is started again');
-    }
   }
 
   #noteFatal(error: unknown): unknown {

@@ -21,6 +21,7 @@ import type { BasinTable, KnownBasin } from './basins.ts';
 import { commitRows } from './commit-rows.ts';
 import type { ExpiryClock } from './expiry-clock.ts';
 import type { LogObserver } from './observer.ts';
+import { dropOldest } from './oldest.ts';
 import { lookAfter } from './retention.ts';
 import type { OpenStream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
@@ -38,6 +39,8 @@ export interface UpkeepDeps {
   readonly observer: LogObserver;
   /** The first half of a deletion: from then on the stream refuses calls. */
   markDeleted(stream: OpenStream): Promise<void>;
+  /** Hears that the oldest records went, because there was no room. */
+  onDropped(): void;
   /** Hears why a pass ended early; the next one tries again. */
   onError(error: unknown): void;
 }
@@ -50,6 +53,7 @@ export class Upkeep {
   #closed = false;
   #cancelTimer: () => void = () => {};
   #lastSeen = 0;
+  #full = false;
   readonly #soon = new Set<OpenStream>();
 
   constructor(deps: UpkeepDeps) {
@@ -66,6 +70,12 @@ export class Upkeep {
   /** A stream is to be looked after before its time: it holds too much, or became empty. */
   lookAfterSoon(stream: OpenStream): void {
     this.#soon.add(stream);
+    this.nudge();
+  }
+
+  /** The store is full, and its oldest records are to go. */
+  makeRoom(): void {
+    this.#full = true;
     this.nudge();
   }
 
@@ -101,6 +111,8 @@ export class Upkeep {
   /** Everything that is to be done now; answers in how many ms there is more. */
   async #pass(): Promise<number> {
     this.#deps.streams.sweep();
+    if (this.#full && (await dropOldest(this.#deps))) this.#deps.onDropped();
+    this.#full = false;
     await this.#each('basinDeletion', (entry) => this.#removeBasin(entry));
     await this.#each('streamDeletion', (entry) => this.#removeDeleted(entry));
     await this.#each('trim', (entry) => this.#removeTrimmed(entry));

@@ -142,6 +142,12 @@ export const CLOCK_AHEAD_START_MS = 86_400_000;
 /** So long expiry waits then, unless an operator confirms the clock. */
 export const CLOCK_PAUSE_MS = 86_400_000;
 
+/** A full store that drops its oldest records makes this share of it free, in steps of so many bytes before compression. */
+export const DROP_SHARE = 0.05;
+export const DROP_STEP_BYTES = 32 * MiB;
+/** Streams that are looked at for the oldest records. */
+export const DROP_STREAMS_MAX = 100_000;
+
 /** Background work: how often it looks by itself, and how much it takes in one step between commits. */
 export const UPKEEP_TICK_MS = 60_000;
 export const UPKEEP_PAGE = 128;
@@ -152,3 +158,15 @@ export const BACKUP_PAGE_BYTES = MiB;
 export const BACKUP_PAGE_ROWS_MAX = 2_000;
 /** Whoever takes none of a backup for so long is cut: it holds room on the disk, and the place of another. */
 export const BACKUP_STALL_MS = 60_000;
+
+/** Usage metrics (S2 API §8): the longest range that is answered, and how far ahead of our clock it may end. */
+export const USAGE_RANGE_SECONDS_MAX = 90 * 86_400;
+export const USAGE_AHEAD_SECONDS_MAX = 60;
+/** So long minutes are kept, then only their hours; those for as long as they can be asked for. */
+export const USAGE_MINUTES_SECONDS = 7 * 86_400;
+export const USAGE_HOURS_SECONDS = 91 * 86_400;
+/** Streams whose stored bytes are sampled in one minute, and those that wait for it. */
+export const USAGE_STREAMS_PER_MINUTE_MAX = 2_000;
+export const USAGE_STREAMS_WAITING_MAX = 20_000;
+/** Minutes that wait to be written down while the store takes nothing; then they are put together. */
+export const USAGE_MINUTES_WAITING_MAX = 60;

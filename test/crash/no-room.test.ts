@@ -27,6 +27,20 @@ describe('no room left', () => {
     await fillTrimAndResume(server);
   }, 120_000);
 
+  test('--when-full drop-oldest: the oldest records go, senders wait a moment, everything newer stays', async () => {
+    const args = ['--store-bytes-max', String(CAP_BYTES), '--when-full', 'drop-oldest'];
+    server = await startSeamsServer({ args });
+    const acked: string[] = [];
+    for (let i = 0; i < 400; i++) {
+      await appendUntilTaken(server, `record-${i}`);
+      acked.push(`record-${i}`);
+    }
+    const left = await names(server);
+    expect(left.length).toBeGreaterThan(20);
+    expect(left.length).toBeLessThan(400);
+    expect(left).toEqual(acked.slice(-left.length));
+  }, 120_000);
+
   test('the file-size limit of the process (ulimit -f): the same', async () => {
     if (spawnSync('prlimit', ['--version']).status !== 0) {
       console.warn('skipped: prlimit is not here, so the file size of a process cannot be limited');

@@ -1,0 +1,26 @@
+/** Whether appends are taken now: not while the server stops, and not while the store takes none. */
+
+import { TailraceError } from '../model/error.ts';
+import type { EngineState } from '../storage/engine.ts';
+
+export class Gate {
+  engineState: EngineState = 'open';
+  draining = false;
+
+  /** @throws TailraceError `draining`, `storage_full`, `storage`: nothing was written, and nothing will be */
+  readonly expectOpen = (): void => {
+    if (this.draining) {
+      throw new TailraceError('draining', 'the server is shutting down: try again', {
+        detail: { retryAfterSeconds: 1 },
+      });
+    }
+    if (this.engineState === 'full') {
+      throw new TailraceError('storage_full', 'the store has no room left: free some, or raise --store-bytes-max', {
+        detail: { retryAfterSeconds: 5 },
+      });
+    }
+    if (this.engineState !== 'open') {
+      throw new TailraceError('storage', 'the store takes no more writes until the server is started again');
+    }
+  };
+}
