@@ -1,0 +1,166 @@
+/** R17: a data directory of every earlier format opens, and everything that was in it is read. */
+
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { Log } from '../../src/log/log.ts';
+import type { Stream } from '../../src/log/stream.ts';
+import { verify } from '../../src/maintenance.ts';
+import type { Clock } from '../../src/model/clock.ts';
+import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import { type GoldenStore, unpackGoldenStore } from '../support/golden-store.ts';
+
+const FORMATS = [1];
+
+let dir: string;
+/** What is open, to be closed from the last one on. */
+let open: { close(): Promise<void> }[] = [];
+
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), 'tailrace-golden-'));
+});
+
+afterEach(async () => {
+  await close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test.each(FORMATS)('everything in a store of format %i is read as it was written', async (format) => {
+  const golden = unpackGoldenStore(format, dir);
+  const log = await opened(golden);
+  expect(await contents(log, golden)).toEqual(streamsOf(golden));
+  for (const { name, createdAt, config } of golden.basins) {
+    const basin = log.basin(name);
+    expect({ createdAt: basin?.createdAt, deletedAt: basin?.deletedAt }).toEqual({ createdAt, deletedAt: undefined });
+    expect(basin?.config).toMatchObject({ ...config, defaultStream: leavesOf(config.defaultStream) });
+    expect(basin?.config.streamCipher).toBeUndefined();
+  }
+});
+
+test.each(FORMATS)('a store of format %i goes on: appends follow the old records, and survive', async (format) => {
+  const golden = unpackGoldenStore(format, dir);
+  let log = await opened(golden);
+  for (const [basin, name] of [
+    ['telemetry', 'orders'],
+    ['telemetry', 'emptied'],
+    ['keep-for-ever', 'audit'],
+  ] as const) {
+    const before = tailOf(golden, basin, name);
+    const timestamp = golden.now + 2 * 86_400_000;
+    const record = { body: Buffer.from('new'), headers: [], timestamp };
+    const stream = await streamAt(log, basin, name);
+    const ack = await log.appendRecords({ stream, records: [record] });
+    expect(ack.start.seqNum).toBe(before.seqNum);
+    expect(ack.start.timestamp).toBeGreaterThanOrEqual(before.timestamp);
+  }
+  await close();
+  expect(await verify({ dataDir: dir })).toMatchObject({ format: 2, faultCount: 0, faults: [] });
+  log = await opened(golden);
+  for (const { basin, name, tail } of streamsOf(golden)) {
+    const grown = name === 'orders' || name === 'emptied' || name === 'audit' ? 1 : 0;
+    const { seqNum } = await log.checkTail(await streamAt(log, basin, name));
+    expect({ name, seqNum }).toEqual({ name, seqNum: tail.seqNum + grown });
+  }
+});
+
+test.each(FORMATS)('a store of format %i verifies, and stays as it is', async (format) => {
+  const golden = unpackGoldenStore(format, dir);
+  const streams = streamsOf(golden);
+  const report = await verify({ dataDir: dir });
+  expect(report).toMatchObject({ format, basins: 3, streams: streams.length, faultCount: 0, faults: [] });
+  expect(report.records).toBe(streams.reduce((sum, { count }) => sum + count, 0));
+  expect((await verify({ dataDir: dir })).format).toBe(format);
+});
+
+async function opened({ now }: GoldenStore): Promise<Log> {
+  const clock: Clock = { now: () => now, monotonicMs: () => performance.now(), timer: () => () => {} };
+  const engine = await openLmdbEngine({ path: dir });
+  open.push(engine);
+  const onFatal = (error: unknown): void => {
+    throw error;
+  };
+  const log = await Log.open(engine, { clock, onFatal });
+  open.push(log);
+  return log;
+}
+
+async function close(): Promise<void> {
+  for (const each of open.reverse()) await each.close();
+  open = [];
+}
+
+function streamsOf(golden: GoldenStore) {
+  return golden.basins.flatMap(({ name: basin, streams }) => streams.map((stream) => ({ basin, ...stream })));
+}
+
+function tailOf(golden: GoldenStore, basin: string, name: string) {
+  const stream = streamsOf(golden).find((each) => each.basin === basin && each.name === name);
+  if (stream === undefined) throw new Error(`the golden store has no ${name}`);
+  return stream.tail;
+}
+
+async function contents(log: Log, golden: GoldenStore) {
+  const found = [];
+  for (const basin of log.listBasins()) {
+    const { streams } = await log.listStreams(basin, { prefix: '', startAfter: '', limit: 1_000 });
+    for (const { name, createdAt } of streams) {
+      const expected = streamsOf(golden).find((each) => each.basin === basin.name && each.name === name);
+      const stream = await log.getStream(basin, name);
+      const records = await recordsOf(log, stream);
+      const [first] = records;
+      found.push({
+        basin: basin.name,
+        name,
+        createdAt,
+        config: expected?.config.map(([leaf]) => [leaf, leafOf(stream.config, leaf)]) ?? [],
+        tail: await log.checkTail(stream),
+        count: records.length,
+        first: first?.[0] ?? null,
+        ...(records.length > 10 ? { digest: sha256(JSON.stringify(records)) } : { records }),
+      });
+    }
+  }
+  return found;
+}
+
+async function recordsOf(log: Log, stream: Stream) {
+  const records: [number, number, number, string][] = [];
+  const range = { start: { seqNum: 0 }, clamp: true, count: undefined, bytes: undefined, until: undefined, waitMs: 0 };
+  try {
+    for await (const event of log.read(stream, range, new AbortController().signal)) {
+      if (event.type !== 'records') continue;
+      for (let i = event.from; i < event.to; i++) {
+        const { seqNum, timestamp, headers, body } = event.block.record(i);
+        const digest = createHash('sha256');
+        for (const [name, value] of headers)
+          digest.update(`${name.length},${value.length};`).update(name).update(value);
+        const hash = digest.update(body).digest('hex').slice(0, 16);
+        records.push([seqNum, timestamp, event.block.meteredBytesOf(i), hash]);
+      }
+    }
+  } catch (error) {
+    // At the tail there is nothing to read.
+    expect(error).toMatchObject({ code: 'range_not_satisfiable' });
+  }
+  return records;
+}
+
+function leafOf(config: object, leaf: string): unknown {
+  return new Map<string, unknown>(Object.entries(config)).get(leaf) ?? null;
+}
+
+function leavesOf(pairs: readonly (readonly [string, unknown])[]) {
+  return Object.fromEntries(pairs.map(([leaf, value]) => [leaf, value ?? undefined]));
+}
+
+async function streamAt(log: Log, basinName: string, name: string) {
+  const basin = log.basin(basinName);
+  if (basin === undefined) throw new Error(`no basin ${basinName}`);
+  return log.getStream(basin, name);
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
