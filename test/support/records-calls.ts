@@ -111,9 +111,24 @@ export class RecordsClient {
     return openSse(this.server.port, this.path(stream, query), all);
   }
 
+  /** A call of the control plane, for this basin. */
+  async control(method: string, path: string, body?: unknown): Promise<Outcome> {
+    const headers = this.headers({ 'content-type': 'application/json' });
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    return outcome(await call(this.server.port, { method, path, headers, ...sent }));
+  }
+
   #get(path: string) {
     return { method: 'GET', path, headers: this.headers() };
   }
+}
+
+/** The records of a new basin. */
+export async function makeBasin(server: TestServer, name: string, config: object): Promise<RecordsClient> {
+  const client = new RecordsClient(server, name);
+  const [status, body] = await client.control('PUT', `/v1/basins/${name}`, { config });
+  if (status !== 201) throw new Error(`${status} ${JSON.stringify(body)}`);
+  return client;
 }
 
 /** JSON where there is some. */
