@@ -39,6 +39,9 @@ export interface TestBatch {
   readonly tail: TestPosition | undefined;
 }
 
+/** node's own limit is less than what a test may have on its way. */
+const CLIENT_MEMORY_MIB = 512;
+
 /** A frame that came. */
 export interface ServerFrame {
   readonly flag: number;
@@ -229,7 +232,7 @@ export class S2sConnection {
 
   constructor(target: Target) {
     this.#target = target;
-    this.session = connect(`http://127.0.0.1:${target.port}`);
+    this.session = connect(`http://127.0.0.1:${target.port}`, { maxSessionMemory: CLIENT_MEMORY_MIB });
     this.session.on('error', () => {});
     this.goneAway = new Promise((resolve) => this.session.once('goaway', () => resolve()));
   }
