@@ -11,8 +11,8 @@ import {
   encodeStreamStorage,
   encodeUsageCounts,
 } from '../storage/usage-rows.ts';
-import type { BasinTotal } from './usage-totals.ts';
 import { addCounts } from './usage-tally.ts';
+import type { BasinTotal } from './usage-totals.ts';
 
 const { minute: MINUTE, hour: HOUR } = INTERVAL_SECONDS;
 
@@ -58,7 +58,11 @@ export function totalRows(totals: ReadonlyMap<number, BasinTotal>, second: numbe
 }
 
 /** The rows with a sample of each of these streams, by number, in the minute of that second. */
-export async function streamRows(engine: Engine, stored: ReadonlyMap<number, number>, second: number): Promise<Write[]> {
+export async function streamRows(
+  engine: Engine,
+  stored: ReadonlyMap<number, number>,
+  second: number,
+): Promise<Write[]> {
   const hour = bucketOf(second, HOUR);
   const minute = (second - hour) / MINUTE;
   const rows: Write[] = [];
