@@ -13,6 +13,7 @@ import { type Refuse, type Route, Router } from './router.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { basinRoutes } from './routes/basins.ts';
 import { healthRoutes } from './routes/health.ts';
+import { locationRoutes } from './routes/locations.ts';
 import { otlpRoutes } from './routes/otlp.ts';
 import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/streams.ts';
@@ -61,6 +62,7 @@ export class HttpDoor {
       ...backupRoutes(this.#deps),
       ...basinRoutes(this.#deps),
       ...recordRoutes(this.#deps),
+      ...locationRoutes(this.#deps),
       ...streamRoutes(this.#deps),
     ]);
     const request: ListenerHandlers['request'] = (message, way, awaitsContinue) =>

@@ -32,6 +32,8 @@ export const APPEND_JSON_BODY_BYTES_MAX = 8 * MiB;
 export const APPEND_PROTO_BODY_BYTES_MAX = 2 * MiB;
 /** Longest that a unary read waits for records (S2 API §5.2). */
 export const UNARY_WAIT_MS_MAX = 60_000;
+/** Body of a call of the control plane. */
+export const CONTROL_BODY_BYTES_MAX = MiB;
 /** Bytes of a fencing token and of a request token (S2 API §3.1). */
 export const FENCING_TOKEN_BYTES_MAX = 36;
 export const REQUEST_TOKEN_BYTES_MAX = 36;

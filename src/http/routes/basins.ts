@@ -1,30 +1,129 @@
-/** The list of basins (S2 API §3.2, §3.3). */
+/** Basins: list, create, look at, ensure, reconfigure, delete (S2 API §3). */
 
-import { authorize, type HttpDeps } from '../door.ts';
+import { z } from 'zod';
+import type { Basin } from '../../log/basins.ts';
+import { TailraceError } from '../../model/error.ts';
+import { LOCATION } from '../../model/location.ts';
+import { basinNameFault } from '../../model/names.ts';
+import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config.ts';
+import { authorize, existingBasin, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
+import { answerJson, readJson } from '../json-body.ts';
 import { pageOf } from '../page-query.ts';
+import { provisionHeaders, requestToken } from '../provision.ts';
 import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
-import type { Route } from '../router.ts';
+import { decodeSegment, type Route } from '../router.ts';
+
+const PATH = '/v1/basins/{basin}';
 
 export function basinRoutes(deps: HttpDeps): readonly Route[] {
   const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
-  return [{ method: 'GET', path: '/v1/basins', handle: (exchange) => listBasins(exchange, deps), refuse }];
+  const on =
+    (call: (exchange: Exchange, name: string, deps: HttpDeps) => void | Promise<void>): Route['handle'] =>
+    (exchange, [segment = '']) =>
+      call(exchange, basinInPath(segment), deps);
+  return [
+    { method: 'GET', path: '/v1/basins', handle: (exchange) => listBasins(exchange, deps), refuse },
+    { method: 'POST', path: '/v1/basins', handle: (exchange) => createBasin(exchange, deps), refuse },
+    { method: 'GET', path: PATH, handle: on(getBasin), refuse },
+    { method: 'PUT', path: PATH, handle: on(ensureBasin), refuse },
+    { method: 'PATCH', path: PATH, handle: on(reconfigureBasin), refuse },
+    { method: 'DELETE', path: PATH, handle: on(deleteBasin), refuse },
+  ];
+}
+
+/** @throws TailraceError `bad_path` */
+export function basinInPath(segment: string): string {
+  const name = decodeSegment(segment);
+  const fault = basinNameFault(name);
+  if (fault !== undefined) throw new TailraceError('bad_path', fault);
+  return name;
 }
 
 function listBasins(exchange: Exchange, deps: HttpDeps): void {
   authorize(exchange, deps, { operation: 'list-basins' });
   const { prefix, startAfter, limit } = pageOf(exchange.query, 'basin');
-  const found = [...deps.log.listBasins()]
-    .filter(({ name }) => name.startsWith(prefix) && name > startAfter)
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const basins = found.slice(0, limit).map(({ name, createdAt }) => ({
+  const found = deps.log.listBasins().filter(({ name }) => name.startsWith(prefix) && name > startAfter);
+  const basins = found.slice(0, limit).map(basinInfo);
+  answerJson(exchange, 200, { basins, has_more: found.length > limit }, deps);
+}
+
+async function createBasin(exchange: Exchange, deps: HttpDeps): Promise<void> {
+  const token = requestToken(exchange);
+  const body = await readJson(exchange, deps);
+  const { basin: name, config, location } = shaped(createShape, body);
+  authorize(exchange, deps, { operation: 'create-basin', basin: name });
+  const request = parseBasinConfigRequest(config);
+  expectLocation(location);
+  const { outcome, it } = await deps.log.createBasin(name, request, token);
+  answerJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
+}
+
+function getBasin(exchange: Exchange, name: string, deps: HttpDeps): void {
+  authorize(exchange, deps, { operation: 'get-basin-config', basin: name });
+  answerJson(exchange, 200, basinConfigJson(existingBasin(deps, name).config), deps);
+}
+
+async function ensureBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'create-basin', basin: name });
+  authorize(exchange, deps, { operation: 'reconfigure-basin', basin: name });
+  const { config, location } = shaped(ensureShape, (await readJson(exchange, deps, true)) ?? {});
+  const request = parseBasinConfigRequest(config);
+  expectLocation(location);
+  const { outcome, it } = await deps.log.ensureBasin(name, request);
+  answerJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
+}
+
+async function reconfigureBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'reconfigure-basin', basin: name });
+  const patch = parseBasinConfigPatch(await readJson(exchange, deps));
+  const { config } = await deps.log.reconfigureBasin(name, patch);
+  answerJson(exchange, 200, basinConfigJson(config), deps);
+}
+
+async function deleteBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'delete-basin', basin: name });
+  await deps.log.deleteBasin(name);
+  reply(exchange, { status: 202, contentType: 'application/json', body: '' }, deps.room);
+}
+
+function basinInfo({ name, createdAt, deletedAt }: Basin): Record<string, unknown> {
+  return {
     name,
-    location: null,
+    location: LOCATION.name,
     created_at: new Date(createdAt).toISOString(),
-    deleted_at: null,
-    state: 'active',
-  }));
-  const body = JSON.stringify({ basins, has_more: found.length > limit });
-  reply(exchange, { status: 200, contentType: 'application/json', body }, deps.room);
+    deleted_at: deletedAt === undefined ? null : new Date(deletedAt).toISOString(),
+    state: deletedAt === undefined ? 'active' : 'deleting',
+  };
+}
+
+const location = z
+  .string()
+  .regex(/^[A-Za-z0-9:.-]{1,64}$/, 'must be 1 to 64 letters, digits, colons, dots and hyphens')
+  .nullish();
+
+const createShape = z.object({
+  basin: z.string().superRefine((name, context) => {
+    const fault = basinNameFault(name);
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  }),
+  config: z.unknown(),
+  location,
+});
+
+const ensureShape = z.object({ config: z.unknown(), location });
+
+/** There is one location: asking for another one cannot be fulfilled. */
+function expectLocation(name: string | null | undefined): void {
+  if (name === undefined || name === null || name === LOCATION.name) return;
+  throw new TailraceError('invalid', `unknown location \`${name}\`: this server has \`${LOCATION.name}\``);
+}
+
+/** @throws TailraceError `bad_json` that names the field */
+function shaped<T extends z.ZodType>(shape: T, body: unknown): z.output<T> {
+  const parsed = shape.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new TailraceError('bad_json', `\`${issue?.path.join('.')}\`: ${issue?.message}`);
 }

@@ -1,69 +1,109 @@
-/** Streams of a basin, and the tail of one (S2 API §3.2, §6). */
+/** Streams of a basin: list, create, look at, ensure, reconfigure, delete (S2 API §3). */
 
+import { z } from 'zod';
+import type { Stream } from '../../log/stream.ts';
+import type { StreamInfo } from '../../log/streams.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
-import { authorize, basinNamed, existingBasin, type HttpDeps } from '../door.ts';
+import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config.ts';
+import { authorize, existingBasin, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
+import { answerJson, readJson } from '../json-body.ts';
 import { pageOf } from '../page-query.ts';
+import { provisionHeaders, requestToken } from '../provision.ts';
 import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
-import { decodeSegment, type Route } from '../router.ts';
+import type { Route } from '../router.ts';
+import { nameOf, requiredBasin, type StreamName } from '../s2-door.ts';
+
+const PATH = '/v1/streams/{stream}';
 
 export function streamRoutes(deps: HttpDeps): readonly Route[] {
   const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
-  const list: Route['handle'] = (exchange) => listStreams(exchange, deps);
-  const tail: Route['handle'] = (exchange, [segment = '']) => checkTail(exchange, segment, deps);
-  const records: Route['handle'] = (exchange, [segment = '']) => readUnary(exchange, segment, deps);
+  const on =
+    (call: (exchange: Exchange, name: StreamName, deps: HttpDeps) => Promise<void>): Route['handle'] =>
+    (exchange, [segment = '']) =>
+      call(exchange, nameOf(exchange, segment), deps);
   return [
-    { method: 'GET', path: '/v1/streams', handle: list, refuse },
-    { method: 'GET', path: '/v1/streams/{stream}/records/tail', handle: tail, refuse },
-    { method: 'GET', path: '/v1/streams/{stream}/records', handle: records, refuse },
+    { method: 'GET', path: '/v1/streams', handle: (exchange) => listStreams(exchange, deps), refuse },
+    { method: 'POST', path: '/v1/streams', handle: (exchange) => createStream(exchange, deps), refuse },
+    { method: 'GET', path: PATH, handle: on(getStream), refuse },
+    { method: 'PUT', path: PATH, handle: on(ensureStream), refuse },
+    { method: 'PATCH', path: PATH, handle: on(reconfigureStream), refuse },
+    { method: 'DELETE', path: PATH, handle: on(deleteStream), refuse },
   ];
 }
 
 async function listStreams(exchange: Exchange, deps: HttpDeps): Promise<void> {
-  const basinName = requiredBasin(exchange);
-  authorize(exchange, deps, { operation: 'list-streams', basin: basinName });
+  const basin = requiredBasin(exchange);
+  authorize(exchange, deps, { operation: 'list-streams', basin });
   const page = pageOf(exchange.query, 'stream');
-  const { streams, hasMore } = await deps.log.listStreams(existingBasin(deps, basinName), page);
-  const rows = streams.map(({ name, createdAt }) => ({
+  const { streams, hasMore } = await deps.log.listStreams(existingBasin(deps, basin), page);
+  answerJson(exchange, 200, { streams: streams.map(streamInfo), has_more: hasMore }, deps);
+}
+
+async function createStream(exchange: Exchange, deps: HttpDeps): Promise<void> {
+  const token = requestToken(exchange);
+  const basin = requiredBasin(exchange);
+  const { stream, config } = parseCreate(await readJson(exchange, deps));
+  authorize(exchange, deps, { operation: 'create-stream', basin, stream });
+  const request = parseStreamConfigRequest(config);
+  const { outcome, it } = await deps.log.createStream(existingBasin(deps, basin), stream, request, token);
+  answerJson(exchange, 201, madeInfo(it), deps, provisionHeaders(outcome));
+}
+
+async function getStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'get-stream-config', basin, stream });
+  const { config } = await deps.log.getStream(existingBasin(deps, basin), stream);
+  answerJson(exchange, 200, streamConfigJson(config), deps);
+}
+
+async function ensureStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'create-stream', basin, stream });
+  authorize(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
+  const request = parseStreamConfigRequest(await readJson(exchange, deps, true));
+  const { outcome, it } = await deps.log.ensureStream(existingBasin(deps, basin), stream, request);
+  answerJson(exchange, outcome === 'created' ? 201 : 200, madeInfo(it), deps, provisionHeaders(outcome));
+}
+
+async function reconfigureStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
+  const patch = parseStreamConfigPatch(await readJson(exchange, deps));
+  const { config } = await deps.log.reconfigureStream(existingBasin(deps, basin), stream, patch);
+  answerJson(exchange, 200, streamConfigJson(config), deps);
+}
+
+async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'delete-stream', basin, stream });
+  await deps.log.deleteStream(existingBasin(deps, basin), stream);
+  reply(exchange, { status: 202, contentType: 'application/json', body: '' }, deps.room);
+}
+
+const createShape = z.object({
+  stream: z.string().superRefine((name, context) => {
+    const fault = streamNameFault(name);
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  }),
+  config: z.unknown(),
+});
+
+/** @throws TailraceError `bad_json` */
+function parseCreate(body: unknown): { stream: string; config?: unknown } {
+  const parsed = createShape.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new TailraceError('bad_json', `\`${issue?.path.join('.')}\`: ${issue?.message}`);
+}
+
+function madeInfo({ name, createdAt, cipher }: Stream): Record<string, unknown> {
+  return streamInfo({ name, createdAt, deletedAt: undefined, cipher });
+}
+
+function streamInfo({ name, createdAt, deletedAt, cipher }: StreamInfo): Record<string, unknown> {
+  return {
     name,
     created_at: new Date(createdAt).toISOString(),
-    deleted_at: null,
-    cipher: null,
-  }));
-  answerJson(exchange, { streams: rows, has_more: hasMore }, deps);
-}
-
-async function checkTail(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
-  const basinName = requiredBasin(exchange);
-  const streamName = streamNamed(segment);
-  authorize(exchange, deps, { operation: 'check-tail', basin: basinName, stream: streamName });
-  const stream = await deps.log.openStream(existingBasin(deps, basinName), streamName, 'read');
-  const { seqNum, timestamp } = await deps.log.checkTail(stream);
-  answerJson(exchange, { tail: { seq_num: seqNum, timestamp } }, deps);
-}
-
-/** Only readers over WebSocket so far: a plain GET is told so. */
-function readUnary(exchange: Exchange, segment: string, deps: HttpDeps): never {
-  const basin = requiredBasin(exchange);
-  authorize(exchange, deps, { operation: 'read', basin, stream: streamNamed(segment) });
-  throw new TailraceError('not_found', 'records are read over a WebSocket: connect to this path with an upgrade');
-}
-
-function requiredBasin(exchange: Exchange): string {
-  const name = basinNamed(exchange);
-  if (name === undefined) throw new TailraceError('bad_header', 'Missing header `s2-basin`');
-  return name;
-}
-
-function streamNamed(segment: string): string {
-  const name = decodeSegment(segment);
-  const fault = streamNameFault(name);
-  if (fault !== undefined) throw new TailraceError('bad_path', fault);
-  return name;
-}
-
-function answerJson(exchange: Exchange, value: unknown, deps: HttpDeps): void {
-  reply(exchange, { status: 200, contentType: 'application/json', body: JSON.stringify(value) }, deps.room);
+    deleted_at: deletedAt === undefined ? null : new Date(deletedAt).toISOString(),
+    cipher: cipher ?? null,
+  };
 }

@@ -1,0 +1,45 @@
+/** Locations (S2 API §1.2): a server of its own has one, which cannot be changed for another. */
+
+import { TailraceError } from '../../model/error.ts';
+import { LOCATION } from '../../model/location.ts';
+import { authorize, type HttpDeps } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { answerJson, readJson } from '../json-body.ts';
+import { refuseS2 } from '../refuse.ts';
+import type { Route } from '../router.ts';
+
+const INFO = {
+  name: LOCATION.name,
+  is_private: LOCATION.isPrivate,
+  storage_classes: LOCATION.storageClasses,
+  default_storage_class: LOCATION.defaultStorageClass,
+};
+
+export function locationRoutes(deps: HttpDeps): readonly Route[] {
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const list = (exchange: Exchange): void => {
+    authorize(exchange, deps, { operation: 'list-locations' });
+    answerJson(exchange, 200, [INFO], deps);
+  };
+  const get = (exchange: Exchange): void => {
+    authorize(exchange, deps, { operation: 'get-default-location' });
+    answerJson(exchange, 200, INFO, deps);
+  };
+  return [
+    { method: 'GET', path: '/v1/locations', handle: list, refuse },
+    { method: 'GET', path: '/v1/locations/default', handle: get, refuse },
+    { method: 'PUT', path: '/v1/locations/default', handle: (exchange) => setDefault(exchange, deps), refuse },
+  ];
+}
+
+async function setDefault(exchange: Exchange, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'set-default-location' });
+  const name = await readJson(exchange, deps);
+  if (typeof name !== 'string')
+    throw new TailraceError('bad_json', 'the body must be the name of a location, a string');
+  if (name !== LOCATION.name) {
+    const given = JSON.stringify(name.slice(0, 64));
+    throw new TailraceError('invalid', `unknown location ${given}: this server has \`${LOCATION.name}\``);
+  }
+  answerJson(exchange, 200, INFO, deps);
+}

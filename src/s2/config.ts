@@ -1,0 +1,212 @@
+/**
+ * S2's JSON of configurations ↔ ours (S2 API §4.1). What has the wrong shape is `bad_json`; what has the right one and
+ * makes no sense is `invalid`, and that is looked at last.
+ */
+
+import { z } from 'zod';
+import { TailraceError } from '../model/error.ts';
+import {
+  type BasinConfig,
+  type BasinConfigPatch,
+  type BasinConfigRequest,
+  STORAGE_CLASSES,
+  STREAM_CIPHERS,
+  type StorageClass,
+  type StreamCipher,
+  type StreamConfig,
+  type StreamConfigPatch,
+  type StreamConfigRequest,
+  TIMESTAMPING_MODES,
+} from '../model/stream-config.ts';
+
+/** Bare JSON integers; S2's go to 2^64 - 1, and what is above 2^53 - 1 is clamped (S2 API §12). */
+const count = z
+  .number()
+  .refine((value) => Number.isInteger(value) && value >= 0 && value < 2 ** 64, 'must be a whole number from 0 on')
+  .transform((value) => Math.min(value, Number.MAX_SAFE_INTEGER));
+
+const retentionPolicy = z
+  .union(
+    [z.object({ age: count }), z.object({ infinite: z.object({}) })],
+    'must be {"age": seconds} or {"infinite": {}}',
+  )
+  .nullish();
+
+const streamShape = z.object({
+  storage_class: z.string().nullish(),
+  retention_policy: retentionPolicy,
+  retention_bytes: count.nullish(),
+  timestamping: z.object({ mode: z.enum(TIMESTAMPING_MODES).nullish(), uncapped: z.boolean().nullish() }).nullish(),
+  delete_on_empty: z.object({ min_age_secs: count.nullish() }).nullish(),
+});
+
+const basinShape = z.object({
+  default_stream_config: streamShape.nullish(),
+  stream_cipher: z.enum([...STREAM_CIPHERS, 'aegis-256']).nullish(),
+  create_stream_on_append: z.boolean().nullish(),
+  create_stream_on_read: z.boolean().nullish(),
+  otlp_default_stream: z.string().nullish(),
+});
+
+/** A stream's configuration as somebody asks for it: null and absent are the same. @throws TailraceError `bad_json`, `invalid` */
+export function parseStreamConfigRequest(json: unknown): StreamConfigRequest {
+  return withoutNulls(parseStreamConfigPatch(json ?? {}));
+}
+
+/** A change of a stream's configuration: null unsets. @throws TailraceError `bad_json`, `invalid` */
+export function parseStreamConfigPatch(json: unknown): StreamConfigPatch {
+  return streamPatch(shaped(streamShape, json));
+}
+
+/** A basin's configuration as somebody asks for it. @throws TailraceError `bad_json`, `invalid` */
+export function parseBasinConfigRequest(json: unknown): BasinConfigRequest {
+  const shape = shaped(basinShape, json ?? {});
+  const cipher = cipherOf(shape.stream_cipher);
+  return {
+    defaultStream: withoutNulls(streamPatch(shape.default_stream_config ?? {})),
+    ...flagsOf(shape),
+    ...(cipher === undefined || cipher === null ? {} : { streamCipher: cipher }),
+  };
+}
+
+/** A change of a basin's configuration: null unsets; of a flag it changes nothing. @throws TailraceError `bad_json`, `invalid` */
+export function parseBasinConfigPatch(json: unknown): BasinConfigPatch {
+  const shape = shaped(basinShape, json);
+  const { default_stream_config: leaves } = shape;
+  const streamCipher = cipherOf(shape.stream_cipher);
+  return {
+    ...(leaves === undefined ? {} : { defaultStream: leaves === null ? null : streamPatch(leaves) }),
+    ...(streamCipher === undefined ? {} : { streamCipher }),
+    ...flagsOf(shape),
+  };
+}
+
+/**
+ * The S2-Stream-Config header (S2 API §1.3).
+ * @throws TailraceError `bad_header`, whatever is wrong
+ */
+export function parseStreamConfigHeader(text: string): StreamConfigRequest {
+  try {
+    return parseStreamConfigRequest(jsonOf(text));
+  } catch (cause) {
+    const why = cause instanceof TailraceError ? cause.message : 'invalid JSON';
+    throw new TailraceError('bad_header', `invalid header \`s2-stream-config\`: ${why}`, { cause });
+  }
+}
+
+/** The configuration of a stream as S2 shows it: every field is there. */
+export function streamConfigJson(config: StreamConfig): Record<string, unknown> {
+  return {
+    storage_class: config.storageClass,
+    retention_policy: retentionJson(config.retentionAgeSeconds),
+    timestamping: { mode: config.timestampingMode, uncapped: config.timestampingUncapped },
+    delete_on_empty: { min_age_secs: config.deleteOnEmptyMinAgeSeconds },
+    retention_bytes: config.retentionBytes ?? null,
+  };
+}
+
+/** The configuration of a basin as S2 shows it: the storage class resolved, other leaves as set, or null. */
+export function basinConfigJson(config: BasinConfig): Record<string, unknown> {
+  return {
+    default_stream_config: leavesJson(config.defaultStream),
+    stream_cipher: config.streamCipher ?? null,
+    create_stream_on_append: config.createStreamOnAppend,
+    create_stream_on_read: config.createStreamOnRead,
+    otlp_default_stream: config.otlpDefaultStream,
+  };
+}
+
+type StreamShape = z.output<typeof streamShape>;
+type BasinShape = z.output<typeof basinShape>;
+
+function streamPatch(shape: StreamShape): StreamConfigPatch {
+  const { storage_class: storageClass, retention_bytes: bytes, timestamping, delete_on_empty: onEmpty } = shape;
+  if (bytes === 0) throw new TailraceError('invalid', 'retention_bytes must be greater than 0');
+  return {
+    ...(storageClass === undefined ? {} : { storageClass: storageClass === null ? null : classOf(storageClass) }),
+    ...retentionLeaf(shape.retention_policy),
+    ...(bytes === undefined ? {} : { retentionBytes: bytes }),
+    ...leaf('timestampingMode', timestamping, timestamping?.mode),
+    ...leaf('timestampingUncapped', timestamping, timestamping?.uncapped),
+    ...leaf('deleteOnEmptyMinAgeSeconds', onEmpty, onEmpty?.min_age_secs),
+  };
+}
+
+/** A leaf inside an object: null on the object unsets all that is in it. */
+function leaf(name: keyof StreamConfig, holder: object | null | undefined, value: unknown): StreamConfigPatch {
+  if (holder === null) return { [name]: null };
+  return value === undefined ? {} : { [name]: value };
+}
+
+function retentionLeaf(policy: StreamShape['retention_policy']): StreamConfigPatch {
+  if (policy === undefined) return {};
+  if (policy === null) return { retentionAgeSeconds: null };
+  if ('infinite' in policy) return { retentionAgeSeconds: undefined };
+  if (policy.age === 0) throw new TailraceError('invalid', 'age must be greater than 0 seconds');
+  return { retentionAgeSeconds: policy.age };
+}
+
+function classOf(text: string): StorageClass {
+  const found = STORAGE_CLASSES.find((one) => one === text);
+  if (found !== undefined) return found;
+  throw new TailraceError(
+    'invalid',
+    `unknown storage class ${JSON.stringify(text.slice(0, 64))}: this location has ${STORAGE_CLASSES.join(' and ')}`,
+  );
+}
+
+function cipherOf(text: BasinShape['stream_cipher']): StreamCipher | null | undefined {
+  if (text !== 'aegis-256') return text;
+  throw new TailraceError('invalid', 'the cipher aegis-256 is not available here: use aes-256-gcm');
+}
+
+function flagsOf(
+  shape: BasinShape,
+): Pick<BasinConfigPatch, 'createStreamOnAppend' | 'createStreamOnRead' | 'otlpDefaultStream'> {
+  return {
+    ...(typeof shape.create_stream_on_append === 'boolean'
+      ? { createStreamOnAppend: shape.create_stream_on_append }
+      : {}),
+    ...(typeof shape.create_stream_on_read === 'boolean' ? { createStreamOnRead: shape.create_stream_on_read } : {}),
+    ...(typeof shape.otlp_default_stream === 'string' ? { otlpDefaultStream: shape.otlp_default_stream } : {}),
+  };
+}
+
+function withoutNulls(patch: StreamConfigPatch): StreamConfigRequest {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== null));
+}
+
+function retentionJson(ageSeconds: number | undefined): Record<string, unknown> {
+  return ageSeconds === undefined ? { infinite: {} } : { age: ageSeconds };
+}
+
+function leavesJson(leaves: StreamConfigRequest): Record<string, unknown> {
+  const { timestampingMode: mode, timestampingUncapped: uncapped, deleteOnEmptyMinAgeSeconds: minAge } = leaves;
+  const timed = mode !== undefined || uncapped !== undefined;
+  return {
+    storage_class: leaves.storageClass ?? null,
+    retention_policy: 'retentionAgeSeconds' in leaves ? retentionJson(leaves.retentionAgeSeconds) : null,
+    timestamping: timed ? { mode: mode ?? null, uncapped: uncapped ?? null } : null,
+    delete_on_empty: minAge === undefined ? null : { min_age_secs: minAge },
+    retention_bytes: leaves.retentionBytes ?? null,
+  };
+}
+
+/** @throws TailraceError `bad_json` that names the field */
+function shaped<T extends z.ZodType>(shape: T, json: unknown): z.output<T> {
+  const parsed = shape.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const at = issue?.path.join('.') ?? '';
+  throw new TailraceError('bad_json', `${at === '' ? 'the configuration' : `\`${at}\``}: ${issue?.message ?? 'wrong'}`);
+}
+
+function jsonOf(text: string): unknown {
+  // Headers reach us as latin-1: whatever is not ASCII there was not meant so.
+  if (/[^\x20-\x7e\t]/.test(text)) throw new TailraceError('bad_header', 'invalid JSON: it must be ASCII');
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TailraceError('bad_header', 'invalid JSON', { cause });
+  }
+}
