@@ -21,14 +21,13 @@ export interface EncodedBatch {
 /** The last piece of a block, kept while a follower holds the block: others come for the same one. */
 const kept = new WeakMap<Block, { readonly piece: Piece; readonly batch: EncodedBatch }>();
 
-/** A piece as a ReadBatch in JSON. */
-export function encodedBatch(block: Block, piece: Piece): EncodedBatch {
+/** A piece as a ReadBatch in JSON. `isLive` says that others are likely to want the same. */
+export function encodedBatch(block: Block, piece: Piece, isLive: boolean): EncodedBatch {
   const { from, to, format, tail } = piece;
   const known = kept.get(block);
   if (known !== undefined && isSame(known.piece, piece)) return known.batch;
   const batch = { json: readBatchJson(block, from, to, format, tail), meteredBytes: meteredBytesOf(block, from, to) };
-  // Whoever reads old records is alone with them.
-  if (tail !== undefined) kept.set(block, { piece, batch });
+  if (isLive) kept.set(block, { piece, batch });
   return batch;
 }
 
