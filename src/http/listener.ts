@@ -100,11 +100,10 @@ export class Listener {
     else this.#tls.take(socket);
   }
 
-  /** Clients that know of ALPN have said what they speak already. */
+  /** ALPN has told what it speaks; without ALPN it is HTTP/1.1 (RFC 9113 §3.2). */
   #secured(socket: TLSSocket): void {
     if (socket.alpnProtocol === 'h2') this.#http2.take(socket);
-    else if (socket.alpnProtocol === 'http/1.1') this.#http1.take(socket);
-    else this.#ask(socket);
+    else this.#http1.take(socket);
   }
 
   #ask(socket: net.Socket): void {

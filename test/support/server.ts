@@ -23,7 +23,7 @@ export interface Exit {
 }
 
 export interface TestServer {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or `https:` with TLS */
   readonly url: string;
   readonly port: number;
   /** The root token; empty with `--no-auth`. */
@@ -117,7 +117,7 @@ function launch(setup: ServerSetup, dataDir: string): Run {
     const timer = setTimeout(() => reject(new Error(`the server did not start:\n${output.stderr}`)), START_MS);
     child.stdout?.on('data', (text: Buffer) => {
       output.stdout += text.toString();
-      const url = /listening on (http:\/\/\S+)/.exec(output.stdout)?.[1];
+      const url = /listening on (https?:\/\/\S+)/.exec(output.stdout)?.[1];
       if (url === undefined) return;
       clearTimeout(timer);
       resolve(url);
