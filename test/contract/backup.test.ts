@@ -1,0 +1,188 @@
+/** Backups of each engine: consistent whatever is written meanwhile, one at a time, and nothing stays behind. */
+
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type Backup, Backups } from '../../src/storage/backup.ts';
+import { readBackup } from '../../src/storage/backup-format.ts';
+import type { Engine, Entry, Snapshot } from '../../src/storage/engine.ts';
+import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import { openMemoryEngine } from '../../src/storage/memory.ts';
+
+const MADE_AT = 1_795_000_000_000;
+
+let dir: string;
+let engine: Engine;
+/** Snapshots that somebody holds. */
+let held = 0;
+let backups: Backups;
+
+describe.each(['memory', 'lmdb'])('backup: %s', (name) => {
+  beforeEach(async () => {
+    dir = mkdtempSync(path.join(tmpdir(), 'tailrace-backup-'));
+    engine = name === 'memory' ? openMemoryEngine() : await openLmdbEngine({ path: dir });
+    held = 0;
+    const counted: Pick<Engine, 'stat' | 'snapshot'> = {
+      stat: () => engine.stat(),
+      snapshot: async () => counting(await engine.snapshot()),
+    };
+    backups = new Backups({ engine: counted as Engine, dir, now: () => MADE_AT });
+  });
+
+  afterEach(async () => {
+    await engine.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  contents();
+  lives();
+});
+
+function contents(): void {
+  test('what it holds is what was durable when it began', async () => {
+    await fill(0, 300);
+    const before = await everything();
+    const backup = await backups.begin();
+    expect(backup.madeAt).toBe(MADE_AT);
+    const writing = fill(250, 700);
+    const { head, rows } = await readAll(backup);
+    await writing;
+    expect(head).toEqual({ format: 2, madeAt: MADE_AT });
+    expect(rows).toEqual(before);
+    expect(leftovers()).toEqual([]);
+    expect(held).toBe(0);
+  });
+
+  test('rows of the engine itself are no part of it', async () => {
+    const before = await everything();
+    await engine.commit([{ type: 'put', key: Buffer.of(0xff, 1), value: Buffer.from('probe') }]);
+    expect((await readAll(await backups.begin())).rows).toEqual(before);
+  });
+
+  test('a large row, rows that are empty and keys of any length come whole', async () => {
+    await engine.commit([
+      { type: 'put', key: Buffer.alloc(521, 3), value: Buffer.alloc(0) },
+      { type: 'put', key: Buffer.of(5), value: Buffer.alloc(3_000_000, 'x') },
+      { type: 'put', key: Buffer.of(5, 0), value: Buffer.of(1) },
+    ]);
+    const { rows } = await readAll(await backups.begin());
+    expect(rows).toEqual(await everything());
+  });
+}
+
+function lives(): void {
+  test('there is one at a time, and the next one when it has ended', async () => {
+    await fill(0, 50);
+    const first = await backups.begin();
+    await expect(backups.begin()).rejects.toMatchObject({ code: 'rate_limited', detail: { retryAfterSeconds: 30 } });
+    await first.close();
+    await first.close();
+    expect((await readAll(await backups.begin())).rows).toEqual(await everything());
+    await (await backups.begin()).close();
+  });
+
+  test('one that is left in the middle lets everything go', async () => {
+    await fill(0, 400);
+    const backup = await backups.begin();
+    for await (const part of backup.parts()) {
+      expect(part.length).toBeGreaterThan(0);
+      break;
+    }
+    expect(held).toBe(0);
+    expect(leftovers()).toEqual([]);
+    await (await backups.begin()).close();
+    expect(held).toBe(0);
+  });
+
+  test('one that is closed while somebody reads it does not end as if it were whole', async () => {
+    await fill(0, 400);
+    const backup = await backups.begin();
+    const reading = expect(readAll(backup)).rejects.toBeDefined();
+    await backup.close();
+    await reading;
+  });
+
+  test('whoever reads slowly keeps no snapshot', async () => {
+    await fill(0, 400);
+    const backup = await backups.begin();
+    const parts = backup.parts();
+    const first = await parts.next();
+    while (held > 0) await new Promise((resolve) => setImmediate(resolve));
+    const rest = readAll({ parts: () => joined(first.value ?? Buffer.alloc(0), parts) });
+    expect((await rest).rows).toEqual(await everything());
+  });
+
+  test('it fails when the store closes under it', async () => {
+    await fill(0, 400);
+    const backup = await backups.begin();
+    await engine.close();
+    await expect(readAll(backup)).rejects.toMatchObject({ code: 'storage' });
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('without room for the copy it is refused before anything is written', async () => {
+    const stat = async () => ({ state: 'open', usedBytes: 2 ** 60, fileBytes: 0, freeBytes: undefined }) as const;
+    const none = new Backups({ engine: { stat } as Partial<Engine> as Engine, dir, now: () => 0 });
+    await expect(none.begin()).rejects.toMatchObject({ code: 'storage_full' });
+    await expect(none.begin()).rejects.toThrow(/free bytes; the disk of/);
+    expect(leftovers()).toEqual([]);
+  });
+}
+
+function counting(snapshot: Snapshot): Snapshot {
+  held += 1;
+  return {
+    scan: (scan) => snapshot.scan(scan),
+    release: () => {
+      held -= 1;
+      snapshot.release();
+    },
+  };
+}
+
+/** Rows of many sizes, in several transactions. */
+async function fill(from: number, to: number): Promise<void> {
+  for (let i = from; i < to; i += 50) {
+    const writes = Array.from({ length: 50 }, (_, k) => ({
+      type: 'put' as const,
+      key: Buffer.from([5, (i + k) >> 8, (i + k) & 0xff]),
+      value: Buffer.alloc(((i + k) % 40) * 400, `${i + k}-${from}`),
+    }));
+    await engine.commit([...writes, { type: 'delete', key: Buffer.from([5, 0, i % 256]) }]);
+  }
+}
+
+async function everything(): Promise<readonly string[]> {
+  return listed(await engine.scan({ from: Buffer.of(0), to: Buffer.of(0xff), limit: 100_000 }));
+}
+
+/** Short and quick to compare. */
+function listed(rows: readonly Entry[]): readonly string[] {
+  return rows.map(({ key, value }) => {
+    return `${Buffer.from(key).toString('hex')} ${createHash('sha256').update(value).digest('hex')}`;
+  });
+}
+
+function leftovers(): readonly string[] {
+  return readdirSync(dir).filter((file) => !file.startsWith('tailrace.mdb'));
+}
+
+async function readAll(backup: Pick<Backup, 'parts'>) {
+  let head: unknown;
+  let ended = false;
+  const rows: string[] = [];
+  for await (const part of readBackup(backup.parts())) {
+    if (part.type === 'head') head = part.head;
+    else if (part.type === 'rows') rows.push(...listed(part.rows));
+    else ended = true;
+  }
+  expect(ended).toBe(true);
+  return { head, rows };
+}
+
+async function* joined(first: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield first;
+  yield* rest;
+}
