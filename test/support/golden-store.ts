@@ -40,9 +40,6 @@ export interface GoldenStore {
 
 const FOLDER = fileURLToPath(new URL('../fixtures/stores/', import.meta.url));
 
-/** The root token of every golden store. */
-export const GOLDEN_TOKEN = 'golden-root-token-golden-root-token';
-
 /** Puts the store of this format into a directory, and says what is in it. */
 export function unpackGoldenStore(format: number, dataDir: string): GoldenStore {
   mkdirSync(dataDir, { recursive: true });

@@ -1,0 +1,203 @@
+/** What `verify` finds: a sound store is sound, and each kind of damage is named with its place. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { verify } from '../../src/maintenance.ts';
+import type { Entry, Write } from '../../src/storage/engine.ts';
+import { FAMILY, readBlockKey, readStreamKey, settingsKey } from '../../src/storage/keys.ts';
+import { lockDataDir } from '../../src/storage/lock.ts';
+import {
+  decodeStream,
+  decodeStreamState,
+  encodeCounters,
+  encodeFormat,
+  encodeStreamState,
+  FORMAT_VERSION,
+} from '../../src/storage/values.ts';
+import { unpackGoldenStore } from '../support/golden-store.ts';
+import { tamper } from '../support/stored-rows.ts';
+
+let dir: string;
+
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), 'tailrace-verify-'));
+  unpackGoldenStore(1, dir);
+});
+
+afterEach(() => {
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('counts what is there', async () => {
+  const progress: number[] = [];
+  const report = await verify({ dataDir: dir }, (done) => progress.push(done));
+  expect(report).toMatchObject({ format: 1, basins: 3, blocks: expect.any(Number), faultCount: 0, faults: [] });
+  expect(report.records).toBeGreaterThan(800);
+  expect(report.meteredBytes).toBeGreaterThan(1_000_000);
+  expect(progress.length).toBeGreaterThan(0);
+});
+
+test('a flipped bit in a block', async () => {
+  await tamper(dir, (rows) => {
+    const { key, value } = blocksOf(rows, 'ticks')[3] as Entry;
+    const changed = Buffer.from(value);
+    const at = changed.length - 1;
+    changed[at] = (changed[at] ?? 0) ^ 4;
+    return [{ type: 'put', key, value: changed }];
+  });
+  expect(await faults()).toEqual([
+    [TICKS, 'the block of record 28: a stored block is damaged: the checksum of its records does not match'],
+  ]);
+});
+
+test('a block under another key, and one that is not a block', async () => {
+  await tamper(dir, (rows) => {
+    const [, second, third] = blocksOf(rows, 'orders');
+    if (second === undefined || third === undefined) throw new Error('too few blocks');
+    return [
+      { type: 'put', key: second.key, value: third.value },
+      { type: 'put', key: third.key, value: Buffer.from('what is this') },
+    ];
+  });
+  const found = await faults();
+  expect(found).toHaveLength(2);
+  expect(found[0]?.[1]).toMatch(/^the block of record 1: .* checksum of its header/);
+  expect(found[1]?.[1]).toMatch(/^the block of record \d+: .* too short/);
+});
+
+test('missing blocks: the first, one in the middle, the last, all', async () => {
+  await tamper(dir, (rows) => [...without(rows, 'ticks', [0, 10, 34]), ...without(rows, 'noise')]);
+  const found = new Map(await faults());
+  expect(found.get('stream `noise` in basin `telemetry`')).toBe('records 0 to 3 are missing');
+  const ticks = (await faults()).filter(([where]) => where === TICKS).map(([, what]) => what);
+  expect(ticks).toEqual([
+    'records 25 to 25 are missing',
+    'records 35 to 35 are missing',
+    'records 59 to 59 are missing',
+  ]);
+});
+
+test('a tail that is too low, a count of bytes that is wrong, a time that is too early', async () => {
+  await tamper(dir, (rows) => [
+    ...state(rows, 'ticks', { nextSeq: 50 }),
+    ...state(rows, 'orders', { meteredBytes: 7 }),
+    ...state(rows, 'noise', { lastTimestamp: 1 }),
+  ]);
+  const found = new Map(await faults());
+  expect(found.get(TICKS)).toBe('it has records up to 60, behind its tail at 50');
+  expect(found.get('stream `orders` in basin `telemetry`')).toMatch(/^its state counts 7 bytes, its blocks have \d+$/);
+  expect(found.get('stream `noise` in basin `telemetry`')).toBe('its last record is later than its state says');
+});
+
+test('rows that do not fit each other', async () => {
+  await tamper(dir, (rows) => [
+    { type: 'put', key: settingsKey('counters'), value: encodeCounters({ nextBasin: 3, nextStream: 4 }) },
+    ...rows.filter(({ key }) => isRowOf(key, 'audit')).map(({ key }) => ({ type: 'delete', key }) as const),
+    ...rows.filter(({ key }) => key[0] === FAMILY.tokensByHash).map(({ key }) => ({ type: 'delete', key }) as const),
+    { type: 'put', key: Buffer.of(77, 1), value: Buffer.of(1) },
+  ]);
+  const found = await faults();
+  expect(found.map(([, what]) => what)).toEqual(
+    expect.arrayContaining([
+      'its number was not given out yet',
+      'it has a state, but no row',
+      'it has records, but its row or its state is missing',
+      'its row is missing',
+      'its family is unknown',
+    ]),
+  );
+  expect(found.filter(([, what]) => what.includes('but its row or its state'))).toHaveLength(1);
+});
+
+test('a row that is no row', async () => {
+  await tamper(dir, (rows) =>
+    rows
+      .filter(({ key }) => key[0] === FAMILY.basins || key[0] === FAMILY.streamStates)
+      .map(({ key }) => ({ type: 'put', key, value: Buffer.from([9, 9, 9]) })),
+  );
+  const found = (await faults()).map(([, what]) => what);
+  expect(found).toEqual(
+    expect.arrayContaining(['a stored basin is damaged', 'a stored stream state is damaged', 'its basin is missing']),
+  );
+});
+
+test('at most a hundred faults are listed, and all are counted', async () => {
+  await tamper(dir, () =>
+    Array.from({ length: 150 }, (_, i) => ({ type: 'put', key: Buffer.of(99, i), value: Buffer.of(1) })),
+  );
+  const report = await verify({ dataDir: dir });
+  expect({ count: report.faultCount, listed: report.faults.length }).toEqual({ count: 150, listed: 100 });
+});
+
+test('a stream whose deletion is under way has no faults for what is gone', async () => {
+  await tamper(dir, (rows) => without(rows, 'ticks', [0, 1, 2]));
+  expect(await faults()).toHaveLength(1);
+  const { encodeStream } = await import('../../src/storage/values.ts');
+  await tamper(dir, (rows) =>
+    rows
+      .filter(({ key }) => isRowOf(key, 'ticks'))
+      .map(({ key, value }) => ({
+        type: 'put',
+        key,
+        value: encodeStream({ ...decodeStream(value), deletedAt: 1_795_000_000_000 }),
+      })),
+  );
+  expect(await faults()).toEqual([]);
+});
+
+test('a store that cannot be verified says why', async () => {
+  await expect(verify({ dataDir: path.join(dir, 'none') })).rejects.toMatchObject({ code: 'config' });
+  await expect(verify({ file: path.join(dir, 'none') })).rejects.toMatchObject({ code: 'config' });
+  await expect(verify({ file: dir })).rejects.toMatchObject({ code: 'config' });
+  const lock = await lockDataDir(dir);
+  await expect(verify({ dataDir: dir })).rejects.toMatchObject({ code: 'data_dir_in_use' });
+  await lock.release();
+  await tamper(dir, () => [{ type: 'put', key: settingsKey('format'), value: encodeFormat(FORMAT_VERSION + 1) }]);
+  await expect(verify({ dataDir: dir })).rejects.toMatchObject({ code: 'format_too_new' });
+  writeFileSync(path.join(dir, 'tailrace.mdb'), Buffer.alloc(20_000, 'x'));
+  await expect(verify({ dataDir: dir })).rejects.toMatchObject({ code: 'corrupt' });
+});
+
+const TICKS = 'stream `ticks` in basin `telemetry`';
+
+async function faults(): Promise<(readonly [string, string])[]> {
+  const { faults: found } = await verify({ dataDir: dir });
+  return found.map(({ where, what }) => [where, what] as const);
+}
+
+function isRowOf(key: Uint8Array, name: string): boolean {
+  return key[0] === FAMILY.streams && readStreamKey(key).name === name;
+}
+
+function numberOf(rows: readonly Entry[], name: string): number {
+  const row = rows.find(({ key }) => isRowOf(key, name));
+  if (row === undefined) throw new Error(`no stream ${name}`);
+  return decodeStream(row.value).number;
+}
+
+function blocksOf(rows: readonly Entry[], name: string): readonly Entry[] {
+  const number = numberOf(rows, name);
+  return rows.filter(({ key }) => key[0] === FAMILY.blocks && readBlockKey(key).stream === number);
+}
+
+function without(rows: readonly Entry[], name: string, which?: readonly number[]): Write[] {
+  const blocks = blocksOf(rows, name);
+  return (which ?? [...blocks.keys()]).map((i) => ({ type: 'delete', key: (blocks[i] as Entry).key }));
+}
+
+function state(
+  rows: readonly Entry[],
+  name: string,
+  change: Partial<ReturnType<typeof decodeStreamState>>,
+): readonly Write[] {
+  const number = numberOf(rows, name);
+  return rows
+    .filter(({ key }) => key[0] === FAMILY.streamStates && Number(Buffer.from(key).readBigUInt64BE(1)) === number)
+    .map(({ key, value }) => ({
+      type: 'put',
+      key,
+      value: encodeStreamState({ ...decodeStreamState(value), ...change }),
+    }));
+}
