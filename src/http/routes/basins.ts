@@ -108,11 +108,11 @@ const createShape = z.object({
     const fault = basinNameFault(name);
     if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
   }),
-  config: z.unknown(),
+  config: z.unknown().optional(),
   location,
 });
 
-const ensureShape = z.object({ config: z.unknown(), location });
+const ensureShape = z.object({ config: z.unknown().optional(), location });
 
 /** There is one location: asking for another one cannot be fulfilled. */
 function expectLocation(name: string | null | undefined): void {

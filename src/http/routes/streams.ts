@@ -84,7 +84,7 @@ const createShape = z.object({
     const fault = streamNameFault(name);
     if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
   }),
-  config: z.unknown(),
+  config: z.unknown().optional(),
 });
 
 /** @throws TailraceError `bad_json` */
