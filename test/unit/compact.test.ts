@@ -1,0 +1,93 @@
+/** Compacting: the same rows in less room, beside the old store or in another directory. */
+
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { compact, verify } from '../../src/maintenance.ts';
+import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import { lockDataDir } from '../../src/storage/lock.ts';
+import { unpackGoldenStore } from '../support/golden-store.ts';
+import { storedRows } from '../support/stored-rows.ts';
+
+let dir: string;
+let dataDir: string;
+
+beforeEach(async () => {
+  dir = mkdtempSync(path.join(tmpdir(), 'tailrace-compact-'));
+  dataDir = path.join(dir, 'data');
+  unpackGoldenStore(1, dataDir);
+  await leaveRoom();
+});
+
+afterEach(() => {
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('gives freed room back and keeps every row', async () => {
+  const before = await storedRows(dataDir);
+  const size = statSync(path.join(dataDir, 'tailrace.mdb')).size;
+  expect(size).toBeGreaterThan(5_000_000);
+  const report = await compact(dataDir);
+  expect(report).toEqual({
+    bytesBefore: size,
+    bytesAfter: statSync(path.join(dataDir, 'tailrace.mdb')).size,
+    file: path.join(dataDir, 'tailrace.mdb'),
+  });
+  expect(report.bytesAfter).toBeLessThan(size / 10);
+  expect(await storedRows(dataDir)).toEqual(before);
+  expect(await verify({ dataDir })).toMatchObject({ basins: 3, faultCount: 0 });
+  expect(statSync(report.file).mode & 0o777).toBe(0o600);
+  expect(readdirSync(dataDir).filter((name) => name.includes('.new'))).toEqual([]);
+  const again = await compact(dataDir);
+  expect(again.bytesAfter).toBe(report.bytesAfter);
+});
+
+test('a compacted store is written to and grows as any other', async () => {
+  await compact(dataDir);
+  const before = await storedRows(dataDir);
+  await leaveRoom();
+  expect(await storedRows(dataDir)).toEqual(before);
+  const engine = await openLmdbEngine({ path: dataDir });
+  const { usedBytes, fileBytes } = await engine.stat();
+  expect(usedBytes).toBeLessThan(fileBytes / 10);
+  await engine.close();
+});
+
+test('--to makes a data directory elsewhere and leaves the old one', async () => {
+  const before = await storedRows(dataDir);
+  const size = statSync(path.join(dataDir, 'tailrace.mdb')).size;
+  writeFileSync(path.join(dataDir, 'root-token'), 'secret');
+  const to = path.join(dir, 'deep', 'elsewhere');
+  const report = await compact(dataDir, { to });
+  expect(report.file).toBe(path.join(to, 'tailrace.mdb'));
+  expect(statSync(path.join(dataDir, 'tailrace.mdb')).size).toBe(size);
+  expect(await storedRows(to)).toEqual(before);
+  expect(await verify({ dataDir: to })).toMatchObject({ faultCount: 0 });
+  expect(readdirSync(to)).not.toContain('root-token');
+  await expect(compact(dataDir, { to })).rejects.toMatchObject({ code: 'config' });
+});
+
+test('what cannot be compacted is refused', async () => {
+  await expect(compact(path.join(dir, 'none'))).rejects.toMatchObject({ code: 'config' });
+  const lock = await lockDataDir(dataDir);
+  await expect(compact(dataDir)).rejects.toMatchObject({ code: 'data_dir_in_use' });
+  await expect(compact(dataDir, { to: path.join(dir, 'other') })).rejects.toMatchObject({ code: 'data_dir_in_use' });
+  await lock.release();
+  const to = path.join(dir, 'full');
+  mkdirSync(to);
+  writeFileSync(path.join(to, 'mine'), 'precious');
+  await expect(compact(dataDir, { to })).rejects.toMatchObject({ code: 'config' });
+  expect(readdirSync(to)).toEqual(['mine']);
+  writeFileSync(path.join(dataDir, 'tailrace.mdb'), Buffer.alloc(20_000, 'x'));
+  await expect(compact(dataDir)).rejects.toMatchObject({ code: 'corrupt' });
+});
+
+/** Writes a lot and deletes it again. */
+async function leaveRoom(): Promise<void> {
+  const engine = await openLmdbEngine({ path: dataDir });
+  const keys = Array.from({ length: 60 }, (_, i) => Buffer.from([200, i]));
+  await engine.commit(keys.map((key) => ({ type: 'put', key, value: Buffer.alloc(100_000, 'room') })));
+  await engine.commit(keys.map((key) => ({ type: 'delete', key })));
+  await engine.close();
+}
