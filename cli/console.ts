@@ -1,11 +1,12 @@
 /** Where a command speaks: data on stdout, talk on stderr. A closed pipe ends it, and is not an error. */
 
 import { once } from 'node:events';
-import { closeSync, constants, createWriteStream, fstatSync, openSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { TailraceError } from '../src/model/error.ts';
 import { EXIT } from './exit.ts';
 import { type ColorChoice, type Colors, createColors, escapeControls } from './format.ts';
+import { watchReader } from './pipe-watch.ts';
 
 /** Data: what the command was asked for. */
 export interface Output {
@@ -29,8 +30,6 @@ export interface TalkOptions {
   readonly quiet?: boolean;
   readonly color?: ColorChoice;
 }
-
-const PIPE_LOOK_MS = 1_000;
 
 /** Writes lines to stderr. */
 export function createTalk(options: TalkOptions): Talk {
@@ -75,21 +74,9 @@ export function outlivePipe(): void {
   process.stderr.removeAllListeners('error').on('error', () => {});
 }
 
-/**
- * Looks every second whether the pipe behind stdout still has a reader: `tail | head -1` would otherwise end only
- * with the next record. Opening a FIFO for writing without waiting fails with ENXIO when nobody reads it (fifo(7)).
- */
+/** Ends the process quietly when nobody reads its output any more, even while there is none. */
 export function watchPipe(): void {
-  if (process.platform !== 'linux' || !fstatSync(1).isFIFO()) return;
-  const timer = setInterval(() => {
-    try {
-      closeSync(openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENXIO') process.exit(EXIT.ok);
-      clearInterval(timer);
-    }
-  }, PIPE_LOOK_MS);
-  timer.unref();
+  watchReader(() => process.exit(EXIT.ok));
 }
 
 function output(stream: Writable, isTty: boolean, options: TalkOptions): Output {

@@ -175,14 +175,32 @@ describe('tail', () => {
 });
 
 describe('a closed pipe is not an error', () => {
-  test.each(['read many -s 0 --no-follow', 'tail many -n 1000 --no-follow', 'read many -s 0 --json'])(
-    '%s | head -1',
-    async (command) => {
-      const result = await runShell(`tailrace ${command} | head -1`, { server });
+  const commands = ['read many -s 0 --no-follow', 'tail many -n 1000', 'read many -s 0 --json'];
+
+  test.each(commands)('%s | head -1', async (command) => {
+    const result = await runShell(`tailrace ${command} | head -1`, { server });
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(result.stdout.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  test('a reader that leaves when everything is written ends a tail that waits for more', async () => {
+    const leaving = '(read -r line; echo "$line"; sleep 0.3)';
+    const result = await runShell(`tailrace tail many -n 5 | ${leaving}`, { server });
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(result.stdout.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  test('a named pipe counts as well', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tailrace-cli-'));
+    const line = `mkfifo "$D/fifo"; tailrace tail many -n 5 > "$D/fifo" & head -1 "$D/fifo"; wait $!`;
+    try {
+      const result = await runShell(line, { server, env: { D: folder } });
       expect(result).toMatchObject({ code: 0, stderr: '' });
       expect(result.stdout.trimEnd().split('\n')).toHaveLength(1);
-    },
-  );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });
 
 describe('ls', () => {
