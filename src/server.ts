@@ -15,11 +15,13 @@ import { UploadWatch } from './http/upload-watch.ts';
 import { MemoryBudget } from './log/budget.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
+import { type LogObserver, observers } from './log/observer.ts';
+import { Usage } from './log/usage.ts';
 import { BufferPool } from './model/buffer-pool.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
-import { SOCKET_DRAIN_MS } from './model/limits.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
+import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { Warnings } from './observe/warnings.ts';
 import { createSocketDoor, type SocketDoor } from './socket/door.ts';
@@ -47,6 +49,10 @@ export interface Foundation {
   readonly isNew: boolean;
   readonly engine: Engine;
   readonly log: Log;
+  readonly usage: Usage;
+  readonly metrics: Metrics;
+  /** Tells both of them. */
+  readonly observer: LogObserver;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Waits for what is under way, then lets the directory go. May be called twice. */
@@ -89,9 +95,12 @@ export interface ServerDescription {
   readonly rootToken: RootToken | undefined;
 }
 
-/** Share of the shutdown timeout for requests under way; the rest is for readers and the store. */
+/** Share of the shutdown timeout for requests under way, and for sessions to end by themselves. */
 const REQUESTS_SHARE = 0.6;
-/** For answers to leave the machine once they are made. */
+/** Share of it for the last words of sessions and readers. */
+const GOODBYES_SHARE = 0.2;
+/** Share of it for answers to leave the machine once they are made, and how long that takes at most. The store has the rest. */
+const FLUSH_SHARE = 0.1;
 const FLUSH_MS = 1_000;
 
 /**
@@ -128,8 +137,14 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
     open.push({ close: () => lock.release() });
     const engine = await openEngine(config, dataDir, parts);
     open.push(engine);
+    const onError = (error: unknown): void => logger.warn({ err: error }, 'usage metrics could not be written down');
+    const usage = await Usage.open({ engine, clock, onError });
+    open.push(usage);
+    const metrics = new Metrics();
+    const observer = observers(usage, metrics);
     const log = await Log.open(engine, {
       clock,
+      observer,
       onFatal: (error) => parts.onFatal?.(error),
       onUpkeepError: (error) => logger.warn({ err: error }, 'background work could not go on: it is tried again'),
       whenFull: config.whenFull,
@@ -138,7 +153,8 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
     });
     open.push(log);
     await ensureDefaultBasin(log, config, logger);
-    return { config, dataDir, isNew, engine, log, logger, clock, close };
+    usage.start(log);
+    return { config, dataDir, isNew, engine, log, usage, metrics, observer, logger, clock, close };
   } catch (error) {
     await close();
     throw error;
@@ -182,11 +198,15 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
   const access = new Access(
     rootToken === undefined ? { type: 'open' } : { type: 'tokens', rootTokenHash: rootToken.hash },
   );
-  const { config, log, logger, clock, engine, dataDir } = foundation;
+  const { config, log, usage, metrics, observer, logger, clock, engine, dataDir } = foundation;
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const socketDoor = createSocketDoor({ log, access, defaultBasin: config.defaultBasin, clock, logger, onFatal });
+  const budget = new MemoryBudget(config.memoryLimit);
   const httpDoor = new HttpDoor({
     log,
+    usage,
+    metrics,
+    observer,
     access,
     clock,
     logger,
@@ -194,9 +214,9 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
     warnings: new Warnings(logger, clock),
     defaultBasin: config.defaultBasin,
     limits: config,
-    backups: new Backups({ engine, dir: dataDir, now: () => clock.now() }),
+    backups: new Backups({ engine, file: resolve(dataDir, STORE_FILE), now: () => clock.now() }),
     reading: {
-      budget: new MemoryBudget(config.memoryLimit),
+      budget,
       pool: new BufferPool(),
       watch: new UploadWatch(clock),
       wireBytesMax: config.wireBytesMax,
@@ -205,6 +225,7 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
     tls: tlsOf(config),
     upgrade: (request, socket, head) => socketDoor.upgrade(request, socket, head),
   });
+  metrics.watch({ stat: () => log.stat(), connections: () => httpDoor.connections, memory: budget });
   return new RunningServer(foundation, rootToken, httpDoor, socketDoor);
 }
 
@@ -275,18 +296,24 @@ class RunningServer implements TailraceServer {
 
   async #close(): Promise<void> {
     const { clock, config } = this.#foundation;
-    const requestsMs = config.shutdownTimeout * REQUESTS_SHARE;
-    let cancel = (): void => {};
-    const timeout = new Promise<void>((resolve) => {
-      cancel = clock.timer(requestsMs, resolve);
-    });
-    await Promise.race([this.#httpDoor.drain(), timeout]);
-    cancel();
-    await Promise.all([this.#httpDoor.endSessions(SOCKET_DRAIN_MS), this.#socketDoor.drain()]);
+    const within = (share: number, work: Promise<unknown>): Promise<void> =>
+      settledWithin(clock, config.shutdownTimeout * share, work);
+    await within(REQUESTS_SHARE, this.#httpDoor.drain());
+    await within(GOODBYES_SHARE, Promise.all([this.#httpDoor.endSessions(), this.#socketDoor.drain()]));
     await this.#socketDoor.close();
-    await this.#httpDoor.close(Math.min(FLUSH_MS, config.shutdownTimeout - requestsMs));
+    await this.#httpDoor.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
     await this.#foundation.close();
   }
+}
+
+/** Waits for work, but not longer than so many milliseconds; it goes on behind that. */
+async function settledWithin(clock: Clock, waitMs: number, work: Promise<unknown>): Promise<void> {
+  let cancel = (): void => {};
+  const timeout = new Promise<void>((resolve) => {
+    cancel = clock.timer(waitMs, resolve);
+  });
+  await Promise.race([work, timeout]);
+  cancel();
 }
 
 function asFatal(error: unknown): TailraceError {

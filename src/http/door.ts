@@ -3,11 +3,14 @@
 import type { Access, Operation } from '../access/access.ts';
 import { bearerToken, type HashedToken, hashCredential } from '../access/token.ts';
 import type { Log } from '../log/log.ts';
+import type { LogObserver } from '../log/observer.ts';
+import type { Usage } from '../log/usage.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { OtlpLimits } from '../model/limits.ts';
 import { basinNameFault } from '../model/names.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { BackupSource } from './backup-source.ts';
 import type { BodyReading } from './body.ts';
@@ -29,6 +32,10 @@ export interface HttpDeps {
   /** Requests that go on until somebody ends them. */
   readonly sessions: SessionRegistry;
   readonly backups: BackupSource;
+  /** Hears which operations were allowed. */
+  readonly observer: Pick<LogObserver, 'operation'>;
+  readonly usage: Usage;
+  readonly metrics: Metrics;
 }
 
 /** What a connection showed last. Exporters send the same header with each request: it is hashed once. */
@@ -39,12 +46,21 @@ interface Shown {
 
 const shownBy = new WeakMap<object, Shown>();
 
-/** Asks for leave. @throws TailraceError `authn`, `permission_denied` */
-export function authorize(
-  exchange: Exchange,
-  deps: HttpDeps,
-  need: { operation: Operation; basin?: string; stream?: string },
-): void {
+/** What a request is about to do, and to what. */
+interface Need {
+  readonly operation: Operation;
+  readonly basin?: string;
+  readonly stream?: string;
+}
+
+/** Asks for leave, once for each call: it counts as use. @throws TailraceError `authn`, `permission_denied` */
+export function authorize(exchange: Exchange, deps: HttpDeps, need: Need): void {
+  authorizeUncounted(exchange, deps, need);
+  deps.observer.operation(need.operation, need.basin);
+}
+
+/** The same for what is no use of the server, such as a look at its health. */
+export function authorizeUncounted(exchange: Exchange, deps: HttpDeps, need: Need): void {
   deps.access.authorize(credentialOf(exchange), need);
 }
 

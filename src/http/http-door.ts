@@ -14,7 +14,9 @@ import { backupRoutes } from './routes/backup.ts';
 import { basinRoutes } from './routes/basins.ts';
 import { healthRoutes } from './routes/health.ts';
 import { locationRoutes } from './routes/locations.ts';
+import { metricsRoutes } from './routes/metrics.ts';
 import { otlpRoutes } from './routes/otlp.ts';
+import { prometheusRoutes } from './routes/prometheus.ts';
 import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/streams.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
@@ -64,10 +66,17 @@ export class HttpDoor {
       ...recordRoutes(this.#deps),
       ...locationRoutes(this.#deps),
       ...streamRoutes(this.#deps),
+      ...metricsRoutes(this.#deps),
+      ...prometheusRoutes(this.#deps),
     ]);
     const request: ListenerHandlers['request'] = (message, way, awaitsContinue) =>
       this.#handle(openExchange(message, way, awaitsContinue));
     this.#listener = new Listener({ request, upgrade }, { clock, logger: deps.logger, tls });
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#listener.connections;
   }
 
   /** @throws TailraceError `port_taken`, `config` */
@@ -89,19 +98,9 @@ export class HttpDoor {
     });
   }
 
-  /** Ends the sessions that did not go by themselves, and waits until they have, for so long at most (S2 API §5.10). */
-  async endSessions(waitMs: number): Promise<void> {
-    if (this.#sessions.size === 0) return;
-    const ended = this.#sessions.finish(
-      new TailraceError('draining', 'the server is stopping: connect again and go on'),
-    );
-    await new Promise<void>((resolve) => {
-      const cancel = this.#clock.timer(waitMs, resolve);
-      void ended.then(() => {
-        cancel();
-        resolve();
-      });
-    });
+  /** Ends the sessions that did not go by themselves; resolves when each has said its last word (S2 API §5.10). */
+  endSessions(): Promise<void> {
+    return this.#sessions.finish(new TailraceError('draining', 'the server is stopping: connect again and go on'));
   }
 
   /** Waits until what was answered has gone out, for so long at most, and cuts what is left. May be called twice. */

@@ -34,6 +34,7 @@ export interface AppendCall extends StreamName {
 
 /** A read: as an append, and what to read. */
 export interface ReadCall extends AppendCall {
+  readonly mode: ReadMode;
   /** As the query gives it: a unary read has tighter bounds, a resumed one goes on elsewhere. */
   readonly range: ReadRange;
   /** What a client of SSE says that it has; the other forms don't look at that. */
@@ -68,7 +69,7 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: HttpDep
   const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
   const eventId = mode === 'sse' ? headerOf(exchange, 'last-event-id') : undefined;
   const delivered = eventId === undefined ? undefined : parseLastEventId(eventId);
-  return { ...name, ...dataPlane, delivered, range: readRangeOf(params) };
+  return { ...name, ...dataPlane, mode, delivered, range: readRangeOf(params) };
 }
 
 /**

@@ -35,9 +35,11 @@ export class BasinTotals {
   #isExact = true;
   #closed = false;
 
-  /** Takes what was written down for a basin. */
+  /** Takes what was written down for a basin; what changed since then is there already. */
   load(number: number, name: string, bytes: number): void {
-    this.#totals.set(number, { name, bytes, countedTo: undefined, changed: false });
+    const since = this.#totals.get(number);
+    const changed = since?.changed === true;
+    this.#totals.set(number, { name, bytes: bytes + (since?.bytes ?? 0), countedTo: undefined, changed });
   }
 
   /** A stream of the basin stores so many bytes more or less. On the hot path. */

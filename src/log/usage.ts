@@ -43,12 +43,14 @@ export interface UsageDeps {
   onError?(error: unknown): void;
 }
 
-/** Made before the log, as its observer; counts from the start, and writes from `start` to `close`. */
+/** Made before the log, as its observer: counts at once, and writes from `start` to `close`. */
 export class Usage implements LogObserver {
   readonly permitted = NO_OBSERVER.permitted;
   readonly acked = NO_OBSERVER.acked;
   readonly committed = NO_OBSERVER.committed;
   readonly #deps: UsageDeps;
+  /** Sums by basin as they were at the last stop; undefined when it was none. */
+  readonly #stored: ReadonlyMap<number, number> | undefined;
   readonly #totals = new BasinTotals();
   readonly #waiting = new UsageWaiting();
   readonly #touched = new Map<number, number>();
@@ -63,10 +65,23 @@ export class Usage implements LogObserver {
   #expiredHour = 0;
   #closed = false;
 
-  constructor(deps: UsageDeps) {
+  private constructor(deps: UsageDeps, stored: ReadonlyMap<number, number> | undefined) {
     this.#deps = deps;
+    this.#stored = stored;
     this.#minute = bucketOf(this.#now(), MINUTE);
     this.#lastMinute = this.#minute;
+  }
+
+  /** Takes up what was written down. Call it before the log is opened. @throws TailraceError `corrupt`, `storage` */
+  static async open(deps: UsageDeps): Promise<Usage> {
+    const { engine } = deps;
+    const shutdown = await engine.get(SHUTDOWN_KEY);
+    if (shutdown === undefined || !decodeShutdown(shutdown)) return new Usage(deps, undefined);
+    const stored = await readTotals(engine);
+    // From the first change on, the sums on disk are behind what is stored.
+    const row = { type: 'put', key: SHUTDOWN_KEY, value: encodeShutdown(false) } as const;
+    await engine.commit([row], { mayUseReserve: true });
+    return new Usage(deps, stored);
   }
 
   appended(stream: Stream, _kind: string, _records: number, meteredBytes: number): void {
@@ -97,18 +112,12 @@ export class Usage implements LogObserver {
     if (basin !== undefined) this.#tally(basin).operation(operation);
   }
 
-  /** Takes up what was written down, and goes on each minute. Call it before the first request. */
-  async start(port: UsagePort): Promise<void> {
+  /** Goes on each minute. Call it once the log is open, before the first request. */
+  start(port: UsagePort): void {
     this.#port = port;
-    const { engine } = this.#deps;
-    const shutdown = await engine.get(SHUTDOWN_KEY);
-    if (shutdown !== undefined && decodeShutdown(shutdown)) {
-      await this.#loadTotals(port);
-      // From now on the sums on disk may be behind what is stored.
-      await this.#tryCommit([{ type: 'put', key: SHUTDOWN_KEY, value: encodeShutdown(false) }]);
-    } else {
-      this.#totals.recount(port, (error) => this.#deps.onError?.(error));
-    }
+    const stored = this.#stored;
+    if (stored === undefined) this.#totals.recount(port, this.#report);
+    else for (const { number, name } of port.listBasins()) this.#totals.load(number, name, stored.get(number) ?? 0);
     this.#arm();
   }
 
@@ -179,17 +188,6 @@ export class Usage implements LogObserver {
   async #hadStream(basin: Basin, { end }: UsageRange): Promise<boolean> {
     const page = await this.#port?.listStreams(basin, { prefix: '', startAfter: '', limit: LOOK_MAX });
     return (page?.streams ?? []).some(({ createdAt }) => createdAt < (end + 1) * 1_000);
-  }
-
-  async #loadTotals(port: UsagePort): Promise<void> {
-    const live = new Map(port.listBasins().map(({ number, name }) => [number, name]));
-    for await (const page of scanPages(this.#deps.engine, usageRange('basinTotals'))) {
-      for (const { key, value } of page) {
-        const [number] = readUsageKey(key);
-        const name = live.get(number);
-        if (name !== undefined) this.#totals.load(number, name, decodeBasinTotal(value));
-      }
-    }
   }
 
   async #flush(): Promise<void> {
@@ -289,6 +287,14 @@ export class Usage implements LogObserver {
   #now(): number {
     return Math.floor(this.#deps.clock.now() / 1_000);
   }
+}
+
+async function readTotals(engine: Engine): Promise<ReadonlyMap<number, number>> {
+  const totals = new Map<number, number>();
+  for await (const page of scanPages(engine, usageRange('basinTotals'))) {
+    for (const { key, value } of page) totals.set(readUsageKey(key)[0], decodeBasinTotal(value));
+  }
+  return totals;
 }
 
 const ACCOUNT_BASIN = { number: ACCOUNT, name: '' };

@@ -11,8 +11,8 @@ import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block.ts';
 import { draftBlocks } from './batch.ts';
 import { piecesBytes } from './batch-emit.ts';
-import { transcodeJson } from './json.ts';
-import { type RejectionReason, Rejections } from './rejections.ts';
+import { type JsonTally, transcodeJson } from './json.ts';
+import { type Rejection, type RejectionReason, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
 import { routeResource } from './route.ts';
 import { Scan, type ScanLimits } from './scan.ts';
@@ -50,6 +50,8 @@ export interface IngestOptions {
   readonly limits: ScanLimits;
   /** Whether the caller may append to that stream; without it every stream is allowed. */
   readonly mayAppend?: (stream: string) => boolean;
+  /** Hears what JSON requests held that OTLP does not allow and we tolerate. */
+  readonly tally?: JsonTally;
 }
 
 /** Counts are in what OTLP counts: log records, spans, and of metrics data points. */
@@ -64,14 +66,26 @@ export interface IngestResult {
   readonly reasons: readonly RejectionReason[];
 }
 
-const NO_STREAM =
-  'the stream does not exist and the basin makes none on append: create it, or set create_stream_on_append';
-const NOT_ALLOWED = 'the token may not append to the stream: use a token whose scope names it';
-const TOO_LARGE = `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`;
-const NO_TIME = 'the stream takes only items with a time (timestamping mode client-require): set it in the sender';
-
-const ENCRYPTED =
-  'the stream is encrypted with keys of those who append, which OTLP cannot send: route to a stream of another basin';
+const NO_STREAM: Rejection = {
+  kind: 'no_stream',
+  text: 'the stream does not exist and the basin makes none on append: create it, or set create_stream_on_append',
+};
+const NOT_ALLOWED: Rejection = {
+  kind: 'not_allowed',
+  text: 'the token may not append to the stream: use a token whose scope names it',
+};
+const TOO_LARGE: Rejection = {
+  kind: 'too_large',
+  text: `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`,
+};
+const NO_TIME: Rejection = {
+  kind: 'no_time',
+  text: 'the stream takes only items with a time (timestamping mode client-require): set it in the sender',
+};
+const ENCRYPTED: Rejection = {
+  kind: 'encrypted',
+  text: 'the stream is encrypted with keys of those who append, which OTLP cannot send: route to a stream of another basin',
+};
 
 /** Scans that wait for a request; their columns stay warm. */
 const idle: Scan[] = [];
@@ -94,7 +108,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   options: IngestOptions,
 ): Promise<IngestResult> {
   const { signal } = request;
-  const body = request.encoding === 'json' ? transcodeJson(signal, request.body) : request.body;
+  const body = request.encoding === 'json' ? transcodeJson(signal, request.body, options.tally) : request.body;
   const rejections = new Rejections();
   const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
   const scan = idle.pop() ?? new Scan();
@@ -148,9 +162,14 @@ function route(
     const head = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
     walked += head;
     // No record fits that has such a head, so nobody has to walk over it again.
-    const found = head > RECORD_METERED_BYTES_MAX ? { rejected: TOO_LARGE } : routeResource(scanned, row, policy);
-    if ('rejected' in found) rejections.add(found.rejected, rowsCount(scanned, [row]));
-    else {
+    if (head > RECORD_METERED_BYTES_MAX) {
+      rejections.add(TOO_LARGE, rowsCount(scanned, [row]));
+      continue;
+    }
+    const found = routeResource(scanned, row, policy);
+    if ('rejected' in found) {
+      rejections.add({ kind: 'unroutable', text: found.rejected }, rowsCount(scanned, [row]));
+    } else {
       const rows = streams.get(found.stream);
       if (rows === undefined) streams.set(found.stream, [row]);
       else rows.push(row);

@@ -7,8 +7,18 @@ import type { Signal } from '../model/record.ts';
 const REASONS_MAX = 16;
 const NAME_CHARS_MAX = 100;
 
+/** Reasons by their classes, of which there are only these: for counters. */
+export type RejectionKind = 'unroutable' | 'no_stream' | 'not_allowed' | 'too_large' | 'no_time' | 'encrypted';
+
+/** Why something is rejected: its class, and what to tell the sender. */
+export interface Rejection {
+  readonly kind: RejectionKind;
+  readonly text: string;
+}
+
 /** One reason with what it cost, in what OTLP counts: log records, spans, data points. */
 export interface RejectionReason {
+  readonly kind: RejectionKind;
   readonly reason: string;
   readonly count: number;
   /** The first stream that it struck, where it struck a stream. */
@@ -22,6 +32,8 @@ const NOUNS: Readonly<Record<Signal, readonly [one: string, many: string]>> = {
 };
 
 interface Group {
+  readonly kind: RejectionKind;
+  readonly text: string;
   count: number;
   readonly streams: Set<string>;
 }
@@ -32,20 +44,20 @@ export class Rejections {
   count = 0;
   readonly #groups = new Map<string, Group>();
 
-  add(reason: string, count: number, stream?: string): void {
+  add({ kind, text }: Rejection, count: number, stream?: string): void {
     this.count += count;
-    const known = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
-    const key = known ? reason : 'other reasons of the same kinds';
-    const group = this.#groups.get(key) ?? { count: 0, streams: new Set<string>() };
+    const known = this.#groups.has(text) || this.#groups.size < REASONS_MAX;
+    const key = known ? text : `other reasons of the kind ${kind}`;
+    const group = this.#groups.get(key) ?? { kind, text: key, count: 0, streams: new Set<string>() };
     group.count += count;
     if (stream !== undefined && known) group.streams.add(stream);
     this.#groups.set(key, group);
   }
 
   reasons(): readonly RejectionReason[] {
-    return [...this.#groups].map(([reason, { count, streams }]) => {
+    return [...this.#groups.values()].map(({ kind, text, count, streams }) => {
       const [stream] = streams;
-      return stream === undefined ? { reason, count } : { reason, count, stream };
+      return stream === undefined ? { kind, reason: text, count } : { kind, reason: text, count, stream };
     });
   }
 

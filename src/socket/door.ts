@@ -37,7 +37,7 @@ import { type Reading, Session, TICK_MS } from './session.ts';
 export interface ReadableLog<B, S extends { readonly id: string }> {
   basin(name: string): B | undefined;
   openStream(basin: B, name: string, purpose: 'read'): S | Promise<S>;
-  read(stream: S, range: ReadRange, signal: AbortSignal): AsyncIterable<ReadEvent>;
+  read(stream: S, range: ReadRange, signal: AbortSignal, by: { readonly door: 'websocket' }): AsyncIterable<ReadEvent>;
 }
 
 export interface SocketDoorDeps<B, S extends { readonly id: string }> {
@@ -186,7 +186,7 @@ class Door<B, S extends { readonly id: string }> {
       hello: helloFrame(plan.basin, plan.stream, stream.id),
       encoder: plan.encoder,
       // Told behind the hello, which names the stream that is there now.
-      events: isReplaced(plan, stream) ? replaced() : log.read(stream, plan.range, signal),
+      events: isReplaced(plan, stream) ? replaced() : log.read(stream, plan.range, signal, { door: 'websocket' }),
     };
   }
 

@@ -19,8 +19,7 @@ export async function startCalledRead(
   deps: HttpDeps,
 ): Promise<AsyncGenerator<ReadEvent>> {
   const stream = await openCalled(call, 'read', deps);
-  const { encryptionKey } = call;
-  return deps.log.startRead(stream, range, signal, encryptionKey === undefined ? {} : { encryptionKey });
+  return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, door: call.mode });
 }
 
 /** New work is not begun while the server stops. @throws TailraceError `draining` */

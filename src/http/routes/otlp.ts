@@ -11,6 +11,7 @@ import type { Exchange } from '../exchange.ts';
 import { encodingOf, refuseOtlp } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import type { Refuse, Route } from '../router.ts';
+import { OTLP_STATUS } from '../status.ts';
 
 const PREFIXES = ['', '/otlp'];
 
@@ -20,6 +21,10 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
   const signals = PREFIXES.flatMap((prefix) =>
     SIGNALS.map((signal): Route => {
       const handle = (exchange: Exchange): Promise<void> => receive(exchange, signal, deps);
+      const refuse: Refuse = (exchange, error) => {
+        deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
+        refuseOtlp(exchange, error, deps.room);
+      };
       return { method: 'POST', path: `${prefix}/v1/${signal}`, handle, refuse };
     }),
   );
@@ -36,9 +41,10 @@ async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Prom
   const basin = existingBasin(deps, basinName);
   const encoding = expectedEncoding(exchange.request.headers['content-type']);
   const body = await readBody(exchange, deps.reading);
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally };
   let result: IngestResult;
   try {
-    result = await ingest(deps.log, basin, { signal, encoding, body: body.bytes }, { limits: deps.limits });
+    result = await ingest(deps.log, basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {
     body.release();
     throw error;
@@ -57,6 +63,7 @@ function answer(
   const content = exportResponse(signal, encoding, result);
   reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.room);
   body.release();
+  deps.metrics.otlpTaken(signal, result);
   if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
 }
 

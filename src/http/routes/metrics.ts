@@ -1,0 +1,152 @@
+/** Usage metrics of the account, of basins and of streams (S2 API §8). What does not exist has none, and is no error. */
+
+import type { Basin } from '../../log/basins.ts';
+import type { Stream } from '../../log/stream.ts';
+import type { UsageSeries } from '../../log/usage-query.ts';
+import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../../log/usage-tally.ts';
+import { TailraceError } from '../../model/error.ts';
+import { basinNameFault, streamNameFault } from '../../model/names.ts';
+import { STORAGE_CLASSES } from '../../model/stream-config.ts';
+import type { UsageInterval } from '../../model/usage.ts';
+import {
+  accumulationJson,
+  labelJson,
+  type MetricJson,
+  type MetricLevel,
+  type MetricsQuery,
+  metricsAnswer,
+  parseMetricsQuery,
+  storageJson,
+} from '../../s2/metrics.ts';
+import { authorize, type HttpDeps } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { refuseS2 } from '../refuse.ts';
+import { reply } from '../reply.ts';
+import { decodeSegment, type Route } from '../router.ts';
+
+export function metricsRoutes(deps: HttpDeps): readonly Route[] {
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const path = '/v1/metrics';
+  return [
+    { method: 'GET', path, handle: (exchange) => account(exchange, deps), refuse },
+    {
+      method: 'GET',
+      path: `${path}/{basin}`,
+      handle: (exchange, [segment = '']) => basin(exchange, segment, deps),
+      refuse,
+    },
+    {
+      method: 'GET',
+      path: `${path}/{basin}/{stream}`,
+      handle: (exchange, [basinSegment = '', segment = '']) => stream(exchange, basinSegment, segment, deps),
+      refuse,
+    },
+  ];
+}
+
+async function account(exchange: Exchange, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'account-metrics' });
+  const query = queryOf(exchange, 'account', deps);
+  answer(exchange, await accountMetrics(query, deps), deps);
+}
+
+async function basin(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
+  const name = basinNamed(segment);
+  authorize(exchange, deps, { operation: 'basin-metrics', basin: name });
+  const query = queryOf(exchange, 'basin', deps);
+  const found = deps.log.basin(name);
+  answer(exchange, found === undefined ? [] : await basinMetrics(found, query, deps), deps);
+}
+
+async function stream(exchange: Exchange, basinSegment: string, segment: string, deps: HttpDeps): Promise<void> {
+  const basinName = basinNamed(basinSegment);
+  const name = decodeSegment(segment);
+  expectName(streamNameFault(name));
+  authorize(exchange, deps, { operation: 'stream-metrics', basin: basinName, stream: name });
+  const { range } = queryOf(exchange, 'stream', deps);
+  const found = await existing(basinName, name, deps);
+  answer(exchange, found === undefined ? [] : [storageJson(await deps.usage.streamStorage(found, range))], deps);
+}
+
+async function accountMetrics(
+  { set, range, interval }: MetricsQuery<'account'>,
+  { usage }: HttpDeps,
+): Promise<readonly MetricJson[]> {
+  switch (set) {
+    case 'active-basins':
+      return [labelJson(set, await usage.activeBasins(range))];
+    case 'account-ops':
+      return operations(await usage.account(range, interval), interval);
+    case 'estimated-billable-usage':
+      // Nothing is billed.
+      return [accumulationJson('total', 'usd', interval)];
+  }
+}
+
+async function basinMetrics(
+  basin: Basin,
+  { set, range, interval }: MetricsQuery<'basin'>,
+  { usage }: HttpDeps,
+): Promise<readonly MetricJson[]> {
+  if (set === 'storage') return [storageJson(await usage.basinStorage(basin, range))];
+  const series = await usage.basin(basin, range, interval);
+  switch (set) {
+    case 'append-ops':
+      return STORAGE_CLASSES.map((name) =>
+        accumulationJson(name, 'operations', interval, series.get(APPEND_OPS[name])),
+      );
+    case 'append-throughput':
+      return STORAGE_CLASSES.map((name) => accumulationJson(name, 'bytes', interval, series.get(APPEND_BYTES[name])));
+    case 'read-ops':
+      return [
+        accumulationJson('unary', 'operations', interval, series.get(READ_OPS.unary)),
+        accumulationJson('streaming', 'operations', interval, series.get(READ_OPS.streaming)),
+      ];
+    case 'read-throughput':
+      return [accumulationJson('read', 'bytes', interval, series.get(READ_BYTES))];
+    case 'basin-ops':
+      return operations(series, interval);
+  }
+}
+
+/** One for each operation that was called. */
+function operations(series: UsageSeries, interval: UsageInterval): MetricJson[] {
+  const named = [...series].flatMap(([counter, points]) => {
+    const name = operationIn(counter);
+    return name === undefined ? [] : [{ name, points }];
+  });
+  named.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return named.map(({ name, points }) => accumulationJson(name, 'operations', interval, points));
+}
+
+function queryOf<L extends MetricLevel>(exchange: Exchange, level: L, { clock }: HttpDeps): MetricsQuery<L> {
+  return parseMetricsQuery(new URLSearchParams(exchange.query), level, Math.floor(clock.now() / 1_000));
+}
+
+function basinNamed(segment: string): string {
+  const name = decodeSegment(segment);
+  expectName(basinNameFault(name));
+  return name;
+}
+
+function expectName(fault: string | undefined): void {
+  if (fault !== undefined) throw new TailraceError('bad_path', fault);
+}
+
+/** Undefined for a stream that is not there, or not any more. */
+async function existing(basinName: string, name: string, { log }: HttpDeps): Promise<Stream | undefined> {
+  const found = log.basin(basinName);
+  if (found === undefined) return undefined;
+  try {
+    return await log.getStream(found, name);
+  } catch (error) {
+    const isGone =
+      error instanceof TailraceError && (error.code === 'stream_not_found' || error.code === 'stream_deletion_pending');
+    if (isGone) return undefined;
+    throw error;
+  }
+}
+
+function answer(exchange: Exchange, values: readonly MetricJson[], deps: HttpDeps): void {
+  reply(exchange, { status: 200, contentType: 'application/json', body: metricsAnswer(values) }, deps.room);
+}

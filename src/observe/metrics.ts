@@ -1,0 +1,224 @@
+/**
+ * What the server tells Prometheus about itself. Each server has its own: programs may run several. Labels come from
+ * closed lists, so what clients send never makes new series.
+ */
+
+import { Registry } from 'prom-client';
+import { SIGNALS, type Signal } from '../model/record.ts';
+import { addProcessMetrics } from './process-metrics.ts';
+import { addCounter, addGauge, byLabel, Distribution, type Labelled, plain } from './tallied.ts';
+
+/** What is looked up when somebody asks. */
+export interface MetricSources {
+  stat(): Promise<StoreStat>;
+  /** Connections of the HTTP listener. */
+  connections(): number;
+  readonly memory: { readonly usedBytes: number; readonly limitBytes: number };
+}
+
+export interface StoreStat {
+  readonly engine: {
+    readonly state: string;
+    readonly usedBytes: number;
+    readonly fileBytes: number;
+    readonly freeBytes: number | undefined;
+  };
+  readonly openStreams: number;
+  readonly reads: { readonly byDoor: ReadonlyMap<string, number>; readonly lagRecordsMax: number };
+}
+
+/** An OTLP request that was answered with 200. */
+export interface Taken {
+  readonly accepted: number;
+  readonly reasons: readonly { readonly kind: string; readonly count: number }[];
+}
+
+const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const RECORDS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000];
+const BYTES = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
+const ENTRIES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500];
+const STATES = ['open', 'full', 'read_only', 'closed'];
+
+/** Counts; hears what the log tells (see LogObserver) and what the OTLP doors tell. */
+export class Metrics {
+  /** Names that stood for numbers of enums in OTLP/JSON. */
+  readonly jsonTally = { enumNames: 0 };
+  readonly #registry = new Registry();
+  readonly #permit: Distribution;
+  readonly #ack: Distribution;
+  readonly #batchRecords: Distribution;
+  readonly #batchBytes: Distribution;
+  readonly #commit: Distribution;
+  readonly #entries: Distribution;
+  readonly #transactionBytes: Distribution;
+  readonly #appendedRecords = new Tallies<string>();
+  readonly #appendedBytes = new Tallies<string>();
+  readonly #accepted = new Tallies<Signal>();
+  readonly #rejected = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
+  readonly #requests = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
+  readonly #operations = new Tallies<string>();
+  #readRecords = 0;
+  #readBytes = 0;
+
+  constructor() {
+    const histogram = (name: string, help: string, bounds: readonly number[]): Distribution =>
+      new Distribution(this.#registry, { name, help }, bounds);
+    this.#permit = histogram(
+      's2_append_permit_latency_seconds',
+      'From the acceptance of an append to the transaction that takes it along.',
+      LATENCY_SECONDS,
+    );
+    this.#ack = histogram(
+      's2_append_ack_latency_seconds',
+      'From the acceptance of an append to its answer.',
+      LATENCY_SECONDS,
+    );
+    this.#batchRecords = histogram('s2_append_batch_records', 'Records of one append to one stream.', RECORDS);
+    this.#batchBytes = histogram('s2_append_batch_bytes', 'Metered bytes of one append to one stream.', BYTES);
+    this.#commit = histogram('tailrace_commit_latency_seconds', 'Until a transaction is on disk.', LATENCY_SECONDS);
+    this.#entries = histogram('tailrace_transaction_entries', 'Requests that share a transaction.', ENTRIES);
+    this.#transactionBytes = histogram('tailrace_transaction_bytes', 'Bytes of one transaction.', BYTES);
+    this.#addCounters();
+    addProcessMetrics(this.#registry);
+  }
+
+  appended(_stream: unknown, kind: string, records: number, meteredBytes: number): void {
+    this.#batchRecords.add(records);
+    this.#batchBytes.add(meteredBytes);
+    this.#appendedRecords.add(kind, records);
+    this.#appendedBytes.add(kind, meteredBytes);
+  }
+
+  permitted(latencyMs: number): void {
+    this.#permit.add(latencyMs / 1_000);
+  }
+
+  acked(latencyMs: number): void {
+    this.#ack.add(latencyMs / 1_000);
+  }
+
+  committed(latencyMs: number, entries: number, bytes: number): void {
+    this.#commit.add(latencyMs / 1_000);
+    this.#entries.add(entries);
+    this.#transactionBytes.add(bytes);
+  }
+
+  stored(): void {}
+
+  readBegan(): void {}
+
+  read(_stream: unknown, records: number, meteredBytes: number): void {
+    this.#readRecords += records;
+    this.#readBytes += meteredBytes;
+  }
+
+  operation(operation: string): void {
+    this.#operations.add(operation, 1);
+  }
+
+  /** An OTLP request was stored, all of it or in part. */
+  otlpTaken(signal: Signal, { accepted, reasons }: Taken): void {
+    this.otlpAnswered(signal, 200);
+    this.#accepted.add(signal, accepted);
+    for (const { kind, count } of reasons) this.#rejected.get(signal)?.add(kind, count);
+  }
+
+  /** An OTLP request was answered with this status. */
+  otlpAnswered(signal: Signal, status: number): void {
+    this.#requests.get(signal)?.add(String(status), 1);
+  }
+
+  /** Adds what the rest of a server knows. Once at most. */
+  watch({ stat, connections, memory }: MetricSources): void {
+    // One look serves all that are asked for together.
+    let looked: Promise<StoreStat> | undefined;
+    const look = (): Promise<StoreStat> => {
+      looked ??= stat().finally(() => {
+        looked = undefined;
+      });
+      return looked;
+    };
+    const gauge = (name: string, help: string, read: (stat: StoreStat) => Labelled, labels: string[] = []): void =>
+      addGauge(this.#registry, { name, help, labels }, async () => read(await look()));
+    gauge('tailrace_store_used_bytes', 'Bytes of the store in use.', ({ engine }) => plain(engine.usedBytes));
+    gauge('tailrace_store_file_bytes', 'Size of the file of the store.', ({ engine }) => plain(engine.fileBytes));
+    gauge('tailrace_store_free_bytes', 'Bytes that the store may still take, where that is known.', ({ engine }) =>
+      engine.freeBytes === undefined ? [] : plain(engine.freeBytes),
+    );
+    const states = 'The state of the store: 1 for the one that it is in. In read_only only a restart helps.';
+    const stateOf = ({ engine }: StoreStat): Labelled =>
+      byLabel(
+        'state',
+        STATES.map((state) => [state, state === engine.state ? 1 : 0] as const),
+      );
+    gauge('tailrace_store_state', states, stateOf, ['state']);
+    gauge('tailrace_open_streams', 'Streams in memory.', ({ openStreams }) => plain(openStreams));
+    const readers = 'Reads under way, by door.';
+    gauge('tailrace_open_readers', readers, ({ reads }) => byLabel('door', reads.byDoor), ['door']);
+    const lag = 'Records that the reader farthest behind has not been given yet.';
+    gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => plain(reads.lagRecordsMax));
+    const own = (name: string, help: string, read: () => number): void =>
+      addGauge(this.#registry, { name, help }, () => plain(read()));
+    own('tailrace_open_connections', 'Connections of the HTTP listener.', connections);
+    own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
+    own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);
+  }
+
+  /** All of it in the text format 0.0.4. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #addCounters(): void {
+    const counter = (name: string, help: string, labels: string[], read: () => Labelled): void =>
+      addCounter(this.#registry, { name, help, labels }, read);
+    counter('tailrace_appended_records_total', 'Records that became durable.', ['kind'], () =>
+      byLabel('kind', this.#appendedRecords),
+    );
+    counter('tailrace_appended_bytes_total', 'Metered bytes that became durable.', ['kind'], () =>
+      byLabel('kind', this.#appendedBytes),
+    );
+    counter('tailrace_read_records_total', 'Records given to readers.', [], () => plain(this.#readRecords));
+    counter('tailrace_read_bytes_total', 'Metered bytes given to readers.', [], () => plain(this.#readBytes));
+    counter('tailrace_operations_total', 'Calls that were allowed, by operation of S2.', ['operation'], () =>
+      byLabel('operation', this.#operations),
+    );
+    const accepted = 'Log records, spans and data points that became durable.';
+    counter('tailrace_otlp_accepted_total', accepted, ['signal'], () =>
+      byLabel(
+        'signal',
+        SIGNALS.map((signal) => [signal, this.#accepted.get(signal)] as const),
+      ),
+    );
+    const rejected = 'Log records, spans and data points that were refused while the rest of their request was stored.';
+    counter('tailrace_otlp_rejected_total', rejected, ['signal', 'reason'], () => bySignal('reason', this.#rejected));
+    counter('tailrace_otlp_requests_total', 'OTLP requests by the status of their answer.', ['signal', 'status'], () =>
+      bySignal('status', this.#requests),
+    );
+    const enumNames = 'Names of enums in OTLP/JSON, where numbers are right: their senders should be mended.';
+    counter('tailrace_otlp_json_enum_names_total', enumNames, [], () => plain(this.jsonTally.enumNames));
+  }
+}
+
+function bySignal(label: string, tallies: ReadonlyMap<Signal, Tallies<string>>): Labelled {
+  return [...tallies].flatMap(([signal, values]) =>
+    [...values].map(([key, value]) => [{ signal, [label]: key }, value] as const),
+  );
+}
+
+/** Sums by key. */
+class Tallies<K> {
+  readonly #sums = new Map<K, number>();
+
+  add(key: K, amount: number): void {
+    this.#sums.set(key, (this.#sums.get(key) ?? 0) + amount);
+  }
+
+  get(key: K): number {
+    return this.#sums.get(key) ?? 0;
+  }
+
+  [Symbol.iterator](): Iterator<[K, number]> {
+    return this.#sums.entries();
+  }
+}
