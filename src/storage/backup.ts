@@ -13,13 +13,13 @@ import { BACKUP_PAGE_BYTES, BACKUP_PAGE_ROWS_MAX, STORE_RESERVE_BYTES } from '..
 import { BackupWriter } from './backup-format.ts';
 import type { Engine, Snapshot } from './engine.ts';
 import { FAMILY } from './keys.ts';
-import { expectDiskRoom } from './store-file.ts';
+import { expectDiskRoom, freshFile } from './store-file.ts';
 import { FORMAT_VERSION } from './values.ts';
 
 export interface BackupsOptions {
   readonly engine: Engine;
-  /** Where the copy goes meanwhile: the data directory. */
-  readonly dir: string;
+  /** The store's file: the copy goes beside it meanwhile. */
+  readonly file: string;
   /** The wall clock, in ms. */
   now(): number;
   /** Bytes that stay free on the disk of `dir`, a quarter of it at most; 64 MiB by default. */
@@ -75,10 +75,11 @@ export class Backups {
   }
 
   async #begin(): Promise<Backup> {
-    const { engine, dir, now, reserveBytes = STORE_RESERVE_BYTES } = this.#options;
+    const { engine, file: store, now, reserveBytes = STORE_RESERVE_BYTES } = this.#options;
+    const dir = path.dirname(store);
     const { usedBytes } = await engine.stat();
     expectRoom(dir, usedBytes, reserveBytes);
-    const file = await openNameless(dir);
+    const file = await openNameless(`${freshFile(store)}.${randomBytes(6).toString('hex')}`);
     try {
       const copy = new Copy(file, await engine.snapshot(), now(), () => expectRoom(dir, 0, reserveBytes));
       return new RunningBackup(copy, () => {
@@ -208,8 +209,7 @@ class Copy {
 }
 
 /** A file that is gone when its handle is, also when the process is killed. */
-async function openNameless(dir: string): Promise<FileHandle> {
-  const name = path.join(dir, `backup.${randomBytes(6).toString('hex')}.new`);
+async function openNameless(name: string): Promise<FileHandle> {
   const file = await open(name, 'wx+', 0o600);
   await rm(name);
   return file;

@@ -8,6 +8,7 @@ import {
   fstatSync,
   fsyncSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
@@ -77,10 +78,12 @@ export function freshFile(file: string): string {
   return `${file}.new`;
 }
 
-/** Takes away what a process that was killed left of a new store. */
+/** Takes away what a process that was killed left of a new store, or of a copy. */
 export function sweepFresh(file: string): void {
-  rmSync(freshFile(file), { force: true });
-  rmSync(`${freshFile(file)}-lock`, { force: true });
+  const fresh = freshFile(path.basename(file));
+  for (const name of readdirSync(path.dirname(file))) {
+    if (name.startsWith(fresh)) rmSync(path.join(path.dirname(file), name), { force: true });
+  }
 }
 
 /**

@@ -28,7 +28,7 @@ describe.each(['memory', 'lmdb'])('backup: %s', (name) => {
       stat: () => engine.stat(),
       snapshot: async () => counting(await engine.snapshot()),
     };
-    backups = new Backups({ engine: counted as Engine, dir, now: () => MADE_AT });
+    backups = new Backups({ engine: counted as Engine, file: path.join(dir, 'tailrace.mdb'), now: () => MADE_AT });
   });
 
   afterEach(async () => {
@@ -124,7 +124,11 @@ function lives(): void {
 
   test('without room for the copy it is refused before anything is written', async () => {
     const stat = async () => ({ state: 'open', usedBytes: 2 ** 60, fileBytes: 0, freeBytes: undefined }) as const;
-    const none = new Backups({ engine: { stat } as Partial<Engine> as Engine, dir, now: () => 0 });
+    const none = new Backups({
+      engine: { stat } as Partial<Engine> as Engine,
+      file: path.join(dir, 'tailrace.mdb'),
+      now: () => 0,
+    });
     await expect(none.begin()).rejects.toMatchObject({ code: 'storage_full' });
     await expect(none.begin()).rejects.toThrow(/free bytes; the disk of/);
     expect(leftovers()).toEqual([]);
@@ -166,7 +170,7 @@ function listed(rows: readonly Entry[]): readonly string[] {
 }
 
 function leftovers(): readonly string[] {
-  return readdirSync(dir).filter((file) => !file.startsWith('tailrace.mdb'));
+  return readdirSync(dir).filter((file) => !['tailrace.mdb', 'tailrace.mdb-lock'].includes(file));
 }
 
 async function readAll(backup: Pick<Backup, 'parts'>) {

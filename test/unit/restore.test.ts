@@ -174,7 +174,7 @@ test('what was saved before is replaced only by a whole backup', async () => {
 
 async function backUp() {
   const engine = await openLmdbEngine({ path: dataDir });
-  const backup = await new Backups({ engine, dir: dataDir, now: () => 1 }).begin();
+  const backup = await new Backups({ engine, file: path.join(dataDir, 'tailrace.mdb'), now: () => 1 }).begin();
   const saved = await saveBackup(backup.parts(), file);
   await engine.close();
   return saved;
