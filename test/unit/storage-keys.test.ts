@@ -70,6 +70,23 @@ test('basins have a range of their own, and their names are read back', () => {
   expect(inside(keys.basinRange(), keys.streamKey(1, 'telemetry'))).toBe(false);
 });
 
+test('pending work has a range for each kind, and the schedule is ordered by time', () => {
+  expect(hex(keys.pendingKey('streamDeletion', 7))).toBe('09020000000000000007');
+  expect(keys.readPendingKey(keys.pendingKey('trim', 5_000_000_000))).toBe(5_000_000_000);
+  expect(hex(keys.upkeepKey(258, 7))).toBe('090400000000000001020000000000000007');
+  fc.assert(
+    fc.property(number, number, number, number, (due, stream, until, other) => {
+      const key = keys.upkeepKey(due, stream);
+      expect(keys.readUpkeepKey(key)).toEqual({ due, stream });
+      expect(inside(keys.upkeepRange(), key)).toBe(true);
+      expect(inside(keys.upkeepRange(until), key)).toBe(due < until);
+      expect(inside(keys.pendingRange('trim'), key)).toBe(false);
+      expect(inside(keys.pendingRange('trim'), keys.pendingKey('trim', other))).toBe(true);
+      expect(inside(keys.pendingRange('basinDeletion'), keys.pendingKey('trim', other))).toBe(false);
+    }),
+  );
+});
+
 test('the last family has an end too', () => {
   const range = keys.familyRange(keys.FAMILY.engine);
   expect(inside(range, Buffer.of(255, 1))).toBe(true);
