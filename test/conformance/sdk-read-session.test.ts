@@ -169,8 +169,8 @@ describe.each(TRANSPORTS)('what read sessions over %s carry', (forceTransport) =
 
   test('deletion ends a follower with 409', async () => {
     const session = await stream.readSession(FROM_START);
-    await session.caughtUp();
     await take(session, 10);
+    await session.caughtUp();
     const rest = failureOf(take(session));
     await basin.streams.delete({ stream: stream.name });
     // Over SSE the SDK calls every failure event a 503.

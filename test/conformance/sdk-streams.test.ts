@@ -14,6 +14,8 @@ const RESOLVED = {
   retentionPolicy: { ageSecs: 604_800 },
   timestamping: { mode: 'client-prefer', uncapped: false },
   deleteOnEmpty: { minAgeSecs: 0 },
+  // Our own field, which the SDK passes on.
+  retentionBytes: null,
 };
 
 beforeAll(async () => {

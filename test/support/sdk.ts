@@ -6,6 +6,17 @@ import type { Target } from './writers.ts';
 /** Both ways in which the SDK runs sessions. */
 export const TRANSPORTS = ['fetch', 's2s'] as const;
 
+/**
+ * Tests run in a context of their own, where what the built-in `fetch` parses is of no class that the SDK knows: it
+ * would leave such objects untranslated.
+ */
+const { fetch: outside } = globalThis;
+globalThis.fetch = async (...request) => {
+  const response = await outside(...request);
+  Object.defineProperty(response, 'json', { value: async () => JSON.parse(await response.text()) });
+  return response;
+};
+
 /** A client that asks once: a failure shows as it came. */
 export function sdkOf(target: Target, options: Partial<S2ClientOptions> = {}): S2 {
   const url = `http://127.0.0.1:${target.port}`;
