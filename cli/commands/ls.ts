@@ -1,7 +1,7 @@
 /** `tailrace ls`: which basins there are, or which streams a basin has, how long each is and when it last got a record. */
 
 import type { Command } from 'commander';
-import type { StreamEntry } from '../../src/client/client.ts';
+import type { StreamEntry } from '../../src/client/control.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Position } from '../../src/model/position.ts';
 import { addConnectionOptions, type Connection, type ConnectionOptions, connect, explain } from '../connection.ts';

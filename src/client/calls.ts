@@ -17,8 +17,10 @@ export interface Answer {
   readonly body: Uint8Array;
 }
 
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
 export interface Call {
-  readonly method: 'GET' | 'POST';
+  readonly method: Method;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
@@ -73,25 +75,65 @@ export async function exchange(call: Call): Promise<Answer> {
   }
 }
 
+/** Options of every call. */
+export interface CallOptions {
+  readonly basin?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One call of the S2 API: JSON in, JSON out. */
+export interface ApiCall extends CallOptions {
+  readonly method: Method;
+  readonly path: string;
+  readonly query?: URLSearchParams;
+  /** Goes out as JSON; undefined is no body. */
+  readonly json?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What a call was answered with: the status and headers of a success, and its JSON; undefined for an empty body. */
+export interface ApiAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly json: unknown;
+}
+
 /**
- * Sends a GET and parses the JSON answer.
- * @throws TailraceError by the status and the body of a refusal, `unavailable` when nobody answers.
+ * Calls the API once.
+ * @throws TailraceError by the status and the body of a refusal, `unavailable` when nobody answers, `internal` when the
+ *   answer is no JSON.
  */
-export async function getJson(
-  target: Target,
-  path: string,
-  options: { basin?: string | undefined; signal?: AbortSignal | undefined } = {},
-): Promise<Record<string, unknown>> {
-  const headers = { ...identityHeaders(target, options.basin), accept: 'application/json' };
-  const answer = await exchange({ method: 'GET', url: target.endpoint + path, headers, signal: options.signal });
+export async function callApi(target: Target, call: ApiCall): Promise<ApiAnswer> {
+  const { method, path, json } = call;
+  const query = call.query === undefined ? '' : `?${call.query}`;
+  const headers = {
+    ...identityHeaders(target, call.basin),
+    accept: 'application/json',
+    ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+    ...call.headers,
+  };
+  const answer = await exchange({
+    method,
+    url: target.endpoint + path + query,
+    headers,
+    signal: call.signal,
+    ...(json === undefined ? {} : { body: Buffer.from(JSON.stringify(json)) }),
+  });
+  expectSuccess(answer, `${method} ${path}`);
+  return { status: answer.status, headers: answer.headers, json: parsedJson(answer.body, `${method} ${path}`) };
+}
+
+/** @throws TailraceError by the status and the body, unless it is a success. */
+export function expectSuccess(answer: Answer, what: string): void {
+  if (answer.status >= 200 && answer.status < 300) return;
   const text = Buffer.from(answer.body).toString('utf8');
-  if (answer.status !== 200) {
-    throw refusalError(
-      readRefusal(answer.status, text, answer.headers.get('retry-after')),
-      `GET ${path.replace(/\?.*/, '')}`,
-    );
-  }
-  return jsonObject(text, path);
+  throw refusalError(readRefusal(answer.status, text, answer.headers.get('retry-after')), what);
+}
+
+/** @throws TailraceError `internal` when it is not a JSON object. */
+export function objectIn(json: unknown, what: string): Readonly<Record<string, unknown>> {
+  if (typeof json === 'object' && json !== null) return json as Record<string, unknown>;
+  throw new TailraceError('internal', `${what}: the answer is not a JSON object: is this a Tailrace?`);
 }
 
 /** The error for a server that cannot be reached, with the reason that the system gave. */
@@ -124,12 +166,11 @@ async function boundedBody(response: Response): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-function jsonObject(text: string, path: string): Record<string, unknown> {
+function parsedJson(body: Uint8Array, what: string): unknown {
+  if (body.length === 0) return undefined;
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+    return JSON.parse(Buffer.from(body).toString('utf8'));
   } catch (cause) {
-    throw new TailraceError('internal', `GET ${path}: the answer is not JSON: is this a Tailrace?`, { cause });
+    throw new TailraceError('internal', `${what}: the answer is not JSON: is this a Tailrace?`, { cause });
   }
-  throw new TailraceError('internal', `GET ${path}: the answer is not a JSON object: is this a Tailrace?`);
 }

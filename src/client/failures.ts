@@ -7,14 +7,15 @@ const BODY_CODES: ReadonlyMap<string, ErrorCode> = new Map(
   Object.entries<ErrorCode>({
     authn: 'authn',
     permission_denied: 'permission_denied',
-    quota_exhausted: 'permission_denied',
+    quota_exhausted: 'quota_exhausted',
     bad_request: 'bad_request',
     bad_header: 'bad_header',
     bad_path: 'bad_path',
     bad_query: 'bad_query',
     bad_json: 'bad_json',
     bad_proto: 'bad_proto',
-    bad_frame: 'bad_request',
+    bad_frame: 'bad_frame',
+    decryption_failed: 'decryption_failed',
     invalid: 'invalid',
     not_found: 'not_found',
     method_not_allowed: 'method_not_allowed',
@@ -22,10 +23,14 @@ const BODY_CODES: ReadonlyMap<string, ErrorCode> = new Map(
     too_large: 'too_large',
     basin_not_found: 'basin_not_found',
     stream_not_found: 'stream_not_found',
+    access_token_not_found: 'access_token_not_found',
     resource_already_exists: 'resource_already_exists',
+    transaction_conflict: 'transaction_conflict',
     basin_deletion_pending: 'basin_deletion_pending',
     stream_deletion_pending: 'stream_deletion_pending',
     stream_replaced: 'stream_replaced',
+    seq_num_mismatch: 'seq_num_mismatch',
+    fencing_token_mismatch: 'fencing_token_mismatch',
     range_not_satisfiable: 'range_not_satisfiable',
     request_timeout: 'request_timeout',
     rate_limited: 'rate_limited',
@@ -122,13 +127,30 @@ export function describedError(bodyCode: string, message: string, detail: ErrorD
 /** Reads an S2 error body, or a 412/416 one that has no code. Anything else leaves only the status. */
 export function readRefusal(status: number, body: string, retryAfter: string | null): Refusal {
   const json = parseObject(body);
-  const detail = { ...retryDetail(retryAfter), ...tailDetail(json.tail) };
+  const retry = retryDetail(retryAfter);
+  const mismatch = status === 412 ? readMismatch(json) : undefined;
+  if (mismatch !== undefined) return { status, ...mismatch, detail: { ...retry, ...mismatch.detail } };
+  const tail = tailDetail(json.tail);
+  const beyond = tail.tail === undefined ? undefined : `the tail of the stream is ${tail.tail.seqNum}`;
   return {
     status,
     bodyCode: typeof json.code === 'string' ? json.code : undefined,
-    message: typeof json.message === 'string' ? json.message : undefined,
-    detail,
+    message: typeof json.message === 'string' ? json.message : beyond,
+    detail: { ...retry, ...tail },
   };
+}
+
+/** The two bodies of a 412 (S2 API §2): what the condition should have said. */
+function readMismatch(json: Readonly<Record<string, unknown>>): Omit<Refusal, 'status'> | undefined {
+  const { seq_num_mismatch: seqNum, fencing_token_mismatch: fencingToken } = json;
+  if (typeof seqNum === 'number') {
+    const message = `the next sequence number of the stream is ${seqNum}`;
+    return { bodyCode: 'seq_num_mismatch', message, detail: { seqNum } };
+  }
+  if (typeof fencingToken !== 'string') return undefined;
+  const inForce = fencingToken === '' ? 'none' : JSON.stringify(fencingToken);
+  const message = `the fencing token of the stream is ${inForce}`;
+  return { bodyCode: 'fencing_token_mismatch', message, detail: { fencingToken } };
 }
 
 /** The tail inside an error, when there is one. */

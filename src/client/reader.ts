@@ -24,6 +24,8 @@ export interface ReadOptions<V extends ClientView> {
   /** How long to wait at the tail, in whole seconds; 0 ends there. */
   readonly waitSeconds?: number | undefined;
   readonly basin?: string | undefined;
+  /** Base64 of 32 bytes, for a stream that is encrypted. */
+  readonly encryptionKey?: string | undefined;
   /** Ends the read quietly. */
   readonly signal?: AbortSignal | undefined;
   /** How long to try again after a lost connection before giving up; for ever by default. */
@@ -75,7 +77,7 @@ async function* oneConnection<V extends ClientView>(
     session = await Session.open({
       url: cursor.url(target.endpoint, stream),
       protocol: PROTOCOLS[options.view].name,
-      headers: identityHeaders(target, options.basin),
+      headers: { ...identityHeaders(target, options.basin), ...keyHeader(options) },
       signal: options.signal,
     });
   } catch (error) {
@@ -109,6 +111,10 @@ function ending(closeCode: number, said: TailraceError | undefined, cursor: Curs
   if (final !== undefined) throw final;
   cursor.requireResumable();
   return said ?? new TailraceError('unavailable', `the connection was closed (code ${closeCode})`);
+}
+
+function keyHeader({ encryptionKey }: ReadOptions<ClientView>): Record<string, string> {
+  return encryptionKey === undefined ? {} : { 's2-encryption-key': encryptionKey };
 }
 
 function stopped(options: ReadOptions<ClientView>): boolean {

@@ -1,0 +1,45 @@
+/** Takes a backup of a server that goes on serving: its bytes as they come. */
+
+import { TailraceError } from '../model/error.ts';
+import { type CallOptions, expectSuccess, identityHeaders, type Target, unreachable } from './calls.ts';
+
+/** A server that says nothing for so long is gone. */
+const SILENCE_MAX_MS = 60_000;
+
+/**
+ * The file of a backup, to be read once. Complete when the generator ends; leaving it ends the download.
+ * @throws TailraceError `permission_denied`, `rate_limited` while another backup is under way, `storage_full`,
+ *   `unavailable` when the connection is lost
+ */
+export async function* downloadBackup(target: Target, { signal }: CallOptions = {}): AsyncGenerator<Uint8Array> {
+  const url = `${target.endpoint}/v1/backup`;
+  const controller = new AbortController();
+  const signals = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);
+  const silence = setTimeout(() => controller.abort(gone()), SILENCE_MAX_MS);
+  try {
+    const response = await fetch(url, {
+      headers: identityHeaders(target, undefined),
+      redirect: 'manual',
+      signal: signals,
+    });
+    if (response.status !== 200 || response.body === null) {
+      const body = new Uint8Array(await response.arrayBuffer());
+      expectSuccess({ status: response.status, headers: response.headers, body }, 'GET /v1/backup');
+      throw new TailraceError('internal', `GET /v1/backup was answered ${response.status}: is this a Tailrace?`);
+    }
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      silence.refresh();
+      yield chunk;
+      silence.refresh();
+    }
+  } catch (error) {
+    throw unreachable(url, error);
+  } finally {
+    clearTimeout(silence);
+    controller.abort();
+  }
+}
+
+function gone(): TailraceError {
+  return new TailraceError('unavailable', `the server sent nothing of the backup for ${SILENCE_MAX_MS / 1_000} s`);
+}

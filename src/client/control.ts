@@ -1,0 +1,154 @@
+/** The control plane of S2 (§3): basins and streams are listed, made, configured and deleted. */
+
+import { TailraceError } from '../model/error.ts';
+import { type ApiAnswer, type CallOptions, callApi, objectIn, type Target } from './calls.ts';
+import type { BasinConfigJson, StreamConfigJson } from './config.ts';
+
+export interface BasinEntry {
+  readonly name: string;
+  /** RFC 3339, as all times here. */
+  readonly createdAt: string | undefined;
+  /** Set while it is being deleted in the background. */
+  readonly deletedAt: string | undefined;
+}
+
+export interface StreamEntry {
+  readonly name: string;
+  readonly createdAt: string | undefined;
+  readonly deletedAt: string | undefined;
+  /** How its records are encrypted with the caller's key; undefined when they are not. */
+  readonly cipher: string | undefined;
+}
+
+/** What a create or ensure did. */
+export interface Provisioned<T> {
+  readonly result: 'created' | 'updated' | 'noop';
+  readonly entry: T;
+}
+
+export interface ListOptions extends CallOptions {
+  readonly prefix?: string | undefined;
+  /** Only names behind this one. */
+  readonly startAfter?: string | undefined;
+}
+
+export interface CreateOptions extends CallOptions {
+  /** At most 36 bytes; with the same token and configuration a repeated create is answered as the first was. */
+  readonly requestToken?: string | undefined;
+}
+
+/** Calls on basins and streams. Configurations are as S2's JSON has them; null unsets a leaf in `reconfigure…`. */
+export interface ControlCalls {
+  /** Every basin that the token may see, in order; pages are fetched as they are needed. */
+  listBasins(options?: ListOptions): AsyncGenerator<BasinEntry>;
+  /** @throws TailraceError `resource_already_exists`, `basin_deletion_pending` */
+  createBasin(name: string, config?: BasinConfigJson, options?: CreateOptions): Promise<Provisioned<BasinEntry>>;
+  getBasin(name: string, options?: CallOptions): Promise<BasinConfigJson>;
+  /** Makes it, or replaces its configuration: what is not said becomes the default. */
+  ensureBasin(name: string, config?: BasinConfigJson, options?: CallOptions): Promise<Provisioned<BasinEntry>>;
+  /** Changes what is said and leaves the rest. Answers the whole configuration. */
+  reconfigureBasin(name: string, patch: BasinConfigJson, options?: CallOptions): Promise<BasinConfigJson>;
+  /** Resolves when the deletion is decided; it goes on in the background. */
+  deleteBasin(name: string, options?: CallOptions): Promise<void>;
+  /** Every stream whose name starts with the prefix, in order; pages are fetched as they are needed. */
+  listStreams(options?: ListOptions): AsyncGenerator<StreamEntry>;
+  createStream(name: string, config?: StreamConfigJson, options?: CreateOptions): Promise<Provisioned<StreamEntry>>;
+  getStream(name: string, options?: CallOptions): Promise<StreamConfigJson>;
+  ensureStream(name: string, config?: StreamConfigJson, options?: CallOptions): Promise<Provisioned<StreamEntry>>;
+  reconfigureStream(name: string, patch: StreamConfigJson, options?: CallOptions): Promise<StreamConfigJson>;
+  deleteStream(name: string, options?: CallOptions): Promise<void>;
+}
+
+const PAGE_ENTRIES = 1_000;
+
+/** The calls on one server. `basinOf` says which basin a call on a stream is for. */
+export function controlCalls(
+  target: Target,
+  basinOf: (options: CallOptions | undefined) => string | undefined,
+): ControlCalls {
+  const inBasin = (options: CallOptions | undefined) => ({ basin: basinOf(options), signal: options?.signal });
+  const on = (kind: 'basins' | 'streams', name: string) => `/v1/${kind}/${encodeURIComponent(name)}`;
+  const call = async (method: 'GET' | 'PUT' | 'PATCH', path: string, options: CallOptions, json?: unknown) =>
+    callApi(target, { ...options, method, path, json });
+  return {
+    listBasins: (options = {}) => listed(target, 'basins', { signal: options.signal }, options, basinEntry),
+    createBasin: (basin, config, options = {}) =>
+      created(target, '/v1/basins', { basin, config }, { signal: options.signal }, options, basinEntry),
+    getBasin: async (name, options = {}) => configIn(await call('GET', on('basins', name), { signal: options.signal })),
+    ensureBasin: async (name, config, options = {}) =>
+      provisioned(await call('PUT', on('basins', name), { signal: options.signal }, { config }), basinEntry),
+    reconfigureBasin: async (name, patch, options = {}) =>
+      configIn(await call('PATCH', on('basins', name), { signal: options.signal }, patch)),
+    deleteBasin: async (name, options = {}) => {
+      await callApi(target, { signal: options.signal, method: 'DELETE', path: on('basins', name) });
+    },
+    listStreams: (options) => listed(target, 'streams', inBasin(options), options ?? {}, streamEntry),
+    createStream: (stream, config, options) =>
+      created(target, '/v1/streams', { stream, config }, inBasin(options), options ?? {}, streamEntry),
+    getStream: async (name, options) => configIn(await call('GET', on('streams', name), inBasin(options))),
+    ensureStream: async (name, config = {}, options) =>
+      provisioned(await call('PUT', on('streams', name), inBasin(options), config), streamEntry),
+    reconfigureStream: async (name, patch, options) =>
+      configIn(await call('PATCH', on('streams', name), inBasin(options), patch)),
+    deleteStream: async (name, options) => {
+      await callApi(target, { ...inBasin(options), method: 'DELETE', path: on('streams', name) });
+    },
+  };
+}
+
+/** Walks a list of S2's (§3.2): `start_after` is the last name of the page before. */
+async function* listed<T>(
+  target: Target,
+  kind: 'basins' | 'streams',
+  scope: CallOptions,
+  { prefix = '', startAfter: first = '' }: ListOptions,
+  entryOf: (json: unknown) => T,
+): AsyncGenerator<T> {
+  for (let startAfter = first; ; ) {
+    const query = new URLSearchParams({ prefix, start_after: startAfter, limit: String(PAGE_ENTRIES) });
+    const path = `/v1/${kind}`;
+    const json = objectIn((await callApi(target, { ...scope, method: 'GET', path, query })).json, `GET ${path}`);
+    const entries: unknown[] = Array.isArray(json[kind]) ? json[kind] : [];
+    yield* entries.map(entryOf);
+    const last = entries.at(-1);
+    if (json.has_more !== true || last === undefined) return;
+    startAfter = String(objectIn(last, `GET ${path}`).name);
+  }
+}
+
+async function created<T>(
+  target: Target,
+  path: string,
+  json: unknown,
+  scope: CallOptions,
+  { requestToken }: CreateOptions,
+  entryOf: (json: unknown) => T,
+): Promise<Provisioned<T>> {
+  const headers = requestToken === undefined ? {} : { 's2-request-token': requestToken };
+  return provisioned(await callApi(target, { ...scope, method: 'POST', path, json, headers }), entryOf);
+}
+
+/** The header says what was done; servers that do not send it tell created from updated by the status (§3.5). */
+function provisioned<T>({ status, headers, json }: ApiAnswer, entryOf: (json: unknown) => T): Provisioned<T> {
+  const said = headers.get('s2-provision-result');
+  const result = said === 'created' || said === 'updated' || said === 'noop' ? said : undefined;
+  return { result: result ?? (status === 201 ? 'created' : 'updated'), entry: entryOf(json) };
+}
+
+function configIn({ json }: ApiAnswer): Readonly<Record<string, unknown>> {
+  return objectIn(json, 'the configuration');
+}
+
+function basinEntry(json: unknown): BasinEntry {
+  const { name, created_at: createdAt, deleted_at: deletedAt } = objectIn(json, 'an entry');
+  if (typeof name !== 'string') throw new TailraceError('internal', 'an entry of the answer has no name');
+  return { name, createdAt: textIn(createdAt), deletedAt: textIn(deletedAt) };
+}
+
+function streamEntry(json: unknown): StreamEntry {
+  return { ...basinEntry(json), cipher: textIn(objectIn(json, 'an entry').cipher) };
+}
+
+function textIn(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

@@ -1,0 +1,97 @@
+/** The data plane of S2 in plain calls: append a batch, ask for the tail. Bytes go out exactly as they are. */
+
+import { TailraceError } from '../model/error.ts';
+import type { AppendAck, Position } from '../model/position.ts';
+import type { Header } from '../model/record.ts';
+import { type CallOptions, callApi, objectIn, type Target } from './calls.ts';
+
+/** A record to append. */
+export interface AppendRecord {
+  readonly body: Uint8Array;
+  readonly headers?: readonly Header[];
+  /** Milliseconds since the epoch; without one the server's clock counts. */
+  readonly timestamp?: number | undefined;
+}
+
+export interface AppendOptions extends CallOptions {
+  /** The sequence number that the first record must get; otherwise `seq_num_mismatch`. */
+  readonly matchSeqNum?: number | undefined;
+  /** The fencing token that must be in force; otherwise `fencing_token_mismatch`. */
+  readonly fencingToken?: string | undefined;
+  /** Base64 of 32 bytes, for a stream that is encrypted. */
+  readonly encryptionKey?: string | undefined;
+}
+
+export interface RecordCalls {
+  /**
+   * Appends a batch, once: as a whole or not at all. At most 1,000 records and 1 MiB metered. After `unavailable`,
+   * `storage` and `request_timeout` nobody knows whether it is there.
+   * @throws TailraceError `seq_num_mismatch` (detail.seqNum), `fencing_token_mismatch` (detail.fencingToken), `invalid` …
+   */
+  append(stream: string, records: readonly AppendRecord[], options?: AppendOptions): Promise<AppendAck>;
+  /** The durable tail: the next sequence number and the last timestamp. */
+  checkTail(stream: string, options?: CallOptions): Promise<Position>;
+}
+
+/** The calls on one server. `basinOf` says which basin a call is for. */
+export function recordCalls(
+  target: Target,
+  basinOf: (options: CallOptions | undefined) => string | undefined,
+): RecordCalls {
+  const pathOf = (stream: string) => `/v1/streams/${encodeURIComponent(stream)}/records`;
+  return {
+    async append(stream, records, options = {}) {
+      const { signal, encryptionKey } = options;
+      const scope = { basin: basinOf(options), signal };
+      const key = encryptionKey === undefined ? {} : { 's2-encryption-key': encryptionKey };
+      const headers = { 's2-format': 'base64', ...key };
+      const json = inputJson(records, options);
+      const answer = await callApi(target, { ...scope, method: 'POST', path: pathOf(stream), headers, json });
+      const { start, end, tail } = objectIn(answer.json, 'the ack');
+      return { start: positionIn(start), end: positionIn(end), tail: positionIn(tail) };
+    },
+    async checkTail(stream, options) {
+      const scope = { basin: basinOf(options), signal: options?.signal };
+      const answer = await callApi(target, { ...scope, method: 'GET', path: `${pathOf(stream)}/tail` });
+      return positionIn(objectIn(answer.json, 'the tail').tail);
+    },
+  };
+}
+
+/** A record that sets the fencing token of its stream, or clears it when it is empty (§4.7). */
+export function fenceRecord(token: string): AppendRecord {
+  return command('fence', Buffer.from(token));
+}
+
+/** A record that lets all records before a sequence number go (§4.7). */
+export function trimRecord(seqNum: number): AppendRecord {
+  const body = Buffer.alloc(8);
+  body.writeBigUInt64BE(BigInt(seqNum));
+  return command('trim', body);
+}
+
+function command(name: string, body: Uint8Array): AppendRecord {
+  return { headers: [[Buffer.alloc(0), Buffer.from(name)]], body };
+}
+
+function inputJson(records: readonly AppendRecord[], { matchSeqNum, fencingToken }: AppendOptions): unknown {
+  return {
+    records: records.map(({ body, headers = [], timestamp }) => ({
+      ...(timestamp === undefined ? {} : { timestamp }),
+      ...(headers.length === 0 ? {} : { headers: headers.map(([name, value]) => [base64(name), base64(value)]) }),
+      body: base64(body),
+    })),
+    ...(matchSeqNum === undefined ? {} : { match_seq_num: matchSeqNum }),
+    ...(fencingToken === undefined ? {} : { fencing_token: fencingToken }),
+  };
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
+function positionIn(value: unknown): Position {
+  const { seq_num: seqNum, timestamp } = objectIn(value, 'a position');
+  if (typeof seqNum === 'number' && typeof timestamp === 'number') return { seqNum, timestamp };
+  throw new TailraceError('internal', 'a position in the answer has no seq_num or timestamp');
+}
