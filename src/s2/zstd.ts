@@ -1,22 +1,22 @@
 /**
- * Unpacks zstd, which node 20 cannot (S2 API §5.9). Sizes that a frame declares are not trusted: memory is taken for
- * what its blocks can hold and for what is allowed, whichever is less, and windows are never allocated at all.
+ * Unpacks zstd, which node 20 cannot (S2 API §5.9; RFC 8878). Decoders for node either trust what a frame says of
+ * itself or can be made to work for minutes by a few kilobytes; here memory is taken for what the blocks can hold and
+ * for what is allowed, whichever is less, windows are not allocated at all, and work is bounded by both. Checksums are
+ * not looked at: what carries the data has its own.
  */
 
-import { decompress } from 'fzstd';
 import { TailraceError } from '../model/error.ts';
+import { BlockDecoder } from './zstd-block.ts';
+import { damaged } from './zstd-fault.ts';
+import { BLOCK_BYTES_MAX } from './zstd-literals.ts';
 
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
-const BLOCK_BYTES_MAX = 128 * 1024;
 const BLOCK_HEAD_BYTES = 3;
 const CHECKSUM_BYTES = 4;
+const RAW_BLOCK = 0;
 const RLE_BLOCK = 1;
 const COMPRESSED_BLOCK = 2;
-/** A frame that says nothing about itself but that its blocks have at most 128 KiB. */
-const PLAIN_HEAD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x38]);
-/** The last block of a frame, and empty. */
-const NO_MORE = Buffer.from([1, 0, 0]);
 
 /**
  * The plain bytes of one or more zstd frames.
@@ -45,12 +45,18 @@ interface ZstdFrame {
   readonly start: number;
   /** Behind the last block. */
   readonly end: number;
-  /** Of the last block. */
-  readonly last: number;
   /** What the blocks can hold at most. */
   readonly bytesMax: number;
   /** As the frame declares it. */
   readonly contentBytes: number | undefined;
+}
+
+interface ZstdBlock {
+  readonly type: number;
+  /** As the head says it: of what is packed, or of what a repeated byte becomes. */
+  readonly size: number;
+  readonly next: number;
+  readonly isLast: boolean;
 }
 
 function frameAt(source: Buffer, at: number): { next: number; frame: ZstdFrame | undefined } {
@@ -87,71 +93,48 @@ function headOf(source: Buffer, at: number, flags: number): { start: number; con
 }
 
 /** Goes from block to block without unpacking one. */
-function walkBlocks(source: Buffer, start: number): Pick<ZstdFrame, 'end' | 'last' | 'bytesMax'> {
-  let at = start;
+function walkBlocks(source: Buffer, start: number): Pick<ZstdFrame, 'end' | 'bytesMax'> {
   let bytesMax = 0;
-  for (;;) {
-    need(source, at + BLOCK_HEAD_BYTES);
-    const head = source.readUIntLE(at, BLOCK_HEAD_BYTES);
-    const type = (head >> 1) & 3;
-    const size = head >> 3;
-    if (type > COMPRESSED_BLOCK) throw damaged('there is no such type of block');
-    if (size > BLOCK_BYTES_MAX) throw damaged('a block is too large');
-    const last = at;
-    at += BLOCK_HEAD_BYTES + (type === RLE_BLOCK ? 1 : size);
-    need(source, at);
+  for (let at = start; ; ) {
+    const { type, size, next, isLast } = blockAt(source, at);
+    need(source, next);
     bytesMax += type === COMPRESSED_BLOCK ? BLOCK_BYTES_MAX : size;
-    if ((head & 1) !== 0) return { end: at, last, bytesMax };
+    at = next;
+    if (isLast) return { end: at, bytesMax };
   }
 }
 
-/** The decoder does not say how much it made: an empty block at the end, which is no part of the frame, makes it. */
+function blockAt(source: Buffer, at: number): ZstdBlock {
+  need(source, at + BLOCK_HEAD_BYTES);
+  const head = source.readUIntLE(at, BLOCK_HEAD_BYTES);
+  const type = (head >> 1) & 3;
+  const size = head >> 3;
+  if (type > COMPRESSED_BLOCK) throw damaged('there is no such type of block');
+  if (size > BLOCK_BYTES_MAX) throw damaged('a block is too large');
+  return { type, size, next: at + BLOCK_HEAD_BYTES + (type === RLE_BLOCK ? 1 : size), isLast: (head & 1) !== 0 };
+}
+
 function unpack(source: Buffer, frame: ZstdFrame, bytesMax: number): Uint8Array {
-  const { start, end, last, contentBytes } = frame;
+  const { start, end, contentBytes } = frame;
   if (contentBytes !== undefined && contentBytes > bytesMax) throw tooLarge(bytesMax);
-  const blocks = Buffer.concat([PLAIN_HEAD, source.subarray(start, end), NO_MORE]);
-  const lastAt = PLAIN_HEAD.length + last - start;
-  blocks[lastAt] = (blocks[lastAt] ?? 0) & 0xfe;
-  const target = new Target(Math.min(frame.bytesMax, contentBytes ?? bytesMax));
-  try {
-    decompress(blocks, target);
-  } catch (cause) {
-    if (cause instanceof Overflow)
-      throw contentBytes === undefined ? tooLarge(bytesMax) : damaged('it holds more than it says');
-    throw damaged('it cannot be unpacked', cause);
+  const target = new Uint8Array(Math.min(frame.bytesMax, contentBytes ?? bytesMax));
+  const onFull = (): TailraceError =>
+    contentBytes === undefined ? tooLarge(bytesMax) : damaged('it holds more than it says');
+  const blocks = new BlockDecoder(target, onFull);
+  for (let at = start; at < end; ) {
+    const { type, size, next } = blockAt(source, at);
+    const body = at + BLOCK_HEAD_BYTES;
+    if (type === RAW_BLOCK) blocks.copy(source.subarray(body, next));
+    else if (type === RLE_BLOCK) blocks.repeat(source[body] ?? 0, size);
+    else blocks.unpack(source, body, next);
+    at = next;
   }
-  if (contentBytes !== undefined && target.filled !== contentBytes) throw damaged('it holds less than it says');
-  return new Uint8Array(target.buffer, 0, target.filled);
-}
-
-class Overflow extends Error {}
-
-/** What the decoder writes to. Every block begins with one of these calls, which says how far it has come. */
-class Target extends Uint8Array {
-  filled = 0;
-
-  override subarray(begin: number, end: number): Uint8Array<ArrayBuffer> {
-    this.#reach(begin);
-    return new Uint8Array(this.buffer, begin, Math.min(end, this.length) - begin) as Uint8Array<ArrayBuffer>;
-  }
-
-  override set(piece: ArrayLike<number>, at: number): void {
-    this.#reach(at + piece.length);
-    super.set(piece, at);
-  }
-
-  #reach(end: number): void {
-    if (end > this.length) throw new Overflow('the decoder wrote more than there is room for');
-    this.filled = end;
-  }
+  if (contentBytes !== undefined && blocks.filled !== contentBytes) throw damaged('it holds less than it says');
+  return target.subarray(0, blocks.filled);
 }
 
 function need(source: Buffer, end: number): void {
   if (end > source.length) throw damaged('it ends too early');
-}
-
-function damaged(what: string, cause?: unknown): TailraceError {
-  return new TailraceError('bad_frame', `the zstd data is damaged: ${what}`, { cause });
 }
 
 function tooLarge(bytesMax: number): TailraceError {

@@ -13,6 +13,7 @@ const FIXTURES: readonly { name: string; plain: string; zstd: string }[] = JSON.
 const MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const RAW = 0;
 const RLE = 1;
+const COMPRESSED = 2;
 
 describe('what the zstd tool made', () => {
   test.each(FIXTURES)('$name', ({ plain, zstd }) => {
@@ -46,6 +47,15 @@ describe('limits', () => {
     const before = process.memoryUsage().arrayBuffers;
     expect(codeOf(() => zstdDecompress(bomb, MiB))).toBe('too_large');
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * MiB);
+  });
+
+  test('copies that pass what a block may hold are not begun: a few kilobytes cannot ask for minutes of work', () => {
+    // One literal, then sequences by single-symbol tables: no literals, the last offset, copies of up to 128 KiB.
+    const sequences = 65_000;
+    const head = [8, 7, 255, (sequences - 0x7f00) & 255, (sequences - 0x7f00) >> 8, 0x54, 0, 0, 52];
+    const content = [...head, ...Array<number>(2 * 40_000).fill(255), 1];
+    const frame = Buffer.concat([MAGIC, Buffer.from([0, 0x38]), block(COMPRESSED, content.length, true, content)]);
+    expect(codeOf(() => zstdDecompress(frame, 64 * MiB))).toBe('bad_frame');
   });
 
   test('windows and sizes that are only declared take no memory', () => {
