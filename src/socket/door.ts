@@ -182,11 +182,12 @@ class Door<B, S extends { readonly id: string }> {
     const basin = log.basin(plan.basin);
     if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${plan.basin}\` not found`);
     const stream = await log.openStream(basin, plan.stream, 'read');
+    const options = { door: 'websocket', encryptionKey: plan.encryptionKey } as const;
     return {
       hello: helloFrame(plan.basin, plan.stream, stream.id),
       encoder: plan.encoder,
       // Told behind the hello, which names the stream that is there now.
-      events: isReplaced(plan, stream) ? replaced() : log.read(stream, plan.range, signal, { door: 'websocket' }),
+      events: isReplaced(plan, stream) ? replaced() : log.read(stream, plan.range, signal, options),
     };
   }
 

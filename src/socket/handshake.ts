@@ -22,6 +22,8 @@ export interface Wish {
   readonly encoder: Encoder;
   /** The stream that the reader saw before, if it says so. */
   readonly streamId: string | undefined;
+  /** As it was sent, decoded; not judged unless the stream is encrypted. */
+  readonly encryptionKey: Uint8Array | undefined;
 }
 
 /** An upgrade request, taken apart without judging its values. */
@@ -73,6 +75,7 @@ export function wishOf(request: IncomingMessage, handshake: Handshake): Wish {
     range: parseReadQuery(query),
     encoder: encoderOf(parseFormat(query, typeof format === 'string' ? format : undefined)),
     streamId: single(query, 'stream_id'),
+    encryptionKey: encryptionKeyOf(request),
   };
 }
 
@@ -94,6 +97,12 @@ function basinOf(request: IncomingMessage, query: URLSearchParams, defaultBasin:
   const fault = basinNameFault(basin);
   if (fault !== undefined) throw new TailraceError(named === basin ? 'bad_query' : 'bad_header', fault);
   return basin;
+}
+
+/** Browsers cannot send it: what is encrypted is not for them. */
+function encryptionKeyOf(request: IncomingMessage): Uint8Array | undefined {
+  const header = request.headers['s2-encryption-key'];
+  return typeof header === 'string' ? Buffer.from(header.trim(), 'base64') : undefined;
 }
 
 function decodeSegment(segment: string): string {
