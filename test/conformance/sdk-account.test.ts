@@ -8,6 +8,8 @@ import { call } from '../support/http-call.ts';
 import { failureOf, sdkOf, textBatch } from '../support/sdk.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
+const HOUR_MS = 3_600_000;
+
 let server: TestServer;
 let s2: S2;
 
@@ -34,8 +36,8 @@ test('an unknown token is told so', async () => {
 
 describe('usage metrics', () => {
   const hour = () => {
-    const end = Math.floor(Date.now() / 1_000);
-    return { start: end - 3_600, end };
+    const end = Date.now();
+    return { start: end - HOUR_MS, end };
   };
 
   test('each set answers values of its shape', async () => {
@@ -58,23 +60,20 @@ describe('usage metrics', () => {
     ['no start', ({ end }) => ({ end })],
     ['no end', ({ start }) => ({ start })],
     ['a start behind the end', ({ start, end }) => ({ start: end, end: start })],
-    ['an end in the future', ({ start, end }) => ({ start, end: end + 600 })],
-    ['91 days', ({ end }) => ({ start: end - 91 * 86_400, end })],
+    ['an end in the future', ({ start, end }) => ({ start, end: end + 600_000 })],
+    ['91 days', ({ end }) => ({ start: end - 91 * 24 * HOUR_MS, end })],
   ])('%s is refused', async (_, range) => {
     const asked = s2.metrics.account({ set: 'account-ops', ...range(hour()) });
     expect(await failureOf(asked)).toMatchObject({ status: 422, code: 'invalid' });
   });
 });
 
-test('access tokens answer as an API that may lack them', async () => {
-  const failure = await s2.accessTokens.list().then(
-    ({ accessTokens }) => ({ status: 200, listed: Array.isArray(accessTokens) }),
-    ({ status, code }: { status: number; code: string }) => ({ status, code }),
+test('access tokens are listed, or said to be none of its business', async () => {
+  const answer = await s2.accessTokens.list().then(
+    ({ accessTokens }) => accessTokens,
+    ({ status }: { status: number }) => status,
   );
-  expect([
-    { status: 200, listed: true },
-    { status: 501, code: 'not_implemented' },
-  ]).toContainEqual(failure);
+  if (!Array.isArray(answer)) expect([404, 501]).toContain(answer);
 });
 
 describe('a call that the client repeats by itself', () => {
