@@ -57,6 +57,7 @@ export class Metrics {
   readonly #rejected = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #requests = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #operations = new Tallies<string>();
+  readonly #reads = new Tallies<string>();
   #readRecords = 0;
   #readBytes = 0;
 
@@ -105,7 +106,9 @@ export class Metrics {
 
   stored(): void {}
 
-  readBegan(): void {}
+  readBegan(_stream: unknown, door: string): void {
+    this.#reads.add(door, 1);
+  }
 
   read(_stream: unknown, records: number, meteredBytes: number): void {
     this.#readRecords += records;
@@ -180,7 +183,8 @@ export class Metrics {
     );
     counter('tailrace_read_records_total', 'Records given to readers.', [], () => plain(this.#readRecords));
     counter('tailrace_read_bytes_total', 'Metered bytes given to readers.', [], () => plain(this.#readBytes));
-    counter('tailrace_operations_total', 'Calls that were allowed, by operation of S2.', ['operation'], () =>
+    counter('tailrace_reads_total', 'Reads that began, by door.', ['door'], () => byLabel('door', this.#reads));
+    counter('tailrace_operations_total', 'Calls over HTTP that were allowed, by operation of S2.', ['operation'], () =>
       byLabel('operation', this.#operations),
     );
     const accepted = 'Log records, spans and data points that became durable.';
