@@ -12,6 +12,7 @@ import { rootTokenStore } from './access/token-store.ts';
 import { type Config, parseConfig, type ServerOptions } from './config.ts';
 import { HttpDoor } from './http/http-door.ts';
 import { UploadWatch } from './http/upload-watch.ts';
+import { applyInitFile, readInitFile } from './init-file.ts';
 import { MemoryBudget } from './log/budget.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
@@ -125,6 +126,8 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
   const clock = parts.clock ?? SYSTEM_CLOCK;
   const logger = parts.logger ?? createLogger(config.logLevel);
   const dataDir = resolve(config.dataDir);
+  // A mistake in the file is told before anything is made.
+  const init = config.initFile === undefined ? undefined : await readInitFile(resolve(config.initFile));
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const isNew = !(await readdir(dataDir)).includes(STORE_FILE);
   // Opened in this order, let go in the reverse one, also when a later step fails.
@@ -153,6 +156,7 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
     });
     open.push(log);
     await ensureDefaultBasin(log, config, logger);
+    if (init !== undefined) logger.info({ ...(await applyInitFile(init, log, clock)) }, 'applied the init file');
     usage.start(log);
     return { config, dataDir, isNew, engine, log, usage, metrics, observer, logger, clock, close };
   } catch (error) {

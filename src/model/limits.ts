@@ -172,3 +172,7 @@ export const USAGE_STREAMS_PER_MINUTE_MAX = 2_000;
 export const USAGE_STREAMS_WAITING_MAX = 20_000;
 /** Minutes that wait to be written down while the store takes nothing; then they are put together. */
 export const USAGE_MINUTES_WAITING_MAX = 60;
+
+/** Streams of an init file that are made sure of together, and how long one that is being deleted is waited for. */
+export const INIT_STREAMS_AT_ONCE = 500;
+export const INIT_BASIN_DELETION_WAIT_MS = 30_000;

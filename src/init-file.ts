@@ -1,0 +1,268 @@
+/**
+ * Basins and streams that a file declares (`--init-file`): made, or brought to what it says, at each start. The form is
+ * that of s2-lite's init file; configurations may also be written as the API shows them, and hold our own fields.
+ * What the file does not name is left alone.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { Basin } from './log/basins.ts';
+import type { Log } from './log/log.ts';
+import type { Clock } from './model/clock.ts';
+import { TailraceError } from './model/error.ts';
+import { INIT_BASIN_DELETION_WAIT_MS, INIT_STREAMS_AT_ONCE } from './model/limits.ts';
+import { LOCATION } from './model/location.ts';
+import { basinNameFault, streamNameFault } from './model/names.ts';
+import type { BasinConfigRequest, StreamConfigRequest } from './model/stream-config.ts';
+import { parseBasinConfigRequest, parseStreamConfigRequest } from './s2/config.ts';
+
+/** What a file declares, checked: nothing of it can be refused for its form. */
+export interface InitSpec {
+  /** The file, for messages. */
+  readonly file: string;
+  readonly basins: readonly InitBasin[];
+}
+
+interface InitBasin {
+  readonly name: string;
+  readonly config: BasinConfigRequest;
+  readonly streams: readonly { readonly name: string; readonly config: StreamConfigRequest }[];
+}
+
+/** How many there were of each outcome. */
+export interface InitOutcome {
+  readonly created: number;
+  readonly updated: number;
+  readonly unchanged: number;
+}
+
+/**
+ * Reads and checks a file. All that is wrong with it is in one message, each with its place.
+ * @throws TailraceError `config`
+ */
+export async function readInitFile(file: string): Promise<InitSpec> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw refusal(file, [`it cannot be read: ${String(cause)}`]);
+  });
+  return parseInitFile(file, text);
+}
+
+/** @throws TailraceError `config` */
+export function parseInitFile(file: string, text: string): InitSpec {
+  const parsed = specShape.safeParse(jsonOf(file, text));
+  if (!parsed.success) throw refusal(file, parsed.error.issues.map(describeIssue));
+  const faults: string[] = [];
+  const basins = parsed.data.basins.map((basin, i) => readBasin(basin, `basins[${i}]`, faults));
+  expectOnce(basins, 'basins', faults);
+  if (faults.length > 0) throw refusal(file, faults);
+  return { file, basins };
+}
+
+/**
+ * Makes sure of everything that the file declares; durable when it resolves. A basin whose deletion is under way is
+ * waited for.
+ * @throws TailraceError `config` with the place in the file; `storage_full`, `storage`
+ */
+export async function applyInitFile(spec: InitSpec, log: Log, clock: Clock): Promise<InitOutcome> {
+  const count = { created: 0, updated: 0, noop: 0 };
+  for (const [i, { name, config, streams }] of spec.basins.entries()) {
+    const place = `basins[${i}] (${name})`;
+    const { outcome, it: basin } = await placed(spec, place, () => ensureBasin(log, clock, name, config));
+    count[outcome] += 1;
+    for (let at = 0; at < streams.length; at += INIT_STREAMS_AT_ONCE) {
+      const some = streams.slice(at, at + INIT_STREAMS_AT_ONCE);
+      // Together, so that they share transactions.
+      const outcomes = await Promise.all(some.map((stream) => ensureStream(spec, log, clock, basin, stream)));
+      for (const each of outcomes) count[each] += 1;
+    }
+  }
+  return { created: count.created, updated: count.updated, unchanged: count.noop };
+}
+
+/** 7days, 1h 30m, infinite: the durations of s2-lite's file, in seconds. */
+const UNIT_MS: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    'ms msec millis': 1,
+    's sec secs second seconds': 1_000,
+    'm min mins minute minutes': 60_000,
+    'h hr hrs hour hours': 3_600_000,
+    'd day days': 86_400_000,
+    'w wk wks week weeks': 604_800_000,
+    'M month months': 2_630_016_000,
+    'y yr yrs year years': 31_557_600_000,
+  }).flatMap(([names, ms]) => names.split(' ').map((name): [string, number] => [name, ms])),
+);
+const DURATION = /^(\s*\d+\s*[a-zA-Z]+)+\s*$/;
+const DURATION_PART = /(\d+)\s*([a-zA-Z]+)/g;
+
+const duration = z.string().transform((text, context) => {
+  const seconds = secondsOf(text);
+  if (seconds !== undefined) return seconds;
+  context.addIssue({ code: 'custom', message: `"${text}" is not a duration of whole seconds: write it as "7days"` });
+  return z.NEVER;
+});
+
+/** The file's own words for a retention policy and a minimum age become those of the API; what the API has stays. */
+const streamConfigShape = z
+  .strictObject({
+    storage_class: z.string().nullish(),
+    retention_policy: z
+      .union([
+        z
+          .literal('infinite', { error: 'must be a duration such as "7days", or "infinite"' })
+          .transform(() => ({ infinite: {} })),
+        z.object({ age: z.number() }).or(z.object({ infinite: z.object({}) })),
+        duration.transform((age) => ({ age })),
+      ])
+      .nullish(),
+    retention_bytes: z.number().nullish(),
+    timestamping: z.strictObject({ mode: z.string().nullish(), uncapped: z.boolean().nullish() }).nullish(),
+    delete_on_empty: z
+      .strictObject({ min_age: duration.nullish(), min_age_secs: z.number().nullish() })
+      .transform(({ min_age: age, min_age_secs: seconds }) => ({ min_age_secs: age ?? seconds }))
+      .nullish(),
+  })
+  .nullish();
+
+const basinConfigShape = z
+  .strictObject({
+    default_stream_config: streamConfigShape,
+    stream_cipher: z.string().nullish(),
+    create_stream_on_append: z.boolean().nullish(),
+    create_stream_on_read: z.boolean().nullish(),
+    otlp_default_stream: z.string().nullish(),
+  })
+  .nullish();
+
+const basinShape = z.strictObject({
+  name: z.string(),
+  location: z.literal(LOCATION.name, { error: `must be "${LOCATION.name}", the one location here` }).nullish(),
+  config: basinConfigShape,
+  streams: z.array(z.strictObject({ name: z.string(), config: streamConfigShape })).default([]),
+});
+
+const specShape = z.strictObject({ $schema: z.string().optional(), basins: z.array(basinShape).default([]) });
+
+function readBasin(basin: z.output<typeof basinShape>, place: string, faults: string[]): InitBasin {
+  const fault = basinNameFault(basin.name);
+  if (fault !== undefined) faults.push(`${place}.name: ${fault}`);
+  const config = orFault(`${place}.config`, faults, () => parseBasinConfigRequest(basin.config ?? {}));
+  const streams = basin.streams.map((stream, i) => {
+    const here = `${place}.streams[${i}]`;
+    const wrong = streamNameFault(stream.name);
+    if (wrong !== undefined) faults.push(`${here}.name: ${wrong}`);
+    const own = orFault(`${here}.config`, faults, () => parseStreamConfigRequest(stream.config ?? {}));
+    return { name: stream.name, config: own ?? {} };
+  });
+  expectOnce(streams, `${place}.streams`, faults);
+  return { name: basin.name, config: config ?? {}, streams };
+}
+
+function expectOnce(list: readonly { readonly name: string }[], place: string, faults: string[]): void {
+  const seen = new Set<string>();
+  for (const [i, { name }] of list.entries()) {
+    if (seen.has(name)) faults.push(`${place}[${i}].name: "${name}" is there twice: keep one of them`);
+    seen.add(name);
+  }
+}
+
+function orFault<T>(place: string, faults: string[], parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof TailraceError)) throw error;
+    faults.push(`${place}: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** A basin with this name may still be going: its deletion goes on while we wait. */
+async function ensureBasin(log: Log, clock: Clock, name: string, config: BasinConfigRequest) {
+  return untilDeleted(clock, 'basin_deletion_pending', () => log.ensureBasin(name, config));
+}
+
+async function ensureStream(
+  spec: InitSpec,
+  log: Log,
+  clock: Clock,
+  basin: Basin,
+  { name, config }: InitBasin['streams'][number],
+) {
+  const ensure = () => untilDeleted(clock, 'stream_deletion_pending', () => log.ensureStream(basin, name, config));
+  return (await placed(spec, `stream ${name} of basin ${basin.name}`, ensure)).outcome;
+}
+
+async function untilDeleted<T>(clock: Clock, pending: TailraceError['code'], call: () => Promise<T>): Promise<T> {
+  const deadline = clock.monotonicMs() + INIT_BASIN_DELETION_WAIT_MS;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const waits = error instanceof TailraceError && error.code === pending && clock.monotonicMs() < deadline;
+      if (!waits) throw error;
+    }
+    await new Promise<void>((resolve) => void clock.timer(RETRY_MS, resolve));
+  }
+}
+
+const RETRY_MS = 50;
+
+/** What the log refuses is told with its place in the file; what is wrong with the store is told as it is. */
+async function placed<T>({ file }: InitSpec, place: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof TailraceError) || !REFUSED.includes(error.code)) throw error;
+    throw refusal(file, [`${place}: ${error.message}`]);
+  }
+}
+
+const REFUSED: readonly TailraceError['code'][] = ['invalid', 'basin_deletion_pending', 'stream_deletion_pending'];
+
+function secondsOf(text: string): number | undefined {
+  if (!DURATION.test(text)) return undefined;
+  let ms = 0;
+  for (const [, digits, unit = ''] of text.matchAll(DURATION_PART)) {
+    ms += Number(digits) * (UNIT_MS.get(unit) ?? Number.NaN);
+  }
+  return Number.isSafeInteger(ms / 1_000) ? ms / 1_000 : undefined;
+}
+
+function jsonOf(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    // What the parser says quotes the text, lines and all.
+    const why = String(cause).replace(/\s+/g, ' ');
+    throw refusal(file, [`${why}${lineOf(why, text)}`]);
+  }
+}
+
+/** Where the parser stopped, for people, when it says so. */
+function lineOf(why: string, text: string): string {
+  const at = /at position (\d+)/.exec(why)?.[1];
+  if (at === undefined) return '';
+  const lines = text.slice(0, Number(at)).split('\n');
+  return ` (line ${lines.length}, column ${(lines.at(-1) ?? '').length + 1})`;
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const place = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  const here = place === '' ? 'the file' : place.replace(/^[.]/, '');
+  if (issue.code !== 'unrecognized_keys') return `${here}: ${messageOf(issue)}`;
+  const tokens = issue.keys.filter((key) => key.includes('token'));
+  if (tokens.length > 0)
+    return `${here}: \`${tokens.join('`, `')}\`: tokens cannot be declared in it yet: take them out`;
+  return `${here}: unknown field \`${issue.keys.join('`, `')}\`: take it out, or correct its name`;
+}
+
+/** Of the forms that a value may have, the one that comes nearest says most. */
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message;
+  const custom = issue.errors.flat().find(({ code }) => code === 'custom');
+  return custom?.message ?? 'must be a duration such as "7days", "infinite", {"age": seconds} or {"infinite": {}}';
+}
+
+function refusal(file: string, faults: readonly string[]): TailraceError {
+  return new TailraceError('config', `the init file ${file} (--init-file): ${faults.join('; ')}`);
+}
