@@ -1,6 +1,7 @@
 /**
- * R1 and its control R1n (reliability.md): kill -9 under load, restart, read back. Nothing acknowledged is lost, there is
- * no gap, no duplicate, no half request. The control acknowledges when positions are assigned, before the transaction
+ * R1 and its control R1n (reliability.md): kill -9 under load of OTLP and of S2 sessions, mixed into the same streams;
+ * restart, read back. Nothing acknowledged is lost, there is no gap, no duplicate, no half request, and all of it stands in
+ * one order. The control acknowledges when positions are assigned, before the transaction
  * is handed to the engine: the same checker must find it out.
  */
 
@@ -11,7 +12,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { readBack } from '../support/read-back.ts';
 import { startSeamsServer } from '../support/seams.ts';
 import { startServer, type TestServer } from '../support/server.ts';
-import { type ReadBack, STREAMS, seededRandom, violations, Writers } from '../support/writers.ts';
+import { SessionWriters } from '../support/session-writers.ts';
+import { type ReadBack, STREAMS, seededRandom, violations, Writers, type WrittenRequest } from '../support/writers.ts';
 
 const KILLS = Number(process.env.TAILRACE_TEST_KILLS ?? 20);
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
@@ -28,9 +30,10 @@ afterEach(async () => {
 
 describe('kill -9 under load', () => {
   test(`R1: ${KILLS} kills lose nothing that was acknowledged (seed ${SEED})`, async () => {
-    const { faults, acked, records } = await killAndReadBack(KILLS, () => startServer({ dataDir }));
+    const { faults, acked, ackedInSessions, records } = await killAndReadBack(KILLS, () => startServer({ dataDir }));
     expect(faults).toEqual([]);
     expect(acked).toBeGreaterThanOrEqual(KILLS);
+    expect(ackedInSessions).toBeGreaterThanOrEqual(KILLS);
     expect(records).toBeGreaterThan(acked);
   }, 240_000);
 
@@ -47,24 +50,31 @@ describe('kill -9 under load', () => {
 interface Outcome {
   readonly faults: readonly string[];
   readonly acked: number;
+  readonly ackedInSessions: number;
   readonly records: number;
 }
 
 async function killAndReadBack(kills: number, start: () => Promise<TestServer>, startLast = start): Promise<Outcome> {
   const random = seededRandom(SEED);
   const writers = new Writers(random);
+  const sessions = new SessionWriters(random);
   for (let kill = 0; kill < kills; kill++) {
     const server = await start();
     const acks = 5 + Math.floor(random() * 60);
-    await writers.run(server, 8, acks, () => server.kill());
+    await Promise.all([writers.run(server, 8, acks, () => server.kill()), sessions.run(server)]);
   }
   const server = await startLast();
   const read = new Map<string, ReadBack>();
   for (const stream of STREAMS) read.set(stream, await readBack(server, stream));
   await server.stop();
   return {
-    faults: violations(writers.history, read),
-    acked: writers.history.filter((written) => written.outcome === 'acked').length,
+    faults: violations([...writers.history, ...sessions.history], read),
+    acked: ackedOf(writers.history),
+    ackedInSessions: ackedOf(sessions.history),
     records: [...read.values()].reduce((sum, { names }) => sum + names.length, 0),
   };
+}
+
+function ackedOf(history: readonly WrittenRequest[]): number {
+  return history.filter((written) => written.outcome === 'acked').length;
 }

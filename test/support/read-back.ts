@@ -42,11 +42,15 @@ export function readStream(target: Target, stream: string): Promise<readonly Rea
   });
 }
 
-/** A stream of the crash writers: the text of each log record. */
+/** The first byte of an OTLP body; no text of ours begins with it. */
+const OTLP_TAG = 0x0a;
+
+/** A stream of the crash writers: the text of each log record, or the body itself where it was appended over S2. */
 export async function readBack(target: Target, stream: string): Promise<ReadBack> {
   const records = await readStream(target, stream);
   const logs = otlp.lookupType('opentelemetry.proto.logs.v1.LogsData');
   const names = records.map(({ body }) => {
+    if (body[0] !== OTLP_TAG) return Buffer.from(body).toString();
     const decoded = logs.toObject(logs.decode(body)) as {
       resourceLogs: { scopeLogs: { logRecords: { body: { stringValue: string } }[] }[] }[];
     };
