@@ -1,29 +1,57 @@
 /** Bodies of the control plane: JSON, small, and said to be JSON (S2 API §2: whatever is wrong with it is `bad_json`). */
 
+import { isUtf8 } from 'node:buffer';
+import { z } from 'zod';
 import { TailraceError } from '../model/error.ts';
 import { CONTROL_BODY_BYTES_MAX } from '../model/limits.ts';
-import { readBody } from './body.ts';
+import { parseJsonValue } from '../s2/json-value.ts';
+import { type RequestBody, readBody } from './body.ts';
 import type { HttpDeps } from './door.ts';
-import type { Exchange } from './exchange.ts';
+import { announcesBody, type Exchange } from './exchange.ts';
 import { reply } from './reply.ts';
 import { firstMediaType, wireFormOf } from './s2-door.ts';
 
 /**
- * The value in the body. `optional`: no body at all is null, also without a content type.
- * @throws TailraceError `bad_json`
+ * The value in the body.
+ * @throws TailraceError `bad_json`, also for another content type and for a body that is too long
  */
-export async function readJson(exchange: Exchange, deps: HttpDeps, optional = false): Promise<unknown> {
-  const limits = { wireBytesMax: CONTROL_BODY_BYTES_MAX, bodyBytesMax: CONTROL_BODY_BYTES_MAX };
-  const body = await readBody(exchange, { ...deps.reading, ...limits });
+export async function readJson(exchange: Exchange, deps: HttpDeps): Promise<unknown> {
+  expectJson(exchange);
+  const body = await readSmallBody(exchange, deps);
   try {
-    if (optional && body.bytes.length === 0) return null;
-    if (wireFormOf(firstMediaType(exchange.request.headers['content-type'])) !== 'json') {
-      throw new TailraceError('bad_json', 'the body must be JSON: send it with Content-Type application/json');
-    }
     return parse(body.bytes);
   } finally {
     body.release();
   }
+}
+
+/** The same for a body that may be left away: without one, or without a content type, it is null (S2 API §3.5). */
+export async function readOptionalJson(exchange: Exchange, deps: HttpDeps): Promise<unknown> {
+  if (exchange.request.headers['content-type'] === undefined || !announcesBody(exchange)) return null;
+  expectJson(exchange);
+  const body = await readSmallBody(exchange, deps);
+  try {
+    return body.bytes.length === 0 ? null : parse(body.bytes);
+  } finally {
+    body.release();
+  }
+}
+
+/** A name in a body; what is wrong with it is what would be in a path or header. */
+export function nameShape(faultOf: (name: string) => string | undefined) {
+  return z.string().superRefine((name, context) => {
+    const fault = LONE_SURROGATE.test(name) ? 'it holds half a surrogate pair' : faultOf(name);
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  });
+}
+
+/** What fits the shape; unknown fields are left out. @throws TailraceError `bad_json` that names the field */
+export function shaped<T extends z.ZodType>(shape: T, body: unknown): z.output<T> {
+  const parsed = shape.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const at = issue?.path.join('.') ?? '';
+  throw new TailraceError('bad_json', `${at === '' ? 'the body' : `\`${at}\``}: ${issue?.message}`);
 }
 
 /** Answers with a JSON value. `headers`: names and values in turn. */
@@ -37,10 +65,28 @@ export function answerJson(
   reply(exchange, { status, contentType: 'application/json', body: JSON.stringify(value), headers }, deps.room);
 }
 
-function parse(bytes: Uint8Array): unknown {
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+function expectJson({ request }: Exchange): void {
+  if (wireFormOf(firstMediaType(request.headers['content-type'])) === 'json') return;
+  throw new TailraceError('bad_json', 'the body must be JSON: send it with Content-Type application/json');
+}
+
+async function readSmallBody(exchange: Exchange, deps: HttpDeps): Promise<RequestBody> {
+  const limits = { wireBytesMax: CONTROL_BODY_BYTES_MAX, bodyBytesMax: CONTROL_BODY_BYTES_MAX };
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return JSON.parse(text);
+    return await readBody(exchange, { ...deps.reading, ...limits });
+  } catch (error) {
+    if (!(error instanceof TailraceError && error.code === 'too_large')) throw error;
+    const message = `length limit exceeded: the body of this call has at most ${CONTROL_BODY_BYTES_MAX} bytes`;
+    throw new TailraceError('bad_json', message, { cause: error });
+  }
+}
+
+function parse(bytes: Uint8Array): unknown {
+  if (!isUtf8(bytes)) throw new TailraceError('bad_json', 'the body is no UTF-8');
+  try {
+    return parseJsonValue(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
   } catch (cause) {
     throw new TailraceError('bad_json', 'the body is not valid JSON', { cause });
   }

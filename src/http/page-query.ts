@@ -14,19 +14,26 @@ export interface Page {
   readonly limit: number;
 }
 
-/** @throws TailraceError `bad_query` */
+/** Parameters that are not known are left out. @throws TailraceError `bad_query`, also for one that is there twice */
 export function pageOf(query: string, kind: 'basin' | 'stream'): Page {
-  const given: Record<string, string> = Object.create(null);
-  for (const [name, value] of new URLSearchParams(query)) {
-    if (name in given)
-      throw new TailraceError('bad_query', `the query parameter ${JSON.stringify(name)} is there twice`);
-    given[name] = value;
-  }
-  const parsed = PAGES[kind].safeParse({ ...given });
-  if (parsed.success)
+  const params = new URLSearchParams(query);
+  const given = {
+    prefix: single(params, 'prefix'),
+    start_after: single(params, 'start_after'),
+    limit: single(params, 'limit'),
+  };
+  const parsed = PAGES[kind].safeParse(given);
+  if (parsed.success) {
     return { prefix: parsed.data.prefix, startAfter: parsed.data.start_after, limit: parsed.data.limit };
+  }
   const [issue] = parsed.error.issues;
-  throw new TailraceError('bad_query', `${String(issue?.path[0])}: ${issue?.message}`);
+  throw new TailraceError('bad_query', `\`${String(issue?.path[0])}\`: ${issue?.message}`);
+}
+
+function single(params: URLSearchParams, name: string): string | undefined {
+  const [value, second] = params.getAll(name);
+  if (second === undefined) return value;
+  throw new TailraceError('bad_query', `the query parameter \`${name}\` is there twice`);
 }
 
 /** 0 and more than a page mean a page. */
@@ -36,19 +43,27 @@ const limit = z
   .default('0')
   .transform((text) => (Number(text) === 0 ? PAGE_MAX : Math.min(Number(text), PAGE_MAX)));
 
-const basinPart = z
-  .string()
-  .max(BASIN_NAME_BYTES_MAX, `basin prefix must be at most ${BASIN_NAME_BYTES_MAX} bytes long`)
-  .regex(BASIN_PART, 'must consist of lower-case letters, digits and hyphens, and start with a letter or digit')
-  .default('');
+const basinPart = (what: string) =>
+  z
+    .string()
+    .max(BASIN_NAME_BYTES_MAX, `basin ${what} must be at most ${BASIN_NAME_BYTES_MAX} bytes long`)
+    .regex(
+      BASIN_PART,
+      `basin ${what} must consist of lower-case letters, digits and hyphens, and not start with a hyphen`,
+    )
+    .default('');
 
-const streamPart = z
-  .string()
-  .refine((text) => Buffer.byteLength(text) <= STREAM_NAME_BYTES_MAX, `must be at most ${STREAM_NAME_BYTES_MAX} bytes`)
-  .refine((text) => !text.includes('\0'), 'must not contain NUL bytes')
-  .default('');
+const streamPart = (what: string) =>
+  z
+    .string()
+    .refine(
+      (text) => Buffer.byteLength(text) <= STREAM_NAME_BYTES_MAX,
+      `stream ${what} must be at most ${STREAM_NAME_BYTES_MAX} bytes long`,
+    )
+    .refine((text) => !text.includes('\0'), `stream ${what} must not contain NUL bytes`)
+    .default('');
 
 const PAGES = {
-  basin: z.object({ prefix: basinPart, start_after: basinPart, limit }),
-  stream: z.object({ prefix: streamPart, start_after: streamPart, limit }),
+  basin: z.object({ prefix: basinPart('prefix'), start_after: basinPart('start-after'), limit }),
+  stream: z.object({ prefix: streamPart('prefix'), start_after: streamPart('start-after'), limit }),
 };

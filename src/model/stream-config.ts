@@ -71,11 +71,17 @@ export function resolveStreamConfig(basin: BasinConfig, request: StreamConfigReq
 
 /** The configuration of a basin as it is stored. `before` is what it had: our own fields are kept from it. */
 export function resolveBasinConfig(request: BasinConfigRequest, before?: BasinConfig): BasinConfig {
-  const kept = ownLeaves(before?.defaultStream ?? {});
+  const { storageClass } = DEFAULT_STREAM_CONFIG;
+  const { retentionBytes, ...leaves } = {
+    storageClass,
+    ...ownLeaves(before?.defaultStream ?? {}),
+    ...request.defaultStream,
+  };
   return {
     createStreamOnAppend: request.createStreamOnAppend ?? false,
     createStreamOnRead: request.createStreamOnRead ?? false,
-    defaultStream: { storageClass: DEFAULT_STREAM_CONFIG.storageClass, ...kept, ...request.defaultStream },
+    // No bound is what streams have anyway: a basin that says so says nothing.
+    defaultStream: retentionBytes === undefined ? leaves : { ...leaves, retentionBytes },
     streamCipher: request.streamCipher,
     otlpDefaultStream: request.otlpDefaultStream ?? before?.otlpDefaultStream ?? '',
   };

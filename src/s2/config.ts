@@ -5,6 +5,7 @@
 
 import { z } from 'zod';
 import { TailraceError } from '../model/error.ts';
+import { STREAM_NAME_BYTES_MAX } from '../model/limits.ts';
 import {
   type BasinConfig,
   type BasinConfigPatch,
@@ -18,6 +19,7 @@ import {
   type StreamConfigRequest,
   TIMESTAMPING_MODES,
 } from '../model/stream-config.ts';
+import { parseJsonValue } from './json-value.ts';
 
 /** Bare JSON integers; S2's go to 2^64 - 1, and what is above 2^53 - 1 is clamped (S2 API §12). */
 const count = z
@@ -26,8 +28,9 @@ const count = z
   .transform((value) => Math.min(value, Number.MAX_SAFE_INTEGER));
 
 const retentionPolicy = z
-  .union(
-    [z.object({ age: count }), z.object({ infinite: z.object({}) })],
+  .object({ age: count.optional(), infinite: z.object({}).optional() })
+  .refine(
+    ({ age, infinite }) => (age === undefined) !== (infinite === undefined),
     'must be {"age": seconds} or {"infinite": {}}',
   )
   .nullish();
@@ -40,17 +43,27 @@ const streamShape = z.object({
   delete_on_empty: z.object({ min_age_secs: count.nullish() }).nullish(),
 });
 
+/** A template no longer than the names that it makes; each one that was used is kept in memory. */
+const TEMPLATE_FAULT = `must be text of at most ${STREAM_NAME_BYTES_MAX} bytes without NUL`;
+const UNFIT_TEXT = /\0|\p{Surrogate}/u;
+const isTemplate = (text: string): boolean =>
+  !UNFIT_TEXT.test(text) && Buffer.byteLength(text) <= STREAM_NAME_BYTES_MAX;
+
 const basinShape = z.object({
   default_stream_config: streamShape.nullish(),
   stream_cipher: z.enum([...STREAM_CIPHERS, 'aegis-256']).nullish(),
   create_stream_on_append: z.boolean().nullish(),
   create_stream_on_read: z.boolean().nullish(),
-  otlp_default_stream: z.string().nullish(),
+  otlp_default_stream: z.string().refine(isTemplate, TEMPLATE_FAULT).nullish(),
 });
 
-/** A stream's configuration as somebody asks for it: null and absent are the same. @throws TailraceError `bad_json`, `invalid` */
+/**
+ * A stream's configuration as somebody asks for it: null and absent are the same. Only of our own `retention_bytes` null
+ * says something, that there is no bound: absent keeps the one that there is (S2 API §12).
+ * @throws TailraceError `bad_json`, `invalid`
+ */
 export function parseStreamConfigRequest(json: unknown): StreamConfigRequest {
-  return withoutNulls(parseStreamConfigPatch(json ?? {}));
+  return requested(parseStreamConfigPatch(json ?? {}));
 }
 
 /** A change of a stream's configuration: null unsets. @throws TailraceError `bad_json`, `invalid` */
@@ -63,7 +76,7 @@ export function parseBasinConfigRequest(json: unknown): BasinConfigRequest {
   const shape = shaped(basinShape, json ?? {});
   const cipher = cipherOf(shape.stream_cipher);
   return {
-    defaultStream: withoutNulls(streamPatch(shape.default_stream_config ?? {})),
+    defaultStream: requested(streamPatch(shape.default_stream_config ?? {})),
     ...flagsOf(shape),
     ...(cipher === undefined || cipher === null ? {} : { streamCipher: cipher }),
   };
@@ -141,7 +154,6 @@ function leaf(name: keyof StreamConfig, holder: object | null | undefined, value
 function retentionLeaf(policy: StreamShape['retention_policy']): StreamConfigPatch {
   if (policy === undefined) return {};
   if (policy === null) return { retentionAgeSeconds: null };
-  if ('infinite' in policy) return { retentionAgeSeconds: undefined };
   if (policy.age === 0) throw new TailraceError('invalid', 'age must be greater than 0 seconds');
   return { retentionAgeSeconds: policy.age };
 }
@@ -172,8 +184,9 @@ function flagsOf(
   };
 }
 
-function withoutNulls(patch: StreamConfigPatch): StreamConfigRequest {
-  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== null));
+function requested({ retentionBytes, ...patch }: StreamConfigPatch): StreamConfigRequest {
+  const leaves = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== null));
+  return retentionBytes === undefined ? leaves : { ...leaves, retentionBytes: retentionBytes ?? undefined };
 }
 
 function retentionJson(ageSeconds: number | undefined): Record<string, unknown> {
@@ -205,7 +218,7 @@ function jsonOf(text: string): unknown {
   // Headers reach us as latin-1: whatever is not ASCII there was not meant so.
   if (/[^\x20-\x7e\t]/.test(text)) throw new TailraceError('bad_header', 'invalid JSON: it must be ASCII');
   try {
-    return JSON.parse(text);
+    return parseJsonValue(text);
   } catch (cause) {
     throw new TailraceError('bad_header', 'invalid JSON', { cause });
   }

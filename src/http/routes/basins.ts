@@ -1,14 +1,14 @@
 /** Basins: list, create, look at, ensure, reconfigure, delete (S2 API §3). */
 
 import { z } from 'zod';
-import type { Basin } from '../../log/basins.ts';
+import { type Basin, basinNotFound } from '../../log/basins.ts';
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
 import { basinNameFault } from '../../model/names.ts';
 import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config.ts';
-import { authorize, existingBasin, type HttpDeps } from '../door.ts';
+import { authorize, authorizeUncounted, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
-import { answerJson, readJson } from '../json-body.ts';
+import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../json-body.ts';
 import { pageOf } from '../page-query.ts';
 import { provisionHeaders, requestToken } from '../provision.ts';
 import { refuseS2 } from '../refuse.ts';
@@ -51,8 +51,9 @@ function listBasins(exchange: Exchange, deps: HttpDeps): void {
 
 async function createBasin(exchange: Exchange, deps: HttpDeps): Promise<void> {
   const token = requestToken(exchange);
-  const body = await readJson(exchange, deps);
-  const { basin: name, config, location } = shaped(createShape, body);
+  // Once before the body, since not everybody's is read, and again when it has named the basin.
+  authorizeUncounted(exchange, deps, { operation: 'create-basin' });
+  const { basin: name, config, location } = shaped(createShape, await readJson(exchange, deps));
   authorize(exchange, deps, { operation: 'create-basin', basin: name });
   const request = parseBasinConfigRequest(config);
   expectLocation(location);
@@ -60,15 +61,18 @@ async function createBasin(exchange: Exchange, deps: HttpDeps): Promise<void> {
   answerJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
 }
 
+/** Of what is durable: a creation or change that is still under way is not seen. */
 function getBasin(exchange: Exchange, name: string, deps: HttpDeps): void {
   authorize(exchange, deps, { operation: 'get-basin-config', basin: name });
-  answerJson(exchange, 200, basinConfigJson(existingBasin(deps, name).config), deps);
+  const basin = deps.log.listBasins().find((candidate) => candidate.name === name);
+  if (basin === undefined) throw basinNotFound(name);
+  answerJson(exchange, 200, basinConfigJson(basin.config), deps);
 }
 
 async function ensureBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'create-basin', basin: name });
-  authorize(exchange, deps, { operation: 'reconfigure-basin', basin: name });
-  const { config, location } = shaped(ensureShape, (await readJson(exchange, deps, true)) ?? {});
+  authorizeUncounted(exchange, deps, { operation: 'reconfigure-basin', basin: name });
+  const { config, location } = shaped(ensureShape, (await readOptionalJson(exchange, deps)) ?? {});
   const request = parseBasinConfigRequest(config);
   expectLocation(location);
   const { outcome, it } = await deps.log.ensureBasin(name, request);
@@ -85,7 +89,7 @@ async function reconfigureBasin(exchange: Exchange, name: string, deps: HttpDeps
 async function deleteBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'delete-basin', basin: name });
   await deps.log.deleteBasin(name);
-  reply(exchange, { status: 202, contentType: 'application/json', body: '' }, deps.room);
+  reply(exchange, { status: 202, body: '' }, deps.room);
 }
 
 function basinInfo({ name, createdAt, deletedAt }: Basin): Record<string, unknown> {
@@ -103,27 +107,11 @@ const location = z
   .regex(/^[A-Za-z0-9:.-]{1,64}$/, 'must be 1 to 64 letters, digits, colons, dots and hyphens')
   .nullish();
 
-const createShape = z.object({
-  basin: z.string().superRefine((name, context) => {
-    const fault = basinNameFault(name);
-    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
-  }),
-  config: z.unknown().optional(),
-  location,
-});
-
 const ensureShape = z.object({ config: z.unknown().optional(), location });
+const createShape = ensureShape.extend({ basin: nameShape(basinNameFault) });
 
 /** There is one location: asking for another one cannot be fulfilled. */
 function expectLocation(name: string | null | undefined): void {
   if (name === undefined || name === null || name === LOCATION.name) return;
   throw new TailraceError('invalid', `unknown location \`${name}\`: this server has \`${LOCATION.name}\``);
-}
-
-/** @throws TailraceError `bad_json` that names the field */
-function shaped<T extends z.ZodType>(shape: T, body: unknown): z.output<T> {
-  const parsed = shape.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new TailraceError('bad_json', `\`${issue?.path.join('.')}\`: ${issue?.message}`);
 }

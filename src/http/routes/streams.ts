@@ -1,14 +1,14 @@
 /** Streams of a basin: list, create, look at, ensure, reconfigure, delete (S2 API §3). */
 
 import { z } from 'zod';
-import type { Stream } from '../../log/stream.ts';
+import type { Basin } from '../../log/basins.ts';
+import { type Stream, streamNotFound } from '../../log/stream.ts';
 import type { StreamInfo } from '../../log/streams.ts';
-import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config.ts';
-import { authorize, existingBasin, type HttpDeps } from '../door.ts';
+import { authorize, authorizeUncounted, existingBasin, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
-import { answerJson, readJson } from '../json-body.ts';
+import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../json-body.ts';
 import { pageOf } from '../page-query.ts';
 import { provisionHeaders, requestToken } from '../provision.ts';
 import { refuseS2 } from '../refuse.ts';
@@ -45,7 +45,9 @@ async function listStreams(exchange: Exchange, deps: HttpDeps): Promise<void> {
 async function createStream(exchange: Exchange, deps: HttpDeps): Promise<void> {
   const token = requestToken(exchange);
   const basin = requiredBasin(exchange);
-  const { stream, config } = parseCreate(await readJson(exchange, deps));
+  // Once before the body, since not everybody's is read, and again when it has named the stream.
+  authorizeUncounted(exchange, deps, { operation: 'create-stream', basin });
+  const { stream, config } = shaped(createShape, await readJson(exchange, deps));
   authorize(exchange, deps, { operation: 'create-stream', basin, stream });
   const request = parseStreamConfigRequest(config);
   const { outcome, it } = await deps.log.createStream(existingBasin(deps, basin), stream, request, token);
@@ -54,14 +56,14 @@ async function createStream(exchange: Exchange, deps: HttpDeps): Promise<void> {
 
 async function getStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'get-stream-config', basin, stream });
-  const { config } = await deps.log.getStream(existingBasin(deps, basin), stream);
+  const { config } = await deps.log.getStream(basinOf({ basin, stream }, deps), stream);
   answerJson(exchange, 200, streamConfigJson(config), deps);
 }
 
 async function ensureStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'create-stream', basin, stream });
-  authorize(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
-  const request = parseStreamConfigRequest(await readJson(exchange, deps, true));
+  authorizeUncounted(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
+  const request = parseStreamConfigRequest(await readOptionalJson(exchange, deps));
   const { outcome, it } = await deps.log.ensureStream(existingBasin(deps, basin), stream, request);
   answerJson(exchange, outcome === 'created' ? 201 : 200, madeInfo(it), deps, provisionHeaders(outcome));
 }
@@ -75,24 +77,17 @@ async function reconfigureStream(exchange: Exchange, { basin, stream }: StreamNa
 
 async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'delete-stream', basin, stream });
-  await deps.log.deleteStream(existingBasin(deps, basin), stream);
-  reply(exchange, { status: 202, contentType: 'application/json', body: '' }, deps.room);
+  await deps.log.deleteStream(basinOf({ basin, stream }, deps), stream);
+  reply(exchange, { status: 202, body: '' }, deps.room);
 }
 
-const createShape = z.object({
-  stream: z.string().superRefine((name, context) => {
-    const fault = streamNameFault(name);
-    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
-  }),
-  config: z.unknown().optional(),
-});
+const createShape = z.object({ stream: nameShape(streamNameFault), config: z.unknown().optional() });
 
-/** @throws TailraceError `bad_json` */
-function parseCreate(body: unknown): { stream: string; config?: unknown } {
-  const parsed = createShape.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new TailraceError('bad_json', `\`${issue?.path.join('.')}\`: ${issue?.message}`);
+/** For calls that know of streams alone: one in a basin that is not there is not there either (S2 API §3.8). */
+function basinOf({ basin, stream }: StreamName, deps: HttpDeps): Basin {
+  const found = deps.log.basin(basin);
+  if (found === undefined) throw streamNotFound(basin, stream);
+  return found;
 }
 
 function madeInfo({ name, createdAt, cipher }: Stream): Record<string, unknown> {
