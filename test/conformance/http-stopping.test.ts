@@ -1,0 +1,97 @@
+/** How the port ends: what runs goes on, clients are told to go elsewhere, and nothing new begins (S2 API §5.10). */
+
+import { constants } from 'node:http2';
+import { expect, test } from '@jest/globals';
+import { connectRaw } from '../support/http-call.ts';
+import { answerOf, connectHttp2, type Http2Connection } from '../support/http2-call.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+
+function headersOf(server: TestServer): Record<string, string> {
+  return { authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry', 'content-type': 'application/json' };
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+function follow(connection: Http2Connection, server: TestServer) {
+  const headers = { ...headersOf(server), accept: 'text/event-stream' };
+  const stream = connection.open({ method: 'GET', path: '/v1/streams/s/records?seq_num=0', headers });
+  let text = '';
+  stream.on('data', (part) => {
+    text += part;
+  });
+  stream.on('error', () => {});
+  const ended = new Promise<void>((resolve) => stream.once('close', resolve));
+  stream.end();
+  return { text: () => text, ended };
+}
+
+test('idle connections hold nothing up: HTTP/2 is told goodbye, silent ones are cut', async () => {
+  const server = await startServer();
+  const [h2, silent, idle] = await Promise.all([
+    connectHttp2(server.url),
+    connectRaw(server.port),
+    connectRaw(server.port),
+  ]);
+  idle.send('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
+  await idle.until(/OK$/);
+  expect((await h2.call({ method: 'GET', path: '/health' })).status).toBe(200);
+  const exit = server.stop();
+  await Promise.all([h2.closed, silent.closed, idle.closed]);
+  expect(new Set(h2.goaways)).toEqual(new Set([constants.NGHTTP2_NO_ERROR]));
+  expect(await exit).toEqual({ code: 0, signal: null });
+});
+
+test('requests that run on HTTP/2 are finished behind the GOAWAY, and HTTP/1.1 is told to go', async () => {
+  const server = await startServer();
+  const h2 = await connectHttp2(server.url);
+  const h1 = await connectRaw(server.port);
+  h1.send('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
+  await h1.until(/OK$/);
+  const upload = h2.open({ path: '/v1/streams/s/records', headers: { ...headersOf(server), expect: '100-continue' } });
+  const answer = answerOf(upload);
+  await new Promise<void>((resolve) => upload.once('continue', resolve));
+  const exit = server.stop();
+  await until(() => h2.goaways.length > 0);
+  h1.send('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n');
+  await h1.closed;
+  expect(h1.received()).toMatch(/HTTP\/1\.1 503 .*connection: close/is);
+  await expect(connectRaw(server.port)).rejects.toThrow();
+  upload.end('{"records":[{"body":"in flight"}]}');
+  const { status, body } = await answer;
+  expect([status, JSON.parse(String(body))]).toEqual([
+    200,
+    expect.objectContaining({ start: expect.objectContaining({ seq_num: 0 }) }),
+  ]);
+  await h2.closed;
+  expect(new Set(h2.goaways)).toEqual(new Set([constants.NGHTTP2_NO_ERROR]));
+  expect(await exit).toEqual({ code: 0, signal: null });
+});
+
+test('sessions have a grace period and a last word; then the server ends', async () => {
+  const server = await startServer({ args: ['--shutdown-timeout', '2s'] });
+  const h2 = await connectHttp2(server.url);
+  const body = '{"records":[{"body":"first"}]}';
+  expect((await h2.call({ path: '/v1/streams/s/records', headers: headersOf(server), body })).status).toBe(200);
+  const session = follow(h2, server);
+  await until(() => session.text().includes('event: ping'));
+  const exit = server.stop();
+  await until(() => h2.goaways.length > 0);
+  // Told at once that the server stops, and served until the end.
+  await until(() => session.text().split('event: ping').length > 2);
+  await session.ended;
+  expect(session.text()).toMatch(/event: error\ndata: \{"code":"server_draining".*\}\n\n$/);
+  expect(await exit).toEqual({ code: 0, signal: null });
+});
+
+test('a client that takes nothing does not keep the server from its end', async () => {
+  const server = await startServer({ args: ['--shutdown-timeout', '1s'] });
+  const h2 = await connectHttp2(server.url);
+  const stalled = h2.open({ path: '/v1/streams/s/records', headers: headersOf(server) });
+  stalled.on('error', () => {});
+  await new Promise<void>((resolve) => stalled.write('{"records":', () => resolve()));
+  expect((await h2.call({ method: 'GET', path: '/health' })).status).toBe(200);
+  expect(await server.stop()).toEqual({ code: 0, signal: null });
+  await h2.closed;
+});
