@@ -123,7 +123,7 @@ describe('GET /v1/streams/{stream}/records/tail', () => {
 });
 
 test('GET of an OTLP path is 405 and says POST', async () => {
-  for (const path of ['/v1/logs', '/v1/traces', '/v1/metrics', '/otlp/v1/logs']) {
+  for (const path of ['/v1/logs', '/v1/traces', '/otlp/v1/logs']) {
     const answer = await get(path);
     expect([answer.status, answer.headers.allow]).toEqual([405, 'POST']);
     expect(parsed(answer)).toEqual({ code: 12, message: expect.stringContaining('POST') });
