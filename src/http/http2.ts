@@ -89,6 +89,8 @@ export class Http2 {
   /** Serves a connection, from bytes that may have been put back into it. */
   take(socket: Socket): void {
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    // Half a connection is of no use here: without this, what a client leaves behind by hanging up would live on.
+    socket.allowHalfOpen = false;
     const begin = (session: ServerHttp2Session): void => this.#begin(session, socket);
     // The session is made, and told, within the call.
     this.#server.once('session', begin);

@@ -116,8 +116,11 @@ export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;
-/** What one HTTP/2 connection may take for streams and headers, in MiB. */
-export const HTTP2_SESSION_MEMORY_MIB_MAX = 32;
+/**
+ * What one HTTP/2 connection may take, in MiB; beyond it new streams are refused. Answers that wait for a slow client
+ * count: each of its streams may hold `STREAM_ANSWER_BUFFERED_BYTES_MAX` and a frame of 2 MiB.
+ */
+export const HTTP2_SESSION_MEMORY_MIB_MAX = 1_024;
 /** An HTTP/2 connection that sends more than these in a second is cut: resets of streams; pings and settings. */
 export const HTTP2_RESETS_PER_SECOND_MAX = 500;
 export const HTTP2_CONTROL_FRAMES_PER_SECOND_MAX = 5_000;
@@ -132,6 +135,9 @@ export const NESTING_MAX = 64;
 
 /** Open streams kept in memory; the least recently used idle ones are let go. */
 export const OPEN_STREAMS_MAX = 10_000;
+
+/** Access tokens: all of them are in memory. */
+export const TOKENS_MAX = 100_000;
 
 /** Names (S2, §3.1). */
 export const BASIN_NAME_BYTES_MIN = 8;

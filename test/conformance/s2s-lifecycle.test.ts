@@ -79,6 +79,20 @@ describe('a server that stops', () => {
     expect((await stopped).code).toBe(0);
   });
 
+  test('does not wait for sessions whose clients hung up in the middle', async () => {
+    // Were one of them still there, the test would not end in time.
+    await start({ args: ['--shutdown-timeout', '120s'] });
+    const writer = connection.append('hung up');
+    writer.sendInputs(...Array.from({ length: 10 }, () => input('x'.repeat(MiB - 8))));
+    await writer.nextAck();
+    const reader = connection.read('hung up', 'seq_num=0');
+    await reader.nextBatch();
+    reader.pause();
+    connection.append('hung up as well');
+    connection.close();
+    expect((await server.stop('SIGTERM')).code).toBe(0);
+  });
+
   test('does not wait for a client that takes nothing', async () => {
     await start({ args: ['--shutdown-timeout', '3s'] });
     const writer = connection.append('stalled');

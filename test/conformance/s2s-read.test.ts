@@ -268,6 +268,24 @@ describe('slow and lost clients', () => {
     session.cancel();
   });
 
+  test('many sessions that take nothing leave their connection good for others', async () => {
+    for (let i = 0; i < 2; i++) await records.texts('heavy', 'x'.repeat(1_000_000));
+    const crowded = new S2sConnection(server);
+    const stalled: S2sSession[] = [];
+    for (let i = 0; i < 60; i++) {
+      const session = crowded.read('heavy', 'seq_num=0');
+      stalled.push(session);
+      expect(await session.status).toBe(200);
+      session.pause();
+    }
+    const one = crowded.read('heavy', 'seq_num=0&count=2');
+    expect(bodiesOf((await one.restOfBatches()).batches).length).toBe(2);
+    const [first] = stalled;
+    first?.resume();
+    expect((await first?.records(2))?.length).toBe(2);
+    crowded.close();
+  });
+
   test('resets in the middle leave the connection and its other sessions alone', async () => {
     await fill('lost', 3_000);
     const steady = connection.read('lost', 'seq_num=0');
