@@ -8,7 +8,8 @@ import { resolve } from 'node:path';
 import { Access } from './access/access.ts';
 import { isLoopback } from './access/loopback.ts';
 import { ensureRootToken, type RootToken } from './access/root-token.ts';
-import { rootTokenStore } from './access/token-store.ts';
+import { rootTokenStore, tokenStore } from './access/token-store.ts';
+import { TokenTable } from './access/token-table.ts';
 import { type Config, parseConfig, type ServerOptions } from './config.ts';
 import { HttpDoor } from './http/http-door.ts';
 import { UploadWatch } from './http/upload-watch.ts';
@@ -199,9 +200,7 @@ async function ensureDefaultBasin(log: Log, config: Config, logger: Logger): Pro
 
 async function buildServer(foundation: Foundation, parts: Parts): Promise<TailraceServer> {
   const rootToken = await rootTokenOf(foundation);
-  const access = new Access(
-    rootToken === undefined ? { type: 'open' } : { type: 'tokens', rootTokenHash: rootToken.hash },
-  );
+  const access = await buildAccess(foundation, rootToken);
   const { config, log, usage, metrics, observer, logger, clock, engine, dataDir } = foundation;
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const socketDoor = createSocketDoor({ log, access, defaultBasin: config.defaultBasin, clock, logger, onFatal });
@@ -236,6 +235,14 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
 /** Both files or none: the settings see to it. */
 function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | undefined {
   return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
+}
+
+async function buildAccess({ engine, log, clock }: Foundation, rootToken: RootToken | undefined): Promise<Access> {
+  if (rootToken === undefined) return new Access({ type: 'open' }, clock);
+  const store = tokenStore(engine, (rows) => log.commitRows(rows));
+  const tokens = await TokenTable.load(store, clock, (token) => access.ended(token));
+  const access: Access = new Access({ type: 'tokens', rootTokenHash: rootToken.hash, tokens }, clock);
+  return access;
 }
 
 async function rootTokenOf({ config, engine, clock, dataDir }: Foundation): Promise<RootToken | undefined> {

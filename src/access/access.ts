@@ -1,73 +1,64 @@
 /**
  * Who may do what. {@link Access.authorize} is the one function that every door calls before it looks whether something
- * exists. In this first form there is one token, which may do everything; scopes come with the token API.
+ * exists; what is open by a token that ends, ends with it, within a second.
  */
 
+import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
+import type { Operation } from '../model/operation.ts';
+import { type Principal, type Token, unlimited } from './grant.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import { type HashedToken, hashCredential } from './token.ts';
+import type { TokenTable } from './token-table.ts';
 
-/**
- * S2's operations (S2 API §7.2), and our own: `backup` gives out everything and is for the root token alone. OTLP ingest
- * is `append` on every stream it touches.
- */
-export type Operation =
-  | 'backup'
-  | 'list-basins'
-  | 'create-basin'
-  | 'delete-basin'
-  | 'reconfigure-basin'
-  | 'get-basin-config'
-  | 'list-access-tokens'
-  | 'issue-access-token'
-  | 'revoke-access-token'
-  | 'account-metrics'
-  | 'basin-metrics'
-  | 'stream-metrics'
-  | 'list-locations'
-  | 'get-default-location'
-  | 'set-default-location'
-  | 'list-streams'
-  | 'create-stream'
-  | 'delete-stream'
-  | 'reconfigure-stream'
-  | 'get-stream-config'
-  | 'check-tail'
-  | 'read'
-  | 'append'
-  | 'trim'
-  | 'fence';
+export type { Operation } from '../model/operation.ts';
 
-/** What a request is about to do, and to what. Names as the client sees them. */
+/** What a request is about to do, and to what. A stream's name is the caller's: see {@link Principal.absolute}. */
 export interface Need {
   readonly operation: Operation;
-  readonly basin?: string;
-  readonly stream?: string;
-}
-
-/** Who is asking. */
-export interface Principal {
-  /** For log lines; never the secret. */
-  readonly id: string;
+  readonly basin?: string | undefined;
+  readonly stream?: string | undefined;
+  /** Id of the token that the call is about. */
+  readonly tokenId?: string | undefined;
 }
 
 /** Whether callers must show a token. */
-export type AccessMode = { readonly type: 'open' } | { readonly type: 'tokens'; readonly rootTokenHash: string };
+export type AccessMode =
+  | { readonly type: 'open' }
+  | { readonly type: 'tokens'; readonly rootTokenHash: string; readonly tokens: TokenTable };
 
-const ROOT: Principal = { id: 'root' };
-const ANYONE: Principal = { id: 'anyone' };
+const ROOT = unlimited('root');
+const ANYONE = unlimited('anyone');
+/** How often open connections are looked through for tokens that expired. */
+const SWEEP_MS = 1_000;
 
 /** Decides on requests. Keeps hashes of secrets only. */
 export class Access {
-  readonly #principals: ReadonlyMap<string, Principal> | undefined;
+  readonly #mode: AccessMode;
+  readonly #clock: Clock;
+  /** What is open by each token. */
+  readonly #watched = new Map<Token, Set<(error: TailraceError) => void>>();
+  #sweeping = false;
 
-  constructor(mode: AccessMode) {
-    this.#principals = mode.type === 'open' ? undefined : new Map([[mode.rootTokenHash, ROOT]]);
+  constructor(mode: AccessMode, clock: Clock) {
+    this.#mode = mode;
+    this.#clock = clock;
   }
 
   /** Whether nobody is asked for a token. */
   get isOpen(): boolean {
-    return this.#principals === undefined;
+    return this.#mode.type === 'open';
+  }
+
+  /** @throws TailraceError `authn` for a missing or unknown token */
+  identify(credential: string | HashedToken | undefined): Principal {
+    if (this.#mode.type === 'open') return ANYONE;
+    if (credential === undefined) throw new TailraceError('authn', NO_TOKEN);
+    const hashed = typeof credential === 'string' ? hashCredential(credential) : credential;
+    if (hashed.hash === this.#mode.rootTokenHash) return ROOT;
+    const principal = this.#mode.tokens.find(hashed.hash);
+    if (principal === undefined) throw new TailraceError('authn', unknownToken(hashed));
+    return principal;
   }
 
   /**
@@ -75,12 +66,9 @@ export class Access {
    * @throws TailraceError `authn` for a missing or unknown token, `permission_denied` for one that may not do it
    */
   authorize(credential: string | HashedToken | undefined, need: Need): Principal {
-    if (this.#principals === undefined) return ANYONE;
-    if (credential === undefined) throw new TailraceError('authn', NO_TOKEN);
-    const hashed = typeof credential === 'string' ? hashCredential(credential) : credential;
-    const principal = this.#principals.get(hashed.hash);
-    if (principal === undefined) throw new TailraceError('authn', unknownToken(hashed));
-    return allowed(principal, need);
+    const principal = this.identify(credential);
+    expectAllowed(principal, need);
+    return principal;
   }
 
   /**
@@ -88,16 +76,62 @@ export class Access {
    * @throws TailraceError `permission_denied`
    */
   admit(headers: OriginHeaders): void {
-    if (this.#principals === undefined) admitLocal(headers);
+    if (this.#mode.type === 'open') admitLocal(headers);
+  }
+
+  /**
+   * Calls `end` when the caller's token is revoked, rotated or expires, within a second; answers how to stop that. For
+   * what stays open: sessions, sockets, streams of events.
+   */
+  watch({ token }: Principal, end: (error: TailraceError) => void): () => void {
+    if (token === undefined) return () => {};
+    const ends = this.#watched.get(token) ?? new Set();
+    ends.add(end);
+    this.#watched.set(token, ends);
+    if (token.expiresAt !== undefined) this.#sweepLater();
+    // It may have ended between the look at it and now.
+    if (this.#mode.type === 'tokens' && !this.#mode.tokens.isAlive(token)) this.ended(token);
+    return () => {
+      ends.delete(end);
+      if (ends.size === 0 && this.#watched.get(token) === ends) this.#watched.delete(token);
+    };
+  }
+
+  /** A token's secret stopped working: whatever is open by it ends now. */
+  ended(token: Token): void {
+    const ends = this.#watched.get(token);
+    if (ends === undefined) return;
+    this.#watched.delete(token);
+    for (const end of ends) end(new TailraceError('authn', 'the token was revoked, rotated, or has expired'));
+  }
+
+  #sweepLater(): void {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    this.#clock.timer(SWEEP_MS, () => {
+      this.#sweeping = false;
+      const now = this.#clock.now();
+      for (const token of [...this.#watched.keys()]) {
+        if (token.expiresAt !== undefined && token.expiresAt <= now) this.ended(token);
+      }
+      if ([...this.#watched.keys()].some(({ expiresAt }) => expiresAt !== undefined)) this.#sweepLater();
+    });
   }
 }
 
-const NO_TOKEN = 'a token is needed: send the header "Authorization: Bearer <token>"';
-
-/** The root token may do everything. */
-function allowed(principal: Principal, _need: Need): Principal {
-  return principal;
+/** @throws TailraceError `permission_denied` that says what is missing, in the caller's own words */
+export function expectAllowed(principal: Principal, { operation, basin, stream, tokenId }: Need): void {
+  const absolute = stream === undefined ? undefined : principal.absolute(stream);
+  if (principal.allows(operation, basin, absolute, tokenId)) return;
+  const where = [
+    stream === undefined ? '' : ` on stream \`${stream}\``,
+    basin === undefined ? '' : ` in basin \`${basin}\``,
+    tokenId === undefined ? '' : ` of access token \`${tokenId}\``,
+  ].join('');
+  throw new TailraceError('permission_denied', `the token \`${principal.id}\` may not ${operation}${where}`);
 }
+
+const NO_TOKEN = 'a token is needed: send the header "Authorization: Bearer <token>"';
 
 /** Some exporters pass `OTEL_EXPORTER_OTLP_HEADERS` on without decoding it. */
 function unknownToken({ isEncoded }: HashedToken): string {

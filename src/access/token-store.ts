@@ -1,12 +1,24 @@
 /** Where tokens are kept: the hash of a secret leads to its row, an id leads to the hash. No secret is ever in it. */
 
 import type { Clock } from '../model/clock.ts';
-import type { Engine } from '../storage/engine.ts';
-import { tokenHashKey, tokenIdKey } from '../storage/keys.ts';
-import { encodeToken } from '../storage/values.ts';
+import { GRANTED_OPERATIONS } from '../model/operation.ts';
+import type { Engine, Write } from '../storage/engine.ts';
+import { FAMILY, familyRange, settingsKey, tokenHashKey, tokenIdKey } from '../storage/keys.ts';
+import {
+  decodeNumber,
+  decodeToken,
+  encodeNumber,
+  encodeRootToken,
+  encodeToken,
+  type TokenRow,
+} from '../storage/token-rows.ts';
+import type { Token } from './grant.ts';
 import type { RootTokenStore } from './root-token.ts';
+import type { TokenStore } from './token-table.ts';
 
 const ROOT_ID = 'root';
+const NEXT_NUMBER = settingsKey('next-token');
+const PAGE = 1_000;
 
 /** The root token's place in a store. */
 export function rootTokenStore(engine: Engine, clock: Clock): RootTokenStore {
@@ -15,13 +27,61 @@ export function rootTokenStore(engine: Engine, clock: Clock): RootTokenStore {
       const hash = await engine.get(tokenIdKey(ROOT_ID));
       return hash === undefined ? undefined : Buffer.from(hash).toString('hex');
     },
-    putRootTokenHash: (hex) => {
+    putRootTokenHash: async (hex) => {
+      const before = await engine.get(tokenIdKey(ROOT_ID));
       const hash = Buffer.from(hex, 'hex');
-      const row = encodeToken({ id: ROOT_ID, scope: 'root', createdAt: clock.now() });
-      return engine.commit([
-        { type: 'put', key: tokenHashKey(hash), value: row },
+      const rows: Write[] = [
+        { type: 'put', key: tokenHashKey(hash), value: encodeRootToken(clock.now()) },
         { type: 'put', key: tokenIdKey(ROOT_ID), value: hash },
-      ]);
+      ];
+      if (before !== undefined) rows.unshift({ type: 'delete', key: tokenHashKey(before) });
+      await engine.commit(rows);
     },
   };
+}
+
+/** All other tokens' place. `commit` makes rows durable together. */
+export function tokenStore(engine: Engine, commit: (rows: readonly Write[]) => Promise<void>): TokenStore {
+  return {
+    load: async () => {
+      const next = await engine.get(NEXT_NUMBER);
+      const tokens: (readonly [string, Token])[] = [];
+      const { to } = familyRange(FAMILY.tokensByHash);
+      for (let { from } = familyRange(FAMILY.tokensByHash); ; ) {
+        const page = await engine.scan({ from, to, limit: PAGE });
+        for (const { key, value } of page) {
+          const row = decodeToken(value);
+          if (row !== 'root') tokens.push([Buffer.from(key.subarray(1)).toString('hex'), tokenOf(row)]);
+        }
+        const last = page.at(-1);
+        if (last === undefined || page.length < PAGE) break;
+        from = Buffer.concat([last.key, Buffer.of(0)]);
+      }
+      return { tokens, nextNumber: next === undefined ? 1 : decodeNumber(next) };
+    },
+    put: (hex, token, nextNumber, before) => {
+      const hash = Buffer.from(hex, 'hex');
+      const rows: Write[] = before === undefined ? [] : [deleteOf(before)];
+      rows.push({ type: 'put', key: NEXT_NUMBER, value: encodeNumber(nextNumber) });
+      rows.push({ type: 'put', key: tokenHashKey(hash), value: encodeToken(rowOf(token)) });
+      rows.push({ type: 'put', key: tokenIdKey(token.id), value: hash });
+      return commit(rows);
+    },
+    remove: (hex, token) => commit([deleteOf(hex), { type: 'delete', key: tokenIdKey(token.id) }]),
+  };
+}
+
+function deleteOf(hex: string): Write {
+  return { type: 'delete', key: tokenHashKey(Buffer.from(hex, 'hex')) };
+}
+
+function rowOf({ resourceAttributes, limits, ...token }: Token): TokenRow {
+  const { profile, spansPerMinute } = limits;
+  return { ...token, resourceAttributes: [...resourceAttributes], limits: { profile, spansPerMinute } };
+}
+
+/** Operations of a later build are dropped: this one has none of them to allow. */
+function tokenOf({ resourceAttributes, scope, ...row }: TokenRow): Token {
+  const operations = GRANTED_OPERATIONS.filter((operation) => scope.operations.includes(operation));
+  return { ...row, scope: { ...scope, operations }, resourceAttributes: new Map(resourceAttributes) };
 }

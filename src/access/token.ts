@@ -2,12 +2,13 @@
 
 import { hash, randomBytes } from 'node:crypto';
 
-const TOKEN_PREFIX = 'trk';
+/** What secrets begin with where nobody asks for something else. */
+export const TOKEN_PREFIX = 'trk';
 const TOKEN_RANDOM_BYTES = 24;
 
-/** A new secret: `trk_` and 48 hexadecimal digits. */
-export function makeToken(): string {
-  return `${TOKEN_PREFIX}_${randomBytes(TOKEN_RANDOM_BYTES).toString('hex')}`;
+/** A new secret: a prefix, `_`, and 48 hexadecimal digits. */
+export function makeToken(prefix: string = TOKEN_PREFIX): string {
+  return `${prefix}_${randomBytes(TOKEN_RANDOM_BYTES).toString('hex')}`;
 }
 
 /** SHA-256 of a secret in hexadecimal: all that is kept, and what it is looked up by, so that no comparison leaks time. */

@@ -1,6 +1,7 @@
 /** What the HTTP routes share: the log below them, access beside them, and how requests are read and answered. */
 
-import type { Access, Operation } from '../access/access.ts';
+import type { Access, Need } from '../access/access.ts';
+import type { Principal } from '../access/grant.ts';
 import { bearerToken, type HashedToken, hashCredential } from '../access/token.ts';
 import type { Log } from '../log/log.ts';
 import type { LogObserver } from '../log/observer.ts';
@@ -46,22 +47,16 @@ interface Shown {
 
 const shownBy = new WeakMap<object, Shown>();
 
-/** What a request is about to do, and to what. */
-interface Need {
-  readonly operation: Operation;
-  readonly basin?: string;
-  readonly stream?: string;
-}
-
 /** Asks for leave, once for each call: it counts as use. @throws TailraceError `authn`, `permission_denied` */
-export function authorize(exchange: Exchange, deps: HttpDeps, need: Need): void {
-  authorizeUncounted(exchange, deps, need);
+export function authorize(exchange: Exchange, deps: HttpDeps, need: Need): Principal {
+  const principal = authorizeUncounted(exchange, deps, need);
   deps.observer.operation(need.operation, need.basin);
+  return principal;
 }
 
 /** The same for what is no use of the server, such as a look at its health. */
-export function authorizeUncounted(exchange: Exchange, deps: HttpDeps, need: Need): void {
-  deps.access.authorize(credentialOf(exchange), need);
+export function authorizeUncounted(exchange: Exchange, deps: HttpDeps, need: Need): Principal {
+  return deps.access.authorize(credentialOf(exchange), need);
 }
 
 /** Compared only with what the same connection showed before, so the time that takes tells nobody a secret. */

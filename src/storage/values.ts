@@ -73,13 +73,6 @@ export interface PendingRow {
   readonly name: string;
 }
 
-/** A token, found by the hash of its secret. Scopes come with a later version of this row. */
-export interface TokenRow {
-  readonly id: string;
-  readonly scope: 'root';
-  readonly createdAt: number;
-}
-
 const VERSION = 1;
 /** Rows of basins, streams and stream states have been in this form since format 2. */
 const VERSION_2 = 2;
@@ -207,17 +200,6 @@ export function encodeClock(lastSeen: number): Uint8Array {
 
 export function decodeClock(value: Uint8Array): number {
   return new Fields(value, 'clock').count();
-}
-
-export function encodeToken({ id, scope, createdAt }: TokenRow): Uint8Array {
-  return encode([id, scope, createdAt]);
-}
-
-export function decodeToken(value: Uint8Array): TokenRow {
-  const fields = new Fields(value, 'token');
-  const id = fields.text();
-  if (fields.text() !== 'root') throw damaged('token');
-  return { id, scope: 'root', createdAt: fields.count() };
 }
 
 type Pair = readonly [name: string, value: unknown];

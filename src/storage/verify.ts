@@ -16,10 +16,10 @@ import {
   decodePending,
   decodeStream,
   decodeStreamState,
-  decodeToken,
   FORMAT_VERSION,
   type StreamStateRow,
 } from './values.ts';
+import { decodeToken } from './token-rows.ts';
 import { BlockAudit, type ExpectedStream } from './verify-blocks.ts';
 import { type Fault, FaultLog } from './verify-faults.ts';
 

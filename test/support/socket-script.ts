@@ -11,6 +11,7 @@ import type { ReadRange } from '../../src/model/read-range.ts';
 import { SILENT } from '../../src/observe/logger.ts';
 import { createSocketDoor, type ReadableLog, type SocketDoor, type SocketDoorDeps } from '../../src/socket/door.ts';
 import type { Block } from '../../src/storage/block-read.ts';
+import { noTokens } from './no-tokens.ts';
 import { ManualClock } from './socket-clock.ts';
 
 export const TOKEN = `trk_${'ab'.repeat(24)}`;
@@ -106,7 +107,10 @@ export async function startDoor<B, S extends { readonly id: string }>(
   const door = createSocketDoor({
     log,
     clock,
-    access: new Access(mode ?? { type: 'tokens', rootTokenHash: hashToken(TOKEN) }),
+    access: new Access(
+      mode ?? { type: 'tokens', rootTokenHash: hashToken(TOKEN), tokens: await noTokens(clock) },
+      clock,
+    ),
     defaultBasin: 'telemetry',
     logger: SILENT,
     ...rest,

@@ -3,6 +3,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
+import { decodeToken } from '../../src/storage/token-rows.ts';
 import * as values from '../../src/storage/values.ts';
 
 const T = 1_789_999_999_000;
@@ -121,8 +122,8 @@ const FROZEN: readonly { name: string; bytes: string; decode: (value: Uint8Array
   {
     name: 'token',
     bytes: '0193a4726f6f74a4726f6f74cb427a0c4506818000',
-    decode: values.decodeToken,
-    row: { id: 'root', scope: 'root', createdAt: T },
+    decode: decodeToken,
+    row: 'root',
   },
 ];
 

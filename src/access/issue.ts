@@ -1,0 +1,141 @@
+/**
+ * What a token may be issued with (S2 API §7.3; access.md): nothing that its issuer does not hold. Whatever the issuer is
+ * bound to, the child is bound to as well; it may add to that, never take away.
+ */
+
+import { TailraceError } from '../model/error.ts';
+import { effectiveOperations, isWithin, type Scope } from '../model/scope.ts';
+import type { Principal, Token, TokenLimits } from './grant.ts';
+import { TOKEN_PREFIX } from './token.ts';
+
+/** What somebody asks for. Names in the scope are absolute. */
+export interface IssueRequest {
+  readonly id: string;
+  readonly scope: Scope;
+  /** Milliseconds since the epoch; undefined takes the issuer's. */
+  readonly expiresAt: number | undefined;
+  readonly autoPrefixStreams: boolean;
+  readonly stream: string | undefined;
+  readonly resourceAttributes: ReadonlyMap<string, string>;
+  readonly limits: TokenLimits;
+  readonly prefix: string | undefined;
+}
+
+/** What the server says about a new token. */
+export interface Birth {
+  readonly number: number;
+  readonly rotation: number;
+  readonly createdAt: number;
+}
+
+/** @throws TailraceError `invalid`, `permission_denied` */
+export function checkIssue(issuer: Principal, request: IssueRequest, now: number): void {
+  const { id, scope, expiresAt } = request;
+  if (effectiveOperations(scope).size === 0) throw invalid('Access token permissions cannot be empty');
+  if (request.autoPrefixStreams && (scope.streams === undefined || !('prefix' in scope.streams))) {
+    throw invalid('Auto prefixing is only allowed for streams with prefix matching');
+  }
+  if (expiresAt !== undefined && expiresAt <= now) throw invalid('expires_at must lie in the future');
+  if (!issuer.allows('issue-access-token', undefined, undefined, id)) {
+    throw denied(`the token \`${issuer.id}\` may not issue an access token with the id \`${id}\``);
+  }
+  const { token } = issuer;
+  if (token !== undefined) checkWithin(token, request);
+}
+
+/** Whether a token may do nothing that the holder may not: rotating it hands its rights over. */
+export function holdsAllOf(holder: Principal, target: Token): boolean {
+  const { token } = holder;
+  if (token === undefined) return true;
+  const { scope, expiresAt, autoPrefix, stream, resourceAttributes, limits } = target;
+  try {
+    checkRights(token, scope);
+    checkExpiry(token, expiresAt);
+    checkBonds(token, { stream, resourceAttributes, limits });
+  } catch {
+    return false;
+  }
+  const bound = token.resourceAttributes.size <= resourceAttributes.size && (token.stream ?? stream) === stream;
+  return bound && autoPrefix.startsWith(token.autoPrefix);
+}
+
+/** The token that a request which passed {@link checkIssue} gets. */
+export function tokenFor(issuer: Principal, request: IssueRequest, birth: Birth): Token {
+  const { token: parent } = issuer;
+  const { id, scope, prefix } = request;
+  const own = request.autoPrefixStreams && scope.streams !== undefined && 'prefix' in scope.streams;
+  return {
+    ...birth,
+    id,
+    scope,
+    expiresAt: request.expiresAt ?? parent?.expiresAt,
+    autoPrefix:
+      own && scope.streams !== undefined && 'prefix' in scope.streams
+        ? scope.streams.prefix
+        : (parent?.autoPrefix ?? ''),
+    stream: request.stream ?? parent?.stream,
+    resourceAttributes: new Map([...request.resourceAttributes, ...(parent?.resourceAttributes ?? [])]),
+    limits: {
+      profile: request.limits.profile ?? parent?.limits.profile,
+      spansPerMinute: request.limits.spansPerMinute ?? parent?.limits.spansPerMinute,
+    },
+    prefix: prefix ?? parent?.prefix ?? TOKEN_PREFIX,
+  };
+}
+
+function checkWithin(issuer: Token, { scope, expiresAt, stream, resourceAttributes, limits }: IssueRequest): void {
+  checkRights(issuer, scope);
+  checkExpiry(issuer, expiresAt ?? issuer.expiresAt);
+  checkBonds(issuer, { stream, resourceAttributes, limits });
+}
+
+function checkRights(issuer: Token, scope: Scope): void {
+  const held = effectiveOperations(issuer.scope);
+  for (const operation of effectiveOperations(scope)) {
+    if (!held.has(operation))
+      throw denied(`the token \`${issuer.id}\` does not hold the operation ${operation} itself`);
+  }
+  for (const [set, name] of [
+    ['basins', 'basins'],
+    ['streams', 'streams'],
+    ['accessTokens', 'access_tokens'],
+  ] as const) {
+    if (!isWithin(scope[set], issuer.scope[set])) {
+      throw denied(`the ${name} of the scope reach farther than those of the token \`${issuer.id}\``);
+    }
+  }
+}
+
+function checkExpiry(issuer: Token, expiresAt: number | undefined): void {
+  if (issuer.expiresAt === undefined) return;
+  if (expiresAt === undefined || expiresAt > issuer.expiresAt) {
+    throw denied(`the token \`${issuer.id}\` expires itself before that`);
+  }
+}
+
+type Bonds = Pick<IssueRequest, 'stream' | 'resourceAttributes' | 'limits'>;
+
+/** What the issuer is bound to may be said again, but not otherwise. */
+function checkBonds(issuer: Token, { stream, resourceAttributes, limits }: Bonds): void {
+  if (issuer.stream !== undefined && stream !== undefined && stream !== issuer.stream) {
+    throw denied(`the token \`${issuer.id}\` is bound to another stream`);
+  }
+  for (const [key, value] of issuer.resourceAttributes) {
+    const given = resourceAttributes.get(key);
+    if (given !== undefined && given !== value) {
+      throw denied(`the token \`${issuer.id}\` sets the resource attribute ${JSON.stringify(key)} to another value`);
+    }
+  }
+  const most = issuer.limits.spansPerMinute;
+  if (most !== undefined && (limits.spansPerMinute ?? most) > most) {
+    throw denied(`the token \`${issuer.id}\` is limited to ${most} spans a minute`);
+  }
+}
+
+function denied(message: string): TailraceError {
+  return new TailraceError('permission_denied', message);
+}
+
+function invalid(message: string): TailraceError {
+  return new TailraceError('invalid', message);
+}

@@ -1,0 +1,195 @@
+/**
+ * All tokens but the root one: in memory by the hash of their secrets, durable before anybody hears of a change. Like the
+ * control plane of the log, every call looks and decides without an `await` in between.
+ */
+
+import type { Clock } from '../model/clock.ts';
+import { TailraceError } from '../model/error.ts';
+import { TOKENS_MAX } from '../model/limits.ts';
+import { mayHold } from '../model/scope.ts';
+import { type Principal, principalOf, type Token } from './grant.ts';
+import { checkIssue, type IssueRequest, tokenFor } from './issue.ts';
+import { hashToken, makeToken } from './token.ts';
+
+/** Where tokens are kept. */
+export interface TokenStore {
+  /** All of them, each with the hash of its secret. */
+  load(): Promise<{ readonly tokens: readonly (readonly [hash: string, token: Token])[]; readonly nextNumber: number }>;
+  /** Durable when it resolves. `before` is the hash that a rotation or revocation takes away. */
+  put(hash: string, token: Token, nextNumber: number, before?: string): Promise<void>;
+  remove(hash: string, token: Token): Promise<void>;
+}
+
+export interface TokenPage {
+  readonly tokens: readonly Token[];
+  readonly hasMore: boolean;
+}
+
+/** A token with its secret: shown once. */
+export interface IssuedToken {
+  readonly token: Token;
+  readonly secret: string;
+}
+
+interface Entry {
+  hash: string;
+  readonly token: Token;
+  readonly principal: Principal;
+  /** Accepted, not durable yet: it lets nobody in, and its id is taken. */
+  pending: boolean;
+}
+
+export class TokenTable {
+  readonly #store: TokenStore;
+  readonly #clock: Clock;
+  readonly #onEnded: (token: Token) => void;
+  readonly #byHash = new Map<string, Entry>();
+  readonly #byId = new Map<string, Entry>();
+  #sorted: readonly string[] | undefined;
+  #nextNumber = 1;
+
+  private constructor(store: TokenStore, clock: Clock, onEnded: (token: Token) => void) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#onEnded = onEnded;
+  }
+
+  /** `onEnded` hears of tokens whose secret stopped working: what is open by them must end. */
+  static async load(store: TokenStore, clock: Clock, onEnded: (token: Token) => void): Promise<TokenTable> {
+    const table = new TokenTable(store, clock, onEnded);
+    const { tokens, nextNumber } = await store.load();
+    for (const [hash, token] of tokens) table.#add({ hash, token, principal: principalOf(token), pending: false });
+    table.#nextNumber = nextNumber;
+    return table;
+  }
+
+  /** Who a secret belongs to, by its hash; nobody when it is not known, or not any more. */
+  find(hash: string): Principal | undefined {
+    const entry = this.#byHash.get(hash);
+    if (entry === undefined || entry.pending || isExpired(entry.token, this.#clock.now())) return undefined;
+    return entry.principal;
+  }
+
+  /** Whether this very secret's token still lets its holder in: not revoked, rotated or expired. */
+  isAlive(token: Token): boolean {
+    const entry = this.#byId.get(token.id);
+    return entry?.token === token && !entry.pending && !isExpired(token, this.#clock.now());
+  }
+
+  /** The token that has a number and rotation now, for what was made of it. */
+  byNumber(number: number, rotation: number, id: string): Principal | undefined {
+    const entry = this.#byId.get(id);
+    const same = entry?.token.number === number && entry.token.rotation === rotation;
+    return same && this.isAlive(entry.token) ? entry.principal : undefined;
+  }
+
+  /**
+   * Makes a token; durable when it resolves.
+   * @throws TailraceError `permission_denied` for more than the issuer holds, `invalid`, `resource_already_exists`,
+   *   `quota_exhausted`
+   */
+  async issue(issuer: Principal, request: IssueRequest): Promise<IssuedToken> {
+    const now = this.#clock.now();
+    checkIssue(issuer, request, now);
+    const known = this.#byId.get(request.id);
+    if (known !== undefined && !isExpired(known.token, now)) {
+      throw new TailraceError('resource_already_exists', `access token \`${request.id}\` already exists`);
+    }
+    if (this.#byId.size >= TOKENS_MAX) {
+      throw new TailraceError('quota_exhausted', `there are ${TOKENS_MAX} access tokens: revoke some`);
+    }
+    const token = tokenFor(issuer, request, { number: this.#nextNumber++, rotation: 0, createdAt: now });
+    return this.#put(token, known);
+  }
+
+  /** Gives a token another secret; the old one stops at once. @throws TailraceError `access_token_not_found`, `permission_denied` */
+  async rotate(holder: Principal, id: string, mayHave: (token: Token) => boolean): Promise<IssuedToken> {
+    const known = this.#expect(id);
+    if (!mayHave(known.token)) {
+      throw new TailraceError('permission_denied', `access token \`${id}\` may do more than \`${holder.id}\` may`);
+    }
+    return this.#put({ ...known.token, rotation: known.token.rotation + 1 }, known);
+  }
+
+  /** The token stops working at once; durable when it resolves. @throws TailraceError `access_token_not_found` */
+  async revoke(id: string): Promise<void> {
+    const entry = this.#expect(id);
+    this.#drop(entry);
+    this.#onEnded(entry.token);
+    await this.#store.remove(entry.hash, entry.token);
+  }
+
+  /** Those that live, in order of the bytes of their ids. */
+  list(holder: Principal, prefix: string, startAfter: string, limit: number): TokenPage {
+    const reach = holder.token?.scope.accessTokens;
+    if (holder.token !== undefined && !mayHold(reach, prefix)) return { tokens: [], hasMore: false };
+    const now = this.#clock.now();
+    const tokens: Token[] = [];
+    for (const id of this.#ids()) {
+      if (!id.startsWith(prefix) || byBytes(id, startAfter) <= 0) continue;
+      const entry = this.#byId.get(id);
+      if (entry === undefined || entry.pending || isExpired(entry.token, now)) continue;
+      if (!holder.allows('list-access-tokens', undefined, undefined, id)) continue;
+      if (tokens.length === limit) return { tokens, hasMore: true };
+      tokens.push(entry.token);
+    }
+    return { tokens, hasMore: false };
+  }
+
+  /** A token that lives. @throws TailraceError `access_token_not_found` */
+  get(id: string): Token {
+    return this.#expect(id).token;
+  }
+
+  async #put(token: Token, before: Entry | undefined): Promise<IssuedToken> {
+    const secret = makeToken(token.prefix);
+    const entry = { hash: hashToken(secret), token, principal: principalOf(token), pending: true };
+    if (before !== undefined) {
+      this.#drop(before);
+      this.#onEnded(before.token);
+    }
+    this.#add(entry);
+    try {
+      await this.#store.put(entry.hash, token, this.#nextNumber, before?.hash);
+    } catch (error) {
+      // Whether the old secret is gone from the disk is not known: it stays out until a restart tells.
+      if (this.#byId.get(token.id) === entry) this.#drop(entry);
+      throw error;
+    }
+    entry.pending = false;
+    return { token, secret };
+  }
+
+  #expect(id: string): Entry {
+    const entry = this.#byId.get(id);
+    if (entry === undefined || entry.pending || isExpired(entry.token, this.#clock.now())) {
+      throw new TailraceError('access_token_not_found', `access token \`${id}\` not found`);
+    }
+    return entry;
+  }
+
+  #ids(): readonly string[] {
+    this.#sorted ??= [...this.#byId.keys()].sort(byBytes);
+    return this.#sorted;
+  }
+
+  #add(entry: Entry): void {
+    this.#byHash.set(entry.hash, entry);
+    this.#byId.set(entry.token.id, entry);
+    this.#sorted = undefined;
+  }
+
+  #drop(entry: Entry): void {
+    this.#byHash.delete(entry.hash);
+    this.#byId.delete(entry.token.id);
+    this.#sorted = undefined;
+  }
+}
+
+function isExpired({ expiresAt }: Token, now: number): boolean {
+  return expiresAt !== undefined && expiresAt <= now;
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

@@ -1,0 +1,135 @@
+/** Rows of access tokens, found by the hash of their secrets. Forms as in `values.ts`; no secret is ever in one. */
+
+import { countOf, damaged, encode, Fields } from './values.ts';
+
+/** Names of one kind: one, or all with a prefix. */
+export type ResourceSetRow = { readonly exact: string } | { readonly prefix: string };
+
+/** Read and write of one group of operations. */
+export interface GroupRow {
+  readonly read: boolean;
+  readonly write: boolean;
+}
+
+/** A token, but for the root one. Times are in milliseconds. */
+export interface TokenRow {
+  readonly id: string;
+  readonly number: number;
+  readonly rotation: number;
+  readonly createdAt: number;
+  readonly expiresAt: number | undefined;
+  readonly scope: {
+    readonly basins: ResourceSetRow | undefined;
+    readonly streams: ResourceSetRow | undefined;
+    readonly accessTokens: ResourceSetRow | undefined;
+    readonly groups: { readonly account: GroupRow; readonly basin: GroupRow; readonly stream: GroupRow };
+    readonly operations: readonly string[];
+  };
+  readonly autoPrefix: string;
+  readonly stream: string | undefined;
+  readonly resourceAttributes: readonly (readonly [key: string, value: string])[];
+  readonly limits: { readonly profile: string | undefined; readonly spansPerMinute: number | undefined };
+  readonly prefix: string;
+}
+
+/** The root token has the first form: `[id, 'root', createdAt]`. */
+const VERSION_2 = 2;
+const ROOT_FIELDS = 3;
+
+export function encodeRootToken(createdAt: number): Uint8Array {
+  return encode(['root', 'root', createdAt]);
+}
+
+/** The next number of something that is counted. */
+export function encodeNumber(number: number): Uint8Array {
+  return encode([number]);
+}
+
+/** @throws TailraceError `corrupt`, as do all decoders here. */
+export function decodeNumber(value: Uint8Array): number {
+  return new Fields(value, 'counter').count();
+}
+
+export function encodeToken(row: TokenRow): Uint8Array {
+  const { scope, limits } = row;
+  const fields = [
+    row.id,
+    row.number,
+    row.rotation,
+    row.createdAt,
+    row.expiresAt ?? null,
+    [setRow(scope.basins), setRow(scope.streams), setRow(scope.accessTokens)],
+    [scope.groups.account, scope.groups.basin, scope.groups.stream].flatMap(({ read, write }) => [read, write]),
+    scope.operations,
+    row.autoPrefix,
+    row.stream ?? null,
+    row.resourceAttributes,
+    [limits.profile ?? null, limits.spansPerMinute ?? null],
+    row.prefix,
+  ];
+  return encode(fields, VERSION_2);
+}
+
+export function decodeToken(value: Uint8Array): TokenRow | 'root' {
+  const fields = new Fields(value, 'token', VERSION_2);
+  if (fields.left === ROOT_FIELDS) {
+    if (fields.text() !== 'root' || fields.text() !== 'root') throw damaged('token');
+    fields.count();
+    return 'root';
+  }
+  const id = fields.text();
+  const [number, rotation, createdAt] = [fields.count(), fields.count(), fields.count()];
+  const expiresAt = optionalCount(fields.added());
+  const [basins, streams, accessTokens] = listOf(fields.added(), 3).map(readSet);
+  const flags = listOf(fields.added(), 6).map(flagOf);
+  const group = (at: number): GroupRow => ({ read: flags[at] === true, write: flags[at + 1] === true });
+  const groups = { account: group(0), basin: group(2), stream: group(4) };
+  const operations = listOf(fields.added()).map(textOf);
+  const [autoPrefix, stream] = [fields.text(), fields.optionalText()];
+  const resourceAttributes = fields.pairs().map(([key, one]) => [key, textOf(one)] as const);
+  const [profile, spansPerMinute] = listOf(fields.added(), 2);
+  return {
+    id,
+    number,
+    rotation,
+    createdAt,
+    expiresAt,
+    scope: { basins, streams, accessTokens, groups, operations },
+    autoPrefix,
+    stream,
+    resourceAttributes,
+    limits: { profile: profile === null ? undefined : textOf(profile), spansPerMinute: optionalCount(spansPerMinute) },
+    prefix: fields.text(),
+  };
+}
+
+function setRow(set: ResourceSetRow | undefined): unknown {
+  if (set === undefined) return null;
+  return 'exact' in set ? [0, set.exact] : [1, set.prefix];
+}
+
+function readSet(value: unknown): ResourceSetRow | undefined {
+  if (value === null) return undefined;
+  const [kind, name] = listOf(value, 2);
+  if (kind !== 0 && kind !== 1) throw damaged('token');
+  return kind === 0 ? { exact: textOf(name) } : { prefix: textOf(name) };
+}
+
+function listOf(value: unknown, length?: number): readonly unknown[] {
+  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) throw damaged('token');
+  return value;
+}
+
+function flagOf(value: unknown): boolean {
+  if (typeof value !== 'boolean') throw damaged('token');
+  return value;
+}
+
+function textOf(value: unknown): string {
+  if (typeof value !== 'string') throw damaged('token');
+  return value;
+}
+
+function optionalCount(value: unknown): number | undefined {
+  return value === null ? undefined : countOf(value, 'token');
+}
