@@ -62,7 +62,7 @@ export class Backups {
   async begin(): Promise<Backup> {
     if (this.#busy) {
       throw new TailraceError('rate_limited', 'a backup is under way already: wait for its end', {
-        detail: { retryAfterSeconds: 30 },
+        detail: { retryAfterSeconds: 5 },
       });
     }
     this.#busy = true;
