@@ -68,8 +68,11 @@ export function addGauge(registry: Registry, metric: MetricName, read: () => Lab
     labelNames: [...labels],
     registers: [registry],
     async collect() {
+      const found = [...(await read())];
       this.reset();
-      for (const [values, value] of await read()) this.set(values, value);
+      // Without labels there is a zero now; what is not known is not zero.
+      if (labels.length === 0) this.remove({});
+      for (const [values, value] of found) this.set(values, value);
     },
   });
 }

@@ -1,0 +1,63 @@
+/** What Prometheus is told: each server for itself, cumulative histograms, and numbers read at the moment of the question. */
+
+import { expect, test } from '@jest/globals';
+import { Metrics } from '../../src/observe/metrics.ts';
+import { parsePrometheus, sumOf } from '../support/prometheus.ts';
+
+const read = async (metrics: Metrics) => parsePrometheus(await metrics.text());
+
+test('two servers in one process count apart', async () => {
+  const [one, other] = [new Metrics(), new Metrics()];
+  one.appended(undefined, 's2', 3, 300);
+  one.otlpAnswered('logs', 200);
+  expect(sumOf(await read(one), 'tailrace_appended_records_total')).toBe(3);
+  expect(sumOf(await read(other), 'tailrace_appended_records_total')).toBe(0);
+  expect(sumOf(await read(other), 'tailrace_otlp_requests_total')).toBe(0);
+});
+
+test('a histogram counts a value in its own bucket and in all above, bounds included', async () => {
+  const metrics = new Metrics();
+  for (const records of [1, 2, 10, 11, 1_000_000]) metrics.appended(undefined, 's2', records, 1);
+  const samples = await read(metrics);
+  const at = (le: string): number => sumOf(samples, 's2_append_batch_records_bucket', { le });
+  expect([at('1'), at('2'), at('5'), at('10'), at('25'), at('100000'), at('+Inf')]).toEqual([1, 2, 2, 3, 4, 4, 5]);
+  expect(sumOf(samples, 's2_append_batch_records_sum')).toBe(1_000_024);
+});
+
+test('latencies are told in seconds', async () => {
+  const metrics = new Metrics();
+  metrics.acked(250);
+  metrics.permitted(1);
+  metrics.committed(10, 4, 1_000);
+  const samples = await read(metrics);
+  expect(sumOf(samples, 's2_append_ack_latency_seconds_sum')).toBe(0.25);
+  expect(sumOf(samples, 's2_append_permit_latency_seconds_sum')).toBe(0.001);
+  expect(sumOf(samples, 'tailrace_commit_latency_seconds_sum')).toBe(0.01);
+  expect(sumOf(samples, 'tailrace_transaction_entries_sum')).toBe(4);
+  expect(sumOf(samples, 'tailrace_transaction_bytes_sum')).toBe(1_000);
+});
+
+test('what is watched is looked at once for an answer, and anew for the next one', async () => {
+  const metrics = new Metrics();
+  let looks = 0;
+  let freeBytes: number | undefined;
+  metrics.watch({
+    stat: async () => {
+      looks++;
+      const reads = { byDoor: new Map([['sse', 2]]), lagRecordsMax: 7 };
+      return { engine: { state: 'read_only', usedBytes: 5, fileBytes: 9, freeBytes }, openStreams: 3, reads };
+    },
+    connections: () => looks * 10,
+    memory: { usedBytes: 1, limitBytes: 2 },
+  });
+  const first = await read(metrics);
+  expect(looks).toBe(1);
+  expect(sumOf(first, 'tailrace_store_state', { state: 'read_only' })).toBe(1);
+  expect(sumOf(first, 'tailrace_store_state')).toBe(1);
+  expect(sumOf(first, 'tailrace_open_readers', { door: 'sse' })).toBe(2);
+  expect(sumOf(first, 'tailrace_reader_lag_records_max')).toBe(7);
+  expect(first.some(({ name }) => name === 'tailrace_store_free_bytes')).toBe(false);
+  freeBytes = 11;
+  const second = await read(metrics);
+  expect([looks, sumOf(second, 'tailrace_store_free_bytes')]).toEqual([2, 11]);
+});
