@@ -33,7 +33,7 @@ const HOMES = {
   'lz4-napi': BLOCKS,
   protobufjs: '^src/(otlp|s2)/',
   ws: '^src/(socket|client)/',
-  zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/config[.]ts$)',
+  zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|tokens)[.]ts$)',
   pino: '^src/observe/',
   fzstd: '^src/s2/zstd[.]ts$',
   'prom-client': '^src/observe/',

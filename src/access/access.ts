@@ -50,6 +50,11 @@ export class Access {
     return this.#mode.type === 'open';
   }
 
+  /** All tokens but the root one; undefined where nobody is asked for one. */
+  get tokens(): TokenTable | undefined {
+    return this.#mode.type === 'open' ? undefined : this.#mode.tokens;
+  }
+
   /** @throws TailraceError `authn` for a missing or unknown token */
   identify(credential: string | HashedToken | undefined): Principal {
     if (this.#mode.type === 'open') return ANYONE;

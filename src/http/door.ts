@@ -59,6 +59,11 @@ export function authorizeUncounted(exchange: Exchange, deps: HttpDeps, need: Nee
   return deps.access.authorize(credentialOf(exchange), need);
 }
 
+/** Who is asking, whatever for. @throws TailraceError `authn` */
+export function identify(exchange: Exchange, deps: HttpDeps): Principal {
+  return deps.access.identify(credentialOf(exchange));
+}
+
 /** Compared only with what the same connection showed before, so the time that takes tells nobody a secret. */
 function credentialOf(exchange: Exchange): HashedToken | undefined {
   const header = exchange.request.headers.authorization;

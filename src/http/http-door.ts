@@ -10,6 +10,7 @@ import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange
 import { Listener, type ListenerHandlers, type ListeningAddress } from './listener.ts';
 import { asTailraceError, refuseOtlp, refuseS2 } from './refuse.ts';
 import { type Refuse, type Route, Router } from './router.ts';
+import { accessTokenRoutes } from './routes/access-tokens.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { basinRoutes } from './routes/basins.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -64,6 +65,7 @@ export class HttpDoor {
       ...backupRoutes(this.#deps),
       ...basinRoutes(this.#deps),
       ...recordRoutes(this.#deps),
+      ...accessTokenRoutes(this.#deps),
       ...locationRoutes(this.#deps),
       ...streamRoutes(this.#deps),
       ...metricsRoutes(this.#deps),

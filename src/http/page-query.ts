@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { TailraceError } from '../model/error.ts';
-import { BASIN_NAME_BYTES_MAX, STREAM_NAME_BYTES_MAX } from '../model/limits.ts';
+import { BASIN_NAME_BYTES_MAX, STREAM_NAME_BYTES_MAX, TOKEN_ID_BYTES_MAX } from '../model/limits.ts';
 
 const PAGE_MAX = 1_000;
 const BASIN_PART = /^([a-z0-9][a-z0-9-]*)?$/;
@@ -15,7 +15,7 @@ export interface Page {
 }
 
 /** Parameters that are not known are left out. @throws TailraceError `bad_query`, also for one that is there twice */
-export function pageOf(query: string, kind: 'basin' | 'stream'): Page {
+export function pageOf(query: string, kind: keyof typeof PAGES): Page {
   const params = new URLSearchParams(query);
   const given = {
     prefix: single(params, 'prefix'),
@@ -63,7 +63,18 @@ const streamPart = (what: string) =>
     .refine((text) => !text.includes('\0'), `stream ${what} must not contain NUL bytes`)
     .default('');
 
+const tokenPart = (what: string) =>
+  z
+    .string()
+    .refine(
+      (text) => Buffer.byteLength(text) <= TOKEN_ID_BYTES_MAX,
+      `access token ${what} must be at most ${TOKEN_ID_BYTES_MAX} bytes long`,
+    )
+    .refine((text) => !text.includes('\0'), `access token ${what} must not contain NUL bytes`)
+    .default('');
+
 const PAGES = {
   basin: z.object({ prefix: basinPart('prefix'), start_after: basinPart('start-after'), limit }),
   stream: z.object({ prefix: streamPart('prefix'), start_after: streamPart('start-after'), limit }),
+  token: z.object({ prefix: tokenPart('prefix'), start_after: tokenPart('start-after'), limit }),
 };

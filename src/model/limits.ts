@@ -106,6 +106,9 @@ export const STORE_RESERVE_BYTES = 64 * MiB;
 
 /** A streaming HTTP answer asks for patience above this many bytes that its client has not taken. */
 export const STREAM_ANSWER_BUFFERED_BYTES_MAX = 2 * MiB;
+/** With many of them each one's share of this, but not less than the least, takes the place of that limit. */
+export const STREAM_ANSWERS_BUFFERED_BYTES_MAX = 128 * MiB;
+export const STREAM_ANSWER_BUFFERED_BYTES_MIN = 256 * KiB;
 
 /** Open connections of the HTTP listener. */
 export const CONNECTIONS_MAX = 20_000;
@@ -138,6 +141,10 @@ export const OPEN_STREAMS_MAX = 10_000;
 
 /** Access tokens: all of them are in memory. */
 export const TOKENS_MAX = 100_000;
+export const TOKEN_ID_BYTES_MAX = 96;
+/** Resource attributes that a token sets, and bytes of one with its key. */
+export const TOKEN_ATTRIBUTES_MAX = 32;
+export const TOKEN_ATTRIBUTE_BYTES_MAX = 4_096;
 
 /** Names (S2, §3.1). */
 export const BASIN_NAME_BYTES_MIN = 8;

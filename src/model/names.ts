@@ -1,6 +1,6 @@
 /** Names of basins and streams: what is allowed, and why one is not (S2 API §3.1). */
 
-import { BASIN_NAME_BYTES_MAX, BASIN_NAME_BYTES_MIN, STREAM_NAME_BYTES_MAX } from './limits.ts';
+import { BASIN_NAME_BYTES_MAX, BASIN_NAME_BYTES_MIN, STREAM_NAME_BYTES_MAX, TOKEN_ID_BYTES_MAX } from './limits.ts';
 
 const BASIN = /^[a-z0-9][a-z0-9-]*[a-z0-9]$/;
 
@@ -25,5 +25,16 @@ export function streamNameFault(name: string): string | undefined {
   }
   if (name === '.' || name === '..') return 'stream name must not be "." or ".."';
   if (name.includes('\0')) return 'stream name must not contain NUL bytes';
+  return undefined;
+}
+
+/** Says what is wrong with the id of an access token, or nothing when it is good. */
+export function tokenIdFault(id: string): string | undefined {
+  const bytes = Buffer.byteLength(id);
+  if (bytes === 0) return 'access token id must not be empty';
+  if (bytes > TOKEN_ID_BYTES_MAX)
+    return `access token id must be at most ${TOKEN_ID_BYTES_MAX} bytes long, it has ${bytes}`;
+  if (id === '.' || id === '..') return 'access token id must not be "." or ".."';
+  if (id.includes('\0')) return 'access token id must not contain NUL bytes';
   return undefined;
 }
