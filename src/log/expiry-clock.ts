@@ -33,8 +33,12 @@ export class ExpiryClock {
     if (ahead) this.#pause(wall);
   }
 
-  /** Milliseconds since the epoch; never ahead of what can be believed. */
+  /** Whole milliseconds since the epoch, as they are stored; never ahead of what can be believed. */
   now(): number {
+    return Math.floor(this.#believed());
+  }
+
+  #believed(): number {
     const wall = this.#clock.now();
     const monotonic = this.#clock.monotonicMs();
     const expected = this.#wallAt + (monotonic - this.#monotonicAt);
