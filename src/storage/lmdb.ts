@@ -6,12 +6,11 @@ import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
 import { STORE_RESERVE_BYTES } from '../model/limits.ts';
 import type { Engine, Entry, Scan, Write } from './engine.ts';
-import { settingsKey } from './keys.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 import { roomFor } from './room.ts';
 import { addressSpaceLimit, prepareStoreFile, refuseNetworkFs, secureStoreFile } from './store-file.ts';
-import { decodeFormat, encodeFormat, FORMAT_VERSION } from './values.ts';
+import { settleFormat } from './upgrade.ts';
 
 export interface LmdbEngineOptions {
   /** The data directory; made with mode 0700 when it is missing. Lock it first: see `lock.ts`. */
@@ -33,7 +32,6 @@ export const STORE_FILE = 'tailrace.mdb';
 const MAP_BYTES = 2 ** 40;
 /** Of the store's file. */
 export const PAGE_BYTES = 4_096;
-const FORMAT_KEY = settingsKey('format');
 
 /**
  * Opens or creates a store.
@@ -81,25 +79,6 @@ export interface StoreFile extends RawStore {
  */
 export function openStoreFile(file: string, mode: { readonly readOnly: boolean }): StoreFile {
   return openStore(file, mode.readOnly);
-}
-
-/**
- * A new store gets our version, and so does an older one before anything of the new form is written into it: the build
- * that made it must refuse it from then on. One that a later build wrote is left alone.
- */
-async function settleFormat(engine: Engine, dataDir: string): Promise<void> {
-  const value = await engine.get(FORMAT_KEY);
-  const found = value === undefined ? 0 : decodeFormat(value);
-  if (found < FORMAT_VERSION) {
-    await engine.commit([{ type: 'put', key: FORMAT_KEY, value: encodeFormat(FORMAT_VERSION) }], {
-      mayUseReserve: true,
-    });
-  }
-  if (found <= FORMAT_VERSION) return;
-  throw new TailraceError(
-    'format_too_new',
-    `the store in ${dataDir} has format ${found}, this Tailrace knows formats up to ${FORMAT_VERSION}: use the newer one`,
-  );
 }
 
 function openStore(file: string, readOnly: boolean): LmdbStore {

@@ -9,8 +9,11 @@ import { Log } from '../../src/log/log.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import { verify } from '../../src/maintenance.ts';
 import type { Clock } from '../../src/model/clock.ts';
+import { readUpkeepKey, settingsKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import { decodeStream, encodeFormat, encodeStream } from '../../src/storage/values.ts';
 import { type GoldenStore, unpackGoldenStore } from '../support/golden-store.ts';
+import { storedRows, tamper } from '../support/stored-rows.ts';
 
 const FORMATS = [1];
 
@@ -74,7 +77,8 @@ test.each(FORMATS)('a store of format %i verifies, and stays as it is', async (f
   expect((await verify({ dataDir: dir })).format).toBe(format);
 });
 
-async function opened({ now }: GoldenStore): Promise<Log> {
+async function opened({ now: written }: GoldenStore, laterMs = 0): Promise<Log> {
+  const now = written + laterMs;
   const clock: Clock = { now: () => now, monotonicMs: () => performance.now(), timer: () => () => {} };
   const engine = await openLmdbEngine({ path: dir });
   open.push(engine);
@@ -90,6 +94,50 @@ async function close(): Promise<void> {
   for (const each of open.reverse()) await each.close();
   open = [];
 }
+
+test('what expires in a store of format 1, which had no schedule, goes in time', async () => {
+  const golden = unpackGoldenStore(1, dir);
+  const before = await verify({ dataDir: dir });
+  await (await opened(golden)).upkeepSettled();
+  await close();
+  expect(await verify({ dataDir: dir })).toMatchObject({ format: 2, blocks: before.blocks, faultCount: 0 });
+  await (await opened(golden, 8 * 86_400_000)).upkeepSettled();
+  await close();
+  // Believed only when an operator says so: the clock jumped while the store was closed.
+  expect(await verify({ dataDir: dir })).toMatchObject({ blocks: before.blocks, faults: [] });
+  const log = await opened(golden, 8 * 86_400_000);
+  log.confirmClock();
+  await log.upkeepSettled();
+  await close();
+  // What stays is kept for ever.
+  expect(await verify({ dataDir: dir })).toMatchObject({ records: 2, blocks: 1, faultCount: 0 });
+});
+
+test('an upgrade that was interrupted is gone on with', async () => {
+  const golden = unpackGoldenStore(1, dir);
+  await tamper(dir, () => []);
+  const upgraded = await storedRows(dir);
+  expect(upgraded.some((row) => row.startsWith('0904'))).toBe(true);
+  unpackGoldenStore(1, dir);
+  const engine = await openLmdbEngine({ path: dir });
+  const rows = await engine.scan({ from: Buffer.of(9), to: Buffer.of(10), limit: 1_000 });
+  // As if it had been killed behind its first transaction: our version stands, the schedule does not.
+  await engine.commit([
+    ...rows.slice(2).map(({ key }) => ({ type: 'delete', key }) as const),
+    { type: 'put', key: settingsKey('upgrading'), value: encodeFormat(1) },
+  ]);
+  await engine.commit(
+    (await engine.scan({ from: Buffer.of(3), to: Buffer.of(4), limit: 1_000 })).map(({ key, value }) => {
+      const row = decodeStream(value);
+      const gone = rows.slice(2).some((pending) => readUpkeepKey(pending.key).stream === row.number);
+      return { type: 'put', key, value: gone ? encodeStream({ ...row, upkeepAt: undefined }) : value };
+    }),
+  );
+  await engine.close();
+  await tamper(dir, () => []);
+  expect(await storedRows(dir)).toEqual(upgraded);
+  expect((await verify({ dataDir: dir })).streams).toBe(streamsOf(golden).length);
+});
 
 function streamsOf(golden: GoldenStore) {
   return golden.basins.flatMap(({ name: basin, streams }) => streams.map((stream) => ({ basin, ...stream })));
