@@ -6,9 +6,12 @@ import { type Exchange, schemeOf } from '../exchange.ts';
 
 const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
 
+/** Where S2 clients post, and no exporter does. */
+const S2_POSTS = /^\/v1\/(streams|basins|access-tokens)(\/|$)/;
+
 /** Whether a request looks like that of an exporter: those get their errors as OTLP has them. */
 export function isExporter(exchange: Exchange): boolean {
-  return exchange.request.method === 'POST' && !exchange.path.startsWith('/v1/streams');
+  return exchange.request.method === 'POST' && !S2_POSTS.test(exchange.path);
 }
 
 /** What to say about a path that no route has. */
