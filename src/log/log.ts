@@ -300,6 +300,11 @@ export class Log {
     return commitRows(this.#commits, rows, {});
   }
 
+  /** The time that data expires by, in ms: never ahead of what can be believed. */
+  expiryNow(): number {
+    return this.#expiry.now();
+  }
+
   /** An operator says that the wall clock is right: records expire by it again. */
   confirmClock(): void {
     this.#expiry.confirm();

@@ -30,6 +30,7 @@ const LOOK_MAX = 16;
 export interface UsagePort extends StoredStreams {
   basin(name: string): Basin | undefined;
   commitRows(rows: readonly Write[]): Promise<void>;
+  expiryNow(): number;
   listStreams(
     basin: Basin,
     options: { prefix: string; startAfter: string; limit: number },
@@ -212,9 +213,10 @@ export class Usage implements LogObserver {
   }
 
   async #expire(): Promise<void> {
-    const hour = bucketOf(this.#now(), HOUR);
     const port = this.#port;
-    if (hour === this.#expiredHour || this.#closed || port === undefined) return;
+    if (port === undefined || this.#closed) return;
+    const hour = bucketOf(Math.floor(port.expiryNow() / 1_000), HOUR);
+    if (hour === this.#expiredHour) return;
     this.#expiredHour = hour;
     const remove = (rows: readonly Write[]): Promise<void> => port.commitRows(rows);
     await expireUsage(this.#deps.engine, hour, remove, () => this.#closed).catch(this.#report);

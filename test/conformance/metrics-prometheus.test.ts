@@ -1,7 +1,7 @@
 /** What Prometheus scrapes: the text format held to its grammar, and counts of known traffic. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type CallAnswer, call } from '../support/http-call.ts';
+import { type CallAnswer, call, connectRaw } from '../support/http-call.ts';
 import { familyOf, parsePrometheus, type Sample, sumOf } from '../support/prometheus.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -133,6 +133,33 @@ describe('known traffic', () => {
     expect(sumOf(samples, 'tailrace_memory_limit_bytes')).toBe(512 * 1024 * 1024);
     expect(sumOf(samples, 'tailrace_reader_lag_records_max')).toBe(0);
   });
+});
+
+test('readers are counted by door while they are there', async () => {
+  const records = [{ body: 'one' }];
+  expect((await send('POST', '/v1/streams/followed/records', { records })).status).toBe(200);
+  const lines = [
+    'GET /v1/streams/followed/records?seq_num=0 HTTP/1.1',
+    'Host: 127.0.0.1',
+    'S2-Basin: telemetry',
+    `Authorization: Bearer ${server.token}`,
+  ];
+  const sse = await connectRaw(server.port);
+  sse.send(`${[...lines, 'Accept: text/event-stream'].join('\r\n')}\r\n\r\n`);
+  await sse.until(/event: ping/);
+  const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+  const webSocket = await connectRaw(server.port);
+  webSocket.send(`${[...lines, ...upgrade, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='].join('\r\n')}\r\n\r\n`);
+  await webSocket.until(/caught_up/);
+  const readers = async (): Promise<readonly number[]> => {
+    const samples = await scrape();
+    return ['sse', 'websocket'].map((door) => sumOf(samples, 'tailrace_open_readers', { door }));
+  };
+  expect(await readers()).toEqual([1, 1]);
+  expect(sumOf(await scrape(), 'tailrace_reader_lag_records_max')).toBe(0);
+  sse.destroy();
+  webSocket.destroy();
+  for (let left = await readers(); left.some((count) => count > 0); ) left = await readers();
 });
 
 test('what clients send makes no series: names of streams, basins and paths are no labels', async () => {

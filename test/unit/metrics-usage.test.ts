@@ -173,4 +173,14 @@ describe('what is old', () => {
     const now = T0 + 99 * DAY;
     expect((await usage.basinStorage(basin, { start: now, end: now })).map(([, bytes]) => bytes)).toEqual([90 * 9]);
   });
+
+  test('does not go because the wall clock jumped ahead', async () => {
+    const { engine, clock, append, pass } = await openUsage();
+    await append('a', 1);
+    await pass(MINUTE);
+    clock.wallMs += 200 * DAY * 1_000;
+    await append('a', 1);
+    await pass(MINUTE);
+    expect([await rowCount(engine, 'minutes'), await rowCount(engine, 'hours')]).toEqual([2, 1]);
+  });
 });
