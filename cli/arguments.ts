@@ -9,6 +9,20 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
   w: 604_800_000,
+  y: 31_557_600_000,
+};
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
 };
 
 /** A whole number from 0. */
@@ -22,11 +36,39 @@ export function wholeNumber(text: string): number {
 
 /** `90s`, `1h30m`, `2d`: in milliseconds. */
 export function duration(text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/g)];
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w|y)/g)];
   if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) {
     throw new InvalidArgumentError('It must be a span of time, such as 90s, 1h30m or 2d.');
   }
   return Math.round(parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS_MS[unit ?? ''] ?? 0), 0));
+}
+
+/** A span of time in whole seconds. */
+export function wholeSeconds(text: string): number {
+  const seconds = duration(text) / 1_000;
+  if (!Number.isSafeInteger(seconds)) throw new InvalidArgumentError('It must be whole seconds, such as 90s or 7d.');
+  return seconds;
+}
+
+/** `512MiB`, `10GB`, `1024`: in bytes. */
+export function byteSize(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d+)\s*([a-z]*)$/i.exec(text) ?? [];
+  const bytes = Number(digits) * (BYTE_UNITS[unit.toLowerCase()] ?? Number.NaN);
+  if (digits === '' || !Number.isSafeInteger(bytes)) {
+    throw new InvalidArgumentError('It must be a number of bytes, such as 1024, 512MiB or 10GB.');
+  }
+  return bytes;
+}
+
+/** `true` or `false`. */
+export function truth(text: string): boolean {
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new InvalidArgumentError('It must be true or false.');
+}
+
+/** Unix seconds, or RFC 3339: in seconds. */
+export function unixSecond(text: string): number {
+  return /^\d+$/.test(text) ? wholeNumber(text) : Math.floor(instant(text) / 1_000);
 }
 
 /** Milliseconds since the epoch, or RFC 3339. */

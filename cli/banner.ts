@@ -1,6 +1,6 @@
 /** What `serve` prints when it is up: where it listens, and lines to paste into a shell (users.md 4, 5 and 15). */
 
-import { formatBytes } from './format.ts';
+import { counted, formatBytes } from './format.ts';
 
 export interface Banner {
   readonly url: string;
@@ -25,7 +25,7 @@ export type BannerAuth =
 export function bannerText(banner: Banner): string {
   const base = banner.url.replace(/\/\/(0\.0\.0\.0|\[::\])/, '//127.0.0.1');
   const found = banner.isNew ? 'new' : 'found';
-  const streams = `${banner.streams} ${banner.streams === 1 ? 'stream' : 'streams'}`;
+  const streams = counted(banner.streams, 'stream');
   return [
     `listening on ${banner.url}`,
     '',

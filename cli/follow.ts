@@ -6,10 +6,11 @@ import type { ReadFrame, ReadOptions } from '../src/client/reader.ts';
 import { TailraceError } from '../src/model/error.ts';
 import type { Connection } from './connection.ts';
 import { type Output, openOutput, type Talk, type TalkOptions, watchPipe } from './console.ts';
+import { addKeyOption, encryptionKey, type KeyOptions } from './encryption-key.ts';
 import { formatStreamUri, type StreamUri } from './names.ts';
 import { CLI_VIEWS, type CliView, createPrinter, FORMATS, type Format, type Printer } from './printer.ts';
 
-export interface ViewOptions extends TalkOptions {
+export interface ViewOptions extends TalkOptions, KeyOptions {
   readonly view?: CliView;
   readonly format?: Format;
   readonly json?: boolean;
@@ -17,7 +18,7 @@ export interface ViewOptions extends TalkOptions {
 }
 
 /** Everything but the view, which the printer knows. */
-export type Bounds = Omit<ReadOptions<ClientView>, 'view' | 'signal' | 'basin'>;
+export type Bounds = Omit<ReadOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey'>;
 
 export interface Follow {
   readonly connection: Connection;
@@ -25,12 +26,13 @@ export interface Follow {
   readonly output: Output;
   readonly printer: Printer;
   readonly talk: Talk;
+  readonly encryptionKey: string | undefined;
   readonly signal: AbortSignal;
 }
 
 /** Adds the flags that say how records look and where they go. */
 export function addViewOptions(command: Command): Command {
-  return command
+  return addKeyOption(command)
     .optionsGroup('Output:')
     .addOption(new Option('--view <view>', 'how a record looks (default: text)').choices(CLI_VIEWS))
     .addOption(new Option('--format <format>', 'format of raw records; chooses --view raw').choices(FORMATS))
@@ -42,14 +44,15 @@ export function addViewOptions(command: Command): Command {
  * Opens the output and makes the printer.
  * @throws TailraceError `config` when the flags contradict each other or the file cannot be opened.
  */
-export async function openPrinter(options: ViewOptions): Promise<{ output: Output; printer: Printer }> {
+export async function openPrinter(options: ViewOptions): Promise<Pick<Follow, 'output' | 'printer' | 'encryptionKey'>> {
   const view = chosenView(options);
   if (options.format !== undefined && view !== 'raw') {
     throw new TailraceError('config', `--format is for raw records; --view ${view} has one format only`);
   }
+  const key = encryptionKey(options);
   const output = await openOutput(options.output, options);
   if (options.output === undefined) watchPipe();
-  return { output, printer: createPrinter(view, options.format ?? 'json', output) };
+  return { output, printer: createPrinter(view, options.format ?? 'json', output), encryptionKey: key };
 }
 
 /**
@@ -62,6 +65,7 @@ export async function printRecords(follow: Follow, bounds: Bounds): Promise<void
     ...bounds,
     view: printer.view,
     basin: uri.basin,
+    encryptionKey: follow.encryptionKey,
     signal: follow.signal,
   });
   const outage = new Outage(talk);

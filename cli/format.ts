@@ -47,6 +47,11 @@ export function colorByLevel(line: string, colors: Colors): string {
   }
 }
 
+/** `1 stream`, `2 streams`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** 1536 → `1.5 KiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
@@ -56,6 +61,23 @@ export function formatBytes(bytes: number): string {
     unit++;
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** 604800 → `7d`, 5400 → `1h30m`: seconds as `--retention-policy` takes them. */
+export function formatSpan(seconds: number): string {
+  const units = [
+    ['d', 86_400],
+    ['h', 3_600],
+    ['m', 60],
+    ['s', 1],
+  ] as const;
+  let rest = seconds;
+  const parts = units.map(([unit, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count === 0 ? '' : `${count}${unit}`;
+  });
+  return parts.join('') || '0s';
 }
 
 /** Milliseconds since the epoch as RFC 3339, or a dash for none. */

@@ -4,11 +4,21 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { TailraceError } from '../src/model/error.ts';
+import { addAppend } from './commands/append.ts';
+import { addBackup } from './commands/backup.ts';
+import { addBasins } from './commands/basins.ts';
+import { addCheckTail } from './commands/check-tail.ts';
+import { addCompact } from './commands/compact.ts';
+import { addFence, addTrim } from './commands/fence.ts';
 import { addLs } from './commands/ls.ts';
+import { addMetrics } from './commands/metrics.ts';
 import { addRead } from './commands/read.ts';
+import { addRestore } from './commands/restore.ts';
 import { addSend } from './commands/send.ts';
 import { addServe } from './commands/serve.ts';
+import { addStreams } from './commands/streams.ts';
 import { addTail } from './commands/tail.ts';
+import { addVerify } from './commands/verify.ts';
 import { createTalk, endWithPipe } from './console.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
 
@@ -36,7 +46,14 @@ program.hook('preAction', (_program, command) => {
     'tailrace: --token shows in `ps` to everybody on this machine: use TAILRACE_TOKEN or --token-file',
   );
 });
-for (const add of [addServe, addTail, addRead, addSend, addLs]) add(program);
+program.commandsGroup('Server:');
+addServe(program);
+program.commandsGroup('Records:');
+for (const add of [addTail, addRead, addAppend, addSend, addCheckTail, addFence, addTrim]) add(program);
+program.commandsGroup('Basins and streams:');
+for (const add of [addLs, addBasins, addStreams, addMetrics]) add(program);
+program.commandsGroup('Upkeep:');
+for (const add of [addBackup, addRestore, addVerify, addCompact]) add(program);
 
 endWithPipe();
 try {

@@ -19,8 +19,7 @@ const DEFAULT_BASIN = 'telemetry';
  * @throws TailraceError `config` with what is wrong with it.
  */
 export function parseStreamUri(text: string, env: NodeJS.ProcessEnv = process.env): StreamUri {
-  if (!text.startsWith(SCHEME))
-    return { basin: env.TAILRACE_DEFAULT_BASIN || DEFAULT_BASIN, stream: checkedStream(text) };
+  if (!text.startsWith(SCHEME)) return { basin: defaultBasin(env), stream: checkedStream(text) };
   const { basin, rest } = splitBasin(text.slice(SCHEME.length));
   if (rest === undefined || rest === '') {
     throw new TailraceError('config', `${text}: the stream name is missing: write s2://${basin}/<stream>`);
@@ -35,6 +34,21 @@ export function parseStreamUri(text: string, env: NodeJS.ProcessEnv = process.en
 export function parseBasinUri(text: string): { basin: string; prefix: string } {
   const { basin, rest } = splitBasin(text.startsWith(SCHEME) ? text.slice(SCHEME.length) : text);
   return { basin, prefix: rest ?? '' };
+}
+
+/**
+ * Reads `s2://basin`, or a bare name.
+ * @throws TailraceError `config` with what is wrong with it.
+ */
+export function parseBasinName(text: string): string {
+  const { basin, prefix } = parseBasinUri(text);
+  if (prefix === '') return basin;
+  throw new TailraceError('config', `${text}: this command is for a whole basin: write s2://${basin}`);
+}
+
+/** The basin of bare stream names. */
+export function defaultBasin(env: NodeJS.ProcessEnv = process.env): string {
+  return env.TAILRACE_DEFAULT_BASIN || DEFAULT_BASIN;
 }
 
 export function formatStreamUri(uri: StreamUri): string {

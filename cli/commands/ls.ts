@@ -8,6 +8,7 @@ import { addConnectionOptions, type Connection, type ConnectionOptions, connect,
 import { createTalk, type Output, openOutput, type TalkOptions, watchPipe } from '../console.ts';
 import { escapeControls, formatTime, safeJson } from '../format.ts';
 import { formatStreamUri, parseBasinUri } from '../names.ts';
+import { withNearest } from '../suggest.ts';
 
 interface LsOptions extends ConnectionOptions, TalkOptions {
   readonly json?: boolean;
@@ -51,7 +52,8 @@ async function ls(name: string | undefined, options: LsOptions): Promise<void> {
     if (name === undefined) await listBasins(connection, output, options);
     else await listStreams(connection, parseBasinUri(name), output, options);
   } catch (error) {
-    throw explain(error, connection);
+    const basin = name === undefined ? undefined : parseBasinUri(name).basin;
+    throw explain(await withNearest(error, connection.client, { basin }), connection);
   }
   await output.end();
 }

@@ -17,6 +17,7 @@ import {
   type ViewOptions,
 } from '../follow.ts';
 import { formatStreamUri, parseStreamUri } from '../names.ts';
+import { withNearest } from '../suggest.ts';
 
 interface ReadCommandOptions extends ViewOptions, ConnectionOptions {
   readonly seqNum?: number;
@@ -74,7 +75,7 @@ async function read(name: string, options: ReadCommandOptions): Promise<void> {
   try {
     await printRecords(follow, bounds);
   } catch (error) {
-    if (!endsAtTail(error, bounds)) throw explain(error, connection);
+    if (!endsAtTail(error, bounds)) throw explain(await withNearest(error, connection.client, uri), connection);
     talk.note(`nothing there: the tail of ${formatStreamUri(uri)} is ${error.detail.tail?.seqNum}`);
   }
   await follow.output.end();

@@ -15,7 +15,8 @@ import {
   untilInterrupted,
   type ViewOptions,
 } from '../follow.ts';
-import { formatStreamUri, nearestNames, parseStreamUri } from '../names.ts';
+import { formatStreamUri, parseStreamUri } from '../names.ts';
+import { nearestHint, withNearest } from '../suggest.ts';
 
 interface TailOptions extends ViewOptions, ConnectionOptions {
   readonly lines: number;
@@ -65,24 +66,24 @@ async function tail(name: string, options: TailOptions): Promise<void> {
 }
 
 async function printTail(follow: Follow, options: TailOptions): Promise<void> {
+  const { connection, uri } = follow;
   try {
     await printRecords(follow, {
       start: { tailOffset: options.lines },
       waitSeconds: options.follow ? undefined : 0,
     });
   } catch (error) {
-    if (!isMissing(error)) throw error;
-    if (!options.follow) throw await withNearest(error, follow);
-    await waitForStream(follow);
+    if (!isMissing(error) || !options.follow) throw await withNearest(error, connection.client, uri);
+    await waitForStream(error, follow);
     // Whoever waited for the stream wants all of it, not only its last lines.
     if (!follow.signal.aborted) await printRecords(follow, { start: { seqNum: 0 } });
   }
 }
 
 /** Looks for the stream, ever less often up to every two seconds, until it is there. */
-async function waitForStream(follow: Follow): Promise<void> {
+async function waitForStream(missing: TailraceError, follow: Follow): Promise<void> {
   const { connection, uri, talk, signal } = follow;
-  talk.note(`waiting for ${formatStreamUri(uri)}${await nearestHint(follow)}`);
+  talk.note(`waiting for ${formatStreamUri(uri)}${await nearestHint(missing, connection.client, uri)}`);
   for (let delayMs = LOOK_FIRST_MS; !signal.aborted; delayMs = Math.min(LOOK_MAX_MS, delayMs * 1.2)) {
     try {
       await connection.client.checkTail(uri.stream, { basin: uri.basin, signal });
@@ -92,21 +93,6 @@ async function waitForStream(follow: Follow): Promise<void> {
       if (!signal.aborted && !isMissing(error) && !passing) throw error;
     }
     await sleep(delayMs, undefined, { signal }).catch(() => {});
-  }
-}
-
-async function withNearest(error: TailraceError, follow: Follow): Promise<TailraceError> {
-  return new TailraceError(error.code, `${error.message}${await nearestHint(follow)}`, { cause: error });
-}
-
-/** Similar names, as a help only: whoever may not list streams gets none. */
-async function nearestHint({ connection, uri }: Follow): Promise<string> {
-  try {
-    const names = await nearestNames(uri.stream, connection.client.listStreams({ basin: uri.basin }));
-    if (names.length === 0) return '';
-    return ` (there is ${names.map((stream) => formatStreamUri({ basin: uri.basin, stream })).join(', ')})`;
-  } catch {
-    return '';
   }
 }
 

@@ -1,5 +1,7 @@
 /** Usage metrics of S2 (§8), typed. */
 
+export { METRIC_SETS, type MetricLevel } from '../s2/metrics.ts';
+
 import type { UsageInterval, UsagePoint } from '../model/usage.ts';
 import { type CallOptions, callApi, objectIn, type Target } from './calls.ts';
 

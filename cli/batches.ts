@@ -1,0 +1,88 @@
+/** Puts records together into batches as large as S2 takes, without letting one wait longer than the linger time. */
+
+import type { AppendRecord } from '../src/client/records.ts';
+import { APPEND_METERED_BYTES_MAX, APPEND_RECORDS_MAX } from '../src/model/limits.ts';
+import { meteredBytes } from '../src/model/record.ts';
+
+type Event = 'lingered' | IteratorResult<readonly AppendRecord[], void>;
+
+/**
+ * Batches in the order of the records: at most 1,000 and 1 MiB metered, and given out when they are full or their first
+ * record is so old. What came before a failure of the input is given out before the failure.
+ */
+export async function* batches(
+  groups: AsyncIterable<readonly AppendRecord[]>,
+  lingerMs: number,
+): AsyncGenerator<readonly AppendRecord[]> {
+  const input = groups[Symbol.asyncIterator]();
+  const batch = new Batch();
+  const ask = () => {
+    const next: Promise<Event> = input.next();
+    // Looked at later: the batch before it comes first.
+    next.catch(() => {});
+    return next;
+  };
+  for (let next = ask(); ; ) {
+    let event: Event;
+    try {
+      event = batch.isEmpty ? await next : await batch.orLinger(next, lingerMs);
+    } catch (error) {
+      if (!batch.isEmpty) yield batch.take();
+      throw error;
+    }
+    if (event === 'lingered') {
+      yield batch.take();
+      continue;
+    }
+    if (event.done === true) break;
+    for (const record of event.value) {
+      const bytes = meteredBytes(record.headers ?? [], record.body.length);
+      if (!batch.fits(bytes)) yield batch.take();
+      batch.add(record, bytes);
+    }
+    next = ask();
+  }
+  if (!batch.isEmpty) yield batch.take();
+}
+
+class Batch {
+  #records: AppendRecord[] = [];
+  #bytes = 0;
+  #since = 0;
+
+  get isEmpty(): boolean {
+    return this.#records.length === 0;
+  }
+
+  fits(bytes: number): boolean {
+    if (this.isEmpty) return true;
+    return this.#records.length < APPEND_RECORDS_MAX && this.#bytes + bytes <= APPEND_METERED_BYTES_MAX;
+  }
+
+  add(record: AppendRecord, bytes: number): void {
+    if (this.isEmpty) this.#since = performance.now();
+    this.#records.push(record);
+    this.#bytes += bytes;
+  }
+
+  take(): readonly AppendRecord[] {
+    const records = this.#records;
+    this.#records = [];
+    this.#bytes = 0;
+    return records;
+  }
+
+  /** What comes next, unless the first record of the batch becomes too old before. */
+  async orLinger(next: Promise<Event>, lingerMs: number): Promise<Event> {
+    let timer: NodeJS.Timeout | undefined;
+    const lingered = new Promise<Event>((resolve) => {
+      const left = lingerMs - (performance.now() - this.#since);
+      timer = setTimeout(() => resolve('lingered'), Math.max(0, left));
+    });
+    try {
+      return await Promise.race([next, lingered]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

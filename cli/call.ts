@@ -1,0 +1,37 @@
+/** What all commands share that call a server, print what it says and end. */
+
+import type { Client } from '../src/client/client.ts';
+import { type ConnectionOptions, connect, explain } from './connection.ts';
+import { createTalk, type Output, openOutput, type Talk, type TalkOptions } from './console.ts';
+import { safeJson } from './format.ts';
+import { type Subject, withNearest } from './suggest.ts';
+
+export interface CallOptions extends ConnectionOptions, TalkOptions {
+  readonly json?: boolean;
+}
+
+export interface CallContext {
+  readonly client: Client;
+  readonly output: Output;
+  readonly talk: Talk;
+  /** Prints JSON on one line with `--json`, else the text. */
+  print(json: unknown, text: string): Promise<void>;
+}
+
+/** Runs a command against the server that the flags and the environment name. */
+export async function callServer(
+  options: CallOptions,
+  subject: Subject,
+  act: (context: CallContext) => Promise<void>,
+): Promise<void> {
+  const connection = connect(options);
+  const output = await openOutput(undefined, options);
+  const { client } = connection;
+  const print = (json: unknown, text: string) => output.write(`${options.json === true ? safeJson(json) : text}\n`);
+  try {
+    await act({ client, output, talk: createTalk(options), print });
+  } catch (error) {
+    throw explain(await withNearest(error, client, subject), connection);
+  }
+  await output.end();
+}

@@ -1,0 +1,198 @@
+/** `tailrace append`: lines of input become records of a stream. */
+
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Command, Option } from 'commander';
+import type { AppendRecord, AppendOptions as ClientAppendOptions } from '../../src/client/records.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import type { AppendAck } from '../../src/model/position.ts';
+import { duration } from '../arguments.ts';
+import { batches } from '../batches.ts';
+import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from '../conditions.ts';
+import { addConnectionOptions } from '../connection.ts';
+import { addKeyOption, encryptionKey, type KeyOptions } from '../encryption-key.ts';
+import { EXIT } from '../exit.ts';
+import { untilInterrupted } from '../follow.ts';
+import { counted } from '../format.ts';
+import { parseStreamUri, type StreamUri } from '../names.ts';
+import { FORMATS, type Format } from '../printer.ts';
+import { recordsIn } from '../record-lines.ts';
+
+interface AppendOptions extends CallOptions, ConditionOptions, KeyOptions {
+  readonly format: Format;
+  readonly input: string;
+  readonly linger: number;
+}
+
+const LINGER_MS = 5;
+const ATTEMPTS_MAX = 10;
+const DELAY_FIRST_MS = 100;
+const DELAY_MAX_MS = 5_000;
+
+const EXAMPLES = `
+Each line is a record. Lines are sent in batches of up to 1,000 records and 1 MiB, one behind the other, so their order
+is kept. A batch is appended as a whole or not at all.
+
+Examples:
+  echo "hello world" | tailrace append my-app
+  tailrace append s2://telemetry/my-app -i lines.txt
+  echo '{"body":"hi","headers":[["k","v"]]}' | tailrace append my-app --format json
+  tailrace read my-app -s 0 --no-follow --format json-base64 | tailrace append copy --format json-base64
+  echo "only once" | tailrace append my-app --match-seq-num 7      fails with code 5 when the stream is elsewhere
+  echo "mine" | tailrace append my-app --fencing-token writer-1
+  echo "secret" | tailrace append s2://sealed-eu/x --encryption-key-file key.b64`;
+
+export function addAppend(program: Command): void {
+  const command = program
+    .command('append')
+    .summary('append lines of input as records')
+    .description('Appends each line of stdin, or of a file, as a record, and says where they went.')
+    .argument('<stream>', 's2://basin/stream, or a name in the default basin')
+    .addOption(new Option('--format <format>', 'what a line is').choices(FORMATS).default('text'))
+    .option('-i, --input <file>', 'read a file instead of stdin', '-')
+    .option('--linger <span>', 'how long to wait for more records of a batch', duration, LINGER_MS)
+    .addHelpText('after', EXAMPLES);
+  addKeyOption(addConditionOptions(command)).option('--json', 'acknowledgements as JSON on stdout');
+  addConnectionOptions(command).action((stream: string, _options, self: Command) =>
+    append(stream, self.optsWithGlobals<AppendOptions>()),
+  );
+}
+
+async function append(name: string, options: AppendOptions): Promise<void> {
+  const uri = parseStreamUri(name);
+  const key = encryptionKey(options);
+  const input = await openInput(options.input);
+  const interrupted = untilInterrupted();
+  interrupted.addEventListener('abort', () => input.destroy());
+  const { matchSeqNum, fencingToken } = options;
+  const act = async (context: CallContext) => {
+    const run = new AppendRun(context, uri, { matchSeqNum, fencingToken, encryptionKey: key });
+    const records = recordsIn(untilAborted(input, interrupted), options.format);
+    // The next batch fills while one is under way.
+    const source = batches(records, options.linger);
+    const ask = () => {
+      const next = source.next();
+      next.catch(() => {});
+      return next;
+    };
+    for (let next = ask(); ; ) {
+      const { done, value } = await next.catch((error: unknown) => {
+        throw run.withProgress(error);
+      });
+      if (done === true) break;
+      next = ask();
+      await run.append(value, options.json === true);
+    }
+    if (run.appended === 0) context.talk.note('nothing to append: the input was empty');
+  };
+  try {
+    await callServer(options, uri, act);
+  } finally {
+    // An input that nobody reads to its end would keep the process.
+    input.destroy();
+  }
+  if (interrupted.aborted) process.exitCode = EXIT.interrupted;
+}
+
+/** Batches of one run, one behind the other. */
+class AppendRun {
+  readonly #context: CallContext;
+  readonly #uri: StreamUri;
+  #conditions: Omit<ClientAppendOptions, 'basin'>;
+  /** Records that are in the stream. */
+  appended = 0;
+
+  constructor(context: CallContext, uri: StreamUri, conditions: Omit<ClientAppendOptions, 'basin'>) {
+    this.#context = context;
+    this.#uri = uri;
+    this.#conditions = conditions;
+  }
+
+  async append(records: readonly AppendRecord[], isJson: boolean): Promise<void> {
+    const ack = await this.#patiently(records);
+    this.appended += records.length;
+    // Who asked for a place wants no records of others in between either.
+    if (this.#conditions.matchSeqNum !== undefined) {
+      this.#conditions = { ...this.#conditions, matchSeqNum: ack.end.seqNum };
+    }
+    const { talk, print } = this.#context;
+    if (isJson) await print(ackJson(ack), '');
+    else talk.note(`appended ${rangeText(ack)}`);
+  }
+
+  /** An error that also says how far the run came. */
+  withProgress(error: unknown, underWay = 0): unknown {
+    if (!(error instanceof TailraceError)) return error;
+    const lines = [error.message];
+    if (this.appended > 0)
+      lines.push(`  in the stream from this input: ${counted(this.appended, 'record')}, from its start`);
+    if (underWay > 0 && !HARMLESS.has(error.code)) {
+      lines.push(
+        `  not known whether also there: the next ${counted(underWay, 'record')}; look before you repeat them`,
+      );
+    }
+    return new TailraceError(error.code, lines.join('\n'), { detail: error.detail, cause: error });
+  }
+
+  /** Tries again what the server refused without having done anything. */
+  async #patiently(records: readonly AppendRecord[]): Promise<AppendAck> {
+    const { client, talk } = this.#context;
+    const { basin, stream } = this.#uri;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await client.append(stream, records, { ...this.#conditions, basin });
+      } catch (error) {
+        const isPassing = error instanceof TailraceError && PASSING.has(error.code);
+        if (!isPassing || attempt === ATTEMPTS_MAX) throw this.withProgress(error, records.length);
+        if (attempt === 1) talk.note(`the server is busy, trying again: ${error.message}`);
+        const delay = Math.min(DELAY_MAX_MS, DELAY_FIRST_MS * 2 ** (attempt - 1));
+        await sleep(Math.max(delay, (error.detail.retryAfterSeconds ?? 0) * 1_000));
+      }
+    }
+  }
+}
+
+/** Refused before anything was done (S2 API §2), and soon over. */
+const PASSING: ReadonlySet<string> = new Set(['rate_limited', 'overloaded', 'draining']);
+/** Refused with nothing done, for good. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  ...PASSING,
+  'authn',
+  'permission_denied',
+  'quota_exhausted',
+  'bad_header',
+  'bad_path',
+  'bad_json',
+  'bad_request',
+  'invalid',
+  'not_found',
+  'too_large',
+  'basin_not_found',
+  'stream_not_found',
+  'basin_deletion_pending',
+  'stream_deletion_pending',
+  'seq_num_mismatch',
+  'fencing_token_mismatch',
+]);
+
+async function openInput(file: string): Promise<Readable> {
+  if (file === '-') return process.stdin;
+  const stream = createReadStream(file);
+  await once(stream, 'open').catch((cause: unknown) => {
+    throw new TailraceError('config', `cannot read ${file}: ${(cause as Error).message}`, { cause });
+  });
+  return stream;
+}
+
+/** The bytes of the input; an interrupted one just ends. */
+async function* untilAborted(input: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of input) yield piece as Uint8Array;
+  } catch (cause) {
+    if (signal.aborted) return;
+    throw new TailraceError('config', `cannot read the input: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,44 @@
+/** `tailrace backup`: everything in a store as it is now, into one file, while its server goes on. */
+
+import type { Command } from 'commander';
+import { TailraceError } from '../../src/model/error.ts';
+import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import { addConnectionOptions } from '../connection.ts';
+import { formatBytes } from '../format.ts';
+import { loadMaintenance } from '../maintenance.ts';
+
+const EXAMPLES = `
+The file is complete and checked when it has its name. It holds no root token, but everything else, so keep it safe.
+An older file of that name is replaced. It takes the root token to make one.
+
+Examples:
+  tailrace backup tailrace.backup
+  tailrace backup - | ssh elsewhere 'cat > tailrace.backup'
+  tailrace restore tailrace.backup --data-dir restored`;
+
+export function addBackup(program: Command): void {
+  const command = program
+    .command('backup')
+    .summary('copy the whole store of a running server into a file')
+    .description('Copies everything that a server stores at this moment into one file; the server goes on meanwhile.')
+    .argument('<file>', 'where to; - is stdout')
+    .option('--json', 'JSON instead of text')
+    .addHelpText('after', EXAMPLES);
+  addConnectionOptions(command).action((file: string, _options, self: Command) =>
+    backup(file, self.optsWithGlobals<CallOptions>()),
+  );
+}
+
+function backup(file: string, options: CallOptions): Promise<void> {
+  return callServer(options, {}, async (context) => {
+    if (file === '-') return toStdout(context);
+    const { saveBackup } = await loadMaintenance();
+    const { bytes, rows } = await saveBackup(context.client.backup(), file);
+    await context.print({ file, bytes, rows }, `${file}: ${formatBytes(bytes)}`);
+  });
+}
+
+async function toStdout({ client, output }: CallContext): Promise<void> {
+  if (output.isTty) throw new TailraceError('config', 'a backup is nothing for a terminal: name a file, or use a pipe');
+  for await (const part of client.backup()) await output.write(part);
+}

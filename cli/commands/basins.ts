@@ -1,0 +1,109 @@
+/** `tailrace basins …`: list, create, get, ensure, reconfigure and delete basins. */
+
+import type { Command } from 'commander';
+import type { BasinEntry, Provisioned } from '../../src/client/control.ts';
+import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import {
+  addBasinConfigFlags,
+  addUnsetFlag,
+  type BasinConfigOptions,
+  basinConfigOf,
+  expectChange,
+} from '../config-flags.ts';
+import { basinConfigLines } from '../config-lines.ts';
+import { addConnectionOptions } from '../connection.ts';
+import { addListOptions, type ListOptions, listedText, provisionText, upTo } from '../control-plane.ts';
+import { parseBasinName } from '../names.ts';
+
+type Options = CallOptions & BasinConfigOptions;
+
+const EXAMPLES = `
+Examples:
+  tailrace basins list
+  tailrace basins create orders-eu --create-stream-on-append --retention-policy 30d
+  tailrace basins get orders-eu --json
+  tailrace basins reconfigure orders-eu --no-create-stream-on-append --unset retention-policy
+  tailrace basins delete orders-eu`;
+
+const BASIN = 's2://basin, or its bare name';
+
+export function addBasins(program: Command): void {
+  const group = program
+    .command('basins')
+    .summary('list, create, configure and delete basins')
+    .description('Basins hold streams, and say what streams made in them start from.')
+    .addHelpText('after', EXAMPLES);
+  addList(group);
+  const command = (name: string, summary: string) =>
+    group.command(name).summary(summary).description(`${summary}.`).argument('<basin>', BASIN);
+  const run = (created: Command, act: typeof get) => {
+    created.option('--json', 'JSON instead of text');
+    addConnectionOptions(created).action((basin: string, _options, self: Command) =>
+      act(parseBasinName(basin), self.optsWithGlobals<Options>()),
+    );
+  };
+  run(addBasinConfigFlags(command('create', 'Makes a basin; fails when it exists')), create);
+  run(command('get', 'Shows the configuration of a basin'), get);
+  run(addBasinConfigFlags(command('ensure', 'Makes a basin, or makes its configuration exactly this')), ensure);
+  const reconfigured = command('reconfigure', 'Changes parts of the configuration of a basin');
+  run(addUnsetFlag(addBasinConfigFlags(reconfigured), 'basin'), reconfigure);
+  run(command('delete', 'Deletes a basin and everything in it, in the background'), remove);
+}
+
+function addList(group: Command): void {
+  const command = group.command('list').summary('lists basins').description('Lists basins in order of their names.');
+  addConnectionOptions(addListOptions(command)).action((_options, self: Command) =>
+    list(self.optsWithGlobals<CallOptions & ListOptions>()),
+  );
+}
+
+function list(options: CallOptions & ListOptions): Promise<void> {
+  return callServer(options, {}, async ({ client, output, print }) => {
+    for await (const entry of upTo(options.limit, client.listBasins(options))) {
+      await print(entryJson(entry), listedText(`s2://${entry.name}`, entry, output.colors));
+    }
+  });
+}
+
+function create(basin: string, options: Options): Promise<void> {
+  return callServer(options, {}, async (context) => {
+    await printProvisioned(context, await context.client.createBasin(basin, basinConfigOf(options)));
+  });
+}
+
+function get(basin: string, options: Options): Promise<void> {
+  return callServer(options, { basin }, async ({ client, print }) => {
+    const config = await client.getBasin(basin);
+    await print(config, basinConfigLines(config));
+  });
+}
+
+function ensure(basin: string, options: Options): Promise<void> {
+  return callServer(options, {}, async (context) => {
+    await printProvisioned(context, await context.client.ensureBasin(basin, basinConfigOf(options)));
+  });
+}
+
+function reconfigure(basin: string, options: Options): Promise<void> {
+  const patch = expectChange(basinConfigOf(options), 'basins reconfigure');
+  return callServer(options, { basin }, async ({ client, print }) => {
+    const config = await client.reconfigureBasin(basin, patch);
+    await print(config, basinConfigLines(config));
+  });
+}
+
+function remove(basin: string, options: Options): Promise<void> {
+  return callServer(options, { basin }, async ({ client, print }) => {
+    await client.deleteBasin(basin);
+    await print({ basin, result: 'deleting' }, `deleting s2://${basin}`);
+  });
+}
+
+function printProvisioned({ print }: CallContext, { result, entry }: Provisioned<BasinEntry>): Promise<void> {
+  const { name, ...rest } = entryJson(entry);
+  return print({ basin: name, result, ...rest }, provisionText(result, `s2://${name}`));
+}
+
+function entryJson({ name, createdAt, deletedAt }: BasinEntry) {
+  return { name, created_at: createdAt ?? null, deleted_at: deletedAt ?? null };
+}

@@ -1,0 +1,33 @@
+/** `tailrace check-tail`: where a stream ends. */
+
+import type { Command } from 'commander';
+import { type CallOptions, callServer } from '../call.ts';
+import { positionJson, positionText } from '../conditions.ts';
+import { addConnectionOptions } from '../connection.ts';
+import { parseStreamUri } from '../names.ts';
+
+const EXAMPLES = `
+Examples:
+  tailrace check-tail my-app            the next sequence number and the time of the last record in ms: 3 @ 1771390606217
+  tailrace check-tail my-app --json`;
+
+export function addCheckTail(program: Command): void {
+  const command = program
+    .command('check-tail')
+    .summary('show where a stream ends')
+    .description('Shows the next sequence number of a stream and the timestamp of its last record.')
+    .argument('<stream>', 's2://basin/stream, or a name in the default basin')
+    .option('--json', 'JSON instead of text')
+    .addHelpText('after', EXAMPLES);
+  addConnectionOptions(command).action((stream: string, _options, self: Command) =>
+    checkTail(stream, self.optsWithGlobals<CallOptions>()),
+  );
+}
+
+function checkTail(name: string, options: CallOptions): Promise<void> {
+  const uri = parseStreamUri(name);
+  return callServer(options, uri, async ({ client, print }) => {
+    const tail = await client.checkTail(uri.stream, { basin: uri.basin });
+    await print(positionJson(tail), positionText(tail));
+  });
+}

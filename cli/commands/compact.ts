@@ -1,0 +1,37 @@
+/** `tailrace compact`: room that was freed goes back to the disk. */
+
+import type { Command } from 'commander';
+import { formatBytes } from '../format.ts';
+import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, print } from '../maintenance.ts';
+
+interface CompactOptions extends MaintenanceOptions {
+  readonly to?: string;
+}
+
+const EXAMPLES = `
+A store uses freed room again by itself; this makes its file smaller. The server must be stopped, and there must be room
+for a copy. Whatever happens meanwhile, the store is there as it was, or compacted.
+
+Examples:
+  tailrace compact                               the store in ./data
+  tailrace compact --data-dir data --to smaller  a copy in another directory, the old one stays as it is`;
+
+export function addCompact(program: Command): void {
+  const command = program
+    .command('compact')
+    .summary('make the file of a store smaller')
+    .description('Writes a store anew without the room that was freed in it.');
+  addDataDirOption(command)
+    .option('--to <path>', 'write the copy into this directory, which must be empty or missing')
+    .option('--json', 'JSON instead of text')
+    .addHelpText('after', EXAMPLES)
+    .action((_options, self: Command) => compact(self.optsWithGlobals<CompactOptions>()));
+}
+
+async function compact(options: CompactOptions): Promise<void> {
+  const { to } = options;
+  const { compact } = await loadMaintenance();
+  const { file, bytesBefore, bytesAfter } = await compact(dataDirOf(options), to === undefined ? {} : { to });
+  const json = { file, bytes_before: bytesBefore, bytes_after: bytesAfter };
+  await print(json, `${file}: ${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)}`, options);
+}

@@ -1,0 +1,127 @@
+/** `tailrace streams …`: list, create, get, ensure, reconfigure and delete streams. */
+
+import type { Command } from 'commander';
+import type { Provisioned, StreamEntry } from '../../src/client/control.ts';
+import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import {
+  addStreamConfigFlags,
+  addUnsetFlag,
+  expectChange,
+  type StreamConfigOptions,
+  streamConfigOf,
+} from '../config-flags.ts';
+import { streamConfigLines } from '../config-lines.ts';
+import { addConnectionOptions } from '../connection.ts';
+import { addListOptions, type ListOptions, listedText, provisionText, upTo } from '../control-plane.ts';
+import { escapeControls } from '../format.ts';
+import { defaultBasin, formatStreamUri, parseBasinUri, parseStreamUri, type StreamUri } from '../names.ts';
+
+type Options = CallOptions & StreamConfigOptions;
+
+const EXAMPLES = `
+Examples:
+  tailrace streams list s2://telemetry/web-
+  tailrace streams create s2://orders-eu/returns --retention-policy infinite
+  tailrace streams get my-app
+  tailrace streams reconfigure my-app --retention-policy 30d --retention-bytes 10GiB
+  tailrace streams reconfigure my-app --unset retention-bytes
+  tailrace streams delete my-app`;
+
+const STREAM = 's2://basin/stream, or a name in the default basin';
+
+export function addStreams(program: Command): void {
+  const group = program
+    .command('streams')
+    .summary('list, create, configure and delete streams')
+    .description('Streams hold records. What is not said about one when it is made comes from its basin.')
+    .addHelpText('after', EXAMPLES);
+  addList(group);
+  const command = (name: string, summary: string) =>
+    group.command(name).summary(summary).description(`${summary}.`).argument('<stream>', STREAM);
+  const run = (created: Command, act: typeof get) => {
+    created.option('--json', 'JSON instead of text');
+    addConnectionOptions(created).action((stream: string, _options, self: Command) =>
+      act(parseStreamUri(stream), self.optsWithGlobals<Options>()),
+    );
+  };
+  run(addStreamConfigFlags(command('create', 'Makes a stream; fails when it exists')), create);
+  run(command('get', 'Shows the configuration of a stream'), get);
+  run(addStreamConfigFlags(command('ensure', 'Makes a stream, or makes its configuration exactly this')), ensure);
+  const reconfigured = command('reconfigure', 'Changes parts of the configuration of a stream');
+  run(addUnsetFlag(addStreamConfigFlags(reconfigured), 'stream'), reconfigure);
+  run(command('delete', 'Deletes a stream and its records, in the background'), remove);
+}
+
+function addList(group: Command): void {
+  const command = group
+    .command('list')
+    .summary('lists the streams of a basin')
+    .description('Lists the streams of a basin in order of their names; `tailrace ls` shows their tails as well.')
+    .argument('[basin]', 's2://basin or s2://basin/prefix (default: the default basin)');
+  addConnectionOptions(addListOptions(command)).action((name: string | undefined, _options, self: Command) =>
+    list(name, self.optsWithGlobals<CallOptions & ListOptions>()),
+  );
+}
+
+function list(name: string | undefined, options: CallOptions & ListOptions): Promise<void> {
+  const { basin, prefix } = parseBasinUri(name ?? defaultBasin());
+  return callServer(options, { basin }, async ({ client, output, print }) => {
+    const streams = client.listStreams({ ...options, basin, prefix: options.prefix ?? prefix });
+    for await (const entry of upTo(options.limit, streams)) {
+      const uri = formatStreamUri({ basin, stream: entry.name });
+      await print({ basin, ...entryJson(entry) }, listedText(uri, entry, output.colors));
+    }
+  });
+}
+
+function create(uri: StreamUri, options: Options): Promise<void> {
+  return callServer(options, { basin: uri.basin }, async (context) => {
+    const { basin, stream } = uri;
+    const provisioned = await context.client.createStream(stream, streamConfigOf(options), { basin });
+    await printProvisioned(context, uri, provisioned);
+  });
+}
+
+function get({ basin, stream }: StreamUri, options: Options): Promise<void> {
+  return callServer(options, { basin, stream }, async ({ client, print }) => {
+    const config = await client.getStream(stream, { basin });
+    await print(config, streamConfigLines(config));
+  });
+}
+
+function ensure(uri: StreamUri, options: Options): Promise<void> {
+  return callServer(options, { basin: uri.basin }, async (context) => {
+    const { basin, stream } = uri;
+    const provisioned = await context.client.ensureStream(stream, streamConfigOf(options), { basin });
+    await printProvisioned(context, uri, provisioned);
+  });
+}
+
+function reconfigure({ basin, stream }: StreamUri, options: Options): Promise<void> {
+  const patch = expectChange(streamConfigOf(options), 'streams reconfigure');
+  return callServer(options, { basin, stream }, async ({ client, print }) => {
+    const config = await client.reconfigureStream(stream, patch, { basin });
+    await print(config, streamConfigLines(config));
+  });
+}
+
+function remove(uri: StreamUri, options: Options): Promise<void> {
+  const { basin, stream } = uri;
+  return callServer(options, uri, async ({ client, print }) => {
+    await client.deleteStream(stream, { basin });
+    await print({ basin, stream, result: 'deleting' }, `deleting ${escapeControls(formatStreamUri(uri))}`);
+  });
+}
+
+function printProvisioned(
+  { print }: CallContext,
+  uri: StreamUri,
+  { result, entry }: Provisioned<StreamEntry>,
+): Promise<void> {
+  const { stream, ...rest } = entryJson(entry);
+  return print({ basin: uri.basin, stream, result, ...rest }, provisionText(result, formatStreamUri(uri)));
+}
+
+function entryJson({ name: stream, createdAt, deletedAt, cipher }: StreamEntry) {
+  return { stream, created_at: createdAt ?? null, deleted_at: deletedAt ?? null, cipher: cipher ?? null };
+}
