@@ -12,11 +12,12 @@ import { FrameReader } from '../../s2/frame-reader.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { asTailraceError } from '../refuse.ts';
-import { type AppendCall, openCalled } from '../s2-door.ts';
+import { type AppendCall, expectAppendable, openCalled } from '../s2-door.ts';
 import type { LiveSession } from '../sessions.ts';
 import type { StreamAnswer } from '../stream-answer.ts';
 import type { Watched } from '../upload-watch.ts';
 import { AckQueue } from './ack-queue.ts';
+import { lineBefore } from './budget-line.ts';
 import { InputRoom } from './input-room.ts';
 import { openS2sAnswer, terminalOf } from './s2s-answer.ts';
 
@@ -53,7 +54,7 @@ class AppendSession implements LiveSession {
   constructor(parts: AppendParts) {
     this.#parts = parts;
     const { answer, deps } = parts;
-    this.#room = new InputRoom(deps.reading.budget, deps.clock);
+    this.#room = new InputRoom(lineBefore(deps.reading.budget, deps.clock));
     this.#acks = new AckQueue({
       write: (bytes) => answer.write(bytes),
       isReconnectAdvised: () => deps.sessions.draining,
@@ -63,10 +64,12 @@ class AppendSession implements LiveSession {
 
   /** Serves the client until the session is over. Never rejects: the client is told. */
   async run(): Promise<void> {
-    const { answer, deps } = this.#parts;
+    const { answer, call, deps } = this.#parts;
     const leave = deps.sessions.add(this);
     this.#said = this.#serve();
+    const unwatch = deps.access.watch(call.principal, (error) => this.#stop(error));
     await this.#said;
+    unwatch();
     leave();
     await answer.end();
   }
@@ -156,6 +159,7 @@ class AppendSession implements LiveSession {
     const { call, deps, stream } = this.#parts;
     try {
       const input = inputOf(message);
+      expectAppendable(call, input.records);
       const { accepted, done } = deps.log.tryAppendRecords({ stream, ...input, encryptionKey: call.encryptionKey });
       done.then(settled, settled);
       this.#acks.add(done);

@@ -3,12 +3,8 @@
  * more of it is read (S2 API §4.8).
  */
 
-import type { Clock } from '../../model/clock.ts';
 import { SESSION_IN_FLIGHT_BYTES_MAX, SESSION_IN_FLIGHT_INPUTS_MAX } from '../../model/limits.ts';
-import type { MemoryBudget } from '../reservation.ts';
-
-/** How often it looks whether others gave memory back. */
-const RETRY_MS = 10;
+import type { BudgetLine } from './budget-line.ts';
 
 interface Waiting {
   readonly bytes: number;
@@ -17,31 +13,30 @@ interface Waiting {
 
 /** The inputs of one session, from being read until their acks are sent. One waits at a time. */
 export class InputRoom {
-  readonly #budget: MemoryBudget;
-  readonly #clock: Clock;
+  readonly #line: BudgetLine;
   #bytes = 0;
   #inputs = 0;
+  /** For those before it in its own session. */
   #waiting: Waiting | undefined;
-  #cancelRetry = (): void => {};
+  #leaveLine = (): void => {};
 
-  constructor(budget: MemoryBudget, clock: Clock) {
-    this.#budget = budget;
-    this.#clock = clock;
+  /** `line` is for the memory that all sessions and requests share. */
+  constructor(line: BudgetLine) {
+    this.#line = line;
   }
 
   /** Makes room for an input. Answers nothing when there is some at once; otherwise it is there when this resolves. */
   enter(bytes: number): Promise<void> | undefined {
-    if (this.#tryEnter(bytes)) return undefined;
+    if (this.#hasRoom(bytes)) return this.#take(bytes);
     return new Promise((resolve) => {
       this.#waiting = { bytes, resolve };
-      this.#retryLater();
     });
   }
 
   /** The log is done with the bytes of an input. */
   settle(bytes: number): void {
     this.#bytes -= bytes;
-    this.#budget.release(bytes);
+    this.#line.release(bytes);
     this.#retry();
   }
 
@@ -53,31 +48,31 @@ export class InputRoom {
 
   /** Nobody waits any more. */
   close(): void {
-    this.#cancelRetry();
     this.#waiting = undefined;
+    this.#leaveLine();
   }
 
-  #tryEnter(bytes: number): boolean {
+  /** One that is alone always has room, as far as its session is concerned. */
+  #hasRoom(bytes: number): boolean {
     if (this.#inputs >= SESSION_IN_FLIGHT_INPUTS_MAX) return false;
-    // One that is alone always may, as far as the session is concerned.
-    if (this.#bytes > 0 && this.#bytes + bytes > SESSION_IN_FLIGHT_BYTES_MAX) return false;
-    if (!this.#budget.tryReserve(bytes)) return false;
+    return this.#bytes === 0 || this.#bytes + bytes <= SESSION_IN_FLIGHT_BYTES_MAX;
+  }
+
+  #take(bytes: number): Promise<void> | undefined {
     this.#bytes += bytes;
     this.#inputs++;
-    return true;
+    if (this.#line.tryReserve(bytes)) return undefined;
+    return new Promise((resolve) => {
+      this.#leaveLine = this.#line.join(bytes, resolve);
+    });
   }
 
   #retry(): void {
-    if (this.#waiting === undefined || !this.#tryEnter(this.#waiting.bytes)) return;
-    const { resolve } = this.#waiting;
-    this.close();
-    resolve();
-  }
-
-  #retryLater(): void {
-    this.#cancelRetry = this.#clock.timer(RETRY_MS, () => {
-      this.#retry();
-      if (this.#waiting !== undefined) this.#retryLater();
-    });
+    if (this.#waiting === undefined || !this.#hasRoom(this.#waiting.bytes)) return;
+    const { bytes, resolve } = this.#waiting;
+    this.#waiting = undefined;
+    const inLine = this.#take(bytes);
+    if (inLine === undefined) resolve();
+    else void inLine.then(resolve);
   }
 }

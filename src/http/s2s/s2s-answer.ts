@@ -7,11 +7,13 @@ import type { Exchange } from '../exchange.ts';
 import { s2ErrorBody, s2Status } from '../refuse.ts';
 import { StreamAnswer } from '../stream-answer.ts';
 
+export const S2S_CONTENT_TYPE = 's2s/proto';
+
 const HEADERS = ['Cache-Control', 'no-cache, no-transform', 'X-Accel-Buffering', 'no'];
 
 /** Sends the headers of a session that begins. */
 export function openS2sAnswer(exchange: Exchange, deps: HttpDeps): StreamAnswer {
-  return StreamAnswer.open(exchange, { status: 200, contentType: 's2s/proto', headers: HEADERS }, deps.room);
+  return StreamAnswer.open(exchange, { status: 200, contentType: S2S_CONTENT_TYPE, headers: HEADERS }, deps.room);
 }
 
 /** The last word to the client of a session. What is a fault of ours is written down. */

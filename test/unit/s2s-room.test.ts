@@ -1,0 +1,127 @@
+/** Room for the inputs of append sessions: who waits, for whom, and who is next. */
+
+import { describe, expect, test } from '@jest/globals';
+import { BudgetLine, lineBefore } from '../../src/http/s2s/budget-line.ts';
+import { InputRoom } from '../../src/http/s2s/input-room.ts';
+import { MemoryBudget } from '../../src/log/budget.ts';
+import type { Clock } from '../../src/model/clock.ts';
+import { SESSION_IN_FLIGHT_BYTES_MAX, SESSION_IN_FLIGHT_INPUTS_MAX } from '../../src/model/limits.ts';
+
+/** A clock whose timers fire when a test says so. */
+class Hands implements Clock {
+  readonly calls = new Set<() => void>();
+
+  now(): number {
+    return 0;
+  }
+
+  monotonicMs(): number {
+    return 0;
+  }
+
+  timer(_delayMs: number, call: () => void): () => void {
+    this.calls.add(call);
+    return () => void this.calls.delete(call);
+  }
+
+  fire(): void {
+    const calls = [...this.calls];
+    this.calls.clear();
+    for (const call of calls) call();
+  }
+}
+
+/** Notes when a promise resolves. */
+function watched(promise: Promise<void> | undefined): { done: boolean } {
+  const state = { done: promise === undefined };
+  void promise?.then(() => {
+    state.done = true;
+  });
+  return state;
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+describe('one session', () => {
+  test('waits for its own inputs, bytes and number of them', async () => {
+    const budget = new MemoryBudget(Number.MAX_SAFE_INTEGER);
+    const room = new InputRoom(new BudgetLine(budget, new Hands()));
+    expect(room.enter(SESSION_IN_FLIGHT_BYTES_MAX)).toBeUndefined();
+    const second = watched(room.enter(1));
+    await settled();
+    expect(second.done).toBe(false);
+    room.settle(SESSION_IN_FLIGHT_BYTES_MAX);
+    await settled();
+    expect(second.done).toBe(true);
+    expect(budget.usedBytes).toBe(1);
+  });
+
+  test('waits while so many inputs are not answered, whatever their size', async () => {
+    const room = new InputRoom(new BudgetLine(new MemoryBudget(1_000_000), new Hands()));
+    for (let i = 0; i < SESSION_IN_FLIGHT_INPUTS_MAX; i++) expect(room.enter(1)).toBeUndefined();
+    const next = watched(room.enter(1));
+    for (let i = 0; i < SESSION_IN_FLIGHT_INPUTS_MAX; i++) room.settle(1);
+    await settled();
+    expect(next.done).toBe(false);
+    room.leave(1);
+    await settled();
+    expect(next.done).toBe(true);
+  });
+
+  test('an input that is larger than its share goes alone', () => {
+    const room = new InputRoom(new BudgetLine(new MemoryBudget(Number.MAX_SAFE_INTEGER), new Hands()));
+    expect(room.enter(SESSION_IN_FLIGHT_BYTES_MAX + 1)).toBeUndefined();
+  });
+});
+
+describe('several sessions', () => {
+  test('are served in the order in which they came, and a small one does not overtake', async () => {
+    const budget = new MemoryBudget(100);
+    const line = new BudgetLine(budget, new Hands());
+    const rooms = [new InputRoom(line), new InputRoom(line), new InputRoom(line)];
+    expect(rooms[0]?.enter(90)).toBeUndefined();
+    const large = watched(rooms[1]?.enter(80));
+    const small = watched(rooms[2]?.enter(5));
+    await settled();
+    expect([large.done, small.done]).toEqual([false, false]);
+    rooms[0]?.settle(90);
+    await settled();
+    expect([large.done, small.done]).toEqual([true, true]);
+    expect(budget.usedBytes).toBe(85);
+  });
+
+  test('hear of memory that other requests give back', async () => {
+    const budget = new MemoryBudget(100);
+    const hands = new Hands();
+    budget.tryReserve(100);
+    const waiting = watched(new InputRoom(new BudgetLine(budget, hands)).enter(10));
+    hands.fire();
+    await settled();
+    expect(waiting.done).toBe(false);
+    budget.release(50);
+    hands.fire();
+    await settled();
+    expect(waiting.done).toBe(true);
+    expect(hands.calls.size).toBe(0);
+  });
+
+  test('one that goes away takes nothing, and lets the next one in', async () => {
+    const budget = new MemoryBudget(100);
+    const line = new BudgetLine(budget, new Hands());
+    budget.tryReserve(95);
+    const leaving = new InputRoom(line);
+    const first = watched(leaving.enter(50));
+    const second = watched(new InputRoom(line).enter(5));
+    leaving.close();
+    await settled();
+    expect([first.done, second.done]).toEqual([false, true]);
+    expect(budget.usedBytes).toBe(100);
+  });
+
+  test('there is one line before each budget', () => {
+    const budget = new MemoryBudget(1);
+    const hands = new Hands();
+    expect(lineBefore(budget, hands)).toBe(lineBefore(budget, hands));
+    expect(lineBefore(budget, hands)).not.toBe(lineBefore(new MemoryBudget(1), hands));
+  });
+});
