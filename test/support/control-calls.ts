@@ -22,7 +22,7 @@ export class ControlClient {
   readonly #port: number;
   readonly #token: string;
 
-  constructor({ url, token }: TestServer) {
+  constructor({ url, token }: Pick<TestServer, 'url' | 'token'>) {
     this.#port = Number(new URL(url).port);
     this.#token = token;
   }
