@@ -14,6 +14,11 @@ export class Gate {
         detail: { retryAfterSeconds: 1 },
       });
     }
+    this.expectStore();
+  };
+
+  /** What belongs to the server itself is written also while it stops. @throws TailraceError `storage_full`, `storage` */
+  readonly expectStore = (): void => {
     if (this.engineState === 'full') {
       throw new TailraceError('storage_full', 'the store has no room left: free some, or raise --store-bytes-max', {
         detail: { retryAfterSeconds: 5 },

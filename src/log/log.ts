@@ -295,9 +295,10 @@ export class Log {
     return count;
   }
 
-  /** Rows of others in the group commit, such as counters; durable when it resolves. */
-  commitRows(rows: readonly Write[]): Promise<void> {
-    return commitRows(this.#commits, rows, {});
+  /** Rows of others in the group commit, such as counters; durable when it resolves. Waits for no room in the store. */
+  async commitRows(rows: readonly Write[]): Promise<void> {
+    this.#gate.expectStore();
+    await commitRows(this.#commits, rows, {});
   }
 
   /** The time that data expires by, in ms: never ahead of what can be believed. */
