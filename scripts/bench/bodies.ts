@@ -1,12 +1,13 @@
 /**
  * What the benchmarks send: the frozen bodies of the test fixtures and, so that nothing is tuned to one shape, seeded
- * ones: spans, metrics, many streams in a request, long bodies and text that is not ASCII.
+ * ones: spans, metrics, many streams in a request, long bodies and text that is not ASCII; and batches of S2 sessions.
  */
 
 import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs/light.js';
 import type { Signal } from '../../src/model/record.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
+import { SCHEMA as S2 } from '../../src/s2/schema.gen.ts';
 
 /** One request body and how many records it holds. */
 export interface BenchBody {
@@ -18,6 +19,7 @@ export interface BenchBody {
 
 const FIXTURES = new URL('../../../test/fixtures/otlp/', import.meta.url);
 const root = protobuf.Root.fromJSON(SCHEMA);
+const s2 = protobuf.Root.fromJSON(S2);
 
 /** Log records of 336 bytes: 512 in a request, as protobuf and as JSON, and one alone. */
 export function fixture(name: 'bench-512.pb' | 'bench-512.json' | 'bench-1.pb'): BenchBody {
@@ -41,6 +43,21 @@ export function seededBodies(): readonly BenchBody[] {
       resource('text', 'scopeLogs', [log(index, 'Überwachung läuft – 世界 🌍 здравствуйте '.repeat(4), random)]),
     ]),
   ];
+}
+
+/** One batch of an S2 session: 64 kB in 64 records that look like lines of a log, and the s2s frame that carries it. */
+export function sessionBatch(): { readonly records: readonly Uint8Array[]; readonly frame: Buffer } {
+  const random = mulberry32(20_260_102);
+  const records = Array.from({ length: 64 }, (_, index) => {
+    const fields = Array.from({ length: 20 }, (_x, field) => `"field_${field}":"${random().toString(36).slice(2)}"`);
+    const line = `{"at":${1_700_000_000_000 + index},"level":"info","message":"GET /api/orders/:id took a while",${fields}}`;
+    return Buffer.from(line.padEnd(1_000, ' checkout'));
+  });
+  const message = s2.lookupType('s2.v1.AppendInput');
+  const body = message.encode(message.create({ records: records.map((line) => ({ body: line })) })).finish();
+  const head = Buffer.alloc(4);
+  head.writeUIntBE(body.length + 1, 0, 3);
+  return { records, frame: Buffer.concat([head, body]) };
 }
 
 interface ResourceBody {

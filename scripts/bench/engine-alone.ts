@@ -1,8 +1,8 @@
 /**
- * The reference of S2: the storage engine alone, fed with the same blocks in the clear, compressing and checksumming
- * them itself: a fresh LMDB store, eight blocks in flight as two transactions of four. Prints one line of JSON.
+ * The reference of S2 and S7: the storage engine alone, fed with the same blocks in the clear, compressing and
+ * checksumming them itself: a fresh LMDB store, two transactions in flight. Prints one line of JSON.
  *
- * argv: blocks to write.
+ * argv: blocks to write, `otlp` or `s2`, blocks of a transaction (4).
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,19 +11,18 @@ import { join } from 'node:path';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { draftBlocks } from '../../src/otlp/batch.ts';
 import { scanRequest } from '../../src/otlp/scan.ts';
-import { type BlockDraft, releaseBlock, type SealedBlock, sealBlock } from '../../src/storage/block.ts';
+import { type BlockDraft, draftRecords, releaseBlock, type SealedBlock, sealBlock } from '../../src/storage/block.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
-import { fixture } from './bodies.ts';
+import { fixture, sessionBatch } from './bodies.ts';
 
 export interface EngineAloneResult {
   readonly recordsPerSecond: number;
 }
 
-const BLOCKS_PER_TRANSACTION = 4;
 const TRANSACTIONS_IN_FLIGHT = 2;
-const { body, records } = fixture('bench-512.pb');
-const scanned = scanRequest('logs', body, OTLP_LIMITS);
+const BLOCKS_PER_TRANSACTION = Number(process.argv[4] ?? 4);
+const { draft, records } = process.argv[3] === 's2' ? s2Drafts() : otlpDrafts();
 
 await main(Number(process.argv[2] ?? 1_000));
 
@@ -61,8 +60,24 @@ function seal(transaction: number): Promise<SealedBlock[]> {
   return Promise.all(sealing);
 }
 
-function draft(): BlockDraft {
-  const [block] = draftBlocks(scanned, [0], { timeRequired: false, reject: () => {} });
-  if (block === undefined) throw new Error('the frozen body makes no block');
-  return block;
+interface Drafts {
+  readonly draft: () => BlockDraft;
+  /** In each block. */
+  readonly records: number;
+}
+
+function otlpDrafts(): Drafts {
+  const { body, records } = fixture('bench-512.pb');
+  const scanned = scanRequest('logs', body, OTLP_LIMITS);
+  const draft = (): BlockDraft => {
+    const [block] = draftBlocks(scanned, [0], { timeRequired: false, reject: () => {} });
+    if (block === undefined) throw new Error('the frozen body makes no block');
+    return block;
+  };
+  return { draft, records };
+}
+
+function s2Drafts(): Drafts {
+  const records = sessionBatch().records.map((body) => ({ headers: [], body, timestamp: Date.now() }));
+  return { draft: () => draftRecords(records), records: records.length };
 }

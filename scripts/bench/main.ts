@@ -1,7 +1,8 @@
 /**
- * `npm run bench`: every bar of step 1, each beside its reference from the same run, and `RESULTS.md`.
+ * `npm run bench`: every bar, each beside its reference from the same run, and `RESULTS.md`.
  *
- * `--runs N` (5), `--scale S` shortens each run (1), `--only ingest,codec,readers,latency`, `--write` keeps the tables.
+ * `--runs N` (5), `--scale S` shortens each run and makes stores smaller (1), `--only ingest,codec,readers,latency,sessions`,
+ * `--write` keeps the tables. `stores` are measured when they are asked for: at scale 1 they take 4 GB of disk and minutes.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -13,6 +14,8 @@ import { ingestBars } from './ingest.ts';
 import { latencyBar } from './latency.ts';
 import { readerBars } from './readers.ts';
 import { type BarResult, met, table } from './report.ts';
+import { sessionBars } from './sessions.ts';
+import { storeBars } from './stores.ts';
 
 const RESULTS = new URL('../../../scripts/bench/RESULTS.md', import.meta.url);
 
@@ -20,7 +23,7 @@ const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
     scale: { type: 'string', default: '1' },
-    only: { type: 'string', default: 'codec,ingest,readers,latency' },
+    only: { type: 'string', default: 'codec,ingest,readers,latency,sessions' },
     write: { type: 'boolean', default: false },
   },
 });
@@ -42,7 +45,9 @@ async function main(runs: number, scale: number, only: readonly string[], write:
   }
   if (only.includes('readers')) bars.push(...(await readerBars(runs, scale)));
   if (only.includes('latency')) bars.push(await latencyBar(runs, scale));
-  bars.sort((a, b) => Number(a.bar.slice(1, 3)) - Number(b.bar.slice(1, 3)));
+  if (only.includes('sessions')) bars.push(...(await sessionBars(runs, scale)));
+  if (only.includes('stores')) bars.push(...(await storeBars(runs, scale)));
+  bars.sort((a, b) => Number.parseInt(a.bar.slice(1), 10) - Number.parseInt(b.bar.slice(1), 10));
   const report = render(bars, shapes, runs, scale);
   process.stdout.write(report);
   if (write) writeFileSync(RESULTS, report);

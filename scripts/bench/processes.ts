@@ -26,9 +26,8 @@ export interface BenchServer {
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** Tailrace as users start it: embedded store, fsync, authentication on. */
-export async function startTailrace(): Promise<BenchServer> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'tailrace-bench-'));
+/** Tailrace as users start it: embedded store, fsync, authentication on; over a store of its own unless one is given. */
+export async function startTailrace(dataDir = mkdtempSync(join(tmpdir(), 'tailrace-bench-'))): Promise<BenchServer> {
   const main = here('../../cli/main.js');
   const child = spawn(process.execPath, [main, 'serve', '--port', '0', '--data-dir', dataDir, '--log-level', 'error'], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -91,7 +91,11 @@ async function fanOut(protocol: string, requests: number): Promise<Pair> {
 }
 
 /** Raw `ws.send` of frames as large as ours were, to as many sockets. */
-async function rawSend(ours: ReaderResult, sockets: number, frames: number): Promise<ReaderResult> {
+export async function rawSend(
+  ours: Pick<ReaderResult, 'bytes' | 'frames'>,
+  sockets: number,
+  frames: number,
+): Promise<ReaderResult> {
   const server = await startScript('ws-send.js', [String(Math.round(ours.bytes / ours.frames)), String(frames)]);
   try {
     const options = { port: server.port, path: '/', protocol: 'raw', headers: {}, sockets, frames: frames * sockets };
@@ -114,7 +118,7 @@ async function read(options: ReaderOptions, whenReady?: () => Promise<unknown>):
   throw new Error('the readers ended without a result');
 }
 
-async function ingest(server: BenchServer, requests: number): Promise<void> {
+export async function ingest(server: BenchServer, requests: number): Promise<void> {
   const bodyFile = join(server.dataDir, 'body.bin');
   writeFileSync(bodyFile, body.body);
   const headers = { ...server.headers, 'content-type': 'application/x-protobuf' };
