@@ -9,8 +9,8 @@ import type { Append, Observation, Operation, Outcome } from './history.ts';
 import { sdkOf, textBatch } from './sdk.ts';
 import type { Target } from './writers.ts';
 
-export const BASIN = 'telemetry';
-export const STREAM = 'history';
+const BASIN = 'telemetry';
+const STREAM = 'history';
 const PATH = `/v1/streams/${STREAM}/records`;
 /** A read that returns so many may have ended before the tail. */
 const PAGE = 1_000;
