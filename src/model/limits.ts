@@ -169,8 +169,8 @@ export const UPKEEP_PAGE = 128;
 export const UPKEEP_BLOCKS_MAX = 512;
 
 /** A backup is copied in steps of this much, between which requests go on. */
-export const BACKUP_PAGE_BYTES = MiB;
-export const BACKUP_PAGE_ROWS_MAX = 2_000;
+export const BACKUP_PAGE_BYTES = 256 * 1024;
+export const BACKUP_PAGE_ROWS_MAX = 500;
 /** Whoever takes none of a backup for so long is cut: it holds room on the disk, and the place of another. */
 export const BACKUP_STALL_MS = 60_000;
 
