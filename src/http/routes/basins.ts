@@ -34,7 +34,7 @@ export function basinRoutes(deps: HttpDeps): readonly Route[] {
 }
 
 /** @throws TailraceError `bad_path` */
-export function basinInPath(segment: string): string {
+function basinInPath(segment: string): string {
   const name = decodeSegment(segment);
   const fault = basinNameFault(name);
   if (fault !== undefined) throw new TailraceError('bad_path', fault);
@@ -42,9 +42,10 @@ export function basinInPath(segment: string): string {
 }
 
 function listBasins(exchange: Exchange, deps: HttpDeps): void {
-  authorize(exchange, deps, { operation: 'list-basins' });
+  const principal = authorize(exchange, deps, { operation: 'list-basins' });
   const { prefix, startAfter, limit } = pageOf(exchange.query, 'basin');
-  const found = deps.log.listBasins().filter(({ name }) => name.startsWith(prefix) && name > startAfter);
+  const seen = deps.log.listBasins().filter(({ name }) => principal.allows('list-basins', name));
+  const found = seen.filter(({ name }) => name.startsWith(prefix) && name > startAfter);
   const basins = found.slice(0, limit).map(basinInfo);
   answerJson(exchange, 200, { basins, has_more: found.length > limit }, deps);
 }
