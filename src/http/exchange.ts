@@ -4,7 +4,7 @@
  */
 
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
@@ -41,6 +41,8 @@ export interface Exchange {
   readonly query: string;
   /** The client holds its body back until it hears 100 Continue. Turned off once it was told. */
   awaitsContinue: boolean;
+  /** What the caller's token puts before stream names: no answer shows it (S2 API §7.4). */
+  hiddenPrefix: string;
 }
 
 /** A request before the router has seen it. */
@@ -54,6 +56,7 @@ export function openExchange(request: HttpRequest, way: Way, awaitsContinue: boo
     path: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? '' : url.slice(mark + 1),
     awaitsContinue,
+    hiddenPrefix: '',
   };
 }
 
@@ -90,10 +93,13 @@ export function isAnswered({ way }: Exchange): boolean {
   return way.version === 1 ? way.response.headersSent : way.stream.headersSent;
 }
 
-/** Ends the request so that its client sees a failure: the connection of HTTP/1.1, only the stream of HTTP/2. */
+/**
+ * Ends the request so that its client sees a failure: the connection of HTTP/1.1, only the stream of HTTP/2. (Closing a
+ * stream with an error code would first end it as if it were whole.)
+ */
 export function cut({ request, way }: Exchange): void {
   if (way.version === 1) request.socket.destroy();
-  else way.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  else way.stream.destroy(new Error('cut'));
 }
 
 /** The connection below: one object for all requests that come over it. */

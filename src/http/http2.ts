@@ -139,6 +139,8 @@ export class Http2 {
     const connection = stream.session === undefined ? undefined : this.#connections.get(stream.session);
     if (connection === undefined) return;
     connection.streams++;
+    // A stream that its client reset without an error would otherwise wait for what it still has to send, for ever.
+    stream.once('aborted', () => process.nextTick(() => stream.destroy()));
     stream.once('close', () => {
       connection.streams--;
       connection.idleSince = this.#clock.monotonicMs();

@@ -1,7 +1,11 @@
 /** Answers whose bodies go out piece by piece: SSE and s2s, on HTTP/1.1 and HTTP/2. */
 
 import type { Writable } from 'node:stream';
-import { STREAM_ANSWER_BUFFERED_BYTES_MAX } from '../model/limits.ts';
+import {
+  STREAM_ANSWER_BUFFERED_BYTES_MAX,
+  STREAM_ANSWER_BUFFERED_BYTES_MIN,
+  STREAM_ANSWERS_BUFFERED_BYTES_MAX,
+} from '../model/limits.ts';
 import { discardRest, endQuietly, isBodyPending } from './discard.ts';
 import { cut, type Exchange, goOn, isGone, isOpen } from './exchange.ts';
 import { http2Headers, type ReplyRoom } from './reply.ts';
@@ -16,6 +20,9 @@ export interface StreamHead {
 
 /** How often the system asks a silent peer whether it is still there. */
 const KEEP_ALIVE_MS = 30_000;
+
+/** Answers that are open, for each server. */
+const openAnswers = new WeakMap<ReplyRoom, number>();
 
 /** Lives from `open` until it is ended, aborted, or the client is gone. */
 export class StreamAnswer {
@@ -32,6 +39,7 @@ export class StreamAnswer {
     this.#exchange = exchange;
     this.#sink = sink;
     this.#room = room;
+    openAnswers.set(room, (openAnswers.get(room) ?? 0) + 1);
     sink.once('close', this.#onClose);
     // What fails is followed by a close.
     sink.on('error', () => {});
@@ -52,7 +60,7 @@ export class StreamAnswer {
     answer.#begin(head);
     if (request.method === 'HEAD') {
       void answer.end();
-      answer.#gone.abort();
+      answer.#onClose();
     }
     return answer;
   }
@@ -71,7 +79,7 @@ export class StreamAnswer {
     const { length } = bytes;
     this.#waiting += length;
     this.#sink.write(bytes, () => this.#written(length));
-    if (this.#waiting <= STREAM_ANSWER_BUFFERED_BYTES_MAX) return undefined;
+    if (this.#waiting <= this.#waitingMax()) return undefined;
     return new Promise((resolve) => void this.#wake.push(resolve));
   }
 
@@ -119,12 +127,20 @@ export class StreamAnswer {
     });
   }
 
+  /** Many answers share the room for what slow clients have not taken yet. */
+  #waitingMax(): number {
+    const share = STREAM_ANSWERS_BUFFERED_BYTES_MAX / Math.max(1, openAnswers.get(this.#room) ?? 1);
+    return Math.min(STREAM_ANSWER_BUFFERED_BYTES_MAX, Math.max(STREAM_ANSWER_BUFFERED_BYTES_MIN, share));
+  }
+
   #written(bytes: number): void {
     this.#waiting -= bytes;
-    if (this.#waiting <= STREAM_ANSWER_BUFFERED_BYTES_MAX / 2) this.#wakeAll();
+    if (this.#wake.length > 0 && this.#waiting <= this.#waitingMax() / 2) this.#wakeAll();
   }
 
   readonly #onClose = (): void => {
+    if (this.#gone.signal.aborted) return;
+    openAnswers.set(this.#room, (openAnswers.get(this.#room) ?? 1) - 1);
     this.#gone.abort();
     this.#wakeAll();
   };

@@ -1,0 +1,68 @@
+/** Connections that do not say what they speak. */
+
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { type Protocol, tellProtocol } from '../../src/http/first-bytes.ts';
+
+const LIMIT_MS = 30;
+
+let server: Server;
+let heard: (Protocol | 'silent')[];
+let taken: Socket | undefined;
+let client: Socket;
+let settled: Promise<void>;
+
+beforeEach(async () => {
+  heard = [];
+  let settle = (): void => {};
+  settled = new Promise((resolve) => {
+    settle = resolve;
+  });
+  server = createServer({ allowHalfOpen: true }, (socket) => {
+    taken = socket;
+    const note = (word: Protocol | 'silent'): void => {
+      heard.push(word);
+      settle();
+    };
+    tellProtocol(socket, LIMIT_MS, { decided: note, silent: () => note('silent') });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  client = connect(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1');
+  client.on('error', () => {});
+  await new Promise((resolve) => client.once('connect', resolve));
+});
+
+afterEach(() => {
+  client.destroy();
+  taken?.destroy();
+  server.close();
+});
+
+test.each([[''], ['P'], ['PRI * HTTP/2.']])('after %j and then nothing it is called silent, once', async (said) => {
+  client.write(said);
+  await settled;
+  client.write('PRI * HTTP/2.0\r\n');
+  await new Promise((resolve) => setTimeout(resolve, 2 * LIMIT_MS));
+  expect(heard).toEqual(['silent']);
+});
+
+test.each([
+  ['GET / HTTP/1.1\r\n', 'http1'],
+  ['PRI * HTTP/1.1\r\n', 'http1'],
+  ['\x16\x03\x01', 'http1'],
+  ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'http2'],
+] as const)('%j is told once, and all of it is still there', async (said, protocol) => {
+  client.write(said);
+  await settled;
+  expect(heard).toEqual([protocol]);
+  expect(String(taken?.read())).toBe(said);
+  await new Promise((resolve) => setTimeout(resolve, 2 * LIMIT_MS));
+  expect(heard).toEqual([protocol]);
+});
+
+test('one that ends before is let go without a word', async () => {
+  client.end('PRI');
+  await new Promise((resolve) => client.once('close', resolve));
+  expect(heard).toEqual([]);
+});
