@@ -56,7 +56,9 @@ export function authorize(exchange: Exchange, deps: HttpDeps, need: Need): Princ
 
 /** The same for what is no use of the server, such as a look at its health. */
 export function authorizeUncounted(exchange: Exchange, deps: HttpDeps, need: Need): Principal {
-  return deps.access.authorize(credentialOf(exchange), need);
+  const principal = deps.access.authorize(credentialOf(exchange), need);
+  exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
+  return principal;
 }
 
 /** Who is asking, whatever for. @throws TailraceError `authn` */

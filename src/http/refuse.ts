@@ -15,7 +15,11 @@ export function refuseOtlp(exchange: Exchange, error: TailraceError, room: Reply
     {
       status,
       contentType: OTLP_CONTENT_TYPE[encoding],
-      body: statusResponse(encoding, OTLP_GRPC_CODE[error.code], messageFor(error, exchange.correlationId)),
+      body: statusResponse(
+        encoding,
+        OTLP_GRPC_CODE[error.code],
+        withoutPrefix(messageFor(error, exchange.correlationId), exchange.hiddenPrefix),
+      ),
       headers: extraHeaders(error, status),
     },
     room,
@@ -25,7 +29,7 @@ export function refuseOtlp(exchange: Exchange, error: TailraceError, room: Reply
 /** Always JSON (S2 API §2). */
 export function refuseS2(exchange: Exchange, error: TailraceError, room: ReplyRoom): void {
   const status = s2Status(error);
-  const body = s2ErrorBody(error, exchange.correlationId);
+  const body = s2ErrorBody(error, exchange.correlationId, exchange.hiddenPrefix);
   reply(exchange, { status, contentType: 'application/json', body, headers: extraHeaders(error, status) }, room);
 }
 
@@ -36,9 +40,10 @@ export function s2Status(error: TailraceError): number {
 
 /**
  * What an S2 client is told of an error, as JSON text: in an answer, a terminal frame or an SSE `error` event. Mismatches
- * (412) and reads beyond the tail (416) are only the facts, without code and message (S2 API §2).
+ * (412) and reads beyond the tail (416) are only the facts, without code and message (S2 API §2). `hiddenPrefix` is what
+ * the caller's token puts before stream names: no message shows it.
  */
-export function s2ErrorBody(error: TailraceError, correlationId: string): string {
+export function s2ErrorBody(error: TailraceError, correlationId: string, hiddenPrefix = ''): string {
   const { seqNum, fencingToken, tail } = error.detail;
   if (error.code === 'seq_num_mismatch' && seqNum !== undefined) return JSON.stringify({ seq_num_mismatch: seqNum });
   if (error.code === 'fencing_token_mismatch' && fencingToken !== undefined) {
@@ -47,7 +52,10 @@ export function s2ErrorBody(error: TailraceError, correlationId: string): string
   if (error.code === 'range_not_satisfiable' && tail !== undefined) {
     return JSON.stringify({ tail: { seq_num: tail.seqNum, timestamp: tail.timestamp } });
   }
-  return JSON.stringify({ code: S2_STATUS[error.code][1], message: messageFor(error, correlationId) });
+  return JSON.stringify({
+    code: S2_STATUS[error.code][1],
+    message: withoutPrefix(messageFor(error, correlationId), hiddenPrefix),
+  });
 }
 
 /** Anything thrown, as an error of ours: what we did not throw ourselves is a fault of ours. */
@@ -63,6 +71,11 @@ export function encodingOf(contentType: string | undefined): OtlpEncoding | unde
   const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'application/x-protobuf') return 'protobuf';
   return type === 'application/json' ? 'json' : undefined;
+}
+
+/** Names in messages stand in quotes: those of streams lose what the caller's token puts before them. */
+function withoutPrefix(message: string, prefix: string): string {
+  return prefix === '' ? message : message.replaceAll(`\`${prefix}`, '`').replaceAll(`"${prefix}`, '"');
 }
 
 /** What went wrong inside of us is nobody's business outside: the id leads to the log line. */

@@ -3,6 +3,8 @@
  * a call says is parsed before anything is looked up, in the order of S2 API §1.4, so a refused call never makes a stream.
  */
 
+import type { Principal } from '../access/grant.ts';
+import { commandType, type NewRecord } from '../log/records.ts';
 import type { Stream } from '../log/stream.ts';
 import { TailraceError } from '../model/error.ts';
 import { streamNameFault } from '../model/names.ts';
@@ -12,7 +14,7 @@ import { parseStreamConfigHeader } from '../s2/config.ts';
 import type { JsonFormat } from '../s2/json.ts';
 import { type Delivered, parseLastEventId } from '../s2/last-event-id.ts';
 import { formatOf, parseReadParams, readRangeOf, wrongFormat } from '../s2/read-query.ts';
-import { authorize, basinNamed, existingBasin, type HttpDeps } from './door.ts';
+import { authorize, basinNamed, existingBasin, type HttpDeps, identify } from './door.ts';
 import type { Exchange } from './exchange.ts';
 import { decodeSegment } from './router.ts';
 
@@ -22,8 +24,10 @@ export interface StreamName {
   readonly stream: string;
 }
 
-/** An append before its body: what its path and headers say. */
+/** An append before its body: what its path and headers say. The stream's name is the one it is kept under. */
 export interface AppendCall extends StreamName {
+  /** Who asks: what stays open by their token ends with it. */
+  readonly principal: Principal;
   /** How bytes stand in a JSON body; what the header says counts for that alone. */
   readonly format: JsonFormat;
   /** As it was sent, decoded; empty when that was no base64. Not judged unless the stream is encrypted. */
@@ -54,8 +58,8 @@ const ENCRYPTION_KEY_CHARS_MAX = 44;
  */
 export function parseAppendCall(exchange: Exchange, segment: string, deps: HttpDeps, mode: AppendMode): AppendCall {
   const name = nameOf(exchange, segment);
-  authorize(exchange, deps, { operation: 'append', ...name });
-  return { ...name, ...dataPlaneOf(exchange, mode === 'json') };
+  const principal = authorizeAppend(exchange, name, deps);
+  return { ...keptName(principal, name), principal, ...dataPlaneOf(exchange, mode === 'json') };
 }
 
 /**
@@ -64,12 +68,12 @@ export function parseAppendCall(exchange: Exchange, segment: string, deps: HttpD
  */
 export function parseReadCall(exchange: Exchange, segment: string, deps: HttpDeps, mode: ReadMode): ReadCall {
   const name = nameOf(exchange, segment);
-  authorize(exchange, deps, { operation: 'read', ...name });
+  const principal = authorize(exchange, deps, { operation: 'read', ...name });
   const params = parseReadParams(new URLSearchParams(exchange.query));
   const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
   const eventId = mode === 'sse' ? headerOf(exchange, 'last-event-id') : undefined;
   const delivered = eventId === undefined ? undefined : parseLastEventId(eventId);
-  return { ...name, ...dataPlane, mode, delivered, range: readRangeOf(params) };
+  return { ...keptName(principal, name), principal, ...dataPlane, mode, delivered, range: readRangeOf(params) };
 }
 
 /**
@@ -86,6 +90,46 @@ export async function openCalled(call: AppendCall, purpose: 'append' | 'read', d
     throw new TailraceError('bad_header', `${fault}: stream \`${call.stream}\` is encrypted`);
   }
   return stream;
+}
+
+/**
+ * A batch may hold records that need other operations: commands have theirs (S2 API §7.2), and whoever may do one of the
+ * three gets as far as the batch.
+ */
+function authorizeAppend(exchange: Exchange, name: StreamName, deps: HttpDeps): Principal {
+  const principal = identify(exchange, deps);
+  const kept = principal.absolute(name.stream);
+  const operation = APPEND_OPERATIONS.find((one) => principal.allows(one, name.basin, kept)) ?? 'append';
+  authorize(exchange, deps, { operation, ...name });
+  if (principal.token !== undefined && principal.token.resourceAttributes.size > 0) {
+    // A record made by hand could carry forged attributes (access.md).
+    throw new TailraceError('permission_denied', `the token \`${principal.id}\` appends over OTLP only`);
+  }
+  return principal;
+}
+
+/** @throws TailraceError `permission_denied` when a record of the batch is more than the caller may append */
+export function expectAppendable({ principal, basin, stream }: AppendCall, records: readonly NewRecord[]): void {
+  if (principal.token === undefined) return;
+  const needed = new Set(records.map((record) => commandType(record) ?? 'append'));
+  for (const operation of needed) {
+    if (principal.allows(operation, basin, stream)) continue;
+    const shown = principal.shown(stream);
+    throw new TailraceError(
+      'permission_denied',
+      `the token \`${principal.id}\` may not ${operation} on stream \`${shown}\``,
+    );
+  }
+}
+
+const APPEND_OPERATIONS = ['append', 'fence', 'trim'] as const;
+
+/** The name that a stream is kept under. @throws TailraceError `bad_path` when the caller's prefix makes it too long */
+export function keptName(principal: Principal, { basin, stream }: StreamName): StreamName {
+  const kept = principal.absolute(stream);
+  const fault = kept === stream ? undefined : streamNameFault(kept);
+  if (fault !== undefined) throw new TailraceError('bad_path', `with the prefix of the token, the ${fault}`);
+  return { basin, stream: kept };
 }
 
 /** The stream that the path and the S2-Basin header name. @throws TailraceError `bad_header`, `bad_path` */
@@ -120,7 +164,7 @@ export function wireFormOf(mediaType: string): 's2s' | 'proto' | 'json' | undefi
   return /^application\/(.+\+)?json$/.test(mediaType) ? 'json' : undefined;
 }
 
-type DataPlane = Omit<AppendCall, keyof StreamName>;
+type DataPlane = Omit<AppendCall, keyof StreamName | 'principal'>;
 
 function dataPlaneOf(exchange: Exchange, hasFormat: boolean): DataPlane {
   const encryptionKey = encryptionKeyOf(headerOf(exchange, 's2-encryption-key'));

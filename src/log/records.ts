@@ -62,6 +62,14 @@ export function checkBatch({
   return commands;
 }
 
+/** What kind of command a record is, if any; its payload is not looked at. */
+export function commandType({ headers }: NewRecord): Command['type'] | undefined {
+  const [header] = headers;
+  if (header === undefined || headers.length > 1 || header[0].length > 0) return undefined;
+  const word = Buffer.from(header[1]).toString('latin1');
+  return word === 'fence' || word === 'trim' ? word : undefined;
+}
+
 const TRIM_BYTES = 8;
 
 function commandOf(index: number, headers: readonly Header[], body: Uint8Array): Command | undefined {

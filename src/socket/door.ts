@@ -5,6 +5,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Access } from '../access/access.ts';
+import type { Principal } from '../access/grant.ts';
 import type { ReadEvent } from '../log/read.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
@@ -18,6 +19,7 @@ import {
 } from '../model/limits.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type { Logger } from '../observe/logger.ts';
+import { CLOSE_NOT_ALLOWED } from './close-codes.ts';
 import { helloFrame } from './control-frames.ts';
 import { FrameCache } from './frame-cache.ts';
 import {
@@ -42,7 +44,7 @@ export interface ReadableLog<B, S extends { readonly id: string }> {
 
 export interface SocketDoorDeps<B, S extends { readonly id: string }> {
   readonly log: ReadableLog<B, S>;
-  readonly access: Pick<Access, 'authorize' | 'admit'>;
+  readonly access: Pick<Access, 'authorize' | 'admit' | 'watch'>;
   readonly defaultBasin: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -152,17 +154,17 @@ class Door<B, S extends { readonly id: string }> {
   }
 
   /** What the reader wants and may have, or why not. */
-  #plan(request: IncomingMessage, handshake: Handshake): (Target & Wish) | TailraceError {
-    let plan: (Target & Wish) | undefined;
+  #plan(request: IncomingMessage, handshake: Handshake): Plan | TailraceError {
+    let plan: Plan | undefined;
     const fault = errorOf(() => {
       const target = targetOf(request, handshake, this.#deps.defaultBasin);
-      this.#deps.access.authorize(handshake.credential, { operation: 'read', ...target });
-      plan = { ...target, ...wishOf(request, handshake) };
+      const principal = this.#deps.access.authorize(handshake.credential, { operation: 'read', ...target });
+      plan = { ...target, principal, ...wishOf(request, handshake) };
     });
     return plan ?? fault ?? new TailraceError('internal', 'the upgrade could not be planned');
   }
 
-  #serve(webSocket: WebSocket, wire: Duplex, plan: (Target & Wish) | TailraceError): void {
+  #serve(webSocket: WebSocket, wire: Duplex, plan: Plan | TailraceError): void {
     const session = new Session(webSocket, wire, {
       frames: this.#frames,
       now: () => this.#deps.clock.monotonicMs(),
@@ -170,18 +172,22 @@ class Door<B, S extends { readonly id: string }> {
       onFault: (error) => this.#onFault(error),
     });
     this.sessions.add(session);
-    webSocket.on('close', () => this.sessions.delete(session));
+    const unwatch = plan instanceof TailraceError ? undefined : this.#watch(plan.principal, session);
+    webSocket.on('close', () => {
+      this.sessions.delete(session);
+      unwatch?.();
+    });
     this.#startTicking();
     // `run` answers for its own errors.
     void session.run((signal) => this.#open(plan, signal));
   }
 
-  async #open(plan: (Target & Wish) | TailraceError, signal: AbortSignal): Promise<Reading> {
+  async #open(plan: Plan | TailraceError, signal: AbortSignal): Promise<Reading> {
     if (plan instanceof TailraceError) throw plan;
     const { log } = this.#deps;
     const basin = log.basin(plan.basin);
     if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${plan.basin}\` not found`);
-    const stream = await log.openStream(basin, plan.stream, 'read');
+    const stream = await log.openStream(basin, plan.principal.absolute(plan.stream), 'read');
     const options = { door: 'websocket', encryptionKey: plan.encryptionKey } as const;
     return {
       hello: helloFrame(plan.basin, plan.stream, stream.id),
@@ -189,6 +195,11 @@ class Door<B, S extends { readonly id: string }> {
       // Told behind the hello, which names the stream that is there now.
       events: isReplaced(plan, stream) ? replaced() : log.read(stream, plan.range, signal, options),
     };
+  }
+
+  /** A reader whose token ends is not allowed any more (readers.md: close code 1008). */
+  #watch(principal: Principal, session: Session): () => void {
+    return this.#deps.access.watch(principal, (error) => session.end(error, CLOSE_NOT_ALLOWED));
   }
 
   /** Many readers share the room for what slow ones have not taken yet. */
@@ -213,6 +224,9 @@ class Door<B, S extends { readonly id: string }> {
     });
   }
 }
+
+/** What a reader wants, and who it is. */
+type Plan = Target & Wish & { readonly principal: Principal };
 
 function draining(): TailraceError {
   return new TailraceError('draining', 'the server is stopping: connect again and go on', {

@@ -102,14 +102,14 @@ export class Session {
     }
   }
 
-  /** Tells the reader why, and closes. */
-  end(cause: unknown): void {
+  /** Tells the reader why, and closes; with the code of the error, unless there is a better one. */
+  end(cause: unknown, code?: number): void {
     const error = cause instanceof TailraceError ? cause : undefined;
     const told = error ?? new TailraceError('internal', 'a fault of the server ended the read', { cause });
     if (this.#over) return;
     if (CLOSE_CODES[told.code] === CLOSE_CODES.internal) this.#deps.onFault(cause);
     this.#say(errorFrame(told));
-    this.#close(CLOSE_CODES[told.code], told.code);
+    this.#close(code ?? CLOSE_CODES[told.code], told.code);
   }
 
   /** Ends the connection without a word. */

@@ -65,6 +65,7 @@ describe('without an Origin', () => {
     await server.close();
     const access = {
       admit: () => {},
+      watch: () => () => {},
       authorize: () => {
         throw new TailraceError('permission_denied', 'not yours');
       },

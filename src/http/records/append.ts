@@ -11,7 +11,7 @@ import { type RequestBody, readBody } from '../body.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
-import { type AppendCall, firstMediaType, openCalled, wireFormOf } from '../s2-door.ts';
+import { type AppendCall, expectAppendable, firstMediaType, openCalled, wireFormOf } from '../s2-door.ts';
 
 /**
  * Appends the batch in the body and answers once it is durable.
@@ -32,6 +32,7 @@ export async function appendUnary(exchange: Exchange, call: AppendCall, deps: Ht
 async function append(exchange: Exchange, call: AppendCall, input: AppendInput, deps: HttpDeps): Promise<void> {
   // Before the stream is opened: a batch that nobody can take makes none (S2 API §1.4).
   checkBatch(input);
+  expectAppendable(call, input.records);
   const stream = await openCalled(call, 'append', deps);
   const { encryptionKey } = call;
   const ack = await deps.log.appendRecords({ stream, ...input, ...(encryptionKey && { encryptionKey }) });

@@ -62,7 +62,10 @@ export async function readLive(
   const events = await startCalledRead(call, range, abort.signal, deps).finally(forget);
   const head = { status: 200, contentType: wire.contentType, headers: HEADERS };
   const answer = StreamAnswer.open(exchange, head, deps.room);
-  await new LiveRead({ exchange, answer, abort, wire, deps }).run(events);
+  const live = new LiveRead({ exchange, answer, abort, wire, deps });
+  const unwatch = deps.access.watch(call.principal, (error) => void live.finish(error));
+  await live.run(events);
+  unwatch();
 }
 
 interface LiveParts {

@@ -62,9 +62,9 @@ async function stream(exchange: Exchange, basinSegment: string, segment: string,
   const basinName = basinNamed(basinSegment);
   const name = decodeSegment(segment);
   expectName(streamNameFault(name));
-  authorize(exchange, deps, { operation: 'stream-metrics', basin: basinName, stream: name });
+  const principal = authorize(exchange, deps, { operation: 'stream-metrics', basin: basinName, stream: name });
   const { range } = queryOf(exchange, 'stream', deps);
-  const found = await existing(basinName, name, deps);
+  const found = await existing(basinName, principal.absolute(name), deps);
   answer(exchange, found === undefined ? [] : [storageJson(await deps.usage.streamStorage(found, range))], deps);
 }
 

@@ -1,9 +1,14 @@
 /** The OTLP receiver over HTTP: from a POST to durable records, and to every row of the table of answers. */
 
+import type { Principal } from '../../access/grant.ts';
+import type { Basin } from '../../log/basins.ts';
+import type { Log } from '../../log/log.ts';
+import type { Stream } from '../../log/stream.ts';
 import type { TailraceError } from '../../model/error.ts';
 import { TailraceError as Failure } from '../../model/error.ts';
+import { streamNameFault } from '../../model/names.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
-import { type IngestResult, ingest } from '../../otlp/ingest.ts';
+import { type IngestPort, type IngestResult, ingest } from '../../otlp/ingest.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { type RequestBody, readBody } from '../body.ts';
 import { authorize, basinNamed, existingBasin, type HttpDeps, senderOf } from '../door.ts';
@@ -37,19 +42,38 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
 async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Promise<void> {
   if (deps.room.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
   const basinName = basinNamed(exchange) ?? deps.defaultBasin;
-  authorize(exchange, deps, { operation: 'append', basin: basinName });
+  const principal = authorize(exchange, deps, { operation: 'append', basin: basinName });
   const basin = existingBasin(deps, basinName);
   const encoding = expectedEncoding(exchange.request.headers['content-type']);
   const body = await readBody(exchange, deps.reading);
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally };
+  const mayAppend = mayAppendOf(principal, basinName);
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, ...(mayAppend && { mayAppend }) };
   let result: IngestResult;
   try {
-    result = await ingest(deps.log, basin, { signal, encoding, body: body.bytes }, options);
+    result = await ingest(portOf(principal, deps.log), basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {
     body.release();
     throw error;
   }
   answer(exchange, signal, encoding, result, body, deps);
+}
+
+/** Every stream that the data goes to needs leave of its own; root needs no look at each. */
+function mayAppendOf(principal: Principal, basin: string): ((stream: string) => boolean) | undefined {
+  if (principal.token === undefined) return undefined;
+  return (stream) => {
+    const kept = principal.absolute(stream);
+    return streamNameFault(kept) === undefined && principal.allows('append', basin, kept);
+  };
+}
+
+/** The log, with the names of streams as this caller says them. */
+function portOf(principal: Principal, log: Log): IngestPort<Basin, Stream> {
+  if (principal.token === undefined || principal.token.autoPrefix === '') return log;
+  return {
+    openStream: (basin, name, purpose) => log.openStream(basin, principal.absolute(name), purpose),
+    append: (appends) => log.append(appends),
+  };
 }
 
 function answer(

@@ -10,7 +10,15 @@ import { expectOpen } from '../records/reading.ts';
 import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
-import { firstMediaType, nameOf, parseAppendCall, parseReadCall, type ReadMode, wireFormOf } from '../s2-door.ts';
+import {
+  firstMediaType,
+  keptName,
+  nameOf,
+  parseAppendCall,
+  parseReadCall,
+  type ReadMode,
+  wireFormOf,
+} from '../s2-door.ts';
 import { appendSession } from '../s2s/append-session.ts';
 import { readSession } from '../s2s/read-session.ts';
 
@@ -52,8 +60,9 @@ function readModeOf({ request }: Exchange): ReadMode {
 
 async function tail(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
   const name = nameOf(exchange, segment);
-  authorize(exchange, deps, { operation: 'check-tail', ...name });
-  const stream = await deps.log.openStream(existingBasin(deps, name.basin), name.stream, 'read');
+  const principal = authorize(exchange, deps, { operation: 'check-tail', ...name });
+  const kept = keptName(principal, name);
+  const stream = await deps.log.openStream(existingBasin(deps, kept.basin), kept.stream, 'read');
   const body = `{"tail":${positionJson(await deps.log.checkTail(stream))}}`;
   reply(exchange, { status: 200, contentType: 'application/json', body }, deps.room);
 }

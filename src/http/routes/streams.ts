@@ -1,6 +1,7 @@
 /** Streams of a basin: list, create, look at, ensure, reconfigure, delete (S2 API §3). */
 
 import { z } from 'zod';
+import type { Principal } from '../../access/grant.ts';
 import type { Basin } from '../../log/basins.ts';
 import { type Stream, streamNotFound } from '../../log/stream.ts';
 import type { StreamInfo } from '../../log/streams.ts';
@@ -14,7 +15,8 @@ import { provisionHeaders, requestToken } from '../provision.ts';
 import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
-import { nameOf, requiredBasin, type StreamName } from '../s2-door.ts';
+import { keptName, nameOf, requiredBasin, type StreamName } from '../s2-door.ts';
+import { streamsSeenBy } from '../seen-streams.ts';
 
 const PATH = '/v1/streams/{stream}';
 
@@ -36,10 +38,11 @@ export function streamRoutes(deps: HttpDeps): readonly Route[] {
 
 async function listStreams(exchange: Exchange, deps: HttpDeps): Promise<void> {
   const basin = requiredBasin(exchange);
-  authorize(exchange, deps, { operation: 'list-streams', basin });
+  const principal = authorize(exchange, deps, { operation: 'list-streams', basin });
   const page = pageOf(exchange.query, 'stream');
-  const { streams, hasMore } = await deps.log.listStreams(existingBasin(deps, basin), page);
-  answerJson(exchange, 200, { streams: streams.map(streamInfo), has_more: hasMore }, deps);
+  const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps, basin), page, deps.log);
+  const rows = streams.map((stream) => streamInfo(stream, principal));
+  answerJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);
 }
 
 async function createStream(exchange: Exchange, deps: HttpDeps): Promise<void> {
@@ -48,36 +51,41 @@ async function createStream(exchange: Exchange, deps: HttpDeps): Promise<void> {
   // Once before the body, since not everybody's is read, and again when it has named the stream.
   authorizeUncounted(exchange, deps, { operation: 'create-stream', basin });
   const { stream, config } = shaped(createShape, await readJson(exchange, deps));
-  authorize(exchange, deps, { operation: 'create-stream', basin, stream });
+  const principal = authorize(exchange, deps, { operation: 'create-stream', basin, stream });
   const request = parseStreamConfigRequest(config);
-  const { outcome, it } = await deps.log.createStream(existingBasin(deps, basin), stream, request, token);
-  answerJson(exchange, 201, madeInfo(it), deps, provisionHeaders(outcome));
+  const kept = keptName(principal, { basin, stream }).stream;
+  const { outcome, it } = await deps.log.createStream(existingBasin(deps, basin), kept, request, token);
+  answerJson(exchange, 201, madeInfo(it, principal), deps, provisionHeaders(outcome));
 }
 
 async function getStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
-  authorize(exchange, deps, { operation: 'get-stream-config', basin, stream });
-  const { config } = await deps.log.getStream(basinOf({ basin, stream }, deps), stream);
+  const principal = authorize(exchange, deps, { operation: 'get-stream-config', basin, stream });
+  const kept = keptName(principal, { basin, stream });
+  const { config } = await deps.log.getStream(basinOf(kept, deps), kept.stream);
   answerJson(exchange, 200, streamConfigJson(config), deps);
 }
 
 async function ensureStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'create-stream', basin, stream });
-  authorizeUncounted(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
+  const principal = authorizeUncounted(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
   const request = parseStreamConfigRequest(await readOptionalJson(exchange, deps));
-  const { outcome, it } = await deps.log.ensureStream(existingBasin(deps, basin), stream, request);
-  answerJson(exchange, outcome === 'created' ? 201 : 200, madeInfo(it), deps, provisionHeaders(outcome));
+  const kept = keptName(principal, { basin, stream }).stream;
+  const { outcome, it } = await deps.log.ensureStream(existingBasin(deps, basin), kept, request);
+  answerJson(exchange, outcome === 'created' ? 201 : 200, madeInfo(it, principal), deps, provisionHeaders(outcome));
 }
 
 async function reconfigureStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
-  authorize(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
+  const principal = authorize(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
   const patch = parseStreamConfigPatch(await readJson(exchange, deps));
-  const { config } = await deps.log.reconfigureStream(existingBasin(deps, basin), stream, patch);
+  const kept = keptName(principal, { basin, stream }).stream;
+  const { config } = await deps.log.reconfigureStream(existingBasin(deps, basin), kept, patch);
   answerJson(exchange, 200, streamConfigJson(config), deps);
 }
 
 async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
-  authorize(exchange, deps, { operation: 'delete-stream', basin, stream });
-  await deps.log.deleteStream(basinOf({ basin, stream }, deps), stream);
+  const principal = authorize(exchange, deps, { operation: 'delete-stream', basin, stream });
+  const kept = keptName(principal, { basin, stream });
+  await deps.log.deleteStream(basinOf(kept, deps), kept.stream);
   reply(exchange, { status: 202, body: '' }, deps.room);
 }
 
@@ -90,13 +98,13 @@ function basinOf({ basin, stream }: StreamName, deps: HttpDeps): Basin {
   return found;
 }
 
-function madeInfo({ name, createdAt, cipher }: Stream): Record<string, unknown> {
-  return streamInfo({ name, createdAt, deletedAt: undefined, cipher });
+function madeInfo({ name, createdAt, cipher }: Stream, principal: Principal): Record<string, unknown> {
+  return streamInfo({ name, createdAt, deletedAt: undefined, cipher }, principal);
 }
 
-function streamInfo({ name, createdAt, deletedAt, cipher }: StreamInfo): Record<string, unknown> {
+function streamInfo({ name, createdAt, deletedAt, cipher }: StreamInfo, principal: Principal): Record<string, unknown> {
   return {
-    name,
+    name: principal.shown(name),
     created_at: new Date(createdAt).toISOString(),
     deleted_at: deletedAt === undefined ? null : new Date(deletedAt).toISOString(),
     cipher: cipher ?? null,
