@@ -29,11 +29,16 @@ export async function nearestHint(error: TailraceError, client: Client, subject:
 }
 
 async function nearestUris({ code }: TailraceError, client: Client, { basin, stream }: Subject): Promise<string[]> {
-  if (basin !== undefined && code === 'basin_not_found') {
-    const names = await nearestNames(basin, client.listBasins());
-    return names.map((name) => (stream === undefined ? `s2://${name}` : formatStreamUri({ basin: name, stream })));
+  if (basin === undefined || (code !== 'basin_not_found' && code !== 'stream_not_found')) return [];
+  if (code === 'stream_not_found' && stream !== undefined) {
+    try {
+      const names = await nearestNames(stream, client.listStreams({ basin }));
+      return names.map((name) => formatStreamUri({ basin, stream: name }));
+    } catch (error) {
+      // Some calls say so of a stream whose basin is missing.
+      if (!(error instanceof TailraceError) || error.code !== 'basin_not_found') throw error;
+    }
   }
-  if (basin === undefined || stream === undefined || code !== 'stream_not_found') return [];
-  const names = await nearestNames(stream, client.listStreams({ basin }));
-  return names.map((name) => formatStreamUri({ basin, stream: name }));
+  const names = await nearestNames(basin, client.listBasins());
+  return names.map((name) => (stream === undefined ? `s2://${name}` : formatStreamUri({ basin: name, stream })));
 }

@@ -127,12 +127,9 @@ class AppendRun {
   withProgress(error: unknown, underWay = 0): unknown {
     if (!(error instanceof TailraceError)) return error;
     const lines = [error.message];
-    if (this.appended > 0)
-      lines.push(`  in the stream from this input: ${counted(this.appended, 'record')}, from its start`);
+    if (this.appended > 0) lines.push(`  the first ${counted(this.appended, 'record')} of the input went in`);
     if (underWay > 0 && !HARMLESS.has(error.code)) {
-      lines.push(
-        `  not known whether also there: the next ${counted(underWay, 'record')}; look before you repeat them`,
-      );
+      lines.push(`  whether the next ${counted(underWay, 'record')} went in is not known: look before you repeat them`);
     }
     return new TailraceError(error.code, lines.join('\n'), { detail: error.detail, cause: error });
   }

@@ -1,0 +1,248 @@
+/** Records by the command line, against a real server: append, fence, trim, check-tail, and reading it all back. */
+
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type CliResult, type CliRun, runCli, runShell, startCli } from '../support/cli.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+
+let server: TestServer;
+let folder: string;
+
+beforeAll(async () => {
+  server = await startServer();
+  folder = await mkdtemp(join(tmpdir(), 'tailrace-cli-'));
+});
+
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true });
+});
+
+const run = (...args: string[]): Promise<CliResult> => runCli(args, { server });
+const shell = (line: string, env: Record<string, string> = {}) =>
+  runShell(line, { server, env: { D: folder, ...env } });
+const rows = ({ stdout }: CliResult) =>
+  stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+const read = async (stream: string) => rows(await run('read', stream, '-s', '0', '--no-follow', '--format', 'json'));
+const bodies = async (stream: string) => (await read(stream)).map((row) => row.body);
+
+function feed(input: CliRun, text: string): void {
+  input.child.stdin?.write(text);
+}
+
+describe('lines become records:', () => {
+  test('each line is a record: empty ones, Windows ends, and a last one without an end', async () => {
+    const result = await shell(String.raw`printf 'a\r\n\nb c\nlast' | tailrace append lines`);
+    expect(result).toMatchObject({ code: 0, stdout: '' });
+    expect(result.stderr).toMatch(/^appended 0\.\.4, tail 4 @ \d+\n$/);
+    expect(await bodies('lines')).toEqual(['a', '', 'b c', 'last']);
+    expect(await run('check-tail', 'lines')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^4 @ \d+\n$/),
+      stderr: '',
+    });
+    expect(rows(await run('check-tail', 's2://telemetry/lines', '--json'))).toEqual([
+      { seq_num: 4, timestamp: expect.any(Number) },
+    ]);
+  });
+
+  test('acknowledgements are JSON on stdout with --json, and nothing with --quiet', async () => {
+    const result = await shell('echo x | tailrace append acks --json');
+    const first = { seq_num: 0, timestamp: expect.any(Number) };
+    const behind = { seq_num: 1, timestamp: expect.any(Number) };
+    expect(rows(result)).toEqual([{ start: first, end: behind, tail: behind }]);
+    expect(result.stderr).toBe('');
+    expect(await shell('echo y | tailrace append acks -q')).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(await shell('tailrace append acks < /dev/null')).toMatchObject({
+      code: 0,
+      stderr: 'nothing to append: the input was empty\n',
+    });
+  });
+
+  test('bytes that are not UTF-8 come back as they were, also from one stream to another', async () => {
+    const bytes = Buffer.concat([randomBytes(300_000).map((byte) => (byte === 0x0a || byte === 0x0d ? 0 : byte))]);
+    await writeFile(join(folder, 'bytes'), bytes);
+    expect((await shell('tailrace append binary -i "$D/bytes"')).code).toBe(0);
+    const copy =
+      'tailrace read binary -s 0 --no-follow --format json-base64 | tailrace append copy --format json-base64';
+    expect((await shell(copy)).code).toBe(0);
+    const back = await shell('tailrace read copy -s 0 --no-follow --view raw --format text | base64 -w0');
+    expect(Buffer.from(back.stdout, 'base64')).toEqual(Buffer.concat([bytes, Buffer.from('\n')]));
+  });
+
+  test('JSON lines have bodies, headers and timestamps, each optional', async () => {
+    const lines = [
+      {
+        body: 'hi',
+        headers: [
+          ['k', 'v'],
+          ['k', 'ä'],
+        ],
+        timestamp: 1_000,
+      },
+      {},
+      { headers: [['only', '']], seq_num: 99, timestamp: null },
+    ];
+    await writeFile(join(folder, 'json'), lines.map((line) => `${JSON.stringify(line)}\n\n`).join(''));
+    expect((await shell('tailrace append json -i "$D/json" --format json')).code).toBe(0);
+    expect(await read('json')).toMatchObject([
+      { seq_num: 0, timestamp: 1_000, body: 'hi', headers: lines[0]?.headers },
+      { seq_num: 1, body: '', headers: [] },
+      { seq_num: 2, body: '', headers: [['only', '']] },
+    ]);
+  });
+
+  test('more than a batch holds goes in order, by number and by size', async () => {
+    const result = await shell(`seq 0 2499 | tailrace append numbers --json --linger 1s`);
+    expect(rows(result).length).toBeGreaterThanOrEqual(3);
+    expect(await bodies('numbers')).toEqual(Array.from({ length: 2_500 }, (_, index) => String(index)));
+    const large = 'a'.repeat(400_000);
+    await writeFile(join(folder, 'large'), `${large}\n`.repeat(5));
+    const sized = rows(await shell('tailrace append large -i "$D/large" --json --linger 1s'));
+    const ends = sized.map(({ end }) => (end as { seq_num: number }).seq_num);
+    expect(ends).toEqual([2, 4, 5]);
+    expect(await bodies('large')).toEqual(Array.from({ length: 5 }, () => large));
+  });
+
+  test('a record of exactly 1 MiB metered goes in, one byte more does not', async () => {
+    await writeFile(join(folder, 'exact'), 'x'.repeat(1_048_576 - 8));
+    await writeFile(join(folder, 'over'), `fine\n${'x'.repeat(1_048_576 - 7)}`);
+    expect((await shell('tailrace append sizes -i "$D/exact"')).code).toBe(0);
+    const over = await shell('tailrace append sizes -i "$D/over"');
+    expect(over).toMatchObject({ code: 1 });
+    expect(over.stderr).toContain('line 2: the record is larger than 1 MiB');
+    expect(over.stderr).toContain('the first 1 record of the input went in');
+    expect(rows(await run('check-tail', 'sizes', '--json'))[0]?.seq_num).toBe(2);
+  });
+});
+
+describe('an append', () => {
+  test('sends records while the input stays open, and Ctrl-C keeps what was typed', async () => {
+    const typed = startCli(['append', 'typed'], { server });
+    feed(typed, 'one\n');
+    await typed.saw('appended 0..1');
+    feed(typed, 'two\n');
+    await typed.saw('appended 1..2');
+    const result = await typed.stop('SIGINT');
+    expect(result.code).toBe(130);
+    expect(await bodies('typed')).toEqual(['one', 'two']);
+  });
+
+  test('holds to a sequence number that must match for the whole input', async () => {
+    expect((await shell('seq 1500 | tailrace append matched -m 0')).code).toBe(0);
+    const late = await shell('echo x | tailrace append matched --match-seq-num 7');
+    expect(late).toMatchObject({ code: 5, stdout: '' });
+    expect(late.stderr).toContain('the next sequence number of the stream is 1500');
+    const typed = startCli(['append', 'matched', '-m', '1500'], { server });
+    feed(typed, 'mine\n');
+    await typed.saw('appended 1500..1501');
+    await shell('echo theirs | tailrace append matched');
+    feed(typed, 'not mine\n');
+    const result = await typed.done;
+    expect(result.code).toBe(5);
+    expect(result.stderr).toContain('the next sequence number of the stream is 1502');
+    expect(result.stderr).toContain('the first 1 record of the input went in');
+  });
+
+  test('is not kept by an endless input when it was refused', async () => {
+    const result = await shell('yes | tailrace append matched -m 0');
+    expect(result.stderr).toContain('the next sequence number of the stream is');
+    expect(result.stderr).not.toContain('not known');
+  });
+
+  test.each([
+    ['not json', 'json', 'line 1: it is not JSON'],
+    ['[1]', 'json', 'line 1: it is not a JSON object'],
+    ['{"body":1}', 'json', 'line 1: body must be a string'],
+    ['{"body":"#"}', 'json-base64', 'line 1: body is not base64'],
+    ['{"headers":[["a"]]}', 'json', 'line 1: a header must be [name, value]'],
+    ['{"headers":{}}', 'json', 'line 1: "headers" must be a list'],
+    ['{"timestamp":-1}', 'json', 'line 1: "timestamp" must be whole milliseconds'],
+    ['{"headers":[["","boom"]]}', 'json', 'unknown command'],
+  ])('%s as %s is refused', async (line, format, words) => {
+    await writeFile(join(folder, 'wrong'), line);
+    const result = await shell(`tailrace append wrong --format ${format} -i "$D/wrong"`);
+    expect(result).toMatchObject({ code: 1, stdout: '' });
+    expect(result.stderr).toContain(words);
+  });
+
+  test('names what is missing, with what may have been meant', async () => {
+    expect(await shell('echo x | tailrace append s2://telemetri/x')).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('(there is s2://telemetry/x)'),
+    });
+    const noFile = await run('append', 'x', '-i', join(folder, 'nothing'));
+    expect(noFile.code).toBe(2);
+    expect(noFile.stderr).toContain('cannot read');
+  });
+});
+
+describe('fence and trim', () => {
+  test('a token hands a stream over', async () => {
+    expect(await run('fence', 'fenced', 'one')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^fenced: 0\.\.1, tail 1 @ \d+\n$/),
+    });
+    expect((await shell('echo x | tailrace append fenced -f one')).code).toBe(0);
+    expect((await run('fence', 'fenced', 'two', '--fencing-token', 'one', '--match-seq-num', '2')).code).toBe(0);
+    const stale = await shell('echo x | tailrace append fenced -f one');
+    expect(stale.code).toBe(5);
+    expect(stale.stderr).toContain('the fencing token of the stream is "two"');
+    expect((await run('fence', 'fenced', 'three', '-f', 'one')).code).toBe(5);
+    expect((await run('fence', 'fenced', '')).code).toBe(0);
+    expect((await shell('echo x | tailrace append fenced -f two')).stderr).toContain('is none');
+    const long = await run('fence', 'fenced', 'x'.repeat(37));
+    expect(long).toMatchObject({ code: 2, stderr: expect.stringContaining('at most 36 bytes') });
+  });
+
+  test('trimmed records are gone, and readers hear of it', async () => {
+    await shell('seq 5 | tailrace append trimmed');
+    const result = await run('trim', 'trimmed', '3', '--json');
+    expect(rows(result)).toMatchObject([{ start: { seq_num: 5 }, end: { seq_num: 6 } }]);
+    const left = await run('read', 'trimmed', '-s', '0', '--no-follow', '--format', 'json');
+    expect(rows(left).map((row) => row.seq_num)).toEqual([3, 4, 5]);
+    expect(left.stderr).toContain('records 0 to 2 of s2://telemetry/trimmed are gone');
+    expect((await run('trim', 'trimmed', '4', '-f', 'nobody')).code).toBe(5);
+    expect((await run('trim', 'trimmed', 'four')).code).toBe(2);
+  });
+});
+
+describe('encrypted streams', () => {
+  const key = randomBytes(32).toString('base64');
+  const other = randomBytes(32).toString('base64');
+
+  beforeAll(async () => {
+    await run('basins', 'create', 'sealed-eu', '--stream-cipher', 'aes-256-gcm', '--create-stream-on-append');
+    await writeFile(join(folder, 'key'), `${key}\n`);
+    await writeFile(join(folder, 'bad-key'), 'c2hvcnQ=');
+  });
+
+  test('take and give records with the key, from a file or the environment', async () => {
+    const appended = await shell('echo secret | tailrace append s2://sealed-eu/x --encryption-key-file "$D/key"');
+    expect(appended.code).toBe(0);
+    const env = { TAILRACE_ENCRYPTION_KEY: key };
+    const line = 'tailrace read s2://sealed-eu/x -s 0 --no-follow --format json';
+    expect(rows(await shell(line, env))).toMatchObject([{ body: 'secret' }]);
+    expect(rows(await shell(`tailrace tail s2://sealed-eu/x --no-follow --format json`, env))).toHaveLength(1);
+    const wrong = await shell(line, { TAILRACE_ENCRYPTION_KEY: other });
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    const none = await shell(line);
+    expect(none).toMatchObject({ code: 2, stdout: '' });
+    for (const { stderr } of [wrong, none]) expect(stderr).not.toContain(other);
+  });
+
+  test('a key that is none is refused before anything is sent, and not repeated', async () => {
+    const file = await shell('echo x | tailrace append s2://sealed-eu/x --encryption-key-file "$D/bad-key"');
+    expect(file).toMatchObject({ code: 2, stderr: expect.stringContaining('is not the base64 of 32 bytes') });
+    const bad = { TAILRACE_ENCRYPTION_KEY: 'hunter2' };
+    const variable = await shell('echo x | tailrace append s2://sealed-eu/x', bad);
+    expect(variable).toMatchObject({ code: 2, stderr: expect.stringContaining('TAILRACE_ENCRYPTION_KEY') });
+    expect(variable.stderr).not.toContain('hunter2');
+  });
+});
