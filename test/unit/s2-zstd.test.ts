@@ -10,6 +10,10 @@ const MiB = 1024 * 1024;
 const FIXTURES: readonly { name: string; plain: string; zstd: string }[] = JSON.parse(
   readFileSync(new URL('../fixtures/zstd.json', import.meta.url), 'utf8'),
 );
+/** The same at all sorts of levels, of texts that `made` makes: compressed blocks of every kind are among them. */
+const MADE: readonly (Recipe & { readonly zstd: string })[] = JSON.parse(
+  readFileSync(new URL('../fixtures/zstd-made.json', import.meta.url), 'utf8'),
+);
 const MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const RAW = 0;
 const RLE = 1;
@@ -18,6 +22,11 @@ const COMPRESSED = 2;
 describe('what the zstd tool made', () => {
   test.each(FIXTURES)('$name', ({ plain, zstd }) => {
     expect(Buffer.from(zstdDecompress(Buffer.from(zstd, 'base64'), MiB)).equals(plainOf(plain))).toBe(true);
+  });
+
+  test.each(MADE)('made text $seed of $length bytes', ({ zstd, ...recipe }) => {
+    const plain = made(recipe);
+    expect(Buffer.from(zstdDecompress(Buffer.from(zstd, 'base64'), plain.length)).equals(plain)).toBe(true);
   });
 
   test('several frames are one text, and what may be skipped is', () => {
@@ -105,9 +114,9 @@ describe('what is no zstd', () => {
       seed = (seed * 48_271) % 2_147_483_647;
       return seed % below;
     };
-    for (const index of [0, 1, 2, 3, 6]) {
-      for (let round = 0; round < 200; round++) {
-        const bytes = Buffer.from(fixture(index));
+    for (const { zstd } of [...FIXTURES.slice(0, 3), ...MADE]) {
+      for (let round = 0; round < 60; round++) {
+        const bytes = Buffer.from(zstd, 'base64');
         for (let change = 0; change <= random(3); change++) bytes[random(bytes.length)] = random(256);
         expect([undefined, 'bad_frame', 'too_large']).toContain(codeOf(() => zstdDecompress(bytes, 600_000)));
       }
@@ -148,6 +157,33 @@ function lines(): Buffer {
   const line = (_: unknown, i: number): string =>
     `{"ts":${1_700_000_000_000 + i * 37},"level":"${levels[i % 3]}","msg":"request ${(i * 7_919) % 1_000} took ${(i * 31) % 97} ms"}\n`;
   return Buffer.from(Array.from({ length: 60 }, line).join(''));
+}
+
+interface Recipe {
+  readonly seed: number;
+  readonly length: number;
+  readonly symbols: number;
+  /** Of a hundred steps, those that copy what is there. */
+  readonly copyShare: number;
+}
+
+function made({ seed: start, length, symbols, copyShare }: Recipe): Buffer {
+  let seed = start;
+  const random = (below: number): number => {
+    seed = (seed * 48_271) % 2_147_483_647;
+    return seed % below;
+  };
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; ) {
+    if (at <= 8 || random(100) >= copyShare) {
+      bytes[at++] = Math.min(random(symbols), random(symbols));
+      continue;
+    }
+    const distance = 1 + random(at);
+    const end = Math.min(length, at + 3 + random(copyShare > 99 ? 4_000 : 60));
+    for (; at < end; at++) bytes[at] = bytes[at - distance] ?? 0;
+  }
+  return bytes;
 }
 
 function noise(): Buffer {
