@@ -122,6 +122,35 @@ describe('GET /v1/streams/{stream}/records/tail', () => {
   });
 });
 
+test('what came over OTLP is read as records, and stands in one order with those of S2', async () => {
+  const appended = await call(server.port, {
+    path: '/v1/streams/apple/records',
+    headers: { authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry', 'content-type': 'application/json' },
+    body: '{"records":[{"body":"by hand"}],"match_seq_num":1}',
+  });
+  expect([appended.status, parsed(appended)]).toMatchObject([200, { start: { seq_num: 1 } }]);
+  const expected = {
+    records: [
+      {
+        seq_num: 0,
+        timestamp: 1_700_000_000_123,
+        headers: [
+          ['otel.signal', 'logs'],
+          ['content-type', 'application/x-protobuf'],
+        ],
+        body: expect.stringContaining('apple'),
+      },
+      { seq_num: 1, timestamp: expect.any(Number), body: 'by hand' },
+    ],
+    tail: { seq_num: 2, timestamp: expect.any(Number) },
+  };
+  expect(parsed(await get('/v1/streams/apple/records?seq_num=0'))).toEqual(expected);
+  const events = await get('/v1/streams/apple/records?seq_num=0&count=2', { accept: 'text/event-stream' });
+  const data = events.body.toString().matchAll(/^data: (\{.*\})$/gm);
+  const batches = [...data].map(([, json = '']) => JSON.parse(json) as { records: unknown[] });
+  expect(batches.flatMap(({ records }) => records)).toEqual(expected.records);
+});
+
 test('GET of an OTLP path is 405 and says POST', async () => {
   for (const path of ['/v1/logs', '/v1/traces', '/otlp/v1/logs']) {
     const answer = await get(path);
