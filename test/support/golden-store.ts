@@ -12,6 +12,8 @@ export interface GoldenStream {
   readonly name: string;
   readonly createdAt: number;
   readonly config: Pairs;
+  readonly cipher?: string;
+  readonly fencingToken?: string;
   readonly tail: { readonly seqNum: number; readonly timestamp: number };
   readonly count: number;
   /** Sequence number of the first record, null for none. */
@@ -25,6 +27,8 @@ export interface GoldenStream {
 export interface GoldenStore {
   /** The wall clock of the last write, in ms. */
   readonly now: number;
+  /** Of its encrypted streams, in hex. */
+  readonly encryptionKey?: string;
   readonly basins: readonly {
     readonly name: string;
     readonly createdAt: number;
@@ -32,6 +36,7 @@ export interface GoldenStore {
       readonly createStreamOnAppend: boolean;
       readonly createStreamOnRead: boolean;
       readonly otlpDefaultStream: string;
+      readonly streamCipher?: string;
       readonly defaultStream: Pairs;
     };
     readonly streams: readonly GoldenStream[];
