@@ -16,7 +16,7 @@ import { FAMILY } from './storage/keys.ts';
 import { openStoreFile, PAGE_BYTES, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
 import { restoreRows } from './storage/restore.ts';
-import { isStoreFile, refuseNetworkFs, syncDirectory } from './storage/store-file.ts';
+import { isStoreFile, syncDirectory } from './storage/store-file.ts';
 import { expectKnownFormat, type StoreReport, verifyRows } from './storage/verify.ts';
 
 export type { Fault, StoreReport } from './storage/verify.ts';
@@ -211,5 +211,4 @@ function emptyDir(dir: string): void {
       `${dir} is not empty (it holds ${found}): a new store goes into an empty directory`,
     );
   }
-  refuseNetworkFs(dir);
 }
