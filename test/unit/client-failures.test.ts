@@ -36,6 +36,33 @@ describe('refusals', () => {
     expect(busy).toMatchObject({ code: 'draining', detail: { retryAfterSeconds: 3 } });
   });
 
+  test('a 412 brings what the condition should have said', () => {
+    const seq = refusalError(readRefusal(412, '{"seq_num_mismatch":7}', null), 'append');
+    expect(seq).toMatchObject({ code: 'seq_num_mismatch', detail: { seqNum: 7 } });
+    expect(seq.message).toBe('append: the next sequence number of the stream is 7');
+    const token = refusalError(readRefusal(412, '{"fencing_token_mismatch":"writer-1"}', null), 'append');
+    expect(token).toMatchObject({ code: 'fencing_token_mismatch', detail: { fencingToken: 'writer-1' } });
+    expect(token.message).toContain('"writer-1"');
+    const none = refusalError(readRefusal(412, '{"fencing_token_mismatch":""}', null), 'append');
+    expect(none).toMatchObject({ detail: { fencingToken: '' }, message: expect.stringContaining('is none') });
+    expect(refusalError(readRefusal(412, '{}', null), 'append').code).toBe('seq_num_mismatch');
+  });
+
+  test.each([
+    'bad_frame',
+    'decryption_failed',
+    'transaction_conflict',
+    'access_token_not_found',
+    'quota_exhausted',
+    'basin_deletion_pending',
+    'stream_deletion_pending',
+    'resource_already_exists',
+    'permission_denied',
+  ])('%s is a word of its own', (code) => {
+    const body = JSON.stringify({ code, message: 'why' });
+    expect(refusalError(readRefusal(400, body, null), 'x')).toMatchObject({ code, message: 'x: why' });
+  });
+
   test('names of object methods are no codes', () => {
     expect(refusalError(readRefusal(500, '{"code":"constructor"}', null), 'GET /').code).toBe('internal');
     expect(describedError('__proto__', 'x', {}).code).toBe('internal');

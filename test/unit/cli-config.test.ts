@@ -1,0 +1,99 @@
+/** Configurations as flags and as lines: what is said goes out, what is not said does not. */
+
+import { describe, expect, test } from '@jest/globals';
+import { Command } from 'commander';
+import { duration } from '../../cli/arguments.ts';
+import {
+  addBasinConfigFlags,
+  addStreamConfigFlags,
+  addUnsetFlag,
+  basinConfigOf,
+  expectChange,
+  streamConfigOf,
+} from '../../cli/config-flags.ts';
+import { basinConfigLines, streamConfigLines } from '../../cli/config-lines.ts';
+import { formatSpan } from '../../cli/format.ts';
+
+function parsed(kind: 'basin' | 'stream', args: readonly string[]): Record<string, unknown> {
+  const command = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  const flagged = kind === 'basin' ? addBasinConfigFlags(command) : addStreamConfigFlags(command);
+  return addUnsetFlag(flagged, kind).parse(args, { from: 'user' }).opts();
+}
+
+const stream = (...args: string[]) => streamConfigOf(parsed('stream', args));
+const basin = (...args: string[]) => basinConfigOf(parsed('basin', args));
+
+describe('flags', () => {
+  test('nothing said is nothing asked', () => {
+    expect(stream()).toEqual({});
+    expect(basin()).toEqual({});
+    expect(() => expectChange(stream(), 'streams reconfigure')).toThrow(expect.objectContaining({ code: 'config' }));
+  });
+
+  test.each([
+    [['--storage-class', 'standard'], { storage_class: 'standard' }],
+    [['--retention-policy', '7d'], { retention_policy: { age: 604_800 } }],
+    [['--retention-policy', 'infinite'], { retention_policy: { infinite: {} } }],
+    [['--retention-age', '1y'], { retention_policy: { age: 31_557_600 } }],
+    [['--retention-bytes', '10GiB'], { retention_bytes: 10_737_418_240 }],
+    [['--timestamping-mode', 'arrival'], { timestamping: { mode: 'arrival' } }],
+    [['--timestamping-uncapped', 'false'], { timestamping: { uncapped: false } }],
+    [['--delete-on-empty-min-age', '0s'], { delete_on_empty: { min_age_secs: 0 } }],
+    [['--unset', 'storage-class'], { storage_class: null }],
+    [['--unset', 'retention-policy,retention-bytes'], { retention_policy: null, retention_bytes: null }],
+    [
+      ['--unset', 'timestamping-mode', '--timestamping-uncapped', 'true'],
+      { timestamping: { mode: null, uncapped: true } },
+    ],
+    [['--unset', 'delete-on-empty-min-age'], { delete_on_empty: { min_age_secs: null } }],
+  ])('%j of a stream', (args, config) => {
+    expect(stream(...args)).toEqual(config);
+    expect(basin(...args)).toEqual({ default_stream_config: config });
+  });
+
+  test.each([
+    [['--create-stream-on-append'], { create_stream_on_append: true }],
+    [['--no-create-stream-on-append'], { create_stream_on_append: false }],
+    [['--create-stream-on-read'], { create_stream_on_read: true }],
+    [['--no-create-stream-on-read'], { create_stream_on_read: false }],
+    [['--stream-cipher', 'aes-256-gcm'], { stream_cipher: 'aes-256-gcm' }],
+    [['--cipher', 'aes-256-gcm'], { stream_cipher: 'aes-256-gcm' }],
+    [['--unset', 'stream-cipher'], { stream_cipher: null }],
+    [['--otlp-default-stream', ''], { otlp_default_stream: '' }],
+  ])('%j of a basin', (args, config) => {
+    expect(basin(...args)).toEqual(config);
+  });
+});
+
+describe('lines', () => {
+  test('a stream', () => {
+    const config = {
+      storage_class: 'express',
+      retention_policy: { age: 93_784 },
+      retention_bytes: null,
+      timestamping: { mode: 'arrival', uncapped: true },
+      delete_on_empty: { min_age_secs: 0 },
+    };
+    expect(streamConfigLines(config).split('\n')).toEqual([
+      'storage-class            express',
+      'retention-policy         1d2h3m4s',
+      'retention-bytes          no bound',
+      'timestamping-mode        arrival',
+      'timestamping-uncapped    true',
+      'delete-on-empty-min-age  off',
+    ]);
+  });
+
+  test('a basin of a server that knows none of our own fields, or sends what is no text', () => {
+    const lines = basinConfigLines({ default_stream_config: null, stream_cipher: 'x\u001b[2J' });
+    expect(lines).toContain('stream-cipher            x\\x1b[2J');
+    expect(lines).toContain('retention-policy         not set');
+    expect(lines).not.toContain('otlp-default-stream');
+  });
+});
+
+test('a span reads back as what it was', () => {
+  for (const seconds of [0, 1, 59, 60, 3_601, 86_400, 604_800, 31_557_600]) {
+    expect(duration(formatSpan(seconds))).toBe(seconds * 1_000);
+  }
+});
