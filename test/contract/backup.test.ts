@@ -1,15 +1,15 @@
 /** Backups of each engine: consistent whatever is written meanwhile, one at a time, and nothing stays behind. */
 
-import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Backup, Backups } from '../../src/storage/backup.ts';
 import { readBackup } from '../../src/storage/backup-format.ts';
-import type { Engine, Entry, Snapshot } from '../../src/storage/engine.ts';
+import type { Engine, Snapshot } from '../../src/storage/engine.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
+import { listed } from '../support/stored-rows.ts';
 
 const MADE_AT = 1_795_000_000_000;
 
@@ -160,13 +160,6 @@ async function fill(from: number, to: number): Promise<void> {
 
 async function everything(): Promise<readonly string[]> {
   return listed(await engine.scan({ from: Buffer.of(0), to: Buffer.of(0xff), limit: 100_000 }));
-}
-
-/** Short and quick to compare. */
-function listed(rows: readonly Entry[]): readonly string[] {
-  return rows.map(({ key, value }) => {
-    return `${Buffer.from(key).toString('hex')} ${createHash('sha256').update(value).digest('hex')}`;
-  });
 }
 
 function leftovers(): readonly string[] {

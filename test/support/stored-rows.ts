@@ -15,6 +15,7 @@ export async function storedRows(dataDir: string): Promise<readonly string[]> {
   return listed(rows);
 }
 
+/** Short and quick to compare. */
 export function listed(rows: readonly Entry[]): readonly string[] {
   return rows.map(({ key, value }) => {
     return `${Buffer.from(key).toString('hex')} ${createHash('sha256').update(value).digest('hex')}`;

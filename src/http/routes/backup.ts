@@ -8,7 +8,7 @@ import { refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
 import { StreamAnswer } from '../stream-answer.ts';
 
-export const BACKUP_MEDIA_TYPE = 'application/vnd.tailrace.backup';
+const BACKUP_MEDIA_TYPE = 'application/vnd.tailrace.backup';
 
 export function backupRoutes(deps: HttpDeps): readonly Route[] {
   return [
