@@ -18,7 +18,6 @@
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { assert, TailraceError } from '../model/error.ts';
-import { ENCRYPTED_SEQ_NUM_MAX } from '../model/limits.ts';
 import { type Header, meteredBytes } from '../model/record.ts';
 import type { BlockDraft } from './block.ts';
 import { corrupt, VarintReader, varintBytes, writeVarint } from './block-format.ts';
@@ -40,6 +39,8 @@ const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const AAD_BYTES = 16;
+/** The first sequence number that S2 does not encrypt any more (S2 API §4.5). */
+const SEQ_END = 2 ** 32;
 const TWO_32 = 2 ** 32;
 
 /**
@@ -120,7 +121,7 @@ class Sealer {
   }
 
   seal({ headers, body }: PlainRecord, metered: number, seqNum: number): StoredRecord {
-    if (seqNum >= ENCRYPTED_SEQ_NUM_MAX) {
+    if (seqNum >= SEQ_END) {
       throw new TailraceError('invalid', `a stream encrypted with ${CIPHER} takes sequence numbers below 2^32 only`);
     }
     const nonce = this.#nonces.subarray(this.#used, this.#used + NONCE_BYTES);
