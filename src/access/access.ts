@@ -125,7 +125,7 @@ export class Access {
 }
 
 /** @throws TailraceError `permission_denied` that says what is missing, in the caller's own words */
-export function expectAllowed(principal: Principal, { operation, basin, stream, tokenId }: Need): void {
+function expectAllowed(principal: Principal, { operation, basin, stream, tokenId }: Need): void {
   const absolute = stream === undefined ? undefined : principal.absolute(stream);
   if (principal.allows(operation, basin, absolute, tokenId)) return;
   const where = [

@@ -145,7 +145,7 @@ export function requiredBasin(exchange: Exchange): string {
 }
 
 /** @throws TailraceError `bad_path` */
-export function streamNamed(segment: string): string {
+function streamNamed(segment: string): string {
   const name = decodeSegment(segment);
   const fault = streamNameFault(name);
   if (fault !== undefined) throw new TailraceError('bad_path', fault);

@@ -37,8 +37,6 @@ export const CONTROL_BODY_BYTES_MAX = MiB;
 /** Bytes of a fencing token and of a request token (S2 API §3.1). */
 export const FENCING_TOKEN_BYTES_MAX = 36;
 export const REQUEST_TOKEN_BYTES_MAX = 36;
-/** Sequence numbers of encrypted records stay below this (S2 API §4.5). */
-export const ENCRYPTED_SEQ_NUM_MAX = 2 ** 32;
 /** Bytes in flight in the whole process, and what a request of unknown length reserves at first. */
 export const MEMORY_LIMIT_BYTES = 512 * MiB;
 export const RESERVE_UNKNOWN_BYTES = MiB;
