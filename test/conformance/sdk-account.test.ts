@@ -1,4 +1,4 @@
-/** What the official SDK asks of an account: usage metrics, access tokens, who may call, and calls that it repeats itself. */
+/** What the official SDK asks of an account: usage metrics, who may call, and calls that it repeats itself. */
 
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -66,14 +66,6 @@ describe('usage metrics', () => {
     const asked = s2.metrics.account({ set: 'account-ops', ...range(hour()) });
     expect(await failureOf(asked)).toMatchObject({ status: 422, code: 'invalid' });
   });
-});
-
-test('access tokens are listed, or said to be none of its business', async () => {
-  const answer = await s2.accessTokens.list().then(
-    ({ accessTokens }) => accessTokens,
-    ({ status }: { status: number }) => status,
-  );
-  if (!Array.isArray(answer)) expect([404, 501]).toContain(answer);
 });
 
 describe('a call that the client repeats by itself', () => {
