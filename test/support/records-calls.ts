@@ -48,12 +48,15 @@ export interface SseStream {
   destroy(): void;
 }
 
+/** Where a server listens, and what opens it. */
+export type Target = Pick<TestServer, 'port' | 'token'>;
+
 /** The records of one basin on a server. */
 export class RecordsClient {
-  readonly server: TestServer;
+  readonly server: Target;
   readonly basin: string;
 
-  constructor(server: TestServer, basin = 'telemetry') {
+  constructor(server: Target, basin = 'telemetry') {
     this.server = server;
     this.basin = basin;
   }
@@ -124,7 +127,7 @@ export class RecordsClient {
 }
 
 /** The records of a new basin. */
-export async function makeBasin(server: TestServer, name: string, config: object): Promise<RecordsClient> {
+export async function makeBasin(server: Target, name: string, config: object): Promise<RecordsClient> {
   const client = new RecordsClient(server, name);
   const [status, body] = await client.control('PUT', `/v1/basins/${name}`, { config });
   if (status !== 201) throw new Error(`${status} ${JSON.stringify(body)}`);

@@ -221,6 +221,7 @@ class LiveRead implements LiveSession {
   }
 }
 
+/** Whole milliseconds: sums of fractions may come out a little less, and the timer would find that it is too early. */
 function heartbeatDelay(): number {
-  return HEARTBEAT_MIN_MS + Math.random() * (HEARTBEAT_MAX_MS - HEARTBEAT_MIN_MS);
+  return HEARTBEAT_MIN_MS + Math.floor(Math.random() * (HEARTBEAT_MAX_MS - HEARTBEAT_MIN_MS));
 }
