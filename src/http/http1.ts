@@ -10,7 +10,7 @@ import {
   REQUEST_HEADERS_MAX,
 } from '../model/limits.ts';
 import { correlationId } from '../observe/correlation-id.ts';
-import type { ListenerHandlers } from './listener.ts';
+import type { ListenerHandlers } from './handlers.ts';
 
 /** How often node looks for connections whose headers do not come. */
 const TIMEOUT_CHECK_MS = 1_000;

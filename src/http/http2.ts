@@ -12,6 +12,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '../model/clock.ts';
 import {
   HTTP2_CONTROL_FRAMES_PER_SECOND_MAX,
@@ -25,9 +26,11 @@ import {
   SOCKET_PING_MS,
   SOCKET_SILENCE_MS,
 } from '../model/limits.ts';
-import type { ListenerHandlers } from './listener.ts';
+import type { ListenerHandlers } from './handlers.ts';
 
 const SWEEP_MS = 1_000;
+/** A GOAWAY without an error, behind the last of all streams. */
+const NOTICE = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 /** `:method` and the like. */
 const PSEUDO_HEADERS = 4;
 /** How often the system asks a silent peer whether it is still there. */
@@ -51,6 +54,8 @@ interface Connection {
   askedAt: number | undefined;
   /** When we asked last. */
   lastAskedAt: number;
+  /** It was told that the end comes, and may not have heard it yet. */
+  isAnnouncing: boolean;
   /** We said goodbye: when a sweep finds it still there without streams, it is cut. */
   isOver: boolean;
 }
@@ -98,16 +103,20 @@ export class Http2 {
     this.#server.off('session', begin);
   }
 
-  /** Tells all clients to open no more streams (GOAWAY); those that run go on. */
+  /** Tells all clients to open no more streams; those that run go on, and those that are on their way are answered. */
   stop(): void {
+    if (this.#isStopping) return;
     this.#isStopping = true;
-    for (const connection of this.#connections.values()) sayGoodbye(connection);
+    for (const connection of this.#connections.values()) announceEnd(connection);
   }
 
-  /** Lets connections go that have said all they had to say. Call it only behind `stop`. */
+  /** Lets connections go that have nothing under way. Call it only behind `stop`. */
   closeIdle(): void {
-    for (const { session, socket, streams } of this.#connections.values()) {
-      if (streams === 0 && session.destroyed && socket.writableFinished) socket.destroy();
+    for (const connection of this.#connections.values()) {
+      const { session, socket, streams, isOver, isAnnouncing } = connection;
+      if (streams > 0 || isAnnouncing) continue;
+      if (!isOver) sayGoodbye(connection);
+      else if (session.destroyed && socket.writableFinished) socket.destroy();
     }
   }
 
@@ -122,6 +131,7 @@ export class Http2 {
       controlFrames: 0,
       askedAt: undefined,
       lastAskedAt: idleSince,
+      isAnnouncing: false,
       isOver: false,
     };
     this.#connections.set(session, connection);
@@ -174,6 +184,22 @@ function prepared(message: Http2ServerRequest): Http2ServerRequest {
   const authority = message.headers[':authority'];
   if (authority !== undefined) message.headers.host = authority;
   return message;
+}
+
+/**
+ * GOAWAY for all streams that there could be, which only asks for no new ones (RFC 9113 §6.8). node has just the GOAWAY
+ * that refuses those which are on their way, and S2's TypeScript SDK gives up on a refused one. node hands whole frames to
+ * the socket, so ours fits between them; it must not do that with TLS, where two writes at a time are a fault.
+ */
+function announceEnd(connection: Connection): void {
+  const { session, socket } = connection;
+  if (socket instanceof TLSSocket || session.destroyed || !socket.writable) return;
+  connection.isAnnouncing = true;
+  socket.write(NOTICE);
+  // Whatever its client sent before it read the notice is here before the answer to this.
+  session.ping(() => {
+    connection.isAnnouncing = false;
+  });
 }
 
 /** The session ends by itself with its last stream. */

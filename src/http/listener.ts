@@ -3,26 +3,19 @@
  * HTTP/1.1 or HTTP/2.
  */
 
-import type { IncomingMessage } from 'node:http';
 import net from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { CONNECTIONS_MAX, HEADERS_TIMEOUT_MS } from '../model/limits.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { HttpRequest, Way } from './exchange.ts';
 import { type Protocol, tellProtocol } from './first-bytes.ts';
+import type { ListenerHandlers } from './handlers.ts';
 import { Http1, refuseConnection, TOO_SLOW } from './http1.ts';
 import { Http2 } from './http2.ts';
 import { Tls, type TlsFiles } from './tls.ts';
 
 const BACKLOG = 1_024;
-
-export interface ListenerHandlers {
-  request(request: HttpRequest, way: Way, awaitsContinue: boolean): void;
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-}
 
 export interface ListenerDeps {
   readonly clock: Clock;

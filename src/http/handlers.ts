@@ -1,0 +1,10 @@
+/** What the listener hands on, whatever a connection speaks. */
+
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { HttpRequest, Way } from './exchange.ts';
+
+export interface ListenerHandlers {
+  request(request: HttpRequest, way: Way, awaitsContinue: boolean): void;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
