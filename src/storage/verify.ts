@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { TailraceError } from '../model/error.ts';
 import type { Entry } from './engine.ts';
 import { FAMILY, readBasinKey, readPendingKey, readStreamKey } from './keys.ts';
+import { decodeToken } from './token-rows.ts';
 import {
   type CounterRow,
   decodeBasin,
@@ -19,7 +20,6 @@ import {
   FORMAT_VERSION,
   type StreamStateRow,
 } from './values.ts';
-import { decodeToken } from './token-rows.ts';
 import { BlockAudit, type ExpectedStream } from './verify-blocks.ts';
 import { type Fault, FaultLog } from './verify-faults.ts';
 
