@@ -8,6 +8,7 @@ import { addAppend } from './commands/append.ts';
 import { addBackup } from './commands/backup.ts';
 import { addBasins } from './commands/basins.ts';
 import { addCheckTail } from './commands/check-tail.ts';
+import { addClock } from './commands/clock.ts';
 import { addCompact } from './commands/compact.ts';
 import { addFence, addTrim } from './commands/fence.ts';
 import { addLs } from './commands/ls.ts';
@@ -53,7 +54,7 @@ for (const add of [addTail, addRead, addAppend, addSend, addCheckTail, addFence,
 program.commandsGroup('Basins and streams:');
 for (const add of [addLs, addBasins, addStreams, addMetrics]) add(program);
 program.commandsGroup('Upkeep:');
-for (const add of [addBackup, addRestore, addVerify, addCompact]) add(program);
+for (const add of [addBackup, addRestore, addVerify, addCompact, addClock]) add(program);
 
 endWithPipe();
 try {

@@ -2,7 +2,7 @@
 
 import type { Signal } from '../model/record.ts';
 import { downloadBackup } from './backup.ts';
-import { type CallOptions, identityHeaders, normalizeEndpoint, type Target } from './calls.ts';
+import { type CallOptions, callApi, identityHeaders, normalizeEndpoint, objectIn, type Target } from './calls.ts';
 import { type ControlCalls, controlCalls } from './control.ts';
 import type { ClientView } from './frames.ts';
 import { fetchMetrics, type Metric, type MetricsOptions } from './metrics.ts';
@@ -33,6 +33,15 @@ export interface Client extends ControlCalls, RecordCalls {
   metrics(options: MetricsOptions): Promise<readonly Metric[]>;
   /** A backup of the whole store as it is now, while it serves; see `downloadBackup`. For the root token. */
   backup(options?: CallOptions): AsyncGenerator<Uint8Array>;
+  /** Says that the clock of the server's machine is right: records expire by it again. For the root token. */
+  confirmClock(options?: CallOptions): Promise<ConfirmedClock>;
+}
+
+export interface ConfirmedClock {
+  /** What the clock says, RFC 3339. */
+  readonly clock: string;
+  /** Whether expiry had stopped because of it. */
+  readonly wasPaused: boolean;
 }
 
 type OtlpContentType = 'application/x-protobuf' | 'application/json';
@@ -59,5 +68,11 @@ export function createClient(options: ClientOptions): Client {
     },
     metrics: (call) => fetchMetrics(target, call),
     backup: (call) => downloadBackup(target, call),
+    async confirmClock(call) {
+      const path = '/v1/clock/confirm';
+      const { json } = await callApi(target, { signal: call?.signal, method: 'POST', path });
+      const { clock, was_paused: wasPaused } = objectIn(json, `POST ${path}`);
+      return { clock: String(clock), wasPaused: wasPaused === true };
+    },
   };
 }

@@ -14,6 +14,7 @@ import { type Refuse, type Route, Router } from './router.ts';
 import { accessTokenRoutes } from './routes/access-tokens.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { basinRoutes } from './routes/basins.ts';
+import { clockRoutes } from './routes/clock.ts';
 import { healthRoutes } from './routes/health.ts';
 import { locationRoutes } from './routes/locations.ts';
 import { metricsRoutes } from './routes/metrics.ts';
@@ -65,6 +66,7 @@ export class HttpDoor {
       ...healthRoutes(this.#deps),
       ...backupRoutes(this.#deps),
       ...basinRoutes(this.#deps),
+      ...clockRoutes(this.#deps),
       ...recordRoutes(this.#deps),
       ...accessTokenRoutes(this.#deps),
       ...locationRoutes(this.#deps),

@@ -306,10 +306,12 @@ export class Log {
     return this.#expiry.now();
   }
 
-  /** An operator says that the wall clock is right: records expire by it again. */
-  confirmClock(): void {
+  /** An operator says that the wall clock is right: records expire by it again. Answers whether that was needed. */
+  confirmClock(): boolean {
+    const { paused } = this.#expiry;
     this.#expiry.confirm();
     this.#upkeep.nudge();
+    return paused;
   }
 
   /** Resolves when there is no background work left that is due. */

@@ -134,3 +134,17 @@ describe('verify and compact', () => {
     }
   });
 });
+
+describe('clock confirm', () => {
+  test('says what the clock says and whether expiry had stopped; for the root token', async () => {
+    const confirmed = jsonOf(await run('clock', 'confirm', '--json'));
+    expect(confirmed).toEqual({ clock: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), was_paused: false });
+    expect(await run('clock', 'confirm')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^confirmed .*Z: expiry had not stopped\n$/),
+      stderr: '',
+    });
+    const other = await runCli(['clock', 'confirm'], { server, env: { TAILRACE_TOKEN: 'trk_wrong' } });
+    expect(other).toMatchObject({ code: 3, stdout: '' });
+  });
+});
