@@ -16,7 +16,12 @@ const HAND_OVER_LATER_MS = 200;
 
 const { values } = parseArgs({
   args: process.argv.slice(3),
-  options: { port: { type: 'string' }, 'data-dir': { type: 'string' }, 'store-bytes-max': { type: 'string' } },
+  options: {
+    port: { type: 'string' },
+    'data-dir': { type: 'string' },
+    'store-bytes-max': { type: 'string' },
+    'when-full': { type: 'string' },
+  },
 });
 limitFileSize(process.env.SEAMS_FILE_BYTES_MAX);
 const server = await createServer(
@@ -25,6 +30,7 @@ const server = await createServer(
     dataDir: values['data-dir'],
     logLevel: 'error',
     ...(values['store-bytes-max'] === undefined ? {} : { storeBytesMax: values['store-bytes-max'] }),
+    ...(values['when-full'] === undefined ? {} : { whenFull: values['when-full'] }),
   },
   process.env.SEAMS_EARLY_ACK === '1' ? { wrapEngine: acknowledgeEarly } : {},
 );
@@ -58,7 +64,7 @@ async function trimAll() {
     const { streams } = await server.log.listStreams(basin, { prefix: '', startAfter: '', limit: 1_000 });
     for (const { name } of streams) {
       const stream = await server.log.openStream(basin, name, 'read');
-      await server.log.trim(stream, server.log.checkTail(stream).seqNum);
+      await server.log.trim(stream, (await server.log.checkTail(stream)).seqNum);
     }
   }
 }
