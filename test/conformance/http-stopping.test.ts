@@ -3,7 +3,16 @@
 import { constants } from 'node:http2';
 import { expect, test } from '@jest/globals';
 import { connectRaw } from '../support/http-call.ts';
-import { answerOf, connectHttp2, type Http2Connection } from '../support/http2-call.ts';
+import {
+  answerOf,
+  connectHttp2,
+  FRAME,
+  frame,
+  framesIn,
+  type Http2Connection,
+  headersFrame,
+  PREFACE,
+} from '../support/http2-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 function headersOf(server: TestServer): Record<string, string> {
@@ -66,6 +75,28 @@ test('requests that run on HTTP/2 are finished behind the GOAWAY, and HTTP/1.1 i
   ]);
   await h2.closed;
   expect(new Set(h2.goaways)).toEqual(new Set([constants.NGHTTP2_NO_ERROR]));
+  expect(await exit).toEqual({ code: 0, signal: null });
+});
+
+test('a request that crosses the GOAWAY on its way is answered, not refused', async () => {
+  const server = await startServer();
+  const pseudo = { ':scheme': 'http', ':authority': 'x' };
+  const client = await connectRaw(server.port);
+  client.send(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)]));
+  const upload = { ...pseudo, ':method': 'POST', ':path': '/v1/logs', ...headersOf(server) };
+  client.send(Buffer.concat([headersFrame(1, upload, false), frame(FRAME.ping, 0, 0, Buffer.from('is there'))]));
+  await client.until(/is there/);
+  const exit = server.stop();
+  const frames = () => framesIn(Buffer.from(client.received(), 'latin1'));
+  const goaways = () => frames().filter(({ type }) => type === FRAME.goaway);
+  await until(() => goaways().length > 0);
+  expect(goaways()[0]?.payload).toEqual(Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]));
+  client.send(headersFrame(3, { ...pseudo, ':method': 'GET', ':path': '/readyz' }, true));
+  await until(() => frames().some(({ type, stream }) => type === FRAME.data && stream === 3));
+  expect(client.received()).toContain('"draining"');
+  client.send(frame(FRAME.data, 1, 1, Buffer.from('{}')));
+  await until(() => frames().some(({ type, stream }) => type === FRAME.data && stream === 1));
+  client.destroy();
   expect(await exit).toEqual({ code: 0, signal: null });
 });
 
