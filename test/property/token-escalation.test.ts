@@ -1,0 +1,143 @@
+/** Whatever a token can do to issue, its child can do no more (S2 API §7.3, access.md). */
+
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { principalOf, type Token, unlimited } from '../../src/access/grant.ts';
+import { checkIssue, holdsAllOf, type IssueRequest, tokenFor } from '../../src/access/issue.ts';
+import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
+import type { ResourceSet } from '../../src/model/scope.ts';
+
+const NOW = 1_000_000;
+
+/** Few letters, so that names and prefixes meet often. */
+const name = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 4 });
+
+/** Mostly sets that lie within one another, so that many wishes are granted. */
+const set: fc.Arbitrary<ResourceSet | undefined> = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom({ prefix: '' }, { prefix: 'a' }, { prefix: 'ab' }, { prefix: 'aba' }) },
+  { weight: 1, arbitrary: name.map((exact) => ({ exact })) },
+  { weight: 1, arbitrary: name.map((prefix) => ({ prefix })) },
+  { weight: 1, arbitrary: fc.constant(undefined) },
+);
+
+const NONE = { read: false, write: false };
+const group = fc.oneof(
+  { weight: 12, arbitrary: fc.constant(NONE) },
+  { weight: 1, arbitrary: fc.record({ read: fc.boolean(), write: fc.boolean() }) },
+);
+const operations = fc.oneof(
+  fc.subarray(['issue-access-token', 'read', 'append'] as const, { minLength: 1 }),
+  fc.subarray([...GRANTED_OPERATIONS]),
+);
+
+const request: fc.Arbitrary<IssueRequest> = fc.record({
+  id: name.map((id) => `aba${id}`),
+  scope: fc.record({
+    basins: set,
+    streams: set,
+    accessTokens: set,
+    groups: fc.record({ account: group, basin: group, stream: group }),
+    operations,
+  }),
+  expiresAt: fc.option(fc.integer({ min: NOW - 1, max: NOW + 20 }), { nil: undefined, freq: 2 }),
+  autoPrefixStreams: fc.boolean(),
+  stream: fc.option(
+    name.filter((stream) => stream !== ''),
+    { nil: undefined },
+  ),
+  resourceAttributes: fc
+    .dictionary(fc.constantFrom('k1', 'k2'), fc.constantFrom('x', 'y'))
+    .map((o) => new Map(Object.entries(o))),
+  limits: fc.record({
+    profile: fc.constant(undefined),
+    spansPerMinute: fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }),
+  }),
+  prefix: fc.option(fc.constantFrom('trk', 'acme'), { nil: undefined }),
+});
+
+/** A token that somebody with a chain of tokens could get hold of, and the one it came from. */
+const ALL = { read: true, write: true };
+const everything = {
+  basins: { prefix: '' },
+  streams: { prefix: '' },
+  accessTokens: { prefix: '' },
+  groups: { account: ALL, basin: ALL, stream: ALL },
+  operations: [],
+};
+
+/** Mostly it begins with a token that may do everything. */
+const first = fc.oneof({ weight: 3, arbitrary: request.map((wish) => ({ ...wish, scope: everything })) }, request);
+
+const chains = fc.tuple(first, fc.array(request, { minLength: 1, maxLength: 3 })).map(([wide, others]) => {
+  const tokens: Token[] = [];
+  for (const [number, wish] of [wide, ...others].entries()) {
+    const issuer = tokens.at(-1);
+    try {
+      const principal = issuer === undefined ? unlimited('root') : principalOf(issuer);
+      checkIssue(principal, wish, NOW);
+      tokens.push(tokenFor(principal, wish, { number, rotation: 0, createdAt: NOW }));
+    } catch {
+      // Refused: nobody got it.
+    }
+  }
+  return tokens;
+});
+
+test('a child reaches no name, holds no operation and lives no longer than its issuer', () => {
+  let children = 0;
+  fc.assert(
+    fc.property(chains, name, name, (tokens, stream, basin) => {
+      for (const [i, child] of tokens.entries()) {
+        const parent = tokens[i - 1];
+        if (parent === undefined) continue;
+        children++;
+        const [above, below] = [principalOf(parent), principalOf(child)];
+        for (const operation of GRANTED_OPERATIONS) {
+          // Both say the same name, which means each one's own; and both mean the same stream.
+          const kept = below.absolute(stream);
+          if (below.allows(operation, basin, kept, stream)) {
+            expect(above.allows(operation, basin, kept, stream)).toBe(true);
+          }
+        }
+        expect(child.expiresAt ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(
+          parent.expiresAt ?? Number.POSITIVE_INFINITY,
+        );
+      }
+    }),
+    { numRuns: 8_000 },
+  );
+  expect(children).toBeGreaterThan(300);
+});
+
+test('a child is bound to everything that binds its issuer', () => {
+  fc.assert(
+    fc.property(chains, (tokens) => {
+      for (const [i, child] of tokens.entries()) {
+        const parent = tokens[i - 1];
+        if (parent === undefined) continue;
+        for (const [key, value] of parent.resourceAttributes) expect(child.resourceAttributes.get(key)).toBe(value);
+        if (parent.stream !== undefined) expect(child.stream).toBe(parent.stream);
+        expect(child.autoPrefix.startsWith(parent.autoPrefix)).toBe(true);
+        const most = parent.limits.spansPerMinute ?? Number.POSITIVE_INFINITY;
+        expect(child.limits.spansPerMinute ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(most);
+        expect(holdsAllOf(principalOf(parent), child)).toBe(true);
+      }
+    }),
+    { numRuns: 6_000 },
+  );
+});
+
+test('nobody may rotate a token that may do more than themselves', () => {
+  fc.assert(
+    fc.property(chains, chains, (mine, others) => {
+      const [holder, target] = [mine.at(-1), others.at(-1)];
+      if (holder === undefined || target === undefined || !holdsAllOf(principalOf(holder), target)) return;
+      const [above, below] = [principalOf(holder), principalOf(target)];
+      for (const operation of GRANTED_OPERATIONS) {
+        if (below.allows(operation)) expect(above.allows(operation)).toBe(true);
+      }
+      for (const [key, value] of holder.resourceAttributes) expect(target.resourceAttributes.get(key)).toBe(value);
+    }),
+    { numRuns: 6_000 },
+  );
+});

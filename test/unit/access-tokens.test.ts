@@ -1,0 +1,230 @@
+/** The table of tokens: who gets in, from when on, and what ends with a token; and the rows that are kept of them. */
+
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Access } from '../../src/access/access.ts';
+import { type Token, unlimited } from '../../src/access/grant.ts';
+import type { IssueRequest } from '../../src/access/issue.ts';
+import { hashToken } from '../../src/access/token.ts';
+import { TokenTable } from '../../src/access/token-table.ts';
+import type { TailraceError } from '../../src/model/error.ts';
+import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
+import { decodeToken, encodeToken, type TokenRow } from '../../src/storage/token-rows.ts';
+import { TestClock, turn } from '../support/log-harness.ts';
+import { MemoryTokenStore } from '../support/no-tokens.ts';
+
+const ROOT = unlimited('root');
+const NONE = { read: false, write: false };
+
+function wish(id: string, more: Partial<IssueRequest> = {}): IssueRequest {
+  const groups = { account: NONE, basin: NONE, stream: { read: true, write: false } };
+  return {
+    id,
+    scope: { basins: { prefix: '' }, streams: { prefix: '' }, accessTokens: undefined, groups, operations: [] },
+    expiresAt: undefined,
+    autoPrefixStreams: false,
+    stream: undefined,
+    resourceAttributes: new Map(),
+    limits: { profile: undefined, spansPerMinute: undefined },
+    prefix: undefined,
+    ...more,
+  };
+}
+
+async function setUp(store = new MemoryTokenStore(), clock = new TestClock()) {
+  const tokens: TokenTable = await TokenTable.load(store, clock, (token) => access.ended(token));
+  const access: Access = new Access({ type: 'tokens', rootTokenHash: hashToken('the root token'), tokens }, clock);
+  return { store, clock, tokens, access };
+}
+
+describe('tokens', () => {
+  test('let their holder in from the moment that they are durable, and after a restart', async () => {
+    const { store, clock, tokens, access } = await setUp();
+    let durable = (): void => {};
+    const put = store.put.bind(store);
+    store.put = async (...row) => {
+      await new Promise<void>((resolve) => {
+        durable = resolve;
+      });
+      await put(...row);
+    };
+    const issuing = tokens.issue(ROOT, wish('one', { prefix: 'acme' }));
+    await turn();
+    expect(tokens.list(ROOT, '', '', 10).tokens).toEqual([]);
+    await expect(tokens.issue(ROOT, wish('one'))).rejects.toMatchObject({ code: 'resource_already_exists' });
+    durable();
+    const { secret } = await issuing;
+    expect(secret).toMatch(/^acme_[0-9a-f]{48}$/);
+    expect(access.identify(secret).id).toBe('one');
+    expect((await setUp(store, clock)).access.identify(secret).id).toBe('one');
+    expect(JSON.stringify([...store.rows])).not.toContain(secret);
+  });
+
+  test('rotation changes the secret at once, revocation ends it, and a new token under the id is another one', async () => {
+    const { tokens, access } = await setUp();
+    const first = await tokens.issue(ROOT, wish('one'));
+    const second = await tokens.rotate(ROOT, 'one', () => true);
+    expect(() => access.identify(first.secret)).toThrow(expect.objectContaining({ code: 'authn' }));
+    expect(access.identify(second.secret).token).toMatchObject({ number: first.token.number, rotation: 1 });
+    await tokens.revoke('one');
+    expect(() => access.identify(second.secret)).toThrow(expect.objectContaining({ code: 'authn' }));
+    await expect(tokens.revoke('one')).rejects.toMatchObject({ code: 'access_token_not_found' });
+    await expect(tokens.rotate(ROOT, 'one', () => true)).rejects.toMatchObject({ code: 'access_token_not_found' });
+    const third = await tokens.issue(ROOT, wish('one'));
+    expect(third.token.number).not.toBe(first.token.number);
+  });
+
+  test('a failed write lets nobody in, and the id is free', async () => {
+    const { store, tokens } = await setUp();
+    const put = store.put.bind(store);
+    store.put = () => Promise.reject(new Error('no room'));
+    await expect(tokens.issue(ROOT, wish('one'))).rejects.toThrow('no room');
+    store.put = put;
+    expect((await tokens.issue(ROOT, wish('one'))).token.id).toBe('one');
+  });
+});
+
+describe('what is seen of tokens', () => {
+  test('what is open by a token ends when it is revoked, rotated or expires, and only that', async () => {
+    const { clock, tokens, access } = await setUp();
+    const open = async (id: string, expiresAt?: number) => {
+      const { secret } = await tokens.issue(ROOT, wish(id, { expiresAt }));
+      const ends: TailraceError[] = [];
+      const unwatch = access.watch(access.identify(secret), (error) => ends.push(error));
+      return { ends, unwatch };
+    };
+    const [revoked, rotated, expiring, other, left] = [
+      await open('revoked'),
+      await open('rotated'),
+      await open('expiring', clock.wallMs + 5_000),
+      await open('other', clock.wallMs + 500_000),
+      await open('left'),
+    ];
+    left.unwatch();
+    await tokens.revoke('revoked');
+    await tokens.revoke('left');
+    await tokens.rotate(ROOT, 'rotated', () => true);
+    for (let i = 0; i < 4; i++) clock.advance(1_000);
+    expect(expiring.ends).toEqual([]);
+    clock.advance(1_000);
+    for (const { ends } of [revoked, rotated, expiring]) expect(ends).toMatchObject([{ code: 'authn' }]);
+    for (const { ends } of [other, left]) expect(ends).toEqual([]);
+  });
+
+  test('lists go by the bytes of the ids, page by page, without what expired', async () => {
+    const { clock, tokens } = await setUp();
+    const ids = ['a', 'a/1', 'b', '\uffee', '\u{10000}'];
+    for (const id of [...ids].reverse()) await tokens.issue(ROOT, wish(id));
+    await tokens.issue(ROOT, wish('a/0', { expiresAt: clock.wallMs + 1 }));
+    clock.advance(1);
+    const list = (prefix: string, after: string, limit: number) => {
+      const page = tokens.list(ROOT, prefix, after, limit);
+      return [page.tokens.map(({ id }) => id), page.hasMore];
+    };
+    expect(list('', '', 10)).toEqual([ids, false]);
+    expect(list('', 'a', 2)).toEqual([['a/1', 'b'], true]);
+    expect(list('a', '', 10)).toEqual([['a', 'a/1'], false]);
+    expect((await tokens.issue(ROOT, wish('a/0'))).token.id).toBe('a/0');
+  });
+});
+
+describe('issuing', () => {
+  test.each([
+    [
+      'no operation',
+      { scope: { ...wish('x').scope, groups: { account: NONE, basin: NONE, stream: NONE } } },
+      'invalid',
+    ],
+    ['a time that is over', { expiresAt: 5 }, 'invalid'],
+    [
+      'a prefix of no streams',
+      { autoPrefixStreams: true, scope: { ...wish('x').scope, streams: undefined } },
+      'invalid',
+    ],
+    ['a prefix of one', { autoPrefixStreams: true, scope: { ...wish('x').scope, streams: { exact: 'a' } } }, 'invalid'],
+  ])('%s is refused', async (_, more, code) => {
+    const { tokens } = await setUp();
+    await expect(tokens.issue(ROOT, wish('x', more))).rejects.toMatchObject({ code });
+  });
+});
+
+describe('rows', () => {
+  const sets = fc.oneof(
+    fc.string({ unit: 'grapheme' }).map((exact) => ({ exact })),
+    fc.string({ unit: 'grapheme' }).map((prefix) => ({ prefix })),
+    fc.constant(undefined),
+  );
+  const group = fc.record({ read: fc.boolean(), write: fc.boolean() });
+  const optional = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: undefined });
+  const rows: fc.Arbitrary<TokenRow> = fc.record({
+    id: fc.string({ unit: 'grapheme', minLength: 1 }),
+    number: fc.maxSafeNat(),
+    rotation: fc.nat(),
+    createdAt: fc.maxSafeNat(),
+    expiresAt: optional(fc.maxSafeNat()),
+    scope: fc.record({
+      basins: sets,
+      streams: sets,
+      accessTokens: sets,
+      groups: fc.record({ account: group, basin: group, stream: group }),
+      operations: fc.subarray([...GRANTED_OPERATIONS]),
+    }),
+    autoPrefix: fc.string({ unit: 'grapheme' }),
+    stream: optional(fc.string({ unit: 'grapheme' })),
+    resourceAttributes: fc.array(fc.tuple(fc.constantFrom('__proto__', 'k', 'é'), fc.string({ unit: 'grapheme' }))),
+    limits: fc.record({ profile: optional(fc.string()), spansPerMinute: optional(fc.nat()) }),
+    prefix: fc.constantFrom('trk', 'acme'),
+  });
+
+  test('come back as they were written', () => {
+    fc.assert(fc.property(rows, (row) => expect(decodeToken(encodeToken(row))).toEqual(row)));
+  });
+
+  test('are read as the first build with scopes wrote them', () => {
+    const groups = { account: NONE, basin: NONE, stream: { read: true, write: true } };
+    const row: TokenRow = {
+      id: 'tenant-1',
+      number: 7,
+      rotation: 2,
+      createdAt: 1_789_999_999_000,
+      expiresAt: undefined,
+      scope: { basins: { prefix: '' }, streams: { exact: 'a' }, accessTokens: undefined, groups, operations: ['read'] },
+      autoPrefix: '',
+      stream: 'a',
+      resourceAttributes: [['project.id', 'p1']],
+      limits: { profile: 'frametail-pro', spansPerMinute: 10_000 },
+      prefix: 'trk',
+    };
+    const bytes = FROZEN;
+    expect(Buffer.from(encodeToken(row)).toString('hex')).toBe(bytes);
+    expect(decodeToken(Buffer.from(bytes, 'hex'))).toEqual(row);
+  });
+
+  test('of another shape are corrupt', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), fc.constantFrom(1, 2, 3), (garbage, version) => {
+        const value = Buffer.concat([Buffer.of(version), garbage]);
+        let read: TokenRow | 'root' | string | undefined;
+        try {
+          read = decodeToken(value);
+        } catch (error) {
+          read = (error as TailraceError).code;
+        }
+        expect(['corrupt', 'root']).toContain(typeof read === 'string' ? read : 'corrupt');
+      }),
+    );
+  });
+});
+
+/** What the table keeps of a token is what it gives out. */
+test('a token without a secret is all that a store ever gets', async () => {
+  const { store, tokens } = await setUp();
+  const { token, secret } = await tokens.issue(ROOT, wish('one', { resourceAttributes: new Map([['k', 'v']]) }));
+  const kept: readonly Token[] = [...store.rows.values()];
+  expect(kept).toEqual([token]);
+  expect([...store.rows.keys()]).toEqual([hashToken(secret)]);
+});
+
+const FROZEN =
+  '029da874656e616e742d310702cb427a0c4506818000c0939201a09200a161c096c2c2c2c2c3c391a472656164a0a1619192aa70726f6a656374' +
+  '2e6964a2703192ad6672616d657461696c2d70726fcd2710a374726b';
