@@ -109,7 +109,8 @@ const streamConfigShape = z
     retention_policy: z
       .union([
         z
-          .literal('infinite', { error: 'must be a duration such as "7days", or "infinite"' })
+          .string()
+          .regex(/^infinite$/i)
           .transform(() => ({ infinite: {} })),
         z.object({ age: z.number() }).or(z.object({ infinite: z.object({}) })),
         duration.transform((age) => ({ age })),

@@ -84,6 +84,7 @@ describe('reading', () => {
     const streams = [
       { name: 'a', config },
       { name: 'b', config: { retention_policy: { infinite: {} }, delete_on_empty: null, timestamping: null } },
+      { name: 'c', config: { retention_policy: 'Infinite' } },
     ];
     const [basin] = parseInitFile(
       'f',
@@ -91,6 +92,7 @@ describe('reading', () => {
     ).basins;
     expect(basin?.streams.map((stream) => stream.config)).toEqual([
       { retentionAgeSeconds: 60, deleteOnEmptyMinAgeSeconds: 5, retentionBytes: 1_000 },
+      { retentionAgeSeconds: undefined },
       { retentionAgeSeconds: undefined },
     ]);
   });
