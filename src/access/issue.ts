@@ -44,19 +44,26 @@ export function checkIssue(issuer: Principal, request: IssueRequest, now: number
 }
 
 /** Whether a token may do nothing that the holder may not: rotating it hands its rights over. */
-export function holdsAllOf(holder: Principal, target: Token): boolean {
-  const { token } = holder;
-  if (token === undefined) return true;
-  const { scope, expiresAt, autoPrefix, stream, resourceAttributes, limits } = target;
+export function holdsAllOf({ token: holder }: Principal, target: Token): boolean {
+  if (holder === undefined) return true;
   try {
-    checkRights(token, scope);
-    checkExpiry(token, expiresAt);
-    checkBonds(token, { stream, resourceAttributes, limits });
+    checkRights(holder, target.scope);
+    checkExpiry(holder, target.expiresAt);
   } catch {
     return false;
   }
-  const bound = token.resourceAttributes.size <= resourceAttributes.size && (token.stream ?? stream) === stream;
-  return bound && autoPrefix.startsWith(token.autoPrefix);
+  return isBoundLike(holder, target);
+}
+
+/** Whether everything that binds the one binds the other as well. */
+function isBoundLike(holder: Token, target: Token): boolean {
+  const most = holder.limits.spansPerMinute;
+  return (
+    [...holder.resourceAttributes].every(([key, value]) => target.resourceAttributes.get(key) === value) &&
+    (holder.stream === undefined || target.stream === holder.stream) &&
+    (most === undefined || (target.limits.spansPerMinute ?? Number.POSITIVE_INFINITY) <= most) &&
+    target.autoPrefix.startsWith(holder.autoPrefix)
+  );
 }
 
 /** The token that a request which passed {@link checkIssue} gets. */
