@@ -160,7 +160,11 @@ class LmdbStore implements StoreFile {
   }
 
   snapshot(): RawSnapshot {
+    // A transaction of this turn may be older than a commit that just became durable.
+    this.#db.resetReadTxn();
     const transaction = this.#db.useReadTransaction();
+    // Set aside: what others read must not be as old as this becomes.
+    this.#db.resetReadTxn();
     return {
       scan: (scan) => this.#page(scan, transaction),
       release: () => transaction.done(),

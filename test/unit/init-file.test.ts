@@ -1,6 +1,6 @@
 /** Init files: s2-lite's form and ours, what is wrong with one, and that applying it is making sure of it. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -112,6 +112,13 @@ describe('reading', () => {
     });
     expect(parseInitFile('f', json).basins[0]?.streams[0]?.config.retentionAgeSeconds).toBe(seconds);
   });
+});
+
+test('the example of the README is one', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [, example = ''] = /The file of `--init-file`[^`]+```json\n([^`]+)```/.exec(readme) ?? [];
+  const [basin] = parseInitFile('README.md', example).basins;
+  expect(basin).toMatchObject({ name: 'orders-eu', config: { defaultStream: { retentionAgeSeconds: 2_592_000 } } });
 });
 
 describe('what is wrong is told with its place', () => {
