@@ -1,5 +1,6 @@
 /** Unary appends: acks, what a batch may be, conditions, commands, and which fault of a call wins (S2 API §4.3–§4.5, §4.7). */
 
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { call } from '../support/http-call.ts';
 import { codeOf, type JsonAck, outcome, RecordsClient } from '../support/records-calls.ts';
@@ -133,7 +134,17 @@ describe('bodies', () => {
     expect((await s2.post('formats', Buffer.from('0a031a0178', 'hex'), headers)).status).toBe(200);
   });
 
-  test('are refused above their limit, which holds for what is unpacked too', async () => {
+  test('may be packed, within the same limit', async () => {
+    const packed = (body: string, encoding = 'gzip') =>
+      s2.post('packed', gzipSync(body), { 'content-encoding': encoding });
+    expect((await packed('{"records":[{"body":"a"}]}')).status).toBe(200);
+    expect(await s2.bodies('packed')).toEqual(['a']);
+    expect(codeOf(outcome(await packed(`{"records":[{}],"x":"${'y'.repeat(8 * MiB)}"}`)))).toEqual([400, 'bad_json']);
+    expect((await packed('{"records":[{}]}', 'br')).status).toBe(415);
+    expect(await s2.tail('packed')).toMatchObject([200, { tail: { seq_num: 1 } }]);
+  });
+
+  test('are refused above their limit', async () => {
     const long = `{"records":[{}],"x":"${'y'.repeat(8 * MiB)}"}`;
     expect(codeOf(outcome(await s2.post('long', long)))).toEqual([400, 'bad_json']);
     const proto = { 'content-type': 'application/protobuf' };

@@ -22,11 +22,6 @@ export class ManualClock implements Clock {
     };
   }
 
-  /** How many wait. */
-  get timers(): number {
-    return this.#timers.size;
-  }
-
   /** Goes on by so many ms and fires, in order, what falls due on the way. */
   advance(ms: number): void {
     const end = this.#now + ms;

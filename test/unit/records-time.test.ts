@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { OpenStream } from '../../src/log/stream.ts';
 import { createServer, type TailraceServer } from '../../src/server.ts';
 import { RecordsClient, type SseEvent, type SseStream } from '../support/records-calls.ts';
 import { ManualClock } from '../support/socket-clock.ts';
@@ -43,6 +44,15 @@ async function batched(stream: SseStream): Promise<SseEvent> {
   expect(event?.event).toBe('batch');
   await settled();
   return event as SseEvent;
+}
+
+/** Until so many readers wait at the tail of a stream. */
+async function untilFollowed(name: string, count: number): Promise<void> {
+  const basin = server.log.basin('telemetry');
+  const stream = basin === undefined ? undefined : await server.log.getStream(basin, name);
+  if (!(stream instanceof OpenStream)) throw new Error('the stream is not open');
+  while (stream.followers.size !== count) await new Promise((resolve) => setImmediate(resolve));
+  await settled();
 }
 
 /** Some turns of the event loop, which the server shares with this test. */
@@ -113,17 +123,37 @@ describe('a wait', () => {
 
   test('of a unary read is a minute at most', async () => {
     await s2.texts('minute', 'a');
-    const before = clock.timers;
     let isOver = false;
     const waiting = s2.read('minute', '?seq_num=1&wait=4294967295').finally(() => {
       isOver = true;
     });
-    while (clock.timers === before) await new Promise((resolve) => setImmediate(resolve));
+    await untilFollowed('minute', 1);
     clock.advance(59_999);
     // Answered behind whatever the read would have been answered with.
     await s2.tail('minute');
     expect(isOver).toBe(false);
     clock.advance(1);
     expect(await waiting).toEqual([200, { records: [] }]);
+  });
+});
+
+describe('a client that is gone leaves nothing behind', () => {
+  test('of a unary read that waited', async () => {
+    await s2.texts('gone', 'a');
+    const abort = new AbortController();
+    const url = `http://127.0.0.1:${server.address?.port}${s2.path('gone', '?seq_num=1&wait=60')}`;
+    const waiting = fetch(url, { headers: s2.headers(), signal: abort.signal });
+    await untilFollowed('gone', 1);
+    abort.abort();
+    await expect(waiting).rejects.toThrow();
+    await untilFollowed('gone', 0);
+  });
+
+  test('of a session that followed', async () => {
+    await s2.texts('left', 'b');
+    const streams = await Promise.all(['', '?wait=60', '?seq_num=0'].map((query) => s2.sse('left', query)));
+    await untilFollowed('left', 3);
+    for (const stream of streams) stream.destroy();
+    await untilFollowed('left', 0);
   });
 });
