@@ -45,9 +45,10 @@ export function metricsRoutes(deps: HttpDeps): readonly Route[] {
 }
 
 async function account(exchange: Exchange, deps: HttpDeps): Promise<void> {
-  authorize(exchange, deps, { operation: 'account-metrics' });
+  const principal = authorize(exchange, deps, { operation: 'account-metrics' });
   const query = queryOf(exchange, 'account', deps);
-  answer(exchange, await accountMetrics(query, deps), deps);
+  const mayKnow = (name: string): boolean => principal.allows('account-metrics', name);
+  answer(exchange, await accountMetrics(query, mayKnow, deps), deps);
 }
 
 async function basin(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
@@ -63,18 +64,21 @@ async function stream(exchange: Exchange, basinSegment: string, segment: string,
   const name = decodeSegment(segment);
   expectName(streamNameFault(name));
   const principal = authorize(exchange, deps, { operation: 'stream-metrics', basin: basinName, stream: name });
+  const whole = principal.absolute(name);
+  expectName(streamNameFault(whole));
   const { range } = queryOf(exchange, 'stream', deps);
-  const found = await existing(basinName, principal.absolute(name), deps);
+  const found = await existing(basinName, whole, deps);
   answer(exchange, found === undefined ? [] : [storageJson(await deps.usage.streamStorage(found, range))], deps);
 }
 
 async function accountMetrics(
   { set, range, interval }: MetricsQuery<'account'>,
+  mayKnow: (basin: string) => boolean,
   { usage }: HttpDeps,
 ): Promise<readonly MetricJson[]> {
   switch (set) {
     case 'active-basins':
-      return [labelJson(set, await usage.activeBasins(range))];
+      return [labelJson(set, (await usage.activeBasins(range)).filter(mayKnow))];
     case 'account-ops':
       return operations(await usage.account(range, interval), interval);
     case 'estimated-billable-usage':
