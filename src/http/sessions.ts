@@ -44,7 +44,7 @@ export class SessionRegistry {
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    for (const session of [...this.#sessions]) session.drain();
+    for (const session of [...this.#sessions]) advised(session);
   }
 
   /** Ends all sessions; resolves when each has said its last word. Never rejects. */
@@ -56,8 +56,17 @@ export class SessionRegistry {
 
   #tellLate(session: LiveSession): void {
     if (!this.#sessions.has(session)) return;
-    if (this.#ending === undefined) session.drain();
+    if (this.#ending === undefined) advised(session);
     else void finished(session, this.#ending);
+  }
+}
+
+/** One session that fails must not keep the others from hearing it. */
+function advised(session: LiveSession): void {
+  try {
+    session.drain();
+  } catch {
+    // Its handler hears of it as well.
   }
 }
 

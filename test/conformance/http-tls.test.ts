@@ -6,10 +6,13 @@ import { join } from 'node:path';
 import { connect, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { parseConfig } from '../../src/config.ts';
+import { Tls } from '../../src/http/tls.ts';
+import { SILENT } from '../../src/observe/logger.ts';
 import { type Certificate, HAS_OPENSSL, makeCertificate } from '../support/certificate.ts';
 import { connectRaw } from '../support/http-call.ts';
 import { connectHttp2 } from '../support/http2-call.ts';
 import { failToStart, startServer, type TestServer } from '../support/server.ts';
+import { ManualClock } from '../support/socket-clock.ts';
 import { Reader } from '../support/socket-reader.ts';
 
 // Certificates are made by openssl: without it, tests that need one are skipped, and say so by their names.
@@ -125,14 +128,18 @@ async function logged(pattern: RegExp): Promise<void> {
   while (!pattern.test(server.stderr())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-needed.each([
-  ['with the key of another', () => second.key, /cannot be used/],
-  ['from a file that is not there', () => join(dir, 'no'), /no such file/],
-])(name('a certificate %s stops the start'), async (_, key, message) => {
-  const args = ['--tls-cert', first.cert, '--tls-key', key()];
-  const { code, stderr } = await failToStart({ dataDir: join(dir, 'data'), args });
+needed(name('files that cannot be used stop the start'), async () => {
+  const { code, stderr } = await failToStart({
+    dataDir: join(dir, 'data'),
+    args: ['--tls-cert', first.cert, '--tls-key', join(dir, 'no')],
+  });
   expect(code).toBe(2);
-  expect(stderr).toMatch(message);
+  expect(stderr).toMatch(/--tls-cert .* cannot be used: .*no such file/);
+  const deps = { clock: new ManualClock(), logger: SILENT };
+  const load = (key: string) => () => new Tls({ cert: first.cert, key }, deps, () => {}).close();
+  expect(load(second.key)).toThrow(expect.objectContaining({ code: 'config' }));
+  expect(load(first.cert)).toThrow(expect.objectContaining({ code: 'config' }));
+  expect(load(first.key)).not.toThrow();
 });
 
 test.each([
@@ -149,7 +156,13 @@ needed(name('listening for everybody without TLS is a warning, with it is not'),
     startServer({ args: everybody }),
     startServer({ args: [...everybody, ...secure] }),
   ]);
-  await Promise.all([plain.stop(), safe.stop()]);
+  const connection = await connectHttp2(safe.url.replace('0.0.0.0', '127.0.0.1'), { ca: first.ca });
+  const exits = await Promise.all([plain.stop(), safe.stop(), connection.closed]);
+  expect(exits.slice(0, 2)).toEqual([
+    { code: 0, signal: null },
+    { code: 0, signal: null },
+  ]);
+  expect(connection.goaways).toContain(0);
   expect(plain.stderr()).toMatch(/"level":"warn".*in the clear.*--tls-cert/);
   expect(safe.stderr()).not.toMatch(/in the clear/);
 });
