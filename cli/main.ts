@@ -10,7 +10,7 @@ import { addBasins } from './commands/basins.ts';
 import { addCheckTail } from './commands/check-tail.ts';
 import { addClock } from './commands/clock.ts';
 import { addCompact } from './commands/compact.ts';
-import { addFence, addTrim } from './commands/fence.ts';
+import { addFence } from './commands/fence.ts';
 import { addLs } from './commands/ls.ts';
 import { addMetrics } from './commands/metrics.ts';
 import { addRead } from './commands/read.ts';
@@ -19,6 +19,7 @@ import { addSend } from './commands/send.ts';
 import { addServe } from './commands/serve.ts';
 import { addStreams } from './commands/streams.ts';
 import { addTail } from './commands/tail.ts';
+import { addTrim } from './commands/trim.ts';
 import { addVerify } from './commands/verify.ts';
 import { createTalk, endWithPipe } from './console.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
@@ -29,6 +30,23 @@ Examples:
   tailrace send log "hello" --stream my-app
   tailrace tail my-app
   tailrace <command> --help                 more about a command, with examples`;
+
+/** What S2's own command line calls things: whoever comes from there is shown the way. */
+const S2_COMMANDS: ReadonlyMap<string, string> = new Map([
+  ['list-basins', 'basins list'],
+  ['create-basin', 'basins create'],
+  ['delete-basin', 'basins delete'],
+  ['get-basin-config', 'basins get'],
+  ['reconfigure-basin', 'basins reconfigure'],
+  ['list-streams', 'streams list'],
+  ['create-stream', 'streams create'],
+  ['delete-stream', 'streams delete'],
+  ['get-stream-config', 'streams get'],
+  ['reconfigure-stream', 'streams reconfigure'],
+  ['get-account-metrics', 'metrics'],
+  ['get-basin-metrics', 'metrics'],
+  ['get-stream-metrics', 'metrics'],
+]);
 
 const program = new Command('tailrace')
   .description(
@@ -66,8 +84,12 @@ try {
 /** Says what went wrong, once, and answers how to end. */
 function report(error: unknown): number {
   // Commander has said it already; help and version come this way too, with 0.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   const talk = createTalk(program.opts());
+  if (error instanceof CommanderError) {
+    const ours = error.code === 'commander.unknownCommand' ? S2_COMMANDS.get(program.args[0] ?? '') : undefined;
+    if (ours !== undefined) talk.warn(`here it is \`tailrace ${ours}\``);
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
   if (!(error instanceof TailraceError)) {
     talk.error(`tailrace: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return EXIT.failure;

@@ -2,6 +2,8 @@
 
 // A client for a server elsewhere.
 export { type Client, type ClientOptions, createClient } from './client/client.ts';
+export type { BasinConfigJson, StreamConfigJson } from './client/config.ts';
+export { type AppendRecord, fenceRecord, trimRecord } from './client/records.ts';
 export type { ServerOptions } from './config.ts';
 // A data directory without a server on it.
 export {

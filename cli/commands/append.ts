@@ -69,6 +69,7 @@ async function append(name: string, options: AppendOptions): Promise<void> {
   interrupted.addEventListener('abort', () => input.destroy());
   const { matchSeqNum, fencingToken } = options;
   const act = async (context: CallContext) => {
+    if (options.input === '-' && process.stdin.isTTY) context.talk.note('each line becomes a record; Ctrl-D ends');
     const run = new AppendRun(context, uri, { matchSeqNum, fencingToken, encryptionKey: key });
     const records = recordsIn(untilAborted(input, interrupted), options.format);
     // The next batch fills while one is under way.
@@ -128,10 +129,16 @@ class AppendRun {
     if (!(error instanceof TailraceError)) return error;
     const lines = [error.message];
     if (this.appended > 0) lines.push(`  the first ${counted(this.appended, 'record')} of the input went in`);
-    if (underWay > 0 && !HARMLESS.has(error.code)) {
+    if (underWay > 0 && !HARMLESS.has(error.code) && !isUnsent(error)) {
       lines.push(`  whether the next ${counted(underWay, 'record')} went in is not known: look before you repeat them`);
     }
     return new TailraceError(error.code, lines.join('\n'), { detail: error.detail, cause: error });
+  }
+
+  /** Whether nothing was done, and soon may be. A server that was never there is more likely a wrong address. */
+  #isPassing(error: unknown): error is TailraceError {
+    if (!(error instanceof TailraceError)) return false;
+    return PASSING.has(error.code) || (this.appended > 0 && isUnsent(error));
   }
 
   /** Tries again what the server refused without having done anything. */
@@ -142,14 +149,19 @@ class AppendRun {
       try {
         return await client.append(stream, records, { ...this.#conditions, basin });
       } catch (error) {
-        const isPassing = error instanceof TailraceError && PASSING.has(error.code);
-        if (!isPassing || attempt === ATTEMPTS_MAX) throw this.withProgress(error, records.length);
-        if (attempt === 1) talk.note(`the server is busy, trying again: ${error.message}`);
+        if (!this.#isPassing(error) || attempt === ATTEMPTS_MAX) throw this.withProgress(error, records.length);
+        if (attempt === 1) talk.note(`trying again for a while: ${error.message}`);
         const delay = Math.min(DELAY_MAX_MS, DELAY_FIRST_MS * 2 ** (attempt - 1));
         await sleep(Math.max(delay, (error.detail.retryAfterSeconds ?? 0) * 1_000));
       }
     }
   }
+}
+
+/** The batch never left: nobody listened. */
+function isUnsent({ code, cause }: TailraceError): boolean {
+  const reason = cause instanceof Error ? (cause.cause as NodeJS.ErrnoException | undefined) : undefined;
+  return code === 'unavailable' && reason?.code === 'ECONNREFUSED';
 }
 
 /** Refused before anything was done (S2 API §2), and soon over. */

@@ -25,6 +25,14 @@ Examples:
   tailrace basins reconfigure orders-eu --no-create-stream-on-append --unset retention-policy
   tailrace basins delete orders-eu`;
 
+const EXAMPLE = {
+  create: 'orders-eu --create-stream-on-append --retention-policy 30d',
+  get: 'orders-eu --json',
+  ensure: 'orders-eu --stream-cipher aes-256-gcm',
+  reconfigure: 'orders-eu --no-create-stream-on-append --unset retention-policy',
+  delete: 'orders-eu',
+};
+
 const BASIN = 's2://basin, or its bare name';
 
 export function addBasins(program: Command): void {
@@ -34,8 +42,13 @@ export function addBasins(program: Command): void {
     .description('Basins hold streams, and say what streams made in them start from.')
     .addHelpText('after', EXAMPLES);
   addList(group);
-  const command = (name: string, summary: string) =>
-    group.command(name).summary(summary).description(`${summary}.`).argument('<basin>', BASIN);
+  const command = (name: keyof typeof EXAMPLE, summary: string) =>
+    group
+      .command(name)
+      .summary(summary)
+      .description(`${summary}.`)
+      .argument('<basin>', BASIN)
+      .addHelpText('after', `\nExample:\n  tailrace basins ${name} ${EXAMPLE[name]}`);
   const run = (created: Command, act: typeof get) => {
     created.option('--json', 'JSON instead of text');
     addConnectionOptions(created).action((basin: string, _options, self: Command) =>
@@ -52,6 +65,7 @@ export function addBasins(program: Command): void {
 
 function addList(group: Command): void {
   const command = group.command('list').summary('lists basins').description('Lists basins in order of their names.');
+  command.addHelpText('after', '\nExample:\n  tailrace basins list -p orders- --json');
   addConnectionOptions(addListOptions(command)).action((_options, self: Command) =>
     list(self.optsWithGlobals<CallOptions & ListOptions>()),
   );

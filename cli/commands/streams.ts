@@ -27,6 +27,14 @@ Examples:
   tailrace streams reconfigure my-app --unset retention-bytes
   tailrace streams delete my-app`;
 
+const EXAMPLE = {
+  create: 's2://orders-eu/returns --retention-policy infinite',
+  get: 'my-app --json',
+  ensure: 'my-app --retention-policy 30d --delete-on-empty-min-age 1h',
+  reconfigure: 'my-app --retention-bytes 10GiB --unset retention-policy',
+  delete: 'my-app',
+};
+
 const STREAM = 's2://basin/stream, or a name in the default basin';
 
 export function addStreams(program: Command): void {
@@ -36,8 +44,13 @@ export function addStreams(program: Command): void {
     .description('Streams hold records. What is not said about one when it is made comes from its basin.')
     .addHelpText('after', EXAMPLES);
   addList(group);
-  const command = (name: string, summary: string) =>
-    group.command(name).summary(summary).description(`${summary}.`).argument('<stream>', STREAM);
+  const command = (name: keyof typeof EXAMPLE, summary: string) =>
+    group
+      .command(name)
+      .summary(summary)
+      .description(`${summary}.`)
+      .argument('<stream>', STREAM)
+      .addHelpText('after', `\nExample:\n  tailrace streams ${name} ${EXAMPLE[name]}`);
   const run = (created: Command, act: typeof get) => {
     created.option('--json', 'JSON instead of text');
     addConnectionOptions(created).action((stream: string, _options, self: Command) =>
@@ -58,6 +71,7 @@ function addList(group: Command): void {
     .summary('lists the streams of a basin')
     .description('Lists the streams of a basin in order of their names; `tailrace ls` shows their tails as well.')
     .argument('[basin]', 's2://basin or s2://basin/prefix (default: the default basin)');
+  command.addHelpText('after', '\nExample:\n  tailrace streams list s2://orders-eu -n 10');
   addConnectionOptions(addListOptions(command)).action((name: string | undefined, _options, self: Command) =>
     list(name, self.optsWithGlobals<CallOptions & ListOptions>()),
   );

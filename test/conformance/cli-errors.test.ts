@@ -32,6 +32,7 @@ describe('what goes wrong', () => {
     [['basins', 'create', 'telemetry'], 5, 'already exists'],
     [['basins', 'creat', 'x'], 2, 'Did you mean create?'],
     [['stream'], 2, 'Did you mean streams?'],
+    [['create-basin', 'x'], 2, 'here it is `tailrace basins create`'],
     [['basins', 'create', 'x'], 2, 'basin name must be 8 to 48 bytes long'],
     [['basins', 'create', 's2://good-name/with-stream'], 2, 'write s2://good-name'],
     [['basins', 'reconfigure', 'telemetry'], 2, 'nothing to change'],

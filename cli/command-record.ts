@@ -1,0 +1,33 @@
+/** What `fence` and `trim` have in common: each appends one record that is a command. */
+
+import type { Command } from 'commander';
+import type { AppendRecord } from '../src/client/records.ts';
+import { type CallOptions, callServer } from './call.ts';
+import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from './conditions.ts';
+import { addConnectionOptions } from './connection.ts';
+import { addKeyOption, encryptionKey, type KeyOptions } from './encryption-key.ts';
+import { parseStreamUri } from './names.ts';
+
+export interface CommandRecordOptions extends CallOptions, ConditionOptions, KeyOptions {}
+
+/** Adds conditions, the key, and where the server is. */
+export function addCommandRecordOptions(command: Command): Command {
+  return addConnectionOptions(addKeyOption(addConditionOptions(command)).option('--json', 'JSON instead of text'));
+}
+
+/** Appends the record and says where it went. */
+export function appendCommandRecord(
+  name: string,
+  record: AppendRecord,
+  done: string,
+  options: CommandRecordOptions,
+): Promise<void> {
+  const { basin, stream } = parseStreamUri(name);
+  const { matchSeqNum, fencingToken } = options;
+  const key = encryptionKey(options);
+  return callServer(options, { basin, stream }, async ({ client, print }) => {
+    const conditions = { basin, matchSeqNum, fencingToken, encryptionKey: key };
+    const ack = await client.append(stream, [record], conditions);
+    await print(ackJson(ack), `${done}: ${rangeText(ack)}`);
+  });
+}
