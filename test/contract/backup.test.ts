@@ -9,6 +9,7 @@ import { readBackup } from '../../src/storage/backup-format.ts';
 import type { Engine, Snapshot } from '../../src/storage/engine.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
+import { FORMAT_VERSION } from '../../src/storage/values.ts';
 import { listed } from '../support/stored-rows.ts';
 
 const MADE_AT = 1_795_000_000_000;
@@ -49,7 +50,7 @@ function contents(): void {
     const writing = fill(250, 700);
     const { head, rows } = await readAll(backup);
     await writing;
-    expect(head).toEqual({ format: 2, madeAt: MADE_AT });
+    expect(head).toEqual({ format: FORMAT_VERSION, madeAt: MADE_AT });
     expect(rows).toEqual(before);
     expect(leftovers()).toEqual([]);
     expect(held).toBe(0);

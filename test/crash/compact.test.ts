@@ -80,6 +80,7 @@ test(`restoring that is killed ${KILLS} times makes no half of a store (seed ${S
       import { createReadStream, mkdirSync, rmSync } from 'node:fs';
       import { readBackup } from './src/storage/backup-format.js';
       import { restoreRows } from './src/storage/restore.js';
+import { FORMAT_VERSION } from '../../src/storage/values.ts';
       const [, , backup, target] = process.argv;
       async function* pages() {
         for await (const part of readBackup(createReadStream(backup))) if (part.type === 'rows') yield part.rows;
@@ -104,7 +105,7 @@ test(`restoring that is killed ${KILLS} times makes no half of a store (seed ${S
   rmSync(path.join(target, 'tailrace.mdb-lock'), { force: true });
   await restore(backup, target);
   expect(await storedRows(target)).toEqual(rows);
-  expect((await verify({ dataDir: target })).format).toBe(2);
+  expect((await verify({ dataDir: target })).format).toBe(FORMAT_VERSION);
 }, 60_000);
 
 /** Kills children at any moment of their work, and looks each time. */

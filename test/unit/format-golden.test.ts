@@ -60,7 +60,7 @@ test.each(FORMATS)('a store of format %i goes on: appends follow the old records
     expect(start.timestamp).toBeGreaterThanOrEqual(tail.timestamp);
   }
   await close();
-  expect(await verify({ dataDir: dir })).toMatchObject({ format: 2, faultCount: 0, faults: [] });
+  expect(await verify({ dataDir: dir })).toMatchObject({ format: FORMAT_VERSION, faultCount: 0, faults: [] });
   log = await opened(golden);
   for (const { basin, name, tail } of streamsOf(golden)) {
     const { seqNum } = await log.checkTail(await streamAt(log, basin, name));
@@ -101,7 +101,11 @@ test('what expires in a store of format 1, which had no schedule, goes in time',
   const before = await verify({ dataDir: dir });
   await (await opened(golden)).upkeepSettled();
   await close();
-  expect(await verify({ dataDir: dir })).toMatchObject({ format: 2, blocks: before.blocks, faultCount: 0 });
+  expect(await verify({ dataDir: dir })).toMatchObject({
+    format: FORMAT_VERSION,
+    blocks: before.blocks,
+    faultCount: 0,
+  });
   await (await opened(golden, 8 * 86_400_000)).upkeepSettled();
   await close();
   // Believed only when an operator says so: the clock jumped while the store was closed.
