@@ -5,23 +5,13 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
+import { allRoutes } from './all-routes.ts';
 import { type HttpDeps, senderOf } from './door.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
 import type { ListenerHandlers } from './handlers.ts';
 import { Listener, type ListeningAddress } from './listener.ts';
 import { asTailraceError, refuseOtlp, refuseS2 } from './refuse.ts';
 import { type Refuse, type Route, Router } from './router.ts';
-import { accessTokenRoutes } from './routes/access-tokens.ts';
-import { backupRoutes } from './routes/backup.ts';
-import { basinRoutes } from './routes/basins.ts';
-import { clockRoutes } from './routes/clock.ts';
-import { healthRoutes } from './routes/health.ts';
-import { locationRoutes } from './routes/locations.ts';
-import { metricsRoutes } from './routes/metrics.ts';
-import { otlpRoutes } from './routes/otlp.ts';
-import { prometheusRoutes } from './routes/prometheus.ts';
-import { recordRoutes } from './routes/records.ts';
-import { streamRoutes } from './routes/streams.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
 import { SessionRegistry } from './sessions.ts';
 import type { TlsFiles } from './tls.ts';
@@ -61,19 +51,7 @@ export class HttpDoor {
     };
     this.#clock = clock;
     this.#onFatal = onFatal;
-    this.#router = new Router([
-      ...otlpRoutes(this.#deps),
-      ...healthRoutes(this.#deps),
-      ...backupRoutes(this.#deps),
-      ...basinRoutes(this.#deps),
-      ...clockRoutes(this.#deps),
-      ...recordRoutes(this.#deps),
-      ...accessTokenRoutes(this.#deps),
-      ...locationRoutes(this.#deps),
-      ...streamRoutes(this.#deps),
-      ...metricsRoutes(this.#deps),
-      ...prometheusRoutes(this.#deps),
-    ]);
+    this.#router = new Router(allRoutes(this.#deps));
     const request: ListenerHandlers['request'] = (message, way, awaitsContinue) =>
       this.#handle(openExchange(message, way, awaitsContinue));
     this.#listener = new Listener({ request, upgrade }, { clock, logger: deps.logger, tls });
