@@ -140,6 +140,8 @@ export const OPEN_STREAMS_MAX = 10_000;
 /** Access tokens: all of them are in memory. */
 export const TOKENS_MAX = 100_000;
 export const TOKEN_ID_BYTES_MAX = 96;
+/** All bytes that the server adds to the resources of one OTLP request. */
+export const STAMPED_BYTES_MAX = 16 * MiB;
 /** Resource attributes that a token sets, and bytes of one with its key. */
 export const TOKEN_ATTRIBUTES_MAX = 32;
 export const TOKEN_ATTRIBUTE_BYTES_MAX = 4_096;

@@ -1,8 +1,9 @@
 /** Writes a planned block down: payload and index. A whole resource is a view of the body, a part of one is rebuilt. */
 
 import { type BlockDraft, OtlpLayout } from '../storage/block.ts';
-import { cell, type ScannedRequest } from './scan-columns.ts';
+import { type ChangedHeads, cell, type ScannedRequest } from './scan-columns.ts';
 import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from './scan-tables.ts';
+import { NEXT, readLength, readTag } from './scan-wire.ts';
 
 /** Items [from, to) of one scope. */
 export interface Run {
@@ -41,8 +42,9 @@ export function emitBlock(scanned: ScannedRequest, block: PlannedBlock): BlockDr
   for (let first = 0; first < block.runs.length; ) {
     const runs = runsOfOneResource(block.runs, first);
     first += runs.length;
-    if (isWhole(scanned, runs)) emitWhole(scanned, runs, payload);
-    else emitRebuilt(scanned, runs, payload);
+    if (!isWhole(scanned, runs)) emitRebuilt(scanned, runs, payload);
+    else if (scanned.changedHeads === undefined) emitWhole(scanned, runs, payload);
+    else emitChanged(scanned, scanned.changedHeads, runs, payload);
     for (const run of runs) {
       for (let item = run.from; item < run.to; item++) timestamps[noted++] = scanned.itemMs[item] ?? 0;
     }
@@ -63,6 +65,13 @@ export function piecesBytes(column: Uint32Array, from: Uint32Array, row: number)
   const end = cell(from, row + 1);
   for (let piece = cell(from, row); piece < end; piece += 2) total += cell(column, piece + 1) - cell(column, piece);
   return total;
+}
+
+/** Bytes of the head of a resource, as it is stored. */
+export function resourceHeadBytes(scanned: ScannedRequest, row: number): number {
+  const heads = scanned.changedHeads;
+  if (heads !== undefined) return cell(heads.ends, row) - cell(heads.starts, row);
+  return piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
 }
 
 /** A message with its tag of one byte and its length. */
@@ -91,7 +100,7 @@ function isWhole(scanned: ScannedRequest, runs: readonly Run[]): boolean {
   const lastScope = cell(scanned.resourceScopesFrom, row + 1);
   const items = cell(scanned.scopeItemsFrom, lastScope) - cell(scanned.scopeItemsFrom, firstScope);
   let here = 0;
-  let bytes = headBytes(scanned, row) + FRAME_BYTES_MAX;
+  let bytes = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row) + FRAME_BYTES_MAX;
   for (const run of runs) {
     here += run.to - run.from;
     bytes += run.bytes;
@@ -110,6 +119,11 @@ function emitWhole(scanned: ScannedRequest, runs: readonly Run[], payload: Paylo
   const shift = payload.length - field;
   payload.view(field, cell(scanned.resourceEnd, row));
   layout.resource(pieces, shifted(scanned.resourcePieces, scanned.resourcePiecesFrom, row, shift));
+  layoutRuns(scanned, runs, shift);
+}
+
+/** Indexes scopes and items that stand in the payload as they do in the body, `shift` further on. */
+function layoutRuns(scanned: ScannedRequest, runs: readonly Run[], shift: number): void {
   for (const run of runs) {
     layout.scope(pieces, shifted(scanned.scopePieces, scanned.scopePiecesFrom, run.scope, shift));
     for (let item = run.from; item < run.to; item++) {
@@ -117,6 +131,42 @@ function emitWhole(scanned: ScannedRequest, runs: readonly Run[], payload: Paylo
       layout.item(start + shift, cell(scanned.itemEnd, item) - start);
     }
   }
+}
+
+/** A whole resource with another head: that is new bytes, its scopes are views of the body. */
+function emitChanged(scanned: ScannedRequest, heads: ChangedHeads, runs: readonly Run[], payload: Payload): void {
+  const row = runs[0]?.row ?? 0;
+  const scopes = scopesExtent(scanned, row);
+  if (scopes === undefined) {
+    emitRebuilt(scanned, runs, payload);
+    return;
+  }
+  const head = cell(heads.ends, row) - cell(heads.starts, row);
+  const length = head + scopes.end - scopes.start;
+  const out = new Writer(scanned, payload.length, framedBytes(length) - length + head);
+  out.frame(RESOURCE_TAG, length);
+  out.resourceHead(row);
+  layout.resource(pieces, out.headPairs);
+  payload.bytes(out.finish());
+  const shift = payload.length - scopes.start;
+  payload.view(scopes.start, scopes.end);
+  layoutRuns(scanned, runs, shift);
+}
+
+/** Where the scopes of a resource stand; undefined when fields of its head stand between them, which no encoder does. */
+function scopesExtent(scanned: ScannedRequest, row: number): { start: number; end: number } | undefined {
+  const { view, resourcePieces: column } = scanned;
+  let end = cell(scanned.resourceEnd, row);
+  readTag(view, cell(scanned.resourceField, row), end);
+  readLength(view, NEXT[0] as number, end);
+  let start = NEXT[0] as number;
+  const last = cell(scanned.resourcePiecesFrom, row + 1);
+  for (let piece = cell(scanned.resourcePiecesFrom, row); piece < last; piece += 2) {
+    if (cell(column, piece) === start) start = cell(column, piece + 1);
+    else if (cell(column, piece + 1) === end) end = cell(column, piece);
+    else return undefined;
+  }
+  return { start, end };
 }
 
 /** Fills `pieces` with a head's pieces as they stand in the payload; answers how many pairs. */
@@ -130,11 +180,11 @@ function shifted(column: Uint32Array, from: Uint32Array, row: number, shift: num
 function emitRebuilt(scanned: ScannedRequest, runs: readonly Run[], payload: Payload): void {
   const row = runs[0]?.row ?? 0;
   const scopes = scopeLengths(scanned, runs);
-  let length = headBytes(scanned, row);
+  let length = resourceHeadBytes(scanned, row);
   for (const bytes of scopes.values()) length += framedBytes(bytes);
   const out = new Writer(scanned, payload.length, framedBytes(length));
   out.frame(RESOURCE_TAG, length);
-  out.head(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
+  out.resourceHead(row);
   layout.resource(pieces, out.headPairs);
   let scope = -1;
   for (const run of runs) {
@@ -156,10 +206,6 @@ function scopeLengths(scanned: ScannedRequest, runs: readonly Run[]): ReadonlyMa
     lengths.set(run.scope, (lengths.get(run.scope) ?? scopeHeadBytes(scanned, run.scope)) + run.bytes);
   }
   return lengths;
-}
-
-function headBytes(scanned: ScannedRequest, row: number): number {
-  return piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
 }
 
 function scopeHeadBytes(scanned: ScannedRequest, scope: number): number {
@@ -228,12 +274,26 @@ class Writer {
     this.#target[this.#at++] = rest;
   }
 
+  resourceHead(row: number): void {
+    const { changedHeads: heads, resourcePieces, resourcePiecesFrom } = this.#scanned;
+    const start = this.#at;
+    if (heads === undefined) this.head(resourcePieces, resourcePiecesFrom, row);
+    else {
+      this.#copy(heads.bytes, cell(heads.starts, row), cell(heads.ends, row));
+      this.#noteHead(start);
+    }
+  }
+
   head(column: Uint32Array, from: Uint32Array, row: number): void {
     const start = this.#at;
     const end = cell(from, row + 1);
     for (let piece = cell(from, row); piece < end; piece += 2) {
-      this.#copy(cell(column, piece), cell(column, piece + 1));
+      this.#copy(this.#scanned.body, cell(column, piece), cell(column, piece + 1));
     }
+    this.#noteHead(start);
+  }
+
+  #noteHead(start: number): void {
     pieces[0] = this.#base + start;
     pieces[1] = this.#base + this.#at;
     this.headPairs = this.#at > start ? 1 : 0;
@@ -255,7 +315,7 @@ class Writer {
         layout.item(next + shift, length);
         end = next + length;
       }
-      this.#copy(start, end);
+      this.#copy(this.#scanned.body, start, end);
     }
   }
 
@@ -263,8 +323,8 @@ class Writer {
     return this.#target;
   }
 
-  #copy(start: number, end: number): void {
-    this.#target.set(this.#scanned.body.subarray(start, end), this.#at);
+  #copy(source: Uint8Array, start: number, end: number): void {
+    this.#target.set(source.subarray(start, end), this.#at);
     this.#at += end - start;
   }
 }

@@ -6,7 +6,15 @@
 import { BLOCK_BYTES_MAX, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
 import { meteredBytes, OTLP_HEADERS } from '../model/record.ts';
 import type { BlockDraft } from '../storage/block.ts';
-import { emitBlock, FRAME_BYTES_MAX, framedBytes, type PlannedBlock, piecesBytes, type Run } from './batch-emit.ts';
+import {
+  emitBlock,
+  FRAME_BYTES_MAX,
+  framedBytes,
+  type PlannedBlock,
+  piecesBytes,
+  type Run,
+  resourceHeadBytes,
+} from './batch-emit.ts';
 import { cell, type ScannedRequest } from './scan-columns.ts';
 
 /** A block grows beyond its limit rather than repeat heads that would take more than this part of it. */
@@ -37,7 +45,7 @@ function planResource(scanned: ScannedRequest, row: number, options: BatchOption
   const { itemStart, itemEnd, itemMs } = scanned;
   const recordBytesMax = options.recordBytesMax ?? RECORD_METERED_BYTES_MAX;
   const fixed = meteredBytes(OTLP_HEADERS[scanned.signal], 0);
-  const resourceHead = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
+  const resourceHead = resourceHeadBytes(scanned, row);
   const lastScope = cell(scanned.resourceScopesFrom, row + 1);
   for (let scope = cell(scanned.resourceScopesFrom, row); scope < lastScope; scope++) {
     const scopeHead = piecesBytes(scanned.scopePieces, scanned.scopePiecesFrom, scope);

@@ -14,9 +14,10 @@ import { piecesBytes } from './batch-emit.ts';
 import { type JsonTally, transcodeJson } from './json.ts';
 import { type Rejection, type RejectionReason, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
-import { routeResource } from './route.ts';
+import { type RoutePolicy, routeResource } from './route.ts';
 import { Scan, type ScanLimits } from './scan.ts';
 import { cell, type ScannedRequest } from './scan-columns.ts';
+import { Stamper, stampsOf } from './stamp.ts';
 
 /** What ingest has to know of a basin. The log's basins fit. */
 export interface IngestBasin {
@@ -50,6 +51,8 @@ export interface IngestOptions {
   readonly limits: ScanLimits;
   /** Whether the caller may append to that stream; without it every stream is allowed. */
   readonly mayAppend?: (stream: string) => boolean;
+  /** Set on every resource in place of what the sender wrote under those keys. Must not change. */
+  readonly resourceAttributes?: ReadonlyMap<string, string>;
   /** Hears what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
 }
@@ -118,9 +121,12 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     scan.begin(signal, body, options.limits);
     while (!scan.step()) await others();
     total = countOf(scanned, 0, scanned.itemCount);
+    const stamps = stampsOf(options.resourceAttributes);
+    const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount);
+    scanned.changedHeads = stamper;
     const streams = new Map<string, number[]>();
     for (let row = 0; row < scanned.resourceCount; ) {
-      row = route(scanned, row, basin, streams, rejections);
+      row = route(scanned, row, { fallback: basin.config.otlpDefaultStream, stamper }, streams, rejections);
       if (row < scanned.resourceCount) await others();
     }
     checkAllowed(scanned, streams, options, rejections);
@@ -147,15 +153,19 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   };
 }
 
+/** What decides where resources go, and what is done to them before. */
+interface Routing extends RoutePolicy {
+  readonly stamper: Stamper | undefined;
+}
+
 /** Sorts resources from `first` on to their streams, in the order of the request; answers where to go on. */
 function route(
   scanned: ScannedRequest,
   first: number,
-  basin: IngestBasin,
+  routing: Routing,
   streams: Map<string, number[]>,
   rejections: Rejections,
 ): number {
-  const policy = { fallback: basin.config.otlpDefaultStream };
   let walked = 0;
   let row = first;
   for (; row < scanned.resourceCount && walked < YIELD_BYTES; row++) {
@@ -166,7 +176,8 @@ function route(
       rejections.add(TOO_LARGE, rowsCount(scanned, [row]));
       continue;
     }
-    const found = routeResource(scanned, row, policy);
+    if (routing.stamper !== undefined) walked += routing.stamper.stamp(scanned, row, head);
+    const found = routeResource(scanned, row, routing);
     if ('rejected' in found) {
       rejections.add({ kind: 'unroutable', text: found.rejected }, rowsCount(scanned, [row]));
     } else {

@@ -17,7 +17,7 @@ const OTHER_VALUES: readonly number[] = [0x2a, 0x32, 0x3a, 0x40];
 /** An attribute whose value holds nothing. */
 const NO_VALUE = 0;
 
-/** Of the value found: the tag that says what it is, and where it is, without tag and length. */
+/** Of the value found: the tag that says what it is, and where it is in `headView`, without tag and length. */
 export const FOUND = { tag: NO_VALUE, start: 0, end: 0 };
 
 /** In KeyValue; and the tag of Resource in its container, and of attributes in it. */
@@ -27,19 +27,19 @@ const INNER = 0x0a;
 
 /** Puts the last attribute of that key in resource number `row` into `FOUND`; false when there is none. */
 export function findAttribute(scanned: ScannedRequest, row: number, key: Uint8Array): boolean {
-  const { view, resourcePieces: pieces } = scanned;
+  const { view, resourcePieces: pieces, changedHeads: heads } = scanned;
+  if (heads !== undefined) return findInPiece(heads.view, cell(heads.starts, row), cell(heads.ends, row), key);
   const last = cell(scanned.resourcePiecesFrom, row + 1);
   let found = false;
   for (let piece = cell(scanned.resourcePiecesFrom, row); piece < last; piece += 2) {
-    const end = cell(pieces, piece + 1);
-    for (let at = cell(pieces, piece); at < end; ) {
-      const tag = readTag(view, at, end);
-      const value = NEXT[0] as number;
-      at = skipValue(view, value, end, tag);
-      if (tag === INNER && findIn(view, contentAt(view, value, end), at, key)) found = true;
-    }
+    if (findInPiece(view, cell(pieces, piece), cell(pieces, piece + 1), key)) found = true;
   }
   return found;
+}
+
+/** What holds the heads of the resources, and so what `findAttribute` finds. */
+export function headView(scanned: ScannedRequest): DataView {
+  return scanned.changedHeads?.view ?? scanned.view;
 }
 
 /** A boolean or number found as text; undefined for what has no text of its own. */
@@ -54,6 +54,18 @@ export function numberText(view: DataView): string | undefined {
 /** Valid UTF-8 as a string, a copy. */
 export function utf8Text(view: DataView, start: number, end: number): string {
   return Buffer.from(view.buffer, view.byteOffset + start, end - start).toString('utf8');
+}
+
+/** The attribute in a run of fields of the container, of which several may be its Resource. */
+function findInPiece(view: DataView, start: number, end: number, key: Uint8Array): boolean {
+  let found = false;
+  for (let at = start; at < end; ) {
+    const tag = readTag(view, at, end);
+    const value = NEXT[0] as number;
+    at = skipValue(view, value, end, tag);
+    if (tag === INNER && findIn(view, contentAt(view, value, end), at, key)) found = true;
+  }
+  return found;
 }
 
 /** The attribute in one Resource message. */
@@ -84,7 +96,8 @@ function hasKey(view: DataView, at: number, end: number, key: Uint8Array): boole
   return found;
 }
 
-function isEqual(view: DataView, start: number, end: number, bytes: Uint8Array): boolean {
+/** Whether those bytes stand in [start, end). */
+export function isEqual(view: DataView, start: number, end: number, bytes: Uint8Array): boolean {
   if (end - start !== bytes.length) return false;
   for (let i = 0; i < bytes.length; i++) if (view.getUint8(start + i) !== bytes[i]) return false;
   return true;
@@ -115,7 +128,7 @@ function readMember(view: DataView, at: number, end: number): void {
 }
 
 /** Where the content of a field begins whose length stands at `at`. */
-function contentAt(view: DataView, at: number, end: number): number {
+export function contentAt(view: DataView, at: number, end: number): number {
   readLength(view, at, end);
   return NEXT[0] as number;
 }

@@ -2,7 +2,7 @@
 
 import { streamNameFault } from '../model/names.ts';
 import type { Signal } from '../model/record.ts';
-import { FOUND, findAttribute, numberText, STRING_VALUE } from './route-attributes.ts';
+import { FOUND, findAttribute, headView, numberText, STRING_VALUE } from './route-attributes.ts';
 import { nameAt } from './route-names.ts';
 import type { ScannedRequest } from './scan-columns.ts';
 
@@ -21,7 +21,7 @@ const UNKNOWN_SERVICE = 'unknown_service';
 
 /** Finds the stream of resource number `row`: the first rule that matches decides. */
 export function routeResource(scanned: ScannedRequest, row: number, policy: RoutePolicy): Route {
-  if (findAttribute(scanned, row, STREAM_KEY)) return byAttribute(scanned.view);
+  if (findAttribute(scanned, row, STREAM_KEY)) return byAttribute(headView(scanned));
   if (policy.fallback !== '') return byTemplate(scanned, row, policy.fallback);
   return {
     rejected:
@@ -75,7 +75,7 @@ function templateParts(template: string): readonly Part[] {
 
 function fill(scanned: ScannedRequest, row: number, part: Exclude<Part, string>): string | undefined {
   if (part.name === 'signal') return scanned.signal satisfies Signal;
-  const text = findAttribute(scanned, row, part.key) ? textOf(scanned.view) : undefined;
+  const text = findAttribute(scanned, row, part.key) ? textOf(headView(scanned)) : undefined;
   if (part.name === SERVICE_NAME) return text === undefined || text === '' ? UNKNOWN_SERVICE : text;
   return text === '' ? undefined : text;
 }

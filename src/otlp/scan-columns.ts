@@ -15,6 +15,14 @@ const PIECES_PER_ITEM_MAX = 8;
 const EMPTY = new Uint8Array(0);
 const NO_VIEW = new DataView(EMPTY.buffer);
 
+/** Heads of resources as the server changed them: row r has [starts[r], ends[r]) of the bytes, in one piece. */
+export interface ChangedHeads {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+}
+
 /**
  * Resources, scopes and items of one request, in its order. Resources and scopes without items are left out: they
  * hold no record. Columns are longer than what they hold; those named `…From` have one entry more than there are
@@ -34,6 +42,8 @@ export class ScannedRequest {
   resourcePiecesFrom = new Uint32Array(FIRST_CAPACITY);
   /** Heads: pairs of start and end of every field but the scopes, tags included, in wire order. */
   resourcePieces = new Uint32Array(FIRST_CAPACITY);
+  /** Heads that count in place of those pieces: those of all resources, or none. */
+  changedHeads: ChangedHeads | undefined = undefined;
 
   scopeCount = 0;
   scopeItemsFrom = new Uint32Array(FIRST_CAPACITY);
@@ -194,6 +204,7 @@ export class ScannedRequest {
 
   #clear(): void {
     this.resourceCount = 0;
+    this.changedHeads = undefined;
     this.scopeCount = 0;
     this.itemCount = 0;
     this.#resourcePieceEnd = 0;

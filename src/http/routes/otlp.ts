@@ -8,7 +8,7 @@ import type { TailraceError } from '../../model/error.ts';
 import { TailraceError as Failure } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
-import { type IngestPort, type IngestResult, ingest } from '../../otlp/ingest.ts';
+import { type IngestOptions, type IngestPort, type IngestResult, ingest } from '../../otlp/ingest.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { type RequestBody, readBody } from '../body.ts';
 import { authorize, basinNamed, existingBasin, type HttpDeps, senderOf } from '../door.ts';
@@ -46,8 +46,7 @@ async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Prom
   const basin = existingBasin(deps, basinName);
   const encoding = expectedEncoding(exchange.request.headers['content-type']);
   const body = await readBody(exchange, deps.reading);
-  const mayAppend = mayAppendOf(principal, basinName);
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, ...(mayAppend && { mayAppend }) };
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, ...termsOf(principal, basinName) };
   let result: IngestResult;
   try {
     result = await ingest(portOf(principal, deps.log), basin, { signal, encoding, body: body.bytes }, options);
@@ -58,12 +57,17 @@ async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Prom
   answer(exchange, signal, encoding, result, body, deps);
 }
 
-/** Every stream that the data goes to needs leave of its own; root needs no look at each. */
-function mayAppendOf(principal: Principal, basin: string): ((stream: string) => boolean) | undefined {
-  if (principal.token === undefined) return undefined;
-  return (stream) => {
-    const kept = principal.absolute(stream);
-    return streamNameFault(kept) === undefined && principal.allows('append', basin, kept);
+/** What a token makes of the data: what it sets, and which streams it may go to. Root may do all and sets nothing. */
+function termsOf(principal: Principal, basin: string): Partial<IngestOptions> {
+  if (principal.token === undefined) return {};
+  const { resourceAttributes } = principal.token;
+  return {
+    resourceAttributes,
+    // Every stream that the data goes to needs leave of its own.
+    mayAppend: (stream) => {
+      const kept = principal.absolute(stream);
+      return streamNameFault(kept) === undefined && principal.allows('append', basin, kept);
+    },
   };
 }
 
