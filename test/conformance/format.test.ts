@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { verify } from '../../src/maintenance.ts';
+import { FORMAT_VERSION } from '../../src/storage/values.ts';
 import { type GoldenStore, type GoldenStream, unpackGoldenStore } from '../support/golden-store.ts';
 import { call } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';

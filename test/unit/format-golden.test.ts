@@ -11,7 +11,7 @@ import { verify } from '../../src/maintenance.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import { readUpkeepKey, settingsKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
-import { decodeStream, encodeFormat, encodeStream } from '../../src/storage/values.ts';
+import { decodeStream, encodeFormat, encodeStream, FORMAT_VERSION } from '../../src/storage/values.ts';
 import { type GoldenStore, type GoldenStream, unpackGoldenStore } from '../support/golden-store.ts';
 import { storedRows, tamper } from '../support/stored-rows.ts';
 
