@@ -48,7 +48,12 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-const appended = fc.array(
+interface Sent {
+  readonly bytes: number;
+  readonly timestamp: number;
+}
+
+const appended: fc.Arbitrary<Sent[][]> = fc.array(
   fc.array(fc.record({ bytes: fc.nat(30), timestamp: fc.nat(40) }), { minLength: 1, maxLength: 6 }),
   { maxLength: 5 },
 );
@@ -67,7 +72,7 @@ const query: fc.Arbitrary<Query> = fc.record({
 });
 
 /** Appends the batches, and perhaps trims; answers what must be there now. */
-async function fill(stream: string, batches: fc.TypeFromArbitrary<typeof appended>, trim: number | undefined) {
+async function fill(stream: string, batches: readonly (readonly Sent[])[], trim: number | undefined) {
   const records: Stored[] = [];
   const put = (timestamp: number, metered: number): void => {
     const before = records.at(-1)?.timestamp ?? 0;

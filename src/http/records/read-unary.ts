@@ -19,10 +19,14 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: HttpDe
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   const forget = onceOver(exchange, stop);
+  let leave = (): void => {};
   // One that waits for records when the server stops is answered with none, as if its time was up.
-  const leave = deps.sessions.add({ drain: stop, finish: stop });
+  const onWait = (): void => {
+    leave = deps.sessions.add({ drain: stop, finish: stop });
+  };
   try {
-    const pieces = await collect(await startCalledRead(call, unaryRange(call.range), abort.signal, deps));
+    const events = await startCalledRead(call, unaryRange(call.range), abort.signal, deps);
+    const pieces = await collect(events, onWait);
     const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
     const body = isProto ? batchProto(pieces) : batchJson(pieces, call.format);
     const contentType = isProto ? 'application/protobuf' : 'application/json';
@@ -44,13 +48,17 @@ function unaryRange(range: ReadRange): ReadRange {
 }
 
 /** Everything up to a bound, the tail, or the moment when it would wait with records in hand. */
-async function collect(events: AsyncGenerator<ReadEvent>): Promise<readonly Piece[]> {
+async function collect(events: AsyncGenerator<ReadEvent>, onWait: () => void): Promise<readonly Piece[]> {
   const pieces: Piece[] = [];
-  let isCaughtUp = false;
+  let isWaiting = false;
   for await (const event of events) {
     if (event.type === 'records') pieces.push(event);
-    if (event.type === 'caught_up') isCaughtUp = true;
-    if (pieces.length > 0 && (isCaughtUp || pieces.at(-1)?.tail !== undefined)) break;
+    if (event.type === 'caught_up' && !isWaiting && pieces.length === 0) {
+      isWaiting = true;
+      onWait();
+    }
+    const isLevel = event.type === 'caught_up' || (event.type === 'records' && event.tail !== undefined);
+    if (pieces.length > 0 && (isWaiting || isLevel)) break;
   }
   return pieces;
 }
