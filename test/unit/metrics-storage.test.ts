@@ -17,6 +17,16 @@ async function basinStored({ usage, basin }: UsageHarness, start: number, end: n
   return usage.basinStorage(basin, { start: T0 + start, end: T0 + end });
 }
 
+async function sumOfStreams({ log, basin }: UsageHarness): Promise<number> {
+  let bytes = 0;
+  for (let from: string | undefined = ''; from !== undefined; ) {
+    from = await log.visitStored(basin, from, (_name, stored) => {
+      bytes += stored;
+    });
+  }
+  return bytes;
+}
+
 describe('a stream', () => {
   test('has a point for each minute since it is there, also for those in which nothing happened', async () => {
     const harness = await openUsage();
@@ -120,30 +130,6 @@ describe('a basin', () => {
     await fifth.stop();
   });
 
-  test('is right when streams change, come and go while they are counted', async () => {
-    const first = await openUsage();
-    const names = Array.from({ length: 900 }, (_, i) => `stream-${String(i).padStart(3, '0')}`);
-    await Promise.all(names.map((name) => first.append(name, BODY)));
-    const second = await openUsage(new HeldEngine(first.engine.inner), first.clock);
-    const changes: Promise<unknown>[] = [];
-    for (let i = 0; i < 60; i++) {
-      changes.push(second.append(names[(i * 37) % 900] ?? '', BODY), second.append(`fresh-${i}`, BODY));
-      if (i % 10 === 0) changes.push(second.log.deleteStream(second.basin, names[899 - i] ?? ''));
-      await turn();
-    }
-    await Promise.allSettled(changes);
-    await second.log.upkeepSettled();
-    let bytes = 0;
-    for (let from: string | undefined = ''; from !== undefined; ) {
-      from = await second.log.visitStored(second.basin, from, (_name, stored) => {
-        bytes += stored;
-      });
-    }
-    expect(bytes).toBeGreaterThan(900 * RECORD);
-    expect((await basinStored(second, 0, 0)).at(-1)?.[1]).toBe(bytes);
-    await second.stop();
-  });
-
   test('that is made anew under the same name begins with nothing', async () => {
     const { log, usage, basin, append, pass } = await openUsage();
     await append('a', BODY);
@@ -155,6 +141,45 @@ describe('a basin', () => {
     const range = { start: T0, end: T0 + HOUR };
     expect((await usage.basinStorage(it, range)).map(([, bytes]) => bytes)).toEqual([0]);
     expect(await usage.basin(it, range, 'minute')).toEqual(new Map());
+  });
+});
+
+describe('the count after kill -9', () => {
+  test('is right when streams change, come and go while they are counted', async () => {
+    const first = await openUsage();
+    const names = Array.from({ length: 900 }, (_, i) => `stream-${String(i).padStart(3, '0')}`);
+    await Promise.all(names.map((name) => first.append(name, BODY)));
+    let pages = 0;
+    let release = (): void => {};
+    const second: UsageHarness = await openUsage(new HeldEngine(first.engine.inner), first.clock, (log) => ({
+      visitStored: async (basin, startAfter, visit) => {
+        pages++;
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        return log.visitStored(basin, startAfter, visit);
+      },
+    }));
+    for (let page = 1; pages === page; page++) {
+      // Before, at and behind the name that the count has come to, of which there are 256 on each page.
+      const at = (page - 1) * 256;
+      for (const index of [0, at - 1, at, at + 100, 899]) {
+        const name = names[index];
+        if (name !== undefined) await second.append(name, BODY);
+      }
+      await second.append(`fresh-${page}`, BODY);
+      await second.append(`zzz-${page}`, BODY);
+      await second.log.deleteStream(second.basin, names[at + 10] ?? '');
+      await second.log.deleteStream(second.basin, names[page + 20] ?? '');
+      await second.log.upkeepSettled();
+      release();
+      for (let turns = 0; turns < 100 && pages === page; turns++) await turn();
+    }
+    expect(pages).toBe(4);
+    const bytes = await sumOfStreams(second);
+    expect(bytes).toBeGreaterThan(890 * RECORD);
+    expect((await basinStored(second, 0, 0)).at(-1)?.[1]).toBe(bytes);
+    await second.stop();
   });
 });
 
