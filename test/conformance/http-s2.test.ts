@@ -151,6 +151,21 @@ test('what came over OTLP is read as records, and stands in one order with those
   expect(batches.flatMap(({ records }) => records)).toEqual(expected.records);
 });
 
+test('what came over OTLP is metered by the record, one by one and together', async () => {
+  const attributes = [{ key: 's2.stream', value: { stringValue: 'metered' } }];
+  const logRecords = ['one', 'two', 'three'].map((text) => ({ body: { stringValue: text } }));
+  const body = JSON.stringify({ resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }] });
+  const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
+  expect((await call(server.port, { path: '/v1/logs', headers, body })).status).toBe(200);
+  const read = (query: string, more = {}) => get(`/v1/streams/metered/records?seq_num=0${query}`, more);
+  const events = await read('&count=9', { accept: 'text/event-stream' });
+  const [, total = ''] = /^id: 2,3,(\d+)$/m.exec(events.body.toString()) ?? [];
+  const countWithin = async (bytes: number) =>
+    parsed<{ records: unknown[] }>(await read(`&bytes=${bytes}`)).records.length;
+  expect(await countWithin(Number(total))).toBe(3);
+  expect(await countWithin(Number(total) - 1)).toBe(2);
+});
+
 test('GET of an OTLP path is 405 and says POST', async () => {
   for (const path of ['/v1/logs', '/v1/traces', '/otlp/v1/logs']) {
     const answer = await get(path);

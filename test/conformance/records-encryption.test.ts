@@ -37,6 +37,8 @@ describe('records', () => {
     expect(proto.body.includes('secret é')).toBe(true);
     const events = await (await s2.sse('safe', '?seq_num=0&count=1', KEY)).rest();
     expect(events[0]?.id).toBe(`0,1,${8 + 2 + 2 + 9}`);
+    const both = await (await s2.sse('safe', '?seq_num=0&count=2', KEY)).rest();
+    expect(both.at(-2)?.id).toBe(`1,2,${8 + 2 + 2 + 9 + 8}`);
     expect(await s2.tail('safe')).toMatchObject([200, { tail: { seq_num: 2 } }]);
   });
 
