@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { compact, restore, saveBackup, verify } from '../../src/maintenance.ts';
 import { Backups } from '../../src/storage/backup.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import { FORMAT_VERSION } from '../../src/storage/values.ts';
 import { unpackGoldenStore } from '../support/golden-store.ts';
 import { compileStorage, linesOf, type StorageCode } from '../support/storage-child.ts';
 import { storedRows } from '../support/stored-rows.ts';
@@ -80,7 +81,6 @@ test(`restoring that is killed ${KILLS} times makes no half of a store (seed ${S
       import { createReadStream, mkdirSync, rmSync } from 'node:fs';
       import { readBackup } from './src/storage/backup-format.js';
       import { restoreRows } from './src/storage/restore.js';
-import { FORMAT_VERSION } from '../../src/storage/values.ts';
       const [, , backup, target] = process.argv;
       async function* pages() {
         for await (const part of readBackup(createReadStream(backup))) if (part.type === 'rows') yield part.rows;
