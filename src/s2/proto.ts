@@ -12,12 +12,16 @@ import { assert } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import type { Header } from '../model/record.ts';
 import type { Block } from '../storage/block-read.ts';
+import type { HeaderVisit } from '../storage/block-s2.ts';
 import { positionFieldsLength, positionLength, varintLength, writePosition, writeVarint } from './proto-write.ts';
 
 const FIELD_1_BYTES = 0x0a;
 const FIELD_2_BYTES = 0x12;
 const FIELD_3_BYTES = 0x1a;
 const FIELD_4_BYTES = 0x22;
+
+/** More bytes than these are copied faster by the system, view and all. */
+const COPY_BYTES_MAX = 48;
 
 /**
  * Records [from, to) of a block as a ReadBatch. `tail` says that the batch ends at the tail. So many bytes as `headRoom`
@@ -33,11 +37,15 @@ export function readBatchProto(
   const count = to - from;
   const lengths = new Uint32Array(count);
   const bodies = new Uint32Array(count);
-  const shared = block.header.kind === 's2' ? undefined : encodeHeaders(block.headersOf(0));
+  const headers = new HeaderFields(block);
   let total = headRoom;
   for (let k = 0; k < count; k++) {
     const body = block.bodyBytesOf(from + k);
-    const length = recordLength(block, from + k, shared, body);
+    const i = from + k;
+    const length =
+      positionFieldsLength(block.firstSeq + i, block.timestamp(i)) +
+      headers.lengthOf(block, i) +
+      bytesFieldLength(body);
     bodies[k] = body;
     lengths[k] = length;
     total += 1 + varintLength(length) + length;
@@ -50,7 +58,7 @@ export function readBatchProto(
   for (let k = 0; k < count; k++) {
     target[at++] = FIELD_1_BYTES;
     at = writeVarint(target, at, lengths[k] ?? 0);
-    at = writeRecord(target, at, block, from + k, shared, bodies[k] ?? 0);
+    at = writeRecord(target, at, block, from + k, headers, bodies[k] ?? 0);
   }
   if (tail !== undefined) {
     target[at++] = FIELD_2_BYTES;
@@ -70,71 +78,97 @@ export function heartbeatProto(tail: Position): Buffer {
   return target;
 }
 
-function recordLength(block: Block, i: number, shared: Uint8Array | undefined, body: number): number {
-  const headers = shared === undefined ? headersLength(block.headersOf(i)) : shared.length;
-  const bodyField = body === 0 ? 0 : 1 + varintLength(body) + body;
-  return positionFieldsLength(block.firstSeq + i, block.timestamp(i)) + headers + bodyField;
-}
-
 function writeRecord(
   target: Buffer,
   start: number,
   block: Block,
   i: number,
-  shared: Uint8Array | undefined,
+  headers: HeaderFields,
   body: number,
 ): number {
-  let at = writePosition(target, start, block.firstSeq + i, block.timestamp(i));
-  if (shared === undefined) {
-    at = writeHeaders(target, at, block.headersOf(i));
-  } else {
-    target.set(shared, at);
-    at += shared.length;
+  const at = writePosition(target, start, block.firstSeq + i, block.timestamp(i));
+  const bodyAt = headers.writeTo(target, at, block, i);
+  if (body === 0) return bodyAt;
+  target[bodyAt] = FIELD_4_BYTES;
+  return block.writeBody(i, target, writeVarint(target, bodyAt + 1, body));
+}
+
+/** The headers of records as fields. Those of an OTLP block are the same for each record, and made once. */
+class HeaderFields {
+  readonly #shared: Uint8Array | undefined;
+  #bytes = 0;
+  #target: Buffer = NOTHING;
+  #at = 0;
+
+  constructor(block: Block) {
+    this.#shared = block.header.kind === 's2' ? undefined : this.#encode(block.headersOf(0));
   }
-  if (body === 0) return at;
-  target[at++] = FIELD_4_BYTES;
-  at = writeVarint(target, at, body);
-  return block.writeBody(i, target, at);
-}
 
-function encodeHeaders(headers: readonly Header[]): Uint8Array {
-  const target = Buffer.allocUnsafe(headersLength(headers));
-  writeHeaders(target, 0, headers);
-  return target;
-}
-
-function headersLength(headers: readonly Header[]): number {
-  let total = 0;
-  for (const header of headers) {
-    const length = headerLength(header);
-    total += 1 + varintLength(length) + length;
+  lengthOf(block: Block, i: number): number {
+    if (this.#shared !== undefined) return this.#shared.length;
+    this.#bytes = 0;
+    block.eachHeader(i, this.#measure);
+    return this.#bytes;
   }
-  return total;
-}
 
-function headerLength([name, value]: Header): number {
-  return bytesFieldLength(name) + bytesFieldLength(value);
-}
-
-function writeHeaders(target: Buffer, start: number, headers: readonly Header[]): number {
-  let at = start;
-  for (const header of headers) {
-    target[at++] = FIELD_3_BYTES;
-    at = writeVarint(target, at, headerLength(header));
-    at = writeBytesField(target, at, FIELD_1_BYTES, header[0]);
-    at = writeBytesField(target, at, FIELD_2_BYTES, header[1]);
+  /** Says where they end. */
+  writeTo(target: Buffer, at: number, block: Block, i: number): number {
+    if (this.#shared !== undefined) {
+      target.set(this.#shared, at);
+      return at + this.#shared.length;
+    }
+    this.#target = target;
+    this.#at = at;
+    block.eachHeader(i, this.#write);
+    return this.#at;
   }
-  return at;
+
+  readonly #measure: HeaderVisit = (_payload, nameAt, valueAt, end) => {
+    const length = bytesFieldLength(valueAt - nameAt) + bytesFieldLength(end - valueAt);
+    this.#bytes += 1 + varintLength(length) + length;
+  };
+
+  readonly #write: HeaderVisit = (payload, nameAt, valueAt, end) => {
+    const target = this.#target;
+    target[this.#at] = FIELD_3_BYTES;
+    const length = bytesFieldLength(valueAt - nameAt) + bytesFieldLength(end - valueAt);
+    const at = writeVarint(target, this.#at + 1, length);
+    const next = writeBytesField(target, at, FIELD_1_BYTES, payload, nameAt, valueAt);
+    this.#at = writeBytesField(target, next, FIELD_2_BYTES, payload, valueAt, end);
+  };
+
+  #encode(headers: readonly Header[]): Uint8Array {
+    this.#bytes = 0;
+    for (const [name, value] of headers) this.#measure(name, 0, name.length, name.length + value.length);
+    const encoded = Buffer.allocUnsafe(this.#bytes);
+    this.#target = encoded;
+    this.#at = 0;
+    for (const [name, value] of headers) {
+      this.#write(Buffer.concat([name, value]), 0, name.length, name.length + value.length);
+    }
+    return encoded;
+  }
 }
 
-function bytesFieldLength(bytes: Uint8Array): number {
-  return bytes.length === 0 ? 0 : 1 + varintLength(bytes.length) + bytes.length;
+const NOTHING = Buffer.alloc(0);
+
+function bytesFieldLength(bytes: number): number {
+  return bytes === 0 ? 0 : 1 + varintLength(bytes) + bytes;
 }
 
-function writeBytesField(target: Buffer, start: number, tag: number, bytes: Uint8Array): number {
-  if (bytes.length === 0) return start;
+function writeBytesField(
+  target: Buffer,
+  start: number,
+  tag: number,
+  source: Uint8Array,
+  from: number,
+  to: number,
+): number {
+  const bytes = to - from;
+  if (bytes === 0) return start;
   target[start] = tag;
-  const at = writeVarint(target, start + 1, bytes.length);
-  target.set(bytes, at);
-  return at + bytes.length;
+  const at = writeVarint(target, start + 1, bytes);
+  if (bytes > COPY_BYTES_MAX) target.set(source.subarray(from, to), at);
+  else for (let i = 0; i < bytes; i++) target[at + i] = source[from + i] ?? 0;
+  return at + bytes;
 }

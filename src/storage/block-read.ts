@@ -14,7 +14,16 @@ import {
   verifyStored,
 } from './block-format.ts';
 import { type OtlpIndex, otlpBodyBytes, otlpMessage, readOtlpIndex, writeOtlpBody } from './block-otlp.ts';
-import { readS2Index, type S2Index, s2Body, s2BodyBytes, s2Headers, s2MeteredBytes } from './block-s2.ts';
+import {
+  eachS2Header,
+  type HeaderVisit,
+  readS2Index,
+  type S2Index,
+  s2Body,
+  s2BodyBytes,
+  s2Headers,
+  s2MeteredBytes,
+} from './block-s2.ts';
 import { readBlockKey } from './keys.ts';
 
 export { BLOCK_HEADER_BYTES_MAX, type BlockHeader, readBlockHeader } from './block-format.ts';
@@ -89,6 +98,13 @@ export class Block {
   headersOf(i: number): readonly Header[] {
     const { s2 } = this.#clear(i);
     return s2 === undefined ? this.#otlpHeaders() : s2Headers(s2, this.#index, this.#payload, i);
+  }
+
+  /** S2 blocks only: goes over the headers of record i without making a view of each. */
+  eachHeader(i: number, visit: HeaderVisit): void {
+    const { s2 } = this.#clear(i);
+    assert(s2 !== undefined, 'an OTLP block has headers of its own making');
+    eachS2Header(s2, this.#index, this.#payload, i, visit);
   }
 
   /** Bytes of the body of record i, for OTLP the self-contained one. */

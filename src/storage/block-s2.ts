@@ -82,6 +82,29 @@ export function s2Headers(index: S2Index, bytes: Uint8Array, payload: Uint8Array
   return headers;
 }
 
+/** Where a header stands: its name from `nameAt` to `valueAt`, its value from there to `end`. */
+export type HeaderVisit = (payload: Uint8Array, nameAt: number, valueAt: number, end: number) => void;
+
+/** The headers of record i in their order, without a view of each: those cost more than what most readers do with them. */
+export function eachS2Header(
+  index: S2Index,
+  bytes: Uint8Array,
+  payload: Uint8Array,
+  i: number,
+  visit: HeaderVisit,
+): void {
+  const count = index.headerCount[i] ?? 0;
+  if (count === 0) return;
+  const reader = new VarintReader(bytes, index.lengthsAt[i] ?? 0, bytes.length);
+  let at = index.recordAt[i] ?? 0;
+  for (let h = 0; h < count; h++) {
+    const valueAt = at + reader.next();
+    const end = valueAt + reader.next();
+    visit(payload, at, valueAt, end);
+    at = end;
+  }
+}
+
 /** The body of record i, as a view of the payload. */
 export function s2Body(index: S2Index, payload: Uint8Array, i: number): Uint8Array {
   return payload.subarray(index.bodyAt[i] ?? 0, index.recordAt[i + 1] ?? 0);
