@@ -1,6 +1,6 @@
 /**
- * A server that stops and starts again under sessions of the official SDK (S2 API §5.10): they hear of it, go over to the
- * new one by themselves, and nothing is lost, repeated, or taken without an ack.
+ * A server that stops and starts again under sessions of the official SDK over plain HTTP (S2 API §5.10): they go over to
+ * the new one by themselves, and nothing is lost, repeated, or taken without an ack.
  */
 
 import { spawn } from 'node:child_process';
@@ -10,7 +10,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { TRANSPORTS } from '../support/sdk.ts';
 import { startServer } from '../support/server.ts';
 
 const CLIENT = fileURLToPath(new URL('../support/sdk-restart-client.mjs', import.meta.url));
@@ -35,7 +34,7 @@ test.each(TRANSPORTS)(
   async (transport) => {
     let server = await startServer({ dataDir, args: TIMEOUT });
     const { port, token } = server;
-    const args = [CLIENT, `${port}`, token, transport, `${RECORDS}`, `${EVERY}`];
+    const args = [CLIENT, `${port}`, token, 'fetch', `${RECORDS}`, `${EVERY}`];
     const env = { ...process.env, NODE_OPTIONS: '' };
     const client = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
     let restarts = 0;
