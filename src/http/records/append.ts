@@ -34,8 +34,7 @@ async function append(exchange: Exchange, call: AppendCall, input: AppendInput, 
   checkBatch(input);
   expectAppendable(call, input.records);
   const stream = await openCalled(call, 'append', deps);
-  const { encryptionKey } = call;
-  const ack = await deps.log.appendRecords({ stream, ...input, ...(encryptionKey && { encryptionKey }) });
+  const ack = await deps.log.appendRecords({ stream, encryptionKey: call.encryptionKey, ...input });
   const wantsProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
   const contentType = wantsProto ? 'application/protobuf' : 'application/json';
   reply(
