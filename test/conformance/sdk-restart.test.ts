@@ -29,31 +29,27 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-test.each(TRANSPORTS)(
-  'sessions over %s go on',
-  async (transport) => {
-    let server = await startServer({ dataDir, args: TIMEOUT });
-    const { port, token } = server;
-    const args = [CLIENT, `${port}`, token, 'fetch', `${RECORDS}`, `${EVERY}`];
-    const env = { ...process.env, NODE_OPTIONS: '' };
-    const client = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
-    let restarts = 0;
-    let result = '';
-    for await (const line of createInterface({ input: client.stdout })) {
-      if (!line.startsWith('submitted')) {
-        result = line;
-        continue;
-      }
-      restarts++;
-      expect(await server.stop()).toEqual({ code: 0, signal: null });
-      server = await startServer({ dataDir, args: [...TIMEOUT, '--port', String(port)] });
+test('sessions over fetch and SSE go on', async () => {
+  let server = await startServer({ dataDir, args: TIMEOUT });
+  const { port, token } = server;
+  const args = [CLIENT, `${port}`, token, 'fetch', `${RECORDS}`, `${EVERY}`];
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const client = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let restarts = 0;
+  let result = '';
+  for await (const line of createInterface({ input: client.stdout })) {
+    if (!line.startsWith('submitted')) {
+      result = line;
+      continue;
     }
-    await server.stop();
-    expect(restarts).toBe(Math.floor((RECORDS - 1) / EVERY));
-    const { acked, seen } = JSON.parse(result) as { acked: number[]; seen: [number, number][] };
-    const all = Array.from({ length: RECORDS }, (_, i) => i);
-    expect(acked).toEqual(all);
-    expect(seen).toEqual(all.map((i) => [i, i]));
-  },
-  60_000,
-);
+    restarts++;
+    expect(await server.stop()).toEqual({ code: 0, signal: null });
+    server = await startServer({ dataDir, args: [...TIMEOUT, '--port', String(port)] });
+  }
+  await server.stop();
+  expect(restarts).toBe(Math.floor((RECORDS - 1) / EVERY));
+  const { acked, seen } = JSON.parse(result) as { acked: number[]; seen: [number, number][] };
+  const all = Array.from({ length: RECORDS }, (_, i) => i);
+  expect(acked).toEqual(all);
+  expect(seen).toEqual(all.map((i) => [i, i]));
+}, 60_000);
