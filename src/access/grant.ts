@@ -47,6 +47,12 @@ export interface Principal {
   shown(stream: string): string;
 }
 
+/** The basin of a caller that names none: theirs, where their scope names exactly one (otlp.md, Which basin). */
+export function onlyBasin({ token }: Principal): string | undefined {
+  const basins = token?.scope.basins;
+  return basins !== undefined && 'exact' in basins && basins.exact !== '' ? basins.exact : undefined;
+}
+
 /** May do everything. */
 export function unlimited(id: string): Principal {
   const same = (stream: string): string => stream;

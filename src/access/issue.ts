@@ -41,6 +41,12 @@ export function checkIssue(issuer: Principal, request: IssueRequest, now: number
   }
   const { token } = issuer;
   if (token !== undefined) checkWithin(token, request);
+  const stream = request.stream ?? token?.stream;
+  // What the holder sends is prefixed, and the fixed stream has to be one that such a name can mean.
+  const prefix = autoPrefixOf(issuer, request);
+  if (stream !== undefined && (!stream.startsWith(prefix) || stream === prefix)) {
+    throw invalid('the fixed stream of an auto-prefixed token must begin with its prefix, and be longer');
+  }
 }
 
 /** Whether a token may do nothing that the holder may not: rotating it hands its rights over. */
@@ -70,16 +76,12 @@ function isBoundLike(holder: Token, target: Token): boolean {
 export function tokenFor(issuer: Principal, request: IssueRequest, birth: Birth): Token {
   const { token: parent } = issuer;
   const { id, scope, prefix } = request;
-  const own = request.autoPrefixStreams && scope.streams !== undefined && 'prefix' in scope.streams;
   return {
     ...birth,
     id,
     scope,
     expiresAt: request.expiresAt ?? parent?.expiresAt,
-    autoPrefix:
-      own && scope.streams !== undefined && 'prefix' in scope.streams
-        ? scope.streams.prefix
-        : (parent?.autoPrefix ?? ''),
+    autoPrefix: autoPrefixOf(issuer, request),
     stream: request.stream ?? parent?.stream,
     resourceAttributes: new Map([...request.resourceAttributes, ...(parent?.resourceAttributes ?? [])]),
     limits: {
@@ -88,6 +90,11 @@ export function tokenFor(issuer: Principal, request: IssueRequest, birth: Birth)
     },
     prefix: prefix ?? parent?.prefix ?? TOKEN_PREFIX,
   };
+}
+
+function autoPrefixOf({ token }: Principal, { autoPrefixStreams, scope: { streams } }: IssueRequest): string {
+  if (autoPrefixStreams && streams !== undefined && 'prefix' in streams) return streams.prefix;
+  return token?.autoPrefix ?? '';
 }
 
 function checkWithin(issuer: Token, { scope, expiresAt, stream, resourceAttributes, limits }: IssueRequest): void {

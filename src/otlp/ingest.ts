@@ -51,6 +51,8 @@ export interface IngestOptions {
   readonly limits: ScanLimits;
   /** Whether the caller may append to that stream; without it every stream is allowed. */
   readonly mayAppend?: (stream: string) => boolean;
+  /** Takes resources without `s2.stream` in place of the basin's template: a valid name, no template. */
+  readonly fixedStream?: string | undefined;
   /** Set on every resource in place of what the sender wrote under those keys. Must not change. */
   readonly resourceAttributes?: ReadonlyMap<string, string>;
   /** Hears what JSON requests held that OTLP does not allow and we tolerate. */
@@ -124,9 +126,10 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     const stamps = stampsOf(options.resourceAttributes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount);
     scanned.changedHeads = stamper;
+    const routing = { fixed: options.fixedStream, fallback: basin.config.otlpDefaultStream, stamper };
     const streams = new Map<string, number[]>();
     for (let row = 0; row < scanned.resourceCount; ) {
-      row = route(scanned, row, { fallback: basin.config.otlpDefaultStream, stamper }, streams, rejections);
+      row = route(scanned, row, routing, streams, rejections);
       if (row < scanned.resourceCount) await others();
     }
     checkAllowed(scanned, streams, options, rejections);

@@ -11,6 +11,8 @@ export type Route = { readonly stream: string } | { readonly rejected: string };
 
 /** What decides beside the resource itself. */
 export interface RoutePolicy {
+  /** Where resources without `s2.stream` go, before any template: a name as it is. */
+  readonly fixed?: string | undefined;
   /** Template for resources without `s2.stream`; empty is off. */
   readonly fallback: string;
 }
@@ -22,6 +24,7 @@ const UNKNOWN_SERVICE = 'unknown_service';
 /** Finds the stream of resource number `row`: the first rule that matches decides. */
 export function routeResource(scanned: ScannedRequest, row: number, policy: RoutePolicy): Route {
   if (findAttribute(scanned, row, STREAM_KEY)) return byAttribute(headView(scanned));
+  if (policy.fixed !== undefined) return { stream: policy.fixed };
   if (policy.fallback !== '') return byTemplate(scanned, row, policy.fallback);
   return {
     rejected:

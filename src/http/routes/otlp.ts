@@ -60,9 +60,10 @@ async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Prom
 /** What a token makes of the data: what it sets, and which streams it may go to. Root may do all and sets nothing. */
 function termsOf(principal: Principal, basin: string): Partial<IngestOptions> {
   if (principal.token === undefined) return {};
-  const { resourceAttributes } = principal.token;
+  const { resourceAttributes, stream } = principal.token;
   return {
     resourceAttributes,
+    fixedStream: stream === undefined ? undefined : principal.shown(stream),
     // Every stream that the data goes to needs leave of its own.
     mayAppend: (stream) => {
       const kept = principal.absolute(stream);
