@@ -4,6 +4,7 @@ import { bucketOf, INTERVAL_SECONDS, type UsageInterval, type UsagePoint, type U
 import type { Engine } from '../storage/engine.ts';
 import { readUsageKey, type UsageKind, usageKey, usageRange } from '../storage/keys.ts';
 import { decodeBasinStorage, decodeStreamStorage, decodeUsageCounts } from '../storage/usage-rows.ts';
+import { nextTurn } from './next-turn.ts';
 import { scanPages } from './pages.ts';
 import type { OpenStream } from './stream.ts';
 import { minutesKeptFrom, nextBasin } from './usage-expiry.ts';
@@ -81,6 +82,7 @@ export async function queryStoring(engine: Engine, { start, end }: UsageRange): 
     const range = usageRange('basinStorage', [number, bucketOf(start, HOUR)], [number, end + 1]);
     const [row] = await engine.scan({ ...range, limit: 1 });
     if (row !== undefined) storing.set(number, decodeBasinStorage(row.value).basin);
+    await nextTurn();
     number = await nextBasin(engine, 'basinStorage', number + 1);
   }
   return storing;
@@ -104,5 +106,6 @@ async function readCounts(
     for (const { key, value } of page) {
       counted.push({ second: readUsageKey(key)[1], counts: decodeUsageCounts(value).counts });
     }
+    await nextTurn();
   }
 }

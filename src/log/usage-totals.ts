@@ -4,6 +4,7 @@
  */
 
 import type { Basin } from './basins.ts';
+import { nextTurn } from './next-turn.ts';
 
 /** Walks the streams of a basin in the order of their names' bytes. The log has it. */
 export interface StoredStreams {
@@ -20,11 +21,19 @@ export interface BasinTotal {
   readonly bytes: number;
 }
 
+/** How far the streams of a basin have been added up. */
+interface Count {
+  /** Streams up to this name are in the sum. */
+  to: Uint8Array;
+  /** What those behind it store that changed since the page under way was asked for. */
+  readonly ahead: Map<string, number>;
+}
+
 interface Total {
   name: string;
   bytes: number;
-  /** Set while the basin is added up again: only streams up to this name are in the sum. */
-  countedTo: Uint8Array | undefined;
+  /** Set while the basin is added up again. */
+  count: Count | undefined;
   /** It was not written down like this yet. */
   changed: boolean;
 }
@@ -39,22 +48,25 @@ export class BasinTotals {
   load(number: number, name: string, bytes: number): void {
     const since = this.#totals.get(number);
     const changed = since?.changed === true;
-    this.#totals.set(number, { name, bytes: bytes + (since?.bytes ?? 0), countedTo: undefined, changed });
+    this.#totals.set(number, { name, bytes: bytes + (since?.bytes ?? 0), count: undefined, changed });
   }
 
-  /** A stream of the basin stores so many bytes more or less. On the hot path. */
-  add(basin: Basin, stream: string, change: number): void {
+  /** A stream of the basin stores so many bytes more or less, so many in all. On the hot path. */
+  add(basin: Basin, stream: string, change: number, stored: number): void {
     const total = this.#totals.get(basin.number) ?? this.#begin(basin, undefined);
-    if (total.countedTo !== undefined && Buffer.compare(Buffer.from(stream), total.countedTo) > 0) return;
+    if (total.count !== undefined && isBehind(stream, total.count.to)) {
+      total.count.ahead.set(stream, stored);
+      return;
+    }
     total.bytes += change;
     total.changed = true;
   }
 
-  /** Adds everything up again. Call it before the first change. Resolves when that is done; never rejects. */
+  /** Adds everything up again; `settled` resolves when that is done. */
   recount(streams: StoredStreams, onError: (error: unknown) => void): void {
     this.#isExact = false;
     const basins = streams.listBasins();
-    for (const basin of basins) this.#begin(basin, Buffer.alloc(0));
+    for (const basin of basins) this.#begin(basin, { to: Buffer.alloc(0), ahead: new Map() });
     this.#recount = this.#countAll(streams, basins).catch(onError);
   }
 
@@ -76,7 +88,7 @@ export class BasinTotals {
   takeChanged(): ReadonlyMap<number, BasinTotal> {
     const changed = new Map<number, BasinTotal>();
     for (const [number, total] of this.#totals) {
-      if (!total.changed || total.countedTo !== undefined) continue;
+      if (!total.changed || total.count !== undefined) continue;
       total.changed = false;
       changed.set(number, { name: total.name, bytes: this.bytesOf(number) });
     }
@@ -97,8 +109,8 @@ export class BasinTotals {
     await this.#recount;
   }
 
-  #begin({ number, name }: Basin, countedTo: Uint8Array | undefined): Total {
-    const total = { name, bytes: 0, countedTo, changed: false };
+  #begin({ number, name }: Basin, count: Count | undefined): Total {
+    const total = { name, bytes: 0, count, changed: false };
     this.#totals.set(number, total);
     return total;
   }
@@ -106,17 +118,39 @@ export class BasinTotals {
   async #countAll(streams: StoredStreams, basins: readonly Basin[]): Promise<void> {
     for (const basin of basins) {
       const total = this.#totals.get(basin.number);
-      if (total === undefined) continue;
+      if (total?.count === undefined) continue;
       for (let from: string | undefined = ''; from !== undefined; ) {
         if (this.#closed) return;
-        from = await streams.visitStored(basin, from, (name, bytes) => {
-          total.bytes += bytes;
-          total.countedTo = Buffer.from(name);
-        });
+        const page: [name: string, bytes: number][] = [];
+        total.count.ahead.clear();
+        from = await streams.visitStored(basin, from, (name, bytes) => page.push([name, bytes]));
+        addPage(total, total.count, page, from);
+        await nextTurn();
       }
-      total.countedTo = undefined;
       total.changed = true;
     }
     this.#isExact = true;
   }
+}
+
+/** Puts a page into the sum, and what changed or came into its range while it was fetched. `last` is none on the last. */
+function addPage(
+  total: Total,
+  count: Count,
+  page: readonly (readonly [name: string, bytes: number])[],
+  last: string | undefined,
+): void {
+  const { ahead } = count;
+  for (const [name, bytes] of page) {
+    total.bytes += ahead.get(name) ?? bytes;
+    ahead.delete(name);
+  }
+  const to = last === undefined ? undefined : Buffer.from(last);
+  for (const [name, bytes] of ahead) if (to === undefined || !isBehind(name, to)) total.bytes += bytes;
+  if (to === undefined) total.count = undefined;
+  else count.to = to;
+}
+
+function isBehind(name: string, to: Uint8Array): boolean {
+  return Buffer.compare(Buffer.from(name), to) > 0;
 }

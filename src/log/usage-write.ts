@@ -11,10 +11,13 @@ import {
   encodeStreamStorage,
   encodeUsageCounts,
 } from '../storage/usage-rows.ts';
+import { nextTurn } from './next-turn.ts';
 import { addCounts } from './usage-tally.ts';
 import type { BasinTotal } from './usage-totals.ts';
 
 const { minute: MINUTE, hour: HOUR } = INTERVAL_SECONDS;
+/** Rows that are made in one go. */
+const STEP = 256;
 
 /** What was counted of a basin in a minute. */
 export interface MinuteCounts {
@@ -44,6 +47,7 @@ export async function countRows(engine: Engine, minutes: readonly MinuteCounts[]
     const before = await engine.get(key);
     if (before !== undefined) addCounts(counts, decodeUsageCounts(before).counts);
     rows.push({ type: 'put', key, value: encodeUsageCounts({ basin: name, counts }) });
+    if (rows.length % STEP === 0) await nextTurn();
   }
   return rows;
 }
@@ -73,6 +77,7 @@ export async function streamRows(
     const sample: UsagePoint = [Math.floor(minute), bytes];
     const sorted = [...points, sample].sort(([a], [b]) => a - b);
     rows.push({ type: 'put', key, value: encodeStreamStorage(sorted) });
+    if (rows.length % STEP === 0) await nextTurn();
   }
   return rows;
 }

@@ -90,7 +90,7 @@ export class Usage implements LogObserver {
   }
 
   stored(stream: Stream, change: number, total: number): void {
-    this.#totals.add(stream.basin, stream.name, change);
+    this.#totals.add(stream.basin, stream.name, change, total);
     const number = numberOf(stream);
     if (this.#touched.size < USAGE_STREAMS_WAITING_MAX || this.#touched.has(number)) this.#touched.set(number, total);
   }
