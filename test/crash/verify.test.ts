@@ -1,0 +1,56 @@
+/**
+ * kill -9 amid everything that changes a store: whatever moment it is, the store that is left verifies. Blocks follow
+ * each other up to the tail, counted bytes are right, nothing belongs to nobody.
+ */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { verify } from '../../src/maintenance.ts';
+import { linesOf } from '../support/storage-child.ts';
+import { seededRandom } from '../support/writers.ts';
+
+const KILLS = Number(process.env.TAILRACE_TEST_KILLS ?? 6);
+const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
+const WRITERS = fileURLToPath(new URL('../support/mixed-writers.mjs', import.meta.url));
+/** Small enough that the oldest records go all the time. */
+const CAP_BYTES = 6_000_000;
+
+let dir: string;
+
+beforeEach(() => {
+  dir = mkdtempSync(path.join(tmpdir(), 'tailrace-crash-'));
+});
+
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+test(`a store whose writers are killed ${KILLS} times verifies each time (seed ${SEED})`, async () => {
+  const random = seededRandom(SEED);
+  let blocks = 0;
+  for (let kill = 0; kill < KILLS; kill++) {
+    const cap = kill % 3 === 2 ? CAP_BYTES : 0;
+    const said = await runAndKill([dir, String(1 + Math.floor(random() * 1e6)), String(cap)], 300 + random() * 900);
+    expect(said).toEqual(['go']);
+    const report = await verify({ dataDir: dir });
+    expect(report).toMatchObject({ basins: 5, faultCount: 0, faults: [] });
+    blocks += report.blocks;
+  }
+  expect(blocks).toBeGreaterThan(KILLS);
+}, 240_000);
+
+/** Lets the writers go on for a while, which is the load and nothing that is waited for; answers what they said. */
+async function runAndKill(args: readonly string[], forMs: number): Promise<readonly string[]> {
+  const child = spawn(process.execPath, [WRITERS, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  const lines: string[] = [];
+  for await (const line of linesOf(child)) {
+    lines.push(line);
+    if (line === 'go') setTimeout(() => child.kill('SIGKILL'), forMs);
+  }
+  await exited;
+  return lines;
+}
