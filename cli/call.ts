@@ -1,5 +1,6 @@
 /** What all commands share that call a server, print what it says and end. */
 
+import type { Command } from 'commander';
 import type { Client } from '../src/client/client.ts';
 import { type ConnectionOptions, connect, explain } from './connection.ts';
 import { createTalk, type Output, openOutput, type Talk, type TalkOptions } from './console.ts';
@@ -16,6 +17,11 @@ export interface CallContext {
   readonly talk: Talk;
   /** Prints JSON on one line with `--json`, else the text. */
   print(json: unknown, text: string): Promise<void>;
+}
+
+/** Adds `--json`. */
+export function addJsonOption(command: Command, what = 'JSON instead of text'): Command {
+  return command.optionsGroup('Output:').option('--json', what);
 }
 
 /** Runs a command against the server that the flags and the environment name. */

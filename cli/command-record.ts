@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { AppendRecord } from '../src/client/records.ts';
-import { type CallOptions, callServer } from './call.ts';
+import { addJsonOption, type CallOptions, callServer } from './call.ts';
 import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from './conditions.ts';
 import { addConnectionOptions } from './connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from './encryption-key.ts';
@@ -12,7 +12,7 @@ export interface CommandRecordOptions extends CallOptions, ConditionOptions, Key
 
 /** Adds conditions, the key, and where the server is. */
 export function addCommandRecordOptions(command: Command): Command {
-  return addConnectionOptions(addKeyOption(addConditionOptions(command)).option('--json', 'JSON instead of text'));
+  return addConnectionOptions(addJsonOption(addKeyOption(addConditionOptions(command))));
 }
 
 /** Appends the record and says where it went. */

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import type { Provisioned } from '../src/client/control.ts';
 import { wholeNumber } from './arguments.ts';
+import { addJsonOption } from './call.ts';
 import { type Colors, escapeControls } from './format.ts';
 
 export interface ListOptions {
@@ -13,11 +14,12 @@ export interface ListOptions {
 
 /** Adds the flags of a list, by the names of S2's command line. */
 export function addListOptions(command: Command): Command {
-  return command
+  command
+    .optionsGroup('Which ones:')
     .option('-p, --prefix <prefix>', 'only names that start with this')
     .option('-s, --start-after <name>', 'only names behind this one')
-    .option('-n, --limit <count>', 'at most so many', wholeNumber)
-    .option('--json', 'one JSON object a line');
+    .option('-n, --limit <count>', 'at most so many', wholeNumber);
+  return addJsonOption(command, 'one JSON object a line');
 }
 
 /** The first so many; all without a limit. What comes behind them is not even asked for. */

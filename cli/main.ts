@@ -16,7 +16,6 @@ import { addMetrics } from './commands/metrics.ts';
 import { addRead } from './commands/read.ts';
 import { addRestore } from './commands/restore.ts';
 import { addSend } from './commands/send.ts';
-import { addServe } from './commands/serve.ts';
 import { addStreams } from './commands/streams.ts';
 import { addTail } from './commands/tail.ts';
 import { addTrim } from './commands/trim.ts';
@@ -66,7 +65,9 @@ program.hook('preAction', (_program, command) => {
   );
 });
 program.commandsGroup('Server:');
-addServe(program);
+const serve = program.command('serve').summary('start the server');
+// What the server needs for its settings takes longer to load than most other commands take.
+if (process.argv.includes('serve')) (await import('./commands/serve.ts')).addServe(serve);
 program.commandsGroup('Records:');
 for (const add of [addTail, addRead, addAppend, addSend, addCheckTail, addFence, addTrim]) add(program);
 program.commandsGroup('Basins and streams:');

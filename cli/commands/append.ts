@@ -10,7 +10,7 @@ import { TailraceError } from '../../src/model/error.ts';
 import type { AppendAck } from '../../src/model/position.ts';
 import { duration } from '../arguments.ts';
 import { batches } from '../batches.ts';
-import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
 import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from '../conditions.ts';
 import { addConnectionOptions } from '../connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from '../encryption-key.ts';
@@ -53,9 +53,13 @@ export function addAppend(program: Command): void {
     .argument('<stream>', 's2://basin/stream, or a name in the default basin')
     .addOption(new Option('--format <format>', 'what a line is').choices(FORMATS).default('text'))
     .option('-i, --input <file>', 'read a file instead of stdin', '-')
-    .option('--linger <span>', 'how long to wait for more records of a batch', duration, LINGER_MS)
+    .addOption(
+      new Option('--linger <span>', 'how long to wait for more records of a batch')
+        .argParser(duration)
+        .default(LINGER_MS, `${LINGER_MS}ms`),
+    )
     .addHelpText('after', EXAMPLES);
-  addKeyOption(addConditionOptions(command)).option('--json', 'acknowledgements as JSON on stdout');
+  addJsonOption(addKeyOption(addConditionOptions(command)), 'acknowledgements as JSON on stdout');
   addConnectionOptions(command).action((stream: string, _options, self: Command) =>
     append(stream, self.optsWithGlobals<AppendOptions>()),
   );

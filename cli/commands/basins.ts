@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { BasinEntry, Provisioned } from '../../src/client/control.ts';
-import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
 import {
   addBasinConfigFlags,
   addUnsetFlag,
@@ -25,12 +25,32 @@ Examples:
   tailrace basins reconfigure orders-eu --no-create-stream-on-append --unset retention-policy
   tailrace basins delete orders-eu`;
 
-const EXAMPLE = {
-  create: 'orders-eu --create-stream-on-append --retention-policy 30d',
-  get: 'orders-eu --json',
-  ensure: 'orders-eu --stream-cipher aes-256-gcm',
-  reconfigure: 'orders-eu --no-create-stream-on-append --unset retention-policy',
-  delete: 'orders-eu',
+const VERBS = {
+  create: {
+    summary: 'make a basin',
+    description: 'Makes a basin; fails when it exists.',
+    example: 'orders-eu --create-stream-on-append --retention-policy 30d',
+  },
+  get: {
+    summary: 'show the configuration of a basin',
+    description: 'Shows the configuration of a basin.',
+    example: 'orders-eu --json',
+  },
+  ensure: {
+    summary: 'make a basin, or make it be like this',
+    description: 'Makes a basin, or makes its configuration exactly this: what is not said becomes the default.',
+    example: 'orders-eu --stream-cipher aes-256-gcm',
+  },
+  reconfigure: {
+    summary: 'change parts of the configuration of a basin',
+    description: 'Changes parts of the configuration of a basin, and leaves the rest as it is.',
+    example: 'orders-eu --no-create-stream-on-append --unset retention-policy',
+  },
+  delete: {
+    summary: 'delete a basin',
+    description: 'Deletes a basin and everything in it, in the background.',
+    example: 'orders-eu',
+  },
 };
 
 const BASIN = 's2://basin, or its bare name';
@@ -42,29 +62,29 @@ export function addBasins(program: Command): void {
     .description('Basins hold streams, and say what streams made in them start from.')
     .addHelpText('after', EXAMPLES);
   addList(group);
-  const command = (name: keyof typeof EXAMPLE, summary: string) =>
+  const command = (name: keyof typeof VERBS) =>
     group
       .command(name)
-      .summary(summary)
-      .description(`${summary}.`)
+      .summary(VERBS[name].summary)
+      .description(VERBS[name].description)
       .argument('<basin>', BASIN)
-      .addHelpText('after', `\nExample:\n  tailrace basins ${name} ${EXAMPLE[name]}`);
+      .addHelpText('after', `\nExample:\n  tailrace basins ${name} ${VERBS[name].example}`);
   const run = (created: Command, act: typeof get) => {
-    created.option('--json', 'JSON instead of text');
+    addJsonOption(created);
     addConnectionOptions(created).action((basin: string, _options, self: Command) =>
       act(parseBasinName(basin), self.optsWithGlobals<Options>()),
     );
   };
-  run(addBasinConfigFlags(command('create', 'Makes a basin; fails when it exists')), create);
-  run(command('get', 'Shows the configuration of a basin'), get);
-  run(addBasinConfigFlags(command('ensure', 'Makes a basin, or makes its configuration exactly this')), ensure);
-  const reconfigured = command('reconfigure', 'Changes parts of the configuration of a basin');
+  run(addBasinConfigFlags(command('create')), create);
+  run(command('get'), get);
+  run(addBasinConfigFlags(command('ensure')), ensure);
+  const reconfigured = command('reconfigure');
   run(addUnsetFlag(addBasinConfigFlags(reconfigured), 'basin'), reconfigure);
-  run(command('delete', 'Deletes a basin and everything in it, in the background'), remove);
+  run(command('delete'), remove);
 }
 
 function addList(group: Command): void {
-  const command = group.command('list').summary('lists basins').description('Lists basins in order of their names.');
+  const command = group.command('list').summary('list basins').description('Lists basins in order of their names.');
   command.addHelpText('after', '\nExample:\n  tailrace basins list -p orders- --json');
   addConnectionOptions(addListOptions(command)).action((_options, self: Command) =>
     list(self.optsWithGlobals<CallOptions & ListOptions>()),

@@ -20,10 +20,9 @@ Examples:
   tailrace serve --no-auth                          without tokens, for this machine only
   TAILRACE_PORT=5000 tailrace serve`;
 
-export function addServe(program: Command): void {
-  const command = program
-    .command('serve')
-    .summary('start the server')
+/** Gives the command its flags and its action. */
+export function addServe(command: Command): void {
+  command
     .description('Takes OTLP in, keeps it in the data directory, and serves readers, until SIGTERM or Ctrl-C.')
     .addHelpText('after', EXAMPLES);
   for (const setting of SETTINGS) addSetting(command, setting);

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { Provisioned, StreamEntry } from '../../src/client/control.ts';
-import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
 import {
   addStreamConfigFlags,
   addUnsetFlag,
@@ -27,12 +27,32 @@ Examples:
   tailrace streams reconfigure my-app --unset retention-bytes
   tailrace streams delete my-app`;
 
-const EXAMPLE = {
-  create: 's2://orders-eu/returns --retention-policy infinite',
-  get: 'my-app --json',
-  ensure: 'my-app --retention-policy 30d --delete-on-empty-min-age 1h',
-  reconfigure: 'my-app --retention-bytes 10GiB --unset retention-policy',
-  delete: 'my-app',
+const VERBS = {
+  create: {
+    summary: 'make a stream',
+    description: 'Makes a stream; fails when it exists.',
+    example: 's2://orders-eu/returns --retention-policy infinite',
+  },
+  get: {
+    summary: 'show the configuration of a stream',
+    description: 'Shows the configuration of a stream.',
+    example: 'my-app --json',
+  },
+  ensure: {
+    summary: 'make a stream, or make it be like this',
+    description: 'Makes a stream, or makes its configuration exactly this: what is not said becomes the default.',
+    example: 'my-app --retention-policy 30d --delete-on-empty-min-age 1h',
+  },
+  reconfigure: {
+    summary: 'change parts of the configuration of a stream',
+    description: 'Changes parts of the configuration of a stream, and leaves the rest as it is.',
+    example: 'my-app --retention-bytes 10GiB --unset retention-policy',
+  },
+  delete: {
+    summary: 'delete a stream',
+    description: 'Deletes a stream and its records, in the background.',
+    example: 'my-app',
+  },
 };
 
 const STREAM = 's2://basin/stream, or a name in the default basin';
@@ -44,31 +64,31 @@ export function addStreams(program: Command): void {
     .description('Streams hold records. What is not said about one when it is made comes from its basin.')
     .addHelpText('after', EXAMPLES);
   addList(group);
-  const command = (name: keyof typeof EXAMPLE, summary: string) =>
+  const command = (name: keyof typeof VERBS) =>
     group
       .command(name)
-      .summary(summary)
-      .description(`${summary}.`)
+      .summary(VERBS[name].summary)
+      .description(VERBS[name].description)
       .argument('<stream>', STREAM)
-      .addHelpText('after', `\nExample:\n  tailrace streams ${name} ${EXAMPLE[name]}`);
+      .addHelpText('after', `\nExample:\n  tailrace streams ${name} ${VERBS[name].example}`);
   const run = (created: Command, act: typeof get) => {
-    created.option('--json', 'JSON instead of text');
+    addJsonOption(created);
     addConnectionOptions(created).action((stream: string, _options, self: Command) =>
       act(parseStreamUri(stream), self.optsWithGlobals<Options>()),
     );
   };
-  run(addStreamConfigFlags(command('create', 'Makes a stream; fails when it exists')), create);
-  run(command('get', 'Shows the configuration of a stream'), get);
-  run(addStreamConfigFlags(command('ensure', 'Makes a stream, or makes its configuration exactly this')), ensure);
-  const reconfigured = command('reconfigure', 'Changes parts of the configuration of a stream');
+  run(addStreamConfigFlags(command('create')), create);
+  run(command('get'), get);
+  run(addStreamConfigFlags(command('ensure')), ensure);
+  const reconfigured = command('reconfigure');
   run(addUnsetFlag(addStreamConfigFlags(reconfigured), 'stream'), reconfigure);
-  run(command('delete', 'Deletes a stream and its records, in the background'), remove);
+  run(command('delete'), remove);
 }
 
 function addList(group: Command): void {
   const command = group
     .command('list')
-    .summary('lists the streams of a basin')
+    .summary('list the streams of a basin')
     .description('Lists the streams of a basin in order of their names; `tailrace ls` shows their tails as well.')
     .argument('[basin]', 's2://basin or s2://basin/prefix (default: the default basin)');
   command.addHelpText('after', '\nExample:\n  tailrace streams list s2://orders-eu -n 10');
