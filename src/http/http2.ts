@@ -56,8 +56,8 @@ interface Connection {
   lastAskedAt: number;
   /** It was told that the end comes, and may not have heard it yet. */
   isAnnouncing: boolean;
-  /** We said goodbye: when a sweep finds it still there without streams, it is cut. */
-  isOver: boolean;
+  /** Since when it is to end, or has ended: what is left of it then is cut, when it took what was sent or had time to. */
+  overSince: number | undefined;
 }
 
 /** Lives as long as its connections do. */
@@ -113,9 +113,9 @@ export class Http2 {
   /** Lets connections go that have nothing under way. Call it only behind `stop`. */
   closeIdle(): void {
     for (const connection of this.#connections.values()) {
-      const { session, socket, streams, isOver, isAnnouncing } = connection;
+      const { session, socket, streams, overSince, isAnnouncing } = connection;
       if (streams > 0 || isAnnouncing) continue;
-      if (!isOver) sayGoodbye(connection);
+      if (overSince === undefined) this.#sayGoodbye(connection);
       else if (session.destroyed && socket.writableFinished) socket.destroy();
     }
   }
@@ -132,16 +132,17 @@ export class Http2 {
       askedAt: undefined,
       lastAskedAt: idleSince,
       isAnnouncing: false,
-      isOver: false,
+      overSince: undefined,
     };
     this.#connections.set(session, connection);
     socket.once('close', () => this.#connections.delete(session));
+    endLater(session);
     // What fails is followed by a close.
     session.on('error', () => {});
     session.on('ping', () => countControl(connection));
     session.on('remoteSettings', () => countControl(connection));
     session.setLocalWindowSize(HTTP2_WINDOW_BYTES);
-    if (this.#isStopping) sayGoodbye(connection);
+    if (this.#isStopping) this.#sayGoodbye(connection);
     if (!this.#isSweeping) this.#schedule();
   }
 
@@ -150,7 +151,7 @@ export class Http2 {
     if (connection === undefined) return;
     connection.streams++;
     // A stream that its client reset without an error would otherwise wait for what it still has to send, for ever.
-    stream.once('aborted', () => process.nextTick(() => stream.destroy()));
+    stream.once('aborted', () => setImmediate(() => stream.destroy()));
     stream.once('close', () => {
       connection.streams--;
       connection.idleSince = this.#clock.monotonicMs();
@@ -158,6 +159,12 @@ export class Http2 {
       connection.resets++;
       if (connection.resets > HTTP2_RESETS_PER_SECOND_MAX) cutFlood(connection);
     });
+  }
+
+  /** The session ends by itself with its last stream. */
+  #sayGoodbye(connection: Connection): void {
+    connection.overSince = this.#clock.monotonicMs();
+    connection.session.close();
   }
 
   #schedule(): void {
@@ -171,8 +178,9 @@ export class Http2 {
       connection.resets = 0;
       connection.controlFrames = 0;
       if (connection.streams > 0) askWhetherThere(connection, now);
-      else if (connection.isOver) connection.socket.destroy();
-      else if (now - connection.idleSince >= KEEP_ALIVE_TIMEOUT_MS) sayGoodbye(connection);
+      else if (connection.overSince !== undefined) cutOver(connection, now);
+      else if (connection.session.destroyed) connection.overSince = now;
+      else if (now - connection.idleSince >= KEEP_ALIVE_TIMEOUT_MS) this.#sayGoodbye(connection);
     }
     this.#isSweeping = false;
     if (this.#connections.size > 0) this.#schedule();
@@ -202,10 +210,21 @@ function announceEnd(connection: Connection): void {
   });
 }
 
-/** The session ends by itself with its last stream. */
-function sayGoodbye(connection: Connection): void {
-  connection.isOver = true;
-  connection.session.close();
+/**
+ * node ends a session in the middle of what it reads, when a client says goodbye or breaks the protocol; what comes behind
+ * that in the same piece then aborts the whole process (nghttp2 1.61: an assertion, or damaged memory). Ended a turn
+ * later, it is all read.
+ */
+function endLater(session: ServerHttp2Session): void {
+  const close = session.close.bind(session);
+  const destroy = session.destroy.bind(session);
+  session.close = (callback) => void setImmediate(() => close(callback));
+  session.destroy = (error, code) => void setImmediate(() => destroy(error, code));
+}
+
+/** A slow client may still be taking what was sent. */
+function cutOver({ socket, overSince = 0 }: Connection, now: number): void {
+  if (socket.writableFinished || now - overSince >= KEEP_ALIVE_TIMEOUT_MS) socket.destroy();
 }
 
 /** A peer that vanished; or one that broke the protocol, whom node tells and then neither hears nor cuts. */
