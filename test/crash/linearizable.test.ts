@@ -57,7 +57,7 @@ async function run(kills: number, start: () => Promise<TestServer>, startLast = 
   for (let kill = 0; kill < kills; kill++) {
     const server = await start();
     let killed: Promise<void> | undefined;
-    await runClients(server, history, 300 + history.upTo(1_500), () => {
+    await runClients(server, history, 200 + history.upTo(800), () => {
       killed = server.kill();
     });
     await (killed ?? server.kill());
