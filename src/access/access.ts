@@ -8,6 +8,7 @@ import { TailraceError } from '../model/error.ts';
 import type { Operation } from '../model/operation.ts';
 import { type Principal, type Token, unlimited } from './grant.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
+import { SpanQuota } from './span-quota.ts';
 import { type HashedToken, hashCredential } from './token.ts';
 import type { TokenTable } from './token-table.ts';
 
@@ -38,11 +39,13 @@ export class Access {
   readonly #clock: Clock;
   /** What is open by each token. */
   readonly #watched = new Map<Token, Set<(error: TailraceError) => void>>();
+  readonly #spans: SpanQuota;
   #sweeping = false;
 
   constructor(mode: AccessMode, clock: Clock) {
     this.#mode = mode;
     this.#clock = clock;
+    this.#spans = new SpanQuota(clock);
   }
 
   /** Whether nobody is asked for a token. */
@@ -100,6 +103,11 @@ export class Access {
       ends.delete(end);
       if (ends.size === 0 && this.#watched.get(token) === ends) this.#watched.delete(token);
     };
+  }
+
+  /** Counts spans that are about to be stored. @throws TailraceError `rate_limited`: then none may be */
+  takeSpans({ token }: Principal, spans: number): void {
+    if (token !== undefined) this.#spans.take(token, spans);
   }
 
   /** A token's secret stopped working: whatever is open by it ends now. */

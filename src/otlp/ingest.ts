@@ -55,6 +55,8 @@ export interface IngestOptions {
   readonly fixedStream?: string | undefined;
   /** Set on every resource in place of what the sender wrote under those keys. Must not change. */
   readonly resourceAttributes?: ReadonlyMap<string, string>;
+  /** Hears how many spans are about to be stored; what it throws refuses the request. */
+  readonly takeSpans?: (spans: number) => void;
   /** Hears what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
 }
@@ -103,7 +105,7 @@ const IDLE_MAX = 4;
  * `YIELD_BYTES` take effect in the order of the calls; larger ones let others run in between.
  *
  * @throws TailraceError `bad_proto`, `bad_json`, `too_large`; `permission_denied` when the caller may append to none of
- * the streams; what the port throws, but `stream_not_found`. Then nothing of the request is stored (after `storage`:
+ * the streams; what `takeSpans` throws; what the port throws, but `stream_not_found`. Then nothing of the request is stored (after `storage`:
  * all or nothing).
  */
 export async function ingest<B extends IngestBasin, S extends IngestStream>(
@@ -133,6 +135,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
       if (row < scanned.resourceCount) await others();
     }
     checkAllowed(scanned, streams, options, rejections);
+    if (signal === 'traces') options.takeSpans?.(total - rejections.count);
     for (const [name, rows] of streams) {
       const opening = open(port, basin, name);
       const stream = opening instanceof Promise ? await opening : opening;

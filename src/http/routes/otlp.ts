@@ -1,6 +1,6 @@
 /** The OTLP receiver over HTTP: from a POST to durable records, and to every row of the table of answers. */
 
-import type { Principal } from '../../access/grant.ts';
+import { onlyBasin, type Principal } from '../../access/grant.ts';
 import type { Basin } from '../../log/basins.ts';
 import type { Log } from '../../log/log.ts';
 import type { Stream } from '../../log/stream.ts';
@@ -11,7 +11,7 @@ import { SIGNALS, type Signal } from '../../model/record.ts';
 import { type IngestOptions, type IngestPort, type IngestResult, ingest } from '../../otlp/ingest.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { type RequestBody, readBody } from '../body.ts';
-import { authorize, basinNamed, existingBasin, type HttpDeps, senderOf } from '../door.ts';
+import { authorize, basinNamed, existingBasin, type HttpDeps, identify, senderOf } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { encodingOf, refuseOtlp } from '../refuse.ts';
 import { reply } from '../reply.ts';
@@ -41,12 +41,12 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
 
 async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Promise<void> {
   if (deps.room.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
-  const basinName = basinNamed(exchange) ?? deps.defaultBasin;
+  const basinName = basinNamed(exchange) ?? onlyBasin(identify(exchange, deps)) ?? deps.defaultBasin;
   const principal = authorize(exchange, deps, { operation: 'append', basin: basinName });
   const basin = existingBasin(deps, basinName);
   const encoding = expectedEncoding(exchange.request.headers['content-type']);
   const body = await readBody(exchange, deps.reading);
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, ...termsOf(principal, basinName) };
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, ...termsOf(principal, basinName, deps) };
   let result: IngestResult;
   try {
     result = await ingest(portOf(principal, deps.log), basin, { signal, encoding, body: body.bytes }, options);
@@ -58,12 +58,13 @@ async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Prom
 }
 
 /** What a token makes of the data: what it sets, and which streams it may go to. Root may do all and sets nothing. */
-function termsOf(principal: Principal, basin: string): Partial<IngestOptions> {
+function termsOf(principal: Principal, basin: string, { access }: HttpDeps): Partial<IngestOptions> {
   if (principal.token === undefined) return {};
   const { resourceAttributes, stream } = principal.token;
   return {
     resourceAttributes,
     fixedStream: stream === undefined ? undefined : principal.shown(stream),
+    takeSpans: (spans) => access.takeSpans(principal, spans),
     // Every stream that the data goes to needs leave of its own.
     mayAppend: (stream) => {
       const kept = principal.absolute(stream);
