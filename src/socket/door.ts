@@ -5,7 +5,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Access } from '../access/access.ts';
-import type { Principal } from '../access/grant.ts';
+import { onlyBasin, type Principal } from '../access/grant.ts';
 import type { ReadEvent } from '../log/read.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
@@ -44,7 +44,7 @@ export interface ReadableLog<B, S extends { readonly id: string }> {
 
 export interface SocketDoorDeps<B, S extends { readonly id: string }> {
   readonly log: ReadableLog<B, S>;
-  readonly access: Pick<Access, 'authorize' | 'admit' | 'watch'>;
+  readonly access: Pick<Access, 'identify' | 'authorize' | 'admit' | 'watch'>;
   readonly defaultBasin: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -157,8 +157,10 @@ class Door<B, S extends { readonly id: string }> {
   #plan(request: IncomingMessage, handshake: Handshake): Plan | TailraceError {
     let plan: Plan | undefined;
     const fault = errorOf(() => {
-      const target = targetOf(request, handshake, this.#deps.defaultBasin);
-      const principal = this.#deps.access.authorize(handshake.credential, { operation: 'read', ...target });
+      const { access, defaultBasin } = this.#deps;
+      const { credential } = handshake;
+      const target = targetOf(request, handshake, () => onlyBasin(access.identify(credential)) ?? defaultBasin);
+      const principal = access.authorize(credential, { operation: 'read', ...target });
       plan = { ...target, principal, ...wishOf(request, handshake) };
     });
     return plan ?? fault ?? new TailraceError('internal', 'the upgrade could not be planned');

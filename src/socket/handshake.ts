@@ -55,14 +55,14 @@ export function parseHandshake(request: IncomingMessage): Handshake {
 }
 
 /**
- * The stream that is meant.
+ * The stream that is meant; `usualBasin` is asked where the request names no basin.
  * @throws TailraceError `bad_path`, `bad_header`, `bad_query`, `bad_request` when no basin is given.
  */
-export function targetOf(request: IncomingMessage, handshake: Handshake, defaultBasin: string | undefined): Target {
+export function targetOf(request: IncomingMessage, handshake: Handshake, usualBasin: () => string | undefined): Target {
   const stream = decodeSegment(handshake.rawStream ?? '');
   const fault = streamNameFault(stream);
   if (fault !== undefined) throw new TailraceError('bad_path', fault);
-  return { basin: basinOf(request, handshake.query, defaultBasin), stream };
+  return { basin: basinOf(request, handshake.query, usualBasin), stream };
 }
 
 /** @throws TailraceError `bad_query` or `invalid` (S2 API §5.1). */
@@ -84,13 +84,13 @@ export function unknownSubprotocol(): string {
   return `none of the offered subprotocols is known; offer one of ${[...SUBPROTOCOLS.keys()].join(', ')}`;
 }
 
-function basinOf(request: IncomingMessage, query: URLSearchParams, defaultBasin: string | undefined): string {
+function basinOf(request: IncomingMessage, query: URLSearchParams, usualBasin: () => string | undefined): string {
   const header = request.headers['s2-basin'];
   const named = single(query, 'basin');
   if (typeof header === 'string' && named !== undefined && header !== named) {
     throw new TailraceError('bad_request', 'the S2-Basin header and the basin parameter name different basins');
   }
-  const basin = (typeof header === 'string' ? header : undefined) ?? named ?? defaultBasin;
+  const basin = (typeof header === 'string' ? header : undefined) ?? named ?? usualBasin();
   if (basin === undefined) {
     throw new TailraceError('bad_request', 'no basin: name one in the S2-Basin header or in ?basin=');
   }

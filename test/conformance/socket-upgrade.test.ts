@@ -1,6 +1,7 @@
 /** Who gets in, and how the others are told (readers.md, WebSocket; users.md 8; access.md, Browsers). */
 
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { unlimited } from '../../src/access/grant.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { Reader } from '../support/socket-reader.ts';
 import { type ScriptedDoor, ScriptedLog, startDoor, TOKEN } from '../support/socket-script.ts';
@@ -66,6 +67,7 @@ describe('without an Origin', () => {
     const access = {
       admit: () => {},
       watch: () => () => {},
+      identify: () => unlimited('somebody'),
       authorize: () => {
         throw new TailraceError('permission_denied', 'not yours');
       },
