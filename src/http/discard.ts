@@ -41,9 +41,11 @@ export function discardRest(exchange: Exchange, watch: UploadWatch, over: () => 
   request.resume();
 }
 
-/** Once the answer is out, tells the client that the rest of its body is not needed (RFC 9113 §8.1). */
+/** Once the answer is out, tells the client that the rest of its body is not needed (RFC 9113 §8.1). A turn later: see `cut`. */
 export function endQuietly(stream: ServerHttp2Stream): void {
-  if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+  setImmediate(() => {
+    if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
 }
 
 /** Half-closes, and cuts when the client does not hang up by itself. */
