@@ -1,5 +1,6 @@
 /** What `serve` prints when it is up: where it listens, and lines to paste into a shell (users.md 4, 5 and 15). */
 
+import { STREAMS_COUNTED_MAX } from '../src/model/limits.ts';
 import { counted, formatBytes } from './format.ts';
 
 export interface Banner {
@@ -25,7 +26,7 @@ export type BannerAuth =
 export function bannerText(banner: Banner): string {
   const base = banner.url.replace(/\/\/(0\.0\.0\.0|\[::\])/, '//127.0.0.1');
   const found = banner.isNew ? 'new' : 'found';
-  const streams = counted(banner.streams, 'stream');
+  const streams = `${counted(banner.streams, 'stream')}${banner.streams < STREAMS_COUNTED_MAX ? '' : ' or more'}`;
   return [
     `listening on ${banner.url}`,
     '',

@@ -15,7 +15,8 @@ const OWNER_READS = 0o400;
  */
 export function watchReader(onGone: () => void): void {
   if (process.platform !== 'linux' || !fstatSync(1).isFIFO()) return;
-  const hasReader = readerOf(readlinkSync('/proc/self/fd/1'));
+  const target = linkOf('/proc/self/fd/1');
+  const hasReader = target === undefined ? undefined : readerOf(target);
   if (hasReader === undefined) return;
   const timer = setInterval(() => {
     if (hasReader()) return;
@@ -68,10 +69,19 @@ function reads(pid: number, target: string): boolean | undefined {
   }
 }
 
+/** Undefined without /proc, and for what was closed meanwhile. */
+function linkOf(link: string): string | undefined {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The permissions of the link are those that the file was opened with (proc_pid_fd(5)). */
 function isReadingEnd(link: string, target: string): boolean {
   try {
-    return readlinkSync(link) === target && (lstatSync(link).mode & OWNER_READS) !== 0;
+    return linkOf(link) === target && (lstatSync(link).mode & OWNER_READS) !== 0;
   } catch {
     // Closed since it was listed.
     return false;

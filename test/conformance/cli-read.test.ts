@@ -175,7 +175,11 @@ describe('tail', () => {
 });
 
 describe('a closed pipe is not an error', () => {
-  const commands = ['read many -s 0 --no-follow', 'tail many -n 1000', 'read many -s 0 --json'];
+  const commands = ['read piped -s 0 --no-follow', 'tail piped -n 1000', 'read piped -s 0 --json'];
+
+  beforeAll(async () => {
+    await send('log', 'x', '--count', '1001', '--stream', 'piped');
+  });
 
   test.each(commands)('%s | head -1', async (command) => {
     const result = await runShell(`tailrace ${command} | head -1`, { server });
@@ -185,14 +189,14 @@ describe('a closed pipe is not an error', () => {
 
   test('a reader that leaves when everything is written ends a tail that waits for more', async () => {
     const leaving = '(read -r line; echo "$line"; sleep 0.3)';
-    const result = await runShell(`tailrace tail many -n 5 | ${leaving}`, { server });
+    const result = await runShell(`tailrace tail piped -n 5 | ${leaving}`, { server });
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout.trimEnd().split('\n')).toHaveLength(1);
   });
 
   test('a named pipe counts as well', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tailrace-cli-'));
-    const line = `mkfifo "$D/fifo"; tailrace tail many -n 5 > "$D/fifo" & head -1 "$D/fifo"; wait $!`;
+    const line = `mkfifo "$D/fifo"; tailrace tail piped -n 5 > "$D/fifo" & head -1 "$D/fifo"; wait $!`;
     try {
       const result = await runShell(line, { server, env: { D: folder } });
       expect(result).toMatchObject({ code: 0, stderr: '' });
