@@ -22,6 +22,7 @@ import { Usage } from './log/usage.ts';
 import { BufferPool } from './model/buffer-pool.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
+import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
@@ -297,7 +298,13 @@ class RunningServer implements TailraceServer {
   async describe(): Promise<ServerDescription> {
     const { log, dataDir, isNew } = this.#foundation;
     const { usedBytes } = (await log.stat()).engine;
-    return { dataDir, isNew, streams: await log.countStreams(), bytes: usedBytes, rootToken: this.#rootToken };
+    return {
+      dataDir,
+      isNew,
+      streams: await log.countStreams(STREAMS_COUNTED_MAX),
+      bytes: usedBytes,
+      rootToken: this.#rootToken,
+    };
   }
 
   close(): Promise<void> {

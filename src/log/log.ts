@@ -288,11 +288,14 @@ export class Log {
     return this.#streams.visitStored(basin, startAfter, visit);
   }
 
-  /** Durable streams of all basins. Walks their names: for banners, not for every request. */
-  async countStreams(): Promise<number> {
+  /** Durable streams of all basins, `most` at most. Walks their names: for banners, not for every request. */
+  async countStreams(most = Number.POSITIVE_INFINITY): Promise<number> {
     let count = 0;
-    for (const basin of this.#basins.list()) count += await this.#streams.count(basin);
-    return count;
+    for (const basin of this.#basins.list()) {
+      if (count >= most) break;
+      count += await this.#streams.count(basin, most - count);
+    }
+    return Math.min(count, most);
   }
 
   /** Rows of others in the group commit, such as counters; durable when it resolves. Waits for no room in the store. */

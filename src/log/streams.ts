@@ -169,11 +169,14 @@ export class StreamTable {
     return { streams, hasMore: entries.length > options.limit };
   }
 
-  /** How many durable streams a basin has. */
-  async count(basin: Basin): Promise<number> {
+  /** How many durable streams a basin has; once there are `most`, it counts no further than a page. */
+  async count(basin: Basin, most = Number.POSITIVE_INFINITY): Promise<number> {
     let count = 0;
     const pages = scanPages(this.#deps.engine, streamRange(basin.number), { limit: COUNT_PAGE, valueBytesMax: 1 });
-    for await (const page of pages) count += page.length;
+    for await (const page of pages) {
+      count += page.length;
+      if (count >= most) break;
+    }
     return count;
   }
 

@@ -136,6 +136,8 @@ export const NESTING_MAX = 64;
 
 /** Open streams kept in memory; the least recently used idle ones are let go. */
 export const OPEN_STREAMS_MAX = 10_000;
+/** Streams that are counted at a start, before it listens; more are not waited for. */
+export const STREAMS_COUNTED_MAX = 10_000;
 
 /** Access tokens: all of them are in memory. */
 export const TOKENS_MAX = 100_000;

@@ -216,5 +216,6 @@ describe('lists', () => {
     expect(await list({ prefix: 'c/', startAfter: 'a' })).toEqual([['c/1', 'c/2'], false]);
     expect(await list({ limit: 3 })).toEqual([['a', 'aé', 'a\uffee'], true]);
     expect(await log.countStreams()).toBe(7);
+    expect(await log.countStreams(3)).toBe(3);
   });
 });
