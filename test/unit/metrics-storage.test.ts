@@ -154,10 +154,17 @@ describe('the count after kill -9', () => {
     const second: UsageHarness = await openUsage(new HeldEngine(first.engine.inner), first.clock, (log) => ({
       visitStored: async (basin, startAfter, visit) => {
         pages++;
+        const page: [name: string, bytes: number][] = [];
+        const look = (): Promise<string | undefined> =>
+          log.visitStored(basin, startAfter, (name, bytes) => page.push([name, bytes]));
+        // Every second page is on its way while streams change.
+        const early = pages % 2 === 0 ? await look() : undefined;
         await new Promise<void>((resolve) => {
           release = resolve;
         });
-        return log.visitStored(basin, startAfter, visit);
+        const last = pages % 2 === 0 ? early : await look();
+        for (const [name, bytes] of page) visit(name, bytes);
+        return last;
       },
     }));
     for (let page = 1; pages === page; page++) {
