@@ -176,6 +176,7 @@ describe('the count after kill -9', () => {
       }
       await second.append(`fresh-${page}`, BODY);
       await second.append(`zzz-${page}`, BODY);
+      await second.append(`${names[at + 50]}-between`, BODY);
       await second.log.deleteStream(second.basin, names[at + 10] ?? '');
       await second.log.deleteStream(second.basin, names[page + 20] ?? '');
       await second.log.upkeepSettled();
