@@ -104,8 +104,7 @@ const otlp: fc.Arbitrary<Command> = fc
     const stream = await opened(state, which);
     const [ack] = await state.harness.log.append([{ stream, drafts: [timed(...times)] }]);
     expect(ack?.start.seqNum).toBe(model.records.length);
-    // A time of 0 says that there is none.
-    const batch = times.map((time) => ({ body: String(time), timestamp: time === 0 ? undefined : time }));
+    const batch = times.map((time) => ({ body: String(time), timestamp: time }));
     model.append(batch, state.harness.clock.now());
     state.models.set(which, model);
     expect(ack?.end).toEqual(model.tail);
