@@ -1,8 +1,7 @@
 /** What all commands share that call a server, print what it says and end. */
 
 import type { Command } from 'commander';
-import type { Client } from '../src/client/client.ts';
-import { type ConnectionOptions, connect, explain } from './connection.ts';
+import { type Connection, type ConnectionOptions, connect, explain } from './connection.ts';
 import { createTalk, type Output, openOutput, type Talk, type TalkOptions } from './console.ts';
 import { safeJson } from './format.ts';
 import { type Subject, withNearest } from './suggest.ts';
@@ -11,8 +10,7 @@ export interface CallOptions extends ConnectionOptions, TalkOptions {
   readonly json?: boolean;
 }
 
-export interface CallContext {
-  readonly client: Client;
+export interface CallContext extends Connection {
   readonly output: Output;
   readonly talk: Talk;
   /** Prints JSON on one line with `--json`, else the text. */
@@ -35,7 +33,7 @@ export async function callServer(
   const { client } = connection;
   const print = (json: unknown, text: string) => output.write(`${options.json === true ? safeJson(json) : text}\n`);
   try {
-    await act({ client, output, talk: createTalk(options), print });
+    await act({ ...connection, output, talk: createTalk(options), print });
   } catch (error) {
     throw explain(await withNearest(error, client, subject), connection);
   }

@@ -18,8 +18,10 @@ import { addRestore } from './commands/restore.ts';
 import { addSend } from './commands/send.ts';
 import { addStreams } from './commands/streams.ts';
 import { addTail } from './commands/tail.ts';
+import { addTokens } from './commands/tokens.ts';
 import { addTrim } from './commands/trim.ts';
 import { addVerify } from './commands/verify.ts';
+import { addWhoami } from './commands/whoami.ts';
 import { createTalk, endWithPipe } from './console.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
 
@@ -42,6 +44,9 @@ const S2_COMMANDS: ReadonlyMap<string, string> = new Map([
   ['delete-stream', 'streams delete'],
   ['get-stream-config', 'streams get'],
   ['reconfigure-stream', 'streams reconfigure'],
+  ['list-access-tokens', 'tokens list'],
+  ['issue-access-token', 'tokens issue'],
+  ['revoke-access-token', 'tokens revoke'],
   ['get-account-metrics', 'metrics'],
   ['get-basin-metrics', 'metrics'],
   ['get-stream-metrics', 'metrics'],
@@ -72,6 +77,8 @@ program.commandsGroup('Records:');
 for (const add of [addTail, addRead, addAppend, addSend, addCheckTail, addFence, addTrim]) add(program);
 program.commandsGroup('Basins and streams:');
 for (const add of [addLs, addBasins, addStreams, addMetrics]) add(program);
+program.commandsGroup('Access:');
+for (const add of [addTokens, addWhoami]) add(program);
 program.commandsGroup('Upkeep:');
 for (const add of [addBackup, addRestore, addVerify, addCompact, addClock]) add(program);
 

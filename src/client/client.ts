@@ -9,6 +9,7 @@ import { fetchMetrics, type Metric, type MetricsOptions } from './metrics.ts';
 import { type ReadFrame, type ReadOptions, readStream } from './reader.ts';
 import { type RecordCalls, recordCalls } from './records.ts';
 import { type OtlpAnswer, otlpRefusal, postOtlp } from './send.ts';
+import { type TokenCalls, tokenCalls } from './tokens.ts';
 
 export interface ClientOptions {
   /** Base URL of the server, such as `http://127.0.0.1:4318`. */
@@ -20,7 +21,7 @@ export interface ClientOptions {
 }
 
 /** Calls reject with TailraceError: `unavailable` when nobody answers, else what the server refused. */
-export interface Client extends ControlCalls, RecordCalls {
+export interface Client extends ControlCalls, RecordCalls, TokenCalls {
   readonly endpoint: string;
   /** Replays and follows; see `readStream`. */
   read<V extends ClientView>(stream: string, options: ReadOptions<V>): AsyncGenerator<ReadFrame<V>, void, void>;
@@ -57,6 +58,7 @@ export function createClient(options: ClientOptions): Client {
     endpoint: target.endpoint,
     ...controlCalls(target, basinOf),
     ...recordCalls(target, basinOf),
+    ...tokenCalls(target),
     read: (stream, read) => readStream(target, stream, { ...read, basin: basinOf(read) }),
     async sendOtlp(signal, body, contentType, call) {
       const url = `${target.endpoint}/v1/${signal}`;

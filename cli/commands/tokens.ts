@@ -1,0 +1,141 @@
+/** `tailrace tokens …`: issue, list, get, revoke and rotate access tokens. A secret is alone on stdout. */
+
+import type { Command } from 'commander';
+import { TailraceError } from '../../src/model/error.ts';
+import { tokenIdFault } from '../../src/model/names.ts';
+import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
+import { addConnectionOptions } from '../connection.ts';
+import { addListOptions, type ListOptions, upTo } from '../control-plane.ts';
+import { escapeControls } from '../format.ts';
+import { addTokenFlags, type TokenOptions, tokenOf, uselessGrants } from '../token-flags.ts';
+import { listedToken, tokenLines } from '../token-lines.ts';
+
+const EXAMPLES = `
+The secret is shown once, alone on stdout: keep it where it goes. A token issues only what it holds itself.
+
+Examples:
+  tailrace tokens issue web --basins-exact telemetry --streams-prefix web- --op-groups stream=rw
+  tailrace tokens issue collector --basins-exact telemetry --streams-prefix "" --ops append --expires-in 30d > secret
+  tailrace tokens issue vpc-7 --basins-exact telemetry --streams-exact vpc-7 --ops append --stream vpc-7 \\
+    --tenant workspace_id=ws-1,vpc_id=0f3c9a1e77
+  tailrace tokens list
+  tailrace tokens rotate web > secret
+  tailrace tokens revoke web`;
+
+const VERBS = {
+  get: {
+    summary: 'show what an access token may do',
+    description: 'Shows what an access token may do; never its secret.',
+  },
+  revoke: {
+    summary: 'end an access token',
+    description: 'Ends an access token: at once, and what is open by it within a second. Tokens it issued live on.',
+  },
+  rotate: {
+    summary: 'give an access token another secret',
+    description: 'Gives an access token another secret, alone on stdout; the old one stops at once.',
+  },
+};
+
+export function addTokens(program: Command): void {
+  const group = program
+    .command('tokens')
+    .summary('issue, list, rotate and revoke access tokens')
+    .description('Access tokens say who may do what, where, and until when.')
+    .addHelpText('after', EXAMPLES);
+  addIssue(group);
+  addList(group);
+  for (const [name, act] of [
+    ['get', get],
+    ['revoke', revoke],
+    ['rotate', rotate],
+  ] as const) {
+    const command = group
+      .command(name)
+      .summary(VERBS[name].summary)
+      .description(VERBS[name].description)
+      .argument('<id>', 'id of the token')
+      .addHelpText('after', `\nExample:\n  tailrace tokens ${name} web`);
+    addConnectionOptions(addJsonOption(command)).action((id: string, _options, self: Command) =>
+      act(checkedId(id), self.optsWithGlobals<CallOptions>()),
+    );
+  }
+}
+
+function addIssue(group: Command): void {
+  const command = group
+    .command('issue')
+    .summary('make an access token')
+    .description('Makes an access token. Its secret is shown once, alone on stdout.')
+    .argument('<id>', 'what it is called, up to 96 bytes')
+    .addHelpText('after', EXAMPLES);
+  addTokenFlags(command);
+  addConnectionOptions(addJsonOption(command)).action((id: string, _options, self: Command) =>
+    issue(checkedId(id), self.optsWithGlobals<CallOptions & TokenOptions>()),
+  );
+}
+
+function addList(group: Command): void {
+  const command = group
+    .command('list')
+    .summary('list access tokens')
+    .description('Lists the access tokens that live, in order of their ids: when each ends, and what it may do.')
+    .addHelpText('after', '\nExample:\n  tailrace tokens list --prefix web');
+  addConnectionOptions(addListOptions(command)).action((_options, self: Command) =>
+    list(self.optsWithGlobals<CallOptions & ListOptions>()),
+  );
+}
+
+async function issue(id: string, options: CallOptions & TokenOptions): Promise<void> {
+  const token = await tokenOf(id, options, Date.now());
+  return callServer(options, {}, async (context) => {
+    const useless = uselessGrants(token.scope);
+    if (useless !== undefined) context.talk.warn(`tailrace: ${useless}`);
+    const secret = await context.client.issueToken(token);
+    await printSecret(context, `issued ${id}`, { id, expires_at: token.expires_at ?? null, access_token: secret });
+  });
+}
+
+function list(options: CallOptions & ListOptions): Promise<void> {
+  return callServer(options, {}, async ({ client, output, print }) => {
+    for await (const token of upTo(options.limit, client.listTokens(options))) {
+      await print(token, listedToken(token, output.colors));
+    }
+  });
+}
+
+function get(id: string, options: CallOptions): Promise<void> {
+  return callServer(options, {}, async ({ client, print }) => {
+    const token = await client.getToken(id);
+    await print(token, tokenLines(token));
+  });
+}
+
+function revoke(id: string, options: CallOptions): Promise<void> {
+  return callServer(options, {}, async ({ client, print }) => {
+    await client.revokeToken(id);
+    await print({ id, result: 'revoked' }, `revoked ${escapeControls(id)}`);
+  });
+}
+
+function rotate(id: string, options: CallOptions): Promise<void> {
+  return callServer(options, {}, async (context) => {
+    const secret = await context.client.rotateToken(id);
+    await printSecret(context, `rotated ${id}: the old secret is dead`, { id, access_token: secret });
+  });
+}
+
+function printSecret(
+  { talk, print }: CallContext,
+  done: string,
+  json: { readonly id: string; readonly access_token: string; readonly expires_at?: string | null },
+): Promise<void> {
+  talk.note(`${done}; the secret is shown this once`);
+  return print(json, json.access_token);
+}
+
+function checkedId(id: string): string {
+  const fault = tokenIdFault(id);
+  if (fault !== undefined) throw new TailraceError('config', `${JSON.stringify(id)}: ${fault}`);
+  return id;
+}

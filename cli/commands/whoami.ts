@@ -1,0 +1,32 @@
+/** `tailrace whoami`: what the server takes the caller for, for those who wonder why something is refused. */
+
+import type { Command } from 'commander';
+import { addJsonOption, type CallOptions, callServer } from '../call.ts';
+import { addConnectionOptions } from '../connection.ts';
+import { whoamiLines } from '../token-lines.ts';
+
+const EXAMPLES = `
+Examples:
+  tailrace whoami
+  tailrace whoami --token-file secret`;
+
+export function addWhoami(program: Command): void {
+  const command = program
+    .command('whoami')
+    .summary('show what the token in use may do')
+    .description('Shows what the token in use may do, and where it came from.')
+    .addHelpText('after', EXAMPLES);
+  addConnectionOptions(addJsonOption(command)).action((_options, self: Command) =>
+    whoami(self.optsWithGlobals<CallOptions>()),
+  );
+}
+
+function whoami(options: CallOptions): Promise<void> {
+  return callServer(options, {}, async ({ client, talk, endpoint, token, print }) => {
+    talk.note(
+      `${endpoint.value} (from ${endpoint.from}), ${token === undefined ? 'no token' : `token from ${token.from}`}`,
+    );
+    const me = await client.whoami();
+    await print(me, whoamiLines(me));
+  });
+}

@@ -1,0 +1,163 @@
+/** Access tokens by the command line, against a real server: what is printed where, what works, and how it ends. */
+
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type CliResult, runCli } from '../support/cli.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startServer();
+});
+
+afterAll(async () => {
+  await server.stop();
+});
+
+const run = (...args: string[]): Promise<CliResult> => runCli(args, { server });
+const runAs = (secret: string, ...args: string[]): Promise<CliResult> =>
+  runCli(args, { env: { TAILRACE_ENDPOINT: server.url, TAILRACE_TOKEN: secret } });
+const rows = (result: CliResult): unknown[] =>
+  result.stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as unknown);
+
+describe('a token', () => {
+  test('is issued, works, is listed, gets another secret and ends', async () => {
+    const flags = ['--basins-exact', 'telemetry', '--streams-prefix', 'web-', '--op-groups', 'stream=rw,basin=rw'];
+    const issued = await run('tokens', 'issue', 'web', ...flags, '--auto-prefix', '--expires-in', '30d');
+    expect(issued).toMatchObject({ code: 0, stdout: expect.stringMatching(/^trk_[0-9a-f]{48}\n$/) });
+    expect(issued.stderr).toBe('issued web; the secret is shown this once\n');
+    const secret = issued.stdout.trim();
+
+    expect(await runAs(secret, 'streams', 'create', 'a')).toMatchObject({ code: 0 });
+    expect(await run('streams', 'get', 'web-a')).toMatchObject({ code: 0 });
+    expect((await runAs(secret, 'basins', 'list')).code).toBe(3);
+
+    const listed = await run('tokens', 'list', '--prefix', 'web');
+    expect(listed.stdout).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z {2}web {2}basin=rw stream=rw\n$/);
+    const [token] = rows(await run('tokens', 'get', 'web', '--json')) as { expires_at: string }[];
+    expect(token).toMatchObject({ id: 'web', auto_prefix_streams: true, scope: { streams: { prefix: 'web-' } } });
+    const days = (Date.parse(token?.expires_at ?? '') - Date.now()) / 86_400_000;
+    expect(Math.round(days)).toBe(30);
+
+    const rotated = await run('tokens', 'rotate', 'web', '--quiet');
+    expect(rotated).toEqual({ code: 0, stdout: expect.stringMatching(/^trk_[0-9a-f]{48}\n$/), stderr: '' });
+    expect((await runAs(secret, 'streams', 'get', 'a')).code).toBe(3);
+    expect((await runAs(rotated.stdout.trim(), 'streams', 'get', 'a')).code).toBe(0);
+    expect(await run('tokens', 'revoke', 'web')).toEqual({ code: 0, stdout: 'revoked web\n', stderr: '' });
+    expect((await runAs(rotated.stdout.trim(), 'streams', 'get', 'a')).code).toBe(3);
+    expect(await run('tokens', 'list', '--prefix', 'web')).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('with --json is an object, with everything that was said', async () => {
+    const issued = await run(
+      ...['tokens', 'issue', 'vpc-7', '--json', '--basins-prefix', '', '--streams-exact', 'vpc-7', '--prefix', 'vpc'],
+      ...['--access-tokens-exact', 'none', '--ops', 'append,read', '--ops', 'read', '--stream', 'vpc-7'],
+      ...['--tenant', 'workspace_id=ws-1,vpc_id=0f3c9a1e77', '--attribute', 'team=a=b', '--limits', 'frametail-pro'],
+      ...['--spans-per-minute', '9', '--expires-at', '2099-01-31T12:00:00Z'],
+    );
+    const expires = '2099-01-31T12:00:00.000Z';
+    const secret = expect.stringMatching(/^vpc_[0-9a-f]{48}$/);
+    expect(rows(issued)).toEqual([{ id: 'vpc-7', expires_at: expires, access_token: secret }]);
+    const off = { read: false, write: false };
+    expect(rows(await run('tokens', 'get', 'vpc-7', '--json'))).toEqual([
+      {
+        id: 'vpc-7',
+        expires_at: expires,
+        auto_prefix_streams: false,
+        scope: {
+          basins: { prefix: '' },
+          streams: { exact: 'vpc-7' },
+          access_tokens: { exact: 'none' },
+          op_groups: { account: off, basin: off, stream: off },
+          ops: ['append', 'read'],
+        },
+        stream: 'vpc-7',
+        resource_attributes: {
+          workspace_id: 'ws-1',
+          vpc_id: '0f3c9a1e77',
+          stream_id: 'vpc-7',
+          source: 'otel',
+          namespace: 'vpc-0f3c9a1e',
+          team: 'a=b',
+        },
+        limits: { profile: 'frametail-pro', spans_per_minute: 9 },
+        prefix: 'vpc',
+      },
+    ]);
+    expect((await run('tokens', 'get', 'vpc-7')).stdout.split('\n')).toEqual(
+      expect.arrayContaining(['basins            all', 'streams           vpc-7', 'may               append read']),
+    );
+  });
+});
+
+describe('a holder', () => {
+  test('is told who it is, and where its token came from', async () => {
+    const root = await run('whoami');
+    expect(root.stdout).toBe('id   root\nmay  everything (the root token)\n');
+    expect(root.stderr).toBe(`${server.url} (from TAILRACE_ENDPOINT), token from TAILRACE_TOKEN\n`);
+    const issued = await run('tokens', 'issue', 'me', '--ops', 'list-basins');
+    const me = await runAs(issued.stdout.trim(), 'whoami', '--json');
+    expect(rows(me)).toMatchObject([{ id: 'me', root: false, expires_at: null, scope: { ops: ['list-basins'] } }]);
+  });
+
+  test('who can reach nothing is made, with a warning', async () => {
+    const issued = await run('tokens', 'issue', 'blind', '--ops', 'append', '--basins-prefix', '');
+    expect(issued).toMatchObject({ code: 0, stdout: expect.stringMatching(/^trk_/) });
+    expect(issued.stderr).toContain('it reaches no stream: --streams-prefix "" is all of them');
+  });
+
+  test('issues no more than what it holds', async () => {
+    const scope = ['--basins-exact', 'telemetry', '--access-tokens-prefix', 'p-'];
+    const parent = await run('tokens', 'issue', 'parent', ...scope, '--ops', 'issue-access-token,read');
+    const child = await runAs(parent.stdout.trim(), 'tokens', 'issue', 'p-1', '--ops', 'append');
+    expect(child).toMatchObject({ code: 3, stdout: '' });
+    expect(child.stderr).toContain('does not hold the operation append');
+  });
+});
+
+describe('what goes wrong', () => {
+  test.each([
+    [['issue', 'x'], 2, 'say what, such as --ops append'],
+    [['issue', 'x', '--ops', 'apend'], 2, 'unknown operation "apend": did you mean append?'],
+    [['issue', 'x', '--ops', 'frobnicate'], 2, 'there are list-basins, list-access-tokens'],
+    [['issue', 'x', '--op-groups', 'steam=rw'], 2, 'did you mean stream?'],
+    [['issue', 'x', '--op-groups', 'stream=rx'], 2, 'stream=r, stream=w or stream=rw'],
+    [['issue', 'x', '--op-groups', 'stream'], 2, 'key=value'],
+    [['issue', 'x', '--ops', 'read', '--auto-prefix'], 2, 'add --streams-prefix'],
+    [['issue', 'x', '--ops', 'read', '--basins-exact', 'telemetry', '--basins-prefix', 't'], 2, 'give one'],
+    [['issue', 'x', '--ops', 'read', '--expires-in', 'soon'], 2, '1h30m or 2d'],
+    [['issue', 'x', '--ops', 'read', '--expires-in', '9000y'], 2, 'leave the expiry out'],
+    [['issue', 'x', '--ops', 'read', '--expires-in', '1d', '--expires-at', '2099-01-01'], 2, 'contradict'],
+    [['issue', 'x', '--ops', 'read', '--expires-at', '2001-01-01'], 1, 'must lie in the future'],
+    [['issue', 'x', '--ops', 'read', '--tenant', 'vpc_id=1'], 2, 'workspace_id=…,vpc_id=…'],
+    [['issue', 'x', '--ops', 'read', '--attribute', 'plain'], 2, 'key=value'],
+    [
+      ['issue', 'x', '--ops', 'read', '--tenant', 'workspace_id=1,vpc_id=2', '--attribute', 'source=me'],
+      2,
+      'it is set to "otel" already',
+    ],
+    [['issue', 'x', '--ops', 'read', '--prefix', 'X'], 1, '2 to 8 lower-case letters'],
+    [['issue', ''], 2, 'must not be empty'],
+    [['get', 'nobody'], 4, 'access token `nobody` not found'],
+    [['rotate', 'nobody'], 4, 'not found'],
+    [['revoke', 'nobody'], 4, 'not found'],
+  ])('tokens %j is code %i', async (args, code, words) => {
+    const result = await run('tokens', ...args);
+    expect(result).toMatchObject({ code, stdout: '' });
+    expect(result.stderr).toContain(words);
+  });
+
+  test('an id that is taken is code 5', async () => {
+    expect((await run('tokens', 'issue', 'twice', '--ops', 'read')).code).toBe(0);
+    const again = await run('tokens', 'issue', 'twice', '--ops', 'read');
+    expect(again).toMatchObject({ code: 5, stdout: '' });
+    expect(again.stderr).toContain('access token `twice` already exists');
+  });
+
+  test("S2's names lead here", async () => {
+    expect((await run('issue-access-token')).stderr).toContain('here it is `tailrace tokens issue`');
+  });
+});
