@@ -1,6 +1,7 @@
 /** The examples of the README for the command line, run as they are written. */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -27,23 +28,27 @@ function run(block: string): Promise<CliResult> {
   return runShell(`set -e; ${NPX}; ${block}`, { server, cwd: folder });
 }
 
-test('each block works, and shows what it should', async () => {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  const section = /\n## The command line\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? '';
-  const blocks = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map((found) => found[1] ?? '');
-  const outputs: string[] = [];
-  for (const block of blocks) {
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const section = /\n## The command line\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? '';
+const blocks = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map((found) => found[1] ?? '');
+
+/** What the block of each subject must print, in the order of the README; later ones need what earlier ones made. */
+const EXPECTED = [
+  ['records', [/"headers":\[\["kind","note"\]\],"body":"third"/, /^3 @ \d+$/m, /retention-bytes {10}10\.0 GiB/]],
+  ['fences', [/^fenced: 3\.\.4, tail 4 @ \d+\ntrimmed: 5\.\.6, tail 6 @ \d+\n$/]],
+  ['encryption', [/secret/]],
+  ['upkeep', [/bytes {2}express/, /restored .*3 basins, 2 streams, 5 records, .*; sound/]],
+] as const;
+
+test.each(EXPECTED.map(([subject, patterns], index) => [subject, patterns, blocks[index] ?? 'false'] as const))(
+  'the block about %s works, and shows what it should',
+  async (_subject, patterns, block) => {
     const result = await run(block);
-    expect([block, result.code, result.stderr]).toEqual([block, 0, expect.not.stringContaining('tailrace:')]);
-    outputs.push(result.stdout);
-  }
-  const [records, fenced, sealed, upkeep] = outputs;
-  expect(records).toContain('"headers":[["kind","note"]],"body":"third"');
-  expect(records).toMatch(/^3 @ \d+$/m);
-  expect(records).toContain('retention-bytes          10.0 GiB');
-  expect(fenced).toMatch(/^fenced: 3\.\.4, tail 4 @ \d+\ntrimmed: 5\.\.6, tail 6 @ \d+\n$/);
-  expect(sealed).toContain('secret');
-  expect(upkeep).toContain('bytes  express');
-  expect(upkeep).toMatch(/restored .*3 basins, 2 streams, 5 records, .*; sound/);
-  expect(outputs).toHaveLength(4);
+    expect([result.code, result.stderr]).toEqual([0, expect.not.stringContaining('tailrace:')]);
+    for (const pattern of patterns) expect(result.stdout).toMatch(pattern);
+  },
+);
+
+test('no block is left out', () => {
+  expect(blocks).toHaveLength(EXPECTED.length);
 });
