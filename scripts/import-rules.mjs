@@ -36,6 +36,7 @@ const HOMES = {
   zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|tokens)[.]ts$)',
   pino: '^src/observe/',
   'prom-client': '^src/observe/',
+  jose: '^src/access/',
   commander: '^cli/',
   picocolors: '^cli/',
 };

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { isLoopback } from './access/loopback.ts';
 import { TailraceError } from './model/error.ts';
-import { MEMORY_LIMIT_BYTES, OTLP_LIMITS, SHUTDOWN_TIMEOUT_MS } from './model/limits.ts';
+import { EXCHANGE_TTL_MS, MEMORY_LIMIT_BYTES, OTLP_LIMITS, SHUTDOWN_TIMEOUT_MS } from './model/limits.ts';
 import { basinNameFault } from './model/names.ts';
 import { LOG_LEVELS } from './observe/logger.ts';
 
@@ -68,6 +68,12 @@ const schema = z
       flag: 'no-auth',
       env: 'TAILRACE_NO_AUTH',
       description: 'ask nobody for a token; only on a loopback address',
+    }),
+    exchangeTtl: field(duration(60_000), EXCHANGE_TTL_MS, {
+      flag: 'exchange-ttl',
+      env: 'TAILRACE_EXCHANGE_TTL',
+      value: 'duration',
+      description: 'how long a short-lived token of the exchange lives, from 1m to 60m',
     }),
     defaultBasin: field(z.string().check(basinName), 'telemetry', {
       flag: 'default-basin',
@@ -230,13 +236,14 @@ const TIME_UNITS = new Map([
   ['m', 60_000],
 ]);
 
-function duration() {
+function duration(minMs = 0) {
   const parse = (value: string): number => {
     const [, digits = '', unit = 'ms'] = /^(\d+)\s*([a-z]+)?$/.exec(value) ?? [];
     return Number(digits) * (TIME_UNITS.get(unit) ?? Number.NaN);
   };
-  const fault = 'must be a duration such as 10s or 500ms, at most 60m';
-  return text(/^\d+\s*[a-z]*$/, parse, fault, (n) => n <= 3_600_000);
+  const from = minMs === 0 ? '' : `at least ${minMs / 1_000}s and `;
+  const fault = `must be a duration such as 10s or 500ms, ${from}at most 60m`;
+  return text(/^\d+\s*[a-z]*$/, parse, fault, (n) => n >= minMs && n <= 3_600_000);
 }
 
 /** A number, or text that means one. */

@@ -6,6 +6,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Access } from './access/access.ts';
+import { TokenExchange } from './access/exchange.ts';
+import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
 import { ensureRootToken, type RootToken } from './access/root-token.ts';
 import { rootTokenStore, tokenStore } from './access/token-store.ts';
@@ -29,7 +31,7 @@ import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { Warnings } from './observe/warnings.ts';
 import { createSocketDoor, type SocketDoor } from './socket/door.ts';
 import { Backups } from './storage/backup.ts';
-import type { Engine } from './storage/engine.ts';
+import type { Engine, Write } from './storage/engine.ts';
 import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
 
@@ -238,11 +240,17 @@ function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | und
   return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
 }
 
-async function buildAccess({ engine, log, clock }: Foundation, rootToken: RootToken | undefined): Promise<Access> {
+async function buildAccess(
+  { config, engine, log, clock }: Foundation,
+  rootToken: RootToken | undefined,
+): Promise<Access> {
   if (rootToken === undefined) return new Access({ type: 'open' }, clock);
-  const store = tokenStore(engine, (rows) => log.commitRows(rows));
-  const tokens = await TokenTable.load(store, clock, (token) => access.ended(token));
-  const access: Access = new Access({ type: 'tokens', rootTokenHash: rootToken.hash, tokens }, clock);
+  const commit = (rows: readonly Write[]): Promise<void> => log.commitRows(rows);
+  const tokens = await TokenTable.load(tokenStore(engine, commit), clock, (token) => access.ended(token));
+  const keys = await JwtKeys.load(keyStore(engine, commit), clock);
+  const { exchangeTtl: ttlMs, defaultBasin } = config;
+  const exchange = new TokenExchange({ tokens, keys, clock, ttlMs, defaultBasin });
+  const access: Access = new Access({ type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange }, clock);
   return access;
 }
 

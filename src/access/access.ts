@@ -6,6 +6,7 @@
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Operation } from '../model/operation.ts';
+import { looksLikeJwt, type TokenExchange } from './exchange.ts';
 import { type Principal, type Token, unlimited } from './grant.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import { SpanQuota } from './span-quota.ts';
@@ -26,7 +27,13 @@ export interface Need {
 /** Whether callers must show a token. */
 export type AccessMode =
   | { readonly type: 'open' }
-  | { readonly type: 'tokens'; readonly rootTokenHash: string; readonly tokens: TokenTable };
+  | {
+      readonly type: 'tokens';
+      readonly rootTokenHash: string;
+      readonly tokens: TokenTable;
+      /** Without it there are no short-lived tokens. */
+      readonly exchange?: TokenExchange;
+    };
 
 const ROOT = unlimited('root');
 const ANYONE = unlimited('anyone');
@@ -58,15 +65,30 @@ export class Access {
     return this.#mode.type === 'open' ? undefined : this.#mode.tokens;
   }
 
+  /** Where access tokens are exchanged for short-lived ones; undefined where nobody is asked for a token. */
+  get exchange(): TokenExchange | undefined {
+    return this.#mode.type === 'open' ? undefined : this.#mode.exchange;
+  }
+
   /** @throws TailraceError `authn` for a missing or unknown token */
   identify(credential: string | HashedToken | undefined): Principal {
     if (this.#mode.type === 'open') return ANYONE;
     if (credential === undefined) throw new TailraceError('authn', NO_TOKEN);
     const hashed = typeof credential === 'string' ? hashCredential(credential) : credential;
-    if (hashed.hash === this.#mode.rootTokenHash) return ROOT;
-    const principal = this.#mode.tokens.find(hashed.hash);
+    const principal = this.#find(hashed.hash);
     if (principal === undefined) throw new TailraceError('authn', unknownToken(hashed));
     return principal;
+  }
+
+  /**
+   * The same for the doors of OTLP, which take short-lived tokens besides: only what may be one goes the longer way.
+   * @throws TailraceError `authn`, also as a rejection
+   */
+  identifySender(credential: string | undefined, hashed: HashedToken | undefined): Principal | Promise<Principal> {
+    const { exchange } = this;
+    if (exchange === undefined || credential === undefined || hashed === undefined) return this.identify(hashed);
+    const isJwt = looksLikeJwt(credential) && this.#find(hashed.hash) === undefined;
+    return isJwt ? exchange.identify(credential, hashed.hash) : this.identify(hashed);
   }
 
   /**
@@ -75,8 +97,13 @@ export class Access {
    */
   authorize(credential: string | HashedToken | undefined, need: Need): Principal {
     const principal = this.identify(credential);
-    expectAllowed(principal, need);
+    this.expectAllowed(principal, need);
     return principal;
+  }
+
+  /** For a caller who was identified before. @throws TailraceError `permission_denied` */
+  expectAllowed(principal: Principal, need: Need): void {
+    expectAllowed(principal, need);
   }
 
   /**
@@ -116,6 +143,12 @@ export class Access {
     if (ends === undefined) return;
     this.#watched.delete(token);
     for (const end of ends) end(new TailraceError('authn', 'the token was revoked, rotated, or has expired'));
+  }
+
+  /** Undefined for a secret that nobody has. */
+  #find(hash: string): Principal | undefined {
+    if (this.#mode.type === 'open') return ANYONE;
+    return hash === this.#mode.rootTokenHash ? ROOT : this.#mode.tokens.find(hash);
   }
 
   #sweepLater(): void {

@@ -6,6 +6,7 @@ import { accessTokenRoutes } from './routes/access-tokens.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { basinRoutes } from './routes/basins.ts';
 import { clockRoutes } from './routes/clock.ts';
+import { exchangeRoutes } from './routes/exchange.ts';
 import { healthRoutes } from './routes/health.ts';
 import { locationRoutes } from './routes/locations.ts';
 import { metricsRoutes } from './routes/metrics.ts';
@@ -23,6 +24,7 @@ export function allRoutes(deps: HttpDeps): readonly Route[] {
     ...clockRoutes(deps),
     ...recordRoutes(deps),
     ...accessTokenRoutes(deps),
+    ...exchangeRoutes(deps),
     ...locationRoutes(deps),
     ...streamRoutes(deps),
     ...metricsRoutes(deps),

@@ -56,14 +56,30 @@ export function authorize(exchange: Exchange, deps: HttpDeps, need: Need): Princ
 
 /** The same for what is no use of the server, such as a look at its health. */
 export function authorizeUncounted(exchange: Exchange, deps: HttpDeps, need: Need): Principal {
-  const principal = deps.access.authorize(credentialOf(exchange), need);
-  exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
+  const principal = identify(exchange, deps);
+  allow(exchange, deps, principal, need);
   return principal;
+}
+
+/** Asks for leave for a caller who was identified in another way. @throws TailraceError `permission_denied` */
+export function authorizeAs(exchange: Exchange, deps: HttpDeps, principal: Principal, need: Need): void {
+  allow(exchange, deps, principal, need);
+  deps.observer.operation(need.operation, need.basin);
+}
+
+function allow(exchange: Exchange, { access }: HttpDeps, principal: Principal, need: Need): void {
+  access.expectAllowed(principal, need);
+  exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
 }
 
 /** Who is asking, whatever for. @throws TailraceError `authn` */
 export function identify(exchange: Exchange, deps: HttpDeps): Principal {
   return deps.access.identify(credentialOf(exchange));
+}
+
+/** Who sends OTLP data: short-lived tokens are good for that, and take a while. @throws TailraceError `authn` */
+export function identifySender(exchange: Exchange, { access }: HttpDeps): Principal | Promise<Principal> {
+  return access.identifySender(bearerToken(exchange.request.headers.authorization), credentialOf(exchange));
 }
 
 /** Compared only with what the same connection showed before, so the time that takes tells nobody a secret. */

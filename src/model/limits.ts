@@ -191,3 +191,10 @@ export const USAGE_MINUTES_WAITING_MAX = 60;
 /** Streams of an init file that are made sure of together, and how long one that is being deleted is waited for. */
 export const INIT_STREAMS_AT_ONCE = 500;
 export const INIT_BASIN_DELETION_WAIT_MS = 30_000;
+
+/** Short-lived tokens of the exchange: how long one is at most, and how many whose signature was good are kept in mind. */
+export const EXCHANGED_TOKEN_CHARS_MAX = 8_192;
+export const EXCHANGED_TOKENS_CACHED_MAX = 10_000;
+/** How long one lives unless a setting says otherwise, and how long a key signs them. */
+export const EXCHANGE_TTL_MS = 15 * 60_000;
+export const SIGNING_KEY_LIFE_MS = 30 * 86_400_000;

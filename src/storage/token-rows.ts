@@ -32,6 +32,14 @@ export interface TokenRow {
   readonly prefix: string;
 }
 
+/** A private key that signs short-lived tokens. */
+export interface SigningKeyRow {
+  readonly id: string;
+  /** Milliseconds. */
+  readonly createdAt: number;
+  readonly pkcs8: Uint8Array;
+}
+
 /** The root token has the first form: `[id, 'root', createdAt]`. */
 const VERSION_2 = 2;
 const ROOT_FIELDS = 3;
@@ -101,6 +109,19 @@ export function decodeToken(value: Uint8Array): TokenRow | 'root' {
     limits: { profile: profile === null ? undefined : textOf(profile), spansPerMinute: optionalCount(spansPerMinute) },
     prefix: fields.text(),
   };
+}
+
+/** Oldest first. */
+export function encodeSigningKeys(keys: readonly SigningKeyRow[]): Uint8Array {
+  return encode([keys.map(({ id, createdAt, pkcs8 }) => [id, [createdAt, pkcs8]])]);
+}
+
+export function decodeSigningKeys(value: Uint8Array): readonly SigningKeyRow[] {
+  return new Fields(value, 'signing keys').pairs().map(([id, rest]) => {
+    const [createdAt, pkcs8] = listOf(rest, 2);
+    if (!(pkcs8 instanceof Uint8Array)) throw damaged('signing keys');
+    return { id, createdAt: countOf(createdAt, 'signing keys'), pkcs8 };
+  });
 }
 
 function setRow(set: ResourceSetRow | undefined): unknown {

@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { TailraceError } from '../model/error.ts';
 import type { Entry } from './engine.ts';
 import { FAMILY, readBasinKey, readPendingKey, readStreamKey } from './keys.ts';
-import { decodeToken } from './token-rows.ts';
+import { decodeSigningKeys, decodeToken } from './token-rows.ts';
 import {
   type CounterRow,
   decodeBasin,
@@ -118,6 +118,7 @@ class StoreAudit {
     const name = text(key, 1);
     if (name === 'counters') this.#counters = decodeCounters(value);
     if (name === 'clock') decodeClock(value);
+    if (name === 'jwt-keys') decodeSigningKeys(value);
     if (name !== 'format') return;
     this.#format = decodeFormat(value);
     expectKnownFormat(this.#format, 'the store');

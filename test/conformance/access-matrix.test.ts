@@ -63,6 +63,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'GET /v1/access-tokens/{id}': { operations: ['list-access-tokens'] },
   'DELETE /v1/access-tokens/{id}': { operations: ['revoke-access-token'] },
   'POST /v1/access-tokens/{id}/rotate': { operations: ['issue-access-token', 'revoke-access-token'] },
+  'POST /v1/ingest-token/exchange': { operations: 'nothing' },
   'GET /v1/metrics': { operations: ['account-metrics'] },
   'GET /v1/metrics/{basin}': { operations: ['basin-metrics'], inBasin: true },
   'GET /v1/metrics/{basin}/{stream}': { operations: ['stream-metrics'], inBasin: true },

@@ -12,6 +12,7 @@ describe('settings', () => {
       dataDir: 'data',
       noAuth: false,
       defaultBasin: 'telemetry',
+      exchangeTtl: 900_000,
       defaultStream: '{service.name}',
       whenFull: 'refuse',
       memoryLimit: 512 * 1024 * 1024,

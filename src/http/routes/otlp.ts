@@ -11,7 +11,7 @@ import { SIGNALS, type Signal } from '../../model/record.ts';
 import { type IngestOptions, type IngestPort, type IngestResult, ingest } from '../../otlp/ingest.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { type RequestBody, readBody } from '../body.ts';
-import { authorize, basinNamed, existingBasin, type HttpDeps, identify, senderOf } from '../door.ts';
+import { authorizeAs, basinNamed, existingBasin, type HttpDeps, identifySender, senderOf } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { encodingOf, refuseOtlp } from '../refuse.ts';
 import { reply } from '../reply.ts';
@@ -41,8 +41,11 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
 
 async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Promise<void> {
   if (deps.room.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
-  const basinName = basinNamed(exchange) ?? onlyBasin(identify(exchange, deps)) ?? deps.defaultBasin;
-  const principal = authorize(exchange, deps, { operation: 'append', basin: basinName });
+  const named = basinNamed(exchange);
+  const sender = identifySender(exchange, deps);
+  const principal = sender instanceof Promise ? await sender : sender;
+  const basinName = named ?? onlyBasin(principal) ?? deps.defaultBasin;
+  authorizeAs(exchange, deps, principal, { operation: 'append', basin: basinName });
   const basin = existingBasin(deps, basinName);
   const encoding = expectedEncoding(exchange.request.headers['content-type']);
   const body = await readBody(exchange, deps.reading);

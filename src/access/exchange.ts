@@ -1,0 +1,170 @@
+/**
+ * Short-lived tokens for senders (access.md, Exchange): a JWT that stands for an access token, and is worth at any moment
+ * what that is worth then, limited to sending OTLP data as one project.
+ */
+
+import { type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import type { Clock } from '../model/clock.ts';
+import { TailraceError } from '../model/error.ts';
+import { EXCHANGED_TOKEN_CHARS_MAX, EXCHANGED_TOKENS_CACHED_MAX } from '../model/limits.ts';
+import { onlyBasin, type Principal, type Token } from './grant.ts';
+import type { JwtKeys } from './jwt-keys.ts';
+import type { TokenTable } from './token-table.ts';
+
+export interface ExchangeDeps {
+  readonly tokens: TokenTable;
+  readonly keys: JwtKeys;
+  readonly clock: Clock;
+  /** How long a JWT lives, in milliseconds. */
+  readonly ttlMs: number;
+  /** The project of tokens that have neither a project nor one basin. */
+  readonly defaultBasin: string;
+}
+
+export interface ExchangedToken {
+  readonly jwt: string;
+  readonly projectId: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
+/** What a JWT says, once its signature was found good. */
+interface Claims {
+  readonly project: string;
+  readonly expiresAt: number;
+  readonly tokenId: string;
+  readonly tokenNumber: number;
+  readonly rotation: number;
+}
+
+/** Claims with the principal that was made of them last. */
+interface Verified {
+  readonly claims: Claims;
+  base: Principal | undefined;
+  narrowed: Principal | undefined;
+}
+
+const ISSUER = 'tailrace';
+const AUDIENCE = 'tailrace/otlp';
+/** Ed25519 (RFC 8037). Pinned: what the head of a token says about it is compared with this, never followed. */
+const ALGORITHM = 'EdDSA';
+const PROJECT_ATTRIBUTE = 'project.id';
+const JWT = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/** Whether a credential may be a JWT: only then is it worth the longer way. */
+export function looksLikeJwt(credential: string): boolean {
+  return credential.length <= EXCHANGED_TOKEN_CHARS_MAX && JWT.test(credential);
+}
+
+export class TokenExchange {
+  readonly #deps: ExchangeDeps;
+  /** Signatures that were found good, by the hash of the JWT; the oldest goes first. */
+  readonly #verified = new Map<string, Verified>();
+
+  constructor(deps: ExchangeDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Makes a JWT of an access token; it never outlives it.
+   * @throws TailraceError `invalid` for the root token, `permission_denied` for one that may not append
+   */
+  async exchange(principal: Principal): Promise<ExchangedToken> {
+    const { clock, ttlMs, keys } = this.#deps;
+    const { token } = principal;
+    if (token === undefined) throw new TailraceError('invalid', NOT_ROOT);
+    if (!principal.allows('append')) {
+      throw new TailraceError('permission_denied', `the token \`${principal.id}\` may not append`);
+    }
+    const project = this.#projectOf(principal, token);
+    const issuedAt = Math.floor(clock.now() / 1_000);
+    const expires = Math.floor(Math.min(clock.now() + ttlMs, token.expiresAt ?? Number.POSITIVE_INFINITY) / 1_000);
+    const { id, privateKey } = await keys.current();
+    const jwt = await new SignJWT({ tid: token.id, tno: token.number, rot: token.rotation })
+      .setProtectedHeader({ alg: ALGORITHM, kid: id, typ: 'JWT' })
+      .setIssuer(ISSUER)
+      .setAudience(AUDIENCE)
+      .setSubject(project)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(expires)
+      .sign(privateKey);
+    return { jwt, projectId: project, expiresAt: expires * 1_000 };
+  }
+
+  /**
+   * Who sends with a JWT. `hash` is that of the JWT: its signature is looked at once.
+   * @throws TailraceError `authn` when it is not ours, has expired, or its access token does not work any more
+   */
+  async identify(jwt: string, hash: string): Promise<Principal> {
+    const known = this.#verified.get(hash) ?? this.#remember(hash, await this.#verify(jwt));
+    const { claims } = known;
+    if (claims.expiresAt <= this.#deps.clock.now()) {
+      this.#verified.delete(hash);
+      throw new TailraceError('authn', 'the short-lived token has expired: exchange the access token again');
+    }
+    const base = this.#deps.tokens.byNumber(claims.tokenNumber, claims.rotation, claims.tokenId);
+    if (base === undefined) {
+      this.#verified.delete(hash);
+      throw new TailraceError('authn', 'the access token behind this one was revoked, rotated, or has expired');
+    }
+    if (known.narrowed === undefined || known.base !== base) {
+      known.base = base;
+      known.narrowed = narrowed(base, claims.project);
+    }
+    return known.narrowed;
+  }
+
+  #projectOf(principal: Principal, { resourceAttributes }: Token): string {
+    return resourceAttributes.get(PROJECT_ATTRIBUTE) ?? onlyBasin(principal) ?? this.#deps.defaultBasin;
+  }
+
+  #remember(hash: string, claims: Claims): Verified {
+    const verified: Verified = { claims, base: undefined, narrowed: undefined };
+    const [oldest] = this.#verified.keys();
+    if (oldest !== undefined && this.#verified.size >= EXCHANGED_TOKENS_CACHED_MAX) this.#verified.delete(oldest);
+    this.#verified.set(hash, verified);
+    return verified;
+  }
+
+  async #verify(jwt: string): Promise<Claims> {
+    const { keys, clock } = this.#deps;
+    try {
+      const { payload } = await jwtVerify(jwt, ({ kid }) => keys.find(kid)?.publicKey ?? unknownKey(), {
+        algorithms: [ALGORITHM],
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        currentDate: new Date(clock.now()),
+        requiredClaims: ['sub', 'exp'],
+      });
+      return claimsOf(payload);
+    } catch (cause) {
+      // One sentence for all that may be wrong with it: a forger learns nothing.
+      throw new TailraceError('authn', 'the token is not known here, or has expired', { cause });
+    }
+  }
+}
+
+/** The access token's holder, who may only append now, as one project. */
+function narrowed(base: Principal, project: string): Principal {
+  const { token } = base;
+  if (token === undefined) return base;
+  const resourceAttributes = new Map([...token.resourceAttributes, [PROJECT_ATTRIBUTE, project]]);
+  return {
+    ...base,
+    token: { ...token, resourceAttributes },
+    allows: (operation, basin, stream, tokenId) =>
+      operation === 'append' && base.allows(operation, basin, stream, tokenId),
+  };
+}
+
+function claimsOf({ sub, exp, tid, tno, rot }: JWTPayload): Claims {
+  if (sub === undefined || exp === undefined || typeof tid !== 'string') throw new Error('a claim is missing');
+  if (typeof tno !== 'number' || typeof rot !== 'number') throw new Error('a claim is no number');
+  return { project: sub, expiresAt: exp * 1_000, tokenId: tid, tokenNumber: tno, rotation: rot };
+}
+
+function unknownKey(): never {
+  throw new Error('no key has that id');
+}
+
+const NOT_ROOT = 'the root token cannot be exchanged: issue an access token for the sender, and exchange that';
