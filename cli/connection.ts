@@ -1,10 +1,15 @@
-/** Which server, as whom: flags, then environment, then the server on this machine; and where each came from. */
+/**
+ * Which server, as whom: flags, then environment, then the context in use, then the server on this machine; and where
+ * each came from.
+ */
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
+import { normalizeEndpoint } from '../src/client/calls.ts';
 import { type Client, createClient } from '../src/client/client.ts';
 import { TailraceError } from '../src/model/error.ts';
+import { currentContext } from './contexts.ts';
 
 export interface ConnectionOptions {
   readonly endpoint?: string;
@@ -32,8 +37,11 @@ export const DEFAULT_ENDPOINT = 'http://127.0.0.1:4318';
 export function addConnectionOptions(command: Command): Command {
   return command
     .optionsGroup('Server:')
-    .option('--endpoint <url>', `the server (TAILRACE_ENDPOINT; default ${DEFAULT_ENDPOINT})`)
-    .option('--token-file <file>', 'file with the access token (or TAILRACE_TOKEN; default: data/root-token)')
+    .option('--endpoint <url>', `the server (TAILRACE_ENDPOINT; default: the context in use, or ${DEFAULT_ENDPOINT})`)
+    .option(
+      '--token-file <file>',
+      'file with the access token (or TAILRACE_TOKEN; default: that of the context, or data/root-token)',
+    )
     .addOption(new Option('--token <secret>', 'the access token itself').hideHelp());
 }
 
@@ -56,6 +64,8 @@ export function findEndpoint(options: ConnectionOptions, env: Env): Sourced {
     const scheme = env.S2_ACCOUNT_ENDPOINT.includes('://') ? '' : 'https://';
     return { value: scheme + env.S2_ACCOUNT_ENDPOINT.replace(/\/v1\/?$/, ''), from: 'S2_ACCOUNT_ENDPOINT' };
   }
+  const context = currentContext(env);
+  if (context !== undefined) return { value: context.endpoint, from: `context ${context.name}` };
   return { value: DEFAULT_ENDPOINT, from: 'the default' };
 }
 
@@ -67,7 +77,7 @@ export function findToken(options: ConnectionOptions, env: Env, endpoint: Source
   if (endpoint.from === 'S2_ACCOUNT_ENDPOINT' && present(env.S2_ACCESS_TOKEN)) {
     return { value: env.S2_ACCESS_TOKEN, from: 'S2_ACCESS_TOKEN' };
   }
-  return isLoopback(endpoint.value) ? localToken(env) : undefined;
+  return contextToken(env, endpoint) ?? (isLoopback(endpoint.value) ? localToken(env) : undefined);
 }
 
 /** Adds to a refusal where endpoint and token came from: the usual cause is that one of them is another server's. */
@@ -88,6 +98,14 @@ export function explain(error: unknown, connection: Pick<Connection, 'endpoint' 
   return new TailraceError(error.code, lines.join('\n'), { detail: error.detail, cause: error });
 }
 
+/** The token of the context in use, which goes to the server of that context and nowhere else. */
+function contextToken(env: Env, endpoint: Sourced): Sourced | undefined {
+  const context = currentContext(env);
+  if (context?.token === undefined) return undefined;
+  if (normalizeEndpoint(endpoint.value) !== normalizeEndpoint(context.endpoint)) return undefined;
+  return { value: context.token, from: `context ${context.name}` };
+}
+
 /** Whether a URL points at this machine. */
 function isLoopback(endpoint: string): boolean {
   const url = endpoint.includes('://') ? endpoint : `http://${endpoint}`;
@@ -95,7 +113,8 @@ function isLoopback(endpoint: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
 }
 
-const NO_TOKEN_HINT = 'set TAILRACE_TOKEN or --token-file, or run this where the data directory of the server is';
+const NO_TOKEN_HINT =
+  'set TAILRACE_TOKEN or --token-file, add a context, or run this where the data directory of the server is';
 
 /** The root token that a server on this machine has written for its owner. */
 function localToken(env: Env): Sourced | undefined {

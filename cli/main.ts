@@ -10,6 +10,7 @@ import { addBasins } from './commands/basins.ts';
 import { addCheckTail } from './commands/check-tail.ts';
 import { addClock } from './commands/clock.ts';
 import { addCompact } from './commands/compact.ts';
+import { addContext } from './commands/context.ts';
 import { addFence } from './commands/fence.ts';
 import { addLs } from './commands/ls.ts';
 import { addMetrics } from './commands/metrics.ts';
@@ -78,7 +79,7 @@ for (const add of [addTail, addRead, addAppend, addSend, addCheckTail, addFence,
 program.commandsGroup('Basins and streams:');
 for (const add of [addLs, addBasins, addStreams, addMetrics]) add(program);
 program.commandsGroup('Access:');
-for (const add of [addTokens, addWhoami]) add(program);
+for (const add of [addTokens, addWhoami, addContext]) add(program);
 program.commandsGroup('Upkeep:');
 for (const add of [addBackup, addRestore, addVerify, addCompact, addClock]) add(program);
 

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestServer } from './server.ts';
 
@@ -92,5 +93,7 @@ function environmentOf({ server, env }: CliSetup): NodeJS.ProcessEnv {
     ([name]) => !/^(TAILRACE|S2|OTEL|NO_COLOR|FORCE_COLOR|NODE_OPTIONS)/.test(name),
   );
   const target = server === undefined ? {} : { TAILRACE_ENDPOINT: server.url, TAILRACE_TOKEN: server.token };
-  return { ...Object.fromEntries(own), ...target, ...env };
+  // Nor the contexts of whoever runs them.
+  const config = { XDG_CONFIG_HOME: join(tmpdir(), 'tailrace-no-config') };
+  return { ...Object.fromEntries(own), ...config, ...target, ...env };
 }

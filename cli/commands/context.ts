@@ -1,0 +1,135 @@
+/** `tailrace context …`: servers under names, so that endpoint and token need not be said each time. */
+
+import type { Command } from 'commander';
+import { normalizeEndpoint } from '../../src/client/calls.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import { addJsonOption, type CallOptions } from '../call.ts';
+import { type Output, openOutput } from '../console.ts';
+import { type Contexts, contextNameFault, contextsFile, readContexts, writeContexts } from '../contexts.ts';
+import { escapeControls, safeJson } from '../format.ts';
+import { nearestNames } from '../names.ts';
+import { readSecret } from '../secret-input.ts';
+
+interface AddOptions extends CallOptions {
+  readonly endpoint: string;
+  readonly withoutToken?: boolean;
+}
+
+const EXAMPLES = `
+Flags win over the environment, which wins over the context in use, which wins over the server on this machine.
+They are kept in ~/.config/tailrace/contexts.json (or below XDG_CONFIG_HOME), which only you may read.
+
+Examples:
+  tailrace context add prod --endpoint https://telemetry.example.com < secret
+  tailrace context add prod --endpoint https://telemetry.example.com     asks for the token without showing it
+  tailrace context use prod
+  tailrace context list
+  tailrace context remove prod`;
+
+export function addContext(program: Command): void {
+  const group = program
+    .command('context')
+    .summary('keep endpoints and tokens under names')
+    .description('Keeps endpoints and tokens under names, and says which one is in use.')
+    .addHelpText('after', EXAMPLES);
+  const added = group
+    .command('add')
+    .summary('keep a server under a name, or change it')
+    .description(
+      'Keeps a server under a name. The token is read from stdin or typed without showing, never an argument.',
+    )
+    .argument('<name>', 'what to call it')
+    .requiredOption('--endpoint <url>', 'the server')
+    .option('--without-token', 'the server asks nobody for a token')
+    .addHelpText('after', EXAMPLES);
+  addJsonOption(added).action((name: string, _options, self: Command) => add(name, self.optsWithGlobals<AddOptions>()));
+  const listed = group
+    .command('list')
+    .summary('show the contexts, and which is in use')
+    .description('Shows the contexts, with a star before the one in use; never a token.')
+    .addHelpText('after', '\nExample:\n  tailrace context list');
+  addJsonOption(listed, 'one JSON object a line').action((_options, self: Command) =>
+    list(self.optsWithGlobals<CallOptions>()),
+  );
+  for (const [name, act, summary] of [
+    ['use', use, 'use a context from now on'],
+    ['remove', remove, 'forget a context, with its token'],
+  ] as const) {
+    const command = group
+      .command(name)
+      .summary(summary)
+      .description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)
+      .argument('<name>', 'what it is called')
+      .addHelpText('after', `\nExample:\n  tailrace context ${name} prod`);
+    addJsonOption(command).action((context: string, _options, self: Command) =>
+      act(context, self.optsWithGlobals<CallOptions>()),
+    );
+  }
+}
+
+async function add(name: string, options: AddOptions): Promise<void> {
+  const fault = contextNameFault(name);
+  if (fault !== undefined) throw new TailraceError('config', `${JSON.stringify(name)}: ${fault}`);
+  const endpoint = normalizeEndpoint(options.endpoint);
+  const before = readContexts(process.env);
+  const token = options.withoutToken === true ? undefined : await readSecret(`Token for ${endpoint}: `);
+  const current = before.current ?? name;
+  writeContexts({ current, byName: new Map(before.byName).set(name, { endpoint, token }) }, process.env);
+  const result = before.byName.has(name) ? 'updated' : 'added';
+  const text = `${result} ${name}: ${endpoint}${current === name ? ', in use' : ''}`;
+  await print({ name, endpoint, result, current: current === name }, text, options);
+}
+
+async function list(options: CallOptions): Promise<void> {
+  const { current, byName } = readContexts(process.env);
+  const output = await openOutput(undefined, options);
+  for (const [name, { endpoint, token }] of byName) {
+    const isCurrent = name === current;
+    const json = { name, endpoint, has_token: token !== undefined, current: isCurrent };
+    const text = `${isCurrent ? '*' : ' '} ${name}  ${endpoint}${token === undefined ? '  (without token)' : ''}`;
+    await write(output, json, text, options);
+  }
+  await output.end();
+}
+
+async function use(name: string, options: CallOptions): Promise<void> {
+  const contexts = readContexts(process.env);
+  await expectContext(contexts, name);
+  writeContexts({ ...contexts, current: name }, process.env);
+  const endpoint = contexts.byName.get(name)?.endpoint;
+  await print({ name, endpoint, result: 'in use' }, `using ${name}: ${endpoint}`, options);
+}
+
+async function remove(name: string, options: CallOptions): Promise<void> {
+  const { current, byName } = readContexts(process.env);
+  await expectContext({ current, byName }, name);
+  const left = new Map(byName);
+  left.delete(name);
+  writeContexts({ current: current === name ? undefined : current, byName: left }, process.env);
+  const after = current === name && left.size > 0 ? '; none is in use: `tailrace context use <name>`' : '';
+  await print({ name, result: 'removed' }, `removed ${name}${after}`, options);
+}
+
+/** @throws TailraceError `not_found` with similar names */
+async function expectContext({ byName }: Contexts, name: string): Promise<void> {
+  if (byName.has(name)) return;
+  const names = [...byName.keys()];
+  const [nearest] = await nearestNames(name, named(names));
+  const all = names.length === 0 ? 'there is none yet: `tailrace context add`' : `there is ${names.join(', ')}`;
+  const hint = nearest === undefined ? all : `did you mean ${nearest}?`;
+  throw new TailraceError('not_found', `no context ${JSON.stringify(name)} in ${contextsFile(process.env)}: ${hint}`);
+}
+
+async function* named(names: readonly string[]): AsyncGenerator<{ readonly name: string }> {
+  for (const name of names) yield { name };
+}
+
+async function print(json: unknown, text: string, options: CallOptions): Promise<void> {
+  const output = await openOutput(undefined, options);
+  await write(output, json, text, options);
+  await output.end();
+}
+
+function write(output: Output, json: unknown, text: string, options: CallOptions): Promise<void> {
+  return output.write(`${options.json === true ? safeJson(json) : escapeControls(text)}\n`);
+}

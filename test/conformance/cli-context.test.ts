@@ -1,0 +1,135 @@
+/** Contexts: what is kept where, and which endpoint and token win, against a real server. */
+
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { type CliResult, runCli, runShell, startCli } from '../support/cli.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+
+const SOME_TOKEN = 'trk_0123456789';
+let server: TestServer;
+let folder: string;
+
+beforeAll(async () => {
+  server = await startServer();
+});
+
+afterAll(async () => {
+  await server.stop();
+});
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tailrace-contexts-'));
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+});
+
+type Env = Readonly<Record<string, string>>;
+const run = (args: string[], env: Env = {}): Promise<CliResult> =>
+  runCli(args, { env: { XDG_CONFIG_HOME: folder, ...env }, cwd: folder });
+const file = (): string => join(folder, 'tailrace', 'contexts.json');
+
+async function add(name: string, endpoint: string, secret: string, ...flags: string[]): Promise<CliResult> {
+  const args = ['context', 'add', name, '--endpoint', endpoint, ...flags];
+  const command = startCli(args, { env: { XDG_CONFIG_HOME: folder } });
+  command.child.stdin?.end(secret);
+  return command.done;
+}
+
+test('they are added, listed, used and removed; the token is read from stdin and never shown', async () => {
+  const added = await add('prod', `${server.url}/`, `${server.token}\n`);
+  expect(added).toEqual({ code: 0, stdout: `added prod: ${server.url}, in use\n`, stderr: '' });
+  expect((await add('dev', 'localhost:9', '', '--without-token')).stdout).toBe('added dev: http://localhost:9\n');
+  expect((await stat(file())).mode & 0o777).toBe(0o600);
+  expect((await stat(join(folder, 'tailrace'))).mode & 0o777).toBe(0o700);
+
+  expect((await run(['context', 'list'])).stdout).toBe(
+    `* prod  ${server.url}\n  dev  http://localhost:9  (without token)\n`,
+  );
+  const who = await run(['whoami']);
+  expect(who.stdout).toContain('the root token');
+  expect(who.stderr).toBe(`${server.url} (from context prod), token from context prod\n`);
+
+  expect((await run(['context', 'use', 'dev'])).stdout).toBe('using dev: http://localhost:9\n');
+  const listed = (await run(['context', 'list', '--json'])).stdout.trim().split('\n');
+  expect(listed.map((line) => JSON.parse(line) as unknown)).toEqual([
+    { name: 'prod', endpoint: server.url, has_token: true, current: false },
+    { name: 'dev', endpoint: 'http://localhost:9', has_token: false, current: true },
+  ]);
+  const removed = await run(['context', 'remove', 'dev']);
+  expect(removed.stdout).toContain('removed dev; none is in use');
+  expect(await readFile(file(), 'utf8')).not.toContain('localhost:9');
+});
+
+test('a 401 says where endpoint and token came from', async () => {
+  await add('prod', server.url, SOME_TOKEN);
+  const refused = await run(['basins', 'list']);
+  expect(refused).toMatchObject({ code: 3, stdout: '' });
+  expect(refused.stderr).toContain(`endpoint ${server.url} (from context prod)\n  token from context prod`);
+  expect(refused.stderr).not.toContain(SOME_TOKEN);
+});
+
+test('flags win over the environment, which wins over the context', async () => {
+  await add('prod', 'http://127.0.0.1:9', SOME_TOKEN);
+  const said = async (args: string[], env: Env) => (await run(['whoami', ...args], env)).stderr.split('\n')[0];
+  const ours: Env = { TAILRACE_ENDPOINT: server.url, TAILRACE_TOKEN: server.token };
+  const theirs: Env = { S2_ACCOUNT_ENDPOINT: server.url, S2_ACCESS_TOKEN: server.token };
+  expect(await said([], {})).toBe('http://127.0.0.1:9 (from context prod), token from context prod');
+  expect(await said([], theirs)).toBe(`${server.url} (from S2_ACCOUNT_ENDPOINT), token from S2_ACCESS_TOKEN`);
+  expect(await said([], { ...theirs, ...ours })).toBe(
+    `${server.url} (from TAILRACE_ENDPOINT), token from TAILRACE_TOKEN`,
+  );
+  const secret = join(folder, 'secret');
+  await writeFile(secret, server.token);
+  expect(await said(['--endpoint', server.url, '--token-file', secret], ours)).toBe(
+    `${server.url} (from --endpoint), token from ${secret}`,
+  );
+});
+
+test('the token of a context goes to its own server only', async () => {
+  await add('prod', 'http://127.0.0.1:9', SOME_TOKEN);
+  const other = await run(['whoami', '--endpoint', server.url]);
+  expect(other.code).toBe(3);
+  expect(other.stderr).toContain('(from --endpoint), no token\n');
+  const same = await run(['whoami', '--endpoint', 'http://127.0.0.1:9/']);
+  expect(same.stderr).toContain('(from --endpoint), token from context prod');
+});
+
+test('a file that others may read, or that is damaged, is refused with the fix', async () => {
+  await add('prod', server.url, SOME_TOKEN);
+  await chmod(file(), 0o644);
+  const open = await run(['whoami']);
+  expect(open).toMatchObject({ code: 2, stdout: '' });
+  expect(open.stderr).toContain(`others may read it: chmod 600 ${file()}`);
+  await writeFile(file(), '{');
+  await chmod(file(), 0o600);
+  expect((await run(['context', 'list'])).stderr).toContain('is no list of contexts: mend it, or remove it');
+});
+
+test('what goes wrong', async () => {
+  await add('prod', server.url, SOME_TOKEN);
+  expect(await run(['context', 'use', 'prd'])).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('did you mean prod?'),
+  });
+  expect(await run(['context', 'remove', 'nowhere'])).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('there is prod'),
+  });
+  expect(await add('x', server.url, '')).toMatchObject({ code: 2, stderr: expect.stringContaining('pipe it in') });
+  expect(await add('x', server.url, 'a b')).toMatchObject({ code: 2, stderr: expect.stringContaining('blanks') });
+  expect(await add('x', 'ftp://x', 'a')).toMatchObject({ code: 2, stderr: expect.stringContaining('not an http') });
+  expect(await add('-x/', server.url, 'a')).toMatchObject({ code: 2 });
+  const argument = await run(['context', 'add', 'x', SOME_TOKEN, '--endpoint', server.url]);
+  expect(argument).toMatchObject({ code: 2, stderr: expect.stringContaining('too many arguments') });
+});
+
+test('without XDG_CONFIG_HOME they are below the home directory', async () => {
+  const env = { HOME: folder, XDG_CONFIG_HOME: '' };
+  const line = `echo ${SOME_TOKEN} | tailrace context add home --endpoint ${server.url}`;
+  expect(await runShell(line, { env })).toMatchObject({ code: 0 });
+  expect(await readFile(join(folder, '.config', 'tailrace', 'contexts.json'), 'utf8')).toContain(SOME_TOKEN);
+});
