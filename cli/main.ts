@@ -16,6 +16,7 @@ import { addLs } from './commands/ls.ts';
 import { addMetrics } from './commands/metrics.ts';
 import { addRead } from './commands/read.ts';
 import { addRestore } from './commands/restore.ts';
+import { addRootToken } from './commands/root-token.ts';
 import { addSend } from './commands/send.ts';
 import { addStreams } from './commands/streams.ts';
 import { addTail } from './commands/tail.ts';
@@ -79,7 +80,7 @@ for (const add of [addTail, addRead, addAppend, addSend, addCheckTail, addFence,
 program.commandsGroup('Basins and streams:');
 for (const add of [addLs, addBasins, addStreams, addMetrics]) add(program);
 program.commandsGroup('Access:');
-for (const add of [addTokens, addWhoami, addContext]) add(program);
+for (const add of [addTokens, addWhoami, addContext, addRootToken]) add(program);
 program.commandsGroup('Upkeep:');
 for (const add of [addBackup, addRestore, addVerify, addCompact, addClock]) add(program);
 

@@ -11,6 +11,7 @@ export {
   compact,
   type Fault,
   type OnProgress,
+  resetRootToken,
   restore,
   type StoreReport,
   saveBackup,

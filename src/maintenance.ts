@@ -8,12 +8,16 @@
 import { createReadStream, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { replaceRootToken } from './access/root-token.ts';
+import { rootTokenStore } from './access/token-store.ts';
+
 import { TailraceError } from './model/error.ts';
+import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { readBackup } from './storage/backup-format.ts';
 import { type Compacted, compactStore } from './storage/compact.ts';
 import type { Entry } from './storage/engine.ts';
 import { FAMILY } from './storage/keys.ts';
-import { openStoreFile, PAGE_BYTES, STORE_FILE } from './storage/lmdb.ts';
+import { openLmdbEngine, openStoreFile, PAGE_BYTES, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
 import { restoreRows } from './storage/restore.ts';
 import { isStoreFile, syncDirectory } from './storage/store-file.ts';
@@ -99,6 +103,26 @@ export async function compact(dataDir: string, { to }: { readonly to?: string } 
       return { ...(await compactStore(existingStore(dir), file)), file };
     }),
   );
+}
+
+/**
+ * Makes a new root token for a store whose old one is lost or known to others, and writes it to `root-token` there; the
+ * old one is void when it resolves. Other tokens stay. Answers the file, absolute, which only its owner may read.
+ * @throws TailraceError `data_dir_in_use`, `config` when there is no store, `format_too_new`, `corrupt`, `storage`
+ */
+export async function resetRootToken(dataDir: string): Promise<{ readonly file: string }> {
+  const dir = path.resolve(dataDir);
+  existingStore(dir);
+  return owning(dir, async () => {
+    existingStore(dir);
+    const engine = await openLmdbEngine({ path: dir });
+    try {
+      const { file } = await replaceRootToken(rootTokenStore(engine, SYSTEM_CLOCK), dir);
+      return { file };
+    } finally {
+      await engine.close();
+    }
+  });
 }
 
 /**

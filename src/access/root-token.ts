@@ -46,8 +46,17 @@ export async function ensureRootToken(
   const file = join(dataDir, FILE);
   const stored = await store.rootTokenHash();
   if (stored !== undefined) return { hash: stored, made: undefined, file };
+  return replaceRootToken(store, dataDir);
+}
+
+/** Makes a new root token, with its file; the one of before is void when it resolves. */
+export async function replaceRootToken(
+  store: RootTokenStore,
+  dataDir: string,
+): Promise<RootToken & { readonly made: string; readonly file: string }> {
+  const file = join(dataDir, FILE);
   const made = makeToken();
-  // The file goes first: a crash between the two makes a new token, never a store whose token nobody knows.
+  // The file goes first: a crash between the two is mended by another call, never a store whose token nobody knows.
   await writeSecret(dataDir, file, made);
   const hash = hashToken(made);
   await store.putRootTokenHash(hash);

@@ -1,0 +1,42 @@
+/** `tailrace root-token reset`: a new root token, where the old one is lost or known to others. */
+
+import type { Command } from 'commander';
+import { createTalk } from '../console.ts';
+import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, print } from '../maintenance.ts';
+
+const EXAMPLES = `
+The server must be stopped. The old root token is void from then on, other access tokens stay as they are. The new one is
+in the file that is printed, which only you may read.
+
+Examples:
+  tailrace root-token reset
+  tailrace root-token reset --data-dir /var/lib/tailrace`;
+
+export function addRootToken(program: Command): void {
+  const group = program
+    .command('root-token')
+    .summary('replace the root token')
+    .description('Looks after the token that may do everything.');
+  const command = group
+    .command('reset')
+    .summary('make a new root token; the old one is void')
+    .description('Makes a new root token for a data directory that no server runs on; the old one is void.');
+  addDataDirOption(command)
+    .option('--json', 'JSON instead of text')
+    .addHelpText('after', EXAMPLES)
+    .action((_options, self: Command) => reset(self.optsWithGlobals<MaintenanceOptions>()));
+}
+
+async function reset(options: MaintenanceOptions): Promise<void> {
+  const { resetRootToken } = await loadMaintenance();
+  const { file } = await resetRootToken(dataDirOf(options));
+  const talk = createTalk(options);
+  talk.note('the old root token is void; the new one is in this file:');
+  // A token set from outside wins over the one in the store.
+  if (process.env.TAILRACE_ROOT_TOKEN || process.env.TAILRACE_ROOT_TOKEN_FILE) {
+    talk.warn(
+      'tailrace: TAILRACE_ROOT_TOKEN or TAILRACE_ROOT_TOKEN_FILE is set: a server with it takes that one instead',
+    );
+  }
+  await print({ file, result: 'reset' }, file, options);
+}

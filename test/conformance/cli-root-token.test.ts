@@ -1,0 +1,53 @@
+/** A lost root token is replaced while the server is stopped: the old one is dead, other tokens live on. */
+
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { runCli } from '../support/cli.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+
+let dataDir: string;
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'tailrace-root-'));
+});
+
+afterEach(async () => {
+  await rm(dataDir, { recursive: true });
+});
+
+const whoami = ({ url }: TestServer, secret: string) =>
+  runCli(['whoami'], { env: { TAILRACE_ENDPOINT: url, TAILRACE_TOKEN: secret } });
+const reset = (...args: string[]) => runCli(['root-token', 'reset', '--data-dir', dataDir, ...args]);
+
+test('the new one works, the old one does not, and other tokens stay', async () => {
+  const before = await startServer({ dataDir });
+  const issued = await runCli(['tokens', 'issue', 'other', '--ops', 'read'], { server: before });
+  const inUse = await reset();
+  expect(inUse).toMatchObject({ code: 5, stdout: '' });
+  expect((await whoami(before, before.token)).code).toBe(0);
+  await before.stop();
+
+  const file = join(dataDir, 'root-token');
+  const done = await reset();
+  expect(done).toMatchObject({ code: 0, stdout: `${file}\n` });
+  expect(done.stderr).toBe('the old root token is void; the new one is in this file:\n');
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  const secret = (await readFile(file, 'utf8')).trim();
+  expect(secret).toMatch(/^trk_[0-9a-f]{48}$/);
+  expect(secret).not.toBe(before.token);
+  expect(done.stdout + done.stderr).not.toContain(secret);
+
+  const after = await startServer({ dataDir });
+  expect((await whoami(after, secret)).stdout).toContain('the root token');
+  expect((await whoami(after, before.token)).code).toBe(3);
+  expect((await whoami(after, issued.stdout.trim())).stdout).toContain('other');
+  await after.stop();
+});
+
+test('where there is no store nothing is made', async () => {
+  const nothing = await reset('--json');
+  expect(nothing).toMatchObject({ code: 2, stdout: '' });
+  expect(nothing.stderr).toContain(`there is no store in ${dataDir}`);
+});
