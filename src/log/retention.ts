@@ -24,6 +24,7 @@ const SOONEST_MS = 1_000;
 export async function lookAfter(context: RetentionContext, stream: OpenStream): Promise<void> {
   await refreshFloor(context.engine, stream, context.expiry.now());
   const floor = Math.max(stream.floor, await surplusEnd(context, stream));
+  if (stream.deleting) return;
   if (floor > stream.durable.trimPoint) {
     await moveTrimPoint(context, stream, floor);
     await removeTrimmed(context, stream);

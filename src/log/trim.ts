@@ -8,7 +8,7 @@ import { blockRange, pendingKey, readBlockKey, streamKey, streamStateKey, upkeep
 import { encodePending } from '../storage/values.ts';
 import type { CommitQueue } from './acks.ts';
 import { commitRows } from './commit-rows.ts';
-import type { OpenStream } from './stream.ts';
+import { deletionPending, type OpenStream } from './stream.ts';
 
 /** Freeing room may use the room that is kept for it. */
 const RESERVE: CommitOptions = { mayUseReserve: true };
@@ -24,8 +24,13 @@ export function trimRow(stream: OpenStream): Write {
   return { type: 'put', key: pendingKey('trim', stream.number), value };
 }
 
-/** Moves the trim point, at most to the assigned tail and never back. Durable when it resolves. */
+/**
+ * Moves the trim point, at most to the assigned tail and never back. Durable when it resolves.
+ * @throws TailraceError `stream_deletion_pending`, `storage`
+ */
 export async function moveTrimPoint({ commits }: TrimContext, stream: OpenStream, seqNum: number): Promise<void> {
+  // A state that is written behind the removal of its stream would be there without it.
+  if (stream.deleting) throw deletionPending(stream.name);
   const { assigned } = stream;
   const trimPoint = Math.min(Math.max(seqNum, assigned.trimPoint), assigned.nextSeq);
   if (trimPoint === assigned.trimPoint) return commits.barrier();
@@ -64,6 +69,8 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
       bytes += meteredBytes;
     }
     const finished = rows.length < UPKEEP_BLOCKS_MAX;
+    // From here to the commit nothing is awaited: what is deleted by now has its blocks removed with it.
+    if (stream.deleting) return;
     expectFresh(stream);
     // Another trim that was accepted in the meantime has its own row put behind this one's end.
     if (finished && stream.assigned.trimPoint === trimPoint) {

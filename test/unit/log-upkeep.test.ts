@@ -164,6 +164,24 @@ describe('deletion', () => {
   });
 });
 
+test('a trim that goes on while its stream is deleted writes nothing behind the removal', async () => {
+  const harness = await withStream({});
+  const { log, basin, stream, append, engine } = harness;
+  for (let i = 0; i < 700; i++) await append(`r${i}`);
+  await log.upkeepSettled();
+  engine.hold();
+  const trimmed = log.trim(stream, 700).catch(() => {});
+  await engine.settleOne();
+  await engine.settleOne();
+  const deleted = log.deleteStream(basin, 'a');
+  await turn();
+  engine.release();
+  await Promise.all([trimmed, deleted]);
+  await expect(log.trim(stream, 700)).rejects.toMatchObject({ code: 'stream_deletion_pending' });
+  await log.upkeepSettled();
+  expect(await engine.scan({ from: Buffer.of(4), to: Buffer.of(6), limit: 9 })).toEqual([]);
+});
+
 describe('deletion of basins', () => {
   test('a basin goes with its streams, refuses new ones meanwhile, and its name is free again', async () => {
     const { log, engine } = await openHarness();
