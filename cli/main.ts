@@ -11,6 +11,7 @@ import { addCheckTail } from './commands/check-tail.ts';
 import { addClock } from './commands/clock.ts';
 import { addCompact } from './commands/compact.ts';
 import { addContext } from './commands/context.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addFence } from './commands/fence.ts';
 import { addLs } from './commands/ls.ts';
 import { addMetrics } from './commands/metrics.ts';
@@ -82,7 +83,7 @@ for (const add of [addLs, addBasins, addStreams, addMetrics]) add(program);
 program.commandsGroup('Access:');
 for (const add of [addTokens, addWhoami, addContext, addRootToken]) add(program);
 program.commandsGroup('Upkeep:');
-for (const add of [addBackup, addRestore, addVerify, addCompact, addClock]) add(program);
+for (const add of [addBackup, addRestore, addVerify, addCompact, addClock, addDoctor]) add(program);
 
 endWithPipe();
 try {

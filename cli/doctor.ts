@@ -1,0 +1,148 @@
+/** What may be wrong between this machine and a server: each check says what it found, and how to mend it. */
+
+import { exchange, normalizeEndpoint } from '../src/client/calls.ts';
+import { TailraceError } from '../src/model/error.ts';
+import type { Connection } from './connection.ts';
+import { EXIT, EXIT_CODES } from './exit.ts';
+
+export interface Finding {
+  readonly check: 'server' | 'port' | 'token' | 'clock';
+  /** A warning needs looking at, and nothing fails yet. */
+  readonly level: 'ok' | 'warning' | 'fault';
+  readonly text: string;
+  /** How to mend it. */
+  readonly fix?: string;
+  /** What the command ends with because of it. */
+  readonly code: number;
+}
+
+const GRPC_PORT = '4317';
+const HTTP_PORT = '4318';
+/** Signatures, expiry and the order of what several machines send suffer beyond this. */
+const CLOCK_OFF_MS = 10_000;
+const EXPIRES_SOON_MS = 7 * 86_400_000;
+
+/** Looks at everything that can be looked at; stops where nothing behind it makes sense. */
+export async function* examine(connection: Connection, now: () => number): AsyncGenerator<Finding> {
+  const endpoint = normalizeEndpoint(connection.endpoint.value);
+  const asked = now();
+  let answer: Awaited<ReturnType<typeof exchange>>;
+  try {
+    answer = await exchange({ method: 'GET', url: `${endpoint}/readyz`, headers: {} });
+  } catch (error) {
+    yield* unreachableFindings(connection, endpoint, error);
+    return;
+  }
+  const server = serverFinding(connection, endpoint, answer.status, Buffer.from(answer.body).toString('utf8'));
+  yield server;
+  if (server.code === EXIT.failure) return;
+  yield clockFinding(answer.headers.get('date'), asked, now());
+  yield await tokenFinding(connection, now());
+}
+
+async function* unreachableFindings(
+  { endpoint: { from } }: Connection,
+  endpoint: string,
+  error: unknown,
+): AsyncGenerator<Finding> {
+  const reason = error instanceof TailraceError ? error.message : String(error);
+  const fix = from === 'the default' ? 'start it with `tailrace serve`, or name another with --endpoint' : NOBODY_FIX;
+  yield { check: 'server', level: 'fault', text: `${reason} (from ${from})`, fix, code: EXIT.temporary };
+  const url = new URL(endpoint);
+  if (url.port === GRPC_PORT) {
+    url.port = HTTP_PORT;
+    const text = `port ${GRPC_PORT} is that of OTLP over gRPC; this one speaks HTTP, on ${HTTP_PORT} unless said otherwise`;
+    yield { check: 'port', level: 'fault', text, fix: `try --endpoint ${url.origin}`, code: EXIT.temporary };
+    return;
+  }
+  const other = await otherDoor(url);
+  if (other === undefined) return;
+  const text = `there is a Tailrace on ${other}`;
+  yield { check: 'port', level: 'fault', text, fix: `use --endpoint ${other}`, code: EXIT.temporary };
+}
+
+const NOBODY_FIX = 'see that it runs there, that host and port are right, and that no firewall is between';
+
+/** The same host by the standard port, or with the other scheme. */
+async function otherDoor({ protocol, hostname, host, port }: URL): Promise<string | undefined> {
+  const others = [`${protocol === 'http:' ? 'https' : 'http'}://${host}`];
+  if (port !== HTTP_PORT) others.push(`${protocol}//${hostname}:${HTTP_PORT}`);
+  for (const origin of others) {
+    try {
+      const { body } = await exchange({ method: 'GET', url: `${origin}/readyz`, headers: {} });
+      if (isReadiness(Buffer.from(body).toString('utf8'))) return origin;
+    } catch {
+      // Nobody there either.
+    }
+  }
+  return undefined;
+}
+
+function serverFinding({ endpoint: { from } }: Connection, endpoint: string, status: number, body: string): Finding {
+  const where = `${endpoint} (from ${from})`;
+  if (!isReadiness(body)) {
+    const fix = 'name a Tailrace with --endpoint, or see what else took its port';
+    const text = `${where} answers ${status}, and is no Tailrace`;
+    return { check: 'server', level: 'fault', text, fix, code: EXIT.failure };
+  }
+  const { status: state, writes } = JSON.parse(body) as { status: string; writes: string };
+  if (state !== 'ready') {
+    const fix = 'wait until it is back; its log says why it stops';
+    return { check: 'server', level: 'fault', text: `${where} is stopping`, fix, code: EXIT.temporary };
+  }
+  if (writes !== 'ok') {
+    const fix = 'make room on its disk, then restart it if it goes on; its log says more';
+    return { check: 'server', level: 'fault', text: `${where} takes no writes: ${writes}`, fix, code: EXIT.temporary };
+  }
+  return { check: 'server', level: 'ok', text: `${where} answers and takes writes`, code: EXIT.ok };
+}
+
+/** `{"status":"ready","writes":"ok"}`, which nobody else answers. */
+function isReadiness(body: string): boolean {
+  try {
+    const { status, writes } = JSON.parse(body) as { status?: unknown; writes?: unknown };
+    return typeof status === 'string' && typeof writes === 'string';
+  } catch {
+    return false;
+  }
+}
+
+/** The header has whole seconds; the answer was made between the two times. */
+function clockFinding(date: string | null, asked: number, answered: number): Finding {
+  const theirs = date === null ? Number.NaN : Date.parse(date);
+  if (Number.isNaN(theirs)) {
+    return { check: 'clock', level: 'ok', text: 'the server does not say what time it has', code: EXIT.ok };
+  }
+  const ahead = theirs > answered ? theirs - answered : Math.min(0, theirs + 1_000 - asked);
+  const seconds = Math.round(Math.abs(ahead) / 1_000);
+  if (Math.abs(ahead) <= CLOCK_OFF_MS) {
+    return { check: 'clock', level: 'ok', text: `the clocks agree within ${seconds + 1} s`, code: EXIT.ok };
+  }
+  const text = `the clock of the server is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} this machine's`;
+  const fix = 'let both machines take the time from NTP; after a jump of the server: `tailrace clock confirm`';
+  return { check: 'clock', level: 'fault', text, fix, code: EXIT.failure };
+}
+
+async function tokenFinding({ client, token }: Connection, now: number): Promise<Finding> {
+  const from = token === undefined ? 'no token' : `token from ${token.from}`;
+  try {
+    const me = await client.whoami();
+    if (me.root) return { check: 'token', level: 'ok', text: `${from}: ${rootText(me.id)}`, code: EXIT.ok };
+    const left = me.expires_at == null ? Number.POSITIVE_INFINITY : Date.parse(me.expires_at) - now;
+    if (left >= EXPIRES_SOON_MS) return { check: 'token', level: 'ok', text: `${from}: ${me.id}`, code: EXIT.ok };
+    const text = `${from}: ${me.id} ends ${me.expires_at}`;
+    return { check: 'token', level: 'warning', text, fix: 'issue one that lives longer, in time', code: EXIT.ok };
+  } catch (error) {
+    if (!(error instanceof TailraceError)) throw error;
+    const fix = token === undefined ? NO_TOKEN_FIX : TOKEN_FIX;
+    return { check: 'token', level: 'fault', text: `${from}: ${error.message}`, fix, code: EXIT_CODES[error.code] };
+  }
+}
+
+const NO_TOKEN_FIX = 'set TAILRACE_TOKEN or --token-file, or keep one with `tailrace context add`';
+const TOKEN_FIX =
+  "it is another server's, or was revoked, rotated or expired: issue a new one, or `tailrace root-token reset` there";
+
+function rootText(id: string): string {
+  return id === 'root' ? 'the root token' : 'this server asks nobody for one';
+}

@@ -1,0 +1,171 @@
+/** Each thing that `tailrace doctor` finds: what it says, the fix, and how it ends. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type CliResult, runCli } from '../support/cli.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+
+let server: TestServer;
+let folder: string;
+
+beforeAll(async () => {
+  server = await startServer();
+  folder = await mkdtemp(join(tmpdir(), 'tailrace-doctor-'));
+});
+
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true });
+});
+
+const doctor = (endpoint: string, token?: string, ...args: string[]): Promise<CliResult> =>
+  runCli(['doctor', '--endpoint', endpoint, ...args], {
+    env: token === undefined ? {} : { TAILRACE_TOKEN: token },
+    cwd: folder,
+  });
+
+/** What answers in place of a Tailrace. */
+async function instead(listener: RequestListener, act: (url: string) => Promise<void>): Promise<void> {
+  const fake: Server = createServer(listener);
+  await new Promise<void>((resolve) => fake.listen(0, '127.0.0.1', resolve));
+  try {
+    await act(`http://127.0.0.1:${(fake.address() as AddressInfo).port}`);
+  } finally {
+    fake.closeAllConnections();
+    await new Promise((resolve) => fake.close(resolve));
+  }
+}
+
+/** A ready Tailrace by its answers, with another state or time. */
+function posing(readiness: object, date = new Date()): RequestListener {
+  return ({ url }, response) => {
+    response.setHeader('date', date.toUTCString());
+    response.end(JSON.stringify(url === '/readyz' ? readiness : { id: 'root', root: true }));
+  };
+}
+
+const READY = { status: 'ready', writes: 'ok' };
+
+test('nothing is wrong', async () => {
+  const found = await doctor(server.url, server.token);
+  expect(found).toMatchObject({ code: 0, stderr: '' });
+  expect(found.stdout.split('\n')).toEqual([
+    `ok       server  ${server.url} (from --endpoint) answers and takes writes`,
+    expect.stringMatching(/^ok {7}clock {3}the clocks agree within \d+ s$/),
+    'ok       token   token from TAILRACE_TOKEN: the root token',
+    '',
+  ]);
+});
+
+describe('the server', () => {
+  test('is not there', async () => {
+    const found = await doctor('http://127.0.0.1:9');
+    expect(found).toMatchObject({ code: 75, stderr: '' });
+    expect(found.stdout).toContain('fault    server  cannot reach http://127.0.0.1:9: ');
+    expect(found.stdout).toContain('fix: see that it runs there, that host and port are right');
+  });
+
+  test('is none of ours', async () => {
+    await instead(
+      (_request, response) => response.end('<html>'),
+      async (url) => {
+        const found = await doctor(url);
+        expect(found.code).toBe(1);
+        expect(found.stdout).toBe(
+          `fault    server  ${url} (from --endpoint) answers 200, and is no Tailrace\n` +
+            '                 fix: name a Tailrace with --endpoint, or see what else took its port\n',
+        );
+      },
+    );
+  });
+
+  test('is stopping', async () => {
+    await instead(posing({ status: 'draining', writes: 'ok' }), async (url) => {
+      const found = await doctor(url);
+      expect(found.code).toBe(75);
+      expect(found.stdout).toContain(`fault    server  ${url} (from --endpoint) is stopping\n`);
+      expect(found.stdout).toContain('fix: wait until it is back');
+    });
+  });
+
+  test('takes no writes', async () => {
+    await instead(posing({ status: 'ready', writes: 'full' }), async (url) => {
+      const found = await doctor(url);
+      expect(found.code).toBe(75);
+      expect(found.stdout).toContain('takes no writes: full\n                 fix: make room on its disk');
+    });
+  });
+});
+
+describe('the port', () => {
+  test('is that of gRPC', async () => {
+    // Nobody is at this address of the loopback network, whatever runs on this machine.
+    const found = await doctor('http://127.66.77.88:4317');
+    expect(found.code).toBe(75);
+    expect(found.stdout).toContain('fault    port    port 4317 is that of OTLP over gRPC; this one speaks HTTP');
+    expect(found.stdout).toContain('fix: try --endpoint http://127.66.77.88:4318\n');
+  });
+
+  test('speaks HTTP where HTTPS was asked for', async () => {
+    const found = await doctor(server.url.replace('http:', 'https:'), server.token);
+    expect(found.code).toBe(75);
+    expect(found.stdout).toContain(`fault    port    there is a Tailrace on ${server.url}\n`);
+    expect(found.stdout).toContain(`fix: use --endpoint ${server.url}\n`);
+  });
+});
+
+describe('the token', () => {
+  test('is missing', async () => {
+    const found = await doctor(server.url);
+    expect(found.code).toBe(3);
+    expect(found.stdout).toContain('fault    token   no token: ');
+    expect(found.stdout).toContain('fix: set TAILRACE_TOKEN or --token-file, or keep one with `tailrace context add`');
+  });
+
+  test('is not known', async () => {
+    const found = await doctor(server.url, 'trk_unknown');
+    expect(found.code).toBe(3);
+    expect(found.stdout).toContain('fault    token   token from TAILRACE_TOKEN: ');
+    expect(found.stdout).toContain("fix: it is another server's, or was revoked, rotated or expired");
+    expect(found.stdout).not.toContain('trk_unknown');
+  });
+
+  test('ends soon', async () => {
+    const issued = await runCli(['tokens', 'issue', 'brief', '--ops', 'read', '--expires-in', '1d'], { server });
+    const found = await doctor(server.url, issued.stdout.trim());
+    expect(found.code).toBe(0);
+    expect(found.stdout).toMatch(/^warning {2}token {3}token from TAILRACE_TOKEN: brief ends \d{4}-/m);
+    expect(found.stdout).toContain('fix: issue one that lives longer, in time');
+  });
+
+  test('is not needed', async () => {
+    const open = await startServer({ args: ['--no-auth'] });
+    const found = await doctor(open.url);
+    await open.stop();
+    expect(found.code).toBe(0);
+    expect(found.stdout).toContain('ok       token   no token: this server asks nobody for one');
+  });
+});
+
+describe('the clock', () => {
+  test.each([
+    ['ahead of', 3_600_000],
+    ['behind', -3_600_000],
+  ])('is %s ours', async (words, offMs) => {
+    await instead(posing(READY, new Date(Date.now() + offMs)), async (url) => {
+      const found = await doctor(url, undefined, '--json');
+      expect(found.code).toBe(1);
+      const [, clock] = found.stdout.split('\n').map((line) => (line === '' ? {} : (JSON.parse(line) as unknown)));
+      expect(clock).toEqual({
+        check: 'clock',
+        level: 'fault',
+        text: expect.stringMatching(new RegExp(`^the clock of the server is 3\\d\\d\\d s ${words} this machine's$`)),
+        fix: expect.stringContaining('`tailrace clock confirm`'),
+      });
+    });
+  });
+});
