@@ -55,6 +55,8 @@ export interface IngestOptions {
   readonly fixedStream?: string | undefined;
   /** Set on every resource in place of what the sender wrote under those keys. Must not change. */
   readonly resourceAttributes?: ReadonlyMap<string, string>;
+  /** Hears how many bytes of memory `resourceAttributes` take, in all, each time that grows; may throw. */
+  readonly reserve?: (bytes: number) => void;
   /** Hears how many spans are about to be stored; what it throws refuses the request. */
   readonly takeSpans?: (spans: number) => void;
   /** Hears what JSON requests held that OTLP does not allow and we tolerate. */
@@ -126,7 +128,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     while (!scan.step()) await others();
     total = countOf(scanned, 0, scanned.itemCount);
     const stamps = stampsOf(options.resourceAttributes);
-    const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount);
+    const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, options.reserve);
     scanned.changedHeads = stamper;
     const routing = { fixed: options.fixedStream, fallback: basin.config.otlpDefaultStream, stamper };
     const streams = new Map<string, number[]>();

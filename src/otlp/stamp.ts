@@ -47,11 +47,14 @@ export class Stamper implements ChangedHeads {
   readonly starts: Uint32Array;
   readonly ends: Uint32Array;
   readonly #stamps: Stamps;
+  readonly #reserve: ((bytes: number) => void) | undefined;
   #at = 0;
   #added = 0;
 
-  constructor(stamps: Stamps, resourceCount: number) {
+  /** `reserve` hears how much memory all heads take together, before it is taken; what it throws ends the matter. */
+  constructor(stamps: Stamps, resourceCount: number, reserve?: (bytes: number) => void) {
     this.#stamps = stamps;
+    this.#reserve = reserve;
     this.starts = new Uint32Array(resourceCount);
     this.ends = new Uint32Array(resourceCount);
   }
@@ -118,7 +121,10 @@ export class Stamper implements ChangedHeads {
 
   #room(bytes: number): void {
     if (this.#at + bytes <= this.bytes.length) return;
-    const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.#at + bytes));
+    const length = Math.max(this.bytes.length * 2, this.#at + bytes);
+    // They stand here and, where whole resources are stored, once more in blocks.
+    this.#reserve?.(2 * length);
+    const larger = new Uint8Array(length);
     larger.set(this.bytes.subarray(0, this.#at));
     this.bytes = larger;
     this.view = new DataView(larger.buffer);

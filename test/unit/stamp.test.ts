@@ -1,7 +1,7 @@
 /** What a token sets on resources: attempts to say otherwise in every way that the wire has, and what must stay. */
 
 import { describe, expect, test } from '@jest/globals';
-import type { TailraceError } from '../../src/model/error.ts';
+import { TailraceError } from '../../src/model/error.ts';
 import { RECORD_METERED_BYTES_MAX, STAMPED_BYTES_MAX } from '../../src/model/limits.ts';
 import type { TimestampingMode } from '../../src/model/stream-config.ts';
 import { type IngestOptions, type IngestResult, ingest } from '../../src/otlp/ingest.ts';
@@ -180,6 +180,24 @@ describe('where it counts', () => {
     const tooMany = Array.from({ length: most + 100 }, () => one).flat();
     const error = await send(tooMany, { resourceAttributes: attributes }).catch((thrown: unknown) => thrown);
     expect((error as TailraceError).code).toBe('too_large');
+  });
+
+  test('memory is asked for before it is taken, and without it nothing is stored', async () => {
+    const attributes = new Map([['k', 'v'.repeat(4_000)]]);
+    const body = Array.from({ length: 1_000 }, () => request(scope(log('')))).flat();
+    const asked: number[] = [];
+    await send(body, { resourceAttributes: attributes, reserve: (bytes) => asked.push(bytes) });
+    expect(asked).toEqual([...asked].sort((a, b) => a - b));
+    expect(asked.at(-1)).toBeGreaterThan(2 * 1_000 * 4_000);
+    const refuse = (bytes: number): void => {
+      if (bytes > 1_000_000) throw new TailraceError('overloaded', 'no memory');
+    };
+    await expect(send(body, { resourceAttributes: attributes, reserve: refuse })).rejects.toMatchObject({
+      code: 'overloaded',
+    });
+    asked.length = 0;
+    await send(request(scope(log('x'))), { resourceAttributes: new Map(), reserve: (bytes) => asked.push(bytes) });
+    expect(asked).toEqual([]);
   });
 
   test('the scopes of a whole resource are the bytes of the request, not copies', async () => {

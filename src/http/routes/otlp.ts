@@ -15,6 +15,7 @@ import { authorizeAs, basinNamed, existingBasin, type HttpDeps, identifySender, 
 import type { Exchange } from '../exchange.ts';
 import { encodingOf, refuseOtlp } from '../refuse.ts';
 import { reply } from '../reply.ts';
+import { Reservation } from '../reservation.ts';
 import type { Refuse, Route } from '../router.ts';
 import { OTLP_STATUS } from '../status.ts';
 
@@ -49,13 +50,22 @@ async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Prom
   const basin = existingBasin(deps, basinName);
   const encoding = expectedEncoding(exchange.request.headers['content-type']);
   const body = await readBody(exchange, deps.reading);
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, ...termsOf(principal, basinName, deps) };
+  // A few bytes for each resource may become many by what the token sets on it.
+  const heads = new Reservation(deps.reading.budget);
+  const options: IngestOptions = {
+    limits: deps.limits,
+    tally: deps.metrics.jsonTally,
+    reserve: (bytes) => heads.holdAtLeast(bytes),
+    ...termsOf(principal, basinName, deps),
+  };
   let result: IngestResult;
   try {
     result = await ingest(portOf(principal, deps.log), basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {
     body.release();
     throw error;
+  } finally {
+    heads.release();
   }
   answer(exchange, signal, encoding, result, body, deps);
 }
