@@ -10,6 +10,7 @@ import { looksLikeJwt, type TokenExchange } from './exchange.ts';
 import { type Principal, type Token, unlimited } from './grant.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import { SpanQuota } from './span-quota.ts';
+import { type Ticket, Tickets } from './tickets.ts';
 import { type HashedToken, hashCredential } from './token.ts';
 import type { TokenTable } from './token-table.ts';
 
@@ -47,12 +48,15 @@ export class Access {
   /** What is open by each token. */
   readonly #watched = new Map<Token, Set<(error: TailraceError) => void>>();
   readonly #spans: SpanQuota;
+  /** What pages may open once. */
+  readonly tickets: Tickets;
   #sweeping = false;
 
   constructor(mode: AccessMode, clock: Clock) {
     this.#mode = mode;
     this.#clock = clock;
     this.#spans = new SpanQuota(clock);
+    this.tickets = new Tickets(clock);
   }
 
   /** Whether nobody is asked for a token. */
@@ -89,6 +93,18 @@ export class Access {
     if (exchange === undefined || credential === undefined || hashed === undefined) return this.identify(hashed);
     const isJwt = looksLikeJwt(credential) && this.#find(hashed.hash) === undefined;
     return isJwt ? exchange.identify(credential, hashed.hash) : this.identify(hashed);
+  }
+
+  /**
+   * Takes a ticket, which nobody can show again. What it is for is for `holderOf` to judge.
+   * @throws TailraceError `authn` when it is not known, was used, has expired, or the token behind it does not work any more
+   */
+  redeem(secret: string): Ticket {
+    const ticket = this.tickets.take(secret);
+    const token = ticket?.principal.token;
+    const isGood = token === undefined || this.tokens?.isAlive(token) === true;
+    if (ticket !== undefined && isGood) return ticket;
+    throw new TailraceError('authn', 'the ticket is not known, was used, or has expired: ask for a new one');
   }
 
   /**

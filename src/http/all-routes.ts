@@ -14,6 +14,7 @@ import { otlpRoutes } from './routes/otlp.ts';
 import { prometheusRoutes } from './routes/prometheus.ts';
 import { recordRoutes } from './routes/records.ts';
 import { streamRoutes } from './routes/streams.ts';
+import { ticketRoutes } from './routes/tickets.ts';
 
 export function allRoutes(deps: HttpDeps): readonly Route[] {
   return [
@@ -29,5 +30,6 @@ export function allRoutes(deps: HttpDeps): readonly Route[] {
     ...streamRoutes(deps),
     ...metricsRoutes(deps),
     ...prometheusRoutes(deps),
+    ...ticketRoutes(deps),
   ];
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Principal } from '../access/grant.ts';
+import { holderOf } from '../access/tickets.ts';
 import { commandType, type NewRecord } from '../log/records.ts';
 import type { Stream } from '../log/stream.ts';
 import { TailraceError } from '../model/error.ts';
@@ -13,8 +14,8 @@ import type { StreamConfigRequest } from '../model/stream-config.ts';
 import { parseStreamConfigHeader } from '../s2/config.ts';
 import type { JsonFormat } from '../s2/json.ts';
 import { type Delivered, parseLastEventId } from '../s2/last-event-id.ts';
-import { formatOf, parseReadParams, readRangeOf, wrongFormat } from '../s2/read-query.ts';
-import { authorize, basinNamed, existingBasin, type HttpDeps, identify } from './door.ts';
+import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../s2/read-query.ts';
+import { authorize, authorizeAs, basinNamed, existingBasin, type HttpDeps, identify } from './door.ts';
 import type { Exchange } from './exchange.ts';
 import { decodeSegment } from './router.ts';
 
@@ -67,13 +68,26 @@ export function parseAppendCall(exchange: Exchange, segment: string, deps: HttpD
  * @throws TailraceError as `parseAppendCall`, and `bad_query`, `invalid` (S2 API §5.1)
  */
 export function parseReadCall(exchange: Exchange, segment: string, deps: HttpDeps, mode: ReadMode): ReadCall {
-  const name = nameOf(exchange, segment);
-  const principal = authorize(exchange, deps, { operation: 'read', ...name });
+  const { principal, name } = readerOf(exchange, segment, deps, mode);
   const params = parseReadParams(new URLSearchParams(exchange.query));
   const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
   const eventId = mode === 'sse' ? headerOf(exchange, 'last-event-id') : undefined;
   const delivered = eventId === undefined ? undefined : parseLastEventId(eventId);
   return { ...keptName(principal, name), principal, ...dataPlane, mode, delivered, range: readRangeOf(params) };
+}
+
+/** Who reads which stream. The EventSource of a page sends no headers: it shows a ticket, which knows its basin. */
+function readerOf(exchange: Exchange, segment: string, deps: HttpDeps, mode: ReadMode) {
+  const secret = mode === 'sse' ? single(new URLSearchParams(exchange.query), 'ticket') : undefined;
+  if (secret === undefined) {
+    const name = nameOf(exchange, segment);
+    return { name, principal: authorize(exchange, deps, { operation: 'read', ...name }) };
+  }
+  const ticket = deps.access.redeem(secret);
+  const name = { basin: basinNamed(exchange) ?? ticket.basin, stream: streamNamed(segment) };
+  const principal = holderOf(ticket, name.basin, name.stream);
+  authorizeAs(exchange, deps, principal, { operation: 'read', ...name });
+  return { name, principal };
 }
 
 /**

@@ -198,3 +198,8 @@ export const EXCHANGED_TOKENS_CACHED_MAX = 10_000;
 /** How long one lives unless a setting says otherwise, and how long a key signs them. */
 export const EXCHANGE_TTL_MS = 15 * 60_000;
 export const SIGNING_KEY_LIFE_MS = 30 * 86_400_000;
+
+/** Tickets for pages: how long one waits to be used, and how many are kept, of all callers and of one token. */
+export const TICKET_TTL_MS = 60_000;
+export const TICKETS_MAX = 100_000;
+export const TICKETS_PER_TOKEN_MAX = 10_000;

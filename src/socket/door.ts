@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Access } from '../access/access.ts';
 import { onlyBasin, type Principal } from '../access/grant.ts';
+import { holderOf } from '../access/tickets.ts';
 import type { ReadEvent } from '../log/read.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
@@ -44,7 +45,7 @@ export interface ReadableLog<B, S extends { readonly id: string }> {
 
 export interface SocketDoorDeps<B, S extends { readonly id: string }> {
   readonly log: ReadableLog<B, S>;
-  readonly access: Pick<Access, 'identify' | 'authorize' | 'admit' | 'watch'>;
+  readonly access: Pick<Access, 'identify' | 'authorize' | 'expectAllowed' | 'redeem' | 'admit' | 'watch'>;
   readonly defaultBasin: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -157,13 +158,24 @@ class Door<B, S extends { readonly id: string }> {
   #plan(request: IncomingMessage, handshake: Handshake): Plan | TailraceError {
     let plan: Plan | undefined;
     const fault = errorOf(() => {
-      const { access, defaultBasin } = this.#deps;
-      const { credential } = handshake;
-      const target = targetOf(request, handshake, () => onlyBasin(access.identify(credential)) ?? defaultBasin);
-      const principal = access.authorize(credential, { operation: 'read', ...target });
-      plan = { ...target, principal, ...wishOf(request, handshake) };
+      plan = { ...this.#reader(request, handshake), ...wishOf(request, handshake) };
     });
     return plan ?? fault ?? new TailraceError('internal', 'the upgrade could not be planned');
+  }
+
+  /** Who reads which stream: by a token, or by a ticket, which knows its basin and works once. */
+  #reader(request: IncomingMessage, handshake: Handshake): Target & { readonly principal: Principal } {
+    const { access, defaultBasin } = this.#deps;
+    const { credential, ticket: secret } = handshake;
+    if (secret === undefined) {
+      const target = targetOf(request, handshake, () => onlyBasin(access.identify(credential)) ?? defaultBasin);
+      return { ...target, principal: access.authorize(credential, { operation: 'read', ...target }) };
+    }
+    const ticket = access.redeem(secret);
+    const target = targetOf(request, handshake, () => ticket.basin);
+    const principal = holderOf(ticket, target.basin, target.stream);
+    access.expectAllowed(principal, { operation: 'read', ...target });
+    return { ...target, principal };
   }
 
   #serve(webSocket: WebSocket, wire: Duplex, plan: Plan | TailraceError): void {

@@ -35,6 +35,8 @@ export interface Handshake {
   /** The subprotocol to select: the first of those offered that we speak. */
   readonly selected: string | undefined;
   readonly credential: string | undefined;
+  /** In place of a credential, once. */
+  readonly ticket: string | undefined;
 }
 
 /** The path is split before it is decoded: an encoded slash is part of a stream's name. */
@@ -45,12 +47,14 @@ export function parseHandshake(request: IncomingMessage): Handshake {
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
   const subprotocols = offered.filter((name) => name !== '' && !name.startsWith(BEARER_PREFIX));
   const bearer = offered.find((name) => name.startsWith(BEARER_PREFIX));
+  const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1));
   return {
     rawStream: RECORDS_PATH.exec(path)?.[1],
-    query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
+    query,
     subprotocols,
     selected: subprotocols.find((name) => SUBPROTOCOLS.has(name)),
     credential: bearerToken(request.headers.authorization) ?? bearer?.slice(BEARER_PREFIX.length),
+    ticket: query.get('ticket') ?? undefined,
   };
 }
 

@@ -64,6 +64,11 @@ const ROWS: Readonly<Record<string, Row>> = {
   'DELETE /v1/access-tokens/{id}': { operations: ['revoke-access-token'] },
   'POST /v1/access-tokens/{id}/rotate': { operations: ['issue-access-token', 'revoke-access-token'] },
   'POST /v1/ingest-token/exchange': { operations: 'nothing' },
+  'POST /v1/tickets': {
+    operations: ['read'],
+    inBasin: true,
+    body: { basin: MINE, stream: 's', operation: 'read' },
+  },
   'GET /v1/metrics': { operations: ['account-metrics'] },
   'GET /v1/metrics/{basin}': { operations: ['basin-metrics'], inBasin: true },
   'GET /v1/metrics/{basin}/{stream}': { operations: ['stream-metrics'], inBasin: true },

@@ -1,0 +1,59 @@
+/** Tickets for pages, which cannot send headers where they open a WebSocket or an EventSource (access.md, Browsers). */
+
+import { z } from 'zod';
+import type { Principal } from '../../access/grant.ts';
+import type { TicketBounds } from '../../access/tickets.ts';
+import { TailraceError } from '../../model/error.ts';
+import { STREAM_NAME_BYTES_MAX } from '../../model/limits.ts';
+import { basinNameFault, streamNameFault } from '../../model/names.ts';
+import { isWithin } from '../../model/scope.ts';
+import { authorize, type HttpDeps, identify } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { answerJson, nameShape, readJson, shaped } from '../json-body.ts';
+import { refuseS2 } from '../refuse.ts';
+import type { Route } from '../router.ts';
+
+const request = z.object({
+  basin: nameShape(basinNameFault),
+  stream: nameShape(streamNameFault).optional(),
+  prefix: nameShape(prefixFault).optional(),
+  operation: z.literal('read'),
+});
+
+type TicketRequest = z.output<typeof request>;
+
+export function ticketRoutes(deps: HttpDeps): readonly Route[] {
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  return [{ method: 'POST', path: '/v1/tickets', handle: (exchange) => issueTicket(exchange, deps), refuse }];
+}
+
+async function issueTicket(exchange: Exchange, deps: HttpDeps): Promise<void> {
+  // Who is asking comes first: a stranger learns nothing about what is wrong with the body.
+  identify(exchange, deps);
+  const wanted = shaped(request, await readJson(exchange, deps));
+  const { basin, stream, operation } = wanted;
+  const principal = authorize(exchange, deps, { operation, basin, stream });
+  const { secret, expiresAt } = deps.access.tickets.issue(principal, boundsOf(wanted, principal));
+  const answer = { ticket: secret, expires_at: new Date(expiresAt).toISOString() };
+  answerJson(exchange, 201, answer, deps, ['Cache-Control', 'no-store']);
+}
+
+/** @throws TailraceError `invalid`, and `permission_denied` for a prefix that reaches beyond the token */
+function boundsOf({ basin, stream, prefix, operation }: TicketRequest, principal: Principal): TicketBounds {
+  if ((stream === undefined) === (prefix === undefined)) {
+    throw new TailraceError('invalid', 'a ticket is for one `stream`, or for all with a `prefix`: name one of the two');
+  }
+  if (stream !== undefined) return { operation, basin, streams: { exact: principal.absolute(stream) } };
+  const streams = { prefix: principal.absolute(prefix ?? '') };
+  if (principal.token === undefined || isWithin(streams, principal.token.scope.streams)) {
+    return { operation, basin, streams };
+  }
+  const where = `the streams with the prefix \`${prefix}\` in basin \`${basin}\``;
+  throw new TailraceError('permission_denied', `the token \`${principal.id}\` may not ${operation} all ${where}`);
+}
+
+/** The empty prefix is that of all streams. */
+function prefixFault(prefix: string): string | undefined {
+  if (Buffer.byteLength(prefix) <= STREAM_NAME_BYTES_MAX) return undefined;
+  return `a prefix has at most ${STREAM_NAME_BYTES_MAX} bytes`;
+}
