@@ -111,7 +111,8 @@ describe('who may open what', () => {
     const events = await new RecordsClient(target).sse('open', '?seq_num=0&count=1');
     expect(events.status).toBe(reads);
     events.destroy();
-    const socket = new Reader(`ws://127.0.0.1:${server.port}/v1/streams/open/records?seq_num=0&count=1`, [], {
+    const url = `ws://127.0.0.1:${server.port}/v1/streams/open/records?seq_num=0&count=1&basin=telemetry`;
+    const socket = new Reader(url, [], {
       headers: { authorization: `Bearer ${token}` },
     });
     if (reads === 200) expect((await socket.ended).code).toBe(1000);
