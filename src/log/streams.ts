@@ -11,6 +11,7 @@ import type { Engine, Write } from '../storage/engine.ts';
 import { blockRange, readStreamKey, streamKey, streamRange, streamStateKey, upkeepKey } from '../storage/keys.ts';
 import {
   decodeStream,
+  decodeStreamListing,
   decodeStreamState,
   encodePending,
   encodeStream,
@@ -163,7 +164,7 @@ export class StreamTable {
     const range = streamRange(basin.number, options.prefix, options.startAfter);
     const entries = await this.#deps.engine.scan({ ...range, limit: options.limit + 1 });
     const streams = entries.slice(0, options.limit).map(({ key, value }) => {
-      const { createdAt, deletedAt, cipher } = decodeStream(value);
+      const { createdAt, deletedAt, cipher } = decodeStreamListing(value);
       return { name: readStreamKey(key).name, createdAt, deletedAt, cipher };
     });
     return { streams, hasMore: entries.length > options.limit };

@@ -162,6 +162,15 @@ export function decodeStream(value: Uint8Array): StreamRow {
   };
 }
 
+/** What lists show of a stream: its settings, which are most of the row, are not looked at. */
+export function decodeStreamListing(value: Uint8Array): Pick<StreamRow, 'createdAt' | 'deletedAt' | 'cipher'> {
+  const fields = new Fields(value, 'stream', VERSION_2);
+  fields.count();
+  const createdAt = fields.count();
+  fields.skip();
+  return { createdAt, cipher: readCipher(fields.added()), deletedAt: optional(fields.added(), countOf) };
+}
+
 export function encodeStreamState(row: StreamStateRow): Uint8Array {
   const { nextSeq, lastTimestamp, lastArrival, fencingToken, trimPoint, meteredBytes } = row;
   return encode(
@@ -304,6 +313,10 @@ export class Fields {
 
   count(): number {
     return countOf(this.#next(), this.#what);
+  }
+
+  skip(): void {
+    this.#next();
   }
 
   flag(): boolean {
