@@ -1,6 +1,7 @@
 /** Answers whose bodies go out piece by piece: SSE and s2s, on HTTP/1.1 and HTTP/2. */
 
 import type { Writable } from 'node:stream';
+import type { Loan } from '../model/buffer-pool.ts';
 import {
   STREAM_ANSWER_BUFFERED_BYTES_MAX,
   STREAM_ANSWER_BUFFERED_BYTES_MIN,
@@ -73,12 +74,17 @@ export class StreamAnswer {
   /**
    * Hands over bytes, which must not change any more. Answers nothing while the client takes them; otherwise a promise
    * until there is room again or the client is gone (see `signal`). Never rejects; what comes after the end is dropped.
+   * Where the bytes are borrowed, that is given back once the system has them.
    */
-  write(bytes: Uint8Array | string): Promise<void> | undefined {
+  write(bytes: Uint8Array | string, loan?: Loan): Promise<void> | undefined {
     if (this.#gone.signal.aborted || this.#ended !== undefined || bytes.length === 0) return undefined;
     const { length } = bytes;
     this.#waiting += length;
-    this.#sink.write(bytes, () => this.#written(length));
+    this.#sink.write(bytes, (error) => {
+      // After a failure it is not known who still looks at them: the garbage collector finds out.
+      if (!error) loan?.give();
+      this.#written(length);
+    });
     if (this.#waiting <= this.#waitingMax()) return undefined;
     return new Promise((resolve) => void this.#wake.push(resolve));
   }

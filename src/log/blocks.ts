@@ -1,7 +1,7 @@
 /** Finds and loads stored blocks of a stream: by sequence number, by time, page by page. */
 
 import { TailraceError } from '../model/error.ts';
-import { READ_CACHE_BYTES_MAX, SCAN_BYTES_MAX } from '../model/limits.ts';
+import { READ_CACHE_BYTES_MAX } from '../model/limits.ts';
 import { BLOCK_HEADER_BYTES_MAX, Block, type BlockHeader, readBlockHeader } from '../storage/block-read.ts';
 import type { Engine, Entry } from '../storage/engine.ts';
 import { blockRange, readBlockKey } from '../storage/keys.ts';
@@ -50,16 +50,23 @@ async function findBlock(engine: Engine, stream: OpenStream, seqNum: number): Pr
   return entry === undefined ? undefined : headerOf(entry);
 }
 
-/** A page of whole blocks, the first of which holds `seqNum`; empty when it is not stored. */
-export async function loadBlocks(engine: Engine, stream: OpenStream, seqNum: number): Promise<readonly Entry[]> {
-  const exact = blockRange(stream.number, seqNum);
-  const page = { limit: PAGE_BLOCKS_MAX, bytesMax: SCAN_BYTES_MAX };
-  const entries = await engine.scan({ ...exact, ...page });
-  const first = entries[0];
-  if (first !== undefined && readBlockKey(first.key).firstSeq === seqNum) return entries;
-  // The position is inside a block, or a block is missing: only the block before tells.
-  const before = await engine.scan({ ...blockRange(stream.number, 0, seqNum), limit: 1, reverse: true });
-  return before.length === 0 ? entries : before;
+/**
+ * Whole blocks from the one that holds `seqNum` on; empty when it is not stored. With `bytesMax` 0 that block alone: it is
+ * found without taking those behind it, wherever in it the position lies.
+ */
+export async function loadBlocks(
+  engine: Engine,
+  stream: OpenStream,
+  seqNum: number,
+  bytesMax: number,
+): Promise<readonly Entry[]> {
+  if (bytesMax > 0) {
+    const entries = await engine.scan({ ...blockRange(stream.number, seqNum), limit: PAGE_BLOCKS_MAX, bytesMax });
+    const [first] = entries;
+    if (first !== undefined && readBlockKey(first.key).firstSeq === seqNum) return entries;
+    // The position is inside a block, or a block is missing: only the block before tells.
+  }
+  return engine.scan({ ...blockRange(stream.number, 0, seqNum + 1), limit: 1, reverse: true });
 }
 
 /**

@@ -5,6 +5,7 @@
 
 import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
+import { SCAN_BYTES_MAX, SCAN_BYTES_MIN } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type { Block } from '../storage/block-read.ts';
@@ -22,6 +23,8 @@ export type ReadEvent =
       readonly from: number;
       readonly to: number;
       readonly tail: Position | undefined;
+      /** Others read the stream as well, and may get the very same block: what is made of it is worth keeping. */
+      readonly shared: boolean;
     }
   /** Sequence numbers [from, to) were trimmed away. */
   | { readonly type: 'gap'; readonly from: number; readonly to: number }
@@ -73,6 +76,7 @@ export async function* readFrom(
 ): AsyncGenerator<ReadEvent> {
   const bounds = new Bounds(range);
   let position = start;
+  let pageBytes = 0;
   while (!signal.aborted) {
     await refreshFloor(context.engine, stream, context.expiryNow());
     if (position < stream.floor) {
@@ -80,12 +84,14 @@ export async function* readFrom(
       position = stream.floor;
     }
     if (position < stream.durable.nextSeq) {
-      for await (const block of scanPage(context, stream, position)) {
-        const event = bounds.cut(context.plain(block), position, stream.tail);
+      for await (const block of scanPage(context, stream, position, pageBytes)) {
+        const event = bounds.cut(context.plain(block), position, stream);
         if (event !== undefined) yield event;
         if (bounds.reached || signal.aborted) return;
         position = block.firstSeq + block.header.count;
       }
+      // Most reads want little and want it soon; those that go on get larger pages, which cost less.
+      pageBytes = Math.min(SCAN_BYTES_MAX, Math.max(SCAN_BYTES_MIN, 4 * pageBytes));
       continue;
     }
     if (stream.deleting) throw deletionPending(stream.name);
@@ -126,7 +132,7 @@ async function* follow(
         continue;
       }
       assert(block.firstSeq === position, 'a follower gets every block once, in order');
-      const event = bounds.cut(plain(block), position, stream.tail);
+      const event = bounds.cut(plain(block), position, stream);
       if (event !== undefined) yield event;
       if (bounds.reached) return undefined;
       bounds.delivered();
@@ -139,10 +145,18 @@ async function* follow(
   }
 }
 
-/** The blocks of one page of the store, from the one that holds `position`, each checked to join the one before. */
-async function* scanPage({ engine, cache }: ReadContext, stream: OpenStream, position: number): AsyncGenerator<Block> {
+/**
+ * The blocks of one page of the store, from the one that holds `position`, each checked to join the one before: that one
+ * alone, or as many as have `pageBytes`.
+ */
+async function* scanPage(
+  { engine, cache }: ReadContext,
+  stream: OpenStream,
+  position: number,
+  pageBytes: number,
+): AsyncGenerator<Block> {
   const until = stream.durable.nextSeq;
-  const entries = await loadBlocks(engine, stream, position);
+  const entries = await loadBlocks(engine, stream, position, pageBytes);
   let expected = position;
   for (const entry of entries) {
     const block = cache.open(entry, stream.readers > 1);
@@ -208,7 +222,7 @@ class Bounds {
   }
 
   /** The records of a block from `position` on that the bounds allow; undefined when that is none. */
-  cut(block: Block, position: number, tail: Position): ReadEvent | undefined {
+  cut(block: Block, position: number, { tail, readers }: OpenStream): ReadEvent | undefined {
     const from = position - block.firstSeq;
     const whole =
       this.#count === Number.POSITIVE_INFINITY && this.#bytes === Number.POSITIVE_INFINITY && this.#until === undefined;
@@ -216,7 +230,7 @@ class Bounds {
     if (to < block.header.count || this.#count === 0 || this.#bytes === 0) this.reached = true;
     if (to === from) return undefined;
     const end = block.firstSeq + to;
-    return { type: 'records', block, from, to, tail: end === tail.seqNum ? tail : undefined };
+    return { type: 'records', block, from, to, tail: end === tail.seqNum ? tail : undefined, shared: readers > 1 };
   }
 
   /** Data came: the wait starts anew the next time that there is none. */

@@ -33,6 +33,29 @@ export class BufferPool {
   }
 }
 
+/** One buffer of a pool at a time, for those who find out only while they write how much they need. */
+export class Loan {
+  readonly #pool: BufferPool;
+  #buffer: Buffer | undefined;
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  /** A buffer of at least so many bytes, in place of the one before. */
+  readonly take = (bytes: number): Buffer => {
+    this.give();
+    this.#buffer = this.#pool.take(bytes);
+    return this.#buffer;
+  };
+
+  /** Gives it back: nobody may look at it any more. May be called twice. */
+  give(): void {
+    if (this.#buffer !== undefined) this.#pool.give(this.#buffer);
+    this.#buffer = undefined;
+  }
+}
+
 function shiftFor(bytes: number): number {
   return bytes <= 2 ** SMALLEST_SHIFT ? SMALLEST_SHIFT : 32 - Math.clz32(bytes - 1);
 }

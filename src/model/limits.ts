@@ -67,7 +67,8 @@ export const READ_BATCH_BYTES_MAX = MiB;
 export const FOLLOWER_BLOCKS_MAX = 64;
 /** Bytes that wait for a follower before it goes back to scanning. */
 export const FOLLOWER_BYTES_MAX = 8 * MiB;
-/** Bytes that one scan of a reader takes from the store. */
+/** Bytes that one scan of a reader takes from the store: first one block, then these, then up to the most. */
+export const SCAN_BYTES_MIN = MiB;
 export const SCAN_BYTES_MAX = 4 * MiB;
 /** Unpacked blocks that are kept for readers close behind one another. */
 export const READ_CACHE_BYTES_MAX = 32 * MiB;

@@ -23,16 +23,23 @@ const FIELD_4_BYTES = 0x22;
 /** More bytes than these are copied faster by the system, view and all. */
 const COPY_BYTES_MAX = 48;
 
+/** Where a batch is written. */
+export interface BatchRoom {
+  /** So many bytes are left free before it. */
+  readonly headRoom?: number;
+  /** Hands out a buffer, perhaps a longer one: what is answered begins where that does. */
+  readonly take?: (bytes: number) => Buffer;
+}
+
 /**
- * Records [from, to) of a block as a ReadBatch. `tail` says that the batch ends at the tail. So many bytes as `headRoom`
- * are left free before it.
+ * Records [from, to) of a block as a ReadBatch. `tail` says that the batch ends at the tail.
  */
 export function readBatchProto(
   block: Block,
   from: number,
   to: number,
   tail: Position | undefined,
-  headRoom = 0,
+  { headRoom = 0, take = Buffer.allocUnsafe }: BatchRoom = {},
 ): Buffer {
   const count = to - from;
   const lengths = new Uint32Array(count);
@@ -53,7 +60,8 @@ export function readBatchProto(
   const tailLength = tail === undefined ? 0 : positionLength(tail);
   if (tail !== undefined) total += 1 + varintLength(tailLength) + tailLength;
 
-  const target = Buffer.allocUnsafe(total);
+  const room = take(total);
+  const target = room.length === total ? room : room.subarray(0, total);
   let at = headRoom;
   for (let k = 0; k < count; k++) {
     target[at++] = FIELD_1_BYTES;

@@ -8,6 +8,7 @@ import type { Access } from '../access/access.ts';
 import { onlyBasin, type Principal } from '../access/grant.ts';
 import { holderOf } from '../access/tickets.ts';
 import type { ReadEvent } from '../log/read.ts';
+import { BufferPool } from '../model/buffer-pool.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import {
@@ -89,6 +90,7 @@ class Door<B, S extends { readonly id: string }> {
     handleProtocols: (_offered, request) => parseHandshake(request).selected ?? false,
   });
   readonly #frames = new FrameCache();
+  readonly #pool = new BufferPool();
   #draining = false;
   #cancelTick: (() => void) | undefined;
 
@@ -181,6 +183,7 @@ class Door<B, S extends { readonly id: string }> {
   #serve(webSocket: WebSocket, wire: Duplex, plan: Plan | TailraceError): void {
     const session = new Session(webSocket, wire, {
       frames: this.#frames,
+      pool: this.#pool,
       now: () => this.#deps.clock.monotonicMs(),
       bufferedBytesMax: () => this.#bufferedBytesMax(),
       onFault: (error) => this.#onFault(error),

@@ -1,5 +1,6 @@
 /** One encoder for each subprotocol: from records of a block to frames (readers.md, WebSocket; users.md 6). */
 
+import { type BufferPool, Loan } from '../model/buffer-pool.ts';
 import type { Position } from '../model/position.ts';
 import { messageRows } from '../otlp/views/message.ts';
 import { otlpRuns } from '../otlp/views/otlp.ts';
@@ -14,6 +15,8 @@ import type { Block } from '../storage/block-read.ts';
 export interface Frame {
   readonly bytes: Buffer;
   readonly binary: boolean;
+  /** Where the bytes stand, if it is borrowed: whoever sends them gives it back, and nobody else has it. */
+  readonly loan?: Loan;
 }
 
 /** Records [from, to) of a block; `tail` is set when they end at the durable tail. */
@@ -28,7 +31,8 @@ export interface Encoder {
   readonly name: string;
   /** Where the batch that starts at record `from` ends; at most at `to`. */
   end(block: Block, from: number, to: number): number;
-  encode(piece: Piece): readonly Frame[];
+  /** With a pool, frames that nobody keeps may be made in its buffers. */
+  encode(piece: Piece, pool?: BufferPool): readonly Frame[];
 }
 
 /** Subprotocols by name. `s2.json` comes in two formats. */
@@ -49,7 +53,11 @@ const S2_JSON_BASE64 = s2Json('base64');
 const S2_PROTO: Encoder = {
   name: 's2.proto',
   end: batchEnd,
-  encode: ({ block, from, to, tail }) => [{ bytes: readBatchProto(block, from, to, tail), binary: true }],
+  encode: ({ block, from, to, tail }, pool) => {
+    if (pool === undefined) return [{ bytes: readBatchProto(block, from, to, tail), binary: true }];
+    const loan = new Loan(pool);
+    return [{ bytes: readBatchProto(block, from, to, tail, { take: loan.take }), binary: true, loan }];
+  },
 };
 
 /** The payload of a block goes out as it is, so it is not cut; a block holds 1 MiB, or one larger record. */

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import type { ReadEvent } from '../log/read.ts';
+import type { BufferPool, Loan } from '../model/buffer-pool.ts';
 import { TailraceError } from '../model/error.ts';
 import {
   HEARTBEAT_MAX_MS,
@@ -19,7 +20,7 @@ import {
 import type { Position } from '../model/position.ts';
 import { CLOSE_CODES, CLOSE_DONE } from './close-codes.ts';
 import { caughtUpFrame, errorFrame, gapFrame, heartbeatFrame } from './control-frames.ts';
-import type { Encoder } from './encoders.ts';
+import type { Encoder, Frame, Piece } from './encoders.ts';
 import type { FrameCache } from './frame-cache.ts';
 
 /** What a reader gets: its first frame, then events as they are asked for. */
@@ -32,6 +33,8 @@ export interface Reading {
 
 export interface SessionDeps {
   readonly frames: FrameCache;
+  /** Where frames are made that nobody keeps. */
+  readonly pool: BufferPool;
   /** Monotonic milliseconds. */
   now(): number;
   /** How many bytes may wait in one socket at this moment. */
@@ -152,20 +155,25 @@ export class Session {
   }
 
   async #deliver(event: ReadEvent & { type: 'records' }, encoder: Encoder): Promise<void> {
-    const { block, to } = event;
+    const { block, to, shared } = event;
     this.#level = undefined;
     for (let from = event.from; from < to && !this.#over; ) {
       const end = encoder.end(block, from, to);
       const tail = end === to ? event.tail : undefined;
-      const frames = this.#deps.frames.framesOf(encoder, { block, from, to: end, tail });
+      const frames = this.#framesOf(encoder, { block, from, to: end, tail }, shared);
       // One system call for all of them.
       this.#wire.cork();
-      for (const { bytes, binary } of frames) this.#send(bytes, binary);
+      for (const { bytes, binary, loan } of frames) this.#send(bytes, binary, loan);
       this.#wire.uncork();
       this.#level = tail;
       from = end;
       await this.#turn();
     }
+  }
+
+  /** What nobody else gets is not kept: it would only crowd out what others wait for. */
+  #framesOf(encoder: Encoder, piece: Piece, shared: boolean): readonly Frame[] {
+    return shared ? this.#deps.frames.framesOf(encoder, piece) : encoder.encode(piece, this.#deps.pool);
   }
 
   /** Back-pressure: not asking for more is all it takes. A reader that takes all lets others have their turn. */
@@ -204,10 +212,16 @@ export class Session {
     this.#send(text, false);
   }
 
-  #send(data: string | Buffer, binary: boolean): void {
+  #send(data: string | Buffer, binary: boolean, loan?: Loan): void {
     this.#spokeAt = this.#deps.now();
     this.#turnBytes += data.length;
-    this.#socket.send(data, { binary }, this.#onWritten);
+    this.#socket.send(data, { binary }, loan === undefined ? this.#onWritten : (error) => this.#onSent(loan, error));
+  }
+
+  /** After a failure it is not known who still looks at the bytes: they are left to the garbage collector. */
+  #onSent(loan: Loan, error: Error | null | undefined): void {
+    if (!error) loan.give();
+    this.#onWritten();
   }
 
   #heard(): void {

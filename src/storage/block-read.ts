@@ -80,8 +80,9 @@ export class Block {
 
   /** Milliseconds. */
   timestamp(i: number): number {
-    // The last one is asked for with every batch, also of those who need nothing else of the index.
+    // The first and the last are asked for with every batch, also by those who need nothing else of the index.
     if (i === this.header.count - 1) return this.header.lastTimestamp;
+    if (i === 0) return this.header.firstTimestamp;
     return this.#at(i).times?.[i] ?? this.header.firstTimestamp;
   }
 

@@ -327,7 +327,7 @@ function decodeAck(body: Buffer): TestAck {
   return AppendAckType.toObject(AppendAckType.decode(body), PLAIN) as TestAck;
 }
 
-function decodeBatch(body: Buffer): TestBatch {
+export function decodeBatch(body: Buffer): TestBatch {
   const { tail, records } = ReadBatchType.toObject(ReadBatchType.decode(body), PLAIN) as TestBatch & { tail: unknown };
   return { records, tail: tail ?? undefined };
 }

@@ -78,7 +78,7 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
 
 /** All records of a block as an event. */
 export function records(block: Block, tail?: Position): ReadEvent {
-  return { type: 'records', block, from: 0, to: block.header.count, tail };
+  return { type: 'records', block, from: 0, to: block.header.count, tail, shared: true };
 }
 
 /** The position behind a block. */

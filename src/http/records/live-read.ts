@@ -5,6 +5,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ReadEvent } from '../../log/read.ts';
+import type { Loan } from '../../model/buffer-pool.ts';
 import type { TailraceError } from '../../model/error.ts';
 import { HEARTBEAT_MAX_MS, HEARTBEAT_MIN_MS, SOCKET_TURN_BYTES } from '../../model/limits.ts';
 import type { Position } from '../../model/position.ts';
@@ -32,6 +33,8 @@ export interface LivePiece {
 /** Bytes of one batch; never changed, since they may be shared. */
 export interface LiveBatch {
   readonly bytes: string | Uint8Array | Promise<Uint8Array>;
+  /** Where the bytes stand, if that is borrowed. */
+  readonly loan?: Loan;
   /** Behind the last record in it. */
   readonly end: number;
 }
@@ -155,8 +158,8 @@ class LiveRead implements LiveSession {
     const isLive = this.#isLive;
     this.#level = undefined;
     for (let from = first; from < to && !abort.signal.aborted; ) {
-      const { bytes, end } = wire.batch({ block, from, to, tail, isLive });
-      const room = this.#say(bytes instanceof Promise ? await bytes : bytes);
+      const { bytes, end, loan } = wire.batch({ block, from, to, tail, isLive });
+      const room = this.#say(bytes instanceof Promise ? await bytes : bytes, loan);
       if (end === to) this.#level = tail;
       from = end;
       if (room !== undefined) await this.#stall(room);
@@ -186,10 +189,10 @@ class LiveRead implements LiveSession {
     void this.#say(this.#parts.wire.heartbeat(this.#level));
   }
 
-  #say(bytes: string | Uint8Array): Promise<void> | undefined {
+  #say(bytes: string | Uint8Array, loan?: Loan): Promise<void> | undefined {
     this.#spokeAt = this.#parts.deps.clock.monotonicMs();
     this.#turnBytes += bytes.length;
-    return this.#parts.answer.write(bytes);
+    return this.#parts.answer.write(bytes, loan);
   }
 
   /** One timer, which looks when it fires whether there was silence: setting one anew with each batch costs more. */

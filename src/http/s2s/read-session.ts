@@ -33,7 +33,7 @@ class S2sReadWire implements LiveWire {
 
   batch({ block, ...piece }: LivePiece): LiveBatch {
     const reconnectAdvised = this.#deps.sessions.draining;
-    return batchFrame(block, { ...piece, compression: this.#compression, reconnectAdvised });
+    return batchFrame(block, { ...piece, compression: this.#compression, reconnectAdvised }, this.#deps.reading.pool);
   }
 
   /** When the server begins to stop, this is the frame that carries the advice. */
