@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { TailraceError } from '../src/model/error.ts';
+import { masked } from '../src/observe/masked.ts';
 import { addAppend } from './commands/append.ts';
 import { addBackup } from './commands/backup.ts';
 import { addBasins } from './commands/basins.ts';
@@ -65,6 +66,8 @@ const program = new Command('tailrace')
   .configureHelp({ showGlobalOptions: true })
   .showHelpAfterError('(tailrace --help shows what there is)')
   .addHelpText('after', EXAMPLES)
+  // What commander complains about may be a secret behind a flag that there is not; such output is often kept.
+  .configureOutput({ writeErr: (text) => void process.stderr.write(masked(text)) })
   .exitOverride();
 program.hook('preAction', (_program, command) => {
   if (command.opts().token === undefined) return;

@@ -25,7 +25,7 @@ import { BufferPool } from './model/buffer-pool.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
-import { createLogger, type Logger } from './observe/logger.ts';
+import { createLogger, type Logger, maskingLogger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { Warnings } from './observe/warnings.ts';
@@ -128,7 +128,7 @@ export async function createServer(options: ServerOptions = {}, parts: Parts = {
  */
 export async function openFoundation(config: Config, parts: Parts): Promise<Foundation> {
   const clock = parts.clock ?? SYSTEM_CLOCK;
-  const logger = parts.logger ?? createLogger(config.logLevel);
+  const logger = maskingLogger(parts.logger ?? createLogger(config.logLevel));
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is told before anything is made.
   const init = config.initFile === undefined ? undefined : await readInitFile(resolve(config.initFile));

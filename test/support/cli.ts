@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { noticeSecrets } from './secrets.ts';
 import type { TestServer } from './server.ts';
 
 export interface CliResult {
@@ -60,7 +61,11 @@ function watch(child: ChildProcess): CliRun {
     });
   }
   const done = new Promise<CliResult>((resolve) => {
-    child.on('close', (code) => resolve({ code, ...output }));
+    child.on('close', (code) => {
+      // Secrets that it prints are handed out too (R15).
+      if (PRINTS_SECRETS.test(child.spawnargs.join(' '))) noticeSecrets(output.stdout);
+      resolve({ code, ...output });
+    });
   });
   return {
     child,
@@ -86,6 +91,9 @@ function watch(child: ChildProcess): CliRun {
     },
   };
 }
+
+/** Other commands print what tests have stored. */
+const PRINTS_SECRETS = /tokens (issue|rotate)/;
 
 /** Settings of the machine that runs the tests must not leak in. */
 function environmentOf({ server, env }: CliSetup): NodeJS.ProcessEnv {

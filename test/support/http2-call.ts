@@ -1,7 +1,8 @@
 /** HTTP/2 without TLS, as S2's clients speak it, with nothing added that a test did not ask for; and single frames. */
 
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2';
-import type { Call, CallAnswer } from './http-call.ts';
+import { type Call, type CallAnswer, noticeAnswer } from './http-call.ts';
+import { noticeHeaders } from './secrets.ts';
 
 export interface Http2Connection {
   readonly session: ClientHttp2Session;
@@ -23,8 +24,10 @@ export async function connectHttp2(url: string, options: { ca?: string } = {}): 
   const closed = new Promise<void>((resolve) => session.once('close', resolve));
   await new Promise<void>((resolve, reject) => session.once('remoteSettings', () => resolve()).once('error', reject));
   session.on('error', () => {});
-  const open = ({ method = 'POST', path, headers = {} }: Call): ClientHttp2Stream =>
-    session.request({ ':method': method, ':path': path, ...headers }, { endStream: false });
+  const open = ({ method = 'POST', path, headers = {} }: Call): ClientHttp2Stream => {
+    noticeHeaders(headers);
+    return session.request({ ':method': method, ':path': path, ...headers }, { endStream: false });
+  };
   return {
     session,
     open,
@@ -32,7 +35,10 @@ export async function connectHttp2(url: string, options: { ca?: string } = {}): 
     goaways,
     call: (call) => {
       const stream = open(call);
-      const answer = answerOf(stream);
+      const answer = answerOf(stream).then((whole) => {
+        noticeAnswer(call.path, whole.body);
+        return whole;
+      });
       for (const chunk of call.chunks ?? []) stream.write(chunk);
       stream.end(call.body);
       return answer;

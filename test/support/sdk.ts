@@ -1,6 +1,7 @@
 /** The official TypeScript SDK as a client of a server under test: how it is set up, and what its calls end with. */
 
 import { AppendInput, AppendRecord, type ReadSession, S2, type S2ClientOptions, S2Error } from '@s2-dev/streamstore';
+import { noticeAnswer } from './http-call.ts';
 import type { Target } from './writers.ts';
 
 /** Both ways in which the SDK runs sessions. */
@@ -13,7 +14,12 @@ export const TRANSPORTS = ['fetch', 's2s'] as const;
 const { fetch: outside } = globalThis;
 globalThis.fetch = async (...request) => {
   const response = await outside(...request);
-  Object.defineProperty(response, 'json', { value: async () => JSON.parse(await response.text()) });
+  const json = async () => {
+    const text = await response.text();
+    noticeAnswer(new URL(response.url).pathname, Buffer.from(text));
+    return JSON.parse(text);
+  };
+  Object.defineProperty(response, 'json', { value: json });
   return response;
 };
 

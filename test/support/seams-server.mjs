@@ -3,10 +3,12 @@
  * line. Runs the built code. `SEAMS_EARLY_ACK=1` acknowledges before a transaction is handed to the engine (R1n);
  * `SEAMS_FILE_BYTES_MAX` limits the
  * size of its files as `ulimit -f` does (R4), or ends it with code 77 where that cannot be done; SIGUSR2 trims every
- * stream to its tail.
+ * stream to its tail. `SEAMS_LEAK` makes secrets of the headers that come in: `log` writes them to stderr, `row` into the
+ * store, in base64 (R15n).
  */
 
 import { spawnSync } from 'node:child_process';
+import { Server } from 'node:http';
 import { parseArgs } from 'node:util';
 import { createServer } from '../../dist/src/server.js';
 
@@ -24,6 +26,8 @@ const { values } = parseArgs({
   },
 });
 limitFileSize(process.env.SEAMS_FILE_BYTES_MAX);
+if (process.env.SEAMS_LEAK !== undefined) leakHeaders(process.env.SEAMS_LEAK);
+let leakedInto;
 const server = await createServer(
   {
     port: values.port,
@@ -32,7 +36,7 @@ const server = await createServer(
     ...(values['store-bytes-max'] === undefined ? {} : { storeBytesMax: values['store-bytes-max'] }),
     ...(values['when-full'] === undefined ? {} : { whenFull: values['when-full'] }),
   },
-  process.env.SEAMS_EARLY_ACK === '1' ? { wrapEngine: acknowledgeEarly } : {},
+  { wrapEngine: process.env.SEAMS_EARLY_ACK === '1' ? acknowledgeEarly : keepEngine },
 );
 const { url } = await server.listen();
 process.on('SIGUSR2', () => void trimAll());
@@ -43,6 +47,29 @@ function limitFileSize(bytesMax) {
   if (bytesMax === undefined) return;
   const limited = spawnSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytesMax}`]);
   if (limited.status !== 0) process.exit(77);
+}
+
+function keepEngine(engine) {
+  leakedInto = engine;
+  return engine;
+}
+
+/** The fault of R15n: what callers show is written down before anything else is done with it. */
+function leakHeaders(where) {
+  const { emit } = Server.prototype;
+  Server.prototype.emit = function (event, request, ...rest) {
+    const secret = event === 'request' ? request.headers.authorization : undefined;
+    if (secret === undefined) return emit.call(this, event, request, ...rest);
+    if (where === 'log') process.stderr.write(`${JSON.stringify({ headers: { authorization: secret } })}\n`);
+    if (where !== 'row') return emit.call(this, event, request, ...rest);
+    const row = {
+      type: 'put',
+      key: Buffer.from('\x01leak'),
+      value: Buffer.from(Buffer.from(secret).toString('base64')),
+    };
+    void leakedInto.commit([row]).then(() => emit.call(this, event, request, ...rest));
+    return true;
+  };
 }
 
 /** The fault of R1n: the log is told that a commit is durable while the engine has not even seen it. */

@@ -6,10 +6,13 @@ import { type ServerSetup, startServer, type TestServer } from './server.ts';
 export interface SeamsSetup extends Omit<ServerSetup, 'main'> {
   /** Acknowledges when positions are assigned, before the transaction is handed to the engine. */
   readonly earlyAck?: boolean;
+  /** Writes the secrets of callers to its log, or into its store. */
+  readonly leak?: 'log' | 'row';
 }
 
 /** `SIGUSR2` trims every stream to its tail. */
-export function startSeamsServer({ earlyAck = false, ...setup }: SeamsSetup): Promise<TestServer> {
-  const env = { ...setup.env, ...(earlyAck ? { SEAMS_EARLY_ACK: '1' } : {}) };
+export function startSeamsServer({ earlyAck = false, leak, ...setup }: SeamsSetup): Promise<TestServer> {
+  const faults = { ...(earlyAck ? { SEAMS_EARLY_ACK: '1' } : {}), ...(leak === undefined ? {} : { SEAMS_LEAK: leak }) };
+  const env = { ...setup.env, ...faults };
   return startServer({ ...setup, env, main: fileURLToPath(new URL('./seams-server.mjs', import.meta.url)) });
 }

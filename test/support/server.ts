@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { expectNoSecretsLeft, ROOT_TOKEN, rememberSecret } from './secrets.ts';
 
 export interface ServerSetup {
   /** Kept when given; otherwise a temporary one, removed by `stop` and by `kill`. */
@@ -33,9 +34,9 @@ export interface TestServer {
   readonly exited: Promise<Exit>;
   stdout(): string;
   stderr(): string;
-  /** Sends a signal (SIGTERM) and waits until the process is gone. */
+  /** Sends a signal (SIGTERM) and waits until the process is gone; it must have left no secret behind (R15). */
   stop(signal?: NodeJS.Signals): Promise<Exit>;
-  /** kill -9. */
+  /** kill -9, with the same look at what is left. */
   kill(): Promise<void>;
 }
 
@@ -61,16 +62,22 @@ export async function startServer(setup: ServerSetup = {}): Promise<TestServer> 
     await clean();
     throw cause;
   });
+  const token = await tokenOf(setup, dataDir);
+  rememberSecret(ROOT_TOKEN, token);
   const end = async (signal: NodeJS.Signals): Promise<Exit> => {
     run.child.kill(signal);
     const exit = await run.exited;
-    await clean();
+    try {
+      await expectNoSecretsLeft(dataDir, run.output);
+    } finally {
+      await clean();
+    }
     return exit;
   };
   return {
     url,
     port: Number(new URL(url).port),
-    token: await tokenOf(setup, dataDir),
+    token,
     dataDir,
     pid: run.child.pid ?? 0,
     exited: run.exited,

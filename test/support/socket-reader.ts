@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { type ClientOptions, WebSocket } from 'ws';
+import { noticeHeaders, noticeSecrets } from './secrets.ts';
 
 export type Got = Record<string, unknown> | Buffer;
 
@@ -22,6 +23,8 @@ export class Reader {
   #over = false;
 
   constructor(url: string, protocols: string | readonly string[] = [], options: ClientOptions = {}) {
+    noticeSecrets([url, protocols].flat().join(' '));
+    noticeHeaders(options.headers ?? {});
     this.socket = new WebSocket(url, typeof protocols === 'string' ? [protocols] : [...protocols], options);
     this.socket.on('error', () => {});
     this.socket.on('message', (data, isBinary) => {
