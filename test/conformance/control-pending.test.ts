@@ -5,20 +5,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createServer, type TailraceServer } from '../../src/server.ts';
-import type { Engine, Scan } from '../../src/storage/engine.ts';
-import { pendingRange } from '../../src/storage/keys.ts';
 import { ControlClient } from '../support/control-calls.ts';
+import { HeldDeletions } from '../support/held-deletions.ts';
 
 const rootToken = 'token-of-a-test-that-holds-deletions';
 
 let dataDir: string;
 let server: TailraceServer;
 let s2: ControlClient;
-let held = true;
+const deletions = new HeldDeletions();
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'tailrace-pending-'));
-  server = await createServer({ port: 0, dataDir, rootToken, logLevel: 'silent' }, { wrapEngine: holding });
+  server = await createServer({ port: 0, dataDir, rootToken, logLevel: 'silent' }, { wrapEngine: deletions.wrap });
   const { url } = await server.listen();
   s2 = new ControlClient({ url, token: rootToken });
 });
@@ -28,27 +27,14 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** Deletions that are marked are not found by the background work while it is held. */
-function holding(engine: Engine): Engine {
-  const kinds = (['basinDeletion', 'streamDeletion'] as const).map((kind) => Buffer.from(pendingRange(kind).from));
-  const isPending = ({ from }: Scan): boolean => kinds.some((prefix) => prefix.equals(from.subarray(0, prefix.length)));
-  return new Proxy(engine, {
-    get(target, name) {
-      if (name === 'scan') return async (scan: Scan) => (held && isPending(scan) ? [] : target.scan(scan));
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
-
 /** Lets deletions go on; a repeated DELETE is what wakes the background work. */
 async function purge(target: string, more: { basin?: string } = {}): Promise<void> {
-  held = false;
+  deletions.isHeld = false;
   try {
     expect((await s2.call(`DELETE ${target}`, more)).status).toBe(202);
     await s2.untilGone(`GET ${target}`, more);
   } finally {
-    held = true;
+    deletions.isHeld = true;
   }
 }
 

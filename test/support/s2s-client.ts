@@ -314,6 +314,17 @@ function s2sHeaders({ token }: Target): Record<string, string> {
   };
 }
 
+/** The whole frames in a body that came to its end. */
+export function parseFrames(body: Buffer): readonly ServerFrame[] {
+  const frames: ServerFrame[] = [];
+  for (let at = 0; at < body.length; ) {
+    const end = at + 3 + body.readUIntBE(at, 3);
+    frames.push(parseFrame(body.subarray(at + 3, end)));
+    at = end;
+  }
+  return frames;
+}
+
 function parseFrame(bytes: Buffer): ServerFrame {
   const flag = bytes[0] ?? 0;
   const body = bytes.subarray(1);

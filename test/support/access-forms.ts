@@ -1,0 +1,179 @@
+/**
+ * The forms in which a route can be called: over which protocol, and in which of the wire forms that it has. Types ask
+ * for one of each way to append and to read, so that a new one does not compile without its place in the matrix.
+ */
+
+import type { AppendMode } from '../../src/http/s2-door.ts';
+import type { ReaderDoor } from '../../src/log/observer.ts';
+import { type AccessRow, callOf, type Names, targetOf } from './access-rows.ts';
+import { type Call, type CallAnswer, call } from './http-call.ts';
+import { connectHttp2, type Http2Connection } from './http2-call.ts';
+import { encodeInput, frame, parseFrames } from './s2s-client.ts';
+import { Reader } from './socket-reader.ts';
+
+/** What a caller shows. */
+export interface Credential {
+  /** The whole `Authorization` header, as it is sent. */
+  readonly header?: string;
+  /** In the query, in place of it. */
+  readonly ticket?: string;
+}
+
+/** What a caller hears about who they are; `allowed` says nothing about whether the call had a point. */
+export type Verdict = 'unknown' | 'denied' | 'allowed';
+
+export interface Heard {
+  readonly verdict: Verdict;
+  /** All that came back, as text, for comparing two answers. */
+  readonly said: string;
+}
+
+/** A row of the matrix with the names to fill in. */
+export interface Ask {
+  readonly row: string;
+  readonly needs: AccessRow;
+  readonly names: Names;
+  readonly credential: Credential;
+}
+
+/** A server, and the connections to it that many calls share. */
+export interface Doors {
+  readonly port: number;
+  readonly http2: Http2Connection;
+  close(): Promise<void>;
+}
+
+export type Form = (ask: Ask, doors: Doors) => Promise<Heard>;
+
+export async function openDoors(port: number): Promise<Doors> {
+  const http2 = await connectHttp2(`http://127.0.0.1:${port}`);
+  return { port, http2, close: () => http2.close() };
+}
+
+type Transport = (doors: Doors, call: Call) => Promise<CallAnswer>;
+
+const TRANSPORTS: Readonly<Record<'HTTP/1.1' | 'HTTP/2', Transport>> = {
+  'HTTP/1.1': ({ port }, what) => call(port, what),
+  'HTTP/2': ({ http2 }, what) => http2.call(what),
+};
+
+/** How a way of calling looks on the wire: its headers, and the bytes of its body. */
+interface Shape {
+  readonly headers: Readonly<Record<string, string>>;
+  body?(ask: Ask): Uint8Array | string | undefined;
+}
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const S2S_TYPE = { 'content-type': 's2s/proto' };
+
+const PLAIN: Shape = {
+  headers: JSON_TYPE,
+  body: ({ needs, names }) => needs.body && JSON.stringify(needs.body(names)),
+};
+
+const APPENDS: Readonly<Record<AppendMode, Shape>> = {
+  json: { headers: JSON_TYPE, body: ({ needs }) => JSON.stringify(needs.input) },
+  proto: { headers: { 'content-type': 'application/protobuf' }, body: ({ needs }) => encoded(needs) },
+  s2s: { headers: S2S_TYPE, body: ({ needs }) => frame(encoded(needs)) },
+};
+
+/** Programs that hold the log themselves are nobody's callers. */
+const READS: Readonly<Record<Exclude<ReaderDoor, 'library'>, Shape | readonly SocketWay[]>> = {
+  unary: { headers: {} },
+  sse: { headers: { accept: 'text/event-stream' } },
+  s2s: { headers: S2S_TYPE },
+  websocket: ['program', 'page'],
+};
+
+/** A page cannot set headers: it sends its token as a subprotocol, and the browser its origin. */
+type SocketWay = 'program' | 'page';
+
+/** All forms that a row has, by what they are called. */
+export function formsOf(row: string): readonly (readonly [name: string, form: Form])[] {
+  if (targetOf(row) === 'POST /v1/streams/{stream}/records') return Object.entries(APPENDS).flatMap(httpForms);
+  if (targetOf(row) !== 'GET /v1/streams/{stream}/records') return httpForms(['', PLAIN]);
+  return Object.entries(READS).flatMap(([name, way]) =>
+    'headers' in way ? httpForms([name, way]) : way.map((kind) => [`${name} of a ${kind}`, socketForm(kind)] as const),
+  );
+}
+
+/** Whether tickets are good for a form: what pages open without headers. */
+export function takesTickets(row: string, form: string): boolean {
+  return targetOf(row) === 'GET /v1/streams/{stream}/records' && /^(sse|websocket) /.test(form);
+}
+
+function httpForms([name, shape]: readonly [string, Shape]): (readonly [string, Form])[] {
+  return Object.entries(TRANSPORTS).map(([version, transport]) => [
+    name === '' ? version : `${name} over ${version}`,
+    async (ask, doors) => heardOf(await transport(doors, httpCall(ask, shape))),
+  ]);
+}
+
+function httpCall(ask: Ask, shape: Shape): Call {
+  const { method, path } = pathOf(ask);
+  const body = shape.body?.(ask);
+  const { header } = ask.credential;
+  const headers = {
+    ...SAME_ID,
+    's2-basin': ask.names.basin,
+    ...(header === undefined ? {} : { authorization: header }),
+    ...shape.headers,
+  };
+  return { method, path, headers, ...(body === undefined ? {} : { body }) };
+}
+
+/** Answers can be compared when only the caller's names differ. */
+const SAME_ID = { 'x-correlation-id': 'matrix' };
+
+function heardOf({ status, headers, body }: CallAnswer): Heard {
+  const { date: _, ...rest } = headers;
+  // A session that was allowed to begin may still be told, in its last frame, that what it sends is not.
+  const isFramed = status === 200 && String(headers['content-type']).startsWith('s2s/');
+  const terminal = isFramed ? parseFrames(body).find((one) => one.status !== undefined) : undefined;
+  return {
+    verdict: verdictOf(terminal?.status ?? status),
+    said: JSON.stringify({ status, rest, body: body.toString('latin1') }),
+  };
+}
+
+function verdictOf(status: number): Verdict {
+  if (status === 401) return 'unknown';
+  return status === 403 ? 'denied' : 'allowed';
+}
+
+function socketForm(way: SocketWay): Form {
+  return async (ask, { port }) => {
+    const { header } = ask.credential;
+    const token = way === 'page' ? /^bearer (\S+)$/i.exec(header ?? '')?.[1] : undefined;
+    const reader = new Reader(
+      `ws://127.0.0.1:${port}${pathOf(ask).path}`,
+      token === undefined ? [] : ['s2.json', `bearer.${token}`],
+      {
+        headers: {
+          ...SAME_ID,
+          's2-basin': ask.names.basin,
+          ...(token !== undefined || header === undefined ? {} : { authorization: header }),
+        },
+        ...(way === 'page' ? { origin: `http://127.0.0.1:${port}` } : {}),
+      },
+    );
+    return Promise.race([
+      reader.refused.then((answer) => ({ verdict: verdictOf(answer.status), said: JSON.stringify(answer) })),
+      reader.ended.then((ending) => ({
+        verdict: ending.code >= 4401 && ending.code <= 4403 ? verdictOf(ending.code - 4000) : ('allowed' as const),
+        said: JSON.stringify({ got: reader.got, ending }),
+      })),
+    ]);
+  };
+}
+
+function pathOf({ row, needs, names, credential }: Ask): { method: string; path: string } {
+  const { method, path } = callOf(row, needs, names);
+  if (credential.ticket === undefined) return { method, path };
+  return { method, path: `${path}${path.includes('?') ? '&' : '?'}ticket=${credential.ticket}` };
+}
+
+function encoded({ input }: AccessRow): Buffer {
+  if (input === undefined) throw new Error('a row of appends says what is appended');
+  return encodeInput(input);
+}
