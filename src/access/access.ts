@@ -11,7 +11,7 @@ import { type Principal, type Token, unlimited } from './grant.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import { SpanQuota } from './span-quota.ts';
 import { type Ticket, Tickets } from './tickets.ts';
-import { type HashedToken, hashCredential } from './token.ts';
+import { type HashedToken, hashCredential, ROOT_TOKEN_ID } from './token.ts';
 import type { TokenTable } from './token-table.ts';
 
 export type { Operation } from '../model/operation.ts';
@@ -36,7 +36,7 @@ export type AccessMode =
       readonly exchange?: TokenExchange;
     };
 
-const ROOT = unlimited('root');
+const ROOT = unlimited(ROOT_TOKEN_ID);
 const ANYONE = unlimited('anyone');
 /** How often open connections are looked through for tokens that expired. */
 const SWEEP_MS = 1_000;

@@ -6,7 +6,7 @@
 import { TailraceError } from '../model/error.ts';
 import { effectiveOperations, isWithin, type Scope } from '../model/scope.ts';
 import type { Principal, Token, TokenLimits } from './grant.ts';
-import { TOKEN_PREFIX } from './token.ts';
+import { ROOT_TOKEN_ID, TOKEN_PREFIX } from './token.ts';
 
 /** What somebody asks for. Names in the scope are absolute. */
 export interface IssueRequest {
@@ -31,6 +31,8 @@ export interface Birth {
 /** @throws TailraceError `invalid`, `permission_denied` */
 export function checkIssue(issuer: Principal, request: IssueRequest, now: number): void {
   const { id, scope, expiresAt } = request;
+  if (id === ROOT_TOKEN_ID)
+    throw invalid(`the access token id \`${ROOT_TOKEN_ID}\` is that of the root token: choose another`);
   if (effectiveOperations(scope).size === 0) throw invalid('Access token permissions cannot be empty');
   if (request.autoPrefixStreams && (scope.streams === undefined || !('prefix' in scope.streams))) {
     throw invalid('Auto prefixing is only allowed for streams with prefix matching');

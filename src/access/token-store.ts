@@ -14,9 +14,9 @@ import {
 } from '../storage/token-rows.ts';
 import type { Token } from './grant.ts';
 import type { RootTokenStore } from './root-token.ts';
+import { ROOT_TOKEN_ID } from './token.ts';
 import type { TokenStore } from './token-table.ts';
 
-const ROOT_ID = 'root';
 const NEXT_NUMBER = settingsKey('next-token');
 const PAGE = 1_000;
 
@@ -24,15 +24,18 @@ const PAGE = 1_000;
 export function rootTokenStore(engine: Engine, clock: Clock): RootTokenStore {
   return {
     rootTokenHash: async () => {
-      const hash = await engine.get(tokenIdKey(ROOT_ID));
-      return hash === undefined ? undefined : Buffer.from(hash).toString('hex');
+      const hash = await engine.get(tokenIdKey(ROOT_TOKEN_ID));
+      const row = hash === undefined ? undefined : await engine.get(tokenHashKey(hash));
+      // Whatever stands under its id: only a row that says so is the root token's.
+      const isRoot = row !== undefined && decodeToken(row) === 'root';
+      return hash === undefined || !isRoot ? undefined : Buffer.from(hash).toString('hex');
     },
     putRootTokenHash: async (hex) => {
-      const before = await engine.get(tokenIdKey(ROOT_ID));
+      const before = await engine.get(tokenIdKey(ROOT_TOKEN_ID));
       const hash = Buffer.from(hex, 'hex');
       const rows: Write[] = [
         { type: 'put', key: tokenHashKey(hash), value: encodeRootToken(clock.now()) },
-        { type: 'put', key: tokenIdKey(ROOT_ID), value: hash },
+        { type: 'put', key: tokenIdKey(ROOT_TOKEN_ID), value: hash },
       ];
       if (before !== undefined) rows.unshift({ type: 'delete', key: tokenHashKey(before) });
       await engine.commit(rows);

@@ -4,6 +4,8 @@ import { hash, randomBytes } from 'node:crypto';
 
 /** What secrets begin with where nobody asks for something else. */
 export const TOKEN_PREFIX = 'trk';
+/** The root token is kept under this id, so no other token may have it. */
+export const ROOT_TOKEN_ID = 'root';
 const TOKEN_RANDOM_BYTES = 24;
 
 /** A new secret: a prefix, `_`, and 48 hexadecimal digits. */

@@ -49,6 +49,23 @@ describe('the root token', () => {
     await back.stop();
   });
 
+  test('is nobody else’s: no token may be issued under its id, which would make it the root token of the next start', async () => {
+    const server = await startServer({ dataDir });
+    const { status, body } = await call(server.port, {
+      path: '/v1/access-tokens',
+      headers: { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ id: 'root', scope: { ops: ['read'] } }),
+    });
+    expect([status, JSON.parse(body.toString())]).toMatchObject([
+      422,
+      { message: expect.stringContaining('root token') },
+    ]);
+    await server.stop();
+    const again = await startServer({ dataDir });
+    expect(await statusWith(again.port, server.token)).toBe(200);
+    await again.stop();
+  });
+
   test('from a file of one’s own makes none', async () => {
     const file = join(dataDir, 'my-token');
     await writeFile(file, `${'s'.repeat(32)}\n`);
