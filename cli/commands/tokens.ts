@@ -1,4 +1,4 @@
-/** `tailrace tokens …`: issue, list, get, revoke and rotate access tokens. A secret is alone on stdout. */
+/** `tailrace tokens …`: issue, list, get, revoke and rotate access tokens, and what signs short-lived ones. A secret is alone on stdout. */
 
 import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
@@ -6,7 +6,7 @@ import { tokenIdFault } from '../../src/model/names.ts';
 import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
 import { addConnectionOptions } from '../connection.ts';
 import { addListOptions, type ListOptions, upTo } from '../control-plane.ts';
-import { escapeControls } from '../format.ts';
+import { counted, escapeControls } from '../format.ts';
 import { addTokenFlags, type TokenOptions, tokenOf, uselessGrants } from '../token-flags.ts';
 import { listedToken, tokenLines } from '../token-lines.ts';
 
@@ -45,6 +45,7 @@ export function addTokens(program: Command): void {
     .addHelpText('after', EXAMPLES);
   addIssue(group);
   addList(group);
+  addRotateSigningKey(group);
   for (const [name, act] of [
     ['get', get],
     ['revoke', revoke],
@@ -86,6 +87,18 @@ function addList(group: Command): void {
   );
 }
 
+function addRotateSigningKey(group: Command): void {
+  const command = group
+    .command('rotate-signing-key')
+    .summary('sign short-lived tokens with a new key')
+    .description('Signs the short-lived tokens of the exchange with a new key from now on. It takes the root token.')
+    .option('--void-old', 'end all short-lived tokens that are out; otherwise they live on until they expire')
+    .addHelpText('after', '\nExample:\n  tailrace tokens rotate-signing-key --void-old');
+  addConnectionOptions(addJsonOption(command)).action((_options, self: Command) =>
+    rotateSigningKey(self.optsWithGlobals<CallOptions & { readonly voidOld?: boolean }>()),
+  );
+}
+
 async function issue(id: string, options: CallOptions & TokenOptions): Promise<void> {
   const token = await tokenOf(id, options, Date.now());
   return callServer(options, {}, async (context) => {
@@ -122,6 +135,17 @@ function rotate(id: string, options: CallOptions): Promise<void> {
   return callServer(options, {}, async (context) => {
     const secret = await context.client.rotateToken(id);
     await printSecret(context, `rotated ${id}: the old secret is dead`, { id, access_token: secret });
+  });
+}
+
+function rotateSigningKey(options: CallOptions & { readonly voidOld?: boolean }): Promise<void> {
+  return callServer(options, {}, async ({ client, print }) => {
+    const key = await client.rotateSigningKey({ voidOld: options.voidOld });
+    const old = key.verifying.filter(({ kid }) => kid !== key.kid);
+    const [last] = old.slice(-1);
+    const left =
+      last === undefined ? 'no older one is good' : `${counted(old.length, 'older one')} good until ${last.until}`;
+    await print(key, escapeControls(`signing with ${key.kid}; ${left}`));
   });
 }
 

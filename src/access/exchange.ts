@@ -40,6 +40,8 @@ interface Claims {
 /** Claims with the principal that was made of them last. */
 interface Verified {
   readonly claims: Claims;
+  /** Of the key that signed them: it may be made void at any time. */
+  readonly keyId: string;
   base: Principal | undefined;
   narrowed: Principal | undefined;
 }
@@ -57,12 +59,15 @@ export function looksLikeJwt(credential: string): boolean {
 }
 
 export class TokenExchange {
+  /** What signs JWTs; an operator may change it. */
+  readonly keys: JwtKeys;
   readonly #deps: ExchangeDeps;
   /** Signatures that were found good, by the hash of the JWT; the oldest goes first. */
   readonly #verified = new Map<string, Verified>();
 
   constructor(deps: ExchangeDeps) {
     this.#deps = deps;
+    this.keys = deps.keys;
   }
 
   /**
@@ -88,6 +93,8 @@ export class TokenExchange {
       .setIssuedAt(issuedAt)
       .setExpirationTime(expires)
       .sign(privateKey);
+    // Made void meanwhile: what it signed is worth nothing.
+    if (keys.find(id) === undefined) return this.exchange(principal);
     return { jwt, projectId: project, expiresAt: expires * 1_000 };
   }
 
@@ -97,7 +104,11 @@ export class TokenExchange {
    */
   async identify(jwt: string, hash: string): Promise<Principal> {
     const known = this.#verified.get(hash) ?? this.#remember(hash, await this.#verify(jwt));
-    const { claims } = known;
+    const { claims, keyId } = known;
+    if (this.#deps.keys.find(keyId) === undefined) {
+      this.#verified.delete(hash);
+      throw unknownJwt();
+    }
     if (claims.expiresAt <= this.#deps.clock.now()) {
       this.#verified.delete(hash);
       throw new TailraceError('authn', 'the short-lived token has expired: exchange the access token again');
@@ -118,28 +129,31 @@ export class TokenExchange {
     return resourceAttributes.get(PROJECT_ATTRIBUTE) ?? onlyBasin(principal) ?? this.#deps.defaultBasin;
   }
 
-  #remember(hash: string, claims: Claims): Verified {
-    const verified: Verified = { claims, base: undefined, narrowed: undefined };
+  #remember(hash: string, signed: Pick<Verified, 'claims' | 'keyId'>): Verified {
+    const verified: Verified = { ...signed, base: undefined, narrowed: undefined };
     const [oldest] = this.#verified.keys();
     if (oldest !== undefined && this.#verified.size >= EXCHANGED_TOKENS_CACHED_MAX) this.#verified.delete(oldest);
     this.#verified.set(hash, verified);
     return verified;
   }
 
-  async #verify(jwt: string): Promise<Claims> {
+  async #verify(jwt: string): Promise<Pick<Verified, 'claims' | 'keyId'>> {
     const { keys, clock } = this.#deps;
     try {
-      const { payload } = await jwtVerify(jwt, ({ kid }) => keys.find(kid)?.publicKey ?? unknownKey(), {
-        algorithms: [ALGORITHM],
-        issuer: ISSUER,
-        audience: AUDIENCE,
-        currentDate: new Date(clock.now()),
-        requiredClaims: ['sub', 'exp'],
-      });
-      return claimsOf(payload);
+      const { payload, protectedHeader } = await jwtVerify(
+        jwt,
+        ({ kid }) => keys.find(kid)?.publicKey ?? unknownKey(),
+        {
+          algorithms: [ALGORITHM],
+          issuer: ISSUER,
+          audience: AUDIENCE,
+          currentDate: new Date(clock.now()),
+          requiredClaims: ['sub', 'exp'],
+        },
+      );
+      return { claims: claimsOf(payload), keyId: protectedHeader.kid ?? '' };
     } catch (cause) {
-      // One sentence for all that may be wrong with it: a forger learns nothing.
-      throw new TailraceError('authn', 'the token is not known here, or has expired', { cause });
+      throw unknownJwt(cause);
     }
   }
 }
@@ -161,6 +175,11 @@ function claimsOf({ sub, exp, tid, tno, rot }: JWTPayload): Claims {
   if (sub === undefined || exp === undefined || typeof tid !== 'string') throw new Error('a claim is missing');
   if (typeof tno !== 'number' || typeof rot !== 'number') throw new Error('a claim is no number');
   return { project: sub, expiresAt: exp * 1_000, tokenId: tid, tokenNumber: tno, rotation: rot };
+}
+
+/** One sentence for all that may be wrong with it: a forger learns nothing. */
+function unknownJwt(cause?: unknown): TailraceError {
+  return new TailraceError('authn', 'the token is not known here, or has expired', { cause });
 }
 
 function unknownKey(): never {

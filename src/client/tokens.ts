@@ -58,6 +58,15 @@ export interface TokenCalls {
   /** Answers another secret; the old one stops as if revoked. @throws TailraceError `access_token_not_found` */
   rotateToken(id: string, options?: CallOptions): Promise<string>;
   whoami(options?: CallOptions): Promise<WhoamiJson>;
+  /** Makes a new key that signs JWTs of the exchange; with `voidOld` all JWTs that are out end. For the root token. */
+  rotateSigningKey(options?: CallOptions & { readonly voidOld?: boolean | undefined }): Promise<SigningKeyJson>;
+}
+
+/** The key that signs JWTs from now on, and all by which they are good: until when, null for the one that signs. */
+export interface SigningKeyJson {
+  readonly kid: string;
+  readonly created_at: string;
+  readonly verifying: readonly { readonly kid: string; readonly until: string | null }[];
 }
 
 const PATH = '/v1/access-tokens';
@@ -88,6 +97,14 @@ export function tokenCalls(target: Target): TokenCalls {
       const { json } = await callApi(target, { ...plain(options), method: 'GET', path: '/v1/whoami' });
       const { id, root } = objectIn(json, 'GET /v1/whoami');
       return root === true ? { id: String(id), root } : { ...tokenIn(json), root: false };
+    },
+    rotateSigningKey: async (options) => {
+      const path = '/v1/ingest-token/keys/rotate';
+      const asked = { void_old: options?.voidOld === true };
+      const { json } = await callApi(target, { ...plain(options), method: 'POST', path, json: asked });
+      const { kid, created_at, verifying } = objectIn(json, `POST ${path}`);
+      const keys = Array.isArray(verifying) ? (verifying as SigningKeyJson['verifying']) : [];
+      return { kid: String(kid), created_at: String(created_at), verifying: keys };
     },
   };
 }

@@ -196,9 +196,12 @@ export const INIT_BASIN_DELETION_WAIT_MS = 30_000;
 /** Short-lived tokens of the exchange: how long one is at most, and how many whose signature was good are kept in mind. */
 export const EXCHANGED_TOKEN_CHARS_MAX = 8_192;
 export const EXCHANGED_TOKENS_CACHED_MAX = 10_000;
-/** How long one lives unless a setting says otherwise, and how long a key signs them. */
+/** How long one lives unless a setting says otherwise, and at most; how long a key signs them. */
 export const EXCHANGE_TTL_MS = 15 * 60_000;
+export const EXCHANGE_TTL_MS_MAX = 60 * 60_000;
 export const SIGNING_KEY_LIFE_MS = 30 * 86_400_000;
+/** Keys that may verify: the one that signs, and those that were replaced while what they signed may still live. */
+export const SIGNING_KEYS_MAX = 16;
 
 /** Tickets for pages: how long one waits to be used, and how many are kept, of all callers and of one token. */
 export const TICKET_TTL_MS = 60_000;

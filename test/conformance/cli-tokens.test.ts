@@ -93,6 +93,22 @@ describe('a token', () => {
   });
 });
 
+test('what signs short-lived tokens is replaced, and voids the old ones where that is asked for', async () => {
+  const first = await run('tokens', 'rotate-signing-key');
+  expect(first).toMatchObject({ code: 0, stderr: '' });
+  const [, kid] = /^signing with ([\w-]{12}); no older one is good\n$/.exec(first.stdout) ?? [];
+  const [second] = rows(await run('tokens', 'rotate-signing-key', '--json'));
+  const verifying = [
+    { kid, until: expect.any(String) },
+    { kid: expect.any(String), until: null },
+  ];
+  expect(second).toEqual({ kid: expect.any(String), created_at: expect.any(String), verifying });
+  const third = await run('tokens', 'rotate-signing-key');
+  expect(third.stdout).toMatch(/^signing with [\w-]{12}; 2 older ones good until \d{4}-\S+Z\n$/);
+  const last = await run('tokens', 'rotate-signing-key', '--void-old');
+  expect(last.stdout).toMatch(/; no older one is good\n$/);
+});
+
 describe('a holder', () => {
   test('is told who it is, and where its token came from', async () => {
     const root = await run('whoami');

@@ -193,6 +193,74 @@ describe('a JWT', () => {
   });
 });
 
+describe('the signing key', () => {
+  const ROTATE = '/v1/ingest-token/keys/rotate';
+
+  /** The answer to a rotation. */
+  async function rotated(body?: unknown): Promise<{ kid: string; verifying: { kid: string; until: string | null }[] }> {
+    const answer = await json('POST', ROTATE, body);
+    expect([answer.status, answer.body.toString()]).toEqual([200, expect.stringContaining('"created_at":"2')]);
+    return JSON.parse(answer.body.toString()) as Awaited<ReturnType<typeof rotated>>;
+  }
+
+  test('is replaced by hand; what the old one signed lives on, also after a restart', async () => {
+    const { secret } = await issue();
+    const before = await exchanged(secret);
+    for (const body of [undefined, {}, { void_old: false }]) {
+      const { kid, verifying } = await rotated(body);
+      expect(verifying.at(-1)).toEqual({ kid, until: null });
+      const old = verifying.find((key) => key.kid === decodeProtectedHeader(before).kid);
+      expect(Date.parse(old?.until ?? '')).toBeGreaterThan(Date.now() + 59 * 60_000);
+      const after = await exchanged(secret);
+      expect(decodeProtectedHeader(after).kid).toBe(kid);
+      for (const jwt of [before, after]) expect(await statusOf(jwt)).toBe(200);
+    }
+    await server.stop();
+    server = await startServer({ dataDir });
+    expect(await statusOf(before)).toBe(200);
+  });
+
+  test('made void ends every JWT that is out, used or not, and for good', async () => {
+    const { secret } = await issue();
+    const [used, unused] = [await exchanged(secret), await exchanged(secret)];
+    expect(await statusOf(used)).toBe(200);
+    const { kid, verifying } = await rotated({ void_old: true });
+    expect(verifying).toEqual([{ kid, until: null }]);
+    for (const jwt of [used, unused]) expect(await statusOf(jwt)).toBe(401);
+    const { privateKey } = generateKeyPairSync('ed25519');
+    expect(await statusOf(await resigned(used, 'EdDSA', privateKey))).toBe(401);
+    // It was durable before it was answered.
+    await server.kill();
+    server = await startServer({ dataDir });
+    for (const jwt of [used, unused]) expect(await statusOf(jwt)).toBe(401);
+    const after = await exchanged(secret);
+    expect([decodeProtectedHeader(after).kid, await statusOf(after)]).toEqual([kid, 200]);
+  });
+
+  test('is changed by nobody else, and not by a body that may mean something else', async () => {
+    const groups = { account: { read: true, write: true }, stream: { read: true, write: true } };
+    const all = { basins: { prefix: '' }, streams: { prefix: '' }, access_tokens: { prefix: '' }, op_groups: groups };
+    const { secret } = await issue({ scope: all });
+    const jwt = await exchanged(secret);
+    expect((await json('POST', ROTATE, undefined, secret)).status).toBe(403);
+    for (const stranger of [jwt, '']) expect((await json('POST', ROTATE, undefined, stranger)).status).toBe(401);
+    for (const body of [{ 'void-old': true }, { void_old: 'yes' }, { void_old: null }, [], true]) {
+      const answer = await json('POST', ROTATE, body);
+      expect([answer.status, parsed(answer).code]).toEqual([400, 'bad_json']);
+    }
+    const headers = { authorization: `Bearer ${server.token}` };
+    const untyped = await call(server.port, { path: ROTATE, headers, body: '{"void_old":true}' });
+    expect([untyped.status, parsed(untyped).code]).toEqual([400, 'bad_json']);
+    expect(await statusOf(jwt)).toBe(200);
+  });
+});
+
+test('a JWT of the longest project is as good as any', async () => {
+  const project = 'p'.repeat(4_096 - 'project.id'.length);
+  const jwt = await exchanged((await issue({ resource_attributes: { 'project.id': project } })).secret);
+  expect([jwt.length > 5_000, await statusOf(jwt)]).toEqual([true, 200]);
+});
+
 describe('refused is a JWT', () => {
   let jwt: string;
 

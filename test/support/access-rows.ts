@@ -83,6 +83,7 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'DELETE /v1/access-tokens/{id}': { needs: ['revoke-access-token'], about: ID },
   'POST /v1/access-tokens/{id}/rotate': { needs: ['issue-access-token', 'revoke-access-token'], about: ID },
   'POST /v1/ingest-token/exchange': { needs: 'nothing', about: [] },
+  'POST /v1/ingest-token/keys/rotate': { needs: 'root', about: [] },
   'POST /v1/tickets': {
     needs: ['read'],
     about: STREAM,

@@ -1,13 +1,14 @@
 /** What time does to short-lived tokens and to the keys that sign them (access.md, Exchange). */
 
 import { generateKeyPairSync } from 'node:crypto';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { looksLikeJwt, TokenExchange } from '../../src/access/exchange.ts';
 import type { Principal } from '../../src/access/grant.ts';
 import { JwtKeys, type KeyStore } from '../../src/access/jwt-keys.ts';
 import { TokenTable } from '../../src/access/token-table.ts';
 import { parseConfig } from '../../src/config.ts';
+import { EXCHANGE_TTL_MS_MAX, EXCHANGED_TOKEN_CHARS_MAX, SIGNING_KEYS_MAX } from '../../src/model/limits.ts';
 import type { Scope } from '../../src/model/scope.ts';
 import { decodeSigningKeys, encodeSigningKeys, type SigningKeyRow } from '../../src/storage/token-rows.ts';
 import { MemoryTokenStore } from '../support/no-tokens.ts';
@@ -37,7 +38,13 @@ class MemoryKeys implements KeyStore {
     return decodeSigningKeys(encodeSigningKeys(this.saved));
   }
 
+  /** The next write fails with it. */
+  fault: Error | undefined;
+
   async save(keys: readonly SigningKeyRow[]): Promise<void> {
+    const { fault } = this;
+    this.fault = undefined;
+    if (fault !== undefined) throw fault;
     this.saved = keys;
   }
 }
@@ -102,7 +109,6 @@ test('a revoked, rotated or expired token ends its JWT', async () => {
 
 test('keys are made once, kept, and changed after a month; the one before goes on verifying', async () => {
   const { clock, exchange, issue, open, store } = await setup();
-  const kidOf = (jwt: string) => decodeProtectedHeader(jwt).kid;
   expect(store.saved).toEqual([]);
   const principal = await issue('a');
   const [one, two] = await Promise.all([exchange.exchange(principal), exchange.exchange(principal)]);
@@ -118,6 +124,120 @@ test('keys are made once, kept, and changed after a month; the one before goes o
   clock.advance(30 * 24 * 60 * MINUTE);
   await again.exchange(principal);
   expect(store.saved).toHaveLength(2);
+});
+
+const kidOf = (jwt: string) => decodeProtectedHeader(jwt).kid;
+const REFUSED = { code: 'authn', message: 'the token is not known here, or has expired' };
+
+describe('keys that are rotated', () => {
+  test('stay good for as long as what they signed may live, however many come in between', async () => {
+    const { clock, exchange, issue, store } = await setup(EXCHANGE_TTL_MS_MAX);
+    const { jwt } = await exchange.exchange(await issue('a'));
+    for (let i = 0; i < 3; i++) await exchange.keys.rotate({ voidOld: false });
+    expect(exchange.keys.verifying().map(({ until }) => until)).toEqual([
+      ...Array(3).fill(clock.now() + EXCHANGE_TTL_MS_MAX),
+      undefined,
+    ]);
+    const fresh = await exchange.exchange(await issue('b'));
+    expect(kidOf(fresh.jwt)).toBe(store.saved.at(-1)?.id);
+    clock.advance(EXCHANGE_TTL_MS_MAX - 1_001);
+    expect((await exchange.identify(jwt, 'hash')).id).toBe('a');
+    clock.advance(1_001);
+    expect(exchange.keys.find(kidOf(jwt))).toBeUndefined();
+    await exchange.keys.rotate({ voidOld: false });
+    expect(store.saved).toHaveLength(2);
+  });
+
+  test('are so many at most, unless the old ones are made void', async () => {
+    const { clock, exchange, issue, store } = await setup();
+    const { keys } = exchange;
+    for (let i = 0; i < SIGNING_KEYS_MAX; i++) await keys.rotate({ voidOld: false });
+    await expect(keys.rotate({ voidOld: false })).rejects.toMatchObject({
+      code: 'rate_limited',
+      detail: { retryAfterSeconds: EXCHANGE_TTL_MS_MAX / 1_000 },
+    });
+    // Whoever holds the last one goes on.
+    await exchange.exchange(await issue('a'));
+    clock.advance(EXCHANGE_TTL_MS_MAX);
+    await keys.rotate({ voidOld: false });
+    await keys.rotate({ voidOld: true });
+    expect(store.saved).toHaveLength(1);
+  });
+
+  test('are void at once where that is asked for, also for what was verified before, and gone from the row', async () => {
+    const { exchange, issue, open, store } = await setup();
+    const principal = await issue('a');
+    const [seen, unseen] = [await exchange.exchange(principal), await exchange.exchange(principal)];
+    await exchange.identify(seen.jwt, 'seen');
+    const [before] = store.saved;
+    const { id } = await exchange.keys.rotate({ voidOld: true });
+    expect(store.saved.map((row) => row.id)).toEqual([id]);
+    expect(Buffer.from(encodeSigningKeys(store.saved)).includes(Buffer.from(before?.pkcs8 ?? []))).toBe(false);
+    for (const one of [exchange, await open()]) {
+      await expect(one.identify(seen.jwt, 'seen')).rejects.toMatchObject(REFUSED);
+      await expect(one.identify(unseen.jwt, 'unseen')).rejects.toMatchObject(REFUSED);
+      const { jwt } = await one.exchange(principal);
+      expect([kidOf(jwt), (await one.identify(jwt, jwt)).id]).toEqual([id, 'a']);
+    }
+  });
+});
+
+describe('keys', () => {
+  test('stay as they are when they cannot be written', async () => {
+    const { exchange, issue, store } = await setup();
+    const { jwt } = await exchange.exchange(await issue('a'));
+    store.fault = new Error('no room');
+    await expect(exchange.keys.rotate({ voidOld: true })).rejects.toThrow('no room');
+    expect((await exchange.identify(jwt, jwt)).id).toBe('a');
+    expect(exchange.keys.verifying()).toHaveLength(1);
+    await exchange.keys.rotate({ voidOld: false });
+    expect(store.saved).toHaveLength(2);
+  });
+
+  test('lose nothing to each other, nor to exchanges at the same time', async () => {
+    const { exchange, issue, store } = await setup();
+    const principal = await issue('a');
+    const rotations = Array.from({ length: 5 }, () => exchange.keys.rotate({ voidOld: false }));
+    const jwts = await Promise.all(Array.from({ length: 5 }, () => exchange.exchange(principal)));
+    const made = await Promise.all(rotations);
+    expect(store.saved.map(({ id }) => id)).toEqual(expect.arrayContaining(made.map(({ id }) => id)));
+    for (const { jwt } of jwts) expect((await exchange.identify(jwt, jwt)).id).toBe('a');
+  });
+
+  test('that are made void while one signs: it signs again', async () => {
+    const { clock, exchange, issue, tokens } = await setup();
+    const { keys } = exchange;
+    let races = 2;
+    const racing = {
+      find: (id: string | undefined) => keys.find(id),
+      current: async () => {
+        const key = await keys.current();
+        if (races-- > 0) await keys.rotate({ voidOld: true });
+        return key;
+      },
+    };
+    const deps = { tokens, keys: racing as JwtKeys, clock, ttlMs: MINUTE, defaultBasin: 'telemetry' };
+    const { jwt } = await new TokenExchange(deps).exchange(await issue('a'));
+    expect((await exchange.identify(jwt, jwt)).id).toBe('a');
+    expect(races).toBe(-1);
+  });
+
+  test('are no secrets of another algorithm', async () => {
+    const { exchange, issue } = await setup();
+    const { jwt } = await exchange.exchange(await issue('a'));
+    const publicKey = exchange.keys.find(kidOf(jwt))?.publicKey;
+    const forms = [
+      publicKey?.export({ format: 'der', type: 'spki' }),
+      publicKey?.export({ format: 'pem', type: 'spki' }),
+      Buffer.from(publicKey?.export({ format: 'jwk' }).x ?? '', 'base64url'),
+    ];
+    for (const form of forms) {
+      const forged = await new SignJWT(decodeJwt(jwt))
+        .setProtectedHeader({ alg: 'HS256', kid: kidOf(jwt) ?? '' })
+        .sign(Buffer.from(form ?? ''));
+      await expect(exchange.identify(forged, forged)).rejects.toMatchObject(REFUSED);
+    }
+  });
 });
 
 test('another directory, issuer or audience, and missing claims are refused', async () => {
@@ -150,9 +270,12 @@ test('only what has the shape of a JWT goes the longer way', () => {
   for (const text of ['', 'trk_00', 'eyJh.eyJz.', 'eyJh.eyJz', 'eyJh.eyJz.c2ln.x', `eyJh.eyJz.${'A'.repeat(9_000)}`]) {
     expect(looksLikeJwt(text)).toBe(false);
   }
+  const longest = `eyJh.eyJz.${'A'.repeat(EXCHANGED_TOKEN_CHARS_MAX - 10)}`;
+  expect([looksLikeJwt(longest), looksLikeJwt(`${longest}A`)]).toEqual([true, false]);
 });
 
 test.each(['59s', '61m', '0'])('a life of %s is refused', (exchangeTtl) => {
   expect(() => parseConfig({ exchangeTtl })).toThrow(/--exchange-ttl/);
   expect(parseConfig({ exchangeTtl: '1m' }).exchangeTtl).toBe(MINUTE);
+  expect(parseConfig({ exchangeTtl: '60m' }).exchangeTtl).toBe(EXCHANGE_TTL_MS_MAX);
 });

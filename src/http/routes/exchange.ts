@@ -1,20 +1,29 @@
-/** An access token for a short-lived one (access.md, Exchange): for senders whose credentials should not last. */
+/**
+ * An access token for a short-lived one (access.md, Exchange): for senders whose credentials should not last. And, for the
+ * root token, another key to sign them with.
+ */
 
 import { z } from 'zod';
 import type { TokenExchange } from '../../access/exchange.ts';
 import { TailraceError } from '../../model/error.ts';
-import type { HttpDeps } from '../door.ts';
-import type { Exchange } from '../exchange.ts';
+import { authorize, type HttpDeps } from '../door.ts';
+import { announcesBody, type Exchange } from '../exchange.ts';
 import { answerJson, readJson, shaped } from '../json-body.ts';
 import { refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
 
 const request = z.object({ credential: z.string() });
 
+/** Strict: a field that is mistyped would leave keys good that should be void. */
+const rotation = z.strictObject({ void_old: z.boolean().optional() });
+
 export function exchangeRoutes(deps: HttpDeps): readonly Route[] {
   const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
-  const path = '/v1/ingest-token/exchange';
-  return [{ method: 'POST', path, handle: (exchange) => exchangeToken(exchange, deps), refuse }];
+  const path = '/v1/ingest-token';
+  return [
+    { method: 'POST', path: `${path}/exchange`, handle: (exchange) => exchangeToken(exchange, deps), refuse },
+    { method: 'POST', path: `${path}/keys/rotate`, handle: (exchange) => rotateKey(exchange, deps), refuse },
+  ];
 }
 
 /** What is exchanged stands in the body: the caller needs no other token. */
@@ -24,6 +33,21 @@ async function exchangeToken(exchange: Exchange, deps: HttpDeps): Promise<void> 
   const { jwt, projectId, expiresAt } = await tokens.exchange(deps.access.identify(credential));
   const answer = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString() };
   answerJson(exchange, 200, answer, deps, ['Cache-Control', 'no-store']);
+}
+
+/** Answers when the new key is durable: from then on it signs, and with `void_old` no other key is good. */
+async function rotateKey(exchange: Exchange, deps: HttpDeps): Promise<void> {
+  authorize(exchange, deps, { operation: 'maintain' });
+  const body = announcesBody(exchange) ? await readJson(exchange, deps) : {};
+  const { void_old: voidOld = false } = shaped(rotation, body);
+  const { keys } = exchangeOf(deps);
+  const { id, createdAt } = await keys.rotate({ voidOld });
+  const verifying = keys.verifying().map(({ id: kid, until }) => ({ kid, until: timeText(until) }));
+  answerJson(exchange, 200, { kid: id, created_at: timeText(createdAt), verifying }, deps);
+}
+
+function timeText(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
 }
 
 /** @throws TailraceError `invalid` where nobody is asked for a token */
