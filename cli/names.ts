@@ -56,7 +56,10 @@ export function formatStreamUri(uri: StreamUri): string {
 }
 
 /** The names that look most like the one that was asked for, best first; none that is too far off. */
-export async function nearestNames(wanted: string, names: AsyncIterable<{ readonly name: string }>): Promise<string[]> {
+export async function nearestNames(
+  wanted: string,
+  names: AsyncIterable<{ readonly name: string }> | readonly { readonly name: string }[],
+): Promise<string[]> {
   const scored: { name: string; distance: number }[] = [];
   for await (const { name } of names) {
     const distance = editDistance(wanted.toLowerCase(), name.toLowerCase());

@@ -3,7 +3,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { GroupJson, ResourceSetJson, ScopeJson, TokenJson } from '../src/client/tokens.ts';
 import { TailraceError } from '../src/model/error.ts';
-import { GRANTED_OPERATIONS, OPERATION_RESOURCES, type OperationResource } from '../src/model/operation.ts';
+import {
+  GRANTED_OPERATIONS,
+  OPERATION_RESOURCES,
+  type OperationResource,
+  operationNamed,
+} from '../src/model/operation.ts';
 import { collect, duration, instant, wholeNumber } from './arguments.ts';
 import { nearestNames } from './names.ts';
 
@@ -92,7 +97,8 @@ export function uselessGrants({ basins, streams, op_groups: groups, ops }: Scope
 const STREAM_OPERATIONS: ReadonlySet<string> = new Set(['append', 'read', 'check-tail', 'trim', 'fence']);
 
 async function scopeOf(options: TokenOptions): Promise<ScopeJson> {
-  const { ops = [], opGroups = [] } = options;
+  const { opGroups = [] } = options;
+  const ops = [...new Set((options.ops ?? []).map(operationNamed))];
   if (ops.length === 0 && opGroups.length === 0) {
     throw new TailraceError('config', 'it may do nothing: say what, such as --ops append or --op-groups stream=rw');
   }
@@ -134,13 +140,12 @@ async function groupsOf(given: readonly Pair[]): Promise<Partial<Record<Operatio
 /** @throws TailraceError `config` with what it may have been meant to be */
 async function expectKnown(what: string, name: string, known: readonly string[]): Promise<void> {
   if (known.includes(name)) return;
-  const [nearest] = await nearestNames(name, named(known));
+  const [nearest] = await nearestNames(
+    name,
+    known.map((one) => ({ name: one })),
+  );
   const hint = nearest === undefined ? `there are ${known.join(', ')}` : `did you mean ${nearest}?`;
   throw new TailraceError('config', `unknown ${what} ${JSON.stringify(name)}: ${hint}`);
-}
-
-async function* named(names: readonly string[]): AsyncGenerator<{ readonly name: string }> {
-  for (const name of names) yield { name };
 }
 
 function expiryOf({ expiresIn, expiresAt }: TokenOptions, now: number): string | undefined {

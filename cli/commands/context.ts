@@ -114,14 +114,11 @@ async function remove(name: string, options: CallOptions): Promise<void> {
 async function expectContext({ byName }: Contexts, name: string): Promise<void> {
   if (byName.has(name)) return;
   const names = [...byName.keys()];
-  const [nearest] = await nearestNames(name, named(names));
+  const known = names.map((one) => ({ name: one }));
+  const [nearest] = await nearestNames(name, known);
   const all = names.length === 0 ? 'there is none yet: `tailrace context add`' : `there is ${names.join(', ')}`;
   const hint = nearest === undefined ? all : `did you mean ${nearest}?`;
   throw new TailraceError('not_found', `no context ${JSON.stringify(name)} in ${contextsFile(process.env)}: ${hint}`);
-}
-
-async function* named(names: readonly string[]): AsyncGenerator<{ readonly name: string }> {
-  for (const name of names) yield { name };
 }
 
 async function print(json: unknown, text: string, options: CallOptions): Promise<void> {

@@ -38,6 +38,14 @@ export type Operation = GrantedOperation | 'backup' | 'maintain';
 
 export const GRANTED_OPERATIONS = Object.keys(GROUPS) as readonly GrantedOperation[];
 
+/** What other receivers call the right to send OTLP data: taken for `append`, and shown as that (users.md 18). */
+const OTHER_NAMES: ReadonlyMap<string, GrantedOperation> = new Map([['otel:write', 'append']]);
+
+/** The operation that somebody means; what is no name of one comes back as it is. */
+export function operationNamed(name: string): string {
+  return OTHER_NAMES.get(name) ?? name;
+}
+
 /** Read and write of one group of operations. */
 export interface GroupPermissions {
   readonly read: boolean;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { TailraceError } from '../model/error.ts';
 import { TOKEN_ATTRIBUTE_BYTES_MAX, TOKEN_ATTRIBUTES_MAX, TOKEN_ID_BYTES_MAX } from '../model/limits.ts';
 import { basinNameFault, streamNameFault, tokenIdFault } from '../model/names.ts';
-import { GRANTED_OPERATIONS, type GrantedOperation } from '../model/operation.ts';
+import { GRANTED_OPERATIONS, type GrantedOperation, operationNamed } from '../model/operation.ts';
 import type { ResourceSet, Scope } from '../model/scope.ts';
 
 /** What a call asks for. Times in milliseconds. */
@@ -82,6 +82,11 @@ const set = z
 
 const group = z.object({ read: z.boolean().nullish(), write: z.boolean().nullish() }).nullish();
 
+const operation = z.preprocess(
+  (name) => (typeof name === 'string' ? operationNamed(name) : name),
+  z.enum(GRANTED_OPERATIONS as readonly [GrantedOperation, ...GrantedOperation[]]),
+);
+
 const requestShape = z.object({
   id: z.string().superRefine(faultOf(tokenIdFault)),
   scope: z.object({
@@ -89,7 +94,7 @@ const requestShape = z.object({
     streams: set,
     access_tokens: set,
     op_groups: z.object({ account: group, basin: group, stream: group }).nullish(),
-    ops: z.array(z.enum(GRANTED_OPERATIONS as readonly [GrantedOperation, ...GrantedOperation[]])).nullish(),
+    ops: z.array(operation).nullish(),
   }),
   expires_at: z.string().nullish(),
   auto_prefix_streams: z.boolean().nullish(),
