@@ -305,6 +305,14 @@ describe('refused is a JWT', () => {
     expect(await statusOf(`${jwt.slice(0, -signature.length)}${other}${signature.slice(1)}`)).toBe(401);
   });
 
+  test('that has expired', async () => {
+    const { secret } = await issue({ expires_at: new Date(Date.now() + 2_000).toISOString() });
+    const brief = await exchanged(secret);
+    while ((await statusOf(brief)) === 200);
+    const answer = await json('POST', '/v1/logs', LOGS, brief);
+    expect([answer.status, answer.body.toString()]).toEqual([401, expect.stringContaining('has expired')]);
+  });
+
   test('that is longer than any of ours', async () => {
     expect(await statusOf(`${jwt}${'A'.repeat(9_000)}`)).toBe(401);
   });
