@@ -132,6 +132,7 @@ const basinConfigShape = z
     create_stream_on_append: z.boolean().nullish(),
     create_stream_on_read: z.boolean().nullish(),
     otlp_default_stream: z.string().nullish(),
+    oidc: z.unknown().optional(),
   })
   .nullish();
 

@@ -20,4 +20,14 @@ export interface BasinConfigJson {
   readonly create_stream_on_read?: boolean | null;
   /** The template that names the stream of OTLP data without `s2.stream`. Our own field. */
   readonly otlp_default_stream?: string | null;
+  /** The outside issuer whose tokens may send OTLP data to the basin. Our own field. */
+  readonly oidc?: OidcJson | null;
+}
+
+/** An outside issuer: its keys are at a URL, or in a key set. */
+export interface OidcJson {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly jwks_uri?: string;
+  readonly jwks?: unknown;
 }

@@ -203,6 +203,14 @@ export const SIGNING_KEY_LIFE_MS = 30 * 86_400_000;
 /** Keys that may verify: the one that signs, and those that were replaced while what they signed may still live. */
 export const SIGNING_KEYS_MAX = 16;
 
+/** Outside issuers that basins trust: how long what names them is, and the key sets that are kept here or fetched. */
+export const OIDC_URL_CHARS_MAX = 2_048;
+export const OIDC_AUDIENCE_BYTES_MAX = 512;
+export const OIDC_STATIC_JWKS_BYTES_MAX = 32 * KiB;
+export const OIDC_KEYS_MAX = 64;
+/** Signed with fewer bits nothing counts (RFC 7518, 3.3). */
+export const OIDC_RSA_BITS_MIN = 2_048;
+
 /** Tickets for pages: how long one waits to be used, and how many are kept, of all callers and of one token. */
 export const TICKET_TTL_MS = 60_000;
 export const TICKETS_MAX = 100_000;

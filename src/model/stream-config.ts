@@ -41,6 +41,16 @@ export type StreamConfigRequest = Partial<StreamConfig>;
 /** A change of leaves: absent keeps, null unsets, anything else sets (S2 API §3.6). */
 export type StreamConfigPatch = { readonly [Leaf in keyof StreamConfig]?: StreamConfig[Leaf] | null };
 
+/** An outside issuer of tokens that a basin trusts to send OTLP data (access.md, Exchange). Our own field. */
+export interface OidcTrust {
+  /** What `iss` must be, letter by letter: a URL. */
+  readonly issuer: string;
+  /** What `aud` must hold. */
+  readonly audience: string;
+  /** Where its public keys are: at a URL, or here, as the JSON text of a key set. */
+  readonly keys: { readonly uri: string } | { readonly jwks: string };
+}
+
 /** A basin's configuration; `defaultStream` holds only the leaves that were set, the storage class always. */
 export interface BasinConfig {
   readonly createStreamOnAppend: boolean;
@@ -50,9 +60,14 @@ export interface BasinConfig {
   readonly streamCipher: StreamCipher | undefined;
   /** OTLP policy: the template that names the stream of a resource without `s2.stream`; empty is off. Our own field. */
   readonly otlpDefaultStream: string;
+  /** Whose tokens may append here beside our own; undefined for nobody's. Our own field. */
+  readonly oidc: OidcTrust | undefined;
 }
 
-/** What a caller asks of a basin: fields that are not there get their default, our own ones keep what they were. */
+/**
+ * What a caller asks of a basin: fields that are not there get their default, our own ones keep what they were. `oidc` that
+ * is there with the value undefined takes the trust away.
+ */
 export type BasinConfigRequest = Partial<BasinConfig>;
 
 /** A change of a basin: absent keeps, null unsets (S2 API §3.6). Flags cannot be unset: null keeps them too. */
@@ -62,6 +77,7 @@ export interface BasinConfigPatch {
   readonly defaultStream?: StreamConfigPatch | null;
   readonly streamCipher?: StreamCipher | null;
   readonly otlpDefaultStream?: string;
+  readonly oidc?: OidcTrust | null;
 }
 
 /** The configuration of a stream: what was asked for over the basin's defaults over the global ones, leaf by leaf. */
@@ -84,6 +100,7 @@ export function resolveBasinConfig(request: BasinConfigRequest, before?: BasinCo
     defaultStream: retentionBytes === undefined ? leaves : { ...leaves, retentionBytes },
     streamCipher: request.streamCipher,
     otlpDefaultStream: request.otlpDefaultStream ?? before?.otlpDefaultStream ?? '',
+    oidc: 'oidc' in request ? request.oidc : before?.oidc,
   };
 }
 
@@ -104,7 +121,7 @@ export function patchLeaves(leaves: StreamConfigRequest, patch: StreamConfigPatc
 
 /** A basin's configuration after a change. */
 export function patchBasinConfig(before: BasinConfig, patch: BasinConfigPatch): BasinConfig {
-  const { defaultStream, streamCipher } = patch;
+  const { defaultStream, streamCipher, oidc } = patch;
   const leaves = defaultStream === null ? {} : patchLeaves(before.defaultStream, defaultStream ?? {});
   return {
     createStreamOnAppend: patch.createStreamOnAppend ?? before.createStreamOnAppend,
@@ -112,5 +129,6 @@ export function patchBasinConfig(before: BasinConfig, patch: BasinConfigPatch): 
     defaultStream: { storageClass: DEFAULT_STREAM_CONFIG.storageClass, ...leaves },
     streamCipher: streamCipher === undefined ? before.streamCipher : (streamCipher ?? undefined),
     otlpDefaultStream: patch.otlpDefaultStream ?? before.otlpDefaultStream,
+    oidc: oidc === undefined ? before.oidc : (oidc ?? undefined),
   };
 }

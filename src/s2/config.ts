@@ -20,6 +20,7 @@ import {
   TIMESTAMPING_MODES,
 } from '../model/stream-config.ts';
 import { parseJsonValue } from './json-value.ts';
+import { oidcJson, oidcShape, trustOf } from './oidc.ts';
 
 /** Bare JSON integers; S2's go to 2^64 - 1, and what is above 2^53 - 1 is clamped (S2 API §12). */
 const count = z
@@ -55,6 +56,7 @@ const basinShape = z.object({
   create_stream_on_append: z.boolean().nullish(),
   create_stream_on_read: z.boolean().nullish(),
   otlp_default_stream: z.string().refine(isTemplate, TEMPLATE_FAULT).nullish(),
+  oidc: oidcShape.nullish(),
 });
 
 /**
@@ -79,6 +81,7 @@ export function parseBasinConfigRequest(json: unknown): BasinConfigRequest {
     defaultStream: requested(streamPatch(shape.default_stream_config ?? {})),
     ...flagsOf(shape),
     ...(cipher === undefined || cipher === null ? {} : { streamCipher: cipher }),
+    ...(shape.oidc === undefined ? {} : { oidc: shape.oidc === null ? undefined : trustOf(shape.oidc) }),
   };
 }
 
@@ -91,6 +94,7 @@ export function parseBasinConfigPatch(json: unknown): BasinConfigPatch {
     ...(leaves === undefined ? {} : { defaultStream: leaves === null ? null : streamPatch(leaves) }),
     ...(streamCipher === undefined ? {} : { streamCipher }),
     ...flagsOf(shape),
+    ...(shape.oidc === undefined ? {} : { oidc: shape.oidc === null ? null : trustOf(shape.oidc) }),
   };
 }
 
@@ -126,6 +130,7 @@ export function basinConfigJson(config: BasinConfig): Record<string, unknown> {
     create_stream_on_append: config.createStreamOnAppend,
     create_stream_on_read: config.createStreamOnRead,
     otlp_default_stream: config.otlpDefaultStream,
+    oidc: config.oidc === undefined ? null : oidcJson(config.oidc),
   };
 }
 

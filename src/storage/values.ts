@@ -9,6 +9,7 @@ import { Packr } from 'msgpackr';
 import { TailraceError } from '../model/error.ts';
 import {
   type BasinConfig,
+  type OidcTrust,
   STORAGE_CLASSES,
   STREAM_CIPHERS,
   type StreamCipher,
@@ -17,7 +18,7 @@ import {
 } from '../model/stream-config.ts';
 
 /** The form of the whole store; a build refuses one that is newer than its own. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** Numbers that are given out once: the next basin and the next stream. */
 export interface CounterRow {
@@ -74,8 +75,10 @@ export interface PendingRow {
 }
 
 const VERSION = 1;
-/** Rows of basins, streams and stream states have been in this form since format 2. */
+/** Rows of streams and stream states have been in this form since format 2. */
 const VERSION_2 = 2;
+/** Rows of basins have been in this form since format 3. */
+const VERSION_3 = 3;
 const packr = new Packr({ useRecords: false });
 
 export function encodeFormat(version: number): Uint8Array {
@@ -97,7 +100,7 @@ export function decodeCounters(value: Uint8Array): CounterRow {
 }
 
 export function encodeBasin(row: BasinRow): Uint8Array {
-  const { createStreamOnAppend, createStreamOnRead, otlpDefaultStream, defaultStream, streamCipher } = row.config;
+  const { createStreamOnAppend, createStreamOnRead, otlpDefaultStream, defaultStream, streamCipher, oidc } = row.config;
   const fields = [
     row.number,
     row.createdAt,
@@ -108,12 +111,13 @@ export function encodeBasin(row: BasinRow): Uint8Array {
     streamCipher ?? null,
     row.deletedAt ?? null,
     row.requestKey ?? null,
+    oidc === undefined ? null : trustFields(oidc),
   ];
-  return encode(fields, VERSION_2);
+  return encode(fields, VERSION_3);
 }
 
 export function decodeBasin(value: Uint8Array): BasinRow {
-  const fields = new Fields(value, 'basin', VERSION_2);
+  const fields = new Fields(value, 'basin', VERSION_3);
   const number = fields.count();
   const createdAt = fields.count();
   const config = {
@@ -123,13 +127,10 @@ export function decodeBasin(value: Uint8Array): BasinRow {
     defaultStream: readLeaves(fields.pairs()),
   };
   const streamCipher = readCipher(fields.added());
-  return {
-    number,
-    createdAt,
-    config: { ...config, streamCipher },
-    deletedAt: optional(fields.added(), countOf),
-    requestKey: optional(fields.added(), textOf),
-  };
+  const deletedAt = optional(fields.added(), countOf);
+  const requestKey = optional(fields.added(), textOf);
+  const oidc = optional(fields.added(VERSION_3), readTrust);
+  return { number, createdAt, config: { ...config, streamCipher, oidc }, deletedAt, requestKey };
 }
 
 export function encodeStream(row: StreamRow): Uint8Array {
@@ -271,6 +272,18 @@ function readCipher(value: unknown): StreamCipher | undefined {
   return value === null ? undefined : oneOf(STREAM_CIPHERS, value);
 }
 
+function trustFields({ issuer, audience, keys }: OidcTrust): readonly unknown[] {
+  return [issuer, audience, 'uri' in keys ? keys.uri : null, 'jwks' in keys ? keys.jwks : null];
+}
+
+function readTrust(value: unknown): OidcTrust {
+  const [issuer, audience, uri, jwks] = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  if (typeof issuer !== 'string' || typeof audience !== 'string') throw damaged('basin');
+  if (typeof uri === 'string' && jwks === null) return { issuer, audience, keys: { uri } };
+  if (typeof jwks === 'string' && uri === null) return { issuer, audience, keys: { jwks } };
+  throw damaged('basin');
+}
+
 function optional<T>(value: unknown, read: (value: unknown, what: string) => T): T | undefined {
   return value === null ? undefined : read(value, 'row');
 }
@@ -347,9 +360,9 @@ export class Fields {
     });
   }
 
-  /** A field that values of the first form do not have: null there. */
-  added(): unknown {
-    if (this.#version === VERSION) return null;
+  /** A field that values of older forms do not have, of the first one where nothing else is said: null there. */
+  added(since = VERSION_2): unknown {
+    if (this.#version < since) return null;
     const value = this.#next();
     if (value === undefined) throw damaged(this.#what);
     return value;

@@ -53,6 +53,12 @@ const basinConfig = someOf({
   create_stream_on_append: nullOr(true, false),
   create_stream_on_read: nullOr(true, false),
   otlp_default_stream: nullOr('', 'all', '{service.name}'),
+  oidc: someOf({
+    issuer: nullOr('https://issuer.example', 'http://issuer.example'),
+    audience: nullOr('', 'tailrace'),
+    jwks_uri: nullOr('https://issuer.example/keys', 'https://me:secret@issuer.example'),
+    jwks: nullOr({ keys: [] }, { keys: [{ kty: 'oct', k: 'AAAA' }] }),
+  }),
 });
 
 /** Whether it was taken; a refusal says why, and is one of the two that there are. */

@@ -113,6 +113,7 @@ describe('ensure', () => {
       create_stream_on_append: false,
       create_stream_on_read: false,
       otlp_default_stream: '',
+      oidc: null,
     });
     const moved = { body: { location: 'elsewhere' } };
     expect(await s2.refusal('PUT /basins/ensure-replace', moved)).toBe('422 invalid');
@@ -147,7 +148,7 @@ describe('reconfigure', () => {
     await s2.call('PUT /basins/patch-one', {
       body: { config: { default_stream_config: leaves, stream_cipher: 'aes-256-gcm', ...flags } },
     });
-    const all = { default_stream_config: leaves, stream_cipher: 'aes-256-gcm', ...flags };
+    const all = { default_stream_config: leaves, stream_cipher: 'aes-256-gcm', ...flags, oidc: null };
     expect(await patch({})).toEqual(all);
     expect(await patch({ create_stream_on_append: null, create_stream_on_read: null })).toEqual(all);
     expect(await patch({ default_stream_config: { timestamping: { mode: null } } })).toMatchObject({
@@ -277,6 +278,11 @@ const basinConfigs = fc.record(
     create_stream_on_append: fc.boolean(),
     create_stream_on_read: fc.boolean(),
     otlp_default_stream: fc.constantFrom('', '{service.name}'),
+    oidc: fc.constantFrom(null, {
+      issuer: 'https://issuer.example',
+      jwks_uri: 'https://issuer.example/keys',
+      audience: 'tailrace',
+    }),
   },
   { requiredKeys: [] },
 );

@@ -153,7 +153,8 @@ describe('our own fields', () => {
   });
 
   test('of a basin too, and a stream without a bound is not given one by what GET shows', async () => {
-    const config = { otlp_default_stream: 'all', default_stream_config: { retention_bytes: 700 } };
+    const oidc = { issuer: 'https://issuer.example', jwks_uri: 'https://issuer.example/keys', audience: 'a' };
+    const config = { otlp_default_stream: 'all', default_stream_config: { retention_bytes: 700 }, oidc };
     await s2.call('PUT /basins/own-fields', { body: { config } });
     await s2.call('PUT /basins/own-fields', { body: { config: { create_stream_on_read: true } } });
     expect((await s2.call('GET /basins/own-fields')).body).toMatchObject(config);
@@ -167,7 +168,7 @@ describe('our own fields', () => {
       expect(body).toMatchObject({ retention_bytes: bytes });
       expect((await s2.call(`PUT /streams/${name}`, { basin: 'own-fields', body })).result).toBe('noop');
     }
-    const cleared = { otlp_default_stream: '', default_stream_config: { retention_bytes: null } };
+    const cleared = { otlp_default_stream: '', default_stream_config: { retention_bytes: null }, oidc: null };
     await s2.call('PUT /basins/own-fields', { body: { config: cleared } });
     expect((await s2.call('GET /basins/own-fields')).body).toMatchObject(cleared);
     expect((await s2.call('PUT /basins/own-fields', { body: { config: cleared } })).result).toBe('noop');

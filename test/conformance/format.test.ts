@@ -24,7 +24,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test.each([1, 2])('format %i is served and written to', async (format) => {
+test.each([1, 2, 3])('format %i is served and written to', async (format) => {
   const golden = unpackGoldenStore(format, dir);
   server = await startServer({ dataDir: dir, env: { TAILRACE_ROOT_TOKEN: TOKEN } });
   for (const { name, streams } of golden.basins) {

@@ -37,6 +37,7 @@ export interface GoldenStore {
       readonly createStreamOnRead: boolean;
       readonly otlpDefaultStream: string;
       readonly streamCipher?: string;
+      readonly oidc?: object;
       readonly defaultStream: Pairs;
     };
     readonly streams: readonly GoldenStream[];

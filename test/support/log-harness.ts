@@ -18,6 +18,7 @@ export const BASIN: BasinConfig = {
   defaultStream: { storageClass: 'express' },
   streamCipher: undefined,
   otlpDefaultStream: '',
+  oidc: undefined,
 };
 
 /** Time that stands still until a test moves it. */

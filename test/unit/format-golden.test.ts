@@ -15,7 +15,7 @@ import { decodeStream, encodeFormat, encodeStream, FORMAT_VERSION } from '../../
 import { type GoldenStore, type GoldenStream, unpackGoldenStore } from '../support/golden-store.ts';
 import { storedRows, tamper } from '../support/stored-rows.ts';
 
-const FORMATS = [1, 2];
+const FORMATS = [1, 2, 3];
 
 let dir: string;
 /** What is open, to be closed from the last one on. */
@@ -41,6 +41,7 @@ test.each(FORMATS)('everything in a store of format %i is read as it was written
     expect({ createdAt: basin?.createdAt, deletedAt: basin?.deletedAt }).toEqual({ createdAt, deletedAt: undefined });
     expect(basin?.config).toMatchObject({ ...config, defaultStream: leavesOf(config.defaultStream) });
     expect(basin?.config.streamCipher).toBe(config.streamCipher);
+    expect(basin?.config.oidc).toEqual(config.oidc);
   }
 });
 

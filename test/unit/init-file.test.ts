@@ -29,6 +29,7 @@ const FULL = `{
         "create_stream_on_read": false,
         "stream_cipher": "aes-256-gcm",
         "otlp_default_stream": "{service.name}",
+        "oidc": { "issuer": "https://issuer.example", "jwks_uri": "https://issuer.example/keys", "audience": "a" },
         "default_stream_config": {
           "storage_class": "express",
           "retention_policy": "7days",
@@ -55,6 +56,7 @@ describe('reading', () => {
           createStreamOnRead: false,
           streamCipher: 'aes-256-gcm',
           otlpDefaultStream: '{service.name}',
+          oidc: { issuer: 'https://issuer.example', audience: 'a', keys: { uri: 'https://issuer.example/keys' } },
           defaultStream: {
             storageClass: 'express',
             retentionAgeSeconds: 604_800,

@@ -117,6 +117,25 @@ const FROZEN: readonly { name: string; bytes: string; decode: (value: Uint8Array
       meteredBytes: 77,
     },
   },
+  {
+    name: 'basin of format 3 that trusts an issuer with keys at a URL',
+    bytes:
+      '039a02cb427a0c4506818000c3c2ae7b736572766963652e6e616d657d9392ac73746f72616765436c617373a76578707265737392b3726574' +
+      '656e74696f6e4167655365636f6e6473c092ae726574656e74696f6e427974657309ab6165732d3235362d67636dcb427a0c450681d000a36b' +
+      '657994b668747470733a2f2f6973737565722e6578616d706c65a87461696c72616365bb68747470733a2f2f6973737565722e6578616d706c' +
+      '652f6b657973c0',
+    decode: values.decodeBasin,
+    row: basinOfFormat3({ uri: 'https://issuer.example/keys' }),
+  },
+  {
+    name: 'basin of format 3 that trusts an issuer with keys in the row',
+    bytes:
+      '039a02cb427a0c4506818000c3c2ae7b736572766963652e6e616d657d9392ac73746f72616765436c617373a76578707265737392b3726574' +
+      '656e74696f6e4167655365636f6e6473c092ae726574656e74696f6e427974657309ab6165732d3235362d67636dcb427a0c450681d000a36b' +
+      '657994b668747470733a2f2f6973737565722e6578616d706c65a87461696c72616365c0ab7b226b657973223a5b5d7d',
+    decode: values.decodeBasin,
+    row: basinOfFormat3({ jwks: '{"keys":[]}' }),
+  },
   { name: 'pending work', bytes: '019203a3612f62', decode: values.decodePending, row: { basin: 3, name: 'a/b' } },
   { name: 'clock', bytes: '0191cb427a0c4506818000', decode: values.decodeClock, row: T },
   {
@@ -135,7 +154,7 @@ test.each(FROZEN)('a damaged $name is refused as corrupt, never read as somethin
   const value = Buffer.from(bytes, 'hex');
   const packr = new Packr({ useRecords: false });
   const odd = [null, {}, [], ['x'], [-1, -1, -1, -1, -1, -1], [1.5, 1.5, 1.5], 'text', 7, [[], [], [], [], [], []]];
-  const damaged = [Buffer.of(), Buffer.of(0), Buffer.of(3, ...value.subarray(1)), value.subarray(0, value.length - 1)];
+  const damaged = [Buffer.of(), Buffer.of(0), Buffer.of(9, ...value.subarray(1)), value.subarray(0, value.length - 1)];
   for (const bad of [...damaged, ...odd.map((one) => Buffer.concat([Buffer.of(1), packr.pack(one)]))]) {
     expect(codeOf(() => decode(bad))).toBe('corrupt');
   }
@@ -169,9 +188,47 @@ test('stream states come back as they were written', () => {
   );
 });
 
+test('basins come back as they were written', () => {
+  const keys = fc.oneof(fc.record({ uri: fc.webUrl() }), fc.record({ jwks: fc.json() }));
+  const config = fc.record({
+    createStreamOnAppend: fc.boolean(),
+    createStreamOnRead: fc.boolean(),
+    otlpDefaultStream: fc.string(),
+    defaultStream: fc.constantFrom({}, { retentionBytes: 9, retentionAgeSeconds: undefined }),
+    streamCipher: fc.constantFrom('aes-256-gcm' as const, undefined),
+    oidc: fc.option(fc.record({ issuer: fc.webUrl(), audience: fc.string({ unit: 'grapheme' }), keys }), {
+      nil: undefined,
+    }),
+  });
+  const row = fc.record({
+    number: fc.maxSafeNat(),
+    createdAt: fc.maxSafeNat(),
+    config,
+    deletedAt: fc.option(fc.maxSafeNat(), { nil: undefined }),
+    requestKey: fc.option(fc.string(), { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(row, (basin) => {
+      expect(values.decodeBasin(values.encodeBasin(basin))).toEqual(basin);
+    }),
+  );
+});
+
+test.each([
+  ['text', 'issuer'],
+  ['no key set', ['i', 'a', null, null]],
+  ['two key sets', ['i', 'a', 'u', 'j']],
+  ['an audience that is no text', ['i', 7, 'u', null]],
+  ['nothing behind it', undefined],
+])('a basin whose issuer is %s is corrupt', (_name, oidc) => {
+  const fields = [1, 0, true, true, '', [], null, null, null];
+  const packed = new Packr({ useRecords: false }).pack(oidc === undefined ? fields : [...fields, oidc]);
+  expect(codeOf(() => values.decodeBasin(Buffer.concat([Buffer.of(3), packed])))).toBe('corrupt');
+});
+
 test('a basin keeps apart what was set and what was not', () => {
   const flags = { createStreamOnAppend: false, createStreamOnRead: true, otlpDefaultStream: '', defaultStream: {} };
-  const config = { ...flags, streamCipher: undefined };
+  const config = { ...flags, streamCipher: undefined, oidc: undefined };
   const row = { number: 1, createdAt: 0, config, deletedAt: undefined, requestKey: undefined };
   expect(values.decodeBasin(values.encodeBasin(row))).toEqual(row);
 });
@@ -188,4 +245,21 @@ function codeOf(call: () => unknown): unknown {
   } catch (error) {
     return typeof error === 'object' && error !== null && 'code' in error ? error.code : error;
   }
+}
+
+function basinOfFormat3(keys: object) {
+  return {
+    number: 2,
+    createdAt: T,
+    deletedAt: T + 5,
+    requestKey: 'key',
+    config: {
+      createStreamOnAppend: true,
+      createStreamOnRead: false,
+      otlpDefaultStream: '{service.name}',
+      defaultStream: { storageClass: 'express', retentionAgeSeconds: undefined, retentionBytes: 9 },
+      streamCipher: 'aes-256-gcm',
+      oidc: { issuer: 'https://issuer.example', audience: 'tailrace', keys },
+    },
+  };
 }
