@@ -9,6 +9,7 @@ import { Access } from './access/access.ts';
 import { TokenExchange } from './access/exchange.ts';
 import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
+import { OutsideIssuers } from './access/oidc.ts';
 import { ensureRootToken, type RootToken } from './access/root-token.ts';
 import { rootTokenStore, tokenStore } from './access/token-store.ts';
 import { TokenTable } from './access/token-table.ts';
@@ -203,7 +204,8 @@ async function ensureDefaultBasin(log: Log, config: Config, logger: Logger): Pro
 
 async function buildServer(foundation: Foundation, parts: Parts): Promise<TailraceServer> {
   const rootToken = await rootTokenOf(foundation);
-  const access = await buildAccess(foundation, rootToken);
+  const warnings = new Warnings(foundation.logger, foundation.clock);
+  const access = await buildAccess(foundation, rootToken, warnings);
   const { config, log, usage, metrics, observer, logger, clock, engine, dataDir } = foundation;
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const socketDoor = createSocketDoor({ log, access, defaultBasin: config.defaultBasin, clock, logger, onFatal });
@@ -217,7 +219,7 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
     clock,
     logger,
     onFatal,
-    warnings: new Warnings(logger, clock),
+    warnings,
     defaultBasin: config.defaultBasin,
     limits: config,
     backups: new Backups({ engine, file: resolve(dataDir, STORE_FILE), now: () => clock.now() }),
@@ -243,6 +245,7 @@ function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | und
 async function buildAccess(
   { config, engine, log, clock }: Foundation,
   rootToken: RootToken | undefined,
+  warnings: Warnings,
 ): Promise<Access> {
   if (rootToken === undefined) return new Access({ type: 'open' }, clock);
   const commit = (rows: readonly Write[]): Promise<void> => log.commitRows(rows);
@@ -250,7 +253,10 @@ async function buildAccess(
   const keys = await JwtKeys.load(keyStore(engine, commit), clock);
   const { exchangeTtl: ttlMs, defaultBasin } = config;
   const exchange = new TokenExchange({ tokens, keys, clock, ttlMs, defaultBasin });
-  const access: Access = new Access({ type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange }, clock);
+  const warn = (issuer: string, message: string): void => warnings.warn(issuer, message, {}, message);
+  const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
+  const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
+  const access: Access = new Access(mode, clock);
   return access;
 }
 

@@ -6,9 +6,11 @@
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Operation } from '../model/operation.ts';
-import { looksLikeJwt, type TokenExchange } from './exchange.ts';
+import type { TokenExchange } from './exchange.ts';
 import { type Principal, type Token, unlimited } from './grant.ts';
+import { looksLikeJwt, unknownToken } from './jwt.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
+import type { OutsideIssuers } from './oidc.ts';
 import { SpanQuota } from './span-quota.ts';
 import { type Ticket, Tickets } from './tickets.ts';
 import { type HashedToken, hashCredential, ROOT_TOKEN_ID } from './token.ts';
@@ -34,6 +36,8 @@ export type AccessMode =
       readonly tokens: TokenTable;
       /** Without it there are no short-lived tokens. */
       readonly exchange?: TokenExchange;
+      /** Without it no basin's outside issuer is heard. */
+      readonly outside?: OutsideIssuers;
     };
 
 const ROOT = unlimited(ROOT_TOKEN_ID);
@@ -80,19 +84,25 @@ export class Access {
     if (credential === undefined) throw new TailraceError('authn', NO_TOKEN);
     const hashed = typeof credential === 'string' ? hashCredential(credential) : credential;
     const principal = this.#find(hashed.hash);
-    if (principal === undefined) throw new TailraceError('authn', unknownToken(hashed));
+    if (principal === undefined) throw unknownToken(undefined, hintFor(hashed));
     return principal;
   }
 
   /**
-   * The same for the doors of OTLP, which take short-lived tokens besides: only what may be one goes the longer way.
-   * @throws TailraceError `authn`, also as a rejection
+   * The same for the doors of OTLP, which take JWTs besides: short-lived ones of our own, and those of issuers that the
+   * basin trusts, which is the one that the request names. Only what may be a JWT goes the longer way.
+   * @throws TailraceError `authn`, also as a rejection; `bad_header`, `unavailable` as {@link OutsideIssuers.identify}
    */
-  identifySender(credential: string | undefined, hashed: HashedToken | undefined): Principal | Promise<Principal> {
-    const { exchange } = this;
-    if (exchange === undefined || credential === undefined || hashed === undefined) return this.identify(hashed);
-    const isJwt = looksLikeJwt(credential) && this.#find(hashed.hash) === undefined;
-    return isJwt ? exchange.identify(credential, hashed.hash) : this.identify(hashed);
+  identifySender(
+    credential: string | undefined,
+    hashed: HashedToken | undefined,
+    basin: string | undefined,
+  ): Principal | Promise<Principal> {
+    if (this.#mode.type === 'open' || credential === undefined || hashed === undefined) return this.identify(hashed);
+    if (!looksLikeJwt(credential) || this.#find(hashed.hash) !== undefined) return this.identify(hashed);
+    const { exchange, outside } = this.#mode;
+    if (exchange?.isOurs(credential, hashed.hash) === true) return exchange.identify(credential, hashed.hash);
+    return outside?.identify(credential, hashed.hash, basin) ?? this.identify(hashed);
   }
 
   /**
@@ -196,7 +206,6 @@ function expectAllowed(principal: Principal, { operation, basin, stream, tokenId
 const NO_TOKEN = 'a token is needed: send the header "Authorization: Bearer <token>"';
 
 /** Some exporters pass `OTEL_EXPORTER_OTLP_HEADERS` on without decoding it. */
-function unknownToken({ isEncoded }: HashedToken): string {
-  const hint = isEncoded ? ': it holds "%20", which this client does not decode; use a space' : '';
-  return `the token is not known here${hint}`;
+function hintFor({ isEncoded }: HashedToken): string {
+  return isEncoded ? ': it holds "%20", which this client does not decode; use a space' : '';
 }

@@ -6,8 +6,9 @@
 import { type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
-import { EXCHANGED_TOKEN_CHARS_MAX, EXCHANGED_TOKENS_CACHED_MAX } from '../model/limits.ts';
+import { EXCHANGED_TOKENS_CACHED_MAX } from '../model/limits.ts';
 import { onlyBasin, type Principal, type Token } from './grant.ts';
+import { unknownToken, unverifiedClaims } from './jwt.ts';
 import type { JwtKeys } from './jwt-keys.ts';
 import type { TokenTable } from './token-table.ts';
 
@@ -46,17 +47,13 @@ interface Verified {
   narrowed: Principal | undefined;
 }
 
+/** No URL: no outside issuer that a basin trusts can have this name. */
 const ISSUER = 'tailrace';
 const AUDIENCE = 'tailrace/otlp';
 /** Ed25519 (RFC 8037). Pinned: what the head of a token says about it is compared with this, never followed. */
 const ALGORITHM = 'EdDSA';
-const PROJECT_ATTRIBUTE = 'project.id';
-const JWT = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
-
-/** Whether a credential may be a JWT: only then is it worth the longer way. */
-export function looksLikeJwt(credential: string): boolean {
-  return credential.length <= EXCHANGED_TOKEN_CHARS_MAX && JWT.test(credential);
-}
+/** Says on every resource for whom it was sent. */
+export const PROJECT_ATTRIBUTE = 'project.id';
 
 export class TokenExchange {
   /** What signs JWTs; an operator may change it. */
@@ -98,6 +95,11 @@ export class TokenExchange {
     return { jwt, projectId: project, expiresAt: expires * 1_000 };
   }
 
+  /** Whether a JWT says that it is ours, true or not: then nobody else is asked about it. */
+  isOurs(jwt: string, hash: string): boolean {
+    return this.#verified.has(hash) || unverifiedClaims(jwt)?.iss === ISSUER;
+  }
+
   /**
    * Who sends with a JWT. `hash` is that of the JWT: its signature is looked at once.
    * @throws TailraceError `authn` when it is not ours, has expired, or its access token does not work any more
@@ -107,7 +109,7 @@ export class TokenExchange {
     const { claims, keyId } = known;
     if (this.#deps.keys.find(keyId) === undefined) {
       this.#verified.delete(hash);
-      throw unknownJwt();
+      throw unknownToken();
     }
     if (claims.expiresAt <= this.#deps.clock.now()) {
       this.#verified.delete(hash);
@@ -153,7 +155,7 @@ export class TokenExchange {
       );
       return { claims: claimsOf(payload), keyId: protectedHeader.kid ?? '' };
     } catch (cause) {
-      throw unknownJwt(cause);
+      throw unknownToken(cause);
     }
   }
 }
@@ -175,11 +177,6 @@ function claimsOf({ sub, exp, tid, tno, rot }: JWTPayload): Claims {
   if (sub === undefined || exp === undefined || typeof tid !== 'string') throw new Error('a claim is missing');
   if (typeof tno !== 'number' || typeof rot !== 'number') throw new Error('a claim is no number');
   return { project: sub, expiresAt: exp * 1_000, tokenId: tid, tokenNumber: tno, rotation: rot };
-}
-
-/** One sentence for all that may be wrong with it: a forger learns nothing. */
-function unknownJwt(cause?: unknown): TailraceError {
-  return new TailraceError('authn', 'the token is not known here, or has expired', { cause });
 }
 
 function unknownKey(): never {

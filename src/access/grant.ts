@@ -3,6 +3,9 @@
 import type { Operation } from '../model/operation.ts';
 import { effectiveOperations, matches, type Scope } from '../model/scope.ts';
 
+/** What the ids of outside senders begin with, and no id of ours: see the issuers that basins trust. */
+export const OUTSIDE_ID_PREFIX = 'oidc:';
+
 /** Limits that are counted per token; undefined is none. */
 export interface TokenLimits {
   /** The named profile that single values were taken over. */

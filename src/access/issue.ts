@@ -5,7 +5,7 @@
 
 import { TailraceError } from '../model/error.ts';
 import { effectiveOperations, isWithin, type Scope } from '../model/scope.ts';
-import type { Principal, Token, TokenLimits } from './grant.ts';
+import { OUTSIDE_ID_PREFIX, type Principal, type Token, type TokenLimits } from './grant.ts';
 import { ROOT_TOKEN_ID, TOKEN_PREFIX } from './token.ts';
 
 /** What somebody asks for. Names in the scope are absolute. */
@@ -33,6 +33,11 @@ export function checkIssue(issuer: Principal, request: IssueRequest, now: number
   const { id, scope, expiresAt } = request;
   if (id === ROOT_TOKEN_ID)
     throw invalid(`the access token id \`${ROOT_TOKEN_ID}\` is that of the root token: choose another`);
+  if (id.startsWith(OUTSIDE_ID_PREFIX)) {
+    throw invalid(
+      `ids that begin with \`${OUTSIDE_ID_PREFIX}\` stand for senders of outside issuers: choose another one`,
+    );
+  }
   if (effectiveOperations(scope).size === 0) throw invalid('Access token permissions cannot be empty');
   if (request.autoPrefixStreams && (scope.streams === undefined || !('prefix' in scope.streams))) {
     throw invalid('Auto prefixing is only allowed for streams with prefix matching');

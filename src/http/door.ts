@@ -77,9 +77,17 @@ export function identify(exchange: Exchange, deps: HttpDeps): Principal {
   return deps.access.identify(credentialOf(exchange));
 }
 
-/** Who sends OTLP data: short-lived tokens are good for that, and take a while. @throws TailraceError `authn` */
-export function identifySender(exchange: Exchange, { access }: HttpDeps): Principal | Promise<Principal> {
-  return access.identifySender(bearerToken(exchange.request.headers.authorization), credentialOf(exchange));
+/**
+ * Who sends OTLP data, to the basin that the request names: JWTs are good for that, and take a while.
+ * @throws TailraceError `authn`, `bad_header`, `unavailable`
+ */
+export function identifySender(
+  exchange: Exchange,
+  { access }: HttpDeps,
+  basin: string | undefined,
+): Principal | Promise<Principal> {
+  const credential = bearerToken(exchange.request.headers.authorization);
+  return access.identifySender(credential, credentialOf(exchange), basin);
 }
 
 /** Compared only with what the same connection showed before, so the time that takes tells nobody a secret. */

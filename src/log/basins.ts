@@ -42,6 +42,7 @@ const COUNTERS = settingsKey('counters');
 export class BasinTable {
   readonly #entries = new Map<string, Entry>();
   readonly #byNumber = new Map<number, string>();
+  #listed: readonly Basin[] | undefined;
   #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
 
   /** Reads everything from the store. */
@@ -69,10 +70,12 @@ export class BasinTable {
     return basin?.number === number ? basin : undefined;
   }
 
-  /** Those that are durable, in order of their names' bytes, which are ASCII. */
+  /** Those that are durable, in order of their names' bytes, which are ASCII. The same list until one of them changes. */
   list(): readonly Basin[] {
-    const durable = [...this.#entries.values()].flatMap(({ durable }) => (durable === undefined ? [] : [durable]));
-    return durable.sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#listed ??= [...this.#entries.values()]
+      .flatMap(({ durable }) => (durable === undefined ? [] : [durable]))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#listed;
   }
 
   /**
@@ -109,6 +112,7 @@ export class BasinTable {
 
   /** What was accepted is durable. */
   settle(name: string, basin: KnownBasin | undefined): void {
+    this.#listed = undefined;
     // It is gone when a commit behind this one failed in the meantime.
     const entry = this.#entries.get(name) ?? { assigned: basin, durable: undefined };
     this.#entries.set(name, entry);

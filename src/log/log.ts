@@ -126,7 +126,7 @@ export class Log {
     return this.#basins.get(name);
   }
 
-  /** Those that are durable, in order of their names. */
+  /** Those that are durable, in order of their names. The same list until one of them changes. */
   listBasins(): readonly Basin[] {
     return this.#basins.list();
   }

@@ -211,6 +211,24 @@ export const OIDC_KEYS_MAX = 64;
 /** Signed with fewer bits nothing counts (RFC 7518, 3.3). */
 export const OIDC_RSA_BITS_MIN = 2_048;
 
+/** What an issuer answers when it is asked for its keys, how long that may take, and how many requests wait for it. */
+export const OIDC_JWKS_BYTES_MAX = 256 * KiB;
+export const OIDC_FETCH_TIMEOUT_MS = 5_000;
+export const OIDC_WAITING_MAX = 1_000;
+/**
+ * So long its keys count without asking again; and so long when it cannot be asked. A token that no key fits makes us ask
+ * before, but not so soon after an answer, or after a failure.
+ */
+export const OIDC_FRESH_MS = 10 * 60_000;
+export const OIDC_STALE_MS = 86_400_000;
+export const OIDC_ASK_AGAIN_MS = 30_000;
+export const OIDC_RETRY_MS = 2_000;
+/** Its clock and ours may differ by so much. */
+export const OIDC_CLOCK_TOLERANCE_SECONDS = 30;
+/** Tokens whose signature was good that are kept in mind, and basins that are tried where a request names none. */
+export const OIDC_TOKENS_CACHED_MAX = 10_000;
+export const OIDC_BASINS_TRIED_MAX = 8;
+
 /** Tickets for pages: how long one waits to be used, and how many are kept, of all callers and of one token. */
 export const TICKET_TTL_MS = 60_000;
 export const TICKETS_MAX = 100_000;

@@ -3,8 +3,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
-import { looksLikeJwt, TokenExchange } from '../../src/access/exchange.ts';
+import { TokenExchange } from '../../src/access/exchange.ts';
 import type { Principal } from '../../src/access/grant.ts';
+import { looksLikeJwt } from '../../src/access/jwt.ts';
 import { JwtKeys, type KeyStore } from '../../src/access/jwt-keys.ts';
 import { TokenTable } from '../../src/access/token-table.ts';
 import { parseConfig } from '../../src/config.ts';

@@ -43,7 +43,7 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
 async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Promise<void> {
   if (deps.room.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
   const named = basinNamed(exchange);
-  const sender = identifySender(exchange, deps);
+  const sender = identifySender(exchange, deps, named);
   const principal = sender instanceof Promise ? await sender : sender;
   const basinName = named ?? onlyBasin(principal) ?? deps.defaultBasin;
   authorizeAs(exchange, deps, principal, { operation: 'append', basin: basinName });

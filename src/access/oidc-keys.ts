@@ -1,0 +1,194 @@
+/**
+ * The public keys of an outside issuer (access.md, Exchange): those of a set that stands in the configuration, or those
+ * that the issuer publishes. The library knows remote sets too, but asks an issuer that is down with every token, and
+ * forgets keys that it has as soon as they are due; so the asking is ours, and what to do with a set is the library's.
+ */
+
+import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import type { Clock } from '../model/clock.ts';
+import { TailraceError } from '../model/error.ts';
+import {
+  OIDC_ASK_AGAIN_MS,
+  OIDC_FETCH_TIMEOUT_MS,
+  OIDC_FRESH_MS,
+  OIDC_JWKS_BYTES_MAX,
+  OIDC_KEYS_MAX,
+  OIDC_RETRY_MS,
+  OIDC_STALE_MS,
+  OIDC_WAITING_MAX,
+} from '../model/limits.ts';
+import type { OidcTrust } from '../model/stream-config.ts';
+
+/** Finds the key of a token. Another set is another function. */
+export type KeySet = JWTVerifyGetKey;
+
+export interface IssuerKeys {
+  /** The keys that count now. @throws TailraceError `unavailable` when there are none at hand and none to be had */
+  current(): KeySet | Promise<KeySet>;
+  /**
+   * Keys other than these, for a token that none of these fits; nothing where the issuer was asked a moment ago.
+   * @throws TailraceError `unavailable` when the issuer cannot be asked
+   */
+  renewed(known: KeySet): Promise<KeySet | undefined>;
+}
+
+/** Gets what is at a URL, and stops when the signal says so. Must not follow redirects. */
+export type FetchKeys = (uri: string, signal: AbortSignal) => Promise<Response>;
+
+export interface KeyDeps {
+  readonly clock: Clock;
+  /** Hears why an issuer could not be asked. */
+  readonly onFailure: (reason: string) => void;
+  readonly fetchKeys?: FetchKeys | undefined;
+}
+
+/** The keys of an issuer as a basin trusts it. */
+export function keysOf({ issuer, keys }: OidcTrust, deps: KeyDeps): IssuerKeys {
+  if ('uri' in keys) return new RemoteKeys(issuer, keys.uri, deps);
+  const set = createLocalJWKSet(JSON.parse(keys.jwks) as JSONWebKeySet);
+  return { current: () => set, renewed: async () => undefined };
+}
+
+/**
+ * Asks when the first token comes, when the keys are due, and for a token that no key fits: one question at a time, and
+ * not again for a while. While the issuer cannot be asked, the keys at hand count until they are too old.
+ */
+class RemoteKeys implements IssuerKeys {
+  readonly #issuer: string;
+  readonly #uri: string;
+  readonly #deps: KeyDeps;
+  #set: KeySet | undefined;
+  /** All times are those of the monotonic clock. */
+  #fetchedAt = 0;
+  #askableAt = Number.NEGATIVE_INFINITY;
+  #failed = false;
+  #asking: Promise<void> | undefined;
+  #waiting = 0;
+
+  constructor(issuer: string, uri: string, deps: KeyDeps) {
+    this.#issuer = issuer;
+    this.#uri = uri;
+    this.#deps = deps;
+  }
+
+  current(): KeySet | Promise<KeySet> {
+    return this.#youngerThan(OIDC_FRESH_MS) ?? this.#fetched();
+  }
+
+  async renewed(known: KeySet): Promise<KeySet | undefined> {
+    if (this.#set === known) await this.#ask();
+    if (this.#set !== known) return this.#set;
+    if (this.#failed) throw this.#unavailable();
+    return undefined;
+  }
+
+  async #fetched(): Promise<KeySet> {
+    await this.#ask();
+    const set = this.#youngerThan(OIDC_STALE_MS);
+    if (set === undefined) throw this.#unavailable();
+    return set;
+  }
+
+  #youngerThan(ageMs: number): KeySet | undefined {
+    return this.#deps.clock.monotonicMs() - this.#fetchedAt < ageMs ? this.#set : undefined;
+  }
+
+  /** Never rejects because of the issuer: what came of it is in the fields. */
+  async #ask(): Promise<void> {
+    if (this.#asking === undefined) {
+      if (this.#deps.clock.monotonicMs() < this.#askableAt) return;
+      this.#asking = this.#download().finally(() => {
+        this.#asking = undefined;
+      });
+    }
+    if (this.#waiting >= OIDC_WAITING_MAX) throw this.#unavailable();
+    this.#waiting++;
+    try {
+      await this.#asking;
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  async #download(): Promise<void> {
+    const { clock, fetchKeys = fetchOverHttp, onFailure } = this.#deps;
+    const controller = new AbortController();
+    const cancel = clock.timer(OIDC_FETCH_TIMEOUT_MS, () => controller.abort(tookTooLong()));
+    try {
+      this.#set = keySetIn(await textAt(this.#uri, controller.signal, fetchKeys));
+      this.#fetchedAt = clock.monotonicMs();
+      this.#failed = false;
+    } catch (error) {
+      this.#failed = true;
+      onFailure(reasonOf(error));
+    } finally {
+      cancel();
+      this.#askableAt = clock.monotonicMs() + (this.#failed ? OIDC_RETRY_MS : OIDC_ASK_AGAIN_MS);
+    }
+  }
+
+  #unavailable(): TailraceError {
+    const waitMs = Math.max(0, this.#askableAt - this.#deps.clock.monotonicMs());
+    const message = `the issuer ${this.#issuer} cannot be asked for its keys now: send again in a moment`;
+    return new TailraceError('unavailable', message, { detail: { retryAfterSeconds: Math.ceil(waitMs / 1_000) } });
+  }
+}
+
+/** A redirect could lead anywhere, also to where our configuration would not let us. */
+function fetchOverHttp(uri: string, signal: AbortSignal): Promise<Response> {
+  return fetch(uri, { signal, redirect: 'manual', headers: { accept: 'application/json, application/jwk-set+json' } });
+}
+
+async function textAt(uri: string, signal: AbortSignal, fetchKeys: FetchKeys): Promise<string> {
+  const { status, body } = await fetchKeys(uri, signal);
+  if (status !== 200) {
+    await body?.cancel();
+    throw failure(`it answered ${status}${status >= 300 && status < 400 ? ', and redirects are not followed' : ''}`);
+  }
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    bytes += part.length;
+    if (bytes > OIDC_JWKS_BYTES_MAX) throw failure(`its key set has more than ${OIDC_JWKS_BYTES_MAX} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function keySetIn(text: string): KeySet {
+  const set = parsed(text);
+  // A set of another shape is refused here.
+  const found = createLocalJWKSet(set as JSONWebKeySet);
+  const { length } = found.jwks().keys;
+  if (length > OIDC_KEYS_MAX) throw failure(`its key set has ${length} keys, and may have ${OIDC_KEYS_MAX}`);
+  return found;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TailraceError('unavailable', 'what it answered is no JSON', { cause });
+  }
+}
+
+function tookTooLong(): TailraceError {
+  return failure(`it took longer than ${OIDC_FETCH_TIMEOUT_MS / 1_000} s`);
+}
+
+function failure(reason: string): TailraceError {
+  return new TailraceError('unavailable', reason);
+}
+
+/** Said by us, by the library about the set, or by the network, which has a code behind the error. */
+function reasonOf(error: unknown): string {
+  if (error instanceof TailraceError) return error.message;
+  if (codeOf(error)?.startsWith('ERR_JWKS') === true) return 'what it answered is no JSON Web Key Set';
+  const code = codeOf(typeof error === 'object' && error !== null && 'cause' in error ? error.cause : error);
+  return `it cannot be reached${code === undefined ? '' : ` (${code})`}`;
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}

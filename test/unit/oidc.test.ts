@@ -1,0 +1,148 @@
+/** Outside issuers on a clock that only the test moves: deadlines, who waits for whom, and who a token makes of its sender. */
+
+import { expect, test } from '@jest/globals';
+import { OutsideIssuers } from '../../src/access/oidc.ts';
+import type { FetchKeys } from '../../src/access/oidc-keys.ts';
+import { OIDC_FETCH_TIMEOUT_MS, OIDC_WAITING_MAX } from '../../src/model/limits.ts';
+import type { BasinConfig, OidcTrust } from '../../src/model/stream-config.ts';
+import { BASIN as CONFIG } from '../support/log-harness.ts';
+import { type IssuerKey, makeKey, signed } from '../support/oidc-issuer.ts';
+import { ManualClock } from '../support/socket-clock.ts';
+
+const ISSUER = 'https://issuer.example';
+const BASIN = 'trusting-basin';
+
+function trusting(name: string, oidc: OidcTrust | undefined, deletedAt?: number) {
+  const config: BasinConfig = { ...CONFIG, oidc };
+  return { name, config, deletedAt };
+}
+
+const remote = (): OidcTrust => ({ issuer: ISSUER, audience: 'a', keys: { uri: `${ISSUER}/keys` } });
+
+async function setUp(fetchKeys: FetchKeys, basins = [trusting(BASIN, remote())]) {
+  const clock = new ManualClock();
+  const warnings: string[] = [];
+  const at = { basins };
+  const outside = new OutsideIssuers({
+    basins: () => at.basins,
+    clock,
+    warn: (issuer, message) => void warnings.push(`${issuer} ${message}`),
+    fetchKeys,
+  });
+  const key = await makeKey('k');
+  const token = (claims: object = {}, by: IssuerKey = key) =>
+    signed(by, { iss: ISSUER, aud: 'a', sub: 'project', exp: clock.now() / 1_000 + 300, ...claims });
+  return { clock, warnings, at, outside, key, token };
+}
+
+/** Never answers, and ends when it is told to. */
+const hanging: FetchKeys = (_uri, signal) =>
+  new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error));
+  });
+
+test('an issuer that does not answer is waited for until the deadline', async () => {
+  const { clock, outside, token, warnings } = await setUp(hanging);
+  const jwt = await token();
+  let isOver = false;
+  const sent = outside.identify(jwt, 'hash', undefined).finally(() => {
+    isOver = true;
+  });
+  sent.catch(() => {});
+  clock.advance(OIDC_FETCH_TIMEOUT_MS - 1);
+  await new Promise(setImmediate);
+  expect(isOver).toBe(false);
+  clock.advance(1);
+  await expect(sent).rejects.toMatchObject({ code: 'unavailable', detail: { retryAfterSeconds: 2 } });
+  expect(warnings).toEqual([expect.stringMatching(/^https:\/\/issuer\.example .*longer than 5 s$/)]);
+  // The next one hears at once that there is no use in it.
+  await expect(outside.identify(jwt, 'hash', undefined)).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('one that answers, and then says nothing more, too', async () => {
+  const { clock, outside, token, warnings } = await setUp(async (_uri, signal) => {
+    const body = new ReadableStream({
+      start: (controller) => {
+        controller.enqueue(Buffer.from('{"keys":'));
+        signal.addEventListener('abort', () => controller.error(signal.reason));
+      },
+    });
+    return new Response(body);
+  });
+  const sent = outside.identify(await token(), 'hash', undefined);
+  sent.catch(() => {});
+  for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+  clock.advance(OIDC_FETCH_TIMEOUT_MS);
+  await expect(sent).rejects.toMatchObject({ code: 'unavailable' });
+  expect(warnings).toHaveLength(1);
+});
+
+test('so many wait for one issuer, and more hear at once that they should come again', async () => {
+  const { clock, outside, token } = await setUp(hanging);
+  const jwt = await token();
+  const waiting = Array.from({ length: OIDC_WAITING_MAX }, (_, i) => outside.identify(jwt, `${i}`, undefined));
+  const settled = Promise.allSettled(waiting);
+  await expect(outside.identify(jwt, 'one more', undefined)).rejects.toMatchObject({ code: 'unavailable' });
+  clock.advance(OIDC_FETCH_TIMEOUT_MS);
+  expect((await settled).map(({ status }) => status)).toEqual(waiting.map(() => 'rejected'));
+});
+
+test('a basin that changes its mind while its issuer is asked lets nobody in', async () => {
+  let answer = (_response: Response): void => {};
+  const { at, outside, token, key } = await setUp(() => new Promise((resolve) => (answer = resolve)));
+  const jwt = await token();
+  const set = (): Response => new Response(JSON.stringify({ keys: [key.jwk] }));
+  for (const after of [[], [trusting(BASIN, undefined)], [trusting(BASIN, remote(), 1)], [trusting(BASIN, remote())]]) {
+    at.basins = [trusting(BASIN, remote())];
+    const sent = outside.identify(jwt, 'hash', undefined);
+    sent.catch(() => {});
+    at.basins = after;
+    answer(set());
+    await expect(sent).rejects.toMatchObject({ code: 'authn' });
+  }
+  at.basins = [trusting(BASIN, remote())];
+  const sent = outside.identify(jwt, 'hash', undefined);
+  answer(set());
+  await expect(sent).resolves.toMatchObject({ id: 'oidc:project' });
+});
+
+test('the sender may append to streams of the basin, and nothing else', async () => {
+  const key = await makeKey('k');
+  const jwks = JSON.stringify({ keys: [key.jwk] });
+  const basins = [trusting(BASIN, { issuer: ISSUER, audience: 'a', keys: { jwks } })];
+  const { outside, token } = await setUp(hanging, basins);
+  const jwt = await token({}, key);
+  const sender = await outside.identify(jwt, 'hash', undefined);
+  expect(sender.allows('append', BASIN)).toBe(true);
+  expect(sender.allows('append', BASIN, 'any/stream')).toBe(true);
+  expect(sender.allows('append', 'another-basin', 'x')).toBe(false);
+  for (const operation of ['read', 'create-stream', 'list-streams', 'issue-access-token', 'account-metrics'] as const) {
+    expect(sender.allows(operation, BASIN)).toBe(false);
+  }
+  expect(sender.token?.resourceAttributes).toEqual(new Map([['project.id', 'project']]));
+  expect(sender.token).toMatchObject({ autoPrefix: '', stream: undefined, scope: { basins: { exact: BASIN } } });
+  // Its signature is not looked at again.
+  expect(await outside.identify(jwt, 'hash', BASIN)).toBe(sender);
+});
+
+test.each([
+  ['repo:acme/shop:ref:refs/heads/main', 'oidc:repo:acme/shop:ref:refs/heads/main'],
+  ['a\u0007\u202e\u2028`"\\\n', 'oidc:a\\u{7}\\u{202e}\\u{2028}\\u{60}\\u{22}\\u{5c}\\u{a}'],
+  ['🌊'.repeat(65), `oidc:${'🌊'.repeat(64)}…`],
+])('%j is known in messages as %s', async (sub, id) => {
+  const key = await makeKey('k');
+  const jwks = JSON.stringify({ keys: [key.jwk] });
+  const { outside, token } = await setUp(hanging, [trusting(BASIN, { issuer: ISSUER, audience: 'a', keys: { jwks } })]);
+  expect((await outside.identify(await token({ sub }, key), 'hash', undefined)).id).toBe(id);
+});
+
+test('the operator hears why a token was refused, the sender does not', async () => {
+  const key = await makeKey('k');
+  const jwks = JSON.stringify({ keys: [key.jwk] });
+  const basins = [trusting(BASIN, { issuer: ISSUER, audience: 'a', keys: { jwks } })];
+  const { outside, token, warnings } = await setUp(hanging, basins);
+  const jwt = await token({ exp: 7 }, key);
+  const message = 'the token is not known here, or has expired';
+  await expect(outside.identify(jwt, 'hash', undefined)).rejects.toMatchObject({ code: 'authn', message });
+  expect(warnings).toEqual([expect.stringMatching(/issuer\.example for basin trusting-basin .*"exp"/)]);
+});
