@@ -11,7 +11,7 @@ import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
 import { OutsideIssuers } from './access/oidc.ts';
 import { ensureRootToken, type RootToken } from './access/root-token.ts';
-import { rootTokenStore, tokenStore } from './access/token-store.ts';
+import { type CommitRows, rootTokenStore, tokenStore } from './access/token-store.ts';
 import { TokenTable } from './access/token-table.ts';
 import { type Config, parseConfig, type ServerOptions } from './config.ts';
 import { HttpDoor } from './http/http-door.ts';
@@ -32,7 +32,7 @@ import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { Warnings } from './observe/warnings.ts';
 import { createSocketDoor, type SocketDoor } from './socket/door.ts';
 import { Backups } from './storage/backup.ts';
-import type { Engine, Write } from './storage/engine.ts';
+import type { Engine } from './storage/engine.ts';
 import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
 
@@ -248,7 +248,7 @@ async function buildAccess(
   warnings: Warnings,
 ): Promise<Access> {
   if (rootToken === undefined) return new Access({ type: 'open' }, clock);
-  const commit = (rows: readonly Write[]): Promise<void> => log.commitRows(rows);
+  const commit: CommitRows = (rows, options) => log.commitRows(rows, options);
   const tokens = await TokenTable.load(tokenStore(engine, commit), clock, (token) => access.ended(token));
   const keys = await JwtKeys.load(keyStore(engine, commit), clock);
   const { exchangeTtl: ttlMs, defaultBasin } = config;

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../model/clock.ts';
 import { GRANTED_OPERATIONS } from '../model/operation.ts';
-import type { Engine, Write } from '../storage/engine.ts';
+import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
 import { FAMILY, familyRange, settingsKey, tokenHashKey, tokenIdKey } from '../storage/keys.ts';
 import {
   decodeNumber,
@@ -43,8 +43,14 @@ export function rootTokenStore(engine: Engine, clock: Clock): RootTokenStore {
   };
 }
 
-/** All other tokens' place. `commit` makes rows durable together. */
-export function tokenStore(engine: Engine, commit: (rows: readonly Write[]) => Promise<void>): TokenStore {
+/** Makes rows durable together. */
+export type CommitRows = (rows: readonly Write[], options?: CommitOptions) => Promise<void>;
+
+/** What takes a secret away goes through when the store is full too: it would be good again after a restart. */
+const RESERVE: CommitOptions = { mayUseReserve: true };
+
+/** All other tokens' place. */
+export function tokenStore(engine: Engine, commit: CommitRows): TokenStore {
   return {
     load: async () => {
       const next = await engine.get(NEXT_NUMBER);
@@ -68,9 +74,9 @@ export function tokenStore(engine: Engine, commit: (rows: readonly Write[]) => P
       rows.push({ type: 'put', key: NEXT_NUMBER, value: encodeNumber(nextNumber) });
       rows.push({ type: 'put', key: tokenHashKey(hash), value: encodeToken(rowOf(token)) });
       rows.push({ type: 'put', key: tokenIdKey(token.id), value: hash });
-      return commit(rows);
+      return commit(rows, before === undefined ? {} : RESERVE);
     },
-    remove: (hex, token) => commit([deleteOf(hex), { type: 'delete', key: tokenIdKey(token.id) }]),
+    remove: (hex, token) => commit([deleteOf(hex), { type: 'delete', key: tokenIdKey(token.id) }], RESERVE),
   };
 }
 

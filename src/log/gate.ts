@@ -1,7 +1,7 @@
 /** Whether appends are taken now: not while the server stops, and not while the store takes none. */
 
 import { TailraceError } from '../model/error.ts';
-import type { EngineState } from '../storage/engine.ts';
+import type { CommitOptions, EngineState } from '../storage/engine.ts';
 
 export class Gate {
   engineState: EngineState = 'open';
@@ -17,8 +17,12 @@ export class Gate {
     this.expectStore();
   };
 
-  /** What belongs to the server itself is written also while it stops. @throws TailraceError `storage_full`, `storage` */
-  readonly expectStore = (): void => {
+  /**
+   * What belongs to the server itself is written also while it stops, and out of the reserve also while there is no room.
+   * @throws TailraceError `storage_full`, `storage`
+   */
+  readonly expectStore = ({ mayUseReserve = false }: CommitOptions = {}): void => {
+    if (this.engineState === 'full' && mayUseReserve) return;
     if (this.engineState === 'full') {
       throw new TailraceError('storage_full', 'the store has no room left: free some, or raise --store-bytes-max', {
         detail: { retryAfterSeconds: 5 },

@@ -10,7 +10,7 @@ import type {
   StreamConfigPatch,
   StreamConfigRequest,
 } from '../model/stream-config.ts';
-import type { Engine, EngineStat, EngineState, Write } from '../storage/engine.ts';
+import type { CommitOptions, Engine, EngineStat, EngineState, Write } from '../storage/engine.ts';
 import { decodeClock } from '../storage/values.ts';
 import { CommitQueue } from './acks.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
@@ -298,10 +298,10 @@ export class Log {
     return Math.min(count, most);
   }
 
-  /** Rows of others in the group commit, such as counters; durable when it resolves. Waits for no room in the store. */
-  async commitRows(rows: readonly Write[]): Promise<void> {
-    this.#gate.expectStore();
-    await commitRows(this.#commits, rows, {});
+  /** Rows of others in the group commit, such as counters; durable when it resolves. Never waits for room in the store. */
+  async commitRows(rows: readonly Write[], options: CommitOptions = {}): Promise<void> {
+    this.#gate.expectStore(options);
+    await commitRows(this.#commits, rows, { options });
   }
 
   /** The time that data expires by, in ms: never ahead of what can be believed. */

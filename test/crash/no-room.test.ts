@@ -5,10 +5,13 @@
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { readStream } from '../support/read-back.ts';
 import { startSeamsServer } from '../support/seams.ts';
-import type { TestServer } from '../support/server.ts';
+import { startServer, type TestServer } from '../support/server.ts';
 
 const MiB = 1024 * 1024;
 const CAP_BYTES = 96 * MiB;
@@ -25,6 +28,31 @@ describe('no room left', () => {
   test('--store-bytes-max: 503, reads go on, a trim frees room, service resumes', async () => {
     server = await startSeamsServer({ args: ['--store-bytes-max', String(CAP_BYTES)] });
     await fillTrimAndResume(server);
+  }, 120_000);
+
+  test('tokens are revoked and rotated for good also while there is no room', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'tailrace-no-room-'));
+    const args = ['--store-bytes-max', String(CAP_BYTES)];
+    try {
+      server = await startServer({ dataDir, args });
+      const revoked = await issue(server, 'revoked');
+      const rotated = await issue(server, 'rotated');
+      await fill(server);
+      expect((await tokens(server, 'POST', '', { id: 'one-more', scope: { ops: ['read'] } })).status).toBe(500);
+      expect((await tokens(server, 'DELETE', '/revoked')).status).toBe(204);
+      const rotation = await tokens(server, 'POST', '/rotated/rotate');
+      expect(rotation.status).toBe(200);
+      const { access_token: fresh } = (await rotation.json()) as { access_token: string };
+      await server.stop('SIGKILL');
+
+      server = await startServer({ dataDir, args });
+      expect(await whoami(server, revoked)).toBe(401);
+      expect(await whoami(server, rotated)).toBe(401);
+      expect(await whoami(server, fresh)).toBe(200);
+    } finally {
+      await server?.stop('SIGKILL');
+      await rm(dataDir, { recursive: true, force: true });
+    }
   }, 120_000);
 
   test('--when-full drop-oldest: the oldest records go, senders wait a moment, everything newer stays', async () => {
@@ -52,15 +80,7 @@ describe('no room left', () => {
 });
 
 async function fillTrimAndResume(target: TestServer): Promise<void> {
-  const acked: string[] = [];
-  let refused: Response | undefined;
-  for (let i = 0; refused === undefined && i < 600; i++) {
-    const name = `record-${i}`;
-    const answer = await append(target, name);
-    if (answer.status === 200) acked.push(name);
-    else refused = answer;
-  }
-  expect(refused?.status).toBe(503);
+  const { acked, refused } = await fill(target);
   expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
   expect(Number(refused?.headers.get('retry-after'))).toBeLessThanOrEqual(5);
   expect(acked.length).toBeGreaterThan(10);
@@ -75,6 +95,36 @@ async function fillTrimAndResume(target: TestServer): Promise<void> {
   const resumedAt = await appendUntilTaken(target, 'back again');
   expect(resumedAt).toBeGreaterThanOrEqual(0);
   expect((await names(target)).filter((name) => name === 'back again')).toEqual(['back again']);
+}
+
+/** Appends until there is no room. */
+async function fill(target: TestServer): Promise<{ acked: readonly string[]; refused: Response | undefined }> {
+  const acked: string[] = [];
+  let refused: Response | undefined;
+  for (let i = 0; refused === undefined && i < 600; i++) {
+    const name = `record-${i}`;
+    const answer = await append(target, name);
+    if (answer.status === 200) acked.push(name);
+    else refused = answer;
+  }
+  expect(refused?.status).toBe(503);
+  return { acked, refused };
+}
+
+async function issue(target: TestServer, id: string): Promise<string> {
+  const answer = await tokens(target, 'POST', '', { id, scope: { ops: ['read'] } });
+  expect(answer.status).toBe(201);
+  return ((await answer.json()) as { access_token: string }).access_token;
+}
+
+function tokens({ url, token }: TestServer, method: string, path: string, body?: unknown): Promise<Response> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+  return fetch(`${url}/v1/access-tokens${path}`, { method, headers, ...sent });
+}
+
+async function whoami({ url }: TestServer, secret: string): Promise<number> {
+  return (await fetch(`${url}/v1/whoami`, { headers: { authorization: `Bearer ${secret}` } })).status;
 }
 
 /** Tries as an exporter would, a second apart at most; answers how many were refused before one was taken. */
