@@ -68,6 +68,26 @@ export function holdsAllOf({ token: holder }: Principal, target: Token): boolean
   return isBoundLike(holder, target);
 }
 
+/**
+ * To trust an outside issuer is to issue too: whoever signs for it appends to every stream of the basin, for as long as
+ * the basin trusts it, bound to nothing.
+ * @throws TailraceError `permission_denied` for who may not do all that, or not for ever
+ */
+export function checkTrust(holder: Principal, basin: string): void {
+  const { token } = holder;
+  if (token === undefined) return;
+  const isBound =
+    token.expiresAt !== undefined ||
+    token.autoPrefix !== '' ||
+    token.stream !== undefined ||
+    token.resourceAttributes.size > 0 ||
+    token.limits.spansPerMinute !== undefined;
+  if (!isBound && holder.allows('append', basin) && isWithin({ prefix: '' }, token.scope.streams)) return;
+  throw denied(
+    `to let basin \`${basin}\` trust an issuer takes a token that may append to all its streams, never expires and is bound to nothing`,
+  );
+}
+
 /** Whether everything that binds the one binds the other as well. */
 function isBoundLike(holder: Token, target: Token): boolean {
   const most = holder.limits.spansPerMinute;

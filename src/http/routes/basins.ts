@@ -1,10 +1,14 @@
 /** Basins: list, create, look at, ensure, reconfigure, delete (S2 API §3). */
 
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import type { Principal } from '../../access/grant.ts';
+import { checkTrust } from '../../access/issue.ts';
 import { type Basin, basinNotFound } from '../../log/basins.ts';
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
 import { basinNameFault } from '../../model/names.ts';
+import type { OidcTrust } from '../../model/stream-config.ts';
 import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config.ts';
 import { authorize, authorizeUncounted, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
@@ -55,8 +59,9 @@ async function createBasin(exchange: Exchange, deps: HttpDeps): Promise<void> {
   // Once before the body, since not everybody's is read, and again when it has named the basin.
   authorizeUncounted(exchange, deps, { operation: 'create-basin' });
   const { basin: name, config, location } = shaped(createShape, await readJson(exchange, deps));
-  authorize(exchange, deps, { operation: 'create-basin', basin: name });
+  const principal = authorize(exchange, deps, { operation: 'create-basin', basin: name });
   const request = parseBasinConfigRequest(config);
+  expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
   const { outcome, it } = await deps.log.createBasin(name, request, token);
   answerJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
@@ -71,20 +76,33 @@ function getBasin(exchange: Exchange, name: string, deps: HttpDeps): void {
 }
 
 async function ensureBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
-  authorize(exchange, deps, { operation: 'create-basin', basin: name });
+  const principal = authorize(exchange, deps, { operation: 'create-basin', basin: name });
   authorizeUncounted(exchange, deps, { operation: 'reconfigure-basin', basin: name });
   const { config, location } = shaped(ensureShape, (await readOptionalJson(exchange, deps)) ?? {});
   const request = parseBasinConfigRequest(config);
+  expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
   const { outcome, it } = await deps.log.ensureBasin(name, request);
   answerJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
 }
 
 async function reconfigureBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
-  authorize(exchange, deps, { operation: 'reconfigure-basin', basin: name });
+  const principal = authorize(exchange, deps, { operation: 'reconfigure-basin', basin: name });
   const patch = parseBasinConfigPatch(await readJson(exchange, deps));
+  expectMayTrust(principal, name, patch.oidc, deps);
   const { config } = await deps.log.reconfigureBasin(name, patch);
   answerJson(exchange, 200, basinConfigJson(config), deps);
+}
+
+/** Whoever says again what is there already changes nothing. @throws TailraceError `permission_denied` */
+function expectMayTrust(
+  principal: Principal,
+  name: string,
+  wanted: OidcTrust | null | undefined,
+  deps: HttpDeps,
+): void {
+  if (wanted === undefined || wanted === null) return;
+  if (!isDeepStrictEqual(wanted, deps.log.basin(name)?.config.oidc)) checkTrust(principal, name);
 }
 
 async function deleteBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
