@@ -5,6 +5,7 @@ import type { BasinConfigJson, StreamConfigJson } from '../src/client/config.ts'
 import { TailraceError } from '../src/model/error.ts';
 import { STORAGE_CLASSES, STREAM_CIPHERS, TIMESTAMPING_MODES } from '../src/model/stream-config.ts';
 import { byteSize, truth, wholeSeconds } from './arguments.ts';
+import { addOidcFlags, type OidcOptions, oidcOf } from './oidc-flags.ts';
 
 type Retention = { readonly age: number } | { readonly infinite: object };
 
@@ -21,7 +22,7 @@ export interface StreamConfigOptions {
 }
 
 /** What the flags of a basin's configuration parse to. */
-export interface BasinConfigOptions extends StreamConfigOptions {
+export interface BasinConfigOptions extends StreamConfigOptions, OidcOptions {
   readonly streamCipher?: string;
   readonly cipher?: string;
   readonly createStreamOnAppend?: boolean;
@@ -37,7 +38,7 @@ const STREAM_LEAVES = [
   'timestamping-uncapped',
   'delete-on-empty-min-age',
 ] as const;
-const BASIN_LEAVES = [...STREAM_LEAVES, 'stream-cipher'] as const;
+const BASIN_LEAVES = [...STREAM_LEAVES, 'stream-cipher', 'oidc'] as const;
 
 /** Adds a flag for each leaf of a stream's configuration. */
 export function addStreamConfigFlags(command: Command, group = 'Configuration:'): Command {
@@ -63,6 +64,7 @@ export function addBasinConfigFlags(command: Command): Command {
     .addOption(new Option('--stream-cipher <cipher>', 'encrypt the streams made from now on').choices(STREAM_CIPHERS))
     .addOption(new Option('--cipher <cipher>').choices(STREAM_CIPHERS).hideHelp().conflicts('streamCipher'))
     .option('--otlp-default-stream <template>', 'stream of OTLP data without s2.stream; empty refuses such data');
+  addOidcFlags(command);
   return addStreamConfigFlags(command, 'Configuration that streams made from now on start from:');
 }
 
@@ -91,12 +93,14 @@ export function streamConfigOf(options: StreamConfigOptions): StreamConfigJson {
 
 /** The same for a basin. */
 export function basinConfigOf(options: BasinConfigOptions): BasinConfigJson {
+  const leaf = leavesOf(options);
   return defined({
     default_stream_config: group(streamConfigOf(options)),
-    stream_cipher: leavesOf(options)('stream-cipher', options.streamCipher ?? options.cipher),
+    stream_cipher: leaf('stream-cipher', options.streamCipher ?? options.cipher),
     create_stream_on_append: options.createStreamOnAppend,
     create_stream_on_read: options.createStreamOnRead,
     otlp_default_stream: options.otlpDefaultStream,
+    oidc: leaf('oidc', oidcOf(options)),
   });
 }
 
@@ -113,7 +117,8 @@ function leavesOf({
   return (name, value) => {
     if (!unset.includes(name)) return value;
     if (value === undefined) return null;
-    throw new TailraceError('config', `--${name} and --unset ${name} contradict each other`);
+    const flag = name === 'oidc' ? 'oidc-…' : name;
+    throw new TailraceError('config', `--${flag} and --unset ${name} contradict each other`);
   };
 }
 

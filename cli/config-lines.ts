@@ -1,6 +1,6 @@
 /** Configurations as text: one line for each leaf, by the name of its flag. */
 
-import type { BasinConfigJson, StreamConfigJson } from '../src/client/config.ts';
+import type { BasinConfigJson, OidcJson, StreamConfigJson } from '../src/client/config.ts';
 import { escapeControls, formatBytes, formatSpan } from './format.ts';
 
 type Row = readonly [name: string, value: string];
@@ -18,11 +18,22 @@ export function basinConfigLines(config: BasinConfigJson): string {
     ['create-stream-on-read', shown(config.create_stream_on_read)],
     ['stream-cipher', config.stream_cipher ?? 'none'],
     ...(typeof template === 'string' ? [['otlp-default-stream', template === '' ? 'none' : template] as const] : []),
+    ...oidcRows(config.oidc),
     ...streamRows(config.default_stream_config ?? {}),
   ]);
 }
 
 const NOT_SET = 'not set';
+
+/** Keys are shown by JSON alone. */
+function oidcRows(oidc: OidcJson | null | undefined): readonly Row[] {
+  if (oidc == null) return oidc === null ? [['oidc', 'none']] : [];
+  return [
+    ['oidc-issuer', oidc.issuer],
+    ['oidc-audience', oidc.audience],
+    ['oidc-jwks', oidc.jwks_uri ?? 'kept here'],
+  ];
+}
 
 function streamRows(config: StreamConfigJson): readonly Row[] {
   const { retention_policy: policy, retention_bytes: bytes, timestamping, delete_on_empty: onEmpty } = config;

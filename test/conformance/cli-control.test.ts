@@ -1,5 +1,10 @@
 /** Basins and streams by the command line, against a real server: what they print, and how they end. */
 
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type CliResult, runCli, runShell } from '../support/cli.ts';
 import { startServer, type TestServer } from '../support/server.ts';
@@ -76,6 +81,47 @@ describe('basins', () => {
     expect(await names('-s', 'listed-a', '-n', '1')).toEqual(['listed-b']);
     const text = await run('basins', 'list', '-p', 'listed-c');
     expect(text.stdout).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z {2}s2:\/\/listed-c\n$/);
+  });
+});
+
+describe('outside issuers', () => {
+  test('are trusted by a basin, with keys at a URL or out of a file, until that is taken back', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'tailrace-cli-oidc-'));
+    const file = join(dir, 'jwks.json');
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+    const issuer = ['--oidc-issuer', 'https://issuer.example', '--oidc-audience', 'tailrace'];
+    const shown = async () => json(await run('basins', 'get', 'trusting-eu', '--json'))[0];
+    const at = await run('basins', 'create', 'trusting-eu', ...issuer, '--oidc-jwks-uri', 'https://issuer.example/k');
+    expect(at).toMatchObject({ code: 0, stderr: '' });
+    const oidc = { issuer: 'https://issuer.example', audience: 'tailrace' };
+    expect(await shown()).toMatchObject({ oidc: { ...oidc, jwks_uri: 'https://issuer.example/k' } });
+    const jwks = { keys: [publicKey.export({ format: 'jwk' })] };
+    await writeFile(file, JSON.stringify(jwks));
+    const change = (...flags: string[]) => run('basins', 'reconfigure', 'trusting-eu', ...flags);
+    expect((await change(...issuer, '--oidc-jwks-file', file)).stdout).toContain('kept here');
+    expect(await shown()).toMatchObject({ oidc: { ...oidc, jwks } });
+    const both = await change(...issuer, '--oidc-jwks-file', file, '--oidc-jwks-uri', 'https://issuer.example/k');
+    expect(both.code).toBe(2);
+    await writeFile(file, JSON.stringify({ keys: [privateKey.export({ format: 'jwk' })] }));
+    const secret = await change(...issuer, '--oidc-jwks-file', file);
+    expect(secret).toMatchObject({ stdout: '', stderr: expect.stringMatching(/secret/) });
+    expect(secret.code).not.toBe(0);
+    const none = await change(...issuer, '--oidc-jwks-file', join(dir, 'missing.json'));
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringMatching(/missing\.json/) });
+    expect((await change('--unset', 'oidc')).stdout).toMatch(/^oidc +none$/m);
+    await rm(dir, { recursive: true });
+  });
+
+  test('are trusted as the README says it for a cluster of Kubernetes', async () => {
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const block = /\n### Outside issuers\n[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? 'false';
+    const jwks = JSON.stringify({ keys: [generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })] });
+    const dir = await mkdtemp(join(tmpdir(), 'tailrace-cli-oidc-'));
+    const outside = `set -e; npx() { shift; tailrace "$@"; }; kubectl() { echo '${jwks}'; }`;
+    expect(await runShell(`${outside}; ${block}`, { server, cwd: dir })).toMatchObject({ code: 0, stderr: '' });
+    const [{ oidc }] = json(await run('basins', 'get', 'cluster-one', '--json')) as [{ oidc: object }];
+    expect(oidc).toMatchObject({ audience: 'tailrace', jwks: JSON.parse(jwks) });
+    await rm(dir, { recursive: true });
   });
 });
 

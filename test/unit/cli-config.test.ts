@@ -60,8 +60,40 @@ describe('flags', () => {
     [['--cipher', 'aes-256-gcm'], { stream_cipher: 'aes-256-gcm' }],
     [['--unset', 'stream-cipher'], { stream_cipher: null }],
     [['--otlp-default-stream', ''], { otlp_default_stream: '' }],
+    [
+      ['--oidc-issuer', 'https://i', '--oidc-audience', 'a', '--oidc-jwks-uri', 'https://i/keys'],
+      { oidc: { issuer: 'https://i', audience: 'a', jwks_uri: 'https://i/keys' } },
+    ],
+    [['--unset', 'oidc'], { oidc: null }],
   ])('%j of a basin', (args, config) => {
     expect(basin(...args)).toEqual(config);
+  });
+});
+
+describe('an outside issuer', () => {
+  test.each([
+    [['--oidc-issuer', 'https://i', '--oidc-audience', 'a']],
+    [['--oidc-issuer', 'https://i', '--oidc-jwks-uri', 'https://i/keys']],
+    [['--oidc-audience', 'a', '--oidc-jwks-uri', 'https://i/keys']],
+    [['--unset', 'oidc', '--oidc-issuer', 'i', '--oidc-audience', 'a', '--oidc-jwks-uri', 'u']],
+  ])('%j is refused', (args) => {
+    expect(() => basin(...args)).toThrow(
+      expect.objectContaining({ code: 'config', message: expect.stringMatching(/--oidc-/) }),
+    );
+  });
+
+  test('is shown without its keys', () => {
+    const oidc = { issuer: 'https://i', audience: 'a' };
+    const lines = (value: object | null) => basinConfigLines({ oidc: value as null }).split('\n');
+    expect(lines({ ...oidc, jwks_uri: 'https://i/keys' })).toEqual(
+      expect.arrayContaining([
+        'oidc-issuer              https://i',
+        'oidc-audience            a',
+        'oidc-jwks                https://i/keys',
+      ]),
+    );
+    expect(lines({ ...oidc, jwks: { keys: [] } })).toContain('oidc-jwks                kept here');
+    expect(lines(null)).toContain('oidc                     none');
   });
 });
 
