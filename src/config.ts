@@ -5,6 +5,7 @@
 
 import { z } from 'zod';
 import { isLoopback } from './access/loopback.ts';
+import { ANY_ORIGIN, normalOrigin, originWithin } from './access/origins.ts';
 import { TailraceError } from './model/error.ts';
 import { EXCHANGE_TTL_MS, MEMORY_LIMIT_BYTES, OTLP_LIMITS, SHUTDOWN_TIMEOUT_MS } from './model/limits.ts';
 import { basinNameFault } from './model/names.ts';
@@ -19,6 +20,8 @@ interface Meta {
   readonly env: string;
   /** Placeholder of the flag's value; a flag without one is a switch. */
   readonly value?: string;
+  /** The flag may be given several times; the variable and a single value hold several, with commas between. */
+  readonly isRepeatable?: boolean;
   readonly description: string;
 }
 
@@ -68,6 +71,13 @@ const schema = z
       flag: 'no-auth',
       env: 'TAILRACE_NO_AUTH',
       description: 'ask nobody for a token; only on a loopback address',
+    }),
+    corsOrigin: field(origins().optional(), undefined, {
+      flag: 'cors-origin',
+      env: 'TAILRACE_CORS_ORIGIN',
+      value: 'origin',
+      isRepeatable: true,
+      description: 'web origin whose pages may call the server, such as https://app.example; * for any (repeatable)',
     }),
     exchangeTtl: field(duration(60_000), EXCHANGE_TTL_MS, {
       flag: 'exchange-ttl',
@@ -256,6 +266,28 @@ function text(shape: RegExp, parse: (value: string) => number, fault: string, go
   });
 }
 
+/** One text or several, each of one origin or of several with commas between. An empty list is none at all. */
+function origins() {
+  return z
+    .union([z.string(), z.array(z.string()).readonly()])
+    .transform((value, context): readonly string[] | undefined => {
+      const given = [value].flat().flatMap((text) => text.split(','));
+      const known = new Set<string>();
+      for (const text of given.map((each) => each.trim()).filter((each) => each !== '')) {
+        const origin = normalOrigin(text);
+        if (origin === undefined) context.addIssue({ code: 'custom', message: noOrigin(text) });
+        else known.add(origin);
+      }
+      return known.size === 0 ? undefined : [...known];
+    });
+}
+
+function noOrigin(text: string): string {
+  const meant = originWithin(text);
+  const advice = meant === undefined ? 'write it as https://app.example' : `write ${meant}`;
+  return `takes origins, scheme, host and port alone, and ${JSON.stringify(text)} is none: ${advice}`;
+}
+
 function toggle() {
   return z.union([z.boolean(), z.string()]).transform((value, context) => {
     if (typeof value === 'boolean') return value;
@@ -278,6 +310,12 @@ function contradictions(context: z.core.ParsePayload): void {
   };
   if (config.noAuth && !isLoopback(config.host)) {
     refuse('noAuth', `is refused on ${config.host}: without tokens only a loopback address such as 127.0.0.1 is safe`);
+  }
+  if (config.noAuth && config.corsOrigin?.includes(ANY_ORIGIN) === true) {
+    refuse(
+      'corsOrigin',
+      `${ANY_ORIGIN} is refused with --no-auth: without tokens any web page could read and write here`,
+    );
   }
   if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
     const [missing, given] = config.tlsCert === undefined ? ['tlsCert', 'tls-key'] : ['tlsKey', 'tls-cert'];

@@ -10,6 +10,7 @@ import { TokenExchange } from './access/exchange.ts';
 import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
 import { OutsideIssuers } from './access/oidc.ts';
+import { Origins } from './access/origins.ts';
 import { ensureRootToken, type RootToken } from './access/root-token.ts';
 import { type CommitRows, rootTokenStore, tokenStore } from './access/token-store.ts';
 import { TokenTable } from './access/token-table.ts';
@@ -208,7 +209,9 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
   const access = await buildAccess(foundation, rootToken, warnings);
   const { config, log, usage, metrics, observer, logger, clock, engine, dataDir } = foundation;
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
-  const socketDoor = createSocketDoor({ log, access, defaultBasin: config.defaultBasin, clock, logger, onFatal });
+  const origins = originsOf(config);
+  const { defaultBasin } = config;
+  const socketDoor = createSocketDoor({ log, access, defaultBasin, clock, logger, origins, onFatal });
   const budget = new MemoryBudget(config.memoryLimit);
   const httpDoor = new HttpDoor({
     log,
@@ -220,7 +223,8 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
     logger,
     onFatal,
     warnings,
-    defaultBasin: config.defaultBasin,
+    defaultBasin,
+    origins,
     limits: config,
     backups: new Backups({ engine, file: resolve(dataDir, STORE_FILE), now: () => clock.now() }),
     reading: {
@@ -237,6 +241,11 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
   return new RunningServer(foundation, rootToken, httpDoor, socketDoor);
 }
 
+/** Undefined where no page of another site is let in. */
+function originsOf({ corsOrigin }: Config): Origins | undefined {
+  return corsOrigin === undefined ? undefined : new Origins(corsOrigin);
+}
+
 /** Both files or none: the settings see to it. */
 function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | undefined {
   return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
@@ -247,7 +256,7 @@ async function buildAccess(
   rootToken: RootToken | undefined,
   warnings: Warnings,
 ): Promise<Access> {
-  if (rootToken === undefined) return new Access({ type: 'open' }, clock);
+  if (rootToken === undefined) return new Access({ type: 'open', origins: originsOf(config) }, clock);
   const commit: CommitRows = (rows, options) => log.commitRows(rows, options);
   const tokens = await TokenTable.load(tokenStore(engine, commit), clock, (token) => access.ended(token));
   const keys = await JwtKeys.load(keyStore(engine, commit), clock);

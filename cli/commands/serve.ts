@@ -39,7 +39,13 @@ export function shownDefault({ default: value, value: kind }: Setting): string |
 function addSetting(command: Command, setting: Setting): void {
   if (setting.flag === undefined) return;
   const flags = setting.value === undefined ? `--${setting.flag}` : `--${setting.flag} <${setting.value}>`;
-  command.option(flags, `${setting.description} (${setting.env}${defaultText(setting)})`);
+  const description = `${setting.description} (${setting.env}${defaultText(setting)})`;
+  if (setting.isRepeatable === true) command.option(flags, description, collected);
+  else command.option(flags, description);
+}
+
+function collected(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 function defaultText(setting: Setting): string {

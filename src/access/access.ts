@@ -11,6 +11,7 @@ import { type Principal, type Token, unlimited } from './grant.ts';
 import { looksLikeJwt, unknownToken } from './jwt.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import type { OutsideIssuers } from './oidc.ts';
+import type { Origins } from './origins.ts';
 import { SpanQuota } from './span-quota.ts';
 import { type Ticket, Tickets } from './tickets.ts';
 import { type HashedToken, hashCredential, ROOT_TOKEN_ID } from './token.ts';
@@ -29,7 +30,11 @@ export interface Need {
 
 /** Whether callers must show a token. */
 export type AccessMode =
-  | { readonly type: 'open' }
+  | {
+      readonly type: 'open';
+      /** Pages that may send requests besides those of this machine. */
+      readonly origins?: Origins | undefined;
+    }
   | {
       readonly type: 'tokens';
       readonly rootTokenHash: string;
@@ -137,7 +142,7 @@ export class Access {
    * @throws TailraceError `permission_denied`
    */
   admit(headers: OriginHeaders): void {
-    if (this.#mode.type === 'open') admitLocal(headers);
+    if (this.#mode.type === 'open') admitLocal(headers, this.#mode.origins);
   }
 
   /**

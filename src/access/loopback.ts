@@ -5,6 +5,7 @@
 
 import { isIP } from 'node:net';
 import { TailraceError } from '../model/error.ts';
+import { NO_ORIGINS, type Origins } from './origins.ts';
 
 /** The headers that tell where a request comes from; names in lower case. */
 export interface OriginHeaders {
@@ -23,13 +24,15 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Lets a request without authentication pass when it is local.
+ * Lets a request without authentication pass when it is local. So is a page of an
+ * origin that the operator configured.
  * @throws TailraceError `permission_denied`
  */
-export function admitLocal(headers: OriginHeaders): void {
+export function admitLocal(headers: OriginHeaders, configured: Origins = NO_ORIGINS): void {
   if (!isLoopback(withoutPort(headers.host ?? ''))) {
     throw refused('the Host header is not a name of this machine; without tokens only localhost may be addressed');
   }
+  if (configured.allows(headers.origin)) return;
   if (headers['sec-fetch-site'] === 'cross-site') {
     throw refused('the request comes from another web site; without tokens only local pages may send requests');
   }

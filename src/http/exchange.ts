@@ -43,10 +43,17 @@ export interface Exchange {
   awaitsContinue: boolean;
   /** What the caller's token puts before stream names: no answer shows it (S2 API §7.4). */
   hiddenPrefix: string;
+  /** What the answer carries for the page that asks, names and values in turn; none where no origin is configured. */
+  corsHeaders: readonly string[] | undefined;
 }
 
 /** A request before the router has seen it. */
-export function openExchange(request: HttpRequest, way: Way, awaitsContinue: boolean): Exchange {
+export function openExchange(
+  request: HttpRequest,
+  way: Way,
+  awaitsContinue: boolean,
+  corsHeaders?: readonly string[],
+): Exchange {
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
   return {
@@ -57,6 +64,7 @@ export function openExchange(request: HttpRequest, way: Way, awaitsContinue: boo
     query: mark < 0 ? '' : url.slice(mark + 1),
     awaitsContinue,
     hiddenPrefix: '',
+    corsHeaders,
   };
 }
 

@@ -2,15 +2,18 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Origins } from '../access/origins.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
 import { allRoutes } from './all-routes.ts';
+import { Cors } from './cors.ts';
 import { type HttpDeps, senderOf } from './door.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
 import type { ListenerHandlers } from './handlers.ts';
 import { Listener, type ListeningAddress } from './listener.ts';
 import { asTailraceError, refuseOtlp, refuseS2 } from './refuse.ts';
+import { reply } from './reply.ts';
 import { type Refuse, type Route, Router } from './router.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
 import { SessionRegistry } from './sessions.ts';
@@ -18,6 +21,8 @@ import type { TlsFiles } from './tls.ts';
 
 export interface HttpDoorDeps extends Omit<HttpDeps, 'room' | 'sessions'> {
   readonly clock: Clock;
+  /** Other sites whose pages may send requests; nobody's without. */
+  readonly origins?: Origins | undefined;
   /** Plain without. */
   readonly tls?: TlsFiles | undefined;
   /** Takes over connections that ask for an upgrade. */
@@ -37,12 +42,14 @@ export class HttpDoor {
   readonly #onFatal: (error: TailraceError) => void;
   readonly #router: Router;
   readonly #listener: Listener;
+  /** Nothing is said to pages where no origin is configured. */
+  readonly #cors: Cors | undefined;
   #closing = false;
   #inFlight = 0;
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({ upgrade, onFatal, clock, tls, ...deps }: HttpDoorDeps) {
+  constructor({ upgrade, onFatal, clock, tls, origins, ...deps }: HttpDoorDeps) {
     this.#deps = {
       ...deps,
       clock,
@@ -51,9 +58,10 @@ export class HttpDoor {
     };
     this.#clock = clock;
     this.#onFatal = onFatal;
+    this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#router = new Router(allRoutes(this.#deps));
     const request: ListenerHandlers['request'] = (message, way, awaitsContinue) =>
-      this.#handle(openExchange(message, way, awaitsContinue));
+      this.#handle(openExchange(message, way, awaitsContinue, this.#cors?.headersFor(message)));
     this.#listener = new Listener({ request, upgrade }, { clock, logger: deps.logger, tls });
   }
 
@@ -105,6 +113,10 @@ export class HttpDoor {
       const found = this.#router.find(exchange.request.method ?? 'GET', exchange.path);
       if (found !== undefined) refuse = found.route.refuse;
       this.#check(exchange);
+      if (this.#answeredPreflight(exchange)) {
+        this.#finish();
+        return;
+      }
       if (found === undefined) throw wrongPath(exchange);
       if ('error' in found) throw found.error;
       const done = found.route.handle(exchange, found.segments);
@@ -129,6 +141,16 @@ export class HttpDoor {
       throw new TailraceError('bad_request', `a request has at most ${REQUEST_HEADERS_MAX} headers`);
     }
     this.#deps.access.admit(exchange.request.headers);
+  }
+
+  /** Browsers ask without a token whether a page may send what it wants to: for some pages it may. */
+  #answeredPreflight(exchange: Exchange): boolean {
+    if (exchange.request.method !== 'OPTIONS') return false;
+    const headers = this.#cors?.preflightHeaders(exchange.request, this.#router.methodsAt(exchange.path));
+    if (headers === undefined) return false;
+    exchange.corsHeaders = headers;
+    reply(exchange, { status: 204, body: '' }, this.#deps.room);
+    return true;
   }
 
   readonly #refuseUnrouted: Refuse = (exchange, error) => {

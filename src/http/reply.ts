@@ -36,6 +36,7 @@ export function reply(exchange: Exchange, answer: Answer, room: ReplyRoom): void
   if (answer.contentType !== undefined) headers.push('Content-Type', answer.contentType);
   if (answer.status !== NO_CONTENT) headers.push('Content-Length', String(bytes));
   if (answer.headers !== undefined) headers.push(...answer.headers);
+  if (exchange.corsHeaders !== undefined) headers.push(...exchange.corsHeaders);
   const body = bytes === 0 ? undefined : answer.body;
   if (way.version === 1) replyHttp1(exchange, way.response, { status: answer.status, headers, body }, room);
   else replyHttp2(exchange, way.stream, { status: answer.status, headers, body }, room);

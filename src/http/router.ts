@@ -64,6 +64,12 @@ export class Router {
     return { route, segments: filled(place, path) };
   }
 
+  /** The methods that the routes of a path take; any that some route takes where there is no route. */
+  methodsAt(path: string): readonly string[] {
+    const place = this.#fixed.get(path) ?? this.#placeOf(path);
+    return place === undefined ? ALL_METHODS : methodsOf(place.routes);
+  }
+
   #placeOf(path: string): Place | undefined {
     const segments = path.split('/');
     return this.#patterns.find((place) => fits(place, segments));
@@ -81,6 +87,7 @@ function fits({ segments, wildcards }: Place, given: readonly string[]): boolean
   return segments.every((part, index) => (wildcards.includes(index) ? given[index] !== '' : part === given[index]));
 }
 
+const ALL_METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const NONE: readonly string[] = [];
 
 /** What stands in place of the braces. */
@@ -99,7 +106,11 @@ export function decodeSegment(segment: string): string {
   }
 }
 
+function methodsOf(routes: readonly Route[]): readonly string[] {
+  return [...new Set(routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
+}
+
 function wrongMethod(routes: readonly Route[]): TailraceError {
-  const allow = [...new Set(routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
+  const allow = methodsOf(routes);
   return new TailraceError('method_not_allowed', `this path takes ${allow.join(', ')}`, { detail: { allow } });
 }

@@ -103,8 +103,8 @@ export class StreamAnswer {
   }
 
   #begin({ status, contentType, headers: more = [] }: StreamHead): void {
-    const { way, correlationId, request } = this.#exchange;
-    const headers = ['Content-Type', contentType, 'X-Correlation-Id', correlationId, ...more];
+    const { way, correlationId, request, corsHeaders = [] } = this.#exchange;
+    const headers = ['Content-Type', contentType, 'X-Correlation-Id', correlationId, ...more, ...corsHeaders];
     if (way.version === 2) {
       way.stream.respond(http2Headers(status, headers));
       return;

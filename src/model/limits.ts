@@ -42,6 +42,8 @@ export const MEMORY_LIMIT_BYTES = 512 * MiB;
 export const RESERVE_UNKNOWN_BYTES = MiB;
 /** A body in zstd after decompression, which blocks everything else meanwhile. */
 export const ZSTD_BODY_BYTES_MAX = 8 * MiB;
+/** Names of headers that a page of another site asks to send, as text. */
+export const CORS_HEADERS_CHARS_MAX = 1_024;
 /** A refused upload is read this much further before its connection is closed. */
 export const REFUSED_BODY_BYTES_MAX = MiB;
 

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Access } from '../access/access.ts';
 import { onlyBasin, type Principal } from '../access/grant.ts';
+import { NO_ORIGINS, type Origins } from '../access/origins.ts';
 import { holderOf } from '../access/tickets.ts';
 import type { ReadEvent } from '../log/read.ts';
 import { BufferPool } from '../model/buffer-pool.ts';
@@ -50,8 +51,8 @@ export interface SocketDoorDeps<B, S extends { readonly id: string }> {
   readonly defaultBasin: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Origins of pages that may read besides the server's own, such as `https://app.example`. */
-  readonly origins?: readonly string[];
+  /** Pages that may read besides the server's own. */
+  readonly origins?: Origins | undefined;
   /** Hears assertions of ours that failed: code `fatal`. */
   readonly onFatal?: (error: unknown) => void;
 }
@@ -147,7 +148,7 @@ class Door<B, S extends { readonly id: string }> {
     if (handshake.rawStream === undefined) {
       return new TailraceError('not_found', 'readers connect to /v1/streams/{stream}/records');
     }
-    if (!isOriginAllowed(request, this.#deps.origins ?? [])) {
+    if (!isOriginAllowed(request, this.#deps.origins ?? NO_ORIGINS)) {
       return new TailraceError('permission_denied', 'pages of this origin may not read here');
     }
     if (handshake.subprotocols.length > 0 && handshake.selected === undefined) {

@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { unlimited } from '../../src/access/grant.ts';
+import { Origins } from '../../src/access/origins.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { Reader } from '../support/socket-reader.ts';
 import { type ScriptedDoor, ScriptedLog, startDoor, TOKEN } from '../support/socket-script.ts';
@@ -111,9 +112,12 @@ describe('from a page', () => {
   );
 
   test('of a configured origin gets in', async () => {
-    await start({ origins: ['https://app.example'] });
+    await start({ origins: new Origins(['https://app.example']) });
     expect(await outcome({ origin: 'https://app.example' })).toEqual([1000, undefined]);
     expect(await outcome({ origin: 'https://app.example.evil' })).toBe(403);
+    await server.close();
+    await start({ origins: new Origins(['*']) });
+    expect(await outcome({ origin: 'https://any.example' })).toEqual([1000, undefined]);
   });
 
   test('without tokens only pages of this machine', async () => {

@@ -1,0 +1,94 @@
+/** Origins: how `--cors-origin` is written, and which pages are of one that the operator configured. */
+
+import { describe, expect, test } from '@jest/globals';
+import { Origins } from '../../src/access/origins.ts';
+import { parseConfig } from '../../src/config.ts';
+
+describe('named origins', () => {
+  const origins = new Origins(['https://app.example', 'http://localhost:3000']);
+
+  test.each(['https://app.example', 'http://localhost:3000'])('%s is one', (origin) => {
+    expect(origins.allows(origin)).toBe(true);
+  });
+
+  test.each([
+    undefined,
+    '',
+    'null',
+    '*',
+    'http://app.example',
+    'https://app.example:8443',
+    'https://app.example.evil',
+    'https://evil-app.example',
+    'https://app.example/',
+    'http://localhost',
+    'https://app.example, https://app.example',
+  ])('%s is none', (origin) => {
+    expect(origins.allows(origin)).toBe(false);
+    expect(new Origins([]).allows(origin)).toBe(false);
+  });
+
+  test('several headers are none, whatever they say', () => {
+    expect(origins.allows(['https://app.example'])).toBe(false);
+    expect(new Origins(['*']).allows(['https://app.example'])).toBe(false);
+  });
+});
+
+describe('any origin', () => {
+  const origins = new Origins(['*']);
+
+  test.each(['https://any.example', 'null', 'capacitor://localhost', `https://${'a'.repeat(292)}`])(
+    '%s is one',
+    (one) => {
+      expect(origins.allows(one)).toBe(true);
+    },
+  );
+
+  test.each([undefined, '', '*', 'https://a.example, https://b.example', 'nonsense', `https://${'a'.repeat(293)}`])(
+    '%s is none, since no browser sends it',
+    (one) => {
+      expect(origins.allows(one)).toBe(false);
+    },
+  );
+});
+
+describe('--cors-origin', () => {
+  test.each([
+    ['https://app.example', ['https://app.example']],
+    ['https://App.Example:443, http://localhost:3000,', ['https://app.example', 'http://localhost:3000']],
+    [['http://a.example:80', 'http://a.example'], ['http://a.example']],
+    ['*', ['*']],
+    ['http://[::1]:8080', ['http://[::1]:8080']],
+    ['https://bücher.example', ['https://xn--bcher-kva.example']],
+    ['capacitor://localhost', ['capacitor://localhost']],
+    ['', undefined],
+    [[], undefined],
+  ])('origins %j', (given, origins) => {
+    expect(parseConfig({ corsOrigin: given }).corsOrigin).toEqual(origins);
+    // What was parsed once means the same when it is parsed again.
+    expect(parseConfig({ corsOrigin: origins }).corsOrigin).toEqual(origins);
+  });
+
+  test.each([
+    ['https://app.example/', 'write https://app.example'],
+    ['https://app.example:443/path?x#y', 'write https://app.example'],
+    ['https://user:secret@app.example', 'write https://app.example'],
+    ['app.example', 'write it as https://app.example'],
+    ['localhost:3000', 'write it as https://app.example'],
+    ['https://*.app.example', 'write it as https://app.example'],
+    ['https://app.example:99999', 'write it as https://app.example'],
+    ['null', 'write it as https://app.example'],
+    ['file://', 'write it as https://app.example'],
+  ])('the origin %s is refused: %s', (origin, advice) => {
+    const refused = () => parseConfig({ corsOrigin: ['https://good.example', origin] });
+    expect(refused).toThrow(expect.objectContaining({ code: 'config' }));
+    expect(refused).toThrow(`--cors-origin (TAILRACE_CORS_ORIGIN) takes origins`);
+    expect(refused).toThrow(advice);
+  });
+
+  test('any origin and no tokens do not go together, named ones do', () => {
+    expect(() => parseConfig({ corsOrigin: '*', noAuth: true })).toThrow(/--cors-origin .*--no-auth/);
+    const named = { corsOrigin: ['https://app.example'], noAuth: true };
+    expect(parseConfig(named)).toMatchObject(named);
+  });
+});
