@@ -27,6 +27,7 @@ import { BufferPool } from './model/buffer-pool.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
+import { type Act, Audit, type AuditSubject } from './observe/audit.ts';
 import { createLogger, type Logger, maskingLogger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
@@ -61,6 +62,7 @@ export interface Foundation {
   /** Tells both of them. */
   readonly observer: LogObserver;
   readonly logger: Logger;
+  readonly audit: Audit;
   readonly clock: Clock;
   /** Waits for what is under way, then lets the directory go. May be called twice. */
   close(): Promise<void>;
@@ -131,13 +133,14 @@ export async function createServer(options: ServerOptions = {}, parts: Parts = {
 export async function openFoundation(config: Config, parts: Parts): Promise<Foundation> {
   const clock = parts.clock ?? SYSTEM_CLOCK;
   const logger = maskingLogger(parts.logger ?? createLogger(config.logLevel));
+  const audit = new Audit(logger, clock);
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is told before anything is made.
   const init = config.initFile === undefined ? undefined : await readInitFile(resolve(config.initFile));
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const isNew = !(await readdir(dataDir)).includes(STORE_FILE);
   // Opened in this order, let go in the reverse one, also when a later step fails.
-  const open: { close(): Promise<void> }[] = [];
+  const open: { close(): Promise<void> }[] = [{ close: async () => audit.close() }];
   const close = async (): Promise<void> => {
     for (let last = open.pop(); last !== undefined; last = open.pop()) await last.close();
   };
@@ -162,13 +165,32 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
     });
     open.push(log);
     await ensureDefaultBasin(log, config, logger);
-    if (init !== undefined) logger.info({ ...(await applyInitFile(init, log, clock)) }, 'applied the init file');
+    if (init !== undefined) {
+      const outcome = await audited(audit, 'apply-init-file', applyInitFile(init, log, clock));
+      logger.info({ ...outcome }, 'applied the init file');
+    }
     usage.start(log);
-    return { config, dataDir, isNew, engine, log, usage, metrics, observer, logger, clock, close };
+    return { config, dataDir, isNew, engine, log, usage, metrics, observer, logger, audit, clock, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Waits for what a start does that is an act of the control plane. */
+async function audited<T>(audit: Audit, act: Act, work: Promise<T>): Promise<T> {
+  try {
+    const done = await work;
+    audit.write(byOurselves(act));
+    return done;
+  } catch (error) {
+    audit.write(byOurselves(act), asFatal(error));
+    throw error;
+  }
+}
+
+function byOurselves(act: Act): AuditSubject {
+  return { act, door: 'start', principal: 'server' };
 }
 
 async function openEngine(config: Config, dataDir: string, parts: Parts): Promise<Engine> {
@@ -205,13 +227,15 @@ async function ensureDefaultBasin(log: Log, config: Config, logger: Logger): Pro
 
 async function buildServer(foundation: Foundation, parts: Parts): Promise<TailraceServer> {
   const rootToken = await rootTokenOf(foundation);
-  const warnings = new Warnings(foundation.logger, foundation.clock);
+  if (rootToken?.made !== undefined) foundation.audit.write(byOurselves('make-root-token'));
+  const { config, log, usage, metrics, observer, logger, audit, clock, engine, dataDir } = foundation;
+  const warnings = new Warnings(logger, clock);
   const access = await buildAccess(foundation, rootToken, warnings);
-  const { config, log, usage, metrics, observer, logger, clock, engine, dataDir } = foundation;
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
   const { defaultBasin } = config;
-  const socketDoor = createSocketDoor({ log, access, defaultBasin, clock, logger, origins, onFatal });
+  const reporting = { logger, audit, warnings, onFatal };
+  const socketDoor = createSocketDoor({ log, access, defaultBasin, clock, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
   const httpDoor = new HttpDoor({
     log,
@@ -220,9 +244,7 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
     observer,
     access,
     clock,
-    logger,
-    onFatal,
-    warnings,
+    ...reporting,
     defaultBasin,
     origins,
     limits: config,

@@ -10,6 +10,7 @@ import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { OtlpLimits } from '../model/limits.ts';
 import { basinNameFault } from '../model/names.ts';
+import type { Audit } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Warnings } from '../observe/warnings.ts';
@@ -30,6 +31,7 @@ export interface HttpDeps {
   readonly room: ReplyRoom;
   readonly logger: Logger;
   readonly warnings: Warnings;
+  readonly audit: Pick<Audit, 'write'>;
   /** Requests that go on until somebody ends them. */
   readonly sessions: SessionRegistry;
   readonly backups: BackupSource;
@@ -56,6 +58,7 @@ export function authorize(exchange: Exchange, deps: HttpDeps, need: Need): Princ
 
 /** The same for what is no use of the server, such as a look at its health. */
 export function authorizeUncounted(exchange: Exchange, deps: HttpDeps, need: Need): Principal {
+  exchange.note.need = need;
   const principal = identify(exchange, deps);
   allow(exchange, deps, principal, need);
   return principal;
@@ -68,13 +71,17 @@ export function authorizeAs(exchange: Exchange, deps: HttpDeps, principal: Princ
 }
 
 function allow(exchange: Exchange, { access }: HttpDeps, principal: Principal, need: Need): void {
+  exchange.note.caller = principal;
+  exchange.note.need = need;
   access.expectAllowed(principal, need);
   exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
 }
 
 /** Who is asking, whatever for. @throws TailraceError `authn` */
 export function identify(exchange: Exchange, deps: HttpDeps): Principal {
-  return deps.access.identify(credentialOf(exchange));
+  const principal = deps.access.identify(credentialOf(exchange));
+  exchange.note.caller = principal;
+  return principal;
 }
 
 /**

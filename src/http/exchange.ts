@@ -8,6 +8,10 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import type { Need } from '../access/access.ts';
+import type { Principal } from '../access/grant.ts';
+import type { TailraceError } from '../model/error.ts';
+import type { AuditDoor } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
 
 /** What handlers see of a request, on either protocol. Iterating it yields the body as it comes, as Buffers. */
@@ -30,6 +34,17 @@ export type Way =
   | { readonly version: 1; readonly response: ServerResponse }
   | { readonly version: 2; readonly stream: ServerHttp2Stream };
 
+/** What the audit log will say of a request, as it becomes known. */
+export interface AuditNote {
+  door: AuditDoor;
+  /** Undefined until they are identified. */
+  caller: Principal | undefined;
+  /** What leave was asked for last. */
+  need: Need | undefined;
+  /** What went wrong once an answer had begun. */
+  failure: TailraceError | undefined;
+}
+
 export interface Exchange {
   readonly request: HttpRequest;
   readonly way: Way;
@@ -45,6 +60,7 @@ export interface Exchange {
   hiddenPrefix: string;
   /** What the answer carries for the page that asks, names and values in turn; none where no origin is configured. */
   corsHeaders: readonly string[] | undefined;
+  readonly note: AuditNote;
 }
 
 /** A request before the router has seen it. */
@@ -65,6 +81,7 @@ export function openExchange(
     awaitsContinue,
     hiddenPrefix: '',
     corsHeaders,
+    note: { door: 'http', caller: undefined, need: undefined, failure: undefined },
   };
 }
 

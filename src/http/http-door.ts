@@ -6,7 +6,9 @@ import type { Origins } from '../access/origins.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
+import type { Act } from '../observe/audit.ts';
 import { allRoutes } from './all-routes.ts';
+import { auditExchange } from './auditing.ts';
 import { Cors } from './cors.ts';
 import { type HttpDeps, senderOf } from './door.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
@@ -109,9 +111,11 @@ export class HttpDoor {
   #handle(exchange: Exchange): void {
     this.#inFlight++;
     let refuse: Refuse = this.#refuseUnrouted;
+    let act: Act = 'unrouted';
     try {
       const found = this.#router.find(exchange.request.method ?? 'GET', exchange.path);
       if (found !== undefined) refuse = found.route.refuse;
+      if (found !== undefined && !('error' in found)) act = found.route.act;
       this.#check(exchange);
       if (this.#answeredPreflight(exchange)) {
         this.#finish();
@@ -120,17 +124,24 @@ export class HttpDoor {
       if (found === undefined) throw wrongPath(exchange);
       if ('error' in found) throw found.error;
       const done = found.route.handle(exchange, found.segments);
-      if (done === undefined) this.#finish();
-      else this.#await(done, exchange, found.route);
+      if (done !== undefined) {
+        this.#await(done, exchange, found.route);
+        return;
+      }
+      auditExchange(exchange, act, this.#deps);
+      this.#finish();
     } catch (thrown) {
-      this.#refuse(exchange, refuse, thrown);
+      this.#refuse(exchange, act, refuse, thrown);
       this.#finish();
     }
   }
 
   #await(done: Promise<void>, exchange: Exchange, route: Route): void {
     void done
-      .catch((thrown: unknown) => this.#refuse(exchange, route.refuse, thrown))
+      .then(
+        () => auditExchange(exchange, route.act, this.#deps),
+        (thrown: unknown) => this.#refuse(exchange, route.act, route.refuse, thrown),
+      )
       .catch((thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'an answer could not be sent'))
       .then(this.#finish);
   }
@@ -163,8 +174,9 @@ export class HttpDoor {
     if (this.#inFlight === 0) this.#onIdle();
   };
 
-  #refuse(exchange: Exchange, refuse: Refuse, thrown: unknown): void {
+  #refuse(exchange: Exchange, act: Act, refuse: Refuse, thrown: unknown): void {
     const error = asTailraceError(thrown);
+    auditExchange(exchange, act, this.#deps, error);
     const gone = isGone(exchange);
     this.#report(exchange, error, gone);
     if (error.code === 'fatal') this.#onFatal(error);

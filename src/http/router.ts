@@ -4,6 +4,7 @@
  */
 
 import { TailraceError } from '../model/error.ts';
+import type { Act } from '../observe/audit.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Answers the exchange, or throws what is wrong with it. `segments` are what stands in place of the braces, undecoded. */
@@ -16,6 +17,8 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Segments in braces stand for any one segment. */
   readonly path: string;
+  /** What the audit log calls it. */
+  readonly act: Act;
   readonly handle: Handler;
   readonly refuse: Refuse;
 }

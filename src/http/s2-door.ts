@@ -123,12 +123,14 @@ function authorizeAppend(exchange: Exchange, name: StreamName, deps: HttpDeps): 
 }
 
 /** @throws TailraceError `permission_denied` when a record of the batch is more than the caller may append */
-export function expectAppendable({ principal, basin, stream }: AppendCall, records: readonly NewRecord[]): void {
+export function expectAppendable(exchange: Exchange, call: AppendCall, records: readonly NewRecord[]): void {
+  const { principal, basin, stream } = call;
   if (principal.token === undefined) return;
   const needed = new Set(records.map((record) => commandType(record) ?? 'append'));
   for (const operation of needed) {
     if (principal.allows(operation, basin, stream)) continue;
     const shown = principal.shown(stream);
+    exchange.note.need = { operation, basin, stream: shown };
     throw new TailraceError(
       'permission_denied',
       `the token \`${principal.id}\` may not ${operation} on stream \`${shown}\``,

@@ -235,3 +235,6 @@ export const OIDC_BASINS_TRIED_MAX = 8;
 export const TICKET_TTL_MS = 60_000;
 export const TICKETS_MAX = 100_000;
 export const TICKETS_PER_TOKEN_MAX = 10_000;
+
+/** Lines of the audit log about refusals in one second; beyond it they are counted. */
+export const AUDIT_REFUSALS_PER_SECOND_MAX = 50;

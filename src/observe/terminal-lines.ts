@@ -4,7 +4,10 @@
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not get through
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
-/** `08:46:12 WARN  a sentence  key=value …` for a JSON log line; what is no JSON comes back escaped. */
+/**
+ * `08:46:12 WARN  a sentence  key=value …` for a JSON log line; what is no JSON comes back escaped. Refusals of the audit
+ * log come back empty: on a terminal they are warnings, once a minute for each sender and reason (users.md 2).
+ */
 export function terminalLine(json: string): string {
   let fields: Record<string, unknown>;
   try {
@@ -13,6 +16,7 @@ export function terminalLine(json: string): string {
     return `${escaped(json.trimEnd())}\n`;
   }
   const { level, time, msg, err, ...rest } = fields;
+  if (rest.audit === true && rest.outcome === 'refused') return '';
   const pairs = Object.entries(rest).map(([key, value]) => `${key}=${shown(value)}`);
   const parts = [
     `${String(time).slice(11, 19)} ${String(level).toUpperCase().padEnd(5)} ${String(msg ?? '')}`,

@@ -21,7 +21,10 @@ import {
   SOCKETS_BUFFERED_BYTES_MAX,
 } from '../model/limits.ts';
 import type { ReadRange } from '../model/read-range.ts';
+import { type Audit, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
+import { correlationId } from '../observe/correlation-id.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Warnings } from '../observe/warnings.ts';
 import { CLOSE_NOT_ALLOWED } from './close-codes.ts';
 import { helloFrame } from './control-frames.ts';
 import { FrameCache } from './frame-cache.ts';
@@ -47,12 +50,14 @@ export interface ReadableLog<B, S extends { readonly id: string }> {
 
 export interface SocketDoorDeps<B, S extends { readonly id: string }> {
   readonly log: ReadableLog<B, S>;
-  readonly access: Pick<Access, 'identify' | 'authorize' | 'expectAllowed' | 'redeem' | 'admit' | 'watch'>;
+  readonly access: Pick<Access, 'identify' | 'expectAllowed' | 'redeem' | 'admit' | 'watch'>;
   readonly defaultBasin: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Pages that may read besides the server's own. */
   readonly origins?: Origins | undefined;
+  readonly audit: Pick<Audit, 'write'>;
+  readonly warnings: Pick<Warnings, 'warn'>;
   /** Hears assertions of ours that failed: code `fatal`. */
   readonly onFatal?: (error: unknown) => void;
 }
@@ -104,22 +109,25 @@ class Door<B, S extends { readonly id: string }> {
     // Until ws listens, an error of the connection would be nobody's.
     socket.on('error', ignore);
     const handshake = parseHandshake(request);
+    const asked = whoAsks(request, handshake);
     const refusal = this.#refusal(request, handshake);
     if (refusal !== undefined) {
-      refuseUpgrade(request, socket, refusal);
+      this.#refused(asked, refusal);
+      refuseUpgrade(asked.correlationId, socket, refusal);
       return;
     }
-    const plan = this.#plan(request, handshake);
+    const plan = this.#plan(request, handshake, asked);
+    if (plan instanceof TailraceError) this.#refused(asked, plan);
     // A browser shows its page no status, so it is told by a frame; everybody else gets a plain 401 or 403.
     if (plan instanceof TailraceError && isAboutAccess(plan) && request.headers.origin === undefined) {
-      refuseUpgrade(request, socket, plan);
+      refuseUpgrade(asked.correlationId, socket, plan);
       return;
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', ignore);
       // The system notices a peer that vanished also while nobody has anything to say.
       if (socket instanceof Socket) socket.setKeepAlive(true, SOCKET_PING_MS);
-      this.#serve(webSocket, socket, plan);
+      this.#serve(webSocket, socket, plan, asked);
     });
   }
 
@@ -158,30 +166,35 @@ class Door<B, S extends { readonly id: string }> {
   }
 
   /** What the reader wants and may have, or why not. */
-  #plan(request: IncomingMessage, handshake: Handshake): Plan | TailraceError {
+  #plan(request: IncomingMessage, handshake: Handshake, asked: Asked): Plan | TailraceError {
     let plan: Plan | undefined;
     const fault = errorOf(() => {
-      plan = { ...this.#reader(request, handshake), ...wishOf(request, handshake) };
+      plan = { ...this.#reader(request, handshake, asked), ...wishOf(request, handshake) };
     });
     return plan ?? fault ?? new TailraceError('internal', 'the upgrade could not be planned');
   }
 
   /** Who reads which stream: by a token, or by a ticket, which knows its basin and works once. */
-  #reader(request: IncomingMessage, handshake: Handshake): Target & { readonly principal: Principal } {
+  #reader(request: IncomingMessage, handshake: Handshake, asked: Asked): Target & { readonly principal: Principal } {
     const { access, defaultBasin } = this.#deps;
     const { credential, ticket: secret } = handshake;
     if (secret === undefined) {
       const target = targetOf(request, handshake, () => onlyBasin(access.identify(credential)) ?? defaultBasin);
-      return { ...target, principal: access.authorize(credential, { operation: 'read', ...target }) };
+      asked.target = target;
+      asked.principal = access.identify(credential);
+      access.expectAllowed(asked.principal, { operation: 'read', ...target });
+      return { ...target, principal: asked.principal };
     }
     const ticket = access.redeem(secret);
     const target = targetOf(request, handshake, () => ticket.basin);
+    asked.target = target;
+    asked.principal = ticket.principal;
     const principal = holderOf(ticket, target.basin, target.stream);
     access.expectAllowed(principal, { operation: 'read', ...target });
     return { ...target, principal };
   }
 
-  #serve(webSocket: WebSocket, wire: Duplex, plan: Plan | TailraceError): void {
+  #serve(webSocket: WebSocket, wire: Duplex, plan: Plan | TailraceError, asked: Asked): void {
     const session = new Session(webSocket, wire, {
       frames: this.#frames,
       pool: this.#pool,
@@ -190,7 +203,7 @@ class Door<B, S extends { readonly id: string }> {
       onFault: (error) => this.#onFault(error),
     });
     this.sessions.add(session);
-    const unwatch = plan instanceof TailraceError ? undefined : this.#watch(plan.principal, session);
+    const unwatch = plan instanceof TailraceError ? undefined : this.#watch(plan.principal, session, asked);
     webSocket.on('close', () => {
       this.sessions.delete(session);
       unwatch?.();
@@ -216,8 +229,33 @@ class Door<B, S extends { readonly id: string }> {
   }
 
   /** A reader whose token ends is not allowed any more (readers.md: close code 1008). */
-  #watch(principal: Principal, session: Session): () => void {
-    return this.#deps.access.watch(principal, (error) => session.end(error, CLOSE_NOT_ALLOWED));
+  #watch(principal: Principal, session: Session, asked: Asked): () => void {
+    return this.#deps.access.watch(principal, (error) => {
+      this.#audit(asked, error);
+      session.end(error, CLOSE_NOT_ALLOWED);
+    });
+  }
+
+  /** A reader who may not read: for the audit log, and for whoever looks at the terminal (users.md 2, 18). */
+  #refused(asked: Asked, error: TailraceError): void {
+    if (!isAboutAccess(error)) return;
+    this.#audit(asked, error);
+    const fields = { correlationId: asked.correlationId, code: error.code };
+    this.#deps.warnings.warn(asked.sender, error.code, fields, `refused a WebSocket: ${error.message}`);
+  }
+
+  #audit({ principal, shown, target, sender, correlationId }: Asked, error: TailraceError): void {
+    const stream = target === undefined ? undefined : (principal?.absolute(target.stream) ?? target.stream);
+    this.#deps.audit.write(
+      {
+        ...{ act: 'read', door: 'websocket', sender, correlationId },
+        principal: principal?.id ?? shown,
+        principalNumber: principal?.token?.number,
+        basin: target?.basin,
+        stream,
+      },
+      error,
+    );
   }
 
   /** Many readers share the room for what slow ones have not taken yet. */
@@ -246,6 +284,26 @@ class Door<B, S extends { readonly id: string }> {
 /** What a reader wants, and who it is. */
 type Plan = Target & Wish & { readonly principal: Principal };
 
+/** What is known of a reader while its upgrade is judged. */
+interface Asked {
+  readonly sender: string;
+  readonly correlationId: string;
+  /** What to call one who is not known. */
+  readonly shown: string;
+  principal: Principal | undefined;
+  target: Target | undefined;
+}
+
+function whoAsks({ socket, headers }: IncomingMessage, { credential, ticket }: Handshake): Asked {
+  return {
+    sender: socket.remoteAddress ?? 'unknown',
+    correlationId: correlationId(headers['x-correlation-id']),
+    shown: (headers.authorization ?? credential ?? ticket) === undefined ? NOBODY : UNKNOWN,
+    principal: undefined,
+    target: undefined,
+  };
+}
+
 function draining(): TailraceError {
   return new TailraceError('draining', 'the server is stopping: connect again and go on', {
     detail: { retryAfterSeconds: 1 },
@@ -259,10 +317,6 @@ function isReplaced(wish: Wish, stream: { readonly id: string }): boolean {
 // biome-ignore lint/correctness/useYield: it ends before its first event
 async function* replaced(): AsyncGenerator<never> {
   throw new TailraceError('stream_replaced', 'the stream was deleted and made again since you read it last');
-}
-
-function isAboutAccess(error: TailraceError): boolean {
-  return error.code === 'authn' || error.code === 'permission_denied';
 }
 
 /** The refusal that a check throws. */

@@ -1,9 +1,7 @@
 /** Answers to upgrade requests that are refused: plain HTTP, since no WebSocket is there to say it. */
 
-import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ErrorCode, TailraceError } from '../model/error.ts';
-import { correlationId } from '../observe/correlation-id.ts';
 
 /** Everything that is not here is told after the upgrade, by an `error` frame and a close code. */
 const STATUSES: Partial<Record<ErrorCode, readonly [status: number, phrase: string]>> = {
@@ -15,14 +13,14 @@ const STATUSES: Partial<Record<ErrorCode, readonly [status: number, phrase: stri
 };
 
 /** Answers and closes the connection. */
-export function refuseUpgrade(request: IncomingMessage, socket: Duplex, error: TailraceError): void {
+export function refuseUpgrade(correlationId: string, socket: Duplex, error: TailraceError): void {
   const [status, phrase] = STATUSES[error.code] ?? [500, 'Internal Server Error'];
   const body = JSON.stringify({ code: error.code, message: error.message });
   const head = [
     `HTTP/1.1 ${status} ${phrase}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
-    `X-Correlation-Id: ${correlationId(request.headers['x-correlation-id'])}`,
+    `X-Correlation-Id: ${correlationId}`,
     'Connection: close',
   ];
   if (status === 401) head.push('WWW-Authenticate: Bearer');

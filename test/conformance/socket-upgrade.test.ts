@@ -69,11 +69,10 @@ describe('without an Origin', () => {
       admit: () => {},
       watch: () => () => {},
       identify: () => unlimited('somebody'),
-      expectAllowed: () => {},
       redeem: () => {
         throw new TailraceError('authn', 'no tickets');
       },
-      authorize: () => {
+      expectAllowed: () => {
         throw new TailraceError('permission_denied', 'not yours');
       },
     };

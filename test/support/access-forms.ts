@@ -34,6 +34,7 @@ export interface Ask {
   readonly needs: AccessRow;
   readonly names: Names;
   readonly credential: Credential;
+  readonly correlationId?: string;
 }
 
 /** A server, and the connections to it that many calls share. */
@@ -114,7 +115,7 @@ function httpCall(ask: Ask, shape: Shape): Call {
   const body = shape.body?.(ask);
   const { header } = ask.credential;
   const headers = {
-    ...SAME_ID,
+    ...idOf(ask),
     's2-basin': ask.names.basin,
     ...(header === undefined ? {} : { authorization: header }),
     ...shape.headers,
@@ -122,8 +123,10 @@ function httpCall(ask: Ask, shape: Shape): Call {
   return { method, path, headers, ...(body === undefined ? {} : { body }) };
 }
 
-/** Answers can be compared when only the caller's names differ. */
-const SAME_ID = { 'x-correlation-id': 'matrix' };
+/** Without one of its own a call has the same as the others: answers can be compared when only names differ. */
+function idOf({ correlationId = 'matrix' }: Ask): { 'x-correlation-id': string } {
+  return { 'x-correlation-id': correlationId };
+}
 
 function heardOf({ status, headers, body }: CallAnswer): Heard {
   const { date: _, ...rest } = headers;
@@ -150,7 +153,7 @@ function socketForm(way: SocketWay): Form {
       token === undefined ? [] : ['s2.json', `bearer.${token}`],
       {
         headers: {
-          ...SAME_ID,
+          ...idOf(ask),
           's2-basin': ask.names.basin,
           ...(token !== undefined || header === undefined ? {} : { authorization: header }),
         },

@@ -117,7 +117,7 @@ function otlp(signal: Signal): AccessRow {
 }
 
 /** One item for each stream. */
-function otlpBody(signal: Signal, ...streams: readonly string[]): unknown {
+export function otlpBody(signal: Signal, ...streams: readonly string[]): unknown {
   const { resources, scopes, items, item } = OTLP[signal];
   const sent = streams.map((stream) => ({
     resource: { attributes: [{ key: 's2.stream', value: { stringValue: stream } }] },

@@ -105,6 +105,8 @@ export async function startDoor<B, S extends { readonly id: string }>(
   const clock = new ManualClock();
   const { mode, ...rest } = options;
   const door = createSocketDoor({
+    audit: { write: () => {} },
+    warnings: { warn: () => {} },
     log,
     clock,
     access: new Access(

@@ -13,6 +13,11 @@ describe('terminalLine', () => {
     );
   });
 
+  test('leaves out what was refused: a warning says it', () => {
+    expect(line({ msg: 'audit: read refused', audit: true, outcome: 'refused' })).toBe('');
+    expect(line({ msg: 'audit: backup done', audit: true, outcome: 'done' })).toContain('audit: backup done');
+  });
+
   test('shows the stack of an error on lines of its own', () => {
     expect(line({ msg: 'failed', err: { type: 'Error', stack: 'Error: boom\n    at here' } })).toBe(
       '08:46:12 WARN  failed\nError: boom\n    at here\n',

@@ -3,10 +3,12 @@
 import { checkBatch } from '../../log/records.ts';
 import { TailraceError } from '../../model/error.ts';
 import { APPEND_JSON_BODY_BYTES_MAX, APPEND_PROTO_BODY_BYTES_MAX } from '../../model/limits.ts';
+import type { AppendAck } from '../../model/position.ts';
 import { appendAckJson, encodeAppendAck } from '../../s2/ack.ts';
 import type { AppendInput } from '../../s2/append-input.ts';
 import { parseAppendJson } from '../../s2/append-json.ts';
 import { decodeAppendInput } from '../../s2/append-proto.ts';
+import { auditorOfCommands } from '../auditing.ts';
 import { type RequestBody, readBody } from '../body.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
@@ -32,9 +34,13 @@ export async function appendUnary(exchange: Exchange, call: AppendCall, deps: Ht
 async function append(exchange: Exchange, call: AppendCall, input: AppendInput, deps: HttpDeps): Promise<void> {
   // Before the stream is opened: a batch that nobody can take makes none (S2 API §1.4).
   checkBatch(input);
-  expectAppendable(call, input.records);
-  const stream = await openCalled(call, 'append', deps);
-  const ack = await deps.log.appendRecords({ stream, encryptionKey: call.encryptionKey, ...input });
+  expectAppendable(exchange, call, input.records);
+  const audit = auditorOfCommands(exchange, input.records, deps);
+  const ack = await store(call, input, deps).catch((error: unknown) => {
+    audit?.(error);
+    throw error;
+  });
+  audit?.();
   const wantsProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
   const contentType = wantsProto ? 'application/protobuf' : 'application/json';
   reply(
@@ -42,6 +48,11 @@ async function append(exchange: Exchange, call: AppendCall, input: AppendInput, 
     { status: 200, contentType, body: wantsProto ? encodeAppendAck(ack) : appendAckJson(ack) },
     deps.room,
   );
+}
+
+async function store(call: AppendCall, input: AppendInput, deps: HttpDeps): Promise<AppendAck> {
+  const stream = await openCalled(call, 'append', deps);
+  return deps.log.appendRecords({ stream, encryptionKey: call.encryptionKey, ...input });
 }
 
 function expectJson(exchange: Exchange): void {

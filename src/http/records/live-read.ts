@@ -11,6 +11,7 @@ import { HEARTBEAT_MAX_MS, HEARTBEAT_MIN_MS, SOCKET_TURN_BYTES } from '../../mod
 import type { Position } from '../../model/position.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { Block } from '../../storage/block-read.ts';
+import { auditRefusal } from '../auditing.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { asTailraceError } from '../refuse.ts';
@@ -136,6 +137,7 @@ class LiveRead implements LiveSession {
     }
     this.#level = undefined;
     this.#cancelTimer();
+    if (failure !== undefined) auditRefusal(this.#parts.exchange, this.#parts.deps, failure);
     void this.#parts.answer.write(this.#parts.wire.lastWord(failure));
   }
 

@@ -23,12 +23,24 @@ export function accessTokenRoutes(deps: HttpDeps): readonly Route[] {
     (exchange, [segment = '']) =>
       call(exchange, idInPath(segment), deps);
   return [
-    { method: 'GET', path: '/v1/access-tokens', handle: (exchange) => listTokens(exchange, deps), refuse },
-    { method: 'POST', path: '/v1/access-tokens', handle: (exchange) => issueToken(exchange, deps), refuse },
-    { method: 'GET', path: PATH, handle: on(getToken), refuse },
-    { method: 'DELETE', path: PATH, handle: on(revokeToken), refuse },
-    { method: 'POST', path: `${PATH}/rotate`, handle: on(rotateToken), refuse },
-    { method: 'GET', path: '/v1/whoami', handle: (exchange) => whoami(exchange, deps), refuse },
+    {
+      method: 'GET',
+      path: '/v1/access-tokens',
+      act: 'list-access-tokens',
+      handle: (exchange) => listTokens(exchange, deps),
+      refuse,
+    },
+    {
+      method: 'POST',
+      path: '/v1/access-tokens',
+      act: 'issue-access-token',
+      handle: (exchange) => issueToken(exchange, deps),
+      refuse,
+    },
+    { method: 'GET', path: PATH, act: 'list-access-tokens', handle: on(getToken), refuse },
+    { method: 'DELETE', path: PATH, act: 'revoke-access-token', handle: on(revokeToken), refuse },
+    { method: 'POST', path: `${PATH}/rotate`, act: 'rotate-access-token', handle: on(rotateToken), refuse },
+    { method: 'GET', path: '/v1/whoami', act: 'whoami', handle: (exchange) => whoami(exchange, deps), refuse },
   ];
 }
 

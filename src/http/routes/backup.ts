@@ -1,10 +1,11 @@
 /** `GET /v1/backup`: everything in the store as it is now, as one file; our own route, for the root token. */
 
+import { TailraceError } from '../../model/error.ts';
 import { BACKUP_STALL_MS } from '../../model/limits.ts';
 import type { BackupUnderWay } from '../backup-source.ts';
 import { authorize, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
-import { refuseS2 } from '../refuse.ts';
+import { asTailraceError, refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
 import { StreamAnswer } from '../stream-answer.ts';
 
@@ -15,6 +16,7 @@ export function backupRoutes(deps: HttpDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/backup',
+      act: 'backup',
       handle: (exchange) => answerBackup(exchange, deps),
       refuse: (exchange, error) => refuseS2(exchange, error, deps.room),
     },
@@ -26,14 +28,14 @@ async function answerBackup(exchange: Exchange, deps: HttpDeps): Promise<void> {
   const backup = await deps.backups.begin();
   try {
     const answer = StreamAnswer.open(exchange, headOf(backup), deps.room);
-    await send(backup, answer, deps);
+    await send(exchange, backup, answer, deps);
   } finally {
     await backup.close();
   }
 }
 
 /** A backup that fails on its way is cut, so that nobody takes half of one for a whole one. */
-async function send(backup: BackupUnderWay, answer: StreamAnswer, deps: HttpDeps): Promise<void> {
+async function send(exchange: Exchange, backup: BackupUnderWay, answer: StreamAnswer, deps: HttpDeps): Promise<void> {
   // A copy that waits for its next bytes must hear that nobody wants them any more.
   const onGone = (): void => void backup.close().catch(() => {});
   answer.signal.addEventListener('abort', onGone);
@@ -41,11 +43,15 @@ async function send(backup: BackupUnderWay, answer: StreamAnswer, deps: HttpDeps
     for await (const part of backup.parts()) {
       const room = answer.write(part);
       if (room !== undefined) await patiently(room, answer, deps);
-      if (answer.signal.aborted) return;
+      if (answer.signal.aborted) {
+        exchange.note.failure = GONE;
+        return;
+      }
     }
     answer.signal.removeEventListener('abort', onGone);
     await answer.end();
   } catch (error) {
+    exchange.note.failure = answer.signal.aborted ? GONE : asTailraceError(error);
     if (answer.signal.aborted) return;
     deps.logger.error({ err: error }, 'a backup failed on its way');
     answer.abort();
@@ -58,6 +64,8 @@ async function patiently(room: Promise<void>, answer: StreamAnswer, { clock }: H
   await room;
   cancel();
 }
+
+const GONE = new TailraceError('closed', 'the client went away, or took nothing for too long');
 
 function headOf({ madeAt }: BackupUnderWay) {
   const time = new Date(madeAt).toISOString().replace(/[-:]|\.\d+/g, '');

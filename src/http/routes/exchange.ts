@@ -21,8 +21,20 @@ export function exchangeRoutes(deps: HttpDeps): readonly Route[] {
   const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
   const path = '/v1/ingest-token';
   return [
-    { method: 'POST', path: `${path}/exchange`, handle: (exchange) => exchangeToken(exchange, deps), refuse },
-    { method: 'POST', path: `${path}/keys/rotate`, handle: (exchange) => rotateKey(exchange, deps), refuse },
+    {
+      method: 'POST',
+      path: `${path}/exchange`,
+      act: 'exchange-token',
+      handle: (exchange) => exchangeToken(exchange, deps),
+      refuse,
+    },
+    {
+      method: 'POST',
+      path: `${path}/keys/rotate`,
+      act: 'rotate-signing-key',
+      handle: (exchange) => rotateKey(exchange, deps),
+      refuse,
+    },
   ];
 }
 
@@ -30,7 +42,9 @@ export function exchangeRoutes(deps: HttpDeps): readonly Route[] {
 async function exchangeToken(exchange: Exchange, deps: HttpDeps): Promise<void> {
   const { credential } = shaped(request, await readJson(exchange, deps));
   const tokens = exchangeOf(deps);
-  const { jwt, projectId, expiresAt } = await tokens.exchange(deps.access.identify(credential));
+  const principal = deps.access.identify(credential);
+  exchange.note.caller = principal;
+  const { jwt, projectId, expiresAt } = await tokens.exchange(principal);
   const answer = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString() };
   answerJson(exchange, 200, answer, deps, ['Cache-Control', 'no-store']);
 }

@@ -26,9 +26,15 @@ export function locationRoutes(deps: HttpDeps): readonly Route[] {
     answerJson(exchange, 200, INFO, deps);
   };
   return [
-    { method: 'GET', path: '/v1/locations', handle: list, refuse },
-    { method: 'GET', path: '/v1/locations/default', handle: get, refuse },
-    { method: 'PUT', path: '/v1/locations/default', handle: (exchange) => setDefault(exchange, deps), refuse },
+    { method: 'GET', path: '/v1/locations', act: 'list-locations', handle: list, refuse },
+    { method: 'GET', path: '/v1/locations/default', act: 'get-default-location', handle: get, refuse },
+    {
+      method: 'PUT',
+      path: '/v1/locations/default',
+      act: 'set-default-location',
+      handle: (exchange) => setDefault(exchange, deps),
+      refuse,
+    },
   ];
 }
 

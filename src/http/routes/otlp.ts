@@ -10,6 +10,7 @@ import { streamNameFault } from '../../model/names.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { type IngestOptions, type IngestPort, type IngestResult, ingest } from '../../otlp/ingest.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
+import { auditRefusal } from '../auditing.ts';
 import { type RequestBody, readBody } from '../body.ts';
 import { authorizeAs, basinNamed, existingBasin, type HttpDeps, identifySender, senderOf } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
@@ -31,16 +32,17 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
         deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
         refuseOtlp(exchange, error, deps.room);
       };
-      return { method: 'POST', path: `${prefix}/v1/${signal}`, handle, refuse };
+      return { method: 'POST', path: `${prefix}/v1/${signal}`, act: 'append', handle, refuse };
     }),
   );
   const profiles = (): never => {
     throw new Failure('not_found', 'profiles are not supported yet: send logs, traces or metrics');
   };
-  return [...signals, { method: 'POST', path: '/v1development/profiles', handle: profiles, refuse }];
+  return [...signals, { method: 'POST', path: '/v1development/profiles', act: 'append', handle: profiles, refuse }];
 }
 
 async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Promise<void> {
+  exchange.note.door = 'otlp';
   if (deps.room.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
   const named = basinNamed(exchange);
   const sender = identifySender(exchange, deps, named);
@@ -112,7 +114,7 @@ function answer(
 
 /** A partial success is a drop that most exporters keep to themselves: the server says it too (users.md 2). */
 function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResult, deps: HttpDeps): void {
-  for (const { reason, count, stream } of result.reasons) {
+  for (const { kind, reason, count, stream } of result.reasons) {
     const fields = {
       correlationId: exchange.correlationId,
       signal,
@@ -120,6 +122,7 @@ function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResu
       ...(stream === undefined ? {} : { stream }),
     };
     deps.warnings.warn(senderOf(exchange), `${signal} ${reason}`, fields, `rejected ${signal}: ${reason}`);
+    if (kind === 'not_allowed') auditRefusal(exchange, deps, new Failure('permission_denied', reason), stream);
   }
 }
 

@@ -11,7 +11,9 @@ const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 /** `GET /metrics`; `/v1/metrics` is the usage metrics of S2. */
 export function prometheusRoutes(deps: HttpDeps): readonly Route[] {
   const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
-  return [{ method: 'GET', path: '/metrics', handle: (exchange) => scrape(exchange, deps), refuse }];
+  return [
+    { method: 'GET', path: '/metrics', act: 'account-metrics', handle: (exchange) => scrape(exchange, deps), refuse },
+  ];
 }
 
 /** A scrape every few seconds is no use of the account, and is not counted. */

@@ -27,11 +27,18 @@ export function recordRoutes(deps: HttpDeps): readonly Route[] {
   const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
   const path = '/v1/streams/{stream}/records';
   return [
-    { method: 'POST', path, handle: (exchange, [segment = '']) => append(exchange, segment, deps), refuse },
-    { method: 'GET', path, handle: (exchange, [segment = '']) => read(exchange, segment, deps), refuse },
+    {
+      method: 'POST',
+      path,
+      act: 'append',
+      handle: (exchange, [segment = '']) => append(exchange, segment, deps),
+      refuse,
+    },
+    { method: 'GET', path, act: 'read', handle: (exchange, [segment = '']) => read(exchange, segment, deps), refuse },
     {
       method: 'GET',
       path: `${path}/tail`,
+      act: 'check-tail',
       handle: (exchange, [segment = '']) => tail(exchange, segment, deps),
       refuse,
     },
@@ -41,6 +48,7 @@ export function recordRoutes(deps: HttpDeps): readonly Route[] {
 function append(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
   expectOpen(deps);
   const mode = wireFormOf(firstMediaType(exchange.request.headers['content-type'])) ?? 'json';
+  if (mode === 's2s') exchange.note.door = mode;
   const call = parseAppendCall(exchange, segment, deps, mode);
   return mode === 's2s' ? appendSession(exchange, call, deps) : appendUnary(exchange, call, deps);
 }
@@ -48,6 +56,7 @@ function append(exchange: Exchange, segment: string, deps: HttpDeps): Promise<vo
 function read(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
   expectOpen(deps);
   const mode = readModeOf(exchange);
+  if (mode !== 'unary') exchange.note.door = mode;
   const call = parseReadCall(exchange, segment, deps, mode);
   if (mode === 's2s') return readSession(exchange, call, deps);
   return mode === 'sse' ? readSse(exchange, call, deps) : readUnary(exchange, call, deps);

@@ -27,12 +27,24 @@ export function streamRoutes(deps: HttpDeps): readonly Route[] {
     (exchange, [segment = '']) =>
       call(exchange, nameOf(exchange, segment), deps);
   return [
-    { method: 'GET', path: '/v1/streams', handle: (exchange) => listStreams(exchange, deps), refuse },
-    { method: 'POST', path: '/v1/streams', handle: (exchange) => createStream(exchange, deps), refuse },
-    { method: 'GET', path: PATH, handle: on(getStream), refuse },
-    { method: 'PUT', path: PATH, handle: on(ensureStream), refuse },
-    { method: 'PATCH', path: PATH, handle: on(reconfigureStream), refuse },
-    { method: 'DELETE', path: PATH, handle: on(deleteStream), refuse },
+    {
+      method: 'GET',
+      path: '/v1/streams',
+      act: 'list-streams',
+      handle: (exchange) => listStreams(exchange, deps),
+      refuse,
+    },
+    {
+      method: 'POST',
+      path: '/v1/streams',
+      act: 'create-stream',
+      handle: (exchange) => createStream(exchange, deps),
+      refuse,
+    },
+    { method: 'GET', path: PATH, act: 'get-stream-config', handle: on(getStream), refuse },
+    { method: 'PUT', path: PATH, act: 'ensure-stream', handle: on(ensureStream), refuse },
+    { method: 'PATCH', path: PATH, act: 'reconfigure-stream', handle: on(reconfigureStream), refuse },
+    { method: 'DELETE', path: PATH, act: 'delete-stream', handle: on(deleteStream), refuse },
   ];
 }
 

@@ -24,7 +24,15 @@ type TicketRequest = z.output<typeof request>;
 
 export function ticketRoutes(deps: HttpDeps): readonly Route[] {
   const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
-  return [{ method: 'POST', path: '/v1/tickets', handle: (exchange) => issueTicket(exchange, deps), refuse }];
+  return [
+    {
+      method: 'POST',
+      path: '/v1/tickets',
+      act: 'issue-ticket',
+      handle: (exchange) => issueTicket(exchange, deps),
+      refuse,
+    },
+  ];
 }
 
 async function issueTicket(exchange: Exchange, deps: HttpDeps): Promise<void> {

@@ -9,6 +9,7 @@ import type { AppendInput } from '../../s2/append-input.ts';
 import { decodeAppendInput } from '../../s2/append-proto.ts';
 import { badFrame, type Frame, messageOf } from '../../s2/frame.ts';
 import { FrameReader } from '../../s2/frame-reader.ts';
+import { auditorOfCommands } from '../auditing.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { asTailraceError } from '../refuse.ts';
@@ -156,16 +157,20 @@ class AppendSession implements LiveSession {
       settled();
       return;
     }
-    const { call, deps, stream } = this.#parts;
+    const { exchange, call, deps, stream } = this.#parts;
+    let audit: ((error?: unknown) => void) | undefined;
     try {
       const input = inputOf(message);
-      expectAppendable(call, input.records);
+      expectAppendable(exchange, call, input.records);
+      audit = auditorOfCommands(exchange, input.records, deps);
       const { accepted, done } = deps.log.tryAppendRecords({ stream, ...input, encryptionKey: call.encryptionKey });
       done.then(settled, settled);
+      if (audit !== undefined) done.then(() => audit?.(), audit);
       this.#acks.add(done);
       if (!accepted) this.#quit();
     } catch (thrown) {
       settled();
+      audit?.(thrown);
       throw thrown;
     }
   }

@@ -2,6 +2,7 @@
 
 import type { TailraceError } from '../../model/error.ts';
 import { terminalFrame } from '../../s2/frame.ts';
+import { auditRefusal } from '../auditing.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { s2ErrorBody, s2Status } from '../refuse.ts';
@@ -19,6 +20,7 @@ export function openS2sAnswer(exchange: Exchange, deps: HttpDeps): StreamAnswer 
 /** The last word to the client of a session. What is a fault of ours is written down. */
 export function terminalOf(error: TailraceError, exchange: Exchange, deps: HttpDeps): Buffer {
   const { correlationId, path } = exchange;
+  auditRefusal(exchange, deps, error);
   if (error.code === 'internal' || error.code === 'fatal' || error.code === 'corrupt') {
     deps.logger.error({ correlationId, path, code: error.code, err: error }, 'an s2s session failed');
   }

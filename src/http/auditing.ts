@@ -1,0 +1,81 @@
+/**
+ * What the HTTP door writes into the audit log. Who asked, and for what, an exchange remembers when leave is asked for;
+ * the line is written in one place, when what became of it is known: behind the handler, or where a session ends.
+ */
+
+import type { Principal } from '../access/grant.ts';
+import { commandType, type NewRecord } from '../log/records.ts';
+import type { TailraceError } from '../model/error.ts';
+import { type Act, type AuditSubject, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
+import { type HttpDeps, senderOf } from './door.ts';
+import type { Exchange } from './exchange.ts';
+import { asTailraceError } from './refuse.ts';
+
+/** An exchange is over. Reads and data leave a line only when they were refused for want of leave. */
+export function auditExchange(exchange: Exchange, act: Act, { audit }: HttpDeps, error?: TailraceError): void {
+  audit.write(subjectOf(exchange, act), error ?? exchange.note.failure);
+}
+
+/** A session ends that had begun, or a part of a request is refused; only what is about leave is written down. `stream`: as the caller says it. */
+export function auditRefusal(exchange: Exchange, { audit }: HttpDeps, error: TailraceError, stream?: string): void {
+  if (!isAboutAccess(error)) return;
+  const subject = subjectOf(exchange, actOf(exchange));
+  const struck = stream === undefined ? subject.stream : absolute(stream, exchange.note.caller);
+  audit.write({ ...subject, stream: struck }, error);
+}
+
+/**
+ * Records that are commands change who may write, and what is left: each kind in a batch leaves a line, with what
+ * became of the batch. Undefined where there is none.
+ */
+export function auditorOfCommands(
+  exchange: Exchange,
+  records: readonly NewRecord[],
+  deps: HttpDeps,
+): ((error?: unknown) => void) | undefined {
+  const acts = new Set<'fence' | 'trim'>();
+  for (const record of records) {
+    const type = commandType(record);
+    if (type !== undefined) acts.add(type);
+  }
+  if (acts.size === 0) return undefined;
+  return (thrown) => {
+    const error = thrown === undefined ? undefined : asTailraceError(thrown);
+    // Whoever ends the call writes down that it was refused.
+    if (error !== undefined && isAboutAccess(error)) return;
+    for (const act of acts) deps.audit.write(subjectOf(exchange, act), error);
+  };
+}
+
+function subjectOf(exchange: Exchange, act: Act): AuditSubject {
+  const { caller, need, door } = exchange.note;
+  const stream = need?.stream;
+  return {
+    act,
+    door,
+    principal: principalOf(exchange, act),
+    principalNumber: caller?.token?.number,
+    basin: need?.basin,
+    stream: stream === undefined ? undefined : absolute(stream, caller),
+    tokenId: need?.tokenId,
+    sender: senderOf(exchange),
+    correlationId: exchange.correlationId,
+  };
+}
+
+/** Whoever is not known cannot be told what their token puts before names. */
+function absolute(stream: string, caller: Principal | undefined): string {
+  return caller === undefined ? stream : caller.absolute(stream);
+}
+
+function principalOf({ note, request, query }: Exchange, act: Act): string {
+  if (note.caller !== undefined) return note.caller.id;
+  const showed = request.headers.authorization !== undefined || /(^|&)ticket=/.test(query) || act === 'exchange-token';
+  return showed ? UNKNOWN : NOBODY;
+}
+
+/** What is being done where the route does not say it: it was asked for leave as that. */
+function actOf({ note }: Exchange): Act {
+  const operation = note.need?.operation ?? 'append';
+  return operation === 'maintain' ? 'confirm-clock' : operation;
+}

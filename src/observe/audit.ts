@@ -1,0 +1,176 @@
+/**
+ * The audit log (users.md 18): one line for every act of the control plane, whatever became of it, and for every refused
+ * authorization. Lines of the ordinary log with `audit: true`; names and ids, never a secret.
+ */
+
+import type { Clock } from '../model/clock.ts';
+import type { ErrorCode, TailraceError } from '../model/error.ts';
+import { AUDIT_REFUSALS_PER_SECOND_MAX } from '../model/limits.ts';
+import type { Operation } from '../model/operation.ts';
+import type { Logger } from './logger.ts';
+
+/** Acts that S2 has no operation for. */
+type OwnAct =
+  | 'ensure-basin'
+  | 'ensure-stream'
+  | 'rotate-access-token'
+  | 'exchange-token'
+  | 'rotate-signing-key'
+  | 'issue-ticket'
+  | 'confirm-clock'
+  | 'apply-init-file'
+  | 'make-root-token'
+  | 'whoami'
+  | 'health'
+  | 'unrouted';
+
+/** What somebody does: S2's word for it where there is one. */
+export type Act = Exclude<Operation, 'maintain'> | OwnAct;
+
+/**
+ * Whether an act is written down `always`, or only when it is `refused`: looks at things, and data. `fence` and `trim`
+ * are records, but change who may write, and what is left.
+ */
+const ACTS = {
+  'list-basins': 'refused',
+  'list-access-tokens': 'refused',
+  'account-metrics': 'refused',
+  'list-locations': 'refused',
+  'get-default-location': 'refused',
+  'create-basin': 'always',
+  'delete-basin': 'always',
+  'reconfigure-basin': 'always',
+  'ensure-basin': 'always',
+  'issue-access-token': 'always',
+  'revoke-access-token': 'always',
+  'rotate-access-token': 'always',
+  'exchange-token': 'always',
+  'rotate-signing-key': 'always',
+  'issue-ticket': 'always',
+  'set-default-location': 'always',
+  'get-basin-config': 'refused',
+  'list-streams': 'refused',
+  'basin-metrics': 'refused',
+  'create-stream': 'always',
+  'delete-stream': 'always',
+  'reconfigure-stream': 'always',
+  'ensure-stream': 'always',
+  'get-stream-config': 'refused',
+  'check-tail': 'refused',
+  read: 'refused',
+  'stream-metrics': 'refused',
+  append: 'refused',
+  trim: 'always',
+  fence: 'always',
+  backup: 'always',
+  'confirm-clock': 'always',
+  'apply-init-file': 'always',
+  'make-root-token': 'always',
+  whoami: 'refused',
+  health: 'refused',
+  unrouted: 'refused',
+} as const satisfies Readonly<Record<Act, 'always' | 'refused'>>;
+
+/** Where it came in; `start` is the server itself, when it comes up. */
+export type AuditDoor = 'http' | 'otlp' | 's2s' | 'sse' | 'websocket' | 'start';
+
+/** Who does what to what. */
+export interface AuditSubject {
+  readonly act: Act;
+  readonly door: AuditDoor;
+  /** Id of a token, `root`, `anyone` without authentication, `none` who showed nothing, `unknown` what nobody knows. */
+  readonly principal: string;
+  /** Of a token; never reused, so that no id can pass for another one. */
+  readonly principalNumber?: number | undefined;
+  readonly basin?: string | undefined;
+  /** Absolute. */
+  readonly stream?: string | undefined;
+  readonly tokenId?: string | undefined;
+  /** Address of whoever sent it. */
+  readonly sender?: string | undefined;
+  readonly correlationId?: string | undefined;
+}
+
+const SECOND_MS = 1_000;
+
+/** Writes the lines. Acts always; refusals up to so many a second, and beyond it their number. */
+export class Audit {
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  #since = Number.NEGATIVE_INFINITY;
+  #lines = 0;
+  #heldBack = 0;
+  #cancel = (): void => {};
+
+  constructor(logger: Logger, clock: Clock) {
+    this.#logger = logger;
+    this.#clock = clock;
+  }
+
+  /** Writes down what became of an act: done, or why not. Only once that is known, and once for each. */
+  write(subject: AuditSubject, error?: TailraceError): void {
+    const outcome = outcomeOf(error);
+    if (outcome !== 'refused' && ACTS[subject.act] === 'refused') return;
+    // Whoever is nobody that we know could fill the log with what fails as well.
+    const isCheap = outcome === 'refused' || (outcome === 'failed' && isStranger(subject));
+    if (isCheap && !this.#takeRoom()) return;
+    const { act, door, principal, principalNumber, basin, stream, tokenId, sender, correlationId } = subject;
+    const fields = {
+      ...{ audit: true, act, outcome, error: error?.code, principal, principalNumber, basin, stream, tokenId },
+      ...{ door, sender, correlationId, reason: error?.message },
+    };
+    const message = `audit: ${act} ${outcome}`;
+    if (outcome === 'refused') this.#logger.warn(fields, message);
+    else this.#logger.info(fields, message);
+  }
+
+  /** Says how many refusals were held back, if any. May be called twice. */
+  close(): void {
+    this.#tellHeldBack();
+  }
+
+  /** Whether one more refusal may be written in this second; otherwise it is counted. */
+  #takeRoom(): boolean {
+    const now = this.#clock.monotonicMs();
+    if (now - this.#since >= SECOND_MS) {
+      this.#tellHeldBack();
+      this.#since = now;
+      this.#lines = 0;
+    }
+    if (this.#lines < AUDIT_REFUSALS_PER_SECOND_MAX) {
+      this.#lines++;
+      return true;
+    }
+    if (this.#heldBack === 0) {
+      this.#cancel = this.#clock.timer(this.#since + SECOND_MS - now, () => this.#tellHeldBack());
+    }
+    this.#heldBack++;
+    return false;
+  }
+
+  #tellHeldBack(): void {
+    this.#cancel();
+    if (this.#heldBack === 0) return;
+    const fields = { audit: true, act: 'refusals-held-back', outcome: 'refused', count: this.#heldBack };
+    this.#heldBack = 0;
+    this.#logger.warn(fields, `audit: ${fields.count} more were refused, faster than is written down one by one`);
+  }
+}
+
+/** Whether an error is a refused authorization. */
+export function isAboutAccess({ code }: { readonly code: ErrorCode }): boolean {
+  return code === 'authn' || code === 'permission_denied';
+}
+
+function outcomeOf(error: TailraceError | undefined): 'done' | 'refused' | 'failed' {
+  if (error === undefined) return 'done';
+  return isAboutAccess(error) ? 'refused' : 'failed';
+}
+
+function isStranger({ principal, principalNumber }: AuditSubject): boolean {
+  return principalNumber === undefined && (principal === NOBODY || principal === UNKNOWN);
+}
+
+/** Who showed nothing, and who showed what nobody knows. */
+export const NOBODY = 'none';
+export const UNKNOWN = 'unknown';

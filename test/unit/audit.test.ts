@@ -1,0 +1,74 @@
+/** The audit log by itself: how many refusals it writes down, and that it counts the others. */
+
+import { beforeEach, expect, test } from '@jest/globals';
+import { TailraceError } from '../../src/model/error.ts';
+import { AUDIT_REFUSALS_PER_SECOND_MAX as MOST } from '../../src/model/limits.ts';
+import { Audit, type AuditSubject } from '../../src/observe/audit.ts';
+import type { LogFields } from '../../src/observe/logger.ts';
+import { ManualClock } from '../support/socket-clock.ts';
+
+const SUBJECT: AuditSubject = { act: 'delete-basin', door: 'http', principal: 'somebody', principalNumber: 1 };
+const STRANGER: AuditSubject = { ...SUBJECT, principal: 'unknown', principalNumber: undefined };
+const REFUSED = new TailraceError('permission_denied', 'no');
+const FAILED = new TailraceError('basin_not_found', 'nowhere');
+
+let clock: ManualClock;
+let lines: { level: string; fields: LogFields }[];
+let audit: Audit;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  lines = [];
+  const take = (level: string) => (fields: LogFields) => void lines.push({ level, fields });
+  audit = new Audit({ debug: take('debug'), info: take('info'), warn: take('warn'), error: take('error') }, clock);
+});
+
+function times(count: number, subject: AuditSubject, error?: TailraceError): void {
+  for (let i = 0; i < count; i++) audit.write(subject, error);
+}
+
+const heldBack = (): unknown[] => lines.map(({ fields }) => fields.count).filter((count) => count !== undefined);
+
+test('as many refusals as there may be in a second are all written down', () => {
+  times(MOST, SUBJECT, REFUSED);
+  clock.advance(2_000);
+  expect([lines.length, heldBack()]).toEqual([MOST, []]);
+});
+
+test('those beyond it are counted, in one line a second', () => {
+  times(MOST + 3, SUBJECT, REFUSED);
+  expect(lines.length).toBe(MOST);
+  clock.advance(1_000);
+  expect([lines.length, heldBack()]).toEqual([MOST + 1, [3]]);
+  times(MOST + 2, SUBJECT, REFUSED);
+  audit.close();
+  audit.close();
+  expect([lines.length, heldBack()]).toEqual([2 * MOST + 2, [3, 2]]);
+});
+
+test('acts are never held back, done or failed', () => {
+  times(MOST + 1, SUBJECT, REFUSED);
+  times(MOST + 1, SUBJECT);
+  times(MOST + 1, SUBJECT, FAILED);
+  expect(lines.filter(({ level }) => level === 'info').length).toBe(2 * (MOST + 1));
+});
+
+test('what fails for nobody that is known counts as a refusal does', () => {
+  times(MOST + 1, STRANGER, FAILED);
+  audit.close();
+  expect([lines.length, heldBack()]).toEqual([MOST + 1, [1]]);
+  // An id may be anything: only who has no number is nobody.
+  times(MOST + 1, { ...SUBJECT, principal: 'unknown' }, FAILED);
+  expect(lines.length).toBe(2 * MOST + 2);
+});
+
+test('looks and data leave a line only when they are refused', () => {
+  for (const act of ['read', 'append', 'list-basins', 'whoami'] as const) {
+    audit.write({ ...SUBJECT, act });
+    audit.write({ ...SUBJECT, act }, FAILED);
+  }
+  expect(lines).toEqual([]);
+  audit.write({ ...SUBJECT, act: 'read', basin: 'b', stream: 's' }, REFUSED);
+  const line = { audit: true, act: 'read', outcome: 'refused', error: 'permission_denied', reason: 'no', stream: 's' };
+  expect(lines).toMatchObject([{ level: 'warn', fields: line }]);
+});
