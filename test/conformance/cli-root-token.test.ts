@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { runCli } from '../support/cli.ts';
-import { startServer, type TestServer } from '../support/server.ts';
+import { failToStart, startServer, type TestServer } from '../support/server.ts';
 
 let dataDir: string;
 
@@ -50,4 +50,23 @@ test('where there is no store nothing is made', async () => {
   const nothing = await reset('--json');
   expect(nothing).toMatchObject({ code: 2, stdout: '' });
   expect(nothing.stderr).toContain(`there is no store in ${dataDir}`);
+});
+
+test('on a network file system it works as the server does that was allowed there', async () => {
+  // Every file system is NFS to these processes.
+  const preload = `import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const { statfsSync } = fs;
+    fs.statfsSync = (path) => ({ ...statfsSync(path), type: 0x6969 });
+    syncBuiltinESMExports();`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}` };
+  const refused = await failToStart({ dataDir, env });
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('--allow-network-fs')]);
+  const before = await startServer({ dataDir, env, args: ['--allow-network-fs'] });
+  await before.stop();
+  expect(await runCli(['root-token', 'reset', '--data-dir', dataDir], { env })).toMatchObject({ code: 0 });
+  const after = await startServer({ dataDir, env, args: ['--allow-network-fs'] });
+  expect(after.token).not.toBe(before.token);
+  expect((await whoami(after, after.token)).code).toBe(0);
+  await after.stop();
 });
