@@ -21,9 +21,10 @@ export async function readSecret(prompt: string): Promise<string> {
 
 /** A line from the terminal that is not shown. */
 function typed(prompt: string): Promise<string> {
-  process.stderr.write(prompt);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true, historySize: 0 });
+  // Behind that, which stops the terminal from showing what is typed: a token that is pasted at once would show.
+  process.stderr.write(prompt);
   return new Promise((resolve) => {
     lines.once('SIGINT', () => process.exit(EXIT.interrupted));
     lines.once('close', () => resolve(''));

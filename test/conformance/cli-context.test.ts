@@ -3,9 +3,10 @@
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type CliResult, runCli, runShell, startCli } from '../support/cli.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { HAS_TERMINAL, runAtTerminal } from '../support/terminal.ts';
 
 const SOME_TOKEN = 'trk_0123456789';
 let server: TestServer;
@@ -125,6 +126,43 @@ test('what goes wrong', async () => {
   expect(await add('-x/', server.url, 'a')).toMatchObject({ code: 2 });
   const argument = await run(['context', 'add', 'x', SOME_TOKEN, '--endpoint', server.url]);
   expect(argument).toMatchObject({ code: 2, stderr: expect.stringContaining('too many arguments') });
+});
+
+const atTerminal = HAS_TERMINAL ? describe : describe.skip;
+atTerminal('at a terminal (skipped where python3 has no pty) the token', () => {
+  const addTyping = (typed: string) =>
+    runAtTerminal(['context', 'add', 'typed', '--endpoint', server.url, '--color', 'never'], {
+      prompt: 'Token for',
+      typed,
+      env: { XDG_CONFIG_HOME: folder },
+    });
+  const prompt = () => `Token for ${server.url}: `;
+
+  test('is asked for, and not shown while it is typed', async () => {
+    const added = await addTyping(`${server.token}\r`);
+    expect(added).toEqual({ code: 0, screen: `${prompt()}\r\nadded typed: ${server.url}, in use\r\n` });
+    expect((await run(['whoami'])).stdout).toContain('the root token');
+  });
+
+  test('may be corrected', async () => {
+    const added = await addTyping(`${server.token}xy\x7f\x7f\r`);
+    expect(added.code).toBe(0);
+    expect(JSON.parse(await readFile(file(), 'utf8'))).toMatchObject({ contexts: { typed: { token: server.token } } });
+  });
+
+  test.each([
+    ['nothing', '\r', 2, 'no token: pipe it in'],
+    ['the end of input', '\x04', 2, 'no token: pipe it in'],
+    ['blanks', `${SOME_TOKEN} x\r`, 2, 'that is no token'],
+    ['Ctrl-C', `${SOME_TOKEN}\x03`, 130, ''],
+  ])('that is %s leaves nothing', async (_, typed, code, words) => {
+    const refused = await addTyping(typed);
+    expect(refused.code).toBe(code);
+    expect(refused.screen.startsWith(prompt())).toBe(true);
+    expect(refused.screen).toContain(words);
+    expect(refused.screen).not.toContain(SOME_TOKEN);
+    await expect(readFile(file())).rejects.toMatchObject({ code: 'ENOENT' });
+  });
 });
 
 test('without XDG_CONFIG_HOME they are below the home directory', async () => {

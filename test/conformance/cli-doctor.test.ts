@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { examine } from '../../cli/doctor.ts';
+import { createClient } from '../../src/client/client.ts';
 import { type CliResult, runCli } from '../support/cli.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -50,6 +52,18 @@ function posing(readiness: object, date = new Date()): RequestListener {
 
 const READY = { status: 'ready', writes: 'ok' };
 
+test('the first fault is the one that the code tells', async () => {
+  const unknown: RequestListener = (request, response) => {
+    response.statusCode = request.url === '/readyz' ? 200 : 401;
+    posing(READY, new Date(0))(request, response);
+  };
+  await instead(unknown, async (url) => {
+    const found = await doctor(url);
+    expect(found.code).toBe(1);
+    expect(found.stdout).toMatch(/^fault {4}clock [\s\S]*^fault {4}token /m);
+  });
+});
+
 test('nothing is wrong', async () => {
   const found = await doctor(server.url, server.token);
   expect(found).toMatchObject({ code: 0, stderr: '' });
@@ -62,6 +76,25 @@ test('nothing is wrong', async () => {
 });
 
 describe('the server', () => {
+  test('is not there where nobody said another one', async () => {
+    const endpoint = { value: 'http://127.0.0.1:9', from: 'the default' };
+    const findings = [];
+    // In this process: what listens on the usual port of this machine is not ours to say.
+    for await (const finding of examine(
+      { client: createClient({ endpoint: endpoint.value }), endpoint, token: undefined },
+      Date.now,
+    )) {
+      findings.push(finding);
+    }
+    expect(findings[0]).toEqual({
+      check: 'server',
+      level: 'fault',
+      text: expect.stringMatching(/^cannot reach http:\/\/127\.0\.0\.1:9: .* \(from the default\)$/s),
+      fix: 'start it with `tailrace serve`, or name another with --endpoint',
+      code: 75,
+    });
+  });
+
   test('is not there', async () => {
     const found = await doctor('http://127.0.0.1:9');
     expect(found).toMatchObject({ code: 75, stderr: '' });
@@ -118,7 +151,41 @@ describe('the port', () => {
   });
 });
 
+describe('another port', () => {
+  // An address of the loopback network that is nobody's; not every system has it, and somebody may hold the port everywhere.
+  const HOST = '127.66.77.89';
+  const fake = createServer(posing(READY));
+  let isThere: boolean;
+
+  beforeAll(async () => {
+    isThere = await new Promise<boolean>((resolve) => {
+      fake.once('error', () => resolve(false)).listen(4318, HOST, () => resolve(true));
+    });
+    if (!isThere) process.stderr.write(`skipped: ${HOST}:4318 cannot be listened to here\n`);
+  });
+
+  afterAll(() => {
+    fake.closeAllConnections();
+    fake.close();
+  });
+
+  test('of the same host is the usual one (skipped where its address is not to be had)', async () => {
+    const found = await doctor(`http://${HOST}:9`);
+    expect(found.code).toBe(75);
+    if (!isThere) return;
+    expect(found.stdout).toContain(`fault    port    there is a Tailrace on http://${HOST}:4318\n`);
+    expect(found.stdout).toContain(`fix: use --endpoint http://${HOST}:4318\n`);
+  });
+});
+
 describe('the token', () => {
+  test('is good', async () => {
+    const issued = await runCli(['tokens', 'issue', 'lasting', '--ops', 'read', '--expires-in', '8d'], { server });
+    const found = await doctor(server.url, issued.stdout.trim());
+    expect(found.code).toBe(0);
+    expect(found.stdout).toContain('ok       token   token from TAILRACE_TOKEN: lasting\n');
+  });
+
   test('is missing', async () => {
     const found = await doctor(server.url);
     expect(found.code).toBe(3);
@@ -152,6 +219,20 @@ describe('the token', () => {
 });
 
 describe('the clock', () => {
+  test('is not told', async () => {
+    await instead(
+      (request, response) => {
+        response.sendDate = false;
+        response.end(JSON.stringify(request.url === '/readyz' ? READY : { id: 'root', root: true }));
+      },
+      async (url) => {
+        const found = await doctor(url);
+        expect(found.code).toBe(0);
+        expect(found.stdout).toContain('ok       clock   the server does not say what time it has\n');
+      },
+    );
+  });
+
   test.each([
     ['ahead of', 3_600_000],
     ['behind', -3_600_000],

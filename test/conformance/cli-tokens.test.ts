@@ -1,6 +1,13 @@
-/** Access tokens by the command line, against a real server: what is printed where, what works, and how it ends. */
+/**
+ * Access tokens by the command line, against a real server: what is printed where, what works, and how it ends. What is
+ * only refused is refused in this process: starting one for each takes a minute.
+ */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Command, CommanderError } from 'commander';
+import { addTokens } from '../../cli/commands/tokens.ts';
+import { EXIT, EXIT_CODES } from '../../cli/exit.ts';
+import { TailraceError } from '../../src/model/error.ts';
 import { type CliResult, runCli } from '../support/cli.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -32,20 +39,23 @@ describe('a token', () => {
     const secret = issued.stdout.trim();
 
     expect(await runAs(secret, 'streams', 'create', 'a')).toMatchObject({ code: 0 });
-    expect(await run('streams', 'get', 'web-a')).toMatchObject({ code: 0 });
-    expect((await runAs(secret, 'basins', 'list')).code).toBe(3);
-
-    const listed = await run('tokens', 'list', '--prefix', 'web');
+    const [seen, denied, listed, got] = await Promise.all([
+      run('streams', 'get', 'web-a'),
+      runAs(secret, 'basins', 'list'),
+      run('tokens', 'list', '--prefix', 'web'),
+      run('tokens', 'get', 'web', '--json'),
+    ]);
+    expect([seen.code, denied.code]).toEqual([0, 3]);
     expect(listed.stdout).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z {2}web {2}basin=rw stream=rw\n$/);
-    const [token] = rows(await run('tokens', 'get', 'web', '--json')) as { expires_at: string }[];
+    const [token] = rows(got) as { expires_at: string }[];
     expect(token).toMatchObject({ id: 'web', auto_prefix_streams: true, scope: { streams: { prefix: 'web-' } } });
     const days = (Date.parse(token?.expires_at ?? '') - Date.now()) / 86_400_000;
     expect(Math.round(days)).toBe(30);
 
     const rotated = await run('tokens', 'rotate', 'web', '--quiet');
     expect(rotated).toEqual({ code: 0, stdout: expect.stringMatching(/^trk_[0-9a-f]{48}\n$/), stderr: '' });
-    expect((await runAs(secret, 'streams', 'get', 'a')).code).toBe(3);
-    expect((await runAs(rotated.stdout.trim(), 'streams', 'get', 'a')).code).toBe(0);
+    const both = [secret, rotated.stdout.trim()].map((one) => runAs(one, 'streams', 'get', 'a'));
+    expect((await Promise.all(both)).map(({ code }) => code)).toEqual([3, 0]);
     expect(await run('tokens', 'revoke', 'web')).toEqual({ code: 0, stdout: 'revoked web\n', stderr: '' });
     expect((await runAs(rotated.stdout.trim(), 'streams', 'get', 'a')).code).toBe(3);
     expect(await run('tokens', 'list', '--prefix', 'web')).toEqual({ code: 0, stdout: '', stderr: '' });
@@ -120,7 +130,8 @@ describe('a holder', () => {
   });
 
   test('who can reach nothing is made, with a warning', async () => {
-    const issued = await run('tokens', 'issue', 'blind', '--ops', 'append', '--basins-prefix', '');
+    // otel:write is what other receivers call it.
+    const issued = await run('tokens', 'issue', 'blind', '--ops', 'otel:write', '--basins-prefix', '');
     expect(issued).toMatchObject({ code: 0, stdout: expect.stringMatching(/^trk_/) });
     expect(issued.stderr).toContain('it reaches no stream: --streams-prefix "" is all of them');
   });
@@ -134,10 +145,34 @@ describe('a holder', () => {
   });
 });
 
+/** How the command would end, and what it would say, as main.ts tells it. */
+async function refusalOf(args: readonly string[]): Promise<readonly [code: number, said: string]> {
+  let said = '';
+  const program = new Command('tailrace').exitOverride().configureOutput({
+    writeErr: (text) => {
+      said += text;
+    },
+  });
+  addTokens(program);
+  const before = { ...process.env };
+  Object.assign(process.env, { TAILRACE_ENDPOINT: server.url, TAILRACE_TOKEN: server.token });
+  try {
+    await program.parseAsync(['tokens', ...args], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return [EXIT.usage, said];
+    if (error instanceof TailraceError) return [EXIT_CODES[error.code], error.message];
+    throw error;
+  } finally {
+    process.env = before;
+  }
+  throw new Error('it was not refused');
+}
+
 describe('what goes wrong', () => {
   test.each([
     [['issue', 'x'], 2, 'say what, such as --ops append'],
     [['issue', 'x', '--ops', 'apend'], 2, 'unknown operation "apend": did you mean append?'],
+    [['issue', 'x', '--ops', 'otel:wright'], 2, 'unknown operation "otel:wright"'],
     [['issue', 'x', '--ops', 'frobnicate'], 2, 'there are list-basins, list-access-tokens'],
     [['issue', 'x', '--op-groups', 'steam=rw'], 2, 'did you mean stream?'],
     [['issue', 'x', '--op-groups', 'stream=rx'], 2, 'stream=r, stream=w or stream=rw'],
@@ -161,6 +196,14 @@ describe('what goes wrong', () => {
     [['rotate', 'nobody'], 4, 'not found'],
     [['revoke', 'nobody'], 4, 'not found'],
   ])('tokens %j is code %i', async (args, code, words) => {
+    expect(await refusalOf(args)).toEqual([code, expect.stringContaining(words)]);
+  });
+
+  test.each([
+    [['issue', 'x', '--ops', 'apend'], 2, 'tailrace: unknown operation "apend": did you mean append?'],
+    [['issue', 'x', '--op-groups', 'stream'], 2, 'key=value'],
+    [['get', 'nobody'], 4, 'access token `nobody` not found'],
+  ])('tokens %j as a process ends with %i, and says so on stderr', async (args, code, words) => {
     const result = await run('tokens', ...args);
     expect(result).toMatchObject({ code, stdout: '' });
     expect(result.stderr).toContain(words);
