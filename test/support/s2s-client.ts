@@ -6,6 +6,7 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
 import protobuf from 'protobufjs/light.js';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
+import { noticeHeaders } from './secrets.ts';
 import type { Target } from './writers.ts';
 
 const root = protobuf.Root.fromJSON(SCHEMA);
@@ -252,6 +253,7 @@ export class S2sConnection {
   }
 
   #open(method: string, path: string, headers: Headers): S2sSession {
+    noticeHeaders(headers);
     const stream = this.session.request(
       { ':method': method, ':path': path, ...s2sHeaders(this.#target), ...headers },
       { endStream: false },

@@ -2,6 +2,7 @@
 
 import { AppendInput, AppendRecord, type ReadSession, S2, type S2ClientOptions, S2Error } from '@s2-dev/streamstore';
 import { noticeAnswer } from './http-call.ts';
+import { noticeHeaders } from './secrets.ts';
 import type { Target } from './writers.ts';
 
 /** Both ways in which the SDK runs sessions. */
@@ -13,6 +14,7 @@ export const TRANSPORTS = ['fetch', 's2s'] as const;
  */
 const { fetch: outside } = globalThis;
 globalThis.fetch = async (...request) => {
+  noticeHeaders(Object.fromEntries(new Headers(request[1]?.headers)));
   const response = await outside(...request);
   const json = async () => {
     const text = await response.text();
