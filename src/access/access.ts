@@ -7,7 +7,7 @@ import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Operation } from '../model/operation.ts';
 import type { TokenExchange } from './exchange.ts';
-import { type Principal, type Token, unlimited } from './grant.ts';
+import { OUTSIDE_ID_PREFIX, type Principal, type Token, unlimited } from './grant.ts';
 import { looksLikeJwt, unknownToken } from './jwt.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import type { OutsideIssuers } from './oidc.ts';
@@ -163,6 +163,17 @@ export class Access {
     };
   }
 
+  /**
+   * For a caller who was identified before something that takes long, such as the body of their request: whether their
+   * token has ended meanwhile. Tokens of outside issuers, and the expiry of short-lived ones, are looked at once.
+   * @throws TailraceError `authn`
+   */
+  expectAlive({ token }: Principal): void {
+    const { tokens } = this;
+    if (token === undefined || tokens === undefined || token.id.startsWith(OUTSIDE_ID_PREFIX)) return;
+    if (tokens.byNumber(token.number, token.rotation, token.id) === undefined) throw tokenEnded();
+  }
+
   /** Counts spans that are about to be stored. @throws TailraceError `rate_limited`: then none may be */
   takeSpans({ token }: Principal, spans: number): void {
     if (token !== undefined) this.#spans.take(token, spans);
@@ -173,7 +184,7 @@ export class Access {
     const ends = this.#watched.get(token);
     if (ends === undefined) return;
     this.#watched.delete(token);
-    for (const end of ends) end(new TailraceError('authn', 'the token was revoked, rotated, or has expired'));
+    for (const end of ends) end(tokenEnded());
   }
 
   /** Undefined for a secret that nobody has. */
@@ -209,6 +220,10 @@ function expectAllowed(principal: Principal, { operation, basin, stream, tokenId
 }
 
 const NO_TOKEN = 'a token is needed: send the header "Authorization: Bearer <token>"';
+
+function tokenEnded(): TailraceError {
+  return new TailraceError('authn', 'the token was revoked, rotated, or has expired');
+}
 
 /** Some exporters pass `OTEL_EXPORTER_OTLP_HEADERS` on without decoding it. */
 function hintFor({ isEncoded }: HashedToken): string {

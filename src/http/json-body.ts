@@ -75,11 +75,23 @@ function expectJson({ request }: Exchange): void {
 async function readSmallBody(exchange: Exchange, deps: HttpDeps): Promise<RequestBody> {
   const limits = { wireBytesMax: CONTROL_BODY_BYTES_MAX, bodyBytesMax: CONTROL_BODY_BYTES_MAX };
   try {
-    return await readBody(exchange, { ...deps.reading, ...limits });
+    const body = await readBody(exchange, { ...deps.reading, ...limits });
+    return expectCaller(exchange, body, deps);
   } catch (error) {
     if (!(error instanceof TailraceError && error.code === 'too_large')) throw error;
     const message = `length limit exceeded: the body of this call has at most ${CONTROL_BODY_BYTES_MAX} bytes`;
     throw new TailraceError('bad_json', message, { cause: error });
+  }
+}
+
+/** A body may come slowly: whoever was let in before it must still be known behind it. @throws TailraceError `authn` */
+function expectCaller({ note }: Exchange, body: RequestBody, { access }: HttpDeps): RequestBody {
+  try {
+    if (note.caller !== undefined) access.expectAlive(note.caller);
+    return body;
+  } catch (error) {
+    body.release();
+    throw error;
   }
 }
 

@@ -32,6 +32,7 @@ export async function appendUnary(exchange: Exchange, call: AppendCall, deps: Ht
 }
 
 async function append(exchange: Exchange, call: AppendCall, input: AppendInput, deps: HttpDeps): Promise<void> {
+  deps.access.expectAlive(call.principal);
   // Before the stream is opened: a batch that nobody can take makes none (S2 API §1.4).
   checkBatch(input);
   expectAppendable(exchange, call, input.records);

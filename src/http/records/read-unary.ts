@@ -1,6 +1,7 @@
 /** A read that is answered at once, or as soon as there is something (S2 API §5.5). */
 
 import type { ReadEvent } from '../../log/read.ts';
+import type { TailraceError } from '../../model/error.ts';
 import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX, UNARY_WAIT_MS_MAX } from '../../model/limits.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { JsonFormat } from '../../s2/json.ts';
@@ -14,19 +15,32 @@ import { onceOver, startCalledRead } from './reading.ts';
 
 type Piece = ReadEvent & { readonly type: 'records' };
 
-/** @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt` */
+/**
+ * @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
+ *   the token ends while it waits
+ */
 export async function readUnary(exchange: Exchange, call: ReadCall, deps: HttpDeps): Promise<void> {
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   const forget = onceOver(exchange, stop);
   let leave = (): void => {};
+  let ended: TailraceError | undefined;
   // One that waits for records when the server stops is answered with none, as if its time was up.
   const onWait = (): void => {
-    leave = deps.sessions.add({ drain: stop, finish: stop });
+    const forgetSession = deps.sessions.add({ drain: stop, finish: stop });
+    const unwatch = deps.access.watch(call.principal, (error) => {
+      ended = error;
+      stop();
+    });
+    leave = () => {
+      forgetSession();
+      unwatch();
+    };
   };
   try {
     const events = await startCalledRead(call, unaryRange(call.range), abort.signal, deps);
     const pieces = await collect(events, onWait);
+    if (ended !== undefined) throw ended;
     const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
     const body = isProto ? batchProto(pieces) : batchJson(pieces, call.format);
     const contentType = isProto ? 'application/protobuf' : 'application/json';

@@ -62,6 +62,7 @@ async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Prom
   };
   let result: IngestResult;
   try {
+    deps.access.expectAlive(principal);
     result = await ingest(portOf(principal, deps.log), basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {
     body.release();
