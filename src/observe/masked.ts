@@ -7,8 +7,11 @@ const MASK = '[secret]';
 
 /** A prefix, `_` and what is about as long as our random part: one that was mistyped is nearly the right one. */
 const TOKEN = /[a-z]{2,8}(?:_|%5f)[0-9a-z]{44,}/gi;
-/** Of a JWT (RFC 7519), also without its signature, or with only a part of it. Begins a word, or long ones take long. */
-const JWT = /(?<![\w-])eyJ[\w%-]{8,}\.[\w%-]{8,}(?:\.[\w%-]*)?/g;
+/**
+ * Of a JWT (RFC 7519), also without its signature, or with only a part of it. Heads are short, and the bound keeps texts
+ * that are made of nothing but beginnings from taking long.
+ */
+const JWT = /eyJ[\w%-]{8,400}\.[\w%-]{8,}(?:\.[\w%-]*)?/g;
 /** What follows the scheme of a header or the prefix of a WebSocket subprotocol, whatever it looks like. */
 const BEARER = /(bearer(?:[ .]|%20)+)[\w.~+/=%-]{16,}/gi;
 /** What stands in a query under a name that says it all. */
