@@ -6,14 +6,15 @@
 import type { Principal } from '../access/grant.ts';
 import { commandType, type NewRecord } from '../log/records.ts';
 import type { TailraceError } from '../model/error.ts';
-import { type Act, type AuditSubject, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
+import { type Act, type AuditSubject, isAboutAccess, isWritten, NOBODY, UNKNOWN } from '../observe/audit.ts';
 import { type HttpDeps, senderOf } from './door.ts';
 import type { Exchange } from './exchange.ts';
 import { asTailraceError } from './refuse.ts';
 
 /** An exchange is over. Reads and data leave a line only when they were refused for want of leave. */
 export function auditExchange(exchange: Exchange, act: Act, { audit }: HttpDeps, error?: TailraceError): void {
-  audit.write(subjectOf(exchange, act), error ?? exchange.note.failure);
+  const failure = error ?? exchange.note.failure;
+  if (isWritten(act, failure)) audit.write(subjectOf(exchange, act), failure);
 }
 
 /** A session ends that had begun, or a part of a request is refused; only what is about leave is written down. `stream`: as the caller says it. */

@@ -109,8 +109,8 @@ export class Audit {
 
   /** Writes down what became of an act: done, or why not. Only once that is known, and once for each. */
   write(subject: AuditSubject, error?: TailraceError): void {
+    if (!isWritten(subject.act, error)) return;
     const outcome = outcomeOf(error);
-    if (outcome !== 'refused' && ACTS[subject.act] === 'refused') return;
     // Whoever is nobody that we know could fill the log with what fails as well.
     const isCheap = outcome === 'refused' || (outcome === 'failed' && isStranger(subject));
     if (isCheap && !this.#takeRoom()) return;
@@ -155,6 +155,11 @@ export class Audit {
     this.#heldBack = 0;
     this.#logger.warn(fields, `audit: ${fields.count} more were refused, faster than is written down one by one`);
   }
+}
+
+/** Whether what became of an act leaves a line: cheap, so that data need not make one up that nobody writes. */
+export function isWritten(act: Act, error: TailraceError | undefined): boolean {
+  return ACTS[act] === 'always' || (error !== undefined && isAboutAccess(error));
 }
 
 /** Whether an error is a refused authorization. */
