@@ -119,7 +119,7 @@ const schema = z
       flag: 'init-file',
       env: 'TAILRACE_INIT_FILE',
       value: 'path',
-      description: 'JSON file with basins and streams that are made, or brought to what it says, at each start',
+      description: 'JSON file with basins, streams and tokens that are made, or brought to what it says, at each start',
     }),
     wireBytesMax: field(byteSize(1), OTLP_LIMITS.wireBytesMax, {
       flag: 'wire-bytes-max',

@@ -1,11 +1,15 @@
 /**
- * Basins and streams that a file declares (`--init-file`): made, or brought to what it says, at each start. The form is
- * that of s2-lite's init file; configurations may also be written as the API shows them, and hold our own fields.
- * What the file does not name is left alone.
+ * Basins, streams and access tokens that a file declares (`--init-file`): made, or brought to what it says, at each start.
+ * The form is that of s2-lite's init file; configurations may also be written as the API shows them, and hold our own
+ * fields. What the file does not name is left alone. Tokens are applied in `init-tokens.ts`.
  */
 
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { unlimited } from './access/grant.ts';
+import { checkIssue } from './access/issue.ts';
+import { ROOT_TOKEN_ID } from './access/token.ts';
 import type { Basin } from './log/basins.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
@@ -15,12 +19,23 @@ import { LOCATION } from './model/location.ts';
 import { basinNameFault, streamNameFault } from './model/names.ts';
 import type { BasinConfigRequest, StreamConfigRequest } from './model/stream-config.ts';
 import { parseBasinConfigRequest, parseStreamConfigRequest } from './s2/config.ts';
+import { parseTokenRequest, type TokenRequest } from './s2/tokens.ts';
 
 /** What a file declares, checked: nothing of it can be refused for its form. */
 export interface InitSpec {
   /** The file, for messages. */
   readonly file: string;
   readonly basins: readonly InitBasin[];
+  readonly tokens: readonly InitToken[];
+}
+
+/** A token without its secret, which no file but its own holds. */
+export interface InitToken {
+  /** Where it stands in the file, for messages. */
+  readonly place: string;
+  readonly request: TokenRequest;
+  /** Absolute. */
+  readonly secretFile: string;
 }
 
 interface InitBasin {
@@ -54,12 +69,14 @@ export function parseInitFile(file: string, text: string): InitSpec {
   const faults: string[] = [];
   const basins = parsed.data.basins.map((basin, i) => readBasin(basin, `basins[${i}]`, faults));
   expectOnce(basins, 'basins', faults);
+  const tokens = parsed.data.access_tokens.flatMap((token, i) => readToken(file, token, `access_tokens[${i}]`, faults));
+  expectApart(tokens, faults);
   if (faults.length > 0) throw refusal(file, faults);
-  return { file, basins };
+  return { file, basins, tokens };
 }
 
 /**
- * Makes sure of everything that the file declares; durable when it resolves. A basin whose deletion is under way is
+ * Makes sure of all basins and streams that the file declares; durable when it resolves. A basin whose deletion is under way is
  * waited for.
  * @throws TailraceError `config` with the place in the file; `storage_full`, `storage`
  */
@@ -143,7 +160,31 @@ const basinShape = z.strictObject({
   streams: z.array(z.strictObject({ name: z.string(), config: streamConfigShape })).default([]),
 });
 
-const specShape = z.strictObject({ $schema: z.string().optional(), basins: z.array(basinShape).default([]) });
+const anything = z.unknown().optional();
+/** What a token may do is checked by the API's own parser, which overlooks what it does not know; a file is checked whole. */
+const tokenShape = z.strictObject({
+  id: z.string(),
+  scope: z.strictObject({
+    basins: anything,
+    streams: anything,
+    access_tokens: anything,
+    op_groups: anything,
+    ops: anything,
+  }),
+  expires_at: anything,
+  auto_prefix_streams: anything,
+  stream: anything,
+  resource_attributes: anything,
+  limits: anything,
+  prefix: anything,
+  secret_file: z.string({ error: 'must name the file that holds the secret, or shall hold it' }).min(1),
+});
+
+const specShape = z.strictObject({
+  $schema: z.string().optional(),
+  basins: z.array(basinShape).default([]),
+  access_tokens: z.array(tokenShape).default([]),
+});
 
 function readBasin(basin: z.output<typeof basinShape>, place: string, faults: string[]): InitBasin {
   const fault = basinNameFault(basin.name);
@@ -158,6 +199,34 @@ function readBasin(basin: z.output<typeof basinShape>, place: string, faults: st
   });
   expectOnce(streams, `${place}.streams`, faults);
   return { name: basin.name, config: config ?? {}, streams };
+}
+
+/** Whether its time is over is for the clock of the start to say; all else that the API would refuse is told here. */
+function readToken(
+  file: string,
+  { secret_file: secretFile, ...json }: z.output<typeof tokenShape>,
+  at: string,
+  faults: string[],
+): InitToken[] {
+  const place = `${at} (${json.id})`;
+  const request = orFault(place, faults, () => {
+    const parsed = parseTokenRequest(json);
+    checkIssue(unlimited(ROOT_TOKEN_ID), { ...parsed, expiresAt: undefined }, 0);
+    return parsed;
+  });
+  return request === undefined ? [] : [{ place, request, secretFile: resolve(dirname(file), secretFile) }];
+}
+
+function expectApart(tokens: readonly InitToken[], faults: string[]): void {
+  const ids = new Set<string>();
+  const files = new Set<string>();
+  for (const { place, request, secretFile } of tokens) {
+    if (ids.has(request.id)) faults.push(`${place}.id: it is there twice: keep one of them`);
+    else if (files.has(secretFile))
+      faults.push(`${place}.secret_file: another token has that file: name one of its own`);
+    ids.add(request.id);
+    files.add(secretFile);
+  }
 }
 
 function expectOnce(list: readonly { readonly name: string }[], place: string, faults: string[]): void {
@@ -252,11 +321,14 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   const place = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
   const here = place === '' ? 'the file' : place.replace(/^[.]/, '');
   if (issue.code !== 'unrecognized_keys') return `${here}: ${messageOf(issue)}`;
-  const tokens = issue.keys.filter((key) => key.includes('token'));
-  if (tokens.length > 0)
-    return `${here}: \`${tokens.join('`, `')}\`: tokens cannot be declared in it yet: take them out`;
+  const secrets = issue.path[0] === 'access_tokens' ? issue.keys.filter((key) => SECRET_KEY.test(key)) : [];
+  if (secrets.length > 0) return `${here}.${secrets[0]}: ${NO_SECRETS}`;
   return `${here}: unknown field \`${issue.keys.join('`, `')}\`: take it out, or correct its name`;
 }
+
+const SECRET_KEY = /secret|token|hash|credential|password|key|value/i;
+const NO_SECRETS =
+  'no secret belongs into this file, which is kept and copied where many can read it: put it into a file of its own, and name that in `secret_file`';
 
 /** Of the forms that a value may have, the one that comes nearest says most. */
 function messageOf(issue: z.core.$ZodIssue): string {
@@ -265,6 +337,7 @@ function messageOf(issue: z.core.$ZodIssue): string {
   return custom?.message ?? 'must be a duration such as "7days", "infinite", {"age": seconds} or {"infinite": {}}';
 }
 
-function refusal(file: string, faults: readonly string[]): TailraceError {
+/** What is wrong with a file, as the error that stops the start. */
+export function refusal(file: string, faults: readonly string[]): TailraceError {
   return new TailraceError('config', `the init file ${file} (--init-file): ${faults.join('; ')}`);
 }

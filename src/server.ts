@@ -17,7 +17,8 @@ import { TokenTable } from './access/token-table.ts';
 import { type Config, parseConfig, type ServerOptions } from './config.ts';
 import { HttpDoor } from './http/http-door.ts';
 import { UploadWatch } from './http/upload-watch.ts';
-import { applyInitFile, readInitFile } from './init-file.ts';
+import { applyInitFile, type InitSpec, readInitFile } from './init-file.ts';
+import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
 import { MemoryBudget } from './log/budget.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
@@ -64,6 +65,8 @@ export interface Foundation {
   readonly logger: Logger;
   readonly audit: Audit;
   readonly clock: Clock;
+  /** What the init file declares; its tokens are for whoever has doors. */
+  readonly init: InitSpec | undefined;
   /** Waits for what is under way, then lets the directory go. May be called twice. */
   close(): Promise<void>;
 }
@@ -170,7 +173,7 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
       logger.info({ ...outcome }, 'applied the init file');
     }
     usage.start(log);
-    return { config, dataDir, isNew, engine, log, usage, metrics, observer, logger, audit, clock, close };
+    return { config, dataDir, isNew, engine, log, usage, metrics, observer, logger, audit, clock, init, close };
   } catch (error) {
     await close();
     throw error;
@@ -274,11 +277,15 @@ function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | und
 }
 
 async function buildAccess(
-  { config, engine, log, clock }: Foundation,
+  foundation: Foundation,
   rootToken: RootToken | undefined,
   warnings: Warnings,
 ): Promise<Access> {
-  if (rootToken === undefined) return new Access({ type: 'open', origins: originsOf(config) }, clock);
+  const { config, engine, log, clock, init, audit, logger } = foundation;
+  if (rootToken === undefined) {
+    skipInitTokens(init, logger);
+    return new Access({ type: 'open', origins: originsOf(config) }, clock);
+  }
   const commit: CommitRows = (rows, options) => log.commitRows(rows, options);
   const tokens = await TokenTable.load(tokenStore(engine, commit), clock, (token) => access.ended(token));
   const keys = await JwtKeys.load(keyStore(engine, commit), clock);
@@ -288,6 +295,9 @@ async function buildAccess(
   const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
   const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
   const access: Access = new Access(mode, clock);
+  // A root token from outside stands in front of the stored one, whose secret is good again when that is gone.
+  const rootHashes = [rootToken.hash, await rootTokenStore(engine, clock).rootTokenHash()];
+  if (init !== undefined) await applyInitTokens(init, { table: tokens, rootHashes, audit, logger });
   return access;
 }
 

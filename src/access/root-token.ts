@@ -3,9 +3,10 @@
  * writes nothing, so that taking it away again brings the stored one back (access.md, The first token).
  */
 
-import { chmod, open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TailraceError } from '../model/error.ts';
+import { writeSecret } from './secret-file.ts';
 import { hashToken, makeToken } from './token.ts';
 
 const FILE = 'root-token';
@@ -57,7 +58,7 @@ export async function replaceRootToken(
   const file = join(dataDir, FILE);
   const made = makeToken();
   // The file goes first: a crash between the two is mended by another call, never a store whose token nobody knows.
-  await writeSecret(dataDir, file, made);
+  await writeSecret(file, made);
   const hash = hashToken(made);
   await store.putRootTokenHash(hash);
   return { hash, made, file };
@@ -71,24 +72,4 @@ async function readSecret(file: string): Promise<string> {
     throw new TailraceError('config', `the root token in ${file} must have at least ${CHARS_MIN} characters`);
   }
   return secret.trim();
-}
-
-/** Written beside and renamed: nobody ever reads half a token, and a file of others' rights is never kept. */
-async function writeSecret(dataDir: string, file: string, secret: string): Promise<void> {
-  const fresh = `${file}.new`;
-  const handle = await open(fresh, 'w', 0o600);
-  try {
-    await chmod(fresh, 0o600);
-    await handle.writeFile(`${secret}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(fresh, file);
-  const directory = await open(dataDir, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

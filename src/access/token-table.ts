@@ -3,6 +3,7 @@
  * control plane of the log, every call looks and decides without an `await` in between.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { TOKENS_MAX } from '../model/limits.ts';
@@ -30,6 +31,9 @@ export interface IssuedToken {
   readonly token: Token;
   readonly secret: string;
 }
+
+/** What became of a token that was declared. */
+export type Ensured = 'created' | 'replaced' | 'rotated' | 'unchanged' | 'expired';
 
 interface Entry {
   hash: string;
@@ -95,11 +99,38 @@ export class TokenTable {
     if (known !== undefined && !isExpired(known.token, now)) {
       throw new TailraceError('resource_already_exists', `access token \`${request.id}\` already exists`);
     }
-    if (this.#byId.size >= TOKENS_MAX) {
-      throw new TailraceError('quota_exhausted', `there are ${TOKENS_MAX} access tokens: revoke some`);
-    }
+    this.#expectRoom();
     const token = tokenFor(issuer, request, { number: this.#nextNumber++, rotation: 0, createdAt: now });
-    return this.#put(token, known);
+    return this.#putNew(token, known);
+  }
+
+  /**
+   * Makes sure that there is a token with this very definition, whose secret has this hash; durable when it resolves. One
+   * that is so already stays what it is, with all that is open by it. Another secret is a rotation; another definition is
+   * another token under the same id. One whose time has come since it was declared stays as it is: expired.
+   * @throws TailraceError `invalid`, `permission_denied`, `quota_exhausted`, and `resource_already_exists` when the secret
+   *   is that of a token with another id
+   */
+  async ensure(issuer: Principal, request: IssueRequest, hash: string): Promise<Ensured> {
+    const now = this.#clock.now();
+    const known = this.#byId.get(request.id);
+    const birth = known?.token ?? { number: this.#nextNumber, rotation: 0, createdAt: now };
+    const token = tokenFor(issuer, request, birth);
+    const isSame = known !== undefined && isDeepStrictEqual(comparable(known.token), comparable(token));
+    if (isSame && isExpired(token, now)) return 'expired';
+    checkIssue(issuer, request, now);
+    const holder = this.#byHash.get(hash)?.token.id ?? request.id;
+    if (holder !== request.id) {
+      throw new TailraceError('resource_already_exists', `the secret is that of access token \`${holder}\``);
+    }
+    if (isSame && known.hash === hash) return 'unchanged';
+    if (isSame) {
+      await this.#put({ ...token, rotation: token.rotation + 1 }, hash, known);
+      return 'rotated';
+    }
+    if (known === undefined) this.#expectRoom();
+    await this.#put({ ...token, number: this.#nextNumber++, rotation: 0, createdAt: now }, hash, known);
+    return known === undefined ? 'created' : 'replaced';
   }
 
   /** Gives a token another secret; the old one stops at once. @throws TailraceError `access_token_not_found`, `permission_denied` */
@@ -108,7 +139,7 @@ export class TokenTable {
     if (!mayHave(known.token)) {
       throw new TailraceError('permission_denied', `access token \`${id}\` may do more than \`${holder.id}\` may`);
     }
-    return this.#put({ ...known.token, rotation: known.token.rotation + 1 }, known);
+    return this.#putNew({ ...known.token, rotation: known.token.rotation + 1 }, known);
   }
 
   /** The token stops working at once; durable when it resolves. @throws TailraceError `access_token_not_found` */
@@ -141,9 +172,20 @@ export class TokenTable {
     return this.#expect(id).token;
   }
 
-  async #put(token: Token, before: Entry | undefined): Promise<IssuedToken> {
+  #expectRoom(): void {
+    if (this.#byId.size < TOKENS_MAX) return;
+    throw new TailraceError('quota_exhausted', `there are ${TOKENS_MAX} access tokens: revoke some`);
+  }
+
+  /** With a secret that is made for it. */
+  async #putNew(token: Token, before: Entry | undefined): Promise<IssuedToken> {
     const secret = makeToken(token.prefix);
-    const entry = { hash: hashToken(secret), token, principal: principalOf(token), pending: true };
+    await this.#put(token, hashToken(secret), before);
+    return { token, secret };
+  }
+
+  async #put(token: Token, hash: string, before: Entry | undefined): Promise<void> {
+    const entry = { hash, token, principal: principalOf(token), pending: true };
     if (before !== undefined) {
       this.#drop(before);
       this.#onEnded(before.token);
@@ -157,7 +199,6 @@ export class TokenTable {
       throw error;
     }
     entry.pending = false;
-    return { token, secret };
   }
 
   #expect(id: string): Entry {
@@ -184,6 +225,12 @@ export class TokenTable {
     this.#byId.delete(entry.token.id);
     this.#sorted = undefined;
   }
+}
+
+/** What a token is by its definition: the order in which operations were named is none of it. */
+function comparable({ scope, ...token }: Token): unknown {
+  const ofBirth = { number: 0, rotation: 0, createdAt: 0 };
+  return { ...token, ...ofBirth, scope: { ...scope, operations: new Set(scope.operations) } };
 }
 
 function isExpired({ expiresAt }: Token, now: number): boolean {

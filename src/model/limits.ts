@@ -191,6 +191,10 @@ export const USAGE_STREAMS_WAITING_MAX = 20_000;
 /** Minutes that wait to be written down while the store takes nothing; then they are put together. */
 export const USAGE_MINUTES_WAITING_MAX = 60;
 
+/** Characters of a secret that somebody makes up, and bytes of the file that holds one. */
+export const GIVEN_SECRET_CHARS_MIN = 32;
+export const GIVEN_SECRET_CHARS_MAX = 1_024;
+export const SECRET_FILE_BYTES_MAX = 4_096;
 /** Streams of an init file that are made sure of together, and how long one that is being deleted is waited for. */
 export const INIT_STREAMS_AT_ONCE = 500;
 export const INIT_BASIN_DELETION_WAIT_MS = 30_000;

@@ -149,7 +149,7 @@ describe('what is wrong is told with its place', () => {
     refuses({ basins: [{ name: 'my-basin', stream: [] }] }, /basins\[0\]: unknown field `stream`/);
     const config = { retention: '7d' };
     refuses({ basins: [{ name: 'my-basin', config }] }, /basins\[0\]\.config: unknown field `retention`/);
-    refuses({ access_tokens: [] }, /`access_tokens`: tokens cannot be declared in it yet: take them out/);
+    refuses({ tokens: [] }, /the file: unknown field `tokens`/);
   });
 
   test('values', () => {
