@@ -7,7 +7,7 @@ import { meteredBytes } from '../model/record.ts';
 import { identityHeaders, type Target } from './calls.ts';
 import { closeError, isTemporary } from './failures.ts';
 import { type BatchFrame, type ClientView, type ControlFrame, PROTOCOLS, recordsIn } from './frames.ts';
-import { Session } from './session.ts';
+import type { Session } from './session.ts';
 
 /** What to read and how. Without any bound it follows for ever. */
 export interface ReadOptions<V extends ClientView> {
@@ -74,7 +74,8 @@ async function* oneConnection<V extends ClientView>(
 ): AsyncGenerator<ReadFrame<V>, TailraceError | undefined, void> {
   let session: Session;
   try {
-    session = await Session.open({
+    // Loaded when it is needed: every command would wait for the WebSocket library, and most have no use for it.
+    session = await (await import('./session.ts')).Session.open({
       url: cursor.url(target.endpoint, stream),
       protocol: PROTOCOLS[options.view].name,
       headers: { ...identityHeaders(target, options.basin), ...keyHeader(options) },
