@@ -24,8 +24,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Lets a request without authentication pass when it is local. So is a page of an
- * origin that the operator configured.
+ * Lets a request without authentication pass when it is local, which a page of a configured origin counts as.
  * @throws TailraceError `permission_denied`
  */
 export function admitLocal(headers: OriginHeaders, configured: Origins = NO_ORIGINS): void {

@@ -43,17 +43,11 @@ export function readBatchProto(
 ): Buffer {
   const count = to - from;
   const lengths = new Uint32Array(count);
-  const bodies = new Uint32Array(count);
-  const headers = new HeaderFields(block);
+  const fields = fieldsOf(block);
   let total = headRoom;
   for (let k = 0; k < count; k++) {
-    const body = block.bodyBytesOf(from + k);
     const i = from + k;
-    const length =
-      positionFieldsLength(block.firstSeq + i, block.timestamp(i)) +
-      headers.lengthOf(block, i) +
-      bytesFieldLength(body);
-    bodies[k] = body;
+    const length = positionFieldsLength(block.firstSeq + i, block.timestamp(i)) + fields.bytesOf(i);
     lengths[k] = length;
     total += 1 + varintLength(length) + length;
   }
@@ -66,7 +60,8 @@ export function readBatchProto(
   for (let k = 0; k < count; k++) {
     target[at++] = FIELD_1_BYTES;
     at = writeVarint(target, at, lengths[k] ?? 0);
-    at = writeRecord(target, at, block, from + k, headers, bodies[k] ?? 0);
+    at = writePosition(target, at, block.firstSeq + from + k, block.timestamp(from + k));
+    at = fields.write(from + k, target, at);
   }
   if (tail !== undefined) {
     target[at++] = FIELD_2_BYTES;
@@ -86,76 +81,83 @@ export function heartbeatProto(tail: Position): Buffer {
   return target;
 }
 
-function writeRecord(
-  target: Buffer,
-  start: number,
-  block: Block,
-  i: number,
-  headers: HeaderFields,
-  body: number,
-): number {
-  const at = writePosition(target, start, block.firstSeq + i, block.timestamp(i));
-  const bodyAt = headers.writeTo(target, at, block, i);
-  if (body === 0) return bodyAt;
-  target[bodyAt] = FIELD_4_BYTES;
-  return block.writeBody(i, target, writeVarint(target, bodyAt + 1, body));
+/** Headers and bodies of records as fields of a SequencedRecord. */
+interface RecordFields {
+  bytesOf(i: number): number;
+  /** Says where they end. */
+  write(i: number, target: Uint8Array, at: number): number;
 }
 
-/** The headers of records as fields. Those of an OTLP block are the same for each record, and made once. */
-class HeaderFields {
-  readonly #shared: Uint8Array | undefined;
+/** Of an OTLP block the headers are the same for each record. */
+function fieldsOf(block: Block): RecordFields {
+  if (block.header.kind === 's2') return new S2Fields(block);
+  return block.otlpBodies(Buffer.concat([headerFields(block.headersOf(0)), Buffer.of(FIELD_4_BYTES)]));
+}
+
+class S2Fields implements RecordFields {
+  readonly #block: Block;
   #bytes = 0;
-  #target: Buffer = NOTHING;
+  #target: Uint8Array = NOTHING;
   #at = 0;
 
   constructor(block: Block) {
-    this.#shared = block.header.kind === 's2' ? undefined : this.#encode(block.headersOf(0));
+    this.#block = block;
   }
 
-  lengthOf(block: Block, i: number): number {
-    if (this.#shared !== undefined) return this.#shared.length;
-    this.#bytes = 0;
-    block.eachHeader(i, this.#measure);
+  bytesOf(i: number): number {
+    this.#bytes = bytesFieldLength(this.#block.bodyBytesOf(i));
+    this.#block.eachHeader(i, this.#measure);
     return this.#bytes;
   }
 
-  /** Says where they end. */
-  writeTo(target: Buffer, at: number, block: Block, i: number): number {
-    if (this.#shared !== undefined) {
-      target.set(this.#shared, at);
-      return at + this.#shared.length;
-    }
+  write(i: number, target: Uint8Array, at: number): number {
     this.#target = target;
     this.#at = at;
-    block.eachHeader(i, this.#write);
-    return this.#at;
+    this.#block.eachHeader(i, this.#write);
+    const body = this.#block.bodyBytesOf(i);
+    if (body === 0) return this.#at;
+    target[this.#at] = FIELD_4_BYTES;
+    return this.#block.writeBody(i, target, writeVarint(target, this.#at + 1, body));
   }
 
   readonly #measure: HeaderVisit = (_payload, nameAt, valueAt, end) => {
-    const length = bytesFieldLength(valueAt - nameAt) + bytesFieldLength(end - valueAt);
-    this.#bytes += 1 + varintLength(length) + length;
+    this.#bytes += headerFieldLength(valueAt - nameAt, end - valueAt);
   };
 
   readonly #write: HeaderVisit = (payload, nameAt, valueAt, end) => {
-    const target = this.#target;
-    target[this.#at] = FIELD_3_BYTES;
-    const length = bytesFieldLength(valueAt - nameAt) + bytesFieldLength(end - valueAt);
-    const at = writeVarint(target, this.#at + 1, length);
-    const next = writeBytesField(target, at, FIELD_1_BYTES, payload, nameAt, valueAt);
-    this.#at = writeBytesField(target, next, FIELD_2_BYTES, payload, valueAt, end);
+    this.#at = writeHeader(this.#target, this.#at, payload, nameAt, valueAt, end);
   };
+}
 
-  #encode(headers: readonly Header[]): Uint8Array {
-    this.#bytes = 0;
-    for (const [name, value] of headers) this.#measure(name, 0, name.length, name.length + value.length);
-    const encoded = Buffer.allocUnsafe(this.#bytes);
-    this.#target = encoded;
-    this.#at = 0;
-    for (const [name, value] of headers) {
-      this.#write(Buffer.concat([name, value]), 0, name.length, name.length + value.length);
-    }
-    return encoded;
+/** A few headers as fields. */
+function headerFields(headers: readonly Header[]): Uint8Array {
+  const bytes = headers.reduce((sum, [name, value]) => sum + headerFieldLength(name.length, value.length), 0);
+  const target = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const [name, value] of headers) {
+    const end = name.length + value.length;
+    at = writeHeader(target, at, Buffer.concat([name, value]), 0, name.length, end);
   }
+  return target;
+}
+
+function headerFieldLength(name: number, value: number): number {
+  const length = bytesFieldLength(name) + bytesFieldLength(value);
+  return 1 + varintLength(length) + length;
+}
+
+function writeHeader(
+  target: Uint8Array,
+  start: number,
+  payload: Uint8Array,
+  nameAt: number,
+  valueAt: number,
+  end: number,
+): number {
+  target[start] = FIELD_3_BYTES;
+  const length = bytesFieldLength(valueAt - nameAt) + bytesFieldLength(end - valueAt);
+  const at = writeBytesField(target, writeVarint(target, start + 1, length), FIELD_1_BYTES, payload, nameAt, valueAt);
+  return writeBytesField(target, at, FIELD_2_BYTES, payload, valueAt, end);
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -165,7 +167,7 @@ function bytesFieldLength(bytes: number): number {
 }
 
 function writeBytesField(
-  target: Buffer,
+  target: Uint8Array,
   start: number,
   tag: number,
   source: Uint8Array,

@@ -23,8 +23,8 @@ const ITEM_ELSEWHERE = 1;
 const SCOPE = 2;
 const RESOURCE = 3;
 
-const RESOURCE_TAG = 0x0a;
-const CHILD_TAG = 0x12;
+export const RESOURCE_TAG = 0x0a;
+export const CHILD_TAG = 0x12;
 const NOTHING = new Uint8Array(0);
 /** Two varints of a number below 2^40 each. */
 const STEP_BYTES_MAX = 16;
@@ -261,10 +261,16 @@ function writeItem(index: OtlpIndex, payload: Uint8Array, i: number, target: Uin
   return copy(payload, start, start + length, target, writeField(target, at, CHILD_TAG, length));
 }
 
-function scopeAt(index: OtlpIndex, i: number): Scope {
+/** The scope of record i. */
+export function scopeAt(index: OtlpIndex, i: number): Scope {
   const scope = index.scopes[index.scopeOf[i] ?? 0];
   if (scope === undefined) throw new RangeError(`the block has no record ${i}`);
   return scope;
+}
+
+/** The message of record i, a view of the payload: a plain one, which takes half the time that one of a Buffer takes. */
+export function itemOf(index: OtlpIndex, payload: Uint8Array, i: number): Uint8Array {
+  return new Uint8Array(payload.buffer, payload.byteOffset + (index.itemAt[i] ?? 0), index.itemBytes[i] ?? 0);
 }
 
 /** Bytes of a length-delimited field with a tag of one byte. */

@@ -25,6 +25,7 @@ import {
   s2MeteredBytes,
 } from './block-s2.ts';
 import { readBlockKey } from './keys.ts';
+import { OtlpBodies } from './otlp-bodies.ts';
 
 export { BLOCK_HEADER_BYTES_MAX, type BlockHeader, readBlockHeader } from './block-format.ts';
 
@@ -122,6 +123,13 @@ export class Block {
     if (s2 === undefined) return at;
     target.set(s2Body(s2, this.#payload, i), at);
     return at + s2BodyBytes(s2, i);
+  }
+
+  /** OTLP blocks only: for those who write the bodies of many records, each behind `lead` and its length. */
+  otlpBodies(lead: Uint8Array): OtlpBodies {
+    const { otlp } = this.#clear(0);
+    assert(otlp !== undefined, 'an S2 block has no OTLP message');
+    return new OtlpBodies(otlp, this.#payload, lead);
   }
 
   /** Record i. The body of an OTLP record is a copy, everything else a view. */

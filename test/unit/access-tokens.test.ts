@@ -6,9 +6,11 @@ import { Access } from '../../src/access/access.ts';
 import { type Token, unlimited } from '../../src/access/grant.ts';
 import type { IssueRequest } from '../../src/access/issue.ts';
 import { hashToken } from '../../src/access/token.ts';
+import { rootTokenStore, tokenStore } from '../../src/access/token-store.ts';
 import { TokenTable } from '../../src/access/token-table.ts';
 import type { TailraceError } from '../../src/model/error.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
+import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { decodeToken, encodeToken, type TokenRow } from '../../src/storage/token-rows.ts';
 import { TestClock, turn } from '../support/log-harness.ts';
 import { MemoryTokenStore } from '../support/no-tokens.ts';
@@ -228,3 +230,15 @@ test('a token without a secret is all that a store ever gets', async () => {
 const FROZEN =
   '029da874656e616e742d310702cb427a0c4506818000c0939201a09200a161c096c2c2c2c2c3c391a472656164a0a1619192aa70726f6a656374' +
   '2e6964a2703192ad6672616d657461696c2d70726fcd2710a374726b';
+
+test('a row of another token under the id of the root token is not the root token', async () => {
+  const engine = openMemoryEngine();
+  const clock = new TestClock();
+  const root = rootTokenStore(engine, clock);
+  const { tokens } = await setUp();
+  const { token } = await tokens.issue(ROOT, wish('another'));
+  await root.putRootTokenHash(hashToken('the root token'));
+  expect(await root.rootTokenHash()).toBe(hashToken('the root token'));
+  await tokenStore(engine, (rows) => engine.commit(rows)).put(hashToken('another one'), { ...token, id: 'root' }, 2);
+  expect(await root.rootTokenHash()).toBeUndefined();
+});
