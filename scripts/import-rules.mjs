@@ -7,7 +7,7 @@
 /** The only parts of storage that are seen outside of it: what a stored block looks like. */
 const BLOCKS = '^src/storage/block[^/]*[.]ts$';
 
-/** What the log builds on. The engines stay unseen; server.ts picks one. */
+/** What the log builds on. The engines stay unseen; foundation.ts picks one. */
 const STORAGE_CONTRACT = '^src/storage/(engine|keys|values|token-rows|usage-rows|block[^/]*)[.]ts$';
 
 /** Each room with everything outside of itself that it may import. */
@@ -120,10 +120,10 @@ export default {
       to: { path: '^(src|cli|scripts|test)/', pathNot: '^src/(model|access|observe)/' },
     },
     {
-      name: 'engines-are-named-by-the-server',
-      comment: 'only server.ts, and what works on a store while no server does, pick an engine',
+      name: 'engines-are-named-by-the-foundation',
+      comment: 'only foundation.ts, and what works on a store while no server does, pick an engine',
       severity: 'error',
-      from: { path: '^(src|cli)/', pathNot: '^src/((server|maintenance)[.]ts$|storage/)' },
+      from: { path: '^(src|cli)/', pathNot: '^src/((foundation|maintenance)[.]ts$|storage/)' },
       to: { path: '^src/storage/(lmdb|memory|lock)' },
     },
     {

@@ -26,7 +26,7 @@ const HOUSE: Record<string, string> = {
   'src/client/one.ts': `import { two } from './two.ts';\nexport const one: unknown = two;`,
   'src/client/two.ts': `import { one } from './one.ts';\nexport const two: unknown = one;`,
   'src/observe/lost.ts': `import { lost } from './nowhere.ts';\nexport const found: unknown = lost;`,
-  'src/server.ts': `import { engine } from './storage/lmdb.ts';\nexport const server = engine;`,
+  'src/foundation.ts': `import { engine } from './storage/lmdb.ts';\nexport const foundation = engine;`,
   'cli/main.ts': `import type { Ok } from '../src/log/ok-log.ts';\nimport fc from 'fast-check';\nexport type Main = Ok | typeof fc;`,
 };
 
@@ -35,7 +35,7 @@ const EXPECTED = [
   'model-sees-only-its-neighbours: src/model/up.ts',
   'ws-has-one-home: src/storage/keys.ts',
   'log-sees-only-its-neighbours: src/log/log.ts',
-  'engines-are-named-by-the-server: src/log/log.ts',
+  'engines-are-named-by-the-foundation: src/log/log.ts',
   'log-gets-its-clock: src/log/timer.ts',
   'otlp-sees-only-its-neighbours: src/otlp/scan.ts',
   'http-sees-only-its-neighbours: src/http/door.ts',

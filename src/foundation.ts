@@ -1,0 +1,162 @@
+/**
+ * What a server and the library stand on: settings → lock → engine → log, and back in reverse order. The only place that
+ * picks an engine.
+ */
+
+import { mkdir, readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Config } from './config.ts';
+import { applyInitFile, type InitSpec, readInitFile } from './init-file.ts';
+import type { ClockPause } from './log/expiry-clock.ts';
+import { Log } from './log/log.ts';
+import { type LogObserver, observers } from './log/observer.ts';
+import { Usage } from './log/usage.ts';
+import type { Clock } from './model/clock.ts';
+import { TailraceError } from './model/error.ts';
+import { type Act, Audit, type AuditSubject } from './observe/audit.ts';
+import { createLogger, type Logger, maskingLogger } from './observe/logger.ts';
+import { Metrics } from './observe/metrics.ts';
+import { SYSTEM_CLOCK } from './observe/system-clock.ts';
+import type { Engine } from './storage/engine.ts';
+import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
+import { lockDataDir } from './storage/lock.ts';
+
+/** What an embedder may put in place of our own. */
+export interface Parts {
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** Hears the first assertion of ours that failed. The store should not be used any more. */
+  readonly onFatal?: (error: TailraceError) => void;
+  /** Stands between the log and the engine: for faults in tests. */
+  readonly wrapEngine?: (engine: Engine) => Engine;
+}
+
+/** An open data directory, before any door. */
+export interface Foundation {
+  readonly config: Config;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** The file of the store in it. */
+  readonly storeFile: string;
+  /** Whether the directory held no store before. */
+  readonly isNew: boolean;
+  readonly engine: Engine;
+  readonly log: Log;
+  readonly usage: Usage;
+  readonly metrics: Metrics;
+  /** Tells both of them. */
+  readonly observer: LogObserver;
+  readonly logger: Logger;
+  readonly audit: Audit;
+  readonly clock: Clock;
+  /** What the init file declares; its tokens are for whoever has doors. */
+  readonly init: InitSpec | undefined;
+  /** Waits for what is under way, then lets the directory go. May be called twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a data directory for this process alone, and makes sure of the default basin.
+ * @throws TailraceError as `createServer`
+ */
+export async function openFoundation(config: Config, parts: Parts): Promise<Foundation> {
+  const clock = parts.clock ?? SYSTEM_CLOCK;
+  const logger = maskingLogger(parts.logger ?? createLogger(config.logLevel));
+  const audit = new Audit(logger, clock);
+  const dataDir = resolve(config.dataDir);
+  // A mistake in the file is told before anything is made.
+  const init = config.initFile === undefined ? undefined : await readInitFile(resolve(config.initFile));
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const isNew = !(await readdir(dataDir)).includes(STORE_FILE);
+  // Opened in this order, let go in the reverse one, also when a later step fails.
+  const open: { close(): Promise<void> }[] = [{ close: async () => audit.close() }];
+  const close = async (): Promise<void> => {
+    for (let last = open.pop(); last !== undefined; last = open.pop()) await last.close();
+  };
+  try {
+    const lock = await lockDataDir(dataDir);
+    open.push({ close: () => lock.release() });
+    const engine = await openEngine(config, dataDir, parts);
+    open.push(engine);
+    const onError = (error: unknown): void => logger.warn({ err: error }, 'usage metrics could not be written down');
+    const usage = await Usage.open({ engine, clock, onError });
+    open.push(usage);
+    const metrics = new Metrics();
+    const observer = observers(usage, metrics);
+    const log = await Log.open(engine, {
+      clock,
+      observer,
+      onFatal: (error) => parts.onFatal?.(error),
+      onUpkeepError: (error) => logger.warn({ err: error }, 'background work could not go on: it is tried again'),
+      whenFull: config.whenFull,
+      onDropped: () => logger.warn({}, 'the store was full: its oldest records were dropped (--when-full drop-oldest)'),
+      onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),
+    });
+    open.push(log);
+    await ensureDefaultBasin(log, config, logger);
+    if (init !== undefined) {
+      const outcome = await audited(audit, 'apply-init-file', applyInitFile(init, log, clock));
+      logger.info({ ...outcome }, 'applied the init file');
+    }
+    usage.start(log);
+    const told = { usage, metrics, observer, logger, audit };
+    return { config, dataDir, storeFile: join(dataDir, STORE_FILE), isNew, engine, log, ...told, clock, init, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Waits for what a start does that is an act of the control plane. */
+async function audited<T>(audit: Audit, act: Act, work: Promise<T>): Promise<T> {
+  try {
+    const done = await work;
+    audit.write(byOurselves(act));
+    return done;
+  } catch (error) {
+    audit.write(byOurselves(act), asFatal(error));
+    throw error;
+  }
+}
+
+/** Whatever a server does without being asked. */
+export function byOurselves(act: Act): AuditSubject {
+  return { act, door: 'start', principal: 'server' };
+}
+
+async function openEngine(config: Config, dataDir: string, parts: Parts): Promise<Engine> {
+  const engine = await openLmdbEngine({
+    path: dataDir,
+    allowNetworkFs: config.allowNetworkFs,
+    ...(config.storeBytesMax === undefined ? {} : { storeBytesMax: config.storeBytesMax }),
+  });
+  return parts.wrapEngine?.(engine) ?? engine;
+}
+
+const CLOCK_PAUSED =
+  'the clock of this machine jumped ahead: no record expires for a day, or until `tailrace clock confirm` says it is right';
+
+function pauseFields({ expected, wall }: ClockPause): Record<string, string> {
+  return { expected: new Date(expected).toISOString(), clock: new Date(wall).toISOString() };
+}
+
+/**
+ * Streams appear when somebody writes to them, not when somebody mistypes a name in a reader (users.md 10). A basin that
+ * is there keeps its settings, but for the template, which is a setting of the server.
+ */
+async function ensureDefaultBasin(log: Log, config: Config, logger: Logger): Promise<void> {
+  const { defaultBasin: name, defaultStream: otlpDefaultStream } = config;
+  const known = log.basin(name);
+  if (known === undefined) {
+    await log.ensureBasin(name, { createStreamOnAppend: true, otlpDefaultStream });
+  } else if (known.deletedAt !== undefined) {
+    logger.warn({ basin: name }, 'the default basin is being deleted: it is made anew at the next start');
+  } else if (known.config.otlpDefaultStream !== otlpDefaultStream) {
+    await log.reconfigureBasin(name, { otlpDefaultStream });
+  }
+}
+
+/** What is thrown where nobody expected anything is a fault of ours. */
+export function asFatal(error: unknown): TailraceError {
+  return error instanceof TailraceError ? error : new TailraceError('fatal', 'a fault of the server', { cause: error });
+}
