@@ -61,7 +61,8 @@ export interface Foundation {
  */
 export async function openFoundation(config: Config, parts: Parts): Promise<Foundation> {
   const clock = parts.clock ?? SYSTEM_CLOCK;
-  const logger = maskingLogger(parts.logger ?? createLogger(config.logLevel));
+  // Our own masks whole lines, and only those that are written.
+  const logger = parts.logger === undefined ? createLogger(config.logLevel) : maskingLogger(parts.logger);
   const audit = new Audit(logger, clock);
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is told before anything is made.

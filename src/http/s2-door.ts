@@ -114,7 +114,7 @@ function authorizeAppend(exchange: Exchange, name: StreamName, deps: HttpDeps): 
   const principal = identify(exchange, deps);
   const kept = principal.absolute(name.stream);
   const operation = APPEND_OPERATIONS.find((one) => principal.allows(one, name.basin, kept)) ?? 'append';
-  authorize(exchange, deps, { operation, ...name });
+  authorizeAs(exchange, deps, principal, { operation, ...name });
   if (principal.token !== undefined && principal.token.resourceAttributes.size > 0) {
     // A record made by hand could carry forged attributes (access.md).
     throw new TailraceError('permission_denied', `the token \`${principal.id}\` appends over OTLP only`);

@@ -179,11 +179,15 @@ class Door<B, S extends { readonly id: string }> {
     const { access, defaultBasin } = this.#deps;
     const { credential, ticket: secret } = handshake;
     if (secret === undefined) {
-      const target = targetOf(request, handshake, () => onlyBasin(access.identify(credential)) ?? defaultBasin);
+      const identify = (): Principal => {
+        asked.principal ??= access.identify(credential);
+        return asked.principal;
+      };
+      const target = targetOf(request, handshake, () => onlyBasin(identify()) ?? defaultBasin);
       asked.target = target;
-      asked.principal = access.identify(credential);
-      access.expectAllowed(asked.principal, { operation: 'read', ...target });
-      return { ...target, principal: asked.principal };
+      const principal = identify();
+      access.expectAllowed(principal, { operation: 'read', ...target });
+      return { ...target, principal };
     }
     const ticket = access.redeem(secret);
     const target = targetOf(request, handshake, () => ticket.basin);
