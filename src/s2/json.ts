@@ -22,7 +22,6 @@ export function readBatchJson(
 /** Records [from, to) of a block as SequencedRecords, joined by commas. */
 export function recordsJson(block: Block, from: number, to: number, format: JsonFormat): string {
   const headersText = headersWriter(block, format);
-  const encoding = format === 'raw' ? 'utf8' : 'base64';
   let scratch = Buffer.allocUnsafe(0);
   let text = '';
   for (let i = from; i < to; i++) {
@@ -31,8 +30,7 @@ export function recordsJson(block: Block, from: number, to: number, format: Json
     if (bytes > 0) {
       if (scratch.length < bytes) scratch = Buffer.allocUnsafe(bytes * 2);
       block.writeBody(i, scratch, 0);
-      const body = scratch.toString(encoding, 0, bytes);
-      text += format === 'raw' ? `,"body":${JSON.stringify(body)}` : `,"body":"${body}"`;
+      text += `,"body":${stringJson(scratch, 0, bytes, format)}`;
     }
     text += '}';
   }
@@ -50,7 +48,8 @@ function headersWriter(block: Block, format: JsonFormat): (i: number) => string 
     const writer = new HeadersJson(format);
     return (i) => writer.of(block, i);
   }
-  const pairs = block.headersOf(0).map(([name, value]) => `[${bytesJson(name, format)},${bytesJson(value, format)}]`);
+  const whole = (bytes: Uint8Array): string => stringJson(bufferOf(bytes), 0, bytes.length, format);
+  const pairs = block.headersOf(0).map(([name, value]) => `[${whole(name)},${whole(value)}]`);
   const shared = `,"headers":[${pairs.join(',')}]`;
   return () => shared;
 }
@@ -76,21 +75,21 @@ class HeadersJson {
   readonly #visit: HeaderVisit = (payload, nameAt, valueAt, end) => {
     if (payload !== this.#payload) {
       this.#payload = payload;
-      this.#bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+      this.#bytes = bufferOf(payload);
     }
-    const pair = `[${this.#string(nameAt, valueAt)},${this.#string(valueAt, end)}]`;
+    const name = stringJson(this.#bytes, nameAt, valueAt, this.#format);
+    const pair = `[${name},${stringJson(this.#bytes, valueAt, end, this.#format)}]`;
     this.#text = this.#text === '' ? pair : `${this.#text},${pair}`;
   };
-
-  #string(from: number, to: number): string {
-    if (this.#format === 'base64') return `"${this.#bytes.toString('base64', from, to)}"`;
-    return JSON.stringify(this.#bytes.toString('utf8', from, to));
-  }
 }
 
 const NOTHING = Buffer.alloc(0);
 
-function bytesJson(bytes: Uint8Array, format: JsonFormat): string {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  return format === 'raw' ? JSON.stringify(view.toString('utf8')) : `"${view.toString('base64')}"`;
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function stringJson(bytes: Buffer, from: number, to: number, format: JsonFormat): string {
+  if (format === 'base64') return `"${bytes.toString('base64', from, to)}"`;
+  return JSON.stringify(bytes.toString('utf8', from, to));
 }
