@@ -65,19 +65,7 @@ const FROZEN: readonly { name: string; bytes: string; decode: (value: Uint8Array
       '6574656e74696f6e4167655365636f6e6473c092ae726574656e74696f6e427974657309ab6165732d3235362d67636dcb427a0c450681d0' +
       '00a36b6579',
     decode: values.decodeBasin,
-    row: {
-      number: 2,
-      createdAt: T,
-      deletedAt: T + 5,
-      requestKey: 'key',
-      config: {
-        createStreamOnAppend: true,
-        createStreamOnRead: false,
-        otlpDefaultStream: '{service.name}',
-        defaultStream: { storageClass: 'express', retentionAgeSeconds: undefined, retentionBytes: 9 },
-        streamCipher: 'aes-256-gcm',
-      },
-    },
+    row: laterBasin(),
   },
   {
     name: 'stream of format 2',
@@ -248,6 +236,11 @@ function codeOf(call: () => unknown): unknown {
 }
 
 function basinOfFormat3(keys: object) {
+  return laterBasin({ oidc: { issuer: 'https://issuer.example', audience: 'tailrace', keys } });
+}
+
+/** As formats 2 and later write it, with what came after 2. */
+function laterBasin(added: object = {}) {
   return {
     number: 2,
     createdAt: T,
@@ -259,7 +252,7 @@ function basinOfFormat3(keys: object) {
       otlpDefaultStream: '{service.name}',
       defaultStream: { storageClass: 'express', retentionAgeSeconds: undefined, retentionBytes: 9 },
       streamCipher: 'aes-256-gcm',
-      oidc: { issuer: 'https://issuer.example', audience: 'tailrace', keys },
+      ...added,
     },
   };
 }
