@@ -37,7 +37,10 @@ type Command = (state: { harness: Harness; models: Map<string, Model> }) => Prom
 const NAMES = ['a', 'b', 'c'];
 const name = fc.constantFrom(...NAMES);
 /** Client timestamps: behind the clock, before it, and 0, which S2 takes for the time it is. */
-const timestamp = fc.oneof({ weight: 9, arbitrary: fc.nat({ max: 1_200_000 }) }, { weight: 1, arbitrary: fc.constant(0) });
+const timestamp = fc.oneof(
+  { weight: 9, arbitrary: fc.nat({ max: 1_200_000 }) },
+  { weight: 1, arbitrary: fc.constant(0) },
+);
 const batch = fc.array(timestamp, { minLength: 1, maxLength: 12 });
 
 const append: fc.Arbitrary<Command> = fc
