@@ -4,6 +4,8 @@
  *   npm test                       all checks, all tests
  *   npm test -- test/unit -t name  these arguments go to jest, and the checks are left out
  *
+ * Everything at once is drawn from one seed, another with TAILRACE_TEST_SEED; some tests alone draw anew each time.
+ *
  * The last line of stdout is `N passed, N failed`. It counts tests, from jest's own result; a check that failed, a test
  * file that could not run and a run without any test count as failed too.
  */
@@ -17,6 +19,7 @@ import { ensureBuilt, ensureInstalled, ROOT, say } from './prepare.mjs';
 
 /** How long jest may take to end after its report. */
 const EXIT_GRACE_MS = 10_000;
+const SEED = '20261121';
 
 const selection = process.argv.slice(2);
 
@@ -53,7 +56,11 @@ async function spawnJest(report) {
   const child = spawn(process.execPath, [jest, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, NODE_OPTIONS: nodeOptions.filter(Boolean).join(' ') },
+    env: {
+      ...(selection.length === 0 ? { TAILRACE_TEST_SEED: SEED } : {}),
+      ...process.env,
+      NODE_OPTIONS: nodeOptions.filter(Boolean).join(' '),
+    },
   });
   let reported;
   const watch = setInterval(() => {

@@ -1,8 +1,8 @@
 /** Any configuration at all, over HTTP: it is taken whole or refused whole, and what is shown can be put back. */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { type ControlAnswer, ControlClient } from '../support/control-calls.ts';
+import fc from '../support/fast-check.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const basin = 'control-any';

@@ -1,8 +1,8 @@
 /** Basins and locations over HTTP (S2 API §3, §4.1): statuses, codes, bodies, and what is there afterwards. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { ControlClient } from '../support/control-calls.ts';
+import fc from '../support/fast-check.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;

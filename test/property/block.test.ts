@@ -1,12 +1,12 @@
 /** Blocks: what goes in comes out, in every odd shape, and what was damaged is refused. */
 
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { meteredBytes, OTLP_HEADERS, SIGNALS } from '../../src/model/record.ts';
 import { type BlockDraft, draftRecords, releaseBlock, sealBlock } from '../../src/storage/block.ts';
 import { BLOCK_HEADER_BYTES_MAX, Block, readBlockHeader } from '../../src/storage/block-read.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import { type Built, buildMessage, field, type Message } from '../support/block-messages.ts';
+import fc from '../support/fast-check.ts';
 
 const ARRIVAL = 1_790_000_000_000;
 

@@ -1,13 +1,13 @@
 /** Encrypted blocks: whatever records went in come out, at their place and with their key only. */
 
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { type TailraceError, TailraceError as TailraceFailure } from '../../src/model/error.ts';
 import { meteredBytes } from '../../src/model/record.ts';
 import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block.ts';
 import { decryptBlock, draftEncrypted, type PlainRecord } from '../../src/storage/block-cipher.ts';
 import { Block } from '../../src/storage/block-read.ts';
 import { blockKey } from '../../src/storage/keys.ts';
+import fc from '../support/fast-check.ts';
 
 const bytes = fc.uint8Array({ maxLength: 40 });
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });

@@ -2,13 +2,13 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { meteredBytes, OTLP_HEADERS, SIGNALS, type Signal } from '../../src/model/record.ts';
 import { draftBlocks } from '../../src/otlp/batch.ts';
 import { scanRequest } from '../../src/otlp/scan.ts';
 import { type BlockDraft, sealBlock } from '../../src/storage/block.ts';
 import { Block } from '../../src/storage/block-read.ts';
 import { blockKey } from '../../src/storage/keys.ts';
+import fc from '../support/fast-check.ts';
 import { type OracleItem, oracle, requestBytes } from '../support/otlp-wire.ts';
 
 const SEED = 20_260_402;

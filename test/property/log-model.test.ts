@@ -7,12 +7,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import type { Stream } from '../../src/log/stream.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import type { Engine } from '../../src/storage/engine.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
+import fc from '../support/fast-check.ts';
 import {
   FROM_START,
   type Harness,

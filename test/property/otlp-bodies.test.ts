@@ -4,11 +4,11 @@
  */
 
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import protobuf from 'protobufjs/light.js';
 import { readBatchProto } from '../../src/s2/proto.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import type { Block } from '../../src/storage/block-read.ts';
+import fc from '../support/fast-check.ts';
 import { otlpBlock } from '../support/socket-blocks.ts';
 
 const ReadBatch = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.ReadBatch');

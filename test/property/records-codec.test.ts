@@ -1,7 +1,6 @@
 /** Any batch comes out of both encodings as it went in, and anything else is refused and never breaks a parser. */
 
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import protobuf from 'protobufjs/light.js';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Header } from '../../src/model/record.ts';
@@ -9,6 +8,7 @@ import type { AppendInput } from '../../src/s2/append-input.ts';
 import { parseAppendJson } from '../../src/s2/append-json.ts';
 import { decodeAppendInput } from '../../src/s2/append-proto.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
+import fc from '../support/fast-check.ts';
 
 const Input = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.AppendInput');
 

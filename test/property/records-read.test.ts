@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { createServer, type TailraceServer } from '../../src/server.ts';
+import fc from '../support/fast-check.ts';
 import { type JsonBatch, RecordsClient } from '../support/records-calls.ts';
 
 interface Stored {

@@ -2,7 +2,6 @@
 
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { TailraceError } from '../../src/model/error.ts';
 import {
   FRAME_BODY_BYTES_MAX,
@@ -13,6 +12,7 @@ import {
   sealFrame,
 } from '../../src/s2/frame.ts';
 import { FrameReader } from '../../src/s2/frame-reader.ts';
+import fc from '../support/fast-check.ts';
 
 const bodies = fc.array(fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ maxLength: 3_000, size: 'max' })), {
   maxLength: 12,

@@ -8,7 +8,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import type { Basin } from '../../src/log/basins.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { Stream } from '../../src/log/stream.ts';
@@ -17,6 +16,7 @@ import type { ReadRange } from '../../src/model/read-range.ts';
 import type { Engine } from '../../src/storage/engine.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
+import fc from '../support/fast-check.ts';
 import { BASIN, FROM_START, type Harness, HeldEngine, openHarness, TestClock, timed } from '../support/log-harness.ts';
 import { ModelStream, type NewModelRecord } from '../support/s2-model.ts';
 

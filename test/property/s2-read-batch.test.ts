@@ -1,7 +1,6 @@
 /** Whatever records hold: ReadBatch is what protobufjs writes, JSON gives every byte back, and batches tile a block. */
 
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import protobuf from 'protobufjs/light.js';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Header } from '../../src/model/record.ts';
@@ -11,6 +10,7 @@ import { readBatchProto } from '../../src/s2/proto.ts';
 import { parseReadQuery } from '../../src/s2/read-query.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import type { Block } from '../../src/storage/block-read.ts';
+import fc from '../support/fast-check.ts';
 import { s2Block } from '../support/socket-blocks.ts';
 
 const ReadBatch = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.ReadBatch');

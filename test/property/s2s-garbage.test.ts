@@ -1,7 +1,7 @@
 /** Append sessions that are sent anything: each ends in a way that the protocol knows, and only whole inputs count. */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import fc from '../support/fast-check.ts';
 import { RecordsClient } from '../support/records-calls.ts';
 import { encodeInput, frame, S2sConnection } from '../support/s2s-client.ts';
 import { startServer, type TestServer } from '../support/server.ts';

@@ -2,7 +2,6 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { meteredBytes, OTLP_HEADERS, SIGNALS, type Signal } from '../../src/model/record.ts';
 import { draftBlocks } from '../../src/otlp/batch.ts';
 import { piecesBytes } from '../../src/otlp/batch-emit.ts';
@@ -12,6 +11,7 @@ import { Stamper, stampsOf } from '../../src/otlp/stamp.ts';
 import { type BlockDraft, sealBlock } from '../../src/storage/block.ts';
 import { Block } from '../../src/storage/block-read.ts';
 import { blockKey } from '../../src/storage/keys.ts';
+import fc from '../support/fast-check.ts';
 import { requestText } from '../support/json-arbitraries.ts';
 import { field, type OracleItem, oracle, requestBytes } from '../support/otlp-wire.ts';
 

@@ -1,11 +1,11 @@
 /** Whatever a token can do to issue, its child can do no more (S2 API §7.3, access.md). */
 
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { principalOf, type Token, unlimited } from '../../src/access/grant.ts';
 import { checkIssue, holdsAllOf, type IssueRequest, tokenFor } from '../../src/access/issue.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
+import fc from '../support/fast-check.ts';
 
 const NOW = 1_000_000;
 

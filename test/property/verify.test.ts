@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import type { Entry } from '../../src/storage/engine.ts';
 import { FAMILY, readBlockKey } from '../../src/storage/keys.ts';
 import { openStoreFile } from '../../src/storage/lmdb.ts';
 import { type StoreReport, verifyRows } from '../../src/storage/verify.ts';
+import fc from '../support/fast-check.ts';
 import { unpackGoldenStore } from '../support/golden-store.ts';
 
 let rows: readonly Entry[];

@@ -1,7 +1,6 @@
 /** Whatever a request holds: the views say what protobufjs says, and none of them throws or lets anything through. */
 
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { transcodeJson } from '../../src/otlp/json.ts';
 import { messageRows } from '../../src/otlp/views/message.ts';
@@ -10,6 +9,7 @@ import { otlpJson } from '../../src/otlp/views/otlp-json.ts';
 import { textLines } from '../../src/otlp/views/text.ts';
 import { readBatchProto } from '../../src/s2/proto.ts';
 import type { Block } from '../../src/storage/block-read.ts';
+import fc from '../support/fast-check.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';
 import { header, otlpBlock, otlpBytes, otlpType, s2Block } from '../support/socket-blocks.ts';
 

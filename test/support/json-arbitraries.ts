@@ -1,8 +1,8 @@
 /** OTLP/JSON as senders write it, and as none does: all fields of the schema, all spellings of values, any order. */
 
-import fc from 'fast-check';
 import protobuf from 'protobufjs/light.js';
 import type { Signal } from '../../src/model/record.ts';
+import fc from './fast-check.ts';
 import { REQUEST_TYPES } from './json-oracle.ts';
 
 /** Below this level values are scalars only. */

@@ -4,10 +4,10 @@
  * such a request holds.
  */
 
-import fc from 'fast-check';
 import protobuf from 'protobufjs/light.js';
 import type { Signal } from '../../src/model/record.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
+import fc from './fast-check.ts';
 
 const root = protobuf.Root.fromJSON(SCHEMA).resolveAll();
 const NAMES: Readonly<Record<Signal, string>> = {

@@ -1,8 +1,8 @@
 /** Arbitrary OTLP requests, made from the schema itself: every field of every message, hostile text included. */
 
-import fc from 'fast-check';
 import protobuf from 'protobufjs/light.js';
 import type { Signal } from '../../src/model/record.ts';
+import fc from './fast-check.ts';
 import { otlpType } from './socket-blocks.ts';
 
 const DEPTH_MAX = 9;

@@ -1,7 +1,6 @@
 /** The table of tokens: who gets in, from when on, and what ends with a token; and the rows that are kept of them. */
 
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { Access } from '../../src/access/access.ts';
 import { type Token, unlimited } from '../../src/access/grant.ts';
 import type { IssueRequest } from '../../src/access/issue.ts';
@@ -12,6 +11,7 @@ import type { TailraceError } from '../../src/model/error.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { decodeToken, encodeToken, type TokenRow } from '../../src/storage/token-rows.ts';
+import fc from '../support/fast-check.ts';
 import { TestClock, turn } from '../support/log-harness.ts';
 import { MemoryTokenStore } from '../support/no-tokens.ts';
 

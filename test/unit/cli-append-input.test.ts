@@ -1,11 +1,11 @@
 /** From the bytes of an input to batches: lines however they are cut, and batches within S2's limits. */
 
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { batches } from '../../cli/batches.ts';
 import { recordsIn } from '../../cli/record-lines.ts';
 import type { AppendRecord } from '../../src/client/records.ts';
 import { meteredBytes } from '../../src/model/record.ts';
+import fc from '../support/fast-check.ts';
 
 async function* pieces(...parts: readonly (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) yield Buffer.from(part as Uint8Array);

@@ -1,11 +1,11 @@
 /** The small words of the command line: names, numbers, times, colours, and text that must not reach a terminal. */
 
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { duration, instant, wholeNumber } from '../../cli/arguments.ts';
 import { EXIT_CODES } from '../../cli/exit.ts';
 import { colorByLevel, createColors, escapeControls, formatBytes, formatTime, safeJson } from '../../cli/format.ts';
 import { formatStreamUri, nearestNames, parseBasinUri, parseStreamUri } from '../../cli/names.ts';
+import fc from '../support/fast-check.ts';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/;

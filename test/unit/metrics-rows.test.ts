@@ -1,11 +1,11 @@
 /** Rows of usage metrics: frozen bytes of each, round trips, and refusal of what is not of the expected shape. */
 
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { TailraceError } from '../../src/model/error.ts';
 import { readUsageKey, usageKey, usageRange } from '../../src/storage/keys.ts';
 import * as rows from '../../src/storage/usage-rows.ts';
+import fc from '../support/fast-check.ts';
 
 const BYTES = 5_000_000_000;
 

@@ -1,11 +1,11 @@
 /** Spans per minute: no minute holds more than the limit, wherever it begins, and nobody waits longer than needed. */
 
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import type { Token } from '../../src/access/grant.ts';
 import { SpanQuota } from '../../src/access/span-quota.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { type IngestOptions, type IngestStream, ingest } from '../../src/otlp/ingest.ts';
+import fc from '../support/fast-check.ts';
 import { field } from '../support/otlp-wire.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 

@@ -13,13 +13,13 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { restore, saveBackup, verify } from '../../src/maintenance.ts';
 import { Backups } from '../../src/storage/backup.ts';
 import { BackupWriter, readBackup } from '../../src/storage/backup-format.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { lockDataDir } from '../../src/storage/lock.ts';
 import { FORMAT_VERSION } from '../../src/storage/values.ts';
+import fc from '../support/fast-check.ts';
 import { unpackGoldenStore } from '../support/golden-store.ts';
 import { storedRows, tamper } from '../support/stored-rows.ts';
 

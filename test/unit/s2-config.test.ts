@@ -1,7 +1,6 @@
 /** Configurations between JSON and the model (S2 API §4.1): what is asked for, what is changed, what is refused. */
 
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import type { ErrorCode, TailraceError } from '../../src/model/error.ts';
 import {
   type BasinConfig,
@@ -22,6 +21,7 @@ import {
   streamConfigJson,
 } from '../../src/s2/config.ts';
 import { parseJsonValue } from '../../src/s2/json-value.ts';
+import fc from '../support/fast-check.ts';
 
 const EMPTY_BASIN = resolveBasinConfig({});
 

@@ -1,8 +1,8 @@
 /** Keys: what is written is read back, and the order of bytes is the order of numbers and names. */
 
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import * as keys from '../../src/storage/keys.ts';
+import fc from '../support/fast-check.ts';
 
 const number = fc.maxSafeNat();
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((text) => !text.includes('\0'));

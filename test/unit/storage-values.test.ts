@@ -1,10 +1,10 @@
 /** Small values: frozen bytes of each, round trips, and refusal of what is not of the expected shape. */
 
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { decodeToken } from '../../src/storage/token-rows.ts';
 import * as values from '../../src/storage/values.ts';
+import fc from '../support/fast-check.ts';
 
 const T = 1_789_999_999_000;
 
