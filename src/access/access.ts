@@ -165,13 +165,17 @@ export class Access {
 
   /**
    * For a caller who was identified before something that takes long, such as the body of their request: whether their
-   * token has ended meanwhile. Tokens of outside issuers, and the expiry of short-lived ones, are looked at once.
+   * token has ended meanwhile, or the basin trusts its issuer no more. The expiry of JWTs is looked at once.
    * @throws TailraceError `authn`
    */
   expectAlive({ token }: Principal): void {
-    const { tokens } = this;
-    if (token === undefined || tokens === undefined || token.id.startsWith(OUTSIDE_ID_PREFIX)) return;
-    if (tokens.byNumber(token.number, token.rotation, token.id) === undefined) throw tokenEnded();
+    if (token === undefined || this.#mode.type === 'open') return;
+    const { tokens, outside } = this.#mode;
+    if (token.id.startsWith(OUTSIDE_ID_PREFIX)) {
+      if (outside?.trusts(token) !== true) throw unknownToken();
+    } else if (tokens.byNumber(token.number, token.rotation, token.id) === undefined) {
+      throw tokenEnded();
+    }
   }
 
   /** Counts spans that are about to be stored. @throws TailraceError `rate_limited`: then none may be */

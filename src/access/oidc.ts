@@ -15,7 +15,7 @@ import {
 } from '../model/limits.ts';
 import type { OidcTrust } from '../model/stream-config.ts';
 import { PROJECT_ATTRIBUTE } from './exchange.ts';
-import { OUTSIDE_ID_PREFIX, type Principal, principalOf } from './grant.ts';
+import { OUTSIDE_ID_PREFIX, type Principal, principalOf, type Token } from './grant.ts';
 import { unknownToken, unverifiedClaims } from './jwt.ts';
 import { type FetchKeys, type IssuerKeys, type KeySet, keysOf } from './oidc-keys.ts';
 
@@ -55,6 +55,8 @@ export class OutsideIssuers {
   readonly #keys = new WeakMap<OidcTrust, IssuerKeys>();
   /** By basin and the hash of the token; the oldest goes first. */
   readonly #verified = new Map<string, Verified>();
+  /** By whom each sender was believed. */
+  readonly #believers = new WeakMap<Token, Trusting>();
   #listed: ReturnType<OutsideDeps['basins']> | undefined;
   /** By issuer, then by the name of the basin. */
   #trusting: ReadonlyMap<string, ReadonlyMap<string, Trusting>> = new Map();
@@ -76,6 +78,12 @@ export class OutsideIssuers {
     if (found.length === 1) return this.#verifiedSender(only, jwt, hash);
     await this.#expectGenuine(found, jwt, hash);
     throw new TailraceError('bad_header', SEVERAL);
+  }
+
+  /** Whether the basin still trusts as it did when a sender was identified. */
+  trusts(sender: Token): boolean {
+    const believer = this.#believers.get(sender);
+    return believer !== undefined && this.#isInForce(believer);
   }
 
   /** By what the token says, of which nothing has been verified. */
@@ -111,9 +119,15 @@ export class OutsideIssuers {
     this.#verified.delete(key);
     const verified = await this.#verify(one, jwt, keys);
     // Meanwhile the basin may have thought otherwise, or be gone.
-    if (this.#index().get(trust.issuer)?.get(basin)?.trust !== trust) throw unknownToken();
+    if (!this.#isInForce(one)) throw unknownToken();
     this.#remember(key, verified);
-    return verified.principal;
+    const { principal } = verified;
+    if (principal.token !== undefined) this.#believers.set(principal.token, one);
+    return principal;
+  }
+
+  #isInForce({ basin, trust }: Trusting): boolean {
+    return this.#index().get(trust.issuer)?.get(basin)?.trust === trust;
   }
 
   async #verify({ basin, trust }: Trusting, jwt: string, keys: KeySet): Promise<Verified> {

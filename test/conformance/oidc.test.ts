@@ -11,7 +11,7 @@ import { type CryptoKey, exportSPKI, importJWK, SignJWT, UnsecuredJWT } from 'jo
 import protobuf from 'protobufjs/light.js';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 import { ControlClient } from '../support/control-calls.ts';
-import { type CallAnswer, call } from '../support/http-call.ts';
+import { type CallAnswer, call, connectRaw } from '../support/http-call.ts';
 import { type IssuerKey, makeKey, signed, TestIssuer } from '../support/oidc-issuer.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { Reader } from '../support/socket-reader.ts';
@@ -272,6 +272,31 @@ describe('a change of what a basin trusts counts at once', () => {
     await put(basin, { oidc: oidc(fresh) });
     expect(await statusOf(jwt)).toBe(401);
     expect(await statusOf(await token({ aud: 'keys-change' }, fresh))).toBe(200);
+  });
+
+  test.each([
+    [{ create_stream_on_read: false }, 'HTTP/1.1 200'],
+    [{ oidc: null }, 'HTTP/1.1 401'],
+  ])('also while a body is still coming: %j', async (change, answer) => {
+    await put(basin, { create_stream_on_read: true, oidc: issuer.trustedFor('slow') });
+    const body = '{"resourceLogs":[]}';
+    const connection = await connectRaw(server.port);
+    const head = [
+      ...[
+        'POST /v1/logs HTTP/1.1',
+        'Host: 127.0.0.1',
+        'Content-Type: application/json',
+        `Content-Length: ${body.length}`,
+      ],
+      ...[`Authorization: Bearer ${await token({ aud: 'slow' })}`, 'Expect: 100-continue', 'Connection: close'],
+    ];
+    connection.send(`${head.join('\r\n')}\r\n\r\n`);
+    // It asks for the body when it knows who is sending.
+    await connection.until(/HTTP\/1\.1 100/);
+    await control.call(`PATCH /basins/${basin}`, { body: change });
+    connection.send(body);
+    await connection.closed;
+    expect(connection.received()).toContain(answer);
   });
 
   test('and the deletion of the basin, with or without its name', async () => {
