@@ -114,7 +114,10 @@ export class HttpDoor {
     let act: Act = 'unrouted';
     try {
       const found = this.#router.find(exchange.request.method ?? 'GET', exchange.path);
-      if (found !== undefined) refuse = found.route.refuse;
+      if (found !== undefined) {
+        refuse = found.route.refuse;
+        exchange.note.door = found.route.door ?? 'http';
+      }
       if (found !== undefined && !('error' in found)) act = found.route.act;
       this.#check(exchange);
       if (this.#answeredPreflight(exchange)) {

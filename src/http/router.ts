@@ -4,7 +4,7 @@
  */
 
 import { TailraceError } from '../model/error.ts';
-import type { Act } from '../observe/audit.ts';
+import type { Act, AuditDoor } from '../observe/audit.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Answers the exchange, or throws what is wrong with it. `segments` are what stands in place of the braces, undecoded. */
@@ -19,6 +19,8 @@ export interface Route {
   readonly path: string;
   /** What the audit log calls it. */
   readonly act: Act;
+  /** The same, where it is not `http`; a route that has several narrows it. */
+  readonly door?: AuditDoor;
   readonly handle: Handler;
   readonly refuse: Refuse;
 }

@@ -284,11 +284,13 @@ test('whoever is turned away for where they come from leaves a line', async () =
   const at = await open.listen();
   const id = { 'x-correlation-id': 'from-elsewhere' };
   await call(at.port, { method: 'GET', path: '/v1/basins', headers: { ...id, host: 'evil.example' } });
+  await call(at.port, { path: '/v1/logs', headers: { ...id, origin: 'https://evil.example' }, body: '{}' });
   await call(at.port, { method: 'PUT', path: '/v1/basins/made-by-anyone', headers: id });
   await open.close();
   await rm(dir, { recursive: true, force: true });
   expect(taken.filter(({ audit }) => audit === true)).toMatchObject([
     { act: 'list-basins', outcome: 'refused', error: 'permission_denied', principal: 'none', door: 'http' },
+    { act: 'append', outcome: 'refused', error: 'permission_denied', principal: 'none', door: 'otlp' },
     { act: 'ensure-basin', outcome: 'done', principal: 'anyone', basin: 'made-by-anyone' },
   ]);
 });

@@ -32,17 +32,19 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
         deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
         refuseOtlp(exchange, error, deps.room);
       };
-      return { method: 'POST', path: `${prefix}/v1/${signal}`, act: 'append', handle, refuse };
+      return { method: 'POST', path: `${prefix}/v1/${signal}`, act: 'append', door: 'otlp', handle, refuse };
     }),
   );
   const profiles = (): never => {
     throw new Failure('not_found', 'profiles are not supported yet: send logs, traces or metrics');
   };
-  return [...signals, { method: 'POST', path: '/v1development/profiles', act: 'append', handle: profiles, refuse }];
+  return [
+    ...signals,
+    { method: 'POST', path: '/v1development/profiles', act: 'append', door: 'otlp', handle: profiles, refuse },
+  ];
 }
 
 async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Promise<void> {
-  exchange.note.door = 'otlp';
   if (deps.room.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
   const named = basinNamed(exchange);
   const sender = identifySender(exchange, deps, named);
