@@ -1,10 +1,43 @@
-/** What the commands for basins and for streams have in common: flags of lists, and how entries look. */
+/** What the commands for basins and for streams have in common: their verbs, flags of lists, and how entries look. */
 
 import type { Command } from 'commander';
 import type { Provisioned } from '../src/client/control.ts';
 import { wholeNumber } from './arguments.ts';
-import { addJsonOption } from './call.ts';
+import { addJsonOption, type CallOptions } from './call.ts';
+import { addConnectionOptions } from './connection.ts';
 import { type Colors, escapeControls } from './format.ts';
+
+/** One thing that is done to a basin or a stream, in words and in deed. */
+export interface Verb<Target, Options> {
+  readonly summary: string;
+  readonly description: string;
+  /** What stands behind the verb. */
+  readonly example: string;
+  /** Adds the flags that only it has. */
+  readonly flags?: (command: Command) => Command;
+  readonly act: (target: Target, options: Options) => Promise<void>;
+}
+
+/** Adds the verbs of `tailrace basins` or `tailrace streams`, each with what it is done to and the flags of all calls. */
+export function addVerbs<Target, Options extends CallOptions>(
+  group: Command,
+  target: { readonly argument: string; readonly description: string; readonly parse: (text: string) => Target },
+  verbs: Readonly<Record<string, Verb<Target, Options>>>,
+): void {
+  for (const [name, { summary, description, example, flags, act }] of Object.entries(verbs)) {
+    const command = group
+      .command(name)
+      .summary(summary)
+      .description(description)
+      .argument(target.argument, target.description)
+      .addHelpText('after', `\nExample:\n  tailrace ${group.name()} ${name} ${example}`);
+    flags?.(command);
+    addJsonOption(command);
+    addConnectionOptions(command).action((text: string, _options, self: Command) =>
+      act(target.parse(text), self.optsWithGlobals<Options>()),
+    );
+  }
+}
 
 export interface ListOptions {
   readonly prefix?: string;

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { BasinEntry, Provisioned } from '../../src/client/control.ts';
-import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
+import { type CallContext, type CallOptions, callServer } from '../call.ts';
 import {
   addBasinConfigFlags,
   addUnsetFlag,
@@ -12,7 +12,15 @@ import {
 } from '../config-flags.ts';
 import { basinConfigLines } from '../config-lines.ts';
 import { addConnectionOptions } from '../connection.ts';
-import { addListOptions, type ListOptions, listedText, provisionText, upTo } from '../control-plane.ts';
+import {
+  addListOptions,
+  addVerbs,
+  type ListOptions,
+  listedText,
+  provisionText,
+  upTo,
+  type Verb,
+} from '../control-plane.ts';
 import { parseBasinName } from '../names.ts';
 
 type Options = CallOptions & BasinConfigOptions;
@@ -25,31 +33,39 @@ Examples:
   tailrace basins reconfigure orders-eu --no-create-stream-on-append --unset retention-policy
   tailrace basins delete orders-eu`;
 
-const VERBS = {
+const VERBS: Readonly<Record<string, Verb<string, Options>>> = {
   create: {
     summary: 'make a basin',
     description: 'Makes a basin; fails when it exists.',
     example: 'orders-eu --create-stream-on-append --retention-policy 30d',
+    flags: addBasinConfigFlags,
+    act: create,
   },
   get: {
     summary: 'show the configuration of a basin',
     description: 'Shows the configuration of a basin.',
     example: 'orders-eu --json',
+    act: get,
   },
   ensure: {
     summary: 'make a basin, or make it be like this',
     description: 'Makes a basin, or makes its configuration exactly this: what is not said becomes the default.',
     example: 'orders-eu --stream-cipher aes-256-gcm',
+    flags: addBasinConfigFlags,
+    act: ensure,
   },
   reconfigure: {
     summary: 'change parts of the configuration of a basin',
     description: 'Changes parts of the configuration of a basin, and leaves the rest as it is.',
     example: 'orders-eu --no-create-stream-on-append --unset retention-policy',
+    flags: (command) => addUnsetFlag(addBasinConfigFlags(command), 'basin'),
+    act: reconfigure,
   },
   delete: {
     summary: 'delete a basin',
     description: 'Deletes a basin and everything in it, in the background.',
     example: 'orders-eu',
+    act: remove,
   },
 };
 
@@ -62,25 +78,7 @@ export function addBasins(program: Command): void {
     .description('Basins hold streams, and say what streams made in them start from.')
     .addHelpText('after', EXAMPLES);
   addList(group);
-  const command = (name: keyof typeof VERBS) =>
-    group
-      .command(name)
-      .summary(VERBS[name].summary)
-      .description(VERBS[name].description)
-      .argument('<basin>', BASIN)
-      .addHelpText('after', `\nExample:\n  tailrace basins ${name} ${VERBS[name].example}`);
-  const run = (created: Command, act: typeof get) => {
-    addJsonOption(created);
-    addConnectionOptions(created).action((basin: string, _options, self: Command) =>
-      act(parseBasinName(basin), self.optsWithGlobals<Options>()),
-    );
-  };
-  run(addBasinConfigFlags(command('create')), create);
-  run(command('get'), get);
-  run(addBasinConfigFlags(command('ensure')), ensure);
-  const reconfigured = command('reconfigure');
-  run(addUnsetFlag(addBasinConfigFlags(reconfigured), 'basin'), reconfigure);
-  run(command('delete'), remove);
+  addVerbs(group, { argument: '<basin>', description: BASIN, parse: parseBasinName }, VERBS);
 }
 
 function addList(group: Command): void {

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { Provisioned, StreamEntry } from '../../src/client/control.ts';
-import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
+import { type CallContext, type CallOptions, callServer } from '../call.ts';
 import {
   addStreamConfigFlags,
   addUnsetFlag,
@@ -12,7 +12,15 @@ import {
 } from '../config-flags.ts';
 import { streamConfigLines } from '../config-lines.ts';
 import { addConnectionOptions } from '../connection.ts';
-import { addListOptions, type ListOptions, listedText, provisionText, upTo } from '../control-plane.ts';
+import {
+  addListOptions,
+  addVerbs,
+  type ListOptions,
+  listedText,
+  provisionText,
+  upTo,
+  type Verb,
+} from '../control-plane.ts';
 import { escapeControls } from '../format.ts';
 import { defaultBasin, formatStreamUri, parseBasinUri, parseStreamUri, type StreamUri } from '../names.ts';
 
@@ -27,31 +35,39 @@ Examples:
   tailrace streams reconfigure my-app --unset retention-bytes
   tailrace streams delete my-app`;
 
-const VERBS = {
+const VERBS: Readonly<Record<string, Verb<StreamUri, Options>>> = {
   create: {
     summary: 'make a stream',
     description: 'Makes a stream; fails when it exists.',
     example: 's2://orders-eu/returns --retention-policy infinite',
+    flags: addStreamConfigFlags,
+    act: create,
   },
   get: {
     summary: 'show the configuration of a stream',
     description: 'Shows the configuration of a stream.',
     example: 'my-app --json',
+    act: get,
   },
   ensure: {
     summary: 'make a stream, or make it be like this',
     description: 'Makes a stream, or makes its configuration exactly this: what is not said becomes the default.',
     example: 'my-app --retention-policy 30d --delete-on-empty-min-age 1h',
+    flags: addStreamConfigFlags,
+    act: ensure,
   },
   reconfigure: {
     summary: 'change parts of the configuration of a stream',
     description: 'Changes parts of the configuration of a stream, and leaves the rest as it is.',
     example: 'my-app --retention-bytes 10GiB --unset retention-policy',
+    flags: (command) => addUnsetFlag(addStreamConfigFlags(command), 'stream'),
+    act: reconfigure,
   },
   delete: {
     summary: 'delete a stream',
     description: 'Deletes a stream and its records, in the background.',
     example: 'my-app',
+    act: remove,
   },
 };
 
@@ -64,25 +80,7 @@ export function addStreams(program: Command): void {
     .description('Streams hold records. What is not said about one when it is made comes from its basin.')
     .addHelpText('after', EXAMPLES);
   addList(group);
-  const command = (name: keyof typeof VERBS) =>
-    group
-      .command(name)
-      .summary(VERBS[name].summary)
-      .description(VERBS[name].description)
-      .argument('<stream>', STREAM)
-      .addHelpText('after', `\nExample:\n  tailrace streams ${name} ${VERBS[name].example}`);
-  const run = (created: Command, act: typeof get) => {
-    addJsonOption(created);
-    addConnectionOptions(created).action((stream: string, _options, self: Command) =>
-      act(parseStreamUri(stream), self.optsWithGlobals<Options>()),
-    );
-  };
-  run(addStreamConfigFlags(command('create')), create);
-  run(command('get'), get);
-  run(addStreamConfigFlags(command('ensure')), ensure);
-  const reconfigured = command('reconfigure');
-  run(addUnsetFlag(addStreamConfigFlags(reconfigured), 'stream'), reconfigure);
-  run(command('delete'), remove);
+  addVerbs(group, { argument: '<stream>', description: STREAM, parse: parseStreamUri }, VERBS);
 }
 
 function addList(group: Command): void {
