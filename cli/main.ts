@@ -1,31 +1,11 @@
 #!/usr/bin/env node
-/** The command line: wiring only. Each verb is a file in commands/. */
+/** The command line: wiring only. Each command is a file in commands/. */
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { TailraceError } from '../src/model/error.ts';
 import { masked } from '../src/observe/masked.ts';
-import { addAppend } from './commands/append.ts';
-import { addBackup } from './commands/backup.ts';
-import { addBasins } from './commands/basins.ts';
-import { addCheckTail } from './commands/check-tail.ts';
-import { addClock } from './commands/clock.ts';
-import { addCompact } from './commands/compact.ts';
-import { addContext } from './commands/context.ts';
-import { addDoctor } from './commands/doctor.ts';
-import { addFence } from './commands/fence.ts';
-import { addLs } from './commands/ls.ts';
-import { addMetrics } from './commands/metrics.ts';
-import { addRead } from './commands/read.ts';
-import { addRestore } from './commands/restore.ts';
-import { addRootToken } from './commands/root-token.ts';
-import { addSend } from './commands/send.ts';
-import { addStreams } from './commands/streams.ts';
-import { addTail } from './commands/tail.ts';
-import { addTokens } from './commands/tokens.ts';
-import { addTrim } from './commands/trim.ts';
-import { addVerify } from './commands/verify.ts';
-import { addWhoami } from './commands/whoami.ts';
+import { addCommands } from './all-commands.ts';
 import { createTalk, endWithPipe } from './console.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
 
@@ -75,18 +55,7 @@ program.hook('preAction', (_program, command) => {
     'tailrace: --token shows in `ps` to everybody on this machine: use TAILRACE_TOKEN or --token-file',
   );
 });
-program.commandsGroup('Server:');
-const serve = program.command('serve').summary('start the server');
-// What the server needs for its settings takes longer to load than most other commands take.
-if (process.argv.includes('serve')) (await import('./commands/serve.ts')).addServe(serve);
-program.commandsGroup('Records:');
-for (const add of [addTail, addRead, addAppend, addSend, addCheckTail, addFence, addTrim]) add(program);
-program.commandsGroup('Basins and streams:');
-for (const add of [addLs, addBasins, addStreams, addMetrics]) add(program);
-program.commandsGroup('Access:');
-for (const add of [addTokens, addWhoami, addContext, addRootToken]) add(program);
-program.commandsGroup('Upkeep:');
-for (const add of [addBackup, addRestore, addVerify, addCompact, addClock, addDoctor]) add(program);
+await addCommands(program, process.argv.slice(2));
 
 endWithPipe();
 try {
