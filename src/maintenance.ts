@@ -8,9 +8,8 @@
 import { createReadStream, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { replaceRootToken } from './access/root-token.ts';
+import { resetRootToken as resetIn } from './access/root-token.ts';
 import { rootTokenStore } from './access/token-store.ts';
-
 import { TailraceError } from './model/error.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { readBackup } from './storage/backup-format.ts';
@@ -107,7 +106,7 @@ export async function compact(dataDir: string, { to }: { readonly to?: string } 
 
 /**
  * Makes a new root token for a store whose old one is lost or known to others, and writes it to `root-token` there; the
- * old one is void when it resolves. Other tokens stay. Answers the file, absolute, which only its owner may read. It works
+ * old one is void when it resolves. Other tokens stay. The server that starts next writes it into its audit log. Answers the file, absolute, which only its owner may read. It works
  * on a network file system too, as all that is done to a store that is there: serving from there was somebody's decision.
  * @throws TailraceError `data_dir_in_use`, `config` when there is no store, `format_too_new`, `corrupt`, `storage`
  */
@@ -118,8 +117,7 @@ export async function resetRootToken(dataDir: string): Promise<{ readonly file: 
     existingStore(dir);
     const engine = await openLmdbEngine({ path: dir, allowNetworkFs: true });
     try {
-      const { file } = await replaceRootToken(rootTokenStore(engine, SYSTEM_CLOCK), dir);
-      return { file };
+      return await resetIn(rootTokenStore(engine, SYSTEM_CLOCK), dir);
     } finally {
       await engine.close();
     }

@@ -87,6 +87,7 @@ export async function createServer(options: ServerOptions = {}, parts: Parts = {
 async function buildServer(foundation: Foundation, parts: Parts): Promise<TailraceServer> {
   const rootToken = await rootTokenOf(foundation);
   if (rootToken?.made !== undefined) foundation.audit.write(byOurselves('make-root-token'));
+  if (rootToken !== undefined) await auditReset(foundation);
   const { config, log, usage, metrics, observer, logger, audit, clock, engine, storeFile } = foundation;
   const warnings = new Warnings(logger, clock);
   const access = await buildAccess(foundation, rootToken, warnings);
@@ -155,6 +156,15 @@ async function buildAccess(
   const rootHashes = [rootToken.hash, await rootTokenStore(engine, clock).rootTokenHash()];
   if (init !== undefined) await applyInitTokens(init, { table: tokens, rootHashes, audit, logger });
   return access;
+}
+
+/** Nobody was there to write it down when it happened. */
+async function auditReset({ audit, engine, clock }: Foundation): Promise<void> {
+  const store = rootTokenStore(engine, clock);
+  const doneAt = await store.resetAt();
+  if (doneAt === undefined) return;
+  audit.write({ ...byOurselves('reset-root-token'), principal: 'operator', doneAt });
+  await store.forgetReset();
 }
 
 async function rootTokenOf({ config, engine, clock, dataDir }: Foundation): Promise<RootToken | undefined> {

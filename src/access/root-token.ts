@@ -15,8 +15,11 @@ const CHARS_MIN = 32;
 /** Where the hash of the root token is kept. */
 export interface RootTokenStore {
   rootTokenHash(): Promise<string | undefined>;
-  /** Durable when resolved. */
-  putRootTokenHash(hash: string): Promise<void>;
+  /** Durable when resolved. With `isReset` it is noted, for the server that starts next. */
+  putRootTokenHash(hash: string, isReset: boolean): Promise<void>;
+  /** When the root token was reset, in milliseconds since the epoch, until that is forgotten. */
+  resetAt(): Promise<number | undefined>;
+  forgetReset(): Promise<void>;
 }
 
 export interface RootToken {
@@ -47,20 +50,26 @@ export async function ensureRootToken(
   const file = join(dataDir, FILE);
   const stored = await store.rootTokenHash();
   if (stored !== undefined) return { hash: stored, made: undefined, file };
-  return replaceRootToken(store, dataDir);
+  return makeRootToken(store, dataDir, false);
 }
 
-/** Makes a new root token, with its file; the one of before is void when it resolves. */
-export async function replaceRootToken(
+/** Makes a new root token while no server runs, with its file; the one of before is void when it resolves. */
+export async function resetRootToken(store: RootTokenStore, dataDir: string): Promise<{ readonly file: string }> {
+  const { file } = await makeRootToken(store, dataDir, true);
+  return { file };
+}
+
+async function makeRootToken(
   store: RootTokenStore,
   dataDir: string,
+  isReset: boolean,
 ): Promise<RootToken & { readonly made: string; readonly file: string }> {
   const file = join(dataDir, FILE);
   const made = makeToken();
   // The file goes first: a crash between the two is mended by another call, never a store whose token nobody knows.
   await writeSecret(file, made);
   const hash = hashToken(made);
-  await store.putRootTokenHash(hash);
+  await store.putRootTokenHash(hash, isReset);
   return { hash, made, file };
 }
 

@@ -18,7 +18,10 @@ import { ROOT_TOKEN_ID } from './token.ts';
 import type { TokenStore } from './token-table.ts';
 
 const NEXT_NUMBER = settingsKey('next-token');
+const RESET = settingsKey('root-token-reset');
 const PAGE = 1_000;
+/** What takes a secret away goes through when the store is full too: it would be good again after a restart. */
+const RESERVE: CommitOptions = { mayUseReserve: true };
 
 /** The root token's place in a store. */
 export function rootTokenStore(engine: Engine, clock: Clock): RootTokenStore {
@@ -30,7 +33,7 @@ export function rootTokenStore(engine: Engine, clock: Clock): RootTokenStore {
       const isRoot = row !== undefined && decodeToken(row) === 'root';
       return hash === undefined || !isRoot ? undefined : Buffer.from(hash).toString('hex');
     },
-    putRootTokenHash: async (hex) => {
+    putRootTokenHash: async (hex, isReset) => {
       const before = await engine.get(tokenIdKey(ROOT_TOKEN_ID));
       const hash = Buffer.from(hex, 'hex');
       const rows: Write[] = [
@@ -38,16 +41,19 @@ export function rootTokenStore(engine: Engine, clock: Clock): RootTokenStore {
         { type: 'put', key: tokenIdKey(ROOT_TOKEN_ID), value: hash },
       ];
       if (before !== undefined) rows.unshift({ type: 'delete', key: tokenHashKey(before) });
-      await engine.commit(rows);
+      if (isReset) rows.push({ type: 'put', key: RESET, value: encodeNumber(clock.now()) });
+      await engine.commit(rows, isReset ? RESERVE : {});
     },
+    resetAt: async () => {
+      const row = await engine.get(RESET);
+      return row === undefined ? undefined : decodeNumber(row);
+    },
+    forgetReset: () => engine.commit([{ type: 'delete', key: RESET }], RESERVE),
   };
 }
 
 /** Makes rows durable together. */
 export type CommitRows = (rows: readonly Write[], options?: CommitOptions) => Promise<void>;
-
-/** What takes a secret away goes through when the store is full too: it would be good again after a restart. */
-const RESERVE: CommitOptions = { mayUseReserve: true };
 
 /** All other tokens' place. */
 export function tokenStore(engine: Engine, commit: CommitRows): TokenStore {

@@ -20,6 +20,7 @@ type OwnAct =
   | 'confirm-clock'
   | 'apply-init-file'
   | 'make-root-token'
+  | 'reset-root-token'
   | 'whoami'
   | 'health'
   | 'unrouted';
@@ -66,6 +67,7 @@ const ACTS = {
   'confirm-clock': 'always',
   'apply-init-file': 'always',
   'make-root-token': 'always',
+  'reset-root-token': 'always',
   whoami: 'refused',
   health: 'refused',
   unrouted: 'refused',
@@ -89,6 +91,8 @@ export interface AuditSubject {
   /** Address of whoever sent it. */
   readonly sender?: string | undefined;
   readonly correlationId?: string | undefined;
+  /** When it was done, if that is not now: milliseconds since the epoch. */
+  readonly doneAt?: number | undefined;
 }
 
 const SECOND_MS = 1_000;
@@ -114,10 +118,11 @@ export class Audit {
     // Whoever is nobody that we know could fill the log with what fails as well.
     const isCheap = outcome === 'refused' || (outcome === 'failed' && isStranger(subject));
     if (isCheap && !this.#takeRoom()) return;
-    const { act, door, principal, principalNumber, basin, stream, tokenId, sender, correlationId } = subject;
+    const { act, door, principal, principalNumber, basin, stream, tokenId, sender, correlationId, doneAt } = subject;
     const fields = {
       ...{ audit: true, act, outcome, error: error?.code, principal, principalNumber, basin, stream, tokenId },
       ...{ door, sender, correlationId, reason: error?.message },
+      doneAt: doneAt === undefined ? undefined : new Date(doneAt).toISOString(),
     };
     const message = `audit: ${act} ${outcome}`;
     if (outcome === 'refused') this.#logger.warn(fields, message);

@@ -21,6 +21,14 @@ const whoami = ({ url }: TestServer, secret: string) =>
   runCli(['whoami'], { env: { TAILRACE_ENDPOINT: url, TAILRACE_TOKEN: secret } });
 const reset = (...args: string[]) => runCli(['root-token', 'reset', '--data-dir', dataDir, ...args]);
 
+/** What the audit log says about it. */
+const resetsIn = (server: TestServer): Record<string, unknown>[] =>
+  server
+    .stderr()
+    .split('\n')
+    .filter((line) => line.includes('"act":"reset-root-token"'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
 test('the new one works, the old one does not, and other tokens stay', async () => {
   const before = await startServer({ dataDir });
   const issued = await runCli(['tokens', 'issue', 'other', '--ops', 'read'], { server: before });
@@ -44,6 +52,13 @@ test('the new one works, the old one does not, and other tokens stay', async () 
   expect((await whoami(after, before.token)).code).toBe(3);
   expect((await whoami(after, issued.stdout.trim())).stdout).toContain('other');
   await after.stop();
+  expect(resetsIn(after)).toMatchObject([{ act: 'reset-root-token', outcome: 'done', principal: 'operator' }]);
+  const sinceMs = Date.now() - Date.parse(String(resetsIn(after)[0]?.doneAt));
+  expect(sinceMs).toBeGreaterThan(0);
+
+  const again = await startServer({ dataDir });
+  await again.stop();
+  expect(resetsIn(again)).toEqual([]);
 });
 
 test('where there is no store nothing is made', async () => {

@@ -237,7 +237,7 @@ test('a row of another token under the id of the root token is not the root toke
   const root = rootTokenStore(engine, clock);
   const { tokens } = await setUp();
   const { token } = await tokens.issue(ROOT, wish('another'));
-  await root.putRootTokenHash(hashToken('the root token'));
+  await root.putRootTokenHash(hashToken('the root token'), false);
   expect(await root.rootTokenHash()).toBe(hashToken('the root token'));
   await tokenStore(engine, (rows) => engine.commit(rows)).put(hashToken('another one'), { ...token, id: 'root' }, 2);
   expect(await root.rootTokenHash()).toBeUndefined();
