@@ -27,7 +27,7 @@ const HOUSE: Record<string, string> = {
   'src/client/two.ts': `import { one } from './one.ts';\nexport const two: unknown = one;`,
   'src/observe/lost.ts': `import { lost } from './nowhere.ts';\nexport const found: unknown = lost;`,
   'src/foundation.ts': `import { engine } from './storage/lmdb.ts';\nexport const foundation = engine;`,
-  'cli/main.ts': `import type { Ok } from '../src/log/ok-log.ts';\nimport fc from '../support/fast-check.ts';\nexport type Main = Ok | typeof fc;`,
+  'cli/main.ts': `import type { Ok } from '../src/log/ok-log.ts';\nimport fc from 'fast-check';\nexport type Main = Ok | typeof fc;`,
 };
 
 const EXPECTED = [
