@@ -19,7 +19,7 @@ export interface Route {
   readonly path: string;
   /** What the audit log calls it. */
   readonly act: Act;
-  /** The same, where it is not `http`; a route that has several narrows it. */
+  /** The door that the audit log says, where that is not `http`; a route that serves several says which later. */
   readonly door?: AuditDoor;
   readonly handle: Handler;
   readonly refuse: Refuse;
