@@ -107,7 +107,8 @@ export async function compact(dataDir: string, { to }: { readonly to?: string } 
 /**
  * Makes a new root token for a store whose old one is lost or known to others, and writes it to `root-token` there; the
  * old one is void when it resolves. Other tokens stay. The server that starts next writes it into its audit log. Answers
- * the file, absolute, which only its owner may read. It works on a network file system too, as all that is done to a store that is there: serving from there was somebody's decision.
+ * the file, absolute, which only its owner may read. It works on a network file system too, as all that is done to a store
+ * that is there: serving from there was somebody's decision.
  * @throws TailraceError `data_dir_in_use`, `config` when there is no store, `format_too_new`, `corrupt`, `storage`
  */
 export async function resetRootToken(dataDir: string): Promise<{ readonly file: string }> {

@@ -159,12 +159,17 @@ async function buildAccess(
 }
 
 /** Nobody was there to write it down when it happened. */
-async function auditReset({ audit, engine, clock }: Foundation): Promise<void> {
+async function auditReset({ audit, engine, clock, logger }: Foundation): Promise<void> {
   const store = rootTokenStore(engine, clock);
   const doneAt = await store.resetAt();
   if (doneAt === undefined) return;
   audit.write({ ...byOurselves('reset-root-token'), principal: 'operator', doneAt });
-  await store.forgetReset();
+  try {
+    await store.forgetReset();
+  } catch (err) {
+    // To say it twice is better than not to start.
+    logger.warn({ err }, 'it could not be noted that the reset of the root token is in the audit log');
+  }
 }
 
 async function rootTokenOf({ config, engine, clock, dataDir }: Foundation): Promise<RootToken | undefined> {

@@ -4,6 +4,11 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { resetRootToken } from '../../src/maintenance.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import type { LogFields } from '../../src/observe/logger.ts';
+import { createServer } from '../../src/server.ts';
+import type { Engine } from '../../src/storage/engine.ts';
 import { runCli } from '../support/cli.ts';
 import { failToStart, startServer, type TestServer } from '../support/server.ts';
 
@@ -85,3 +90,36 @@ test('on a network file system it works as the server does that was allowed ther
   expect((await whoami(after, after.token)).code).toBe(0);
   await after.stop();
 });
+
+test('a disk that has become full keeps no server from starting: the next one says it once more', async () => {
+  const told: unknown[][] = [];
+  const start = async (wrapEngine: (engine: Engine) => Engine = (engine) => engine): Promise<void> => {
+    const lines: LogFields[] = [];
+    const take = (fields: LogFields): void => void lines.push(fields);
+    const logger = { debug: take, info: take, warn: take, error: take };
+    const server = await createServer({ port: 0, dataDir }, { logger, wrapEngine });
+    await server.close();
+    told.push(lines.filter(({ audit }) => audit === true).map(({ act }) => act));
+  };
+  await start();
+  await resetRootToken(dataDir);
+  await start(withoutRoom);
+  await start();
+  await start();
+  expect(told).toEqual([['make-root-token'], ['reset-root-token'], ['reset-root-token'], []]);
+});
+
+/** No row can be taken away. */
+function withoutRoom(engine: Engine): Engine {
+  const commit: Engine['commit'] = (writes, options) =>
+    writes.some(({ type }) => type === 'delete')
+      ? Promise.reject(new TailraceError('storage_full', 'the disk is full'))
+      : engine.commit(writes, options);
+  return new Proxy(engine, {
+    get: (target, name) => {
+      if (name === 'commit') return commit;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
