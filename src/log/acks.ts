@@ -58,6 +58,8 @@ export class CommitQueue {
   readonly #onFailure: () => void;
   #waiting: Waiting[] = [];
   #flying = 0;
+  /** Of those, the ones that a full engine would refuse. */
+  #refusable = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
   #accepted = 0;
@@ -128,20 +130,21 @@ export class CommitQueue {
         break;
       }
       if (first.blocks === undefined) break;
-      this.#flying++;
-      void this.#run(this.#take());
+      const usesReserve = first.entry.options.mayUseReserve === true;
+      // A full engine refuses an append at once and takes a trim: one that was built on the append must wait for it.
+      if (usesReserve && this.#refusable > 0) break;
+      void this.#run(this.#take(usesReserve), usesReserve);
     }
     if (this.#flying === 0 && this.#waiting.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** The next transaction: sealed entries up to the limit, or one that is larger. */
-  #take(): readonly SealedEntry[] {
+  #take(usesReserve: boolean): readonly SealedEntry[] {
     const taken: SealedEntry[] = [];
-    const reserve = this.#waiting[0]?.entry.options.mayUseReserve === true;
     let bytes = 0;
     for (const { entry, blocks, sinceMs } of this.#waiting) {
       bytes += entry.bytes;
-      if (blocks === undefined || (entry.options.mayUseReserve === true) !== reserve) break;
+      if (blocks === undefined || (entry.options.mayUseReserve === true) !== usesReserve) break;
       if (taken.length > 0 && bytes > TRANSACTION_BYTES_MAX) break;
       taken.push({ entry, blocks, sinceMs });
     }
@@ -149,13 +152,15 @@ export class CommitQueue {
     return taken;
   }
 
-  async #run(sealed: readonly SealedEntry[]): Promise<void> {
+  async #run(sealed: readonly SealedEntry[], usesReserve: boolean): Promise<void> {
+    this.#flying++;
+    if (!usesReserve) this.#refusable++;
     try {
       const handedOverMs = this.#clock.monotonicMs();
       for (const { entry, sinceMs } of sealed) {
         if (entry.sealing.length > 0) this.#observer.permitted(handedOverMs - sinceMs);
       }
-      await this.#engine.commit(writesOf(sealed), sealed[0]?.entry.options);
+      await this.#engine.commit(writesOf(sealed), { mayUseReserve: usesReserve });
       settle(sealed, this.#observer);
       const bytes = sealed.reduce((sum, { entry }) => sum + entry.bytes, 0);
       this.#observer.committed(this.#clock.monotonicMs() - handedOverMs, sealed.length, bytes);
@@ -167,6 +172,7 @@ export class CommitQueue {
       this.#fail(sealed, cause);
     }
     this.#flying--;
+    if (!usesReserve) this.#refusable--;
     this.#fill();
   }
 

@@ -75,6 +75,9 @@ export interface Engine {
    * Rejects with `storage_full` when there was no room and nothing was written, with `storage` when the engine
    * failed. After a failure every commit that was handed over later fails too, also those already under way: what
    * follows a failed transaction must not be durable without it. The engine latches itself at once.
+   *
+   * While the engine is full it is refused alone, without those that may use the reserve: who builds one of these on a
+   * commit that may not hands it over when that has settled.
    */
   commit(writes: readonly Write[], options?: CommitOptions): Promise<void>;
 

@@ -1,8 +1,10 @@
 /** Appends: positions, timestamps, group commit, what a failed commit takes with it. */
 
 import { describe, expect, test } from '@jest/globals';
+import { TailraceError } from '../../src/model/error.ts';
 import { TRANSACTION_BYTES_MAX } from '../../src/model/limits.ts';
 import type { StreamConfig } from '../../src/model/stream-config.ts';
+import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { BASIN, HeldEngine, openHarness, readAll, TestClock, texts, timed, turn } from '../support/log-harness.ts';
 
 describe('positions', () => {
@@ -146,6 +148,44 @@ describe('a failed commit', () => {
     const another = await later.stream('another');
     expect(Number(another.id)).toBeGreaterThan(Number(real.id));
   });
+});
+
+test('a trim is not made from an append that a full store refuses', async () => {
+  const inner = openMemoryEngine();
+  const { log, engine, stream, reopen } = await openHarness(new HeldEngine(inner));
+  const a = await stream('a');
+  for (const body of ['0', '1', '2']) await log.append([{ stream: a, drafts: [texts(body)] }]);
+  engine.hold();
+  const outcomes: Promise<string>[] = [];
+  const hear = (call: Promise<unknown>): void => {
+    outcomes.push(
+      call.then(
+        () => 'done',
+        (error: { code: string }) => error.code,
+      ),
+    );
+  };
+  for (const act of [
+    () => log.trim(a, 1),
+    () => log.trim(a, 2),
+    // These wait for room among the transactions under way, while the store becomes full.
+    () => log.append([{ stream: a, drafts: [texts('refused')] }]),
+    () => log.trim(a, 3),
+  ]) {
+    hear(act());
+    await turn();
+  }
+  const commit = inner.commit.bind(inner);
+  inner.commit = (writes, options) =>
+    options?.mayUseReserve === true
+      ? commit(writes, options)
+      : Promise.reject(new TailraceError('storage_full', 'no room, as a full engine says at once'));
+  engine.release();
+  expect((await Promise.all(outcomes)).slice(2)).toEqual(['storage_full', 'storage_full']);
+  const later = await reopen();
+  const again = await later.stream('a');
+  expect((await later.log.checkTail(again)).seqNum).toBe(3);
+  expect((await readAll(later.log, again)).map(({ body }) => body)).toEqual(['2']);
 });
 
 describe('drain', () => {
