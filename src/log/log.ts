@@ -268,15 +268,15 @@ export class Log {
     return open.tail;
   }
 
-  /** Makes `seqNum` the first record of a stream, tail at most; never backwards. Resolves when the room is free. */
+  /** Makes `seqNum` the first record of a stream, tail at most; never backwards. The room is free then, or soon. */
   async trim(stream: Stream, seqNum: number): Promise<void> {
     const open = await this.#fresh(opened(stream));
     await this.#expectPresent(open);
     const context = { engine: this.#engine, commits: this.#commits };
     await moveTrimPoint(context, open, seqNum);
     await removeTrimmed(context, open);
-    // It may be empty now, and to be deleted on that.
-    if (open.config.deleteOnEmptyMinAgeSeconds > 0) this.#upkeep.lookAfterSoon(open);
+    // It may be empty now, and to be deleted on that; or another write failed, and there is room left to free.
+    if (open.stale || open.config.deleteOnEmptyMinAgeSeconds > 0) this.#upkeep.lookAfterSoon(open);
   }
 
   async stat(): Promise<LogStat> {

@@ -8,7 +8,7 @@ import { blockRange, pendingKey, readBlockKey, streamKey, streamStateKey, upkeep
 import { encodePending } from '../storage/values.ts';
 import type { CommitQueue } from './acks.ts';
 import { commitRows } from './commit-rows.ts';
-import { deletionPending, type OpenStream } from './stream.ts';
+import { deletionPending, type OpenStream, streamNotFound } from './stream.ts';
 
 /** Freeing room may use the room that is kept for it. */
 const RESERVE: CommitOptions = { mayUseReserve: true };
@@ -26,22 +26,24 @@ export function trimRow(stream: OpenStream): Write {
 
 /**
  * Moves the trim point, at most to the assigned tail and never back. Durable when it resolves.
- * @throws TailraceError `stream_deletion_pending`, `storage`
+ * @throws TailraceError `stream_not_found` when it only waits for its first append, `stream_deletion_pending`, `storage`
  */
 export async function moveTrimPoint({ commits }: TrimContext, stream: OpenStream, seqNum: number): Promise<void> {
   // A state that is written behind the removal of its stream would be there without it.
   if (stream.deleting) throw deletionPending(stream.name);
+  if (!stream.made) throw streamNotFound(stream.basin.name, stream.name);
   const { assigned } = stream;
   const trimPoint = Math.min(Math.max(seqNum, assigned.trimPoint), assigned.nextSeq);
   if (trimPoint === assigned.trimPoint) return commits.barrier();
-  expectFresh(stream);
+  if (stream.stale) throw new TailraceError('storage', 'a write before this one failed; try again');
   stream.assigned = { ...assigned, trimPoint };
   await commitRows(commits, [trimRow(stream)], { states: [[stream, stream.assigned]], options: RESERVE });
 }
 
 /**
  * Deletes the blocks whose records are all below the durable trim point. Safe to run again after a crash. Calls for one
- * stream run one after the other, for each counts the bytes that it frees.
+ * stream run one after the other, for each counts the bytes that it frees. When another write fails meanwhile, the rest
+ * is left to the next pass of the background work.
  */
 export function removeTrimmed(context: TrimContext, stream: OpenStream): Promise<void> {
   const before = stream.trimming;
@@ -69,9 +71,9 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
       bytes += meteredBytes;
     }
     const finished = rows.length < UPKEEP_BLOCKS_MAX;
-    // From here to the commit nothing is awaited: what is deleted by now has its blocks removed with it.
-    if (stream.deleting) return;
-    expectFresh(stream);
+    // From here to the commit nothing is awaited: what is deleted by now has its blocks removed with it. What was built
+    // on a write that failed must be read again, and the row of the trim has the rest done.
+    if (stream.deleting || stream.stale) return;
     // Another trim that was accepted in the meantime has its own row put behind this one's end.
     if (finished && stream.assigned.trimPoint === trimPoint) {
       rows.push({ type: 'delete', key: pendingKey('trim', stream.number) });
@@ -92,11 +94,6 @@ export async function removeStream({ engine, commits }: TrimContext, stream: Ope
     await commitRows(commits, rows, { options: RESERVE });
     if (finished) return;
   }
-}
-
-/** A state that was built on a commit that failed must not be written. */
-function expectFresh(stream: OpenStream): void {
-  if (stream.stale) throw new TailraceError('storage', 'a write before this one failed; try again');
 }
 
 function lastRows(stream: OpenStream): Write[] {

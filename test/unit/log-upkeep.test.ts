@@ -184,6 +184,39 @@ test('a trim that goes on while its stream is deleted writes nothing behind the 
   expect(await scan({ from: Buffer.of(4), to: Buffer.of(6), limit: 9 })).toEqual([]);
 });
 
+test('a trim whose stream loses a write meanwhile is done, and the background frees the room', async () => {
+  const harness = await withStream({});
+  const { log, stream, append, engine } = harness;
+  await append('r0');
+  await append('r1');
+  await log.upkeepSettled();
+  const scan = engine.scan.bind(engine);
+  let failed: Promise<unknown> | undefined;
+  engine.scan = async (wanted) => {
+    const entries = await scan(wanted);
+    if (failed !== undefined) return entries;
+    engine.hold();
+    failed = append('lost').catch(({ code }: { code: string }) => code);
+    await engine.settleOne('fail');
+    engine.release();
+    return entries;
+  };
+  await log.trim(stream, 1);
+  expect(await failed).toBe('storage');
+  await log.upkeepSettled();
+  expect(await blocksOf(harness)).toBe(1);
+  expect((await readAll(log, stream)).map(({ body }) => body)).toEqual(['r1']);
+});
+
+test('a stream that only waits for its first append has nothing to trim, and nothing of it is written', async () => {
+  const { log, engine, basin, stream } = await openHarness();
+  await log.reconfigureBasin(basin.name, { defaultStream: { deleteOnEmptyMinAgeSeconds: 1 } });
+  const before = engine.transactions.length;
+  await expect(log.trim(await stream('unmade'), 0)).rejects.toMatchObject({ code: 'stream_not_found' });
+  await log.upkeepSettled();
+  expect(engine.transactions.length).toBe(before);
+});
+
 describe('deletion of basins', () => {
   test('a basin goes with its streams, refuses new ones meanwhile, and its name is free again', async () => {
     const { log, engine } = await openHarness();
