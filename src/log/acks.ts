@@ -173,7 +173,8 @@ export class CommitQueue {
     }
     this.#flying--;
     if (!usesReserve) this.#refusable--;
-    this.#fill();
+    // Not before the next one's refusal is heard, which the engine may give in the same breath: what waits is built on it.
+    queueMicrotask(() => this.#fill());
   }
 
   /** What was accepted behind a failed transaction was built on it, and fails with it. */

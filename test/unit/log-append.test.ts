@@ -188,6 +188,29 @@ test('a trim is not made from an append that a full store refuses', async () => 
   expect((await readAll(later.log, again)).map(({ body }) => body)).toEqual(['2']);
 });
 
+test('nothing is handed over behind a refusal that comes with the answer before it', async () => {
+  const { log, engine, stream } = await openHarness();
+  const a = await stream('a');
+  for (const body of ['0', '1', '2']) await log.append([{ stream: a, drafts: [texts(body)] }]);
+  const calls: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  engine.commit = () =>
+    new Promise((resolve, reject) => {
+      if (calls.push({ resolve, reject }) > 2) resolve();
+    });
+  const trims = [1, 2, 3].map(async (seqNum) => {
+    for (let turns = 0; turns < seqNum; turns++) await turn();
+    return log.trim(a, seqNum);
+  });
+  while (calls.length < 2) await turn();
+  await turn();
+  calls[0]?.resolve();
+  calls[1]?.reject(new TailraceError('storage_full', 'no room'));
+  await expect(trims[1]).rejects.toMatchObject({ code: 'storage_full' });
+  await expect(trims[2]).rejects.toMatchObject({ code: 'storage_full' });
+  await trims[0];
+  expect(calls).toHaveLength(2);
+});
+
 describe('drain', () => {
   test('finishes what was accepted and refuses what comes later', async () => {
     const { log, engine, stream } = await openHarness();
