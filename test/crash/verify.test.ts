@@ -3,7 +3,7 @@
  * each other up to the tail, counted bytes are right, nothing belongs to nobody.
  */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,12 +21,16 @@ const WRITERS = fileURLToPath(new URL('../support/mixed-writers.mjs', import.met
 const CAP_BYTES = 6_000_000;
 
 let dir: string;
+let writers: ChildProcess | undefined;
 
 beforeEach(() => {
   dir = mkdtempSync(path.join(tmpdir(), 'tailrace-crash-'));
 });
 
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
+afterEach(() => {
+  writers?.kill('SIGKILL');
+  rmSync(dir, { recursive: true, force: true });
+});
 
 test(`a store whose writers are killed ${KILLS} times verifies each time (seed ${SEED})`, async () => {
   const random = seededRandom(SEED);
@@ -45,6 +49,7 @@ test(`a store whose writers are killed ${KILLS} times verifies each time (seed $
 /** Lets the writers go on for a while, which is the load and nothing that is waited for; answers what they said. */
 async function runAndKill(args: readonly string[], forMs: number): Promise<readonly string[]> {
   const child = spawn(process.execPath, [WRITERS, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  writers = child;
   const exited = once(child, 'exit');
   const lines: string[] = [];
   for await (const line of linesOf(child)) {
