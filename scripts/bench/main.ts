@@ -19,6 +19,8 @@ import { storeBars } from './stores.ts';
 
 const RESULTS = new URL('../../../scripts/bench/RESULTS.md', import.meta.url);
 
+const PARTS = ['codec', 'ingest', 'readers', 'latency', 'sessions', 'stores'];
+
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
@@ -30,6 +32,9 @@ const { values } = parseArgs({
 await main(Number(values.runs), Number(values.scale), values.only.split(','), values.write);
 
 async function main(runs: number, scale: number, only: readonly string[], write: boolean): Promise<void> {
+  const unknown = only.filter((part) => !PARTS.includes(part));
+  // Without this a misspelt part would measure nothing, and say that every bar is met.
+  if (unknown.length > 0) throw new Error(`--only knows ${PARTS.join(', ')}; it was given ${unknown.join(', ')}`);
   const bars: BarResult[] = [];
   let shapes: readonly string[] = [];
   let jsonReference = Number.NaN;
