@@ -34,7 +34,7 @@ import {
 } from './basins.ts';
 import { commitRows } from './commit-rows.ts';
 import { lifetimeMs } from './expiry.ts';
-import { deletionPending, type OpenStream, type Stream, streamNotFound } from './stream.ts';
+import { deletionPending, expectFresh, type OpenStream, type Stream, streamNotFound } from './stream.ts';
 import { rowOf, type StreamTable, scheduleRows } from './streams.ts';
 
 /** What a call that makes sure of something found or did. */
@@ -122,49 +122,50 @@ export class ControlPlane {
   ): Promise<Provisioned<Stream>> {
     await this.#expectLive(basin);
     const key = requestKey(token, request);
-    const found = (await this.#deps.streams.find(basin, name)) ?? this.#deps.streams.peek(basin, name);
-    if (found?.made === true) {
+    return this.#deps.streams.withFresh(basin, name, async (found) => {
+      if (found?.made !== true) return { outcome: 'created', it: await this.#makeStream(basin, name, request, key) };
       await this.#deps.commits.barrier();
       if (found.deleting) throw deletionPending(name);
       if (key !== undefined && key === found.row.requestKey) return { outcome: 'noop', it: found };
       throw new TailraceError('resource_already_exists', `stream \`${name}\` already exists`);
-    }
-    return { outcome: 'created', it: await this.#makeStream(basin, name, request, key) };
+    });
   }
 
   async ensureStream(basin: Basin, name: string, request: StreamConfigRequest): Promise<Provisioned<Stream>> {
     await this.#expectLive(basin);
-    const found = (await this.#deps.streams.find(basin, name)) ?? this.#deps.streams.peek(basin, name);
-    if (found?.made !== true) {
-      return { outcome: 'created', it: await this.#makeStream(basin, name, request, undefined) };
-    }
-    await this.#expectPresent(found);
-    const wanted = { ...ownLeaves(found.config), ...request };
-    return this.#changeStream(found, resolveStreamConfig(this.#deps.basins.expectLive(basin).config, wanted));
+    return this.#deps.streams.withFresh(basin, name, async (found) => {
+      if (found?.made !== true) {
+        return { outcome: 'created', it: await this.#makeStream(basin, name, request, undefined) };
+      }
+      if (found.deleting) await this.#refuseDeleted(found);
+      const wanted = { ...ownLeaves(found.config), ...request };
+      return this.#changeStream(found, resolveStreamConfig(this.#deps.basins.expectLive(basin).config, wanted));
+    });
   }
 
   async reconfigureStream(basin: Basin, name: string, patch: StreamConfigPatch): Promise<Stream> {
     await this.#expectLive(basin);
-    const found = await this.getStream(basin, name);
-    const leaves = patchLeaves(found.config, patch);
-    return (await this.#changeStream(found, resolveStreamConfig(this.#deps.basins.expectLive(basin).config, leaves)))
-      .it;
+    return this.#withMade(basin, name, async (found) => {
+      const leaves = patchLeaves(found.config, patch);
+      const config = resolveStreamConfig(this.#deps.basins.expectLive(basin).config, leaves);
+      return (await this.#changeStream(found, config)).it;
+    });
   }
 
   /** A stream that is there. @throws TailraceError `stream_not_found`, `stream_deletion_pending` */
-  async getStream(basin: Basin, name: string): Promise<OpenStream> {
-    const found = await this.#deps.streams.find(basin, name);
-    if (found?.made !== true) throw streamNotFound(basin.name, name);
-    await this.#expectPresent(found);
-    await this.#deps.commits.barrier();
-    return found;
+  getStream(basin: Basin, name: string): Promise<OpenStream> {
+    return this.#withMade(basin, name, async (found) => {
+      await this.#deps.commits.barrier();
+      return found;
+    });
   }
 
   /** Refuses calls from now on; its records go in the background, then the name is free. */
   async deleteStream(basin: Basin, name: string): Promise<void> {
-    const found = await this.#deps.streams.find(basin, name);
-    if (found?.made !== true) throw streamNotFound(basin.name, name);
-    await this.markDeleted(found);
+    await this.#deps.streams.withFresh(basin, name, async (found) => {
+      if (found?.made !== true) throw streamNotFound(basin.name, name);
+      await this.markDeleted(found);
+    });
     this.#deps.nudge();
   }
 
@@ -179,6 +180,7 @@ export class ControlPlane {
   /** The first half of a deletion, in order with the appends of the stream. Followers get what was before, then the end. */
   async markDeleted(stream: OpenStream): Promise<void> {
     if (stream.deleting) return this.#deps.commits.barrier();
+    expectFresh(stream);
     const before = stream.row.upkeepAt;
     stream.row = { ...stream.row, deletedAt: this.#deps.clock.now(), upkeepAt: undefined };
     const value = encodePending({ basin: stream.basin.number, name: stream.name });
@@ -234,8 +236,17 @@ export class ControlPlane {
     throw basinDeletionPending(basin.name);
   }
 
-  async #expectPresent(stream: OpenStream): Promise<void> {
-    if (!stream.deleting) return;
+  /** Calls `act` with a stream that is there and good to build on; nothing is awaited before. */
+  #withMade<T>(basin: Basin, name: string, act: (found: OpenStream) => Promise<T>): Promise<T> {
+    return this.#deps.streams.withFresh(basin, name, async (found) => {
+      if (found?.made !== true) throw streamNotFound(basin.name, name);
+      if (found.deleting) await this.#refuseDeleted(found);
+      return act(found);
+    });
+  }
+
+  /** What a deletion is seen by must be durable like the deletion. */
+  async #refuseDeleted(stream: OpenStream): Promise<never> {
     await this.#deps.commits.barrier();
     throw deletionPending(stream.name);
   }
@@ -261,6 +272,7 @@ export class ControlPlane {
       return { outcome: 'noop', it: stream };
     }
     this.#deps.expectWritable();
+    expectFresh(stream);
     const before = stream.row.upkeepAt;
     const wanted = lifetimeMs(config) !== undefined || config.retentionBytes !== undefined;
     const looksAfter = wanted || config.deleteOnEmptyMinAgeSeconds > 0;

@@ -204,7 +204,8 @@ export class Log {
   ): Stream | Promise<Stream> {
     const open = this.#streams.peek(basin, name);
     const ready = open !== undefined && !open.deleting && (open.exists || purpose === 'append');
-    return ready ? open : this.#open(basin, name, purpose, overrides);
+    if (ready) return open;
+    return this.#streams.withFresh(basin, name, (found) => this.#open(found, basin, name, purpose, overrides));
   }
 
   /** Blocks for streams, all of one request in one transaction; see {@link Appender.append}. */
@@ -270,8 +271,10 @@ export class Log {
 
   /** Makes `seqNum` the first record of a stream, tail at most; never backwards. The room is free then, or soon. */
   async trim(stream: Stream, seqNum: number): Promise<void> {
-    const open = await this.#fresh(opened(stream));
+    const open = opened(stream);
     await this.#expectPresent(open);
+    // Another write may fail again while the stream is read: from the last look to the hand-over nothing is awaited.
+    while (open.stale) await this.#fresh(open);
     const context = { engine: this.#engine, commits: this.#commits };
     await moveTrimPoint(context, open, seqNum);
     await removeTrimmed(context, open);
@@ -289,13 +292,8 @@ export class Log {
   }
 
   /** Durable streams of all basins, `most` at most. Walks their names: for banners, not for every request. */
-  async countStreams(most = Number.POSITIVE_INFINITY): Promise<number> {
-    let count = 0;
-    for (const basin of this.#basins.list()) {
-      if (count >= most) break;
-      count += await this.#streams.count(basin, most - count);
-    }
-    return Math.min(count, most);
+  countStreams(most = Number.POSITIVE_INFINITY): Promise<number> {
+    return this.#streams.countAll(most);
   }
 
   /** Rows of others in the group commit, such as counters; durable when it resolves. Never waits for room in the store. */
@@ -336,12 +334,12 @@ export class Log {
   }
 
   async #open(
+    found: OpenStream | undefined,
     basin: Basin,
     name: string,
     purpose: 'append' | 'read',
     overrides: StreamConfigRequest,
   ): Promise<OpenStream> {
-    const found = (await this.#streams.find(basin, name)) ?? this.#streams.peek(basin, name);
     if (found?.deleting === true) await this.#expectPresent(found);
     if (found?.made === true) {
       if (purpose === 'read' && !found.exists) await this.#commits.barrier();

@@ -130,6 +130,14 @@ export const EMPTY_STATE: StreamState = {
   meteredBytes: 0,
 };
 
+/**
+ * What was built on a commit that failed must not be written.
+ * @throws TailraceError `storage`
+ */
+export function expectFresh(stream: OpenStream): void {
+  if (stream.stale) throw new TailraceError('storage', 'a write before this one failed; try again');
+}
+
 /** What a caller is told about a stream that is being deleted (S2 API §3.7). */
 export function deletionPending(name: string): TailraceError {
   return new TailraceError('stream_deletion_pending', `stream deletion pending: \`${name}\` is being deleted`);

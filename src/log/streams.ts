@@ -91,6 +91,18 @@ export class StreamTable {
   }
 
   /**
+   * Calls `act` with the stream, good to build on; undefined when it is not there. While it was looked up, another call
+   * may have made it, or the write that was to make it may have failed. From the last look to the call nothing is awaited.
+   */
+  async withFresh<T>(basin: Basin, name: string, act: (found: OpenStream | undefined) => Promise<T>): Promise<T> {
+    for (;;) {
+      const looked = await this.find(basin, name);
+      const found = this.#find(nameOf(basin, name)) ?? looked;
+      if (found?.stale !== true) return act(found);
+    }
+  }
+
+  /**
    * A stream that exists only in memory until its rows are handed to a commit. One that waits for its first append is
    * taken over: it does not exist yet.
    * @throws TailraceError `transaction_conflict` when there is one by now
@@ -182,6 +194,16 @@ export class StreamTable {
     return count;
   }
 
+  /** How many all basins have, `most` at most. */
+  async countAll(most: number): Promise<number> {
+    let count = 0;
+    for (const basin of this.#deps.basins.list()) {
+      if (count >= most) break;
+      count += await this.count(basin, most - count);
+    }
+    return Math.min(count, most);
+  }
+
   /**
    * Tells what each of the next streams behind a name stores, as it is known to be durable at that very moment. Answers
    * the last name; undefined when there are no more.
@@ -226,13 +248,20 @@ export class StreamTable {
     const known = this.#find(id);
     if (known !== undefined && !known.stale) return known;
     const { engine } = this.#deps;
-    const value = await engine.get(streamKey(basin.number, name));
+    const key = streamKey(basin.number, name);
+    const value = await engine.get(key);
     if (value === undefined) {
       if (known !== undefined) this.forget(known);
       return this.#good(id);
     }
     const row = decodeStream(value);
     const state = await this.#readState(row, name);
+    if (state === undefined || row.deletedAt !== undefined) {
+      // Its removal may have become durable between two looks: then there is nothing, or another stream.
+      const again = await engine.get(key);
+      if (again === undefined || Buffer.compare(again, value) !== 0) return this.#read(basin, name, id);
+      if (state === undefined) throw damaged(name, 'its state is missing');
+    }
     const now = this.#find(id);
     if (now !== undefined && now.number === row.number) {
       if (now.stale) now.reload(row, state);
@@ -248,10 +277,10 @@ export class StreamTable {
     return stream?.stale === true ? undefined : stream;
   }
 
-  async #readState({ number }: StreamRow, name: string): Promise<StreamState> {
+  async #readState({ number }: StreamRow, name: string): Promise<StreamState | undefined> {
     const { engine } = this.#deps;
     const value = await engine.get(streamStateKey(number));
-    if (value === undefined) throw damaged(name, 'its state is missing');
+    if (value === undefined) return undefined;
     const state = decodeStreamState(value);
     const beyond = await engine.scan({ ...blockRange(number, state.nextSeq), limit: 1, valueBytesMax: 1 });
     if (beyond.length > 0) throw damaged(name, 'it has records behind its tail');

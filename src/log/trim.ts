@@ -1,6 +1,5 @@
 /** Frees the room of blocks that nobody will read again: whole blocks only, in bounded steps, so that appends go on. */
 
-import { TailraceError } from '../model/error.ts';
 import { UPKEEP_BLOCKS_MAX } from '../model/limits.ts';
 import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
 import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
@@ -8,7 +7,7 @@ import { blockRange, pendingKey, readBlockKey, streamKey, streamStateKey, upkeep
 import { encodePending } from '../storage/values.ts';
 import type { CommitQueue } from './acks.ts';
 import { commitRows } from './commit-rows.ts';
-import { deletionPending, type OpenStream, streamNotFound } from './stream.ts';
+import { deletionPending, expectFresh, type OpenStream, streamNotFound } from './stream.ts';
 
 /** Freeing room may use the room that is kept for it. */
 const RESERVE: CommitOptions = { mayUseReserve: true };
@@ -35,7 +34,7 @@ export async function moveTrimPoint({ commits }: TrimContext, stream: OpenStream
   const { assigned } = stream;
   const trimPoint = Math.min(Math.max(seqNum, assigned.trimPoint), assigned.nextSeq);
   if (trimPoint === assigned.trimPoint) return commits.barrier();
-  if (stream.stale) throw new TailraceError('storage', 'a write before this one failed; try again');
+  expectFresh(stream);
   stream.assigned = { ...assigned, trimPoint };
   await commitRows(commits, [trimRow(stream)], { states: [[stream, stream.assigned]], options: RESERVE });
 }

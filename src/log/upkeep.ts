@@ -166,10 +166,12 @@ export class Upkeep {
   }
 
   async #removeFromBasin(basin: KnownBasin, name: string): Promise<void> {
-    const stream = await this.#deps.streams.find(basin, name);
-    if (stream === undefined) return;
-    await this.#deps.markDeleted(stream);
-    await this.#remove(stream);
+    const { streams, markDeleted } = this.#deps;
+    const stream = await streams.withFresh(basin, name, async (found) => {
+      if (found !== undefined) await markDeleted(found);
+      return found;
+    });
+    if (stream !== undefined) await this.#remove(stream);
   }
 
   async #removeDeleted(entry: Entry): Promise<void> {

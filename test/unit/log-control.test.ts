@@ -1,7 +1,8 @@
 /** The control plane of the log: what is made, changed and deleted, and that nobody hears of it before it is durable. */
 
 import { describe, expect, test } from '@jest/globals';
-import { BASIN, HeldEngine, openHarness, readAll, texts, turn } from '../support/log-harness.ts';
+import { FAMILY } from '../../src/storage/keys.ts';
+import { BASIN, type Harness, HeldEngine, openHarness, readAll, texts, turn } from '../support/log-harness.ts';
 
 describe('basins', () => {
   test('a repeated create with the same token and settings finds what the first one made, any other is refused', async () => {
@@ -157,4 +158,37 @@ test('streams that were let go come back as the same one while somebody holds th
   expect(await log.openStream(basin, 'held', 'append')).toBe(held);
   await log.append([{ stream: held, drafts: [texts('r1')] }]);
   expect((await readAll(log, held)).map(({ body }) => body)).toEqual(['r0', 'r1']);
+});
+
+test('what is deleted or changed at the moment at which the write that was to make it fails leaves no row', async () => {
+  const calls = {
+    delete: ({ log, basin }: Harness) => log.deleteStream(basin, 'ghost'),
+    reconfigure: ({ log, basin }: Harness) => log.reconfigureStream(basin, 'ghost', { retentionAgeSeconds: 9 }),
+    ensure: ({ log, basin }: Harness) => log.ensureStream(basin, 'ghost', { retentionAgeSeconds: 9 }),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    for (let after = 0; after < 16; after++) {
+      const harness = await openHarness();
+      const { log, engine, stream } = harness;
+      engine.hold();
+      const append = log.append([{ stream: await stream('ghost'), drafts: [texts('x')] }]).catch(Object);
+      while (engine.waiting === 0) await turn();
+      const settled = engine.settleOne('fail');
+      for (let i = 0; i < after; i++) await Promise.resolve();
+      const called = call(harness).catch(Object);
+      await settled;
+      engine.release();
+      expect(await append).toMatchObject({ code: 'storage' });
+      await called;
+      await log.upkeepSettled();
+      const rows = await engine.scan({ from: Buffer.of(FAMILY.streams), to: Buffer.of(FAMILY.blocks), limit: 9 });
+      const families = rows.map(({ key }) => key[0]);
+      // Whoever ensures it may make it, with row and state.
+      expect({ name, after, families }).toEqual({
+        name,
+        after,
+        families: name === 'ensure' && families.length > 0 ? [FAMILY.streams, FAMILY.streamStates] : [],
+      });
+    }
+  }
 });

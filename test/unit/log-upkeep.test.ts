@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import type { ReadEvent } from '../../src/log/read.ts';
+import { FAMILY } from '../../src/storage/keys.ts';
 import {
   FROM_START,
   type HeldEngine,
@@ -206,6 +207,22 @@ test('a trim whose stream loses a write meanwhile is done, and the background fr
   await log.upkeepSettled();
   expect(await blocksOf(harness)).toBe(1);
   expect((await readAll(log, stream)).map(({ body }) => body)).toEqual(['r1']);
+});
+
+test('a stream whose removal becomes durable while it is looked up is not there, and not damaged', async () => {
+  const before = await openHarness();
+  await before.log.createStream(before.basin, 'a', {});
+  const { log, basin, engine } = await before.reopen();
+  const get = engine.get.bind(engine);
+  engine.get = async (key) => {
+    const value = await get(key);
+    if (key[0] !== FAMILY.streams) return value;
+    engine.get = get;
+    const state = await engine.scan({ from: Buffer.of(FAMILY.streamStates), to: Buffer.of(FAMILY.blocks), limit: 1 });
+    await engine.commit([key, ...state.map((entry) => entry.key)].map((gone) => ({ type: 'delete', key: gone })));
+    return value;
+  };
+  await expect(Promise.resolve(log.openStream(basin, 'a', 'read'))).rejects.toMatchObject({ code: 'stream_not_found' });
 });
 
 test('a stream that only waits for its first append has nothing to trim, and nothing of it is written', async () => {
