@@ -104,9 +104,11 @@ async function firstBlock(
 
 async function drop(context: OldestContext, { basin, name, end }: Candidate): Promise<boolean> {
   const home = context.basins.byNumber(basin);
-  const stream = home === undefined ? undefined : await context.streams.find(home, name);
-  if (stream === undefined || !stream.exists || stream.deleting) return false;
-  await moveTrimPoint(context, stream, end);
-  await removeTrimmed(context, stream);
-  return true;
+  if (home === undefined) return false;
+  return context.streams.withFresh(home, name, async (stream) => {
+    if (stream === undefined || !stream.exists || stream.deleting) return false;
+    await moveTrimPoint(context, stream, end);
+    await removeTrimmed(context, stream);
+    return true;
+  });
 }

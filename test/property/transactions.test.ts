@@ -1,6 +1,6 @@
 /**
- * Every transaction leaves a store that verifies, for a kill may come behind any of them: workers do everything at once
- * that changes a store, while it is full most of the time, or while its commits fail.
+ * Every transaction must leave a store that verifies, for a kill may come behind any of them: workers do everything at
+ * once that changes a store, while it is full most of the time, or while its commits fail, and one in three is looked at.
  */
 
 import { expect, test } from '@jest/globals';
@@ -18,7 +18,7 @@ import { seededRandom } from '../support/writers.ts';
 const RUNS = Number(process.env.TAILRACE_TEST_TRANSACTION_RUNS ?? 12);
 const WORKERS = 12;
 const ACTS_EACH = 25;
-/** One transaction in so many is looked at: looking costs more than writing. */
+/** Looking costs more than writing. */
 const LOOK_EVERY = 3;
 const REFUSALS: readonly string[] = [
   'storage_full',
@@ -36,7 +36,7 @@ const BASINS = [
 
 const everything = fc.record({ seed: fc.nat(), whenFull: fc.constantFrom('refuse' as const, 'drop-oldest' as const) });
 
-test('a store that is full most of the time verifies behind each transaction', async () => {
+test('a store that is full most of the time verifies behind its transactions', async () => {
   let refused = 0;
   await fc.assert(
     fc.asyncProperty(everything, async ({ seed, whenFull }) => {
@@ -51,7 +51,7 @@ test('a store that is full most of the time verifies behind each transaction', a
   expect(refused).toBeGreaterThan(RUNS);
 }, 600_000);
 
-test('a store whose commits fail now and then verifies behind each transaction', async () => {
+test('a store whose commits fail now and then verifies behind its transactions', async () => {
   let failed = 0;
   await fc.assert(
     fc.asyncProperty(everything, async ({ seed, whenFull }) => {
