@@ -111,6 +111,12 @@ export class CommitQueue {
     await new Promise<void>((resolve, reject) => this.#barriers.push({ entries, resolve, reject }));
   }
 
+  /** Throws a refusal once all that it may have been judged against is durable; see {@link CommitQueue.barrier}. */
+  async refuse(refusal: TailraceError): Promise<never> {
+    await this.barrier();
+    throw refusal;
+  }
+
   /** Once per turn: small appends of one turn share a transaction. */
   #schedule(): void {
     if (this.#scheduled) return;

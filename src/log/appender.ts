@@ -78,7 +78,7 @@ export class Appender {
       const open: OpenAppend[] = [];
       for (const { stream, drafts } of appends) {
         const target = opened(stream);
-        if (target.deleting) return this.#held(deletionPending(target.name));
+        if (target.deleting) return this.#deps.commits.refuse(deletionPending(target.name));
         if (target.cipher !== undefined) throw new TailraceError('invalid', `stream \`${target.name}\` is encrypted`);
         open.push({ stream: target, drafts, commands: NO_COMMANDS });
       }
@@ -101,7 +101,7 @@ export class Appender {
       const commands = checkBatch(append);
       const key = stream.cipher === undefined ? undefined : expectKey(stream, append.encryptionKey);
       const refusal = refusalOf(stream, append);
-      if (refusal !== undefined) return { accepted: false, done: this.#held(refusal) };
+      if (refusal !== undefined) return { accepted: false, done: this.#deps.commits.refuse(refusal) };
       expectTimestamps(stream, append);
       const { records } = append;
       const firstSeq = stream.assigned.nextSeq;
@@ -111,11 +111,6 @@ export class Appender {
     } catch (error) {
       return { accepted: false, done: Promise.reject(this.#deps.onFault(error)) };
     }
-  }
-
-  async #held(refusal: TailraceError): Promise<never> {
-    await this.#deps.commits.barrier();
-    throw refusal;
   }
 
   #accept(appends: readonly OpenAppend[]): Promise<readonly AppendAck[]> {

@@ -123,7 +123,7 @@ export class ControlPlane {
     await this.#expectLive(basin);
     const key = requestKey(token, request);
     return this.#deps.streams.withFresh(basin, name, async (found) => {
-      if (found?.made !== true) return { outcome: 'created', it: await this.#makeStream(basin, name, request, key) };
+      if (found?.made !== true) return { outcome: 'created', it: await this.makeStream(basin, name, request, key) };
       await this.#deps.commits.barrier();
       if (found.deleting) throw deletionPending(name);
       if (key !== undefined && key === found.row.requestKey) return { outcome: 'noop', it: found };
@@ -135,9 +135,9 @@ export class ControlPlane {
     await this.#expectLive(basin);
     return this.#deps.streams.withFresh(basin, name, async (found) => {
       if (found?.made !== true) {
-        return { outcome: 'created', it: await this.#makeStream(basin, name, request, undefined) };
+        return { outcome: 'created', it: await this.makeStream(basin, name, request) };
       }
-      if (found.deleting) await this.#refuseDeleted(found);
+      if (found.deleting) await this.#deps.commits.refuse(deletionPending(name));
       const wanted = { ...ownLeaves(found.config), ...request };
       return this.#changeStream(found, resolveStreamConfig(this.#deps.basins.expectLive(basin).config, wanted));
     });
@@ -167,14 +167,6 @@ export class ControlPlane {
       await this.markDeleted(found);
     });
     this.#deps.nudge();
-  }
-
-  /** The stream that a reader asked for, made when it is still missing. */
-  async ensureMade(basin: Basin, name: string, request: StreamConfigRequest): Promise<OpenStream> {
-    const found = this.#deps.streams.peek(basin, name);
-    if (found?.made !== true) return this.#makeStream(basin, name, request, undefined);
-    await this.#deps.commits.barrier();
-    return found;
   }
 
   /** The first half of a deletion, in order with the appends of the stream. Followers get what was before, then the end. */
@@ -231,32 +223,23 @@ export class ControlPlane {
   }
 
   async #expectNotDeleting(basin: Basin): Promise<void> {
-    if (basin.deletedAt === undefined) return;
-    await this.#deps.commits.barrier();
-    throw basinDeletionPending(basin.name);
+    if (basin.deletedAt !== undefined) await this.#deps.commits.refuse(basinDeletionPending(basin.name));
   }
 
   /** Calls `act` with a stream that is there and good to build on; nothing is awaited before. */
   #withMade<T>(basin: Basin, name: string, act: (found: OpenStream) => Promise<T>): Promise<T> {
     return this.#deps.streams.withFresh(basin, name, async (found) => {
       if (found?.made !== true) throw streamNotFound(basin.name, name);
-      if (found.deleting) await this.#refuseDeleted(found);
+      if (found.deleting) await this.#deps.commits.refuse(deletionPending(name));
       return act(found);
     });
   }
 
-  /** What a deletion is seen by must be durable like the deletion. */
-  async #refuseDeleted(stream: OpenStream): Promise<never> {
-    await this.#deps.commits.barrier();
-    throw deletionPending(stream.name);
-  }
-
-  async #makeStream(
-    basin: Basin,
-    name: string,
-    request: StreamConfigRequest,
-    key: string | undefined,
-  ): Promise<OpenStream> {
+  /**
+   * A stream that was looked for and is not there, or only waits for its first append.
+   * @throws TailraceError also `basin_not_found`, `basin_deletion_pending`
+   */
+  async makeStream(basin: Basin, name: string, request: StreamConfigRequest, key?: string): Promise<OpenStream> {
     const { basins, streams, commits, expectWritable, nudge } = this.#deps;
     expectWritable();
     const stream = streams.make(basins.expectLive(basin), name, request, key);

@@ -216,7 +216,7 @@ export class Log {
   /** A batch of S2 records; see {@link Appender.tryRecords}. A stream whose state was lost is read again first. */
   async appendRecords(append: RecordsAppend): Promise<AppendAck> {
     const stream = opened(append.stream);
-    if (stream.stale) await this.#fresh(stream);
+    while (stream.stale) await this.#reread(stream);
     return this.#appender.tryRecords(append).done;
   }
 
@@ -273,8 +273,7 @@ export class Log {
   async trim(stream: Stream, seqNum: number): Promise<void> {
     const open = opened(stream);
     await this.#expectPresent(open);
-    // Another write may fail again while the stream is read: from the last look to the hand-over nothing is awaited.
-    while (open.stale) await this.#fresh(open);
+    while (open.stale) await this.#reread(open);
     const context = { engine: this.#engine, commits: this.#commits };
     await moveTrimPoint(context, open, seqNum);
     await removeTrimmed(context, open);
@@ -350,28 +349,20 @@ export class Log {
     if (current === undefined || current.number !== basin.number) throw basinNotFound(basin.name);
     const { createStreamOnAppend, createStreamOnRead } = current.config;
     if (!(purpose === 'append' ? createStreamOnAppend : createStreamOnRead)) throw streamNotFound(basin.name, name);
-    if (current.deletedAt !== undefined) {
-      await this.#commits.barrier();
-      throw basinDeletionPending(basin.name);
-    }
+    if (current.deletedAt !== undefined) await this.#commits.refuse(basinDeletionPending(basin.name));
     if (purpose === 'append') return this.#streams.make(current, name, overrides);
-    this.#gate.expectOpen();
-    return this.#control.ensureMade(current, name, overrides);
+    return this.#control.makeStream(current, name, overrides);
   }
 
-  /** The same stream with a state that can be built on. */
-  async #fresh(stream: OpenStream): Promise<OpenStream> {
-    if (!stream.stale) return stream;
+  /** Reads a state again that was lost. By the time that the caller goes on another write may have failed: look again. */
+  async #reread(stream: OpenStream): Promise<void> {
     const found = await this.#streams.load(stream.basin, stream.name);
-    if (found === stream) return stream;
-    throw streamNotFound(stream.basin.name, stream.name);
+    if (found !== stream) throw streamNotFound(stream.basin.name, stream.name);
   }
 
   /** What a deletion is seen by must be durable like the deletion. */
   async #expectPresent(stream: OpenStream): Promise<void> {
-    if (!stream.deleting) return;
-    await this.#commits.barrier();
-    throw deletionPending(stream.name);
+    if (stream.deleting) await this.#commits.refuse(deletionPending(stream.name));
   }
 
   #hearState(state: EngineState): void {
