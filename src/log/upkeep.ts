@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../model/clock.ts';
-import { UPKEEP_PAGE, UPKEEP_TICK_MS } from '../model/limits.ts';
+import { UPKEEP_FULL_RETRY_MS, UPKEEP_PAGE, UPKEEP_TICK_MS } from '../model/limits.ts';
 import type { Engine, Entry } from '../storage/engine.ts';
 import {
   type PendingKind,
@@ -100,7 +100,7 @@ export class Upkeep {
         dueMs = await this.#pass();
       } catch (error) {
         if (!this.#closed) this.#deps.onError(error);
-        dueMs = UPKEEP_TICK_MS;
+        dueMs = this.#full ? UPKEEP_FULL_RETRY_MS : UPKEEP_TICK_MS;
       }
     }
     this.#running = undefined;

@@ -170,6 +170,8 @@ export const DROP_STREAMS_MAX = 100_000;
 
 /** Background work: how often it looks by itself, and how much it takes in one step between commits. */
 export const UPKEEP_TICK_MS = 60_000;
+/** Between two passes where the first could not make room in a full store: until then every append is refused. */
+export const UPKEEP_FULL_RETRY_MS = 1_000;
 export const UPKEEP_PAGE = 128;
 export const UPKEEP_BLOCKS_MAX = 512;
 

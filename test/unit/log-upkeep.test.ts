@@ -1,17 +1,13 @@
 /** Background work of the log: retention, deletion, deletion on empty; in bounded steps, and on after a restart. */
 
+import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
+import { Log } from '../../src/log/log.ts';
 import type { ReadEvent } from '../../src/log/read.ts';
+import type { Engine } from '../../src/storage/engine.ts';
 import { FAMILY } from '../../src/storage/keys.ts';
-import {
-  FROM_START,
-  type HeldEngine,
-  openHarness,
-  readAll,
-  type TestClock,
-  texts,
-  turn,
-} from '../support/log-harness.ts';
+import { openMemoryEngine } from '../../src/storage/memory.ts';
+import { FROM_START, type HeldEngine, openHarness, readAll, TestClock, texts, turn } from '../support/log-harness.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -31,7 +27,11 @@ async function pass(harness: { clock: TestClock; log: { upkeepSettled(): Promise
   }
 }
 
-async function blocksOf({ engine }: { engine: HeldEngine }): Promise<number> {
+function blocksOf({ engine }: { engine: HeldEngine }): Promise<number> {
+  return blocksIn(engine);
+}
+
+async function blocksIn(engine: Engine): Promise<number> {
   return (await engine.scan({ from: Buffer.of(5), to: Buffer.of(6), limit: 100_000 })).length;
 }
 
@@ -232,6 +232,41 @@ test('a stream that only waits for its first append has nothing to trim, and not
   await expect(log.trim(await stream('unmade'), 0)).rejects.toMatchObject({ code: 'stream_not_found' });
   await log.upkeepSettled();
   expect(engine.transactions.length).toBe(before);
+});
+
+test('a full store whose oldest records could not be dropped tries again a second later', async () => {
+  const engine = openMemoryEngine({ storeBytesMax: 40_000, reserveBytes: 10_000 });
+  const clock = new TestClock();
+  const errors: unknown[] = [];
+  const onUpkeepError = (error: unknown) => errors.push(error);
+  const log = await Log.open(engine, { clock, whenFull: 'drop-oldest', onFatal: () => {}, onUpkeepError });
+  const { it: basin } = await log.createBasin('basin-one', {});
+  const { it: stream } = await log.createStream(basin, 'a', { retentionAgeSeconds: undefined });
+  await log.upkeepSettled();
+  const append = async () => {
+    const open = await log.openStream(basin, 'a', 'append');
+    return log.append([{ stream: open, drafts: [texts(randomBytes(2_000).toString('hex'))] }]);
+  };
+  const stat = engine.stat.bind(engine);
+  engine.stat = () => Promise.reject(new Error('told to fail'));
+  const fill = async () => {
+    for (;;) await append();
+  };
+  await expect(fill()).rejects.toMatchObject({ code: 'storage_full' });
+  await turn();
+  await log.upkeepSettled();
+  expect(errors).toHaveLength(1);
+  engine.stat = stat;
+  clock.advance(999);
+  await turn();
+  await log.upkeepSettled();
+  await expect(append()).rejects.toMatchObject({ code: 'storage_full' });
+  clock.advance(1);
+  await turn();
+  await log.upkeepSettled();
+  for (let turns = 0; turns < 9; turns++) await turn();
+  await append();
+  expect(await blocksIn(engine)).toBeLessThan((await log.checkTail(stream)).seqNum);
 });
 
 describe('deletion of basins', () => {
