@@ -1,28 +1,34 @@
 /**
- * Who may import whom, for dependency-cruiser. The table reads: this room sees these rooms.
+ * Who may import whom, for dependency-cruiser. The table reads: this layer sees these layers.
  *
- * Type-only imports count: a room that needs another room's types depends on it.
+ * Type-only imports count: a layer that needs another layer's types depends on it.
  */
 
 /** The only parts of storage that are seen outside of it: what a stored block looks like. */
-const BLOCKS = '^src/storage/block[^/]*[.]ts$';
+const BLOCKS = '^src/storage/block/';
 
-/** What the log builds on. The engines stay unseen; foundation.ts picks one. */
-const STORAGE_CONTRACT = '^src/storage/(engine|keys|values|token-rows|usage-rows|block[^/]*)[.]ts$';
+/** What the log builds on. The engines stay unseen; open-store.ts picks one. */
+const STORAGE_CONTRACT = '^src/storage/((engine|keys|values|token-rows|usage-rows)[.]ts$|block/)';
 
-/** Each room with everything outside of itself that it may import. */
+/** What every layer may use: the words of the domain, and bytes. */
+const BASE = '^src/(model|encoding)/';
+
+/** Each layer with everything outside of itself that it may import. */
 const SEES = {
   model: [],
-  storage: ['^src/model/'],
-  log: ['^src/model/', STORAGE_CONTRACT],
-  otlp: ['^src/model/', BLOCKS],
-  s2: ['^src/model/', BLOCKS],
-  access: ['^src/model/', STORAGE_CONTRACT, '^src/log/'],
-  observe: ['^src/model/'],
-  http: ['^src/model/', BLOCKS, '^src/(log|otlp|s2|access|observe)/'],
-  grpc: ['^src/model/', BLOCKS, '^src/(log|otlp|access|observe)/'],
-  socket: ['^src/model/', BLOCKS, '^src/(log|otlp|s2|access|observe)/'],
-  client: ['^src/model/', '^src/s2/'],
+  encoding: ['^src/model/'],
+  observe: [BASE],
+  storage: [BASE],
+  log: [BASE, STORAGE_CONTRACT],
+  usage: [BASE, STORAGE_CONTRACT, '^src/log/'],
+  otlp: [BASE, BLOCKS],
+  s2: [BASE, BLOCKS],
+  access: [BASE, STORAGE_CONTRACT, '^src/log/'],
+  readers: [BASE, BLOCKS, '^src/(log|otlp|s2|observe)/'],
+  http: [BASE, BLOCKS, '^src/(log|usage|otlp|s2|access|observe|readers)/'],
+  grpc: [BASE, BLOCKS, '^src/(log|otlp|access|observe|readers)/'],
+  socket: [BASE, BLOCKS, '^src/(log|otlp|s2|access|observe|readers)/'],
+  client: [BASE, '^src/s2/'],
   page: [],
 };
 
@@ -41,12 +47,12 @@ const HOMES = {
   picocolors: '^cli/',
 };
 
-const rooms = Object.entries(SEES).map(([room, seen]) => ({
-  name: `${room}-sees-only-its-neighbours`,
-  comment: `src/${room} may import ${seen.join(' ') || 'nothing of ours'}`,
+const layers = Object.entries(SEES).map(([layer, seen]) => ({
+  name: `${layer}-sees-only-its-neighbours`,
+  comment: `src/${layer} may import ${seen.join(' ') || 'nothing of ours'}`,
   severity: 'error',
-  from: { path: `^src/${room}/` },
-  to: { path: '^(src|cli|scripts|test)/', pathNot: [`^src/${room}/`, ...seen] },
+  from: { path: `^src/${layer}/` },
+  to: { path: '^(src|cli|scripts|test)/', pathNot: [`^src/${layer}/`, ...seen] },
 }));
 
 const homes = Object.entries(HOMES).map(([name, home]) => ({
@@ -59,7 +65,7 @@ const homes = Object.entries(HOMES).map(([name, home]) => ({
 
 export default {
   forbidden: [
-    ...rooms,
+    ...layers,
     ...homes,
     {
       name: 'no-cycles',
@@ -106,34 +112,34 @@ export default {
       name: 'log-gets-its-clock',
       comment: 'no timers, randomness, files or sockets in the log: the clock and the engine are passed in',
       severity: 'error',
-      from: { path: '^src/log/' },
+      from: { path: '^src/(log|usage)/' },
       to: {
         dependencyTypes: ['core'],
         path: '^(node:)?(fs|net|http|http2|crypto|timers|child_process|worker_threads)',
       },
     },
     {
-      name: 'config-stands-before-the-doors',
-      comment: 'configuration knows the words, who may come in and how to log; everything else is configured by it',
+      name: 'config-comes-before-the-servers',
+      comment: 'configuration knows the domain, who may call and how to log; everything else is configured by it',
       severity: 'error',
       from: { path: '^src/config[.]ts$' },
-      to: { path: '^(src|cli|scripts|test)/', pathNot: '^src/(model|access|observe)/' },
+      to: { path: '^(src|cli|scripts|test)/', pathNot: '^src/(model|encoding|access|observe)/' },
     },
     {
-      name: 'engines-are-named-by-the-foundation',
-      comment: 'only foundation.ts, and what works on a store while no server does, pick an engine',
+      name: 'engines-are-picked-by-open-store',
+      comment: 'only open-store.ts, and what works on a store while no server runs, pick an engine',
       severity: 'error',
-      from: { path: '^(src|cli)/', pathNot: '^src/((foundation|maintenance)[.]ts$|storage/)' },
+      from: { path: '^(src|cli)/', pathNot: '^src/((open-store|foundation|maintenance)[.]ts$|storage/)' },
       to: { path: '^src/storage/(lmdb|memory|lock)' },
     },
     {
-      name: 'cli-uses-the-front-doors',
-      comment: 'commands talk to a server through the client, and serve through the front door for embedders',
+      name: 'cli-uses-the-public-entries',
+      comment: 'commands call a server through the client, and serve through the entry for embedders',
       severity: 'error',
       from: { path: '^cli/' },
       to: {
         path: '^(src|scripts|test)/',
-        pathNot: ['^src/(index|server|config)[.]ts$', '^src/(client|model|observe)/'],
+        pathNot: ['^src/(index|server|config)[.]ts$', '^src/(client|model|encoding|observe)/'],
       },
     },
     {

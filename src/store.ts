@@ -11,7 +11,7 @@ import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
 import { type Header, meteredBytes, type Signal, type StreamRecord } from './model/record.ts';
 import { type IngestResult, ingest } from './otlp/ingest.ts';
-import { type BlockDraft, draftRecords } from './storage/block.ts';
+import { type BlockDraft, draftRecords } from './storage/block/seal.ts';
 
 /** Settings of the store; those of the port and of tokens have no effect here. */
 export type StoreOptions = ServerOptions;

@@ -11,7 +11,13 @@ import { join } from 'node:path';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { draftBlocks } from '../../src/otlp/batch.ts';
 import { scanRequest } from '../../src/otlp/scan.ts';
-import { type BlockDraft, draftRecords, releaseBlock, type SealedBlock, sealBlock } from '../../src/storage/block.ts';
+import {
+  type BlockDraft,
+  draftRecords,
+  releaseBlock,
+  type SealedBlock,
+  sealBlock,
+} from '../../src/storage/block/seal.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { fixture, sessionBatch } from './bodies.ts';

@@ -6,7 +6,7 @@
  */
 
 import { DEFAULT_STREAM_CONFIG } from '../../src/model/stream-config.ts';
-import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block.ts';
+import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block/seal.ts';
 import type { Engine, Write } from '../../src/storage/engine.ts';
 import { basinKey, blockKey, settingsKey, streamKey, streamStateKey, upkeepKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';

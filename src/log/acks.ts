@@ -6,7 +6,7 @@
 import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX, TRANSACTIONS_IN_FLIGHT_MAX } from '../model/limits.ts';
-import { releaseBlock, type SealedBlock } from '../storage/block.ts';
+import { releaseBlock, type SealedBlock } from '../storage/block/seal.ts';
 import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
 import { streamStateKey } from '../storage/keys.ts';
 import { encodeStreamState } from '../storage/values.ts';

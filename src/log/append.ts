@@ -6,7 +6,7 @@
 import { assert } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
 import type { StreamConfig } from '../model/stream-config.ts';
-import { type BlockDraft, type SealedBlock, sealBlock } from '../storage/block.ts';
+import { type BlockDraft, type SealedBlock, sealBlock } from '../storage/block/seal.ts';
 import { blockKey } from '../storage/keys.ts';
 import type { Command } from './records.ts';
 import type { OpenStream, StreamState } from './stream.ts';

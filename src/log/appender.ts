@@ -6,9 +6,9 @@
 import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
 import type { AppendAck } from '../model/position.ts';
-import { type BlockDraft, draftRecords, type SealedBlock } from '../storage/block.ts';
-import { draftEncrypted } from '../storage/block-cipher.ts';
-import { Block } from '../storage/block-read.ts';
+import { Block } from '../storage/block/block.ts';
+import { draftEncrypted } from '../storage/block/cipher.ts';
+import { type BlockDraft, draftRecords, type SealedBlock } from '../storage/block/seal.ts';
 import type { Write } from '../storage/engine.ts';
 import type { CommitQueue } from './acks.ts';
 import { type AssignedAppend, ackOf, assignPositions } from './append.ts';

@@ -2,7 +2,7 @@
 
 import { TailraceError } from '../model/error.ts';
 import { READ_CACHE_BYTES_MAX } from '../model/limits.ts';
-import { BLOCK_HEADER_BYTES_MAX, Block, type BlockHeader, readBlockHeader } from '../storage/block-read.ts';
+import { BLOCK_HEADER_BYTES_MAX, Block, type BlockHeader, readBlockHeader } from '../storage/block/block.ts';
 import type { Engine, Entry } from '../storage/engine.ts';
 import { blockRange, readBlockKey } from '../storage/keys.ts';
 import type { OpenStream } from './stream.ts';

@@ -4,7 +4,7 @@
  */
 
 import type { StreamConfig } from '../model/stream-config.ts';
-import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
+import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import type { Engine } from '../storage/engine.ts';
 import { blockRange, readBlockKey } from '../storage/keys.ts';
 import { amongLiving, findArrival } from './blocks.ts';

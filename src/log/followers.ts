@@ -2,7 +2,7 @@
 
 import type { TailraceError } from '../model/error.ts';
 import { FOLLOWER_BLOCKS_MAX, FOLLOWER_BYTES_MAX } from '../model/limits.ts';
-import type { Block } from '../storage/block-read.ts';
+import type { Block } from '../storage/block/block.ts';
 
 /** One reader's queue of blocks that became durable. All followers of a stream get the same Block objects. */
 export class Follower {

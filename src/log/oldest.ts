@@ -4,7 +4,7 @@
  */
 
 import { DROP_SHARE, DROP_STEP_BYTES, DROP_STREAMS_MAX } from '../model/limits.ts';
-import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
+import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import { blockRange, readBlockKey, readStreamKey, streamRange } from '../storage/keys.ts';
 import { decodeStream } from '../storage/values.ts';
 import type { BasinTable } from './basins.ts';

@@ -1,8 +1,8 @@
 /** What a reader's key is asked for: a stream with a cipher is read through it, any other one as it is (S2 API §4.7). */
 
 import { TailraceError } from '../model/error.ts';
-import { decryptBlock, ENCRYPTION_KEY_BYTES } from '../storage/block-cipher.ts';
-import type { Block } from '../storage/block-read.ts';
+import type { Block } from '../storage/block/block.ts';
+import { decryptBlock, ENCRYPTION_KEY_BYTES } from '../storage/block/cipher.ts';
 import type { OpenStream } from './stream.ts';
 
 /** @throws TailraceError `bad_header` when the stream is encrypted and there is no key; the answer `decryption_failed` */

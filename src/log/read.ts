@@ -8,7 +8,7 @@ import { assert, TailraceError } from '../model/error.ts';
 import { SCAN_BYTES_MAX, SCAN_BYTES_MIN } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
-import type { Block } from '../storage/block-read.ts';
+import type { Block } from '../storage/block/block.ts';
 import type { Engine } from '../storage/engine.ts';
 import { amongLiving, type BlockCache, findTime, loadBlocks, missing } from './blocks.ts';
 import { refreshFloor } from './expiry.ts';

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../model/clock.ts';
 import { UPKEEP_BLOCKS_MAX } from '../model/limits.ts';
-import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
+import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import { blockRange, readBlockKey } from '../storage/keys.ts';
 import { commitRows } from './commit-rows.ts';
 import { lifetimeMs, refreshFloor, UPKEEP_LATEST_MS } from './expiry.ts';

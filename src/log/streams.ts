@@ -6,7 +6,7 @@
 import { TailraceError } from '../model/error.ts';
 import { OPEN_STREAMS_MAX } from '../model/limits.ts';
 import { resolveStreamConfig, type StreamCipher, type StreamConfigRequest } from '../model/stream-config.ts';
-import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
+import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import type { Engine, Write } from '../storage/engine.ts';
 import { blockRange, readStreamKey, streamKey, streamRange, streamStateKey, upkeepKey } from '../storage/keys.ts';
 import {

@@ -1,7 +1,7 @@
 /** Frees the room of blocks that nobody will read again: whole blocks only, in bounded steps, so that appends go on. */
 
 import { UPKEEP_BLOCKS_MAX } from '../model/limits.ts';
-import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block-read.ts';
+import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
 import { blockRange, pendingKey, readBlockKey, streamKey, streamStateKey, upkeepKey } from '../storage/keys.ts';
 import { encodePending } from '../storage/values.ts';

@@ -5,7 +5,7 @@
 
 import { BLOCK_BYTES_MAX, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
 import { meteredBytes, OTLP_HEADERS } from '../model/record.ts';
-import type { BlockDraft } from '../storage/block.ts';
+import type { BlockDraft } from '../storage/block/seal.ts';
 import {
   emitBlock,
   FRAME_BYTES_MAX,

@@ -8,7 +8,7 @@ import { TailraceError } from '../model/error.ts';
 import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
-import type { BlockDraft } from '../storage/block.ts';
+import type { BlockDraft } from '../storage/block/seal.ts';
 import { draftBlocks } from './batch.ts';
 import { piecesBytes } from './batch-emit.ts';
 import { type JsonTally, transcodeJson } from './json.ts';

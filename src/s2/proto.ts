@@ -11,8 +11,8 @@
 import { assert } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import type { Header } from '../model/record.ts';
-import type { Block } from '../storage/block-read.ts';
-import type { HeaderVisit } from '../storage/block-s2.ts';
+import type { Block } from '../storage/block/block.ts';
+import type { HeaderVisit } from '../storage/block/s2-index.ts';
 import { positionFieldsLength, positionLength, varintLength, writePosition, writeVarint } from './proto-write.ts';
 
 const FIELD_1_BYTES = 0x0a;

@@ -9,7 +9,7 @@ import { textLines } from '../otlp/views/text.ts';
 import { batchEnd } from '../s2/cut.ts';
 import { type JsonFormat, positionJson, recordsJson } from '../s2/json.ts';
 import { readBatchProto } from '../s2/proto.ts';
-import type { Block } from '../storage/block-read.ts';
+import type { Block } from '../storage/block/block.ts';
 
 /** One WebSocket message. Its bytes are shared between readers and never changed. */
 export interface Frame {

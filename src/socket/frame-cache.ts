@@ -4,7 +4,7 @@
  */
 
 import { FRAME_CACHE_BYTES_MAX } from '../model/limits.ts';
-import type { Block } from '../storage/block-read.ts';
+import type { Block } from '../storage/block/block.ts';
 import type { Encoder, Frame, Piece } from './encoders.ts';
 
 interface Entry {

@@ -4,7 +4,7 @@
  */
 
 import { TailraceError } from '../model/error.ts';
-import { Block, readBlockHeader } from './block-read.ts';
+import { Block, readBlockHeader } from './block/block.ts';
 import type { Entry } from './engine.ts';
 import { readBlockKey } from './keys.ts';
 import type { StreamStateRow } from './values.ts';

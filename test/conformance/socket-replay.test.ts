@@ -5,7 +5,7 @@ import { createClient } from '../../src/client/client.ts';
 import type { ClientView } from '../../src/client/frames.ts';
 import { Log } from '../../src/log/log.ts';
 import type { Stream } from '../../src/log/stream.ts';
-import type { BlockDraft } from '../../src/storage/block.ts';
+import type { BlockDraft } from '../../src/storage/block/seal.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { otlpBytes, otlpDraft, s2Draft } from '../support/socket-blocks.ts';
 import { ManualClock } from '../support/socket-clock.ts';

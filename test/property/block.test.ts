@@ -2,8 +2,8 @@
 
 import { expect, test } from '@jest/globals';
 import { meteredBytes, OTLP_HEADERS, SIGNALS } from '../../src/model/record.ts';
-import { type BlockDraft, draftRecords, releaseBlock, sealBlock } from '../../src/storage/block.ts';
-import { BLOCK_HEADER_BYTES_MAX, Block, readBlockHeader } from '../../src/storage/block-read.ts';
+import { BLOCK_HEADER_BYTES_MAX, Block, readBlockHeader } from '../../src/storage/block/block.ts';
+import { type BlockDraft, draftRecords, releaseBlock, sealBlock } from '../../src/storage/block/seal.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import { type Built, buildMessage, field, type Message } from '../support/block-messages.ts';
 import fc from '../support/fast-check.ts';

@@ -3,9 +3,9 @@
 import { expect, test } from '@jest/globals';
 import { type TailraceError, TailraceError as TailraceFailure } from '../../src/model/error.ts';
 import { meteredBytes } from '../../src/model/record.ts';
-import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block.ts';
-import { decryptBlock, draftEncrypted, type PlainRecord } from '../../src/storage/block-cipher.ts';
-import { Block } from '../../src/storage/block-read.ts';
+import { Block } from '../../src/storage/block/block.ts';
+import { decryptBlock, draftEncrypted, type PlainRecord } from '../../src/storage/block/cipher.ts';
+import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block/seal.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import fc from '../support/fast-check.ts';
 

@@ -9,7 +9,7 @@ import { readBatchJson } from '../../src/s2/json.ts';
 import { readBatchProto } from '../../src/s2/proto.ts';
 import { parseReadQuery } from '../../src/s2/read-query.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
-import type { Block } from '../../src/storage/block-read.ts';
+import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';
 import { s2Block } from '../support/socket-blocks.ts';
 

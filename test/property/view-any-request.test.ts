@@ -8,7 +8,7 @@ import { otlpRuns } from '../../src/otlp/views/otlp.ts';
 import { otlpJson } from '../../src/otlp/views/otlp-json.ts';
 import { textLines } from '../../src/otlp/views/text.ts';
 import { readBatchProto } from '../../src/s2/proto.ts';
-import type { Block } from '../../src/storage/block-read.ts';
+import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';
 import { header, otlpBlock, otlpBytes, otlpType, s2Block } from '../support/socket-blocks.ts';

@@ -1,7 +1,7 @@
 /** OTLP messages built byte by byte, with their layout, so that every odd order of fields can be had. */
 
 import { meteredBytes, OTLP_HEADERS, type Signal } from '../../src/model/record.ts';
-import { type BlockDraft, OtlpLayout } from '../../src/storage/block.ts';
+import { type BlockDraft, OtlpLayout } from '../../src/storage/block/seal.ts';
 
 /** One field of a container: a head field as it is, or a child. */
 export type ScopeField = { readonly head: Uint8Array } | { readonly item: Uint8Array };

@@ -8,7 +8,7 @@ import type { Clock } from '../../src/model/clock.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import type { BasinConfig } from '../../src/model/stream-config.ts';
-import { type BlockDraft, draftRecords } from '../../src/storage/block.ts';
+import { type BlockDraft, draftRecords } from '../../src/storage/block/seal.ts';
 import type { CommitOptions, Engine, EngineState, Scan, Snapshot, Write } from '../../src/storage/engine.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 

@@ -5,8 +5,8 @@ import type { Header, Signal } from '../../src/model/record.ts';
 import { draftBlocks } from '../../src/otlp/batch.ts';
 import { scanRequest } from '../../src/otlp/scan.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
-import { type BlockDraft, draftRecords, sealBlock } from '../../src/storage/block.ts';
-import { Block } from '../../src/storage/block-read.ts';
+import { Block } from '../../src/storage/block/block.ts';
+import { type BlockDraft, draftRecords, sealBlock } from '../../src/storage/block/seal.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 
 const root = protobuf.Root.fromJSON(SCHEMA);

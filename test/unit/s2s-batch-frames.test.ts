@@ -3,7 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type BatchWish, batchFrame } from '../../src/http/s2s/batch-frames.ts';
 import { TailraceError } from '../../src/model/error.ts';
-import type { Block } from '../../src/storage/block-read.ts';
+import type { Block } from '../../src/storage/block/block.ts';
 import { header, s2Block } from '../support/socket-blocks.ts';
 
 const FRAME_BYTES_MAX = 3 + 2 * 1024 * 1024;

@@ -3,8 +3,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
-import { decryptBlock } from '../../src/storage/block-cipher.ts';
-import { Block } from '../../src/storage/block-read.ts';
+import { Block } from '../../src/storage/block/block.ts';
+import { decryptBlock } from '../../src/storage/block/cipher.ts';
 
 interface Frozen {
   readonly key: string;

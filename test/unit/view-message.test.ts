@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { messageRows } from '../../src/otlp/views/message.ts';
-import type { Block } from '../../src/storage/block-read.ts';
+import type { Block } from '../../src/storage/block/block.ts';
 import { header, otlpBlock, otlpBytes, s2Block, T0 } from '../support/socket-blocks.ts';
 import { EVERY_ATTRIBUTE_JSON, LOGS, METRICS, TRACES } from '../support/socket-requests.ts';
 

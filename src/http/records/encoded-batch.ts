@@ -2,7 +2,7 @@
 
 import type { Position } from '../../model/position.ts';
 import { type JsonFormat, readBatchJson } from '../../s2/json.ts';
-import type { Block } from '../../storage/block-read.ts';
+import type { Block } from '../../storage/block/block.ts';
 
 /** Records [from, to) of a block. */
 export interface Piece {

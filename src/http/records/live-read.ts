@@ -10,7 +10,7 @@ import type { TailraceError } from '../../model/error.ts';
 import { HEARTBEAT_MAX_MS, HEARTBEAT_MIN_MS, SOCKET_TURN_BYTES } from '../../model/limits.ts';
 import type { Position } from '../../model/position.ts';
 import type { ReadRange } from '../../model/read-range.ts';
-import type { Block } from '../../storage/block-read.ts';
+import type { Block } from '../../storage/block/block.ts';
 import { auditRefusal } from '../auditing.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';

@@ -12,7 +12,7 @@ import {
   sealFrame,
 } from '../../s2/frame.ts';
 import { readBatchProto } from '../../s2/proto.ts';
-import type { Block } from '../../storage/block-read.ts';
+import type { Block } from '../../storage/block/block.ts';
 
 /** Records of a block from `from` on, and what their frames are like. */
 export interface BatchWish {

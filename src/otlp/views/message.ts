@@ -2,7 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import type { Signal } from '../../model/record.ts';
-import type { Block } from '../../storage/block-read.ts';
+import type { Block } from '../../storage/block/block.ts';
 import { countItems, decodeGroups, type Group, type Items } from './decode.ts';
 import { type OtlpRun, otlpRuns } from './otlp.ts';
 import type { ItemFields, MessageRow } from './row.ts';

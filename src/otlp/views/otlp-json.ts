@@ -5,7 +5,7 @@
 
 import protobuf from 'protobufjs/light.js';
 import type { Signal } from '../../model/record.ts';
-import type { Block } from '../../storage/block-read.ts';
+import type { Block } from '../../storage/block/block.ts';
 import { dataType } from './decode.ts';
 import { otlpRuns } from './otlp.ts';
 

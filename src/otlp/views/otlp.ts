@@ -4,7 +4,7 @@
  */
 
 import { SIGNALS, type Signal } from '../../model/record.ts';
-import type { Block } from '../../storage/block-read.ts';
+import type { Block } from '../../storage/block/block.ts';
 import { countItems, decodeGroups } from './decode.ts';
 
 /** Neighbouring records of one signal, or of none: then there is no message. */

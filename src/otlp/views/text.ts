@@ -3,7 +3,7 @@
  * that a record holds can break the line or reach the terminal as a command.
  */
 
-import type { Block } from '../../storage/block-read.ts';
+import type { Block } from '../../storage/block/block.ts';
 import { messageRows } from './message.ts';
 import type { MessageRow } from './row.ts';
 import type { Json, JsonObject } from './values.ts';

@@ -17,12 +17,12 @@
  */
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { assert, TailraceError } from '../model/error.ts';
-import { type Header, meteredBytes } from '../model/record.ts';
-import type { BlockDraft } from './block.ts';
-import { corrupt, VarintReader, varintBytes, writeVarint } from './block-format.ts';
-import type { Block } from './block-read.ts';
-import { writeS2Index } from './block-s2.ts';
+import { assert, TailraceError } from '../../model/error.ts';
+import { type Header, meteredBytes } from '../../model/record.ts';
+import type { Block } from './block.ts';
+import { corrupt, VarintReader, varintBytes, writeVarint } from './format.ts';
+import { writeS2Index } from './s2-index.ts';
+import type { BlockDraft } from './seal.ts';
 
 /** Bytes of a key. */
 export const ENCRYPTION_KEY_BYTES = 32;

@@ -1,8 +1,9 @@
 /** Blocks as readers see them: the header alone, or the whole block with its records. */
 
 import { uncompressSync } from 'lz4-napi';
-import { assert, TailraceError } from '../model/error.ts';
-import { type Header, meteredBytes, OTLP_HEADERS, type StreamRecord } from '../model/record.ts';
+import { assert, TailraceError } from '../../model/error.ts';
+import { type Header, meteredBytes, OTLP_HEADERS, type StreamRecord } from '../../model/record.ts';
+import { readBlockKey } from '../keys.ts';
 import {
   type BlockHeader,
   CODEC_LZ4,
@@ -12,8 +13,9 @@ import {
   readU32,
   VarintReader,
   verifyStored,
-} from './block-format.ts';
-import { type OtlpIndex, otlpBodyBytes, otlpMessage, readOtlpIndex, writeOtlpBody } from './block-otlp.ts';
+} from './format.ts';
+import { OtlpBodies } from './otlp-bodies.ts';
+import { type OtlpIndex, otlpBodyBytes, otlpMessage, readOtlpIndex, writeOtlpBody } from './otlp-index.ts';
 import {
   eachS2Header,
   type HeaderVisit,
@@ -23,11 +25,9 @@ import {
   s2BodyBytes,
   s2Headers,
   s2MeteredBytes,
-} from './block-s2.ts';
-import { readBlockKey } from './keys.ts';
-import { OtlpBodies } from './otlp-bodies.ts';
+} from './s2-index.ts';
 
-export { BLOCK_HEADER_BYTES_MAX, type BlockHeader, readBlockHeader } from './block-format.ts';
+export { BLOCK_HEADER_BYTES_MAX, type BlockHeader, readBlockHeader } from './format.ts';
 
 /** LZ4 packs 255 to 1 at most: a block that claims more is not one that we wrote. */
 const LZ4_RATIO_MAX = 255;

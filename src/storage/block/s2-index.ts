@@ -7,8 +7,8 @@
  * ```
  */
 
-import type { Header } from '../model/record.ts';
-import { corrupt, VarintReader, varintBytes, writeVarint } from './block-format.ts';
+import type { Header } from '../../model/record.ts';
+import { corrupt, VarintReader, varintBytes, writeVarint } from './format.ts';
 
 /** The index of an S2 block, unpacked as far as every reader needs it. */
 export interface S2Index {

@@ -1,10 +1,11 @@
 /** How an append is written: drafts without positions, and the sealing of a draft into durable bytes. */
 
 import { compress, compressSync } from 'lz4-napi';
-import { BufferPool } from '../model/buffer-pool.ts';
-import { assert } from '../model/error.ts';
-import { type Header, meteredBytes } from '../model/record.ts';
-import type { StreamCipher } from '../model/stream-config.ts';
+import { BufferPool } from '../../model/buffer-pool.ts';
+import { assert } from '../../model/error.ts';
+import { type Header, meteredBytes } from '../../model/record.ts';
+import type { StreamCipher } from '../../model/stream-config.ts';
+import { Block } from './block.ts';
 import {
   BLOCK_RAW_BYTES_MAX,
   type BlockHeader,
@@ -15,12 +16,11 @@ import {
   WRITTEN_HEADER_BYTES_MAX,
   writeBlockHeader,
   writeVarint,
-} from './block-format.ts';
-import { Block } from './block-read.ts';
-import { writeS2Index } from './block-s2.ts';
+} from './format.ts';
+import { writeS2Index } from './s2-index.ts';
 
-export type { BlockKind } from './block-format.ts';
-export { OtlpLayout } from './block-otlp.ts';
+export type { BlockKind } from './format.ts';
+export { OtlpLayout } from './otlp-index.ts';
 
 /** What a door hands to the log: records without positions. */
 export interface BlockDraft {

@@ -27,9 +27,9 @@
  */
 
 import { crc32 } from 'node:zlib';
-import { TailraceError } from '../model/error.ts';
-import type { Signal } from '../model/record.ts';
-import type { StreamCipher } from '../model/stream-config.ts';
+import { TailraceError } from '../../model/error.ts';
+import type { Signal } from '../../model/record.ts';
+import type { StreamCipher } from '../../model/stream-config.ts';
 
 /** What the records of a block are: S2 records, or items of one OTLP signal. */
 export type BlockKind = 's2' | Signal;
