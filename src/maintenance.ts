@@ -12,17 +12,17 @@ import { resetRootToken as resetIn } from './access/root-token.ts';
 import { rootTokenStore } from './access/token-store.ts';
 import { TailraceError } from './model/error.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
-import { readBackup } from './storage/backup-format.ts';
-import { type Compacted, compactStore } from './storage/compact.ts';
 import type { Entry } from './storage/engine.ts';
 import { FAMILY } from './storage/keys.ts';
 import { openLmdbEngine, openStoreFile, PAGE_BYTES, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
-import { restoreRows } from './storage/restore.ts';
+import { readBackup } from './storage/offline/backup-format.ts';
+import { type Compacted, compactStore } from './storage/offline/compact.ts';
+import { restoreRows } from './storage/offline/restore.ts';
+import { expectKnownFormat, type StoreReport, verifyRows } from './storage/offline/verify.ts';
 import { isStoreFile, syncDirectory } from './storage/store-file.ts';
-import { expectKnownFormat, type StoreReport, verifyRows } from './storage/verify.ts';
 
-export type { Fault, StoreReport } from './storage/verify.ts';
+export type { Fault, StoreReport } from './storage/offline/verify.ts';
 
 /** What `compact` did. */
 export interface CompactReport extends Compacted {

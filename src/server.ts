@@ -24,7 +24,7 @@ import type { Clock } from './model/clock.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
 import { createSocketDoor, type SocketDoor } from './socket/door.ts';
-import { Backups } from './storage/backup.ts';
+import { Backups } from './storage/offline/backup.ts';
 
 export interface TailraceServer {
   /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address that is not ours */

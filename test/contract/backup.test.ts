@@ -4,11 +4,11 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { type Backup, Backups } from '../../src/storage/backup.ts';
-import { readBackup } from '../../src/storage/backup-format.ts';
 import type { Engine, Snapshot } from '../../src/storage/engine.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
+import { type Backup, Backups } from '../../src/storage/offline/backup.ts';
+import { readBackup } from '../../src/storage/offline/backup-format.ts';
 import { FORMAT_VERSION } from '../../src/storage/values.ts';
 import { listed } from '../support/stored-rows.ts';
 

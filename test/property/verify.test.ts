@@ -7,7 +7,7 @@ import { beforeAll, expect, test } from '@jest/globals';
 import type { Entry } from '../../src/storage/engine.ts';
 import { FAMILY, readBlockKey } from '../../src/storage/keys.ts';
 import { openStoreFile } from '../../src/storage/lmdb.ts';
-import { type StoreReport, verifyRows } from '../../src/storage/verify.ts';
+import { type StoreReport, verifyRows } from '../../src/storage/offline/verify.ts';
 import fc from '../support/fast-check.ts';
 import { unpackGoldenStore } from '../support/golden-store.ts';
 

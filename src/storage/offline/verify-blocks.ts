@@ -3,12 +3,12 @@
  * numbers, so one is walked along the other.
  */
 
-import { TailraceError } from '../model/error.ts';
-import { Block, readBlockHeader } from './block/block.ts';
-import type { Entry } from './engine.ts';
-import { readBlockKey } from './keys.ts';
-import type { StreamStateRow } from './values.ts';
-import type { FaultLog } from './verify-faults.ts';
+import { TailraceError } from '../../model/error.ts';
+import { Block, readBlockHeader } from '../block/block.ts';
+import type { Entry } from '../engine.ts';
+import { readBlockKey } from '../keys.ts';
+import type { StreamStateRow } from '../values.ts';
+import type { FaultLog } from './fault-log.ts';
 
 /** What is known of a stream from its rows, before its blocks are looked at. */
 export interface ExpectedStream {

@@ -8,13 +8,13 @@ import { randomBytes } from 'node:crypto';
 import { statfsSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { TailraceError } from '../model/error.ts';
-import { BACKUP_PAGE_BYTES, BACKUP_PAGE_ROWS_MAX, STORE_RESERVE_BYTES } from '../model/limits.ts';
+import { TailraceError } from '../../model/error.ts';
+import { BACKUP_PAGE_BYTES, BACKUP_PAGE_ROWS_MAX, STORE_RESERVE_BYTES } from '../../model/limits.ts';
+import type { Engine, Snapshot } from '../engine.ts';
+import { FAMILY } from '../keys.ts';
+import { expectDiskRoom, freshFile } from '../store-file.ts';
+import { FORMAT_VERSION } from '../values.ts';
 import { BackupWriter } from './backup-format.ts';
-import type { Engine, Snapshot } from './engine.ts';
-import { FAMILY } from './keys.ts';
-import { expectDiskRoom, freshFile } from './store-file.ts';
-import { FORMAT_VERSION } from './values.ts';
 
 export interface BackupsOptions {
   readonly engine: Engine;

@@ -1,11 +1,11 @@
 /** Makes a store of the rows of a backup: all of them or no store. */
 
 import path from 'node:path';
-import { TailraceError } from '../model/error.ts';
-import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
-import type { Entry } from './engine.ts';
-import { openStoreFile, type StoreFile } from './lmdb.ts';
-import { expectDiskRoom, freshFile, placeFresh, sweepFresh } from './store-file.ts';
+import { TailraceError } from '../../model/error.ts';
+import { TRANSACTION_BYTES_MAX } from '../../model/limits.ts';
+import type { Entry } from '../engine.ts';
+import { openStoreFile, type StoreFile } from '../lmdb.ts';
+import { expectDiskRoom, freshFile, placeFresh, sweepFresh } from '../store-file.ts';
 
 /** Values of more than half a page begin a page of their own, and there is a tree above them. */
 const OVERHEAD = 1.1;

@@ -4,10 +4,10 @@
  */
 
 import { setImmediate as turn } from 'node:timers/promises';
-import { TailraceError } from '../model/error.ts';
-import type { Entry } from './engine.ts';
-import { FAMILY, readBasinKey, readPendingKey, readStreamKey } from './keys.ts';
-import { decodeSigningKeys, decodeToken } from './token-rows.ts';
+import { TailraceError } from '../../model/error.ts';
+import type { Entry } from '../engine.ts';
+import { FAMILY, readBasinKey, readPendingKey, readStreamKey } from '../keys.ts';
+import { decodeSigningKeys, decodeToken } from '../token-rows.ts';
 import {
   type CounterRow,
   decodeBasin,
@@ -19,11 +19,11 @@ import {
   decodeStreamState,
   FORMAT_VERSION,
   type StreamStateRow,
-} from './values.ts';
+} from '../values.ts';
+import { type Fault, FaultLog } from './fault-log.ts';
 import { BlockAudit, type ExpectedStream } from './verify-blocks.ts';
-import { type Fault, FaultLog } from './verify-faults.ts';
 
-export type { Fault } from './verify-faults.ts';
+export type { Fault } from './fault-log.ts';
 
 /** What is in a store or backup. */
 export interface StoreReport {

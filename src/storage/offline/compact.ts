@@ -2,9 +2,9 @@
 
 import { statSync } from 'node:fs';
 import path from 'node:path';
-import { TailraceError } from '../model/error.ts';
-import { openStoreFile } from './lmdb.ts';
-import { expectDiskRoom, freshFile, placeFresh, sweepFresh } from './store-file.ts';
+import { TailraceError } from '../../model/error.ts';
+import { openStoreFile } from '../lmdb.ts';
+import { expectDiskRoom, freshFile, placeFresh, sweepFresh } from '../store-file.ts';
 
 /** Sizes of the files. */
 export interface Compacted {

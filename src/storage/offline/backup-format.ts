@@ -13,9 +13,9 @@
  */
 
 import { crc32 } from 'node:zlib';
-import { TailraceError } from '../model/error.ts';
-import { readU32, VarintReader, varintBytes, writeVarint } from './block/format.ts';
-import type { Entry } from './engine.ts';
+import { TailraceError } from '../../model/error.ts';
+import { readU32, VarintReader, varintBytes, writeVarint } from '../block/format.ts';
+import type { Entry } from '../engine.ts';
 
 /** What a backup says about itself before its rows. */
 export interface BackupHead {
