@@ -3,7 +3,7 @@
  * requests share. Chunked bodies declare no length, so everything is counted as it comes.
  */
 
-import type { BufferPool } from '../model/buffer-pool.ts';
+import type { BufferPool } from '../encoding/buffer-pool.ts';
 import { TailraceError } from '../model/error.ts';
 import { RESERVE_UNKNOWN_BYTES } from '../model/limits.ts';
 import { announcedLength, type Exchange, goOn } from './exchange.ts';

@@ -1,7 +1,7 @@
 /** Answers whose bodies go out piece by piece: SSE and s2s, on HTTP/1.1 and HTTP/2. */
 
 import type { Writable } from 'node:stream';
-import type { Loan } from '../model/buffer-pool.ts';
+import type { Loan } from '../encoding/buffer-pool.ts';
 import {
   STREAM_ANSWER_BUFFERED_BYTES_MAX,
   STREAM_ANSWER_BUFFERED_BYTES_MIN,

@@ -3,7 +3,7 @@
  * pooled buffer: of the declared size, or one that doubles.
  */
 
-import type { BufferPool } from '../model/buffer-pool.ts';
+import type { BufferPool } from '../encoding/buffer-pool.ts';
 import { TailraceError } from '../model/error.ts';
 import type { HttpRequest } from './exchange.ts';
 import type { Reservation } from './reservation.ts';

@@ -8,8 +8,8 @@
 
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
+import { zstdDecompress } from '../encoding/zstd/zstd.ts';
 import { TailraceError } from '../model/error.ts';
-import { zstdDecompress } from './zstd.ts';
 
 /** Bytes before the body. */
 export const FRAME_HEAD_BYTES = 4;

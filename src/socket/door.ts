@@ -8,8 +8,8 @@ import type { Access } from '../access/access.ts';
 import { onlyBasin, type Principal } from '../access/grant.ts';
 import { NO_ORIGINS, type Origins } from '../access/origins.ts';
 import { holderOf } from '../access/tickets.ts';
+import { BufferPool } from '../encoding/buffer-pool.ts';
 import type { ReadEvent } from '../log/read.ts';
-import { BufferPool } from '../model/buffer-pool.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import {

@@ -1,6 +1,6 @@
 /** One encoder for each subprotocol: from records of a block to frames (readers.md, WebSocket; users.md 6). */
 
-import { type BufferPool, Loan } from '../model/buffer-pool.ts';
+import { type BufferPool, Loan } from '../encoding/buffer-pool.ts';
 import type { Position } from '../model/position.ts';
 import { messageRows } from '../otlp/views/message.ts';
 import { otlpRuns } from '../otlp/views/otlp.ts';

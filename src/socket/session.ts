@@ -6,8 +6,8 @@
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import type { BufferPool, Loan } from '../encoding/buffer-pool.ts';
 import type { ReadEvent } from '../log/read.ts';
-import type { BufferPool, Loan } from '../model/buffer-pool.ts';
 import { TailraceError } from '../model/error.ts';
 import {
   HEARTBEAT_MAX_MS,

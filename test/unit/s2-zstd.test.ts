@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
+import { zstdDecompress } from '../../src/encoding/zstd/zstd.ts';
 import { TailraceError } from '../../src/model/error.ts';
-import { zstdDecompress } from '../../src/s2/zstd.ts';
 
 const MiB = 1024 * 1024;
 /** Made with the zstd command line tool 1.5. */

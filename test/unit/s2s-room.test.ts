@@ -1,9 +1,9 @@
 /** Room for the inputs of append sessions: who waits, for whom, and who is next. */
 
 import { describe, expect, test } from '@jest/globals';
+import { MemoryBudget } from '../../src/encoding/memory-budget.ts';
 import { BudgetLine, lineBefore } from '../../src/http/s2s/budget-line.ts';
 import { InputRoom } from '../../src/http/s2s/input-room.ts';
-import { MemoryBudget } from '../../src/log/budget.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import { SESSION_IN_FLIGHT_BYTES_MAX, SESSION_IN_FLIGHT_INPUTS_MAX } from '../../src/model/limits.ts';
 

@@ -4,8 +4,8 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Loan } from '../../encoding/buffer-pool.ts';
 import type { ReadEvent } from '../../log/read.ts';
-import type { Loan } from '../../model/buffer-pool.ts';
 import type { TailraceError } from '../../model/error.ts';
 import { HEARTBEAT_MAX_MS, HEARTBEAT_MIN_MS, SOCKET_TURN_BYTES } from '../../model/limits.ts';
 import type { Position } from '../../model/position.ts';

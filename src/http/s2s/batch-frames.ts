@@ -1,6 +1,6 @@
 /** Records as the frames of a read session. What all followers of a stream get at the same moment is made once. */
 
-import { type BufferPool, Loan } from '../../model/buffer-pool.ts';
+import { type BufferPool, Loan } from '../../encoding/buffer-pool.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
 import { batchEnd } from '../../s2/cut.ts';

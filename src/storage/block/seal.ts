@@ -1,7 +1,7 @@
 /** How an append is written: drafts without positions, and the sealing of a draft into durable bytes. */
 
 import { compress, compressSync } from 'lz4-napi';
-import { BufferPool } from '../../model/buffer-pool.ts';
+import { BufferPool } from '../../encoding/buffer-pool.ts';
 import { assert } from '../../model/error.ts';
 import { type Header, meteredBytes } from '../../model/record.ts';
 import type { StreamCipher } from '../../model/stream-config.ts';

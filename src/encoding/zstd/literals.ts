@@ -1,8 +1,8 @@
 /** The literals of a zstd block: bytes that its sequences put between their copies (RFC 8878 §3.1.1.3.1). */
 
-import { BackwardBits } from './zstd-bits.ts';
-import { damaged } from './zstd-fault.ts';
-import { decodeHuffman, type HuffmanTable, readHuffmanTable } from './zstd-huffman.ts';
+import { BackwardBits } from './bits.ts';
+import { damaged } from './fault.ts';
+import { decodeHuffman, type HuffmanTable, readHuffmanTable } from './huffman.ts';
 
 /** What a block may hold at most. */
 export const BLOCK_BYTES_MAX = 128 * 1024;

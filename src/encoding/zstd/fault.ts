@@ -1,6 +1,6 @@
 /** What is said of zstd data that is none. */
 
-import { TailraceError } from '../model/error.ts';
+import { TailraceError } from '../../model/error.ts';
 
 /** An error with code `bad_frame`. */
 export function damaged(what: string): TailraceError {

@@ -1,8 +1,8 @@
 /** The literals of zstd that are Huffman-coded (RFC 8878 §4.2). */
 
-import { BackwardBits } from './zstd-bits.ts';
-import { damaged } from './zstd-fault.ts';
-import { readFseTable } from './zstd-fse.ts';
+import { BackwardBits } from './bits.ts';
+import { damaged } from './fault.ts';
+import { readFseTable } from './fse.ts';
 
 /** Looked up by the next `log` bits. */
 export interface HuffmanTable {

@@ -1,6 +1,6 @@
 /** The bits of zstd that are read from their end: entropy coders write them in the opposite order (RFC 8878 §4.1). */
 
-import { damaged } from './zstd-fault.ts';
+import { damaged } from './fault.ts';
 
 /** A run of bits, from a mark at the top of the last byte down to the first one. */
 export class BackwardBits {

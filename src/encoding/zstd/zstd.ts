@@ -5,10 +5,10 @@
  * not looked at: what carries the data has its own.
  */
 
-import { TailraceError } from '../model/error.ts';
-import { BlockDecoder } from './zstd-block.ts';
-import { damaged } from './zstd-fault.ts';
-import { BLOCK_BYTES_MAX } from './zstd-literals.ts';
+import { TailraceError } from '../../model/error.ts';
+import { BlockDecoder } from './block.ts';
+import { damaged } from './fault.ts';
+import { BLOCK_BYTES_MAX } from './literals.ts';
 
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;

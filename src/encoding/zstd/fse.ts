@@ -1,6 +1,6 @@
 /** The entropy tables of zstd that are called FSE (RFC 8878 §4.1): read from a frame, or given by the format. */
 
-import { damaged } from './zstd-fault.ts';
+import { damaged } from './fault.ts';
 
 /** What each state stands for, and how the next one is found. */
 export interface FseTable {

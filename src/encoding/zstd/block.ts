@@ -3,10 +3,10 @@
  * already. Every step is bounded by what a block may hold, so the work is too.
  */
 
-import { BackwardBits } from './zstd-bits.ts';
-import { damaged } from './zstd-fault.ts';
-import { buildFseTable, type FseTable, readFseTable, singleSymbolTable } from './zstd-fse.ts';
-import { BLOCK_BYTES_MAX, LiteralsReader } from './zstd-literals.ts';
+import { BackwardBits } from './bits.ts';
+import { damaged } from './fault.ts';
+import { buildFseTable, type FseTable, readFseTable, singleSymbolTable } from './fse.ts';
+import { BLOCK_BYTES_MAX, LiteralsReader } from './literals.ts';
 
 /** One of the three numbers of a sequence: its codes, and its table for who brings none. */
 interface Field {
