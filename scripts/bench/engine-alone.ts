@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { draftBlocks } from '../../src/otlp/batch.ts';
-import { scanRequest } from '../../src/otlp/scan.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import {
   type BlockDraft,
   draftRecords,

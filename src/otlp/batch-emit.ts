@@ -1,9 +1,9 @@
 /** Writes a planned block down: payload and index. A whole resource is a view of the body, a part of one is rebuilt. */
 
 import { type BlockDraft, OtlpLayout } from '../storage/block/seal.ts';
-import { type ChangedHeads, cell, type ScannedRequest } from './scan-columns.ts';
-import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from './scan-tables.ts';
-import { NEXT, readLength, readTag } from './scan-wire.ts';
+import { type ChangedHeads, cell, type ScannedRequest } from './scan/columns.ts';
+import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from './scan/tables.ts';
+import { NEXT, readLength, readTag } from './scan/wire.ts';
 
 /** Items [from, to) of one scope. */
 export interface Run {

@@ -15,7 +15,7 @@ import {
   type Run,
   resourceHeadBytes,
 } from './batch-emit.ts';
-import { cell, type ScannedRequest } from './scan-columns.ts';
+import { cell, type ScannedRequest } from './scan/columns.ts';
 
 /** A block grows beyond its limit rather than repeat heads that would take more than this part of it. */
 const HEAD_SHARE_MAX = 4;

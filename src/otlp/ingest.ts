@@ -15,8 +15,8 @@ import { type JsonTally, transcodeJson } from './json.ts';
 import { type Rejection, type RejectionReason, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
 import { type RoutePolicy, routeResource } from './route.ts';
-import { Scan, type ScanLimits } from './scan.ts';
-import { cell, type ScannedRequest } from './scan-columns.ts';
+import { cell, type ScannedRequest } from './scan/columns.ts';
+import { Scan, type ScanLimits } from './scan/scan.ts';
 import { Stamper, stampsOf } from './stamp.ts';
 
 /** What ingest has to know of a basin. The log's basins fit. */

@@ -4,7 +4,7 @@ import { streamNameFault } from '../model/names.ts';
 import type { Signal } from '../model/record.ts';
 import { FOUND, findAttribute, headView, numberText, STRING_VALUE } from './route-attributes.ts';
 import { nameAt } from './route-names.ts';
-import type { ScannedRequest } from './scan-columns.ts';
+import type { ScannedRequest } from './scan/columns.ts';
 
 /** A stream's name, or why the records of the resource are rejected and what to do about it. */
 export type Route = { readonly stream: string } | { readonly rejected: string };

@@ -4,10 +4,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
-import { scanRequest } from '../../src/otlp/scan.ts';
-import { cell, msFromNanos, ScannedRequest } from '../../src/otlp/scan-columns.ts';
-import { REQUEST_TYPES } from '../../src/otlp/scan-tables.ts';
-import { Walk, walk } from '../../src/otlp/scan-walk.ts';
+import { cell, msFromNanos, ScannedRequest } from '../../src/otlp/scan/columns.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
+import { REQUEST_TYPES } from '../../src/otlp/scan/tables.ts';
+import { Walk, walk } from '../../src/otlp/scan/walk.ts';
 import fc from '../support/fast-check.ts';
 import { containerNames, oracle, requestBytes, requestType } from '../support/otlp-wire.ts';
 

@@ -6,7 +6,7 @@ import { meteredBytes, OTLP_HEADERS, SIGNALS, type Signal } from '../../src/mode
 import { draftBlocks } from '../../src/otlp/batch.ts';
 import { piecesBytes } from '../../src/otlp/batch-emit.ts';
 import { transcodeJson } from '../../src/otlp/json.ts';
-import { scanRequest } from '../../src/otlp/scan.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { Stamper, stampsOf } from '../../src/otlp/stamp.ts';
 import { Block } from '../../src/storage/block/block.ts';
 import { type BlockDraft, sealBlock } from '../../src/storage/block/seal.ts';

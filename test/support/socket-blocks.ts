@@ -3,7 +3,7 @@
 import protobuf from 'protobufjs/light.js';
 import type { Header, Signal } from '../../src/model/record.ts';
 import { draftBlocks } from '../../src/otlp/batch.ts';
-import { scanRequest } from '../../src/otlp/scan.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 import { Block } from '../../src/storage/block/block.ts';
 import { type BlockDraft, draftRecords, sealBlock } from '../../src/storage/block/seal.ts';

@@ -3,8 +3,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Signal } from '../../src/model/record.ts';
-import { scanRequest } from '../../src/otlp/scan.ts';
-import { cell, ScannedRequest } from '../../src/otlp/scan-columns.ts';
+import { cell, ScannedRequest } from '../../src/otlp/scan/columns.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { field, fixed64, oracle } from '../support/otlp-wire.ts';
 
 const LIMITS = { requestRecordsMax: 100_000 };

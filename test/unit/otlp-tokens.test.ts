@@ -6,7 +6,7 @@ import { checkIssue, type IssueRequest, tokenFor } from '../../src/access/issue.
 import { TailraceError } from '../../src/model/error.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
 import { type RoutePolicy, routeResource } from '../../src/otlp/route.ts';
-import { scanRequest } from '../../src/otlp/scan.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { field } from '../support/otlp-wire.ts';
 
 const NOW = 1_000;

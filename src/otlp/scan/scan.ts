@@ -3,11 +3,11 @@
  * resources, scopes and items are and what time they have. Allocates nothing per item.
  */
 
-import { type OtlpLimits, YIELD_BYTES } from '../model/limits.ts';
-import type { Signal } from '../model/record.ts';
-import { ScannedRequest } from './scan-columns.ts';
-import { REQUEST_TYPES } from './scan-tables.ts';
-import { Walk, walk } from './scan-walk.ts';
+import { type OtlpLimits, YIELD_BYTES } from '../../model/limits.ts';
+import type { Signal } from '../../model/record.ts';
+import { ScannedRequest } from './columns.ts';
+import { REQUEST_TYPES } from './tables.ts';
+import { Walk, walk } from './walk.ts';
 
 export type ScanLimits = Pick<OtlpLimits, 'requestRecordsMax'>;
 

@@ -3,9 +3,9 @@
  * allocates nothing. All positions count from the first byte of the body.
  */
 
-import { TailraceError } from '../model/error.ts';
-import type { Signal } from '../model/record.ts';
-import { ACTION, FALLBACK_TIME_SLOT, POINT_TIME_SLOT, TIME_SLOT, TIME_SLOTS } from './scan-tables.ts';
+import { TailraceError } from '../../model/error.ts';
+import type { Signal } from '../../model/record.ts';
+import { ACTION, FALLBACK_TIME_SLOT, POINT_TIME_SLOT, TIME_SLOT, TIME_SLOTS } from './tables.ts';
 
 const { ITEM, POINT, SCOPE } = ACTION;
 

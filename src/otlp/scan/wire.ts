@@ -3,8 +3,8 @@
  * is allocated but errors.
  */
 
-import { TailraceError } from '../model/error.ts';
-import { NESTING_MAX } from '../model/limits.ts';
+import { TailraceError } from '../../model/error.ts';
+import { NESTING_MAX } from '../../model/limits.ts';
 
 /** Behind the varint that `readTag` or `readLength` read last: valid until their next call. */
 export const NEXT = new Int32Array(1);

@@ -4,13 +4,13 @@
  * where it is told and goes on from there, so that a large body blocks nobody; it does not recurse.
  */
 
-import { isUtf8At } from '../encoding/utf8.ts';
-import type { TailraceError } from '../model/error.ts';
-import { NESTING_MAX } from '../model/limits.ts';
-import type { ScannedRequest } from './scan-columns.ts';
-import { isPlainAttribute, isPlainValue } from './scan-plain.ts';
-import * as tables from './scan-tables.ts';
-import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep } from './scan-wire.ts';
+import { isUtf8At } from '../../encoding/utf8.ts';
+import type { TailraceError } from '../../model/error.ts';
+import { NESTING_MAX } from '../../model/limits.ts';
+import type { ScannedRequest } from './columns.ts';
+import { isPlainAttribute, isPlainValue } from './plain-attribute.ts';
+import * as tables from './tables.ts';
+import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep } from './wire.ts';
 
 // What a module imports is loaded at each use, what it owns is folded into the code: this is half as fast again.
 const { ACTION_BITS, ACTION_MASK, ACTIONS, TAGS } = tables;

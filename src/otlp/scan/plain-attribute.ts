@@ -3,8 +3,8 @@
  * What does not look like it is neither good nor bad: the walk looks closer.
  */
 
-import { isUtf8At } from '../encoding/utf8.ts';
-import { PLAIN_TAG } from './scan-tables.ts';
+import { isUtf8At } from '../../encoding/utf8.ts';
+import { PLAIN_TAG } from './tables.ts';
 
 // Constants of this module: see scan-walk.ts.
 const { key: KEY, value: VALUE, text: TEXT, bool: BOOL, int: INT } = PLAIN_TAG;

@@ -4,9 +4,9 @@
  */
 
 import protobuf from 'protobufjs/light.js';
-import { assert } from '../model/error.ts';
-import type { Signal } from '../model/record.ts';
-import { SCHEMA } from './schema.gen.ts';
+import { assert } from '../../model/error.ts';
+import type { Signal } from '../../model/record.ts';
+import { SCHEMA } from '../schema.gen.ts';
 
 /**
  * What to do with a field: the low bits of an entry. The bits above hold the target of the act. The order counts: from
