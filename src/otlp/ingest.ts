@@ -11,7 +11,7 @@ import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
 import { draftBlocks } from './batch.ts';
 import { piecesBytes } from './batch-emit.ts';
-import { type JsonTally, transcodeJson } from './json.ts';
+import { type JsonTally, transcodeJson } from './json/transcode.ts';
 import { type Rejection, type RejectionReason, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
 import { type RoutePolicy, routeResource } from './route.ts';

@@ -6,7 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
-import { transcodeJson } from '../../src/otlp/json.ts';
+import { transcodeJson } from '../../src/otlp/json/transcode.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import fc from '../support/fast-check.ts';
 import { requestText } from '../support/json-arbitraries.ts';

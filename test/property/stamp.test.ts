@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import { meteredBytes, OTLP_HEADERS, SIGNALS, type Signal } from '../../src/model/record.ts';
 import { draftBlocks } from '../../src/otlp/batch.ts';
 import { piecesBytes } from '../../src/otlp/batch-emit.ts';
-import { transcodeJson } from '../../src/otlp/json.ts';
+import { transcodeJson } from '../../src/otlp/json/transcode.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { Stamper, stampsOf } from '../../src/otlp/stamp.ts';
 import { Block } from '../../src/storage/block/block.ts';

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
-import { transcodeJson } from '../../src/otlp/json.ts';
+import { transcodeJson } from '../../src/otlp/json/transcode.ts';
 import { messageRows } from '../../src/otlp/views/message.ts';
 import { otlpRuns } from '../../src/otlp/views/otlp.ts';
 import { otlpJson } from '../../src/otlp/views/otlp-json.ts';

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import type { Signal } from '../../src/model/record.ts';
-import { transcodeJson } from '../../src/otlp/json.ts';
+import { transcodeJson } from '../../src/otlp/json/transcode.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { decoded, expected } from '../support/json-oracle.ts';
 

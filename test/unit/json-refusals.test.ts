@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
-import { transcodeJson } from '../../src/otlp/json.ts';
+import { transcodeJson } from '../../src/otlp/json/transcode.ts';
 
 const SHAPE = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[…]}]}]}';
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import type { Signal } from '../../src/model/record.ts';
-import { type JsonTally, transcodeJson } from '../../src/otlp/json.ts';
+import { type JsonTally, transcodeJson } from '../../src/otlp/json/transcode.ts';
 import { REQUEST_TYPES } from '../support/json-oracle.ts';
 
 const WRAPS: Readonly<Record<Signal, readonly [string, string]>> = {

@@ -1,9 +1,9 @@
 /** Bytes in JSON: ids are hex (OTLP, JSON Protobuf Encoding), everything else is base64. */
 
-import { valueFault } from './json-fault.ts';
-import { FIELDS, keyOf, TAG, TAG_BYTES, TARGET } from './json-tables.ts';
-import type { Tape } from './json-tape.ts';
-import { copyText, QUOTE, writeLength } from './json-text.ts';
+import { valueFault } from './fault.ts';
+import { FIELDS, keyOf, TAG, TAG_BYTES, TARGET } from './tables.ts';
+import { copyText, QUOTE, writeLength } from './text.ts';
+import type { Tape } from './transcode-buffer.ts';
 
 /** Not a digit; the high bits survive an OR over all digits. */
 const BAD = 0xff;

@@ -4,9 +4,9 @@
  */
 
 import protobuf from 'protobufjs/light.js';
-import { assert } from '../model/error.ts';
-import type { Signal } from '../model/record.ts';
-import { SCHEMA } from './schema.gen.ts';
+import { assert } from '../../model/error.ts';
+import type { Signal } from '../../model/record.ts';
+import { SCHEMA } from '../schema.gen.ts';
 
 /** What to do with a value. */
 export const STRING = 1;

@@ -11,7 +11,7 @@
  * read: a position there may be held across a call only as what the call returns.
  */
 
-import { NESTING_MAX } from '../model/limits.ts';
+import { NESTING_MAX } from '../../model/limits.ts';
 
 /** Where output starts. Before it there is room for code that reads words that end where they should. */
 export const START = 16;

@@ -1,8 +1,8 @@
 /** What is wrong with a JSON body, in words that say where and what to write instead. */
 
-import { TailraceError } from '../model/error.ts';
-import { NESTING_MAX } from '../model/limits.ts';
-import type { Tape } from './json-tape.ts';
+import { TailraceError } from '../../model/error.ts';
+import { NESTING_MAX } from '../../model/limits.ts';
+import type { Tape } from './transcode-buffer.ts';
 
 /** Something that no JSON parser takes. `wanted` is what should stand at `at`. */
 export function syntaxFault(tape: Tape, at: number, wanted: string): TailraceError {

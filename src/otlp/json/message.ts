@@ -1,11 +1,11 @@
 /** One JSON object → the fields of one protobuf message. The loop that everything else serves. */
 
-import { NESTING_MAX } from '../model/limits.ts';
-import { readPlainAttribute, readPlainValue } from './json-attribute.ts';
-import { readId } from './json-bytes.ts';
-import { syntaxFault, tooDeep, valueFault } from './json-fault.ts';
-import { readScalar, writeTag, wrongKind } from './json-scalar.ts';
-import { skipNull, skipValue } from './json-skip.ts';
+import { NESTING_MAX } from '../../model/limits.ts';
+import { readId } from './bytes.ts';
+import { syntaxFault, tooDeep, valueFault } from './fault.ts';
+import { readPlainAttribute, readPlainValue } from './plain-attribute.ts';
+import { readScalar, writeTag, wrongKind } from './scalar.ts';
+import { skipNull, skipValue } from './skip.ts';
 import {
   ANY_VALUE,
   FIELDS,
@@ -22,8 +22,7 @@ import {
   REPEATED,
   STRING,
   TARGET,
-} from './json-tables.ts';
-import type { Tape } from './json-tape.ts';
+} from './tables.ts';
 import {
   CLOSE_BRACE,
   CLOSE_BRACKET,
@@ -37,7 +36,8 @@ import {
   skipColon,
   skipSpace,
   writeLength,
-} from './json-text.ts';
+} from './text.ts';
+import type { Tape } from './transcode-buffer.ts';
 
 const LOWER_N = 0x6e;
 const A_KEY = 'a key in double quotes';

@@ -1,14 +1,14 @@
 /** Values that are no objects and no strings, and the tags before all of them. */
 
-import { readBase64 } from './json-bytes.ts';
-import { readDouble } from './json-doubles.ts';
-import { valueFault } from './json-fault.ts';
-import { readInteger } from './json-integers.ts';
-import { skipBoolean, skipValue } from './json-skip.ts';
-import { BASE64, BOOL, DOUBLE, FIELDS, keyOf, TAG, TAG_BYTES } from './json-tables.ts';
-import type { Tape } from './json-tape.ts';
-import { QUOTE } from './json-text.ts';
-import { wantedOf } from './json-wanted.ts';
+import { readBase64 } from './bytes.ts';
+import { readDouble } from './doubles.ts';
+import { valueFault } from './fault.ts';
+import { readInteger } from './integers.ts';
+import { skipBoolean, skipValue } from './skip.ts';
+import { BASE64, BOOL, DOUBLE, FIELDS, keyOf, TAG, TAG_BYTES } from './tables.ts';
+import { QUOTE } from './text.ts';
+import type { Tape } from './transcode-buffer.ts';
+import { wantedOf } from './wanted.ts';
 
 const LOWER_T = 0x74;
 

@@ -1,10 +1,10 @@
 /** Values of unknown keys: read as strictly as any JSON, and left out (OTLP: unknown fields are ignored). */
 
-import { NESTING_MAX } from '../model/limits.ts';
-import { syntaxFault, tooDeep } from './json-fault.ts';
-import { numberEnd } from './json-integers.ts';
-import type { Tape } from './json-tape.ts';
-import { CLOSE_BRACE, COMMA, copyText, OPEN_BRACE, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './json-text.ts';
+import { NESTING_MAX } from '../../model/limits.ts';
+import { syntaxFault, tooDeep } from './fault.ts';
+import { numberEnd } from './integers.ts';
+import { CLOSE_BRACE, COMMA, copyText, OPEN_BRACE, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './text.ts';
+import type { Tape } from './transcode-buffer.ts';
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 

@@ -1,6 +1,6 @@
 /** What each key takes, in words with an example: the fix in messages about values of a wrong kind. */
 
-import { BASE64, BOOL, FIELDS, HEX, KIND, MESSAGE, REPEATED, STRING, typeNameOf } from './json-tables.ts';
+import { BASE64, BOOL, FIELDS, HEX, KIND, MESSAGE, REPEATED, STRING, typeNameOf } from './tables.ts';
 
 /** By message type: how one looks. */
 const EXAMPLES: Readonly<Record<string, string>> = {

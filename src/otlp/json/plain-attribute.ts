@@ -3,7 +3,7 @@
  * exactly so, without spaces. Whatever looks different is left to the long way, which begins anew.
  */
 
-import { readScalar, writeTag } from './json-scalar.ts';
+import { readScalar, writeTag } from './scalar.ts';
 import {
   ANY_VALUE,
   BOOL,
@@ -18,9 +18,9 @@ import {
   STRING,
   TAG,
   TAG_BYTES,
-} from './json-tables.ts';
-import type { Tape } from './json-tape.ts';
-import { CLOSE_BRACE, COLON, copyText, QUOTE, readString, SPACE, writeLength } from './json-text.ts';
+} from './tables.ts';
+import { CLOSE_BRACE, COLON, copyText, QUOTE, readString, SPACE, writeLength } from './text.ts';
+import type { Tape } from './transcode-buffer.ts';
 
 const LOWER_N = 0x6e;
 

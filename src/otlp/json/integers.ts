@@ -3,7 +3,7 @@
  * (OTLP: 64-bit integers are decimal strings; exporters send numbers too).
  */
 
-import { valueFault } from './json-fault.ts';
+import { valueFault } from './fault.ts';
 import {
   ENUM,
   ENUMS,
@@ -20,9 +20,9 @@ import {
   TARGET,
   UINT32,
   UINT64,
-} from './json-tables.ts';
-import type { Tape } from './json-tape.ts';
-import { copyText, QUOTE } from './json-text.ts';
+} from './tables.ts';
+import { copyText, QUOTE } from './text.ts';
+import type { Tape } from './transcode-buffer.ts';
 
 const ZERO = 0x30;
 const MINUS = 0x2d;

@@ -1,10 +1,10 @@
 /** Doubles, as JSON numbers or strings, rounded as the standard says. */
 
-import { valueFault } from './json-fault.ts';
-import { numberEnd } from './json-integers.ts';
-import { keyOf } from './json-tables.ts';
-import type { Tape } from './json-tape.ts';
-import { copyText, QUOTE } from './json-text.ts';
+import { valueFault } from './fault.ts';
+import { numberEnd } from './integers.ts';
+import { keyOf } from './tables.ts';
+import { copyText, QUOTE } from './text.ts';
+import type { Tape } from './transcode-buffer.ts';
 
 const ZERO = 0x30;
 const MINUS = 0x2d;

@@ -1,11 +1,11 @@
 /** What the sender of a body without any known key most likely meant. Only error paths come here. */
 
-import { TailraceError } from '../model/error.ts';
-import { SIGNALS, type Signal } from '../model/record.ts';
-import { skipValue } from './json-skip.ts';
-import { innerKeys } from './json-tables.ts';
-import { START, type Tape } from './json-tape.ts';
-import { COMMA, copyText, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './json-text.ts';
+import { TailraceError } from '../../model/error.ts';
+import { SIGNALS, type Signal } from '../../model/record.ts';
+import { skipValue } from './skip.ts';
+import { innerKeys } from './tables.ts';
+import { COMMA, copyText, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './text.ts';
+import { START, type Tape } from './transcode-buffer.ts';
 
 /** How a request looks. */
 const SHAPES: Readonly<Record<Signal, string>> = {

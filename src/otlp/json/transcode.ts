@@ -3,13 +3,13 @@
  * usual forms of values allocate nothing.
  */
 
-import type { Signal } from '../model/record.ts';
-import { syntaxFault } from './json-fault.ts';
-import { explainEmpty, explainNoObject } from './json-hints.ts';
-import { readMessage } from './json-message.ts';
-import { REQUEST_TYPES } from './json-tables.ts';
-import { START, Tape } from './json-tape.ts';
-import { OPEN_BRACE, skipSpace } from './json-text.ts';
+import type { Signal } from '../../model/record.ts';
+import { syntaxFault } from './fault.ts';
+import { explainEmpty, explainNoObject } from './hints.ts';
+import { readMessage } from './message.ts';
+import { REQUEST_TYPES } from './tables.ts';
+import { OPEN_BRACE, skipSpace } from './text.ts';
+import { START, Tape } from './transcode-buffer.ts';
 
 /** What a request held that OTLP does not allow and we tolerate. */
 export interface JsonTally {

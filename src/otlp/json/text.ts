@@ -1,8 +1,8 @@
 /** Strings and the space between tokens. */
 
-import { isUtf8At } from '../encoding/utf8.ts';
-import { syntaxFault, textFault } from './json-fault.ts';
-import type { Tape } from './json-tape.ts';
+import { isUtf8At } from '../../encoding/utf8.ts';
+import { syntaxFault, textFault } from './fault.ts';
+import type { Tape } from './transcode-buffer.ts';
 
 export const QUOTE = 0x22;
 export const COMMA = 0x2c;
