@@ -7,7 +7,7 @@
 import protobuf from 'protobufjs/light.js';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { transcodeJson } from '../../src/otlp/json/transcode.ts';
-import { routeResource } from '../../src/otlp/route.ts';
+import { routeResource } from '../../src/otlp/routing/route.ts';
 import { ScannedRequest } from '../../src/otlp/scan/columns.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';

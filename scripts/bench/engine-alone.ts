@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
-import { draftBlocks } from '../../src/otlp/batch.ts';
+import { draftBlocks } from '../../src/otlp/draft-blocks.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import {
   type BlockDraft,

@@ -5,8 +5,8 @@
 
 import { TailraceError } from '../model/error.ts';
 import { STAMPED_BYTES_MAX } from '../model/limits.ts';
-import { FRAME_BYTES_MAX, framedBytes } from './batch-emit.ts';
-import { contentAt, isEqual } from './route-attributes.ts';
+import { FRAME_BYTES_MAX, framedBytes } from './emit-block.ts';
+import { contentAt, isEqual } from './routing/attributes.ts';
 import { type ChangedHeads, cell, type ScannedRequest } from './scan/columns.ts';
 import { RESOURCE_TAG } from './scan/tables.ts';
 import { NEXT, readTag, skipValue } from './scan/wire.ts';

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { meteredBytes, OTLP_HEADERS, SIGNALS, type Signal } from '../../src/model/record.ts';
-import { draftBlocks } from '../../src/otlp/batch.ts';
+import { draftBlocks } from '../../src/otlp/draft-blocks.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { Block } from '../../src/storage/block/block.ts';
 import { type BlockDraft, sealBlock } from '../../src/storage/block/seal.ts';

@@ -3,8 +3,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { meteredBytes, OTLP_HEADERS, SIGNALS, type Signal } from '../../src/model/record.ts';
-import { draftBlocks } from '../../src/otlp/batch.ts';
-import { piecesBytes } from '../../src/otlp/batch-emit.ts';
+import { draftBlocks } from '../../src/otlp/draft-blocks.ts';
+import { piecesBytes } from '../../src/otlp/emit-block.ts';
 import { transcodeJson } from '../../src/otlp/json/transcode.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { Stamper, stampsOf } from '../../src/otlp/stamp.ts';

@@ -2,7 +2,7 @@
 
 import protobuf from 'protobufjs/light.js';
 import type { Header, Signal } from '../../src/model/record.ts';
-import { draftBlocks } from '../../src/otlp/batch.ts';
+import { draftBlocks } from '../../src/otlp/draft-blocks.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 import { Block } from '../../src/storage/block/block.ts';

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import type { Signal } from '../../src/model/record.ts';
-import { type Route, routeResource } from '../../src/otlp/route.ts';
+import { type Route, routeResource } from '../../src/otlp/routing/route.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { field, varint } from '../support/otlp-wire.ts';
 

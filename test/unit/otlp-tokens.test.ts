@@ -5,7 +5,7 @@ import { type Principal, principalOf, type Token, unlimited } from '../../src/ac
 import { checkIssue, type IssueRequest, tokenFor } from '../../src/access/issue.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
-import { type RoutePolicy, routeResource } from '../../src/otlp/route.ts';
+import { type RoutePolicy, routeResource } from '../../src/otlp/routing/route.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { field } from '../support/otlp-wire.ts';
 

@@ -4,8 +4,8 @@
  * allocated: what is found stands in `FOUND`.
  */
 
-import { cell, type ScannedRequest } from './scan/columns.ts';
-import { NEXT, readLength, readTag, skipValue } from './scan/wire.ts';
+import { cell, type ScannedRequest } from '../scan/columns.ts';
+import { NEXT, readLength, readTag, skipValue } from '../scan/wire.ts';
 
 /** The members of the oneof in AnyValue, by tag. */
 export const STRING_VALUE = 0x0a;

@@ -1,10 +1,10 @@
 /** Which stream a resource goes to (otlp.md, Which stream). Walks validated bytes, once per resource. */
 
-import { streamNameFault } from '../model/names.ts';
-import type { Signal } from '../model/record.ts';
-import { FOUND, findAttribute, headView, numberText, STRING_VALUE } from './route-attributes.ts';
-import { nameAt } from './route-names.ts';
-import type { ScannedRequest } from './scan/columns.ts';
+import { streamNameFault } from '../../model/names.ts';
+import type { Signal } from '../../model/record.ts';
+import type { ScannedRequest } from '../scan/columns.ts';
+import { FOUND, findAttribute, headView, numberText, STRING_VALUE } from './attributes.ts';
+import { nameAt } from './names.ts';
 
 /** A stream's name, or why the records of the resource are rejected and what to do about it. */
 export type Route = { readonly stream: string } | { readonly rejected: string };

@@ -14,7 +14,7 @@ import {
   piecesBytes,
   type Run,
   resourceHeadBytes,
-} from './batch-emit.ts';
+} from './emit-block.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 
 /** A block grows beyond its limit rather than repeat heads that would take more than this part of it. */

@@ -1,7 +1,7 @@
 /** Stream names as they stand in requests: the same few again and again, so that they are decoded and checked once. */
 
-import { streamNameFault } from '../model/names.ts';
-import { utf8Text } from './route-attributes.ts';
+import { streamNameFault } from '../../model/names.ts';
+import { utf8Text } from './attributes.ts';
 
 /** A name and what is wrong with it, where something is. */
 export interface KnownName {
