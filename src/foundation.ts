@@ -10,7 +10,6 @@ import { applyInitFile, type InitSpec, readInitFile } from './init-file.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
 import { type LogObserver, observers } from './log/observer.ts';
-import { Usage } from './log/usage.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { type Act, Audit, type AuditSubject } from './observe/audit.ts';
@@ -20,6 +19,7 @@ import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import type { Engine } from './storage/engine.ts';
 import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
+import { Usage } from './usage/usage.ts';
 
 /** What an embedder may put in place of our own. */
 export interface Parts {

@@ -1,9 +1,9 @@
 /** Usage metrics for any traffic: minutes, hours and days tell the same sums, and gauges what was stored last. */
 
 import { expect, test } from '@jest/globals';
-import { accumulate, gauge } from '../../src/log/usage-series.ts';
-import { APPEND_BYTES, APPEND_OPS } from '../../src/log/usage-tally.ts';
 import { INTERVAL_SECONDS, USAGE_INTERVALS, type UsagePoint } from '../../src/model/usage.ts';
+import { accumulate, gauge } from '../../src/usage/series.ts';
+import { APPEND_BYTES, APPEND_OPS } from '../../src/usage/tally.ts';
 import fc from '../support/fast-check.ts';
 import { HeldEngine } from '../support/log-harness.ts';
 import { DAY, HOUR, MINUTE, openUsage, T0, total } from '../support/usage-harness.ts';

@@ -2,10 +2,10 @@
 
 import type { Basin } from '../../src/log/basins.ts';
 import { Log } from '../../src/log/log.ts';
-import { Usage } from '../../src/log/usage.ts';
 import type { UsagePoint } from '../../src/model/usage.ts';
 import type { Write } from '../../src/storage/engine.ts';
 import { type UsageKind, usageRange } from '../../src/storage/keys.ts';
+import { Usage } from '../../src/usage/usage.ts';
 import { BASIN, HeldEngine, TestClock, turn } from './log-harness.ts';
 
 /** The second with which all of it begins: an hour, and a day, do too. */

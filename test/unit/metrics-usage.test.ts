@@ -1,8 +1,8 @@
 /** Usage metrics: counted per minute, written down each minute and when the server stops, kept for as long as promised. */
 
 import { describe, expect, test } from '@jest/globals';
-import { APPEND_BYTES, APPEND_OPS } from '../../src/log/usage-tally.ts';
 import { TailraceError } from '../../src/model/error.ts';
+import { APPEND_BYTES, APPEND_OPS } from '../../src/usage/tally.ts';
 import { HeldEngine } from '../support/log-harness.ts';
 import { DAY, HOUR, MINUTE, openUsage, rowCount, T0, testClock, total, usageRows } from '../support/usage-harness.ts';
 

@@ -2,8 +2,6 @@
 
 import type { Basin } from '../../log/basins.ts';
 import type { Stream } from '../../log/stream.ts';
-import type { UsageSeries } from '../../log/usage-query.ts';
-import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../../log/usage-tally.ts';
 import { TailraceError } from '../../model/error.ts';
 import { basinNameFault, streamNameFault } from '../../model/names.ts';
 import { STORAGE_CLASSES } from '../../model/stream-config.ts';
@@ -18,6 +16,8 @@ import {
   parseMetricsQuery,
   storageJson,
 } from '../../s2/metrics.ts';
+import type { UsageSeries } from '../../usage/query.ts';
+import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../../usage/tally.ts';
 import { authorize, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { refuseS2 } from '../refuse.ts';

@@ -3,22 +3,22 @@
  * are in memory for a minute, then they go to disk in a transaction with others; what kill -9 takes is the last minute.
  */
 
+import type { Basin } from '../log/basins.ts';
+import { type LogObserver, NO_OBSERVER, type ReaderDoor } from '../log/observer.ts';
+import { scanPages } from '../log/pages.ts';
+import { OpenStream, type Stream } from '../log/stream.ts';
 import type { Clock } from '../model/clock.ts';
 import { USAGE_MINUTES_WAITING_MAX, USAGE_STREAMS_PER_MINUTE_MAX, USAGE_STREAMS_WAITING_MAX } from '../model/limits.ts';
 import { bucketOf, INTERVAL_SECONDS, type UsageInterval, type UsagePoint, type UsageRange } from '../model/usage.ts';
 import type { Engine, Write } from '../storage/engine.ts';
 import { readUsageKey, usageKey, usageRange } from '../storage/keys.ts';
 import { decodeBasinTotal, decodeShutdown, encodeShutdown } from '../storage/usage-rows.ts';
-import type { Basin } from './basins.ts';
-import { type LogObserver, NO_OBSERVER, type ReaderDoor } from './observer.ts';
-import { scanPages } from './pages.ts';
-import { OpenStream, type Stream } from './stream.ts';
-import { expireUsage } from './usage-expiry.ts';
-import { queryBasinStorage, queryCounts, queryStoring, queryStreamStorage, type UsageSeries } from './usage-query.ts';
-import { levelOf, UsageTally } from './usage-tally.ts';
-import { BasinTotals, type StoredStreams } from './usage-totals.ts';
-import { UsageWaiting } from './usage-waiting.ts';
-import { countRows, streamRows, totalRows } from './usage-write.ts';
+import { BasinTotals, type StoredStreams } from './basin-totals.ts';
+import { expireUsage } from './expiry.ts';
+import { queryBasinStorage, queryCounts, queryStoring, queryStreamStorage, type UsageSeries } from './query.ts';
+import { countRows, streamRows, totalRows } from './rows.ts';
+import { levelOf, UsageTally } from './tally.ts';
+import { UsageWaiting } from './unwritten.ts';
 
 const { minute: MINUTE, hour: HOUR } = INTERVAL_SECONDS;
 const ACCOUNT = 0;

@@ -1,8 +1,8 @@
 /** Counts of minutes that were not written down yet. Bounded: while the store takes nothing, old minutes are put together. */
 
-import type { Counted } from './usage-series.ts';
-import { addCounts, type UsageTally } from './usage-tally.ts';
-import type { MinuteCounts } from './usage-write.ts';
+import type { MinuteCounts } from './rows.ts';
+import type { Counted } from './series.ts';
+import { addCounts, type UsageTally } from './tally.ts';
 
 interface BasinCounts {
   readonly name: string;

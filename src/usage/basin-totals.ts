@@ -3,8 +3,8 @@
  * server stops; after a stop that was none, streams are added up again in the background while the sums move on.
  */
 
-import type { Basin } from './basins.ts';
-import { nextTurn } from './next-turn.ts';
+import type { Basin } from '../log/basins.ts';
+import { nextTurn } from '../log/next-turn.ts';
 
 /** Walks the streams of a basin in the order of their names' bytes. The log has it. */
 export interface StoredStreams {

@@ -1,5 +1,6 @@
 /** Makes the rows that usage metrics are written down with: what was counted is added to what is there already. */
 
+import { nextTurn } from '../log/next-turn.ts';
 import { bucketOf, INTERVAL_SECONDS, type UsagePoint } from '../model/usage.ts';
 import type { Engine, Write } from '../storage/engine.ts';
 import { type UsageKind, usageKey } from '../storage/keys.ts';
@@ -11,9 +12,8 @@ import {
   encodeStreamStorage,
   encodeUsageCounts,
 } from '../storage/usage-rows.ts';
-import { nextTurn } from './next-turn.ts';
-import { addCounts } from './usage-tally.ts';
-import type { BasinTotal } from './usage-totals.ts';
+import type { BasinTotal } from './basin-totals.ts';
+import { addCounts } from './tally.ts';
 
 const { minute: MINUTE, hour: HOUR } = INTERVAL_SECONDS;
 /** Rows that are made in one go. */

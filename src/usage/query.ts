@@ -1,14 +1,14 @@
 /** Answers questions about usage from the rows on disk and from what was not written down yet. */
 
+import { nextTurn } from '../log/next-turn.ts';
+import { scanPages } from '../log/pages.ts';
+import type { OpenStream } from '../log/stream.ts';
 import { bucketOf, INTERVAL_SECONDS, type UsageInterval, type UsagePoint, type UsageRange } from '../model/usage.ts';
 import type { Engine } from '../storage/engine.ts';
 import { readUsageKey, type UsageKind, usageKey, usageRange } from '../storage/keys.ts';
 import { decodeBasinStorage, decodeStreamStorage, decodeUsageCounts } from '../storage/usage-rows.ts';
-import { nextTurn } from './next-turn.ts';
-import { scanPages } from './pages.ts';
-import type { OpenStream } from './stream.ts';
-import { minutesKeptFrom, nextBasin } from './usage-expiry.ts';
-import { accumulate, type Counted, gauge } from './usage-series.ts';
+import { minutesKeptFrom, nextBasin } from './expiry.ts';
+import { accumulate, type Counted, gauge } from './series.ts';
 
 const { minute: MINUTE, hour: HOUR } = INTERVAL_SECONDS;
 
