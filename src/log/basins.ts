@@ -12,7 +12,7 @@ import {
   encodeBasin,
   encodeCounters,
 } from '../storage/values.ts';
-import { scanPages } from './pages.ts';
+import { scanPages } from './scan-pages.ts';
 
 /** A namespace of streams, as it was when it was asked for. */
 export interface Basin {

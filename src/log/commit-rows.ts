@@ -1,7 +1,7 @@
 /** Rows without records on their way through the group commit, in order with the appends around them. */
 
 import type { CommitOptions, Write } from '../storage/engine.ts';
-import type { CommitEntry, CommitQueue } from './acks.ts';
+import type { CommitEntry, CommitQueue } from './commit-queue.ts';
 
 /** Resolves when all rows are durable, `durable` having been called. Rejects when nothing of them is, or nobody knows. */
 export function commitRows(

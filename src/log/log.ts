@@ -12,23 +12,23 @@ import type {
 } from '../model/stream-config.ts';
 import type { CommitOptions, Engine, EngineStat, EngineState, Write } from '../storage/engine.ts';
 import { decodeClock } from '../storage/values.ts';
-import { CommitQueue } from './acks.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
+import { CLOCK_KEY, Upkeep } from './background.ts';
 import { type Basin, BasinTable, basinDeletionPending, basinNotFound } from './basins.ts';
 import { BlockCache } from './blocks.ts';
+import { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
-import { ControlPlane, type Provisioned } from './control.ts';
+import { ControlPlane, type Provisioned } from './control-plane.ts';
+import { plainBlocks } from './decrypt.ts';
 import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
-import { Gate } from './gate.ts';
 import { type LogObserver, NO_OBSERVER, type ReaderDoor } from './observer.ts';
 import { OpenReads, type ReadsStat } from './open-reads.ts';
-import { plainBlocks } from './plain.ts';
 import { type ReadEvent, readFrom, resolveStart } from './read.ts';
 import type { RecordsAppend } from './records.ts';
 import { deletionPending, OpenStream, type Stream, streamNotFound } from './stream.ts';
 import { type ListOptions, type StreamInfo, StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
-import { CLOCK_KEY, Upkeep } from './upkeep.ts';
+import { Gate } from './write-gate.ts';
 
 export interface LogOptions {
   readonly clock: Clock;

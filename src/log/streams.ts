@@ -20,7 +20,7 @@ import {
 } from '../storage/values.ts';
 import type { Basin, BasinTable } from './basins.ts';
 import { firstUpkeepAt } from './expiry.ts';
-import { scanPages } from './pages.ts';
+import { scanPages } from './scan-pages.ts';
 import { EMPTY_STATE, OpenStream, type StreamState } from './stream.ts';
 
 /** A row of a list. */

@@ -5,7 +5,7 @@ import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.
 import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
 import { blockRange, pendingKey, readBlockKey, streamKey, streamStateKey, upkeepKey } from '../storage/keys.ts';
 import { encodePending } from '../storage/values.ts';
-import type { CommitQueue } from './acks.ts';
+import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { deletionPending, expectFresh, type OpenStream, streamNotFound } from './stream.ts';
 

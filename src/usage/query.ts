@@ -1,7 +1,7 @@
 /** Answers questions about usage from the rows on disk and from what was not written down yet. */
 
 import { nextTurn } from '../log/next-turn.ts';
-import { scanPages } from '../log/pages.ts';
+import { scanPages } from '../log/scan-pages.ts';
 import type { OpenStream } from '../log/stream.ts';
 import { bucketOf, INTERVAL_SECONDS, type UsageInterval, type UsagePoint, type UsageRange } from '../model/usage.ts';
 import type { Engine } from '../storage/engine.ts';

@@ -5,7 +5,7 @@
 
 import type { Basin } from '../log/basins.ts';
 import { type LogObserver, NO_OBSERVER, type ReaderDoor } from '../log/observer.ts';
-import { scanPages } from '../log/pages.ts';
+import { scanPages } from '../log/scan-pages.ts';
 import { OpenStream, type Stream } from '../log/stream.ts';
 import type { Clock } from '../model/clock.ts';
 import { USAGE_MINUTES_WAITING_MAX, USAGE_STREAMS_PER_MINUTE_MAX, USAGE_STREAMS_WAITING_MAX } from '../model/limits.ts';

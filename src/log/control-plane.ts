@@ -23,7 +23,6 @@ import {
 import type { CommitOptions, Write } from '../storage/engine.ts';
 import { pendingKey } from '../storage/keys.ts';
 import { encodePending } from '../storage/values.ts';
-import type { CommitQueue } from './acks.ts';
 import {
   type Basin,
   type BasinTable,
@@ -32,6 +31,7 @@ import {
   type KnownBasin,
   sameConfig,
 } from './basins.ts';
+import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { lifetimeMs } from './expiry.ts';
 import { deletionPending, expectFresh, type OpenStream, type Stream, streamNotFound } from './stream.ts';

@@ -8,7 +8,7 @@ import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.
 import { blockRange, readBlockKey, readStreamKey, streamRange } from '../storage/keys.ts';
 import { decodeStream } from '../storage/values.ts';
 import type { BasinTable } from './basins.ts';
-import { scanPages } from './pages.ts';
+import { scanPages } from './scan-pages.ts';
 import type { StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed, type TrimContext } from './trim.ts';
 

@@ -16,12 +16,12 @@ import {
   upkeepRange,
 } from '../storage/keys.ts';
 import { decodePending, encodeClock } from '../storage/values.ts';
-import type { CommitQueue } from './acks.ts';
 import type { BasinTable, KnownBasin } from './basins.ts';
+import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
+import { dropOldest } from './drop-oldest.ts';
 import type { ExpiryClock } from './expiry-clock.ts';
 import type { LogObserver } from './observer.ts';
-import { dropOldest } from './oldest.ts';
 import { lookAfter } from './retention.ts';
 import type { OpenStream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
