@@ -15,9 +15,9 @@
 import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
 import type { CommitOptions, Engine, EngineStat, EngineState, Entry, Scan, Snapshot, Write } from './engine.ts';
+import type { Room } from './free-space.ts';
 import { FAMILY } from './keys.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
-import type { Room } from './room.ts';
 
 export interface LatchingEngineOptions {
   readonly store: RawStore;

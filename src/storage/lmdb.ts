@@ -6,9 +6,9 @@ import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
 import { STORE_RESERVE_BYTES } from '../model/limits.ts';
 import type { Engine, Entry, Scan, Write } from './engine.ts';
+import { roomFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
-import { roomFor } from './room.ts';
 import { addressSpaceLimit, prepareStoreFile, refuseNetworkFs, secureStoreFile } from './store-file.ts';
 import { settleFormat } from './upgrade.ts';
 

@@ -2,9 +2,9 @@
 
 import { assert } from '../model/error.ts';
 import type { Engine, Entry, Scan, Write } from './engine.ts';
+import { roomFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
-import { roomFor } from './room.ts';
 
 export interface MemoryEngineOptions {
   /** Cap of keys and values together, in bytes; none by default. */

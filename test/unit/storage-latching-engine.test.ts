@@ -2,9 +2,9 @@
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Engine, EngineState, Entry, Write } from '../../src/storage/engine.ts';
+import type { Room } from '../../src/storage/free-space.ts';
 import { LatchingEngine } from '../../src/storage/latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from '../../src/storage/raw-store.ts';
-import type { Room } from '../../src/storage/room.ts';
 
 const PROBE_MS = 5;
 
