@@ -6,8 +6,8 @@
 import { createReadStream } from 'node:fs';
 import { unlimited } from './access/grant.ts';
 import { writeSecret } from './access/secret-file.ts';
-import { hashToken, makeToken, ROOT_TOKEN_ID } from './access/token.ts';
-import type { Ensured, TokenTable } from './access/token-table.ts';
+import { hashToken, makeToken, ROOT_TOKEN_ID } from './access/tokens/credential.ts';
+import type { Ensured, TokenTable } from './access/tokens/token-table.ts';
 import { type InitSpec, type InitToken, refusal } from './init-file.ts';
 import { TailraceError } from './model/error.ts';
 import { GIVEN_SECRET_CHARS_MAX, GIVEN_SECRET_CHARS_MIN, SECRET_FILE_BYTES_MAX } from './model/limits.ts';

@@ -8,8 +8,8 @@
 import { createReadStream, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { resetRootToken as resetIn } from './access/root-token.ts';
-import { rootTokenStore } from './access/token-store.ts';
+import { resetRootToken as resetIn } from './access/tokens/root-token.ts';
+import { rootTokenStore } from './access/tokens/token-store.ts';
 import { TailraceError } from './model/error.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import type { Entry } from './storage/engine.ts';

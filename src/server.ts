@@ -4,14 +4,14 @@
  */
 
 import { Access } from './access/access.ts';
-import { TokenExchange } from './access/exchange.ts';
 import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
-import { OutsideIssuers } from './access/oidc.ts';
 import { Origins } from './access/origins.ts';
-import { ensureRootToken, type RootToken } from './access/root-token.ts';
-import { type CommitRows, rootTokenStore, tokenStore } from './access/token-store.ts';
-import { TokenTable } from './access/token-table.ts';
+import { OutsideIssuers } from './access/outside-issuers.ts';
+import { ensureRootToken, type RootToken } from './access/tokens/root-token.ts';
+import { TokenExchange } from './access/tokens/token-exchange.ts';
+import { type CommitRows, rootTokenStore, tokenStore } from './access/tokens/token-store.ts';
+import { TokenTable } from './access/tokens/token-table.ts';
 import { type Config, parseConfig, type ServerOptions } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';

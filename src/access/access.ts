@@ -6,16 +6,16 @@
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Operation } from '../model/operation.ts';
-import type { TokenExchange } from './exchange.ts';
 import { OUTSIDE_ID_PREFIX, type Principal, type Token, unlimited } from './grant.ts';
 import { looksLikeJwt, unknownToken } from './jwt.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
-import type { OutsideIssuers } from './oidc.ts';
 import type { Origins } from './origins.ts';
+import type { OutsideIssuers } from './outside-issuers.ts';
 import { SpanQuota } from './span-quota.ts';
 import { type Ticket, Tickets } from './tickets.ts';
-import { type HashedToken, hashCredential, ROOT_TOKEN_ID } from './token.ts';
-import type { TokenTable } from './token-table.ts';
+import { type HashedToken, hashCredential, ROOT_TOKEN_ID } from './tokens/credential.ts';
+import type { TokenExchange } from './tokens/token-exchange.ts';
+import type { TokenTable } from './tokens/token-table.ts';
 
 export type { Operation } from '../model/operation.ts';
 

@@ -8,7 +8,7 @@ import { TailraceError } from '../model/error.ts';
 import { TICKET_TTL_MS, TICKETS_MAX, TICKETS_PER_TOKEN_MAX } from '../model/limits.ts';
 import { matches, type ResourceSet } from '../model/scope.ts';
 import type { Principal } from './grant.ts';
-import { hashToken, makeToken } from './token.ts';
+import { hashToken, makeToken } from './tokens/credential.ts';
 
 /** What a ticket opens. Names of streams are absolute. */
 export interface TicketBounds {

@@ -2,7 +2,7 @@
 
 import type { Access, Need } from '../access/access.ts';
 import type { Principal } from '../access/grant.ts';
-import { bearerToken, type HashedToken, hashCredential } from '../access/token.ts';
+import { bearerToken, type HashedToken, hashCredential } from '../access/tokens/credential.ts';
 import type { Log } from '../log/log.ts';
 import type { LogObserver } from '../log/observer.ts';
 import type { Clock } from '../model/clock.ts';

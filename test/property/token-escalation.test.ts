@@ -2,7 +2,7 @@
 
 import { expect, test } from '@jest/globals';
 import { principalOf, type Token, unlimited } from '../../src/access/grant.ts';
-import { checkIssue, holdsAllOf, type IssueRequest, tokenFor } from '../../src/access/issue.ts';
+import { checkIssue, holdsAllOf, type IssueRequest, tokenFor } from '../../src/access/tokens/issue.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
 import fc from '../support/fast-check.ts';

@@ -1,7 +1,7 @@
 /** A store of tokens that keeps them in memory, and a table over it: for doors that a test builds by itself. */
 
 import type { Token } from '../../src/access/grant.ts';
-import { type TokenStore, TokenTable } from '../../src/access/token-table.ts';
+import { type TokenStore, TokenTable } from '../../src/access/tokens/token-table.ts';
 import type { Clock } from '../../src/model/clock.ts';
 
 export class MemoryTokenStore implements TokenStore {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Access, type AccessMode } from '../../src/access/access.ts';
-import { hashToken } from '../../src/access/token.ts';
+import { hashToken } from '../../src/access/tokens/credential.ts';
 import type { ReadEvent } from '../../src/log/read.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';

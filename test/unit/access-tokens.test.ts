@@ -3,10 +3,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { Access } from '../../src/access/access.ts';
 import { type Token, unlimited } from '../../src/access/grant.ts';
-import type { IssueRequest } from '../../src/access/issue.ts';
-import { hashToken } from '../../src/access/token.ts';
-import { rootTokenStore, tokenStore } from '../../src/access/token-store.ts';
-import { TokenTable } from '../../src/access/token-table.ts';
+import { hashToken } from '../../src/access/tokens/credential.ts';
+import type { IssueRequest } from '../../src/access/tokens/issue.ts';
+import { rootTokenStore, tokenStore } from '../../src/access/tokens/token-store.ts';
+import { TokenTable } from '../../src/access/tokens/token-table.ts';
 import type { TailraceError } from '../../src/model/error.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';

@@ -3,11 +3,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
-import { TokenExchange } from '../../src/access/exchange.ts';
 import type { Principal } from '../../src/access/grant.ts';
 import { looksLikeJwt } from '../../src/access/jwt.ts';
 import { JwtKeys, type KeyStore } from '../../src/access/jwt-keys.ts';
-import { TokenTable } from '../../src/access/token-table.ts';
+import { TokenExchange } from '../../src/access/tokens/token-exchange.ts';
+import { TokenTable } from '../../src/access/tokens/token-table.ts';
 import { parseConfig } from '../../src/config.ts';
 import { EXCHANGE_TTL_MS_MAX, EXCHANGED_TOKEN_CHARS_MAX, SIGNING_KEYS_MAX } from '../../src/model/limits.ts';
 import type { Scope } from '../../src/model/scope.ts';

@@ -1,8 +1,8 @@
 /** Outside issuers on a clock that only the test moves: deadlines, who waits for whom, and who a token makes of its sender. */
 
 import { expect, test } from '@jest/globals';
-import { OutsideIssuers } from '../../src/access/oidc.ts';
-import type { FetchKeys } from '../../src/access/oidc-keys.ts';
+import type { FetchKeys } from '../../src/access/issuer-keys.ts';
+import { OutsideIssuers } from '../../src/access/outside-issuers.ts';
 import { OIDC_FETCH_TIMEOUT_MS, OIDC_WAITING_MAX } from '../../src/model/limits.ts';
 import type { BasinConfig, OidcTrust } from '../../src/model/stream-config.ts';
 import { BASIN as CONFIG } from '../support/log-harness.ts';

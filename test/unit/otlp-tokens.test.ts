@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { type Principal, principalOf, type Token, unlimited } from '../../src/access/grant.ts';
-import { checkIssue, type IssueRequest, tokenFor } from '../../src/access/issue.ts';
+import { checkIssue, type IssueRequest, tokenFor } from '../../src/access/tokens/issue.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
 import { type RoutePolicy, routeResource } from '../../src/otlp/routing/route.ts';

@@ -1,8 +1,8 @@
 /** Access tokens: issue, list, look at, revoke, rotate (S2 API §7), and who the caller is. */
 
 import type { Principal, Token } from '../../access/grant.ts';
-import { holdsAllOf } from '../../access/issue.ts';
-import type { TokenTable } from '../../access/token-table.ts';
+import { holdsAllOf } from '../../access/tokens/issue.ts';
+import type { TokenTable } from '../../access/tokens/token-table.ts';
 import { TailraceError } from '../../model/error.ts';
 import { tokenIdFault } from '../../model/names.ts';
 import { parseTokenRequest, tokenInfoJson } from '../../s2/tokens.ts';

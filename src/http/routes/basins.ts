@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Principal } from '../../access/grant.ts';
-import { checkTrust } from '../../access/issue.ts';
+import { checkTrust } from '../../access/tokens/issue.ts';
 import { type Basin, basinNotFound } from '../../log/basins.ts';
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';

@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod';
-import type { TokenExchange } from '../../access/exchange.ts';
+import type { TokenExchange } from '../../access/tokens/token-exchange.ts';
 import { TailraceError } from '../../model/error.ts';
 import { authorize, type HttpDeps } from '../door.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';

@@ -3,10 +3,10 @@
  * bound to, the child is bound to as well; it may add to that, never take away.
  */
 
-import { TailraceError } from '../model/error.ts';
-import { effectiveOperations, isWithin, type Scope } from '../model/scope.ts';
-import { OUTSIDE_ID_PREFIX, type Principal, type Token, type TokenLimits } from './grant.ts';
-import { ROOT_TOKEN_ID, TOKEN_PREFIX } from './token.ts';
+import { TailraceError } from '../../model/error.ts';
+import { effectiveOperations, isWithin, type Scope } from '../../model/scope.ts';
+import { OUTSIDE_ID_PREFIX, type Principal, type Token, type TokenLimits } from '../grant.ts';
+import { ROOT_TOKEN_ID, TOKEN_PREFIX } from './credential.ts';
 
 /** What somebody asks for. Names in the scope are absolute. */
 export interface IssueRequest {

@@ -14,10 +14,10 @@ import {
   TOKEN_ATTRIBUTE_BYTES_MAX,
 } from '../model/limits.ts';
 import type { OidcTrust } from '../model/stream-config.ts';
-import { PROJECT_ATTRIBUTE } from './exchange.ts';
 import { OUTSIDE_ID_PREFIX, type Principal, principalOf, type Token } from './grant.ts';
+import { type FetchKeys, type IssuerKeys, type KeySet, keysOf } from './issuer-keys.ts';
 import { unknownToken, unverifiedClaims } from './jwt.ts';
-import { type FetchKeys, type IssuerKeys, type KeySet, keysOf } from './oidc-keys.ts';
+import { PROJECT_ATTRIBUTE } from './tokens/token-exchange.ts';
 
 export interface OutsideDeps {
   /** Those that are durable. The same list as long as nothing has changed. */

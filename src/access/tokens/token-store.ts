@@ -1,9 +1,9 @@
 /** Where tokens are kept: the hash of a secret leads to its row, an id leads to the hash. No secret is ever in it. */
 
-import type { Clock } from '../model/clock.ts';
-import { GRANTED_OPERATIONS } from '../model/operation.ts';
-import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
-import { FAMILY, familyRange, settingsKey, tokenHashKey, tokenIdKey } from '../storage/keys.ts';
+import type { Clock } from '../../model/clock.ts';
+import { GRANTED_OPERATIONS } from '../../model/operation.ts';
+import type { CommitOptions, Engine, Write } from '../../storage/engine.ts';
+import { FAMILY, familyRange, settingsKey, tokenHashKey, tokenIdKey } from '../../storage/keys.ts';
 import {
   decodeNumber,
   decodeToken,
@@ -11,10 +11,10 @@ import {
   encodeRootToken,
   encodeToken,
   type TokenRow,
-} from '../storage/token-rows.ts';
-import type { Token } from './grant.ts';
+} from '../../storage/token-rows.ts';
+import type { Token } from '../grant.ts';
+import { ROOT_TOKEN_ID } from './credential.ts';
 import type { RootTokenStore } from './root-token.ts';
-import { ROOT_TOKEN_ID } from './token.ts';
 import type { TokenStore } from './token-table.ts';
 
 const NEXT_NUMBER = settingsKey('next-token');

@@ -5,9 +5,9 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TailraceError } from '../model/error.ts';
-import { writeSecret } from './secret-file.ts';
-import { hashToken, makeToken } from './token.ts';
+import { TailraceError } from '../../model/error.ts';
+import { writeSecret } from '../secret-file.ts';
+import { hashToken, makeToken } from './credential.ts';
 
 const FILE = 'root-token';
 const CHARS_MIN = 32;

@@ -4,13 +4,13 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
-import { TOKENS_MAX } from '../model/limits.ts';
-import { mayHold } from '../model/scope.ts';
-import { type Principal, principalOf, type Token } from './grant.ts';
+import type { Clock } from '../../model/clock.ts';
+import { TailraceError } from '../../model/error.ts';
+import { TOKENS_MAX } from '../../model/limits.ts';
+import { mayHold } from '../../model/scope.ts';
+import { type Principal, principalOf, type Token } from '../grant.ts';
+import { hashToken, makeToken } from './credential.ts';
 import { checkIssue, type IssueRequest, tokenFor } from './issue.ts';
-import { hashToken, makeToken } from './token.ts';
 
 /** Where tokens are kept. */
 export interface TokenStore {

@@ -4,12 +4,12 @@
  */
 
 import { type JWTPayload, jwtVerify, SignJWT } from 'jose';
-import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
-import { EXCHANGED_TOKENS_CACHED_MAX } from '../model/limits.ts';
-import { onlyBasin, type Principal, type Token } from './grant.ts';
-import { unknownToken, unverifiedClaims } from './jwt.ts';
-import type { JwtKeys } from './jwt-keys.ts';
+import type { Clock } from '../../model/clock.ts';
+import { TailraceError } from '../../model/error.ts';
+import { EXCHANGED_TOKENS_CACHED_MAX } from '../../model/limits.ts';
+import { onlyBasin, type Principal, type Token } from '../grant.ts';
+import { unknownToken, unverifiedClaims } from '../jwt.ts';
+import type { JwtKeys } from '../jwt-keys.ts';
 import type { TokenTable } from './token-table.ts';
 
 export interface ExchangeDeps {
