@@ -2,7 +2,7 @@
 
 import { TailraceError } from '../model/error.ts';
 import { FROM_TAIL, type ReadRange, type ReadStart } from '../model/read-range.ts';
-import type { JsonFormat } from './json.ts';
+import type { JsonFormat } from './batch/json.ts';
 
 const U64_MAX = 2n ** 64n - 1n;
 const U32_MAX = 2 ** 32 - 1;

@@ -1,7 +1,7 @@
 /** The events of a read over SSE (S2 API §5.7). Lines end with LF, and every event with an empty line. */
 
 import type { Position } from '../model/position.ts';
-import { positionJson } from './json.ts';
+import { positionJson } from './batch/json.ts';
 import { type Delivered, saturatingSum } from './last-event-id.ts';
 
 export const SSE_CONTENT_TYPE = 'text/event-stream';

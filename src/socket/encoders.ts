@@ -6,9 +6,9 @@ import { messageRows } from '../otlp/views/message.ts';
 import { otlpRuns } from '../otlp/views/otlp.ts';
 import { otlpJsonRequests } from '../otlp/views/otlp-json.ts';
 import { textLines } from '../otlp/views/text.ts';
-import { batchEnd } from '../s2/cut.ts';
-import { type JsonFormat, positionJson, recordsJson } from '../s2/json.ts';
-import { readBatchProto } from '../s2/proto.ts';
+import { batchEnd } from '../s2/batch/batch-end.ts';
+import { type JsonFormat, positionJson, recordsJson } from '../s2/batch/json.ts';
+import { readBatchProto } from '../s2/batch/proto.ts';
 import type { Block } from '../storage/block/block.ts';
 
 /** One WebSocket message. Its bytes are shared between readers and never changed. */

@@ -5,7 +5,7 @@
 
 import { expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
-import { readBatchProto } from '../../src/s2/proto.ts';
+import { readBatchProto } from '../../src/s2/batch/proto.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';

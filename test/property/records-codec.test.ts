@@ -4,9 +4,9 @@ import { expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Header } from '../../src/model/record.ts';
-import type { AppendInput } from '../../src/s2/append-input.ts';
-import { parseAppendJson } from '../../src/s2/append-json.ts';
-import { decodeAppendInput } from '../../src/s2/append-proto.ts';
+import type { AppendInput } from '../../src/s2/append/input.ts';
+import { parseAppendJson } from '../../src/s2/append/json.ts';
+import { decodeAppendInput } from '../../src/s2/append/proto.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import fc from '../support/fast-check.ts';
 

@@ -7,7 +7,7 @@ import { messageRows } from '../../src/otlp/views/message.ts';
 import { otlpRuns } from '../../src/otlp/views/otlp.ts';
 import { otlpJson } from '../../src/otlp/views/otlp-json.ts';
 import { textLines } from '../../src/otlp/views/text.ts';
-import { readBatchProto } from '../../src/s2/proto.ts';
+import { readBatchProto } from '../../src/s2/batch/proto.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';

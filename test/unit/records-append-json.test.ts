@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
-import type { AppendInput } from '../../src/s2/append-input.ts';
-import { parseAppendJson } from '../../src/s2/append-json.ts';
+import type { AppendInput } from '../../src/s2/append/input.ts';
+import { parseAppendJson } from '../../src/s2/append/json.ts';
 
 const parse = (text: string, format: 'raw' | 'base64' = 'raw') => parseAppendJson(Buffer.from(text), format);
 

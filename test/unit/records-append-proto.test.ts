@@ -3,8 +3,8 @@
 import { describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
 import { TailraceError } from '../../src/model/error.ts';
-import { appendAckJson, encodeAppendAck } from '../../src/s2/ack.ts';
-import { decodeAppendInput } from '../../src/s2/append-proto.ts';
+import { appendAckJson, encodeAppendAck } from '../../src/s2/append/ack.ts';
+import { decodeAppendInput } from '../../src/s2/append/proto.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 
 const root = protobuf.Root.fromJSON(SCHEMA);

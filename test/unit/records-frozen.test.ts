@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { parseAppendJson } from '../../src/s2/append-json.ts';
-import { decodeAppendInput } from '../../src/s2/append-proto.ts';
+import { parseAppendJson } from '../../src/s2/append/json.ts';
+import { decodeAppendInput } from '../../src/s2/append/proto.ts';
 
 /** Bytes as hex throughout. */
 interface Frozen {

@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
-import { batchEnd } from '../../src/s2/cut.ts';
-import { readBatchJson } from '../../src/s2/json.ts';
-import { heartbeatProto, readBatchProto } from '../../src/s2/proto.ts';
+import { batchEnd } from '../../src/s2/batch/batch-end.ts';
+import { readBatchJson } from '../../src/s2/batch/json.ts';
+import { heartbeatProto, readBatchProto } from '../../src/s2/batch/proto.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import { header, otlpBlock, otlpBytes, s2Block, T0 } from '../support/socket-blocks.ts';
 import { LOGS } from '../support/socket-requests.ts';

@@ -1,7 +1,7 @@
 /** What all followers of a stream get at the same moment is encoded once: they share the block, and so its text. */
 
 import type { Position } from '../../model/position.ts';
-import { type JsonFormat, readBatchJson } from '../../s2/json.ts';
+import { type JsonFormat, readBatchJson } from '../../s2/batch/json.ts';
 import type { Block } from '../../storage/block/block.ts';
 
 /** Records [from, to) of a block. */

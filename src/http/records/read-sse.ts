@@ -2,8 +2,8 @@
 
 import type { TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
-import { batchEnd } from '../../s2/cut.ts';
-import type { JsonFormat } from '../../s2/json.ts';
+import { batchEnd } from '../../s2/batch/batch-end.ts';
+import type { JsonFormat } from '../../s2/batch/json.ts';
 import { type Delivered, rangeBehind } from '../../s2/last-event-id.ts';
 import { batchEvent, DONE_EVENT, deliveredWith, errorEvent, pingEvent, SSE_CONTENT_TYPE } from '../../s2/sse.ts';
 import type { HttpDeps } from '../door.ts';

@@ -1,6 +1,6 @@
 /** Records of a stream: append, read, and where it ends (S2 API §4.4, §5, §6). */
 
-import { positionJson } from '../../s2/json.ts';
+import { positionJson } from '../../s2/batch/json.ts';
 import { authorize, existingBasin, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { appendUnary } from '../records/append.ts';

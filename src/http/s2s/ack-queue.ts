@@ -2,7 +2,7 @@
 
 import type { TailraceError } from '../../model/error.ts';
 import type { AppendAck } from '../../model/position.ts';
-import { encodeAppendAck } from '../../s2/ack.ts';
+import { encodeAppendAck } from '../../s2/append/ack.ts';
 import { framesOf } from '../../s2/frame.ts';
 import { asTailraceError } from '../refuse.ts';
 

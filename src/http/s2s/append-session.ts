@@ -5,8 +5,8 @@
 
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
-import type { AppendInput } from '../../s2/append-input.ts';
-import { decodeAppendInput } from '../../s2/append-proto.ts';
+import type { AppendInput } from '../../s2/append/input.ts';
+import { decodeAppendInput } from '../../s2/append/proto.ts';
 import { badFrame, type Frame, messageOf } from '../../s2/frame.ts';
 import { FrameReader } from '../../s2/frame-reader.ts';
 import { auditorOfCommands } from '../auditing.ts';

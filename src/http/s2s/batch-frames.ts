@@ -3,7 +3,8 @@
 import { type BufferPool, Loan } from '../../encoding/buffer-pool.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
-import { batchEnd } from '../../s2/cut.ts';
+import { batchEnd } from '../../s2/batch/batch-end.ts';
+import { readBatchProto } from '../../s2/batch/proto.ts';
 import {
   FRAME_BODY_BYTES_MAX,
   FRAME_HEAD_BYTES,
@@ -11,7 +12,6 @@ import {
   sealCompressed,
   sealFrame,
 } from '../../s2/frame.ts';
-import { readBatchProto } from '../../s2/proto.ts';
 import type { Block } from '../../storage/block/block.ts';
 
 /** Records of a block from `from` on, and what their frames are like. */

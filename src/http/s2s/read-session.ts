@@ -2,8 +2,8 @@
 
 import type { TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
+import { heartbeatProto } from '../../s2/batch/proto.ts';
 import { type FrameCompression, frameCompression, framesOf, terminalFrame } from '../../s2/frame.ts';
-import { heartbeatProto } from '../../s2/proto.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { type LiveBatch, type LivePiece, type LiveWire, readLive } from '../records/live-read.ts';

@@ -1,7 +1,7 @@
 /** Cuts what a reader gets into batches of a size that every S2 client takes (S2 API §5.4). */
 
-import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX } from '../model/limits.ts';
-import type { Block } from '../storage/block/block.ts';
+import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX } from '../../model/limits.ts';
+import type { Block } from '../../storage/block/block.ts';
 
 /** How much one batch may hold. */
 export interface BatchLimits {

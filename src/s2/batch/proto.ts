@@ -8,12 +8,12 @@
  *   StreamPosition   1 seq_num, 2 timestamp
  */
 
-import { assert } from '../model/error.ts';
-import type { Position } from '../model/position.ts';
-import type { Header } from '../model/record.ts';
-import type { Block } from '../storage/block/block.ts';
-import type { HeaderVisit } from '../storage/block/s2-index.ts';
-import { positionFieldsLength, positionLength, varintLength, writePosition, writeVarint } from './proto-write.ts';
+import { assert } from '../../model/error.ts';
+import type { Position } from '../../model/position.ts';
+import type { Header } from '../../model/record.ts';
+import type { Block } from '../../storage/block/block.ts';
+import type { HeaderVisit } from '../../storage/block/s2-index.ts';
+import { positionFieldsLength, positionLength, varintLength, writePosition, writeVarint } from '../proto-writer.ts';
 
 const FIELD_1_BYTES = 0x0a;
 const FIELD_2_BYTES = 0x12;

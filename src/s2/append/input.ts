@@ -1,7 +1,7 @@
 /** One batch of an append as a client sent it, whatever the encoding (S2 API §4.4). */
 
-import { TailraceError } from '../model/error.ts';
-import type { Header } from '../model/record.ts';
+import { TailraceError } from '../../model/error.ts';
+import type { Header } from '../../model/record.ts';
 
 /** A record before it has a position. Bytes may be views of the request body: it must not change until they are stored. */
 export interface NewRecord {

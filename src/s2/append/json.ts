@@ -4,19 +4,12 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { TailraceError } from '../model/error.ts';
-import { APPEND_RECORDS_MAX } from '../model/limits.ts';
-import type { Header } from '../model/record.ts';
-import {
-  type AppendInput,
-  matchable,
-  type NewRecord,
-  NO_BYTES,
-  NO_HEADERS,
-  timestampTooLarge,
-} from './append-input.ts';
-import type { JsonFormat } from './json.ts';
-import { JsonCursor } from './json-cursor.ts';
+import { TailraceError } from '../../model/error.ts';
+import { APPEND_RECORDS_MAX } from '../../model/limits.ts';
+import type { Header } from '../../model/record.ts';
+import type { JsonFormat } from '../batch/json.ts';
+import { JsonCursor } from '../json-cursor.ts';
+import { type AppendInput, matchable, type NewRecord, NO_BYTES, NO_HEADERS, timestampTooLarge } from './input.ts';
 
 /**
  * The batch in a JSON body.

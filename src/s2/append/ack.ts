@@ -1,8 +1,8 @@
 /** What an append answers, in JSON and in protobuf (S2 API §4.4). */
 
-import type { AppendAck, Position } from '../model/position.ts';
-import { positionJson } from './json.ts';
-import { positionLength, varintLength, writePosition, writeVarint } from './proto-write.ts';
+import type { AppendAck, Position } from '../../model/position.ts';
+import { positionJson } from '../batch/json.ts';
+import { positionLength, varintLength, writePosition, writeVarint } from '../proto-writer.ts';
 
 const FIELD_1_BYTES = 0x0a;
 const FIELD_2_BYTES = 0x12;

@@ -1,8 +1,8 @@
 /** S2's JSON form of what a reader gets: `ReadBatch` and its parts (S2 API §5.4, §9). */
 
-import type { Position } from '../model/position.ts';
-import type { Block } from '../storage/block/block.ts';
-import type { HeaderVisit } from '../storage/block/s2-index.ts';
+import type { Position } from '../../model/position.ts';
+import type { Block } from '../../storage/block/block.ts';
+import type { HeaderVisit } from '../../storage/block/s2-index.ts';
 
 /** How bytes become JSON strings: `raw` is lossy UTF-8, `base64` keeps every byte. */
 export type JsonFormat = 'raw' | 'base64';

@@ -5,18 +5,11 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { TailraceError } from '../model/error.ts';
-import { APPEND_RECORDS_MAX } from '../model/limits.ts';
-import type { Header } from '../model/record.ts';
-import {
-  type AppendInput,
-  matchable,
-  type NewRecord,
-  NO_BYTES,
-  NO_HEADERS,
-  timestampTooLarge,
-} from './append-input.ts';
-import { ProtoReader, VARINT } from './proto-read.ts';
+import { TailraceError } from '../../model/error.ts';
+import { APPEND_RECORDS_MAX } from '../../model/limits.ts';
+import type { Header } from '../../model/record.ts';
+import { ProtoReader, VARINT } from '../proto-reader.ts';
+import { type AppendInput, matchable, type NewRecord, NO_BYTES, NO_HEADERS, timestampTooLarge } from './input.ts';
 
 /**
  * The batch in an AppendInput message.
