@@ -9,17 +9,17 @@ import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
 import type { Act } from '../observe/audit.ts';
 import { allRoutes } from './all-routes.ts';
 import { auditExchange } from './auditing.ts';
+import type { ListenerHandlers } from './connection/handlers.ts';
+import { Listener, type ListeningAddress } from './connection/listener.ts';
+import type { TlsFiles } from './connection/tls.ts';
 import { Cors } from './cors.ts';
 import { type HttpDeps, senderOf } from './door.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
-import type { ListenerHandlers } from './handlers.ts';
-import { Listener, type ListeningAddress } from './listener.ts';
 import { asTailraceError, refuseOtlp, refuseS2 } from './refuse.ts';
 import { reply } from './reply.ts';
 import { type Refuse, type Route, Router } from './router.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
 import { SessionRegistry } from './sessions.ts';
-import type { TlsFiles } from './tls.ts';
 
 export interface HttpDoorDeps extends Omit<HttpDeps, 'room' | 'sessions'> {
   readonly clock: Clock;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { connect, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { parseConfig } from '../../src/config.ts';
-import { Tls } from '../../src/http/tls.ts';
+import { Tls } from '../../src/http/connection/tls.ts';
 import { SILENT } from '../../src/observe/logger.ts';
 import { type Certificate, HAS_OPENSSL, makeCertificate } from '../support/certificate.ts';
 import { connectRaw } from '../support/http-call.ts';

@@ -2,7 +2,7 @@
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type Protocol, tellProtocol } from '../../src/http/first-bytes.ts';
+import { type Protocol, tellProtocol } from '../../src/http/connection/sniff.ts';
 
 const LIMIT_MS = 30;
 

@@ -3,7 +3,7 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { Http2 } from '../../src/http/http2.ts';
+import { Http2 } from '../../src/http/connection/http2.ts';
 import { KEEP_ALIVE_TIMEOUT_MS, SOCKET_PING_MS, SOCKET_SILENCE_MS } from '../../src/model/limits.ts';
 import { connectRaw } from '../support/http-call.ts';
 import { FRAME, frame, framesIn, headersFrame, PREFACE } from '../support/http2-call.ts';

@@ -13,7 +13,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { Clock } from '../model/clock.ts';
+import type { Clock } from '../../model/clock.ts';
 import {
   HTTP2_CONTROL_FRAMES_PER_SECOND_MAX,
   HTTP2_RESETS_PER_SECOND_MAX,
@@ -25,7 +25,7 @@ import {
   REQUEST_HEADERS_MAX,
   SOCKET_PING_MS,
   SOCKET_SILENCE_MS,
-} from '../model/limits.ts';
+} from '../../model/limits.ts';
 import type { ListenerHandlers } from './handlers.ts';
 
 const SWEEP_MS = 1_000;

@@ -7,10 +7,10 @@ import { readFileSync, type Stats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { createSecureContext, createServer, type Server, type TLSSocket } from 'node:tls';
-import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
-import { HEADERS_TIMEOUT_MS } from '../model/limits.ts';
-import type { Logger } from '../observe/logger.ts';
+import type { Clock } from '../../model/clock.ts';
+import { TailraceError } from '../../model/error.ts';
+import { HEADERS_TIMEOUT_MS } from '../../model/limits.ts';
+import type { Logger } from '../../observe/logger.ts';
 
 /** PEM files: the certificate with its chain, and its private key. */
 export interface TlsFiles {

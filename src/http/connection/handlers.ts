@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { HttpRequest, Way } from './exchange.ts';
+import type { HttpRequest, Way } from '../exchange.ts';
 
 export interface ListenerHandlers {
   request(request: HttpRequest, way: Way, awaitsContinue: boolean): void;

@@ -5,14 +5,14 @@
 
 import net from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
-import { CONNECTIONS_MAX, HEADERS_TIMEOUT_MS } from '../model/limits.ts';
-import type { Logger } from '../observe/logger.ts';
-import { type Protocol, tellProtocol } from './first-bytes.ts';
+import type { Clock } from '../../model/clock.ts';
+import { TailraceError } from '../../model/error.ts';
+import { CONNECTIONS_MAX, HEADERS_TIMEOUT_MS } from '../../model/limits.ts';
+import type { Logger } from '../../observe/logger.ts';
 import type { ListenerHandlers } from './handlers.ts';
 import { Http1, refuseConnection, TOO_SLOW } from './http1.ts';
 import { Http2 } from './http2.ts';
+import { type Protocol, tellProtocol } from './sniff.ts';
 import { Tls, type TlsFiles } from './tls.ts';
 
 const BACKLOG = 1_024;

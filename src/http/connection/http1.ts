@@ -8,8 +8,8 @@ import {
   KEEP_ALIVE_TIMEOUT_MS,
   REQUEST_HEADER_BYTES_MAX,
   REQUEST_HEADERS_MAX,
-} from '../model/limits.ts';
-import { correlationId } from '../observe/correlation-id.ts';
+} from '../../model/limits.ts';
+import { correlationId } from '../../observe/correlation-id.ts';
 import type { ListenerHandlers } from './handlers.ts';
 
 /** How often node looks for connections whose headers do not come. */
