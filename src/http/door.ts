@@ -15,7 +15,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { Usage } from '../usage/usage.ts';
 import type { BackupSource } from './backup-source.ts';
-import type { BodyReading } from './body.ts';
+import type { BodyReading } from './body/read-body.ts';
 import { connectionOf, type Exchange } from './exchange.ts';
 import type { ReplyRoom } from './reply.ts';
 import type { SessionRegistry } from './sessions.ts';

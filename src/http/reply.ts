@@ -6,9 +6,9 @@
 import type { ServerResponse } from 'node:http';
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { REFUSED_BODY_BYTES_MAX } from '../model/limits.ts';
-import { discardRest, endQuietly, isBodyPending } from './discard.ts';
+import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
+import type { UploadWatch } from './body/upload-watch.ts';
 import { announcedLength, type Exchange, isOpen } from './exchange.ts';
-import type { UploadWatch } from './upload-watch.ts';
 
 export interface Answer {
   readonly status: number;

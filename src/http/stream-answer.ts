@@ -7,7 +7,7 @@ import {
   STREAM_ANSWER_BUFFERED_BYTES_MIN,
   STREAM_ANSWERS_BUFFERED_BYTES_MAX,
 } from '../model/limits.ts';
-import { discardRest, endQuietly, isBodyPending } from './discard.ts';
+import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
 import { cut, type Exchange, goOn, isGone, isOpen } from './exchange.ts';
 import { http2Headers, type ReplyRoom } from './reply.ts';
 

@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { MemoryBudget } from '../../src/encoding/memory-budget.ts';
-import { type ContentEncoding, inflate } from '../../src/http/inflate.ts';
-import { Reservation } from '../../src/http/reservation.ts';
+import { type ContentEncoding, inflate } from '../../src/http/body/inflate.ts';
+import { Reservation } from '../../src/http/body/reservation.ts';
 import fc from '../support/fast-check.ts';
 
 const MIB = 1024 * 1024;

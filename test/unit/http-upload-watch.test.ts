@@ -1,7 +1,7 @@
 /** The floor on the speed of uploads, by a clock that the test moves. */
 
 import { expect, test } from '@jest/globals';
-import { UploadWatch } from '../../src/http/upload-watch.ts';
+import { UploadWatch } from '../../src/http/body/upload-watch.ts';
 import { BODY_RATE_BYTES_PER_SECOND_MIN, BODY_RATE_WINDOW_MS } from '../../src/model/limits.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 

@@ -9,7 +9,7 @@ import type { AppendInput } from '../../s2/append/input.ts';
 import { parseAppendJson } from '../../s2/append/json.ts';
 import { decodeAppendInput } from '../../s2/append/proto.ts';
 import { auditorOfCommands } from '../auditing.ts';
-import { type RequestBody, readBody } from '../body.ts';
+import { type RequestBody, readBody } from '../body/read-body.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';

@@ -1,8 +1,8 @@
 /** `POST /v1/clock/confirm`: an operator says that the clock of the machine is right; our own route, for the root token. */
 
+import { answerJson } from '../body/json-body.ts';
 import { authorize, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
-import { answerJson } from '../json-body.ts';
 import { refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
 

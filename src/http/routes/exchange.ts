@@ -6,9 +6,9 @@
 import { z } from 'zod';
 import type { TokenExchange } from '../../access/tokens/token-exchange.ts';
 import { TailraceError } from '../../model/error.ts';
+import { answerJson, readJson, shaped } from '../body/json-body.ts';
 import { authorize, type HttpDeps } from '../door.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
-import { answerJson, readJson, shaped } from '../json-body.ts';
 import { refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
 

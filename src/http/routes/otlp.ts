@@ -11,12 +11,12 @@ import { SIGNALS, type Signal } from '../../model/record.ts';
 import { type IngestOptions, type IngestPort, type IngestResult, ingest } from '../../otlp/ingest.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { auditRefusal } from '../auditing.ts';
-import { type RequestBody, readBody } from '../body.ts';
+import { type RequestBody, readBody } from '../body/read-body.ts';
+import { Reservation } from '../body/reservation.ts';
 import { authorizeAs, basinNamed, existingBasin, type HttpDeps, identifySender, senderOf } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { encodingOf, refuseOtlp } from '../refuse.ts';
 import { reply } from '../reply.ts';
-import { Reservation } from '../reservation.ts';
 import type { Refuse, Route } from '../router.ts';
 import { OTLP_STATUS } from '../status.ts';
 

@@ -1,7 +1,7 @@
 /** Those who wait for memory that all requests share, in the order in which they came. */
 
 import type { Clock } from '../../model/clock.ts';
-import type { MemoryBudget } from '../reservation.ts';
+import type { MemoryBudget } from '../body/reservation.ts';
 
 /** How often it looks whether requests that don't know the line gave something back. */
 const RETRY_MS = 10;

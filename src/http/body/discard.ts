@@ -4,8 +4,8 @@
  */
 
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { REFUSED_BODY_BYTES_MAX } from '../model/limits.ts';
-import { announcesBody, type Exchange, type HttpRequest } from './exchange.ts';
+import { REFUSED_BODY_BYTES_MAX } from '../../model/limits.ts';
+import { announcesBody, type Exchange, type HttpRequest } from '../exchange.ts';
 import type { UploadWatch, Watched } from './upload-watch.ts';
 
 /** After it stops reading a refused upload, the client gets this long to read the answer. */

@@ -3,10 +3,10 @@
  * requests share. Chunked bodies declare no length, so everything is counted as it comes.
  */
 
-import type { BufferPool } from '../encoding/buffer-pool.ts';
-import { TailraceError } from '../model/error.ts';
-import { RESERVE_UNKNOWN_BYTES } from '../model/limits.ts';
-import { announcedLength, type Exchange, goOn } from './exchange.ts';
+import type { BufferPool } from '../../encoding/buffer-pool.ts';
+import { TailraceError } from '../../model/error.ts';
+import { RESERVE_UNKNOWN_BYTES } from '../../model/limits.ts';
+import { announcedLength, type Exchange, goOn } from '../exchange.ts';
 import { type ContentEncoding, inflate, inflatedTooLarge } from './inflate.ts';
 import { type MemoryBudget, Reservation } from './reservation.ts';
 import { Upload, wireTooLarge } from './upload.ts';

@@ -1,6 +1,6 @@
 /** The share of one request in the memory that all requests in flight may take (otlp.md, Limits). */
 
-import { TailraceError } from '../model/error.ts';
+import { TailraceError } from '../../model/error.ts';
 
 /** Bytes in flight, whole process. */
 export interface MemoryBudget {

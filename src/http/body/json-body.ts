@@ -2,14 +2,14 @@
 
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
-import { TailraceError } from '../model/error.ts';
-import { CONTROL_BODY_BYTES_MAX } from '../model/limits.ts';
-import { parseJsonValue } from '../s2/json-value.ts';
-import { type RequestBody, readBody } from './body.ts';
-import type { HttpDeps } from './door.ts';
-import { announcesBody, type Exchange } from './exchange.ts';
-import { reply } from './reply.ts';
-import { firstMediaType, wireFormOf } from './s2-door.ts';
+import { TailraceError } from '../../model/error.ts';
+import { CONTROL_BODY_BYTES_MAX } from '../../model/limits.ts';
+import { parseJsonValue } from '../../s2/json-value.ts';
+import type { HttpDeps } from '../door.ts';
+import { announcesBody, type Exchange } from '../exchange.ts';
+import { reply } from '../reply.ts';
+import { firstMediaType, wireFormOf } from '../s2-door.ts';
+import { type RequestBody, readBody } from './read-body.ts';
 
 /**
  * The value in the body.

@@ -6,9 +6,9 @@
 
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import { zstdDecompress } from '../encoding/zstd/zstd.ts';
-import { TailraceError } from '../model/error.ts';
-import { ZSTD_BODY_BYTES_MAX } from '../model/limits.ts';
+import { zstdDecompress } from '../../encoding/zstd/zstd.ts';
+import { TailraceError } from '../../model/error.ts';
+import { ZSTD_BODY_BYTES_MAX } from '../../model/limits.ts';
 import type { Reservation } from './reservation.ts';
 
 export type ContentEncoding = 'gzip' | 'deflate' | 'zstd';

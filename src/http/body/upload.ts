@@ -3,9 +3,9 @@
  * pooled buffer: of the declared size, or one that doubles.
  */
 
-import type { BufferPool } from '../encoding/buffer-pool.ts';
-import { TailraceError } from '../model/error.ts';
-import type { HttpRequest } from './exchange.ts';
+import type { BufferPool } from '../../encoding/buffer-pool.ts';
+import { TailraceError } from '../../model/error.ts';
+import type { HttpRequest } from '../exchange.ts';
 import type { Reservation } from './reservation.ts';
 import type { UploadWatch, Watched } from './upload-watch.ts';
 

@@ -4,8 +4,8 @@
  * gone before the first sweep and cost no more than an entry in a set.
  */
 
-import type { Clock } from '../model/clock.ts';
-import { BODY_RATE_BYTES_PER_SECOND_MIN, BODY_RATE_WINDOW_MS } from '../model/limits.ts';
+import type { Clock } from '../../model/clock.ts';
+import { BODY_RATE_BYTES_PER_SECOND_MIN, BODY_RATE_WINDOW_MS } from '../../model/limits.ts';
 
 const SWEEP_MS = 1_000;
 const WINDOW_BYTES_MIN = (BODY_RATE_BYTES_PER_SECOND_MIN * BODY_RATE_WINDOW_MS) / 1_000;
