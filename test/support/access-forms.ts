@@ -3,7 +3,7 @@
  * for one of each way to append and to read, so that a new one does not compile without its place in the matrix.
  */
 
-import type { AppendMode } from '../../src/http/s2-door.ts';
+import type { AppendMode } from '../../src/http/s2/call.ts';
 import type { ReaderDoor } from '../../src/log/observer.ts';
 import { type AccessRow, callOf, type Names, targetOf } from './access-rows.ts';
 import { type Call, type CallAnswer, call } from './http-call.ts';

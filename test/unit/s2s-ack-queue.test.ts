@@ -1,7 +1,7 @@
 /** Acks of an append session: in order, together where they come together, and a failure only behind them. */
 
 import { describe, expect, test } from '@jest/globals';
-import { AckQueue } from '../../src/http/s2s/ack-queue.ts';
+import { AckQueue } from '../../src/http/s2/ack-queue.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { AppendAck } from '../../src/model/position.ts';
 import { FrameReader } from '../../src/s2/frame-reader.ts';

@@ -1,7 +1,7 @@
 /** Frames of read sessions: no larger than frames may be, and made once for all followers. */
 
 import { describe, expect, test } from '@jest/globals';
-import { type BatchWish, batchFrame } from '../../src/http/s2s/batch-frames.ts';
+import { type BatchWish, batchFrame } from '../../src/http/s2/batch-frames.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import { header, s2Block } from '../support/socket-blocks.ts';

@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { MemoryBudget } from '../../src/encoding/memory-budget.ts';
-import { BudgetLine, lineBefore } from '../../src/http/s2s/budget-line.ts';
-import { InputRoom } from '../../src/http/s2s/input-room.ts';
+import { BudgetLine, lineBefore } from '../../src/http/s2/budget-queue.ts';
+import { InputRoom } from '../../src/http/s2/input-window.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import { SESSION_IN_FLIGHT_BYTES_MAX, SESSION_IN_FLIGHT_INPUTS_MAX } from '../../src/model/limits.ts';
 

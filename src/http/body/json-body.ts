@@ -8,7 +8,7 @@ import { parseJsonValue } from '../../s2/json-value.ts';
 import type { HttpDeps } from '../door.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
-import { firstMediaType, wireFormOf } from '../s2-door.ts';
+import { firstMediaType, wireFormOf } from '../s2/call.ts';
 import { type RequestBody, readBody } from './read-body.ts';
 
 /**

@@ -9,10 +9,10 @@ import { parseTokenRequest, tokenInfoJson } from '../../s2/tokens.ts';
 import { answerJson, readJson } from '../body/json-body.ts';
 import { authorize, type HttpDeps, identify } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
-import { pageOf } from '../page-query.ts';
 import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import { decodeSegment, type Route } from '../router.ts';
+import { pageOf } from '../s2/page-query.ts';
 
 const PATH = '/v1/access-tokens/{id}';
 

@@ -13,11 +13,11 @@ import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from 
 import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
 import { authorize, authorizeUncounted, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
-import { pageOf } from '../page-query.ts';
-import { provisionHeaders, requestToken } from '../provision.ts';
 import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import { decodeSegment, type Route } from '../router.ts';
+import { pageOf } from '../s2/page-query.ts';
+import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/basins/{basin}';
 

@@ -3,13 +3,11 @@
 import { positionJson } from '../../s2/batch/json.ts';
 import { authorize, existingBasin, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
-import { appendUnary } from '../records/append.ts';
-import { readSse } from '../records/read-sse.ts';
-import { readUnary } from '../records/read-unary.ts';
-import { expectOpen } from '../records/reading.ts';
 import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
+import { appendSession } from '../s2/append-session.ts';
+import { appendUnary } from '../s2/append-unary.ts';
 import {
   firstMediaType,
   keptName,
@@ -18,9 +16,11 @@ import {
   parseReadCall,
   type ReadMode,
   wireFormOf,
-} from '../s2-door.ts';
-import { appendSession } from '../s2s/append-session.ts';
-import { readSession } from '../s2s/read-session.ts';
+} from '../s2/call.ts';
+import { readSession } from '../s2/read-session.ts';
+import { readSse } from '../s2/read-sse.ts';
+import { readUnary } from '../s2/read-unary.ts';
+import { expectOpen } from '../s2/start-read.ts';
 
 /** POST and GET of `…/records`, and GET of `…/records/tail`. */
 export function recordRoutes(deps: HttpDeps): readonly Route[] {

@@ -10,13 +10,13 @@ import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } fr
 import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
 import { authorize, authorizeUncounted, existingBasin, type HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
-import { pageOf } from '../page-query.ts';
-import { provisionHeaders, requestToken } from '../provision.ts';
 import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
-import { keptName, nameOf, requiredBasin, type StreamName } from '../s2-door.ts';
-import { streamsSeenBy } from '../seen-streams.ts';
+import { keptName, nameOf, requiredBasin, type StreamName } from '../s2/call.ts';
+import { pageOf } from '../s2/page-query.ts';
+import { provisionHeaders, requestToken } from '../s2/provision.ts';
+import { streamsSeenBy } from '../s2/seen-streams.ts';
 
 const PATH = '/v1/streams/{stream}';
 

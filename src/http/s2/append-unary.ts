@@ -13,7 +13,7 @@ import { type RequestBody, readBody } from '../body/read-body.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
-import { type AppendCall, expectAppendable, firstMediaType, openCalled, wireFormOf } from '../s2-door.ts';
+import { type AppendCall, expectAppendable, firstMediaType, openCalled, wireFormOf } from './call.ts';
 
 /**
  * Appends the batch in the body and answers once it is durable.

@@ -1,9 +1,9 @@
 /** Lists of streams as their caller may see them (S2 API §7.2, §7.4): within the token's scope, without its prefix. */
 
-import type { Principal } from '../access/grant.ts';
-import type { Basin } from '../log/basins.ts';
-import type { Log } from '../log/log.ts';
-import type { StreamInfo } from '../log/streams.ts';
+import type { Principal } from '../../access/grant.ts';
+import type { Basin } from '../../log/basins.ts';
+import type { Log } from '../../log/log.ts';
+import type { StreamInfo } from '../../log/streams.ts';
 import type { Page } from './page-query.ts';
 
 interface SeenStreams {

@@ -6,11 +6,11 @@ import { heartbeatProto } from '../../s2/batch/proto.ts';
 import { type FrameCompression, frameCompression, framesOf, terminalFrame } from '../../s2/frame.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
-import { type LiveBatch, type LivePiece, type LiveWire, readLive } from '../records/live-read.ts';
 import { s2ErrorBody, s2Status } from '../refuse.ts';
-import type { ReadCall } from '../s2-door.ts';
 import { batchFrame } from './batch-frames.ts';
-import { S2S_CONTENT_TYPE } from './s2s-answer.ts';
+import type { ReadCall } from './call.ts';
+import { type LiveBatch, type LivePiece, type LiveWire, readLive } from './live-read.ts';
+import { S2S_CONTENT_TYPE } from './session-response.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
 export function readSession(exchange: Exchange, call: ReadCall, deps: HttpDeps): Promise<void> {

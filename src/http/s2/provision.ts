@@ -1,9 +1,9 @@
 /** What create and ensure calls share: the request token, and how their outcome is told (S2 API §1.2, §1.3). */
 
-import type { Provision } from '../log/control-plane.ts';
-import { TailraceError } from '../model/error.ts';
-import { REQUEST_TOKEN_BYTES_MAX } from '../model/limits.ts';
-import type { Exchange } from './exchange.ts';
+import type { Provision } from '../../log/control-plane.ts';
+import { TailraceError } from '../../model/error.ts';
+import { REQUEST_TOKEN_BYTES_MAX } from '../../model/limits.ts';
+import type { Exchange } from '../exchange.ts';
 
 /** The S2-Request-Token header. @throws TailraceError `bad_header` */
 export function requestToken(exchange: Exchange): string | undefined {

@@ -9,7 +9,7 @@ import { batchEvent, DONE_EVENT, deliveredWith, errorEvent, pingEvent, SSE_CONTE
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { s2ErrorBody } from '../refuse.ts';
-import type { ReadCall } from '../s2-door.ts';
+import type { ReadCall } from './call.ts';
 import { encodedBatch } from './encoded-batch.ts';
 import { type LiveBatch, type LivePiece, type LiveWire, readLive } from './live-read.ts';
 

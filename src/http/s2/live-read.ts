@@ -15,10 +15,10 @@ import { auditRefusal } from '../auditing.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { asTailraceError } from '../refuse.ts';
-import type { ReadCall } from '../s2-door.ts';
 import type { LiveSession } from '../sessions.ts';
 import { StreamAnswer } from '../stream-answer.ts';
-import { onceOver, startCalledRead } from './reading.ts';
+import type { ReadCall } from './call.ts';
+import { onceOver, startCalledRead } from './start-read.ts';
 
 /** Records of a block from `from` on. */
 export interface LivePiece {

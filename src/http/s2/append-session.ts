@@ -14,13 +14,13 @@ import type { Watched } from '../body/upload-watch.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { asTailraceError } from '../refuse.ts';
-import { type AppendCall, expectAppendable, openCalled } from '../s2-door.ts';
 import type { LiveSession } from '../sessions.ts';
 import type { StreamAnswer } from '../stream-answer.ts';
 import { AckQueue } from './ack-queue.ts';
-import { lineBefore } from './budget-line.ts';
-import { InputRoom } from './input-room.ts';
-import { openS2sAnswer, terminalOf } from './s2s-answer.ts';
+import { lineBefore } from './budget-queue.ts';
+import { type AppendCall, expectAppendable, openCalled } from './call.ts';
+import { InputRoom } from './input-window.ts';
+import { openS2sAnswer, terminalOf } from './session-response.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `openCalled`, while nothing is sent */
 export async function appendSession(exchange: Exchange, call: AppendCall, deps: HttpDeps): Promise<void> {

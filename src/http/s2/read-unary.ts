@@ -10,8 +10,8 @@ import { readBatchProto } from '../../s2/batch/proto.ts';
 import type { HttpDeps } from '../door.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
-import { firstMediaType, type ReadCall, wireFormOf } from '../s2-door.ts';
-import { onceOver, startCalledRead } from './reading.ts';
+import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
+import { onceOver, startCalledRead } from './start-read.ts';
 
 type Piece = ReadEvent & { readonly type: 'records' };
 

@@ -4,7 +4,7 @@
  */
 
 import { SESSION_IN_FLIGHT_BYTES_MAX, SESSION_IN_FLIGHT_INPUTS_MAX } from '../../model/limits.ts';
-import type { BudgetLine } from './budget-line.ts';
+import type { BudgetLine } from './budget-queue.ts';
 
 interface Waiting {
   readonly bytes: number;

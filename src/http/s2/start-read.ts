@@ -5,7 +5,7 @@ import { TailraceError } from '../../model/error.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { HttpDeps } from '../door.ts';
 import { type Exchange, isGone } from '../exchange.ts';
-import { openCalled, type ReadCall } from '../s2-door.ts';
+import { openCalled, type ReadCall } from './call.ts';
 
 /**
  * Begins to read what a call asks for, in the range that its mode makes of it. Whatever is refused is refused here,

@@ -1,8 +1,8 @@
 /** The query of a list call, parsed and checked (S2 API §3.2). */
 
 import { z } from 'zod';
-import { TailraceError } from '../model/error.ts';
-import { BASIN_NAME_BYTES_MAX, STREAM_NAME_BYTES_MAX, TOKEN_ID_BYTES_MAX } from '../model/limits.ts';
+import { TailraceError } from '../../model/error.ts';
+import { BASIN_NAME_BYTES_MAX, STREAM_NAME_BYTES_MAX, TOKEN_ID_BYTES_MAX } from '../../model/limits.ts';
 
 const PAGE_MAX = 1_000;
 const BASIN_PART = /^([a-z0-9][a-z0-9-]*)?$/;

@@ -3,21 +3,21 @@
  * a call says is parsed before anything is looked up, in the order of S2 API §1.4, so a refused call never makes a stream.
  */
 
-import type { Principal } from '../access/grant.ts';
-import { holderOf } from '../access/tickets.ts';
-import { commandType, type NewRecord } from '../log/records.ts';
-import type { Stream } from '../log/stream.ts';
-import { TailraceError } from '../model/error.ts';
-import { streamNameFault } from '../model/names.ts';
-import type { ReadRange } from '../model/read-range.ts';
-import type { StreamConfigRequest } from '../model/stream-config.ts';
-import type { JsonFormat } from '../s2/batch/json.ts';
-import { parseStreamConfigHeader } from '../s2/config.ts';
-import { type Delivered, parseLastEventId } from '../s2/last-event-id.ts';
-import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../s2/read-query.ts';
-import { authorize, authorizeAs, basinNamed, existingBasin, type HttpDeps, identify } from './door.ts';
-import type { Exchange } from './exchange.ts';
-import { decodeSegment } from './router.ts';
+import type { Principal } from '../../access/grant.ts';
+import { holderOf } from '../../access/tickets.ts';
+import { commandType, type NewRecord } from '../../log/records.ts';
+import type { Stream } from '../../log/stream.ts';
+import { TailraceError } from '../../model/error.ts';
+import { streamNameFault } from '../../model/names.ts';
+import type { ReadRange } from '../../model/read-range.ts';
+import type { StreamConfigRequest } from '../../model/stream-config.ts';
+import type { JsonFormat } from '../../s2/batch/json.ts';
+import { parseStreamConfigHeader } from '../../s2/config.ts';
+import { type Delivered, parseLastEventId } from '../../s2/last-event-id.ts';
+import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
+import { authorize, authorizeAs, basinNamed, existingBasin, type HttpDeps, identify } from '../door.ts';
+import type { Exchange } from '../exchange.ts';
+import { decodeSegment } from '../router.ts';
 
 /** The stream that a call is about. Neither the basin nor the stream need exist. */
 export interface StreamName {
