@@ -17,7 +17,7 @@ import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { asFatal, byOurselves, type Foundation, openFoundation, type Parts } from './foundation.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
-import { HttpDoor } from './http/http-door.ts';
+import { HttpDoor } from './http/server.ts';
 import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';

@@ -4,8 +4,8 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { allRoutes } from '../../src/http/all-routes.ts';
-import type { HttpDeps } from '../../src/http/door.ts';
+import type { HttpDeps } from '../../src/http/context.ts';
+import { allRoutes } from '../../src/http/routes/all-routes.ts';
 import { type Call, type CallAnswer, call, connectRaw } from '../support/http-call.ts';
 import { answerOf, connectHttp2, type Http2Connection } from '../support/http2-call.ts';
 import { failToStart, startServer, type TestServer } from '../support/server.ts';

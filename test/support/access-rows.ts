@@ -3,8 +3,8 @@
  * are both tested from this table. A route without a row, or a row without a route, fails their tests.
  */
 
-import { allRoutes } from '../../src/http/all-routes.ts';
-import type { HttpDeps } from '../../src/http/door.ts';
+import type { HttpDeps } from '../../src/http/context.ts';
+import { allRoutes } from '../../src/http/routes/all-routes.ts';
 import type { GrantedOperation } from '../../src/model/operation.ts';
 import type { Signal } from '../../src/model/record.ts';
 import type { TestInput } from './s2s-client.ts';

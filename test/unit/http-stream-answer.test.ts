@@ -8,7 +8,7 @@ import { UploadWatch } from '../../src/http/body/upload-watch.ts';
 import { Listener } from '../../src/http/connection/listener.ts';
 import { type Exchange, openExchange } from '../../src/http/exchange.ts';
 import type { ReplyRoom } from '../../src/http/reply.ts';
-import { StreamAnswer } from '../../src/http/stream-answer.ts';
+import { StreamAnswer } from '../../src/http/stream-response.ts';
 import { STREAM_ANSWER_BUFFERED_BYTES_MAX } from '../../src/model/limits.ts';
 import { SILENT } from '../../src/observe/logger.ts';
 import { ManualClock } from '../support/socket-clock.ts';

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { TailraceError } from '../../model/error.ts';
 import { CONTROL_BODY_BYTES_MAX } from '../../model/limits.ts';
 import { parseJsonValue } from '../../s2/json-value.ts';
-import type { HttpDeps } from '../door.ts';
+import type { HttpDeps } from '../context.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, wireFormOf } from '../s2/call.ts';

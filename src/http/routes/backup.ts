@@ -3,11 +3,11 @@
 import { TailraceError } from '../../model/error.ts';
 import { BACKUP_STALL_MS } from '../../model/limits.ts';
 import type { BackupUnderWay } from '../backup-source.ts';
-import { authorize, type HttpDeps } from '../door.ts';
+import { authorize, type HttpDeps } from '../context.ts';
+import { asTailraceError, refuseS2 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { asTailraceError, refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
-import { StreamAnswer } from '../stream-answer.ts';
+import { StreamAnswer } from '../stream-response.ts';
 
 const BACKUP_MEDIA_TYPE = 'application/vnd.tailrace.backup';
 

@@ -1,9 +1,9 @@
 /** `POST /v1/clock/confirm`: an operator says that the clock of the machine is right; our own route, for the root token. */
 
 import { answerJson } from '../body/json-body.ts';
-import { authorize, type HttpDeps } from '../door.ts';
+import { authorize, type HttpDeps } from '../context.ts';
+import { refuseS2 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
 
 export function clockRoutes(deps: HttpDeps): readonly Route[] {

@@ -1,8 +1,8 @@
 /** Whether the server lives and whether it takes work: for load balancers and supervisors, without a token. */
 
-import type { HttpDeps } from '../door.ts';
+import type { HttpDeps } from '../context.ts';
+import { refuseS2 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
 

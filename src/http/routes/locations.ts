@@ -3,9 +3,9 @@
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
 import { answerJson, readJson } from '../body/json-body.ts';
-import { authorize, type HttpDeps } from '../door.ts';
+import { authorize, type HttpDeps } from '../context.ts';
+import { refuseS2 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
 
 const INFO = {

@@ -18,9 +18,9 @@ import {
 } from '../../s2/metrics.ts';
 import type { UsageSeries } from '../../usage/query.ts';
 import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../../usage/tally.ts';
-import { authorize, type HttpDeps } from '../door.ts';
+import { authorize, type HttpDeps } from '../context.ts';
+import { refuseS2 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import { decodeSegment, type Route } from '../router.ts';
 

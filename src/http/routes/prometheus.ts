@@ -1,8 +1,8 @@
 /** What Prometheus scrapes. It tells more than a passer-by should know, so it asks for the token like other doors. */
 
-import { authorizeUncounted, type HttpDeps } from '../door.ts';
+import { authorizeUncounted, type HttpDeps } from '../context.ts';
+import { refuseS2 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
 

@@ -1,9 +1,9 @@
 /** Records of a stream: append, read, and where it ends (S2 API §4.4, §5, §6). */
 
 import { positionJson } from '../../s2/batch/json.ts';
-import { authorize, existingBasin, type HttpDeps } from '../door.ts';
+import { authorize, existingBasin, type HttpDeps } from '../context.ts';
+import { refuseS2 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { refuseS2 } from '../refuse.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
 import { appendSession } from '../s2/append-session.ts';

@@ -8,9 +8,9 @@ import { STREAM_NAME_BYTES_MAX } from '../../model/limits.ts';
 import { basinNameFault, streamNameFault } from '../../model/names.ts';
 import { isWithin } from '../../model/scope.ts';
 import { answerJson, nameShape, readJson, shaped } from '../body/json-body.ts';
-import { authorize, type HttpDeps, identify } from '../door.ts';
+import { authorize, type HttpDeps, identify } from '../context.ts';
+import { refuseS2 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
 
 const request = z.object({

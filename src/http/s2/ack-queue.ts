@@ -4,7 +4,7 @@ import type { TailraceError } from '../../model/error.ts';
 import type { AppendAck } from '../../model/position.ts';
 import { encodeAppendAck } from '../../s2/append/ack.ts';
 import { framesOf } from '../../s2/frame.ts';
-import { asTailraceError } from '../refuse.ts';
+import { asTailraceError } from '../errors.ts';
 
 /** What the queue needs of its session. */
 export interface AckOutlet {

@@ -15,7 +15,7 @@ import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config.ts';
 import { type Delivered, parseLastEventId } from '../../s2/last-event-id.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
-import { authorize, authorizeAs, basinNamed, existingBasin, type HttpDeps, identify } from '../door.ts';
+import { authorize, authorizeAs, basinNamed, existingBasin, type HttpDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { decodeSegment } from '../router.ts';
 

@@ -11,12 +11,12 @@ import { HEARTBEAT_MAX_MS, HEARTBEAT_MIN_MS, SOCKET_TURN_BYTES } from '../../mod
 import type { Position } from '../../model/position.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { Block } from '../../storage/block/block.ts';
-import { auditRefusal } from '../auditing.ts';
-import type { HttpDeps } from '../door.ts';
+import { auditRefusal } from '../audit.ts';
+import type { HttpDeps } from '../context.ts';
+import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { asTailraceError } from '../refuse.ts';
 import type { LiveSession } from '../sessions.ts';
-import { StreamAnswer } from '../stream-answer.ts';
+import { StreamAnswer } from '../stream-response.ts';
 import type { ReadCall } from './call.ts';
 import { onceOver, startCalledRead } from './start-read.ts';
 

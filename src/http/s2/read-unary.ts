@@ -7,7 +7,7 @@ import type { ReadRange } from '../../model/read-range.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { positionJson, recordsJson } from '../../s2/batch/json.ts';
 import { readBatchProto } from '../../s2/batch/proto.ts';
-import type { HttpDeps } from '../door.ts';
+import type { HttpDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';

@@ -2,11 +2,11 @@
 
 import type { TailraceError } from '../../model/error.ts';
 import { terminalFrame } from '../../s2/frame.ts';
-import { auditRefusal } from '../auditing.ts';
-import type { HttpDeps } from '../door.ts';
+import { auditRefusal } from '../audit.ts';
+import type { HttpDeps } from '../context.ts';
+import { s2ErrorBody, s2Status } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { s2ErrorBody, s2Status } from '../refuse.ts';
-import { StreamAnswer } from '../stream-answer.ts';
+import { StreamAnswer } from '../stream-response.ts';
 
 export const S2S_CONTENT_TYPE = 's2s/proto';
 

@@ -3,7 +3,7 @@
 import type { ReadEvent } from '../../log/read.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { ReadRange } from '../../model/read-range.ts';
-import type { HttpDeps } from '../door.ts';
+import type { HttpDeps } from '../context.ts';
 import { type Exchange, isGone } from '../exchange.ts';
 import { openCalled, type ReadCall } from './call.ts';
 

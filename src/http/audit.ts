@@ -7,9 +7,9 @@ import type { Principal } from '../access/grant.ts';
 import { commandType, type NewRecord } from '../log/records.ts';
 import type { TailraceError } from '../model/error.ts';
 import { type Act, type AuditSubject, isAboutAccess, isWritten, NOBODY, UNKNOWN } from '../observe/audit.ts';
-import { type HttpDeps, senderOf } from './door.ts';
+import { type HttpDeps, senderOf } from './context.ts';
+import { asTailraceError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { asTailraceError } from './refuse.ts';
 
 /** An exchange is over. Reads and data leave a line only when they were refused for want of leave. */
 export function auditExchange(exchange: Exchange, act: Act, { audit }: HttpDeps, error?: TailraceError): void {

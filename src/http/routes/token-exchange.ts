@@ -7,9 +7,9 @@ import { z } from 'zod';
 import type { TokenExchange } from '../../access/tokens/token-exchange.ts';
 import { TailraceError } from '../../model/error.ts';
 import { answerJson, readJson, shaped } from '../body/json-body.ts';
-import { authorize, type HttpDeps } from '../door.ts';
+import { authorize, type HttpDeps } from '../context.ts';
+import { refuseS2 } from '../errors.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
-import { refuseS2 } from '../refuse.ts';
 import type { Route } from '../router.ts';
 
 const request = z.object({ credential: z.string() });
