@@ -23,7 +23,7 @@ import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
-import { createSocketDoor, type SocketDoor } from './socket/door.ts';
+import { createSocketDoor, type SocketDoor } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 
 export interface TailraceServer {

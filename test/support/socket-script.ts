@@ -9,7 +9,7 @@ import type { ReadEvent } from '../../src/log/read.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { SILENT } from '../../src/observe/logger.ts';
-import { createSocketDoor, type ReadableLog, type SocketDoor, type SocketDoorDeps } from '../../src/socket/door.ts';
+import { createSocketDoor, type ReadableLog, type SocketDoor, type SocketDoorDeps } from '../../src/socket/server.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import { noTokens } from './no-tokens.ts';
 import { ManualClock } from './socket-clock.ts';
