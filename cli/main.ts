@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { TailraceError } from '../src/model/error.ts';
-import { masked } from '../src/observe/masked.ts';
+import { masked } from '../src/observe/redact.ts';
 import { addCommands } from './all-commands.ts';
 import { createTalk, endWithPipe } from './console.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';

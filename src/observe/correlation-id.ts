@@ -1,7 +1,7 @@
 /** The id that ties an answer to its log lines, over every door. */
 
 import { randomBytes } from 'node:crypto';
-import { holdsSecret } from './masked.ts';
+import { holdsSecret } from './redact.ts';
 
 /**
  * A sane id of the caller's, or a new one: a counter behind a prefix that differs with each start. A secret is no sane

@@ -4,7 +4,7 @@
  */
 
 import { pino } from 'pino';
-import { masked } from './masked.ts';
+import { masked } from './redact.ts';
 import { terminalLine } from './terminal-lines.ts';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;

@@ -5,8 +5,8 @@
 
 import { Registry } from 'prom-client';
 import { SIGNALS, type Signal } from '../model/record.ts';
+import { addCounter, addGauge, byLabel, Distribution, type Labelled, plain } from './plain-metrics.ts';
 import { addProcessMetrics } from './process-metrics.ts';
-import { addCounter, addGauge, byLabel, Distribution, type Labelled, plain } from './tallied.ts';
 
 /** What is looked up when somebody asks. */
 export interface MetricSources {

@@ -2,7 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import type { Registry } from 'prom-client';
-import { addCounter, addGauge, type Labelled, plain } from './tallied.ts';
+import { addCounter, addGauge, type Labelled, plain } from './plain-metrics.ts';
 
 const STARTED_SECONDS = Math.round((Date.now() - performance.now()) / 1_000);
 

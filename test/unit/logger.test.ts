@@ -3,7 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { correlationId } from '../../src/observe/correlation-id.ts';
 import { createLogger, type LogFields, maskingLogger, SECRET_FIELDS } from '../../src/observe/logger.ts';
-import { masked } from '../../src/observe/masked.ts';
+import { masked } from '../../src/observe/redact.ts';
 
 const HEX = '0123456789abcdef0123456789abcdef0123456789abcdef';
 const TOKEN = `trk_${HEX}`;
