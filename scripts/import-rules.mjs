@@ -129,7 +129,7 @@ export default {
       name: 'engines-are-picked-by-open-store',
       comment: 'only open-store.ts, and what works on a store while no server runs, pick an engine',
       severity: 'error',
-      from: { path: '^(src|cli)/', pathNot: '^src/((open-store|foundation|maintenance)[.]ts$|storage/)' },
+      from: { path: '^(src|cli)/', pathNot: '^src/((open-store|maintenance)[.]ts$|storage/)' },
       to: { path: '^src/storage/(lmdb|memory|lock)' },
     },
     {

@@ -5,6 +5,7 @@ export { type Client, type ClientOptions, createClient } from './client/client.t
 export type { BasinConfigJson, StreamConfigJson } from './client/config.ts';
 export { type AppendRecord, fenceRecord, trimRecord } from './client/records.ts';
 export type { ServerOptions } from './config.ts';
+export { type NewRecord, type OtlpOptions, openTailrace, type ReadOptions, type Tailrace } from './library.ts';
 // A data directory without a server on it.
 export {
   type CompactReport,
@@ -26,4 +27,3 @@ export type { Header, Signal, StreamRecord } from './model/record.ts';
 export type { Logger } from './observe/logger.ts';
 // A server in your own process, and the store alone.
 export { createServer, type ServerAddress, type TailraceServer } from './server.ts';
-export { type NewRecord, type OtlpOptions, openTailrace, type ReadOptions, type Tailrace } from './store.ts';

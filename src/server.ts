@@ -15,7 +15,6 @@ import { TokenTable } from './access/tokens/token-table.ts';
 import { type Config, parseConfig, type ServerOptions } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
-import { asFatal, byOurselves, type Foundation, openFoundation, type Parts } from './foundation.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
 import { HttpDoor } from './http/server.ts';
 import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
@@ -23,6 +22,7 @@ import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
+import { asFatal, byOurselves, type Foundation, openFoundation, type Parts } from './open-store.ts';
 import { createSocketDoor, type SocketDoor } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 

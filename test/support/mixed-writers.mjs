@@ -5,7 +5,7 @@
  */
 
 import { parseConfig } from '../../dist/src/config.js';
-import { openFoundation } from '../../dist/src/foundation.js';
+import { openFoundation } from '../../dist/src/open-store.js';
 
 const [, , dataDir, seed, storeBytesMax] = process.argv;
 const capped = storeBytesMax === '0' ? {} : { storeBytesMax, whenFull: 'drop-oldest' };

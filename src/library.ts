@@ -1,7 +1,6 @@
 /** The library: a store inside the caller's own process, without a port (readers.md, Library). */
 
 import { parseConfig, type ServerOptions } from './config.ts';
-import { type Parts as FoundationParts, openFoundation } from './foundation.ts';
 import type { Basin } from './log/basins.ts';
 import type { Stream } from './log/stream.ts';
 import { TailraceError } from './model/error.ts';
@@ -10,6 +9,7 @@ import { streamNameFault } from './model/names.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
 import { type Header, meteredBytes, type Signal, type StreamRecord } from './model/record.ts';
+import { type Parts as FoundationParts, openFoundation } from './open-store.ts';
 import { type IngestResult, ingest } from './otlp/ingest.ts';
 import { type BlockDraft, draftRecords } from './storage/block/seal.ts';
 
