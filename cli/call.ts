@@ -1,10 +1,10 @@
 /** What all commands share that call a server, print what it says and end. */
 
 import type { Command } from 'commander';
-import { type Connection, type ConnectionOptions, connect, explain } from './connection.ts';
-import { createTalk, type Output, openOutput, type Talk, type TalkOptions } from './console.ts';
-import { safeJson } from './format.ts';
-import { type Subject, withNearest } from './suggest.ts';
+import { type Connection, type ConnectionOptions, connect, explain } from './flags/connection.ts';
+import { createTalk, type Output, openOutput, type Talk, type TalkOptions } from './print/console.ts';
+import { safeJson } from './print/format.ts';
+import { type Subject, withNearest } from './print/suggest.ts';
 
 export interface CallOptions extends ConnectionOptions, TalkOptions {
   readonly json?: boolean;

@@ -3,10 +3,10 @@
 import type { Command } from 'commander';
 import type { AppendRecord } from '../src/client/records.ts';
 import { addJsonOption, type CallOptions, callServer } from './call.ts';
-import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from './conditions.ts';
-import { addConnectionOptions } from './connection.ts';
-import { addKeyOption, encryptionKey, type KeyOptions } from './encryption-key.ts';
-import { parseStreamUri } from './names.ts';
+import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from './flags/conditions.ts';
+import { addConnectionOptions } from './flags/connection.ts';
+import { addKeyOption, encryptionKey, type KeyOptions } from './flags/encryption-key.ts';
+import { parseStreamUri } from './flags/names.ts';
 
 export interface CommandRecordOptions extends CallOptions, ConditionOptions, KeyOptions {}
 

@@ -2,10 +2,10 @@
 
 import type { Command } from 'commander';
 import type { Provisioned } from '../src/client/control.ts';
-import { wholeNumber } from './arguments.ts';
 import { addJsonOption, type CallOptions } from './call.ts';
-import { addConnectionOptions } from './connection.ts';
-import { type Colors, escapeControls } from './format.ts';
+import { wholeNumber } from './flags/arguments.ts';
+import { addConnectionOptions } from './flags/connection.ts';
+import { type Colors, escapeControls } from './print/format.ts';
 
 /** One thing that is done to a basin or a stream, in words and in deed. */
 export interface Verb<Target, Options> {

@@ -2,8 +2,8 @@
 
 import { exchange, normalizeEndpoint } from '../src/client/calls.ts';
 import { TailraceError } from '../src/model/error.ts';
-import type { Connection } from './connection.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
+import type { Connection } from './flags/connection.ts';
 
 export interface Finding {
   readonly check: 'server' | 'port' | 'token' | 'clock';

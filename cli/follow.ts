@@ -4,11 +4,11 @@ import { type Command, Option } from 'commander';
 import type { ClientView, ControlFrame } from '../src/client/frames.ts';
 import type { ReadFrame, ReadOptions } from '../src/client/reader.ts';
 import { TailraceError } from '../src/model/error.ts';
-import type { Connection } from './connection.ts';
-import { type Output, openOutput, type Talk, type TalkOptions, watchPipe } from './console.ts';
-import { addKeyOption, encryptionKey, type KeyOptions } from './encryption-key.ts';
-import { formatStreamUri, type StreamUri } from './names.ts';
-import { CLI_VIEWS, type CliView, createPrinter, FORMATS, type Format, type Printer } from './printer.ts';
+import type { Connection } from './flags/connection.ts';
+import { addKeyOption, encryptionKey, type KeyOptions } from './flags/encryption-key.ts';
+import { formatStreamUri, type StreamUri } from './flags/names.ts';
+import { type Output, openOutput, type Talk, type TalkOptions, watchPipe } from './print/console.ts';
+import { CLI_VIEWS, type CliView, createPrinter, FORMATS, type Format, type Printer } from './print/printer.ts';
 
 export interface ViewOptions extends TalkOptions, KeyOptions {
   readonly view?: CliView;

@@ -6,8 +6,8 @@ import { Command, CommanderError, Option } from 'commander';
 import { TailraceError } from '../src/model/error.ts';
 import { masked } from '../src/observe/redact.ts';
 import { addCommands } from './all-commands.ts';
-import { createTalk, endWithPipe } from './console.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
+import { createTalk, endWithPipe } from './print/console.ts';
 
 const EXAMPLES = `
 Examples:

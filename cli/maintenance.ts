@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander';
 import type { StoreReport } from '../src/index.ts';
-import { openOutput, type TalkOptions } from './console.ts';
 import { EXIT } from './exit.ts';
-import { counted, escapeControls, formatBytes, safeJson } from './format.ts';
+import { openOutput, type TalkOptions } from './print/console.ts';
+import { counted, escapeControls, formatBytes, safeJson } from './print/format.ts';
 
 export interface MaintenanceOptions extends TalkOptions {
   readonly dataDir?: string;

@@ -8,18 +8,18 @@ import { type Command, Option } from 'commander';
 import type { AppendRecord, AppendOptions as ClientAppendOptions } from '../../src/client/records.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { AppendAck } from '../../src/model/position.ts';
-import { duration } from '../arguments.ts';
-import { batches } from '../batches.ts';
 import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
-import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from '../conditions.ts';
-import { addConnectionOptions } from '../connection.ts';
-import { addKeyOption, encryptionKey, type KeyOptions } from '../encryption-key.ts';
 import { EXIT } from '../exit.ts';
+import { duration } from '../flags/arguments.ts';
+import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from '../flags/conditions.ts';
+import { addConnectionOptions } from '../flags/connection.ts';
+import { addKeyOption, encryptionKey, type KeyOptions } from '../flags/encryption-key.ts';
+import { parseStreamUri, type StreamUri } from '../flags/names.ts';
 import { untilInterrupted } from '../follow.ts';
-import { counted } from '../format.ts';
-import { parseStreamUri, type StreamUri } from '../names.ts';
-import { FORMATS, type Format } from '../printer.ts';
-import { recordsIn } from '../record-lines.ts';
+import { batches } from '../input/batches.ts';
+import { recordsIn } from '../input/record-lines.ts';
+import { counted } from '../print/format.ts';
+import { FORMATS, type Format } from '../print/printer.ts';
 
 interface AppendOptions extends CallOptions, ConditionOptions, KeyOptions {
   readonly format: Format;

@@ -3,9 +3,9 @@
 import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import { type CallContext, type CallOptions, callServer } from '../call.ts';
-import { addConnectionOptions } from '../connection.ts';
-import { formatBytes } from '../format.ts';
+import { addConnectionOptions } from '../flags/connection.ts';
 import { loadMaintenance } from '../maintenance.ts';
+import { formatBytes } from '../print/format.ts';
 
 const EXAMPLES = `
 The file is complete and checked when it has its name. It holds no root token, but everything else, so keep it safe.

@@ -4,15 +4,6 @@ import type { Command } from 'commander';
 import type { BasinEntry, Provisioned } from '../../src/client/control.ts';
 import { type CallContext, type CallOptions, callServer } from '../call.ts';
 import {
-  addBasinConfigFlags,
-  addUnsetFlag,
-  type BasinConfigOptions,
-  basinConfigOf,
-  expectChange,
-} from '../config-flags.ts';
-import { basinConfigLines } from '../config-lines.ts';
-import { addConnectionOptions } from '../connection.ts';
-import {
   addListOptions,
   addVerbs,
   type ListOptions,
@@ -21,7 +12,16 @@ import {
   upTo,
   type Verb,
 } from '../control-plane.ts';
-import { parseBasinName } from '../names.ts';
+import {
+  addBasinConfigFlags,
+  addUnsetFlag,
+  type BasinConfigOptions,
+  basinConfigOf,
+  expectChange,
+} from '../flags/config.ts';
+import { addConnectionOptions } from '../flags/connection.ts';
+import { parseBasinName } from '../flags/names.ts';
+import { basinConfigLines } from '../print/config.ts';
 
 type Options = CallOptions & BasinConfigOptions;
 

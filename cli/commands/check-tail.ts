@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander';
 import { type CallOptions, callServer } from '../call.ts';
-import { positionJson, positionText } from '../conditions.ts';
-import { addConnectionOptions } from '../connection.ts';
-import { parseStreamUri } from '../names.ts';
+import { positionJson, positionText } from '../flags/conditions.ts';
+import { addConnectionOptions } from '../flags/connection.ts';
+import { parseStreamUri } from '../flags/names.ts';
 
 const EXAMPLES = `
 Examples:

@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander';
 import { type CallOptions, callServer } from '../call.ts';
-import { addConnectionOptions } from '../connection.ts';
-import { escapeControls } from '../format.ts';
+import { addConnectionOptions } from '../flags/connection.ts';
+import { escapeControls } from '../print/format.ts';
 
 const EXAMPLES = `
 When the clock of the server's machine jumps ahead, no record expires for a day: a wrong clock would delete what is

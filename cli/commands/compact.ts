@@ -1,8 +1,8 @@
 /** `tailrace compact`: room that was freed goes back to the disk. */
 
 import type { Command } from 'commander';
-import { formatBytes } from '../format.ts';
 import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, print } from '../maintenance.ts';
+import { formatBytes } from '../print/format.ts';
 
 interface CompactOptions extends MaintenanceOptions {
   readonly to?: string;

@@ -4,11 +4,11 @@ import type { Command } from 'commander';
 import { normalizeEndpoint } from '../../src/client/calls.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { addJsonOption, type CallOptions } from '../call.ts';
-import { type Output, openOutput } from '../console.ts';
 import { type Contexts, contextNameFault, contextsFile, readContexts, writeContexts } from '../contexts.ts';
-import { escapeControls, safeJson } from '../format.ts';
-import { nearestNames } from '../names.ts';
-import { readSecret } from '../secret-input.ts';
+import { nearestNames } from '../flags/names.ts';
+import { readSecret } from '../input/secret.ts';
+import { type Output, openOutput } from '../print/console.ts';
+import { escapeControls, safeJson } from '../print/format.ts';
 
 interface AddOptions extends CallOptions {
   readonly endpoint: string;

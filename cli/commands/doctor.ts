@@ -2,10 +2,10 @@
 
 import type { Command } from 'commander';
 import { addJsonOption, type CallOptions } from '../call.ts';
-import { addConnectionOptions, connect } from '../connection.ts';
-import { openOutput } from '../console.ts';
 import { examine, type Finding } from '../doctor.ts';
-import { type Colors, escapeControls, safeJson } from '../format.ts';
+import { addConnectionOptions, connect } from '../flags/connection.ts';
+import { openOutput } from '../print/console.ts';
+import { type Colors, escapeControls, safeJson } from '../print/format.ts';
 
 const EXAMPLES = `
 It asks as other commands would: flags, then the environment, then the context in use, then the server on this machine.

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { fenceRecord } from '../../src/client/records.ts';
 import { addCommandRecordOptions, appendCommandRecord, type CommandRecordOptions } from '../command-record.ts';
-import { fencingToken } from '../conditions.ts';
+import { fencingToken } from '../flags/conditions.ts';
 
 const EXAMPLES = `
 From then on an append that names another token fails; one that names none is not stopped.

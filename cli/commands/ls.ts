@@ -4,11 +4,17 @@ import type { Command } from 'commander';
 import type { StreamEntry } from '../../src/client/control.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Position } from '../../src/model/position.ts';
-import { addConnectionOptions, type Connection, type ConnectionOptions, connect, explain } from '../connection.ts';
-import { createTalk, type Output, openOutput, type TalkOptions, watchPipe } from '../console.ts';
-import { escapeControls, formatTime, safeJson } from '../format.ts';
-import { formatStreamUri, parseBasinUri } from '../names.ts';
-import { withNearest } from '../suggest.ts';
+import {
+  addConnectionOptions,
+  type Connection,
+  type ConnectionOptions,
+  connect,
+  explain,
+} from '../flags/connection.ts';
+import { formatStreamUri, parseBasinUri } from '../flags/names.ts';
+import { createTalk, type Output, openOutput, type TalkOptions, watchPipe } from '../print/console.ts';
+import { escapeControls, formatTime, safeJson } from '../print/format.ts';
+import { withNearest } from '../print/suggest.ts';
 
 interface LsOptions extends ConnectionOptions, TalkOptions {
   readonly json?: boolean;

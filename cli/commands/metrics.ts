@@ -4,12 +4,12 @@ import { type Command, Option } from 'commander';
 import { METRIC_SETS, type Metric, type MetricLevel } from '../../src/client/metrics.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { USAGE_INTERVALS, type UsageInterval, type UsagePoint } from '../../src/model/usage.ts';
-import { duration, unixSecond } from '../arguments.ts';
 import { type CallOptions, callServer } from '../call.ts';
-import { addConnectionOptions } from '../connection.ts';
-import { escapeControls, formatTime } from '../format.ts';
-import { parseBasinUri, parseStreamUri } from '../names.ts';
-import type { Subject } from '../suggest.ts';
+import { duration, unixSecond } from '../flags/arguments.ts';
+import { addConnectionOptions } from '../flags/connection.ts';
+import { parseBasinUri, parseStreamUri } from '../flags/names.ts';
+import { escapeControls, formatTime } from '../print/format.ts';
+import type { Subject } from '../print/suggest.ts';
 
 interface MetricsOptions extends CallOptions {
   readonly interval?: UsageInterval;

@@ -3,10 +3,10 @@
 import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import type { ReadStart } from '../../src/model/read-range.ts';
-import { duration, instant, wholeNumber } from '../arguments.ts';
-import { addConnectionOptions, type ConnectionOptions, connect, explain } from '../connection.ts';
-import { createTalk } from '../console.ts';
 import { EXIT } from '../exit.ts';
+import { duration, instant, wholeNumber } from '../flags/arguments.ts';
+import { addConnectionOptions, type ConnectionOptions, connect, explain } from '../flags/connection.ts';
+import { formatStreamUri, parseStreamUri } from '../flags/names.ts';
 import {
   addViewOptions,
   type Bounds,
@@ -16,8 +16,8 @@ import {
   untilInterrupted,
   type ViewOptions,
 } from '../follow.ts';
-import { formatStreamUri, parseStreamUri } from '../names.ts';
-import { withNearest } from '../suggest.ts';
+import { createTalk } from '../print/console.ts';
+import { withNearest } from '../print/suggest.ts';
 
 interface ReadCommandOptions extends ViewOptions, ConnectionOptions {
   readonly seqNum?: number;

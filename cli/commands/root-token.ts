@@ -1,8 +1,8 @@
 /** `tailrace root-token reset`: a new root token, where the old one is lost or known to others. */
 
 import type { Command } from 'commander';
-import { createTalk } from '../console.ts';
 import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, print } from '../maintenance.ts';
+import { createTalk } from '../print/console.ts';
 
 const EXAMPLES = `
 The server must be stopped. The old root token is void from then on, other access tokens stay as they are. The new one is

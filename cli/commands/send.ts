@@ -6,13 +6,13 @@ import { type Command, Option } from 'commander';
 import { type OtlpAnswer, otlpRefusal, postOtlp } from '../../src/client/send.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Signal } from '../../src/model/record.ts';
-import { anyNumber, collect, duration, wholeNumber } from '../arguments.ts';
-import { addConnectionOptions, type ConnectionOptions, explain } from '../connection.ts';
-import { createTalk, type Output, openOutput, type Talk, type TalkOptions } from '../console.ts';
 import { EXIT } from '../exit.ts';
-import { escapeControls } from '../format.ts';
+import { anyNumber, collect, duration, wholeNumber } from '../flags/arguments.ts';
+import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
+import { findOtlpTarget, type OtlpTarget, parsePairs } from '../flags/otlp-target.ts';
 import { type Attribute, encodeRequest, type Items, type Origin } from '../otlp-message.ts';
-import { findOtlpTarget, type OtlpTarget, parsePairs } from '../otlp-target.ts';
+import { createTalk, type Output, openOutput, type Talk, type TalkOptions } from '../print/console.ts';
+import { escapeControls } from '../print/format.ts';
 
 interface SendOptions extends ConnectionOptions, TalkOptions {
   readonly stream?: string;

@@ -5,11 +5,11 @@ import type { Command } from 'commander';
 import { type Config, resolveConfig, SETTINGS, type Setting } from '../../src/config.ts';
 import { createLogger, type Logger } from '../../src/observe/logger.ts';
 import type { ServerDescription, TailraceServer } from '../../src/server.ts';
-import { type Banner, type BannerAuth, bannerText } from '../banner.ts';
-import { DEFAULT_ENDPOINT } from '../connection.ts';
-import { openOutput, outlivePipe, type TalkOptions } from '../console.ts';
 import { EXIT } from '../exit.ts';
+import { DEFAULT_ENDPOINT } from '../flags/connection.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
+import { type Banner, type BannerAuth, bannerText } from '../print/banner.ts';
+import { openOutput, outlivePipe, type TalkOptions } from '../print/console.ts';
 
 const EXAMPLES = `
 Each flag has an environment variable; flags win.

@@ -4,15 +4,6 @@ import type { Command } from 'commander';
 import type { Provisioned, StreamEntry } from '../../src/client/control.ts';
 import { type CallContext, type CallOptions, callServer } from '../call.ts';
 import {
-  addStreamConfigFlags,
-  addUnsetFlag,
-  expectChange,
-  type StreamConfigOptions,
-  streamConfigOf,
-} from '../config-flags.ts';
-import { streamConfigLines } from '../config-lines.ts';
-import { addConnectionOptions } from '../connection.ts';
-import {
   addListOptions,
   addVerbs,
   type ListOptions,
@@ -21,8 +12,17 @@ import {
   upTo,
   type Verb,
 } from '../control-plane.ts';
-import { escapeControls } from '../format.ts';
-import { defaultBasin, formatStreamUri, parseBasinUri, parseStreamUri, type StreamUri } from '../names.ts';
+import {
+  addStreamConfigFlags,
+  addUnsetFlag,
+  expectChange,
+  type StreamConfigOptions,
+  streamConfigOf,
+} from '../flags/config.ts';
+import { addConnectionOptions } from '../flags/connection.ts';
+import { defaultBasin, formatStreamUri, parseBasinUri, parseStreamUri, type StreamUri } from '../flags/names.ts';
+import { streamConfigLines } from '../print/config.ts';
+import { escapeControls } from '../print/format.ts';
 
 type Options = CallOptions & StreamConfigOptions;
 

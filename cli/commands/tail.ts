@@ -3,10 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
-import { wholeNumber } from '../arguments.ts';
-import { addConnectionOptions, type ConnectionOptions, connect, explain } from '../connection.ts';
-import { createTalk } from '../console.ts';
 import { EXIT } from '../exit.ts';
+import { wholeNumber } from '../flags/arguments.ts';
+import { addConnectionOptions, type ConnectionOptions, connect, explain } from '../flags/connection.ts';
+import { formatStreamUri, parseStreamUri } from '../flags/names.ts';
 import {
   addViewOptions,
   type Follow,
@@ -15,8 +15,8 @@ import {
   untilInterrupted,
   type ViewOptions,
 } from '../follow.ts';
-import { formatStreamUri, parseStreamUri } from '../names.ts';
-import { nearestHint, withNearest } from '../suggest.ts';
+import { createTalk } from '../print/console.ts';
+import { nearestHint, withNearest } from '../print/suggest.ts';
 
 interface TailOptions extends ViewOptions, ConnectionOptions {
   readonly lines: number;

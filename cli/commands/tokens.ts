@@ -4,11 +4,11 @@ import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import { tokenIdFault } from '../../src/model/names.ts';
 import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
-import { addConnectionOptions } from '../connection.ts';
 import { addListOptions, type ListOptions, upTo } from '../control-plane.ts';
-import { counted, escapeControls } from '../format.ts';
-import { addTokenFlags, type TokenOptions, tokenOf, uselessGrants } from '../token-flags.ts';
-import { listedToken, tokenLines } from '../token-lines.ts';
+import { addConnectionOptions } from '../flags/connection.ts';
+import { addTokenFlags, type TokenOptions, tokenOf, uselessGrants } from '../flags/token.ts';
+import { counted, escapeControls } from '../print/format.ts';
+import { listedToken, tokenLines } from '../print/token.ts';
 
 const EXAMPLES = `
 The secret is shown once, alone on stdout: keep it where it goes. A token issues only what it holds itself.

@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander';
 import { trimRecord } from '../../src/client/records.ts';
-import { wholeNumber } from '../arguments.ts';
 import { addCommandRecordOptions, appendCommandRecord, type CommandRecordOptions } from '../command-record.ts';
+import { wholeNumber } from '../flags/arguments.ts';
 
 const EXAMPLES = `
 Trimming appends a record of its own, and never goes back. The room is freed in the background.

@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander';
 import { addJsonOption, type CallOptions, callServer } from '../call.ts';
-import { addConnectionOptions } from '../connection.ts';
-import { whoamiLines } from '../token-lines.ts';
+import { addConnectionOptions } from '../flags/connection.ts';
+import { whoamiLines } from '../print/token.ts';
 
 const EXAMPLES = `
 Examples:

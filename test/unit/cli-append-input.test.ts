@@ -1,8 +1,8 @@
 /** From the bytes of an input to batches: lines however they are cut, and batches within S2's limits. */
 
 import { describe, expect, test } from '@jest/globals';
-import { batches } from '../../cli/batches.ts';
-import { recordsIn } from '../../cli/record-lines.ts';
+import { batches } from '../../cli/input/batches.ts';
+import { recordsIn } from '../../cli/input/record-lines.ts';
 import type { AppendRecord } from '../../src/client/records.ts';
 import { meteredBytes } from '../../src/model/record.ts';
 import fc from '../support/fast-check.ts';

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { type Banner, bannerText } from '../../cli/banner.ts';
+import { type Banner, bannerText } from '../../cli/print/banner.ts';
 
 const banner: Banner = {
   url: 'http://127.0.0.1:4318',

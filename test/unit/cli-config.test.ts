@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { Command } from 'commander';
-import { duration } from '../../cli/arguments.ts';
+import { duration } from '../../cli/flags/arguments.ts';
 import {
   addBasinConfigFlags,
   addStreamConfigFlags,
@@ -10,9 +10,9 @@ import {
   basinConfigOf,
   expectChange,
   streamConfigOf,
-} from '../../cli/config-flags.ts';
-import { basinConfigLines, streamConfigLines } from '../../cli/config-lines.ts';
-import { formatSpan } from '../../cli/format.ts';
+} from '../../cli/flags/config.ts';
+import { basinConfigLines, streamConfigLines } from '../../cli/print/config.ts';
+import { formatSpan } from '../../cli/print/format.ts';
 
 function parsed(kind: 'basin' | 'stream', args: readonly string[]): Record<string, unknown> {
   const command = new Command().exitOverride().configureOutput({ writeErr: () => {} });

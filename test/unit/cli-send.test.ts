@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
-import { connect, explain, findEndpoint, findToken } from '../../cli/connection.ts';
+import { connect, explain, findEndpoint, findToken } from '../../cli/flags/connection.ts';
+import { findOtlpTarget, parsePairs } from '../../cli/flags/otlp-target.ts';
 import { encodeRequest, type Items, type Origin } from '../../cli/otlp-message.ts';
-import { findOtlpTarget, parsePairs } from '../../cli/otlp-target.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 

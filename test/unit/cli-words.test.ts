@@ -1,10 +1,17 @@
 /** The small words of the command line: names, numbers, times, colours, and text that must not reach a terminal. */
 
 import { describe, expect, test } from '@jest/globals';
-import { duration, instant, wholeNumber } from '../../cli/arguments.ts';
 import { EXIT_CODES } from '../../cli/exit.ts';
-import { colorByLevel, createColors, escapeControls, formatBytes, formatTime, safeJson } from '../../cli/format.ts';
-import { formatStreamUri, nearestNames, parseBasinUri, parseStreamUri } from '../../cli/names.ts';
+import { duration, instant, wholeNumber } from '../../cli/flags/arguments.ts';
+import { formatStreamUri, nearestNames, parseBasinUri, parseStreamUri } from '../../cli/flags/names.ts';
+import {
+  colorByLevel,
+  createColors,
+  escapeControls,
+  formatBytes,
+  formatTime,
+  safeJson,
+} from '../../cli/print/format.ts';
 import fc from '../support/fast-check.ts';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about

@@ -1,6 +1,6 @@
 /** Access tokens as text: one line in a list, or one line for each thing that is to say about one. */
 
-import type { GroupJson, ResourceSetJson, TokenJson, WhoamiJson } from '../src/client/tokens.ts';
+import type { GroupJson, ResourceSetJson, TokenJson, WhoamiJson } from '../../src/client/tokens.ts';
 import { type Colors, escapeControls } from './format.ts';
 
 type Row = readonly [name: string, value: string];

@@ -1,8 +1,8 @@
 /** Where `send` posts to: as a stock OpenTelemetry SDK would find out, plus our own flags. */
 
-import { normalizeEndpoint } from '../src/client/calls.ts';
-import { TailraceError } from '../src/model/error.ts';
-import type { Signal } from '../src/model/record.ts';
+import { normalizeEndpoint } from '../../src/client/calls.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import type { Signal } from '../../src/model/record.ts';
 import { type ConnectionOptions, findEndpoint, findToken, type Sourced } from './connection.ts';
 
 export interface OtlpTarget {

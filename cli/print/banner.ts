@@ -1,6 +1,6 @@
 /** What `serve` prints when it is up: where it listens, and lines to paste into a shell (users.md 4, 5 and 15). */
 
-import { STREAMS_COUNTED_MAX } from '../src/model/limits.ts';
+import { STREAMS_COUNTED_MAX } from '../../src/model/limits.ts';
 import { counted, formatBytes } from './format.ts';
 
 export interface Banner {

@@ -1,8 +1,8 @@
 /** What somebody may have meant who named a basin or stream that is not there. */
 
-import type { Client } from '../src/client/client.ts';
-import { TailraceError } from '../src/model/error.ts';
-import { formatStreamUri, nearestNames } from './names.ts';
+import type { Client } from '../../src/client/client.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import { formatStreamUri, nearestNames } from '../flags/names.ts';
 
 /** What a command is about, as far as it says so. */
 export interface Subject {

@@ -1,14 +1,14 @@
 /** An access token as flags: its scope, what it may do, how long, and what the server does to what is sent with it. */
 
 import { type Command, InvalidArgumentError } from 'commander';
-import type { GroupJson, ResourceSetJson, ScopeJson, TokenJson } from '../src/client/tokens.ts';
-import { TailraceError } from '../src/model/error.ts';
+import type { GroupJson, ResourceSetJson, ScopeJson, TokenJson } from '../../src/client/tokens.ts';
+import { TailraceError } from '../../src/model/error.ts';
 import {
   GRANTED_OPERATIONS,
   OPERATION_RESOURCES,
   type OperationResource,
   operationNamed,
-} from '../src/model/operation.ts';
+} from '../../src/model/operation.ts';
 import { collect, duration, instant, wholeNumber } from './arguments.ts';
 import { nearestNames } from './names.ts';
 

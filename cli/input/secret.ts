@@ -3,8 +3,8 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { TailraceError } from '../src/model/error.ts';
-import { EXIT } from './exit.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import { EXIT } from '../exit.ts';
 
 /**
  * Reads it whole.

@@ -1,8 +1,8 @@
 /** Puts records together into batches as large as S2 takes, without letting one wait longer than the linger time. */
 
-import type { AppendRecord } from '../src/client/records.ts';
-import { APPEND_METERED_BYTES_MAX, APPEND_RECORDS_MAX } from '../src/model/limits.ts';
-import { meteredBytes } from '../src/model/record.ts';
+import type { AppendRecord } from '../../src/client/records.ts';
+import { APPEND_METERED_BYTES_MAX, APPEND_RECORDS_MAX } from '../../src/model/limits.ts';
+import { meteredBytes } from '../../src/model/record.ts';
 
 type Event = 'lingered' | IteratorResult<readonly AppendRecord[], void>;
 

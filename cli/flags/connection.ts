@@ -6,10 +6,10 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { normalizeEndpoint } from '../src/client/calls.ts';
-import { type Client, createClient } from '../src/client/client.ts';
-import { TailraceError } from '../src/model/error.ts';
-import { currentContext } from './contexts.ts';
+import { normalizeEndpoint } from '../../src/client/calls.ts';
+import { type Client, createClient } from '../../src/client/client.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import { currentContext } from '../contexts.ts';
 
 export interface ConnectionOptions {
   readonly endpoint?: string;

@@ -3,9 +3,9 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { TailraceError } from '../src/model/error.ts';
-import { masked } from '../src/observe/redact.ts';
-import { EXIT } from './exit.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import { masked } from '../../src/observe/redact.ts';
+import { EXIT } from '../exit.ts';
 import { type ColorChoice, type Colors, createColors, escapeControls } from './format.ts';
 import { watchReader } from './pipe-watch.ts';
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { TailraceError } from '../src/model/error.ts';
+import { TailraceError } from '../../src/model/error.ts';
 
 export interface KeyOptions {
   readonly encryptionKeyFile?: string;

@@ -1,10 +1,10 @@
 /** Records out of lines of input, in the formats in which `read` prints them. No more than a line is held at a time. */
 
-import type { AppendRecord } from '../src/client/records.ts';
-import { TailraceError } from '../src/model/error.ts';
-import { RECORD_METERED_BYTES_MAX } from '../src/model/limits.ts';
-import { type Header, meteredBytes } from '../src/model/record.ts';
-import type { Format } from './printer.ts';
+import type { AppendRecord } from '../../src/client/records.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import { RECORD_METERED_BYTES_MAX } from '../../src/model/limits.ts';
+import { type Header, meteredBytes } from '../../src/model/record.ts';
+import type { Format } from '../print/printer.ts';
 
 /** A record of 1 MiB whose every byte is an escape takes six times as much in JSON, and its headers count double. */
 const LINE_BYTES_MAX = 16 * 1024 * 1024;

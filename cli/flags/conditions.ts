@@ -1,8 +1,8 @@
 /** What the commands that append have in common: conditions, and how acknowledgements look. */
 
 import { type Command, InvalidArgumentError } from 'commander';
-import { FENCING_TOKEN_BYTES_MAX } from '../src/model/limits.ts';
-import type { AppendAck, Position } from '../src/model/position.ts';
+import { FENCING_TOKEN_BYTES_MAX } from '../../src/model/limits.ts';
+import type { AppendAck, Position } from '../../src/model/position.ts';
 import { wholeNumber } from './arguments.ts';
 
 export interface ConditionOptions {

@@ -1,7 +1,7 @@
 /** Names as users write them: s2://basin/stream, a bare stream name, and what they may have meant. */
 
-import { TailraceError } from '../src/model/error.ts';
-import { basinNameFault, streamNameFault } from '../src/model/names.ts';
+import { TailraceError } from '../../src/model/error.ts';
+import { basinNameFault, streamNameFault } from '../../src/model/names.ts';
 
 /** A stream as the command line names it. */
 export interface StreamUri {
