@@ -55,7 +55,7 @@ async function* unreachableFindings(
     yield { check: 'port', level: 'fault', text, fix: `try --endpoint ${url.origin}`, code: EXIT.temporary };
     return;
   }
-  const other = await otherDoor(url);
+  const other = await otherScheme(url);
   if (other === undefined) return;
   const text = `there is a Tailrace on ${other}`;
   yield { check: 'port', level: 'fault', text, fix: `use --endpoint ${other}`, code: EXIT.temporary };
@@ -64,7 +64,7 @@ async function* unreachableFindings(
 const NOBODY_FIX = 'see that it runs there, that host and port are right, and that no firewall is between';
 
 /** The same host by the standard port, or with the other scheme. */
-async function otherDoor({ protocol, hostname, host, port }: URL): Promise<string | undefined> {
+async function otherScheme({ protocol, hostname, host, port }: URL): Promise<string | undefined> {
   const others = [`${protocol === 'http:' ? 'https' : 'http'}://${host}`];
   if (port !== HTTP_PORT) others.push(`${protocol}//${hostname}:${HTTP_PORT}`);
   for (const origin of others) {

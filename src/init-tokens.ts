@@ -11,7 +11,7 @@ import type { Ensured, TokenTable } from './access/tokens/token-table.ts';
 import { type InitSpec, type InitToken, refusal } from './init-file.ts';
 import { TailraceError } from './model/error.ts';
 import { GIVEN_SECRET_CHARS_MAX, GIVEN_SECRET_CHARS_MIN, SECRET_FILE_BYTES_MAX } from './model/limits.ts';
-import type { Act, Audit } from './observe/audit.ts';
+import type { Audit, AuditAction } from './observe/audit.ts';
 import type { Logger } from './observe/logger.ts';
 
 /** What a header can carry as it is. */
@@ -62,7 +62,7 @@ export function skipInitTokens(spec: InitSpec | undefined, logger: Logger): void
   logger.warn({}, 'without authentication (--no-auth) the access tokens of the init file are not made');
 }
 
-const ACTS: Readonly<Record<Ensured, Act | undefined>> = {
+const AUDIT_ACTIONS: Readonly<Record<Ensured, AuditAction | undefined>> = {
   created: 'issue-access-token',
   replaced: 'issue-access-token',
   rotated: 'rotate-access-token',
@@ -71,8 +71,8 @@ const ACTS: Readonly<Record<Ensured, Act | undefined>> = {
 };
 
 function writeDown({ audit, logger }: TokensRoom, { place, request }: InitToken, ensured: Ensured): void {
-  const act = ACTS[ensured];
-  if (act !== undefined) audit.write({ act, door: 'start', principal: 'server', tokenId: request.id });
+  const action = AUDIT_ACTIONS[ensured];
+  if (action !== undefined) audit.write({ action, protocol: 'start', principal: 'server', tokenId: request.id });
   if (ensured === 'expired') logger.warn({ place }, 'an access token of the init file has expired: nobody can use it');
 }
 

@@ -12,7 +12,7 @@ import { Log } from './log/log.ts';
 import { type LogObserver, observers } from './log/observer.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
-import { type Act, Audit, type AuditSubject } from './observe/audit.ts';
+import { Audit, type AuditAction, type AuditSubject } from './observe/audit.ts';
 import { createLogger, type Logger, maskingLogger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
@@ -108,21 +108,21 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
   }
 }
 
-/** Waits for what a start does that is an act of the control plane. */
-async function audited<T>(audit: Audit, act: Act, work: Promise<T>): Promise<T> {
+/** Waits for what a start does that is an action of the control plane. */
+async function audited<T>(audit: Audit, action: AuditAction, work: Promise<T>): Promise<T> {
   try {
     const done = await work;
-    audit.write(byOurselves(act));
+    audit.write(byOurselves(action));
     return done;
   } catch (error) {
-    audit.write(byOurselves(act), asFatal(error));
+    audit.write(byOurselves(action), asFatal(error));
     throw error;
   }
 }
 
 /** Whatever a server does without being asked. */
-export function byOurselves(act: Act): AuditSubject {
-  return { act, door: 'start', principal: 'server' };
+export function byOurselves(action: AuditAction): AuditSubject {
+  return { action, protocol: 'start', principal: 'server' };
 }
 
 async function openEngine(config: Config, dataDir: string, parts: Parts): Promise<Engine> {

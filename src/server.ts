@@ -16,14 +16,14 @@ import { type Config, parseConfig, type ServerOptions } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
-import { HttpDoor } from './http/server.ts';
+import { HttpServer } from './http/server.ts';
 import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type Foundation, openFoundation, type Parts } from './open-store.ts';
-import { createSocketDoor, type SocketDoor } from './socket/server.ts';
+import { createSocketServer, type SocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 
 export interface TailraceServer {
@@ -95,9 +95,9 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
   const origins = originsOf(config);
   const { defaultBasin } = config;
   const reporting = { logger, audit, warnings, onFatal };
-  const socketDoor = createSocketDoor({ log, access, defaultBasin, clock, origins, ...reporting });
+  const socketServer = createSocketServer({ log, access, defaultBasin, clock, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
-  const httpDoor = new HttpDoor({
+  const httpServer = new HttpServer({
     log,
     usage,
     metrics,
@@ -117,10 +117,10 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
       bodyBytesMax: config.bodyBytesMax,
     },
     tls: tlsOf(config),
-    upgrade: (request, socket, head) => socketDoor.upgrade(request, socket, head),
+    upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });
-  metrics.watch({ stat: () => log.stat(), connections: () => httpDoor.connections, memory: budget });
-  return new RunningServer(foundation, rootToken, httpDoor, socketDoor);
+  metrics.watch({ stat: () => log.stat(), connections: () => httpServer.connections, memory: budget });
+  return new RunningServer(foundation, rootToken, httpServer, socketServer);
 }
 
 /** Undefined where no page of another site is let in. */
@@ -183,16 +183,21 @@ async function rootTokenOf({ config, engine, clock, dataDir }: Foundation): Prom
 class RunningServer implements TailraceServer {
   readonly #foundation: Foundation;
   readonly #rootToken: RootToken | undefined;
-  readonly #httpDoor: HttpDoor;
-  readonly #socketDoor: SocketDoor;
+  readonly #httpServer: HttpServer;
+  readonly #socketServer: SocketServer;
   #address: ServerAddress | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(foundation: Foundation, rootToken: RootToken | undefined, httpDoor: HttpDoor, socketDoor: SocketDoor) {
+  constructor(
+    foundation: Foundation,
+    rootToken: RootToken | undefined,
+    httpServer: HttpServer,
+    socketServer: SocketServer,
+  ) {
     this.#foundation = foundation;
     this.#rootToken = rootToken;
-    this.#httpDoor = httpDoor;
-    this.#socketDoor = socketDoor;
+    this.#httpServer = httpServer;
+    this.#socketServer = socketServer;
   }
 
   get address(): ServerAddress | undefined {
@@ -208,7 +213,7 @@ class RunningServer implements TailraceServer {
   }
 
   async listen(): Promise<ServerAddress> {
-    const { host, port } = await this.#httpDoor.listen(this.config.host, this.config.port);
+    const { host, port } = await this.#httpServer.listen(this.config.host, this.config.port);
     const name = host.includes(':') ? `[${host}]` : host;
     const isSecure = this.config.tlsCert !== undefined;
     this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };
@@ -242,10 +247,10 @@ class RunningServer implements TailraceServer {
     const { clock, config } = this.#foundation;
     const within = (share: number, work: Promise<unknown>): Promise<void> =>
       settledWithin(clock, config.shutdownTimeout * share, work);
-    await within(REQUESTS_SHARE, this.#httpDoor.drain());
-    await within(GOODBYES_SHARE, Promise.all([this.#httpDoor.endSessions(), this.#socketDoor.drain()]));
-    await this.#socketDoor.close();
-    await this.#httpDoor.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
+    await within(REQUESTS_SHARE, this.#httpServer.drain());
+    await within(GOODBYES_SHARE, Promise.all([this.#httpServer.endSessions(), this.#socketServer.drain()]));
+    await this.#socketServer.close();
+    await this.#httpServer.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
     await this.#foundation.close();
   }
 }

@@ -1,20 +1,25 @@
 /**
- * What the HTTP door writes into the audit log. Who asked, and for what, an exchange remembers when leave is asked for;
+ * What the HTTP protocol writes into the audit log. Who asked, and for what, an exchange remembers when leave is asked for;
  * the line is written in one place, when what became of it is known: behind the handler, or where a session ends.
  */
 
 import type { Principal } from '../access/grant.ts';
 import { commandType, type NewRecord } from '../log/records.ts';
 import type { TailraceError } from '../model/error.ts';
-import { type Act, type AuditSubject, isAboutAccess, isWritten, NOBODY, UNKNOWN } from '../observe/audit.ts';
+import { type AuditAction, type AuditSubject, isAboutAccess, isWritten, NOBODY, UNKNOWN } from '../observe/audit.ts';
 import { type HttpDeps, senderOf } from './context.ts';
 import { asTailraceError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 
 /** An exchange is over. Reads and data leave a line only when they were refused for want of leave. */
-export function auditExchange(exchange: Exchange, act: Act, { audit }: HttpDeps, error?: TailraceError): void {
+export function auditExchange(
+  exchange: Exchange,
+  action: AuditAction,
+  { audit }: HttpDeps,
+  error?: TailraceError,
+): void {
   const failure = error ?? exchange.note.failure;
-  if (isWritten(act, failure)) audit.write(subjectOf(exchange, act), failure);
+  if (isWritten(action, failure)) audit.write(subjectOf(exchange, action), failure);
 }
 
 /** A session ends that had begun, or a part of a request is refused; only what is about leave is written down. `stream`: as the caller says it. */
@@ -34,27 +39,27 @@ export function auditorOfCommands(
   records: readonly NewRecord[],
   deps: HttpDeps,
 ): ((error?: unknown) => void) | undefined {
-  const acts = new Set<'fence' | 'trim'>();
+  const actions = new Set<'fence' | 'trim'>();
   for (const record of records) {
     const type = commandType(record);
-    if (type !== undefined) acts.add(type);
+    if (type !== undefined) actions.add(type);
   }
-  if (acts.size === 0) return undefined;
+  if (actions.size === 0) return undefined;
   return (thrown) => {
     const error = thrown === undefined ? undefined : asTailraceError(thrown);
     // Whoever ends the call writes down that it was refused.
     if (error !== undefined && isAboutAccess(error)) return;
-    for (const act of acts) deps.audit.write(subjectOf(exchange, act), error);
+    for (const action of actions) deps.audit.write(subjectOf(exchange, action), error);
   };
 }
 
-function subjectOf(exchange: Exchange, act: Act): AuditSubject {
-  const { caller, need, door } = exchange.note;
+function subjectOf(exchange: Exchange, action: AuditAction): AuditSubject {
+  const { caller, need, protocol } = exchange.note;
   const stream = need?.stream;
   return {
-    act,
-    door,
-    principal: principalOf(exchange, act),
+    action,
+    protocol,
+    principal: principalOf(exchange, action),
     principalNumber: caller?.token?.number,
     basin: need?.basin,
     stream: stream === undefined ? undefined : absolute(stream, caller),
@@ -69,14 +74,15 @@ function absolute(stream: string, caller: Principal | undefined): string {
   return caller === undefined ? stream : caller.absolute(stream);
 }
 
-function principalOf({ note, request, query }: Exchange, act: Act): string {
+function principalOf({ note, request, query }: Exchange, action: AuditAction): string {
   if (note.caller !== undefined) return note.caller.id;
-  const showed = request.headers.authorization !== undefined || /(^|&)ticket=/.test(query) || act === 'exchange-token';
+  const showed =
+    request.headers.authorization !== undefined || /(^|&)ticket=/.test(query) || action === 'exchange-token';
   return showed ? UNKNOWN : NOBODY;
 }
 
 /** What is being done where the route does not say it: it was asked for leave as that. */
-function actOf({ note }: Exchange): Act {
+function actOf({ note }: Exchange): AuditAction {
   const operation = note.need?.operation ?? 'append';
   return operation === 'maintain' ? 'confirm-clock' : operation;
 }

@@ -11,7 +11,7 @@ import { TLSSocket } from 'node:tls';
 import type { Need } from '../access/access.ts';
 import type { Principal } from '../access/grant.ts';
 import type { TailraceError } from '../model/error.ts';
-import type { AuditDoor } from '../observe/audit.ts';
+import type { AuditProtocol } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
 
 /** What handlers see of a request, on either protocol. Iterating it yields the body as it comes, as Buffers. */
@@ -36,7 +36,7 @@ export type Way =
 
 /** What the audit log will say of a request, as it becomes known. */
 export interface AuditNote {
-  door: AuditDoor;
+  protocol: AuditProtocol;
   /** Undefined until they are identified. */
   caller: Principal | undefined;
   /** What leave was asked for last. */
@@ -81,7 +81,7 @@ export function openExchange(
     awaitsContinue,
     hiddenPrefix: '',
     corsHeaders,
-    note: { door: 'http', caller: undefined, need: undefined, failure: undefined },
+    note: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
   };
 }
 

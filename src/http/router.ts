@@ -4,7 +4,7 @@
  */
 
 import { TailraceError } from '../model/error.ts';
-import type { Act, AuditDoor } from '../observe/audit.ts';
+import type { AuditAction, AuditProtocol } from '../observe/audit.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Answers the exchange, or throws what is wrong with it. `segments` are what stands in place of the braces, undecoded. */
@@ -18,9 +18,9 @@ export interface Route {
   /** Segments in braces stand for any one segment. */
   readonly path: string;
   /** What the audit log calls it. */
-  readonly act: Act;
+  readonly action: AuditAction;
   /** The door that the audit log says, where that is not `http`; a route that serves several says which later. */
-  readonly door?: AuditDoor;
+  readonly protocol?: AuditProtocol;
   readonly handle: Handler;
   readonly refuse: Refuse;
 }

@@ -1,4 +1,4 @@
-/** The HTTP door: every request comes in here, finds its route, and leaves with an answer whatever happens. */
+/** The HTTP protocol: every request comes in here, finds its route, and leaves with an answer whatever happens. */
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -6,7 +6,7 @@ import type { Origins } from '../access/origins.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
-import type { Act } from '../observe/audit.ts';
+import type { AuditAction } from '../observe/audit.ts';
 import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { Listener, type ListeningAddress } from './connection/listener.ts';
@@ -21,7 +21,7 @@ import { allRoutes } from './routes/all-routes.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
 import { SessionRegistry } from './sessions.ts';
 
-export interface HttpDoorDeps extends Omit<HttpDeps, 'room' | 'sessions'> {
+export interface HttpServerDeps extends Omit<HttpDeps, 'room' | 'sessions'> {
   readonly clock: Clock;
   /** Other sites whose pages may send requests; nobody's without. */
   readonly origins?: Origins | undefined;
@@ -37,7 +37,7 @@ export interface HttpDoorDeps extends Omit<HttpDeps, 'room' | 'sessions'> {
 const IDLE_CHECK_MS = 20;
 
 /** Lives from `listen` to `close`. */
-export class HttpDoor {
+export class HttpServer {
   readonly #deps: HttpDeps;
   readonly #sessions = new SessionRegistry();
   readonly #clock: Clock;
@@ -51,7 +51,7 @@ export class HttpDoor {
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({ upgrade, onFatal, clock, tls, origins, ...deps }: HttpDoorDeps) {
+  constructor({ upgrade, onFatal, clock, tls, origins, ...deps }: HttpServerDeps) {
     this.#deps = {
       ...deps,
       clock,
@@ -111,14 +111,14 @@ export class HttpDoor {
   #handle(exchange: Exchange): void {
     this.#inFlight++;
     let refuse: Refuse = this.#refuseUnrouted;
-    let act: Act = 'unrouted';
+    let action: AuditAction = 'unrouted';
     try {
       const found = this.#router.find(exchange.request.method ?? 'GET', exchange.path);
       if (found !== undefined) {
         refuse = found.route.refuse;
-        exchange.note.door = found.route.door ?? 'http';
+        exchange.note.protocol = found.route.protocol ?? 'http';
       }
-      if (found !== undefined && !('error' in found)) act = found.route.act;
+      if (found !== undefined && !('error' in found)) action = found.route.action;
       this.#check(exchange);
       if (this.#answeredPreflight(exchange)) {
         this.#finish();
@@ -131,10 +131,10 @@ export class HttpDoor {
         this.#await(done, exchange, found.route);
         return;
       }
-      auditExchange(exchange, act, this.#deps);
+      auditExchange(exchange, action, this.#deps);
       this.#finish();
     } catch (thrown) {
-      this.#refuse(exchange, act, refuse, thrown);
+      this.#refuse(exchange, action, refuse, thrown);
       this.#finish();
     }
   }
@@ -142,8 +142,8 @@ export class HttpDoor {
   #await(done: Promise<void>, exchange: Exchange, route: Route): void {
     void done
       .then(
-        () => auditExchange(exchange, route.act, this.#deps),
-        (thrown: unknown) => this.#refuse(exchange, route.act, route.refuse, thrown),
+        () => auditExchange(exchange, route.action, this.#deps),
+        (thrown: unknown) => this.#refuse(exchange, route.action, route.refuse, thrown),
       )
       .catch((thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'an answer could not be sent'))
       .then(this.#finish);
@@ -177,9 +177,9 @@ export class HttpDoor {
     if (this.#inFlight === 0) this.#onIdle();
   };
 
-  #refuse(exchange: Exchange, act: Act, refuse: Refuse, thrown: unknown): void {
+  #refuse(exchange: Exchange, action: AuditAction, refuse: Refuse, thrown: unknown): void {
     const error = asTailraceError(thrown);
-    auditExchange(exchange, act, this.#deps, error);
+    auditExchange(exchange, action, this.#deps, error);
     const gone = isGone(exchange);
     this.#report(exchange, error, gone);
     if (error.code === 'fatal') this.#onFatal(error);

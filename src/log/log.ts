@@ -1,4 +1,4 @@
-/** The log: basins of streams, appended to in order and read back. The front door of this room. */
+/** The log: basins of streams, appended to in order and read back. The front protocol of this room. */
 
 import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
@@ -21,7 +21,7 @@ import { commitRows } from './commit-rows.ts';
 import { ControlPlane, type Provisioned } from './control-plane.ts';
 import { plainBlocks } from './decrypt.ts';
 import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
-import { type LogObserver, NO_OBSERVER, type ReaderDoor } from './observer.ts';
+import { type LogObserver, NO_OBSERVER, type ReaderProtocol } from './observer.ts';
 import { OpenReads, type ReadsStat } from './open-reads.ts';
 import { type ReadEvent, readFrom, resolveStart } from './read.ts';
 import type { RecordsAppend } from './records.ts';
@@ -56,7 +56,7 @@ export interface ReadOptions {
   /** 32 bytes, for streams that have a cipher. */
   readonly encryptionKey?: Uint8Array | undefined;
   /** Who reads, for counters. */
-  readonly door?: ReaderDoor;
+  readonly protocol?: ReaderProtocol;
 }
 
 /** Opened over an engine, which it does not close. Data goes one way: append, commit, durable, followers. */
@@ -242,7 +242,7 @@ export class Log {
     stream: Stream,
     range: ReadRange,
     signal: AbortSignal,
-    { encryptionKey, door = 'library' }: ReadOptions = {},
+    { encryptionKey, protocol = 'library' }: ReadOptions = {},
   ): Promise<AsyncGenerator<ReadEvent>> {
     const open = opened(stream);
     await this.#expectPresent(open);
@@ -256,7 +256,7 @@ export class Log {
     try {
       const start = await resolveStart(context, open, range);
       const events = start === undefined ? NOTHING : readFrom(context, open, range, start, signal);
-      return this.#reads.begin(open, door, start ?? open.tail.seqNum, events);
+      return this.#reads.begin(open, protocol, start ?? open.tail.seqNum, events);
     } catch (error) {
       throw this.#noteFatal(error);
     }

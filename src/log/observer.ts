@@ -4,8 +4,8 @@ import type { Signal } from '../model/record.ts';
 import type { Stream } from './stream.ts';
 
 /** Who reads: the doors, and programs that hold the log themselves. */
-export const READER_DOORS = ['unary', 'sse', 's2s', 'websocket', 'library'] as const;
-export type ReaderDoor = (typeof READER_DOORS)[number];
+export const READER_PROTOCOLS = ['unary', 'sse', 's2s', 'websocket', 'library'] as const;
+export type ReaderProtocol = (typeof READER_PROTOCOLS)[number];
 
 export interface LogObserver {
   /** One append to one stream became durable: so many records and metered bytes. */
@@ -19,7 +19,7 @@ export interface LogObserver {
   /** A durable change of what a stream stores: by so many metered bytes, to so many. */
   stored(stream: Stream, change: number, total: number): void;
   /** A read was allowed to begin. */
-  readBegan(stream: Stream, door: ReaderDoor): void;
+  readBegan(stream: Stream, protocol: ReaderProtocol): void;
   /** A reader got records of so many metered bytes. */
   read(stream: Stream, records: number, meteredBytes: number): void;
   /** A call of S2's operations (S2 API §7.2) was allowed; appends and reads are told by the log itself. */
@@ -60,9 +60,9 @@ export function observers(first: LogObserver, second: LogObserver): LogObserver 
       first.stored(stream, change, total);
       second.stored(stream, change, total);
     },
-    readBegan: (stream, door) => {
-      first.readBegan(stream, door);
-      second.readBegan(stream, door);
+    readBegan: (stream, protocol) => {
+      first.readBegan(stream, protocol);
+      second.readBegan(stream, protocol);
     },
     read: (stream, records, meteredBytes) => {
       first.read(stream, records, meteredBytes);

@@ -1,18 +1,18 @@
-/** The reads that are under way: how many by door, what they get, and how far they are behind. */
+/** The reads that are under way: how many by protocol, what they get, and how far they are behind. */
 
-import type { LogObserver, ReaderDoor } from './observer.ts';
+import type { LogObserver, ReaderProtocol } from './observer.ts';
 import type { ReadEvent } from './read.ts';
 import type { OpenStream } from './stream.ts';
 
 interface OpenRead {
   readonly stream: OpenStream;
-  readonly door: ReaderDoor;
+  readonly protocol: ReaderProtocol;
   /** The next record that it gets. */
   position: number;
 }
 
 export interface ReadsStat {
-  readonly byDoor: ReadonlyMap<ReaderDoor, number>;
+  readonly byProtocol: ReadonlyMap<ReaderProtocol, number>;
   /** Records that the one farthest behind has not been given yet. */
   readonly lagRecordsMax: number;
 }
@@ -34,23 +34,23 @@ export class OpenReads {
   /** Hands the events of a read on. It counts as open from the first time that one is asked for. */
   begin(
     stream: OpenStream,
-    door: ReaderDoor,
+    protocol: ReaderProtocol,
     position: number,
     events: AsyncIterable<ReadEvent>,
   ): AsyncGenerator<ReadEvent> {
-    this.#deps.observer.readBegan(stream, door);
-    return this.#run({ stream, door, position }, events);
+    this.#deps.observer.readBegan(stream, protocol);
+    return this.#run({ stream, protocol, position }, events);
   }
 
   /** Looks at every open read. */
   stat(): ReadsStat {
-    const byDoor = new Map<ReaderDoor, number>();
+    const byProtocol = new Map<ReaderProtocol, number>();
     let lagRecordsMax = 0;
-    for (const { stream, door, position } of this.#reads) {
-      byDoor.set(door, (byDoor.get(door) ?? 0) + 1);
+    for (const { stream, protocol, position } of this.#reads) {
+      byProtocol.set(protocol, (byProtocol.get(protocol) ?? 0) + 1);
       lagRecordsMax = Math.max(lagRecordsMax, stream.durable.nextSeq - position);
     }
-    return { byDoor, lagRecordsMax };
+    return { byProtocol, lagRecordsMax };
   }
 
   async *#run(read: OpenRead, events: AsyncIterable<ReadEvent>): AsyncGenerator<ReadEvent> {

@@ -1,7 +1,7 @@
 /**
  * The one error of the house: a closed code, a sentence for the user, typed detail, and the cause.
  *
- * Doors turn a code into an HTTP status, a gRPC status, a close code or an exit code by tables that
+ * Protocols turn a code into an HTTP status, a gRPC status, a close code or an exit code by tables that
  * `satisfies Record<ErrorCode, …>`: a new code does not compile until every table has a row for it.
  */
 

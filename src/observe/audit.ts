@@ -1,5 +1,5 @@
 /**
- * The audit log (users.md 18): one line for every act of the control plane, whatever became of it, and for every refused
+ * The audit log (users.md 18): one line for every action of the control plane, whatever became of it, and for every refused
  * authorization. Lines of the ordinary log with `audit: true`; names and ids, never a secret.
  */
 
@@ -10,7 +10,7 @@ import type { Operation } from '../model/operation.ts';
 import type { Logger } from './logger.ts';
 
 /** Acts that S2 has no operation for. */
-type OwnAct =
+type OwnAction =
   | 'ensure-basin'
   | 'ensure-stream'
   | 'rotate-access-token'
@@ -26,13 +26,13 @@ type OwnAct =
   | 'unrouted';
 
 /** What somebody does: S2's word for it where there is one. */
-export type Act = Exclude<Operation, 'maintain'> | OwnAct;
+export type AuditAction = Exclude<Operation, 'maintain'> | OwnAction;
 
 /**
- * Whether an act is written down `always`, or only when it is `refused`: looks at things, and data. `fence` and `trim`
+ * Whether an action is written down `always`, or only when it is `refused`: looks at things, and data. `fence` and `trim`
  * are records, but change who may write, and what is left.
  */
-const ACTS = {
+const AUDIT_ACTIONS = {
   'list-basins': 'refused',
   'list-access-tokens': 'refused',
   'account-metrics': 'refused',
@@ -71,15 +71,15 @@ const ACTS = {
   whoami: 'refused',
   health: 'refused',
   unrouted: 'refused',
-} as const satisfies Readonly<Record<Act, 'always' | 'refused'>>;
+} as const satisfies Readonly<Record<AuditAction, 'always' | 'refused'>>;
 
 /** Where it came in; `start` is the server itself, when it comes up. */
-export type AuditDoor = 'http' | 'otlp' | 's2s' | 'sse' | 'websocket' | 'start';
+export type AuditProtocol = 'http' | 'otlp' | 's2s' | 'sse' | 'websocket' | 'start';
 
 /** Who does what to what. */
 export interface AuditSubject {
-  readonly act: Act;
-  readonly door: AuditDoor;
+  readonly action: AuditAction;
+  readonly protocol: AuditProtocol;
   /** Id of a token, `root`, `anyone` without authentication, `none` who showed nothing, `unknown` what nobody knows. */
   readonly principal: string;
   /** Of a token; never reused, so that no id can pass for another one. */
@@ -111,20 +111,21 @@ export class Audit {
     this.#clock = clock;
   }
 
-  /** Writes down what became of an act: done, or why not. Only once that is known, and once for each. */
+  /** Writes down what became of an action: done, or why not. Only once that is known, and once for each. */
   write(subject: AuditSubject, error?: TailraceError): void {
-    if (!isWritten(subject.act, error)) return;
+    if (!isWritten(subject.action, error)) return;
     const outcome = outcomeOf(error);
     // Whoever is nobody that we know could fill the log with what fails as well.
     const isCheap = outcome === 'refused' || (outcome === 'failed' && isStranger(subject));
     if (isCheap && !this.#takeRoom()) return;
-    const { act, door, principal, principalNumber, basin, stream, tokenId, sender, correlationId, doneAt } = subject;
+    const { action, protocol, principal, principalNumber, basin, stream, tokenId, sender, correlationId, doneAt } =
+      subject;
     const fields = {
-      ...{ audit: true, act, outcome, error: error?.code, principal, principalNumber, basin, stream, tokenId },
-      ...{ door, sender, correlationId, reason: error?.message },
+      ...{ audit: true, action, outcome, error: error?.code, principal, principalNumber, basin, stream, tokenId },
+      ...{ protocol, sender, correlationId, reason: error?.message },
       doneAt: doneAt === undefined ? undefined : new Date(doneAt).toISOString(),
     };
-    const message = `audit: ${act} ${outcome}`;
+    const message = `audit: ${action} ${outcome}`;
     if (outcome === 'refused') this.#logger.warn(fields, message);
     else this.#logger.info(fields, message);
   }
@@ -156,15 +157,15 @@ export class Audit {
   #tellHeldBack(): void {
     this.#cancel();
     if (this.#heldBack === 0) return;
-    const fields = { audit: true, act: 'refusals-held-back', outcome: 'refused', count: this.#heldBack };
+    const fields = { audit: true, action: 'refusals-held-back', outcome: 'refused', count: this.#heldBack };
     this.#heldBack = 0;
     this.#logger.warn(fields, `audit: ${fields.count} more were refused, faster than is written down one by one`);
   }
 }
 
-/** Whether what became of an act leaves a line: cheap, so that data need not make one up that nobody writes. */
-export function isWritten(act: Act, error: TailraceError | undefined): boolean {
-  return ACTS[act] === 'always' || (error !== undefined && isAboutAccess(error));
+/** Whether what became of an action leaves a line: cheap, so that data need not make one up that nobody writes. */
+export function isWritten(action: AuditAction, error: TailraceError | undefined): boolean {
+  return AUDIT_ACTIONS[action] === 'always' || (error !== undefined && isAboutAccess(error));
 }
 
 /** Whether an error is a refused authorization. */

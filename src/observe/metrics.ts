@@ -24,7 +24,7 @@ export interface StoreStat {
     readonly freeBytes: number | undefined;
   };
   readonly openStreams: number;
-  readonly reads: { readonly byDoor: ReadonlyMap<string, number>; readonly lagRecordsMax: number };
+  readonly reads: { readonly byProtocol: ReadonlyMap<string, number>; readonly lagRecordsMax: number };
 }
 
 /** An OTLP request that was answered with 200. */
@@ -106,8 +106,8 @@ export class Metrics {
 
   stored(): void {}
 
-  readBegan(_stream: unknown, door: string): void {
-    this.#reads.add(door, 1);
+  readBegan(_stream: unknown, protocol: string): void {
+    this.#reads.add(protocol, 1);
   }
 
   read(_stream: unknown, records: number, meteredBytes: number): void {
@@ -156,8 +156,8 @@ export class Metrics {
       );
     gauge('tailrace_store_state', states, stateOf, ['state']);
     gauge('tailrace_open_streams', 'Streams in memory.', ({ openStreams }) => plain(openStreams));
-    const readers = 'Reads under way, by door.';
-    gauge('tailrace_open_readers', readers, ({ reads }) => byLabel('door', reads.byDoor), ['door']);
+    const readers = 'Reads under way, by protocol.';
+    gauge('tailrace_open_readers', readers, ({ reads }) => byLabel('protocol', reads.byProtocol), ['protocol']);
     const lag = 'Records that the reader farthest behind has not been given yet.';
     gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => plain(reads.lagRecordsMax));
     const own = (name: string, help: string, read: () => number): void =>
@@ -183,7 +183,9 @@ export class Metrics {
     );
     counter('tailrace_read_records_total', 'Records given to readers.', [], () => plain(this.#readRecords));
     counter('tailrace_read_bytes_total', 'Metered bytes given to readers.', [], () => plain(this.#readBytes));
-    counter('tailrace_reads_total', 'Reads that began, by door.', ['door'], () => byLabel('door', this.#reads));
+    counter('tailrace_reads_total', 'Reads that began, by protocol.', ['protocol'], () =>
+      byLabel('protocol', this.#reads),
+    );
     counter('tailrace_operations_total', 'Calls over HTTP that were allowed, by operation of S2.', ['operation'], () =>
       byLabel('operation', this.#operations),
     );

@@ -1,4 +1,4 @@
-/** The WebSocket door: decides on upgrades, keeps the readers, ticks them, and sends them home. */
+/** The WebSocket protocol: decides on upgrades, keeps the readers, ticks them, and sends them home. */
 
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
@@ -41,14 +41,19 @@ import { isOriginAllowed } from './origin.ts';
 import { refuseUpgrade } from './refusal.ts';
 import { type Reading, Session, TICK_MS } from './session.ts';
 
-/** What the door needs of the log, which has it all. B is its basin, S its stream. */
+/** What the server needs of the log, which has it all. B is its basin, S its stream. */
 export interface ReadableLog<B, S extends { readonly id: string }> {
   basin(name: string): B | undefined;
   openStream(basin: B, name: string, purpose: 'read'): S | Promise<S>;
-  read(stream: S, range: ReadRange, signal: AbortSignal, by: { readonly door: 'websocket' }): AsyncIterable<ReadEvent>;
+  read(
+    stream: S,
+    range: ReadRange,
+    signal: AbortSignal,
+    by: { readonly protocol: 'websocket' },
+  ): AsyncIterable<ReadEvent>;
 }
 
-export interface SocketDoorDeps<B, S extends { readonly id: string }> {
+export interface SocketServerDeps<B, S extends { readonly id: string }> {
   readonly log: ReadableLog<B, S>;
   readonly access: Pick<Access, 'identify' | 'expectAllowed' | 'redeem' | 'admit' | 'watch'>;
   readonly defaultBasin: string | undefined;
@@ -62,7 +67,7 @@ export interface SocketDoorDeps<B, S extends { readonly id: string }> {
   readonly onFatal?: (error: unknown) => void;
 }
 
-export interface SocketDoor {
+export interface SocketServer {
   /** Takes over the connection of an upgrade request, whatever it asks for. Never throws. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Readers that are connected. */
@@ -73,20 +78,20 @@ export interface SocketDoor {
   close(): Promise<void>;
 }
 
-/** Makes the door. It owns nothing until the first upgrade. */
-export function createSocketDoor<B, S extends { readonly id: string }>(deps: SocketDoorDeps<B, S>): SocketDoor {
-  const door = new Door(deps);
+/** Makes the server. It owns nothing until the first upgrade. */
+export function createSocketServer<B, S extends { readonly id: string }>(deps: SocketServerDeps<B, S>): SocketServer {
+  const server = new Server(deps);
   return {
-    upgrade: (request, socket, head) => door.upgrade(request, socket, head),
-    connections: () => door.sessions.size,
-    drain: () => door.drain(),
-    close: () => door.close(),
+    upgrade: (request, socket, head) => server.upgrade(request, socket, head),
+    connections: () => server.sessions.size,
+    drain: () => server.drain(),
+    close: () => server.close(),
   };
 }
 
-class Door<B, S extends { readonly id: string }> {
+class Server<B, S extends { readonly id: string }> {
   readonly sessions = new Set<Session>();
-  readonly #deps: SocketDoorDeps<B, S>;
+  readonly #deps: SocketServerDeps<B, S>;
   readonly #server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -100,7 +105,7 @@ class Door<B, S extends { readonly id: string }> {
   #draining = false;
   #cancelTick: (() => void) | undefined;
 
-  constructor(deps: SocketDoorDeps<B, S>) {
+  constructor(deps: SocketServerDeps<B, S>) {
     this.#deps = deps;
   }
 
@@ -223,7 +228,7 @@ class Door<B, S extends { readonly id: string }> {
     const basin = log.basin(plan.basin);
     if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${plan.basin}\` not found`);
     const stream = await log.openStream(basin, plan.principal.absolute(plan.stream), 'read');
-    const options = { door: 'websocket', encryptionKey: plan.encryptionKey } as const;
+    const options = { protocol: 'websocket', encryptionKey: plan.encryptionKey } as const;
     return {
       hello: helloFrame(plan.basin, plan.stream, stream.id),
       encoder: plan.encoder,
@@ -252,7 +257,7 @@ class Door<B, S extends { readonly id: string }> {
     const stream = target === undefined ? undefined : (principal?.absolute(target.stream) ?? target.stream);
     this.#deps.audit.write(
       {
-        ...{ act: 'read', door: 'websocket', sender, correlationId },
+        ...{ action: 'read', protocol: 'websocket', sender, correlationId },
         principal: principal?.id ?? shown,
         principalNumber: principal?.token?.number,
         basin: target?.basin,

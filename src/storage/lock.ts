@@ -35,59 +35,59 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   } catch (cause) {
     throw unusable(dir, cause);
   }
-  const door = new SocketDir(dir);
+  const socketDir = new SocketDir(dir);
   try {
-    return await own(door);
+    return await own(socketDir);
   } catch (error) {
-    door.close();
+    socketDir.close();
     throw error instanceof TailraceError ? error : unusable(dir, error);
   }
 }
 
-async function own(door: SocketDir): Promise<DataDirLock> {
+async function own(socketDir: SocketDir): Promise<DataDirLock> {
   const name = `lock.new.${process.pid}.${randomBytes(6).toString('hex')}`;
-  let server = await listen(door, name);
+  let server = await listen(socketDir, name);
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    const highest = door.highest();
-    const owner = highest === 0 ? undefined : await ask(door.address(numbered(highest)));
+    const highest = socketDir.highest();
+    const owner = highest === 0 ? undefined : await ask(socketDir.address(numbered(highest)));
     if (owner?.alive === true) {
       await closed(server);
-      throw inUse(door.dir, owner.pid);
+      throw inUse(socketDir.dir, owner.pid);
     }
-    const outcome = take(door, name, highest + 1);
-    if (outcome === 'owned') return lockOf(door, server);
+    const outcome = take(socketDir, name, highest + 1);
+    if (outcome === 'owned') return lockOf(socketDir, server);
     // An owner that tidied up meanwhile has taken our unnumbered socket for a leftover: it owns the directory by now.
     if (outcome === 'swept') {
       await closed(server);
-      server = await listen(door, name);
+      server = await listen(socketDir, name);
     }
   }
   await closed(server);
-  throw inUse(door.dir, undefined);
+  throw inUse(socketDir.dir, undefined);
 }
 
 /** Tries to make the listening socket `name` the one with this number. */
-function take(door: SocketDir, name: string, number: number): 'owned' | 'lost' | 'swept' {
+function take(socketDir: SocketDir, name: string, number: number): 'owned' | 'lost' | 'swept' {
   try {
-    linkSync(path.join(door.dir, name), path.join(door.dir, numbered(number)));
+    linkSync(path.join(socketDir.dir, name), path.join(socketDir.dir, numbered(number)));
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return 'lost';
     if (codeOf(error) === 'ENOENT') return 'swept';
     throw error;
   }
-  if (door.highest() > number) {
-    door.remove(numbered(number));
+  if (socketDir.highest() > number) {
+    socketDir.remove(numbered(number));
     return 'lost';
   }
-  door.sweep(number);
+  socketDir.sweep(number);
   return 'owned';
 }
 
-function lockOf(door: SocketDir, server: Server): DataDirLock {
+function lockOf(socketDir: SocketDir, server: Server): DataDirLock {
   let released: Promise<void> | undefined;
   const release = async (): Promise<void> => {
     await closed(server);
-    door.close();
+    socketDir.close();
   };
   return {
     release: () => {
@@ -98,7 +98,7 @@ function lockOf(door: SocketDir, server: Server): DataDirLock {
 }
 
 /** Listens and tells whoever asks which process this is. Keeps no process alive. */
-function listen(door: SocketDir, name: string): Promise<Server> {
+function listen(socketDir: SocketDir, name: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => {
       socket.on('error', () => {});
@@ -106,7 +106,7 @@ function listen(door: SocketDir, name: string): Promise<Server> {
       socket.end(`${process.pid}\n`, () => socket.destroy());
     });
     server.once('error', reject);
-    server.listen(door.address(name), () => {
+    server.listen(socketDir.address(name), () => {
       server.off('error', reject);
       server.on('error', () => {});
       server.unref();

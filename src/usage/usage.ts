@@ -4,7 +4,7 @@
  */
 
 import type { Basin } from '../log/basins.ts';
-import { type LogObserver, NO_OBSERVER, type ReaderDoor } from '../log/observer.ts';
+import { type LogObserver, NO_OBSERVER, type ReaderProtocol } from '../log/observer.ts';
 import { scanPages } from '../log/scan-pages.ts';
 import { OpenStream, type Stream } from '../log/stream.ts';
 import type { Clock } from '../model/clock.ts';
@@ -95,9 +95,9 @@ export class Usage implements LogObserver {
     if (this.#touched.size < USAGE_STREAMS_WAITING_MAX || this.#touched.has(number)) this.#touched.set(number, total);
   }
 
-  readBegan(stream: Stream, door: ReaderDoor): void {
+  readBegan(stream: Stream, protocol: ReaderProtocol): void {
     const tally = this.#tally(stream.basin);
-    if (door === 'unary') tally.unaryReads++;
+    if (protocol === 'unary') tally.unaryReads++;
     else tally.streamingReads++;
   }
 

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import { createServer, type TailraceServer } from '../../src/server.ts';
 import { TokenBook } from '../support/access-callers.ts';
-import { type Credential, type Doors, formsOf, openDoors } from '../support/access-forms.ts';
+import { type Credential, formsOf, openProtocols, type Protocols } from '../support/access-forms.ts';
 import { ACCESS_ROWS, type AccessRow, type Names } from '../support/access-rows.ts';
 import { ControlClient } from '../support/control-calls.ts';
 import { HeldDeletions } from '../support/held-deletions.ts';
@@ -24,7 +24,7 @@ const GOING: Names = { basin: 'existence-going', stream: 'stream-going', id: 'id
 
 let dataDir: string;
 let server: TailraceServer;
-let doors: Doors;
+let protocols: Protocols;
 let book: TokenBook;
 
 beforeAll(async () => {
@@ -46,12 +46,12 @@ beforeAll(async () => {
     200,
     '409 basin_deletion_pending',
   ]);
-  doors = await openDoors(port);
+  protocols = await openProtocols(port);
   book = new TokenBook(port, rootToken);
 });
 
 afterAll(async () => {
-  await doors.close();
+  await protocols.close();
   await server.close();
   await rm(dataDir, { recursive: true, force: true });
 });
@@ -101,7 +101,7 @@ describe.each(rows)('%s', (row, needs) => {
   test.each(formsOf(row))('%s', async (_form, ask) => {
     for (const { credential, worlds: names } of await strangersTo(needs)) {
       const heard = names.map(async (names) => {
-        const { verdict, said } = await ask({ row, needs, names, credential }, doors);
+        const { verdict, said } = await ask({ row, needs, names, credential }, protocols);
         expect(verdict).not.toBe('allowed');
         return said.replaceAll(names.basin, 'BASIN').replaceAll(names.stream, 'STREAM').replaceAll(names.id, 'ID');
       });

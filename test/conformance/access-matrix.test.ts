@@ -5,31 +5,31 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { READER_DOORS } from '../../src/log/observer.ts';
+import { READER_PROTOCOLS } from '../../src/log/observer.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import { type Caller, callersFor, callersOf, MINE, NAMES_PREFIX, TokenBook } from '../support/access-callers.ts';
-import { type Doors, formsOf, openDoors } from '../support/access-forms.ts';
+import { formsOf, openProtocols, type Protocols } from '../support/access-forms.ts';
 import { ACCESS_ROWS, type Names, routeTargets, targetOf } from '../support/access-rows.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const CREATES = { create_stream_on_append: true, create_stream_on_read: true };
 
 let server: TestServer;
-let doors: Doors;
+let protocols: Protocols;
 let book: TokenBook;
 let callers: readonly Caller[];
 let calls = 0;
 
 beforeAll(async () => {
   server = await startServer();
-  doors = await openDoors(server.port);
+  protocols = await openProtocols(server.port);
   book = new TokenBook(server.port, server.token);
   await book.control('PUT', `/v1/basins/${MINE}`, { config: CREATES });
   callers = await callersOf(book);
 });
 
 afterAll(async () => {
-  await doors.close();
+  await protocols.close();
   await server.stop();
 });
 
@@ -39,7 +39,7 @@ test('every route has a row, and every row a route', () => {
 
 test('every way to read has its form', () => {
   const forms = formsOf('GET /v1/streams/{stream}/records').map(([name]) => name.split(' ')[0]);
-  expect([...new Set(forms)].sort()).toEqual(READER_DOORS.filter((door) => door !== 'library').sort());
+  expect([...new Set(forms)].sort()).toEqual(READER_PROTOCOLS.filter((protocol) => protocol !== 'library').sort());
 });
 
 test('every operation opens a route', () => {
@@ -51,7 +51,10 @@ describe.each(Object.entries(ACCESS_ROWS))('%s', (row, needs) => {
   test.each(formsOf(row))('%s', async (form, ask) => {
     const all = [...callers, ...(await callersFor(book, needs))];
     const heard = all.map(async (caller) => {
-      const { verdict } = await ask({ row, needs, names: namesFor(row), credential: await caller.credential() }, doors);
+      const { verdict } = await ask(
+        { row, needs, names: namesFor(row), credential: await caller.credential() },
+        protocols,
+      );
       return [caller.name, verdict] as const;
     });
     const expected = all.map((caller) => [caller.name, caller.verdict(row, needs, form)] as const);

@@ -94,7 +94,7 @@ async function untilItWaits(): Promise<void> {
   const headers = { authorization: `Bearer ${server.token}` };
   for (;;) {
     const { body } = await call(server.port, { method: 'GET', path: '/metrics', headers });
-    if (body.toString().includes('tailrace_open_readers{door="unary"} 1')) return;
+    if (body.toString().includes('tailrace_open_readers{protocol="unary"} 1')) return;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The audit log (users.md 18): every act of the control plane leaves one line, whatever became of it, every refused
- * authorization one at every door, and none holds a secret. Made from the table of routes: one without a word here fails.
+ * The audit log (users.md 18): every action of the control plane leaves one line, whatever became of it, every refused
+ * authorization one at every protocol, and none holds a secret. Made from the table of routes: one without a word here fails.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import type { LogFields } from '../../src/observe/logger.ts';
 import { SYSTEM_CLOCK } from '../../src/observe/system-clock.ts';
 import { createServer, type TailraceServer } from '../../src/server.ts';
 import { TokenBook } from '../support/access-callers.ts';
-import { type Ask, type Doors, formsOf, openDoors } from '../support/access-forms.ts';
+import { type Ask, formsOf, openProtocols, type Protocols } from '../support/access-forms.ts';
 import { ACCESS_ROWS, type AccessRow, type Names, otlpBody } from '../support/access-rows.ts';
 import { HeldDeletions } from '../support/held-deletions.ts';
 import { call } from '../support/http-call.ts';
@@ -24,9 +24,9 @@ import { Reader } from '../support/socket-reader.ts';
 const rootToken = 'token-of-a-test-that-reads-what-is-audited';
 const BASIN = 'audit-basin';
 
-/** The word of an act, what must be there before it, and how the same call fails. */
+/** The word of an action, what must be there before it, and how the same call fails. */
 interface Expected {
-  readonly act: string;
+  readonly action: string;
   readonly needs?: readonly (keyof Names)[];
   /** The call is made again, or about what is not there, or with another body. */
   readonly fails?: 'again' | 'missing' | (() => unknown);
@@ -44,38 +44,38 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'GET /ping': 'only refusals',
   'GET /readyz': 'only refusals',
   'GET /metrics': 'only refusals',
-  'GET /v1/backup': { act: 'backup' },
-  'POST /v1/clock/confirm': { act: 'confirm-clock' },
+  'GET /v1/backup': { action: 'backup' },
+  'POST /v1/clock/confirm': { action: 'confirm-clock' },
   'GET /v1/whoami': 'only refusals',
   'GET /v1/basins': 'only refusals',
-  'POST /v1/basins': { act: 'create-basin', fails: 'again' },
+  'POST /v1/basins': { action: 'create-basin', fails: 'again' },
   'GET /v1/basins/{basin}': 'only refusals',
-  'PUT /v1/basins/{basin}': { act: 'ensure-basin', fails: () => ({ config: 'none' }) },
-  'PATCH /v1/basins/{basin}': { act: 'reconfigure-basin', needs: ['basin'], fails: 'missing' },
-  'DELETE /v1/basins/{basin}': { act: 'delete-basin', needs: ['basin'], fails: 'missing' },
+  'PUT /v1/basins/{basin}': { action: 'ensure-basin', fails: () => ({ config: 'none' }) },
+  'PATCH /v1/basins/{basin}': { action: 'reconfigure-basin', needs: ['basin'], fails: 'missing' },
+  'DELETE /v1/basins/{basin}': { action: 'delete-basin', needs: ['basin'], fails: 'missing' },
   'GET /v1/locations': 'only refusals',
   'GET /v1/locations/default': 'only refusals',
-  'PUT /v1/locations/default': { act: 'set-default-location', fails: () => 'elsewhere' },
+  'PUT /v1/locations/default': { action: 'set-default-location', fails: () => 'elsewhere' },
   'GET /v1/streams': 'only refusals',
-  'POST /v1/streams': { act: 'create-stream', needs: ['basin'], fails: 'again' },
+  'POST /v1/streams': { action: 'create-stream', needs: ['basin'], fails: 'again' },
   'GET /v1/streams/{stream}': 'only refusals',
-  'PUT /v1/streams/{stream}': { act: 'ensure-stream', needs: ['basin'], fails: 'missing' },
-  'PATCH /v1/streams/{stream}': { act: 'reconfigure-stream', needs: ['basin', 'stream'], fails: 'missing' },
-  'DELETE /v1/streams/{stream}': { act: 'delete-stream', needs: ['basin', 'stream'], fails: 'missing' },
+  'PUT /v1/streams/{stream}': { action: 'ensure-stream', needs: ['basin'], fails: 'missing' },
+  'PATCH /v1/streams/{stream}': { action: 'reconfigure-stream', needs: ['basin', 'stream'], fails: 'missing' },
+  'DELETE /v1/streams/{stream}': { action: 'delete-stream', needs: ['basin', 'stream'], fails: 'missing' },
   'POST /v1/streams/{stream}/records': 'only refusals',
-  'POST /v1/streams/{stream}/records of a fence': { act: 'fence', needs: ['basin', 'stream'], fails: 'missing' },
-  'POST /v1/streams/{stream}/records of a trim': { act: 'trim', needs: ['basin', 'stream'], fails: 'missing' },
+  'POST /v1/streams/{stream}/records of a fence': { action: 'fence', needs: ['basin', 'stream'], fails: 'missing' },
+  'POST /v1/streams/{stream}/records of a trim': { action: 'trim', needs: ['basin', 'stream'], fails: 'missing' },
   'GET /v1/streams/{stream}/records': 'only refusals',
   'GET /v1/streams/{stream}/records/tail': 'only refusals',
   'GET /v1/access-tokens': 'only refusals',
-  'POST /v1/access-tokens': { act: 'issue-access-token', fails: 'again' },
+  'POST /v1/access-tokens': { action: 'issue-access-token', fails: 'again' },
   'GET /v1/access-tokens/{id}': 'only refusals',
-  'DELETE /v1/access-tokens/{id}': { act: 'revoke-access-token', needs: ['id'], fails: 'missing' },
-  'POST /v1/access-tokens/{id}/rotate': { act: 'rotate-access-token', needs: ['id'], fails: 'missing' },
-  'POST /v1/ingest-token/exchange': { act: 'exchange-token', fails: () => ({ credential: rootToken }) },
-  'POST /v1/ingest-token/keys/rotate': { act: 'rotate-signing-key', fails: () => ({ void_old: 'yes' }) },
+  'DELETE /v1/access-tokens/{id}': { action: 'revoke-access-token', needs: ['id'], fails: 'missing' },
+  'POST /v1/access-tokens/{id}/rotate': { action: 'rotate-access-token', needs: ['id'], fails: 'missing' },
+  'POST /v1/ingest-token/exchange': { action: 'exchange-token', fails: () => ({ credential: rootToken }) },
+  'POST /v1/ingest-token/keys/rotate': { action: 'rotate-signing-key', fails: () => ({ void_old: 'yes' }) },
   'POST /v1/tickets': {
-    act: 'issue-ticket',
+    action: 'issue-ticket',
     fails: () => ({ basin: BASIN, stream: 's', prefix: 's', operation: 'read' }),
   },
   'GET /v1/metrics': 'only refusals',
@@ -86,7 +86,7 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
 let dataDir: string;
 let server: TailraceServer;
 let port: number;
-let doors: Doors;
+let protocols: Protocols;
 let book: TokenBook;
 let count = 0;
 let skippedMs = 0;
@@ -108,12 +108,12 @@ beforeAll(async () => {
   const wrapEngine = new HeldDeletions().wrap;
   server = await createServer({ port: 0, dataDir, rootToken }, { logger, clock, wrapEngine });
   ({ port } = await server.listen());
-  doors = await openDoors(port);
+  protocols = await openProtocols(port);
   book = new TokenBook(port, rootToken);
 });
 
 afterAll(async () => {
-  await doors.close();
+  await protocols.close();
   await server.close();
   await rm(dataDir, { recursive: true, force: true });
 });
@@ -135,9 +135,9 @@ describe.each(rows)('%s', (row, needs) => {
       expect(linesOf(id)).toEqual([]);
       return;
     }
-    const { act, fails } = expected;
+    const { action, fails } = expected;
     const names = await prepared(expected.needs ?? []);
-    const subject = { act, principal: 'root', door: 'http', ...namesIn(row, needs, names) };
+    const subject = { action, principal: 'root', protocol: 'http', ...namesIn(row, needs, names) };
     const done = newId();
     await ask(row, await withSecret(row, needs), names, `Bearer ${rootToken}`, done);
     const principal = row.endsWith('/exchange') ? { principal: expect.any(String) } : {};
@@ -148,7 +148,7 @@ describe.each(rows)('%s', (row, needs) => {
     const body = typeof fails === 'function' ? { ...needs, body: fails } : needs;
     await ask(row, body, others, `Bearer ${rootToken}`, failed);
     const line = await lineOf(failed);
-    expect(line).toMatchObject({ act, principal: 'root', outcome: 'failed', error: expect.any(String) });
+    expect(line).toMatchObject({ action, principal: 'root', outcome: 'failed', error: expect.any(String) });
     expect(['authn', 'permission_denied']).not.toContain(line?.error);
   });
 
@@ -174,12 +174,12 @@ describe.each(rows)('%s', (row, needs) => {
     for (const [secret, who] of cases) {
       const id = newId();
       const credential = secret === undefined ? {} : { header: `Bearer ${secret as string}` };
-      await send({ row, needs, names, credential, correlationId: id }, doors);
-      const door = /^(sse|s2s|websocket)/.exec(form)?.[1] ?? (needs.isOtlp ? 'otlp' : 'http');
+      await send({ row, needs, names, credential, correlationId: id }, protocols);
+      const protocol = /^(sse|s2s|websocket)/.exec(form)?.[1] ?? (needs.isOtlp ? 'otlp' : 'http');
       expect(await lineOf(id)).toMatchObject({
         audit: true,
         outcome: 'refused',
-        door,
+        protocol,
         sender: '127.0.0.1',
         ...(who as object),
       });
@@ -187,7 +187,7 @@ describe.each(rows)('%s', (row, needs) => {
   });
 });
 
-test('what is open by a token that is revoked leaves one line at each door', async () => {
+test('what is open by a token that is revoked leaves one line at each protocol', async () => {
   skippedMs += 1_000;
   await book.control('PUT', `/v1/basins/${BASIN}-open`, { config: { create_stream_on_append: true } });
   const { id, secret } = await book.issue();
@@ -212,7 +212,7 @@ test('what is open by a token that is revoked leaves one line at each door', asy
   await Promise.all([reading.restOfBatches(), writing.restOfAcks(), events.rest(), socket.ended]);
   await marker();
   const ends = lines.filter(({ principal, outcome }) => principal === id && outcome === 'refused');
-  expect(ends.map(({ door, act }) => `${door} ${act}`).sort()).toEqual([
+  expect(ends.map(({ protocol, action }) => `${protocol} ${action}`).sort()).toEqual([
     's2s append',
     's2s read',
     'sse read',
@@ -237,7 +237,7 @@ test('commands of sessions leave lines, and records none', async () => {
   session.halfClose();
   await session.restOfAcks();
   await marker();
-  expect(linesOf(id).map(({ act, outcome, error, door }) => [act, outcome, error, door])).toEqual([
+  expect(linesOf(id).map(({ action, outcome, error, protocol }) => [action, outcome, error, protocol])).toEqual([
     ['fence', 'done', undefined, 's2s'],
     ['trim', 'done', undefined, 's2s'],
     ['fence', 'failed', 'fencing_token_mismatch', 's2s'],
@@ -259,7 +259,7 @@ test('streams of a request that a token may not write to leave a line', async ()
     body,
   });
   expect(answer.status).toBe(200);
-  const subject = { act: 'append', principal, stream: 'yours', basin: `${BASIN}-part`, door: 'otlp' };
+  const subject = { action: 'append', principal, stream: 'yours', basin: `${BASIN}-part`, protocol: 'otlp' };
   expect(await lineOf(id)).toMatchObject({ ...subject, outcome: 'refused', error: 'permission_denied' });
 });
 
@@ -269,7 +269,7 @@ test('what is exchanged and not known leaves a line', async () => {
   const headers = { 'content-type': 'application/json', 'x-correlation-id': id };
   const path = '/v1/ingest-token/exchange';
   expect((await call(port, { path, headers, body: '{"credential":"nobody-knows-this-one"}' })).status).toBe(401);
-  expect(await lineOf(id)).toMatchObject({ act: 'exchange-token', outcome: 'refused', principal: 'unknown' });
+  expect(await lineOf(id)).toMatchObject({ action: 'exchange-token', outcome: 'refused', principal: 'unknown' });
   expect(told.join()).not.toContain('nobody-knows-this-one');
 });
 
@@ -289,9 +289,9 @@ test('whoever is turned away for where they come from leaves a line', async () =
   await open.close();
   await rm(dir, { recursive: true, force: true });
   expect(taken.filter(({ audit }) => audit === true)).toMatchObject([
-    { act: 'list-basins', outcome: 'refused', error: 'permission_denied', principal: 'none', door: 'http' },
-    { act: 'append', outcome: 'refused', error: 'permission_denied', principal: 'none', door: 'otlp' },
-    { act: 'ensure-basin', outcome: 'done', principal: 'anyone', basin: 'made-by-anyone' },
+    { action: 'list-basins', outcome: 'refused', error: 'permission_denied', principal: 'none', protocol: 'http' },
+    { action: 'append', outcome: 'refused', error: 'permission_denied', principal: 'none', protocol: 'otlp' },
+    { action: 'ensure-basin', outcome: 'done', principal: 'anyone', basin: 'made-by-anyone' },
   ]);
 });
 
@@ -341,7 +341,7 @@ function ask(row: string, needs: AccessRow, names: Names, header: string, correl
   const whole: Ask = { row, needs, names, credential: { header }, correlationId };
   const [[, form] = []] = formsOf(row);
   if (form === undefined) throw new Error(`${row} has no form`);
-  return form(whole, doors);
+  return form(whole, protocols);
 }
 
 /** The names that a line must say. */

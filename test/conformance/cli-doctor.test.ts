@@ -31,11 +31,11 @@ const doctor = (endpoint: string, token?: string, ...args: string[]): Promise<Cl
   });
 
 /** What answers in place of a Tailrace. */
-async function instead(listener: RequestListener, act: (url: string) => Promise<void>): Promise<void> {
+async function instead(listener: RequestListener, action: (url: string) => Promise<void>): Promise<void> {
   const fake: Server = createServer(listener);
   await new Promise<void>((resolve) => fake.listen(0, '127.0.0.1', resolve));
   try {
-    await act(`http://127.0.0.1:${(fake.address() as AddressInfo).port}`);
+    await action(`http://127.0.0.1:${(fake.address() as AddressInfo).port}`);
   } finally {
     fake.closeAllConnections();
     await new Promise((resolve) => fake.close(resolve));

@@ -31,7 +31,7 @@ const resetsIn = (server: TestServer): Record<string, unknown>[] =>
   server
     .stderr()
     .split('\n')
-    .filter((line) => line.includes('"act":"reset-root-token"'))
+    .filter((line) => line.includes('"action":"reset-root-token"'))
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 test('the new one works, the old one does not, and other tokens stay', async () => {
@@ -57,7 +57,7 @@ test('the new one works, the old one does not, and other tokens stay', async () 
   expect((await whoami(after, before.token)).code).toBe(3);
   expect((await whoami(after, issued.stdout.trim())).stdout).toContain('other');
   await after.stop();
-  expect(resetsIn(after)).toMatchObject([{ act: 'reset-root-token', outcome: 'done', principal: 'operator' }]);
+  expect(resetsIn(after)).toMatchObject([{ action: 'reset-root-token', outcome: 'done', principal: 'operator' }]);
   const sinceMs = Date.now() - Date.parse(String(resetsIn(after)[0]?.doneAt));
   expect(sinceMs).toBeGreaterThan(0);
 
@@ -99,7 +99,7 @@ test('a disk that has become full keeps no server from starting: the next one sa
     const logger = { debug: take, info: take, warn: take, error: take };
     const server = await createServer({ port: 0, dataDir }, { logger, wrapEngine });
     await server.close();
-    told.push(lines.filter(({ audit }) => audit === true).map(({ act }) => act));
+    told.push(lines.filter(({ audit }) => audit === true).map(({ action }) => action));
   };
   await start();
   await resetRootToken(dataDir);

@@ -113,7 +113,7 @@ describe('known traffic', () => {
     expect(added('tailrace_appended_bytes_total', { kind: 's2' })).toBe(22);
     expect(added('s2_append_batch_records_sum')).toBe(2);
     expect(added('s2_append_batch_bytes_sum')).toBe(22);
-    expect(added('tailrace_reads_total', { door: 'unary' })).toBe(1);
+    expect(added('tailrace_reads_total', { protocol: 'unary' })).toBe(1);
     expect(added('tailrace_read_records_total')).toBe(1);
     expect(added('tailrace_read_bytes_total')).toBe(11);
     expect(added('tailrace_operations_total', { operation: 'append' })).toBe(1);
@@ -135,7 +135,7 @@ describe('known traffic', () => {
   });
 });
 
-test('readers are counted by door while they are there', async () => {
+test('readers are counted by protocol while they are there', async () => {
   const records = [{ body: 'one' }];
   expect((await send('POST', '/v1/streams/followed/records', { records })).status).toBe(200);
   const lines = [
@@ -153,7 +153,7 @@ test('readers are counted by door while they are there', async () => {
   await webSocket.until(/caught_up/);
   const readers = async (): Promise<readonly number[]> => {
     const samples = await scrape();
-    return ['sse', 'websocket'].map((door) => sumOf(samples, 'tailrace_open_readers', { door }));
+    return ['sse', 'websocket'].map((protocol) => sumOf(samples, 'tailrace_open_readers', { protocol }));
   };
   expect(await readers()).toEqual([1, 1]);
   expect(sumOf(await scrape(), 'tailrace_reader_lag_records_max')).toBe(0);

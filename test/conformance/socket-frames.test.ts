@@ -6,7 +6,14 @@ import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import { header, otlpBlock, otlpBytes, s2Block, T0 } from '../support/socket-blocks.ts';
 import { Reader } from '../support/socket-reader.ts';
 import { LOGS } from '../support/socket-requests.ts';
-import { behind, records, type ScriptedDoor, ScriptedLog, startDoor, TOKEN } from '../support/socket-script.ts';
+import {
+  behind,
+  records,
+  ScriptedLog,
+  type ScriptedServer,
+  startScriptedServer,
+  TOKEN,
+} from '../support/socket-script.ts';
 
 const AUTH = { headers: { authorization: `Bearer ${TOKEN}` } };
 const HELLO = { type: 'hello', stream_id: '7', basin: 'telemetry', stream: 'my-app' };
@@ -15,7 +22,7 @@ const NEXT = { seq_num: 13, timestamp: expect.any(Number) };
 const ReadBatch = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.ReadBatch');
 
 let log: ScriptedLog;
-let server: ScriptedDoor;
+let server: ScriptedServer;
 const readers: Reader[] = [];
 
 function connect(query: string, protocols?: string | readonly string[], options: object = AUTH): Reader {
@@ -26,7 +33,7 @@ function connect(query: string, protocols?: string | readonly string[], options:
 
 beforeEach(async () => {
   log = new ScriptedLog();
-  server = await startDoor(log);
+  server = await startScriptedServer(log);
 });
 
 afterEach(async () => {

@@ -11,7 +11,7 @@ import { otlpBytes, otlpDraft, s2Draft } from '../support/socket-blocks.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 import { Reader } from '../support/socket-reader.ts';
 import { LOGS, METRICS, TRACES } from '../support/socket-requests.ts';
-import { type ScriptedDoor, startDoor, TOKEN } from '../support/socket-script.ts';
+import { type ScriptedServer, startScriptedServer, TOKEN } from '../support/socket-script.ts';
 
 const AUTH = { headers: { authorization: `Bearer ${TOKEN}` } };
 const DONE = [1000, undefined];
@@ -19,7 +19,7 @@ const DONE = [1000, undefined];
 let log: Log;
 let clock: ManualClock;
 let stream: Stream;
-let server: ScriptedDoor;
+let server: ScriptedServer;
 const readers: Reader[] = [];
 
 beforeEach(async () => {
@@ -32,7 +32,7 @@ beforeEach(async () => {
     otlpDefaultStream: '',
   });
   stream = await log.openStream(basin, 'my-app', 'append');
-  server = await startDoor(log);
+  server = await startScriptedServer(log);
 });
 
 afterEach(async () => {

@@ -4,14 +4,21 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
 import { s2Block } from '../support/socket-blocks.ts';
 import { Reader } from '../support/socket-reader.ts';
-import { behind, records, type ScriptedDoor, ScriptedLog, startDoor, TOKEN } from '../support/socket-script.ts';
+import {
+  behind,
+  records,
+  ScriptedLog,
+  type ScriptedServer,
+  startScriptedServer,
+  TOKEN,
+} from '../support/socket-script.ts';
 
 const AUTH = { headers: { authorization: `Bearer ${TOKEN}` } };
 const TAIL = { seqNum: 5, timestamp: 50 };
 const WIRE_TAIL = { seq_num: 5, timestamp: 50 };
 
 let log: ScriptedLog;
-let server: ScriptedDoor;
+let server: ScriptedServer;
 let fatal: unknown[];
 const readers: Reader[] = [];
 
@@ -32,7 +39,7 @@ async function caughtUp(options = {}): Promise<Reader> {
 beforeEach(async () => {
   log = new ScriptedLog();
   fatal = [];
-  server = await startDoor(log, { onFatal: (error) => fatal.push(error) });
+  server = await startScriptedServer(log, { onFatal: (error) => fatal.push(error) });
 });
 
 afterEach(async () => {
@@ -122,11 +129,11 @@ describe('the end', () => {
 
   test('a reader that hangs up ends its read', async () => {
     const reader = await caughtUp();
-    expect(server.door.connections()).toBe(1);
+    expect(server.socketServer.connections()).toBe(1);
     const gone = new Promise((resolve) => log.reads[0]?.signal.addEventListener('abort', resolve));
     await reader.close();
     await gone;
-    expect(server.door.connections()).toBe(0);
+    expect(server.socketServer.connections()).toBe(0);
   });
 
   test('a stream that is another than the reader saw: hello, error, 4409', async () => {
@@ -187,7 +194,7 @@ describe('a reader that is gone', () => {
     server.clock.advance(601_000);
     server.clock.advance(601_000);
     await reader.ended;
-    expect(server.door.connections()).toBe(0);
+    expect(server.socketServer.connections()).toBe(0);
   });
 });
 
@@ -217,7 +224,7 @@ describe('when the server stops', () => {
     log.push({ type: 'caught_up', tail: TAIL });
     const both = [connect('', 's2.json'), connect('', 'otlp.proto')];
     for (const reader of both) await reader.until('caught_up');
-    await server.door.drain();
+    await server.socketServer.drain();
     for (const reader of both) {
       expect((await reader.ended).code).toBe(1012);
       expect(reader.got.at(-1)).toMatchObject({ type: 'error', code: 'draining' });
@@ -231,15 +238,15 @@ describe('when the server stops', () => {
     await reader.until('hello');
     reader.socket.pause();
     for (let i = 0; i < 24; i++) log.push(records(await s2Block([{ body: Buffer.alloc(1024 * 1024 - 8) }], i)));
-    const drained = server.door.drain();
+    const drained = server.socketServer.drain();
     server.clock.advance(2_000);
     await drained;
-    expect(server.door.connections()).toBe(0);
+    expect(server.socketServer.connections()).toBe(0);
   });
 
   test('close may come twice, and cuts what is left', async () => {
     const reader = await caughtUp();
-    await Promise.all([server.door.close(), server.door.close()]);
+    await Promise.all([server.socketServer.close(), server.socketServer.close()]);
     expect((await reader.ended).code).toBe(1006);
   });
 });

@@ -5,18 +5,18 @@ import { unlimited } from '../../src/access/grant.ts';
 import { Origins } from '../../src/access/origins.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { Reader } from '../support/socket-reader.ts';
-import { type ScriptedDoor, ScriptedLog, startDoor, TOKEN } from '../support/socket-script.ts';
+import { ScriptedLog, type ScriptedServer, startScriptedServer, TOKEN } from '../support/socket-script.ts';
 
 const BEARER = { authorization: `Bearer ${TOKEN}` };
 
-let server: ScriptedDoor;
+let server: ScriptedServer;
 let log: ScriptedLog;
 const readers: Reader[] = [];
 
-async function start(options: Parameters<typeof startDoor>[1] = {}): Promise<void> {
+async function start(options: Parameters<typeof startScriptedServer>[1] = {}): Promise<void> {
   log = new ScriptedLog();
   log.push('end');
-  server = await startDoor(log, options);
+  server = await startScriptedServer(log, options);
 }
 
 interface Attempt {
@@ -76,7 +76,7 @@ describe('without an Origin', () => {
         throw new TailraceError('permission_denied', 'not yours');
       },
     };
-    server = await startDoor(log, { access });
+    server = await startScriptedServer(log, { access });
     expect(await outcome({})).toBe(403);
     expect(await outcome({ origin: `http://127.0.0.1:${server.port}` })).toEqual([4403, 'permission_denied']);
   });

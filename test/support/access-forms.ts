@@ -4,7 +4,7 @@
  */
 
 import type { AppendMode } from '../../src/http/s2/call.ts';
-import type { ReaderDoor } from '../../src/log/observer.ts';
+import type { ReaderProtocol } from '../../src/log/observer.ts';
 import { type AccessRow, callOf, type Names, targetOf } from './access-rows.ts';
 import { type Call, type CallAnswer, call } from './http-call.ts';
 import { connectHttp2, type Http2Connection } from './http2-call.ts';
@@ -38,20 +38,20 @@ export interface Ask {
 }
 
 /** A server, and the connections to it that many calls share. */
-export interface Doors {
+export interface Protocols {
   readonly port: number;
   readonly http2: Http2Connection;
   close(): Promise<void>;
 }
 
-export type Form = (ask: Ask, doors: Doors) => Promise<Heard>;
+export type Form = (ask: Ask, protocols: Protocols) => Promise<Heard>;
 
-export async function openDoors(port: number): Promise<Doors> {
+export async function openProtocols(port: number): Promise<Protocols> {
   const http2 = await connectHttp2(`http://127.0.0.1:${port}`);
   return { port, http2, close: () => http2.close() };
 }
 
-type Transport = (doors: Doors, call: Call) => Promise<CallAnswer>;
+type Transport = (protocols: Protocols, call: Call) => Promise<CallAnswer>;
 
 const TRANSPORTS: Readonly<Record<'HTTP/1.1' | 'HTTP/2', Transport>> = {
   'HTTP/1.1': ({ port }, what) => call(port, what),
@@ -79,7 +79,7 @@ const APPENDS: Readonly<Record<AppendMode, Shape>> = {
 };
 
 /** Programs that hold the log themselves are nobody's callers. */
-const READS: Readonly<Record<Exclude<ReaderDoor, 'library'>, Shape | readonly SocketWay[]>> = {
+const READS: Readonly<Record<Exclude<ReaderProtocol, 'library'>, Shape | readonly SocketWay[]>> = {
   unary: { headers: {} },
   sse: { headers: { accept: 'text/event-stream' } },
   s2s: { headers: S2S_TYPE },
@@ -106,7 +106,7 @@ export function takesTickets(row: string, form: string): boolean {
 function httpForms([name, shape]: readonly [string, Shape]): (readonly [string, Form])[] {
   return Object.entries(TRANSPORTS).map(([version, transport]) => [
     name === '' ? version : `${name} over ${version}`,
-    async (ask, doors) => heardOf(await transport(doors, httpCall(ask, shape))),
+    async (ask, protocols) => heardOf(await transport(protocols, httpCall(ask, shape))),
   ]);
 }
 

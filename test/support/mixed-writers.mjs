@@ -28,7 +28,7 @@ await Promise.all(Array.from({ length: 16 }, work));
 async function work() {
   for (;;) {
     try {
-      await act();
+      await action();
     } catch (error) {
       if (EXPECTED.includes(error.code)) continue;
       process.stdout.write(`${String(error)}\n`);
@@ -37,7 +37,7 @@ async function work() {
   }
 }
 
-async function act() {
+async function action() {
   const basin = log.basin(BASINS[random(BASINS.length)][0]);
   const name = `stream-${random(6)}`;
   const what = random(20);

@@ -1,4 +1,4 @@
-/** A log whose reads give what the test says, when it says so; and a door over it behind a real HTTP server. */
+/** A log whose reads give what the test says, when it says so; and a server over it behind a real HTTP server. */
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,7 +9,12 @@ import type { ReadEvent } from '../../src/log/read.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { SILENT } from '../../src/observe/logger.ts';
-import { createSocketDoor, type ReadableLog, type SocketDoor, type SocketDoorDeps } from '../../src/socket/server.ts';
+import {
+  createSocketServer,
+  type ReadableLog,
+  type SocketServer,
+  type SocketServerDeps,
+} from '../../src/socket/server.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import { noTokens } from './no-tokens.ts';
 import { ManualClock } from './socket-clock.ts';
@@ -86,25 +91,25 @@ export function behind(block: Block): Position {
   return { seqNum: block.firstSeq + block.header.count, timestamp: block.header.lastTimestamp };
 }
 
-export interface ScriptedDoor {
+export interface ScriptedServer {
   readonly url: string;
   readonly port: number;
-  readonly door: SocketDoor;
+  readonly socketServer: SocketServer;
   readonly clock: ManualClock;
   /** Breaks every connection, as a network does. */
   cut(): void;
   close(): Promise<void>;
 }
 
-export async function startDoor<B, S extends { readonly id: string }>(
+export async function startScriptedServer<B, S extends { readonly id: string }>(
   log: ReadableLog<B, S>,
-  options: Partial<Omit<SocketDoorDeps<B, S>, 'log' | 'clock'>> & {
+  options: Partial<Omit<SocketServerDeps<B, S>, 'log' | 'clock'>> & {
     readonly mode?: AccessMode;
   } = {},
-): Promise<ScriptedDoor> {
+): Promise<ScriptedServer> {
   const clock = new ManualClock();
   const { mode, ...rest } = options;
-  const door = createSocketDoor({
+  const socketServer = createSocketServer({
     audit: { write: () => {} },
     warnings: { warn: () => {} },
     log,
@@ -122,20 +127,20 @@ export async function startDoor<B, S extends { readonly id: string }>(
   server.on('upgrade', (request, socket, head) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    door.upgrade(request, socket, head);
+    socketServer.upgrade(request, socket, head);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
     url: `ws://127.0.0.1:${port}/v1/streams/my-app/records`,
     port,
-    door,
+    socketServer,
     clock,
     cut: () => {
       for (const socket of sockets) socket.destroy();
     },
     close: async () => {
-      await door.close();
+      await socketServer.close();
       await new Promise((resolve) => server.close(resolve));
     },
   };

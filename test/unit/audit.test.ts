@@ -7,7 +7,7 @@ import { Audit, type AuditSubject } from '../../src/observe/audit.ts';
 import type { LogFields } from '../../src/observe/logger.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 
-const SUBJECT: AuditSubject = { act: 'delete-basin', door: 'http', principal: 'somebody', principalNumber: 1 };
+const SUBJECT: AuditSubject = { action: 'delete-basin', protocol: 'http', principal: 'somebody', principalNumber: 1 };
 const STRANGER: AuditSubject = { ...SUBJECT, principal: 'unknown', principalNumber: undefined };
 const REFUSED = new TailraceError('permission_denied', 'no');
 const FAILED = new TailraceError('basin_not_found', 'nowhere');
@@ -46,7 +46,7 @@ test('those beyond it are counted, in one line a second', () => {
   expect([lines.length, heldBack()]).toEqual([2 * MOST + 2, [3, 2]]);
 });
 
-test('acts are never held back, done or failed', () => {
+test('actions are never held back, done or failed', () => {
   times(MOST + 1, SUBJECT, REFUSED);
   times(MOST + 1, SUBJECT);
   times(MOST + 1, SUBJECT, FAILED);
@@ -63,12 +63,19 @@ test('what fails for nobody that is known counts as a refusal does', () => {
 });
 
 test('looks and data leave a line only when they are refused', () => {
-  for (const act of ['read', 'append', 'list-basins', 'whoami'] as const) {
-    audit.write({ ...SUBJECT, act });
-    audit.write({ ...SUBJECT, act }, FAILED);
+  for (const action of ['read', 'append', 'list-basins', 'whoami'] as const) {
+    audit.write({ ...SUBJECT, action });
+    audit.write({ ...SUBJECT, action }, FAILED);
   }
   expect(lines).toEqual([]);
-  audit.write({ ...SUBJECT, act: 'read', basin: 'b', stream: 's' }, REFUSED);
-  const line = { audit: true, act: 'read', outcome: 'refused', error: 'permission_denied', reason: 'no', stream: 's' };
+  audit.write({ ...SUBJECT, action: 'read', basin: 'b', stream: 's' }, REFUSED);
+  const line = {
+    audit: true,
+    action: 'read',
+    outcome: 'refused',
+    error: 'permission_denied',
+    reason: 'no',
+    stream: 's',
+  };
   expect(lines).toMatchObject([{ level: 'warn', fields: line }]);
 });

@@ -25,10 +25,10 @@ afterEach(() => {
 /** Plays one script per connection, in order; the last one again and again. */
 async function fakeServer(...scripts: Script[]): Promise<Fake> {
   const http: Server = createServer((_request, response) => response.writeHead(404).end());
-  const doors = new WebSocketServer({ server: http });
+  const webSocketServer = new WebSocketServer({ server: http });
   const queries: URLSearchParams[] = [];
   const sockets: WebSocket[] = [];
-  doors.on('connection', (socket, request) => {
+  webSocketServer.on('connection', (socket, request) => {
     const query = new URL(request.url ?? '', 'http://x').searchParams;
     const script = scripts[Math.min(queries.length, scripts.length - 1)];
     queries.push(query);
@@ -42,7 +42,7 @@ async function fakeServer(...scripts: Script[]): Promise<Fake> {
     sockets,
     close: () => {
       for (const socket of sockets) socket.terminate();
-      doors.close();
+      webSocketServer.close();
       http.close();
     },
   };

@@ -59,11 +59,11 @@ function specOf(...tokens: readonly object[]) {
 async function start(tokens: readonly object[], roots: readonly string[] = []) {
   const store = tokenStore(engine, (rows) => engine.commit(rows));
   const table = await TokenTable.load(store, clock, (token) => ended.push(token));
-  const acts: (readonly [string, string | undefined])[] = [];
-  const audit = { write: ({ act, tokenId }: AuditSubject) => void acts.push([act, tokenId]) };
+  const actions: (readonly [string, string | undefined])[] = [];
+  const audit = { write: ({ action, tokenId }: AuditSubject) => void actions.push([action, tokenId]) };
   const room = { table, rootHashes: roots.map(hashToken), audit, logger: SILENT };
   const outcome = await applyInitTokens(specOf(...tokens), room);
-  return { table, outcome, acts };
+  return { table, outcome, actions };
 }
 
 describe('declaring', () => {
@@ -121,7 +121,7 @@ describe('applying', () => {
   test('a secret that is missing is made, for its owner alone, and stays', async () => {
     const first = await start([SHIPPER]);
     expect(first.outcome).toEqual({ ...NOTHING, created: 1 });
-    expect(first.acts).toEqual([['issue-access-token', 'shipper']]);
+    expect(first.actions).toEqual([['issue-access-token', 'shipper']]);
     const secret = readFileSync(at('shipper.token'), 'utf8');
     expect(secret).toMatch(/^acme_[0-9a-f]{48}\n$/);
     expect(statSync(at('shipper.token')).mode & 0o777).toBe(0o600);
@@ -130,7 +130,7 @@ describe('applying', () => {
     expect(token).toMatchObject({ id: 'shipper', number: 1, rotation: 0, autoPrefix: 'eu/' });
     const second = await start([{ ...SHIPPER, scope: { ...SHIPPER.scope, ops: ['read', 'append'] } }]);
     expect(second.outcome).toEqual({ ...NOTHING, unchanged: 1 });
-    expect(second.acts).toEqual([]);
+    expect(second.actions).toEqual([]);
     expect(second.table.find(hashToken(secret.trim()))?.token).toMatchObject({ number: 1, rotation: 0 });
     expect([ended, readFileSync(at('shipper.token'), 'utf8')]).toEqual([[], secret]);
   });
@@ -141,7 +141,7 @@ describe('applying', () => {
     writeFileSync(at('shipper.token'), OTHER);
     const rotated = await start([SHIPPER]);
     expect(rotated.outcome).toEqual({ ...NOTHING, rotated: 1 });
-    expect(rotated.acts).toEqual([['rotate-access-token', 'shipper']]);
+    expect(rotated.actions).toEqual([['rotate-access-token', 'shipper']]);
     expect(rotated.table.find(hashToken(SECRET))).toBeUndefined();
     expect(rotated.table.find(hashToken(OTHER))?.token).toMatchObject({ number: 1, rotation: 1 });
     const changed = { ...SHIPPER, resource_attributes: { 'a.a': '1' } };

@@ -165,14 +165,14 @@ test('a trim is not made from an append that a full store refuses', async () => 
       ),
     );
   };
-  for (const act of [
+  for (const action of [
     () => log.trim(a, 1),
     () => log.trim(a, 2),
     // These wait for room among the transactions under way, while the store becomes full.
     () => log.append([{ stream: a, drafts: [texts('refused')] }]),
     () => log.trim(a, 3),
   ]) {
-    hear(act());
+    hear(action());
     await turn();
   }
   const commit = inner.commit.bind(inner);

@@ -136,9 +136,9 @@ test('keys are in the order of their numbers, kinds apart', () => {
   );
 });
 
-function codeOf(act: () => unknown): string | undefined {
+function codeOf(action: () => unknown): string | undefined {
   try {
-    act();
+    action();
     return undefined;
   } catch (error) {
     return error instanceof TailraceError ? error.code : String(error);

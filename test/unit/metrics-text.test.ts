@@ -44,7 +44,7 @@ test('what is watched is looked at once for an answer, and anew for the next one
   metrics.watch({
     stat: async () => {
       looks++;
-      const reads = { byDoor: new Map([['sse', 2]]), lagRecordsMax: 7 };
+      const reads = { byProtocol: new Map([['sse', 2]]), lagRecordsMax: 7 };
       return { engine: { state: 'read_only', usedBytes: 5, fileBytes: 9, freeBytes }, openStreams: 3, reads };
     },
     connections: () => looks * 10,
@@ -54,7 +54,7 @@ test('what is watched is looked at once for an answer, and anew for the next one
   expect(looks).toBe(1);
   expect(sumOf(first, 'tailrace_store_state', { state: 'read_only' })).toBe(1);
   expect(sumOf(first, 'tailrace_store_state')).toBe(1);
-  expect(sumOf(first, 'tailrace_open_readers', { door: 'sse' })).toBe(2);
+  expect(sumOf(first, 'tailrace_open_readers', { protocol: 'sse' })).toBe(2);
   expect(sumOf(first, 'tailrace_reader_lag_records_max')).toBe(7);
   expect(first.some(({ name }) => name === 'tailrace_store_free_bytes')).toBe(false);
   freeBytes = 11;

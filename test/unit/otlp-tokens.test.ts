@@ -89,9 +89,9 @@ function issue(issuer: Principal, { auto, streams, stream }: Asked): Token {
   return tokenFor(issuer, request, { number: 1, rotation: 0, createdAt: NOW });
 }
 
-function refusal(act: () => unknown): TailraceError {
+function refusal(action: () => unknown): TailraceError {
   try {
-    act();
+    action();
   } catch (error) {
     if (error instanceof TailraceError) return error;
     throw error;

@@ -21,9 +21,9 @@ function plain({ records, ...conditions }: AppendInput) {
 const b64 = (text: string) => Buffer.from(text).toString('base64');
 const bodyOf = (json: string) => Buffer.from(parse(`{"records":[{"body":${json}}]}`).records[0]?.body ?? []);
 
-function codeOf(act: () => unknown): string {
+function codeOf(action: () => unknown): string {
   try {
-    act();
+    action();
     return 'no error';
   } catch (error) {
     return error instanceof TailraceError ? error.code : `not a TailraceError: ${error}`;

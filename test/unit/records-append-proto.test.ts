@@ -10,9 +10,9 @@ import { SCHEMA } from '../../src/s2/schema.gen.ts';
 const root = protobuf.Root.fromJSON(SCHEMA);
 const AppendAck = root.lookupType('s2.v1.AppendAck');
 
-function codeOf(act: () => unknown): string {
+function codeOf(action: () => unknown): string {
   try {
-    act();
+    action();
     return 'no error';
   } catch (error) {
     return error instanceof TailraceError ? error.code : `not a TailraceError: ${error}`;

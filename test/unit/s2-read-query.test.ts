@@ -4,9 +4,9 @@ import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
 import { parseFormat, parseReadQuery } from '../../src/s2/read-query.ts';
 
-function codeOf(act: () => unknown): string {
+function codeOf(action: () => unknown): string {
   try {
-    act();
+    action();
     return 'no error';
   } catch (error) {
     return error instanceof TailraceError ? error.code : 'not a TailraceError';

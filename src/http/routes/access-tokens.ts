@@ -26,21 +26,21 @@ export function accessTokenRoutes(deps: HttpDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/access-tokens',
-      act: 'list-access-tokens',
+      action: 'list-access-tokens',
       handle: (exchange) => listTokens(exchange, deps),
       refuse,
     },
     {
       method: 'POST',
       path: '/v1/access-tokens',
-      act: 'issue-access-token',
+      action: 'issue-access-token',
       handle: (exchange) => issueToken(exchange, deps),
       refuse,
     },
-    { method: 'GET', path: PATH, act: 'list-access-tokens', handle: on(getToken), refuse },
-    { method: 'DELETE', path: PATH, act: 'revoke-access-token', handle: on(revokeToken), refuse },
-    { method: 'POST', path: `${PATH}/rotate`, act: 'rotate-access-token', handle: on(rotateToken), refuse },
-    { method: 'GET', path: '/v1/whoami', act: 'whoami', handle: (exchange) => whoami(exchange, deps), refuse },
+    { method: 'GET', path: PATH, action: 'list-access-tokens', handle: on(getToken), refuse },
+    { method: 'DELETE', path: PATH, action: 'revoke-access-token', handle: on(revokeToken), refuse },
+    { method: 'POST', path: `${PATH}/rotate`, action: 'rotate-access-token', handle: on(rotateToken), refuse },
+    { method: 'GET', path: '/v1/whoami', action: 'whoami', handle: (exchange) => whoami(exchange, deps), refuse },
   ];
 }
 

@@ -1,4 +1,4 @@
-/** Every route of the HTTP door: the table that requests are found in, and that the authorization matrix is made from. */
+/** Every route of the HTTP protocol: the table that requests are found in, and that the authorization matrix is made from. */
 
 import type { HttpDeps } from '../context.ts';
 import type { Route } from '../router.ts';

@@ -16,7 +16,7 @@ export function backupRoutes(deps: HttpDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/backup',
-      act: 'backup',
+      action: 'backup',
       handle: (exchange) => answerBackup(exchange, deps),
       refuse: (exchange, error) => refuseS2(exchange, error, deps.room),
     },

@@ -28,18 +28,24 @@ export function basinRoutes(deps: HttpDeps): readonly Route[] {
     (exchange, [segment = '']) =>
       call(exchange, basinInPath(segment), deps);
   return [
-    { method: 'GET', path: '/v1/basins', act: 'list-basins', handle: (exchange) => listBasins(exchange, deps), refuse },
+    {
+      method: 'GET',
+      path: '/v1/basins',
+      action: 'list-basins',
+      handle: (exchange) => listBasins(exchange, deps),
+      refuse,
+    },
     {
       method: 'POST',
       path: '/v1/basins',
-      act: 'create-basin',
+      action: 'create-basin',
       handle: (exchange) => createBasin(exchange, deps),
       refuse,
     },
-    { method: 'GET', path: PATH, act: 'get-basin-config', handle: on(getBasin), refuse },
-    { method: 'PUT', path: PATH, act: 'ensure-basin', handle: on(ensureBasin), refuse },
-    { method: 'PATCH', path: PATH, act: 'reconfigure-basin', handle: on(reconfigureBasin), refuse },
-    { method: 'DELETE', path: PATH, act: 'delete-basin', handle: on(deleteBasin), refuse },
+    { method: 'GET', path: PATH, action: 'get-basin-config', handle: on(getBasin), refuse },
+    { method: 'PUT', path: PATH, action: 'ensure-basin', handle: on(ensureBasin), refuse },
+    { method: 'PATCH', path: PATH, action: 'reconfigure-basin', handle: on(reconfigureBasin), refuse },
+    { method: 'DELETE', path: PATH, action: 'delete-basin', handle: on(deleteBasin), refuse },
   ];
 }
 

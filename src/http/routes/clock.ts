@@ -11,7 +11,7 @@ export function clockRoutes(deps: HttpDeps): readonly Route[] {
     {
       method: 'POST',
       path: '/v1/clock/confirm',
-      act: 'confirm-clock',
+      action: 'confirm-clock',
       handle: (exchange) => confirm(exchange, deps),
       refuse: (exchange, error) => refuseS2(exchange, error, deps.room),
     },

@@ -14,9 +14,9 @@ export function healthRoutes(deps: HttpDeps): readonly Route[] {
   const health = (exchange: Exchange): Promise<void> => answerHealth(exchange, deps);
   const ready = (exchange: Exchange): Promise<void> => answerReady(exchange, deps);
   return [
-    { method: 'GET', path: '/health', act: 'health', handle: health, refuse },
-    { method: 'GET', path: '/ping', act: 'health', handle: health, refuse },
-    { method: 'GET', path: '/readyz', act: 'health', handle: ready, refuse },
+    { method: 'GET', path: '/health', action: 'health', handle: health, refuse },
+    { method: 'GET', path: '/ping', action: 'health', handle: health, refuse },
+    { method: 'GET', path: '/readyz', action: 'health', handle: ready, refuse },
   ];
 }
 

@@ -26,12 +26,12 @@ export function locationRoutes(deps: HttpDeps): readonly Route[] {
     answerJson(exchange, 200, INFO, deps);
   };
   return [
-    { method: 'GET', path: '/v1/locations', act: 'list-locations', handle: list, refuse },
-    { method: 'GET', path: '/v1/locations/default', act: 'get-default-location', handle: get, refuse },
+    { method: 'GET', path: '/v1/locations', action: 'list-locations', handle: list, refuse },
+    { method: 'GET', path: '/v1/locations/default', action: 'get-default-location', handle: get, refuse },
     {
       method: 'PUT',
       path: '/v1/locations/default',
-      act: 'set-default-location',
+      action: 'set-default-location',
       handle: (exchange) => setDefault(exchange, deps),
       refuse,
     },

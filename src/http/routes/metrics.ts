@@ -28,18 +28,18 @@ export function metricsRoutes(deps: HttpDeps): readonly Route[] {
   const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
   const path = '/v1/metrics';
   return [
-    { method: 'GET', path, act: 'account-metrics', handle: (exchange) => account(exchange, deps), refuse },
+    { method: 'GET', path, action: 'account-metrics', handle: (exchange) => account(exchange, deps), refuse },
     {
       method: 'GET',
       path: `${path}/{basin}`,
-      act: 'basin-metrics',
+      action: 'basin-metrics',
       handle: (exchange, [segment = '']) => basin(exchange, segment, deps),
       refuse,
     },
     {
       method: 'GET',
       path: `${path}/{basin}/{stream}`,
-      act: 'stream-metrics',
+      action: 'stream-metrics',
       handle: (exchange, [basinSegment = '', segment = '']) => stream(exchange, basinSegment, segment, deps),
       refuse,
     },

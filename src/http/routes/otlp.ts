@@ -32,7 +32,7 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
         deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
         refuseOtlp(exchange, error, deps.room);
       };
-      return { method: 'POST', path: `${prefix}/v1/${signal}`, act: 'append', door: 'otlp', handle, refuse };
+      return { method: 'POST', path: `${prefix}/v1/${signal}`, action: 'append', protocol: 'otlp', handle, refuse };
     }),
   );
   const profiles = (): never => {
@@ -40,7 +40,7 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
   };
   return [
     ...signals,
-    { method: 'POST', path: '/v1development/profiles', act: 'append', door: 'otlp', handle: profiles, refuse },
+    { method: 'POST', path: '/v1development/profiles', action: 'append', protocol: 'otlp', handle: profiles, refuse },
   ];
 }
 

@@ -12,7 +12,13 @@ const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 export function prometheusRoutes(deps: HttpDeps): readonly Route[] {
   const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
   return [
-    { method: 'GET', path: '/metrics', act: 'account-metrics', handle: (exchange) => scrape(exchange, deps), refuse },
+    {
+      method: 'GET',
+      path: '/metrics',
+      action: 'account-metrics',
+      handle: (exchange) => scrape(exchange, deps),
+      refuse,
+    },
   ];
 }
 

@@ -30,15 +30,21 @@ export function recordRoutes(deps: HttpDeps): readonly Route[] {
     {
       method: 'POST',
       path,
-      act: 'append',
+      action: 'append',
       handle: (exchange, [segment = '']) => append(exchange, segment, deps),
       refuse,
     },
-    { method: 'GET', path, act: 'read', handle: (exchange, [segment = '']) => read(exchange, segment, deps), refuse },
+    {
+      method: 'GET',
+      path,
+      action: 'read',
+      handle: (exchange, [segment = '']) => read(exchange, segment, deps),
+      refuse,
+    },
     {
       method: 'GET',
       path: `${path}/tail`,
-      act: 'check-tail',
+      action: 'check-tail',
       handle: (exchange, [segment = '']) => tail(exchange, segment, deps),
       refuse,
     },
@@ -48,7 +54,7 @@ export function recordRoutes(deps: HttpDeps): readonly Route[] {
 function append(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
   expectOpen(deps);
   const mode = wireFormOf(firstMediaType(exchange.request.headers['content-type'])) ?? 'json';
-  if (mode === 's2s') exchange.note.door = mode;
+  if (mode === 's2s') exchange.note.protocol = mode;
   const call = parseAppendCall(exchange, segment, deps, mode);
   return mode === 's2s' ? appendSession(exchange, call, deps) : appendUnary(exchange, call, deps);
 }
@@ -56,7 +62,7 @@ function append(exchange: Exchange, segment: string, deps: HttpDeps): Promise<vo
 function read(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
   expectOpen(deps);
   const mode = readModeOf(exchange);
-  if (mode !== 'unary') exchange.note.door = mode;
+  if (mode !== 'unary') exchange.note.protocol = mode;
   const call = parseReadCall(exchange, segment, deps, mode);
   if (mode === 's2s') return readSession(exchange, call, deps);
   return mode === 'sse' ? readSse(exchange, call, deps) : readUnary(exchange, call, deps);

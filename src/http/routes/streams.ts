@@ -30,21 +30,21 @@ export function streamRoutes(deps: HttpDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/streams',
-      act: 'list-streams',
+      action: 'list-streams',
       handle: (exchange) => listStreams(exchange, deps),
       refuse,
     },
     {
       method: 'POST',
       path: '/v1/streams',
-      act: 'create-stream',
+      action: 'create-stream',
       handle: (exchange) => createStream(exchange, deps),
       refuse,
     },
-    { method: 'GET', path: PATH, act: 'get-stream-config', handle: on(getStream), refuse },
-    { method: 'PUT', path: PATH, act: 'ensure-stream', handle: on(ensureStream), refuse },
-    { method: 'PATCH', path: PATH, act: 'reconfigure-stream', handle: on(reconfigureStream), refuse },
-    { method: 'DELETE', path: PATH, act: 'delete-stream', handle: on(deleteStream), refuse },
+    { method: 'GET', path: PATH, action: 'get-stream-config', handle: on(getStream), refuse },
+    { method: 'PUT', path: PATH, action: 'ensure-stream', handle: on(ensureStream), refuse },
+    { method: 'PATCH', path: PATH, action: 'reconfigure-stream', handle: on(reconfigureStream), refuse },
+    { method: 'DELETE', path: PATH, action: 'delete-stream', handle: on(deleteStream), refuse },
   ];
 }
 

@@ -28,7 +28,7 @@ export function ticketRoutes(deps: HttpDeps): readonly Route[] {
     {
       method: 'POST',
       path: '/v1/tickets',
-      act: 'issue-ticket',
+      action: 'issue-ticket',
       handle: (exchange) => issueTicket(exchange, deps),
       refuse,
     },

@@ -24,14 +24,14 @@ export function exchangeRoutes(deps: HttpDeps): readonly Route[] {
     {
       method: 'POST',
       path: `${path}/exchange`,
-      act: 'exchange-token',
+      action: 'exchange-token',
       handle: (exchange) => exchangeToken(exchange, deps),
       refuse,
     },
     {
       method: 'POST',
       path: `${path}/keys/rotate`,
-      act: 'rotate-signing-key',
+      action: 'rotate-signing-key',
       handle: (exchange) => rotateKey(exchange, deps),
       refuse,
     },

@@ -19,7 +19,7 @@ export async function startCalledRead(
   deps: HttpDeps,
 ): Promise<AsyncGenerator<ReadEvent>> {
   const stream = await openCalled(call, 'read', deps);
-  return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, door: call.mode });
+  return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, protocol: call.mode });
 }
 
 /** New work is not begun while the server stops. @throws TailraceError `draining` */

@@ -44,7 +44,7 @@ async function sums(basin: string, set: BasinSet): Promise<Record<string, number
 test.each(TRANSPORTS)(
   'sessions over %s: an operation for each batch, and one for each read',
   async (forceTransport) => {
-    const name = `doors-${forceTransport}`;
+    const name = `protocols-${forceTransport}`;
     await s2.basins.create({ basin: name });
     const basin = s2.basin(name);
     await basin.streams.create({ stream: 'a' });
@@ -63,15 +63,15 @@ test.each(TRANSPORTS)(
 );
 
 test('a reader over WebSocket is a streaming read, and so is each of several', async () => {
-  await s2.basins.create({ basin: 'doors-socket' });
-  const basin = s2.basin('doors-socket');
+  await s2.basins.create({ basin: 'protocols-socket' });
+  const basin = s2.basin('protocols-socket');
   await basin.streams.create({ stream: 'a' });
   await basin.stream('a').append(textBatch(['x', 'y', 'z']));
-  const headers = { authorization: `Bearer ${server.token}`, 's2-basin': 'doors-socket' };
+  const headers = { authorization: `Bearer ${server.token}`, 's2-basin': 'protocols-socket' };
   const url = `ws://127.0.0.1:${server.port}/v1/streams/a/records?seq_num=0&count=2`;
   for (let i = 0; i < 3; i++) expect((await new Reader(url, 's2.json', { headers }).ended).code).toBe(1000);
-  expect(await sums('doors-socket', 'read-ops')).toEqual({ unary: 0, streaming: 3 });
-  expect(await sums('doors-socket', 'read-throughput')).toEqual({ read: 3 * 2 * RECORD_BYTES });
+  expect(await sums('protocols-socket', 'read-ops')).toEqual({ unary: 0, streaming: 3 });
+  expect(await sums('protocols-socket', 'read-throughput')).toEqual({ read: 3 * 2 * RECORD_BYTES });
 });
 
 describe('a token', () => {
