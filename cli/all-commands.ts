@@ -27,7 +27,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     context: async () => (await import('./commands/context.ts')).addContext,
     'root-token': async () => (await import('./commands/root-token.ts')).addRootToken,
   },
-  'Upkeep:': {
+  'Background:': {
     backup: async () => (await import('./commands/backup.ts')).addBackup,
     restore: async () => (await import('./commands/restore.ts')).addRestore,
     verify: async () => (await import('./commands/verify.ts')).addVerify,

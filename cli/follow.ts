@@ -2,7 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import type { ClientView, ControlFrame } from '../src/client/frames.ts';
-import type { ReadFrame, ReadOptions } from '../src/client/reader.ts';
+import type { ReaderOptions, ReadFrame } from '../src/client/reader.ts';
 import { TailraceError } from '../src/model/error.ts';
 import type { Connection } from './flags/connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from './flags/encryption-key.ts';
@@ -18,7 +18,7 @@ export interface ViewOptions extends TalkOptions, KeyOptions {
 }
 
 /** Everything but the view, which the printer knows. */
-export type Bounds = Omit<ReadOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey'>;
+export type Bounds = Omit<ReaderOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey'>;
 
 export interface Follow {
   readonly connection: Connection;

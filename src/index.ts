@@ -5,7 +5,7 @@ export { type Client, type ClientOptions, createClient } from './client/client.t
 export type { BasinConfigJson, StreamConfigJson } from './client/config.ts';
 export { type AppendRecord, fenceRecord, trimRecord } from './client/records.ts';
 export type { ServerOptions } from './config.ts';
-export { type NewRecord, type OtlpOptions, openTailrace, type ReadOptions, type Tailrace } from './library.ts';
+export { type OtlpOptions, openTailrace, type ReadOptions, type Tailrace } from './library.ts';
 // A data directory without a server on it.
 export {
   type CompactReport,

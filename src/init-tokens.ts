@@ -22,7 +22,7 @@ const ROOT = unlimited(ROOT_TOKEN_ID);
 export type TokensOutcome = Readonly<Record<Ensured, number>>;
 
 /** What applying takes beside the file. */
-export interface TokensRoom {
+export interface InitTokensContext {
   readonly table: TokenTable;
   /** Those of root tokens, whose secrets no other token may have. */
   readonly rootHashes: readonly (string | undefined)[];
@@ -40,19 +40,19 @@ interface Known {
  * Makes sure of every token that the file declares; durable when it resolves. All files are read before anything is made.
  * @throws TailraceError `config` with the place in the file; `storage_full`, `storage`
  */
-export async function applyInitTokens({ file, tokens }: InitSpec, room: TokensRoom): Promise<TokensOutcome> {
+export async function applyInitTokens({ file, tokens }: InitSpec, context: InitTokensContext): Promise<TokensOutcome> {
   const faults: string[] = [];
   const known: Known[] = [];
   for (const declared of tokens) known.push(await knownOf(declared, faults));
-  expectOwn(known, room.rootHashes, faults);
+  expectOwn(known, context.rootHashes, faults);
   if (faults.length > 0) throw refusal(file, faults);
   const count = { created: 0, replaced: 0, rotated: 0, unchanged: 0, expired: 0 };
   for (const { declared, hash } of known) {
-    const ensured = await ensure(file, room.table, declared, hash);
-    writeDown(room, declared, ensured);
+    const ensured = await ensure(file, context.table, declared, hash);
+    writeDown(context, declared, ensured);
     count[ensured] += 1;
   }
-  if (known.length > 0) room.logger.info({ ...count }, 'applied the access tokens of the init file');
+  if (known.length > 0) context.logger.info({ ...count }, 'applied the access tokens of the init file');
   return count;
 }
 
@@ -70,7 +70,7 @@ const AUDIT_ACTIONS: Readonly<Record<Ensured, AuditAction | undefined>> = {
   expired: undefined,
 };
 
-function writeDown({ audit, logger }: TokensRoom, { place, request }: InitToken, ensured: Ensured): void {
+function writeDown({ audit, logger }: InitTokensContext, { place, request }: InitToken, ensured: Ensured): void {
   const action = AUDIT_ACTIONS[ensured];
   if (action !== undefined) audit.write({ action, protocol: 'start', principal: 'server', tokenId: request.id });
   if (ensured === 'expired') logger.warn({ place }, 'an access token of the init file has expired: nobody can use it');

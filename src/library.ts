@@ -1,5 +1,6 @@
 /** The library: a store inside the caller's own process, without a port (readers.md, Library). */
 
+import type { AppendRecord } from './client/records.ts';
 import { parseConfig, type ServerOptions } from './config.ts';
 import type { Basin } from './log/basins.ts';
 import type { Stream } from './log/stream.ts';
@@ -9,21 +10,13 @@ import { streamNameFault } from './model/names.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
 import { type Header, meteredBytes, type Signal, type StreamRecord } from './model/record.ts';
-import { type Parts as FoundationParts, openFoundation } from './open-store.ts';
+import { type OpenStore, type Parts as OpenStoreParts, openStore } from './open-store.ts';
 import { type IngestResult, ingest } from './otlp/ingest.ts';
 import { type BlockDraft, draftRecords } from './storage/block/seal.ts';
 
 /** Settings of the store; those of the port and of tokens have no effect here. */
 export type StoreOptions = ServerOptions;
-export type StoreParts = Omit<FoundationParts, 'wrapEngine'>;
-
-/** A record to append. Bytes are taken over: don't change them before the append has settled. */
-export interface NewRecord {
-  readonly body: Uint8Array;
-  readonly headers?: readonly Header[];
-  /** Milliseconds since the epoch; without it the time of arrival. */
-  readonly timestamp?: number;
-}
+export type StoreParts = Omit<OpenStoreParts, 'wrapEngine'>;
 
 export interface OtlpOptions {
   readonly signal: Signal;
@@ -44,7 +37,7 @@ export interface ReadOptions {
 /** An open store. After a failed assertion of ours it is closed and every call rejects with `fatal`. */
 export interface Tailrace {
   /** Appends all records or none to a stream of the default basin, made if need be; durable when it resolves. */
-  append(stream: string, records: readonly NewRecord[]): Promise<AppendAck>;
+  append(stream: string, records: readonly AppendRecord[]): Promise<AppendAck>;
   /** Takes an OTLP Export request, decompressed, as the HTTP door does. Partial success is in the result. */
   ingestOtlp(body: Uint8Array, options: OtlpOptions): Promise<IngestResult>;
   /** Records from `start` to the tail, or to a bound. Bodies and headers are the caller's own. */
@@ -71,39 +64,37 @@ export async function openTailrace(options: StoreOptions = {}, parts: StoreParts
     parts.onFatal?.(error);
     close().catch(() => {});
   };
-  const foundation = await openFoundation(parseConfig(options), { ...parts, onFatal });
-  close = () => foundation.close();
+  const opened = await openStore(parseConfig(options), { ...parts, onFatal });
+  close = () => opened.close();
   const expectSound = (): void => {
     if (failed !== undefined) throw failed;
   };
-  return new OpenStore(foundation, expectSound);
+  return new Library(opened, expectSound);
 }
 
 /** As long as a timer can be set: it starts anew with every record. */
 const FOLLOW_MS = 2 ** 31 - 1;
 
-type Foundation = Awaited<ReturnType<typeof openFoundation>>;
-
-class OpenStore implements Tailrace {
-  readonly #foundation: Foundation;
+class Library implements Tailrace {
+  readonly #opened: OpenStore;
   readonly #expectSound: () => void;
   #closed = false;
 
-  constructor(foundation: Foundation, expectSound: () => void) {
-    this.#foundation = foundation;
+  constructor(opened: OpenStore, expectSound: () => void) {
+    this.#opened = opened;
     this.#expectSound = expectSound;
   }
 
-  async append(name: string, records: readonly NewRecord[]): Promise<AppendAck> {
+  async append(name: string, records: readonly AppendRecord[]): Promise<AppendAck> {
     const drafts = draftsOf(records);
     const stream = await this.#stream(name, 'append');
-    const [ack] = await this.#foundation.log.append([{ stream, drafts }]);
+    const [ack] = await this.#opened.log.append([{ stream, drafts }]);
     if (ack === undefined) throw new TailraceError('internal', 'an append was not answered');
     return ack;
   }
 
   async ingestOtlp(body: Uint8Array, { signal, contentType }: OtlpOptions): Promise<IngestResult> {
-    const { log, config } = this.#foundation;
+    const { log, config } = this.#opened;
     const encoding = contentType === 'application/json' ? 'json' : 'protobuf';
     return ingest(log, this.#basin(), { signal, encoding, body }, { limits: config });
   }
@@ -117,16 +108,16 @@ class OpenStore implements Tailrace {
   }
 
   async checkTail(name: string): Promise<Position> {
-    return this.#foundation.log.checkTail(await this.#stream(name, 'read'));
+    return this.#opened.log.checkTail(await this.#stream(name, 'read'));
   }
 
   async trim(name: string, seqNum: number): Promise<void> {
-    await this.#foundation.log.trim(await this.#stream(name, 'read'), seqNum);
+    await this.#opened.log.trim(await this.#stream(name, 'read'), seqNum);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#foundation.close();
+    await this.#opened.close();
   }
 
   async *#records(name: string, options: ReadOptions, waitMs: number): AsyncGenerator<StreamRecord> {
@@ -134,7 +125,7 @@ class OpenStore implements Tailrace {
     const range = rangeOf(options, waitMs);
     const signal = options.signal ?? new AbortController().signal;
     try {
-      for await (const event of this.#foundation.log.read(stream, range, signal)) {
+      for await (const event of this.#opened.log.read(stream, range, signal)) {
         if (event.type === 'caught_up' && waitMs === 0) return;
         if (event.type !== 'records') continue;
         for (let i = event.from; i < event.to; i++) yield ownRecord(event.block.record(i));
@@ -149,13 +140,13 @@ class OpenStore implements Tailrace {
   async #stream(name: string, purpose: 'append' | 'read'): Promise<Stream> {
     const fault = streamNameFault(name);
     if (fault !== undefined) throw new TailraceError('invalid', fault);
-    return this.#foundation.log.openStream(this.#basin(), name, purpose);
+    return this.#opened.log.openStream(this.#basin(), name, purpose);
   }
 
   #basin(): Basin {
     this.#expectSound();
     if (this.#closed) throw new TailraceError('closed', 'the store is closed');
-    const { log, config } = this.#foundation;
+    const { log, config } = this.#opened;
     const basin = log.basin(config.defaultBasin);
     if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${config.defaultBasin}\` not found`);
     return basin;
@@ -163,10 +154,14 @@ class OpenStore implements Tailrace {
 }
 
 /** Blocks of at most their usual size, all of which go into one transaction. */
-function draftsOf(records: readonly NewRecord[]): BlockDraft[] {
+function draftsOf(records: readonly AppendRecord[]): BlockDraft[] {
   if (records.length === 0) throw new TailraceError('invalid', 'an append needs at least one record');
   const drafts: BlockDraft[] = [];
-  let part: { readonly timestamp?: number; readonly headers: readonly Header[]; readonly body: Uint8Array }[] = [];
+  let part: {
+    readonly timestamp?: number | undefined;
+    readonly headers: readonly Header[];
+    readonly body: Uint8Array;
+  }[] = [];
   let bytes = 0;
   for (const { headers = [], ...record } of records) {
     const metered = meteredBytes(headers, record.body.length);

@@ -32,7 +32,7 @@ export interface Parts {
 }
 
 /** An open data directory, before any door. */
-export interface Foundation {
+export interface OpenStore {
   readonly config: Config;
   /** Absolute. */
   readonly dataDir: string;
@@ -59,7 +59,7 @@ export interface Foundation {
  * Opens a data directory for this process alone, and makes sure of the default basin.
  * @throws TailraceError as `createServer`
  */
-export async function openFoundation(config: Config, parts: Parts): Promise<Foundation> {
+export async function openStore(config: Config, parts: Parts): Promise<OpenStore> {
   const clock = parts.clock ?? SYSTEM_CLOCK;
   // Our own masks whole lines, and only those that are written.
   const logger = parts.logger === undefined ? createLogger(config.logLevel) : maskingLogger(parts.logger);
@@ -88,7 +88,7 @@ export async function openFoundation(config: Config, parts: Parts): Promise<Foun
       clock,
       observer,
       onFatal: (error) => parts.onFatal?.(error),
-      onUpkeepError: (error) => logger.warn({ err: error }, 'background work could not go on: it is tried again'),
+      onBackgroundError: (error) => logger.warn({ err: error }, 'background work could not go on: it is tried again'),
       whenFull: config.whenFull,
       onDropped: () => logger.warn({}, 'the store was full: its oldest records were dropped (--when-full drop-oldest)'),
       onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),

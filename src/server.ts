@@ -1,5 +1,5 @@
 /**
- * The composition root: foundation → access → doors, and back in reverse order. Nothing here touches the process: no
+ * The composition root: opened → access → doors, and back in reverse order. Nothing here touches the process: no
  * signals, no exit, no output but through the logger.
  */
 
@@ -22,7 +22,7 @@ import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
-import { asFatal, byOurselves, type Foundation, openFoundation, type Parts } from './open-store.ts';
+import { asFatal, byOurselves, type OpenStore, openStore, type Parts } from './open-store.ts';
 import { createSocketServer, type SocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 
@@ -75,22 +75,22 @@ const FLUSH_MS = 1_000;
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
 export async function createServer(options: ServerOptions = {}, parts: Parts = {}): Promise<TailraceServer> {
-  const foundation = await openFoundation(parseConfig(options), parts);
+  const opened = await openStore(parseConfig(options), parts);
   try {
-    return await buildServer(foundation, parts);
+    return await buildServer(opened, parts);
   } catch (error) {
-    await foundation.close();
+    await opened.close();
     throw error;
   }
 }
 
-async function buildServer(foundation: Foundation, parts: Parts): Promise<TailraceServer> {
-  const rootToken = await rootTokenOf(foundation);
-  if (rootToken?.made !== undefined) foundation.audit.write(byOurselves('make-root-token'));
-  if (rootToken !== undefined) await auditReset(foundation);
-  const { config, log, usage, metrics, observer, logger, audit, clock, engine, storeFile } = foundation;
+async function buildServer(opened: OpenStore, parts: Parts): Promise<TailraceServer> {
+  const rootToken = await rootTokenOf(opened);
+  if (rootToken?.made !== undefined) opened.audit.write(byOurselves('make-root-token'));
+  if (rootToken !== undefined) await auditReset(opened);
+  const { config, log, usage, metrics, observer, logger, audit, clock, engine, storeFile } = opened;
   const warnings = new Warnings(logger, clock);
-  const access = await buildAccess(foundation, rootToken, warnings);
+  const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
   const { defaultBasin } = config;
@@ -120,7 +120,7 @@ async function buildServer(foundation: Foundation, parts: Parts): Promise<Tailra
     upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });
   metrics.watch({ stat: () => log.stat(), connections: () => httpServer.connections, memory: budget });
-  return new RunningServer(foundation, rootToken, httpServer, socketServer);
+  return new RunningServer(opened, rootToken, httpServer, socketServer);
 }
 
 /** Undefined where no page of another site is let in. */
@@ -133,12 +133,8 @@ function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | und
   return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
 }
 
-async function buildAccess(
-  foundation: Foundation,
-  rootToken: RootToken | undefined,
-  warnings: Warnings,
-): Promise<Access> {
-  const { config, engine, log, clock, init, audit, logger } = foundation;
+async function buildAccess(opened: OpenStore, rootToken: RootToken | undefined, warnings: Warnings): Promise<Access> {
+  const { config, engine, log, clock, init, audit, logger } = opened;
   if (rootToken === undefined) {
     skipInitTokens(init, logger);
     return new Access({ type: 'open', origins: originsOf(config) }, clock);
@@ -159,7 +155,7 @@ async function buildAccess(
 }
 
 /** Nobody was there to write it down when it happened. */
-async function auditReset({ audit, engine, clock, logger }: Foundation): Promise<void> {
+async function auditReset({ audit, engine, clock, logger }: OpenStore): Promise<void> {
   const store = rootTokenStore(engine, clock);
   const doneAt = await store.resetAt();
   if (doneAt === undefined) return;
@@ -172,7 +168,7 @@ async function auditReset({ audit, engine, clock, logger }: Foundation): Promise
   }
 }
 
-async function rootTokenOf({ config, engine, clock, dataDir }: Foundation): Promise<RootToken | undefined> {
+async function rootTokenOf({ config, engine, clock, dataDir }: OpenStore): Promise<RootToken | undefined> {
   if (config.noAuth) return undefined;
   return ensureRootToken(rootTokenStore(engine, clock), dataDir, {
     secret: config.rootToken,
@@ -181,20 +177,15 @@ async function rootTokenOf({ config, engine, clock, dataDir }: Foundation): Prom
 }
 
 class RunningServer implements TailraceServer {
-  readonly #foundation: Foundation;
+  readonly #opened: OpenStore;
   readonly #rootToken: RootToken | undefined;
   readonly #httpServer: HttpServer;
   readonly #socketServer: SocketServer;
   #address: ServerAddress | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(
-    foundation: Foundation,
-    rootToken: RootToken | undefined,
-    httpServer: HttpServer,
-    socketServer: SocketServer,
-  ) {
-    this.#foundation = foundation;
+  constructor(opened: OpenStore, rootToken: RootToken | undefined, httpServer: HttpServer, socketServer: SocketServer) {
+    this.#opened = opened;
     this.#rootToken = rootToken;
     this.#httpServer = httpServer;
     this.#socketServer = socketServer;
@@ -205,11 +196,11 @@ class RunningServer implements TailraceServer {
   }
 
   get config(): Config {
-    return this.#foundation.config;
+    return this.#opened.config;
   }
 
   get log(): Log {
-    return this.#foundation.log;
+    return this.#opened.log;
   }
 
   async listen(): Promise<ServerAddress> {
@@ -218,7 +209,7 @@ class RunningServer implements TailraceServer {
     const isSecure = this.config.tlsCert !== undefined;
     this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };
     if (!isSecure && !isLoopback(host)) {
-      this.#foundation.logger.warn(
+      this.#opened.logger.warn(
         { host },
         'tokens and data cross the network in the clear: see --tls-cert and --tls-key',
       );
@@ -227,7 +218,7 @@ class RunningServer implements TailraceServer {
   }
 
   async describe(): Promise<ServerDescription> {
-    const { log, dataDir, isNew } = this.#foundation;
+    const { log, dataDir, isNew } = this.#opened;
     const { usedBytes } = (await log.stat()).engine;
     return {
       dataDir,
@@ -244,14 +235,14 @@ class RunningServer implements TailraceServer {
   }
 
   async #close(): Promise<void> {
-    const { clock, config } = this.#foundation;
+    const { clock, config } = this.#opened;
     const within = (share: number, work: Promise<unknown>): Promise<void> =>
       settledWithin(clock, config.shutdownTimeout * share, work);
     await within(REQUESTS_SHARE, this.#httpServer.drain());
     await within(GOODBYES_SHARE, Promise.all([this.#httpServer.endSessions(), this.#socketServer.drain()]));
     await this.#socketServer.close();
     await this.#httpServer.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
-    await this.#foundation.close();
+    await this.#opened.close();
   }
 }
 

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { type Command, Option } from 'commander';
-import { type OtlpAnswer, otlpRefusal, postOtlp } from '../../src/client/send.ts';
+import { type OtlpResponse, otlpRefusal, postOtlp } from '../../src/client/send.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Signal } from '../../src/model/record.ts';
 import { EXIT } from '../exit.ts';
@@ -108,7 +108,7 @@ async function send(signal: Signal, body: string | undefined, options: SendOptio
   await output.end();
 }
 
-async function post(target: OtlpTarget, body: Uint8Array, options: SendOptions): Promise<OtlpAnswer> {
+async function post(target: OtlpTarget, body: Uint8Array, options: SendOptions): Promise<OtlpResponse> {
   try {
     const answer = await postOtlp({
       url: target.url,
@@ -127,7 +127,7 @@ async function post(target: OtlpTarget, body: Uint8Array, options: SendOptions):
 
 /** One line about an accepted request; a partial success is a failure of the command, since something was dropped. */
 async function report(
-  answer: OtlpAnswer,
+  answer: OtlpResponse,
   count: number,
   signal: Signal,
   target: OtlpTarget,

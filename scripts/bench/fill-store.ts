@@ -8,7 +8,7 @@
 import { DEFAULT_STREAM_CONFIG } from '../../src/model/stream-config.ts';
 import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block/seal.ts';
 import type { Engine, Write } from '../../src/storage/engine.ts';
-import { basinKey, blockKey, settingsKey, streamKey, streamStateKey, upkeepKey } from '../../src/storage/keys.ts';
+import { basinKey, blockKey, dueKey, settingsKey, streamKey, streamStateKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import {
   decodeBasin,
@@ -100,7 +100,7 @@ async function fillRecords(engine: Engine, basin: number, number: number, bytes:
 }
 
 function streamRows(basin: number, name: string, number: number, state: StreamStateRow): Write[] {
-  const upkeepAt = NOW + WEEK_MS;
+  const dueAt = NOW + WEEK_MS;
   const row = {
     number,
     config: DEFAULT_STREAM_CONFIG,
@@ -108,12 +108,12 @@ function streamRows(basin: number, name: string, number: number, state: StreamSt
     deletedAt: undefined,
     cipher: undefined,
     requestKey: undefined,
-    upkeepAt,
+    dueAt,
   };
   return [
     { type: 'put', key: streamKey(basin, name), value: encodeStream(row) },
     { type: 'put', key: streamStateKey(number), value: encodeStreamState(state) },
-    { type: 'put', key: upkeepKey(upkeepAt, number), value: encodePending({ basin, name }) },
+    { type: 'put', key: dueKey(dueAt, number), value: encodePending({ basin, name }) },
   ];
 }
 

@@ -43,7 +43,7 @@ export class SpanQuota {
     this.#sweep(second);
     if (spans > limit) throw tooManyAtOnce(id, spans, limit);
     const window = this.#windowOf(number, second);
-    if (window.total + spans > limit) throw over(id, limit, secondsUntilRoom(window, limit - spans));
+    if (window.total + spans > limit) throw over(id, limit, secondsUntilFree(window, limit - spans));
     const slot = second % SLOTS;
     window.counts[slot] = (window.counts[slot] ?? 0) + spans;
     window.total += spans;
@@ -80,7 +80,7 @@ function advance(window: Window, second: number): void {
 }
 
 /** After how many seconds no more than `most` spans are left in the window. */
-function secondsUntilRoom({ counts, total, second }: Window, most: number): number {
+function secondsUntilFree({ counts, total, second }: Window, most: number): number {
   let left = total;
   let seconds = 0;
   while (left > most && seconds < SLOTS) {

@@ -11,7 +11,7 @@ export interface Target {
 }
 
 /** A whole answer. Its body is at most `ANSWER_BYTES_MAX`. */
-export interface Answer {
+export interface RawResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Uint8Array;
@@ -58,7 +58,7 @@ export function identityHeaders(target: Target, basin: string | undefined): Reco
  * Sends one request and reads the whole answer, whatever its status.
  * @throws TailraceError `unavailable` when nobody answers in 30 s, or the answer breaks off or is too large.
  */
-export async function exchange(call: Call): Promise<Answer> {
+export async function exchange(call: Call): Promise<RawResponse> {
   const deadline = AbortSignal.timeout(CALL_TIMEOUT_MS);
   const signal = call.signal === undefined ? deadline : AbortSignal.any([call.signal, deadline]);
   try {
@@ -92,7 +92,7 @@ export interface ApiCall extends CallOptions {
 }
 
 /** What a call was answered with: the status and headers of a success, and its JSON; undefined for an empty body. */
-export interface ApiAnswer {
+export interface ApiResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly json: unknown;
@@ -103,7 +103,7 @@ export interface ApiAnswer {
  * @throws TailraceError by the status and the body of a refusal, `unavailable` when nobody answers, `internal` when the
  *   answer is no JSON.
  */
-export async function callApi(target: Target, call: ApiCall): Promise<ApiAnswer> {
+export async function callApi(target: Target, call: ApiCall): Promise<ApiResponse> {
   const { method, path, json } = call;
   const query = call.query === undefined ? '' : `?${call.query}`;
   const headers = {
@@ -124,7 +124,7 @@ export async function callApi(target: Target, call: ApiCall): Promise<ApiAnswer>
 }
 
 /** @throws TailraceError by the status and the body, unless it is a success. */
-export function expectSuccess(answer: Answer, what: string): void {
+export function expectSuccess(answer: RawResponse, what: string): void {
   if (answer.status >= 200 && answer.status < 300) return;
   const text = Buffer.from(answer.body).toString('utf8');
   throw refusalError(readRefusal(answer.status, text, answer.headers.get('retry-after')), what);

@@ -6,9 +6,9 @@ import { type CallOptions, callApi, identityHeaders, normalizeEndpoint, objectIn
 import { type ControlCalls, controlCalls } from './control.ts';
 import type { ClientView } from './frames.ts';
 import { fetchMetrics, type Metric, type MetricsOptions } from './metrics.ts';
-import { type ReadFrame, type ReadOptions, readStream } from './reader.ts';
+import { type ReaderOptions, type ReadFrame, readStream } from './reader.ts';
 import { type RecordCalls, recordCalls } from './records.ts';
-import { type OtlpAnswer, otlpRefusal, postOtlp } from './send.ts';
+import { type OtlpResponse, otlpRefusal, postOtlp } from './send.ts';
 import { type TokenCalls, tokenCalls } from './tokens.ts';
 
 export interface ClientOptions {
@@ -24,12 +24,17 @@ export interface ClientOptions {
 export interface Client extends ControlCalls, RecordCalls, TokenCalls {
   readonly endpoint: string;
   /** Replays and follows; see `readStream`. */
-  read<V extends ClientView>(stream: string, options: ReadOptions<V>): AsyncGenerator<ReadFrame<V>, void, void>;
+  read<V extends ClientView>(stream: string, options: ReaderOptions<V>): AsyncGenerator<ReadFrame<V>, void, void>;
   /**
    * Posts the bytes of one Export…ServiceRequest, once. Resolves when the server has taken it, if only in part:
    * look at `rejected` and `message`.
    */
-  sendOtlp(signal: Signal, body: Uint8Array, contentType: OtlpContentType, options?: CallOptions): Promise<OtlpAnswer>;
+  sendOtlp(
+    signal: Signal,
+    body: Uint8Array,
+    contentType: OtlpContentType,
+    options?: CallOptions,
+  ): Promise<OtlpResponse>;
   /** Usage of the account, of a basin or of a stream. The basin of the client does not count here. */
   metrics(options: MetricsOptions): Promise<readonly Metric[]>;
   /** A backup of the whole store as it is now, while it serves; see `downloadBackup`. For the root token. */

@@ -1,7 +1,7 @@
 /** The control plane of S2 (§3): basins and streams are listed, made, configured and deleted. */
 
 import { TailraceError } from '../model/error.ts';
-import { type ApiAnswer, type CallOptions, callApi, objectIn, type Target } from './calls.ts';
+import { type ApiResponse, type CallOptions, callApi, objectIn, type Target } from './calls.ts';
 import type { BasinConfigJson, StreamConfigJson } from './config.ts';
 
 export interface BasinEntry {
@@ -129,13 +129,13 @@ async function created<T>(
 }
 
 /** The header says what was done; servers that do not send it tell created from updated by the status (§3.5). */
-function provisioned<T>({ status, headers, json }: ApiAnswer, entryOf: (json: unknown) => T): Provisioned<T> {
+function provisioned<T>({ status, headers, json }: ApiResponse, entryOf: (json: unknown) => T): Provisioned<T> {
   const said = headers.get('s2-provision-result');
   const result = said === 'created' || said === 'updated' || said === 'noop' ? said : undefined;
   return { result: result ?? (status === 201 ? 'created' : 'updated'), entry: entryOf(json) };
 }
 
-function configIn({ json }: ApiAnswer): Readonly<Record<string, unknown>> {
+function configIn({ json }: ApiResponse): Readonly<Record<string, unknown>> {
   return objectIn(json, 'the configuration');
 }
 

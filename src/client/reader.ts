@@ -10,7 +10,7 @@ import { type BatchFrame, type ClientView, type ControlFrame, PROTOCOLS, records
 import type { Session } from './session.ts';
 
 /** What to read and how. Without any bound it follows for ever. */
-export interface ReadOptions<V extends ClientView> {
+export interface ReaderOptions<V extends ClientView> {
   readonly view: V;
   /** Where to start; the default is the tail. */
   readonly start?: ReadRange['start'];
@@ -51,7 +51,7 @@ const BACKOFF_MAX_MS = 5_000;
 export async function* readStream<V extends ClientView>(
   target: Target,
   stream: string,
-  options: ReadOptions<V>,
+  options: ReaderOptions<V>,
 ): AsyncGenerator<ReadFrame<V>, void, void> {
   const cursor = new Cursor(options);
   const attempts = new Attempts(options.reconnectForMs ?? Number.POSITIVE_INFINITY);
@@ -68,7 +68,7 @@ export async function* readStream<V extends ClientView>(
 async function* oneConnection<V extends ClientView>(
   target: Target,
   stream: string,
-  options: ReadOptions<V>,
+  options: ReaderOptions<V>,
   cursor: Cursor,
   attempts: Attempts,
 ): AsyncGenerator<ReadFrame<V>, TailraceError | undefined, void> {
@@ -114,24 +114,24 @@ function ending(closeCode: number, said: TailraceError | undefined, cursor: Curs
   return said ?? new TailraceError('unavailable', `the connection was closed (code ${closeCode})`);
 }
 
-function keyHeader({ encryptionKey }: ReadOptions<ClientView>): Record<string, string> {
+function keyHeader({ encryptionKey }: ReaderOptions<ClientView>): Record<string, string> {
   return encryptionKey === undefined ? {} : { 's2-encryption-key': encryptionKey };
 }
 
-function stopped(options: ReadOptions<ClientView>): boolean {
+function stopped(options: ReaderOptions<ClientView>): boolean {
   return options.signal?.aborted ?? false;
 }
 
 /** How far a read has come, and the query that goes on from there. */
 class Cursor {
-  readonly #options: ReadOptions<ClientView>;
+  readonly #options: ReaderOptions<ClientView>;
   #next: number | undefined;
   #streamId: string | undefined;
   #count: number | undefined;
   #bytes: number | undefined;
   #bytesUnknown = false;
 
-  constructor(options: ReadOptions<ClientView>) {
+  constructor(options: ReaderOptions<ClientView>) {
     this.#options = options;
     this.#count = options.count;
     this.#bytes = options.bytes;

@@ -17,7 +17,7 @@ export interface OtlpPost {
 }
 
 /** What the endpoint made of it. */
-export interface OtlpAnswer {
+export interface OtlpResponse {
   readonly status: number;
   /** Records (data points for metrics) that were not taken although the status is 200. */
   readonly rejected: number;
@@ -31,7 +31,7 @@ export interface OtlpAnswer {
  * Posts once, never again: whether to repeat is the caller's choice. Answers for every status.
  * @throws TailraceError `unavailable` when nobody answers.
  */
-export async function postOtlp(post: OtlpPost): Promise<OtlpAnswer> {
+export async function postOtlp(post: OtlpPost): Promise<OtlpResponse> {
   const headers: Record<string, string> = { ...post.headers, 'content-type': post.contentType };
   if (post.contentEncoding !== undefined) headers['content-encoding'] = post.contentEncoding;
   const answer = await exchange({ method: 'POST', url: post.url, headers, body: post.body, signal: post.signal });
@@ -48,7 +48,7 @@ export async function postOtlp(post: OtlpPost): Promise<OtlpAnswer> {
 }
 
 /** The error for an answer that refused everything; nothing for one that took it, if only in part. */
-export function otlpRefusal(answer: OtlpAnswer, what: string) {
+export function otlpRefusal(answer: OtlpResponse, what: string) {
   if (isAccepted(answer.status)) return undefined;
   const refusal: Refusal = {
     status: answer.status,

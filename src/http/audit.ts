@@ -4,8 +4,9 @@
  */
 
 import type { Principal } from '../access/grant.ts';
-import { commandType, type NewRecord } from '../log/records.ts';
+import { commandType } from '../log/records.ts';
 import type { TailraceError } from '../model/error.ts';
+import type { RecordInput } from '../model/record.ts';
 import { type AuditAction, type AuditSubject, isAboutAccess, isWritten, NOBODY, UNKNOWN } from '../observe/audit.ts';
 import { type HttpDeps, senderOf } from './context.ts';
 import { asTailraceError } from './errors.ts';
@@ -36,7 +37,7 @@ export function auditRefusal(exchange: Exchange, { audit }: HttpDeps, error: Tai
  */
 export function auditorOfCommands(
   exchange: Exchange,
-  records: readonly NewRecord[],
+  records: readonly RecordInput[],
   deps: HttpDeps,
 ): ((error?: unknown) => void) | undefined {
   const actions = new Set<'fence' | 'trim'>();

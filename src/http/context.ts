@@ -17,7 +17,7 @@ import type { Usage } from '../usage/usage.ts';
 import type { BackupSource } from './backup-source.ts';
 import type { BodyReading } from './body/read-body.ts';
 import { connectionOf, type Exchange } from './exchange.ts';
-import type { ReplyRoom } from './reply.ts';
+import type { ReplyContext } from './reply.ts';
 import type { SessionRegistry } from './sessions.ts';
 
 export interface HttpDeps {
@@ -28,7 +28,7 @@ export interface HttpDeps {
   readonly defaultBasin: string;
   readonly limits: OtlpLimits;
   readonly reading: BodyReading;
-  readonly room: ReplyRoom;
+  readonly replyContext: ReplyContext;
   readonly logger: Logger;
   readonly warnings: Warnings;
   readonly audit: Pick<Audit, 'write'>;

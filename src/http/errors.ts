@@ -3,11 +3,11 @@
 import { TailraceError } from '../model/error.ts';
 import { OTLP_CONTENT_TYPE, OTLP_GRPC_CODE, type OtlpEncoding, statusResponse } from '../otlp/response.ts';
 import type { Exchange } from './exchange.ts';
-import { type ReplyRoom, reply } from './reply.ts';
+import { type ReplyContext, reply } from './reply.ts';
 import { OTLP_STATUS, retryAfterSeconds, S2_STATUS } from './status.ts';
 
 /** Protobuf when the request said so, else JSON (otlp.md, Encodings). */
-export function refuseOtlp(exchange: Exchange, error: TailraceError, room: ReplyRoom): void {
+export function refuseOtlp(exchange: Exchange, error: TailraceError, context: ReplyContext): void {
   const encoding = encodingOf(exchange.request.headers['content-type']) ?? 'json';
   const status = OTLP_STATUS[error.code];
   reply(
@@ -22,15 +22,15 @@ export function refuseOtlp(exchange: Exchange, error: TailraceError, room: Reply
       ),
       headers: extraHeaders(error, status),
     },
-    room,
+    context,
   );
 }
 
 /** Always JSON (S2 API §2). */
-export function refuseS2(exchange: Exchange, error: TailraceError, room: ReplyRoom): void {
+export function refuseS2(exchange: Exchange, error: TailraceError, context: ReplyContext): void {
   const status = s2Status(error);
   const body = s2ErrorBody(error, exchange.correlationId, exchange.hiddenPrefix);
-  reply(exchange, { status, contentType: 'application/json', body, headers: extraHeaders(error, status) }, room);
+  reply(exchange, { status, contentType: 'application/json', body, headers: extraHeaders(error, status) }, context);
 }
 
 /** The HTTP status of an error at the S2 doors: of an answer, and in the terminal frame of a session. */

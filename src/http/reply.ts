@@ -10,7 +10,7 @@ import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
 import type { UploadWatch } from './body/upload-watch.ts';
 import { announcedLength, type Exchange, isOpen } from './exchange.ts';
 
-export interface Answer {
+export interface HttpResponse {
   readonly status: number;
   /** None for an answer without a body. */
   readonly contentType?: string;
@@ -20,7 +20,7 @@ export interface Answer {
 }
 
 /** What answering takes beside the answer. */
-export interface ReplyRoom {
+export interface ReplyContext {
   readonly watch: UploadWatch;
   /** Every answer asks the client to go away: the server is stopping. */
   closing(): boolean;
@@ -29,7 +29,7 @@ export interface ReplyRoom {
 const NO_CONTENT = 204;
 
 /** Sends an answer. A client that is gone already gets nothing, silently. */
-export function reply(exchange: Exchange, answer: Answer, room: ReplyRoom): void {
+export function reply(exchange: Exchange, answer: HttpResponse, context: ReplyContext): void {
   const { way } = exchange;
   const bytes = typeof answer.body === 'string' ? Buffer.byteLength(answer.body) : answer.body.length;
   const headers = ['X-Correlation-Id', exchange.correlationId];
@@ -38,8 +38,8 @@ export function reply(exchange: Exchange, answer: Answer, room: ReplyRoom): void
   if (answer.headers !== undefined) headers.push(...answer.headers);
   if (exchange.corsHeaders !== undefined) headers.push(...exchange.corsHeaders);
   const body = bytes === 0 ? undefined : answer.body;
-  if (way.version === 1) replyHttp1(exchange, way.response, { status: answer.status, headers, body }, room);
-  else replyHttp2(exchange, way.stream, { status: answer.status, headers, body }, room);
+  if (way.version === 1) replyHttp1(exchange, way.response, { status: answer.status, headers, body }, context);
+  else replyHttp2(exchange, way.stream, { status: answer.status, headers, body }, context);
 }
 
 /** An answer as it goes out. */
@@ -49,9 +49,14 @@ interface Ready {
   readonly body: string | Uint8Array | undefined;
 }
 
-function replyHttp1(exchange: Exchange, response: ServerResponse, { status, headers, body }: Ready, room: ReplyRoom) {
+function replyHttp1(
+  exchange: Exchange,
+  response: ServerResponse,
+  { status, headers, body }: Ready,
+  context: ReplyContext,
+) {
   const pending = isBodyPending(exchange);
-  const close = room.closing() || (pending && mustClose(exchange));
+  const close = context.closing() || (pending && mustClose(exchange));
   if (close) headers.push('Connection', 'close');
   response.writeHead(status, headers);
   if (!pending || exchange.awaitsContinue) {
@@ -62,7 +67,7 @@ function replyHttp1(exchange: Exchange, response: ServerResponse, { status, head
   if (!close) response.end(body);
   else if (body === undefined) response.flushHeaders();
   else response.write(body);
-  discardRest(exchange, room.watch, () => {
+  discardRest(exchange, context.watch, () => {
     if (!response.writableEnded) response.end();
   });
 }
@@ -73,14 +78,19 @@ function mustClose(exchange: Exchange): boolean {
   return exchange.awaitsContinue || length === undefined || length > REFUSED_BODY_BYTES_MAX;
 }
 
-function replyHttp2(exchange: Exchange, stream: ServerHttp2Stream, { status, headers, body }: Ready, room: ReplyRoom) {
+function replyHttp2(
+  exchange: Exchange,
+  stream: ServerHttp2Stream,
+  { status, headers, body }: Ready,
+  context: ReplyContext,
+) {
   if (!isOpen(stream)) return;
   const isEmpty = body === undefined || exchange.request.method === 'HEAD';
   stream.respond(http2Headers(status, headers), { endStream: isEmpty });
   if (!isEmpty) stream.end(body);
   if (!isBodyPending(exchange)) return;
   if (exchange.awaitsContinue) endQuietly(stream);
-  else discardRest(exchange, room.watch, () => endQuietly(stream));
+  else discardRest(exchange, context.watch, () => endQuietly(stream));
 }
 
 /** Names and values in turn as HTTP/2 wants them. */

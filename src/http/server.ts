@@ -21,7 +21,7 @@ import { allRoutes } from './routes/all-routes.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
 import { SessionRegistry } from './sessions.ts';
 
-export interface HttpServerDeps extends Omit<HttpDeps, 'room' | 'sessions'> {
+export interface HttpServerDeps extends Omit<HttpDeps, 'replyContext' | 'sessions'> {
   readonly clock: Clock;
   /** Other sites whose pages may send requests; nobody's without. */
   readonly origins?: Origins | undefined;
@@ -55,7 +55,7 @@ export class HttpServer {
     this.#deps = {
       ...deps,
       clock,
-      room: { watch: deps.reading.watch, closing: () => this.#closing },
+      replyContext: { watch: deps.reading.watch, closing: () => this.#closing },
       sessions: this.#sessions,
     };
     this.#clock = clock;
@@ -163,13 +163,13 @@ export class HttpServer {
     const headers = this.#cors?.preflightHeaders(exchange.request, this.#router.methodsAt(exchange.path));
     if (headers === undefined) return false;
     exchange.corsHeaders = headers;
-    reply(exchange, { status: 204, body: '' }, this.#deps.room);
+    reply(exchange, { status: 204, body: '' }, this.#deps.replyContext);
     return true;
   }
 
   readonly #refuseUnrouted: Refuse = (exchange, error) => {
-    if (isExporter(exchange)) refuseOtlp(exchange, error, this.#deps.room);
-    else refuseS2(exchange, error, this.#deps.room);
+    if (isExporter(exchange)) refuseOtlp(exchange, error, this.#deps.replyContext);
+    else refuseS2(exchange, error, this.#deps.replyContext);
   };
 
   readonly #finish = (): void => {

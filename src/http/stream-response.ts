@@ -9,7 +9,7 @@ import {
 } from '../model/limits.ts';
 import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
 import { cut, type Exchange, goOn, isGone, isOpen } from './exchange.ts';
-import { http2Headers, type ReplyRoom } from './reply.ts';
+import { http2Headers, type ReplyContext } from './reply.ts';
 
 /** How an answer begins. */
 export interface StreamHead {
@@ -23,12 +23,12 @@ export interface StreamHead {
 const KEEP_ALIVE_MS = 30_000;
 
 /** Answers that are open, for each server. */
-const openAnswers = new WeakMap<ReplyRoom, number>();
+const openAnswers = new WeakMap<ReplyContext, number>();
 
 /** Lives from `open` until it is ended, aborted, or the client is gone. */
-export class StreamAnswer {
+export class StreamResponse {
   readonly #exchange: Exchange;
-  readonly #room: ReplyRoom;
+  readonly #context: ReplyContext;
   readonly #sink: Writable;
   readonly #gone = new AbortController();
   /** Bytes handed over that the system has not taken yet. */
@@ -36,11 +36,11 @@ export class StreamAnswer {
   #wake: (() => void)[] = [];
   #ended: Promise<void> | undefined;
 
-  private constructor(exchange: Exchange, sink: Writable, room: ReplyRoom) {
+  private constructor(exchange: Exchange, sink: Writable, context: ReplyContext) {
     this.#exchange = exchange;
     this.#sink = sink;
-    this.#room = room;
-    openAnswers.set(room, (openAnswers.get(room) ?? 0) + 1);
+    this.#context = context;
+    openAnswers.set(context, (openAnswers.get(context) ?? 0) + 1);
     sink.once('close', this.#onClose);
     // What fails is followed by a close.
     sink.on('error', () => {});
@@ -50,9 +50,9 @@ export class StreamAnswer {
    * Sends the headers at once. To a client that waits to send its body, `100 Continue` as well. An answer to HEAD, or to
    * a client that is gone, is over from the start.
    */
-  static open(exchange: Exchange, head: StreamHead, room: ReplyRoom): StreamAnswer {
+  static open(exchange: Exchange, head: StreamHead, context: ReplyContext): StreamResponse {
     const { way, request } = exchange;
-    const answer = new StreamAnswer(exchange, way.version === 1 ? way.response : way.stream, room);
+    const answer = new StreamResponse(exchange, way.version === 1 ? way.response : way.stream, context);
     if (isGone(exchange)) {
       answer.#onClose();
       return answer;
@@ -109,7 +109,7 @@ export class StreamAnswer {
       way.stream.respond(http2Headers(status, headers));
       return;
     }
-    if (this.#room.closing()) headers.push('Connection', 'close');
+    if (this.#context.closing()) headers.push('Connection', 'close');
     request.socket.setKeepAlive(true, KEEP_ALIVE_MS);
     way.response.writeHead(status, headers);
     way.response.flushHeaders();
@@ -128,14 +128,14 @@ export class StreamAnswer {
   #dropInput(): void {
     const { way } = this.#exchange;
     if (isGone(this.#exchange) || !isBodyPending(this.#exchange)) return;
-    discardRest(this.#exchange, this.#room.watch, () => {
+    discardRest(this.#exchange, this.#context.watch, () => {
       if (way.version === 2 && isOpen(way.stream)) endQuietly(way.stream);
     });
   }
 
   /** Many answers share the room for what slow clients have not taken yet. */
   #waitingMax(): number {
-    const share = STREAM_ANSWERS_BUFFERED_BYTES_MAX / Math.max(1, openAnswers.get(this.#room) ?? 1);
+    const share = STREAM_ANSWERS_BUFFERED_BYTES_MAX / Math.max(1, openAnswers.get(this.#context) ?? 1);
     return Math.min(STREAM_ANSWER_BUFFERED_BYTES_MAX, Math.max(STREAM_ANSWER_BUFFERED_BYTES_MIN, share));
   }
 
@@ -146,7 +146,7 @@ export class StreamAnswer {
 
   readonly #onClose = (): void => {
     if (this.#gone.signal.aborted) return;
-    openAnswers.set(this.#room, (openAnswers.get(this.#room) ?? 1) - 1);
+    openAnswers.set(this.#context, (openAnswers.get(this.#context) ?? 1) - 1);
     this.#gone.abort();
     this.#wakeAll();
   };

@@ -4,16 +4,16 @@
  */
 
 import type { Clock } from '../model/clock.ts';
-import { UPKEEP_FULL_RETRY_MS, UPKEEP_PAGE, UPKEEP_TICK_MS } from '../model/limits.ts';
+import { BACKGROUND_FULL_RETRY_MS, BACKGROUND_PAGE, BACKGROUND_TICK_MS } from '../model/limits.ts';
 import type { Engine, Entry } from '../storage/engine.ts';
 import {
+  dueRange,
   type PendingKind,
   pendingKey,
   pendingRange,
+  readDueKey,
   readPendingKey,
-  readUpkeepKey,
   settingsKey,
-  upkeepRange,
 } from '../storage/keys.ts';
 import { decodePending, encodeClock } from '../storage/values.ts';
 import type { BasinTable, KnownBasin } from './basins.ts';
@@ -29,7 +29,7 @@ import { removeStream, removeTrimmed } from './trim.ts';
 
 export const CLOCK_KEY = settingsKey('clock');
 
-export interface UpkeepDeps {
+export interface BackgroundDeps {
   readonly engine: Engine;
   readonly commits: CommitQueue;
   readonly basins: BasinTable;
@@ -46,8 +46,8 @@ export interface UpkeepDeps {
 }
 
 /** Lives from `start` to `close`. */
-export class Upkeep {
-  readonly #deps: UpkeepDeps;
+export class Background {
+  readonly #deps: BackgroundDeps;
   #running: Promise<void> | undefined;
   #again = false;
   #closed = false;
@@ -56,7 +56,7 @@ export class Upkeep {
   #full = false;
   readonly #soon = new Set<OpenStream>();
 
-  constructor(deps: UpkeepDeps) {
+  constructor(deps: BackgroundDeps) {
     this.#deps = deps;
   }
 
@@ -74,7 +74,7 @@ export class Upkeep {
   }
 
   /** The store is full, and its oldest records are to go. */
-  makeRoom(): void {
+  freeUp(): void {
     this.#full = true;
     this.nudge();
   }
@@ -93,14 +93,14 @@ export class Upkeep {
 
   async #run(): Promise<void> {
     this.#cancelTimer();
-    let dueMs = UPKEEP_TICK_MS;
+    let dueMs = BACKGROUND_TICK_MS;
     while (this.#again && !this.#closed) {
       this.#again = false;
       try {
         dueMs = await this.#pass();
       } catch (error) {
         if (!this.#closed) this.#deps.onError(error);
-        dueMs = this.#full ? UPKEEP_FULL_RETRY_MS : UPKEEP_TICK_MS;
+        dueMs = this.#full ? BACKGROUND_FULL_RETRY_MS : BACKGROUND_TICK_MS;
       }
     }
     this.#running = undefined;
@@ -130,7 +130,7 @@ export class Upkeep {
     let { from, to } = pendingRange(kind);
     for (;;) {
       if (this.#closed) return;
-      const page = await engine.scan({ from, to, limit: UPKEEP_PAGE });
+      const page = await engine.scan({ from, to, limit: BACKGROUND_PAGE });
       const last = page.at(-1);
       if (last === undefined) return;
       // Together, so that they share transactions.
@@ -149,7 +149,7 @@ export class Upkeep {
       return;
     }
     for (let startAfter = ''; !this.#closed; ) {
-      const page = await streams.list(basin, { prefix: '', startAfter, limit: UPKEEP_PAGE });
+      const page = await streams.list(basin, { prefix: '', startAfter, limit: BACKGROUND_PAGE });
       await Promise.all(page.streams.map(({ name: stream }) => this.#removeFromBasin(basin, stream)));
       startAfter = page.streams.at(-1)?.name ?? '';
       if (!page.hasMore) break;
@@ -200,26 +200,26 @@ export class Upkeep {
     const { engine, expiry } = this.#deps;
     for (let before: Uint8Array | undefined; ; ) {
       const now = expiry.now();
-      if (this.#closed) return UPKEEP_TICK_MS;
-      const page = await engine.scan({ ...upkeepRange(now + 1), limit: UPKEEP_PAGE });
+      if (this.#closed) return BACKGROUND_TICK_MS;
+      const page = await engine.scan({ ...dueRange(now + 1), limit: BACKGROUND_PAGE });
       await Promise.all(page.map((entry) => this.#lookAfterOne(entry)));
       const first = page[0]?.key;
       // What is still there was not got done: the next pass tries again.
       const stuck = first !== undefined && before !== undefined && Buffer.compare(first, before) === 0;
-      if (stuck) return UPKEEP_TICK_MS;
+      if (stuck) return BACKGROUND_TICK_MS;
       before = first;
       if (first !== undefined) continue;
-      const [next] = await engine.scan({ ...upkeepRange(), limit: 1 });
-      if (next === undefined) return UPKEEP_TICK_MS;
-      return Math.max(1, Math.min(UPKEEP_TICK_MS, readUpkeepKey(next.key).due - now));
+      const [next] = await engine.scan({ ...dueRange(), limit: 1 });
+      if (next === undefined) return BACKGROUND_TICK_MS;
+      return Math.max(1, Math.min(BACKGROUND_TICK_MS, readDueKey(next.key).due - now));
     }
   }
 
   async #lookAfterOne(entry: Entry): Promise<void> {
-    const { due, stream: number } = readUpkeepKey(entry.key);
+    const { due, stream: number } = readDueKey(entry.key);
     const stream = await this.#streamOf(entry, number);
     if (stream === undefined) return;
-    if (stream.deleting || stream.row.upkeepAt !== due) return this.#drop(entry);
+    if (stream.deleting || stream.row.dueAt !== due) return this.#drop(entry);
     await lookAfter(this.#deps, stream);
   }
 
@@ -240,7 +240,7 @@ export class Upkeep {
   /** What the clock said goes to disk now and then, so that a jump while the server was stopped is noticed. */
   async #noteClock(): Promise<void> {
     const now = this.#deps.expiry.now();
-    if (now - this.#lastSeen < UPKEEP_TICK_MS / 2) return;
+    if (now - this.#lastSeen < BACKGROUND_TICK_MS / 2) return;
     this.#lastSeen = now;
     const row = { type: 'put', key: CLOCK_KEY, value: encodeClock(now) } as const;
     await commitRows(this.#deps.commits, [row], { options: { mayUseReserve: true } });

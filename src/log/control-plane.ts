@@ -173,8 +173,8 @@ export class ControlPlane {
   async markDeleted(stream: OpenStream): Promise<void> {
     if (stream.deleting) return this.#deps.commits.barrier();
     expectFresh(stream);
-    const before = stream.row.upkeepAt;
-    stream.row = { ...stream.row, deletedAt: this.#deps.clock.now(), upkeepAt: undefined };
+    const before = stream.row.dueAt;
+    stream.row = { ...stream.row, deletedAt: this.#deps.clock.now(), dueAt: undefined };
     const value = encodePending({ basin: stream.basin.number, name: stream.name });
     const rows: Write[] = [
       rowOf(stream),
@@ -245,7 +245,7 @@ export class ControlPlane {
     const stream = streams.make(basins.expectLive(basin), name, request, key);
     stream.made = true;
     await commitRows(commits, streams.rowsOf(stream), { states: [[stream, stream.assigned]] });
-    if (stream.row.upkeepAt !== undefined) nudge();
+    if (stream.row.dueAt !== undefined) nudge();
     return stream;
   }
 
@@ -256,11 +256,11 @@ export class ControlPlane {
     }
     this.#deps.expectWritable();
     expectFresh(stream);
-    const before = stream.row.upkeepAt;
+    const before = stream.row.dueAt;
     const wanted = lifetimeMs(config) !== undefined || config.retentionBytes !== undefined;
     const looksAfter = wanted || config.deleteOnEmptyMinAgeSeconds > 0;
-    const upkeepAt = looksAfter ? this.#deps.clock.now() : undefined;
-    stream.row = { ...stream.row, config, upkeepAt };
+    const dueAt = looksAfter ? this.#deps.clock.now() : undefined;
+    stream.row = { ...stream.row, config, dueAt };
     stream.floorUntil = 0;
     await commitRows(this.#deps.commits, [rowOf(stream), ...scheduleRows(stream, before)], {});
     this.#deps.nudge();

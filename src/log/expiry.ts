@@ -11,7 +11,7 @@ import { amongLiving, findArrival } from './blocks.ts';
 import type { OpenStream } from './stream.ts';
 
 /** A stream without records, or one that must wait for something, is looked at this often at least. */
-export const UPKEEP_LATEST_MS = 600_000;
+export const DUE_LATEST_MS = 600_000;
 
 /** Milliseconds that records live, or undefined for ever. */
 export function lifetimeMs({ retentionAgeSeconds }: StreamConfig): number | undefined {
@@ -19,7 +19,7 @@ export function lifetimeMs({ retentionAgeSeconds }: StreamConfig): number | unde
 }
 
 /** When a new stream is looked at first, in ms; undefined when there is nothing to look after. */
-export function firstUpkeepAt(config: StreamConfig, createdAt: number): number | undefined {
+export function firstDueAt(config: StreamConfig, createdAt: number): number | undefined {
   const age = lifetimeMs(config);
   const emptyMs = config.deleteOnEmptyMinAgeSeconds * 1_000;
   const due = Math.min(age ?? Number.POSITIVE_INFINITY, emptyMs > 0 ? emptyMs : Number.POSITIVE_INFINITY);

@@ -13,7 +13,7 @@ import type {
 import type { CommitOptions, Engine, EngineStat, EngineState, Write } from '../storage/engine.ts';
 import { decodeClock } from '../storage/values.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
-import { CLOCK_KEY, Upkeep } from './background.ts';
+import { Background, CLOCK_KEY } from './background.ts';
 import { type Basin, BasinTable, basinDeletionPending, basinNotFound } from './basins.ts';
 import { BlockCache } from './blocks.ts';
 import { CommitQueue } from './commit-queue.ts';
@@ -41,7 +41,7 @@ export interface LogOptions {
   /** Hears that the oldest records were dropped to make room. */
   onDropped?(): void;
   /** Hears why background work could not go on; it tries again by itself. */
-  onUpkeepError?(error: unknown): void;
+  onBackgroundError?(error: unknown): void;
   /** The wall clock jumped ahead: nothing expires until it is believed. */
   onClockPause?(pause: ClockPause): void;
 }
@@ -52,7 +52,7 @@ export interface LogStat {
   readonly reads: ReadsStat;
 }
 
-export interface ReadOptions {
+export interface LogReadOptions {
   /** 32 bytes, for streams that have a cipher. */
   readonly encryptionKey?: Uint8Array | undefined;
   /** Who reads, for counters. */
@@ -68,7 +68,7 @@ export class Log {
   readonly #commits: CommitQueue;
   readonly #control: ControlPlane;
   readonly #appender: Appender;
-  readonly #upkeep: Upkeep;
+  readonly #background: Background;
   readonly #expiry: ExpiryClock;
   readonly #reads: OpenReads;
   readonly #cache = new BlockCache();
@@ -86,9 +86,9 @@ export class Log {
     const streams = new StreamTable({ engine, basins, now: () => clock.now(), recovered: () => commits.settled() });
     this.#streams = streams;
     const expectWritable = this.#gate.expectOpen;
-    const nudge = (): void => this.#upkeep.nudge();
+    const nudge = (): void => this.#background.nudge();
     this.#control = new ControlPlane({ basins, streams, commits, clock, expectWritable, nudge });
-    this.#upkeep = new Upkeep({
+    this.#background = new Background({
       engine,
       commits,
       basins,
@@ -101,13 +101,13 @@ export class Log {
         nudge();
       },
       onDropped: () => options.onDropped?.(),
-      onError: (error) => options.onUpkeepError?.(this.#noteFatal(error)),
+      onError: (error) => options.onBackgroundError?.(this.#noteFatal(error)),
     });
     const onFault = (error: unknown): unknown => this.#noteFatal(error);
     this.#reads = new OpenReads({ observer, onFault });
-    const lookAfterSoon = (stream: OpenStream): void => this.#upkeep.lookAfterSoon(stream);
-    const room = { streams, basins, commits, clock, observer };
-    this.#appender = new Appender({ ...room, expectWritable, nudge, lookAfterSoon, onFault });
+    const lookAfterSoon = (stream: OpenStream): void => this.#background.lookAfterSoon(stream);
+    const shared = { streams, basins, commits, clock, observer };
+    this.#appender = new Appender({ ...shared, expectWritable, nudge, lookAfterSoon, onFault });
     engine.onState((state) => this.#hearState(state));
   }
 
@@ -117,7 +117,7 @@ export class Log {
     const basins = await BasinTable.load(engine);
     const log = new Log(engine, options, basins, seen === undefined ? undefined : decodeClock(seen));
     log.#hearState((await engine.stat()).state);
-    log.#upkeep.nudge();
+    log.#background.nudge();
     return log;
   }
 
@@ -229,7 +229,12 @@ export class Log {
    * Reads and follows; see {@link readFrom}. The start is judged when the first event is asked for.
    * @throws TailraceError as `startRead`
    */
-  async *read(stream: Stream, range: ReadRange, signal: AbortSignal, options?: ReadOptions): AsyncGenerator<ReadEvent> {
+  async *read(
+    stream: Stream,
+    range: ReadRange,
+    signal: AbortSignal,
+    options?: LogReadOptions,
+  ): AsyncGenerator<ReadEvent> {
     yield* await this.startRead(stream, range, signal, options);
   }
 
@@ -242,7 +247,7 @@ export class Log {
     stream: Stream,
     range: ReadRange,
     signal: AbortSignal,
-    { encryptionKey, protocol = 'library' }: ReadOptions = {},
+    { encryptionKey, protocol = 'library' }: LogReadOptions = {},
   ): Promise<AsyncGenerator<ReadEvent>> {
     const open = opened(stream);
     await this.#expectPresent(open);
@@ -278,7 +283,7 @@ export class Log {
     await moveTrimPoint(context, open, seqNum);
     await removeTrimmed(context, open);
     // It may be empty now, and to be deleted on that; or another write failed, and there is room left to free.
-    if (open.stale || open.config.deleteOnEmptyMinAgeSeconds > 0) this.#upkeep.lookAfterSoon(open);
+    if (open.stale || open.config.deleteOnEmptyMinAgeSeconds > 0) this.#background.lookAfterSoon(open);
   }
 
   async stat(): Promise<LogStat> {
@@ -310,13 +315,13 @@ export class Log {
   confirmClock(): boolean {
     const { paused } = this.#expiry;
     this.#expiry.confirm();
-    this.#upkeep.nudge();
+    this.#background.nudge();
     return paused;
   }
 
   /** Resolves when there is no background work left that is due. */
-  upkeepSettled(): Promise<void> {
-    return this.#upkeep.settled();
+  backgroundSettled(): Promise<void> {
+    return this.#background.settled();
   }
 
   /** Refuses new appends with `draining`; resolves when those that were accepted are settled. */
@@ -328,7 +333,7 @@ export class Log {
   /** Drains, and ends background work between two steps. The engine is its owner's to close. May be called twice. */
   async close(): Promise<void> {
     await this.drain();
-    await this.#upkeep.close();
+    await this.#background.close();
     await this.#commits.settled();
   }
 
@@ -367,7 +372,7 @@ export class Log {
 
   #hearState(state: EngineState): void {
     this.#gate.engineState = state;
-    if (state === 'full' && this.#options.whenFull === 'drop-oldest') this.#upkeep.makeRoom();
+    if (state === 'full' && this.#options.whenFull === 'drop-oldest') this.#background.freeUp();
   }
 
   #distrust(): void {

@@ -7,21 +7,13 @@ import {
   FENCING_TOKEN_BYTES_MAX,
   RECORD_METERED_BYTES_MAX,
 } from '../model/limits.ts';
-import { type Header, meteredBytes } from '../model/record.ts';
+import { type Header, meteredBytes, type RecordInput } from '../model/record.ts';
 import type { Stream } from './stream.ts';
-
-/** A record without a position. Its bytes must not change until the append has settled. */
-export interface NewRecord {
-  readonly body: Uint8Array;
-  readonly headers: readonly Header[];
-  /** Milliseconds, as the client says; undefined for none. */
-  readonly timestamp: number | undefined;
-}
 
 /** A batch for one stream, and the conditions under which it is taken. */
 export interface RecordsAppend {
   readonly stream: Stream;
-  readonly records: readonly NewRecord[];
+  readonly records: readonly RecordInput[];
   /** The sequence number that the first record must get. */
   readonly matchSeqNum?: number | undefined;
   /** The fencing token that must be in force; the empty one is a condition too. */
@@ -63,7 +55,7 @@ export function checkBatch({
 }
 
 /** What kind of command a record is, if any; its payload is not looked at. */
-export function commandType({ headers }: NewRecord): Command['type'] | undefined {
+export function commandType({ headers }: RecordInput): Command['type'] | undefined {
   const [header] = headers;
   if (header === undefined || headers.length > 1 || header[0].length > 0) return undefined;
   const word = Buffer.from(header[1]).toString('latin1');

@@ -1,11 +1,11 @@
 /** Looks after one stream: what expired goes, what is too much goes, and an empty stream itself when it is to. */
 
 import type { Clock } from '../model/clock.ts';
-import { UPKEEP_BLOCKS_MAX } from '../model/limits.ts';
+import { BACKGROUND_BLOCKS_MAX } from '../model/limits.ts';
 import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import { blockRange, readBlockKey } from '../storage/keys.ts';
 import { commitRows } from './commit-rows.ts';
-import { lifetimeMs, refreshFloor, UPKEEP_LATEST_MS } from './expiry.ts';
+import { DUE_LATEST_MS, lifetimeMs, refreshFloor } from './expiry.ts';
 import type { ExpiryClock } from './expiry-clock.ts';
 import type { OpenStream } from './stream.ts';
 import { rowOf, scheduleRows } from './streams.ts';
@@ -36,8 +36,8 @@ export async function lookAfter(context: RetentionContext, stream: OpenStream): 
     await context.markDeleted(stream);
     return;
   }
-  const before = stream.row.upkeepAt;
-  stream.row = { ...stream.row, upkeepAt: nextUpkeepAt(stream, now) };
+  const before = stream.row.dueAt;
+  stream.row = { ...stream.row, dueAt: nextDueAt(stream, now) };
   const rows = scheduleRows(stream, before);
   if (rows.length === 0) return;
   await commitRows(context.commits, [rowOf(stream), ...rows], { options: { mayUseReserve: true } });
@@ -63,14 +63,14 @@ function lastWrite({ assigned, createdAt }: OpenStream): number {
   return Math.max(assigned.lastArrival, createdAt);
 }
 
-function nextUpkeepAt(stream: OpenStream, now: number): number | undefined {
+function nextDueAt(stream: OpenStream, now: number): number | undefined {
   const { config, floorUntil } = stream;
   const age = lifetimeMs(config);
   const minAgeMs = config.deleteOnEmptyMinAgeSeconds * 1_000;
   const empty = isEmpty(stream);
   let due = Number.POSITIVE_INFINITY;
   // What comes into an empty stream from now on lives for its whole age; readers judge by themselves.
-  if (age !== undefined) due = empty ? now + Math.max(age, UPKEEP_LATEST_MS) : floorUntil;
+  if (age !== undefined) due = empty ? now + Math.max(age, DUE_LATEST_MS) : floorUntil;
   // A stream whose records never expire is looked at again when it is trimmed or its settings change.
   if (minAgeMs > 0 && empty) due = Math.min(due, lastWrite(stream) + minAgeMs);
   if (!Number.isFinite(due)) return undefined;
@@ -85,7 +85,7 @@ async function surplusEnd({ engine }: RetentionContext, stream: OpenStream): Pro
   let bytes = stream.durable.meteredBytes;
   let end = 0;
   for (;;) {
-    const header = { limit: UPKEEP_BLOCKS_MAX, valueBytesMax: BLOCK_HEADER_BYTES_MAX };
+    const header = { limit: BACKGROUND_BLOCKS_MAX, valueBytesMax: BLOCK_HEADER_BYTES_MAX };
     const page = await engine.scan({ ...blockRange(stream.number, end, stream.durable.nextSeq), ...header });
     for (const { key, value } of page) {
       if (bytes <= limit) return end;
@@ -93,6 +93,6 @@ async function surplusEnd({ engine }: RetentionContext, stream: OpenStream): Pro
       bytes -= meteredBytes;
       end = readBlockKey(key).firstSeq + count;
     }
-    if (page.length < UPKEEP_BLOCKS_MAX) return end;
+    if (page.length < BACKGROUND_BLOCKS_MAX) return end;
   }
 }

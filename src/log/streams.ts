@@ -8,7 +8,7 @@ import { OPEN_STREAMS_MAX } from '../model/limits.ts';
 import { resolveStreamConfig, type StreamCipher, type StreamConfigRequest } from '../model/stream-config.ts';
 import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import type { Engine, Write } from '../storage/engine.ts';
-import { blockRange, readStreamKey, streamKey, streamRange, streamStateKey, upkeepKey } from '../storage/keys.ts';
+import { blockRange, dueKey, readStreamKey, streamKey, streamRange, streamStateKey } from '../storage/keys.ts';
 import {
   decodeStream,
   decodeStreamListing,
@@ -19,7 +19,7 @@ import {
   type StreamRow,
 } from '../storage/values.ts';
 import type { Basin, BasinTable } from './basins.ts';
-import { firstUpkeepAt } from './expiry.ts';
+import { firstDueAt } from './expiry.ts';
 import { scanPages } from './scan-pages.ts';
 import { EMPTY_STATE, OpenStream, type StreamState } from './stream.ts';
 
@@ -120,7 +120,7 @@ export class StreamTable {
       deletedAt: undefined,
       cipher: basin.config.streamCipher,
       requestKey,
-      upkeepAt: firstUpkeepAt(config, createdAt),
+      dueAt: firstDueAt(config, createdAt),
     };
     const stream = waiting ?? new OpenStream(basin, name, row, EMPTY_STATE, false);
     stream.row = row;
@@ -326,17 +326,17 @@ export function rowOf(stream: OpenStream): Write {
 
 /** Moves a stream in the schedule from where it stood to where its row says. */
 export function scheduleRows(stream: OpenStream, before: number | undefined): Write[] {
-  const { upkeepAt } = stream.row;
-  if (before === upkeepAt) return [];
+  const { dueAt } = stream.row;
+  if (before === dueAt) return [];
   const rows: Write[] = [];
-  if (before !== undefined) rows.push({ type: 'delete', key: upkeepKey(before, stream.number) });
-  if (upkeepAt !== undefined) rows.push(scheduled(stream, upkeepAt));
+  if (before !== undefined) rows.push({ type: 'delete', key: dueKey(before, stream.number) });
+  if (dueAt !== undefined) rows.push(scheduled(stream, dueAt));
   return rows;
 }
 
 function scheduled(stream: OpenStream, at: number): Write {
   const value = encodePending({ basin: stream.basin.number, name: stream.name });
-  return { type: 'put', key: upkeepKey(at, stream.number), value };
+  return { type: 'put', key: dueKey(at, stream.number), value };
 }
 
 function nameOf(basin: Basin, name: string): string {

@@ -1,9 +1,9 @@
 /** Frees the room of blocks that nobody will read again: whole blocks only, in bounded steps, so that appends go on. */
 
-import { UPKEEP_BLOCKS_MAX } from '../model/limits.ts';
+import { BACKGROUND_BLOCKS_MAX } from '../model/limits.ts';
 import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
-import { blockRange, pendingKey, readBlockKey, streamKey, streamStateKey, upkeepKey } from '../storage/keys.ts';
+import { blockRange, dueKey, pendingKey, readBlockKey, streamKey, streamStateKey } from '../storage/keys.ts';
 import { encodePending } from '../storage/values.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
@@ -59,7 +59,7 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
   for (;;) {
     const { trimPoint } = stream.durable;
     const range = blockRange(stream.number, 0, trimPoint);
-    const header = { limit: UPKEEP_BLOCKS_MAX, valueBytesMax: BLOCK_HEADER_BYTES_MAX };
+    const header = { limit: BACKGROUND_BLOCKS_MAX, valueBytesMax: BLOCK_HEADER_BYTES_MAX };
     const entries = await engine.scan({ ...range, ...header });
     const rows: Write[] = [];
     let bytes = 0;
@@ -69,7 +69,7 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
       rows.push({ type: 'delete', key });
       bytes += meteredBytes;
     }
-    const finished = rows.length < UPKEEP_BLOCKS_MAX;
+    const finished = rows.length < BACKGROUND_BLOCKS_MAX;
     // From here to the commit nothing is awaited: what is deleted by now has its blocks removed with it. What was built
     // on a write that failed must be read again, and the row of the trim has the rest done.
     if (stream.deleting || stream.stale) return;
@@ -86,9 +86,9 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
 /** Deletes everything that a deleted stream has, its row last, in the transaction that frees its name. */
 export async function removeStream({ engine, commits }: TrimContext, stream: OpenStream): Promise<void> {
   for (;;) {
-    const entries = await engine.scan({ ...blockRange(stream.number), limit: UPKEEP_BLOCKS_MAX, valueBytesMax: 1 });
+    const entries = await engine.scan({ ...blockRange(stream.number), limit: BACKGROUND_BLOCKS_MAX, valueBytesMax: 1 });
     const rows: Write[] = entries.map(({ key }) => ({ type: 'delete', key }));
-    const finished = entries.length < UPKEEP_BLOCKS_MAX;
+    const finished = entries.length < BACKGROUND_BLOCKS_MAX;
     if (finished) rows.push(...lastRows(stream));
     await commitRows(commits, rows, { options: RESERVE });
     if (finished) return;
@@ -102,6 +102,6 @@ function lastRows(stream: OpenStream): Write[] {
     pendingKey('streamDeletion', stream.number),
     pendingKey('trim', stream.number),
   ];
-  if (stream.row.upkeepAt !== undefined) keys.push(upkeepKey(stream.row.upkeepAt, stream.number));
+  if (stream.row.dueAt !== undefined) keys.push(dueKey(stream.row.dueAt, stream.number));
   return keys.map((key) => ({ type: 'delete', key }));
 }

@@ -169,11 +169,11 @@ export const DROP_STEP_BYTES = 32 * MiB;
 export const DROP_STREAMS_MAX = 100_000;
 
 /** Background work: how often it looks by itself, and how much it takes in one step between commits. */
-export const UPKEEP_TICK_MS = 60_000;
+export const BACKGROUND_TICK_MS = 60_000;
 /** Between two passes where the first could not make room in a full store: until then every append is refused. */
-export const UPKEEP_FULL_RETRY_MS = 1_000;
-export const UPKEEP_PAGE = 128;
-export const UPKEEP_BLOCKS_MAX = 512;
+export const BACKGROUND_FULL_RETRY_MS = 1_000;
+export const BACKGROUND_PAGE = 128;
+export const BACKGROUND_BLOCKS_MAX = 512;
 
 /** A backup is copied in steps of this much, between which requests go on. */
 export const BACKUP_PAGE_BYTES = 256 * 1024;

@@ -16,6 +16,14 @@ export interface StreamRecord {
   readonly body: Uint8Array;
 }
 
+/** A record before it has a position. Its bytes may be views of a request body: they must not change until the append has settled. */
+export interface RecordInput {
+  readonly body: Uint8Array;
+  readonly headers: readonly Header[];
+  /** Milliseconds, as the client says; a safe integer. Undefined: the server sets it. */
+  readonly timestamp: number | undefined;
+}
+
 const OTEL_SIGNAL = Buffer.from('otel.signal');
 const CONTENT_TYPE = Buffer.from('content-type');
 const PROTOBUF = Buffer.from('application/x-protobuf');

@@ -117,7 +117,7 @@ export class Audit {
     const outcome = outcomeOf(error);
     // Whoever is nobody that we know could fill the log with what fails as well.
     const isCheap = outcome === 'refused' || (outcome === 'failed' && isStranger(subject));
-    if (isCheap && !this.#takeRoom()) return;
+    if (isCheap && !this.#takeSpace()) return;
     const { action, protocol, principal, principalNumber, basin, stream, tokenId, sender, correlationId, doneAt } =
       subject;
     const fields = {
@@ -136,7 +136,7 @@ export class Audit {
   }
 
   /** Whether one more refusal may be written in this second; otherwise it is counted. */
-  #takeRoom(): boolean {
+  #takeSpace(): boolean {
     const now = this.#clock.monotonicMs();
     if (now - this.#since >= SECOND_MS) {
       this.#tellHeldBack();

@@ -67,7 +67,7 @@ export class Stamper implements ChangedHeads {
     const { fields } = this.#stamps;
     this.#added += fields.length;
     if (this.#added > STAMPED_BYTES_MAX) throw tooMany(scanned.resourceCount);
-    this.#room(headBytes + fields.length + 2 * FRAME_BYTES_MAX);
+    this.#ensure(headBytes + fields.length + 2 * FRAME_BYTES_MAX);
     // The frame comes last, when the length is known: right before the content.
     const content = this.#at + FRAME_BYTES_MAX;
     this.#at = content;
@@ -119,7 +119,7 @@ export class Stamper implements ChangedHeads {
     this.#at += end - start;
   }
 
-  #room(bytes: number): void {
+  #ensure(bytes: number): void {
     if (this.#at + bytes <= this.bytes.length) return;
     const length = Math.max(this.bytes.length * 2, this.#at + bytes);
     // They stand here and, where whole resources are stored, once more in blocks.

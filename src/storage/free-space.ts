@@ -8,7 +8,7 @@ import { statfsSync, statSync } from 'node:fs';
 import type { StoreUsage } from './raw-store.ts';
 import { fileSizeLimit } from './store-file.ts';
 
-export interface Room {
+export interface FreeSpace {
   /** Why a transaction that adds so many bytes is to be refused, or undefined when it may be tried. */
   refusal(addedBytes: number, usage: StoreUsage, mayUseReserve: boolean): string | undefined;
   /** A transaction added so many bytes: they count until the disk is asked again. */
@@ -21,7 +21,7 @@ export interface Room {
   freeBytes(usage: StoreUsage): number | undefined;
 }
 
-export interface RoomOptions {
+export interface FreeSpaceOptions {
   /** The store's file; undefined for a store that is on no disk. */
   readonly file: string | undefined;
   /** Our own cap on pages in use. */
@@ -50,18 +50,18 @@ const SLACK_BYTES = 256 * 1024;
 const OVERHEAD_BYTES = 1024 * 1024;
 
 /** Looks at our cap, and at the disk that holds `file`. */
-export function roomFor(options: RoomOptions): Room {
-  return new MeasuredRoom(options);
+export function freeSpaceFor(options: FreeSpaceOptions): FreeSpace {
+  return new MeasuredFreeSpace(options);
 }
 
-class MeasuredRoom implements Room {
-  readonly #options: RoomOptions;
+class MeasuredFreeSpace implements FreeSpace {
+  readonly #options: FreeSpaceOptions;
   readonly #fileBytesMax: number | undefined = fileSizeLimit();
   #disk: { totalBytes: number; freeBytes: number } = { totalBytes: 0, freeBytes: 0 };
   #lookedAt = Number.NEGATIVE_INFINITY;
   #addedSince = 0;
 
-  constructor(options: RoomOptions) {
+  constructor(options: FreeSpaceOptions) {
     this.#options = options;
   }
 

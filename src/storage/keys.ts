@@ -120,9 +120,9 @@ export function readBlockKey(key: Uint8Array): { stream: number; firstSeq: numbe
  * Work that survives a restart: `[9][kind u8]…`. A deletion or trim is keyed by what it is about; the schedule of
  * retention and deletion on empty by when it is due, so that what is due stands first.
  */
-const PENDING = { basinDeletion: 1, streamDeletion: 2, trim: 3, upkeep: 4 } as const;
+const PENDING = { basinDeletion: 1, streamDeletion: 2, trim: 3, background: 4 } as const;
 
-export type PendingKind = Exclude<keyof typeof PENDING, 'upkeep'>;
+export type PendingKind = Exclude<keyof typeof PENDING, 'background'>;
 
 /** The key of pending work about the basin or stream of that number. */
 export function pendingKey(kind: PendingKind, number: number): Uint8Array {
@@ -142,18 +142,18 @@ export function readPendingKey(key: Uint8Array): number {
 }
 
 /** The key of the schedule's row for a stream that is looked at again at `due`, in ms. */
-export function upkeepKey(due: number, stream: number): Uint8Array {
-  return pendingNumbers(PENDING.upkeep, due, stream);
+export function dueKey(due: number, stream: number): Uint8Array {
+  return pendingNumbers(PENDING.background, due, stream);
 }
 
 /** What is due before `until`, in ms; all of the schedule without it. */
-export function upkeepRange(until?: number): KeyRange {
-  const prefix = Buffer.of(FAMILY.pendingWork, PENDING.upkeep);
-  return { from: prefix, to: until === undefined ? successor(prefix) : upkeepKey(until, 0) };
+export function dueRange(until?: number): KeyRange {
+  const prefix = Buffer.of(FAMILY.pendingWork, PENDING.background);
+  return { from: prefix, to: until === undefined ? successor(prefix) : dueKey(until, 0) };
 }
 
 /** Time, in ms, and stream in a key of the schedule. */
-export function readUpkeepKey(key: Uint8Array): { due: number; stream: number } {
+export function readDueKey(key: Uint8Array): { due: number; stream: number } {
   expectFamily(key, FAMILY.pendingWork, 2 + 2 * NUMBER_BYTES);
   return { due: readNumber(key, 2), stream: readNumber(key, 2 + NUMBER_BYTES) };
 }

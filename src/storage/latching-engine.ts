@@ -15,7 +15,7 @@
 import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
 import type { CommitOptions, Engine, EngineStat, EngineState, Entry, Scan, Snapshot, Write } from './engine.ts';
-import type { Room } from './free-space.ts';
+import type { FreeSpace } from './free-space.ts';
 import { FAMILY } from './keys.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 
@@ -23,7 +23,7 @@ export interface LatchingEngineOptions {
   readonly store: RawStore;
   /** Opens the store again after a failure. */
   readonly reopen: (readOnly: boolean) => RawStore;
-  readonly room: Room;
+  readonly freeSpace: FreeSpace;
   /** How often a full engine looks whether there is room again. */
   readonly probeMs: number;
 }
@@ -112,7 +112,7 @@ export class LatchingEngine implements Engine {
   async stat(): Promise<EngineStat> {
     if (this.#state === 'closed') return { state: 'closed', usedBytes: 0, fileBytes: 0, freeBytes: undefined };
     const usage = await this.#read((store) => store.usage());
-    const freeBytes = this.#options.room.freeBytes(usage);
+    const freeBytes = this.#options.freeSpace.freeBytes(usage);
     return { state: this.#state, usedBytes: usage.usedBytes, fileBytes: usage.pageBytes, freeBytes };
   }
 
@@ -161,13 +161,13 @@ export class LatchingEngine implements Engine {
 
   /** Takes what fits into one transaction from the queue; nothing when even the first has no room. */
   #admit(first: Pending): readonly Pending[] {
-    const { room } = this.#options;
+    const { freeSpace } = this.#options;
     const usage = this.#estimate(first);
     const group: Pending[] = [];
     let bytes = 0;
     for (const pending of this.#queue) {
       if (group.length > 0 && bytes + pending.bytes > TRANSACTION_BYTES_MAX) break;
-      const refusal = room.refusal(bytes + pending.bytes, usage, pending.mayUseReserve);
+      const refusal = freeSpace.refusal(bytes + pending.bytes, usage, pending.mayUseReserve);
       if (refusal !== undefined && pending === first) {
         this.#refuse(refusal);
         return [];
@@ -183,8 +183,11 @@ export class LatchingEngine implements Engine {
   /** How full the store is, exactly when that is old or would refuse `next`. */
   #estimate(next: Pending): StoreUsage {
     const now = performance.now();
-    const { room } = this.#options;
-    if (now - this.#askedAt > USAGE_AGE_MS || room.refusal(next.bytes, this.#usage, next.mayUseReserve) !== undefined) {
+    const { freeSpace } = this.#options;
+    if (
+      now - this.#askedAt > USAGE_AGE_MS ||
+      freeSpace.refusal(next.bytes, this.#usage, next.mayUseReserve) !== undefined
+    ) {
       this.#usage = this.#store.usage();
       this.#askedAt = now;
     }
@@ -194,7 +197,7 @@ export class LatchingEngine implements Engine {
   #count(group: readonly Pending[]): void {
     let usedBytes = this.#usage.usedBytes;
     for (const pending of group) usedBytes += pending.bytes;
-    this.#options.room.wrote(usedBytes - this.#usage.usedBytes);
+    this.#options.freeSpace.wrote(usedBytes - this.#usage.usedBytes);
     // A transaction that only deletes frees an unknown number of pages, and none when there was nothing to delete.
     if (usedBytes === this.#usage.usedBytes) this.#askedAt = Number.NEGATIVE_INFINITY;
     const pageBytes = Math.max(this.#usage.pageBytes, usedBytes);
@@ -228,10 +231,10 @@ export class LatchingEngine implements Engine {
   async #fail(group: readonly Pending[], cause: unknown): Promise<void> {
     const usage = this.#usage;
     const bytes = group.reduce((sum, pending) => sum + pending.bytes, 0);
-    const noRoom = this.#options.room.isExhausted(bytes, usage);
-    this.#state = noRoom ? 'full' : 'read_only';
+    const noSpace = this.#options.freeSpace.isExhausted(bytes, usage);
+    this.#state = noSpace ? 'full' : 'read_only';
     const failed = [...group, ...this.#queue.splice(0)];
-    const reopened = await this.#reopen(!noRoom);
+    const reopened = await this.#reopen(!noSpace);
     if (!reopened) this.#state = 'read_only';
     const untouched = reopened && this.#usageNow().lastTransaction === usage.lastTransaction;
     this.#writing = false;
@@ -243,7 +246,7 @@ export class LatchingEngine implements Engine {
     // Told also when it was full before: whoever keeps state in memory has to read it again.
     this.#tell(this.#state);
     const error =
-      noRoom && untouched
+      noSpace && untouched
         ? full('a write found no room')
         : new TailraceError('storage', 'the store failed while it was written', { cause });
     for (const pending of failed) pending.reject(error);
@@ -296,7 +299,7 @@ export class LatchingEngine implements Engine {
   #look(): void {
     if (this.#state !== 'full' || this.#closing !== undefined || this.#reopening !== undefined) return;
     this.#schedule();
-    if (this.#writing || this.#probing || !this.#options.room.isBack(this.#store.usage())) return;
+    if (this.#writing || this.#probing || !this.#options.freeSpace.isBack(this.#store.usage())) return;
     this.#probes += 1;
     this.#probing = true;
     const write: Write = { type: 'put', key: PROBE_KEY, value: Buffer.from(String(this.#probes)) };

@@ -6,7 +6,7 @@ import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
 import { STORE_RESERVE_BYTES } from '../model/limits.ts';
 import type { Engine, Entry, Scan, Write } from './engine.ts';
-import { roomFor } from './free-space.ts';
+import { freeSpaceFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 import { addressSpaceLimit, prepareStoreFile, refuseNetworkFs, secureStoreFile } from './store-file.ts';
@@ -47,7 +47,7 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
   const engine = new LatchingEngine({
     store,
     reopen: (readOnly) => openStore(file, readOnly),
-    room: roomFor({
+    freeSpace: freeSpaceFor({
       file,
       storeBytesMax: options.storeBytesMax,
       reserveBytes: options.reserveBytes ?? STORE_RESERVE_BYTES,

@@ -115,13 +115,13 @@ function listen(socketDir: SocketDir, name: string): Promise<Server> {
   });
 }
 
-interface Answer {
+interface Owner {
   readonly alive: boolean;
   readonly pid: number | undefined;
 }
 
 /** Whether anyone listens there. Only a refusal or a missing socket is a no: whoever is too busy to answer is alive. */
-function ask(address: string): Promise<Answer> {
+function ask(address: string): Promise<Owner> {
   return new Promise((resolve) => {
     let text = '';
     const socket = createConnection(address);

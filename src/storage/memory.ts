@@ -2,7 +2,7 @@
 
 import { assert } from '../model/error.ts';
 import type { Engine, Entry, Scan, Write } from './engine.ts';
-import { roomFor } from './free-space.ts';
+import { freeSpaceFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 
@@ -20,7 +20,7 @@ export function openMemoryEngine(options: MemoryEngineOptions = {}): Engine {
   return new LatchingEngine({
     store,
     reopen: () => store,
-    room: roomFor({ file: undefined, storeBytesMax, reserveBytes }),
+    freeSpace: freeSpaceFor({ file: undefined, storeBytesMax, reserveBytes }),
     probeMs: 1_000,
   });
 }

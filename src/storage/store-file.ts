@@ -132,7 +132,7 @@ export function secureStoreFile(file: string): void {
  * Looks whether the disk of a directory has room for a copy. `what` begins the sentence for the user.
  * @throws TailraceError `storage_full`
  */
-export function expectDiskRoom(dir: string, neededBytes: number, what: string): void {
+export function expectDiskSpace(dir: string, neededBytes: number, what: string): void {
   const { bsize, bavail } = statfsSync(dir);
   const freeBytes = bsize * bavail;
   if (freeBytes >= neededBytes) return;

@@ -2,7 +2,7 @@
 
 import { TailraceError } from '../model/error.ts';
 import type { CommitOptions, Engine, Entry, Write } from './engine.ts';
-import { FAMILY, familyRange, readStreamKey, settingsKey, upkeepKey } from './keys.ts';
+import { dueKey, FAMILY, familyRange, readStreamKey, settingsKey } from './keys.ts';
 import { decodeFormat, decodeStream, encodeFormat, encodePending, encodeStream, FORMAT_VERSION } from './values.ts';
 
 const FORMAT_KEY = settingsKey('format');
@@ -55,10 +55,10 @@ function scheduled({ key, value }: Entry): readonly Write[] {
   const row = decodeStream(value);
   const { retentionAgeSeconds, deleteOnEmptyMinAgeSeconds } = row.config;
   const isLookedAfter = retentionAgeSeconds !== undefined || deleteOnEmptyMinAgeSeconds > 0;
-  if (row.upkeepAt !== undefined || !isLookedAfter) return [];
-  const upkeepAt = row.createdAt;
+  if (row.dueAt !== undefined || !isLookedAfter) return [];
+  const dueAt = row.createdAt;
   return [
-    { type: 'put', key, value: encodeStream({ ...row, upkeepAt }) },
-    { type: 'put', key: upkeepKey(upkeepAt, row.number), value: encodePending(readStreamKey(key)) },
+    { type: 'put', key, value: encodeStream({ ...row, dueAt }) },
+    { type: 'put', key: dueKey(dueAt, row.number), value: encodePending(readStreamKey(key)) },
   ];
 }

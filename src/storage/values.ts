@@ -48,7 +48,7 @@ export interface StreamRow {
   readonly cipher: StreamCipher | undefined;
   readonly requestKey: string | undefined;
   /** When retention and deletion on empty look at it next, in milliseconds: the row of the schedule that counts. */
-  readonly upkeepAt: number | undefined;
+  readonly dueAt: number | undefined;
 }
 
 /** What changes with each append. On disk the assigned tail and the durable tail are one. */
@@ -141,7 +141,7 @@ export function encodeStream(row: StreamRow): Uint8Array {
     row.cipher ?? null,
     row.deletedAt ?? null,
     row.requestKey ?? null,
-    row.upkeepAt ?? null,
+    row.dueAt ?? null,
   ];
   return encode(fields, VERSION_2);
 }
@@ -159,7 +159,7 @@ export function decodeStream(value: Uint8Array): StreamRow {
     cipher: readCipher(fields.added()),
     deletedAt: optional(fields.added(), countOf),
     requestKey: optional(fields.added(), textOf),
-    upkeepAt: optional(fields.added(), countOf),
+    dueAt: optional(fields.added(), countOf),
   };
 }
 

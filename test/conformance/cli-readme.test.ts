@@ -37,7 +37,7 @@ const EXPECTED = [
   ['records', [/"headers":\[\["kind","note"\]\],"body":"third"/, /^3 @ \d+$/m, /retention-bytes {10}10\.0 GiB/]],
   ['fences', [/^fenced: 3\.\.4, tail 4 @ \d+\ntrimmed: 5\.\.6, tail 6 @ \d+\n$/]],
   ['encryption', [/secret/]],
-  ['upkeep', [/bytes {2}express/, /restored .*3 basins, 2 streams, 5 records, .*; sound/]],
+  ['background', [/bytes {2}express/, /restored .*3 basins, 2 streams, 5 records, .*; sound/]],
 ] as const;
 
 test.each(EXPECTED.map(([subject, patterns], index) => [subject, patterns, blocks[index] ?? 'false'] as const))(

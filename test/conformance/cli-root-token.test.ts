@@ -103,14 +103,14 @@ test('a disk that has become full keeps no server from starting: the next one sa
   };
   await start();
   await resetRootToken(dataDir);
-  await start(withoutRoom);
+  await start(withoutSpace);
   await start();
   await start();
   expect(told).toEqual([['make-root-token'], ['reset-root-token'], ['reset-root-token'], []]);
 });
 
 /** No row can be taken away. */
-function withoutRoom(engine: Engine): Engine {
+function withoutSpace(engine: Engine): Engine {
   const commit: Engine['commit'] = (writes, options) =>
     writes.some(({ type }) => type === 'delete')
       ? Promise.reject(new TailraceError('storage_full', 'the disk is full'))

@@ -1,7 +1,7 @@
 /** Any configuration at all, over HTTP: it is taken whole or refused whole, and what is shown can be put back. */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { type ControlAnswer, ControlClient } from '../support/control-calls.ts';
+import { ControlClient, type ControlResponse } from '../support/control-calls.ts';
 import fc from '../support/fast-check.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -62,7 +62,7 @@ const basinConfig = someOf({
 });
 
 /** Whether it was taken; a refusal says why, and is one of the two that there are. */
-function isTaken({ status, body }: ControlAnswer): boolean {
+function isTaken({ status, body }: ControlResponse): boolean {
   if (status === 200 || status === 201) return true;
   const refusals = [
     [400, 'bad_json'],

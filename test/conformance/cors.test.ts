@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { HttpDeps } from '../../src/http/context.ts';
 import { allRoutes } from '../../src/http/routes/all-routes.ts';
-import { type Call, type CallAnswer, call, connectRaw } from '../support/http-call.ts';
+import { type Call, type CallResponse, call, connectRaw } from '../support/http-call.ts';
 import { answerOf, connectHttp2, type Http2Connection } from '../support/http2-call.ts';
 import { failToStart, startServer, type TestServer } from '../support/server.ts';
 import { Reader } from '../support/socket-reader.ts';
@@ -18,7 +18,7 @@ const ROUTES = allRoutes({} as HttpDeps);
 const FOREIGN = [EVIL, 'null', 'http://app.example', `${APP}:8443`, `${APP}/`, '*'];
 const READ = '/v1/streams/pages/records?seq_num=0&count=1';
 
-type Send = (call: Call) => Promise<CallAnswer>;
+type Send = (call: Call) => Promise<CallResponse>;
 
 let server: TestServer;
 let h2: Http2Connection;
@@ -47,7 +47,7 @@ const PROTOCOLS: readonly [name: string, send: Send, announce: Send][] = [
 ];
 
 describe.each(PROTOCOLS)('preflights over %s', (_name, send) => {
-  const preflight = (path: string, origin: string, more: Record<string, string> = {}): Promise<CallAnswer> =>
+  const preflight = (path: string, origin: string, more: Record<string, string> = {}): Promise<CallResponse> =>
     send({ method: 'OPTIONS', path, headers: { origin, 'access-control-request-method': 'POST', ...more } });
 
   test('the preflight of every route is answered without a token, with what its path takes', async () => {
@@ -271,7 +271,7 @@ function json(more: Record<string, string> = {}): Record<string, string> {
   return { authorization: `Bearer ${server.token}`, 'content-type': 'application/json', ...more };
 }
 
-function sendLog(send: Send, headers: Record<string, string>): Promise<CallAnswer> {
+function sendLog(send: Send, headers: Record<string, string>): Promise<CallResponse> {
   const attributes = [{ key: 's2.stream', value: { stringValue: 'pages' } }];
   const logRecords = [{ body: { stringValue: 'clicked' } }];
   const body = JSON.stringify({ resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }] });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
-import { type CallAnswer, call } from '../support/http-call.ts';
+import { type CallResponse, call } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const EXCHANGE = '/v1/ingest-token/exchange';
@@ -36,7 +36,7 @@ function json(
   body?: unknown,
   secret = server.token,
   basin?: string,
-): Promise<CallAnswer> {
+): Promise<CallResponse> {
   return call(server.port, {
     method,
     path,
@@ -49,7 +49,7 @@ function json(
   });
 }
 
-function parsed({ body }: CallAnswer) {
+function parsed({ body }: CallResponse) {
   return JSON.parse(body.toString()) as Record<string, string>;
 }
 

@@ -1,7 +1,7 @@
 /** What of the S2 API is there over plain HTTP: lists, the tail, health; and how each says no. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type CallAnswer, call } from '../support/http-call.ts';
+import { type CallResponse, call } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const NAMES = ['a/b', 'apple', 'apricot', 'banana', 'über', '日本', '\u{1f600}', '\uffee'];
@@ -23,12 +23,12 @@ afterAll(async () => {
   await server.stop();
 });
 
-function get(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<CallAnswer> {
+function get(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<CallResponse> {
   const common = { authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry' };
   return call(server.port, { method, path, headers: { ...common, ...headers } });
 }
 
-const parsed = <T>(answer: CallAnswer): T => JSON.parse(answer.body.toString()) as T;
+const parsed = <T>(answer: CallResponse): T => JSON.parse(answer.body.toString()) as T;
 
 interface StreamPage {
   readonly streams: readonly { readonly name: string; readonly created_at: string }[];

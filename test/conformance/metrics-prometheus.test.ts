@@ -1,7 +1,7 @@
 /** What Prometheus scrapes: the text format held to its grammar, and counts of known traffic. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type CallAnswer, call, connectRaw } from '../support/http-call.ts';
+import { type CallResponse, call, connectRaw } from '../support/http-call.ts';
 import { familyOf, parsePrometheus, type Sample, sumOf } from '../support/prometheus.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -15,7 +15,12 @@ afterAll(async () => {
   await server.stop();
 });
 
-function send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<CallAnswer> {
+function send(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<CallResponse> {
   const common = {
     authorization: `Bearer ${server.token}`,
     's2-basin': 'telemetry',

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type CallAnswer, call } from '../support/http-call.ts';
+import { type CallResponse, call } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const HOUR = 3_600;
@@ -36,7 +36,12 @@ interface Series {
 }
 type Metric = { readonly accumulation: Series } | { readonly gauge: Series } | { readonly label: Series };
 
-function send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<CallAnswer> {
+function send(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<CallResponse> {
   const common = {
     authorization: `Bearer ${server.token}`,
     's2-basin': 'telemetry',
@@ -87,7 +92,7 @@ async function lastStored(path: string, seconds: number): Promise<number | undef
   return values.at(-1)?.[1];
 }
 
-async function expectStatus(status: number, answer: Promise<CallAnswer>): Promise<void> {
+async function expectStatus(status: number, answer: Promise<CallResponse>): Promise<void> {
   const { status: got, body } = await answer;
   expect([got, got === status ? '' : body.toString()]).toEqual([status, '']);
 }

@@ -20,7 +20,7 @@ import {
   OIDC_STALE_MS,
 } from '../../src/model/limits.ts';
 import { createServer, type TailraceServer } from '../../src/server.ts';
-import { type CallAnswer, call } from '../support/http-call.ts';
+import { type CallResponse, call } from '../support/http-call.ts';
 import { type IssuerKey, makeKey, signed, TestIssuer } from '../support/oidc-issuer.ts';
 
 const ROOT = 'a-root-token-of-more-than-thirty-two-characters';
@@ -76,7 +76,7 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-function api(method: string, path: string, token: string, body: unknown): Promise<CallAnswer> {
+function api(method: string, path: string, token: string, body: unknown): Promise<CallResponse> {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   return call(server.address?.port ?? 0, { method, path, headers, body: JSON.stringify(body) });
 }
@@ -88,7 +88,7 @@ function token(by = key, head: object = {}): Promise<string> {
   return signed(by, { iss: issuer.url, aud: 'shop', sub: 'project', exp }, head);
 }
 
-const send = (jwt: string): Promise<CallAnswer> => api('POST', '/v1/logs', jwt, LOGS);
+const send = (jwt: string): Promise<CallResponse> => api('POST', '/v1/logs', jwt, LOGS);
 const statusOf = async (jwt: string): Promise<number> => (await send(jwt)).status;
 
 describe('an issuer that is down', () => {

@@ -11,7 +11,7 @@ import { type CryptoKey, exportSPKI, importJWK, SignJWT, UnsecuredJWT } from 'jo
 import protobuf from 'protobufjs/light.js';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 import { ControlClient } from '../support/control-calls.ts';
-import { type CallAnswer, call, connectRaw } from '../support/http-call.ts';
+import { type CallResponse, call, connectRaw } from '../support/http-call.ts';
 import { type IssuerKey, makeKey, signed, TestIssuer } from '../support/oidc-issuer.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { Reader } from '../support/socket-reader.ts';
@@ -94,7 +94,7 @@ async function stored(stream: string, basin = ONE): Promise<string> {
   return (JSON.stringify(body) ?? '').includes('"records"') ? JSON.stringify(body) : '';
 }
 
-function messageOf({ body }: CallAnswer): string {
+function messageOf({ body }: CallResponse): string {
   return (JSON.parse(body.toString()) as { message: string }).message;
 }
 

@@ -8,7 +8,7 @@ import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
-import { type Call, type CallAnswer, call, connectRaw } from '../support/http-call.ts';
+import { type Call, type CallResponse, call, connectRaw } from '../support/http-call.ts';
 import { readStream } from '../support/read-back.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -36,7 +36,7 @@ afterAll(async () => {
 /** A request as an exporter sends it, with what a test changes about it. */
 function post(
   change: Partial<Call> & { readonly type?: string; readonly headers?: Record<string, string> } = {},
-): Promise<CallAnswer> {
+): Promise<CallResponse> {
   const { type = PROTOBUF, headers, ...rest } = change;
   const common = { authorization: `Bearer ${server.token}`, ...(type === '' ? {} : { 'content-type': type }) };
   return call(server.port, { path: '/v1/logs', body: pb, ...rest, headers: { ...common, ...headers } });
@@ -55,7 +55,7 @@ function encode(json: string): Buffer {
 }
 
 /** google.rpc.Status in the encoding that the answer says. */
-function statusOf(answer: CallAnswer): { readonly code: number; readonly message: string } {
+function statusOf(answer: CallResponse): { readonly code: number; readonly message: string } {
   if (answer.headers['content-type'] === JSON_TYPE)
     return JSON.parse(answer.body.toString()) as { code: number; message: string };
   expect(answer.headers['content-type']).toBe(PROTOBUF);

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
-import { type CallAnswer, call } from '../support/http-call.ts';
+import { type CallResponse, call } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { Reader } from '../support/socket-reader.ts';
 
@@ -30,7 +30,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function asRoot(method: string, path: string, body: unknown): Promise<CallAnswer> {
+async function asRoot(method: string, path: string, body: unknown): Promise<CallResponse> {
   const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
   const answer = await call(server.port, { method, path, headers, body: JSON.stringify(body) });
   if (answer.status >= 300) throw new Error(`${answer.status} ${answer.body.toString()}`);
@@ -83,7 +83,7 @@ function sendSpans(secret: string, spans: number) {
 }
 
 /** The partial success, or nothing. */
-function partial({ status, headers, body }: CallAnswer): { rejected: number; message: string } | undefined {
+function partial({ status, headers, body }: CallResponse): { rejected: number; message: string } | undefined {
   if (status !== 200) throw new Error(`${status} ${body.toString()}`);
   const type = root.lookupType('opentelemetry.proto.collector.logs.v1.ExportLogsServiceResponse');
   const json =
@@ -95,7 +95,7 @@ function partial({ status, headers, body }: CallAnswer): { rejected: number; mes
 }
 
 /** google.rpc.Status in whatever encoding it came. */
-function refusal({ status, headers, body }: CallAnswer): readonly [status: number, message: string] {
+function refusal({ status, headers, body }: CallResponse): readonly [status: number, message: string] {
   const type = root.lookupType('google.rpc.Status');
   const json = headers['content-type'] === 'application/json' ? JSON.parse(body.toString()) : type.decode(body);
   return [status, (json as { message: string }).message];

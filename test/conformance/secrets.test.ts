@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type CliResult, type CliSetup, runCli } from '../support/cli.ts';
-import { type Call, type CallAnswer, call } from '../support/http-call.ts';
+import { type Call, type CallResponse, call } from '../support/http-call.ts';
 import { connectHttp2 } from '../support/http2-call.ts';
 import { RecordsClient } from '../support/records-calls.ts';
 import { startSeamsServer } from '../support/seams.ts';
@@ -247,7 +247,7 @@ function misplaced(secret: string): readonly Call[] {
   ];
 }
 
-function post(path: string, body: string, headers: Readonly<Record<string, string>>): Promise<CallAnswer> {
+function post(path: string, body: string, headers: Readonly<Record<string, string>>): Promise<CallResponse> {
   return call(server.port, { path, headers: { ...JSON_TYPE, ...headers }, body });
 }
 

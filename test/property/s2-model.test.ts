@@ -164,7 +164,7 @@ const retain = existing(fc.integer({ min: 1, max: 60 }), async (state, which, mo
 /** By a millisecond more than whole seconds, so that nothing expires at this very moment. */
 const later: fc.Arbitrary<Command> = fc.nat(40).map((seconds) => async ({ harness }) => {
   harness.clock.advance(seconds * 1_000 + 1);
-  await harness.log.upkeepSettled();
+  await harness.log.backgroundSettled();
 });
 
 const remove: fc.Arbitrary<Command> = name.map((which) => async (state) => {
@@ -177,7 +177,7 @@ const remove: fc.Arbitrary<Command> = name.map((which) => async (state) => {
   }
   expect(deleted).toBeUndefined();
   expect(['stream_deletion_pending', 'stream_not_found']).toContain(await codeOf(log.getStream(basin, which)));
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   expect(await codeOf(log.getStream(basin, which))).toBe('stream_not_found');
 });
 

@@ -105,7 +105,7 @@ async function work(engine: Engine, seed: number, whenFull: 'refuse' | 'drop-old
   }
   const random = seededRandom(seed);
   const said = await Promise.all(Array.from({ length: WORKERS }, () => worker(log, clock, random)));
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   await log.close();
   await Promise.all(looks);
   expect({ seed, faults }).toEqual({ seed, faults: [] });

@@ -6,7 +6,7 @@
 import type { AppendMode } from '../../src/http/s2/call.ts';
 import type { ReaderProtocol } from '../../src/log/observer.ts';
 import { type AccessRow, callOf, type Names, targetOf } from './access-rows.ts';
-import { type Call, type CallAnswer, call } from './http-call.ts';
+import { type Call, type CallResponse, call } from './http-call.ts';
 import { connectHttp2, type Http2Connection } from './http2-call.ts';
 import { encodeInput, frame, parseFrames } from './s2s-client.ts';
 import { Reader } from './socket-reader.ts';
@@ -51,7 +51,7 @@ export async function openProtocols(port: number): Promise<Protocols> {
   return { port, http2, close: () => http2.close() };
 }
 
-type Transport = (protocols: Protocols, call: Call) => Promise<CallAnswer>;
+type Transport = (protocols: Protocols, call: Call) => Promise<CallResponse>;
 
 const TRANSPORTS: Readonly<Record<'HTTP/1.1' | 'HTTP/2', Transport>> = {
   'HTTP/1.1': ({ port }, what) => call(port, what),
@@ -128,7 +128,7 @@ function idOf({ correlationId = 'matrix' }: Ask): { 'x-correlation-id': string }
   return { 'x-correlation-id': correlationId };
 }
 
-function heardOf({ status, headers, body }: CallAnswer): Heard {
+function heardOf({ status, headers, body }: CallResponse): Heard {
   const { date: _, ...rest } = headers;
   // A session that was allowed to begin may still be told, in its last frame, that what it sends is not.
   const isFramed = status === 200 && String(headers['content-type']).startsWith('s2s/');

@@ -3,7 +3,7 @@
 import { call } from './http-call.ts';
 import type { TestServer } from './server.ts';
 
-export interface ControlAnswer {
+export interface ControlResponse {
   readonly status: number;
   /** The parsed body, or null when it was empty. */
   readonly body: unknown;
@@ -28,7 +28,7 @@ export class ControlClient {
   }
 
   /** `target` is method and path, such as `GET /basins/my-basin`; the version prefix is added. */
-  async call(target: string, { basin, headers = {}, body }: ControlCall = {}): Promise<ControlAnswer> {
+  async call(target: string, { basin, headers = {}, body }: ControlCall = {}): Promise<ControlResponse> {
     const [method = '', path = ''] = target.split(' ');
     const answer = await call(this.#port, {
       method,

@@ -13,14 +13,14 @@ export interface Call {
   readonly chunks?: readonly Uint8Array[];
 }
 
-export interface CallAnswer {
+export interface CallResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
 /** One request on a connection of its own. */
-export function call(port: number, { method = 'POST', path, headers = {}, body, chunks }: Call): Promise<CallAnswer> {
+export function call(port: number, { method = 'POST', path, headers = {}, body, chunks }: Call): Promise<CallResponse> {
   noticeHeaders(headers);
   return new Promise((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
@@ -38,7 +38,7 @@ export function call(port: number, { method = 'POST', path, headers = {}, body, 
       answer.on('error', reject);
       answer.on('end', () => {
         const body = Buffer.concat(parts);
-        noticeAnswer(path, body);
+        noticeResponse(path, body);
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body });
       });
     });
@@ -49,7 +49,7 @@ export function call(port: number, { method = 'POST', path, headers = {}, body, 
 }
 
 /** Secrets are handed out there (R15); other answers may hold what tests have stored. */
-export function noticeAnswer(path: string, body: Uint8Array): void {
+export function noticeResponse(path: string, body: Uint8Array): void {
   if (HANDS_OUT_SECRETS.test(path)) noticeSecrets(Buffer.from(body).toString());
 }
 

@@ -1,13 +1,13 @@
 /** HTTP/2 without TLS, as S2's clients speak it, with nothing added that a test did not ask for; and single frames. */
 
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2';
-import { type Call, type CallAnswer, noticeAnswer } from './http-call.ts';
+import { type Call, type CallResponse, noticeResponse } from './http-call.ts';
 import { noticeHeaders } from './secrets.ts';
 
 export interface Http2Connection {
   readonly session: ClientHttp2Session;
   /** One request on a stream of its own. Rejects when the stream is reset before its answer is whole. */
-  call(call: Call): Promise<CallAnswer>;
+  call(call: Call): Promise<CallResponse>;
   /** Headers only; the caller does the rest. */
   open(call: Call): ClientHttp2Stream;
   readonly closed: Promise<void>;
@@ -36,7 +36,7 @@ export async function connectHttp2(url: string, options: { ca?: string } = {}): 
     call: (call) => {
       const stream = open(call);
       const answer = answerOf(stream).then((whole) => {
-        noticeAnswer(call.path, whole.body);
+        noticeResponse(call.path, whole.body);
         return whole;
       });
       for (const chunk of call.chunks ?? []) stream.write(chunk);
@@ -51,7 +51,7 @@ export async function connectHttp2(url: string, options: { ca?: string } = {}): 
 }
 
 /** What comes back on a stream. */
-export function answerOf(stream: ClientHttp2Stream): Promise<CallAnswer> {
+export function answerOf(stream: ClientHttp2Stream): Promise<CallResponse> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
     let headers: IncomingHttpHeaders | undefined;

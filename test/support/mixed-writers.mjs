@@ -5,11 +5,11 @@
  */
 
 import { parseConfig } from '../../dist/src/config.js';
-import { openFoundation } from '../../dist/src/open-store.js';
+import { openStore } from '../../dist/src/open-store.js';
 
 const [, , dataDir, seed, storeBytesMax] = process.argv;
 const capped = storeBytesMax === '0' ? {} : { storeBytesMax, whenFull: 'drop-oldest' };
-const { log } = await openFoundation(parseConfig({ dataDir, logLevel: 'error', ...capped }), {});
+const { log } = await openStore(parseConfig({ dataDir, logLevel: 'error', ...capped }), {});
 const KEY = Buffer.alloc(32, 9);
 const EXPECTED = ['stream_deletion_pending', 'stream_not_found', 'storage_full', 'basin_deletion_pending'];
 let state = Number(seed);
@@ -28,7 +28,7 @@ await Promise.all(Array.from({ length: 16 }, work));
 async function work() {
   for (;;) {
     try {
-      await action();
+      await act();
     } catch (error) {
       if (EXPECTED.includes(error.code)) continue;
       process.stdout.write(`${String(error)}\n`);
@@ -37,7 +37,7 @@ async function work() {
   }
 }
 
-async function action() {
+async function act() {
   const basin = log.basin(BASINS[random(BASINS.length)][0]);
   const name = `stream-${random(6)}`;
   const what = random(20);

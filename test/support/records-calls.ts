@@ -1,7 +1,7 @@
 /** S2's data plane as a client calls it: appends, reads, and server-sent events one by one. */
 
 import { type IncomingMessage, request } from 'node:http';
-import { type CallAnswer, call } from './http-call.ts';
+import { type CallResponse, call } from './http-call.ts';
 import type { TestServer } from './server.ts';
 
 export type Headers = Readonly<Record<string, string>>;
@@ -70,7 +70,7 @@ export class RecordsClient {
   }
 
   /** Sends a body as it is. */
-  post(stream: string, body: Uint8Array | string, headers: Headers = {}): Promise<CallAnswer> {
+  post(stream: string, body: Uint8Array | string, headers: Headers = {}): Promise<CallResponse> {
     const all = this.headers({ 'content-type': 'application/json', ...headers });
     return call(this.server.port, { path: this.path(stream), headers: all, body });
   }
@@ -86,7 +86,7 @@ export class RecordsClient {
     return ack as JsonAck;
   }
 
-  get(stream: string, query = '', headers: Headers = {}): Promise<CallAnswer> {
+  get(stream: string, query = '', headers: Headers = {}): Promise<CallResponse> {
     return call(this.server.port, { method: 'GET', path: this.path(stream, query), headers: this.headers(headers) });
   }
 
@@ -135,7 +135,7 @@ export async function makeBasin(server: Target, name: string, config: object): P
 }
 
 /** JSON where there is some. */
-export function outcome({ status, body }: CallAnswer): Outcome {
+export function outcome({ status, body }: CallResponse): Outcome {
   const text = body.toString();
   return [status, text === '' ? undefined : JSON.parse(text)];
 }

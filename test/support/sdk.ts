@@ -1,7 +1,7 @@
 /** The official TypeScript SDK as a client of a server under test: how it is set up, and what its calls end with. */
 
 import { AppendInput, AppendRecord, type ReadSession, S2, type S2ClientOptions, S2Error } from '@s2-dev/streamstore';
-import { noticeAnswer } from './http-call.ts';
+import { noticeResponse } from './http-call.ts';
 import { noticeHeaders } from './secrets.ts';
 import type { Target } from './writers.ts';
 
@@ -18,7 +18,7 @@ globalThis.fetch = async (...request) => {
   const response = await outside(...request);
   const json = async () => {
     const text = await response.text();
-    noticeAnswer(new URL(response.url).pathname, Buffer.from(text));
+    noticeResponse(new URL(response.url).pathname, Buffer.from(text));
     return JSON.parse(text);
   };
   Object.defineProperty(response, 'json', { value: json });

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { createClient } from '../../src/client/client.ts';
-import type { ReadFrame, ReadOptions } from '../../src/client/reader.ts';
+import type { ReaderOptions, ReadFrame } from '../../src/client/reader.ts';
 
 type Script = (socket: WebSocket, query: URLSearchParams) => void;
 
@@ -55,7 +55,7 @@ const hello = (socket: WebSocket) => json(socket, { type: 'hello', stream_id: '7
 const lines = (socket: WebSocket, from: number, ...texts: string[]) =>
   json(socket, { type: 'batch', lines: texts, next: { seq_num: from + texts.length, timestamp: 5 } });
 
-async function collect(fake: Fake, options: Partial<ReadOptions<'text'>>): Promise<ReadFrame<'text'>[]> {
+async function collect(fake: Fake, options: Partial<ReaderOptions<'text'>>): Promise<ReadFrame<'text'>[]> {
   const frames: ReadFrame<'text'>[] = [];
   for await (const frame of createClient({ endpoint: fake.url }).read('s', { view: 'text', ...options }))
     frames.push(frame);

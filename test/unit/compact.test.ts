@@ -17,7 +17,7 @@ beforeEach(async () => {
   dir = mkdtempSync(path.join(tmpdir(), 'tailrace-compact-'));
   dataDir = path.join(dir, 'data');
   unpackGoldenStore(1, dataDir);
-  await leaveRoom();
+  await leaveSpace();
 });
 
 afterEach(() => {
@@ -46,7 +46,7 @@ test('gives freed room back and keeps every row', async () => {
 test('a compacted store is written to and grows as any other', async () => {
   await compact(dataDir);
   const before = await storedRows(dataDir);
-  await leaveRoom();
+  await leaveSpace();
   expect(await storedRows(dataDir)).toEqual(before);
   const engine = await openLmdbEngine({ path: dataDir });
   const { usedBytes, fileBytes } = await engine.stat();
@@ -84,7 +84,7 @@ test('what cannot be compacted is refused', async () => {
 });
 
 /** Writes a lot and deletes it again. */
-async function leaveRoom(): Promise<void> {
+async function leaveSpace(): Promise<void> {
   const engine = await openLmdbEngine({ path: dataDir });
   const keys = Array.from({ length: 60 }, (_, i) => Buffer.from([200, i]));
   await engine.commit(keys.map((key) => ({ type: 'put', key, value: Buffer.alloc(100_000, 'room') })));

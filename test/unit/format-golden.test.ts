@@ -9,7 +9,7 @@ import { Log } from '../../src/log/log.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import { verify } from '../../src/maintenance.ts';
 import type { Clock } from '../../src/model/clock.ts';
-import { readUpkeepKey, settingsKey } from '../../src/storage/keys.ts';
+import { readDueKey, settingsKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { decodeStream, encodeFormat, encodeStream, FORMAT_VERSION } from '../../src/storage/values.ts';
 import { type GoldenStore, type GoldenStream, unpackGoldenStore } from '../support/golden-store.ts';
@@ -100,20 +100,20 @@ async function close(): Promise<void> {
 test('what expires in a store of format 1, which had no schedule, goes in time', async () => {
   const golden = unpackGoldenStore(1, dir);
   const before = await verify({ dataDir: dir });
-  await (await opened(golden)).upkeepSettled();
+  await (await opened(golden)).backgroundSettled();
   await close();
   expect(await verify({ dataDir: dir })).toMatchObject({
     format: FORMAT_VERSION,
     blocks: before.blocks,
     faultCount: 0,
   });
-  await (await opened(golden, 8 * 86_400_000)).upkeepSettled();
+  await (await opened(golden, 8 * 86_400_000)).backgroundSettled();
   await close();
   // Believed only when an operator says so: the clock jumped while the store was closed.
   expect(await verify({ dataDir: dir })).toMatchObject({ blocks: before.blocks, faults: [] });
   const log = await opened(golden, 8 * 86_400_000);
   log.confirmClock();
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   await close();
   // What stays is kept for ever.
   expect(await verify({ dataDir: dir })).toMatchObject({ records: 2, blocks: 1, faultCount: 0 });
@@ -135,8 +135,8 @@ test('an upgrade that was interrupted is gone on with', async () => {
   await engine.commit(
     (await engine.scan({ from: Buffer.of(3), to: Buffer.of(4), limit: 1_000 })).map(({ key, value }) => {
       const row = decodeStream(value);
-      const gone = rows.slice(2).some((pending) => readUpkeepKey(pending.key).stream === row.number);
-      return { type: 'put', key, value: gone ? encodeStream({ ...row, upkeepAt: undefined }) : value };
+      const gone = rows.slice(2).some((pending) => readDueKey(pending.key).stream === row.number);
+      return { type: 'put', key, value: gone ? encodeStream({ ...row, dueAt: undefined }) : value };
     }),
   );
   await engine.close();

@@ -68,7 +68,7 @@ describe('basins', () => {
 describe('streams', () => {
   test('a stream is answered, found and listed only once it is durable', async () => {
     const { log, engine, basin } = await openHarness();
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     engine.hold();
     let answers = 0;
     const made = log.createStream(basin, 'a', {}).finally(() => answers++);
@@ -180,7 +180,7 @@ test('what is deleted or changed at the moment at which the write that was to ma
       engine.release();
       expect(await append).toMatchObject({ code: 'storage' });
       await called;
-      await log.upkeepSettled();
+      await log.backgroundSettled();
       const rows = await engine.scan({ from: Buffer.of(FAMILY.streams), to: Buffer.of(FAMILY.blocks), limit: 9 });
       const families = rows.map(({ key }) => key[0]);
       // Whoever ensures it may make it, with row and state.

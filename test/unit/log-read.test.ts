@@ -138,7 +138,7 @@ describe('following', () => {
 
   test('wait ends a read that gets nothing, is reset by records only, and leaves no timer behind', async () => {
     const { log, clock, a } = await tenRecords();
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     const ownTimers = clock.timers;
     const range = { ...FROM_START, start: { tailOffset: 0 }, count: 100, waitMs: 1_000 };
     const events = log.read(a, range, new AbortController().signal);

@@ -1,29 +1,28 @@
 /** S2 batches in the log: limits, conditions, commands, and refusals that wait for what they were judged against. */
 
 import { describe, expect, test } from '@jest/globals';
-import type { NewRecord } from '../../src/log/records.ts';
-import type { Header } from '../../src/model/record.ts';
+import type { Header, RecordInput } from '../../src/model/record.ts';
 import { openHarness, readAll, turn } from '../support/log-harness.ts';
 
 const MiB = 1024 * 1024;
 
-function record(body = 'x', headers: readonly (readonly [string, string | Uint8Array])[] = []): NewRecord {
+function record(body = 'x', headers: readonly (readonly [string, string | Uint8Array])[] = []): RecordInput {
   const bytes = headers.map(([name, value]): Header => [Buffer.from(name), Buffer.from(value)]);
   return { headers: bytes, body: Buffer.from(body), timestamp: undefined };
 }
 
-function trimTo(seqNum: bigint): NewRecord {
+function trimTo(seqNum: bigint): RecordInput {
   const body = Buffer.alloc(8);
   body.writeBigUInt64BE(seqNum);
   return { ...record('', [['', 'trim']]), body };
 }
 
-const fence = (token: string): NewRecord => record(token, [['', 'fence']]);
+const fence = (token: string): RecordInput => record(token, [['', 'fence']]);
 
 async function one() {
   const harness = await openHarness();
   const stream = await harness.stream('a');
-  const append = (records: readonly NewRecord[], more: object = {}) =>
+  const append = (records: readonly RecordInput[], more: object = {}) =>
     harness.log.appendRecords({ stream, records, ...more });
   return { ...harness, stream, append };
 }
@@ -97,7 +96,7 @@ describe('conditions', () => {
   test('a refusal waits until the state that it tells of is durable, and is a storage error when that is lost', async () => {
     const { append, engine, log } = await one();
     await append([record()]);
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     engine.hold();
     const pending = append([record()]);
     let answer: unknown;
@@ -143,7 +142,7 @@ describe('trim commands', () => {
     await append([trimTo(to)]);
     const seqNums = async () => (await readAll(log, stream, { count: 100 })).map(({ seqNum }) => seqNum);
     expect(await seqNums()).toEqual(left);
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     expect(await seqNums()).toEqual(left);
     const stored = await engine.scan({ from: Buffer.of(5), to: Buffer.of(6), limit: 100 });
     expect(stored).toHaveLength(left.length);

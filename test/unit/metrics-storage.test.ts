@@ -103,7 +103,7 @@ describe('a basin', () => {
     await append('b', BODY);
     await pass(3 * HOUR);
     await log.deleteStream(basin, 'b');
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     const points = [20, 30, 30, 30, 10].map((bytes, hour) => [T0 + hour * HOUR, bytes]);
     expect(await basinStored(harness, 0, 4 * HOUR)).toEqual(points);
     expect(await basinStored(harness, -DAY, DAY)).toEqual(points);
@@ -135,7 +135,7 @@ describe('a basin', () => {
     await append('a', BODY);
     await pass(MINUTE);
     await log.deleteBasin('basin-one');
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     const { it } = await log.createBasin('basin-one', {});
     expect(it.number).not.toBe(basin.number);
     const range = { start: T0, end: T0 + HOUR };
@@ -179,7 +179,7 @@ describe('the count after kill -9', () => {
       await second.append(`${names[at + 12]}-between`, BODY);
       await second.log.deleteStream(second.basin, names[at + 5] ?? '');
       await second.log.deleteStream(second.basin, names[page + 20] ?? '');
-      await second.log.upkeepSettled();
+      await second.log.backgroundSettled();
       release();
       for (let turns = 0; turns < 100 && pages === page; turns++) await turn();
     }
@@ -206,7 +206,7 @@ describe('active basins', () => {
     expect(await active(0, HOUR)).toEqual(['basin-one']);
     expect(await active(-DAY, -HOUR)).toEqual([]);
     await log.deleteBasin(basin.name);
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     await pass(2 * HOUR);
     expect(await active(0, HOUR)).toEqual(['basin-one']);
     expect(await active(4 * HOUR, 4 * HOUR)).toEqual(['basin-zzz']);

@@ -139,7 +139,7 @@ describe('the S2-Stream-Config header', () => {
     ['{', /s2-stream-config.*invalid JSON/],
     ['{"storage_class":"é"}', /s2-stream-config.*ASCII/],
     ['{"retention_policy":{"age":0}}', /s2-stream-config.*age must be greater than 0 seconds/],
-    ['{"storage_class":"tape"}', /s2-stream-config.*standard.*express/],
+    ['{"storage_class":"buffer"}', /s2-stream-config.*standard.*express/],
     ['{"retention_policy":{"age":60.0}}', /s2-stream-config.*retention_policy\.age/],
   ])('%s is refused with a reason', (text, reason) => {
     expect(() => parseStreamConfigHeader(text)).toThrow(reason);

@@ -10,12 +10,12 @@ describe('bytes of frames', () => {
     ['no body', '', false, '00000100'],
     ['a body with advice', 'abc', true, '00000410616263'],
   ])('%s', (_, body, advised, hex) => {
-    expect(sealFrame(roomBefore(Buffer.from(body)), advised).toString('hex')).toBe(hex);
+    expect(sealFrame(freeBefore(Buffer.from(body)), advised).toString('hex')).toBe(hex);
   });
 
   test('the length counts flag and body in three bytes', () => {
     expect(
-      sealFrame(roomBefore(Buffer.alloc(0x12_34_55)), false)
+      sealFrame(freeBefore(Buffer.alloc(0x12_34_55)), false)
         .subarray(0, 4)
         .toString('hex'),
     ).toBe('12345600');
@@ -28,9 +28,9 @@ describe('bytes of frames', () => {
   });
 
   test('bodies of 1 KiB and more are compressed when that is wanted', async () => {
-    const small = await sealCompressed(roomBefore(Buffer.alloc(1_023, 'x')), false);
+    const small = await sealCompressed(freeBefore(Buffer.alloc(1_023, 'x')), false);
     expect(small.subarray(0, 4).toString('hex')).toBe('00040000');
-    const large = await sealCompressed(roomBefore(Buffer.alloc(1_024, 'x')), true);
+    const large = await sealCompressed(freeBefore(Buffer.alloc(1_024, 'x')), true);
     expect(large[3]).toBe(0x50);
     expect(large.readUIntBE(0, 3)).toBe(large.length - 3);
     expect(gunzipSync(large.subarray(FRAME_HEAD_BYTES)).equals(Buffer.alloc(1_024, 'x'))).toBe(true);
@@ -57,6 +57,6 @@ describe('compression by Accept-Encoding', () => {
   });
 });
 
-function roomBefore(body: Buffer): Buffer {
+function freeBefore(body: Buffer): Buffer {
   return Buffer.concat([Buffer.alloc(FRAME_HEAD_BYTES), body]);
 }

@@ -37,7 +37,7 @@ class Outlet {
   isFull = false;
   advised = false;
   flags: number[] = [];
-  makeRoom = (): void => {};
+  freeUp = (): void => {};
 
   write(bytes: Uint8Array): Promise<void> | undefined {
     const reader = new FrameReader();
@@ -50,7 +50,7 @@ class Outlet {
     this.writes.push(count);
     if (!this.isFull) return undefined;
     return new Promise((resolve) => {
-      this.makeRoom = resolve;
+      this.freeUp = resolve;
     });
   }
 
@@ -100,7 +100,7 @@ describe('acks', () => {
     await settled();
     expect([outlet.writes, outlet.acked]).toEqual([[1], 0]);
     outlet.isFull = false;
-    outlet.makeRoom();
+    outlet.freeUp();
     await settled();
     expect([outlet.writes, outlet.acked]).toEqual([[1, 2], 3]);
   });

@@ -73,13 +73,13 @@ test('basins have a range of their own, and their names are read back', () => {
 test('pending work has a range for each kind, and the schedule is ordered by time', () => {
   expect(hex(keys.pendingKey('streamDeletion', 7))).toBe('09020000000000000007');
   expect(keys.readPendingKey(keys.pendingKey('trim', 5_000_000_000))).toBe(5_000_000_000);
-  expect(hex(keys.upkeepKey(258, 7))).toBe('090400000000000001020000000000000007');
+  expect(hex(keys.dueKey(258, 7))).toBe('090400000000000001020000000000000007');
   fc.assert(
     fc.property(number, number, number, number, (due, stream, until, other) => {
-      const key = keys.upkeepKey(due, stream);
-      expect(keys.readUpkeepKey(key)).toEqual({ due, stream });
-      expect(inside(keys.upkeepRange(), key)).toBe(true);
-      expect(inside(keys.upkeepRange(until), key)).toBe(due < until);
+      const key = keys.dueKey(due, stream);
+      expect(keys.readDueKey(key)).toEqual({ due, stream });
+      expect(inside(keys.dueRange(), key)).toBe(true);
+      expect(inside(keys.dueRange(until), key)).toBe(due < until);
       expect(inside(keys.pendingRange('trim'), key)).toBe(false);
       expect(inside(keys.pendingRange('trim'), keys.pendingKey('trim', other))).toBe(true);
       expect(inside(keys.pendingRange('basinDeletion'), keys.pendingKey('trim', other))).toBe(false);

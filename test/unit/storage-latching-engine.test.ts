@@ -2,14 +2,14 @@
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Engine, EngineState, Entry, Write } from '../../src/storage/engine.ts';
-import type { Room } from '../../src/storage/free-space.ts';
+import type { FreeSpace } from '../../src/storage/free-space.ts';
 import { LatchingEngine } from '../../src/storage/latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from '../../src/storage/raw-store.ts';
 
 const PROBE_MS = 5;
 
 /** A disk that stores outlive, with switches for its faults. */
-class FakeDisk implements Room {
+class FakeDisk implements FreeSpace {
   readonly durable: string[][] = [];
   /** Transactions that are waiting for `release`. */
   held: (() => void)[] = [];
@@ -17,7 +17,7 @@ class FakeDisk implements Room {
   failing: Error | undefined;
   /** The failed transaction is found on disk afterwards. */
   failsAfterWriting = false;
-  noRoom = false;
+  noSpace = false;
   cannotReopen = false;
   readonly opened: boolean[] = [];
   /** Snapshots that are not released; a store must not be closed over one. */
@@ -42,11 +42,11 @@ class FakeDisk implements Room {
   wrote(): void {}
 
   isBack(): boolean {
-    return !this.noRoom;
+    return !this.noSpace;
   }
 
   isExhausted(): boolean {
-    return this.noRoom;
+    return this.noSpace;
   }
 
   freeBytes(): number | undefined {
@@ -115,7 +115,7 @@ beforeEach(() => {
   engine = new LatchingEngine({
     store: new FakeStore(disk),
     reopen: (readOnly) => disk.open(readOnly),
-    room: disk,
+    freeSpace: disk,
     probeMs: PROBE_MS,
   });
   engine.onState((state) => states.push(state));
@@ -154,7 +154,7 @@ test('commits before the failed one stay acknowledged', async () => {
 });
 
 test('without room it opens the store again, takes nothing, and resumes after a durable probe', async () => {
-  disk.noRoom = true;
+  disk.noSpace = true;
   disk.failing = new Error('ENOSPC');
   const outcomes = await Promise.allSettled([engine.commit([put('a')]), engine.commit([put('b')])]);
   expect(codes(outcomes)).toEqual(['storage_full', 'storage_full']);
@@ -164,24 +164,24 @@ test('without room it opens the store again, takes nothing, and resumes after a 
   await engine.commit([put('trim')], { mayUseReserve: true });
   expect(states).toEqual(['full']);
   const resumed = new Promise<void>((resolve) => engine.onState((state) => state === 'open' && resolve()));
-  disk.noRoom = false;
+  disk.noSpace = false;
   await resumed;
   await engine.commit([put('d')]);
   expect(disk.durable.map((names) => names[0])).toEqual(['trim', '\xff\x01', 'd']);
 });
 
 test('a probe that fails for another reason makes it read-only', async () => {
-  disk.noRoom = true;
+  disk.noSpace = true;
   disk.failing = new Error('ENOSPC');
   await expect(engine.commit([put('a')])).rejects.toMatchObject({ code: 'storage_full' });
   const latched = new Promise<void>((resolve) => engine.onState((state) => state === 'read_only' && resolve()));
-  disk.noRoom = false;
+  disk.noSpace = false;
   await latched;
   await expect(engine.commit([put('b')], { mayUseReserve: true })).rejects.toMatchObject({ code: 'storage' });
 });
 
 test('when the failed transaction turns out to be on disk it does not claim that nothing was written', async () => {
-  disk.noRoom = true;
+  disk.noSpace = true;
   disk.failsAfterWriting = true;
   disk.failing = new Error('ENOSPC');
   await expect(engine.commit([put('a')])).rejects.toMatchObject({ code: 'storage' });
@@ -190,7 +190,7 @@ test('when the failed transaction turns out to be on disk it does not claim that
 });
 
 test('when the store does not open again, nothing is served from the old one', async () => {
-  disk.noRoom = true;
+  disk.noSpace = true;
   disk.cannotReopen = true;
   disk.failing = new Error('ENOSPC');
   await expect(engine.commit([put('a')])).rejects.toMatchObject({ code: 'storage' });

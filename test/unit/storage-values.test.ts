@@ -81,7 +81,7 @@ const FROZEN: readonly { name: string; bytes: string; decode: (value: Uint8Array
       deletedAt: T + 5,
       cipher: 'aes-256-gcm',
       requestKey: 'key',
-      upkeepAt: T + 60,
+      dueAt: T + 60,
       config: {
         storageClass: 'express',
         retentionAgeSeconds: 60,

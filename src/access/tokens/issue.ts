@@ -22,7 +22,7 @@ export interface IssueRequest {
 }
 
 /** What the server says about a new token. */
-export interface Birth {
+export interface Identity {
   readonly number: number;
   readonly rotation: number;
   readonly createdAt: number;
@@ -100,11 +100,11 @@ function isBoundLike(holder: Token, target: Token): boolean {
 }
 
 /** The token that a request which passed {@link checkIssue} gets. */
-export function tokenFor(issuer: Principal, request: IssueRequest, birth: Birth): Token {
+export function tokenFor(issuer: Principal, request: IssueRequest, identity: Identity): Token {
   const { token: parent } = issuer;
   const { id, scope, prefix } = request;
   return {
-    ...birth,
+    ...identity,
     id,
     scope,
     expiresAt: request.expiresAt ?? parent?.expiresAt,

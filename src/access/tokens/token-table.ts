@@ -99,7 +99,7 @@ export class TokenTable {
     if (known !== undefined && !isExpired(known.token, now)) {
       throw new TailraceError('resource_already_exists', `access token \`${request.id}\` already exists`);
     }
-    this.#expectRoom();
+    this.#expectSpace();
     const token = tokenFor(issuer, request, { number: this.#nextNumber++, rotation: 0, createdAt: now });
     return this.#putNew(token, known);
   }
@@ -114,8 +114,8 @@ export class TokenTable {
   async ensure(issuer: Principal, request: IssueRequest, hash: string): Promise<Ensured> {
     const now = this.#clock.now();
     const known = this.#byId.get(request.id);
-    const birth = known?.token ?? { number: this.#nextNumber, rotation: 0, createdAt: now };
-    const token = tokenFor(issuer, request, birth);
+    const identity = known?.token ?? { number: this.#nextNumber, rotation: 0, createdAt: now };
+    const token = tokenFor(issuer, request, identity);
     const isSame = known !== undefined && isDeepStrictEqual(comparable(known.token), comparable(token));
     if (isSame && isExpired(token, now)) return 'expired';
     checkIssue(issuer, request, now);
@@ -128,7 +128,7 @@ export class TokenTable {
       await this.#put({ ...token, rotation: token.rotation + 1 }, hash, known);
       return 'rotated';
     }
-    if (known === undefined) this.#expectRoom();
+    if (known === undefined) this.#expectSpace();
     await this.#put({ ...token, number: this.#nextNumber++, rotation: 0, createdAt: now }, hash, known);
     return known === undefined ? 'created' : 'replaced';
   }
@@ -172,7 +172,7 @@ export class TokenTable {
     return this.#expect(id).token;
   }
 
-  #expectRoom(): void {
+  #expectSpace(): void {
     if (this.#byId.size < TOKENS_MAX) return;
     throw new TailraceError('quota_exhausted', `there are ${TOKENS_MAX} access tokens: revoke some`);
   }
@@ -229,8 +229,8 @@ export class TokenTable {
 
 /** What a token is by its definition: the order in which operations were named is none of it. */
 function comparable({ scope, ...token }: Token): unknown {
-  const ofBirth = { number: 0, rotation: 0, createdAt: 0 };
-  return { ...token, ...ofBirth, scope: { ...scope, operations: new Set(scope.operations) } };
+  const ofIdentity = { number: 0, rotation: 0, createdAt: 0 };
+  return { ...token, ...ofIdentity, scope: { ...scope, operations: new Set(scope.operations) } };
 }
 
 function isExpired({ expiresAt }: Token, now: number): boolean {

@@ -62,7 +62,7 @@ export function answerJson(
   deps: HttpDeps,
   headers: readonly string[] = [],
 ): void {
-  reply(exchange, { status, contentType: 'application/json', body: JSON.stringify(value), headers }, deps.room);
+  reply(exchange, { status, contentType: 'application/json', body: JSON.stringify(value), headers }, deps.replyContext);
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;

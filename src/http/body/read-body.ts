@@ -4,11 +4,12 @@
  */
 
 import type { BufferPool } from '../../encoding/buffer-pool.ts';
+import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import { TailraceError } from '../../model/error.ts';
 import { RESERVE_UNKNOWN_BYTES } from '../../model/limits.ts';
 import { announcedLength, type Exchange, goOn } from '../exchange.ts';
 import { type ContentEncoding, inflate, inflatedTooLarge } from './inflate.ts';
-import { type MemoryBudget, Reservation } from './reservation.ts';
+import { Reservation } from './reservation.ts';
 import { Upload, wireTooLarge } from './upload.ts';
 import type { UploadWatch } from './upload-watch.ts';
 

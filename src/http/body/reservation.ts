@@ -1,13 +1,7 @@
 /** The share of one request in the memory that all requests in flight may take (otlp.md, Limits). */
 
+import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import { TailraceError } from '../../model/error.ts';
-
-/** Bytes in flight, whole process. */
-export interface MemoryBudget {
-  /** Takes so many bytes, or answers false and takes none. */
-  tryReserve(bytes: number): boolean;
-  release(bytes: number): void;
-}
 
 /** Grows while a body is read and inflated, and is given back when the request is answered. */
 export class Reservation {

@@ -10,7 +10,7 @@ import type { Reservation } from './reservation.ts';
 import type { UploadWatch, Watched } from './upload-watch.ts';
 
 /** What an upload needs of the server. */
-export interface UploadRoom {
+export interface UploadContext {
   readonly pool: BufferPool;
   readonly watch: UploadWatch;
   readonly wireBytesMax: number;
@@ -24,7 +24,7 @@ export class Upload implements Watched {
   readonly #request: HttpRequest;
   readonly #declared: number | undefined;
   readonly #reservation: Reservation;
-  readonly #room: UploadRoom;
+  readonly #context: UploadContext;
   #isOver = false;
   /** The whole body, when it came in one chunk. */
   #only: Buffer | undefined;
@@ -33,11 +33,11 @@ export class Upload implements Watched {
   #resolve: (bytes: Uint8Array) => void = unset;
   #reject: (error: unknown) => void = unset;
 
-  constructor(request: HttpRequest, declared: number | undefined, reservation: Reservation, room: UploadRoom) {
+  constructor(request: HttpRequest, declared: number | undefined, reservation: Reservation, context: UploadContext) {
     this.#request = request;
     this.#declared = declared;
     this.#reservation = reservation;
-    this.#room = room;
+    this.#context = context;
   }
 
   /**
@@ -45,7 +45,7 @@ export class Upload implements Watched {
    * @throws TailraceError `too_large`, `overloaded`, `request_timeout`, `unavailable`; then the request is paused where it was
    */
   whole(): Promise<Uint8Array> {
-    this.#room.watch.add(this);
+    this.#context.watch.add(this);
     this.#request.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -59,7 +59,7 @@ export class Upload implements Watched {
 
   /** Lets the buffer be used for another body. May be called twice. */
   giveBack(): void {
-    if (this.#buffer !== undefined) this.#room.pool.give(this.#buffer);
+    if (this.#buffer !== undefined) this.#context.pool.give(this.#buffer);
     this.#buffer = undefined;
   }
 
@@ -93,24 +93,24 @@ export class Upload implements Watched {
     const at = this.received;
     const end = at + chunk.length;
     this.received = end;
-    if (end > this.#room.wireBytesMax) throw wireTooLarge(this.#room.wireBytesMax);
+    if (end > this.#context.wireBytesMax) throw wireTooLarge(this.#context.wireBytesMax);
     if (at === 0 && chunk.length === this.#declared) {
       this.#only = chunk;
       return;
     }
-    this.#makeRoom(at, end);
+    this.#freeUp(at, end);
     this.#buffer?.set(chunk, at);
   }
 
-  #makeRoom(used: number, needed: number): void {
+  #freeUp(used: number, needed: number): void {
     const old = this.#buffer;
     if (old !== undefined && old.length >= needed) return;
     const bytes = this.#declared ?? Math.max(needed, 2 * used, FIRST_BUFFER_BYTES);
     this.#reservation.holdAtLeast(bytes);
-    const larger = this.#room.pool.take(bytes);
+    const larger = this.#context.pool.take(bytes);
     if (old !== undefined) {
       larger.set(old.subarray(0, used));
-      this.#room.pool.give(old);
+      this.#context.pool.give(old);
     }
     this.#buffer = larger;
   }
@@ -125,7 +125,7 @@ export class Upload implements Watched {
   /** The listeners stay on the request, which is gone soon: taking them off costs more than what they do then. */
   #finish(): void {
     this.#isOver = true;
-    this.#room.watch.remove(this);
+    this.#context.watch.remove(this);
   }
 }
 

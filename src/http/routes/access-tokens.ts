@@ -17,7 +17,7 @@ import { pageOf } from '../s2/page-query.ts';
 const PATH = '/v1/access-tokens/{id}';
 
 export function accessTokenRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   const on =
     (call: (exchange: Exchange, id: string, deps: HttpDeps) => void | Promise<void>): Route['handle'] =>
     (exchange, [segment = '']) =>
@@ -68,7 +68,7 @@ function getToken(exchange: Exchange, id: string, deps: HttpDeps): void {
 async function revokeToken(exchange: Exchange, id: string, deps: HttpDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'revoke-access-token', tokenId: id });
   await tableOf(deps).revoke(id);
-  reply(exchange, { status: 204, contentType: 'application/json', body: '' }, deps.room);
+  reply(exchange, { status: 204, contentType: 'application/json', body: '' }, deps.replyContext);
 }
 
 async function rotateToken(exchange: Exchange, id: string, deps: HttpDeps): Promise<void> {

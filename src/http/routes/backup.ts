@@ -7,7 +7,7 @@ import { authorize, type HttpDeps } from '../context.ts';
 import { asTailraceError, refuseS2 } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Route } from '../router.ts';
-import { StreamAnswer } from '../stream-response.ts';
+import { StreamResponse } from '../stream-response.ts';
 
 const BACKUP_MEDIA_TYPE = 'application/vnd.tailrace.backup';
 
@@ -18,7 +18,7 @@ export function backupRoutes(deps: HttpDeps): readonly Route[] {
       path: '/v1/backup',
       action: 'backup',
       handle: (exchange) => answerBackup(exchange, deps),
-      refuse: (exchange, error) => refuseS2(exchange, error, deps.room),
+      refuse: (exchange, error) => refuseS2(exchange, error, deps.replyContext),
     },
   ];
 }
@@ -27,7 +27,7 @@ async function answerBackup(exchange: Exchange, deps: HttpDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'backup' });
   const backup = await deps.backups.begin();
   try {
-    const answer = StreamAnswer.open(exchange, headOf(backup), deps.room);
+    const answer = StreamResponse.open(exchange, headOf(backup), deps.replyContext);
     await send(exchange, backup, answer, deps);
   } finally {
     await backup.close();
@@ -35,14 +35,14 @@ async function answerBackup(exchange: Exchange, deps: HttpDeps): Promise<void> {
 }
 
 /** A backup that fails on its way is cut, so that nobody takes half of one for a whole one. */
-async function send(exchange: Exchange, backup: BackupUnderWay, answer: StreamAnswer, deps: HttpDeps): Promise<void> {
+async function send(exchange: Exchange, backup: BackupUnderWay, answer: StreamResponse, deps: HttpDeps): Promise<void> {
   // A copy that waits for its next bytes must hear that nobody wants them any more.
   const onGone = (): void => void backup.close().catch(() => {});
   answer.signal.addEventListener('abort', onGone);
   try {
     for await (const part of backup.parts()) {
-      const room = answer.write(part);
-      if (room !== undefined) await patiently(room, answer, deps);
+      const drained = answer.write(part);
+      if (drained !== undefined) await patiently(drained, answer, deps);
       if (answer.signal.aborted) {
         exchange.note.failure = GONE;
         return;
@@ -59,9 +59,9 @@ async function send(exchange: Exchange, backup: BackupUnderWay, answer: StreamAn
 }
 
 /** Cuts a client that takes nothing for too long. */
-async function patiently(room: Promise<void>, answer: StreamAnswer, { clock }: HttpDeps): Promise<void> {
+async function patiently(drained: Promise<void>, answer: StreamResponse, { clock }: HttpDeps): Promise<void> {
   const cancel = clock.timer(BACKUP_STALL_MS, () => answer.abort());
-  await room;
+  await drained;
   cancel();
 }
 

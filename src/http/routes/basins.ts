@@ -22,7 +22,7 @@ import { provisionHeaders, requestToken } from '../s2/provision.ts';
 const PATH = '/v1/basins/{basin}';
 
 export function basinRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   const on =
     (call: (exchange: Exchange, name: string, deps: HttpDeps) => void | Promise<void>): Route['handle'] =>
     (exchange, [segment = '']) =>
@@ -120,7 +120,7 @@ function expectMayTrust(
 async function deleteBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'delete-basin', basin: name });
   await deps.log.deleteBasin(name);
-  reply(exchange, { status: 202, body: '' }, deps.room);
+  reply(exchange, { status: 202, body: '' }, deps.replyContext);
 }
 
 function basinInfo({ name, createdAt, deletedAt }: Basin): Record<string, unknown> {

@@ -13,7 +13,7 @@ export function clockRoutes(deps: HttpDeps): readonly Route[] {
       path: '/v1/clock/confirm',
       action: 'confirm-clock',
       handle: (exchange) => confirm(exchange, deps),
-      refuse: (exchange, error) => refuseS2(exchange, error, deps.room),
+      refuse: (exchange, error) => refuseS2(exchange, error, deps.replyContext),
     },
   ];
 }

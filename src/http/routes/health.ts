@@ -10,7 +10,7 @@ const TEXT = 'text/plain; charset=utf-8';
 
 /** `/health` (and `/ping`) is 503 when only a restart helps; `/readyz` when requests should go elsewhere. */
 export function healthRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   const health = (exchange: Exchange): Promise<void> => answerHealth(exchange, deps);
   const ready = (exchange: Exchange): Promise<void> => answerReady(exchange, deps);
   return [
@@ -24,12 +24,12 @@ async function answerHealth(exchange: Exchange, deps: HttpDeps): Promise<void> {
   const { state } = (await deps.log.stat()).engine;
   const broken = state === 'read_only' || state === 'closed';
   const body = broken ? 'the store failed and takes no writes until a restart' : 'OK';
-  reply(exchange, { status: broken ? 503 : 200, contentType: TEXT, body }, deps.room);
+  reply(exchange, { status: broken ? 503 : 200, contentType: TEXT, body }, deps.replyContext);
 }
 
 async function answerReady(exchange: Exchange, deps: HttpDeps): Promise<void> {
   const { state } = (await deps.log.stat()).engine;
-  const ready = !deps.room.closing() && state !== 'closed';
+  const ready = !deps.replyContext.closing() && state !== 'closed';
   const body = JSON.stringify({ status: ready ? 'ready' : 'draining', writes: state === 'open' ? 'ok' : state });
-  reply(exchange, { status: ready ? 200 : 503, contentType: 'application/json', body }, deps.room);
+  reply(exchange, { status: ready ? 200 : 503, contentType: 'application/json', body }, deps.replyContext);
 }

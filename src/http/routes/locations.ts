@@ -16,7 +16,7 @@ const INFO = {
 };
 
 export function locationRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   const list = (exchange: Exchange): void => {
     authorize(exchange, deps, { operation: 'list-locations' });
     answerJson(exchange, 200, [INFO], deps);

@@ -25,7 +25,7 @@ import { reply } from '../reply.ts';
 import { decodeSegment, type Route } from '../router.ts';
 
 export function metricsRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   const path = '/v1/metrics';
   return [
     { method: 'GET', path, action: 'account-metrics', handle: (exchange) => account(exchange, deps), refuse },
@@ -154,5 +154,5 @@ async function existing(basinName: string, name: string, { log }: HttpDeps): Pro
 }
 
 function answer(exchange: Exchange, values: readonly MetricJson[], deps: HttpDeps): void {
-  reply(exchange, { status: 200, contentType: 'application/json', body: metricsAnswer(values) }, deps.room);
+  reply(exchange, { status: 200, contentType: 'application/json', body: metricsAnswer(values) }, deps.replyContext);
 }

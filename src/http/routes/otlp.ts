@@ -24,13 +24,13 @@ const PREFIXES = ['', '/otlp'];
 
 /** The routes of all signals, and of the one that is not there yet. */
 export function otlpRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Refuse = (exchange, error) => refuseOtlp(exchange, error, deps.room);
+  const refuse: Refuse = (exchange, error) => refuseOtlp(exchange, error, deps.replyContext);
   const signals = PREFIXES.flatMap((prefix) =>
     SIGNALS.map((signal): Route => {
       const handle = (exchange: Exchange): Promise<void> => receive(exchange, signal, deps);
       const refuse: Refuse = (exchange, error) => {
         deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
-        refuseOtlp(exchange, error, deps.room);
+        refuseOtlp(exchange, error, deps.replyContext);
       };
       return { method: 'POST', path: `${prefix}/v1/${signal}`, action: 'append', protocol: 'otlp', handle, refuse };
     }),
@@ -45,7 +45,7 @@ export function otlpRoutes(deps: HttpDeps): readonly Route[] {
 }
 
 async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Promise<void> {
-  if (deps.room.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
+  if (deps.replyContext.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
   const named = basinNamed(exchange);
   const sender = identifySender(exchange, deps, named);
   const principal = sender instanceof Promise ? await sender : sender;
@@ -109,7 +109,7 @@ function answer(
   deps: HttpDeps,
 ): void {
   const content = exportResponse(signal, encoding, result);
-  reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.room);
+  reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.replyContext);
   body.release();
   deps.metrics.otlpTaken(signal, result);
   if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);

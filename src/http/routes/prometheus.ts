@@ -10,7 +10,7 @@ const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** `GET /metrics`; `/v1/metrics` is the usage metrics of S2. */
 export function prometheusRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   return [
     {
       method: 'GET',
@@ -26,5 +26,5 @@ export function prometheusRoutes(deps: HttpDeps): readonly Route[] {
 async function scrape(exchange: Exchange, deps: HttpDeps): Promise<void> {
   authorizeUncounted(exchange, deps, { operation: 'account-metrics' });
   const body = await deps.metrics.text();
-  reply(exchange, { status: 200, contentType: CONTENT_TYPE, body }, deps.room);
+  reply(exchange, { status: 200, contentType: CONTENT_TYPE, body }, deps.replyContext);
 }

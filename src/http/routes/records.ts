@@ -24,7 +24,7 @@ import { expectOpen } from '../s2/start-read.ts';
 
 /** POST and GET of `…/records`, and GET of `…/records/tail`. */
 export function recordRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   const path = '/v1/streams/{stream}/records';
   return [
     {
@@ -79,5 +79,5 @@ async function tail(exchange: Exchange, segment: string, deps: HttpDeps): Promis
   const kept = keptName(principal, name);
   const stream = await deps.log.openStream(existingBasin(deps, kept.basin), kept.stream, 'read');
   const body = `{"tail":${positionJson(await deps.log.checkTail(stream))}}`;
-  reply(exchange, { status: 200, contentType: 'application/json', body }, deps.room);
+  reply(exchange, { status: 200, contentType: 'application/json', body }, deps.replyContext);
 }

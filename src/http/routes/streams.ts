@@ -21,7 +21,7 @@ import { streamsSeenBy } from '../s2/seen-streams.ts';
 const PATH = '/v1/streams/{stream}';
 
 export function streamRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   const on =
     (call: (exchange: Exchange, name: StreamName, deps: HttpDeps) => Promise<void>): Route['handle'] =>
     (exchange, [segment = '']) =>
@@ -98,7 +98,7 @@ async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, d
   const principal = authorize(exchange, deps, { operation: 'delete-stream', basin, stream });
   const kept = keptName(principal, { basin, stream });
   await deps.log.deleteStream(basinOf(kept, deps), kept.stream);
-  reply(exchange, { status: 202, body: '' }, deps.room);
+  reply(exchange, { status: 202, body: '' }, deps.replyContext);
 }
 
 const createShape = z.object({ stream: nameShape(streamNameFault), config: z.unknown().optional() });

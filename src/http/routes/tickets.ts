@@ -23,7 +23,7 @@ const request = z.object({
 type TicketRequest = z.output<typeof request>;
 
 export function ticketRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   return [
     {
       method: 'POST',

@@ -18,7 +18,7 @@ const request = z.object({ credential: z.string() });
 const rotation = z.strictObject({ void_old: z.boolean().optional() });
 
 export function exchangeRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.room);
+  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
   const path = '/v1/ingest-token';
   return [
     {

@@ -8,7 +8,7 @@ import { asTailraceError } from '../errors.ts';
 
 /** What the queue needs of its session. */
 export interface AckOutlet {
-  /** As `StreamAnswer.write`. */
+  /** As `StreamResponse.write`. */
   write(bytes: Uint8Array): Promise<void> | undefined;
   /** Whether the client should go on over another connection. */
   isReconnectAdvised(): boolean;
@@ -91,13 +91,13 @@ export class AckQueue {
 
   #send(acks: readonly Uint8Array[]): void {
     this.#entries = this.#entries.slice(acks.length);
-    const room = this.#outlet.write(framesOf(acks, this.#outlet.isReconnectAdvised()));
-    if (room === undefined) {
+    const drained = this.#outlet.write(framesOf(acks, this.#outlet.isReconnectAdvised()));
+    if (drained === undefined) {
       this.#outlet.onAcked(acks.length);
       return;
     }
     this.#isFull = true;
-    void room.then(() => {
+    void drained.then(() => {
       this.#isFull = false;
       this.#outlet.onAcked(acks.length);
       this.#flush();

@@ -15,11 +15,11 @@ import type { HttpDeps } from '../context.ts';
 import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { LiveSession } from '../sessions.ts';
-import type { StreamAnswer } from '../stream-response.ts';
+import type { StreamResponse } from '../stream-response.ts';
 import { AckQueue } from './ack-queue.ts';
-import { lineBefore } from './budget-queue.ts';
+import { queueBefore } from './budget-queue.ts';
 import { type AppendCall, expectAppendable, openCalled } from './call.ts';
-import { InputRoom } from './input-window.ts';
+import { InputWindow } from './input-window.ts';
 import { openS2sAnswer, terminalOf } from './session-response.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `openCalled`, while nothing is sent */
@@ -33,14 +33,14 @@ interface AppendParts {
   readonly exchange: Exchange;
   readonly call: AppendCall;
   readonly stream: Stream;
-  readonly answer: StreamAnswer;
+  readonly answer: StreamResponse;
   readonly deps: HttpDeps;
 }
 
 class AppendSession implements LiveSession {
   readonly #parts: AppendParts;
   readonly #frames = new FrameReader();
-  readonly #room: InputRoom;
+  readonly #window: InputWindow;
   readonly #acks: AckQueue;
   /** Inputs are taken. Turned off for good by the end, a failure, and when the server stops. */
   #isReading = true;
@@ -55,11 +55,11 @@ class AppendSession implements LiveSession {
   constructor(parts: AppendParts) {
     this.#parts = parts;
     const { answer, deps } = parts;
-    this.#room = new InputRoom(lineBefore(deps.reading.budget, deps.clock));
+    this.#window = new InputWindow(queueBefore(deps.reading.budget, deps.clock));
     this.#acks = new AckQueue({
       write: (bytes) => answer.write(bytes),
       isReconnectAdvised: () => deps.sessions.draining,
-      onAcked: (inputs) => this.#room.leave(inputs),
+      onAcked: (inputs) => this.#window.leave(inputs),
     });
   }
 
@@ -144,15 +144,15 @@ class AppendSession implements LiveSession {
   }
 
   #admit(message: Buffer): Promise<void> | undefined {
-    const room = this.#room.enter(message.length);
-    if (room !== undefined) return room.then(() => this.#handIn(message));
+    const admitted = this.#window.enter(message.length);
+    if (admitted !== undefined) return admitted.then(() => this.#handIn(message));
     this.#handIn(message);
     return undefined;
   }
 
   /** The log judges an input and gives it its place within the call, so whatever is behind it comes after it. */
   #handIn(message: Buffer): void {
-    const settled = (): void => this.#room.settle(message.length);
+    const settled = (): void => this.#window.settle(message.length);
     if (!this.#isReading) {
       settled();
       return;
@@ -215,7 +215,7 @@ class AppendSession implements LiveSession {
     if (!this.#isReading) return;
     const { request } = this.#parts.exchange;
     this.#isReading = false;
-    this.#room.close();
+    this.#window.close();
     this.#watch();
     request.off('data', this.#onData).off('end', this.#onEnd);
     if (!this.#hasEnded) request.pause();

@@ -47,7 +47,7 @@ async function append(exchange: Exchange, call: AppendCall, input: AppendInput, 
   reply(
     exchange,
     { status: 200, contentType, body: wantsProto ? encodeAppendAck(ack) : appendAckJson(ack) },
-    deps.room,
+    deps.replyContext,
   );
 }
 

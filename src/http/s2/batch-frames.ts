@@ -63,7 +63,7 @@ function encode(
   pool?: BufferPool,
 ): BatchFrame {
   const loan = pool === undefined ? undefined : new Loan(pool);
-  const room = { headRoom: FRAME_HEAD_BYTES, ...(loan === undefined ? {} : { take: loan.take }) };
+  const room = { headBytes: FRAME_HEAD_BYTES, ...(loan === undefined ? {} : { take: loan.take }) };
   let end = batchEnd(block, from, to);
   let plain = readBatchProto(block, from, end, end === to ? tail : undefined, room);
   // Headers of a byte or two take twice their metered size: then the tail goes first, and half of the records.

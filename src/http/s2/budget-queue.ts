@@ -1,7 +1,7 @@
 /** Those who wait for memory that all requests share, in the order in which they came. */
 
+import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import type { Clock } from '../../model/clock.ts';
-import type { MemoryBudget } from '../body/reservation.ts';
 
 /** How often it looks whether requests that don't know the line gave something back. */
 const RETRY_MS = 10;
@@ -11,18 +11,18 @@ interface Waiting {
   readonly resolve: () => void;
 }
 
-const lines = new WeakMap<MemoryBudget, BudgetLine>();
+const lines = new WeakMap<MemoryBudget, BudgetQueue>();
 
 /** The line before a budget; there is one. */
-export function lineBefore(budget: MemoryBudget, clock: Clock): BudgetLine {
+export function queueBefore(budget: MemoryBudget, clock: Clock): BudgetQueue {
   const known = lines.get(budget);
   if (known !== undefined) return known;
-  const line = new BudgetLine(budget, clock);
+  const line = new BudgetQueue(budget, clock);
   lines.set(budget, line);
   return line;
 }
 
-export class BudgetLine {
+export class BudgetQueue {
   readonly #budget: MemoryBudget;
   readonly #clock: Clock;
   readonly #waiting = new Set<Waiting>();

@@ -5,11 +5,12 @@
 
 import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
-import { commandType, type NewRecord } from '../../log/records.ts';
+import { commandType } from '../../log/records.ts';
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
+import type { RecordInput } from '../../model/record.ts';
 import type { StreamConfigRequest } from '../../model/stream-config.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config.ts';
@@ -123,7 +124,7 @@ function authorizeAppend(exchange: Exchange, name: StreamName, deps: HttpDeps): 
 }
 
 /** @throws TailraceError `permission_denied` when a record of the batch is more than the caller may append */
-export function expectAppendable(exchange: Exchange, call: AppendCall, records: readonly NewRecord[]): void {
+export function expectAppendable(exchange: Exchange, call: AppendCall, records: readonly RecordInput[]): void {
   const { principal, basin, stream } = call;
   if (principal.token === undefined) return;
   const needed = new Set(records.map((record) => commandType(record) ?? 'append'));

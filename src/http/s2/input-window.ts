@@ -4,7 +4,7 @@
  */
 
 import { SESSION_IN_FLIGHT_BYTES_MAX, SESSION_IN_FLIGHT_INPUTS_MAX } from '../../model/limits.ts';
-import type { BudgetLine } from './budget-queue.ts';
+import type { BudgetQueue } from './budget-queue.ts';
 
 interface Waiting {
   readonly bytes: number;
@@ -12,22 +12,22 @@ interface Waiting {
 }
 
 /** The inputs of one session, from being read until their acks are sent. One waits at a time. */
-export class InputRoom {
-  readonly #line: BudgetLine;
+export class InputWindow {
+  readonly #line: BudgetQueue;
   #bytes = 0;
   #inputs = 0;
   /** For those before it in its own session. */
   #waiting: Waiting | undefined;
-  #leaveLine = (): void => {};
+  #leaveQueue = (): void => {};
 
   /** `line` is for the memory that all sessions and requests share. */
-  constructor(line: BudgetLine) {
+  constructor(line: BudgetQueue) {
     this.#line = line;
   }
 
   /** Makes room for an input. Answers nothing when there is some at once; otherwise it is there when this resolves. */
   enter(bytes: number): Promise<void> | undefined {
-    if (this.#hasRoom(bytes)) return this.#take(bytes);
+    if (this.#hasSpace(bytes)) return this.#take(bytes);
     return new Promise((resolve) => {
       this.#waiting = { bytes, resolve };
     });
@@ -49,11 +49,11 @@ export class InputRoom {
   /** Nobody waits any more. */
   close(): void {
     this.#waiting = undefined;
-    this.#leaveLine();
+    this.#leaveQueue();
   }
 
   /** One that is alone always has room, as far as its session is concerned. */
-  #hasRoom(bytes: number): boolean {
+  #hasSpace(bytes: number): boolean {
     if (this.#inputs >= SESSION_IN_FLIGHT_INPUTS_MAX) return false;
     return this.#bytes === 0 || this.#bytes + bytes <= SESSION_IN_FLIGHT_BYTES_MAX;
   }
@@ -63,16 +63,16 @@ export class InputRoom {
     this.#inputs++;
     if (this.#line.tryReserve(bytes)) return undefined;
     return new Promise((resolve) => {
-      this.#leaveLine = this.#line.join(bytes, resolve);
+      this.#leaveQueue = this.#line.join(bytes, resolve);
     });
   }
 
   #retry(): void {
-    if (this.#waiting === undefined || !this.#hasRoom(this.#waiting.bytes)) return;
+    if (this.#waiting === undefined || !this.#hasSpace(this.#waiting.bytes)) return;
     const { bytes, resolve } = this.#waiting;
     this.#waiting = undefined;
-    const inLine = this.#take(bytes);
-    if (inLine === undefined) resolve();
-    else void inLine.then(resolve);
+    const inQueue = this.#take(bytes);
+    if (inQueue === undefined) resolve();
+    else void inQueue.then(resolve);
   }
 }

@@ -16,7 +16,7 @@ import type { HttpDeps } from '../context.ts';
 import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { LiveSession } from '../sessions.ts';
-import { StreamAnswer } from '../stream-response.ts';
+import { StreamResponse } from '../stream-response.ts';
 import type { ReadCall } from './call.ts';
 import { onceOver, startCalledRead } from './start-read.ts';
 
@@ -65,7 +65,7 @@ export async function readLive(
   const forget = onceOver(exchange, () => abort.abort());
   const events = await startCalledRead(call, range, abort.signal, deps).finally(forget);
   const head = { status: 200, contentType: wire.contentType, headers: HEADERS };
-  const answer = StreamAnswer.open(exchange, head, deps.room);
+  const answer = StreamResponse.open(exchange, head, deps.replyContext);
   const live = new LiveRead({ exchange, answer, abort, wire, deps });
   const unwatch = deps.access.watch(call.principal, (error) => void live.finish(error));
   await live.run(events);
@@ -74,7 +74,7 @@ export async function readLive(
 
 interface LiveParts {
   readonly exchange: Exchange;
-  readonly answer: StreamAnswer;
+  readonly answer: StreamResponse;
   /** Ends the read below. */
   readonly abort: AbortController;
   readonly wire: LiveWire;

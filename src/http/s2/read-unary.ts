@@ -44,7 +44,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: HttpDe
     const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
     const body = isProto ? batchProto(pieces) : batchJson(pieces, call.format);
     const contentType = isProto ? 'application/protobuf' : 'application/json';
-    reply(exchange, { status: 200, contentType, body }, deps.room);
+    reply(exchange, { status: 200, contentType, body }, deps.replyContext);
   } finally {
     leave();
     forget();

@@ -6,15 +6,19 @@ import { auditRefusal } from '../audit.ts';
 import type { HttpDeps } from '../context.ts';
 import { s2ErrorBody, s2Status } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { StreamAnswer } from '../stream-response.ts';
+import { StreamResponse } from '../stream-response.ts';
 
 export const S2S_CONTENT_TYPE = 's2s/proto';
 
 const HEADERS = ['Cache-Control', 'no-cache, no-transform', 'X-Accel-Buffering', 'no'];
 
 /** Sends the headers of a session that begins. */
-export function openS2sAnswer(exchange: Exchange, deps: HttpDeps): StreamAnswer {
-  return StreamAnswer.open(exchange, { status: 200, contentType: S2S_CONTENT_TYPE, headers: HEADERS }, deps.room);
+export function openS2sAnswer(exchange: Exchange, deps: HttpDeps): StreamResponse {
+  return StreamResponse.open(
+    exchange,
+    { status: 200, contentType: S2S_CONTENT_TYPE, headers: HEADERS },
+    deps.replyContext,
+  );
 }
 
 /** The last word to the client of a session. What is a fault of ours is written down. */

@@ -24,7 +24,8 @@ export async function startCalledRead(
 
 /** New work is not begun while the server stops. @throws TailraceError `draining` */
 export function expectOpen(deps: HttpDeps): void {
-  if (deps.room.closing()) throw new TailraceError('draining', 'the server is stopping: send again in a moment');
+  if (deps.replyContext.closing())
+    throw new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
 /** Calls once the client is gone, or the answer is out. Answers how to cancel that. */

@@ -3,7 +3,7 @@
 import { valueFault } from './fault.ts';
 import { FIELDS, keyOf, TAG, TAG_BYTES, TARGET } from './tables.ts';
 import { copyText, QUOTE, writeLength } from './text.ts';
-import type { Tape } from './transcode-buffer.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 /** Not a digit; the high bits survive an OR over all digits. */
 const BAD = 0xff;
@@ -27,10 +27,10 @@ const fields = FIELDS;
  * Writes the id whose opening quote stands at `at` as a field; the empty string is no id. Returns what is behind it.
  * @throws TailraceError `bad_json` when it is not hex of the right length.
  */
-export function readId(tape: Tape, at: number, field: number): number {
-  const { view } = tape;
+export function readId(buffer: TranscodeBuffer, at: number, field: number): number {
+  const { view } = buffer;
   const size = fields[field + TARGET] as number;
-  const start = tape.out + (fields[field + TAG_BYTES] as number) + 1;
+  const start = buffer.out + (fields[field + TAG_BYTES] as number) + 1;
   const quote = at + 1 + 2 * size;
   let digits = 0;
   let out = start;
@@ -40,10 +40,10 @@ export function readId(tape: Tape, at: number, field: number): number {
     digits |= first | second;
     view.setUint8(out++, (first << 4) | second);
   }
-  if (digits > 0xf || view.getUint8(quote) !== QUOTE) return readOddId(tape, at, field, size);
-  view.setUint16(tape.out, fields[field + TAG] as number, true);
+  if (digits > 0xf || view.getUint8(quote) !== QUOTE) return readOddId(buffer, at, field, size);
+  view.setUint16(buffer.out, fields[field + TAG] as number, true);
   view.setUint8(start - 1, size);
-  tape.out = out;
+  buffer.out = out;
   return quote + 1;
 }
 
@@ -51,41 +51,41 @@ export function readId(tape: Tape, at: number, field: number): number {
  * Writes the base64 whose opening quote stands at `at`, with a length before it; returns what is behind it.
  * @throws TailraceError `bad_json`.
  */
-export function readBase64(tape: Tape, at: number, field: number): number {
-  const start = tape.out + 1;
-  const behind = copyText(tape, at + 1, start);
-  const length = decodeBase64(tape.view, start, tape.out);
+export function readBase64(buffer: TranscodeBuffer, at: number, field: number): number {
+  const start = buffer.out + 1;
+  const behind = copyText(buffer, at + 1, start);
+  const length = decodeBase64(buffer.view, start, buffer.out);
   if (length < 0)
-    throw valueFault(tape, at, keyOf(field), 'must be base64 (standard or URL-safe, with or without padding)');
-  tape.out = start + length;
-  writeLength(tape, start);
+    throw valueFault(buffer, at, keyOf(field), 'must be base64 (standard or URL-safe, with or without padding)');
+  buffer.out = start + length;
+  writeLength(buffer, start);
   return behind;
 }
 
 /** Every id that is not simply hex digits of the right number: here lenient ids will be (otlp.md, Encodings). */
-function readOddId(tape: Tape, at: number, field: number, size: number): number {
-  const out = tape.out;
-  const behind = copyText(tape, at + 1, out);
-  const text = tape.text(out, tape.out);
-  tape.out = out;
+function readOddId(buffer: TranscodeBuffer, at: number, field: number, size: number): number {
+  const out = buffer.out;
+  const behind = copyText(buffer, at + 1, out);
+  const text = buffer.text(out, buffer.out);
+  buffer.out = out;
   if (text === '') return behind;
   const isHex = /^[0-9a-fA-F]*$/.test(text);
   if (!isHex || text.length !== 2 * size) {
     const what = isHex ? `, not ${text.length}` : '; base64 is for bytesValue only';
     throw valueFault(
-      tape,
+      buffer,
       at,
       keyOf(field),
       `must be ${2 * size} hex digits or ""${what}: send the ${size} bytes of the id as hex`,
     );
   }
   // Hex after all, with escapes in it.
-  const { view } = tape;
+  const { view } = buffer;
   view.setUint16(out, fields[field + TAG] as number, true);
   const start = out + (fields[field + TAG_BYTES] as number) + 1;
   view.setUint8(start - 1, size);
-  tape.bytes.set(Buffer.from(text, 'hex'), start);
-  tape.out = start + size;
+  buffer.bytes.set(Buffer.from(text, 'hex'), start);
+  buffer.out = start + size;
   return behind;
 }
 

@@ -4,7 +4,7 @@ import { valueFault } from './fault.ts';
 import { numberEnd } from './integers.ts';
 import { keyOf } from './tables.ts';
 import { copyText, QUOTE } from './text.ts';
-import type { Tape } from './transcode-buffer.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const ZERO = 0x30;
 const MINUS = 0x2d;
@@ -29,16 +29,16 @@ const SPECIAL: ReadonlyMap<string, number> = new Map([
  * Writes the double at `at`; returns what is behind it.
  * @throws TailraceError `bad_json` when it is none, or finite but beyond the range of doubles.
  */
-export function readDouble(tape: Tape, at: number, field: number): number {
-  const { view } = tape;
+export function readDouble(buffer: TranscodeBuffer, at: number, field: number): number {
+  const { view } = buffer;
   const negative = view.getUint8(at) === MINUS;
   const first = negative ? at + 1 : at;
   const behindWhole = digitsEnd(view, first);
   const hasPoint = view.getUint8(behindWhole) === POINT;
   const behind = hasPoint ? digitsEnd(view, behindWhole + 1) : behindWhole;
-  if (!isDecimal(view, first, behindWhole, behind)) return readOddDouble(tape, at, field);
+  if (!isDecimal(view, first, behindWhole, behind)) return readOddDouble(buffer, at, field);
   if (behind - first > EXACT_DIGITS) {
-    writeDouble(tape, Number(tape.bytes.toString('latin1', at, behind)));
+    writeDouble(buffer, Number(buffer.bytes.toString('latin1', at, behind)));
     return behind;
   }
   let value = 0;
@@ -46,13 +46,13 @@ export function readDouble(tape: Tape, at: number, field: number): number {
     if (i !== behindWhole) value = value * 10 + (view.getUint8(i) - ZERO);
   }
   if (hasPoint) value /= POWERS[behind - behindWhole - 1] as number;
-  writeDouble(tape, negative ? -value : value);
+  writeDouble(buffer, negative ? -value : value);
   return behind;
 }
 
-function writeDouble(tape: Tape, value: number): void {
-  tape.view.setFloat64(tape.out, value, true);
-  tape.out += 8;
+function writeDouble(buffer: TranscodeBuffer, value: number): void {
+  buffer.view.setFloat64(buffer.out, value, true);
+  buffer.out += 8;
 }
 
 /** Whether [first, behind) is a decimal number without an exponent, its point (if any) at `behindWhole`. */
@@ -68,20 +68,30 @@ function digitsEnd(view: DataView, at: number): number {
 }
 
 /** Strings, exponents, very many digits, and what is no number at all. */
-function readOddDouble(tape: Tape, at: number, field: number): number {
-  const quoted = tape.view.getUint8(at) === QUOTE;
-  const out = tape.out;
-  const behind = quoted ? copyText(tape, at + 1, out) : numberEnd(tape.view, at);
-  const text = quoted ? tape.text(out, tape.out) : tape.text(at, behind);
-  tape.out = out;
+function readOddDouble(buffer: TranscodeBuffer, at: number, field: number): number {
+  const quoted = buffer.view.getUint8(at) === QUOTE;
+  const out = buffer.out;
+  const behind = quoted ? copyText(buffer, at + 1, out) : numberEnd(buffer.view, at);
+  const text = quoted ? buffer.text(out, buffer.out) : buffer.text(at, behind);
+  buffer.out = out;
   const special = quoted ? SPECIAL.get(text) : undefined;
   if (special === undefined && !NUMBER.test(text)) {
-    throw valueFault(tape, at, keyOf(field), 'must be a number, or one of "NaN", "Infinity" and "-Infinity" in quotes');
+    throw valueFault(
+      buffer,
+      at,
+      keyOf(field),
+      'must be a number, or one of "NaN", "Infinity" and "-Infinity" in quotes',
+    );
   }
   const value = special ?? Number(text);
   if (special === undefined && !Number.isFinite(value)) {
-    throw valueFault(tape, at, keyOf(field), 'is beyond the range of a double: send "Infinity" or "-Infinity" for it');
+    throw valueFault(
+      buffer,
+      at,
+      keyOf(field),
+      'is beyond the range of a double: send "Infinity" or "-Infinity" for it',
+    );
   }
-  writeDouble(tape, value);
+  writeDouble(buffer, value);
   return behind;
 }

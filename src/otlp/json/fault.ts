@@ -2,44 +2,44 @@
 
 import { TailraceError } from '../../model/error.ts';
 import { NESTING_MAX } from '../../model/limits.ts';
-import type { Tape } from './transcode-buffer.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 /** Something that no JSON parser takes. `wanted` is what should stand at `at`. */
-export function syntaxFault(tape: Tape, at: number, wanted: string): TailraceError {
-  const where = offset(tape, at);
+export function syntaxFault(buffer: TranscodeBuffer, at: number, wanted: string): TailraceError {
+  const where = offset(buffer, at);
   const what =
-    at >= tape.end
+    at >= buffer.end
       ? `it ends at byte ${where}, where ${wanted} should follow (was it cut off?)`
-      : `expected ${wanted} at byte ${where}, found ${found(tape, at)}`;
+      : `expected ${wanted} at byte ${where}, found ${found(buffer, at)}`;
   return new TailraceError('bad_json', `the body is not valid JSON: ${what}`);
 }
 
 /** A string with characters that do not exist. `what` says why, and what to do. */
-export function textFault(tape: Tape, at: number, what: string): TailraceError {
-  return new TailraceError('bad_json', `the body is not valid JSON: a string ${what} (at byte ${offset(tape, at)})`);
+export function textFault(buffer: TranscodeBuffer, at: number, what: string): TailraceError {
+  return new TailraceError('bad_json', `the body is not valid JSON: a string ${what} (at byte ${offset(buffer, at)})`);
 }
 
 /** JSON, but not OTLP: the value of a key is not what the key takes. `fix` says what to write. */
-export function valueFault(tape: Tape, at: number, key: string, fix: string): TailraceError {
-  return new TailraceError('bad_json', `the body is not OTLP/JSON: ${key} ${fix} (at byte ${offset(tape, at)})`);
+export function valueFault(buffer: TranscodeBuffer, at: number, key: string, fix: string): TailraceError {
+  return new TailraceError('bad_json', `the body is not OTLP/JSON: ${key} ${fix} (at byte ${offset(buffer, at)})`);
 }
 
-export function tooDeep(tape: Tape, at: number): TailraceError {
+export function tooDeep(buffer: TranscodeBuffer, at: number): TailraceError {
   return new TailraceError(
     'bad_json',
-    `the body is nested more than ${NESTING_MAX} levels deep (at byte ${offset(tape, at)}): flatten it`,
+    `the body is nested more than ${NESTING_MAX} levels deep (at byte ${offset(buffer, at)}): flatten it`,
   );
 }
 
 /** What stands at `at`, as users see it in their text. */
-function found(tape: Tape, at: number): string {
-  const byte = tape.bytes[at] ?? 0;
-  if (at >= tape.end) return 'the end of the body';
+function found(buffer: TranscodeBuffer, at: number): string {
+  const byte = buffer.bytes[at] ?? 0;
+  if (at >= buffer.end) return 'the end of the body';
   if (byte < 0x20 || byte === 0x7f) return `the control character 0x${byte.toString(16).padStart(2, '0')}`;
   if (byte > 0x7f) return `the byte 0x${byte.toString(16)}`;
   return `'${String.fromCharCode(byte)}'`;
 }
 
-function offset(tape: Tape, at: number): number {
-  return Math.min(at, tape.end) - tape.base;
+function offset(buffer: TranscodeBuffer, at: number): number {
+  return Math.min(at, buffer.end) - buffer.base;
 }

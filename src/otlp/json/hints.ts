@@ -5,7 +5,7 @@ import { SIGNALS, type Signal } from '../../model/record.ts';
 import { skipValue } from './skip.ts';
 import { innerKeys } from './tables.ts';
 import { COMMA, copyText, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './text.ts';
-import { START, type Tape } from './transcode-buffer.ts';
+import { START, type TranscodeBuffer } from './transcode-buffer.ts';
 
 /** How a request looks. */
 const SHAPES: Readonly<Record<Signal, string>> = {
@@ -26,8 +26,8 @@ const KEYS_MAX = 32;
 const KEY_CHARS_MAX = 40;
 
 /** The body is no object: nothing at all, an array, another encoding. */
-export function explainNoObject(tape: Tape, at: number, signal: Signal): TailraceError {
-  const { view, base, end } = tape;
+export function explainNoObject(buffer: TranscodeBuffer, at: number, signal: Signal): TailraceError {
+  const { view, base, end } = buffer;
   if (at >= end) return hint(`the body is empty: send ${SHAPES[signal]}, or {} when there is nothing to send`);
   const first = view.getUint8(base);
   if (first >= 0xfe || (end - base > 1 && (first === 0 || view.getUint8(base + 1) === 0))) {
@@ -40,7 +40,7 @@ export function explainNoObject(tape: Tape, at: number, signal: Signal): Tailrac
   if (view.getUint8(at) === OPEN_BRACKET) {
     return hint(`the body is an array: send one object ${SHAPES[signal]}`);
   }
-  skipValue(tape, at, 0);
+  skipValue(buffer, at, 0);
   return hint(`the body must be one object ${SHAPES[signal]}`);
 }
 
@@ -48,8 +48,8 @@ export function explainNoObject(tape: Tape, at: number, signal: Signal): Tailrac
  * An object that gave no output: fine when it is empty or has a known key.
  * @throws TailraceError `bad_json` when all its keys are unknown, by what they look like.
  */
-export function explainEmpty(tape: Tape, brace: number, signal: Signal): void {
-  const keys = topLevelKeys(tape, brace);
+export function explainEmpty(buffer: TranscodeBuffer, brace: number, signal: Signal): void {
+  const keys = topLevelKeys(buffer, brace);
   if (keys.length === 0 || keys.includes(KEYS[signal])) return;
   for (const key of keys) {
     const meant = meantSignal(key);
@@ -65,17 +65,17 @@ export function explainEmpty(tape: Tape, brace: number, signal: Signal): void {
 }
 
 /** The keys of an object that was read already and gave no output. */
-function topLevelKeys(tape: Tape, brace: number): readonly string[] {
+function topLevelKeys(buffer: TranscodeBuffer, brace: number): readonly string[] {
   const keys: string[] = [];
   let at = brace;
   do {
-    at = skipSpace(tape, at + 1);
-    if (tape.view.getUint8(at) !== QUOTE) break;
-    const behind = copyText(tape, at + 1, START);
-    keys.push(tape.text(START, tape.out));
-    tape.out = START;
-    at = skipSpace(tape, skipValue(tape, skipColon(tape, behind), 1));
-  } while (keys.length < KEYS_MAX && tape.view.getUint8(at) === COMMA);
+    at = skipSpace(buffer, at + 1);
+    if (buffer.view.getUint8(at) !== QUOTE) break;
+    const behind = copyText(buffer, at + 1, START);
+    keys.push(buffer.text(START, buffer.out));
+    buffer.out = START;
+    at = skipSpace(buffer, skipValue(buffer, skipColon(buffer, behind), 1));
+  } while (keys.length < KEYS_MAX && buffer.view.getUint8(at) === COMMA);
   return keys;
 }
 

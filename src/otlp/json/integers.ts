@@ -22,7 +22,7 @@ import {
   UINT64,
 } from './tables.ts';
 import { copyText, QUOTE } from './text.ts';
-import type { Tape } from './transcode-buffer.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const ZERO = 0x30;
 const MINUS = 0x2d;
@@ -68,11 +68,11 @@ const halves = new Uint32Array(2);
  * Writes the integer at `at` as a value of that kind; returns what is behind it.
  * @throws TailraceError `bad_json` when it is none, has a fraction, or is out of range.
  */
-export function readInteger(tape: Tape, at: number, field: number, kind: number): number {
-  const { view } = tape;
+export function readInteger(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
+  const { view } = buffer;
   const quoted = view.getUint8(at) === QUOTE;
-  if (quoted && kind === FIXED64 && readTime(view, at + 1, tape.out)) {
-    tape.out += 8;
+  if (quoted && kind === FIXED64 && readTime(view, at + 1, buffer.out)) {
+    buffer.out += 8;
     return at + 1 + TIME_DIGITS + 1;
   }
   const from = quoted ? at + 1 : at;
@@ -86,18 +86,18 @@ export function readInteger(tape: Tape, at: number, field: number, kind: number)
     digit = view.getUint8(++behind) - ZERO;
   }
   if (digit >>> 0 <= 9) {
-    behind = readHalves(tape, first);
+    behind = readHalves(buffer, first);
   } else if (negative) {
     halves[0] = value;
     halves[1] = 0;
   } else if (isPlain(view, first, behind, quoted)) {
-    writeShort(tape, value, kind);
+    writeShort(buffer, value, kind);
     return quoted ? behind + 1 : behind;
   }
   if (!isPlain(view, first, behind, quoted) || (negative && !negate(kind)) || !isInRange(kind, negative)) {
-    return readOddInteger(tape, at, field, kind);
+    return readOddInteger(buffer, at, field, kind);
   }
-  writeHalves(tape, kind);
+  writeHalves(buffer, kind);
   return quoted ? behind + 1 : behind;
 }
 
@@ -147,8 +147,8 @@ function isPlain(view: DataView, first: number, behind: number, quoted: boolean)
 }
 
 /** Reads up to 20 digits into `halves`; returns where they end, or `first` when they are more than 64 bits hold. */
-function readHalves(tape: Tape, first: number): number {
-  const { view } = tape;
+function readHalves(buffer: TranscodeBuffer, first: number): number {
+  const { view } = buffer;
   halves.fill(0);
   let behind = first;
   let chunk = 0;
@@ -213,75 +213,75 @@ function isInRange(kind: number, negative: boolean): boolean {
 }
 
 /** Any value below 2^31 fits all kinds. */
-function writeShort(tape: Tape, value: number, kind: number): void {
+function writeShort(buffer: TranscodeBuffer, value: number, kind: number): void {
   if (kind === FIXED64 || kind === SFIXED64 || kind === FIXED32) {
     halves[0] = value;
     halves[1] = 0;
-    writeHalves(tape, kind);
+    writeHalves(buffer, kind);
     return;
   }
-  const { view } = tape;
-  let out = tape.out;
+  const { view } = buffer;
+  let out = buffer.out;
   // Zigzag doubles, which has 31 bits still.
   let rest = kind === SINT32 ? 2 * value : value;
   for (; rest > 0x7f; rest >>>= 7) view.setUint8(out++, (rest & 0x7f) | 0x80);
   view.setUint8(out, rest);
-  tape.out = out + 1;
+  buffer.out = out + 1;
 }
 
-function writeHalves(tape: Tape, kind: number): void {
-  const { view } = tape;
+function writeHalves(buffer: TranscodeBuffer, kind: number): void {
+  const { view } = buffer;
   const low = halves[0] as number;
   const high = halves[1] as number;
   switch (kind) {
     case FIXED64:
     case SFIXED64:
-      view.setInt32(tape.out, low, true);
-      view.setInt32(tape.out + 4, high, true);
-      tape.out += 8;
+      view.setInt32(buffer.out, low, true);
+      view.setInt32(buffer.out + 4, high, true);
+      buffer.out += 8;
       return;
     case FIXED32:
-      view.setInt32(tape.out, low, true);
-      tape.out += 4;
+      view.setInt32(buffer.out, low, true);
+      buffer.out += 4;
       return;
     case SINT32:
-      writeVarint(tape, ((low << 1) ^ (low >> 31)) >>> 0, 0);
+      writeVarint(buffer, ((low << 1) ^ (low >> 31)) >>> 0, 0);
       return;
     default:
-      writeVarint(tape, low, high);
+      writeVarint(buffer, low, high);
   }
 }
 
 /** Negative numbers of 32 bits have ten bytes too: their halves are those of 64. */
-function writeVarint(tape: Tape, low: number, high: number): void {
-  const { view } = tape;
-  let out = tape.out;
+function writeVarint(buffer: TranscodeBuffer, low: number, high: number): void {
+  const { view } = buffer;
+  let out = buffer.out;
   while (high !== 0 || low > 0x7f) {
     view.setUint8(out++, low | 0x80);
     low = ((low >>> 7) | (high << 25)) >>> 0;
     high >>>= 7;
   }
   view.setUint8(out, low);
-  tape.out = out + 1;
+  buffer.out = out + 1;
 }
 
 /** Everything that is not a sign and digits: `1.0`, `1e3`, escapes, names of enums, and what is no integer at all. */
-function readOddInteger(tape: Tape, at: number, field: number, kind: number): number {
-  const quoted = tape.view.getUint8(at) === QUOTE;
-  const out = tape.out;
-  const behind = quoted ? copyText(tape, at + 1, out) : numberEnd(tape.view, at);
-  const text = quoted ? tape.text(out, tape.out) : tape.text(at, behind);
-  tape.out = out;
-  const value = integerOf(text) ?? (quoted && kind === ENUM ? enumValue(tape, text, field) : undefined);
-  if (value === undefined) throw valueFault(tape, at, keyOf(field), fixOf(field, kind));
+function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
+  const quoted = buffer.view.getUint8(at) === QUOTE;
+  const out = buffer.out;
+  const behind = quoted ? copyText(buffer, at + 1, out) : numberEnd(buffer.view, at);
+  const text = quoted ? buffer.text(out, buffer.out) : buffer.text(at, behind);
+  buffer.out = out;
+  const value = integerOf(text) ?? (quoted && kind === ENUM ? enumValue(buffer, text, field) : undefined);
+  if (value === undefined) throw valueFault(buffer, at, keyOf(field), fixOf(field, kind));
   const [least, most] = RANGES[kind] as readonly [bigint, bigint];
   if (value < least || value > most) {
-    throw valueFault(tape, at, keyOf(field), `is out of range: send a number from ${least} to ${most}`);
+    throw valueFault(buffer, at, keyOf(field), `is out of range: send a number from ${least} to ${most}`);
   }
   const bits = BigInt.asUintN(64, value);
   halves[0] = Number(bits & 0xffffffffn);
   halves[1] = Number(bits >> 32n);
-  writeHalves(tape, kind);
+  writeHalves(buffer, kind);
   return behind;
 }
 
@@ -302,10 +302,10 @@ function integerOf(text: string): bigint | undefined {
 }
 
 /** OTLP has integers here; names come from plain protobuf JSON and are tolerated. */
-function enumValue(tape: Tape, name: string, field: number): bigint | undefined {
+function enumValue(buffer: TranscodeBuffer, name: string, field: number): bigint | undefined {
   const value = ENUMS[FIELDS[field + TARGET] as number]?.get(name);
   if (value === undefined) return undefined;
-  tape.enumNames++;
+  buffer.enumNames++;
   return BigInt(value);
 }
 

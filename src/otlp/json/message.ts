@@ -37,7 +37,7 @@ import {
   skipSpace,
   writeLength,
 } from './text.ts';
-import type { Tape } from './transcode-buffer.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const LOWER_N = 0x6e;
 const A_KEY = 'a key in double quotes';
@@ -49,152 +49,152 @@ const fields = FIELDS;
  * behind its closing brace.
  * @throws TailraceError `bad_json`.
  */
-export function readMessage(tape: Tape, at: number, type: number, depth: number): number {
+export function readMessage(buffer: TranscodeBuffer, at: number, type: number, depth: number): number {
   let seen = 0;
-  let byte = tape.view.getUint8(at);
+  let byte = buffer.view.getUint8(at);
   if (byte <= SPACE) {
-    at = skipSpace(tape, at);
-    byte = tape.view.getUint8(at);
+    at = skipSpace(buffer, at);
+    byte = buffer.view.getUint8(at);
   }
   if (byte === CLOSE_BRACE) return at + 1;
   for (;;) {
-    if (byte !== QUOTE) throw syntaxFault(tape, at, A_KEY);
-    at = tape.room(at + 1);
-    let field = findField(tape.view, at, type);
+    if (byte !== QUOTE) throw syntaxFault(buffer, at, A_KEY);
+    at = buffer.ensure(at + 1);
+    let field = findField(buffer.view, at, type);
     if (field !== NONE) {
-      at = skipColon(tape, at + (fields[field + KEY_BYTES] as number));
+      at = skipColon(buffer, at + (fields[field + KEY_BYTES] as number));
     } else {
-      field = findOddField(tape, at, type);
-      at = skipColon(tape, tape.behindKey);
+      field = findOddField(buffer, at, type);
+      at = skipColon(buffer, buffer.behindKey);
     }
     if (field === NONE) {
-      at = skipValue(tape, at, depth);
+      at = skipValue(buffer, at, depth);
     } else {
       const mask = fields[field + MASK] as number;
-      const isNull = tape.view.getUint8(at) === LOWER_N;
-      if ((seen & mask) !== 0) checkRepeat(tape, at, field, seen, isNull);
+      const isNull = buffer.view.getUint8(at) === LOWER_N;
+      if ((seen & mask) !== 0) checkRepeat(buffer, at, field, seen, isNull);
       if (isNull) {
         // Null is the default: not even a member of a oneof. Its key counts as given.
-        at = skipNull(tape, at);
+        at = skipNull(buffer, at);
         seen |= fields[field + OWN] as number;
       } else {
-        at = readField(tape, at, field, depth);
+        at = readField(buffer, at, field, depth);
         seen |= mask;
       }
     }
-    byte = tape.view.getUint8(at);
+    byte = buffer.view.getUint8(at);
     if (byte <= SPACE) {
-      at = skipSpace(tape, at);
-      byte = tape.view.getUint8(at);
+      at = skipSpace(buffer, at);
+      byte = buffer.view.getUint8(at);
     }
     if (byte === CLOSE_BRACE) return at + 1;
-    if (byte !== COMMA) throw syntaxFault(tape, at, "',' or '}'");
-    byte = tape.view.getUint8(++at);
+    if (byte !== COMMA) throw syntaxFault(buffer, at, "',' or '}'");
+    byte = buffer.view.getUint8(++at);
     if (byte <= SPACE) {
-      at = skipSpace(tape, at);
-      byte = tape.view.getUint8(at);
+      at = skipSpace(buffer, at);
+      byte = buffer.view.getUint8(at);
     }
   }
 }
 
-/** The field of a key that is unknown as it stands: with escapes it may be a known one all the same. `tape.behindKey` is behind it. */
-function findOddField(tape: Tape, at: number, type: number): number {
-  const out = tape.out;
-  tape.behindKey = copyText(tape, at, out);
-  const length = tape.out - out;
-  tape.out = out;
-  if (length === tape.behindKey - 1 - at) return NONE;
-  tape.view.setUint8(out + length, QUOTE);
-  const field = findField(tape.view, out, type);
+/** The field of a key that is unknown as it stands: with escapes it may be a known one all the same. `buffer.behindKey` is behind it. */
+function findOddField(buffer: TranscodeBuffer, at: number, type: number): number {
+  const out = buffer.out;
+  buffer.behindKey = copyText(buffer, at, out);
+  const length = buffer.out - out;
+  buffer.out = out;
+  if (length === buffer.behindKey - 1 - at) return NONE;
+  buffer.view.setUint8(out + length, QUOTE);
+  const field = findField(buffer.view, out, type);
   // The unescaped key may hold a quote; then it only begins like a known one.
   return fields[field + KEY_BYTES] === length + 1 ? field : NONE;
 }
 
 /** A key that was there already, or another member of its oneof. */
-function checkRepeat(tape: Tape, at: number, field: number, seen: number, isNull: boolean): void {
+function checkRepeat(buffer: TranscodeBuffer, at: number, field: number, seen: number, isNull: boolean): void {
   const key = keyOf(field);
   if ((seen & (fields[field + OWN] as number)) !== 0) {
-    throw valueFault(tape, at, key, 'is there twice in one object: send it once');
+    throw valueFault(buffer, at, key, 'is there twice in one object: send it once');
   }
-  if (!isNull) throw valueFault(tape, at, key, 'stands beside another value of its kind: send only one of them');
+  if (!isNull) throw valueFault(buffer, at, key, 'stands beside another value of its kind: send only one of them');
 }
 
-function readField(tape: Tape, at: number, field: number, depth: number): number {
+function readField(buffer: TranscodeBuffer, at: number, field: number, depth: number): number {
   const kind = fields[field + KIND] as number;
-  const byte = tape.view.getUint8(at);
+  const byte = buffer.view.getUint8(at);
   if (kind === MESSAGE) {
-    if (byte !== OPEN_BRACE) throw wrongKind(tape, at, field);
-    return readChild(tape, at + 1, field, depth);
+    if (byte !== OPEN_BRACE) throw wrongKind(buffer, at, field);
+    return readChild(buffer, at + 1, field, depth);
   }
   if (kind >= REPEATED) {
-    if (byte !== OPEN_BRACKET) throw wrongKind(tape, at, field);
-    return readArray(tape, at + 1, field, kind - REPEATED, depth);
+    if (byte !== OPEN_BRACKET) throw wrongKind(buffer, at, field);
+    return readArray(buffer, at + 1, field, kind - REPEATED, depth);
   }
   if (kind === STRING) {
-    if (byte !== QUOTE) throw wrongKind(tape, at, field);
-    writeTag(tape, field);
-    return readString(tape, at + 1);
+    if (byte !== QUOTE) throw wrongKind(buffer, at, field);
+    writeTag(buffer, field);
+    return readString(buffer, at + 1);
   }
   if (kind === HEX) {
-    if (byte !== QUOTE) throw wrongKind(tape, at, field);
-    return readId(tape, at, field);
+    if (byte !== QUOTE) throw wrongKind(buffer, at, field);
+    return readId(buffer, at, field);
   }
-  writeTag(tape, field);
-  return readScalar(tape, at, field, kind);
+  writeTag(buffer, field);
+  return readScalar(buffer, at, field, kind);
 }
 
 /** A message inside a message, whose first byte behind the brace is at `at`: tag, length, fields. */
-function readChild(tape: Tape, at: number, field: number, depth: number): number {
-  if (depth >= NESTING_MAX) throw tooDeep(tape, at - 1);
+function readChild(buffer: TranscodeBuffer, at: number, field: number, depth: number): number {
+  if (depth >= NESTING_MAX) throw tooDeep(buffer, at - 1);
   const type = fields[field + TARGET] as number;
   if (type === KEY_VALUE && depth < NESTING_MAX - 1) {
-    const behind = readPlainAttribute(tape, at, field);
+    const behind = readPlainAttribute(buffer, at, field);
     if (behind > 0) return behind;
   }
-  writeTag(tape, field);
-  const start = ++tape.out;
+  writeTag(buffer, field);
+  const start = ++buffer.out;
   if (type === ANY_VALUE) {
-    const behind = readPlainValue(tape, at);
+    const behind = readPlainValue(buffer, at);
     if (behind > 0) {
-      writeLength(tape, start);
+      writeLength(buffer, start);
       return behind;
     }
-    tape.out = start;
+    buffer.out = start;
   }
-  return endLength(tape, readMessage(tape, at, type, depth + 1), start);
+  return endLength(buffer, readMessage(buffer, at, type, depth + 1), start);
 }
 
 /** Fills in the length before `start`; returns where the input at `at` is then. */
-function endLength(tape: Tape, at: number, start: number): number {
-  const moved = tape.out - start < 0x80 ? at : tape.room(at);
-  writeLength(tape, start);
+function endLength(buffer: TranscodeBuffer, at: number, start: number): number {
+  const moved = buffer.out - start < 0x80 ? at : buffer.ensure(at);
+  writeLength(buffer, start);
   return moved;
 }
 
-function readArray(tape: Tape, at: number, field: number, kind: number, depth: number): number {
-  at = skipSpace(tape, at);
-  if (tape.view.getUint8(at) === CLOSE_BRACKET) return at + 1;
+function readArray(buffer: TranscodeBuffer, at: number, field: number, kind: number, depth: number): number {
+  at = skipSpace(buffer, at);
+  if (buffer.view.getUint8(at) === CLOSE_BRACKET) return at + 1;
   const packed = kind !== MESSAGE && kind !== STRING;
-  if (packed) writeTag(tape, field);
-  const start = packed ? ++tape.out : 0;
+  if (packed) writeTag(buffer, field);
+  const start = packed ? ++buffer.out : 0;
   for (;;) {
-    at = tape.room(at);
-    const byte = tape.view.getUint8(at);
+    at = buffer.ensure(at);
+    const byte = buffer.view.getUint8(at);
     if (kind === MESSAGE) {
-      if (byte !== OPEN_BRACE) throw wrongKind(tape, at, field);
-      at = readChild(tape, at + 1, field, depth);
+      if (byte !== OPEN_BRACE) throw wrongKind(buffer, at, field);
+      at = readChild(buffer, at + 1, field, depth);
     } else if (kind === STRING) {
-      if (byte !== QUOTE) throw wrongKind(tape, at, field);
-      writeTag(tape, field);
-      at = readString(tape, at + 1);
+      if (byte !== QUOTE) throw wrongKind(buffer, at, field);
+      writeTag(buffer, field);
+      at = readString(buffer, at + 1);
     } else {
-      at = readScalar(tape, at, field, kind);
+      at = readScalar(buffer, at, field, kind);
     }
-    at = skipSpace(tape, at);
-    const next = tape.view.getUint8(at);
+    at = skipSpace(buffer, at);
+    const next = buffer.view.getUint8(at);
     if (next === CLOSE_BRACKET) break;
-    if (next !== COMMA) throw syntaxFault(tape, at, "',' or ']'");
-    at = skipSpace(tape, at + 1);
+    if (next !== COMMA) throw syntaxFault(buffer, at, "',' or ']'");
+    at = skipSpace(buffer, at + 1);
   }
-  return packed ? endLength(tape, at + 1, start) : at + 1;
+  return packed ? endLength(buffer, at + 1, start) : at + 1;
 }

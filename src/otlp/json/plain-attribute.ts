@@ -20,7 +20,7 @@ import {
   TAG_BYTES,
 } from './tables.ts';
 import { CLOSE_BRACE, COLON, copyText, QUOTE, readString, SPACE, writeLength } from './text.ts';
-import type { Tape } from './transcode-buffer.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const LOWER_N = 0x6e;
 
@@ -43,14 +43,14 @@ const fields = FIELDS;
  * or 0 when it is not of the plain form; then nothing is written.
  * @throws TailraceError `bad_json`.
  */
-export function readPlainAttribute(tape: Tape, at: number, field: number): number {
-  const { view } = tape;
+export function readPlainAttribute(buffer: TranscodeBuffer, at: number, field: number): number {
+  const { view } = buffer;
   if (view.getInt32(at, true) !== KEY_0 || view.getInt32(at + 3, true) !== KEY_3) return 0;
-  const before = tape.out;
+  const before = buffer.out;
   const start = before + (fields[field + TAG_BYTES] as number) + 1;
   const key = start + 2;
-  let behind = copyText(tape, at + BEFORE_KEY.length, key);
-  const keyEnd = tape.out;
+  let behind = copyText(buffer, at + BEFORE_KEY.length, key);
+  const keyEnd = buffer.out;
   const value = keyEnd + 2;
   if (
     keyEnd - key < 0x80 &&
@@ -58,19 +58,19 @@ export function readPlainAttribute(tape: Tape, at: number, field: number): numbe
     view.getInt32(behind + 4, true) === VALUE_4 &&
     view.getInt32(behind + 6, true) === VALUE_6
   ) {
-    tape.out = value;
-    behind = readPlainValue(tape, behind + BEFORE_VALUE.length);
+    buffer.out = value;
+    behind = readPlainValue(buffer, behind + BEFORE_VALUE.length);
     if (behind > 0 && view.getUint8(behind) === CLOSE_BRACE) {
       view.setUint16(before, fields[field + TAG] as number, true);
       view.setUint8(start, KEY_TAG);
       view.setUint8(start + 1, keyEnd - key);
       view.setUint8(keyEnd, VALUE_TAG);
-      writeLength(tape, value);
-      writeLength(tape, start);
+      writeLength(buffer, value);
+      writeLength(buffer, start);
       return behind + 1;
     }
   }
-  tape.out = before;
+  buffer.out = before;
   return 0;
 }
 
@@ -79,8 +79,8 @@ export function readPlainAttribute(tape: Tape, at: number, field: number): numbe
  * brace, or 0 when it is not of the plain form; then what is written is of no use.
  * @throws TailraceError `bad_json`.
  */
-export function readPlainValue(tape: Tape, at: number): number {
-  const { view } = tape;
+export function readPlainValue(buffer: TranscodeBuffer, at: number): number {
+  const { view } = buffer;
   if (view.getUint8(at) !== QUOTE) return 0;
   const field = findField(view, at + 1, ANY_VALUE);
   const kind = fields[field + KIND] as number;
@@ -90,12 +90,12 @@ export function readPlainValue(tape: Tape, at: number): number {
   let behind = 0;
   if (kind === STRING) {
     if (byte !== QUOTE) return 0;
-    writeTag(tape, field);
-    behind = readString(tape, colon + 2);
+    writeTag(buffer, field);
+    behind = readString(buffer, colon + 2);
   } else if (kind === INT64 || kind === BOOL || kind === DOUBLE) {
     if (byte <= SPACE || byte === LOWER_N) return 0;
-    writeTag(tape, field);
-    behind = readScalar(tape, colon + 1, field, kind);
+    writeTag(buffer, field);
+    behind = readScalar(buffer, colon + 1, field, kind);
   } else {
     return 0;
   }

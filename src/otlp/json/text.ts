@@ -2,7 +2,7 @@
 
 import { isUtf8At } from '../../encoding/utf8.ts';
 import { syntaxFault, textFault } from './fault.ts';
-import type { Tape } from './transcode-buffer.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 export const QUOTE = 0x22;
 export const COMMA = 0x2c;
@@ -31,12 +31,12 @@ for (const [letter, stands] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 
 }
 
 /** Behind the JSON white space at `at`, if there is any. */
-export function skipSpace(tape: Tape, at: number): number {
-  return tape.view.getUint8(at) > SPACE ? at : skipSpaces(tape, at);
+export function skipSpace(buffer: TranscodeBuffer, at: number): number {
+  return buffer.view.getUint8(at) > SPACE ? at : skipSpaces(buffer, at);
 }
 
-function skipSpaces(tape: Tape, at: number): number {
-  const { view } = tape;
+function skipSpaces(buffer: TranscodeBuffer, at: number): number {
+  const { view } = buffer;
   for (;;) {
     const byte = view.getUint8(at);
     if (byte > SPACE) return at;
@@ -53,13 +53,13 @@ function skipSpaces(tape: Tape, at: number): number {
 }
 
 /** Behind the colon at `at` and the space around it. */
-export function skipColon(tape: Tape, at: number): number {
-  const { view } = tape;
+export function skipColon(buffer: TranscodeBuffer, at: number): number {
+  const { view } = buffer;
   if (view.getUint8(at) !== COLON) {
-    at = skipSpace(tape, at);
-    if (view.getUint8(at) !== COLON) throw syntaxFault(tape, at, "':'");
+    at = skipSpace(buffer, at);
+    if (view.getUint8(at) !== COLON) throw syntaxFault(buffer, at, "':'");
   }
-  return view.getUint8(at + 1) > SPACE ? at + 1 : skipSpace(tape, at + 1);
+  return view.getUint8(at + 1) > SPACE ? at + 1 : skipSpace(buffer, at + 1);
 }
 
 /**
@@ -67,27 +67,27 @@ export function skipColon(tape: Tape, at: number): number {
  * quote.
  * @throws TailraceError `bad_json` when it is not a JSON string or not UTF-8.
  */
-export function readString(tape: Tape, at: number): number {
-  const start = tape.out + 1;
-  const behind = copyText(tape, at, start);
-  writeLength(tape, start);
+export function readString(buffer: TranscodeBuffer, at: number): number {
+  const start = buffer.out + 1;
+  const behind = copyText(buffer, at, start);
+  writeLength(buffer, start);
   return behind;
 }
 
 /** Fills in the length of what was written from `start` on; one byte was kept for it, and more is made room for. */
-export function writeLength(tape: Tape, start: number): void {
-  const length = tape.out - start;
-  if (length < 0x80) tape.view.setUint8(start - 1, length);
-  else writeLongLength(tape, start, length);
+export function writeLength(buffer: TranscodeBuffer, start: number): void {
+  const length = buffer.out - start;
+  if (length < 0x80) buffer.view.setUint8(start - 1, length);
+  else writeLongLength(buffer, start, length);
 }
 
 /**
- * Writes the characters of the string at `at` from `start` on, unescaped; `tape.out` is then behind them. Returns what
+ * Writes the characters of the string at `at` from `start` on, unescaped; `buffer.out` is then behind them. Returns what
  * is behind the closing quote.
  * @throws TailraceError `bad_json`.
  */
-export function copyText(tape: Tape, at: number, start: number): number {
-  const { view } = tape;
+export function copyText(buffer: TranscodeBuffer, at: number, start: number): number {
+  const { view } = buffer;
   let out = start;
   let high = 0;
   for (;;) {
@@ -110,69 +110,69 @@ export function copyText(tape: Tape, at: number, start: number): number {
     out += plain;
     const byte = view.getUint8(at);
     if (byte === QUOTE) break;
-    if (byte !== BACKSLASH) throw syntaxFault(tape, at, CLOSING);
-    tape.out = out;
-    at = readEscape(tape, at);
-    out = tape.out;
+    if (byte !== BACKSLASH) throw syntaxFault(buffer, at, CLOSING);
+    buffer.out = out;
+    at = readEscape(buffer, at);
+    out = buffer.out;
   }
-  tape.out = out;
+  buffer.out = out;
   if ((high & HIGH_BITS) !== 0 && !isUtf8At(view, start, out)) {
-    throw textFault(tape, at, 'is not UTF-8: send the body as UTF-8');
+    throw textFault(buffer, at, 'is not UTF-8: send the body as UTF-8');
   }
   return at + 1;
 }
 
 /** A length of two bytes and more. */
-function writeLongLength(tape: Tape, start: number, length: number): void {
+function writeLongLength(buffer: TranscodeBuffer, start: number, length: number): void {
   const extra = length < 1 << 14 ? 1 : length < 1 << 21 ? 2 : length < 1 << 28 ? 3 : 4;
-  tape.bytes.copyWithin(start + extra, start, start + length);
+  buffer.bytes.copyWithin(start + extra, start, start + length);
   let at = start - 1;
   let rest = length;
-  for (; rest > 0x7f; rest >>>= 7) tape.view.setUint8(at++, (rest & 0x7f) | 0x80);
-  tape.view.setUint8(at, rest);
-  tape.out = start + length + extra;
+  for (; rest > 0x7f; rest >>>= 7) buffer.view.setUint8(at++, (rest & 0x7f) | 0x80);
+  buffer.view.setUint8(at, rest);
+  buffer.out = start + length + extra;
 }
 
 /** Writes what the escape at `at` stands for; returns what is behind it. */
-function readEscape(tape: Tape, at: number): number {
-  const { view } = tape;
+function readEscape(buffer: TranscodeBuffer, at: number): number {
+  const { view } = buffer;
   const letter = view.getUint8(at + 1);
   const stands = ESCAPED[letter] as number;
   if (stands !== 0) {
-    view.setUint8(tape.out++, stands);
+    view.setUint8(buffer.out++, stands);
     return at + 2;
   }
-  if (letter !== LOWER_U) throw syntaxFault(tape, at + 1, 'one of "\\/bfnrtu behind a backslash');
-  const unit = readUnit(tape, at + 2);
+  if (letter !== LOWER_U) throw syntaxFault(buffer, at + 1, 'one of "\\/bfnrtu behind a backslash');
+  const unit = readUnit(buffer, at + 2);
   if (unit < 0xd800 || unit > 0xdfff) {
-    writeCharacter(tape, unit);
+    writeCharacter(buffer, unit);
     return at + 6;
   }
   const pair = unit < 0xdc00 && view.getUint8(at + 6) === BACKSLASH && view.getUint8(at + 7) === LOWER_U;
-  const low = pair ? readUnit(tape, at + 8) : 0;
+  const low = pair ? readUnit(buffer, at + 8) : 0;
   if (low < 0xdc00 || low > 0xdfff) {
-    throw textFault(tape, at, 'has half of a surrogate pair: write both halves, or the character itself');
+    throw textFault(buffer, at, 'has half of a surrogate pair: write both halves, or the character itself');
   }
-  writeCharacter(tape, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
+  writeCharacter(buffer, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
   return at + 12;
 }
 
 /** The four hex digits at `at`. */
-function readUnit(tape: Tape, at: number): number {
+function readUnit(buffer: TranscodeBuffer, at: number): number {
   let unit = 0;
   for (let i = at; i < at + 4; i++) {
-    const byte = tape.view.getUint8(i);
+    const byte = buffer.view.getUint8(i);
     const lower = byte | 0x20;
     if (byte >= 0x30 && byte <= 0x39) unit = (unit << 4) | (byte - 0x30);
     else if (lower >= 0x61 && lower <= 0x66) unit = (unit << 4) | (lower - 0x57);
-    else throw syntaxFault(tape, i, 'four hex digits behind \\u');
+    else throw syntaxFault(buffer, i, 'four hex digits behind \\u');
   }
   return unit;
 }
 
-function writeCharacter(tape: Tape, code: number): void {
-  const { view } = tape;
-  let out = tape.out;
+function writeCharacter(buffer: TranscodeBuffer, code: number): void {
+  const { view } = buffer;
+  let out = buffer.out;
   if (code < 0x80) {
     view.setUint8(out++, code);
   } else if (code < 0x800) {
@@ -188,5 +188,5 @@ function writeCharacter(tape: Tape, code: number): void {
     view.setUint8(out++, 0x80 | ((code >> 6) & 0x3f));
     view.setUint8(out++, 0x80 | (code & 0x3f));
   }
-  tape.out = out;
+  buffer.out = out;
 }

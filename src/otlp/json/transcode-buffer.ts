@@ -24,7 +24,7 @@ const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 const BYTES_MIN = 64 * 1024;
 
 /** State of one transcoding; reused by the next. */
-export class Tape {
+export class TranscodeBuffer {
   bytes = Buffer.alloc(0);
   /** The same memory. */
   view = new DataView(this.bytes.buffer);
@@ -42,8 +42,8 @@ export class Tape {
 
   /** Takes a body; returns where it starts. */
   begin(body: Uint8Array): number {
-    const room = START + MARGIN + (body.length >> 4) + body.length + PADDING;
-    if (room > this.bytes.length) this.allocate(Math.max(BYTES_MIN, room, Math.min(2 * room, KEPT_BYTES_MAX)));
+    const needed = START + MARGIN + (body.length >> 4) + body.length + PADDING;
+    if (needed > this.bytes.length) this.allocate(Math.max(BYTES_MIN, needed, Math.min(2 * needed, KEPT_BYTES_MAX)));
     this.end = this.bytes.length - PADDING;
     this.base = this.end - body.length;
     this.bytes.set(body, this.base);
@@ -71,7 +71,7 @@ export class Tape {
   }
 
   /** Makes sure that any one tag and scalar can be written before the input at `at`; returns where that is now. */
-  room(at: number): number {
+  ensure(at: number): number {
     return this.out + MARGIN <= at ? at : this.widen(at);
   }
 

@@ -9,7 +9,7 @@ import { explainEmpty, explainNoObject } from './hints.ts';
 import { readMessage } from './message.ts';
 import { REQUEST_TYPES } from './tables.ts';
 import { OPEN_BRACE, skipSpace } from './text.ts';
-import { START, Tape } from './transcode-buffer.ts';
+import { START, TranscodeBuffer } from './transcode-buffer.ts';
 
 /** What a request held that OTLP does not allow and we tolerate. */
 export interface JsonTally {
@@ -17,8 +17,8 @@ export interface JsonTally {
   enumNames: number;
 }
 
-/** Transcoding is synchronous, so one tape is enough. */
-const tape = new Tape();
+/** Transcoding is synchronous, so one buffer is enough. */
+const buffer = new TranscodeBuffer();
 
 /**
  * Turns the JSON of an Export request into its protobuf, which is the caller's to keep. Fields come in the order of the
@@ -33,23 +33,23 @@ const tape = new Tape();
 export function transcodeJson(signal: Signal, body: Uint8Array, tally?: JsonTally): Uint8Array {
   try {
     const type = REQUEST_TYPES[signal];
-    const first = skipSpace(tape, skipMark(tape.begin(body)));
+    const first = skipSpace(buffer, skipMark(buffer.begin(body)));
     // A zero behind the brace: UTF-16.
-    if (tape.view.getUint8(first) !== OPEN_BRACE || tape.view.getUint8(first + 1) === 0) {
-      throw explainNoObject(tape, first, signal);
+    if (buffer.view.getUint8(first) !== OPEN_BRACE || buffer.view.getUint8(first + 1) === 0) {
+      throw explainNoObject(buffer, first, signal);
     }
-    const behind = skipSpace(tape, readMessage(tape, first + 1, type, 1));
-    if (behind < tape.end) throw syntaxFault(tape, behind, 'the end of the body (one object is a request)');
-    if (tape.out === START) explainEmpty(tape, first, signal);
-    if (tally !== undefined) tally.enumNames += tape.enumNames;
-    return tape.result();
+    const behind = skipSpace(buffer, readMessage(buffer, first + 1, type, 1));
+    if (behind < buffer.end) throw syntaxFault(buffer, behind, 'the end of the body (one object is a request)');
+    if (buffer.out === START) explainEmpty(buffer, first, signal);
+    if (tally !== undefined) tally.enumNames += buffer.enumNames;
+    return buffer.result();
   } finally {
-    tape.release();
+    buffer.release();
   }
 }
 
 /** Behind the byte order mark of UTF-8, which editors on Windows write. */
 function skipMark(at: number): number {
-  const { view } = tape;
+  const { view } = buffer;
   return view.getUint8(at) === 0xef && view.getUint8(at + 1) === 0xbb && view.getUint8(at + 2) === 0xbf ? at + 3 : at;
 }

@@ -1,19 +1,11 @@
 /** One batch of an append as a client sent it, whatever the encoding (S2 API §4.4). */
 
 import { TailraceError } from '../../model/error.ts';
-import type { Header } from '../../model/record.ts';
-
-/** A record before it has a position. Bytes may be views of the request body: it must not change until they are stored. */
-export interface NewRecord {
-  readonly body: Uint8Array;
-  readonly headers: readonly Header[];
-  /** The client's own, in whatever unit it counts; a safe integer. */
-  readonly timestamp: number | undefined;
-}
+import type { Header, RecordInput } from '../../model/record.ts';
 
 /** Conditions are absent when the client set none: 0 and the empty token are conditions like any other. */
 export interface AppendInput {
-  readonly records: readonly NewRecord[];
+  readonly records: readonly RecordInput[];
   /** Never a number that a record could get when the client's is above 2^53 − 1. */
   readonly matchSeqNum?: number;
   readonly fencingToken?: string;

@@ -6,10 +6,10 @@
 import { isUtf8 } from 'node:buffer';
 import { TailraceError } from '../../model/error.ts';
 import { APPEND_RECORDS_MAX } from '../../model/limits.ts';
-import type { Header } from '../../model/record.ts';
+import type { Header, RecordInput } from '../../model/record.ts';
 import type { JsonFormat } from '../batch/json.ts';
 import { JsonCursor } from '../json-cursor.ts';
-import { type AppendInput, matchable, type NewRecord, NO_BYTES, NO_HEADERS, timestampTooLarge } from './input.ts';
+import { type AppendInput, matchable, NO_BYTES, NO_HEADERS, timestampTooLarge } from './input.ts';
 
 /**
  * The batch in a JSON body.
@@ -34,7 +34,7 @@ class AppendParser {
   parse(): AppendInput {
     const cursor = this.#cursor;
     const conditions: { matchSeqNum?: number; fencingToken?: string } = {};
-    let records: NewRecord[] | undefined;
+    let records: RecordInput[] | undefined;
     for (let more = cursor.openObject('the body'); more; more = cursor.nextField()) {
       const key = cursor.key();
       if (key === 'records') {
@@ -56,9 +56,9 @@ class AppendParser {
   }
 
   /** One more than is allowed says enough: millions of empty ones are not kept. */
-  #records(): NewRecord[] {
+  #records(): RecordInput[] {
     const cursor = this.#cursor;
-    const records: NewRecord[] = [];
+    const records: RecordInput[] = [];
     for (let more = cursor.openArray('records'); more; more = cursor.nextElement()) {
       if (records.length > APPEND_RECORDS_MAX) cursor.skip();
       else records.push(this.#record());
@@ -66,7 +66,7 @@ class AppendParser {
     return records;
   }
 
-  #record(): NewRecord {
+  #record(): RecordInput {
     const cursor = this.#cursor;
     let body = NO_BYTES;
     let headers = NO_HEADERS;

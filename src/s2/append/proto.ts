@@ -7,9 +7,9 @@
 import { isUtf8 } from 'node:buffer';
 import { TailraceError } from '../../model/error.ts';
 import { APPEND_RECORDS_MAX } from '../../model/limits.ts';
-import type { Header } from '../../model/record.ts';
+import type { Header, RecordInput } from '../../model/record.ts';
 import { ProtoReader, VARINT } from '../proto-reader.ts';
-import { type AppendInput, matchable, type NewRecord, NO_BYTES, NO_HEADERS, timestampTooLarge } from './input.ts';
+import { type AppendInput, matchable, NO_BYTES, NO_HEADERS, timestampTooLarge } from './input.ts';
 
 /**
  * The batch in an AppendInput message.
@@ -17,7 +17,7 @@ import { type AppendInput, matchable, type NewRecord, NO_BYTES, NO_HEADERS, time
  */
 export function decodeAppendInput(bytes: Uint8Array): AppendInput {
   const reader = new ProtoReader(bytes);
-  const records: NewRecord[] = [];
+  const records: RecordInput[] = [];
   const conditions: { matchSeqNum?: number; fencingToken?: string } = {};
   let isTimeTooLarge = false;
   while (!reader.done) {
@@ -42,7 +42,7 @@ export function decodeAppendInput(bytes: Uint8Array): AppendInput {
   return { records, ...conditions };
 }
 
-function decodeRecord(reader: ProtoReader, end: number): NewRecord {
+function decodeRecord(reader: ProtoReader, end: number): RecordInput {
   let timestamp: number | undefined;
   let body = NO_BYTES;
   let headers: Header[] | undefined;

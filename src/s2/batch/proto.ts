@@ -24,9 +24,9 @@ const FIELD_4_BYTES = 0x22;
 const COPY_BYTES_MAX = 48;
 
 /** Where a batch is written. */
-export interface BatchRoom {
+export interface BatchBuffer {
   /** So many bytes are left free before it. */
-  readonly headRoom?: number;
+  readonly headBytes?: number;
   /** Hands out a buffer, perhaps a longer one: what is answered begins where that does. */
   readonly take?: (bytes: number) => Buffer;
 }
@@ -39,12 +39,12 @@ export function readBatchProto(
   from: number,
   to: number,
   tail: Position | undefined,
-  { headRoom = 0, take = Buffer.allocUnsafe }: BatchRoom = {},
+  { headBytes = 0, take = Buffer.allocUnsafe }: BatchBuffer = {},
 ): Buffer {
   const count = to - from;
   const lengths = new Uint32Array(count);
   const fields = fieldsOf(block);
-  let total = headRoom;
+  let total = headBytes;
   for (let k = 0; k < count; k++) {
     const i = from + k;
     const length = positionFieldsLength(block.firstSeq + i, block.timestamp(i)) + fields.bytesOf(i);
@@ -54,9 +54,9 @@ export function readBatchProto(
   const tailLength = tail === undefined ? 0 : positionLength(tail);
   if (tail !== undefined) total += 1 + varintLength(tailLength) + tailLength;
 
-  const room = take(total);
-  const target = room.length === total ? room : room.subarray(0, total);
-  let at = headRoom;
+  const taken = take(total);
+  const target = taken.length === total ? taken : taken.subarray(0, total);
+  let at = headBytes;
   for (let k = 0; k < count; k++) {
     target[at++] = FIELD_1_BYTES;
     at = writeVarint(target, at, lengths[k] ?? 0);

@@ -61,7 +61,7 @@ export class OtlpLayout {
 
   /** An item of the scope that was begun last: where its message is, without tag and length. */
   item(offset: number, length: number): void {
-    this.#room(STEP_BYTES_MAX);
+    this.#ensure(STEP_BYTES_MAX);
     const change = zigzag(length - this.#length) * 4;
     const gap = offset - this.#cursor;
     if (gap === 1 + varintBytes(length)) {
@@ -80,7 +80,7 @@ export class OtlpLayout {
   }
 
   #head(what: number, segments: ArrayLike<number>, count: number): void {
-    this.#room((count + 1) * STEP_BYTES_MAX);
+    this.#ensure((count + 1) * STEP_BYTES_MAX);
     this.#at = writeVarint(this.#bytes, this.#at, count * 4 + what);
     for (let i = 0; i < 2 * count; i += 2) {
       const start = segments[i] ?? 0;
@@ -91,7 +91,7 @@ export class OtlpLayout {
     }
   }
 
-  #room(bytes: number): void {
+  #ensure(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return;
     const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + bytes));
     larger.set(this.#bytes.subarray(0, this.#at));

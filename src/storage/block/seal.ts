@@ -50,7 +50,7 @@ export interface SealedBlock {
   /** Unpacked, when it was sealed for followers; independent of `value`. */
   readonly block: Block | undefined;
   /** The pooled buffer behind `value`. */
-  readonly room: Buffer | undefined;
+  readonly buffer: Buffer | undefined;
 }
 
 /** Below this much index and payload LZ4 gains less than a page and costs more than the write. */
@@ -120,8 +120,8 @@ export function sealBlock(
 }
 
 /** Gives the memory of a sealed block back: when its commit has settled and nobody looks at `value` any more. */
-export function releaseBlock({ room }: SealedBlock): void {
-  if (room !== undefined) pool.give(room);
+export function releaseBlock({ buffer }: SealedBlock): void {
+  if (buffer !== undefined) pool.give(buffer);
 }
 
 const pool = new BufferPool();
@@ -138,13 +138,13 @@ function sealSmall(
   followed: boolean,
 ): SealedBlock {
   const written = { ...fields, codec: CODEC_NONE };
-  const room = Buffer.allocUnsafe(WRITTEN_HEADER_BYTES_MAX + fields.rawBytes);
-  const storedAt = writeBlockHeader(written, room);
-  writeRaw(room, storedAt, draft, times);
-  const value = room.subarray(0, storedAt + fields.rawBytes);
+  const buffer = Buffer.allocUnsafe(WRITTEN_HEADER_BYTES_MAX + fields.rawBytes);
+  const storedAt = writeBlockHeader(written, buffer);
+  writeRaw(buffer, storedAt, draft, times);
+  const value = buffer.subarray(0, storedAt + fields.rawBytes);
   sealChecksums(key, value, storedAt);
   const block = followed ? Block.ofSealed(firstSeq, { ...written, storedAt }, value.subarray(storedAt)) : undefined;
-  return { key, value, block, room: undefined };
+  return { key, value, block, buffer: undefined };
 }
 
 function sealPacked(
@@ -158,13 +158,13 @@ function sealPacked(
   const pays = packed.length < raw.length;
   const stored = pays ? packed : raw;
   const written = { ...fields, codec: pays ? CODEC_LZ4 : CODEC_NONE };
-  const room = pool.take(WRITTEN_HEADER_BYTES_MAX + stored.length);
-  const storedAt = writeBlockHeader(written, room);
-  room.set(stored, storedAt);
-  const value = room.subarray(0, storedAt + stored.length);
+  const buffer = pool.take(WRITTEN_HEADER_BYTES_MAX + stored.length);
+  const storedAt = writeBlockHeader(written, buffer);
+  buffer.set(stored, storedAt);
+  const value = buffer.subarray(0, storedAt + stored.length);
   sealChecksums(key, value, storedAt);
   const block = followed ? Block.ofSealed(firstSeq, { ...written, storedAt }, raw) : undefined;
-  return { key, value, block, room };
+  return { key, value, block, buffer };
 }
 
 /** Index and payload, one behind the other. */

@@ -12,7 +12,7 @@ import { TailraceError } from '../../model/error.ts';
 import { BACKUP_PAGE_BYTES, BACKUP_PAGE_ROWS_MAX, STORE_RESERVE_BYTES } from '../../model/limits.ts';
 import type { Engine, Snapshot } from '../engine.ts';
 import { FAMILY } from '../keys.ts';
-import { expectDiskRoom, freshFile } from '../store-file.ts';
+import { expectDiskSpace, freshFile } from '../store-file.ts';
 import { FORMAT_VERSION } from '../values.ts';
 import { BackupWriter } from './backup-format.ts';
 
@@ -44,7 +44,7 @@ const SECTION_FROM = Buffer.of(0);
 const SECTION_TO = Buffer.of(FAMILY.engine);
 const READ_BYTES = 256 * 1024;
 /** The disk is asked for room once in so many bytes. */
-const ROOM_LOOK_BYTES = 16 * 1024 * 1024;
+const FREE_SPACE_CHECK_BYTES = 16 * 1024 * 1024;
 
 /** Takes backups of one store, one at a time. */
 export class Backups {
@@ -78,10 +78,10 @@ export class Backups {
     const { engine, file: store, now, reserveBytes = STORE_RESERVE_BYTES } = this.#options;
     const dir = path.dirname(store);
     const { usedBytes } = await engine.stat();
-    expectRoom(dir, usedBytes, reserveBytes);
+    expectSpace(dir, usedBytes, reserveBytes);
     const file = await openNameless(`${freshFile(store)}.${randomBytes(6).toString('hex')}`);
     try {
-      const copy = new Copy(file, await engine.snapshot(), now(), () => expectRoom(dir, 0, reserveBytes));
+      const copy = new Copy(file, await engine.snapshot(), now(), () => expectSpace(dir, 0, reserveBytes));
       return new RunningBackup(copy, () => {
         this.#busy = false;
       });
@@ -130,7 +130,7 @@ class Copy {
   readonly madeAt: number;
   readonly #file: FileHandle;
   readonly #snapshot: Snapshot;
-  readonly #expectRoom: () => void;
+  readonly #expectSpace: () => void;
   readonly #done: Promise<void>;
   #written = 0;
   #ended = false;
@@ -138,11 +138,11 @@ class Copy {
   #failure: unknown;
   #onProgress: () => void = () => {};
 
-  constructor(file: FileHandle, snapshot: Snapshot, madeAt: number, expectRoomLeft: () => void) {
+  constructor(file: FileHandle, snapshot: Snapshot, madeAt: number, expectSpaceLeft: () => void) {
     this.madeAt = madeAt;
     this.#file = file;
     this.#snapshot = snapshot;
-    this.#expectRoom = expectRoomLeft;
+    this.#expectSpace = expectSpaceLeft;
     this.#done = this.#run();
   }
 
@@ -183,7 +183,7 @@ class Copy {
   async #copyRows(writer: BackupWriter): Promise<void> {
     await this.#write(writer.head({ format: FORMAT_VERSION, madeAt: this.madeAt }));
     let from: Uint8Array = SECTION_FROM;
-    let lookAt = ROOM_LOOK_BYTES;
+    let lookAt = FREE_SPACE_CHECK_BYTES;
     while (!this.#cancelled) {
       const page = { from, to: SECTION_TO, limit: BACKUP_PAGE_ROWS_MAX, bytesMax: BACKUP_PAGE_BYTES };
       const rows = await this.#snapshot.scan(page);
@@ -192,8 +192,8 @@ class Copy {
       await this.#write(writer.rows(rows));
       from = Buffer.concat([last.key, Buffer.of(0)]);
       if (this.#written < lookAt) continue;
-      this.#expectRoom();
-      lookAt = this.#written + ROOM_LOOK_BYTES;
+      this.#expectSpace();
+      lookAt = this.#written + FREE_SPACE_CHECK_BYTES;
     }
     throw new TailraceError('closed', 'the backup was ended');
   }
@@ -216,9 +216,9 @@ async function openNameless(name: string): Promise<FileHandle> {
 }
 
 /** @throws TailraceError `storage_full` */
-function expectRoom(dir: string, neededBytes: number, reserveBytes: number): void {
+function expectSpace(dir: string, neededBytes: number, reserveBytes: number): void {
   const { bsize, blocks } = statfsSync(dir);
   const kept = Math.min(reserveBytes, Math.floor((bsize * blocks) / 4));
   const what = 'a backup, which is copied beside the store first (`tailrace compact --to DIR` copies to another disk),';
-  expectDiskRoom(dir, neededBytes + kept, what);
+  expectDiskSpace(dir, neededBytes + kept, what);
 }

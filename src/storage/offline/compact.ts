@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import path from 'node:path';
 import { TailraceError } from '../../model/error.ts';
 import { openStoreFile } from '../lmdb.ts';
-import { expectDiskRoom, freshFile, placeFresh, sweepFresh } from '../store-file.ts';
+import { expectDiskSpace, freshFile, placeFresh, sweepFresh } from '../store-file.ts';
 
 /** Sizes of the files. */
 export interface Compacted {
@@ -39,7 +39,7 @@ export async function compactStore(from: string, to: string): Promise<Compacted>
 async function copy(from: string, fresh: string): Promise<number> {
   const store = openStoreFile(from, { readOnly: true });
   try {
-    expectDiskRoom(path.dirname(fresh), store.usage().usedBytes + SLACK_BYTES, 'compacting, which writes a copy,');
+    expectDiskSpace(path.dirname(fresh), store.usage().usedBytes + SLACK_BYTES, 'compacting, which writes a copy,');
     await store.copyTo(fresh);
     return store.rowCount;
   } catch (cause) {

@@ -5,7 +5,7 @@ import { TailraceError } from '../../model/error.ts';
 import { TRANSACTION_BYTES_MAX } from '../../model/limits.ts';
 import type { Entry } from '../engine.ts';
 import { openStoreFile, type StoreFile } from '../lmdb.ts';
-import { expectDiskRoom, freshFile, placeFresh, sweepFresh } from '../store-file.ts';
+import { expectDiskSpace, freshFile, placeFresh, sweepFresh } from '../store-file.ts';
 
 /** Values of more than half a page begin a page of their own, and there is a tree above them. */
 const OVERHEAD = 1.1;
@@ -17,7 +17,7 @@ const OVERHEAD = 1.1;
  */
 export async function restoreRows(file: string, pages: AsyncIterable<readonly Entry[]>, bytes: number): Promise<void> {
   sweepFresh(file);
-  expectDiskRoom(path.dirname(file), Math.ceil(bytes * OVERHEAD), 'restoring');
+  expectDiskSpace(path.dirname(file), Math.ceil(bytes * OVERHEAD), 'restoring');
   try {
     const store = openStoreFile(freshFile(file), { readOnly: false });
     try {

@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { UploadWatch } from '../../src/http/body/upload-watch.ts';
 import { Listener } from '../../src/http/connection/listener.ts';
 import { type Exchange, openExchange } from '../../src/http/exchange.ts';
-import type { ReplyRoom } from '../../src/http/reply.ts';
-import { StreamAnswer } from '../../src/http/stream-response.ts';
+import type { ReplyContext } from '../../src/http/reply.ts';
+import { StreamResponse } from '../../src/http/stream-response.ts';
 import { STREAM_ANSWER_BUFFERED_BYTES_MAX } from '../../src/model/limits.ts';
 import { SILENT } from '../../src/observe/logger.ts';
 import { ManualClock } from '../support/socket-clock.ts';
@@ -28,16 +28,16 @@ interface Seen {
 let listener: Listener;
 let port: number;
 let session: ClientHttp2Session | undefined;
-let room: ReplyRoom;
-let handle: (answer: StreamAnswer, exchange: Exchange) => void | Promise<void>;
+let context: ReplyContext;
+let handle: (answer: StreamResponse, exchange: Exchange) => void | Promise<void>;
 
 beforeEach(async () => {
   const clock = new ManualClock();
-  room = { watch: new UploadWatch(clock), closing: () => false };
+  context = { watch: new UploadWatch(clock), closing: () => false };
   const handlers = {
     request: (...[message, way, awaits]: Parameters<ConstructorParameters<typeof Listener>[0]['request']>) => {
       const exchange = openExchange(message, way, awaits);
-      void handle(StreamAnswer.open(exchange, HEAD, room), exchange);
+      void handle(StreamResponse.open(exchange, HEAD, context), exchange);
     },
     upgrade: () => {},
   };
@@ -92,7 +92,7 @@ const BOTH = [
 
 describe.each(BOTH)('on %s', (_, ask) => {
   test('headers go out before anything else, then each piece, then the end', async () => {
-    let answer: StreamAnswer | undefined;
+    let answer: StreamResponse | undefined;
     handle = (given) => {
       answer = given;
     };
@@ -148,7 +148,7 @@ describe.each(BOTH)('ends on %s', (_, ask) => {
     const done = new Promise<void>((resolve) => {
       over = resolve;
     });
-    let answer: StreamAnswer | undefined;
+    let answer: StreamResponse | undefined;
     handle = async (given) => {
       answer = given;
       while (!given.signal.aborted) await given.write(Buffer.alloc(MIB));
@@ -164,7 +164,7 @@ describe.each(BOTH)('ends on %s', (_, ask) => {
   });
 
   test('an abort is no end', async () => {
-    let answer: StreamAnswer | undefined;
+    let answer: StreamResponse | undefined;
     handle = (given) => {
       answer = given;
       void given.write('half');
@@ -177,7 +177,7 @@ describe.each(BOTH)('ends on %s', (_, ask) => {
   });
 
   test('an answer to HEAD is over from the start', async () => {
-    let answer: StreamAnswer | undefined;
+    let answer: StreamResponse | undefined;
     handle = (given) => {
       answer = given;
       void given.write('never seen');
@@ -189,7 +189,7 @@ describe.each(BOTH)('ends on %s', (_, ask) => {
 });
 
 test('on HTTP/2 an abort ends its stream alone', async () => {
-  const answers: StreamAnswer[] = [];
+  const answers: StreamResponse[] = [];
   handle = (answer) => void answers.push(answer);
   const [first, second] = [await askHttp2(), await askHttp2()];
   const text = textOf(second.body);
@@ -215,7 +215,7 @@ test('a body that still comes behind the end of an answer is thrown away, and th
 });
 
 test('many answers at once have less patience each', async () => {
-  const answers: StreamAnswer[] = [];
+  const answers: StreamResponse[] = [];
   handle = (answer) => void answers.push(answer);
   session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 0 } });
   await Promise.all(Array.from({ length: 200 }, () => askHttp2()));

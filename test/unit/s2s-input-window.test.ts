@@ -1,9 +1,9 @@
-/** Room for the inputs of append sessions: who waits, for whom, and who is next. */
+/** FreeSpace for the inputs of append sessions: who waits, for whom, and who is next. */
 
 import { describe, expect, test } from '@jest/globals';
 import { MemoryBudget } from '../../src/encoding/memory-budget.ts';
-import { BudgetLine, lineBefore } from '../../src/http/s2/budget-queue.ts';
-import { InputRoom } from '../../src/http/s2/input-window.ts';
+import { BudgetQueue, queueBefore } from '../../src/http/s2/budget-queue.ts';
+import { InputWindow } from '../../src/http/s2/input-window.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import { SESSION_IN_FLIGHT_BYTES_MAX, SESSION_IN_FLIGHT_INPUTS_MAX } from '../../src/model/limits.ts';
 
@@ -45,7 +45,7 @@ const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(
 describe('one session', () => {
   test('waits for its own inputs, bytes and number of them', async () => {
     const budget = new MemoryBudget(Number.MAX_SAFE_INTEGER);
-    const room = new InputRoom(new BudgetLine(budget, new Hands()));
+    const room = new InputWindow(new BudgetQueue(budget, new Hands()));
     expect(room.enter(SESSION_IN_FLIGHT_BYTES_MAX)).toBeUndefined();
     const second = watched(room.enter(1));
     await settled();
@@ -57,7 +57,7 @@ describe('one session', () => {
   });
 
   test('waits while so many inputs are not answered, whatever their size', async () => {
-    const room = new InputRoom(new BudgetLine(new MemoryBudget(1_000_000), new Hands()));
+    const room = new InputWindow(new BudgetQueue(new MemoryBudget(1_000_000), new Hands()));
     for (let i = 0; i < SESSION_IN_FLIGHT_INPUTS_MAX; i++) expect(room.enter(1)).toBeUndefined();
     const next = watched(room.enter(1));
     for (let i = 0; i < SESSION_IN_FLIGHT_INPUTS_MAX; i++) room.settle(1);
@@ -69,7 +69,7 @@ describe('one session', () => {
   });
 
   test('an input that is larger than its share goes alone', () => {
-    const room = new InputRoom(new BudgetLine(new MemoryBudget(Number.MAX_SAFE_INTEGER), new Hands()));
+    const room = new InputWindow(new BudgetQueue(new MemoryBudget(Number.MAX_SAFE_INTEGER), new Hands()));
     expect(room.enter(SESSION_IN_FLIGHT_BYTES_MAX + 1)).toBeUndefined();
   });
 });
@@ -77,8 +77,8 @@ describe('one session', () => {
 describe('several sessions', () => {
   test('are served in the order in which they came, and a small one does not overtake', async () => {
     const budget = new MemoryBudget(100);
-    const line = new BudgetLine(budget, new Hands());
-    const rooms = [new InputRoom(line), new InputRoom(line), new InputRoom(line)];
+    const line = new BudgetQueue(budget, new Hands());
+    const rooms = [new InputWindow(line), new InputWindow(line), new InputWindow(line)];
     expect(rooms[0]?.enter(90)).toBeUndefined();
     const large = watched(rooms[1]?.enter(80));
     const small = watched(rooms[2]?.enter(5));
@@ -94,7 +94,7 @@ describe('several sessions', () => {
     const budget = new MemoryBudget(100);
     const hands = new Hands();
     budget.tryReserve(100);
-    const waiting = watched(new InputRoom(new BudgetLine(budget, hands)).enter(10));
+    const waiting = watched(new InputWindow(new BudgetQueue(budget, hands)).enter(10));
     hands.fire();
     await settled();
     expect(waiting.done).toBe(false);
@@ -107,11 +107,11 @@ describe('several sessions', () => {
 
   test('one that goes away takes nothing, and lets the next one in', async () => {
     const budget = new MemoryBudget(100);
-    const line = new BudgetLine(budget, new Hands());
+    const line = new BudgetQueue(budget, new Hands());
     budget.tryReserve(95);
-    const leaving = new InputRoom(line);
+    const leaving = new InputWindow(line);
     const first = watched(leaving.enter(50));
-    const second = watched(new InputRoom(line).enter(5));
+    const second = watched(new InputWindow(line).enter(5));
     leaving.close();
     await settled();
     expect([first.done, second.done]).toEqual([false, true]);
@@ -121,7 +121,7 @@ describe('several sessions', () => {
   test('there is one line before each budget', () => {
     const budget = new MemoryBudget(1);
     const hands = new Hands();
-    expect(lineBefore(budget, hands)).toBe(lineBefore(budget, hands));
-    expect(lineBefore(budget, hands)).not.toBe(lineBefore(new MemoryBudget(1), hands));
+    expect(queueBefore(budget, hands)).toBe(queueBefore(budget, hands));
+    expect(queueBefore(budget, hands)).not.toBe(queueBefore(new MemoryBudget(1), hands));
   });
 });

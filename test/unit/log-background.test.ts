@@ -19,11 +19,14 @@ async function withStream(config: Parameters<Awaited<ReturnType<typeof openHarne
 }
 
 /** Time passes, and what is due gets done. */
-async function pass(harness: { clock: TestClock; log: { upkeepSettled(): Promise<void> } }, ms: number): Promise<void> {
+async function pass(
+  harness: { clock: TestClock; log: { backgroundSettled(): Promise<void> } },
+  ms: number,
+): Promise<void> {
   for (let left = ms; left > 0; left -= 60_000) {
     harness.clock.advance(Math.min(left, 60_000));
     await turn();
-    await harness.log.upkeepSettled();
+    await harness.log.backgroundSettled();
   }
 }
 
@@ -48,7 +51,7 @@ describe('retention by age', () => {
     expect((await readAll(log, stream, { count: 9 })).map(({ body }) => body)).toEqual(['young']);
     const [gap] = await events(log.read(stream, { ...FROM_START, count: 9 }, new AbortController().signal));
     expect(gap).toEqual({ type: 'gap', from: 0, to: 1 });
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     await pass(harness, 2_000);
     expect(await blocksOf(harness)).toBe(1);
     await pass(harness, 60_000);
@@ -99,7 +102,7 @@ describe('retention by age', () => {
     harness.clock.wallMs += 3 * DAY_MS;
     const after = await harness.reopen();
     const stream = await after.log.getStream(after.basin, 'a');
-    await after.log.upkeepSettled();
+    await after.log.backgroundSettled();
     expect(await readAll(after.log, stream, { count: 9 })).toHaveLength(1);
     await pass({ clock: harness.clock, log: after.log }, DAY_MS + 60_000);
     expect(await readAll(after.log, stream, { count: 9 })).toHaveLength(0);
@@ -110,7 +113,7 @@ test('retention by bytes keeps the newest blocks that fit, soon after an append 
   const harness = await withStream({ retentionBytes: 350 });
   const { log, stream, append } = harness;
   for (let i = 0; i < 5; i++) await append('x'.repeat(92));
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   expect((await readAll(log, stream)).map(({ seqNum }) => seqNum)).toEqual([2, 3, 4]);
   expect(await blocksOf(harness)).toBe(3);
 });
@@ -137,7 +140,7 @@ describe('deletion', () => {
     expect(await ended).toMatchObject({ code: 'stream_deletion_pending' });
     const lastEvent = seen.at(-1);
     expect(lastEvent?.type === 'records' && lastEvent.block.firstSeq).toBe(700);
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     expect(await blocksOf(harness)).toBe(0);
     await expect(log.getStream(basin, 'a')).rejects.toMatchObject({ code: 'stream_not_found' });
     const again = await log.createStream(basin, 'a', {});
@@ -150,14 +153,14 @@ describe('deletion', () => {
     const harness = await withStream({ retentionAgeSeconds: 60 });
     const { log, append, basin, engine } = harness;
     for (let i = 0; i < 1_200; i++) await append(`r${i}`);
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     engine.hold();
     const cut = log.deleteStream(basin, 'a').catch(() => {});
     for (let i = 0; i < survived; i++) await engine.settleOne();
     await engine.settleOne('fail');
     await cut;
     const after = await harness.reopen();
-    await after.log.upkeepSettled();
+    await after.log.backgroundSettled();
     expect(await blocksOf(after)).toBe(0);
     const { streams } = await after.log.listStreams(after.basin, { prefix: '', startAfter: '', limit: 9 });
     expect(streams).toEqual([]);
@@ -168,7 +171,7 @@ describe('deletion', () => {
 test('a trim that goes on while its stream is deleted writes nothing behind the removal', async () => {
   const { log, basin, stream, append, engine } = await withStream({});
   await append('r0');
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   const scan = engine.scan.bind(engine);
   let trimming = true;
   engine.scan = async (wanted) => {
@@ -177,7 +180,7 @@ test('a trim that goes on while its stream is deleted writes nothing behind the 
     // The trim has seen its blocks: now the stream goes, all of it.
     trimming = false;
     await log.deleteStream(basin, 'a');
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     return entries;
   };
   await log.trim(stream, 1);
@@ -190,7 +193,7 @@ test('a trim whose stream loses a write meanwhile is done, and the background fr
   const { log, stream, append, engine } = harness;
   await append('r0');
   await append('r1');
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   const scan = engine.scan.bind(engine);
   let failed: Promise<unknown> | undefined;
   engine.scan = async (wanted) => {
@@ -204,7 +207,7 @@ test('a trim whose stream loses a write meanwhile is done, and the background fr
   };
   await log.trim(stream, 1);
   expect(await failed).toBe('storage');
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   expect(await blocksOf(harness)).toBe(1);
   expect((await readAll(log, stream)).map(({ body }) => body)).toEqual(['r1']);
 });
@@ -230,7 +233,7 @@ test('a stream that only waits for its first append has nothing to trim, and not
   await log.reconfigureBasin(basin.name, { defaultStream: { deleteOnEmptyMinAgeSeconds: 1 } });
   const before = engine.transactions.length;
   await expect(log.trim(await stream('unmade'), 0)).rejects.toMatchObject({ code: 'stream_not_found' });
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   expect(engine.transactions.length).toBe(before);
 });
 
@@ -238,11 +241,11 @@ test('a full store whose oldest records could not be dropped tries again a secon
   const engine = openMemoryEngine({ storeBytesMax: 40_000, reserveBytes: 10_000 });
   const clock = new TestClock();
   const errors: unknown[] = [];
-  const onUpkeepError = (error: unknown) => errors.push(error);
-  const log = await Log.open(engine, { clock, whenFull: 'drop-oldest', onFatal: () => {}, onUpkeepError });
+  const onBackgroundError = (error: unknown) => errors.push(error);
+  const log = await Log.open(engine, { clock, whenFull: 'drop-oldest', onFatal: () => {}, onBackgroundError });
   const { it: basin } = await log.createBasin('basin-one', {});
   const { it: stream } = await log.createStream(basin, 'a', { retentionAgeSeconds: undefined });
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   const append = async () => {
     const open = await log.openStream(basin, 'a', 'append');
     return log.append([{ stream: open, drafts: [texts(randomBytes(2_000).toString('hex'))] }]);
@@ -254,16 +257,16 @@ test('a full store whose oldest records could not be dropped tries again a secon
   };
   await expect(fill()).rejects.toMatchObject({ code: 'storage_full' });
   await turn();
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   expect(errors).toHaveLength(1);
   engine.stat = stat;
   clock.advance(999);
   await turn();
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   await expect(append()).rejects.toMatchObject({ code: 'storage_full' });
   clock.advance(1);
   await turn();
-  await log.upkeepSettled();
+  await log.backgroundSettled();
   for (let turns = 0; turns < 9; turns++) await turn();
   await append();
   expect(await blocksIn(engine)).toBeLessThan((await log.checkTail(stream)).seqNum);
@@ -295,7 +298,7 @@ describe('deletion of basins', () => {
       code: 'basin_deletion_pending',
     });
     await deleted;
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     expect(log.basin('basin-two')).toBeUndefined();
     const again = await log.createBasin('basin-two', {});
     expect(again.it.number).not.toBe(basin.number);
@@ -315,7 +318,7 @@ describe('deletion on empty', () => {
     await expect(log.getStream(basin, 'empty')).rejects.toMatchObject({ code: 'stream_not_found' });
     await pass(harness, 3_600_000);
     await log.trim(stream, 1);
-    await log.upkeepSettled();
+    await log.backgroundSettled();
     await expect(log.getStream(basin, 'a')).rejects.toMatchObject({ code: 'stream_not_found' });
   });
 
