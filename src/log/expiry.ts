@@ -13,7 +13,7 @@ import type { OpenStream } from './stream.ts';
 /** A stream without records, or one that must wait for something, is looked at this often at least. */
 export const DUE_LATEST_MS = 600_000;
 
-/** Milliseconds that records live, or undefined for ever. */
+/** Milliseconds that records live, or undefined forever. */
 export function lifetimeMs({ retentionAgeSeconds }: StreamConfig): number | undefined {
   return retentionAgeSeconds === undefined ? undefined : retentionAgeSeconds * 1_000;
 }

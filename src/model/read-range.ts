@@ -3,7 +3,7 @@
 /** Where a read starts, in one of three ways. `tailOffset: 0` is the tail. */
 export type ReadStart = { readonly seqNum: number } | { readonly timestamp: number } | { readonly tailOffset: number };
 
-/** A start and bounds. An undefined bound does not bound; a read without any bound follows for ever. */
+/** A start and bounds. An undefined bound does not bound; a read without any bound follows forever. */
 export interface ReadRange {
   readonly start: ReadStart;
   /** A start beyond the tail becomes the tail instead of an error. */
@@ -14,7 +14,7 @@ export interface ReadRange {
   /** Exclusive timestamp in ms. */
   readonly until: number | undefined;
   /**
-   * How long to wait at the tail for more, in ms. Undefined: for ever when there are no other bounds, otherwise not at
+   * How long to wait at the tail for more, in ms. Undefined: forever when there are no other bounds, otherwise not at
    * all.
    */
   readonly waitMs: number | undefined;

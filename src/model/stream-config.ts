@@ -12,7 +12,7 @@ export const STREAM_CIPHERS: readonly StreamCipher[] = ['aes-256-gcm'];
 /** The configuration of a stream, resolved when the stream is created: every field is present. */
 export interface StreamConfig {
   readonly storageClass: StorageClass;
-  /** Seconds counted from a record's arrival; undefined keeps records for ever. */
+  /** Seconds counted from a record's arrival; undefined keeps records forever. */
   readonly retentionAgeSeconds: number | undefined;
   /** The most metered bytes that are kept; the oldest go first. Undefined is no bound. Our own field. */
   readonly retentionBytes: number | undefined;
@@ -34,7 +34,7 @@ export const DEFAULT_STREAM_CONFIG: StreamConfig = {
 
 /**
  * The fields ("leaves") of a stream's configuration that the caller set. A leaf that is present with the value
- * undefined means "for ever" or "no bound". A leaf that is absent is not set, and the next level decides.
+ * undefined means "forever" or "no bound". A leaf that is absent is not set, and the next level decides.
  */
 export type StreamConfigRequest = Partial<StreamConfig>;
 

@@ -9,7 +9,7 @@ import { TailraceError } from '../../src/model/error.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import type { BasinConfig } from '../../src/model/stream-config.ts';
 import { type BlockDraft, draftRecords } from '../../src/storage/block/seal.ts';
-import type { CommitOptions, Engine, EngineState, Scan, Snapshot, Write } from '../../src/storage/engine.ts';
+import type { CommitOptions, Engine, EngineState, ScanOptions, Snapshot, Write } from '../../src/storage/engine.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 
 export const BASIN: BasinConfig = {
@@ -125,7 +125,7 @@ export class HeldEngine implements Engine {
     return this.inner.snapshot();
   }
 
-  scan(scan: Scan) {
+  scan(scan: ScanOptions) {
     return this.inner.scan(scan);
   }
 
