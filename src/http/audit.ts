@@ -4,7 +4,7 @@
  */
 
 import type { Principal } from '../access/grant.ts';
-import { commandType } from '../log/records.ts';
+import { commandType } from '../log/check-batch.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { RecordInput } from '../model/record.ts';
 import { type AuditAction, type AuditSubject, isAboutAccess, isWritten, NOBODY, UNKNOWN } from '../observe/audit.ts';

@@ -1,6 +1,6 @@
 /** One batch, one answer: JSON or protobuf in, JSON or protobuf out (S2 API §4.4). */
 
-import { checkBatch } from '../../log/records.ts';
+import { checkBatch } from '../../log/check-batch.ts';
 import { TailraceError } from '../../model/error.ts';
 import { APPEND_JSON_BODY_BYTES_MAX, APPEND_PROTO_BODY_BYTES_MAX } from '../../model/limits.ts';
 import type { AppendAck } from '../../model/position.ts';

@@ -5,7 +5,7 @@
 
 import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
-import { commandType } from '../../log/records.ts';
+import { commandType } from '../../log/check-batch.ts';
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';

@@ -34,7 +34,7 @@ export interface BlockDraft {
    * 0 in an OTLP item, where OTLP has no other value for it, and -1 in an S2 record, where 0 is a time.
    */
   readonly timestamps: Float64Array;
-  /** The sum of all records as the raw view returns them. */
+  /** The sum for all records, as the raw view returns them. */
   readonly meteredBytes: number;
   /** The index without times, from `OtlpLayout` or `draftRecords`. */
   readonly layout: Uint8Array;

@@ -39,9 +39,9 @@ export interface Backup {
   close(): Promise<void>;
 }
 
-const SECTION_FROM = Buffer.of(0);
+const ROWS_FROM = Buffer.of(0);
 /** The engine's own rows are not part of the store. */
-const SECTION_TO = Buffer.of(FAMILY.engine);
+const ROWS_TO = Buffer.of(FAMILY.engine);
 const READ_BYTES = 256 * 1024;
 /** Free space on the disk is checked once per this many bytes. */
 const FREE_SPACE_CHECK_BYTES = 16 * 1024 * 1024;
@@ -182,10 +182,10 @@ class Copy {
 
   async #copyRows(writer: BackupWriter): Promise<void> {
     await this.#write(writer.head({ format: FORMAT_VERSION, madeAt: this.madeAt }));
-    let from: Uint8Array = SECTION_FROM;
+    let from: Uint8Array = ROWS_FROM;
     let lookAt = FREE_SPACE_CHECK_BYTES;
     while (!this.#cancelled) {
-      const page = { from, to: SECTION_TO, limit: BACKUP_PAGE_ROWS_MAX, bytesMax: BACKUP_PAGE_BYTES };
+      const page = { from, to: ROWS_TO, limit: BACKUP_PAGE_ROWS_MAX, bytesMax: BACKUP_PAGE_BYTES };
       const rows = await this.#snapshot.scan(page);
       const last = rows.at(-1);
       if (last === undefined) return this.#write(writer.end());

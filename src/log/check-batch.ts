@@ -1,4 +1,4 @@
-/** S2 appends: what a batch must be, and the commands in it (S2 API §4.3, §4.7). */
+/** The rules for a batch of S2 records, and the commands in it. */
 
 import { TailraceError } from '../model/error.ts';
 import {
@@ -10,25 +10,25 @@ import {
 import { type Header, meteredBytes, type RecordInput } from '../model/record.ts';
 import type { Stream } from './stream.ts';
 
-/** A batch for one stream, and the conditions under which it is taken. */
+/** A batch for one stream, and the conditions for accepting it. */
 export interface RecordsAppend {
   readonly stream: Stream;
   readonly records: readonly RecordInput[];
   /** The sequence number that the first record must get. */
   readonly matchSeqNum?: number | undefined;
-  /** The fencing token that must be in force; the empty one is a condition too. */
+  /** The fencing token that must be in force. The empty one is a condition too. */
   readonly fencingToken?: string | undefined;
   /** 32 bytes; for streams that have a cipher. */
   readonly encryptionKey?: Uint8Array | undefined;
 }
 
-/** What a record does to its stream beside being stored. */
+/** A record that, beside being stored, changes its stream. */
 export type Command =
   | { readonly index: number; readonly type: 'fence'; readonly token: string }
   | { readonly index: number; readonly type: 'trim'; readonly seqNum: number };
 
 /**
- * Checks a batch by itself and finds the commands in it.
+ * Checks a batch without looking at its stream. Returns the commands in it.
  * @throws TailraceError `invalid`
  */
 export function checkBatch({
@@ -54,7 +54,7 @@ export function checkBatch({
   return commands;
 }
 
-/** What kind of command a record is, if any; its payload is not looked at. */
+/** The type of command that a record is, if any. Its payload is not checked. */
 export function commandType({ headers }: RecordInput): Command['type'] | undefined {
   const [header] = headers;
   if (header === undefined || headers.length > 1 || header[0].length > 0) return undefined;
@@ -83,7 +83,7 @@ function fenceToken(body: Uint8Array): string {
   }
 }
 
-/** Above 2^53 - 1 it is clamped: no stream gets that far. */
+/** Clamped to 2^53 - 1: no stream gets that far. */
 function trimPoint(body: Uint8Array): number {
   if (body.length !== TRIM_BYTES) {
     throw invalid(`invalid \`trim\` command: earliest seq_num was ${body.length} bytes, must be ${TRIM_BYTES}`);
