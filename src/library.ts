@@ -10,7 +10,7 @@ import { streamNameFault } from './model/names.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
 import { type Header, meteredBytes, type Signal, type StreamRecord } from './model/record.ts';
-import { type OpenStore, type Parts as OpenStoreParts, openStore } from './open-store.ts';
+import { type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import { type IngestResult, ingest } from './otlp/ingest.ts';
 import { type BlockDraft, draftRecords } from './storage/block/seal.ts';
 

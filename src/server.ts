@@ -22,7 +22,7 @@ import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
-import { asFatal, byOurselves, type OpenStore, openStore, type Parts } from './open-store.ts';
+import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import { createSocketServer, type SocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 
@@ -74,7 +74,7 @@ const FLUSH_MS = 1_000;
  * Opens the data directory and builds the doors. Nothing listens yet.
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
-export async function createServer(options: ServerOptions = {}, parts: Parts = {}): Promise<TailraceServer> {
+export async function createServer(options: ServerOptions = {}, parts: OpenStoreParts = {}): Promise<TailraceServer> {
   const opened = await openStore(parseConfig(options), parts);
   try {
     return await buildServer(opened, parts);
@@ -84,7 +84,7 @@ export async function createServer(options: ServerOptions = {}, parts: Parts = {
   }
 }
 
-async function buildServer(opened: OpenStore, parts: Parts): Promise<TailraceServer> {
+async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<TailraceServer> {
   const rootToken = await rootTokenOf(opened);
   if (rootToken?.made !== undefined) opened.audit.write(byOurselves('make-root-token'));
   if (rootToken !== undefined) await auditReset(opened);

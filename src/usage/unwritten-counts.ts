@@ -1,4 +1,4 @@
-/** Counts of minutes that were not written down yet. Bounded: while the store takes nothing, old minutes are put together. */
+/** Counts that were not written yet, by minute. Bounded: while the store takes no writes, old minutes are merged. */
 
 import type { MinuteCounts } from './rows.ts';
 import type { Counted } from './series.ts';
@@ -9,15 +9,15 @@ interface BasinCounts {
   readonly counts: Map<string, number>;
 }
 
-export class UsageWaiting {
-  /** By minute, then by basin; minutes in the order in which they came. */
+export class UnwrittenCounts {
+  /** By minute, then by basin; minutes in the order of arrival. */
   readonly #minutes = new Map<number, Map<number, BasinCounts>>();
 
   get isEmpty(): boolean {
     return this.#minutes.size === 0;
   }
 
-  /** Takes what was counted in a minute. */
+  /** Adds the counts of a minute. Merges the oldest minutes when there are more than `minutesMax`. */
   add(second: number, tallies: ReadonlyMap<number, UsageTally>, minutesMax: number): void {
     for (const [basin, tally] of tallies) {
       const counts = tally.counts();
@@ -26,15 +26,15 @@ export class UsageWaiting {
     while (this.#minutes.size > minutesMax) this.#joinOldest();
   }
 
-  /** What waits of one basin. */
-  of(basin: number): readonly Counted[] {
+  /** The counts of one basin. */
+  ofBasin(basin: number): readonly Counted[] {
     return [...this.#minutes].flatMap(([second, basins]) => {
       const counts = basins.get(basin)?.counts;
       return counts === undefined ? [] : [{ second, counts }];
     });
   }
 
-  /** All of it, to be written down. */
+  /** Removes and returns all counts, to be written. */
   take(): readonly MinuteCounts[] {
     const taken = [...this.#minutes].flatMap(([second, basins]) =>
       [...basins].map(([basin, { name, counts }]) => ({ second, basin, name, counts })),
@@ -43,7 +43,7 @@ export class UsageWaiting {
     return taken;
   }
 
-  /** They could not be written down. */
+  /** Takes back counts that could not be written. */
   giveBack(minutes: readonly MinuteCounts[]): void {
     const since = [...this.#minutes];
     this.#minutes.clear();
