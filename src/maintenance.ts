@@ -228,7 +228,7 @@ function emptyDir(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new TailraceError('config', `the directory ${dir} cannot be made: ${String(cause)}`, { cause });
+    throw new TailraceError('config', `the directory ${dir} cannot be created: ${String(cause)}`, { cause });
   }
   const found = readdirSync(dir).find((name) => !HARMLESS.test(name));
   if (found !== undefined) {

@@ -79,7 +79,7 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
     open.push({ close: () => lock.release() });
     const engine = await openEngine(config, dataDir, parts);
     open.push(engine);
-    const onError = (error: unknown): void => logger.warn({ err: error }, 'usage metrics could not be written down');
+    const onError = (error: unknown): void => logger.warn({ err: error }, 'usage metrics could not be written');
     const usage = await Usage.open({ engine, clock, onError });
     open.push(usage);
     const metrics = new Metrics();
@@ -88,7 +88,7 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
       clock,
       observer,
       onFatal: (error) => parts.onFatal?.(error),
-      onBackgroundError: (error) => logger.warn({ err: error }, 'background work could not go on: it is tried again'),
+      onBackgroundError: (error) => logger.warn({ err: error }, 'background work stopped: it is tried again'),
       whenFull: config.whenFull,
       onDropped: () => logger.warn({}, 'the store was full: its oldest records were dropped (--when-full drop-oldest)'),
       onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),

@@ -57,6 +57,7 @@ export class CommitQueue {
   readonly #observer: LogObserver;
   readonly #onFailure: () => void;
   #queued: QueuedRequest[] = [];
+  /** Transactions in flight. */
   #inFlight = 0;
   /** How many of them a full engine would refuse. */
   #refusable = 0;

@@ -111,7 +111,7 @@ export class StreamTable {
   make(basin: Basin, name: string, request: StreamConfigRequest, requestKey?: string): OpenStream {
     const waiting = this.#find(nameOf(basin, name));
     if (waiting?.made === true)
-      throw new TailraceError('transaction_conflict', `stream \`${name}\` was made meanwhile`);
+      throw new TailraceError('transaction_conflict', `stream \`${name}\` was created meanwhile`);
     const createdAt = this.#deps.now();
     const config = resolveStreamConfig(basin.config, request);
     const row = {
@@ -284,7 +284,7 @@ export class StreamTable {
     if (value === undefined) return undefined;
     const state = decodeStreamState(value);
     const beyond = await engine.scan({ ...blockRange(number, state.nextSeq), limit: 1, valueBytesMax: 1 });
-    if (beyond.length > 0) throw damaged(name, 'it has records behind its tail');
+    if (beyond.length > 0) throw damaged(name, 'it has records after its tail');
     return { ...state, meteredBytes: state.meteredBytes ?? (await this.#countBytes(number)) };
   }
 

@@ -29,7 +29,7 @@ export class WriteGate {
       });
     }
     if (this.engineState !== 'open') {
-      throw new TailraceError('storage', 'the store takes no more writes until the server is started again');
+      throw new TailraceError('storage', 'the store takes no more writes until the server is restarted');
     }
   };
 }

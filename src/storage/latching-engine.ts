@@ -129,7 +129,7 @@ export class LatchingEngine implements Engine {
   #refusal(mayUseReserve: boolean): TailraceError | undefined {
     if (this.#closing !== undefined) return new TailraceError('closed', 'the store is closed');
     if (this.#state === 'read_only') {
-      return new TailraceError('storage', 'the store takes no writes since one failed; restart the server');
+      return new TailraceError('storage', 'the store takes no writes because one failed: restart the server');
     }
     // Commits that arrive while the store is reopened are based on a state that includes the failed transaction.
     if (this.#state === 'full' && (!mayUseReserve || this.#reopening !== undefined))

@@ -142,7 +142,7 @@ export function expectDiskSpace(dir: string, neededBytes: number, what: string):
   if (freeBytes >= neededBytes) return;
   throw new TailraceError(
     'storage_full',
-    `${what} takes ${neededBytes} free bytes; the disk of ${dir} has ${freeBytes}`,
+    `${what} needs ${neededBytes} free bytes; the disk of ${dir} has ${freeBytes}`,
   );
 }
 

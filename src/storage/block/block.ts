@@ -179,7 +179,7 @@ export class Block {
 
   #clear(i: number): Index {
     if (this.header.cipher !== undefined) {
-      throw new TailraceError('decryption_failed', 'the records of this stream are encrypted: reading takes their key');
+      throw new TailraceError('decryption_failed', 'the records of this stream are encrypted: reading needs their key');
     }
     return this.#at(i);
   }

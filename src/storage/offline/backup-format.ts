@@ -93,7 +93,7 @@ export async function* readBackup(parts: AsyncIterable<Uint8Array>): AsyncGenera
   for (;;) {
     const section = await readSection(source, crc);
     crc = section.crc;
-    if (begun === (section.type === SECTION.head)) throw damaged('its parts stand in the wrong order');
+    if (begun === (section.type === SECTION.head)) throw damaged('its parts are in the wrong order');
     begun = true;
     if (section.type === SECTION.head) {
       yield { type: 'head', head: readHead(section.payload) };
@@ -102,7 +102,7 @@ export async function* readBackup(parts: AsyncIterable<Uint8Array>): AsyncGenera
     } else {
       const rows = readJson(section.payload).rows;
       if (rows !== order.rows) throw damaged('the number of its rows is not what it says');
-      if ((await source.take(1)) !== undefined) throw damaged('something stands behind its end');
+      if ((await source.take(1)) !== undefined) throw damaged('there are bytes after its end');
       yield { type: 'end', rows };
       return;
     }

@@ -61,7 +61,7 @@ export class Backups {
    */
   async begin(): Promise<Backup> {
     if (this.#busy) {
-      throw new TailraceError('rate_limited', 'a backup is under way already: wait for its end', {
+      throw new TailraceError('rate_limited', 'another backup is in progress: wait for its end', {
         detail: { retryAfterSeconds: 5 },
       });
     }
