@@ -1,4 +1,4 @@
-/** Runs the in-process measurements of `codec.ts` and judges bars S4 and S6. */
+/** Runs the in-process measurements of codec.ts, and compares them with the bars S4 and S6. */
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * Bar S10: append to tailer at 100 requests a second of 100 records, open loop: requests leave on a schedule, whatever
- * the answers do, and every latency counts from the scheduled time.
+ * Bar S10: append to tailer at 100 requests a second of 100 records, open loop: requests leave on a schedule that does not
+ * wait for responses, and every latency counts from the scheduled time.
  */
 
 import protobuf from 'protobufjs/light.js';

@@ -1,4 +1,4 @@
-/** Starts the processes that the benchmarks measure, and reads what the system says of them. */
+/** Starts the processes that the benchmarks measure, and reads their CPU time and memory from the system. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -61,7 +61,7 @@ async function manyStreams(runs: number, streams: number): Promise<BarResult[]> 
 async function longStream(runs: number, bytes: number): Promise<BarResult> {
   const { bavail, bsize } = statfsSync(tmpdir());
   if (bavail * bsize < bytes)
-    throw new Error('S14 needs more room in the temporary directory: choose a smaller --scale');
+    throw new Error('S14 needs more space in the temporary directory: choose a smaller --scale');
   const server = await startTailrace();
   const medians: number[] = [];
   let running = server;
