@@ -26,17 +26,17 @@ const EXPIRES_SOON_MS = 7 * 86_400_000;
 export async function* examine(connection: ServerConnection, now: () => number): AsyncGenerator<Finding> {
   const endpoint = normalizeEndpoint(connection.endpoint.value);
   const asked = now();
-  let answer: Awaited<ReturnType<typeof exchange>>;
+  let response: Awaited<ReturnType<typeof exchange>>;
   try {
-    answer = await exchange({ method: 'GET', url: `${endpoint}/readyz`, headers: {} });
+    response = await exchange({ method: 'GET', url: `${endpoint}/readyz`, headers: {} });
   } catch (error) {
     yield* unreachableFindings(connection, endpoint, error);
     return;
   }
-  const server = serverFinding(connection, endpoint, answer.status, Buffer.from(answer.body).toString('utf8'));
+  const server = serverFinding(connection, endpoint, response.status, Buffer.from(response.body).toString('utf8'));
   yield server;
   if (server.code === EXIT.failure) return;
-  yield clockFinding(answer.headers.get('date'), asked, now());
+  yield clockFinding(response.headers.get('date'), asked, now());
   yield await tokenFinding(connection, now());
 }
 

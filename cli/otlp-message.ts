@@ -1,5 +1,5 @@
 /**
- * Builds one OTLP request and writes it as protobuf or as OTLP/JSON. The smoke sender has its own encoder on purpose:
+ * Builds one OTLP request and writes it as protobuf or as OTLP/JSON. `tailrace send` has its own encoder on purpose:
  * it must not agree with our receiver by sharing code with it.
  */
 

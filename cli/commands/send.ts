@@ -101,8 +101,8 @@ async function send(signal: Signal, body: string | undefined, options: SendOptio
   for (let sent = 0; sent < options.count; ) {
     const count = Math.min(REQUEST_ITEMS, options.count - sent);
     const items = itemsOf(signal, body ?? options.body ?? 'hello from tailrace', count, options);
-    const answer = await post(target, encodeRequest(origin, items, options.json ? 'json' : 'protobuf'), options);
-    await report(answer, count, signal, target, output, reporter);
+    const response = await post(target, encodeRequest(origin, items, options.json ? 'json' : 'protobuf'), options);
+    await report(response, count, signal, target, output, reporter);
     sent += count;
   }
   await output.end();
@@ -110,16 +110,16 @@ async function send(signal: Signal, body: string | undefined, options: SendOptio
 
 async function post(target: OtlpTarget, body: Uint8Array, options: SendOptions): Promise<OtlpResponse> {
   try {
-    const answer = await postOtlp({
+    const response = await postOtlp({
       url: target.url,
       body: options.gzip ? gzipSync(body) : body,
       contentType: options.json ? 'application/json' : 'application/x-protobuf',
       headers: { 'user-agent': SERVICE, ...target.headers },
       ...(options.gzip ? { contentEncoding: 'gzip' as const } : {}),
     });
-    const refusal = otlpRefusal(answer, `POST ${target.url} answered ${answer.status}`);
+    const refusal = otlpRefusal(response, `POST ${target.url} answered ${response.status}`);
     if (refusal !== undefined) throw refusal;
-    return answer;
+    return response;
   } catch (error) {
     throw explain(error, target);
   }
@@ -127,21 +127,21 @@ async function post(target: OtlpTarget, body: Uint8Array, options: SendOptions):
 
 /** One line about an accepted request; a partial success is a failure of the command, since something was dropped. */
 async function report(
-  answer: OtlpResponse,
+  response: OtlpResponse,
   count: number,
   signal: Signal,
   target: OtlpTarget,
   output: Output,
   reporter: Reporter,
 ): Promise<void> {
-  const id = answer.correlationId === undefined ? '' : ` (correlation id ${answer.correlationId})`;
-  const accepted = Math.max(0, count - answer.rejected);
+  const id = response.correlationId === undefined ? '' : ` (correlation id ${response.correlationId})`;
+  const accepted = Math.max(0, count - response.rejected);
   await output.write(
-    `${answer.status} ${escapeControls(`${accepted} of ${count} ${signal} accepted by ${target.url}${id}`)}\n`,
+    `${response.status} ${escapeControls(`${accepted} of ${count} ${signal} accepted by ${target.url}${id}`)}\n`,
   );
-  if (answer.message !== undefined) reporter.warn(`the receiver says: ${answer.message}`);
-  if (answer.rejected === 0) return;
-  reporter.warn(`${answer.rejected} rejected; a rejected record is dropped, sending it again does not help`);
+  if (response.message !== undefined) reporter.warn(`the receiver says: ${response.message}`);
+  if (response.rejected === 0) return;
+  reporter.warn(`${response.rejected} rejected; a rejected record is dropped, sending it again does not help`);
   process.exitCode = EXIT.failure;
 }
 

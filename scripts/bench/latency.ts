@@ -57,8 +57,8 @@ async function openLoop(server: BenchServer, requests: number): Promise<{ ack: n
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     scheduled[i] = Math.max(due, performance.now() - 1); // a late timer of the client is not the server's latency
     acks.push(
-      fetch(url, { method: 'POST', headers, body }).then(async (answer) => {
-        await answer.arrayBuffer();
+      fetch(url, { method: 'POST', headers, body }).then(async (response) => {
+        await response.arrayBuffer();
         ackedAt[i] = performance.now();
       }),
     );

@@ -126,10 +126,10 @@ function ask(server: BenchServer, agent: Agent, { path, body }: Asked): Promise<
   return new Promise((resolve, reject) => {
     const headers = { ...server.headers, 's2-basin': BASIN, 'content-type': 'application/json' };
     const method = body === undefined ? 'GET' : 'POST';
-    const sent = request({ port: server.port, host: '127.0.0.1', path, method, agent, headers }, (answer) => {
-      answer.resume();
-      answer.on('end', () =>
-        answer.statusCode === 200 ? resolve() : reject(new Error(`${path}: ${answer.statusCode}`)),
+    const sent = request({ port: server.port, host: '127.0.0.1', path, method, agent, headers }, (response) => {
+      response.resume();
+      response.on('end', () =>
+        response.statusCode === 200 ? resolve() : reject(new Error(`${path}: ${response.statusCode}`)),
       );
     });
     sent.on('error', reject);
