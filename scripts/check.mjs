@@ -30,7 +30,7 @@ const STEPS = [
   { name: 'house rules', script: 'scripts/house-rules.mjs', args: [] },
 ];
 
-/** Runs all steps and answers how many failed. */
+/** Runs all steps and resolves with how many failed. */
 export async function runChecks() {
   const waiting = [...STEPS];
   let failed = 0;

@@ -107,7 +107,7 @@ test('a file that others may read, or that is damaged, is refused with the fix',
   expect(open.stderr).toContain(`others may read it: chmod 600 ${file()}`);
   await writeFile(file(), '{');
   await chmod(file(), 0o600);
-  expect((await run(['context', 'list'])).stderr).toContain('is no list of contexts: mend it, or remove it');
+  expect((await run(['context', 'list'])).stderr).toContain('is not a list of contexts: fix it, or remove it');
 });
 
 test('what goes wrong', async () => {
@@ -153,7 +153,7 @@ atTerminal('at a terminal (skipped where python3 has no pty) the token', () => {
   test.each([
     ['nothing', '\r', 2, 'no token: pipe it in'],
     ['the end of input', '\x04', 2, 'no token: pipe it in'],
-    ['blanks', `${SOME_TOKEN} x\r`, 2, 'that is no token'],
+    ['blanks', `${SOME_TOKEN} x\r`, 2, 'that is not a token'],
     ['Ctrl-C', `${SOME_TOKEN}\x03`, 130, ''],
   ])('that is %s leaves nothing', async (_, typed, code, words) => {
     const refused = await addTyping(typed);

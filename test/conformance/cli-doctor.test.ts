@@ -99,7 +99,7 @@ describe('the server', () => {
     const found = await doctor('http://127.0.0.1:9');
     expect(found).toMatchObject({ code: 75, stderr: '' });
     expect(found.stdout).toContain('fault    server  cannot reach http://127.0.0.1:9: ');
-    expect(found.stdout).toContain('fix: see that it runs there, that host and port are right');
+    expect(found.stdout).toContain('fix: check that it runs there, that host and port are right');
   });
 
   test('is none of ours', async () => {
@@ -109,8 +109,8 @@ describe('the server', () => {
         const found = await doctor(url);
         expect(found.code).toBe(1);
         expect(found.stdout).toBe(
-          `fault    server  ${url} (from --endpoint) answers 200, and is no Tailrace\n` +
-            '                 fix: name a Tailrace with --endpoint, or see what else took its port\n',
+          `fault    server  ${url} (from --endpoint) answers 200, but is not a Tailrace server\n` +
+            '                 fix: name a Tailrace server with --endpoint, or find out what else uses its port\n',
         );
       },
     );
@@ -129,7 +129,7 @@ describe('the server', () => {
     await instead(posing({ status: 'ready', writes: 'full' }), async (url) => {
       const found = await doctor(url);
       expect(found.code).toBe(75);
-      expect(found.stdout).toContain('takes no writes: full\n                 fix: make room on its disk');
+      expect(found.stdout).toContain('takes no writes: full\n                 fix: free space on its disk');
     });
   });
 });
@@ -139,7 +139,7 @@ describe('the port', () => {
     // Nobody is at this address of the loopback network, whatever runs on this machine.
     const found = await doctor('http://127.66.77.88:4317');
     expect(found.code).toBe(75);
-    expect(found.stdout).toContain('fault    port    port 4317 is that of OTLP over gRPC; this one speaks HTTP');
+    expect(found.stdout).toContain('fault    port    port 4317 is for OTLP over gRPC; Tailrace speaks HTTP');
     expect(found.stdout).toContain('fix: try --endpoint http://127.66.77.88:4318\n');
   });
 
@@ -206,7 +206,7 @@ describe('the token', () => {
     const found = await doctor(server.url, issued.stdout.trim());
     expect(found.code).toBe(0);
     expect(found.stdout).toMatch(/^warning {2}token {3}token from TAILRACE_TOKEN: brief ends \d{4}-/m);
-    expect(found.stdout).toContain('fix: issue one that lives longer, in time');
+    expect(found.stdout).toContain('fix: issue one that expires later, in time');
   });
 
   test('is not needed', async () => {
@@ -214,7 +214,7 @@ describe('the token', () => {
     const found = await doctor(open.url);
     await open.stop();
     expect(found.code).toBe(0);
-    expect(found.stdout).toContain('ok       token   no token: this server asks nobody for one');
+    expect(found.stdout).toContain('ok       token   no token: this server needs no token');
   });
 });
 

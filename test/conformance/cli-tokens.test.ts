@@ -170,7 +170,7 @@ async function refusalOf(args: readonly string[]): Promise<readonly [code: numbe
 
 describe('what goes wrong', () => {
   test.each([
-    [['issue', 'x'], 2, 'say what, such as --ops append'],
+    [['issue', 'x'], 2, 'allow something, such as --ops append'],
     [['issue', 'x', '--ops', 'apend'], 2, 'unknown operation "apend": did you mean append?'],
     [['issue', 'x', '--ops', 'otel:wright'], 2, 'unknown operation "otel:wright"'],
     [['issue', 'x', '--ops', 'frobnicate'], 2, 'there are list-basins, list-access-tokens'],

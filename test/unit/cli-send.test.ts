@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
 import { connect, explain, findEndpoint, findToken } from '../../cli/flags/connection.ts';
 import { findOtlpTarget, parsePairs } from '../../cli/flags/otlp-target.ts';
-import { encodeRequest, type Items, type Origin } from '../../cli/otlp-message.ts';
+import { encodeRequest, type Origin, type RequestItems } from '../../cli/otlp-message.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 
@@ -20,7 +20,7 @@ const attributes = new Map<string, string | boolean | bigint | number | readonly
 ]);
 const timeNanos = 1_767_225_600_000_000_007n;
 
-const cases: readonly (readonly [string, Items])[] = [
+const cases: readonly (readonly [string, RequestItems])[] = [
   [
     'logs.v1.LogsData',
     { signal: 'logs', items: [{ timeNanos, severityNumber: 17, severityText: 'ERROR', body: 'grüße', attributes }] },
