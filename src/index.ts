@@ -2,7 +2,7 @@
 
 // A client for a server elsewhere.
 export { type Client, type ClientOptions, createClient } from './client/client.ts';
-export type { BasinConfigJson, StreamConfigJson } from './client/config.ts';
+export type { BasinConfigJson, StreamConfigJson } from './client/config-json.ts';
 export { type AppendRecord, fenceRecord, trimRecord } from './client/records.ts';
 export type { ServerOptions } from './config.ts';
 export { type OtlpOptions, openTailrace, type ReadOptions, type Tailrace } from './library.ts';
