@@ -96,7 +96,7 @@ export function isTemporary(error: TailraceError): boolean {
 }
 
 /** What the body of a refusal says, as far as it could be read. */
-export interface Refusal {
+export interface ServerRefusal {
   readonly status: number;
   /** The error code in the body, when it has one. */
   readonly bodyCode: string | undefined;
@@ -105,7 +105,7 @@ export interface Refusal {
 }
 
 /** The error for an HTTP response that is not a success. */
-export function refusalError(refusal: Refusal, what: string): TailraceError {
+export function refusalError(refusal: ServerRefusal, what: string): TailraceError {
   const code = codeOf(refusal);
   const text = refusal.message ?? `the server answered ${refusal.status}`;
   return new TailraceError(code, `${what}: ${text}`, { detail: refusal.detail });
@@ -127,7 +127,7 @@ export function describedError(bodyCode: string, message: string, detail: ErrorD
 /**
  * Reads an S2 error body, or the body of a 412 or 416, which has no code. From other bodies only the status is kept.
  */
-export function readRefusal(status: number, body: string, retryAfter: string | null): Refusal {
+export function readRefusal(status: number, body: string, retryAfter: string | null): ServerRefusal {
   const json = parseObject(body);
   const retry = retryDetail(retryAfter);
   const mismatch = status === 412 ? readMismatch(json) : undefined;
@@ -143,7 +143,7 @@ export function readRefusal(status: number, body: string, retryAfter: string | n
 }
 
 /** The two bodies of a 412, which say what the condition should have been. */
-function readMismatch(json: Readonly<Record<string, unknown>>): Omit<Refusal, 'status'> | undefined {
+function readMismatch(json: Readonly<Record<string, unknown>>): Omit<ServerRefusal, 'status'> | undefined {
   const { seq_num_mismatch: seqNum, fencing_token_mismatch: fencingToken } = json;
   if (typeof seqNum === 'number') {
     const message = `the next sequence number of the stream is ${seqNum}`;
@@ -168,7 +168,7 @@ export function retryDetail(retryAfter: string | null): ErrorDetail {
   return retryAfter !== null && /^\d{1,6}$/.test(retryAfter.trim()) ? { retryAfterSeconds: Number(retryAfter) } : {};
 }
 
-function codeOf(refusal: Refusal): ErrorCode {
+function codeOf(refusal: ServerRefusal): ErrorCode {
   const named = refusal.bodyCode === undefined ? undefined : BODY_CODES.get(refusal.bodyCode);
   return named ?? STATUS_CODES[refusal.status] ?? (refusal.status >= 502 ? 'unavailable' : 'internal');
 }

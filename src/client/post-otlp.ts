@@ -2,7 +2,7 @@
 
 import type { ErrorDetail } from '../model/error.ts';
 import { exchange } from './calls.ts';
-import { type Refusal, refusalError, retryDetail } from './failures.ts';
+import { refusalError, retryDetail, type ServerRefusal } from './failures.ts';
 import { readPartialSuccess, readStatus } from './otlp-response.ts';
 
 /** An encoded request. */
@@ -50,7 +50,7 @@ export async function postOtlp(post: OtlpPost): Promise<OtlpResponse> {
 /** The error for a response that refused everything; undefined when the request was taken, even if only in part. */
 export function otlpRefusal(answer: OtlpResponse, what: string) {
   if (isAccepted(answer.status)) return undefined;
-  const refusal: Refusal = {
+  const refusal: ServerRefusal = {
     status: answer.status,
     bodyCode: undefined,
     message: answer.message,

@@ -7,7 +7,7 @@ import { type OtlpLimits, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
 import { ScannedRequest } from './columns.ts';
 import { REQUEST_TYPES } from './tables.ts';
-import { Walk, walk } from './walk.ts';
+import { WalkState, walk } from './walk.ts';
 
 export type ScanLimits = Pick<OtlpLimits, 'requestRecordsMax'>;
 
@@ -31,13 +31,13 @@ export function scanRequest(
 }
 
 /** The walk of `scanRequest`, which is never interrupted. */
-const atOnce = new Walk();
+const atOnce = new WalkState();
 
 /** A scan in steps of `YIELD_BYTES`, between which others may run. May be reused for the next request. */
 export class RequestScan {
   /** What was found: valid from when `step` returned true until `end`. */
   readonly found = new ScannedRequest();
-  readonly #walk = new Walk();
+  readonly #walk = new WalkState();
 
   begin(signal: Signal, body: Uint8Array, limits: ScanLimits): void {
     this.found.begin(signal, body, limits.requestRecordsMax);

@@ -23,7 +23,7 @@ const DEPTH_MAX = NESTING_MAX;
 const PLAIN_DEPTH_MAX = NESTING_MAX - 2;
 
 /** The state of a walk. Level 1 is the request; a level has its end, and the table entry that opened it. */
-export class Walk {
+export class WalkState {
   at = 0;
   depth = 1;
   readonly ends = new Int32Array(NESTING_MAX + 1);
@@ -43,7 +43,7 @@ export class Walk {
  * Continues a walk until `pauseAt` or a little further. Returns true at the end of the body.
  * @throws TailraceError `bad_proto`, and what the columns throw.
  */
-export function walk(state: Walk, columns: ScannedRequest, pauseAt: number): boolean {
+export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number): boolean {
   const { view, timeAt } = columns;
   const { ends, entries } = state;
   let { at, depth } = state;
@@ -116,7 +116,7 @@ export function walk(state: Walk, columns: ScannedRequest, pauseAt: number): boo
 }
 
 /** Records where to go on; returns true at the end of the body. */
-function paused(state: Walk, at: number, depth: number): boolean {
+function paused(state: WalkState, at: number, depth: number): boolean {
   state.at = at;
   state.depth = depth;
   const end = state.ends[depth] as number;
@@ -137,7 +137,13 @@ function numberCutOff(end: number): TailraceError {
 }
 
 /** Takes a tag that starts or ends a group; returns the depth after it. All fields in a group are unknown ones. */
-function walkGroup({ ends, entries, groupTags }: Walk, tag: number, at: number, end: number, depth: number): number {
+function walkGroup(
+  { ends, entries, groupTags }: WalkState,
+  tag: number,
+  at: number,
+  end: number,
+  depth: number,
+): number {
   if (tag < 8) throw fault(at, 'field number 0 does not exist');
   if ((tag & 7) === 4) {
     if (entries[depth] === GROUP_ENTRY && groupTags[depth] === tag - 1) return depth - 1;
