@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { TailraceError } from '../src/model/error.ts';
-import { masked } from '../src/observe/redact.ts';
+import { redact } from '../src/observe/redact.ts';
 import { addCommands } from './all-commands.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
 import { createReporter, endWithPipe } from './print/console.ts';
@@ -47,7 +47,7 @@ const program = new Command('tailrace')
   .showHelpAfterError('(tailrace --help lists the commands)')
   .addHelpText('after', EXAMPLES)
   // The message of commander may repeat a secret that follows an unknown flag, and such output is often kept.
-  .configureOutput({ writeErr: (text) => void process.stderr.write(masked(text)) })
+  .configureOutput({ writeErr: (text) => void process.stderr.write(redact(text)) })
   .exitOverride();
 program.hook('preAction', (_program, command) => {
   if (command.opts().token === undefined) return;

@@ -39,7 +39,7 @@ const HOMES = {
   'lz4-napi': BLOCKS,
   protobufjs: '^src/(otlp|s2)/',
   ws: '^src/(socket|client)/',
-  zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|oidc|tokens)[.]ts$)',
+  zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|oidc|token)-json[.]ts$)',
   pino: '^src/observe/',
   'prom-client': '^src/observe/',
   jose: '^src/access/',

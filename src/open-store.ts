@@ -13,7 +13,7 @@ import { type LogObserver, observers } from './log/observer.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { Audit, type AuditAction, type AuditSubject } from './observe/audit.ts';
-import { createLogger, type Logger, maskingLogger } from './observe/logger.ts';
+import { createLogger, type Logger, redactingLogger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import type { Engine } from './storage/engine.ts';
@@ -61,8 +61,8 @@ export interface OpenStore {
  */
 export async function openStore(config: Config, parts: OpenStoreParts): Promise<OpenStore> {
   const clock = parts.clock ?? SYSTEM_CLOCK;
-  // Our own logger masks whole lines, and only those that are written.
-  const logger = parts.logger === undefined ? createLogger(config.logLevel) : maskingLogger(parts.logger);
+  // Our own logger redacts whole lines, and only those that are written.
+  const logger = parts.logger === undefined ? createLogger(config.logLevel) : redactingLogger(parts.logger);
   const audit = new Audit(logger, clock);
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is reported before anything is created.

@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
-import type { AppendOptions, AppendRecord } from '../../src/client/records.ts';
+import type { AppendRecord, AppendRequestOptions } from '../../src/client/records.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { AppendAck } from '../../src/model/position.ts';
 import { addJsonOption, type CallContext, type CommandOptions, callServer } from '../call.ts';
@@ -106,11 +106,11 @@ async function append(name: string, options: AppendCommandOptions): Promise<void
 class AppendRun {
   readonly #context: CallContext;
   readonly #uri: StreamUri;
-  #conditions: Omit<AppendOptions, 'basin'>;
+  #conditions: Omit<AppendRequestOptions, 'basin'>;
   /** Records that are in the stream. */
   appended = 0;
 
-  constructor(context: CallContext, uri: StreamUri, conditions: Omit<AppendOptions, 'basin'>) {
+  constructor(context: CallContext, uri: StreamUri, conditions: Omit<AppendRequestOptions, 'basin'>) {
     this.#context = context;
     this.#uri = uri;
     this.#conditions = conditions;

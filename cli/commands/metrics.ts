@@ -1,7 +1,7 @@
 /** `tailrace metrics`: usage of the account, of a basin or of a stream. */
 
 import { type Command, Option } from 'commander';
-import { METRIC_SETS, type Metric, type MetricLevel } from '../../src/client/metrics.ts';
+import { METRIC_SETS, type MetricLevel, type UsageMetric } from '../../src/client/usage-metrics.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { USAGE_INTERVALS, type UsageInterval, type UsagePoint } from '../../src/model/usage.ts';
 import { type CommandOptions, callServer } from '../call.ts';
@@ -93,7 +93,7 @@ function rangeOf(options: MetricsCommandOptions): { start: number; end: number }
 }
 
 /** One line a point: time, value, unit, series. */
-function linesOf({ label, scalar, gauge, accumulation }: Metric): readonly string[] {
+function linesOf({ label, scalar, gauge, accumulation }: UsageMetric): readonly string[] {
   if (label !== undefined)
     return label.values.map((value) => (label.name === 'active-basins' ? `s2://${value}` : value));
   if (scalar !== undefined) return [`${scalar.value} ${scalar.unit}  ${scalar.name}`];

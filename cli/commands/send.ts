@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { type Command, Option } from 'commander';
-import { type OtlpResponse, otlpRefusal, postOtlp } from '../../src/client/send.ts';
+import { type OtlpResponse, otlpRefusal, postOtlp } from '../../src/client/post-otlp.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Signal } from '../../src/model/record.ts';
 import { EXIT } from '../exit.ts';

@@ -1,7 +1,7 @@
 /** Configurations as flags: one flag for each leaf, by the names of S2's own command line. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { BasinConfigJson, StreamConfigJson } from '../../src/client/config.ts';
+import type { BasinConfigJson, StreamConfigJson } from '../../src/client/config-json.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { STORAGE_CLASSES, STREAM_CIPHERS, TIMESTAMPING_MODES } from '../../src/model/stream-config.ts';
 import { byteSize, truth, wholeSeconds } from './arguments.ts';

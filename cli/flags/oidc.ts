@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { OidcJson } from '../../src/client/config.ts';
+import type { OidcJson } from '../../src/client/config-json.ts';
 import { TailraceError } from '../../src/model/error.ts';
 
 /** What the flags of an outside issuer parse to. */

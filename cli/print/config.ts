@@ -1,6 +1,6 @@
 /** Configurations as text: one line for each leaf, by the name of its flag. */
 
-import type { BasinConfigJson, OidcJson, StreamConfigJson } from '../../src/client/config.ts';
+import type { BasinConfigJson, OidcJson, StreamConfigJson } from '../../src/client/config-json.ts';
 import { alignedLines, formatBytes, formatSpan, type LabelledText } from './format.ts';
 
 /** The configuration of a stream. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { TailraceError } from '../../src/model/error.ts';
-import { masked } from '../../src/observe/redact.ts';
+import { redact } from '../../src/observe/redact.ts';
 import { EXIT } from '../exit.ts';
 import { type ColorChoice, type Colors, createColors, escapeControls } from './format.ts';
 import { watchReader } from './pipe-watch.ts';
@@ -36,7 +36,7 @@ export interface ReporterOptions {
 export function createReporter(options: ReporterOptions): Reporter {
   const colors = createColors(options.color ?? 'auto', process.stderr.isTTY === true, process.env);
   const say = (text: string, paint: (line: string) => string) => {
-    for (const line of text.split('\n')) process.stderr.write(`${paint(escapeControls(masked(line)))}\n`);
+    for (const line of text.split('\n')) process.stderr.write(`${paint(escapeControls(redact(line)))}\n`);
   };
   return {
     note: (text) => {

@@ -7,7 +7,7 @@ import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { cell, msFromNanos, ScannedRequest } from '../../src/otlp/scan/columns.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { REQUEST_TYPES } from '../../src/otlp/scan/tables.ts';
-import { Walk, walk } from '../../src/otlp/scan/walk.ts';
+import { WalkState, walk } from '../../src/otlp/scan/walk.ts';
 import fc from '../support/fast-check.ts';
 import { containerNames, oracle, requestBytes, requestType } from '../support/otlp-wire.ts';
 
@@ -37,7 +37,7 @@ describe.each(SIGNALS)('%s', (signal) => {
 
   test('finds the same when it stops after every byte', () => {
     const scanned = new ScannedRequest();
-    const state = new Walk();
+    const state = new WalkState();
     fc.assert(
       fc.property(requestBytes(signal, 300), fc.integer({ min: 1, max: 40 }), (body, stride) => {
         const atOnce = columnsOf(scanRequest(signal, body, LIMITS));

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { closeError, describedError, isTemporary, readRefusal, refusalError } from '../../src/client/failures.ts';
-import { readPartialSuccess, readStatus } from '../../src/client/otlp-answer.ts';
+import { readPartialSuccess, readStatus } from '../../src/client/otlp-response.ts';
 import { TailraceError } from '../../src/model/error.ts';
 
 describe('refusals', () => {

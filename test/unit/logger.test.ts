@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { correlationId } from '../../src/observe/correlation-id.ts';
-import { createLogger, type LogFields, maskingLogger, SECRET_FIELDS } from '../../src/observe/logger.ts';
-import { masked } from '../../src/observe/redact.ts';
+import { createLogger, type LogFields, redactingLogger, SECRET_FIELDS } from '../../src/observe/logger.ts';
+import { redact } from '../../src/observe/redact.ts';
 
 const HEX = '0123456789abcdef0123456789abcdef0123456789abcdef';
 const TOKEN = `trk_${HEX}`;
@@ -40,7 +40,7 @@ describe('a log line', () => {
   });
 });
 
-describe('masked', () => {
+describe('redact', () => {
   test.each([
     [TOKEN, '[secret]'],
     [`tkt_${HEX}, and more`, '[secret], and more'],
@@ -58,7 +58,7 @@ describe('masked', () => {
     ['/path?token=short&limit=3', '/path?token=[secret]&limit=3'],
     ['access_token=short', 'access_token=[secret]'],
   ])('%s', (text, expected) => {
-    expect(masked(text)).toBe(expected);
+    expect(redact(text)).toBe(expected);
   });
 
   test.each([
@@ -70,7 +70,7 @@ describe('masked', () => {
     HEX,
     'sha256:'.concat(HEX, '0123456789abcdef'),
   ])('leaves alone: %s', (text) => {
-    expect(masked(text)).toBe(text);
+    expect(redact(text)).toBe(text);
   });
 });
 
@@ -78,14 +78,14 @@ test('a text of nothing but beginnings of secrets does not keep the server', () 
   // With a search that begins anew at each of them this takes minutes.
   for (const start of ['eyJ', 'eyJ%', 'eyJ-', 'a_', 'bearer ', '?token']) {
     const text = start.repeat(2 ** 18 / start.length);
-    expect(masked(text)).toBe(text);
+    expect(redact(text)).toBe(text);
   }
 });
 
 test('the logger of an embedder is told no secrets', () => {
   const told: unknown[] = [];
   const tell = (fields: LogFields, message: string): unknown => told.push([fields, message]);
-  const logger = maskingLogger({ debug: tell, info: tell, warn: tell, error: tell });
+  const logger = redactingLogger({ debug: tell, info: tell, warn: tell, error: tell });
   for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level]({ id: TOKEN, count: 1 }, `saw ${JWT}`);
   expect(told).toEqual(Array(4).fill([{ id: '[secret]', count: 1 }, 'saw [secret]']));
 });

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import type { Signal } from '../../src/model/record.ts';
-import { type Route, routeResource } from '../../src/otlp/routing/route.ts';
+import { routeResource, type StreamRoute } from '../../src/otlp/routing/route.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { field, varint } from '../support/otlp-wire.ts';
 
@@ -14,7 +14,7 @@ const attribute = (key: string, ...values: readonly Bytes[]): Bytes =>
 const resource = (...fields: readonly Bytes[]): Bytes => field(1, fields.flat());
 const ITEM: Bytes = field(2, field(2, []));
 
-function routed(fields: readonly Bytes[], fallback = '', signal: Signal = 'logs'): Route {
+function routed(fields: readonly Bytes[], fallback = '', signal: Signal = 'logs'): StreamRoute {
   const scanned = scanRequest(signal, Uint8Array.from(field(1, fields.flat())), { requestRecordsMax: 10 });
   return routeResource(scanned, 0, { fallback });
 }

@@ -19,7 +19,7 @@ import {
   parseStreamConfigPatch,
   parseStreamConfigRequest,
   streamConfigJson,
-} from '../../src/s2/config.ts';
+} from '../../src/s2/config-json.ts';
 import { parseJsonValue } from '../../src/s2/json-value.ts';
 import fc from '../support/fast-check.ts';
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { TailraceError } from '../../src/model/error.ts';
 import { OIDC_AUDIENCE_BYTES_MAX, OIDC_STATIC_JWKS_BYTES_MAX, OIDC_URL_CHARS_MAX } from '../../src/model/limits.ts';
 import { patchBasinConfig, resolveBasinConfig } from '../../src/model/stream-config.ts';
-import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../src/s2/config.ts';
+import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../src/s2/config-json.ts';
 
 const ISSUER = 'https://issuer.example';
 const URI = { issuer: ISSUER, audience: 'tailrace', jwks_uri: 'https://issuer.example/keys' };

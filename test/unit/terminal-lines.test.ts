@@ -1,7 +1,7 @@
 /** Log lines on a terminal: short, complete, and harmless. */
 
 import { describe, expect, test } from '@jest/globals';
-import { terminalLine } from '../../src/observe/terminal-lines.ts';
+import { terminalLine } from '../../src/observe/terminal-line.ts';
 
 const line = (fields: object): string =>
   terminalLine(`${JSON.stringify({ level: 'warn', time: '2026-11-21T08:46:12.345Z', ...fields })}\n`);

@@ -5,7 +5,7 @@ import { holdsAllOf } from '../../access/tokens/issue.ts';
 import type { TokenTable } from '../../access/tokens/token-table.ts';
 import { TailraceError } from '../../model/error.ts';
 import { tokenIdFault } from '../../model/names.ts';
-import { parseTokenRequest, tokenInfoJson } from '../../s2/tokens.ts';
+import { parseTokenRequest, tokenInfoJson } from '../../s2/token-json.ts';
 import { answerJson, readJson } from '../body/json-body.ts';
 import { authorize, type HttpDeps, identify } from '../context.ts';
 import { refuseS2 } from '../errors.ts';

@@ -9,7 +9,7 @@ import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
 import { basinNameFault } from '../../model/names.ts';
 import type { OidcTrust } from '../../model/stream-config.ts';
-import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config.ts';
+import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config-json.ts';
 import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
 import { authorize, authorizeUncounted, type HttpDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';

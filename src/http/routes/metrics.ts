@@ -12,10 +12,10 @@ import {
   type MetricJson,
   type MetricLevel,
   type MetricsQuery,
-  metricsAnswer,
+  metricsResponse,
   parseMetricsQuery,
   storageJson,
-} from '../../s2/metrics.ts';
+} from '../../s2/metrics-query.ts';
 import type { UsageSeries } from '../../usage/query.ts';
 import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../../usage/tally.ts';
 import { authorize, type HttpDeps } from '../context.ts';
@@ -154,5 +154,5 @@ async function existing(basinName: string, name: string, { log }: HttpDeps): Pro
 }
 
 function answer(exchange: Exchange, values: readonly MetricJson[], deps: HttpDeps): void {
-  reply(exchange, { status: 200, contentType: 'application/json', body: metricsAnswer(values) }, deps.replyContext);
+  reply(exchange, { status: 200, contentType: 'application/json', body: metricsResponse(values) }, deps.replyContext);
 }

@@ -6,7 +6,7 @@ import type { Basin } from '../../log/basins.ts';
 import { type Stream, streamNotFound } from '../../log/stream.ts';
 import type { StreamInfo } from '../../log/streams.ts';
 import { streamNameFault } from '../../model/names.ts';
-import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config.ts';
+import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config-json.ts';
 import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
 import { authorize, authorizeUncounted, existingBasin, type HttpDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';

@@ -13,7 +13,7 @@ import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
 import type { StreamConfigRequest } from '../../model/stream-config.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
-import { parseStreamConfigHeader } from '../../s2/config.ts';
+import { parseStreamConfigHeader } from '../../s2/config-json.ts';
 import { type Delivered, parseLastEventId } from '../../s2/last-event-id.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
 import { authorize, authorizeAs, basinNamed, existingBasin, type HttpDeps, identify } from '../context.ts';

@@ -1,4 +1,4 @@
-/** What an append answers, in JSON and in protobuf (S2 API §4.4). */
+/** The response to an append, in JSON and in protobuf. */
 
 import type { AppendAck, Position } from '../../model/position.ts';
 import { positionJson } from '../batch/json.ts';
@@ -12,7 +12,7 @@ export function appendAckJson({ start, end, tail }: AppendAck): string {
   return `{"start":${positionJson(start)},"end":${positionJson(end)},"tail":${positionJson(tail)}}`;
 }
 
-/** An AppendAck message: 1 start, 2 end, 3 tail. Clients demand all three, also where a position is empty. */
+/** An AppendAck message: 1 start, 2 end, 3 tail. Clients require all three, even when a position is empty. */
 export function encodeAppendAck({ start, end, tail }: AppendAck): Uint8Array {
   const target = Buffer.allocUnsafe(fieldLength(start) + fieldLength(end) + fieldLength(tail));
   let at = writeField(target, 0, FIELD_1_BYTES, start);

@@ -1,4 +1,4 @@
-/** S2's JSON of access tokens ↔ ours (S2 API §7.1), with our own fields beside S2's (access.md). */
+/** S2's JSON of access tokens ↔ ours, with our own fields besides S2's (`src/access/README.md`). */
 
 import { z } from 'zod';
 import { TailraceError } from '../model/error.ts';
@@ -7,7 +7,7 @@ import { basinNameFault, streamNameFault, tokenIdFault } from '../model/names.ts
 import { GRANTED_OPERATIONS, type GrantedOperation, operationNamed } from '../model/operation.ts';
 import type { ResourceSet, Scope } from '../model/scope.ts';
 
-/** What a call asks for. Times in milliseconds. */
+/** The token that a call asks for. Times are in milliseconds. */
 export interface TokenRequest {
   readonly id: string;
   readonly scope: Scope;
@@ -19,13 +19,13 @@ export interface TokenRequest {
   readonly prefix: string | undefined;
 }
 
-/** What is told of a token: never its secret. */
+/** What responses show of a token: never its secret. */
 export interface TokenInfo extends Omit<TokenRequest, 'autoPrefixStreams' | 'prefix'> {
   readonly autoPrefix: string;
   readonly prefix: string;
 }
 
-/** @throws TailraceError `bad_json` for a wrong shape, `invalid` for what makes no sense */
+/** @throws TailraceError `bad_json` for a wrong shape, `invalid` for values that make no sense */
 export function parseTokenRequest(json: unknown): TokenRequest {
   const shape = shaped(json);
   const { scope } = shape;
@@ -51,7 +51,9 @@ export function parseTokenRequest(json: unknown): TokenRequest {
   };
 }
 
-/** A token as lists show it: sets or null, all groups spelled out, operations as a list. */
+/**
+ * A token in S2's JSON, as lists show it: sets are objects or null, all groups are spelled out, operations are a list.
+ */
 export function tokenInfoJson(token: TokenInfo): Record<string, unknown> {
   const { scope, limits, expiresAt } = token;
   return {
@@ -106,7 +108,7 @@ const requestShape = z.object({
   prefix: z.string().nullish(),
 });
 
-/** Limits that have a name (otlp.md, Limits). */
+/** Named limits: spans a minute. */
 const PROFILES: ReadonlyMap<string, number> = new Map([
   ['frametail-standard', 1_000],
   ['frametail-pro', 10_000],
@@ -127,7 +129,7 @@ function faultOf(find: (name: string) => string | undefined) {
   };
 }
 
-/** Exact names must be names; the empty one stands for nothing at all. */
+/** An exact name must be a valid name; the empty one matches nothing. */
 function setOf(kind: 'basins' | 'streams' | 'access_tokens', given: z.output<typeof set>): ResourceSet | undefined {
   if (given === undefined || given === null) return undefined;
   const { exact, prefix = '' } = given;
@@ -149,7 +151,7 @@ function groupOf(given: z.output<typeof group>): { read: boolean; write: boolean
   return { read: given?.read ?? false, write: given?.write ?? false };
 }
 
-/** RFC 3339. */
+/** Parses a time of RFC 3339. */
 function timeOf(text: string): number {
   const ms = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(text)
     ? Date.parse(text)
@@ -175,7 +177,7 @@ function attributesOf(given: Readonly<Record<string, string>>): ReadonlyMap<stri
   return attributes;
 }
 
-/** A profile fills in what is not said. */
+/** A profile fills in what is not given. */
 function limitsOf(given: { profile?: string | null | undefined; spans_per_minute?: number | null | undefined }) {
   const profile = given.profile ?? undefined;
   const named = profile === undefined ? undefined : PROFILES.get(profile);

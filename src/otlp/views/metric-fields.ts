@@ -1,4 +1,4 @@
-/** Columns of a metric in the `message` view. */
+/** The columns of a metric in the `message` view. */
 
 import type { Buckets, DataPoint, Exemplar, Int64, Metric, Points } from './decode.ts';
 import type { ItemFields } from './row.ts';
@@ -7,8 +7,8 @@ import {
   doubleJson,
   idJson,
   integerJson,
-  type Json,
   type JsonObject,
+  type JsonValue,
   later,
   rfc3339,
   someAttributesJson,
@@ -18,10 +18,10 @@ const KINDS = ['gauge', 'sum', 'histogram', 'exponentialHistogram', 'summary'] a
 type Kind = (typeof KINDS)[number];
 
 const TEMPORALITIES: readonly (string | undefined)[] = [undefined, 'delta', 'cumulative'];
-/** DataPointFlags: the point says that there is no value. */
+/** A bit of DataPointFlags: the point says that it has no value. */
 const NO_RECORDED_VALUE = 1;
 
-/** What a row says of a metric: all of its data points in one column. */
+/** The columns of one metric; all of its data points are in one column. */
 export function metricFields(metric: Metric): ItemFields {
   const kind = KINDS.find((known) => known === metric.data);
   const points = kind === undefined ? undefined : metric[kind];
@@ -96,7 +96,7 @@ function numberJson(point: {
   readonly value?: string;
   readonly asInt?: Int64;
   readonly asDouble?: number;
-}): Json | undefined {
+}): JsonValue | undefined {
   if (point.value === 'asInt') return optionalInteger(point.asInt);
   return point.value === 'asDouble' ? optionalDouble(point.asDouble) : undefined;
 }

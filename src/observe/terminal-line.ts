@@ -1,12 +1,12 @@
-/** Log lines for people: what pino writes as JSON, as one line for a terminal, with nothing in it that a terminal obeys. */
+/** Log lines for people: turns pino's JSON into one line for a terminal, without anything that controls a terminal. */
 
-/** Control characters, those of the C1 range and the Unicode marks that reorder a line included. */
+/** Control characters, also those of the C1 range, and the Unicode marks that reorder a line. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not get through
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /**
- * `08:46:12 WARN  a sentence  key=value …` for a JSON log line; what is no JSON comes back escaped. Refusals of the audit
- * log come back empty: on a terminal they are warnings, once a minute for each sender and reason (users.md 2).
+ * `08:46:12 WARN  a sentence  key=value …` for a JSON log line; a line that is not JSON is only escaped. For refusals
+ * in the audit log the result is empty: a terminal shows them as warnings, once a minute for each sender and reason.
  */
 export function terminalLine(json: string): string {
   let fields: Record<string, unknown>;

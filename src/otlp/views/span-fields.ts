@@ -1,4 +1,4 @@
-/** Columns of a span in the `message` view. */
+/** The columns of a span in the `message` view. */
 
 import type { Span, SpanEvent, SpanLink } from './decode.ts';
 import type { ItemFields } from './row.ts';
@@ -7,7 +7,7 @@ import { attributesJson, durationMs, idJson, type JsonObject, rfc3339, someAttri
 const KINDS: readonly (string | undefined)[] = [undefined, 'internal', 'server', 'client', 'producer', 'consumer'];
 const STATUSES = ['unset', 'ok', 'error'] as const;
 
-/** What a row says of a span. */
+/** The columns of one span. */
 export function spanFields(span: Span): ItemFields {
   return {
     timestamp: rfc3339(span.startTimeUnixNano),

@@ -1,7 +1,7 @@
 /**
- * An outside issuer in the configuration of a basin: JSON ↔ ours (access.md, Exchange). What has the wrong shape is found
- * by the shape; what makes no sense is `invalid`. Everything in it is shown to whoever may see the configuration, so
- * nothing secret gets in.
+ * An outside issuer in the configuration of a basin: JSON ↔ ours (`src/access/README.md`). `oidcShape` finds a wrong
+ * shape; a value that makes no sense is `invalid`. All of it is shown to every caller who may see the configuration, so
+ * secrets are refused.
  */
 
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
@@ -16,14 +16,14 @@ import {
 } from '../model/limits.ts';
 import type { OidcTrust } from '../model/stream-config.ts';
 
-/** Members that nobody knows are kept: issuers add their own. */
+/** Unknown members are kept: issuers add their own. */
 const keyShape = z.looseObject({
   kty: z.string(),
   use: z.string().optional(),
   crv: z.string().optional(),
 });
 
-/** Strict: a field that was meant to narrow what is trusted must not go unheard. */
+/** Strict: a field that was meant to narrow what is trusted must not be ignored. */
 export const oidcShape = z.strictObject({
   issuer: z.string(),
   audience: z.string(),
@@ -51,19 +51,19 @@ export function trustOf({ issuer, audience, jwks_uri: uri, jwks }: OidcShape): O
   return { issuer, audience, keys: { jwks: keySetText(jwks) } };
 }
 
-/** As it was given. */
+/** The JSON of an issuer, as it was given. */
 export function oidcJson({ issuer, audience, keys }: OidcTrust): Record<string, unknown> {
   const found = 'uri' in keys ? { jwks_uri: keys.uri } : { jwks: JSON.parse(keys.jwks) as unknown };
   return { issuer, ...found, audience };
 }
 
-/** Of what a URL parser makes of a host: all forms of an IPv4 address have become four numbers. */
+/** Matches a host as the URL parser returns it, which turns all forms of an IPv4 address into four numbers. */
 const THIS_MACHINE = /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 function expectUrl(field: string, text: string): void {
   const must = `\`oidc.${field}\` must be`;
   if (text.length > OIDC_URL_CHARS_MAX) throw invalid(`${must} at most ${OIDC_URL_CHARS_MAX} characters long`);
-  // A parser would leave blanks and line breaks out, and what is compared and logged is the text.
+  // The parser would drop blanks and line breaks, but the text itself is compared and logged.
   const url = /^[\x21-\x7e]+$/.test(text) && URL.canParse(text) ? new URL(text) : undefined;
   const isWeb = url?.protocol === 'https:' || (url?.protocol === 'http:' && THIS_MACHINE.test(url.hostname));
   if (url === undefined || !isWeb) throw invalid(`${must} an https URL, or an http one on this machine`);
@@ -78,9 +78,12 @@ function expectAudience(audience: string): void {
   throw invalid(`\`oidc.audience\` must be text of 1 to ${OIDC_AUDIENCE_BYTES_MAX} bytes`);
 }
 
-/** Of RSA, EC and OKP (RFC 7518, 6.3.2; RFC 8037), symmetric (6.4), and of what is new. */
+/**
+ * Secret members of RSA, EC and OKP keys (RFC 7518, 6.2.2 and 6.3.2; RFC 8037, 2), symmetric ones (RFC 7518, 6.4), and
+ * new kinds.
+ */
 const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
-/** Curves of the signatures that count. */
+/** Curves of the signatures that are accepted. */
 const CURVES = ['P-256', 'P-384', 'P-521', 'Ed25519'];
 
 function keySetText(jwks: NonNullable<OidcShape['jwks']>): string {
@@ -106,7 +109,7 @@ function keySetText(jwks: NonNullable<OidcShape['jwks']>): string {
   return text;
 }
 
-/** Whether signatures can be verified with it; a kind of key that we don't know is none (RFC 7517, 5). */
+/** Whether signatures can be verified with a key. Keys of unknown kinds are ignored (RFC 7517, section 5). */
 function canVerify(key: Key, i: number): boolean {
   if (key.use !== undefined && key.use !== 'sig') return false;
   const isKnown = key.kty === 'RSA' || ((key.kty === 'EC' || key.kty === 'OKP') && CURVES.includes(key.crv ?? ''));

@@ -1,4 +1,4 @@
-/** Metrics of Prometheus whose numbers lie in plain fields, so that hot paths only add; they are read when scraped. */
+/** Prometheus metrics whose numbers are kept in plain fields and read when scraped, so that hot paths only add. */
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
@@ -70,7 +70,7 @@ export function addGauge(registry: Registry, metric: MetricName, read: () => Lab
     async collect() {
       const found = [...(await read())];
       this.reset();
-      // Without labels there is a zero now; what is not known is not zero.
+      // Without labels, `reset` sets a zero; but an unknown value is not zero.
       if (labels.length === 0) this.remove({});
       for (const [values, value] of found) this.set(values, value);
     },
@@ -78,7 +78,7 @@ export function addGauge(registry: Registry, metric: MetricName, read: () => Lab
 }
 
 /** One value without labels. */
-export function plain(value: number): Labelled {
+export function unlabelled(value: number): Labelled {
   return [[{}, value]];
 }
 
@@ -93,7 +93,7 @@ interface BucketValue {
   readonly value: number;
 }
 
-/** One of the library's, with numbers from elsewhere. */
+/** A histogram of the library whose numbers are kept elsewhere. */
 class TalliedHistogram extends Histogram<'le'> {
   readonly #empty: Histogram<'le'>;
   readonly #values: () => BucketValue[];
@@ -109,7 +109,7 @@ class TalliedHistogram extends Histogram<'le'> {
     return { ...(await this.#empty.get()), values: this.#values() };
   }
 
-  /** What a registry asks for when it makes text. */
+  /** Called by a registry when it makes text. */
   getForPromString(): ReturnType<Histogram<'le'>['get']> {
     return this.get();
   }

@@ -1,9 +1,9 @@
-/** Stream names as they stand in requests: the same few again and again, so that they are decoded and checked once. */
+/** Stream names in requests. The same few come again and again, so each is decoded and checked once and kept. */
 
 import { streamNameFault } from '../../model/names.ts';
 import { utf8Text } from './attributes.ts';
 
-/** A name and what is wrong with it, where something is. */
+/** A name, and what is wrong with it, if anything is. */
 export interface KnownName {
   readonly name: string;
   readonly fault: string | undefined;
@@ -15,7 +15,7 @@ const KNOWN_BYTES_MAX = 128;
 
 const known: (KnownName | undefined)[] = Array.from({ length: SLOTS });
 
-/** The name whose valid UTF-8 stands in [start, end). */
+/** The name whose valid UTF-8 is [start, end). */
 export function nameAt(view: DataView, start: number, end: number): KnownName {
   if (end - start > KNOWN_BYTES_MAX) return named(utf8Text(view, start, end));
   const slot = slotOf(view, start, end);
@@ -30,7 +30,7 @@ function named(name: string): KnownName {
   return { name, fault: streamNameFault(name) };
 }
 
-/** FNV-1a. Who makes names collide only makes us decode them. */
+/** FNV-1a. A sender who makes names collide only makes us decode them each time. */
 function slotOf(view: DataView, start: number, end: number): number {
   let hash = 0x811c9dc5 | 0;
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ view.getUint8(at), 0x01000193);

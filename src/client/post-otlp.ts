@@ -1,11 +1,11 @@
-/** Posts OTLP bytes to any OTLP/HTTP endpoint, Tailrace or not. */
+/** Posts OTLP bytes to any OTLP/HTTP endpoint, of Tailrace or another server. */
 
 import type { ErrorDetail } from '../model/error.ts';
 import { exchange } from './calls.ts';
-import { type Refusal, refusalError, retryDetail } from './failures.ts';
-import { readPartialSuccess, readStatus } from './otlp-answer.ts';
+import { refusalError, retryDetail, type ServerRefusal } from './failures.ts';
+import { readPartialSuccess, readStatus } from './otlp-response.ts';
 
-/** A request that is ready to go. */
+/** An encoded request. */
 export interface OtlpPost {
   readonly url: string;
   readonly body: Uint8Array;
@@ -16,20 +16,20 @@ export interface OtlpPost {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the endpoint made of it. */
+/** What the endpoint responded. */
 export interface OtlpResponse {
   readonly status: number;
-  /** Records (data points for metrics) that were not taken although the status is 200. */
+  /** How many records (of metrics: data points) were rejected although the status is 200. */
   readonly rejected: number;
-  /** What the endpoint said: reasons of a partial success, a warning, or why it refused. */
+  /** The text of the endpoint: reasons of a partial success, a warning, or why it refused. */
   readonly message: string | undefined;
   readonly correlationId: string | undefined;
   readonly detail: ErrorDetail;
 }
 
 /**
- * Posts once, never again: whether to repeat is the caller's choice. Answers for every status.
- * @throws TailraceError `unavailable` when nobody answers.
+ * Posts once: the caller decides whether to try again. Resolves for every status.
+ * @throws TailraceError `unavailable` when there is no response.
  */
 export async function postOtlp(post: OtlpPost): Promise<OtlpResponse> {
   const headers: Record<string, string> = { ...post.headers, 'content-type': post.contentType };
@@ -47,10 +47,10 @@ export async function postOtlp(post: OtlpPost): Promise<OtlpResponse> {
   };
 }
 
-/** The error for an answer that refused everything; nothing for one that took it, if only in part. */
+/** The error for a response that refused everything; undefined when the request was taken, even if only in part. */
 export function otlpRefusal(answer: OtlpResponse, what: string) {
   if (isAccepted(answer.status)) return undefined;
-  const refusal: Refusal = {
+  const refusal: ServerRefusal = {
     status: answer.status,
     bodyCode: undefined,
     message: answer.message,

@@ -1,10 +1,10 @@
-/** Calls for usage metrics: what their queries ask for, and the JSON that answers them (S2 API §8). */
+/** Calls for usage metrics: their queries, parsed and checked, and the JSON of their responses. */
 
 import { TailraceError } from '../model/error.ts';
 import { USAGE_AHEAD_SECONDS_MAX, USAGE_RANGE_SECONDS_MAX } from '../model/limits.ts';
 import { USAGE_INTERVALS, type UsageInterval, type UsagePoint, type UsageRange } from '../model/usage.ts';
 
-/** The sets of each level. */
+/** The metric sets of each level. */
 export const METRIC_SETS = {
   account: ['active-basins', 'account-ops', 'estimated-billable-usage'],
   basin: ['storage', 'append-ops', 'read-ops', 'read-throughput', 'append-throughput', 'basin-ops'],
@@ -22,7 +22,7 @@ export interface MetricsQuery<L extends MetricLevel> {
 
 export type MetricUnit = 'bytes' | 'operations' | 'usd';
 
-/** One element of an answer. */
+/** One element of a response. */
 export type MetricJson =
   | { readonly label: { readonly name: string; readonly values: readonly string[] } }
   | {
@@ -38,8 +38,8 @@ export type MetricJson =
 const U32_MAX = 2 ** 32 - 1;
 
 /**
- * @throws TailraceError `bad_query` for what is no query of this level, `invalid` for a range or an interval that is not
- *   served
+ * @throws TailraceError `bad_query` when it is not a query of this level, `invalid` for a range or an interval that is
+ * not served
  */
 export function parseMetricsQuery<L extends MetricLevel>(
   params: URLSearchParams,
@@ -74,13 +74,13 @@ export function accumulationJson(
   return { accumulation: { name, unit, interval, values } };
 }
 
-/** A gauge of metered bytes, under the name that S2 gives it. */
+/** A gauge of metered bytes, with S2's name for it. */
 export function storageJson(values: readonly UsagePoint[]): MetricJson {
   return { gauge: { name: 'metered_size', unit: 'bytes', values } };
 }
 
-/** The body of an answer. */
-export function metricsAnswer(values: readonly MetricJson[]): string {
+/** The body of a response. */
+export function metricsResponse(values: readonly MetricJson[]): string {
   return JSON.stringify({ values });
 }
 

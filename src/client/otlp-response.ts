@@ -1,9 +1,9 @@
 /**
- * Reads what any OTLP/HTTP receiver answers. Its two messages have one shape: Export…ServiceResponse holds a
+ * Reads the responses of any OTLP/HTTP receiver. The two messages have the same shape: Export…ServiceResponse holds a
  * partial_success {1: rejected, 2: message}, and google.rpc.Status is {1: code, 2: message}.
  */
 
-/** Numbers and words out of an answer; all undefined when it could not be read. */
+/** The number and the text of a response; undefined when they could not be read. */
 export interface CountAndMessage {
   readonly count: number | undefined;
   readonly message: string | undefined;
@@ -12,7 +12,7 @@ export interface CountAndMessage {
 const NOTHING: CountAndMessage = { count: undefined, message: undefined };
 const REJECTED_KEYS = ['rejectedLogRecords', 'rejectedSpans', 'rejectedDataPoints'] as const;
 
-/** The `partial_success` of a 200: rejected count and message, or nothing when everything was accepted. */
+/** The `partial_success` of a 200: how many were rejected, and the message; undefined when everything was accepted. */
 export function readPartialSuccess(contentType: string, body: Uint8Array): CountAndMessage {
   if (isJson(contentType)) {
     const partial = object(object(parse(body)).partialSuccess);
@@ -26,7 +26,7 @@ export function readPartialSuccess(contentType: string, body: Uint8Array): Count
   return partial === undefined ? NOTHING : pair(partial);
 }
 
-/** The google.rpc.Status of a refusal, or the first line of a plain text one. */
+/** The google.rpc.Status of a refusal, or the first line of a refusal in plain text. */
 export function readStatus(contentType: string, body: Uint8Array): CountAndMessage {
   if (isJson(contentType)) {
     const status = object(parse(body));
@@ -46,7 +46,9 @@ function pair(body: Uint8Array): CountAndMessage {
   return { count: numbers.get(1), message: text(message && Buffer.from(message).toString('utf8')) };
 }
 
-/** Top-level varints and length-delimited fields; the last of each number. Stops quietly where it makes no sense. */
+/**
+ * Top-level varints and length-delimited fields, the last of each number. Stops at the first fault, without an error.
+ */
 function fields(body: Uint8Array): { numbers: Map<number, number>; bytes: Map<number, Uint8Array> } {
   const numbers = new Map<number, number>();
   const bytes = new Map<number, Uint8Array>();

@@ -1,20 +1,20 @@
-/** Configurations as S2's JSON has them (§4.1): what a client sends is what it gets back. */
+/** Configurations as S2's JSON has them, in requests and in responses. */
 
-/** Of a stream. A leaf that is absent is not set, or kept; null unsets it where that is asked for. */
+/** The configuration of a stream. In a change, an absent leaf is kept and null unsets it. */
 export interface StreamConfigJson {
   readonly storage_class?: string | null;
   /** Seconds from a record's arrival. */
   readonly retention_policy?: { readonly age: number } | { readonly infinite: object } | null;
-  /** Metered bytes that are kept at most. Our own field. */
+  /** Most metered bytes that are kept. Our own field. */
   readonly retention_bytes?: number | null;
   readonly timestamping?: { readonly mode?: string | null; readonly uncapped?: boolean | null } | null;
   readonly delete_on_empty?: { readonly min_age_secs?: number | null } | null;
 }
 
-/** Of a basin, with what its streams start from. */
+/** The configuration of a basin, with the defaults of its streams. */
 export interface BasinConfigJson {
   readonly default_stream_config?: StreamConfigJson | null;
-  /** Of streams that are made from now on. */
+  /** The cipher of streams that are made from now on. */
   readonly stream_cipher?: string | null;
   readonly create_stream_on_append?: boolean | null;
   readonly create_stream_on_read?: boolean | null;

@@ -1,6 +1,6 @@
 /**
- * S2's JSON of configurations ↔ ours (S2 API §4.1). What has the wrong shape is `bad_json`; what has the right one and
- * makes no sense is `invalid`, and that is looked at last.
+ * S2's JSON of configurations ↔ ours. A wrong shape is `bad_json`; the right shape with a value that makes no sense is
+ * `invalid`, which is checked last.
  */
 
 import { z } from 'zod';
@@ -20,9 +20,9 @@ import {
   TIMESTAMPING_MODES,
 } from '../model/stream-config.ts';
 import { parseJsonValue } from './json-value.ts';
-import { oidcJson, oidcShape, trustOf } from './oidc.ts';
+import { oidcJson, oidcShape, trustOf } from './oidc-json.ts';
 
-/** Bare JSON integers; S2's go to 2^64 - 1, and what is above 2^53 - 1 is clamped (S2 API §12). */
+/** A JSON integer. S2's go up to 2^64 - 1; one above 2^53 - 1 is clamped to that (`src/http/s2/README.md`). */
 const count = z
   .number()
   .refine((value) => Number.isInteger(value) && value >= 0 && value < 2 ** 64, 'must be a whole number from 0 on')
@@ -44,7 +44,7 @@ const streamShape = z.object({
   delete_on_empty: z.object({ min_age_secs: count.nullish() }).nullish(),
 });
 
-/** A template no longer than the names that it makes; each one that was used is kept in memory. */
+/** A template is no longer than the names that it makes, because each used template is kept in memory. */
 const TEMPLATE_FAULT = `must be text of at most ${STREAM_NAME_BYTES_MAX} bytes without NUL`;
 const UNFIT_TEXT = /\0|\p{Surrogate}/u;
 const isTemplate = (text: string): boolean =>
@@ -60,20 +60,20 @@ const basinShape = z.object({
 });
 
 /**
- * A stream's configuration as somebody asks for it: null and absent are the same. Only of our own `retention_bytes` null
- * says something, that there is no bound: absent keeps the one that there is (S2 API §12).
+ * A stream's configuration in a create or ensure request: null means the same as absent. Only for `retention_bytes`,
+ * which is our own field, null removes the bound, while absent keeps it (`src/http/s2/README.md`).
  * @throws TailraceError `bad_json`, `invalid`
  */
 export function parseStreamConfigRequest(json: unknown): StreamConfigRequest {
   return requested(parseStreamConfigPatch(json ?? {}));
 }
 
-/** A change of a stream's configuration: null unsets. @throws TailraceError `bad_json`, `invalid` */
+/** A change of a stream's configuration: null unsets a leaf. @throws TailraceError `bad_json`, `invalid` */
 export function parseStreamConfigPatch(json: unknown): StreamConfigPatch {
   return streamPatch(shaped(streamShape, json));
 }
 
-/** A basin's configuration as somebody asks for it. @throws TailraceError `bad_json`, `invalid` */
+/** A basin's configuration in a create or ensure request. @throws TailraceError `bad_json`, `invalid` */
 export function parseBasinConfigRequest(json: unknown): BasinConfigRequest {
   const shape = shaped(basinShape, json ?? {});
   const cipher = cipherOf(shape.stream_cipher);
@@ -85,7 +85,10 @@ export function parseBasinConfigRequest(json: unknown): BasinConfigRequest {
   };
 }
 
-/** A change of a basin's configuration: null unsets; of a flag it changes nothing. @throws TailraceError `bad_json`, `invalid` */
+/**
+ * A change of a basin's configuration: null unsets a leaf, but does not change a flag.
+ * @throws TailraceError `bad_json`, `invalid`
+ */
 export function parseBasinConfigPatch(json: unknown): BasinConfigPatch {
   const shape = shaped(basinShape, json);
   const { default_stream_config: leaves } = shape;
@@ -99,8 +102,8 @@ export function parseBasinConfigPatch(json: unknown): BasinConfigPatch {
 }
 
 /**
- * The S2-Stream-Config header (S2 API §1.3).
- * @throws TailraceError `bad_header`, whatever is wrong
+ * The configuration in an S2-Stream-Config header.
+ * @throws TailraceError `bad_header` for every fault
  */
 export function parseStreamConfigHeader(text: string): StreamConfigRequest {
   try {
@@ -111,7 +114,7 @@ export function parseStreamConfigHeader(text: string): StreamConfigRequest {
   }
 }
 
-/** The configuration of a stream as S2 shows it: every field is there. */
+/** The configuration of a stream in S2's JSON, with every field. */
 export function streamConfigJson(config: StreamConfig): Record<string, unknown> {
   return {
     storage_class: config.storageClass,
@@ -122,7 +125,7 @@ export function streamConfigJson(config: StreamConfig): Record<string, unknown> 
   };
 }
 
-/** The configuration of a basin as S2 shows it: the storage class resolved, other leaves as set, or null. */
+/** The configuration of a basin in S2's JSON: the storage class is resolved, other leaves are as set, or null. */
 export function basinConfigJson(config: BasinConfig): Record<string, unknown> {
   return {
     default_stream_config: leavesJson(config.defaultStream),
@@ -150,7 +153,7 @@ function streamPatch(shape: StreamShape): StreamConfigPatch {
   };
 }
 
-/** A leaf inside an object: null on the object unsets all that is in it. */
+/** A leaf inside an object: null for the object unsets all leaves in it. */
 function leaf(name: keyof StreamConfig, holder: object | null | undefined, value: unknown): StreamConfigPatch {
   if (holder === null) return { [name]: null };
   return value === undefined ? {} : { [name]: value };
@@ -220,7 +223,7 @@ function shaped<T extends z.ZodType>(shape: T, json: unknown): z.output<T> {
 }
 
 function jsonOf(text: string): unknown {
-  // Headers reach us as latin-1: whatever is not ASCII there was not meant so.
+  // Node decodes headers as latin-1, so other characters would come out as the sender did not mean them.
   if (/[^\x20-\x7e\t]/.test(text)) throw new TailraceError('bad_header', 'invalid JSON: it must be ASCII');
   try {
     return parseJsonValue(text);
