@@ -1,11 +1,12 @@
 /**
- * Writes the help of every command into cli/README.md, between two marks; what stands around them is written by hand.
+ * Writes the help of every command into cli/README.md, between two marks; the text around them is written by hand.
  *
  *   node scripts/generate-cli-readme.mjs            writes cli/README.md
  *   node scripts/generate-cli-readme.mjs --check    writes nothing; exit code 1 when the committed file differs
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { ensureBuilt, ensureInstalled, MAIN, ROOT } from './prepare.mjs';
 
@@ -31,7 +32,7 @@ if (found === wanted) {
   console.log(`wrote ${FILE}`);
 }
 
-/** The program of cli/main.ts with all its commands, stopped before it looks at its arguments. */
+/** The program of cli/main.ts with all its commands, stopped before it parses its arguments. */
 async function buildProgram() {
   const { argv } = process;
   const { parseAsync } = Command.prototype;
@@ -42,7 +43,7 @@ async function buildProgram() {
   };
   // Without a known command first all of them are loaded, and `serve` gets its flags where it is named.
   process.argv = [process.execPath, MAIN, '--help', 'serve'];
-  await import(MAIN);
+  await import(pathToFileURL(MAIN).href);
   process.argv = argv;
   Command.prototype.parseAsync = parseAsync;
   return program;
@@ -56,7 +57,7 @@ function commandsText(program) {
   return [section('###', program), ...sections].join('\n');
 }
 
-/** One command with its help; what is the same for all stands in the help of `tailrace` alone. */
+/** One command with its help; options that all commands share are only in the help of `tailrace`. */
 function section(level, command) {
   const help = helpOf(command).replace(/\nGlobal Options:\n(?: .*\n)+/, '');
   return `${level} ${nameOf(command)}\n\n\`\`\`text\n${help.trim()}\n\`\`\`\n`;

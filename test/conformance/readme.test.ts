@@ -1,6 +1,7 @@
 /** The examples of README.md and of scripts/README.md that need a server or the library, run as they are written. */
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -43,10 +44,8 @@ test('the call with curl in the quick start stores its record, and tail shows it
 
 test('follow.mjs prints the records of a stream', async () => {
   const child = await start('README.md', 'follow.mjs', { TAILRACE_TOKEN: server.token });
-  for await (const text of child.stdout.setEncoding('utf8')) {
-    expect(text).toBe('0 info hello from curl\n');
-    break;
-  }
+  const [text] = await once(child.stdout.setEncoding('utf8'), 'data');
+  expect(text).toBe('0 info hello from curl\n');
   child.kill();
 });
 
@@ -73,7 +72,7 @@ async function start(document: string, name: string, env: Readonly<Record<string
   return spawn(process.execPath, [name], {
     cwd: folder,
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 2],
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
 }
 
