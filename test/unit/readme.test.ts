@@ -7,6 +7,7 @@ import { EXIT } from '../../cli/exit.ts';
 import { bannerText } from '../../cli/print/banner.ts';
 import { SETTINGS } from '../../src/config.ts';
 import { AUDIT_REFUSALS_PER_SECOND_MAX, CONNECTIONS_MAX, OTLP_LIMITS, TOKENS_MAX } from '../../src/model/limits.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
 import { CLOSE_CODES, CLOSE_DONE, CLOSE_NOT_ALLOWED } from '../../src/socket/close-codes.ts';
 import { SUBPROTOCOLS } from '../../src/socket/encoders.ts';
 
@@ -29,6 +30,21 @@ describe('scripts/README.md', () => {
     expect(readme).toContain(`| access tokens | ${thousands(TOKENS_MAX)} |`);
     expect(readme).toContain(`| refusals in the audit log | ${AUDIT_REFUSALS_PER_SECOND_MAX} a second |`);
   });
+});
+
+test('scripts/README.md names every metric', async () => {
+  const metrics = new Metrics();
+  const engine = { state: 'open', usedBytes: 0, fileBytes: 0, freeBytes: 0 };
+  const reads = { byProtocol: new Map([['sse', 1]]), lagRecordsMax: 0 };
+  metrics.watch({
+    stat: async () => ({ engine, openStreams: 0, reads }),
+    connections: () => 0,
+    memory: { usedBytes: 0, limitBytes: 0 },
+  });
+  const names = [...(await metrics.text()).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map((line) => line[1]);
+  const section = read('scripts/README.md').split('\n## Metrics\n')[1]?.split('\n## ')[0] ?? '';
+  const shown = [...section.matchAll(/`((?:s2|tailrace)_\w+)(?:\{[\w,]+\})?`/g)].map((code) => code[1]);
+  expect([...shown].sort()).toEqual([...names].sort());
 });
 
 describe('cli/README.md', () => {
@@ -57,8 +73,8 @@ describe('src/socket/README.md', () => {
     ]);
     const byCode = new Map<number, string[]>([
       [CLOSE_DONE, []],
-      // Only while a reader is connected; before that these errors have codes of their own.
-      [CLOSE_NOT_ALLOWED, ['authn', 'permission_denied']],
+      // For a reader that is connected; one that never was allowed has the code of its error.
+      [CLOSE_NOT_ALLOWED, ['authn']],
     ]);
     for (const [error, code] of Object.entries(CLOSE_CODES)) byCode.set(code, [...(byCode.get(code) ?? []), error]);
     expect(shown).toEqual([...byCode].sort(([a], [b]) => a - b));
