@@ -1,4 +1,4 @@
-/** The examples of README.md and of scripts/README.md that need a server or the library, run as they are written. */
+/** The examples of README.md and of the READMEs beside the code that need a server or the library, run as they are written. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { runCli, runShell } from '../support/cli.ts';
+import { noticeSecrets } from '../support/secrets.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -58,6 +59,16 @@ test('embed.mjs uses a store and a server in its own process', async () => {
   const child = await start('scripts/README.md', 'embed.mjs', {});
   const output = await outputOf(child);
   expect(output).toMatch(/^0 \d+ hello\n\[ '.*hello.*' \]\n$/);
+});
+
+test('the call in src/access/README.md that issues a token issues one', async () => {
+  const call = blockAfter('src/access/README.md', '```sh\ncurl ');
+  const [, body = ''] = /-d '([^']+)'/.exec(call) ?? [];
+  const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
+  const response = await fetch(`${server.url}/v1/access-tokens`, { method: 'POST', headers, body });
+  const { access_token: secret } = (await response.json()) as { access_token: string };
+  noticeSecrets(secret);
+  expect([response.status, secret]).toEqual([201, expect.stringMatching(/^trk_[0-9a-f]{48}$/)]);
 });
 
 test('the smoke sender of the README prints what the server says', async () => {
