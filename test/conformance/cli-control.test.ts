@@ -112,9 +112,9 @@ describe('outside issuers', () => {
     await rm(dir, { recursive: true });
   });
 
-  test('are trusted as the README says it for a cluster of Kubernetes', async () => {
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-    const block = /\n### Outside issuers\n[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? 'false';
+  test('are trusted as src/access/README.md says it for a cluster of Kubernetes', async () => {
+    const readme = readFileSync(new URL('../../src/access/README.md', import.meta.url), 'utf8');
+    const block = /\n## Outside issuers\n[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? 'false';
     const jwks = JSON.stringify({ keys: [generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })] });
     const dir = await mkdtemp(join(tmpdir(), 'tailrace-cli-oidc-'));
     const outside = `set -e; npx() { shift; tailrace "$@"; }; kubectl() { echo '${jwks}'; }`;

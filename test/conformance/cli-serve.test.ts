@@ -30,6 +30,7 @@ describe('the start', () => {
     expect(lines).toContain('export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf');
     expect(lines).toContain(`export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20$(cat ${dataDir}/root-token)"`);
     expect(lines).toContain('export OTEL_RESOURCE_ATTRIBUTES=s2.stream=my-app');
+    expect(lines).toContain('export OTEL_SERVICE_NAME=my-app');
     expect(server.stdout()).toContain(`# data directory ${dataDir} (new; 0 streams, `);
     expect(token).toMatch(/^trk_[0-9a-f]{48}$/);
     expect(server.stdout() + server.stderr()).not.toContain(token);
