@@ -19,7 +19,7 @@ export function auditExchange(
   { audit }: HttpDeps,
   error?: TailraceError,
 ): void {
-  const failure = error ?? exchange.note.failure;
+  const failure = error ?? exchange.auditContext.failure;
   if (isWritten(action, failure)) audit.write(subjectOf(exchange, action), failure);
 }
 
@@ -27,7 +27,7 @@ export function auditExchange(
 export function auditRefusal(exchange: Exchange, { audit }: HttpDeps, error: TailraceError, stream?: string): void {
   if (!isAboutAccess(error)) return;
   const subject = subjectOf(exchange, actOf(exchange));
-  const struck = stream === undefined ? subject.stream : absolute(stream, exchange.note.caller);
+  const struck = stream === undefined ? subject.stream : absolute(stream, exchange.auditContext.caller);
   audit.write({ ...subject, stream: struck }, error);
 }
 
@@ -55,7 +55,7 @@ export function auditorOfCommands(
 }
 
 function subjectOf(exchange: Exchange, action: AuditAction): AuditSubject {
-  const { caller, need, protocol } = exchange.note;
+  const { caller, need, protocol } = exchange.auditContext;
   const stream = need?.stream;
   return {
     action,
@@ -75,15 +75,15 @@ function absolute(stream: string, caller: Principal | undefined): string {
   return caller === undefined ? stream : caller.absolute(stream);
 }
 
-function principalOf({ note, request, query }: Exchange, action: AuditAction): string {
-  if (note.caller !== undefined) return note.caller.id;
+function principalOf({ auditContext, request, query }: Exchange, action: AuditAction): string {
+  if (auditContext.caller !== undefined) return auditContext.caller.id;
   const showed =
     request.headers.authorization !== undefined || /(^|&)ticket=/.test(query) || action === 'exchange-token';
   return showed ? UNKNOWN : NOBODY;
 }
 
 /** What is being done where the route does not say it: it was asked for leave as that. */
-function actOf({ note }: Exchange): AuditAction {
-  const operation = note.need?.operation ?? 'append';
+function actOf({ auditContext }: Exchange): AuditAction {
+  const operation = auditContext.need?.operation ?? 'append';
   return operation === 'maintain' ? 'confirm-clock' : operation;
 }

@@ -58,7 +58,7 @@ export function authorize(exchange: Exchange, deps: HttpDeps, need: Need): Princ
 
 /** The same for what is no use of the server, such as a look at its health. */
 export function authorizeUncounted(exchange: Exchange, deps: HttpDeps, need: Need): Principal {
-  exchange.note.need = need;
+  exchange.auditContext.need = need;
   const principal = identify(exchange, deps);
   allow(exchange, deps, principal, need);
   return principal;
@@ -71,8 +71,8 @@ export function authorizeAs(exchange: Exchange, deps: HttpDeps, principal: Princ
 }
 
 function allow(exchange: Exchange, { access }: HttpDeps, principal: Principal, need: Need): void {
-  exchange.note.caller = principal;
-  exchange.note.need = need;
+  exchange.auditContext.caller = principal;
+  exchange.auditContext.need = need;
   access.expectAllowed(principal, need);
   exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
 }
@@ -80,7 +80,7 @@ function allow(exchange: Exchange, { access }: HttpDeps, principal: Principal, n
 /** Who is asking, whatever for. @throws TailraceError `authn` */
 export function identify(exchange: Exchange, deps: HttpDeps): Principal {
   const principal = deps.access.identify(credentialOf(exchange));
-  exchange.note.caller = principal;
+  exchange.auditContext.caller = principal;
   return principal;
 }
 

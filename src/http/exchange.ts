@@ -30,12 +30,12 @@ export interface HttpRequest extends Readable {
 }
 
 /** Where the answer goes. */
-export type Way =
+export type Transport =
   | { readonly version: 1; readonly response: ServerResponse }
   | { readonly version: 2; readonly stream: ServerHttp2Stream };
 
 /** What the audit log will say of a request, as it becomes known. */
-export interface AuditNote {
+export interface AuditContext {
   protocol: AuditProtocol;
   /** Undefined until they are identified. */
   caller: Principal | undefined;
@@ -47,7 +47,7 @@ export interface AuditNote {
 
 export interface Exchange {
   readonly request: HttpRequest;
-  readonly way: Way;
+  readonly transport: Transport;
   /** The caller's own id when it sent a sane one, else ours. On every answer and in every log line. */
   readonly correlationId: string;
   /** As it stands in the request line: still percent-encoded, slashes as they are. */
@@ -60,13 +60,13 @@ export interface Exchange {
   hiddenPrefix: string;
   /** What the answer carries for the page that asks, names and values in turn; none where no origin is configured. */
   corsHeaders: readonly string[] | undefined;
-  readonly note: AuditNote;
+  readonly auditContext: AuditContext;
 }
 
 /** A request before the router has seen it. */
 export function openExchange(
   request: HttpRequest,
-  way: Way,
+  transport: Transport,
   awaitsContinue: boolean,
   corsHeaders?: readonly string[],
 ): Exchange {
@@ -74,29 +74,29 @@ export function openExchange(
   const mark = url.indexOf('?');
   return {
     request,
-    way,
+    transport,
     correlationId: correlationId(request.headers['x-correlation-id']),
     path: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? '' : url.slice(mark + 1),
     awaitsContinue,
     hiddenPrefix: '',
     corsHeaders,
-    note: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
+    auditContext: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
   };
 }
 
 /** Whether a body follows the headers. */
-export function announcesBody({ request, way }: Exchange): boolean {
-  if (way.version === 2) return !way.stream.endAfterHeaders;
+export function announcesBody({ request, transport }: Exchange): boolean {
+  if (transport.version === 2) return !transport.stream.endAfterHeaders;
   const length = request.headers['content-length'];
   return (length !== undefined && length !== '0') || request.headers['transfer-encoding'] !== undefined;
 }
 
 /** The length that was announced; undefined when the body comes without one. */
 export function announcedLength(exchange: Exchange): number | undefined {
-  const { request, way } = exchange;
+  const { request, transport } = exchange;
   const length = request.headers['content-length'];
-  if (way.version === 2) return length === undefined && announcesBody(exchange) ? undefined : Number(length ?? 0);
+  if (transport.version === 2) return length === undefined && announcesBody(exchange) ? undefined : Number(length ?? 0);
   return request.headers['transfer-encoding'] === undefined ? Number(length ?? 0) : undefined;
 }
 
@@ -104,18 +104,18 @@ export function announcedLength(exchange: Exchange): number | undefined {
 export function goOn(exchange: Exchange): void {
   if (!exchange.awaitsContinue) return;
   exchange.awaitsContinue = false;
-  if (exchange.way.version === 1) exchange.way.response.writeContinue();
-  else if (isOpen(exchange.way.stream)) exchange.way.stream.additionalHeaders({ ':status': 100 });
+  if (exchange.transport.version === 1) exchange.transport.response.writeContinue();
+  else if (isOpen(exchange.transport.stream)) exchange.transport.stream.additionalHeaders({ ':status': 100 });
 }
 
 /** Nobody is there any more to hear an answer. */
-export function isGone({ request, way }: Exchange): boolean {
-  return way.version === 1 ? request.socket.destroyed : !isOpen(way.stream);
+export function isGone({ request, transport }: Exchange): boolean {
+  return transport.version === 1 ? request.socket.destroyed : !isOpen(transport.stream);
 }
 
 /** Whether the head of an answer is on its way. */
-export function isAnswered({ way }: Exchange): boolean {
-  return way.version === 1 ? way.response.headersSent : way.stream.headersSent;
+export function isAnswered({ transport }: Exchange): boolean {
+  return transport.version === 1 ? transport.response.headersSent : transport.stream.headersSent;
 }
 
 /**
@@ -123,19 +123,19 @@ export function isAnswered({ way }: Exchange): boolean {
  * stream with an error code would first end it as if it were whole.) A turn later: node sends a reset at once, and to send
  * in the middle of what is being read damages memory.
  */
-export function cut({ request, way }: Exchange): void {
-  if (way.version === 1) request.socket.destroy();
-  else setImmediate(() => way.stream.destroy(new Error('cut')));
+export function cut({ request, transport }: Exchange): void {
+  if (transport.version === 1) request.socket.destroy();
+  else setImmediate(() => transport.stream.destroy(new Error('cut')));
 }
 
 /** The connection below: one object for all requests that come over it. */
-export function connectionOf({ request, way }: Exchange): object {
-  return way.version === 1 ? request.socket : (way.stream.session ?? way.stream);
+export function connectionOf({ request, transport }: Exchange): object {
+  return transport.version === 1 ? request.socket : (transport.stream.session ?? transport.stream);
 }
 
 /** How the client came here. */
-export function schemeOf({ request, way }: Exchange): 'http' | 'https' {
-  const isSecure = way.version === 1 ? request.socket instanceof TLSSocket : way.stream.session?.encrypted;
+export function schemeOf({ request, transport }: Exchange): 'http' | 'https' {
+  const isSecure = transport.version === 1 ? request.socket instanceof TLSSocket : transport.stream.session?.encrypted;
   return isSecure === true ? 'https' : 'http';
 }
 

@@ -30,7 +30,7 @@ const NO_CONTENT = 204;
 
 /** Sends an answer. A client that is gone already gets nothing, silently. */
 export function reply(exchange: Exchange, answer: HttpResponse, context: ReplyContext): void {
-  const { way } = exchange;
+  const { transport } = exchange;
   const bytes = typeof answer.body === 'string' ? Buffer.byteLength(answer.body) : answer.body.length;
   const headers = ['X-Correlation-Id', exchange.correlationId];
   if (answer.contentType !== undefined) headers.push('Content-Type', answer.contentType);
@@ -38,8 +38,9 @@ export function reply(exchange: Exchange, answer: HttpResponse, context: ReplyCo
   if (answer.headers !== undefined) headers.push(...answer.headers);
   if (exchange.corsHeaders !== undefined) headers.push(...exchange.corsHeaders);
   const body = bytes === 0 ? undefined : answer.body;
-  if (way.version === 1) replyHttp1(exchange, way.response, { status: answer.status, headers, body }, context);
-  else replyHttp2(exchange, way.stream, { status: answer.status, headers, body }, context);
+  if (transport.version === 1)
+    replyHttp1(exchange, transport.response, { status: answer.status, headers, body }, context);
+  else replyHttp2(exchange, transport.stream, { status: answer.status, headers, body }, context);
 }
 
 /** An answer as it goes out. */

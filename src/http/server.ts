@@ -62,8 +62,8 @@ export class HttpServer {
     this.#onFatal = onFatal;
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#router = new Router(allRoutes(this.#deps));
-    const request: ListenerHandlers['request'] = (message, way, awaitsContinue) =>
-      this.#handle(openExchange(message, way, awaitsContinue, this.#cors?.headersFor(message)));
+    const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
+      this.#handle(openExchange(message, transport, awaitsContinue, this.#cors?.headersFor(message)));
     this.#listener = new Listener({ request, upgrade }, { clock, logger: deps.logger, tls });
   }
 
@@ -116,7 +116,7 @@ export class HttpServer {
       const found = this.#router.find(exchange.request.method ?? 'GET', exchange.path);
       if (found !== undefined) {
         refuse = found.route.refuse;
-        exchange.note.protocol = found.route.protocol ?? 'http';
+        exchange.auditContext.protocol = found.route.protocol ?? 'http';
       }
       if (found !== undefined && !('error' in found)) action = found.route.action;
       this.#check(exchange);

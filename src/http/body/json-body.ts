@@ -85,9 +85,9 @@ async function readSmallBody(exchange: Exchange, deps: HttpDeps): Promise<Reques
 }
 
 /** A body may come slowly: whoever was let in before it must still be known behind it. @throws TailraceError `authn` */
-function expectCaller({ note }: Exchange, body: RequestBody, { access }: HttpDeps): RequestBody {
+function expectCaller({ auditContext }: Exchange, body: RequestBody, { access }: HttpDeps): RequestBody {
   try {
-    if (note.caller !== undefined) access.expectAlive(note.caller);
+    if (auditContext.caller !== undefined) access.expectAlive(auditContext.caller);
     return body;
   } catch (error) {
     body.release();

@@ -44,14 +44,14 @@ async function send(exchange: Exchange, backup: BackupUnderWay, answer: StreamRe
       const drained = answer.write(part);
       if (drained !== undefined) await patiently(drained, answer, deps);
       if (answer.signal.aborted) {
-        exchange.note.failure = GONE;
+        exchange.auditContext.failure = GONE;
         return;
       }
     }
     answer.signal.removeEventListener('abort', onGone);
     await answer.end();
   } catch (error) {
-    exchange.note.failure = answer.signal.aborted ? GONE : asTailraceError(error);
+    exchange.auditContext.failure = answer.signal.aborted ? GONE : asTailraceError(error);
     if (answer.signal.aborted) return;
     deps.logger.error({ err: error }, 'a backup failed on its way');
     answer.abort();

@@ -54,7 +54,7 @@ export function recordRoutes(deps: HttpDeps): readonly Route[] {
 function append(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
   expectOpen(deps);
   const mode = wireFormOf(firstMediaType(exchange.request.headers['content-type'])) ?? 'json';
-  if (mode === 's2s') exchange.note.protocol = mode;
+  if (mode === 's2s') exchange.auditContext.protocol = mode;
   const call = parseAppendCall(exchange, segment, deps, mode);
   return mode === 's2s' ? appendSession(exchange, call, deps) : appendUnary(exchange, call, deps);
 }
@@ -62,7 +62,7 @@ function append(exchange: Exchange, segment: string, deps: HttpDeps): Promise<vo
 function read(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
   expectOpen(deps);
   const mode = readModeOf(exchange);
-  if (mode !== 'unary') exchange.note.protocol = mode;
+  if (mode !== 'unary') exchange.auditContext.protocol = mode;
   const call = parseReadCall(exchange, segment, deps, mode);
   if (mode === 's2s') return readSession(exchange, call, deps);
   return mode === 'sse' ? readSse(exchange, call, deps) : readUnary(exchange, call, deps);

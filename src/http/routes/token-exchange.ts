@@ -43,7 +43,7 @@ async function exchangeToken(exchange: Exchange, deps: HttpDeps): Promise<void> 
   const { credential } = shaped(request, await readJson(exchange, deps));
   const tokens = exchangeOf(deps);
   const principal = deps.access.identify(credential);
-  exchange.note.caller = principal;
+  exchange.auditContext.caller = principal;
   const { jwt, projectId, expiresAt } = await tokens.exchange(principal);
   const answer = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString() };
   answerJson(exchange, 200, answer, deps, ['Cache-Control', 'no-store']);

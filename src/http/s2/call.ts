@@ -131,7 +131,7 @@ export function expectAppendable(exchange: Exchange, call: AppendCall, records: 
   for (const operation of needed) {
     if (principal.allows(operation, basin, stream)) continue;
     const shown = principal.shown(stream);
-    exchange.note.need = { operation, basin, stream: shown };
+    exchange.auditContext.need = { operation, basin, stream: shown };
     throw new TailraceError(
       'permission_denied',
       `the token \`${principal.id}\` may not ${operation} on stream \`${shown}\``,

@@ -34,8 +34,8 @@ export function onceOver(exchange: Exchange, call: () => void): () => void {
     call();
     return () => {};
   }
-  const { way } = exchange;
-  const sink = way.version === 1 ? way.response : way.stream;
+  const { transport } = exchange;
+  const sink = transport.version === 1 ? transport.response : transport.stream;
   sink.once('close', call);
   return () => void sink.off('close', call);
 }
