@@ -28,6 +28,14 @@ export interface Need {
   readonly tokenId?: string | undefined;
 }
 
+/** What authorizing a request finds out, step by step, so also when the request is refused: for the audit log. */
+export interface AuthContext {
+  /** Undefined until the caller is identified. */
+  caller: Principal | undefined;
+  /** The permission that was asked for last. */
+  need: Need | undefined;
+}
+
 /** Whether callers must show a token. */
 export type AccessMode =
   | {

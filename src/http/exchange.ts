@@ -8,8 +8,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import type { Need } from '../access/access.ts';
-import type { Principal } from '../access/grant.ts';
+import type { AuthContext } from '../access/access.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { AuditProtocol } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
@@ -35,13 +34,9 @@ export type Transport =
   | { readonly version: 2; readonly stream: ServerHttp2Stream };
 
 /** What the audit log will say of a request, as it becomes known. */
-export interface AuditContext {
+export interface AuditContext extends AuthContext {
   protocol: AuditProtocol;
-  /** Undefined until they are identified. */
-  caller: Principal | undefined;
-  /** What leave was asked for last. */
-  need: Need | undefined;
-  /** What went wrong once an answer had begun. */
+  /** What failed after the response had begun. */
   failure: TailraceError | undefined;
 }
 

@@ -28,7 +28,10 @@ export interface ReplyContext {
 
 const NO_CONTENT = 204;
 
-/** Sends an answer. A client that is gone already gets nothing, silently. */
+/** Headers of responses with a secret, or with what is of no use later: no cache keeps them. */
+export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store'];
+
+/** Sends a response. A client that is gone gets nothing, and nobody is told. */
 export function reply(exchange: Exchange, answer: HttpResponse, context: ReplyContext): void {
   const { transport } = exchange;
   const bytes = typeof answer.body === 'string' ? Buffer.byteLength(answer.body) : answer.body.length;

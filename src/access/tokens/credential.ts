@@ -37,3 +37,26 @@ export function bearerToken(header: string | undefined): string | undefined {
 }
 
 const BEARER = 'bearer ';
+
+/** What a connection showed last. */
+interface ShownHeader {
+  readonly header: string;
+  readonly hashed: HashedToken | undefined;
+}
+
+const shownBy = new WeakMap<object, ShownHeader>();
+
+/**
+ * The credential in an `Authorization` header, hashed once where a connection shows the same header with each request, as
+ * exporters do. The header is compared only with what the same connection showed before, so the time that takes tells
+ * nobody a secret of others.
+ */
+export function credentialShown(header: string | undefined, connection: object): HashedToken | undefined {
+  if (header === undefined) return undefined;
+  const shown = shownBy.get(connection);
+  if (shown !== undefined && shown.header === header) return shown.hashed;
+  const token = bearerToken(header);
+  const hashed = token === undefined ? undefined : hashCredential(token);
+  shownBy.set(connection, { header, hashed });
+  return hashed;
+}

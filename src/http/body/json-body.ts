@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { TailraceError } from '../../model/error.ts';
 import { CONTROL_BODY_BYTES_MAX } from '../../model/limits.ts';
 import { parseJsonValue } from '../../s2/json-value.ts';
-import type { HttpDeps } from '../context.ts';
+import type { BodyDeps, IdentifyDeps, ReplyDeps } from '../context.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, wireFormOf } from '../s2/call.ts';
@@ -15,7 +15,7 @@ import { type RequestBody, readBody } from './read-body.ts';
  * The value in the body.
  * @throws TailraceError `bad_json`, also for another content type and for a body that is too long
  */
-export async function readJson(exchange: Exchange, deps: HttpDeps): Promise<unknown> {
+export async function readJson(exchange: Exchange, deps: BodyDeps): Promise<unknown> {
   expectJson(exchange);
   const body = await readSmallBody(exchange, deps);
   try {
@@ -26,7 +26,7 @@ export async function readJson(exchange: Exchange, deps: HttpDeps): Promise<unkn
 }
 
 /** The same for a body that may be left away: without one, or without a content type, it is null (S2 API §3.5). */
-export async function readOptionalJson(exchange: Exchange, deps: HttpDeps): Promise<unknown> {
+export async function readOptionalJson(exchange: Exchange, deps: BodyDeps): Promise<unknown> {
   if (exchange.request.headers['content-type'] === undefined || !announcesBody(exchange)) return null;
   expectJson(exchange);
   const body = await readSmallBody(exchange, deps);
@@ -59,7 +59,7 @@ export function answerJson(
   exchange: Exchange,
   status: number,
   value: unknown,
-  deps: HttpDeps,
+  deps: ReplyDeps,
   headers: readonly string[] = [],
 ): void {
   reply(exchange, { status, contentType: 'application/json', body: JSON.stringify(value), headers }, deps.replyContext);
@@ -72,7 +72,7 @@ function expectJson({ request }: Exchange): void {
   throw new TailraceError('bad_json', 'the body must be JSON: send it with Content-Type application/json');
 }
 
-async function readSmallBody(exchange: Exchange, deps: HttpDeps): Promise<RequestBody> {
+async function readSmallBody(exchange: Exchange, deps: BodyDeps): Promise<RequestBody> {
   const limits = { wireBytesMax: CONTROL_BODY_BYTES_MAX, bodyBytesMax: CONTROL_BODY_BYTES_MAX };
   try {
     const body = await readBody(exchange, { ...deps.reading, ...limits });
@@ -85,7 +85,7 @@ async function readSmallBody(exchange: Exchange, deps: HttpDeps): Promise<Reques
 }
 
 /** A body may come slowly: whoever was let in before it must still be known behind it. @throws TailraceError `authn` */
-function expectCaller({ auditContext }: Exchange, body: RequestBody, { access }: HttpDeps): RequestBody {
+function expectCaller({ auditContext }: Exchange, body: RequestBody, { access }: IdentifyDeps): RequestBody {
   try {
     if (auditContext.caller !== undefined) access.expectAlive(auditContext.caller);
     return body;

@@ -1,10 +1,9 @@
-/** Locations (S2 API §1.2): a server of its own has one, which cannot be changed for another. */
+/** Locations: this server has one, which cannot be exchanged for another. */
 
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
 import { answerJson, readJson } from '../body/json-body.ts';
-import { authorize, type HttpDeps } from '../context.ts';
-import { refuseS2 } from '../errors.ts';
+import { type AuthorizeDeps, authorize, type BodyDeps, type ReplyDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Route } from '../router.ts';
 
@@ -15,8 +14,9 @@ const INFO = {
   default_storage_class: LOCATION.defaultStorageClass,
 };
 
-export function locationRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
+export interface LocationDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {}
+
+export function locationRoutes(deps: LocationDeps): readonly Route[] {
   const list = (exchange: Exchange): void => {
     authorize(exchange, deps, { operation: 'list-locations' });
     answerJson(exchange, 200, [INFO], deps);
@@ -26,19 +26,18 @@ export function locationRoutes(deps: HttpDeps): readonly Route[] {
     answerJson(exchange, 200, INFO, deps);
   };
   return [
-    { method: 'GET', path: '/v1/locations', action: 'list-locations', handle: list, refuse },
-    { method: 'GET', path: '/v1/locations/default', action: 'get-default-location', handle: get, refuse },
+    { method: 'GET', path: '/v1/locations', action: 'list-locations', handle: list },
+    { method: 'GET', path: '/v1/locations/default', action: 'get-default-location', handle: get },
     {
       method: 'PUT',
       path: '/v1/locations/default',
       action: 'set-default-location',
       handle: (exchange) => setDefault(exchange, deps),
-      refuse,
     },
   ];
 }
 
-async function setDefault(exchange: Exchange, deps: HttpDeps): Promise<void> {
+async function setDefault(exchange: Exchange, deps: LocationDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'set-default-location' });
   const name = await readJson(exchange, deps);
   if (typeof name !== 'string')

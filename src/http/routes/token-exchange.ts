@@ -7,9 +7,9 @@ import { z } from 'zod';
 import type { TokenExchange } from '../../access/tokens/token-exchange.ts';
 import { TailraceError } from '../../model/error.ts';
 import { answerJson, readJson, shaped } from '../body/json-body.ts';
-import { authorize, type HttpDeps } from '../context.ts';
-import { refuseS2 } from '../errors.ts';
+import { type AuthorizeDeps, authorize, type BodyDeps, type ReplyDeps } from '../context.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
+import { NO_STORE } from '../reply.ts';
 import type { Route } from '../router.ts';
 
 const request = z.object({ credential: z.string() });
@@ -17,8 +17,9 @@ const request = z.object({ credential: z.string() });
 /** Strict: a field that is mistyped would leave keys good that should be void. */
 const rotation = z.strictObject({ void_old: z.boolean().optional() });
 
-export function exchangeRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
+export interface ExchangeDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {}
+
+export function exchangeRoutes(deps: ExchangeDeps): readonly Route[] {
   const path = '/v1/ingest-token';
   return [
     {
@@ -26,31 +27,29 @@ export function exchangeRoutes(deps: HttpDeps): readonly Route[] {
       path: `${path}/exchange`,
       action: 'exchange-token',
       handle: (exchange) => exchangeToken(exchange, deps),
-      refuse,
     },
     {
       method: 'POST',
       path: `${path}/keys/rotate`,
       action: 'rotate-signing-key',
       handle: (exchange) => rotateKey(exchange, deps),
-      refuse,
     },
   ];
 }
 
 /** What is exchanged stands in the body: the caller needs no other token. */
-async function exchangeToken(exchange: Exchange, deps: HttpDeps): Promise<void> {
+async function exchangeToken(exchange: Exchange, deps: ExchangeDeps): Promise<void> {
   const { credential } = shaped(request, await readJson(exchange, deps));
   const tokens = exchangeOf(deps);
   const principal = deps.access.identify(credential);
   exchange.auditContext.caller = principal;
   const { jwt, projectId, expiresAt } = await tokens.exchange(principal);
-  const answer = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString() };
-  answerJson(exchange, 200, answer, deps, ['Cache-Control', 'no-store']);
+  const exchanged = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString() };
+  answerJson(exchange, 200, exchanged, deps, NO_STORE);
 }
 
 /** Answers when the new key is durable: from then on it signs, and with `void_old` no other key is good. */
-async function rotateKey(exchange: Exchange, deps: HttpDeps): Promise<void> {
+async function rotateKey(exchange: Exchange, deps: ExchangeDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'maintain' });
   const body = announcesBody(exchange) ? await readJson(exchange, deps) : {};
   const { void_old: voidOld = false } = shaped(rotation, body);
@@ -65,7 +64,7 @@ function timeText(ms: number | undefined): string | null {
 }
 
 /** @throws TailraceError `invalid` where nobody is asked for a token */
-function exchangeOf({ access }: HttpDeps): TokenExchange {
+function exchangeOf({ access }: ExchangeDeps): TokenExchange {
   if (access.exchange !== undefined) return access.exchange;
   throw new TailraceError('invalid', 'this server runs without authentication (--no-auth): send without a token');
 }

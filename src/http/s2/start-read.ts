@@ -3,7 +3,7 @@
 import type { ReadEvent } from '../../log/read.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { ReadRange } from '../../model/read-range.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import { type Exchange, isGone } from '../exchange.ts';
 import { openCalled, type ReadCall } from './call.ts';
 
@@ -16,14 +16,14 @@ export async function startCalledRead(
   call: ReadCall,
   range: ReadRange,
   signal: AbortSignal,
-  deps: HttpDeps,
+  deps: RecordDeps,
 ): Promise<AsyncGenerator<ReadEvent>> {
   const stream = await openCalled(call, 'read', deps);
   return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, protocol: call.mode });
 }
 
 /** New work is not begun while the server stops. @throws TailraceError `draining` */
-export function expectOpen(deps: HttpDeps): void {
+export function expectOpen(deps: RecordDeps): void {
   if (deps.replyContext.closing())
     throw new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
