@@ -10,7 +10,7 @@ import type { Audit } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BodyReading } from './body/read-body.ts';
 import { connectionOf, type Exchange } from './exchange.ts';
-import type { ReplyContext } from './reply.ts';
+import type { ReplyDeps } from './reply.ts';
 import type { SessionRegistry } from './sessions.ts';
 
 /** What identifying a caller takes. */
@@ -24,14 +24,13 @@ export interface AuthorizeDeps extends IdentifyDeps {
   readonly observer: Pick<LogObserver, 'operation'>;
 }
 
-export interface ReplyDeps {
-  readonly replyContext: ReplyContext;
-}
-
 /** What reading a body takes; a caller who was identified before it is checked again after it. */
 export interface BodyDeps extends IdentifyDeps {
   readonly reading: BodyReading;
 }
+
+/** What a call of the control plane takes: JSON in and out, for a caller with permission. */
+export interface ControlDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {}
 
 export interface AuditDeps {
   readonly audit: Pick<Audit, 'write'>;

@@ -5,9 +5,8 @@ import { z } from 'zod';
 import { TailraceError } from '../../model/error.ts';
 import { CONTROL_BODY_BYTES_MAX } from '../../model/limits.ts';
 import { parseJsonValue } from '../../s2/json-value.ts';
-import type { BodyDeps, IdentifyDeps, ReplyDeps } from '../context.ts';
+import type { BodyDeps, IdentifyDeps } from '../context.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
 import { firstMediaType, wireFormOf } from '../s2/call.ts';
 import { type RequestBody, readBody } from './read-body.ts';
 
@@ -52,17 +51,6 @@ export function shaped<T extends z.ZodType>(shape: T, body: unknown): z.output<T
   const [issue] = parsed.error.issues;
   const at = issue?.path.join('.') ?? '';
   throw new TailraceError('bad_json', `${at === '' ? 'the body' : `\`${at}\``}: ${issue?.message}`);
-}
-
-/** Answers with a JSON value. `headers`: names and values in turn. */
-export function answerJson(
-  exchange: Exchange,
-  status: number,
-  value: unknown,
-  deps: ReplyDeps,
-  headers: readonly string[] = [],
-): void {
-  reply(exchange, { status, contentType: 'application/json', body: JSON.stringify(value), headers }, deps.replyContext);
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;

@@ -1,4 +1,4 @@
-/** What the listener hands on, whatever a connection speaks. */
+/** Where the listener hands requests and upgrades, of any protocol. */
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';

@@ -6,18 +6,16 @@ import type { TokenTable } from '../../access/tokens/token-table.ts';
 import { TailraceError } from '../../model/error.ts';
 import { tokenIdFault } from '../../model/names.ts';
 import { parseTokenRequest, tokenInfoJson } from '../../s2/tokens.ts';
-import { answerJson, readJson } from '../body/json-body.ts';
-import { type AuthorizeDeps, authorize, type BodyDeps, identify, type ReplyDeps } from '../context.ts';
+import { readJson } from '../body/json-body.ts';
+import { authorize, type ControlDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { NO_STORE, reply } from '../reply.ts';
+import { NO_STORE, reply, replyJson } from '../reply.ts';
 import { handlersOf, nameInPath, type Route } from '../router.ts';
 import { pageOf } from '../s2/page-query.ts';
 
 const PATH = '/v1/access-tokens/{id}';
 
-export interface TokenDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {}
-
-export function accessTokenRoutes(deps: TokenDeps): readonly Route[] {
+export function accessTokenRoutes(deps: ControlDeps): readonly Route[] {
   const on = handlersOf((segment) => nameInPath(segment, tokenIdFault), deps);
   return [
     {
@@ -39,45 +37,45 @@ export function accessTokenRoutes(deps: TokenDeps): readonly Route[] {
   ];
 }
 
-function listTokens(exchange: Exchange, deps: TokenDeps): void {
+function listTokens(exchange: Exchange, deps: ControlDeps): void {
   const principal = authorize(exchange, deps, { operation: 'list-access-tokens' });
   const { prefix, startAfter, limit } = pageOf(exchange.query, 'token');
   const { tokens, hasMore } = tableOf(deps).list(principal, prefix, startAfter, limit);
-  answerJson(exchange, 200, { access_tokens: tokens.map(tokenInfoJson), has_more: hasMore }, deps);
+  replyJson(exchange, 200, { access_tokens: tokens.map(tokenInfoJson), has_more: hasMore }, deps);
 }
 
-async function issueToken(exchange: Exchange, deps: TokenDeps): Promise<void> {
+async function issueToken(exchange: Exchange, deps: ControlDeps): Promise<void> {
   // Identified first: a stranger learns nothing about what is wrong with the body.
   const principal = identify(exchange, deps);
   const request = parseTokenRequest(await readJson(exchange, deps));
   authorize(exchange, deps, { operation: 'issue-access-token', tokenId: request.id });
   const { secret } = await tableOf(deps).issue(principal, request);
-  answerJson(exchange, 201, { access_token: secret }, deps, NO_STORE);
+  replyJson(exchange, 201, { access_token: secret }, deps, NO_STORE);
 }
 
-function getToken(exchange: Exchange, id: string, deps: TokenDeps): void {
+function getToken(exchange: Exchange, id: string, deps: ControlDeps): void {
   authorize(exchange, deps, { operation: 'list-access-tokens', tokenId: id });
-  answerJson(exchange, 200, tokenInfoJson(tableOf(deps).get(id)), deps);
+  replyJson(exchange, 200, tokenInfoJson(tableOf(deps).get(id)), deps);
 }
 
-async function revokeToken(exchange: Exchange, id: string, deps: TokenDeps): Promise<void> {
+async function revokeToken(exchange: Exchange, id: string, deps: ControlDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'revoke-access-token', tokenId: id });
   await tableOf(deps).revoke(id);
   reply(exchange, { status: 204, contentType: 'application/json', body: '' }, deps.replyContext);
 }
 
-async function rotateToken(exchange: Exchange, id: string, deps: TokenDeps): Promise<void> {
+async function rotateToken(exchange: Exchange, id: string, deps: ControlDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'issue-access-token', tokenId: id });
   const principal = authorize(exchange, deps, { operation: 'revoke-access-token', tokenId: id });
   const mayHave = (target: Token): boolean => holdsAllOf(principal, target);
   const { secret } = await tableOf(deps).rotate(principal, id, mayHave);
-  answerJson(exchange, 200, { access_token: secret }, deps, NO_STORE);
+  replyJson(exchange, 200, { access_token: secret }, deps, NO_STORE);
 }
 
 /** What the caller's token is: helps to find out why something is refused. */
-function whoami(exchange: Exchange, deps: TokenDeps): void {
+function whoami(exchange: Exchange, deps: ControlDeps): void {
   const principal = identify(exchange, deps);
-  answerJson(exchange, 200, whoamiJson(principal), deps);
+  replyJson(exchange, 200, whoamiJson(principal), deps);
 }
 
 function whoamiJson({ id, token }: Principal): Record<string, unknown> {
@@ -85,7 +83,7 @@ function whoamiJson({ id, token }: Principal): Record<string, unknown> {
 }
 
 /** @throws TailraceError `invalid` where callers need no token: a new one would change nothing */
-function tableOf({ access }: TokenDeps): TokenTable {
+function tableOf({ access }: ControlDeps): TokenTable {
   if (access.tokens !== undefined) return access.tokens;
   throw new TailraceError('invalid', 'this server runs without authentication (--no-auth): it has no access tokens');
 }

@@ -1,33 +1,24 @@
-/** Every route of the HTTP server, by family: the table that requests are found in, and that the access matrix is made from. */
+/** Every route of the HTTP server, in groups: the router and the tests of access are made from this table. */
 
-import type { RecordDeps } from '../context.ts';
+import type { ControlDeps, RecordDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';
 import type { RouteGroup } from '../router.ts';
-import { accessTokenRoutes, type TokenDeps } from './access-tokens.ts';
+import { accessTokenRoutes } from './access-tokens.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
-import { type LocationDeps, locationRoutes } from './locations.ts';
+import { locationRoutes } from './locations.ts';
 import { type OperatorDeps, operatorRoutes } from './operator.ts';
 import { type OtlpDeps, otlpRoutes } from './otlp.ts';
 import { recordRoutes } from './records.ts';
 import { type StreamDeps, streamRoutes } from './streams.ts';
-import { type TicketDeps, ticketRoutes } from './tickets.ts';
-import { type ExchangeDeps, exchangeRoutes } from './token-exchange.ts';
+import { ticketRoutes } from './tickets.ts';
+import { exchangeRoutes } from './token-exchange.ts';
 import { type UsageDeps, usageRoutes } from './usage.ts';
 
 /** What the routes need, all together. Each file in this folder names its own part. */
 export type RouteDeps = OtlpDeps & S2Deps;
 
-type S2Deps = BackupDeps &
-  BasinDeps &
-  ExchangeDeps &
-  LocationDeps &
-  OperatorDeps &
-  RecordDeps &
-  StreamDeps &
-  TicketDeps &
-  TokenDeps &
-  UsageDeps;
+type S2Deps = BackupDeps & BasinDeps & ControlDeps & OperatorDeps & RecordDeps & StreamDeps & UsageDeps;
 
 export function allRoutes(deps: RouteDeps): readonly RouteGroup[] {
   return [...otlpRoutes(deps), s2Routes(deps)];

@@ -4,10 +4,10 @@ import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
 import { BACKUP_STALL_MS } from '../../model/limits.ts';
 import type { Logger } from '../../observe/logger.ts';
-import { type AuthorizeDeps, authorize, type ReplyDeps } from '../context.ts';
+import { type AuthorizeDeps, authorize } from '../context.ts';
 import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { NO_STORE } from '../reply.ts';
+import { NO_STORE, type ReplyDeps } from '../reply.ts';
 import type { Route } from '../router.ts';
 import { StreamResponse } from '../stream-response.ts';
 

@@ -11,17 +11,17 @@ import { LOCATION } from '../../model/location.ts';
 import { basinNameFault } from '../../model/names.ts';
 import type { OidcTrust } from '../../model/stream-config.ts';
 import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config.ts';
-import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
-import { type AuthorizeDeps, authorize, authorizeUncounted, type BodyDeps, type ReplyDeps } from '../context.ts';
+import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
+import { authorize, authorizeUncounted, type ControlDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
+import { reply, replyJson } from '../reply.ts';
 import { handlersOf, nameInPath, type Route } from '../router.ts';
 import { pageOf } from '../s2/page-query.ts';
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/basins/{basin}';
 
-export interface BasinDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {
+export interface BasinDeps extends ControlDeps {
   readonly log: Pick<Log, 'basin' | 'listBasins' | 'createBasin' | 'ensureBasin' | 'reconfigureBasin' | 'deleteBasin'>;
 }
 
@@ -53,7 +53,7 @@ function listBasins(exchange: Exchange, deps: BasinDeps): void {
   const seen = deps.log.listBasins().filter(({ name }) => principal.allows('list-basins', name));
   const found = seen.filter(({ name }) => name.startsWith(prefix) && name > startAfter);
   const basins = found.slice(0, limit).map(basinInfo);
-  answerJson(exchange, 200, { basins, has_more: found.length > limit }, deps);
+  replyJson(exchange, 200, { basins, has_more: found.length > limit }, deps);
 }
 
 async function createBasin(exchange: Exchange, deps: BasinDeps): Promise<void> {
@@ -66,7 +66,7 @@ async function createBasin(exchange: Exchange, deps: BasinDeps): Promise<void> {
   expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
   const { outcome, it } = await deps.log.createBasin(name, request, token);
-  answerJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
+  replyJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
 }
 
 /** Returns what is durable: a creation or change that is not durable yet is not seen. */
@@ -74,7 +74,7 @@ function getBasin(exchange: Exchange, name: string, deps: BasinDeps): void {
   authorize(exchange, deps, { operation: 'get-basin-config', basin: name });
   const basin = deps.log.listBasins().find((candidate) => candidate.name === name);
   if (basin === undefined) throw basinNotFound(name);
-  answerJson(exchange, 200, basinConfigJson(basin.config), deps);
+  replyJson(exchange, 200, basinConfigJson(basin.config), deps);
 }
 
 async function ensureBasin(exchange: Exchange, name: string, deps: BasinDeps): Promise<void> {
@@ -85,7 +85,7 @@ async function ensureBasin(exchange: Exchange, name: string, deps: BasinDeps): P
   expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
   const { outcome, it } = await deps.log.ensureBasin(name, request);
-  answerJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
+  replyJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
 }
 
 async function reconfigureBasin(exchange: Exchange, name: string, deps: BasinDeps): Promise<void> {
@@ -93,7 +93,7 @@ async function reconfigureBasin(exchange: Exchange, name: string, deps: BasinDep
   const patch = parseBasinConfigPatch(await readJson(exchange, deps));
   expectMayTrust(principal, name, patch.oidc, deps);
   const { config } = await deps.log.reconfigureBasin(name, patch);
-  answerJson(exchange, 200, basinConfigJson(config), deps);
+  replyJson(exchange, 200, basinConfigJson(config), deps);
 }
 
 /** To repeat the trust that the basin has changes nothing, so it needs no permission. @throws TailraceError `permission_denied` */

@@ -2,9 +2,10 @@
 
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
-import { answerJson, readJson } from '../body/json-body.ts';
-import { type AuthorizeDeps, authorize, type BodyDeps, type ReplyDeps } from '../context.ts';
+import { readJson } from '../body/json-body.ts';
+import { authorize, type ControlDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
+import { replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
 
 const INFO = {
@@ -14,16 +15,14 @@ const INFO = {
   default_storage_class: LOCATION.defaultStorageClass,
 };
 
-export interface LocationDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {}
-
-export function locationRoutes(deps: LocationDeps): readonly Route[] {
+export function locationRoutes(deps: ControlDeps): readonly Route[] {
   const list = (exchange: Exchange): void => {
     authorize(exchange, deps, { operation: 'list-locations' });
-    answerJson(exchange, 200, [INFO], deps);
+    replyJson(exchange, 200, [INFO], deps);
   };
   const get = (exchange: Exchange): void => {
     authorize(exchange, deps, { operation: 'get-default-location' });
-    answerJson(exchange, 200, INFO, deps);
+    replyJson(exchange, 200, INFO, deps);
   };
   return [
     { method: 'GET', path: '/v1/locations', action: 'list-locations', handle: list },
@@ -37,7 +36,7 @@ export function locationRoutes(deps: LocationDeps): readonly Route[] {
   ];
 }
 
-async function setDefault(exchange: Exchange, deps: LocationDeps): Promise<void> {
+async function setDefault(exchange: Exchange, deps: ControlDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'set-default-location' });
   const name = await readJson(exchange, deps);
   if (typeof name !== 'string')
@@ -46,5 +45,5 @@ async function setDefault(exchange: Exchange, deps: LocationDeps): Promise<void>
     const given = JSON.stringify(name.slice(0, 64));
     throw new TailraceError('invalid', `unknown location ${given}: this server has \`${LOCATION.name}\``);
   }
-  answerJson(exchange, 200, INFO, deps);
+  replyJson(exchange, 200, INFO, deps);
 }

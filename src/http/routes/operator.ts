@@ -3,10 +3,9 @@
 import type { Log } from '../../log/log.ts';
 import type { Clock } from '../../model/clock.ts';
 import type { Metrics } from '../../observe/metrics.ts';
-import { answerJson } from '../body/json-body.ts';
-import { type AuthorizeDeps, authorize, authorizeUncounted, type ReplyDeps } from '../context.ts';
+import { type AuthorizeDeps, authorize, authorizeUncounted } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
+import { type ReplyDeps, reply, replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
 
 export interface OperatorDeps extends AuthorizeDeps, ReplyDeps {
@@ -65,5 +64,5 @@ async function scrape(exchange: Exchange, deps: OperatorDeps): Promise<void> {
 function confirmClock(exchange: Exchange, deps: OperatorDeps): void {
   authorize(exchange, deps, { operation: 'maintain' });
   const wasPaused = deps.log.confirmClock();
-  answerJson(exchange, 200, { clock: new Date(deps.clock.now()).toISOString(), was_paused: wasPaused }, deps);
+  replyJson(exchange, 200, { clock: new Date(deps.clock.now()).toISOString(), was_paused: wasPaused }, deps);
 }

@@ -11,10 +11,10 @@ import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp
 import { auditRefusal } from '../audit.ts';
 import { type BodyReading, type RequestBody, readBody } from '../body/read-body.ts';
 import { Reservation } from '../body/reservation.ts';
-import { type AuditDeps, type ReplyDeps, senderOf } from '../context.ts';
+import { type AuditDeps, senderOf } from '../context.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
 import { connectionOf, type Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
+import { type ReplyDeps, reply } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
 import { OTLP_STATUS } from '../status.ts';
 

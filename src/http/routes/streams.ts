@@ -8,10 +8,10 @@ import { type Stream, streamNotFound } from '../../log/stream.ts';
 import type { StreamInfo } from '../../log/streams.ts';
 import { streamNameFault } from '../../model/names.ts';
 import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config.ts';
-import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
-import { type AuthorizeDeps, authorize, authorizeUncounted, type BodyDeps, type ReplyDeps } from '../context.ts';
+import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
+import { authorize, authorizeUncounted, type ControlDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
+import { reply, replyJson } from '../reply.ts';
 import { handlersOf, type Route } from '../router.ts';
 import { keptName, nameOf, requiredBasin, type StreamName } from '../s2/call.ts';
 import { pageOf } from '../s2/page-query.ts';
@@ -20,7 +20,7 @@ import { streamsSeenBy } from '../s2/seen-streams.ts';
 
 const PATH = '/v1/streams/{stream}';
 
-export interface StreamDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {
+export interface StreamDeps extends ControlDeps {
   readonly log: Log;
 }
 
@@ -52,7 +52,7 @@ async function listStreams(exchange: Exchange, deps: StreamDeps): Promise<void> 
   const page = pageOf(exchange.query, 'stream');
   const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps.log, basin), page, deps.log);
   const rows = streams.map((stream) => streamInfo(stream, principal));
-  answerJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);
+  replyJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);
 }
 
 async function createStream(exchange: Exchange, deps: StreamDeps): Promise<void> {
@@ -65,14 +65,14 @@ async function createStream(exchange: Exchange, deps: StreamDeps): Promise<void>
   const request = parseStreamConfigRequest(config);
   const kept = keptName(principal, { basin, stream }).stream;
   const { outcome, it } = await deps.log.createStream(existingBasin(deps.log, basin), kept, request, token);
-  answerJson(exchange, 201, madeInfo(it, principal), deps, provisionHeaders(outcome));
+  replyJson(exchange, 201, madeInfo(it, principal), deps, provisionHeaders(outcome));
 }
 
 async function getStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'get-stream-config', basin, stream });
   const kept = keptName(principal, { basin, stream });
   const { config } = await deps.log.getStream(basinOf(kept, deps), kept.stream);
-  answerJson(exchange, 200, streamConfigJson(config), deps);
+  replyJson(exchange, 200, streamConfigJson(config), deps);
 }
 
 async function ensureStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {
@@ -81,7 +81,7 @@ async function ensureStream(exchange: Exchange, { basin, stream }: StreamName, d
   const request = parseStreamConfigRequest(await readOptionalJson(exchange, deps));
   const kept = keptName(principal, { basin, stream }).stream;
   const { outcome, it } = await deps.log.ensureStream(existingBasin(deps.log, basin), kept, request);
-  answerJson(exchange, outcome === 'created' ? 201 : 200, madeInfo(it, principal), deps, provisionHeaders(outcome));
+  replyJson(exchange, outcome === 'created' ? 201 : 200, madeInfo(it, principal), deps, provisionHeaders(outcome));
 }
 
 async function reconfigureStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {
@@ -89,7 +89,7 @@ async function reconfigureStream(exchange: Exchange, { basin, stream }: StreamNa
   const patch = parseStreamConfigPatch(await readJson(exchange, deps));
   const kept = keptName(principal, { basin, stream }).stream;
   const { config } = await deps.log.reconfigureStream(existingBasin(deps.log, basin), kept, patch);
-  answerJson(exchange, 200, streamConfigJson(config), deps);
+  replyJson(exchange, 200, streamConfigJson(config), deps);
 }
 
 async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {

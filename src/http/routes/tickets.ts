@@ -7,10 +7,10 @@ import { TailraceError } from '../../model/error.ts';
 import { STREAM_NAME_BYTES_MAX } from '../../model/limits.ts';
 import { basinNameFault, streamNameFault } from '../../model/names.ts';
 import { isWithin } from '../../model/scope.ts';
-import { answerJson, nameShape, readJson, shaped } from '../body/json-body.ts';
-import { type AuthorizeDeps, authorize, type BodyDeps, identify, type ReplyDeps } from '../context.ts';
+import { nameShape, readJson, shaped } from '../body/json-body.ts';
+import { authorize, type ControlDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { NO_STORE } from '../reply.ts';
+import { NO_STORE, replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
 
 const request = z.object({
@@ -22,9 +22,7 @@ const request = z.object({
 
 type TicketRequest = z.output<typeof request>;
 
-export interface TicketDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {}
-
-export function ticketRoutes(deps: TicketDeps): readonly Route[] {
+export function ticketRoutes(deps: ControlDeps): readonly Route[] {
   return [
     {
       method: 'POST',
@@ -35,7 +33,7 @@ export function ticketRoutes(deps: TicketDeps): readonly Route[] {
   ];
 }
 
-async function issueTicket(exchange: Exchange, deps: TicketDeps): Promise<void> {
+async function issueTicket(exchange: Exchange, deps: ControlDeps): Promise<void> {
   // Identified first: a stranger learns nothing about what is wrong with the body.
   identify(exchange, deps);
   const asked = shaped(request, await readJson(exchange, deps));
@@ -43,7 +41,7 @@ async function issueTicket(exchange: Exchange, deps: TicketDeps): Promise<void> 
   const principal = authorize(exchange, deps, { operation, basin, stream });
   const { secret, expiresAt } = deps.access.tickets.issue(principal, boundsOf(asked, principal));
   const issued = { ticket: secret, expires_at: new Date(expiresAt).toISOString() };
-  answerJson(exchange, 201, issued, deps, NO_STORE);
+  replyJson(exchange, 201, issued, deps, NO_STORE);
 }
 
 /** @throws TailraceError `invalid`, and `permission_denied` for a prefix that reaches beyond the token */

@@ -6,10 +6,10 @@
 import { z } from 'zod';
 import type { TokenExchange } from '../../access/tokens/token-exchange.ts';
 import { TailraceError } from '../../model/error.ts';
-import { answerJson, readJson, shaped } from '../body/json-body.ts';
-import { type AuthorizeDeps, authorize, type BodyDeps, type ReplyDeps } from '../context.ts';
+import { readJson, shaped } from '../body/json-body.ts';
+import { authorize, type ControlDeps } from '../context.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
-import { NO_STORE } from '../reply.ts';
+import { NO_STORE, replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
 
 const request = z.object({ credential: z.string() });
@@ -17,9 +17,7 @@ const request = z.object({ credential: z.string() });
 /** Strict: a field that is mistyped would leave keys good that should be void. */
 const rotation = z.strictObject({ void_old: z.boolean().optional() });
 
-export interface ExchangeDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {}
-
-export function exchangeRoutes(deps: ExchangeDeps): readonly Route[] {
+export function exchangeRoutes(deps: ControlDeps): readonly Route[] {
   const path = '/v1/ingest-token';
   return [
     {
@@ -38,25 +36,25 @@ export function exchangeRoutes(deps: ExchangeDeps): readonly Route[] {
 }
 
 /** What is exchanged stands in the body: the caller needs no other token. */
-async function exchangeToken(exchange: Exchange, deps: ExchangeDeps): Promise<void> {
+async function exchangeToken(exchange: Exchange, deps: ControlDeps): Promise<void> {
   const { credential } = shaped(request, await readJson(exchange, deps));
   const tokens = exchangeOf(deps);
   const principal = deps.access.identify(credential);
   exchange.auditContext.caller = principal;
   const { jwt, projectId, expiresAt } = await tokens.exchange(principal);
   const exchanged = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString() };
-  answerJson(exchange, 200, exchanged, deps, NO_STORE);
+  replyJson(exchange, 200, exchanged, deps, NO_STORE);
 }
 
 /** Answers when the new key is durable: from then on it signs, and with `void_old` no other key is good. */
-async function rotateKey(exchange: Exchange, deps: ExchangeDeps): Promise<void> {
+async function rotateKey(exchange: Exchange, deps: ControlDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'maintain' });
   const body = announcesBody(exchange) ? await readJson(exchange, deps) : {};
   const { void_old: voidOld = false } = shaped(rotation, body);
   const { keys } = exchangeOf(deps);
   const { id, createdAt } = await keys.rotate({ voidOld });
   const verifying = keys.verifying().map(({ id: kid, until }) => ({ kid, until: timeText(until) }));
-  answerJson(exchange, 200, { kid: id, created_at: timeText(createdAt), verifying }, deps);
+  replyJson(exchange, 200, { kid: id, created_at: timeText(createdAt), verifying }, deps);
 }
 
 function timeText(ms: number | undefined): string | null {
@@ -64,7 +62,7 @@ function timeText(ms: number | undefined): string | null {
 }
 
 /** @throws TailraceError `invalid` where nobody is asked for a token */
-function exchangeOf({ access }: ExchangeDeps): TokenExchange {
+function exchangeOf({ access }: ControlDeps): TokenExchange {
   if (access.exchange !== undefined) return access.exchange;
   throw new TailraceError('invalid', 'this server runs without authentication (--no-auth): send without a token');
 }

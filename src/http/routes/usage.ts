@@ -21,9 +21,9 @@ import {
 import type { UsageSeries } from '../../usage/query.ts';
 import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../../usage/tally.ts';
 import type { Usage } from '../../usage/usage.ts';
-import { type AuthorizeDeps, authorize, type ReplyDeps } from '../context.ts';
+import { type AuthorizeDeps, authorize } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
+import { type ReplyDeps, reply } from '../reply.ts';
 import { nameInPath, type Route } from '../router.ts';
 
 export interface UsageDeps extends AuthorizeDeps, ReplyDeps {
