@@ -1,6 +1,6 @@
 /**
- * The composition root: opened → access → doors, and back in reverse order. Nothing here touches the process: no
- * signals, no exit, no output but through the logger.
+ * The composition root: open store → access → servers, and back in reverse order. Nothing here touches the process: no
+ * signals, no exit, no output except through the logger.
  */
 
 import { Access } from './access/access.ts';
@@ -27,18 +27,18 @@ import { createSocketServer, type SocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 
 export interface TailraceServer {
-  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address that is not ours */
+  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine */
   listen(): Promise<ServerAddress>;
   /** Where it listens, once it does. */
   readonly address: ServerAddress | undefined;
   readonly config: Config;
-  /** The log below the doors, for those who run the server in their own process. */
+  /** The log below the servers, for programs that run the server in their own process. */
   readonly log: Log;
-  /** What a banner says. */
+  /** What the banner shows. */
   describe(): Promise<ServerDescription>;
   /**
-   * Takes no more requests, finishes those under way, tells readers, closes the store; within the shutdown timeout, after
-   * which connections are cut. May be called twice.
+   * Takes no more requests, finishes those that have begun, tells readers, closes the store. After the shutdown timeout
+   * it cuts connections. May be called twice.
    */
   close(): Promise<void>;
 }
@@ -62,16 +62,16 @@ export interface ServerDescription {
   readonly rootToken: RootToken | undefined;
 }
 
-/** Share of the shutdown timeout for requests under way, and for sessions to end by themselves. */
+/** Share of the shutdown timeout for requests that have begun, and for sessions to end by themselves. */
 const REQUESTS_SHARE = 0.6;
-/** Share of it for the last words of sessions and readers. */
+/** Share of it for the last frames of sessions and readers. */
 const GOODBYES_SHARE = 0.2;
-/** Share of it for answers to leave the machine once they are made, and how long that takes at most. The store has the rest. */
+/** Share of it for finished responses to leave the machine, and its maximum. The store has the rest. */
 const FLUSH_SHARE = 0.1;
 const FLUSH_MS = 1_000;
 
 /**
- * Opens the data directory and builds the doors. Nothing listens yet.
+ * Opens the data directory and builds the servers. Nothing listens yet.
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
 export async function createServer(options: ServerOptions = {}, parts: Parts = {}): Promise<TailraceServer> {
@@ -123,12 +123,12 @@ async function buildServer(opened: OpenStore, parts: Parts): Promise<TailraceSer
   return new RunningServer(opened, rootToken, httpServer, socketServer);
 }
 
-/** Undefined where no page of another site is let in. */
+/** Undefined where no page of another site is allowed. */
 function originsOf({ corsOrigin }: Config): Origins | undefined {
   return corsOrigin === undefined ? undefined : new Origins(corsOrigin);
 }
 
-/** Both files or none: the settings see to it. */
+/** Both files or neither: the configuration checks that. */
 function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | undefined {
   return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
 }
@@ -148,13 +148,13 @@ async function buildAccess(opened: OpenStore, rootToken: RootToken | undefined, 
   const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
   const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
   const access: Access = new Access(mode, clock);
-  // A root token from outside stands in front of the stored one, whose secret is good again when that is gone.
+  // A root token from outside hides the stored one, whose secret is valid again when that is gone.
   const rootHashes = [rootToken.hash, await rootTokenStore(engine, clock).rootTokenHash()];
   if (init !== undefined) await applyInitTokens(init, { table: tokens, rootHashes, audit, logger });
   return access;
 }
 
-/** Nobody was there to write it down when it happened. */
+/** The reset happened while no server ran, so it is written down at the next start. */
 async function auditReset({ audit, engine, clock, logger }: OpenStore): Promise<void> {
   const store = rootTokenStore(engine, clock);
   const doneAt = await store.resetAt();
@@ -163,7 +163,7 @@ async function auditReset({ audit, engine, clock, logger }: OpenStore): Promise<
   try {
     await store.forgetReset();
   } catch (err) {
-    // To say it twice is better than not to start.
+    // A second line in the audit log is better than a server that does not start.
     logger.warn({ err }, 'it could not be noted that the reset of the root token is in the audit log');
   }
 }
@@ -246,7 +246,7 @@ class RunningServer implements TailraceServer {
   }
 }
 
-/** Waits for work, but not longer than so many milliseconds; it goes on behind that. */
+/** Waits for work, but at most `waitMs`; the work goes on after that. */
 async function settledWithin(clock: Clock, waitMs: number, work: Promise<unknown>): Promise<void> {
   let cancel = (): void => {};
   const timeout = new Promise<void>((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * One call authorizes a sender of OTLP data, whatever the protocol: who it is, which basin the data goes to, and what the
- * sender's token makes of the data.
+ * One call authorizes a sender of OTLP data, whatever the protocol: who it is, which basin the data goes to, and what
+ * the sender's token makes of the data.
  */
 
 import { type Basin, existingBasin } from '../log/basins.ts';

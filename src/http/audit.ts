@@ -1,6 +1,6 @@
 /**
- * What the HTTP server writes into the audit log. The exchange keeps who called, and for what, once permission is asked for;
- * the line is written in one place, when the outcome is known: after the handler, or where a session ends.
+ * What the HTTP server writes into the audit log. The exchange keeps who called, and for what, once permission is asked
+ * for; the line is written in one place, when the outcome is known: after the handler, or where a session ends.
  */
 
 import type { Principal } from '../access/grant.ts';
@@ -35,8 +35,8 @@ export function auditRefusal(exchange: Exchange, { audit }: AuditDeps, error: Ta
 }
 
 /**
- * Commands are records that change who may write, and which records are left. Returns what to call with the outcome of the
- * batch: each kind of command in it leaves a line. Returns undefined for a batch without commands.
+ * Commands are records that change who may write, and which records are left. Returns what to call with the outcome of
+ * the batch: each kind of command in it leaves a line. Returns undefined for a batch without commands.
  */
 export function auditorOfCommands(
   exchange: Exchange,

@@ -45,7 +45,10 @@ export interface RecordDeps extends AuthorizeDeps, ReplyDeps, BodyDeps, AuditDep
   readonly sessions: SessionRegistry;
 }
 
-/** Identifies the caller and asks for permission. Counts as use: call it once for each operation. @throws TailraceError `authn`, `permission_denied` */
+/**
+ * Identifies the caller and asks for permission. Counts as use: call it once for each operation.
+ * @throws TailraceError `authn`, `permission_denied`
+ */
 export function authorize(exchange: Exchange, deps: AuthorizeDeps, need: Need): Principal {
   const principal = authorizeUncounted(exchange, deps, need);
   deps.observer.operation(need.operation, need.basin);
@@ -60,7 +63,10 @@ export function authorizeUncounted(exchange: Exchange, deps: IdentifyDeps, need:
   return principal;
 }
 
-/** Asks for permission for a caller who was identified before. Counts as use. @throws TailraceError `permission_denied` */
+/**
+ * Asks for permission for a caller who was identified before. Counts as use.
+ * @throws TailraceError `permission_denied`
+ */
 export function authorizeAs(exchange: Exchange, deps: AuthorizeDeps, principal: Principal, need: Need): void {
   allow(exchange, deps, principal, need);
   deps.observer.operation(need.operation, need.basin);

@@ -1,6 +1,6 @@
 /**
- * Cross-origin requests (Fetch standard, CORS protocol): browsers ask before most calls, and hide every response from a page
- * whose origin it does not name. The server has no cookies, so credentials are never allowed.
+ * Cross-origin requests (Fetch standard, CORS protocol): browsers ask before most calls, and hide every response from a
+ * page whose origin it does not name. The server has no cookies, so credentials are never allowed.
  */
 
 import type { Origins } from '../access/origins.ts';

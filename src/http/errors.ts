@@ -6,7 +6,10 @@ import type { Exchange } from './exchange.ts';
 import { type ReplyContext, reply } from './reply.ts';
 import { OTLP_STATUS, retryAfterSeconds, S2_STATUS } from './status.ts';
 
-/** In the encoding of the request (OTLP specification, OTLP/HTTP Response); JSON when its Content-Type is none of OTLP's. */
+/**
+ * In the encoding of the request (OTLP specification, OTLP/HTTP Response); JSON when its Content-Type is none of
+ * OTLP's.
+ */
 export function refuseOtlp(exchange: Exchange, error: TailraceError, context: ReplyContext): void {
   const encoding = encodingOf(exchange.request.headers['content-type']) ?? 'json';
   const status = OTLP_STATUS[error.code];
@@ -39,8 +42,8 @@ export function s2Status(error: TailraceError): number {
 }
 
 /**
- * What an S2 client is told of an error, as JSON text: in a response, a terminal frame or an SSE `error` event. S2 has no
- * code and message for mismatches (412) and reads beyond the tail (416), only the facts. `hiddenPrefix` is what the
+ * What an S2 client is told of an error, as JSON text: in a response, a terminal frame or an SSE `error` event. S2 has
+ * no code and message for mismatches (412) and reads beyond the tail (416), only the facts. `hiddenPrefix` is what the
  * caller's token puts before stream names: no message shows it.
  */
 export function s2ErrorBody(error: TailraceError, correlationId: string, hiddenPrefix = ''): string {

@@ -115,8 +115,8 @@ export function isAnswered({ transport }: Exchange): boolean {
 
 /**
  * Ends the request so that its client sees a failure: the connection of HTTP/1.1, only the stream of HTTP/2. (Closing a
- * stream with an error code would first end it as if it was complete.) HTTP/2 waits for the next turn of the event loop:
- * Node sends a reset at once, and a write during a read damages memory.
+ * stream with an error code would first end it as if it was complete.) HTTP/2 waits for the next turn of the event
+ * loop: Node sends a reset at once, and a write during a read damages memory.
  */
 export function cut({ request, transport }: Exchange): void {
   if (transport.version === 1) request.socket.destroy();

@@ -1,6 +1,7 @@
 /**
- * Responses: few headers, written as one flat array, the body with its length. A response to a request whose body is still
- * coming is complete at once; the rest of that body is discarded within limits, so that the client can read the response.
+ * Responses: few headers, written as one flat array, the body with its length. A response to a request whose body is
+ * still coming is complete at once; the rest of that body is discarded within limits, so that the client can read the
+ * response.
  */
 
 import type { ServerResponse } from 'node:http';
@@ -36,7 +37,7 @@ const NO_CONTENT = 204;
 /** Headers of responses with a secret, or with what is of no use later: no cache keeps them. */
 export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store'];
 
-/** Sends a response. A client that is gone gets nothing, and nobody is told. */
+/** Sends a response. Does nothing when the client is gone. */
 export function reply(exchange: Exchange, response: HttpResponse, context: ReplyContext): void {
   const { transport } = exchange;
   const bytes = typeof response.body === 'string' ? Buffer.byteLength(response.body) : response.body.length;

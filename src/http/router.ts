@@ -1,13 +1,16 @@
 /**
- * Finds the handler of a request by its raw path and its method. Paths are split before they are decoded, since names may
- * hold an encoded slash; a slash at the end of a path counts. Where no route has the path, the server refuses the request.
+ * Finds the handler of a request by its raw path and its method. Paths are split before they are decoded, since names
+ * may hold an encoded slash; a slash at the end of a path counts. Where no route has the path, the server refuses the
+ * request.
  */
 
 import { TailraceError } from '../model/error.ts';
 import type { AuditAction, AuditProtocol } from '../observe/audit.ts';
 import type { Exchange } from './exchange.ts';
 
-/** Replies to the exchange, or throws what is wrong with it. `segments` replace the braces of the path, still encoded. */
+/**
+ * Replies to the exchange, or throws what is wrong with it. `segments` replace the braces of the path, still encoded.
+ */
 export type Handler = (exchange: Exchange, segments: readonly string[]) => void | Promise<void>;
 
 /** Replies with an error, in the form of a family of routes. */

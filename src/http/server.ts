@@ -101,7 +101,10 @@ export class HttpServer {
     return this.#sessions.finish(new TailraceError('draining', 'the server is stopping: connect again and go on'));
   }
 
-  /** Waits until all responses have gone out, for `waitMs` at most, and cuts the connections that are left. May be called twice. */
+  /**
+   * Waits until all responses have gone out, for `waitMs` at most, and cuts the connections that are left. May be
+   * called twice.
+   */
   async close(waitMs: number): Promise<void> {
     this.#closing = true;
     this.#listener.stopAccepting();
@@ -163,7 +166,10 @@ export class HttpServer {
     this.#deps.access.admit(exchange.request.headers);
   }
 
-  /** Browsers ask without a token whether a page may send a request. Returns whether the request was that and got a response. */
+  /**
+   * Browsers ask without a token whether a page may send a request. Returns whether the request was that and got a
+   * response.
+   */
   #answeredPreflight(exchange: Exchange): boolean {
     if (exchange.request.method !== 'OPTIONS') return false;
     const headers = this.#cors?.preflightHeaders(exchange.request, this.#router.methodsAt(exchange.path));

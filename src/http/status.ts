@@ -1,7 +1,8 @@
 /**
- * The HTTP status of each error. Two tables, because OTLP and S2 disagree: OTLP exporters retry only 429, 502, 503 and 504
- * (OTLP specification, Retryable Response Codes), so whatever a retry may cure is one of these there; S2 clients look at
- * the code in the body and have their own statuses. Both need every code: a new one does not compile without a row.
+ * The HTTP status of each error. Two tables, because OTLP and S2 disagree: OTLP exporters retry only 429, 502, 503 and
+ * 504 (OTLP specification, Retryable Response Codes), so whatever a retry may cure is one of these there; S2 clients
+ * look at the code in the body and have their own statuses. Both need every code: a new one does not compile without a
+ * row.
  */
 
 import type { ErrorCode, TailraceError } from '../model/error.ts';

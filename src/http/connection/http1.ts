@@ -1,4 +1,6 @@
-/** HTTP/1.1 on connections that are handed over: Node's own server, with timeouts so that slow clients cannot hold it. */
+/**
+ * HTTP/1.1 on connections that are handed over: Node's own server, with timeouts so that slow clients cannot hold it.
+ */
 
 import { createServer, IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -61,8 +63,8 @@ export class Http1 {
 }
 
 /**
- * Only WebSockets are upgrades. Clients of HTTP/2 ask for `h2c` with their first request and accept a response in HTTP/1.1;
- * Node would take the connection away from HTTP for any upgrade.
+ * Only WebSockets are upgrades. Clients of HTTP/2 ask for `h2c` with their first request and accept a response in
+ * HTTP/1.1; Node would take the connection away from HTTP for any upgrade.
  */
 class Request extends IncomingMessage {
   [ASKED]?: true;
@@ -77,7 +79,10 @@ class Request extends IncomingMessage {
   }
 }
 
-/** Tells a client that is too slow, or whose HTTP/1.1 is broken, and closes the connection. Slow headers are 503: a retry may work. */
+/**
+ * Tells a client that is too slow, or whose HTTP/1.1 is broken, and closes the connection. Slow headers are 503: a
+ * retry may work.
+ */
 export function refuseConnection(error: { readonly code?: string }, socket: Duplex): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();

@@ -1,6 +1,6 @@
 /**
- * HTTP/2 on connections that are handed over: Node's own server with windows for fast uploads, and a guard that ends idle
- * connections and cuts those that flood the server with resets or pings.
+ * HTTP/2 on connections that are handed over: Node's own server with windows for fast uploads, and a guard that ends
+ * idle connections and cuts those that flood the server with resets or pings.
  */
 
 import {
@@ -196,8 +196,8 @@ function prepared(message: Http2ServerRequest): Http2ServerRequest {
 
 /**
  * Sends GOAWAY for the highest stream id, which only asks for no new streams (RFC 9113, section 6.8). Node has only the
- * GOAWAY that refuses streams already sent, and S2's TypeScript SDK gives up on a refused one. Node hands whole frames to
- * the socket, so ours fits between them. It must not do that with TLS, where two writes at a time are a fault.
+ * GOAWAY that refuses streams already sent, and S2's TypeScript SDK gives up on a refused one. Node hands whole frames
+ * to the socket, so ours fits between them. It must not do that with TLS, where two writes at a time are a fault.
  */
 function announceEnd(connection: Http2Connection): void {
   const { session, socket } = connection;
@@ -211,9 +211,9 @@ function announceEnd(connection: Http2Connection): void {
 }
 
 /**
- * Node ends a session in the middle of a read when a client sends GOAWAY or breaks the protocol; what follows in the same
- * chunk then aborts the whole process (nghttp2 1.61: an assertion, or damaged memory). Ended in the next turn of the event
- * loop, the session has read all of it.
+ * Node ends a session in the middle of a read when a client sends GOAWAY or breaks the protocol; what follows in the
+ * same chunk then aborts the whole process (nghttp2 1.61: an assertion, or damaged memory). Ended in the next turn of
+ * the event loop, the session has read all of it.
  */
 function endLater(session: ServerHttp2Session): void {
   const close = session.close.bind(session);
@@ -227,7 +227,9 @@ function cutOver({ socket, overSince = 0 }: Http2Connection, now: number): void 
   if (socket.writableFinished || now - overSince >= KEEP_ALIVE_TIMEOUT_MS) socket.destroy();
 }
 
-/** Finds peers that vanished, and those that broke the protocol, which Node tells so and then neither reads nor cuts. */
+/**
+ * Finds peers that vanished, and those that broke the protocol, which Node tells so and then neither reads nor cuts.
+ */
 function probe(connection: Http2Connection, now: number): void {
   const { session, socket, pingedAt, lastPingAt } = connection;
   if (pingedAt !== undefined) {

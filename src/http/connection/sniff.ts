@@ -9,8 +9,9 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0', 'latin1');
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Reads as little as it needs and puts it back, so that the next reader of the socket gets all bytes. `silent` is called
- * instead of `decided` when too few bytes came within `limitMs`; a socket that ends or fails before that is destroyed.
+ * Reads as little as it needs and puts it back, so that the next reader of the socket gets all bytes. `silent` is
+ * called instead of `decided` when too few bytes came within `limitMs`; a socket that ends or fails before that is
+ * destroyed.
  */
 export function sniff(
   socket: Socket,

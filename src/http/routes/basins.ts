@@ -96,7 +96,10 @@ async function reconfigureBasin(exchange: Exchange, name: string, deps: BasinDep
   replyJson(exchange, 200, basinConfigJson(config), deps);
 }
 
-/** To repeat the trust that the basin has changes nothing, so it needs no permission. @throws TailraceError `permission_denied` */
+/**
+ * To repeat the trust that the basin has changes nothing, so it needs no permission.
+ * @throws TailraceError `permission_denied`
+ */
 function expectMayTrust(
   principal: Principal,
   name: string,

@@ -60,7 +60,9 @@ async function scrape(exchange: Exchange, deps: OperatorDeps): Promise<void> {
   reply(exchange, { status: 200, contentType: PROMETHEUS_TEXT, body }, deps.replyContext);
 }
 
-/** An operator says that the clock of the machine is right. Returns the time, and whether expiry had waited for this. */
+/**
+ * An operator says that the clock of the machine is right. Returns the time, and whether expiry had waited for this.
+ */
 function confirmClock(exchange: Exchange, deps: OperatorDeps): void {
   authorize(exchange, deps, { operation: 'maintain' });
   const wasPaused = deps.log.confirmClock();

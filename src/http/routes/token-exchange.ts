@@ -1,6 +1,6 @@
 /**
- * An access token for a short-lived one (access.md, Exchange): for senders whose credentials should not last. And, for the
- * root token, another key to sign them with.
+ * Exchanges an access token for a short-lived one, for senders whose credentials should not last; and rotates, for the
+ * root token, the key that signs them.
  */
 
 import { z } from 'zod';
@@ -14,7 +14,7 @@ import type { Route } from '../router.ts';
 
 const request = z.object({ credential: z.string() });
 
-/** Strict: a field that is mistyped would leave keys good that should be void. */
+/** Strict: with a mistyped field, keys would stay valid that should be void. */
 const rotation = z.strictObject({ void_old: z.boolean().optional() });
 
 export function exchangeRoutes(deps: ControlDeps): readonly Route[] {
@@ -35,7 +35,7 @@ export function exchangeRoutes(deps: ControlDeps): readonly Route[] {
   ];
 }
 
-/** What is exchanged stands in the body: the caller needs no other token. */
+/** The token to exchange is in the body: the caller needs no other one. */
 async function exchangeToken(exchange: Exchange, deps: ControlDeps): Promise<void> {
   const { credential } = shaped(request, await readJson(exchange, deps));
   const tokens = exchangeOf(deps);
@@ -46,7 +46,7 @@ async function exchangeToken(exchange: Exchange, deps: ControlDeps): Promise<voi
   replyJson(exchange, 200, exchanged, deps, NO_STORE);
 }
 
-/** Answers when the new key is durable: from then on it signs, and with `void_old` no other key is good. */
+/** Replies when the new key is durable: from then on it signs, and with `void_old` no other key is valid. */
 async function rotateKey(exchange: Exchange, deps: ControlDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'maintain' });
   const body = announcesBody(exchange) ? await readJson(exchange, deps) : {};
@@ -61,7 +61,7 @@ function timeText(ms: number | undefined): string | null {
   return ms === undefined ? null : new Date(ms).toISOString();
 }
 
-/** @throws TailraceError `invalid` where nobody is asked for a token */
+/** @throws TailraceError `invalid` where callers need no token */
 function exchangeOf({ access }: ControlDeps): TokenExchange {
   if (access.exchange !== undefined) return access.exchange;
   throw new TailraceError('invalid', 'this server runs without authentication (--no-auth): send without a token');

@@ -1,6 +1,6 @@
 /**
- * Requests that no route takes. A POST is most likely an exporter with a wrong endpoint: it gets the right one, in an error
- * of OTLP's form.
+ * Requests that no route takes. A POST is most likely an exporter with a wrong endpoint: it gets the right one, in an
+ * error of OTLP's form.
  */
 
 import { TailraceError } from '../../model/error.ts';
