@@ -2,16 +2,10 @@
 
 import type { Operation } from '../model/operation.ts';
 import { effectiveOperations, matches, type Scope } from '../model/scope.ts';
+import type { TokenLimits } from '../model/token-request.ts';
 
 /** The ids of outside senders begin with this, and no id of ours does: see `outside-issuers.ts`. */
 export const OUTSIDE_ID_PREFIX = 'oidc:';
-
-/** Limits of one token; undefined is no limit. */
-export interface TokenLimits {
-  /** The named profile, whose values single ones replace. */
-  readonly profile: string | undefined;
-  readonly spansPerMinute: number | undefined;
-}
 
 /** A token as it is kept: everything except its secret. */
 export interface Token {

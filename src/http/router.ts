@@ -136,7 +136,7 @@ function fits({ segments, wildcards }: Place, given: readonly string[]): boolean
 const ALL_METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const NONE: readonly string[] = [];
 
-/** The segments that stand in place of the braces. */
+/** The segments in place of the braces. */
 function filled({ wildcards }: Place, path: string): readonly string[] {
   if (wildcards.length === 0) return NONE;
   const given = path.split('/');

@@ -154,7 +154,7 @@ export class HttpServer {
         () => auditExchange(exchange, route.action, this.#deps),
         (thrown: unknown) => this.#refuse(exchange, route.action, group.refuse, thrown),
       )
-      .catch((thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'an answer could not be sent'))
+      .catch((thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'a response could not be sent'))
       .then(this.#finish);
   }
 

@@ -5,21 +5,9 @@
 
 import { TailraceError } from '../../model/error.ts';
 import { effectiveOperations, isWithin, type Scope } from '../../model/scope.ts';
-import { OUTSIDE_ID_PREFIX, type Principal, type Token, type TokenLimits } from '../grant.ts';
+import type { TokenRequest } from '../../model/token-request.ts';
+import { OUTSIDE_ID_PREFIX, type Principal, type Token } from '../grant.ts';
 import { ROOT_TOKEN_ID, TOKEN_PREFIX } from './credential.ts';
-
-/** What the caller asks for. Names in the scope are absolute. */
-export interface IssueRequest {
-  readonly id: string;
-  readonly scope: Scope;
-  /** Milliseconds since the epoch; undefined takes the issuer's. */
-  readonly expiresAt: number | undefined;
-  readonly autoPrefixStreams: boolean;
-  readonly stream: string | undefined;
-  readonly resourceAttributes: ReadonlyMap<string, string>;
-  readonly limits: TokenLimits;
-  readonly prefix: string | undefined;
-}
 
 /** What the server assigns to a token. */
 export interface Identity {
@@ -29,7 +17,7 @@ export interface Identity {
 }
 
 /** @throws TailraceError `invalid`, `permission_denied` */
-export function checkIssue(issuer: Principal, request: IssueRequest, now: number): void {
+export function checkIssue(issuer: Principal, request: TokenRequest, now: number): void {
   const { id, scope, expiresAt } = request;
   if (id === ROOT_TOKEN_ID)
     throw invalid(`the access token id \`${ROOT_TOKEN_ID}\` is that of the root token: choose another`);
@@ -100,7 +88,7 @@ function isBoundLike(holder: Token, target: Token): boolean {
 }
 
 /** The token for a request that passed {@link checkIssue}. */
-export function tokenFor(issuer: Principal, request: IssueRequest, identity: Identity): Token {
+export function tokenFor(issuer: Principal, request: TokenRequest, identity: Identity): Token {
   const { token: parent } = issuer;
   const { id, scope, prefix } = request;
   return {
@@ -119,12 +107,12 @@ export function tokenFor(issuer: Principal, request: IssueRequest, identity: Ide
   };
 }
 
-function autoPrefixOf({ token }: Principal, { autoPrefixStreams, scope: { streams } }: IssueRequest): string {
+function autoPrefixOf({ token }: Principal, { autoPrefixStreams, scope: { streams } }: TokenRequest): string {
   if (autoPrefixStreams && streams !== undefined && 'prefix' in streams) return streams.prefix;
   return token?.autoPrefix ?? '';
 }
 
-function checkWithin(issuer: Token, { scope, expiresAt, stream, resourceAttributes, limits }: IssueRequest): void {
+function checkWithin(issuer: Token, { scope, expiresAt, stream, resourceAttributes, limits }: TokenRequest): void {
   checkRights(issuer, scope);
   checkExpiry(issuer, expiresAt ?? issuer.expiresAt);
   checkBonds(issuer, { stream, resourceAttributes, limits });
@@ -154,7 +142,7 @@ function checkExpiry(issuer: Token, expiresAt: number | undefined): void {
   }
 }
 
-type Bonds = Pick<IssueRequest, 'stream' | 'resourceAttributes' | 'limits'>;
+type Bonds = Pick<TokenRequest, 'stream' | 'resourceAttributes' | 'limits'>;
 
 /** A request may repeat what the issuer is bound to, but not change it. */
 function checkBonds(issuer: Token, { stream, resourceAttributes, limits }: Bonds): void {

@@ -8,9 +8,10 @@ import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
 import { TOKENS_MAX } from '../../model/limits.ts';
 import { mayHold } from '../../model/scope.ts';
+import type { TokenRequest } from '../../model/token-request.ts';
 import { type Principal, principalOf, type Token } from '../grant.ts';
 import { hashToken, makeToken } from './credential.ts';
-import { checkIssue, type IssueRequest, tokenFor } from './issue.ts';
+import { checkIssue, tokenFor } from './issue.ts';
 
 /** Keeps tokens. */
 export interface TokenStore {
@@ -92,7 +93,7 @@ export class TokenTable {
    * @throws TailraceError `permission_denied` for more than the issuer holds, `invalid`, `resource_already_exists`,
    *   `quota_exhausted`
    */
-  async issue(issuer: Principal, request: IssueRequest): Promise<IssuedToken> {
+  async issue(issuer: Principal, request: TokenRequest): Promise<IssuedToken> {
     const now = this.#clock.now();
     checkIssue(issuer, request, now);
     const known = this.#byId.get(request.id);
@@ -111,7 +112,7 @@ export class TokenTable {
    * @throws TailraceError `invalid`, `permission_denied`, `quota_exhausted`, and `resource_already_exists` when the
    *   secret is that of a token with another id
    */
-  async ensure(issuer: Principal, request: IssueRequest, hash: string): Promise<Ensured> {
+  async ensure(issuer: Principal, request: TokenRequest, hash: string): Promise<Ensured> {
     const now = this.#clock.now();
     const known = this.#byId.get(request.id);
     const identity = known?.token ?? { number: this.#nextNumber, rotation: 0, createdAt: now };

@@ -20,15 +20,15 @@ export function sniff(
 ): void {
   let seen: Buffer = NOTHING;
   const timer = setTimeout(() => {
-    leave();
+    detach();
     on.silent();
   }, limitMs);
-  const leave = (): void => {
+  const detach = (): void => {
     clearTimeout(timer);
-    socket.off('readable', read).off('end', give).off('close', leave).off('error', give);
+    socket.off('readable', read).off('end', drop).off('close', detach).off('error', drop);
   };
-  const give = (): void => {
-    leave();
+  const drop = (): void => {
+    detach();
     socket.on('error', () => {}).destroy();
   };
   const read = (): void => {
@@ -37,11 +37,11 @@ export function sniff(
     seen = seen.length === 0 ? bytes : Buffer.concat([seen, bytes]);
     const protocol = protocolOf(seen);
     if (protocol === undefined) return;
-    leave();
+    detach();
     socket.unshift(seen);
     on.decided(protocol);
   };
-  socket.on('readable', read).once('end', give).once('close', leave).once('error', give);
+  socket.on('readable', read).once('end', drop).once('close', detach).once('error', drop);
 }
 
 /** Undefined while it can still become either. */
