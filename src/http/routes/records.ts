@@ -2,7 +2,7 @@
 
 import { existingBasin } from '../../log/basins.ts';
 import { positionJson } from '../../s2/batch/json.ts';
-import { authorize, type RecordDeps } from '../context.ts';
+import { authorize, expectOpen, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
@@ -20,7 +20,6 @@ import {
 import { readSession } from '../s2/read-session.ts';
 import { readSse } from '../s2/read-sse.ts';
 import { readUnary } from '../s2/read-unary.ts';
-import { expectOpen } from '../s2/start-read.ts';
 
 /** POST and GET of `…/records`, and GET of `…/records/tail`. */
 export function recordRoutes(deps: RecordDeps): readonly Route[] {

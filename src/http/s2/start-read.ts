@@ -1,7 +1,6 @@
 /** What every way of reading over HTTP begins with, and how it learns that its client is gone. */
 
 import type { ReadEvent } from '../../log/read.ts';
-import { TailraceError } from '../../model/error.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordDeps } from '../context.ts';
 import { type Exchange, isGone } from '../exchange.ts';
@@ -20,12 +19,6 @@ export async function startCalledRead(
 ): Promise<AsyncGenerator<ReadEvent>> {
   const stream = await openCalled(call, 'read', deps);
   return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, protocol: call.mode });
-}
-
-/** New work is not begun while the server stops. @throws TailraceError `draining` */
-export function expectOpen(deps: RecordDeps): void {
-  if (deps.replyContext.closing())
-    throw new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
 /** Calls once the client is gone, or the answer is out. Answers how to cancel that. */
