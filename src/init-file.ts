@@ -18,8 +18,9 @@ import { INIT_BASIN_DELETION_WAIT_MS, INIT_STREAMS_AT_ONCE } from './model/limit
 import { LOCATION } from './model/location.ts';
 import { basinNameFault, streamNameFault } from './model/names.ts';
 import type { BasinConfigRequest, StreamConfigRequest } from './model/stream-config.ts';
+import type { TokenRequest } from './model/token-request.ts';
 import { parseBasinConfigRequest, parseStreamConfigRequest } from './s2/config-json.ts';
-import { parseTokenRequest, type TokenRequest } from './s2/token-json.ts';
+import { parseTokenRequest } from './s2/token-json.ts';
 
 /** The checked content of a file: none of it can be refused because of its form. */
 export interface InitSpec {

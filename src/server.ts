@@ -27,7 +27,7 @@ import { createSocketServer, type SocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 
 export interface TailraceServer {
-  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address that is not ours */
+  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine */
   listen(): Promise<ServerAddress>;
   /** Where it listens; undefined until it does. */
   readonly address: ServerAddress | undefined;
@@ -62,7 +62,7 @@ export interface ServerDescription {
   readonly rootToken: RootToken | undefined;
 }
 
-/** Share of the shutdown timeout for requests under way, and for sessions to end by themselves. */
+/** Share of the shutdown timeout for requests that have begun, and for sessions to end by themselves. */
 const REQUESTS_SHARE = 0.6;
 /** Share of it for the last frames of sessions and readers. */
 const LAST_FRAMES_SHARE = 0.2;

@@ -142,6 +142,13 @@ export class BasinTable {
   }
 }
 
+/** @throws TailraceError `basin_not_found` */
+export function existingBasin(log: { basin(name: string): Basin | undefined }, name: string): Basin {
+  const basin = log.basin(name);
+  if (basin === undefined) throw basinNotFound(name);
+  return basin;
+}
+
 export function basinNotFound(name: string): TailraceError {
   return new TailraceError('basin_not_found', `basin \`${name}\` not found`);
 }

@@ -5,19 +5,8 @@ import { TailraceError } from '../model/error.ts';
 import { TOKEN_ATTRIBUTE_BYTES_MAX, TOKEN_ATTRIBUTES_MAX, TOKEN_ID_BYTES_MAX } from '../model/limits.ts';
 import { basinNameFault, streamNameFault, tokenIdFault } from '../model/names.ts';
 import { GRANTED_OPERATIONS, type GrantedOperation, operationNamed } from '../model/operation.ts';
-import type { ResourceSet, Scope } from '../model/scope.ts';
-
-/** The token that a call asks for. Times are in milliseconds. */
-export interface TokenRequest {
-  readonly id: string;
-  readonly scope: Scope;
-  readonly expiresAt: number | undefined;
-  readonly autoPrefixStreams: boolean;
-  readonly stream: string | undefined;
-  readonly resourceAttributes: ReadonlyMap<string, string>;
-  readonly limits: { readonly profile: string | undefined; readonly spansPerMinute: number | undefined };
-  readonly prefix: string | undefined;
-}
+import type { ResourceSet } from '../model/scope.ts';
+import type { TokenRequest } from '../model/token-request.ts';
 
 /** What responses show of a token: never its secret. */
 export interface TokenInfo extends Omit<TokenRequest, 'autoPrefixStreams' | 'prefix'> {

@@ -4,8 +4,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { HttpDeps } from '../../src/http/context.ts';
-import { allRoutes } from '../../src/http/routes/all-routes.ts';
+import { allRoutes, type RouteDeps } from '../../src/http/routes/all-routes.ts';
 import { type Call, type CallResponse, call, connectRaw } from '../support/http-call.ts';
 import { answerOf, connectHttp2, type Http2Connection } from '../support/http2-call.ts';
 import { failToStart, startServer, type TestServer } from '../support/server.ts';
@@ -13,7 +12,7 @@ import { Reader } from '../support/socket-reader.ts';
 
 const APP = 'https://app.example';
 const EVIL = 'https://evil.example';
-const ROUTES = allRoutes({} as HttpDeps);
+const ROUTES = allRoutes({} as RouteDeps).flatMap(({ routes }) => routes);
 /** Without an answer of the origin's own. */
 const FOREIGN = [EVIL, 'null', 'http://app.example', `${APP}:8443`, `${APP}/`, '*'];
 const READ = '/v1/streams/pages/records?seq_num=0&count=1';

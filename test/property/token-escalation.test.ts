@@ -2,9 +2,10 @@
 
 import { expect, test } from '@jest/globals';
 import { principalOf, type Token, unlimited } from '../../src/access/grant.ts';
-import { checkIssue, holdsAllOf, type IssueRequest, tokenFor } from '../../src/access/tokens/issue.ts';
+import { checkIssue, holdsAllOf, tokenFor } from '../../src/access/tokens/issue.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
+import type { TokenRequest } from '../../src/model/token-request.ts';
 import fc from '../support/fast-check.ts';
 
 const NOW = 1_000_000;
@@ -30,7 +31,7 @@ const operations = fc.oneof(
   fc.subarray([...GRANTED_OPERATIONS]),
 );
 
-const request: fc.Arbitrary<IssueRequest> = fc.record({
+const request: fc.Arbitrary<TokenRequest> = fc.record({
   id: name.map((id) => `aba${id}`),
   scope: fc.record({
     basins: set,

@@ -3,8 +3,7 @@
  * are both tested from this table. A route without a row, or a row without a route, fails their tests.
  */
 
-import type { HttpDeps } from '../../src/http/context.ts';
-import { allRoutes } from '../../src/http/routes/all-routes.ts';
+import { allRoutes, type RouteDeps } from '../../src/http/routes/all-routes.ts';
 import type { GrantedOperation } from '../../src/model/operation.ts';
 import type { Signal } from '../../src/model/record.ts';
 import type { TestInput } from './s2s-client.ts';
@@ -97,7 +96,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
 /** Method and path of every route, as rows are called. */
 export function routeTargets(): readonly string[] {
   // The handlers are not called, so nothing below them is needed.
-  return allRoutes({} as HttpDeps).map(({ method, path }) => `${method} ${path}`);
+  const routes = allRoutes({} as RouteDeps).flatMap((group) => group.routes);
+  return routes.map(({ method, path }) => `${method} ${path}`);
 }
 
 /** The route that a row is of. */

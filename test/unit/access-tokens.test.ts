@@ -4,11 +4,11 @@ import { describe, expect, test } from '@jest/globals';
 import { Access } from '../../src/access/access.ts';
 import { type Token, unlimited } from '../../src/access/grant.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
-import type { IssueRequest } from '../../src/access/tokens/issue.ts';
 import { rootTokenStore, tokenStore } from '../../src/access/tokens/token-store.ts';
 import { TokenTable } from '../../src/access/tokens/token-table.ts';
 import type { TailraceError } from '../../src/model/error.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
+import type { TokenRequest } from '../../src/model/token-request.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { decodeToken, encodeToken, type TokenRow } from '../../src/storage/token-rows.ts';
 import fc from '../support/fast-check.ts';
@@ -18,7 +18,7 @@ import { MemoryTokenStore } from '../support/no-tokens.ts';
 const ROOT = unlimited('root');
 const NONE = { read: false, write: false };
 
-function wish(id: string, more: Partial<IssueRequest> = {}): IssueRequest {
+function wish(id: string, more: Partial<TokenRequest> = {}): TokenRequest {
   const groups = { account: NONE, basin: NONE, stream: { read: true, write: false } };
   return {
     id,

@@ -2,12 +2,12 @@
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type Protocol, tellProtocol } from '../../src/http/connection/sniff.ts';
+import { type SniffedProtocol, sniff } from '../../src/http/connection/sniff.ts';
 
 const LIMIT_MS = 30;
 
 let server: Server;
-let heard: (Protocol | 'silent')[];
+let heard: (SniffedProtocol | 'silent')[];
 let taken: Socket | undefined;
 let client: Socket;
 let settled: Promise<void>;
@@ -20,11 +20,11 @@ beforeEach(async () => {
   });
   server = createServer({ allowHalfOpen: true }, (socket) => {
     taken = socket;
-    const note = (word: Protocol | 'silent'): void => {
+    const note = (word: SniffedProtocol | 'silent'): void => {
       heard.push(word);
       settle();
     };
-    tellProtocol(socket, LIMIT_MS, { decided: note, silent: () => note('silent') });
+    sniff(socket, LIMIT_MS, { decided: note, silent: () => note('silent') });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

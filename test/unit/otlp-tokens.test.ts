@@ -2,9 +2,10 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { type Principal, principalOf, type Token, unlimited } from '../../src/access/grant.ts';
-import { checkIssue, type IssueRequest, tokenFor } from '../../src/access/tokens/issue.ts';
+import { checkIssue, tokenFor } from '../../src/access/tokens/issue.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
+import type { TokenRequest } from '../../src/model/token-request.ts';
 import { type RoutePolicy, routeResource } from '../../src/otlp/routing/route.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { field } from '../support/otlp-wire.ts';
@@ -69,7 +70,7 @@ interface Asked {
 
 function issue(issuer: Principal, { auto, streams, stream }: Asked): Token {
   const write = { read: false, write: true };
-  const request: IssueRequest = {
+  const request: TokenRequest = {
     id: 'one',
     scope: {
       basins: { prefix: '' },

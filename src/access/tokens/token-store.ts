@@ -1,4 +1,4 @@
-/** Where tokens are kept: the hash of a secret leads to its row, an id leads to the hash. No secret is ever in it. */
+/** Tokens in the store: the hash of a secret leads to its row, an id leads to the hash. No secret is stored. */
 
 import type { Clock } from '../../model/clock.ts';
 import { GRANTED_OPERATIONS } from '../../model/operation.ts';
@@ -20,16 +20,16 @@ import type { TokenStore } from './token-table.ts';
 const NEXT_NUMBER = settingsKey('next-token');
 const RESET = settingsKey('root-token-reset');
 const PAGE = 1_000;
-/** What takes a secret away goes through when the store is full too: it would be good again after a restart. */
+/** Removing a secret works when the store is full too: otherwise the secret would be valid again after a restart. */
 const RESERVE: CommitOptions = { mayUseReserve: true };
 
-/** The root token's place in a store. */
+/** The root token in a store. */
 export function rootTokenStore(engine: Engine, clock: Clock): RootTokenStore {
   return {
     rootTokenHash: async () => {
       const hash = await engine.get(tokenIdKey(ROOT_TOKEN_ID));
       const row = hash === undefined ? undefined : await engine.get(tokenHashKey(hash));
-      // Whatever stands under its id: only a row that says so is the root token's.
+      // Only a row that says so is the root token's, whatever its id leads to.
       const isRoot = row !== undefined && decodeToken(row) === 'root';
       return hash === undefined || !isRoot ? undefined : Buffer.from(hash).toString('hex');
     },
@@ -55,7 +55,7 @@ export function rootTokenStore(engine: Engine, clock: Clock): RootTokenStore {
 /** Makes rows durable together. */
 export type CommitRows = (rows: readonly Write[], options?: CommitOptions) => Promise<void>;
 
-/** All other tokens' place. */
+/** All other tokens in a store. */
 export function tokenStore(engine: Engine, commit: CommitRows): TokenStore {
   return {
     load: async () => {
@@ -95,7 +95,7 @@ function rowOf({ resourceAttributes, limits, ...token }: Token): TokenRow {
   return { ...token, resourceAttributes: [...resourceAttributes], limits: { profile, spansPerMinute } };
 }
 
-/** Operations of a later build are dropped: this one has none of them to allow. */
+/** Operations of a later build are dropped: this build cannot do them. */
 function tokenOf({ resourceAttributes, scope, ...row }: TokenRow): Token {
   const operations = GRANTED_OPERATIONS.filter((operation) => scope.operations.includes(operation));
   return { ...row, scope: { ...scope, operations }, resourceAttributes: new Map(resourceAttributes) };

@@ -18,10 +18,10 @@ export function isBodyPending(exchange: Exchange): boolean {
 
 /** Reads on and throws away; `over` is called when nothing more is to be read. On HTTP/2 only the stream can end by it. */
 export function discardRest(exchange: Exchange, watch: UploadWatch, over: () => void): void {
-  const { request, way } = exchange;
+  const { request, transport } = exchange;
   const tooSlow = (): void => {
-    if (way.version === 1) request.socket.destroy();
-    else endQuietly(way.stream);
+    if (transport.version === 1) request.socket.destroy();
+    else endQuietly(transport.stream);
   };
   const rest = { received: 0, tooSlow } satisfies Watched;
   const done = (): void => {
@@ -33,8 +33,8 @@ export function discardRest(exchange: Exchange, watch: UploadWatch, over: () => 
     if (rest.received <= REFUSED_BODY_BYTES_MAX || request.isPaused()) return;
     watch.remove(rest);
     request.pause();
-    if (way.version === 1) linger(request);
-    else endQuietly(way.stream);
+    if (transport.version === 1) linger(request);
+    else endQuietly(transport.stream);
   });
   request.on('end', done).on('close', done);
   watch.add(rest);

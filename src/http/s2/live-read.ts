@@ -12,7 +12,7 @@ import type { Position } from '../../model/position.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { Block } from '../../storage/block/block.ts';
 import { auditRefusal } from '../audit.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { LiveSession } from '../sessions.ts';
@@ -59,7 +59,7 @@ export async function readLive(
   call: ReadCall,
   range: ReadRange,
   wire: LiveWire,
-  deps: HttpDeps,
+  deps: RecordDeps,
 ): Promise<void> {
   const abort = new AbortController();
   const forget = onceOver(exchange, () => abort.abort());
@@ -78,7 +78,7 @@ interface LiveParts {
   /** Ends the read below. */
   readonly abort: AbortController;
   readonly wire: LiveWire;
-  readonly deps: HttpDeps;
+  readonly deps: RecordDeps;
 }
 
 class LiveRead implements LiveSession {

@@ -4,7 +4,7 @@ import type { TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
 import { heartbeatProto } from '../../s2/batch/proto.ts';
 import { type FrameCompression, frameCompression, framesOf, terminalFrame } from '../../s2/frame.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import { s2ErrorBody, s2Status } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { batchFrame } from './batch-frames.ts';
@@ -13,7 +13,7 @@ import { type LiveBatch, type LivePiece, type LiveWire, readLive } from './live-
 import { S2S_CONTENT_TYPE } from './session-response.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
-export function readSession(exchange: Exchange, call: ReadCall, deps: HttpDeps): Promise<void> {
+export function readSession(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   return readLive(exchange, call, call.range, new S2sReadWire(exchange, deps), deps);
 }
 
@@ -22,10 +22,10 @@ const NOTHING = new Uint8Array(0);
 class S2sReadWire implements LiveWire {
   readonly contentType = S2S_CONTENT_TYPE;
   readonly #correlationId: string;
-  readonly #deps: HttpDeps;
+  readonly #deps: RecordDeps;
   readonly #compression: FrameCompression;
 
-  constructor({ correlationId, request }: Exchange, deps: HttpDeps) {
+  constructor({ correlationId, request }: Exchange, deps: RecordDeps) {
     this.#correlationId = correlationId;
     this.#deps = deps;
     this.#compression = frameCompression(request.headers['accept-encoding']?.toString());

@@ -1,9 +1,8 @@
 /** What every way of reading over HTTP begins with, and how it learns that its client is gone. */
 
 import type { ReadEvent } from '../../log/read.ts';
-import { TailraceError } from '../../model/error.ts';
 import type { ReadRange } from '../../model/read-range.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import { type Exchange, isGone } from '../exchange.ts';
 import { openCalled, type ReadCall } from './call.ts';
 
@@ -16,16 +15,10 @@ export async function startCalledRead(
   call: ReadCall,
   range: ReadRange,
   signal: AbortSignal,
-  deps: HttpDeps,
+  deps: RecordDeps,
 ): Promise<AsyncGenerator<ReadEvent>> {
   const stream = await openCalled(call, 'read', deps);
   return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, protocol: call.mode });
-}
-
-/** New work is not begun while the server stops. @throws TailraceError `draining` */
-export function expectOpen(deps: HttpDeps): void {
-  if (deps.replyContext.closing())
-    throw new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
 /** Calls once the client is gone, or the answer is out. Answers how to cancel that. */
@@ -34,8 +27,8 @@ export function onceOver(exchange: Exchange, call: () => void): () => void {
     call();
     return () => {};
   }
-  const { way } = exchange;
-  const sink = way.version === 1 ? way.response : way.stream;
+  const { transport } = exchange;
+  const sink = transport.version === 1 ? transport.response : transport.stream;
   sink.once('close', call);
   return () => void sink.off('close', call);
 }

@@ -1,7 +1,9 @@
-/** Usage metrics of the account, of basins and of streams (S2 API §8). What does not exist has none, and is no error. */
+/** S2's usage metrics of the account, of basins and of streams. What does not exist has none, and is no error. */
 
 import type { Basin } from '../../log/basins.ts';
+import type { Log } from '../../log/log.ts';
 import type { Stream } from '../../log/stream.ts';
+import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
 import { basinNameFault, streamNameFault } from '../../model/names.ts';
 import { STORAGE_CLASSES } from '../../model/stream-config.ts';
@@ -18,65 +20,68 @@ import {
 } from '../../s2/metrics-query.ts';
 import type { UsageSeries } from '../../usage/query.ts';
 import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../../usage/tally.ts';
-import { authorize, type HttpDeps } from '../context.ts';
-import { refuseS2 } from '../errors.ts';
+import type { Usage } from '../../usage/usage.ts';
+import { type AuthorizeDeps, authorize } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
-import { decodeSegment, type Route } from '../router.ts';
+import { type ReplyDeps, reply } from '../reply.ts';
+import { nameInPath, type Route } from '../router.ts';
 
-export function metricsRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
+export interface UsageDeps extends AuthorizeDeps, ReplyDeps {
+  readonly log: Pick<Log, 'basin' | 'getStream'>;
+  readonly usage: Usage;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+export function usageRoutes(deps: UsageDeps): readonly Route[] {
   const path = '/v1/metrics';
   return [
-    { method: 'GET', path, action: 'account-metrics', handle: (exchange) => account(exchange, deps), refuse },
+    { method: 'GET', path, action: 'account-metrics', handle: (exchange) => account(exchange, deps) },
     {
       method: 'GET',
       path: `${path}/{basin}`,
       action: 'basin-metrics',
       handle: (exchange, [segment = '']) => basin(exchange, segment, deps),
-      refuse,
     },
     {
       method: 'GET',
       path: `${path}/{basin}/{stream}`,
       action: 'stream-metrics',
       handle: (exchange, [basinSegment = '', segment = '']) => stream(exchange, basinSegment, segment, deps),
-      refuse,
     },
   ];
 }
 
-async function account(exchange: Exchange, deps: HttpDeps): Promise<void> {
+async function account(exchange: Exchange, deps: UsageDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'account-metrics' });
   const query = queryOf(exchange, 'account', deps);
   const mayKnow = (name: string): boolean => principal.allows('account-metrics', name);
-  answer(exchange, await accountMetrics(query, mayKnow, deps), deps);
+  replyWith(exchange, await accountMetrics(query, mayKnow, deps), deps);
 }
 
-async function basin(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
-  const name = basinNamed(segment);
+async function basin(exchange: Exchange, segment: string, deps: UsageDeps): Promise<void> {
+  const name = nameInPath(segment, basinNameFault);
   authorize(exchange, deps, { operation: 'basin-metrics', basin: name });
   const query = queryOf(exchange, 'basin', deps);
   const found = deps.log.basin(name);
-  answer(exchange, found === undefined ? [] : await basinMetrics(found, query, deps), deps);
+  replyWith(exchange, found === undefined ? [] : await basinMetrics(found, query, deps), deps);
 }
 
-async function stream(exchange: Exchange, basinSegment: string, segment: string, deps: HttpDeps): Promise<void> {
-  const basinName = basinNamed(basinSegment);
-  const name = decodeSegment(segment);
-  expectName(streamNameFault(name));
+async function stream(exchange: Exchange, basinSegment: string, segment: string, deps: UsageDeps): Promise<void> {
+  const basinName = nameInPath(basinSegment, basinNameFault);
+  const name = nameInPath(segment, streamNameFault);
   const principal = authorize(exchange, deps, { operation: 'stream-metrics', basin: basinName, stream: name });
   const whole = principal.absolute(name);
-  expectName(streamNameFault(whole));
+  const fault = streamNameFault(whole);
+  if (fault !== undefined) throw new TailraceError('bad_path', fault);
   const { range } = queryOf(exchange, 'stream', deps);
   const found = await existing(basinName, whole, deps);
-  answer(exchange, found === undefined ? [] : [storageJson(await deps.usage.streamStorage(found, range))], deps);
+  replyWith(exchange, found === undefined ? [] : [storageJson(await deps.usage.streamStorage(found, range))], deps);
 }
 
 async function accountMetrics(
   { set, range, interval }: MetricsQuery<'account'>,
   mayKnow: (basin: string) => boolean,
-  { usage }: HttpDeps,
+  { usage }: UsageDeps,
 ): Promise<readonly MetricJson[]> {
   switch (set) {
     case 'active-basins':
@@ -92,7 +97,7 @@ async function accountMetrics(
 async function basinMetrics(
   basin: Basin,
   { set, range, interval }: MetricsQuery<'basin'>,
-  { usage }: HttpDeps,
+  { usage }: UsageDeps,
 ): Promise<readonly MetricJson[]> {
   if (set === 'storage') return [storageJson(await usage.basinStorage(basin, range))];
   const series = await usage.basin(basin, range, interval);
@@ -125,22 +130,12 @@ function operations(series: UsageSeries, interval: UsageInterval): MetricJson[] 
   return named.map(({ name, points }) => accumulationJson(name, 'operations', interval, points));
 }
 
-function queryOf<L extends MetricLevel>(exchange: Exchange, level: L, { clock }: HttpDeps): MetricsQuery<L> {
+function queryOf<L extends MetricLevel>(exchange: Exchange, level: L, { clock }: UsageDeps): MetricsQuery<L> {
   return parseMetricsQuery(new URLSearchParams(exchange.query), level, Math.floor(clock.now() / 1_000));
 }
 
-function basinNamed(segment: string): string {
-  const name = decodeSegment(segment);
-  expectName(basinNameFault(name));
-  return name;
-}
-
-function expectName(fault: string | undefined): void {
-  if (fault !== undefined) throw new TailraceError('bad_path', fault);
-}
-
 /** Undefined for a stream that is not there, or not any more. */
-async function existing(basinName: string, name: string, { log }: HttpDeps): Promise<Stream | undefined> {
+async function existing(basinName: string, name: string, { log }: UsageDeps): Promise<Stream | undefined> {
   const found = log.basin(basinName);
   if (found === undefined) return undefined;
   try {
@@ -153,6 +148,6 @@ async function existing(basinName: string, name: string, { log }: HttpDeps): Pro
   }
 }
 
-function answer(exchange: Exchange, values: readonly MetricJson[], deps: HttpDeps): void {
+function replyWith(exchange: Exchange, values: readonly MetricJson[], deps: UsageDeps): void {
   reply(exchange, { status: 200, contentType: 'application/json', body: metricsResponse(values) }, deps.replyContext);
 }

@@ -1,20 +1,35 @@
-/** Paths that are nobody's. A POST is most likely an exporter with a wrong endpoint, so it is told the right one. */
+/**
+ * Requests that no route takes. A POST is most likely an exporter with a wrong endpoint: it gets the right one, in an
+ * error of OTLP's form.
+ */
 
 import { TailraceError } from '../../model/error.ts';
 import { SIGNALS } from '../../model/record.ts';
+import { refuseOtlp, refuseS2 } from '../errors.ts';
 import { type Exchange, schemeOf } from '../exchange.ts';
+import type { ReplyContext } from '../reply.ts';
+import type { RouteGroup } from '../router.ts';
 
 const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
 
 /** Where S2 clients post, and no exporter does. */
 const S2_POSTS = /^\/v1\/(streams|basins|access-tokens)(\/|$)/;
 
-/** Whether a request looks like that of an exporter: those get their errors as OTLP has them. */
+/** The group of requests without a route: how they are refused. */
+export function unrouted(replyContext: ReplyContext): RouteGroup {
+  return {
+    protocol: 'http',
+    refuse: (exchange, error) => (isExporter(exchange) ? refuseOtlp : refuseS2)(exchange, error, replyContext),
+    routes: [],
+  };
+}
+
+/** Whether a request looks like that of an exporter. */
 export function isExporter(exchange: Exchange): boolean {
   return exchange.request.method === 'POST' && !S2_POSTS.test(exchange.path);
 }
 
-/** What to say about a path that no route has. */
+/** The error for a path that no route has. */
 export function wrongPath(exchange: Exchange): TailraceError {
   return new TailraceError('not_found', isExporter(exchange) ? advice(exchange) : 'no such path');
 }
