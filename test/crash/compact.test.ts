@@ -36,7 +36,7 @@ beforeEach(async () => {
   unpackGoldenStore(1, dataDir);
   const engine = await openLmdbEngine({ path: dataDir });
   const keys = Array.from({ length: 80 }, (_, i) => Buffer.from([5, 255, i]));
-  await engine.commit(keys.map((key) => ({ type: 'put', key, value: Buffer.alloc(200_000, 'room') })));
+  await engine.commit(keys.map((key) => ({ type: 'put', key, value: Buffer.alloc(200_000, 'data') })));
   await engine.commit(keys.slice(0, 40).map((key) => ({ type: 'delete', key })));
   await engine.close();
 });
