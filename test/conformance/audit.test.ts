@@ -14,7 +14,7 @@ import type { LogFields } from '../../src/observe/logger.ts';
 import { SYSTEM_CLOCK } from '../../src/observe/system-clock.ts';
 import { createServer, type TailraceServer } from '../../src/server.ts';
 import { TokenBook } from '../support/access-callers.ts';
-import { type Ask, formsOf, openProtocols, type Protocols } from '../support/access-forms.ts';
+import { type AccessRequest, formsOf, openProtocols, type Protocols } from '../support/access-forms.ts';
 import { ACCESS_ROWS, type AccessRow, type Names, otlpBody } from '../support/access-rows.ts';
 import { HeldDeletions } from '../support/held-deletions.ts';
 import { call } from '../support/http-call.ts';
@@ -339,7 +339,7 @@ async function withSecret(row: string, needs: AccessRow): Promise<AccessRow> {
 }
 
 function ask(row: string, needs: AccessRow, names: Names, header: string, correlationId: string): Promise<unknown> {
-  const whole: Ask = { row, needs, names, credential: { header }, correlationId };
+  const whole: AccessRequest = { row, needs, names, credential: { header }, correlationId };
   const [[, form] = []] = formsOf(row);
   if (form === undefined) throw new Error(`${row} has no form`);
   return form(whole, protocols);

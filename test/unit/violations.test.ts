@@ -28,7 +28,7 @@ describe('the checker', () => {
     ['half a request', read('a', 'b', 'c'), 'half'],
     ['a refused one that is there', read('a', 'b', 'e'), 'refused'],
     ['a duplicate', read('a', 'b', 'a'), 'duplicate'],
-    ['a record of no request', read('a', 'b', 'x'), 'nobody wrote'],
+    ['a record of no request', read('a', 'b', 'x'), 'no request wrote'],
     ['a wrong order', read('b', 'a'), 'out of order'],
     ['a gap', new Map([['alpha', { names: ['a', 'b'], seqNums: [0, 2] }]]), 'gap'],
   ])('finds %s', (_, back, word) => {
