@@ -1,4 +1,4 @@
-/** An engine under which what is being deleted stays so: the background work does not find it while it is held. */
+/** An engine that keeps deletions pending: the background work does not find them while they are held. */
 
 import type { Engine, ScanOptions } from '../../src/storage/engine.ts';
 import { pendingRange } from '../../src/storage/keys.ts';

@@ -1,4 +1,6 @@
-/** Spans per minute: no minute holds more than the limit, wherever it begins, and nobody waits longer than needed. */
+/**
+ * Spans per minute: no minute holds more than the limit, wherever it begins, and no sender waits longer than needed.
+ */
 
 import { describe, expect, test } from '@jest/globals';
 import type { Token } from '../../src/access/grant.ts';
@@ -35,7 +37,7 @@ function token(spansPerMinute: number | undefined, number = 1, rotation = 0): To
   };
 }
 
-/** Undefined when they are taken, else the seconds to wait. */
+/** Undefined when they are accepted, else the seconds to wait. */
 function take(quota: SpanQuota, who: Token, spans: number): number | undefined {
   try {
     quota.take(who, spans);
@@ -46,15 +48,15 @@ function take(quota: SpanQuota, who: Token, spans: number): number | undefined {
   }
 }
 
-describe('the limit', () => {
-  test('exactly as many as allowed are taken; the next is told when there is room', () => {
+describe('the span limit', () => {
+  test('accepts exactly as many as allowed, and the next request is told when there is capacity', () => {
     const clock = new ManualClock();
     const quota = new SpanQuota(clock);
     const who = token(10);
     expect(take(quota, who, 4)).toBeUndefined();
     clock.advance(30_000);
     expect(take(quota, who, 6)).toBeUndefined();
-    // What did not fit counts for nothing.
+    // A refused request does not count.
     expect(take(quota, who, 1)).toBe(31);
     expect(take(quota, who, 5)).toBe(61);
     clock.advance(31_000);
@@ -62,26 +64,26 @@ describe('the limit', () => {
     expect(take(quota, who, 1)).toBe(30);
   });
 
-  test('a request that never fits says so', () => {
+  test('says so when a request can never fit', () => {
     const quota = new SpanQuota(new ManualClock());
     expect(() => quota.take(token(10), 11)).toThrow(/the request alone holds 11: send smaller batches/);
     expect(take(quota, token(10), 10)).toBeUndefined();
   });
 
-  test('holds for a token with all its secrets, and for each token by itself', () => {
+  test('holds for a token across all its secrets, and for each token by itself', () => {
     const quota = new SpanQuota(new ManualClock());
     expect(take(quota, token(10, 1, 0), 10)).toBeUndefined();
     expect(take(quota, token(10, 1, 1), 1)).toBe(61);
     expect(take(quota, token(10, 2, 0), 10)).toBeUndefined();
   });
 
-  test('without one nothing is counted', () => {
+  test('counts nothing for a token without a limit', () => {
     const quota = new SpanQuota(new ManualClock());
     expect(take(quota, token(undefined), 1_000_000)).toBeUndefined();
     expect(quota.size).toBe(0);
   });
 
-  test('tokens that send nothing any more are forgotten', () => {
+  test('forgets tokens that no longer send', () => {
     const clock = new ManualClock();
     const quota = new SpanQuota(clock);
     for (let number = 1; number <= 1_000; number++) take(quota, token(10, number), 1);
@@ -91,7 +93,7 @@ describe('the limit', () => {
     expect(quota.size).toBe(1);
   });
 
-  test('any traffic: no minute over the limit, and whoever waits as told gets in', () => {
+  test('holds in every minute of any traffic, and a sender that waits as told is accepted', () => {
     const steps = fc.array(fc.tuple(fc.nat({ max: 20_000 }), fc.integer({ min: 1, max: 12 })), { maxLength: 80 });
     fc.assert(
       fc.property(steps, fc.integer({ min: 12, max: 40 }), (traffic, limit) => {
@@ -117,8 +119,8 @@ describe('the limit', () => {
   });
 });
 
-describe('of a request', () => {
-  test('only spans count, those that nobody may store do not, and a refusal touches no stream', async () => {
+describe('the span limit of a request', () => {
+  test('counts only spans that may be stored, and a refusal touches no stream', async () => {
     const counted: number[] = [];
     const opened: string[] = [];
     const item = field(2, []);

@@ -1,4 +1,4 @@
-/** Short-lived tokens (access.md, Exchange): what they are good for, and that nothing forged or ended gets in. */
+/** Short-lived tokens: what they allow, and that no forged or ended token is accepted. */
 
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -53,7 +53,7 @@ function parsed({ body }: CallResponse) {
   return JSON.parse(body.toString()) as Record<string, string>;
 }
 
-/** An access token of one basin that may do everything with streams. */
+/** An access token of one basin with every stream operation. */
 async function issue(more: object = {}): Promise<{ id: string; secret: string }> {
   const id = `exchanged-${ids++}`;
   const groups = { stream: { read: true, write: true }, basin: { read: true } };
@@ -74,7 +74,7 @@ async function exchanged(secret: string): Promise<string> {
   return parsed(answer).token ?? '';
 }
 
-/** How the logs door answers a bearer token. */
+/** The response of the OTLP logs endpoint to a bearer token. */
 async function statusOf(jwt: string, basin?: string): Promise<number> {
   return (await json('POST', '/v1/logs', LOGS, jwt, basin)).status;
 }
@@ -87,7 +87,7 @@ function resigned(jwt: string, alg: string, key: KeyObject | Uint8Array, claims:
 }
 
 describe('an exchange', () => {
-  test('answers a JWT of fifteen minutes for the project', async () => {
+  test('returns a JWT of fifteen minutes for the project', async () => {
     const { id, secret } = await issue({ resource_attributes: { 'project.id': 'shop' } });
     const before = Date.now();
     const answer = await json('POST', EXCHANGE, { credential: secret }, '');
@@ -104,7 +104,7 @@ describe('an exchange', () => {
     expect(token).not.toContain(secret);
   });
 
-  test('takes the basin as the project where the token has none, and the default basin where it has no basin', async () => {
+  test('uses the basin as the project when the token has none, and the default basin when it has no basin', async () => {
     const one = await issue();
     expect(parsed(await json('POST', EXCHANGE, { credential: one.secret }, '')).projectId).toBe('exchange-one');
     const scope = { basins: { prefix: '' }, streams: { prefix: '' }, ops: ['append'] };
@@ -112,7 +112,7 @@ describe('an exchange', () => {
     expect(parsed(await json('POST', EXCHANGE, { credential: all.secret }, '')).projectId).toBe('telemetry');
   });
 
-  test('never outlives its access token', async () => {
+  test('returns a JWT that never outlives its access token', async () => {
     const expires_at = new Date(Date.now() + 120_000).toISOString();
     const { secret } = await issue({ expires_at });
     const { expiresAt = '' } = parsed(await json('POST', EXCHANGE, { credential: secret }, ''));
@@ -160,7 +160,7 @@ describe('a JWT', () => {
     expect(body.toString()).toMatch(/project\.id.{1,20}exchange-one/);
   });
 
-  test('is worth no more than its token, and nothing at other doors', async () => {
+  test('allows no more than its token, and nothing at other endpoints', async () => {
     const jwt = await exchanged((await issue()).secret);
     expect(await statusOf(jwt, 'exchange-two')).toBe(403);
     for (const [method, path, body] of [
@@ -174,7 +174,7 @@ describe('a JWT', () => {
     }
   });
 
-  test('ends when its token is revoked, and a new token of that id does not revive it', async () => {
+  test('ends when its token is revoked, and a new token with that id does not revive it', async () => {
     const { id, secret } = await issue();
     const jwt = await exchanged(secret);
     expect(await statusOf(jwt)).toBe(200);
@@ -196,14 +196,14 @@ describe('a JWT', () => {
 describe('the signing key', () => {
   const ROTATE = '/v1/ingest-token/keys/rotate';
 
-  /** The answer to a rotation. */
+  /** The response to a rotation. */
   async function rotated(body?: unknown): Promise<{ kid: string; verifying: { kid: string; until: string | null }[] }> {
     const answer = await json('POST', ROTATE, body);
     expect([answer.status, answer.body.toString()]).toEqual([200, expect.stringContaining('"created_at":"2')]);
     return JSON.parse(answer.body.toString()) as Awaited<ReturnType<typeof rotated>>;
   }
 
-  test('is replaced by hand; what the old one signed lives on, also after a restart', async () => {
+  test('is replaced by request; JWTs of the old key remain valid, also after a restart', async () => {
     const { secret } = await issue();
     const before = await exchanged(secret);
     for (const body of [undefined, {}, { void_old: false }]) {
@@ -220,7 +220,7 @@ describe('the signing key', () => {
     expect(await statusOf(before)).toBe(200);
   });
 
-  test('made void ends every JWT that is out, used or not, and for good', async () => {
+  test('ends every issued JWT when it is voided, used or not, and permanently', async () => {
     const { secret } = await issue();
     const [used, unused] = [await exchanged(secret), await exchanged(secret)];
     expect(await statusOf(used)).toBe(200);
@@ -229,7 +229,7 @@ describe('the signing key', () => {
     for (const jwt of [used, unused]) expect(await statusOf(jwt)).toBe(401);
     const { privateKey } = generateKeyPairSync('ed25519');
     expect(await statusOf(await resigned(used, 'EdDSA', privateKey))).toBe(401);
-    // It was durable before it was answered.
+    // It was durable before the response.
     await server.kill();
     server = await startServer({ dataDir });
     for (const jwt of [used, unused]) expect(await statusOf(jwt)).toBe(401);
@@ -237,13 +237,13 @@ describe('the signing key', () => {
     expect([decodeProtectedHeader(after).kid, await statusOf(after)]).toEqual([kid, 200]);
   });
 
-  test('is changed by nobody else, and not by a body that may mean something else', async () => {
+  test('is rotated only by the root token, and not by an ambiguous body', async () => {
     const groups = { account: { read: true, write: true }, stream: { read: true, write: true } };
     const all = { basins: { prefix: '' }, streams: { prefix: '' }, access_tokens: { prefix: '' }, op_groups: groups };
     const { secret } = await issue({ scope: all });
     const jwt = await exchanged(secret);
     expect((await json('POST', ROTATE, undefined, secret)).status).toBe(403);
-    for (const stranger of [jwt, '']) expect((await json('POST', ROTATE, undefined, stranger)).status).toBe(401);
+    for (const other of [jwt, '']) expect((await json('POST', ROTATE, undefined, other)).status).toBe(401);
     for (const body of [{ 'void-old': true }, { void_old: 'yes' }, { void_old: null }, [], true]) {
       const answer = await json('POST', ROTATE, body);
       expect([answer.status, parsed(answer).code]).toEqual([400, 'bad_json']);
@@ -255,13 +255,13 @@ describe('the signing key', () => {
   });
 });
 
-test('a JWT of the longest project is as good as any', async () => {
+test('a JWT of the longest project is as valid as any', async () => {
   const project = 'p'.repeat(4_096 - 'project.id'.length);
   const jwt = await exchanged((await issue({ resource_attributes: { 'project.id': project } })).secret);
   expect([jwt.length > 5_000, await statusOf(jwt)]).toEqual([true, 200]);
 });
 
-describe('refused is a JWT', () => {
+describe('a JWT is refused', () => {
   let jwt: string;
 
   beforeAll(async () => {
@@ -275,7 +275,7 @@ describe('refused is a JWT', () => {
     expect(await statusOf(`${unsecured}AAAA`)).toBe(401);
   });
 
-  test('of another algorithm, also with what is public as the secret', async () => {
+  test('with another algorithm, also with public data as the secret', async () => {
     const { x = '' } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
     expect(await statusOf(await resigned(jwt, 'HS256', Buffer.from(x, 'base64url')))).toBe(401);
     expect(
@@ -283,13 +283,13 @@ describe('refused is a JWT', () => {
     ).toBe(401);
   });
 
-  test('of another key under our key id', async () => {
+  test('with another key under our key id', async () => {
     const { privateKey } = generateKeyPairSync('ed25519');
     expect(createPublicKey(privateKey).asymmetricKeyType).toBe('ed25519');
     expect(await statusOf(await resigned(jwt, 'EdDSA', privateKey))).toBe(401);
   });
 
-  test('of an unknown key', async () => {
+  test('with an unknown key', async () => {
     const [, claims = '', signature = ''] = jwt.split('.');
     const head = { alg: 'EdDSA', kid: randomBytes(9).toString('base64url') };
     expect(await statusOf(`${Buffer.from(JSON.stringify(head)).toString('base64url')}.${claims}.${signature}`)).toBe(
@@ -297,7 +297,7 @@ describe('refused is a JWT', () => {
     );
   });
 
-  test('that was changed', async () => {
+  test('when it was changed', async () => {
     const [head = '', , signature = ''] = jwt.split('.');
     const claims = Buffer.from(JSON.stringify({ ...decodeJwt(jwt), sub: 'bank' })).toString('base64url');
     expect(await statusOf(`${head}.${claims}.${signature}`)).toBe(401);
@@ -305,7 +305,7 @@ describe('refused is a JWT', () => {
     expect(await statusOf(`${jwt.slice(0, -signature.length)}${other}${signature.slice(1)}`)).toBe(401);
   });
 
-  test('that has expired', async () => {
+  test('when it has expired', async () => {
     const { secret } = await issue({ expires_at: new Date(Date.now() + 2_000).toISOString() });
     const brief = await exchanged(secret);
     while ((await statusOf(brief)) === 200);
@@ -313,7 +313,7 @@ describe('refused is a JWT', () => {
     expect([answer.status, answer.body.toString()]).toEqual([401, expect.stringContaining('has expired')]);
   });
 
-  test('that is longer than any of ours', async () => {
+  test('when it is longer than any of ours', async () => {
     expect(await statusOf(`${jwt}${'A'.repeat(9_000)}`)).toBe(401);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The table of answers (otlp.md), row by row, over real sockets: status, the exact Content-Type, the decoded body. And
- * what is refused leaves nothing behind.
+ * The table of OTLP responses, row by row, over real sockets: status, the exact Content-Type, the decoded body. Refused
+ * requests leave nothing.
  */
 
 import { readFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A request as an exporter sends it, with what a test changes about it. */
+/** A request as an exporter sends it, with the changes of a test. */
 function post(
   change: Partial<Call> & { readonly type?: string; readonly headers?: Record<string, string> } = {},
 ): Promise<CallResponse> {
@@ -42,7 +42,7 @@ function post(
   return call(server.port, { path: '/v1/logs', body: pb, ...rest, headers: { ...common, ...headers } });
 }
 
-/** A JSON request of so many records for a stream; none names no stream. */
+/** A JSON request with this number of records for a stream; without a stream name for `undefined`. */
 function logs(stream: string | undefined, records: number, text = 'x'): string {
   const attributes = stream === undefined ? [] : [{ key: 's2.stream', value: { stringValue: stream } }];
   const logRecords = Array.from({ length: records }, () => ({ body: { stringValue: text } }));
@@ -54,7 +54,7 @@ function encode(json: string): Buffer {
   return Buffer.from(message.encode(message.fromObject(JSON.parse(json) as object)).finish());
 }
 
-/** google.rpc.Status in the encoding that the answer says. */
+/** google.rpc.Status in the encoding of the response. */
 function statusOf(answer: CallResponse): { readonly code: number; readonly message: string } {
   if (answer.headers['content-type'] === JSON_TYPE)
     return JSON.parse(answer.body.toString()) as { code: number; message: string };
@@ -73,9 +73,9 @@ async function streams(): Promise<string[]> {
   return (JSON.parse(body.toString()) as { streams: { name: string }[] }).streams.map(({ name }) => name);
 }
 
-describe('200', () => {
+describe('an OTLP request gets 200', () => {
   test.each(['logs', 'traces', 'metrics'])(
-    'an empty request of %s is accepted, with the empty answer',
+    'when it is an empty request of %s, with the empty response',
     async (signal) => {
       for (const prefix of ['', '/otlp']) {
         const binary = await post({ path: `${prefix}/v1/${signal}`, body: '' });
@@ -92,14 +92,14 @@ describe('200', () => {
     ['deflate', PROTOBUF, { 'content-encoding': 'deflate' }, deflateSync(pb)],
     ['identity', PROTOBUF, { 'content-encoding': 'identity' }, pb],
     ['a parameter and other letter case', 'Application/X-Protobuf; charset=utf-8', {}, pb],
-  ])('%s', async (_, type, headers, body) => {
+  ])('when its encoding is %s', async (_, type, headers, body) => {
     const before = await tailOf('orders');
     const answer = await post({ type, headers, body });
     expect([answer.status, answer.headers['content-type'], answer.body.length]).toEqual([200, PROTOBUF, 0]);
     expect(await tailOf('orders')).toBe(before + 1);
   });
 
-  test('a chunked body without a length, cut anywhere', async () => {
+  test('when its body has chunks without a length, cut anywhere', async () => {
     const before = await tailOf('orders');
     const chunks = [pb.subarray(0, 1), pb.subarray(1, 300), pb.subarray(300)];
     const { body: _, ...chunked } = { body: undefined, chunks };
@@ -109,7 +109,7 @@ describe('200', () => {
     expect(await tailOf('orders')).toBe(before + 1);
   });
 
-  test('resources without a stream are counted and named with the fix, the others are stored', async () => {
+  test('with a partial success for resources without a stream, which names the fix, and the others are stored', async () => {
     const both = JSON.parse(logs('partly', 2)) as { resourceLogs: unknown[] };
     both.resourceLogs.push(...(JSON.parse(logs(undefined, 3)) as { resourceLogs: unknown[] }).resourceLogs);
     both.resourceLogs.push(...(JSON.parse(logs('..', 1)) as { resourceLogs: unknown[] }).resourceLogs);
@@ -131,7 +131,7 @@ describe('200', () => {
     expect(await tailOf('partly')).toBe(4);
   });
 
-  test('metrics count data points', async () => {
+  test('with data points as the count of metrics', async () => {
     const dataPoints = [{ asInt: '1' }, { asInt: '2' }, { asInt: '3' }];
     const body = JSON.stringify({
       resourceMetrics: [{ scopeMetrics: [{ metrics: [{ name: 'm', gauge: { dataPoints } }] }] }],
@@ -145,7 +145,10 @@ const GZIP = { 'content-encoding': 'gzip' };
 const cut = gzipSync(pb).subarray(0, -9);
 const bomb = gzipSync(Buffer.alloc(50 * 1024 * 1024));
 
-/** What is refused: how it is sent, the status, the gRPC code in the body, and words that name the trouble or the fix. */
+/**
+ * A refusal: how the request is sent, the status, the gRPC code in the body, and words that name the problem or the
+ * fix.
+ */
 const REFUSED: readonly (readonly [
   what: string,
   change: Parameters<typeof post>[0],
@@ -164,13 +167,13 @@ const REFUSED: readonly (readonly [
   ['curl without -H', { type: 'application/x-www-form-urlencoded' }, 400, 3, "-H 'Content-Type: application/json'"],
   ['gzip that ends too early', { headers: GZIP, body: cut }, 400, 3, 'gzip'],
   [
-    'gzip with something behind it',
+    'gzip with more data after it',
     { headers: GZIP, body: Buffer.concat([gzipSync(pb), Buffer.alloc(64, 'x')]) },
     400,
     3,
     'gzip',
   ],
-  ['gzip that is none', { headers: GZIP, body: pb }, 400, 3, 'gzip'],
+  ['invalid gzip', { headers: GZIP, body: pb }, 400, 3, 'gzip'],
   ['a bad basin name', { headers: { 's2-basin': 'NO' } }, 400, 3, 'basin'],
   ['no token', { headers: { authorization: '' } }, 401, 16, 'Authorization: Bearer'],
   ['an unknown token', { headers: { authorization: 'Bearer trk_0' } }, 401, 16, 'token'],
@@ -188,8 +191,8 @@ const REFUSED: readonly (readonly [
   ['stacked codings', { headers: { 'content-encoding': 'gzip, gzip' } }, 415, 12, 'gzip'],
 ];
 
-describe('refused', () => {
-  test.each(REFUSED)('%s', async (_, change, status, code, words) => {
+describe('an OTLP request is refused', () => {
+  test.each(REFUSED)('when it is %s', async (_, change, status, code, words) => {
     const before = [await streams(), await tailOf('orders')];
     const answer = await post(change);
     expect(answer.status).toBe(status);
@@ -209,7 +212,7 @@ describe('refused', () => {
     expect([await streams(), await tailOf('orders')]).toEqual(before);
   });
 
-  test('64 bombs at once stay within memory, and the server goes on', async () => {
+  test('within bounded memory when 64 decompression bombs arrive at once, and the server continues', async () => {
     const answers = await Promise.all(Array.from({ length: 64 }, () => post({ headers: GZIP, body: bomb })));
     for (const { status } of answers) expect([413, 503]).toContain(status);
     const rss = Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]);
@@ -218,8 +221,8 @@ describe('refused', () => {
   });
 });
 
-describe('limits, at the edge', () => {
-  test('a body of just the limit is read', async () => {
+describe('the exact limit', () => {
+  test('of the body size is accepted', async () => {
     const json = logs('edge', 1, 'x');
     const padded = `${json}${' '.repeat(LIMITS.wire - json.length)}`;
     expect(padded).toHaveLength(LIMITS.wire);
@@ -227,21 +230,21 @@ describe('limits, at the edge', () => {
     expect((await post({ body: `${padded} `, type: JSON_TYPE })).status).toBe(413);
   });
 
-  test('a body of just the limit after decompression is read', async () => {
+  test('of the body size after decompression is accepted', async () => {
     const json = logs('edge', 1, 'x');
     const padded = `${json}${' '.repeat(LIMITS.body - json.length)}`;
     expect((await post({ body: gzipSync(padded), type: JSON_TYPE, headers: GZIP })).status).toBe(200);
     expect((await post({ body: gzipSync(`${padded} `), type: JSON_TYPE, headers: GZIP })).status).toBe(413);
   });
 
-  test('as many records as the limit are taken', async () => {
+  test('of the number of records is accepted', async () => {
     expect((await post({ body: logs('edge', LIMITS.records), type: JSON_TYPE })).status).toBe(200);
     expect(await tailOf('edge')).toBe(LIMITS.records + 2);
   });
 });
 
-describe('every answer', () => {
-  test('carries the caller’s correlation id when it is sane, else one of ours', async () => {
+describe('every OTLP response', () => {
+  test('carries the caller’s correlation id when it is valid, else a generated one', async () => {
     const kept = await post({ headers: { 'x-correlation-id': 'abc-123.DEF_4' } });
     expect(kept.headers['x-correlation-id']).toBe('abc-123.DEF_4');
     const replaced = await post({ headers: { 'x-correlation-id': 'x'.repeat(65) } });
@@ -249,8 +252,8 @@ describe('every answer', () => {
     expect(replaced.headers['x-correlation-id']).toMatch(/^[\w.-]{4,64}$/);
   });
 
-  test('is refused with 503 and Retry-After when memory in flight is used up, and service goes on after it', async () => {
-    // Each upload without a length reserves 1 MiB of the 16 that there are, until it ends.
+  test('is 503 with Retry-After when memory in flight is used up, and service resumes afterwards', async () => {
+    // Each upload without a length reserves 1 MiB of the available 16, until it ends.
     const uploads = await Promise.all(Array.from({ length: 16 }, () => startUpload()));
     let refused = await post();
     for (let i = 0; i < 200 && refused.status === 200; i++) refused = await post();
@@ -264,7 +267,7 @@ describe('every answer', () => {
   });
 });
 
-/** A chunked upload that stands still after its first byte until it is told to end. */
+/** A chunked upload that stops after its first byte until it is told to end. */
 async function startUpload(): Promise<{ end: () => void; status: () => Promise<number> }> {
   const connection = await connectRaw(server.port);
   connection.send(

@@ -1,4 +1,4 @@
-/** What time does to short-lived tokens and to the keys that sign them (access.md, Exchange). */
+/** How the passing of time affects short-lived tokens and the keys that sign them. */
 
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
@@ -39,7 +39,7 @@ class MemoryKeys implements KeyStore {
     return decodeSigningKeys(encodeSigningKeys(this.saved));
   }
 
-  /** The next write fails with it. */
+  /** The next write fails with this error. */
   fault: Error | undefined;
 
   async save(keys: readonly SigningKeyRow[]): Promise<void> {
@@ -72,7 +72,7 @@ async function setup(ttlMs = 15 * MINUTE) {
   return { clock, tokens, store, open, issue, exchange: await open() };
 }
 
-test('a JWT ends after its time, also when its signature was looked at before', async () => {
+test('a JWT ends after its lifetime, also when its signature was verified before', async () => {
   const { clock, exchange, issue } = await setup(MINUTE);
   const { jwt, expiresAt } = await exchange.exchange(await issue('a'));
   expect(expiresAt).toBe(Math.floor((clock.now() + MINUTE) / 1_000) * 1_000);
@@ -84,7 +84,7 @@ test('a JWT ends after its time, also when its signature was looked at before', 
   await expect(exchange.identify(jwt, 'seen for the first time')).rejects.toMatchObject({ code: 'authn' });
 });
 
-test('a JWT may append alone, as its project', async () => {
+test('a JWT may only append, as its project', async () => {
   const { exchange, issue } = await setup();
   const { jwt } = await exchange.exchange(await issue('a'));
   const sender = await exchange.identify(jwt, 'hash');
@@ -95,7 +95,7 @@ test('a JWT may append alone, as its project', async () => {
   expect(await exchange.identify(jwt, 'hash')).toBe(sender);
 });
 
-test('a revoked, rotated or expired token ends its JWT', async () => {
+test('a JWT ends when its token is revoked, rotated or expires', async () => {
   const { clock, exchange, issue, tokens } = await setup();
   const jwts: string[] = [];
   for (const id of ['revoked', 'rotated']) jwts.push((await exchange.exchange(await issue(id))).jwt);
@@ -108,7 +108,7 @@ test('a revoked, rotated or expired token ends its JWT', async () => {
   for (const jwt of jwts) await expect(exchange.identify(jwt, jwt)).rejects.toMatchObject({ code: 'authn' });
 });
 
-test('keys are made once, kept, and changed after a month; the one before goes on verifying', async () => {
+test('keys are created once, stored, and replaced after a month; the previous key still verifies', async () => {
   const { clock, exchange, issue, open, store } = await setup();
   expect(store.saved).toEqual([]);
   const principal = await issue('a');
@@ -130,8 +130,8 @@ test('keys are made once, kept, and changed after a month; the one before goes o
 const kidOf = (jwt: string) => decodeProtectedHeader(jwt).kid;
 const REFUSED = { code: 'authn', message: 'the token is not known here, or has expired' };
 
-describe('keys that are rotated', () => {
-  test('stay good for as long as what they signed may live, however many come in between', async () => {
+describe('rotated signing keys', () => {
+  test('stay valid for as long as the JWTs they signed may live, however many rotations follow', async () => {
     const { clock, exchange, issue, store } = await setup(EXCHANGE_TTL_MS_MAX);
     const { jwt } = await exchange.exchange(await issue('a'));
     for (let i = 0; i < 3; i++) await exchange.keys.rotate({ voidOld: false });
@@ -149,7 +149,7 @@ describe('keys that are rotated', () => {
     expect(store.saved).toHaveLength(2);
   });
 
-  test('are so many at most, unless the old ones are made void', async () => {
+  test('are limited in number, unless the old ones are voided', async () => {
     const { clock, exchange, issue, store } = await setup();
     const { keys } = exchange;
     for (let i = 0; i < SIGNING_KEYS_MAX; i++) await keys.rotate({ voidOld: false });
@@ -157,7 +157,7 @@ describe('keys that are rotated', () => {
       code: 'rate_limited',
       detail: { retryAfterSeconds: EXCHANGE_TTL_MS_MAX / 1_000 },
     });
-    // Whoever holds the last one goes on.
+    // The JWT of the last key still works.
     await exchange.exchange(await issue('a'));
     clock.advance(EXCHANGE_TTL_MS_MAX);
     await keys.rotate({ voidOld: false });
@@ -165,7 +165,7 @@ describe('keys that are rotated', () => {
     expect(store.saved).toHaveLength(1);
   });
 
-  test('are void at once where that is asked for, also for what was verified before, and gone from the row', async () => {
+  test('are voided at once on request, also for JWTs verified before, and their row is deleted', async () => {
     const { exchange, issue, open, store } = await setup();
     const principal = await issue('a');
     const [seen, unseen] = [await exchange.exchange(principal), await exchange.exchange(principal)];
@@ -183,19 +183,19 @@ describe('keys that are rotated', () => {
   });
 });
 
-describe('keys', () => {
-  test('stay as they are when they cannot be written', async () => {
+describe('signing keys', () => {
+  test('stay unchanged when they cannot be written', async () => {
     const { exchange, issue, store } = await setup();
     const { jwt } = await exchange.exchange(await issue('a'));
-    store.fault = new Error('no room');
-    await expect(exchange.keys.rotate({ voidOld: true })).rejects.toThrow('no room');
+    store.fault = new Error('no space');
+    await expect(exchange.keys.rotate({ voidOld: true })).rejects.toThrow('no space');
     expect((await exchange.identify(jwt, jwt)).id).toBe('a');
     expect(exchange.keys.verifying()).toHaveLength(1);
     await exchange.keys.rotate({ voidOld: false });
     expect(store.saved).toHaveLength(2);
   });
 
-  test('lose nothing to each other, nor to exchanges at the same time', async () => {
+  test('survive concurrent rotations and exchanges without a loss', async () => {
     const { exchange, issue, store } = await setup();
     const principal = await issue('a');
     const rotations = Array.from({ length: 5 }, () => exchange.keys.rotate({ voidOld: false }));
@@ -205,7 +205,7 @@ describe('keys', () => {
     for (const { jwt } of jwts) expect((await exchange.identify(jwt, jwt)).id).toBe('a');
   });
 
-  test('that are made void while one signs: it signs again', async () => {
+  test('that are voided during a signature make the exchange sign again', async () => {
     const { clock, exchange, issue, tokens } = await setup();
     const { keys } = exchange;
     let races = 2;
@@ -223,7 +223,7 @@ describe('keys', () => {
     expect(races).toBe(-1);
   });
 
-  test('are no secrets of another algorithm', async () => {
+  test('cannot be used as secrets of another algorithm', async () => {
     const { exchange, issue } = await setup();
     const { jwt } = await exchange.exchange(await issue('a'));
     const publicKey = exchange.keys.find(kidOf(jwt))?.publicKey;
@@ -241,7 +241,7 @@ describe('keys', () => {
   });
 });
 
-test('another directory, issuer or audience, and missing claims are refused', async () => {
+test('a JWT with another directory, issuer or audience, or without a claim, is refused', async () => {
   const { exchange, issue, store } = await setup();
   const other = await setup();
   const { jwt } = await exchange.exchange(await issue('a'));
@@ -266,7 +266,7 @@ test('another directory, issuer or audience, and missing claims are refused', as
   }
 });
 
-test('only what has the shape of a JWT goes the longer way', () => {
+test('only a token shaped like a JWT is verified as a JWT', () => {
   expect(looksLikeJwt('eyJh.eyJz.c2ln')).toBe(true);
   for (const text of ['', 'trk_00', 'eyJh.eyJz.', 'eyJh.eyJz', 'eyJh.eyJz.c2ln.x', `eyJh.eyJz.${'A'.repeat(9_000)}`]) {
     expect(looksLikeJwt(text)).toBe(false);
@@ -275,7 +275,7 @@ test('only what has the shape of a JWT goes the longer way', () => {
   expect([looksLikeJwt(longest), looksLikeJwt(`${longest}A`)]).toEqual([true, false]);
 });
 
-test.each(['59s', '61m', '0'])('a life of %s is refused', (exchangeTtl) => {
+test.each(['59s', '61m', '0'])('a lifetime of %s is refused', (exchangeTtl) => {
   expect(() => parseConfig({ exchangeTtl })).toThrow(/--exchange-ttl/);
   expect(parseConfig({ exchangeTtl: '1m' }).exchangeTtl).toBe(MINUTE);
   expect(parseConfig({ exchangeTtl: '60m' }).exchangeTtl).toBe(EXCHANGE_TTL_MS_MAX);
