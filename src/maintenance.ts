@@ -10,7 +10,7 @@ import { createReadStream, existsSync, mkdirSync, readdirSync, statSync } from '
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { resetRootToken as resetIn } from './access/tokens/root-token.ts';
-import { rootTokenStore } from './access/tokens/token-store.ts';
+import { rootTokenStore } from './access/tokens/stores.ts';
 import { TailraceError } from './model/error.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import type { Entry } from './storage/engine.ts';

@@ -31,7 +31,7 @@ export interface BodyDeps extends IdentifyDeps {
 }
 
 /** What a call of the control plane takes: JSON in and out, for a caller with permission. */
-export interface ControlDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {}
+export interface ControlRouteDeps extends AuthorizeDeps, BodyDeps, ReplyDeps {}
 
 export interface AuditDeps {
   readonly audit: Pick<Audit, 'write'>;

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { Access } from '../../src/access/access.ts';
 import { type Token, unlimited } from '../../src/access/grant.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
-import { rootTokenStore, tokenStore } from '../../src/access/tokens/token-store.ts';
+import { rootTokenStore, tokenStore } from '../../src/access/tokens/stores.ts';
 import { TokenTable } from '../../src/access/tokens/token-table.ts';
 import type { TailraceError } from '../../src/model/error.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';

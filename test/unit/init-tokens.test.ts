@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Token } from '../../src/access/grant.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
-import { tokenStore } from '../../src/access/tokens/token-store.ts';
+import { tokenStore } from '../../src/access/tokens/stores.ts';
 import { TokenTable } from '../../src/access/tokens/token-table.ts';
 import { parseInitFile } from '../../src/init-file.ts';
 import { applyInitTokens } from '../../src/init-tokens.ts';
@@ -61,8 +61,8 @@ async function start(tokens: readonly object[], roots: readonly string[] = []) {
   const table = await TokenTable.load(store, clock, (token) => ended.push(token));
   const actions: (readonly [string, string | undefined])[] = [];
   const audit = { write: ({ action, tokenId }: AuditSubject) => void actions.push([action, tokenId]) };
-  const room = { table, rootHashes: roots.map(hashToken), audit, logger: SILENT };
-  const outcome = await applyInitTokens(specOf(...tokens), room);
+  const context = { table, rootHashes: roots.map(hashToken), audit, logger: SILENT };
+  const outcome = await applyInitTokens(specOf(...tokens), context);
   return { table, outcome, actions };
 }
 

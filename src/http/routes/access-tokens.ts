@@ -7,7 +7,7 @@ import { TailraceError } from '../../model/error.ts';
 import { tokenIdFault } from '../../model/names.ts';
 import { parseTokenRequest, tokenInfoJson } from '../../s2/token-json.ts';
 import { readJson } from '../body/json-body.ts';
-import { authorize, type ControlDeps, identify } from '../context.ts';
+import { authorize, type ControlRouteDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { NO_STORE, reply, replyJson } from '../reply.ts';
 import { handlersOf, nameInPath, type Route } from '../router.ts';
@@ -15,7 +15,7 @@ import { pageOf } from '../s2/page-query.ts';
 
 const PATH = '/v1/access-tokens/{id}';
 
-export function accessTokenRoutes(deps: ControlDeps): readonly Route[] {
+export function accessTokenRoutes(deps: ControlRouteDeps): readonly Route[] {
   const on = handlersOf((segment) => nameInPath(segment, tokenIdFault), deps);
   return [
     {
@@ -37,14 +37,14 @@ export function accessTokenRoutes(deps: ControlDeps): readonly Route[] {
   ];
 }
 
-function listTokens(exchange: Exchange, deps: ControlDeps): void {
+function listTokens(exchange: Exchange, deps: ControlRouteDeps): void {
   const principal = authorize(exchange, deps, { operation: 'list-access-tokens' });
   const { prefix, startAfter, limit } = pageOf(exchange.query, 'token');
   const { tokens, hasMore } = tableOf(deps).list(principal, prefix, startAfter, limit);
   replyJson(exchange, 200, { access_tokens: tokens.map(tokenInfoJson), has_more: hasMore }, deps);
 }
 
-async function issueToken(exchange: Exchange, deps: ControlDeps): Promise<void> {
+async function issueToken(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   // Identified first: a stranger learns nothing about what is wrong with the body.
   const principal = identify(exchange, deps);
   const request = parseTokenRequest(await readJson(exchange, deps));
@@ -53,18 +53,18 @@ async function issueToken(exchange: Exchange, deps: ControlDeps): Promise<void> 
   replyJson(exchange, 201, { access_token: secret }, deps, NO_STORE);
 }
 
-function getToken(exchange: Exchange, id: string, deps: ControlDeps): void {
+function getToken(exchange: Exchange, id: string, deps: ControlRouteDeps): void {
   authorize(exchange, deps, { operation: 'list-access-tokens', tokenId: id });
   replyJson(exchange, 200, tokenInfoJson(tableOf(deps).get(id)), deps);
 }
 
-async function revokeToken(exchange: Exchange, id: string, deps: ControlDeps): Promise<void> {
+async function revokeToken(exchange: Exchange, id: string, deps: ControlRouteDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'revoke-access-token', tokenId: id });
   await tableOf(deps).revoke(id);
   reply(exchange, { status: 204, contentType: 'application/json', body: '' }, deps.replyContext);
 }
 
-async function rotateToken(exchange: Exchange, id: string, deps: ControlDeps): Promise<void> {
+async function rotateToken(exchange: Exchange, id: string, deps: ControlRouteDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'issue-access-token', tokenId: id });
   const principal = authorize(exchange, deps, { operation: 'revoke-access-token', tokenId: id });
   const mayHave = (target: Token): boolean => holdsAllOf(principal, target);
@@ -73,7 +73,7 @@ async function rotateToken(exchange: Exchange, id: string, deps: ControlDeps): P
 }
 
 /** What the caller's token is: helps to find out why something is refused. */
-function whoami(exchange: Exchange, deps: ControlDeps): void {
+function whoami(exchange: Exchange, deps: ControlRouteDeps): void {
   const principal = identify(exchange, deps);
   replyJson(exchange, 200, whoamiJson(principal), deps);
 }
@@ -83,7 +83,7 @@ function whoamiJson({ id, token }: Principal): Record<string, unknown> {
 }
 
 /** @throws TailraceError `invalid` where callers need no token: a new one would change nothing */
-function tableOf({ access }: ControlDeps): TokenTable {
+function tableOf({ access }: ControlRouteDeps): TokenTable {
   if (access.tokens !== undefined) return access.tokens;
   throw new TailraceError('invalid', 'this server runs without authentication (--no-auth): it has no access tokens');
 }

@@ -1,6 +1,6 @@
 /** Every route of the HTTP server, in groups: the router and the tests of access are made from this table. */
 
-import type { ControlDeps, RecordDeps } from '../context.ts';
+import type { ControlRouteDeps, RecordDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';
 import type { RouteGroup } from '../router.ts';
 import { accessTokenRoutes } from './access-tokens.ts';
@@ -13,12 +13,12 @@ import { recordRoutes } from './records.ts';
 import { type StreamDeps, streamRoutes } from './streams.ts';
 import { ticketRoutes } from './tickets.ts';
 import { exchangeRoutes } from './token-exchange.ts';
-import { type UsageDeps, usageRoutes } from './usage.ts';
+import { type UsageRouteDeps, usageRoutes } from './usage.ts';
 
 /** What the routes need, all together. Each file in this folder names its own part. */
 export type RouteDeps = OtlpDeps & S2Deps;
 
-type S2Deps = BackupDeps & BasinDeps & ControlDeps & OperatorDeps & RecordDeps & StreamDeps & UsageDeps;
+type S2Deps = BackupDeps & BasinDeps & ControlRouteDeps & OperatorDeps & RecordDeps & StreamDeps & UsageRouteDeps;
 
 export function allRoutes(deps: RouteDeps): readonly RouteGroup[] {
   return [...otlpRoutes(deps), s2Routes(deps)];

@@ -22,11 +22,11 @@ export interface BackupDeps extends AuthorizeDeps, ReplyDeps {
 /** What makes backups. */
 interface BackupSource {
   /** @throws TailraceError `rate_limited` while another backup is being made, `storage_full`, `storage`, `closed` */
-  begin(): Promise<RunningBackup>;
+  begin(): Promise<BackupStream>;
 }
 
 /** A backup that is being made. */
-interface RunningBackup {
+interface BackupStream {
   /** When it was taken, in ms. */
   readonly madeAt: number;
   /** The bytes of the file; leaving the loop ends the backup. */
@@ -60,7 +60,7 @@ async function answerBackup(exchange: Exchange, deps: BackupDeps): Promise<void>
 /** A backup that fails while it is sent is cut, so that half a backup never looks like a whole one. */
 async function send(
   exchange: Exchange,
-  backup: RunningBackup,
+  backup: BackupStream,
   response: StreamResponse,
   deps: BackupDeps,
 ): Promise<void> {
@@ -95,7 +95,7 @@ async function patiently(drained: Promise<void>, response: StreamResponse, { clo
 
 const GONE = new TailraceError('closed', 'the client went away, or took nothing for too long');
 
-function headOf({ madeAt }: RunningBackup) {
+function headOf({ madeAt }: BackupStream) {
   const time = new Date(madeAt).toISOString().replace(/[-:]|\.\d+/g, '');
   return {
     status: 200,

@@ -12,7 +12,7 @@ import { basinNameFault } from '../../model/names.ts';
 import type { OidcTrust } from '../../model/stream-config.ts';
 import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config-json.ts';
 import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
-import { authorize, authorizeUncounted, type ControlDeps } from '../context.ts';
+import { authorize, authorizeUncounted, type ControlRouteDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply, replyJson } from '../reply.ts';
 import { handlersOf, nameInPath, type Route } from '../router.ts';
@@ -21,7 +21,7 @@ import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/basins/{basin}';
 
-export interface BasinDeps extends ControlDeps {
+export interface BasinDeps extends ControlRouteDeps {
   readonly log: Pick<Log, 'basin' | 'listBasins' | 'createBasin' | 'ensureBasin' | 'reconfigureBasin' | 'deleteBasin'>;
 }
 

@@ -3,7 +3,7 @@
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
 import { readJson } from '../body/json-body.ts';
-import { authorize, type ControlDeps } from '../context.ts';
+import { authorize, type ControlRouteDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
@@ -15,7 +15,7 @@ const INFO = {
   default_storage_class: LOCATION.defaultStorageClass,
 };
 
-export function locationRoutes(deps: ControlDeps): readonly Route[] {
+export function locationRoutes(deps: ControlRouteDeps): readonly Route[] {
   const list = (exchange: Exchange): void => {
     authorize(exchange, deps, { operation: 'list-locations' });
     replyJson(exchange, 200, [INFO], deps);
@@ -36,7 +36,7 @@ export function locationRoutes(deps: ControlDeps): readonly Route[] {
   ];
 }
 
-async function setDefault(exchange: Exchange, deps: ControlDeps): Promise<void> {
+async function setDefault(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'set-default-location' });
   const name = await readJson(exchange, deps);
   if (typeof name !== 'string')

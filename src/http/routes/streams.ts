@@ -9,7 +9,7 @@ import type { StreamInfo } from '../../log/streams.ts';
 import { streamNameFault } from '../../model/names.ts';
 import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config-json.ts';
 import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
-import { authorize, authorizeUncounted, type ControlDeps } from '../context.ts';
+import { authorize, authorizeUncounted, type ControlRouteDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply, replyJson } from '../reply.ts';
 import { handlersOf, type Route } from '../router.ts';
@@ -20,7 +20,7 @@ import { streamsSeenBy } from '../s2/seen-streams.ts';
 
 const PATH = '/v1/streams/{stream}';
 
-export interface StreamDeps extends ControlDeps {
+export interface StreamDeps extends ControlRouteDeps {
   readonly log: Log;
 }
 

@@ -8,7 +8,7 @@ import { STREAM_NAME_BYTES_MAX } from '../../model/limits.ts';
 import { basinNameFault, streamNameFault } from '../../model/names.ts';
 import { isWithin } from '../../model/scope.ts';
 import { nameShape, readJson, shaped } from '../body/json-body.ts';
-import { authorize, type ControlDeps, identify } from '../context.ts';
+import { authorize, type ControlRouteDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { NO_STORE, replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
@@ -22,7 +22,7 @@ const request = z.object({
 
 type TicketRequest = z.output<typeof request>;
 
-export function ticketRoutes(deps: ControlDeps): readonly Route[] {
+export function ticketRoutes(deps: ControlRouteDeps): readonly Route[] {
   return [
     {
       method: 'POST',
@@ -33,7 +33,7 @@ export function ticketRoutes(deps: ControlDeps): readonly Route[] {
   ];
 }
 
-async function issueTicket(exchange: Exchange, deps: ControlDeps): Promise<void> {
+async function issueTicket(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   // Identified first: a stranger learns nothing about what is wrong with the body.
   identify(exchange, deps);
   const asked = shaped(request, await readJson(exchange, deps));

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { TokenExchange } from '../../access/tokens/token-exchange.ts';
 import { TailraceError } from '../../model/error.ts';
 import { readJson, shaped } from '../body/json-body.ts';
-import { authorize, type ControlDeps } from '../context.ts';
+import { authorize, type ControlRouteDeps } from '../context.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
 import { NO_STORE, replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
@@ -17,7 +17,7 @@ const request = z.object({ credential: z.string() });
 /** Strict: with a mistyped field, keys would stay valid that should be void. */
 const rotation = z.strictObject({ void_old: z.boolean().optional() });
 
-export function exchangeRoutes(deps: ControlDeps): readonly Route[] {
+export function exchangeRoutes(deps: ControlRouteDeps): readonly Route[] {
   const path = '/v1/ingest-token';
   return [
     {
@@ -36,7 +36,7 @@ export function exchangeRoutes(deps: ControlDeps): readonly Route[] {
 }
 
 /** The token to exchange is in the body: the caller needs no other one. */
-async function exchangeToken(exchange: Exchange, deps: ControlDeps): Promise<void> {
+async function exchangeToken(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   const { credential } = shaped(request, await readJson(exchange, deps));
   const tokens = exchangeOf(deps);
   const principal = deps.access.identify(credential);
@@ -47,7 +47,7 @@ async function exchangeToken(exchange: Exchange, deps: ControlDeps): Promise<voi
 }
 
 /** Replies when the new key is durable: from then on it signs, and with `void_old` no other key is valid. */
-async function rotateKey(exchange: Exchange, deps: ControlDeps): Promise<void> {
+async function rotateKey(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'maintain' });
   const body = announcesBody(exchange) ? await readJson(exchange, deps) : {};
   const { void_old: voidOld = false } = shaped(rotation, body);
@@ -62,7 +62,7 @@ function timeText(ms: number | undefined): string | null {
 }
 
 /** @throws TailraceError `invalid` where callers need no token */
-function exchangeOf({ access }: ControlDeps): TokenExchange {
+function exchangeOf({ access }: ControlRouteDeps): TokenExchange {
   if (access.exchange !== undefined) return access.exchange;
   throw new TailraceError('invalid', 'this server runs without authentication (--no-auth): send without a token');
 }

@@ -26,13 +26,13 @@ import type { Exchange } from '../exchange.ts';
 import { type ReplyDeps, reply } from '../reply.ts';
 import { nameInPath, type Route } from '../router.ts';
 
-export interface UsageDeps extends AuthorizeDeps, ReplyDeps {
+export interface UsageRouteDeps extends AuthorizeDeps, ReplyDeps {
   readonly log: Pick<Log, 'basin' | 'getStream'>;
   readonly usage: Usage;
   readonly clock: Pick<Clock, 'now'>;
 }
 
-export function usageRoutes(deps: UsageDeps): readonly Route[] {
+export function usageRoutes(deps: UsageRouteDeps): readonly Route[] {
   const path = '/v1/metrics';
   return [
     { method: 'GET', path, action: 'account-metrics', handle: (exchange) => account(exchange, deps) },
@@ -51,14 +51,14 @@ export function usageRoutes(deps: UsageDeps): readonly Route[] {
   ];
 }
 
-async function account(exchange: Exchange, deps: UsageDeps): Promise<void> {
+async function account(exchange: Exchange, deps: UsageRouteDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'account-metrics' });
   const query = queryOf(exchange, 'account', deps);
   const mayKnow = (name: string): boolean => principal.allows('account-metrics', name);
   replyWith(exchange, await accountMetrics(query, mayKnow, deps), deps);
 }
 
-async function basin(exchange: Exchange, segment: string, deps: UsageDeps): Promise<void> {
+async function basin(exchange: Exchange, segment: string, deps: UsageRouteDeps): Promise<void> {
   const name = nameInPath(segment, basinNameFault);
   authorize(exchange, deps, { operation: 'basin-metrics', basin: name });
   const query = queryOf(exchange, 'basin', deps);
@@ -66,7 +66,7 @@ async function basin(exchange: Exchange, segment: string, deps: UsageDeps): Prom
   replyWith(exchange, found === undefined ? [] : await basinMetrics(found, query, deps), deps);
 }
 
-async function stream(exchange: Exchange, basinSegment: string, segment: string, deps: UsageDeps): Promise<void> {
+async function stream(exchange: Exchange, basinSegment: string, segment: string, deps: UsageRouteDeps): Promise<void> {
   const basinName = nameInPath(basinSegment, basinNameFault);
   const name = nameInPath(segment, streamNameFault);
   const principal = authorize(exchange, deps, { operation: 'stream-metrics', basin: basinName, stream: name });
@@ -81,7 +81,7 @@ async function stream(exchange: Exchange, basinSegment: string, segment: string,
 async function accountMetrics(
   { set, range, interval }: MetricsQuery<'account'>,
   mayKnow: (basin: string) => boolean,
-  { usage }: UsageDeps,
+  { usage }: UsageRouteDeps,
 ): Promise<readonly MetricJson[]> {
   switch (set) {
     case 'active-basins':
@@ -97,7 +97,7 @@ async function accountMetrics(
 async function basinMetrics(
   basin: Basin,
   { set, range, interval }: MetricsQuery<'basin'>,
-  { usage }: UsageDeps,
+  { usage }: UsageRouteDeps,
 ): Promise<readonly MetricJson[]> {
   if (set === 'storage') return [storageJson(await usage.basinStorage(basin, range))];
   const series = await usage.basin(basin, range, interval);
@@ -130,12 +130,12 @@ function operations(series: UsageSeries, interval: UsageInterval): MetricJson[] 
   return named.map(({ name, points }) => accumulationJson(name, 'operations', interval, points));
 }
 
-function queryOf<L extends MetricLevel>(exchange: Exchange, level: L, { clock }: UsageDeps): MetricsQuery<L> {
+function queryOf<L extends MetricLevel>(exchange: Exchange, level: L, { clock }: UsageRouteDeps): MetricsQuery<L> {
   return parseMetricsQuery(new URLSearchParams(exchange.query), level, Math.floor(clock.now() / 1_000));
 }
 
 /** Undefined for a stream that is not there, or not any more. */
-async function existing(basinName: string, name: string, { log }: UsageDeps): Promise<Stream | undefined> {
+async function existing(basinName: string, name: string, { log }: UsageRouteDeps): Promise<Stream | undefined> {
   const found = log.basin(basinName);
   if (found === undefined) return undefined;
   try {
@@ -148,6 +148,6 @@ async function existing(basinName: string, name: string, { log }: UsageDeps): Pr
   }
 }
 
-function replyWith(exchange: Exchange, values: readonly MetricJson[], deps: UsageDeps): void {
+function replyWith(exchange: Exchange, values: readonly MetricJson[], deps: UsageRouteDeps): void {
   reply(exchange, { status: 200, contentType: 'application/json', body: metricsResponse(values) }, deps.replyContext);
 }
