@@ -8,7 +8,7 @@
 
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
-import { zstdDecompress } from '../encoding/zstd/zstd.ts';
+import { zstdDecompress } from '../encoding/zstd.ts';
 import { TailraceError } from '../model/error.ts';
 
 /** Bytes before the body. */
@@ -106,7 +106,7 @@ export function messageOf({ flag, body }: Frame): Buffer | Promise<Buffer> {
   const compression = flag & COMPRESSION;
   if (compression === 0) return body;
   if (compression === GZIP) return unzipped(body);
-  if (compression === ZSTD) return unpacked(() => zstdDecompress(body, FRAME_BODY_BYTES_MAX));
+  if (compression === ZSTD) return zstdDecompress(body, FRAME_BODY_BYTES_MAX).catch(rejectPacked);
   throw badFrame('unknown compression');
 }
 
@@ -123,23 +123,18 @@ function withHead(frame: Buffer, flag: number): Buffer {
 
 function unzipped(body: Buffer): Buffer | Promise<Buffer> {
   const options = { maxOutputLength: FRAME_BODY_BYTES_MAX };
-  if (body.length <= SYNC_BYTES_MAX) return unpacked(() => zlib.gunzipSync(body, options));
-  return gunzip(body, options).catch((cause: unknown) => {
-    throw notUnpacked(cause);
-  });
-}
-
-function unpacked(unpack: () => Uint8Array): Buffer {
+  if (body.length > SYNC_BYTES_MAX) return gunzip(body, options).catch(rejectPacked);
   try {
-    const { buffer, byteOffset, length } = unpack();
-    return Buffer.from(buffer, byteOffset, length);
+    return zlib.gunzipSync(body, options);
   } catch (cause) {
-    throw notUnpacked(cause);
+    return rejectPacked(cause);
   }
 }
 
-function notUnpacked(cause: unknown): TailraceError {
-  return badFrame(isTooLarge(cause) ? 'there are 2 MiB or more after decompression' : 'it cannot be unpacked', cause);
+/** @throws TailraceError `bad_frame`, or `cause` when the frame is not to blame */
+function rejectPacked(cause: unknown): never {
+  if (cause instanceof TailraceError && cause.code === 'overloaded') throw cause;
+  throw badFrame(isTooLarge(cause) ? 'there are 2 MiB or more after decompression' : 'it cannot be unpacked', cause);
 }
 
 function isTooLarge(cause: unknown): boolean {

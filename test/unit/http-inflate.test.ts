@@ -118,9 +118,12 @@ describe('inflate', () => {
     expect((await inflated('zstd', wire)).equals(plain)).toBe(true);
     expect((await inflated('zstd', wire, plain.length)).equals(plain)).toBe(true);
     await expect(inflated('zstd', wire, plain.length - 1)).rejects.toMatchObject({ code: 'too_large' });
-    const bomb = zstdRepeat(9 * MIB);
-    await expect(inflated('zstd', bomb)).rejects.toMatchObject({ code: 'too_large' });
-    await expect(inflated('zstd', bomb, LIMIT, MIB)).rejects.toMatchObject({ code: 'overloaded' });
+    expect(await inflated('zstd', zstdRepeat(LIMIT))).toHaveLength(LIMIT);
+    await expect(inflated('zstd', zstdRepeat(LIMIT + 1))).rejects.toMatchObject({
+      code: 'too_large',
+      message: expect.stringContaining('--body-bytes-max'),
+    });
+    await expect(inflated('zstd', zstdRepeat(9 * MIB), LIMIT, MIB)).rejects.toMatchObject({ code: 'overloaded' });
   });
 
   test.each([

@@ -6,9 +6,8 @@
 
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import { zstdDecompress } from '../../encoding/zstd/zstd.ts';
+import { zstdDecompress } from '../../encoding/zstd.ts';
 import { TailraceError } from '../../model/error.ts';
-import { ZSTD_BODY_BYTES_MAX } from '../../model/limits.ts';
 import type { Reservation } from './reservation.ts';
 
 export type ContentEncoding = 'gzip' | 'deflate' | 'zstd';
@@ -19,9 +18,6 @@ const PIECE_BYTES = 256 * 1024;
 /** No deflate stream grows by more. A declared size above it is a lie. */
 const DEFLATE_RATIO_MAX = 1_032;
 const GZIP_BYTES_MIN = 18;
-/** A block of zstd takes at least so much and becomes at most so much. */
-const ZSTD_BLOCK_WIRE_BYTES_MIN = 3;
-const ZSTD_BLOCK_BYTES_MAX = 128 * 1024;
 
 /** zlib's answer with `info`: the types of node know only the bytes. */
 interface Inflated {
@@ -69,18 +65,14 @@ function checkedEnd({ buffer, engine }: Inflated, wire: Uint8Array): Uint8Array 
   return buffer;
 }
 
-/** In one go, since the decoder knows no other way: hence the limit of its own, and what a bomb of this size can become. */
-function unpackZstd(wire: Uint8Array, limit: number, reservation: Reservation): Uint8Array {
-  const most = Math.min(limit, ZSTD_BODY_BYTES_MAX);
-  const blocks = Math.ceil(wire.length / ZSTD_BLOCK_WIRE_BYTES_MIN);
-  reservation.holdAtLeast(reservation.held + wire.length + Math.min(most, blocks * ZSTD_BLOCK_BYTES_MAX));
+async function unpackZstd(wire: Uint8Array, limit: number, reservation: Reservation): Promise<Uint8Array> {
+  const base = reservation.held;
   try {
-    return zstdDecompress(wire, most);
+    return await zstdDecompress(wire, limit, (bytes) => reservation.holdAtLeast(base + bytes));
   } catch (cause) {
     if (!(cause instanceof TailraceError)) throw cause;
     if (cause.code === 'bad_frame') throw new TailraceError('bad_request', cause.message, { cause });
-    if (cause.code !== 'too_large' || most === limit) throw inflatedTooLarge(limit);
-    throw new TailraceError('too_large', `a body in zstd has at most ${most} bytes: send smaller batches, or gzip`);
+    throw cause.code === 'too_large' ? inflatedTooLarge(limit) : cause;
   }
 }
 
