@@ -59,6 +59,8 @@ const MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
 const BLOCK_HEAD_BYTES = 3;
 const BLOCK_BYTES_MAX = 128 * 1024;
+/** Heads of literals and of sequences. */
+const COMPRESSED_BYTES_MIN = 2;
 const RLE_BLOCK = 1;
 const COMPRESSED_BLOCK = 2;
 const CHECKSUM_FLAG = 0b100;
@@ -178,6 +180,7 @@ class Walk {
       const size = block >> 3;
       if (type > COMPRESSED_BLOCK) throw damagedZstd('there is no such type of block');
       if (size > BLOCK_BYTES_MAX) throw damagedZstd('a block is too large');
+      if (type === COMPRESSED_BLOCK && size < COMPRESSED_BYTES_MIN) throw damagedZstd('a block is too small');
       this.#at = this.#need(this.#at + BLOCK_HEAD_BYTES + (type === RLE_BLOCK ? 1 : size));
       extent.most += type === COMPRESSED_BLOCK ? BLOCK_BYTES_MAX : size;
       extent.least += type === COMPRESSED_BLOCK ? 0 : size;
