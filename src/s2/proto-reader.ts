@@ -70,7 +70,8 @@ export class ProtoReader {
   }
 
   /**
-   * An unsigned varint of up to 64 bits. Exact up to 2^53 − 1; what is larger comes out rounded, and never below 2^53.
+   * An unsigned varint of up to 64 bits. Exact up to 2^53 − 1; what is larger is rounded, and never below 2^53. Every
+   * field of an append goes through it, so it does not share `readVarint`, which returns an object and takes more bits.
    */
   uint64(): number {
     const bytes = this.#bytes;

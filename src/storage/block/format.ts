@@ -27,6 +27,7 @@
  */
 
 import { crc32 } from 'node:zlib';
+import { writeVarint } from '../../encoding/varint.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
 import type { StreamCipher } from '../../model/stream-config.ts';
@@ -163,30 +164,6 @@ function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {
   };
 }
 
-/** Bytes of a varint. */
-export function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1;
-  return bytes;
-}
-
-/** Writes a safe, non-negative integer and says where it ends. */
-export function writeVarint(target: Uint8Array, start: number, value: number): number {
-  let at = start;
-  let rest = value;
-  // Bit operations see only 32 bits; larger numbers are brought below that by division first.
-  while (rest >= 0x8000_0000) {
-    target[at++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  while (rest >= 0x80) {
-    target[at++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  target[at++] = rest;
-  return at;
-}
-
 /** Maps small numbers of either sign to small ones without: 0, -1, 1, -2 … become 0, 1, 2, 3 … */
 export function zigzag(value: number): number {
   return value < 0 ? -value * 2 - 1 : value * 2;
@@ -197,7 +174,10 @@ export function unzigzag(value: number): number {
   return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
 }
 
-/** Reads varints one behind the other; throws `corrupt` at the end of its bytes or of what is safe. */
+/**
+ * Reads varints one after the other; throws `corrupt` at the end of its bytes or of what is safe. Every read of a block
+ * goes through it, so it does not share `readVarint`, which returns an object.
+ */
 export class VarintReader {
   at: number;
   readonly #bytes: Uint8Array;

@@ -3,7 +3,7 @@
  * before the items of one scope is the same but for a few lengths: it is copied in one go, and the lengths are filled in.
  */
 
-import { varintBytes, writeVarint } from './format.ts';
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { CHILD_TAG, itemOf, type OtlpIndex, RESOURCE_TAG, scopeAt } from './otlp-index.ts';
 
 /** A length that depends on that of the item: where it stands in the template, in how many bytes, and how much larger it is. */
