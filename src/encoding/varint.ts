@@ -1,5 +1,5 @@
 /**
- * Varints of protobuf: seven bits a byte, the least significant first. Records of S2, stored blocks and OTLP answers are
+ * Varints of protobuf: seven bits a byte, the least significant first. Messages of S2, stored blocks and OTLP responses are
  * written with these. Readers of hot paths have their own, each with its own limits and errors: `storage/block/format.ts`
  * (8 bytes), `s2/proto-reader.ts` (64 bits) and `otlp/scan/wire.ts` (32 bits); and `otlp/json/` writes at one width.
  */

@@ -46,7 +46,7 @@ export class ZstdFrame {
 /** Where the plain bytes go, piece by piece. A piece is good only during the call. */
 export type ZstdTake = (piece: Uint8Array, frame: ZstdFrame) => void;
 
-/** What is safe to decompress. */
+/** A body that is safe to decompress. */
 export interface GuardedZstd {
   readonly frames: readonly ZstdFrame[];
   /** The plain bytes are at most this many. Never more than is allowed. */
@@ -65,7 +65,7 @@ const RLE_BLOCK = 1;
 const COMPRESSED_BLOCK = 2;
 const CHECKSUM_FLAG = 0b100;
 const CHECKSUM_BYTES = 4;
-/** The smallest window that allows blocks of every size, and the largest that any decompressor has to support. */
+/** The smallest window that allows blocks of every size, and the largest that libzstd takes unless it is told. */
 const WINDOW_LOG_MIN = 17;
 const WINDOW_LOG_MAX = 27;
 const WINDOW_LOG_UNIT = 10;
@@ -170,7 +170,7 @@ class Walk {
     return { end, hasChecksum: (flags & CHECKSUM_FLAG) !== 0, declaredBytes, windowBytes };
   }
 
-  /** Goes from block to block up to behind the last one. */
+  /** Goes from block to block, to the end of the last one. */
   #walkBlocks({ declaredBytes }: Head): Extent {
     const extent: Extent = { least: 0, most: 0 };
     for (;;) {

@@ -28,7 +28,7 @@ export function isForNative({ frames, plainBytesMax }: GuardedZstd): boolean {
  * @throws TailraceError `bad_frame` for damaged data
  */
 export async function decompressNatively({ frames }: GuardedZstd, take: ZstdTake): Promise<void> {
-  assert(createZstdDecompress !== undefined, 'somebody asked whether node has zstd');
+  assert(createZstdDecompress !== undefined, 'isForNative says whether node has zstd');
   for (const frame of frames) {
     const engine = createZstdDecompress({ chunkSize: YIELD_BYTES });
     engine.end(Buffer.concat([frame.head, frame.blocks]));

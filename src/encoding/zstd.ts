@@ -81,9 +81,9 @@ class Target {
 }
 
 function noReserve(): void {
-  // The caller has room for anything that it allows.
+  // The limit is so small that the memory need not be counted.
 }
 
 function ignore(): void {
-  // Whoever asked hears of it.
+  // The caller gets the error.
 }

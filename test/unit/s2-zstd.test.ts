@@ -20,11 +20,11 @@ const RLE = 1;
 const COMPRESSED = 2;
 
 describe('what the zstd tool made', () => {
-  test.each(FIXTURES)('$name', async ({ plain, zstd }) => {
+  test.each(FIXTURES)('the fixture "$name" is decompressed', async ({ plain, zstd }) => {
     expect((await zstdDecompress(Buffer.from(zstd, 'base64'), MiB)).equals(plainOf(plain))).toBe(true);
   });
 
-  test.each(MADE)('made text $seed of $length bytes', async ({ zstd, ...recipe }) => {
+  test.each(MADE)('the made text $seed of $length bytes is decompressed', async ({ zstd, ...recipe }) => {
     const plain = made(recipe);
     expect((await zstdDecompress(Buffer.from(zstd, 'base64'), plain.length)).equals(plain)).toBe(true);
   });
@@ -36,7 +36,7 @@ describe('what the zstd tool made', () => {
     expect((await zstdDecompress(Buffer.concat(frames), MiB)).equals(plain)).toBe(true);
   });
 
-  test('bytes that lie within a larger buffer', async () => {
+  test('bytes within a larger buffer are decompressed', async () => {
     const around = Buffer.concat([Buffer.alloc(5, 0xff), fixture(0), Buffer.alloc(5, 0xff)]);
     expect((await zstdDecompress(around.subarray(5, -5), MiB)).equals(lines())).toBe(true);
   });
@@ -44,7 +44,7 @@ describe('what the zstd tool made', () => {
 
 describe('limits', () => {
   test.each(FIXTURES.filter(({ plain }) => plain !== 'nothing'))(
-    '$name: exactly as much as is allowed',
+    'the fixture "$name" is decompressed with its size as the limit, and refused with less',
     async (entry) => {
       const bytes = Buffer.from(entry.zstd, 'base64');
       const { length } = plainOf(entry.plain);
@@ -88,7 +88,7 @@ describe('limits', () => {
   });
 });
 
-describe('what is no zstd', () => {
+describe('data that is not zstd', () => {
   test('every beginning of a frame ends too early', async () => {
     for (const index of [0, 1, 2]) {
       const whole = fixture(index);
@@ -106,8 +106,8 @@ describe('what is no zstd', () => {
     ['a block of more than 128 KiB', Buffer.concat([MAGIC, Buffer.from([0, 0x38]), block(RLE, 131_073, true, [1])])],
     ['a dictionary', Buffer.concat([MAGIC, Buffer.from([1, 0x38, 9]), block(RAW, 1, true, [1])])],
     ['only what may be skipped', Buffer.from([0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0])],
-    ['something behind the frame', Buffer.concat([fixture(0), Buffer.from('behind it')])],
-  ])('%s', async (_, bytes) => {
+    ['something after the frame', Buffer.concat([fixture(0), Buffer.from('after it')])],
+  ])('%s is refused', async (_, bytes) => {
     expect(await codeOf(() => zstdDecompress(bytes, MiB))).toBe('bad_frame');
   });
 
