@@ -3,6 +3,8 @@
  * partial_success {1: rejected, 2: message}, and google.rpc.Status is {1: code, 2: message}.
  */
 
+import { readVarint } from '../encoding/varint.ts';
+
 /** The number and the text of a response; undefined when they could not be read. */
 export interface CountAndMessage {
   readonly count: number | undefined;
@@ -54,27 +56,16 @@ function fields(body: Uint8Array): { numbers: Map<number, number>; bytes: Map<nu
   const bytes = new Map<number, Uint8Array>();
   let at = 0;
   while (at < body.length) {
-    const tag = varint(body, at);
+    const tag = readVarint(body, at);
     if (tag === undefined) break;
     const [field, wire] = [Math.floor(tag.value / 8), tag.value % 8];
-    const head = wire === 0 || wire === 2 ? varint(body, tag.end) : undefined;
+    const head = wire === 0 || wire === 2 ? readVarint(body, tag.end) : undefined;
     if (head === undefined) break;
     if (wire === 0) numbers.set(field, head.value);
     else bytes.set(field, body.subarray(head.end, head.end + head.value));
     at = wire === 0 ? head.end : head.end + head.value;
   }
   return { numbers, bytes };
-}
-
-function varint(body: Uint8Array, start: number): { value: number; end: number } | undefined {
-  let value = 0;
-  for (let at = start, scale = 1; at < start + 10; at++, scale *= 128) {
-    const byte = body[at];
-    if (byte === undefined) return undefined;
-    value += (byte & 0x7f) * scale;
-    if (byte < 0x80) return { value, end: at + 1 };
-  }
-  return undefined;
 }
 
 function parse(body: Uint8Array): unknown {

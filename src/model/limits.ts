@@ -40,8 +40,12 @@ export const REQUEST_TOKEN_BYTES_MAX = 36;
 /** Bytes in flight in the whole process, and how many a request of unknown length reserves at first. */
 export const MEMORY_LIMIT_BYTES = 512 * MiB;
 export const RESERVE_UNKNOWN_BYTES = MiB;
-/** Bytes of a zstd body after decompression. Decompression blocks the event loop. */
-export const ZSTD_BODY_BYTES_MAX = 8 * MiB;
+/**
+ * Blocks of a zstd body: these, and one more for each so many decompressed bytes that the body may have. An encoder makes
+ * fewer: the smallest window makes blocks of 1 KiB, and a flush after each of 100,000 records stays below it in 64 MiB.
+ */
+export const ZSTD_BLOCKS_MIN = 1_024;
+export const ZSTD_BLOCK_PLAIN_BYTES_MIN = 512;
 /** Characters of the header names that a page of another site asks to send. */
 export const CORS_HEADERS_CHARS_MAX = 1_024;
 /** How much more of a refused upload is read before its connection is closed. */

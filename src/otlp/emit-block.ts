@@ -1,5 +1,6 @@
 /** Turns a planned block into payload and index. A whole resource is a view of the body, a part of one is rebuilt. */
 
+import { varintBytes, writeVarint } from '../encoding/varint.ts';
 import { type BlockDraft, OtlpLayout } from '../storage/block/seal.ts';
 import { type ChangedHeads, cell, type ScannedRequest } from './scan/columns.ts';
 import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from './scan/tables.ts';
@@ -76,10 +77,7 @@ export function resourceHeadBytes(scanned: ScannedRequest, row: number): number 
 
 /** Bytes of a message with its length and its tag of one byte. */
 export function framedBytes(length: number): number {
-  if (length < 0x80) return length + 2;
-  if (length < 0x4000) return length + 3;
-  if (length < 0x20_0000) return length + 4;
-  return length < 0x1000_0000 ? length + 5 : length + FRAME_BYTES_MAX;
+  return 1 + varintBytes(length) + length;
 }
 
 function runsOfOneResource(runs: readonly Run[], first: number): readonly Run[] {
@@ -269,9 +267,7 @@ class Writer {
 
   frame(tag: number, length: number): void {
     this.#target[this.#at++] = tag;
-    let rest = length;
-    for (; rest > 0x7f; rest >>>= 7) this.#target[this.#at++] = (rest & 0x7f) | 0x80;
-    this.#target[this.#at++] = rest;
+    this.#at = writeVarint(this.#target, this.#at, length);
   }
 
   resourceHead(row: number): void {

@@ -1,5 +1,6 @@
 /** Responses to OTLP exporters: `Export…ServiceResponse` and `google.rpc.Status`, in both encodings. */
 
+import { varint } from '../encoding/varint.ts';
 import type { ErrorCode } from '../model/error.ts';
 import { ANSWER_MESSAGE_CHARS_MAX } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
@@ -118,12 +119,4 @@ function numberField(number: number, value: number): readonly number[] {
 function field(number: number, content: Uint8Array | readonly number[]): Uint8Array {
   if (content.length === 0) return NOTHING;
   return Uint8Array.from([(number << 3) | 2, ...varint(content.length), ...content]);
-}
-
-/** A whole number from 0 to 2^53 - 1. */
-function varint(value: number): readonly number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
-  return [...bytes, rest];
 }

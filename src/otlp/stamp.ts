@@ -4,6 +4,7 @@
  * are.
  */
 
+import { writeVarint } from '../encoding/varint.ts';
 import { TailraceError } from '../model/error.ts';
 import { STAMPED_BYTES_MAX } from '../model/limits.ts';
 import { FRAME_BYTES_MAX, framedBytes } from './emit-block.ts';
@@ -172,11 +173,8 @@ function framed(tag: number, content: Uint8Array): Uint8Array {
 /** Writes tag and length right before the message that begins at `content`; returns where they begin. */
 function writeFrame(target: Uint8Array, content: number, tag: number, length: number): number {
   const start = content - (framedBytes(length) - length);
-  let at = start;
-  target[at++] = tag;
-  let rest = length;
-  for (; rest > 0x7f; rest >>>= 7) target[at++] = (rest & 0x7f) | 0x80;
-  target[at] = rest;
+  target[start] = tag;
+  writeVarint(target, start + 1, length);
   return start;
 }
 

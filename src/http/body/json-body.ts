@@ -1,4 +1,4 @@
-/** Bodies of the control plane: JSON, small, and said to be JSON (S2 API §2: whatever is wrong with it is `bad_json`). */
+/** Bodies of the control plane: small JSON with a content type that says so. As in S2, any fault in one is `bad_json`. */
 
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
@@ -24,7 +24,7 @@ export async function readJson(exchange: Exchange, deps: BodyDeps): Promise<unkn
   }
 }
 
-/** The same for a body that may be left away: without one, or without a content type, it is null (S2 API §3.5). */
+/** The same for an optional body: without one, or without a content type, the value is null. */
 export async function readOptionalJson(exchange: Exchange, deps: BodyDeps): Promise<unknown> {
   if (exchange.request.headers['content-type'] === undefined || !announcesBody(exchange)) return null;
   expectJson(exchange);
@@ -36,7 +36,7 @@ export async function readOptionalJson(exchange: Exchange, deps: BodyDeps): Prom
   }
 }
 
-/** A name in a body; what is wrong with it is what would be in a path or header. */
+/** A name in a body, under the same rules as in a path or header. */
 export function nameShape(faultOf: (name: string) => string | undefined) {
   return z.string().superRefine((name, context) => {
     const fault = LONE_SURROGATE.test(name) ? 'it holds half a surrogate pair' : faultOf(name);
@@ -44,7 +44,7 @@ export function nameShape(faultOf: (name: string) => string | undefined) {
   });
 }
 
-/** What fits the shape; unknown fields are left out. @throws TailraceError `bad_json` that names the field */
+/** The body in this shape; unknown fields are left out. @throws TailraceError `bad_json` that names the field */
 export function shaped<T extends z.ZodType>(shape: T, body: unknown): z.output<T> {
   const parsed = shape.safeParse(body);
   if (parsed.success) return parsed.data;
@@ -72,7 +72,7 @@ async function readSmallBody(exchange: Exchange, deps: BodyDeps): Promise<Reques
   }
 }
 
-/** A body may come slowly: whoever was let in before it must still be known behind it. @throws TailraceError `authn` */
+/** A body may come slowly: its caller must still be known after it. @throws TailraceError `authn` */
 function expectCaller({ auditContext }: Exchange, body: RequestBody, { access }: IdentifyDeps): RequestBody {
   try {
     if (auditContext.caller !== undefined) access.expectAlive(auditContext.caller);

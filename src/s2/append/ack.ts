@@ -1,8 +1,9 @@
 /** The response to an append, in JSON and in protobuf. */
 
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import type { AppendAck, Position } from '../../model/position.ts';
 import { positionJson } from '../batch/json.ts';
-import { positionLength, varintLength, writePosition, writeVarint } from '../proto-writer.ts';
+import { positionLength, writePosition } from '../proto-writer.ts';
 
 const FIELD_1_BYTES = 0x0a;
 const FIELD_2_BYTES = 0x12;
@@ -23,7 +24,7 @@ export function encodeAppendAck({ start, end, tail }: AppendAck): Uint8Array {
 
 function fieldLength(position: Position): number {
   const length = positionLength(position);
-  return 1 + varintLength(length) + length;
+  return 1 + varintBytes(length) + length;
 }
 
 function writeField(target: Uint8Array, start: number, tag: number, position: Position): number {

@@ -8,12 +8,13 @@
  *   StreamPosition   1 seq_num, 2 timestamp
  */
 
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { assert } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
 import type { Header } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
 import type { HeaderVisit } from '../../storage/block/s2-index.ts';
-import { positionFieldsLength, positionLength, varintLength, writePosition, writeVarint } from '../proto-writer.ts';
+import { positionFieldsLength, positionLength, writePosition } from '../proto-writer.ts';
 
 const FIELD_1_BYTES = 0x0a;
 const FIELD_2_BYTES = 0x12;
@@ -49,10 +50,10 @@ export function readBatchProto(
     const i = from + k;
     const length = positionFieldsLength(block.firstSeq + i, block.timestamp(i)) + fields.bytesOf(i);
     lengths[k] = length;
-    total += 1 + varintLength(length) + length;
+    total += 1 + varintBytes(length) + length;
   }
   const tailLength = tail === undefined ? 0 : positionLength(tail);
-  if (tail !== undefined) total += 1 + varintLength(tailLength) + tailLength;
+  if (tail !== undefined) total += 1 + varintBytes(tailLength) + tailLength;
 
   const taken = take(total);
   const target = taken.length === total ? taken : taken.subarray(0, total);
@@ -75,7 +76,7 @@ export function readBatchProto(
 /** A ReadBatch without records: what S2 calls a heartbeat. */
 export function heartbeatProto(tail: Position): Buffer {
   const length = positionLength(tail);
-  const target = Buffer.allocUnsafe(1 + varintLength(length) + length);
+  const target = Buffer.allocUnsafe(1 + varintBytes(length) + length);
   target[0] = FIELD_2_BYTES;
   writePosition(target, writeVarint(target, 1, length), tail.seqNum, tail.timestamp);
   return target;
@@ -143,7 +144,7 @@ function headerFields(headers: readonly Header[]): Uint8Array {
 
 function headerFieldLength(name: number, value: number): number {
   const length = bytesFieldLength(name) + bytesFieldLength(value);
-  return 1 + varintLength(length) + length;
+  return 1 + varintBytes(length) + length;
 }
 
 function writeHeader(
@@ -163,7 +164,7 @@ function writeHeader(
 const NOTHING = Buffer.alloc(0);
 
 function bytesFieldLength(bytes: number): number {
-  return bytes === 0 ? 0 : 1 + varintLength(bytes) + bytes;
+  return bytes === 0 ? 0 : 1 + varintBytes(bytes) + bytes;
 }
 
 function writeBytesField(

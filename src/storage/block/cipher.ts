@@ -18,10 +18,11 @@
  */
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { varint, varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { assert, TailraceError } from '../../model/error.ts';
 import { type Header, meteredBytes } from '../../model/record.ts';
 import type { Block } from './block.ts';
-import { corrupt, VarintReader, varintBytes, writeVarint } from './format.ts';
+import { corrupt, VarintReader } from './format.ts';
 import { writeS2Index } from './s2-index.ts';
 import type { BlockDraft } from './seal.ts';
 
@@ -202,12 +203,6 @@ function at(data: Buffer, number: number, offset = 8): Buffer {
   data.writeUInt32BE(Math.floor(number / TWO_32), offset);
   data.writeUInt32BE(number % TWO_32, offset + 4);
   return data;
-}
-
-function varint(value: number): Uint8Array {
-  const bytes = new Uint8Array(varintBytes(value));
-  writeVarint(bytes, 0, value);
-  return bytes;
 }
 
 function undecipherable(cause?: unknown): TailraceError {

@@ -27,6 +27,7 @@
  */
 
 import { crc32 } from 'node:zlib';
+import { writeVarint } from '../../encoding/varint.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
 import type { StreamCipher } from '../../model/stream-config.ts';
@@ -168,30 +169,6 @@ function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {
   };
 }
 
-/** Bytes of the varint of a value. */
-export function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1;
-  return bytes;
-}
-
-/** Writes a safe, non-negative integer. Returns where it ends. */
-export function writeVarint(target: Uint8Array, start: number, value: number): number {
-  let at = start;
-  let rest = value;
-  // Bit operations work on 32 bits only, so a larger number is first divided until it is smaller.
-  while (rest >= 0x8000_0000) {
-    target[at++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  while (rest >= 0x80) {
-    target[at++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  target[at++] = rest;
-  return at;
-}
-
 /** Maps small numbers of either sign to small non-negative ones: 0, -1, 1, -2 … become 0, 1, 2, 3 … */
 export function zigzag(value: number): number {
   return value < 0 ? -value * 2 - 1 : value * 2;
@@ -202,7 +179,10 @@ export function unzigzag(value: number): number {
   return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
 }
 
-/** Reads varints one after the other. Throws `corrupt` at the end of its bytes and for a number that is not safe. */
+/**
+ * Reads varints one after the other. Throws `corrupt` at the end of its bytes and for a number that is not safe. Every read
+ * of a block goes through it, so it does not share `readVarint`, which returns an object.
+ */
 export class VarintReader {
   at: number;
   readonly #bytes: Uint8Array;

@@ -3,7 +3,7 @@
  * the items of one scope are the same except for a few lengths: they are copied at once, and the lengths are filled in.
  */
 
-import { varintBytes, writeVarint } from './format.ts';
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { CHILD_TAG, itemOf, type OtlpIndex, RESOURCE_TAG, scopeAt } from './otlp-index.ts';
 
 /**

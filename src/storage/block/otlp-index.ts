@@ -16,7 +16,8 @@
  * The cursor is the end of the last segment or item. It starts at 0, and so does the length before the first item.
  */
 
-import { corrupt, unzigzag, VarintReader, varintBytes, writeVarint, zigzag } from './format.ts';
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
+import { corrupt, unzigzag, VarintReader, zigzag } from './format.ts';
 
 const ITEM = 0;
 const ITEM_ELSEWHERE = 1;

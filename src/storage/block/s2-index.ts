@@ -7,8 +7,9 @@
  * ```
  */
 
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import type { Header } from '../../model/record.ts';
-import { corrupt, VarintReader, varintBytes, writeVarint } from './format.ts';
+import { corrupt, VarintReader } from './format.ts';
 
 /** The index of an S2 block, unpacked as far as every reader needs it. */
 export interface S2Index {

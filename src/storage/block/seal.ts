@@ -2,6 +2,7 @@
 
 import { compress, compressSync } from 'lz4-napi';
 import { BufferPool } from '../../encoding/buffer-pool.ts';
+import { writeVarint } from '../../encoding/varint.ts';
 import { assert } from '../../model/error.ts';
 import { type Header, meteredBytes } from '../../model/record.ts';
 import type { StreamCipher } from '../../model/stream-config.ts';
@@ -15,7 +16,6 @@ import {
   sealChecksums,
   WRITTEN_HEADER_BYTES_MAX,
   writeBlockHeader,
-  writeVarint,
 } from './format.ts';
 import { writeS2Index } from './s2-index.ts';
 

@@ -13,8 +13,9 @@
  */
 
 import { crc32 } from 'node:zlib';
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { TailraceError } from '../../model/error.ts';
-import { readU32, VarintReader, varintBytes, writeVarint } from '../block/format.ts';
+import { readU32, VarintReader } from '../block/format.ts';
 import type { Entry } from '../engine.ts';
 
 /** The head of a backup, before its rows. */
