@@ -2,6 +2,7 @@
 
 import { TailraceError } from '../model/error.ts';
 import { readRefusal, refusalError } from './failures.ts';
+import { onAbort } from './on-abort.ts';
 
 /** Where a server is, and the token of the caller. */
 export interface ServerTarget {
@@ -56,11 +57,15 @@ export function identityHeaders(target: ServerTarget, basin: string | undefined)
 
 /**
  * Sends one request and reads the whole response, of any status.
- * @throws TailraceError `unavailable` when there is no response within 30 s, or it breaks off or is too large.
+ * @throws TailraceError `unavailable` when there is no response within 30 s, or it breaks off or is too large;
+ *   `aborted` by the signal of the caller.
  */
 export async function exchange(call: Call): Promise<RawResponse> {
-  const deadline = AbortSignal.timeout(CALL_TIMEOUT_MS);
-  const signal = call.signal === undefined ? deadline : AbortSignal.any([call.signal, deadline]);
+  const ending = new AbortController();
+  const { signal } = ending;
+  const stop = onAbort(call.signal, () => ending.abort(abortedCall(call.url)));
+  const deadline = setTimeout(() => ending.abort(late(call.url)), CALL_TIMEOUT_MS);
+  deadline.unref();
   try {
     const response = await fetch(call.url, {
       method: call.method,
@@ -71,8 +76,16 @@ export async function exchange(call: Call): Promise<RawResponse> {
     });
     return { status: response.status, headers: response.headers, body: await boundedBody(response) };
   } catch (error) {
-    throw unreachable(call.url, error);
+    throw signal.aborted ? signal.reason : unreachable(call.url, error);
+  } finally {
+    clearTimeout(deadline);
+    stop();
   }
+}
+
+/** The error of a call that the signal of its caller ended: whether the server has done it is unknown. */
+export function abortedCall(url: string): TailraceError {
+  return new TailraceError('aborted', `the call to ${originOf(url)} was aborted by the signal that was passed to it`);
 }
 
 /** Options of every call. */
@@ -139,13 +152,20 @@ export function objectIn(json: unknown, what: string): Readonly<Record<string, u
 /** The error for a server that cannot be reached, with the reason from the system. */
 export function unreachable(url: string, cause: unknown): TailraceError {
   if (cause instanceof TailraceError) return cause;
-  const where = URL.canParse(url) ? new URL(url).origin.replace(/^ws/, 'http') : url;
-  return new TailraceError('unavailable', `cannot reach ${where}: ${reason(cause)}`, { cause });
+  return new TailraceError('unavailable', `cannot reach ${originOf(url)}: ${reason(cause)}`, { cause });
+}
+
+function late(url: string): TailraceError {
+  const message = `cannot reach ${originOf(url)}: no answer within ${CALL_TIMEOUT_MS / 1_000} s`;
+  return new TailraceError('unavailable', message);
+}
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin.replace(/^ws/, 'http') : url;
 }
 
 function reason(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
-  if (cause.name === 'TimeoutError') return `no answer within ${CALL_TIMEOUT_MS / 1_000} s`;
   if (cause.cause instanceof Error) return reason(cause.cause);
   const inner = (cause as { errors?: readonly unknown[] }).errors?.[0];
   if (inner instanceof Error) return inner.message;

@@ -1,12 +1,12 @@
 /** A read that outlives its connections: it goes on where it was, and gives each record exactly once. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { TailraceError } from '../model/error.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import { meteredBytes } from '../model/record.ts';
 import { identityHeaders, type ServerTarget } from './calls.ts';
 import { closeError, isTemporary } from './failures.ts';
 import { type BatchFrame, type ClientView, type ControlFrame, PROTOCOLS, recordsIn } from './frames.ts';
+import { onAbort, pause } from './on-abort.ts';
 import type { Session } from './session.ts';
 
 /** What to read and how. Without any bound it follows for ever. */
@@ -60,7 +60,7 @@ export async function* readStream<V extends ClientView>(
     if (outcome === undefined || stopped(options)) return;
     const delayMs = attempts.delay(outcome);
     yield { type: 'reconnecting', delayMs, cause: outcome };
-    await sleep(delayMs, undefined, { signal: options.signal }).catch(() => {});
+    await pause(delayMs, options.signal);
   }
 }
 
@@ -85,8 +85,7 @@ async function* oneConnection<V extends ClientView>(
     if (stopped(options)) return undefined;
     return attempts.failed(error);
   }
-  const close = () => session.close();
-  options.signal?.addEventListener('abort', close, { once: true });
+  const stop = onAbort(options.signal, () => session.close());
   try {
     for (;;) {
       const event = await session.next();
@@ -99,8 +98,8 @@ async function* oneConnection<V extends ClientView>(
       yield frame;
     }
   } finally {
-    options.signal?.removeEventListener('abort', close);
-    close();
+    stop();
+    session.close();
   }
 }
 

@@ -6,6 +6,7 @@ import { TailraceError } from '../model/error.ts';
 import { unreachable } from './calls.ts';
 import { readRefusal, refusalError } from './failures.ts';
 import { parseTextFrame, type WireFrame } from './frames.ts';
+import { onAbort } from './on-abort.ts';
 
 /** What a session gives: frames, then one end. */
 export type SessionEvent =
@@ -146,14 +147,10 @@ export class Session {
 
 /** Waits for the upgrade. */
 function opened(socket: WebSocket, url: string, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = () => socket.terminate();
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
-    socket.once('open', () => {
-      signal?.removeEventListener('abort', abort);
-      resolve();
-    });
+  let stop = (): void => {};
+  const waited = new Promise<void>((resolve, reject) => {
+    stop = onAbort(signal, () => socket.terminate());
+    socket.once('open', resolve);
     socket.once('error', (error) => reject(unreachable(url, error)));
     socket.once('close', () => reject(new TailraceError('unavailable', `the connection to ${url} was closed`)));
     socket.once('unexpected-response', (_request, response) => {
@@ -163,6 +160,7 @@ function opened(socket: WebSocket, url: string, signal: AbortSignal | undefined)
       }, reject);
     });
   });
+  return waited.finally(() => stop());
 }
 
 /** What the server said instead of upgrading. */
