@@ -1,7 +1,7 @@
 /** What `fence` and `trim` have in common: each appends one record that is a command. */
 
 import type { Command } from 'commander';
-import type { AppendRecord } from '../src/client/records.ts';
+import type { AppendRecord } from '../src/client/append-input.ts';
 import { addJsonOption, type CommandOptions, callServer } from './call.ts';
 import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from './flags/conditions.ts';
 import { addConnectionOptions } from './flags/connection.ts';

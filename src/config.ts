@@ -161,8 +161,8 @@ const schema = z
   })
   .check(contradictions);
 
-/** Options of `createServer`, all optional; sizes and durations are numbers (bytes, ms) or text (`512MiB`, `10s`). */
-export type ServerOptions = z.input<typeof schema>;
+/** What the schema takes: `ServerOptions`, as a test makes sure. */
+export type ConfigInput = z.input<typeof schema>;
 /** The same, checked and complete; sizes and durations are numbers of bytes and milliseconds. */
 export type Config = z.output<typeof schema>;
 
@@ -189,7 +189,7 @@ export function parseConfig(options: unknown): Config {
 }
 
 /**
- * A flag comes before the environment, and that before the default. `flags` has the keys of {@link ServerOptions};
+ * A flag comes before the environment, and that before the default. `flags` has the keys of `ServerOptions`;
  * undefined means that the flag is not given.
  * @throws TailraceError `config`
  */

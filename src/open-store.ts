@@ -10,6 +10,7 @@ import { applyInitFile, type InitSpec, readInitFile } from './init-file.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
 import { type LogObserver, observers } from './log/observer.ts';
+import { expectFunction, optional } from './model/arguments.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { Audit, type AuditAction, type AuditSubject } from './observe/audit.ts';
@@ -19,16 +20,12 @@ import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import type { Engine } from './storage/engine.ts';
 import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
+import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
 import { Usage } from './usage/usage.ts';
 
-/** What an embedder may replace. */
-export interface OpenStoreParts {
-  readonly logger?: Logger;
-  readonly clock?: Clock;
-  /** Called with the first assertion that failed. The store should not be used any more. */
-  readonly onFatal?: (error: TailraceError) => void;
+export interface OpenStoreParts extends StoreParts {
   /** Wraps the engine, to inject faults in tests. */
-  readonly wrapEngine?: (engine: Engine) => Engine;
+  readonly wrapEngine?: ((engine: Engine) => Engine) | undefined;
 }
 
 /** An open data directory, without servers. */
@@ -60,6 +57,7 @@ export interface OpenStore {
  * @throws TailraceError as `createServer`
  */
 export async function openStore(config: Config, parts: OpenStoreParts): Promise<OpenStore> {
+  checkParts(parts, { ...PART_CHECKS, wrapEngine: optional(expectFunction) });
   const clock = parts.clock ?? SYSTEM_CLOCK;
   // Our own logger redacts whole lines, and only those that are written.
   const logger = parts.logger === undefined ? createLogger(config.logLevel) : redactingLogger(parts.logger);

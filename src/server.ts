@@ -12,7 +12,7 @@ import { ensureRootToken, type RootToken } from './access/tokens/root-token.ts';
 import { type CommitRows, rootTokenStore, tokenStore } from './access/tokens/stores.ts';
 import { TokenExchange } from './access/tokens/token-exchange.ts';
 import { TokenTable } from './access/tokens/token-table.ts';
-import { type Config, parseConfig, type ServerOptions } from './config.ts';
+import { type Config, parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
@@ -23,43 +23,16 @@ import type { Clock } from './model/clock.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
+import type { ServerOptions } from './options.ts';
 import { createSocketServer, type SocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
+import type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
 
-export interface TailraceServer {
-  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine */
-  listen(): Promise<ServerAddress>;
-  /** Where it listens; undefined until it does. */
-  readonly address: ServerAddress | undefined;
-  readonly config: Config;
-  /** The log below the servers, for programs that run the server in their own process. */
+export type { ServerDescription, TailraceServer } from './tailrace-server.ts';
+
+/** With the log below the servers, for tests. */
+export interface ComposedServer extends TailraceServer {
   readonly log: Log;
-  /** The facts for a banner. */
-  describe(): Promise<ServerDescription>;
-  /**
-   * Takes no more requests, finishes those under way, tells readers, closes the store. Connections that are still open
-   * at the end of the shutdown timeout are cut. May be called twice.
-   */
-  close(): Promise<void>;
-}
-
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
-  /** `http://HOST:PORT`, or `https:` with TLS */
-  readonly url: string;
-}
-
-export interface ServerDescription {
-  /** Absolute. */
-  readonly dataDir: string;
-  /** Whether this start made the store. */
-  readonly isNew: boolean;
-  readonly streams: number;
-  /** Bytes of the store in use. */
-  readonly bytes: number;
-  /** Undefined without authentication. */
-  readonly rootToken: RootToken | undefined;
 }
 
 /** Share of the shutdown timeout for requests that have begun, and for sessions to end by themselves. */
@@ -74,7 +47,7 @@ const FLUSH_MS = 1_000;
  * Opens the data directory and builds the servers. Nothing listens yet.
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
-export async function createServer(options: ServerOptions = {}, parts: OpenStoreParts = {}): Promise<TailraceServer> {
+export async function createServer(options: ServerOptions = {}, parts: OpenStoreParts = {}): Promise<ComposedServer> {
   const opened = await openStore(parseConfig(options), parts);
   try {
     return await buildServer(opened, parts);
@@ -84,7 +57,7 @@ export async function createServer(options: ServerOptions = {}, parts: OpenStore
   }
 }
 
-async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<TailraceServer> {
+async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<ComposedServer> {
   const rootToken = await rootTokenOf(opened);
   if (rootToken?.made !== undefined) opened.audit.write(byOurselves('make-root-token'));
   if (rootToken !== undefined) await auditReset(opened);
@@ -176,7 +149,7 @@ async function rootTokenOf({ config, engine, clock, dataDir }: OpenStore): Promi
   });
 }
 
-class RunningServer implements TailraceServer {
+class RunningServer implements ComposedServer {
   readonly #opened: OpenStore;
   readonly #rootToken: RootToken | undefined;
   readonly #httpServer: HttpServer;
@@ -195,18 +168,15 @@ class RunningServer implements TailraceServer {
     return this.#address;
   }
 
-  get config(): Config {
-    return this.#opened.config;
-  }
-
   get log(): Log {
     return this.#opened.log;
   }
 
   async listen(): Promise<ServerAddress> {
-    const { host, port } = await this.#httpServer.listen(this.config.host, this.config.port);
+    const { config } = this.#opened;
+    const { host, port } = await this.#httpServer.listen(config.host, config.port);
     const name = host.includes(':') ? `[${host}]` : host;
-    const isSecure = this.config.tlsCert !== undefined;
+    const isSecure = config.tlsCert !== undefined;
     this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };
     if (!isSecure && !isLoopback(host)) {
       this.#opened.logger.warn(

@@ -1,15 +1,10 @@
 /** Downloads a backup from a running server, chunk by chunk. */
 
+import { expectAbortSignal, optional } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
-import {
-  abortedCall,
-  expectSuccess,
-  identityHeaders,
-  type RequestOptions,
-  type ServerTarget,
-  unreachable,
-} from './calls.ts';
+import { abortedCall, expectSuccess, identityHeaders, unreachable } from './calls.ts';
 import { onAbort } from './on-abort.ts';
+import type { RequestOptions, ServerTarget } from './request.ts';
 
 /** A server that sends nothing for this long is taken for lost. */
 const SILENCE_MAX_MS = 60_000;
@@ -23,6 +18,7 @@ export async function* downloadBackup(
   target: ServerTarget,
   { signal }: RequestOptions = {},
 ): AsyncGenerator<Uint8Array> {
+  optional(expectAbortSignal)(signal, 'signal');
   const url = `${target.endpoint}/v1/backup`;
   const controller = new AbortController();
   const stop = onAbort(signal, () => controller.abort(abortedCall(url)));

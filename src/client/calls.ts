@@ -1,15 +1,10 @@
 /** Plain HTTP calls: one request, one response, every failure a TailraceError. */
 
+import { expectAbortSignal, expectText, invalid, optional } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
 import { readRefusal, refusalError } from './failures.ts';
 import { onAbort } from './on-abort.ts';
-
-/** Where a server is, and the token of the caller. */
-export interface ServerTarget {
-  /** Base URL without a trailing slash. */
-  readonly endpoint: string;
-  readonly token: string | undefined;
-}
+import type { RequestOptions, ServerTarget } from './request.ts';
 
 /** A whole response. Its body has at most `ANSWER_BYTES_MAX`. */
 export interface RawResponse {
@@ -47,12 +42,24 @@ export function normalizeEndpoint(endpoint: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
-/** The headers that identify the caller and the basin. */
+/**
+ * The headers that identify the caller and the basin.
+ * @throws TailraceError `invalid` for a basin that no header can hold
+ */
 export function identityHeaders(target: ServerTarget, basin: string | undefined): Record<string, string> {
+  if (basin !== undefined) expectHeaderText(basin, 'basin');
   return {
     ...(target.token === undefined ? {} : { authorization: `Bearer ${target.token}` }),
     ...(basin === undefined ? {} : { 's2-basin': basin }),
   };
+}
+
+/** @throws TailraceError `invalid` for a value with a line break or another character that no header can hold */
+export function expectHeaderText(value: unknown, name: string): asserts value is string {
+  expectText(value, name);
+  if (!/^[\x20-\x7e\x80-\xff]*$/.test(value)) {
+    throw invalid(`${name} holds a line break or another character that a header cannot hold`);
+  }
 }
 
 /**
@@ -61,6 +68,7 @@ export function identityHeaders(target: ServerTarget, basin: string | undefined)
  *   `aborted` by the signal of the caller.
  */
 export async function exchange(call: Call): Promise<RawResponse> {
+  optional(expectAbortSignal)(call.signal, 'signal');
   const ending = new AbortController();
   const { signal } = ending;
   const stop = onAbort(call.signal, () => ending.abort(abortedCall(call.url)));
@@ -88,10 +96,18 @@ export function abortedCall(url: string): TailraceError {
   return new TailraceError('aborted', `the call to ${originOf(url)} was aborted by the signal that was passed to it`);
 }
 
-/** Options of every call. */
-export interface RequestOptions {
-  readonly basin?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
+/**
+ * A name as one segment of a path.
+ * @throws TailraceError `invalid` for what no path can name: it would reach something else
+ */
+export function segment(name: string, what: string): string {
+  expectText(name, what);
+  if (name === '' || name === '.' || name === '..') throw invalid(`${what} must not be ${JSON.stringify(name)}`);
+  try {
+    return encodeURIComponent(name);
+  } catch (cause) {
+    throw new TailraceError('invalid', `${what} holds half of a surrogate pair, which is no character`, { cause });
+  }
 }
 
 /** One call of the S2 API: JSON in, JSON out. */
@@ -130,7 +146,7 @@ export async function callApi(target: ServerTarget, call: ApiCall): Promise<ApiR
     url: target.endpoint + path + query,
     headers,
     signal: call.signal,
-    ...(json === undefined ? {} : { body: Buffer.from(JSON.stringify(json)) }),
+    ...(json === undefined ? {} : { body: Buffer.from(jsonText(json)) }),
   });
   expectSuccess(answer, `${method} ${path}`);
   return { status: answer.status, headers: answer.headers, json: parsedJson(answer.body, `${method} ${path}`) };
@@ -184,6 +200,15 @@ async function boundedBody(response: Response): Promise<Uint8Array> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Only what a caller passed cannot be JSON: a bigint, or an object that holds itself. */
+function jsonText(json: unknown): string {
+  try {
+    return JSON.stringify(json);
+  } catch (cause) {
+    throw new TailraceError('invalid', `what was passed cannot be written as JSON: ${reason(cause)}`, { cause });
+  }
 }
 
 function parsedJson(body: Uint8Array, what: string): unknown {

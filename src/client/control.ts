@@ -1,8 +1,9 @@
 /** The control plane of S2: lists, creates, configures and deletes basins and streams. */
 
 import { TailraceError } from '../model/error.ts';
-import { type ApiResponse, callApi, objectIn, type RequestOptions, type ServerTarget } from './calls.ts';
+import { type ApiResponse, callApi, expectHeaderText, objectIn, segment } from './calls.ts';
 import type { BasinConfigJson, StreamConfigJson } from './config-json.ts';
+import type { RequestOptions, ServerTarget } from './request.ts';
 
 export interface BasinEntry {
   readonly name: string;
@@ -81,7 +82,8 @@ export function controlCalls(
   basinOf: (options: RequestOptions | undefined) => string | undefined,
 ): ControlCalls {
   const inBasin = (options: RequestOptions | undefined) => ({ basin: basinOf(options), signal: options?.signal });
-  const on = (kind: 'basins' | 'streams', name: string) => `/v1/${kind}/${encodeURIComponent(name)}`;
+  const on = (kind: 'basins' | 'streams', name: string) =>
+    `/v1/${kind}/${segment(name, `the name of a ${kind === 'basins' ? 'basin' : 'stream'}`)}`;
   const call = async (method: 'GET' | 'PUT' | 'PATCH', path: string, options: RequestOptions, json?: unknown) =>
     callApi(target, { ...options, method, path, json });
   return {
@@ -138,6 +140,7 @@ async function created<T>(
   { requestToken }: CreateRequestOptions,
   entryOf: (json: unknown) => T,
 ): Promise<ProvisionResult<T>> {
+  if (requestToken !== undefined) expectHeaderText(requestToken, 'requestToken');
   const headers = requestToken === undefined ? {} : { 's2-request-token': requestToken };
   return provisioned(await callApi(target, { ...scope, method: 'POST', path, json, headers }), entryOf);
 }

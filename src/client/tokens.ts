@@ -1,8 +1,9 @@
 /** Access tokens: issues, lists, shows, revokes and rotates them, and tells which one the caller has. */
 
 import { TailraceError } from '../model/error.ts';
-import { callApi, objectIn, type RequestOptions, type ServerTarget } from './calls.ts';
+import { callApi, objectIn, segment } from './calls.ts';
 import type { ListRequestOptions } from './control.ts';
+import type { RequestOptions, ServerTarget } from './request.ts';
 
 /** A set of names of one kind: one exact name, or all names with a prefix. The empty prefix matches everything. */
 export type ResourceSetJson = { readonly exact: string } | { readonly prefix: string };
@@ -82,7 +83,7 @@ const PAGE_ENTRIES = 1_000;
 
 /** The calls on one server. */
 export function tokenCalls(target: ServerTarget): TokenCalls {
-  const on = (id: string) => `${PATH}/${encodeURIComponent(id)}`;
+  const on = (id: string) => `${PATH}/${segment(id, 'the id of a token')}`;
   const plain = (options: RequestOptions | undefined) => ({ signal: options?.signal });
   return {
     listTokens: (options = {}) => listed(target, options),

@@ -6,7 +6,9 @@
 
 import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
+import { BLOCK_BYTES_MAX } from '../model/limits.ts';
 import type { AppendAck } from '../model/position.ts';
+import { meteredBytes } from '../model/record.ts';
 import { Block } from '../storage/block/block.ts';
 import { draftEncrypted } from '../storage/block/cipher.ts';
 import { type BlockDraft, draftRecords, type SealedBlock } from '../storage/block/seal.ts';
@@ -104,10 +106,7 @@ export class Appender {
       const refusal = refusalOf(stream, append);
       if (refusal !== undefined) return { accepted: false, done: this.#deps.commits.refuse(refusal) };
       expectTimestamps(stream, append);
-      const { records } = append;
-      const firstSeq = stream.assigned.nextSeq;
-      const draft = key === undefined ? draftRecords(records) : draftEncrypted(records, key, stream.number, firstSeq);
-      const done = this.#accept([{ stream, drafts: [draft], commands }]).then(first);
+      const done = this.#accept([{ stream, drafts: draftsOf(append, stream, key), commands }]).then(first);
       return { accepted: true, done };
     } catch (error) {
       return { accepted: false, done: Promise.reject(this.#deps.onFault(error)) };
@@ -196,6 +195,25 @@ function refusalOf(stream: OpenStream, { matchSeqNum, fencingToken }: RecordsApp
     });
   }
   return undefined;
+}
+
+/** Blocks of at most their usual size: one for a batch within S2's limits, several for a larger one. */
+function draftsOf({ records, limits }: RecordsAppend, stream: OpenStream, key: Uint8Array | undefined): BlockDraft[] {
+  const drafts: BlockDraft[] = [];
+  let [from, bytes] = [0, 0];
+  const take = (to: number): void => {
+    const part = records.slice(from, to);
+    const firstSeq = stream.assigned.nextSeq + from;
+    drafts.push(key === undefined ? draftRecords(part) : draftEncrypted(part, key, stream.number, firstSeq));
+    [from, bytes] = [to, 0];
+  };
+  for (const [index, { headers, body }] of (limits === undefined ? [] : records).entries()) {
+    const metered = meteredBytes(headers, body.length);
+    if (index > from && bytes + metered > BLOCK_BYTES_MAX) take(index);
+    bytes += metered;
+  }
+  take(records.length);
+  return drafts;
 }
 
 function expectTimestamps({ config }: OpenStream, { records }: RecordsAppend): void {

@@ -2,9 +2,22 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { isLoopback } from '../../src/access/loopback.ts';
-import { parseConfig, resolveConfig, SETTINGS } from '../../src/config.ts';
+import { type ConfigInput, parseConfig, resolveConfig, SETTINGS } from '../../src/config.ts';
+import type { ServerOptions } from '../../src/options.ts';
+
+/** Each takes what the other takes, key by key: `npm run check` fails when a setting has only one of them. */
+const agreeing: readonly [
+  (options: Required<ServerOptions>) => Required<ConfigInput>,
+  (options: Required<ConfigInput>) => Required<ServerOptions>,
+] = [(options) => options, (options) => options];
 
 describe('settings', () => {
+  test('that programs may pass are those that are checked', () => {
+    const options: ServerOptions = { port: '0', corsOrigin: ['https://app.example'], memoryLimit: '64MiB' };
+    for (const same of agreeing) expect(same(options as never)).toBe(options);
+    expect(parseConfig(options)).toMatchObject({ port: 0, memoryLimit: 2 ** 26 });
+  });
+
   test('have the documented defaults', () => {
     expect(parseConfig({})).toEqual({
       host: '127.0.0.1',
