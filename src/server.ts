@@ -42,6 +42,8 @@ const LAST_FRAMES_SHARE = 0.2;
 /** Share of it for sending responses that are ready, and the most time for that. The store has the rest. */
 const FLUSH_SHARE = 0.1;
 const FLUSH_MS = 1_000;
+/** Any time will do: the timer is only there. */
+const ALIVE_MS = 1_000;
 
 /**
  * Opens the data directory and builds the servers. Nothing listens yet.
@@ -200,7 +202,7 @@ class RunningServer implements ComposedServer {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
+    this.#closed ??= keptAlive(this.#close());
     return this.#closed;
   }
 
@@ -213,6 +215,16 @@ class RunningServer implements ComposedServer {
     await this.#socketServer.close();
     await this.#httpServer.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
     await this.#opened.close();
+  }
+}
+
+/** Timers of a clock keep no process alive, and a program that embeds the server may wait for nothing but its end. */
+async function keptAlive(work: Promise<void>): Promise<void> {
+  const alive = setInterval(() => {}, ALIVE_MS);
+  try {
+    await work;
+  } finally {
+    clearInterval(alive);
   }
 }
 
