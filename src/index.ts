@@ -53,6 +53,7 @@ export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.
 export { type OtlpOptions, openTailrace, type ReadOptions, type StoreOptions, type Tailrace } from './library.ts';
 // Work on a data directory that no server uses.
 export {
+  type Compacted,
   type CompactReport,
   compact,
   type Fault,

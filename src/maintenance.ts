@@ -23,6 +23,7 @@ import { restoreRows } from './storage/offline/restore.ts';
 import { expectKnownFormat, type StoreReport, verifyRows } from './storage/offline/verify.ts';
 import { isStoreFile, syncDirectory } from './storage/store-file.ts';
 
+export type { Compacted } from './storage/offline/compact.ts';
 export type { Fault, StoreReport } from './storage/offline/verify.ts';
 
 /** What `compact` did. */
