@@ -13,12 +13,12 @@ import type { Audit } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Warnings } from '../observe/warnings.ts';
+import type { ReaderSet } from '../readers/reader-set.ts';
 import type { Usage } from '../usage/usage.ts';
 import type { BackupSource } from './backup-source.ts';
 import type { BodyReading } from './body/read-body.ts';
 import { connectionOf, type Exchange } from './exchange.ts';
 import type { ReplyContext } from './reply.ts';
-import type { SessionRegistry } from './sessions.ts';
 
 export interface HttpDeps {
   readonly log: Log;
@@ -33,7 +33,7 @@ export interface HttpDeps {
   readonly warnings: Warnings;
   readonly audit: Pick<Audit, 'write'>;
   /** Requests that go on until somebody ends them. */
-  readonly sessions: SessionRegistry;
+  readonly readers: ReaderSet;
   readonly backups: BackupSource;
   /** Hears which operations were allowed. */
   readonly observer: Pick<LogObserver, 'operation'>;

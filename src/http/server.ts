@@ -19,9 +19,8 @@ import { reply } from './reply.ts';
 import { type Refuse, type Route, Router } from './router.ts';
 import { allRoutes } from './routes/all-routes.ts';
 import { isExporter, wrongPath } from './routes/wrong-path.ts';
-import { SessionRegistry } from './sessions.ts';
 
-export interface HttpServerDeps extends Omit<HttpDeps, 'replyContext' | 'sessions'> {
+export interface HttpServerDeps extends Omit<HttpDeps, 'replyContext'> {
   readonly clock: Clock;
   /** Other sites whose pages may send requests; nobody's without. */
   readonly origins?: Origins | undefined;
@@ -39,7 +38,6 @@ const IDLE_CHECK_MS = 20;
 /** Lives from `listen` to `close`. */
 export class HttpServer {
   readonly #deps: HttpDeps;
-  readonly #sessions = new SessionRegistry();
   readonly #clock: Clock;
   readonly #onFatal: (error: TailraceError) => void;
   readonly #router: Router;
@@ -56,7 +54,6 @@ export class HttpServer {
       ...deps,
       clock,
       replyContext: { watch: deps.reading.watch, closing: () => this.#closing },
-      sessions: this.#sessions,
     };
     this.#clock = clock;
     this.#onFatal = onFatal;
@@ -79,21 +76,16 @@ export class HttpServer {
 
   /**
    * Takes no more connections and answers 503 on those there are, and advises sessions to go elsewhere; resolves when all
-   * requests under way are answered. Sessions may hold that up for as long as they like: see `endSessions`.
+   * requests under way are answered. Sessions may hold that up for as long as they like: see `ReaderSet.finish`.
    */
   async drain(): Promise<void> {
     this.#closing = true;
     this.#listener.stopAccepting();
-    this.#sessions.drain();
+    this.#deps.readers.drain();
     if (this.#inFlight === 0) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
-  }
-
-  /** Ends the sessions that did not go by themselves; resolves when each has said its last word (S2 API §5.10). */
-  endSessions(): Promise<void> {
-    return this.#sessions.finish(new TailraceError('draining', 'the server is stopping: connect again and go on'));
   }
 
   /** Waits until what was answered has gone out, for so long at most, and cuts what is left. May be called twice. */

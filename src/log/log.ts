@@ -22,8 +22,8 @@ import { ControlPlane, type Provisioned } from './control-plane.ts';
 import { plainBlocks } from './decrypt.ts';
 import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
 import { type LogObserver, NO_OBSERVER, type ReaderProtocol } from './observer.ts';
-import { OpenReads, type ReadsStat } from './open-reads.ts';
-import { type ReadEvent, readFrom, resolveStart } from './read.ts';
+import { type LogRead, OpenReads, type ReadsStat } from './open-reads.ts';
+import { Bounds, type ReadEvent, readFrom, resolveStart } from './read.ts';
 import type { RecordsAppend } from './records.ts';
 import { deletionPending, OpenStream, type Stream, streamNotFound } from './stream.ts';
 import { type ListOptions, type StreamInfo, StreamTable } from './streams.ts';
@@ -248,7 +248,7 @@ export class Log {
     range: ReadRange,
     signal: AbortSignal,
     { encryptionKey, protocol = 'library' }: LogReadOptions = {},
-  ): Promise<AsyncGenerator<ReadEvent>> {
+  ): Promise<LogRead> {
     const open = opened(stream);
     await this.#expectPresent(open);
     const context = {
@@ -257,11 +257,17 @@ export class Log {
       cache: this.#cache,
       expiryNow: () => this.#expiry.now(),
       plain: plainBlocks(open, encryptionKey),
+      pageBytesMax: () => this.#reads.pageBytesMax(),
     };
     try {
       const start = await resolveStart(context, open, range);
-      const events = start === undefined ? NOTHING : readFrom(context, open, range, start, signal);
-      return this.#reads.begin(open, protocol, start ?? open.tail.seqNum, events);
+      const bounds = new Bounds(range);
+      return this.#reads.begin({
+        stream: open,
+        protocol,
+        start: start ?? open.tail.seqNum,
+        events: (position) => (start === undefined ? nothing() : readFrom(context, open, bounds, position, signal)),
+      });
     } catch (error) {
       throw this.#noteFatal(error);
     }
@@ -386,7 +392,7 @@ export class Log {
   }
 }
 
-const NOTHING: AsyncIterable<ReadEvent> = (async function* nothing(): AsyncGenerator<ReadEvent> {})();
+async function* nothing(): AsyncGenerator<ReadEvent> {}
 
 function opened(stream: Stream): OpenStream {
   assert(stream instanceof OpenStream, 'streams come from openStream');

@@ -1,6 +1,6 @@
 /** What every way of reading over HTTP begins with, and how it learns that its client is gone. */
 
-import type { ReadEvent } from '../../log/read.ts';
+import type { LogRead } from '../../log/open-reads.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { HttpDeps } from '../context.ts';
@@ -17,7 +17,7 @@ export async function startCalledRead(
   range: ReadRange,
   signal: AbortSignal,
   deps: HttpDeps,
-): Promise<AsyncGenerator<ReadEvent>> {
+): Promise<LogRead> {
   const stream = await openCalled(call, 'read', deps);
   return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, protocol: call.mode });
 }
