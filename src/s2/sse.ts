@@ -6,12 +6,12 @@ import { type Delivered, saturatingSum } from './last-event-id.ts';
 
 export const SSE_CONTENT_TYPE = 'text/event-stream';
 
-/** Follows the last record of a read that reached its end. */
+/** Comes after the last record of a read that came to its end. */
 export const DONE_EVENT = 'data: [DONE]\n\n';
 
-/** A ReadBatch, with the id from which a client resumes. */
-export function batchEvent(batchJson: string, { lastSeq, records, bytes }: Delivered): string {
-  return `event: batch\nid: ${lastSeq},${records},${bytes}\ndata: ${batchJson}\n\n`;
+/** What goes before a ReadBatch in JSON, and after it: an event under the id that a client resumes with. */
+export function batchEvent({ lastSeq, records, bytes }: Delivered): { readonly head: string; readonly end: string } {
+  return { head: `event: batch\nid: ${lastSeq},${records},${bytes}\ndata: `, end: '\n\n' };
 }
 
 /** Tells a client that has everything up to `tail` that the connection is alive. */

@@ -17,6 +17,7 @@ import {
 
 const AUTH = { headers: { authorization: `Bearer ${TOKEN}` } };
 const HELLO = { type: 'hello', stream_id: '7', basin: 'telemetry', stream: 'my-app' };
+const VIEW_NEXT = { seqNum: 13, timestamp: expect.any(Number) };
 const NEXT = { seq_num: 13, timestamp: expect.any(Number) };
 
 const ReadBatch = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.ReadBatch');
@@ -122,8 +123,8 @@ describe('OTLP and view subprotocols', () => {
         { seqNum: 11, level: 'warn' },
         { seqNum: 12, level: 'audit' },
       ],
-      next: NEXT,
-      tail: NEXT,
+      next: VIEW_NEXT,
+      tail: VIEW_NEXT,
     });
   });
 
@@ -208,7 +209,7 @@ test('a large block is cut into batches that tile it; only the last one has the 
 
 test('a part of a block goes out as that part', async () => {
   const block = await s2Block([{ body: 'a' }, { body: 'b' }, { body: 'c' }], 5);
-  log.push({ type: 'records', block, from: 1, to: 2, tail: undefined, shared: false }, 'end');
+  log.push({ type: 'records', block, from: 1, to: 2, tail: undefined, isShared: false, isLive: false }, 'end');
   const reader = connect('seq_num=6', 's2.json');
   await reader.ended;
   expect(reader.got[1]).toEqual({

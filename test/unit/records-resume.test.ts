@@ -59,7 +59,8 @@ test('events have the form that clients parse', () => {
     { lastSeq: 4n, records: 5n, bytes: U64_MAX - 1n },
     { lastSeq: 6, records: 2, bytes: 30 },
   );
-  expect(batchEvent('{"records":[]}', delivered)).toBe(`event: batch\nid: 6,7,${U64_MAX}\ndata: {"records":[]}\n\n`);
+  const { head, end } = batchEvent(delivered);
+  expect(`${head}{"records":[]}${end}`).toBe(`event: batch\nid: 6,7,${U64_MAX}\ndata: {"records":[]}\n\n`);
   expect(pingEvent(12, { seqNum: 3, timestamp: 4 })).toBe(
     'event: ping\ndata: {"timestamp":12,"tail":{"seq_num":3,"timestamp":4}}\n\n',
   );

@@ -5,6 +5,7 @@
 
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
+import type { LiveSession } from '../../readers/reader-set.ts';
 import type { AppendInput } from '../../s2/append/input.ts';
 import { decodeAppendInput } from '../../s2/append/proto.ts';
 import { badFrame, type Frame, messageOf } from '../../s2/frame.ts';
@@ -14,18 +15,17 @@ import type { Watched } from '../body/upload-watch.ts';
 import type { RecordDeps } from '../context.ts';
 import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import type { LiveSession } from '../sessions.ts';
 import type { StreamResponse } from '../stream-response.ts';
 import { AckQueue } from './ack-queue.ts';
 import { queueBefore } from './budget-queue.ts';
 import { type AppendCall, expectAppendable, openCalled } from './call.ts';
 import { InputWindow } from './input-window.ts';
-import { openS2sAnswer, terminalOf } from './session-response.ts';
+import { openSessionResponse, terminalOf } from './session-response.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `openCalled`, while nothing is sent */
 export async function appendSession(exchange: Exchange, call: AppendCall, deps: RecordDeps): Promise<void> {
   const stream = await openCalled(call, 'append', deps);
-  const answer = openS2sAnswer(exchange, deps);
+  const answer = openSessionResponse(exchange, deps);
   await new AppendSession({ exchange, call, stream, answer, deps }).run();
 }
 
@@ -58,7 +58,7 @@ class AppendSession implements LiveSession {
     this.#window = new InputWindow(queueBefore(deps.reading.budget, deps.clock));
     this.#acks = new AckQueue({
       write: (bytes) => answer.write(bytes),
-      isReconnectAdvised: () => deps.sessions.draining,
+      isReconnectAdvised: () => deps.readers.draining,
       onAcked: (inputs) => this.#window.leave(inputs),
     });
   }
@@ -66,7 +66,7 @@ class AppendSession implements LiveSession {
   /** Serves the client until the session is over. Never rejects: the client is told. */
   async run(): Promise<void> {
     const { answer, call, deps } = this.#parts;
-    const leave = deps.sessions.add(this);
+    const leave = deps.readers.add(this);
     this.#said = this.#serve();
     const unwatch = deps.access.watch(call.principal, (error) => this.#stop(error));
     await this.#said;

@@ -1,55 +1,83 @@
-/** A live read as server-sent events (S2 API §5.7). */
+/** A live read as server-sent events (S2 docs: s2.dev/docs/api/protocol). */
 
 import type { TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
+import type { ReaderSet } from '../../readers/reader-set.ts';
+import type { Batch, Encoded, Encoder, Frame, Wire } from '../../readers/wire.ts';
 import { batchEnd } from '../../s2/batch/batch-end.ts';
-import type { JsonFormat } from '../../s2/batch/json.ts';
+import { endOf, meteredBytesOf, recordsIn } from '../../s2/batch/batch-part.ts';
+import { type JsonFormat, readBatchJson } from '../../s2/batch/json.ts';
 import { type Delivered, rangeBehind } from '../../s2/last-event-id.ts';
 import { batchEvent, DONE_EVENT, deliveredWith, errorEvent, pingEvent, SSE_CONTENT_TYPE } from '../../s2/sse.ts';
 import type { RecordDeps } from '../context.ts';
 import { s2ErrorBody } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { ReadCall } from './call.ts';
-import { encodedBatch } from './encoded-batch.ts';
-import { type LiveBatch, type LivePiece, type LiveWire, readLive } from './live-read.ts';
+import { readLive } from './live-read.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
 export function readSse(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const range = call.delivered === undefined ? call.range : rangeBehind(call.range, call.delivered);
-  return readLive(exchange, call, range, new SseWire(exchange, call, deps), deps);
+  const wire = new SseWire(exchange.correlationId, call, deps.readers);
+  return readLive(exchange, { call, range, contentType: SSE_CONTENT_TYPE, wire }, deps);
 }
 
 const NOTHING: Delivered = { lastSeq: 0n, records: 0n, bytes: 0n };
 
-class SseWire implements LiveWire {
-  readonly contentType = SSE_CONTENT_TYPE;
+const ENCODERS: Readonly<Record<JsonFormat, Encoder>> = { raw: encoderOf('raw'), base64: encoderOf('base64') };
+
+class SseWire implements Wire {
+  readonly gathers = true;
+  readonly batchEnd = batchEnd;
   readonly #correlationId: string;
-  readonly #deps: RecordDeps;
-  readonly #format: JsonFormat;
+  readonly #readers: ReaderSet;
+  readonly #encoder: Encoder;
   /** Over all connections of the client: each event says what a resumed read goes on from. */
   #delivered: Delivered;
 
-  constructor({ correlationId }: Exchange, { format, delivered = NOTHING }: ReadCall, deps: RecordDeps) {
+  constructor(correlationId: string, { format, delivered = NOTHING }: ReadCall, readers: ReaderSet) {
     this.#correlationId = correlationId;
-    this.#deps = deps;
-    this.#format = format;
+    this.#readers = readers;
+    this.#encoder = ENCODERS[format];
     this.#delivered = delivered;
   }
 
-  batch({ block, from, to, tail, isLive }: LivePiece): LiveBatch {
-    const end = batchEnd(block, from, to);
-    const piece = { from, to: end, format: this.#format, tail: end === to ? tail : undefined };
-    const { json, meteredBytes } = encodedBatch(block, piece, isLive);
-    const lastSeq = block.firstSeq + end - 1;
-    this.#delivered = deliveredWith(this.#delivered, { lastSeq, records: end - from, bytes: meteredBytes });
-    return { bytes: batchEvent(json, this.#delivered), end };
+  /** The batch is the same for all readers, its id is this one's. */
+  async batch(batch: Batch): Promise<Encoded> {
+    const { parts } = batch;
+    const { frames } = await this.#readers.frames.encoded(this.#encoder, batch);
+    const added = { lastSeq: endOf(parts) - 1, records: recordsIn(parts), bytes: meteredBytesOf(parts) };
+    this.#delivered = deliveredWith(this.#delivered, added);
+    const { head, end } = batchEvent(this.#delivered);
+    return { frames: [{ bytes: head }, ...frames, { bytes: end }] };
   }
 
-  heartbeat(level: Position): string {
-    return pingEvent(this.#deps.clock.now(), level);
+  caughtUp(tail: Position): Frame {
+    return this.heartbeat(tail);
   }
 
-  lastWord(error: TailraceError | undefined): string {
-    return error === undefined ? DONE_EVENT : errorEvent(s2ErrorBody(error, this.#correlationId));
+  heartbeat(tail: Position): Frame {
+    return { bytes: pingEvent(this.#readers.clock.now(), tail) };
   }
+
+  /** Sequence numbers tell: no event of S2 says it. */
+  gap(): undefined {
+    return undefined;
+  }
+
+  advice(tail: Position): Frame {
+    return this.heartbeat(tail);
+  }
+
+  lastFrame(error: TailraceError | undefined): Frame {
+    return { bytes: error === undefined ? DONE_EVENT : errorEvent(s2ErrorBody(error, this.#correlationId)) };
+  }
+}
+
+/** As bytes: what many readers wait for is in memory once. */
+function encoderOf(format: JsonFormat): Encoder {
+  return {
+    name: `sse ${format}`,
+    encode: ({ parts, tail }) => ({ frames: [{ bytes: Buffer.from(readBatchJson(parts, format, tail), 'utf8') }] }),
+  };
 }
