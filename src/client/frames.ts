@@ -3,7 +3,7 @@
 import { type ErrorDetail, TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import { type Header, SIGNALS, type Signal, type StreamRecord } from '../model/record.ts';
-import { describedError, tailDetail } from './failures.ts';
+import { describedError } from './failures.ts';
 
 /** The views that the WebSocket protocol offers. */
 export type ClientView = 'raw' | 'otlp' | 'otlp-json' | 'message' | 'text';

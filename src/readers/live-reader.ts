@@ -142,12 +142,12 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   /** While it waits for its peer it holds nothing but its position, and reads again from there when it goes on. */
   park(): void {
     if (this.#stall === undefined || this.#read === undefined || this.#parking !== undefined) return;
-    const rest = this.#rest === undefined ? undefined : this.#rest.block.firstSeq + this.#rest.from;
-    const from = this.#gathering.firstSeq ?? rest ?? Number.POSITIVE_INFINITY;
+    const first = this.#gathering.first ?? this.#rest;
+    const from = first === undefined ? Number.POSITIVE_INFINITY : first.block.firstSeq + first.from;
     this.#rest = undefined;
     this.#gathering.clear();
     this.#parts.readers.release(this);
-    this.#parking = this.#read.park(from);
+    this.#parking = this.#read.park(from, first?.block);
   }
 
   onTaken(): void {
