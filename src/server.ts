@@ -1,5 +1,5 @@
 /**
- * The composition root: opened → access → doors, and back in reverse order. Nothing here touches the process: no
+ * The composition root: open store → access → servers, and back in reverse order. Nothing here touches the process: no
  * signals, no exit, no output but through the logger.
  */
 
@@ -34,7 +34,7 @@ export interface TailraceServer {
   /** Where it listens, once it does. */
   readonly address: ServerAddress | undefined;
   readonly config: Config;
-  /** The log below the doors, for those who run the server in their own process. */
+  /** The log below the servers, for those who run the server in their own process. */
   readonly log: Log;
   /** What a banner says. */
   describe(): Promise<ServerDescription>;
@@ -66,14 +66,14 @@ export interface ServerDescription {
 
 /** Share of the shutdown timeout for requests under way, and for sessions to end by themselves. */
 const REQUESTS_SHARE = 0.6;
-/** Share of it for the last words of sessions and readers. */
+/** Share of it for the last frames of sessions and readers. */
 const GOODBYES_SHARE = 0.2;
 /** Share of it for answers to leave the machine once they are made, and how long that takes at most. The store has the rest. */
 const FLUSH_SHARE = 0.1;
 const FLUSH_MS = 1_000;
 
 /**
- * Opens the data directory and builds the doors. Nothing listens yet.
+ * Opens the data directory and builds the servers. Nothing listens yet.
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
 export async function createServer(options: ServerOptions = {}, parts: Parts = {}): Promise<TailraceServer> {
@@ -153,7 +153,7 @@ async function buildAccess(opened: OpenStore, rootToken: RootToken | undefined, 
   const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
   const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
   const access: Access = new Access(mode, clock);
-  // A root token from outside stands in front of the stored one, whose secret is good again when that is gone.
+  // A root token from outside comes before the stored one, whose secret is good again when that is gone.
   const rootHashes = [rootToken.hash, await rootTokenStore(engine, clock).rootTokenHash()];
   if (init !== undefined) await applyInitTokens(init, { table: tokens, rootHashes, audit, logger });
   return access;
@@ -258,7 +258,7 @@ function stopping(): TailraceError {
   });
 }
 
-/** Waits for work, but not longer than so many milliseconds; it goes on behind that. */
+/** Waits for work, but not longer than so many milliseconds; it goes on after that. */
 async function settledWithin(clock: Clock, waitMs: number, work: Promise<unknown>): Promise<void> {
   let cancel = (): void => {};
   const timeout = new Promise<void>((resolve) => {

@@ -43,7 +43,7 @@ const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
 
 /**
- * Reads a stream over the WebSocket door. Frames of a batch come in order, nothing twice and nothing left out, over
+ * Reads a stream over a WebSocket. Frames of a batch come in order, nothing twice and nothing left out, over
  * any number of lost connections. The consumer sets the pace: what it does not take is not asked for.
  * @throws TailraceError `unavailable` when the first connection fails or the time for reconnecting is over; otherwise
  *   what the server refused: `authn`, `stream_not_found`, `range_not_satisfiable`, `stream_replaced` …
@@ -64,7 +64,7 @@ export async function* readStream<V extends ClientView>(
   }
 }
 
-/** Reads over one connection. Answers why it should be tried again, or nothing when the read is over. */
+/** Reads over one connection. Returns why it should be tried again, or nothing when the read is over. */
 async function* oneConnection<V extends ClientView>(
   target: Target,
   stream: string,

@@ -111,7 +111,7 @@ export async function* readFrom(
     }
     if (stream.deleting) throw deletionPending(stream.name);
     if (!bounds.mayFollow) return;
-    // No await stands between this look at the tail and the subscription, so nothing falls between them.
+    // No await comes between this look at the tail and the subscription, so nothing falls between them.
     const next = yield* follow(context, stream, bounds, position, signal);
     if (next === undefined) return;
     position = next;

@@ -9,7 +9,7 @@ import { openCalled, type ReadCall } from './call.ts';
 
 /**
  * Begins to read what a call asks for, in the range that its mode makes of it. Whatever is refused is refused here,
- * before an answer has begun.
+ * before a response has begun.
  * @throws TailraceError as `openCalled`, and `range_not_satisfiable`
  */
 export async function startCalledRead(
@@ -28,7 +28,7 @@ export function expectOpen(deps: HttpDeps): void {
     throw new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
-/** Calls once the client is gone, or the answer is out. Answers how to cancel that. */
+/** Calls once the client is gone, or the response is out. Returns how to cancel that. */
 export function onceOver(exchange: Exchange, call: () => void): () => void {
   if (isGone(exchange)) {
     call();
