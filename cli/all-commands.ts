@@ -27,7 +27,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     context: async () => (await import('./commands/context.ts')).addContext,
     'root-token': async () => (await import('./commands/root-token.ts')).addRootToken,
   },
-  'Background:': {
+  'Maintenance:': {
     backup: async () => (await import('./commands/backup.ts')).addBackup,
     restore: async () => (await import('./commands/restore.ts')).addRestore,
     verify: async () => (await import('./commands/verify.ts')).addVerify,
@@ -37,15 +37,12 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
   },
 };
 
-/**
- * Adds the command that stands first among the arguments, alone, for nothing else can be meant; else all of them, for the
- * help and for guesses at what was meant.
- */
+/** Adds only the command that the first argument names; without such a name all of them, for the help and suggestions. */
 export async function addCommands(program: Command, args: readonly string[]): Promise<void> {
   const [asked = ''] = args;
   program.commandsGroup('Server:');
   const serve = program.command('serve').summary('start the server');
-  // What the server needs for its settings takes longer to load than all of the others.
+  // The settings of the server take longer to load than all other commands.
   if (args.includes('serve')) (await import('./commands/serve.ts')).addServe(serve);
   const isKnown = asked === 'serve' || Object.values(GROUPS).some((commands) => Object.hasOwn(commands, asked));
   for (const [title, commands] of Object.entries(GROUPS)) {

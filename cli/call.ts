@@ -1,18 +1,18 @@
-/** What all commands share that call a server, print what it says and end. */
+/** What all commands that call a server have in common: they connect, print what it returns, and end. */
 
 import type { Command } from 'commander';
-import { type Connection, type ConnectionOptions, connect, explain } from './flags/connection.ts';
-import { createTalk, type Output, openOutput, type Talk, type TalkOptions } from './print/console.ts';
+import { type ConnectionOptions, connect, explain, type ServerConnection } from './flags/connection.ts';
+import { createReporter, type Output, openOutput, type Reporter, type ReporterOptions } from './print/console.ts';
 import { safeJson } from './print/format.ts';
 import { type Subject, withNearest } from './print/suggest.ts';
 
-export interface CallOptions extends ConnectionOptions, TalkOptions {
+export interface CommandOptions extends ConnectionOptions, ReporterOptions {
   readonly json?: boolean;
 }
 
-export interface CallContext extends Connection {
+export interface CallContext extends ServerConnection {
   readonly output: Output;
-  readonly talk: Talk;
+  readonly reporter: Reporter;
   /** Prints JSON on one line with `--json`, else the text. */
   print(json: unknown, text: string): Promise<void>;
 }
@@ -24,7 +24,7 @@ export function addJsonOption(command: Command, what = 'JSON instead of text'): 
 
 /** Runs a command against the server that the flags and the environment name. */
 export async function callServer(
-  options: CallOptions,
+  options: CommandOptions,
   subject: Subject,
   act: (context: CallContext) => Promise<void>,
 ): Promise<void> {
@@ -33,7 +33,7 @@ export async function callServer(
   const { client } = connection;
   const print = (json: unknown, text: string) => output.write(`${options.json === true ? safeJson(json) : text}\n`);
   try {
-    await act({ ...connection, output, talk: createTalk(options), print });
+    await act({ ...connection, output, reporter: createReporter(options), print });
   } catch (error) {
     throw explain(await withNearest(error, client, subject), connection);
   }

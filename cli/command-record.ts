@@ -2,13 +2,13 @@
 
 import type { Command } from 'commander';
 import type { AppendRecord } from '../src/client/records.ts';
-import { addJsonOption, type CallOptions, callServer } from './call.ts';
+import { addJsonOption, type CommandOptions, callServer } from './call.ts';
 import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from './flags/conditions.ts';
 import { addConnectionOptions } from './flags/connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from './flags/encryption-key.ts';
 import { parseStreamUri } from './flags/names.ts';
 
-export interface CommandRecordOptions extends CallOptions, ConditionOptions, KeyOptions {}
+export interface CommandRecordOptions extends CommandOptions, ConditionOptions, KeyOptions {}
 
 /** Adds conditions, the key, and where the server is. */
 export function addCommandRecordOptions(command: Command): Command {

@@ -1,13 +1,13 @@
-/** Servers under names: endpoint and token in a file that only its owner reads. */
+/** Named servers: endpoint and token, in a file that only its owner may read. */
 
 import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { TailraceError } from '../src/model/error.ts';
 
-/** A server, and who one is there. */
+/** A server, and the token to call it with. */
 export interface Context {
   readonly endpoint: string;
-  /** Undefined where nobody is asked for one. */
+  /** Undefined for a server that needs none. */
   readonly token: string | undefined;
 }
 
@@ -18,25 +18,23 @@ export interface Contexts {
   readonly byName: ReadonlyMap<string, Context>;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 const NONE: Contexts = { current: undefined, byName: new Map() };
-/** Others than the owner may do something with the file. */
+/** The permissions of everybody but the owner. */
 const OTHERS = 0o077;
 
-/** Where contexts are kept: the user's configuration (XDG), undefined for users without a home. */
-export function contextsFile(env: Env): string | undefined {
+/** Where contexts are kept: in the user's configuration (XDG Base Directory). Undefined for a user without a home. */
+export function contextsFile(env: NodeJS.ProcessEnv): string | undefined {
   const { XDG_CONFIG_HOME: config, HOME: home } = env;
-  // By its specification a path that is not absolute does not count.
+  // The XDG specification ignores a path that is not absolute.
   if (config !== undefined && path.isAbsolute(config)) return path.join(config, 'tailrace', 'contexts.json');
   return home === undefined || home === '' ? undefined : path.join(home, '.config', 'tailrace', 'contexts.json');
 }
 
 /**
- * All contexts; none where there is no file.
+ * All contexts; empty when there is no file.
  * @throws TailraceError `config` when it cannot be read, is damaged, or others may read it
  */
-export function readContexts(env: Env): Contexts {
+export function readContexts(env: NodeJS.ProcessEnv): Contexts {
   const file = contextsFile(env);
   if (file === undefined) return NONE;
   const text = textOf(file);
@@ -44,17 +42,17 @@ export function readContexts(env: Env): Contexts {
 }
 
 /** The context in use, with its name. @throws TailraceError as `readContexts` */
-export function currentContext(env: Env): (Context & { readonly name: string }) | undefined {
+export function currentContext(env: NodeJS.ProcessEnv): (Context & { readonly name: string }) | undefined {
   const { current, byName } = readContexts(env);
   const context = current === undefined ? undefined : byName.get(current);
   return current === undefined || context === undefined ? undefined : { name: current, ...context };
 }
 
 /**
- * Replaces the file; nobody ever reads half of it.
+ * Replaces the file; a reader sees the old or the new one as a whole.
  * @throws TailraceError `config` when it cannot be written
  */
-export function writeContexts({ current, byName }: Contexts, env: Env): void {
+export function writeContexts({ current, byName }: Contexts, env: NodeJS.ProcessEnv): void {
   const file = contextsFile(env);
   if (file === undefined) throw new TailraceError('config', 'set HOME or XDG_CONFIG_HOME: contexts are kept there');
   const json = { current: current ?? null, contexts: Object.fromEntries(byName) };
@@ -72,7 +70,7 @@ export function writeContexts({ current, byName }: Contexts, env: Env): void {
 /** What is wrong with a name, if anything. */
 export function contextNameFault(name: string): string | undefined {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) return undefined;
-  return 'a context is called by 1 to 64 letters, digits, dots, dashes and underscores, and begins with one of the first';
+  return 'a context name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or a digit';
 }
 
 function textOf(file: string): string | undefined {
@@ -88,7 +86,7 @@ function textOf(file: string): string | undefined {
 }
 
 function parsed(text: string, file: string): Contexts {
-  const damaged = () => new TailraceError('config', `${file} is no list of contexts: mend it, or remove it`);
+  const damaged = () => new TailraceError('config', `${file} is not a list of contexts: fix it, or remove it`);
   let json: { current?: unknown; contexts?: unknown };
   try {
     json = (JSON.parse(text) ?? {}) as typeof json;

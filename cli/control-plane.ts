@@ -1,25 +1,25 @@
 /** What the commands for basins and for streams have in common: their verbs, flags of lists, and how entries look. */
 
 import type { Command } from 'commander';
-import type { Provisioned } from '../src/client/control.ts';
-import { addJsonOption, type CallOptions } from './call.ts';
+import type { ProvisionResult } from '../src/client/control.ts';
+import { addJsonOption, type CommandOptions } from './call.ts';
 import { wholeNumber } from './flags/arguments.ts';
 import { addConnectionOptions } from './flags/connection.ts';
 import { type Colors, escapeControls } from './print/format.ts';
 
-/** One thing that is done to a basin or a stream, in words and in deed. */
+/** One action on a basin or a stream: its help texts, and what it does. */
 export interface Verb<Target, Options> {
   readonly summary: string;
   readonly description: string;
-  /** What stands behind the verb. */
+  /** What follows the verb in the example. */
   readonly example: string;
   /** Adds the flags that only it has. */
   readonly flags?: (command: Command) => Command;
   readonly act: (target: Target, options: Options) => Promise<void>;
 }
 
-/** Adds the verbs of `tailrace basins` or `tailrace streams`, each with what it is done to and the flags of all calls. */
-export function addVerbs<Target, Options extends CallOptions>(
+/** Adds the verbs of `tailrace basins` or `tailrace streams`, each with its target and the flags of all calls. */
+export function addVerbs<Target, Options extends CommandOptions>(
   group: Command,
   target: { readonly argument: string; readonly description: string; readonly parse: (text: string) => Target },
   verbs: Readonly<Record<string, Verb<Target, Options>>>,
@@ -39,7 +39,7 @@ export function addVerbs<Target, Options extends CallOptions>(
   }
 }
 
-export interface ListOptions {
+export interface ListCommandOptions {
   readonly prefix?: string;
   readonly startAfter?: string;
   readonly limit?: number;
@@ -50,12 +50,12 @@ export function addListOptions(command: Command): Command {
   command
     .optionsGroup('Which ones:')
     .option('-p, --prefix <prefix>', 'only names that start with this')
-    .option('-s, --start-after <name>', 'only names behind this one')
-    .option('-n, --limit <count>', 'at most so many', wholeNumber);
+    .option('-s, --start-after <name>', 'only names after this one')
+    .option('-n, --limit <count>', 'at most this many', wholeNumber);
   return addJsonOption(command, 'one JSON object a line');
 }
 
-/** The first so many; all without a limit. What comes behind them is not even asked for. */
+/** The first `limit` entries; all without a limit. Does not ask for the entries after them. */
 export async function* upTo<T>(limit: number | undefined, entries: AsyncIterable<T>): AsyncGenerator<T> {
   let left = limit ?? Number.POSITIVE_INFINITY;
   if (left === 0) return;
@@ -77,6 +77,6 @@ export function listedText(
 }
 
 /** What a create or ensure did, in words. */
-export function provisionText(result: Provisioned<unknown>['result'], uri: string): string {
+export function provisionText(result: ProvisionResult<unknown>['result'], uri: string): string {
   return `${result === 'noop' ? 'unchanged' : result} ${escapeControls(uri)}`;
 }

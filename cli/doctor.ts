@@ -1,57 +1,58 @@
-/** What may be wrong between this machine and a server: each check says what it found, and how to mend it. */
+/** What may be wrong between this machine and a server: each check says what it found, and how to fix it. */
 
 import { exchange, normalizeEndpoint } from '../src/client/calls.ts';
 import { TailraceError } from '../src/model/error.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
-import type { Connection } from './flags/connection.ts';
+import type { ServerConnection } from './flags/connection.ts';
 
 export interface Finding {
   readonly check: 'server' | 'port' | 'token' | 'clock';
-  /** A warning needs looking at, and nothing fails yet. */
+  /** A warning needs attention, though nothing fails yet. */
   readonly level: 'ok' | 'warning' | 'fault';
   readonly text: string;
-  /** How to mend it. */
+  /** How to fix it. */
   readonly fix?: string;
-  /** What the command ends with because of it. */
+  /** The exit code that it gives the command. */
   readonly code: number;
 }
 
 const GRPC_PORT = '4317';
 const HTTP_PORT = '4318';
-/** Signatures, expiry and the order of what several machines send suffer beyond this. */
+/** A larger difference breaks signatures, expiry and the order of what several machines send. */
 const CLOCK_OFF_MS = 10_000;
 const EXPIRES_SOON_MS = 7 * 86_400_000;
 
-/** Looks at everything that can be looked at; stops where nothing behind it makes sense. */
-export async function* examine(connection: Connection, now: () => number): AsyncGenerator<Finding> {
+/** Runs all checks; stops early when the later ones would make no sense. */
+export async function* examine(connection: ServerConnection, now: () => number): AsyncGenerator<Finding> {
   const endpoint = normalizeEndpoint(connection.endpoint.value);
   const asked = now();
-  let answer: Awaited<ReturnType<typeof exchange>>;
+  let response: Awaited<ReturnType<typeof exchange>>;
   try {
-    answer = await exchange({ method: 'GET', url: `${endpoint}/readyz`, headers: {} });
+    response = await exchange({ method: 'GET', url: `${endpoint}/readyz`, headers: {} });
   } catch (error) {
     yield* unreachableFindings(connection, endpoint, error);
     return;
   }
-  const server = serverFinding(connection, endpoint, answer.status, Buffer.from(answer.body).toString('utf8'));
+  const server = serverFinding(connection, endpoint, response.status, Buffer.from(response.body).toString('utf8'));
   yield server;
   if (server.code === EXIT.failure) return;
-  yield clockFinding(answer.headers.get('date'), asked, now());
+  yield clockFinding(response.headers.get('date'), asked, now());
   yield await tokenFinding(connection, now());
 }
 
 async function* unreachableFindings(
-  { endpoint: { from } }: Connection,
+  { endpoint: { from } }: ServerConnection,
   endpoint: string,
   error: unknown,
 ): AsyncGenerator<Finding> {
   const reason = error instanceof TailraceError ? error.message : String(error);
-  const fix = from === 'the default' ? 'start it with `tailrace serve`, or name another with --endpoint' : NOBODY_FIX;
+  const fix =
+    from === 'the default' ? 'start it with `tailrace serve`, or name another with --endpoint' : UNREACHABLE_FIX;
   yield { check: 'server', level: 'fault', text: `${reason} (from ${from})`, fix, code: EXIT.temporary };
   const url = new URL(endpoint);
   if (url.port === GRPC_PORT) {
     url.port = HTTP_PORT;
-    const text = `port ${GRPC_PORT} is that of OTLP over gRPC; this one speaks HTTP, on ${HTTP_PORT} unless said otherwise`;
+    const text = `port ${GRPC_PORT} is for OTLP over gRPC; Tailrace speaks HTTP, on ${HTTP_PORT} by default`;
     yield { check: 'port', level: 'fault', text, fix: `try --endpoint ${url.origin}`, code: EXIT.temporary };
     return;
   }
@@ -61,9 +62,9 @@ async function* unreachableFindings(
   yield { check: 'port', level: 'fault', text, fix: `use --endpoint ${other}`, code: EXIT.temporary };
 }
 
-const NOBODY_FIX = 'see that it runs there, that host and port are right, and that no firewall is between';
+const UNREACHABLE_FIX = 'check that it runs there, that host and port are right, and that no firewall is in between';
 
-/** The same host by the standard port, or with the other scheme. */
+/** The same host on the standard port, or with the other scheme. */
 async function otherScheme({ protocol, hostname, host, port }: URL): Promise<string | undefined> {
   const others = [`${protocol === 'http:' ? 'https' : 'http'}://${host}`];
   if (port !== HTTP_PORT) others.push(`${protocol}//${hostname}:${HTTP_PORT}`);
@@ -72,17 +73,22 @@ async function otherScheme({ protocol, hostname, host, port }: URL): Promise<str
       const { body } = await exchange({ method: 'GET', url: `${origin}/readyz`, headers: {} });
       if (isReadiness(Buffer.from(body).toString('utf8'))) return origin;
     } catch {
-      // Nobody there either.
+      // No server there either.
     }
   }
   return undefined;
 }
 
-function serverFinding({ endpoint: { from } }: Connection, endpoint: string, status: number, body: string): Finding {
+function serverFinding(
+  { endpoint: { from } }: ServerConnection,
+  endpoint: string,
+  status: number,
+  body: string,
+): Finding {
   const where = `${endpoint} (from ${from})`;
   if (!isReadiness(body)) {
-    const fix = 'name a Tailrace with --endpoint, or see what else took its port';
-    const text = `${where} answers ${status}, and is no Tailrace`;
+    const fix = 'name a Tailrace server with --endpoint, or find out what else uses its port';
+    const text = `${where} answers ${status}, but is not a Tailrace server`;
     return { check: 'server', level: 'fault', text, fix, code: EXIT.failure };
   }
   const { status: state, writes } = JSON.parse(body) as { status: string; writes: string };
@@ -91,13 +97,13 @@ function serverFinding({ endpoint: { from } }: Connection, endpoint: string, sta
     return { check: 'server', level: 'fault', text: `${where} is stopping`, fix, code: EXIT.temporary };
   }
   if (writes !== 'ok') {
-    const fix = 'make room on its disk, then restart it if it goes on; its log says more';
+    const fix = 'free space on its disk; restart it if that does not help; its log says more';
     return { check: 'server', level: 'fault', text: `${where} takes no writes: ${writes}`, fix, code: EXIT.temporary };
   }
   return { check: 'server', level: 'ok', text: `${where} answers and takes writes`, code: EXIT.ok };
 }
 
-/** `{"status":"ready","writes":"ok"}`, which nobody else answers. */
+/** `{"status":"ready","writes":"ok"}`, which no other server returns. */
 function isReadiness(body: string): boolean {
   try {
     const { status, writes } = JSON.parse(body) as { status?: unknown; writes?: unknown };
@@ -107,7 +113,7 @@ function isReadiness(body: string): boolean {
   }
 }
 
-/** The header has whole seconds; the answer was made between the two times. */
+/** The header has whole seconds; the response was made between the two times. */
 function clockFinding(date: string | null, asked: number, answered: number): Finding {
   const theirs = date === null ? Number.NaN : Date.parse(date);
   if (Number.isNaN(theirs)) {
@@ -119,11 +125,11 @@ function clockFinding(date: string | null, asked: number, answered: number): Fin
     return { check: 'clock', level: 'ok', text: `the clocks agree within ${seconds + 1} s`, code: EXIT.ok };
   }
   const text = `the clock of the server is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} this machine's`;
-  const fix = 'let both machines take the time from NTP; after a jump of the server: `tailrace clock confirm`';
+  const fix = 'set both clocks from NTP; after a jump of the clock of the server: `tailrace clock confirm`';
   return { check: 'clock', level: 'fault', text, fix, code: EXIT.failure };
 }
 
-async function tokenFinding({ client, token }: Connection, now: number): Promise<Finding> {
+async function tokenFinding({ client, token }: ServerConnection, now: number): Promise<Finding> {
   const from = token === undefined ? 'no token' : `token from ${token.from}`;
   try {
     const me = await client.whoami();
@@ -131,7 +137,7 @@ async function tokenFinding({ client, token }: Connection, now: number): Promise
     const left = me.expires_at == null ? Number.POSITIVE_INFINITY : Date.parse(me.expires_at) - now;
     if (left >= EXPIRES_SOON_MS) return { check: 'token', level: 'ok', text: `${from}: ${me.id}`, code: EXIT.ok };
     const text = `${from}: ${me.id} ends ${me.expires_at}`;
-    return { check: 'token', level: 'warning', text, fix: 'issue one that lives longer, in time', code: EXIT.ok };
+    return { check: 'token', level: 'warning', text, fix: 'issue one that expires later, in time', code: EXIT.ok };
   } catch (error) {
     if (!(error instanceof TailraceError)) throw error;
     const fix = token === undefined ? NO_TOKEN_FIX : TOKEN_FIX;
@@ -144,5 +150,5 @@ const TOKEN_FIX =
   "it is another server's, or was revoked, rotated or expired: issue a new one, or `tailrace root-token reset` there";
 
 function rootText(id: string): string {
-  return id === 'root' ? 'the root token' : 'this server asks nobody for one';
+  return id === 'root' ? 'the root token' : 'this server needs no token';
 }

@@ -1,4 +1,4 @@
-/** How the process ends: one table from error codes to exit codes (documented in the README). */
+/** How the process ends: one table from error codes to exit codes (documented in cli/README.md). */
 
 import type { ErrorCode } from '../src/model/error.ts';
 

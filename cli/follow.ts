@@ -1,31 +1,38 @@
-/** What `tail` and `read` share: they read frames, print records and tell what happens beside them. */
+/** What `tail` and `read` have in common: they read frames, print records and report what else happens. */
 
 import { type Command, Option } from 'commander';
 import type { ClientView, ControlFrame } from '../src/client/frames.ts';
 import type { ReaderOptions, ReadFrame } from '../src/client/reader.ts';
 import { TailraceError } from '../src/model/error.ts';
-import type { Connection } from './flags/connection.ts';
+import { type ConnectionOptions, connect, type ServerConnection } from './flags/connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from './flags/encryption-key.ts';
-import { formatStreamUri, type StreamUri } from './flags/names.ts';
-import { type Output, openOutput, type Talk, type TalkOptions, watchPipe } from './print/console.ts';
+import { formatStreamUri, parseStreamUri, type StreamUri } from './flags/names.ts';
+import {
+  createReporter,
+  type Output,
+  openOutput,
+  type Reporter,
+  type ReporterOptions,
+  watchPipe,
+} from './print/console.ts';
 import { CLI_VIEWS, type CliView, createPrinter, FORMATS, type Format, type Printer } from './print/printer.ts';
 
-export interface ViewOptions extends TalkOptions, KeyOptions {
+export interface ViewOptions extends ReporterOptions, KeyOptions {
   readonly view?: CliView;
   readonly format?: Format;
   readonly json?: boolean;
   readonly output?: string;
 }
 
-/** Everything but the view, which the printer knows. */
-export type Bounds = Omit<ReaderOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey'>;
+/** The options of a read other than the view, which the printer chooses. */
+export type FollowBounds = Omit<ReaderOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey'>;
 
 export interface Follow {
-  readonly connection: Connection;
+  readonly connection: ServerConnection;
   readonly uri: StreamUri;
   readonly output: Output;
   readonly printer: Printer;
-  readonly talk: Talk;
+  readonly reporter: Reporter;
   readonly encryptionKey: string | undefined;
   readonly signal: AbortSignal;
 }
@@ -41,10 +48,45 @@ export function addViewOptions(command: Command): Command {
 }
 
 /**
- * Opens the output and makes the printer.
- * @throws TailraceError `config` when the flags contradict each other or the file cannot be opened.
+ * Connects, opens the output and makes the printer.
+ * @throws TailraceError `config` when the name or the flags are wrong, or a file cannot be opened
  */
-export async function openPrinter(options: ViewOptions): Promise<Pick<Follow, 'output' | 'printer' | 'encryptionKey'>> {
+export async function openFollow(name: string, options: ViewOptions & ConnectionOptions): Promise<Follow> {
+  const uri = parseStreamUri(name);
+  const connection = connect(options);
+  const reporter = createReporter(options);
+  return { ...(await openPrinter(options)), connection, uri, reporter, signal: untilInterrupted() };
+}
+
+/**
+ * Reads until the bounds are reached or the signal aborts, and prints the records.
+ * @throws TailraceError from the read
+ */
+export async function printRecords(follow: Follow, bounds: FollowBounds): Promise<void> {
+  const { connection, uri, printer, output, reporter } = follow;
+  const frames = connection.client.read(uri.stream, {
+    ...bounds,
+    view: printer.view,
+    basin: uri.basin,
+    encryptionKey: follow.encryptionKey,
+    signal: follow.signal,
+  });
+  const outage = new Outage(reporter);
+  for await (const frame of frames) {
+    if (frame.type === 'batch') await output.write(printer.print(frame));
+    else tell(frame, uri, reporter, outage);
+  }
+}
+
+/** An abort signal that fires on Ctrl-C; a second Ctrl-C ends the process. */
+export function untilInterrupted(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort());
+  process.once('SIGTERM', () => controller.abort());
+  return controller.signal;
+}
+
+async function openPrinter(options: ViewOptions): Promise<Pick<Follow, 'output' | 'printer' | 'encryptionKey'>> {
   const view = chosenView(options);
   if (options.format !== undefined && view !== 'raw') {
     throw new TailraceError('config', `--format is for raw records; --view ${view} has one format only`);
@@ -55,38 +97,15 @@ export async function openPrinter(options: ViewOptions): Promise<Pick<Follow, 'o
   return { output, printer: createPrinter(view, options.format ?? 'json', output), encryptionKey: key };
 }
 
-/**
- * Reads until the bounds are reached or the signal aborts. Prints records, and answers how many bytes it printed.
- * @throws TailraceError what the read throws.
- */
-export async function printRecords(follow: Follow, bounds: Bounds): Promise<void> {
-  const { connection, uri, printer, output, talk } = follow;
-  const frames = connection.client.read(uri.stream, {
-    ...bounds,
-    view: printer.view,
-    basin: uri.basin,
-    encryptionKey: follow.encryptionKey,
-    signal: follow.signal,
-  });
-  const outage = new Outage(talk);
-  for await (const frame of frames) {
-    if (frame.type === 'batch') await output.write(printer.print(frame));
-    else tell(frame, uri, talk, outage);
-  }
-}
-
-/** An abort signal that Ctrl-C fires; a second Ctrl-C ends the process by itself. */
-export function untilInterrupted(): AbortSignal {
-  const controller = new AbortController();
-  process.once('SIGINT', () => controller.abort());
-  process.once('SIGTERM', () => controller.abort());
-  return controller.signal;
-}
-
-function tell(frame: Exclude<ReadFrame<ClientView>, { type: 'batch' }>, uri: StreamUri, talk: Talk, outage: Outage) {
+function tell(
+  frame: Exclude<ReadFrame<ClientView>, { type: 'batch' }>,
+  uri: StreamUri,
+  reporter: Reporter,
+  outage: Outage,
+) {
   if (frame.type === 'reconnecting') outage.begins(frame.cause);
   else outage.ends();
-  if (frame.type === 'gap') talk.warn(gapText(frame, uri));
+  if (frame.type === 'gap') reporter.warn(gapText(frame, uri));
 }
 
 function gapText(frame: ControlFrame & { type: 'gap' }, uri: StreamUri): string {
@@ -95,20 +114,20 @@ function gapText(frame: ControlFrame & { type: 'gap' }, uri: StreamUri): string 
 
 /** One line when a connection is lost and one when it is back, however many attempts lie between. */
 class Outage {
-  readonly #talk: Talk;
+  readonly #reporter: Reporter;
   #lasts = false;
 
-  constructor(talk: Talk) {
-    this.#talk = talk;
+  constructor(reporter: Reporter) {
+    this.#reporter = reporter;
   }
 
   begins(cause: TailraceError): void {
-    if (!this.#lasts) this.#talk.note(`connection lost, trying again: ${cause.message}`);
+    if (!this.#lasts) this.#reporter.note(`connection lost, trying again: ${cause.message}`);
     this.#lasts = true;
   }
 
   ends(): void {
-    if (this.#lasts) this.#talk.note('connected again, going on where it stopped');
+    if (this.#lasts) this.#reporter.note('connected again, going on where it stopped');
     this.#lasts = false;
   }
 }

@@ -1,8 +1,8 @@
-/** How a server process ends: on the first signal in order, on the second at once, on a fault of ours with a last word. */
+/** How a server process ends: in order on the first signal, at once on the second, or on a fault of ours. */
 
 /**
- * Whoever signals a whole group (a terminal, `timeout`, systemd) reaches us twice where npm passes its own on: the same
- * signal again within this time is the same wish.
+ * A signal to a whole process group (from a terminal, `timeout`, systemd) reaches us twice when npm passes its own on: the
+ * same signal again within this time is the same request.
  */
 const SAME_SIGNAL_MS = 500;
 
@@ -27,8 +27,8 @@ export function firstSignal(): Promise<EndSignal> {
 }
 
 /**
- * Ends the process without looking back. Not by `process.exit()`: that waits for the store's writer thread and hung
- * with a write in flight. The signal's own default action does not wait; process 1 of a container has none.
+ * Ends the process at once. Not by `process.exit()`: that waits for the store's writer thread, and hung with a write in
+ * flight. The default action of the signal does not wait. Process 1 of a container has no such action, so it aborts.
  */
 export function endAtOnce(signal: EndSignal | 'SIGABRT'): void {
   if (process.pid === 1) process.abort();
@@ -36,7 +36,7 @@ export function endAtOnce(signal: EndSignal | 'SIGABRT'): void {
   process.kill(process.pid, signal);
 }
 
-/** Calls when an orderly end takes too long; the answer cancels. */
+/** Calls `call` after the delay, unless the function that it returns is called before. */
 export function watchdog(delayMs: number, call: () => void): () => void {
   const timer = setTimeout(call, delayMs);
   return () => clearTimeout(timer);

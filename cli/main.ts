@@ -4,10 +4,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { TailraceError } from '../src/model/error.ts';
-import { masked } from '../src/observe/redact.ts';
+import { redact } from '../src/observe/redact.ts';
 import { addCommands } from './all-commands.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
-import { createTalk, endWithPipe } from './print/console.ts';
+import { createReporter, endWithPipe } from './print/console.ts';
 
 const EXAMPLES = `
 Examples:
@@ -16,7 +16,7 @@ Examples:
   tailrace tail my-app
   tailrace <command> --help                 more about a command, with examples`;
 
-/** What S2's own command line calls things: whoever comes from there is shown the way. */
+/** The commands of S2's own command line, with ours: a user of that one is told what to type here. */
 const S2_COMMANDS: ReadonlyMap<string, string> = new Map([
   ['list-basins', 'basins list'],
   ['create-basin', 'basins create'],
@@ -42,16 +42,16 @@ const program = new Command('tailrace')
   )
   .version(version(), '-V, --version')
   .addOption(new Option('--color <when>', 'colours in the output').choices(['auto', 'always', 'never']).default('auto'))
-  .option('-q, --quiet', 'say nothing on stderr but errors and warnings')
+  .option('-q, --quiet', 'print only errors and warnings on stderr')
   .configureHelp({ showGlobalOptions: true })
-  .showHelpAfterError('(tailrace --help shows what there is)')
+  .showHelpAfterError('(tailrace --help lists the commands)')
   .addHelpText('after', EXAMPLES)
-  // What commander complains about may be a secret behind a flag that there is not; such output is often kept.
-  .configureOutput({ writeErr: (text) => void process.stderr.write(masked(text)) })
+  // The message of commander may repeat a secret that follows an unknown flag, and such output is often kept.
+  .configureOutput({ writeErr: (text) => void process.stderr.write(redact(text)) })
   .exitOverride();
 program.hook('preAction', (_program, command) => {
   if (command.opts().token === undefined) return;
-  createTalk({}).warn(
+  createReporter({}).warn(
     'tailrace: --token shows in `ps` to everybody on this machine: use TAILRACE_TOKEN or --token-file',
   );
 });
@@ -64,20 +64,20 @@ try {
   process.exitCode = report(error);
 }
 
-/** Says what went wrong, once, and answers how to end. */
+/** Prints what went wrong, once, and returns the exit code. */
 function report(error: unknown): number {
-  // Commander has said it already; help and version come this way too, with 0.
-  const talk = createTalk(program.opts());
+  // Commander has printed it already. Help and version arrive here too, with code 0.
+  const reporter = createReporter(program.opts());
   if (error instanceof CommanderError) {
     const ours = error.code === 'commander.unknownCommand' ? S2_COMMANDS.get(program.args[0] ?? '') : undefined;
-    if (ours !== undefined) talk.warn(`here it is \`tailrace ${ours}\``);
+    if (ours !== undefined) reporter.warn(`here it is \`tailrace ${ours}\``);
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
   if (!(error instanceof TailraceError)) {
-    talk.error(`tailrace: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    reporter.error(`tailrace: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return EXIT.failure;
   }
-  talk.error(`tailrace: ${error.message}`);
+  reporter.error(`tailrace: ${error.message}`);
   return EXIT_CODES[error.code];
 }
 

@@ -1,12 +1,12 @@
-/** What the commands have in common that work on a data directory while no server runs on it. */
+/** What the commands that work on the data directory of a stopped server have in common. */
 
 import type { Command } from 'commander';
 import type { StoreReport } from '../src/index.ts';
 import { EXIT } from './exit.ts';
-import { openOutput, type TalkOptions } from './print/console.ts';
+import { openOutput, type ReporterOptions } from './print/console.ts';
 import { counted, escapeControls, formatBytes, safeJson } from './print/format.ts';
 
-export interface MaintenanceOptions extends TalkOptions {
+export interface MaintenanceOptions extends ReporterOptions {
   readonly dataDir?: string;
   readonly json?: boolean;
 }
@@ -16,7 +16,7 @@ export function addDataDirOption(command: Command): Command {
   return command.option('--data-dir <path>', 'directory that holds the store (TAILRACE_DATA_DIR; default data)');
 }
 
-/** The directory that is meant. */
+/** The directory that the flag or the environment names. */
 export function dataDirOf({ dataDir }: MaintenanceOptions, env: NodeJS.ProcessEnv = process.env): string {
   return dataDir ?? (env.TAILRACE_DATA_DIR || 'data');
 }

@@ -1,5 +1,5 @@
 /**
- * Builds one OTLP request and writes it as protobuf or as OTLP/JSON. The smoke sender has its own encoder on purpose:
+ * Builds one OTLP request and writes it as protobuf or as OTLP/JSON. `tailrace send` has its own encoder on purpose:
  * it must not agree with our receiver by sharing code with it.
  */
 
@@ -17,10 +17,10 @@ type Value =
   | { readonly message: Message }
   | { readonly list: readonly Message[] };
 
-type Field = readonly [number: number, jsonName: string, value: Value];
-type Message = readonly Field[];
+type MessageField = readonly [number: number, jsonName: string, value: Value];
+type Message = readonly MessageField[];
 
-/** An attribute value as a user means it. */
+/** An attribute value; its type says how it is written. */
 export type Attribute = string | boolean | bigint | number | readonly Attribute[];
 
 /** What every item of a request shares. */
@@ -56,13 +56,13 @@ export interface MetricItem {
   readonly attributes: ReadonlyMap<string, Attribute>;
 }
 
-export type Items =
+export type RequestItems =
   | { readonly signal: 'logs'; readonly items: readonly LogItem[] }
   | { readonly signal: 'traces'; readonly items: readonly SpanItem[] }
   | { readonly signal: 'metrics'; readonly items: readonly MetricItem[] };
 
 /** The request, in bytes. */
-export function encodeRequest(origin: Origin, items: Items, encoding: 'protobuf' | 'json'): Uint8Array {
+export function encodeRequest(origin: Origin, items: RequestItems, encoding: 'protobuf' | 'json'): Uint8Array {
   const message = request(origin, items);
   return encoding === 'json' ? Buffer.from(JSON.stringify(toJson(message))) : Buffer.concat(toProtobuf(message));
 }
@@ -73,7 +73,7 @@ const NAMES: Readonly<Record<Signal, readonly [resource: string, scope: string, 
   metrics: ['resourceMetrics', 'scopeMetrics', 'metrics'],
 };
 
-function request(origin: Origin, items: Items): Message {
+function request(origin: Origin, items: RequestItems): Message {
   const [resources, scopes, records] = NAMES[items.signal];
   const scope: Message = [
     [1, 'scope', { message: [[1, 'name', { text: origin.scope }]] }],
@@ -86,7 +86,7 @@ function request(origin: Origin, items: Items): Message {
   return [[1, resources, { list: [resource] }]];
 }
 
-function itemMessages(items: Items): readonly Message[] {
+function itemMessages(items: RequestItems): readonly Message[] {
   if (items.signal === 'logs') return items.items.map(log);
   return items.signal === 'traces' ? items.items.map(span) : items.items.map(metric);
 }
@@ -126,7 +126,7 @@ function metric(item: MetricItem): Message {
     [4, 'asDouble', { double: item.value }],
     [7, 'attributes', attributes(item.attributes)],
   ];
-  const points: Field = [1, 'dataPoints', { list: [point] }];
+  const points: MessageField = [1, 'dataPoints', { list: [point] }];
   const sum: Message = [
     points,
     [2, 'aggregationTemporality', { enumeration: TEMPORALITY_CUMULATIVE }],

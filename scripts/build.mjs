@@ -1,4 +1,4 @@
-/** Compiles src, cli and scripts/bench to dist/. The old dist/ stays as it is until the new one is whole. */
+/** Compiles src, cli and scripts/bench to dist/. The old dist/ stays as it is until the new one is complete. */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

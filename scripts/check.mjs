@@ -26,11 +26,12 @@ const STEPS = [
     command: ['@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '--max-diagnostics=none', '.'],
   },
   { name: 'generated files', script: 'scripts/generate-proto.mjs', args: ['--check'] },
+  { name: 'command reference', script: 'scripts/generate-cli-readme.mjs', args: ['--check'] },
   { name: 'lock file', script: 'scripts/complete-lock.mjs', args: ['--check'] },
   { name: 'house rules', script: 'scripts/house-rules.mjs', args: [] },
 ];
 
-/** Runs all steps and answers how many failed. */
+/** Runs all steps and resolves with how many failed. */
 export async function runChecks() {
   const waiting = [...STEPS];
   let failed = 0;

@@ -1,12 +1,36 @@
-/** The rules of the house that no linter knows; prints each breach as file: sentence. */
+/**
+ * The rules of the house that no linter knows. Prints each breach as `rule: file: sentence`; exit code 1 when there is one.
+ *
+ *   node scripts/house-rules.mjs            this repository
+ *   node scripts/house-rules.mjs FOLDER     the tree in another folder
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { citations } from './citations.mjs';
 import { ROOT } from './prepare.mjs';
+import { flatPrefixes, smallFiles, typeNames } from './structure-rules.mjs';
+
+/** Each rule takes all files and returns its breaches as `file: sentence`. */
+const RULES = {
+  'machine-paths': machinePaths,
+  length: perCodeFile(tooLong),
+  'first-comment': perCodeFile(withoutReason),
+  'vague-names': perCodeFile(vaguelyNamed),
+  depth: perCodeFile(tooDeep),
+  citations,
+  words,
+  'type-names': typeNames,
+  'small-files': smallFiles,
+  'flat-prefixes': flatPrefixes,
+};
+
+/** Rules that this repository does not keep yet: they count only where a folder is named. */
+const NOT_YET = ['citations', 'words', 'type-names', 'small-files', 'flat-prefixes'];
 
 const LINES_MAX = 400;
 
-/** Code lives here; the other texts only have to be free of machine paths. */
+/** Code lives here. */
 const CODE_FOLDERS = ['src/', 'cli/', 'scripts/', 'test/'];
 
 /** Not part of the project, or not text. */
@@ -15,36 +39,77 @@ const SKIPPED = /^(node_modules|dist|data|coverage|\.git)$|^dist\./;
 /** Names that say nothing about what is inside. */
 const VAGUE_NAME = /^(utils?|helpers?|common|types?|managers?|services?|misc)\.[cm]?[jt]s$/;
 
-const breaches = textFiles('').flatMap((file) => {
-  const text = readFileSync(path.join(ROOT, file), 'utf8');
-  return [...machinePaths(text), ...(isCode(file) ? codeRules(file, text) : [])].map((breach) => `${file}: ${breach}`);
+/** Words with so many meanings that they say nothing. CHANGELOG.md may name what was renamed. */
+const REFUSED_WORDS = /^(doors?|rooms?|wish(es|ed)?|tapes?|foundations?|upkeep|births?)$/;
+
+/** The rules and their test name what they refuse; fixtures are data. */
+const QUOTING = /^(scripts\/(house-rules|citations)\.mjs|test\/unit\/house-rules\.test\.ts)$|^test\/fixtures\//;
+
+/** Base64 and the like: letters without words. */
+const ENCODED = /[A-Za-z0-9+/=]{64,}/g;
+
+const root = path.resolve(process.argv[2] ?? ROOT);
+const files = textFiles('').map((name) => {
+  const text = readFileSync(path.join(root, name), 'utf8');
+  return { name, text, isCode: isCode(name), isQuoting: QUOTING.test(name) };
 });
+const counted = Object.entries(RULES).filter(([rule]) => process.argv.length > 2 || !NOT_YET.includes(rule));
+const breaches = counted.flatMap(([rule, find]) => find(files).map((breach) => `${rule}: ${breach}`));
 for (const breach of breaches) console.error(breach);
 process.exitCode = breaches.length === 0 ? 0 : 1;
 
-function codeRules(file, text) {
-  const lines = text.split('\n');
-  const count = lines.at(-1) === '' ? lines.length - 1 : lines.length;
-  const first = lines[0]?.startsWith('#!') ? lines[1] : lines[0];
-  return [
-    ...(count > LINES_MAX ? [`${count} lines, ${LINES_MAX} are allowed`] : []),
-    ...(/^\/[/*]/.test(first ?? '') ? [] : ['the first line must be a comment that says what the file is for']),
-    ...(VAGUE_NAME.test(path.basename(file)) ? ['the name says nothing about what is inside'] : []),
-    ...(/^src\/(?:[^/]+\/){3}/.test(file) ? ['lies deeper than two folders in src'] : []),
-  ];
+function perCodeFile(find) {
+  return (files) =>
+    files
+      .filter(({ isCode }) => isCode)
+      .map((file) => ({ name: file.name, breach: find(file) }))
+      .filter(({ breach }) => breach !== undefined)
+      .map(({ name, breach }) => `${name}: ${breach}`);
+}
+
+function tooLong({ text }) {
+  const lines = text.replace(/\n$/, '').split('\n').length;
+  return lines > LINES_MAX ? `${lines} lines, ${LINES_MAX} are allowed` : undefined;
+}
+
+function withoutReason({ text }) {
+  if (/^(#!.*\n)?\/[/*]/.test(text)) return undefined;
+  return 'the first line must be a comment that says what the file is for';
+}
+
+function vaguelyNamed({ name }) {
+  return VAGUE_NAME.test(path.basename(name)) ? 'the name says nothing about what is inside' : undefined;
+}
+
+function tooDeep({ name }) {
+  return /^src\/(?:[^/]+\/){3}/.test(name) ? 'lies deeper than two folders in src' : undefined;
 }
 
 /** A path of the machine at hand means nothing elsewhere and gives away where the code was written. */
-function machinePaths(text) {
-  return foreignPaths()
-    .filter((prefix) => text.includes(prefix))
-    .map(() => 'holds a path of this machine');
+function machinePaths(files) {
+  const foreign = foreignPaths();
+  return files
+    .filter(({ text }) => foreign.some((prefix) => text.includes(prefix)))
+    .map(({ name }) => `${name}: holds a path of this machine`);
 }
 
 /** The checkout, the home directory, and the folder of the checkout unless it is one that every machine has. */
 function foreignPaths() {
   const ordinary = ['/', '/home', '/opt', '/root', '/srv', '/tmp', '/usr/src', '/usr/src/app', '/app', '/workspace'];
-  return [ROOT, path.dirname(ROOT), os.homedir()].filter((name) => !ordinary.includes(name)).map((name) => `${name}/`);
+  return [root, path.dirname(root), os.homedir()].filter((name) => !ordinary.includes(name)).map((name) => `${name}/`);
+}
+
+/** Refused words in names and texts, also as parts of an identifier in camel case. */
+function words(files) {
+  return files
+    .filter(
+      ({ name, isCode, isQuoting }) => !isQuoting && (isCode || (name.endsWith('.md') && name !== 'CHANGELOG.md')),
+    )
+    .flatMap(({ name, text }) => {
+      const all = `${name}\n${text}`.replace(ENCODED, '').match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g) ?? [];
+      const found = new Set(all.map((word) => word.toLowerCase()).filter((word) => REFUSED_WORDS.test(word)));
+      return [...found].map((word) => `${name}: says "${word}": name what it is in the field's word`);
+    });
 }
 
 function isCode(file) {
@@ -54,7 +119,7 @@ function isCode(file) {
 }
 
 function textFiles(folder) {
-  return readdirSync(path.join(ROOT, folder), { withFileTypes: true })
+  return readdirSync(path.join(root, folder), { withFileTypes: true })
     .filter((entry) => !SKIPPED.test(entry.name))
     .flatMap((entry) => {
       const file = path.posix.join(folder, entry.name);

@@ -1,7 +1,7 @@
 /**
  * Makes a checkout ready: packages as the lock file says, dist/ as the sources say. Runs on bare Node and npm.
  *
- * What it says goes to stderr, so that the stdout of the program that it prepares stays clean.
+ * It prints to stderr, so that the stdout of the program that it prepares stays clean.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -43,7 +43,7 @@ export function ensureBuilt() {
   if (status !== 0) fail('the build failed: see above', status);
 }
 
-/** A hash over names and contents of everything that a build reads: exact where times of files are not. */
+/** A hash over names and contents of everything that a build reads: exact, unlike the times of files. */
 export function sourcesFingerprint() {
   const hash = createHash('sha256');
   for (const file of SOURCES.flatMap((name) => filesOf(name))) {
@@ -71,7 +71,7 @@ function installReason() {
   if (wanted === undefined) fail('package-lock.json is missing or damaged', 1);
   for (const [name, entry] of Object.entries(wanted.packages)) {
     const found = installed.packages?.[name];
-    // Packages for other platforms are optional and stay away.
+    // Packages for other platforms are optional and are not installed.
     if (name === '' || (found === undefined && entry.optional)) continue;
     if (found?.version !== entry.version || found?.integrity !== entry.integrity) {
       return 'node_modules does not match package-lock.json';

@@ -1,8 +1,8 @@
 /**
- * `npm start`: installs and builds when that is needed, then is the server.
+ * `npm start`: installs and builds when that is needed, then becomes the server.
  *
- * The server runs in this very process, not in a child: signals, exit code and kill -9 reach it without a go-between.
- * (`exec` in package.json takes the shell away that npm puts before it; a shell does not pass signals on.)
+ * The server runs in this very process, not in a child: signals, exit code and kill -9 reach it directly.
+ * (`exec` in package.json replaces the shell in which npm starts it; a shell does not pass signals on.)
  * Arguments are those of `tailrace serve`: npm start -- --port 5000
  */
 import { pathToFileURL } from 'node:url';
@@ -14,7 +14,7 @@ if (process.env.npm_lifecycle_event === 'start') stopWithNpm();
 process.argv.splice(1, 1, MAIN, 'serve');
 await import(pathToFileURL(MAIN).href);
 
-/** When npm is killed with -9, nobody is left who could stop the server, and it would hold port and data directory. */
+/** When npm is killed with -9, nothing is left to stop the server, and it would hold port and data directory. */
 function stopWithNpm() {
   const npm = process.ppid;
   const watch = setInterval(() => {

@@ -4,7 +4,7 @@
  *   npm test                       all checks, all tests
  *   npm test -- test/unit -t name  these arguments go to jest, and the checks are left out
  *
- * Everything at once is drawn from one seed, another with TAILRACE_TEST_SEED; some tests alone draw anew each time.
+ * A run of all tests takes its random values from one seed, or from TAILRACE_TEST_SEED; a run of some draws a new one.
  *
  * The last line of stdout is `N passed, N failed`. It counts tests, from jest's own result; a check that failed, a test
  * file that could not run and a run without any test count as failed too.
@@ -48,7 +48,7 @@ async function runJest() {
   }
 }
 
-/** Answers jest's exit code. A jest that has written its report and does not end is ended, and that is a failure. */
+/** Resolves with jest's exit code. A jest that has written its report and does not end is killed, which is a failure. */
 async function spawnJest(report) {
   const jest = path.join(ROOT, 'node_modules/jest/bin/jest.js');
   const args = ['-c', 'scripts/jest.config.mjs', '--maxWorkers=2', '--json', `--outputFile=${report}`, ...selection];

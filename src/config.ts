@@ -1,6 +1,6 @@
 /**
- * Every setting of the server, once: the options of `createServer`, the flags of `tailrace serve` and the environment
- * are all this table, with the same names, units and defaults.
+ * Every setting of the server, in one table: the options of `createServer`, the flags of `tailrace serve` and the
+ * environment variables have the same names, units and defaults.
  */
 
 import { z } from 'zod';
@@ -14,13 +14,15 @@ import { LOG_LEVELS } from './observe/logger.ts';
 const ROOT_TOKEN_CHARS_MIN = 32;
 const WHEN_FULL = ['refuse', 'drop-oldest'] as const;
 
-/** What stands beside a field: its flag (without dashes; none for what must not show in `ps`) and its variable. */
+/**
+ * The metadata of a setting: its flag (without dashes; none for secrets, which would show in `ps`) and its variable.
+ */
 interface Meta {
   readonly flag?: string;
   readonly env: string;
-  /** Placeholder of the flag's value; a flag without one is a switch. */
+  /** Placeholder of the flag's value in the help; a flag without one is a switch. */
   readonly value?: string;
-  /** The flag may be given several times; the variable and a single value hold several, with commas between. */
+  /** The flag may be given several times; the variable, or one flag, may hold several values with commas between. */
   readonly isRepeatable?: boolean;
   readonly description: string;
 }
@@ -159,12 +161,12 @@ const schema = z
   })
   .check(contradictions);
 
-/** Options of `createServer`: all optional; sizes and durations as numbers (bytes, ms) or text (`512MiB`, `10s`). */
+/** Options of `createServer`, all optional; sizes and durations are numbers (bytes, ms) or text (`512MiB`, `10s`). */
 export type ServerOptions = z.input<typeof schema>;
-/** The same, checked and complete: bytes and milliseconds as numbers. */
+/** The same, checked and complete; sizes and durations are numbers of bytes and milliseconds. */
 export type Config = z.output<typeof schema>;
 
-/** One row for whoever builds flags or documentation from the settings. */
+/** One setting, for code that builds flags or documentation. */
 export interface Setting extends Meta {
   readonly key: keyof Config;
   readonly default: string | number | boolean | undefined;
@@ -177,8 +179,8 @@ export const SETTINGS: readonly Setting[] = Object.entries(schema.shape).map(([k
 }));
 
 /**
- * Checks options and fills in what is not given.
- * @throws TailraceError `config`, naming every setting that is wrong, by its flag and its variable.
+ * Checks options and fills in the defaults.
+ * @throws TailraceError `config` that names every wrong setting by its flag and its variable.
  */
 export function parseConfig(options: unknown): Config {
   const parsed = schema.safeParse(options);
@@ -187,7 +189,8 @@ export function parseConfig(options: unknown): Config {
 }
 
 /**
- * Flags over environment over defaults. `flags` has the keys of {@link ServerOptions}; undefined is not given.
+ * A flag comes before the environment, and that before the default. `flags` has the keys of {@link ServerOptions};
+ * undefined means that the flag is not given.
  * @throws TailraceError `config`
  */
 export function resolveConfig(
@@ -198,13 +201,13 @@ export function resolveConfig(
   for (const setting of SETTINGS) {
     const value = env[setting.env];
     if (value === undefined || isServiceLink(value)) continue;
-    // An empty variable is how shells unset one; only the template means something when it is empty.
+    // Shells unset a variable by making it empty; only for the template an empty value means something.
     if (value !== '' || setting.key === 'defaultStream') given[setting.key] = value;
   }
   for (const [key, value] of Object.entries(flags)) {
     if (value !== undefined) given[key] = value;
   }
-  // A token given by flag beats one from the environment: together they would contradict each other.
+  // A token file given by flag replaces a token from the environment: together they would contradict each other.
   if (flags.rootTokenFile !== undefined) delete given.rootToken;
   return parseConfig(given);
 }
@@ -256,7 +259,7 @@ function duration(minMs = 0) {
   return text(/^\d+\s*[a-z]*$/, parse, fault, (n) => n >= minMs && n <= 3_600_000);
 }
 
-/** A number, or text that means one. */
+/** A number, or text for one. */
 function text(shape: RegExp, parse: (value: string) => number, fault: string, good: (value: number) => boolean) {
   return z.union([z.number(), z.string()]).transform((value, context) => {
     const number = typeof value === 'number' ? value : shape.test(value.trim()) ? parse(value.trim()) : Number.NaN;
@@ -266,7 +269,7 @@ function text(shape: RegExp, parse: (value: string) => number, fault: string, go
   });
 }
 
-/** One text or several, each of one origin or of several with commas between. An empty list is none at all. */
+/** One text or several; each holds one origin, or several with commas between. An empty list means undefined. */
 function origins() {
   return z
     .union([z.string(), z.array(z.string()).readonly()])
@@ -330,7 +333,7 @@ function rootTokenFault(): string {
   return `must have at least ${ROOT_TOKEN_CHARS_MIN} characters`;
 }
 
-/** `TAILRACE_PORT=tcp://10.0.0.1:4318` is what Kubernetes sets for a service called tailrace: not meant for us. */
+/** Kubernetes sets `TAILRACE_PORT=tcp://10.0.0.1:4318` for a service called tailrace: that is not our setting. */
 function isServiceLink(value: string): boolean {
   return value.startsWith('tcp://');
 }

@@ -1,12 +1,12 @@
-/** The front door for those who embed Tailrace, or talk to one. */
+/** The public API for programs that embed Tailrace or call a server. */
 
-// A client for a server elsewhere.
+// A client for a server in another process.
 export { type Client, type ClientOptions, createClient } from './client/client.ts';
-export type { BasinConfigJson, StreamConfigJson } from './client/config.ts';
+export type { BasinConfigJson, StreamConfigJson } from './client/config-json.ts';
 export { type AppendRecord, fenceRecord, trimRecord } from './client/records.ts';
 export type { ServerOptions } from './config.ts';
 export { type OtlpOptions, openTailrace, type ReadOptions, type Tailrace } from './library.ts';
-// A data directory without a server on it.
+// Work on a data directory that no server uses.
 export {
   type CompactReport,
   compact,
@@ -19,7 +19,7 @@ export {
   verify,
 } from './maintenance.ts';
 export type { Clock } from './model/clock.ts';
-// What both throw and hand out.
+// What both throw and return.
 export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.ts';
 export type { AppendAck, Position } from './model/position.ts';
 export type { ReadStart } from './model/read-range.ts';

@@ -1,7 +1,7 @@
 /**
- * Basins, streams and access tokens that a file declares (`--init-file`): made, or brought to what it says, at each start.
- * The form is that of s2-lite's init file; configurations may also be written as the API shows them, and hold our own
- * fields. What the file does not name is left alone. Tokens are applied in `init-tokens.ts`.
+ * Creates or updates the basins, streams and access tokens that a file declares (`--init-file`), at each start. The
+ * format is that of s2-lite's init file; configurations may also have the API's form, and our own fields. What the file
+ * does not name is left as it is. Tokens are applied in `init-tokens.ts`.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -18,10 +18,11 @@ import { INIT_BASIN_DELETION_WAIT_MS, INIT_STREAMS_AT_ONCE } from './model/limit
 import { LOCATION } from './model/location.ts';
 import { basinNameFault, streamNameFault } from './model/names.ts';
 import type { BasinConfigRequest, StreamConfigRequest } from './model/stream-config.ts';
-import { parseBasinConfigRequest, parseStreamConfigRequest } from './s2/config.ts';
-import { parseTokenRequest, type TokenRequest } from './s2/tokens.ts';
+import type { TokenRequest } from './model/token-request.ts';
+import { parseBasinConfigRequest, parseStreamConfigRequest } from './s2/config-json.ts';
+import { parseTokenRequest } from './s2/token-json.ts';
 
-/** What a file declares, checked: nothing of it can be refused for its form. */
+/** The checked content of a file: none of it can be refused because of its form. */
 export interface InitSpec {
   /** The file, for messages. */
   readonly file: string;
@@ -29,9 +30,9 @@ export interface InitSpec {
   readonly tokens: readonly InitToken[];
 }
 
-/** A token without its secret, which no file but its own holds. */
+/** A token without its secret, which is in a file of its own. */
 export interface InitToken {
-  /** Where it stands in the file, for messages. */
+  /** Its place in the file, for messages. */
   readonly place: string;
   readonly request: TokenRequest;
   /** Absolute. */
@@ -52,7 +53,7 @@ export interface InitOutcome {
 }
 
 /**
- * Reads and checks a file. All that is wrong with it is in one message, each with its place.
+ * Reads and checks a file. One message lists all its faults, each with its place.
  * @throws TailraceError `config`
  */
 export async function readInitFile(file: string): Promise<InitSpec> {
@@ -76,8 +77,8 @@ export function parseInitFile(file: string, text: string): InitSpec {
 }
 
 /**
- * Makes sure of all basins and streams that the file declares; durable when it resolves. A basin whose deletion is under way is
- * waited for.
+ * Creates or updates all basins and streams that the file declares; durable when it resolves. Waits for a deletion of
+ * one that is still going on.
  * @throws TailraceError `config` with the place in the file; `storage_full`, `storage`
  */
 export async function applyInitFile(spec: InitSpec, log: Log, clock: Clock): Promise<InitOutcome> {
@@ -88,7 +89,7 @@ export async function applyInitFile(spec: InitSpec, log: Log, clock: Clock): Pro
     count[outcome] += 1;
     for (let at = 0; at < streams.length; at += INIT_STREAMS_AT_ONCE) {
       const some = streams.slice(at, at + INIT_STREAMS_AT_ONCE);
-      // Together, so that they share transactions.
+      // At the same time, so that they share transactions.
       const outcomes = await Promise.all(some.map((stream) => ensureStream(spec, log, clock, basin, stream)));
       for (const each of outcomes) count[each] += 1;
     }
@@ -96,7 +97,7 @@ export async function applyInitFile(spec: InitSpec, log: Log, clock: Clock): Pro
   return { created: count.created, updated: count.updated, unchanged: count.noop };
 }
 
-/** 7days, 1h 30m, infinite: the durations of s2-lite's file, in seconds. */
+/** The units of durations in s2-lite's file, such as `7days` and `1h 30m`. */
 const UNIT_MS: ReadonlyMap<string, number> = new Map(
   Object.entries({
     'ms msec millis': 1,
@@ -119,7 +120,7 @@ const duration = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** The file's own words for a retention policy and a minimum age become those of the API; what the API has stays. */
+/** The file's own forms of a retention policy and a minimum age become those of the API, which it accepts too. */
 const streamConfigShape = z
   .strictObject({
     storage_class: z.string().nullish(),
@@ -161,7 +162,9 @@ const basinShape = z.strictObject({
 });
 
 const anything = z.unknown().optional();
-/** What a token may do is checked by the API's own parser, which overlooks what it does not know; a file is checked whole. */
+/**
+ * Values are checked by the API's own parser. That ignores unknown fields, but in a file an unknown field is a fault.
+ */
 const tokenShape = z.strictObject({
   id: z.string(),
   scope: z.strictObject({
@@ -201,7 +204,7 @@ function readBasin(basin: z.output<typeof basinShape>, place: string, faults: st
   return { name: basin.name, config: config ?? {}, streams };
 }
 
-/** Whether its time is over is for the clock of the start to say; all else that the API would refuse is told here. */
+/** Finds all faults that the API would refuse, except an expired token: that depends on the time of the start. */
 function readToken(
   file: string,
   { secret_file: secretFile, ...json }: z.output<typeof tokenShape>,
@@ -247,7 +250,7 @@ function orFault<T>(place: string, faults: string[], parse: () => T): T | undefi
   }
 }
 
-/** A basin with this name may still be going: its deletion goes on while we wait. */
+/** A deletion of a basin with this name may still be going on: it continues while we wait. */
 async function ensureBasin(log: Log, clock: Clock, name: string, config: BasinConfigRequest) {
   return untilDeleted(clock, 'basin_deletion_pending', () => log.ensureBasin(name, config));
 }
@@ -278,7 +281,7 @@ async function untilDeleted<T>(clock: Clock, pending: TailraceError['code'], cal
 
 const RETRY_MS = 50;
 
-/** What the log refuses is told with its place in the file; what is wrong with the store is told as it is. */
+/** Adds the place in the file to what the log refuses; other errors are faults of the store and stay as they are. */
 async function placed<T>({ file }: InitSpec, place: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
@@ -303,13 +306,13 @@ function jsonOf(file: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    // What the parser says quotes the text, lines and all.
+    // The parser's message quotes the text, with its line breaks.
     const why = String(cause).replace(/\s+/g, ' ');
     throw refusal(file, [`${why}${lineOf(why, text)}`]);
   }
 }
 
-/** Where the parser stopped, for people, when it says so. */
+/** The line and column where the parser stopped, when it says so. */
 function lineOf(why: string, text: string): string {
   const at = /at position (\d+)/.exec(why)?.[1];
   if (at === undefined) return '';
@@ -330,14 +333,14 @@ const SECRET_KEY = /secret|token|hash|credential|password|key|value/i;
 const NO_SECRETS =
   'no secret belongs into this file, which is kept and copied where many can read it: put it into a file of its own, and name that in `secret_file`';
 
-/** Of the forms that a value may have, the one that comes nearest says most. */
+/** When a value fits none of its forms, the message of the closest form is the most useful. */
 function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code !== 'invalid_union') return issue.message;
   const custom = issue.errors.flat().find(({ code }) => code === 'custom');
   return custom?.message ?? 'must be a duration such as "7days", "infinite", {"age": seconds} or {"infinite": {}}';
 }
 
-/** What is wrong with a file, as the error that stops the start. */
+/** The error for the faults of a file, which stops the start. */
 export function refusal(file: string, faults: readonly string[]): TailraceError {
   return new TailraceError('config', `the init file ${file} (--init-file): ${faults.join('; ')}`);
 }

@@ -1,6 +1,6 @@
 /**
- * Access tokens that the init file declares: made sure of at each start, before the doors open. Their secrets are in files
- * of their own, which the server writes where they are missing.
+ * Creates or updates the access tokens that the init file declares, at each start, before the server listens. Their
+ * secrets are in files of their own; the server writes those that are missing.
  */
 
 import { createReadStream } from 'node:fs';
@@ -21,23 +21,24 @@ const ROOT = unlimited(ROOT_TOKEN_ID);
 /** How many there were of each outcome. */
 export type TokensOutcome = Readonly<Record<Ensured, number>>;
 
-/** What applying takes beside the file. */
+/** What applying the tokens needs besides the file. */
 export interface InitTokensContext {
   readonly table: TokenTable;
-  /** Those of root tokens, whose secrets no other token may have. */
+  /** Hashes of root tokens, whose secrets no other token may have. */
   readonly rootHashes: readonly (string | undefined)[];
   readonly audit: Pick<Audit, 'write'>;
   readonly logger: Logger;
 }
 
-/** A token whose secret is known by its hash, or undefined where its file is missing. */
+/** A token with the hash of its secret, which is undefined when the secret's file is missing. */
 interface Known {
   readonly declared: InitToken;
   readonly hash: string | undefined;
 }
 
 /**
- * Makes sure of every token that the file declares; durable when it resolves. All files are read before anything is made.
+ * Creates or updates every token that the file declares; durable when it resolves. Reads all files before it makes a
+ * token.
  * @throws TailraceError `config` with the place in the file; `storage_full`, `storage`
  */
 export async function applyInitTokens({ file, tokens }: InitSpec, context: InitTokensContext): Promise<TokensOutcome> {
@@ -56,7 +57,7 @@ export async function applyInitTokens({ file, tokens }: InitSpec, context: InitT
   return count;
 }
 
-/** For a server that asks nobody for a token. */
+/** Called instead when the server runs without authentication. */
 export function skipInitTokens(spec: InitSpec | undefined, logger: Logger): void {
   if (spec === undefined || spec.tokens.length === 0) return;
   logger.warn({}, 'without authentication (--no-auth) the access tokens of the init file are not made');
@@ -79,7 +80,9 @@ function writeDown({ audit, logger }: InitTokensContext, { place, request }: Ini
 async function ensure(file: string, table: TokenTable, declared: InitToken, hash: string | undefined) {
   const { place, request } = declared;
   try {
-    // The file goes first: a crash between the two is mended by the next start, never a token whose secret nobody knows.
+    // The file is written first: after a crash between the two, the next start makes the token. The other way round
+    // there
+    // could be a token whose secret is lost.
     return await table.ensure(ROOT, request, hash ?? (await makeSecret(declared)));
   } catch (error) {
     if (!(error instanceof TailraceError) || !REFUSED.includes(error.code)) throw error;
@@ -104,7 +107,7 @@ async function knownOf(declared: InitToken, faults: string[]): Promise<Known> {
   return nothing;
 }
 
-/** As much as a secret may have, and a byte more. */
+/** Reads as much as a secret may have, and one byte more. */
 async function readStart(file: string): Promise<string> {
   const parts: Buffer[] = [];
   for await (const part of createReadStream(file, { end: SECRET_FILE_BYTES_MAX })) parts.push(part as Buffer);
@@ -128,7 +131,7 @@ async function makeSecret({ request, secretFile }: InitToken): Promise<string> {
   return hashToken(secret);
 }
 
-/** One secret is one token's. */
+/** Finds secrets that two tokens share: each token must have its own. */
 function expectOwn(known: readonly Known[], rootHashes: readonly (string | undefined)[], faults: string[]): void {
   const places = new Map<string, string>();
   for (const { declared, hash } of known) {

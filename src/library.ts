@@ -1,4 +1,4 @@
-/** The library: a store inside the caller's own process, without a port (readers.md, Library). */
+/** The library: a store inside the caller's own process, without a port. */
 
 import type { AppendRecord } from './client/records.ts';
 import { parseConfig, type ServerOptions } from './config.ts';
@@ -10,11 +10,11 @@ import { streamNameFault } from './model/names.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
 import { type Header, meteredBytes, type Signal, type StreamRecord } from './model/record.ts';
-import { type OpenStore, type Parts as OpenStoreParts, openStore } from './open-store.ts';
+import { type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import { type IngestResult, ingest } from './otlp/ingest.ts';
 import { type BlockDraft, draftRecords } from './storage/block/seal.ts';
 
-/** Settings of the store; those of the port and of tokens have no effect here. */
+/** Settings of the store. Those of the port and of tokens have no effect here. */
 export type StoreOptions = ServerOptions;
 export type StoreParts = Omit<OpenStoreParts, 'wrapEngine'>;
 
@@ -24,36 +24,38 @@ export interface OtlpOptions {
 }
 
 export interface ReadOptions {
-  /** The tail when nothing is given. */
+  /** The default is the tail. */
   readonly start?: ReadStart;
   readonly count?: number;
   /** Metered bytes. */
   readonly bytes?: number;
-  /** Exclusive, ms. */
+  /** Exclusive timestamp in ms. */
   readonly until?: number;
   readonly signal?: AbortSignal;
 }
 
-/** An open store. After a failed assertion of ours it is closed and every call rejects with `fatal`. */
+/** An open store. When an assertion of ours fails, it is closed, and every call rejects with `fatal`. */
 export interface Tailrace {
-  /** Appends all records or none to a stream of the default basin, made if need be; durable when it resolves. */
+  /**
+   * Appends all records or none to a stream of the default basin, which is made when missing. Durable when it resolves.
+   */
   append(stream: string, records: readonly AppendRecord[]): Promise<AppendAck>;
-  /** Takes an OTLP Export request, decompressed, as the HTTP door does. Partial success is in the result. */
+  /** Stores an OTLP Export request, decompressed, as the HTTP endpoint does. Partial success is in the result. */
   ingestOtlp(body: Uint8Array, options: OtlpOptions): Promise<IngestResult>;
-  /** Records from `start` to the tail, or to a bound. Bodies and headers are the caller's own. */
+  /** Yields the records from `start` to the tail, or to a bound. The caller owns their bodies and headers. */
   read(stream: string, options?: ReadOptions): AsyncGenerator<StreamRecord>;
-  /** The same, and then whatever is appended, until `signal` is aborted or the loop is left. */
+  /** The same, and then every record that is appended, until `signal` is aborted or the loop is left. */
   follow(stream: string, options?: ReadOptions): AsyncGenerator<StreamRecord>;
   /** The durable tail. @throws TailraceError `stream_not_found` */
   checkTail(stream: string): Promise<Position>;
-  /** Removes the records below `seqNum`; resolves when their room is free. */
+  /** Removes the records below `seqNum`; resolves when their space is free. */
   trim(stream: string, seqNum: number): Promise<void>;
-  /** Waits for what is under way and lets the directory go. May be called twice. */
+  /** Waits for the calls under way and releases the data directory. May be called twice. */
   close(): Promise<void>;
 }
 
 /**
- * Opens a store in this process, which then owns the data directory.
+ * Opens a store in this process, which then is the only one that may use the data directory.
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
 export async function openTailrace(options: StoreOptions = {}, parts: StoreParts = {}): Promise<Tailrace> {
@@ -72,7 +74,7 @@ export async function openTailrace(options: StoreOptions = {}, parts: StoreParts
   return new Library(opened, expectSound);
 }
 
-/** As long as a timer can be set: it starts anew with every record. */
+/** The longest time of a timer; it starts again with every record. */
 const FOLLOW_MS = 2 ** 31 - 1;
 
 class Library implements Tailrace {
@@ -131,7 +133,7 @@ class Library implements Tailrace {
         for (let i = event.from; i < event.to; i++) yield ownRecord(event.block.record(i));
       }
     } catch (error) {
-      // To somebody who reads up to the tail, a start at the tail is simply the end.
+      // For a read that ends at the tail, a start at the tail is not an error: there is nothing to read.
       if (waitMs === 0 && isAtTail(error, options.start)) return;
       throw error;
     }
@@ -153,7 +155,7 @@ class Library implements Tailrace {
   }
 }
 
-/** Blocks of at most their usual size, all of which go into one transaction. */
+/** Blocks of at most their usual size; all of them go into one transaction. */
 function draftsOf(records: readonly AppendRecord[]): BlockDraft[] {
   if (records.length === 0) throw new TailraceError('invalid', 'an append needs at least one record');
   const drafts: BlockDraft[] = [];
@@ -192,7 +194,7 @@ function isAtTail(error: unknown, start: ReadStart | undefined): boolean {
   return 'seqNum' in start ? start.seqNum === error.detail.tail?.seqNum : true;
 }
 
-/** What a block hands out are views of it: an embedder may keep what it gets. */
+/** A copy of a record: a block returns views of its memory, but the caller may keep what it gets. */
 function ownRecord({ seqNum, timestamp, headers, body }: StreamRecord): StreamRecord {
   return {
     seqNum,

@@ -1,15 +1,16 @@
 /**
- * What is done to a data directory, or to the file of a backup, while no server runs on it: for the command line and
- * for those who embed Tailrace.
+ * What is done to a data directory, or to the file of a backup, while no server uses it: for the command line and for
+ * programs that embed Tailrace.
  *
- * Every function that opens a data directory owns it meanwhile: with a server on it, it is refused (`data_dir_in_use`).
+ * Every function that opens a data directory locks it. When a server uses it, the function rejects with
+ * `data_dir_in_use`.
  */
 
 import { createReadStream, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { resetRootToken as resetIn } from './access/tokens/root-token.ts';
-import { rootTokenStore } from './access/tokens/token-store.ts';
+import { rootTokenStore } from './access/tokens/stores.ts';
 import { TailraceError } from './model/error.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import type { Entry } from './storage/engine.ts';
@@ -26,25 +27,26 @@ export type { Fault, StoreReport } from './storage/offline/verify.ts';
 
 /** What `compact` did. */
 export interface CompactReport extends Compacted {
-  /** Absolute: the store that was written. */
+  /** The store that was written; an absolute path. */
   readonly file: string;
 }
 
-/** Called now and then with the bytes that were gone through, and about how many there are in all, if that is known. */
+/** Called from time to time with the bytes that were processed, and with their approximate total, if that is known. */
 export type OnProgress = (doneBytes: number, totalBytes: number | undefined) => void;
 
-/** Values of a store are read in steps of this much. */
+/** Rows and bytes of values that are read in one step. */
 const PAGE_ROWS = 2_000;
 const PAGE_VALUE_BYTES = 4 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
-/** What does not make a directory one that is in use: sockets of owners, and what a killed restore left. */
+/** Files that do not count when a directory must be empty: sockets of owners, and what a killed restore left. */
 const HARMLESS = new RegExp(`^(lock[.]|${STORE_FILE.replace('.', '[.]')}[.]new|lost[+]found$)`);
 
 /**
  * Reads a data directory, or a file that `backup` wrote, from end to end: all checksums, whether blocks follow each
- * other up to the tail, whether rows agree. Changes nothing. Damage is in the report; sound means `faultCount` 0.
- * @throws TailraceError `data_dir_in_use`, `config` when there is nothing to verify, `format_too_new`, `corrupt` for what
- * cannot be read at all, as a backup that is cut short
+ * other up to the tail, whether rows agree. Changes nothing. Damage is in the report; with `faultCount` 0 there is
+ * none.
+ * @throws TailraceError `data_dir_in_use`, `config` when there is nothing to verify, `format_too_new`, `corrupt` for
+ *   what cannot be read at all, such as a backup that is cut off
  */
 export async function verify(
   target: { readonly dataDir: string } | { readonly file: string },
@@ -57,11 +59,11 @@ export async function verify(
 }
 
 /**
- * Makes a data directory of a backup, whole or not at all: the file is read to its end first. The directory must be
- * empty or missing. A backup holds no root token: the secret of before works on, its file is not there. What was
- * damaged in the store that was backed up is in the report; the rest is restored.
+ * Creates a data directory from a backup, completely or not at all: the file is first read to its end. The directory
+ * must be empty or missing. A backup contains no root token: the old secret still works, but its file is not there.
+ * What was damaged in the store is in the report; the rest is restored.
  * @throws TailraceError `config` when the directory is not empty, `data_dir_in_use`, `corrupt`, `format_too_new`,
- * `storage_full`, `storage`
+ *   `storage_full`, `storage`
  */
 export async function restore(file: string, dataDir: string, onProgress: OnProgress = () => {}): Promise<StoreReport> {
   const backup = existingFile(file);
@@ -70,7 +72,7 @@ export async function restore(file: string, dataDir: string, onProgress: OnProgr
   const bytes = 2 * statSync(backup).size;
   const report = await verifyRows(rowsOfBackup(backup, (done) => onProgress(done, bytes)));
   await owning(dir, () => {
-    // Somebody may have come first while the file was read.
+    // Another process may have used the directory while the file was read.
     emptyDir(dir);
     const pages = rowsOfBackup(backup, (done) => onProgress(bytes / 2 + done, bytes));
     return restoreRows(path.join(dir, STORE_FILE), pages, bytes / 2);
@@ -79,10 +81,10 @@ export async function restore(file: string, dataDir: string, onProgress: OnProgr
 }
 
 /**
- * Gives room that was freed back to the disk: writes the store anew beside the old one and takes its place in one step,
- * or, with `to`, as a new data directory there (empty or missing) and leaves the old one as it is. `root-token` is not
- * copied to `to`.
- * @throws TailraceError `data_dir_in_use`, `config`, `storage_full` when there is no room for a copy, `storage`, `corrupt`
+ * Returns freed space to the disk: writes a copy of the store beside it, which then replaces it in one step. With `to`,
+ * the copy is a new data directory there (empty or missing) and the old one stays as it is; `root-token` is not copied.
+ * @throws TailraceError `data_dir_in_use`, `config`, `storage_full` when there is no space for a copy, `storage`,
+ *   `corrupt`
  */
 export async function compact(dataDir: string, { to }: { readonly to?: string } = {}): Promise<CompactReport> {
   const dir = path.resolve(dataDir);
@@ -105,10 +107,10 @@ export async function compact(dataDir: string, { to }: { readonly to?: string } 
 }
 
 /**
- * Makes a new root token for a store whose old one is lost or known to others, and writes it to `root-token` there; the
- * old one is void when it resolves. Other tokens stay. The server that starts next writes it into its audit log. Answers
- * the file, absolute, which only its owner may read. It works on a network file system too, as all that is done to a store
- * that is there: serving from there was somebody's decision.
+ * Creates a new root token for a store whose old one is lost or known to others, and writes it to `root-token` there.
+ * The old one is void when it resolves; other tokens stay. The next server start writes it to the audit log. Returns
+ * the absolute path of the file, which only its owner may read. Like all maintenance of an existing store, it works on
+ * a network file system too: serving from there was the operator's decision.
  * @throws TailraceError `data_dir_in_use`, `config` when there is no store, `format_too_new`, `corrupt`, `storage`
  */
 export async function resetRootToken(dataDir: string): Promise<{ readonly file: string }> {
@@ -126,10 +128,10 @@ export async function resetRootToken(dataDir: string): Promise<{ readonly file: 
 }
 
 /**
- * Writes what `GET /v1/backup` answers to a file, verifying its checksums as it comes: complete and on disk when it
- * resolves, otherwise not there. An existing file is replaced only then.
- * @throws TailraceError `corrupt` when it is cut short or damaged, `config` when the file cannot be written; whatever
- * reading the parts throws
+ * Writes the response of `GET /v1/backup` to a file and verifies its checksums on the way. The file is complete and on
+ * disk when it resolves, otherwise it does not exist. An existing file is replaced only then.
+ * @throws TailraceError `corrupt` when it is cut off or damaged, `config` when the file cannot be written; whatever
+ *   reading the parts throws
  */
 export async function saveBackup(
   parts: AsyncIterable<Uint8Array>,
@@ -221,12 +223,12 @@ function existingStore(dir: string): string {
   throw new TailraceError('corrupt', `${file} is not a store of this Tailrace, or its first pages are damaged`);
 }
 
-/** Makes it when it is missing. @throws TailraceError `config` */
+/** Creates the directory when it is missing. @throws TailraceError `config` */
 function emptyDir(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new TailraceError('config', `the directory ${dir} cannot be made: ${String(cause)}`, { cause });
+    throw new TailraceError('config', `the directory ${dir} cannot be created: ${String(cause)}`, { cause });
   }
   const found = readdirSync(dir).find((name) => !HARMLESS.test(name));
   if (found !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * What a server and the library stand on: settings → lock → engine → log, and back in reverse order. The only place that
+ * What the server and the library share: settings → lock → engine → log, closed in reverse order. The only place that
  * picks an engine.
  */
 
@@ -13,7 +13,7 @@ import { type LogObserver, observers } from './log/observer.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { Audit, type AuditAction, type AuditSubject } from './observe/audit.ts';
-import { createLogger, type Logger, maskingLogger } from './observe/logger.ts';
+import { createLogger, type Logger, redactingLogger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import type { Engine } from './storage/engine.ts';
@@ -21,55 +21,55 @@ import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
 import { Usage } from './usage/usage.ts';
 
-/** What an embedder may put in place of our own. */
-export interface Parts {
+/** What an embedder may replace. */
+export interface OpenStoreParts {
   readonly logger?: Logger;
   readonly clock?: Clock;
-  /** Hears the first assertion of ours that failed. The store should not be used any more. */
+  /** Called with the first assertion that failed. The store should not be used any more. */
   readonly onFatal?: (error: TailraceError) => void;
-  /** Stands between the log and the engine: for faults in tests. */
+  /** Wraps the engine, to inject faults in tests. */
   readonly wrapEngine?: (engine: Engine) => Engine;
 }
 
-/** An open data directory, before any door. */
+/** An open data directory, without servers. */
 export interface OpenStore {
   readonly config: Config;
   /** Absolute. */
   readonly dataDir: string;
   /** The file of the store in it. */
   readonly storeFile: string;
-  /** Whether the directory held no store before. */
+  /** Whether the directory contained no store before. */
   readonly isNew: boolean;
   readonly engine: Engine;
   readonly log: Log;
   readonly usage: Usage;
   readonly metrics: Metrics;
-  /** Tells both of them. */
+  /** Passes events to both of them. */
   readonly observer: LogObserver;
   readonly logger: Logger;
   readonly audit: Audit;
   readonly clock: Clock;
-  /** What the init file declares; its tokens are for whoever has doors. */
+  /** What the init file declares. Only a server creates its tokens. */
   readonly init: InitSpec | undefined;
-  /** Waits for what is under way, then lets the directory go. May be called twice. */
+  /** Waits for work in progress, then releases the directory. May be called twice. */
   close(): Promise<void>;
 }
 
 /**
- * Opens a data directory for this process alone, and makes sure of the default basin.
+ * Opens a data directory for this process alone, and creates the default basin if it is missing.
  * @throws TailraceError as `createServer`
  */
-export async function openStore(config: Config, parts: Parts): Promise<OpenStore> {
+export async function openStore(config: Config, parts: OpenStoreParts): Promise<OpenStore> {
   const clock = parts.clock ?? SYSTEM_CLOCK;
-  // Our own masks whole lines, and only those that are written.
-  const logger = parts.logger === undefined ? createLogger(config.logLevel) : maskingLogger(parts.logger);
+  // Our own logger redacts whole lines, and only those that are written.
+  const logger = parts.logger === undefined ? createLogger(config.logLevel) : redactingLogger(parts.logger);
   const audit = new Audit(logger, clock);
   const dataDir = resolve(config.dataDir);
-  // A mistake in the file is told before anything is made.
+  // A mistake in the file is reported before anything is created.
   const init = config.initFile === undefined ? undefined : await readInitFile(resolve(config.initFile));
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const isNew = !(await readdir(dataDir)).includes(STORE_FILE);
-  // Opened in this order, let go in the reverse one, also when a later step fails.
+  // Opened in this order and closed in reverse, also when a later step fails.
   const open: { close(): Promise<void> }[] = [{ close: async () => audit.close() }];
   const close = async (): Promise<void> => {
     for (let last = open.pop(); last !== undefined; last = open.pop()) await last.close();
@@ -79,7 +79,7 @@ export async function openStore(config: Config, parts: Parts): Promise<OpenStore
     open.push({ close: () => lock.release() });
     const engine = await openEngine(config, dataDir, parts);
     open.push(engine);
-    const onError = (error: unknown): void => logger.warn({ err: error }, 'usage metrics could not be written down');
+    const onError = (error: unknown): void => logger.warn({ err: error }, 'usage metrics could not be written');
     const usage = await Usage.open({ engine, clock, onError });
     open.push(usage);
     const metrics = new Metrics();
@@ -88,7 +88,7 @@ export async function openStore(config: Config, parts: Parts): Promise<OpenStore
       clock,
       observer,
       onFatal: (error) => parts.onFatal?.(error),
-      onBackgroundError: (error) => logger.warn({ err: error }, 'background work could not go on: it is tried again'),
+      onBackgroundError: (error) => logger.warn({ err: error }, 'background work stopped: it is tried again'),
       whenFull: config.whenFull,
       onDropped: () => logger.warn({}, 'the store was full: its oldest records were dropped (--when-full drop-oldest)'),
       onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),
@@ -100,15 +100,15 @@ export async function openStore(config: Config, parts: Parts): Promise<OpenStore
       logger.info({ ...outcome }, 'applied the init file');
     }
     usage.start(log);
-    const told = { usage, metrics, observer, logger, audit };
-    return { config, dataDir, storeFile: join(dataDir, STORE_FILE), isNew, engine, log, ...told, clock, init, close };
+    const shared = { usage, metrics, observer, logger, audit };
+    return { config, dataDir, storeFile: join(dataDir, STORE_FILE), isNew, engine, log, ...shared, clock, init, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** Waits for what a start does that is an action of the control plane. */
+/** Runs an action of the control plane at a start, and audits it. */
 async function audited<T>(audit: Audit, action: AuditAction, work: Promise<T>): Promise<T> {
   try {
     const done = await work;
@@ -120,12 +120,12 @@ async function audited<T>(audit: Audit, action: AuditAction, work: Promise<T>): 
   }
 }
 
-/** Whatever a server does without being asked. */
+/** Subject of the actions that the server does by itself. */
 export function byOurselves(action: AuditAction): AuditSubject {
   return { action, protocol: 'start', principal: 'server' };
 }
 
-async function openEngine(config: Config, dataDir: string, parts: Parts): Promise<Engine> {
+async function openEngine(config: Config, dataDir: string, parts: OpenStoreParts): Promise<Engine> {
   const engine = await openLmdbEngine({
     path: dataDir,
     allowNetworkFs: config.allowNetworkFs,
@@ -142,8 +142,8 @@ function pauseFields({ expected, wall }: ClockPause): Record<string, string> {
 }
 
 /**
- * Streams appear when somebody writes to them, not when somebody mistypes a name in a reader (users.md 10). A basin that
- * is there keeps its settings, but for the template, which is a setting of the server.
+ * Streams of the default basin are created by appends, not by reads: a mistyped name in a reader creates nothing. An
+ * existing basin keeps its settings, except for the template, which is a setting of the server.
  */
 async function ensureDefaultBasin(log: Log, config: Config, logger: Logger): Promise<void> {
   const { defaultBasin: name, defaultStream: otlpDefaultStream } = config;
@@ -151,13 +151,13 @@ async function ensureDefaultBasin(log: Log, config: Config, logger: Logger): Pro
   if (known === undefined) {
     await log.ensureBasin(name, { createStreamOnAppend: true, otlpDefaultStream });
   } else if (known.deletedAt !== undefined) {
-    logger.warn({ basin: name }, 'the default basin is being deleted: it is made anew at the next start');
+    logger.warn({ basin: name }, 'the default basin is being deleted: it is created again at the next start');
   } else if (known.config.otlpDefaultStream !== otlpDefaultStream) {
     await log.reconfigureBasin(name, { otlpDefaultStream });
   }
 }
 
-/** What is thrown where nobody expected anything is a fault of ours. */
+/** An error that was not expected is our own fault. */
 export function asFatal(error: unknown): TailraceError {
   return error instanceof TailraceError ? error : new TailraceError('fatal', 'a fault of the server', { cause: error });
 }

@@ -1,6 +1,6 @@
 /**
- * The composition root: open store → access → servers, and back in reverse order. Nothing here touches the process: no
- * signals, no exit, no output but through the logger.
+ * The composition root: starts open store → access → HTTP and WebSocket servers, and stops them in reverse order.
+ * Nothing here touches the process: no signals, no exit, no output except through the logger.
  */
 
 import { Access } from './access/access.ts';
@@ -9,8 +9,8 @@ import { isLoopback } from './access/loopback.ts';
 import { Origins } from './access/origins.ts';
 import { OutsideIssuers } from './access/outside-issuers.ts';
 import { ensureRootToken, type RootToken } from './access/tokens/root-token.ts';
+import { type CommitRows, rootTokenStore, tokenStore } from './access/tokens/stores.ts';
 import { TokenExchange } from './access/tokens/token-exchange.ts';
-import { type CommitRows, rootTokenStore, tokenStore } from './access/tokens/token-store.ts';
 import { TokenTable } from './access/tokens/token-table.ts';
 import { type Config, parseConfig, type ServerOptions } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
@@ -23,24 +23,24 @@ import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
-import { asFatal, byOurselves, type OpenStore, openStore, type Parts } from './open-store.ts';
+import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import { ReaderSet } from './readers/reader-set.ts';
 import { createSocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 
 export interface TailraceServer {
-  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address that is not ours */
+  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine */
   listen(): Promise<ServerAddress>;
-  /** Where it listens, once it does. */
+  /** Where it listens; undefined until it does. */
   readonly address: ServerAddress | undefined;
   readonly config: Config;
-  /** The log below the servers, for those who run the server in their own process. */
+  /** The log below the servers, for programs that run the server in their own process. */
   readonly log: Log;
-  /** What a banner says. */
+  /** The facts for a banner. */
   describe(): Promise<ServerDescription>;
   /**
-   * Takes no more requests, finishes those under way, tells readers, closes the store; within the shutdown timeout, after
-   * which connections are cut. May be called twice.
+   * Takes no more requests, finishes those under way, tells readers, closes the store. Connections that are still open
+   * at the end of the shutdown timeout are cut. May be called twice.
    */
   close(): Promise<void>;
 }
@@ -64,11 +64,11 @@ export interface ServerDescription {
   readonly rootToken: RootToken | undefined;
 }
 
-/** Share of the shutdown timeout for requests under way, and for sessions to end by themselves. */
+/** Share of the shutdown timeout for requests that have begun, and for sessions to end by themselves. */
 const REQUESTS_SHARE = 0.6;
 /** Share of it for the last frames of sessions and readers. */
-const GOODBYES_SHARE = 0.2;
-/** Share of it for answers to leave the machine once they are made, and how long that takes at most. The store has the rest. */
+const LAST_FRAMES_SHARE = 0.2;
+/** Share of it for sending responses that are ready, and the most time for that. The store has the rest. */
 const FLUSH_SHARE = 0.1;
 const FLUSH_MS = 1_000;
 
@@ -76,7 +76,7 @@ const FLUSH_MS = 1_000;
  * Opens the data directory and builds the servers. Nothing listens yet.
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
-export async function createServer(options: ServerOptions = {}, parts: Parts = {}): Promise<TailraceServer> {
+export async function createServer(options: ServerOptions = {}, parts: OpenStoreParts = {}): Promise<TailraceServer> {
   const opened = await openStore(parseConfig(options), parts);
   try {
     return await buildServer(opened, parts);
@@ -86,7 +86,7 @@ export async function createServer(options: ServerOptions = {}, parts: Parts = {
   }
 }
 
-async function buildServer(opened: OpenStore, parts: Parts): Promise<TailraceServer> {
+async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<TailraceServer> {
   const rootToken = await rootTokenOf(opened);
   if (rootToken?.made !== undefined) opened.audit.write(byOurselves('make-root-token'));
   if (rootToken !== undefined) await auditReset(opened);
@@ -128,12 +128,12 @@ async function buildServer(opened: OpenStore, parts: Parts): Promise<TailraceSer
   return new RunningServer(opened, rootToken, httpServer, readers);
 }
 
-/** Undefined where no page of another site is let in. */
+/** Undefined when pages of other sites may not call the server. */
 function originsOf({ corsOrigin }: Config): Origins | undefined {
   return corsOrigin === undefined ? undefined : new Origins(corsOrigin);
 }
 
-/** Both files or none: the settings see to it. */
+/** The settings make sure that both files are given, or neither. */
 function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | undefined {
   return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
 }
@@ -153,13 +153,13 @@ async function buildAccess(opened: OpenStore, rootToken: RootToken | undefined, 
   const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
   const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
   const access: Access = new Access(mode, clock);
-  // A root token from outside comes before the stored one, whose secret is good again when that is gone.
+  // A root token from the settings replaces the stored one, whose secret is valid again when it is no longer set.
   const rootHashes = [rootToken.hash, await rootTokenStore(engine, clock).rootTokenHash()];
   if (init !== undefined) await applyInitTokens(init, { table: tokens, rootHashes, audit, logger });
   return access;
 }
 
-/** Nobody was there to write it down when it happened. */
+/** Writes a reset of the root token to the audit log: when it happened, no server was running. */
 async function auditReset({ audit, engine, clock, logger }: OpenStore): Promise<void> {
   const store = rootTokenStore(engine, clock);
   const doneAt = await store.resetAt();
@@ -168,7 +168,7 @@ async function auditReset({ audit, engine, clock, logger }: OpenStore): Promise<
   try {
     await store.forgetReset();
   } catch (err) {
-    // To say it twice is better than not to start.
+    // A second audit line is better than no start.
     logger.warn({ err }, 'it could not be noted that the reset of the root token is in the audit log');
   }
 }
@@ -244,21 +244,21 @@ class RunningServer implements TailraceServer {
     const within = (share: number, work: Promise<unknown>): Promise<void> =>
       settledWithin(clock, config.shutdownTimeout * share, work);
     await within(REQUESTS_SHARE, this.#httpServer.drain());
-    await within(GOODBYES_SHARE, this.#readers.finish(stopping()));
+    await within(LAST_FRAMES_SHARE, this.#readers.finish(stopping()));
     await this.#readers.close();
     await this.#httpServer.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
     await this.#opened.close();
   }
 }
 
-/** What sessions and readers are told that did not go by themselves. */
+/** What sessions and readers are told when the server ends them. */
 function stopping(): TailraceError {
   return new TailraceError('draining', 'the server is stopping: connect again and go on', {
     detail: { retryAfterSeconds: 1 },
   });
 }
 
-/** Waits for work, but not longer than so many milliseconds; it goes on after that. */
+/** Waits for work, but at most for `waitMs`; the work goes on after that. */
 async function settledWithin(clock: Clock, waitMs: number, work: Promise<unknown>): Promise<void> {
   let cancel = (): void => {};
   const timeout = new Promise<void>((resolve) => {

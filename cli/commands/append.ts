@@ -5,10 +5,10 @@ import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
-import type { AppendRecord, AppendOptions as ClientAppendOptions } from '../../src/client/records.ts';
+import type { AppendRecord, AppendRequestOptions } from '../../src/client/records.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { AppendAck } from '../../src/model/position.ts';
-import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
+import { addJsonOption, type CallContext, type CommandOptions, callServer } from '../call.ts';
 import { EXIT } from '../exit.ts';
 import { duration } from '../flags/arguments.ts';
 import { ackJson, addConditionOptions, type ConditionOptions, rangeText } from '../flags/conditions.ts';
@@ -21,7 +21,7 @@ import { recordsIn } from '../input/record-lines.ts';
 import { counted } from '../print/format.ts';
 import { FORMATS, type Format } from '../print/printer.ts';
 
-interface AppendOptions extends CallOptions, ConditionOptions, KeyOptions {
+interface AppendCommandOptions extends CommandOptions, ConditionOptions, KeyOptions {
   readonly format: Format;
   readonly input: string;
   readonly linger: number;
@@ -33,7 +33,7 @@ const DELAY_FIRST_MS = 100;
 const DELAY_MAX_MS = 5_000;
 
 const EXAMPLES = `
-Each line is a record. Lines are sent in batches of up to 1,000 records and 1 MiB, one behind the other, so their order
+Each line is a record. Lines are sent in batches of up to 1,000 records and 1 MiB, one after the other, so their order
 is kept. A batch is appended as a whole or not at all.
 
 Examples:
@@ -41,7 +41,7 @@ Examples:
   tailrace append s2://telemetry/my-app -i lines.txt
   echo '{"body":"hi","headers":[["k","v"]]}' | tailrace append my-app --format json
   tailrace read my-app -s 0 --no-follow --format json-base64 | tailrace append copy --format json-base64
-  echo "only once" | tailrace append my-app --match-seq-num 7      fails with code 5 when the stream is elsewhere
+  echo "only once" | tailrace append my-app --match-seq-num 7      fails with code 5 when the tail is not 7
   echo "mine" | tailrace append my-app --fencing-token writer-1
   echo "secret" | tailrace append s2://sealed-eu/x --encryption-key-file key.b64`;
 
@@ -51,7 +51,7 @@ export function addAppend(program: Command): void {
     .summary('append lines of input as records')
     .description('Appends each line of stdin, or of a file, as a record, and says where they went.')
     .argument('<stream>', 's2://basin/stream, or a name in the default basin')
-    .addOption(new Option('--format <format>', 'what a line is').choices(FORMATS).default('text'))
+    .addOption(new Option('--format <format>', 'format of a line').choices(FORMATS).default('text'))
     .option('-i, --input <file>', 'read a file instead of stdin', '-')
     .addOption(
       new Option('--linger <span>', 'how long to wait for more records of a batch')
@@ -61,11 +61,11 @@ export function addAppend(program: Command): void {
     .addHelpText('after', EXAMPLES);
   addJsonOption(addKeyOption(addConditionOptions(command)), 'acknowledgements as JSON on stdout');
   addConnectionOptions(command).action((stream: string, _options, self: Command) =>
-    append(stream, self.optsWithGlobals<AppendOptions>()),
+    append(stream, self.optsWithGlobals<AppendCommandOptions>()),
   );
 }
 
-async function append(name: string, options: AppendOptions): Promise<void> {
+async function append(name: string, options: AppendCommandOptions): Promise<void> {
   const uri = parseStreamUri(name);
   const key = encryptionKey(options);
   const input = await openInput(options.input);
@@ -73,7 +73,7 @@ async function append(name: string, options: AppendOptions): Promise<void> {
   interrupted.addEventListener('abort', () => input.destroy());
   const { matchSeqNum, fencingToken } = options;
   const act = async (context: CallContext) => {
-    if (options.input === '-' && process.stdin.isTTY) context.talk.note('each line becomes a record; Ctrl-D ends');
+    if (options.input === '-' && process.stdin.isTTY) context.reporter.note('each line becomes a record; Ctrl-D ends');
     const run = new AppendRun(context, uri, { matchSeqNum, fencingToken, encryptionKey: key });
     const records = recordsIn(untilAborted(input, interrupted), options.format);
     // The next batch fills while one is under way.
@@ -91,70 +91,72 @@ async function append(name: string, options: AppendOptions): Promise<void> {
       next = ask();
       await run.append(value, options.json === true);
     }
-    if (run.appended === 0) context.talk.note('nothing to append: the input was empty');
+    if (run.appended === 0) context.reporter.note('nothing to append: the input was empty');
   };
   try {
     await callServer(options, uri, act);
   } finally {
-    // An input that nobody reads to its end would keep the process.
+    // An input that is not read to its end would keep the process alive.
     input.destroy();
   }
   if (interrupted.aborted) process.exitCode = EXIT.interrupted;
 }
 
-/** Batches of one run, one behind the other. */
+/** The batches of one run, one after the other. */
 class AppendRun {
   readonly #context: CallContext;
   readonly #uri: StreamUri;
-  #conditions: Omit<ClientAppendOptions, 'basin'>;
+  #conditions: Omit<AppendRequestOptions, 'basin'>;
   /** Records that are in the stream. */
   appended = 0;
 
-  constructor(context: CallContext, uri: StreamUri, conditions: Omit<ClientAppendOptions, 'basin'>) {
+  constructor(context: CallContext, uri: StreamUri, conditions: Omit<AppendRequestOptions, 'basin'>) {
     this.#context = context;
     this.#uri = uri;
     this.#conditions = conditions;
   }
 
   async append(records: readonly AppendRecord[], isJson: boolean): Promise<void> {
-    const ack = await this.#patiently(records);
+    const ack = await this.#appendWithRetries(records);
     this.appended += records.length;
-    // Who asked for a place wants no records of others in between either.
+    // A caller who gave a sequence number wants no records of others in between either.
     if (this.#conditions.matchSeqNum !== undefined) {
       this.#conditions = { ...this.#conditions, matchSeqNum: ack.end.seqNum };
     }
-    const { talk, print } = this.#context;
+    const { reporter, print } = this.#context;
     if (isJson) await print(ackJson(ack), '');
-    else talk.note(`appended ${rangeText(ack)}`);
+    else reporter.note(`appended ${rangeText(ack)}`);
   }
 
-  /** An error that also says how far the run came. */
+  /** The error, with how many records were appended. */
   withProgress(error: unknown, underWay = 0): unknown {
     if (!(error instanceof TailraceError)) return error;
     const lines = [error.message];
     if (this.appended > 0) lines.push(`  the first ${counted(this.appended, 'record')} of the input went in`);
     if (underWay > 0 && !HARMLESS.has(error.code) && !isUnsent(error)) {
-      lines.push(`  whether the next ${counted(underWay, 'record')} went in is not known: look before you repeat them`);
+      lines.push(
+        `  whether the next ${counted(underWay, 'record')} went in is not known: check before you send them again`,
+      );
     }
     return new TailraceError(error.code, lines.join('\n'), { detail: error.detail, cause: error });
   }
 
-  /** Whether nothing was done, and soon may be. A server that was never there is more likely a wrong address. */
-  #isPassing(error: unknown): error is TailraceError {
+  /** Whether nothing was done, and a retry may succeed. A server that was never reached is more likely a wrong address. */
+  #isTemporary(error: unknown): error is TailraceError {
     if (!(error instanceof TailraceError)) return false;
-    return PASSING.has(error.code) || (this.appended > 0 && isUnsent(error));
+    return TEMPORARY.has(error.code) || (this.appended > 0 && isUnsent(error));
   }
 
-  /** Tries again what the server refused without having done anything. */
-  async #patiently(records: readonly AppendRecord[]): Promise<AppendAck> {
-    const { client, talk } = this.#context;
+  /** Appends, and tries again while the server refuses without having done anything. */
+  async #appendWithRetries(records: readonly AppendRecord[]): Promise<AppendAck> {
+    const { client, reporter } = this.#context;
     const { basin, stream } = this.#uri;
     for (let attempt = 1; ; attempt++) {
       try {
         return await client.append(stream, records, { ...this.#conditions, basin });
       } catch (error) {
-        if (!this.#isPassing(error) || attempt === ATTEMPTS_MAX) throw this.withProgress(error, records.length);
-        if (attempt === 1) talk.note(`trying again for a while: ${error.message}`);
+        if (!this.#isTemporary(error) || attempt === ATTEMPTS_MAX) throw this.withProgress(error, records.length);
+        if (attempt === 1) reporter.note(`trying again for a while: ${error.message}`);
         const delay = Math.min(DELAY_MAX_MS, DELAY_FIRST_MS * 2 ** (attempt - 1));
         await sleep(Math.max(delay, (error.detail.retryAfterSeconds ?? 0) * 1_000));
       }
@@ -162,17 +164,17 @@ class AppendRun {
   }
 }
 
-/** The batch never left: nobody listened. */
+/** The batch was never sent: no server was listening. */
 function isUnsent({ code, cause }: TailraceError): boolean {
   const reason = cause instanceof Error ? (cause.cause as NodeJS.ErrnoException | undefined) : undefined;
   return code === 'unavailable' && reason?.code === 'ECONNREFUSED';
 }
 
-/** Refused before anything was done (S2 API §2), and soon over. */
-const PASSING: ReadonlySet<string> = new Set(['rate_limited', 'overloaded', 'draining']);
-/** Refused with nothing done, for good. */
+/** Refused before anything was done; a retry may succeed soon. */
+const TEMPORARY: ReadonlySet<string> = new Set(['rate_limited', 'overloaded', 'draining']);
+/** Refused without anything done; a retry may fail again. */
 const HARMLESS: ReadonlySet<string> = new Set([
-  ...PASSING,
+  ...TEMPORARY,
   'authn',
   'permission_denied',
   'quota_exhausted',
@@ -203,7 +205,7 @@ async function openInput(file: string): Promise<Readable> {
 /** The bytes of the input; an interrupted one just ends. */
 async function* untilAborted(input: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   try {
-    for await (const piece of input) yield piece as Uint8Array;
+    for await (const chunk of input) yield chunk as Uint8Array;
   } catch (cause) {
     if (signal.aborted) return;
     throw new TailraceError('config', `cannot read the input: ${(cause as Error).message}`, { cause });

@@ -2,14 +2,14 @@
 
 import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
-import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import { type CallContext, type CommandOptions, callServer } from '../call.ts';
 import { addConnectionOptions } from '../flags/connection.ts';
 import { loadMaintenance } from '../maintenance.ts';
 import { formatBytes } from '../print/format.ts';
 
 const EXAMPLES = `
-The file is complete and checked when it has its name. It holds no root token, but everything else, so keep it safe.
-An older file of that name is replaced. It takes the root token to make one.
+The file gets its name when it is complete and checked; an older file of that name is replaced. It holds everything but
+the root token, so keep it safe. Making one needs the root token.
 
 Examples:
   tailrace backup tailrace.backup
@@ -25,11 +25,11 @@ export function addBackup(program: Command): void {
     .option('--json', 'JSON instead of text')
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(command).action((file: string, _options, self: Command) =>
-    backup(file, self.optsWithGlobals<CallOptions>()),
+    backup(file, self.optsWithGlobals<CommandOptions>()),
   );
 }
 
-function backup(file: string, options: CallOptions): Promise<void> {
+function backup(file: string, options: CommandOptions): Promise<void> {
   return callServer(options, {}, async (context) => {
     if (file === '-') return toStdout(context);
     const { saveBackup } = await loadMaintenance();
@@ -39,6 +39,6 @@ function backup(file: string, options: CallOptions): Promise<void> {
 }
 
 async function toStdout({ client, output }: CallContext): Promise<void> {
-  if (output.isTty) throw new TailraceError('config', 'a backup is nothing for a terminal: name a file, or use a pipe');
+  if (output.isTty) throw new TailraceError('config', 'a backup is not for a terminal: name a file, or use a pipe');
   for await (const part of client.backup()) await output.write(part);
 }

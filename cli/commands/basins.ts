@@ -1,12 +1,12 @@
 /** `tailrace basins …`: list, create, get, ensure, reconfigure and delete basins. */
 
 import type { Command } from 'commander';
-import type { BasinEntry, Provisioned } from '../../src/client/control.ts';
-import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import type { BasinEntry, ProvisionResult } from '../../src/client/control.ts';
+import { type CallContext, type CommandOptions, callServer } from '../call.ts';
 import {
   addListOptions,
   addVerbs,
-  type ListOptions,
+  type ListCommandOptions,
   listedText,
   provisionText,
   upTo,
@@ -23,7 +23,7 @@ import { addConnectionOptions } from '../flags/connection.ts';
 import { parseBasinName } from '../flags/names.ts';
 import { basinConfigLines } from '../print/config.ts';
 
-type Options = CallOptions & BasinConfigOptions;
+type BasinCommandOptions = CommandOptions & BasinConfigOptions;
 
 const EXAMPLES = `
 Examples:
@@ -33,10 +33,10 @@ Examples:
   tailrace basins reconfigure orders-eu --no-create-stream-on-append --unset retention-policy
   tailrace basins delete orders-eu`;
 
-const VERBS: Readonly<Record<string, Verb<string, Options>>> = {
+const VERBS: Readonly<Record<string, Verb<string, BasinCommandOptions>>> = {
   create: {
-    summary: 'make a basin',
-    description: 'Makes a basin; fails when it exists.',
+    summary: 'create a basin',
+    description: 'Creates a basin; fails when it exists.',
     example: 'orders-eu --create-stream-on-append --retention-policy 30d',
     flags: addBasinConfigFlags,
     act: create,
@@ -48,8 +48,8 @@ const VERBS: Readonly<Record<string, Verb<string, Options>>> = {
     act: get,
   },
   ensure: {
-    summary: 'make a basin, or make it be like this',
-    description: 'Makes a basin, or makes its configuration exactly this: what is not said becomes the default.',
+    summary: 'create a basin, or replace its configuration',
+    description: 'Creates a basin, or replaces its configuration: settings that are not given become the default.',
     example: 'orders-eu --stream-cipher aes-256-gcm',
     flags: addBasinConfigFlags,
     act: ensure,
@@ -75,7 +75,7 @@ export function addBasins(program: Command): void {
   const group = program
     .command('basins')
     .summary('list, create, configure and delete basins')
-    .description('Basins hold streams, and say what streams made in them start from.')
+    .description('Basins hold streams, and the default configuration of new streams.')
     .addHelpText('after', EXAMPLES);
   addList(group);
   addVerbs(group, { argument: '<basin>', description: BASIN, parse: parseBasinName }, VERBS);
@@ -85,11 +85,11 @@ function addList(group: Command): void {
   const command = group.command('list').summary('list basins').description('Lists basins in order of their names.');
   command.addHelpText('after', '\nExample:\n  tailrace basins list -p orders- --json');
   addConnectionOptions(addListOptions(command)).action((_options, self: Command) =>
-    list(self.optsWithGlobals<CallOptions & ListOptions>()),
+    list(self.optsWithGlobals<CommandOptions & ListCommandOptions>()),
   );
 }
 
-function list(options: CallOptions & ListOptions): Promise<void> {
+function list(options: CommandOptions & ListCommandOptions): Promise<void> {
   return callServer(options, {}, async ({ client, output, print }) => {
     for await (const entry of upTo(options.limit, client.listBasins(options))) {
       await print(entryJson(entry), listedText(`s2://${entry.name}`, entry, output.colors));
@@ -97,26 +97,26 @@ function list(options: CallOptions & ListOptions): Promise<void> {
   });
 }
 
-function create(basin: string, options: Options): Promise<void> {
+function create(basin: string, options: BasinCommandOptions): Promise<void> {
   return callServer(options, {}, async (context) => {
     await printProvisioned(context, await context.client.createBasin(basin, basinConfigOf(options)));
   });
 }
 
-function get(basin: string, options: Options): Promise<void> {
+function get(basin: string, options: BasinCommandOptions): Promise<void> {
   return callServer(options, { basin }, async ({ client, print }) => {
     const config = await client.getBasin(basin);
     await print(config, basinConfigLines(config));
   });
 }
 
-function ensure(basin: string, options: Options): Promise<void> {
+function ensure(basin: string, options: BasinCommandOptions): Promise<void> {
   return callServer(options, {}, async (context) => {
     await printProvisioned(context, await context.client.ensureBasin(basin, basinConfigOf(options)));
   });
 }
 
-function reconfigure(basin: string, options: Options): Promise<void> {
+function reconfigure(basin: string, options: BasinCommandOptions): Promise<void> {
   const patch = expectChange(basinConfigOf(options), 'basins reconfigure');
   return callServer(options, { basin }, async ({ client, print }) => {
     const config = await client.reconfigureBasin(basin, patch);
@@ -124,14 +124,14 @@ function reconfigure(basin: string, options: Options): Promise<void> {
   });
 }
 
-function remove(basin: string, options: Options): Promise<void> {
+function remove(basin: string, options: BasinCommandOptions): Promise<void> {
   return callServer(options, { basin }, async ({ client, print }) => {
     await client.deleteBasin(basin);
     await print({ basin, result: 'deleting' }, `deleting s2://${basin}`);
   });
 }
 
-function printProvisioned({ print }: CallContext, { result, entry }: Provisioned<BasinEntry>): Promise<void> {
+function printProvisioned({ print }: CallContext, { result, entry }: ProvisionResult<BasinEntry>): Promise<void> {
   const { name, ...rest } = entryJson(entry);
   return print({ basin: name, result, ...rest }, provisionText(result, `s2://${name}`));
 }

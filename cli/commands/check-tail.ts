@@ -1,7 +1,7 @@
 /** `tailrace check-tail`: where a stream ends. */
 
 import type { Command } from 'commander';
-import { type CallOptions, callServer } from '../call.ts';
+import { type CommandOptions, callServer } from '../call.ts';
 import { positionJson, positionText } from '../flags/conditions.ts';
 import { addConnectionOptions } from '../flags/connection.ts';
 import { parseStreamUri } from '../flags/names.ts';
@@ -20,11 +20,11 @@ export function addCheckTail(program: Command): void {
     .option('--json', 'JSON instead of text')
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(command).action((stream: string, _options, self: Command) =>
-    checkTail(stream, self.optsWithGlobals<CallOptions>()),
+    checkTail(stream, self.optsWithGlobals<CommandOptions>()),
   );
 }
 
-function checkTail(name: string, options: CallOptions): Promise<void> {
+function checkTail(name: string, options: CommandOptions): Promise<void> {
   const uri = parseStreamUri(name);
   return callServer(options, uri, async ({ client, print }) => {
     const tail = await client.checkTail(uri.stream, { basin: uri.basin });

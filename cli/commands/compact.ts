@@ -1,4 +1,4 @@
-/** `tailrace compact`: room that was freed goes back to the disk. */
+/** `tailrace compact`: gives space that a store has freed back to the disk. */
 
 import type { Command } from 'commander';
 import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, print } from '../maintenance.ts';
@@ -9,8 +9,8 @@ interface CompactOptions extends MaintenanceOptions {
 }
 
 const EXAMPLES = `
-A store uses freed room again by itself; this makes its file smaller. The server must be stopped, and there must be room
-for a copy. Whatever happens meanwhile, the store is there as it was, or compacted.
+A store uses freed space again by itself; this makes its file smaller. The server must be stopped, and the disk must have
+space for a copy. If this is interrupted, the store is either as it was or compacted.
 
 Examples:
   tailrace compact                               the store in ./data
@@ -20,7 +20,7 @@ export function addCompact(program: Command): void {
   const command = program
     .command('compact')
     .summary('make the file of a store smaller')
-    .description('Writes a store anew without the room that was freed in it.');
+    .description('Writes a store again without its freed space.');
   addDataDirOption(command)
     .option('--to <path>', 'write the copy into this directory, which must be empty or missing')
     .option('--json', 'JSON instead of text')

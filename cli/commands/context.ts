@@ -1,23 +1,26 @@
-/** `tailrace context …`: servers under names, so that endpoint and token need not be said each time. */
+/** `tailrace context …`: named servers, so that endpoint and token need not be given each time. */
 
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { normalizeEndpoint } from '../../src/client/calls.ts';
 import { TailraceError } from '../../src/model/error.ts';
-import { addJsonOption, type CallOptions } from '../call.ts';
+import { addJsonOption, type CommandOptions } from '../call.ts';
 import { type Contexts, contextNameFault, contextsFile, readContexts, writeContexts } from '../contexts.ts';
+import { EXIT } from '../exit.ts';
 import { nearestNames } from '../flags/names.ts';
-import { readSecret } from '../input/secret.ts';
 import { type Output, openOutput } from '../print/console.ts';
 import { escapeControls, safeJson } from '../print/format.ts';
 
-interface AddOptions extends CallOptions {
+interface AddOptions extends CommandOptions {
   readonly endpoint: string;
   readonly withoutToken?: boolean;
 }
 
 const EXAMPLES = `
 Flags win over the environment, which wins over the context in use, which wins over the server on this machine.
-They are kept in ~/.config/tailrace/contexts.json (or below XDG_CONFIG_HOME), which only you may read.
+Contexts are kept in ~/.config/tailrace/contexts.json (or below XDG_CONFIG_HOME), which only you may read.
 
 Examples:
   tailrace context add prod --endpoint https://telemetry.example.com < secret
@@ -36,11 +39,11 @@ export function addContext(program: Command): void {
     .command('add')
     .summary('keep a server under a name, or change it')
     .description(
-      'Keeps a server under a name. The token is read from stdin or typed without showing, never an argument.',
+      'Keeps a server under a name. The token is read from stdin, or typed without being shown; it is never an argument.',
     )
-    .argument('<name>', 'what to call it')
+    .argument('<name>', 'name of the context')
     .requiredOption('--endpoint <url>', 'the server')
-    .option('--without-token', 'the server asks nobody for a token')
+    .option('--without-token', 'the server needs no token')
     .addHelpText('after', EXAMPLES);
   addJsonOption(added).action((name: string, _options, self: Command) => add(name, self.optsWithGlobals<AddOptions>()));
   const listed = group
@@ -49,20 +52,20 @@ export function addContext(program: Command): void {
     .description('Shows the contexts, with a star before the one in use; never a token.')
     .addHelpText('after', '\nExample:\n  tailrace context list');
   addJsonOption(listed, 'one JSON object a line').action((_options, self: Command) =>
-    list(self.optsWithGlobals<CallOptions>()),
+    list(self.optsWithGlobals<CommandOptions>()),
   );
   for (const [name, act, summary] of [
     ['use', use, 'use a context from now on'],
-    ['remove', remove, 'forget a context, with its token'],
+    ['remove', remove, 'remove a context, with its token'],
   ] as const) {
     const command = group
       .command(name)
       .summary(summary)
       .description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)
-      .argument('<name>', 'what it is called')
+      .argument('<name>', 'name of the context')
       .addHelpText('after', `\nExample:\n  tailrace context ${name} prod`);
     addJsonOption(command).action((context: string, _options, self: Command) =>
-      act(context, self.optsWithGlobals<CallOptions>()),
+      act(context, self.optsWithGlobals<CommandOptions>()),
     );
   }
 }
@@ -80,7 +83,37 @@ async function add(name: string, options: AddOptions): Promise<void> {
   await print({ name, endpoint, result, current: current === name }, text, options);
 }
 
-async function list(options: CallOptions): Promise<void> {
+/**
+ * A token from a pipe, or typed without being shown.
+ * @throws TailraceError `config` when there is none, or it is not a token
+ */
+async function readSecret(prompt: string): Promise<string> {
+  const secret = (process.stdin.isTTY === true ? await typed(prompt) : await textOf(process.stdin)).trim();
+  if (secret === '') throw new TailraceError('config', 'no token: pipe it in, as in `… < secret`, or type it');
+  // What does not fit into a header is not a token. The message must not show it.
+  if (!/^[\x21-\x7e]+$/.test(secret))
+    throw new TailraceError('config', 'that is not a token: it has blanks or several lines');
+  return secret;
+}
+
+/** A line from the terminal that is not shown. */
+function typed(prompt: string): Promise<string> {
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true, historySize: 0 });
+  // Only after createInterface, which stops the terminal from showing what is typed: a token may be pasted at once.
+  process.stderr.write(prompt);
+  return new Promise((resolve) => {
+    lines.once('SIGINT', () => process.exit(EXIT.interrupted));
+    lines.once('close', () => resolve(''));
+    lines.question('', (line) => {
+      resolve(line);
+      lines.close();
+      process.stderr.write('\n');
+    });
+  });
+}
+
+async function list(options: CommandOptions): Promise<void> {
   const { current, byName } = readContexts(process.env);
   const output = await openOutput(undefined, options);
   for (const [name, { endpoint, token }] of byName) {
@@ -92,7 +125,7 @@ async function list(options: CallOptions): Promise<void> {
   await output.end();
 }
 
-async function use(name: string, options: CallOptions): Promise<void> {
+async function use(name: string, options: CommandOptions): Promise<void> {
   const contexts = readContexts(process.env);
   await expectContext(contexts, name);
   writeContexts({ ...contexts, current: name }, process.env);
@@ -100,7 +133,7 @@ async function use(name: string, options: CallOptions): Promise<void> {
   await print({ name, endpoint, result: 'in use' }, `using ${name}: ${endpoint}`, options);
 }
 
-async function remove(name: string, options: CallOptions): Promise<void> {
+async function remove(name: string, options: CommandOptions): Promise<void> {
   const { current, byName } = readContexts(process.env);
   await expectContext({ current, byName }, name);
   const left = new Map(byName);
@@ -121,12 +154,12 @@ async function expectContext({ byName }: Contexts, name: string): Promise<void> 
   throw new TailraceError('not_found', `no context ${JSON.stringify(name)} in ${contextsFile(process.env)}: ${hint}`);
 }
 
-async function print(json: unknown, text: string, options: CallOptions): Promise<void> {
+async function print(json: unknown, text: string, options: CommandOptions): Promise<void> {
   const output = await openOutput(undefined, options);
   await write(output, json, text, options);
   await output.end();
 }
 
-function write(output: Output, json: unknown, text: string, options: CallOptions): Promise<void> {
+function write(output: Output, json: unknown, text: string, options: CommandOptions): Promise<void> {
   return output.write(`${options.json === true ? safeJson(json) : escapeControls(text)}\n`);
 }

@@ -1,15 +1,15 @@
-/** `tailrace doctor`: what is wrong between here and a server, with the fix for each finding. */
+/** `tailrace doctor`: what is wrong between this machine and a server, and how to fix it. */
 
 import type { Command } from 'commander';
-import { addJsonOption, type CallOptions } from '../call.ts';
+import { addJsonOption, type CommandOptions } from '../call.ts';
 import { examine, type Finding } from '../doctor.ts';
 import { addConnectionOptions, connect } from '../flags/connection.ts';
 import { openOutput } from '../print/console.ts';
 import { type Colors, escapeControls, safeJson } from '../print/format.ts';
 
 const EXAMPLES = `
-It asks as other commands would: flags, then the environment, then the context in use, then the server on this machine.
-It ends with the code of the first fault, 0 when there is none.
+It finds the server as other commands do: flags, then the environment, then the context in use, then this machine.
+The exit code is that of the first fault, or 0.
 
 Examples:
   tailrace doctor
@@ -19,14 +19,14 @@ export function addDoctor(program: Command): void {
   const command = program
     .command('doctor')
     .summary('find out why something does not work')
-    .description('Looks whether the server is there, the port right, the token good and the clock close.')
+    .description('Checks that the server is there, the port is right, the token is valid and the clocks agree.')
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(addJsonOption(command, 'one JSON object a line')).action((_options, self: Command) =>
-    doctor(self.optsWithGlobals<CallOptions>()),
+    doctor(self.optsWithGlobals<CommandOptions>()),
   );
 }
 
-async function doctor(options: CallOptions): Promise<void> {
+async function doctor(options: CommandOptions): Promise<void> {
   const connection = connect(options);
   const output = await openOutput(undefined, options);
   let code = 0;

@@ -6,7 +6,7 @@ import { addCommandRecordOptions, appendCommandRecord, type CommandRecordOptions
 import { fencingToken } from '../flags/conditions.ts';
 
 const EXAMPLES = `
-From then on an append that names another token fails; one that names none is not stopped.
+From then on an append that names another token fails; an append that names none still succeeds.
 
 Examples:
   tailrace fence my-app writer-2                     writer-2 takes over

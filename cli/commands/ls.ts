@@ -6,28 +6,28 @@ import { TailraceError } from '../../src/model/error.ts';
 import type { Position } from '../../src/model/position.ts';
 import {
   addConnectionOptions,
-  type Connection,
   type ConnectionOptions,
   connect,
   explain,
+  type ServerConnection,
 } from '../flags/connection.ts';
 import { formatStreamUri, parseBasinUri } from '../flags/names.ts';
-import { createTalk, type Output, openOutput, type TalkOptions, watchPipe } from '../print/console.ts';
+import { createReporter, type Output, openOutput, type ReporterOptions, watchPipe } from '../print/console.ts';
 import { escapeControls, formatTime, safeJson } from '../print/format.ts';
 import { withNearest } from '../print/suggest.ts';
 
-interface LsOptions extends ConnectionOptions, TalkOptions {
+interface LsOptions extends ConnectionOptions, ReporterOptions {
   readonly json?: boolean;
 }
 
-interface Row {
+interface ListedStream {
   readonly uri: string;
   readonly entry: StreamEntry;
-  /** Undefined for a stream that was deleted between the list and the look. */
+  /** Undefined for a stream that was deleted since it was listed, or that the caller may not read. */
   readonly tail: Position | undefined;
 }
 
-/** Tails are asked for so many at a time. */
+/** Tails are asked for this many at a time. */
 const PAGE_STREAMS = 100;
 
 const EXAMPLES = `
@@ -64,7 +64,7 @@ async function ls(name: string | undefined, options: LsOptions): Promise<void> {
   await output.end();
 }
 
-async function listBasins(connection: Connection, output: Output, options: LsOptions): Promise<void> {
+async function listBasins(connection: ServerConnection, output: Output, options: LsOptions): Promise<void> {
   let only: string | undefined;
   for await (const { name, createdAt } of connection.client.listBasins()) {
     only ??= name;
@@ -73,12 +73,12 @@ async function listBasins(connection: Connection, output: Output, options: LsOpt
     await output.write(`${line}\n`);
   }
   if (only !== undefined && options.json !== true) {
-    createTalk(options).note(`\`tailrace ls s2://${only}\` lists the streams of ${only}`);
+    createReporter(options).note(`\`tailrace ls s2://${only}\` lists the streams of ${only}`);
   }
 }
 
 async function listStreams(
-  connection: Connection,
+  connection: ServerConnection,
   { basin, prefix }: { basin: string; prefix: string },
   output: Output,
   options: LsOptions,
@@ -97,10 +97,10 @@ async function listStreams(
   }
   if (page.length > 0) await flush();
   if (listed === 0)
-    createTalk(options).note(`no streams${prefix === '' ? '' : ` with the prefix ${prefix}`} in ${basin}`);
+    createReporter(options).note(`no streams${prefix === '' ? '' : ` with the prefix ${prefix}`} in ${basin}`);
 }
 
-async function lookAt(connection: Connection, basin: string, entry: StreamEntry): Promise<Row> {
+async function lookAt(connection: ServerConnection, basin: string, entry: StreamEntry): Promise<ListedStream> {
   const uri = formatStreamUri({ basin, stream: entry.name });
   try {
     return { uri, entry, tail: await connection.client.checkTail(entry.name, { basin }) };
@@ -113,7 +113,7 @@ async function lookAt(connection: Connection, basin: string, entry: StreamEntry)
 
 const GONE: ReadonlySet<string> = new Set(['stream_not_found', 'stream_deletion_pending', 'permission_denied']);
 
-function textLines(rows: readonly Row[], output: Output): string {
+function textLines(rows: readonly ListedStream[], output: Output): string {
   const width = Math.max(...rows.map(({ tail }) => String(tail?.seqNum ?? '-').length), 8);
   return rows
     .map(({ uri, tail, entry }) => {
@@ -125,7 +125,7 @@ function textLines(rows: readonly Row[], output: Output): string {
     .join('');
 }
 
-function jsonLines(rows: readonly Row[], basin: string): string {
+function jsonLines(rows: readonly ListedStream[], basin: string): string {
   return rows
     .map(({ entry, tail }) => {
       const position = tail === undefined ? null : { seq_num: tail.seqNum, timestamp: tail.timestamp };

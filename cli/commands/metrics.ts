@@ -1,17 +1,17 @@
-/** `tailrace metrics`: what was used, by the account, a basin or a stream. */
+/** `tailrace metrics`: usage of the account, of a basin or of a stream. */
 
 import { type Command, Option } from 'commander';
-import { METRIC_SETS, type Metric, type MetricLevel } from '../../src/client/metrics.ts';
+import { METRIC_SETS, type MetricLevel, type UsageMetric } from '../../src/client/usage-metrics.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { USAGE_INTERVALS, type UsageInterval, type UsagePoint } from '../../src/model/usage.ts';
-import { type CallOptions, callServer } from '../call.ts';
+import { type CommandOptions, callServer } from '../call.ts';
 import { duration, unixSecond } from '../flags/arguments.ts';
 import { addConnectionOptions } from '../flags/connection.ts';
 import { parseBasinUri, parseStreamUri } from '../flags/names.ts';
 import { escapeControls, formatTime } from '../print/format.ts';
 import type { Subject } from '../print/suggest.ts';
 
-interface MetricsOptions extends CallOptions {
+interface MetricsCommandOptions extends CommandOptions {
   readonly interval?: UsageInterval;
   readonly startTimestamp?: number;
   readonly startAgo?: number;
@@ -25,7 +25,7 @@ const EXAMPLES = `
 Sets of the account: ${METRIC_SETS.account.join(', ')}.
 Sets of a basin:     ${METRIC_SETS.basin.join(', ')}.
 Sets of a stream:    ${METRIC_SETS.stream.join(', ')}.
-The default is the last day. Times are those at which a minute, an hour or a day begins.
+The default is the last day. Each time is the start of a minute, an hour or a day.
 
 Examples:
   tailrace metrics active-basins
@@ -35,31 +35,31 @@ Examples:
 export function addMetrics(program: Command): void {
   const command = program
     .command('metrics')
-    .summary('show what was used')
+    .summary('show usage over time')
     .description('Shows usage of the account, of a basin or of a stream over time.')
     .argument('<set>', 'what to show, see below')
     .argument('[of]', 's2://basin or s2://basin/stream (default: the account)')
     .addOption(new Option('--interval <interval>', 'how long each point is').choices(USAGE_INTERVALS))
     .option('--start-timestamp <time>', 'from here: Unix seconds or RFC 3339', unixSecond)
-    .option('--start-ago <span>', 'from so long ago: 90m, 2d (default: 1d)', duration)
+    .option('--start-ago <span>', 'from this long ago: 90m, 2d (default: 1d)', duration)
     .option('--end-timestamp <time>', 'up to here', unixSecond)
-    .option('--end-ago <span>', 'up to so long ago (default: now)', duration)
-    .option('--json', 'JSON as the API has it')
+    .option('--end-ago <span>', 'up to this long ago (default: now)', duration)
+    .option('--json', 'JSON as in the API')
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(command).action((set: string, of: string | undefined, _options, self: Command) =>
-    metrics(set, of, self.optsWithGlobals<MetricsOptions>()),
+    metrics(set, of, self.optsWithGlobals<MetricsCommandOptions>()),
   );
 }
 
-function metrics(set: string, of: string | undefined, options: MetricsOptions): Promise<void> {
+function metrics(set: string, of: string | undefined, options: MetricsCommandOptions): Promise<void> {
   const subject = subjectOf(of);
   expectSet(set, subject);
   const { interval } = options;
-  return callServer(options, subject, async ({ client, output, talk, print }) => {
+  return callServer(options, subject, async ({ client, output, reporter, print }) => {
     const values = await client.metrics({ set, interval, ...rangeOf(options), ...subject });
     if (options.json === true) return print({ values }, '');
     for (const line of values.flatMap(linesOf)) await output.write(`${escapeControls(line)}\n`);
-    if (values.flatMap(linesOf).length === 0) talk.note(`no ${set} in this time`);
+    if (values.flatMap(linesOf).length === 0) reporter.note(`no ${set} in this time`);
   });
 }
 
@@ -80,7 +80,7 @@ function expectSet(set: string, { basin, stream }: Subject): void {
   throw new TailraceError('config', `${JSON.stringify(set)}: ${whose} has ${sets.join(', ')}${elsewhere}`);
 }
 
-function rangeOf(options: MetricsOptions): { start: number; end: number } {
+function rangeOf(options: MetricsCommandOptions): { start: number; end: number } {
   const { startTimestamp, startAgo, endTimestamp, endAgo } = options;
   if (startTimestamp !== undefined && startAgo !== undefined) {
     throw new TailraceError('config', 'use only one of --start-timestamp and --start-ago');
@@ -93,7 +93,7 @@ function rangeOf(options: MetricsOptions): { start: number; end: number } {
 }
 
 /** One line a point: time, value, unit, series. */
-function linesOf({ label, scalar, gauge, accumulation }: Metric): readonly string[] {
+function linesOf({ label, scalar, gauge, accumulation }: UsageMetric): readonly string[] {
   if (label !== undefined)
     return label.values.map((value) => (label.name === 'active-basins' ? `s2://${value}` : value));
   if (scalar !== undefined) return [`${scalar.value} ${scalar.unit}  ${scalar.name}`];

@@ -1,22 +1,13 @@
-/** `tailrace read`: records from any place in a stream, up to any bound. */
+/** `tailrace read`: records from any position in a stream, up to any bound. */
 
 import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import type { ReadStart } from '../../src/model/read-range.ts';
 import { EXIT } from '../exit.ts';
 import { duration, instant, wholeNumber } from '../flags/arguments.ts';
-import { addConnectionOptions, type ConnectionOptions, connect, explain } from '../flags/connection.ts';
-import { formatStreamUri, parseStreamUri } from '../flags/names.ts';
-import {
-  addViewOptions,
-  type Bounds,
-  type Follow,
-  openPrinter,
-  printRecords,
-  untilInterrupted,
-  type ViewOptions,
-} from '../follow.ts';
-import { createTalk } from '../print/console.ts';
+import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
+import { formatStreamUri } from '../flags/names.ts';
+import { addViewOptions, type FollowBounds, openFollow, printRecords, type ViewOptions } from '../follow.ts';
 import { withNearest } from '../print/suggest.ts';
 
 interface ReadCommandOptions extends ViewOptions, ConnectionOptions {
@@ -34,7 +25,7 @@ interface ReadCommandOptions extends ViewOptions, ConnectionOptions {
 const STARTS = ['seqNum', 'timestamp', 'ago', 'tailOffset'] as const;
 
 const EXAMPLES = `
-Without a bound a read follows the stream for ever; with one, or with --no-follow, it ends at the tail.
+Without a bound a read follows the stream forever; with one, or with --no-follow, it ends at the tail.
 
 Examples:
   tailrace read my-app --seq-num 0 --no-follow         everything, from the first record
@@ -46,18 +37,20 @@ Examples:
 export function addRead(program: Command): void {
   const command = program
     .command('read')
-    .summary('read a stream from a place of your choice')
-    .description('Reads records from a sequence number, a time, or so many before the tail (the default: the tail).')
+    .summary('read a stream from any position')
+    .description(
+      'Reads records from a sequence number, a time, or a number of records before the tail (default: the tail).',
+    )
     .argument('<stream>', 's2://basin/stream, or a name in the default basin')
     .optionsGroup('Where to start (one of them):')
     .option('-s, --seq-num <number>', 'at this sequence number', wholeNumber)
     .option('--timestamp <time>', 'at this time: milliseconds since 1970 or RFC 3339', instant)
-    .option('--ago <span>', 'so long ago: 90s, 1h30m, 2d', duration)
-    .option('--tail-offset <count>', 'so many records before the tail', wholeNumber)
+    .option('--ago <span>', 'this long ago: 90s, 1h30m, 2d', duration)
+    .option('--tail-offset <count>', 'this many records before the tail', wholeNumber)
     .option('--clamp', 'start at the tail when the start lies beyond it')
     .optionsGroup('Where to end:')
-    .option('-n, --count <count>', 'after so many records', wholeNumber)
-    .option('-b, --bytes <bytes>', 'after so many metered bytes', wholeNumber)
+    .option('-n, --count <count>', 'after this many records', wholeNumber)
+    .option('-b, --bytes <bytes>', 'after this many metered bytes', wholeNumber)
     .option('--until <time>', 'before this time', instant)
     .option('--no-follow', 'at the tail')
     .addHelpText('after', EXAMPLES);
@@ -67,29 +60,27 @@ export function addRead(program: Command): void {
 }
 
 async function read(name: string, options: ReadCommandOptions): Promise<void> {
-  const uri = parseStreamUri(name);
   const bounds = boundsOf(options);
-  const connection = connect(options);
-  const talk = createTalk(options);
-  const follow: Follow = { ...(await openPrinter(options)), connection, uri, talk, signal: untilInterrupted() };
+  const follow = await openFollow(name, options);
+  const { connection, uri, reporter } = follow;
   try {
     await printRecords(follow, bounds);
   } catch (error) {
     if (!endsAtTail(error, bounds)) throw explain(await withNearest(error, connection.client, uri), connection);
-    talk.note(`nothing there: the tail of ${formatStreamUri(uri)} is ${error.detail.tail?.seqNum}`);
+    reporter.note(`nothing there: the tail of ${formatStreamUri(uri)} is ${error.detail.tail?.seqNum}`);
   }
   await follow.output.end();
   if (follow.signal.aborted) process.exitCode = EXIT.interrupted;
 }
 
-function boundsOf(options: ReadCommandOptions): Bounds {
+function boundsOf(options: ReadCommandOptions): FollowBounds {
   const given = STARTS.filter((key) => options[key] !== undefined);
   if (given.length > 1) {
     throw new TailraceError('config', 'use only one of --seq-num, --timestamp, --ago and --tail-offset');
   }
   return {
     start: startOf(options),
-    // "In the last hour" is no mistake on a stream that has been silent for two.
+    // "In the last hour" is not an error on a stream without records for two hours.
     clamp: options.clamp === true || options.ago !== undefined,
     count: options.count,
     bytes: options.bytes,
@@ -105,8 +96,8 @@ function startOf(options: ReadCommandOptions): ReadStart {
   return { tailOffset: options.tailOffset ?? 0 };
 }
 
-/** A bounded read that starts exactly at the tail is refused by S2's rules; here it is just empty. */
-function endsAtTail(error: unknown, bounds: Bounds): error is TailraceError {
+/** S2 refuses a bounded read that starts exactly at the tail; here it is empty. */
+function endsAtTail(error: unknown, bounds: FollowBounds): error is TailraceError {
   if (!(error instanceof TailraceError) || error.code !== 'range_not_satisfiable') return false;
   const { start, clamp } = bounds;
   if (clamp === true || start === undefined || 'tailOffset' in start) return true;

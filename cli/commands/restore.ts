@@ -1,12 +1,12 @@
-/** `tailrace restore`: a data directory out of a backup. */
+/** `tailrace restore`: a data directory from a backup. */
 
 import path from 'node:path';
 import type { Command } from 'commander';
 import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, printReport } from '../maintenance.ts';
 
 const EXAMPLES = `
-The whole file is checked first; then the directory holds all of it, or nothing. A backup holds no root token: the one
-of before works on, or a new one is made with \`tailrace serve --root-token-file\`.
+The whole file is checked first; then the directory holds all of it, or nothing. A backup holds no root token: the earlier
+one still works, or \`tailrace serve --root-token-file\` makes a new one.
 
 Examples:
   tailrace restore tailrace.backup --data-dir restored
@@ -15,8 +15,8 @@ Examples:
 export function addRestore(program: Command): void {
   const command = program
     .command('restore')
-    .summary('make a data directory of a backup')
-    .description('Makes a data directory, which must be empty or missing, of a file that `tailrace backup` wrote.')
+    .summary('make a data directory from a backup')
+    .description('Makes a data directory, which must be empty or missing, from a file that `tailrace backup` wrote.')
     .argument('<file>', 'the backup');
   addDataDirOption(command)
     .option('--json', 'JSON instead of text')

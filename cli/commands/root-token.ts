@@ -1,12 +1,12 @@
-/** `tailrace root-token reset`: a new root token, where the old one is lost or known to others. */
+/** `tailrace root-token reset`: a new root token, when the old one is lost or known to others. */
 
 import type { Command } from 'commander';
 import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, print } from '../maintenance.ts';
-import { createTalk } from '../print/console.ts';
+import { createReporter } from '../print/console.ts';
 
 const EXAMPLES = `
-The server must be stopped. The old root token is void from then on, other access tokens stay as they are. The new one is
-in the file that is printed, which only you may read.
+The server must be stopped. The old root token is void from then on; other access tokens stay valid. The new one is in
+the file that is printed, which only you may read.
 
 Examples:
   tailrace root-token reset
@@ -16,7 +16,7 @@ export function addRootToken(program: Command): void {
   const group = program
     .command('root-token')
     .summary('replace the root token')
-    .description('Looks after the token that may do everything.');
+    .description('Replaces the token that may do everything.');
   const command = group
     .command('reset')
     .summary('make a new root token; the old one is void')
@@ -30,11 +30,11 @@ export function addRootToken(program: Command): void {
 async function reset(options: MaintenanceOptions): Promise<void> {
   const { resetRootToken } = await loadMaintenance();
   const { file } = await resetRootToken(dataDirOf(options));
-  const talk = createTalk(options);
-  talk.note('the old root token is void; the new one is in this file:');
-  // A token set from outside wins over the one in the store.
+  const reporter = createReporter(options);
+  reporter.note('the old root token is void; the new one is in this file:');
+  // A token from the environment wins over the one in the store.
   if (process.env.TAILRACE_ROOT_TOKEN || process.env.TAILRACE_ROOT_TOKEN_FILE) {
-    talk.warn(
+    reporter.warn(
       'tailrace: TAILRACE_ROOT_TOKEN or TAILRACE_ROOT_TOKEN_FILE is set: a server with it takes that one instead',
     );
   }

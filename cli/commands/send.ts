@@ -1,20 +1,20 @@
-/** `tailrace send`: a smoke sender. Posts real OTLP to any endpoint and says what became of it. */
+/** `tailrace send`: posts test data as real OTLP to any endpoint, and prints what the receiver returned. */
 
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { type Command, Option } from 'commander';
-import { type OtlpResponse, otlpRefusal, postOtlp } from '../../src/client/send.ts';
+import { type OtlpResponse, otlpRefusal, postOtlp } from '../../src/client/post-otlp.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Signal } from '../../src/model/record.ts';
 import { EXIT } from '../exit.ts';
 import { anyNumber, collect, duration, wholeNumber } from '../flags/arguments.ts';
 import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
 import { findOtlpTarget, type OtlpTarget, parsePairs } from '../flags/otlp-target.ts';
-import { type Attribute, encodeRequest, type Items, type Origin } from '../otlp-message.ts';
-import { createTalk, type Output, openOutput, type Talk, type TalkOptions } from '../print/console.ts';
+import { type Attribute, encodeRequest, type Origin, type RequestItems } from '../otlp-message.ts';
+import { createReporter, type Output, openOutput, type Reporter, type ReporterOptions } from '../print/console.ts';
 import { escapeControls } from '../print/format.ts';
 
-interface SendOptions extends ConnectionOptions, TalkOptions {
+interface SendOptions extends ConnectionOptions, ReporterOptions {
   readonly stream?: string;
   readonly service?: string;
   readonly attr?: readonly string[];
@@ -41,18 +41,18 @@ const SERVICE = 'tailrace-send';
 const EXAMPLES = `
 Examples:
   tailrace send log "hello" --stream my-app
-  tailrace send log "no room left" --level error --attr disk=/dev/sda1 --attr free=0
+  tailrace send log "disk full" --level error --attr disk=/dev/sda1 --attr free=0
   tailrace send span --name "GET /" --duration 120ms --attr http.status=200 --stream my-app
   tailrace send metric --name queue.depth --value 17 --stream my-app --json
   tailrace send log "hello" --endpoint https://collector.example:4318      any OTLP endpoint
 
-OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME count as for an SDK.`;
+OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME are used as by an SDK.`;
 
 export function addSend(program: Command): void {
   const send = program
     .command('send')
     .summary('post a log record, a span or a metric to any OTLP endpoint')
-    .description('A smoke sender: posts real OTLP over HTTP and says what the receiver made of it.')
+    .description('Posts test data as real OTLP over HTTP, and prints what the receiver returned.')
     .addHelpText('after', EXAMPLES);
   const log = send
     .command('log')
@@ -95,14 +95,14 @@ function addShared(command: Command, signal: Signal): void {
 
 async function send(signal: Signal, body: string | undefined, options: SendOptions): Promise<void> {
   const target = findOtlpTarget(signal, options, process.env);
-  const talk = createTalk(options);
+  const reporter = createReporter(options);
   const output = await openOutput(undefined, options);
   const origin: Origin = { resource: resourceOf(options), scope: SERVICE };
   for (let sent = 0; sent < options.count; ) {
     const count = Math.min(REQUEST_ITEMS, options.count - sent);
     const items = itemsOf(signal, body ?? options.body ?? 'hello from tailrace', count, options);
-    const answer = await post(target, encodeRequest(origin, items, options.json ? 'json' : 'protobuf'), options);
-    await report(answer, count, signal, target, output, talk);
+    const response = await post(target, encodeRequest(origin, items, options.json ? 'json' : 'protobuf'), options);
+    await report(response, count, signal, target, output, reporter);
     sent += count;
   }
   await output.end();
@@ -110,16 +110,16 @@ async function send(signal: Signal, body: string | undefined, options: SendOptio
 
 async function post(target: OtlpTarget, body: Uint8Array, options: SendOptions): Promise<OtlpResponse> {
   try {
-    const answer = await postOtlp({
+    const response = await postOtlp({
       url: target.url,
       body: options.gzip ? gzipSync(body) : body,
       contentType: options.json ? 'application/json' : 'application/x-protobuf',
       headers: { 'user-agent': SERVICE, ...target.headers },
       ...(options.gzip ? { contentEncoding: 'gzip' as const } : {}),
     });
-    const refusal = otlpRefusal(answer, `POST ${target.url} answered ${answer.status}`);
+    const refusal = otlpRefusal(response, `POST ${target.url} answered ${response.status}`);
     if (refusal !== undefined) throw refusal;
-    return answer;
+    return response;
   } catch (error) {
     throw explain(error, target);
   }
@@ -127,25 +127,25 @@ async function post(target: OtlpTarget, body: Uint8Array, options: SendOptions):
 
 /** One line about an accepted request; a partial success is a failure of the command, since something was dropped. */
 async function report(
-  answer: OtlpResponse,
+  response: OtlpResponse,
   count: number,
   signal: Signal,
   target: OtlpTarget,
   output: Output,
-  talk: Talk,
+  reporter: Reporter,
 ): Promise<void> {
-  const id = answer.correlationId === undefined ? '' : ` (correlation id ${answer.correlationId})`;
-  const accepted = Math.max(0, count - answer.rejected);
+  const id = response.correlationId === undefined ? '' : ` (correlation id ${response.correlationId})`;
+  const accepted = Math.max(0, count - response.rejected);
   await output.write(
-    `${answer.status} ${escapeControls(`${accepted} of ${count} ${signal} accepted by ${target.url}${id}`)}\n`,
+    `${response.status} ${escapeControls(`${accepted} of ${count} ${signal} accepted by ${target.url}${id}`)}\n`,
   );
-  if (answer.message !== undefined) talk.warn(`the receiver says: ${answer.message}`);
-  if (answer.rejected === 0) return;
-  talk.warn(`${answer.rejected} rejected; a rejected record is dropped, sending it again does not help`);
+  if (response.message !== undefined) reporter.warn(`the receiver says: ${response.message}`);
+  if (response.rejected === 0) return;
+  reporter.warn(`${response.rejected} rejected; a rejected record is dropped, sending it again does not help`);
   process.exitCode = EXIT.failure;
 }
 
-/** As an SDK does: OTEL_RESOURCE_ATTRIBUTES, over it OTEL_SERVICE_NAME, over both the flags. */
+/** As in an SDK, OTEL_SERVICE_NAME wins over OTEL_RESOURCE_ATTRIBUTES; the flags win over both. */
 function resourceOf(options: SendOptions): ReadonlyMap<string, Attribute> {
   const resource = new Map<string, Attribute>([['service.name', SERVICE]]);
   const variable = 'OTEL_RESOURCE_ATTRIBUTES';
@@ -156,7 +156,7 @@ function resourceOf(options: SendOptions): ReadonlyMap<string, Attribute> {
   return resource;
 }
 
-function itemsOf(signal: Signal, body: string, count: number, options: SendOptions): Items {
+function itemsOf(signal: Signal, body: string, count: number, options: SendOptions): RequestItems {
   const now = BigInt(Date.now()) * 1_000_000n;
   const attributes = new Map((options.attr ?? []).map(attribute));
   const times = <T>(make: (index: number) => T): T[] => Array.from({ length: count }, (_, index) => make(index));

@@ -9,7 +9,7 @@ import { EXIT } from '../exit.ts';
 import { DEFAULT_ENDPOINT } from '../flags/connection.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
 import { type Banner, type BannerAuth, bannerText } from '../print/banner.ts';
-import { openOutput, outlivePipe, type TalkOptions } from '../print/console.ts';
+import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.ts';
 
 const EXAMPLES = `
 Each flag has an environment variable; flags win.
@@ -62,21 +62,21 @@ async function serve(command: Command): Promise<void> {
     endAtOnce('SIGABRT');
   };
   process.on('uncaughtException', onFatal);
-  // Before anything is opened, and before the banner: whoever has read that may stop us at once.
+  // Before anything is opened or printed: a reader of the banner may stop us at once.
   const stopped = firstSignal();
   // The store's native code is loaded only by the command that needs it.
   const { createServer } = await import('../../src/server.ts');
   const server = await createServer(config, { logger, onFatal });
   try {
     const { url } = await server.listen();
-    await print(bannerText(bannerOf(url, await server.describe(), config)), command.optsWithGlobals<TalkOptions>());
+    await print(bannerText(bannerOf(url, await server.describe(), config)), command.optsWithGlobals<ReporterOptions>());
     const signal = await stopped;
     logger.info({ signal }, 'stopping: finishing what is under way; a second signal ends at once');
   } finally {
     await closeInTime(server, config, logger);
   }
   logger.info({}, 'stopped');
-  // Nothing is in flight any more: what may still hold the process up must not.
+  // Nothing is in flight any more, so nothing may keep the process alive.
   process.exit(EXIT.ok);
 }
 
@@ -98,7 +98,7 @@ function bannerOf(url: string, store: ServerDescription, config: Config): Banner
   return { url, dataDir, isNew, streams, bytes, auth: authOf(store.rootToken, config), isDefault };
 }
 
-/** The secret goes to a terminal only: what stdout is piped into may be kept for years (users.md 4). */
+/** The secret goes to a terminal only: what stdout is piped into may be kept for years. */
 function authOf(token: ServerDescription['rootToken'], config: Config): BannerAuth {
   if (token === undefined) return { type: 'none' };
   if (config.rootToken !== undefined || token.file === undefined) return { type: 'variable' };
@@ -107,12 +107,12 @@ function authOf(token: ServerDescription['rootToken'], config: Config): BannerAu
   return isShown ? { type: 'secret', secret: token.made, file } : { type: 'file', file };
 }
 
-async function print(text: string, options: TalkOptions): Promise<void> {
+async function print(text: string, options: ReporterOptions): Promise<void> {
   const output = await openOutput(undefined, options);
   await output.write(text);
 }
 
-/** Closes the server; when that takes longer than it may, the process ends anyway. */
+/** Closes the server; when that takes longer than the shutdown timeout, the process ends anyway. */
 async function closeInTime(server: TailraceServer, config: Config, logger: Logger): Promise<void> {
   const cancel = watchdog(config.shutdownTimeout, () => {
     logger.error({}, `not closed within ${config.shutdownTimeout} ms: ending without waiting any longer`);

@@ -1,12 +1,12 @@
 /** `tailrace streams …`: list, create, get, ensure, reconfigure and delete streams. */
 
 import type { Command } from 'commander';
-import type { Provisioned, StreamEntry } from '../../src/client/control.ts';
-import { type CallContext, type CallOptions, callServer } from '../call.ts';
+import type { ProvisionResult, StreamEntry } from '../../src/client/control.ts';
+import { type CallContext, type CommandOptions, callServer } from '../call.ts';
 import {
   addListOptions,
   addVerbs,
-  type ListOptions,
+  type ListCommandOptions,
   listedText,
   provisionText,
   upTo,
@@ -24,7 +24,7 @@ import { defaultBasin, formatStreamUri, parseBasinUri, parseStreamUri, type Stre
 import { streamConfigLines } from '../print/config.ts';
 import { escapeControls } from '../print/format.ts';
 
-type Options = CallOptions & StreamConfigOptions;
+type StreamCommandOptions = CommandOptions & StreamConfigOptions;
 
 const EXAMPLES = `
 Examples:
@@ -35,10 +35,10 @@ Examples:
   tailrace streams reconfigure my-app --unset retention-bytes
   tailrace streams delete my-app`;
 
-const VERBS: Readonly<Record<string, Verb<StreamUri, Options>>> = {
+const VERBS: Readonly<Record<string, Verb<StreamUri, StreamCommandOptions>>> = {
   create: {
-    summary: 'make a stream',
-    description: 'Makes a stream; fails when it exists.',
+    summary: 'create a stream',
+    description: 'Creates a stream; fails when it exists.',
     example: 's2://orders-eu/returns --retention-policy infinite',
     flags: addStreamConfigFlags,
     act: create,
@@ -50,8 +50,8 @@ const VERBS: Readonly<Record<string, Verb<StreamUri, Options>>> = {
     act: get,
   },
   ensure: {
-    summary: 'make a stream, or make it be like this',
-    description: 'Makes a stream, or makes its configuration exactly this: what is not said becomes the default.',
+    summary: 'create a stream, or replace its configuration',
+    description: 'Creates a stream, or replaces its configuration: settings that are not given become the default.',
     example: 'my-app --retention-policy 30d --delete-on-empty-min-age 1h',
     flags: addStreamConfigFlags,
     act: ensure,
@@ -77,7 +77,7 @@ export function addStreams(program: Command): void {
   const group = program
     .command('streams')
     .summary('list, create, configure and delete streams')
-    .description('Streams hold records. What is not said about one when it is made comes from its basin.')
+    .description('Streams hold records. Settings that are not given when one is created come from its basin.')
     .addHelpText('after', EXAMPLES);
   addList(group);
   addVerbs(group, { argument: '<stream>', description: STREAM, parse: parseStreamUri }, VERBS);
@@ -91,11 +91,11 @@ function addList(group: Command): void {
     .argument('[basin]', 's2://basin or s2://basin/prefix (default: the default basin)');
   command.addHelpText('after', '\nExample:\n  tailrace streams list s2://orders-eu -n 10');
   addConnectionOptions(addListOptions(command)).action((name: string | undefined, _options, self: Command) =>
-    list(name, self.optsWithGlobals<CallOptions & ListOptions>()),
+    list(name, self.optsWithGlobals<CommandOptions & ListCommandOptions>()),
   );
 }
 
-function list(name: string | undefined, options: CallOptions & ListOptions): Promise<void> {
+function list(name: string | undefined, options: CommandOptions & ListCommandOptions): Promise<void> {
   const { basin, prefix } = parseBasinUri(name ?? defaultBasin());
   return callServer(options, { basin }, async ({ client, output, print }) => {
     const streams = client.listStreams({ ...options, basin, prefix: options.prefix ?? prefix });
@@ -106,7 +106,7 @@ function list(name: string | undefined, options: CallOptions & ListOptions): Pro
   });
 }
 
-function create(uri: StreamUri, options: Options): Promise<void> {
+function create(uri: StreamUri, options: StreamCommandOptions): Promise<void> {
   return callServer(options, { basin: uri.basin }, async (context) => {
     const { basin, stream } = uri;
     const provisioned = await context.client.createStream(stream, streamConfigOf(options), { basin });
@@ -114,14 +114,14 @@ function create(uri: StreamUri, options: Options): Promise<void> {
   });
 }
 
-function get({ basin, stream }: StreamUri, options: Options): Promise<void> {
+function get({ basin, stream }: StreamUri, options: StreamCommandOptions): Promise<void> {
   return callServer(options, { basin, stream }, async ({ client, print }) => {
     const config = await client.getStream(stream, { basin });
     await print(config, streamConfigLines(config));
   });
 }
 
-function ensure(uri: StreamUri, options: Options): Promise<void> {
+function ensure(uri: StreamUri, options: StreamCommandOptions): Promise<void> {
   return callServer(options, { basin: uri.basin }, async (context) => {
     const { basin, stream } = uri;
     const provisioned = await context.client.ensureStream(stream, streamConfigOf(options), { basin });
@@ -129,7 +129,7 @@ function ensure(uri: StreamUri, options: Options): Promise<void> {
   });
 }
 
-function reconfigure({ basin, stream }: StreamUri, options: Options): Promise<void> {
+function reconfigure({ basin, stream }: StreamUri, options: StreamCommandOptions): Promise<void> {
   const patch = expectChange(streamConfigOf(options), 'streams reconfigure');
   return callServer(options, { basin, stream }, async ({ client, print }) => {
     const config = await client.reconfigureStream(stream, patch, { basin });
@@ -137,7 +137,7 @@ function reconfigure({ basin, stream }: StreamUri, options: Options): Promise<vo
   });
 }
 
-function remove(uri: StreamUri, options: Options): Promise<void> {
+function remove(uri: StreamUri, options: StreamCommandOptions): Promise<void> {
   const { basin, stream } = uri;
   return callServer(options, uri, async ({ client, print }) => {
     await client.deleteStream(stream, { basin });
@@ -148,7 +148,7 @@ function remove(uri: StreamUri, options: Options): Promise<void> {
 function printProvisioned(
   { print }: CallContext,
   uri: StreamUri,
-  { result, entry }: Provisioned<StreamEntry>,
+  { result, entry }: ProvisionResult<StreamEntry>,
 ): Promise<void> {
   const { stream, ...rest } = entryJson(entry);
   return print({ basin: uri.basin, stream, result, ...rest }, provisionText(result, formatStreamUri(uri)));

@@ -5,17 +5,9 @@ import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import { EXIT } from '../exit.ts';
 import { wholeNumber } from '../flags/arguments.ts';
-import { addConnectionOptions, type ConnectionOptions, connect, explain } from '../flags/connection.ts';
-import { formatStreamUri, parseStreamUri } from '../flags/names.ts';
-import {
-  addViewOptions,
-  type Follow,
-  openPrinter,
-  printRecords,
-  untilInterrupted,
-  type ViewOptions,
-} from '../follow.ts';
-import { createTalk } from '../print/console.ts';
+import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
+import { formatStreamUri } from '../flags/names.ts';
+import { addViewOptions, type Follow, openFollow, printRecords, type ViewOptions } from '../follow.ts';
 import { nearestHint, withNearest } from '../print/suggest.ts';
 
 interface TailOptions extends ViewOptions, ConnectionOptions {
@@ -52,15 +44,12 @@ export function addTail(program: Command): void {
 }
 
 async function tail(name: string, options: TailOptions): Promise<void> {
-  const uri = parseStreamUri(name);
-  const connection = connect(options);
-  const talk = createTalk(options);
-  const follow: Follow = { ...(await openPrinter(options)), connection, uri, talk, signal: untilInterrupted() };
+  const follow = await openFollow(name, options);
   try {
     await printTail(follow, options);
     await follow.output.end();
   } catch (error) {
-    throw explain(error, connection);
+    throw explain(error, follow.connection);
   }
   if (follow.signal.aborted) process.exitCode = EXIT.interrupted;
 }
@@ -75,15 +64,15 @@ async function printTail(follow: Follow, options: TailOptions): Promise<void> {
   } catch (error) {
     if (!isMissing(error) || !options.follow) throw await withNearest(error, connection.client, uri);
     await waitForStream(error, follow);
-    // Whoever waited for the stream wants all of it, not only its last lines.
+    // A user who waited for the stream wants all of it, not only its last lines.
     if (!follow.signal.aborted) await printRecords(follow, { start: { seqNum: 0 } });
   }
 }
 
-/** Looks for the stream, ever less often up to every two seconds, until it is there. */
+/** Looks for the stream until it is there, at growing intervals of up to two seconds. */
 async function waitForStream(missing: TailraceError, follow: Follow): Promise<void> {
-  const { connection, uri, talk, signal } = follow;
-  talk.note(`waiting for ${formatStreamUri(uri)}${await nearestHint(missing, connection.client, uri)}`);
+  const { connection, uri, reporter, signal } = follow;
+  reporter.note(`waiting for ${formatStreamUri(uri)}${await nearestHint(missing, connection.client, uri)}`);
   for (let delayMs = LOOK_FIRST_MS; !signal.aborted; delayMs = Math.min(LOOK_MAX_MS, delayMs * 1.2)) {
     try {
       await connection.client.checkTail(uri.stream, { basin: uri.basin, signal });

@@ -1,17 +1,17 @@
-/** `tailrace tokens …`: issue, list, get, revoke and rotate access tokens, and what signs short-lived ones. A secret is alone on stdout. */
+/** `tailrace tokens …`: access tokens, and the key that signs short-lived ones. A secret is alone on stdout. */
 
 import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import { tokenIdFault } from '../../src/model/names.ts';
-import { addJsonOption, type CallContext, type CallOptions, callServer } from '../call.ts';
-import { addListOptions, type ListOptions, upTo } from '../control-plane.ts';
+import { addJsonOption, type CallContext, type CommandOptions, callServer } from '../call.ts';
+import { addListOptions, type ListCommandOptions, upTo } from '../control-plane.ts';
 import { addConnectionOptions } from '../flags/connection.ts';
 import { addTokenFlags, type TokenOptions, tokenOf, uselessGrants } from '../flags/token.ts';
 import { counted, escapeControls } from '../print/format.ts';
 import { listedToken, tokenLines } from '../print/token.ts';
 
 const EXAMPLES = `
-The secret is shown once, alone on stdout: keep it where it goes. A token issues only what it holds itself.
+The secret is shown once, alone on stdout. A token can issue only what it may do itself.
 
 Examples:
   tailrace tokens issue web --basins-exact telemetry --streams-prefix web- --op-groups stream=rw
@@ -28,12 +28,13 @@ const VERBS = {
     description: 'Shows what an access token may do; never its secret.',
   },
   revoke: {
-    summary: 'end an access token',
-    description: 'Ends an access token: at once, and what is open by it within a second. Tokens it issued live on.',
+    summary: 'revoke an access token',
+    description:
+      'Revokes an access token at once; connections that it opened end within a second. Tokens that it issued stay valid.',
   },
   rotate: {
     summary: 'give an access token another secret',
-    description: 'Gives an access token another secret, alone on stdout; the old one stops at once.',
+    description: 'Gives an access token another secret, alone on stdout; the old one stops working at once.',
   },
 };
 
@@ -58,7 +59,7 @@ export function addTokens(program: Command): void {
       .argument('<id>', 'id of the token')
       .addHelpText('after', `\nExample:\n  tailrace tokens ${name} web`);
     addConnectionOptions(addJsonOption(command)).action((id: string, _options, self: Command) =>
-      act(checkedId(id), self.optsWithGlobals<CallOptions>()),
+      act(checkedId(id), self.optsWithGlobals<CommandOptions>()),
     );
   }
 }
@@ -66,13 +67,13 @@ export function addTokens(program: Command): void {
 function addIssue(group: Command): void {
   const command = group
     .command('issue')
-    .summary('make an access token')
-    .description('Makes an access token. Its secret is shown once, alone on stdout.')
-    .argument('<id>', 'what it is called, up to 96 bytes')
+    .summary('issue an access token')
+    .description('Issues an access token. Its secret is shown once, alone on stdout.')
+    .argument('<id>', 'id of the token, up to 96 bytes')
     .addHelpText('after', EXAMPLES);
   addTokenFlags(command);
   addConnectionOptions(addJsonOption(command)).action((id: string, _options, self: Command) =>
-    issue(checkedId(id), self.optsWithGlobals<CallOptions & TokenOptions>()),
+    issue(checkedId(id), self.optsWithGlobals<CommandOptions & TokenOptions>()),
   );
 }
 
@@ -80,10 +81,10 @@ function addList(group: Command): void {
   const command = group
     .command('list')
     .summary('list access tokens')
-    .description('Lists the access tokens that live, in order of their ids: when each ends, and what it may do.')
+    .description('Lists the valid access tokens in order of their ids: when each expires, and what it may do.')
     .addHelpText('after', '\nExample:\n  tailrace tokens list --prefix web');
   addConnectionOptions(addListOptions(command)).action((_options, self: Command) =>
-    list(self.optsWithGlobals<CallOptions & ListOptions>()),
+    list(self.optsWithGlobals<CommandOptions & ListCommandOptions>()),
   );
 }
 
@@ -91,25 +92,25 @@ function addRotateSigningKey(group: Command): void {
   const command = group
     .command('rotate-signing-key')
     .summary('sign short-lived tokens with a new key')
-    .description('Signs the short-lived tokens of the exchange with a new key from now on. It takes the root token.')
-    .option('--void-old', 'end all short-lived tokens that are out; otherwise they live on until they expire')
+    .description('Signs the short-lived tokens of the exchange with a new key from now on. This needs the root token.')
+    .option('--void-old', 'void all short-lived tokens; otherwise they stay valid until they expire')
     .addHelpText('after', '\nExample:\n  tailrace tokens rotate-signing-key --void-old');
   addConnectionOptions(addJsonOption(command)).action((_options, self: Command) =>
-    rotateSigningKey(self.optsWithGlobals<CallOptions & { readonly voidOld?: boolean }>()),
+    rotateSigningKey(self.optsWithGlobals<CommandOptions & { readonly voidOld?: boolean }>()),
   );
 }
 
-async function issue(id: string, options: CallOptions & TokenOptions): Promise<void> {
+async function issue(id: string, options: CommandOptions & TokenOptions): Promise<void> {
   const token = await tokenOf(id, options, Date.now());
   return callServer(options, {}, async (context) => {
     const useless = uselessGrants(token.scope);
-    if (useless !== undefined) context.talk.warn(`tailrace: ${useless}`);
+    if (useless !== undefined) context.reporter.warn(`tailrace: ${useless}`);
     const secret = await context.client.issueToken(token);
     await printSecret(context, `issued ${id}`, { id, expires_at: token.expires_at ?? null, access_token: secret });
   });
 }
 
-function list(options: CallOptions & ListOptions): Promise<void> {
+function list(options: CommandOptions & ListCommandOptions): Promise<void> {
   return callServer(options, {}, async ({ client, output, print }) => {
     for await (const token of upTo(options.limit, client.listTokens(options))) {
       await print(token, listedToken(token, output.colors));
@@ -117,28 +118,28 @@ function list(options: CallOptions & ListOptions): Promise<void> {
   });
 }
 
-function get(id: string, options: CallOptions): Promise<void> {
+function get(id: string, options: CommandOptions): Promise<void> {
   return callServer(options, {}, async ({ client, print }) => {
     const token = await client.getToken(id);
     await print(token, tokenLines(token));
   });
 }
 
-function revoke(id: string, options: CallOptions): Promise<void> {
+function revoke(id: string, options: CommandOptions): Promise<void> {
   return callServer(options, {}, async ({ client, print }) => {
     await client.revokeToken(id);
     await print({ id, result: 'revoked' }, `revoked ${escapeControls(id)}`);
   });
 }
 
-function rotate(id: string, options: CallOptions): Promise<void> {
+function rotate(id: string, options: CommandOptions): Promise<void> {
   return callServer(options, {}, async (context) => {
     const secret = await context.client.rotateToken(id);
-    await printSecret(context, `rotated ${id}: the old secret is dead`, { id, access_token: secret });
+    await printSecret(context, `rotated ${id}: the old secret no longer works`, { id, access_token: secret });
   });
 }
 
-function rotateSigningKey(options: CallOptions & { readonly voidOld?: boolean }): Promise<void> {
+function rotateSigningKey(options: CommandOptions & { readonly voidOld?: boolean }): Promise<void> {
   return callServer(options, {}, async ({ client, print }) => {
     const key = await client.rotateSigningKey({ voidOld: options.voidOld });
     const old = key.verifying.filter(({ kid }) => kid !== key.kid);
@@ -150,11 +151,11 @@ function rotateSigningKey(options: CallOptions & { readonly voidOld?: boolean })
 }
 
 function printSecret(
-  { talk, print }: CallContext,
+  { reporter, print }: CallContext,
   done: string,
   json: { readonly id: string; readonly access_token: string; readonly expires_at?: string | null },
 ): Promise<void> {
-  talk.note(`${done}; the secret is shown this once`);
+  reporter.note(`${done}; the secret is shown this once`);
   return print(json, json.access_token);
 }
 

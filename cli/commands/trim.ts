@@ -1,4 +1,4 @@
-/** `tailrace trim`: the oldest records of a stream go. */
+/** `tailrace trim`: removes the oldest records of a stream. */
 
 import type { Command } from 'commander';
 import { trimRecord } from '../../src/client/records.ts';
@@ -6,17 +6,17 @@ import { addCommandRecordOptions, appendCommandRecord, type CommandRecordOptions
 import { wholeNumber } from '../flags/arguments.ts';
 
 const EXAMPLES = `
-Trimming appends a record of its own, and never goes back. The room is freed in the background.
+Trimming appends a command record, and cannot be undone. The space is freed in the background.
 
 Examples:
-  tailrace trim my-app 1000                          records 0 to 999 go
-  tailrace trim my-app 1000 -f writer-1              only while writer-1 is in force`;
+  tailrace trim my-app 1000                          removes records 0 to 999
+  tailrace trim my-app 1000 -f writer-1              only while writer-1 is the fencing token`;
 
 export function addTrim(program: Command): void {
   const command = program
     .command('trim')
-    .summary('let the oldest records of a stream go')
-    .description('Lets all records before a sequence number go.')
+    .summary('remove the oldest records of a stream')
+    .description('Removes all records before a sequence number.')
     .argument('<stream>', 's2://basin/stream, or a name in the default basin')
     .argument('<seq-num>', 'the first sequence number that is kept', wholeNumber)
     .addHelpText('after', EXAMPLES);

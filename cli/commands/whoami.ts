@@ -1,7 +1,7 @@
-/** `tailrace whoami`: what the server takes the caller for, for those who wonder why something is refused. */
+/** `tailrace whoami`: what the token in use may do, to find out why something is refused. */
 
 import type { Command } from 'commander';
-import { addJsonOption, type CallOptions, callServer } from '../call.ts';
+import { addJsonOption, type CommandOptions, callServer } from '../call.ts';
 import { addConnectionOptions } from '../flags/connection.ts';
 import { whoamiLines } from '../print/token.ts';
 
@@ -17,13 +17,13 @@ export function addWhoami(program: Command): void {
     .description('Shows what the token in use may do, and where it came from.')
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(addJsonOption(command)).action((_options, self: Command) =>
-    whoami(self.optsWithGlobals<CallOptions>()),
+    whoami(self.optsWithGlobals<CommandOptions>()),
   );
 }
 
-function whoami(options: CallOptions): Promise<void> {
-  return callServer(options, {}, async ({ client, talk, endpoint, token, print }) => {
-    talk.note(
+function whoami(options: CommandOptions): Promise<void> {
+  return callServer(options, {}, async ({ client, reporter, endpoint, token, print }) => {
+    reporter.note(
       `${endpoint.value} (from ${endpoint.from}), ${token === undefined ? 'no token' : `token from ${token.from}`}`,
     );
     const me = await client.whoami();

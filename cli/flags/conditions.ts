@@ -28,7 +28,7 @@ export function ackJson({ start, end, tail }: AppendAck) {
   return { start: positionJson(start), end: positionJson(end), tail: positionJson(tail) };
 }
 
-/** `0..3, tail 3 @ 1771390606217`: from the first to behind the last. */
+/** `0..3, tail 3 @ 1771390606217`: from the first sequence number to the one after the last. */
 export function rangeText({ start, end, tail }: AppendAck): string {
   return `${start.seqNum}..${end.seqNum}, tail ${positionText(tail)}`;
 }

@@ -1,7 +1,7 @@
 /** Configurations as flags: one flag for each leaf, by the names of S2's own command line. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { BasinConfigJson, StreamConfigJson } from '../../src/client/config.ts';
+import type { BasinConfigJson, StreamConfigJson } from '../../src/client/config-json.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { STORAGE_CLASSES, STREAM_CIPHERS, TIMESTAMPING_MODES } from '../../src/model/stream-config.ts';
 import { byteSize, truth, wholeSeconds } from './arguments.ts';
@@ -47,25 +47,33 @@ export function addStreamConfigFlags(command: Command, group = 'Configuration:')
     .addOption(new Option('--storage-class <class>', 'class that clients are shown').choices(STORAGE_CLASSES))
     .option('--retention-policy <age>', 'how long records are kept: 12h, 7d, 1y, or infinite', retention)
     .addOption(new Option('--retention-age <age>').argParser(retention).hideHelp().conflicts('retentionPolicy'))
-    .option('--retention-bytes <size>', 'how much is kept, such as 10GiB: the oldest records go first', positiveSize)
+    .option(
+      '--retention-bytes <size>',
+      'how much is kept, such as 10GiB: the oldest records are deleted first',
+      positiveSize,
+    )
     .addOption(new Option('--timestamping-mode <mode>', 'whose timestamps count').choices(TIMESTAMPING_MODES))
     .option('--timestamping-uncapped <bool>', 'whether timestamps may lie ahead of the clock of the server', truth)
-    .option('--delete-on-empty-min-age <age>', 'delete it when it has been empty for so long; 0s is off', wholeSeconds);
+    .option('--delete-on-empty-min-age <age>', 'delete it when it was empty for this long; 0s is off', wholeSeconds);
 }
 
-/** Adds the flags of a basin: its own, and those that its streams start from. */
+/** Adds the flags of a basin: its own, and the defaults of its streams. */
 export function addBasinConfigFlags(command: Command): Command {
   command
     .optionsGroup('Configuration:')
-    .option('--create-stream-on-append', 'the first append makes a stream')
-    .option('--no-create-stream-on-append', 'streams are made by hand')
-    .option('--create-stream-on-read', 'the first read makes a stream')
+    .option('--create-stream-on-append', 'the first append creates a stream')
+    .option('--no-create-stream-on-append', 'an append to a missing stream fails')
+    .option('--create-stream-on-read', 'the first read creates a stream')
     .option('--no-create-stream-on-read', 'a read of a missing stream fails')
-    .addOption(new Option('--stream-cipher <cipher>', 'encrypt the streams made from now on').choices(STREAM_CIPHERS))
+    .addOption(
+      new Option('--stream-cipher <cipher>', 'encrypt the streams that are created from now on').choices(
+        STREAM_CIPHERS,
+      ),
+    )
     .addOption(new Option('--cipher <cipher>').choices(STREAM_CIPHERS).hideHelp().conflicts('streamCipher'))
     .option('--otlp-default-stream <template>', 'stream of OTLP data without s2.stream; empty refuses such data');
   addOidcFlags(command);
-  return addStreamConfigFlags(command, 'Configuration that streams made from now on start from:');
+  return addStreamConfigFlags(command, 'Default configuration of streams that are created from now on:');
 }
 
 /** Adds `--unset`, for a command that changes a configuration. */
@@ -107,7 +115,7 @@ export function basinConfigOf(options: BasinConfigOptions): BasinConfigJson {
 /** @throws TailraceError `config` when there is nothing in it. */
 export function expectChange<T extends object>(patch: T, command: string): T {
   if (Object.keys(patch).length > 0) return patch;
-  throw new TailraceError('config', `nothing to change: \`tailrace ${command} --help\` shows what can be`);
+  throw new TailraceError('config', `nothing to change: \`tailrace ${command} --help\` lists the settings`);
 }
 
 /** Null for a leaf that is unset. */
@@ -122,16 +130,16 @@ function leavesOf({
   };
 }
 
-/** Leaves that are there or not; an object of none is not there itself. */
-type Perhaps<T> = { readonly [K in keyof T]: T[K] | undefined };
+/** Leaves that may be undefined. An object without any leaf is left out itself. */
+type MaybeUndefined<T> = { readonly [K in keyof T]: T[K] | undefined };
 
-function group<T extends object>(leaves: Perhaps<T>): T | undefined {
+function group<T extends object>(leaves: MaybeUndefined<T>): T | undefined {
   const kept = defined(leaves);
   return Object.keys(kept).length === 0 ? undefined : kept;
 }
 
 /** Without the keys that are undefined. */
-function defined<T extends object>(leaves: Perhaps<T>): T {
+function defined<T extends object>(leaves: MaybeUndefined<T>): T {
   return Object.fromEntries(Object.entries(leaves).filter(([, leaf]) => leaf !== undefined)) as T;
 }
 
@@ -153,6 +161,6 @@ function unsetIn(leaves: readonly string[]) {
     const names = text.split(',').map((name) => name.trim());
     const wrong = names.find((name) => !leaves.includes(name));
     if (wrong === undefined) return [...before, ...names];
-    throw new InvalidArgumentError(`${JSON.stringify(wrong)} is none of ${leaves.join(', ')}.`);
+    throw new InvalidArgumentError(`${JSON.stringify(wrong)} is not one of ${leaves.join(', ')}.`);
   };
 }

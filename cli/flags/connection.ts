@@ -1,6 +1,6 @@
 /**
- * Which server, as whom: flags, then environment, then the context in use, then the server on this machine; and where
- * each came from.
+ * Which server to call, and with which token: from flags, then the environment, then the context in use, then the server
+ * on this machine. Keeps where each value came from.
  */
 
 import { readFileSync } from 'node:fs';
@@ -17,23 +17,21 @@ export interface ConnectionOptions {
   readonly tokenFile?: string;
 }
 
-/** A value with its origin, for messages. The origin never holds the secret. */
+/** A value, and where it came from, for messages. `from` never holds the secret. */
 export interface Sourced {
   readonly value: string;
   readonly from: string;
 }
 
-export interface Connection {
+export interface ServerConnection {
   readonly client: Client;
   readonly endpoint: Sourced;
   readonly token: Sourced | undefined;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 export const DEFAULT_ENDPOINT = 'http://127.0.0.1:4318';
 
-/** Adds the flags that every command needs that talks to a server. */
+/** Adds the flags of every command that calls a server. */
 export function addConnectionOptions(command: Command): Command {
   return command
     .optionsGroup('Server:')
@@ -49,18 +47,18 @@ export function addConnectionOptions(command: Command): Command {
  * Finds server and token.
  * @throws TailraceError `config` for a bad URL or a token file that cannot be read.
  */
-export function connect(options: ConnectionOptions, env: Env = process.env): Connection {
+export function connect(options: ConnectionOptions, env: NodeJS.ProcessEnv = process.env): ServerConnection {
   const endpoint = findEndpoint(options, env);
   const token = findToken(options, env, endpoint);
   return { client: createClient({ endpoint: endpoint.value, token: token?.value }), endpoint, token };
 }
 
-/** Finds the server. S2's variable counts only together with S2's token, which goes there and nowhere else. */
-export function findEndpoint(options: ConnectionOptions, env: Env): Sourced {
+/** Finds the server. S2_ACCOUNT_ENDPOINT counts only with S2_ACCESS_TOKEN, which is sent there and nowhere else. */
+export function findEndpoint(options: ConnectionOptions, env: NodeJS.ProcessEnv): Sourced {
   if (options.endpoint !== undefined) return { value: options.endpoint, from: '--endpoint' };
   if (present(env.TAILRACE_ENDPOINT)) return { value: env.TAILRACE_ENDPOINT, from: 'TAILRACE_ENDPOINT' };
   if (present(env.S2_ACCOUNT_ENDPOINT) && present(env.S2_ACCESS_TOKEN)) {
-    // S2's rule (s2-api.md §1.1): no scheme means https; the path of the API is ours to add.
+    // As for S2's SDKs: without a scheme it is https, and the client adds the path of the API.
     const scheme = env.S2_ACCOUNT_ENDPOINT.includes('://') ? '' : 'https://';
     return { value: scheme + env.S2_ACCOUNT_ENDPOINT.replace(/\/v1\/?$/, ''), from: 'S2_ACCOUNT_ENDPOINT' };
   }
@@ -70,7 +68,7 @@ export function findEndpoint(options: ConnectionOptions, env: Env): Sourced {
 }
 
 /** Finds the token for an endpoint. The root token on this disk is only ever sent to this machine. */
-export function findToken(options: ConnectionOptions, env: Env, endpoint: Sourced): Sourced | undefined {
+export function findToken(options: ConnectionOptions, env: NodeJS.ProcessEnv, endpoint: Sourced): Sourced | undefined {
   if (options.tokenFile !== undefined) return { value: readToken(options.tokenFile), from: options.tokenFile };
   if (options.token !== undefined) return { value: options.token, from: '--token' };
   if (present(env.TAILRACE_TOKEN)) return { value: env.TAILRACE_TOKEN, from: 'TAILRACE_TOKEN' };
@@ -80,8 +78,8 @@ export function findToken(options: ConnectionOptions, env: Env, endpoint: Source
   return contextToken(env, endpoint) ?? (isLoopback(endpoint.value) ? localToken(env) : undefined);
 }
 
-/** Adds to a refusal where endpoint and token came from: the usual cause is that one of them is another server's. */
-export function explain(error: unknown, connection: Pick<Connection, 'endpoint' | 'token'>): unknown {
+/** Adds to a refusal where endpoint and token came from: usually one of them belongs to another server. */
+export function explain(error: unknown, connection: Pick<ServerConnection, 'endpoint' | 'token'>): unknown {
   if (!(error instanceof TailraceError)) return error;
   const { endpoint, token } = connection;
   const lines = [error.message];
@@ -98,8 +96,8 @@ export function explain(error: unknown, connection: Pick<Connection, 'endpoint' 
   return new TailraceError(error.code, lines.join('\n'), { detail: error.detail, cause: error });
 }
 
-/** The token of the context in use, which goes to the server of that context and nowhere else. */
-function contextToken(env: Env, endpoint: Sourced): Sourced | undefined {
+/** The token of the context in use, which is sent to the server of that context and nowhere else. */
+function contextToken(env: NodeJS.ProcessEnv, endpoint: Sourced): Sourced | undefined {
   const context = currentContext(env);
   if (context?.token === undefined) return undefined;
   if (normalizeEndpoint(endpoint.value) !== normalizeEndpoint(context.endpoint)) return undefined;
@@ -117,7 +115,7 @@ const NO_TOKEN_HINT =
   'set TAILRACE_TOKEN or --token-file, add a context, or run this where the data directory of the server is';
 
 /** The root token that a server on this machine has written for its owner. */
-function localToken(env: Env): Sourced | undefined {
+function localToken(env: NodeJS.ProcessEnv): Sourced | undefined {
   const file = path.resolve(env.TAILRACE_DATA_DIR ?? 'data', 'root-token');
   try {
     return { value: readFileSync(file, 'utf8').trim(), from: file };

@@ -21,7 +21,7 @@ export function addKeyOption(command: Command): Command {
 
 /**
  * The key, if there is one: base64 of 32 bytes.
- * @throws TailraceError `config` when it cannot be read or is none; the message never repeats it
+ * @throws TailraceError `config` when it cannot be read or is not a key; the message never repeats it
  */
 export function encryptionKey(options: KeyOptions, env: NodeJS.ProcessEnv = process.env): string | undefined {
   const file = options.encryptionKeyFile;

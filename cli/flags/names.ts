@@ -1,4 +1,4 @@
-/** Names as users write them: s2://basin/stream, a bare stream name, and what they may have meant. */
+/** Names as users write them: s2://basin/stream, or a bare stream name; and names that are similar to one. */
 
 import { TailraceError } from '../../src/model/error.ts';
 import { basinNameFault, streamNameFault } from '../../src/model/names.ts';
@@ -11,11 +11,11 @@ export interface StreamUri {
 
 const SCHEME = 's2://';
 const NEAREST_MAX = 3;
-/** What `tailrace serve` calls its default basin when nobody says otherwise. */
+/** The default basin of `tailrace serve` when none is configured. */
 const DEFAULT_BASIN = 'telemetry';
 
 /**
- * Reads `s2://basin/stream` or a bare stream name (slashes and all), which lies in the default basin.
+ * Reads `s2://basin/stream` or a bare stream name, which may have slashes and lies in the default basin.
  * @throws TailraceError `config` with what is wrong with it.
  */
 export function parseStreamUri(text: string, env: NodeJS.ProcessEnv = process.env): StreamUri {
@@ -55,7 +55,7 @@ export function formatStreamUri(uri: StreamUri): string {
   return `${SCHEME}${uri.basin}/${uri.stream}`;
 }
 
-/** The names that look most like the one that was asked for, best first; none that is too far off. */
+/** The names that are most similar to the wanted one, best first. Leaves out what is too different. */
 export async function nearestNames(
   wanted: string,
   names: AsyncIterable<{ readonly name: string }> | readonly { readonly name: string }[],

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { OidcJson } from '../../src/client/config.ts';
+import type { OidcJson } from '../../src/client/config-json.ts';
 import { TailraceError } from '../../src/model/error.ts';
 
 /** What the flags of an outside issuer parse to. */
@@ -26,7 +26,7 @@ export function addOidcFlags(command: Command): Command {
     );
 }
 
-/** The issuer that the flags name, or nothing. @throws TailraceError `config` when they name a part of one */
+/** The issuer that the flags name, or nothing. @throws TailraceError `config` when they name only a part of one */
 export function oidcOf({ oidcIssuer, oidcAudience, oidcJwksUri, oidcJwksFile }: OidcOptions): OidcJson | undefined {
   const given = [oidcIssuer, oidcAudience, oidcJwksUri ?? oidcJwksFile];
   if (given.every((flag) => flag === undefined)) return undefined;
@@ -44,7 +44,7 @@ function keySetIn(file: string): unknown {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    const why = error instanceof SyntaxError ? 'it is no JSON' : String(error);
+    const why = error instanceof SyntaxError ? 'it is not JSON' : String(error);
     throw new InvalidArgumentError(`${file} cannot be used: ${why}.`);
   }
 }

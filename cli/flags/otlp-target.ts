@@ -1,4 +1,4 @@
-/** Where `send` posts to: as a stock OpenTelemetry SDK would find out, plus our own flags. */
+/** Where `send` posts to: found as by an OpenTelemetry SDK, and by our own flags. */
 
 import { normalizeEndpoint } from '../../src/client/calls.ts';
 import { TailraceError } from '../../src/model/error.ts';
@@ -12,15 +12,13 @@ export interface OtlpTarget {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 /**
  * Finds URL and headers: `--endpoint`, then the SDK's variables (the one of the signal is used as it is, the general
- * one gets /v1/<signal> appended), then TAILRACE_ENDPOINT, then this machine. OTEL headers hold secrets: they go to
- * the endpoint that stands beside them, and elsewhere only when no endpoint does.
+ * one gets /v1/<signal> appended), then TAILRACE_ENDPOINT, then this machine. OTEL headers hold secrets: they are sent to
+ * the endpoint of the SDK's variables, and to another one only when these name none.
  * @throws TailraceError `config`
  */
-export function findOtlpTarget(signal: Signal, options: ConnectionOptions, env: Env): OtlpTarget {
+export function findOtlpTarget(signal: Signal, options: ConnectionOptions, env: NodeJS.ProcessEnv): OtlpTarget {
   const fromSdk = options.endpoint === undefined ? sdkEndpoint(signal, env) : undefined;
   const endpoint = fromSdk ?? findEndpoint(options, env);
   const base = normalizeEndpoint(endpoint.value);
@@ -51,7 +49,7 @@ export function parsePairs(variable: string, text: string): ReadonlyMap<string, 
   return pairs;
 }
 
-function sdkEndpoint(signal: Signal, env: Env): Sourced | undefined {
+function sdkEndpoint(signal: Signal, env: NodeJS.ProcessEnv): Sourced | undefined {
   for (const name of [signalVariable(signal, 'ENDPOINT'), 'OTEL_EXPORTER_OTLP_ENDPOINT']) {
     const value = env[name];
     if (value !== undefined && value !== '') return { value, from: name };
@@ -59,7 +57,12 @@ function sdkEndpoint(signal: Signal, env: Env): Sourced | undefined {
   return undefined;
 }
 
-function headersFor(signal: Signal, base: string, isSdkEndpoint: boolean, env: Env): Record<string, string> {
+function headersFor(
+  signal: Signal,
+  base: string,
+  isSdkEndpoint: boolean,
+  env: NodeJS.ProcessEnv,
+): Record<string, string> {
   const other = sdkEndpoint(signal, env);
   if (
     !isSdkEndpoint &&
@@ -75,10 +78,10 @@ function headersFor(signal: Signal, base: string, isSdkEndpoint: boolean, env: E
   return headers;
 }
 
-/** Beside an SDK's endpoint only what was named on the command line counts, or the root token on this machine. */
+/** With the endpoint of an SDK's variable only a token from the command line counts, or the root token on this machine. */
 function tokenFor(
   options: ConnectionOptions,
-  env: Env,
+  env: NodeJS.ProcessEnv,
   endpoint: Sourced,
   isSdkEndpoint: boolean,
 ): Sourced | undefined {

@@ -1,4 +1,4 @@
-/** An access token as flags: its scope, what it may do, how long, and what the server does to what is sent with it. */
+/** An access token as flags: its scope, its operations, its expiry, and what the server does with data sent with it. */
 
 import { type Command, InvalidArgumentError } from 'commander';
 import type { GroupJson, ResourceSetJson, ScopeJson, TokenJson } from '../../src/client/tokens.ts';
@@ -12,7 +12,7 @@ import {
 import { collect, duration, instant, wholeNumber } from './arguments.ts';
 import { nearestNames } from './names.ts';
 
-type Pair = readonly [key: string, value: string];
+type KeyValuePair = readonly [key: string, value: string];
 
 /** What the flags of `tokens issue` parse to. */
 export interface TokenOptions {
@@ -22,26 +22,26 @@ export interface TokenOptions {
   readonly streamsPrefix?: string;
   readonly accessTokensExact?: string;
   readonly accessTokensPrefix?: string;
-  readonly opGroups?: readonly Pair[];
+  readonly opGroups?: readonly KeyValuePair[];
   readonly ops?: readonly string[];
   readonly expiresIn?: number;
   readonly expiresAt?: number;
   readonly autoPrefix?: boolean;
   readonly stream?: string;
   readonly attribute?: readonly string[];
-  readonly tenant?: readonly Pair[];
+  readonly tenant?: readonly KeyValuePair[];
   readonly spansPerMinute?: number;
   readonly limits?: string;
   readonly prefix?: string;
 }
 
 const TENANT_KEYS = ['workspace_id', 'vpc_id'] as const;
-/** So much of a VPC's id names its namespace. */
+/** A namespace is named by this many characters of the VPC's id. */
 const NAMESPACE_CHARS = 8;
 const KINDS = ['basins', 'streams', 'access-tokens'] as const;
 
 export function addTokenFlags(command: Command): Command {
-  command.optionsGroup('What it reaches (nothing, unless said; an empty prefix is everything):');
+  command.optionsGroup('What it reaches (by default nothing; an empty prefix is everything):');
   for (const kind of KINDS) {
     const one = kind === 'access-tokens' ? 'the access token with this id' : `the ${kind.slice(0, -1)} of this name`;
     const all = kind === 'access-tokens' ? 'the access tokens whose ids' : `the ${kind} whose names`;
@@ -51,15 +51,19 @@ export function addTokenFlags(command: Command): Command {
     .optionsGroup('What it may do:')
     .option('--op-groups <groups>', 'groups of operations, such as account=rw,basin=r,stream=w', pairs)
     .option('--ops <operations>', 'single operations, such as append,read (repeatable)', commaList)
-    .option('--expires-in <span>', 'until then from now, such as 12h or 30d (default: as the issuer)', duration)
-    .option('--expires-at <time>', 'until then, such as 2030-01-31T12:00:00Z', instant)
+    .option(
+      '--expires-in <span>',
+      'how long it is valid, such as 12h or 30d (default: as long as its issuer)',
+      duration,
+    )
+    .option('--expires-at <time>', 'until when it is valid, such as 2030-01-31T12:00:00Z', instant)
     .optionsGroup('What the server does with what it sends:')
-    .option('--auto-prefix', 'put --streams-prefix before every stream name it says, and hide it from it')
-    .option('--stream <name>', 'stream of OTLP data that names none')
+    .option('--auto-prefix', 'put --streams-prefix before every stream name in its requests, and hide it in responses')
+    .option('--stream <name>', 'stream of OTLP data that does not name one')
     .option('--attribute <key=value>', 'set this attribute on every OTLP resource (repeatable)', collect)
     .option('--tenant <ids>', 'workspace_id=…,vpc_id=…: set these, stream_id, source and namespace', pairs)
     .option('--limits <profile>', 'a named limit profile')
-    .option('--spans-per-minute <count>', 'take at most so many spans a minute', wholeNumber)
+    .option('--spans-per-minute <count>', 'take at most this many spans a minute', wholeNumber)
     .option('--prefix <letters>', 'what its secrets begin with: 2 to 8 lower-case letters (default trk)');
 }
 
@@ -85,7 +89,7 @@ export async function tokenOf(id: string, options: TokenOptions, now: number): P
   };
 }
 
-/** What the scope allows nowhere: operations on names of which it holds none. */
+/** A warning when the scope allows operations but reaches nothing that they work on. */
 export function uselessGrants({ basins, streams, op_groups: groups, ops }: ScopeJson): string | undefined {
   const onStreams = groups?.stream != null || (ops ?? []).some((name) => STREAM_OPERATIONS.has(name));
   if (!onStreams && groups?.basin == null) return undefined;
@@ -100,7 +104,10 @@ async function scopeOf(options: TokenOptions): Promise<ScopeJson> {
   const { opGroups = [] } = options;
   const ops = [...new Set((options.ops ?? []).map(operationNamed))];
   if (ops.length === 0 && opGroups.length === 0) {
-    throw new TailraceError('config', 'it may do nothing: say what, such as --ops append or --op-groups stream=rw');
+    throw new TailraceError(
+      'config',
+      'the token may do nothing: allow something, such as --ops append or --op-groups stream=rw',
+    );
   }
   for (const name of ops) await expectKnown('operation', name, GRANTED_OPERATIONS);
   return {
@@ -125,7 +132,7 @@ function setOf(
   return prefix === undefined ? {} : { [key]: { prefix } };
 }
 
-async function groupsOf(given: readonly Pair[]): Promise<Partial<Record<OperationResource, GroupJson>>> {
+async function groupsOf(given: readonly KeyValuePair[]): Promise<Partial<Record<OperationResource, GroupJson>>> {
   const groups: Partial<Record<string, GroupJson>> = {};
   for (const [name, modes] of given) {
     await expectKnown('group of operations', name, OPERATION_RESOURCES);
@@ -137,7 +144,7 @@ async function groupsOf(given: readonly Pair[]): Promise<Partial<Record<Operatio
   return groups;
 }
 
-/** @throws TailraceError `config` with what it may have been meant to be */
+/** @throws TailraceError `config` with the most similar name */
 async function expectKnown(what: string, name: string, known: readonly string[]): Promise<void> {
   if (known.includes(name)) return;
   const [nearest] = await nearestNames(
@@ -154,7 +161,7 @@ function expiryOf({ expiresIn, expiresAt }: TokenOptions, now: number): string |
   }
   const at = expiresIn === undefined ? expiresAt : now + expiresIn;
   if (at === undefined) return undefined;
-  if (at > LATEST_MS) throw new TailraceError('config', 'that is farther off than year 9999: leave the expiry out');
+  if (at > LATEST_MS) throw new TailraceError('config', 'that is after the year 9999: leave the expiry out');
   return new Date(at).toISOString();
 }
 
@@ -175,8 +182,8 @@ function attributesOf(id: string, { attribute = [], tenant }: TokenOptions): Rea
   return Object.fromEntries(attributes);
 }
 
-/** The preset of a tenant (access.md, Tenancy presets). */
-function tenantAttributes(id: string, given: readonly Pair[]): readonly Pair[] {
+/** The attributes that `--tenant` sets. */
+function tenantAttributes(id: string, given: readonly KeyValuePair[]): readonly KeyValuePair[] {
   const ids = new Map(given);
   const [workspace = '', vpc = ''] = TENANT_KEYS.map((key) => ids.get(key));
   if (workspace === '' || vpc === '' || ids.size !== TENANT_KEYS.length || given.length !== ids.size) {
@@ -192,7 +199,7 @@ function tenantAttributes(id: string, given: readonly Pair[]): readonly Pair[] {
 }
 
 /** `a=b,c=d`. */
-function pairs(text: string, before: readonly Pair[] = []): readonly Pair[] {
+function pairs(text: string, before: readonly KeyValuePair[] = []): readonly KeyValuePair[] {
   const parts = text.split(',').map((part) => part.trim());
   const wrong = parts.find((part) => part.indexOf('=') < 1);
   if (wrong === undefined) return [...before, ...parts.map((part) => pair(part, ''))];
@@ -205,7 +212,7 @@ function commaList(text: string, before: readonly string[] = []): readonly strin
 }
 
 /** @throws TailraceError `config` when there is no key or no equals sign */
-function pair(text: string, flag: string): Pair {
+function pair(text: string, flag: string): KeyValuePair {
   const equals = text.indexOf('=');
   if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
   throw new TailraceError('config', `${flag} ${text}: it must be key=value`);

@@ -7,8 +7,8 @@ import { meteredBytes } from '../../src/model/record.ts';
 type Event = 'lingered' | IteratorResult<readonly AppendRecord[], void>;
 
 /**
- * Batches in the order of the records: at most 1,000 and 1 MiB metered, and given out when they are full or their first
- * record is so old. What came before a failure of the input is given out before the failure.
+ * Batches in the order of the records, of at most 1,000 records and 1 MiB metered. A batch is yielded when it is full or
+ * its first record has waited for the linger time. What came before a failure of the input is yielded before it throws.
  */
 export async function* batches(
   groups: AsyncIterable<readonly AppendRecord[]>,
@@ -18,7 +18,7 @@ export async function* batches(
   const batch = new Batch();
   const ask = () => {
     const next: Promise<Event> = input.next();
-    // Looked at later: the batch before it comes first.
+    // A failure is handled later: the batch before it comes first.
     next.catch(() => {});
     return next;
   };
@@ -72,7 +72,7 @@ class Batch {
     return records;
   }
 
-  /** What comes next, unless the first record of the batch becomes too old before. */
+  /** What comes next, or `lingered` when the first record of the batch has waited long enough. */
   async orLinger(next: Promise<Event>, lingerMs: number): Promise<Event> {
     let timer: NodeJS.Timeout | undefined;
     const lingered = new Promise<Event>((resolve) => {

@@ -1,4 +1,4 @@
-/** Records out of lines of input, in the formats in which `read` prints them. No more than a line is held at a time. */
+/** Records from lines of input, in the formats in which `read` prints them. Holds no more than a line at a time. */
 
 import type { AppendRecord } from '../../src/client/records.ts';
 import { TailraceError } from '../../src/model/error.ts';
@@ -13,7 +13,7 @@ const CARRIAGE_RETURN = 0x0d;
 
 /**
  * Records in groups, as the input comes. In the JSON formats empty lines are skipped; in text each is a record.
- * @throws TailraceError `invalid` that names the line: no record, or one that is too large; what came before it was given
+ * @throws TailraceError `invalid` that names the line: no record, or one that is too large; records before it were yielded
  */
 export async function* recordsIn(
   input: AsyncIterable<Uint8Array>,
@@ -37,24 +37,24 @@ export async function* recordsIn(
   }
 }
 
-/** Lines without their ends, as many at a time as a piece of the input completes. */
+/** Lines without their ends, as many at a time as a chunk of the input completes. */
 async function* linesIn(input: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Uint8Array[]> {
   let parts: Uint8Array[] = [];
   let bytes = 0;
-  for await (const piece of input) {
+  for await (const chunk of input) {
     const lines: Uint8Array[] = [];
     let from = 0;
-    for (let end = piece.indexOf(NEW_LINE); end !== -1; end = piece.indexOf(NEW_LINE, from)) {
-      const rest = piece.subarray(from, end);
+    for (let end = chunk.indexOf(NEW_LINE); end !== -1; end = chunk.indexOf(NEW_LINE, from)) {
+      const rest = chunk.subarray(from, end);
       lines.push(withoutReturn(parts.length === 0 ? rest : Buffer.concat([...parts, rest])));
       parts = [];
       bytes = 0;
       from = end + 1;
     }
     if (lines.length > 0) yield lines;
-    if (from === piece.length) continue;
-    parts.push(piece.subarray(from));
-    bytes += piece.length - from;
+    if (from === chunk.length) continue;
+    parts.push(chunk.subarray(from));
+    bytes += chunk.length - from;
     // Longer than any record may be: refused like a whole line, before it fills the memory.
     if (bytes > LINE_BYTES_MAX) yield [Buffer.concat(parts)];
   }

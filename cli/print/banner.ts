@@ -1,4 +1,4 @@
-/** What `serve` prints when it is up: where it listens, and lines to paste into a shell (users.md 4, 5 and 15). */
+/** What `serve` prints when it is up: where it listens, and lines to paste into a shell. */
 
 import { STREAMS_COUNTED_MAX } from '../../src/model/limits.ts';
 import { counted, formatBytes } from './format.ts';
@@ -6,23 +6,23 @@ import { counted, formatBytes } from './format.ts';
 export interface Banner {
   readonly url: string;
   readonly dataDir: string;
-  /** Whether the data directory was made by this start. */
+  /** Whether this start made the data directory. */
   readonly isNew: boolean;
   readonly streams: number;
   readonly bytes: number;
   readonly auth: BannerAuth;
-  /** Whether client commands in this folder find server and token by themselves. */
+  /** Whether client commands in this folder find server and token without flags. */
   readonly isDefault: boolean;
 }
 
-/** How a client gets the token; the secret itself only when it may be shown. */
+/** How a client gets the token. It holds the secret itself only when that may be shown. */
 export type BannerAuth =
   | { readonly type: 'none' }
   | { readonly type: 'secret'; readonly secret: string; readonly file: string }
   | { readonly type: 'file'; readonly file: string }
   | { readonly type: 'variable' };
 
-/** The lines of stdout. The first is a promise to scripts; all others can be pasted, comments included. */
+/** Returns the lines of stdout. Scripts rely on the first; all others can be pasted into a shell, comments included. */
 export function bannerText(banner: Banner): string {
   const base = banner.url.replace(/\/\/(0\.0\.0\.0|\[::\])/, '//127.0.0.1');
   const found = banner.isNew ? 'new' : 'found';
@@ -36,6 +36,7 @@ export function bannerText(banner: Banner): string {
     `export OTEL_EXPORTER_OTLP_ENDPOINT=${base}`,
     'export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf',
     ...authExport(banner.auth),
+    'export OTEL_SERVICE_NAME=my-app',
     'export OTEL_RESOURCE_ATTRIBUTES=s2.stream=my-app',
     '',
     `# then watch it:  npx tailrace tail my-app${howFound(banner, base)}`,
@@ -49,7 +50,7 @@ function howFound({ isDefault, auth }: Banner, base: string): string {
 }
 
 function authComment(auth: BannerAuth): string[] {
-  if (auth.type === 'none') return ['# no authentication: whoever reaches this address may read and write'];
+  if (auth.type === 'none') return ['# no authentication: every client that reaches this address may read and write'];
   if (auth.type === 'secret') return [`# the root token below is shown only now; it is kept in ${auth.file}`];
   return [];
 }

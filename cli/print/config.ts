@@ -1,19 +1,17 @@
 /** Configurations as text: one line for each leaf, by the name of its flag. */
 
-import type { BasinConfigJson, OidcJson, StreamConfigJson } from '../../src/client/config.ts';
-import { escapeControls, formatBytes, formatSpan } from './format.ts';
+import type { BasinConfigJson, OidcJson, StreamConfigJson } from '../../src/client/config-json.ts';
+import { alignedLines, formatBytes, formatSpan, type LabelledText } from './format.ts';
 
-type Row = readonly [name: string, value: string];
-
-/** What a stream is configured as. */
+/** The configuration of a stream. */
 export function streamConfigLines(config: StreamConfigJson): string {
-  return aligned(streamRows(config));
+  return alignedLines(streamRows(config));
 }
 
-/** What a basin is configured as, with what its streams start from. */
+/** The configuration of a basin, with the defaults of its streams. */
 export function basinConfigLines(config: BasinConfigJson): string {
   const template = config.otlp_default_stream;
-  return aligned([
+  return alignedLines([
     ['create-stream-on-append', shown(config.create_stream_on_append)],
     ['create-stream-on-read', shown(config.create_stream_on_read)],
     ['stream-cipher', config.stream_cipher ?? 'none'],
@@ -25,8 +23,8 @@ export function basinConfigLines(config: BasinConfigJson): string {
 
 const NOT_SET = 'not set';
 
-/** Keys are shown by JSON alone. */
-function oidcRows(oidc: OidcJson | null | undefined): readonly Row[] {
+/** Keys are shown only with `--json`. */
+function oidcRows(oidc: OidcJson | null | undefined): readonly LabelledText[] {
   if (oidc == null) return oidc === null ? [['oidc', 'none']] : [];
   return [
     ['oidc-issuer', oidc.issuer],
@@ -35,7 +33,7 @@ function oidcRows(oidc: OidcJson | null | undefined): readonly Row[] {
   ];
 }
 
-function streamRows(config: StreamConfigJson): readonly Row[] {
+function streamRows(config: StreamConfigJson): readonly LabelledText[] {
   const { retention_policy: policy, retention_bytes: bytes, timestamping, delete_on_empty: onEmpty } = config;
   const minAge = onEmpty?.min_age_secs;
   return [
@@ -50,9 +48,4 @@ function streamRows(config: StreamConfigJson): readonly Row[] {
 
 function shown(value: string | boolean | null | undefined): string {
   return value == null ? NOT_SET : String(value);
-}
-
-function aligned(rows: readonly Row[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${escapeControls(value)}`).join('\n');
 }

@@ -1,10 +1,10 @@
-/** Where a command speaks: data on stdout, talk on stderr. A closed pipe ends it, and is not an error. */
+/** Where a command prints: data on stdout, messages on stderr. A closed pipe ends it, and is not an error. */
 
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { TailraceError } from '../../src/model/error.ts';
-import { masked } from '../../src/observe/redact.ts';
+import { redact } from '../../src/observe/redact.ts';
 import { EXIT } from '../exit.ts';
 import { type ColorChoice, type Colors, createColors, escapeControls } from './format.ts';
 import { watchReader } from './pipe-watch.ts';
@@ -13,30 +13,30 @@ import { watchReader } from './pipe-watch.ts';
 export interface Output {
   readonly isTty: boolean;
   readonly colors: Colors;
-  /** Resolves when there is room for more: a slow reader of the pipe slows the command. */
+  /** Resolves when the stream takes more: a slow reader of the pipe slows the command. */
   write(data: string | Uint8Array): Promise<void>;
   /** Resolves when everything is handed over. */
   end(): Promise<void>;
 }
 
-/** Talk: what is going on. Each line is made harmless for a terminal; a secret that was put in a wrong place is masked. */
-export interface Talk {
+/** Messages: what is going on. Control characters are escaped; a secret that was put in a wrong place is masked. */
+export interface Reporter {
   /** Not with `--quiet`. */
   note(text: string): void;
   warn(text: string): void;
   error(text: string): void;
 }
 
-export interface TalkOptions {
+export interface ReporterOptions {
   readonly quiet?: boolean;
   readonly color?: ColorChoice;
 }
 
 /** Writes lines to stderr. */
-export function createTalk(options: TalkOptions): Talk {
+export function createReporter(options: ReporterOptions): Reporter {
   const colors = createColors(options.color ?? 'auto', process.stderr.isTTY === true, process.env);
   const say = (text: string, paint: (line: string) => string) => {
-    for (const line of text.split('\n')) process.stderr.write(`${paint(escapeControls(masked(line)))}\n`);
+    for (const line of text.split('\n')) process.stderr.write(`${paint(escapeControls(redact(line)))}\n`);
   };
   return {
     note: (text) => {
@@ -51,7 +51,7 @@ export function createTalk(options: TalkOptions): Talk {
  * Opens a file for the data, or stdout.
  * @throws TailraceError `config` when the file cannot be opened.
  */
-export async function openOutput(file: string | undefined, options: TalkOptions): Promise<Output> {
+export async function openOutput(file: string | undefined, options: ReporterOptions): Promise<Output> {
   if (file === undefined || file === '-') return output(process.stdout, process.stdout.isTTY === true, options);
   const stream = createWriteStream(file);
   await once(stream, 'open').catch((cause: unknown) => {
@@ -60,7 +60,7 @@ export async function openOutput(file: string | undefined, options: TalkOptions)
   return output(stream, false, options);
 }
 
-/** Ends the process quietly as soon as nobody reads its output any more. */
+/** Ends the process quietly when it writes and its output has no reader any more. */
 export function endWithPipe(): void {
   const onError = (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure);
@@ -69,18 +69,18 @@ export function endWithPipe(): void {
   process.stderr.on('error', onError);
 }
 
-/** For a server, whose stdout is only its banner: it goes on when whoever read that has gone. */
+/** For a server, which prints only its banner on stdout: it goes on when the reader of that is gone. */
 export function outlivePipe(): void {
   process.stdout.removeAllListeners('error').on('error', () => {});
   process.stderr.removeAllListeners('error').on('error', () => {});
 }
 
-/** Ends the process quietly when nobody reads its output any more, even while there is none. */
+/** Ends the process quietly when its output has no reader any more, even while it writes nothing. */
 export function watchPipe(): void {
   watchReader(() => process.exit(EXIT.ok));
 }
 
-function output(stream: Writable, isTty: boolean, options: TalkOptions): Output {
+function output(stream: Writable, isTty: boolean, options: ReporterOptions): Output {
   return {
     isTty,
     colors: createColors(options.color ?? 'auto', isTty, process.env),

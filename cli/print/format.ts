@@ -5,6 +5,9 @@ import picocolors from 'picocolors';
 export type Colors = ReturnType<typeof picocolors.createColors>;
 export type ColorChoice = 'auto' | 'always' | 'never';
 
+/** What something is called, and what it is. */
+export type LabelledText = readonly [label: string, text: string];
+
 /** C0, DEL, C1, the two Unicode line ends, and what reorders text (bidi controls): each could forge a line. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
@@ -45,6 +48,12 @@ export function colorByLevel(line: string, colors: Colors): string {
     default:
       return line;
   }
+}
+
+/** One line for each label, with the texts below one another. */
+export function alignedLines(rows: readonly LabelledText[]): string {
+  const width = Math.max(...rows.map(([label]) => label.length));
+  return rows.map(([label, text]) => `${label.padEnd(width)}  ${escapeControls(text)}`.trimEnd()).join('\n');
 }
 
 /** `1 stream`, `2 streams`. */

@@ -1,7 +1,7 @@
 /**
- * Tells when nobody reads the pipe behind stdout any more, though there is nothing to write: `tail my-app | head -1`
+ * Tells when the pipe of stdout has no reader any more, even while there is nothing to write: `tail my-app | head -1`
  * would otherwise end only with the next record. Node cannot poll a pipe for that, and neither an empty write nor
- * opening an anonymous pipe again fails without a reader, so on Linux we look who holds the end for reading.
+ * opening an anonymous pipe again fails without a reader, so on Linux we look which process holds the reading end.
  */
 
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync } from 'node:fs';
@@ -10,8 +10,8 @@ const LOOK_MS = 1_000;
 const OWNER_READS = 0o400;
 
 /**
- * Calls once, within a second or so, when the last reader of stdout has gone. Never calls when that cannot be known:
- * elsewhere than on Linux, and for readers of other users; then the next write finds out.
+ * Calls `onGone` once, within a second or so, when the last reader of stdout is gone. Never calls it where that cannot be
+ * known: on systems other than Linux, and for readers of other users. There the next write fails.
  */
 export function watchReader(onGone: () => void): void {
   if (process.platform !== 'linux' || !fstatSync(1).isFIFO()) return;
@@ -26,11 +26,11 @@ export function watchReader(onGone: () => void): void {
   timer.unref();
 }
 
-/** A question that can be asked again and again, or nothing when there is no answer to it. */
+/** A function that tells whether there is a reader; undefined when that cannot be known. */
 function readerOf(target: string): (() => boolean) | undefined {
   if (!target.startsWith('pipe:')) return namedPipeHasReader;
   let reader = findReader(target);
-  // Only who was seen can be missed: a reader outside our container, or of another user, shows nowhere.
+  // Only a reader that was seen can be missed: one outside our container, or of another user, is never seen.
   if (reader === undefined) return undefined;
   return () => {
     if (reader !== undefined && reads(reader, target) !== false) return true;
@@ -39,7 +39,7 @@ function readerOf(target: string): (() => boolean) | undefined {
   };
 }
 
-/** Opening a named pipe for writing without waiting fails with ENXIO when nobody reads it (fifo(7)). */
+/** Opening a named pipe for writing without waiting fails with ENXIO when it has no reader (fifo(7)). */
 function namedPipeHasReader(): boolean {
   try {
     closeSync(openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK));
@@ -59,7 +59,7 @@ function findReader(target: string): number | undefined {
   return pids.find((pid) => reads(pid, target) === true);
 }
 
-/** Whether a process holds the reading end; undefined when it is not ours to know. */
+/** Whether a process holds the reading end; undefined when we may not look. */
 function reads(pid: number, target: string): boolean | undefined {
   const folder = `/proc/${pid}/fd`;
   try {
@@ -69,7 +69,7 @@ function reads(pid: number, target: string): boolean | undefined {
   }
 }
 
-/** Undefined without /proc, and for what was closed meanwhile. */
+/** Undefined without /proc, and for a file that was closed meanwhile. */
 function linkOf(link: string): string | undefined {
   try {
     return readlinkSync(link);

@@ -5,7 +5,7 @@ import type { Header, StreamRecord } from '../../src/model/record.ts';
 import type { Output } from './console.ts';
 import { colorByLevel, escapeControls, safeJson } from './format.ts';
 
-/** The views of the command line: binary OTLP messages are nothing for a terminal. */
+/** The views of the command line: binary OTLP messages are not for a terminal. */
 export const CLI_VIEWS = ['text', 'message', 'otlp-json', 'raw'] as const;
 export type CliView = (typeof CLI_VIEWS)[number];
 
@@ -13,7 +13,7 @@ export type CliView = (typeof CLI_VIEWS)[number];
 export const FORMATS = ['text', 'json', 'json-base64'] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** What a view asks the server for, and how to print what comes. */
+/** Which view to ask the server for, and how to print what arrives. */
 export interface Printer {
   readonly view: ClientView;
   print(frame: BatchFrame<ClientView>): string | Uint8Array;
@@ -55,7 +55,7 @@ function rawRecords(records: readonly StreamRecord[], format: Format, output: Ou
 
 const NEW_LINE = Buffer.from('\n');
 
-/** The shape that S2's command line prints, and takes back. */
+/** The shape that S2's command line prints, and reads back. */
 function jsonRecord(record: StreamRecord, encoding: 'utf8' | 'base64'): unknown {
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString(encoding);
   const headers = record.headers.map(([name, value]: Header) => [text(name), text(value)]);

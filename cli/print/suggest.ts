@@ -1,16 +1,16 @@
-/** What somebody may have meant who named a basin or stream that is not there. */
+/** Suggests similar names for a basin or stream that does not exist. */
 
 import type { Client } from '../../src/client/client.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { formatStreamUri, nearestNames } from '../flags/names.ts';
 
-/** What a command is about, as far as it says so. */
+/** The basin and the stream that a command names. */
 export interface Subject {
   readonly basin?: string | undefined;
   readonly stream?: string | undefined;
 }
 
-/** The same error with similar names, where it says that something is missing. */
+/** The same error with similar names, when it says that a basin or a stream is missing. */
 export async function withNearest(error: unknown, client: Client, subject: Subject): Promise<unknown> {
   if (!(error instanceof TailraceError)) return error;
   const hint = await nearestHint(error, client, subject);
@@ -18,7 +18,7 @@ export async function withNearest(error: unknown, client: Client, subject: Subje
   return new TailraceError(error.code, error.message + hint, { detail: error.detail, cause: error });
 }
 
-/** Similar names, as a help only: whoever may not list gets none. */
+/** A hint with similar names; empty when there are none, or when the caller may not list. */
 export async function nearestHint(error: TailraceError, client: Client, subject: Subject): Promise<string> {
   try {
     const uris = await nearestUris(error, client, subject);
@@ -35,7 +35,7 @@ async function nearestUris({ code }: TailraceError, client: Client, { basin, str
       const names = await nearestNames(stream, client.listStreams({ basin }));
       return names.map((name) => formatStreamUri({ basin, stream: name }));
     } catch (error) {
-      // Some calls say so of a stream whose basin is missing.
+      // Some calls return this code for a stream whose basin is missing.
       if (!(error instanceof TailraceError) || error.code !== 'basin_not_found') throw error;
     }
   }

@@ -1,21 +1,19 @@
-/** Access tokens as text: one line in a list, or one line for each thing that is to say about one. */
+/** Access tokens as text: one line in a list, or one line for each property of a token. */
 
 import type { GroupJson, ResourceSetJson, TokenJson, WhoamiJson } from '../../src/client/tokens.ts';
-import { type Colors, escapeControls } from './format.ts';
+import { alignedLines, type Colors, escapeControls } from './format.ts';
 
-type Row = readonly [name: string, value: string];
-
-/** A line of a list: when it ends, its id, and what it may do. */
+/** A line of a list: when the token expires, its id, and what it may do. */
 export function listedToken(token: TokenJson, colors: Colors): string {
   const expires = colors.green(escapeControls(token.expires_at ?? 'never').padEnd(24));
   return `${expires}  ${escapeControls(token.id)}  ${escapeControls(grantsText(token))}`;
 }
 
-/** Everything about a token, by the names of the flags that make it so. */
+/** Everything about a token, by the names of its flags. */
 export function tokenLines(token: TokenJson): string {
   const { scope, limits } = token;
   const attributes = Object.entries(token.resource_attributes ?? {});
-  return aligned([
+  return alignedLines([
     ['id', token.id],
     ['expires', token.expires_at ?? 'never'],
     ['basins', setText(scope.basins)],
@@ -34,8 +32,8 @@ export function tokenLines(token: TokenJson): string {
 /** Who the caller is. */
 export function whoamiLines(me: WhoamiJson): string {
   if (!me.root) return tokenLines(me);
-  const may = me.id === 'root' ? 'everything (the root token)' : 'everything (this server asks nobody for a token)';
-  return aligned([
+  const may = me.id === 'root' ? 'everything (the root token)' : 'everything (this server needs no token)';
+  return alignedLines([
     ['id', me.id],
     ['may', may],
   ]);
@@ -58,9 +56,4 @@ function setText(set: ResourceSetJson | null | undefined): string {
   if (set == null || ('exact' in set && set.exact === '')) return 'none';
   if ('exact' in set) return set.exact;
   return set.prefix === '' ? 'all' : `${set.prefix}…`;
-}
-
-function aligned(rows: readonly Row[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${escapeControls(value)}`.trimEnd()).join('\n');
 }

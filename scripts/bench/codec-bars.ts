@@ -1,12 +1,11 @@
-/** Runs the in-process measurements of `codec.ts` and judges bars S4 and S6. */
+/** Runs the in-process measurements of codec.ts, and compares them with the bars S4 and S6. */
 
-import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { CodecResult } from './codec.ts';
+import { runScript } from './processes.ts';
 import { type BarResult, human, spread } from './report.ts';
 
 export async function codecBars(runs: number): Promise<{ bars: BarResult[]; jsonReference: number }> {
-  const result = await measure(runs);
+  const result = await runScript<CodecResult>('codec.js', [String(runs)], ['--expose-gc']);
   const ratio = (ours: readonly number[], reference: readonly number[]): number[] =>
     ours.map((value, run) => value / (reference[run] ?? Number.NaN));
   const rate = (values: readonly number[]): string => `${human(spread(values).median)} records/s`;
@@ -37,20 +36,4 @@ export async function codecBars(runs: number): Promise<{ bars: BarResult[]; json
     },
   ];
   return { bars, jsonReference: spread(result.jsonReference).median };
-}
-
-function measure(runs: number): Promise<CodecResult> {
-  const script = fileURLToPath(new URL('codec.js', import.meta.url));
-  const child = spawn(process.execPath, ['--expose-gc', script, String(runs)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    output += chunk.toString();
-  });
-  return new Promise((resolve, reject) => {
-    child.on('close', (code) =>
-      code === 0 ? resolve(JSON.parse(output) as CodecResult) : reject(new Error(`codec ended with ${code}`)),
-    );
-  });
 }

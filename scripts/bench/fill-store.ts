@@ -2,7 +2,7 @@
  * Fills the store of a stopped server fast, straight through the engine, with what would take a server long. Prints one
  * line of JSON.
  *
- * argv: data directory, basin, `streams` or `records`, how many of the former or bytes of the latter.
+ * argv: data directory, basin, `streams` and how many, or `records` and how many bytes.
  */
 
 import { DEFAULT_STREAM_CONFIG } from '../../src/model/stream-config.ts';
@@ -76,7 +76,7 @@ async function fillStreams(engine: Engine, basin: number, firstNumber: number, s
   }
 }
 
-/** One stream of so many metered bytes; answers its records. */
+/** Fills one stream with this many metered bytes; resolves with the number of its records. */
 async function fillRecords(engine: Engine, basin: number, number: number, bytes: number): Promise<number> {
   const lines = Array.from({ length: BATCHES_PER_BLOCK }, () => sessionBatch().records).flat();
   const draft = draftRecords(lines.map((body) => ({ headers: [], body, timestamp: NOW })));

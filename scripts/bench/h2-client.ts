@@ -1,5 +1,5 @@
 /**
- * As little of an HTTP/2 client as the benchmarks need: prior knowledge, large windows, headers without compression,
+ * The part of an HTTP/2 client that the benchmarks need: prior knowledge, large windows, headers without compression,
  * bodies counted where they lie. It takes less of the shared processors than `node:http2` would.
  */
 
@@ -9,7 +9,7 @@ import { connect, type Socket } from 'node:net';
 export interface RawStream {
   /** Sends when the peer's windows allow it, in order. */
   write(bytes: Buffer): void;
-  /** Half-closes behind everything written. */
+  /** Half-closes after everything that was written. */
   end(): void;
 }
 
@@ -33,7 +33,7 @@ const HEAD_BYTES = 9;
 const PAYLOAD_MAX = 16_384;
 const WINDOW = 0x7fff_ffff;
 const FIRST_WINDOW = 65_535;
-/** Windows are opened again after so much. */
+/** Windows are opened again after this many bytes. */
 const REFILL = 256 * 1024 * 1024;
 /** `:status: 200` in the static table. */
 const STATUS_200 = 0x88;
@@ -131,7 +131,7 @@ class Wire {
 
   #frame(type: number, flags: number, id: number): void {
     const payload = Buffer.concat(this.#payload);
-    // After the whole answer a server may close the other half like this.
+    // After the whole response a server may close the other half like this.
     if (type === TYPE.reset && (payload.readUInt32BE(0) !== 0 || this.#streams.has(id)))
       fail(`stream ${id} was reset with ${payload.readUInt32BE(0)}`);
     if (type === TYPE.goAway && payload.readUInt32BE(4) !== 0) fail(`GOAWAY ${payload.subarray(4).toString('latin1')}`);

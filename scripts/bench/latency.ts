@@ -1,6 +1,6 @@
 /**
- * Bar S10: append to tailer at 100 requests a second of 100 records, open loop: requests leave on a schedule, whatever
- * the answers do, and every latency counts from the scheduled time.
+ * Bar S10: append to tailer at 100 requests a second of 100 records, open loop: requests leave on a schedule that does not
+ * wait for responses, and every latency counts from the scheduled time.
  */
 
 import protobuf from 'protobufjs/light.js';
@@ -57,8 +57,8 @@ async function openLoop(server: BenchServer, requests: number): Promise<{ ack: n
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     scheduled[i] = Math.max(due, performance.now() - 1); // a late timer of the client is not the server's latency
     acks.push(
-      fetch(url, { method: 'POST', headers, body }).then(async (answer) => {
-        await answer.arrayBuffer();
+      fetch(url, { method: 'POST', headers, body }).then(async (response) => {
+        await response.arrayBuffer();
         ackedAt[i] = performance.now();
       }),
     );

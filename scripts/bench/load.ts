@@ -14,7 +14,7 @@ export interface LoadOptions {
   readonly headers: Readonly<Record<string, string>>;
   readonly bodyFile: string;
   readonly connections: number;
-  /** Stops after this many answers. */
+  /** Stops after this many responses. */
   readonly requests: number;
 }
 
@@ -70,7 +70,7 @@ function run(options: LoadOptions, request: Buffer): void {
     socket.on('connect', send);
     socket.on('data', (chunk: Buffer) => {
       rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      const length = answerLength(rest);
+      const length = responseLength(rest);
       if (length === undefined) return;
       if (rest[9] !== 0x32 /* the 2 of 200 */) failed++;
       latencies[answered++] = performance.now() - began;
@@ -85,8 +85,8 @@ function run(options: LoadOptions, request: Buffer): void {
   }
 }
 
-/** Bytes of the answer at the start of the buffer, or undefined while it is not all there. */
-function answerLength(bytes: Buffer): number | undefined {
+/** Bytes of the response at the start of the buffer, or undefined while it is not complete. */
+function responseLength(bytes: Buffer): number | undefined {
   const end = bytes.indexOf(END_OF_HEAD);
   if (end < 0) return undefined;
   const length = /content-length: (\d+)/i.exec(bytes.toString('latin1', 0, end));

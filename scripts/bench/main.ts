@@ -2,7 +2,7 @@
  * `npm run bench`: every bar, each beside its reference from the same run, and `RESULTS.md`.
  *
  * `--runs N` (5), `--scale S` shortens each run and makes stores smaller (1), `--only ingest,codec,readers,latency,sessions`,
- * `--write` keeps the tables. `stores` are measured when they are asked for: at scale 1 they take 4 GB of disk and minutes.
+ * `--write` keeps the tables. `stores` are measured only when they are named: at scale 1 they take 4 GB of disk and minutes.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -33,7 +33,7 @@ await main(Number(values.runs), Number(values.scale), values.only.split(','), va
 
 async function main(runs: number, scale: number, only: readonly string[], write: boolean): Promise<void> {
   const unknown = only.filter((part) => !PARTS.includes(part));
-  // Without this a misspelt part would measure nothing, and say that every bar is met.
+  // Without this a misspelt part would measure nothing, and every bar would be met.
   if (unknown.length > 0) throw new Error(`--only knows ${PARTS.join(', ')}; it was given ${unknown.join(', ')}`);
   const bars: BarResult[] = [];
   let shapes: readonly string[] = [];
@@ -67,6 +67,7 @@ function render(bars: readonly BarResult[], shapes: readonly string[], runs: num
     '',
     `${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${machine}; client and server share the processors; median of ${runs} runs (least–most), scale ${scale}.`,
     'Ratios count, not absolute figures: each stands beside a reference from the same run.',
+    'The tables define the bars S1 to S14: what is measured, its reference, and the ratio that meets the bar.',
     '',
     table(bars),
     '',

@@ -1,4 +1,4 @@
-/** Starts the processes that the benchmarks measure, and reads what the system says of them. */
+/** Starts the processes that the benchmarks measure, and reads their CPU time and memory from the system. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -44,8 +44,12 @@ export async function startScript(name: string, args: readonly string[] = []): P
 }
 
 /** Runs a script of this folder to its end and reads its one line of JSON. */
-export async function runScript<T>(name: string, args: readonly string[]): Promise<T> {
-  const child = spawn(process.execPath, [here(name), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+export async function runScript<T>(
+  name: string,
+  args: readonly string[],
+  nodeFlags: readonly string[] = [],
+): Promise<T> {
+  const child = spawn(process.execPath, [...nodeFlags, here(name), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString();

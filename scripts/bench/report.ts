@@ -1,13 +1,13 @@
 /** Numbers to tables: the median of the runs, their spread, and the ratio against the reference of the same run. */
 
-/** What came of the repeated runs of one thing. */
+/** The results of repeated runs of one thing. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
 }
 
-/** One bar of the speed page, judged. */
+/** One bar, with its result and whether that meets it. */
 export interface BarResult {
   readonly bar: string;
   readonly what: string;

@@ -1,5 +1,5 @@
 /**
- * S2 sessions as load, a process of its own. Appends: sessions on one connection, each with so many batches under way.
+ * S2 sessions as load, a process of its own. Appends: sessions on one connection, each with several batches under way.
  * Reads: one session, its bytes and frames counted until it ends. Prints one line of JSON.
  *
  * argv[2] is a JSON object: see {@link SessionLoad}.
@@ -126,7 +126,7 @@ function head(load: Target, method: string, path: string): [string, string][] {
   ];
 }
 
-/** Calls back at the end of each s2s frame in bytes that come in any pieces; a terminal one ends the process. */
+/** Calls back at the end of each s2s frame, however the bytes are cut; a terminal frame ends the process. */
 function frames(onFrame: () => void): (chunk: Buffer) => void {
   let head = Buffer.alloc(0);
   let left = 0;

@@ -61,7 +61,7 @@ async function manyStreams(runs: number, streams: number): Promise<BarResult[]> 
 async function longStream(runs: number, bytes: number): Promise<BarResult> {
   const { bavail, bsize } = statfsSync(tmpdir());
   if (bavail * bsize < bytes)
-    throw new Error('S14 needs more room in the temporary directory: choose a smaller --scale');
+    throw new Error('S14 needs more space in the temporary directory: choose a smaller --scale');
   const server = await startTailrace();
   const medians: number[] = [];
   let running = server;
@@ -126,10 +126,10 @@ function ask(server: BenchServer, agent: Agent, { path, body }: Asked): Promise<
   return new Promise((resolve, reject) => {
     const headers = { ...server.headers, 's2-basin': BASIN, 'content-type': 'application/json' };
     const method = body === undefined ? 'GET' : 'POST';
-    const sent = request({ port: server.port, host: '127.0.0.1', path, method, agent, headers }, (answer) => {
-      answer.resume();
-      answer.on('end', () =>
-        answer.statusCode === 200 ? resolve() : reject(new Error(`${path}: ${answer.statusCode}`)),
+    const sent = request({ port: server.port, host: '127.0.0.1', path, method, agent, headers }, (response) => {
+      response.resume();
+      response.on('end', () =>
+        response.statusCode === 200 ? resolve() : reject(new Error(`${path}: ${response.statusCode}`)),
       );
     });
     sent.on('error', reject);

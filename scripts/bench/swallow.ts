@@ -1,6 +1,6 @@
 /**
- * The reference of the ingest bars: a node:http server that only swallows the bodies and answers as we would, in a
- * process of its own. Prints its port.
+ * The reference of the ingest bars: a node:http server that discards the bodies and responds as Tailrace does, in a process
+ * of its own. Prints its port.
  */
 
 import { createServer } from 'node:http';

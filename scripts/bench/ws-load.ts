@@ -94,7 +94,7 @@ function open(options: ReaderOptions, onData: (place: Place, chunk: Buffer) => v
   return socket;
 }
 
-/** Walks frame heads in a chunk; answers how many binary frames began in it. */
+/** Walks frame heads in a chunk; returns how many binary frames began in it. */
 function count(place: Place, chunk: Buffer, onLevel: (() => void) | undefined): number {
   let binary = 0;
   let rest = chunk;

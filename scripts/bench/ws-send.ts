@@ -1,6 +1,6 @@
 /**
  * The reference of the reader bars: a bare `ws` server that sends one shared buffer over and over. Prints its port;
- * `GET /go` starts the sending to every socket that is open, `/?frames=N` sends N frames to that socket at once.
+ * `GET /go` starts the sending to every socket that is open; a socket opened with `now` in its URL gets it at once.
  *
  * argv: bytes of a frame, frames.
  */

@@ -1,6 +1,6 @@
 /**
- * Who may do what. {@link Access.authorize} is the one function that every door calls before it looks whether something
- * exists; what is open by a token that ends, ends with it, within a second.
+ * Who may do what. Every server calls {@link Access.authorize}, or its two steps, before it looks whether something
+ * exists. What a token has opened ends with the token, within a second.
  */
 
 import type { Clock } from '../model/clock.ts';
@@ -19,45 +19,55 @@ import type { TokenTable } from './tokens/token-table.ts';
 
 export type { Operation } from '../model/operation.ts';
 
-/** What a request is about to do, and to what. A stream's name is the caller's: see {@link Principal.absolute}. */
+/**
+ * What a request is about to do, and to what. The stream is named as the caller does: see {@link Principal.absolute}.
+ */
 export interface Need {
   readonly operation: Operation;
   readonly basin?: string | undefined;
   readonly stream?: string | undefined;
-  /** Id of the token that the call is about. */
+  /** Id of the token that the request is about. */
   readonly tokenId?: string | undefined;
 }
 
-/** Whether callers must show a token. */
+/** What authorizing a request finds out, step by step, so also when the request is refused: for the audit log. */
+export interface AuthContext {
+  /** Undefined until the caller is identified. */
+  caller: Principal | undefined;
+  /** The permission that was asked for last. */
+  need: Need | undefined;
+}
+
+/** Whether callers need a token. */
 export type AccessMode =
   | {
       readonly type: 'open';
-      /** Pages that may send requests besides those of this machine. */
+      /** Origins whose pages may send requests, besides those of this machine. */
       readonly origins?: Origins | undefined;
     }
   | {
       readonly type: 'tokens';
       readonly rootTokenHash: string;
       readonly tokens: TokenTable;
-      /** Without it there are no short-lived tokens. */
+      /** Undefined allows no short-lived tokens. */
       readonly exchange?: TokenExchange;
-      /** Without it no basin's outside issuer is heard. */
+      /** Undefined accepts no tokens of outside issuers. */
       readonly outside?: OutsideIssuers;
     };
 
 const ROOT = unlimited(ROOT_TOKEN_ID);
 const ANYONE = unlimited('anyone');
-/** How often open connections are looked through for tokens that expired. */
+/** How often the tokens of open connections are checked for expiry. */
 const SWEEP_MS = 1_000;
 
-/** Decides on requests. Keeps hashes of secrets only. */
+/** Decides on requests. Keeps only hashes of secrets. */
 export class Access {
   readonly #mode: AccessMode;
   readonly #clock: Clock;
-  /** What is open by each token. */
+  /** What each token has opened. */
   readonly #watched = new Map<Token, Set<(error: TailraceError) => void>>();
   readonly #spans: SpanQuota;
-  /** What pages may open once. */
+  /** What web pages may open once. */
   readonly tickets: Tickets;
   #sweeping = false;
 
@@ -68,22 +78,22 @@ export class Access {
     this.tickets = new Tickets(clock);
   }
 
-  /** Whether nobody is asked for a token. */
+  /** Whether callers need no token. */
   get isOpen(): boolean {
     return this.#mode.type === 'open';
   }
 
-  /** All tokens but the root one; undefined where nobody is asked for one. */
+  /** All tokens except the root token; undefined where callers need none. */
   get tokens(): TokenTable | undefined {
     return this.#mode.type === 'open' ? undefined : this.#mode.tokens;
   }
 
-  /** Where access tokens are exchanged for short-lived ones; undefined where nobody is asked for a token. */
+  /** Where access tokens are exchanged for short-lived ones; undefined where callers need none. */
   get exchange(): TokenExchange | undefined {
     return this.#mode.type === 'open' ? undefined : this.#mode.exchange;
   }
 
-  /** @throws TailraceError `authn` for a missing or unknown token */
+  /** Who a credential belongs to. @throws TailraceError `authn` for a missing or unknown token */
   identify(credential: string | HashedToken | undefined): Principal {
     if (this.#mode.type === 'open') return ANYONE;
     if (credential === undefined) throw new TailraceError('authn', NO_TOKEN);
@@ -94,8 +104,8 @@ export class Access {
   }
 
   /**
-   * The same for the doors of OTLP, which take JWTs besides: short-lived ones of our own, and those of issuers that the
-   * basin trusts, which is the one that the request names. Only what may be a JWT goes the longer way.
+   * The same for OTLP data, for which JWTs are accepted too: our own short-lived ones, and those of issuers that the
+   * basin trusts. `basin` is the one that the request names. Returns a promise only for what may be a JWT.
    * @throws TailraceError `authn`, also as a rejection; `bad_header`, `unavailable` as {@link OutsideIssuers.identify}
    */
   identifySender(
@@ -111,8 +121,8 @@ export class Access {
   }
 
   /**
-   * Takes a ticket, which nobody can show again. What it is for is for `holderOf` to judge.
-   * @throws TailraceError `authn` when it is not known, was used, has expired, or the token behind it does not work any more
+   * Takes a ticket, which then cannot be used again. `holderOf` checks what it is for.
+   * @throws TailraceError `authn` when it is not known, was used, has expired, or its token is no longer valid
    */
   redeem(secret: string): Ticket {
     const ticket = this.tickets.take(secret);
@@ -123,7 +133,7 @@ export class Access {
   }
 
   /**
-   * Answers who is asking, when they may do what they need.
+   * Returns who the caller is, if they have the permission.
    * @throws TailraceError `authn` for a missing or unknown token, `permission_denied` for one that may not do it
    */
   authorize(credential: string | HashedToken | undefined, need: Need): Principal {
@@ -132,13 +142,13 @@ export class Access {
     return principal;
   }
 
-  /** For a caller who was identified before. @throws TailraceError `permission_denied` */
+  /** Checks the permission of a caller who was identified before. @throws TailraceError `permission_denied` */
   expectAllowed(principal: Principal, need: Need): void {
     expectAllowed(principal, need);
   }
 
   /**
-   * Looks where a request comes from: without tokens only this machine may talk to us. Every door calls it first.
+   * Checks where a request comes from: without tokens only this machine may send requests. Every server calls it first.
    * @throws TailraceError `permission_denied`
    */
   admit(headers: OriginHeaders): void {
@@ -146,8 +156,8 @@ export class Access {
   }
 
   /**
-   * Calls `end` when the caller's token is revoked, rotated or expires, within a second; answers how to stop that. For
-   * what stays open: sessions, sockets, streams of events.
+   * For what stays open (sessions, sockets, streams of events): calls `end` within a second after the caller's token is
+   * revoked, rotated or expires. Call what it returns to stop that.
    */
   watch({ token }: Principal, end: (error: TailraceError) => void): () => void {
     if (token === undefined) return () => {};
@@ -155,7 +165,7 @@ export class Access {
     ends.add(end);
     this.#watched.set(token, ends);
     if (token.expiresAt !== undefined) this.#sweepLater();
-    // It may have ended between the look at it and now.
+    // The token may have ended since it was checked.
     if (this.#mode.type === 'tokens' && !this.#mode.tokens.isAlive(token)) this.ended(token);
     return () => {
       ends.delete(end);
@@ -164,9 +174,9 @@ export class Access {
   }
 
   /**
-   * For a caller who was identified before something that takes long, such as the body of their request: whether their
-   * token has ended meanwhile, or the basin trusts its issuer no more. The expiry of JWTs is looked at once.
-   * @throws TailraceError `authn`
+   * Checks a caller again after something slow, such as receiving the body of their request. The expiry of JWTs is
+   * checked only when the caller is identified.
+   * @throws TailraceError `authn` when the token has ended meanwhile, or the basin no longer trusts its issuer
    */
   expectAlive({ token }: Principal): void {
     if (token === undefined || this.#mode.type === 'open') return;
@@ -178,12 +188,12 @@ export class Access {
     }
   }
 
-  /** Counts spans that are about to be stored. @throws TailraceError `rate_limited`: then none may be */
+  /** Counts spans that are about to be stored. @throws TailraceError `rate_limited`: then no span may be stored */
   takeSpans({ token }: Principal, spans: number): void {
     if (token !== undefined) this.#spans.take(token, spans);
   }
 
-  /** A token's secret stopped working: whatever is open by it ends now. */
+  /** Call it when a token's secret is no longer valid: what it has opened ends now. */
   ended(token: Token): void {
     const ends = this.#watched.get(token);
     if (ends === undefined) return;
@@ -191,7 +201,7 @@ export class Access {
     for (const end of ends) end(tokenEnded());
   }
 
-  /** Undefined for a secret that nobody has. */
+  /** Undefined for an unknown secret. */
   #find(hash: string): Principal | undefined {
     if (this.#mode.type === 'open') return ANYONE;
     return hash === this.#mode.rootTokenHash ? ROOT : this.#mode.tokens.find(hash);
@@ -211,7 +221,7 @@ export class Access {
   }
 }
 
-/** @throws TailraceError `permission_denied` that says what is missing, in the caller's own words */
+/** @throws TailraceError `permission_denied` that says what is missing, with names as the caller uses them */
 function expectAllowed(principal: Principal, { operation, basin, stream, tokenId }: Need): void {
   const absolute = stream === undefined ? undefined : principal.absolute(stream);
   if (principal.allows(operation, basin, absolute, tokenId)) return;
@@ -229,7 +239,7 @@ function tokenEnded(): TailraceError {
   return new TailraceError('authn', 'the token was revoked, rotated, or has expired');
 }
 
-/** Some exporters pass `OTEL_EXPORTER_OTLP_HEADERS` on without decoding it. */
+/** Some exporters send the value of `OTEL_EXPORTER_OTLP_HEADERS` without decoding it. */
 function hintFor({ isEncoded }: HashedToken): string {
   return isEncoded ? ': it holds "%20", which this client does not decode; use a space' : '';
 }

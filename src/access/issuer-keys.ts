@@ -1,7 +1,7 @@
 /**
- * The public keys of an outside issuer (access.md, Exchange): those of a set that stands in the configuration, or those
- * that the issuer publishes. The library knows remote sets too, but asks an issuer that is down with every token, and
- * forgets keys that it has as soon as they are due; so the asking is ours, and what to do with a set is the library's.
+ * The public keys of an outside issuer: a set in the configuration, or the set that the issuer publishes. The library
+ * (jose) can fetch sets too, but it asks an issuer that is down once for every token, and drops the keys it has as soon
+ * as they are due. So fetching is ours, and the use of a set is the library's.
  */
 
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
@@ -19,25 +19,25 @@ import {
 } from '../model/limits.ts';
 import type { OidcTrust } from '../model/stream-config.ts';
 
-/** Finds the key of a token. Another set is another function. */
+/** Finds the key of a token. Each set is its own function. */
 export type KeySet = JWTVerifyGetKey;
 
 export interface IssuerKeys {
-  /** The keys that count now. @throws TailraceError `unavailable` when there are none at hand and none to be had */
+  /** The keys in force. @throws TailraceError `unavailable` when they are missing and cannot be fetched */
   current(): KeySet | Promise<KeySet>;
   /**
-   * Keys other than these, for a token that none of these fits; nothing where the issuer was asked a moment ago.
-   * @throws TailraceError `unavailable` when the issuer cannot be asked
+   * Newer keys than `known`, for a token that fits none of those; undefined where the issuer was asked a moment ago.
+   * @throws TailraceError `unavailable` when the keys cannot be fetched
    */
   renewed(known: KeySet): Promise<KeySet | undefined>;
 }
 
-/** Gets what is at a URL, and stops when the signal says so. Must not follow redirects. */
+/** Fetches a URL until the signal aborts. Must not follow redirects. */
 export type FetchKeys = (uri: string, signal: AbortSignal) => Promise<Response>;
 
 export interface KeyDeps {
   readonly clock: Clock;
-  /** Hears why an issuer could not be asked. */
+  /** Called with the reason when the keys could not be fetched. */
   readonly onFailure: (reason: string) => void;
   readonly fetchKeys?: FetchKeys | undefined;
 }
@@ -50,19 +50,19 @@ export function keysOf({ issuer, keys }: OidcTrust, deps: KeyDeps): IssuerKeys {
 }
 
 /**
- * Asks when the first token comes, when the keys are due, and for a token that no key fits: one question at a time, and
- * not again for a while. While the issuer cannot be asked, the keys at hand count until they are too old.
+ * Fetches when the first token comes, when the keys are due, and for a token that fits no key: one request at a time,
+ * and not again for a while. While fetching fails, the keys at hand are used until they are too old.
  */
 class RemoteKeys implements IssuerKeys {
   readonly #issuer: string;
   readonly #uri: string;
   readonly #deps: KeyDeps;
   #set: KeySet | undefined;
-  /** All times are those of the monotonic clock. */
+  /** Times of the monotonic clock. */
   #fetchedAt = 0;
-  #askableAt = Number.NEGATIVE_INFINITY;
+  #fetchableAt = Number.NEGATIVE_INFINITY;
   #failed = false;
-  #asking: Promise<void> | undefined;
+  #fetching: Promise<void> | undefined;
   #waiting = 0;
 
   constructor(issuer: string, uri: string, deps: KeyDeps) {
@@ -72,18 +72,18 @@ class RemoteKeys implements IssuerKeys {
   }
 
   current(): KeySet | Promise<KeySet> {
-    return this.#youngerThan(OIDC_FRESH_MS) ?? this.#fetched();
+    return this.#youngerThan(OIDC_FRESH_MS) ?? this.#current();
   }
 
   async renewed(known: KeySet): Promise<KeySet | undefined> {
-    if (this.#set === known) await this.#ask();
+    if (this.#set === known) await this.#fetch();
     if (this.#set !== known) return this.#set;
     if (this.#failed) throw this.#unavailable();
     return undefined;
   }
 
-  async #fetched(): Promise<KeySet> {
-    await this.#ask();
+  async #current(): Promise<KeySet> {
+    await this.#fetch();
     const set = this.#youngerThan(OIDC_STALE_MS);
     if (set === undefined) throw this.#unavailable();
     return set;
@@ -93,18 +93,18 @@ class RemoteKeys implements IssuerKeys {
     return this.#deps.clock.monotonicMs() - this.#fetchedAt < ageMs ? this.#set : undefined;
   }
 
-  /** Never rejects because of the issuer: what came of it is in the fields. */
-  async #ask(): Promise<void> {
-    if (this.#asking === undefined) {
-      if (this.#deps.clock.monotonicMs() < this.#askableAt) return;
-      this.#asking = this.#download().finally(() => {
-        this.#asking = undefined;
+  /** Never rejects because of the issuer: the outcome is in the fields. */
+  async #fetch(): Promise<void> {
+    if (this.#fetching === undefined) {
+      if (this.#deps.clock.monotonicMs() < this.#fetchableAt) return;
+      this.#fetching = this.#download().finally(() => {
+        this.#fetching = undefined;
       });
     }
     if (this.#waiting >= OIDC_WAITING_MAX) throw this.#unavailable();
     this.#waiting++;
     try {
-      await this.#asking;
+      await this.#fetching;
     } finally {
       this.#waiting--;
     }
@@ -123,18 +123,18 @@ class RemoteKeys implements IssuerKeys {
       onFailure(reasonOf(error));
     } finally {
       cancel();
-      this.#askableAt = clock.monotonicMs() + (this.#failed ? OIDC_RETRY_MS : OIDC_ASK_AGAIN_MS);
+      this.#fetchableAt = clock.monotonicMs() + (this.#failed ? OIDC_RETRY_MS : OIDC_ASK_AGAIN_MS);
     }
   }
 
   #unavailable(): TailraceError {
-    const waitMs = Math.max(0, this.#askableAt - this.#deps.clock.monotonicMs());
+    const waitMs = Math.max(0, this.#fetchableAt - this.#deps.clock.monotonicMs());
     const message = `the issuer ${this.#issuer} cannot be asked for its keys now: send again in a moment`;
     return new TailraceError('unavailable', message, { detail: { retryAfterSeconds: Math.ceil(waitMs / 1_000) } });
   }
 }
 
-/** A redirect could lead anywhere, also to where our configuration would not let us. */
+/** A redirect could lead anywhere, also to addresses that the configuration does not allow. */
 function fetchOverHttp(uri: string, signal: AbortSignal): Promise<Response> {
   return fetch(uri, { signal, redirect: 'manual', headers: { accept: 'application/json, application/jwk-set+json' } });
 }
@@ -157,7 +157,7 @@ async function textAt(uri: string, signal: AbortSignal, fetchKeys: FetchKeys): P
 
 function keySetIn(text: string): KeySet {
   const set = parsed(text);
-  // A set of another shape is refused here.
+  // Throws for a value that is no key set.
   const found = createLocalJWKSet(set as JSONWebKeySet);
   const { length } = found.jwks().keys;
   if (length > OIDC_KEYS_MAX) throw failure(`its key set has ${length} keys, and may have ${OIDC_KEYS_MAX}`);
@@ -180,7 +180,7 @@ function failure(reason: string): TailraceError {
   return new TailraceError('unavailable', reason);
 }
 
-/** Said by us, by the library about the set, or by the network, which has a code behind the error. */
+/** From our own error, from the library's about the set, or from the network's, whose cause has a code. */
 function reasonOf(error: unknown): string {
   if (error instanceof TailraceError) return error.message;
   if (codeOf(error)?.startsWith('ERR_JWKS') === true) return 'what it answered is no JSON Web Key Set';

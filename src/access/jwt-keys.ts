@@ -1,9 +1,9 @@
 /**
- * The keys that short-lived tokens are signed with: Ed25519, made in the data directory when the first one is needed. The
- * newest signs; those before it still verify for as long as what they signed may live, unless they were made void.
+ * The keys that sign short-lived tokens: Ed25519, made when the first one is needed and kept in the store. The newest
+ * one signs; older ones verify for as long as a token that they signed may live, unless they were made void.
  *
- * Their public halves are not given out: a JWT is worth what its access token is worth at that moment, and whoever
- * verified its signature alone would let revoked ones in.
+ * The public keys are not published: a JWT is valid only while its access token is, and a service that checked only the
+ * signature would accept revoked ones.
  */
 
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
@@ -29,7 +29,7 @@ export interface SigningKey {
   readonly createdAt: number;
 }
 
-/** A key by which JWTs are good. */
+/** A key that verifies JWTs. */
 export interface VerifyingKey {
   readonly id: string;
   /** Milliseconds since the epoch; undefined for the one that signs. */
@@ -39,7 +39,7 @@ export interface VerifyingKey {
 const KEYS = settingsKey('jwt-keys');
 const ID_BYTES = 9;
 
-/** The place of keys in a store. `commit` makes rows durable together. */
+/** Keys in the store. `commit` makes rows durable together. */
 export function keyStore(engine: Engine, commit: (rows: readonly Write[]) => Promise<void>): KeyStore {
   return {
     load: async () => {
@@ -55,7 +55,7 @@ export class JwtKeys {
   readonly #clock: Clock;
   /** Oldest first. */
   #keys: readonly SigningKey[];
-  /** The change under way, or the last one: each begins with what the one before it left. */
+  /** The running change, or the last one: each begins with the result of the one before it. */
   #changed: Promise<unknown> = Promise.resolve();
 
   private constructor(store: KeyStore, clock: Clock, keys: readonly SigningKey[]) {
@@ -69,24 +69,24 @@ export class JwtKeys {
     return new JwtKeys(store, clock, (await store.load()).map(keyOf));
   }
 
-  /** A key by the id in a token's head; nothing when it is not ours, or not any more. */
+  /** A key by the id in the header of a token; undefined when it is not ours, or no longer verifies. */
   find(id: string | undefined): SigningKey | undefined {
     const now = this.#clock.now();
     return this.#keys.find((key, index) => key.id === id && isGood(this.#keys, index, now));
   }
 
-  /** All by which JWTs are good now, the oldest first. */
+  /** All keys that verify JWTs now, oldest first. */
   verifying(): readonly VerifyingKey[] {
     return goodOf(this.#keys, this.#clock.now()).map(({ id }, index, good) => ({ id, until: endOf(good, index) }));
   }
 
-  /** The key that signs now: durable, so that what it signs outlives a restart. A new one after a month. */
+  /** The key that signs now, a new one after a month. It is durable, so what it signs stays valid after a restart. */
   async current(): Promise<SigningKey> {
     return this.#fresh() ?? this.#change(async () => this.#fresh() ?? this.#make({ voidOld: false }));
   }
 
   /**
-   * Makes a new key, durable when it is answered. With `voidOld` no other is left, in the store neither.
+   * Makes a new key; durable when it resolves. With `voidOld` no other key is left, not even in the store.
    * @throws TailraceError `rate_limited` when too many are still needed, `storage`, `storage_full`
    */
   rotate({ voidOld }: { readonly voidOld: boolean }): Promise<SigningKey> {
@@ -99,8 +99,8 @@ export class JwtKeys {
     return isFresh ? newest : undefined;
   }
 
-  #change(act: () => Promise<SigningKey>): Promise<SigningKey> {
-    const changed = this.#changed.then(act);
+  #change(make: () => Promise<SigningKey>): Promise<SigningKey> {
+    const changed = this.#changed.then(make);
     this.#changed = changed.catch(() => {});
     return changed;
   }
@@ -117,7 +117,7 @@ export class JwtKeys {
   }
 }
 
-/** A key is replaced when the next one is made, and needed until the last that it signed has expired. */
+/** A key is needed until the last token that it signed has expired: it stops signing when the next key is made. */
 function endOf(keys: readonly SigningKey[], index: number): number | undefined {
   const next = keys[index + 1];
   return next === undefined ? undefined : next.createdAt + EXCHANGE_TTL_MS_MAX;

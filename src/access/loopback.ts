@@ -1,6 +1,6 @@
 /**
- * Who may talk to a server that asks for no token: only this machine, and only pages of this machine. A web page anywhere
- * could otherwise reach it, by a plain request or by a DNS name that points to 127.0.0.1 (access.md, The first token).
+ * Who may send requests to a server without tokens: only this machine, and only pages of this machine. Otherwise any
+ * web page could reach it, by a plain request or by a DNS name that points to 127.0.0.1 (DNS rebinding).
  */
 
 import { isIP } from 'node:net';
@@ -24,7 +24,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Lets a request without authentication pass when it is local, which a page of a configured origin counts as.
+ * Accepts a request without a token when it is local. Pages of configured origins count as local.
  * @throws TailraceError `permission_denied`
  */
 export function admitLocal(headers: OriginHeaders, configured: Origins = NO_ORIGINS): void {

@@ -1,6 +1,6 @@
 /**
- * Web origins that the operator lets in besides the server's own (access.md, Browsers; users.md 18): how one is written
- * down, and whether a page is of one of them. CORS, readers' sockets and servers without tokens all ask here.
+ * Web origins that the operator allows besides the server's own: how one is written, and whether a page is of one of
+ * them. CORS, WebSockets and servers without tokens all use this check.
  */
 
 /** Stands for every origin. */
@@ -22,19 +22,21 @@ export class Origins {
     this.#named = new Set(origins);
   }
 
-  /** Whether a page may talk to us, by its Origin header. Browsers write one as we keep it; two are nobody's. */
+  /**
+   * Whether a page may send requests, by its Origin header. Browsers write it as we keep it; two values never match.
+   */
   allows(origin: string | readonly string[] | undefined): origin is string {
     if (typeof origin !== 'string' || origin === ANY_ORIGIN) return false;
     return this.#named.has(origin) || (this.#isAny && isSane(origin));
   }
 }
 
-/** None: what holds where nothing is configured. */
+/** Where nothing is configured: no origin is allowed. */
 export const NO_ORIGINS = new Origins([]);
 
 /**
- * An origin as browsers send it: in lower case, without the port that is the scheme's own. Answers undefined for what is
- * none; `*` stays.
+ * An origin as browsers send it: in lower case, without the default port of its scheme. Undefined for what is no
+ * origin; `*` stays.
  */
 export function normalOrigin(text: string): string | undefined {
   if (text === ANY_ORIGIN) return text;
@@ -43,13 +45,13 @@ export function normalOrigin(text: string): string | undefined {
   return host === '' ? undefined : `${protocol}//${host}`;
 }
 
-/** What somebody meant who wrote an address where an origin belongs: its origin, if it has one. */
+/** The origin within an address, if it has one: what was meant where an address was written in place of an origin. */
 export function originWithin(text: string): string | undefined {
   const [, start = ''] = /^([^/]*:\/\/[^/?#]*)/.exec(text) ?? [];
   return normalOrigin(start.replace(/^(.*:\/\/).*@/, '$1'));
 }
 
-/** Pages without an origin of their own, as files are, say `null`. */
+/** Pages without an origin of their own, such as files, send `null`. */
 function isSane(origin: string): boolean {
   return origin === 'null' || (origin.length <= ORIGIN_CHARS_MAX && ORIGIN.test(origin));
 }

@@ -1,6 +1,6 @@
 /**
- * Tokens of outside issuers (access.md, Exchange): a basin may trust one, whose tokens may then append to that basin
- * alone, through the OTLP doors, with their subject set as `project.id` on every resource.
+ * Tokens of outside issuers (OpenID Connect): a basin may trust one issuer. Its tokens may then append OTLP data to
+ * that basin only, with their subject set as `project.id` on every resource.
  */
 
 import { decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose';
@@ -20,10 +20,10 @@ import { unknownToken, unverifiedClaims } from './jwt.ts';
 import { PROJECT_ATTRIBUTE } from './tokens/token-exchange.ts';
 
 export interface OutsideDeps {
-  /** Those that are durable. The same list as long as nothing has changed. */
+  /** Durable basins. Must return the same list while nothing has changed. */
   readonly basins: () => readonly Pick<Basin, 'name' | 'config' | 'deletedAt'>[];
   readonly clock: Clock;
-  /** Hears, for the operator, what is wrong with an issuer or its tokens; never a token. */
+  /** Tells the operator what is wrong with an issuer or its tokens; never called with a token. */
   readonly warn: (issuer: string, message: string) => void;
   /** For tests: in place of HTTP. */
   readonly fetchKeys?: FetchKeys;
@@ -35,15 +35,17 @@ interface Trusting {
   readonly trust: OidcTrust;
 }
 
-/** A signature that was found good, with the keys that it was found good by. */
-interface Verified {
+/** The sender of a token whose signature is valid, with the keys that verified it. */
+interface VerifiedSender {
   readonly keys: KeySet;
   readonly principal: Principal;
   /** Milliseconds since the epoch. */
   readonly endsAt: number;
 }
 
-/** What signs with a private key. Never followed from the head of a token: `none` and all that is symmetric is out. */
+/**
+ * Algorithms that sign with a private key. The header of a token never adds one: `none` and symmetric ones are refused.
+ */
 const ALGORITHMS = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
@@ -51,12 +53,12 @@ const ALGORITHMS = [
 
 export class OutsideIssuers {
   readonly #deps: OutsideDeps;
-  /** By the configuration itself: another one, also of the same words, starts with nothing in mind. */
+  /** By the configuration object: another one, even with the same content, starts with no keys. */
   readonly #keys = new WeakMap<OidcTrust, IssuerKeys>();
-  /** By basin and the hash of the token; the oldest goes first. */
-  readonly #verified = new Map<string, Verified>();
-  /** By whom each sender was believed. */
-  readonly #believers = new WeakMap<Token, Trusting>();
+  /** By basin and the hash of the token; the oldest is dropped first. */
+  readonly #verified = new Map<string, VerifiedSender>();
+  /** The basin and issuer by which each sender was identified. */
+  readonly #trustedBy = new WeakMap<Token, Trusting>();
   #listed: ReturnType<OutsideDeps['basins']> | undefined;
   /** By issuer, then by the name of the basin. */
   #trusting: ReadonlyMap<string, ReadonlyMap<string, Trusting>> = new Map();
@@ -66,10 +68,10 @@ export class OutsideIssuers {
   }
 
   /**
-   * Who sends with a token of an outside issuer, to the basin that the request names, else to the one that trusts the
-   * issuer. `hash` is that of the token: its signature is looked at once.
-   * @throws TailraceError `authn` whatever is wrong with the token; `bad_header` when several basins trust the issuer of a
-   *   good one; `unavailable` when the issuer's keys are needed and cannot be had
+   * The sender with a token of an outside issuer, for the basin that the request names, else for the one that trusts
+   * the issuer. `hash` is that of the token, whose signature is verified once.
+   * @throws TailraceError `authn` whatever is wrong with the token; `bad_header` when the token is valid and several
+   *   basins trust its issuer; `unavailable` when the issuer's keys are needed and cannot be fetched
    */
   async identify(jwt: string, hash: string, basin: string | undefined): Promise<Principal> {
     const found = this.#trustingIn(jwt, basin);
@@ -82,11 +84,11 @@ export class OutsideIssuers {
 
   /** Whether the basin still trusts as it did when a sender was identified. */
   trusts(sender: Token): boolean {
-    const believer = this.#believers.get(sender);
-    return believer !== undefined && this.#isInForce(believer);
+    const trusting = this.#trustedBy.get(sender);
+    return trusting !== undefined && this.#isInForce(trusting);
   }
 
-  /** By what the token says, of which nothing has been verified. */
+  /** By the claims of the token, which are not verified. */
   #trustingIn(jwt: string, basin: string | undefined): readonly Trusting[] {
     const { iss, aud } = unverifiedClaims(jwt) ?? {};
     const all = typeof iss === 'string' ? this.#index().get(iss) : undefined;
@@ -95,7 +97,7 @@ export class OutsideIssuers {
     return named.filter((one) => one !== undefined).filter(({ trust: { audience } }) => isFor(aud, audience));
   }
 
-  /** Only who has a good token hears that there are several basins. */
+  /** Only a sender with a valid token may learn that there are several basins. */
   async #expectGenuine(found: readonly Trusting[], jwt: string, hash: string): Promise<void> {
     let thrown: unknown;
     for (const one of found.slice(0, OIDC_BASINS_TRIED_MAX)) {
@@ -118,11 +120,11 @@ export class OutsideIssuers {
     if (known?.keys === keys && known.endsAt > now) return known.principal;
     this.#verified.delete(key);
     const verified = await this.#verify(one, jwt, keys);
-    // Meanwhile the basin may have thought otherwise, or be gone.
+    // The basin may have changed its trust meanwhile, or be gone.
     if (!this.#isInForce(one)) throw unknownToken();
     this.#remember(key, verified);
     const { principal } = verified;
-    if (principal.token !== undefined) this.#believers.set(principal.token, one);
+    if (principal.token !== undefined) this.#trustedBy.set(principal.token, one);
     return principal;
   }
 
@@ -130,7 +132,7 @@ export class OutsideIssuers {
     return this.#index().get(trust.issuer)?.get(basin)?.trust === trust;
   }
 
-  async #verify({ basin, trust }: Trusting, jwt: string, keys: KeySet): Promise<Verified> {
+  async #verify({ basin, trust }: Trusting, jwt: string, keys: KeySet): Promise<VerifiedSender> {
     try {
       const [payload, good] = await this.#payload(trust, jwt, keys);
       const endsAt = ((payload.exp ?? 0) + OIDC_CLOCK_TOLERANCE_SECONDS) * 1_000;
@@ -142,7 +144,7 @@ export class OutsideIssuers {
     }
   }
 
-  /** With the keys at hand; where none of them fits, with those that the issuer has by now. */
+  /** Verified with the keys at hand; where no key fits, with newer ones of the issuer. */
   async #payload(trust: OidcTrust, jwt: string, keys: KeySet): Promise<[JWTPayload, KeySet]> {
     try {
       return [await this.#payloadBy(trust, jwt, keys), keys];
@@ -177,13 +179,13 @@ export class OutsideIssuers {
     return keys;
   }
 
-  #remember(key: string, verified: Verified): void {
+  #remember(key: string, verified: VerifiedSender): void {
     const [oldest] = this.#verified.keys();
     if (oldest !== undefined && this.#verified.size >= OIDC_TOKENS_CACHED_MAX) this.#verified.delete(oldest);
     this.#verified.set(key, verified);
   }
 
-  /** Made anew when a basin has changed. A basin that is being deleted trusts nobody. */
+  /** Made again when a basin has changed. A basin that is being deleted trusts no issuer. */
   #index(): ReadonlyMap<string, ReadonlyMap<string, Trusting>> {
     const listed = this.#deps.basins();
     if (listed === this.#listed) return this.#trusting;
@@ -208,14 +210,14 @@ function isUnavailable(error: unknown): boolean {
   return error instanceof TailraceError && error.code === 'unavailable';
 }
 
-/** No key has the token's id; or the token has none, and what was taken for its key is another one. */
+/** No key has the id in the token; or the token has no id, and another key was tried. */
 function mayBeOfNewKey(error: unknown, jwt: string): boolean {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   if (code === 'ERR_JWKS_NO_MATCHING_KEY') return true;
   return code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' && decodeProtectedHeader(jwt).kid === undefined;
 }
 
-/** @throws TailraceError when it cannot be stamped */
+/** @throws TailraceError `authn` for a subject that cannot be set as an attribute */
 function subjectOf({ sub }: JWTPayload): string {
   const bytes = Buffer.byteLength(PROJECT_ATTRIBUTE) + Buffer.byteLength(sub ?? '');
   if (sub !== undefined && sub !== '' && bytes <= TOKEN_ATTRIBUTE_BYTES_MAX && !/\p{Surrogate}/u.test(sub)) return sub;
@@ -224,7 +226,7 @@ function subjectOf({ sub }: JWTPayload): string {
 
 const NONE = { read: false, write: false };
 
-/** Like the holder of a token of ours, but no token of ours: it has no number, and no other door knows it. */
+/** Like the holder of a token of ours, but without a number: only OTLP data is accepted from it. */
 function senderOf(basin: string, subject: string, expiresAt: number): Principal {
   return principalOf({
     id: `${OUTSIDE_ID_PREFIX}${legible(subject)}`,
@@ -249,7 +251,7 @@ function senderOf(basin: string, subject: string, expiresAt: number): Principal 
 
 const SUBJECT_CHARS_SHOWN = 64;
 
-/** For messages and log lines: short, and with nothing in it that is not seen, or that ends a name in a message. */
+/** For messages and log lines: short, and without invisible characters or quotes that would end a name in a message. */
 function legible(subject: string): string {
   const marks = [...subject];
   const short = marks.length > SUBJECT_CHARS_SHOWN ? [...marks.slice(0, SUBJECT_CHARS_SHOWN), '…'] : marks;

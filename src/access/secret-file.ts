@@ -1,11 +1,11 @@
-/** Files with one secret: written for their owner alone. */
+/** Files with one secret, which only their owner can read. */
 
 import { chmod, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Puts a secret into a file; durable when it resolves. Written beside and renamed: nobody ever reads half a secret, and a
- * file of others' rights is never kept.
+ * Writes a secret to a file; durable when it resolves. It is written to another file that is then renamed: nobody ever
+ * reads half a secret, and the permissions of an older file are not kept.
  */
 export async function writeSecret(file: string, secret: string): Promise<void> {
   const fresh = `${file}.new`;

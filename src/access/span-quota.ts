@@ -1,15 +1,15 @@
-/** Spans per minute and token (access.md, Tokens: `limits`; otlp.md, Limits): whatever any of its secrets sends counts. */
+/** The limit of spans per minute and token: spans sent with any of its secrets count. */
 
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Token } from './grant.ts';
 
 const MINUTE_SECONDS = 60;
-/** A minute of whole seconds and the one at hand: no minute, wherever it begins, holds more than the limit. */
+/** A minute of whole seconds and the current one: no minute, wherever it begins, holds more than the limit. */
 const SLOTS = MINUTE_SECONDS + 1;
 
 /** What one token sent, by second. */
-interface Window {
+interface SpanWindow {
   readonly counts: Uint32Array;
   total: number;
   /** The last second that it has a slot for. */
@@ -20,7 +20,7 @@ interface Window {
 export class SpanQuota {
   readonly #clock: Clock;
   /** By the number of the token, which outlives its secrets and is never reused. */
-  readonly #windows = new Map<number, Window>();
+  readonly #windows = new Map<number, SpanWindow>();
   #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
@@ -34,7 +34,7 @@ export class SpanQuota {
 
   /**
    * Counts spans that are about to be stored, all of them or none.
-   * @throws TailraceError `rate_limited` with the seconds after which there is room for them
+   * @throws TailraceError `rate_limited` with the seconds after which they are within the limit
    */
   take({ id, number, limits }: Token, spans: number): void {
     const limit = limits.spansPerMinute;
@@ -49,18 +49,18 @@ export class SpanQuota {
     window.total += spans;
   }
 
-  #windowOf(number: number, second: number): Window {
+  #windowOf(number: number, second: number): SpanWindow {
     const known = this.#windows.get(number);
     if (known !== undefined) {
       advance(known, second);
       return known;
     }
-    const fresh: Window = { counts: new Uint32Array(SLOTS), total: 0, second };
+    const fresh: SpanWindow = { counts: new Uint32Array(SLOTS), total: 0, second };
     this.#windows.set(number, fresh);
     return fresh;
   }
 
-  /** Forgets tokens that sent nothing for a minute, by and by: nobody has to come for that. */
+  /** Drops tokens that sent nothing for a minute. */
   #sweep(second: number): void {
     if (second - this.#sweptAt < SLOTS) return;
     this.#sweptAt = second;
@@ -68,8 +68,8 @@ export class SpanQuota {
   }
 }
 
-/** Empties the slots of seconds that have passed since. */
-function advance(window: Window, second: number): void {
+/** Empties the slots of the seconds that have passed. */
+function advance(window: SpanWindow, second: number): void {
   const passed = Math.min(second - window.second, SLOTS);
   for (let i = 1; i <= passed; i++) {
     const slot = (window.second + i) % SLOTS;
@@ -79,8 +79,8 @@ function advance(window: Window, second: number): void {
   window.second = Math.max(window.second, second);
 }
 
-/** After how many seconds no more than `most` spans are left in the window. */
-function secondsUntilFree({ counts, total, second }: Window, most: number): number {
+/** After how many seconds at most `most` spans are left in the window. */
+function secondsUntilFree({ counts, total, second }: SpanWindow, most: number): number {
   let left = total;
   let seconds = 0;
   while (left > most && seconds < SLOTS) {

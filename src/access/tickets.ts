@@ -1,6 +1,7 @@
 /**
- * Tickets for pages (access.md, Browsers): neither WebSocket nor EventSource can send a header, and a token does not
- * belong into a URL. A ticket opens one thing once, soon, as the one who asked for it. In memory alone.
+ * Tickets for web pages: neither WebSocket nor EventSource can send a header, and a token does not belong in a URL. A
+ * ticket opens one read, once, soon after it was issued, as the caller who asked for it. Tickets are kept in memory
+ * only.
  */
 
 import type { Clock } from '../model/clock.ts';
@@ -17,7 +18,7 @@ export interface TicketBounds {
   readonly streams: ResourceSet;
 }
 
-/** A ticket that was handed out: who asked for it, and for what. */
+/** A ticket that was issued: to whom, and for what. */
 export interface Ticket extends TicketBounds {
   readonly principal: Principal;
   /** Milliseconds since the epoch. */
@@ -35,21 +36,24 @@ const RETRY_SECONDS = 5;
 
 export class Tickets {
   readonly #clock: Clock;
-  /** By the hash of their secrets, the oldest first: all live equally long. */
+  /** By the hash of the secret, oldest first: all live equally long. */
   readonly #byHash = new Map<string, Ticket>();
-  /** How many each caller has. */
+  /** How many tickets each caller has. */
   readonly #held = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Those that are kept now. */
+  /** Tickets that are kept now. */
   get size(): number {
     return this.#byHash.size;
   }
 
-  /** Whoever calls has made sure that the principal holds what the ticket opens. @throws TailraceError `rate_limited` */
+  /**
+   * Call it only after checking that the principal may open what the ticket opens.
+   * @throws TailraceError `rate_limited`
+   */
   issue(principal: Principal, bounds: TicketBounds): IssuedTicket {
     const now = this.#clock.now();
     this.#sweep(now);
@@ -62,7 +66,7 @@ export class Tickets {
     return { secret, expiresAt };
   }
 
-  /** Takes a ticket: nobody gets it again. Undefined for one that is not known, or has expired. */
+  /** Takes a ticket, which cannot be taken again. Undefined for one that is not known, or has expired. */
   take(secret: string): Ticket | undefined {
     const hash = hashToken(secret);
     const ticket = this.#byHash.get(hash);
@@ -86,7 +90,7 @@ export class Tickets {
   }
 }
 
-/** Who comes with a ticket, when that is what it opens. @throws TailraceError `authn` */
+/** The caller with a ticket, if the ticket is for that stream. @throws TailraceError `authn` */
 export function holderOf(ticket: Ticket, basin: string, stream: string): Principal {
   const { principal, streams } = ticket;
   if (basin !== ticket.basin || !matches(streams, principal.absolute(stream))) {

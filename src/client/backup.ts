@@ -1,17 +1,20 @@
-/** Takes a backup of a server that goes on serving: its bytes as they come. */
+/** Downloads a backup from a running server, chunk by chunk. */
 
 import { TailraceError } from '../model/error.ts';
-import { type CallOptions, expectSuccess, identityHeaders, type Target, unreachable } from './calls.ts';
+import { expectSuccess, identityHeaders, type RequestOptions, type ServerTarget, unreachable } from './calls.ts';
 
-/** A server that says nothing for so long is gone. */
+/** A server that sends nothing for this long is taken for lost. */
 const SILENCE_MAX_MS = 60_000;
 
 /**
- * The file of a backup, to be read once. Complete when the generator ends; leaving it ends the download.
+ * The bytes of a backup, to be read once. It is complete when the generator ends; leaving the loop ends the download.
  * @throws TailraceError `permission_denied`, `rate_limited` while another backup is under way, `storage_full`,
  *   `unavailable` when the connection is lost
  */
-export async function* downloadBackup(target: Target, { signal }: CallOptions = {}): AsyncGenerator<Uint8Array> {
+export async function* downloadBackup(
+  target: ServerTarget,
+  { signal }: RequestOptions = {},
+): AsyncGenerator<Uint8Array> {
   const url = `${target.endpoint}/v1/backup`;
   const controller = new AbortController();
   const signals = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);

@@ -1,16 +1,16 @@
-/** Plain HTTP calls: one request, one answer, every failure a TailraceError. */
+/** Plain HTTP calls: one request, one response, every failure a TailraceError. */
 
 import { TailraceError } from '../model/error.ts';
 import { readRefusal, refusalError } from './failures.ts';
 
-/** Where a server is and who asks. */
-export interface Target {
+/** Where a server is, and the token of the caller. */
+export interface ServerTarget {
   /** Base URL without a trailing slash. */
   readonly endpoint: string;
   readonly token: string | undefined;
 }
 
-/** A whole answer. Its body is at most `ANSWER_BYTES_MAX`. */
+/** A whole response. Its body has at most `ANSWER_BYTES_MAX`. */
 export interface RawResponse {
   readonly status: number;
   readonly headers: Headers;
@@ -31,7 +31,7 @@ const CALL_TIMEOUT_MS = 30_000;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
- * Checks a base URL and takes the trailing slash off.
+ * Checks a base URL and removes the trailing slash.
  * @throws TailraceError `config` when it is not an http or https URL.
  */
 export function normalizeEndpoint(endpoint: string): string {
@@ -46,8 +46,8 @@ export function normalizeEndpoint(endpoint: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
-/** The headers that say who asks and for which basin. */
-export function identityHeaders(target: Target, basin: string | undefined): Record<string, string> {
+/** The headers that identify the caller and the basin. */
+export function identityHeaders(target: ServerTarget, basin: string | undefined): Record<string, string> {
   return {
     ...(target.token === undefined ? {} : { authorization: `Bearer ${target.token}` }),
     ...(basin === undefined ? {} : { 's2-basin': basin }),
@@ -55,8 +55,8 @@ export function identityHeaders(target: Target, basin: string | undefined): Reco
 }
 
 /**
- * Sends one request and reads the whole answer, whatever its status.
- * @throws TailraceError `unavailable` when nobody answers in 30 s, or the answer breaks off or is too large.
+ * Sends one request and reads the whole response, of any status.
+ * @throws TailraceError `unavailable` when there is no response within 30 s, or it breaks off or is too large.
  */
 export async function exchange(call: Call): Promise<RawResponse> {
   const deadline = AbortSignal.timeout(CALL_TIMEOUT_MS);
@@ -76,22 +76,22 @@ export async function exchange(call: Call): Promise<RawResponse> {
 }
 
 /** Options of every call. */
-export interface CallOptions {
+export interface RequestOptions {
   readonly basin?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** One call of the S2 API: JSON in, JSON out. */
-export interface ApiCall extends CallOptions {
+export interface ApiCall extends RequestOptions {
   readonly method: Method;
   readonly path: string;
   readonly query?: URLSearchParams;
-  /** Goes out as JSON; undefined is no body. */
+  /** Sent as JSON; undefined means no body. */
   readonly json?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What a call was answered with: the status and headers of a success, and its JSON; undefined for an empty body. */
+/** A successful response, with its JSON, which is undefined for an empty body. */
 export interface ApiResponse {
   readonly status: number;
   readonly headers: Headers;
@@ -100,10 +100,10 @@ export interface ApiResponse {
 
 /**
  * Calls the API once.
- * @throws TailraceError by the status and the body of a refusal, `unavailable` when nobody answers, `internal` when the
- *   answer is no JSON.
+ * @throws TailraceError by the status and the body of a refusal, `unavailable` when there is no response, `internal`
+ * when the response is not JSON.
  */
-export async function callApi(target: Target, call: ApiCall): Promise<ApiResponse> {
+export async function callApi(target: ServerTarget, call: ApiCall): Promise<ApiResponse> {
   const { method, path, json } = call;
   const query = call.query === undefined ? '' : `?${call.query}`;
   const headers = {
@@ -123,7 +123,7 @@ export async function callApi(target: Target, call: ApiCall): Promise<ApiRespons
   return { status: answer.status, headers: answer.headers, json: parsedJson(answer.body, `${method} ${path}`) };
 }
 
-/** @throws TailraceError by the status and the body, unless it is a success. */
+/** @throws TailraceError by the status and the body, unless the response is a success. */
 export function expectSuccess(answer: RawResponse, what: string): void {
   if (answer.status >= 200 && answer.status < 300) return;
   const text = Buffer.from(answer.body).toString('utf8');
@@ -136,7 +136,7 @@ export function objectIn(json: unknown, what: string): Readonly<Record<string, u
   throw new TailraceError('internal', `${what}: the answer is not a JSON object: is this a Tailrace?`);
 }
 
-/** The error for a server that cannot be reached, with the reason that the system gave. */
+/** The error for a server that cannot be reached, with the reason from the system. */
 export function unreachable(url: string, cause: unknown): TailraceError {
   if (cause instanceof TailraceError) return cause;
   const where = URL.canParse(url) ? new URL(url).origin.replace(/^ws/, 'http') : url;

@@ -1,52 +1,59 @@
-/** One client for the command line, for tests and for those who embed it: HTTP calls and a reader that resumes. */
+/** The client of the command line, of tests and of programs that use Tailrace: HTTP calls and a reader that resumes. */
 
 import type { Signal } from '../model/record.ts';
 import { downloadBackup } from './backup.ts';
-import { type CallOptions, callApi, identityHeaders, normalizeEndpoint, objectIn, type Target } from './calls.ts';
+import {
+  callApi,
+  identityHeaders,
+  normalizeEndpoint,
+  objectIn,
+  type RequestOptions,
+  type ServerTarget,
+} from './calls.ts';
 import { type ControlCalls, controlCalls } from './control.ts';
 import type { ClientView } from './frames.ts';
-import { fetchMetrics, type Metric, type MetricsOptions } from './metrics.ts';
+import { type OtlpResponse, otlpRefusal, postOtlp } from './post-otlp.ts';
 import { type ReaderOptions, type ReadFrame, readStream } from './reader.ts';
 import { type RecordCalls, recordCalls } from './records.ts';
-import { type OtlpResponse, otlpRefusal, postOtlp } from './send.ts';
 import { type TokenCalls, tokenCalls } from './tokens.ts';
+import { fetchMetrics, type MetricsRequestOptions, type UsageMetric } from './usage-metrics.ts';
 
 export interface ClientOptions {
   /** Base URL of the server, such as `http://127.0.0.1:4318`. */
   readonly endpoint: string;
-  /** Access token; without one only a server with `--no-auth` answers. */
+  /** Access token; without one, only a server with `--no-auth` accepts calls. */
   readonly token?: string | undefined;
-  /** The basin for every call that names none. Reading and sending do without: the server chooses its default. */
+  /** The basin of calls that name none. Reading and sending need none: the server has a default basin. */
   readonly basin?: string | undefined;
 }
 
-/** Calls reject with TailraceError: `unavailable` when nobody answers, else what the server refused. */
+/** Calls reject with TailraceError: `unavailable` when the server does not respond, else why it refused. */
 export interface Client extends ControlCalls, RecordCalls, TokenCalls {
   readonly endpoint: string;
-  /** Replays and follows; see `readStream`. */
+  /** Reads and follows a stream; see `readStream`. */
   read<V extends ClientView>(stream: string, options: ReaderOptions<V>): AsyncGenerator<ReadFrame<V>, void, void>;
   /**
-   * Posts the bytes of one Export…ServiceRequest, once. Resolves when the server has taken it, if only in part:
-   * look at `rejected` and `message`.
+   * Posts the bytes of one Export…ServiceRequest, once. Also resolves when the server has taken only a part of it: look
+   * at `rejected` and `message`.
    */
   sendOtlp(
     signal: Signal,
     body: Uint8Array,
     contentType: OtlpContentType,
-    options?: CallOptions,
+    options?: RequestOptions,
   ): Promise<OtlpResponse>;
-  /** Usage of the account, of a basin or of a stream. The basin of the client does not count here. */
-  metrics(options: MetricsOptions): Promise<readonly Metric[]>;
-  /** A backup of the whole store as it is now, while it serves; see `downloadBackup`. For the root token. */
-  backup(options?: CallOptions): AsyncGenerator<Uint8Array>;
-  /** Says that the clock of the server's machine is right: records expire by it again. For the root token. */
-  confirmClock(options?: CallOptions): Promise<ConfirmedClock>;
+  /** Usage of the account, of a basin or of a stream. The client's own basin is not used here. */
+  metrics(options: MetricsRequestOptions): Promise<readonly UsageMetric[]>;
+  /** A backup of the whole store as it is now, while the server runs; see `downloadBackup`. Needs the root token. */
+  backup(options?: RequestOptions): AsyncGenerator<Uint8Array>;
+  /** Tells the server that the clock of its machine is right, so that records expire again. Needs the root token. */
+  confirmClock(options?: RequestOptions): Promise<ConfirmedClock>;
 }
 
 export interface ConfirmedClock {
-  /** What the clock says, RFC 3339. */
+  /** The time of the clock, RFC 3339. */
   readonly clock: string;
-  /** Whether expiry had stopped because of it. */
+  /** Whether expiry had stopped because of the clock. */
   readonly wasPaused: boolean;
 }
 
@@ -57,8 +64,8 @@ type OtlpContentType = 'application/x-protobuf' | 'application/json';
  * @throws TailraceError `config` when the endpoint is not an http or https URL.
  */
 export function createClient(options: ClientOptions): Client {
-  const target: Target = { endpoint: normalizeEndpoint(options.endpoint), token: options.token };
-  const basinOf = (call: CallOptions | undefined) => call?.basin ?? options.basin;
+  const target: ServerTarget = { endpoint: normalizeEndpoint(options.endpoint), token: options.token };
+  const basinOf = (call: RequestOptions | undefined) => call?.basin ?? options.basin;
   return {
     endpoint: target.endpoint,
     ...controlCalls(target, basinOf),

@@ -1,8 +1,8 @@
-/** The control plane of S2 (§3): basins and streams are listed, made, configured and deleted. */
+/** The control plane of S2: lists, creates, configures and deletes basins and streams. */
 
 import { TailraceError } from '../model/error.ts';
-import { type ApiResponse, type CallOptions, callApi, objectIn, type Target } from './calls.ts';
-import type { BasinConfigJson, StreamConfigJson } from './config.ts';
+import { type ApiResponse, callApi, objectIn, type RequestOptions, type ServerTarget } from './calls.ts';
+import type { BasinConfigJson, StreamConfigJson } from './config-json.ts';
 
 export interface BasinEntry {
   readonly name: string;
@@ -20,55 +20,69 @@ export interface StreamEntry {
   readonly cipher: string | undefined;
 }
 
-/** What a create or ensure did. */
-export interface Provisioned<T> {
+/** The result of a create or ensure. */
+export interface ProvisionResult<T> {
   readonly result: 'created' | 'updated' | 'noop';
   readonly entry: T;
 }
 
-export interface ListOptions extends CallOptions {
+export interface ListRequestOptions extends RequestOptions {
   readonly prefix?: string | undefined;
-  /** Only names behind this one. */
+  /** Only names after this one. */
   readonly startAfter?: string | undefined;
 }
 
-export interface CreateOptions extends CallOptions {
-  /** At most 36 bytes; with the same token and configuration a repeated create is answered as the first was. */
+export interface CreateRequestOptions extends RequestOptions {
+  /**
+   * At most 36 bytes. A create that is repeated with the same token and configuration gets the response of the first.
+   */
   readonly requestToken?: string | undefined;
 }
 
 /** Calls on basins and streams. Configurations are as S2's JSON has them; null unsets a leaf in `reconfigure…`. */
 export interface ControlCalls {
   /** Every basin that the token may see, in order; pages are fetched as they are needed. */
-  listBasins(options?: ListOptions): AsyncGenerator<BasinEntry>;
+  listBasins(options?: ListRequestOptions): AsyncGenerator<BasinEntry>;
   /** @throws TailraceError `resource_already_exists`, `basin_deletion_pending` */
-  createBasin(name: string, config?: BasinConfigJson, options?: CreateOptions): Promise<Provisioned<BasinEntry>>;
-  getBasin(name: string, options?: CallOptions): Promise<BasinConfigJson>;
-  /** Makes it, or replaces its configuration: what is not said becomes the default. */
-  ensureBasin(name: string, config?: BasinConfigJson, options?: CallOptions): Promise<Provisioned<BasinEntry>>;
-  /** Changes what is said and leaves the rest. Answers the whole configuration. */
-  reconfigureBasin(name: string, patch: BasinConfigJson, options?: CallOptions): Promise<BasinConfigJson>;
-  /** Resolves when the deletion is decided; it goes on in the background. */
-  deleteBasin(name: string, options?: CallOptions): Promise<void>;
+  createBasin(
+    name: string,
+    config?: BasinConfigJson,
+    options?: CreateRequestOptions,
+  ): Promise<ProvisionResult<BasinEntry>>;
+  getBasin(name: string, options?: RequestOptions): Promise<BasinConfigJson>;
+  /** Creates it, or replaces its configuration: what is not given becomes the default. */
+  ensureBasin(name: string, config?: BasinConfigJson, options?: RequestOptions): Promise<ProvisionResult<BasinEntry>>;
+  /** Changes what is given and keeps the rest. Resolves with the whole configuration. */
+  reconfigureBasin(name: string, patch: BasinConfigJson, options?: RequestOptions): Promise<BasinConfigJson>;
+  /** Resolves when the deletion is certain; it goes on in the background. */
+  deleteBasin(name: string, options?: RequestOptions): Promise<void>;
   /** Every stream whose name starts with the prefix, in order; pages are fetched as they are needed. */
-  listStreams(options?: ListOptions): AsyncGenerator<StreamEntry>;
-  createStream(name: string, config?: StreamConfigJson, options?: CreateOptions): Promise<Provisioned<StreamEntry>>;
-  getStream(name: string, options?: CallOptions): Promise<StreamConfigJson>;
-  ensureStream(name: string, config?: StreamConfigJson, options?: CallOptions): Promise<Provisioned<StreamEntry>>;
-  reconfigureStream(name: string, patch: StreamConfigJson, options?: CallOptions): Promise<StreamConfigJson>;
-  deleteStream(name: string, options?: CallOptions): Promise<void>;
+  listStreams(options?: ListRequestOptions): AsyncGenerator<StreamEntry>;
+  createStream(
+    name: string,
+    config?: StreamConfigJson,
+    options?: CreateRequestOptions,
+  ): Promise<ProvisionResult<StreamEntry>>;
+  getStream(name: string, options?: RequestOptions): Promise<StreamConfigJson>;
+  ensureStream(
+    name: string,
+    config?: StreamConfigJson,
+    options?: RequestOptions,
+  ): Promise<ProvisionResult<StreamEntry>>;
+  reconfigureStream(name: string, patch: StreamConfigJson, options?: RequestOptions): Promise<StreamConfigJson>;
+  deleteStream(name: string, options?: RequestOptions): Promise<void>;
 }
 
 const PAGE_ENTRIES = 1_000;
 
 /** The calls on one server. `basinOf` says which basin a call on a stream is for. */
 export function controlCalls(
-  target: Target,
-  basinOf: (options: CallOptions | undefined) => string | undefined,
+  target: ServerTarget,
+  basinOf: (options: RequestOptions | undefined) => string | undefined,
 ): ControlCalls {
-  const inBasin = (options: CallOptions | undefined) => ({ basin: basinOf(options), signal: options?.signal });
+  const inBasin = (options: RequestOptions | undefined) => ({ basin: basinOf(options), signal: options?.signal });
   const on = (kind: 'basins' | 'streams', name: string) => `/v1/${kind}/${encodeURIComponent(name)}`;
-  const call = async (method: 'GET' | 'PUT' | 'PATCH', path: string, options: CallOptions, json?: unknown) =>
+  const call = async (method: 'GET' | 'PUT' | 'PATCH', path: string, options: RequestOptions, json?: unknown) =>
     callApi(target, { ...options, method, path, json });
   return {
     listBasins: (options = {}) => listed(target, 'basins', { signal: options.signal }, options, basinEntry),
@@ -96,12 +110,12 @@ export function controlCalls(
   };
 }
 
-/** Walks a list of S2's (§3.2): `start_after` is the last name of the page before. */
+/** Fetches a list page by page: `start_after` is the last name of the page before. */
 async function* listed<T>(
-  target: Target,
+  target: ServerTarget,
   kind: 'basins' | 'streams',
-  scope: CallOptions,
-  { prefix = '', startAfter: first = '' }: ListOptions,
+  scope: RequestOptions,
+  { prefix = '', startAfter: first = '' }: ListRequestOptions,
   entryOf: (json: unknown) => T,
 ): AsyncGenerator<T> {
   for (let startAfter = first; ; ) {
@@ -117,19 +131,19 @@ async function* listed<T>(
 }
 
 async function created<T>(
-  target: Target,
+  target: ServerTarget,
   path: string,
   json: unknown,
-  scope: CallOptions,
-  { requestToken }: CreateOptions,
+  scope: RequestOptions,
+  { requestToken }: CreateRequestOptions,
   entryOf: (json: unknown) => T,
-): Promise<Provisioned<T>> {
+): Promise<ProvisionResult<T>> {
   const headers = requestToken === undefined ? {} : { 's2-request-token': requestToken };
   return provisioned(await callApi(target, { ...scope, method: 'POST', path, json, headers }), entryOf);
 }
 
-/** The header says what was done; servers that do not send it tell created from updated by the status (§3.5). */
-function provisioned<T>({ status, headers, json }: ApiResponse, entryOf: (json: unknown) => T): Provisioned<T> {
+/** The header says what was done; servers that do not send it tell created from updated by the status. */
+function provisioned<T>({ status, headers, json }: ApiResponse, entryOf: (json: unknown) => T): ProvisionResult<T> {
   const said = headers.get('s2-provision-result');
   const result = said === 'created' || said === 'updated' || said === 'noop' ? said : undefined;
   return { result: result ?? (status === 201 ? 'created' : 'updated'), entry: entryOf(json) };

@@ -1,8 +1,8 @@
-/** What a server's refusal means to a client: HTTP statuses, error bodies and close codes become one TailraceError. */
+/** Turns a server's refusal into a TailraceError: from HTTP statuses, error bodies and close codes. */
 
 import { type ErrorCode, type ErrorDetail, TailraceError } from '../model/error.ts';
 
-/** Codes in S2 error bodies, and the words that Tailrace's own codes go out as. What is not here falls back to the status. */
+/** The codes in error bodies, S2's and Tailrace's own. For a code that is not here the status decides. */
 const BODY_CODES: ReadonlyMap<string, ErrorCode> = new Map(
   Object.entries<ErrorCode>({
     authn: 'authn',
@@ -65,7 +65,7 @@ const STATUS_CODES: Readonly<Record<number, ErrorCode>> = {
   429: 'rate_limited',
 };
 
-/** readers.md, WebSocket: close codes. 1001, 1006, 1011, 1012 and 1013 are not here: the reader connects again. */
+/** Close codes that end a read (`src/socket/README.md`). After 1001, 1006, 1011, 1012 and 1013 it connects again. */
 const CLOSE_CODES: Readonly<Record<number, ErrorCode>> = {
   1002: 'bad_request',
   1003: 'bad_request',
@@ -79,7 +79,7 @@ const CLOSE_CODES: Readonly<Record<number, ErrorCode>> = {
   4416: 'range_not_satisfiable',
 };
 
-/** Errors after which a reader may try the same thing again. */
+/** Errors after which the same call may be tried again. */
 const TEMPORARY: ReadonlySet<ErrorCode> = new Set([
   'unavailable',
   'draining',
@@ -90,28 +90,28 @@ const TEMPORARY: ReadonlySet<ErrorCode> = new Set([
   'internal',
 ]);
 
-/** Whether a later attempt may succeed without anybody changing anything. */
+/** Whether a later attempt may succeed without a change of the request. */
 export function isTemporary(error: TailraceError): boolean {
   return TEMPORARY.has(error.code);
 }
 
-/** What a body of a refusal says, as far as it could be read. */
-export interface Refusal {
+/** What the body of a refusal says, as far as it could be read. */
+export interface ServerRefusal {
   readonly status: number;
-  /** S2's word for it, when the body had one. */
+  /** The error code in the body, when it has one. */
   readonly bodyCode: string | undefined;
   readonly message: string | undefined;
   readonly detail: ErrorDetail;
 }
 
-/** The error for an HTTP answer that is not a success. */
-export function refusalError(refusal: Refusal, what: string): TailraceError {
+/** The error for an HTTP response that is not a success. */
+export function refusalError(refusal: ServerRefusal, what: string): TailraceError {
   const code = codeOf(refusal);
   const text = refusal.message ?? `the server answered ${refusal.status}`;
   return new TailraceError(code, `${what}: ${text}`, { detail: refusal.detail });
 }
 
-/** The error for a close code, or nothing when a reader should connect again. `said` is the error frame before it. */
+/** The error for a close code, or undefined when a reader should connect again. `said` is the error frame before it. */
 export function closeError(closeCode: number, said: TailraceError | undefined): TailraceError | undefined {
   const code = CLOSE_CODES[closeCode];
   if (said !== undefined) return code === undefined && isTemporary(said) ? undefined : said;
@@ -124,8 +124,10 @@ export function describedError(bodyCode: string, message: string, detail: ErrorD
   return new TailraceError(BODY_CODES.get(bodyCode) ?? 'internal', message, { detail });
 }
 
-/** Reads an S2 error body, or a 412/416 one that has no code. Anything else leaves only the status. */
-export function readRefusal(status: number, body: string, retryAfter: string | null): Refusal {
+/**
+ * Reads an S2 error body, or the body of a 412 or 416, which has no code. From other bodies only the status is kept.
+ */
+export function readRefusal(status: number, body: string, retryAfter: string | null): ServerRefusal {
   const json = parseObject(body);
   const retry = retryDetail(retryAfter);
   const mismatch = status === 412 ? readMismatch(json) : undefined;
@@ -140,8 +142,8 @@ export function readRefusal(status: number, body: string, retryAfter: string | n
   };
 }
 
-/** The two bodies of a 412 (S2 API §2): what the condition should have said. */
-function readMismatch(json: Readonly<Record<string, unknown>>): Omit<Refusal, 'status'> | undefined {
+/** The two bodies of a 412, which say what the condition should have been. */
+function readMismatch(json: Readonly<Record<string, unknown>>): Omit<ServerRefusal, 'status'> | undefined {
   const { seq_num_mismatch: seqNum, fencing_token_mismatch: fencingToken } = json;
   if (typeof seqNum === 'number') {
     const message = `the next sequence number of the stream is ${seqNum}`;
@@ -161,12 +163,12 @@ function tailDetail(value: unknown): ErrorDetail {
   return { tail: { seqNum, timestamp } };
 }
 
-/** Whole seconds of a `Retry-After`; an HTTP date counts as none, since no server of ours sends one. */
+/** The whole seconds of a `Retry-After`. An HTTP date is ignored, because Tailrace does not send one. */
 export function retryDetail(retryAfter: string | null): ErrorDetail {
   return retryAfter !== null && /^\d{1,6}$/.test(retryAfter.trim()) ? { retryAfterSeconds: Number(retryAfter) } : {};
 }
 
-function codeOf(refusal: Refusal): ErrorCode {
+function codeOf(refusal: ServerRefusal): ErrorCode {
   const named = refusal.bodyCode === undefined ? undefined : BODY_CODES.get(refusal.bodyCode);
   return named ?? STATUS_CODES[refusal.status] ?? (refusal.status >= 502 ? 'unavailable' : 'internal');
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TailraceError } from '../model/error.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import { meteredBytes } from '../model/record.ts';
-import { identityHeaders, type Target } from './calls.ts';
+import { identityHeaders, type ServerTarget } from './calls.ts';
 import { closeError, isTemporary } from './failures.ts';
 import { type BatchFrame, type ClientView, type ControlFrame, PROTOCOLS, recordsIn } from './frames.ts';
 import type { Session } from './session.ts';
@@ -43,13 +43,13 @@ const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
 
 /**
- * Reads a stream over a WebSocket. Frames of a batch come in order, nothing twice and nothing left out, over
+ * Reads a stream over WebSocket. Frames of a batch come in order, nothing twice and nothing left out, over
  * any number of lost connections. The consumer sets the pace: what it does not take is not asked for.
  * @throws TailraceError `unavailable` when the first connection fails or the time for reconnecting is over; otherwise
  *   what the server refused: `authn`, `stream_not_found`, `range_not_satisfiable`, `stream_replaced` …
  */
 export async function* readStream<V extends ClientView>(
-  target: Target,
+  target: ServerTarget,
   stream: string,
   options: ReaderOptions<V>,
 ): AsyncGenerator<ReadFrame<V>, void, void> {
@@ -66,7 +66,7 @@ export async function* readStream<V extends ClientView>(
 
 /** Reads over one connection. Returns why it should be tried again, or nothing when the read is over. */
 async function* oneConnection<V extends ClientView>(
-  target: Target,
+  target: ServerTarget,
   stream: string,
   options: ReaderOptions<V>,
   cursor: Cursor,

@@ -1,22 +1,22 @@
-/** The data plane of S2 in plain calls: append a batch, ask for the tail. Bytes go out exactly as they are. */
+/** The data plane of S2 in plain calls: append a batch, check the tail. Bytes are sent exactly as they are. */
 
 import { TailraceError } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
 import type { Header } from '../model/record.ts';
-import { type CallOptions, callApi, objectIn, type Target } from './calls.ts';
+import { callApi, objectIn, type RequestOptions, type ServerTarget } from './calls.ts';
 
 /** A record to append. */
 export interface AppendRecord {
   readonly body: Uint8Array;
   readonly headers?: readonly Header[];
-  /** Milliseconds since the epoch; without one the server's clock counts. */
+  /** Milliseconds since the epoch; without one the record gets the time of the server's clock. */
   readonly timestamp?: number | undefined;
 }
 
-export interface AppendOptions extends CallOptions {
-  /** The sequence number that the first record must get; otherwise `seq_num_mismatch`. */
+export interface AppendRequestOptions extends RequestOptions {
+  /** The sequence number that the first record must get, else the append fails with `seq_num_mismatch`. */
   readonly matchSeqNum?: number | undefined;
-  /** The fencing token that must be in force; otherwise `fencing_token_mismatch`. */
+  /** The fencing token that the stream must have, else the append fails with `fencing_token_mismatch`. */
   readonly fencingToken?: string | undefined;
   /** Base64 of 32 bytes, for a stream that is encrypted. */
   readonly encryptionKey?: string | undefined;
@@ -24,19 +24,20 @@ export interface AppendOptions extends CallOptions {
 
 export interface RecordCalls {
   /**
-   * Appends a batch, once: as a whole or not at all. At most 1,000 records and 1 MiB metered. After `unavailable`,
-   * `storage` and `request_timeout` nobody knows whether it is there.
-   * @throws TailraceError `seq_num_mismatch` (detail.seqNum), `fencing_token_mismatch` (detail.fencingToken), `invalid` …
+   * Appends a batch, once: all of it or nothing. At most 1,000 records and 1 MiB metered. After `unavailable`,
+   * `storage` and `request_timeout` it is unknown whether the batch was appended.
+   * @throws TailraceError `seq_num_mismatch` (detail.seqNum), `fencing_token_mismatch` (detail.fencingToken), `invalid`
+   * …
    */
-  append(stream: string, records: readonly AppendRecord[], options?: AppendOptions): Promise<AppendAck>;
+  append(stream: string, records: readonly AppendRecord[], options?: AppendRequestOptions): Promise<AppendAck>;
   /** The durable tail: the next sequence number and the last timestamp. */
-  checkTail(stream: string, options?: CallOptions): Promise<Position>;
+  checkTail(stream: string, options?: RequestOptions): Promise<Position>;
 }
 
 /** The calls on one server. `basinOf` says which basin a call is for. */
 export function recordCalls(
-  target: Target,
-  basinOf: (options: CallOptions | undefined) => string | undefined,
+  target: ServerTarget,
+  basinOf: (options: RequestOptions | undefined) => string | undefined,
 ): RecordCalls {
   const pathOf = (stream: string) => `/v1/streams/${encodeURIComponent(stream)}/records`;
   return {
@@ -58,12 +59,12 @@ export function recordCalls(
   };
 }
 
-/** A record that sets the fencing token of its stream, or clears it when it is empty (§4.7). */
+/** A command record that sets the fencing token of its stream; the empty token clears it. */
 export function fenceRecord(token: string): AppendRecord {
   return command('fence', Buffer.from(token));
 }
 
-/** A record that lets all records before a sequence number go (§4.7). */
+/** A command record that removes all records before a sequence number. */
 export function trimRecord(seqNum: number): AppendRecord {
   const body = Buffer.alloc(8);
   body.writeBigUInt64BE(BigInt(seqNum));
@@ -74,7 +75,7 @@ function command(name: string, body: Uint8Array): AppendRecord {
   return { headers: [[Buffer.alloc(0), Buffer.from(name)]], body };
 }
 
-function inputJson(records: readonly AppendRecord[], { matchSeqNum, fencingToken }: AppendOptions): unknown {
+function inputJson(records: readonly AppendRecord[], { matchSeqNum, fencingToken }: AppendRequestOptions): unknown {
   return {
     records: records.map(({ body, headers = [], timestamp }) => ({
       ...(timestamp === undefined ? {} : { timestamp }),

@@ -1,10 +1,10 @@
-/** Access tokens (S2 §7): issued, listed, looked at, revoked and rotated; and what the caller's own one is. */
+/** Access tokens: issues, lists, shows, revokes and rotates them, and tells which one the caller has. */
 
 import { TailraceError } from '../model/error.ts';
-import { type CallOptions, callApi, objectIn, type Target } from './calls.ts';
-import type { ListOptions } from './control.ts';
+import { callApi, objectIn, type RequestOptions, type ServerTarget } from './calls.ts';
+import type { ListRequestOptions } from './control.ts';
 
-/** Names of one kind: one of them, or all with a prefix. The empty prefix is everything. */
+/** A set of names of one kind: one exact name, or all names with a prefix. The empty prefix matches everything. */
 export type ResourceSetJson = { readonly exact: string } | { readonly prefix: string };
 
 /** Read and write of one group of operations. */
@@ -13,7 +13,7 @@ export interface GroupJson {
   readonly write?: boolean | null;
 }
 
-/** What a token reaches, and what it may do there. A set that is not there matches nothing. */
+/** What a token reaches, and what it may do there. An absent set matches nothing. */
 export interface ScopeJson {
   readonly basins?: ResourceSetJson | null;
   readonly streams?: ResourceSetJson | null;
@@ -30,39 +30,47 @@ export interface ScopeJson {
 export interface TokenJson {
   readonly id: string;
   readonly scope: ScopeJson;
-  /** RFC 3339; without one it expires when its issuer does. */
+  /** RFC 3339; without one the token expires when its issuer does. */
   readonly expires_at?: string | null;
   readonly auto_prefix_streams?: boolean | null;
-  /** Where OTLP data goes that names no stream. */
+  /** The stream of OTLP data that names none. */
   readonly stream?: string | null;
-  /** Set on every OTLP resource, in place of what the sender wrote. */
+  /** Set on every OTLP resource; replaces what the sender wrote. */
   readonly resource_attributes?: Readonly<Record<string, string>> | null;
   readonly limits?: { readonly profile?: string | null; readonly spans_per_minute?: number | null } | null;
-  /** What its secrets begin with. */
+  /** The prefix of its secrets. */
   readonly prefix?: string | null;
 }
 
-/** Who the server takes the caller for. The root token has no scope: it may do everything. */
+/** Which token the server sees in the caller's requests. The root token has no scope: it may do everything. */
 export type WhoamiJson = { readonly id: string; readonly root: true } | (TokenJson & { readonly root: false });
 
-/** Calls on tokens. Secrets are answered once and can't be asked for again. */
+/** Calls on tokens. A secret is returned once and cannot be fetched again. */
 export interface TokenCalls {
-  /** Every token that lives and that the caller may see, in order of ids; pages are fetched as they are needed. */
-  listTokens(options?: ListOptions): AsyncGenerator<TokenJson>;
-  /** Answers the secret. @throws TailraceError `permission_denied` for more than the caller holds, `resource_already_exists` */
-  issueToken(token: TokenJson, options?: CallOptions): Promise<string>;
+  /** Every valid token that the caller may see, in order of ids; pages are fetched as they are needed. */
+  listTokens(options?: ListRequestOptions): AsyncGenerator<TokenJson>;
+  /**
+   * Resolves with the secret.
+   * @throws TailraceError `permission_denied` when the token may do more than the caller, `resource_already_exists`
+   */
+  issueToken(token: TokenJson, options?: RequestOptions): Promise<string>;
   /** @throws TailraceError `access_token_not_found` */
-  getToken(id: string, options?: CallOptions): Promise<TokenJson>;
-  /** It stops at once, and what is open by it within a second. @throws TailraceError `access_token_not_found` */
-  revokeToken(id: string, options?: CallOptions): Promise<void>;
-  /** Answers another secret; the old one stops as if revoked. @throws TailraceError `access_token_not_found` */
-  rotateToken(id: string, options?: CallOptions): Promise<string>;
-  whoami(options?: CallOptions): Promise<WhoamiJson>;
-  /** Makes a new key that signs JWTs of the exchange; with `voidOld` all JWTs that are out end. For the root token. */
-  rotateSigningKey(options?: CallOptions & { readonly voidOld?: boolean | undefined }): Promise<SigningKeyJson>;
+  getToken(id: string, options?: RequestOptions): Promise<TokenJson>;
+  /**
+   * The token stops at once, and sessions that it opened end within a second.
+   * @throws TailraceError `access_token_not_found`
+   */
+  revokeToken(id: string, options?: RequestOptions): Promise<void>;
+  /** Resolves with a new secret; the old one stops as if revoked. @throws TailraceError `access_token_not_found` */
+  rotateToken(id: string, options?: RequestOptions): Promise<string>;
+  whoami(options?: RequestOptions): Promise<WhoamiJson>;
+  /** Makes a new key that signs JWTs of the exchange; with `voidOld` all issued JWTs end. Needs the root token. */
+  rotateSigningKey(options?: RequestOptions & { readonly voidOld?: boolean | undefined }): Promise<SigningKeyJson>;
 }
 
-/** The key that signs JWTs from now on, and all by which they are good: until when, null for the one that signs. */
+/**
+ * The key that signs JWTs from now on, and all keys that still verify them, with their end; null for the signing one.
+ */
 export interface SigningKeyJson {
   readonly kid: string;
   readonly created_at: string;
@@ -73,9 +81,9 @@ const PATH = '/v1/access-tokens';
 const PAGE_ENTRIES = 1_000;
 
 /** The calls on one server. */
-export function tokenCalls(target: Target): TokenCalls {
+export function tokenCalls(target: ServerTarget): TokenCalls {
   const on = (id: string) => `${PATH}/${encodeURIComponent(id)}`;
-  const plain = (options: CallOptions | undefined) => ({ signal: options?.signal });
+  const plain = (options: RequestOptions | undefined) => ({ signal: options?.signal });
   return {
     listTokens: (options = {}) => listed(target, options),
     issueToken: async (json, options) => {
@@ -110,7 +118,7 @@ export function tokenCalls(target: Target): TokenCalls {
 }
 
 /** `start_after` is the last id of the page before. */
-async function* listed(target: Target, options: ListOptions): AsyncGenerator<TokenJson> {
+async function* listed(target: ServerTarget, options: ListRequestOptions): AsyncGenerator<TokenJson> {
   for (let startAfter = options.startAfter ?? ''; ; ) {
     const page = { prefix: options.prefix ?? '', start_after: startAfter, limit: String(PAGE_ENTRIES) };
     const call = { method: 'GET', path: PATH, query: new URLSearchParams(page), signal: options.signal } as const;

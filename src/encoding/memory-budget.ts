@@ -1,9 +1,9 @@
-/** Bytes in flight in the whole process: what requests hold in memory until they are answered (otlp.md, Limits). */
+/** Bytes in flight in the whole process: what requests hold in memory until their response is sent. */
 
 import { assert } from '../model/error.ts';
 import { MEMORY_LIMIT_BYTES } from '../model/limits.ts';
 
-/** Counts what doors reserve. It never waits: who cannot reserve refuses the request at once. */
+/** Counts what the servers reserve. It never waits: a server that cannot reserve refuses the request at once. */
 export class MemoryBudget {
   readonly limitBytes: number;
   #usedBytes = 0;
@@ -16,7 +16,7 @@ export class MemoryBudget {
     return this.#usedBytes;
   }
 
-  /** Takes so many bytes, or answers false and takes none. */
+  /** Takes this many bytes, or returns false and takes none. */
   tryReserve(bytes: number): boolean {
     if (this.#usedBytes + bytes > this.limitBytes) return false;
     this.#usedBytes += bytes;
@@ -26,6 +26,6 @@ export class MemoryBudget {
   /** Gives back what was reserved. */
   release(bytes: number): void {
     this.#usedBytes -= bytes;
-    assert(this.#usedBytes >= 0, 'nobody gives back more memory than was reserved');
+    assert(this.#usedBytes >= 0, 'no more memory is given back than was reserved');
   }
 }

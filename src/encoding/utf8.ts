@@ -1,8 +1,8 @@
-/** Is a stretch of bytes UTF-8? The question that validation asks most often. Short texts are answered without allocating. */
+/** Is a stretch of bytes UTF-8? Validation asks this most often. Short texts are checked without allocating. */
 
 import { isUtf8 } from 'node:buffer';
 
-/** From so many bytes on the native check is faster, in spite of the view that it needs: of any text, and of ASCII. */
+/** From this many bytes on the native check is faster, although it needs a view: of any text, and of ASCII. */
 const NATIVE_BYTES_MIN = 96;
 const NATIVE_ASCII_BYTES_MIN = 320;
 /** The high bits of four bytes, as a small integer. */
@@ -10,7 +10,7 @@ const HIGH_BITS = 0x80808080 | 0;
 
 /**
  * Whether bytes [start, end) are UTF-8. Four bytes before `start` must exist: short strings are read together with
- * what stands before them.
+ * the bytes before them.
  */
 export function isUtf8At(view: DataView, start: number, end: number): boolean {
   if (end - start >= NATIVE_ASCII_BYTES_MIN) return isText(view, start, end);

@@ -1,44 +1,47 @@
 /**
- * What the HTTP protocol writes into the audit log. Who asked, and for what, an exchange remembers when leave is asked for;
- * the line is written in one place, when what became of it is known: behind the handler, or where a session ends.
+ * What the HTTP server writes into the audit log. The exchange keeps who called, and for what, once permission is asked
+ * for; the line is written in one place, when the outcome is known: after the handler, or where a session ends.
  */
 
 import type { Principal } from '../access/grant.ts';
-import { commandType } from '../log/records.ts';
+import { commandType } from '../log/check-batch.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { RecordInput } from '../model/record.ts';
 import { type AuditAction, type AuditSubject, isAboutAccess, isWritten, NOBODY, UNKNOWN } from '../observe/audit.ts';
-import { type HttpDeps, senderOf } from './context.ts';
+import { type AuditDeps, senderOf } from './context.ts';
 import { asTailraceError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 
-/** An exchange is over. Reads and data leave a line only when they were refused for want of leave. */
+/** Call it when an exchange is over. Reads and data leave a line only when they were refused for want of permission. */
 export function auditExchange(
   exchange: Exchange,
   action: AuditAction,
-  { audit }: HttpDeps,
+  { audit }: AuditDeps,
   error?: TailraceError,
 ): void {
-  const failure = error ?? exchange.note.failure;
+  const failure = error ?? exchange.auditContext.failure;
   if (isWritten(action, failure)) audit.write(subjectOf(exchange, action), failure);
 }
 
-/** A session ends that had begun, or a part of a request is refused; only what is about leave is written down. `stream`: as the caller says it. */
-export function auditRefusal(exchange: Exchange, { audit }: HttpDeps, error: TailraceError, stream?: string): void {
+/**
+ * Call it when a session ends that had begun, or when a part of a request is refused. Only a refused authorization is
+ * written down. `stream` is the name as the caller says it.
+ */
+export function auditRefusal(exchange: Exchange, { audit }: AuditDeps, error: TailraceError, stream?: string): void {
   if (!isAboutAccess(error)) return;
-  const subject = subjectOf(exchange, actOf(exchange));
-  const struck = stream === undefined ? subject.stream : absolute(stream, exchange.note.caller);
-  audit.write({ ...subject, stream: struck }, error);
+  const subject = subjectOf(exchange, actionOf(exchange));
+  const refused = stream === undefined ? subject.stream : absolute(stream, exchange.auditContext.caller);
+  audit.write({ ...subject, stream: refused }, error);
 }
 
 /**
- * Records that are commands change who may write, and what is left: each kind in a batch leaves a line, with what
- * became of the batch. Undefined where there is none.
+ * Commands are records that change who may write, and which records are left. Returns what to call with the outcome of
+ * the batch: each kind of command in it leaves a line. Returns undefined for a batch without commands.
  */
 export function auditorOfCommands(
   exchange: Exchange,
   records: readonly RecordInput[],
-  deps: HttpDeps,
+  deps: AuditDeps,
 ): ((error?: unknown) => void) | undefined {
   const actions = new Set<'fence' | 'trim'>();
   for (const record of records) {
@@ -48,14 +51,14 @@ export function auditorOfCommands(
   if (actions.size === 0) return undefined;
   return (thrown) => {
     const error = thrown === undefined ? undefined : asTailraceError(thrown);
-    // Whoever ends the call writes down that it was refused.
+    // A refused authorization is written down where the call ends.
     if (error !== undefined && isAboutAccess(error)) return;
     for (const action of actions) deps.audit.write(subjectOf(exchange, action), error);
   };
 }
 
 function subjectOf(exchange: Exchange, action: AuditAction): AuditSubject {
-  const { caller, need, protocol } = exchange.note;
+  const { caller, need, protocol } = exchange.auditContext;
   const stream = need?.stream;
   return {
     action,
@@ -70,20 +73,20 @@ function subjectOf(exchange: Exchange, action: AuditAction): AuditSubject {
   };
 }
 
-/** Whoever is not known cannot be told what their token puts before names. */
+/** The prefix that a token puts before names is not known while the caller is not. */
 function absolute(stream: string, caller: Principal | undefined): string {
   return caller === undefined ? stream : caller.absolute(stream);
 }
 
-function principalOf({ note, request, query }: Exchange, action: AuditAction): string {
-  if (note.caller !== undefined) return note.caller.id;
+function principalOf({ auditContext, request, query }: Exchange, action: AuditAction): string {
+  if (auditContext.caller !== undefined) return auditContext.caller.id;
   const showed =
     request.headers.authorization !== undefined || /(^|&)ticket=/.test(query) || action === 'exchange-token';
   return showed ? UNKNOWN : NOBODY;
 }
 
-/** What is being done where the route does not say it: it was asked for leave as that. */
-function actOf({ note }: Exchange): AuditAction {
-  const operation = note.need?.operation ?? 'append';
+/** The action by the permission that was asked for, where the route is not at hand. */
+function actionOf({ auditContext }: Exchange): AuditAction {
+  const operation = auditContext.need?.operation ?? 'append';
   return operation === 'maintain' ? 'confirm-clock' : operation;
 }

@@ -1,6 +1,6 @@
 /**
- * What pages of other sites are told (checklist §3.6; users.md 18): browsers ask before most calls, and keep every answer
- * from a page whose origin it does not name. There are no cookies here, so credentials are never allowed.
+ * Cross-origin requests (Fetch standard, CORS protocol): browsers ask before most calls, and hide every response from a
+ * page whose origin it does not name. The server has no cookies, so credentials are never allowed.
  */
 
 import type { Origins } from '../access/origins.ts';
@@ -9,9 +9,9 @@ import type { HttpRequest } from './exchange.ts';
 
 /** How long a browser remembers what it may do. */
 const MAX_AGE_SECONDS = 7_200;
-/** What pages may read of an answer besides what any page may. */
+/** Response headers that pages may read besides those that any page may. */
 const EXPOSED = 'Retry-After, X-Correlation-Id, Content-Disposition';
-/** For preflights that ask for nothing we could repeat. */
+/** For preflights that name no headers that we could repeat. */
 const ALLOWED_HEADERS = [
   'content-type',
   'content-encoding',
@@ -29,7 +29,7 @@ const ALLOWED_HEADERS = [
   'x-correlation-id',
 ].join(', ');
 const HEADER_NAMES = /^[a-z0-9!#$%&'*+.^_`|~-]+( *, *[a-z0-9!#$%&'*+.^_`|~-]+)*$/i;
-/** Caches must not give one origin's answer to another, nor to no origin at all. */
+/** Caches must not give the response for one origin to another, nor to a request without one. */
 const VARY = ['Vary', 'Origin'] as const;
 const VARY_PREFLIGHT =
   'Origin, Access-Control-Request-Headers, Access-Control-Request-Method, Access-Control-Request-Private-Network';
@@ -45,7 +45,7 @@ export class Cors {
     this.#origins = origins;
   }
 
-  /** What every answer to a request carries, whatever it says. What no cache keeps needs nothing without an Origin. */
+  /** Headers of every response to a request. Without an Origin, responses that no cache keeps need none. */
   headersFor({ headers, method }: HttpRequest): FlatHeaders | undefined {
     const { origin } = headers;
     if (origin === undefined) return method === 'POST' ? undefined : VARY;
@@ -53,11 +53,11 @@ export class Cors {
     return [...VARY, 'Access-Control-Allow-Origin', origin, 'Access-Control-Expose-Headers', EXPOSED];
   }
 
-  /** What the answer to a preflight carries; nothing for a request that is none, or of a page that may not ask. */
+  /** Headers of the response to a preflight; undefined for another request, and for a page that may not send any. */
   preflightHeaders({ headers, method }: HttpRequest, methods: readonly string[]): FlatHeaders | undefined {
     const { origin } = headers;
     if (method !== 'OPTIONS' || !this.#origins.allows(origin)) return undefined;
-    // Chromium asks whether a page of the open internet may talk to an address that is not on it.
+    // Chromium asks whether a page of the public internet may talk to a private address.
     const isPrivate = headers['access-control-request-private-network'] === 'true';
     return [
       ...['Vary', VARY_PREFLIGHT],
@@ -70,7 +70,7 @@ export class Cors {
   }
 }
 
-/** Whatever an allowed page wants to send, it may: what a header means is for the doors to judge. */
+/** An allowed page may send any header: the routes judge what it means. */
 function allowedHeaders(asked: string | readonly string[] | undefined): string {
   const isSane = typeof asked === 'string' && asked.length <= CORS_HEADERS_CHARS_MAX && HEADER_NAMES.test(asked);
   return isSane ? asked : ALLOWED_HEADERS;

@@ -1,4 +1,4 @@
-/** Error answers of the two families of doors: `google.rpc.Status` for OTLP, `{code, message}` for S2. */
+/** Error responses: `google.rpc.Status` for OTLP, `{code, message}` for S2 and for routes of our own. */
 
 import { TailraceError } from '../model/error.ts';
 import { OTLP_CONTENT_TYPE, OTLP_GRPC_CODE, type OtlpEncoding, statusResponse } from '../otlp/response.ts';
@@ -6,7 +6,10 @@ import type { Exchange } from './exchange.ts';
 import { type ReplyContext, reply } from './reply.ts';
 import { OTLP_STATUS, retryAfterSeconds, S2_STATUS } from './status.ts';
 
-/** Protobuf when the request said so, else JSON (otlp.md, Encodings). */
+/**
+ * In the encoding of the request (OTLP specification, OTLP/HTTP Response); JSON when its Content-Type is none of
+ * OTLP's.
+ */
 export function refuseOtlp(exchange: Exchange, error: TailraceError, context: ReplyContext): void {
   const encoding = encodingOf(exchange.request.headers['content-type']) ?? 'json';
   const status = OTLP_STATUS[error.code];
@@ -26,22 +29,22 @@ export function refuseOtlp(exchange: Exchange, error: TailraceError, context: Re
   );
 }
 
-/** Always JSON (S2 API §2). */
+/** Always JSON, whatever the request was. */
 export function refuseS2(exchange: Exchange, error: TailraceError, context: ReplyContext): void {
   const status = s2Status(error);
   const body = s2ErrorBody(error, exchange.correlationId, exchange.hiddenPrefix);
   reply(exchange, { status, contentType: 'application/json', body, headers: extraHeaders(error, status) }, context);
 }
 
-/** The HTTP status of an error at the S2 doors: of an answer, and in the terminal frame of a session. */
+/** The status of an error for S2 clients: of a response, and in the terminal frame of a session. */
 export function s2Status(error: TailraceError): number {
   return S2_STATUS[error.code][0];
 }
 
 /**
- * What an S2 client is told of an error, as JSON text: in an answer, a terminal frame or an SSE `error` event. Mismatches
- * (412) and reads beyond the tail (416) are only the facts, without code and message (S2 API §2). `hiddenPrefix` is what
- * the caller's token puts before stream names: no message shows it.
+ * What an S2 client is told of an error, as JSON text: in a response, a terminal frame or an SSE `error` event. S2 has
+ * no code and message for mismatches (412) and reads beyond the tail (416), only the facts. `hiddenPrefix` is what the
+ * caller's token puts before stream names: no message shows it.
  */
 export function s2ErrorBody(error: TailraceError, correlationId: string, hiddenPrefix = ''): string {
   const { seqNum, fencingToken, tail } = error.detail;
@@ -58,7 +61,7 @@ export function s2ErrorBody(error: TailraceError, correlationId: string, hiddenP
   });
 }
 
-/** Anything thrown, as an error of ours: what we did not throw ourselves is a fault of ours. */
+/** Anything thrown, as an error of ours. What is not one is a fault of the server: code `internal`. */
 export function asTailraceError(thrown: unknown): TailraceError {
   if (thrown instanceof TailraceError) return thrown;
   return new TailraceError('internal', 'a fault of the server', { cause: thrown });
@@ -73,12 +76,12 @@ export function encodingOf(contentType: string | undefined): OtlpEncoding | unde
   return type === 'application/json' ? 'json' : undefined;
 }
 
-/** Names in messages stand in quotes: those of streams lose what the caller's token puts before them. */
+/** Messages quote names: those of streams lose what the caller's token puts before them. */
 function withoutPrefix(message: string, prefix: string): string {
   return prefix === '' ? message : message.replaceAll(`\`${prefix}`, '`').replaceAll(`"${prefix}`, '"');
 }
 
-/** What went wrong inside of us is nobody's business outside: the id leads to the log line. */
+/** A client learns nothing of what failed inside the server: the id leads to the log line. */
 function messageFor(error: TailraceError, correlationId: string): string {
   if (error.code !== 'internal' && error.code !== 'fatal') return error.message;
   return `a fault of the server; its log says more under correlation id ${correlationId}`;

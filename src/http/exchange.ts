@@ -1,6 +1,6 @@
 /**
- * One request and its answer, with what every handler needs of it, and the id that ties its log lines together. The same
- * on HTTP/1.1 and HTTP/2: what differs between them stays in here, in `reply.ts` and in `stream-answer.ts`.
+ * One request and its response, with what every handler needs of them, and the id that ties its log lines together. The
+ * same on HTTP/1.1 and HTTP/2: what differs is handled here, in `reply.ts` and in `stream-response.ts`.
  */
 
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
@@ -8,8 +8,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import type { Need } from '../access/access.ts';
-import type { Principal } from '../access/grant.ts';
+import type { AuthContext } from '../access/access.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { AuditProtocol } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
@@ -21,52 +20,48 @@ export interface HttpRequest extends Readable {
   /** Names in lower case; on HTTP/2 with its pseudo-headers. */
   readonly headers: IncomingHttpHeaders;
   readonly rawHeaders: readonly string[];
-  /** Its body has come, or never will. */
+  /** Whether nothing more of the body will come. */
   readonly complete: boolean;
-  /** Ended before its time. On HTTP/2 such a body may look as if it had ended well. */
+  /** Whether it ended too early. On HTTP/2 the body may then look as if it was complete. */
   readonly aborted: boolean;
-  /** On HTTP/2 a stand-in for the stream's connection: only addresses are to be read from it. */
+  /** On HTTP/2 a stand-in for the connection: read only addresses from it. */
   readonly socket: Socket;
 }
 
-/** Where the answer goes. */
-export type Way =
+/** Where the response goes, by the version of HTTP. */
+export type Transport =
   | { readonly version: 1; readonly response: ServerResponse }
   | { readonly version: 2; readonly stream: ServerHttp2Stream };
 
 /** What the audit log will say of a request, as it becomes known. */
-export interface AuditNote {
+export interface AuditContext extends AuthContext {
   protocol: AuditProtocol;
-  /** Undefined until they are identified. */
-  caller: Principal | undefined;
-  /** What leave was asked for last. */
-  need: Need | undefined;
-  /** What went wrong once an answer had begun. */
+  /** What failed after the response had begun. */
   failure: TailraceError | undefined;
 }
 
 export interface Exchange {
   readonly request: HttpRequest;
-  readonly way: Way;
-  /** The caller's own id when it sent a sane one, else ours. On every answer and in every log line. */
+  readonly transport: Transport;
+  /** The caller's own id when it sent a valid one, else ours. In every response and every log line. */
   readonly correlationId: string;
-  /** As it stands in the request line: still percent-encoded, slashes as they are. */
+  /** As the request line has it: still percent-encoded, slashes unchanged. */
   readonly path: string;
-  /** Behind the question mark, without it. */
+  /** After the question mark, without it. */
   readonly query: string;
-  /** The client holds its body back until it hears 100 Continue. Turned off once it was told. */
+  /** Whether the client waits for 100 Continue before it sends its body. False once that is sent. */
   awaitsContinue: boolean;
-  /** What the caller's token puts before stream names: no answer shows it (S2 API §7.4). */
+  /** What the caller's token puts before stream names: no response shows it. */
   hiddenPrefix: string;
-  /** What the answer carries for the page that asks, names and values in turn; none where no origin is configured. */
+  /** For the page that sends the request, names and values in turn; undefined where no origin is configured. */
   corsHeaders: readonly string[] | undefined;
-  readonly note: AuditNote;
+  readonly auditContext: AuditContext;
 }
 
 /** A request before the router has seen it. */
 export function openExchange(
   request: HttpRequest,
-  way: Way,
+  transport: Transport,
   awaitsContinue: boolean,
   corsHeaders?: readonly string[],
 ): Exchange {
@@ -74,68 +69,68 @@ export function openExchange(
   const mark = url.indexOf('?');
   return {
     request,
-    way,
+    transport,
     correlationId: correlationId(request.headers['x-correlation-id']),
     path: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? '' : url.slice(mark + 1),
     awaitsContinue,
     hiddenPrefix: '',
     corsHeaders,
-    note: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
+    auditContext: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
   };
 }
 
 /** Whether a body follows the headers. */
-export function announcesBody({ request, way }: Exchange): boolean {
-  if (way.version === 2) return !way.stream.endAfterHeaders;
+export function announcesBody({ request, transport }: Exchange): boolean {
+  if (transport.version === 2) return !transport.stream.endAfterHeaders;
   const length = request.headers['content-length'];
   return (length !== undefined && length !== '0') || request.headers['transfer-encoding'] !== undefined;
 }
 
-/** The length that was announced; undefined when the body comes without one. */
+/** The announced length; undefined for a body without one. */
 export function announcedLength(exchange: Exchange): number | undefined {
-  const { request, way } = exchange;
+  const { request, transport } = exchange;
   const length = request.headers['content-length'];
-  if (way.version === 2) return length === undefined && announcesBody(exchange) ? undefined : Number(length ?? 0);
+  if (transport.version === 2) return length === undefined && announcesBody(exchange) ? undefined : Number(length ?? 0);
   return request.headers['transfer-encoding'] === undefined ? Number(length ?? 0) : undefined;
 }
 
-/** Tells a client that waits for it to send its body. May be called twice. */
+/** Sends 100 Continue to a client that waits for it. May be called twice. */
 export function goOn(exchange: Exchange): void {
   if (!exchange.awaitsContinue) return;
   exchange.awaitsContinue = false;
-  if (exchange.way.version === 1) exchange.way.response.writeContinue();
-  else if (isOpen(exchange.way.stream)) exchange.way.stream.additionalHeaders({ ':status': 100 });
+  if (exchange.transport.version === 1) exchange.transport.response.writeContinue();
+  else if (isOpen(exchange.transport.stream)) exchange.transport.stream.additionalHeaders({ ':status': 100 });
 }
 
-/** Nobody is there any more to hear an answer. */
-export function isGone({ request, way }: Exchange): boolean {
-  return way.version === 1 ? request.socket.destroyed : !isOpen(way.stream);
+/** Whether the client is gone: no response reaches it. */
+export function isGone({ request, transport }: Exchange): boolean {
+  return transport.version === 1 ? request.socket.destroyed : !isOpen(transport.stream);
 }
 
-/** Whether the head of an answer is on its way. */
-export function isAnswered({ way }: Exchange): boolean {
-  return way.version === 1 ? way.response.headersSent : way.stream.headersSent;
+/** Whether the head of the response was sent. */
+export function isAnswered({ transport }: Exchange): boolean {
+  return transport.version === 1 ? transport.response.headersSent : transport.stream.headersSent;
 }
 
 /**
  * Ends the request so that its client sees a failure: the connection of HTTP/1.1, only the stream of HTTP/2. (Closing a
- * stream with an error code would first end it as if it were whole.) A turn later: node sends a reset at once, and to send
- * in the middle of what is being read damages memory.
+ * stream with an error code would first end it as if it was complete.) HTTP/2 waits for the next turn of the event
+ * loop: Node sends a reset at once, and a write during a read damages memory.
  */
-export function cut({ request, way }: Exchange): void {
-  if (way.version === 1) request.socket.destroy();
-  else setImmediate(() => way.stream.destroy(new Error('cut')));
+export function cut({ request, transport }: Exchange): void {
+  if (transport.version === 1) request.socket.destroy();
+  else setImmediate(() => transport.stream.destroy(new Error('cut')));
 }
 
 /** The connection below: one object for all requests that come over it. */
-export function connectionOf({ request, way }: Exchange): object {
-  return way.version === 1 ? request.socket : (way.stream.session ?? way.stream);
+export function connectionOf({ request, transport }: Exchange): object {
+  return transport.version === 1 ? request.socket : (transport.stream.session ?? transport.stream);
 }
 
-/** How the client came here. */
-export function schemeOf({ request, way }: Exchange): 'http' | 'https' {
-  const isSecure = way.version === 1 ? request.socket instanceof TLSSocket : way.stream.session?.encrypted;
+/** The scheme by which the client connected. */
+export function schemeOf({ request, transport }: Exchange): 'http' | 'https' {
+  const isSecure = transport.version === 1 ? request.socket instanceof TLSSocket : transport.stream.session?.encrypted;
   return isSecure === true ? 'https' : 'http';
 }
 

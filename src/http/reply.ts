@@ -1,6 +1,7 @@
 /**
- * Answers: few headers, written as one flat array, the body with its length. An answer to a request whose body is still
- * coming is complete at once; the rest is thrown away within limits, so that the client gets to read it.
+ * Responses: few headers, written as one flat array, the body with its length. A response to a request whose body is
+ * still coming is complete at once; the rest of that body is discarded within limits, so that the client can read the
+ * response.
  */
 
 import type { ServerResponse } from 'node:http';
@@ -12,37 +13,57 @@ import { announcedLength, type Exchange, isOpen } from './exchange.ts';
 
 export interface HttpResponse {
   readonly status: number;
-  /** None for an answer without a body. */
+  /** Undefined for a response without a body. */
   readonly contentType?: string;
   readonly body: string | Uint8Array;
   /** Names and values in turn. */
   readonly headers?: readonly string[];
 }
 
-/** What answering takes beside the answer. */
+/** What replying takes besides the response; one for the whole server. */
 export interface ReplyContext {
   readonly watch: UploadWatch;
-  /** Every answer asks the client to go away: the server is stopping. */
+  /** Whether the server is stopping: then every response asks the client to close the connection. */
   closing(): boolean;
+}
+
+/** What replying takes of the server. */
+export interface ReplyDeps {
+  readonly replyContext: ReplyContext;
 }
 
 const NO_CONTENT = 204;
 
-/** Sends an answer. A client that is gone already gets nothing, silently. */
-export function reply(exchange: Exchange, answer: HttpResponse, context: ReplyContext): void {
-  const { way } = exchange;
-  const bytes = typeof answer.body === 'string' ? Buffer.byteLength(answer.body) : answer.body.length;
+/** Headers of responses with a secret, or with what is of no use later: no cache keeps them. */
+export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store'];
+
+/** Sends a response. Does nothing when the client is gone. */
+export function reply(exchange: Exchange, response: HttpResponse, context: ReplyContext): void {
+  const { transport } = exchange;
+  const bytes = typeof response.body === 'string' ? Buffer.byteLength(response.body) : response.body.length;
   const headers = ['X-Correlation-Id', exchange.correlationId];
-  if (answer.contentType !== undefined) headers.push('Content-Type', answer.contentType);
-  if (answer.status !== NO_CONTENT) headers.push('Content-Length', String(bytes));
-  if (answer.headers !== undefined) headers.push(...answer.headers);
+  if (response.contentType !== undefined) headers.push('Content-Type', response.contentType);
+  if (response.status !== NO_CONTENT) headers.push('Content-Length', String(bytes));
+  if (response.headers !== undefined) headers.push(...response.headers);
   if (exchange.corsHeaders !== undefined) headers.push(...exchange.corsHeaders);
-  const body = bytes === 0 ? undefined : answer.body;
-  if (way.version === 1) replyHttp1(exchange, way.response, { status: answer.status, headers, body }, context);
-  else replyHttp2(exchange, way.stream, { status: answer.status, headers, body }, context);
+  const body = bytes === 0 ? undefined : response.body;
+  if (transport.version === 1)
+    replyHttp1(exchange, transport.response, { status: response.status, headers, body }, context);
+  else replyHttp2(exchange, transport.stream, { status: response.status, headers, body }, context);
 }
 
-/** An answer as it goes out. */
+/** Replies with a JSON value. `headers`: names and values in turn. */
+export function replyJson(
+  exchange: Exchange,
+  status: number,
+  value: unknown,
+  { replyContext }: ReplyDeps,
+  headers: readonly string[] = [],
+): void {
+  reply(exchange, { status, contentType: 'application/json', body: JSON.stringify(value), headers }, replyContext);
+}
+
+/** A response as it goes out. */
 interface Ready {
   readonly status: number;
   readonly headers: string[];
@@ -72,7 +93,7 @@ function replyHttp1(
   });
 }
 
-/** A body that is short goes by and the connection lives on; a long or endless one, or one that must not come, ends it. */
+/** After a short body the connection stays open. A long or endless one, or one that must not come, closes it. */
 function mustClose(exchange: Exchange): boolean {
   const length = announcedLength(exchange);
   return exchange.awaitsContinue || length === undefined || length > REFUSED_BODY_BYTES_MAX;

@@ -1,16 +1,19 @@
 /**
  * Finds the handler of a request by its raw path and its method. Paths are split before they are decoded, since names
- * may hold an encoded slash, and slashes at the end count (S2 API §1.2). What no route takes, the door says.
+ * may hold an encoded slash; a slash at the end of a path counts. Where no route has the path, the server refuses the
+ * request.
  */
 
 import { TailraceError } from '../model/error.ts';
 import type { AuditAction, AuditProtocol } from '../observe/audit.ts';
 import type { Exchange } from './exchange.ts';
 
-/** Answers the exchange, or throws what is wrong with it. `segments` are what stands in place of the braces, undecoded. */
+/**
+ * Replies to the exchange, or throws what is wrong with it. `segments` replace the braces of the path, still encoded.
+ */
 export type Handler = (exchange: Exchange, segments: readonly string[]) => void | Promise<void>;
 
-/** How a family of routes says what went wrong. */
+/** Replies with an error, in the form of a family of routes. */
 export type Refuse = (exchange: Exchange, error: TailraceError) => void;
 
 export interface Route {
@@ -19,22 +22,36 @@ export interface Route {
   readonly path: string;
   /** What the audit log calls it. */
   readonly action: AuditAction;
-  /** The door that the audit log says, where that is not `http`; a route that serves several says which later. */
-  readonly protocol?: AuditProtocol;
   readonly handle: Handler;
-  readonly refuse: Refuse;
 }
 
+/** Routes that refuse alike. */
+export interface RouteGroup {
+  /** The protocol in the audit log; a route that serves several protocols sets it later. */
+  readonly protocol: AuditProtocol;
+  readonly refuse: Refuse;
+  readonly routes: readonly Route[];
+}
+
+/** A route that has the path and takes the method. */
 export interface Match {
+  readonly group: RouteGroup;
   readonly route: Route;
   readonly segments: readonly string[];
 }
 
+/** The path has routes, but none for the method: what its group refuses with. */
+interface Mismatch {
+  readonly group: RouteGroup;
+  readonly error: TailraceError;
+}
+
+/** A path with its routes, which may be of several groups. */
 interface Place {
   readonly segments: readonly string[];
-  /** Where the segments in braces stand. */
+  /** Indexes of the segments in braces. */
   readonly wildcards: readonly number[];
-  readonly routes: Route[];
+  readonly entries: { readonly group: RouteGroup; readonly route: Route }[];
 }
 
 /** The routes of a server; never changes. */
@@ -42,12 +59,14 @@ export class Router {
   readonly #fixed = new Map<string, Place>();
   readonly #patterns: Place[] = [];
 
-  constructor(routes: readonly Route[]) {
+  constructor(groups: readonly RouteGroup[]) {
     const places = new Map<string, Place>();
-    for (const route of routes) {
-      const place = places.get(route.path) ?? placeFor(route.path);
-      place.routes.push(route);
-      places.set(route.path, place);
+    for (const group of groups) {
+      for (const route of group.routes) {
+        const place = places.get(route.path) ?? placeFor(route.path);
+        place.entries.push({ group, route });
+        places.set(route.path, place);
+      }
     }
     for (const [path, place] of places) {
       if (place.wildcards.length > 0) this.#patterns.push(place);
@@ -55,36 +74,58 @@ export class Router {
     }
   }
 
-  /**
-   * The route of a path and method; nothing when no route has the path. A HEAD request is a GET whose body stays away.
-   * With another method the answer is one of the path's routes and the error to refuse with.
-   */
-  find(method: string, path: string): Match | { readonly route: Route; readonly error: TailraceError } | undefined {
-    const place = this.#fixed.get(path) ?? this.#placeOf(path);
-    const [first] = place?.routes ?? [];
+  /** The route of a path and method; undefined when no route has the path. A HEAD request is a GET without a body. */
+  find(method: string, path: string): Match | Mismatch | undefined {
+    const place = this.#placeOf(path);
+    const [first] = place?.entries ?? [];
     if (place === undefined || first === undefined) return undefined;
     const wanted = method === 'HEAD' ? 'GET' : method;
-    const route = place.routes.find((candidate) => candidate.method === wanted);
-    if (route === undefined) return { route: first, error: wrongMethod(place.routes) };
-    return { route, segments: filled(place, path) };
+    const entry = place.entries.find(({ route }) => route.method === wanted);
+    if (entry === undefined) return { group: first.group, error: wrongMethod(place) };
+    return { ...entry, segments: filled(place, path) };
   }
 
-  /** The methods that the routes of a path take; any that some route takes where there is no route. */
+  /** The methods that the routes of a path take; for a path without a route, all methods that some route takes. */
   methodsAt(path: string): readonly string[] {
-    const place = this.#fixed.get(path) ?? this.#placeOf(path);
-    return place === undefined ? ALL_METHODS : methodsOf(place.routes);
+    const place = this.#placeOf(path);
+    return place === undefined ? ALL_METHODS : methodsOf(place);
   }
 
   #placeOf(path: string): Place | undefined {
+    const fixed = this.#fixed.get(path);
+    if (fixed !== undefined) return fixed;
     const segments = path.split('/');
     return this.#patterns.find((place) => fits(place, segments));
+  }
+}
+
+/** Makes handlers of paths with one segment in braces: each gets what `parse` makes of the segment. */
+export function handlersOf<N, D>(parse: (segment: string, exchange: Exchange) => N, deps: D) {
+  return (call: (exchange: Exchange, name: N, deps: D) => void | Promise<void>): Handler => {
+    return (exchange, [segment = '']) => call(exchange, parse(segment, exchange), deps);
+  };
+}
+
+/** The name that a segment stands for, judged by `faultOf`. @throws TailraceError `bad_path` */
+export function nameInPath(segment: string, faultOf: (name: string) => string | undefined): string {
+  const name = decodeSegment(segment);
+  const fault = faultOf(name);
+  if (fault !== undefined) throw new TailraceError('bad_path', fault);
+  return name;
+}
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch (cause) {
+    throw new TailraceError('bad_path', 'the path holds percent-encoding that is no UTF-8', { cause });
   }
 }
 
 function placeFor(path: string): Place {
   const segments = path.split('/');
   const wildcards = segments.flatMap((segment, index) => (segment.startsWith('{') ? [index] : []));
-  return { segments, wildcards, routes: [] };
+  return { segments, wildcards, entries: [] };
 }
 
 function fits({ segments, wildcards }: Place, given: readonly string[]): boolean {
@@ -95,27 +136,18 @@ function fits({ segments, wildcards }: Place, given: readonly string[]): boolean
 const ALL_METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const NONE: readonly string[] = [];
 
-/** What stands in place of the braces. */
+/** The segments in place of the braces. */
 function filled({ wildcards }: Place, path: string): readonly string[] {
   if (wildcards.length === 0) return NONE;
   const given = path.split('/');
   return wildcards.map((index) => given[index] ?? '');
 }
 
-/** A segment as the name that it stands for. @throws TailraceError `bad_path` */
-export function decodeSegment(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch (cause) {
-    throw new TailraceError('bad_path', 'the path holds percent-encoding that is no UTF-8', { cause });
-  }
+function methodsOf({ entries }: Place): readonly string[] {
+  return [...new Set(entries.flatMap(({ route: { method } }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
 }
 
-function methodsOf(routes: readonly Route[]): readonly string[] {
-  return [...new Set(routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
-}
-
-function wrongMethod(routes: readonly Route[]): TailraceError {
-  const allow = methodsOf(routes);
+function wrongMethod(place: Place): TailraceError {
+  const allow = methodsOf(place);
   return new TailraceError('method_not_allowed', `this path takes ${allow.join(', ')}`, { detail: { allow } });
 }

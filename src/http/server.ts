@@ -1,4 +1,4 @@
-/** The HTTP protocol: every request comes in here, finds its route, and leaves with an answer whatever happens. */
+/** The HTTP server: every request comes in here, finds its route, and gets a response whatever happens. */
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -7,61 +7,69 @@ import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Warnings } from '../observe/warnings.ts';
+import type { ReaderSet } from '../readers/reader-set.ts';
 import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
-import { type HttpDeps, senderOf } from './context.ts';
+import { type AuditDeps, type IdentifyDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
-import { asTailraceError, refuseOtlp, refuseS2 } from './errors.ts';
+import { asTailraceError } from './errors.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
-import { reply } from './reply.ts';
-import { type Refuse, type Route, Router } from './router.ts';
-import { allRoutes } from './routes/all-routes.ts';
-import { isExporter, wrongPath } from './routes/wrong-path.ts';
+import { type ReplyDeps, reply } from './reply.ts';
+import { type Match, type Refuse, type RouteGroup, Router } from './router.ts';
+import { allRoutes, type RouteDeps } from './routes/all-routes.ts';
+import { isExporter, unrouted, wrongPath } from './routes/unrouted.ts';
 
-export interface HttpServerDeps extends Omit<HttpDeps, 'replyContext'> {
-  readonly clock: Clock;
-  /** Other sites whose pages may send requests; nobody's without. */
+export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
+  /** Other sites whose pages may send requests; undefined lets no other site in. */
   readonly origins?: Origins | undefined;
-  /** Plain without. */
+  /** Undefined serves without TLS. */
   readonly tls?: TlsFiles | undefined;
   /** Takes over connections that ask for an upgrade. */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Hears assertions of ours that failed: code `fatal`. */
+  /** Called with assertions of ours that failed: code `fatal`. */
   readonly onFatal: (error: TailraceError) => void;
 }
 
-/** How often connections that have become idle are let go while stopping. */
+/** What the server itself uses. */
+interface OwnDeps extends IdentifyDeps, ReplyDeps, AuditDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly warnings: Pick<Warnings, 'warn'>;
+  readonly readers: ReaderSet;
+  readonly onFatal: (error: TailraceError) => void;
+}
+
+/** How often idle connections are closed while the server stops. */
 const IDLE_CHECK_MS = 20;
 
 /** Lives from `listen` to `close`. */
 export class HttpServer {
-  readonly #deps: HttpDeps;
-  readonly #clock: Clock;
-  readonly #onFatal: (error: TailraceError) => void;
+  readonly #deps: OwnDeps;
   readonly #router: Router;
+  /** How requests without a route are refused. */
+  readonly #unrouted: RouteGroup;
   readonly #listener: Listener;
-  /** Nothing is said to pages where no origin is configured. */
+  /** Undefined where no origin is configured: then no response has headers for pages. */
   readonly #cors: Cors | undefined;
   #closing = false;
   #inFlight = 0;
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({ upgrade, onFatal, clock, tls, origins, ...deps }: HttpServerDeps) {
-    this.#deps = {
-      ...deps,
-      clock,
-      replyContext: { watch: deps.reading.watch, closing: () => this.#closing },
-    };
-    this.#clock = clock;
-    this.#onFatal = onFatal;
+  constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
+    const { access, audit, clock, logger, warnings, readers } = parts;
+    const replyContext = { watch: parts.reading.watch, closing: () => this.#closing };
+    this.#deps = { access, audit, clock, logger, warnings, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
-    this.#router = new Router(allRoutes(this.#deps));
-    const request: ListenerHandlers['request'] = (message, way, awaitsContinue) =>
-      this.#handle(openExchange(message, way, awaitsContinue, this.#cors?.headersFor(message)));
-    this.#listener = new Listener({ request, upgrade }, { clock, logger: deps.logger, tls });
+    this.#router = new Router(allRoutes({ ...parts, replyContext }));
+    this.#unrouted = unrouted(replyContext);
+    const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
+      this.#handle(openExchange(message, transport, awaitsContinue, this.#cors?.headersFor(message)));
+    this.#listener = new Listener({ request, upgrade }, { clock, logger, tls });
   }
 
   /** Connections that are open. */
@@ -75,8 +83,8 @@ export class HttpServer {
   }
 
   /**
-   * Takes no more connections and answers 503 on those there are, and advises sessions to go elsewhere; resolves when all
-   * requests under way are answered. Sessions may hold that up for as long as they like: see `ReaderSet.finish`.
+   * Takes no more connections, replies with 503 on open ones, and advises sessions to go elsewhere; resolves when all
+   * requests that have begun are over. Sessions may hold that up for as long as they like: see `ReaderSet.finish`.
    */
   async drain(): Promise<void> {
     this.#closing = true;
@@ -88,29 +96,33 @@ export class HttpServer {
     });
   }
 
-  /** Waits until what was answered has gone out, for so long at most, and cuts what is left. May be called twice. */
+  /**
+   * Waits until all responses have gone out, for `waitMs` at most, and cuts the connections that are left. May be
+   * called twice.
+   */
   async close(waitMs: number): Promise<void> {
     this.#closing = true;
     this.#listener.stopAccepting();
-    const deadline = this.#clock.monotonicMs() + waitMs;
-    while (this.#listener.connections > 0 && this.#clock.monotonicMs() < deadline) {
+    const { clock } = this.#deps;
+    const deadline = clock.monotonicMs() + waitMs;
+    while (this.#listener.connections > 0 && clock.monotonicMs() < deadline) {
       this.#listener.closeIdle();
-      await new Promise<void>((resolve) => void this.#clock.timer(IDLE_CHECK_MS, resolve));
+      await new Promise<void>((resolve) => void clock.timer(IDLE_CHECK_MS, resolve));
     }
     this.#listener.cut();
   }
 
   #handle(exchange: Exchange): void {
     this.#inFlight++;
-    let refuse: Refuse = this.#refuseUnrouted;
+    let { refuse } = this.#unrouted;
     let action: AuditAction = 'unrouted';
     try {
       const found = this.#router.find(exchange.request.method ?? 'GET', exchange.path);
       if (found !== undefined) {
-        refuse = found.route.refuse;
-        exchange.note.protocol = found.route.protocol ?? 'http';
+        refuse = found.group.refuse;
+        exchange.auditContext.protocol = found.group.protocol;
       }
-      if (found !== undefined && !('error' in found)) action = found.route.action;
+      if (found !== undefined && 'route' in found) action = found.route.action;
       this.#check(exchange);
       if (this.#answeredPreflight(exchange)) {
         this.#finish();
@@ -120,7 +132,7 @@ export class HttpServer {
       if ('error' in found) throw found.error;
       const done = found.route.handle(exchange, found.segments);
       if (done !== undefined) {
-        this.#await(done, exchange, found.route);
+        this.#await(done, exchange, found);
         return;
       }
       auditExchange(exchange, action, this.#deps);
@@ -131,17 +143,17 @@ export class HttpServer {
     }
   }
 
-  #await(done: Promise<void>, exchange: Exchange, route: Route): void {
+  #await(done: Promise<void>, exchange: Exchange, { route, group }: Match): void {
     void done
       .then(
         () => auditExchange(exchange, route.action, this.#deps),
-        (thrown: unknown) => this.#refuse(exchange, route.action, route.refuse, thrown),
+        (thrown: unknown) => this.#refuse(exchange, route.action, group.refuse, thrown),
       )
-      .catch((thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'an answer could not be sent'))
+      .catch((thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'a response could not be sent'))
       .then(this.#finish);
   }
 
-  /** What holds for every request, whatever it asks for. */
+  /** The checks of every request, whatever its route. @throws TailraceError `bad_request`, `permission_denied` */
   #check(exchange: Exchange): void {
     if (exchange.request.rawHeaders.length > 2 * REQUEST_HEADERS_MAX) {
       throw new TailraceError('bad_request', `a request has at most ${REQUEST_HEADERS_MAX} headers`);
@@ -149,7 +161,10 @@ export class HttpServer {
     this.#deps.access.admit(exchange.request.headers);
   }
 
-  /** Browsers ask without a token whether a page may send what it wants to: for some pages it may. */
+  /**
+   * Browsers ask without a token whether a page may send a request. Returns whether the request was that and got a
+   * response.
+   */
   #answeredPreflight(exchange: Exchange): boolean {
     if (exchange.request.method !== 'OPTIONS') return false;
     const headers = this.#cors?.preflightHeaders(exchange.request, this.#router.methodsAt(exchange.path));
@@ -158,11 +173,6 @@ export class HttpServer {
     reply(exchange, { status: 204, body: '' }, this.#deps.replyContext);
     return true;
   }
-
-  readonly #refuseUnrouted: Refuse = (exchange, error) => {
-    if (isExporter(exchange)) refuseOtlp(exchange, error, this.#deps.replyContext);
-    else refuseS2(exchange, error, this.#deps.replyContext);
-  };
 
   readonly #finish = (): void => {
     this.#inFlight--;
@@ -174,9 +184,9 @@ export class HttpServer {
     auditExchange(exchange, action, this.#deps, error);
     const gone = isGone(exchange);
     this.#report(exchange, error, gone);
-    if (error.code === 'fatal') this.#onFatal(error);
+    if (error.code === 'fatal') this.#deps.onFatal(error);
     if (gone) return;
-    // Something was sent already: half an answer must not look like a whole one.
+    // A part of the response was sent: it must not look like a whole one.
     if (isAnswered(exchange)) cut(exchange);
     else refuse(exchange, error);
   }
@@ -196,7 +206,7 @@ export class HttpServer {
   }
 }
 
-/** Senders that lose data, and callers without leave; a reader that asks for what is not there is no trouble. */
+/** Senders that lose data, and callers without permission; a reader that asks for what does not exist is no trouble. */
 function isWorthAWarning(exchange: Exchange, error: TailraceError): boolean {
   return isExporter(exchange) || error.code === 'authn' || error.code === 'permission_denied';
 }

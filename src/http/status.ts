@@ -1,12 +1,13 @@
 /**
- * What each error is over HTTP. Two tables, because the two families of doors disagree: OTLP exporters retry only 429,
- * 502, 503 and 504, so whatever a retry may cure is one of these there (otlp.md, Answers); S2 clients look at the code
- * in the body and have their own statuses (S2 API §2). Both ask for every code: a new one does not compile without a row.
+ * The HTTP status of each error. Two tables, because OTLP and S2 disagree: OTLP exporters retry only 429, 502, 503 and
+ * 504 (OTLP specification, Retryable Response Codes), so whatever a retry may cure is one of these there; S2 clients
+ * look at the code in the body and have their own statuses. Both need every code: a new one does not compile without a
+ * row.
  */
 
 import type { ErrorCode, TailraceError } from '../model/error.ts';
 
-/** Status of an error at the OTLP doors. */
+/** Status of an error on OTLP routes. */
 export const OTLP_STATUS = {
   authn: 401,
   permission_denied: 403,
@@ -52,7 +53,7 @@ export const OTLP_STATUS = {
   internal: 500,
 } as const satisfies Record<ErrorCode, number>;
 
-/** Status and `code` of an error at the S2 doors. */
+/** Status and `code` of an error on S2 routes, and on those of our own. */
 export const S2_STATUS = {
   authn: [401, 'authn'],
   permission_denied: [403, 'permission_denied'],
@@ -101,7 +102,7 @@ export const S2_STATUS = {
 const RETRY_SECONDS_MIN = 1;
 const RETRY_SECONDS_MAX = 5;
 
-/** Seconds for `Retry-After` behind a 429 or 503: whole, from 1 to 5. A full or failing store is not cured at once. */
+/** Whole seconds for `Retry-After` with a 429 or 503, from 1 to 5. A full or failing store takes longer to recover. */
 export function retryAfterSeconds(error: TailraceError): number {
   const slow = error.code === 'storage_full' || error.code === 'storage' || error.code === 'draining';
   const seconds = Math.ceil(error.detail.retryAfterSeconds ?? (slow ? RETRY_SECONDS_MAX : RETRY_SECONDS_MIN));

@@ -52,8 +52,12 @@ export class StreamResponse {
    * a client that is gone, is over from the start.
    */
   static open(exchange: Exchange, head: StreamHead, context: ReplyContext): StreamResponse {
-    const { way, request } = exchange;
-    const answer = new StreamResponse(exchange, way.version === 1 ? way.response : way.stream, context);
+    const { transport, request } = exchange;
+    const answer = new StreamResponse(
+      exchange,
+      transport.version === 1 ? transport.response : transport.stream,
+      context,
+    );
     if (isGone(exchange)) {
       answer.#onClose();
       return answer;
@@ -126,16 +130,16 @@ export class StreamResponse {
   }
 
   #begin({ status, contentType, headers: more = [] }: StreamHead): void {
-    const { way, correlationId, request, corsHeaders = [] } = this.#exchange;
+    const { transport, correlationId, request, corsHeaders = [] } = this.#exchange;
     const headers = ['Content-Type', contentType, 'X-Correlation-Id', correlationId, ...more, ...corsHeaders];
-    if (way.version === 2) {
-      way.stream.respond(http2Headers(status, headers));
+    if (transport.version === 2) {
+      transport.stream.respond(http2Headers(status, headers));
       return;
     }
     if (this.#context.closing()) headers.push('Connection', 'close');
     request.socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    way.response.writeHead(status, headers);
-    way.response.flushHeaders();
+    transport.response.writeHead(status, headers);
+    transport.response.flushHeaders();
   }
 
   async #end(): Promise<void> {
@@ -149,10 +153,10 @@ export class StreamResponse {
 
   /** A client may still be sending after the end of its response. */
   #dropInput(): void {
-    const { way } = this.#exchange;
+    const { transport } = this.#exchange;
     if (isGone(this.#exchange) || !isBodyPending(this.#exchange)) return;
     discardRest(this.#exchange, this.#context.watch, () => {
-      if (way.version === 2 && isOpen(way.stream)) endQuietly(way.stream);
+      if (transport.version === 2 && isOpen(transport.stream)) endQuietly(transport.stream);
     });
   }
 

@@ -1,6 +1,7 @@
 /**
- * Takes appends: judges conditions against what is assigned, assigns positions, hands over to the group commit, and tells
- * followers when it is durable. From the look at a stream to the hand-over there is no `await`.
+ * Takes appends: checks conditions against the assigned state, assigns positions, passes the append to the commit
+ * queue, and gives the records to followers when they are durable. Between the look at a stream and the commit queue
+ * there is no `await`.
  */
 
 import type { Clock } from '../model/clock.ts';
@@ -12,12 +13,12 @@ import { type BlockDraft, draftRecords, type SealedBlock } from '../storage/bloc
 import type { Write } from '../storage/engine.ts';
 import { type AssignedAppend, ackOf, assignPositions } from './assign-positions.ts';
 import type { BasinTable } from './basins.ts';
+import { type Command, checkBatch, type RecordsAppend } from './check-batch.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { expectKey } from './decrypt.ts';
 import type { LogObserver } from './observer.ts';
-import { type Command, checkBatch, type RecordsAppend } from './records.ts';
 import { hasSurplus } from './retention.ts';
-import { deletionPending, OpenStream, type Stream } from './stream.ts';
+import { deletionPending, type OpenStream, opened, type Stream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
 import { trimRow } from './trim.ts';
 
@@ -27,9 +28,9 @@ export interface StreamAppend {
   readonly drafts: readonly BlockDraft[];
 }
 
-/** Whether a batch was taken, which is known at once, and how it ended. */
+/** Whether a batch was accepted, which is known at once, and its result. */
 export interface Acceptance {
-  /** False: nothing of it will ever be written, and `done` rejects. */
+  /** False: nothing of it is written, and `done` rejects. */
   readonly accepted: boolean;
   readonly done: Promise<AppendAck>;
 }
@@ -40,13 +41,13 @@ export interface AppenderDeps {
   readonly commits: CommitQueue;
   readonly clock: Clock;
   readonly observer: LogObserver;
-  /** Refuses what cannot be written now. */
+  /** Throws when nothing can be written now. */
   expectWritable(): void;
-  /** There are trims to finish. */
+  /** Called when there are trims to finish. */
   nudge(): void;
-  /** A stream holds more than it may. */
-  lookAfterSoon(stream: OpenStream): void;
-  /** Notes a fault of ours; answers the error. */
+  /** Called when a stream holds more than it may. */
+  checkSoon(stream: OpenStream): void;
+  /** Reports an error that is our own fault. Returns the error. */
   onFault(error: unknown): unknown;
 }
 
@@ -66,11 +67,11 @@ export class Appender {
   }
 
   /**
-   * All appends of one request in one transaction, or nothing. Positions are assigned before this returns, so requests
-   * take effect in the order of the calls; resolves when it is durable, with one answer per append. The drafts'
-   * timestamps are overwritten; their payloads must not change until it has settled.
+   * Writes all appends of one request in one transaction, or none of them. Positions are assigned before this returns,
+   * so requests take effect in the order of the calls. Resolves when they are durable, with one acknowledgement per
+   * append. The timestamps of the drafts are overwritten; their payloads must not change until it has settled.
    * @throws TailraceError `draining`, `stream_deletion_pending`; `storage_full`: nothing was written; `storage`: all of
-   *   it or nothing
+   *   it was written or nothing
    */
   append(appends: readonly StreamAppend[]): Promise<readonly AppendAck[]> {
     try {
@@ -89,8 +90,8 @@ export class Appender {
   }
 
   /**
-   * A batch of S2 records (S2 API §4.3 to §4.7), all or nothing. A refusal that tells something about the stream is held
-   * back until what it was judged against is durable.
+   * Takes a batch of S2 records, all of it or nothing. A refusal that shows the state of the stream is held back until
+   * that state is durable.
    * @throws TailraceError (by `done`) `invalid`, `bad_header` for a missing key, `stream_deletion_pending`,
    *   `fencing_token_mismatch`, `seq_num_mismatch`, and what `append` throws
    */
@@ -145,7 +146,7 @@ export class Appender {
     });
   }
 
-  /** The rows of streams that their first append makes. Nothing is changed when one of them cannot be. */
+  /** The rows of streams that are created by this append. When one of them cannot be created, nothing is changed. */
   #rowsFor(appends: readonly OpenAppend[]): Write[] {
     const { basins, streams } = this.#deps;
     for (const { stream } of appends) {
@@ -170,13 +171,16 @@ export class Appender {
       records += count;
       bytes += meteredBytes;
     }
-    // The blocks of one append are of one kind.
+    // All blocks of one append have the same kind.
     if (drafts[0] !== undefined) this.#deps.observer.appended(stream, drafts[0].kind, records, bytes);
-    if (hasSurplus(stream)) this.#deps.lookAfterSoon(stream);
+    if (hasSurplus(stream)) this.#deps.checkSoon(stream);
   }
 }
 
-/** What the state of the stream says against a batch, in the order of S2 API §4.5. */
+/**
+ * The refusal of a batch by the state of the stream. The order of the checks is that of S2: deletion, fencing token,
+ * sequence number.
+ */
 function refusalOf(stream: OpenStream, { matchSeqNum, fencingToken }: RecordsAppend): TailraceError | undefined {
   if (stream.deleting) return deletionPending(stream.name);
   const { nextSeq } = stream.assigned;
@@ -200,7 +204,7 @@ function expectTimestamps({ config }: OpenStream, { records }: RecordsAppend): v
   throw new TailraceError('invalid', 'record timestamp was required but was missing');
 }
 
-/** Hands the durable blocks to whoever follows their streams. */
+/** Gives the durable blocks to the followers of their streams. */
 function publish(appends: readonly AssignedAppend[], blocks: readonly SealedBlock[]): void {
   let at = 0;
   for (const { stream, sealing } of appends) {
@@ -214,7 +218,7 @@ function publish(appends: readonly AssignedAppend[], blocks: readonly SealedBloc
   }
 }
 
-/** A block that nobody followed when it was sealed is read back from a copy of its bytes. */
+/** A block that had no followers when it was sealed is read back from a copy of its bytes. */
 function unpacked({ key, value, block }: SealedBlock): Block {
   return block ?? Block.open(key, Buffer.from(value));
 }
@@ -223,9 +227,4 @@ function first(acks: readonly AppendAck[]): AppendAck {
   const [ack] = acks;
   assert(ack !== undefined, 'an append is answered');
   return ack;
-}
-
-function opened(stream: Stream): OpenStream {
-  assert(stream instanceof OpenStream, 'streams come from openStream');
-  return stream;
 }

@@ -1,6 +1,6 @@
 /**
- * Assigns positions: the one step of an append that must have no `await`, for the event loop is the sequencer of every
- * stream (architecture.md). Timestamps follow S2 (§4.6): mode, cap, then never below the record before.
+ * Assigns positions: the one step of an append that must have no `await`, because the event loop is the sequencer of
+ * every stream. Timestamps follow S2: mode, then cap, then never below the record before.
  */
 
 import { assert } from '../model/error.ts';
@@ -8,13 +8,13 @@ import type { AppendAck, Position } from '../model/position.ts';
 import type { StreamConfig } from '../model/stream-config.ts';
 import { type BlockDraft, type SealedBlock, sealBlock } from '../storage/block/seal.ts';
 import { blockKey } from '../storage/keys.ts';
-import type { Command } from './records.ts';
+import type { Command } from './check-batch.ts';
 import type { OpenStream, StreamState } from './stream.ts';
 
 /** Blocks for one stream, in order. */
 export interface AssignedAppend {
   readonly stream: OpenStream;
-  /** The stream's state behind these records. */
+  /** The state of the stream after these records. */
   readonly state: StreamState;
   readonly start: Position;
   readonly sealing: readonly (SealedBlock | Promise<SealedBlock>)[];
@@ -23,7 +23,7 @@ export interface AssignedAppend {
 
 /**
  * Gives the records of all drafts the next positions of the stream and starts to seal the blocks. `now` is the wall
- * clock in ms, read once per request. Commands take effect in their order, for every later append.
+ * clock in ms, read once per request. Commands take effect in their order and apply to every later append.
  */
 export function assignPositions(
   stream: OpenStream,
@@ -33,7 +33,7 @@ export function assignPositions(
 ): AssignedAppend {
   const before = stream.assigned;
   const arrival = Math.max(now, before.lastArrival);
-  // Who begins to follow later reads the block back.
+  // A follower that starts later reads the block back.
   const followed = stream.followers.size > 0;
   const sealing: (SealedBlock | Promise<SealedBlock>)[] = [];
   let nextSeq = before.nextSeq;
@@ -58,13 +58,13 @@ export function assignPositions(
   return { stream, state, start: { seqNum: before.nextSeq, timestamp: first ?? last }, sealing, bytes };
 }
 
-/** The answer to an append, once it is durable. */
+/** The acknowledgement of an append, once it is durable. */
 export function ackOf(append: AssignedAppend): AppendAck {
   const end = { seqNum: append.state.nextSeq, timestamp: append.state.lastTimestamp };
   return { start: append.start, end, tail: append.stream.tail };
 }
 
-/** What commands make of fencing token and trim point (S2 API §4.7): a trim never goes back, or beyond itself. */
+/** The fencing token and trim point after the commands (S2): a trim never moves back, nor beyond its own record. */
 function effectOf(commands: readonly Command[], before: StreamState): Pick<StreamState, 'fencingToken' | 'trimPoint'> {
   let { fencingToken, trimPoint } = before;
   for (const command of commands) {
@@ -74,10 +74,10 @@ function effectOf(commands: readonly Command[], before: StreamState): Pick<Strea
   return { fencingToken, trimPoint };
 }
 
-/** Overwrites client timestamps with those that records get; answers the last one. */
+/** Overwrites client timestamps with the ones that the records get. Returns the last one. */
 function resolveTimestamps(draft: BlockDraft, config: StreamConfig, now: number, before: number): number {
   const { timestamps } = draft;
-  // OTLP has no other way to say that there is none.
+  // In OTLP, 0 means that there is no timestamp.
   const least = draft.kind === 's2' ? 0 : 1;
   const arrival = config.timestampingMode === 'arrival';
   const cap = config.timestampingUncapped ? Number.MAX_SAFE_INTEGER : now;

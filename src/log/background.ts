@@ -1,6 +1,6 @@
 /**
- * Background work between commits: trims, retention, deletion of streams and basins, deletion on empty (S2 API §3.7,
- * §4.2). What is to be done stands in the store, so it goes on after a restart; one worker takes it in bounded steps.
+ * Background work between commits: trims, retention, deletion of streams and basins, deletion on empty (S2). Its tasks
+ * are rows in the store, so it continues after a restart. One worker does them in bounded steps.
  */
 
 import type { Clock } from '../model/clock.ts';
@@ -22,7 +22,7 @@ import { commitRows } from './commit-rows.ts';
 import { dropOldest } from './drop-oldest.ts';
 import type { ExpiryClock } from './expiry-clock.ts';
 import type { LogObserver } from './observer.ts';
-import { lookAfter } from './retention.ts';
+import { applyRetention } from './retention.ts';
 import type { OpenStream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
 import { removeStream, removeTrimmed } from './trim.ts';
@@ -39,13 +39,13 @@ export interface BackgroundDeps {
   readonly observer: LogObserver;
   /** The first half of a deletion: from then on the stream refuses calls. */
   markDeleted(stream: OpenStream): Promise<void>;
-  /** Hears that the oldest records went, because there was no room. */
+  /** Called when the oldest records were dropped because there was no space. */
   onDropped(): void;
-  /** Hears why a pass ended early; the next one tries again. */
+  /** Called with the reason why a pass ended early. The next one tries again. */
   onError(error: unknown): void;
 }
 
-/** Lives from `start` to `close`. */
+/** Runs from the first `nudge` to `close`. */
 export class Background {
   readonly #deps: BackgroundDeps;
   #running: Promise<void> | undefined;
@@ -60,31 +60,31 @@ export class Background {
     this.#deps = deps;
   }
 
-  /** There is work, or may be: a pass begins now, or when the one under way is over. */
+  /** There is work, or may be: starts a pass now, or after the one in progress. */
   nudge(): void {
     if (this.#closed) return;
     this.#again = true;
     this.#running ??= this.#run();
   }
 
-  /** A stream is to be looked after before its time: it holds too much, or became empty. */
-  lookAfterSoon(stream: OpenStream): void {
+  /** Checks a stream before its scheduled time: it holds too much, or became empty. */
+  checkSoon(stream: OpenStream): void {
     this.#soon.add(stream);
     this.nudge();
   }
 
-  /** The store is full, and its oldest records are to go. */
+  /** The store is full: drops its oldest records. */
   freeUp(): void {
     this.#full = true;
     this.nudge();
   }
 
-  /** Resolves when no pass is under way and none is wanted. */
+  /** Resolves when no pass is running or requested. */
   async settled(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
   }
 
-  /** Ends between two steps. May be called twice. */
+  /** Stops between two steps. May be called twice. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelTimer();
@@ -108,7 +108,7 @@ export class Background {
     this.#cancelTimer = this.#deps.clock.timer(dueMs, () => this.nudge());
   }
 
-  /** Everything that is to be done now; answers in how many ms there is more. */
+  /** Does everything that is due now. Returns in how many ms there is more. */
   async #pass(): Promise<number> {
     this.#deps.streams.sweep();
     if (this.#full && (await dropOldest(this.#deps))) this.#deps.onDropped();
@@ -118,13 +118,13 @@ export class Background {
     await this.#each('trim', (entry) => this.#removeTrimmed(entry));
     const soon = [...this.#soon];
     this.#soon.clear();
-    await Promise.all(soon.map((stream) => lookAfter(this.#deps, stream)));
-    const dueMs = await this.#lookAfterDue();
+    await Promise.all(soon.map((stream) => applyRetention(this.#deps, stream)));
+    const dueMs = await this.#checkDue();
     await this.#noteClock();
     return dueMs;
   }
 
-  /** Pending work of a kind, page by page. A page on which nothing got done is left to the next pass. */
+  /** Does the pending work of a kind, page by page. What fails stays in the store for the next pass. */
   async #each(kind: PendingKind, act: (entry: Entry) => Promise<void>): Promise<void> {
     const { engine } = this.#deps;
     let { from, to } = pendingRange(kind);
@@ -133,7 +133,7 @@ export class Background {
       const page = await engine.scan({ from, to, limit: BACKGROUND_PAGE });
       const last = page.at(-1);
       if (last === undefined) return;
-      // Together, so that they share transactions.
+      // In parallel, so that they share transactions.
       await Promise.all(page.map(act));
       from = Buffer.concat([last.key, Buffer.of(0)]);
     }
@@ -177,7 +177,7 @@ export class Background {
   async #removeDeleted(entry: Entry): Promise<void> {
     const stream = await this.#streamOf(entry, readPendingKey(entry.key));
     if (stream === undefined) return;
-    // A stream that was marked and whose mark was lost would be a fault of ours: never delete what lives.
+    // If a stream lost its deletion mark, that would be our bug: never delete a stream that is not marked.
     if (stream.deleting) await this.#remove(stream);
   }
 
@@ -192,19 +192,19 @@ export class Background {
     const stream = await this.#streamOf(entry, readPendingKey(entry.key));
     if (stream === undefined || stream.deleting) return;
     await removeTrimmed(this.#deps, stream);
-    await lookAfter(this.#deps, stream);
+    await applyRetention(this.#deps, stream);
   }
 
-  /** Streams whose time has come; answers how long it is to the next one. */
-  async #lookAfterDue(): Promise<number> {
+  /** Checks the streams that are due. Returns how long it is until the next one. */
+  async #checkDue(): Promise<number> {
     const { engine, expiry } = this.#deps;
     for (let before: Uint8Array | undefined; ; ) {
       const now = expiry.now();
       if (this.#closed) return BACKGROUND_TICK_MS;
       const page = await engine.scan({ ...dueRange(now + 1), limit: BACKGROUND_PAGE });
-      await Promise.all(page.map((entry) => this.#lookAfterOne(entry)));
+      await Promise.all(page.map((entry) => this.#checkOne(entry)));
       const first = page[0]?.key;
-      // What is still there was not got done: the next pass tries again.
+      // The same first row again means that no progress was made: the next pass tries again.
       const stuck = first !== undefined && before !== undefined && Buffer.compare(first, before) === 0;
       if (stuck) return BACKGROUND_TICK_MS;
       before = first;
@@ -215,15 +215,15 @@ export class Background {
     }
   }
 
-  async #lookAfterOne(entry: Entry): Promise<void> {
+  async #checkOne(entry: Entry): Promise<void> {
     const { due, stream: number } = readDueKey(entry.key);
     const stream = await this.#streamOf(entry, number);
     if (stream === undefined) return;
     if (stream.deleting || stream.row.dueAt !== due) return this.#drop(entry);
-    await lookAfter(this.#deps, stream);
+    await applyRetention(this.#deps, stream);
   }
 
-  /** The stream that a row is about; the row of one that is gone is dropped. */
+  /** Returns the stream that a row is about. Deletes the row when that stream no longer exists. */
   async #streamOf(entry: Entry, number: number): Promise<OpenStream | undefined> {
     const { basin: basinNumber, name } = decodePending(entry.value);
     const basin = this.#deps.basins.byNumber(basinNumber);
@@ -237,7 +237,9 @@ export class Background {
     return commitRows(this.#deps.commits, [{ type: 'delete', key }], { options: { mayUseReserve: true } });
   }
 
-  /** What the clock said goes to disk now and then, so that a jump while the server was stopped is noticed. */
+  /**
+   * Writes the time of the clock to disk from time to time, so that a jump while the server was stopped is detected.
+   */
   async #noteClock(): Promise<void> {
     const now = this.#deps.expiry.now();
     if (now - this.#lastSeen < BACKGROUND_TICK_MS / 2) return;

@@ -1,4 +1,4 @@
-/** Basins: all of them are in memory, for there are few; their rows are read when the log opens. */
+/** Basins. There are few, so all of them are in memory; their rows are read when the log opens. */
 
 import { TailraceError } from '../model/error.ts';
 import type { BasinConfig } from '../model/stream-config.ts';
@@ -14,33 +14,33 @@ import {
 } from '../storage/values.ts';
 import { scanPages } from './scan-pages.ts';
 
-/** A namespace of streams, as it was when it was asked for. */
+/** A namespace of streams, as it was when it was requested. */
 export interface Basin {
   readonly name: string;
   readonly number: number;
   readonly config: BasinConfig;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
-  /** When its deletion was asked for; undefined while it lives. */
+  /** When its deletion was requested; undefined while it lives. */
   readonly deletedAt: number | undefined;
 }
 
-/** A basin with what only the log wants to know. */
+/** A basin with the fields that only the log needs. */
 export interface KnownBasin extends Basin {
   readonly requestKey: string | undefined;
 }
 
-/** What was accepted last, and what is on disk. */
-interface Entry {
+/** The last accepted version of a basin, and the one on disk. */
+interface BasinVersions {
   assigned: KnownBasin | undefined;
   durable: KnownBasin | undefined;
 }
 
 const COUNTERS = settingsKey('counters');
 
-/** The basins, and the numbers that are given out once. */
+/** The basins, and the counters of numbers that are assigned once. */
 export class BasinTable {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, BasinVersions>();
   readonly #byNumber = new Map<number, string>();
   #listed: readonly Basin[] | undefined;
   #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
@@ -60,7 +60,7 @@ export class BasinTable {
     return table;
   }
 
-  /** As it was accepted last, also when that is not durable yet. */
+  /** The last accepted version, also when it is not durable yet. */
   get(name: string): KnownBasin | undefined {
     return this.#entries.get(name)?.assigned;
   }
@@ -70,7 +70,7 @@ export class BasinTable {
     return basin?.number === number ? basin : undefined;
   }
 
-  /** Those that are durable, in order of their names' bytes, which are ASCII. The same list until one of them changes. */
+  /** Durable basins in the order of their names' bytes, which are ASCII. The same array until one of them changes. */
   list(): readonly Basin[] {
     this.#listed ??= [...this.#entries.values()]
       .flatMap(({ durable }) => (durable === undefined ? [] : [durable]))
@@ -79,7 +79,7 @@ export class BasinTable {
   }
 
   /**
-   * The basin of the same incarnation, to make a stream in.
+   * The current version of a basin with the same number, to create a stream in.
    * @throws TailraceError `basin_not_found`, `basin_deletion_pending`
    */
   expectLive({ name, number }: Basin): KnownBasin {
@@ -89,14 +89,14 @@ export class BasinTable {
     return basin;
   }
 
-  /** A basin that does not exist yet, with a number of its own. */
+  /** A basin that does not exist yet, with its own number. */
   make(name: string, config: BasinConfig, now: number, requestKey: string | undefined): KnownBasin {
     const { nextBasin } = this.#counters;
     this.#counters = { ...this.#counters, nextBasin: nextBasin + 1 };
     return { name, number: nextBasin, config, createdAt: now, deletedAt: undefined, requestKey };
   }
 
-  /** Accepts a basin as it is from now on, or that there is none; answers the rows that make it so. */
+  /** Accepts a new version of a basin, or its removal. Returns the rows that must be written. */
   assign(name: string, basin: KnownBasin | undefined): Write[] {
     const entry = this.#entries.get(name) ?? { assigned: undefined, durable: undefined };
     const isNew = entry.assigned === undefined;
@@ -110,10 +110,10 @@ export class BasinTable {
     return rows;
   }
 
-  /** What was accepted is durable. */
+  /** Called when an accepted version is durable. */
   settle(name: string, basin: KnownBasin | undefined): void {
     this.#listed = undefined;
-    // It is gone when a commit behind this one failed in the meantime.
+    // The entry is missing when a later commit failed in the meantime.
     const entry = this.#entries.get(name) ?? { assigned: basin, durable: undefined };
     this.#entries.set(name, entry);
     if (entry.durable !== undefined && basin === undefined) this.#byNumber.delete(entry.durable.number);
@@ -121,7 +121,7 @@ export class BasinTable {
     if (entry.assigned === undefined && basin === undefined) this.#entries.delete(name);
   }
 
-  /** A commit failed: what is on disk counts. */
+  /** A commit failed: goes back to what is on disk. */
   distrust(): void {
     for (const [name, entry] of this.#entries) {
       entry.assigned = entry.durable;
@@ -129,17 +129,24 @@ export class BasinTable {
     }
   }
 
-  /** A number for a new stream. A transaction that fails burns it. */
+  /** A number for a new stream. When its transaction fails, the number is not used again. */
   takeStreamNumber(): number {
     const { nextStream } = this.#counters;
     this.#counters = { ...this.#counters, nextStream: nextStream + 1 };
     return nextStream;
   }
 
-  /** The row that keeps numbers from being given out again; goes with every transaction that uses a new one. */
+  /** The row that prevents numbers from being assigned again. Belongs into every transaction that uses a new one. */
   counterRow(): Write {
     return { type: 'put', key: COUNTERS, value: encodeCounters(this.#counters) };
   }
+}
+
+/** @throws TailraceError `basin_not_found` */
+export function existingBasin(log: { basin(name: string): Basin | undefined }, name: string): Basin {
+  const basin = log.basin(name);
+  if (basin === undefined) throw basinNotFound(name);
+  return basin;
 }
 
 export function basinNotFound(name: string): TailraceError {
@@ -150,7 +157,7 @@ export function basinDeletionPending(name: string): TailraceError {
   return new TailraceError('basin_deletion_pending', `basin \`${name}\` is being deleted`);
 }
 
-/** Whether two configurations say the same. */
+/** Whether two configurations are equal. */
 export function sameConfig(a: BasinConfig, b: BasinConfig): boolean {
   return Buffer.compare(encoded(a), encoded(b)) === 0;
 }

@@ -1,6 +1,6 @@
 /**
- * Group commit (storage.md, Commit): what is ready in one turn of the event loop goes into one transaction; while it
- * syncs, more collects. No timer: an idle log answers a lone append after one sync.
+ * Group commit: everything that is ready in one turn of the event loop is written in one transaction, and while that
+ * one syncs, the next one fills. There is no timer, so when the log is idle a single append waits for one sync only.
  */
 
 import type { Clock } from '../model/clock.ts';
@@ -13,27 +13,27 @@ import { encodeStreamState } from '../storage/values.ts';
 import type { LogObserver } from './observer.ts';
 import type { OpenStream, StreamState } from './stream.ts';
 
-/** One request: all of it becomes durable in one transaction, or nothing. */
-export interface CommitEntry {
-  /** Blocks in order of their streams' positions, some perhaps still being compressed. */
+/** What one caller commits: all of it becomes durable in one transaction, or nothing. */
+export interface CommitRequest {
+  /** Blocks in the order of their streams' positions. Some may still be being compressed. */
   readonly sealing: readonly (SealedBlock | Promise<SealedBlock>)[];
-  /** New states of the streams that it touches. */
+  /** The new states of the streams that it changes. */
   readonly states: readonly (readonly [stream: OpenStream, state: StreamState])[];
-  /** Other rows: streams and basins that it makes, counters. */
+  /** Other rows: new streams and basins, counters. */
   readonly rows: readonly Write[];
   readonly bytes: number;
-  /** Entries that may use the reserve and others never share a transaction. */
+  /** A request that may use the reserve never shares a transaction with one that may not. */
   readonly options: CommitOptions;
-  /** Called when it is durable, in the order of acceptance. The blocks' values are good until it returns. */
+  /** Called when it is durable, in the order of acceptance. The values of the blocks are valid until it returns. */
   durable(blocks: readonly SealedBlock[]): void;
   failed(cause: TailraceError): void;
 }
 
-/** An entry that waits for its blocks to be compressed, or for its turn. */
-interface Waiting {
-  readonly entry: CommitEntry;
+/** A request that waits for its blocks to be compressed, or for its turn. */
+interface QueuedRequest {
+  readonly request: CommitRequest;
   readonly sinceMs: number;
-  /** Set when all are sealed. */
+  /** Set when all blocks are sealed. */
   blocks: readonly SealedBlock[] | undefined;
   /** Set when sealing failed. */
   fault: unknown;
@@ -42,23 +42,24 @@ interface Waiting {
 export interface CommitQueueOptions {
   readonly clock: Clock;
   readonly observer: LogObserver;
-  /** Called at once when a transaction fails, before anything else is accepted. */
+  /** Called as soon as a transaction fails, before anything else is accepted. */
   onFailure(): void;
 }
 
 /**
- * Collects entries and hands them to the engine, at most two transactions at a time: whatever is sealed when there is
- * room for one, in order of acceptance. Waiting for more of the turn would make all senders wait for the slowest block,
- * and then all send at once.
+ * Collects requests and passes them to the engine, at most two transactions at a time. When a transaction can start, it
+ * takes the requests at the head of the queue that are sealed, in the order of acceptance. It does not wait for the
+ * rest of the turn: then all senders would wait for the slowest block, and afterwards all would send at once.
  */
 export class CommitQueue {
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #observer: LogObserver;
   readonly #onFailure: () => void;
-  #waiting: Waiting[] = [];
-  #flying = 0;
-  /** Of those, the ones that a full engine would refuse. */
+  #queued: QueuedRequest[] = [];
+  /** Transactions in flight. */
+  #inFlight = 0;
+  /** How many of them a full engine would refuse. */
   #refusable = 0;
   #scheduled = false;
   #idle: (() => void)[] = [];
@@ -73,51 +74,52 @@ export class CommitQueue {
     this.#onFailure = onFailure;
   }
 
-  /** Accepts a request whose positions are assigned. */
-  push(entry: CommitEntry): void {
+  /** Accepts a request whose positions are already assigned. Its result comes by `durable` or `failed`. */
+  push(request: CommitRequest): void {
     this.#accepted++;
-    const waiting: Waiting = { entry, sinceMs: this.#clock.monotonicMs(), blocks: undefined, fault: undefined };
-    this.#waiting.push(waiting);
-    if (isSealed(entry.sealing)) {
-      waiting.blocks = entry.sealing;
+    const queued: QueuedRequest = { request, sinceMs: this.#clock.monotonicMs(), blocks: undefined, fault: undefined };
+    this.#queued.push(queued);
+    if (isSealed(request.sealing)) {
+      queued.blocks = request.sealing;
       this.#schedule();
       return;
     }
-    Promise.all(entry.sealing).then(
+    Promise.all(request.sealing).then(
       (blocks) => {
-        waiting.blocks = blocks;
+        queued.blocks = blocks;
         this.#fill();
       },
       (fault: unknown) => {
-        waiting.fault = fault;
+        queued.fault = fault;
         this.#fill();
       },
     );
   }
 
-  /** Resolves when nothing is waiting or under way. */
+  /** Resolves when no request is queued or in flight. */
   async settled(): Promise<void> {
-    if (this.#flying === 0 && this.#waiting.length === 0) return;
+    if (this.#inFlight === 0 && this.#queued.length === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   /**
-   * Resolves when everything that was accepted so far is durable: who answers with what he saw in memory must not be
-   * ahead of a crash (S2 API §4.5). Rejects when some of it failed.
+   * Resolves when everything that was accepted so far is durable. Rejects when some of it failed. A caller must await
+   * it before it tells a client what it saw in memory: after a crash, that state would otherwise be lost although the
+   * client knows it.
    */
   async barrier(): Promise<void> {
     if (this.#durable === this.#accepted) return;
-    const entries = this.#accepted;
-    await new Promise<void>((resolve, reject) => this.#barriers.push({ entries, resolve, reject }));
+    const requests = this.#accepted;
+    await new Promise<void>((resolve, reject) => this.#barriers.push({ requests, resolve, reject }));
   }
 
-  /** Throws a refusal once all that it may have been judged against is durable; see {@link CommitQueue.barrier}. */
+  /** Throws a refusal once the state that it may be based on is durable; see {@link CommitQueue.barrier}. */
   async refuse(refusal: TailraceError): Promise<never> {
     await this.barrier();
     throw refusal;
   }
 
-  /** Once per turn: small appends of one turn share a transaction. */
+  /** Runs once per turn, so that small appends of one turn share a transaction. */
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -128,99 +130,101 @@ export class CommitQueue {
   }
 
   #fill(): void {
-    while (this.#flying < TRANSACTIONS_IN_FLIGHT_MAX) {
-      const first = this.#waiting[0];
+    while (this.#inFlight < TRANSACTIONS_IN_FLIGHT_MAX) {
+      const first = this.#queued[0];
       if (first === undefined) break;
       if (first.fault !== undefined) {
         this.#fail([], first.fault);
         break;
       }
       if (first.blocks === undefined) break;
-      const usesReserve = first.entry.options.mayUseReserve === true;
-      // A full engine refuses an append at once and takes a trim: one that was built on the append must wait for it.
+      const usesReserve = first.request.options.mayUseReserve === true;
+      // A full engine refuses an append at once and accepts a trim, so a trim that builds on the append must wait for
+      // it.
       if (usesReserve && this.#refusable > 0) break;
       void this.#run(this.#take(usesReserve), usesReserve);
     }
-    if (this.#flying === 0 && this.#waiting.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#inFlight === 0 && this.#queued.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  /** The next transaction: sealed entries up to the limit, or one that is larger. */
-  #take(usesReserve: boolean): readonly SealedEntry[] {
-    const taken: SealedEntry[] = [];
+  /** The next transaction: sealed requests up to the limit, or one that is larger. */
+  #take(usesReserve: boolean): readonly SealedRequest[] {
+    const taken: SealedRequest[] = [];
     let bytes = 0;
-    for (const { entry, blocks, sinceMs } of this.#waiting) {
-      bytes += entry.bytes;
-      if (blocks === undefined || (entry.options.mayUseReserve === true) !== usesReserve) break;
+    for (const { request, blocks, sinceMs } of this.#queued) {
+      bytes += request.bytes;
+      if (blocks === undefined || (request.options.mayUseReserve === true) !== usesReserve) break;
       if (taken.length > 0 && bytes > TRANSACTION_BYTES_MAX) break;
-      taken.push({ entry, blocks, sinceMs });
+      taken.push({ request, blocks, sinceMs });
     }
-    this.#waiting.splice(0, taken.length);
+    this.#queued.splice(0, taken.length);
     return taken;
   }
 
-  async #run(sealed: readonly SealedEntry[], usesReserve: boolean): Promise<void> {
-    this.#flying++;
+  async #run(sealed: readonly SealedRequest[], usesReserve: boolean): Promise<void> {
+    this.#inFlight++;
     if (!usesReserve) this.#refusable++;
     try {
       const handedOverMs = this.#clock.monotonicMs();
-      for (const { entry, sinceMs } of sealed) {
-        if (entry.sealing.length > 0) this.#observer.permitted(handedOverMs - sinceMs);
+      for (const { request, sinceMs } of sealed) {
+        if (request.sealing.length > 0) this.#observer.permitted(handedOverMs - sinceMs);
       }
       await this.#engine.commit(writesOf(sealed), { mayUseReserve: usesReserve });
       settle(sealed, this.#observer);
-      const bytes = sealed.reduce((sum, { entry }) => sum + entry.bytes, 0);
+      const bytes = sealed.reduce((sum, { request }) => sum + request.bytes, 0);
       this.#observer.committed(this.#clock.monotonicMs() - handedOverMs, sealed.length, bytes);
       this.#durable += sealed.length;
-      while ((this.#barriers[0]?.entries ?? Number.POSITIVE_INFINITY) <= this.#durable)
+      while ((this.#barriers[0]?.requests ?? Number.POSITIVE_INFINITY) <= this.#durable)
         this.#barriers.shift()?.resolve();
       for (const { blocks } of sealed) for (const block of blocks) releaseBlock(block);
     } catch (cause) {
       this.#fail(sealed, cause);
     }
-    this.#flying--;
+    this.#inFlight--;
     if (!usesReserve) this.#refusable--;
-    // Not before the next one's refusal is heard, which the engine may give in the same breath: what waits is built on it.
+    // Deferred: the engine may refuse the next transaction at the same moment. Then all queued requests fail, because
+    // they build on it.
     queueMicrotask(() => this.#fill());
   }
 
-  /** What was accepted behind a failed transaction was built on it, and fails with it. */
-  #fail(sealed: readonly SealedEntry[], cause: unknown): void {
+  /** Requests that were accepted after a failed transaction build on it, so they fail with it. */
+  #fail(sealed: readonly SealedRequest[], cause: unknown): void {
     this.#onFailure();
     const error = cause instanceof TailraceError ? cause : new TailraceError('storage', 'the store failed', { cause });
-    const failed = [...sealed, ...this.#waiting.splice(0)];
+    const failed = [...sealed, ...this.#queued.splice(0)];
     this.#durable += failed.length;
     for (const { reject } of this.#barriers.splice(0)) reject(error);
-    for (const { entry } of failed) entry.failed(error);
+    for (const { request } of failed) request.failed(error);
   }
 }
 
 interface Barrier {
-  /** How many entries had been accepted. */
-  readonly entries: number;
+  /** How many requests had been accepted. */
+  readonly requests: number;
   resolve(): void;
   reject(error: TailraceError): void;
 }
 
-interface SealedEntry {
-  readonly entry: CommitEntry;
+interface SealedRequest {
+  readonly request: CommitRequest;
   readonly blocks: readonly SealedBlock[];
   /** When it was accepted. */
   readonly sinceMs: number;
 }
 
-function isSealed(sealing: CommitEntry['sealing']): sealing is readonly SealedBlock[] {
+function isSealed(sealing: CommitRequest['sealing']): sealing is readonly SealedBlock[] {
   return sealing.every((block) => 'value' in block);
 }
 
-/** States are written once per stream and transaction: the last one. */
-function writesOf(sealed: readonly SealedEntry[]): Write[] {
+/** The writes of a transaction. Each stream's state is written once: the last one. */
+function writesOf(sealed: readonly SealedRequest[]): Write[] {
   const writes: Write[] = [];
   const states = new Map<OpenStream, StreamState>();
-  for (const { entry, blocks } of sealed) {
-    for (const row of entry.rows) writes.push(row);
+  for (const { request, blocks } of sealed) {
+    for (const row of request.rows) writes.push(row);
     for (const { key, value } of blocks) writes.push({ type: 'put', key, value });
-    for (const [stream, state] of entry.states) {
-      assert((states.get(stream)?.nextSeq ?? 0) <= state.nextSeq, 'entries are in the order of their positions');
+    for (const [stream, state] of request.states) {
+      assert((states.get(stream)?.nextSeq ?? 0) <= state.nextSeq, 'requests are in the order of their positions');
       states.set(stream, state);
     }
   }
@@ -230,14 +234,14 @@ function writesOf(sealed: readonly SealedEntry[]): Write[] {
   return writes;
 }
 
-/** Moves all durable tails first, so that every answer of the transaction carries the newest one. */
-function settle(sealed: readonly SealedEntry[], observer: LogObserver): void {
-  for (const { entry } of sealed) {
-    for (const [stream, state] of entry.states) {
+/** Moves all durable tails first, so that every acknowledgement of the transaction has the newest tail. */
+function settle(sealed: readonly SealedRequest[], observer: LogObserver): void {
+  for (const { request } of sealed) {
+    for (const [stream, state] of request.states) {
       const before = stream.durable.meteredBytes;
       stream.settle(state);
       if (state.meteredBytes !== before) observer.stored(stream, state.meteredBytes - before, state.meteredBytes);
     }
   }
-  for (const { entry, blocks } of sealed) entry.durable(blocks);
+  for (const { request, blocks } of sealed) request.durable(blocks);
 }

@@ -1,9 +1,11 @@
-/** Rows without records on their way through the group commit, in order with the appends around them. */
+/** Commits rows without records, in order with the appends around them. */
 
 import type { CommitOptions, Write } from '../storage/engine.ts';
-import type { CommitEntry, CommitQueue } from './commit-queue.ts';
+import type { CommitQueue, CommitRequest } from './commit-queue.ts';
 
-/** Resolves when all rows are durable, `durable` having been called. Rejects when nothing of them is, or nobody knows. */
+/**
+ * Resolves when all rows are durable and `durable` was called. Rejects when none of them is, or when that is unknown.
+ */
 export function commitRows(
   commits: CommitQueue,
   rows: readonly Write[],
@@ -11,7 +13,7 @@ export function commitRows(
     states = [],
     options = {},
     durable = () => {},
-  }: { states?: CommitEntry['states']; options?: CommitOptions; durable?: () => void },
+  }: { states?: CommitRequest['states']; options?: CommitOptions; durable?: () => void },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     commits.push({

@@ -1,7 +1,7 @@
 /**
- * The control plane (S2 API §3): basins and streams are made, changed and deleted. Every call looks, decides and hands
- * its rows to the group commit without an `await` between the look and the hand-over, so there are no conflicts; it
- * answers when what it says is durable, also when that is what somebody else made.
+ * The control plane: creates, changes and deletes basins and streams (S2). Every call reads the state, decides and
+ * passes its rows to the commit queue without an `await` in between, so calls do not conflict. It resolves when what it
+ * reports is durable, also when another call made it.
  */
 
 import type { Clock } from '../model/clock.ts';
@@ -37,10 +37,10 @@ import { lifetimeMs } from './expiry.ts';
 import { deletionPending, expectFresh, type OpenStream, type Stream, streamNotFound } from './stream.ts';
 import { rowOf, type StreamTable, scheduleRows } from './streams.ts';
 
-/** What a call that makes sure of something found or did. */
+/** What a create, ensure or reconfigure call did. */
 export type Provision = 'created' | 'updated' | 'noop';
 
-export interface Provisioned<T> {
+export interface ProvisionResult<T> {
   readonly outcome: Provision;
   readonly it: T;
 }
@@ -50,13 +50,13 @@ export interface ControlDeps {
   readonly streams: StreamTable;
   readonly commits: CommitQueue;
   readonly clock: Clock;
-  /** Refuses what cannot be written now. */
+  /** Throws when nothing can be written now. */
   expectWritable(): void;
-  /** There is pending work. */
+  /** Called when there is pending work. */
   nudge(): void;
 }
 
-/** Deletions free room, and may use what is kept for that. */
+/** Deletions free space and may use the reserve that is kept for them. */
 const RESERVE: CommitOptions = { mayUseReserve: true };
 
 export class ControlPlane {
@@ -66,7 +66,7 @@ export class ControlPlane {
     this.#deps = deps;
   }
 
-  async createBasin(name: string, request: BasinConfigRequest, token?: string): Promise<Provisioned<Basin>> {
+  async createBasin(name: string, request: BasinConfigRequest, token?: string): Promise<ProvisionResult<Basin>> {
     const { basins } = this.#deps;
     const key = requestKey(token, request);
     const known = basins.get(name);
@@ -81,7 +81,7 @@ export class ControlPlane {
     return { outcome: 'created', it: basin };
   }
 
-  async ensureBasin(name: string, request: BasinConfigRequest): Promise<Provisioned<Basin>> {
+  async ensureBasin(name: string, request: BasinConfigRequest): Promise<ProvisionResult<Basin>> {
     const known = this.#deps.basins.get(name);
     if (known === undefined) {
       const basin = this.#makeBasin(name, resolveBasinConfig(request), undefined);
@@ -99,7 +99,7 @@ export class ControlPlane {
     return (await this.#changeBasin(name, (before) => patchBasinConfig(before, patch))).it;
   }
 
-  /** Its streams go in the background, then the basin itself. */
+  /** Its streams are deleted in the background, then the basin itself. */
   async deleteBasin(name: string): Promise<void> {
     const { basins, clock, commits, nudge } = this.#deps;
     const known = basins.get(name);
@@ -119,7 +119,7 @@ export class ControlPlane {
     name: string,
     request: StreamConfigRequest,
     token?: string,
-  ): Promise<Provisioned<Stream>> {
+  ): Promise<ProvisionResult<Stream>> {
     await this.#expectLive(basin);
     const key = requestKey(token, request);
     return this.#deps.streams.withFresh(basin, name, async (found) => {
@@ -131,7 +131,7 @@ export class ControlPlane {
     });
   }
 
-  async ensureStream(basin: Basin, name: string, request: StreamConfigRequest): Promise<Provisioned<Stream>> {
+  async ensureStream(basin: Basin, name: string, request: StreamConfigRequest): Promise<ProvisionResult<Stream>> {
     await this.#expectLive(basin);
     return this.#deps.streams.withFresh(basin, name, async (found) => {
       if (found?.made !== true) {
@@ -152,7 +152,7 @@ export class ControlPlane {
     });
   }
 
-  /** A stream that is there. @throws TailraceError `stream_not_found`, `stream_deletion_pending` */
+  /** Returns an existing stream. @throws TailraceError `stream_not_found`, `stream_deletion_pending` */
   getStream(basin: Basin, name: string): Promise<OpenStream> {
     return this.#withMade(basin, name, async (found) => {
       await this.#deps.commits.barrier();
@@ -160,7 +160,7 @@ export class ControlPlane {
     });
   }
 
-  /** Refuses calls from now on; its records go in the background, then the name is free. */
+  /** Calls are refused from now on. Its records are deleted in the background, then the name is free. */
   async deleteStream(basin: Basin, name: string): Promise<void> {
     await this.#deps.streams.withFresh(basin, name, async (found) => {
       if (found?.made !== true) throw streamNotFound(basin.name, name);
@@ -169,7 +169,10 @@ export class ControlPlane {
     this.#deps.nudge();
   }
 
-  /** The first half of a deletion, in order with the appends of the stream. Followers get what was before, then the end. */
+  /**
+   * The first half of a deletion, in order with the appends of the stream. Followers get the records from before it,
+   * then the end.
+   */
   async markDeleted(stream: OpenStream): Promise<void> {
     if (stream.deleting) return this.#deps.commits.barrier();
     expectFresh(stream);
@@ -201,7 +204,7 @@ export class ControlPlane {
     await commitRows(commits, all, { options, durable: () => basins.settle(name, basin) });
   }
 
-  async #changeBasin(name: string, change: (before: BasinConfig) => BasinConfig): Promise<Provisioned<Basin>> {
+  async #changeBasin(name: string, change: (before: BasinConfig) => BasinConfig): Promise<ProvisionResult<Basin>> {
     const known = this.#deps.basins.get(name);
     if (known === undefined) throw basinNotFound(name);
     const config = change(known.config);
@@ -226,7 +229,9 @@ export class ControlPlane {
     if (basin.deletedAt !== undefined) await this.#deps.commits.refuse(basinDeletionPending(basin.name));
   }
 
-  /** Calls `act` with a stream that is there and good to build on; nothing is awaited before. */
+  /**
+   * Calls `act` with an existing stream whose state may be built on; nothing is awaited between the check and the call.
+   */
   #withMade<T>(basin: Basin, name: string, act: (found: OpenStream) => Promise<T>): Promise<T> {
     return this.#deps.streams.withFresh(basin, name, async (found) => {
       if (found?.made !== true) throw streamNotFound(basin.name, name);
@@ -236,7 +241,7 @@ export class ControlPlane {
   }
 
   /**
-   * A stream that was looked for and is not there, or only waits for its first append.
+   * Creates a stream that does not exist, or that only waits for its first append.
    * @throws TailraceError also `basin_not_found`, `basin_deletion_pending`
    */
   async makeStream(basin: Basin, name: string, request: StreamConfigRequest, key?: string): Promise<OpenStream> {
@@ -249,7 +254,7 @@ export class ControlPlane {
     return stream;
   }
 
-  async #changeStream(stream: OpenStream, config: StreamConfig): Promise<Provisioned<Stream>> {
+  async #changeStream(stream: OpenStream, config: StreamConfig): Promise<ProvisionResult<Stream>> {
     if (sameStreamConfig(config, stream.config)) {
       await this.#deps.commits.barrier();
       return { outcome: 'noop', it: stream };
@@ -258,8 +263,8 @@ export class ControlPlane {
     expectFresh(stream);
     const before = stream.row.dueAt;
     const wanted = lifetimeMs(config) !== undefined || config.retentionBytes !== undefined;
-    const looksAfter = wanted || config.deleteOnEmptyMinAgeSeconds > 0;
-    const dueAt = looksAfter ? this.#deps.clock.now() : undefined;
+    const needsSchedule = wanted || config.deleteOnEmptyMinAgeSeconds > 0;
+    const dueAt = needsSchedule ? this.#deps.clock.now() : undefined;
     stream.row = { ...stream.row, config, dueAt };
     stream.floorUntil = 0;
     await commitRows(this.#deps.commits, [rowOf(stream), ...scheduleRows(stream, before)], {});
@@ -274,13 +279,16 @@ function sameStreamConfig(a: StreamConfig, b: StreamConfig): boolean {
   return LEAVES.every((leaf) => a[leaf] === b[leaf]);
 }
 
-/** What tells a repeated create call from another one (S2 API §3.4): the token, and what was asked for as it was asked. */
+/**
+ * Distinguishes a repeated create call from another one (S2): the request token and the request, exactly as it was
+ * sent.
+ */
 function requestKey(token: string | undefined, request: BasinConfigRequest | StreamConfigRequest): string | undefined {
   if (token === undefined) return undefined;
   return `${token}\0${canonical(request)}`;
 }
 
-/** Letter by letter the same for the same request; undefined is a value of its own. */
+/** The same text for the same request. An undefined field differs from an absent one. */
 function canonical(value: unknown): string {
   if (typeof value !== 'object' || value === null) return value === undefined ? 'undefined' : JSON.stringify(value);
   const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -1,12 +1,16 @@
-/** What a reader's key is asked for: a stream with a cipher is read through it, any other one as it is (S2 API §4.7). */
+/** Decryption for readers: a stream with a cipher is read with the reader's key, any other stream as it is. */
 
 import { TailraceError } from '../model/error.ts';
 import type { Block } from '../storage/block/block.ts';
 import { decryptBlock, ENCRYPTION_KEY_BYTES } from '../storage/block/cipher.ts';
 import type { OpenStream } from './stream.ts';
 
-/** @throws TailraceError `bad_header` when the stream is encrypted and there is no key; the answer `decryption_failed` */
-export function plainBlocks(stream: OpenStream, key: Uint8Array | undefined): (block: Block) => Block {
+/**
+ * Returns the function that makes blocks readable.
+ * @throws TailraceError `bad_header` when the stream is encrypted and there is no key; the returned function
+ *   `decryption_failed`
+ */
+export function decrypterFor(stream: OpenStream, key: Uint8Array | undefined): (block: Block) => Block {
   if (stream.cipher === undefined) return (block) => block;
   const good = expectKey(stream, key);
   return (block) => decryptBlock(block, good, stream.number);

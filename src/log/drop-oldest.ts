@@ -1,6 +1,6 @@
 /**
- * What a full store drops when it is told to (users.md 16): the oldest records of all streams, by their arrival, a share
- * of the store at a time. Whole blocks go, and readers see a gap, as after a trim.
+ * What a full store drops with `--when-full drop-oldest`: the oldest records of all streams by arrival, a share of the
+ * store at a time. Whole blocks are dropped, and readers see a gap, as after a trim.
  */
 
 import { DROP_SHARE, DROP_STEP_BYTES, DROP_STREAMS_MAX } from '../model/limits.ts';
@@ -17,18 +17,18 @@ export interface OldestContext extends TrimContext {
   readonly streams: StreamTable;
 }
 
-/** A block that could go. */
+/** A block that could be dropped. */
 interface Candidate {
   readonly basin: number;
   readonly name: string;
   readonly arrival: number;
-  /** Behind its last record. */
+  /** The sequence number after its last record. */
   readonly end: number;
-  /** Unpacked: how far it was compressed is not known from its header. */
+  /** Size unpacked: the compressed size is not in the header. */
   readonly bytes: number;
 }
 
-/** Drops the oldest records until a share of what is in use is free. Answers whether anything went. */
+/** Drops the oldest records until a share of the used space is free. Returns whether anything was dropped. */
 export async function dropOldest(context: OldestContext): Promise<boolean> {
   const { engine } = context;
   const target = (await engine.stat()).usedBytes * (1 - DROP_SHARE);
@@ -43,7 +43,10 @@ export async function dropOldest(context: OldestContext): Promise<boolean> {
   return dropped;
 }
 
-/** The first blocks of streams, the oldest first, up to so many bytes: what stands behind them may be older than others. */
+/**
+ * The first blocks of streams, the oldest first, up to this many bytes. A stream's next block may be older than the
+ * first block of another stream.
+ */
 async function oldestBlocks(context: OldestContext, bytes: number): Promise<readonly Candidate[]> {
   const candidates: Candidate[] = [];
   for (const basin of context.basins.list()) {
@@ -52,7 +55,7 @@ async function oldestBlocks(context: OldestContext, bytes: number): Promise<read
         const first = await firstBlock(context, decodeStream(value).number);
         if (first !== undefined) candidates.push({ basin: basin.number, name: readStreamKey(key).name, ...first });
       }
-      // Of very many streams only a part is looked at: a store that is full must get room soon.
+      // Of very many streams only some are searched: a full store must get free space soon.
       if (candidates.length >= DROP_STREAMS_MAX) break;
     }
   }
@@ -64,11 +67,11 @@ async function oldestBlocks(context: OldestContext, bytes: number): Promise<read
     return sum - candidate.bytes < bytes;
   });
   const [alone] = taken;
-  // One large stream is the usual case: of it everything goes that is older than the next stream's first block.
+  // Usually there is one large stream: of it, everything is dropped that is older than the next stream's first block.
   return taken.length > 1 || alone === undefined ? taken : [await longer(context, alone, bytes, next)];
 }
 
-/** As many blocks behind a candidate as are older than `until`, up to so many bytes. */
+/** Extends a candidate by the following blocks that are older than `until`, up to this many bytes. */
 async function longer(
   context: OldestContext,
   candidate: Candidate,

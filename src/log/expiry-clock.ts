@@ -1,15 +1,15 @@
 /**
- * The time that records expire by (storage.md, Retention). A wall clock that jumps ahead must not delete what is young:
- * this one runs with the monotonic clock, and where the wall clock is far ahead of it, it goes on by itself for a day,
- * or until an operator says that the wall clock is right.
+ * The time by which records expire. A wall clock that jumps ahead must not delete young records. So this clock runs
+ * with the monotonic one; when the wall clock is far ahead of it, it ignores the wall clock for a day, or until an
+ * operator confirms that the wall clock is right.
  */
 
 import type { Clock } from '../model/clock.ts';
 import { CLOCK_AHEAD_MS, CLOCK_AHEAD_START_MS, CLOCK_PAUSE_MS } from '../model/limits.ts';
 
-/** What made expiry pause. */
+/** Why expiry paused. */
 export interface ClockPause {
-  /** What this clock says, and what the wall clock says, in ms. */
+  /** The time of this clock, and that of the wall clock, in ms. */
   readonly expected: number;
   readonly wall: number;
 }
@@ -17,12 +17,12 @@ export interface ClockPause {
 export class ExpiryClock {
   readonly #clock: Clock;
   readonly #onPause: (pause: ClockPause) => void;
-  /** Wall time that belongs to a moment of the monotonic clock. */
+  /** The wall time at a moment of the monotonic clock. */
   #wallAt: number;
   #monotonicAt: number;
   #pausedAt: number | undefined;
 
-  /** `lastSeen` is the wall clock as the store saw it last, in ms; undefined in a new store. */
+  /** `lastSeen` is the last wall time that the store saw, in ms; undefined in a new store. */
   constructor(clock: Clock, lastSeen: number | undefined, onPause: (pause: ClockPause) => void) {
     this.#clock = clock;
     this.#onPause = onPause;
@@ -33,7 +33,7 @@ export class ExpiryClock {
     if (ahead) this.#pause(wall);
   }
 
-  /** Whole milliseconds since the epoch, as they are stored; never ahead of what can be believed. */
+  /** Whole milliseconds since the epoch, as they are stored; never ahead of a time that can be trusted. */
   now(): number {
     return Math.floor(this.#believed());
   }
@@ -55,12 +55,12 @@ export class ExpiryClock {
     return wall;
   }
 
-  /** Whether expiry waits for somebody to say that the wall clock is right. */
+  /** Whether expiry waits for an operator to confirm the wall clock. */
   get paused(): boolean {
     return this.#pausedAt !== undefined;
   }
 
-  /** The wall clock is right. */
+  /** Accepts the wall clock as right. */
   confirm(): void {
     this.#pausedAt = undefined;
     this.#wallAt = this.#clock.now();

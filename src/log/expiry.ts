@@ -1,6 +1,6 @@
 /**
- * When records expire (S2 API §4.2, §12): by age since their arrival, judged by the configuration of now, both when they
- * are read and when their room is freed.
+ * When records expire: by their age since arrival (S2 and our own retention fields), under the current configuration,
+ * both when they are read and when their space is freed.
  */
 
 import type { StreamConfig } from '../model/stream-config.ts';
@@ -10,15 +10,15 @@ import { blockRange, readBlockKey } from '../storage/keys.ts';
 import { amongLiving, findArrival } from './blocks.ts';
 import type { OpenStream } from './stream.ts';
 
-/** A stream without records, or one that must wait for something, is looked at this often at least. */
+/** The longest time until a stream without records, or one that must wait, is checked again. */
 export const DUE_LATEST_MS = 600_000;
 
-/** Milliseconds that records live, or undefined for ever. */
+/** Milliseconds that records live; undefined: forever. */
 export function lifetimeMs({ retentionAgeSeconds }: StreamConfig): number | undefined {
   return retentionAgeSeconds === undefined ? undefined : retentionAgeSeconds * 1_000;
 }
 
-/** When a new stream is looked at first, in ms; undefined when there is nothing to look after. */
+/** When a new stream is checked first, in ms; undefined when it never needs a check. */
 export function firstDueAt(config: StreamConfig, createdAt: number): number | undefined {
   const age = lifetimeMs(config);
   const emptyMs = config.deleteOnEmptyMinAgeSeconds * 1_000;
@@ -27,8 +27,8 @@ export function firstDueAt(config: StreamConfig, createdAt: number): number | un
 }
 
 /**
- * Brings `floor` up to date: the first record that has not expired at `now`, in ms of the expiry clock. Costs one look at
- * a header when the time has come for the oldest block, and a binary search when that has expired.
+ * Updates `floor`: the first record that has not expired at `now`, in ms of the expiry clock. Reads one header when the
+ * oldest block may have expired, and does a binary search when it has.
  */
 export async function refreshFloor(engine: Engine, stream: OpenStream, now: number): Promise<void> {
   const { trimPoint, nextSeq } = stream.durable;
@@ -46,7 +46,7 @@ export async function refreshFloor(engine: Engine, stream: OpenStream, now: numb
   stream.floorUntil = (oldest ?? now) + age;
 }
 
-/** When the block that holds `seqNum`, or the first one behind it, came in; undefined when there is none. */
+/** When the block with `seqNum`, or the first block after it, arrived; undefined when there is none. */
 async function arrivalOf(engine: Engine, stream: OpenStream, seqNum: number): Promise<number | undefined> {
   const header = { valueBytesMax: BLOCK_HEADER_BYTES_MAX, limit: 1 };
   const [at] = await engine.scan({ ...blockRange(stream.number, 0, seqNum + 1), ...header, reverse: true });

@@ -1,7 +1,7 @@
-/** The log: basins of streams, appended to in order and read back. The front protocol of this room. */
+/** The log: basins of streams, appended to in order and read back. The entry point of this folder. */
 
 import type { Clock } from '../model/clock.ts';
-import { assert, TailraceError } from '../model/error.ts';
+import { TailraceError } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type {
@@ -16,33 +16,33 @@ import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
 import { Background, CLOCK_KEY } from './background.ts';
 import { type Basin, BasinTable, basinDeletionPending, basinNotFound } from './basins.ts';
 import { BlockCache } from './blocks.ts';
+import type { RecordsAppend } from './check-batch.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
-import { ControlPlane, type Provisioned } from './control-plane.ts';
-import { plainBlocks } from './decrypt.ts';
+import { ControlPlane, type ProvisionResult } from './control-plane.ts';
+import { decrypterFor } from './decrypt.ts';
 import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
 import { type LogObserver, NO_OBSERVER, type ReaderProtocol } from './observer.ts';
 import { type LogRead, OpenReads, type ReadsStat } from './open-reads.ts';
 import { Bounds, type ReadEvent, readFrom, resolveStart } from './read.ts';
-import type { RecordsAppend } from './records.ts';
-import { deletionPending, OpenStream, type Stream, streamNotFound } from './stream.ts';
-import { type ListOptions, type StreamInfo, StreamTable } from './streams.ts';
+import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
+import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
-import { Gate } from './write-gate.ts';
+import { WriteGate } from './write-gate.ts';
 
 export interface LogOptions {
   readonly clock: Clock;
-  /** Told of a fault of ours: the process should end, or the store be closed. */
+  /** Called with an error that is our own fault. The process should end, or the store be closed. */
   onFatal(error: TailraceError): void;
-  /** Hears what happens, for counters. */
+  /** Receives events, for counters. */
   readonly observer?: LogObserver;
-  /** What happens when there is no room: by default appends are refused until there is. */
+  /** What happens when there is no space: by default, appends are refused until there is. */
   readonly whenFull?: 'refuse' | 'drop-oldest';
-  /** Hears that the oldest records were dropped to make room. */
+  /** Called when the oldest records were dropped to free space. */
   onDropped?(): void;
-  /** Hears why background work could not go on; it tries again by itself. */
+  /** Called with the reason why background work stopped; it tries again by itself. */
   onBackgroundError?(error: unknown): void;
-  /** The wall clock jumped ahead: nothing expires until it is believed. */
+  /** Called when the wall clock jumped ahead: nothing expires until it can be trusted. */
   onClockPause?(pause: ClockPause): void;
 }
 
@@ -59,7 +59,7 @@ export interface LogReadOptions {
   readonly protocol?: ReaderProtocol;
 }
 
-/** Opened over an engine, which it does not close. Data goes one way: append, commit, durable, followers. */
+/** Uses an engine, which it does not close. Data flows in one direction: append, commit, durable, followers. */
 export class Log {
   readonly #engine: Engine;
   readonly #options: LogOptions;
@@ -72,7 +72,7 @@ export class Log {
   readonly #expiry: ExpiryClock;
   readonly #reads: OpenReads;
   readonly #cache = new BlockCache();
-  readonly #gate = new Gate();
+  readonly #gate = new WriteGate();
 
   private constructor(engine: Engine, options: LogOptions, basins: BasinTable, lastSeen: number | undefined) {
     const { clock } = options;
@@ -105,52 +105,52 @@ export class Log {
     });
     const onFault = (error: unknown): unknown => this.#noteFatal(error);
     this.#reads = new OpenReads({ observer, onFault });
-    const lookAfterSoon = (stream: OpenStream): void => this.#background.lookAfterSoon(stream);
+    const checkSoon = (stream: OpenStream): void => this.#background.checkSoon(stream);
     const shared = { streams, basins, commits, clock, observer };
-    this.#appender = new Appender({ ...shared, expectWritable, nudge, lookAfterSoon, onFault });
-    engine.onState((state) => this.#hearState(state));
+    this.#appender = new Appender({ ...shared, expectWritable, nudge, checkSoon, onFault });
+    engine.onState((state) => this.#setEngineState(state));
   }
 
-  /** Reads what the log keeps in memory, and goes on with background work. @throws TailraceError `corrupt` */
+  /** Reads what the log keeps in memory, and continues the background work. @throws TailraceError `corrupt` */
   static async open(engine: Engine, options: LogOptions): Promise<Log> {
     const seen = await engine.get(CLOCK_KEY);
     const basins = await BasinTable.load(engine);
     const log = new Log(engine, options, basins, seen === undefined ? undefined : decodeClock(seen));
-    log.#hearState((await engine.stat()).state);
+    log.#setEngineState((await engine.stat()).state);
     log.#background.nudge();
     return log;
   }
 
-  /** As it was accepted last; also one that is being deleted. */
+  /** The last accepted version, also of a basin that is being deleted. */
   basin(name: string): Basin | undefined {
     return this.#basins.get(name);
   }
 
-  /** Those that are durable, in order of their names. The same list until one of them changes. */
+  /** Durable basins in the order of their names. The same array until one of them changes. */
   listBasins(): readonly Basin[] {
     return this.#basins.list();
   }
 
   /**
-   * Makes a basin (S2 API §3.4). A repeated call with the same request token and settings finds what the first one made.
+   * Creates a basin. A repeated call with the same request token and settings returns what the first one created.
    * @throws TailraceError `resource_already_exists`, `basin_deletion_pending`; as all calls of the control plane
    *   `draining`, `storage_full`, `storage`
    */
-  createBasin(name: string, request: BasinConfigRequest, requestToken?: string): Promise<Provisioned<Basin>> {
+  createBasin(name: string, request: BasinConfigRequest, requestToken?: string): Promise<ProvisionResult<Basin>> {
     return this.#control.createBasin(name, request, requestToken);
   }
 
-  /** Makes a basin, or gives it this configuration (§3.5). @throws TailraceError `basin_deletion_pending` */
-  ensureBasin(name: string, request: BasinConfigRequest): Promise<Provisioned<Basin>> {
+  /** Creates a basin, or gives it this configuration. @throws TailraceError `basin_deletion_pending` */
+  ensureBasin(name: string, request: BasinConfigRequest): Promise<ProvisionResult<Basin>> {
     return this.#control.ensureBasin(name, request);
   }
 
-  /** Changes what the patch names (§3.6). @throws TailraceError `basin_not_found`, `basin_deletion_pending` */
+  /** Changes the fields that the patch contains. @throws TailraceError `basin_not_found`, `basin_deletion_pending` */
   reconfigureBasin(name: string, patch: BasinConfigPatch): Promise<Basin> {
     return this.#control.reconfigureBasin(name, patch);
   }
 
-  /** Its streams go in the background, then its name is free (§3.7). @throws TailraceError `basin_not_found` */
+  /** Deletes its streams in the background, then its name is free. @throws TailraceError `basin_not_found` */
   deleteBasin(name: string): Promise<void> {
     return this.#control.deleteBasin(name);
   }
@@ -161,12 +161,12 @@ export class Log {
     name: string,
     request: StreamConfigRequest,
     requestToken?: string,
-  ): Promise<Provisioned<Stream>> {
+  ): Promise<ProvisionResult<Stream>> {
     return this.#control.createStream(basin, name, request, requestToken);
   }
 
   /** As `ensureBasin`. @throws TailraceError also `basin_not_found`, `stream_deletion_pending` */
-  ensureStream(basin: Basin, name: string, request: StreamConfigRequest): Promise<Provisioned<Stream>> {
+  ensureStream(basin: Basin, name: string, request: StreamConfigRequest): Promise<ProvisionResult<Stream>> {
     return this.#control.ensureStream(basin, name, request);
   }
 
@@ -175,24 +175,28 @@ export class Log {
     return this.#control.reconfigureStream(basin, name, patch);
   }
 
-  /** Refuses all calls from now on; its records go in the background. @throws TailraceError `stream_not_found` */
+  /**
+   * Calls are refused from now on; its records are deleted in the background. @throws TailraceError `stream_not_found`
+   */
   deleteStream(basin: Basin, name: string): Promise<void> {
     return this.#control.deleteStream(basin, name);
   }
 
-  /** A stream that is there; never makes one. @throws TailraceError `stream_not_found`, `stream_deletion_pending` */
+  /**
+   * Returns an existing stream; never creates one. @throws TailraceError `stream_not_found`, `stream_deletion_pending`
+   */
   getStream(basin: Basin, name: string): Promise<Stream> {
     return this.#control.getStream(basin, name);
   }
 
-  listStreams(basin: Basin, options: ListOptions): Promise<{ streams: readonly StreamInfo[]; hasMore: boolean }> {
+  listStreams(basin: Basin, options: StreamListOptions): Promise<{ streams: readonly StreamInfo[]; hasMore: boolean }> {
     return this.#streams.list(basin, options);
   }
 
   /**
-   * The stream of that name; answers at once when it is open. Where the basin's policy says so a missing one is made,
-   * `overrides` over the basin's defaults; for `append` its rows are written with its first append, so a stream that
-   * nobody could append to does not exist.
+   * Returns the stream of that name, without a promise when it is open. A missing stream is created when the
+   * configuration of the basin allows it, with `overrides` over the basin's defaults. For `append` its rows are written
+   * with its first append, so a stream whose first append fails does not exist.
    * @throws TailraceError `stream_not_found`, `stream_deletion_pending`, `basin_not_found`, `basin_deletion_pending`,
    *   `corrupt`
    */
@@ -208,40 +212,36 @@ export class Log {
     return this.#streams.withFresh(basin, name, (found) => this.#open(found, basin, name, purpose, overrides));
   }
 
-  /** Blocks for streams, all of one request in one transaction; see {@link Appender.append}. */
+  /** Appends blocks, all of one request in one transaction; see {@link Appender.append}. */
   append(appends: readonly StreamAppend[]): Promise<readonly AppendAck[]> {
     return this.#appender.append(appends);
   }
 
-  /** A batch of S2 records; see {@link Appender.tryRecords}. A stream whose state was lost is read again first. */
+  /** Appends a batch of S2 records; see {@link Appender.tryRecords}. A stale stream is read again first. */
   async appendRecords(append: RecordsAppend): Promise<AppendAck> {
     const stream = opened(append.stream);
     while (stream.stale) await this.#reread(stream);
     return this.#appender.tryRecords(append).done;
   }
 
-  /** The same for sessions, which must know at once whether a batch was taken, before they hand in the next one. */
+  /** The same for sessions. They must know at once whether a batch was accepted, before they pass in the next one. */
   tryAppendRecords(append: RecordsAppend): Acceptance {
     return this.#appender.tryRecords(append);
   }
 
   /**
-   * Reads and follows; see {@link readFrom}. The start is judged when the first event is asked for.
+   * Reads and follows; see {@link readFrom}. The start is checked when the first event is requested.
    * @throws TailraceError as `startRead`
    */
-  async *read(
-    stream: Stream,
-    range: ReadRange,
-    signal: AbortSignal,
-    options?: LogReadOptions,
-  ): AsyncGenerator<ReadEvent> {
-    yield* await this.startRead(stream, range, signal, options);
+  async *read(stream: Stream, range: ReadRange, signal: AbortSignal, by?: LogReadOptions): AsyncGenerator<ReadEvent> {
+    yield* await this.startRead(stream, range, signal, by);
   }
 
   /**
-   * Judges the start, then reads and follows.
-   * @throws TailraceError `range_not_satisfiable`, `stream_deletion_pending`, `bad_header` for a missing key, `corrupt`;
-   *   from the generator also `decryption_failed`, and `stream_deletion_pending` once it has given all that was before
+   * Checks the start, then reads and follows.
+   * @throws TailraceError `range_not_satisfiable`, `stream_deletion_pending`, `bad_header` for a missing key,
+   *   `corrupt`; from the generator also `decryption_failed`, and `stream_deletion_pending` after the records from
+   *   before it
    */
   async startRead(
     stream: Stream,
@@ -256,7 +256,7 @@ export class Log {
       clock: this.#options.clock,
       cache: this.#cache,
       expiryNow: () => this.#expiry.now(),
-      plain: plainBlocks(open, encryptionKey),
+      plain: decrypterFor(open, encryptionKey),
       pageBytesMax: () => this.#reads.pageBytesMax(),
     };
     try {
@@ -280,7 +280,7 @@ export class Log {
     return open.tail;
   }
 
-  /** Makes `seqNum` the first record of a stream, tail at most; never backwards. The room is free then, or soon. */
+  /** Makes `seqNum` the first record; at most the tail, never backwards. The space is free then, or soon after. */
   async trim(stream: Stream, seqNum: number): Promise<void> {
     const open = opened(stream);
     await this.#expectPresent(open);
@@ -288,36 +288,39 @@ export class Log {
     const context = { engine: this.#engine, commits: this.#commits };
     await moveTrimPoint(context, open, seqNum);
     await removeTrimmed(context, open);
-    // It may be empty now, and to be deleted on that; or another write failed, and there is room left to free.
-    if (open.stale || open.config.deleteOnEmptyMinAgeSeconds > 0) this.#background.lookAfterSoon(open);
+    // It may be empty now and have deletion on empty; or another write failed, and space remains to be freed.
+    if (open.stale || open.config.deleteOnEmptyMinAgeSeconds > 0) this.#background.checkSoon(open);
   }
 
   async stat(): Promise<LogStat> {
     return { engine: await this.#engine.stat(), openStreams: this.#streams.size, reads: this.#reads.stat() };
   }
 
-  /** What the streams of a basin store, a page of names at a time; see {@link StreamTable.visitStored}. */
+  /** Reports what the streams of a basin store, a page of names at a time; see {@link StreamTable.visitStored}. */
   visitStored(basin: Basin, startAfter: string, visit: (name: string, meteredBytes: number) => void) {
     return this.#streams.visitStored(basin, startAfter, visit);
   }
 
-  /** Durable streams of all basins, `most` at most. Walks their names: for banners, not for every request. */
+  /** Counts the durable streams of all basins, up to `most`. Reads their names: for a banner, not for every request. */
   countStreams(most = Number.POSITIVE_INFINITY): Promise<number> {
     return this.#streams.countAll(most);
   }
 
-  /** Rows of others in the group commit, such as counters; durable when it resolves. Never waits for room in the store. */
+  /**
+   * Commits rows of other modules, such as counters. Resolves when they are durable. Never waits for space in the
+   * store.
+   */
   async commitRows(rows: readonly Write[], options: CommitOptions = {}): Promise<void> {
     this.#gate.expectStore(options);
     await commitRows(this.#commits, rows, { options });
   }
 
-  /** The time that data expires by, in ms: never ahead of what can be believed. */
+  /** The time by which data expires, in ms; never ahead of a time that can be trusted. */
   expiryNow(): number {
     return this.#expiry.now();
   }
 
-  /** An operator says that the wall clock is right: records expire by it again. Answers whether that was needed. */
+  /** An operator confirms the wall clock: records expire by it again. Returns whether expiry was paused. */
   confirmClock(): boolean {
     const { paused } = this.#expiry;
     this.#expiry.confirm();
@@ -325,18 +328,18 @@ export class Log {
     return paused;
   }
 
-  /** Resolves when there is no background work left that is due. */
+  /** Resolves when no background work is due. */
   backgroundSettled(): Promise<void> {
     return this.#background.settled();
   }
 
-  /** Refuses new appends with `draining`; resolves when those that were accepted are settled. */
+  /** Refuses new appends with `draining`. Resolves when the accepted ones have settled. */
   async drain(): Promise<void> {
     this.#gate.draining = true;
     await this.#commits.settled();
   }
 
-  /** Drains, and ends background work between two steps. The engine is its owner's to close. May be called twice. */
+  /** Drains, and stops background work between two steps. The owner of the engine closes it. May be called twice. */
   async close(): Promise<void> {
     await this.drain();
     await this.#background.close();
@@ -365,18 +368,18 @@ export class Log {
     return this.#control.makeStream(current, name, overrides);
   }
 
-  /** Reads a state again that was lost. By the time that the caller goes on another write may have failed: look again. */
+  /** Reads a stale state again. When the caller continues, another write may have failed: check again. */
   async #reread(stream: OpenStream): Promise<void> {
     const found = await this.#streams.load(stream.basin, stream.name);
     if (found !== stream) throw streamNotFound(stream.basin.name, stream.name);
   }
 
-  /** What a deletion is seen by must be durable like the deletion. */
+  /** A caller may be told about a deletion only when that is durable. */
   async #expectPresent(stream: OpenStream): Promise<void> {
     if (stream.deleting) await this.#commits.refuse(deletionPending(stream.name));
   }
 
-  #hearState(state: EngineState): void {
+  #setEngineState(state: EngineState): void {
     this.#gate.engineState = state;
     if (state === 'full' && this.#options.whenFull === 'drop-oldest') this.#background.freeUp();
   }
@@ -393,8 +396,3 @@ export class Log {
 }
 
 async function* nothing(): AsyncGenerator<ReadEvent> {}
-
-function opened(stream: Stream): OpenStream {
-  assert(stream instanceof OpenStream, 'streams come from openStream');
-  return stream;
-}

@@ -1,4 +1,4 @@
-/** Long walks over what is stored never wait for anything by themselves: they must let others have their turn. */
+/** For long loops over stored data: they wait for nothing, so they must let other work run in between. */
 
 /** Resolves when everything else that is ready has run. */
 export function nextTurn(): Promise<void> {

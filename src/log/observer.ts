@@ -1,28 +1,28 @@
-/** What happens in the log, for those who count. Calls are on hot paths: they add to numbers and come back. */
+/** Events of the log, for counters. The calls are on hot paths: they must only add to numbers and return. */
 
 import type { Signal } from '../model/record.ts';
 import type { Stream } from './stream.ts';
 
-/** Who reads: the doors, and programs that hold the log themselves. */
+/** Who reads: a protocol of the server, or a program that embeds the log. */
 export const READER_PROTOCOLS = ['unary', 'sse', 's2s', 'websocket', 'library'] as const;
 export type ReaderProtocol = (typeof READER_PROTOCOLS)[number];
 
 export interface LogObserver {
-  /** One append to one stream became durable: so many records and metered bytes. */
+  /** One append to one stream became durable, with this many records and metered bytes. */
   appended(stream: Stream, kind: 's2' | Signal, records: number, meteredBytes: number): void;
-  /** From the acceptance of an append to the moment when a transaction takes it along. */
+  /** The time from accepting an append until a transaction includes it. */
   permitted(latencyMs: number): void;
-  /** From the acceptance of an append to its answer. */
+  /** The time from accepting an append until its acknowledgement. */
   acked(latencyMs: number): void;
-  /** A transaction became durable, so long after it was handed to the engine. */
+  /** A transaction became durable, this long after it was passed to the engine. */
   committed(latencyMs: number, entries: number, bytes: number): void;
-  /** A durable change of what a stream stores: by so many metered bytes, to so many. */
+  /** The stored metered bytes of a stream changed durably: by `change`, to `total`. */
   stored(stream: Stream, change: number, total: number): void;
-  /** A read was allowed to begin. */
+  /** A read began. */
   readBegan(stream: Stream, protocol: ReaderProtocol): void;
-  /** A reader got records of so many metered bytes. */
+  /** A reader got records with this many metered bytes. */
   read(stream: Stream, records: number, meteredBytes: number): void;
-  /** A call of S2's operations (S2 API §7.2) was allowed; appends and reads are told by the log itself. */
+  /** An operation of S2 was allowed. Appends and reads are reported by the log itself. */
   operation(operation: string, basin?: string): void;
 }
 
@@ -37,7 +37,7 @@ export const NO_OBSERVER: LogObserver = {
   operation: () => {},
 };
 
-/** Tells all of them, in this order. */
+/** Calls both, in this order. */
 export function observers(first: LogObserver, second: LogObserver): LogObserver {
   return {
     appended: (stream, kind, records, meteredBytes) => {

@@ -1,4 +1,7 @@
-/** Looks after one stream: what expired goes, what is too much goes, and an empty stream itself when it is to. */
+/**
+ * Applies retention to one stream: removes expired records, then what is over its size limit, and deletes the stream
+ * itself when it is empty and configured so.
+ */
 
 import type { Clock } from '../model/clock.ts';
 import { BACKGROUND_BLOCKS_MAX } from '../model/limits.ts';
@@ -17,11 +20,11 @@ export interface RetentionContext extends TrimContext {
   markDeleted(stream: OpenStream): Promise<void>;
 }
 
-/** A schedule that is closer than this would keep the worker busy with one stream. */
+/** A shorter interval would keep the worker busy with one stream. */
 const SOONEST_MS = 1_000;
 
-/** Does what is due for a stream and sets when to look again. */
-export async function lookAfter(context: RetentionContext, stream: OpenStream): Promise<void> {
+/** Does what is due for a stream and schedules the next check. */
+export async function applyRetention(context: RetentionContext, stream: OpenStream): Promise<void> {
   await refreshFloor(context.engine, stream, context.expiry.now());
   const floor = Math.max(stream.floor, await surplusEnd(context, stream));
   if (stream.deleting) return;
@@ -29,10 +32,10 @@ export async function lookAfter(context: RetentionContext, stream: OpenStream): 
     await moveTrimPoint(context, stream, floor);
     await removeTrimmed(context, stream);
   }
-  // From here to the commit nothing is awaited, so an append or a change of settings that comes first wins.
+  // Nothing is awaited from here to the commit, so an append or a change of settings that comes first wins.
   if (stream.stale || stream.deleting) return;
   const now = context.expiry.now();
-  if (isDoomed(stream, now)) {
+  if (isDueForDeletion(stream, now)) {
     await context.markDeleted(stream);
     return;
   }
@@ -43,13 +46,16 @@ export async function lookAfter(context: RetentionContext, stream: OpenStream): 
   await commitRows(context.commits, [rowOf(stream), ...rows], { options: { mayUseReserve: true } });
 }
 
-/** Whether a stream holds more than it may, so that it is worth a look now. */
+/** Whether a stream holds more than it may, so that a check is due now. */
 export function hasSurplus({ config, durable }: OpenStream): boolean {
   return config.retentionBytes !== undefined && durable.meteredBytes > config.retentionBytes;
 }
 
-/** Deleted on empty (S2 API §4.2): still wanted, nothing in it or on its way, and quiet for long enough. */
-function isDoomed(stream: OpenStream, now: number): boolean {
+/**
+ * Deletion on empty (S2): it is configured, the stream is empty, nothing is in flight, and the last write is long
+ * enough ago.
+ */
+function isDueForDeletion(stream: OpenStream, now: number): boolean {
   const minAgeMs = stream.config.deleteOnEmptyMinAgeSeconds * 1_000;
   if (minAgeMs === 0 || !isEmpty(stream) || stream.inFlight > 0) return false;
   return now - lastWrite(stream) >= minAgeMs;
@@ -69,15 +75,15 @@ function nextDueAt(stream: OpenStream, now: number): number | undefined {
   const minAgeMs = config.deleteOnEmptyMinAgeSeconds * 1_000;
   const empty = isEmpty(stream);
   let due = Number.POSITIVE_INFINITY;
-  // What comes into an empty stream from now on lives for its whole age; readers judge by themselves.
+  // Records that arrive in an empty stream from now on live for their whole age. Readers check expiry themselves.
   if (age !== undefined) due = empty ? now + Math.max(age, DUE_LATEST_MS) : floorUntil;
-  // A stream whose records never expire is looked at again when it is trimmed or its settings change.
+  // A stream whose records never expire is checked again when it is trimmed or its settings change.
   if (minAgeMs > 0 && empty) due = Math.min(due, lastWrite(stream) + minAgeMs);
   if (!Number.isFinite(due)) return undefined;
   return Math.min(Math.max(Math.ceil(due), now + SOONEST_MS), Number.MAX_SAFE_INTEGER);
 }
 
-/** Where the records begin that fit `retentionBytes`, counted from the newest; whole blocks go. */
+/** Where the records begin that fit `retentionBytes`, counted from the newest; whole blocks are removed. */
 async function surplusEnd({ engine }: RetentionContext, stream: OpenStream): Promise<number> {
   const { trimPoint } = stream.durable;
   const limit = stream.config.retentionBytes;

@@ -1,11 +1,14 @@
-/** Walks a key range page by page: no snapshot of the store stays open between pages. */
+/** Reads a key range page by page. No snapshot of the store stays open between pages. */
 
 import type { Engine, Entry } from '../storage/engine.ts';
 import type { KeyRange } from '../storage/keys.ts';
 
 const PAGE = 1_000;
 
-/** Pages of the entries of a range, none of them empty. `valueBytesMax` cuts values, for those who look at keys only. */
+/**
+ * Yields the entries of a range in pages that are never empty. `valueBytesMax` cuts values, for callers that need only
+ * keys.
+ */
 export async function* scanPages(
   engine: Engine,
   range: KeyRange,

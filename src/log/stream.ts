@@ -1,6 +1,6 @@
 /**
- * One open stream: what is assigned, what is durable, who follows. The state has two frontiers: positions are assigned
- * at the first, readers and answers see the second.
+ * One open stream: what is assigned, what is durable, and who follows. It has two states: positions are assigned in the
+ * first; readers and acknowledgements see the second.
  */
 
 import { assert, TailraceError } from '../model/error.ts';
@@ -10,54 +10,59 @@ import type { StreamRow, StreamStateRow } from '../storage/values.ts';
 import type { Basin } from './basins.ts';
 import type { Follower } from './followers.ts';
 
-/** A stream as doors hold it. It stays good while the log is open, also when its state had to be read again. */
+/**
+ * A stream as callers of the log hold it. It stays valid while the log is open, also when its state had to be read
+ * again.
+ */
 export interface Stream {
-  /** Of this incarnation: a stream that is deleted and made again has another one. */
+  /** A stream that is deleted and created again gets another id. */
   readonly id: string;
   readonly basin: Basin;
   readonly name: string;
   readonly config: StreamConfig;
-  /** What its records are encrypted with, by the keys of those who append. */
+  /** What its records are encrypted with, using the key of each append. */
   readonly cipher: StreamCipher | undefined;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
 }
 
-/** A stream's state, with its bytes counted. */
+/** The state of a stream, with its bytes counted. */
 export interface StreamState extends StreamStateRow {
   readonly meteredBytes: number;
 }
 
-/** What the log knows of a stream. There is one of them for each stream at any time. Only the rooms of the log see it. */
+/**
+ * What the log knows about a stream. There is only one object per stream at any time. Only `log` and `usage` see it.
+ */
 export class OpenStream implements Stream {
   readonly id: string;
   readonly basin: Basin;
   readonly name: string;
   readonly number: number;
   readonly followers = new Set<Follower>();
-  /** Its row as it was last handed to a commit. */
+  /** Its row as it was last passed to a commit. */
   row: StreamRow;
-  /** Given out: the next append starts here. */
+  /** Assigned: the next append starts here. */
   assigned: StreamState;
   /** On disk: what readers see. */
   durable: StreamState;
-  /** Whether its rows were handed to a commit; before, it exists only for the appends that would make it. */
+  /** Whether its rows were passed to a commit. Before that, it exists only for the appends that would create it. */
   made: boolean;
   /** Whether its rows are on disk. */
   exists: boolean;
-  /** The assigned state was built on a commit that failed: it must be read from disk before it is used again. */
+  /** The assigned state is based on a commit that failed: it must be read from disk before it is used again. */
   stale = false;
-  /** Appends that are not settled. */
+  /** Appends that have not settled. */
   inFlight = 0;
-  /** Counts readers that hold it, so that it is not let go under them. */
+  /** Readers that hold it. With any, it stays in memory. */
   readers = 0;
-  /** Somebody asked for it since the last sweep. */
+  /** It was requested since the last sweep. */
   used = true;
-  /** The removal of trimmed blocks that is under way; never rejects. */
+  /** The removal of trimmed blocks that is in progress; never rejects. */
   trimming: Promise<void> | undefined;
-  /** The first record that has not expired, when looked at the last time; never below the trim point then. */
+  /** The first record that had not expired at the last check; not below the trim point at that time. */
   floor = 0;
-  /** Before this moment, in ms of the expiry clock, the floor is right. */
+  /** Until this moment, in ms of the expiry clock, the floor is right. */
   floorUntil = 0;
 
   constructor(basin: Basin, name: string, row: StreamRow, state: StreamState, exists: boolean) {
@@ -84,7 +89,7 @@ export class OpenStream implements Stream {
     return this.row.createdAt;
   }
 
-  /** Its deletion was accepted: no call is served any more. */
+  /** Its deletion was accepted: all calls are refused. */
   get deleting(): boolean {
     return this.row.deletedAt !== undefined;
   }
@@ -94,12 +99,12 @@ export class OpenStream implements Stream {
     return { seqNum: this.durable.nextSeq, timestamp: this.durable.lastTimestamp };
   }
 
-  /** Whether nobody needs it in memory. */
+  /** Whether it is not needed in memory. */
   get idle(): boolean {
     return this.inFlight === 0 && this.readers === 0 && this.followers.size === 0;
   }
 
-  /** A commit that holds this state became durable. */
+  /** Called when a commit with this state became durable. */
   settle(state: StreamState): void {
     assert(state.nextSeq >= this.durable.nextSeq, 'the durable tail never goes back');
     assert(state.nextSeq <= this.assigned.nextSeq || this.stale, 'nothing is durable that was not assigned');
@@ -120,6 +125,12 @@ export class OpenStream implements Stream {
   }
 }
 
+/** The object behind the handle that callers of the log hold. */
+export function opened(stream: Stream): OpenStream {
+  assert(stream instanceof OpenStream, 'streams come from openStream');
+  return stream;
+}
+
 /** The state of a stream without records. */
 export const EMPTY_STATE: StreamState = {
   nextSeq: 0,
@@ -131,19 +142,19 @@ export const EMPTY_STATE: StreamState = {
 };
 
 /**
- * What was built on a commit that failed must not be written.
+ * What is based on a failed commit must not be written.
  * @throws TailraceError `storage`
  */
 export function expectFresh(stream: OpenStream): void {
   if (stream.stale) throw new TailraceError('storage', 'a write before this one failed; try again');
 }
 
-/** What a caller is told about a stream that is being deleted (S2 API §3.7). */
+/** The error for a stream that is being deleted. */
 export function deletionPending(name: string): TailraceError {
   return new TailraceError('stream_deletion_pending', `stream deletion pending: \`${name}\` is being deleted`);
 }
 
-/** What a caller is told about a stream that is not there. */
+/** The error for a stream that does not exist. */
 export function streamNotFound(basin: string, name: string): TailraceError {
   return new TailraceError('stream_not_found', `stream \`${name}\` in basin \`${basin}\` not found`);
 }

@@ -1,6 +1,6 @@
 /**
- * Streams that are open: found by name, read from the store when first asked for, let go when nobody needs them. There
- * is never more than one object for a stream: one that was let go comes back as long as anybody holds it.
+ * Open streams: found by name, read from the store on first use, dropped from memory when not needed. There is never
+ * more than one object per stream: a dropped one is used again as long as any caller holds it.
  */
 
 import { TailraceError } from '../model/error.ts';
@@ -23,16 +23,16 @@ import { firstDueAt } from './expiry.ts';
 import { scanPages } from './scan-pages.ts';
 import { EMPTY_STATE, OpenStream, type StreamState } from './stream.ts';
 
-/** A row of a list. */
+/** One stream in a list. */
 export interface StreamInfo {
   readonly name: string;
   readonly createdAt: number;
-  /** When its deletion was asked for; undefined while it lives. */
+  /** When its deletion was requested; undefined while it lives. */
   readonly deletedAt: number | undefined;
   readonly cipher: StreamCipher | undefined;
 }
 
-export interface ListOptions {
+export interface StreamListOptions {
   readonly prefix: string;
   /** Exclusive. */
   readonly startAfter: string;
@@ -41,16 +41,16 @@ export interface ListOptions {
 }
 
 const COUNT_PAGE = 10_000;
-/** Streams that are looked up in one turn, while everybody else waits: so many take about a millisecond. */
+/** Streams that are read in one turn of the event loop, which takes about a millisecond. */
 const VISIT_PAGE = 64;
 
-/** What the table asks of those around it. */
+/** What the table needs from its caller. */
 export interface StreamTableDeps {
   readonly engine: Engine;
   readonly basins: BasinTable;
   /** The wall clock, in ms. */
   now(): number;
-  /** Resolves when what failed has settled and the store may be read again. */
+  /** Resolves when failed commits have settled and the store may be read again. */
   recovered(): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ export interface StreamTableDeps {
 export class StreamTable {
   readonly #deps: StreamTableDeps;
   readonly #open = new Map<string, OpenStream>();
-  /** Also those that were let go and that somebody still holds. */
+  /** Also dropped ones that a caller still holds. */
   readonly #known = new Map<string, WeakRef<OpenStream>>();
   readonly #loading = new Map<string, Promise<OpenStream | undefined>>();
   readonly #forgotten = new FinalizationRegistry<string>((id) => {
@@ -69,13 +69,13 @@ export class StreamTable {
     this.#deps = deps;
   }
 
-  /** The stream when it is in memory and good to use. */
+  /** The stream when it is in memory and not stale. */
   peek(basin: Basin, name: string): OpenStream | undefined {
     const stream = this.#find(nameOf(basin, name));
     return stream === undefined || stream.stale ? undefined : stream;
   }
 
-  /** The stream, read from the store if need be; undefined when it is not there. Concurrent calls share one look. */
+  /** The stream, read from the store if needed; undefined when it does not exist. Concurrent calls share one read. */
   load(basin: Basin, name: string): Promise<OpenStream | undefined> {
     const id = nameOf(basin, name);
     const loading = this.#loading.get(id) ?? this.#read(basin, name, id).finally(() => this.#loading.delete(id));
@@ -83,16 +83,17 @@ export class StreamTable {
     return loading;
   }
 
-  /** The stream, whether it was made or is only about to be; see {@link load}. */
+  /** The stream, whether it exists or only waits for its first append; see {@link load}. */
   async find(basin: Basin, name: string): Promise<OpenStream | undefined> {
     const found = this.peek(basin, name) ?? (await this.load(basin, name));
-    // While it was looked for, another call may have made it.
+    // Meanwhile another call may have created it.
     return this.peek(basin, name) ?? found;
   }
 
   /**
-   * Calls `act` with the stream, good to build on; undefined when it is not there. While it was looked up, another call
-   * may have made it, or the write that was to make it may have failed. From the last look to the call nothing is awaited.
+   * Calls `act` with the stream, which is not stale, or with undefined when it does not exist. While it was read,
+   * another call may have created it, or the write that creates it may have failed. Nothing is awaited between the last
+   * check and the call.
    */
   async withFresh<T>(basin: Basin, name: string, act: (found: OpenStream | undefined) => Promise<T>): Promise<T> {
     for (;;) {
@@ -103,14 +104,14 @@ export class StreamTable {
   }
 
   /**
-   * A stream that exists only in memory until its rows are handed to a commit. One that waits for its first append is
-   * taken over: it does not exist yet.
-   * @throws TailraceError `transaction_conflict` when there is one by now
+   * Creates a stream that exists only in memory until its rows are passed to a commit. A stream that waits for its
+   * first append does not exist yet, so it is taken over.
+   * @throws TailraceError `transaction_conflict` when it exists by now
    */
   make(basin: Basin, name: string, request: StreamConfigRequest, requestKey?: string): OpenStream {
     const waiting = this.#find(nameOf(basin, name));
     if (waiting?.made === true)
-      throw new TailraceError('transaction_conflict', `stream \`${name}\` was made meanwhile`);
+      throw new TailraceError('transaction_conflict', `stream \`${name}\` was created meanwhile`);
     const createdAt = this.#deps.now();
     const config = resolveStreamConfig(basin.config, request);
     const row = {
@@ -129,7 +130,7 @@ export class StreamTable {
     return stream;
   }
 
-  /** The rows that make a stream exist; they go with its first append, or alone. */
+  /** The rows that create a stream. They are written with its first append, or alone. */
   rowsOf(stream: OpenStream): Write[] {
     return [
       this.#deps.basins.counterRow(),
@@ -139,7 +140,7 @@ export class StreamTable {
     ];
   }
 
-  /** The stream was deleted for good: its name is free. */
+  /** Called when the stream is deleted: its name is free. */
   forget(stream: OpenStream): void {
     const id = nameOf(stream.basin, stream.name);
     if (this.#find(id) !== stream) return;
@@ -159,7 +160,7 @@ export class StreamTable {
     }
   }
 
-  /** Lets streams go that nobody asked for since the last sweep. */
+  /** Drops streams that were not requested since the last sweep. */
   sweep(): void {
     for (const [id, stream] of this.#open) {
       if (!stream.used && stream.idle) this.#open.delete(id);
@@ -172,8 +173,8 @@ export class StreamTable {
     return this.#open.size;
   }
 
-  /** Streams of a basin that are durable, in order of their names' bytes. */
-  async list(basin: Basin, options: ListOptions): Promise<{ streams: readonly StreamInfo[]; hasMore: boolean }> {
+  /** Durable streams of a basin, in the order of their names' bytes. */
+  async list(basin: Basin, options: StreamListOptions): Promise<{ streams: readonly StreamInfo[]; hasMore: boolean }> {
     const range = streamRange(basin.number, options.prefix, options.startAfter);
     const entries = await this.#deps.engine.scan({ ...range, limit: options.limit + 1 });
     const streams = entries.slice(0, options.limit).map(({ key, value }) => {
@@ -183,7 +184,7 @@ export class StreamTable {
     return { streams, hasMore: entries.length > options.limit };
   }
 
-  /** How many durable streams a basin has; once there are `most`, it counts no further than a page. */
+  /** How many durable streams a basin has. It stops at the end of the page on which it reaches `most`. */
   async count(basin: Basin, most = Number.POSITIVE_INFINITY): Promise<number> {
     let count = 0;
     const pages = scanPages(this.#deps.engine, streamRange(basin.number), { limit: COUNT_PAGE, valueBytesMax: 1 });
@@ -194,7 +195,7 @@ export class StreamTable {
     return count;
   }
 
-  /** How many all basins have, `most` at most. */
+  /** How many all basins have, at most `most`. */
   async countAll(most: number): Promise<number> {
     let count = 0;
     for (const basin of this.#deps.basins.list()) {
@@ -205,8 +206,8 @@ export class StreamTable {
   }
 
   /**
-   * Tells what each of the next streams behind a name stores, as it is known to be durable at that very moment. Answers
-   * the last name; undefined when there are no more.
+   * Calls `visit` with what each of the streams after a name stores, as it is durable at that very moment. Returns the
+   * last name, or undefined when there are no more.
    */
   async visitStored(
     basin: Basin,
@@ -252,12 +253,12 @@ export class StreamTable {
     const value = await engine.get(key);
     if (value === undefined) {
       if (known !== undefined) this.forget(known);
-      return this.#good(id);
+      return this.#fresh(id);
     }
     const row = decodeStream(value);
     const state = await this.#readState(row, name);
     if (state === undefined || row.deletedAt !== undefined) {
-      // Its removal may have become durable between two looks: then there is nothing, or another stream.
+      // Its removal may have become durable between two reads: then there is nothing, or another stream.
       const again = await engine.get(key);
       if (again === undefined || Buffer.compare(again, value) !== 0) return this.#read(basin, name, id);
       if (state === undefined) throw damaged(name, 'its state is missing');
@@ -272,7 +273,7 @@ export class StreamTable {
     return stream;
   }
 
-  #good(id: string): OpenStream | undefined {
+  #fresh(id: string): OpenStream | undefined {
     const stream = this.#find(id);
     return stream?.stale === true ? undefined : stream;
   }
@@ -283,7 +284,7 @@ export class StreamTable {
     if (value === undefined) return undefined;
     const state = decodeStreamState(value);
     const beyond = await engine.scan({ ...blockRange(number, state.nextSeq), limit: 1, valueBytesMax: 1 });
-    if (beyond.length > 0) throw damaged(name, 'it has records behind its tail');
+    if (beyond.length > 0) throw damaged(name, 'it has records after its tail');
     return { ...state, meteredBytes: state.meteredBytes ?? (await this.#countBytes(number)) };
   }
 
@@ -304,11 +305,11 @@ export class StreamTable {
       this.#known.set(id, new WeakRef(stream));
       this.#forgotten.register(stream, id);
     }
-    if (this.#open.size > OPEN_STREAMS_MAX) this.#letOneGo(stream);
+    if (this.#open.size > OPEN_STREAMS_MAX) this.#dropOne(stream);
   }
 
-  /** The one that came first and that nobody asked for since it was looked at. */
-  #letOneGo(newest: OpenStream): void {
+  /** Drops the first one that was not requested since it was checked here. */
+  #dropOne(newest: OpenStream): void {
     for (const [id, stream] of this.#open) {
       if (stream === newest) return;
       this.#open.delete(id);
@@ -319,12 +320,12 @@ export class StreamTable {
   }
 }
 
-/** The row of a stream as it was accepted last. */
+/** The row of a stream as it was last accepted. */
 export function rowOf(stream: OpenStream): Write {
   return { type: 'put', key: streamKey(stream.basin.number, stream.name), value: encodeStream(stream.row) };
 }
 
-/** Moves a stream in the schedule from where it stood to where its row says. */
+/** Moves a stream in the schedule from `before` to the time in its row. */
 export function scheduleRows(stream: OpenStream, before: number | undefined): Write[] {
   const { dueAt } = stream.row;
   if (before === dueAt) return [];

@@ -1,4 +1,7 @@
-/** Frees the room of blocks that nobody will read again: whole blocks only, in bounded steps, so that appends go on. */
+/**
+ * Frees the space of blocks that cannot be read any more: whole blocks only, in bounded steps, so that appends
+ * continue.
+ */
 
 import { BACKGROUND_BLOCKS_MAX } from '../model/limits.ts';
 import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
@@ -9,7 +12,7 @@ import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { deletionPending, expectFresh, type OpenStream, streamNotFound } from './stream.ts';
 
-/** Freeing room may use the room that is kept for it. */
+/** Freeing space may use the reserve that is kept for it. */
 const RESERVE: CommitOptions = { mayUseReserve: true };
 
 export interface TrimContext {
@@ -17,7 +20,7 @@ export interface TrimContext {
   readonly commits: CommitQueue;
 }
 
-/** The row that lets a trim be finished after a restart. Goes with what moves the trim point. */
+/** The row that lets a trim continue after a restart. Written with the new trim point. */
 export function trimRow(stream: OpenStream): Write {
   const value = encodePending({ basin: stream.basin.number, name: stream.name });
   return { type: 'put', key: pendingKey('trim', stream.number), value };
@@ -25,10 +28,11 @@ export function trimRow(stream: OpenStream): Write {
 
 /**
  * Moves the trim point, at most to the assigned tail and never back. Durable when it resolves.
- * @throws TailraceError `stream_not_found` when it only waits for its first append, `stream_deletion_pending`, `storage`
+ * @throws TailraceError `stream_not_found` when the stream only waits for its first append, `stream_deletion_pending`,
+ *   `storage`
  */
 export async function moveTrimPoint({ commits }: TrimContext, stream: OpenStream, seqNum: number): Promise<void> {
-  // A state that is written behind the removal of its stream would be there without it.
+  // A state that is written after the removal of its stream would stay in the store without a stream.
   if (stream.deleting) throw deletionPending(stream.name);
   if (!stream.made) throw streamNotFound(stream.basin.name, stream.name);
   const { assigned } = stream;
@@ -41,8 +45,8 @@ export async function moveTrimPoint({ commits }: TrimContext, stream: OpenStream
 
 /**
  * Deletes the blocks whose records are all below the durable trim point. Safe to run again after a crash. Calls for one
- * stream run one after the other, for each counts the bytes that it frees. When another write fails meanwhile, the rest
- * is left to the next pass of the background work.
+ * stream run one after the other, because each counts the bytes that it frees. When another write fails meanwhile, the
+ * next background pass does the rest.
  */
 export function removeTrimmed(context: TrimContext, stream: OpenStream): Promise<void> {
   const before = stream.trimming;
@@ -70,10 +74,10 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
       bytes += meteredBytes;
     }
     const finished = rows.length < BACKGROUND_BLOCKS_MAX;
-    // From here to the commit nothing is awaited: what is deleted by now has its blocks removed with it. What was built
-    // on a write that failed must be read again, and the row of the trim has the rest done.
+    // Nothing is awaited from here to the commit: when the stream was deleted, its blocks are removed with it. A state
+    // that is based on a failed write must be read again, and the row of the trim makes sure that the rest is done.
     if (stream.deleting || stream.stale) return;
-    // Another trim that was accepted in the meantime has its own row put behind this one's end.
+    // A trim that was accepted in the meantime has written its own row again, so that row must stay.
     if (finished && stream.assigned.trimPoint === trimPoint) {
       rows.push({ type: 'delete', key: pendingKey('trim', stream.number) });
     }
@@ -83,7 +87,7 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
   }
 }
 
-/** Deletes everything that a deleted stream has, its row last, in the transaction that frees its name. */
+/** Deletes everything of a deleted stream; its row comes last, in the transaction that frees its name. */
 export async function removeStream({ engine, commits }: TrimContext, stream: OpenStream): Promise<void> {
   for (;;) {
     const entries = await engine.scan({ ...blockRange(stream.number), limit: BACKGROUND_BLOCKS_MAX, valueBytesMax: 1 });

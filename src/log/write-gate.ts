@@ -1,9 +1,9 @@
-/** Whether appends are taken now: not while the server stops, and not while the store takes none. */
+/** Whether appends are accepted now: not while the server stops, and not while the store takes none. */
 
 import { TailraceError } from '../model/error.ts';
 import type { CommitOptions, EngineState } from '../storage/engine.ts';
 
-export class Gate {
+export class WriteGate {
   engineState: EngineState = 'open';
   draining = false;
 
@@ -18,18 +18,18 @@ export class Gate {
   };
 
   /**
-   * What belongs to the server itself is written also while it stops, and out of the reserve also while there is no room.
+   * The server's own rows are written also while it stops, and with the reserve also while there is no space.
    * @throws TailraceError `storage_full`, `storage`
    */
   readonly expectStore = ({ mayUseReserve = false }: CommitOptions = {}): void => {
     if (this.engineState === 'full' && mayUseReserve) return;
     if (this.engineState === 'full') {
-      throw new TailraceError('storage_full', 'the store has no room left: free some, or raise --store-bytes-max', {
+      throw new TailraceError('storage_full', 'the store has no space left: free some, or raise --store-bytes-max', {
         detail: { retryAfterSeconds: 5 },
       });
     }
     if (this.engineState !== 'open') {
-      throw new TailraceError('storage', 'the store takes no more writes until the server is started again');
+      throw new TailraceError('storage', 'the store takes no more writes until the server is restarted');
     }
   };
 }

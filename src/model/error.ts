@@ -1,14 +1,14 @@
 /**
- * The one error of the house: a closed code, a sentence for the user, typed detail, and the cause.
+ * The one error class of Tailrace: a closed code, a sentence for the user, typed detail, and the cause.
  *
- * Protocols turn a code into an HTTP status, a gRPC status, a close code or an exit code by tables that
- * `satisfies Record<ErrorCode, …>`: a new code does not compile until every table has a row for it.
+ * Protocols turn a code into an HTTP status, a gRPC status, a close code or an exit code by tables that `satisfies
+ * Record<ErrorCode, …>`: a new code does not compile until every table has a row for it.
  */
 
-/** Every way in which a call can be refused or fail. Closed: tables below the doors cover each one. */
+/** Every way in which a call can be refused or fail. Closed: the table of each protocol covers all of them. */
 export type ErrorCode =
   // who is asking
-  | 'authn' // no token, or one that is not known
+  | 'authn' // no token, or an unknown one
   | 'permission_denied' // known, but not allowed there
   // what was asked
   | 'bad_request' // cannot be decoded, or makes no sense
@@ -17,7 +17,7 @@ export type ErrorCode =
   | 'bad_query'
   | 'bad_json'
   | 'bad_proto'
-  | 'bad_frame' // an s2s frame that is none
+  | 'bad_frame' // bytes that are not an s2s frame
   | 'invalid' // well-formed, semantically wrong (S2: 422)
   | 'not_found' // no such route
   | 'method_not_allowed'
@@ -31,7 +31,7 @@ export type ErrorCode =
   | 'seq_num_mismatch'
   | 'fencing_token_mismatch'
   | 'range_not_satisfiable' // the read starts beyond the tail (S2: 416)
-  | 'transaction_conflict' // lost against a concurrent change
+  | 'transaction_conflict' // a concurrent change won
   | 'decryption_failed' // the key of a read does not fit
   | 'access_token_not_found'
   | 'quota_exhausted'
@@ -41,9 +41,9 @@ export type ErrorCode =
   | 'overloaded' // no memory left for this request
   | 'draining' // shutting down
   | 'request_timeout' // the body came too slowly
-  | 'storage_full' // no room on disk, or the cap is reached: nothing was written
+  | 'storage_full' // no space on the disk, or the cap is reached: nothing was written
   | 'storage' // the store failed; whether something was written is not known
-  // what is wrong with the place we run in
+  // what is wrong with the environment
   | 'config' // a setting is wrong, or two contradict each other
   | 'port_taken'
   | 'data_dir_in_use'
@@ -54,7 +54,7 @@ export type ErrorCode =
   | 'fatal' // an assertion of ours failed
   | 'internal';
 
-/** Facts beside the sentence, for machines. Which ones there are depends on the code. */
+/** Facts for machines, beside the sentence for people. The code decides which ones are present. */
 export interface ErrorDetail {
   /** Whole seconds after which a retry makes sense (429, 503). */
   readonly retryAfterSeconds?: number;
@@ -68,7 +68,7 @@ export interface ErrorDetail {
   readonly allow?: readonly string[];
 }
 
-/** What Tailrace throws and rejects with. Its message is fit for users and holds no secret. */
+/** What Tailrace throws and rejects with. Its message is fit for users and contains no secret. */
 export class TailraceError extends Error {
   readonly code: ErrorCode;
   readonly detail: ErrorDetail;
@@ -88,7 +88,7 @@ export function asTailraceError(thrown: unknown): TailraceError {
 }
 
 /**
- * States a fact that only a fault of ours can break.
+ * States a fact that only a bug of ours can break.
  * @throws TailraceError `fatal`; `serve` ends the process on it, the library closes the store.
  */
 export function assert(condition: boolean, what: string): asserts condition {

@@ -1,16 +1,16 @@
 /**
- * Every limit of Tailrace, in one place (otlp.md, Limits; reliability.md, Rules). Those that users may set are
- * settings in `config.ts` with these values as defaults; the others are fixed here.
+ * Every limit of Tailrace, in one place. A limit that users may set is a setting in `config.ts` with the value here as
+ * its default; the others are fixed here.
  */
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** What the OTLP doors take. Each is a setting of the same name. */
+/** What one OTLP request may contain. Each is a setting of the same name. */
 export interface OtlpLimits {
-  /** Body as it comes over the wire. */
+  /** Bytes of the body on the wire. */
   readonly wireBytesMax: number;
-  /** Body after decompression. */
+  /** Bytes of the body after decompression. */
   readonly bodyBytesMax: number;
   /** Records in one request. */
   readonly requestRecordsMax: number;
@@ -22,63 +22,70 @@ export const OTLP_LIMITS: OtlpLimits = {
   requestRecordsMax: 100_000,
 };
 
-/** Metered bytes of one record (S2). Exactly this many is allowed. */
+/** Metered bytes of one record (S2). A record of exactly this size is allowed. */
 export const RECORD_METERED_BYTES_MAX = MiB;
-/** Records and metered bytes of one append (S2 API §4.3). */
+/** Records and metered bytes of one append (S2). */
 export const APPEND_RECORDS_MAX = 1_000;
 export const APPEND_METERED_BYTES_MAX = MiB;
-/** Body of a unary append: JSON with escapes is up to six times as long as what it says (S2 API §4.3). */
+/** Bytes of the body of a unary append. JSON with escapes is up to six times as long as the data in it. */
 export const APPEND_JSON_BODY_BYTES_MAX = 8 * MiB;
 export const APPEND_PROTO_BODY_BYTES_MAX = 2 * MiB;
-/** Longest that a unary read waits for records (S2 API §5.2). */
+/** The longest time that a unary read waits for records (S2). */
 export const UNARY_WAIT_MS_MAX = 60_000;
-/** Body of a call of the control plane. */
+/** Bytes of the body of a control plane call. */
 export const CONTROL_BODY_BYTES_MAX = MiB;
-/** Bytes of a fencing token and of a request token (S2 API §3.1). */
+/** Bytes of a fencing token and of a request token (S2). */
 export const FENCING_TOKEN_BYTES_MAX = 36;
 export const REQUEST_TOKEN_BYTES_MAX = 36;
-/** Bytes in flight in the whole process, and what a request of unknown length reserves at first. */
+/** Bytes in flight in the whole process, and how many a request of unknown length reserves at first. */
 export const MEMORY_LIMIT_BYTES = 512 * MiB;
 export const RESERVE_UNKNOWN_BYTES = MiB;
-/** A body in zstd after decompression, which blocks everything else meanwhile. */
-export const ZSTD_BODY_BYTES_MAX = 8 * MiB;
-/** Names of headers that a page of another site asks to send, as text. */
+/**
+ * Blocks of a zstd body: these, and one more for each so many decompressed bytes that the body may have. An encoder makes
+ * fewer: the smallest window makes blocks of 1 KiB, and a flush after each of 100,000 records stays below it in 64 MiB.
+ */
+export const ZSTD_BLOCKS_MIN = 1_024;
+export const ZSTD_BLOCK_PLAIN_BYTES_MIN = 512;
+/** Characters of the header names that a page of another site asks to send. */
 export const CORS_HEADERS_CHARS_MAX = 1_024;
-/** A refused upload is read this much further before its connection is closed. */
+/** How much more of a refused upload is read before its connection is closed. */
 export const REFUSED_BODY_BYTES_MAX = MiB;
 
-/** OTLP answers stay below this; messages are shortened. */
+/** Bytes of an OTLP response; messages in it are shortened to stay below. */
 export const ANSWER_BYTES_MAX = 4 * MiB;
-/** One human message inside an answer. */
+/** Characters of one message for people in a response. */
 export const ANSWER_MESSAGE_CHARS_MAX = 4_096;
 
-/** Payload of one block before compression; a larger item is a block of its own. */
+/** Payload bytes of one block before compression; a larger item gets a block of its own. */
 export const BLOCK_BYTES_MAX = MiB;
-/** Blocks of one transaction, or one request if that is larger. */
+/** Bytes of the blocks in one transaction. A single request that is larger gets a transaction of its own. */
 export const TRANSACTION_BYTES_MAX = 16 * MiB;
-/** Transactions handed to the engine and not yet durable. */
+/** Transactions that the engine has and that are not durable yet. */
 export const TRANSACTIONS_IN_FLIGHT_MAX = 2;
 
-/** Work on the main thread yields to others after this many bytes; of the worst that there is, they take 30 ms. */
+/** Work on the main thread yields after this many bytes. The worst input of this size takes 30 ms. */
 export const YIELD_BYTES = MiB;
 
-/** What a reader gets in one batch where S2 asks for it. */
+/** Records and metered bytes of one batch, where S2 limits it. */
 export const READ_BATCH_RECORDS_MAX = 1_000;
 export const READ_BATCH_BYTES_MAX = MiB;
-/** Blocks that wait for a follower before it goes back to scanning. */
+/** Blocks that may wait for a follower; with more it goes back to scanning. */
 export const FOLLOWER_BLOCKS_MAX = 64;
-/** Bytes that wait for a follower before it goes back to scanning. */
+/** Bytes that may wait for a follower; with more it goes back to scanning. */
 export const FOLLOWER_BYTES_MAX = 8 * MiB;
-/** Bytes that one scan of a reader takes from the store: first one block, then these, then up to the most. */
+/**
+ * Bytes that one scan of a reader takes from the store. The first scan takes one block, the second the minimum, later
+ * ones up to the maximum.
+ */
 export const SCAN_BYTES_MIN = MiB;
 export const SCAN_BYTES_MAX = 4 * MiB;
-/** With many readers that scan, each one's share of this takes the place of that limit, but never less than the least. */
+/** With many readers that scan, each gets its share of this instead, but not less than the minimum. */
 export const SCANS_BYTES_MAX = 32 * MiB;
 export const SCAN_BYTES_MIN_EACH = 64 * KiB;
-/** Unpacked blocks that are kept for readers close after one another. */
+/** Bytes of unpacked blocks that are kept for readers that follow close after one another. */
 export const READ_CACHE_BYTES_MAX = 32 * MiB;
 
-/** What one append session has under way at most; beyond it no more of it is read. */
+/** What one append session may have in flight; above it, no more of the session is read. */
 export const SESSION_IN_FLIGHT_BYTES_MAX = 8 * MiB;
 export const SESSION_IN_FLIGHT_INPUTS_MAX = 1_024;
 
@@ -114,12 +121,12 @@ export const READER_STALL_MS = 3_600_000;
 /** When the server stops, readers have so long to take what waits for them. */
 export const READER_DRAIN_MS = 2_000;
 
-/** While less room than this is free, records are refused; trims and deletions may use it. */
+/** While less space than this is free, records are refused. Trims and deletions may use it. */
 export const STORE_RESERVE_BYTES = 64 * MiB;
 
-/** A streaming HTTP answer asks for patience above this many bytes that its client has not taken. */
+/** A streaming HTTP response stops taking more above this many bytes that its client has not read. */
 export const STREAM_ANSWER_BUFFERED_BYTES_MAX = 2 * MiB;
-/** With many of them each one's share of this, but not less than the least, takes the place of that limit. */
+/** The sum for all of them: with many, the limit of each is its share of this, but not less than the minimum. */
 export const STREAM_ANSWERS_BUFFERED_BYTES_MAX = 128 * MiB;
 export const STREAM_ANSWER_BUFFERED_BYTES_MIN = 256 * KiB;
 
@@ -133,126 +140,147 @@ export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;
 /**
- * What one HTTP/2 connection may take, in MiB; beyond it new streams are refused. Answers that wait for a slow client
- * count: each of its streams may hold `STREAM_ANSWER_BUFFERED_BYTES_MAX` and a frame of 2 MiB.
+ * Memory of one HTTP/2 connection, in MiB; above it new streams are refused. Responses that wait for a slow client
+ * count: each stream may hold `STREAM_ANSWER_BUFFERED_BYTES_MAX` and a frame of 2 MiB.
  */
 export const HTTP2_SESSION_MEMORY_MIB_MAX = 1_024;
-/** An HTTP/2 connection that sends more than these in a second is cut: resets of streams; pings and settings. */
+/** An HTTP/2 connection that sends more per second is closed: stream resets; PING and SETTINGS frames. */
 export const HTTP2_RESETS_PER_SECOND_MAX = 500;
 export const HTTP2_CONTROL_FRAMES_PER_SECOND_MAX = 5_000;
-/** Slowest upload that we bear, measured over a window: below it the request is answered 503 and cut. */
+/**
+ * The slowest upload that is allowed, measured over a window. A slower one is answered with 503 and its connection is
+ * closed.
+ */
 export const BODY_RATE_BYTES_PER_SECOND_MIN = 1_024;
 export const BODY_RATE_WINDOW_MS = 10_000;
-/** SIGTERM to exit. */
+/** The longest time from SIGTERM to exit. */
 export const SHUTDOWN_TIMEOUT_MS = 10_000;
 
-/** Nesting of protobuf messages and of JSON (otlp.md, Encodings). */
+/** Nesting depth of protobuf messages and of JSON. */
 export const NESTING_MAX = 64;
 
-/** Open streams kept in memory; the least recently used idle ones are let go. */
+/** Open streams kept in memory; beyond it, the least recently used idle ones are dropped. */
 export const OPEN_STREAMS_MAX = 10_000;
-/** Streams that are counted at a start, before it listens; more are not waited for. */
+/** Streams that are counted before the server listens; it does not wait for more. */
 export const STREAMS_COUNTED_MAX = 10_000;
 
-/** Access tokens: all of them are in memory. */
+/** Access tokens. All of them are kept in memory. */
 export const TOKENS_MAX = 100_000;
 export const TOKEN_ID_BYTES_MAX = 96;
-/** All bytes that the server adds to the resources of one OTLP request. */
+/** Bytes that the server adds to the resources of one OTLP request, in all. */
 export const STAMPED_BYTES_MAX = 16 * MiB;
-/** Resource attributes that a token sets, and bytes of one with its key. */
+/** Resource attributes that one token sets, and bytes of one attribute with its key. */
 export const TOKEN_ATTRIBUTES_MAX = 32;
 export const TOKEN_ATTRIBUTE_BYTES_MAX = 4_096;
 
-/** Names (S2, §3.1). */
+/** Bytes of names (S2). */
 export const BASIN_NAME_BYTES_MIN = 8;
 export const BASIN_NAME_BYTES_MAX = 48;
 export const STREAM_NAME_BYTES_MAX = 512;
 
-/** A wall clock that is so far ahead of the monotonic one, or of what the store saw last, is not believed at once. */
+/**
+ * A wall clock that is this far ahead is not trusted at once: ahead of the monotonic clock; at a start, ahead of the
+ * time that the store saw last.
+ */
 export const CLOCK_AHEAD_MS = 3_600_000;
 export const CLOCK_AHEAD_START_MS = 86_400_000;
-/** So long expiry waits then, unless an operator confirms the clock. */
+/** How long expiry then waits, unless an operator confirms the clock. */
 export const CLOCK_PAUSE_MS = 86_400_000;
 
-/** A full store that drops its oldest records makes this share of it free, in steps of so many bytes before compression. */
+/**
+ * A full store that drops its oldest records frees this share of itself, in steps of this many bytes (before
+ * compression).
+ */
 export const DROP_SHARE = 0.05;
 export const DROP_STEP_BYTES = 32 * MiB;
-/** Streams that are looked at for the oldest records. */
+/** Streams that are searched for the oldest records. */
 export const DROP_STREAMS_MAX = 100_000;
 
 /** Background work: how often it looks by itself, and how much it takes in one step between commits. */
 export const BACKGROUND_TICK_MS = 60_000;
-/** Between two passes where the first could not make room in a full store: until then every append is refused. */
+/**
+ * Time between two passes when the first could not free space in a full store: until one does, every append is refused.
+ */
 export const BACKGROUND_FULL_RETRY_MS = 1_000;
 export const BACKGROUND_PAGE = 128;
 export const BACKGROUND_BLOCKS_MAX = 512;
 
-/** A backup is copied in steps of this much, between which requests go on. */
+/** A backup is copied in steps of this size; requests go on between them. */
 export const BACKUP_PAGE_BYTES = 256 * 1024;
 export const BACKUP_PAGE_ROWS_MAX = 500;
-/** Whoever takes none of a backup for so long is cut: it holds room on the disk, and the place of another. */
+/**
+ * A client that reads none of its backup for this long is disconnected: the backup holds disk space, and no other can
+ * run.
+ */
 export const BACKUP_STALL_MS = 60_000;
 
-/** Usage metrics (S2 API §8): the longest range that is answered, and how far ahead of our clock it may end. */
+/** Usage metrics (S2): the longest range that is allowed, and how far its end may be ahead of our clock. */
 export const USAGE_RANGE_SECONDS_MAX = 90 * 86_400;
 export const USAGE_AHEAD_SECONDS_MAX = 60;
-/** So long minutes are kept, then only their hours; those for as long as they can be asked for. */
+/**
+ * How long minutes are kept, after which only their hours remain. Hours are kept as long as a query can ask for them.
+ */
 export const USAGE_MINUTES_SECONDS = 7 * 86_400;
 export const USAGE_HOURS_SECONDS = 91 * 86_400;
-/** Streams whose stored bytes are sampled in one minute, and those that wait for it. */
+/** Streams whose stored bytes are sampled in one minute, and streams that may wait to be sampled. */
 export const USAGE_STREAMS_PER_MINUTE_MAX = 2_000;
 export const USAGE_STREAMS_WAITING_MAX = 20_000;
-/** Minutes that wait to be written down while the store takes nothing; then they are put together. */
+/** Minutes that may wait while the store takes no writes. With more, the oldest ones are merged. */
 export const USAGE_MINUTES_WAITING_MAX = 60;
 
-/** Characters of a secret that somebody makes up, and bytes of the file that holds one. */
+/** Characters of a secret that a user chooses, and bytes of the file that holds one. */
 export const GIVEN_SECRET_CHARS_MIN = 32;
 export const GIVEN_SECRET_CHARS_MAX = 1_024;
 export const SECRET_FILE_BYTES_MAX = 4_096;
-/** Streams of an init file that are made sure of together, and how long one that is being deleted is waited for. */
+/**
+ * Streams of an init file that are created or checked in parallel, and how long to wait for one that is being deleted.
+ */
 export const INIT_STREAMS_AT_ONCE = 500;
 export const INIT_BASIN_DELETION_WAIT_MS = 30_000;
 
-/** Short-lived tokens of the exchange: how long one is at most, and how many whose signature was good are kept in mind. */
+/** Short-lived tokens of the exchange: the length of one, and how many with a good signature are cached. */
 export const EXCHANGED_TOKEN_CHARS_MAX = 8_192;
 export const EXCHANGED_TOKENS_CACHED_MAX = 10_000;
-/** How long one lives unless a setting says otherwise, and at most; how long a key signs them. */
+/** Lifetime of such a token: the default, and the maximum of the setting. Then how long one key signs them. */
 export const EXCHANGE_TTL_MS = 15 * 60_000;
 export const EXCHANGE_TTL_MS_MAX = 60 * 60_000;
 export const SIGNING_KEY_LIFE_MS = 30 * 86_400_000;
-/** Keys that may verify: the one that signs, and those that were replaced while what they signed may still live. */
+/** Keys that may verify: the one that signs, and replaced ones whose tokens may still be valid. */
 export const SIGNING_KEYS_MAX = 16;
 
-/** Outside issuers that basins trust: how long what names them is, and the key sets that are kept here or fetched. */
+/**
+ * Outside issuers that basins trust: length of their URLs and audiences, and size of the key sets that are stored here
+ * or fetched.
+ */
 export const OIDC_URL_CHARS_MAX = 2_048;
 export const OIDC_AUDIENCE_BYTES_MAX = 512;
 export const OIDC_STATIC_JWKS_BYTES_MAX = 32 * KiB;
 export const OIDC_KEYS_MAX = 64;
-/** Signed with fewer bits nothing counts (RFC 7518, 3.3). */
+/** RSA keys with fewer bits are not accepted (RFC 7518, section 3.3). */
 export const OIDC_RSA_BITS_MIN = 2_048;
 
-/** What an issuer answers when it is asked for its keys, how long that may take, and how many requests wait for it. */
+/** Fetching the keys of an issuer: bytes of the response, how long it may take, and how many requests wait for it. */
 export const OIDC_JWKS_BYTES_MAX = 256 * KiB;
 export const OIDC_FETCH_TIMEOUT_MS = 5_000;
 export const OIDC_WAITING_MAX = 1_000;
 /**
- * So long its keys count without asking again; and so long when it cannot be asked. A token that no key fits makes us ask
- * before, but not so soon after an answer, or after a failure.
+ * How long fetched keys are used without fetching again, and how long when the issuer cannot be reached. A token that
+ * matches no key causes an earlier fetch, but not sooner than this after a success, or after a failure.
  */
 export const OIDC_FRESH_MS = 10 * 60_000;
 export const OIDC_STALE_MS = 86_400_000;
 export const OIDC_ASK_AGAIN_MS = 30_000;
 export const OIDC_RETRY_MS = 2_000;
-/** Its clock and ours may differ by so much. */
+/** How far the clock of the issuer may differ from ours. */
 export const OIDC_CLOCK_TOLERANCE_SECONDS = 30;
-/** Tokens whose signature was good that are kept in mind, and basins that are tried where a request names none. */
+/** Tokens with a good signature that are cached, and basins that are tried when a request names none. */
 export const OIDC_TOKENS_CACHED_MAX = 10_000;
 export const OIDC_BASINS_TRIED_MAX = 8;
 
-/** Tickets for pages: how long one waits to be used, and how many are kept, of all callers and of one token. */
+/** Tickets for browser pages: how long one can be used, and how many exist, of all callers and of one token. */
 export const TICKET_TTL_MS = 60_000;
 export const TICKETS_MAX = 100_000;
 export const TICKETS_PER_TOKEN_MAX = 10_000;
 
-/** Lines of the audit log about refusals in one second; beyond it they are counted. */
+/** Audit log lines about refusals in one second; the rest are only counted. */
 export const AUDIT_REFUSALS_PER_SECOND_MAX = 50;

@@ -1,4 +1,4 @@
-/** Where basins live. A server of its own has one location (S2 API §1.2). */
+/** Where basins are (S2's locations). A server of its own has one location. */
 
 import { DEFAULT_STREAM_CONFIG, STORAGE_CLASSES, type StorageClass } from './stream-config.ts';
 

@@ -1,10 +1,10 @@
-/** Names of basins and streams: what is allowed, and why one is not (S2 API §3.1). */
+/** The rules for names of basins, streams and access tokens (S2), and why a name breaks them. */
 
 import { BASIN_NAME_BYTES_MAX, BASIN_NAME_BYTES_MIN, STREAM_NAME_BYTES_MAX, TOKEN_ID_BYTES_MAX } from './limits.ts';
 
 const BASIN = /^[a-z0-9][a-z0-9-]*[a-z0-9]$/;
 
-/** Says what is wrong with a basin name, or nothing when it is good. */
+/** Returns what is wrong with a basin name, or undefined when it is valid. */
 export function basinNameFault(name: string): string | undefined {
   const bytes = Buffer.byteLength(name);
   if (bytes < BASIN_NAME_BYTES_MIN || bytes > BASIN_NAME_BYTES_MAX) {
@@ -16,7 +16,7 @@ export function basinNameFault(name: string): string | undefined {
   return undefined;
 }
 
-/** Says what is wrong with a stream name, or nothing when it is good. */
+/** Returns what is wrong with a stream name, or undefined when it is valid. */
 export function streamNameFault(name: string): string | undefined {
   const bytes = Buffer.byteLength(name);
   if (bytes === 0) return 'stream name must not be empty';
@@ -28,7 +28,7 @@ export function streamNameFault(name: string): string | undefined {
   return undefined;
 }
 
-/** Says what is wrong with the id of an access token, or nothing when it is good. */
+/** Returns what is wrong with the id of an access token, or undefined when it is valid. */
 export function tokenIdFault(id: string): string | undefined {
   const bytes = Buffer.byteLength(id);
   if (bytes === 0) return 'access token id must not be empty';

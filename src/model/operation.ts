@@ -1,9 +1,9 @@
-/** What tokens may be allowed to do: S2's operations and their groups (S2 API §7.2), and our own. */
+/** What a token may be allowed to do: S2's operations and their groups, and our own operations. */
 
 export const OPERATION_RESOURCES = ['account', 'basin', 'stream'] as const;
 export type OperationResource = (typeof OPERATION_RESOURCES)[number];
 
-/** The group of each operation. Those without one are ours and for the root token alone. */
+/** The group of each operation of S2. */
 const GROUPS = {
   'list-basins': ['account', 'read'],
   'list-access-tokens': ['account', 'read'],
@@ -33,27 +33,29 @@ const GROUPS = {
 
 /** An operation that a token can hold. OTLP ingest is `append` on every stream it touches. */
 export type GrantedOperation = keyof typeof GROUPS;
-/** `backup` gives out everything, `maintain` is what an operator does: both are the root token's. */
+/**
+ * `backup` and `maintain` are ours and only for the root token: one returns all data, the other is the operator's work.
+ */
 export type Operation = GrantedOperation | 'backup' | 'maintain';
 
 export const GRANTED_OPERATIONS = Object.keys(GROUPS) as readonly GrantedOperation[];
 
-/** What other receivers call the right to send OTLP data: taken for `append`, and shown as that (users.md 18). */
+/** Other receivers' name for the right to send OTLP data. It is accepted for `append` and shown as `append`. */
 const OTHER_NAMES: ReadonlyMap<string, GrantedOperation> = new Map([['otel:write', 'append']]);
 
-/** The operation that somebody means; what is no name of one comes back as it is. */
+/** Replaces another receiver's name of an operation by ours; every other name is returned unchanged. */
 export function operationNamed(name: string): string {
   return OTHER_NAMES.get(name) ?? name;
 }
 
-/** Read and write of one group of operations. */
+/** Whether reading and writing are allowed in one group of operations. */
 export interface GroupPermissions {
   readonly read: boolean;
   readonly write: boolean;
 }
 export type OperationGroups = Readonly<Record<OperationResource, GroupPermissions>>;
 
-/** The operations that groups stand for, those added later included. */
+/** All operations in the allowed groups, including those that a later version adds. */
 export function operationsOf(groups: OperationGroups): readonly GrantedOperation[] {
   return GRANTED_OPERATIONS.filter((operation) => {
     const [resource, mode] = GROUPS[operation];

@@ -1,4 +1,4 @@
-/** Where something stands in a stream. */
+/** Positions in a stream, and the result of an append. */
 
 /**
  * A position in a stream. `seqNum` counts records from 0 without a gap; `timestamp` is in milliseconds since the
@@ -9,7 +9,10 @@ export interface Position {
   readonly timestamp: number;
 }
 
-/** What an append answers: `end` is behind the last record, `tail` the durable tail when the answer goes out. */
+/**
+ * The result of an append. `end` is the position after the last record, `tail` the durable tail when the response is
+ * sent.
+ */
 export interface AppendAck {
   readonly start: Position;
   readonly end: Position;

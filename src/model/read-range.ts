@@ -1,9 +1,9 @@
-/** Which records a reader asks for: where it starts, and what ends it (S2 API §5.1). */
+/** Which records a reader asks for: where it starts, and what ends it (S2). */
 
-/** Where a read starts. At most one kind; `tailOffset: 0` is the tail. */
+/** Where a read starts, in one of three ways. `tailOffset: 0` is the tail. */
 export type ReadStart = { readonly seqNum: number } | { readonly timestamp: number } | { readonly tailOffset: number };
 
-/** A start and bounds. A bound that is undefined does not bound; with none at all a read follows for ever. */
+/** A start and bounds. An undefined bound does not bound; a read without any bound follows forever. */
 export interface ReadRange {
   readonly start: ReadStart;
   /** A start beyond the tail becomes the tail instead of an error. */
@@ -13,7 +13,10 @@ export interface ReadRange {
   readonly bytes: number | undefined;
   /** Exclusive timestamp in ms. */
   readonly until: number | undefined;
-  /** How long to wait at the tail for more, in ms; undefined: for ever without other bounds, else not at all. */
+  /**
+   * How long to wait at the tail for more, in ms. Undefined: forever when there are no other bounds, otherwise not at
+   * all.
+   */
   readonly waitMs: number | undefined;
 }
 

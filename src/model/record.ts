@@ -1,13 +1,13 @@
-/** A record: what a reader gets one of for every sequence number. */
+/** A record: what a reader gets for each sequence number. */
 
-/** The signals of OTLP that we take, in the words of its paths. */
+/** The OTLP signals that we accept, as its URL paths spell them. */
 export const SIGNALS = ['logs', 'traces', 'metrics'] as const;
 export type Signal = (typeof SIGNALS)[number];
 
-/** A header of a record; names and values are bytes, order and repeats are kept. */
+/** A header of a record. Name and value are bytes; order and repetitions are kept. */
 export type Header = readonly [name: Uint8Array, value: Uint8Array];
 
-/** A record as S2 knows it. `body` and headers may be views of a larger buffer: copy what you keep. */
+/** A record as S2 defines it. `body` and headers may be views of a larger buffer: copy them to keep them. */
 export interface StreamRecord {
   readonly seqNum: number;
   /** Milliseconds since the epoch. */
@@ -16,11 +16,14 @@ export interface StreamRecord {
   readonly body: Uint8Array;
 }
 
-/** A record before it has a position. Its bytes may be views of a request body: they must not change until the append has settled. */
+/**
+ * A record before it has a position. Its bytes may be views of a request body: they must not change until the append
+ * has settled.
+ */
 export interface RecordInput {
   readonly body: Uint8Array;
   readonly headers: readonly Header[];
-  /** Milliseconds, as the client says; a safe integer. Undefined: the server sets it. */
+  /** Milliseconds, from the client; a safe integer. Undefined: the server sets it. */
   readonly timestamp: number | undefined;
 }
 
@@ -28,7 +31,7 @@ const OTEL_SIGNAL = Buffer.from('otel.signal');
 const CONTENT_TYPE = Buffer.from('content-type');
 const PROTOBUF = Buffer.from('application/x-protobuf');
 
-/** The headers that every OTLP record has (otlp.md, One record per item): shared, never changed. */
+/** The headers that every OTLP record has. Shared: they are never changed. */
 export const OTLP_HEADERS: Readonly<Record<Signal, readonly Header[]>> = {
   logs: otlpHeaders('logs'),
   traces: otlpHeaders('traces'),

@@ -1,11 +1,14 @@
-/** What a token reaches: sets of names, and operations on them (S2 API §7.1, §7.3). */
+/** What a token gives access to (S2): sets of names, and operations on them. */
 
 import { type GrantedOperation, type OperationGroups, operationsOf } from './operation.ts';
 
-/** Names of one kind: one of them, or all with a prefix. The empty prefix is everything; the empty name is nothing. */
+/**
+ * Names of one kind: a single one, or all with a prefix. The empty prefix matches every name, the empty exact name
+ * matches none.
+ */
 export type ResourceSet = { readonly exact: string } | { readonly prefix: string };
 
-/** A scope as it was asked for; undefined sets match nothing. Names in it are absolute. */
+/** A scope as the caller requested it. An undefined set matches nothing. Names in it are absolute. */
 export interface Scope {
   readonly basins: ResourceSet | undefined;
   readonly streams: ResourceSet | undefined;
@@ -14,7 +17,7 @@ export interface Scope {
   readonly operations: readonly GrantedOperation[];
 }
 
-/** Groups and single operations together. */
+/** The operations of the groups and the single ones, together. */
 export function effectiveOperations({ groups, operations }: Scope): ReadonlySet<GrantedOperation> {
   return new Set([...operationsOf(groups), ...operations]);
 }
@@ -26,14 +29,14 @@ export function matches(set: ResourceSet | undefined, name: string): boolean {
   return set.exact !== '' && set.exact === name;
 }
 
-/** Whether a set may hold a name with this prefix at all: for lists. */
+/** Whether a set can contain any name with this prefix. Used for lists. */
 export function mayHold(set: ResourceSet | undefined, prefix: string): boolean {
   if (set === undefined) return false;
   if ('prefix' in set) return set.prefix.startsWith(prefix) || prefix.startsWith(set.prefix);
   return set.exact !== '' && set.exact.startsWith(prefix);
 }
 
-/** Whether every name of `inner` is in `outer`; nothing is in anything. */
+/** Whether every name of `inner` is in `outer`. The empty set is within every set. */
 export function isWithin(inner: ResourceSet | undefined, outer: ResourceSet | undefined): boolean {
   if (inner === undefined || ('exact' in inner && inner.exact === '')) return true;
   if (outer === undefined) return false;

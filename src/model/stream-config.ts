@@ -1,20 +1,20 @@
-/** Configuration of basins and streams (S2 API §4.1). */
+/** Configuration of basins and streams (S2). */
 
 export type TimestampingMode = 'client-prefer' | 'client-require' | 'arrival';
 export type StorageClass = 'standard' | 'express';
-/** How the records of a stream are encrypted with the caller's key (S2 API §4.7). */
+/** How the records of a stream are encrypted with the caller's key (S2). */
 export type StreamCipher = 'aes-256-gcm';
 
 export const TIMESTAMPING_MODES: readonly TimestampingMode[] = ['client-prefer', 'client-require', 'arrival'];
 export const STORAGE_CLASSES: readonly StorageClass[] = ['standard', 'express'];
 export const STREAM_CIPHERS: readonly StreamCipher[] = ['aes-256-gcm'];
 
-/** A stream's configuration, resolved when the stream is created: every field is there. */
+/** The configuration of a stream, resolved when the stream is created: every field is present. */
 export interface StreamConfig {
   readonly storageClass: StorageClass;
-  /** Seconds counted from a record's arrival; undefined keeps records for ever. */
+  /** Seconds counted from a record's arrival; undefined keeps records forever. */
   readonly retentionAgeSeconds: number | undefined;
-  /** Metered bytes that are kept at most, the oldest go first; undefined is no bound. Our own field. */
+  /** The most metered bytes that are kept; the oldest go first. Undefined is no bound. Our own field. */
   readonly retentionBytes: number | undefined;
   readonly timestampingMode: TimestampingMode;
   /** Whether client timestamps ahead of the server's clock are kept. */
@@ -33,44 +33,44 @@ export const DEFAULT_STREAM_CONFIG: StreamConfig = {
 };
 
 /**
- * Leaves of a stream's configuration that somebody asked for. A leaf that is there with the value undefined says "for
- * ever" or "no bound"; one that is not there is not set, and the next level decides.
+ * The fields ("leaves") of a stream's configuration that the caller set. A leaf that is present with the value
+ * undefined means "forever" or "no bound". A leaf that is absent is not set, and the next level decides.
  */
 export type StreamConfigRequest = Partial<StreamConfig>;
 
-/** A change of leaves: absent keeps, null unsets, anything else sets (S2 API §3.6). */
+/** A change of leaves (S2): absent keeps, null unsets, any other value sets. */
 export type StreamConfigPatch = { readonly [Leaf in keyof StreamConfig]?: StreamConfig[Leaf] | null };
 
-/** An outside issuer of tokens that a basin trusts to send OTLP data (access.md, Exchange). Our own field. */
+/** An outside token issuer whose tokens may send OTLP data to a basin: see `src/access/README.md`. Our own field. */
 export interface OidcTrust {
-  /** What `iss` must be, letter by letter: a URL. */
+  /** What `iss` must be, character by character: a URL. */
   readonly issuer: string;
-  /** What `aud` must hold. */
+  /** What `aud` must contain. */
   readonly audience: string;
-  /** Where its public keys are: at a URL, or here, as the JSON text of a key set. */
+  /** Where its public keys are: at a URL, or in this field, as the JSON text of a key set. */
   readonly keys: { readonly uri: string } | { readonly jwks: string };
 }
 
-/** A basin's configuration; `defaultStream` holds only the leaves that were set, the storage class always. */
+/** The configuration of a basin. `defaultStream` holds only the leaves that were set, and always the storage class. */
 export interface BasinConfig {
   readonly createStreamOnAppend: boolean;
   readonly createStreamOnRead: boolean;
   readonly defaultStream: StreamConfigRequest;
-  /** The cipher of streams that are made from now on. */
+  /** The cipher of streams that are created from now on. */
   readonly streamCipher: StreamCipher | undefined;
   /** OTLP policy: the template that names the stream of a resource without `s2.stream`; empty is off. Our own field. */
   readonly otlpDefaultStream: string;
-  /** Whose tokens may append here beside our own; undefined for nobody's. Our own field. */
+  /** Whose tokens, beside our own, may append; undefined for no other. Our own field. */
   readonly oidc: OidcTrust | undefined;
 }
 
 /**
- * What a caller asks of a basin: fields that are not there get their default, our own ones keep what they were. `oidc` that
- * is there with the value undefined takes the trust away.
+ * The settings that a caller sends for a basin. An absent field gets its default; an absent field of our own keeps its
+ * value. `oidc` that is present with the value undefined removes the trust.
  */
 export type BasinConfigRequest = Partial<BasinConfig>;
 
-/** A change of a basin: absent keeps, null unsets (S2 API §3.6). Flags cannot be unset: null keeps them too. */
+/** A change of a basin (S2): absent keeps, null unsets. Flags cannot be unset: null keeps them too. */
 export interface BasinConfigPatch {
   readonly createStreamOnAppend?: boolean;
   readonly createStreamOnRead?: boolean;
@@ -80,12 +80,17 @@ export interface BasinConfigPatch {
   readonly oidc?: OidcTrust | null;
 }
 
-/** The configuration of a stream: what was asked for over the basin's defaults over the global ones, leaf by leaf. */
+/**
+ * The configuration of a stream. For each leaf the request wins over the basin's defaults, and those over the global
+ * ones.
+ */
 export function resolveStreamConfig(basin: BasinConfig, request: StreamConfigRequest = {}): StreamConfig {
   return { ...DEFAULT_STREAM_CONFIG, ...basin.defaultStream, ...request };
 }
 
-/** The configuration of a basin as it is stored. `before` is what it had: our own fields are kept from it. */
+/**
+ * The configuration of a basin as it is stored. `before` is its former configuration; our own fields are kept from it.
+ */
 export function resolveBasinConfig(request: BasinConfigRequest, before?: BasinConfig): BasinConfig {
   const { storageClass } = DEFAULT_STREAM_CONFIG;
   const { retentionBytes, ...leaves } = {
@@ -96,7 +101,7 @@ export function resolveBasinConfig(request: BasinConfigRequest, before?: BasinCo
   return {
     createStreamOnAppend: request.createStreamOnAppend ?? false,
     createStreamOnRead: request.createStreamOnRead ?? false,
-    // No bound is what streams have anyway: a basin that says so says nothing.
+    // Streams have no bound by default, so a basin does not need to store that.
     defaultStream: retentionBytes === undefined ? leaves : { ...leaves, retentionBytes },
     streamCipher: request.streamCipher,
     otlpDefaultStream: request.otlpDefaultStream ?? before?.otlpDefaultStream ?? '',
@@ -104,12 +109,12 @@ export function resolveBasinConfig(request: BasinConfigRequest, before?: BasinCo
   };
 }
 
-/** The leaves that S2 does not know: clients that don't know them must not erase them (S2 API §12). */
+/** The leaves that S2 does not have. A client that does not know them must not erase them. */
 export function ownLeaves(leaves: StreamConfigRequest): StreamConfigRequest {
   return 'retentionBytes' in leaves ? { retentionBytes: leaves.retentionBytes } : {};
 }
 
-/** Leaves after a change. */
+/** The leaves after a change. */
 export function patchLeaves(leaves: StreamConfigRequest, patch: StreamConfigPatch): StreamConfigRequest {
   const entries = new Map<string, unknown>(Object.entries(leaves));
   for (const [leaf, value] of Object.entries(patch)) {
@@ -119,7 +124,7 @@ export function patchLeaves(leaves: StreamConfigRequest, patch: StreamConfigPatc
   return Object.fromEntries(entries);
 }
 
-/** A basin's configuration after a change. */
+/** The configuration of a basin after a change. */
 export function patchBasinConfig(before: BasinConfig, patch: BasinConfigPatch): BasinConfig {
   const { defaultStream, streamCipher, oidc } = patch;
   const leaves = defaultStream === null ? {} : patchLeaves(before.defaultStream, defaultStream ?? {});

@@ -1,6 +1,6 @@
 /**
- * The audit log (users.md 18): one line for every action of the control plane, whatever became of it, and for every refused
- * authorization. Lines of the ordinary log with `audit: true`; names and ids, never a secret.
+ * The audit log: one line for every action of the control plane, whatever its outcome, and for every refused
+ * authorization. The lines are those of the ordinary log with `audit: true`; they hold names and ids, never a secret.
  */
 
 import type { Clock } from '../model/clock.ts';
@@ -9,7 +9,7 @@ import { AUDIT_REFUSALS_PER_SECOND_MAX } from '../model/limits.ts';
 import type { Operation } from '../model/operation.ts';
 import type { Logger } from './logger.ts';
 
-/** Acts that S2 has no operation for. */
+/** Actions that S2 has no operation for. */
 type OwnAction =
   | 'ensure-basin'
   | 'ensure-stream'
@@ -25,12 +25,12 @@ type OwnAction =
   | 'health'
   | 'unrouted';
 
-/** What somebody does: S2's word for it where there is one. */
+/** What a request does: S2's operation where there is one. */
 export type AuditAction = Exclude<Operation, 'maintain'> | OwnAction;
 
 /**
- * Whether an action is written down `always`, or only when it is `refused`: looks at things, and data. `fence` and `trim`
- * are records, but change who may write, and what is left.
+ * Whether an action is written down `always`, or only when it is `refused`, as lists, gets and data are. `fence` and
+ * `trim` are records, but they change who may write, and which records are left.
  */
 const AUDIT_ACTIONS = {
   'list-basins': 'refused',
@@ -73,22 +73,24 @@ const AUDIT_ACTIONS = {
   unrouted: 'refused',
 } as const satisfies Readonly<Record<AuditAction, 'always' | 'refused'>>;
 
-/** Where it came in; `start` is the server itself, when it comes up. */
+/** The protocol of the request; `start` is the server itself, when it starts. */
 export type AuditProtocol = 'http' | 'otlp' | 's2s' | 'sse' | 'websocket' | 'start';
 
 /** Who does what to what. */
 export interface AuditSubject {
   readonly action: AuditAction;
   readonly protocol: AuditProtocol;
-  /** Id of a token, `root`, `anyone` without authentication, `none` who showed nothing, `unknown` what nobody knows. */
+  /**
+   * Id of a token, `root`, `anyone` without authentication, `none` without a credential, `unknown` for an unknown one.
+   */
   readonly principal: string;
-  /** Of a token; never reused, so that no id can pass for another one. */
+  /** Of a token; never reused, so that two tokens with the same id differ. */
   readonly principalNumber?: number | undefined;
   readonly basin?: string | undefined;
   /** Absolute. */
   readonly stream?: string | undefined;
   readonly tokenId?: string | undefined;
-  /** Address of whoever sent it. */
+  /** Address of the sender. */
   readonly sender?: string | undefined;
   readonly correlationId?: string | undefined;
   /** When it was done, if that is not now: milliseconds since the epoch. */
@@ -97,7 +99,7 @@ export interface AuditSubject {
 
 const SECOND_MS = 1_000;
 
-/** Writes the lines. Acts always; refusals up to so many a second, and beyond it their number. */
+/** Writes the lines: every action, and a limited number of refusals a second; then how many more there were. */
 export class Audit {
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -111,11 +113,11 @@ export class Audit {
     this.#clock = clock;
   }
 
-  /** Writes down what became of an action: done, or why not. Only once that is known, and once for each. */
+  /** Writes the outcome of an action: done, or `error`. Call it once for each action, when the outcome is known. */
   write(subject: AuditSubject, error?: TailraceError): void {
     if (!isWritten(subject.action, error)) return;
     const outcome = outcomeOf(error);
-    // Whoever is nobody that we know could fill the log with what fails as well.
+    // Strangers could fill the log with failures too.
     const isCheap = outcome === 'refused' || (outcome === 'failed' && isStranger(subject));
     if (isCheap && !this.#takeSpace()) return;
     const { action, protocol, principal, principalNumber, basin, stream, tokenId, sender, correlationId, doneAt } =
@@ -130,7 +132,7 @@ export class Audit {
     else this.#logger.info(fields, message);
   }
 
-  /** Says how many refusals were held back, if any. May be called twice. */
+  /** Writes how many refusals were held back, if any. May be called twice. */
   close(): void {
     this.#tellHeldBack();
   }
@@ -163,7 +165,9 @@ export class Audit {
   }
 }
 
-/** Whether what became of an action leaves a line: cheap, so that data need not make one up that nobody writes. */
+/**
+ * Whether the outcome of an action is written: cheap, so that data requests need not make a line that is not written.
+ */
 export function isWritten(action: AuditAction, error: TailraceError | undefined): boolean {
   return AUDIT_ACTIONS[action] === 'always' || (error !== undefined && isAboutAccess(error));
 }
@@ -182,6 +186,6 @@ function isStranger({ principal, principalNumber }: AuditSubject): boolean {
   return principalNumber === undefined && (principal === NOBODY || principal === UNKNOWN);
 }
 
-/** Who showed nothing, and who showed what nobody knows. */
+/** Principals without a credential, and with an unknown one. */
 export const NOBODY = 'none';
 export const UNKNOWN = 'unknown';

@@ -1,18 +1,18 @@
 /**
- * Log lines on stderr: JSON, one object a line, or on a terminal lines for people. Whoever embeds us may hand in a logger
- * of their own instead.
+ * Log lines on stderr: one JSON object for each line, or lines for people on a terminal. Programs that embed Tailrace
+ * may pass their own logger instead.
  */
 
 import { pino } from 'pino';
-import { masked } from './redact.ts';
-import { terminalLine } from './terminal-lines.ts';
+import { redact } from './redact.ts';
+import { terminalLine } from './terminal-line.ts';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** What the rooms know of a logger: fields first, then a sentence. pino's own loggers fit. */
+/** What all layers use of a logger: fields first, then a sentence. pino's loggers fit. */
 export interface Logger {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
@@ -20,12 +20,12 @@ export interface Logger {
   error(fields: LogFields, message: string): void;
 }
 
-/** Writes nothing: for embedders that want silence. */
+/** Writes nothing. */
 export const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 /**
- * A logger on stderr (stdout belongs to data). Fields that could carry a secret are masked even if someone logs a whole
- * request by mistake; so is in any line what looks like a secret, as in a path that a caller made up.
+ * A logger on stderr (stdout is for data). Fields that could carry a secret are redacted, even if our code logs a whole
+ * request by mistake. So is whatever looks like a secret in any line, such as in a path from a caller.
  */
 export function createLogger(level: LogLevel, destination: { write(line: string): void } = stderr()): Logger {
   return pino(
@@ -36,27 +36,27 @@ export function createLogger(level: LogLevel, destination: { write(line: string)
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: SECRET_PATHS, censor: '[secret]' },
       serializers: { err: pino.stdSerializers.err },
-      hooks: { streamWrite: masked },
+      hooks: { streamWrite: redact },
     },
     destination,
   );
 }
 
-/** The same for a logger of somebody else's: its messages and texts among its fields have no secrets in them. */
-export function maskingLogger(logger: Logger): Logger {
+/** Redacts what goes to an embedder's logger: its messages, and the fields that are texts. */
+export function redactingLogger(logger: Logger): Logger {
   const plain = (fields: LogFields): LogFields =>
-    Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, maskedValue(value)]));
+    Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, redactedValue(value)]));
   return {
-    debug: (fields, message) => logger.debug(plain(fields), masked(message)),
-    info: (fields, message) => logger.info(plain(fields), masked(message)),
-    warn: (fields, message) => logger.warn(plain(fields), masked(message)),
-    error: (fields, message) => logger.error(plain(fields), masked(message)),
+    debug: (fields, message) => logger.debug(plain(fields), redact(message)),
+    info: (fields, message) => logger.info(plain(fields), redact(message)),
+    warn: (fields, message) => logger.warn(plain(fields), redact(message)),
+    error: (fields, message) => logger.error(plain(fields), redact(message)),
   };
 }
 
-/** Errors stay as they are: whose logger it is may want them whole. */
-function maskedValue(value: unknown): unknown {
-  return typeof value === 'string' ? masked(value) : value;
+/** Errors stay as they are: the owner of the logger may want them whole. */
+function redactedValue(value: unknown): unknown {
+  return typeof value === 'string' ? redact(value) : value;
 }
 
 function stderr(): { write(line: string): void } {
@@ -65,7 +65,7 @@ function stderr(): { write(line: string): void } {
 
 const TERMINAL = { write: (line: string): void => void process.stderr.write(terminalLine(line)) };
 
-/** Names of fields and headers whose values are nobody's business, whatever they look like. */
+/** Names of fields and headers whose values are secret, whatever they look like. */
 export const SECRET_FIELDS = [
   'token',
   'accessToken',
@@ -79,9 +79,9 @@ export const SECRET_FIELDS = [
   'sec-websocket-protocol',
 ] as const;
 
-/** Each by itself, in an object, and in an object of an object, as are headers in a request. */
+/** Each at the top, in an object, and in an object inside an object, like the headers of a request. */
 const SECRET_PATHS = SECRET_FIELDS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]);
 
 function nothing(): void {
-  // Silence is the point.
+  // SILENT writes nothing.
 }

@@ -1,14 +1,14 @@
 /**
- * What the server tells Prometheus about itself. Each server has its own: programs may run several. Labels come from
+ * The server's metrics for Prometheus. Each server has its own, because a program may run several. Labels come from
  * closed lists, so what clients send never makes new series.
  */
 
 import { Registry } from 'prom-client';
 import { SIGNALS, type Signal } from '../model/record.ts';
-import { addCounter, addGauge, byLabel, Distribution, type Labelled, plain } from './plain-metrics.ts';
 import { addProcessMetrics } from './process-metrics.ts';
+import { addCounter, addGauge, byLabel, Distribution, type Labelled, unlabelled } from './prometheus.ts';
 
-/** What is looked up when somebody asks. */
+/** What is looked up when the metrics are scraped. */
 export interface MetricSources {
   stat(): Promise<StoreStat>;
   /** Connections of the HTTP listener. */
@@ -27,7 +27,7 @@ export interface StoreStat {
   readonly reads: { readonly byProtocol: ReadonlyMap<string, number>; readonly lagRecordsMax: number };
 }
 
-/** An OTLP request that was answered with 200. */
+/** An OTLP request that got a 200. */
 export interface Taken {
   readonly accepted: number;
   readonly reasons: readonly { readonly kind: string; readonly count: number }[];
@@ -39,9 +39,9 @@ const BYTES = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304,
 const ENTRIES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500];
 const STATES = ['open', 'full', 'read_only', 'closed'];
 
-/** Counts; hears what the log tells (see LogObserver) and what the OTLP doors tell. */
+/** Counts the events of the log (it fits LogObserver) and of the OTLP endpoints. */
 export class Metrics {
-  /** Names that stood for numbers of enums in OTLP/JSON. */
+  /** Enum values that came as names in OTLP/JSON. */
   readonly jsonTally = { enumNames: 0 };
   readonly #registry = new Registry();
   readonly #permit: Distribution;
@@ -71,7 +71,7 @@ export class Metrics {
     );
     this.#ack = histogram(
       's2_append_ack_latency_seconds',
-      'From the acceptance of an append to its answer.',
+      'From the acceptance of an append to its acknowledgement.',
       LATENCY_SECONDS,
     );
     this.#batchRecords = histogram('s2_append_batch_records', 'Records of one append to one stream.', RECORDS);
@@ -126,14 +126,14 @@ export class Metrics {
     for (const { kind, count } of reasons) this.#rejected.get(signal)?.add(kind, count);
   }
 
-  /** An OTLP request was answered with this status. */
+  /** An OTLP request got a response with this status. */
   otlpAnswered(signal: Signal, status: number): void {
     this.#requests.get(signal)?.add(String(status), 1);
   }
 
-  /** Adds what the rest of a server knows. Once at most. */
+  /** Adds the metrics of the rest of a server. Must be called at most once. */
   watch({ stat, connections, memory }: MetricSources): void {
-    // One look serves all that are asked for together.
+    // One call of `stat` serves all gauges of a scrape.
     let looked: Promise<StoreStat> | undefined;
     const look = (): Promise<StoreStat> => {
       looked ??= stat().finally(() => {
@@ -143,31 +143,31 @@ export class Metrics {
     };
     const gauge = (name: string, help: string, read: (stat: StoreStat) => Labelled, labels: string[] = []): void =>
       addGauge(this.#registry, { name, help, labels }, async () => read(await look()));
-    gauge('tailrace_store_used_bytes', 'Bytes of the store in use.', ({ engine }) => plain(engine.usedBytes));
-    gauge('tailrace_store_file_bytes', 'Size of the file of the store.', ({ engine }) => plain(engine.fileBytes));
+    gauge('tailrace_store_used_bytes', 'Bytes of the store in use.', ({ engine }) => unlabelled(engine.usedBytes));
+    gauge('tailrace_store_file_bytes', 'Size of the file of the store.', ({ engine }) => unlabelled(engine.fileBytes));
     gauge('tailrace_store_free_bytes', 'Bytes that the store may still take, where that is known.', ({ engine }) =>
-      engine.freeBytes === undefined ? [] : plain(engine.freeBytes),
+      engine.freeBytes === undefined ? [] : unlabelled(engine.freeBytes),
     );
-    const states = 'The state of the store: 1 for the one that it is in. In read_only only a restart helps.';
+    const states = 'The state of the store: 1 for the current one. In read_only only a restart helps.';
     const stateOf = ({ engine }: StoreStat): Labelled =>
       byLabel(
         'state',
         STATES.map((state) => [state, state === engine.state ? 1 : 0] as const),
       );
     gauge('tailrace_store_state', states, stateOf, ['state']);
-    gauge('tailrace_open_streams', 'Streams in memory.', ({ openStreams }) => plain(openStreams));
+    gauge('tailrace_open_streams', 'Streams in memory.', ({ openStreams }) => unlabelled(openStreams));
     const readers = 'Reads under way, by protocol.';
     gauge('tailrace_open_readers', readers, ({ reads }) => byLabel('protocol', reads.byProtocol), ['protocol']);
-    const lag = 'Records that the reader farthest behind has not been given yet.';
-    gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => plain(reads.lagRecordsMax));
+    const lag = 'Records that the slowest reader has not been given yet.';
+    gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => unlabelled(reads.lagRecordsMax));
     const own = (name: string, help: string, read: () => number): void =>
-      addGauge(this.#registry, { name, help }, () => plain(read()));
+      addGauge(this.#registry, { name, help }, () => unlabelled(read()));
     own('tailrace_open_connections', 'Connections of the HTTP listener.', connections);
     own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
     own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);
   }
 
-  /** All of it in the text format 0.0.4. */
+  /** All metrics in Prometheus' text format 0.0.4. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
@@ -181,12 +181,12 @@ export class Metrics {
     counter('tailrace_appended_bytes_total', 'Metered bytes that became durable.', ['kind'], () =>
       byLabel('kind', this.#appendedBytes),
     );
-    counter('tailrace_read_records_total', 'Records given to readers.', [], () => plain(this.#readRecords));
-    counter('tailrace_read_bytes_total', 'Metered bytes given to readers.', [], () => plain(this.#readBytes));
+    counter('tailrace_read_records_total', 'Records given to readers.', [], () => unlabelled(this.#readRecords));
+    counter('tailrace_read_bytes_total', 'Metered bytes given to readers.', [], () => unlabelled(this.#readBytes));
     counter('tailrace_reads_total', 'Reads that began, by protocol.', ['protocol'], () =>
       byLabel('protocol', this.#reads),
     );
-    counter('tailrace_operations_total', 'Calls over HTTP that were allowed, by operation of S2.', ['operation'], () =>
+    counter('tailrace_operations_total', 'Calls over HTTP that were allowed, by S2 operation.', ['operation'], () =>
       byLabel('operation', this.#operations),
     );
     const accepted = 'Log records, spans and data points that became durable.';
@@ -198,11 +198,14 @@ export class Metrics {
     );
     const rejected = 'Log records, spans and data points that were refused while the rest of their request was stored.';
     counter('tailrace_otlp_rejected_total', rejected, ['signal', 'reason'], () => bySignal('reason', this.#rejected));
-    counter('tailrace_otlp_requests_total', 'OTLP requests by the status of their answer.', ['signal', 'status'], () =>
-      bySignal('status', this.#requests),
+    counter(
+      'tailrace_otlp_requests_total',
+      'OTLP requests by the status of their response.',
+      ['signal', 'status'],
+      () => bySignal('status', this.#requests),
     );
-    const enumNames = 'Names of enums in OTLP/JSON, where numbers are right: their senders should be mended.';
-    counter('tailrace_otlp_json_enum_names_total', enumNames, [], () => plain(this.jsonTally.enumNames));
+    const enumNames = 'Names of enum values in OTLP/JSON, which requires numbers: their senders should be fixed.';
+    counter('tailrace_otlp_json_enum_names_total', enumNames, [], () => unlabelled(this.jsonTally.enumNames));
   }
 }
 

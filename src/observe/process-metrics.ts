@@ -1,22 +1,22 @@
-/** What Prometheus wants to know of every process, under its usual names. Read when scraped: nothing runs in between. */
+/** The metrics that Prometheus clients give of every process, under their usual names. Read only when scraped. */
 
 import { readdir, readFile } from 'node:fs/promises';
 import type { Registry } from 'prom-client';
-import { addCounter, addGauge, type Labelled, plain } from './plain-metrics.ts';
+import { addCounter, addGauge, type Labelled, unlabelled } from './prometheus.ts';
 
 const STARTED_SECONDS = Math.round((Date.now() - performance.now()) / 1_000);
 
-/** Adds them; those that only Linux tells are left out elsewhere. */
+/** Adds them. Those that are known only on Linux are left out elsewhere. */
 export function addProcessMetrics(registry: Registry): void {
   const gauge = (name: string, help: string, read: () => Labelled | Promise<Labelled>): void =>
     addGauge(registry, { name, help }, read);
   const cpu = { name: 'process_cpu_seconds_total', help: 'User and system CPU time spent, in seconds.' };
   addCounter(registry, cpu, () => {
     const { user, system } = process.cpuUsage();
-    return plain((user + system) / 1e6);
+    return unlabelled((user + system) / 1e6);
   });
-  gauge('process_start_time_seconds', 'When the process started, in Unix seconds.', () => plain(STARTED_SECONDS));
-  gauge('process_resident_memory_bytes', 'Resident memory, in bytes.', () => plain(process.memoryUsage.rss()));
+  gauge('process_start_time_seconds', 'When the process started, in Unix seconds.', () => unlabelled(STARTED_SECONDS));
+  gauge('process_resident_memory_bytes', 'Resident memory, in bytes.', () => unlabelled(process.memoryUsage.rss()));
   gauge('process_virtual_memory_bytes', 'Virtual memory, in bytes; the map of the store is in it.', () =>
     fromProc('status', /^VmSize:\s+(\d+) kB$/m, 1_024),
   );
@@ -26,21 +26,21 @@ export function addProcessMetrics(registry: Registry): void {
     fromProc('limits', /^Max open files\s+(\d+)/m, 1),
   );
   gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use, in bytes.', () =>
-    plain(process.memoryUsage().heapUsed),
+    unlabelled(process.memoryUsage().heapUsed),
   );
   gauge('nodejs_external_memory_bytes', 'Memory of buffers outside of the heap, in bytes.', () =>
-    plain(process.memoryUsage().external),
+    unlabelled(process.memoryUsage().external),
   );
 }
 
 async function openFiles(): Promise<Labelled> {
   const files = await readdir('/proc/self/fd').catch(() => undefined);
   // One of them is the directory itself.
-  return files === undefined ? [] : plain(files.length - 1);
+  return files === undefined ? [] : unlabelled(files.length - 1);
 }
 
 async function fromProc(file: string, pattern: RegExp, unit: number): Promise<Labelled> {
   const text = await readFile(`/proc/self/${file}`, 'utf8').catch(() => '');
   const found = pattern.exec(text)?.[1];
-  return found === undefined ? [] : plain(Number(found) * unit);
+  return found === undefined ? [] : unlabelled(Number(found) * unit);
 }

@@ -1,28 +1,28 @@
 /**
- * Takes out of a text what looks like a secret. Nobody should put one into a path, a name or an id, and some do: what
- * they sent is theirs, but our logs must not keep it (access.md, Tokens: never logged).
+ * Takes out of a text what looks like a secret. Clients should not put one into a path, a name or an id, but some do,
+ * and our logs must not keep it.
  */
 
 const MASK = '[secret]';
 
-/** A prefix, `_` and what is about as long as our random part: one that was mistyped is nearly the right one. */
+/** A prefix, `_` and about as much as the random part of our tokens: a mistyped token is nearly a right one. */
 const TOKEN = /[a-z]{2,8}(?:_|%5f)[0-9a-z]{44,}/gi;
 /**
- * Of a JWT (RFC 7519), also without its signature, or with only a part of it. Heads are short, and the bound keeps texts
- * that are made of nothing but beginnings from taking long.
+ * A JWT (RFC 7519), also without its signature or with a part of it. Headers are short; without the bound, a text of
+ * nothing but beginnings of JWTs would take long.
  */
 const JWT = /eyJ[\w%-]{8,400}\.[\w%-]{8,}(?:\.[\w%-]*)?/g;
-/** What follows the scheme of a header or the prefix of a WebSocket subprotocol, whatever it looks like. */
+/** Whatever follows the `Bearer` scheme of a header or the `bearer.` prefix of a WebSocket subprotocol. */
 const BEARER = /(bearer(?:[ .]|%20)+)[\w.~+/=%-]{16,}/gi;
-/** What stands in a query under a name that says it all. */
+/** The value of a query parameter whose name says that it is secret. */
 const PARAMETER = /((?:^|[?&])(?:access_token|token|ticket|credential|authorization)=)[^&\s"'\\]+/gi;
 
-/** The text with `[secret]` in place of each. What has none comes back as it is. */
-export function masked(text: string): string {
+/** The text with `[secret]` in place of each secret; a text without one is returned as it is. */
+export function redact(text: string): string {
   return text.replace(BEARER, `$1${MASK}`).replace(PARAMETER, `$1${MASK}`).replace(JWT, MASK).replace(TOKEN, MASK);
 }
 
-/** Whether there is one in it. */
+/** Whether the text holds what looks like a secret. */
 export function holdsSecret(text: string): boolean {
-  return masked(text) !== text;
+  return redact(text) !== text;
 }

@@ -1,4 +1,4 @@
-/** The clock of the machine: the only place that reads time or sets a timer outside of the doors' sockets. */
+/** The clock of the machine: the only place that reads time or sets a timer, except for the servers' sockets. */
 
 import type { Clock } from '../model/clock.ts';
 

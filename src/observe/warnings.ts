@@ -1,13 +1,13 @@
 /**
- * Warnings about what senders do wrong: each is worth a line, a thousand a second are not. At most one line a minute
- * goes out for each sender and reason, with the number of those that were held back (users.md 2).
+ * Warnings about what senders do wrong. A line helps, a thousand a second do not: for each sender and reason at most
+ * one line a minute is written, with the number of those that were held back.
  */
 
 import type { Clock } from '../model/clock.ts';
 import type { LogFields, Logger } from './logger.ts';
 
 const WINDOW_MS = 60_000;
-/** Sender and reason pairs that are remembered; beyond it the oldest is forgotten. */
+/** How many pairs of sender and reason are remembered; beyond it the oldest is forgotten. */
 const PAIRS_MAX = 1_000;
 
 interface Seen {
@@ -15,7 +15,7 @@ interface Seen {
   held: number;
 }
 
-/** Lets one warning a minute through per sender and reason; the others are debug lines. */
+/** Lets one warning a minute through for each sender and reason; the others become debug lines. */
 export class Warnings {
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -26,7 +26,7 @@ export class Warnings {
     this.#clock = clock;
   }
 
-  /** `reason` is a stable word or sentence without figures of the request in it: it tells warnings apart. */
+  /** `reason` tells warnings apart: it must be the same for each request, without values from it. */
   warn(sender: string, reason: string, fields: LogFields, message: string): void {
     const now = this.#clock.monotonicMs();
     const key = `${sender} ${reason}`;
@@ -36,7 +36,7 @@ export class Warnings {
       this.#logger.debug({ sender, ...fields }, message);
       return;
     }
-    // Deleted first, so that insertion order is the order of age.
+    // Deleted first, so that the insertion order of the map is the order of age.
     this.#seen.delete(key);
     if (this.#seen.size >= PAIRS_MAX) this.#forgetOldest();
     this.#seen.set(key, { since: now, held: 0 });

@@ -1,6 +1,6 @@
 /**
- * Turns what a request holds for one stream into blocks (storage.md, Block): views of the body where whole resources
- * fit, rebuilt containers where a block is cut or an item is rejected.
+ * Turns what a request holds for one stream into blocks: views of the body where whole resources fit, rebuilt
+ * containers where a block is cut or an item is rejected.
  */
 
 import { BLOCK_BYTES_MAX, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
@@ -17,31 +17,31 @@ import {
 } from './emit-block.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 
-/** A block grows beyond its limit rather than repeat heads that would take more than this part of it. */
+/** Heads must not take more than a quarter of a block: then it grows beyond its limit, instead of repeating them. */
 const HEAD_SHARE_MAX = 4;
 
 export interface BatchOptions {
-  /** Items without a time are rejected (timestamping mode `client-require`). */
+  /** Rejects items without a time (timestamping mode `client-require`). */
   readonly timeRequired: boolean;
-  /** Called for items that are rejected. */
+  /** Called for each rejected item. */
   reject(why: 'too_large' | 'no_time', item: number): void;
-  /** Payload of a block at most; `BLOCK_BYTES_MAX` unless told. */
+  /** Largest payload of a block; the default is `BLOCK_BYTES_MAX`. */
   readonly blockBytesMax?: number;
-  /** Metered bytes of a record at most; `RECORD_METERED_BYTES_MAX` unless told. */
+  /** Most metered bytes of a record; the default is `RECORD_METERED_BYTES_MAX`. */
   readonly recordBytesMax?: number;
 }
 
 /**
- * The blocks of one stream: all items of the resources `rows`, in the order of the request, without those that are
- * rejected. Empty when all are. The payloads are views of the body where they can be.
+ * The blocks of one stream: all items of the resources `rows` that are not rejected, in the order of the request. Empty
+ * when all are rejected. The payloads are views of the body where possible.
  */
 export function draftBlocks(scanned: ScannedRequest, rows: readonly number[], options: BatchOptions): BlockDraft[] {
-  const plan = new Plan(options.blockBytesMax ?? BLOCK_BYTES_MAX);
+  const plan = new BlockPlan(options.blockBytesMax ?? BLOCK_BYTES_MAX);
   for (const row of rows) planResource(scanned, row, options, plan);
   return plan.finish().map((block) => emitBlock(scanned, block));
 }
 
-function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: Plan): void {
+function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: BlockPlan): void {
   const { itemStart, itemEnd, itemMs } = scanned;
   const recordBytesMax = options.recordBytesMax ?? RECORD_METERED_BYTES_MAX;
   const fixed = meteredBytes(OTLP_HEADERS[scanned.signal], 0);
@@ -61,8 +61,8 @@ function planResource(scanned: ScannedRequest, row: number, options: BatchOption
   }
 }
 
-/** Sorts items into blocks, as runs of neighbours. Lives as long as one stream of one request is planned. */
-class Plan {
+/** Sorts items into blocks, as runs of neighbours. One plan is for one stream of one request. */
+class BlockPlan {
   readonly #blockBytesMax: number;
   readonly #blocks: PlannedBlock[] = [];
   #block: PlannedBlock = newBlock();
@@ -112,7 +112,7 @@ class Plan {
     this.#run = undefined;
   }
 
-  /** What the next item takes beside itself: heads that the block does not have yet. */
+  /** What the next item adds to the block beside itself: the heads that the block does not have yet. */
   #headBytes(): number {
     const last = this.#run ?? this.#block.runs.at(-1);
     if (last?.scope === this.#scope) return 0;
@@ -120,7 +120,7 @@ class Plan {
     return last?.row === this.#row ? scope : scope + this.#resourceHead + FRAME_BYTES_MAX;
   }
 
-  /** Without this, a head of almost 1 MiB would be stored again for each small item. */
+  /** Grows with the heads: otherwise a head of almost 1 MiB would be stored again for each small item. */
   #bytesMax(): number {
     return Math.max(this.#blockBytesMax, HEAD_SHARE_MAX * (this.#resourceHead + this.#scopeHead));
   }

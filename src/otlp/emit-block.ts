@@ -1,5 +1,6 @@
-/** Writes a planned block down: payload and index. A whole resource is a view of the body, a part of one is rebuilt. */
+/** Turns a planned block into payload and index. A whole resource is a view of the body, a part of one is rebuilt. */
 
+import { varintBytes, writeVarint } from '../encoding/varint.ts';
 import { type BlockDraft, OtlpLayout } from '../storage/block/seal.ts';
 import { type ChangedHeads, cell, type ScannedRequest } from './scan/columns.ts';
 import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from './scan/tables.ts';
@@ -11,7 +12,7 @@ export interface Run {
   readonly scope: number;
   readonly from: number;
   to: number;
-  /** The items with tag and length. */
+  /** Of the items, with their tags and lengths. */
   bytes: number;
 }
 
@@ -19,26 +20,26 @@ export interface Run {
 export interface PlannedBlock {
   readonly runs: Run[];
   count: number;
-  /** Of the payload, at most. */
+  /** Upper bound of the payload. */
   bytes: number;
   meteredBytes: number;
 }
 
-/** Tag and length of a container, at their largest. */
+/** Most bytes that the tag and length of a container take. */
 export const FRAME_BYTES_MAX = 6;
-/** Starts and ends of pieces of a head that is stored as it came: encoders write one or two pieces. */
+/** Most starts and ends of pieces of a head that is stored as it came: encoders write one or two pieces. */
 const PIECES_MAX = 2 * 4;
 
-/** Used by one call at a time: drafting has no `await`. */
+/** Shared by all calls: drafting has no `await`, so only one call uses them at a time. */
 const layout = new OtlpLayout();
 const pieces: number[] = [];
 
-/** The draft of a block. Its payload refers to the body where it can. */
+/** The draft of a block. Its payload refers to the body where possible. */
 export function emitBlock(scanned: ScannedRequest, block: PlannedBlock): BlockDraft {
   layout.reset();
   const payload = new Payload(scanned.body);
   const timestamps = new Float64Array(block.count);
-  let noted = 0;
+  let written = 0;
   for (let first = 0; first < block.runs.length; ) {
     const runs = runsOfOneResource(block.runs, first);
     first += runs.length;
@@ -46,7 +47,7 @@ export function emitBlock(scanned: ScannedRequest, block: PlannedBlock): BlockDr
     else if (scanned.changedHeads === undefined) emitWhole(scanned, runs, payload);
     else emitChanged(scanned, scanned.changedHeads, runs, payload);
     for (const run of runs) {
-      for (let item = run.from; item < run.to; item++) timestamps[noted++] = scanned.itemMs[item] ?? 0;
+      for (let item = run.from; item < run.to; item++) timestamps[written++] = scanned.itemMs[item] ?? 0;
     }
   }
   return {
@@ -67,19 +68,16 @@ export function piecesBytes(column: Uint32Array, from: Uint32Array, row: number)
   return total;
 }
 
-/** Bytes of the head of a resource, as it is stored. */
+/** Bytes of the head of a resource as it will be stored. */
 export function resourceHeadBytes(scanned: ScannedRequest, row: number): number {
   const heads = scanned.changedHeads;
   if (heads !== undefined) return cell(heads.ends, row) - cell(heads.starts, row);
   return piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
 }
 
-/** A message with its tag of one byte and its length. */
+/** Bytes of a message with its length and its tag of one byte. */
 export function framedBytes(length: number): number {
-  if (length < 0x80) return length + 2;
-  if (length < 0x4000) return length + 3;
-  if (length < 0x20_0000) return length + 4;
-  return length < 0x1000_0000 ? length + 5 : length + FRAME_BYTES_MAX;
+  return 1 + varintBytes(length) + length;
 }
 
 function runsOfOneResource(runs: readonly Run[], first: number): readonly Run[] {
@@ -90,8 +88,8 @@ function runsOfOneResource(runs: readonly Run[], first: number): readonly Run[] 
 }
 
 /**
- * Whether the runs are the whole resource, and the resource holds hardly anything else, such as many empty scopes, nor
- * has heads in many pieces, which every reader of a record would have to put together again.
+ * Whether the runs are the whole resource, and the resource may be stored as it came: it holds hardly anything else,
+ * such as many empty scopes, and its heads are not in many pieces, which every reader of a record would have to join.
  */
 function isWhole(scanned: ScannedRequest, runs: readonly Run[]): boolean {
   const row = runs[0]?.row ?? 0;
@@ -122,7 +120,7 @@ function emitWhole(scanned: ScannedRequest, runs: readonly Run[], payload: Paylo
   layoutRuns(scanned, runs, shift);
 }
 
-/** Indexes scopes and items that stand in the payload as they do in the body, `shift` further on. */
+/** Indexes scopes and items that are in the payload as in the body, `shift` bytes further on. */
 function layoutRuns(scanned: ScannedRequest, runs: readonly Run[], shift: number): void {
   for (const run of runs) {
     layout.scope(pieces, shifted(scanned.scopePieces, scanned.scopePiecesFrom, run.scope, shift));
@@ -133,7 +131,7 @@ function layoutRuns(scanned: ScannedRequest, runs: readonly Run[], shift: number
   }
 }
 
-/** A whole resource with another head: that is new bytes, its scopes are views of the body. */
+/** A whole resource with a changed head: the head is new bytes, the scopes are a view of the body. */
 function emitChanged(scanned: ScannedRequest, heads: ChangedHeads, runs: readonly Run[], payload: Payload): void {
   const row = runs[0]?.row ?? 0;
   const scopes = scopesExtent(scanned, row);
@@ -153,7 +151,7 @@ function emitChanged(scanned: ScannedRequest, heads: ChangedHeads, runs: readonl
   layoutRuns(scanned, runs, shift);
 }
 
-/** Where the scopes of a resource stand; undefined when fields of its head stand between them, which no encoder does. */
+/** Where the scopes of a resource are; undefined when fields of its head are between them, which no encoder writes. */
 function scopesExtent(scanned: ScannedRequest, row: number): { start: number; end: number } | undefined {
   const { view, resourcePieces: column } = scanned;
   let end = cell(scanned.resourceEnd, row);
@@ -169,7 +167,7 @@ function scopesExtent(scanned: ScannedRequest, row: number): { start: number; en
   return { start, end };
 }
 
-/** Fills `pieces` with a head's pieces as they stand in the payload; answers how many pairs. */
+/** Fills `pieces` with the positions of a head's pieces in the payload; returns the number of pairs. */
 function shifted(column: Uint32Array, from: Uint32Array, row: number, shift: number): number {
   const first = cell(from, row);
   const end = cell(from, row + 1);
@@ -251,9 +249,9 @@ class Payload {
   }
 }
 
-/** Writes one rebuilt resource, whose size is known before, and tells the layout where the items are. */
+/** Writes one rebuilt resource of known size, and tells the layout where the items are. */
 class Writer {
-  /** Pairs that `head` left in `pieces`. */
+  /** The number of pairs that `head` wrote to `pieces`. */
   headPairs = 0;
   readonly #scanned: ScannedRequest;
   readonly #target: Uint8Array;
@@ -269,9 +267,7 @@ class Writer {
 
   frame(tag: number, length: number): void {
     this.#target[this.#at++] = tag;
-    let rest = length;
-    for (; rest > 0x7f; rest >>>= 7) this.#target[this.#at++] = (rest & 0x7f) | 0x80;
-    this.#target[this.#at++] = rest;
+    this.#at = writeVarint(this.#target, this.#at, length);
   }
 
   resourceHead(row: number): void {
@@ -280,7 +276,7 @@ class Writer {
     if (heads === undefined) this.head(resourcePieces, resourcePiecesFrom, row);
     else {
       this.#copy(heads.bytes, cell(heads.starts, row), cell(heads.ends, row));
-      this.#noteHead(start);
+      this.#recordHead(start);
     }
   }
 
@@ -290,16 +286,16 @@ class Writer {
     for (let piece = cell(from, row); piece < end; piece += 2) {
       this.#copy(this.#scanned.body, cell(column, piece), cell(column, piece + 1));
     }
-    this.#noteHead(start);
+    this.#recordHead(start);
   }
 
-  #noteHead(start: number): void {
+  #recordHead(start: number): void {
     pieces[0] = this.#base + start;
     pieces[1] = this.#base + this.#at;
     this.headPairs = this.#at > start ? 1 : 0;
   }
 
-  /** Copies neighbours that are framed as we would frame them in one go. */
+  /** Copies items; neighbours whose tags and lengths are as we would write them are copied in one go. */
   items(from: number, to: number): void {
     const { itemStart, itemEnd } = this.#scanned;
     for (let item = from; item < to; ) {

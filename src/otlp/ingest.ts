@@ -1,9 +1,9 @@
 /**
- * What every OTLP door shares: the bytes of a request in, durable records out (otlp.md, All or nothing). HTTP, gRPC and
- * the library enter here.
+ * The entry point of every OTLP request: the bytes of a request in, durable records out. HTTP, gRPC and the library
+ * call it.
  */
 
-import { setImmediate as others } from 'node:timers/promises';
+import { setImmediate as letOthersRun } from 'node:timers/promises';
 import { TailraceError } from '../model/error.ts';
 import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
@@ -16,27 +16,30 @@ import { type Rejection, type RejectionReason, Rejections } from './rejections.t
 import type { OtlpEncoding } from './response.ts';
 import { type RoutePolicy, routeResource } from './routing/route.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
-import { Scan, type ScanLimits } from './scan/scan.ts';
+import { RequestScan, type ScanLimits } from './scan/scan.ts';
 import { Stamper, stampsOf } from './stamp.ts';
 
-/** What ingest has to know of a basin. The log's basins fit. */
+/** What ingest needs to know of a basin. The log's basins fit. */
 export interface IngestBasin {
   readonly name: string;
   readonly config: { readonly otlpDefaultStream: string };
 }
 
-/** What ingest has to know of a stream. The log's streams fit. */
+/** What ingest needs to know of a stream. The log's streams fit. */
 export interface IngestStream {
   readonly config: { readonly timestampingMode: TimestampingMode };
-  /** Records of an encrypted stream come with a key, and OTLP has no place for one. */
+  /** An encrypted stream takes no OTLP data: each append needs the key, and OTLP cannot send one. */
   readonly cipher?: StreamCipher | undefined;
 }
 
-/** The way down to the log. The log itself fits. */
+/** What ingest calls of the log. The log itself fits. */
 export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
-  /** The stream, made when the basin makes streams on append. Answers at once when it can. Throws `stream_not_found`. */
+  /**
+   * The stream, which is made first when the basin makes streams on append. Returned without a promise when it is open.
+   * @throws TailraceError `stream_not_found`
+   */
   openStream(basin: B, name: string, purpose: 'append'): S | Promise<S>;
-  /** All of it in one transaction, or nothing; resolves when it is durable. */
+  /** Appends all of it in one transaction, or nothing; resolves when it is durable. */
   append(appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[]): Promise<unknown>;
 }
 
@@ -49,27 +52,29 @@ export interface IngestRequest {
 
 export interface IngestOptions {
   readonly limits: ScanLimits;
-  /** Whether the caller may append to that stream; without it every stream is allowed. */
+  /** Whether the caller may append to a stream; without this function every stream is allowed. */
   readonly mayAppend?: (stream: string) => boolean;
-  /** Takes resources without `s2.stream` in place of the basin's template: a valid name, no template. */
+  /**
+   * The stream of resources without `s2.stream`, used instead of the basin's template: a valid name, not a template.
+   */
   readonly fixedStream?: string | undefined;
-  /** Set on every resource in place of what the sender wrote under those keys. Must not change. */
+  /** Set on every resource; replaces what the sender wrote under those keys. Must not change. */
   readonly resourceAttributes?: ReadonlyMap<string, string>;
-  /** Hears how many bytes of memory `resourceAttributes` take, in all, each time that grows; may throw. */
+  /** Called with the total memory in bytes that `resourceAttributes` take, each time it grows; may throw. */
   readonly reserve?: (bytes: number) => void;
-  /** Hears how many spans are about to be stored; what it throws refuses the request. */
+  /** Called with the number of spans that are about to be stored; what it throws refuses the request. */
   readonly takeSpans?: (spans: number) => void;
-  /** Hears what JSON requests held that OTLP does not allow and we tolerate. */
+  /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
 }
 
-/** Counts are in what OTLP counts: log records, spans, and of metrics data points. */
+/** Counts are in the units of OTLP: log records, spans, data points. */
 export interface IngestResult {
   readonly accepted: number;
   readonly rejected: number;
-  /** Records that are now durable: metrics, where `accepted` counts data points. */
+  /** Records that are now durable. For metrics these are metrics, while `accepted` counts data points. */
   readonly records: number;
-  /** For the sender: grouped reasons, each with its fix. Undefined when everything was accepted. */
+  /** For the sender: grouped reasons, each with what to do. Undefined when everything was accepted. */
   readonly message: string | undefined;
   /** For the server's own warnings. */
   readonly reasons: readonly RejectionReason[];
@@ -77,7 +82,7 @@ export interface IngestResult {
 
 const NO_STREAM: Rejection = {
   kind: 'no_stream',
-  text: 'the stream does not exist and the basin makes none on append: create it, or set create_stream_on_append',
+  text: 'the stream does not exist and the basin does not make streams on append: create it, or set create_stream_on_append',
 };
 const NOT_ALLOWED: Rejection = {
   kind: 'not_allowed',
@@ -93,22 +98,23 @@ const NO_TIME: Rejection = {
 };
 const ENCRYPTED: Rejection = {
   kind: 'encrypted',
-  text: 'the stream is encrypted with keys of those who append, which OTLP cannot send: route to a stream of another basin',
+  text: 'the stream is encrypted with keys that its clients send, which OTLP cannot do: route to a stream of another basin',
 };
 
-/** Scans that wait for a request; their columns stay warm. */
-const idle: Scan[] = [];
+/** Scans for the next requests: they keep the memory of their columns. */
+const idle: RequestScan[] = [];
 const IDLE_MAX = 4;
 
 /**
- * Stores a request. Resolves when everything that was accepted is durable, in one transaction for all streams; what is
- * permanently wrong with a resource or item is rejected in the result while the rest commits. An empty request is
- * accepted without a commit. While all streams are open there is no `await` before the append, so requests of up to
- * `YIELD_BYTES` take effect in the order of the calls; larger ones let others run in between.
+ * Stores a request. Resolves when everything that was accepted is durable, in one transaction for all streams. A
+ * resource or item that can never be stored is rejected in the result, and the rest is committed (OTLP specification,
+ * Partial Success). An empty request is accepted without a commit. When all streams are open there is no `await` before
+ * the append, so requests of up to `YIELD_BYTES` take effect in the order of the calls; larger ones let others run in
+ * between.
  *
  * @throws TailraceError `bad_proto`, `bad_json`, `too_large`; `permission_denied` when the caller may append to none of
- * the streams; what `takeSpans` throws; what the port throws, but `stream_not_found`. Then nothing of the request is stored (after `storage`:
- * all or nothing).
+ * the streams; what `takeSpans` throws; what the port throws, except `stream_not_found`. Then nothing of the request is
+ * stored, except that after `storage` all of it may be.
  */
 export async function ingest<B extends IngestBasin, S extends IngestStream>(
   port: IngestPort<B, S>,
@@ -120,12 +126,12 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   const body = request.encoding === 'json' ? transcodeJson(signal, request.body, options.tally) : request.body;
   const rejections = new Rejections();
   const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
-  const scan = idle.pop() ?? new Scan();
+  const scan = idle.pop() ?? new RequestScan();
   const scanned = scan.found;
   let total = 0;
   try {
     scan.begin(signal, body, options.limits);
-    while (!scan.step()) await others();
+    while (!scan.step()) await letOthersRun();
     total = countOf(scanned, 0, scanned.itemCount);
     const stamps = stampsOf(options.resourceAttributes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, options.reserve);
@@ -134,7 +140,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     const streams = new Map<string, number[]>();
     for (let row = 0; row < scanned.resourceCount; ) {
       row = route(scanned, row, routing, streams, rejections);
-      if (row < scanned.resourceCount) await others();
+      if (row < scanned.resourceCount) await letOthersRun();
     }
     checkAllowed(scanned, streams, options, rejections);
     if (signal === 'traces') options.takeSpans?.(total - rejections.count);
@@ -146,7 +152,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
       else appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
     }
   } finally {
-    // The drafts refer to the body, but not to the columns.
+    // The drafts refer to the body, but not to the columns, so the scan can be reused.
     scan.end();
     if (idle.length < IDLE_MAX) idle.push(scan);
   }
@@ -161,12 +167,12 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   };
 }
 
-/** What decides where resources go, and what is done to them before. */
+/** What decides where resources go, and what is done to them first. */
 interface Routing extends RoutePolicy {
   readonly stamper: Stamper | undefined;
 }
 
-/** Sorts resources from `first` on to their streams, in the order of the request; answers where to go on. */
+/** Sorts resources from `first` on to their streams, in the order of the request; returns the row to go on with. */
 function route(
   scanned: ScannedRequest,
   first: number,
@@ -179,7 +185,7 @@ function route(
   for (; row < scanned.resourceCount && walked < YIELD_BYTES; row++) {
     const head = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
     walked += head;
-    // No record fits that has such a head, so nobody has to walk over it again.
+    // No record with such a head fits, so nothing more has to look at this resource.
     if (head > RECORD_METERED_BYTES_MAX) {
       rejections.add(TOO_LARGE, rowsCount(scanned, [row]));
       continue;
@@ -197,7 +203,10 @@ function route(
   return row;
 }
 
-/** Takes out the streams that the caller may not append to. */
+/**
+ * Takes out the streams that the caller may not append to.
+ * @throws TailraceError `permission_denied` when none is left
+ */
 function checkAllowed(
   scanned: ScannedRequest,
   streams: Map<string, number[]>,
@@ -215,7 +224,7 @@ function checkAllowed(
   }
 }
 
-/** Undefined when the stream is not there and is not made: that is rejected, other trouble fails the request. */
+/** The stream, or undefined when it does not exist and is not made: that is rejected, other errors fail the request. */
 function open<B extends IngestBasin, S extends IngestStream>(
   port: IngestPort<B, S>,
   basin: B,
@@ -249,7 +258,7 @@ function draft(
   });
 }
 
-/** What OTLP counts in items [from, to): data points of metrics, else the items themselves. */
+/** How many items [from, to) are in the units of OTLP: for metrics their data points, else the items themselves. */
 function countOf(scanned: ScannedRequest, from: number, to: number): number {
   if (scanned.signal !== 'metrics') return to - from;
   let points = 0;

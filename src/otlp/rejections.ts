@@ -1,13 +1,13 @@
-/** Collects what of a request is rejected, and says so in one short message (otlp.md, Answers: partial success). */
+/** Collects what is rejected of a request, and says so in one short message (OTLP specification, Partial Success). */
 
 import { ANSWER_MESSAGE_CHARS_MAX } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 
-/** Reasons that are told apart; what comes later is counted together. */
+/** How many reasons are told apart; later ones are counted together. */
 const REASONS_MAX = 16;
 const NAME_CHARS_MAX = 100;
 
-/** Reasons by their classes, of which there are only these: for counters. */
+/** The classes of reasons, a closed list: labels of counters. */
 export type RejectionKind = 'unroutable' | 'no_stream' | 'not_allowed' | 'too_large' | 'no_time' | 'encrypted';
 
 /** Why something is rejected: its class, and what to tell the sender. */
@@ -16,12 +16,12 @@ export interface Rejection {
   readonly text: string;
 }
 
-/** One reason with what it cost, in what OTLP counts: log records, spans, data points. */
+/** One reason and how much it rejected, in the units of OTLP: log records, spans, data points. */
 export interface RejectionReason {
   readonly kind: RejectionKind;
   readonly reason: string;
   readonly count: number;
-  /** The first stream that it struck, where it struck a stream. */
+  /** The first stream that it concerns, if it concerns a stream. */
   readonly stream?: string;
 }
 
@@ -31,18 +31,18 @@ const NOUNS: Readonly<Record<Signal, readonly [one: string, many: string]>> = {
   metrics: ['data point', 'data points'],
 };
 
-interface Group {
+interface ReasonGroup {
   readonly kind: RejectionKind;
   readonly text: string;
   count: number;
   readonly streams: Set<string>;
 }
 
-/** Lives as long as one request. */
+/** The rejections of one request. */
 export class Rejections {
-  /** In what OTLP counts. */
+  /** In the units of OTLP. */
   count = 0;
-  readonly #groups = new Map<string, Group>();
+  readonly #groups = new Map<string, ReasonGroup>();
 
   add({ kind, text }: Rejection, count: number, stream?: string): void {
     this.count += count;
@@ -61,7 +61,7 @@ export class Rejections {
     });
   }
 
-  /** Undefined when nothing was rejected. */
+  /** The message for the sender; undefined when nothing was rejected. */
   message(signal: Signal): string | undefined {
     if (this.#groups.size === 0) return undefined;
     const lines = [...this.#groups].map(([reason, group]) => {

@@ -1,12 +1,13 @@
-/** What an OTLP exporter is answered: `Export…ServiceResponse` and `google.rpc.Status`, in both encodings. */
+/** Responses to OTLP exporters: `Export…ServiceResponse` and `google.rpc.Status`, in both encodings. */
 
+import { varint } from '../encoding/varint.ts';
 import type { ErrorCode } from '../model/error.ts';
 import { ANSWER_MESSAGE_CHARS_MAX } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 
 export type OtlpEncoding = 'protobuf' | 'json';
 
-/** The exact Content-Type of answers: exporters compare the string (otlp.md, Encodings). */
+/** The exact Content-Type of responses: some exporters compare the string, so nothing may be added to it. */
 export const OTLP_CONTENT_TYPE: Readonly<Record<OtlpEncoding, string>> = {
   protobuf: 'application/x-protobuf',
   json: 'application/json',
@@ -22,7 +23,10 @@ const INTERNAL = 13;
 const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
-/** The gRPC code of each error at the OTLP doors (otlp.md, Answers). What a retry may cure is UNAVAILABLE. */
+/**
+ * The gRPC code of each error of OTLP requests. Errors that a retry may cure are UNAVAILABLE, which exporters retry;
+ * they give up at the others (OTLP specification, OTLP/gRPC Response).
+ */
 export const OTLP_GRPC_CODE = {
   authn: UNAUTHENTICATED,
   permission_denied: PERMISSION_DENIED,
@@ -78,8 +82,9 @@ const NOTHING = new Uint8Array(0);
 const EMPTY_OBJECT: Uint8Array = Buffer.from('{}');
 
 /**
- * The body of a 200. Without a message everything was accepted: zero bytes, or `{}`. Otherwise `partial_success` with
- * the count of rejected records (data points for metrics; 0 makes it a warning) and the message.
+ * The body of a 200. When everything was accepted and there is no message it is empty, or `{}`. Otherwise it holds
+ * `partial_success` with the number of rejected records (of metrics: data points; 0 makes it a warning) and the
+ * message.
  */
 export function exportResponse(
   signal: Signal,
@@ -100,7 +105,7 @@ export function statusResponse(encoding: OtlpEncoding, code: number, message: st
   return Uint8Array.from([...numberField(1, code), ...field(2, Buffer.from(text))]);
 }
 
-/** Cut to what an answer may hold, never in the middle of a character. */
+/** Cut to what a response may hold, never in the middle of a character. */
 function shortened(message: string): string {
   if (message.length <= ANSWER_MESSAGE_CHARS_MAX) return message;
   const cut = message.slice(0, ANSWER_MESSAGE_CHARS_MAX - 1);
@@ -114,12 +119,4 @@ function numberField(number: number, value: number): readonly number[] {
 function field(number: number, content: Uint8Array | readonly number[]): Uint8Array {
   if (content.length === 0) return NOTHING;
   return Uint8Array.from([(number << 3) | 2, ...varint(content.length), ...content]);
-}
-
-/** A whole number from 0 to 2^53 - 1. */
-function varint(value: number): readonly number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
-  return [...bytes, rest];
 }

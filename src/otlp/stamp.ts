@@ -1,8 +1,10 @@
 /**
- * Resource attributes that the server sets (access.md, Tokens): heads of resources are written anew, without whatever
- * the sender put under those keys. Nothing else of a request changes: scopes and items stay where they are.
+ * Sets resource attributes that a token prescribes (`src/access/README.md`): writes the heads of resources again,
+ * without what the sender put under those keys. Nothing else of a request changes: scopes and items stay where they
+ * are.
  */
 
+import { writeVarint } from '../encoding/varint.ts';
 import { TailraceError } from '../model/error.ts';
 import { STAMPED_BYTES_MAX } from '../model/limits.ts';
 import { FRAME_BYTES_MAX, framedBytes } from './emit-block.ts';
@@ -11,20 +13,22 @@ import { type ChangedHeads, cell, type ScannedRequest } from './scan/columns.ts'
 import { RESOURCE_TAG } from './scan/tables.ts';
 import { NEXT, readTag, skipValue } from './scan/wire.ts';
 
-/** Attributes to set, made ready once. */
+/** Attributes to set, encoded once. */
 export interface Stamps {
   readonly keys: readonly Uint8Array[];
-  /** All of them as fields of a Resource message. */
+  /** All attributes as fields of a Resource message. */
   readonly fields: Uint8Array;
 }
 
-/** In a container: its Resource. In that: an attribute. In that: the key. All have the same number. */
+/**
+ * The tag of the Resource in its container, of an attribute in the Resource, and of the key in that: all are the same.
+ */
 const INNER = RESOURCE_TAG;
 const FIRST_CAPACITY = 1_024;
 
 const prepared = new WeakMap<ReadonlyMap<string, string>, Stamps>();
 
-/** Undefined where there is nothing to set. The map is kept in mind and must not change. */
+/** Undefined when there is nothing to set. The result is cached by the map, which must not change. */
 export function stampsOf(attributes: ReadonlyMap<string, string> | undefined): Stamps | undefined {
   if (attributes === undefined || attributes.size === 0) return undefined;
   const known = prepared.get(attributes);
@@ -38,8 +42,8 @@ export function stampsOf(attributes: ReadonlyMap<string, string> | undefined): S
 }
 
 /**
- * Writes the heads of one request's resources anew, row by row. Means what decoders mean: all occurrences of the
- * Resource become one, in which each stamped key stands exactly once. Lives until the request is stored.
+ * Writes new heads for the resources of one request, row by row. As decoders do, it merges all occurrences of the
+ * Resource into one, in which each stamped key is exactly once. Lives until the request is stored.
  */
 export class Stamper implements ChangedHeads {
   bytes: Uint8Array = new Uint8Array(FIRST_CAPACITY);
@@ -51,7 +55,10 @@ export class Stamper implements ChangedHeads {
   #at = 0;
   #added = 0;
 
-  /** `reserve` hears how much memory all heads take together, before it is taken; what it throws ends the matter. */
+  /**
+   * `reserve` is called with the memory that all heads take together, before it is taken. If it throws, so does
+   * `stamp`.
+   */
   constructor(stamps: Stamps, resourceCount: number, reserve?: (bytes: number) => void) {
     this.#stamps = stamps;
     this.#reserve = reserve;
@@ -60,15 +67,15 @@ export class Stamper implements ChangedHeads {
   }
 
   /**
-   * Writes the head of resource number `row`, whose pieces hold `headBytes`; answers how long it is now.
-   * @throws TailraceError `too_large` when all stamps together are, which a few bytes for each resource could bring about
+   * Writes the head of resource number `row`, whose pieces have `headBytes`; returns its new length.
+   * @throws TailraceError `too_large` when all stamps together are too large: many tiny resources can make them so
    */
   stamp(scanned: ScannedRequest, row: number, headBytes: number): number {
     const { fields } = this.#stamps;
     this.#added += fields.length;
     if (this.#added > STAMPED_BYTES_MAX) throw tooMany(scanned.resourceCount);
     this.#ensure(headBytes + fields.length + 2 * FRAME_BYTES_MAX);
-    // The frame comes last, when the length is known: right before the content.
+    // The frame goes right before the content, and is written last, when the length is known.
     const content = this.#at + FRAME_BYTES_MAX;
     this.#at = content;
     this.#pieces(scanned, row, true);
@@ -80,7 +87,7 @@ export class Stamper implements ChangedHeads {
     return this.#at - start;
   }
 
-  /** Copies what is in the Resource but for those attributes, or what stands beside it. */
+  /** Copies the content of the Resource without those attributes, or the other fields of its container. */
   #pieces(scanned: ScannedRequest, row: number, ofResource: boolean): void {
     const { body, view, resourcePieces: pieces } = scanned;
     const last = cell(scanned.resourcePiecesFrom, row + 1);
@@ -98,7 +105,7 @@ export class Stamper implements ChangedHeads {
     }
   }
 
-  /** Copies one Resource message without the attributes that are set anew, neighbours in one go. */
+  /** Copies one Resource message without the attributes that are replaced; neighbours are copied in one go. */
   #resource(body: Uint8Array, view: DataView, start: number, end: number): void {
     let kept = start;
     for (let at = start; at < end; ) {
@@ -122,7 +129,7 @@ export class Stamper implements ChangedHeads {
   #ensure(bytes: number): void {
     if (this.#at + bytes <= this.bytes.length) return;
     const length = Math.max(this.bytes.length * 2, this.#at + bytes);
-    // They stand here and, where whole resources are stored, once more in blocks.
+    // The heads are held here and, where whole resources are stored, a second time in blocks.
     this.#reserve?.(2 * length);
     const larger = new Uint8Array(length);
     larger.set(this.bytes.subarray(0, this.#at));
@@ -131,7 +138,9 @@ export class Stamper implements ChangedHeads {
   }
 }
 
-/** Whether a KeyValue has one of the keys: of its key fields the last counts. None of the keys is empty. */
+/**
+ * Whether a KeyValue has one of the keys, of which none is empty. If it has several key fields, the last one counts.
+ */
 function isOneOf(keys: readonly Uint8Array[], view: DataView, start: number, end: number): boolean {
   let from = end;
   let to = end;
@@ -152,7 +161,7 @@ function attributeField(key: string, value: string): Uint8Array {
   return framed(INNER, Buffer.concat([framed(INNER, Buffer.from(key)), framed(VALUE_TAG, text)]));
 }
 
-/** In a KeyValue. */
+/** The tag of the value in a KeyValue. */
 const VALUE_TAG = 0x12;
 
 function framed(tag: number, content: Uint8Array): Uint8Array {
@@ -161,14 +170,11 @@ function framed(tag: number, content: Uint8Array): Uint8Array {
   return bytes.subarray(writeFrame(bytes, FRAME_BYTES_MAX, tag, content.length));
 }
 
-/** Writes tag and length of a message that begins at `content` right before it; answers where they begin. */
+/** Writes tag and length right before the message that begins at `content`; returns where they begin. */
 function writeFrame(target: Uint8Array, content: number, tag: number, length: number): number {
   const start = content - (framedBytes(length) - length);
-  let at = start;
-  target[at++] = tag;
-  let rest = length;
-  for (; rest > 0x7f; rest >>>= 7) target[at++] = (rest & 0x7f) | 0x80;
-  target[at] = rest;
+  target[start] = tag;
+  writeVarint(target, start + 1, length);
   return start;
 }
 

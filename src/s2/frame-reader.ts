@@ -1,6 +1,6 @@
 /**
- * Finds the frames in the chunks of a request as they come. A frame that lies within one chunk is a view of it; one that
- * is spread over several is put together once, so every byte is copied once at most.
+ * Finds the frames in the chunks of a request as they come. A frame within one chunk is a view of it; one that is spread
+ * over several is put together once, so every byte is copied once at most.
  */
 
 import { badFrame, FRAME_HEAD_BYTES, type Frame } from './frame.ts';
@@ -17,7 +17,7 @@ interface Part {
 
 /** Give it chunks with `push`, take frames with `next` until there is none. */
 export class FrameReader {
-  /** What was pushed and not looked at. */
+  /** What was pushed and not read yet. */
   readonly #chunks: Buffer[] = [];
   /** In the first chunk. */
   #at = 0;
@@ -26,19 +26,19 @@ export class FrameReader {
   #headFilled = 0;
   #part: Part | undefined;
 
-  /** Whether it waits for the rest of a frame. Right when `next` has nothing. */
+  /** Whether it waits for the rest of a frame. Valid after `next` returned undefined. */
   get isWithinFrame(): boolean {
     return this.#part !== undefined || this.#headFilled > 0;
   }
 
-  /** The bytes must not change as long as frames are in use. */
+  /** The bytes must not change while frames are in use. */
   push(chunk: Buffer): void {
     if (chunk.length > 0) this.#chunks.push(chunk);
   }
 
   /**
    * The next frame that is complete.
-   * @throws TailraceError `bad_frame` for a length that none has, as soon as it is read
+   * @throws TailraceError `bad_frame` for an impossible length, as soon as it is read
    */
   next(): Frame | undefined {
     for (let chunk = this.#chunks[0]; chunk !== undefined; chunk = this.#chunks[0]) {
@@ -52,12 +52,12 @@ export class FrameReader {
     return undefined;
   }
 
-  /** Nothing more comes. @throws TailraceError `bad_frame` when a frame is not complete */
+  /** To be called after the last chunk. @throws TailraceError `bad_frame` when a frame is not complete */
   end(): void {
     if (this.isWithinFrame) throw badFrame('the last one is truncated');
   }
 
-  /** Reads a head, and the body as well where all of it is there. */
+  /** Reads a head, and the body as well if all of it is in the chunk. */
   #begin(chunk: Buffer): Frame | undefined {
     const inPlace = this.#headFilled === 0 && chunk.length - this.#at >= FRAME_HEAD_BYTES;
     if (!inPlace && !this.#fillHead(chunk)) return undefined;
@@ -78,7 +78,7 @@ export class FrameReader {
     return undefined;
   }
 
-  /** Whether the head is complete with this. */
+  /** Returns whether the head is complete with this. */
   #fillHead(chunk: Buffer): boolean {
     const copied = chunk.copy(this.#head, this.#headFilled, this.#at);
     this.#headFilled += copied;

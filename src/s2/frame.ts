@@ -1,5 +1,5 @@
 /**
- * The frames of s2s sessions (S2 API §5.9): how they are written, and what stands in one that came.
+ * The frames of s2s sessions (s2.dev/docs/api/protocol): how they are written, and what a received one holds.
  *
  *   3 bytes  length of flag and body, big-endian: 1 … 2 MiB
  *   1 byte   flag: 7 terminal, 6–5 compression, 4 reconnect advised, 3–0 nothing yet
@@ -8,21 +8,21 @@
 
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
-import { zstdDecompress } from '../encoding/zstd/zstd.ts';
+import { zstdDecompress } from '../encoding/zstd.ts';
 import { TailraceError } from '../model/error.ts';
 
 /** Bytes before the body. */
 export const FRAME_HEAD_BYTES = 4;
-/** What a body has at most, compressed and plain. */
+/** Most bytes of a body, compressed and plain. */
 export const FRAME_BODY_BYTES_MAX = 2 * 1024 * 1024 - 1;
 
 /** Smaller bodies are never compressed. */
 const COMPRESSED_BYTES_MIN = 1_024;
-/** Smaller bodies are packed and unpacked at once: the way to another thread and back takes longer. */
+/** Smaller bodies are compressed and decompressed at once: a round trip to another thread takes longer. */
 const SYNC_BYTES_MAX = 32 * 1024;
 const LENGTH_BYTES = 3;
 const STATUS_BYTES = 2;
-/** Room for the other direction of the processor: higher levels pack hardly better, and take several times as long. */
+/** Higher levels compress hardly better, and take several times as long. */
 const GZIP_LEVEL = 1;
 
 const TERMINAL = 0x80;
@@ -37,16 +37,15 @@ const gunzip = promisify<Uint8Array, zlib.ZlibOptions, Buffer>(zlib.gunzip);
 /** How bodies that we send are compressed. zstd is only read. */
 export type FrameCompression = 'none' | 'gzip';
 
-/** A frame as it came. */
+/** A frame as it was received. */
 export interface Frame {
   readonly flag: number;
-  /** As it came: perhaps compressed, perhaps a view of a larger buffer. */
+  /** As it was received: perhaps compressed, perhaps a view of a larger buffer. */
   readonly body: Buffer;
 }
 
 /**
- * The first of the codings that a client takes and that we can write (S2 API §5.9). Weights don't reorder; `q=0`
- * forbids.
+ * The first of the codings that a client accepts and that we can write. Weights don't reorder; `q=0` forbids.
  */
 export function frameCompression(acceptEncoding: string | undefined): FrameCompression {
   const takes = (acceptEncoding ?? '').split(',').some((entry) => {
@@ -56,12 +55,12 @@ export function frameCompression(acceptEncoding: string | undefined): FrameCompr
   return takes ? 'gzip' : 'none';
 }
 
-/** Fills in the head of a regular frame whose body is there already, behind room of `FRAME_HEAD_BYTES`. */
+/** Fills in the head of a regular frame whose body is in place already, after `FRAME_HEAD_BYTES` free bytes. */
 export function sealFrame(frame: Buffer, reconnectAdvised: boolean): Buffer {
   return withHead(frame, reconnectAdvised ? RECONNECT_ADVISED : 0);
 }
 
-/** Regular frames of small messages, one behind the other. */
+/** Regular frames of small messages, one after the other. */
 export function framesOf(messages: readonly Uint8Array[], reconnectAdvised: boolean): Buffer {
   const total = messages.reduce((sum, { length }) => sum + FRAME_HEAD_BYTES + length, 0);
   const frames = Buffer.allocUnsafe(total);
@@ -75,7 +74,7 @@ export function framesOf(messages: readonly Uint8Array[], reconnectAdvised: bool
   return frames;
 }
 
-/** The same as `sealFrame`, for a body that may be worth compressing. `frame` is used or dropped. */
+/** The same as `sealFrame`, for a body that may be worth compressing. The caller must not use `frame` afterwards. */
 export function sealCompressed(frame: Buffer, reconnectAdvised: boolean): Buffer | Promise<Buffer> {
   const body = frame.subarray(FRAME_HEAD_BYTES);
   if (body.length < COMPRESSED_BYTES_MIN) return sealFrame(frame, reconnectAdvised);
@@ -98,15 +97,17 @@ export function terminalFrame(status: number, json: string): Buffer {
 }
 
 /**
- * The plain message of a frame that a client sent; at once unless it is large and compressed.
- * @throws TailraceError `bad_frame` when no client may send such a frame, or it cannot be unpacked (also rejects with it)
+ * The plain message of a frame that a client sent; a promise when it has to be decompressed elsewhere or in turns. The
+ * frame must not change until then.
+ * @throws TailraceError `bad_frame` when no client may send such a frame, or it cannot be decompressed (also rejects with
+ *   it); rejects with `overloaded` when there is no memory to decompress it
  */
 export function messageOf({ flag, body }: Frame): Buffer | Promise<Buffer> {
   if ((flag & TERMINAL) !== 0) throw badFrame('only the server ends a session with a terminal frame');
   const compression = flag & COMPRESSION;
   if (compression === 0) return body;
   if (compression === GZIP) return unzipped(body);
-  if (compression === ZSTD) return unpacked(() => zstdDecompress(body, FRAME_BODY_BYTES_MAX));
+  if (compression === ZSTD) return zstdDecompress(body, FRAME_BODY_BYTES_MAX).catch(rejectPacked);
   throw badFrame('unknown compression');
 }
 
@@ -123,23 +124,18 @@ function withHead(frame: Buffer, flag: number): Buffer {
 
 function unzipped(body: Buffer): Buffer | Promise<Buffer> {
   const options = { maxOutputLength: FRAME_BODY_BYTES_MAX };
-  if (body.length <= SYNC_BYTES_MAX) return unpacked(() => zlib.gunzipSync(body, options));
-  return gunzip(body, options).catch((cause: unknown) => {
-    throw notUnpacked(cause);
-  });
-}
-
-function unpacked(unpack: () => Uint8Array): Buffer {
+  if (body.length > SYNC_BYTES_MAX) return gunzip(body, options).catch(rejectPacked);
   try {
-    const { buffer, byteOffset, length } = unpack();
-    return Buffer.from(buffer, byteOffset, length);
+    return zlib.gunzipSync(body, options);
   } catch (cause) {
-    throw notUnpacked(cause);
+    return rejectPacked(cause);
   }
 }
 
-function notUnpacked(cause: unknown): TailraceError {
-  return badFrame(isTooLarge(cause) ? 'there are 2 MiB or more after decompression' : 'it cannot be unpacked', cause);
+/** @throws TailraceError `bad_frame`, or `cause` when the frame is not to blame */
+function rejectPacked(cause: unknown): never {
+  if (cause instanceof TailraceError && cause.code === 'overloaded') throw cause;
+  throw badFrame(isTooLarge(cause) ? 'there are 2 MiB or more after decompression' : 'it cannot be unpacked', cause);
 }
 
 function isTooLarge(cause: unknown): boolean {

@@ -1,6 +1,6 @@
 /**
- * Reads JSON off its bytes where `JSON.parse` would lose something: integers of 64 bits stay exact or are seen to be too
- * large, `1.0` and `1e3` are told from `1`, strings come as views of the bytes, and nesting costs no stack (S2 API §9).
+ * Reads JSON from its bytes where `JSON.parse` would lose something: 64-bit integers stay exact or are known to be too
+ * large, `1.0` and `1e3` are told from `1`, strings are views of the bytes, and nesting costs no stack.
  */
 
 import { TailraceError } from '../model/error.ts';
@@ -20,14 +20,14 @@ const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
-/** Stands for the byte behind the last one. */
+/** Means the end of the bytes. */
 const END = -1;
 
 const U64_MAX = 2n ** 64n - 1n;
 const U64_DIGITS_MAX = 20;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** A place in a JSON text that moves forward. All methods throw TailraceError `bad_json`. */
+/** A position in a JSON text that moves forward. All methods throw TailraceError `bad_json`. */
 export class JsonCursor {
   readonly #bytes: Buffer;
   readonly #nesting = new Nesting();
@@ -38,27 +38,27 @@ export class JsonCursor {
     this.#bytes = bytes;
   }
 
-  /** Begins an object; says whether it has a field. */
+  /** Begins an object; returns whether it has a field. */
   openObject(what: string): boolean {
     return this.#open(OPEN_OBJECT, CLOSE_OBJECT, `${what} must be an object`);
   }
 
-  /** Behind a field: says whether another one comes. */
+  /** Called after a field: returns whether another one follows. */
   nextField(): boolean {
     return this.#next(CLOSE_OBJECT);
   }
 
-  /** Begins an array; says whether it has an element. */
+  /** Begins an array; returns whether it has an element. */
   openArray(what: string): boolean {
     return this.#open(OPEN_ARRAY, CLOSE_ARRAY, `${what} must be an array`);
   }
 
-  /** Behind an element: says whether another one comes. */
+  /** Called after an element: returns whether another one follows. */
   nextElement(): boolean {
     return this.#next(CLOSE_ARRAY);
   }
 
-  /** The name of a field, with its colon. Exact for names in ASCII, and never like one of those for others. */
+  /** Takes the name of a field and its colon. ASCII names are exact; any other name never equals an ASCII one. */
   key(): string {
     if (this.#peek() !== QUOTE) throw this.bad('a field name must be a string');
     const start = this.#at;
@@ -70,7 +70,7 @@ export class JsonCursor {
     return String(JSON.parse(this.#bytes.toString('utf8', start, end)));
   }
 
-  /** The UTF-8 of a string: a view where nothing in it is escaped. */
+  /** Takes a string and returns its UTF-8: a view of the bytes when nothing in it is escaped. */
   string(what: string): Buffer {
     if (this.#peek() !== QUOTE) throw this.bad(`${what} must be a string`);
     const start = this.#at;
@@ -81,7 +81,7 @@ export class JsonCursor {
     return Buffer.from(text);
   }
 
-  /** An unsigned integer of 64 bits. Exact up to 2^53 − 1; what is larger comes out rounded, and never below 2^53. */
+  /** Takes an unsigned 64-bit integer. Exact up to 2^53 − 1; a larger one is rounded, but never below 2^53. */
   uint64(what: string): number {
     this.#peek();
     const start = this.#at;
@@ -101,7 +101,7 @@ export class JsonCursor {
     return true;
   }
 
-  /** Goes over a value of any kind and depth. */
+  /** Skips a value of any kind and depth. */
   skip(): void {
     const nesting = this.#nesting;
     do {
@@ -110,17 +110,17 @@ export class JsonCursor {
     } while (nesting.depth > 0);
   }
 
-  /** Nothing may come behind the text. */
+  /** Checks that nothing follows the value. */
   expectEnd(): void {
-    if (this.#peek() !== END) throw this.bad('something comes behind it');
+    if (this.#peek() !== END) throw this.bad('something follows it');
   }
 
-  /** An error that says where. */
+  /** An error that says where the fault is. */
   bad(what: string): TailraceError {
-    return new TailraceError('bad_json', `the body is no valid JSON of an append: ${what} (at byte ${this.#at})`);
+    return new TailraceError('bad_json', `the body is not valid JSON of an append: ${what} (at byte ${this.#at})`);
   }
 
-  /** Goes over a scalar or an empty container, or enters one with something in it: then a value comes next. */
+  /** Skips a scalar or an empty container. Enters any other container and returns true: then a value comes next. */
   #enterOrPass(nesting: Nesting): boolean {
     const byte = this.#peek();
     if (byte === OPEN_OBJECT) {
@@ -142,7 +142,7 @@ export class JsonCursor {
     return false;
   }
 
-  /** Behind a value: closes what ends there, up to the next comma. */
+  /** Called after a value: closes the containers that end there, up to the next comma. */
   #leave(nesting: Nesting): void {
     while (nesting.depth > 0) {
       if (this.#next(nesting.top)) {
@@ -160,7 +160,7 @@ export class JsonCursor {
     this.#at++;
   }
 
-  /** Goes over a string and says whether its bytes are its value. */
+  /** Skips a string and returns whether its bytes are its value. */
   #passString(): boolean {
     const bytes = this.#bytes;
     const length = bytes.length;
@@ -178,7 +178,7 @@ export class JsonCursor {
         at += this.#escapeLength(at);
       } else {
         this.#at = at;
-        throw this.bad('a control character stands in a string');
+        throw this.bad('a string holds a control character');
       }
     }
     this.#at = length;
@@ -242,7 +242,7 @@ export class JsonCursor {
     return this.#bytes[this.#at] ?? END;
   }
 
-  /** The next byte that is no white space; stays before it. */
+  /** The next byte that is not white space; the position stays before it. */
   #peek(): number {
     const bytes = this.#bytes;
     for (;;) {
@@ -253,7 +253,7 @@ export class JsonCursor {
   }
 }
 
-/** Bytes that stand for themselves in a string. */
+/** Bytes that mean themselves in a string. */
 const IS_TEXT = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
 );
@@ -264,7 +264,7 @@ function isHex(byte = 0): boolean {
   return (byte >= ZERO && byte <= NINE) || (letter >= 0x61 && letter <= 0x66);
 }
 
-/** The closing brackets that are still to come: a byte each, since a body may hold millions. */
+/** The closing brackets that must still come, one byte for each, because a body may hold millions. */
 class Nesting {
   depth = 0;
   #closing = new Uint8Array(64);

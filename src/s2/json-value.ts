@@ -1,4 +1,4 @@
-/** Small JSON texts as values: bodies of the control plane and the S2-Stream-Config header (S2 API §9). */
+/** Small JSON texts as values: bodies of the control plane and the S2-Stream-Config header. */
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -6,8 +6,8 @@ const MAYBE_NOT_WHOLE = /\d[.eE]|-/;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 /**
- * The value of a JSON text. A number that is not written as a whole one (`1.0`, `1e3`, `-0`) comes out as one that is
- * not whole: here numbers are whole or wrong. Nesting costs no stack.
+ * The value of a JSON text. A number that is not written as a whole one (`1.0`, `1e3`, `-0`) becomes one that is not
+ * whole, so that checks refuse it: all numbers here must be whole. Nesting costs no stack.
  * @throws SyntaxError
  */
 export function parseJsonValue(text: string): unknown {
@@ -15,7 +15,7 @@ export function parseJsonValue(text: string): unknown {
   return MAYBE_NOT_WHOLE.test(text) ? JSON.parse(withoutFractions(text)) : value;
 }
 
-/** The text is valid JSON: what looks like a number outside of strings is one. */
+/** The text is valid JSON, so whatever looks like a number outside of strings is one. */
 function withoutFractions(text: string): string {
   const parts: string[] = [];
   let from = 0;
@@ -32,7 +32,7 @@ function wholeOrWrong(number: string): string {
   return /^\d+$/.test(number) ? number : '-0.5';
 }
 
-/** Behind the closing quote. */
+/** The position after the closing quote. */
 function endOfString(text: string, quote: number): number {
   let at = quote + 1;
   for (let code = text.charCodeAt(at); code !== QUOTE; code = text.charCodeAt(at)) at += code === BACKSLASH ? 2 : 1;

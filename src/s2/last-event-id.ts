@@ -1,4 +1,4 @@
-/** Resuming a read over SSE: the ids that events carry, and what the last one that a client saw says (S2 API §5.7). */
+/** Resuming a read over SSE: the ids of events, and what the id in a client's `Last-Event-ID` header means. */
 
 import { TailraceError } from '../model/error.ts';
 import type { ReadRange } from '../model/read-range.ts';
@@ -6,11 +6,11 @@ import type { ReadRange } from '../model/read-range.ts';
 const U64_MAX = 2n ** 64n - 1n;
 const ID = /^(\d{1,20}),(\d{1,20}),(\d{1,20})$/;
 
-/** Where a client stands: what it got in all its connections together. Each number has up to 64 bits. */
+/** What a client has received over all its connections. Each number has up to 64 bits. */
 export interface Delivered {
   readonly lastSeq: bigint;
   readonly records: bigint;
-  /** Metered. */
+  /** Metered bytes. */
   readonly bytes: bigint;
 }
 
@@ -24,7 +24,7 @@ export function parseLastEventId(header: string): Delivered {
   return id;
 }
 
-/** What is left of a range: it starts behind the last record, and its bounds are smaller by what was delivered. */
+/** What is left of a range: it starts after the last record, and its bounds are reduced by what was delivered. */
 export function rangeBehind(range: ReadRange, { lastSeq, records, bytes }: Delivered): ReadRange {
   return {
     ...range,
@@ -34,7 +34,7 @@ export function rangeBehind(range: ReadRange, { lastSeq, records, bytes }: Deliv
   };
 }
 
-/** A running total: ids stop at 2^64 − 1. */
+/** The sum, at most 2^64 − 1, the largest number in an id. */
 export function saturatingSum(total: bigint, more: number): bigint {
   const sum = total + BigInt(more);
   return sum > U64_MAX ? U64_MAX : sum;

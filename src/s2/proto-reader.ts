@@ -1,4 +1,4 @@
-/** Reads protobuf fields off a run of bytes, without copies, and refuses what is none. */
+/** Reads protobuf fields from bytes, without copies, and refuses what is no protobuf. */
 
 import { TailraceError } from '../model/error.ts';
 
@@ -32,7 +32,7 @@ export class ProtoReader {
     return this.at >= this.#bytes.length;
   }
 
-  /** Reads the head of a field and answers its number. */
+  /** Reads the head of a field and returns its number. */
   tag(): number {
     const tag = this.uint64();
     const field = Math.floor(tag / 8);
@@ -55,7 +55,7 @@ export class ProtoReader {
     return this.#bytes.subarray(start, end);
   }
 
-  /** Enters a length-delimited field; answers where it ends. */
+  /** Enters a length-delimited field; returns where it ends. */
   submessage(): number {
     this.expect(LENGTH_DELIMITED);
     const length = this.uint64();
@@ -70,7 +70,8 @@ export class ProtoReader {
   }
 
   /**
-   * An unsigned varint of up to 64 bits. Exact up to 2^53 − 1; what is larger comes out rounded, and never below 2^53.
+   * An unsigned varint of up to 64 bits. Exact up to 2^53 − 1; what is larger is rounded, and never below 2^53. Every
+   * field of an append goes through it, so it does not share `readVarint`, which returns an object and takes more bits.
    */
   uint64(): number {
     const bytes = this.#bytes;
@@ -120,7 +121,7 @@ export class ProtoReader {
   }
 }
 
-/** Stands for the byte behind the last one: no byte is that large. */
+/** Means the position after the last byte: no byte is that large. */
 const END = 0x100;
 
 function bad(what: string): TailraceError {

@@ -1,4 +1,4 @@
-/** The query of a read call, parsed and checked at the door (S2 API §5.1). */
+/** The query of a read call, parsed and checked. */
 
 import { TailraceError } from '../model/error.ts';
 import { FROM_TAIL, type ReadRange, type ReadStart } from '../model/read-range.ts';
@@ -6,7 +6,7 @@ import type { JsonFormat } from './batch/json.ts';
 
 const U64_MAX = 2n ** 64n - 1n;
 const U32_MAX = 2 ** 32 - 1;
-/** What timers hold, 24.8 days: a longer wait ends there. */
+/** The longest time of a timer, 24.8 days: a longer wait ends then. */
 const WAIT_MS_MAX = 2 ** 31 - 1;
 
 const FORMATS: ReadonlyMap<string, JsonFormat> = new Map([
@@ -16,7 +16,7 @@ const FORMATS: ReadonlyMap<string, JsonFormat> = new Map([
   ['json-binsafe', 'base64'],
 ]);
 
-/** The parameters of a read, each one parsed and none compared with another. */
+/** The parameters of a read, each parsed, but not compared with each other. */
 export interface ReadParams {
   readonly seqNum: number | undefined;
   readonly timestamp: number | undefined;
@@ -29,16 +29,16 @@ export interface ReadParams {
 }
 
 /**
- * The range that a reading session asks for. Numbers above 2^53 − 1 become that: a start there is beyond every tail,
- * a bound there bounds nothing.
- * @throws TailraceError `bad_query` when a value cannot be parsed or stands there twice; `invalid` when there are two
- *   starts, or the start lies at or behind `until`.
+ * The range that a read session asks for. Numbers above 2^53 − 1 become 2^53 − 1: a start there is beyond every tail,
+ * and a bound there limits nothing.
+ * @throws TailraceError `bad_query` when a value cannot be parsed or is there twice; `invalid` when there are two
+ * starts, or the start is at or after `until`.
  */
 export function parseReadQuery(query: URLSearchParams): ReadRange {
   return readRangeOf(parseReadParams(query));
 }
 
-/** @throws TailraceError `bad_query` when a value cannot be parsed or stands there twice */
+/** @throws TailraceError `bad_query` when a value cannot be parsed or is there twice */
 export function parseReadParams(query: URLSearchParams): ReadParams {
   const wait = integer(query, 'wait', U32_MAX);
   return {
@@ -53,7 +53,7 @@ export function parseReadParams(query: URLSearchParams): ReadParams {
   };
 }
 
-/** @throws TailraceError `invalid` when there are two starts, or the start lies at or behind `until` */
+/** @throws TailraceError `invalid` when there are two starts, or the start is at or after `until` */
 export function readRangeOf(params: ReadParams): ReadRange {
   const { clamp, count, bytes, until, waitMs } = params;
   const start = startOf(params);
@@ -64,7 +64,7 @@ export function readRangeOf(params: ReadParams): ReadRange {
 }
 
 /**
- * The form of bytes in JSON: the `format` parameter, or what the `S2-Format` header says, or `raw`.
+ * How bytes are written in JSON: the `format` parameter, else the `S2-Format` header, else `raw`.
  * @throws TailraceError `bad_query` for any other word.
  */
 export function parseFormat(query: URLSearchParams, header: string | undefined): JsonFormat {
@@ -74,17 +74,17 @@ export function parseFormat(query: URLSearchParams, header: string | undefined):
   return format;
 }
 
-/** The format that a word stands for (S2 API §1.3). */
+/** The format that a word means; undefined for an unknown word. */
 export function formatOf(word: string): JsonFormat | undefined {
   return FORMATS.get(word.trim().toLowerCase());
 }
 
-/** What to say of a word that is no format. */
+/** The message for a word that is not a format. */
 export function wrongFormat(name: string, word: string): string {
   return `${name} must be "raw" or "base64", not ${JSON.stringify(word.slice(0, 64))}`;
 }
 
-/** A parameter that may be there once. @throws TailraceError `bad_query` when it is there twice. */
+/** A parameter that may be given once. @throws TailraceError `bad_query` when it is given twice. */
 export function single(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name);
   if (values.length > 1) throw new TailraceError('bad_query', `duplicate query parameter \`${name}\``);

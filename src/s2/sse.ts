@@ -14,17 +14,17 @@ export function batchEvent({ lastSeq, records, bytes }: Delivered): { readonly h
   return { head: `event: batch\nid: ${lastSeq},${records},${bytes}\ndata: `, end: '\n\n' };
 }
 
-/** A sign of life of a reader that has everything up to `tail`. */
+/** Tells a client that has everything up to `tail` that the connection is alive. */
 export function pingEvent(nowMs: number, tail: Position): string {
   return `event: ping\ndata: {"timestamp":${nowMs},"tail":${positionJson(tail)}}\n\n`;
 }
 
-/** The last event of a read that failed: nothing comes after it. */
+/** The last event of a read that failed. */
 export function errorEvent(errorJson: string): string {
   return `event: error\ndata: ${errorJson}\n\n`;
 }
 
-/** What was delivered before, and a batch. */
+/** The sum of what was delivered before and a batch. */
 export function deliveredWith(
   before: Delivered,
   batch: { lastSeq: number; records: number; bytes: number },

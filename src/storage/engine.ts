@@ -1,9 +1,10 @@
 /**
- * The storage contract: all that the log knows of an engine. `lmdb.ts` and `memory.ts` fulfil it and both pass the
- * same contract suite; a networked engine could too, which is why nothing here answers synchronously.
+ * The storage contract: all that the log knows about an engine. `lmdb.ts` and `memory.ts` implement it and pass the
+ * same contract suite (`test/contract`). An engine on another machine could implement it too, so every method is
+ * asynchronous.
  *
- * Keys are ordered by their bytes. What is handed out is a copy that the caller owns; what is handed in must not be
- * changed until the commit that uses it has settled.
+ * Keys are ordered by their bytes. Returned bytes are copies that the caller owns. The caller must not change bytes
+ * that it passed in until the commit that uses them has settled.
  */
 
 /** One write of a transaction. */
@@ -16,24 +17,26 @@ export interface Entry {
   readonly value: Uint8Array;
 }
 
-/** A page of keys k with from <= k < to. */
-export interface Scan {
+/** A page of the entries whose keys k have from <= k < to. */
+export interface ScanOptions {
   readonly from: Uint8Array;
   readonly to: Uint8Array;
-  /** Entries at most. */
+  /** The most entries that are returned. */
   readonly limit: number;
-  /** Stops before the entry that would take the values over this many bytes; the first entry always comes. */
+  /**
+   * Stops before the entry that would make the values longer than this many bytes. The first entry is always returned.
+   */
   readonly bytesMax?: number;
-  /** From the last key downwards. */
+  /** Starts at the last key and goes down. */
   readonly reverse?: boolean;
-  /** Only the first bytes of each value: for those who look at a header. */
+  /** Returns only the first bytes of each value, for a caller that needs only a header. */
   readonly valueBytesMax?: number;
 }
 
 export interface CommitOptions {
   /**
-   * The transaction frees room (trim, deletion) or is a probe: it may use the reserve that is kept for such work
-   * and is tried also while the store is full.
+   * The transaction frees space (trim, deletion) or is a probe. It may use the reserve that is kept for such work, and
+   * the engine tries it even while the store is full.
    */
   readonly mayUseReserve?: boolean;
 }
@@ -41,63 +44,73 @@ export interface CommitOptions {
 export type EngineState =
   /** Takes commits. */
   | 'open'
-  /** No room: commits are refused with `storage_full` until a probe write was durable. Reads go on. */
+  /** No space: commits are refused with `storage_full` until a probe write is durable. Reads still work. */
   | 'full'
-  /** A commit failed for another reason: commits are refused with `storage` until a restart. Reads go on. */
+  /** A commit failed for another reason: commits are refused with `storage` until a restart. Reads still work. */
   | 'read_only'
   | 'closed';
 
-/** How much there is. All in bytes; `usedBytes` counts pages in use, not the size of the file. */
+/** The size of the store in bytes. `usedBytes` counts pages in use, not the size of the file. */
 export interface EngineStat {
   readonly state: EngineState;
   readonly usedBytes: number;
   readonly fileBytes: number;
-  /** Undefined where the engine has no limit that it knows of. */
+  /** Undefined when the engine knows of no limit. */
   readonly freeBytes: number | undefined;
 }
 
 /**
- * Everything as it was at one moment, for a backup. What is freed meanwhile is not used again until it is released, so
- * be quick. It ends with the store: after `close`, or when a failed write has it opened again, reads reject.
+ * The whole store at one moment, for a backup. Pages that are freed meanwhile are not reused until `release`, so the
+ * caller must be quick. It does not outlive the open store: after `close`, or when a failed write makes the engine
+ * reopen the store, reads reject.
  */
 export interface Snapshot {
-  /** @throws TailraceError `storage` when the store was closed or opened again meanwhile */
-  scan(scan: Scan): Promise<readonly Entry[]>;
-  /** Lets it go. May be called twice. */
+  /** @throws TailraceError `storage` when the store was closed or reopened since */
+  scan(scan: ScanOptions): Promise<readonly Entry[]>;
+  /** Ends the snapshot. May be called twice. */
   release(): void;
 }
 
 export interface Engine {
   /**
-   * Makes all writes durable as one transaction, or none. Transactions take effect in the order of the calls.
+   * Makes all writes durable as one transaction, or none of them. Transactions take effect in the order of the calls.
    *
-   * Resolves when every write is durable: it would be there after a loss of power. Never resolves before.
-   * Rejects with `storage_full` when there was no room and nothing was written, with `storage` when the engine
-   * failed. After a failure every commit that was handed over later fails too, also those already under way: what
-   * follows a failed transaction must not be durable without it. The engine latches itself at once.
+   * Resolves when every write is durable, which means that it survives a loss of power. It never resolves earlier.
+   * Rejects with `storage_full` when there was no space and nothing was written, and with `storage` when the engine
+   * failed. After a failure every later commit fails too, including those already in progress, because a write that
+   * follows a failed transaction must not be durable without it. The engine refuses new commits from the moment of the
+   * failure.
    *
-   * While the engine is full it is refused alone, without those that may use the reserve: who builds one of these on a
-   * commit that may not hands it over when that has settled.
+   * One case is different. While the engine is full, it refuses an ordinary commit but accepts a later one that may use
+   * the reserve. So when a commit that may use the reserve builds on an ordinary one, the caller must wait until the
+   * ordinary one has settled before it passes the other in.
    */
   commit(writes: readonly Write[], options?: CommitOptions): Promise<void>;
 
-  /** The value of a key as of the last durable transaction (a later one may already show), or undefined. */
+  /**
+   * Returns the value of a key, or undefined. The value is that of the last durable transaction; a later transaction
+   * may already be visible.
+   */
   get(key: Uint8Array): Promise<Uint8Array | undefined>;
 
-  /** A page of entries, ascending or descending. Holds no snapshot open behind its answer. */
-  scan(scan: Scan): Promise<readonly Entry[]>;
+  /** Returns a page of entries, ascending or descending. No snapshot stays open after it resolves. */
+  scan(scan: ScanOptions): Promise<readonly Entry[]>;
 
-  /** All that is durable now, and perhaps a transaction that is just becoming so. Must be released. */
+  /**
+   * Returns a snapshot of all that is durable now. It may include a transaction that is just becoming durable. The
+   * caller must release it.
+   */
   snapshot(): Promise<Snapshot>;
 
   stat(): Promise<EngineStat>;
 
   /**
-   * Called after each change of state, with the new one. After `full` or a recovery the engine has reopened the
-   * store: whoever keeps state in memory must read it again. At most one listener.
+   * Registers the only listener; a second call replaces the first. The engine calls it after each change of state, with
+   * the new state. After `full`, and after a recovery, the engine has reopened the store, so a caller that keeps state
+   * in memory must read it again.
    */
   onState(listener: (state: EngineState) => void): void;
 
-  /** Waits for commits under way, then lets everything go. May be called twice. */
+  /** Waits for commits in progress, then closes the store. May be called twice. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /**
- * How much room there is: by our own cap, on the disk, and under the size limit of files (`ulimit -f`).
+ * How much space is free: under our own cap, on the disk, and under the size limit of files (`ulimit -f`).
  *
- * LMDB answers a full disk and a failing one with the same code, so after a failure it is looked up here.
+ * LMDB reports a full disk and a failing one with the same code, so after a failure it is measured here.
  */
 
 import { statfsSync, statSync } from 'node:fs';
@@ -9,47 +9,47 @@ import type { StoreUsage } from './raw-store.ts';
 import { fileSizeLimit } from './store-file.ts';
 
 export interface FreeSpace {
-  /** Why a transaction that adds so many bytes is to be refused, or undefined when it may be tried. */
+  /** Returns why a transaction that adds this many bytes must be refused, or undefined when it may be tried. */
   refusal(addedBytes: number, usage: StoreUsage, mayUseReserve: boolean): string | undefined;
-  /** A transaction added so many bytes: they count until the disk is asked again. */
+  /** Notes that a transaction added this many bytes. They count until the disk is measured again. */
   wrote(bytes: number): void;
-  /** Whether a store that was full may take records again: a little more is free than was when it stopped. */
+  /** Whether a store that was full may take records again: a little more must be free than when it stopped. */
   isBack(usage: StoreUsage): boolean;
-  /** Whether lack of room explains that a write of so many bytes failed. */
+  /** Whether lack of space explains that a write of this many bytes failed. */
   isExhausted(addedBytes: number, usage: StoreUsage): boolean;
-  /** Bytes that may still be written, undefined when nothing is known to limit them. */
+  /** Bytes that may still be written, or undefined when no limit is known. */
   freeBytes(usage: StoreUsage): number | undefined;
 }
 
 export interface FreeSpaceOptions {
-  /** The store's file; undefined for a store that is on no disk. */
+  /** The store's file; undefined for a store that is not on a disk. */
   readonly file: string | undefined;
   /** Our own cap on pages in use. */
   readonly storeBytesMax: number | undefined;
-  /** Kept free for trims, deletions and probes; at most a quarter of what there is in all. */
+  /** Kept free for trims, deletions and probes; at most a quarter of each limit's total. */
   readonly reserveBytes: number;
 }
 
-/** Something that limits the store: how much it gives in all, and how much of that is left. */
+/** One limit of the store: its total, and how much of that is left. */
 interface Limit {
   readonly name: string;
   readonly totalBytes: number;
   readonly freeBytes: number;
-  /** Asked for beyond what a transaction adds: tree pages that are copied, and the list of freed ones. */
+  /** Required beyond what a transaction adds: tree pages that are copied, and the list of freed pages. */
   readonly slackBytes: number;
 }
 
 const DISK_LOOK_MS = 100;
 const DISK_LOOK_BYTES = 16 * 1024 * 1024;
 /**
- * A write that meets the end of the disk is worse than one that is refused: LMDB's binding overruns a buffer of its own
- * when it reports it. So it is not tried where it could not succeed.
+ * A write that runs into the end of the disk is worse than one that is refused, because LMDB's binding then overruns
+ * one of its own buffers while it reports the error. So a write that could not succeed is not tried.
  */
 const SLACK_BYTES = 256 * 1024;
-/** What a failed write may have needed beside its records: tree pages, the list of free pages, file system blocks. */
+/** What a failed write may have needed beside its records: tree pages, the list of freed pages, file system blocks. */
 const OVERHEAD_BYTES = 1024 * 1024;
 
-/** Looks at our cap, and at the disk that holds `file`. */
+/** Measures against our cap, and against the disk that holds `file`. */
 export function freeSpaceFor(options: FreeSpaceOptions): FreeSpace {
   return new MeasuredFreeSpace(options);
 }
@@ -80,7 +80,7 @@ class MeasuredFreeSpace implements FreeSpace {
 
   isBack(usage: StoreUsage): boolean {
     return this.#limits(usage).every((limit) => {
-      // Without a margin one freed block would open the store and the next record would close it.
+      // Without a margin, one freed block would open the store and the next record would close it again.
       const margin = Math.max(limit.slackBytes, Math.floor(this.#kept(limit) / 16));
       return limit.freeBytes > this.#kept(limit) + margin;
     });
@@ -130,7 +130,7 @@ class MeasuredFreeSpace implements FreeSpace {
     return limits;
   }
 
-  /** Asks the disk now and then only: a commit every millisecond need not. */
+  /** Measures the disk only from time to time: there may be a commit every millisecond. */
   #lookAtDisk(file: string): { totalBytes: number; freeBytes: number } {
     const now = performance.now();
     if (now - this.#lookedAt > DISK_LOOK_MS || this.#addedSince > DISK_LOOK_BYTES) {

@@ -1,13 +1,13 @@
 /**
  * The key space: `[family][number u64][number u64 | name]`, big endian, so that byte order is the order we want.
  *
- * The numbers of families are on disk: they are never reused, and those that later work needs are taken already.
- * Stream and basin numbers are given out once and never again.
+ * Family numbers are on disk, so they are never reused; those for later work are already reserved. Numbers of streams
+ * and basins are assigned once and never again.
  */
 
 import { TailraceError } from '../model/error.ts';
 
-/** Families, numbered once and for all. */
+/** Families. Their numbers never change. */
 export const FAMILY = {
   /** `[1][ASCII name]`: format version, number counters, JWT keys. */
   settings: 1,
@@ -25,11 +25,11 @@ export const FAMILY = {
   tokensById: 7,
   /** `[8][kind u8]…`: usage metrics. */
   usage: 8,
-  /** `[9][…]`: deletions and trims under way. */
+  /** `[9][…]`: deletions and trims in progress. */
   pendingWork: 9,
-  /** `[10][…]`: dedupe answers with expiry. */
+  /** `[10][…]`: responses for deduplication, with expiry. */
   dedupe: 10,
-  /** `[255]`: the engine's own probe and filler rows; nothing of the log. */
+  /** `[255]`: the engine's own probe and filler rows, not data of the log. */
   engine: 255,
 } as const;
 
@@ -117,8 +117,9 @@ export function readBlockKey(key: Uint8Array): { stream: number; firstSeq: numbe
 }
 
 /**
- * Work that survives a restart: `[9][kind u8]…`. A deletion or trim is keyed by what it is about; the schedule of
- * retention and deletion on empty by when it is due, so that what is due stands first.
+ * Work that survives a restart: `[9][kind u8]…`. The key of a deletion or trim begins with the basin or stream that it
+ * is about. The key in the schedule of retention and deletion on empty begins with the time when it is due, so that
+ * what is due comes first.
  */
 const PENDING = { basinDeletion: 1, streamDeletion: 2, trim: 3, background: 4 } as const;
 
@@ -141,12 +142,12 @@ export function readPendingKey(key: Uint8Array): number {
   return readNumber(key, 2);
 }
 
-/** The key of the schedule's row for a stream that is looked at again at `due`, in ms. */
+/** The key in the schedule for a stream that is looked at again at `due`, in ms. */
 export function dueKey(due: number, stream: number): Uint8Array {
   return pendingNumbers(PENDING.background, due, stream);
 }
 
-/** What is due before `until`, in ms; all of the schedule without it. */
+/** What is due before `until`, in ms; the whole schedule when it is missing. */
 export function dueRange(until?: number): KeyRange {
   const prefix = Buffer.of(FAMILY.pendingWork, PENDING.background);
   return { from: prefix, to: until === undefined ? successor(prefix) : dueKey(until, 0) };
@@ -159,8 +160,8 @@ export function readDueKey(key: Uint8Array): { due: number; stream: number } {
 }
 
 /**
- * Usage metrics: `[8][kind u8][u64][u64]`. Counters and gauges of a basin by its number (0 is the account), then by the
- * second with which their time begins; gauges of streams by the hour first, so that old ones go in one sweep.
+ * Usage metrics: `[8][kind u8][u64][u64]`. Counters and gauges of a basin: its number (0 is the account), then the
+ * second in which their time begins. Gauges of streams: the hour first, so that old ones are removed in one range.
  */
 const USAGE = { minutes: 1, hours: 2, basinStorage: 3, streamStorage: 4, basinTotals: 5, shutdown: 6 } as const;
 
@@ -176,7 +177,7 @@ export function usageKey(kind: UsageKind, first: number, second: number): Uint8A
   return key;
 }
 
-/** Rows of a kind from one pair of numbers on, up to another one or to the last. */
+/** Rows of a kind from one pair of numbers up to another one, or to the last row. */
 export function usageRange(
   kind: UsageKind,
   from: readonly [first: number, second: number] = [0, 0],
@@ -197,7 +198,7 @@ export function tokenHashKey(hash: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.of(FAMILY.tokensByHash), hash]);
 }
 
-/** The key under which a token's hash is found by its id. */
+/** The key for finding a token's hash by its id. */
 export function tokenIdKey(id: string): Uint8Array {
   return nameKey(FAMILY.tokensById, id);
 }
@@ -207,13 +208,13 @@ export function familyRange(family: number): KeyRange {
   return { from: Buffer.of(family), to: successor(Buffer.of(family)) };
 }
 
-/** The least key that is greater than every key that starts with `prefix`. */
+/** The smallest key that is greater than every key that starts with `prefix`. */
 function successor(prefix: Uint8Array): Uint8Array {
   let last = prefix.length - 1;
   while (last > 0 && prefix[last] === 0xff) last -= 1;
   const key = Buffer.from(prefix.subarray(0, last + 1));
   const byte = key[last] ?? 0;
-  // Only the last family has nothing behind it; a key one byte longer than any that we write stands for the end.
+  // Only the last family has no successor; a key one byte longer than any that we write marks the end.
   if (byte === 0xff) return Buffer.of(0xff, 0xff);
   key[last] = byte + 1;
   return key;

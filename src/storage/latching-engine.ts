@@ -1,20 +1,21 @@
 /**
- * The engine over a store that can fail: order, one transaction at a time, refusals for lack of room, and the latch.
+ * The engine over a store that can fail: it keeps the order, writes one transaction at a time, refuses writes when
+ * there is no space, and stops accepting them after a failure.
  *
- * One transaction at a time is what makes the promise of the contract true: when one fails, none that was handed over
- * later has been given to the store, so none can become durable without it. What waits meanwhile is joined.
+ * One transaction at a time is what keeps the promise of the contract: when one fails, no later one was given to the
+ * store yet, so none can become durable without it. Transactions that wait meanwhile are joined.
  *
  * ```
- *            no room before a write            another failure
+ *           no space before a write           another failure
  *   open ─────────────────────────────► full ──────────────────► read_only
- *    ▲  a write failed for lack of room ▲ │
- *    └──────────────────────────────────┼─┘ room is back and a probe write was durable
+ *    ▲  a write found no space          ▲ │
+ *    └──────────────────────────────────┼─┘ there is space again and a probe write was durable
  * ```
  */
 
 import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
-import type { CommitOptions, Engine, EngineStat, EngineState, Entry, Scan, Snapshot, Write } from './engine.ts';
+import type { CommitOptions, Engine, EngineStat, EngineState, Entry, ScanOptions, Snapshot, Write } from './engine.ts';
 import type { FreeSpace } from './free-space.ts';
 import { FAMILY } from './keys.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
@@ -24,18 +25,18 @@ export interface LatchingEngineOptions {
   /** Opens the store again after a failure. */
   readonly reopen: (readOnly: boolean) => RawStore;
   readonly freeSpace: FreeSpace;
-  /** How often a full engine looks whether there is room again. */
+  /** How often a full engine looks for free space. */
   readonly probeMs: number;
 }
 
-/** Longest key that every engine takes. */
+/** The longest key that every engine accepts. */
 const KEY_BYTES_MAX = 1_024;
 
 const PAGE_BYTES = 4_096;
-/** Larger values get pages of their own. */
+/** Larger values get their own pages. */
 const INLINE_BYTES_MAX = 2_000;
 const ENTRY_OVERHEAD_BYTES = 32;
-/** An exact count of pages may be this old. */
+/** How old an exact count of pages may be. */
 const USAGE_AGE_MS = 100;
 const UNKNOWN_USAGE: StoreUsage = { usedBytes: 0, pageBytes: 0, lastTransaction: -1 };
 const PROBE_KEY = Buffer.of(FAMILY.engine, 1);
@@ -54,13 +55,13 @@ export class LatchingEngine implements Engine {
   #state: EngineState = 'open';
   #listener: (state: EngineState) => void = () => {};
   #queue: Pending[] = [];
-  /** A transaction is with the store. */
+  /** The store is writing a transaction. */
   #writing = false;
-  /** Set while the store is closed and opened again; reads wait for it. */
+  /** Set while the store is reopened; reads wait for it. */
   #reopening: Promise<void> | undefined;
-  /** Released before the store is closed or opened again. */
+  /** Released before the store is closed or reopened. */
   readonly #snapshots = new Set<RawSnapshot>();
-  /** As the store said lately, plus what was given to it since: asking costs as much as a small write. */
+  /** The last answer of the store, plus what was given to it since: asking costs as much as a small write. */
   #usage: StoreUsage = UNKNOWN_USAGE;
   #askedAt = Number.NEGATIVE_INFINITY;
   #probe: NodeJS.Timeout | undefined;
@@ -93,7 +94,7 @@ export class LatchingEngine implements Engine {
     return this.#read((store) => store.get(key));
   }
 
-  async scan(scan: Scan): Promise<readonly Entry[]> {
+  async scan(scan: ScanOptions): Promise<readonly Entry[]> {
     return this.#read((store) => store.scan(scan));
   }
 
@@ -128,11 +129,11 @@ export class LatchingEngine implements Engine {
   #refusal(mayUseReserve: boolean): TailraceError | undefined {
     if (this.#closing !== undefined) return new TailraceError('closed', 'the store is closed');
     if (this.#state === 'read_only') {
-      return new TailraceError('storage', 'the store takes no writes since one failed; restart the server');
+      return new TailraceError('storage', 'the store takes no writes because one failed: restart the server');
     }
-    // What arrives while the store is reopened was made from a state that the failed transaction is part of.
+    // Commits that arrive while the store is reopened are based on a state that includes the failed transaction.
     if (this.#state === 'full' && (!mayUseReserve || this.#reopening !== undefined))
-      return full('there is no room yet');
+      return full('there is no space yet');
     return undefined;
   }
 
@@ -159,7 +160,9 @@ export class LatchingEngine implements Engine {
     void this.#write(group);
   }
 
-  /** Takes what fits into one transaction from the queue; nothing when even the first has no room. */
+  /**
+   * Removes from the queue what fits into one transaction. Returns nothing when there is no space even for the first.
+   */
   #admit(first: Pending): readonly Pending[] {
     const { freeSpace } = this.#options;
     const usage = this.#estimate(first);
@@ -180,7 +183,7 @@ export class LatchingEngine implements Engine {
     return group;
   }
 
-  /** How full the store is, exactly when that is old or would refuse `next`. */
+  /** How full the store is. Asks the store when the estimate is old or would refuse `next`. */
   #estimate(next: Pending): StoreUsage {
     const now = performance.now();
     const { freeSpace } = this.#options;
@@ -198,13 +201,15 @@ export class LatchingEngine implements Engine {
     let usedBytes = this.#usage.usedBytes;
     for (const pending of group) usedBytes += pending.bytes;
     this.#options.freeSpace.wrote(usedBytes - this.#usage.usedBytes);
-    // A transaction that only deletes frees an unknown number of pages, and none when there was nothing to delete.
+    // A transaction that only deletes frees an unknown number of pages, or none when there was nothing to delete.
     if (usedBytes === this.#usage.usedBytes) this.#askedAt = Number.NEGATIVE_INFINITY;
     const pageBytes = Math.max(this.#usage.pageBytes, usedBytes);
     this.#usage = { usedBytes, pageBytes, lastTransaction: this.#usage.lastTransaction + 1 };
   }
 
-  /** No room for the next transaction: nothing was written, and what was handed over behind it fails with it. */
+  /**
+   * There is no space for the next transaction: nothing was written, and all that was queued after it fails with it.
+   */
   #refuse(why: string): void {
     const refused = this.#queue.splice(0);
     this.#enterFull();
@@ -227,33 +232,33 @@ export class LatchingEngine implements Engine {
     this.#pump();
   }
 
-  /** A transaction failed: latch at once, then find out why, open the store again and say so. */
+  /** A transaction failed: refuse new ones at once, then find the reason, reopen the store and report it. */
   async #fail(group: readonly Pending[], cause: unknown): Promise<void> {
     const usage = this.#usage;
     const bytes = group.reduce((sum, pending) => sum + pending.bytes, 0);
-    const noSpace = this.#options.freeSpace.isExhausted(bytes, usage);
-    this.#state = noSpace ? 'full' : 'read_only';
+    const isOutOfSpace = this.#options.freeSpace.isExhausted(bytes, usage);
+    this.#state = isOutOfSpace ? 'full' : 'read_only';
     const failed = [...group, ...this.#queue.splice(0)];
-    const reopened = await this.#reopen(!noSpace);
-    if (!reopened) this.#state = 'read_only';
-    const untouched = reopened && this.#usageNow().lastTransaction === usage.lastTransaction;
+    const isReopened = await this.#reopen(!isOutOfSpace);
+    if (!isReopened) this.#state = 'read_only';
+    const isUntouched = isReopened && this.#usageNow().lastTransaction === usage.lastTransaction;
     this.#writing = false;
     if (this.#state === 'full') {
       this.#schedule();
     } else {
       clearTimeout(this.#probe);
     }
-    // Told also when it was full before: whoever keeps state in memory has to read it again.
+    // Reported also when the state was `full` before: the log has to read its state again.
     this.#tell(this.#state);
     const error =
-      noSpace && untouched
-        ? full('a write found no room')
+      isOutOfSpace && isUntouched
+        ? full('a write found no space')
         : new TailraceError('storage', 'the store failed while it was written', { cause });
     for (const pending of failed) pending.reject(error);
     this.#pump();
   }
 
-  /** The old store is not to be trusted after a failure, neither for writes nor for what it has in memory. */
+  /** After a failure the old store cannot be trusted, neither for writes nor for what it holds in memory. */
   async #reopen(readOnly: boolean): Promise<boolean> {
     let done = (): void => {};
     this.#reopening = new Promise((resolve) => {
@@ -277,7 +282,7 @@ export class LatchingEngine implements Engine {
     if (this.#snapshots.delete(taken)) taken.release();
   }
 
-  /** A store must not be closed over a transaction that still reads. */
+  /** A store must not be closed while a transaction still reads. */
   #releaseAll(): void {
     for (const taken of this.#snapshots) this.#release(taken);
   }
@@ -295,7 +300,7 @@ export class LatchingEngine implements Engine {
     this.#probe.unref();
   }
 
-  /** While full: when the limits say that there is room again, a durable probe write proves it. */
+  /** While full: when the limits say that there is space again, a durable probe write proves it. */
   #look(): void {
     if (this.#state !== 'full' || this.#closing !== undefined || this.#reopening !== undefined) return;
     this.#schedule();
@@ -309,7 +314,7 @@ export class LatchingEngine implements Engine {
         this.#resume();
       },
       () => {
-        // The failure was handled where it happened; the next look comes by itself.
+        // The failure was handled where it happened. The next look comes from the timer.
         this.#probing = false;
       },
     );
@@ -349,7 +354,7 @@ function expectKey(key: Uint8Array): void {
   assert(key.length > 0 && key.length <= KEY_BYTES_MAX, `a key has 1 to ${KEY_BYTES_MAX} bytes`);
 }
 
-/** What an entry takes on disk, about: values beyond half a page get whole pages. */
+/** The approximate size of an entry on disk: values longer than half a page get whole pages. */
 function storedBytes(key: Uint8Array, value: Uint8Array): number {
   const bytes = key.length + value.length + ENTRY_OVERHEAD_BYTES;
   return value.length <= INLINE_BYTES_MAX ? bytes : Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;

@@ -5,32 +5,32 @@ import path from 'node:path';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
 import { STORE_RESERVE_BYTES } from '../model/limits.ts';
-import type { Engine, Entry, Scan, Write } from './engine.ts';
+import type { Engine, Entry, ScanOptions, Write } from './engine.ts';
 import { freeSpaceFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 import { addressSpaceLimit, prepareStoreFile, refuseNetworkFs, secureStoreFile } from './store-file.ts';
-import { settleFormat } from './upgrade.ts';
+import { upgradeStore } from './upgrade.ts';
 
 export interface LmdbEngineOptions {
-  /** The data directory; made with mode 0700 when it is missing. Lock it first: see `lock.ts`. */
+  /** The data directory, created with mode 0700 when it is missing. Lock it first: see `lock.ts`. */
   readonly path: string;
-  /** Cap on the pages in use, in bytes; by default what the disk has. */
+  /** Cap on the pages in use, in bytes; by default only the disk limits them. */
   readonly storeBytesMax?: number;
   /** Kept free for trims and deletions, at most a quarter of each limit; 64 MiB by default. */
   readonly reserveBytes?: number;
-  /** Opens also on network and user-space file systems, whose fsync and mmap we do not trust. */
+  /** Also opens on network and user-space file systems, whose fsync and mmap we do not trust. */
   readonly allowNetworkFs?: boolean;
-  /** How often a full store looks for room, 1,000 by default. */
+  /** How often a full store looks for space, 1,000 by default. */
   readonly probeMs?: number;
 }
 
-/** The store within the data directory; LMDB keeps its lock beside it, with `-lock` behind the name. */
+/** The store in the data directory. LMDB keeps its lock file beside it, with `-lock` after the name. */
 export const STORE_FILE = 'tailrace.mdb';
 
-/** Address space, not room: LMDB maps it lazily, and mapping again while running would be a stall. */
+/** Address space, not disk space: LMDB maps it lazily. Mapping again while running would stall. */
 const MAP_BYTES = 2 ** 40;
-/** Of the store's file. */
+/** Page size of the store's file. */
 export const PAGE_BYTES = 4_096;
 
 /**
@@ -55,7 +55,7 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
     probeMs: options.probeMs ?? 1_000,
   });
   try {
-    await settleFormat(engine, options.path);
+    await upgradeStore(engine, options.path);
   } catch (error) {
     await engine.close();
     throw error;
@@ -63,18 +63,21 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
   return engine;
 }
 
-/** The file of a store without an engine over it, for maintenance. One process at a time, as ever: see `lock.ts`. */
+/**
+ * The file of a store without an engine over it, for maintenance. Only one process may use it at a time, as always: see
+ * `lock.ts`.
+ */
 export interface StoreFile extends RawStore {
-  /** Rows in all. */
+  /** The number of all rows. */
   readonly rowCount: number;
-  /** Writes rows in the order of their keys, behind all that are there; durable when it resolves. */
+  /** Writes rows in the order of their keys, after all rows that exist. They are durable when it resolves. */
   append(rows: readonly Entry[]): Promise<void>;
-  /** Writes all that is in use to a file that must not exist; not synced. */
+  /** Writes all pages in use to a file that must not exist. The file is not synced. */
   copyTo(file: string): Promise<void>;
 }
 
 /**
- * Opens the file as it is: nothing is looked at or written that the caller does not ask for.
+ * Opens the file as it is: nothing is checked or written that the caller does not ask for.
  * @throws TailraceError `storage`
  */
 export function openStoreFile(file: string, mode: { readonly readOnly: boolean }): StoreFile {
@@ -99,9 +102,9 @@ class LmdbStore implements StoreFile {
       encoding: 'binary' as const,
       keyEncoding: 'binary' as const,
       compression: false,
-      // Off: then the promise of a batch resolves behind the fsync, not when readers see it.
+      // Off, so that the promise of a batch resolves after the fsync, not when readers can see it.
       overlappingSync: false,
-      // Off: then a batch is exactly one transaction, and starts without waiting for the turn to end.
+      // Off, so that a batch is exactly one transaction and starts without waiting for the turn to end.
       eventTurnBatching: false,
       noMemInit: true,
       mapSize: mapBytes(),
@@ -127,7 +130,7 @@ class LmdbStore implements StoreFile {
 
   async append(rows: readonly Entry[]): Promise<void> {
     this.#db.transactionSync(() => {
-      // Told that they come in order, LMDB fills its pages instead of splitting them in halves.
+      // When LMDB knows that rows arrive in order, it fills its pages instead of splitting them in halves.
       for (const { key, value } of rows) this.#db.putSync(key, value, { append: true });
     });
   }
@@ -150,11 +153,11 @@ class LmdbStore implements StoreFile {
     }
   }
 
-  scan(scan: Scan): readonly Entry[] {
+  scan(scan: ScanOptions): readonly Entry[] {
     try {
       return this.#page(scan);
     } finally {
-      // A snapshot that stayed open would keep freed pages from being used again.
+      // An open snapshot would keep freed pages from being reused.
       this.#db.resetReadTxn();
     }
   }
@@ -163,7 +166,7 @@ class LmdbStore implements StoreFile {
     // A transaction of this turn may be older than a commit that just became durable.
     this.#db.resetReadTxn();
     const transaction = this.#db.useReadTransaction();
-    // Set aside: what others read must not be as old as this becomes.
+    // Other reads must not reuse this transaction: they would see data as old as it becomes.
     this.#db.resetReadTxn();
     return {
       scan: (scan) => this.#page(scan, transaction),
@@ -181,7 +184,10 @@ class LmdbStore implements StoreFile {
     await this.#db.close();
   }
 
-  #page({ from, to, limit, bytesMax, reverse, valueBytesMax }: Scan, transaction?: Transaction): readonly Entry[] {
+  #page(
+    { from, to, limit, bytesMax, reverse, valueBytesMax }: ScanOptions,
+    transaction?: Transaction,
+  ): readonly Entry[] {
     if (Buffer.compare(from, to) >= 0) return [];
     const range =
       reverse === true
@@ -193,7 +199,7 @@ class LmdbStore implements StoreFile {
     for (const found of this.#db.getKeys({ ...range, ...within })) {
       const key = Buffer.from(found);
       const whole = this.#copyOf(key, transaction) ?? Buffer.alloc(0);
-      // A short piece of a large value must not keep all of it in memory.
+      // A short part of a large value must not keep all of it in memory.
       const cut = valueBytesMax !== undefined && whole.length > valueBytesMax;
       const value = cut ? Buffer.from(whole.subarray(0, valueBytesMax)) : whole;
       bytes += value.length;
@@ -203,16 +209,19 @@ class LmdbStore implements StoreFile {
     return page;
   }
 
-  /** The one place where bytes leave the memory map: `getBinary` copies, and its buffer is ours. */
+  /** The only place where bytes leave the memory map: `getBinary` copies, and the copy is ours. */
   #copyOf(key: Uint8Array, transaction?: Transaction): Uint8Array | undefined {
-    // Values are binary, so `get` is `getBinary`, whose type knows no transaction.
+    // Values are binary, so `get` is `getBinary`, whose type does not accept a transaction.
     const value = transaction === undefined ? this.#db.getBinary(key) : this.#db.get(key, { transaction });
-    // The buffer has a `length` of its own that slows down whoever reads it; a view of the same bytes has not.
+    // The buffer has its own `length` property, which makes reading it slow. A view of the same bytes has none.
     return value === undefined ? undefined : Buffer.from(value.buffer, value.byteOffset, value.length);
   }
 }
 
-/** lmdb rejects twice: the batch, with an error that says nothing, and `commitError` on it, with the native one. */
+/**
+ * lmdb rejects twice: the batch, with an error without a reason, and the `commitError` on that error, with the native
+ * one.
+ */
 async function nativeCause(error: unknown): Promise<unknown> {
   if (typeof error !== 'object' || error === null || !('commitError' in error)) return error;
   try {
@@ -223,7 +232,7 @@ async function nativeCause(error: unknown): Promise<unknown> {
   }
 }
 
-/** Pages in use: both trees, the values with pages of their own, and the two meta pages. */
+/** Pages in use: both trees, the values that have their own pages, and the two meta pages. */
 function readStats(stats: object): StoreUsage {
   const free = field(stats, 'free');
   const pages = treePages(stats) + (typeof free === 'object' && free !== null ? treePages(free) : 0) + 2;
@@ -234,7 +243,7 @@ function readStats(stats: object): StoreUsage {
   };
 }
 
-/** A process with little address space (`ulimit -v`) gets a map that fits; LMDB maps more when it is needed. */
+/** A process with little address space (`ulimit -v`) gets a map that fits. LMDB enlarges it when needed. */
 function mapBytes(): number {
   const limit = addressSpaceLimit();
   return limit === undefined ? MAP_BYTES : Math.min(MAP_BYTES, Math.floor(limit / 4 / PAGE_BYTES) * PAGE_BYTES);

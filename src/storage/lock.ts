@@ -1,11 +1,11 @@
 /**
- * One process owns a data directory: it listens on a Unix socket in it. A socket whose process is gone answers nobody,
- * whichever way it ended, so nothing has to be cleaned up and no process number is ever compared.
+ * One process owns a data directory: it listens on a Unix socket in it. A socket whose process is gone does not answer,
+ * however the process ended, so nothing has to be cleaned up and no process numbers are compared.
  *
- * Sockets are named `lock.1`, `lock.2`, … Whoever starts asks the one with the highest number. If that is dead, it
- * takes the next number by a hard link, which exactly one can make, to a socket that is listening already. The highest
- * number is never removed, only those below an owner's, so a slow starter that takes a number which an owner has
- * meanwhile cleared away sees the higher one and steps back. Thus there are never two owners.
+ * Sockets are named `lock.1`, `lock.2`, … A process that starts asks the one with the highest number. If that one is
+ * dead, it takes the next number: it makes a hard link to a socket that is already listening, which only one process
+ * can do. An owner removes only numbers below its own, never the highest one. So when a slow starter takes a number
+ * that an owner has meanwhile removed, it sees the higher one and gives up. Thus there are never two owners.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -15,11 +15,11 @@ import path from 'node:path';
 import { TailraceError } from '../model/error.ts';
 
 export interface DataDirLock {
-  /** Lets the directory go. May be called twice. */
+  /** Releases the directory. May be called twice. */
   release(): Promise<void>;
 }
 
-/** What a socket address holds, less what the systems differ in. */
+/** Bytes that fit into a socket address on every system. */
 const SOCKET_PATH_BYTES_MAX = 100;
 const ANSWER_TIMEOUT_MS = 1_000;
 const ROUNDS_MAX = 100;
@@ -56,7 +56,7 @@ async function own(socketDir: SocketDir): Promise<DataDirLock> {
     }
     const outcome = take(socketDir, name, highest + 1);
     if (outcome === 'owned') return lockOf(socketDir, server);
-    // An owner that tidied up meanwhile has taken our unnumbered socket for a leftover: it owns the directory by now.
+    // A new owner has removed our unnumbered socket as a leftover: it owns the directory by now.
     if (outcome === 'swept') {
       await closed(server);
       server = await listen(socketDir, name);
@@ -66,7 +66,7 @@ async function own(socketDir: SocketDir): Promise<DataDirLock> {
   throw inUse(socketDir.dir, undefined);
 }
 
-/** Tries to make the listening socket `name` the one with this number. */
+/** Tries to give the listening socket `name` this number. */
 function take(socketDir: SocketDir, name: string, number: number): 'owned' | 'lost' | 'swept' {
   try {
     linkSync(path.join(socketDir.dir, name), path.join(socketDir.dir, numbered(number)));
@@ -97,12 +97,12 @@ function lockOf(socketDir: SocketDir, server: Server): DataDirLock {
   };
 }
 
-/** Listens and tells whoever asks which process this is. Keeps no process alive. */
+/** Listens, and tells each client the number of this process. Keeps no process alive. */
 function listen(socketDir: SocketDir, name: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => {
       socket.on('error', () => {});
-      // Whoever asks and does not hang up must not hold up our end.
+      // A client that does not close its end must not keep ours open.
       socket.end(`${process.pid}\n`, () => socket.destroy());
     });
     server.once('error', reject);
@@ -120,7 +120,10 @@ interface Owner {
   readonly pid: number | undefined;
 }
 
-/** Whether anyone listens there. Only a refusal or a missing socket is a no: whoever is too busy to answer is alive. */
+/**
+ * Whether a process listens there. Only a refused connection or a missing socket means no: a process that is too busy
+ * to answer is alive.
+ */
 function ask(address: string): Promise<Owner> {
   return new Promise((resolve) => {
     let text = '';
@@ -141,10 +144,10 @@ function ask(address: string): Promise<Owner> {
   });
 }
 
-/** The directory, and addresses of sockets in it that fit into a socket address however deep it lies. */
+/** The directory, and addresses of the sockets in it that fit into a socket address however long its path is. */
 class SocketDir {
   readonly dir: string;
-  /** An open descriptor of the directory gives a short way to it. */
+  /** An open descriptor of the directory gives a short path to it. */
   readonly #fd: number | undefined;
 
   constructor(dir: string) {
@@ -164,7 +167,7 @@ class SocketDir {
     return highest;
   }
 
-  /** Removes what is below an owner's number, and what starters that were killed left behind. */
+  /** Removes the numbers below an owner's, and what killed starters left. */
   sweep(owned: number): void {
     for (const name of readdirSync(this.dir)) {
       const number = numberOf(name);

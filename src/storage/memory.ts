@@ -1,7 +1,7 @@
-/** An engine in memory: for tests, and for stores that need not outlive their process. Nothing of it is durable. */
+/** An engine in memory: for tests, and for stores that need not outlive their process. Nothing in it is durable. */
 
 import { assert } from '../model/error.ts';
-import type { Engine, Entry, Scan, Write } from './engine.ts';
+import type { Engine, Entry, ScanOptions, Write } from './engine.ts';
 import { freeSpaceFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
@@ -13,7 +13,7 @@ export interface MemoryEngineOptions {
   readonly reserveBytes?: number;
 }
 
-/** Opens an empty engine. It refuses for lack of room as the one on disk does. */
+/** Opens an empty engine. When there is no space it refuses writes as the engine on disk does. */
 export function openMemoryEngine(options: MemoryEngineOptions = {}): Engine {
   const store = new MemoryStore();
   const { storeBytesMax, reserveBytes = 0 } = options;
@@ -25,7 +25,7 @@ export function openMemoryEngine(options: MemoryEngineOptions = {}): Engine {
   });
 }
 
-/** Keys are kept in one sorted array: such a store is small, and most of its keys come in order. */
+/** Keys are in one sorted array: such a store is small, and most of its keys arrive in order. */
 class MemoryStore implements RawStore {
   #entries: Entry[];
   #usedBytes = 0;
@@ -36,7 +36,7 @@ class MemoryStore implements RawStore {
   }
 
   async write(writes: readonly Write[]): Promise<void> {
-    // As on a disk, the caller has gone on before anything shows.
+    // As on a disk, the caller continues before the write is visible.
     await Promise.resolve();
     for (const write of writes) this.#write(write);
     this.#transactions += 1;
@@ -47,7 +47,7 @@ class MemoryStore implements RawStore {
     return entry !== undefined && Buffer.compare(entry.key, key) === 0 ? Buffer.from(entry.value) : undefined;
   }
 
-  scan({ from, to, limit, bytesMax, reverse, valueBytesMax }: Scan): readonly Entry[] {
+  scan({ from, to, limit, bytesMax, reverse, valueBytesMax }: ScanOptions): readonly Entry[] {
     const first = this.#find(from);
     const found = Math.max(0, this.#find(to) - first);
     const page: Entry[] = [];
@@ -64,7 +64,7 @@ class MemoryStore implements RawStore {
   }
 
   snapshot(): RawSnapshot {
-    // Entries are never changed, only replaced: another list of the same ones stays as it is.
+    // Entries are never changed, only replaced, so another list of the same entries stays as it is.
     const kept = new MemoryStore([...this.#entries]);
     return {
       scan: (scan) => kept.scan(scan),

@@ -1,32 +1,32 @@
-/** What lies under an engine: a store that writes transactions one at a time and may fail. Fakes of it inject faults. */
+/** The store under an engine: it writes one transaction at a time and may fail. Tests replace it to inject faults. */
 
-import type { Entry, Scan, Write } from './engine.ts';
+import type { Entry, ScanOptions, Write } from './engine.ts';
 
-/** Pages, in bytes, and the number of the last transaction that is durable. */
+/** Sizes in bytes, and the number of the last durable transaction. */
 export interface StoreUsage {
-  /** Pages that hold something. */
+  /** Pages that are in use. */
   readonly usedBytes: number;
-  /** Those and the freed ones, which are used again before the file grows. */
+  /** Those and the freed pages, which are reused before the file grows. */
   readonly pageBytes: number;
   readonly lastTransaction: number;
 }
 
-/** A state that stays as it is. Released before its store is closed. */
+/** A state that does not change. It must be released before its store is closed. */
 export interface RawSnapshot {
-  scan(scan: Scan): readonly Entry[];
+  scan(scan: ScanOptions): readonly Entry[];
   release(): void;
 }
 
 export interface RawStore {
   /**
-   * Writes one transaction and resolves when it is durable. Never called while another is under way, nor after one
-   * failed. Rejects with whatever the store said; then it is not known what is on disk.
+   * Writes one transaction and resolves when it is durable. The engine never calls it while another one is in progress,
+   * nor after one failed. Rejects with the error of the store; then it is unknown what is on disk.
    */
   write(writes: readonly Write[]): Promise<void>;
-  /** A copy of the value. */
+  /** Returns a copy of the value. */
   get(key: Uint8Array): Uint8Array | undefined;
-  /** Copies; no snapshot stays open. */
-  scan(scan: Scan): readonly Entry[];
+  /** Returns copies. No snapshot stays open. */
+  scan(scan: ScanOptions): readonly Entry[];
   snapshot(): RawSnapshot;
   usage(): StoreUsage;
   close(): Promise<void>;

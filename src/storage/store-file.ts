@@ -1,4 +1,6 @@
-/** The store's file before and after LMDB opens it: where it lies, whether it is a store, who may read it. */
+/**
+ * The store's file before and after LMDB opens it: on which file system it is, whether it is a store, who may read it.
+ */
 
 import {
   chmodSync,
@@ -19,12 +21,12 @@ import {
 import path from 'node:path';
 import { TailraceError } from '../model/error.ts';
 
-/** Where LMDB's meta page has its magic number, and the version of LMDB's own format behind it. */
+/** Offset of the magic number in LMDB's meta page. The version of LMDB's own format follows it. */
 const MAGIC_AT = 24;
 const MAGIC = 0xbeefc0de;
 const LMDB_VERSION = 2;
 
-/** Types of file systems (statfs) that live on another machine or in another process. */
+/** File systems (by statfs type) that are on another machine or in another process. */
 const NETWORK_FS: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
   [0x517b, 'SMB'],
@@ -53,8 +55,8 @@ export function refuseNetworkFs(dataDir: string): void {
 }
 
 /**
- * Looks whether LMDB can open the file: it ends the process on one that is not its own. What a loss of power left of a
- * store that was being made is taken away; it never held anything.
+ * Checks that LMDB can open the file, because LMDB ends the process on a file that is not its own. Removes what a loss
+ * of power left of a store that was being created; it never contained anything.
  * @throws TailraceError `corrupt`
  */
 export function prepareStoreFile(file: string, pageBytes: number): void {
@@ -73,12 +75,12 @@ export function prepareStoreFile(file: string, pageBytes: number): void {
   rmSync(file);
 }
 
-/** What stands beside a store while a new one is made; it takes the store's name when it is whole. */
+/** The file beside a store while a new one is made. It gets the store's name when it is complete. */
 export function freshFile(file: string): string {
   return `${file}.new`;
 }
 
-/** Takes away what a process that was killed left of a new store, or of a copy. */
+/** Removes what a killed process left of a new store, or of a copy. */
 export function sweepFresh(file: string): void {
   const fresh = freshFile(path.basename(file));
   for (const name of readdirSync(path.dirname(file))) {
@@ -87,15 +89,15 @@ export function sweepFresh(file: string): void {
 }
 
 /**
- * Gives a new store, whole and closed, the name of `file`, whose rights it takes over; durable when it returns. A crash
- * leaves the one or the other.
+ * Gives a new store, complete and closed, the name of `file`, and the owner that `file` had. Durable when it returns. A
+ * crash leaves either the old file or the new one.
  */
 export function placeFresh(file: string): void {
   const fresh = freshFile(file);
   chmodSync(fresh, 0o600);
   if (existsSync(file)) {
     const { uid, gid } = statSync(file);
-    // Whoever maintains a store may be another user than the server.
+    // The user who maintains a store may not be the user of the server.
     if (uid !== statSync(fresh).uid) chownSync(fresh, uid, gid);
   }
   syncFile(fresh);
@@ -115,7 +117,9 @@ export function isStoreFile(file: string, pageBytes: number): boolean {
   }
 }
 
-/** Makes the file its owner's only, and its name durable: what is synced into a file without one is lost with it. */
+/**
+ * Makes the file readable for its owner only, and its name durable: synced data is lost with a file whose name is not.
+ */
 export function secureStoreFile(file: string): void {
   chmodSync(file, 0o600);
   chmodSync(`${file}-lock`, 0o600);
@@ -124,12 +128,12 @@ export function secureStoreFile(file: string): void {
   try {
     syncDirectory(path.dirname(dir));
   } catch {
-    // Not ours to open: then we did not make the data directory in it either.
+    // We may not open it. Then we did not create the data directory in it either.
   }
 }
 
 /**
- * Looks whether the disk of a directory has room for a copy. `what` begins the sentence for the user.
+ * Checks that the disk of a directory has space for a copy. `what` begins the sentence for the user.
  * @throws TailraceError `storage_full`
  */
 export function expectDiskSpace(dir: string, neededBytes: number, what: string): void {
@@ -138,7 +142,7 @@ export function expectDiskSpace(dir: string, neededBytes: number, what: string):
   if (freeBytes >= neededBytes) return;
   throw new TailraceError(
     'storage_full',
-    `${what} takes ${neededBytes} free bytes; the disk of ${dir} has ${freeBytes}`,
+    `${what} needs ${neededBytes} free bytes; the disk of ${dir} has ${freeBytes}`,
   );
 }
 

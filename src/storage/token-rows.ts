@@ -1,17 +1,19 @@
-/** Rows of access tokens, found by the hash of their secrets. Forms as in `values.ts`; no secret is ever in one. */
+/**
+ * Rows of access tokens, found by the hash of their secrets. Encoded as in `values.ts`. A row never contains a secret.
+ */
 
-import { countOf, damaged, encode, Fields } from './values.ts';
+import { countOf, damaged, encode, FieldReader } from './values.ts';
 
-/** Names of one kind: one, or all with a prefix. */
+/** Names of one kind: a single one, or all with a prefix. */
 export type ResourceSetRow = { readonly exact: string } | { readonly prefix: string };
 
-/** Read and write of one group of operations. */
+/** Whether reading and writing are allowed in one group of operations. */
 export interface GroupRow {
   readonly read: boolean;
   readonly write: boolean;
 }
 
-/** A token, but for the root one. Times are in milliseconds. */
+/** A token other than the root token. Times are in milliseconds. */
 export interface TokenRow {
   readonly id: string;
   readonly number: number;
@@ -48,14 +50,14 @@ export function encodeRootToken(createdAt: number): Uint8Array {
   return encode(['root', 'root', createdAt]);
 }
 
-/** The next number of something that is counted. */
+/** The next number of a counter. */
 export function encodeNumber(number: number): Uint8Array {
   return encode([number]);
 }
 
 /** @throws TailraceError `corrupt`, as do all decoders here. */
 export function decodeNumber(value: Uint8Array): number {
-  return new Fields(value, 'counter').count();
+  return new FieldReader(value, 'counter').count();
 }
 
 export function encodeToken(row: TokenRow): Uint8Array {
@@ -79,7 +81,7 @@ export function encodeToken(row: TokenRow): Uint8Array {
 }
 
 export function decodeToken(value: Uint8Array): TokenRow | 'root' {
-  const fields = new Fields(value, 'token', VERSION_2);
+  const fields = new FieldReader(value, 'token', VERSION_2);
   if (fields.left === ROOT_FIELDS) {
     if (fields.text() !== 'root' || fields.text() !== 'root') throw damaged('token');
     fields.count();
@@ -117,7 +119,7 @@ export function encodeSigningKeys(keys: readonly SigningKeyRow[]): Uint8Array {
 }
 
 export function decodeSigningKeys(value: Uint8Array): readonly SigningKeyRow[] {
-  return new Fields(value, 'signing keys').pairs().map(([id, rest]) => {
+  return new FieldReader(value, 'signing keys').pairs().map(([id, rest]) => {
     const [createdAt, pkcs8] = listOf(rest, 2);
     if (!(pkcs8 instanceof Uint8Array)) throw damaged('signing keys');
     return { id, createdAt: countOf(createdAt, 'signing keys'), pkcs8 };

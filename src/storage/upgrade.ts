@@ -1,4 +1,4 @@
-/** The version of a store: a new store gets ours, an older one is brought to it, a newer one is left alone. */
+/** The format version of a store: a new store gets ours, an older one is upgraded, a newer one is refused. */
 
 import { TailraceError } from '../model/error.ts';
 import type { CommitOptions, Engine, Entry, Write } from './engine.ts';
@@ -6,17 +6,17 @@ import { dueKey, FAMILY, familyRange, readStreamKey, settingsKey } from './keys.
 import { decodeFormat, decodeStream, encodeFormat, encodePending, encodeStream, FORMAT_VERSION } from './values.ts';
 
 const FORMAT_KEY = settingsKey('format');
-/** There while an older store is brought to our version: holds the one that it had. */
+/** Present while an older store is upgraded; holds the version that it had. */
 const UPGRADING_KEY = settingsKey('upgrading');
 const PAGE_ROWS = 1_000;
 const RESERVE: CommitOptions = { mayUseReserve: true };
 
 /**
- * Must be called before anything else is written. Our version goes first, so that the build which made the store refuses
- * it from then on; should the rest be interrupted, the next start goes on with it.
+ * Must be called before anything else is written. Our version is written first, so that the build which made the store
+ * refuses it from then on. When the rest is interrupted, the next start continues it.
  * @throws TailraceError `format_too_new`, `corrupt`, `storage_full`, `storage`
  */
-export async function settleFormat(engine: Engine, dataDir: string): Promise<void> {
+export async function upgradeStore(engine: Engine, dataDir: string): Promise<void> {
   const value = await engine.get(FORMAT_KEY);
   const found = value === undefined ? 0 : decodeFormat(value);
   if (found > FORMAT_VERSION) {
@@ -34,11 +34,11 @@ export async function settleFormat(engine: Engine, dataDir: string): Promise<voi
 
 function versionRows(found: number): readonly Write[] {
   const ours: Write = { type: 'put', key: FORMAT_KEY, value: encodeFormat(FORMAT_VERSION) };
-  // A new store has nothing to be brought anywhere.
+  // A new store has nothing to upgrade.
   return found === 0 ? [ours] : [ours, { type: 'put', key: UPGRADING_KEY, value: encodeFormat(found) }];
 }
 
-/** Format 1 had no schedule of retention: without a place in it a stream would keep what expired for ever. */
+/** Format 1 had no schedule of retention: a stream that is not in the schedule would keep expired records forever. */
 async function scheduleStreams(engine: Engine): Promise<void> {
   let { from, to } = familyRange(FAMILY.streams);
   for (;;) {
@@ -50,12 +50,15 @@ async function scheduleStreams(engine: Engine): Promise<void> {
   }
 }
 
-/** Due at once: when the stream was made is past. One that has a place already, or needs none, stays as it is. */
+/**
+ * Due at once, because the creation of the stream is in the past. A stream that is in the schedule already, or does not
+ * need it, stays as it is.
+ */
 function scheduled({ key, value }: Entry): readonly Write[] {
   const row = decodeStream(value);
   const { retentionAgeSeconds, deleteOnEmptyMinAgeSeconds } = row.config;
-  const isLookedAfter = retentionAgeSeconds !== undefined || deleteOnEmptyMinAgeSeconds > 0;
-  if (row.dueAt !== undefined || !isLookedAfter) return [];
+  const needsSchedule = retentionAgeSeconds !== undefined || deleteOnEmptyMinAgeSeconds > 0;
+  if (row.dueAt !== undefined || !needsSchedule) return [];
   const dueAt = row.createdAt;
   return [
     { type: 'put', key, value: encodeStream({ ...row, dueAt }) },

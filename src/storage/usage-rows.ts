@@ -1,16 +1,18 @@
-/** Rows of usage metrics: what was counted in a minute or an hour, and how much was stored. Forms as in `values.ts`. */
+/**
+ * Rows of usage metrics: what was counted in a minute or an hour, and how much was stored. Encoded as in `values.ts`.
+ */
 
-import { countOf, damaged, encode, Fields } from './values.ts';
+import { countOf, damaged, encode, FieldReader } from './values.ts';
 
-/** What was counted in one minute or hour, of one basin or of the account. */
+/** What was counted in one minute or hour, for one basin or for the account. */
 export interface UsageCountsRow {
-  /** Name of the basin, which may be gone by now; empty for the account. */
+  /** Name of the basin, which may no longer exist; empty for the account. */
   readonly basin: string;
-  /** By name; what is zero is left out. */
+  /** Counts by name, without those that are zero. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** What the streams of a basin stored together at the end of an hour, or last in it. */
+/** What the streams of a basin stored in total at the end of an hour, or at the last sample in it. */
 export interface BasinStorageRow {
   readonly basin: string;
   /** Metered bytes. */
@@ -28,7 +30,7 @@ export function encodeUsageCounts({ basin, counts }: UsageCountsRow): Uint8Array
 
 /** @throws TailraceError `corrupt`, as do all decoders here. */
 export function decodeUsageCounts(value: Uint8Array): UsageCountsRow {
-  const fields = new Fields(value, 'usage count');
+  const fields = new FieldReader(value, 'usage count');
   const basin = fields.text();
   const counts = new Map(fields.pairs().map(([name, count]) => [name, countOf(count, 'usage count')]));
   return { basin, counts };
@@ -39,7 +41,7 @@ export function encodeBasinStorage({ basin, bytes }: BasinStorageRow): Uint8Arra
 }
 
 export function decodeBasinStorage(value: Uint8Array): BasinStorageRow {
-  const fields = new Fields(value, 'basin gauge');
+  const fields = new FieldReader(value, 'basin gauge');
   return { basin: fields.text(), bytes: fields.count() };
 }
 
@@ -48,7 +50,7 @@ export function encodeStreamStorage(points: StreamStorageRow): Uint8Array {
 }
 
 export function decodeStreamStorage(value: Uint8Array): StreamStorageRow {
-  const fields = new Fields(value, 'stream gauge');
+  const fields = new FieldReader(value, 'stream gauge');
   const points: [number, number][] = [];
   for (let left = fields.left; left > 0; left = fields.left) {
     const minute = fields.count();
@@ -58,20 +60,20 @@ export function decodeStreamStorage(value: Uint8Array): StreamStorageRow {
   return points;
 }
 
-/** What the streams of a basin store now, as far as it was written down. */
+/** What the streams of a basin store now, as far as it was written. */
 export function encodeBasinTotal(bytes: number): Uint8Array {
   return encode([bytes]);
 }
 
 export function decodeBasinTotal(value: Uint8Array): number {
-  return new Fields(value, 'basin total').count();
+  return new FieldReader(value, 'basin total').count();
 }
 
-/** Whether the totals are right: they are written down now and then, and once more when the server stops. */
+/** Whether the totals are right. They are written from time to time, and once more when the server stops. */
 export function encodeShutdown(isClean: boolean): Uint8Array {
   return encode([isClean]);
 }
 
 export function decodeShutdown(value: Uint8Array): boolean {
-  return new Fields(value, 'note of the last shutdown').flag();
+  return new FieldReader(value, 'note of the last shutdown').flag();
 }

@@ -1,8 +1,9 @@
 /**
- * Small values: a version byte, then msgpack of one array whose fields stand in a fixed order.
+ * Small values: a version byte, then msgpack of one array whose fields are in a fixed order.
  *
- * Whoever changes a form takes a new version byte and keeps the reader of the old one. Maps from outside are arrays
- * of pairs: `__proto__` does not survive as a key of a map. Every decoder checks the shape that it finds.
+ * A change of a form needs a new version byte, and the reader of the old form stays. Maps with names from outside are
+ * stored as arrays of pairs, because `__proto__` is lost as a key of a map. Every decoder checks the shape of what it
+ * reads.
  */
 
 import { Packr } from 'msgpackr';
@@ -17,10 +18,10 @@ import {
   TIMESTAMPING_MODES,
 } from '../model/stream-config.ts';
 
-/** The form of the whole store; a build refuses one that is newer than its own. */
+/** The format version of the whole store. A build refuses a store that is newer. */
 export const FORMAT_VERSION = 3;
 
-/** Numbers that are given out once: the next basin and the next stream. */
+/** Numbers that are assigned once: the next basin and the next stream. */
 export interface CounterRow {
   readonly nextBasin: number;
   readonly nextStream: number;
@@ -31,9 +32,9 @@ export interface BasinRow {
   readonly config: BasinConfig;
   /** Milliseconds. */
   readonly createdAt: number;
-  /** When its deletion was asked for, in milliseconds; its streams go first. */
+  /** When its deletion was requested, in milliseconds. Its streams are deleted first. */
   readonly deletedAt: number | undefined;
-  /** What tells a repeated create call from another one: see `requestKey` in the log. */
+  /** Distinguishes a repeated create call from another one: see `requestKey` in `log/control-plane.ts`. */
   readonly requestKey: string | undefined;
 }
 
@@ -42,42 +43,45 @@ export interface StreamRow {
   readonly config: StreamConfig;
   /** Milliseconds. */
   readonly createdAt: number;
-  /** When its deletion was asked for, in milliseconds; its records go first. */
+  /** When its deletion was requested, in milliseconds. Its records are deleted first. */
   readonly deletedAt: number | undefined;
-  /** What its records are encrypted with, for as long as it lives. */
+  /** What its records are encrypted with; never changes. */
   readonly cipher: StreamCipher | undefined;
   readonly requestKey: string | undefined;
-  /** When retention and deletion on empty look at it next, in milliseconds: the row of the schedule that counts. */
+  /**
+   * When retention and deletion on empty look at it next, in milliseconds. Only the row of the schedule with this time
+   * counts.
+   */
   readonly dueAt: number | undefined;
 }
 
-/** What changes with each append. On disk the assigned tail and the durable tail are one. */
+/** What changes with each append. On disk, the assigned tail and the durable tail are the same. */
 export interface StreamStateRow {
   /** The tail: sequence number of the next record. */
   readonly nextSeq: number;
-  /** Timestamp of the last record, 0 for none; kept when the record is trimmed. */
+  /** Timestamp of the last record, 0 when there was none; kept when the record is trimmed. */
   readonly lastTimestamp: number;
-  /** When the last block came in; arrivals never decrease. */
+  /** When the last block arrived; arrivals never decrease. */
   readonly lastArrival: number;
   readonly fencingToken: string | undefined;
   /** Records below this are gone. */
   readonly trimPoint: number;
-  /** Metered bytes of all blocks that are stored; undefined in rows of the first format, which did not count them. */
+  /** Metered bytes of all stored blocks; undefined in rows of the first format, which did not count them. */
   readonly meteredBytes: number | undefined;
 }
 
-/** What a row of pending work is about. */
+/** The subject of a row of pending work. */
 export interface PendingRow {
   /** Number of the basin. */
   readonly basin: number;
-  /** Of the stream, or of the basin when the row is about that. */
+  /** Name of the stream, or of the basin when the row is about a basin. */
   readonly name: string;
 }
 
 const VERSION = 1;
-/** Rows of streams and stream states have been in this form since format 2. */
+/** Form of rows of streams and stream states since format 2. */
 const VERSION_2 = 2;
-/** Rows of basins have been in this form since format 3. */
+/** Form of rows of basins since format 3. */
 const VERSION_3 = 3;
 const packr = new Packr({ useRecords: false });
 
@@ -87,7 +91,7 @@ export function encodeFormat(version: number): Uint8Array {
 
 /** @throws TailraceError `corrupt`, as do all decoders here. */
 export function decodeFormat(value: Uint8Array): number {
-  return new Fields(value, 'format version').count();
+  return new FieldReader(value, 'format version').count();
 }
 
 export function encodeCounters(row: CounterRow): Uint8Array {
@@ -95,7 +99,7 @@ export function encodeCounters(row: CounterRow): Uint8Array {
 }
 
 export function decodeCounters(value: Uint8Array): CounterRow {
-  const fields = new Fields(value, 'counters');
+  const fields = new FieldReader(value, 'counters');
   return { nextBasin: fields.count(), nextStream: fields.count() };
 }
 
@@ -117,7 +121,7 @@ export function encodeBasin(row: BasinRow): Uint8Array {
 }
 
 export function decodeBasin(value: Uint8Array): BasinRow {
-  const fields = new Fields(value, 'basin', VERSION_3);
+  const fields = new FieldReader(value, 'basin', VERSION_3);
   const number = fields.count();
   const createdAt = fields.count();
   const config = {
@@ -147,7 +151,7 @@ export function encodeStream(row: StreamRow): Uint8Array {
 }
 
 export function decodeStream(value: Uint8Array): StreamRow {
-  const fields = new Fields(value, 'stream', VERSION_2);
+  const fields = new FieldReader(value, 'stream', VERSION_2);
   const number = fields.count();
   const createdAt = fields.count();
   const { retentionAgeSeconds, retentionBytes, ...config } = readLeaves(fields.pairs());
@@ -163,9 +167,9 @@ export function decodeStream(value: Uint8Array): StreamRow {
   };
 }
 
-/** What lists show of a stream: its settings, which are most of the row, are not looked at. */
+/** The fields that lists show of a stream. Its settings, which are most of the row, are skipped. */
 export function decodeStreamListing(value: Uint8Array): Pick<StreamRow, 'createdAt' | 'deletedAt' | 'cipher'> {
-  const fields = new Fields(value, 'stream', VERSION_2);
+  const fields = new FieldReader(value, 'stream', VERSION_2);
   fields.count();
   const createdAt = fields.count();
   fields.skip();
@@ -181,7 +185,7 @@ export function encodeStreamState(row: StreamStateRow): Uint8Array {
 }
 
 export function decodeStreamState(value: Uint8Array): StreamStateRow {
-  const fields = new Fields(value, 'stream state', VERSION_2);
+  const fields = new FieldReader(value, 'stream state', VERSION_2);
   const row = {
     nextSeq: fields.count(),
     lastTimestamp: fields.count(),
@@ -199,32 +203,32 @@ export function encodePending({ basin, name }: PendingRow): Uint8Array {
 }
 
 export function decodePending(value: Uint8Array): PendingRow {
-  const fields = new Fields(value, 'pending work');
+  const fields = new FieldReader(value, 'pending work');
   return { basin: fields.count(), name: fields.text() };
 }
 
-/** The wall clock as this store last saw it, in milliseconds. */
+/** The last time of the wall clock that this store saw, in milliseconds. */
 export function encodeClock(lastSeen: number): Uint8Array {
   return encode([lastSeen]);
 }
 
 export function decodeClock(value: Uint8Array): number {
-  return new Fields(value, 'clock').count();
+  return new FieldReader(value, 'clock').count();
 }
 
-type Pair = readonly [name: string, value: unknown];
+type NamedValue = readonly [name: string, value: unknown];
 
-/** Fields of a stream's configuration that were set, in pairs: a later field is one pair more. */
-function leaves(config: Partial<StreamConfig>): Pair[] {
-  const pairs: Pair[] = [];
+/** The fields of a stream's configuration that were set, as pairs: a later field is one more pair. */
+function leaves(config: Partial<StreamConfig>): NamedValue[] {
+  const pairs: NamedValue[] = [];
   for (const [name, value] of Object.entries(config)) {
-    // Undefined is a setting of its own here: records are kept for ever.
+    // Undefined is a setting too: records are kept forever.
     pairs.push([name, value ?? null]);
   }
   return pairs;
 }
 
-function readLeaves(pairs: readonly Pair[]): Partial<StreamConfig> {
+function readLeaves(pairs: readonly NamedValue[]): Partial<StreamConfig> {
   let config: Partial<StreamConfig> = {};
   for (const [name, value] of pairs) config = { ...config, ...readLeaf(name, value) };
   return config;
@@ -256,7 +260,7 @@ function oneOf<T>(allowed: readonly T[], value: unknown): T {
   return found;
 }
 
-/** Leaves whose undefined is a setting of its own are not asked for. */
+/** Fields for which undefined is a setting are not required. */
 function isComplete(
   config: Partial<StreamConfig>,
 ): config is Omit<StreamConfig, 'retentionAgeSeconds' | 'retentionBytes'> {
@@ -288,7 +292,7 @@ function optional<T>(value: unknown, read: (value: unknown, what: string) => T):
   return value === null ? undefined : read(value, 'row');
 }
 
-/** A row of these fields. For rows that have a file of their own. */
+/** Encodes a row of these fields. Exported for rows that have their own file. */
 export function encode(fields: readonly unknown[], version = VERSION): Uint8Array {
   const packed = packr.pack(fields);
   const value = Buffer.allocUnsafe(1 + packed.length);
@@ -297,14 +301,14 @@ export function encode(fields: readonly unknown[], version = VERSION): Uint8Arra
   return value;
 }
 
-/** The fields of a value in their order, each checked for what it must be. */
-export class Fields {
+/** Reads the fields of a value in their order, and checks the type of each. */
+export class FieldReader {
   readonly #what: string;
   readonly #version: number;
   readonly #fields: readonly unknown[];
   #at = 0;
 
-  /** Takes values of the first form, and up to `newest`. */
+  /** Accepts values of the first form, and later ones up to `newest`. */
   constructor(value: Uint8Array, what: string, newest = VERSION) {
     this.#what = what;
     this.#version = value[0] ?? 0;
@@ -319,7 +323,7 @@ export class Fields {
     this.#fields = fields;
   }
 
-  /** How many fields have not been taken. */
+  /** How many fields have not been read. */
   get left(): number {
     return this.#fields.length - this.#at;
   }
@@ -351,7 +355,7 @@ export class Fields {
     return value;
   }
 
-  pairs(): readonly Pair[] {
+  pairs(): readonly NamedValue[] {
     const value = this.#next();
     if (!Array.isArray(value)) throw damaged(this.#what);
     return value.map((pair: unknown) => {
@@ -360,7 +364,7 @@ export class Fields {
     });
   }
 
-  /** A field that values of older forms do not have, of the first one where nothing else is said: null there. */
+  /** A field that was added in form `since`; null in values of an older form. */
   added(since = VERSION_2): unknown {
     if (this.#version < since) return null;
     const value = this.#next();
@@ -378,13 +382,13 @@ function textOf(value: unknown, what: string): string {
   return value;
 }
 
-/** A number that counts something, checked. */
+/** A safe, non-negative integer, checked. */
 export function countOf(value: unknown, what: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw damaged(what);
   return value;
 }
 
-/** What is thrown for a row that is not of its form. */
+/** The error for a row that does not have its form. */
 export function damaged(what: string, cause?: unknown): TailraceError {
   return new TailraceError('corrupt', `a stored ${what} is damaged`, cause === undefined ? {} : { cause });
 }

@@ -1,12 +1,12 @@
 /**
- * What the streams of each basin store together: a running sum. It is written down with the other metrics and when the
- * server stops; after a stop that was none, streams are added up again in the background while the sums move on.
+ * What the streams of each basin store together: a running sum. It is written with the other metrics and when the
+ * server stops. After an unclean stop all streams are added up again in the background, while the sums keep changing.
  */
 
 import type { Basin } from '../log/basins.ts';
 import { nextTurn } from '../log/next-turn.ts';
 
-/** Walks the streams of a basin in the order of their names' bytes. The log has it. */
+/** Visits the streams of a basin in the order of their names' bytes. The log implements it. */
 export interface StoredStreams {
   listBasins(): readonly Basin[];
   visitStored(
@@ -25,7 +25,7 @@ export interface BasinTotal {
 interface Count {
   /** Streams up to this name are in the sum. */
   to: Uint8Array;
-  /** What those behind it store that changed since the page under way was asked for. */
+  /** What later streams store, of those that changed since the page in progress was requested. */
   readonly ahead: Map<string, number>;
 }
 
@@ -34,7 +34,7 @@ interface Total {
   bytes: number;
   /** Set while the basin is added up again. */
   count: Count | undefined;
-  /** It was not written down like this yet. */
+  /** Its current value has not been written yet. */
   changed: boolean;
 }
 
@@ -44,17 +44,17 @@ export class BasinTotals {
   #isExact = true;
   #closed = false;
 
-  /** Takes what was written down for a basin; what changed since then is there already. */
+  /** Takes the sum that was written for a basin. Changes since then are in the total already. */
   load(number: number, name: string, bytes: number): void {
     const since = this.#totals.get(number);
     const changed = since?.changed === true;
     this.#totals.set(number, { name, bytes: bytes + (since?.bytes ?? 0), count: undefined, changed });
   }
 
-  /** A stream of the basin stores so many bytes more or less, so many in all. On the hot path. */
+  /** A stream of the basin stores `change` bytes more or less, `stored` in all. On the hot path. */
   add(basin: Basin, stream: string, change: number, stored: number): void {
     const total = this.#totals.get(basin.number) ?? this.#begin(basin, undefined);
-    if (total.count !== undefined && isBehind(stream, total.count.to)) {
+    if (total.count !== undefined && isAfter(stream, total.count.to)) {
       total.count.ahead.set(stream, stored);
       return;
     }
@@ -62,7 +62,7 @@ export class BasinTotals {
     total.changed = true;
   }
 
-  /** Adds everything up again; `settled` resolves when that is done. */
+  /** Adds everything up again. `settled` resolves when that is done. */
   recount(streams: StoredStreams, onError: (error: unknown) => void): void {
     this.#isExact = false;
     const basins = streams.listBasins();
@@ -75,7 +75,7 @@ export class BasinTotals {
     return this.#recount;
   }
 
-  /** Whether they may be trusted after the next start. */
+  /** Whether the sums can be trusted after the next start. */
   get isExact(): boolean {
     return this.#isExact;
   }
@@ -84,7 +84,7 @@ export class BasinTotals {
     return Math.max(0, this.#totals.get(number)?.bytes ?? 0);
   }
 
-  /** Those that changed since the last call, by the numbers of their basins; not those that are incomplete. */
+  /** The totals that changed since the last call, by the numbers of their basins, without incomplete ones. */
   takeChanged(): ReadonlyMap<number, BasinTotal> {
     const changed = new Map<number, BasinTotal>();
     for (const [number, total] of this.#totals) {
@@ -95,7 +95,7 @@ export class BasinTotals {
     return changed;
   }
 
-  /** They could not be written down. */
+  /** Takes back totals that could not be written. */
   giveBack(numbers: Iterable<number>): void {
     for (const number of numbers) {
       const total = this.#totals.get(number);
@@ -103,7 +103,7 @@ export class BasinTotals {
     }
   }
 
-  /** Ends a recount that is under way. */
+  /** Stops a recount that is in progress. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#recount;
@@ -133,7 +133,10 @@ export class BasinTotals {
   }
 }
 
-/** Puts a page into the sum, and what changed or came into its range while it was fetched. `last` is none on the last. */
+/**
+ * Adds a page to the sum, and what changed or appeared in its range while it was read. `last` is undefined for the last
+ * page.
+ */
 function addPage(
   total: Total,
   count: Count,
@@ -146,11 +149,11 @@ function addPage(
     ahead.delete(name);
   }
   const to = last === undefined ? undefined : Buffer.from(last);
-  for (const [name, bytes] of ahead) if (to === undefined || !isBehind(name, to)) total.bytes += bytes;
+  for (const [name, bytes] of ahead) if (to === undefined || !isAfter(name, to)) total.bytes += bytes;
   if (to === undefined) total.count = undefined;
   else count.to = to;
 }
 
-function isBehind(name: string, to: Uint8Array): boolean {
+function isAfter(name: string, to: Uint8Array): boolean {
   return Buffer.compare(Buffer.from(name), to) > 0;
 }

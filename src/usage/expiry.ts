@@ -1,4 +1,7 @@
-/** Lets old rows of usage metrics go: minutes after a week, for their hours hold the sums; hours behind every range. */
+/**
+ * Deletes old rows of usage metrics: minutes after a week, because their hours have the sums; hours when no range can
+ * include them.
+ */
 
 import { USAGE_HOURS_SECONDS, USAGE_MINUTES_SECONDS } from '../model/limits.ts';
 import { bucketOf, INTERVAL_SECONDS } from '../model/usage.ts';
@@ -7,12 +10,12 @@ import { readUsageKey, type UsageKind, usageRange } from '../storage/keys.ts';
 
 const PAGE = 512;
 
-/** Minutes before this second may be gone: they are read as hours. */
+/** Minutes before this second may be deleted: they are read as hours. */
 export function minutesKeptFrom(nowSecond: number): number {
   return Math.max(0, bucketOf(nowSecond - USAGE_MINUTES_SECONDS, INTERVAL_SECONDS.hour));
 }
 
-/** Deletes page by page what is too old, until nothing is or `isOver` says so. */
+/** Deletes what is too old, page by page, until nothing is left or `isOver` returns true. */
 export async function expireUsage(
   engine: Engine,
   nowSecond: number,
@@ -24,7 +27,7 @@ export async function expireUsage(
   for (const [kind, before, kept] of [
     ['minutes', minutes, 0],
     ['hours', hours, 0],
-    // A gauge stands until its next sample, however old it is.
+    // A gauge is valid until its next sample, however old it is.
     ['basinStorage', hours, 1],
   ] as const) {
     for (let basin: number | undefined = await nextBasin(engine, kind, 0); basin !== undefined; ) {
@@ -35,7 +38,7 @@ export async function expireUsage(
   await removeRange(engine, usageRange('streamStorage', [0, 0], [minutes, 0]), 0, remove, isOver);
 }
 
-/** The first basin at or behind a number that has rows of a kind. */
+/** The first basin with this number or a higher one that has rows of a kind. */
 export async function nextBasin(engine: Engine, kind: UsageKind, from: number): Promise<number | undefined> {
   const [first] = await engine.scan({ ...usageRange(kind, [from, 0]), limit: 1, valueBytesMax: 1 });
   return first === undefined ? undefined : readUsageKey(first.key)[0];

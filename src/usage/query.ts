@@ -1,4 +1,4 @@
-/** Answers questions about usage from the rows on disk and from what was not written down yet. */
+/** Answers queries about usage from the rows on disk and the counts that were not written yet. */
 
 import { nextTurn } from '../log/next-turn.ts';
 import { scanPages } from '../log/scan-pages.ts';
@@ -15,20 +15,20 @@ const { minute: MINUTE, hour: HOUR } = INTERVAL_SECONDS;
 /** Series by the names of their counters. */
 export type UsageSeries = ReadonlyMap<string, readonly UsagePoint[]>;
 
-/** What was counted of a basin by number (0 is the account), also what waits to be written down. */
+/** The counts of a basin by number (0 is the account), including those that were not written yet. */
 export async function queryCounts(
   engine: Engine,
   basin: number,
   { start, end }: UsageRange,
   interval: UsageInterval,
   nowSecond: number,
-  waiting: readonly Counted[],
+  unwritten: readonly Counted[],
 ): Promise<UsageSeries> {
   const seconds = INTERVAL_SECONDS[interval];
   const from = bucketOf(start, seconds);
   const to = bucketOf(end, seconds) + seconds;
   const kept = interval === 'minute' ? minutesKeptFrom(nowSecond) : Number.POSITIVE_INFINITY;
-  const counted: Counted[] = waiting.filter(({ second }) => second >= from && second < to);
+  const counted: Counted[] = unwritten.filter(({ second }) => second >= from && second < to);
   await readCounts(engine, 'hours', basin, bucketOf(from, HOUR), Math.min(to, kept), counted);
   await readCounts(engine, 'minutes', basin, Math.max(from, kept), to, counted);
   return accumulate(counted, seconds);
@@ -74,7 +74,7 @@ export async function queryStreamStorage(
   return gauge([...samples, [nowSecond, current]], range, MINUTE, nowSecond);
 }
 
-/** Basins that stored something in a range, also those that are gone; by number. */
+/** Basins that stored something in a range, also deleted ones; by number. */
 export async function queryStoring(engine: Engine, { start, end }: UsageRange): Promise<ReadonlyMap<number, string>> {
   const storing = new Map<number, string>();
   let number = await nextBasin(engine, 'basinStorage', 0);
@@ -88,7 +88,7 @@ export async function queryStoring(engine: Engine, { start, end }: UsageRange): 
   return storing;
 }
 
-/** Nothing was written down, so nothing has changed since then, or for as long as samples are kept. */
+/** No sample exists, so nothing has changed since then, or for as long as samples are kept. */
 function since(ms: number, bytes: number): UsagePoint {
   return [Math.floor(ms / 1_000), bytes];
 }

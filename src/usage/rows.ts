@@ -1,4 +1,4 @@
-/** Makes the rows that usage metrics are written down with: what was counted is added to what is there already. */
+/** Builds the rows of usage metrics: new counts are added to those in the store. */
 
 import { nextTurn } from '../log/next-turn.ts';
 import { bucketOf, INTERVAL_SECONDS, type UsagePoint } from '../model/usage.ts';
@@ -16,12 +16,12 @@ import type { BasinTotal } from './basin-totals.ts';
 import { addCounts } from './tally.ts';
 
 const { minute: MINUTE, hour: HOUR } = INTERVAL_SECONDS;
-/** Rows that are made in one go. */
+/** Rows that are built in one turn. */
 const STEP = 256;
 
-/** What was counted of a basin in a minute. */
+/** The counts of a basin in one minute. */
 export interface MinuteCounts {
-  /** When the minute began. */
+  /** The start of the minute. */
   readonly second: number;
   /** Number of the basin; 0 is the account. */
   readonly basin: number;
@@ -52,7 +52,7 @@ export async function countRows(engine: Engine, minutes: readonly MinuteCounts[]
   return rows;
 }
 
-/** The rows of sums that changed: as they are now, and as the sample of the hour. */
+/** The rows of changed sums: their current value, and the sample of the hour. */
 export function totalRows(totals: ReadonlyMap<number, BasinTotal>, second: number): Write[] {
   const hour = bucketOf(second, HOUR);
   return [...totals].flatMap(([number, { name, bytes }]): Write[] => [
@@ -61,7 +61,7 @@ export function totalRows(totals: ReadonlyMap<number, BasinTotal>, second: numbe
   ]);
 }
 
-/** The rows with a sample of each of these streams, by number, in the minute of that second. */
+/** The rows with a sample of each of these streams, by number, in the minute of this second. */
 export async function streamRows(
   engine: Engine,
   stored: ReadonlyMap<number, number>,

@@ -1,14 +1,14 @@
-/** Series of points out of what was counted and sampled. */
+/** Series of points from counts and samples. */
 
 import { bucketOf, type UsagePoint, type UsageRange } from '../model/usage.ts';
 
-/** What was counted in the time that begins with a second. */
+/** The counts of the period that begins at a second. */
 export interface Counted {
   readonly second: number;
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** One series for each counter, folded to buckets; those in which nothing was counted are left out. */
+/** One series per counter, summed into buckets; buckets without counts are left out. */
 export function accumulate(
   counted: Iterable<Counted>,
   bucketSeconds: number,
@@ -26,8 +26,8 @@ export function accumulate(
 }
 
 /**
- * A point for each bucket of a range: the last sample in it, or else the last one before it. Before the first sample
- * nothing is known, and behind the last bucket that has begun there is nothing.
+ * A point for each bucket of a range: the last sample in it, or else the last one before it. There are no points before
+ * the first sample, nor after the last bucket that has begun.
  */
 export function gauge(
   samples: readonly UsagePoint[],

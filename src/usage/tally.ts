@@ -1,8 +1,8 @@
-/** Counters of the minute that is running, of one basin or of the account: numbers that hot paths add to. */
+/** Counters of the current minute, for one basin or the account: numbers that hot paths add to. */
 
 import { STORAGE_CLASSES, type StorageClass } from '../model/stream-config.ts';
 
-/** What is counted of a basin, by the name that its rows have on disk. */
+/** The counters of a basin, by their names on disk. */
 export const APPEND_OPS: Readonly<Record<StorageClass, string>> = {
   standard: 'append-ops/standard',
   express: 'append-ops/express',
@@ -14,10 +14,10 @@ export const APPEND_BYTES: Readonly<Record<StorageClass, string>> = {
 export const READ_OPS = { unary: 'read-ops/unary', streaming: 'read-ops/streaming' } as const;
 export const READ_BYTES = 'read-throughput';
 
-/** In front of the name of an operation. */
+/** Prefix of the name of an operation. */
 const OPERATION = 'op/';
 
-/** S2's operations on the account: each call is one (S2 API §7.2). Calls for metrics count here, whatever they ask about. */
+/** S2's operations on the account: each call is one. Metrics calls count here, whatever they are about. */
 const ACCOUNT_OPERATIONS: ReadonlySet<string> = new Set([
   'list-basins',
   'create-basin',
@@ -34,7 +34,7 @@ const ACCOUNT_OPERATIONS: ReadonlySet<string> = new Set([
   'stream-metrics',
 ]);
 
-/** Those on a basin and its streams. Appends and reads are counted by themselves. */
+/** S2's operations on a basin and its streams. Appends and reads have their own counters. */
 const BASIN_OPERATIONS: ReadonlySet<string> = new Set([
   'get-basin-config',
   'list-streams',
@@ -45,20 +45,20 @@ const BASIN_OPERATIONS: ReadonlySet<string> = new Set([
   'check-tail',
 ]);
 
-/** Whose operation it is; undefined for those that are not counted as such. */
+/** Whether an operation is on the account or on a basin; undefined when it is not counted as an operation. */
 export function levelOf(operation: string): 'account' | 'basin' | undefined {
   if (ACCOUNT_OPERATIONS.has(operation)) return 'account';
   return BASIN_OPERATIONS.has(operation) ? 'basin' : undefined;
 }
 
-/** The operation in the name of a counter; undefined when it is of something else. */
+/** The operation in the name of a counter; undefined when the counter is of another kind. */
 export function operationIn(counter: string): string | undefined {
   return counter.startsWith(OPERATION) ? counter.slice(OPERATION.length) : undefined;
 }
 
-/** Only grows; a new one is begun for each minute. */
+/** Only grows. Each minute gets a new one. */
 export class UsageTally {
-  /** Of the basin; empty for the account. */
+  /** Name of the basin; empty for the account. */
   readonly name: string;
   unaryReads = 0;
   streamingReads = 0;
@@ -80,7 +80,7 @@ export class UsageTally {
     this.#operations.set(name, (this.#operations.get(name) ?? 0) + 1);
   }
 
-  /** What is not zero, by the names that it has on disk. */
+  /** Counters that are not zero, by their names on disk. */
   counts(): Map<string, number> {
     const counts = new Map<string, number>();
     const add = (name: string, count: number): void => {

@@ -1,6 +1,6 @@
 /**
- * Usage metrics (S2 API §8): what is done in basins and in the account, counted per minute, and how much is stored. They
- * are in memory for a minute, then they go to disk in a transaction with others; what kill -9 takes is the last minute.
+ * Usage metrics (S2): what is done in basins and in the account, counted per minute, and how much is stored. Counts are
+ * in memory for a minute, then they are written in a transaction with others. kill -9 loses the last minute.
  */
 
 import type { Basin } from '../log/basins.ts';
@@ -18,15 +18,15 @@ import { expireUsage } from './expiry.ts';
 import { queryBasinStorage, queryCounts, queryStoring, queryStreamStorage, type UsageSeries } from './query.ts';
 import { countRows, streamRows, totalRows } from './rows.ts';
 import { levelOf, UsageTally } from './tally.ts';
-import { UsageWaiting } from './unwritten.ts';
+import { UnwrittenCounts } from './unwritten-counts.ts';
 
 const { minute: MINUTE, hour: HOUR } = INTERVAL_SECONDS;
 const ACCOUNT = 0;
 const SHUTDOWN_KEY = usageKey('shutdown', 0, 0);
-/** Streams that are looked at for one that was there in a range. */
+/** Streams that are searched for one that existed in a range. */
 const LOOK_MAX = 16;
 
-/** What usage metrics need of the log, which has it all. */
+/** The part of the log that usage metrics need. */
 export interface UsagePort extends StoredStreams {
   basin(name: string): Basin | undefined;
   commitRows(rows: readonly Write[]): Promise<void>;
@@ -40,27 +40,27 @@ export interface UsagePort extends StoredStreams {
 export interface UsageDeps {
   readonly engine: Engine;
   readonly clock: Clock;
-  /** Hears why something was not written down; it is tried again. */
+  /** Called with the reason why something was not written. It is tried again. */
   onError?(error: unknown): void;
 }
 
-/** Made before the log, as its observer: counts at once, and writes from `start` to `close`. */
+/** Created before the log, as its observer. It counts at once, and writes from `start` to `close`. */
 export class Usage implements LogObserver {
   readonly permitted = NO_OBSERVER.permitted;
   readonly acked = NO_OBSERVER.acked;
   readonly committed = NO_OBSERVER.committed;
   readonly #deps: UsageDeps;
-  /** Sums by basin as they were at the last stop; undefined when it was none. */
+  /** Sums by basin at the last stop; undefined when that was not a clean one. */
   readonly #stored: ReadonlyMap<number, number> | undefined;
   readonly #totals = new BasinTotals();
-  readonly #waiting = new UsageWaiting();
+  readonly #unwritten = new UnwrittenCounts();
   readonly #touched = new Map<number, number>();
   #tallies = new Map<number, UsageTally>();
-  /** The minute that the tallies are of, and the one that was put aside last. */
+  /** The minute of the current tallies, and the one that was completed last. */
   #minute: number;
   #lastMinute: number;
   #port: UsagePort | undefined;
-  /** Flushes and questions come one after the other: a question never sees half of a flush. */
+  /** Flushes and queries run one after the other: a query never sees half of a flush. */
   #turn: Promise<unknown> = Promise.resolve();
   #cancelTimer: () => void = () => {};
   #expiredHour = 0;
@@ -73,13 +73,13 @@ export class Usage implements LogObserver {
     this.#lastMinute = this.#minute;
   }
 
-  /** Takes up what was written down. Call it before the log is opened. @throws TailraceError `corrupt`, `storage` */
+  /** Loads what was written. Call it before the log is opened. @throws TailraceError `corrupt`, `storage` */
   static async open(deps: UsageDeps): Promise<Usage> {
     const { engine } = deps;
     const shutdown = await engine.get(SHUTDOWN_KEY);
     if (shutdown === undefined || !decodeShutdown(shutdown)) return new Usage(deps, undefined);
     const stored = await readTotals(engine);
-    // From the first change on, the sums on disk are behind what is stored.
+    // With the first change, the sums on disk are older than what is stored.
     const row = { type: 'put', key: SHUTDOWN_KEY, value: encodeShutdown(false) } as const;
     await engine.commit([row], { mayUseReserve: true });
     return new Usage(deps, stored);
@@ -105,7 +105,7 @@ export class Usage implements LogObserver {
     this.#tally(stream.basin).readBytes += meteredBytes;
   }
 
-  /** Operations on basins that are not there are not counted: anybody may name them. */
+  /** Operations on basins that do not exist are not counted: any client can name them. */
   operation(operation: string, basinName?: string): void {
     const level = levelOf(operation);
     if (level === undefined) return;
@@ -113,7 +113,7 @@ export class Usage implements LogObserver {
     if (basin !== undefined) this.#tally(basin).operation(operation);
   }
 
-  /** Goes on each minute. Call it once the log is open, before the first request. */
+  /** Starts writing every minute. Call it when the log is open, before the first request. */
   start(port: UsagePort): void {
     this.#port = port;
     const stored = this.#stored;
@@ -122,13 +122,13 @@ export class Usage implements LogObserver {
     this.#arm();
   }
 
-  /** Writes down what was counted. Resolves when it is durable, or could not be written now. */
+  /** Writes the counts. Resolves when they are durable, or could not be written now. */
   flush(): Promise<void> {
     this.#rotate();
     return this.#inTurn(() => this.#flush());
   }
 
-  /** Writes everything down; call it when the log takes nothing more. May be called twice. */
+  /** Writes everything. Call it when the log accepts nothing more. May be called twice. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -136,21 +136,21 @@ export class Usage implements LogObserver {
     await this.#totals.close();
     if (this.#port === undefined) return;
     await this.flush();
-    if (!this.#totals.isExact || !this.#waiting.isEmpty) return;
+    if (!this.#totals.isExact || !this.#unwritten.isEmpty) return;
     await this.#tryCommit([{ type: 'put', key: SHUTDOWN_KEY, value: encodeShutdown(true) }]);
   }
 
-  /** What was counted of the account. */
+  /** The counts of the account. */
   account(range: UsageRange, interval: UsageInterval): Promise<UsageSeries> {
     return this.#counts(ACCOUNT, range, interval);
   }
 
-  /** What was counted of a basin, by the names in `usage-tally.ts`. */
+  /** The counts of a basin, by the names in `tally.ts`. */
   basin(basin: Basin, range: UsageRange, interval: UsageInterval): Promise<UsageSeries> {
     return this.#counts(basin.number, range, interval);
   }
 
-  /** Metered bytes of all its streams, a point for each hour. */
+  /** Metered bytes of all streams of a basin, a point for each hour. */
   async basinStorage(basin: Basin, range: UsageRange): Promise<readonly UsagePoint[]> {
     await this.#totals.settled();
     return this.#inTurn(() =>
@@ -158,13 +158,13 @@ export class Usage implements LogObserver {
     );
   }
 
-  /** Its metered bytes, a point for each minute. */
+  /** Metered bytes of a stream, a point for each minute. */
   streamStorage(stream: Stream, range: UsageRange): Promise<readonly UsagePoint[]> {
     if (!(stream instanceof OpenStream)) return Promise.resolve([]);
     return this.#inTurn(() => queryStreamStorage(this.#deps.engine, stream, range, this.#now()));
   }
 
-  /** Names of the basins that had a stream in a range, in order. */
+  /** Names of the basins that had a stream in a range, sorted. */
   activeBasins(range: UsageRange): Promise<readonly string[]> {
     return this.#inTurn(async () => {
       const names = new Set<string>();
@@ -181,8 +181,8 @@ export class Usage implements LogObserver {
   #counts(basin: number, range: UsageRange, interval: UsageInterval): Promise<UsageSeries> {
     return this.#inTurn(() => {
       this.#rotate();
-      const waiting = this.#waiting.of(basin);
-      return queryCounts(this.#deps.engine, basin, range, interval, this.#now(), waiting);
+      const unwritten = this.#unwritten.ofBasin(basin);
+      return queryCounts(this.#deps.engine, basin, range, interval, this.#now(), unwritten);
     });
   }
 
@@ -194,7 +194,7 @@ export class Usage implements LogObserver {
   async #flush(): Promise<void> {
     const { engine } = this.#deps;
     const second = this.#lastMinute;
-    const minutes = this.#waiting.take();
+    const minutes = this.#unwritten.take();
     const totals = this.#totals.takeChanged();
     const streams = this.#takeTouched();
     if (minutes.length === 0 && totals.size === 0 && streams.size === 0) return;
@@ -204,7 +204,7 @@ export class Usage implements LogObserver {
       ...(await streamRows(engine, streams, second)),
     ]);
     if (!isWritten) {
-      this.#waiting.giveBack(minutes);
+      this.#unwritten.giveBack(minutes);
       this.#totals.giveBack(totals.keys());
       for (const [number, bytes] of streams) if (!this.#touched.has(number)) this.#touched.set(number, bytes);
       return;
@@ -232,7 +232,7 @@ export class Usage implements LogObserver {
     return taken;
   }
 
-  /** Whether the rows are durable. */
+  /** Returns whether the rows are durable. */
   async #tryWrite(rows: () => Promise<readonly Write[]>): Promise<boolean> {
     try {
       return await this.#tryCommit(await rows());
@@ -260,9 +260,9 @@ export class Usage implements LogObserver {
     return done;
   }
 
-  /** Puts what was counted aside, for the minute in which that was; a new one may begin. */
+  /** Keeps the counts as those of their minute, and begins a new one. */
   #rotate(): void {
-    this.#waiting.add(this.#minute, this.#tallies, USAGE_MINUTES_WAITING_MAX);
+    this.#unwritten.add(this.#minute, this.#tallies, USAGE_MINUTES_WAITING_MAX);
     this.#tallies = new Map();
     this.#lastMinute = this.#minute;
     this.#minute = bucketOf(this.#now(), MINUTE);

@@ -1,6 +1,6 @@
 /**
- * Authorization comes before existence (S2 API §7.2): whoever may not do something hears the same, to the byte, whether
- * what they name is there, was never there, or is being deleted, on every route and in every form of it.
+ * Authorization comes before existence: a caller without permission gets the same response, to the byte, whether the
+ * named resource exists, never existed, or is being deleted, on every route and in every form of it.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -17,7 +17,7 @@ import { HeldDeletions } from '../support/held-deletions.ts';
 
 const rootToken = 'token-of-a-test-about-what-exists';
 
-/** All names of a kind are equally long, so that answers are. */
+/** All names of a kind have the same length, so responses have too. */
 const THERE: Names = { basin: 'existence-there', stream: 'stream-there', id: 'id-there' };
 const NEVER: Names = { basin: 'existence-never', stream: 'stream-never', id: 'id-never' };
 const GOING: Names = { basin: 'existence-going', stream: 'stream-going', id: 'id-going' };
@@ -56,34 +56,35 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** Somebody who may not call a row, and what may be there or not without their hearing of it. */
-interface Stranger {
+/** A caller without permission for a row, and names that may exist or not without the caller learning of it. */
+interface Outsider {
   readonly credential: Credential;
   readonly worlds: readonly Names[];
 }
 
-/** They lack what the row needs, or its names are outside of their scope. */
-async function strangersTo(row: AccessRow): Promise<readonly Stranger[]> {
+/** The caller lacks what the row needs, or its names are outside the caller's scope. */
+async function outsidersOf(row: AccessRow): Promise<readonly Outsider[]> {
   const { needs, about, input, isOtlp = false } = row;
   const all = worlds(about);
-  const bearer = (secret: string, names = all): Stranger => ({
+  const bearer = (secret: string, names = all): Outsider => ({
     credential: { header: `Bearer ${secret}` },
     worlds: names,
   });
   const elsewhere = { exact: 'elsewhere' };
-  // A session is opened by whoever may append anything, before it says what: they may know the stream.
+  // A session may be opened with any append operation, before it says what it appends: its caller may know the stream.
   const enough = input === undefined ? needs : ['append', 'fence', 'trim'];
   const ops = GRANTED_OPERATIONS.filter((one) => !enough.includes(one));
-  const strangers = [{ credential: {}, worlds: all }, bearer('nobody'), bearer(await book.token({ ops }))];
-  if (about.includes('basin')) strangers.push(bearer(await book.token({ basins: elsewhere })));
-  // Where the data goes stands in a body that is not read for a basin that is not there, and may be known to be.
+  const outsiders = [{ credential: {}, worlds: all }, bearer('unknown-token'), bearer(await book.token({ ops }))];
+  if (about.includes('basin')) outsiders.push(bearer(await book.token({ basins: elsewhere })));
+  // The target of OTLP data is in a body that is not read when the basin does not exist; such a caller may know the
+  // basin.
   const streams = isOtlp ? worlds(['stream']) : all;
-  if (about.includes('stream')) strangers.push(bearer(await book.token({ streams: elsewhere }), streams));
-  if (about.includes('id')) strangers.push(bearer(await book.token({ access_tokens: elsewhere })));
-  return strangers;
+  if (about.includes('stream')) outsiders.push(bearer(await book.token({ streams: elsewhere }), streams));
+  if (about.includes('id')) outsiders.push(bearer(await book.token({ access_tokens: elsewhere })));
+  return outsiders;
 }
 
-/** Every way in which names may be those of something. */
+/** Every way in which the names may exist or not. */
 function worlds(about: AccessRow['about']): readonly Names[] {
   const basins = [THERE, NEVER, GOING].map(({ basin }) => ({ ...THERE, basin }));
   const streams = [THERE, NEVER, GOING].map(({ stream }) => ({ ...THERE, stream }));
@@ -97,15 +98,15 @@ function worlds(about: AccessRow['about']): readonly Names[] {
 
 const rows = Object.entries(ACCESS_ROWS).filter(([, { about }]) => about.length > 0);
 
-describe.each(rows)('%s', (row, needs) => {
-  test.each(formsOf(row))('%s', async (_form, ask) => {
-    for (const { credential, worlds: names } of await strangersTo(needs)) {
-      const heard = names.map(async (names) => {
+describe.each(rows)('authorization comes before existence on %s', (row, needs) => {
+  test.each(formsOf(row))('for %s', async (_form, ask) => {
+    for (const { credential, worlds: names } of await outsidersOf(needs)) {
+      const responses = names.map(async (names) => {
         const { verdict, said } = await ask({ row, needs, names, credential }, protocols);
         expect(verdict).not.toBe('allowed');
         return said.replaceAll(names.basin, 'BASIN').replaceAll(names.stream, 'STREAM').replaceAll(names.id, 'ID');
       });
-      const [first, ...others] = await Promise.all(heard);
+      const [first, ...others] = await Promise.all(responses);
       expect(others).toEqual(others.map(() => first));
     }
   });

@@ -1,7 +1,7 @@
 /**
- * R14 (reliability.md): every route of the table × every form of it × every kind of credential. A route without a row
- * fails, and so does a row without a route; a form without a place does not compile (test/support/access-forms.ts). What is
- * allowed is told by the absence of 401 and 403: the answers themselves are held elsewhere.
+ * Every route of the table, in every form, with every kind of credential. A route without a row fails, and so does a
+ * row without a route; a form without a place does not compile (test/support/access-forms.ts). A call counts as allowed
+ * when the status is not 401 or 403: other tests check the responses themselves.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -37,7 +37,7 @@ test('every route has a row, and every row a route', () => {
   expect([...new Set(Object.keys(ACCESS_ROWS).map(targetOf))].sort()).toEqual([...routeTargets()].sort());
 });
 
-test('every way to read has its form', () => {
+test('every way to read has a form in the matrix', () => {
   const forms = formsOf('GET /v1/streams/{stream}/records').map(([name]) => name.split(' ')[0]);
   expect([...new Set(forms)].sort()).toEqual(READER_PROTOCOLS.filter((protocol) => protocol !== 'library').sort());
 });
@@ -47,10 +47,10 @@ test('every operation opens a route', () => {
   expect([...new Set(opened)].sort()).toEqual([...GRANTED_OPERATIONS].sort());
 });
 
-describe.each(Object.entries(ACCESS_ROWS))('%s', (row, needs) => {
-  test.each(formsOf(row))('%s', async (form, ask) => {
+describe.each(Object.entries(ACCESS_ROWS))('callers of %s', (row, needs) => {
+  test.each(formsOf(row))('get the expected verdict for %s', async (form, ask) => {
     const all = [...callers, ...(await callersFor(book, needs))];
-    const heard = all.map(async (caller) => {
+    const verdicts = all.map(async (caller) => {
       const { verdict } = await ask(
         { row, needs, names: namesFor(row), credential: await caller.credential() },
         protocols,
@@ -58,11 +58,11 @@ describe.each(Object.entries(ACCESS_ROWS))('%s', (row, needs) => {
       return [caller.name, verdict] as const;
     });
     const expected = all.map((caller) => [caller.name, caller.verdict(row, needs, form)] as const);
-    expect(Object.fromEntries(await Promise.all(heard))).toEqual(Object.fromEntries(expected));
+    expect(Object.fromEntries(await Promise.all(verdicts))).toEqual(Object.fromEntries(expected));
   });
 });
 
-/** Each call has names of its own, so that what one changes or deletes is none of the others' business. */
+/** Each call has names of its own, so that what one changes or deletes does not affect the others. */
 function namesFor(row: string): Names {
   const name = `${NAMES_PREFIX}${calls++}`;
   const basin = row.endsWith('/v1/basins/{basin}') ? `${MINE}-${calls}` : MINE;

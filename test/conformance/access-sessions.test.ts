@@ -1,6 +1,6 @@
 /**
- * Tokens at the doors that stay open (access.md; S2 API §7.5): who may open which, and that everything open by a token
- * ends with it: SSE, s2s reads and appends, WebSocket readers.
+ * Tokens at long-lived requests: who may open which, and that everything opened with a token ends with it: SSE, s2s
+ * reads and appends, WebSocket readers.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -26,7 +26,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A new token's id and secret. */
+/** The id and secret of a new token. */
 async function issue(scope: object, more: object = {}): Promise<{ id: string; token: string }> {
   const id = `session-${issued++}`;
   const [status, body] = await root.control('POST', '/v1/access-tokens', { id, scope, ...more });
@@ -34,7 +34,7 @@ async function issue(scope: object, more: object = {}): Promise<{ id: string; to
   return { id, token: (body as { access_token: string }).access_token };
 }
 
-/** Everything that can stay open, opened with a token and level with the tail; each answers how it ended. */
+/** Everything that can stay open, opened with a token and at the tail; each returns how it ended. */
 async function openAll(token: string) {
   const target = { port: server.port, token };
   const connection = new S2sConnection(target);
@@ -63,10 +63,10 @@ async function openAll(token: string) {
 const TERMINAL = { status: 401, json: { code: 'authn', message: expect.any(String) } };
 const ENDS = { reading: TERMINAL, writing: TERMINAL, events: [['error', 'authn']], socket: 1008 };
 
-describe('what is open by a token', () => {
+describe('everything that a token opened', () => {
   const scope = { ...ALL, ops: ['read', 'append'] };
 
-  test('ends when it is revoked, and what is open by another one goes on', async () => {
+  test('ends when the token is revoked, while requests of another token continue', async () => {
     const [mine, other] = [await issue(scope), await issue(scope)];
     const [open, left] = [await openAll(mine.token), await openAll(other.token)];
     expect((await root.control('DELETE', `/v1/access-tokens/${mine.id}`))[0]).toBe(204);
@@ -77,7 +77,7 @@ describe('what is open by a token', () => {
     left.close();
   });
 
-  test('ends when it is rotated', async () => {
+  test('ends when the token is rotated', async () => {
     const { id, token } = await issue(scope);
     const open = await openAll(token);
     expect((await root.control('POST', `/v1/access-tokens/${id}/rotate`))[0]).toBe(200);
@@ -85,7 +85,7 @@ describe('what is open by a token', () => {
     open.close();
   });
 
-  test('ends when it expires', async () => {
+  test('ends when the token expires', async () => {
     const { token } = await issue(scope, { expires_at: new Date(Date.now() + 4_000).toISOString() });
     const open = await openAll(token);
     expect(await open.ended()).toEqual(ENDS);
@@ -93,7 +93,7 @@ describe('what is open by a token', () => {
   }, 30_000);
 });
 
-describe('who may open what', () => {
+describe('a token may open the right sessions', () => {
   test.each([
     ['no operation of streams', { ...ALL, ops: ['list-basins'] }, 403, 403],
     ['read only', { ...ALL, op_groups: { stream: { read: true } } }, 200, 403],
@@ -101,7 +101,7 @@ describe('who may open what', () => {
     ['another basin', { ...ALL, basins: { exact: 'elsewhere-1' }, ops: ['read', 'append'] }, 403, 403],
     ['another stream', { ...ALL, streams: { exact: 'closed' }, ops: ['read', 'append'] }, 403, 403],
     ['that stream', { ...ALL, streams: { exact: 'open' }, ops: ['read', 'append'] }, 200, 200],
-  ])('%s', async (_, scope, reads, appends) => {
+  ])('with %s', async (_, scope, reads, appends) => {
     const { token } = await issue(scope);
     const target = { port: server.port, token };
     const connection = new S2sConnection(target);
@@ -121,7 +121,7 @@ describe('who may open what', () => {
   });
 });
 
-test('a prefixed token sees its own names alone, at every door and in every message', async () => {
+test('a prefixed token sees only its own names, at every endpoint and in every message', async () => {
   const scope = { ...ALL, streams: { prefix: 'tenant/' }, op_groups: { stream: { read: true, write: true } } };
   const { token } = await issue(scope, { auto_prefix_streams: true });
   const mine = new RecordsClient({ port: server.port, token });

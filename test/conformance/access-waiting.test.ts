@@ -1,6 +1,6 @@
 /**
- * Requests that take a while (access.md: what is revoked stops within a second): a read that waits for records, and bodies
- * that come slowly. Nothing is answered yet, so they are refused, and nothing of them is stored.
+ * Requests that take a while when their token ends: a read that waits for records, and bodies that arrive slowly. They
+ * have no response yet, so they are refused within a second, and nothing of them is stored.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -40,7 +40,7 @@ const ENDINGS: Readonly<Record<string, (id: string) => Promise<unknown>>> = {
 };
 
 describe.each(Object.entries(ENDINGS))('when its token %s', (_name, end) => {
-  test.each(['HTTP/1.1', 'HTTP/2'])('a read that waits is refused over %s', async (version) => {
+  test.each(['HTTP/1.1', 'HTTP/2'])('a waiting read is refused over %s', async (version) => {
     const { id, secret } = await book.issue();
     const client = new RecordsClient({ port: server.port, token: secret });
     const read = version === 'HTTP/2' ? http2Read(client) : client.read('read', WAIT);
@@ -54,7 +54,7 @@ describe.each(Object.entries(ENDINGS))('when its token %s', (_name, end) => {
     ['OTLP data', 'POST /v1/logs', JSON.stringify(otlpBody('logs', 'slow'))],
     ['a change of a basin', 'PATCH /v1/basins/waiting-basin', '{"create_stream_on_append":true}'],
     ['a new stream', 'PUT /v1/streams/slow', '{}'],
-  ])('%s whose body comes later is refused, and not done', async (_what, target, body) => {
+  ])('%s whose body comes later is refused, and has no effect', async (_what, target, body) => {
     const { id, secret } = await book.issue();
     const answer = await sendSlowly(target, secret, body, () => end(id));
     expect(answer).toMatch(/HTTP\/1\.1 401 /);
@@ -66,7 +66,7 @@ describe.each(Object.entries(ENDINGS))('when its token %s', (_name, end) => {
   });
 });
 
-test('a read that waits is refused when its token expires', async () => {
+test('a waiting read is refused when its token expires', async () => {
   const expires_at = new Date(Date.now() + 2_000).toISOString();
   const { secret } = await book.issue({}, { expires_at });
   const read = new RecordsClient({ port: server.port, token: secret }).read('read', WAIT);
@@ -74,7 +74,7 @@ test('a read that waits is refused when its token expires', async () => {
   expect(await read).toEqual(REFUSED);
 });
 
-test('OTLP data with a short-lived token is refused when the token behind it is revoked meanwhile', async () => {
+test('OTLP data with a short-lived token is refused when its access token is revoked meanwhile', async () => {
   const { id, secret } = await book.issue();
   const jwt = await book.jwt(secret);
   const body = JSON.stringify(otlpBody('logs', 'slow'));
@@ -89,7 +89,7 @@ test('OTLP data with a short-lived token is refused when the token behind it is 
   }
 });
 
-/** Resolves when one reader is there, as the server counts them: then it has been let in. */
+/** Resolves when one reader is there, as the server counts them: then it was authorized. */
 async function untilItWaits(): Promise<void> {
   const headers = { authorization: `Bearer ${server.token}` };
   for (;;) {
@@ -102,7 +102,7 @@ async function http2Read(client: RecordsClient): Promise<Outcome> {
   return outcome(await http2.call({ method: 'GET', path: client.path('read', WAIT), headers: client.headers() }));
 }
 
-/** A request whose head has been judged, as `100 Continue` tells, before something happens, and its body after that. */
+/** A request whose head is accepted, as `100 Continue` shows, before something happens, and whose body follows. */
 async function sendSlowly(
   target: string,
   secret: string,

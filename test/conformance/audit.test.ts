@@ -1,6 +1,7 @@
 /**
- * The audit log (users.md 18): every action of the control plane leaves one line, whatever became of it, every refused
- * authorization one at every protocol, and none holds a secret. Made from the table of routes: one without a word here fails.
+ * The audit log: every action of the control plane leaves one line, whether it succeeds or fails, every refused
+ * authorization leaves one at every protocol, and no line holds a secret. Generated from the table of routes: a route
+ * without an action in this file fails.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -13,7 +14,7 @@ import type { LogFields } from '../../src/observe/logger.ts';
 import { SYSTEM_CLOCK } from '../../src/observe/system-clock.ts';
 import { createServer, type TailraceServer } from '../../src/server.ts';
 import { TokenBook } from '../support/access-callers.ts';
-import { type Ask, formsOf, openProtocols, type Protocols } from '../support/access-forms.ts';
+import { type AccessRequest, formsOf, openProtocols, type Protocols } from '../support/access-forms.ts';
 import { ACCESS_ROWS, type AccessRow, type Names, otlpBody } from '../support/access-rows.ts';
 import { HeldDeletions } from '../support/held-deletions.ts';
 import { call } from '../support/http-call.ts';
@@ -24,11 +25,11 @@ import { Reader } from '../support/socket-reader.ts';
 const rootToken = 'token-of-a-test-that-reads-what-is-audited';
 const BASIN = 'audit-basin';
 
-/** The word of an action, what must be there before it, and how the same call fails. */
+/** The name of an action, what must exist before it, and how the same call fails. */
 interface Expected {
   readonly action: string;
   readonly needs?: readonly (keyof Names)[];
-  /** The call is made again, or about what is not there, or with another body. */
+  /** The call is repeated, names a missing resource, or has another body. */
   readonly fails?: 'again' | 'missing' | (() => unknown);
 }
 
@@ -103,7 +104,7 @@ beforeAll(async () => {
     if (fields.audit === true) lines.push(JSON.parse(JSON.stringify(fields)) as Record<string, unknown>);
   };
   const logger = { debug: take, info: take, warn: take, error: take };
-  // Refusals are written down so many a second: each row has a second of its own.
+  // Only a limited number of refusals is written per second: each row has a second of its own.
   const clock = { ...SYSTEM_CLOCK, monotonicMs: () => SYSTEM_CLOCK.monotonicMs() + skippedMs };
   const wrapEngine = new HeldDeletions().wrap;
   server = await createServer({ port: 0, dataDir, rootToken }, { logger, clock, wrapEngine });
@@ -118,16 +119,16 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-test('every row of the table has its word, and every word a row', () => {
+test('every row of the table has its action, and every action a row', () => {
   expect(Object.keys(LINES).sort()).toEqual(Object.keys(ACCESS_ROWS).sort());
 });
 
 const rows = Object.entries(ACCESS_ROWS);
 
-describe.each(rows)('%s', (row, needs) => {
+describe.each(rows)('the audit log of %s', (row, needs) => {
   const expected = LINES[row];
 
-  test('leaves one line when it is done, and one when it fails', async () => {
+  test('has one line when the call succeeds, and one when it fails', async () => {
     if (expected === undefined || expected === 'only refusals') {
       const id = newId(0);
       await ask(row, needs, await prepared([]), `Bearer ${rootToken}`, id);
@@ -154,14 +155,14 @@ describe.each(rows)('%s', (row, needs) => {
 
   if (needs.needs === 'nothing') return;
 
-  test.each(formsOf(row))('leaves one line when it is refused over %s', async (form, send) => {
+  test.each(formsOf(row))('has one line when the call is refused over %s', async (form, send) => {
     skippedMs += 1_000;
     const names = await prepared([]);
     const lacking = await book.issue({ ops: GRANTED_OPERATIONS.filter((one) => !isNeeded(needs, one)) });
     secrets.push(lacking.secret);
     const cases = [
       [undefined, { error: 'authn', principal: 'none' }],
-      ['nobody-that-is-known', { error: 'authn', principal: 'unknown' }],
+      ['unknown-token', { error: 'authn', principal: 'unknown' }],
       ...(needs.needs === 'any token'
         ? []
         : [
@@ -187,7 +188,7 @@ describe.each(rows)('%s', (row, needs) => {
   });
 });
 
-test('what is open by a token that is revoked leaves one line at each protocol', async () => {
+test('a session that ends because its token is revoked leaves one line at each protocol', async () => {
   skippedMs += 1_000;
   await book.control('PUT', `/v1/basins/${BASIN}-open`, { config: { create_stream_on_append: true } });
   const { id, secret } = await book.issue();
@@ -222,7 +223,7 @@ test('what is open by a token that is revoked leaves one line at each protocol',
   connection.close();
 });
 
-test('commands of sessions leave lines, and records none', async () => {
+test('commands in sessions leave lines, and records leave none', async () => {
   skippedMs += 1_000;
   const names = await prepared(['basin', 'stream']);
   const connection = new S2sConnection({ port, token: rootToken });
@@ -245,7 +246,7 @@ test('commands of sessions leave lines, and records none', async () => {
   connection.close();
 });
 
-test('streams of a request that a token may not write to leave a line', async () => {
+test('streams that a token may not write to leave a line for the request', async () => {
   skippedMs += 1_000;
   await book.control('PUT', `/v1/basins/${BASIN}-part`, { config: { create_stream_on_append: true } });
   const { secret, id: principal } = await book.issue({ ops: ['append'], streams: { exact: 'mine' } });
@@ -263,17 +264,17 @@ test('streams of a request that a token may not write to leave a line', async ()
   expect(await lineOf(id)).toMatchObject({ ...subject, outcome: 'refused', error: 'permission_denied' });
 });
 
-test('what is exchanged and not known leaves a line', async () => {
+test('the exchange of an unknown credential leaves a line', async () => {
   skippedMs += 1_000;
   const id = newId();
   const headers = { 'content-type': 'application/json', 'x-correlation-id': id };
   const path = '/v1/ingest-token/exchange';
-  expect((await call(port, { path, headers, body: '{"credential":"nobody-knows-this-one"}' })).status).toBe(401);
+  expect((await call(port, { path, headers, body: '{"credential":"unknown-credential"}' })).status).toBe(401);
   expect(await lineOf(id)).toMatchObject({ action: 'exchange-token', outcome: 'refused', principal: 'unknown' });
-  expect(told.join()).not.toContain('nobody-knows-this-one');
+  expect(told.join()).not.toContain('unknown-credential');
 });
 
-test('whoever is turned away for where they come from leaves a line', async () => {
+test('a request that is refused because of its origin leaves a line', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'tailrace-audit-open-'));
   const taken: LogFields[] = [];
   const take = (fields: LogFields): void => void taken.push(fields);
@@ -304,19 +305,19 @@ test('no call left a second line, and no line holds a secret', async () => {
   expect(lines.length).toBeGreaterThan(written.size);
 });
 
-/** A session is opened by whoever may append anything. */
+/** A session may be opened with any append operation. */
 function isNeeded({ needs, input }: AccessRow, operation: GrantedOperation): boolean {
   return input === undefined ? needs.includes(operation) : ['append', 'fence', 'trim'].includes(operation);
 }
 
-/** An id for a call that leaves so many lines. */
+/** An id for a call that leaves this number of lines. */
 function newId(many = 1): string {
   const id = `audited-${count++}`;
   if (many === 1) written.add(id);
   return id;
 }
 
-/** Names of what is not there, but for what is asked for. */
+/** Names of missing resources, except for the requested ones. */
 async function prepared(there: readonly (keyof Names)[]): Promise<Names> {
   const names = { basin: `${BASIN}-${count++}`, stream: `stream-${count++}`, id: `id-${count++}` };
   if (there.includes('basin')) await book.control('PUT', `/v1/basins/${names.basin}`);
@@ -330,7 +331,7 @@ async function asRoot(method: string, path: string, basin: string): Promise<void
   expect((await call(port, { method, path, headers })).status).toBeLessThan(300);
 }
 
-/** What is exchanged stands in the body. */
+/** What is exchanged is in the body. */
 async function withSecret(row: string, needs: AccessRow): Promise<AccessRow> {
   if (!row.endsWith('/exchange')) return needs;
   const credential = await book.token();
@@ -338,13 +339,13 @@ async function withSecret(row: string, needs: AccessRow): Promise<AccessRow> {
 }
 
 function ask(row: string, needs: AccessRow, names: Names, header: string, correlationId: string): Promise<unknown> {
-  const whole: Ask = { row, needs, names, credential: { header }, correlationId };
+  const whole: AccessRequest = { row, needs, names, credential: { header }, correlationId };
   const [[, form] = []] = formsOf(row);
   if (form === undefined) throw new Error(`${row} has no form`);
   return form(whole, protocols);
 }
 
-/** The names that a line must say. */
+/** The names that a line must contain. */
 function namesIn(row: string, { about }: AccessRow, names: Names): object {
   return {
     ...(about.includes('basin') ? { basin: names.basin } : {}),
@@ -358,13 +359,13 @@ function linesOf(id: string): readonly Record<string, unknown>[] {
   return lines.filter(({ correlationId }) => correlationId === id);
 }
 
-/** The line of a call, which may come a turn behind its answer. */
+/** The line of a call, which may come a turn after its response. */
 async function lineOf(id: string): Promise<Record<string, unknown> | undefined> {
   for (let turns = 0; turns < 10_000 && linesOf(id).length === 0; turns++) await nextTurn();
   return linesOf(id)[0];
 }
 
-/** Resolves when whatever was answered before has left its line. */
+/** Resolves when every earlier response has left its line. */
 async function marker(): Promise<void> {
   const id = newId();
   const headers = { authorization: `Bearer ${rootToken}`, 'x-correlation-id': id };

@@ -1,4 +1,4 @@
-/** Retention, trims and deletion on empty on a real server, by its own clock (S2 API §4.2, §4.7). */
+/** Retention, trims and deletion on empty on a real server, on its own clock. */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ControlClient } from '../support/control-calls.ts';
@@ -36,7 +36,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   throw new Error('it did not happen');
 }
 
-test('records expire by their arrival, whatever their timestamps say, and the tail stays', async () => {
+test('records expire by their arrival, whatever their timestamps are, and the tail stays', async () => {
   await s2.call('PUT /streams/short', { basin, body: { retention_policy: { age: 2 } } });
   await append('short', { body: 'old', timestamp: 5 });
   expect(await seqNums('short')).toEqual([0]);
@@ -49,14 +49,14 @@ test('records expire by their arrival, whatever their timestamps say, and the ta
   expect(await seqNums('short')).toEqual([1]);
 });
 
-test('records beyond retention_bytes go, the oldest first', async () => {
+test('records beyond retention_bytes are deleted, the oldest first', async () => {
   await s2.call('PUT /streams/small', { basin, body: { retention_bytes: 1_000 } });
   for (let i = 0; i < 5; i++) await append('small', { body: 'x'.repeat(292) });
   await until(async () => (await seqNums('small')).length === 3);
   expect(await seqNums('small')).toEqual([2, 3, 4]);
 });
 
-test('an empty stream goes after its time, a trimmed one too, one with records stays', async () => {
+test('an empty stream is deleted after its time, a trimmed one too, and one with records stays', async () => {
   const body = { delete_on_empty: { min_age_secs: 1 }, retention_policy: { infinite: {} } };
   for (const stream of ['empty', 'trimmed', 'filled']) await s2.call(`PUT /streams/${stream}`, { basin, body });
   await append('filled');

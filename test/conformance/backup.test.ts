@@ -1,4 +1,4 @@
-/** `GET /v1/backup` of a real server: what is in it, who gets it, and that nothing stays behind however it ends. */
+/** `GET /v1/backup` of a real server: what it contains, who may take it, and that nothing remains however it ends. */
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -15,13 +15,13 @@ import { readBack } from '../support/read-back.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { type ReadBack, STREAMS, seededRandom, violations, Writers } from '../support/writers.ts';
 
-/** Much more than sockets hold, and nothing that can be packed. */
+/** Much more than sockets hold, and incompressible. */
 const BIG_RECORDS = 150;
 const BIG_BYTES = 100_000;
 
 let dir: string;
 let dataDir: string;
-/** One server for all tests; those that end it start it again. */
+/** One server for all tests; a test that stops it starts it again. */
 let server: TestServer;
 
 beforeAll(async () => {
@@ -59,7 +59,7 @@ test('a backup under load holds every record that was acknowledged before it, an
   for (const stream of STREAMS) read.set(stream, await readBack(restored, stream));
   await restored.kill();
   server = await start();
-  // What was acknowledged later may or may not be in it, but never half of it.
+  // Later records may or may not be in it, but never half of a request.
   const judged = writers.history.map((written) => ({
     ...written,
     outcome: known.has(written.id) ? written.outcome : ('indefinite' as const),
@@ -67,7 +67,7 @@ test('a backup under load holds every record that was acknowledged before it, an
   expect(violations(judged, read)).toEqual([]);
 }, 60_000);
 
-test('it comes over HTTP/1.1 and HTTP/2, as a file with a name, and holds no secret', async () => {
+test('a backup comes over HTTP/1.1 and HTTP/2, as a file with a name, and holds no secret', async () => {
   const one = await call(server.port, { method: 'GET', path: '/v1/backup', headers: auth() });
   expect(one.status).toBe(200);
   expect(one.headers).toMatchObject({
@@ -89,7 +89,7 @@ test('it comes over HTTP/1.1 and HTTP/2, as a file with a name, and holds no sec
   expect(readFileSync(path.join(dataDir, 'root-token'), 'utf8').trim()).toBe(server.token);
 });
 
-test('only the root token gets one', async () => {
+test('only the root token may take a backup', async () => {
   const none = await call(server.port, { method: 'GET', path: '/v1/backup' });
   expect([none.status, JSON.parse(none.body.toString()).code]).toEqual([401, 'authn']);
   const wrong = await call(server.port, {
@@ -101,7 +101,7 @@ test('only the root token gets one', async () => {
   expect((await call(server.port, { method: 'POST', path: '/v1/backup', headers: auth() })).status).toBe(405);
 });
 
-test('while somebody takes one there is no other, and when they hang up everything is let go', async () => {
+test('during a backup no other is possible, and everything is released when the client disconnects', async () => {
   const held = await begin();
   await until(() => copies() === 1);
   const second = await call(server.port, { method: 'GET', path: '/v1/backup', headers: auth() });
@@ -114,14 +114,14 @@ test('while somebody takes one there is no other, and when they hang up everythi
   expect(leftovers()).toEqual([]);
 });
 
-test('HEAD takes nothing and holds nothing', async () => {
+test('HEAD of a backup copies nothing and keeps nothing open', async () => {
   const head = await call(server.port, { method: 'HEAD', path: '/v1/backup', headers: auth() });
   expect([head.status, head.body.length]).toEqual([200, 0]);
   await until(() => copies() === 0);
   expect((await call(server.port, { method: 'GET', path: '/v1/backup', headers: auth() })).status).toBe(200);
 });
 
-test('a server that stops cuts a backup that is being taken, and ends in time', async () => {
+test('a server that stops cuts a backup in progress, and ends in time', async () => {
   const held = await begin();
   const cut = new Promise<void>((resolve) => held.answer.once('close', resolve));
   held.answer.on('error', () => {});
@@ -133,7 +133,7 @@ test('a server that stops cuts a backup that is being taken, and ends in time', 
   server = await start();
 });
 
-test('kill -9 while one is being taken leaves nothing behind, and what was saved is not taken for a backup', async () => {
+test('kill -9 during a backup leaves nothing, and the part that was saved is not accepted as a backup', async () => {
   for (let i = 0; i < 3; i++) {
     const file = path.join(dir, 'cut');
     const { answer } = await begin();
@@ -160,7 +160,7 @@ async function download(file: string): Promise<void> {
   await saveBackup(answer, file);
 }
 
-/** The head of the answer came; its body waits until somebody reads it. */
+/** The head of the response arrived; its body waits for a reader. */
 async function begin(): Promise<{ readonly sent: ClientRequest; readonly answer: IncomingMessage }> {
   const sent = request({ port: server.port, host: '127.0.0.1', path: '/v1/backup', agent: false, headers: auth() });
   sent.on('error', () => {});

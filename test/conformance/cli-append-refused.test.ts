@@ -1,4 +1,6 @@
-/** `tailrace append` against a server that refuses: what is tried again, and what is said about what went in. */
+/**
+ * `tailrace append` against a server that refuses: what is retried, and what is printed about the records that went in.
+ */
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -46,7 +48,7 @@ const ack = (from: number, to: number): Answer => ({
   json: { start: at(from), end: at(to), tail: at(to) },
 });
 
-test('what surely had no effect is tried again, and talked of once', async () => {
+test('an append that certainly had no effect is retried, and reported once', async () => {
   answers = [refusal(429, 'rate_limited'), refusal(502, 'hot_server'), refusal(503, 'server_draining'), ack(0, 2)];
   const result = await append('seq 2');
   expect(result).toMatchObject({ code: 0 });
@@ -59,7 +61,7 @@ test.each([
   [refusal(503, 'unavailable'), 75],
   [refusal(408, 'request_timeout'), 75],
   [{ status: 0 }, 75],
-])('what may have had an effect is never repeated: %j', async (answer, code) => {
+])('an append that may have had an effect is never repeated: %j', async (answer, code) => {
   answers = [ack(0, 1_000), answer];
   const result = await append('seq 1010');
   expect(result.code).toBe(code);
@@ -73,7 +75,7 @@ test.each([
   [refusal(422, 'invalid'), 1],
   [{ status: 412, json: { fencing_token_mismatch: 'other' } }, 5],
   [refusal(409, 'stream_deletion_pending'), 5],
-])('a plain no is only that: %j', async (answer, code) => {
+])('a plain refusal is only reported: %j', async (answer, code) => {
   answers = [answer];
   const result = await append('seq 3');
   expect(result.code).toBe(code);

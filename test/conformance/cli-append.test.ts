@@ -1,4 +1,4 @@
-/** Records by the command line, against a real server: append, check-tail, and reading it all back. */
+/** Records by the command line, against a real server: append, check-tail, and reading everything back. */
 
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -35,8 +35,8 @@ function feed(input: CliRun, text: string): void {
   input.child.stdin?.write(text);
 }
 
-describe('lines become records:', () => {
-  test('each line is a record: empty ones, Windows ends, and a last one without an end', async () => {
+describe('append turns lines into records:', () => {
+  test('each line is a record, including empty lines, Windows line ends, and a last line without an end', async () => {
     const result = await shell(String.raw`printf 'a\r\n\nb c\nlast' | tailrace append lines`);
     expect(result).toMatchObject({ code: 0, stdout: '' });
     expect(result.stderr).toMatch(/^appended 0\.\.4, tail 4 @ \d+\n$/);
@@ -54,8 +54,8 @@ describe('lines become records:', () => {
   test('acknowledgements are JSON on stdout with --json, and nothing with --quiet', async () => {
     const result = await shell('echo x | tailrace append acks --json');
     const first = { seq_num: 0, timestamp: expect.any(Number) };
-    const behind = { seq_num: 1, timestamp: expect.any(Number) };
-    expect(rows(result)).toEqual([{ start: first, end: behind, tail: behind }]);
+    const second = { seq_num: 1, timestamp: expect.any(Number) };
+    expect(rows(result)).toEqual([{ start: first, end: second, tail: second }]);
     expect(result.stderr).toBe('');
     expect(await shell('echo y | tailrace append acks -q')).toEqual({ code: 0, stdout: '', stderr: '' });
     expect(await shell('tailrace append acks < /dev/null')).toMatchObject({
@@ -64,7 +64,7 @@ describe('lines become records:', () => {
     });
   });
 
-  test('bytes that are not UTF-8 come back as they were, also from one stream to another', async () => {
+  test('bytes that are not UTF-8 stay unchanged, also from one stream to another', async () => {
     const bytes = Buffer.concat([randomBytes(300_000).map((byte) => (byte === 0x0a || byte === 0x0d ? 0 : byte))]);
     await writeFile(join(folder, 'bytes'), bytes);
     expect((await shell('tailrace append binary -i "$D/bytes"')).code).toBe(0);
@@ -97,7 +97,7 @@ describe('lines become records:', () => {
     ]);
   });
 
-  test('more than a batch holds goes in order, by number and by size', async () => {
+  test('input larger than a batch is appended in order, by number and by size', async () => {
     const result = await shell(`seq 0 2499 | tailrace append numbers --json --linger 1s`);
     expect(rows(result).length).toBeGreaterThanOrEqual(3);
     expect(await bodies('numbers')).toEqual(Array.from({ length: 2_500 }, (_, index) => String(index)));
@@ -109,7 +109,7 @@ describe('lines become records:', () => {
     expect(await bodies('large')).toEqual(Array.from({ length: 5 }, () => large));
   });
 
-  test('a record of exactly 1 MiB metered goes in, one byte more does not', async () => {
+  test('a record of exactly 1 MiB metered is accepted, one byte more is not', async () => {
     await writeFile(join(folder, 'exact'), 'x'.repeat(1_048_576 - 8));
     await writeFile(join(folder, 'over'), `fine\n${'x'.repeat(1_048_576 - 7)}`);
     expect((await shell('tailrace append sizes -i "$D/exact"')).code).toBe(0);
@@ -133,7 +133,7 @@ describe('an append', () => {
     expect(await bodies('typed')).toEqual(['one', 'two']);
   });
 
-  test('holds to a sequence number that must match for the whole input', async () => {
+  test('applies a matching sequence number to the whole input', async () => {
     expect((await shell('seq 1500 | tailrace append matched -m 0')).code).toBe(0);
     const late = await shell('echo x | tailrace append matched --match-seq-num 7');
     expect(late).toMatchObject({ code: 5, stdout: '' });
@@ -149,7 +149,7 @@ describe('an append', () => {
     expect(result.stderr).toContain('the first 1 record of the input went in');
   });
 
-  test('is not kept by an endless input when it was refused', async () => {
+  test('ends when it is refused, even when its input is endless', async () => {
     const result = await shell('yes | tailrace append matched -m 0');
     expect(result.stderr).toContain('the next sequence number of the stream is');
     expect(result.stderr).not.toContain('not known');
@@ -164,14 +164,14 @@ describe('an append', () => {
     ['{"headers":{}}', 'json', 'line 1: "headers" must be a list'],
     ['{"timestamp":-1}', 'json', 'line 1: "timestamp" must be whole milliseconds'],
     ['{"headers":[["","boom"]]}', 'json', 'unknown command'],
-  ])('%s as %s is refused', async (line, format, words) => {
+  ])('refuses %s as %s', async (line, format, words) => {
     await writeFile(join(folder, 'wrong'), line);
     const result = await shell(`tailrace append wrong --format ${format} -i "$D/wrong"`);
     expect(result).toMatchObject({ code: 1, stdout: '' });
     expect(result.stderr).toContain(words);
   });
 
-  test('names what is missing, with what may have been meant', async () => {
+  test('names what is missing, with a suggestion', async () => {
     expect(await shell('echo x | tailrace append s2://telemetri/x')).toMatchObject({
       code: 4,
       stderr: expect.stringContaining('(there is s2://telemetry/x)'),

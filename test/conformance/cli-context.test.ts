@@ -1,4 +1,4 @@
-/** Contexts: what is kept where, and which endpoint and token win, against a real server. */
+/** Contexts: what is stored where, and which endpoint and token win, against a real server. */
 
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -40,7 +40,7 @@ async function add(name: string, endpoint: string, secret: string, ...flags: str
   return command.done;
 }
 
-test('they are added, listed, used and removed; the token is read from stdin and never shown', async () => {
+test('contexts are added, listed, used and removed; the token is read from stdin and never shown', async () => {
   const added = await add('prod', `${server.url}/`, `${server.token}\n`);
   expect(added).toEqual({ code: 0, stdout: `added prod: ${server.url}, in use\n`, stderr: '' });
   expect((await add('dev', 'localhost:9', '', '--without-token')).stdout).toBe('added dev: http://localhost:9\n');
@@ -99,7 +99,7 @@ test('the token of a context goes to its own server only', async () => {
   expect(same.stderr).toContain('(from --endpoint), token from context prod');
 });
 
-test('a file that others may read, or that is damaged, is refused with the fix', async () => {
+test('a file that others may read, or that is damaged, is refused with advice', async () => {
   await add('prod', server.url, SOME_TOKEN);
   await chmod(file(), 0o644);
   const open = await run(['whoami']);
@@ -107,10 +107,10 @@ test('a file that others may read, or that is damaged, is refused with the fix',
   expect(open.stderr).toContain(`others may read it: chmod 600 ${file()}`);
   await writeFile(file(), '{');
   await chmod(file(), 0o600);
-  expect((await run(['context', 'list'])).stderr).toContain('is no list of contexts: mend it, or remove it');
+  expect((await run(['context', 'list'])).stderr).toContain('is not a list of contexts: fix it, or remove it');
 });
 
-test('what goes wrong', async () => {
+test('wrong uses of contexts are refused with their exit code', async () => {
   await add('prod', server.url, SOME_TOKEN);
   expect(await run(['context', 'use', 'prd'])).toMatchObject({
     code: 4,
@@ -138,13 +138,13 @@ atTerminal('at a terminal (skipped where python3 has no pty) the token', () => {
     });
   const prompt = () => `Token for ${server.url}: `;
 
-  test('is asked for, and not shown while it is typed', async () => {
+  test('is prompted for, and not shown while it is typed', async () => {
     const added = await addTyping(`${server.token}\r`);
     expect(added).toEqual({ code: 0, screen: `${prompt()}\r\nadded typed: ${server.url}, in use\r\n` });
     expect((await run(['whoami'])).stdout).toContain('the root token');
   });
 
-  test('may be corrected', async () => {
+  test('may be corrected while it is typed', async () => {
     const added = await addTyping(`${server.token}xy\x7f\x7f\r`);
     expect(added.code).toBe(0);
     expect(JSON.parse(await readFile(file(), 'utf8'))).toMatchObject({ contexts: { typed: { token: server.token } } });
@@ -153,9 +153,9 @@ atTerminal('at a terminal (skipped where python3 has no pty) the token', () => {
   test.each([
     ['nothing', '\r', 2, 'no token: pipe it in'],
     ['the end of input', '\x04', 2, 'no token: pipe it in'],
-    ['blanks', `${SOME_TOKEN} x\r`, 2, 'that is no token'],
+    ['blanks', `${SOME_TOKEN} x\r`, 2, 'that is not a token'],
     ['Ctrl-C', `${SOME_TOKEN}\x03`, 130, ''],
-  ])('that is %s leaves nothing', async (_, typed, code, words) => {
+  ])('is not stored when it is %s', async (_, typed, code, words) => {
     const refused = await addTyping(typed);
     expect(refused.code).toBe(code);
     expect(refused.screen.startsWith(prompt())).toBe(true);
@@ -165,7 +165,7 @@ atTerminal('at a terminal (skipped where python3 has no pty) the token', () => {
   });
 });
 
-test('without XDG_CONFIG_HOME they are below the home directory', async () => {
+test('without XDG_CONFIG_HOME contexts are stored below the home directory', async () => {
   const env = { HOME: folder, XDG_CONFIG_HOME: '' };
   const line = `echo ${SOME_TOKEN} | tailrace context add home --endpoint ${server.url}`;
   expect(await runShell(line, { env })).toMatchObject({ code: 0 });

@@ -1,4 +1,4 @@
-/** Basins and streams by the command line, against a real server: what they print, and how they end. */
+/** Basins and streams by the command line, against a real server: what is printed, and the exit codes. */
 
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ const json = (result: CliResult): unknown[] =>
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 
 describe('basins', () => {
-  test('are made once, shown, changed in part, replaced, and deleted', async () => {
+  test('are created once, shown, changed in part, replaced, and deleted', async () => {
     const flags = ['--create-stream-on-append', '--retention-policy', '30d', '--timestamping-uncapped', 'true'];
     const made = await run('basins', 'create', 's2://orders-eu', ...flags);
     expect(made).toEqual({ code: 0, stdout: 'created s2://orders-eu\n', stderr: '' });
@@ -64,7 +64,7 @@ describe('basins', () => {
     expect(await run('basins', 'delete', 'orders-eu')).toMatchObject({ code: 0, stdout: 'deleting s2://orders-eu\n' });
   });
 
-  test('with --json what was done is a word', async () => {
+  test('are reported with --json by one word for what was done', async () => {
     const base = { basin: 'json-basin', created_at: TIME, deleted_at: null };
     expect(json(await run('basins', 'create', 'json-basin', '--json'))).toEqual([{ ...base, result: 'created' }]);
     expect(json(await run('basins', 'ensure', 'json-basin', '--json'))).toEqual([{ ...base, result: 'noop' }]);
@@ -72,7 +72,7 @@ describe('basins', () => {
     expect(json(deleted)).toEqual([{ basin: 'json-basin', result: 'deleting' }]);
   });
 
-  test('are listed in order, from a name on, with a prefix, up to a number', async () => {
+  test('are listed in order, from a name on, with a prefix, up to a limit', async () => {
     for (const name of ['listed-a', 'listed-b', 'listed-c']) await run('basins', 'create', name);
     const names = async (...args: string[]) =>
       json(await run('basins', 'list', '--json', ...args)).map((row) => (row as { name: string }).name);
@@ -85,7 +85,7 @@ describe('basins', () => {
 });
 
 describe('outside issuers', () => {
-  test('are trusted by a basin, with keys at a URL or out of a file, until that is taken back', async () => {
+  test('are trusted by a basin, with keys at a URL or from a file, until that is removed', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'tailrace-cli-oidc-'));
     const file = join(dir, 'jwks.json');
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
@@ -112,9 +112,9 @@ describe('outside issuers', () => {
     await rm(dir, { recursive: true });
   });
 
-  test('are trusted as the README says it for a cluster of Kubernetes', async () => {
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-    const block = /\n### Outside issuers\n[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? 'false';
+  test('are trusted as src/access/README.md describes for a Kubernetes cluster', async () => {
+    const readme = readFileSync(new URL('../../src/access/README.md', import.meta.url), 'utf8');
+    const block = /\n## Outside issuers\n[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? 'false';
     const jwks = JSON.stringify({ keys: [generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })] });
     const dir = await mkdtemp(join(tmpdir(), 'tailrace-cli-oidc-'));
     const outside = `set -e; npx() { shift; tailrace "$@"; }; kubectl() { echo '${jwks}'; }`;
@@ -126,7 +126,7 @@ describe('outside issuers', () => {
 });
 
 describe('streams', () => {
-  test('are made once, shown, changed in part, replaced, and deleted', async () => {
+  test('are created once, shown, changed in part, replaced, and deleted', async () => {
     const flags = ['--retention-age', '12h', '--retention-bytes', '10MiB', '--timestamping-mode', 'client-require'];
     expect(await run('streams', 'create', 'a/b', ...flags)).toEqual({
       code: 0,
@@ -162,7 +162,7 @@ describe('streams', () => {
     expect(await run('streams', 'delete', 'a/b')).toMatchObject({ code: 0, stdout: 'deleting s2://telemetry/a/b\n' });
   });
 
-  test('are listed with what they are', async () => {
+  test('are listed with their tail and config', async () => {
     await run('basins', 'create', 'sealed-eu', '--cipher', 'aes-256-gcm');
     for (const name of ['x/1', 'x/2', 'y']) await run('streams', 'create', `s2://sealed-eu/${name}`);
     const entry = { basin: 'sealed-eu', created_at: TIME, deleted_at: null, cipher: 'aes-256-gcm' };
@@ -175,7 +175,7 @@ describe('streams', () => {
     expect((await run('streams', 'list', 's2://sealed-eu/y')).stdout).toMatch(/Z {2}s2:\/\/sealed-eu\/y\n$/);
   });
 
-  test('a list longer than a page is whole, and may be cut by its reader', async () => {
+  test('are listed completely over several pages, and a reader may stop early', async () => {
     await run('basins', 'create', 'many-streams', '--create-stream-on-append');
     const { url, token } = server;
     const headers = { authorization: `Bearer ${token}`, 's2-basin': 'many-streams' };

@@ -1,4 +1,4 @@
-/** Each thing that `tailrace doctor` finds: what it says, the fix, and how it ends. */
+/** Each thing that `tailrace doctor` finds: the message, the advice, and the exit code. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
@@ -30,7 +30,7 @@ const doctor = (endpoint: string, token?: string, ...args: string[]): Promise<Cl
     cwd: folder,
   });
 
-/** What answers in place of a Tailrace. */
+/** A server that responds in place of a Tailrace server. */
 async function instead(listener: RequestListener, action: (url: string) => Promise<void>): Promise<void> {
   const fake: Server = createServer(listener);
   await new Promise<void>((resolve) => fake.listen(0, '127.0.0.1', resolve));
@@ -42,7 +42,7 @@ async function instead(listener: RequestListener, action: (url: string) => Promi
   }
 }
 
-/** A ready Tailrace by its answers, with another state or time. */
+/** Responses of a ready Tailrace server, with another state or time. */
 function posing(readiness: object, date = new Date()): RequestListener {
   return ({ url }, response) => {
     response.setHeader('date', date.toUTCString());
@@ -52,7 +52,7 @@ function posing(readiness: object, date = new Date()): RequestListener {
 
 const READY = { status: 'ready', writes: 'ok' };
 
-test('the first fault is the one that the code tells', async () => {
+test('the exit code is that of the first fault', async () => {
   const unknown: RequestListener = (request, response) => {
     response.statusCode = request.url === '/readyz' ? 200 : 401;
     posing(READY, new Date(0))(request, response);
@@ -64,7 +64,7 @@ test('the first fault is the one that the code tells', async () => {
   });
 });
 
-test('nothing is wrong', async () => {
+test('a healthy setup has no faults', async () => {
   const found = await doctor(server.url, server.token);
   expect(found).toMatchObject({ code: 0, stderr: '' });
   expect(found.stdout.split('\n')).toEqual([
@@ -75,11 +75,11 @@ test('nothing is wrong', async () => {
   ]);
 });
 
-describe('the server', () => {
-  test('is not there where nobody said another one', async () => {
+describe('doctor finds that the server', () => {
+  test('is not running, when no other was named', async () => {
     const endpoint = { value: 'http://127.0.0.1:9', from: 'the default' };
     const findings = [];
-    // In this process: what listens on the usual port of this machine is not ours to say.
+    // In this process: what listens on the usual port of this machine is not under the control of the test.
     for await (const finding of examine(
       { client: createClient({ endpoint: endpoint.value }), endpoint, token: undefined },
       Date.now,
@@ -95,22 +95,22 @@ describe('the server', () => {
     });
   });
 
-  test('is not there', async () => {
+  test('is not running', async () => {
     const found = await doctor('http://127.0.0.1:9');
     expect(found).toMatchObject({ code: 75, stderr: '' });
     expect(found.stdout).toContain('fault    server  cannot reach http://127.0.0.1:9: ');
-    expect(found.stdout).toContain('fix: see that it runs there, that host and port are right');
+    expect(found.stdout).toContain('fix: check that it runs there, that host and port are right');
   });
 
-  test('is none of ours', async () => {
+  test('is not a Tailrace server', async () => {
     await instead(
       (_request, response) => response.end('<html>'),
       async (url) => {
         const found = await doctor(url);
         expect(found.code).toBe(1);
         expect(found.stdout).toBe(
-          `fault    server  ${url} (from --endpoint) answers 200, and is no Tailrace\n` +
-            '                 fix: name a Tailrace with --endpoint, or see what else took its port\n',
+          `fault    server  ${url} (from --endpoint) answers 200, but is not a Tailrace server\n` +
+            '                 fix: name a Tailrace server with --endpoint, or find out what else uses its port\n',
         );
       },
     );
@@ -125,25 +125,25 @@ describe('the server', () => {
     });
   });
 
-  test('takes no writes', async () => {
+  test('refuses writes', async () => {
     await instead(posing({ status: 'ready', writes: 'full' }), async (url) => {
       const found = await doctor(url);
       expect(found.code).toBe(75);
-      expect(found.stdout).toContain('takes no writes: full\n                 fix: make room on its disk');
+      expect(found.stdout).toContain('takes no writes: full\n                 fix: free space on its disk');
     });
   });
 });
 
-describe('the port', () => {
-  test('is that of gRPC', async () => {
-    // Nobody is at this address of the loopback network, whatever runs on this machine.
+describe('doctor finds that the port', () => {
+  test('is the port of gRPC', async () => {
+    // No server listens at this address of the loopback network, whatever runs on this machine.
     const found = await doctor('http://127.66.77.88:4317');
     expect(found.code).toBe(75);
-    expect(found.stdout).toContain('fault    port    port 4317 is that of OTLP over gRPC; this one speaks HTTP');
+    expect(found.stdout).toContain('fault    port    port 4317 is for OTLP over gRPC; Tailrace speaks HTTP');
     expect(found.stdout).toContain('fix: try --endpoint http://127.66.77.88:4318\n');
   });
 
-  test('speaks HTTP where HTTPS was asked for', async () => {
+  test('speaks HTTP where HTTPS was requested', async () => {
     const found = await doctor(server.url.replace('http:', 'https:'), server.token);
     expect(found.code).toBe(75);
     expect(found.stdout).toContain(`fault    port    there is a Tailrace on ${server.url}\n`);
@@ -151,8 +151,9 @@ describe('the port', () => {
   });
 });
 
-describe('another port', () => {
-  // An address of the loopback network that is nobody's; not every system has it, and somebody may hold the port everywhere.
+describe('doctor finds another port', () => {
+  // A free address of the loopback network; some systems lack it, and another process may hold the port on every
+  // address.
   const HOST = '127.66.77.89';
   const fake = createServer(posing(READY));
   let isThere: boolean;
@@ -169,7 +170,7 @@ describe('another port', () => {
     fake.close();
   });
 
-  test('of the same host is the usual one (skipped where its address is not to be had)', async () => {
+  test('that is the usual one of the same host (skipped where its address is not available)', async () => {
     const found = await doctor(`http://${HOST}:9`);
     expect(found.code).toBe(75);
     if (!isThere) return;
@@ -178,8 +179,8 @@ describe('another port', () => {
   });
 });
 
-describe('the token', () => {
-  test('is good', async () => {
+describe('doctor finds that the token', () => {
+  test('is valid', async () => {
     const issued = await runCli(['tokens', 'issue', 'lasting', '--ops', 'read', '--expires-in', '8d'], { server });
     const found = await doctor(server.url, issued.stdout.trim());
     expect(found.code).toBe(0);
@@ -193,7 +194,7 @@ describe('the token', () => {
     expect(found.stdout).toContain('fix: set TAILRACE_TOKEN or --token-file, or keep one with `tailrace context add`');
   });
 
-  test('is not known', async () => {
+  test('is unknown', async () => {
     const found = await doctor(server.url, 'trk_unknown');
     expect(found.code).toBe(3);
     expect(found.stdout).toContain('fault    token   token from TAILRACE_TOKEN: ');
@@ -201,12 +202,12 @@ describe('the token', () => {
     expect(found.stdout).not.toContain('trk_unknown');
   });
 
-  test('ends soon', async () => {
+  test('expires soon', async () => {
     const issued = await runCli(['tokens', 'issue', 'brief', '--ops', 'read', '--expires-in', '1d'], { server });
     const found = await doctor(server.url, issued.stdout.trim());
     expect(found.code).toBe(0);
     expect(found.stdout).toMatch(/^warning {2}token {3}token from TAILRACE_TOKEN: brief ends \d{4}-/m);
-    expect(found.stdout).toContain('fix: issue one that lives longer, in time');
+    expect(found.stdout).toContain('fix: issue one that expires later, in time');
   });
 
   test('is not needed', async () => {
@@ -214,12 +215,12 @@ describe('the token', () => {
     const found = await doctor(open.url);
     await open.stop();
     expect(found.code).toBe(0);
-    expect(found.stdout).toContain('ok       token   no token: this server asks nobody for one');
+    expect(found.stdout).toContain('ok       token   no token: this server needs no token');
   });
 });
 
-describe('the clock', () => {
-  test('is not told', async () => {
+describe('doctor finds that the clock of the server', () => {
+  test('is not in the response', async () => {
     await instead(
       (request, response) => {
         response.sendDate = false;

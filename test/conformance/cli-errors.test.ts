@@ -1,4 +1,4 @@
-/** What the command line says, and how it ends, when something is wrong; and its help. */
+/** The messages and exit codes of the command line when something is wrong; and its help. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type CliResult, runCli } from '../support/cli.ts';
@@ -17,7 +17,7 @@ afterAll(async () => {
 
 const run = (...args: string[]): Promise<CliResult> => runCli(args, { server });
 
-describe('what goes wrong', () => {
+describe('a wrong command', () => {
   test.each([
     [['basins', 'get', 'telemetri'], 4, '(there is s2://telemetry)'],
     [['streams', 'list', 's2://telemetri'], 4, '(there is s2://telemetry)'],
@@ -37,8 +37,8 @@ describe('what goes wrong', () => {
     [['basins', 'create', 's2://good-name/with-stream'], 2, 'write s2://good-name'],
     [['basins', 'reconfigure', 'telemetry'], 2, 'nothing to change'],
     [['streams', 'reconfigure', 'near'], 2, 'nothing to change'],
-    [['streams', 'reconfigure', 'near', '--unset', 'colour'], 2, '"colour" is none of storage-class'],
-    [['streams', 'reconfigure', 'near', '--unset', 'stream-cipher'], 2, 'none of'],
+    [['streams', 'reconfigure', 'near', '--unset', 'colour'], 2, '"colour" is not one of storage-class'],
+    [['streams', 'reconfigure', 'near', '--unset', 'stream-cipher'], 2, 'is not one of'],
     [['streams', 'reconfigure', 'near', '--retention-policy', '1d', '--unset', 'retention-policy'], 2, 'contradict'],
     [['streams', 'create', 'x', '--retention-policy', '0s'], 2, 'longer than 0 seconds'],
     [['streams', 'create', 'x', '--retention-policy', '1500ms'], 2, 'whole seconds'],
@@ -46,28 +46,28 @@ describe('what goes wrong', () => {
     [['streams', 'create', 'x', '--storage-class', 'cold'], 2, 'standard, express'],
     [['streams', 'create', 'x', '--timestamping-uncapped', 'yes'], 2, 'true or false'],
     [['basins', 'create', 'good-name', '--stream-cipher', 'rot13'], 2, 'aes-256-gcm'],
-  ])('%j is code %i', async (args, code, words) => {
+  ])('%j exits with code %i', async (args, code, words) => {
     const result = await run(...args);
     expect(result).toMatchObject({ code, stdout: '' });
     expect(result.stderr).toContain(words);
   });
 
-  test('a basin that is being deleted is code 5', async () => {
+  test('on a basin that is being deleted exits with code 5', async () => {
     await run('basins', 'create', 'going-away');
     const deleted = await run('basins', 'delete', 'going-away');
     expect(deleted.code).toBe(0);
     const again = await run('streams', 'create', 's2://going-away/x');
-    // Either it is still being deleted, or it is gone already.
+    // It is either still being deleted, or already gone.
     expect([4, 5]).toContain(again.code);
   });
 
-  test('a server that is not there is code 75, and says where it looked', async () => {
+  test('on a server that is not running exits with code 75, and says where it connected', async () => {
     const result = await runCli(['basins', 'list'], { env: { TAILRACE_ENDPOINT: 'http://127.0.0.1:1' } });
     expect(result).toMatchObject({ code: 75, stdout: '' });
     expect(result.stderr).toContain('(from TAILRACE_ENDPOINT)');
   });
 
-  test('a wrong token is code 3 for each of them', async () => {
+  test('with a wrong token exits with code 3, for each command', async () => {
     for (const args of [
       ['basins', 'list'],
       ['basins', 'create', 'good-name'],
@@ -80,7 +80,7 @@ describe('what goes wrong', () => {
   });
 });
 
-describe('help', () => {
+describe('help is printed', () => {
   test.each([
     [['--help'], ['basins', 'streams', 'append', 'check-tail', 'fence', 'trim', 'metrics', 'backup', 'verify']],
     [
@@ -103,7 +103,7 @@ describe('help', () => {
       ['metrics', '--help'],
       ['active-basins', 'append-throughput', '--start-ago', 'Examples:'],
     ],
-  ])('%j', async (args, words) => {
+  ])('for %j', async (args, words) => {
     const result = await run(...args);
     expect(result).toMatchObject({ code: 0, stderr: '' });
     for (const word of words) expect(result.stdout).toContain(word);

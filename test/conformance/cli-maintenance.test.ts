@@ -1,4 +1,4 @@
-/** What keeps a store well, by the command line: usage, backups, restoring, verifying and compacting. */
+/** Maintenance of a store by the command line: usage, backups, restoring, verifying and compacting. */
 
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ const shell = (line: string) => runShell(line, { server, env: { D: folder } });
 const jsonOf = ({ stdout }: CliResult) => JSON.parse(stdout) as Record<string, unknown>;
 
 describe('metrics', () => {
-  test('of each level, as lines and as JSON', async () => {
+  test('are printed for each level, as lines and as JSON', async () => {
     expect(await run('metrics', 'active-basins')).toEqual({ code: 0, stdout: 's2://telemetry\n', stderr: '' });
     const appends = await run('metrics', 'append-ops', 's2://telemetry', '--start-ago', '1h', '--interval', 'minute');
     expect(appends.stdout).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:00\.000Z +1 operations {2}express\n$/);
@@ -45,7 +45,7 @@ describe('metrics', () => {
     [['metrics', 'active-basins', '--start-ago', '1d', '--start-timestamp', '0'], 2, 'only one of --start-timestamp'],
     [['metrics', 'active-basins', '--start-ago', '1h', '--end-ago', '2h'], 1, 'start must not be after end'],
     [['metrics', 'active-basins', '--start-timestamp', '2020-01-01'], 1, '90 days'],
-  ])('%j is code %i', async (args, code, words) => {
+  ])('exit with an error for %j: code %i', async (args, code, words) => {
     const result = await run(...args);
     expect(result).toMatchObject({ code, stdout: '' });
     expect(result.stderr).toContain(words);
@@ -53,7 +53,7 @@ describe('metrics', () => {
 });
 
 describe('backup and restore', () => {
-  test('what is backed up while the server serves is what a restored store has', async () => {
+  test('a restored store has what was backed up while the server was running', async () => {
     const restored = await shell('tailrace restore "$D/store.backup" --data-dir "$D/restored" --json');
     expect(restored).toMatchObject({ code: 0, stderr: '' });
     expect(jsonOf(restored)).toMatchObject({ basins: 1, streams: 1, records: 100, fault_count: 0 });
@@ -83,7 +83,7 @@ describe('backup and restore', () => {
     expect(jsonOf(said)).toMatchObject({ bytes: size, rows: expect.any(Number) });
   });
 
-  test('a damaged or cut file is code 1, and nothing is restored of it', async () => {
+  test('a damaged or cut file exits with code 1, and nothing of it is restored', async () => {
     const whole = await readFile(join(folder, 'store.backup'));
     const damaged = Buffer.from(whole);
     const middle = Math.floor(whole.length / 2);
@@ -98,7 +98,7 @@ describe('backup and restore', () => {
     }
   });
 
-  test('only whoever holds the root token may take one; a file that cannot be written is code 2', async () => {
+  test('only the root token may take a backup; a file that cannot be written exits with code 2', async () => {
     const other = await runCli(['backup', join(folder, 'x')], { server, env: { TAILRACE_TOKEN: 'trk_wrong' } });
     expect(other).toMatchObject({ code: 3, stdout: '' });
     expect(await readdir(folder)).not.toContain('x');
@@ -107,7 +107,7 @@ describe('backup and restore', () => {
 });
 
 describe('verify and compact', () => {
-  test('a directory with a server on it, an empty one, and one that is not there', async () => {
+  test('a directory with a running server, an empty one, and a missing one are refused', async () => {
     for (const command of ['verify', 'compact']) {
       const busy = await run(command, '--data-dir', server.dataDir);
       expect(busy).toMatchObject({ code: 5, stdout: '' });
@@ -136,7 +136,7 @@ describe('verify and compact', () => {
 });
 
 describe('clock confirm', () => {
-  test('says what the clock says and whether expiry had stopped; for the root token', async () => {
+  test('prints the clock and whether expiry had stopped; it needs the root token', async () => {
     const confirmed = jsonOf(await run('clock', 'confirm', '--json'));
     expect(confirmed).toEqual({ clock: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), was_paused: false });
     expect(await run('clock', 'confirm')).toMatchObject({

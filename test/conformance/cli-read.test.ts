@@ -1,4 +1,4 @@
-/** The command line against a real server: what goes in by `send` comes out by `tail`, `read` and `ls`. */
+/** The command line against a real server: what `send` sends is what `tail`, `read` and `ls` show. */
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -30,32 +30,35 @@ async function send(...args: string[]): Promise<void> {
   expect(result.stdout).toMatch(/^200 \d+ of \d+ (logs|traces|metrics) accepted by http/);
 }
 
-describe('send → read, each signal in each encoding', () => {
+describe('send → read, for each signal and encoding:', () => {
   const encodings = [[], ['--json'], ['--gzip'], ['--json', '--gzip']];
 
-  test.each(encodings.map((flags) => [flags.join(' ') || 'protobuf', flags] as const))('%s', async (name, flags) => {
-    const stream = `signals ${name}`;
-    const attrs = ['--attr', 'i=7', '--attr', 'd=0.5', '--attr', 'b=true', '--attr', 's="7"', '--attr', 'l=["a",1]'];
-    await send('log', 'hello', '--level', 'error', '--stream', stream, '--service', 'shop', ...attrs, ...flags);
-    await send('span', '--name', 'GET /', '--duration', '120ms', '--failed', '--stream', stream, ...flags);
-    await send('metric', '--name', 'depth', '--value', '1.5', '--kind', 'sum', '--stream', stream, ...flags);
-    const result = await run('read', stream, '-s', '0', '--no-follow', '--json');
-    expect(result.code).toBe(0);
-    expect(rows(result)).toMatchObject([
-      {
-        seqNum: 0,
-        signal: 'logs',
-        body: 'hello',
-        level: 'error',
-        serviceName: 'shop',
-        metadata: { i: 7, d: 0.5, b: true, s: '7', l: ['a', 1] },
-      },
-      { seqNum: 1, signal: 'traces', type: 'GET /', durationMs: 120, status: { code: 'error' } },
-      { seqNum: 2, signal: 'metrics', type: 'depth', unit: '1' },
-    ]);
-  });
+  test.each(encodings.map((flags) => [flags.join(' ') || 'protobuf', flags] as const))(
+    'read returns what send %s sent',
+    async (name, flags) => {
+      const stream = `signals ${name}`;
+      const attrs = ['--attr', 'i=7', '--attr', 'd=0.5', '--attr', 'b=true', '--attr', 's="7"', '--attr', 'l=["a",1]'];
+      await send('log', 'hello', '--level', 'error', '--stream', stream, '--service', 'shop', ...attrs, ...flags);
+      await send('span', '--name', 'GET /', '--duration', '120ms', '--failed', '--stream', stream, ...flags);
+      await send('metric', '--name', 'depth', '--value', '1.5', '--kind', 'sum', '--stream', stream, ...flags);
+      const result = await run('read', stream, '-s', '0', '--no-follow', '--json');
+      expect(result.code).toBe(0);
+      expect(rows(result)).toMatchObject([
+        {
+          seqNum: 0,
+          signal: 'logs',
+          body: 'hello',
+          level: 'error',
+          serviceName: 'shop',
+          metadata: { i: 7, d: 0.5, b: true, s: '7', l: ['a', 1] },
+        },
+        { seqNum: 1, signal: 'traces', type: 'GET /', durationMs: 120, status: { code: 'error' } },
+        { seqNum: 2, signal: 'metrics', type: 'depth', unit: '1' },
+      ]);
+    },
+  );
 
-  test('more than one request holds arrives in order', async () => {
+  test('more records than a request holds arrive in order', async () => {
     await send('log', 'x', '--count', '1001', '--stream', 'many');
     const result = await run('read', 'many', '-s', '0', '--no-follow', '--format', 'json');
     expect(rows(result).map((row) => row.seq_num)).toEqual(Array.from({ length: 1_001 }, (_, index) => index));
@@ -72,7 +75,7 @@ describe('read', () => {
     return rows(result).map((row) => row.body);
   };
 
-  test('starts and bounds', async () => {
+  test('follows starts and bounds', async () => {
     expect(await bodies('-s', '0', '--no-follow')).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(await bodies('-s', '1', '-n', '2')).toEqual(['b', 'c']);
     expect(await bodies('--tail-offset', '2', '--no-follow')).toEqual(['d', 'e']);
@@ -83,13 +86,13 @@ describe('read', () => {
     expect(await bodies('-s', '99', '--clamp', '--no-follow')).toEqual([]);
   });
 
-  test('a bounded read at the tail is empty, one beyond it an error', async () => {
+  test('returns nothing for a bounded read at the tail, and an error beyond it', async () => {
     expect(await run('read', 'five', '-s', '5', '-n', '1')).toMatchObject({ code: 0, stdout: '' });
     const beyond = await run('read', 'five', '-s', '6', '-n', '1');
     expect(beyond.code).toBe(5);
   });
 
-  test('a file instead of stdout', async () => {
+  test('writes to a file instead of stdout', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tailrace-cli-'));
     try {
       const file = join(folder, 'five.jsonl');
@@ -105,7 +108,7 @@ describe('read', () => {
     }
   });
 
-  test('raw records in the formats of S2', async () => {
+  test('prints raw records in the formats of S2', async () => {
     const [json] = rows(await run('read', 'five', '-s', '0', '-n', '1', '--format', 'json-base64'));
     const text = await runShell(`tailrace read five -s 0 -n 1 --view raw --format text | base64 -w0`, { server });
     const body = Buffer.from(String(json?.body), 'base64');
@@ -118,7 +121,7 @@ describe('read', () => {
 });
 
 describe('tail', () => {
-  test('the last ones, then what comes, until Ctrl-C', async () => {
+  test('prints the last records, then new ones, until Ctrl-C', async () => {
     for (const body of ['one', 'two', 'three']) await send('log', body, '--stream', 'tailed');
     const tail = startCli(['tail', 'tailed', '-n', '2'], { server });
     await tail.saw('three');
@@ -130,14 +133,14 @@ describe('tail', () => {
     expect(result.stdout.trimEnd().split('\n')).toHaveLength(3);
   });
 
-  test('--no-follow ends at the tail', async () => {
+  test('ends at the tail with --no-follow', async () => {
     await send('log', 'once', '--stream', 'short');
     const result = await run('tail', 's2://telemetry/short', '--no-follow');
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout).toContain('once');
   });
 
-  test('waits for a stream, naming similar ones, and begins when it appears', async () => {
+  test('waits for a missing stream, suggests similar ones, and begins when it appears', async () => {
     await send('log', 'x', '--stream', 'checkout');
     const tail = startCli(['tail', 's2://telemetry/checkuot'], { server });
     await tail.saw('waiting for s2://telemetry/checkuot (there is s2://telemetry/checkout');
@@ -146,12 +149,12 @@ describe('tail', () => {
     expect((await tail.stop('SIGINT')).code).toBe(130);
   });
 
-  test('without following, a missing stream or basin is code 4', async () => {
+  test('exits with code 4 for a missing stream or basin without following', async () => {
     expect(await run('tail', 'nowhere', '--no-follow')).toMatchObject({ code: 4, stdout: '' });
     expect(await run('tail', 's2://no-such-basin/x')).toMatchObject({ code: 4, stdout: '' });
   });
 
-  test('colours only when they are wanted', async () => {
+  test('uses colours only on request', async () => {
     await send('log', 'red', '--level', 'error', '--stream', 'painted');
     const plain = await run('tail', 'painted', '--no-follow');
     expect(plain.stdout).not.toContain('\u001b');
@@ -159,12 +162,12 @@ describe('tail', () => {
     expect(colored.stdout).toContain('\u001b[31m');
   });
 
-  test('a record cannot reach into the terminal', async () => {
+  test('lets no record send control characters to the terminal', async () => {
     const hostile = '\u001b[2J\u001b]0;owned\u0007\u009b31m\u202etxt\r\n2026-01-01 INFO forged';
     await send('log', hostile, '--attr', `k=${hostile}`, '--stream', 'hostile', '--service', hostile);
     for (const view of ['text', 'message', 'otlp-json', 'raw']) {
       const result = await run('tail', 'hostile', '--no-follow', '--view', view);
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: this test is about control characters
       expect(result.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
       expect(result.stdout.trimEnd().split('\n')).toHaveLength(1);
       expect(result.code).toBe(0);
@@ -181,20 +184,20 @@ describe('a closed pipe is not an error', () => {
     await send('log', 'x', '--count', '1001', '--stream', 'piped');
   });
 
-  test.each(commands)('%s | head -1', async (command) => {
+  test.each(commands)('for %s | head -1', async (command) => {
     const result = await runShell(`tailrace ${command} | head -1`, { server });
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout.trimEnd().split('\n')).toHaveLength(1);
   });
 
-  test('a reader that leaves when everything is written ends a tail that waits for more', async () => {
+  test('when the reader leaves after everything is written and a tail waits for more', async () => {
     const leaving = '(read -r line; echo "$line"; sleep 0.3)';
     const result = await runShell(`tailrace tail piped -n 5 | ${leaving}`, { server });
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout.trimEnd().split('\n')).toHaveLength(1);
   });
 
-  test('a named pipe counts as well', async () => {
+  test('when it is a named pipe', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tailrace-cli-'));
     const line = `mkfifo "$D/fifo"; tailrace tail piped -n 5 > "$D/fifo" & head -1 "$D/fifo"; wait $!`;
     try {
@@ -208,7 +211,7 @@ describe('a closed pipe is not an error', () => {
 });
 
 describe('ls', () => {
-  test('basins, streams with their tail, and a prefix', async () => {
+  test('lists basins, streams with their tail, and a prefix', async () => {
     await send('log', 'x', '--count', '3', '--stream', 'list/a');
     expect(await run('ls', '--quiet')).toEqual({ code: 0, stdout: 's2://telemetry\n', stderr: '' });
     const result = await run('ls', 's2://telemetry/list/');
@@ -219,8 +222,8 @@ describe('ls', () => {
   });
 });
 
-describe('who asks', () => {
-  test('a wrong token is code 3, and the message says where it came from', async () => {
+describe('the token of a command', () => {
+  test('is named with its source when it is wrong, with exit code 3', async () => {
     for (const args of [['tail', 'five'], ['ls'], ['send', 'log', 'x', '--stream', 'five']]) {
       const result = await runCli(args, { server, env: { TAILRACE_TOKEN: 'trk_wrong' } });
       expect(result.code).toBe(3);
@@ -230,7 +233,7 @@ describe('who asks', () => {
     }
   });
 
-  test('without settings the token of the server on this machine is found', async () => {
+  test('is found in the data directory of the server on this machine without settings', async () => {
     const env = { TAILRACE_ENDPOINT: server.url, TAILRACE_DATA_DIR: server.dataDir };
     expect(await runCli(['ls', '-q'], { env })).toMatchObject({ code: 0, stdout: 's2://telemetry\n' });
   });

@@ -1,4 +1,4 @@
-/** The examples of the README for the command line, run as they are written. */
+/** The examples of cli/README.md, run as they are written. */
 
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -28,11 +28,11 @@ function run(block: string): Promise<CliResult> {
   return runShell(`set -e; ${NPX}; ${block}`, { server, cwd: folder });
 }
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-const section = /\n## The command line\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? '';
+const readme = readFileSync(new URL('../../cli/README.md', import.meta.url), 'utf8');
+const section = /\n## Examples\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? '';
 const blocks = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map((found) => found[1] ?? '');
 
-/** What the block of each subject must print, in the order of the README; later ones need what earlier ones made. */
+/** What the block of each subject must print, in the order of the file; later ones need what earlier ones made. */
 const EXPECTED = [
   ['records', [/"headers":\[\["kind","note"\]\],"body":"third"/, /^3 @ \d+$/m, /retention-bytes {10}10\.0 GiB/]],
   ['fences', [/^fenced: 3\.\.4, tail 4 @ \d+\ntrimmed: 5\.\.6, tail 6 @ \d+\n$/]],

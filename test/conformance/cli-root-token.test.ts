@@ -1,4 +1,4 @@
-/** A lost root token is replaced while the server is stopped: the old one is dead, other tokens live on. */
+/** A lost root token is replaced while the server is stopped: the old one is dead, other tokens remain valid. */
 
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ const resetsIn = (server: TestServer): Record<string, unknown>[] =>
     .filter((line) => line.includes('"action":"reset-root-token"'))
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-test('the new one works, the old one does not, and other tokens stay', async () => {
+test('the new token works, the old one does not, and other tokens remain', async () => {
   const before = await startServer({ dataDir });
   const issued = await runCli(['tokens', 'issue', 'other', '--ops', 'read'], { server: before });
   const inUse = await reset();
@@ -66,13 +66,13 @@ test('the new one works, the old one does not, and other tokens stay', async () 
   expect(resetsIn(again)).toEqual([]);
 });
 
-test('where there is no store nothing is made', async () => {
+test('nothing is created where there is no store', async () => {
   const nothing = await reset('--json');
   expect(nothing).toMatchObject({ code: 2, stdout: '' });
   expect(nothing.stderr).toContain(`there is no store in ${dataDir}`);
 });
 
-test('on a network file system it works as the server does that was allowed there', async () => {
+test('on a network file system the command works when the server is allowed there', async () => {
   // Every file system is NFS to these processes.
   const preload = `import fs from 'node:fs';
     import { syncBuiltinESMExports } from 'node:module';
@@ -91,7 +91,7 @@ test('on a network file system it works as the server does that was allowed ther
   await after.stop();
 });
 
-test('a disk that has become full keeps no server from starting: the next one says it once more', async () => {
+test('a full disk does not keep a server from starting: the next start reports the replaced token again', async () => {
   const told: unknown[][] = [];
   const start = async (wrapEngine: (engine: Engine) => Engine = (engine) => engine): Promise<void> => {
     const lines: LogFields[] = [];
@@ -109,7 +109,7 @@ test('a disk that has become full keeps no server from starting: the next one sa
   expect(told).toEqual([['make-root-token'], ['reset-root-token'], ['reset-root-token'], []]);
 });
 
-/** No row can be taken away. */
+/** No row can be deleted. */
 function withoutSpace(engine: Engine): Engine {
   const commit: Engine['commit'] = (writes, options) =>
     writes.some(({ type }) => type === 'delete')

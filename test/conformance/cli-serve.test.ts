@@ -30,12 +30,13 @@ describe('the start', () => {
     expect(lines).toContain('export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf');
     expect(lines).toContain(`export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20$(cat ${dataDir}/root-token)"`);
     expect(lines).toContain('export OTEL_RESOURCE_ATTRIBUTES=s2.stream=my-app');
+    expect(lines).toContain('export OTEL_SERVICE_NAME=my-app');
     expect(server.stdout()).toContain(`# data directory ${dataDir} (new; 0 streams, `);
     expect(token).toMatch(/^trk_[0-9a-f]{48}$/);
     expect(server.stdout() + server.stderr()).not.toContain(token);
   });
 
-  test('finds what was there before', async () => {
+  test('finds the data of the previous start', async () => {
     const first = await startServer({ dataDir });
     await runCli(['send', 'log', '--stream', 'a'], { server: first });
     await first.stop();
@@ -44,7 +45,7 @@ describe('the start', () => {
     expect(second.stdout()).toContain(`# data directory ${dataDir} (found; 1 stream, `);
   });
 
-  test('a taken port names the flag and has a code of its own', async () => {
+  test('names the flag when the port is taken, with an exit code of its own', async () => {
     const server = await startServer();
     try {
       const failed = await failToStart({ dataDir, args: ['--port', String(server.port)] });
@@ -56,7 +57,7 @@ describe('the start', () => {
     }
   });
 
-  test('a data directory in use is refused', async () => {
+  test('is refused when the data directory is in use', async () => {
     const server = await startServer({ dataDir });
     try {
       expect(await failToStart({ dataDir })).toMatchObject({ code: 5, stdout: '' });
@@ -65,7 +66,7 @@ describe('the start', () => {
     }
   });
 
-  test('a flag wins over its variable, and a bad variable is named', async () => {
+  test('prefers a flag to its variable, and names an invalid variable', async () => {
     const env = { TAILRACE_PORT: 'nonsense' };
     const server = await startServer({ dataDir, env });
     await server.stop();
@@ -76,12 +77,12 @@ describe('the start', () => {
 });
 
 describe('the end', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it in order', async (signal) => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('is orderly after %s', async (signal) => {
     const server = await startServer({ dataDir });
     expect(await server.stop(signal)).toEqual({ code: 0, signal: null });
   });
 
-  test('a tail is told, and comes back to the next server on that port', async () => {
+  test('is announced to a tail, which reconnects to the next server on that port', async () => {
     const first = await startServer({ dataDir });
     await runCli(['send', 'log', 'before', '--stream', 'a'], { server: first });
     const tail = startCli(['tail', 'a'], { server: first });
@@ -96,7 +97,7 @@ describe('the end', () => {
     await second.stop();
   });
 
-  test('a second signal ends it at once, whatever is in flight', async () => {
+  test('is immediate after a second signal, whatever is in flight', async () => {
     const server = await startServer({ dataDir, args: ['--shutdown-timeout', '60s'] });
     const headers = {
       authorization: `Bearer ${server.token}`,
@@ -107,14 +108,14 @@ describe('the end', () => {
     const cut = new Promise((resolve) => upload.on('error', resolve));
     await new Promise<void>((resolve) => upload.write('{', () => resolve()));
     process.kill(server.pid, 'SIGTERM');
-    // It has seen the first signal when it does not take new connections any more.
+    // The first signal has arrived when new connections are refused.
     while (await answers(server.url)) await new Promise((resolve) => setImmediate(resolve));
-    // The same signal at once would be the echo of the first: this is another one.
+    // The same signal sent at once could count as an echo of the first: this is another one.
     expect(await server.stop('SIGINT')).toEqual({ code: null, signal: 'SIGINT' });
     await cut;
   });
 
-  test('a fault of ours ends it with a last log line, also with writes in flight', async () => {
+  test('has a last log line after a fault of our own, also with writes in flight', async () => {
     const fault = "process.on('SIGUSR2',()=>{throw%20new%20Error('boom')})";
     const server = await startServer({ dataDir, env: { NODE_OPTIONS: `--import=data:text/javascript,${fault}` } });
     const sends = runCli(['send', 'log', '--count', '100000', '--stream', 'a'], { server });

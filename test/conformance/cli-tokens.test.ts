@@ -1,6 +1,6 @@
 /**
- * Access tokens by the command line, against a real server: what is printed where, what works, and how it ends. What is
- * only refused is refused in this process: starting one for each takes a minute.
+ * Access tokens by the command line, against a real server: what is printed where, what works, and the exit codes.
+ * Cases that are only refused run in this process: a process for each would take a minute.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -31,7 +31,7 @@ const rows = (result: CliResult): unknown[] =>
     .map((line) => JSON.parse(line) as unknown);
 
 describe('a token', () => {
-  test('is issued, works, is listed, gets another secret and ends', async () => {
+  test('is issued, works, is listed, gets a new secret and ends', async () => {
     const flags = ['--basins-exact', 'telemetry', '--streams-prefix', 'web-', '--op-groups', 'stream=rw,basin=rw'];
     const issued = await run('tokens', 'issue', 'web', ...flags, '--auto-prefix', '--expires-in', '30d');
     expect(issued).toMatchObject({ code: 0, stdout: expect.stringMatching(/^trk_[0-9a-f]{48}\n$/) });
@@ -61,7 +61,7 @@ describe('a token', () => {
     expect(await run('tokens', 'list', '--prefix', 'web')).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
-  test('with --json is an object, with everything that was said', async () => {
+  test('is an object with --json, with everything that was given', async () => {
     const issued = await run(
       ...['tokens', 'issue', 'vpc-7', '--json', '--basins-prefix', '', '--streams-exact', 'vpc-7', '--prefix', 'vpc'],
       ...['--access-tokens-exact', 'none', '--ops', 'append,read', '--ops', 'read', '--stream', 'vpc-7'],
@@ -103,7 +103,7 @@ describe('a token', () => {
   });
 });
 
-test('what signs short-lived tokens is replaced, and voids the old ones where that is asked for', async () => {
+test('the signing key of short-lived tokens is replaced, and the old keys are voided on request', async () => {
   const first = await run('tokens', 'rotate-signing-key');
   expect(first).toMatchObject({ code: 0, stderr: '' });
   const [, kid] = /^signing with ([\w-]{12}); no older one is good\n$/.exec(first.stdout) ?? [];
@@ -129,14 +129,14 @@ describe('a holder', () => {
     expect(rows(me)).toMatchObject([{ id: 'me', root: false, expires_at: null, scope: { ops: ['list-basins'] } }]);
   });
 
-  test('who can reach nothing is made, with a warning', async () => {
-    // otel:write is what other receivers call it.
+  test('without any reachable stream is created, with a warning', async () => {
+    // otel:write is the name of this operation in other receivers.
     const issued = await run('tokens', 'issue', 'blind', '--ops', 'otel:write', '--basins-prefix', '');
     expect(issued).toMatchObject({ code: 0, stdout: expect.stringMatching(/^trk_/) });
     expect(issued.stderr).toContain('it reaches no stream: --streams-prefix "" is all of them');
   });
 
-  test('issues no more than what it holds', async () => {
+  test('cannot issue more than it holds', async () => {
     const scope = ['--basins-exact', 'telemetry', '--access-tokens-prefix', 'p-'];
     const parent = await run('tokens', 'issue', 'parent', ...scope, '--ops', 'issue-access-token,read');
     const child = await runAs(parent.stdout.trim(), 'tokens', 'issue', 'p-1', '--ops', 'append');
@@ -145,7 +145,7 @@ describe('a holder', () => {
   });
 });
 
-/** How the command would end, and what it would say, as main.ts tells it. */
+/** The exit code and the output of a command, as main.ts reports them. */
 async function refusalOf(args: readonly string[]): Promise<readonly [code: number, said: string]> {
   let said = '';
   const program = new Command('tailrace').exitOverride().configureOutput({
@@ -168,9 +168,9 @@ async function refusalOf(args: readonly string[]): Promise<readonly [code: numbe
   throw new Error('it was not refused');
 }
 
-describe('what goes wrong', () => {
+describe('a wrong tokens command', () => {
   test.each([
-    [['issue', 'x'], 2, 'say what, such as --ops append'],
+    [['issue', 'x'], 2, 'allow something, such as --ops append'],
     [['issue', 'x', '--ops', 'apend'], 2, 'unknown operation "apend": did you mean append?'],
     [['issue', 'x', '--ops', 'otel:wright'], 2, 'unknown operation "otel:wright"'],
     [['issue', 'x', '--ops', 'frobnicate'], 2, 'there are list-basins, list-access-tokens'],
@@ -192,31 +192,31 @@ describe('what goes wrong', () => {
     ],
     [['issue', 'x', '--ops', 'read', '--prefix', 'X'], 1, '2 to 8 lower-case letters'],
     [['issue', ''], 2, 'must not be empty'],
-    [['get', 'nobody'], 4, 'access token `nobody` not found'],
-    [['rotate', 'nobody'], 4, 'not found'],
-    [['revoke', 'nobody'], 4, 'not found'],
-  ])('tokens %j is code %i', async (args, code, words) => {
+    [['get', 'unknown'], 4, 'access token `unknown` not found'],
+    [['rotate', 'unknown'], 4, 'not found'],
+    [['revoke', 'unknown'], 4, 'not found'],
+  ])('%j exits with code %i', async (args, code, words) => {
     expect(await refusalOf(args)).toEqual([code, expect.stringContaining(words)]);
   });
 
   test.each([
     [['issue', 'x', '--ops', 'apend'], 2, 'tailrace: unknown operation "apend": did you mean append?'],
     [['issue', 'x', '--op-groups', 'stream'], 2, 'key=value'],
-    [['get', 'nobody'], 4, 'access token `nobody` not found'],
-  ])('tokens %j as a process ends with %i, and says so on stderr', async (args, code, words) => {
+    [['get', 'unknown'], 4, 'access token `unknown` not found'],
+  ])('%j as a process exits with code %i and prints to stderr', async (args, code, words) => {
     const result = await run('tokens', ...args);
     expect(result).toMatchObject({ code, stdout: '' });
     expect(result.stderr).toContain(words);
   });
 
-  test('an id that is taken is code 5', async () => {
+  test('for an id that is taken exits with code 5', async () => {
     expect((await run('tokens', 'issue', 'twice', '--ops', 'read')).code).toBe(0);
     const again = await run('tokens', 'issue', 'twice', '--ops', 'read');
     expect(again).toMatchObject({ code: 5, stdout: '' });
     expect(again.stderr).toContain('access token `twice` already exists');
   });
 
-  test("S2's names lead here", async () => {
+  test("with S2's names is answered with ours", async () => {
     expect((await run('issue-access-token')).stderr).toContain('here it is `tailrace tokens issue`');
   });
 });

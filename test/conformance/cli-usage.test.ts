@@ -1,4 +1,4 @@
-/** What the command line does without a server: help, mistakes, and servers that are not there. */
+/** The command line without a server: help, wrong use, and servers that are not running. */
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -16,18 +16,18 @@ describe('help', () => {
     ['send', 'log', '--help'],
     ['send', 'span', '--help'],
     ['send', 'metric', '--help'],
-  ])('%s %s has examples', async (...args) => {
+  ])('has examples for %s %s', async (...args) => {
     const result = await runCli(args);
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout).toContain('Examples:');
   });
 
-  test('the version', async () => {
+  test('shows the version', async () => {
     expect((await runCli(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });
 
-describe('mistakes are code 2, with a hint', () => {
+describe('wrong use exits with code 2 and a hint:', () => {
   test.each([
     [['tial'], 'Did you mean tail?'],
     [['tail'], 'missing required argument'],
@@ -48,8 +48,8 @@ describe('mistakes are code 2, with a hint', () => {
   });
 });
 
-describe('servers that do not answer as they should', () => {
-  test('nobody there is code 75', async () => {
+describe('a server that does not respond as it should', () => {
+  test('is code 75 when it is not running', async () => {
     for (const args of [['tail', 'x'], ['ls'], ['send', 'log']]) {
       const result = await runCli(args, { env: { TAILRACE_ENDPOINT: 'http://127.0.0.1:9' } });
       expect(result).toMatchObject({ code: 75, stdout: '' });
@@ -57,7 +57,7 @@ describe('servers that do not answer as they should', () => {
     }
   });
 
-  test('send tells a partial success, a warning and a refusal apart', async () => {
+  test('makes send tell a partial success, a warning and a refusal apart', async () => {
     const answers = [
       { status: 200, body: '{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"no \\u001b[31mroom"}}' },
       { status: 200, body: '{"partialSuccess":{"errorMessage":"was cut"}}' },

@@ -1,4 +1,6 @@
-/** Any configuration at all, over HTTP: it is taken whole or refused whole, and what is shown can be put back. */
+/**
+ * Any configuration over HTTP: it is accepted whole or refused whole, and the one that is returned can be written back.
+ */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ControlClient, type ControlResponse } from '../support/control-calls.ts';
@@ -25,7 +27,7 @@ const anything = fc.oneof(
   fc.constantFrom(null, 0, 1, -1, 1.5, 2 ** 64, true, '', {}, []),
 );
 
-/** Mostly what belongs there. */
+/** Mostly valid values. */
 function mostly(good: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
   return fc.oneof({ weight: 29, arbitrary: good }, { weight: 1, arbitrary: anything });
 }
@@ -39,7 +41,7 @@ const nullOr = (...values: unknown[]): fc.Arbitrary<unknown> => fc.constantFrom(
 const count = fc.oneof(fc.nat(), fc.maxSafeNat(), fc.constant(null));
 
 const streamConfig = someOf({
-  storage_class: nullOr('standard', 'express', 'tape'),
+  storage_class: nullOr('standard', 'express', 'glacier'),
   retention_policy: fc.oneof(nullOr({ infinite: {} }, { age: 60 }, { age: 60, infinite: {} }), someOf({ age: count })),
   timestamping: someOf({ mode: nullOr('client-prefer', 'client-require', 'arrival'), uncapped: nullOr(true, false) }),
   delete_on_empty: someOf({ min_age_secs: count }),
@@ -61,7 +63,7 @@ const basinConfig = someOf({
   }),
 });
 
-/** Whether it was taken; a refusal says why, and is one of the two that there are. */
+/** Whether it was accepted; a refusal has a message and one of the two possible codes. */
 function isTaken({ status, body }: ControlResponse): boolean {
   if (status === 200 || status === 201) return true;
   const refusals = [
@@ -76,7 +78,7 @@ function isTaken({ status, body }: ControlResponse): boolean {
 test.each([
   ['/streams/any', streamConfig, (config: unknown) => config],
   ['/basins/any-basin', basinConfig, (config: unknown) => ({ config })],
-] as const)('%s', async (target, configs, put) => {
+] as const)('any configuration is accepted whole or refused whole by %s', async (target, configs, put) => {
   const more = target.startsWith('/streams') ? { basin } : {};
   const shown = async (): Promise<unknown> => (await s2.call(`GET ${target}`, more)).body;
   await s2.call(`PUT ${target}`, more);

@@ -1,4 +1,4 @@
-/** Basins and locations over HTTP (S2 API §3, §4.1): statuses, codes, bodies, and what is there afterwards. */
+/** Basins and locations over HTTP: statuses, codes, bodies, and the state afterwards. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ControlClient } from '../support/control-calls.ts';
@@ -25,8 +25,8 @@ const NOTHING_SET = {
   retention_bytes: null,
 };
 
-describe('create', () => {
-  test('answers what it made, and only a repeated token with the same settings is no collision', async () => {
+describe('creating a basin', () => {
+  test('returns the basin, and only a repeated token with the same settings is not a conflict', async () => {
     const body = { basin: 'create-one', config: { create_stream_on_append: true, unknown: { deep: [1] } }, later: 1 };
     const headers = { 's2-request-token': 'x'.repeat(36) };
     const made = await s2.call('POST /basins', { body, headers });
@@ -61,23 +61,23 @@ describe('create', () => {
     ['an unknown mode', defaults({ timestamping: { mode: 'later' } }), {}, '400 bad_json'],
     ['an unknown cipher', { basin: 'refused-1', config: { stream_cipher: 'rot-13' } }, {}, '400 bad_json'],
     ['an age of 0', defaults({ retention_policy: { age: 0 } }), {}, '422 invalid'],
-    ['an unknown storage class', defaults({ storage_class: 'tape' }), {}, '422 invalid'],
+    ['an unknown storage class', defaults({ storage_class: 'glacier' }), {}, '422 invalid'],
     ['a cipher without a codec', { basin: 'refused-1', config: { stream_cipher: 'aegis-256' } }, {}, '422 invalid'],
     ['an unknown location', { basin: 'refused-1', location: 'aws:us-east-1' }, {}, '422 invalid'],
     ['a location that is no name', { basin: 'refused-1', location: 'a b' }, {}, '400 bad_json'],
     ['a token of 37 bytes', { basin: 'refused-1' }, { 's2-request-token': 'x'.repeat(37) }, '400 bad_header'],
-  ] as const)('refuses %s', async (_, body, headers, refusal) => {
+  ] as const)('is refused with %s', async (_, body, headers, refusal) => {
     expect(await s2.refusal('POST /basins', { headers, ...(body === undefined ? {} : { body }) })).toBe(refusal);
     expect(await s2.refusal('GET /basins/refused-1')).toBe('404 basin_not_found');
   });
 
-  test('what is nested 50,000 levels deep is ignored where nobody asked for it', async () => {
+  test('ignores an unknown field that is nested 50,000 levels deep', async () => {
     const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
     const body = `{"basin":"create-deep","ignored":${deep},"config":{"ignored":${deep}}}`;
     expect((await s2.call('POST /basins', { body })).status).toBe(201);
   });
 
-  test('a thousand at once are made, once each', async () => {
+  test('works a thousand times at once, and creates each once', async () => {
     const names = Array.from({ length: 500 }, (_, i) => `burst-${String(i).padStart(4, '0')}`);
     const twice = [...names, ...names];
     const statuses = await Promise.all(
@@ -90,19 +90,19 @@ describe('create', () => {
   });
 });
 
-describe('ensure', () => {
+describe('ensuring a basin', () => {
   test.each([
     ['nothing', {}],
     ['null', { body: 'null' }],
     ['an empty object', { body: {} }],
     ['empty settings', { body: { config: {} } }],
-  ])('with %s means all defaults', async (name, more) => {
+  ])('uses all defaults with %s', async (name, more) => {
     const target = `PUT /basins/ensure-${name.replaceAll(' ', '-')}`;
     expect(await s2.call(target, more)).toMatchObject({ status: 201, result: 'created' });
     expect(await s2.call(target, more)).toMatchObject({ status: 200, result: 'noop' });
   });
 
-  test('replaces what was there, keeps when it was made, and a location cannot be changed', async () => {
+  test('replaces the config, keeps the creation time, and cannot change the location', async () => {
     const made = await s2.call('PUT /basins/ensure-replace', { body: { config: { create_stream_on_read: true } } });
     const config = { default_stream_config: { timestamping: { uncapped: true } } };
     const updated = await s2.call('PUT /basins/ensure-replace', { body: { config, location: 'local' } });
@@ -120,7 +120,7 @@ describe('ensure', () => {
     expect(await s2.refusal('PUT /basins/Ensure')).toBe('400 bad_path');
   });
 
-  test('what GET shows can be put back and changes nothing', async () => {
+  test('with what GET returned changes nothing', async () => {
     await fc.assert(
       fc.asyncProperty(basinConfigs, async (config) => {
         await s2.call('PUT /basins/ensure-any', { body: { config } });
@@ -134,8 +134,8 @@ describe('ensure', () => {
   });
 });
 
-describe('reconfigure', () => {
-  test('absent keeps, null unsets, a value sets, and objects merge', async () => {
+describe('reconfiguring a basin', () => {
+  test('keeps what is absent, unsets null, sets a value, and merges objects', async () => {
     const patch = async (body: unknown) => (await s2.call('PATCH /basins/patch-one', { body })).body;
     const leaves = {
       storage_class: 'standard',
@@ -175,13 +175,13 @@ describe('reconfigure', () => {
     ['PATCH /basins', {}, '405 method_not_allowed'],
     ['GET /basins/', {}, '404 not_found'],
     ['GET /basins/%ff%ffabcdef', {}, '400 bad_path'],
-  ] as const)('%s with %j is %s', async (target, body, refusal) => {
+  ] as const)('responds to %s with %j by %s', async (target, body, refusal) => {
     expect(await s2.refusal(target, { body })).toBe(refusal);
   });
 });
 
-describe('delete', () => {
-  test('is 202 as long as it lasts, shows in lists, refuses what would be made in it, and frees the name', async () => {
+describe('deleting a basin', () => {
+  test('is 202 until it is done, shows in lists, refuses new streams, and frees the name', async () => {
     const basin = 'delete-one';
     await s2.call(`PUT /basins/${basin}`);
     await Promise.all(
@@ -205,18 +205,18 @@ describe('delete', () => {
   });
 });
 
-describe('lists', () => {
+describe('a list of basins', () => {
   test.each([
     ['?limit=-1', '400 bad_query'],
     ['?limit=x', '400 bad_query'],
     ['?limit=1&limit=2', '400 bad_query'],
     ['?prefix=UPPER', '400 bad_query'],
     [`?prefix=${'x'.repeat(49)}`, '400 bad_query'],
-  ])('%s is refused', async (query, refusal) => {
+  ])('is refused with %s', async (query, refusal) => {
     expect(await s2.refusal(`GET /basins${query}`)).toBe(refusal);
   });
 
-  test('page through in order, from behind start_after, clamped to the prefix', async () => {
+  test('has ordered pages, starting after start_after, within the prefix', async () => {
     const names = ['list-a00', 'list-b00', 'list-b01', 'list-c00'];
     for (const name of names) await s2.call(`PUT /basins/${name}`);
     const list = async (query: string) => {
@@ -234,7 +234,7 @@ describe('lists', () => {
 });
 
 describe('locations', () => {
-  test('there is one, and it is the default', async () => {
+  test('are one, which is the default', async () => {
     const info = {
       name: 'local',
       is_private: true,

@@ -1,4 +1,4 @@
-/** Bodies of the control plane: their forms and lengths, leaving them away, our own fields, and tokens for repeats. */
+/** Bodies of the control plane: their forms and lengths, absent bodies, our own fields, and tokens for repeats. */
 
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -32,7 +32,7 @@ describe('bodies', () => {
   };
 
   test.each(['application/json; charset=utf-8', 'Application/JSON', 'application/merge-patch+json, text/plain'])(
-    'of type %s are JSON',
+    'of type %s are read as JSON',
     async (type) => {
       const stream = `type ${type}`;
       expect(await sent(JSON.stringify({ stream }), { 'content-type': type })).toEqual([201, stream]);
@@ -40,7 +40,7 @@ describe('bodies', () => {
   );
 
   test.each(['text/json', 'application/x-www-form-urlencoded', 'text/plain, application/json', '', 's2s/proto'])(
-    'of type %j are not',
+    'of type %j are refused',
     async (type) => {
       expect(await sent('{"stream":"untyped"}', { 'content-type': type })).toEqual([400, 'bad_json']);
     },
@@ -67,7 +67,7 @@ describe('bodies', () => {
     expect((await s2.call('GET /streams?prefix=age', { basin })).body).toMatchObject({ streams: [] });
   });
 
-  test('are measured after decompression, and say so', async () => {
+  test('are measured after decompression, and the error says so', async () => {
     const zipped = gzipSync(`{"stream":"long","ignored":"${'x'.repeat(4 * MiB)}"}`);
     expect(await sent(zipped, { 'content-encoding': 'gzip' })).toEqual([400, 'bad_json']);
     const long = await s2.call('POST /streams', { basin, body: { stream: 'x', ignored: 'x'.repeat(4 * MiB) } });
@@ -75,11 +75,11 @@ describe('bodies', () => {
     expect(await sent(gzipSync('{"stream":"zipped"}'), { 'content-encoding': 'gzip' })).toEqual([201, 'zipped']);
   });
 
-  test('may hold any numbers where nobody looks, and the last of two fields counts', async () => {
+  test('may hold any numbers in unknown fields, and the last of two equal fields counts', async () => {
     expect(await sent('{"later":1.5e3,"stream":"first","deep":[-0.1],"stream":"last"}')).toEqual([201, 'last']);
   });
 
-  test('may be longer than numbers go: what is above 2^53 - 1 means as much as that', async () => {
+  test('may hold numbers above 2^53 - 1, which count as 2^53 - 1', async () => {
     const config =
       '{"retention_policy":{"age":18446744073709549568},"delete_on_empty":{"min_age_secs":9007199254740993}}';
     expect(await sent(`{"stream":"ages","config":${config}}`)).toEqual([201, 'ages']);
@@ -96,13 +96,13 @@ describe('bodies', () => {
   });
 });
 
-describe('bodies that may be left away', () => {
+describe('optional bodies', () => {
   test.each([
     ['without one', {}],
     ['of null', { body: 'null' }],
     ['of nothing', { body: '' }],
     ['without a content type', { body: '{"storage_class":"standard"}', headers: { 'content-type': undefined } }],
-  ])('PUT %s is all defaults', async (what, { body, headers = {} }: { body?: string; headers?: object }) => {
+  ])('mean all defaults for PUT %s', async (what, { body, headers = {} }: { body?: string; headers?: object }) => {
     const path = `/v1/streams/${encodeURIComponent(`put ${what}`)}`;
     const common = { authorization: `Bearer ${server.token}`, 's2-basin': basin };
     const type = body === undefined || 'content-type' in headers ? {} : { 'content-type': 'application/json' };
@@ -121,7 +121,7 @@ describe('bodies that may be left away', () => {
     expect(config).toMatchObject({ storage_class: 'express', retention_policy: { age: 604_800 } });
   });
 
-  test('over HTTP/2 they may be left away as well', async () => {
+  test('may be absent over HTTP/2 as well', async () => {
     const connection = await connectHttp2(server.url);
     try {
       const headers = { authorization: `Bearer ${server.token}`, 's2-basin': basin };
@@ -142,7 +142,7 @@ describe('bodies that may be left away', () => {
 });
 
 describe('our own fields', () => {
-  test('stay where a client does not know them, and go where it says null', async () => {
+  test('stay unchanged for a client that does not know them, and are removed by null', async () => {
     const target = '/streams/own-fields';
     await s2.call(`PUT ${target}`, { basin, body: { retention_bytes: 500 } });
     await s2.call(`PATCH ${target}`, { basin, body: { storage_class: 'standard' } });
@@ -152,7 +152,7 @@ describe('our own fields', () => {
     expect((await s2.call(`GET ${target}`, { basin })).body).toMatchObject({ retention_bytes: null });
   });
 
-  test('of a basin too, and a stream without a bound is not given one by what GET shows', async () => {
+  test('of a basin too, and a stream without a bound keeps having none after what GET returned is written back', async () => {
     const oidc = { issuer: 'https://issuer.example', jwks_uri: 'https://issuer.example/keys', audience: 'a' };
     const config = { otlp_default_stream: 'all', default_stream_config: { retention_bytes: 700 }, oidc };
     await s2.call('PUT /basins/own-fields', { body: { config } });
@@ -176,7 +176,7 @@ describe('our own fields', () => {
 });
 
 describe('request tokens', () => {
-  test('of the same bytes are the same, the empty one included; another config or another token is a collision', async () => {
+  test('of the same bytes are the same, the empty one included; another config or another token is a conflict', async () => {
     for (const token of ['', 'x'.repeat(36), '+/='.repeat(8)]) {
       const headers = { 's2-request-token': token };
       const body = { stream: `token ${token}`, config: { retention_policy: { age: 60 } } };
@@ -193,7 +193,7 @@ describe('request tokens', () => {
     }
   });
 
-  test('a repeat finds the stream though the basin and the stream were changed since', async () => {
+  test('find the stream on a repeat although the basin and the stream were changed meanwhile', async () => {
     const headers = { 's2-request-token': 'stays' };
     const body = { stream: 'replayed' };
     const made = await s2.call('POST /streams', { basin, headers, body });

@@ -1,4 +1,4 @@
-/** The control plane where calls are odd: names, paths and queries, and which error comes first. */
+/** The control plane with unusual calls: names, paths and queries, and which error comes first. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ControlClient } from '../support/control-calls.ts';
@@ -19,35 +19,35 @@ afterAll(async () => {
   await server.stop();
 });
 
-describe('which error comes first', () => {
+describe('the first error of a call', () => {
   const long = { 's2-request-token': 'x'.repeat(37) };
-  const nobody = { authorization: 'Bearer nobody' };
+  const unknown = { authorization: 'Bearer unknown' };
 
   test.each([
     ['a header before the body', 'POST /streams', { basin, headers: long, body: '{' }, '400 bad_header'],
     ['the basin before the path', 'GET /streams/%ff', {}, '400 bad_header'],
     ['the basin before the query', 'GET /streams?limit=x', {}, '400 bad_header'],
     ['the path before the body', 'PUT /streams/%ff', { basin, body: '{' }, '400 bad_path'],
-    ['the token before the body', 'POST /streams', { basin, headers: nobody, body: '{' }, '401 authn'],
-    ['the token before the body', 'POST /basins', { headers: nobody, body: '{' }, '401 authn'],
-    ['the token before the query', 'GET /basins?limit=x', { headers: nobody }, '401 authn'],
-    ['the token before the state', 'GET /basins/nobody-made-it', { headers: nobody }, '401 authn'],
-    ['the token before the state', 'DELETE /streams/ghost', { basin, headers: nobody }, '401 authn'],
+    ['the token before the body', 'POST /streams', { basin, headers: unknown, body: '{' }, '401 authn'],
+    ['the token before the body', 'POST /basins', { headers: unknown, body: '{' }, '401 authn'],
+    ['the token before the query', 'GET /basins?limit=x', { headers: unknown }, '401 authn'],
+    ['the token before the state', 'GET /basins/missing-basin', { headers: unknown }, '401 authn'],
+    ['the token before the state', 'DELETE /streams/ghost', { basin, headers: unknown }, '401 authn'],
     ['the body before the sense', 'PUT /basins/bad-body', { body: { location: 'far', config: 7 } }, '400 bad_json'],
-    ['the query before the state', 'GET /streams?limit=x', { basin: 'nobody-made-it' }, '400 bad_query'],
+    ['the query before the state', 'GET /streams?limit=x', { basin: 'missing-basin' }, '400 bad_query'],
     [
       'the sense before the state',
       'PUT /streams/x',
-      { basin: 'nobody-made-it', body: { retention_policy: { age: 0 } } },
+      { basin: 'missing-basin', body: { retention_policy: { age: 0 } } },
       '422 invalid',
     ],
     [
       'the sense before the state',
-      'PATCH /basins/nobody-made-it',
+      'PATCH /basins/missing-basin',
       { body: { stream_cipher: 'aegis-256' } },
       '422 invalid',
     ],
-  ])('%s: %s', async (_, target, more, refusal) => {
+  ])('comes in the order of %s: %s', async (_, target, more, refusal) => {
     expect(await s2.refusal(target, more)).toBe(refusal);
   });
 
@@ -58,9 +58,9 @@ describe('which error comes first', () => {
     ['PATCH /streams/x', '404 basin_not_found'],
     ['GET /streams/x', '404 stream_not_found'],
     ['DELETE /streams/x', '404 stream_not_found'],
-  ])('%s in a basin that is not there is %s', async (target, refusal) => {
+  ])('of %s in a missing basin is %s', async (target, refusal) => {
     const body = target.startsWith('P') ? { body: { stream: 'x' } } : {};
-    expect(await s2.refusal(target, { basin: 'nobody-made-it', ...body })).toBe(refusal);
+    expect(await s2.refusal(target, { basin: 'missing-basin', ...body })).toBe(refusal);
   });
 });
 
@@ -81,7 +81,7 @@ describe('names and paths', () => {
     'é'.repeat(256),
   ];
 
-  test('of any bytes but NUL go in and come out as they are', async () => {
+  test('of any bytes except NUL are returned as they were sent', async () => {
     const info: unknown[] = [];
     for (const stream of odd) {
       const { status, body } = await s2.call(`PUT /streams/${encodeURIComponent(stream)}`, { basin });
@@ -125,12 +125,12 @@ describe('names and paths', () => {
     ['PUT /streams/%ed%a0%80', '400 bad_path'],
     ['PUT /streams/%zz', '400 bad_path'],
     [`PUT /streams/${'x'.repeat(513)}`, '400 bad_path'],
-  ])('%s is %s', async (target, refusal) => {
+  ])('of %s are %s', async (target, refusal) => {
     expect(await s2.refusal(target, { basin, ...(target.startsWith('P') ? { body: {} } : {}) })).toBe(refusal);
   });
 });
 
-describe('lists', () => {
+describe('the parameters of a list', () => {
   const list = async (query: string) => {
     const { body } = await s2.call(`GET /streams${query}`, { basin: 'listed-edges' });
     const { streams, has_more: more } = body as { streams: { name: string }[]; has_more: boolean };
@@ -161,7 +161,7 @@ describe('lists', () => {
     ['?prefix=&start_after=c', '', false],
     ['?start_after=..&prefix=.', '', false],
     ['?limit=2&unknown=1&unknown=2', 'a b/1', true],
-  ])('%s', async (query, names, more) => {
+  ])('are applied: %s', async (query, names, more) => {
     if (names === undefined) {
       expect(await s2.refusal(`GET /streams${query}`, { basin: 'listed-edges' })).toBe('400 bad_query');
     } else {
@@ -176,7 +176,7 @@ describe('lists', () => {
     ['?limit=%2B1', 'limit'],
     ['?limit=1&limit=1', 'limit'],
     ['?start_after=a&start_after=a', 'start_after'],
-  ])('%s is refused, saying why', async (query, why) => {
+  ])('are refused with a reason: %s', async (query, why) => {
     const { status, body } = await s2.call(`GET /streams${query}`, { basin: 'listed-edges' });
     expect([status, body]).toEqual([400, { code: 'bad_query', message: expect.stringContaining(why) }]);
   });

@@ -1,4 +1,6 @@
-/** Basins and streams while they go, and the moment after: the background work is held until a test lets it on. */
+/**
+ * Basins and streams during their deletion, and right after it: the background work is held until a test releases it.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -27,7 +29,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** Lets deletions go on; a repeated DELETE is what wakes the background work. */
+/** Releases deletions; a repeated DELETE wakes the background work. */
 async function purge(target: string, more: { basin?: string } = {}): Promise<void> {
   deletions.isHeld = false;
   try {
@@ -69,7 +71,7 @@ describe('a basin that is being deleted', () => {
     expect(await s2.refusal(target, more)).toBe(pending);
   });
 
-  test('is shown and listed as it was, with the time when it was deleted first', async () => {
+  test('is shown and listed unchanged, with the time of the first deletion', async () => {
     const list = async () => (await s2.call(`GET /basins?prefix=${basin}`)).body;
     const listed = await list();
     expect(listed).toEqual({
@@ -92,7 +94,7 @@ describe('a basin that is being deleted', () => {
     expect(streams).toMatchObject({ streams: [{ name: 'kept' }], has_more: false });
   });
 
-  test('leaves nothing behind: the name is free, and what was asked before is asked anew', async () => {
+  test('leaves nothing: the name is free, and what was asked before is decided anew', async () => {
     const before = (await s2.call(`GET /basins?prefix=${basin}`)).body as { basins: { created_at: string }[] };
     await purge(`/basins/${basin}`);
     expect((await s2.call(`GET /basins?prefix=${basin}`)).body).toEqual({ basins: [], has_more: false });
@@ -139,7 +141,7 @@ describe('a stream that is being deleted', () => {
     expect(await s2.refusal(target, more)).toBe(pending);
   });
 
-  test('is listed with the time when it was deleted first, and DELETE may be repeated', async () => {
+  test('is listed with the time of the first deletion, and DELETE may be repeated', async () => {
     const list = async () => (await s2.call('GET /streams', { basin })).body;
     const listed = await list();
     expect(listed).toEqual({
@@ -150,7 +152,7 @@ describe('a stream that is being deleted', () => {
     expect(await list()).toEqual(listed);
   });
 
-  test('leaves nothing behind: the name is free, and a new one begins at 0', async () => {
+  test('leaves nothing: the name is free, and a new stream begins at 0', async () => {
     await purge('/streams/going', { basin });
     expect((await s2.call('GET /streams', { basin })).body).toEqual({ streams: [], has_more: false });
     expect(await s2.refusal('DELETE /streams/going', { basin })).toBe('404 stream_not_found');

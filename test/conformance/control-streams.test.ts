@@ -1,4 +1,4 @@
-/** Streams over HTTP (S2 API §3, §4.1): statuses, codes, bodies, and what is there afterwards. */
+/** Streams over HTTP: statuses, codes, bodies, and the state afterwards. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ControlClient } from '../support/control-calls.ts';
@@ -28,8 +28,8 @@ const RESOLVED = {
   retention_bytes: null,
 };
 
-describe('create', () => {
-  test('answers what it made; its settings are resolved leaf by leaf and frozen', async () => {
+describe('creating a stream', () => {
+  test('returns the stream, with each setting resolved and frozen', async () => {
     const config = { timestamping: { mode: 'arrival' }, retention_policy: { infinite: {} } };
     const headers = { 's2-request-token': 'token' };
     const made = await s2.call('POST /streams', { basin, headers, body: { stream: 'create/one', config } });
@@ -75,19 +75,19 @@ describe('create', () => {
       { basin, headers: { 's2-request-token': 'x'.repeat(37) }, body: { stream: 'x' } },
       '400 bad_header',
     ],
-  ])('refuses %s', async (_, more, refusal) => {
+  ])('is refused with %s', async (_, more, refusal) => {
     expect(await s2.refusal('POST /streams', more)).toBe(refusal);
     expect(await s2.refusal('GET /streams/x', { basin })).toBe('404 stream_not_found');
   });
 
-  test('names of 512 bytes, of dots, slashes, percent signs and control characters are names', async () => {
+  test('accepts names of 512 bytes, of dots, slashes, percent signs and control characters', async () => {
     for (const stream of ['é'.repeat(256), '...', 'a/b//c', '%2F', 'a b\n\u0001', '😀']) {
       expect((await s2.call('POST /streams', { basin, body: { stream } })).status).toBe(201);
       expect((await s2.call(`GET /streams/${encodeURIComponent(stream)}`, { basin })).status).toBe(200);
     }
   });
 
-  test('in a basin with a cipher the stream has it, for good', async () => {
+  test('in a basin with a cipher gives it the cipher, permanently', async () => {
     await s2.call('PUT /basins/control-sealed', { body: { config: { stream_cipher: 'aes-256-gcm' } } });
     const made = await s2.call('POST /streams', { basin: 'control-sealed', body: { stream: 'a' } });
     expect(made.body).toMatchObject({ cipher: 'aes-256-gcm' });
@@ -100,8 +100,8 @@ describe('create', () => {
   });
 });
 
-describe('ensure and reconfigure', () => {
-  test('make, replace or leave alone; what GET shows can be put back', async () => {
+describe('ensuring and reconfiguring a stream', () => {
+  test('creates, replaces or leaves it alone; what GET returns can be written back', async () => {
     const target = 'PUT /streams/ensured';
     expect(await s2.call(target, { basin })).toMatchObject({ status: 201, result: 'created' });
     expect(await s2.call(target, { basin, body: 'null' })).toMatchObject({ status: 200, result: 'noop' });
@@ -118,7 +118,7 @@ describe('ensure and reconfigure', () => {
     expect((await s2.call('GET /streams/ensured', { basin })).body).toEqual({ ...RESOLVED, retention_bytes: 500 });
   });
 
-  test('a patch keeps what it does not name, and null falls back to the basin', async () => {
+  test('by a patch keeps what it does not name, and null falls back to the basin', async () => {
     await s2.call('PUT /streams/patched', { basin, body: { storage_class: 'standard', retention_policy: { age: 5 } } });
     const patch = async (body: unknown) => (await s2.call('PATCH /streams/patched', { basin, body })).body;
     expect(await patch({ delete_on_empty: { min_age_secs: 9 } })).toEqual({
@@ -137,7 +137,7 @@ describe('ensure and reconfigure', () => {
 
   test.each([
     ['PUT /streams/x', { basin: 'no-such-basin' }, '404 basin_not_found'],
-    ['PUT /streams/x', { basin, body: { storage_class: 'tape' } }, '422 invalid'],
+    ['PUT /streams/x', { basin, body: { storage_class: 'glacier' } }, '422 invalid'],
     ['PUT /streams/x', { basin, body: [] }, '400 bad_json'],
     ['PUT /streams/.', { basin }, '400 bad_path'],
     ['PUT /streams/a%00b', { basin }, '400 bad_path'],
@@ -148,12 +148,12 @@ describe('ensure and reconfigure', () => {
     ['DELETE /streams/ghost', { basin }, '404 stream_not_found'],
     ['GET /streams/ghost/', { basin }, '404 not_found'],
     ['POST /streams/ghost', { basin, body: {} }, '405 method_not_allowed'],
-  ])('%s with %j is %s', async (target, more, refusal) => {
+  ])('responds to %s with %j by %s', async (target, more, refusal) => {
     expect(await s2.refusal(target, more)).toBe(refusal);
   });
 });
 
-describe('delete', () => {
+describe('deleting a stream', () => {
   test('frees the name, and the new stream starts at 0', async () => {
     await s2.call(`PATCH /basins/${basin}`, { body: { create_stream_on_append: true } });
     const append = () => s2.call('POST /streams/gone/records', { basin, body: { records: [{ body: 'x' }] } });
@@ -164,11 +164,11 @@ describe('delete', () => {
   });
 });
 
-describe('lists', () => {
-  test('2,500 names page through in the order of their bytes, and 5,000 concurrent creates make each once', async () => {
+describe('a list of streams', () => {
+  test('has 2,500 names in pages ordered by their bytes, and 5,000 concurrent creates make each once', async () => {
     const body = { config: {} };
     await s2.call('PUT /basins/control-many', { body });
-    // Beyond the basic plane UTF-16 orders otherwise than UTF-8.
+    // Beyond the basic plane UTF-16 has another order than UTF-8.
     const marks = ['\u{10000}', '\uffee', 'é', 'z', 'a/'];
     const names = Array.from({ length: 2_500 }, (_, i) => `${marks[i % 5]}${String(i).padStart(4, '0')}`);
     const answers = await Promise.all(
@@ -197,7 +197,7 @@ describe('lists', () => {
     ['?prefix=a%00', '400 bad_query'],
     [`?start_after=${'x'.repeat(513)}`, '400 bad_query'],
     ['?prefix=a&prefix=b', '400 bad_query'],
-  ])('%s is refused', async (query, refusal) => {
+  ])('is refused with %s', async (query, refusal) => {
     expect(await s2.refusal(`GET /streams${query}`, { basin })).toBe(refusal);
   });
 });

@@ -1,11 +1,10 @@
 /**
- * CORS (checklist §3.6; users.md 18): pages of configured origins may call every door on both protocols and get to read
- * every answer; the others are told nothing.
+ * CORS: pages of configured origins may call every endpoint over both HTTP versions and read every response; other
+ * pages are told nothing.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { HttpDeps } from '../../src/http/context.ts';
-import { allRoutes } from '../../src/http/routes/all-routes.ts';
+import { allRoutes, type RouteDeps } from '../../src/http/routes/all-routes.ts';
 import { type Call, type CallResponse, call, connectRaw } from '../support/http-call.ts';
 import { answerOf, connectHttp2, type Http2Connection } from '../support/http2-call.ts';
 import { failToStart, startServer, type TestServer } from '../support/server.ts';
@@ -13,8 +12,8 @@ import { Reader } from '../support/socket-reader.ts';
 
 const APP = 'https://app.example';
 const EVIL = 'https://evil.example';
-const ROUTES = allRoutes({} as HttpDeps);
-/** Without an answer of the origin's own. */
+const ROUTES = allRoutes({} as RouteDeps).flatMap(({ routes }) => routes);
+/** A response without headers of the origin. */
 const FOREIGN = [EVIL, 'null', 'http://app.example', `${APP}:8443`, `${APP}/`, '*'];
 const READ = '/v1/streams/pages/records?seq_num=0&count=1';
 
@@ -38,7 +37,7 @@ afterAll(async () => {
 
 const overHttp1: Send = (one) => call(server.port, one);
 const overHttp2: Send = (one) => h2.call(one);
-/** A request whose body never comes: refused by its length alone. */
+/** A request whose body never comes: it is refused by its length alone. */
 const announcedOverHttp1: Send = (one) => overHttp1({ ...one, headers: { ...one.headers, expect: '100-continue' } });
 const announcedOverHttp2: Send = (one) => answerOf(h2.open(one));
 const PROTOCOLS: readonly [name: string, send: Send, announce: Send][] = [
@@ -50,7 +49,7 @@ describe.each(PROTOCOLS)('preflights over %s', (_name, send) => {
   const preflight = (path: string, origin: string, more: Record<string, string> = {}): Promise<CallResponse> =>
     send({ method: 'OPTIONS', path, headers: { origin, 'access-control-request-method': 'POST', ...more } });
 
-  test('the preflight of every route is answered without a token, with what its path takes', async () => {
+  test('the preflight of every route is answered without a token, with the methods of its path', async () => {
     for (const { path, method } of ROUTES) {
       const { status, headers, body } = await preflight(path.replace(/[{}]/g, ''), APP, {
         'access-control-request-headers': 'authorization,content-type,x-my-own',
@@ -69,16 +68,16 @@ describe.each(PROTOCOLS)('preflights over %s', (_name, send) => {
     }
   });
 
-  test('the methods are those of the path alone', async () => {
+  test('the allowed methods are only those of the path', async () => {
     const { headers } = await preflight('/v1/logs', APP);
     expect(headers['access-control-allow-methods']).toBe('POST, OPTIONS');
     const stream = await preflight('/v1/streams/a%2Fb', APP);
     expect(stream.headers['access-control-allow-methods']).toBe('GET, HEAD, PUT, PATCH, DELETE, OPTIONS');
-    // A page that calls a wrong path gets to read why it is wrong.
+    // A page that calls a wrong path can read why it is wrong.
     expect((await preflight('/nowhere', APP)).status).toBe(204);
   });
 
-  test('headers that are not asked for, or make no sense, are the usual ones', async () => {
+  test('the usual headers are allowed when none are requested, or nonsensical ones', async () => {
     for (const asked of [
       {},
       { 'access-control-request-headers': 'a b' },
@@ -94,13 +93,13 @@ describe.each(PROTOCOLS)('preflights over %s', (_name, send) => {
     expect(echoed.headers['access-control-allow-headers']).toBe(longest);
   });
 
-  test('a page of the internet may reach an address that is not on it, when it asks', async () => {
+  test('a public page may reach a private address, when it asks', async () => {
     const asked = await preflight('/v1/logs', APP, { 'access-control-request-private-network': 'true' });
     expect(asked.headers['access-control-allow-private-network']).toBe('true');
     expect((await preflight('/v1/logs', APP)).headers['access-control-allow-private-network']).toBeUndefined();
   });
 
-  test.each(FOREIGN)('the preflight of %s is refused as ever, on every route', async (origin) => {
+  test.each(FOREIGN)('the preflight of %s is refused like any request, on every route', async (origin) => {
     for (const { path } of ROUTES) {
       const { status, headers } = await preflight(path.replace(/[{}]/g, ''), origin);
       expect([path, status]).toEqual([path, 405]);
@@ -111,8 +110,8 @@ describe.each(PROTOCOLS)('preflights over %s', (_name, send) => {
   });
 });
 
-describe.each(PROTOCOLS)('answers over %s', (_name, send, announce) => {
-  test('an exporter in a page sends data and reads the answer', async () => {
+describe.each(PROTOCOLS)('responses over %s', (_name, send, announce) => {
+  test('are readable by an exporter in a page that sends data', async () => {
     for (const origin of [APP, 'http://localhost:3000']) {
       const { status, headers } = await sendLog(send, { origin });
       expect([status, headers]).toMatchObject([200, readableBy(origin)]);
@@ -121,9 +120,9 @@ describe.each(PROTOCOLS)('answers over %s', (_name, send, announce) => {
     expect([status, corsHeaders(headers), headers.vary]).toEqual([200, [], 'Origin']);
   });
 
-  test('what goes wrong is readable too', async () => {
+  test('are readable when they are errors', async () => {
     const cases: [number, Call][] = [
-      [401, { path: '/v1/logs', headers: json({ authorization: 'Bearer nobody' }), body: '{}' }],
+      [401, { path: '/v1/logs', headers: json({ authorization: 'Bearer unknown' }), body: '{}' }],
       [400, { path: '/v1/logs', headers: json(), body: '{"' }],
       [404, { path: '/v1/log', headers: json(), body: '{}' }],
       [404, { method: 'GET', path: '/nowhere' }],
@@ -137,7 +136,7 @@ describe.each(PROTOCOLS)('answers over %s', (_name, send, announce) => {
     }
   });
 
-  test('so is what is too large, and what there is no memory for', async () => {
+  test('are readable when a body is too large, and when there is no memory for it', async () => {
     for (const [expected, mebibytes] of [
       [413, 33],
       [503, 20],
@@ -148,7 +147,7 @@ describe.each(PROTOCOLS)('answers over %s', (_name, send, announce) => {
     }
   });
 
-  test('a token that may not is readable', async () => {
+  test('are readable when a token lacks permission', async () => {
     const issued = await send({ path: '/v1/access-tokens', headers: json(), body: narrow() });
     const { access_token: secret } = JSON.parse(issued.body.toString()) as { access_token: string };
     const headers = { authorization: `Bearer ${secret}`, origin: APP };
@@ -160,7 +159,7 @@ describe.each(PROTOCOLS)('answers over %s', (_name, send, announce) => {
     ['a page of records', { accept: 'application/json' }, 'application/json'],
     ['server-sent events', { accept: 'text/event-stream' }, 'text/event-stream'],
     ['an s2s session', { 'content-type': 's2s/proto' }, 's2s/proto'],
-  ])('%s', async (_form, form, contentType) => {
+  ])('are readable: %s', async (_form, form, contentType) => {
     const headers = { ...json(), ...form, 's2-basin': 'telemetry', origin: APP };
     const answer = await send({ method: 'GET', path: READ, headers });
     expect([answer.status, answer.headers]).toMatchObject([200, { 'content-type': contentType, ...readableBy(APP) }]);
@@ -168,13 +167,13 @@ describe.each(PROTOCOLS)('answers over %s', (_name, send, announce) => {
     expect([foreign.status, corsHeaders(foreign.headers)]).toEqual([200, []]);
   });
 
-  test('a backup, with the name of its file', async () => {
+  test('are readable for a backup, with the name of its file', async () => {
     const { status, headers } = await send({ method: 'GET', path: '/v1/backup', headers: { ...json(), origin: APP } });
     expect([status, headers]).toMatchObject([200, { 'content-disposition': expect.any(String), ...readableBy(APP) }]);
     expect(headers['access-control-expose-headers']).toContain('Content-Disposition');
   });
 
-  test('without an Origin nothing is said, but that a cache must ask each origin anew', async () => {
+  test('without an Origin say only that a cache must separate origins', async () => {
     const read = await send({ method: 'GET', path: '/health' });
     expect([read.status, corsHeaders(read.headers), read.headers.vary]).toEqual([200, [], 'Origin']);
     const { status, headers } = await sendLog(send, {});
@@ -182,7 +181,7 @@ describe.each(PROTOCOLS)('answers over %s', (_name, send, announce) => {
   });
 });
 
-test('several Origin headers are nobody’s', async () => {
+test('a request with several Origin headers has no origin', async () => {
   const raw = await connectRaw(server.port);
   raw.send(`GET /health HTTP/1.1\r\nHost: x\r\nOrigin: ${APP}\r\nOrigin: ${APP}\r\nConnection: close\r\n\r\n`);
   await raw.closed;
@@ -190,14 +189,14 @@ test('several Origin headers are nobody’s', async () => {
   expect(raw.received().toLowerCase()).not.toContain('access-control');
 });
 
-test('readers’ sockets open for configured origins alone', async () => {
+test('sockets of readers open only for configured origins', async () => {
   const url = `${server.url.replace('http', 'ws')}/v1/streams/pages/records?seq_num=0&count=1`;
   const open = (origin: string) => new Reader(url, ['s2.json', `bearer.${server.token}`], { origin });
   expect(await open(APP).next()).toMatchObject({ type: 'hello' });
   for (const origin of FOREIGN) expect([origin, (await open(origin).refused).status]).toEqual([origin, 403]);
 });
 
-test('where no origin is configured, none is told anything', async () => {
+test('no page is told anything when no origin is configured', async () => {
   const plain = await startServer();
   const headers = { origin: APP, 'access-control-request-method': 'POST' };
   for (const { path } of ROUTES) {
@@ -209,7 +208,7 @@ test('where no origin is configured, none is told anything', async () => {
   await plain.stop();
 });
 
-test('any origin, by the environment', async () => {
+test('any origin may be allowed by the environment', async () => {
   const open = await startServer({ env: { TAILRACE_CORS_ORIGIN: '*' } });
   for (const origin of [EVIL, 'null', 'capacitor://localhost']) {
     const { status, headers } = await call(open.port, { method: 'OPTIONS', path: '/v1/traces', headers: { origin } });
@@ -219,7 +218,7 @@ test('any origin, by the environment', async () => {
 });
 
 describe('without tokens', () => {
-  test('pages of configured origins get in, under names of this machine alone', async () => {
+  test('pages of configured origins are accepted, under names of this machine only', async () => {
     const open = await startServer({ args: ['--no-auth'], env: { TAILRACE_CORS_ORIGIN: `${APP},http://b.example` } });
     const cross = { 'sec-fetch-site': 'cross-site' };
     const send = async (method: string, headers: Record<string, string>) => {
@@ -233,10 +232,10 @@ describe('without tokens', () => {
     expect(await send('OPTIONS', { origin: EVIL, ...cross })).toEqual([403, undefined]);
     expect(await send('GET', { origin: EVIL })).toEqual([403, undefined]);
     expect(await send('GET', cross)).toEqual([403, undefined]);
-    // A name that points here must not make us a page's own server, whichever page that is.
+    // A name that points here must not make us the own server of that page.
     expect(await send('OPTIONS', { origin: APP, host: 'rebound.example' })).toEqual([403, APP]);
     expect(await send('GET', { origin: APP, host: 'rebound.example' })).toEqual([403, APP]);
-    // A page of this machine that nobody configured sends, and reads nothing.
+    // A page of this machine whose origin is not configured can send, and reads nothing.
     expect(await send('GET', { origin: 'http://localhost:5173' })).toEqual([200, undefined]);
     await open.stop();
   });
@@ -247,7 +246,7 @@ describe('without tokens', () => {
       ['--cors-origin', `${APP}/page`],
       /--cors-origin .*"https:\/\/app\.example\/page" is none: write https:\/\/app\.example\b/,
     ],
-  ])('%j is refused at the start', async (args, message) => {
+  ])('with the origins %j the server refuses to start', async (args, message) => {
     const failed = await failToStart({ dataDir: '/nowhere/at/all', args });
     expect([failed.code, failed.stdout]).toEqual([2, '']);
     expect(failed.stderr).toMatch(message);
@@ -262,7 +261,7 @@ function readableBy(origin: string): Record<string, unknown> {
   };
 }
 
-/** The names of what a browser would heed. */
+/** The names of the headers that a browser would obey. */
 function corsHeaders(headers: object): string[] {
   return Object.keys(headers).filter((name) => name.startsWith('access-control-'));
 }

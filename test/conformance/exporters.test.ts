@@ -1,6 +1,6 @@
 /**
- * The real OpenTelemetry exporters against a real server: what they send is what a WebSocket reader gets, item for
- * item, in order, with every attribute type, in both encodings, with gzip and without.
+ * The real OpenTelemetry exporters against a real server: a WebSocket reader receives what they send, item for item, in
+ * order, with every attribute type, in both encodings, with and without gzip.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -67,7 +67,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-describe.each(EXPORTS)('$encoding, compression $compression', ({ encoding, compression }) => {
+describe.each(EXPORTS)('an exporter ($encoding, compression $compression)', ({ encoding, compression }) => {
   const suffix = `${encoding.slice(5)}-${compression}`;
   const config = (path: string): object => ({
     url: `${tee.url}/v1/${path}`,
@@ -82,7 +82,7 @@ describe.each(EXPORTS)('$encoding, compression $compression', ({ encoding, compr
       'host.tags': ['x', 'y'],
     });
 
-  test('logs', async () => {
+  test('sends logs that a reader receives unchanged', async () => {
     const stream = `logs-${suffix}`;
     const exporter =
       encoding === 'http/json' ? new JsonLogExporter(config('logs')) : new ProtoLogExporter(config('logs'));
@@ -105,7 +105,7 @@ describe.each(EXPORTS)('$encoding, compression $compression', ({ encoding, compr
     await expectSame('logs', stream, 60);
   });
 
-  test('traces', async () => {
+  test('sends traces that a reader receives unchanged', async () => {
     const stream = `traces-${suffix}`;
     const exporter =
       encoding === 'http/json' ? new JsonTraceExporter(config('traces')) : new ProtoTraceExporter(config('traces'));
@@ -129,7 +129,7 @@ describe.each(EXPORTS)('$encoding, compression $compression', ({ encoding, compr
     await expectSame('traces', stream, 60);
   });
 
-  test('metrics', async () => {
+  test('sends metrics that a reader receives unchanged', async () => {
     const stream = `metrics-${suffix}`;
     const exporter =
       encoding === 'http/json' ? new JsonMetricExporter(config('metrics')) : new ProtoMetricExporter(config('metrics'));
@@ -152,7 +152,7 @@ describe.each(EXPORTS)('$encoding, compression $compression', ({ encoding, compr
   });
 });
 
-/** What the exporter sent to the stream, in order, is what a reader gets. */
+/** A reader receives what the exporter sent to the stream, in order. */
 async function expectSame(signal: Signal, stream: string, count: number): Promise<void> {
   const sent = tee.sent.filter(
     ({ body }) => body.includes(Buffer.from(`"${stream}"`)) || body.includes(streamAttribute(stream)),

@@ -1,4 +1,4 @@
-/** R17 from outside: a server opens what an earlier release left, serves it, and goes on writing to it. */
+/** A server opens a store that an earlier release left, serves it, and writes to it. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test.each([1, 2, 3])('format %i is served and written to', async (format) => {
+test.each([1, 2, 3])('a store of format %i is served and written to', async (format) => {
   const golden = unpackGoldenStore(format, dir);
   server = await startServer({ dataDir: dir, env: { TAILRACE_ROOT_TOKEN: TOKEN } });
   for (const { name, streams } of golden.basins) {
@@ -47,7 +47,7 @@ test.each([1, 2, 3])('format %i is served and written to', async (format) => {
   expect(await verify({ dataDir: dir })).toMatchObject({ format: FORMAT_VERSION, faultCount: 0, faults: [] });
 });
 
-/** Streams whose records never expire: what expires depends on the day that this test is run. */
+/** Streams whose records never expire: what expires depends on the day of the test run. */
 function keptOf({ basins, encryptionKey }: GoldenStore) {
   return basins.flatMap(({ name: basin, streams }) =>
     streams
@@ -56,7 +56,7 @@ function keptOf({ basins, encryptionKey }: GoldenStore) {
   );
 }
 
-/** Whether it is there whatever the day: an empty stream may be deleted in the background. */
+/** Whether it exists on any day: an empty stream may be deleted in the background. */
 function stays(stream: GoldenStream): boolean {
   return stream.count > 0 || settingOf(stream, 'deleteOnEmptyMinAgeSeconds') === 0;
 }

@@ -1,6 +1,6 @@
 /**
- * R8, short form: mutated protobuf and JSON bodies against a real server. It never crashes, answers only with allowed
- * statuses, stores no record that protobufjs cannot decode, and never half a request.
+ * Mutated protobuf and JSON bodies against a real server. It never crashes, returns only allowed statuses, and stores
+ * no record that protobufjs cannot decode and no half request.
  */
 
 import { readFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ afterAll(async () => {
 
 describe('mutated bodies', () => {
   test.each(['protobuf', 'json'] as const)(
-    `${BODIES} bodies as %s (seed ${SEED})`,
+    `are answered and stored whole or refused: ${BODIES} bodies as %s (seed ${SEED})`,
     async (encoding) => {
       const random = seededRandom(SEED);
       const seeds = seedBodies(encoding);
@@ -48,7 +48,7 @@ describe('mutated bodies', () => {
         );
       }
       const after = await storedItems();
-      // A metric counts one record but may reject many data points, so metrics are held only against what decodes.
+      // A metric counts as one record but may reject many data points, so metrics are compared only with what decodes.
       expect(after.logs - before.logs).toBe(accepted.logs);
       expect(after.traces - before.traces).toBe(accepted.traces);
       expect(accepted.logs + accepted.traces).toBeGreaterThan(0);
@@ -72,7 +72,7 @@ function withStream(text: Buffer, stream: string): Buffer {
   return Buffer.from(text.toString().replace(/"attributes"\s*:\s*\[/, (found) => found + attribute));
 }
 
-/** One to four random edits: a bit, a byte, a cut, a repeat, a swap of two pieces. */
+/** One to four random edits: a bit, a byte, a cut, a repeat, a swap of two parts. */
 function mutate(seed: Buffer, random: () => number): Buffer {
   let body = Buffer.from(seed);
   const at = (): number => Math.floor(random() * body.length);
@@ -101,7 +101,7 @@ async function post(
   return { status: answer.status, answer: Buffer.from(await answer.arrayBuffer()) };
 }
 
-/** Items that a body holds, as the slow oracle says. */
+/** Items that a body holds, by the slow oracle. */
 function records(signal: Signal, encoding: 'protobuf' | 'json', body: Buffer): number {
   return itemsOf(signal, body, encoding === 'json').length;
 }
@@ -113,7 +113,7 @@ function rejectedRecords(signal: Signal, answer: Buffer, encoding: 'protobuf' | 
     const parsed = JSON.parse(answer.toString()) as { partialSuccess?: Record<string, string> };
     return Number(parsed.partialSuccess?.[field] ?? 0);
   }
-  // ExportPartialSuccess { rejected = 1 varint } inside field 1 of the answer.
+  // ExportPartialSuccess { rejected = 1 varint } inside field 1 of the response.
   return answer[2] === 0x08 ? readVarint(answer, 3) : 0;
 }
 
@@ -126,7 +126,7 @@ function readVarint(bytes: Buffer, at: number): number {
   }
 }
 
-/** Items in every stream of the server, each record decoded by protobufjs; one that cannot be decoded throws. */
+/** Items in every stream of the server, each record decoded by protobufjs; throws for one that cannot be decoded. */
 async function storedItems(): Promise<Record<Signal, number>> {
   const headers = { authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry' };
   const counts = { logs: 0, traces: 0, metrics: 0 };

@@ -1,4 +1,4 @@
-/** Who gets in: the root token, tokens from outside, and a server without tokens, which serves this machine only. */
+/** Authentication: the root token, tokens from outside, and a server without tokens, which serves this machine only. */
 
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ async function statusWith(port: number, token: string): Promise<number> {
 }
 
 describe('the root token', () => {
-  test('is made once, kept in a file that only the owner reads, and lives on', async () => {
+  test('is created once, stored in a file that only its owner can read, and kept', async () => {
     const first = await startServer({ dataDir });
     expect(first.token).toMatch(/^trk_[0-9a-f]{48}$/);
     expect((await stat(join(dataDir, 'root-token'))).mode & 0o777).toBe(0o600);
@@ -36,7 +36,7 @@ describe('the root token', () => {
     await second.stop();
   });
 
-  test('from outside counts instead of the stored one and is written nowhere', async () => {
+  test('from outside replaces the stored one and is written to no file', async () => {
     const made = await startServer({ dataDir });
     await made.stop();
     const given = 'an-outside-secret-of-40-characters-00000';
@@ -49,7 +49,7 @@ describe('the root token', () => {
     await back.stop();
   });
 
-  test('is nobody else’s: no token may be issued under its id, which would make it the root token of the next start', async () => {
+  test('is exclusive: no token may be issued under its id, which would become the root token at the next start', async () => {
     const server = await startServer({ dataDir });
     const { status, body } = await call(server.port, {
       path: '/v1/access-tokens',
@@ -66,7 +66,7 @@ describe('the root token', () => {
     await again.stop();
   });
 
-  test('from a file of one’s own makes none', async () => {
+  test('from a file of the operator is not generated', async () => {
     const file = join(dataDir, 'my-token');
     await writeFile(file, `${'s'.repeat(32)}\n`);
     const store = join(dataDir, 'store');
@@ -79,7 +79,7 @@ describe('the root token', () => {
   test.each([
     ['a short secret', { TAILRACE_ROOT_TOKEN: 'short' }, []],
     ['a file that is not there', {}, ['--root-token-file', '/nowhere/at/all']],
-  ])('%s is refused at the start', async (_, env, args) => {
+  ])('is refused at the start: %s', async (_, env, args) => {
     const failed = await failToStart({ dataDir, env, args });
     expect([failed.code, failed.stdout]).toEqual([2, '']);
     expect(failed.stderr).not.toContain('short-');
@@ -87,13 +87,13 @@ describe('the root token', () => {
 });
 
 describe('without tokens', () => {
-  test('an address beyond this machine is refused', async () => {
+  test('a server refuses an address beyond this machine', async () => {
     const failed = await failToStart({ dataDir, args: ['--no-auth', '--host', '0.0.0.0'] });
     expect(failed.code).toBe(2);
     expect(failed.stderr).toContain('--no-auth');
   });
 
-  test('only this machine and its pages get in, and no token is made', async () => {
+  test('only this machine and its pages have access, and no token is created', async () => {
     const server = await startServer({ dataDir, args: ['--no-auth'] });
     const status = async (headers: Record<string, string>): Promise<number> =>
       (await call(server.port, { method: 'GET', path: '/v1/basins', headers })).status;

@@ -1,4 +1,4 @@
-/** Connections that do what no exporter should: each is answered or cut, and nobody else notices. */
+/** Connections that do what no exporter should: each gets a response or is cut, and other clients are not affected. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { call, connectRaw } from '../support/http-call.ts';
@@ -21,8 +21,8 @@ function head(extra: string, path = '/v1/logs', token = server.token): string {
   return `POST ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\n${extra}\r\n`;
 }
 
-describe('Expect: 100-continue', () => {
-  test('a good request is told to go on, then answered', async () => {
+describe('a request with Expect: 100-continue', () => {
+  test('is told to continue, then gets its response', async () => {
     const connection = await connectRaw(server.port);
     connection.send(head('content-length: 2\r\nexpect: 100-continue\r\n'));
     expect(await connection.until(/\r\n\r\n/)).toBe('HTTP/1.1 100 Continue\r\n\r\n');
@@ -34,8 +34,8 @@ describe('Expect: 100-continue', () => {
   test.each([
     ['without a token', 'content-length: 2\r\n', 'wrong', 401],
     ['with a body that is too large', `content-length: ${64 * MIB}\r\n`, undefined, 413],
-    ['with a coding that nobody knows', 'content-length: 2\r\ncontent-encoding: br\r\n', undefined, 415],
-  ])('one %s is refused before its body, and the connection closed', async (_, extra, token, status) => {
+    ['with an unknown coding', 'content-length: 2\r\ncontent-encoding: br\r\n', undefined, 415],
+  ])('that is %s is refused before its body, and the connection closed', async (_, extra, token, status) => {
     const connection = await connectRaw(server.port);
     connection.send(head(`${extra}expect: 100-continue\r\n`, '/v1/logs', token));
     await connection.closed;
@@ -46,7 +46,7 @@ describe('Expect: 100-continue', () => {
 });
 
 describe('a refused upload', () => {
-  test('that is short goes by, and the connection lives on', async () => {
+  test('is read to its end when it is short, and the connection stays open', async () => {
     const connection = await connectRaw(server.port);
     connection.send(`${head('content-length: 5\r\n', '/v1/logs', 'wrong')}12345`);
     await connection.until(/401 Unauthorized.*"message"/s);
@@ -55,7 +55,7 @@ describe('a refused upload', () => {
     connection.destroy();
   });
 
-  test('that is long is answered at once, read a little more, and cut', async () => {
+  test('is answered at once when it is long, read a little more, and cut', async () => {
     const connection = await connectRaw(server.port);
     connection.send(head(`content-length: ${64 * MIB}\r\n`));
     connection.send(Buffer.alloc(100_000));
@@ -77,7 +77,7 @@ describe('a refused upload', () => {
   });
 });
 
-describe('what is no good HTTP', () => {
+describe('invalid HTTP', () => {
   test.each([
     ['garbage', 'hello\r\n\r\n', 400],
     ['a header that cannot be', 'GET /health HTTP/1.1\r\nhost: x\r\nbad header: x\r\n\r\n', 400],
@@ -88,7 +88,7 @@ describe('what is no good HTTP', () => {
       400,
     ],
     ['headers that are too large', `GET /health HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`, 431],
-  ])('%s is refused and the connection closed', async (_, bytes, status) => {
+  ])('is refused and the connection closed: %s', async (_, bytes, status) => {
     const connection = await connectRaw(server.port);
     connection.send(bytes);
     await connection.closed;
@@ -96,7 +96,7 @@ describe('what is no good HTTP', () => {
     expect(connection.received()).toMatch(/x-correlation-id: /i);
   });
 
-  test('2,000 headers are refused, 150 are not', async () => {
+  test('of 2,000 headers is refused, 150 headers are accepted', async () => {
     const many = (count: number): string => 'a: b\r\n'.repeat(count);
     const connection = await connectRaw(server.port);
     connection.send(`${head(`${many(2_000)}content-length: 2\r\n`)}{}`);
@@ -108,7 +108,7 @@ describe('what is no good HTTP', () => {
     other.destroy();
   });
 
-  test('headers named like parts of objects do nothing', async () => {
+  test('does no harm with headers named like properties of objects', async () => {
     const connection = await connectRaw(server.port);
     const extra = '__proto__: x\r\nconstructor: x\r\ntoString: x\r\nhasOwnProperty: x\r\ncontent-length: 2\r\n';
     connection.send(`${head(extra)}{}`);
@@ -117,7 +117,7 @@ describe('what is no good HTTP', () => {
   });
 });
 
-test('requests behind one another on a connection are answered in their order', async () => {
+test('pipelined requests on a connection get their responses in order', async () => {
   const connection = await connectRaw(server.port);
   const ids = Array.from({ length: 20 }, (_, i) => `pipelined-${i}`);
   connection.send(ids.map((id) => `${head(`x-correlation-id: ${id}\r\ncontent-length: 2\r\n`)}{}`).join(''));
@@ -126,7 +126,7 @@ test('requests behind one another on a connection are answered in their order', 
   connection.destroy();
 });
 
-test('a sender that hangs up in the middle leaves nothing, and its memory comes back', async () => {
+test('a sender that disconnects in the middle leaves nothing, and its memory is released', async () => {
   const cut = async (): Promise<void> => {
     const connection = await connectRaw(server.port);
     connection.send(head(`content-length: ${12 * MIB}\r\n`));
@@ -135,17 +135,17 @@ test('a sender that hangs up in the middle leaves nothing, and its memory comes 
     connection.destroy();
     await connection.closed;
   };
-  // Twice the default limit of bytes in flight, were they not given back.
+  // Twice the default limit of bytes in flight, if they were not released.
   for (let i = 0; i < 85; i++) await cut();
   const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
   expect((await call(server.port, { path: '/v1/logs', headers, body: '{}' })).status).toBe(200);
 });
 
-test('what is refused is a warning on stderr once, and a debug line with its id each time', async () => {
+test('a refusal is a warning on stderr once, and a debug line with its id each time', async () => {
   const send = (id: string) => call(server.port, { path: '/v1/lgos', headers: { 'x-correlation-id': id }, body: '{}' });
   const ids = ['warn-1', 'warn-2', 'warn-3'];
   for (const id of ids) expect((await send(id)).status).toBe(404);
-  // The answer may overtake the line, which comes through another pipe.
+  // The response may arrive before the line, which comes through another pipe.
   while (!server.stderr().includes('warn-3')) await new Promise((resolve) => setTimeout(resolve, 5));
   const lines = server
     .stderr()

@@ -1,4 +1,4 @@
-/** Clients of HTTP/2 that do what no client should: they are cut, and nobody else notices (reliability.md R13). */
+/** HTTP/2 clients that do what no client should: their connections are cut, and other clients are not affected. */
 
 import { constants } from 'node:http2';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -37,14 +37,14 @@ async function begin(): Promise<RawConnection> {
   return connection;
 }
 
-/** Codes of the GOAWAY frames in what came. */
+/** Codes of the GOAWAY frames in the received bytes. */
 function goaways(connection: RawConnection): number[] {
   return framesIn(Buffer.from(connection.received(), 'latin1'))
     .filter(({ type }) => type === FRAME.goaway)
     .map(({ payload }) => payload.readUInt32BE(4));
 }
 
-/** Sends until the server has had enough. */
+/** Sends until the server closes the connection. */
 async function flood(connection: RawConnection, next: (round: number) => Buffer): Promise<void> {
   let over = false;
   void connection.closed.then(() => {
@@ -56,7 +56,7 @@ async function flood(connection: RawConnection, next: (round: number) => Buffer)
   }
 }
 
-test('requests that are reset at once, again and again', async () => {
+test('requests that are reset at once, repeatedly, end the connection', async () => {
   const connection = await begin();
   const headers = { ...READ, authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry' };
   await flood(connection, (round) => {
@@ -69,7 +69,7 @@ test('requests that are reset at once, again and again', async () => {
   expect(goaways(connection).at(-1)).not.toBe(constants.NGHTTP2_NO_ERROR);
 });
 
-test('250 sessions that are given up together are no flood', async () => {
+test('250 sessions that are reset together are not a flood', async () => {
   const connection = await connectHttp2(server.url);
   const { ':path': path, ':method': method } = READ;
   const streams = Array.from({ length: 250 }, () => {
@@ -85,13 +85,13 @@ test('250 sessions that are given up together are no flood', async () => {
 test.each([
   ['pings', frame(FRAME.ping, 0, 0, Buffer.alloc(8))],
   ['settings', frame(FRAME.settings, 0, 0)],
-])('%s without end', async (_, one) => {
+])('endless %s end the connection', async (_, one) => {
   const connection = await begin();
   const many = Buffer.concat(Array(1_000).fill(one));
   await flood(connection, () => many);
 });
 
-test('more streams at once than allowed are refused one by one, then the connection', async () => {
+test('streams beyond the limit are refused one by one, then the connection is cut', async () => {
   const connection = await begin();
   const headers = { ...READ, authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry' };
   await flood(connection, (round) =>
@@ -114,7 +114,7 @@ test.each([
   connection.destroy();
 });
 
-test('headers that are too large, or too many', async () => {
+test('headers that are too large or too many are refused', async () => {
   const connection = await connectHttp2(server.url);
   const ask = (headers: Record<string, string>) => connection.call({ method: 'GET', path: '/health', headers });
   await expect(ask({ x: 'y'.repeat(40_000) })).rejects.toThrow();

@@ -1,6 +1,6 @@
 /**
- * Frames of HTTP/2 in any order and of any shape, from clients that vanish whenever they like: node's own parser can be
- * brought down by them when sessions and streams are ended in the middle of a read (reliability.md R13).
+ * HTTP/2 frames in any order and of any shape, from clients that disconnect at any time: they can crash node's own
+ * parser when sessions and streams are ended in the middle of a read.
  */
 
 import { connect } from 'node:net';
@@ -15,7 +15,7 @@ const PATHS = ['/health', '/v1/logs', '/v1/streams/s/records', '/v1/streams/s/re
 const METHODS = ['GET', 'POST', 'HEAD', 'DELETE', 'CONNECT'];
 const TYPES = ['application/json', 's2s/proto', 'text/plain'];
 
-/** Numbers that look random and are the same each time. */
+/** A reproducible pseudo-random generator. */
 function numbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -30,7 +30,7 @@ function code(value: number): Buffer {
   return bytes;
 }
 
-/** What one client sends, piece by piece. */
+/** What one client sends, part by part. */
 function script(seed: number, server: TestServer): Buffer[] {
   const next = numbers(seed);
   const pick = <T>(from: readonly T[]): T => from[next(from.length)] as T;
@@ -75,7 +75,7 @@ async function play(pieces: readonly Buffer[], port: number, isRude: boolean): P
   await closed;
 }
 
-test('leave the server alive', async () => {
+test('any frames leave the server alive', async () => {
   const server = await startServer({ args: ['--log-level', 'error', '--shutdown-timeout', '2s'] });
   for (let seed = 0; seed < CONNECTIONS; seed += AT_ONCE) {
     const seeds = Array.from({ length: AT_ONCE }, (_, i) => seed + i);

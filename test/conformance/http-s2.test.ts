@@ -1,4 +1,4 @@
-/** What of the S2 API is there over plain HTTP: lists, the tail, health; and how each says no. */
+/** The S2 API over plain HTTP: lists, the tail, health; and how each is refused. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type CallResponse, call } from '../support/http-call.ts';
@@ -41,7 +41,7 @@ describe('GET /v1/streams', () => {
     return [streams.map(({ name }) => name), has_more];
   };
 
-  test('lists all, in the order of their bytes', async () => {
+  test('returns all streams, in the order of their bytes', async () => {
     const byBytes = [...NAMES].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     expect(await list('')).toEqual([byBytes, false]);
     expect(await list('?limit=0')).toEqual([byBytes, false]);
@@ -56,18 +56,18 @@ describe('GET /v1/streams', () => {
     ['?start_after=banana&limit=1', ['über'], true],
     ['?prefix=a%2F', ['a/b'], false],
     ['?prefix=nothing', [], false],
-  ])('%s', async (query, names, more) => {
+  ])('applies its parameters: %s', async (query, names, more) => {
     expect(await list(query)).toEqual([names, more]);
   });
 
-  test('each entry has what S2 clients parse', async () => {
+  test('has in each entry what S2 clients parse', async () => {
     const { streams } = parsed<StreamPage>(await get('/v1/streams?prefix=apple'));
     expect(streams).toEqual([{ name: 'apple', created_at: expect.any(String), deleted_at: null, cipher: null }]);
     expect(Math.abs(Date.parse(streams[0]?.created_at ?? '') - Date.now())).toBeLessThan(600_000);
   });
 
   test.each(['?limit=-1', '?limit=x', '?limit=1&limit=2', '?prefix=a%00b', `?prefix=${'x'.repeat(513)}`])(
-    '%s is a bad query',
+    'refuses %s as a bad query',
     async (query) => {
       const answer = await get(`/v1/streams${query}`);
       expect([answer.status, parsed<{ code: string }>(answer).code]).toEqual([400, 'bad_query']);
@@ -83,7 +83,7 @@ test('GET /v1/basins lists the default basin', async () => {
 });
 
 describe('GET /v1/streams/{stream}/records/tail', () => {
-  test.each(NAMES)('%s', async (name) => {
+  test.each(NAMES)('returns the tail of %s', async (name) => {
     const answer = await get(`/v1/streams/${encodeURIComponent(name)}/records/tail`);
     expect(answer.headers['content-type']).toBe('application/json');
     expect([answer.status, parsed(answer)]).toEqual([200, { tail: { seq_num: 1, timestamp: 1_700_000_000_123 } }]);
@@ -102,7 +102,7 @@ describe('GET /v1/streams/{stream}/records/tail', () => {
     ['/v1/streams//records/tail', {}, 404, 'not_found'],
     ['/v1/streams/', {}, 404, 'not_found'],
     ['/v1/nothing', {}, 404, 'not_found'],
-  ])('%s %j is %i %s', async (path, headers, status, code) => {
+  ])('for %s with %j is %i %s', async (path, headers, status, code) => {
     const answer = await get(path, headers);
     expect([answer.status, answer.headers['content-type']]).toEqual([status, 'application/json']);
     expect(parsed(answer)).toEqual({ code, message: expect.any(String) });
@@ -110,19 +110,19 @@ describe('GET /v1/streams/{stream}/records/tail', () => {
     expect(answer.headers['www-authenticate']).toBe(status === 401 ? 'Bearer' : undefined);
   });
 
-  test('needs the basin named', async () => {
+  test('needs the header with the basin', async () => {
     const headers = { authorization: `Bearer ${server.token}` };
     const answer = await call(server.port, { method: 'GET', path: '/v1/streams/apple/records/tail', headers });
     expect([answer.status, parsed(answer)]).toMatchObject([400, { code: 'bad_header' }]);
   });
 
-  test('another method is 405 with what is allowed', async () => {
+  test('is 405 with the allowed methods for another method', async () => {
     const answer = await get('/v1/streams/apple/records/tail', {}, 'DELETE');
     expect([answer.status, answer.headers.allow]).toEqual([405, 'GET, HEAD']);
   });
 });
 
-test('what came over OTLP is read as records, and stands in one order with those of S2', async () => {
+test('OTLP data is read as records, in one order with records from S2', async () => {
   const appended = await call(server.port, {
     path: '/v1/streams/apple/records',
     headers: { authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry', 'content-type': 'application/json' },
@@ -151,7 +151,7 @@ test('what came over OTLP is read as records, and stands in one order with those
   expect(batches.flatMap(({ records }) => records)).toEqual(expected.records);
 });
 
-test('what came over OTLP is metered by the record, one by one and together', async () => {
+test('OTLP data is metered by the record, one by one and together', async () => {
   const attributes = [{ key: 's2.stream', value: { stringValue: 'metered' } }];
   const logRecords = ['one', 'two', 'three'].map((text) => ({ body: { stringValue: text } }));
   const body = JSON.stringify({ resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }] });
@@ -166,7 +166,7 @@ test('what came over OTLP is metered by the record, one by one and together', as
   expect(await countWithin(Number(total) - 1)).toBe(2);
 });
 
-test('GET of an OTLP path is 405 and says POST', async () => {
+test('GET of an OTLP path is 405 and names POST', async () => {
   for (const path of ['/v1/logs', '/v1/traces', '/otlp/v1/logs']) {
     const answer = await get(path);
     expect([answer.status, answer.headers.allow]).toEqual([405, 'POST']);
@@ -182,7 +182,7 @@ describe('health', () => {
     expect([head.status, head.body.length]).toEqual([200, 0]);
   });
 
-  test('/readyz says that it takes writes', async () => {
+  test('/readyz reports that the server accepts writes', async () => {
     const answer = await call(server.port, { method: 'GET', path: '/readyz' });
     expect([answer.status, parsed(answer)]).toEqual([200, { status: 'ready', writes: 'ok' }]);
   });

@@ -1,4 +1,4 @@
-/** How the port ends: what runs goes on, clients are told to go elsewhere, and nothing new begins (S2 API §5.10). */
+/** How the port closes: running requests finish, clients are told to connect elsewhere, and no new request begins. */
 
 import { constants } from 'node:http2';
 import { expect, test } from '@jest/globals';
@@ -36,7 +36,7 @@ function follow(connection: Http2Connection, server: TestServer) {
   return { text: () => text, ended };
 }
 
-test('idle connections hold nothing up: HTTP/2 is told goodbye, silent ones are cut', async () => {
+test('idle connections delay nothing: HTTP/2 ones get a GOAWAY, silent ones are cut', async () => {
   const server = await startServer();
   const [h2, silent, idle] = await Promise.all([
     connectHttp2(server.url),
@@ -52,7 +52,7 @@ test('idle connections hold nothing up: HTTP/2 is told goodbye, silent ones are 
   expect(await exit).toEqual({ code: 0, signal: null });
 });
 
-test('requests that run on HTTP/2 are finished behind the GOAWAY, and HTTP/1.1 is told to go', async () => {
+test('running HTTP/2 requests finish after the GOAWAY, and HTTP/1.1 clients are told to close', async () => {
   const server = await startServer();
   const h2 = await connectHttp2(server.url);
   const h1 = await connectRaw(server.port);
@@ -100,7 +100,7 @@ test('a request that crosses the GOAWAY on its way is answered, not refused', as
   expect(await exit).toEqual({ code: 0, signal: null });
 });
 
-test('sessions have a grace period and a last word; then the server ends', async () => {
+test('sessions have a grace period and a last frame; then the server ends', async () => {
   const server = await startServer({ args: ['--shutdown-timeout', '2s'] });
   const h2 = await connectHttp2(server.url);
   const body = '{"records":[{"body":"first"}]}';
@@ -116,7 +116,7 @@ test('sessions have a grace period and a last word; then the server ends', async
   expect(await exit).toEqual({ code: 0, signal: null });
 });
 
-test('a client that takes nothing does not keep the server from its end', async () => {
+test('a client that reads nothing does not keep the server from ending', async () => {
   const server = await startServer({ args: ['--shutdown-timeout', '1s'] });
   const h2 = await connectHttp2(server.url);
   const stalled = h2.open({ path: '/v1/streams/s/records', headers: headersOf(server) });

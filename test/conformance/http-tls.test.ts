@@ -1,4 +1,4 @@
-/** TLS in front of the port: both protocols by ALPN, WebSockets, and certificates that change under way (users.md 17). */
+/** TLS on the port: both protocols by ALPN, WebSockets, and certificates that change while the server runs. */
 
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ import { failToStart, startServer, type TestServer } from '../support/server.ts'
 import { ManualClock } from '../support/socket-clock.ts';
 import { Reader } from '../support/socket-reader.ts';
 
-// Certificates are made by openssl: without it, tests that need one are skipped, and say so by their names.
+// Certificates are made by openssl: without it, tests that need one are skipped, and their names say so.
 const needed = HAS_OPENSSL ? test : test.skip;
 const name = (title: string): string => (HAS_OPENSSL ? title : `${title} (skipped: openssl is missing)`);
 
@@ -47,7 +47,7 @@ function install({ cert, key }: Certificate): void {
   copyFileSync(key, files.key);
 }
 
-/** The name on the certificate that a new connection is shown. */
+/** The name on the certificate that a new connection gets. */
 async function shown(
   options: { ALPNProtocols?: string[] } = {},
 ): Promise<{ name: string; protocol: string | false | null }> {
@@ -65,12 +65,12 @@ function secure(options: { ALPNProtocols?: string[] } = {}): Promise<TLSSocket> 
   });
 }
 
-needed(name('it says where it listens'), () => {
+needed(name('the server prints the https URL that it listens on'), () => {
   expect(server.url).toBe(`https://127.0.0.1:${server.port}`);
   expect(server.stdout()).toContain(`OTEL_EXPORTER_OTLP_ENDPOINT=https://127.0.0.1:${server.port}`);
 });
 
-needed(name('HTTP/1.1 without ALPN and with it'), async () => {
+needed(name('HTTP/1.1 works with and without ALPN'), async () => {
   for (const options of [{}, { ALPNProtocols: ['http/1.1'] }]) {
     const socket = await secure(options);
     socket.write('GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
@@ -80,7 +80,7 @@ needed(name('HTTP/1.1 without ALPN and with it'), async () => {
   }
 });
 
-needed(name('HTTP/2 by ALPN, which wins when both are offered'), async () => {
+needed(name('HTTP/2 is chosen by ALPN, and wins when both are offered'), async () => {
   expect((await shown({ ALPNProtocols: ['http/1.1', 'h2'] })).protocol).toBe('h2');
   const connection = await connectHttp2(server.url, { ca: first.ca });
   expect(connection.session.alpnProtocol).toBe('h2');
@@ -96,14 +96,14 @@ needed(name('HTTP/2 by ALPN, which wins when both are offered'), async () => {
   await connection.close();
 });
 
-needed(name('WebSockets'), async () => {
+needed(name('WebSockets work over TLS'), async () => {
   const options = { ca: first.ca, headers: { authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry' } };
   const reader = new Reader(`wss://127.0.0.1:${server.port}/v1/streams/tls/records?seq_num=0`, ['s2.json'], options);
   expect(await reader.next()).toMatchObject({ type: 'hello', stream: 'tls' });
   await reader.close();
 });
 
-needed(name('what is no TLS is cut, and nobody else notices'), async () => {
+needed(name('a connection without TLS is cut, and others are not affected'), async () => {
   const connection = await connectRaw(server.port);
   connection.send('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
   await connection.closed;
@@ -111,15 +111,15 @@ needed(name('what is no TLS is cut, and nobody else notices'), async () => {
   expect((await shown()).name).toBe('first');
 });
 
-needed(name('a certificate that changes is taken over, a broken one is not'), async () => {
+needed(name('a changed certificate is loaded, and a broken one is not'), async () => {
   const running = await connectHttp2(server.url, { ca: first.ca });
-  writeFileSync(files.cert, 'this is no certificate');
+  writeFileSync(files.cert, 'this is not a certificate');
   await logged(/the old one stays/);
   expect((await shown()).name).toBe('first');
   install(second);
   await logged(/took over the new TLS certificate/);
   expect((await shown()).name).toBe('second');
-  // Connections that were there before go on.
+  // Existing connections continue.
   expect((await running.call({ method: 'GET', path: '/health' })).status).toBe(200);
   await running.close();
 });
@@ -128,7 +128,7 @@ async function logged(pattern: RegExp): Promise<void> {
   while (!pattern.test(server.stderr())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-needed(name('files that cannot be used stop the start'), async () => {
+needed(name('unusable certificate files stop the start'), async () => {
   const { code, stderr } = await failToStart({
     dataDir: join(dir, 'data'),
     args: ['--tls-cert', first.cert, '--tls-key', join(dir, 'no')],
@@ -149,12 +149,12 @@ test.each([
   expect(() => parseConfig(options)).toThrow(message);
 });
 
-needed(name('listening for everybody without TLS is a warning, with it is not'), async () => {
-  const everybody = ['--host', '0.0.0.0'];
+needed(name('listening on all addresses logs a warning without TLS, and none with TLS'), async () => {
+  const allAddresses = ['--host', '0.0.0.0'];
   const secure = ['--tls-cert', first.cert, '--tls-key', first.key];
   const [plain, safe] = await Promise.all([
-    startServer({ args: everybody }),
-    startServer({ args: [...everybody, ...secure] }),
+    startServer({ args: allAddresses }),
+    startServer({ args: [...allAddresses, ...secure] }),
   ]);
   const connection = await connectHttp2(safe.url.replace('0.0.0.0', '127.0.0.1'), { ca: first.ca });
   const exits = await Promise.all([plain.stop(), safe.stop(), connection.closed]);

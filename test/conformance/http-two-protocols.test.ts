@@ -1,4 +1,7 @@
-/** One port, two protocols: whatever works on HTTP/1.1 works on HTTP/2, and neither is mistaken for the other (S2 API §11.1). */
+/**
+ * One port, two protocols: everything that works over HTTP/1.1 works over HTTP/2, and neither is mistaken for the
+ * other.
+ */
 
 import { constants } from 'node:http2';
 import { gzipSync } from 'node:zlib';
@@ -47,8 +50,8 @@ async function tailOf(stream: string): Promise<number> {
   return JSON.parse(String(answer.body)).tail.seq_num;
 }
 
-describe('what a connection speaks', () => {
-  test('a preface that comes byte by byte is HTTP/2', async () => {
+describe('a connection', () => {
+  test('with a preface that arrives byte by byte is HTTP/2', async () => {
     const connection = await connectRaw(server.port);
     const bytes = Buffer.concat([
       PREFACE,
@@ -67,12 +70,12 @@ describe('what a connection speaks', () => {
   });
 
   test.each(['P', 'PO', 'PR', 'PRI', 'PRI * HTTP/'])(
-    '%j and then nothing of the preface is HTTP/1.1',
+    'with %j and then nothing of the preface is HTTP/1.1',
     async (first) => {
       const connection = await connectRaw(server.port);
       connection.send(first);
       await new Promise((resolve) => setTimeout(resolve, 20));
-      // One of them goes on as a good request.
+      // One of them continues as a valid request.
       if ('POST'.startsWith(first)) {
         const rest = `POST /v1/logs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${server.token}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`;
         connection.send(rest.slice(first.length));
@@ -86,14 +89,14 @@ describe('what a connection speaks', () => {
     },
   );
 
-  test('the preface of HTTP/2 in HTTP/1.1 clothes is refused', async () => {
+  test('with the HTTP/2 preface as a HTTP/1.1 request is refused', async () => {
     const connection = await connectRaw(server.port);
     connection.send('PRI * HTTP/1.1\r\nhost: x\r\n\r\n');
     await connection.closed;
     expect(connection.received()).toMatch(/^HTTP\/1\.1 [45]\d\d /);
   });
 
-  test('a connection that ends before it said anything disturbs nobody', async () => {
+  test('that ends before it sends anything affects no other', async () => {
     for (const said of ['', 'P', 'PRI * ']) {
       const connection = await connectRaw(server.port);
       connection.send(said);
@@ -103,7 +106,7 @@ describe('what a connection speaks', () => {
     expect((await h2.call({ method: 'GET', path: '/health' })).status).toBe(200);
   });
 
-  test('an upgrade to h2c is ignored, with a body and without', async () => {
+  test('with an upgrade to h2c ignores it, with a body and without', async () => {
     const connection = await connectRaw(server.port);
     const upgrade =
       'connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n';
@@ -118,7 +121,7 @@ describe('what a connection speaks', () => {
     connection.destroy();
   });
 
-  test('a WebSocket shares the port, and its refusal carries the id of the request', async () => {
+  test('with a WebSocket shares the port, and its refusal has the id of the request', async () => {
     const path = '/v1/streams/ws/records?seq_num=0';
     const body = logs();
     const sent = await h2.call({ path: '/v1/logs', headers: json({ 's2-stream': 'ws' }), body });
@@ -133,7 +136,7 @@ describe('what a connection speaks', () => {
 });
 
 describe('every route on HTTP/2', () => {
-  test('OTLP in JSON and compressed, with and without a length', async () => {
+  test('accepts OTLP in JSON and compressed, with and without a length', async () => {
     const headers = json();
     const before = await tailOf('unknown_service');
     for (const call of [
@@ -152,7 +155,7 @@ describe('every route on HTTP/2', () => {
     expect(await tailOf('unknown_service')).toBe(before + 4);
   });
 
-  test('the id of the caller comes back, and ours where it has none', async () => {
+  test("returns the caller's correlation id, and a generated one without it", async () => {
     const [own, given] = await Promise.all([
       h2.call({ method: 'GET', path: '/health' }),
       h2.call({ method: 'GET', path: '/health', headers: { 'x-correlation-id': 'abc-1' } }),
@@ -162,7 +165,7 @@ describe('every route on HTTP/2', () => {
     expect(Object.keys(given.headers)).not.toContain('connection');
   });
 
-  test('HEAD has the headers of GET and no body', async () => {
+  test('returns for HEAD the headers of GET and no body', async () => {
     const answer = await h2.call({ method: 'HEAD', path: '/health' });
     expect([answer.status, answer.headers['content-length'], answer.body.length]).toEqual([200, '2', 0]);
   });
@@ -171,14 +174,14 @@ describe('every route on HTTP/2', () => {
     ['an unknown path', { method: 'GET', path: '/nowhere' }, 404, 'not_found'],
     ['another method', { method: 'DELETE', path: '/health' }, 405, 'method_not_allowed'],
     ['no token', { method: 'GET', path: '/v1/basins' }, 401, 'authn'],
-  ])('%s', async (_, request, status, code) => {
+  ])('responds as over HTTP/1.1: %s', async (_, request, status, code) => {
     const answer = await h2.call(request);
     expect([answer.status, JSON.parse(String(answer.body)).code]).toEqual([status, code]);
     expect(answer.headers.allow).toBe(status === 405 ? 'GET, HEAD' : undefined);
     expect(answer.headers['www-authenticate']).toBe(status === 401 ? 'Bearer' : undefined);
   });
 
-  test('a condition that does not hold is 412 with nothing but the fact', async () => {
+  test('returns 412 with only the current state for a condition that does not hold', async () => {
     const headers = json({ 's2-basin': 'telemetry' });
     const path = '/v1/streams/conditions/records';
     const append = (body: object) => h2.call({ path, headers, body: JSON.stringify(body) });
@@ -189,7 +192,7 @@ describe('every route on HTTP/2', () => {
     expect([fenced.status, JSON.parse(String(fenced.body))]).toEqual([412, { fencing_token_mismatch: '' }]);
   });
 
-  test('150 requests at once on one connection, each with a body of its own', async () => {
+  test('serves 150 requests at once on one connection, each with a body of its own', async () => {
     expect(h2.session.remoteSettings.maxConcurrentStreams).toBeGreaterThanOrEqual(150);
     expect(h2.session.remoteSettings.initialWindowSize).toBe(8 * MIB);
     const headers = json({ 's2-basin': 'telemetry' });
@@ -205,7 +208,7 @@ describe('every route on HTTP/2', () => {
     expect(reads.map(({ body }) => JSON.parse(String(body)).records[0].body)).toEqual(reads.map((_, i) => `${i}`));
   });
 
-  test('a local Host is asked for without tokens, as on HTTP/1.1', async () => {
+  test('requires a local Host without tokens, as over HTTP/1.1', async () => {
     const open = await startServer({ args: ['--no-auth'] });
     const connection = await connectHttp2(open.url);
     const basins = (authority: string) =>
@@ -218,7 +221,7 @@ describe('every route on HTTP/2', () => {
 });
 
 describe('uploads on HTTP/2', () => {
-  test('a client that waits for it is told to go on', async () => {
+  test('are told to continue when the client waits for it', async () => {
     const stream = h2.open({ path: '/v1/logs', headers: json({ expect: '100-continue' }) });
     await new Promise<void>((resolve) => stream.once('continue', resolve));
     const status = new Promise((resolve) => stream.once('response', (headers) => resolve(headers[':status'])));
@@ -226,7 +229,7 @@ describe('uploads on HTTP/2', () => {
     expect(await status).toBe(200);
   });
 
-  test('one that is too large is refused by its length, and the connection lives on', async () => {
+  test('are refused by their length when too large, and the connection stays open', async () => {
     const stream = h2.open({ path: '/v1/logs', headers: json({ 'content-length': String(64 * MIB) }) });
     const status = new Promise((resolve) => stream.once('response', (headers) => resolve(headers[':status'])));
     stream.on('error', () => {});
@@ -238,7 +241,7 @@ describe('uploads on HTTP/2', () => {
     expect((await h2.call({ method: 'GET', path: '/health' })).status).toBe(200);
   });
 
-  test('one without a length is refused where it crosses the limit', async () => {
+  test('are refused at the limit when they have no length', async () => {
     const stream = h2.open({ path: '/v1/logs', headers: json() });
     const status = new Promise((resolve) => stream.once('response', (headers) => resolve(headers[':status'])));
     const closed = new Promise<void>((resolve) => stream.once('close', resolve));
@@ -249,13 +252,13 @@ describe('uploads on HTTP/2', () => {
     await closed;
   });
 
-  test('a short body that is refused goes by, and the answer is whole', async () => {
+  test('that are short are read when refused, and the response is complete', async () => {
     const headers = { ...json(), authorization: 'Bearer wrong' };
     const answer = await h2.call({ path: '/v1/logs', headers, body: Buffer.alloc(100_000) });
     expect([answer.status, JSON.parse(String(answer.body)).code]).toEqual([401, 16]);
   });
 
-  test('clients that reset in the middle leave nothing, and their memory comes back', async () => {
+  test('leave nothing when reset in the middle, and their memory is released', async () => {
     const connection = await connectHttp2(server.url);
     const cut = async (): Promise<void> => {
       const stream = connection.open({ path: '/v1/logs', headers: json({ 'content-length': String(12 * MIB) }) });
@@ -265,14 +268,14 @@ describe('uploads on HTTP/2', () => {
       stream.close(constants.NGHTTP2_CANCEL);
       await closed;
     };
-    // Twice the default limit of bytes in flight, were they not given back.
+    // Twice the default limit of bytes in flight, if they were not released.
     for (let i = 0; i < 85; i++) await cut();
     const whole = await connection.call({ path: '/v1/logs', headers: json(), body: logs(2) });
     expect(whole.status).toBe(200);
     await connection.close();
   });
 
-  test('half a body that is reset is never taken for a whole one', async () => {
+  test('that are reset half-way are never accepted as complete', async () => {
     const headers = json({ 's2-basin': 'telemetry' });
     const pseudo = { ':method': 'POST', ':scheme': 'http', ':authority': 'x', ':path': '/v1/streams/halves/records' };
     const path = pseudo[':path'];
@@ -283,7 +286,7 @@ describe('uploads on HTTP/2', () => {
     for (const [index, code] of codes.entries()) {
       const stream = 2 * index + 1;
       connection.send(headersFrame(stream, { ...pseudo, ...headers }, false));
-      // It would be whole if it ended here.
+      // It would be complete if it ended here.
       connection.send(frame(FRAME.data, 0, stream, Buffer.from('{"records":[{"body":"half"}]}')));
       connection.send(frame(FRAME.ping, 0, 0, Buffer.from(`before-${index}`)));
       await connection.until(new RegExp(`before-${index}`));

@@ -1,4 +1,4 @@
-/** `--init-file` of a real server: what it declares is there before the first request, at every start. */
+/** `--init-file` of a real server: what it declares exists before the first request, at every start. */
 
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,14 +17,14 @@ beforeAll(() => {
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-test('what the file declares is there when the server listens, and follows the file at the next start', async () => {
+test('the declared resources exist when the server listens, and follow the file at the next start', async () => {
   const dataDir = path.join(dir, 'data');
   declare('7days');
   let server = await startServer({ dataDir, args: ['--init-file', file] });
   expect(await get(server, '/v1/basins/orders-basin')).toMatchObject({ create_stream_on_append: true });
   expect(await get(server, '/v1/streams/a%2Fb')).toMatchObject({ retention_policy: { age: 604_800 } });
   expect(server.stderr()).toContain('applied the init file');
-  // What was done over the API to what the file names is undone; the rest stays.
+  // Changes over the API to resources in the file are undone; other changes stay.
   await send(server, 'PATCH', '/v1/streams/a%2Fb', { retention_policy: { age: 5 } });
   await send(server, 'POST', '/v1/streams', { stream: 'made-by-hand' });
   expect(await server.stop()).toEqual({ code: 0, signal: null });
@@ -37,7 +37,7 @@ test('what the file declares is there when the server listens, and follows the f
   await server.kill();
 });
 
-test('a server with a mistake in its file does not start, makes nothing, and says where', async () => {
+test('a server with a mistake in its file does not start, creates nothing, and says where the mistake is', async () => {
   const dataDir = path.join(dir, 'none');
   declare('7 dayz');
   const failed = await failToStart({ dataDir, args: ['--init-file', file] });

@@ -1,4 +1,4 @@
-/** Access tokens that `--init-file` declares, on a real server: they are there before the first request, at every start. */
+/** Access tokens that `--init-file` declares, on a real server: they exist before the first request, at every start. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-test('tokens work from the first request on, with what is made of them, until the file says otherwise', async () => {
+test('tokens work from the first request on, with JWTs exchanged for them, until the file changes', async () => {
   const dataDir = path.join(dir, 'tokens');
   declareToken(['append', 'read']);
   let server = await startServer({ dataDir, args: ['--init-file', file] });
@@ -27,7 +27,7 @@ test('tokens work from the first request on, with what is made of them, until th
   const jwt = await exchange(server, made);
   await server.stop();
 
-  // The same again: what was exchanged before goes on.
+  // The same again: earlier exchanges remain valid.
   declareToken(['read', 'append']);
   server = await startServer({ dataDir, args: ['--init-file', file] });
   expect(server.stderr()).toMatch(/"unchanged":1.*applied the access tokens of the init file/);
@@ -50,13 +50,13 @@ test('tokens work from the first request on, with what is made of them, until th
   expect([await whoami(server, given), await sendWith(server, given)]).toEqual([200, 403]);
   await server.stop();
 
-  // Nobody declares it any more: it stays.
+  // It is not declared any more: it stays.
   server = await startServer({ dataDir });
   expect(await whoami(server, given)).toBe(200);
   await server.stop();
 });
 
-test('a server with a mistake in a token does not start, and tells no secret', async () => {
+test('a server with a mistake in a token does not start, and prints no secret', async () => {
   const dataDir = path.join(dir, 'mistaken');
   const inline = 'inline-secret-of-some-forty-characters-00';
   writeFileSync(file, JSON.stringify({ access_tokens: [{ ...token(['read']), secret: inline }] }));
@@ -64,7 +64,7 @@ test('a server with a mistake in a token does not start, and tells no secret', a
   expect([failed.code, failed.stdout]).toEqual([2, '']);
   expect(failed.stderr).toContain('access_tokens[0].secret: no secret belongs into this file');
   expect(failed.stderr).not.toContain(inline);
-  // The root token's secret, given from outside or stored, is nobody else's.
+  // The root token's secret, given from outside or stored, belongs to no other token.
   declareToken(['read']);
   const rootToken = `root-${'r'.repeat(40)}`;
   writeFileSync(secretFile(), rootToken);
@@ -79,7 +79,7 @@ test('a server with a mistake in a token does not start, and tells no secret', a
   expect(stored.stderr).toContain('the secret of the root token');
 });
 
-test('tokens are not made without authentication, and that is said', async () => {
+test('tokens are not created without authentication, and the server says so', async () => {
   rmSync(secretFile(), { force: true });
   declareToken(['read']);
   const server = await startServer({ args: ['--init-file', file, '--no-auth'] });

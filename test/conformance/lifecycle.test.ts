@@ -1,4 +1,4 @@
-/** How a server ends: what is in flight is finished, readers are told, and the next start finds everything. */
+/** How a server ends: requests in flight are finished, readers are told, and the next start finds everything. */
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -82,7 +82,7 @@ describe('SIGTERM', () => {
 });
 
 describe('the data directory', () => {
-  test('has one owner; after kill -9 the next one gets it at once', async () => {
+  test('has one owner; after kill -9 the next server owns it at once', async () => {
     const first = await startServer({ dataDir });
     const second = await failToStart({ dataDir });
     expect(second.stderr).toContain(dataDir);
@@ -93,7 +93,7 @@ describe('the data directory', () => {
     await third.stop();
   });
 
-  test('holds no secret but the file root-token, and logs hold none', async () => {
+  test('holds no secret except the file root-token, and logs hold none', async () => {
     const server = await startServer({ dataDir, args: ['--log-level', 'debug'] });
     for (const authorization of [`Bearer ${server.token}`, 'Bearer trk_wrong-secret-0123456789']) {
       const headers = { authorization, 'content-type': 'application/json' };

@@ -1,4 +1,4 @@
-/** What Prometheus scrapes: the text format held to its grammar, and counts of known traffic. */
+/** What Prometheus scrapes: the text format checked by its grammar, and counts of known traffic. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type CallResponse, call, connectRaw } from '../support/http-call.ts';
@@ -46,15 +46,15 @@ const logs = (stream: string, record: unknown): unknown => ({
 });
 const RECORD = { timeUnixNano: '1700000000123456789', body: { stringValue: 'x' } };
 
-describe('the answer', () => {
-  test('is text of version 0.0.4, for those with a token', async () => {
+describe('the response of /metrics', () => {
+  test('is text of version 0.0.4, and needs a token', async () => {
     const answer = await send('GET', '/metrics');
     expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect((await call(server.port, { method: 'GET', path: '/metrics' })).status).toBe(401);
     expect((await send('POST', '/metrics')).status).toBe(405);
   });
 
-  test('has the names of s2-lite, of every process, and ours', async () => {
+  test('has the metric names of s2-lite, of every process, and ours', async () => {
     const families = new Map((await scrape()).map((sample) => [familyOf(sample.name), sample.type]));
     expect(Object.fromEntries(families)).toMatchObject({
       s2_append_permit_latency_seconds: 'histogram',
@@ -81,8 +81,8 @@ describe('the answer', () => {
   });
 });
 
-describe('known traffic', () => {
-  test('OTLP: what was stored, what was refused and why, and every status', async () => {
+describe('the metrics of known traffic', () => {
+  test('count OTLP: what was stored, what was refused and why, and every status', async () => {
     const before = await scrape();
     expect((await send('POST', '/v1/logs', logs('prometheus', RECORD))).status).toBe(200);
     expect((await send('POST', '/v1/logs', logs('..', RECORD))).status).toBe(200);
@@ -106,7 +106,7 @@ describe('known traffic', () => {
     expect(added('tailrace_commit_latency_seconds_count')).toBe(2);
   });
 
-  test('appends and reads', async () => {
+  test('count appends and reads', async () => {
     const before = await scrape();
     const records = [{ body: 'one' }, { body: 'two' }];
     expect((await send('POST', '/v1/streams/plain/records', { records })).status).toBe(200);
@@ -124,7 +124,7 @@ describe('known traffic', () => {
     expect(added('tailrace_operations_total', { operation: 'append' })).toBe(1);
   });
 
-  test('a store that takes writes, and what is open', async () => {
+  test('show that the store accepts writes, and what is open', async () => {
     const samples = await scrape();
     const states = samples.filter(({ name }) => name === 'tailrace_store_state');
     expect(states.map(({ labels, value }) => [labels.state, value])).toEqual([
@@ -140,7 +140,7 @@ describe('known traffic', () => {
   });
 });
 
-test('readers are counted by protocol while they are there', async () => {
+test('readers are counted by protocol while they are connected', async () => {
   const records = [{ body: 'one' }];
   expect((await send('POST', '/v1/streams/followed/records', { records })).status).toBe(200);
   const lines = [
@@ -167,7 +167,7 @@ test('readers are counted by protocol while they are there', async () => {
   for (let left = await readers(); left.some((count) => count > 0); ) left = await readers();
 });
 
-test('what clients send makes no series: names of streams, basins and paths are no labels', async () => {
+test('metrics have no labels from client data: streams, basins and paths', async () => {
   const before = new Set((await scrape()).map(({ series }) => series));
   for (let i = 0; i < 20; i++) {
     await send('POST', '/v1/logs', logs(`stream-${i}`, RECORD));

@@ -1,4 +1,4 @@
-/** Usage is counted the same at every door, and each token sees of it what its scope says. */
+/** Usage is counted the same over every protocol, and each token sees the usage within its scope. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { S2 } from '@s2-dev/streamstore';
@@ -7,7 +7,7 @@ import { sdkOf, TRANSPORTS, take, textBatch } from '../support/sdk.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { Reader } from '../support/socket-reader.ts';
 
-/** Metered: 8 and the body. */
+/** Metered bytes: 8 plus the body. */
 const RECORD_BYTES = 8 + 1;
 
 let server: TestServer;
@@ -24,7 +24,7 @@ afterAll(async () => {
 
 type BasinSet = 'append-ops' | 'append-throughput' | 'read-ops' | 'read-throughput';
 
-/** What a set adds up to over the last hour, by name. */
+/** The sum of a set over the last hour, by name. */
 async function sums(basin: string, set: BasinSet): Promise<Record<string, number>> {
   const now = Math.floor(Date.now() / 1_000);
   const query = `set=${set}&start=${now - 3_600}&end=${now}`;
@@ -42,7 +42,7 @@ async function sums(basin: string, set: BasinSet): Promise<Record<string, number
 }
 
 test.each(TRANSPORTS)(
-  'sessions over %s: an operation for each batch, and one for each read',
+  'sessions over %s count an operation for each batch, and one for each read',
   async (forceTransport) => {
     const name = `protocols-${forceTransport}`;
     await s2.basins.create({ basin: name });
@@ -62,7 +62,7 @@ test.each(TRANSPORTS)(
   },
 );
 
-test('a reader over WebSocket is a streaming read, and so is each of several', async () => {
+test('each reader over WebSocket counts as one streaming read', async () => {
   await s2.basins.create({ basin: 'protocols-socket' });
   const basin = s2.basin('protocols-socket');
   await basin.streams.create({ stream: 'a' });
@@ -88,7 +88,7 @@ describe('a token', () => {
     expect(seen.values).toEqual([{ label: { name: 'active-basins', values: ['seen-basin'] } }]);
   });
 
-  test('that may do account-metrics is enough for Prometheus, and one that may not is not', async () => {
+  test('with account-metrics may scrape Prometheus, and one without may not', async () => {
     const statuses = [];
     for (const operation of ['account-metrics', 'list-basins'] as const) {
       const scope = { basins: { prefix: '' }, ops: [operation] };
@@ -99,7 +99,7 @@ describe('a token', () => {
     expect(statuses).toEqual([200, 403]);
   });
 
-  test('with a hidden prefix asks for its streams by the names that it knows', async () => {
+  test('with a hidden prefix names its streams without the prefix', async () => {
     const scope = {
       basins: { exact: 'seen-basin' },
       streams: { prefix: 'tenant/' },

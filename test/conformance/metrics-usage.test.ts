@@ -1,4 +1,4 @@
-/** Usage metrics from outside: exact counts of known traffic, across restarts, and every refusal (S2 API §8). */
+/** Usage metrics from outside: exact counts of known traffic, across restarts, and every refusal. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { type CallResponse, call } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const HOUR = 3_600;
-/** Metered: 8 and the body. */
+/** Metered bytes: 8 plus the body. */
 const RECORD_BYTES = 8 + 5;
 const APPENDS = 3;
 const RECORDS = 2 * APPENDS;
@@ -51,7 +51,7 @@ function send(
   return call(server.port, { method, path, headers: { ...common, ...headers }, ...text });
 }
 
-/** The answer to a question about the last two hours. */
+/** The response for the last two hours. */
 async function ask(path: string, query: string): Promise<readonly Metric[]> {
   const now = nowSecond();
   const answer = await send('GET', `/v1/metrics${path}?${query}&start=${now - HOUR}&end=${now}`);
@@ -59,7 +59,7 @@ async function ask(path: string, query: string): Promise<readonly Metric[]> {
   return (JSON.parse(answer.body.toString()) as { values: Metric[] }).values;
 }
 
-/** What accumulations add up to, by name; each checked for its unit and interval. */
+/** The sums of accumulations, by name; each checked for its unit and interval. */
 async function sums(path: string, set: string, unit: string, interval = 'hour'): Promise<Record<string, number>> {
   const query = interval === 'hour' ? `set=${set}` : `set=${set}&interval=${interval}`;
   const seconds = { minute: 60, hour: HOUR, day: 24 * HOUR }[interval] ?? 0;
@@ -78,7 +78,7 @@ async function sums(path: string, set: string, unit: string, interval = 'hour'):
   );
 }
 
-/** The gauge's last value, once its shape was checked. */
+/** The gauge's last value, after a check of its shape. */
 async function lastStored(path: string, seconds: number): Promise<number | undefined> {
   const [metric] = await ask(path, 'set=storage');
   if (metric === undefined) return undefined;
@@ -133,7 +133,7 @@ describe('known traffic', () => {
     expect(await sums('', 'account-ops', 'operations', interval)).toMatchObject({ 'list-basins': 2 });
   });
 
-  test('what is stored is the sum of the streams', async () => {
+  test('is stored as the sum of the streams', async () => {
     const plain = await lastStored('/telemetry/plain', 60);
     const otlp = await lastStored('/telemetry/otlp', 60);
     expect(plain).toBe(RECORDS * RECORD_BYTES);
@@ -141,11 +141,11 @@ describe('known traffic', () => {
     expect(await lastStored('/telemetry', HOUR)).toBe((plain ?? 0) + (otlp ?? 0));
   });
 
-  test('basins with streams are active', async () => {
+  test('makes basins with streams active', async () => {
     expect(await ask('', 'set=active-basins')).toEqual([{ label: { name: 'active-basins', values: ['telemetry'] } }]);
   });
 
-  test('nothing is billed', async () => {
+  test('is not billed', async () => {
     const total = (interval: string): unknown => [
       { accumulation: { name: 'total', unit: 'usd', interval, values: [] } },
     ];
@@ -153,7 +153,7 @@ describe('known traffic', () => {
     expect(await ask('', 'set=estimated-billable-usage&interval=day')).toEqual(total('day'));
   });
 
-  test('is still there after a restart, and after one that was killed but for the last minute', async () => {
+  test('is still counted after a restart, and after a kill except for the last minute', async () => {
     const appends = { standard: APPENDS, express: 1 };
     const operations = await sums('/telemetry', 'basin-ops', 'operations');
     const stored = await lastStored('/telemetry', HOUR);
@@ -168,13 +168,13 @@ describe('known traffic', () => {
     server = await startServer({ dataDir });
     const after = await sums('/telemetry', 'append-ops', 'operations');
     expect([APPENDS, APPENDS + 1]).toContain(after.standard);
-    // What is stored is no count that may be lost: it is looked up.
+    // Stored bytes are no count that may be lost: they are read from the store.
     expect(await lastStored('/telemetry', HOUR)).toBe((stored ?? 0) + RECORD_BYTES);
     expect(await lastStored('/telemetry/plain', 60)).toBe((RECORDS + 1) * RECORD_BYTES);
   });
 });
 
-describe('questions', () => {
+describe('a query of usage metrics', () => {
   const now = nowSecond();
   const range = `start=${now - 60}&end=${now}`;
 
@@ -211,7 +211,7 @@ describe('questions', () => {
     expect(body.message.length).toBeGreaterThan(0);
   });
 
-  test('a missing start or end is told in the words that clients look for', async () => {
+  test('has an error in the words that clients look for when start or end is missing', async () => {
     const answer = await send('GET', '/v1/metrics?set=account-ops');
     expect(answer.body.toString()).toContain('start and end params required');
   });
@@ -231,7 +231,7 @@ describe('questions', () => {
     expect([answer.status, Array.isArray(JSON.parse(answer.body.toString()).values)]).toEqual([200, true]);
   });
 
-  test('a point is a range too', async () => {
+  test('may have a point as its range', async () => {
     const second = nowSecond();
     const answer = await send('GET', `/v1/metrics/telemetry/plain?set=storage&start=${second}&end=${second}`);
     const [metric] = (JSON.parse(answer.body.toString()) as { values: { gauge: Series }[] }).values;
@@ -243,12 +243,12 @@ describe('questions', () => {
     [`/v1/metrics/unknown-basin?set=storage&${range}`],
     [`/v1/metrics/unknown-basin/stream?set=storage&${range}`],
     [`/v1/metrics/telemetry/unknown?set=storage&${range}`],
-  ])('%s has none, and is no error', async (path) => {
+  ])('is empty for %s, and is no error', async (path) => {
     const answer = await send('GET', path);
     expect([answer.status, answer.body.toString()]).toEqual([200, '{"values":[]}']);
   });
 
-  test('nobody asks without a token', async () => {
+  test('needs a token', async () => {
     for (const path of ['', '/telemetry', '/telemetry/plain']) {
       const answer = await call(server.port, { method: 'GET', path: `/v1/metrics${path}?set=storage&${range}` });
       expect(answer.status).toBe(401);

@@ -1,7 +1,7 @@
 /**
- * What an outside issuer does to those who send with its tokens (access.md, Exchange): one that is down, slow to change or
- * broken costs a retry at most, and nobody makes us ask it all the time. A real server and a real issuer, with a clock
- * that the test sets forward.
+ * What an outside issuer does to senders with its tokens: an issuer that is down, slow to change or broken costs at
+ * most a retry, and no sender makes us ask it all the time. A real server and a real issuer, with a clock that the test
+ * sets forward.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -26,7 +26,7 @@ import { type IssuerKey, makeKey, signed, TestIssuer } from '../support/oidc-iss
 const ROOT = 'a-root-token-of-more-than-thirty-two-characters';
 const BASIN = 'trusting-basin';
 
-/** The clock of the machine, ahead by as much as a test says. */
+/** The clock of the machine, ahead by an offset that tests set. */
 class AheadClock implements Clock {
   #aheadMs = 0;
 
@@ -92,7 +92,7 @@ const send = (jwt: string): Promise<CallResponse> => api('POST', '/v1/logs', jwt
 const statusOf = async (jwt: string): Promise<number> => (await send(jwt)).status;
 
 describe('an issuer that is down', () => {
-  test('before its keys were ever asked for is a 503, and nothing is lost when it is up again', async () => {
+  test('causes a 503 before its keys were ever fetched, and nothing is lost when it is up again', async () => {
     await issuer.stop();
     const jwt = await token();
     const { status, headers, body } = await send(jwt);
@@ -105,7 +105,7 @@ describe('an issuer that is down', () => {
     expect(await statusOf(jwt)).toBe(200);
   });
 
-  test('is not asked again with every token', async () => {
+  test('is not asked again for every token', async () => {
     issuer.answer = (_request, response) => void response.writeHead(500).end();
     for (let i = 0; i < 5; i++) expect(await statusOf(await token())).toBe(503);
     expect(issuer.asked).toBe(1);
@@ -114,7 +114,7 @@ describe('an issuer that is down', () => {
     expect(issuer.asked).toBe(2);
   });
 
-  test('leaves its keys in force for a day, and not for longer', async () => {
+  test('leaves its keys valid for a day, and not longer', async () => {
     expect(await statusOf(await token())).toBe(200);
     await issuer.stop();
     clock.goOn(OIDC_FRESH_MS);
@@ -132,7 +132,7 @@ describe('an issuer that is down', () => {
 });
 
 describe('keys of an issuer', () => {
-  test('are asked for once, by however many senders, and again when they are due', async () => {
+  test('are fetched once for any number of senders, and again when they are due', async () => {
     const jwts = await Promise.all(Array.from({ length: 20 }, () => token()));
     expect(await Promise.all(jwts.map(statusOf))).toEqual(jwts.map(() => 200));
     expect(issuer.asked).toBe(1);
@@ -144,7 +144,7 @@ describe('keys of an issuer', () => {
     expect(issuer.asked).toBe(2);
   });
 
-  test('that are new are picked up with the first token, but unknown ones do not make us ask all the time', async () => {
+  test('that are new are fetched with the first token, but unknown keys do not make us ask all the time', async () => {
     expect(await statusOf(await token())).toBe(200);
     for (let i = 0; i < 5; i++) expect(await statusOf(await token(await makeKey(`made-up-${i}`)))).toBe(401);
     expect(issuer.asked).toBe(1);
@@ -156,7 +156,7 @@ describe('keys of an issuer', () => {
     expect(issuer.asked).toBe(2);
   });
 
-  test('without ids are picked up as well', async () => {
+  test('without ids are fetched as well', async () => {
     issuer.keys = [await makeKey(undefined)];
     expect(await statusOf(await token(issuer.keys[0]))).toBe(200);
     clock.goOn(OIDC_ASK_AGAIN_MS);
@@ -164,7 +164,7 @@ describe('keys of an issuer', () => {
     expect(await statusOf(await token(issuer.keys[0]))).toBe(200);
   });
 
-  test('that are gone count no more when the set is due, also for tokens that were good before', async () => {
+  test('that were removed are invalid when the set is due, also for tokens that were valid before', async () => {
     const jwt = await signed(key, {
       ...{ iss: issuer.url, aud: 'shop', sub: 'project' },
       exp: Math.floor((clock.now() + 10 * OIDC_FRESH_MS) / 1_000),
@@ -184,7 +184,7 @@ describe('keys of an issuer', () => {
   });
 });
 
-describe('an answer that is no set of keys is a 503', () => {
+describe('a response that is not a key set is a 503', () => {
   const padded = (bytes: number): string => {
     const text = JSON.stringify({ keys: [key.jwk], pad: '' });
     return text.replace('"pad":""', `"pad":"${'x'.repeat(bytes - text.length)}"`);
@@ -210,7 +210,7 @@ describe('an answer that is no set of keys is a 503', () => {
       (response) => response.writeHead(200, { 'content-length': 1_000 }).write('{') && cut(response),
       /./,
     ],
-  ])('%s', async (_name, answer, reason) => {
+  ])('when it is %s', async (_name, answer, reason) => {
     issuer.answer = (_request, response) => void answer(response);
     expect(await statusOf(await token())).toBe(503);
     expect(warnings[0]).toMatch(reason);
@@ -219,7 +219,7 @@ describe('an answer that is no set of keys is a 503', () => {
     expect(await statusOf(await token())).toBe(200);
   });
 
-  test.each([301, 302, 307, 308])('a redirect (%i), wherever it leads', async (status) => {
+  test.each([301, 302, 307, 308])('when it is a redirect (%i), to any target', async (status) => {
     issuer.answer = ({ url }, response) => {
       if (url === '/keys') response.writeHead(status, { location: '/elsewhere' }).end();
       else response.end(padded(1_000));
@@ -232,12 +232,12 @@ describe('an answer that is no set of keys is a 503', () => {
   test.each([
     ['as many bytes', () => padded(OIDC_JWKS_BYTES_MAX)],
     ['as many keys', () => many(OIDC_KEYS_MAX)],
-  ])('but not one of %s as there may be', async (_name, answer) => {
+  ])('but a set with %s as allowed is accepted', async (_name, answer) => {
     issuer.answer = (_request, response) => void response.end(answer());
     expect(await statusOf(await token())).toBe(200);
   });
 
-  /** Writes for as long as somebody reads. */
+  /** Writes as long as a client reads. */
   function endless(response: ServerResponse): void {
     const more = (): void => {
       while (!response.destroyed && response.write(Buffer.alloc(65_536, ' ')));

@@ -1,7 +1,4 @@
-/**
- * To let a basin trust an outside issuer is to issue tokens: nobody gives away by it what they do not hold themselves
- * (access.md, Tokens).
- */
+/** To let a basin trust an outside issuer is to issue tokens: a token cannot grant what it does not hold itself. */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { call } from '../support/http-call.ts';
@@ -38,7 +35,7 @@ const TOO_LITTLE: readonly (readonly [string, object])[] = [
   ['an end', { scope: MAY_TRUST, expires_at: '2100-01-01T00:00:00Z' }],
 ];
 
-test.each(TOO_LITTLE)('a token with %s sets no issuer, however it tries', async (_kind, request) => {
+test.each(TOO_LITTLE)('a token with %s sets no issuer, by any request', async (_kind, request) => {
   const secret = await issue(request);
   const oidc = issuer.trustedFor('trust');
   const before = await send(server.token, 'PUT', `/v1/basins/${BASIN}`, { config: {} });
@@ -52,11 +49,11 @@ test.each(TOO_LITTLE)('a token with %s sets no issuer, however it tries', async 
     expect([method, answer.status, answer.body]).toMatchObject([method, 403, { code: 'permission_denied' }]);
   }
   expect((await send(server.token, 'GET', `/v1/basins/${BASIN}`)).body).toMatchObject({ oidc: null });
-  // What else it may change, it may change.
+  // It may still change what else it may change.
   expect((await send(secret, 'PATCH', `/v1/basins/${BASIN}`, { create_stream_on_read: false })).status).toBe(200);
 });
 
-test('a token that holds all of it may; then others may say it again, take it away, and not set it anew', async () => {
+test('a token that holds everything may set an issuer; then others may repeat it and remove it, but not set it again', async () => {
   const oidc = issuer.trustedFor('trust');
   const able = await issue({ scope: MAY_TRUST });
   const unable = await issue({ scope: { ...MAY_TRUST, ops: [] } });

@@ -1,6 +1,6 @@
 /**
- * Tokens of an outside issuer that a basin trusts (access.md, Exchange): they send OTLP data to that basin, as the project
- * that they say, and do nothing else anywhere.
+ * Tokens of an outside issuer that a basin trusts: they send OTLP data to that basin, as the project in their claims,
+ * and do nothing else.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -54,7 +54,7 @@ async function put(basin: string, config: object): Promise<void> {
 
 const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1_000) + seconds;
 
-/** A good token of basin one, but for what is said. */
+/** A valid token of basin one, with changes. */
 function token(claims: object = {}, by = key, head: object = {}): Promise<string> {
   return signed(by, { iss: issuer.url, aud: 'one', sub: 'shop', exp: inSeconds(300), ...claims }, head);
 }
@@ -88,7 +88,7 @@ function send(jwt: string, { basin, stream = 'logs', encoding = 'application/jso
 
 const statusOf = async (jwt: string, sent: Sent = {}) => (await send(jwt, sent)).status;
 
-/** The bodies of what is stored, or nothing where there is no stream. */
+/** The bodies of stored records, or nothing when there is no stream. */
 async function stored(stream: string, basin = ONE): Promise<string> {
   const { body } = await control.call(`GET /streams/${stream}/records?seq_num=0`, { basin });
   return (JSON.stringify(body) ?? '').includes('"records"') ? JSON.stringify(body) : '';
@@ -115,7 +115,7 @@ describe('a token of a trusted issuer', () => {
     expect(await stored('logs', basin)).toContain('said');
   });
 
-  test('needs no key id where one key fits, and may be for several audiences', async () => {
+  test('needs no key id when only one key fits, and may have several audiences', async () => {
     const [ec, rsa] = [await makeKey('ec'), await makeKey('rsa', 'RS256')];
     await put('nameless-keys', { oidc: { issuer: issuer.url, jwks: { keys: [ec.jwk, rsa.jwk] }, audience: 'keys' } });
     for (const by of [ec, rsa]) {
@@ -123,7 +123,7 @@ describe('a token of a trusted issuer', () => {
     }
   });
 
-  test('goes to the basin of its audience, also where that is named, and to no other one', async () => {
+  test('sends to the basin of its audience, also when that is named, and to no other', async () => {
     const two = await token({ aud: 'two' });
     expect(await statusOf(two, { stream: 'by-audience' })).toBe(200);
     expect(await stored('by-audience', TWO)).toContain('said');
@@ -135,7 +135,7 @@ describe('a token of a trusted issuer', () => {
     expect(await stored('astray', ONE)).toBe('');
   });
 
-  test('of an audience that several basins trust has to say which', async () => {
+  test('with an audience that several basins trust must name the basin', async () => {
     for (const basin of ['shared-audience-a', 'shared-audience-b']) {
       await put(basin, { oidc: issuer.trustedFor('shared') });
     }
@@ -147,13 +147,13 @@ describe('a token of a trusted issuer', () => {
     expect(await statusOf(await token({ aud: 'shared' }, await makeKey('first')))).toBe(401);
   });
 
-  test('makes streams where the basin does', async () => {
+  test('creates streams where the basin allows it', async () => {
     await put('no-new-streams', { oidc: issuer.trustedFor('closed'), create_stream_on_append: false });
     const { status, body } = await send(await token({ aud: 'closed' }));
     expect([status, body.toString()]).toEqual([200, expect.stringContaining('"rejectedLogRecords":"1"')]);
   });
 
-  test('is nobody at other doors', async () => {
+  test('is unknown at other endpoints', async () => {
     const jwt = await token();
     expect(await statusOf(jwt)).toBe(200);
     const headers = { authorization: `Bearer ${jwt}`, 's2-basin': ONE, 'content-type': 'application/json' };
@@ -177,13 +177,13 @@ describe('a token of a trusted issuer', () => {
     expect(reader.got.map((frame) => JSON.stringify(frame)).join('')).not.toContain('said');
   });
 
-  test('has a name that no token of ours can have', async () => {
+  test('has a principal name that no token of ours can have', async () => {
     const scope = { basins: { prefix: '' }, streams: { prefix: '' }, ops: ['append'] };
     expect(await control.refusal('POST /access-tokens', { body: { id: 'oidc:shop', scope } })).toBe('422 invalid');
   });
 });
 
-describe('refused is a token', () => {
+describe('a token is refused', () => {
   test.each<readonly [string, () => Promise<string>]>([
     ['for another audience', () => token({ aud: 'three' })],
     ['without an audience', () => token({ aud: undefined })],
@@ -215,13 +215,13 @@ describe('refused is a token', () => {
     expect(server.stderr()).not.toContain(jwt.split('.')[1]);
   });
 
-  test('that was changed', async () => {
+  test('when it was changed', async () => {
     const [head, , signature] = (await token()).split('.');
     const [, claims] = (await token({ sub: 'bank' })).split('.');
     expect(await statusOf(`${head}.${claims}.${signature}`)).toBe(401);
   });
 
-  test('but not one that is just short, early or late enough', async () => {
+  test('but not when its times are just within the limits', async () => {
     const longest = 'x'.repeat(4_096 - 'project.id'.length);
     expect(await statusOf(await token({ sub: longest }))).toBe(200);
     expect(await statusOf(await token({ nbf: inSeconds(10), exp: inSeconds(20) }))).toBe(200);
@@ -243,10 +243,10 @@ describe('refused is a token', () => {
   }
 });
 
-describe('a change of what a basin trusts counts at once', () => {
+describe('a change of the trusted issuer takes effect at once', () => {
   const basin = 'changing-mind';
 
-  test('to another audience, to nobody, and back', async () => {
+  test('for another audience, for no issuer, and back', async () => {
     const oidc = issuer.trustedFor('before');
     await put(basin, { oidc });
     const jwt = await token({ aud: 'before' });
@@ -263,7 +263,7 @@ describe('a change of what a basin trusts counts at once', () => {
     expect(await statusOf(jwt)).toBe(200);
   });
 
-  test('to other keys of the same issuer', async () => {
+  test('for other keys of the same issuer', async () => {
     const [old, fresh] = [await makeKey('k'), await makeKey('k')];
     const oidc = (by: IssuerKey) => ({ issuer: issuer.url, jwks: { keys: [by.jwk] }, audience: 'keys-change' });
     await put(basin, { oidc: oidc(old) });
@@ -277,7 +277,7 @@ describe('a change of what a basin trusts counts at once', () => {
   test.each([
     [{ create_stream_on_read: false }, 'HTTP/1.1 200'],
     [{ oidc: null }, 'HTTP/1.1 401'],
-  ])('also while a body is still coming: %j', async (change, answer) => {
+  ])('also while a body is still arriving: %j', async (change, answer) => {
     await put(basin, { create_stream_on_read: true, oidc: issuer.trustedFor('slow') });
     const body = '{"resourceLogs":[]}';
     const connection = await connectRaw(server.port);
@@ -291,7 +291,7 @@ describe('a change of what a basin trusts counts at once', () => {
       ...[`Authorization: Bearer ${await token({ aud: 'slow' })}`, 'Expect: 100-continue', 'Connection: close'],
     ];
     connection.send(`${head.join('\r\n')}\r\n\r\n`);
-    // It asks for the body when it knows who is sending.
+    // It asks for the body once it knows the sender.
     await connection.until(/HTTP\/1\.1 100/);
     await control.call(`PATCH /basins/${basin}`, { body: change });
     connection.send(body);
@@ -299,7 +299,7 @@ describe('a change of what a basin trusts counts at once', () => {
     expect(connection.received()).toContain(answer);
   });
 
-  test('and the deletion of the basin, with or without its name', async () => {
+  test('and so does the deletion of the basin, with or without its name in the request', async () => {
     await put('going-basin', { oidc: issuer.trustedFor('going') });
     const jwt = await token({ aud: 'going' });
     expect(await statusOf(jwt)).toBe(200);
@@ -309,7 +309,7 @@ describe('a change of what a basin trusts counts at once', () => {
   });
 });
 
-test('is shown as it was given, refused with a reason, and outlives a restart', async () => {
+test('an issuer is returned as given, refused with a reason, and kept across a restart', async () => {
   const { body } = await control.call(`GET /basins/${ONE}`);
   expect(body).toMatchObject({ oidc: issuer.trustedFor('one') });
   const wrong = { ...issuer.trustedFor('one'), issuer: 'http://issuer.example' };

@@ -1,6 +1,6 @@
 /**
- * OTLP with real tokens over real sockets (access.md, Tokens): what the server sets shows in every view and cannot be
- * forged, data goes where the token says, and what a token may not do is refused in the caller's own words.
+ * OTLP with real tokens over real sockets: attributes that the server sets show in every view and cannot be forged,
+ * data goes where the token says, and a refusal uses the caller's own names.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -52,7 +52,7 @@ async function issue({ basins = { exact: 'tenant-one' }, streams = { prefix: '' 
   return { id, secret: (JSON.parse(body.toString()) as { access_token: string }).access_token };
 }
 
-/** One resource with so many items. */
+/** One resource with this number of items. */
 function resource(attributes: Attributes, items = 1) {
   return {
     resource: {
@@ -94,7 +94,7 @@ function partial({ status, headers, body }: CallResponse): { rejected: number; m
   return found && { rejected: Number(found.rejectedLogRecords), message: found.errorMessage };
 }
 
-/** google.rpc.Status in whatever encoding it came. */
+/** google.rpc.Status in either encoding. */
 function refusal({ status, headers, body }: CallResponse): readonly [status: number, message: string] {
   const type = root.lookupType('google.rpc.Status');
   const json = headers['content-type'] === 'application/json' ? JSON.parse(body.toString()) : type.decode(body);
@@ -126,10 +126,10 @@ async function stored(stream: string, basin = 'tenant-one'): Promise<readonly (r
   });
 }
 
-describe.each(ENCODINGS)('%s', (encoding) => {
+describe.each(ENCODINGS)('a token over %s', (encoding) => {
   const name = (what: string) => `${what}-${encoding.length}`;
 
-  test('what the token sets is in the bytes and in every view, whatever the sender says', async () => {
+  test('sets attributes in the bytes and in every view, whatever the sender says', async () => {
     const stream = name('stamped');
     const attributes = { workspace_id: 'w-1', 'service.name': 'billing' };
     const { secret } = await issue({ resource_attributes: attributes, stream });
@@ -148,7 +148,7 @@ describe.each(ENCODINGS)('%s', (encoding) => {
     }
   });
 
-  test('a set s2.stream routes, and templates take what is set', async () => {
+  test('routes by the s2.stream that it sets, and templates use the attributes that it sets', async () => {
     const bound = await issue({ resource_attributes: { 's2.stream': name('bound') }, stream: name('unused') });
     expect(partial(await send(bound.secret, encoding, [resource({ 's2.stream': name('else') })]))).toBeUndefined();
     expect(await stored(name('bound'))).toHaveLength(1);
@@ -156,7 +156,7 @@ describe.each(ENCODINGS)('%s', (encoding) => {
     expect(await stored(name('unused'))).toEqual([]);
   });
 
-  test('s2.stream goes before the fixed stream, and that before the template', async () => {
+  test('routes by s2.stream first, then by the fixed stream, then by the template', async () => {
     const { secret } = await issue({ stream: name('fixed-{service.name}') });
     const sent = await send(secret, encoding, [resource({ 's2.stream': name('named') }), resource({}, 2)]);
     expect(partial(sent)).toBeUndefined();
@@ -164,7 +164,7 @@ describe.each(ENCODINGS)('%s', (encoding) => {
     expect(await stored(name('fixed-{service.name}'))).toHaveLength(2);
   });
 
-  test('auto-prefixed: names in requests are prefixed, the fixed stream is absolute already', async () => {
+  test('with auto-prefix gets its prefix on stream names in requests, but not on the absolute fixed stream', async () => {
     const prefix = `${name('p')}/`;
     const { secret } = await issue({
       streams: { prefix },
@@ -178,7 +178,7 @@ describe.each(ENCODINGS)('%s', (encoding) => {
     expect(await stored(`${prefix}in`)).toHaveLength(2);
   });
 
-  test('streams that the token may not append to are rejected by name; the rest is stored', async () => {
+  test('has resources rejected by name for streams it may not append to; the rest is stored', async () => {
     const { secret } = await issue({ streams: { prefix: name('team') } });
     const sent = await send(secret, encoding, [
       resource({ 's2.stream': name('team') }),
@@ -194,14 +194,14 @@ describe.each(ENCODINGS)('%s', (encoding) => {
     expect(await stored(name('secret'))).toEqual([]);
   });
 
-  test('403 when it may append to none of them, and nothing is stored or made', async () => {
+  test('gets 403 when it may append to none of the streams, and nothing is stored or created', async () => {
     const { secret } = await issue({ streams: { prefix: name('team') } });
     const sent = await send(secret, encoding, [resource({ 's2.stream': name('secret') }), resource({})]);
     expect(refusal(sent)).toEqual([403, `the token may not append to stream "${name('secret')}"`]);
     expect(await stored(name('secret'))).toEqual([]);
   });
 
-  test('refusals name streams as the caller knows them', async () => {
+  test('is refused in names that its holder knows', async () => {
     const prefix = `${name('hidden')}/`;
     const { secret } = await issue({ streams: { prefix }, auto_prefix_streams: true });
     const long = 'x'.repeat(512);
@@ -213,10 +213,10 @@ describe.each(ENCODINGS)('%s', (encoding) => {
   });
 });
 
-describe('the basin', () => {
+describe('the basin of OTLP data', () => {
   const one = [resource({ 's2.stream': 'which' })];
 
-  test('without a header it is the only one of the token', async () => {
+  test('is the only one of the token without a header', async () => {
     const { secret } = await issue({ basins: { exact: 'tenant-two' } });
     expect(partial(await send(secret, 'application/json', one))).toBeUndefined();
     expect(await stored('which', 'tenant-two')).toHaveLength(1);
@@ -225,7 +225,7 @@ describe('the basin', () => {
     expect(refusal(elsewhere)[0]).toBe(403);
   });
 
-  test('and the default one for a token that reaches several', async () => {
+  test('is the default one for a token that reaches several', async () => {
     const { secret } = await issue({ basins: { prefix: '' } });
     expect(partial(await send(secret, 'application/json', [resource({ 's2.stream': 'where' })]))).toBeUndefined();
     expect(await stored('where', 'telemetry')).toHaveLength(1);
@@ -233,8 +233,8 @@ describe('the basin', () => {
   });
 });
 
-describe('spans per minute', () => {
-  test('over the limit is 429 with Retry-After and leaves nothing; a new secret does not start anew', async () => {
+describe('the limit of spans per minute', () => {
+  test('responds 429 with Retry-After and stores nothing; a new secret does not reset it', async () => {
     const { id, secret } = await issue({ stream: 'spans', limits: { spans_per_minute: 5 } });
     expect((await sendSpans(secret, 3)).status).toBe(200);
     const over = await sendSpans(secret, 3);
@@ -252,7 +252,7 @@ describe('spans per minute', () => {
   });
 });
 
-test('a fixed stream that a prefixed token could not mean is refused', async () => {
+test('a fixed stream that a prefixed token could not name is refused', async () => {
   const scope = { basins: { prefix: '' }, streams: { prefix: 'a/' }, op_groups: { stream: { write: true } } };
   const body = JSON.stringify({ id: 'odd', scope, auto_prefix_streams: true, stream: 'in' });
   const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };

@@ -1,4 +1,4 @@
-/** Unary appends: acks, what a batch may be, conditions, commands, and which fault of a call wins (S2 API §4.3–§4.5, §4.7). */
+/** Unary appends: acks, what a batch may be, conditions, commands, and which fault of a call wins. */
 
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 const command = (name: string, body: string) => ({ headers: [['', name]], body });
-/** Metered: 8 for a record without headers. */
+/** Metered bytes: 8 for a record without headers. */
 const sized = (bytes: number) => ({ body: 'x'.repeat(bytes - 8) });
 const MiB = 1_048_576;
 
@@ -40,7 +40,7 @@ describe('acks', () => {
     expect(await s2.bodies('acks')).toEqual(['a', 'b', 'c']);
   });
 
-  test('of concurrent appenders share out the numbers, each batch in one piece', async () => {
+  test('of concurrent appenders do not overlap, and each batch is contiguous', async () => {
     const batches = Array.from({ length: 40 }, (_, i) => [`${i}.0`, `${i}.1`, `${i}.2`]);
     const acks = await Promise.all(batches.map((bodies) => s2.texts('crowd', ...bodies)));
     const starts = acks.map(({ start }) => start.seq_num).sort((a, b) => a - b);
@@ -51,7 +51,7 @@ describe('acks', () => {
     }
   });
 
-  test('are protobuf for whom protobuf comes first, and JSON for all others', async () => {
+  test('are protobuf when protobuf is accepted first, and JSON otherwise', async () => {
     const one = JSON.stringify({ records: [{ body: 'x' }] });
     for (const accept of ['application/protobuf', 'application/x-protobuf;q=1, */*', ' Application/Protobuf ']) {
       const answer = await s2.post('accepts', one, { accept });
@@ -66,26 +66,26 @@ describe('acks', () => {
   });
 });
 
-describe('bodies', () => {
+describe('a body', () => {
   test.each([
     'application/json',
     'Application/JSON; charset=utf-8',
     'application/vnd.s2+json',
     'application/json, x/y',
-  ])('%s is JSON', async (type) => {
+  ])('of type %s is JSON', async (type) => {
     const answer = await s2.post('types', '{"records":[{"body":"x"}]}', { 'content-type': type });
     expect(answer.status).toBe(200);
   });
 
   test.each(['text/plain', 'application/octet-stream', 'application/jsonx', 'x, application/json', ''])(
-    '%j is not',
+    'of type %j is refused',
     async (type) => {
       const answer = await s2.post('types', '{"records":[{"body":"x"}]}', { 'content-type': type });
       expect(codeOf(outcome(answer))).toEqual([400, 'bad_json']);
     },
   );
 
-  test('without a content type are refused', async () => {
+  test('without a content type is refused', async () => {
     const answer = await call(server.port, { path: s2.path('types'), headers: s2.headers(), body: '{"records":[{}]}' });
     expect(codeOf(outcome(answer))).toEqual([400, 'bad_json']);
   });
@@ -98,11 +98,11 @@ describe('bodies', () => {
     ['a fraction', '{"records":[{"timestamp":1.5}]}', 'bad_json', 400],
     ['a timestamp above 2^53 - 1', '{"records":[{"timestamp":9007199254740992}]}', 'invalid', 422],
     ['no records', '{"records":[]}', 'invalid', 422],
-  ])('%s', async (_what, body, code, status) => {
+  ])('is refused: %s', async (_what, body, code, status) => {
     expect(codeOf(outcome(await s2.post('refused', body)))).toEqual([status, code]);
   });
 
-  test('in base64 hold any bytes', async () => {
+  test('in base64 holds any bytes', async () => {
     const headers = { 's2-format': 'base64' };
     const records = [{ headers: [['/w==', 'AAE=']], body: 'AP/+' }];
     expect((await s2.append('bytes', { records }, headers))[0]).toBe(200);
@@ -116,12 +116,12 @@ describe('bodies', () => {
     ['json', 'eA=='],
     [' base64 ', 'x'],
     ['json-binsafe', 'x'],
-  ])('S2-Format %j', async (format, body) => {
+  ])('is read by S2-Format %j', async (format, body) => {
     const ack = (await s2.append('formats', { records: [{ body: 'eA==' }] }, { 's2-format': format }))[1] as JsonAck;
     expect(await s2.bodies('formats', `?seq_num=${ack.start.seq_num}`)).toEqual([body]);
   });
 
-  test.each(['binary', '', 'raw, raw', 'base64url'])('S2-Format %j is none', async (format) => {
+  test.each(['binary', '', 'raw, raw', 'base64url'])('is refused with S2-Format %j', async (format) => {
     const outcomes = [
       await s2.append('formats', { records: [{ body: 'x' }] }, { 's2-format': format }),
       await s2.read('formats', '?seq_num=0', { 's2-format': format, accept: 'application/protobuf' }),
@@ -129,12 +129,12 @@ describe('bodies', () => {
     for (const refused of outcomes) expect(codeOf(refused)).toEqual([400, 'bad_header']);
   });
 
-  test('in protobuf take no part in S2-Format', async () => {
+  test('in protobuf ignores S2-Format', async () => {
     const headers = { 'content-type': 'application/protobuf', 's2-format': 'nonsense' };
     expect((await s2.post('formats', Buffer.from('0a031a0178', 'hex'), headers)).status).toBe(200);
   });
 
-  test('may be packed, within the same limit', async () => {
+  test('may be compressed, within the same limit', async () => {
     const packed = (body: string, encoding = 'gzip') =>
       s2.post('packed', gzipSync(body), { 'content-encoding': encoding });
     expect((await packed('{"records":[{"body":"a"}]}')).status).toBe(200);
@@ -144,7 +144,7 @@ describe('bodies', () => {
     expect(await s2.tail('packed')).toMatchObject([200, { tail: { seq_num: 1 } }]);
   });
 
-  test('are refused above their limit', async () => {
+  test('is refused above its limit', async () => {
     const long = `{"records":[{}],"x":"${'y'.repeat(8 * MiB)}"}`;
     expect(codeOf(outcome(await s2.post('long', long)))).toEqual([400, 'bad_json']);
     const proto = { 'content-type': 'application/protobuf' };
@@ -157,8 +157,8 @@ describe('bodies', () => {
   });
 });
 
-describe('limits', () => {
-  test('1,000 records are a batch, 1,001 are none', async () => {
+describe('the limits of a batch', () => {
+  test('accept 1,000 records, and refuse 1,001', async () => {
     const records = Array.from({ length: 1_000 }, (_, i) => ({ body: String(i) }));
     const [status, ack] = await s2.append('thousand', { records });
     expect([status, ack]).toMatchObject([200, { start: { seq_num: 0 }, end: { seq_num: 1_000 } }]);
@@ -167,7 +167,7 @@ describe('limits', () => {
     expect(await s2.tail('thousand')).toMatchObject([200, { tail: { seq_num: 1_000 } }]);
   });
 
-  test('1 MiB metered is a record, one byte more is none', async () => {
+  test('accept a record of 1 MiB metered, and refuse one byte more', async () => {
     expect((await s2.append('mib', { records: [sized(MiB)] }))[0]).toBe(200);
     expect(codeOf(await s2.append('mib', { records: [sized(MiB + 1)] }))).toEqual([422, 'invalid']);
     const withHeader = { headers: [['é', 'b']], body: 'x'.repeat(MiB - 8 - 2 - 3) };
@@ -179,7 +179,7 @@ describe('limits', () => {
     expect(await s2.tail('mib')).toMatchObject([200, { tail: { seq_num: 2 } }]);
   });
 
-  test('a batch meters 1 MiB at most, in stored bytes', async () => {
+  test('are 1 MiB metered at most, in stored bytes', async () => {
     const half = MiB / 2;
     expect((await s2.append('halves', { records: [sized(half), sized(half)] }))[0]).toBe(200);
     expect(codeOf(await s2.append('halves', { records: [sized(half), sized(half + 1)] }))).toEqual([422, 'invalid']);
@@ -191,8 +191,8 @@ describe('limits', () => {
   });
 });
 
-describe('conditions', () => {
-  test('match_seq_num is the next number, and 0 is one', async () => {
+describe('a condition', () => {
+  test('of match_seq_num is the next number, and 0 counts', async () => {
     const one = { records: [{ body: 'x' }] };
     expect((await s2.append('match', { ...one, match_seq_num: 0 }))[0]).toBe(200);
     expect(await s2.append('match', { ...one, match_seq_num: 0 })).toEqual([412, { seq_num_mismatch: 1 }]);
@@ -202,12 +202,12 @@ describe('conditions', () => {
     expect(await s2.tail('match')).toMatchObject([200, { tail: { seq_num: 3 } }]);
   });
 
-  test.each(['9007199254740992', '18446744073709551615'])('match_seq_num %s is a mismatch', async (text) => {
+  test.each(['9007199254740992', '18446744073709551615'])('of match_seq_num %s is a mismatch', async (text) => {
     const answer = await s2.post('far', `{"records":[{}],"match_seq_num":${text}}`);
     expect(outcome(answer)).toEqual([412, { seq_num_mismatch: 0 }]);
   });
 
-  test('a fencing token is compared when it is given, and only then', async () => {
+  test('of a fencing token is compared when it is given, and only then', async () => {
     const one = { records: [{ body: 'x' }] };
     expect((await s2.append('fenced', { ...one, fencing_token: '' }))[0]).toBe(200);
     expect(await s2.append('fenced', { ...one, fencing_token: 'a' })).toEqual([412, { fencing_token_mismatch: '' }]);
@@ -215,7 +215,7 @@ describe('conditions', () => {
     expect(await s2.append('fenced', { ...one, fencing_token: '' })).toEqual([412, { fencing_token_mismatch: 'a' }]);
     expect((await s2.append('fenced', { ...one, fencing_token: 'a' }))[0]).toBe(200);
     expect((await s2.append('fenced', one))[0]).toBe(200);
-    // The batch with the command is judged by the token before it; of several in a batch the last counts.
+    // The batch with the command is checked against the token before it; of several in a batch the last counts.
     const fences = { records: [command('fence', 'b'), command('fence', 'ü')], fencing_token: 'a' };
     expect((await s2.append('fenced', fences))[0]).toBe(200);
     expect(await s2.append('fenced', fences)).toEqual([412, { fencing_token_mismatch: 'ü' }]);
@@ -223,12 +223,12 @@ describe('conditions', () => {
     expect((await s2.append('fenced', { ...one, fencing_token: '' }))[0]).toBe(200);
   });
 
-  test('the token is judged before the number', async () => {
+  test('of the token is checked before the number', async () => {
     const both = { records: [{}], match_seq_num: 7, fencing_token: 'no' };
     expect(await s2.append('both', both)).toEqual([412, { fencing_token_mismatch: '' }]);
   });
 
-  test('a token has 36 bytes at most', async () => {
+  test('of a token has 36 bytes at most', async () => {
     expect(codeOf(await s2.append('token', { records: [{}], fencing_token: 'é'.repeat(19) }))).toEqual([
       422,
       'invalid',
@@ -237,7 +237,7 @@ describe('conditions', () => {
     expect((await s2.append('token', { records: [{}], fencing_token: 'é'.repeat(18) }))[0]).toBe(200);
   });
 
-  test('one of many with the same condition wins', async () => {
+  test('is met by only one of many concurrent appends', async () => {
     const tries = Array.from({ length: 20 }, (_, i) => ({ records: [{ body: String(i) }], match_seq_num: 0 }));
     const outcomes = await Promise.all(tries.map((input) => s2.append('race', input)));
     expect(outcomes.filter(([status]) => status === 200)).toHaveLength(1);
@@ -246,7 +246,7 @@ describe('conditions', () => {
   });
 });
 
-describe('commands', () => {
+describe('a command', () => {
   test.each([
     ['an unknown word', { headers: [['', 'freeze']] }],
     ['no word', { headers: [['', '']] }],
@@ -272,18 +272,18 @@ describe('commands', () => {
     ['a trim of 7 bytes', { headers: [['', 'trim']], body: '1234567' }],
     ['a trim of 9 bytes', { headers: [['', 'trim']], body: '123456789' }],
     ['a trim of nothing', { headers: [['', 'trim']] }],
-  ])('%s is invalid, and takes the whole batch with it', async (_what, record) => {
+  ])('with %s is invalid, and so is the whole batch with it', async (_what, record) => {
     expect(codeOf(await s2.append('commands', { records: [{ body: 'x' }, record] }))).toEqual([422, 'invalid']);
-    // A stream is made for a batch that can be taken, not for this one.
+    // A stream is created only by a valid batch.
     expect((await s2.tail('commands'))[0]).toBe(404);
   });
 
-  test('a token that is no UTF-8 is invalid', async () => {
+  test('with a token that is not UTF-8 is invalid', async () => {
     const records = [{ headers: [['', Buffer.from('fence').toString('base64')]], body: '/w==' }];
     expect(codeOf(await s2.append('commands', { records }, { 's2-format': 'base64' }))).toEqual([422, 'invalid']);
   });
 
-  test('are records to readers', async () => {
+  test('is a record to readers', async () => {
     await s2.append('seen', { records: [{ body: 'x' }, command('fence', 'tok'), { body: 'y' }] });
     const { records } = await s2.batch('seen', '?seq_num=0');
     expect(records).toMatchObject([{ body: 'x' }, { headers: [['', 'fence']], body: 'tok' }, { body: 'y' }]);
@@ -291,7 +291,7 @@ describe('commands', () => {
     expect((await s2.batch('seen', '?seq_num=0&bytes=26')).records).toHaveLength(1);
   });
 
-  test('a trim hides what is before it, and what lies beyond it counts up to itself', async () => {
+  test('to trim hides what is before it, and one beyond it trims up to itself', async () => {
     const at = (seq: bigint) => {
       const body = Buffer.alloc(8);
       body.writeBigUInt64BE(seq);
@@ -314,15 +314,15 @@ describe('commands', () => {
   });
 });
 
-describe('which fault wins', () => {
+describe('the first fault of a call', () => {
   const bad = { 's2-format': 'nonsense' };
-  test('a missing basin, before the path', async () => {
+  test('is a missing basin, before the path', async () => {
     const headers = { authorization: `Bearer ${server.token}`, ...bad };
     const answer = await call(server.port, { path: '/v1/streams/%ff/records', headers, body: '{' });
     expect(outcome(answer)).toEqual([400, { code: 'bad_header', message: 'Missing header `s2-basin`' }]);
   });
 
-  test('a bad basin name, before the path', async () => {
+  test('is a bad basin name, before the path', async () => {
     const answer = await call(server.port, {
       path: '/v1/streams/%ff/records',
       headers: s2.headers({ 's2-basin': 'NO', ...bad }),
@@ -331,7 +331,7 @@ describe('which fault wins', () => {
     expect(codeOf(outcome(answer))).toEqual([400, 'bad_header']);
   });
 
-  test('the path, before the data-plane headers', async () => {
+  test('is the path, before the data-plane headers', async () => {
     for (const path of ['/v1/streams/%ff/records', '/v1/streams/a%00b/records', '/v1/streams/../records']) {
       const answer = await call(server.port, { path, headers: s2.headers(bad), body: '{' });
       expect(codeOf(outcome(answer))).toEqual([400, 'bad_path']);
@@ -344,23 +344,23 @@ describe('which fault wins', () => {
     ['s2-encryption-key', 'x'.repeat(45)],
     ['s2-stream-config', '{'],
     ['s2-stream-config', '{"retention_policy":{"age":0}}'],
-  ])('%s: %j, before the body', async (name, value) => {
+  ])('is %s: %j, before the body', async (name, value) => {
     expect(codeOf(outcome(await s2.post('wins', '{', { [name]: value })))).toEqual([400, 'bad_header']);
   });
 
-  test('the body, before the basin is looked for', async () => {
+  test('is the body, before the basin is looked up', async () => {
     const nowhere = new RecordsClient(server, 'no-such-basin');
     expect(codeOf(outcome(await nowhere.post('wins', '{')))).toEqual([400, 'bad_json']);
     expect(codeOf(await nowhere.append('wins', { records: [] }))).toEqual([422, 'invalid']);
     expect(codeOf(await nowhere.append('wins', { records: [{}] }))).toEqual([404, 'basin_not_found']);
   });
 
-  test('none of them makes a stream', async () => {
+  test('creates no stream', async () => {
     expect(codeOf(await s2.tail('wins'))).toEqual([404, 'stream_not_found']);
     expect(codeOf(await s2.tail('refused'))).toEqual([404, 'stream_not_found']);
   });
 
-  test('a caller without a token hears of nothing else', async () => {
+  test('is the missing token, which hides all others', async () => {
     const headers = { 's2-basin': 'telemetry', 'content-type': 'application/json', ...bad };
     const answer = await call(server.port, { path: s2.path('wins'), headers, body: '{' });
     expect(codeOf(outcome(answer))).toEqual([401, 'authn']);

@@ -1,4 +1,4 @@
-/** Records encrypted with the caller's key: who reads them, and which keys are none (S2 API §4.7). */
+/** Records encrypted with the caller's key: who can read them, and which keys are invalid. */
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -25,8 +25,8 @@ afterAll(async () => {
   await server.stop();
 });
 
-describe('records', () => {
-  test('what one key wrote it reads, in every form', async () => {
+describe('encrypted records', () => {
+  test('are read with the key that wrote them, in every form', async () => {
     const input = { records: [{ body: 'secret é', headers: [['k', 'v']] }, { body: '' }] };
     expect((await s2.append('safe', input, KEY))[0]).toBe(200);
     const trimmed = { 's2-encryption-key': `  ${KEY['s2-encryption-key']} ` };
@@ -42,13 +42,13 @@ describe('records', () => {
     expect(await s2.tail('safe')).toMatchObject([200, { tail: { seq_num: 2 } }]);
   });
 
-  test('metered are the records, not what they are stored as', async () => {
+  test('are metered by their content, not by their stored size', async () => {
     expect((await s2.append('metered', { records: [{ body: 'x'.repeat(1_048_568) }] }, KEY))[0]).toBe(200);
     expect((await s2.batch('metered', '?seq_num=0&bytes=1048576', KEY)).records).toHaveLength(1);
     expect((await s2.batch('metered', '?seq_num=0&bytes=1048575', KEY)).records).toHaveLength(0);
   });
 
-  test('a wrong key reads nothing, and says so', async () => {
+  test('are not readable with a wrong key, and the error says so', async () => {
     await s2.append('wrong', ONE, KEY);
     expect(codeOf(await s2.read('wrong', '?seq_num=0', OTHER))).toEqual([400, 'decryption_failed']);
     const events = await (await s2.sse('wrong', '?seq_num=0&count=5', OTHER)).rest();
@@ -59,14 +59,14 @@ describe('records', () => {
     ]);
   });
 
-  test('another key may write behind the first; each reads its own', async () => {
+  test('may follow records of another key; each key reads its own', async () => {
     await s2.append('both', ONE, KEY);
     await s2.append('both', { records: [{ body: 'y' }] }, OTHER);
     expect((await s2.batch('both', '?seq_num=0&count=1', KEY)).records).toMatchObject([{ body: 'x' }]);
     expect((await s2.batch('both', '?seq_num=1', OTHER)).records).toMatchObject([{ body: 'y' }]);
   });
 
-  test('commands are in clear, and take effect', async () => {
+  test('leave commands in the clear, which take effect', async () => {
     const fence = { records: [{ headers: [['', 'fence']], body: 'tok' }] };
     await s2.append('fenced', fence, KEY);
     expect(await s2.append('fenced', { ...ONE, fencing_token: 'no' }, KEY)).toEqual([
@@ -78,7 +78,7 @@ describe('records', () => {
   });
 });
 
-describe('keys', () => {
+describe('an encryption key', () => {
   test.each([
     ['none', {}],
     ['of 31 bytes', { 's2-encryption-key': Buffer.alloc(31).toString('base64') }],
@@ -87,7 +87,7 @@ describe('keys', () => {
     ['without its padding', { 's2-encryption-key': Buffer.alloc(32).toString('base64').slice(0, 43) }],
     ['empty', { 's2-encryption-key': ' ' }],
     ['too long', { 's2-encryption-key': `${Buffer.alloc(33).toString('base64')}A` }],
-  ])('a key that is %s is a bad header, before anything is answered', async (_what, headers) => {
+  ])('that is %s is a bad header, before any response', async (_what, headers) => {
     await s2.append('keyed', ONE, KEY);
     const codes = [
       await s2.append('keyed', ONE, headers),
@@ -98,7 +98,7 @@ describe('keys', () => {
     expect(codes).toEqual(codes.map(() => [400, 'bad_header']));
   });
 
-  test('no message repeats a key', async () => {
+  test('is repeated in no message', async () => {
     const secret = `${'S'.repeat(40)}!!!!`;
     for (const key of [secret, `${secret}x`]) {
       const answer = await s2.post('keyed', JSON.stringify(ONE), { 's2-encryption-key': key });
@@ -107,7 +107,7 @@ describe('keys', () => {
     expect(server.stderr() + server.stdout()).not.toContain('SSSS');
   });
 
-  test('a stream without a cipher ignores a key, unless it is empty or too long', async () => {
+  test('is ignored by a stream without a cipher, unless it is empty or too long', async () => {
     const plain = new RecordsClient(server);
     for (const key of ['x', '*'.repeat(44), KEY['s2-encryption-key']]) {
       expect((await plain.append('open', ONE, { 's2-encryption-key': key }))[0]).toBe(200);
@@ -119,7 +119,7 @@ describe('keys', () => {
     }
   });
 
-  test('a stream keeps the cipher that it was made with', async () => {
+  test('does not change the cipher that a stream was created with', async () => {
     const basin = await makeBasin(server, 'cipher-change', { create_stream_on_append: true });
     await basin.append('old', ONE);
     const path = `/v1/basins/${basin.basin}`;

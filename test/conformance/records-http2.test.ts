@@ -1,4 +1,4 @@
-/** Records over HTTP/2 without TLS, as the Rust SDK and the CLI of S2 speak it: many calls on one connection. */
+/** Records over HTTP/2 without TLS, as the Rust SDK and the S2 CLI use it: many calls on one connection. */
 
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -57,8 +57,8 @@ function append(stream: string, ...bodies: readonly string[]): Promise<Answer> {
   return call('POST', s2.path(stream), JSON_TYPE, body);
 }
 
-describe('unary', () => {
-  test('append, read, tail', async () => {
+describe('unary calls over HTTP/2', () => {
+  test('append, read and check the tail', async () => {
     const appended = await append('one', 'a', 'b');
     expect([appended.status, appended.headers['content-type']]).toEqual([200, 'application/json']);
     const ack = JSON.parse(appended.body) as JsonAck;
@@ -68,7 +68,7 @@ describe('unary', () => {
     expect(JSON.parse(tail.body)).toEqual({ tail: ack.tail });
   });
 
-  test('a hundred appends and as many reads at once', async () => {
+  test('run a hundred appends and reads at once', async () => {
     const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => append('crowd', String(i))));
     const starts = answers.map(({ body }) => (JSON.parse(body) as JsonAck).start.seq_num);
     expect(starts.sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
@@ -77,7 +77,7 @@ describe('unary', () => {
     expect(new Set(bodies).size).toBe(100);
   });
 
-  test('refusals have their status and their JSON', async () => {
+  test('have the status and the JSON of their refusal', async () => {
     const one = '{"records":[{}],"match_seq_num":5}';
     const mismatch = await call('POST', s2.path('refused'), JSON_TYPE, one);
     expect([mismatch.status, mismatch.body]).toEqual([412, '{"seq_num_mismatch":0}']);
@@ -89,7 +89,7 @@ describe('unary', () => {
     expect([beyond.status, JSON.parse(beyond.body)]).toMatchObject([416, { tail: { seq_num: 100 } }]);
   });
 
-  test('a large batch comes and goes in one piece', async () => {
+  test('carry a large batch in one piece, both ways', async () => {
     const body = 'x'.repeat(1_048_568);
     expect((await append('large', body)).status).toBe(200);
     const read = await call('GET', s2.path('large', '?seq_num=0'));
@@ -97,17 +97,17 @@ describe('unary', () => {
   });
 });
 
-describe('server-sent events', () => {
+describe('server-sent events over HTTP/2', () => {
   const SSE = { accept: 'text/event-stream' };
 
-  test('a bounded read ends cleanly', async () => {
+  test('end cleanly when the read is bounded', async () => {
     await append('events', 'a', 'b', 'c');
     const { status, headers, body } = await call('GET', s2.path('events', '?seq_num=1&count=2'), SSE);
     expect([status, headers['content-type']]).toEqual([200, 'text/event-stream']);
     expect(body).toMatch(/^event: batch\nid: 2,2,18\ndata: \{.*\}\n\ndata: \[DONE\]\n\n$/);
   });
 
-  test('followers share a connection with appends, and one that resets its stream leaves the others alone', async () => {
+  test('share a connection with appends, and a reset of one stream does not affect the others', async () => {
     await append('live', 'first');
     const follow = () => {
       const stream = open('GET', s2.path('live', '?count=1&wait=60'), SSE);

@@ -1,4 +1,4 @@
-/** Streams that appends and reads make, what they are made with, and those that are being deleted (S2 API §4.5, §5.3). */
+/** Streams that appends and reads create, their config, and streams during their deletion. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { codeOf, makeBasin, outcome, type RecordsClient } from '../support/records-calls.ts';
@@ -18,8 +18,8 @@ const configOf = (s2: RecordsClient, stream: string) => s2.control('GET', `/v1/s
 const header = (config: object) => ({ 's2-stream-config': JSON.stringify(config) });
 const ONE = { records: [{ body: 'x' }] };
 
-describe('streams that are made by the way', () => {
-  test('by an append, where the basin says so', async () => {
+describe('a missing stream is created', () => {
+  test('by an append, where the basin allows it', async () => {
     const s2 = await makeBasin(server, 'auto-append', { create_stream_on_append: true });
     expect(codeOf(await s2.read('a', '?seq_num=0'))).toEqual([404, 'stream_not_found']);
     expect(codeOf(await s2.tail('a'))).toEqual([404, 'stream_not_found']);
@@ -27,7 +27,7 @@ describe('streams that are made by the way', () => {
     expect(await s2.bodies('a')).toEqual(['x']);
   });
 
-  test('by a read or a look at the tail, where the basin says so; then there is nothing to read', async () => {
+  test('by a read or a tail check, where the basin allows it; then there is nothing to read', async () => {
     const s2 = await makeBasin(server, 'auto-read', { create_stream_on_read: true });
     expect(codeOf(await s2.append('a', ONE))).toEqual([404, 'stream_not_found']);
     const empty = { tail: { seq_num: 0, timestamp: 0 } };
@@ -40,14 +40,14 @@ describe('streams that are made by the way', () => {
     for (const name of ['a', 'b', 'c', 'd']) expect((await s2.append(name, ONE))[0]).toBe(200);
   });
 
-  test('by neither, where it does not', async () => {
+  test('by neither, where the basin does not allow it', async () => {
     const s2 = await makeBasin(server, 'auto-nothing', {});
     expect(codeOf(await s2.append('a', ONE))).toEqual([404, 'stream_not_found']);
     expect(codeOf(await s2.read('a', '?seq_num=0'))).toEqual([404, 'stream_not_found']);
     expect(codeOf(await s2.tail('a'))).toEqual([404, 'stream_not_found']);
   });
 
-  test('once, however many come at the same time', async () => {
+  test('once, for any number of concurrent calls', async () => {
     const s2 = await makeBasin(server, 'auto-race', { create_stream_on_append: true, create_stream_on_read: true });
     const outcomes = await Promise.all(
       Array.from({ length: 30 }, (_, i) => (i % 3 === 0 ? s2.tail('a') : s2.append('a', ONE))),
@@ -56,7 +56,7 @@ describe('streams that are made by the way', () => {
     expect(await s2.bodies('a')).toHaveLength(20);
   });
 
-  test('never by a call that is refused for what it says', async () => {
+  test('never by a call that is refused for its content', async () => {
     const s2 = await makeBasin(server, 'auto-refuse', { create_stream_on_append: true, create_stream_on_read: true });
     const refused = [
       await s2.read('a', '?seq_num=0&timestamp=0'),
@@ -76,7 +76,7 @@ describe('streams that are made by the way', () => {
     expect(await s2.control('GET', '/v1/streams')).toMatchObject([200, { streams: [] }]);
   });
 
-  test('have what the header says over what the basin says, and keep it', async () => {
+  test('with the config of the header over that of the basin, and keeps it', async () => {
     const s2 = await makeBasin(server, 'auto-config', {
       create_stream_on_append: true,
       create_stream_on_read: true,
@@ -84,7 +84,7 @@ describe('streams that are made by the way', () => {
     });
     await s2.append('plain', ONE);
     await s2.append('empty', ONE, header({}));
-    await s2.append('given', ONE, header({ timestamping: { uncapped: true }, nobody: { knows: 'this' } }));
+    await s2.append('given', ONE, header({ timestamping: { uncapped: true }, unknown: { field: 'ignored' } }));
     await s2.read('read', '?seq_num=0', header({ retention_policy: { infinite: {} } }));
     await s2.tail('tail');
     const expected = [
@@ -95,7 +95,7 @@ describe('streams that are made by the way', () => {
       ['tail', { retention_policy: { age: 1_000 }, timestamping: { mode: 'arrival', uncapped: false } }],
     ] as const;
     for (const [name, config] of expected) expect(await configOf(s2, name)).toMatchObject([200, config]);
-    // To a stream that is there it means nothing, but it is looked at.
+    // An existing stream ignores the header, but the header is validated.
     await s2.append('plain', ONE, header({ timestamping: { mode: 'client-require' } }));
     expect(await configOf(s2, 'plain')).toMatchObject([200, { timestamping: { mode: 'arrival' } }]);
     const age0 = { 's2-stream-config': '{"retention_policy":{"age":0}}' };
@@ -105,7 +105,7 @@ describe('streams that are made by the way', () => {
 });
 
 describe('deletion', () => {
-  test('a stream that is being deleted refuses appends, reads and tails', async () => {
+  test('of a stream refuses appends, reads and tail checks meanwhile', async () => {
     const s2 = await makeBasin(server, 'deletion', { create_stream_on_append: true, create_stream_on_read: true });
     await s2.texts('a', 'x');
     expect((await s2.control('DELETE', '/v1/streams/a'))[0]).toBe(202);
@@ -117,13 +117,13 @@ describe('deletion', () => {
     }
   });
 
-  test('a waiting read of a stream that is deleted is told so', async () => {
+  test('of a stream is told to a waiting read', async () => {
     const s2 = await makeBasin(server, 'deletion-wait', { create_stream_on_append: true });
     await s2.texts('a', 'x');
     const events = await s2.sse('a', '?seq_num=1');
     expect((await events.next())?.event).toBe('ping');
     const waiting = s2.read('a', '?seq_num=1&wait=60');
-    // Later on the same server: by then the read above stands at the tail.
+    // Later on the same server: by then the read above waits at the tail.
     expect((await s2.read('a', '?seq_num=0'))[0]).toBe(200);
     expect((await s2.control('DELETE', '/v1/streams/a'))[0]).toBe(202);
     const last = (await events.rest()).at(-1);
@@ -133,7 +133,7 @@ describe('deletion', () => {
     else expect([status, body]).toMatchObject([200, { records: [{ headers: [['', 'trim']] }] }]);
   });
 
-  test('a basin that is being deleted makes no more streams', async () => {
+  test('of a basin keeps it from creating more streams', async () => {
     const s2 = await makeBasin(server, 'deletion-basin', { create_stream_on_append: true });
     expect((await s2.control('DELETE', `/v1/basins/${s2.basin}`))[0]).toBe(202);
     const refused = codeOf(await s2.append('new', ONE));

@@ -1,4 +1,4 @@
-/** Which timestamp a record gets: modes, the cap, and never going back (S2 API §4.6). */
+/** Which timestamp a record gets: modes, the cap, and monotonic order. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { codeOf, type JsonAck, outcome, RecordsClient } from '../support/records-calls.ts';
@@ -37,8 +37,8 @@ async function append(stream: string, input: object, headers = {}): Promise<Json
   return ack as JsonAck;
 }
 
-describe('client-prefer, which is the default', () => {
-  test("the client's own clock comes back unchanged, and without one the server's is taken", async () => {
+describe('client-prefer, the default mode,', () => {
+  test("keeps the client's timestamp, and takes the server's time without one", async () => {
     const now = Date.now();
     await append('prefer', timed(now, undefined));
     const [first, second = 0] = await times('prefer');
@@ -47,7 +47,7 @@ describe('client-prefer, which is the default', () => {
     expect(second).toBeLessThanOrEqual(Date.now());
   });
 
-  test('what is in the past stays there, and is never below the one before', async () => {
+  test('keeps a timestamp of the past, but never one below the one before', async () => {
     const ack = await append('past', timed(5, 5, 3, 9));
     expect(await times('past')).toEqual([5, 5, 5, 9]);
     expect([ack.start.timestamp, ack.end.timestamp, ack.tail.timestamp]).toEqual([5, 9, 9]);
@@ -55,13 +55,13 @@ describe('client-prefer, which is the default', () => {
     expect((await times('past')).slice(4)).toEqual([9, 9, 10]);
   });
 
-  test('0 is a timestamp', async () => {
+  test('accepts 0 as a timestamp', async () => {
     await append('zero', timed(0));
     expect(await times('zero')).toEqual([0]);
     expect(await s2.tail('zero')).toEqual([200, { tail: { seq_num: 1, timestamp: 0 } }]);
   });
 
-  test('what is ahead of the server is capped', async () => {
+  test('caps a timestamp ahead of the server', async () => {
     const before = Date.now();
     await append('capped', timed(before + FUTURE_MS, undefined));
     const [first = 0, second = 0] = await times('capped');
@@ -71,14 +71,14 @@ describe('client-prefer, which is the default', () => {
   });
 });
 
-test('uncapped keeps what is ahead, and later records stick to it', async () => {
+test('an uncapped stream keeps timestamps of the future, and later records have at least that time', async () => {
   const ahead = Date.now() + FUTURE_MS;
   await append('uncapped', timed(ahead, undefined), timestamping({ uncapped: true }));
   await append('uncapped', timed(undefined, 1, ahead + 1));
   expect(await times('uncapped')).toEqual([ahead, ahead, ahead, ahead, ahead + 1]);
 });
 
-test('uncapped keeps up to 2^53 - 1', async () => {
+test('an uncapped stream keeps timestamps up to 2^53 - 1', async () => {
   await append('largest', timed(2 ** 53 - 1), timestamping({ uncapped: true }));
   expect(await times('largest')).toEqual([2 ** 53 - 1]);
   expect(await s2.tail('largest')).toEqual([200, { tail: { seq_num: 1, timestamp: 2 ** 53 - 1 } }]);
@@ -87,7 +87,7 @@ test('uncapped keeps up to 2^53 - 1', async () => {
   expect((await s2.batch('largest', '?timestamp=9007199254740991')).records).toHaveLength(1);
 });
 
-test('client-require refuses the whole batch when one has none', async () => {
+test('client-require refuses the whole batch when a record has no timestamp', async () => {
   const required = timestamping({ mode: 'client-require' });
   await append('required', timed(1), required);
   const refused = await s2.append('required', timed(2, undefined));
@@ -104,7 +104,7 @@ test('client-require refuses a condition before it looks at timestamps', async (
   expect(await s2.append('order', { ...timed(undefined), match_seq_num: 5 })).toEqual([412, { seq_num_mismatch: 1 }]);
 });
 
-test("arrival is the server's time whatever the client says, once per batch", async () => {
+test("arrival takes the server's time whatever the client sends, once per batch", async () => {
   const before = Date.now();
   await append('arrival', timed(5, before + FUTURE_MS, undefined), timestamping({ mode: 'arrival' }));
   const [first = 0, ...others] = await times('arrival');
@@ -113,7 +113,7 @@ test("arrival is the server's time whatever the client says, once per batch", as
   expect(others).toEqual([first, first]);
 });
 
-test('reading from a timestamp begins with the first record that has it', async () => {
+test('a read from a timestamp begins with the first record at or after it', async () => {
   await append('from', timed(10, 20, 20));
   await append('from', timed(20, 30));
   const first = async (query: string) => (await s2.batch('from', query)).records[0]?.seq_num;

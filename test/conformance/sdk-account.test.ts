@@ -1,4 +1,4 @@
-/** What the official SDK asks of an account: usage metrics, who may call, and calls that it repeats itself. */
+/** The account calls of the official SDK: usage metrics, authentication, and calls that it repeats by itself. */
 
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -27,10 +27,10 @@ afterAll(async () => {
   await server.stop();
 });
 
-test('an unknown token is told so', async () => {
-  const stranger = sdkOf({ port: server.port, token: 'nobody-gave-it-out' });
-  // Asked one after the other: a refusal that comes while another one is waited for is heard by nobody.
-  for (const ask of [() => stranger.basins.list(), () => stranger.basin('account-basin').stream('counted').read()]) {
+test('an unknown token is refused', async () => {
+  const unknown = sdkOf({ port: server.port, token: 'never-issued' });
+  // Called one after the other: a rejection during the wait for another one is handled by no code.
+  for (const ask of [() => unknown.basins.list(), () => unknown.basin('account-basin').stream('counted').read()]) {
     expect(await failureOf(ask())).toMatchObject({ status: 401, code: 'authn' });
   }
 });
@@ -41,7 +41,7 @@ describe('usage metrics', () => {
     return { start: end - HOUR_MS, end };
   };
 
-  test('each set answers values of its shape', async () => {
+  test('have values of the right shape in each set', async () => {
     const basin = 'account-basin';
     const sets = [
       s2.metrics.account({ set: 'active-basins', ...hour() }),
@@ -60,22 +60,22 @@ describe('usage metrics', () => {
   test.each<[string, (range: { start: number; end: number }) => { start?: number; end?: number }]>([
     ['no start', ({ end }) => ({ end })],
     ['no end', ({ start }) => ({ start })],
-    ['a start behind the end', ({ start, end }) => ({ start: end, end: start })],
+    ['a start after the end', ({ start, end }) => ({ start: end, end: start })],
     ['an end in the future', ({ start, end }) => ({ start, end: end + 600_000 })],
     ['91 days', ({ end }) => ({ start: end - 91 * 24 * HOUR_MS, end })],
-  ])('%s is refused', async (_, range) => {
+  ])('are refused with %s', async (_, range) => {
     const asked = s2.metrics.account({ set: 'account-ops', ...range(hour()) });
     expect(await failureOf(asked)).toMatchObject({ status: 422, code: 'invalid' });
   });
 });
 
-describe('a call that the client repeats by itself', () => {
+describe('a call that the SDK repeats by itself', () => {
   let lossy: Server;
   let answersLost: number;
   let repeating: S2;
 
   beforeAll(async () => {
-    // Passes everything on; the next answer is lost, and the client told to try again.
+    // Forwards everything; the next response is dropped, and the client told to retry.
     lossy = createServer((incoming, outgoing) => {
       const { method, url, headers } = incoming;
       const onward = request({ port: server.port, host: '127.0.0.1', method, path: url, headers }, (answer) => {
@@ -105,7 +105,7 @@ describe('a call that the client repeats by itself', () => {
     expect((await s2.basin('repeated-basin').streams.list()).streams).toEqual([stream]);
   });
 
-  test('changes and ensures to the same end', async () => {
+  test('changes and ensures with the same result', async () => {
     answersLost = 1;
     const config = { createStreamOnAppend: true };
     expect((await repeating.basins.ensure({ basin: 'ensured-basin', config })).result).toBe('noop');
@@ -115,7 +115,7 @@ describe('a call that the client repeats by itself', () => {
     expect(now).toMatchObject({ createStreamOnAppend: true, createStreamOnRead: true });
     answersLost = 1;
     await repeating.basins.delete({ basin: 'ensured-basin' }).catch((error) => {
-      // The first attempt may already have removed it altogether.
+      // The first attempt may have removed it completely.
       expect(error).toMatchObject({ status: 404, code: 'basin_not_found' });
     });
   });
@@ -136,7 +136,7 @@ describe('request tokens', () => {
   test.each([
     ['/v1/basins', 'basin', 200, { create_stream_on_read: true }],
     ['/v1/streams', 'stream', 201, { retention_policy: { age: 5 } }],
-  ])('%s: the same token and config replay; anything else is a conflict', async (path, kind, replayed, config) => {
+  ])('replay with the same config and are a conflict with another: %s', async (path, kind, replayed, config) => {
     const first = await create(path, 'token-1', { [kind]: 'tokened-one', config });
     expect([first.status, first.headers['s2-provision-result']]).toEqual([201, 'created']);
     const again = await create(path, 'token-1', { [kind]: 'tokened-one', config });

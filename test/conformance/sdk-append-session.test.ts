@@ -1,4 +1,4 @@
-/** Append sessions and the producer of the official SDK, on both of its transports: order, pipelining, failures. */
+/** Append sessions and the producer of the official SDK, over both of its transports: order, pipelining, failures. */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import {
@@ -30,7 +30,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A stream of its own for each test; all are closed at the end. */
+/** A stream for each test; all are closed at the end. */
 async function fresh(forceTransport: 'fetch' | 's2s'): Promise<S2Stream> {
   const name = `stream-${opened.length}`;
   await basin.streams.create({ stream: name });
@@ -52,7 +52,7 @@ describe.each(TRANSPORTS)('append sessions over %s', (forceTransport) => {
     stream = await fresh(forceTransport);
   });
 
-  test('every batch is acknowledged in the order in which it was submitted', async () => {
+  test('acknowledge every batch in the order of submission', async () => {
     const session = await stream.appendSession({ maxInflightBatches: 50 });
     const batches = Array.from({ length: 120 }, (_, i) => Array.from({ length: 1 + (i % 5) }, (_x, j) => `${i}.${j}`));
     const acks = session.acks();
@@ -72,7 +72,7 @@ describe.each(TRANSPORTS)('append sessions over %s', (forceTransport) => {
     expect(await bodies(stream)).toEqual(batches.flat());
   });
 
-  test('pipelined conditions each hold against the batch before', async () => {
+  test('check each pipelined condition against the batch before', async () => {
     const session = await stream.appendSession();
     const tickets = [];
     for (let i = 0; i < 30; i++) tickets.push(await session.submit(textBatch([`${i}`], { matchSeqNum: i })));
@@ -81,7 +81,7 @@ describe.each(TRANSPORTS)('append sessions over %s', (forceTransport) => {
     await session.close();
   });
 
-  test('four good batches, then a stale number: four acks, the failure, and nothing behind it', async () => {
+  test('with four good batches and a stale number return four acks and the failure, and append nothing after it', async () => {
     const session = await stream.appendSession();
     const acks: number[] = [];
     const reading = (async () => {
@@ -91,7 +91,7 @@ describe.each(TRANSPORTS)('append sessions over %s', (forceTransport) => {
     for (let i = 0; i < 4; i++) tickets.push(await session.submit(textBatch([`${i}`], { matchSeqNum: i })));
     const outcomes = [
       session.submit(textBatch(['stale'], { matchSeqNum: 2 })),
-      session.submit(textBatch(['behind'])),
+      session.submit(textBatch(['after'])),
     ].map((submitted) => failureOf(submitted.then((ticket) => ticket.ack())));
     for (const [i, ticket] of tickets.entries()) expect((await ticket.ack()).end.seqNum).toBe(i + 1);
     const mismatch = { name: 'SeqNumMismatchError', status: 412, expectedSeqNum: 4 };
@@ -105,14 +105,14 @@ describe.each(TRANSPORTS)('append sessions over %s', (forceTransport) => {
   });
 });
 
-describe.each(TRANSPORTS)('what an append session over %s carries and refuses', (forceTransport) => {
+describe.each(TRANSPORTS)('an append session over %s', (forceTransport) => {
   let stream: S2Stream;
 
   beforeEach(async () => {
     stream = await fresh(forceTransport);
   });
 
-  test('a fence of another client ends the session of the one before it', async () => {
+  test('ends when another client sets a fence', async () => {
     const session = await stream.appendSession();
     await (await session.submit(AppendInput.create([AppendRecord.fence('first')]))).ack();
     await (await session.submit(textBatch(['a'], { fencingToken: 'first' }))).ack();
@@ -125,7 +125,7 @@ describe.each(TRANSPORTS)('what an append session over %s carries and refuses', 
     expect(await bodies(stream)).toEqual(['first', 'a', 'second']);
   });
 
-  test('a bad record ends it with 422', async () => {
+  test('ends with 422 for a bad record', async () => {
     const session = await stream.appendSession();
     await (await session.submit(textBatch(['good']))).ack();
     const bad = AppendInput.create([AppendRecord.string({ body: 'x', headers: [['', 'dance']] })]);
@@ -134,13 +134,13 @@ describe.each(TRANSPORTS)('what an append session over %s carries and refuses', 
     expect(await bodies(stream)).toEqual(['good']);
   });
 
-  test('a stream that is not there refuses the session', async () => {
-    const session = basin.stream('nobody', { forceTransport }).appendSession();
+  test('is refused for a missing stream', async () => {
+    const session = basin.stream('missing', { forceTransport }).appendSession();
     const failure = failureOf(session.then((it) => it.submit(textBatch(['a']))).then((ticket) => ticket.ack()));
     expect(await failure).toMatchObject({ status: 404, code: 'stream_not_found' });
   });
 
-  test('bytes and text go in one session, large ones too', async () => {
+  test('carries bytes and text, large ones too', async () => {
     const session = await stream.appendSession();
     const body = Uint8Array.from({ length: 700_000 }, (_, i) => i);
     await (
@@ -154,7 +154,7 @@ describe.each(TRANSPORTS)('what an append session over %s carries and refuses', 
     expect(Buffer.from(records[0]?.headers[0]?.[1] ?? []).equals(body.slice(0, 9))).toBe(true);
   });
 
-  test('the stream is made where the basin says so, with the config of the session', async () => {
+  test('creates the stream where the basin allows it, with the config of the session', async () => {
     await s2.basins.ensure({ basin: 'making-basin', config: { createStreamOnAppend: true } });
     const making = s2.basin('making-basin');
     const made = making.stream(`made-${forceTransport}`, { forceTransport });
@@ -168,7 +168,7 @@ describe.each(TRANSPORTS)('what an append session over %s carries and refuses', 
 });
 
 describe.each(TRANSPORTS)('the producer over %s', (forceTransport) => {
-  test('each record learns its own number, and none is missing', async () => {
+  test('tells each record its own number, and no record is missing', async () => {
     const name = `produced-${forceTransport}`;
     await basin.streams.create({ stream: name });
     const stream = basin.stream(name, { forceTransport });

@@ -1,4 +1,4 @@
-/** Appends by way of the official SDK: acks, conditions, commands, timestamps, bodies of every kind, creation on append. */
+/** Appends with the official SDK: acks, conditions, commands, timestamps, bodies of every kind, creation on append. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AppendInput, AppendRecord, type S2, type S2Basin, type S2Stream } from '@s2-dev/streamstore';
@@ -32,7 +32,7 @@ async function bodies(stream: S2Stream): Promise<string[]> {
 }
 
 describe('acks', () => {
-  test('each names the place of its batch, and the tail is there at once', async () => {
+  test('have the position of their batch, and the tail is updated at once', async () => {
     const stream = await created('acks');
     const first = await stream.append(textBatch(['a', 'b', 'c']));
     expect([first.start.seqNum, first.end.seqNum, first.tail.seqNum]).toEqual([0, 3, 3]);
@@ -42,7 +42,7 @@ describe('acks', () => {
     expect(await bodies(stream)).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  test('a hundred appends at once tile the stream, each batch in one piece', async () => {
+  test('of a hundred concurrent appends cover the stream without gaps, each batch contiguous', async () => {
     const stream = await created('concurrent');
     const batches = Array.from({ length: 100 }, (_, i) => Array.from({ length: 1 + (i % 7) }, (_x, j) => `${i}.${j}`));
     const acks = await Promise.all(batches.map((batch) => stream.append(textBatch(batch))));
@@ -58,7 +58,7 @@ describe('acks', () => {
 });
 
 describe('conditions', () => {
-  test('match_seq_num: 0 counts, the next number passes, any other is told the right one and leaves nothing', async () => {
+  test('of match_seq_num hold for 0 and the next number; any other is told the right one and leaves nothing', async () => {
     const stream = await created('matched');
     await stream.append(textBatch(['a', 'b'], { matchSeqNum: 0 }));
     expect((await stream.append(textBatch(['c'], { matchSeqNum: 2 }))).end.seqNum).toBe(3);
@@ -72,7 +72,7 @@ describe('conditions', () => {
     expect(await bodies(stream)).toEqual(['a', 'b', 'c']);
   });
 
-  test('of many that want the same place one gets it', async () => {
+  test('are met by one of many concurrent appends for the same position', async () => {
     const stream = await created('contended');
     const answers = await Promise.allSettled(
       Array.from({ length: 20 }, (_, i) => stream.append(textBatch([`${i}`], { matchSeqNum: 0 }))),
@@ -84,7 +84,7 @@ describe('conditions', () => {
     expect((await stream.checkTail()).tail.seqNum).toBe(1);
   });
 
-  test('a fence holds for later batches that show a token, and can be changed and taken away', async () => {
+  test('of a fence hold for later batches that send a token, and the fence can be changed and removed', async () => {
     const stream = await created('fenced');
     await stream.append(AppendInput.create([AppendRecord.fence('one')], { fencingToken: '' }));
     await stream.append(textBatch(['a'], { fencingToken: 'one' }));
@@ -105,7 +105,7 @@ describe('conditions', () => {
     expect(await bodies(stream)).toEqual(['one', 'a', 'without', 'two', '', 'b']);
   });
 
-  test('a wrong token is told before a wrong number', async () => {
+  test('report a wrong token before a wrong number', async () => {
     const stream = await created('both');
     await stream.append(AppendInput.create([AppendRecord.fence('one')]));
     const failure = failureOf(stream.append(textBatch(['x'], { fencingToken: 'two', matchSeqNum: 9 })));
@@ -114,7 +114,7 @@ describe('conditions', () => {
 });
 
 describe('commands', () => {
-  test('readers get them as records, or not at all where they say so', async () => {
+  test('are returned to readers as records, or left out on request', async () => {
     const stream = await created('commands');
     await stream.append(
       AppendInput.create([AppendRecord.string({ body: 'a' }), AppendRecord.fence('t'), AppendRecord.trim(0)]),
@@ -125,7 +125,7 @@ describe('commands', () => {
     expect(data.records.map(({ body }) => body)).toEqual(['a']);
   });
 
-  test('a trim takes the records before it away, never backwards and never past itself; numbers go on', async () => {
+  test('to trim remove the records before them, never backwards and never past themselves; numbers continue', async () => {
     const stream = await created('trimmed');
     await stream.append(textBatch(['0', '1', '2', '3', '4']));
     await stream.append(AppendInput.create([AppendRecord.trim(3)]));
@@ -161,7 +161,7 @@ describe('commands', () => {
       'a good record before a bad one',
       [AppendRecord.string({ body: 'good' }), AppendRecord.string({ body: 'x', headers: [['', 'y']] })],
     ],
-  ])('%s is refused and leaves nothing', async (name, records) => {
+  ])('are refused and leave nothing: %s', async (name, records) => {
     const stream = await created(`refused: ${name}`);
     expect(await failureOf(stream.append(AppendInput.create(records)))).toMatchObject({ status: 422, code: 'invalid' });
     expect((await stream.checkTail()).tail.seqNum).toBe(0);
@@ -171,7 +171,7 @@ describe('commands', () => {
 describe('bodies and headers', () => {
   const every = Uint8Array.from({ length: 256 }, (_, i) => i);
 
-  test('text and bytes in one batch come back byte for byte, in both formats', async () => {
+  test('are returned byte for byte for text and bytes in one batch, in both formats', async () => {
     const stream = await created('mixed');
     await stream.append(
       AppendInput.create([
@@ -195,7 +195,7 @@ describe('bodies and headers', () => {
     expect(text[2]).toMatchObject({ body: '', headers: [] });
   });
 
-  test('headers keep their order and may repeat', async () => {
+  test('keep the order of headers, which may repeat', async () => {
     const stream = await created('headers');
     const headers = [
       ['b', '1'],
@@ -207,7 +207,7 @@ describe('bodies and headers', () => {
     expect((await stream.read({ start: { from: { seqNum: 0 } } })).records[0]?.headers).toEqual(headers);
   });
 
-  test('a record of exactly 1 MiB, text full of escapes, and 1,000 records fit', async () => {
+  test('may hold a record of exactly 1 MiB, text full of escapes, and 1,000 records', async () => {
     const stream = await created('largest');
     const size = AppendRecord.maxBodyBytes();
     await stream.append(AppendInput.create([AppendRecord.bytes({ body: new Uint8Array(size).fill(7) })]));
@@ -222,7 +222,7 @@ describe('bodies and headers', () => {
 describe('timestamps', () => {
   const past = 1_700_000_000_000;
 
-  test("a client's own is kept, one of the future is capped, none goes back", async () => {
+  test('of the client are kept, capped when in the future, and never go back', async () => {
     const stream = await created('client-prefer');
     const future = Date.now() + 60_000;
     const ack = await stream.append(
@@ -239,14 +239,14 @@ describe('timestamps', () => {
     expect(ack.end.timestamp.getTime()).toBe(times[2]);
   });
 
-  test('uncapped keeps the future, and what follows sticks to it', async () => {
+  test('of the future are kept when uncapped, and later records have at least that time', async () => {
     const stream = await created('uncapped', { timestamping: { uncapped: true } });
     const future = Date.now() + 3_600_000;
     await stream.append(AppendInput.create([AppendRecord.string({ body: 'f', timestamp: future })]));
     expect((await stream.append(textBatch(['now']))).end.timestamp.getTime()).toBe(future);
   });
 
-  test('arrival ignores it, client-require wants it', async () => {
+  test('are ignored in arrival mode and required in client-require mode', async () => {
     const arrival = await created('arrival', { timestamping: { mode: 'arrival' } });
     const ack = await arrival.append(AppendInput.create([AppendRecord.string({ body: 'a', timestamp: past })]));
     expect(ack.end.timestamp.getTime()).toBeGreaterThan(past);
@@ -262,7 +262,7 @@ describe('timestamps', () => {
 });
 
 describe('creation on append', () => {
-  test('the first append makes the stream, with the config that it carries', async () => {
+  test('makes the stream with the first append, with the config of the append', async () => {
     const defaultStreamConfig = { retentionPolicy: { ageSecs: 90 }, timestamping: { mode: 'arrival' as const } };
     await s2.basins.create({ basin: 'making-basin', config: { createStreamOnAppend: true, defaultStreamConfig } });
     const making = s2.basin('making-basin');

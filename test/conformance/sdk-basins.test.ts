@@ -1,4 +1,4 @@
-/** Basins and locations by way of the official SDK: what each call answers, changes and refuses. */
+/** Basins and locations with the official SDK: what each call returns, changes and refuses. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { S2 } from '@s2-dev/streamstore';
@@ -18,7 +18,7 @@ afterAll(async () => {
 });
 
 describe('basins', () => {
-  test('one is created once, listed, and found with the config that it was given', async () => {
+  test('are created once, listed, and returned with the given config', async () => {
     const config = {
       createStreamOnAppend: true,
       createStreamOnRead: true,
@@ -41,7 +41,7 @@ describe('basins', () => {
     });
   });
 
-  test('ensure creates, then finds nothing to do, then replaces the whole config', async () => {
+  test('are created by ensure, which then finds nothing to do, then replaces the whole config', async () => {
     const config = { createStreamOnAppend: true, defaultStreamConfig: { timestamping: { uncapped: true } } };
     const first = await s2.basins.ensure({ basin: 'ensured-one', config });
     expect(first).toMatchObject({ result: 'created', basin: { name: 'ensured-one' } });
@@ -54,7 +54,7 @@ describe('basins', () => {
     expect(await s2.basins.ensure({ basin: 'ensured-one', config: now })).toEqual({ ...first, result: 'noop' });
   });
 
-  test('reconfigure keeps what it does not name and takes back what is null', async () => {
+  test('keep what reconfigure does not name and unset what is null', async () => {
     const config = {
       createStreamOnAppend: true,
       defaultStreamConfig: { retentionPolicy: { ageSecs: 60 }, timestamping: { mode: 'arrival' as const } },
@@ -79,8 +79,8 @@ describe('basins', () => {
   });
 });
 
-describe('many basins, and those that go', () => {
-  test('pages go in order, with and without prefix, and listAll walks them', async () => {
+describe('many basins and deleted basins', () => {
+  test('are listed in ordered pages, with and without prefix, and by listAll', async () => {
     const names = Array.from({ length: 7 }, (_, i) => `paged-basin-${i}`);
     await Promise.all(names.map((name) => s2.basins.create({ basin: name })));
     const page = await s2.basins.list({ prefix: 'paged-', limit: 3 });
@@ -92,7 +92,7 @@ describe('many basins, and those that go', () => {
     expect(all).toEqual(names);
   });
 
-  test('a deleted one refuses changes and streams while it goes, and is listed as such', async () => {
+  test('refuse changes and streams during their deletion, and are listed as deleting', async () => {
     await s2.basins.create({ basin: 'deleted-one', config: { createStreamOnAppend: true } });
     await s2
       .basin('deleted-one')
@@ -119,12 +119,12 @@ describe('many basins, and those that go', () => {
   });
 });
 
-describe('what basins refuse', () => {
+describe('a call about basins', () => {
   test.each([
-    ['an unknown one', () => s2.basins.getConfig({ basin: 'nobody-made-it' }), 404, 'basin_not_found'],
-    ['changing an unknown one', () => s2.basins.reconfigure({ basin: 'nobody-made-it' }), 404, 'basin_not_found'],
-    ['deleting an unknown one', () => s2.basins.delete({ basin: 'nobody-made-it' }), 404, 'basin_not_found'],
-    ['streams of an unknown one', () => s2.basin('nobody-made-it').streams.list(), 404, 'basin_not_found'],
+    ['an unknown one', () => s2.basins.getConfig({ basin: 'missing-basin' }), 404, 'basin_not_found'],
+    ['changing an unknown one', () => s2.basins.reconfigure({ basin: 'missing-basin' }), 404, 'basin_not_found'],
+    ['deleting an unknown one', () => s2.basins.delete({ basin: 'missing-basin' }), 404, 'basin_not_found'],
+    ['streams of an unknown one', () => s2.basin('missing-basin').streams.list(), 404, 'basin_not_found'],
     ['a bad name in a body', () => s2.basins.create({ basin: 'Bad_Name' }), 400, 'bad_json'],
     ['a bad name in a path', () => s2.basins.getConfig({ basin: 'short' }), 400, 'bad_path'],
     ['an unknown location', () => s2.basins.create({ basin: 'far-away', location: 'aws:mars' }), 422, 'invalid'],
@@ -138,7 +138,7 @@ describe('what basins refuse', () => {
       422,
       'invalid',
     ],
-  ])('%s is refused', async (_, request, status, code) => {
+  ])('is refused: %s', async (_, request, status, code) => {
     expect(await failureOf(request())).toMatchObject({ status, code, message: expect.stringMatching(/./) });
   });
 });
@@ -146,13 +146,13 @@ describe('what basins refuse', () => {
 describe('locations', () => {
   const local = { name: 'local', isPrivate: true };
 
-  test('there is one, and it is the default', async () => {
+  test('are one, which is the default', async () => {
     expect(await s2.locations.list()).toEqual([expect.objectContaining(local)]);
     expect(await s2.locations.getDefault()).toMatchObject(local);
     expect(await s2.locations.setDefault({ location: 'local' })).toMatchObject(local);
   });
 
-  test('no other can be the default', async () => {
+  test('allow no other default', async () => {
     expect(await failureOf(s2.locations.setDefault({ location: 'aws:mars' }))).toMatchObject({
       status: expect.any(Number),
       code: expect.stringMatching(/./),

@@ -1,4 +1,7 @@
-/** Sessions of the official SDK with compressed frames: it never asks before it compresses, and gets what it asked for. */
+/**
+ * Sessions of the official SDK with compressed frames: it compresses without asking first, and gets the compression it
+ * requested.
+ */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { AppendInput, AppendRecord } from '@s2-dev/streamstore';
@@ -7,7 +10,7 @@ import { sdkOf, take } from '../support/sdk.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const BATCHES = 20;
-/** Text that packs well, and bytes that do not. */
+/** Text that compresses well, and bytes that do not. */
 const TEXT = 'the same words again and again '.repeat(2_000);
 const NOISE = Uint8Array.from({ length: 50_000 }, (_, i) => Math.imul(i, 2_654_435_761) >>> 13);
 
@@ -45,7 +48,7 @@ test.each(['none', 'gzip'] as const)('%s frames carry the same records both ways
   expect(records.every(({ body }, i) => Buffer.compare(body, expectedBody(i)) === 0)).toBe(true);
   await stream.close();
   const plain = BATCHES * (TEXT.length + NOISE.length);
-  // Both ways, so that neither side can have left its frames as they were.
+  // Both ways, so that neither side can have left its frames uncompressed.
   for (const bytes of Object.values(proxy.counted)) {
     if (compression === 'none') expect(bytes).toBeGreaterThan(plain);
     else expect(bytes).toBeLessThan(plain * 0.7);

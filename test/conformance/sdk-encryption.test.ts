@@ -1,4 +1,4 @@
-/** Encrypted streams by way of the official SDK: what a key opens, what happens without it, and what lies on the disk. */
+/** Encrypted streams with the official SDK: what a key decrypts, what happens without it, and what is on the disk. */
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test('a stream takes the cipher of its basin when it is made, and keeps it', async () => {
+test('a stream takes the cipher of its basin when it is created, and keeps it', async () => {
   expect(await basin.streams.create({ stream: 'ciphered' })).toMatchObject({ cipher: 'aes-256-gcm' });
   await s2.basins.create({ basin: 'turned-basin', config: { streamCipher: 'aes-256-gcm' } });
   const turned = s2.basin('turned-basin');
@@ -43,7 +43,7 @@ test('a stream takes the cipher of its basin when it is made, and keeps it', asy
   expect((await turned.stream('after').read(FROM_START)).records).toHaveLength(1);
 });
 
-test('AEGIS-256 is taken where there is a codec, and otherwise refused with advice', async () => {
+test('AEGIS-256 is accepted where there is a codec, and otherwise refused with advice', async () => {
   const asked = s2.basins
     .create({ basin: 'aegis-basin', config: { streamCipher: 'aegis-256' } })
     .catch((error) => error);
@@ -53,8 +53,8 @@ test('AEGIS-256 is taken where there is a codec, and otherwise refused with advi
   }
 });
 
-describe.each(TRANSPORTS)('over %s', (forceTransport) => {
-  test('the key opens what it closed; nothing else does; commands and tails need none', async () => {
+describe.each(TRANSPORTS)('encryption over %s', (forceTransport) => {
+  test('lets only the key decrypt its records; commands and tails need no key', async () => {
     const name = `sealed-${forceTransport}`;
     await basin.streams.create({ stream: name });
     const keyed = basin.stream(name, { forceTransport, encryptionKey: KEY });
@@ -74,13 +74,13 @@ describe.each(TRANSPORTS)('over %s', (forceTransport) => {
     expect(await without).toMatchObject({ status: 400, code: 'bad_header' });
     const wrong = reader.withEncryptionKey(OTHER);
     const failure = await failureOf(wrong.readSession(FROM_START).then((it) => take(it)));
-    // Over SSE the SDK calls every failure event a 503.
+    // Over SSE the SDK reports every failure event as a 503.
     if (forceTransport === 's2s') expect(failure).toMatchObject({ status: 400, code: 'decryption_failed' });
     expect(await failureOf(wrong.read(FROM_START))).toMatchObject({ status: 400, code: 'decryption_failed' });
     await Promise.all([keyed, reader, wrong].map((stream) => stream.close()));
   });
 
-  test('a key of the wrong length or none refuses appends, unary and in sessions', async () => {
+  test('refuses appends with a key of the wrong length or without one, unary and in sessions', async () => {
     const name = `refused-${forceTransport}`;
     await basin.streams.create({ stream: name });
     for (const encryptionKey of [undefined, new Uint8Array(31), 'not base64!']) {
@@ -100,7 +100,7 @@ describe.each(TRANSPORTS)('over %s', (forceTransport) => {
   });
 });
 
-test('nothing of it lies on the disk in the clear', async () => {
+test('encryption leaves no plain text on the disk', async () => {
   await basin.streams.create({ stream: 'on disk' });
   const stream = basin.stream('on disk', { encryptionKey: KEY });
   const needles = ['needle-in-a-body', 'needle-in-a-name', 'needle-in-a-value'];

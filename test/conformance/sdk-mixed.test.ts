@@ -31,7 +31,7 @@ async function sendLogs(stream: string, names: readonly string[]): Promise<void>
   expect((await call(server.port, { path: '/v1/logs', headers, body })).status).toBe(200);
 }
 
-/** The name of a record of either kind: names are 5 characters, and stand somewhere in an OTLP body. */
+/** The name of a record of either kind: names have 5 characters, and are at some place in an OTLP body. */
 function nameOf(body: Uint8Array): string {
   return /[so]\d\d\.\d/.exec(Buffer.from(body).toString('latin1'))?.[0] ?? '';
 }
@@ -40,7 +40,7 @@ function namesOf(kind: 's' | 'o', request: number): string[] {
   return Array.from({ length: PER_REQUEST }, (_, i) => `${kind}${String(request).padStart(2, '0')}.${i}`);
 }
 
-test('every reader sees the same order, and every batch in one piece', async () => {
+test('every reader sees the same order, and every batch contiguous', async () => {
   const stream = streamOf('mixed');
   await sendLogs('mixed', namesOf('o', 0));
   const followers = TRANSPORTS.map((transport) => streamOf('mixed', transport));
@@ -73,7 +73,7 @@ test('every reader sees the same order, and every batch in one piece', async () 
   await Promise.all([stream, ...followers].map((it) => it.close()));
 });
 
-test('a condition counts what came by the other way, and a fence does not stop those who show no token', async () => {
+test('a condition counts records of the other protocol, and a fence does not stop senders without a token', async () => {
   const stream = streamOf('conditional');
   await stream.append(textBatch(['a', 'b'], { matchSeqNum: 0 }));
   await sendLogs('conditional', namesOf('o', 1));

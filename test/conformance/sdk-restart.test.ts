@@ -1,6 +1,6 @@
 /**
- * A server that stops and starts again under sessions of the official SDK over plain HTTP (S2 API §5.10): they go over to
- * the new one by themselves, and nothing is lost, repeated, or taken without an ack.
+ * A server that stops and starts again under sessions of the official SDK over plain HTTP: they switch to the new one
+ * by themselves, and nothing is lost, repeated, or stored without an ack.
  */
 
 import { spawn } from 'node:child_process';
@@ -14,7 +14,7 @@ import { startServer } from '../support/server.ts';
 
 const CLIENT = fileURLToPath(new URL('../support/sdk-restart-client.mjs', import.meta.url));
 const RECORDS = 250;
-/** The server stops each time that so many were handed in. */
+/** The server stops each time after this number of submitted records. */
 const EVERY = 100;
 /** SSE knows no advice to reconnect: a follower over it stays until the server ends it. */
 const TIMEOUT = ['--shutdown-timeout', '3s'];
@@ -29,7 +29,7 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-test('sessions over fetch and SSE go on', async () => {
+test('sessions over fetch and SSE continue after a restart of the server', async () => {
   let server = await startServer({ dataDir, args: TIMEOUT });
   const { port, token } = server;
   const args = [CLIENT, `${port}`, token, 'fetch', `${RECORDS}`, `${EVERY}`];

@@ -1,4 +1,4 @@
-/** Streams by way of the official SDK: what each call answers, changes and refuses, and how configs resolve. */
+/** Streams with the official SDK: what each call returns, changes and refuses, and how configs resolve. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { S2, S2Basin } from '@s2-dev/streamstore';
@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 
 describe('streams', () => {
-  test('one is created once with every field resolved', async () => {
+  test('are created once with every field resolved', async () => {
     const made = await basin.streams.create({ stream: 'plain' });
     expect(made).toMatchObject({ name: 'plain', deletedAt: null, cipher: null });
     expect(await basin.streams.getConfig({ stream: 'plain' })).toEqual(RESOLVED);
@@ -41,7 +41,7 @@ describe('streams', () => {
     expect(await basin.stream('plain').checkTail()).toEqual({ tail: { seqNum: 0, timestamp: new Date(0) } });
   });
 
-  test('its config resolves against the basin when it is made, and is frozen then', async () => {
+  test('resolve their config against the basin when they are created, and keep it', async () => {
     const defaultStreamConfig = { retentionPolicy: { ageSecs: 90 }, timestamping: { mode: 'arrival' as const } };
     await s2.basins.create({ basin: 'frozen-basin', config: { defaultStreamConfig } });
     const frozen = s2.basin('frozen-basin');
@@ -53,7 +53,7 @@ describe('streams', () => {
     expect(await frozen.streams.getConfig({ stream: 'old' })).toEqual(old);
   });
 
-  test('ensure creates, then finds nothing to do, then replaces', async () => {
+  test('are created by ensure, which then finds nothing to do, then replaces', async () => {
     const config = { storageClass: 'standard' as const, retentionPolicy: { infinite: {} } };
     const first = await basin.streams.ensure({ stream: 'ensured', config });
     expect(first).toMatchObject({ result: 'created', stream: { name: 'ensured' } });
@@ -65,7 +65,7 @@ describe('streams', () => {
     expect(await basin.streams.getConfig({ stream: 'ensured' })).toEqual(RESOLVED);
   });
 
-  test('reconfigure changes what it names and resolves what it takes back', async () => {
+  test('change what reconfigure names and resolve what it unsets', async () => {
     await basin.streams.create({ stream: 'changed', config: { deleteOnEmpty: { minAgeSecs: 60 } } });
     const timestamping = { mode: 'client-require' as const };
     const retentionPolicy = { ageSecs: 10 };
@@ -86,8 +86,8 @@ describe('streams', () => {
   });
 });
 
-describe('many streams, and those that go', () => {
-  test('pages go by bytes, and listAll walks them', async () => {
+describe('many streams and deleted streams', () => {
+  test('are listed in pages ordered by bytes, and by listAll', async () => {
     const names = ['list/a', 'list/b', 'list/z', 'list/é', 'list/日', 'list/\uffee', 'list/\u{1f600}'];
     await Promise.all([...names].reverse().map((stream) => basin.streams.create({ stream })));
     const page = await basin.streams.list({ prefix: 'list/', limit: 2 });
@@ -99,7 +99,7 @@ describe('many streams, and those that go', () => {
     expect(all).toEqual(names);
   });
 
-  test('a deleted one refuses everything until it is gone; its name then starts at 0', async () => {
+  test('refuse everything until they are gone; the name then starts at 0', async () => {
     await basin.streams.create({ stream: 'deleted' });
     await basin.stream('deleted').append(textBatch(['a', 'b']));
     await basin.streams.delete({ stream: 'deleted' });
@@ -115,7 +115,7 @@ describe('many streams, and those that go', () => {
     expect((await basin.stream('deleted').append(textBatch(['d']))).start.seqNum).toBe(0);
   });
 
-  /** Creates a stream as soon as the one that is being deleted has gone. */
+  /** Creates a stream as soon as the one being deleted is gone. */
   async function created(stream: string): Promise<void> {
     for (;;) {
       const failure = await basin.streams.create({ stream }).then(
@@ -128,14 +128,14 @@ describe('many streams, and those that go', () => {
   }
 });
 
-describe('what streams refuse', () => {
+describe('a call about streams', () => {
   test.each([
-    ['an unknown one', () => basin.streams.getConfig({ stream: 'nobody' }), 404, 'stream_not_found'],
-    ['changing an unknown one', () => basin.streams.reconfigure({ stream: 'nobody' }), 404, 'stream_not_found'],
-    ['deleting an unknown one', () => basin.streams.delete({ stream: 'nobody' }), 404, 'stream_not_found'],
-    ['appending to it', () => basin.stream('nobody').append(textBatch(['a'])), 404, 'stream_not_found'],
-    ['reading it', () => basin.stream('nobody').read(), 404, 'stream_not_found'],
-    ['its tail', () => basin.stream('nobody').checkTail(), 404, 'stream_not_found'],
+    ['an unknown one', () => basin.streams.getConfig({ stream: 'missing' }), 404, 'stream_not_found'],
+    ['changing an unknown one', () => basin.streams.reconfigure({ stream: 'missing' }), 404, 'stream_not_found'],
+    ['deleting an unknown one', () => basin.streams.delete({ stream: 'missing' }), 404, 'stream_not_found'],
+    ['appending to it', () => basin.stream('missing').append(textBatch(['a'])), 404, 'stream_not_found'],
+    ['reading it', () => basin.stream('missing').read(), 404, 'stream_not_found'],
+    ['its tail', () => basin.stream('missing').checkTail(), 404, 'stream_not_found'],
     [
       'no age at all',
       () => basin.streams.create({ stream: 'ageless', config: { retentionPolicy: { ageSecs: 0 } } }),
@@ -148,7 +148,7 @@ describe('what streams refuse', () => {
       422,
       'invalid',
     ],
-  ])('%s is refused', async (_, request, status, code) => {
+  ])('is refused: %s', async (_, request, status, code) => {
     expect(await failureOf(request())).toMatchObject({ status, code, message: expect.stringMatching(/./) });
   });
 });

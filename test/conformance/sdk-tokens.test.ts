@@ -1,4 +1,4 @@
-/** Access tokens by way of the official SDK: given out, listed, used within their scope, taken back. */
+/** Access tokens with the official SDK: issued, listed, used within their scope, revoked. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type AccessTokenScope, AppendInput, AppendRecord, type S2 } from '@s2-dev/streamstore';
@@ -36,7 +36,7 @@ async function holder(id: string, scope: AccessTokenScope, more: { autoPrefixStr
 }
 
 describe('the list of tokens', () => {
-  test('has each one until it is taken back, in pages; none twice', async () => {
+  test('has each token until it is revoked, in pages without repetition', async () => {
     const ids = ['list-a', 'list-b', 'list-c'];
     for (const id of ids) await holder(id, { ...IN_BASIN, ops: ['read', 'check-tail'] });
     const page = await s2.accessTokens.list({ prefix: 'list-', limit: 2 });
@@ -55,7 +55,7 @@ describe('the list of tokens', () => {
     expect(await failureOf(s2.accessTokens.revoke({ id: 'list-b' }))).toMatchObject(gone);
   });
 
-  test('a token without operations, or with prefixes of nothing, is refused', async () => {
+  test('has no token without operations, or with prefixes of nothing, because it is refused', async () => {
     const nothing = s2.accessTokens.issue({ id: 'no-ops', scope: { ...EVERYTHING } });
     expect(await failureOf(nothing)).toMatchObject({
       status: 422,
@@ -70,8 +70,8 @@ describe('the list of tokens', () => {
   });
 });
 
-describe.each(TRANSPORTS)('what a holder may do over %s', (forceTransport) => {
-  test('one that may read reads its basin, and nothing else', async () => {
+describe.each(TRANSPORTS)('a token over %s', (forceTransport) => {
+  test('that may read reads its basin, and nothing else', async () => {
     const reader = await holder(`reader-${forceTransport}`, { ...IN_BASIN, ops: ['read', 'check-tail'] });
     const stream = reader.basin(BASIN).stream('open', { forceTransport });
     const session = await stream.readSession({ start: { from: { seqNum: 0 } }, stop: { limits: { count: 1 } } });
@@ -80,7 +80,7 @@ describe.each(TRANSPORTS)('what a holder may do over %s', (forceTransport) => {
     expect(await failureOf(stream.append(textBatch(['x'])))).toMatchObject(DENIED);
     const appending = stream.appendSession().then((it) => it.submit(textBatch(['x'])));
     expect(await failureOf(appending.then((ticket) => ticket.ack()))).toMatchObject(DENIED);
-    // Whether it is there is none of its business.
+    // Whether it exists is hidden from this token.
     for (const basin of ['other-basin', 'no-such-basin'])
       expect(await failureOf(reader.basin(basin).stream('open').checkTail())).toMatchObject(DENIED);
     expect(await failureOf(reader.basins.create({ basin: 'stolen-basin' }))).toMatchObject(DENIED);
@@ -88,7 +88,7 @@ describe.each(TRANSPORTS)('what a holder may do over %s', (forceTransport) => {
     await stream.close();
   });
 
-  test('commands need operations of their own', async () => {
+  test('needs an operation of its own for each command', async () => {
     const appender = await holder(`appender-${forceTransport}`, { ...IN_BASIN, ops: ['append'] });
     const stream = appender.basin(BASIN).stream('open', { forceTransport });
     const before = (await s2.basin(BASIN).stream('open').checkTail()).tail.seqNum;
@@ -122,7 +122,7 @@ test('a tenant sees its streams under their short names, and only those', async 
   expect(await failureOf(tenant.stream('open').read())).toMatchObject({ status: 404, code: 'stream_not_found' });
 });
 
-test('nobody gives out more than they hold', async () => {
+test('a token cannot issue more than it holds', async () => {
   const scope: AccessTokenScope = {
     ...IN_BASIN,
     accessTokens: { prefix: 'team-' },
@@ -139,7 +139,7 @@ test('nobody gives out more than they hold', async () => {
     expect(await failureOf(lead.accessTokens.issue({ id, scope: wanted }))).toMatchObject(DENIED);
 });
 
-test('a token that was taken back is unknown at once', async () => {
+test('a revoked token is unknown at once', async () => {
   const scope: AccessTokenScope = { ...IN_BASIN, ops: ['read', 'check-tail'] };
   const reader = await holder('short-lived', scope);
   const stream = reader.basin(BASIN).stream('open');

@@ -1,6 +1,6 @@
 /**
- * R15: a whole life of a server at its most talkative, with secrets handed out, used, mistyped and put in wrong places.
- * None of them is in its directory, its log, a backup, a copy, or in what commands say; only where it belongs.
+ * The whole life of a server at its most verbose log level, with secrets issued, used, mistyped and put in wrong
+ * places. No secret is in its directory, its log, a backup, a copy, or the output of commands, except where it belongs.
  */
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -24,9 +24,9 @@ let folder: string;
 let dataDir: string;
 let server: TestServer;
 let root: RecordsClient;
-/** All that commands said on stderr. */
+/** Everything that commands wrote to stderr. */
 let said = '';
-/** All that servers wrote. */
+/** Everything that servers wrote. */
 let logged = '';
 
 beforeAll(async () => {
@@ -75,7 +75,7 @@ async function cli(args: readonly string[], setup: CliSetup = { server }): Promi
   return result;
 }
 
-test('a life with all that secrets are good for', async () => {
+test('a server accepts each kind of secret for its purpose', async () => {
   const before = secretsKnown();
   const secret = await issue('kept');
   const client = new RecordsClient({ port: server.port, token: secret });
@@ -106,7 +106,7 @@ test('a life with all that secrets are good for', async () => {
   expect(secretsKnown()).toBeGreaterThanOrEqual(before + 7);
 });
 
-test('a life with wrong secrets, and right ones in wrong places, over both versions of HTTP', async () => {
+test('a server refuses wrong secrets, and right ones in wrong places, over both HTTP versions', async () => {
   const secret = await issue('misplaced');
   const exchanged = await post('/v1/ingest-token/exchange', JSON.stringify({ credential: secret }), {});
   const { token: jwt } = JSON.parse(exchanged.body.toString()) as { token: string };
@@ -130,11 +130,11 @@ test('a life with wrong secrets, and right ones in wrong places, over both versi
   }
   const offered = `bearer.${mistyped(secret)}`;
   await new Reader(`ws://127.0.0.1:${server.port}/v1/streams/open/records`, ['s2.v1.json', offered]).ended;
-  // They were talked about: what is not logged at all cannot be masked.
+  // They were logged: a secret that is not logged at all cannot be redacted.
   expect(server.stderr()).toContain('[secret]');
 });
 
-test('a life amid a kill, and after it', async () => {
+test('a server uses secrets before and after kill -9', async () => {
   let issuing = true;
   const work = (async () => {
     for (let i = 0; issuing; i++) await issue(`amid-${i}`);
@@ -148,11 +148,11 @@ test('a life amid a kill, and after it', async () => {
   expect((await root.control('GET', '/v1/access-tokens/amid-0'))[0]).toBe(200);
 });
 
-test('a life with all that commands say', async () => {
+test('commands accept and refuse secrets', async () => {
   await sayAll();
 });
 
-test('a life with a backup and all that is made of a store', async () => {
+test('backups and copies are made of a store that knows secrets', async () => {
   const metrics = await call(server.port, { method: 'GET', path: '/metrics', headers: root.headers() });
   expect([metrics.status, leaksIn('/metrics', metrics.body)]).toEqual([200, []]);
   expect((await cli(['backup', join(folder, 'file.backup')])).code).toBe(0);
@@ -172,7 +172,7 @@ test('a life with a backup and all that is made of a store', async () => {
   await end('stop');
 });
 
-test('a life leaves no secret anywhere but where it belongs', async () => {
+test('no secret is left anywhere except where it belongs', async () => {
   expect(secretsKnown()).toBeGreaterThan(30);
   expect(logged).toContain('refused');
   expect(said).toContain('tailrace: ');
@@ -180,7 +180,7 @@ test('a life leaves no secret anywhere but where it belongs', async () => {
   expectNoLeaks([...leaks, ...(await leaksBelow(folder))]);
 });
 
-/** Commands that are told secrets, wrong ones most of them, in right and in wrong places. */
+/** Commands with secrets, most of them wrong, in right and in wrong places. */
 async function sayAll(): Promise<void> {
   const env = { TAILRACE_ENDPOINT: server.url, XDG_CONFIG_HOME: join(folder, 'config') };
   const issued = await cli(['tokens', 'issue', 'by-cli', '--ops', 'read', '--basins-prefix', '']);
@@ -208,7 +208,7 @@ async function sayAll(): Promise<void> {
   expect(results[0]?.code).toBe(0);
 }
 
-/** Requests with a secret where none belongs; each of them is refused. */
+/** Requests with a secret at a wrong place; each is refused. */
 function misplaced(secret: string): readonly Call[] {
   const headers = root.headers();
   const basic = `Basic ${Buffer.from(`root:${secret}`).toString('base64')}`;
@@ -257,13 +257,13 @@ describe('the search finds', () => {
   test.each([
     ['log', 'stderr holds a secret: root token, as it is'],
     ['row', /tailrace\.mdb holds a secret: root token, base64/],
-  ] as const)('what a server leaks into its %s', async (leak, expected) => {
+  ] as const)('a secret that a server leaks into its %s', async (leak, expected) => {
     const leaky = await startSeamsServer({ leak });
     await new RecordsClient(leaky).texts('open', 'hello');
     const found = await leaky.stop().then(outcome, outcome);
     expect(found).toMatch(expected);
     expect(found).not.toContain(leaky.token.slice(-20));
-    // The file that is there for it is none of them.
+    // The file for the root token is not reported.
     expect(found).not.toContain('root-token');
   });
 
@@ -277,7 +277,7 @@ describe('the search finds', () => {
     ['base64', (text) => text.toString('base64')],
     ['base64', (text) => Buffer.concat([Buffer.from('a'), text]).toString('base64')],
     ['base64', (text) => Buffer.concat([Buffer.from('ab'), text, Buffer.from('c')]).toString('base64')],
-  ])('a secret that is there %s', (form, written) => {
+  ])('a secret in the form: %s', (form, written) => {
     rememberSecret('a made-up one', secret);
     const bytes = Buffer.concat([Buffer.alloc(777), Buffer.from(written(Buffer.from(secret))), Buffer.alloc(3)]);
     const leaks: Leak[] = leaksIn('here', bytes);
@@ -288,7 +288,7 @@ describe('the search finds', () => {
   test.each([
     ['percent-encoded', encodeURIComponent(KEY)],
     ['its decoded bytes', Buffer.from(KEY, 'base64')],
-  ])('a key that is there %s', (form, written) => {
+  ])('a key in the form: %s', (form, written) => {
     rememberSecret('encryption key', KEY);
     expect(leaksIn('here', Buffer.from(written))).toContainEqual({ place: 'here', kind: 'encryption key', form });
   });

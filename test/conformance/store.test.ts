@@ -47,7 +47,7 @@ describe('openTailrace', () => {
     expect((await store.checkTail('notes')).seqNum).toBe(3);
   });
 
-  test('follows: what is there, then what comes, until the loop is left', async () => {
+  test('follows: it returns existing records, then new ones, until the loop is left', async () => {
     await store.append('notes', [record('before')]);
     const seen: string[] = [];
     for await (const { body } of store.follow('notes', FROM_START)) {
@@ -58,7 +58,7 @@ describe('openTailrace', () => {
     expect(seen).toEqual(['before', 'after']);
   });
 
-  test('takes OTLP in both encodings', async () => {
+  test('accepts OTLP in both encodings', async () => {
     const pb = await readFile(new URL('../fixtures/otlp/bench-512.pb', import.meta.url));
     const json = await readFile(new URL('../fixtures/otlp/bench-512.json', import.meta.url));
     expect(await store.ingestOtlp(pb, { signal: 'logs', contentType: 'application/x-protobuf' })).toMatchObject({
@@ -78,7 +78,7 @@ describe('openTailrace', () => {
     ]);
   });
 
-  test('a batch larger than a block is one append; a record just at the limit is taken, one over it is not', async () => {
+  test('appends a batch larger than a block at once; a record at the limit is accepted, one above it is not', async () => {
     const many = Array.from({ length: 5 }, () => ({ body: Buffer.alloc(500_000, 'x') }));
     expect((await store.append('large', many)).end.seqNum).toBe(5);
     await store.append('large', [{ body: Buffer.alloc(RECORD_METERED_BYTES_MAX - 8) }]);
@@ -94,11 +94,11 @@ describe('openTailrace', () => {
     ['a stream that is not there', () => store.checkTail('ghost'), 'stream_not_found'],
     ['a second owner of the directory', () => openTailrace({ dataDir }), 'data_dir_in_use'],
     ['an unknown setting', () => openTailrace({ dataDir, colour: 'blue' } as object), 'config'],
-  ])('%s is refused', async (_, call, code) => {
+  ])('refuses %s', async (_, call, code) => {
     await expect(call()).rejects.toMatchObject({ code });
   });
 
-  test('a closed store says so', async () => {
+  test('rejects calls on a closed store', async () => {
     await store.close();
     await expect(store.append('x', [record('x')])).rejects.toMatchObject({ code: 'closed' });
   });

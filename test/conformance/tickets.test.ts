@@ -1,4 +1,4 @@
-/** Tickets over real sockets (access.md, Browsers): what pages open with them, once, and what is refused. */
+/** Tickets over real sockets: what pages open with them, once, and what is refused. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { RecordsClient } from '../support/records-calls.ts';
@@ -30,7 +30,7 @@ async function issue(scope: object, more: object = {}): Promise<{ id: string; cl
   return { id, client: new RecordsClient({ port: server.port, token }) };
 }
 
-/** Asks for a ticket; by default for the stream `open` of the default basin. */
+/** Requests a ticket; by default for the stream `open` of the default basin. */
 async function ask(client: RecordsClient, wanted: object = {}): Promise<readonly [number, Record<string, string>]> {
   const body = { basin: 'telemetry', stream: 'open', operation: 'read', ...wanted };
   const [status, answer] = await client.control('POST', '/v1/tickets', body);
@@ -43,7 +43,7 @@ async function ticket(client: RecordsClient, wanted: object = {}): Promise<strin
   return body.ticket ?? '';
 }
 
-/** Opens a socket as a page does, with nothing but a URL. */
+/** Opens a socket as a page does, with only a URL. */
 function socket(secret: string, stream = 'open', more = ''): Reader {
   const path = `/v1/streams/${encodeURIComponent(stream)}/records?seq_num=0&count=1&ticket=${secret}${more}`;
   return new Reader(`ws://127.0.0.1:${server.port}${path}`, [], { origin: server.url });
@@ -53,7 +53,7 @@ async function socketEnd(secret: string, stream?: string, more?: string): Promis
   return (await socket(secret, stream, more).ended).code;
 }
 
-/** The same for an EventSource: the status of the answer. */
+/** The same for an EventSource: the status of the response. */
 async function eventsStatus(secret: string, stream = 'open'): Promise<number> {
   const path = `/v1/streams/${encodeURIComponent(stream)}/records?seq_num=0&count=1&ticket=${secret}`;
   const answer = await fetch(`${server.url}${path}`, { headers: { accept: 'text/event-stream' } });
@@ -62,7 +62,7 @@ async function eventsStatus(secret: string, stream = 'open'): Promise<number> {
 }
 
 describe('a ticket', () => {
-  test('opens one socket, and a replay of it none', async () => {
+  test('opens one socket, and no second one', async () => {
     const secret = await ticket(root);
     const reader = socket(secret);
     expect(await reader.until('hello')).toMatchObject({ stream: 'open', basin: 'telemetry' });
@@ -72,21 +72,21 @@ describe('a ticket', () => {
     expect((await replay.ended).code).toBe(4401);
   });
 
-  test('opens one stream of events, and a replay of it none', async () => {
+  test('opens one stream of events, and no second one', async () => {
     const secret = await ticket(root);
     expect(await eventsStatus(secret)).toBe(200);
     expect(await eventsStatus(secret)).toBe(401);
     expect(await socketEnd(secret)).toBe(4401);
   });
 
-  test('of a prefix opens a stream in it', async () => {
+  test('for a prefix opens a stream with that prefix', async () => {
     const wanted = { stream: undefined, prefix: 'tenant/' };
     expect(await socketEnd(await ticket(root, wanted), 'tenant/mine')).toBe(1000);
     expect(await eventsStatus(await ticket(root, wanted), 'tenant/mine')).toBe(200);
     expect(await eventsStatus(await ticket(root, wanted))).toBe(401);
   });
 
-  test('for another stream or basin opens nothing, and is gone', async () => {
+  test('for another stream or basin opens nothing, and is used up', async () => {
     const secret = await ticket(root, { stream: 'tenant/mine' });
     expect(await socketEnd(secret)).toBe(4401);
     expect(await socketEnd(secret, 'tenant/mine')).toBe(4401);
@@ -94,7 +94,7 @@ describe('a ticket', () => {
     expect(await socketEnd(await ticket(root), 'open', '&basin=elsewhere')).toBe(4401);
   });
 
-  test('opens nothing but live reads', async () => {
+  test('opens only live reads', async () => {
     const secret = await ticket(root);
     for (const path of ['/v1/streams/open/records', '/v1/streams/open/records/tail', '/v1/streams']) {
       const answer = await fetch(`${server.url}${path}?ticket=${secret}`, { headers: { 's2-basin': 'telemetry' } });
@@ -104,13 +104,13 @@ describe('a ticket', () => {
     expect((await bearer.read('open'))[0]).toBe(401);
   });
 
-  test('without an Origin a bad one is a plain 401', async () => {
+  test('that is invalid is a plain 401 without an Origin', async () => {
     const url = `ws://127.0.0.1:${server.port}/v1/streams/open/records?ticket=tkt_0`;
     expect((await new Reader(url).refused).status).toBe(401);
   });
 });
 
-describe('the token behind a ticket', () => {
+describe('the issuing token of a ticket', () => {
   const scope = { ...ALL, ops: ['read'] };
 
   test('ends what the ticket opened when it is revoked', async () => {
@@ -122,7 +122,7 @@ describe('the token behind a ticket', () => {
     expect((await reader.ended).code).toBe(1008);
   });
 
-  test('takes unused tickets with it, also when it is rotated or made anew', async () => {
+  test('ends its unused tickets too, also when it is rotated or created again', async () => {
     const [revoked, rotated] = [await issue(scope), await issue(scope)];
     const [one, two] = [await ticket(revoked.client), await ticket(rotated.client)];
     await root.control('DELETE', `/v1/access-tokens/${revoked.id}`);
@@ -131,14 +131,14 @@ describe('the token behind a ticket', () => {
     expect([await socketEnd(one), await eventsStatus(two)]).toEqual([4401, 401]);
   });
 
-  test('gives its prefix to the names of the ticket', async () => {
+  test('applies its prefix to the names of the ticket', async () => {
     const { client } = await issue({ ...scope, streams: { prefix: 'tenant/' } }, { auto_prefix_streams: true });
     expect(await socketEnd(await ticket(client, { stream: 'mine' }), 'mine')).toBe(1000);
     expect(await eventsStatus(await ticket(client, { stream: undefined, prefix: '' }), 'mine')).toBe(200);
     expect(await eventsStatus(await ticket(client, { stream: 'mine' }), 'tenant/mine')).toBe(401);
   });
 
-  test('must hold what the ticket opens', async () => {
+  test('must allow what the ticket opens', async () => {
     const appender = await issue({ ...ALL, ops: ['append'] });
     const narrow = await issue({
       ...ALL,
@@ -158,7 +158,7 @@ describe('the token behind a ticket', () => {
     ] as const) {
       expect([prefix, (await ask(narrow.client, { stream: undefined, prefix }))[0]]).toEqual([prefix, status]);
     }
-    expect((await ask(new RecordsClient({ port: server.port, token: 'nobody' })))[0]).toBe(401);
+    expect((await ask(new RecordsClient({ port: server.port, token: 'unknown' })))[0]).toBe(401);
   });
 });
 
@@ -171,7 +171,7 @@ test.each([
   ['neither stream nor prefix', { stream: undefined }, 422],
   ['both of them', { prefix: 'o' }, 422],
   ['a prefix longer than any name', { stream: undefined, prefix: 'x'.repeat(513) }, 400],
-])('a request with %s is refused', async (_name, wanted, status) => {
+])('a ticket request with %s is refused', async (_name, wanted, status) => {
   expect((await ask(root, wanted))[0]).toBe(status);
 });
 

@@ -1,6 +1,6 @@
 /**
- * What nobody gets by asking for it: tokens that make no sense, more than one holds, and records that a tenant's token
- * must not write. Beside what is just good enough.
+ * What a request cannot obtain: tokens that make no sense, more than the issuer holds, and records that a tenant's
+ * token must not write. Next to each is a request that is just valid.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -44,7 +44,7 @@ async function holder(scope: object, more: object = {}): Promise<{ id: string; c
 const id = (): string => `asked-${ids++}`;
 const attributes = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v']));
 
-/** What is wrong with a request, how it looks, and how it is refused. */
+/** What is wrong with a request, its body, and how it is refused. */
 const WRONG: readonly (readonly [string, () => unknown, number, string])[] = [
   ['that is no object', () => [], 400, 'bad_json'],
   ['that is nothing', () => null, 400, 'bad_json'],
@@ -116,7 +116,7 @@ const WRONG: readonly (readonly [string, () => unknown, number, string])[] = [
     'bad_json',
   ],
   ['with a limit of nothing', () => ({ id: id(), scope: READ, limits: { spans_per_minute: 0 } }), 400, 'bad_json'],
-  ['with limits that nobody knows', () => ({ id: id(), scope: READ, limits: { profile: 'gold' } }), 422, 'invalid'],
+  ['with unknown limits', () => ({ id: id(), scope: READ, limits: { profile: 'gold' } }), 422, 'invalid'],
   [
     'of auto-prefix without a prefix',
     () => ({ id: id(), scope: { ...READ, streams: { exact: 'a' } }, auto_prefix_streams: true }),
@@ -138,11 +138,11 @@ describe('a request for a token', () => {
     ['a prefix of two letters, and of eight', () => ({ prefix: ids % 2 === 0 ? 'ab' : 'abcdefgh' })],
     ['32 attributes', () => ({ resource_attributes: attributes(32) })],
     ['an attribute of 4096 bytes', () => ({ resource_attributes: { k: 'v'.repeat(4_095) } })],
-  ])('with %s is good', async (_, more) => {
+  ])('%s is accepted', async (_, more) => {
     expect((await asked(root, { id: id(), scope: READ, ...more() }))[0]).toBe(201);
   });
 
-  test('for otel:write, as other receivers call it, is one for append', async () => {
+  test('for otel:write, the name in other receivers, gives append', async () => {
     const { id: own, client } = await holder({ ...ALL, ops: ['otel:write', 'append', 'read'] });
     const [, shown] = await root.control('GET', `/v1/access-tokens/${own}`);
     expect(shown).toMatchObject({ scope: { ops: ['append', 'read'] } });
@@ -181,12 +181,12 @@ describe('a holder', () => {
     ['another fixed stream', { stream: 'a/other' }],
     ['a higher limit', { limits: { spans_per_minute: 10 } }],
     ['a higher limit by a name', { limits: { profile: 'frametail-pro' } }],
-  ])('gives nobody %s', async (_, more) => {
+  ])('cannot issue %s', async (_, more) => {
     const [status] = await asked(lead, { id: `team/${ids++}`, scope: GOOD, ...more });
     expect(status).toBe(403);
   });
 
-  test('gives what it holds, with all that binds it', async () => {
+  test('may issue everything it holds, bound by the same restrictions', async () => {
     const id = `team/${ids++}`;
     expect((await asked(lead, { id, scope: GOOD }))[0]).toBe(201);
     const [, shown] = await root.control('GET', `/v1/access-tokens/${encodeURIComponent(id)}`);
@@ -194,7 +194,7 @@ describe('a holder', () => {
     expect(shown).toMatchObject({ expires_at: '2098-01-01T00:00:00.000Z', ...bonds });
   });
 
-  test('gets no secret of a token that may do more, nor ends one of others', async () => {
+  test('gets no secret of a token that may do more, and cannot revoke tokens of others', async () => {
     const wide = `team/${ids++}`;
     expect((await asked(root, { id: wide, scope: { ...ALL, ops: ['trim'] } }))[0]).toBe(201);
     const other = (await holder(READ)).id;
@@ -212,7 +212,7 @@ describe('a holder', () => {
 describe('a token that sets attributes', () => {
   const SCOPE = { basins: { exact: 'telemetry' }, streams: { prefix: '' }, ops: ['append', 'read', 'create-stream'] };
 
-  test('appends by no door of S2, where a record could carry forged ones', async () => {
+  test('cannot append over S2 endpoints, where a record could carry forged attributes', async () => {
     const { client } = await holder(SCOPE, { resource_attributes: { tenant: 'a' } });
     await root.texts('stamped-s2', 'there');
     const input = { records: [{ body: 'forged' }] };
@@ -228,7 +228,7 @@ describe('a token that sets attributes', () => {
     expect(await client.bodies('stamped-s2')).toEqual(['there']);
   });
 
-  test('has them set in JSON in which its keys are there again and again', async () => {
+  test('sets them in JSON that repeats their keys', async () => {
     const { client } = await holder(SCOPE, { resource_attributes: { tenant: 'mine' }, stream: 'stamped-twice' });
     const forged = '{"key":"tenant","value":{"stringValue":"forged"}}';
     const nested =
@@ -243,7 +243,7 @@ describe('a token that sets attributes', () => {
     };
     const resource = `"resource":{"attributes":[${forged},${nested},${late},${kept},${forged}]}`;
     expect(await send(resource)).toEqual([200, '{}']);
-    // A name that is there twice is one of two things, so it is nothing.
+    // A name that appears twice is ambiguous, so it is refused.
     for (const twice of [`${resource},${resource}`, `"resource":{"attributes":[],"attributes":[${forged}]}`]) {
       expect((await send(twice))[0]).toBe(400);
     }

@@ -1,4 +1,4 @@
-/** Backups of each engine: consistent whatever is written meanwhile, one at a time, and nothing stays behind. */
+/** Backups of each engine: consistent whatever is written meanwhile, one at a time, and nothing remains afterwards. */
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,11 +16,11 @@ const MADE_AT = 1_795_000_000_000;
 
 let dir: string;
 let engine: Engine;
-/** Snapshots that somebody holds. */
+/** Snapshots that are held. */
 let held = 0;
 let backups: Backups;
 
-describe.each(['memory', 'lmdb'])('backup: %s', (name) => {
+describe.each(['memory', 'lmdb'])('a backup of the %s engine', (name) => {
   beforeEach(async () => {
     dir = mkdtempSync(path.join(tmpdir(), 'tailrace-backup-'));
     engine = name === 'memory' ? openMemoryEngine() : await openLmdbEngine({ path: dir });
@@ -42,7 +42,7 @@ describe.each(['memory', 'lmdb'])('backup: %s', (name) => {
 });
 
 function contents(): void {
-  test('what it holds is what was durable when it began', async () => {
+  test('holds what was durable when it began', async () => {
     await fill(0, 300);
     const before = await everything();
     const backup = await backups.begin();
@@ -56,13 +56,13 @@ function contents(): void {
     expect(held).toBe(0);
   });
 
-  test('rows of the engine itself are no part of it', async () => {
+  test('leaves out the rows of the engine itself', async () => {
     const before = await everything();
     await engine.commit([{ type: 'put', key: Buffer.of(0xff, 1), value: Buffer.from('probe') }]);
     expect((await readAll(await backups.begin())).rows).toEqual(before);
   });
 
-  test('a large row, rows that are empty and keys of any length come whole', async () => {
+  test('holds a large row, empty rows and keys of any length completely', async () => {
     await engine.commit([
       { type: 'put', key: Buffer.alloc(521, 3), value: Buffer.alloc(0) },
       { type: 'put', key: Buffer.of(5), value: Buffer.alloc(3_000_000, 'x') },
@@ -74,7 +74,7 @@ function contents(): void {
 }
 
 function lives(): void {
-  test('there is one at a time, and the next one when it has ended', async () => {
+  test('is the only one at a time, and the next may start when it has ended', async () => {
     await fill(0, 50);
     const first = await backups.begin();
     await expect(backups.begin()).rejects.toMatchObject({ code: 'rate_limited', detail: { retryAfterSeconds: 5 } });
@@ -84,7 +84,7 @@ function lives(): void {
     await (await backups.begin()).close();
   });
 
-  test('one that is left in the middle lets everything go', async () => {
+  test('releases everything when it is abandoned in the middle', async () => {
     await fill(0, 400);
     const backup = await backups.begin();
     for await (const part of backup.parts()) {
@@ -97,7 +97,7 @@ function lives(): void {
     expect(held).toBe(0);
   });
 
-  test('one that is closed while somebody reads it does not end as if it were whole', async () => {
+  test('does not end as if it were complete when it is closed during a read', async () => {
     await fill(0, 400);
     const backup = await backups.begin();
     const reading = expect(readAll(backup)).rejects.toBeDefined();
@@ -105,7 +105,7 @@ function lives(): void {
     await reading;
   });
 
-  test('whoever reads slowly keeps no snapshot', async () => {
+  test('keeps no snapshot while its reader is slow', async () => {
     await fill(0, 400);
     const backup = await backups.begin();
     const parts = backup.parts();
@@ -115,7 +115,7 @@ function lives(): void {
     expect((await rest).rows).toEqual(await everything());
   });
 
-  test('it fails when the store closes under it', async () => {
+  test('fails when the store closes during it', async () => {
     await fill(0, 400);
     const backup = await backups.begin();
     await engine.close();
@@ -123,7 +123,7 @@ function lives(): void {
     expect(leftovers()).toEqual([]);
   });
 
-  test('without room for the copy it is refused before anything is written', async () => {
+  test('is refused before anything is written when there is no space for the copy', async () => {
     const stat = async () => ({ state: 'open', usedBytes: 2 ** 60, fileBytes: 0, freeBytes: undefined }) as const;
     const none = new Backups({
       engine: { stat } as Partial<Engine> as Engine,

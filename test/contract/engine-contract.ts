@@ -1,19 +1,19 @@
-/** What every engine must do, as a suite: called once for each of them. */
+/** What every engine must do, as a suite that is called once for each engine. */
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Engine, EngineState, Write } from '../../src/storage/engine.ts';
 
 export interface EngineUnderTest {
   readonly engine: Engine;
-  /** Closes it and opens it again on the same data; undefined where nothing outlives a close. */
+  /** Closes it and opens it again on the same data; undefined where no data outlives a close. */
   readonly reopen: (() => Promise<Engine>) | undefined;
-  /** Takes away what the engine left on disk. */
+  /** Removes what the engine left on disk. */
   readonly dispose: () => Promise<void>;
 }
 
 const CAP_BYTES = 8 * 1024 * 1024;
 
-/** Runs the suite on engines that `create` makes; `storeBytesMax` is passed on when it is given. */
+/** Runs the suite on engines that `create` returns; `storeBytesMax` is passed on when it is given. */
 export function engineContract(name: string, create: (storeBytesMax?: number) => Promise<EngineUnderTest>): void {
   describe(`engine contract: ${name}`, () => {
     let under: EngineUnderTest;
@@ -32,12 +32,12 @@ export function engineContract(name: string, create: (storeBytesMax?: number) =>
     scans(now);
     snapshots(now);
     lifeAndFaults(now);
-    room(create);
+    capacity(create);
   });
 }
 
 function readsAndWrites(now: () => EngineUnderTest): void {
-  test('what was committed is read back, and what is missing is undefined', async () => {
+  test('a committed value is read back, and a missing key is undefined', async () => {
     const { engine } = now();
     await engine.commit([put('a', 'one'), put('b', '')]);
     expect(text(await engine.get(key('a')))).toBe('one');
@@ -59,7 +59,7 @@ function readsAndWrites(now: () => EngineUnderTest): void {
     expect(text(await engine.get(key('a')))).toBe('3');
   });
 
-  test('a commit of nothing resolves behind those before it', async () => {
+  test('an empty commit resolves after the commits before it', async () => {
     const { engine } = now();
     const settled: string[] = [];
     await Promise.all([
@@ -82,7 +82,7 @@ function readsAndWrites(now: () => EngineUnderTest): void {
     expect(settled).toEqual([...Array(100).keys()]);
   });
 
-  test('what is handed out is a copy that later commits do not change', async () => {
+  test('returned values are copies that later commits do not change', async () => {
     const { engine } = now();
     for (const size of [3, 1_000, 40_000, 3_000_000]) {
       await engine.commit([{ type: 'put', key: key('a'), value: Buffer.alloc(size, 1) }]);
@@ -131,14 +131,14 @@ function scans(now: () => EngineUnderTest): void {
     expect(await engine.scan({ ...all, from: key('d') })).toEqual([]);
   });
 
-  test('a scan cuts values where only their beginning is asked for', async () => {
+  test('a scan cuts values where only their beginning is requested', async () => {
     const { engine } = now();
     await engine.commit([put('a', 'head'.concat('x'.repeat(100_000))), put('b', 'hi')]);
     const page = await engine.scan({ from: key('a'), to: key('z'), limit: 10, valueBytesMax: 4 });
     expect(page.map((entry) => text(entry.value))).toEqual(['head', 'hi']);
   });
 
-  test('the last key not above n is one step backwards', async () => {
+  test('the last key not above n is found by one step backwards', async () => {
     const { engine } = now();
     await engine.commit([put('k1', '1'), put('k5', '5'), put('k9', '9')]);
     const page = await engine.scan({ from: key('k'), to: key('k8'), limit: 1, reverse: true });
@@ -149,7 +149,7 @@ function scans(now: () => EngineUnderTest): void {
 function snapshots(now: () => EngineUnderTest): void {
   const everything = { from: Buffer.of(0), to: Buffer.of(255), limit: 1_000 };
 
-  test('a snapshot shows what was, whatever is written meanwhile', async () => {
+  test('a snapshot shows the state at its start, whatever is written meanwhile', async () => {
     const { engine } = now();
     await engine.commit([put('a', '1'), put('b', 'x'.repeat(10_000)), put('c', '3')]);
     const before = await engine.scan(everything);
@@ -168,7 +168,7 @@ function snapshots(now: () => EngineUnderTest): void {
     expect(await engine.get(key('b'))).toBeUndefined();
   });
 
-  test('a snapshot that nobody released does not keep the engine from closing, and ends with it', async () => {
+  test('an unreleased snapshot does not keep the engine from closing, and ends with it', async () => {
     const { engine } = now();
     await engine.commit([put('a', '1')]);
     const snapshot = await engine.snapshot();
@@ -213,8 +213,8 @@ function lifeAndFaults(now: () => EngineUnderTest): void {
   });
 }
 
-function room(create: (storeBytesMax?: number) => Promise<EngineUnderTest>): void {
-  test('at its cap it refuses before it writes, reads go on, deletes make room, and it resumes by itself', async () => {
+function capacity(create: (storeBytesMax?: number) => Promise<EngineUnderTest>): void {
+  test('a full engine refuses before it writes, still reads, gains space by deletes, and resumes by itself', async () => {
     const capped = await create(CAP_BYTES);
     const states: EngineState[] = [];
     let resumed = (): void => {};
@@ -246,25 +246,25 @@ function room(create: (storeBytesMax?: number) => Promise<EngineUnderTest>): voi
     await capped.dispose();
   });
 
-  test('what was handed over behind a refused commit fails with it', async () => {
+  test('a commit handed over after a refused one fails with it', async () => {
     const capped = await create(CAP_BYTES);
     const commits = [
       capped.engine.commit([put('before', '1')]),
       capped.engine.commit([{ type: 'put', key: key('huge'), value: Buffer.alloc(2 * CAP_BYTES) }]),
-      capped.engine.commit([put('behind', '1')]),
-      capped.engine.commit([put('behind-too', '1')], { mayUseReserve: true }),
+      capped.engine.commit([put('after', '1')]),
+      capped.engine.commit([put('after-too', '1')], { mayUseReserve: true }),
     ];
     const outcomes = (await Promise.allSettled(commits)).map((outcome) => outcome.status);
     expect(outcomes).toEqual(['fulfilled', 'rejected', 'rejected', 'rejected']);
     expect(text(await capped.engine.get(key('before')))).toBe('1');
-    expect(await capped.engine.get(key('behind'))).toBeUndefined();
-    expect(await capped.engine.get(key('behind-too'))).toBeUndefined();
+    expect(await capped.engine.get(key('after'))).toBeUndefined();
+    expect(await capped.engine.get(key('after-too'))).toBeUndefined();
     await capped.engine.close();
     await capped.dispose();
   });
 }
 
-/** Commits blocks until the engine is full; says how many it took. */
+/** Commits blocks until the engine is full; returns how many it accepted. */
 async function fill(engine: Engine): Promise<number> {
   for (let i = 0; ; i++) {
     try {

@@ -1,4 +1,7 @@
-/** kill -9 while a store is compacted or restored: the old store or the new one is there, whole, and no half of any. */
+/**
+ * kill -9 while a store is compacted or restored: the old store or the new one is there, complete, and never half of
+ * one.
+ */
 
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -36,7 +39,7 @@ beforeEach(async () => {
   unpackGoldenStore(1, dataDir);
   const engine = await openLmdbEngine({ path: dataDir });
   const keys = Array.from({ length: 80 }, (_, i) => Buffer.from([5, 255, i]));
-  await engine.commit(keys.map((key) => ({ type: 'put', key, value: Buffer.alloc(200_000, 'room') })));
+  await engine.commit(keys.map((key) => ({ type: 'put', key, value: Buffer.alloc(200_000, 'data') })));
   await engine.commit(keys.slice(0, 40).map((key) => ({ type: 'delete', key })));
   await engine.close();
 });
@@ -61,14 +64,14 @@ test(`compacting that is killed ${KILLS} times loses no row (seed ${SEED})`, asy
   await killMany(child, async () => {
     expect(await storedRows(dataDir)).toEqual(rows);
   });
-  // Whatever the last one left is swept by the next that opens the store.
+  // The next open of the store removes what the last kill left.
   await (await openLmdbEngine({ path: dataDir })).close();
   expect(readdirSync(dataDir).filter((name) => name.includes('.new'))).toEqual([]);
   expect((await compact(dataDir)).bytesAfter).toBeLessThan(12_000_000);
   expect(await storedRows(dataDir)).toEqual(rows);
 }, 60_000);
 
-test(`restoring that is killed ${KILLS} times makes no half of a store (seed ${SEED})`, async () => {
+test(`restoring that is killed ${KILLS} times never leaves half of a store (seed ${SEED})`, async () => {
   const rows = await storedRows(dataDir);
   const backup = path.join(dir, 'saved');
   const target = path.join(dir, 'restored');
@@ -108,7 +111,7 @@ test(`restoring that is killed ${KILLS} times makes no half of a store (seed ${S
   expect((await verify({ dataDir: target })).format).toBe(FORMAT_VERSION);
 }, 60_000);
 
-/** Kills children at any moment of their work, and looks each time. */
+/** Kills children at random moments of their work, and checks each time. */
 async function killMany(start: () => ChildProcess, look: () => Promise<void>): Promise<void> {
   const random = seededRandom(SEED);
   for (let kill = 0; kill < KILLS; kill++) {
@@ -120,7 +123,7 @@ async function killMany(start: () => ChildProcess, look: () => Promise<void>): P
       if (line === 'begin') seen += 1;
       if (seen === begins) break;
     }
-    // Spins instead of sleeping: the moment of the kill should be anywhere in the work.
+    // Spins instead of sleeping: the kill should hit any moment of the work.
     for (const until = performance.now() + random() * 60; performance.now() < until; ) await new Promise(setImmediate);
     child.kill('SIGKILL');
     await exited;

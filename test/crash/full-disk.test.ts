@@ -1,6 +1,6 @@
 /**
- * R4 (reliability.md): no room left, by our own cap and by the file-size limit of the process. Appends are answered 503,
- * reads go on, a trim frees room, and service resumes by itself; nothing acknowledged is lost.
+ * A full store, by our own cap and by the file-size limit of the process. Appends are refused with 503, reads continue,
+ * a trim frees space, and service resumes by itself; nothing acknowledged is lost.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -24,14 +24,14 @@ afterEach(async () => {
   server = undefined;
 });
 
-describe('no room left', () => {
-  test('--store-bytes-max: 503, reads go on, a trim frees room, service resumes', async () => {
+describe('a full store', () => {
+  test('with --store-bytes-max returns 503, still reads, and resumes when a trim frees space', async () => {
     server = await startSeamsServer({ args: ['--store-bytes-max', String(CAP_BYTES)] });
     await fillTrimAndResume(server);
   }, 120_000);
 
-  test('tokens are revoked and rotated for good also while there is no room', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'tailrace-no-room-'));
+  test('revokes and rotates tokens durably while there is no space', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'tailrace-full-'));
     const args = ['--store-bytes-max', String(CAP_BYTES)];
     try {
       server = await startServer({ dataDir, args });
@@ -55,7 +55,7 @@ describe('no room left', () => {
     }
   }, 120_000);
 
-  test('--when-full drop-oldest: the oldest records go, senders wait a moment, everything newer stays', async () => {
+  test('with --when-full drop-oldest drops the oldest records, lets senders wait shortly, and keeps everything newer', async () => {
     const args = ['--store-bytes-max', String(CAP_BYTES), '--when-full', 'drop-oldest'];
     server = await startSeamsServer({ args });
     const acked: string[] = [];
@@ -69,7 +69,7 @@ describe('no room left', () => {
     expect(left).toEqual(acked.slice(-left.length));
   }, 120_000);
 
-  test('the file-size limit of the process (ulimit -f): the same', async () => {
+  test('under the file-size limit of the process (ulimit -f) returns 503, still reads, and resumes after a trim', async () => {
     if (spawnSync('prlimit', ['--version']).status !== 0) {
       console.warn('skipped: prlimit is not here, so the file size of a process cannot be limited');
       return;
@@ -91,13 +91,13 @@ async function fillTrimAndResume(target: TestServer): Promise<void> {
   expect(await ready.json()).toMatchObject({ writes: 'full' });
   expect((await append(target, 'still full')).status).toBe(503);
 
-  process.kill(target.pid, 'SIGUSR2'); // the seams server trims every stream to its tail
+  process.kill(target.pid, 'SIGUSR2'); // The seams server trims every stream to its tail.
   const resumedAt = await appendUntilTaken(target, 'back again');
   expect(resumedAt).toBeGreaterThanOrEqual(0);
   expect((await names(target)).filter((name) => name === 'back again')).toEqual(['back again']);
 }
 
-/** Appends until there is no room. */
+/** Appends until there is no space. */
 async function fill(target: TestServer): Promise<{ acked: readonly string[]; refused: Response | undefined }> {
   const acked: string[] = [];
   let refused: Response | undefined;
@@ -127,7 +127,9 @@ async function whoami({ url }: TestServer, secret: string): Promise<number> {
   return (await fetch(`${url}/v1/whoami`, { headers: { authorization: `Bearer ${secret}` } })).status;
 }
 
-/** Tries as an exporter would, a second apart at most; answers how many were refused before one was taken. */
+/**
+ * Retries as an exporter would, at most a second apart; returns how many attempts were refused before one was accepted.
+ */
 async function appendUntilTaken(target: TestServer, name: string): Promise<number> {
   for (let refusals = 0; refusals < 60; refusals++) {
     const answer = await append(target, name);
@@ -138,7 +140,7 @@ async function appendUntilTaken(target: TestServer, name: string): Promise<numbe
   throw new Error('service did not resume');
 }
 
-/** One record that does not compress; its name stands first in its body. */
+/** One record that does not compress; its body begins with its name. */
 async function append(target: TestServer, name: string): Promise<Response> {
   const body = JSON.stringify({
     resourceLogs: [

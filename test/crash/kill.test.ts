@@ -1,8 +1,7 @@
 /**
- * R1 and its control R1n (reliability.md): kill -9 under load of OTLP and of S2 sessions, mixed into the same streams;
- * restart, read back. Nothing acknowledged is lost, there is no gap, no duplicate, no half request, and all of it stands in
- * one order. The control acknowledges when positions are assigned, before the transaction
- * is handed to the engine: the same checker must find it out.
+ * kill -9 under a load of OTLP and of S2 sessions in the same streams; restart, read back. Nothing acknowledged is
+ * lost, there is no gap, no duplicate and no half request, and all records are in one order. The control acknowledges
+ * when positions are assigned, before the transaction is handed to the engine: the same checker must detect it.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -29,7 +28,7 @@ afterEach(async () => {
 });
 
 describe('kill -9 under load', () => {
-  test(`R1: ${KILLS} kills lose nothing that was acknowledged (seed ${SEED})`, async () => {
+  test(`loses nothing that was acknowledged in ${KILLS} kills (seed ${SEED})`, async () => {
     const { faults, acked, ackedInSessions, records } = await killAndReadBack(KILLS, () => startServer({ dataDir }));
     expect(faults).toEqual([]);
     expect(acked).toBeGreaterThanOrEqual(KILLS);
@@ -37,7 +36,7 @@ describe('kill -9 under load', () => {
     expect(records).toBeGreaterThan(acked);
   }, 240_000);
 
-  test('R1n: an ack before the transaction is handed to the engine is found out', async () => {
+  test('is detected to lose records when an ack comes before the transaction is handed to the engine', async () => {
     const { faults } = await killAndReadBack(
       1,
       () => startSeamsServer({ dataDir, earlyAck: true }),

@@ -1,6 +1,6 @@
 /**
- * R6 (reliability.md): concurrent clients of every kind on one stream, kill -9 and restart, and what all of them were
- * told held against the final log. The control acknowledges before the transaction is handed to the engine.
+ * Concurrent clients of every kind on one stream, kill -9 and restart: the responses of all clients are compared with
+ * the final log. The control acknowledges before the transaction is handed to the engine.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -26,7 +26,7 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-test(`R6: ${KILLS} kills among concurrent clients leave a history that is linearizable (seed ${SEED})`, async () => {
+test(`${KILLS} kills among concurrent clients leave a linearizable history (seed ${SEED})`, async () => {
   const { history, faults } = await run(KILLS, () => startServer({ dataDir }));
   expect(faults).toEqual([]);
   const appends = history.operations.filter((operation) => operation.kind === 'append');
@@ -38,7 +38,7 @@ test(`R6: ${KILLS} kills among concurrent clients leave a history that is linear
   expect(history.followed.some(({ bodies }) => bodies.length > 0)).toBe(true);
 }, 600_000);
 
-test('R6n: acks that come early are found out', async () => {
+test('early acks are detected as a history that is not linearizable', async () => {
   const { faults } = await run(
     1,
     () => startSeamsServer({ dataDir, earlyAck: true }),
@@ -70,7 +70,7 @@ async function run(kills: number, start: () => Promise<TestServer>, startLast = 
   for (const { from, bodies } of history.followed) {
     const first = bodies.findIndex((body, i) => body !== log[from + i]);
     if (first !== -1)
-      faults.push(`a follower got ${bodies[first]} at ${from + first}, where ${log[from + first]} lies`);
+      faults.push(`a follower got ${bodies[first]} at ${from + first}, where the log has ${log[from + first]}`);
   }
   return { history, faults };
 }

@@ -1,6 +1,6 @@
 /**
- * Deletions that are cut off by kill -9 go on after the restart (S2 API §3.7): the name is free in the end, nothing of
- * the old stream is left, and streams beside it keep what they have.
+ * Deletions that kill -9 interrupts continue after the restart: in the end the name is free, nothing of the old stream
+ * remains, and neighbouring streams keep their records.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -34,7 +34,7 @@ test.each([
   ['a stream', 'DELETE /streams/doomed', 'GET /streams/doomed'],
   ['a basin', 'DELETE /basins/purged-basin', 'GET /basins/purged-basin'],
 ])(
-  '%s that is being deleted',
+  'the deletion of %s finishes after kill -9',
   async (_, target, gone) => {
     server = await startServer({ dataDir });
     await fill(new ControlClient(server));
@@ -62,7 +62,7 @@ async function fill(s2: ControlClient): Promise<void> {
   }
 }
 
-/** Appends a record; answers the tail behind it. */
+/** Appends a record; returns the tail after it. */
 async function append(s2: ControlClient, home: string, stream: string): Promise<number> {
   const { body } = await s2.call(`POST /streams/${stream}/records`, {
     basin: home,

@@ -1,6 +1,6 @@
 /**
- * kill -9 amid everything that changes a store: whatever moment it is, the store that is left verifies. Blocks follow
- * each other up to the tail, counted bytes are right, nothing belongs to nobody.
+ * kill -9 during everything that changes a store: at any moment, the remaining store passes verification. Blocks are
+ * contiguous up to the tail, byte counts are right, and no row is without an owner.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -17,7 +17,7 @@ import { seededRandom } from '../support/writers.ts';
 const KILLS = Number(process.env.TAILRACE_TEST_KILLS ?? 6);
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
 const WRITERS = fileURLToPath(new URL('../support/mixed-writers.mjs', import.meta.url));
-/** Small enough that the oldest records go all the time. */
+/** Small enough that the oldest records are dropped all the time. */
 const CAP_BYTES = 6_000_000;
 
 let dir: string;
@@ -32,7 +32,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test(`a store whose writers are killed ${KILLS} times verifies each time (seed ${SEED})`, async () => {
+test(`a store whose writers are killed ${KILLS} times passes verification each time (seed ${SEED})`, async () => {
   const random = seededRandom(SEED);
   let blocks = 0;
   for (let kill = 0; kill < KILLS; kill++) {
@@ -46,7 +46,7 @@ test(`a store whose writers are killed ${KILLS} times verifies each time (seed $
   expect(blocks).toBeGreaterThan(KILLS);
 }, 240_000);
 
-/** Lets the writers go on for a while, which is the load and nothing that is waited for; answers what they said. */
+/** Lets the writers run for a while: this is the load, nothing is awaited; returns what they printed. */
 async function runAndKill(args: readonly string[], forMs: number): Promise<readonly string[]> {
   const child = spawn(process.execPath, [WRITERS, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   writers = child;

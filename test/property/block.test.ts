@@ -1,4 +1,4 @@
-/** Blocks: what goes in comes out, in every odd shape, and what was damaged is refused. */
+/** Blocks: records decode as they were encoded, in every odd shape, and damaged blocks are refused. */
 
 import { expect, test } from '@jest/globals';
 import { meteredBytes, OTLP_HEADERS, SIGNALS } from '../../src/model/record.ts';
@@ -29,7 +29,7 @@ const built: fc.Arbitrary<Built> = fc
   .tuple(fc.constantFrom(...SIGNALS), message, fc.nat(2 ** 45), fc.array(fc.nat(2 ** 30), { maxLength: 400 }))
   .map(([signal, shape, first, steps]) => buildMessage(signal, shape, ascending(first, steps)));
 
-test('an OTLP block gives back every body, the payload as it was, and any part of it as one message', async () => {
+test('an OTLP block returns every body, the payload unchanged, and any part of it as one message', async () => {
   await fc.assert(
     fc.asyncProperty(built, fc.nat(2 ** 50), fc.nat(), fc.nat(), async ({ draft, payload, bodies }, seq, a, b) => {
       const sealed = await seal(draft, seq);
@@ -57,7 +57,7 @@ test('an OTLP block gives back every body, the payload as it was, and any part o
   );
 });
 
-test('an S2 block gives back headers and bodies, and counts what S2 meters', async () => {
+test('an S2 block returns headers and bodies, and counts what S2 meters', async () => {
   const record = fc.record({
     timestamp: fc.nat(2 ** 45),
     headers: fc.array(fc.tuple(bytes(20), bytes(20)), { maxLength: 4 }),
@@ -87,7 +87,7 @@ test('an S2 block gives back headers and bodies, and counts what S2 meters', asy
   );
 });
 
-test('the header alone tells the same as the whole block', async () => {
+test('the header alone gives the same facts as the whole block', async () => {
   await fc.assert(
     fc.asyncProperty(built, async ({ draft }) => {
       const { key, value, block } = await seal(draft, 7);
@@ -127,7 +127,7 @@ test('garbage is refused as corrupt', () => {
   );
 });
 
-test('a large block is compressed, a small one is not, and both bodies stand as they were', async () => {
+test('a large block is compressed, a small one is not, and both store the bodies unchanged', async () => {
   const large = await seal(text(400, 'the same words again and again '), 0);
   expect(large.value.length).toBeLessThan(large.block.header.rawBytes / 4);
   expect(large.block.header.codec).toBe(1);
@@ -139,7 +139,7 @@ test('a large block is compressed, a small one is not, and both bodies stand as 
   expect((await seal(noise, 0)).block.header.codec).toBe(0);
 });
 
-test('a draft may be reused as soon as sealing has begun', async () => {
+test('a draft may be reused once sealing has begun', async () => {
   const body = Buffer.alloc(200_000, 'x');
   const draft = draftRecords([{ timestamp: 0, headers: [], body }]);
   const sealing = seal(draft, 0);
@@ -154,7 +154,7 @@ test('a draft may be reused as soon as sealing has begun', async () => {
   ).toBe(true);
 });
 
-test('the bytes are the same whether anybody follows or not, also where buffers are used again', async () => {
+test('the bytes are the same with and without followers, also when buffers are reused', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(built, { minLength: 1, maxLength: 4 }), fc.constantFrom(1, 40), async (all, times) => {
       for (const { draft } of all) {
@@ -172,7 +172,7 @@ test('the bytes are the same whether anybody follows or not, also where buffers 
   );
 });
 
-test('timestamps that decrease within a block are a fault of ours', () => {
+test('timestamps that decrease within a block are our own fault and throw', () => {
   const draft = draftRecords([
     { timestamp: 2, headers: [], body: Buffer.of(1) },
     { timestamp: 1, headers: [], body: Buffer.of(2) },
@@ -180,7 +180,7 @@ test('timestamps that decrease within a block are a fault of ours', () => {
   expect(() => sealBlock(blockKey(1, 0), 0, draft, ARRIVAL, false)).toThrow(/assertion/);
 });
 
-test('records outside of a block and messages of S2 blocks are faults of ours', async () => {
+test('records outside a block and messages of S2 blocks are our own fault and throw', async () => {
   const { block } = await seal(text(3, 'a'), 0);
   for (const i of [-1, 3]) expect(() => block.record(i)).toThrow(/assertion/);
   expect(() => block.otlpMessage(0, 2)).toThrow(/assertion/);
@@ -226,13 +226,13 @@ function children(buffer: Buffer): { tag: number; bytes: Buffer; whole: Buffer }
   return found;
 }
 
-/** The same records over and over, as S2 records: a block that is large enough to be compressed. */
+/** The same records repeated, as S2 records: a block that is large enough to be compressed. */
 function repeat(draft: BlockDraft, times: number): BlockDraft {
   const body = Buffer.concat(draft.payload);
   return draftRecords(Array.from({ length: times }, () => ({ timestamp: 5, headers: [], body })));
 }
 
-/** A block as followers get it. */
+/** A block as followers receive it. */
 async function seal(draft: BlockDraft, seq: number): Promise<{ key: Uint8Array; value: Uint8Array; block: Block }> {
   const { key, value, block } = await sealBlock(blockKey(1, seq), seq, draft, ARRIVAL, true);
   if (block === undefined) throw new Error('a block that is followed comes unpacked');

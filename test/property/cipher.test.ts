@@ -1,4 +1,4 @@
-/** Encrypted blocks: whatever records went in come out, at their place and with their key only. */
+/** Encrypted blocks: any records decrypt as they were encrypted, at their position and with their key only. */
 
 import { expect, test } from '@jest/globals';
 import { type TailraceError, TailraceError as TailraceFailure } from '../../src/model/error.ts';
@@ -17,14 +17,14 @@ const command = fc
   .map(({ value, body }) => ({ headers: [[new Uint8Array(0), Buffer.from(value)] as const], body }));
 const ordinary = fc.record({
   headers: fc.oneof({ weight: 3, arbitrary: fc.array(header, { maxLength: 4 }) }, fc.constant([])),
-  // Now and then large enough that the block is packed.
+  // Now and then large enough that the block is compressed.
   body: fc.oneof({ weight: 5, arbitrary: bytes }, fc.uint8Array({ minLength: 3_000, maxLength: 5_000 })),
 });
 const records = fc.array(fc.oneof({ weight: 6, arbitrary: ordinary }, command), { minLength: 1, maxLength: 12 });
 const stream = fc.integer({ min: 1, max: 2 ** 40 });
 const firstSeq = fc.integer({ min: 0, max: 2 ** 32 - 20 });
 
-test('what was encrypted is read as it was written', async () => {
+test('an encrypted block is read as it was written', async () => {
   await fc.assert(
     fc.asyncProperty(records, key, stream, firstSeq, async (written, secret, number, first) => {
       const { value } = await sealed(draftEncrypted(written, secret, number, first), number, first);
@@ -43,7 +43,7 @@ test('what was encrypted is read as it was written', async () => {
   );
 });
 
-test('before it is decrypted a block tells sizes and times, and no record', async () => {
+test('a block shows sizes and times before it is decrypted, and no record', async () => {
   await fc.assert(
     fc.asyncProperty(records, key, async (written, secret) => {
       const { value, block: followed } = await sealed(draftEncrypted(written, secret, 9, 5), 9, 5);
@@ -67,7 +67,7 @@ test('before it is decrypted a block tells sizes and times, and no record', asyn
   );
 });
 
-test('another key, another stream and another place do not decrypt', async () => {
+test('a block does not decrypt with another key, stream or position', async () => {
   await fc.assert(
     fc.asyncProperty(ordinary, key, key, async (record, secret, other) => {
       fc.pre(Buffer.compare(secret, other) !== 0);
@@ -83,7 +83,7 @@ test('another key, another stream and another place do not decrypt', async () =>
   );
 });
 
-test('a bit that flipped below all checksums is found', async () => {
+test('a flipped bit below all checksums is found', async () => {
   await fc.assert(
     fc.asyncProperty(ordinary, key, fc.nat(), async (record, secret, where) => {
       const draft = draftEncrypted([record], secret, 9, 5);
@@ -119,7 +119,7 @@ test('sequence numbers from 2^32 on are refused, except for commands', () => {
   expect(draftEncrypted([fence], secret, 9, 2 ** 32).count).toBe(1);
 });
 
-test('times that are not given are left to the log', () => {
+test('missing times are left to the log', () => {
   const body = Buffer.from('x');
   const draft = draftEncrypted(
     [
@@ -133,7 +133,7 @@ test('times that are not given are left to the log', () => {
   expect([...draft.timestamps]).toEqual([-1, 0]);
 });
 
-test('a block in the clear is answered as it is', async () => {
+test('a block without encryption is returned unchanged', async () => {
   const { value } = await sealed(draftRecords([{ headers: [], body: Buffer.from('x') }]), 9, 5);
   const block = Block.open(blockKey(9, 5), value);
   expect(decryptBlock(block, Buffer.alloc(32), 9)).toBe(block);

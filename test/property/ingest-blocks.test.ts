@@ -1,4 +1,4 @@
-/** Whatever a request looks like and wherever it is cut, its blocks give back the records that protobufjs finds in it. */
+/** For any request, cut anywhere, the blocks return the records that protobufjs finds in it. */
 
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
@@ -14,7 +14,7 @@ import { type OracleItem, oracle, requestBytes } from '../support/otlp-wire.ts';
 const SEED = 20_260_402;
 
 describe.each(SIGNALS)('%s', (signal) => {
-  test('uncut: one block, whose message is the request', async () => {
+  test('a request that is stored whole is one block, whose message is the request', async () => {
     await fc.assert(
       fc.asyncProperty(requestBytes(signal), async (body) => {
         const expected = oracle(signal, body);
@@ -30,7 +30,7 @@ describe.each(SIGNALS)('%s', (signal) => {
     );
   });
 
-  test('cut and with items too large or without time: the others, in order', async () => {
+  test('a request that is cut and has items too large or without time stores the others, in order', async () => {
     const sizes = fc.record({
       blockBytesMax: fc.integer({ min: 1, max: 1_500 }),
       recordBytesMax: fc.constantFrom(150, 250, 600, 1_048_576),
@@ -83,12 +83,12 @@ function draft(signal: Signal, body: Uint8Array, options: Options) {
   return { drafts, rejected };
 }
 
-/** Sealed and opened again, as the log and a reader would. */
+/** Sealed and opened again, as the log and a reader do. */
 async function blocksOf(drafts: readonly BlockDraft[]): Promise<readonly Block[]> {
   const blocks: Block[] = [];
   let firstSeq = 0;
   for (const one of drafts) {
-    // What the log does: timestamps that never decrease.
+    // As the log does: timestamps never decrease.
     const given = Array.from(one.timestamps);
     one.timestamps.fill(5);
     const { value } = await sealBlock(blockKey(1, firstSeq), firstSeq, one, 5, false);
@@ -99,7 +99,7 @@ async function blocksOf(drafts: readonly BlockDraft[]): Promise<readonly Block[]
   return blocks;
 }
 
-/** Every record's body, decoded for itself. */
+/** Every record's body, decoded on its own. */
 function recordsOf(signal: Signal, blocks: readonly Block[]): readonly OracleItem[] {
   return blocks.flatMap((block) =>
     Array.from({ length: block.header.count }, (_, i) => {
@@ -110,7 +110,7 @@ function recordsOf(signal: Signal, blocks: readonly Block[]): readonly OracleIte
   );
 }
 
-/** Equal but for the place in their messages. */
+/** Equal except for their place in the messages. */
 function same(found: readonly OracleItem[], expected: readonly OracleItem[]): boolean {
   const content = (items: readonly OracleItem[]) => items.map(({ place: _, ...rest }) => rest);
   return isDeepStrictEqual(content(found), content(expected));
@@ -129,7 +129,7 @@ function checkSizes(signal: Signal, blocks: readonly Block[], drafts: readonly B
     expect(drafts[number]?.meteredBytes).toBe(metered.reduce((sum, bytes) => sum + bytes, 0));
     expect(Math.max(...metered)).toBeLessThanOrEqual(options.recordBytesMax ?? Number.POSITIVE_INFINITY);
     const payload = drafts[number]?.payload.reduce((sum, part) => sum + part.length, 0) ?? 0;
-    // Over the limit only where one record alone is, or where heads would be most of what is stored.
+    // Only above the limit where one record alone is, or where heads would be most of the stored bytes.
     const largest = Math.max(...metered);
     if (block.header.count > 1) expect(payload).toBeLessThanOrEqual(Math.max(options.blockBytesMax ?? 0, 4 * largest));
   }

@@ -1,4 +1,4 @@
-/** The JSON transcoder against a slow, independent reading of the same bytes (S4; issue 3, Fuzz). */
+/** The JSON transcoder compared with a slow, independent parser of the same bytes. */
 
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
@@ -17,13 +17,13 @@ const MUTATIONS = 20_000;
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
 
 describe('any request in any spelling', () => {
-  test.each(SIGNALS)('%s: the protobuf holds what the JSON says', (signal) => {
+  test.each(SIGNALS)('%s: the protobuf has the same content as the JSON', (signal) => {
     fc.assert(
       fc.property(requestText(signal), (text) => {
         const body = Buffer.from(text);
         const bytes = transcodeJson(signal, body);
         expect(decoded(signal, bytes)).toEqual(expected(signal, body));
-        // What comes next in the way of a request takes it.
+        // Whatever reaches the transcoder next claims its buffer.
         scanRequest(signal, bytes, OTLP_LIMITS);
       }),
       { numRuns: RUNS, seed: SEED },
@@ -32,7 +32,7 @@ describe('any request in any spelling', () => {
 });
 
 describe('mutated bodies', () => {
-  test(`${MUTATIONS} of them are taken and refused as the slow reading does (seed ${SEED})`, () => {
+  test(`are accepted and refused exactly as by the slow parser (${MUTATIONS} bodies, seed ${SEED})`, () => {
     const random = xorshift(SEED);
     const seeds = SIGNALS.flatMap((signal) => seedBodies(signal).map((body) => ({ signal, body })));
     let taken = 0;
@@ -42,7 +42,7 @@ describe('mutated bodies', () => {
       const ours = attempt(() => decoded(signal, transcodeJson(signal, mutated)));
       const slow = attempt(() => expected(signal, mutated));
       if (!isRefusal(ours.error) || !isDeepStrictEqual(ours.value, slow.value)) {
-        // The body in the message: a counter-example must be seen to be understood.
+        // The message contains the body: a counter-example is needed to understand a failure.
         throw new Error(`${signal} ${mutated.toString('latin1')}\n${String(ours.error)}\n${String(slow.error)}`);
       }
       if (ours.error === undefined) taken++;
@@ -60,7 +60,7 @@ function attempt(work: () => unknown): { readonly value?: unknown; readonly erro
   }
 }
 
-/** `expect` would be most of the time. */
+/** `expect` would take most of the time. */
 function isRefusal(error: unknown): boolean {
   return error === undefined || (error instanceof TailraceError && error.code === 'bad_json');
 }
@@ -71,7 +71,7 @@ function seedBodies(signal: Signal): Buffer[] {
   return [Buffer.from(text), Buffer.from(text.replaceAll(/\n */g, ''))];
 }
 
-/** What is worth putting anywhere. */
+/** Fragments that are worth inserting anywhere. */
 const PIECES = [
   '"',
   '\\',
@@ -96,7 +96,7 @@ const PIECES = [
   .concat(['\\ud83d', '"key":', '"a":1,', 'true', '\u00e9', 'NaN', '99999999999999999999', '"stringValue":"x",'])
   .map((piece) => Buffer.from(piece));
 
-/** One to three edits: a byte, a piece put in, a stretch taken out, a stretch doubled or moved. */
+/** One to three edits: a byte, an inserted fragment, a removed part, a part that is doubled or moved. */
 function mutate(body: Buffer, random: () => number): Buffer {
   let mutated = body;
   for (let edits = 1 + Math.floor(random() * 3); edits > 0; edits--) {

@@ -1,6 +1,6 @@
 /**
- * R7, short form: random commands against the log on each engine and against a reference of a few lines; and readers
- * that begin at random moments under commits that take their time see every record once, in order.
+ * Random commands against the log on each engine, compared with a reference of a few lines; and readers that begin at
+ * random moments during slow commits see every record once, in order.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -26,7 +26,7 @@ import {
   turn,
 } from '../support/log-harness.ts';
 
-/** A stream as it should be: its records, and the first that is not trimmed. */
+/** The expected stream: its records, and the first that is not trimmed. */
 interface Model {
   readonly records: Seen[];
   trimPoint: number;
@@ -36,7 +36,7 @@ type Command = (state: { harness: Harness; models: Map<string, Model> }) => Prom
 
 const NAMES = ['a', 'b', 'c'];
 const name = fc.constantFrom(...NAMES);
-/** Client timestamps: behind the clock, before it, and 0, which S2 takes for the time it is. */
+/** Client timestamps: before the clock, after it, and 0, which S2 takes as a time. */
 const timestamp = fc.oneof(
   { weight: 9, arbitrary: fc.nat({ max: 1_200_000 }) },
   { weight: 1, arbitrary: fc.constant(0) },
@@ -131,7 +131,7 @@ async function runCommands(engine: Engine, list: readonly Command[]): Promise<vo
   for (const command of list) await command(state);
 }
 
-describe('the log against a reference', () => {
+describe('the log equals its reference', () => {
   test('in memory', async () => {
     await fc.assert(
       fc.asyncProperty(commands, (list) => runCommands(openMemoryEngine(), list)),
@@ -199,7 +199,7 @@ interface Limits {
   readonly until: number | undefined;
 }
 
-/** What S2 §5.2 and §5.3 say of a read that does not wait. */
+/** What S2 specifies for a read that does not wait. */
 function expected(
   model: Model,
   kind: 'seqNum' | 'timestamp' | 'tailOffset',

@@ -1,4 +1,4 @@
-/** Usage metrics for any traffic: minutes, hours and days tell the same sums, and gauges what was stored last. */
+/** Usage metrics for any traffic: minutes, hours and days have the same sums, and gauges have the last sample. */
 
 import { expect, test } from '@jest/globals';
 import { INTERVAL_SECONDS, USAGE_INTERVALS, type UsagePoint } from '../../src/model/usage.ts';
@@ -25,7 +25,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('flush' as const, 'restart' as const) }) },
 );
 
-test('whatever was done, when and in how many lives: every interval tells the same sums', async () => {
+test('every interval has the same sums for any operations, times and restarts', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       let harness = await openUsage();
@@ -85,7 +85,7 @@ test('folding keeps the sum, and puts each second into its bucket', () => {
   );
 });
 
-test('a gauge has a point for each bucket from its first sample on: the last sample so far', () => {
+test('a gauge has a point for each bucket from its first sample on: the last sample until then', () => {
   const samples = fc.array(fc.tuple(fc.nat({ max: DAY }), fc.nat()));
   fc.assert(
     fc.property(

@@ -1,6 +1,6 @@
 /**
- * Many bodies of an OTLP block are written from templates (storage/otlp-bodies.ts): whatever the lengths of items and of
- * what stands before them, each is the body that its record has alone.
+ * Many bodies of an OTLP block are written from templates (src/storage/block/otlp-bodies.ts): for any lengths of items and
+ * of the fields before them, each body equals the one that its record has alone.
  */
 
 import { expect, test } from '@jest/globals';
@@ -13,7 +13,7 @@ import { otlpBlock } from '../support/socket-blocks.ts';
 
 const ReadBatch = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.ReadBatch');
 
-/** Where the varint of a length becomes a byte longer, the lengths of three containers around it included. */
+/** Where the varint of a length becomes a byte longer, including the lengths of the three containers around it. */
 const length = fc.oneof(
   fc.integer({ min: 0, max: 200 }),
   fc.integer({ min: 2 ** 14 - 200, max: 2 ** 14 + 50 }),
@@ -23,7 +23,7 @@ const attribute = fc.nat(180).map((size) => [{ key: 'k', value: { stringValue: '
 const scope = fc.record({ name: fc.nat(140), items: fc.array(length, { minLength: 1, maxLength: 6 }) });
 const resource = fc.record({ attributes: attribute, scopes: fc.array(scope, { minLength: 1, maxLength: 3 }) });
 
-test('the same as one by one', async () => {
+test('bodies written from a template equal bodies written one by one', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(resource, { minLength: 1, maxLength: 3 }), fc.nat(), async (resources, cut) => {
       const block = await otlpBlock('logs', {
@@ -43,7 +43,7 @@ test('the same as one by one', async () => {
   );
 });
 
-test('every length about each limit between two bytes, growing and shrinking', async () => {
+test('bodies are correct for every length near a limit between two bytes, growing and shrinking', async () => {
   const sizes = [...around(0, 300), ...around(2 ** 14 - 45, 2 ** 14 + 5), ...around(0, 300).reverse()];
   const logRecords = sizes.map((size) => ({ body: { stringValue: 'i'.repeat(size) } }));
   const block = await otlpBlock('logs', { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });

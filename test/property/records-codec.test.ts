@@ -1,4 +1,4 @@
-/** Any batch comes out of both encodings as it went in, and anything else is refused and never breaks a parser. */
+/** Any batch decodes in both encodings as it was encoded; any other input is refused and never breaks a parser. */
 
 import { expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
@@ -28,7 +28,7 @@ function batch(part: fc.Arbitrary<Uint8Array>): fc.Arbitrary<AppendInput> {
   ) as fc.Arbitrary<AppendInput>;
 }
 
-/** Views become plain arrays: a Buffer and a Uint8Array of the same bytes are the same. */
+/** Views become plain arrays: a Buffer and a Uint8Array of the same bytes are equal. */
 function plain({ records, ...rest }: AppendInput) {
   const rows = records.map(({ body, headers, timestamp: time }) => ({
     body: [...body],
@@ -47,7 +47,7 @@ function toProto({ records, ...rest }: AppendInput): Uint8Array {
   return Input.encode(Input.fromObject({ records: rows, ...rest })).finish();
 }
 
-/** As clients write it, and with everything that JSON lets them write otherwise. */
+/** JSON as clients write it, and with all the alternatives that JSON allows. */
 function toJson(input: AppendInput, text: (part: Uint8Array) => string, junk: readonly unknown[]): string {
   const records = input.records.map(({ body, headers, timestamp: time }, i) => ({
     ...(junk[i] === undefined ? {} : { [`x-${i}`]: junk[i] }),
@@ -69,7 +69,7 @@ function refusal(act: () => unknown): string | undefined {
   }
 }
 
-test('protobuf: what protobufjs writes comes out the same', () => {
+test('a protobuf batch that protobufjs writes decodes to the same batch', () => {
   fc.assert(
     fc.property(batch(bytes), (input) => {
       expect(plain(decodeAppendInput(toProto(input)))).toEqual(plain(input));
@@ -78,7 +78,7 @@ test('protobuf: what protobufjs writes comes out the same', () => {
   );
 });
 
-test('JSON: any bytes in base64 and any text raw come out the same, with any JSON around them', () => {
+test('a JSON batch decodes to the same batch with any bytes in base64, any raw text, and any JSON around them', () => {
   const junk = fc.array(fc.jsonValue({ maxDepth: 4 }), { maxLength: 3 });
   const base64 = (part: Uint8Array) => Buffer.from(part).toString('base64');
   fc.assert(
@@ -104,13 +104,13 @@ function escaped(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-test('JSON is taken when JSON.parse takes it, and refused when it does not', () => {
+test('JSON is accepted exactly when JSON.parse accepts it', () => {
   const soup = fc.string({ unit: fc.constantFrom(...'{}[]:,"\\/ 0123456789.eE+-truefalsn\n\tu'), maxLength: 30 });
   fc.assert(
     fc.property(fc.oneof(soup, fc.json()), (value) => {
       const text = `{"x":${value},"records":[]}`;
       const wrapped = Buffer.from(text);
-      // Not the same object any more: then it is about a field of ours.
+      // Not the same object any more: then the change is in one of our fields.
       fc.pre(!/records.*records|match_seq_num|fencing_token/s.test(text));
       const native = isJson(text);
       expect(refusal(() => parseAppendJson(wrapped, 'raw'))).toBe(native ? undefined : 'bad_json');

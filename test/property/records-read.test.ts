@@ -1,4 +1,4 @@
-/** Any read of any stream gives what a model of S2 API §5.2–§5.7 gives, unary and over SSE, in one piece and resumed. */
+/** Any read of any stream returns what a model of S2's rules returns, unary and over SSE, in one piece and resumed. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ interface Query {
   readonly until: number | undefined;
 }
 
-/** A status, and the numbers of the records behind a 200. */
+/** A status, and the sequence numbers of the records of a 200. */
 type Expected = readonly [status: number, seqs: readonly number[]];
 
 const MiB = 1_048_576;
@@ -71,7 +71,7 @@ const query: fc.Arbitrary<Query> = fc.record({
   until: optional(fc.nat(45)),
 });
 
-/** Appends the batches, and perhaps trims; answers what must be there now. */
+/** Appends the batches, and perhaps trims; returns the expected content. */
 async function fill(stream: string, batches: readonly (readonly Sent[])[], trim: number | undefined) {
   const records: Stored[] = [];
   const put = (timestamp: number, metered: number): void => {
@@ -93,7 +93,7 @@ async function fill(stream: string, batches: readonly (readonly Sent[])[], trim:
   return { records, trimPoint: Math.min(trim, records.length) };
 }
 
-/** What a read without a wait gives; a unary one always has bounds. */
+/** What a read without a wait returns; a unary read always has bounds. */
 function expected(
   { records, trimPoint }: Model,
   { start, clamp, count, bytes, until }: Query,
@@ -142,12 +142,12 @@ async function readUnary(stream: string, { records }: Model, asked: Query): Prom
   const batch = body as JsonBatch;
   const seqs = batch.records.map(({ seq_num }) => seq_num);
   for (const { seq_num, timestamp } of batch.records) expect(timestamp).toBe(records[seq_num]?.timestamp);
-  // The tail is there when the records end at it.
+  // The tail is included when the records end at it.
   expect(batch.tail).toEqual(seqs.at(-1) === records.length - 1 ? tail : undefined);
   return [200, seqs];
 }
 
-/** Takes so many batches of each connection and comes back for the rest, as if it had been lost there. */
+/** Reads some batches of each connection and reconnects for the rest, as if the connection was lost. */
 async function readSse(stream: string, model: Model, asked: Query, patience: number): Promise<Expected> {
   const seqs: number[] = [];
   let lastEventId: string | undefined;
@@ -156,7 +156,7 @@ async function readSse(stream: string, model: Model, asked: Query, patience: num
     const answer = await s2.sse(stream, textOf(asked), headers);
     if (answer.status !== 200) {
       answer.destroy();
-      // Resumed behind the last record there is, a bounded read finds itself at the tail.
+      // Resumed after the last record, a bounded read is at the tail.
       return lastEventId !== undefined && answer.status === 416 ? [200, seqs] : [answer.status, []];
     }
     const events = await answer.rest();
@@ -173,13 +173,13 @@ async function readSse(stream: string, model: Model, asked: Query, patience: num
   }
 }
 
-test('any read of any stream', async () => {
+test('any read of any stream returns what the model returns', async () => {
   const trim = fc.option(fc.nat(35), { nil: undefined });
   const queries = fc.array(query, { minLength: 10, maxLength: 10 });
   await fc.assert(
     fc.asyncProperty(appended, trim, queries, async (batches, trimmed, asked) => {
       const name = `any-${streams++}`;
-      // Something must be there for the stream to be.
+      // A stream needs at least one record to exist.
       const model = await fill(name, batches.length === 0 ? [[{ bytes: 0, timestamp: 7 }]] : batches, trimmed);
       for (const one of asked) {
         expect([one, await readUnary(name, model, one)]).toEqual([one, expected(model, one, true)]);

@@ -1,4 +1,4 @@
-/** s2s frames, cut anywhere: what was sent is what is found, and garbage is never more than refused. */
+/** s2s frames, cut anywhere: they decode as they were sent, and garbage is refused without harm. */
 
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
@@ -18,12 +18,12 @@ const bodies = fc.array(fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array
   maxLength: 12,
 });
 
-/** Cuts bytes into chunks of these sizes, over and over. */
+/** Cuts bytes into chunks of these sizes, repeated. */
 function chunked(bytes: Buffer, sizes: readonly number[]): Buffer[] {
   const chunks: Buffer[] = [];
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const end = at + (sizes[turn % sizes.length] ?? 1);
-    // Copies, so that nobody sees beyond a chunk.
+    // Copies, so that no code can read beyond a chunk.
     chunks.push(Buffer.from(bytes.subarray(at, end)));
     at = end;
   }
@@ -46,7 +46,7 @@ function framesIn(chunks: readonly Buffer[]): Frame[] {
 }
 
 describe('frames', () => {
-  test('come out as they went in, however they are cut', () => {
+  test('decode as they were encoded, however they are cut', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 5_000 }), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(bodies, sizes, fc.boolean(), (sent, cut, advised) => {
@@ -60,19 +60,19 @@ describe('frames', () => {
     );
   });
 
-  test('lie where they came when a chunk holds all of one', () => {
+  test('are views of a chunk that holds all of them', () => {
     const wire = Buffer.concat([frameOf(Buffer.from('one')), frameOf(Buffer.from('two'))]);
     for (const { body } of framesIn([wire])) expect(body.buffer).toBe(wire.buffer);
   });
 
-  test('that are not complete are truncated, at whatever byte', () => {
+  test('that are incomplete are truncated, at any byte', () => {
     const wire = frameOf(Buffer.from('a frame'));
     for (let length = 1; length < wire.length; length++) {
       expect(codeOf(() => framesIn([wire.subarray(0, length)]))).toBe('bad_frame');
     }
   });
 
-  test('garbage is refused or read, and nothing else', () => {
+  test('of garbage are refused or read, and cause no other error', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 1, max: 50 }), (garbage, size) => {
         expect([undefined, 'bad_frame']).toContain(codeOf(() => framesIn(chunked(Buffer.from(garbage), [size]))));
@@ -80,7 +80,7 @@ describe('frames', () => {
     );
   });
 
-  test('2 MiB is the longest, and one more byte is refused as soon as its length is read', () => {
+  test('have 2 MiB at most, and one more byte is refused as soon as the length is read', () => {
     const longest = frameOf(Buffer.alloc(FRAME_BODY_BYTES_MAX));
     expect(longest.readUIntBE(0, 3)).toBe(2_097_152);
     expect(framesIn(chunked(longest, [16_384]))[0]?.body.length).toBe(FRAME_BODY_BYTES_MAX);
@@ -107,7 +107,7 @@ describe('messages', () => {
     );
   });
 
-  test('large ones are packed and unpacked elsewhere, to the same end', async () => {
+  test('that are large are compressed and decompressed in another thread with the same result', async () => {
     const plain = Buffer.alloc(FRAME_BODY_BYTES_MAX, 'a large batch of records, ');
     const sealed = await sealCompressed(Buffer.concat([Buffer.alloc(FRAME_HEAD_BYTES), plain]), true);
     expect(sealed[3]).toBe(0x50);
@@ -119,22 +119,22 @@ describe('messages', () => {
   test.each([
     ['a terminal frame', 0x80, Buffer.from([0, 200])],
     ['both compressions', 0x60, Buffer.alloc(0)],
-    ['gzip that is none', 0x40, Buffer.from('this is no gzip')],
+    ['invalid gzip', 0x40, Buffer.from('this is not gzip')],
     ['gzip that ends early', 0x40, gzipSync('some text').subarray(0, -9)],
-    ['zstd that is none', 0x20, Buffer.from('this is no zstd')],
+    ['invalid zstd', 0x20, Buffer.from('this is not zstd')],
     ['a gzip bomb', 0x40, gzipSync(Buffer.alloc(2_097_152))],
     ['a large gzip bomb', 0x40, gzipSync(Buffer.alloc(64 * 1024 * 1024), { level: 1 })],
-    ['large gzip that is none', 0x40, Buffer.alloc(100_000, 7)],
-  ])('%s is refused', async (_, flag, body) => {
+    ['large invalid gzip', 0x40, Buffer.alloc(100_000, 7)],
+  ])('are refused: %s', async (_, flag, body) => {
     expect(await codeOfPromise(async () => messageOf({ flag, body }))).toBe('bad_frame');
   });
 
-  test('exactly as much as is allowed after decompression', async () => {
+  test('may have exactly the allowed size after decompression', async () => {
     const body = gzipSync(Buffer.alloc(FRAME_BODY_BYTES_MAX));
     expect((await messageOf({ flag: 0x40, body })).length).toBe(FRAME_BODY_BYTES_MAX);
   });
 
-  test('bits that mean nothing yet, and advice from a client, are looked over', async () => {
+  test('with reserved bits, or advice from a client, are accepted', async () => {
     expect(String(await messageOf({ flag: 0x1f, body: Buffer.from('body') }))).toBe('body');
   });
 });

@@ -1,7 +1,7 @@
 /**
- * R7 for S2: random commands against the log on each engine and against a reference: batches with conditions, fences and
- * trims, blocks of OTLP between them, reads of every kind, retention, deletion and re-creation, restarts; in the clear and
- * encrypted.
+ * Random commands against the log on each engine, compared with a reference of S2's rules: batches with conditions,
+ * fences and trims, blocks of OTLP between them, reads of every kind, retention, deletion and re-creation, restarts; in
+ * the clear and encrypted.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -20,12 +20,12 @@ import fc from '../support/fast-check.ts';
 import { BASIN, FROM_START, type Harness, HeldEngine, openHarness, TestClock, timed } from '../support/log-harness.ts';
 import { ModelStream, type NewModelRecord } from '../support/s2-model.ts';
 
-/** The last one lies in a basin with a cipher. */
+/** The last one is in a basin with a cipher. */
 const NAMES = ['a', 'b', 'sealed'] as const;
 type Name = (typeof NAMES)[number];
 const KEY = Buffer.alloc(32, 7);
 const WRONG_KEY = Buffer.alloc(32, 8);
-/** Of streams that an append makes: short, so that records expire in most runs. */
+/** Of streams that an append creates: short, so that records expire in most runs. */
 const AGE_SECONDS = 60;
 const MEMORY_RUNS = Number(process.env.TAILRACE_TEST_MODEL_RUNS ?? 2_000);
 
@@ -38,7 +38,7 @@ interface State {
 type Command = (state: State) => Promise<void>;
 
 const name = fc.constantFrom(...NAMES);
-/** A command on a stream that is there. */
+/** A command on a stream that exists. */
 function existing<T>(
   given: fc.Arbitrary<T>,
   command: (state: State, which: Name, model: ModelStream, given: T) => Promise<void>,
@@ -122,7 +122,7 @@ const bounds = fc.record({ count: limit(30), bytes: limit(300), until: limit(70)
 const read = existing(fc.tuple(start, bounds), async (state, which, model, [{ near, kind, clamp }, limits]) => {
   const { harness } = state;
   const at = kind === 'timestamp' ? (model.records[near]?.timestamp ?? near * 20_000) : near;
-  // Bounds of time at times that there are.
+  // Time bounds at existing times.
   const until = limits.until === undefined ? undefined : (model.records[limits.until]?.timestamp ?? 1_600_000);
   const range = { ...FROM_START, start: { [kind]: at } as unknown as ReadRange['start'], clamp, ...limits, until };
   const wanted = model.read(kind, at, clamp, { ...limits, until }, harness.clock.now());
@@ -152,7 +152,7 @@ const trim = existing(fc.nat(60), async (state, which, model, to) => {
   model.trim(to);
 });
 
-/** Never longer than before: whether what has expired already is still stored is nobody's business. */
+/** Never longer than before: whether an expired record is still stored is not specified. */
 const retain = existing(fc.integer({ min: 1, max: 60 }), async (state, which, model, seconds) => {
   const retentionAgeSeconds = Math.min((model.ageMs ?? Number.POSITIVE_INFINITY) / 1_000, seconds);
   const { log } = state.harness;
@@ -161,7 +161,7 @@ const retain = existing(fc.integer({ min: 1, max: 60 }), async (state, which, mo
   model.ageMs = retentionAgeSeconds * 1_000;
 });
 
-/** By a millisecond more than whole seconds, so that nothing expires at this very moment. */
+/** A millisecond more than whole seconds, so that nothing expires at exactly this moment. */
 const later: fc.Arbitrary<Command> = fc.nat(40).map((seconds) => async ({ harness }) => {
   harness.clock.advance(seconds * 1_000 + 1);
   await harness.log.backgroundSettled();
@@ -228,12 +228,12 @@ const commands = fc.array(
   { maxLength: 40 },
 );
 
-test('the log is what S2 says, in memory', async () => {
+test("the log follows S2's rules in memory", async () => {
   const property = fc.asyncProperty(commands, (list) => runCommands(openMemoryEngine(), list));
   await fc.assert(property, { numRuns: MEMORY_RUNS });
 }, 600_000);
 
-test('the log is what S2 says, on LMDB', async () => {
+test("the log follows S2's rules on LMDB", async () => {
   const property = fc.asyncProperty(commands, async (list) => {
     const path = await mkdtemp(join(tmpdir(), 'tailrace-model-'));
     const engine = await openLmdbEngine({ path });
@@ -278,7 +278,7 @@ function wire({ body, timestamp, word, trimTo = 0 }: NewModelRecord) {
   };
 }
 
-/** Everything that a read gives until it ends or reaches the tail; a trim by what it asks for. */
+/** Everything that a read returns until it ends or reaches the tail; a trim by its requested position. */
 async function readBodies(log: Log, stream: Stream, range: ReadRange, encryptionKey: Uint8Array | undefined) {
   const records: { seqNum: number; timestamp: number; body: string }[] = [];
   for await (const event of log.read(stream, range, new AbortController().signal, { encryptionKey })) {
@@ -294,7 +294,7 @@ async function readBodies(log: Log, stream: Stream, range: ReadRange, encryption
   return records;
 }
 
-/** What a promise ends with, an error too. */
+/** How a promise settles, including an error. */
 function settle<T>(promise: Promise<T>): Promise<T | TailraceError> {
   return promise.catch((error: TailraceError) => error);
 }

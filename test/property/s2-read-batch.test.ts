@@ -1,4 +1,4 @@
-/** Whatever records hold: ReadBatch is what protobufjs writes, JSON gives every byte back, and batches tile a block. */
+/** For any records: ReadBatch equals what protobufjs writes, JSON returns every byte, and batches cover a block. */
 
 import { expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
@@ -31,7 +31,7 @@ function plain(block: Block, from: number, to: number) {
   return Array.from({ length: to - from }, (_, k) => block.record(from + k));
 }
 
-test('protobuf and JSON', async () => {
+test('a ReadBatch holds the records in protobuf and in JSON', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(record, { minLength: 1, maxLength: 20 }),
@@ -51,7 +51,7 @@ test('protobuf and JSON', async () => {
             tail,
           }),
         ).finish();
-        // Compared decoded: protobufjs writes empty fields where it was given them.
+        // Compared after decoding: protobufjs writes empty fields where it was given them.
         const toObject = (batch: Uint8Array) =>
           ReadBatch.toObject(ReadBatch.decode(batch), { longs: Number, bytes: String, defaults: true });
         expect(toObject(readBatchProto([{ block, from, to: records.length }], tail))).toEqual(toObject(reference));
@@ -73,7 +73,7 @@ test('protobuf and JSON', async () => {
   );
 });
 
-test('batches tile a block and keep to their limits', async () => {
+test('batches cover a block and keep to their limits', async () => {
   const sizes = fc.array(fc.nat(400), { minLength: 1, maxLength: 50 });
   const limits = fc.record({ records: fc.integer({ min: 1, max: 10 }), bytes: fc.integer({ min: 1, max: 1_000 }) });
   await fc.assert(
@@ -86,7 +86,7 @@ test('batches tile a block and keep to their limits', async () => {
         expect(end).toBeGreaterThan(from);
         expect(end - from).toBeLessThanOrEqual(limit.records);
         if (end - from > 1) expect(metered(end)).toBeLessThanOrEqual(limit.bytes);
-        // As much as goes in, goes in.
+        // As much as fits is included.
         const full = end === lengths.length || end - from === limit.records || metered(end + 1) > limit.bytes;
         expect(full).toBe(true);
         from = end;

@@ -1,4 +1,4 @@
-/** Append sessions that are sent anything: each ends in a way that the protocol knows, and only whole inputs count. */
+/** Append sessions that receive any bytes: each ends in a way that the protocol allows, and only whole inputs count. */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from '../support/fast-check.ts';
@@ -21,7 +21,7 @@ afterAll(async () => {
 
 const good = encodeInput({ records: [{ body: 'good' }, { body: 'as well' }] });
 
-/** Pieces of a session: whole inputs, frames of anything, and bytes that are no frames. */
+/** Parts of a session: whole inputs, frames of any content, and bytes that are not frames. */
 const pieces = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: fc.constant({ isGood: true, bytes: frame(good) }) },
@@ -43,7 +43,7 @@ const pieces = fc.array(
   { maxLength: 12 },
 );
 
-test('every session ends as the protocol says, and what it acknowledged is there', async () => {
+test('every session ends as the protocol says, and what it acknowledged is stored', async () => {
   let count = 0;
   await fc.assert(
     fc.asyncProperty(pieces, fc.integer({ min: 1, max: 64 }), async (sent, size) => {

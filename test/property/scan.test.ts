@@ -1,4 +1,4 @@
-/** The scanner finds in any request what a decoder finds, and lets nothing through that a decoder refuses. */
+/** The scanner finds in any request what a decoder finds, and accepts nothing that a decoder refuses. */
 
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
@@ -7,7 +7,7 @@ import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { cell, msFromNanos, ScannedRequest } from '../../src/otlp/scan/columns.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { REQUEST_TYPES } from '../../src/otlp/scan/tables.ts';
-import { Walk, walk } from '../../src/otlp/scan/walk.ts';
+import { WalkState, walk } from '../../src/otlp/scan/walk.ts';
 import fc from '../support/fast-check.ts';
 import { containerNames, oracle, requestBytes, requestType } from '../support/otlp-wire.ts';
 
@@ -15,7 +15,7 @@ const LIMITS = { requestRecordsMax: 100_000 };
 const SEED = 20_260_401;
 
 describe.each(SIGNALS)('%s', (signal) => {
-  test('finds the items that protobufjs finds, with their times and data points', () => {
+  test('the scanner finds the items that protobufjs finds, with their times and data points', () => {
     const scanned = new ScannedRequest();
     fc.assert(
       fc.property(requestBytes(signal), fc.nat(9), (request, before) => {
@@ -35,9 +35,9 @@ describe.each(SIGNALS)('%s', (signal) => {
     );
   });
 
-  test('finds the same when it stops after every byte', () => {
+  test('the scanner finds the same when it stops after every byte', () => {
     const scanned = new ScannedRequest();
-    const state = new Walk();
+    const state = new WalkState();
     fc.assert(
       fc.property(requestBytes(signal, 300), fc.integer({ min: 1, max: 40 }), (body, stride) => {
         const atOnce = columnsOf(scanRequest(signal, body, LIMITS));
@@ -50,7 +50,7 @@ describe.each(SIGNALS)('%s', (signal) => {
     );
   });
 
-  test('mutated bodies: refused, or decoded by protobufjs to the same items', () => {
+  test('mutated bodies are refused, or decoded by protobufjs to the same items', () => {
     const scanned = new ScannedRequest();
     let refused = 0;
     let passed = 0;
@@ -73,7 +73,7 @@ describe.each(SIGNALS)('%s', (signal) => {
       }),
       { numRuns: 7_000, seed: SEED },
     );
-    // Both ways are taken, or the property says nothing.
+    // Both cases must occur, or the property proves nothing.
     expect(Math.min(refused, passed)).toBeGreaterThan(300);
   });
 });

@@ -1,4 +1,4 @@
-/** Whatever a request looks like and whatever a token sets: only the set attributes of its resources change. */
+/** For any request and any attributes that a token sets, only those attributes of its resources change. */
 
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
@@ -21,7 +21,7 @@ interface Resource {
   readonly attributes?: readonly { readonly key?: string }[];
 }
 
-/** Keys that the requests of the generators hold, another letter case, and others. */
+/** Keys that the generated requests hold, in another letter case, and others. */
 const keys = fc.constantFrom(
   'a',
   'A',
@@ -40,7 +40,7 @@ const stamps = fc
   })
   .map((pairs) => new Map(pairs));
 
-/** Resources whose message comes in several pieces, between and behind the scopes: decoders merge them. */
+/** Resources whose message comes in several pieces, between and after the scopes: decoders merge them. */
 const tornRequest = fc
   .array(
     fc.array(
@@ -67,14 +67,14 @@ const tornRequest = fc
 describe.each(SIGNALS)('%s', (signal) => {
   const sizes = fc.constantFrom(1, 200, 1_500, 1_048_576);
 
-  test('any protobuf request', async () => {
+  test('only set attributes change in any protobuf request', async () => {
     await fc.assert(
       fc.asyncProperty(requestBytes(signal), stamps, sizes, (body, set, size) => check(signal, body, set, size)),
       { numRuns: 120, seed: SEED },
     );
   });
 
-  test('any JSON request', async () => {
+  test('only set attributes change in any JSON request', async () => {
     await fc.assert(
       fc.asyncProperty(requestText(signal), stamps, sizes, (text, set, size) =>
         check(signal, transcodeJson(signal, Buffer.from(text)), set, size),
@@ -84,7 +84,7 @@ describe.each(SIGNALS)('%s', (signal) => {
   });
 });
 
-test('resources in any number of pieces', async () => {
+test('only set attributes change in resources in any number of pieces', async () => {
   await fc.assert(
     fc.asyncProperty(tornRequest, stamps, fc.constantFrom(1, 60, 1_048_576), (body, set, size) =>
       check('logs', body, set, size),
@@ -106,12 +106,12 @@ async function check(signal: Signal, body: Uint8Array, set: Attributes, blockByt
     const metered = bytes.map((length) => meteredBytes(OTLP_HEADERS[signal], length));
     expect(drafts[number]?.meteredBytes).toBe(metered.reduce((sum, each) => sum + each, 0));
   }
-  // The request itself is as it came.
+  // The request itself is unchanged.
   expect(before.equals(body)).toBe(true);
   expect(heads.every((head) => head > 0)).toBe(true);
 }
 
-/** What the item must be by now. */
+/** The expected item. */
 function stamped(item: OracleItem, set: Attributes): OracleItem {
   const given = (item.resource.resource ?? {}) as Resource;
   const attributes = [
@@ -137,7 +137,7 @@ function draft(signal: Signal, body: Uint8Array, set: Attributes, blockBytesMax:
   return { drafts: draftBlocks(scanned, rows, { timeRequired: false, blockBytesMax, reject }), heads };
 }
 
-/** Sealed and opened again, as the log and a reader would. */
+/** Sealed and opened again, as the log and a reader do. */
 async function blocksOf(drafts: readonly BlockDraft[]): Promise<readonly Block[]> {
   const blocks: Block[] = [];
   let firstSeq = 0;
@@ -156,7 +156,7 @@ function recordsOf(signal: Signal, blocks: readonly Block[]): readonly OracleIte
   );
 }
 
-/** Equal but for the place in their messages. */
+/** Equal except for their place in the messages. */
 function same(found: readonly OracleItem[], expected: readonly OracleItem[]): boolean {
   const content = (items: readonly OracleItem[]) =>
     items.map(({ place: _, resource: { resource, ...rest }, ...more }) => {

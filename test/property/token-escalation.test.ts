@@ -1,18 +1,19 @@
-/** Whatever a token can do to issue, its child can do no more (S2 API §7.3, access.md). */
+/** A token can never issue a child that may do more than the token itself. */
 
 import { expect, test } from '@jest/globals';
 import { principalOf, type Token, unlimited } from '../../src/access/grant.ts';
-import { checkIssue, holdsAllOf, type IssueRequest, tokenFor } from '../../src/access/tokens/issue.ts';
+import { checkIssue, holdsAllOf, tokenFor } from '../../src/access/tokens/issue.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
+import type { TokenRequest } from '../../src/model/token-request.ts';
 import fc from '../support/fast-check.ts';
 
 const NOW = 1_000_000;
 
-/** Few letters, so that names and prefixes meet often. */
+/** Few letters, so that names and prefixes overlap often. */
 const name = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 4 });
 
-/** Mostly sets that lie within one another, so that many wishes are granted. */
+/** Mostly sets within one another, so that many requests are granted. */
 const set: fc.Arbitrary<ResourceSet | undefined> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom({ prefix: '' }, { prefix: 'a' }, { prefix: 'ab' }, { prefix: 'aba' }) },
   { weight: 1, arbitrary: name.map((exact) => ({ exact })) },
@@ -30,7 +31,7 @@ const operations = fc.oneof(
   fc.subarray([...GRANTED_OPERATIONS]),
 );
 
-const request: fc.Arbitrary<IssueRequest> = fc.record({
+const request: fc.Arbitrary<TokenRequest> = fc.record({
   id: name.map((id) => `aba${id}`),
   scope: fc.record({
     basins: set,
@@ -55,7 +56,7 @@ const request: fc.Arbitrary<IssueRequest> = fc.record({
   prefix: fc.option(fc.constantFrom('trk', 'acme'), { nil: undefined }),
 });
 
-/** A token that somebody with a chain of tokens could get hold of, and the one it came from. */
+/** A token that a holder of a chain of tokens can obtain, and the token it came from. */
 const ALL = { read: true, write: true };
 const everything = {
   basins: { prefix: '' },
@@ -65,25 +66,25 @@ const everything = {
   operations: [],
 };
 
-/** Mostly it begins with a token that may do everything. */
-const first = fc.oneof({ weight: 3, arbitrary: request.map((wish) => ({ ...wish, scope: everything })) }, request);
+/** Mostly the chain begins with a token that may do everything. */
+const first = fc.oneof({ weight: 3, arbitrary: request.map((asked) => ({ ...asked, scope: everything })) }, request);
 
 const chains = fc.tuple(first, fc.array(request, { minLength: 1, maxLength: 3 })).map(([wide, others]) => {
   const tokens: Token[] = [];
-  for (const [number, wish] of [wide, ...others].entries()) {
+  for (const [number, asked] of [wide, ...others].entries()) {
     const issuer = tokens.at(-1);
     try {
       const principal = issuer === undefined ? unlimited('root') : principalOf(issuer);
-      checkIssue(principal, wish, NOW);
-      tokens.push(tokenFor(principal, wish, { number, rotation: 0, createdAt: NOW }));
+      checkIssue(principal, asked, NOW);
+      tokens.push(tokenFor(principal, asked, { number, rotation: 0, createdAt: NOW }));
     } catch {
-      // Refused: nobody got it.
+      // Refused: no token was issued.
     }
   }
   return tokens;
 });
 
-test('a child reaches no name, holds no operation and lives no longer than its issuer', () => {
+test('a child reaches no name, holds no operation and lives no longer than its issuer allows', () => {
   let children = 0;
   fc.assert(
     fc.property(chains, name, name, (tokens, stream, basin) => {
@@ -93,7 +94,7 @@ test('a child reaches no name, holds no operation and lives no longer than its i
         children++;
         const [above, below] = [principalOf(parent), principalOf(child)];
         for (const operation of GRANTED_OPERATIONS) {
-          // Both say the same name, which means each one's own; and both mean the same stream.
+          // Both use the same name, which means a name of their own for each; and both mean the same stream.
           const kept = below.absolute(stream);
           if (below.allows(operation, basin, kept, stream)) {
             expect(above.allows(operation, basin, kept, stream)).toBe(true);
@@ -127,7 +128,7 @@ test('a child is bound to everything that binds its issuer', () => {
   );
 });
 
-test('nobody may rotate a token that may do more than themselves', () => {
+test('a token may not rotate a token that may do more', () => {
   fc.assert(
     fc.property(chains, chains, (mine, others) => {
       const [holder, target] = [mine.at(-1), others.at(-1)];

@@ -1,6 +1,7 @@
 /**
- * Every transaction must leave a store that verifies, for a kill may come behind any of them: workers do everything at
- * once that changes a store, while it is full most of the time, or while its commits fail, and one in three is looked at.
+ * Every transaction must leave a store that passes verification, because a kill may come after any of them: workers do
+ * everything at once that changes a store, while it is full most of the time, or while its commits fail, and one in
+ * three transactions is checked.
  */
 
 import { expect, test } from '@jest/globals';
@@ -18,7 +19,7 @@ import { seededRandom } from '../support/writers.ts';
 const RUNS = Number(process.env.TAILRACE_TEST_TRANSACTION_RUNS ?? 12);
 const WORKERS = 12;
 const ACTS_EACH = 25;
-/** Looking costs more than writing. */
+/** A check costs more than a write. */
 const LOOK_EVERY = 3;
 const REFUSALS: readonly string[] = [
   'storage_full',
@@ -36,13 +37,13 @@ const BASINS = [
 
 const everything = fc.record({ seed: fc.nat(), whenFull: fc.constantFrom('refuse' as const, 'drop-oldest' as const) });
 
-test('a store that is full most of the time verifies behind its transactions', async () => {
+test('a store that is full most of the time passes verification after its transactions', async () => {
   let refused = 0;
   await fc.assert(
     fc.asyncProperty(everything, async ({ seed, whenFull }) => {
       const engine = openMemoryEngine({ storeBytesMax: 40_000, reserveBytes: 10_000 });
       const said = await work(engine, seed, whenFull);
-      // That the store failed is never true of one that is only full.
+      // A store that is only full never reports that it failed.
       expect(said).not.toContain('storage');
       refused += said.filter((code) => code === 'storage_full').length;
     }),
@@ -51,7 +52,7 @@ test('a store that is full most of the time verifies behind its transactions', a
   expect(refused).toBeGreaterThan(RUNS);
 }, 600_000);
 
-test('a store whose commits fail now and then verifies behind its transactions', async () => {
+test('a store whose commits sometimes fail passes verification after its transactions', async () => {
   let failed = 0;
   await fc.assert(
     fc.asyncProperty(everything, async ({ seed, whenFull }) => {
@@ -63,7 +64,7 @@ test('a store whose commits fail now and then verifies behind its transactions',
   expect(failed).toBeGreaterThan(RUNS);
 }, 600_000);
 
-/** A twentieth of all commits fails, and with each those that were handed over behind it, as the contract wants it. */
+/** A twentieth of all commits fails, and with each the commits handed over after it, as the contract requires. */
 function failing(seed: number): Engine {
   const engine = openMemoryEngine();
   const commit = engine.commit.bind(engine);
@@ -86,7 +87,7 @@ function failing(seed: number): Engine {
   return engine;
 }
 
-/** Lets the workers do all they have to, looking at the store meanwhile; answers the codes of what was refused. */
+/** Lets the workers finish, and checks the store meanwhile; returns the codes of refused calls. */
 async function work(engine: Engine, seed: number, whenFull: 'refuse' | 'drop-oldest'): Promise<readonly string[]> {
   const clock = new TestClock();
   const faults: Fault[] = [];

@@ -1,4 +1,4 @@
-/** Whatever bit flips in a block, and whatever block is missing or moved: a verification finds it, and says where. */
+/** Any flipped bit in a block, and any missing or moved block: verification finds it, and says where. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import fc from '../support/fast-check.ts';
 import { unpackGoldenStore } from '../support/golden-store.ts';
 
 let rows: readonly Entry[];
-/** Where the blocks are among them. */
+/** Where the blocks are among the rows. */
 let blocks: readonly number[];
 
 beforeAll(async () => {
@@ -27,7 +27,7 @@ beforeAll(async () => {
 
 const nth = fc.nat({ max: 10_000 });
 
-test('a bit', async () => {
+test('verification finds any flipped bit', async () => {
   await fc.assert(
     fc.asyncProperty(nth, fc.nat(), async (which, where) => {
       const at = chosen(which);
@@ -42,7 +42,7 @@ test('a bit', async () => {
   );
 });
 
-test('a block that is missing', async () => {
+test('verification finds a missing block', async () => {
   await fc.assert(
     fc.asyncProperty(nth, async (which) => {
       const at = chosen(which);
@@ -53,7 +53,7 @@ test('a block that is missing', async () => {
   );
 });
 
-test('a block in the place of another', async () => {
+test('verification finds a block in the place of another', async () => {
   await fc.assert(
     fc.asyncProperty(nth, nth, async (one, other) => {
       const [from, to] = [chosen(one), chosen(other)];
@@ -65,7 +65,7 @@ test('a block in the place of another', async () => {
   );
 });
 
-test('nothing, in pages of any size', async () => {
+test('verification finds nothing in a sound store, in pages of any size', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 200 }), async (pageRows) => {
       expect(await verified(rows, pageRows)).toMatchObject({ format: 2, faultCount: 0, blocks: blocks.length });

@@ -1,4 +1,4 @@
-/** Whatever a request holds: the views say what protobufjs says, and none of them throws or lets anything through. */
+/** For any request: the views show what protobufjs shows, and no view throws or lets control characters through. */
 
 import { describe, expect, test } from '@jest/globals';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
@@ -13,7 +13,7 @@ import fc from '../support/fast-check.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';
 import { header, otlpBlock, otlpBytes, otlpType, s2Block } from '../support/socket-blocks.ts';
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these must not get through
 const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
 const RUNS = { numRuns: 100 };
 
@@ -22,7 +22,7 @@ function decoded(signal: Signal, message: Uint8Array): unknown {
   return type.toObject(type.decode(message), { longs: String, bytes: String, json: true });
 }
 
-/** Items in order, as text: what a message says whatever its containers are. */
+/** Items in order, as text: the content of a message, whatever its containers are. */
 function items(signal: Signal, message: Uint8Array): string[] {
   const names = { logs: 'Logs', traces: 'Spans', metrics: 'Metrics' } as const;
   const list = { logs: 'logRecords', traces: 'spans', metrics: 'metrics' } as const;
@@ -49,7 +49,7 @@ function checkEveryView(block: Block, from: number, to: number): void {
 }
 
 describe.each(SIGNALS)('%s', (signal) => {
-  test('the JSON view, read back, is the request', () => {
+  test('the JSON view, parsed again, is the request', () => {
     fc.assert(
       fc.property(arbitraryRequest(signal), (request) => {
         const bytes = otlpBytes(signal, request);

@@ -1,11 +1,11 @@
-/** Callers for the authorization matrix: every kind of credential, with what each route should tell it. */
+/** Callers for the authorization matrix: every kind of credential, with the verdict that each route should give it. */
 
 import { GRANTED_OPERATIONS, type GrantedOperation } from '../../src/model/operation.ts';
 import { type Credential, takesTickets, type Verdict } from './access-forms.ts';
 import type { AccessRow } from './access-rows.ts';
 import { call } from './http-call.ts';
 
-/** The basin that calls are about, another one, and what the names of all streams and tokens begin with. */
+/** The basin of the calls, another one, and the prefix of all stream and token names. */
 export const MINE = 'matrix-mine';
 const OTHER = 'matrix-other';
 export const NAMES_PREFIX = 'matrix-';
@@ -13,7 +13,7 @@ export const NAMES_PREFIX = 'matrix-';
 export interface Caller {
   readonly name: string;
   credential(): Promise<Credential>;
-  /** What they hear from a row in a form of it. */
+  /** The expected verdict of a row in a form of it. */
   verdict(row: string, needs: AccessRow, form: string): Verdict;
 }
 
@@ -38,7 +38,7 @@ export class TokenBook {
     this.root = root;
   }
 
-  /** The secret of a token with every operation everywhere, but for what is said. */
+  /** The secret of a token with every operation everywhere, except for the given scope. */
   token(scope: Scope = {}): Promise<string> {
     const key = JSON.stringify(scope);
     const issued = this.#issued.get(key) ?? this.issue(scope).then(({ secret }) => secret);
@@ -46,7 +46,7 @@ export class TokenBook {
     return issued;
   }
 
-  /** A token of one's own. */
+  /** A token used by one test only. */
   async issue(scope: Scope = {}, more: object = {}): Promise<{ id: string; secret: string }> {
     const id = `book-${this.#count++}`;
     const whole = { basins: ALL, streams: ALL, access_tokens: ALL, ops: GRANTED_OPERATIONS, ...scope };
@@ -65,7 +65,7 @@ export class TokenBook {
     return ((await this.control('POST', '/v1/tickets', body)) as { ticket: string }).ticket;
   }
 
-  /** A call as root that must be done. */
+  /** A call as root that must succeed. */
   async control(method: string, path: string, body?: unknown): Promise<unknown> {
     const headers = { authorization: `Bearer ${this.root}`, 'content-type': 'application/json' };
     const sent = body === undefined ? {} : { body: JSON.stringify(body) };
@@ -75,7 +75,7 @@ export class TokenBook {
     return text === '' ? undefined : JSON.parse(text);
   }
 
-  /** Whether a secret opens anything. */
+  /** Whether a secret authenticates. */
   async isKnown(secret: string): Promise<boolean> {
     const headers = { authorization: `Bearer ${secret}` };
     return (await call(this.#port, { method: 'GET', path: '/v1/whoami', headers })).status === 200;
@@ -84,25 +84,25 @@ export class TokenBook {
 
 const EXPIRES_MS = 1_500;
 
-/** Those who are the same for each row. Everything that they need is made before it resolves. */
+/** Callers that are the same for each row. Everything they need is created before it resolves. */
 export async function callersOf(book: TokenBook): Promise<readonly Caller[]> {
   const soon = new Date(Date.now() + EXPIRES_MS).toISOString();
-  const [every, expired, revoked, rotated, behind] = await Promise.all([
+  const [every, expired, revoked, rotated, exchanged] = await Promise.all([
     book.token(),
     book.issue({}, { expires_at: soon }),
     book.issue(),
     book.issue(),
     book.issue(),
   ]);
-  const jwtOfRevoked = await book.jwt(behind.secret);
+  const jwtOfRevoked = await book.jwt(exchanged.secret);
   await book.control('DELETE', `/v1/access-tokens/${revoked.id}`);
-  await book.control('DELETE', `/v1/access-tokens/${behind.id}`);
+  await book.control('DELETE', `/v1/access-tokens/${exchanged.id}`);
   await book.control('POST', `/v1/access-tokens/${rotated.id}/rotate`);
   while (await book.isKnown(expired.secret));
   return [
     header('no token', undefined, unknown),
     header('an empty header', '', unknown),
-    header('nothing behind Bearer', 'Bearer ', unknown),
+    header('nothing after Bearer', 'Bearer ', unknown),
     header('another scheme', `Basic ${every}`, unknown),
     header('a scheme that is glued on', `Bearer${every}`, unknown),
     header('an encoded space', `Bearer%20${every}`, unknown),
@@ -127,7 +127,7 @@ export async function callersOf(book: TokenBook): Promise<readonly Caller[]> {
   ];
 }
 
-/** Tokens for a row: with exactly what it needs, and with everything but one thing that it needs. */
+/** Tokens for a row: with exactly what it needs, and with everything except one thing it needs. */
 export async function callersFor(book: TokenBook, { needs, about }: AccessRow): Promise<readonly Caller[]> {
   if (typeof needs === 'string') return [];
   const enough = await book.token({
@@ -143,7 +143,7 @@ export async function callersFor(book: TokenBook, { needs, about }: AccessRow): 
   return [bearer('just enough', enough, () => 'allowed'), ...(await Promise.all(missing))];
 }
 
-/** Good for one thing each, and for nothing else. */
+/** Credentials that allow one thing each, and nothing else. */
 async function shortLived(book: TokenBook, every: string, jwtOfRevoked: string): Promise<readonly Caller[]> {
   const elsewhere = await book.jwt(await book.token({ basins: { exact: OTHER } }));
   return [
@@ -189,7 +189,7 @@ function header(name: string, value: string | undefined, judge: Judge): Caller {
   };
 }
 
-/** A ticket works once: each call gets one of its own. */
+/** A ticket is valid once: each call gets one of its own. */
 function ticketed(name: string, issue: () => Promise<string>, judge: Judge): Caller {
   return {
     name,

@@ -1,6 +1,6 @@
 /**
- * The forms in which a route can be called: over which protocol, and in which of the wire forms that it has. Types ask
- * for one of each way to append and to read, so that a new one does not compile without its place in the matrix.
+ * The forms in which a route can be called: over which protocol, and in which of its wire forms. The types require one
+ * form for each way to append and to read, so that a new one does not compile without its place in the matrix.
  */
 
 import type { AppendMode } from '../../src/http/s2/call.ts';
@@ -11,25 +11,25 @@ import { connectHttp2, type Http2Connection } from './http2-call.ts';
 import { encodeInput, frame, parseFrames } from './s2s-client.ts';
 import { Reader } from './socket-reader.ts';
 
-/** What a caller shows. */
+/** What a caller sends to authenticate. */
 export interface Credential {
   /** The whole `Authorization` header, as it is sent. */
   readonly header?: string;
-  /** In the query, in place of it. */
+  /** In the query, instead of the header. */
   readonly ticket?: string;
 }
 
-/** What a caller hears about who they are; `allowed` says nothing about whether the call had a point. */
+/** What the response says about the caller's permission; `allowed` says nothing about whether the call succeeded. */
 export type Verdict = 'unknown' | 'denied' | 'allowed';
 
-export interface Heard {
+export interface AccessOutcome {
   readonly verdict: Verdict;
-  /** All that came back, as text, for comparing two answers. */
+  /** The whole response, as text, to compare two responses. */
   readonly said: string;
 }
 
-/** A row of the matrix with the names to fill in. */
-export interface Ask {
+/** A row of the matrix with the names to insert. */
+export interface AccessRequest {
   readonly row: string;
   readonly needs: AccessRow;
   readonly names: Names;
@@ -44,7 +44,7 @@ export interface Protocols {
   close(): Promise<void>;
 }
 
-export type Form = (ask: Ask, protocols: Protocols) => Promise<Heard>;
+export type CallForm = (request: AccessRequest, protocols: Protocols) => Promise<AccessOutcome>;
 
 export async function openProtocols(port: number): Promise<Protocols> {
   const http2 = await connectHttp2(`http://127.0.0.1:${port}`);
@@ -58,10 +58,10 @@ const TRANSPORTS: Readonly<Record<'HTTP/1.1' | 'HTTP/2', Transport>> = {
   'HTTP/2': ({ http2 }, what) => http2.call(what),
 };
 
-/** How a way of calling looks on the wire: its headers, and the bytes of its body. */
+/** The wire form of a call: its headers, and the bytes of its body. */
 interface Shape {
   readonly headers: Readonly<Record<string, string>>;
-  body?(ask: Ask): Uint8Array | string | undefined;
+  body?(request: AccessRequest): Uint8Array | string | undefined;
 }
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -78,7 +78,7 @@ const APPENDS: Readonly<Record<AppendMode, Shape>> = {
   s2s: { headers: S2S_TYPE, body: ({ needs }) => frame(encoded(needs)) },
 };
 
-/** Programs that hold the log themselves are nobody's callers. */
+/** Embedders that read the log directly make no calls. */
 const READS: Readonly<Record<Exclude<ReaderProtocol, 'library'>, Shape | readonly SocketWay[]>> = {
   unary: { headers: {} },
   sse: { headers: { accept: 'text/event-stream' } },
@@ -89,8 +89,8 @@ const READS: Readonly<Record<Exclude<ReaderProtocol, 'library'>, Shape | readonl
 /** A page cannot set headers: it sends its token as a subprotocol, and the browser its origin. */
 type SocketWay = 'program' | 'page';
 
-/** All forms that a row has, by what they are called. */
-export function formsOf(row: string): readonly (readonly [name: string, form: Form])[] {
+/** All forms of a row, by name. */
+export function formsOf(row: string): readonly (readonly [name: string, form: CallForm])[] {
   if (targetOf(row) === 'POST /v1/streams/{stream}/records') return Object.entries(APPENDS).flatMap(httpForms);
   if (targetOf(row) !== 'GET /v1/streams/{stream}/records') return httpForms(['', PLAIN]);
   return Object.entries(READS).flatMap(([name, way]) =>
@@ -98,39 +98,39 @@ export function formsOf(row: string): readonly (readonly [name: string, form: Fo
   );
 }
 
-/** Whether tickets are good for a form: what pages open without headers. */
+/** Whether a form accepts tickets: requests that pages send without headers. */
 export function takesTickets(row: string, form: string): boolean {
   return targetOf(row) === 'GET /v1/streams/{stream}/records' && /^(sse|websocket) /.test(form);
 }
 
-function httpForms([name, shape]: readonly [string, Shape]): (readonly [string, Form])[] {
+function httpForms([name, shape]: readonly [string, Shape]): (readonly [string, CallForm])[] {
   return Object.entries(TRANSPORTS).map(([version, transport]) => [
     name === '' ? version : `${name} over ${version}`,
-    async (ask, protocols) => heardOf(await transport(protocols, httpCall(ask, shape))),
+    async (request, protocols) => outcomeOf(await transport(protocols, httpCall(request, shape))),
   ]);
 }
 
-function httpCall(ask: Ask, shape: Shape): Call {
-  const { method, path } = pathOf(ask);
-  const body = shape.body?.(ask);
-  const { header } = ask.credential;
+function httpCall(request: AccessRequest, shape: Shape): Call {
+  const { method, path } = pathOf(request);
+  const body = shape.body?.(request);
+  const { header } = request.credential;
   const headers = {
-    ...idOf(ask),
-    's2-basin': ask.names.basin,
+    ...idOf(request),
+    's2-basin': request.names.basin,
     ...(header === undefined ? {} : { authorization: header }),
     ...shape.headers,
   };
   return { method, path, headers, ...(body === undefined ? {} : { body }) };
 }
 
-/** Without one of its own a call has the same as the others: answers can be compared when only names differ. */
-function idOf({ correlationId = 'matrix' }: Ask): { 'x-correlation-id': string } {
+/** Without an id of its own a call has the same id as the others: then responses differ only by names. */
+function idOf({ correlationId = 'matrix' }: AccessRequest): { 'x-correlation-id': string } {
   return { 'x-correlation-id': correlationId };
 }
 
-function heardOf({ status, headers, body }: CallResponse): Heard {
+function outcomeOf({ status, headers, body }: CallResponse): AccessOutcome {
   const { date: _, ...rest } = headers;
-  // A session that was allowed to begin may still be told, in its last frame, that what it sends is not.
+  // An accepted session may still be refused in its last frame, because of what it sends.
   const isFramed = status === 200 && String(headers['content-type']).startsWith('s2s/');
   const terminal = isFramed ? parseFrames(body).find((one) => one.status !== undefined) : undefined;
   return {
@@ -144,17 +144,17 @@ function verdictOf(status: number): Verdict {
   return status === 403 ? 'denied' : 'allowed';
 }
 
-function socketForm(way: SocketWay): Form {
-  return async (ask, { port }) => {
-    const { header } = ask.credential;
+function socketForm(way: SocketWay): CallForm {
+  return async (request, { port }) => {
+    const { header } = request.credential;
     const token = way === 'page' ? /^bearer (\S+)$/i.exec(header ?? '')?.[1] : undefined;
     const reader = new Reader(
-      `ws://127.0.0.1:${port}${pathOf(ask).path}`,
+      `ws://127.0.0.1:${port}${pathOf(request).path}`,
       token === undefined ? [] : ['s2.json', `bearer.${token}`],
       {
         headers: {
-          ...idOf(ask),
-          's2-basin': ask.names.basin,
+          ...idOf(request),
+          's2-basin': request.names.basin,
           ...(token !== undefined || header === undefined ? {} : { authorization: header }),
         },
         ...(way === 'page' ? { origin: `http://127.0.0.1:${port}` } : {}),
@@ -170,7 +170,7 @@ function socketForm(way: SocketWay): Form {
   };
 }
 
-function pathOf({ row, needs, names, credential }: Ask): { method: string; path: string } {
+function pathOf({ row, needs, names, credential }: AccessRequest): { method: string; path: string } {
   const { method, path } = callOf(row, needs, names);
   if (credential.ticket === undefined) return { method, path };
   return { method, path: `${path}${path.includes('?') ? '&' : '?'}ticket=${credential.ticket}` };

@@ -1,15 +1,14 @@
 /**
- * What each route of the HTTP door asks of its callers: the authorization matrix (reliability.md R14) and the audit log
- * are both tested from this table. A route without a row, or a row without a route, fails their tests.
+ * What each HTTP route requires of its callers: the authorization matrix and the audit log are both tested from this
+ * table. A route without a row, or a row without a route, fails their tests.
  */
 
-import type { HttpDeps } from '../../src/http/context.ts';
-import { allRoutes } from '../../src/http/routes/all-routes.ts';
+import { allRoutes, type RouteDeps } from '../../src/http/routes/all-routes.ts';
 import type { GrantedOperation } from '../../src/model/operation.ts';
 import type { Signal } from '../../src/model/record.ts';
 import type { TestInput } from './s2s-client.ts';
 
-/** What a call is about. */
+/** The kinds of resources that a call is about. */
 export interface Names {
   readonly basin: string;
   readonly stream: string;
@@ -19,10 +18,10 @@ export interface Names {
 export interface AccessRow {
   /** Every one of these operations; or no token at all, any token, or the root token. */
   readonly needs: readonly GrantedOperation[] | 'nothing' | 'any token' | 'root';
-  /** What the call names, so that a token whose scope is elsewhere may not. */
+  /** What the call names: a token whose scope does not include it is refused. */
   readonly about: readonly (keyof Names)[];
   readonly body?: (names: Names) => unknown;
-  /** In place of a body: what is appended, in whatever form. */
+  /** Instead of a body: what is appended, in any form. */
   readonly input?: TestInput;
   readonly query?: string;
   /** OTLP data, which short-lived tokens are for. */
@@ -33,7 +32,7 @@ const BASIN = ['basin'] as const;
 const STREAM = ['basin', 'stream'] as const;
 const ID = ['id'] as const;
 
-/** Method and path, and for a route with several rows what tells them apart behind it. */
+/** Method and path, followed by what distinguishes several rows of a route. */
 export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'POST /v1/logs': otlp('logs'),
   'POST /v1/traces': otlp('traces'),
@@ -94,18 +93,19 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/metrics/{basin}/{stream}': { needs: ['stream-metrics'], about: STREAM },
 };
 
-/** Method and path of every route, as rows are called. */
+/** Method and path of every route, as rows are named. */
 export function routeTargets(): readonly string[] {
   // The handlers are not called, so nothing below them is needed.
-  return allRoutes({} as HttpDeps).map(({ method, path }) => `${method} ${path}`);
+  const routes = allRoutes({} as RouteDeps).flatMap((group) => group.routes);
+  return routes.map(({ method, path }) => `${method} ${path}`);
 }
 
-/** The route that a row is of. */
+/** The route of a row. */
 export function targetOf(row: string): string {
   return row.split(' ', 2).join(' ');
 }
 
-/** Method and path of a call, with the names filled in. */
+/** Method and path of a call, with the names inserted. */
 export function callOf(row: string, { query = '' }: AccessRow, names: Names): { method: string; path: string } {
   const [method = '', path = ''] = row.split(' ');
   const filled = path.replace('{basin}', names.basin).replace('{stream}', names.stream).replace('{id}', names.id);

@@ -1,9 +1,9 @@
-/** OTLP messages built byte by byte, with their layout, so that every odd order of fields can be had. */
+/** OTLP messages built byte by byte, with their layout, so that tests can have every odd order of fields. */
 
 import { meteredBytes, OTLP_HEADERS, type Signal } from '../../src/model/record.ts';
 import { type BlockDraft, OtlpLayout } from '../../src/storage/block/seal.ts';
 
-/** One field of a container: a head field as it is, or a child. */
+/** One field of a container: a head field unchanged, or a child. */
 export type ScopeField = { readonly head: Uint8Array } | { readonly item: Uint8Array };
 export type ResourceField = { readonly head: Uint8Array } | { readonly scope: readonly ScopeField[] };
 export type Message = readonly (readonly ResourceField[])[];

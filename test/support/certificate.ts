@@ -1,4 +1,4 @@
-/** Certificates for 127.0.0.1 and localhost that sign themselves, made by openssl. */
+/** Self-signed certificates for 127.0.0.1 and localhost, made by openssl. */
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ export interface Certificate {
   /** Paths of the PEM files. */
   readonly cert: string;
   readonly key: string;
-  /** What a client trusts. */
+  /** The CA certificate that a client trusts. */
   readonly ca: string;
 }
 

@@ -62,7 +62,7 @@ function watch(child: ChildProcess): CliRun {
   }
   const done = new Promise<CliResult>((resolve) => {
     child.on('close', (code) => {
-      // Secrets that it prints are handed out too (R15).
+      // Secrets that it prints count as issued too: remembered for test/support/secrets.ts.
       if (PRINTS_SECRETS.test(child.spawnargs.join(' '))) noticeSecrets(output.stdout);
       resolve({ code, ...output });
     });
@@ -101,7 +101,7 @@ function environmentOf({ server, env }: CliSetup): NodeJS.ProcessEnv {
     ([name]) => !/^(TAILRACE|S2|OTEL|NO_COLOR|FORCE_COLOR|NODE_OPTIONS)/.test(name),
   );
   const target = server === undefined ? {} : { TAILRACE_ENDPOINT: server.url, TAILRACE_TOKEN: server.token };
-  // Nor the contexts of whoever runs them.
+  // The contexts of the person who runs the tests must not leak in either.
   const config = { XDG_CONFIG_HOME: join(tmpdir(), 'tailrace-no-config') };
   return { ...Object.fromEntries(own), ...config, ...target, ...env };
 }

@@ -7,14 +7,14 @@ export interface ControlResponse {
   readonly status: number;
   /** The parsed body, or null when it was empty. */
   readonly body: unknown;
-  /** What the server says that it did: `s2-provision-result`. */
+  /** What the server did, from `s2-provision-result`. */
   readonly result: unknown;
 }
 
 export interface ControlCall {
   readonly basin?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON; text goes out as it is. */
+  /** Sent as JSON; text is sent unchanged. */
   readonly body?: unknown;
 }
 
@@ -56,7 +56,7 @@ export class ControlClient {
     return `${status} ${String(code)}`;
   }
 
-  /** Asks until the resource is gone; deletion goes on in the background. */
+  /** Polls until the resource is gone; deletion continues in the background. */
   async untilGone(target: string, more: ControlCall = {}): Promise<void> {
     for (let tries = 0; tries < 500; tries++) {
       if ((await this.call(target, more)).status === 404) return;

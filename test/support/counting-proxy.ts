@@ -1,10 +1,10 @@
-/** Stands between a client and the server, passes bytes on as they are, and counts them. */
+/** A proxy between a client and the server that passes bytes on unchanged and counts them. */
 
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 export interface CountingProxy {
   readonly port: number;
-  /** Bytes of the client, and of the server. */
+  /** Bytes from the client, and from the server. */
   readonly counted: { sent: number; received: number };
   close(): void;
 }

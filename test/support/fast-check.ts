@@ -1,6 +1,6 @@
 /**
- * fast-check with the seed of the run. Whoever runs some tests by name draws anew each time and explores; all of
- * `npm test` draws what was drawn before, so that a commit does not pass by luck, nor fail for what it did not touch.
+ * fast-check with the seed of the run. A run of single tests uses a new seed each time and explores; the whole of `npm
+ * test` uses a fixed seed, so that a commit does not pass by luck or fail for something it did not change.
  */
 
 import fc from 'fast-check';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
-/** Settings in pairs, so that undefined (for ever) can be written: it is null here. */
+/** Settings in pairs, so that undefined (never expires) can be written: it is null here. */
 type Pairs = readonly (readonly [string, unknown])[];
 
 export interface GoldenStream {
@@ -27,7 +27,7 @@ export interface GoldenStream {
 export interface GoldenStore {
   /** The wall clock of the last write, in ms. */
   readonly now: number;
-  /** Of its encrypted streams, in hex. */
+  /** The key of its encrypted streams, in hex. */
   readonly encryptionKey?: string;
   readonly basins: readonly {
     readonly name: string;
@@ -46,7 +46,7 @@ export interface GoldenStore {
 
 const FOLDER = fileURLToPath(new URL('../fixtures/stores/', import.meta.url));
 
-/** Puts the store of this format into a directory, and says what is in it. */
+/** Unpacks the store of this format into a directory, and returns its description. */
 export function unpackGoldenStore(format: number, dataDir: string): GoldenStore {
   mkdirSync(dataDir, { recursive: true });
   const packed = readFileSync(path.join(FOLDER, `format-${format}.mdb.gz`));

@@ -1,6 +1,6 @@
-/** An engine under which what is being deleted stays so: the background work does not find it while it is held. */
+/** An engine that keeps deletions pending: the background work does not find them while they are held. */
 
-import type { Engine, Scan } from '../../src/storage/engine.ts';
+import type { Engine, ScanOptions } from '../../src/storage/engine.ts';
 import { pendingRange } from '../../src/storage/keys.ts';
 
 export class HeldDeletions {
@@ -8,10 +8,11 @@ export class HeldDeletions {
 
   readonly wrap = (engine: Engine): Engine => {
     const kinds = (['basinDeletion', 'streamDeletion'] as const).map((kind) => Buffer.from(pendingRange(kind).from));
-    const isPending = ({ from }: Scan): boolean => kinds.some((one) => one.equals(from.subarray(0, one.length)));
+    const isPending = ({ from }: ScanOptions): boolean => kinds.some((one) => one.equals(from.subarray(0, one.length)));
     return new Proxy(engine, {
       get: (target, name) => {
-        if (name === 'scan') return async (scan: Scan) => (this.isHeld && isPending(scan) ? [] : target.scan(scan));
+        if (name === 'scan')
+          return async (scan: ScanOptions) => (this.isHeld && isPending(scan) ? [] : target.scan(scan));
         const value: unknown = Reflect.get(target, name);
         return typeof value === 'function' ? value.bind(target) : value;
       },

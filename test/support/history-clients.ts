@@ -1,6 +1,7 @@
 /**
- * Concurrent clients of one stream that keep a history for {@link judge}: plain and conditional appends, fences, pipelined
- * sessions, reads, followers, tail checks. They never send a body twice, and go on until their server is gone.
+ * Concurrent clients of one stream that keep a history for {@link judge}: plain and conditional appends, fences,
+ * pipelined sessions, reads, followers, tail checks. They never send a body twice, and continue until their server is
+ * gone.
  */
 
 import { Agent, request } from 'node:http';
@@ -12,17 +13,17 @@ import type { Target } from './writers.ts';
 const BASIN = 'telemetry';
 const STREAM = 'history';
 const PATH = `/v1/streams/${STREAM}/records`;
-/** A read that returns so many may have ended before the tail. */
+/** A read that returns this many records may have ended before the tail. */
 const PAGE = 1_000;
 const SESSION_BATCHES = 4;
 
 type Recorded<T> = { -readonly [K in keyof T]: T[K] };
 
-/** What the clients of all servers of a run did. */
+/** The operations of the clients of all servers of a run. */
 export class History {
   readonly #operations: Recorded<Operation>[] = [];
   readonly #indefinite: Recorded<Append>[] = [];
-  /** What followers got, from where on. Nothing of it may ever be lost. */
+  /** The records that followers received, and the first sequence number. None of them may ever be lost. */
   readonly followed: { readonly from: number; readonly bodies: string[] }[] = [];
   readonly #random: () => number;
   #moments = 0;
@@ -53,7 +54,7 @@ export class History {
     if (operation.kind === 'append' && operation.outcome === 'indefinite') this.#indefinite.push(operation);
   }
 
-  /** The server is dead: whatever had no answer has happened by now, or never will. */
+  /** The server is dead: every operation without a response has taken effect by now, or never will. */
   died(): void {
     const ended = this.moment();
     for (const append of this.#indefinite.splice(0)) append.ended = ended;
@@ -61,8 +62,8 @@ export class History {
 }
 
 /**
- * Runs every kind of client against one server, calls `enough` once after so many acks, and resolves when all have seen
- * it go.
+ * Runs every kind of client against one server, calls `enough` once after a number of acks, and resolves when all have
+ * seen the server end.
  */
 export async function runClients(target: Target, history: History, acks: number, enough: () => void): Promise<void> {
   const agent = new Agent({ keepAlive: true });
@@ -103,7 +104,7 @@ async function plain(client: string, shared: Shared): Promise<void> {
 
 async function matching(client: string, shared: Shared): Promise<void> {
   for (;;) {
-    // Mostly where the tail is thought to be; sometimes on purpose elsewhere.
+    // Mostly the expected tail; sometimes another position on purpose.
     const matchSeqNum = Math.max(0, shared.tail - (shared.history.upTo(10) === 0 ? 1 : 0));
     const outcome = await append(client, shared, { bodies: shared.history.bodies(client), matchSeqNum });
     if (outcome === 'indefinite') return;
@@ -192,7 +193,7 @@ async function tailing(client: string, { call, history }: Shared): Promise<void>
   }
 }
 
-/** Several batches of one session under way at once; when it breaks, nobody knows of those without an ack. */
+/** Several batches of one session under way at once; when it breaks, batches without an ack have an unknown outcome. */
 async function sessioning(client: string, target: Target, { history, acked }: Shared): Promise<void> {
   const stream = sdkOf(target).basin(BASIN).stream(STREAM, { forceTransport: 's2s' });
   const session = await stream.appendSession({ maxInflightBatches: SESSION_BATCHES });

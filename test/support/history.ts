@@ -1,14 +1,14 @@
 /**
- * A history of concurrent clients of one stream, and the judge of it (reliability.md, R6). Each successful append answers
- * a unique interval of sequence numbers, so the final log is the only possible order and nothing has to be searched.
+ * A history of concurrent clients of one stream, and the checker of it. Each successful append returns a unique
+ * interval of sequence numbers, so the final log is the only possible order and no search is needed.
  */
 
-/** How an operation ended. A definite failure had no effect; of an indefinite one nobody knows. */
+/** How an operation ended. A definite failure had no effect; the effect of an indefinite one is unknown. */
 export type Outcome = 'ok' | 'failed' | 'indefinite';
 
 interface Timed {
   readonly client: string;
-  /** Moments of one clock of the test: `began` before the request left, `ended` after its answer was there. */
+  /** Times of one clock of the test: `began` before the request left, `ended` after its response arrived. */
   readonly began: number;
   /** Infinite while an indefinite one may still take effect. */
   readonly ended: number;
@@ -23,9 +23,9 @@ export interface Append extends Timed {
   readonly fence: boolean;
   readonly matchSeqNum?: number;
   readonly fencingToken?: string;
-  /** Of one that succeeded. */
+  /** Of a successful append. */
   readonly ack?: { readonly start: number; readonly end: number; readonly tail: number };
-  /** What a refusal showed of the stream. */
+  /** The state of the stream that a refusal showed. */
   readonly seenSeqNum?: number;
   readonly seenToken?: string;
 }
@@ -47,7 +47,7 @@ interface Placed {
   readonly end: number;
 }
 
-/** Holds a history against the final log, its bodies by sequence number. Answers a sentence for each fault. */
+/** Compares a history with the final log, its bodies by sequence number. Returns a sentence for each fault. */
 export function judge(operations: readonly Operation[], log: readonly string[]): string[] {
   const faults: string[] = [];
   const appends = operations.filter((operation) => operation.kind === 'append');
@@ -86,7 +86,7 @@ function place(appends: readonly Append[], log: readonly string[], faults: strin
     if (found.length < append.bodies.length || found.some((position, i) => position !== start + i))
       faults.push(`(a) ${name(append)} is not in one piece: ${found.join(', ')}`);
     if (append.ack !== undefined && (append.ack.start !== start || append.ack.end !== start + append.bodies.length))
-      faults.push(`(a) ${name(append)} was told ${append.ack.start} to ${append.ack.end}, but lies at ${start}`);
+      faults.push(`(a) ${name(append)} was told ${append.ack.start} to ${append.ack.end}, but is at ${start}`);
     placed.push({ append, start, end: start + append.bodies.length });
   }
   placed.sort((a, b) => a.start - b.start);
@@ -99,12 +99,12 @@ function place(appends: readonly Append[], log: readonly string[], faults: strin
   return placed;
 }
 
-/** (b): what ended before another began lies before it. */
+/** (b): an operation that ended before another began comes before it. */
 function precedence(placed: readonly Placed[], faults: string[]): void {
   let earliest: Append | undefined;
   for (const { append } of [...placed].reverse()) {
     if (earliest !== undefined && earliest.ended < append.began)
-      faults.push(`(b) ${name(earliest)} ended before ${name(append)} began, yet lies behind it`);
+      faults.push(`(b) ${name(earliest)} ended before ${name(append)} began, yet comes after it`);
     if (earliest === undefined || append.ended < earliest.ended) earliest = append;
   }
 }
@@ -114,14 +114,14 @@ function conditions(placed: readonly Placed[], faults: string[]): void {
   let token = '';
   for (const { append, start } of placed) {
     if (append.matchSeqNum !== undefined && append.matchSeqNum !== start)
-      faults.push(`(d) ${name(append)} wanted ${append.matchSeqNum} and lies at ${start}`);
+      faults.push(`(d) ${name(append)} wanted ${append.matchSeqNum} and is at ${start}`);
     if (append.fencingToken !== undefined && append.fencingToken !== token)
       faults.push(`(e) ${name(append)} showed the token '${append.fencingToken}' where '${token}' was in force`);
     if (append.fence) token = append.bodies.at(-1) ?? token;
   }
 }
 
-/** (d) and (e), the other way: nobody is refused for a condition that held. */
+/** (d) and (e), the other way: no append is refused for a condition that held. */
 function refusals(appends: readonly Append[], faults: string[]): void {
   for (const append of appends) {
     if (append.seenSeqNum !== undefined && append.seenSeqNum === append.matchSeqNum)
@@ -139,7 +139,9 @@ function shown(appends: readonly Append[]): Observation[] {
   });
 }
 
-/** (f): between what was known before and what began after; on a boundary; what is read is the log. */
+/**
+ * (f): between what was known before and what began after; on a batch boundary; the read records are those of the log.
+ */
 function visibility(
   observations: readonly Observation[],
   placed: readonly Placed[],
@@ -160,7 +162,7 @@ function visibility(
   }
 }
 
-/** (e) for refusals: the token that one was told was in force at a moment at which it may have been judged. */
+/** (e) for refusals: the token in a refusal was in force at a time when it may have been checked. */
 function tokensSeen(appends: readonly Append[], placed: readonly Placed[], window: Window, faults: string[]): void {
   const inForce = [{ from: 0, token: '' }];
   for (const { append, end } of placed)
@@ -179,10 +181,10 @@ function tokensSeen(appends: readonly Append[], placed: readonly Placed[], windo
   }
 }
 
-/** Between which tails an operation can have taken place. */
+/** The range of tails during which an operation can have taken effect. */
 type Window = (operation: Timed) => readonly [least: number, most: number];
 
-/** The largest tail that was known before an operation began, and the smallest start of what began after it ended. */
+/** The largest tail known before an operation began, and the smallest start of what began after it ended. */
 function windowOf(observations: readonly Observation[], placed: readonly Placed[], tail: number): Window {
   const known = [
     ...placed.map(({ append, end }) => ({ moment: append.ended, tail: end })),
@@ -206,7 +208,7 @@ function windowOf(observations: readonly Observation[], placed: readonly Placed[
   ];
 }
 
-/** How many moments, which are in order, a condition holds for that holds for the first ones only. */
+/** The number of times, in order, for which a condition holds that holds only for the first ones. */
 function countBefore(values: readonly { readonly moment: number }[], holds: (moment: number) => boolean): number {
   let [low, high] = [0, values.length];
   while (low < high) {

@@ -1,4 +1,4 @@
-/** Plain HTTP calls over sockets of their own, with nothing added that a test did not ask for; and raw bytes. */
+/** Plain HTTP calls, each over a socket of its own, with nothing added that a test did not ask for; and raw bytes. */
 
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
@@ -48,7 +48,10 @@ export function call(port: number, { method = 'POST', path, headers = {}, body, 
   });
 }
 
-/** Secrets are handed out there (R15); other answers may hold what tests have stored. */
+/**
+ * These paths issue secrets, which are remembered for test/support/secrets.ts; other responses may hold what tests have
+ * stored.
+ */
 export function noticeResponse(path: string, body: Uint8Array): void {
   if (HANDS_OUT_SECRETS.test(path)) noticeSecrets(Buffer.from(body).toString());
 }
@@ -56,10 +59,10 @@ export function noticeResponse(path: string, body: Uint8Array): void {
 const HANDS_OUT_SECRETS = /^\/v1\/(access-tokens|tickets|ingest-token)\b/;
 
 export interface RawConnection {
-  /** All that came back so far. */
+  /** Everything received so far. */
   received(): string;
   send(bytes: string | Uint8Array): void;
-  /** Resolves when what came back matches. Rejects when the connection ends before. */
+  /** Resolves when the received bytes match. Rejects when the connection ends before. */
   until(pattern: RegExp): Promise<string>;
   readonly closed: Promise<void>;
   destroy(): void;

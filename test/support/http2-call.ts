@@ -6,17 +6,17 @@ import { noticeHeaders } from './secrets.ts';
 
 export interface Http2Connection {
   readonly session: ClientHttp2Session;
-  /** One request on a stream of its own. Rejects when the stream is reset before its answer is whole. */
+  /** One request on a stream of its own. Rejects when the stream is reset before its response is complete. */
   call(call: Call): Promise<CallResponse>;
-  /** Headers only; the caller does the rest. */
+  /** Sends headers only; the caller does the rest. */
   open(call: Call): ClientHttp2Stream;
   readonly closed: Promise<void>;
-  /** Codes of the GOAWAY frames that came. */
+  /** Codes of the received GOAWAY frames. */
   readonly goaways: readonly number[];
   close(): Promise<void>;
 }
 
-/** Connects, and waits until the server's settings came. `url` is `http://…` or `https://…`. */
+/** Connects, and waits for the server's settings. `url` is `http://…` or `https://…`. */
 export async function connectHttp2(url: string, options: { ca?: string } = {}): Promise<Http2Connection> {
   const session = connect(url, { ...options, settings: { initialWindowSize: 1024 * 1024 } });
   const goaways: number[] = [];
@@ -50,7 +50,7 @@ export async function connectHttp2(url: string, options: { ca?: string } = {}): 
   };
 }
 
-/** What comes back on a stream. */
+/** The response on a stream. */
 export function answerOf(stream: ClientHttp2Stream): Promise<CallResponse> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
@@ -68,10 +68,10 @@ export function answerOf(stream: ClientHttp2Stream): Promise<CallResponse> {
   });
 }
 
-/** What every connection of HTTP/2 begins with. */
+/** The first bytes of every HTTP/2 connection. */
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
-/** Types of frames (RFC 9113 §6). */
+/** Types of frames (RFC 9113, section 6). */
 export const FRAME = { data: 0, headers: 1, rstStream: 3, settings: 4, ping: 6, goaway: 7 } as const;
 
 /** One frame as it goes over the wire. */
@@ -98,7 +98,7 @@ export function headersFrame(stream: number, headers: Readonly<Record<string, st
   return frame(FRAME.headers, END_HEADERS | (isEnd ? END_STREAM : 0), stream, Buffer.concat(fields));
 }
 
-/** The end of a stream before its time. */
+/** A reset of a stream. */
 export function resetFrame(stream: number, code: number): Buffer {
   const payload = Buffer.alloc(4);
   payload.writeUInt32BE(code);

@@ -1,4 +1,4 @@
-/** OTLP/JSON as senders write it, and as none does: all fields of the schema, all spellings of values, any order. */
+/** OTLP/JSON in more ways than senders write it: all fields of the schema, all spellings of values, any order. */
 
 import protobuf from 'protobufjs/light.js';
 import type { Signal } from '../../src/model/record.ts';

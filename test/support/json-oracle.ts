@@ -1,6 +1,6 @@
 /**
- * A slow, independent reading of OTLP/JSON: what the bytes say by the JSON grammar and protobuf's JSON mapping, with
- * the deviations of OTLP, as a protobufjs message. Throws where a body has to be refused.
+ * A slow, independent parser of OTLP/JSON: the content of the bytes by the JSON grammar and protobuf's JSON mapping,
+ * with the deviations of OTLP, as a protobufjs message. Throws where a body must be refused.
  */
 
 import protobuf from 'protobufjs/light.js';

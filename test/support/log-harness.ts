@@ -9,7 +9,7 @@ import { TailraceError } from '../../src/model/error.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import type { BasinConfig } from '../../src/model/stream-config.ts';
 import { type BlockDraft, draftRecords } from '../../src/storage/block/seal.ts';
-import type { CommitOptions, Engine, EngineState, Scan, Snapshot, Write } from '../../src/storage/engine.ts';
+import type { CommitOptions, Engine, EngineState, ScanOptions, Snapshot, Write } from '../../src/storage/engine.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 
 export const BASIN: BasinConfig = {
@@ -21,7 +21,7 @@ export const BASIN: BasinConfig = {
   oidc: undefined,
 };
 
-/** Time that stands still until a test moves it. */
+/** A clock that stands still until a test moves it. */
 export class TestClock implements Clock {
   wallMs = 1_000_000;
   #monotonicMs = 0;
@@ -61,7 +61,7 @@ export class HeldEngine implements Engine {
   readonly inner: Engine;
   /** Writes of each transaction that was handed over, in order. */
   readonly transactions: (readonly Write[])[] = [];
-  /** Most transactions that were ever under way at once. */
+  /** The highest number of transactions that were under way at once. */
   inFlightMost = 0;
   #inFlight = 0;
   #held = false;
@@ -77,7 +77,7 @@ export class HeldEngine implements Engine {
     this.#held = true;
   }
 
-  /** Lets the oldest held transaction go, or fail: then those behind it that were handed over fail too. */
+  /** Completes the oldest held transaction, or fails it: then those handed over after it fail too. */
   async settleOne(outcome: 'go' | 'fail' = 'go'): Promise<void> {
     while (this.#gates.length === 0) await turn();
     this.#gates.shift()?.(outcome);
@@ -125,7 +125,7 @@ export class HeldEngine implements Engine {
     return this.inner.snapshot();
   }
 
-  scan(scan: Scan) {
+  scan(scan: ScanOptions) {
     return this.inner.scan(scan);
   }
 
@@ -194,7 +194,7 @@ export const FROM_START: ReadRange = {
   waitMs: undefined,
 };
 
-/** One record as a test compares it. */
+/** One record in a form that tests compare. */
 export interface Seen {
   readonly seqNum: number;
   readonly timestamp: number;
@@ -210,7 +210,7 @@ export function recordsOf(event: ReadEvent): Seen[] {
   });
 }
 
-/** Everything that a bounded read gives; one that follows ends at the tail. */
+/** Everything that a bounded read returns; a following read ends at the tail. */
 export async function readAll(log: Log, stream: Stream, range: Partial<ReadRange> = {}): Promise<Seen[]> {
   const abort = new AbortController();
   const seen: Seen[] = [];
@@ -221,7 +221,7 @@ export async function readAll(log: Log, stream: Stream, range: Partial<ReadRange
   return seen;
 }
 
-/** The next turn of the event loop, with everything done that is ready. */
+/** The next turn of the event loop, after all work that is ready. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 }

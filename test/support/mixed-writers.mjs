@@ -1,7 +1,8 @@
 /**
- * A store of its own process under everything that changes it at once: appends, encrypted ones too, trims, fences,
- * deletions, retention by age and by size. Runs the built code until it is killed; a line `go` says that it has begun.
- * Arguments: data directory, seed, cap on the store (with it the oldest records go when it is full; 0 for none).
+ * A process with a store that changes it in every way at once: appends, encrypted ones too, trims, fences, deletions,
+ * retention by age and by size. Runs the built code until it is killed; it prints the line `go` when it has begun.
+ * Arguments: data directory, seed, cap on the store (with a cap the oldest records are dropped when it is full; 0 for
+ * no cap).
  */
 
 import { parseConfig } from '../../dist/src/config.js';

@@ -1,4 +1,4 @@
-/** A store of tokens that keeps them in memory, and a table over it: for doors that a test builds by itself. */
+/** A token store in memory, and a token table over it: for servers that a test builds by itself. */
 
 import type { Token } from '../../src/access/grant.ts';
 import { type TokenStore, TokenTable } from '../../src/access/tokens/token-table.ts';
@@ -23,7 +23,7 @@ export class MemoryTokenStore implements TokenStore {
   }
 }
 
-/** A table without tokens: the root one is known by its hash alone. */
+/** A table without tokens: only the root token is known, by its hash. */
 export function noTokens(clock: Clock): Promise<TokenTable> {
   return TokenTable.load(new MemoryTokenStore(), clock, () => {});
 }

@@ -1,4 +1,4 @@
-/** An outside issuer of tokens on a port of this machine: keys, a set of them at a URL, and tokens signed with them. */
+/** An outside issuer of tokens on a port of this machine: keys, a key set at a URL, and tokens signed with the keys. */
 
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
@@ -8,7 +8,7 @@ import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, 
 export interface IssuerKey {
   readonly alg: string;
   readonly privateKey: CryptoKey;
-  /** Public. */
+  /** The public key. */
   readonly jwk: JWK;
 }
 
@@ -27,11 +27,11 @@ export function signed(key: IssuerKey, claims: Readonly<Record<string, unknown>>
 }
 
 export class TestIssuer {
-  /** What it publishes. */
+  /** The key set that it publishes. */
   keys: readonly IssuerKey[] = [];
-  /** In place of the set. */
+  /** Replaces the key set as the response. */
   answer: RequestListener | undefined;
-  /** How often it was asked. */
+  /** How often the key set was requested. */
   asked = 0;
   #server: Server | undefined;
   #port = 0;
@@ -52,12 +52,12 @@ export class TestIssuer {
     return `${this.url}/keys`;
   }
 
-  /** What a basin says that trusts it. */
+  /** The config of a basin that trusts this issuer. */
   trustedFor(audience: string) {
     return { issuer: this.url, jwks_uri: this.jwksUri, audience };
   }
 
-  /** Where it was before, if it ever was. */
+  /** Listens on the previous port, if there was one. */
   async listen(): Promise<void> {
     this.#server = createServer((request, response) => {
       this.asked++;

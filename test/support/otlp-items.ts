@@ -1,6 +1,6 @@
 /**
- * The slow oracle of the black-box tests: what an OTLP request holds, as protobufjs and JSON.parse say, one entry an
- * item with its resource and scope beside it.
+ * The slow oracle of the black-box tests: what an OTLP request holds, by protobufjs and JSON.parse, one entry for each
+ * item with its resource and scope.
  */
 
 import protobuf from 'protobufjs/light.js';
@@ -17,7 +17,7 @@ const SHAPES = {
 
 const HEX_IDS = new Set(['traceId', 'spanId', 'parentSpanId']);
 
-/** An item with what it stands under; bytes are base64, 64-bit integers decimal strings. */
+/** An item with its resource and scope; bytes are base64, 64-bit integers decimal strings. */
 export interface OtlpItem {
   readonly resource: unknown;
   readonly resourceSchemaUrl: unknown;
@@ -56,7 +56,7 @@ export function encodeJsonFixture(signal: Signal, body: Uint8Array): Buffer {
 
 type Plain = Record<string, unknown>;
 
-/** OTLP/JSON writes ids in hex, where protobuf JSON has base64. */
+/** OTLP/JSON uses hex for ids where protobuf JSON uses base64. */
 function hexToBytes(value: unknown, key = ''): Plain {
   if (Array.isArray(value)) return value.map((entry) => hexToBytes(entry)) as unknown as Plain;
   if (typeof value === 'string' && HEX_IDS.has(key)) return Buffer.from(value, 'hex') as unknown as Plain;

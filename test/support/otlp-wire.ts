@@ -1,7 +1,7 @@
 /**
- * OTLP requests as bytes, made to be awkward but valid: fields in any order and twice, unknown fields, groups, wire types
- * that the schema does not expect, packed and unpacked numbers, varints with idle bytes. And what protobufjs says that
- * such a request holds.
+ * OTLP requests as bytes, made to be awkward but valid: fields in any order and repeated, unknown fields, groups, wire
+ * types that the schema does not expect, packed and unpacked numbers, varints with redundant bytes. And what protobufjs
+ * finds in such a request.
  */
 
 import protobuf from 'protobufjs/light.js';
@@ -18,14 +18,14 @@ const NAMES: Readonly<Record<Signal, string>> = {
 
 type Plain = { readonly [key: string]: unknown };
 
-/** One item as protobufjs sees it, with what it stands in. */
+/** One item as protobufjs sees it, with its resource and scope. */
 export interface OracleItem {
-  /** Which resource and scope of the request, counting those without items too. */
+  /** Index of its resource and scope in the request, counting those without items too. */
   readonly place: readonly [resource: number, scope: number];
   readonly resource: Plain;
   readonly scope: Plain;
   readonly item: Plain;
-  /** Milliseconds, by BigInt. */
+  /** Milliseconds, computed with BigInt. */
   readonly ms: number;
   readonly points: number;
 }
@@ -34,7 +34,7 @@ export function requestType(signal: Signal): protobuf.Type {
   return root.lookupType(NAMES[signal]);
 }
 
-/** What a body holds, item by item. Throws when protobufjs refuses the body. */
+/** The content of a body, item by item. Throws when protobufjs refuses the body. */
 export function oracle(signal: Signal, body: Uint8Array): readonly OracleItem[] {
   const [resources, scopes, items] = containerNames(signal);
   const decoded = plain(requestType(signal), body);
@@ -57,11 +57,11 @@ export function oracle(signal: Signal, body: Uint8Array): readonly OracleItem[] 
   return found;
 }
 
-/** A request of that signal, made from random bytes; it shrinks as those do. */
+/** A request of that signal, made from random bytes; it shrinks when they do. */
 export function requestBytes(signal: Signal, size = 600): fc.Arbitrary<Uint8Array> {
   return fc
     .uint8Array({ minLength: 40, maxLength: size, size: 'max' })
-    .map((tape) => message(requestType(signal), new Tape(tape), 0));
+    .map((bytes) => message(requestType(signal), new Choices(bytes), 0));
 }
 
 export function varint(value: number | bigint, idleBytes = 0): readonly number[] {
@@ -88,8 +88,8 @@ export function fixed64(number: number, value: bigint): readonly number[] {
   return [...varint((number << 3) | 1), ...bytes];
 }
 
-/** Bytes that decide; behind the end all decisions are 0. */
-class Tape {
+/** Random bytes as a sequence of choices; after the last byte every choice is 0. */
+class Choices {
   readonly #bytes: Uint8Array;
   #at = 0;
 
@@ -120,86 +120,89 @@ const TEXTS = [
 ];
 const DEPTH_MAX = 9;
 
-function message(type: protobuf.Type, tape: Tape, depth: number): Uint8Array {
+function message(type: protobuf.Type, choices: Choices, depth: number): Uint8Array {
   const bytes: number[] = [];
-  const fields = usableFields(type, tape);
-  // Containers get more fields, so that requests hold something.
-  const count = depth < 4 ? 1 + tape.below(5) : tape.below(5);
+  const fields = usableFields(type, choices);
+  // Containers get more fields, so that requests are not empty.
+  const count = depth < 4 ? 1 + choices.below(5) : choices.below(5);
   for (let i = 0; i < count; i++) {
-    const kind = tape.below(10);
-    const known = depth < 3 && kind < 6 ? type.fieldsById[depth === 0 ? 1 : 2] : fields[tape.below(fields.length)];
-    if (kind < 8 && known !== undefined) bytes.push(...knownField(known, tape, depth));
-    else if (kind === 8) bytes.push(...unknownField(100 + tape.below(200), tape, 0));
-    else bytes.push(...unknownField((known?.id ?? 1) + tape.below(2), tape, 0, known));
+    const kind = choices.below(10);
+    const known = depth < 3 && kind < 6 ? type.fieldsById[depth === 0 ? 1 : 2] : fields[choices.below(fields.length)];
+    if (kind < 8 && known !== undefined) bytes.push(...knownField(known, choices, depth));
+    else if (kind === 8) bytes.push(...unknownField(100 + choices.below(200), choices, 0));
+    else bytes.push(...unknownField((known?.id ?? 1) + choices.below(2), choices, 0, known));
   }
   return Uint8Array.from(bytes);
 }
 
-/** Of a oneof of messages only one member is used: what a decoder drops, nobody can compare. */
-function usableFields(type: protobuf.Type, tape: Tape): readonly protobuf.Field[] {
+/** Only one member of a oneof of messages is used: what a decoder drops cannot be compared. */
+function usableFields(type: protobuf.Type, choices: Choices): readonly protobuf.Field[] {
   const data = type.name === 'Metric' ? type.oneofsArray[0]?.fieldsArray : undefined;
   if (data === undefined) return type.fieldsArray;
-  const chosen = data[tape.below(data.length)];
+  const chosen = data[choices.below(data.length)];
   return type.fieldsArray.flatMap((known) =>
     data.includes(known) ? (known === chosen ? [known, known] : []) : [known],
   );
 }
 
-function knownField(known: protobuf.Field, tape: Tape, depth: number): readonly number[] {
+function knownField(known: protobuf.Field, choices: Choices, depth: number): readonly number[] {
   const { id, resolvedType, type } = known;
   if (resolvedType instanceof protobuf.Type) {
-    if (depth >= DEPTH_MAX || (tape.spent && depth > 3)) return [];
-    if (resolvedType.name === 'KeyValue' && tape.below(2) === 0) return field(id, plainAttribute(tape));
-    const content = message(resolvedType, tape, depth + 1);
+    if (depth >= DEPTH_MAX || (choices.spent && depth > 3)) return [];
+    if (resolvedType.name === 'KeyValue' && choices.below(2) === 0) return field(id, plainAttribute(choices));
+    const content = message(resolvedType, choices, depth + 1);
     return [
-      ...varint((id << 3) | 2, tape.below(8) === 7 ? 1 : 0),
-      ...varint(content.length, tape.below(8) === 7 ? 2 : 0),
+      ...varint((id << 3) | 2, choices.below(8) === 7 ? 1 : 0),
+      ...varint(content.length, choices.below(8) === 7 ? 2 : 0),
       ...content,
     ];
   }
-  if (type === 'string') return field(id, text(tape));
+  if (type === 'string') return field(id, text(choices));
   if (type === 'bytes')
     return field(
       id,
-      Array.from({ length: tape.below(20) }, () => tape.below(256)),
+      Array.from({ length: choices.below(20) }, () => choices.below(256)),
     );
   const wireType = wireTypeOf(known);
-  if (known.repeated && tape.below(2) === 0) {
-    return field(id, Array.from({ length: tape.below(5) }, () => scalar(wireType, tape)).flat());
+  if (known.repeated && choices.below(2) === 0) {
+    return field(id, Array.from({ length: choices.below(5) }, () => scalar(wireType, choices)).flat());
   }
-  return [...varint((id << 3) | wireType), ...scalar(wireType, tape)];
+  return [...varint((id << 3) | wireType), ...scalar(wireType, choices)];
 }
 
-/** An attribute as nearly all senders write them. */
-function plainAttribute(tape: Tape): readonly number[] {
-  const value = tape.below(2) === 0 ? field(1, text(tape)) : [[0x18, 0x10][tape.below(2)] ?? 0x18, ...scalar(0, tape)];
-  return [...field(1, text(tape)), ...field(2, value)];
+/** An attribute in the form that nearly all senders use. */
+function plainAttribute(choices: Choices): readonly number[] {
+  const value =
+    choices.below(2) === 0 ? field(1, text(choices)) : [[0x18, 0x10][choices.below(2)] ?? 0x18, ...scalar(0, choices)];
+  return [...field(1, text(choices)), ...field(2, value)];
 }
 
-function text(tape: Tape): string {
-  return TEXTS[tape.below(TEXTS.length)] ?? '';
+function text(choices: Choices): string {
+  return TEXTS[choices.below(TEXTS.length)] ?? '';
 }
 
-function scalar(wireType: number, tape: Tape): readonly number[] {
-  if (wireType !== 0) return Array.from({ length: wireType === 1 ? 8 : 4 }, () => tape.below(256));
-  const value = [0n, 1n, 127n, 128n, 300n, 2n ** 31n, 2n ** 53n + 1n, 2n ** 64n - 1n][tape.below(8)] ?? 0n;
-  return varint(value, value < 2n ** 40n && tape.below(4) === 3 ? 2 : 0);
+function scalar(wireType: number, choices: Choices): readonly number[] {
+  if (wireType !== 0) return Array.from({ length: wireType === 1 ? 8 : 4 }, () => choices.below(256));
+  const value = [0n, 1n, 127n, 128n, 300n, 2n ** 31n, 2n ** 53n + 1n, 2n ** 64n - 1n][choices.below(8)] ?? 0n;
+  return varint(value, value < 2n ** 40n && choices.below(4) === 3 ? 2 : 0);
 }
 
 /** A field that the schema does not know, or knows with another wire type. Groups hold fields of the same sort. */
-function unknownField(id: number, tape: Tape, groups: number, known?: protobuf.Field): readonly number[] {
-  let wireType = [0, 1, 2, 3, 5][tape.below(groups > 5 ? 3 : 5)] ?? 0;
+function unknownField(id: number, choices: Choices, groups: number, known?: protobuf.Field): readonly number[] {
+  let wireType = [0, 1, 2, 3, 5][choices.below(groups > 5 ? 3 : 5)] ?? 0;
   if (known !== undefined && (known.repeated || wireType === wireTypeOf(known)))
     wireType = wireTypeOf(known) === 5 ? 1 : 5;
   if (wireType === 2) {
     const target = known === undefined ? id : id + 500;
     return field(
       target,
-      Array.from({ length: tape.below(9) }, () => tape.below(256)),
+      Array.from({ length: choices.below(9) }, () => choices.below(256)),
     );
   }
-  if (wireType !== 3) return [...varint((id << 3) | wireType), ...scalar(wireType, tape)];
-  const inner = Array.from({ length: tape.below(4) }, () => unknownField(1 + tape.below(40), tape, groups + 1)).flat();
+  if (wireType !== 3) return [...varint((id << 3) | wireType), ...scalar(wireType, choices)];
+  const inner = Array.from({ length: choices.below(4) }, () =>
+    unknownField(1 + choices.below(40), choices, groups + 1),
+  ).flat();
   return [...varint((id << 3) | 3), ...inner, ...varint((id << 3) | 4)];
 }
 

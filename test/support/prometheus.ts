@@ -1,10 +1,10 @@
-/** Reads Prometheus's text format 0.0.4 as strictly as its grammar is, and refuses what a scraper would. */
+/** Parses Prometheus's text format 0.0.4 as strictly as its grammar, and refuses what a scraper would refuse. */
 
 export interface Sample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
-  /** Of the family that it is in. */
+  /** The type of its family. */
   readonly type: string;
   /** Name and labels: there is one sample of each. */
   readonly series: string;
@@ -33,12 +33,12 @@ export function parsePrometheus(text: string): readonly Sample[] {
   return samples;
 }
 
-/** The family of a sample of a histogram, or its own name. */
+/** The family of a histogram sample, or its own name. */
 export function familyOf(name: string): string {
   return name.replace(/_(bucket|sum|count)$/, '');
 }
 
-/** The value of a series, 0 when it is not there. */
+/** The value of a series, 0 when it does not exist. */
 export function sumOf(samples: readonly Sample[], name: string, labels: Readonly<Record<string, string>> = {}): number {
   const entries = Object.entries(labels);
   const found = samples.filter(

@@ -6,7 +6,7 @@ import { SCHEMA as OTLP } from '../../src/otlp/schema.gen.ts';
 import { SCHEMA as S2 } from '../../src/s2/schema.gen.ts';
 import type { ReadBack, Target } from './writers.ts';
 
-/** A record as the wire has it. */
+/** A record in its wire form. */
 export interface ReadRecord {
   readonly seqNum: number;
   readonly timestamp: number;
@@ -17,7 +17,7 @@ export interface ReadRecord {
 const readBatch = protobuf.Root.fromJSON(S2).lookupType('s2.v1.ReadBatch');
 const otlp = protobuf.Root.fromJSON(OTLP);
 
-/** Every record of a stream from seq_num 0 to the tail. A stream that does not exist has none. */
+/** Every record of a stream from seq_num 0 to the tail. A missing stream has no records. */
 export function readStream(target: Target, stream: string): Promise<readonly ReadRecord[]> {
   const path = `/v1/streams/${encodeURIComponent(stream)}/records?seq_num=0`;
   const socket = new WebSocket(`ws://127.0.0.1:${target.port}${path}`, 's2.proto', {
@@ -42,10 +42,10 @@ export function readStream(target: Target, stream: string): Promise<readonly Rea
   });
 }
 
-/** The first byte of an OTLP body; no text of ours begins with it. */
+/** The first byte of an OTLP body; no text of the tests begins with it. */
 const OTLP_TAG = 0x0a;
 
-/** A stream of the crash writers: the text of each log record, or the body itself where it was appended over S2. */
+/** A stream of the crash writers: the text of each log record, or the body itself when it was appended over S2. */
 export async function readBack(target: Target, stream: string): Promise<ReadBack> {
   const records = await readStream(target, stream);
   const logs = otlp.lookupType('opentelemetry.proto.logs.v1.LogsData');

@@ -27,7 +27,7 @@ export interface JsonBatch {
   readonly tail?: JsonPosition;
 }
 
-/** A status and a parsed body, as most tests compare them. */
+/** A status and a parsed body, in the form that most tests compare. */
 export type Outcome = readonly [status: number, body: unknown];
 
 export interface SseEvent {
@@ -42,13 +42,13 @@ export interface SseStream {
   readonly headers: IncomingMessage['headers'];
   /** The next event; undefined when the body ended cleanly. Rejects when it was cut. */
   next(): Promise<SseEvent | undefined>;
-  /** All that is still to come. */
+  /** All remaining events. */
   rest(): Promise<readonly SseEvent[]>;
-  /** Goes away without a word. */
+  /** Disconnects without notice. */
   destroy(): void;
 }
 
-/** Where a server listens, and what opens it. */
+/** Where a server listens, and the token for it. */
 export type Target = Pick<TestServer, 'port' | 'token'>;
 
 /** The records of one basin on a server. */
@@ -69,7 +69,7 @@ export class RecordsClient {
     return `/v1/streams/${encodeURIComponent(stream)}/records${query}`;
   }
 
-  /** Sends a body as it is. */
+  /** Sends a body unchanged. */
   post(stream: string, body: Uint8Array | string, headers: Headers = {}): Promise<CallResponse> {
     const all = this.headers({ 'content-type': 'application/json', ...headers });
     return call(this.server.port, { path: this.path(stream), headers: all, body });
@@ -79,7 +79,7 @@ export class RecordsClient {
     return outcome(await this.post(stream, JSON.stringify(input), headers));
   }
 
-  /** Appends texts that must be taken. */
+  /** Appends texts; the append must succeed. */
   async texts(stream: string, ...bodies: readonly string[]): Promise<JsonAck> {
     const [status, ack] = await this.append(stream, { records: bodies.map((body) => ({ body })) });
     if (status !== 200) throw new Error(`${status} ${JSON.stringify(ack)}`);
@@ -134,13 +134,13 @@ export async function makeBasin(server: Target, name: string, config: object): P
   return client;
 }
 
-/** JSON where there is some. */
+/** The body as JSON when it is JSON. */
 export function outcome({ status, body }: CallResponse): Outcome {
   const text = body.toString();
   return [status, text === '' ? undefined : JSON.parse(text)];
 }
 
-/** Status and code of a refusal, which says something as well. */
+/** Status and code of a refusal, which must also have a message. */
 export function codeOf([status, body]: Outcome): readonly [number, string] {
   const { code, message } = body as { code: string; message: string };
   if (typeof message !== 'string' || message.length === 0) throw new Error(`no message: ${JSON.stringify(body)}`);

@@ -1,6 +1,6 @@
-/** What a stream of S2 has to be, in a few lines: the reference for commands against the log (S2 API §4.5 to §5.4). */
+/** What a stream of S2 must be, in a few lines: the reference for commands against the log. */
 
-/** A record as a reader gets it, and what else the reference needs to know of it. */
+/** A record as a reader receives it, and what else the reference must know of it. */
 export interface ModelRecord {
   readonly seqNum: number;
   readonly timestamp: number;
@@ -47,7 +47,7 @@ export class ModelStream {
     return { seqNum: this.records.length, timestamp: this.records.at(-1)?.timestamp ?? 0 };
   }
 
-  /** The code with which a batch is refused, and what it is told; undefined when it is taken. */
+  /** The refusal code of a batch with its detail; undefined when it is accepted. */
   refusal({ matchSeqNum, fencingToken }: Conditions): { code: string; detail: object } | undefined {
     if (fencingToken !== undefined && fencingToken !== this.token)
       return { code: 'fencing_token_mismatch', detail: { fencingToken: this.token } };
@@ -85,7 +85,7 @@ export class ModelStream {
     return this.#trimPoint;
   }
 
-  /** What a read gives that does not wait; undefined for one that is out of range. */
+  /** What a read without a wait returns; undefined when it is out of range. */
   read(kind: StartKind, at: number, clamp: boolean, bounds: Bounds, now: number): ModelRecord[] | undefined {
     if (bounds.count === 0 || bounds.bytes === 0) return [];
     const floor = this.floor(now);

@@ -1,4 +1,4 @@
-/** A plain s2s client over node:http2 or HTTP/1.1, which sends and takes frame by frame whatever a test wants. */
+/** A plain s2s client over node:http2 or HTTP/1.1, which sends and receives frame by frame whatever a test requests. */
 
 import { request as httpRequest } from 'node:http';
 import { type ClientHttp2Session, connect, constants } from 'node:http2';
@@ -40,24 +40,24 @@ export interface TestBatch {
   readonly tail: TestPosition | undefined;
 }
 
-/** node's own limit is less than what a test may have on its way. */
+/** node's own limit is lower than what a test may have in flight. */
 const CLIENT_MEMORY_MIB = 512;
 
-/** A frame that came. */
+/** A received frame. */
 export interface ServerFrame {
   readonly flag: number;
-  /** Unpacked; without the status of a terminal frame. */
+  /** Decompressed; without the status of a terminal frame. */
   readonly body: Buffer;
   /** Of a terminal frame. */
   readonly status: number | undefined;
 }
 
-/** What a session ended with: nothing, or status and JSON of its terminal frame. */
+/** How a session ended: cleanly, or with status and JSON of its terminal frame. */
 export type SessionEnd = 'clean' | { readonly status: number; readonly json: unknown };
 
 export type Headers = Readonly<Record<string, string>>;
 
-/** One session. Frames are buffered until they are asked for. */
+/** One session. Frames are buffered until they are read. */
 export class S2sSession {
   readonly status: Promise<number>;
   readonly headers: Promise<Readonly<Record<string, unknown>>>;
@@ -86,27 +86,27 @@ export class S2sSession {
     );
   }
 
-  /** Any bytes. */
+  /** Sends any bytes. */
   send(bytes: Uint8Array): void {
     this.#sink.write(bytes);
   }
 
-  /** One input per frame, in as few writes as there are calls. */
+  /** Sends one input per frame, in one write per call. */
   sendInputs(...inputs: readonly TestInput[]): void {
     this.send(Buffer.concat(inputs.map((input) => frame(encodeInput(input)))));
   }
 
-  /** Nothing more is sent. */
+  /** Ends the request body. */
   halfClose(): void {
     this.#sink.end();
   }
 
-  /** Goes away. */
+  /** Disconnects. */
   cancel(): void {
     this.#cancel();
   }
 
-  /** Takes nothing of what comes, until `resume`. */
+  /** Stops reading until `resume`. */
   pause(): void {
     this.#source?.pause();
   }
@@ -115,7 +115,7 @@ export class S2sSession {
     this.#source?.resume();
   }
 
-  /** The next frame; undefined at the end of the body. Rejects when the answer was cut. */
+  /** The next frame; undefined at the end of the body. Rejects when the response was cut. */
   async nextFrame(): Promise<ServerFrame | undefined> {
     for (;;) {
       const next = this.#frames.shift();
@@ -139,14 +139,14 @@ export class S2sSession {
     return decodeBatch(await this.#nextRegular());
   }
 
-  /** So many records, over as many batches as they come in; heartbeats are left out. */
+  /** Reads a number of records, from any number of batches; heartbeats are skipped. */
   async records(count: number): Promise<TestBatch['records']> {
     const records: TestBatch['records'][number][] = [];
     while (records.length < count) records.push(...(await this.nextBatch()).records);
     return records;
   }
 
-  /** All acks that are still to come, and how the session ended. */
+  /** All remaining acks, and how the session ended. */
   async restOfAcks(): Promise<{ acks: readonly TestAck[]; end: SessionEnd }> {
     const { bodies, end } = await this.#rest();
     return { acks: bodies.map(decodeAck), end };
@@ -157,7 +157,7 @@ export class S2sSession {
     return { batches: bodies.map(decodeBatch), end };
   }
 
-  /** The whole answer of a call that was refused before it became a session. */
+  /** The whole response of a call that was refused before it became a session. */
   async refusal(): Promise<{ status: number; json: unknown }> {
     const status = await this.status;
     await this.nextFrame();
@@ -228,7 +228,7 @@ interface Answered {
 export class S2sConnection {
   readonly #target: Target;
   readonly session: ClientHttp2Session;
-  /** The server said that it takes no more streams here. */
+  /** The server announced that it accepts no more streams here. */
   readonly goneAway: Promise<void>;
 
   constructor(target: Target) {
@@ -266,7 +266,7 @@ export class S2sConnection {
   }
 }
 
-/** A session on a connection of its own that speaks HTTP/1.1, both directions at once. */
+/** A session on a connection of its own over HTTP/1.1, both directions at once. */
 export function http1Session(target: Target, method: 'GET' | 'POST', stream: string, query = ''): S2sSession {
   const path = `${recordsPath(stream)}?${query}`;
   const options = { host: '127.0.0.1', port: target.port, method, path, agent: false, headers: s2sHeaders(target) };
@@ -316,7 +316,7 @@ function s2sHeaders({ token }: Target): Record<string, string> {
   };
 }
 
-/** The whole frames in a body that came to its end. */
+/** The whole frames in a complete body. */
 export function parseFrames(body: Buffer): readonly ServerFrame[] {
   const frames: ServerFrame[] = [];
   for (let at = 0; at < body.length; ) {

@@ -1,8 +1,8 @@
 /**
- * The official SDK in a process of its own: appends a record every few milliseconds and reads them back, while its server
- * goes and comes. Takes port and token; prints how many records are acknowledged so far, line by line; when its input
- * ends it finishes, and prints what it was told and what it read as the last line. In tests its own errors would be of
- * no class that it knows.
+ * The official SDK in a process of its own: appends a record every few milliseconds and reads them back, while its
+ * server restarts. Takes port and token; prints the number of acknowledged records so far, line by line; when its input
+ * ends it finishes, and prints the acks and the records it read as the last line. Inside a jest test, the SDK's errors
+ * would be of other classes than the SDK knows.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,7 +15,7 @@ const url = `http://127.0.0.1:${port}`;
 const s2 = new S2({
   accessToken: token,
   endpoints: { account: url, basin: url },
-  // A refused connection is tried again until the server is back; the condition of each input makes that harmless.
+  // A refused connection is retried until the server is back; the condition of each input makes that harmless.
   retry: { maxAttempts: 400, minBaseDelayMillis: 20, maxBaseDelayMillis: 50, appendRetryPolicy: 'noSideEffects' },
 });
 const stream = s2.basin('telemetry').stream('restarted', { forceTransport: 's2s' });

@@ -1,8 +1,8 @@
 /**
  * A client of the official SDK in a process of its own, as its users run it: appends numbered records over one session,
- * follows the stream over another, and goes on while the server behind its port comes and goes. Each batch says where it
- * belongs, so one that was taken without an ack fails when it is sent again. Prints `submitted N` when
- * so many were handed in, and at the end one line of JSON with what was acknowledged and what the follower saw.
+ * follows the stream over another, and continues while the server on its port restarts. Each batch has a condition on its
+ * position, so a batch that was stored without an ack fails when it is sent again. Prints `submitted N` after each interval
+ * of submitted records, and at the end one line of JSON with the acknowledged records and those the follower saw.
  *
  * argv: port, token, transport, records, records between two lines.
  */

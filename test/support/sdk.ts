@@ -1,4 +1,4 @@
-/** The official TypeScript SDK as a client of a server under test: how it is set up, and what its calls end with. */
+/** The official TypeScript SDK as a client of a server under test: its setup, and how its calls end. */
 
 import { AppendInput, AppendRecord, type ReadSession, S2, type S2ClientOptions, S2Error } from '@s2-dev/streamstore';
 import { noticeResponse } from './http-call.ts';
@@ -9,8 +9,8 @@ import type { Target } from './writers.ts';
 export const TRANSPORTS = ['fetch', 's2s'] as const;
 
 /**
- * Tests run in a context of their own, where what the built-in `fetch` parses is of no class that the SDK knows: it
- * would leave such objects untranslated.
+ * Tests run in a realm of their own, where objects that the built-in `fetch` parses are of no class that the SDK knows:
+ * it would leave such objects untranslated.
  */
 const { fetch: outside } = globalThis;
 globalThis.fetch = async (...request) => {
@@ -25,7 +25,7 @@ globalThis.fetch = async (...request) => {
   return response;
 };
 
-/** A client that asks once: a failure shows as it came. */
+/** A client that does not retry: a failure shows unchanged. */
 export function sdkOf(target: Target, options: Partial<S2ClientOptions> = {}): S2 {
   const url = `http://127.0.0.1:${target.port}`;
   return new S2({
@@ -36,7 +36,7 @@ export function sdkOf(target: Target, options: Partial<S2ClientOptions> = {}): S
   });
 }
 
-/** How a call failed, as a test compares it: SDK errors keep code, status and the fields of their kind. */
+/** How a call failed, in a form that tests compare: SDK errors keep code, status and the fields of their kind. */
 export async function failureOf(call: Promise<unknown>): Promise<Record<string, unknown>> {
   try {
     await call;
@@ -56,7 +56,7 @@ export function textBatch(bodies: readonly string[], conditions: Parameters<type
   );
 }
 
-/** So many records of a session, or all until it ends; the session is left open when it has not ended. */
+/** A number of records of a session, or all until it ends; the session is left open when it has not ended. */
 export async function take<T extends 'string' | 'bytes'>(session: ReadSession<T>, count = Number.POSITIVE_INFINITY) {
   const records = [];
   const reader = session.getReader();

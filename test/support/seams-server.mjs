@@ -1,10 +1,9 @@
 /**
- * Tailrace with parts exchanged at its seams; takes the flags of `tailrace serve` that it needs and prints the same first
- * line. Runs the built code. `SEAMS_EARLY_ACK=1` acknowledges before a transaction is handed to the engine (R1n);
- * `SEAMS_FILE_BYTES_MAX` limits the
- * size of its files as `ulimit -f` does (R4), or ends it with code 77 where that cannot be done; SIGUSR2 trims every
- * stream to its tail. `SEAMS_LEAK` makes secrets of the headers that come in: `log` writes them to stderr, `row` into the
- * store, in base64 (R15n).
+ * Tailrace with replaced parts, for faults; takes the flags of `tailrace serve` that it needs and prints the same first
+ * line. Runs the built code. `SEAMS_EARLY_ACK=1` acknowledges before a transaction is handed to the engine;
+ * `SEAMS_FILE_BYTES_MAX` limits the size of its files as `ulimit -f` does, or ends it with code 77 where that is not
+ * possible; SIGUSR2 trims every stream to its tail. `SEAMS_LEAK` leaks secrets from request headers: `log` writes them
+ * to stderr, `row` into the store, in base64.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -54,7 +53,7 @@ function keepEngine(engine) {
   return engine;
 }
 
-/** The fault of R15n: what callers show is written down before anything else is done with it. */
+/** The leak fault: the secret of a caller is written down before anything else happens. */
 function leakHeaders(where) {
   const { emit } = Server.prototype;
   Server.prototype.emit = function (event, request, ...rest) {
@@ -72,13 +71,13 @@ function leakHeaders(where) {
   };
 }
 
-/** The fault of R1n: the log is told that a commit is durable while the engine has not even seen it. */
+/** The early-ack fault: the log is told that a commit is durable before the engine has seen it. */
 function acknowledgeEarly(engine) {
   return new Proxy(engine, {
     get(target, name) {
       if (name !== 'commit') return typeof target[name] === 'function' ? target[name].bind(target) : target[name];
       return async (writes, options) => {
-        // What makes the server usable at all (basin, root token) is written honestly.
+        // What makes the server usable at all (basin, root token) is committed normally.
         if (!writes.some(({ key }) => key[0] === BLOCKS)) return target.commit(writes, options);
         setTimeout(() => void target.commit(writes, options).catch(() => {}), HAND_OVER_LATER_MS);
       };

@@ -1,4 +1,4 @@
-/** Starts the seams server: Tailrace with parts exchanged at its seams, for faults that no flag can cause. */
+/** Starts the seams server: Tailrace with replaced parts, for faults that no flag can cause. */
 
 import { fileURLToPath } from 'node:url';
 import { type ServerSetup, startServer, type TestServer } from './server.ts';

@@ -1,15 +1,14 @@
 /**
- * R15: every secret that tests hand out or send is kept in mind here, and looked for in whatever a server leaves behind:
- * its data directory, byte by byte, and all it wrote. What is known to one test file is looked for in that file's servers.
- *
- * The exceptions: the root token may stand in `root-token`; the key that signs JWTs is in the store and never told here.
- * Servers of tests write to pipes, so no banner shows a secret; tickets are in no log either.
+ * Every secret that tests issue or send is remembered here, and looked for in everything a server leaves: its data
+ * directory, byte by byte, and all its output. Secrets of one test file are looked for in that file's servers. The
+ * exceptions: the root token may be in `root-token`; the key that signs JWTs is in the store and is not remembered.
+ * Servers of tests write to pipes, so no banner shows a secret; no log holds a ticket either.
  */
 
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
-/** What was found. It never says the secret. */
+/** A found secret: where and what kind. It never holds the secret. */
 export interface Leak {
   readonly place: string;
   readonly kind: string;
@@ -26,11 +25,11 @@ interface Form {
 const ROOT_TOKEN_FILES = /^root-token([.]new)?$/;
 export const ROOT_TOKEN = 'root token';
 
-/** Less is found by chance, or is a word. */
+/** Anything shorter is found by chance, or is a word. */
 const CHARS_MIN = 16;
-/** A secret of few different characters is made up, as are zeros, and files are full of those. */
+/** A secret of few different characters is artificial, such as zeros, and files are full of those. */
 const DIFFERENT_MIN = 8;
-/** Of larger files the beginning and the end are searched, this much of each: stores of tests are far smaller. */
+/** Of larger files only the beginning and the end are searched, this much of each: stores of tests are far smaller. */
 const SEARCHED_BYTES_MAX = 32 * 1024 * 1024;
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
@@ -39,12 +38,14 @@ const JWTS = /eyJ[\w-]+\.[\w-]+\.[\w-]+/g;
 
 const known = new Map<string, string>();
 const forms: Form[] = [];
-/** Forms by their first four bytes, and which pairs of bytes any of them begins with: nearly all places need no more. */
+/**
+ * Forms by their first four bytes, and the pairs of bytes that any of them begins with: nearly all places need no more.
+ */
 const byStart = new Map<number, Form[]>();
 const starts = new Uint8Array(65_536);
 let longest = 0;
 
-/** From now on nobody may find it. Short or made-up ones are not kept in mind. */
+/** From now on no output may hold it. Short or artificial secrets are not remembered. */
 export function rememberSecret(kind: string, secret: string): void {
   if (secret.length < CHARS_MIN || new Set(secret).size < DIFFERENT_MIN) return;
   if (known.has(secret)) {
@@ -55,13 +56,13 @@ export function rememberSecret(kind: string, secret: string): void {
   for (const [form, bytes] of formsOf(secret)) addForm({ kind, form, bytes });
 }
 
-/** Keeps in mind what looks like a secret in an answer or in output. */
+/** Remembers everything that looks like a secret in a response or in output. */
 export function noticeSecrets(text: string): void {
   for (const [token] of text.matchAll(TOKENS)) rememberSecret(token.startsWith('tkt_') ? 'ticket' : 'token', token);
   for (const [jwt] of text.matchAll(JWTS)) rememberSecret('JWT', jwt);
 }
 
-/** Keeps in mind what a request is about to show. */
+/** Remembers the secrets that a request is about to send. */
 export function noticeHeaders(headers: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(headers)) {
     if (typeof value !== 'string') continue;
@@ -70,12 +71,12 @@ export function noticeHeaders(headers: Readonly<Record<string, unknown>>): void 
   }
 }
 
-/** How many are kept in mind: a search for nothing proves nothing. */
+/** The number of remembered secrets: a search for none proves nothing. */
 export function secretsKnown(): number {
   return known.size;
 }
 
-/** Looks for all of them in what a process wrote. */
+/** Looks for all of them in the output of a process. */
 export function leaksIn(place: string, bytes: Uint8Array): Leak[] {
   return [...matches(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))].map(({ kind, form }) => ({
     place,
@@ -84,7 +85,9 @@ export function leaksIn(place: string, bytes: Uint8Array): Leak[] {
   }));
 }
 
-/** Looks for all of them in every file of a directory, free pages of a store included. None where there is none. */
+/**
+ * Looks for all of them in every file of a directory, including free pages of a store. Finds none where there is none.
+ */
 export async function leaksBelow(dir: string): Promise<Leak[]> {
   const entries = await readdir(dir, { withFileTypes: true, recursive: true }).catch(() => []);
   const leaks: Leak[] = [];
@@ -101,10 +104,10 @@ export async function leaksBelow(dir: string): Promise<Leak[]> {
 export function expectNoLeaks(leaks: readonly Leak[]): void {
   if (leaks.length === 0) return;
   const lines = [...new Set(leaks.map(({ place, kind, form }) => `${place} holds a secret: ${kind}, ${form}`))];
-  throw new Error(`R15, secrets are nowhere in the clear:\n${lines.join('\n')}`);
+  throw new Error(`secrets were found in the clear:\n${lines.join('\n')}`);
 }
 
-/** Fails when a server left a secret behind. */
+/** Throws when a server left a secret. */
 export async function expectNoSecretsLeft(
   dataDir: string,
   output: { readonly stdout: string; readonly stderr: string },
@@ -113,14 +116,14 @@ export async function expectNoSecretsLeft(
   expectNoLeaks([...inOutput, ...(await leaksBelow(dataDir))]);
 }
 
-/** It, and nothing else. */
+/** The data directory itself, and nothing else. */
 async function holdsRootToken(file: string): Promise<boolean> {
   const text = await readFile(file, 'utf8').catch(() => '');
   return known.get(text.trim()) === ROOT_TOKEN;
 }
 
 async function leaksInFile(file: string, place: string): Promise<Leak[]> {
-  // A store that is being tidied up by its owner loses files meanwhile; sockets of locks cannot be opened.
+  // Its owner may delete files of a store meanwhile; sockets of locks cannot be opened.
   const handle = await open(file, 'r').catch(() => undefined);
   if (handle === undefined) return [];
   const found = new Map<string, Leak>();
@@ -129,7 +132,7 @@ async function leaksInFile(file: string, place: string): Promise<Leak[]> {
     const chunk = Buffer.alloc(Math.min(size, CHUNK_BYTES) + longest);
     for (let at = 0; at < size; at += CHUNK_BYTES) {
       if (at >= SEARCHED_BYTES_MAX && at < size - SEARCHED_BYTES_MAX) continue;
-      // Chunks overlap by the longest form: nothing hides between two of them.
+      // Chunks overlap by the longest form, so that no secret is split between two of them.
       const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
       for (const leak of leaksIn(place, chunk.subarray(0, bytesRead))) found.set(`${leak.kind} ${leak.form}`, leak);
     }
@@ -163,7 +166,10 @@ function addForm(form: Form): void {
   else others.push(form);
 }
 
-/** All that somebody may have made of it on the way to a log or a row. Halves also find what is cut, or nearly right. */
+/**
+ * Every form that code may turn it into on the way to a log or a row. Halves also find a secret that is cut, or nearly
+ * right.
+ */
 function formsOf(secret: string): (readonly [form: string, bytes: Buffer])[] {
   const bytes = Buffer.from(secret);
   const random = secret.slice(Math.max(secret.lastIndexOf('.'), secret.indexOf('_')) + 1);
@@ -178,7 +184,7 @@ function formsOf(secret: string): (readonly [form: string, bytes: Buffer])[] {
     ['hexadecimal', bytes.toString('hex').toUpperCase()],
     ...insideBase64(bytes),
   ];
-  // The bytes that its digits stand for.
+  // The bytes that its digits encode.
   if (/^[0-9a-f]{48}$/.test(random)) found.push(['its random bytes', Buffer.from(random, 'hex')]);
   else if (/^[\w+/=-]{40,}$/.test(secret)) found.push(['its decoded bytes', Buffer.from(secret, 'base64')]);
   const unique = new Map<string, readonly [string, Buffer]>();
@@ -189,7 +195,7 @@ function formsOf(secret: string): (readonly [form: string, bytes: Buffer])[] {
   return [...unique.values()];
 }
 
-/** How it looks in the midst of something that is base64, which depends on how many bytes come before it. */
+/** Its form inside other base64 data, which depends on the number of bytes before it. */
 function insideBase64(bytes: Buffer): [string, string][] {
   return [0, 1, 2].flatMap((before) => {
     const text = Buffer.concat([Buffer.alloc(before), bytes])

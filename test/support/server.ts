@@ -11,7 +11,7 @@ import { expectNoSecretsLeft, ROOT_TOKEN, rememberSecret } from './secrets.ts';
 export interface ServerSetup {
   /** Kept when given; otherwise a temporary one, removed by `stop` and by `kill`. */
   readonly dataDir?: string;
-  /** Flags behind `serve --port 0 --data-dir …`. */
+  /** Flags after `serve --port 0 --data-dir …`. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Another program that takes the same arguments and prints the same first line. */
@@ -34,9 +34,9 @@ export interface TestServer {
   readonly exited: Promise<Exit>;
   stdout(): string;
   stderr(): string;
-  /** Sends a signal (SIGTERM) and waits until the process is gone; it must have left no secret behind (R15). */
+  /** Sends a signal (SIGTERM) and waits until the process is gone; it must have left no secret. */
   stop(signal?: NodeJS.Signals): Promise<Exit>;
-  /** kill -9, with the same look at what is left. */
+  /** kill -9, with the same check of what is left. */
   kill(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Writers for the crash tests that append over S2 sessions, several batches of each under way at once, to the streams of
- * the OTLP {@link Writers}. They keep the same history, and never send a body twice.
+ * Writers for the crash tests that append over S2 sessions, several batches of each under way at once, to the streams
+ * of the OTLP {@link Writers}. They keep the same history, and never send a body twice.
  */
 
 import { type AppendSession, S2Error } from '@s2-dev/streamstore';
@@ -40,7 +40,7 @@ export class SessionWriters {
     }
   }
 
-  /** Whether it was acknowledged. One that failed is of unknown fate: the session may have broken under it. */
+  /** Whether it was acknowledged. A failed one has an unknown outcome: the session may have broken under it. */
   async #batch(session: AppendSession, stream: string): Promise<boolean> {
     const id = `session-request-${this.history.length}`;
     const records = 1 + Math.floor(this.#random() * 30);

@@ -1,4 +1,4 @@
-/** Child processes that run storage code, straight from its sources: for locks, kills and limits of a process. */
+/** Child processes that run storage code, directly from its sources: for locks, kills and limits of a process. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -9,21 +9,21 @@ import { transformSync } from '@swc/core';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The storage room as plain JavaScript in a directory of its own. */
+/** The storage layer as plain JavaScript in a directory of its own. */
 export interface StorageCode {
   /** Starts a module that may import `./src/storage/….js`; `shell` wraps the command, to set limits. */
   start(source: string, args: readonly string[], shell?: string): ChildProcess;
   dispose(): void;
 }
 
-/** Strips the types of model and storage. */
+/** Strips the types of all files in model and storage. */
 export function compileStorage(): StorageCode {
   const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-code-'));
-  for (const room of ['model', 'storage']) {
-    const to = path.join(dir, 'src', room);
+  for (const layer of ['model', 'storage']) {
+    const to = path.join(dir, 'src', layer);
     mkdirSync(to, { recursive: true });
-    for (const name of readdirSync(path.join(ROOT, 'src', room))) {
-      if (name.endsWith('.ts')) strip(path.join(ROOT, 'src', room, name), path.join(to, name.replace(/ts$/, 'js')));
+    for (const name of readdirSync(path.join(ROOT, 'src', layer))) {
+      if (name.endsWith('.ts')) strip(path.join(ROOT, 'src', layer, name), path.join(to, name.replace(/ts$/, 'js')));
     }
   }
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));

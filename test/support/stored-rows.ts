@@ -7,7 +7,7 @@ import { openLmdbEngine, openStoreFile, STORE_FILE } from '../../src/storage/lmd
 
 const ALL = { from: Buffer.of(0), to: Buffer.of(0xff), limit: 1_000_000 };
 
-/** Keys with hashes of their values: short and quick to compare. Opens the store for as long as it looks. */
+/** Keys with hashes of their values: short and quick to compare. Opens the store for the duration of the call. */
 export async function storedRows(dataDir: string): Promise<readonly string[]> {
   const store = openStoreFile(path.join(dataDir, STORE_FILE), { readOnly: true });
   const rows = store.scan(ALL);
@@ -22,7 +22,7 @@ export function listed(rows: readonly Entry[]): readonly string[] {
   });
 }
 
-/** Changes rows of a store: what is wrong then was written by a test. */
+/** Changes rows of a store: every fault in it then comes from the test. */
 export async function tamper(dataDir: string, change: (rows: readonly Entry[]) => readonly Write[]): Promise<void> {
   const engine: Engine = await openLmdbEngine({ path: dataDir });
   await engine.commit(change(await engine.scan(ALL)));

@@ -1,6 +1,6 @@
 /**
- * Stands between a real exporter and the server: passes everything on unchanged and keeps the bodies, so that a test can
- * hold what a reader gets against what was really sent.
+ * A proxy between a real exporter and the server: passes everything on unchanged and keeps the bodies, so that a test
+ * can compare what a reader receives with what was sent.
  */
 
 import { createServer, request as httpRequest, type IncomingHttpHeaders, type Server } from 'node:http';
@@ -21,7 +21,7 @@ export interface Tee {
   close(): Promise<void>;
 }
 
-/** Listens on a free port and passes requests on to a port of this machine. */
+/** Listens on a free port and forwards requests to a port of this machine. */
 export async function startTee(port: number): Promise<Tee> {
   const sent: SentBody[] = [];
   const server: Server = createServer((incoming, outgoing) => {

@@ -1,4 +1,4 @@
-/** The built command line at a terminal: what it shows there, and what somebody types. Needs python3, for its pty. */
+/** The built command line at a terminal: what it shows, and what a user types. Needs python3, for its pty. */
 
 import { spawn, spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
@@ -6,16 +6,19 @@ import { fileURLToPath } from 'node:url';
 
 export interface Terminal {
   readonly code: number;
-  /** All that a person saw. Lines end with `\r\n`. */
+  /** Everything on the screen. Lines end with `\r\n`. */
   readonly screen: string;
 }
 
-/** Whether there is a pty to be had; where there is none, what needs one is skipped, and the name of the test says so. */
+/** Whether a pty is available; without one, tests that need it are skipped, and their names say so. */
 export const HAS_TERMINAL = spawnSync('python3', ['-c', 'import pty, termios']).status === 0;
 
 const CLI_MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** Waits for the prompt on the screen, types, and shows what came until the end. A command that hangs is hung up on. */
+/**
+ * Waits for the prompt on the screen, types, and returns what was shown until the end. A command that hangs gets a
+ * hang-up.
+ */
 const SCRIPT = `
 import os, pty, signal, sys
 signal.alarm(30)
@@ -41,7 +44,7 @@ _, status = os.waitpid(pid, 0)
 sys.exit(os.waitstatus_to_exitcode(status) & 255)
 `;
 
-/** Runs a command at a terminal, where somebody types when the prompt has come. */
+/** Runs a command at a terminal, and types when the prompt is shown. */
 export function runAtTerminal(
   args: readonly string[],
   { prompt, typed, env }: { readonly prompt: string; readonly typed: string; readonly env: Record<string, string> },

@@ -8,7 +8,7 @@ import { type UsageKind, usageRange } from '../../src/storage/keys.ts';
 import { Usage } from '../../src/usage/usage.ts';
 import { BASIN, HeldEngine, TestClock, turn } from './log-harness.ts';
 
-/** The second with which all of it begins: an hour, and a day, do too. */
+/** The second at which everything begins: also the beginning of an hour and of a day. */
 export const T0 = 1_789_948_800;
 export const MINUTE = 60;
 export const HOUR = 3_600;
@@ -21,18 +21,18 @@ export interface UsageHarness {
   readonly usage: Usage;
   readonly basin: Basin;
   readonly errors: unknown[];
-  /** Appends one record with a body of so many bytes: 8 more are metered. */
+  /** Appends one record with a body of this size: 8 bytes more are metered. */
   append(stream: string, bodyBytes: number): Promise<void>;
-  /** Moves the clock, and waits until what that began is done. */
+  /** Moves the clock, and waits until the work it starts is done. */
   pass(seconds: number): Promise<void>;
-  /** Closes all of it in the order of the server. */
+  /** Closes everything in the order of the server. */
   stop(): Promise<void>;
 }
 
-/** Records stay for ever. */
+/** Records never expire. */
 const KEPT = { retentionAgeSeconds: undefined };
 
-/** As a server opens it; after `stop`, or after nothing at all as after kill -9. */
+/** Opens it as a server does; after `stop`, or after nothing at all as after kill -9. */
 export async function openUsage(
   engine = new HeldEngine(),
   clock = testClock(),
@@ -60,7 +60,7 @@ export async function openUsage(
     pass: async (seconds) => {
       clock.advance(seconds * 1_000);
       await turn();
-      // Behind everything that waits for its turn.
+      // After everything that waits for its turn.
       await usage.account({ start: 0, end: 0 }, 'hour');
     },
     stop: async () => {
@@ -76,12 +76,12 @@ export function testClock(): TestClock {
   return clock;
 }
 
-/** How many rows of a kind there are. */
+/** The number of rows of a kind. */
 export async function rowCount(engine: HeldEngine, kind: UsageKind): Promise<number> {
   return (await engine.scan({ ...usageRange(kind), limit: 100_000 })).length;
 }
 
-/** The rows of a transaction that are of usage metrics. */
+/** The usage rows of a transaction. */
 export function usageRows(transaction: readonly Write[]): number {
   return transaction.filter(({ key }) => key[0] === 8).length;
 }

@@ -1,13 +1,13 @@
 /**
- * Writers for the crash tests: they post log records with names of their own to several streams, never send a body
- * twice, and keep a history of what each request was told. {@link violations} holds a read-back against it.
+ * Writers for the crash tests: they post log records with unique names to several streams, never send a body twice, and
+ * keep a history of the outcome of each request. {@link violations} compares a read-back with it.
  */
 
 import { Agent, request as httpRequest } from 'node:http';
 import protobuf from 'protobufjs/light.js';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 
-/** What a writer knows of a request: answered 200, refused, or no answer (indefinite: all there or not at all). */
+/** The known outcome of a request: answered 200, refused, or no response (indefinite: all there or not at all). */
 type Outcome = 'acked' | 'refused' | 'indefinite';
 
 /** One request of a writer: the names of its records, by stream, in order. */
@@ -36,8 +36,8 @@ export class Writers {
   }
 
   /**
-   * Runs so many writers at once until `acks` requests were answered, then calls `then` while they still write, and
-   * resolves when every writer has seen its server go.
+   * Runs a number of writers at once until `acks` requests were acknowledged, then calls `then` while they still write,
+   * and resolves when every writer has seen the server end.
    */
   async run(target: Target, writers: number, acks: number, then: () => void): Promise<void> {
     const agent = new Agent({ keepAlive: true, maxSockets: writers });
@@ -83,8 +83,8 @@ export interface ReadBack {
 }
 
 /**
- * Holds what was read against what was written (reliability.md, R1). Answers a sentence for each fault: an
- * acknowledged record lost, a gap, a duplicate, half a request, a refused one that is there, a stranger.
+ * Compares what was read with what was written. Returns a sentence for each fault: an acknowledged record lost, a gap,
+ * a duplicate, half a request, a refused record that is there, a record that no request wrote.
  */
 export function violations(history: readonly WrittenRequest[], read: ReadonlyMap<string, ReadBack>): string[] {
   const faults: string[] = [];
@@ -100,11 +100,11 @@ export function violations(history: readonly WrittenRequest[], read: ReadonlyMap
   }
   let known = 0;
   for (const written of history) known += judge(written, places, faults);
-  if (known !== places.size) faults.push(`${places.size - known} records that nobody wrote`);
+  if (known !== places.size) faults.push(`${places.size - known} records that no request wrote`);
   return faults;
 }
 
-/** Adds the faults of one request; answers how many of its records are there. */
+/** Adds the faults of one request; returns the number of its records that are there. */
 function judge(written: WrittenRequest, places: ReadonlyMap<string, number>, faults: string[]): number {
   let there = 0;
   let total = 0;

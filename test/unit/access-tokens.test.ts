@@ -1,14 +1,14 @@
-/** The table of tokens: who gets in, from when on, and what ends with a token; and the rows that are kept of them. */
+/** The token table: who is authenticated and from when on, what ends together with a token, and the stored rows. */
 
 import { describe, expect, test } from '@jest/globals';
 import { Access } from '../../src/access/access.ts';
 import { type Token, unlimited } from '../../src/access/grant.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
-import type { IssueRequest } from '../../src/access/tokens/issue.ts';
-import { rootTokenStore, tokenStore } from '../../src/access/tokens/token-store.ts';
+import { rootTokenStore, tokenStore } from '../../src/access/tokens/stores.ts';
 import { TokenTable } from '../../src/access/tokens/token-table.ts';
 import type { TailraceError } from '../../src/model/error.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
+import type { TokenRequest } from '../../src/model/token-request.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { decodeToken, encodeToken, type TokenRow } from '../../src/storage/token-rows.ts';
 import fc from '../support/fast-check.ts';
@@ -18,7 +18,7 @@ import { MemoryTokenStore } from '../support/no-tokens.ts';
 const ROOT = unlimited('root');
 const NONE = { read: false, write: false };
 
-function wish(id: string, more: Partial<IssueRequest> = {}): IssueRequest {
+function requestOf(id: string, more: Partial<TokenRequest> = {}): TokenRequest {
   const groups = { account: NONE, basin: NONE, stream: { read: true, write: false } };
   return {
     id,
@@ -40,7 +40,7 @@ async function setUp(store = new MemoryTokenStore(), clock = new TestClock()) {
 }
 
 describe('tokens', () => {
-  test('let their holder in from the moment that they are durable, and after a restart', async () => {
+  test('authenticate their holder as soon as they are durable, and after a restart', async () => {
     const { store, clock, tokens, access } = await setUp();
     let durable = (): void => {};
     const put = store.put.bind(store);
@@ -50,10 +50,10 @@ describe('tokens', () => {
       });
       await put(...row);
     };
-    const issuing = tokens.issue(ROOT, wish('one', { prefix: 'acme' }));
+    const issuing = tokens.issue(ROOT, requestOf('one', { prefix: 'acme' }));
     await turn();
     expect(tokens.list(ROOT, '', '', 10).tokens).toEqual([]);
-    await expect(tokens.issue(ROOT, wish('one'))).rejects.toMatchObject({ code: 'resource_already_exists' });
+    await expect(tokens.issue(ROOT, requestOf('one'))).rejects.toMatchObject({ code: 'resource_already_exists' });
     durable();
     const { secret } = await issuing;
     expect(secret).toMatch(/^acme_[0-9a-f]{48}$/);
@@ -62,9 +62,9 @@ describe('tokens', () => {
     expect(JSON.stringify([...store.rows])).not.toContain(secret);
   });
 
-  test('rotation changes the secret at once, revocation ends it, and a new token under the id is another one', async () => {
+  test('get a new secret by rotation, end by revocation, and a new token under the same id is a different token', async () => {
     const { tokens, access } = await setUp();
-    const first = await tokens.issue(ROOT, wish('one'));
+    const first = await tokens.issue(ROOT, requestOf('one'));
     const second = await tokens.rotate(ROOT, 'one', () => true);
     expect(() => access.identify(first.secret)).toThrow(expect.objectContaining({ code: 'authn' }));
     expect(access.identify(second.secret).token).toMatchObject({ number: first.token.number, rotation: 1 });
@@ -72,25 +72,25 @@ describe('tokens', () => {
     expect(() => access.identify(second.secret)).toThrow(expect.objectContaining({ code: 'authn' }));
     await expect(tokens.revoke('one')).rejects.toMatchObject({ code: 'access_token_not_found' });
     await expect(tokens.rotate(ROOT, 'one', () => true)).rejects.toMatchObject({ code: 'access_token_not_found' });
-    const third = await tokens.issue(ROOT, wish('one'));
+    const third = await tokens.issue(ROOT, requestOf('one'));
     expect(third.token.number).not.toBe(first.token.number);
   });
 
-  test('a failed write lets nobody in, and the id is free', async () => {
+  test('are not valid when their write fails, and the id stays free', async () => {
     const { store, tokens } = await setUp();
     const put = store.put.bind(store);
-    store.put = () => Promise.reject(new Error('no room'));
-    await expect(tokens.issue(ROOT, wish('one'))).rejects.toThrow('no room');
+    store.put = () => Promise.reject(new Error('no space'));
+    await expect(tokens.issue(ROOT, requestOf('one'))).rejects.toThrow('no space');
     store.put = put;
-    expect((await tokens.issue(ROOT, wish('one'))).token.id).toBe('one');
+    expect((await tokens.issue(ROOT, requestOf('one'))).token.id).toBe('one');
   });
 });
 
-describe('what is seen of tokens', () => {
-  test('what is open by a token ends when it is revoked, rotated or expires, and only that', async () => {
+describe('watching and listing tokens', () => {
+  test('what a token opened ends when the token is revoked, rotated or expires, and nothing else ends', async () => {
     const { clock, tokens, access } = await setUp();
     const open = async (id: string, expiresAt?: number) => {
-      const { secret } = await tokens.issue(ROOT, wish(id, { expiresAt }));
+      const { secret } = await tokens.issue(ROOT, requestOf(id, { expiresAt }));
       const ends: TailraceError[] = [];
       const unwatch = access.watch(access.identify(secret), (error) => ends.push(error));
       return { ends, unwatch };
@@ -113,11 +113,11 @@ describe('what is seen of tokens', () => {
     for (const { ends } of [other, left]) expect(ends).toEqual([]);
   });
 
-  test('lists go by the bytes of the ids, page by page, without what expired', async () => {
+  test('lists are ordered by the bytes of the ids, page by page, without expired tokens', async () => {
     const { clock, tokens } = await setUp();
     const ids = ['a', 'a/1', 'b', '\uffee', '\u{10000}'];
-    for (const id of [...ids].reverse()) await tokens.issue(ROOT, wish(id));
-    await tokens.issue(ROOT, wish('a/0', { expiresAt: clock.wallMs + 1 }));
+    for (const id of [...ids].reverse()) await tokens.issue(ROOT, requestOf(id));
+    await tokens.issue(ROOT, requestOf('a/0', { expiresAt: clock.wallMs + 1 }));
     clock.advance(1);
     const list = (prefix: string, after: string, limit: number) => {
       const page = tokens.list(ROOT, prefix, after, limit);
@@ -126,31 +126,35 @@ describe('what is seen of tokens', () => {
     expect(list('', '', 10)).toEqual([ids, false]);
     expect(list('', 'a', 2)).toEqual([['a/1', 'b'], true]);
     expect(list('a', '', 10)).toEqual([['a', 'a/1'], false]);
-    expect((await tokens.issue(ROOT, wish('a/0'))).token.id).toBe('a/0');
+    expect((await tokens.issue(ROOT, requestOf('a/0'))).token.id).toBe('a/0');
   });
 });
 
-describe('issuing', () => {
+describe('issuing a token', () => {
   test.each([
     [
       'no operation',
-      { scope: { ...wish('x').scope, groups: { account: NONE, basin: NONE, stream: NONE } } },
+      { scope: { ...requestOf('x').scope, groups: { account: NONE, basin: NONE, stream: NONE } } },
       'invalid',
     ],
     ['a time that is over', { expiresAt: 5 }, 'invalid'],
     [
       'a prefix of no streams',
-      { autoPrefixStreams: true, scope: { ...wish('x').scope, streams: undefined } },
+      { autoPrefixStreams: true, scope: { ...requestOf('x').scope, streams: undefined } },
       'invalid',
     ],
-    ['a prefix of one', { autoPrefixStreams: true, scope: { ...wish('x').scope, streams: { exact: 'a' } } }, 'invalid'],
-  ])('%s is refused', async (_, more, code) => {
+    [
+      'a prefix of one',
+      { autoPrefixStreams: true, scope: { ...requestOf('x').scope, streams: { exact: 'a' } } },
+      'invalid',
+    ],
+  ])('is refused with %s', async (_, more, code) => {
     const { tokens } = await setUp();
-    await expect(tokens.issue(ROOT, wish('x', more))).rejects.toMatchObject({ code });
+    await expect(tokens.issue(ROOT, requestOf('x', more))).rejects.toMatchObject({ code });
   });
 });
 
-describe('rows', () => {
+describe('rows of tokens', () => {
   const sets = fc.oneof(
     fc.string({ unit: 'grapheme' }).map((exact) => ({ exact })),
     fc.string({ unit: 'grapheme' }).map((prefix) => ({ prefix })),
@@ -202,7 +206,7 @@ describe('rows', () => {
     expect(decodeToken(Buffer.from(bytes, 'hex'))).toEqual(row);
   });
 
-  test('of another shape are corrupt', () => {
+  test('are corrupt when they have another shape', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), fc.constantFrom(1, 2, 3), (garbage, version) => {
         const value = Buffer.concat([Buffer.of(version), garbage]);
@@ -218,10 +222,10 @@ describe('rows', () => {
   });
 });
 
-/** What the table keeps of a token is what it gives out. */
-test('a token without a secret is all that a store ever gets', async () => {
+/** The table returns exactly what it stores of a token. */
+test('the store receives tokens without their secrets', async () => {
   const { store, tokens } = await setUp();
-  const { token, secret } = await tokens.issue(ROOT, wish('one', { resourceAttributes: new Map([['k', 'v']]) }));
+  const { token, secret } = await tokens.issue(ROOT, requestOf('one', { resourceAttributes: new Map([['k', 'v']]) }));
   const kept: readonly Token[] = [...store.rows.values()];
   expect(kept).toEqual([token]);
   expect([...store.rows.keys()]).toEqual([hashToken(secret)]);
@@ -231,12 +235,12 @@ const FROZEN =
   '029da874656e616e742d310702cb427a0c4506818000c0939201a09200a161c096c2c2c2c2c3c391a472656164a0a1619192aa70726f6a656374' +
   '2e6964a2703192ad6672616d657461696c2d70726fcd2710a374726b';
 
-test('a row of another token under the id of the root token is not the root token', async () => {
+test('a row of another token under the id of the root token is not taken for the root token', async () => {
   const engine = openMemoryEngine();
   const clock = new TestClock();
   const root = rootTokenStore(engine, clock);
   const { tokens } = await setUp();
-  const { token } = await tokens.issue(ROOT, wish('another'));
+  const { token } = await tokens.issue(ROOT, requestOf('another'));
   await root.putRootTokenHash(hashToken('the root token'), false);
   expect(await root.rootTokenHash()).toBe(hashToken('the root token'));
   await tokenStore(engine, (rows) => engine.commit(rows)).put(hashToken('another one'), { ...token, id: 'root' }, 2);

@@ -1,4 +1,4 @@
-/** The audit log by itself: how many refusals it writes down, and that it counts the others. */
+/** The audit log by itself: how many refusals it writes, and that it counts the others. */
 
 import { beforeEach, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
@@ -7,7 +7,7 @@ import { Audit, type AuditSubject } from '../../src/observe/audit.ts';
 import type { LogFields } from '../../src/observe/logger.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 
-const SUBJECT: AuditSubject = { action: 'delete-basin', protocol: 'http', principal: 'somebody', principalNumber: 1 };
+const SUBJECT: AuditSubject = { action: 'delete-basin', protocol: 'http', principal: 'alice', principalNumber: 1 };
 const STRANGER: AuditSubject = { ...SUBJECT, principal: 'unknown', principalNumber: undefined };
 const REFUSED = new TailraceError('permission_denied', 'no');
 const FAILED = new TailraceError('basin_not_found', 'nowhere');
@@ -29,13 +29,13 @@ function times(count: number, subject: AuditSubject, error?: TailraceError): voi
 
 const heldBack = (): unknown[] => lines.map(({ fields }) => fields.count).filter((count) => count !== undefined);
 
-test('as many refusals as there may be in a second are all written down', () => {
+test('all refusals up to the limit per second are written', () => {
   times(MOST, SUBJECT, REFUSED);
   clock.advance(2_000);
   expect([lines.length, heldBack()]).toEqual([MOST, []]);
 });
 
-test('those beyond it are counted, in one line a second', () => {
+test('refusals beyond the limit are counted, in one line per second', () => {
   times(MOST + 3, SUBJECT, REFUSED);
   expect(lines.length).toBe(MOST);
   clock.advance(1_000);
@@ -46,23 +46,23 @@ test('those beyond it are counted, in one line a second', () => {
   expect([lines.length, heldBack()]).toEqual([2 * MOST + 2, [3, 2]]);
 });
 
-test('actions are never held back, done or failed', () => {
+test('actions are never held back, whether they succeed or fail', () => {
   times(MOST + 1, SUBJECT, REFUSED);
   times(MOST + 1, SUBJECT);
   times(MOST + 1, SUBJECT, FAILED);
   expect(lines.filter(({ level }) => level === 'info').length).toBe(2 * (MOST + 1));
 });
 
-test('what fails for nobody that is known counts as a refusal does', () => {
+test('a failed action of an unknown caller is limited like a refusal', () => {
   times(MOST + 1, STRANGER, FAILED);
   audit.close();
   expect([lines.length, heldBack()]).toEqual([MOST + 1, [1]]);
-  // An id may be anything: only who has no number is nobody.
+  // An id may be any text: only a caller without a token number is unknown.
   times(MOST + 1, { ...SUBJECT, principal: 'unknown' }, FAILED);
   expect(lines.length).toBe(2 * MOST + 2);
 });
 
-test('looks and data leave a line only when they are refused', () => {
+test('reads and data operations leave a line only when they are refused', () => {
   for (const action of ['read', 'append', 'list-basins', 'whoami'] as const) {
     audit.write({ ...SUBJECT, action });
     audit.write({ ...SUBJECT, action }, FAILED);

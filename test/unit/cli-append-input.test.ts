@@ -1,4 +1,4 @@
-/** From the bytes of an input to batches: lines however they are cut, and batches within S2's limits. */
+/** From the bytes of an input to batches: lines wherever the chunks are cut, and batches within S2's limits. */
 
 import { describe, expect, test } from '@jest/globals';
 import { batches } from '../../cli/input/batches.ts';
@@ -20,7 +20,7 @@ async function all<T>(groups: AsyncIterable<readonly T[]>): Promise<T[]> {
 const textOf = ({ body }: AppendRecord) => Buffer.from(body).toString('latin1');
 
 describe('lines', () => {
-  test('are the same however the input is cut', async () => {
+  test('are the same wherever the input is cut', async () => {
     const line = fc.string({ unit: fc.constantFrom('a', 'ä', ' ', '\u2028') });
     const cuts = fc.array(fc.nat({ max: 40 }));
     await fc.assert(
@@ -29,19 +29,19 @@ describe('lines', () => {
         const sorted = [0, ...at.map((cut) => Math.min(cut, bytes.length)).sort((a, b) => a - b), bytes.length];
         const parts = sorted.slice(1).map((end, index) => bytes.subarray(sorted[index], end));
         const records = await all(recordsIn(pieces(...parts), 'text'));
-        // A last line that is empty and has no end is none.
+        // A last line that is empty and has no line end is not a line.
         const expected = isEnded || lines.at(-1) !== '' ? lines : lines.slice(0, -1);
         expect(records.map(({ body }) => Buffer.from(body).toString())).toEqual(expected);
       }),
     );
   });
 
-  test('keep every byte but their ends', async () => {
+  test('keep every byte except their line ends', async () => {
     const bytes = Buffer.from([0xff, 0x00, 0x80, 0x0d, 0x0a, 0x0d, 0x41]);
     expect((await all(recordsIn(pieces(bytes), 'text'))).map(textOf)).toEqual(['\xff\x00\x80', '\rA']);
   });
 
-  test('that never end are refused before they fill the memory', async () => {
+  test('without an end are refused before they fill the memory', async () => {
     let given = 0;
     async function* endless(): AsyncGenerator<Uint8Array> {
       for (;;) {
@@ -59,7 +59,7 @@ describe('lines', () => {
     }
   });
 
-  test('before a wrong one are given first, and the wrong one has its number', async () => {
+  test('before an invalid one are returned first, and the error has the number of the invalid line', async () => {
     const found: string[] = [];
     const reading = (async () => {
       for await (const group of recordsIn(pieces('{"body":"a"}\n\n{"bo', 'dy":"b"}\nnope\n'), 'json')) {
@@ -74,7 +74,7 @@ describe('lines', () => {
 describe('batches', () => {
   const record = (bytes: number): AppendRecord => ({ body: Buffer.alloc(bytes) });
 
-  test('hold every record in order, and no more than S2 takes', async () => {
+  test('hold every record in order, and never more than S2 accepts', async () => {
     const sizes = fc.array(fc.array(fc.oneof(fc.nat({ max: 10 }), fc.nat({ max: 600_000 })), { maxLength: 12 }));
     await fc.assert(
       fc.asyncProperty(sizes, async (groups) => {
@@ -90,7 +90,7 @@ describe('batches', () => {
           const bytes = batch.reduce((sum, { body }) => sum + meteredBytes([], body.length), 0);
           expect(bytes).toBeLessThanOrEqual(1_048_576);
         }
-        // Full ones only: with no end of patience, two neighbours never fit into one.
+        // With unlimited linger only full batches go out: two neighbours never fit into one.
         for (const [index, batch] of made.slice(1).entries()) {
           const both = [...(made[index] ?? []), ...batch.slice(0, 1)];
           const bytes = both.reduce((sum, { body }) => sum + meteredBytes([], body.length), 0);
@@ -101,7 +101,7 @@ describe('batches', () => {
     );
   });
 
-  test('of 1,000 at most', async () => {
+  test('have 1,000 records at most', async () => {
     async function* source() {
       yield Array.from({ length: 2_001 }, () => record(0));
     }
@@ -110,7 +110,7 @@ describe('batches', () => {
     expect(made).toEqual([1_000, 1_000, 1]);
   });
 
-  test('go out when they lingered, while the input says nothing', async () => {
+  test('go out when the linger time is over while the input is silent', async () => {
     let more: () => void = () => {};
     const silence = new Promise<void>((resolve) => {
       more = resolve;
@@ -127,7 +127,7 @@ describe('batches', () => {
     expect((await made.next()).done).toBe(true);
   });
 
-  test('before a failure of the input go out before it', async () => {
+  test('that were read before the input fails go out before the failure', async () => {
     async function* source() {
       yield [record(1), record(2)];
       throw new Error('the disk is gone');

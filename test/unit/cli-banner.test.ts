@@ -54,9 +54,9 @@ describe('the banner', () => {
       const file = join(folder, 'root-token');
       writeFileSync(file, `${SECRET}\n`);
       const lines = bannerText({ ...banner, auth: { type: 'file', file } });
-      const script = `${lines.slice(lines.indexOf('\n'))}\nprintf %s "$OTEL_EXPORTER_OTLP_HEADERS|$OTEL_RESOURCE_ATTRIBUTES"`;
+      const script = `${lines.slice(lines.indexOf('\n'))}\nprintf %s "$OTEL_EXPORTER_OTLP_HEADERS|$OTEL_SERVICE_NAME|$OTEL_RESOURCE_ATTRIBUTES"`;
       expect(execFileSync('sh', ['-c', script], { encoding: 'utf8' })).toBe(
-        `Authorization=Bearer%20${SECRET}|s2.stream=my-app`,
+        `Authorization=Bearer%20${SECRET}|my-app|s2.stream=my-app`,
       );
     } finally {
       rmSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** Whoever asks for one command gets that one alone, and it must be the very one that stands in the help. */
+/** A single command is loaded alone, and it must be the same command that the help lists. */
 
 import { expect, test } from '@jest/globals';
 import { Command } from 'commander';
@@ -10,7 +10,7 @@ async function commandsFor(...args: readonly string[]): Promise<readonly Command
   return program.commands.filter((command) => command.name() !== 'serve');
 }
 
-test('each command loads alone, as it is among all', async () => {
+test('each command loads alone, exactly as it is among all commands', async () => {
   const all = await commandsFor('help');
   expect(all.length).toBeGreaterThan(15);
   for (const command of all) {
@@ -20,12 +20,12 @@ test('each command loads alone, as it is among all', async () => {
 });
 
 test.each([{ args: [] }, { args: ['--color', 'never', 'read'] }, { args: ['raed'] }, { args: ['constructor'] }])(
-  'all are there for $args',
+  'all commands are loaded for $args',
   async ({ args }) => {
     expect(await commandsFor(...args)).toHaveLength((await commandsFor('help')).length);
   },
 );
 
-test('the server needs no other', async () => {
+test('the server loads no other command', async () => {
   expect(await commandsFor('serve')).toEqual([]);
 });

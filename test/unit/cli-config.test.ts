@@ -1,4 +1,4 @@
-/** Configurations as flags and as lines: what is said goes out, what is not said does not. */
+/** Configurations as flags and as printed lines: a flag that is given is sent, one that is absent is not. */
 
 import { describe, expect, test } from '@jest/globals';
 import { Command } from 'commander';
@@ -23,8 +23,8 @@ function parsed(kind: 'basin' | 'stream', args: readonly string[]): Record<strin
 const stream = (...args: string[]) => streamConfigOf(parsed('stream', args));
 const basin = (...args: string[]) => basinConfigOf(parsed('basin', args));
 
-describe('flags', () => {
-  test('nothing said is nothing asked', () => {
+describe('configuration flags', () => {
+  test('send nothing when none is given', () => {
     expect(stream()).toEqual({});
     expect(basin()).toEqual({});
     expect(() => expectChange(stream(), 'streams reconfigure')).toThrow(expect.objectContaining({ code: 'config' }));
@@ -46,7 +46,7 @@ describe('flags', () => {
       { timestamping: { mode: null, uncapped: true } },
     ],
     [['--unset', 'delete-on-empty-min-age'], { delete_on_empty: { min_age_secs: null } }],
-  ])('%j of a stream', (args, config) => {
+  ])('%j become the configuration of a stream', (args, config) => {
     expect(stream(...args)).toEqual(config);
     expect(basin(...args)).toEqual({ default_stream_config: config });
   });
@@ -65,7 +65,7 @@ describe('flags', () => {
       { oidc: { issuer: 'https://i', audience: 'a', jwks_uri: 'https://i/keys' } },
     ],
     [['--unset', 'oidc'], { oidc: null }],
-  ])('%j of a basin', (args, config) => {
+  ])('%j become the configuration of a basin', (args, config) => {
     expect(basin(...args)).toEqual(config);
   });
 });
@@ -76,13 +76,13 @@ describe('an outside issuer', () => {
     [['--oidc-issuer', 'https://i', '--oidc-jwks-uri', 'https://i/keys']],
     [['--oidc-audience', 'a', '--oidc-jwks-uri', 'https://i/keys']],
     [['--unset', 'oidc', '--oidc-issuer', 'i', '--oidc-audience', 'a', '--oidc-jwks-uri', 'u']],
-  ])('%j is refused', (args) => {
+  ])('is refused as %j', (args) => {
     expect(() => basin(...args)).toThrow(
       expect.objectContaining({ code: 'config', message: expect.stringMatching(/--oidc-/) }),
     );
   });
 
-  test('is shown without its keys', () => {
+  test('is printed without its keys', () => {
     const oidc = { issuer: 'https://i', audience: 'a' };
     const lines = (value: object | null) => basinConfigLines({ oidc: value as null }).split('\n');
     expect(lines({ ...oidc, jwks_uri: 'https://i/keys' })).toEqual(
@@ -97,8 +97,8 @@ describe('an outside issuer', () => {
   });
 });
 
-describe('lines', () => {
-  test('a stream', () => {
+describe('printed lines', () => {
+  test('describe a stream', () => {
     const config = {
       storage_class: 'express',
       retention_policy: { age: 93_784 },
@@ -116,7 +116,7 @@ describe('lines', () => {
     ]);
   });
 
-  test('a basin of a server that knows none of our own fields, or sends what is no text', () => {
+  test('describe a basin of a server that lacks our own fields or sends values that are not text', () => {
     const lines = basinConfigLines({ default_stream_config: null, stream_cipher: 'x\u001b[2J' });
     expect(lines).toContain('stream-cipher            x\\x1b[2J');
     expect(lines).toContain('retention-policy         not set');
@@ -124,7 +124,7 @@ describe('lines', () => {
   });
 });
 
-test('a span reads back as what it was', () => {
+test('a printed duration reads back as the same duration', () => {
   for (const seconds of [0, 1, 59, 60, 3_601, 86_400, 604_800, 31_557_600]) {
     expect(duration(formatSpan(seconds))).toBe(seconds * 1_000);
   }

@@ -1,10 +1,10 @@
-/** The smoke sender: its messages against protobufjs, and whom it sends which secret. */
+/** `tailrace send`: its messages compared with protobufjs, and which secret it sends to which server. */
 
 import { describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
 import { connect, explain, findEndpoint, findToken } from '../../cli/flags/connection.ts';
 import { findOtlpTarget, parsePairs } from '../../cli/flags/otlp-target.ts';
-import { encodeRequest, type Items, type Origin } from '../../cli/otlp-message.ts';
+import { encodeRequest, type Origin, type RequestItems } from '../../cli/otlp-message.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 
@@ -20,7 +20,7 @@ const attributes = new Map<string, string | boolean | bigint | number | readonly
 ]);
 const timeNanos = 1_767_225_600_000_000_007n;
 
-const cases: readonly (readonly [string, Items])[] = [
+const cases: readonly (readonly [string, RequestItems])[] = [
   [
     'logs.v1.LogsData',
     { signal: 'logs', items: [{ timeNanos, severityNumber: 17, severityText: 'ERROR', body: 'grüße', attributes }] },
@@ -54,7 +54,7 @@ const cases: readonly (readonly [string, Items])[] = [
   ],
 ];
 
-test.each(cases)('%s says the same in protobuf and in JSON', (name, items) => {
+test.each(cases)('%s has the same content in protobuf and in JSON', (name, items) => {
   const type = root.lookupType(`opentelemetry.proto.${name}`);
   const options = { longs: String, bytes: String } as const;
   const decoded = type.toObject(type.decode(encodeRequest(origin, items, 'protobuf')), options);
@@ -62,8 +62,8 @@ test.each(cases)('%s says the same in protobuf and in JSON', (name, items) => {
   expect(hexIds(decoded)).toEqual(json);
 });
 
-describe('which server and which token', () => {
-  test('flags, then our variables, then this machine', () => {
+describe('server and token', () => {
+  test('endpoint and token come from flags first, then from our variables, then from this machine', () => {
     const env = { TAILRACE_ENDPOINT: 'http://b', S2_ACCOUNT_ENDPOINT: 'c', S2_ACCESS_TOKEN: 't' };
     expect(findEndpoint({ endpoint: 'http://a' }, env)).toEqual({ value: 'http://a', from: '--endpoint' });
     expect(findEndpoint({}, env)).toEqual({ value: 'http://b', from: 'TAILRACE_ENDPOINT' });
@@ -106,7 +106,7 @@ describe('where send posts to', () => {
     OTEL_EXPORTER_OTLP_HEADERS: 'Authorization=Bearer%20sdk,x-tenant=a',
   };
 
-  test('the general endpoint gets the path, the one of a signal is used as it is', () => {
+  test('the general endpoint gets the path appended, the endpoint of a signal is used unchanged', () => {
     expect(findOtlpTarget('logs', {}, sdk).url).toBe('http://collector:4318/otlp/v1/logs');
     const own = { ...sdk, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://traces:1/in' };
     expect(findOtlpTarget('traces', {}, own).url).toBe('http://traces:1/in');
@@ -126,7 +126,7 @@ describe('where send posts to', () => {
     expect(findOtlpTarget('logs', {}, env).headers).toEqual({});
   });
 
-  test('pairs are percent-decoded', () => {
+  test('header pairs are percent-decoded', () => {
     expect([...parsePairs('X', 'a=b%20c, d=e=f,%,=x'.slice(0, 14))]).toEqual([
       ['a', 'b c'],
       ['d', 'e=f'],
@@ -135,7 +135,7 @@ describe('where send posts to', () => {
   });
 });
 
-/** protobufjs has ids in base64 where OTLP/JSON has hex. */
+/** protobufjs encodes ids in base64 where OTLP/JSON uses hex. */
 function hexIds(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(hexIds);
   if (typeof value !== 'object' || value === null) return value;

@@ -1,4 +1,6 @@
-/** The client's calls of S2's API, against a server that only listens: what goes out, and what is made of the answer. */
+/**
+ * The client's calls of S2's API, against a server that only records them: what is sent, and how the response is read.
+ */
 
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { type Client, createClient } from '../../src/client/client.ts';
 import { fenceRecord, trimRecord } from '../../src/client/records.ts';
 
-interface Heard {
+interface ReceivedRequest {
   readonly line: string;
   readonly headers: IncomingMessage['headers'];
   readonly json: unknown;
@@ -21,14 +23,14 @@ interface Answer {
 let server: Server;
 let client: Client;
 let answers: Answer[] = [];
-let heard: Heard[] = [];
+let received: ReceivedRequest[] = [];
 
 beforeAll(async () => {
   server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += String(chunk);
     const json: unknown = body === '' ? undefined : JSON.parse(body);
-    heard.push({ line: `${request.method} ${request.url}`, headers: request.headers, json });
+    received.push({ line: `${request.method} ${request.url}`, headers: request.headers, json });
     const { status = 200, headers = {}, body: answer } = answers.shift() ?? {};
     response.writeHead(status, headers).end(answer === undefined ? '' : JSON.stringify(answer));
   });
@@ -44,7 +46,7 @@ afterAll(() => {
 
 beforeEach(() => {
   answers = [];
-  heard = [];
+  received = [];
 });
 
 async function collect<T>(entries: AsyncIterable<T>): Promise<T[]> {
@@ -62,17 +64,17 @@ describe('the control plane', () => {
     const config = { stream_cipher: 'aes-256-gcm', default_stream_config: { retention_policy: { infinite: {} } } };
     const made = await client.createBasin('orders-eu', config, { requestToken: 'once' });
     expect(made).toEqual({ result: 'created', entry });
-    expect(heard).toMatchObject([
+    expect(received).toMatchObject([
       {
         line: 'POST /v1/basins',
         json: { basin: 'orders-eu', config },
         headers: { authorization: 'Bearer secret', 's2-request-token': 'once', 'content-type': 'application/json' },
       },
     ]);
-    expect(heard[0]?.headers).not.toHaveProperty('s2-basin');
+    expect(received[0]?.headers).not.toHaveProperty('s2-basin');
   });
 
-  test('the header says what was done, and without it the status does', async () => {
+  test('reports what was done from the header, and from the status when there is no header', async () => {
     answers = [
       { status: 200, headers: { 's2-provision-result': 'noop' }, body: basin },
       { status: 200, body: basin },
@@ -81,33 +83,33 @@ describe('the control plane', () => {
     expect((await client.ensureBasin('orders-eu')).result).toBe('noop');
     expect((await client.ensureBasin('orders-eu')).result).toBe('updated');
     expect((await client.ensureBasin('orders-eu')).result).toBe('created');
-    expect(heard.map(({ line }) => line)).toEqual(Array.from({ length: 3 }, () => 'PUT /v1/basins/orders-eu'));
+    expect(received.map(({ line }) => line)).toEqual(Array.from({ length: 3 }, () => 'PUT /v1/basins/orders-eu'));
   });
 
-  test('streams are named whole, in the basin of the call or of the client', async () => {
+  test('sends whole stream names, in the basin of the call or of the client', async () => {
     const stream = { name: 'a/b c', created_at: null, deleted_at: '2026-01-01T00:00:00Z', cipher: 'aes-256-gcm' };
     answers = [{ status: 201, body: stream }, { body: {} }, { body: {} }, { status: 202 }];
     expect((await client.createStream('a/b c')).entry).toMatchObject({ cipher: 'aes-256-gcm', createdAt: undefined });
     await client.getStream('a/b c', { basin: 'other-basin' });
     await client.reconfigureStream('a/b c', { retention_bytes: null });
     await client.deleteStream('a/b c');
-    expect(heard.map(({ line, headers }) => [line, headers['s2-basin']])).toEqual([
+    expect(received.map(({ line, headers }) => [line, headers['s2-basin']])).toEqual([
       ['POST /v1/streams', 'my-basin'],
       ['GET /v1/streams/a%2Fb%20c', 'other-basin'],
       ['PATCH /v1/streams/a%2Fb%20c', 'my-basin'],
       ['DELETE /v1/streams/a%2Fb%20c', 'my-basin'],
     ]);
-    expect(heard[2]?.json).toEqual({ retention_bytes: null });
+    expect(received[2]?.json).toEqual({ retention_bytes: null });
   });
 
-  test('lists go on where the page before ended', async () => {
+  test('continues a list where the previous page ended', async () => {
     const page = (names: string[], more: boolean) => ({
       body: { streams: names.map((name) => ({ name })), has_more: more },
     });
     answers = [page(['p1', 'p2'], true), page(['p3'], false)];
     const found = await collect(client.listStreams({ prefix: 'p', startAfter: 'p0' }));
     expect(found.map(({ name }) => name)).toEqual(['p1', 'p2', 'p3']);
-    expect(heard.map(({ line }) => line)).toEqual([
+    expect(received.map(({ line }) => line)).toEqual([
       'GET /v1/streams?prefix=p&start_after=p0&limit=1000',
       'GET /v1/streams?prefix=p&start_after=p2&limit=1000',
     ]);
@@ -117,7 +119,7 @@ describe('the control plane', () => {
 describe('the data plane', () => {
   const at = (seq: number) => ({ seq_num: seq, timestamp: 9 });
 
-  test('appends bytes as base64, with conditions and the key', async () => {
+  test('appends bytes as base64, with conditions and the encryption key', async () => {
     answers = [{ body: { start: at(0), end: at(1), tail: at(2) } }];
     const records = [
       { body: Buffer.from([0xff]), headers: [[Buffer.from('k'), Buffer.from([0])]] as const, timestamp: 7 },
@@ -128,7 +130,7 @@ describe('the data plane', () => {
       end: { seqNum: 1, timestamp: 9 },
       tail: { seqNum: 2, timestamp: 9 },
     });
-    expect(heard).toMatchObject([
+    expect(received).toMatchObject([
       {
         line: 'POST /v1/streams/s/records',
         headers: { 's2-format': 'base64', 's2-encryption-key': 'a2V5', 's2-basin': 'my-basin' },
@@ -141,10 +143,10 @@ describe('the data plane', () => {
     ]);
   });
 
-  test('commands are records with one header without a name', async () => {
+  test('sends a command as a record with one header without a name', async () => {
     answers = [{ body: { start: at(0), end: at(2), tail: at(2) } }];
     await client.append('s', [fenceRecord('me'), trimRecord(258)]);
-    expect(heard[0]?.json).toEqual({
+    expect(received[0]?.json).toEqual({
       records: [
         { headers: [['', 'ZmVuY2U=']], body: 'bWU=' },
         { headers: [['', 'dHJpbQ==']], body: 'AAAAAAAAAQI=' },
@@ -152,7 +154,7 @@ describe('the data plane', () => {
     });
   });
 
-  test('a refusal is an error with its detail; an answer that makes no sense is one too', async () => {
+  test('rejects with the detail of a refusal, and also when a response makes no sense', async () => {
     answers = [{ status: 412, body: { seq_num_mismatch: 4 } }, { body: { start: at(0) } }, { body: {} }];
     const record = { body: new Uint8Array() };
     await expect(client.append('s', [record])).rejects.toMatchObject({
@@ -165,19 +167,19 @@ describe('the data plane', () => {
 });
 
 describe('metrics and backups', () => {
-  test('metrics are asked of what is named, and of nothing else', async () => {
+  test('metrics are requested for exactly what is named', async () => {
     const values = [{ label: { name: 'active-basins', values: ['a'] } }];
     answers = [{ body: { values } }, { body: { values: [] } }];
     expect(await client.metrics({ set: 'active-basins', start: 1, end: 2 })).toEqual(values);
     await client.metrics({ set: 'storage', start: 1, end: 2, interval: 'minute', basin: 'b', stream: 'a/b' });
-    expect(heard.map(({ line }) => line)).toEqual([
+    expect(received.map(({ line }) => line)).toEqual([
       'GET /v1/metrics?set=active-basins&start=1&end=2',
       'GET /v1/metrics/b/a%2Fb?set=storage&start=1&end=2&interval=minute',
     ]);
-    expect(heard[0]?.headers).not.toHaveProperty('s2-basin');
+    expect(received[0]?.headers).not.toHaveProperty('s2-basin');
   });
 
-  test('a backup comes as it is, or not at all', async () => {
+  test('a backup arrives unchanged or fails', async () => {
     answers = [{ body: 'bytes' }, { status: 403, body: { code: 'permission_denied', message: 'root only' } }];
     expect(Buffer.concat(await collect(client.backup())).toString()).toBe('"bytes"');
     await expect(collect(client.backup())).rejects.toMatchObject({ code: 'permission_denied' });

@@ -1,12 +1,12 @@
-/** What a server's refusals mean to the client. */
+/** How the client reads a server's refusals. */
 
 import { describe, expect, test } from '@jest/globals';
 import { closeError, describedError, isTemporary, readRefusal, refusalError } from '../../src/client/failures.ts';
-import { readPartialSuccess, readStatus } from '../../src/client/otlp-answer.ts';
+import { readPartialSuccess, readStatus } from '../../src/client/otlp-response.ts';
 import { TailraceError } from '../../src/model/error.ts';
 
 describe('refusals', () => {
-  test('the word in the body wins over the status', () => {
+  test('are read by the code in the body first, then by the status', () => {
     const refusal = readRefusal(404, '{"code":"stream_not_found","message":"stream `a` not found"}', null);
     expect(refusalError(refusal, 'read')).toMatchObject({
       code: 'stream_not_found',
@@ -25,18 +25,18 @@ describe('refusals', () => {
     [502, 'unavailable'],
     [503, 'unavailable'],
     [504, 'unavailable'],
-  ])('a bare %i is %s', (status, code) => {
+  ])('without a body: %i is %s', (status, code) => {
     expect(refusalError(readRefusal(status, 'not json', null), 'GET /')).toMatchObject({ code });
   });
 
-  test('a 416 brings its tail, a 503 its Retry-After', () => {
+  test('keep the tail of a 416 and the Retry-After of a 503', () => {
     const range = refusalError(readRefusal(416, '{"tail":{"seq_num":7,"timestamp":9}}', null), 'read');
     expect(range).toMatchObject({ code: 'range_not_satisfiable', detail: { tail: { seqNum: 7, timestamp: 9 } } });
     const busy = refusalError(readRefusal(503, '{"code":"server_draining","message":"bye"}', '3'), 'read');
     expect(busy).toMatchObject({ code: 'draining', detail: { retryAfterSeconds: 3 } });
   });
 
-  test('a 412 brings what the condition should have said', () => {
+  test('keep the expected values of a failed condition (412)', () => {
     const seq = refusalError(readRefusal(412, '{"seq_num_mismatch":7}', null), 'append');
     expect(seq).toMatchObject({ code: 'seq_num_mismatch', detail: { seqNum: 7 } });
     expect(seq.message).toBe('append: the next sequence number of the stream is 7');
@@ -58,19 +58,19 @@ describe('refusals', () => {
     'stream_deletion_pending',
     'resource_already_exists',
     'permission_denied',
-  ])('%s is a word of its own', (code) => {
+  ])('keep the code %s', (code) => {
     const body = JSON.stringify({ code, message: 'why' });
     expect(refusalError(readRefusal(400, body, null), 'x')).toMatchObject({ code, message: 'x: why' });
   });
 
-  test('names of object methods are no codes', () => {
+  test('do not take names of object methods for codes', () => {
     expect(refusalError(readRefusal(500, '{"code":"constructor"}', null), 'GET /').code).toBe('internal');
     expect(describedError('__proto__', 'x', {}).code).toBe('internal');
   });
 });
 
 describe('close codes', () => {
-  test.each([1001, 1006, 1011, 1012, 1013])('%i means connect again', (code) => {
+  test.each([1001, 1006, 1011, 1012, 1013])('%i means: connect again', (code) => {
     expect(closeError(code, undefined)).toBeUndefined();
   });
 
@@ -86,35 +86,35 @@ describe('close codes', () => {
     expect(closeError(closeCode, undefined)).toMatchObject({ code });
   });
 
-  test('the error frame says more than the close code', () => {
+  test('are less specific than the error frame, which wins', () => {
     const said = new TailraceError('basin_not_found', 'basin `x` not found');
     expect(closeError(4404, said)).toBe(said);
   });
 
-  test('a temporary error before a restart is no end', () => {
+  test('after a temporary error and before a restart do not end the reader', () => {
     expect(closeError(1012, new TailraceError('draining', 'the server is stopping'))).toBeUndefined();
     expect(isTemporary(new TailraceError('draining', ''))).toBe(true);
     expect(isTemporary(new TailraceError('stream_not_found', ''))).toBe(false);
   });
 });
 
-describe('OTLP answers', () => {
+describe('OTLP responses', () => {
   const protobuf = Buffer.from([0x0a, 0x06, 0x08, 0xac, 0x02, 0x12, 0x01, 0x78]);
 
-  test('partial success in both encodings', () => {
+  test('carry partial success in both encodings', () => {
     expect(readPartialSuccess('application/x-protobuf', protobuf)).toEqual({ count: 300, message: 'x' });
     const json = '{"partialSuccess":{"rejectedSpans":"300","errorMessage":"x"}}';
     expect(readPartialSuccess('application/json', Buffer.from(json))).toEqual({ count: 300, message: 'x' });
   });
 
-  test('nothing said is everything accepted', () => {
+  test('without content mean that everything was accepted', () => {
     const none = { count: undefined, message: undefined };
     expect(readPartialSuccess('application/x-protobuf', new Uint8Array())).toEqual(none);
     expect(readPartialSuccess('application/json', Buffer.from('{}'))).toEqual(none);
     expect(readPartialSuccess('application/json', Buffer.from('{"partialSuccess":{}}'))).toEqual(none);
   });
 
-  test('a Status in both encodings, and the first line of plain text', () => {
+  test('carry a Status in both encodings, or plain text of which the first line counts', () => {
     expect(readStatus('application/x-protobuf', protobuf.subarray(2))).toEqual({ count: 300, message: 'x' });
     expect(readStatus('application/json', Buffer.from('{"code":16,"message":"who?"}'))).toEqual({
       count: 16,
@@ -123,7 +123,7 @@ describe('OTLP answers', () => {
     expect(readStatus('text/plain', Buffer.from('404 page not found\nmore')).message).toBe('404 page not found');
   });
 
-  test('garbage is read as nothing', () => {
+  test('that are garbage are read as empty', () => {
     for (const bytes of [[0xff], [0x0a, 0xff, 0xff], [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]]) {
       expect(() => readPartialSuccess('application/x-protobuf', Uint8Array.from(bytes))).not.toThrow();
     }

@@ -1,4 +1,4 @@
-/** Compacting: the same rows in less room, beside the old store or in another directory. */
+/** Compacting: the same rows in less space, next to the old store or in another directory. */
 
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('gives freed room back and keeps every row', async () => {
+test('compacting returns freed space and keeps every row', async () => {
   const before = await storedRows(dataDir);
   const size = statSync(path.join(dataDir, 'tailrace.mdb')).size;
   expect(size).toBeGreaterThan(5_000_000);
@@ -43,7 +43,7 @@ test('gives freed room back and keeps every row', async () => {
   expect(again.bytesAfter).toBe(report.bytesAfter);
 });
 
-test('a compacted store is written to and grows as any other', async () => {
+test('a compacted store accepts writes and grows like any other', async () => {
   await compact(dataDir);
   const before = await storedRows(dataDir);
   await leaveSpace();
@@ -54,7 +54,7 @@ test('a compacted store is written to and grows as any other', async () => {
   await engine.close();
 });
 
-test('--to makes a data directory elsewhere and leaves the old one', async () => {
+test('compacting with --to makes a data directory elsewhere and leaves the old one', async () => {
   const before = await storedRows(dataDir);
   const size = statSync(path.join(dataDir, 'tailrace.mdb')).size;
   writeFileSync(path.join(dataDir, 'root-token'), 'secret');
@@ -68,7 +68,7 @@ test('--to makes a data directory elsewhere and leaves the old one', async () =>
   await expect(compact(dataDir, { to })).rejects.toMatchObject({ code: 'config' });
 });
 
-test('what cannot be compacted is refused', async () => {
+test('a store that cannot be compacted is refused', async () => {
   await expect(compact(path.join(dir, 'none'))).rejects.toMatchObject({ code: 'config' });
   const lock = await lockDataDir(dataDir);
   await expect(compact(dataDir)).rejects.toMatchObject({ code: 'data_dir_in_use' });
@@ -83,11 +83,11 @@ test('what cannot be compacted is refused', async () => {
   await expect(compact(dataDir)).rejects.toMatchObject({ code: 'corrupt' });
 });
 
-/** Writes a lot and deletes it again. */
+/** Writes a lot of data and deletes it again. */
 async function leaveSpace(): Promise<void> {
   const engine = await openLmdbEngine({ path: dataDir });
   const keys = Array.from({ length: 60 }, (_, i) => Buffer.from([200, i]));
-  await engine.commit(keys.map((key) => ({ type: 'put', key, value: Buffer.alloc(100_000, 'room') })));
+  await engine.commit(keys.map((key) => ({ type: 'put', key, value: Buffer.alloc(100_000, 'data') })));
   await engine.commit(keys.map((key) => ({ type: 'delete', key })));
   await engine.close();
 }

@@ -1,11 +1,11 @@
-/** Settings: what flags, environment and options mean, and what is refused. */
+/** Settings: what flags, environment variables and options mean, and what is refused. */
 
 import { describe, expect, test } from '@jest/globals';
 import { isLoopback } from '../../src/access/loopback.ts';
 import { parseConfig, resolveConfig, SETTINGS } from '../../src/config.ts';
 
 describe('settings', () => {
-  test('defaults are those of the documentation', () => {
+  test('have the documented defaults', () => {
     expect(parseConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4318,
@@ -25,12 +25,12 @@ describe('settings', () => {
     });
   });
 
-  test('flags win over the environment, which wins over defaults', () => {
+  test('from flags win over the environment, which wins over defaults', () => {
     const env = { TAILRACE_PORT: '1', TAILRACE_HOST: 'localhost' };
     expect(resolveConfig({ port: '2' }, env)).toMatchObject({ port: 2, host: 'localhost', dataDir: 'data' });
   });
 
-  test('sizes and durations are read with their units', () => {
+  test('of sizes and durations are read with their units', () => {
     const flags = { memoryLimit: '512MiB', wireBytesMax: '1kB', storeBytesMax: '3 gib', shutdownTimeout: '2s' };
     expect(resolveConfig(flags, {})).toMatchObject({
       memoryLimit: 2 ** 29,
@@ -60,24 +60,24 @@ describe('settings', () => {
     [{ prot: 1 }, 'unknown setting prot'],
     [{ noAuth: true, host: '0.0.0.0' }, '--no-auth'],
     [{ noAuth: true, host: '::' }, '--no-auth'],
-  ])('%j is refused and named', (options, name) => {
+  ])('such as %j are refused by name', (options, name) => {
     const refused = () => parseConfig(options);
     expect(refused).toThrow(expect.objectContaining({ code: 'config' }));
     expect(refused).toThrow(name);
   });
 
-  test('a token by flag replaces one from the environment', () => {
+  test('as a flag: a token replaces one from the environment', () => {
     const env = { TAILRACE_ROOT_TOKEN: 'e'.repeat(40) };
     expect(resolveConfig({ rootTokenFile: 'file' }, env).rootToken).toBeUndefined();
     expect(resolveConfig({}, env).rootToken).toBe('e'.repeat(40));
   });
 
-  test('an empty variable is not set, except for the template; service links of Kubernetes are ignored', () => {
+  test('treat an empty variable as not set, except the template, and ignore service links of Kubernetes', () => {
     const env = { TAILRACE_HOST: '', TAILRACE_DEFAULT_STREAM: '', TAILRACE_PORT: 'tcp://10.0.0.1:4318' };
     expect(resolveConfig({}, env)).toMatchObject({ host: '127.0.0.1', defaultStream: '', port: 4318 });
   });
 
-  test('the secret has no flag, all others have one, each has help', () => {
+  test('have a flag and help each, and only the secret has no flag', () => {
     expect(SETTINGS.filter(({ flag }) => flag === undefined).map(({ key }) => key)).toEqual(['rootToken']);
     for (const { env, description } of SETTINGS) {
       expect(env).toMatch(/^TAILRACE_[A-Z_]+$/);
@@ -97,6 +97,6 @@ test.each([
   ['10.0.0.1', false],
   ['127.0.0.1.evil.com', false],
   ['localhost.evil.com', false],
-])('%s is loopback: %s', (host, expected) => {
+])('%s is a loopback address: %s', (host, expected) => {
   expect(isLoopback(host)).toBe(expected);
 });

@@ -1,4 +1,4 @@
-/** R17: a data directory of every earlier format opens, and everything that was in it is read. */
+/** A data directory of every earlier format opens, and everything in it can be read. */
 
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { storedRows, tamper } from '../support/stored-rows.ts';
 const FORMATS = [1, 2, 3];
 
 let dir: string;
-/** What is open, to be closed from the last one on. */
+/** Open resources, closed in reverse order. */
 let open: { close(): Promise<void> }[] = [];
 
 beforeEach(() => {
@@ -33,7 +33,7 @@ afterEach(async () => {
 test.each(FORMATS)('everything in a store of format %i is read as it was written', async (format) => {
   const golden = unpackGoldenStore(format, dir);
   const log = await opened(golden);
-  // The fencing token shows when somebody appends.
+  // An append shows the fencing token.
   const expected = streamsOf(golden).map(({ fencingToken: _, ...stream }) => stream);
   expect(await contents(log, golden)).toEqual(expected);
   for (const { name, createdAt, config } of golden.basins) {
@@ -45,7 +45,7 @@ test.each(FORMATS)('everything in a store of format %i is read as it was written
   }
 });
 
-test.each(FORMATS)('a store of format %i goes on: appends follow the old records, and survive', async (format) => {
+test.each(FORMATS)('a store of format %i accepts appends after the old records, and they survive', async (format) => {
   const golden = unpackGoldenStore(format, dir);
   let log = await opened(golden);
   for (const { basin, name, tail, fencingToken } of streamsOf(golden)) {
@@ -69,7 +69,7 @@ test.each(FORMATS)('a store of format %i goes on: appends follow the old records
   }
 });
 
-test.each(FORMATS)('a store of format %i verifies, and stays as it is', async (format) => {
+test.each(FORMATS)('a store of format %i passes verification and stays unchanged', async (format) => {
   const golden = unpackGoldenStore(format, dir);
   const streams = streamsOf(golden);
   const report = await verify({ dataDir: dir });
@@ -97,7 +97,7 @@ async function close(): Promise<void> {
   open = [];
 }
 
-test('what expires in a store of format 1, which had no schedule, goes in time', async () => {
+test('records that expire in a store of format 1, which had no schedule, are deleted in time', async () => {
   const golden = unpackGoldenStore(1, dir);
   const before = await verify({ dataDir: dir });
   await (await opened(golden)).backgroundSettled();
@@ -109,17 +109,17 @@ test('what expires in a store of format 1, which had no schedule, goes in time',
   });
   await (await opened(golden, 8 * 86_400_000)).backgroundSettled();
   await close();
-  // Believed only when an operator says so: the clock jumped while the store was closed.
+  // The clock jumped while the store was closed, so an operator must confirm it.
   expect(await verify({ dataDir: dir })).toMatchObject({ blocks: before.blocks, faults: [] });
   const log = await opened(golden, 8 * 86_400_000);
   log.confirmClock();
   await log.backgroundSettled();
   await close();
-  // What stays is kept for ever.
+  // The remaining records never expire.
   expect(await verify({ dataDir: dir })).toMatchObject({ records: 2, blocks: 1, faultCount: 0 });
 });
 
-test('an upgrade that was interrupted is gone on with', async () => {
+test('an interrupted upgrade is continued at the next start', async () => {
   const golden = unpackGoldenStore(1, dir);
   await tamper(dir, () => []);
   const upgraded = await storedRows(dir);
@@ -127,7 +127,7 @@ test('an upgrade that was interrupted is gone on with', async () => {
   unpackGoldenStore(1, dir);
   const engine = await openLmdbEngine({ path: dir });
   const rows = await engine.scan({ from: Buffer.of(9), to: Buffer.of(10), limit: 1_000 });
-  // As if it had been killed behind its first transaction: our version stands, the schedule does not.
+  // As if the process was killed after its first transaction: the new version is written, the schedule is not.
   await engine.commit([
     ...rows.slice(2).map(({ key }) => ({ type: 'delete', key }) as const),
     { type: 'put', key: settingsKey('upgrading'), value: encodeFormat(1) },
@@ -153,7 +153,7 @@ function keyOf({ encryptionKey }: GoldenStore): { encryptionKey?: Uint8Array } {
   return encryptionKey === undefined ? {} : { encryptionKey: Buffer.from(encryptionKey, 'hex') };
 }
 
-/** As the log shows it: that some leaf was added later is no difference. */
+/** As the log shows it: a config field that was added later makes no difference. */
 async function contents(log: Log, golden: GoldenStore) {
   const found = [];
   for (const basin of log.listBasins()) {
@@ -195,7 +195,7 @@ async function recordsOf(log: Log, stream: Stream, key: { encryptionKey?: Uint8A
       }
     }
   } catch (error) {
-    // At the tail there is nothing to read.
+    // There is nothing to read at the tail.
     expect(error).toMatchObject({ code: 'range_not_satisfiable' });
   }
   return records;

@@ -1,4 +1,4 @@
-/** The judge of histories: a good one passes, and a bad one for each of its rules is found out by that rule. */
+/** The history checker: a correct history passes, and each rule finds the history that breaks it. */
 
 import { describe, expect, test } from '@jest/globals';
 import { type Append, judge, type Observation, type Operation } from '../support/history.ts';
@@ -27,7 +27,7 @@ const LOG = ['a', 'b', 't', 'c', 'd', 'e'];
 const GOOD: readonly Operation[] = [
   acked(1, 2, 0, ['a', 'b'], { matchSeqNum: 0 }),
   acked(3, 8, 2, ['t'], { fence: true, fencingToken: '' }),
-  // Under way together: either order would do.
+  // These are concurrent: either order is valid.
   acked(4, 7, 3, ['c'], { ack: { start: 3, end: 4, tail: 6 } }),
   append(5, Number.POSITIVE_INFINITY, ['d', 'e'], { outcome: 'indefinite', fencingToken: 't' }),
   append(6, Number.POSITIVE_INFINITY, ['x'], { outcome: 'indefinite' }),
@@ -37,35 +37,40 @@ const GOOD: readonly Operation[] = [
   seen(9, 12, 6, { from: 1, bodies: ['b', 't', 'c', 'd', 'e'] }),
 ];
 
-/** The good history with one operation exchanged, or one more. */
+/** The correct history with one operation replaced or added. */
 function but(index: number, operation: Operation): Operation[] {
   return GOOD.toSpliced(index, index === GOOD.length ? 0 : 1, operation);
 }
 
-test('a good history has no fault', () => {
+test('a correct history has no faults', () => {
   expect(judge(GOOD, LOG)).toEqual([]);
   expect(judge([], [])).toEqual([]);
 });
 
 const one = (operation: Operation): Operation[] => but(GOOD.length, operation);
 
-describe('a fault is found by its rule', () => {
+describe('the checker finds that', () => {
   test.each<[string, Operation[], string[], RegExp]>([
     ['an acknowledged append is lost', one(acked(20, 21, 6, ['lost'])), LOG, /\(a\) .*acknowledged/],
-    ['half of one is lost', one(acked(20, 21, 6, ['f', 'lost'])), [...LOG, 'f'], /\(a\) .*only 1 of 2/],
+    ['half an append is lost', one(acked(20, 21, 6, ['f', 'lost'])), [...LOG, 'f'], /\(a\) .*only 1 of 2/],
     [
-      'half of an indefinite one is there',
+      'half of an indefinite append is there',
       one(append(20, 99, ['f', 'g'], { outcome: 'indefinite' })),
       [...LOG, 'f'],
       /\(a\) .*piece/,
     ],
-    ['one is torn', [acked(1, 4, 0, ['a', 'b']), acked(2, 3, 1, ['c'])], ['a', 'c', 'b'], /\(a\) .*piece/],
-    ['one was told another place', but(0, acked(1, 2, 1, ['a', 'b'])), LOG, /\(a\) .*told/],
+    ['an append is torn', [acked(1, 4, 0, ['a', 'b']), acked(2, 3, 1, ['c'])], ['a', 'c', 'b'], /\(a\) .*piece/],
+    ['an ack told another place', but(0, acked(1, 2, 1, ['a', 'b'])), LOG, /\(a\) .*told/],
     ['a record is there twice', [...GOOD], [...LOG, 'a'], /\(a\) a is twice/],
-    ['a record is there that nobody wrote', [...GOOD], [...LOG, 'stranger'], /\(a\) the appends end/],
-    ['a stranger stands between', [acked(1, 2, 0, ['a']), acked(3, 4, 2, ['b'])], ['a', 's', 'b'], /\(a\) .*expected/],
-    ['what ended first lies behind', [acked(1, 2, 1, ['a']), acked(3, 4, 0, ['b'])], ['b', 'a'], /\(b\)/],
-    ['a refused one is there', one(append(20, 21, ['f'], { outcome: 'failed' })), [...LOG, 'f'], /\(c\)/],
+    ['a record is there without an append', [...GOOD], [...LOG, 'stranger'], /\(a\) the appends end/],
+    [
+      'a foreign record is between',
+      [acked(1, 2, 0, ['a']), acked(3, 4, 2, ['b'])],
+      ['a', 's', 'b'],
+      /\(a\) .*expected/,
+    ],
+    ['a later append lies before', [acked(1, 2, 1, ['a']), acked(3, 4, 0, ['b'])], ['b', 'a'], /\(b\)/],
+    ['a refused append is there', one(append(20, 21, ['f'], { outcome: 'failed' })), [...LOG, 'f'], /\(c\)/],
     ['a number did not match', but(0, acked(1, 2, 0, ['a', 'b'], { matchSeqNum: 1 })), LOG, /\(d\) .*wanted 1/],
     [
       'a number matched and was refused',
@@ -86,7 +91,7 @@ describe('a fault is found by its rule', () => {
       /\(e\) .*refused/,
     ],
     [
-      'one was told a token of another time',
+      'a refusal told a token of another time',
       one(append(20, 21, ['z'], { outcome: 'failed', fencingToken: 'u', seenToken: '' })),
       LOG,
       /\(e\) .*told/,
@@ -112,13 +117,13 @@ describe('a fault is found by its rule', () => {
       /\(f\)/,
     ],
     ['a read missed a record', but(8, seen(9, 12, 6, { from: 1, bodies: ['b', 't', 'd', 'e'] })), LOG, /\(f\) .*read/],
-    ['a read saw another one', but(8, seen(9, 12, 6, { from: 4, bodies: ['d', 'x'] })), LOG, /\(f\) .*read/],
+    ['a read saw other bodies', but(8, seen(9, 12, 6, { from: 4, bodies: ['d', 'x'] })), LOG, /\(f\) .*read/],
   ])('%s', (_, operations, log, fault) => {
     expect(judge(operations, log)).toContainEqual(expect.stringMatching(fault));
   });
 });
 
-test('what an indefinite append before a crash left is known to whoever comes after it', () => {
+test('an indefinite append before a crash is known to every client that reads after it', () => {
   const crashed = append(1, 2, ['a'], { outcome: 'indefinite' });
   expect(judge([crashed, seen(3, 4, 1)], ['a'])).toEqual([]);
   expect(judge([crashed, seen(3, 4, 0)], ['a'])).toEqual([expect.stringMatching(/\(f\)/)]);

@@ -1,4 +1,4 @@
-/** How long connections of HTTP/2 may live without saying anything, by a clock that the test moves. */
+/** How long HTTP/2 connections may stay silent, on a clock that the test moves. */
 
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
@@ -46,14 +46,14 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Goes on in steps, as sweeps do. */
+/** Advances the clock in steps, as sweeps do. */
 function advance(ms: number): void {
   for (let gone = 0; gone < ms; gone += 1_000) clock.advance(1_000);
 }
 
-test('an idle connection is told goodbye after the keep-alive timeout, one with a request is not', async () => {
+test('an idle connection gets a GOAWAY after the keep-alive timeout, one with a request does not', async () => {
   client = connect(`http://127.0.0.1:${number()}`);
-  const goodbye = new Promise<number>((resolve) => client?.once('goaway', resolve));
+  const goaway = new Promise<number>((resolve) => client?.once('goaway', resolve));
   const stream = client.request({ ':path': '/' });
   stream.on('error', () => {});
   await until(() => asked === 1);
@@ -68,11 +68,11 @@ test('an idle connection is told goodbye after the keep-alive timeout, one with 
   await new Promise((resolve) => other.once('close', resolve));
   await new Promise((resolve) => client?.ping(resolve));
   advance(KEEP_ALIVE_TIMEOUT_MS);
-  expect(await goodbye).toBe(0);
+  expect(await goaway).toBe(0);
   await until(() => sockets.every(({ destroyed }) => destroyed));
 });
 
-test('a peer with a request that no longer answers pings is cut, also when it broke the protocol', async () => {
+test('a peer that has a request and stops answering pings is closed, also when it broke the protocol', async () => {
   const silent = await connectRaw(number());
   silent.send(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0), headersFrame(1, GET, true)]));
   await until(() => asked === 1);
@@ -85,13 +85,13 @@ test('a peer with a request that no longer answers pings is cut, also when it br
   await silent.closed;
 });
 
-test('a peer that answers pings may wait for ever', async () => {
+test('a peer that answers pings may wait without a limit', async () => {
   client = connect(`http://127.0.0.1:${number()}`);
   client.request({ ':path': '/' }).on('error', () => {});
   await until(() => asked === 1);
   for (let i = 0; i < 50; i++) {
     advance(SOCKET_PING_MS);
-    // The answer to one of ours is behind the answer to one of theirs.
+    // The response to our ping comes after the response to the peer's ping.
     await new Promise((resolve) => client?.ping(resolve));
     await new Promise((resolve) => client?.ping(resolve));
   }

@@ -35,8 +35,8 @@ beforeEach(async () => {
   const clock = new ManualClock();
   context = { watch: new UploadWatch(clock), closing: () => false };
   const handlers = {
-    request: (...[message, way, awaits]: Parameters<ConstructorParameters<typeof Listener>[0]['request']>) => {
-      const exchange = openExchange(message, way, awaits);
+    request: (...[message, transport, awaits]: Parameters<ConstructorParameters<typeof Listener>[0]['request']>) => {
+      const exchange = openExchange(message, transport, awaits);
       void handle(StreamResponse.open(exchange, HEAD, context), exchange);
     },
     upgrade: () => {},

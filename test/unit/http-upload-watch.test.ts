@@ -1,4 +1,4 @@
-/** The floor on the speed of uploads, by a clock that the test moves. */
+/** The minimum speed of uploads, on a clock that the test moves. */
 
 import { expect, test } from '@jest/globals';
 import { UploadWatch } from '../../src/http/body/upload-watch.ts';
@@ -15,7 +15,7 @@ class Body {
   }
 }
 
-test('a body that brings too little in a window is cut once', () => {
+test('a body that brings too few bytes in a window is cut once', () => {
   const clock = new ManualClock();
   const watch = new UploadWatch(clock);
   const body = new Body();
@@ -27,7 +27,7 @@ test('a body that brings too little in a window is cut once', () => {
   expect(body.cuts).toBe(1);
 });
 
-test('a body at the floor may take for ever, and is cut when it stands still', () => {
+test('a body at the minimum speed has no time limit, and is cut when it stops', () => {
   const clock = new ManualClock();
   const watch = new UploadWatch(clock);
   const body = new Body();
@@ -41,7 +41,7 @@ test('a body at the floor may take for ever, and is cut when it stands still', (
   expect(body.cuts).toBe(1);
 });
 
-test('a body that is done is left alone, and one that comes later is watched again', () => {
+test('a finished body is not watched, and a later body is watched again', () => {
   const clock = new ManualClock();
   const watch = new UploadWatch(clock);
   const done = new Body();

@@ -116,10 +116,10 @@ describe('reading', () => {
   });
 });
 
-test('the example of the README is one', () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+test('the example in scripts/README.md is one', () => {
+  const readme = readFileSync(new URL('../../scripts/README.md', import.meta.url), 'utf8');
   const [, example = ''] = /The file of `--init-file`[^`]+```json\n([^`]+)```/.exec(readme) ?? [];
-  const [basin] = parseInitFile('README.md', example).basins;
+  const [basin] = parseInitFile('scripts/README.md', example).basins;
   expect(basin).toMatchObject({ name: 'orders-eu', config: { defaultStream: { retentionAgeSeconds: 2_592_000 } } });
 });
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Token } from '../../src/access/grant.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
-import { tokenStore } from '../../src/access/tokens/token-store.ts';
+import { tokenStore } from '../../src/access/tokens/stores.ts';
 import { TokenTable } from '../../src/access/tokens/token-table.ts';
 import { parseInitFile } from '../../src/init-file.ts';
 import { applyInitTokens } from '../../src/init-tokens.ts';
@@ -61,8 +61,8 @@ async function start(tokens: readonly object[], roots: readonly string[] = []) {
   const table = await TokenTable.load(store, clock, (token) => ended.push(token));
   const actions: (readonly [string, string | undefined])[] = [];
   const audit = { write: ({ action, tokenId }: AuditSubject) => void actions.push([action, tokenId]) };
-  const room = { table, rootHashes: roots.map(hashToken), audit, logger: SILENT };
-  const outcome = await applyInitTokens(specOf(...tokens), room);
+  const context = { table, rootHashes: roots.map(hashToken), audit, logger: SILENT };
+  const outcome = await applyInitTokens(specOf(...tokens), context);
   return { table, outcome, actions };
 }
 
@@ -110,10 +110,10 @@ describe('declaring', () => {
     expect(() => specOf(SHIPPER, same)).toThrow(/access_tokens\[1\] \(b\)\.secret_file: another token has that file/);
   });
 
-  test('the example of the README has one', () => {
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  test('the example in scripts/README.md has one', () => {
+    const readme = readFileSync(new URL('../../scripts/README.md', import.meta.url), 'utf8');
     const [, example = ''] = /The file of `--init-file`[^`]+```json\n([^`]+)```/.exec(readme) ?? [];
-    expect(parseInitFile('README.md', example).tokens).toHaveLength(1);
+    expect(parseInitFile('scripts/README.md', example).tokens).toHaveLength(1);
   });
 });
 

@@ -25,15 +25,15 @@ describe('a body without a known key', () => {
     ['traces', '{"spans":[]}', 'spans cannot stand alone: wrap it as in {"resourceSpans"'],
     ['logs', '{"level":"info","msg":"hi"}', `it has no key that is known here ("level", "msg"): send ${SHAPE}`],
     ['logs', `{"${'long'.repeat(50)}":1}`, `("${'long'.repeat(10)}…")`],
-  ])('%s %s', (signal, text, why) => {
+  ])('is refused: %s %s', (signal, text, why) => {
     expectRefusal(signal, text, why);
   });
 
-  test.each(SIGNALS)('%s: {} is an empty request', (signal) => {
+  test.each(SIGNALS)('is an empty request when it is {}: %s', (signal) => {
     expect(transcodeJson(signal, Buffer.from(' {\n} '))).toHaveLength(0);
   });
 
-  test('a known key is enough', () => {
+  test('is accepted as soon as it has one known key', () => {
     expect(transcodeJson('logs', Buffer.from('{"x":{"y":[]},"resourceLogs":[]}'))).toHaveLength(0);
   });
 });
@@ -48,18 +48,18 @@ describe('a body that is no object', () => {
     ['null', 'the body must be one object'],
     ['hello', 'expected a JSON value at byte 0'],
     ['body=1', "expected a JSON value at byte 0, found 'b'"],
-  ])('%j', (text, why) => {
+  ])('is refused: %j', (text, why) => {
     expectRefusal('logs', text, why);
   });
 
-  test('other encodings are recognised', () => {
+  test('is recognised when it is another encoding', () => {
     expectRefusal('logs', Buffer.from('{"resourceLogs":[]}', 'utf16le'), 'the body is UTF-16: send it as UTF-8');
     expectRefusal('logs', Buffer.from('\ufeff{}', 'utf16le'), 'the body is UTF-16: send it as UTF-8');
     expectRefusal('logs', Buffer.from([0x1f, 0x8b, 8, 0]), "send the header 'Content-Encoding: gzip'");
     expectRefusal('logs', Buffer.from([0x0a, 0x80, 1, 0x0a]), "send it with 'Content-Type: application/x-protobuf'");
   });
 
-  test('a byte order mark is ignored', () => {
+  test('is accepted after a byte order mark', () => {
     expect(transcodeJson('logs', Buffer.from('\ufeff{"resourceLogs":[{}]}'))).toEqual(Uint8Array.of(0x0a, 0));
   });
 });
@@ -87,7 +87,7 @@ describe('broken JSON', () => {
     ['{"x":}', "expected a JSON value at byte 5, found '}'"],
     ['{"x":\u00a01}', 'expected a JSON value at byte 5, found the byte 0xc2'],
     ['{"x":1}\0', 'expected the end of the body (one object is a request) at byte 7, found the control character 0x00'],
-  ])('%j', (text, why) => {
+  ])('is refused: %j', (text, why) => {
     expectRefusal('logs', text, why);
   });
 });
@@ -115,12 +115,12 @@ describe('values of a wrong kind', () => {
       'arrayValue must be an object like {"values":[{"stringValue":"…"}]}',
     ],
     ['{"resourceLogs":[{"schemaUrl":5}]}', 'schemaUrl must be a string in double quotes (at byte 30)'],
-  ])('%s', (text, why) => {
+  ])('are refused: %s', (text, why) => {
     expectRefusal('logs', text, why);
   });
 });
 
-describe('keys that are there twice', () => {
+describe('repeated keys', () => {
   test.each([
     ['{"resourceLogs":[],"resourceLogs":[]}', 'resourceLogs is there twice in one object: send it once'],
     ['{"resourceLogs":[],"\\u0072esourceLogs":[]}', 'resourceLogs is there twice'],
@@ -137,36 +137,36 @@ describe('keys that are there twice', () => {
       '{"resourceLogs":[{"resource":{"attributes":[{"key":"a","value":{"intValue":1,"stringValue":"x"}}]}}]}',
       'stringValue stands beside another value of its kind: send only one of them',
     ],
-  ])('%s', (text, why) => {
+  ])('are refused: %s', (text, why) => {
     expectRefusal('logs', text, why);
   });
 
-  test('two kinds of data in a metric', () => {
+  test('are refused as two kinds of data in a metric', () => {
     const metric = '{"gauge":{},"sum":{}}';
     expectRefusal('metrics', `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[${metric}]}]}]}`, 'sum stands beside');
   });
 
-  test('an unknown key may be there twice, and a key that only begins like a known one is unknown', () => {
+  test('are ignored when they are unknown, also when they begin like a known key', () => {
     const text = '{"x":1,"x":2,"resourceLogs":[{"schemaUrl\\"":5,"schemaUr":6,"schemaUrls":7,"":8,"schema_url":9}]}';
     expect(transcodeJson('logs', Buffer.from(text))).toEqual(Uint8Array.of(0x0a, 0));
   });
 });
 
-describe('64 levels', () => {
-  /** A request is level 1, its log records are level 4, the body of one is level 5; each list adds two levels. */
+describe('nesting of 64 levels', () => {
+  /** A request is level 1, its log records are level 4, a body is level 5; each list adds two levels. */
   const lists = (count: number, inner: string): string => {
     const body = `${'{"arrayValue":{"values":['.repeat(count)}${inner}${']}}'.repeat(count)}`;
     return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${body}}]}]}]}`;
   };
 
-  test('of messages are taken, 65 are not', () => {
+  test('is accepted for messages, 65 levels are refused', () => {
     expect(transcodeJson('logs', Buffer.from(lists(29, '{"intValue":1}'))).length).toBeGreaterThan(60);
     expect(transcodeJson('logs', Buffer.from(lists(29, '{"arrayValue":{}}'))).length).toBeGreaterThan(60);
     expectRefusal('logs', lists(30, '{"intValue":1}'), 'the body is nested more than 64 levels deep (at byte');
     expectRefusal('logs', lists(30, '{ }'), 'the body is nested more than 64 levels deep');
   });
 
-  test('of attributes too, on the short way as on the long', () => {
+  test('is the limit of attributes too, in the fast path and in the general one', () => {
     const maps = (count: number, inner: string): string =>
       `{"resourceLogs":[{"resource":{"attributes":[${'{"key":"k","value":{"kvlistValue":{"values":['.repeat(count)}${inner}${']}}}'.repeat(count)}]}}]}`;
     // The attributes of the resource are level 4; each map adds three levels.
@@ -178,7 +178,7 @@ describe('64 levels', () => {
     expect(transcodeJson('logs', Buffer.from(maps(20, '{"key":"k"}'))).length).toBeGreaterThan(60);
   });
 
-  test('of brackets in unknown values are taken, 65 are not', () => {
+  test('is accepted for brackets in unknown values, 65 levels are refused', () => {
     const nested = (levels: number): string => `{"resourceLogs":[],"x":${'['.repeat(levels)}${']'.repeat(levels)}}`;
     expect(transcodeJson('logs', Buffer.from(nested(63)))).toHaveLength(0);
     expectRefusal('logs', nested(64), 'the body is nested more than 64 levels deep');
@@ -186,12 +186,12 @@ describe('64 levels', () => {
   });
 });
 
-test('after a refusal the next body is read as ever', () => {
+test('a body after a refusal is parsed as usual', () => {
   expectRefusal('logs', '{"resourceLogs":[{"schemaUrl":"a","x', 'was it cut off?');
   expect(transcodeJson('logs', Buffer.from('{"resourceLogs":[{}]}'))).toEqual(Uint8Array.of(0x0a, 0));
 });
 
-test('a body of many megabytes', () => {
+test('a body of many megabytes is parsed', () => {
   const text = `{"resourceLogs":[{"schemaUrl":"${'x'.repeat(9_000_000)}"}]}`;
   expect(transcodeJson('logs', Buffer.from(text)).length).toBe(9_000_000 + 10);
 });

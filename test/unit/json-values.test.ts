@@ -1,4 +1,4 @@
-/** Each kind of value at its edges: what it may look like in JSON, what it becomes, what is refused. */
+/** Each kind of value at its limits: how it may be written in JSON, what it becomes, what is refused. */
 
 import { describe, expect, test } from '@jest/globals';
 import type { Signal } from '../../src/model/record.ts';
@@ -33,7 +33,7 @@ describe('64-bit integers', () => {
     ['922337203685477580700e-2', '9223372036854775807'],
     ['0e99999999999', '0'],
     ['"\\u0031\\u0032"', '12'],
-  ])('intValue %s', (text, value) => {
+  ])('are read from intValue %s', (text, value) => {
     if (value === undefined) expect(() => log(`{"body":{"intValue":${text}}}`)).toThrow('intValue must be an integer');
     else expect(log(`{"body":{"intValue":${text}}}`)).toEqual({ body: { intValue: value } });
   });
@@ -56,7 +56,7 @@ describe('64-bit integers', () => {
     ['true', 'must be an integer'],
     ['{}', 'must be an integer'],
     ['-', 'must be an integer'],
-  ])('intValue %s is refused', (text, why) => {
+  ])('are refused as intValue %s', (text, why) => {
     expect(() => log(`{"body":{"intValue":${text}}}`)).toThrow(why);
   });
 
@@ -70,7 +70,7 @@ describe('64-bit integers', () => {
     ['"999999999999999999"', '999999999999999999'],
     ['"1.7e18"', '1700000000000000000'],
     ['1700000000000932606.0', '1700000000000932606'],
-  ])('timeUnixNano %s', (text, value) => {
+  ])('are read from timeUnixNano %s', (text, value) => {
     expect(log(`{"timeUnixNano":${text}}`)).toEqual({ timeUnixNano: value });
   });
 
@@ -81,7 +81,7 @@ describe('64-bit integers', () => {
     '"99999999999999999999"',
     '"0700000000000932606"',
     '"17000000000009326o6"',
-  ])('timeUnixNano %s is refused', (text) => {
+  ])('are refused as timeUnixNano %s', (text) => {
     expect(() => log(`{"timeUnixNano":${text}}`)).toThrow(
       /^the body is not OTLP\/JSON: timeUnixNano (is out of|must be)/,
     );
@@ -89,7 +89,7 @@ describe('64-bit integers', () => {
 });
 
 describe('32-bit integers', () => {
-  test('at their ends', () => {
+  test('are accepted at both limits', () => {
     expect(log('{"flags":4294967295,"droppedAttributesCount":"4294967295"}')).toEqual({
       flags: 4294967295,
       droppedAttributesCount: 4294967295,
@@ -106,11 +106,11 @@ describe('32-bit integers', () => {
     '{"flags":-1}',
     '{"droppedAttributesCount":"4294967296"}',
     '{"severityNumber":2147483648}',
-  ])('%s is refused', (text) => {
+  ])('are refused as %s', (text) => {
     expect(() => log(text)).toThrow('is out of range: send a number from ');
   });
 
-  test('scale beyond its ends is refused', () => {
+  test('are refused for a scale beyond its limits', () => {
     expect(() => exponential('{"scale":2147483648}')).toThrow('from -2147483648 to 2147483647');
     expect(() => exponential('{"scale":-2147483649}')).toThrow('from -2147483648 to 2147483647');
   });
@@ -131,7 +131,7 @@ describe('enums', () => {
     expect(tally.enumNames).toBe(3);
   });
 
-  test('an unknown name is refused', () => {
+  test('are refused when their name is unknown', () => {
     expect(() => log('{"severityNumber":"INFO"}')).toThrow('severityNumber must be an integer, the number of the enum');
   });
 });
@@ -155,22 +155,22 @@ describe('doubles', () => {
     ['"NaN"', Number.NaN],
     ['"Infinity"', Number.POSITIVE_INFINITY],
     ['"-Infinity"', Number.NEGATIVE_INFINITY],
-  ])('%s', (text, value) => {
+  ])('are read from %s', (text, value) => {
     expect(log(`{"body":{"doubleValue":${text}}}`)).toEqual({ body: { doubleValue: value } });
   });
 
-  test.each(['1e400', '"-1e309"'])('%s is refused', (text) => {
+  test.each(['1e400', '"-1e309"'])('are refused as %s', (text) => {
     expect(() => log(`{"body":{"doubleValue":${text}}}`)).toThrow('beyond the range of a double: send "Infinity"');
   });
 
   test.each(['1.', '.5', '01.5', '+1', 'NaN', '"nan"', '""', '" 1"', '"1,5"', 'true', '[]', '1e', '--1'])(
-    '%s is refused',
+    'are refused as %s',
     (text) => {
       expect(() => log(`{"body":{"doubleValue":${text}}}`)).toThrow('doubleValue must be a number, or one of "NaN"');
     },
   );
 
-  test('arrays of short numbers, which grow to more bytes than they had', () => {
+  test('of few digits become more bytes than their JSON, and arrays of them are still correct', () => {
     const bounds = Array.from({ length: 100_000 }, (_, i) => i % 10);
     const text = `{"histogram":{"dataPoints":[{"explicitBounds":[${bounds.join()}],"bucketCounts":[${bounds.join()}]}]}}`;
     const [point] = (item('metrics', text) as { histogram: { dataPoints: [Record<string, unknown>] } }).histogram
@@ -183,7 +183,7 @@ describe('doubles', () => {
 describe('ids', () => {
   const trace = '5B8EFFF798038103D269B633813FC60C';
 
-  test('hex in any case, the empty string, null', () => {
+  test('are hex in any case, the empty string or null', () => {
     const both = `{"traceId":"${trace}","spanId":"eee19b7ec3c1b174"}`;
     expect(log(both)).toEqual({ traceId: trace.toLowerCase(), spanId: 'eee19b7ec3c1b174' });
     expect(log(both.toLowerCase().replaceAll('id', 'Id'))).toEqual(log(both));
@@ -202,11 +202,11 @@ describe('ids', () => {
     [`{"spanId":"${trace}"}`, 'spanId must be 16 hex digits or "", not 32'],
     ['{"spanId":12}', 'spanId must be a string of hex digits in double quotes'],
     ['{"traceId":[1,2]}', 'traceId must be a string of hex digits in double quotes'],
-  ])('%s is refused', (text, why) => {
+  ])('are refused as %s', (text, why) => {
     expect(() => log(text)).toThrow(why);
   });
 
-  test('parentSpanId, links and exemplars have hex ids too', () => {
+  test('are hex in parentSpanId, links and exemplars too', () => {
     const ids = `"traceId":"${trace.toLowerCase()}","spanId":"eee19b7ec3c1b174"`;
     const span = `{${ids},"parentSpanId":"eee19b7ec3c1b173","links":[{${ids}}]}`;
     expect(item('traces', span)).toEqual(JSON.parse(span));
@@ -216,11 +216,11 @@ describe('ids', () => {
 });
 
 describe('bytes', () => {
-  test.each(['+/+/AQ==', '-_-_AQ==', '-_-_AQ', '+/-_AQ', '+\\/+\\/AQ=='])('base64 %s', (text) => {
+  test.each(['+/+/AQ==', '-_-_AQ==', '-_-_AQ', '+/-_AQ', '+\\/+\\/AQ=='])('are read from base64 %s', (text) => {
     expect(log(`{"body":{"bytesValue":"${text}"}}`)).toEqual({ body: { bytesValue: 'fbffbf01' } });
   });
 
-  test('none and many', () => {
+  test('may be empty or many', () => {
     const many = Buffer.alloc(70_000, 'x');
     expect(log('{"body":{"bytesValue":""}}')).toEqual({ body: { bytesValue: '' } });
     expect(log(`{"body":{"bytesValue":"${many.toString('base64')}"}}`)).toEqual({
@@ -228,9 +228,12 @@ describe('bytes', () => {
     });
   });
 
-  test.each(['"A"', '"AQI=="', '"AQ="', '"A=Q="', '"===="', '"AQ ID"', '"é"', '5', '[1]'])('%s is refused', (text) => {
-    expect(() => log(`{"body":{"bytesValue":${text}}}`)).toThrow('base64');
-  });
+  test.each(['"A"', '"AQI=="', '"AQ="', '"A=Q="', '"===="', '"AQ ID"', '"é"', '5', '[1]'])(
+    'are refused as %s',
+    (text) => {
+      expect(() => log(`{"body":{"bytesValue":${text}}}`)).toThrow('base64');
+    },
+  );
 });
 
 describe('strings', () => {
@@ -239,11 +242,11 @@ describe('strings', () => {
     ['"\\u0000\\u007f\\u0080\\u07ff\\u0800\\uffff"', '\0\u007f\u0080\u07ff\u0800\uffff'],
     ['"\\ud83d\\ude00\\uDBFF\\uDFFF"', '😀\u{10ffff}'],
     ['"é€😀 plain"', 'é€😀 plain'],
-  ])('%s', (text, value) => {
+  ])('are read from %s', (text, value) => {
     expect(log(`{"severityText":${text}}`)).toEqual({ severityText: value });
   });
 
-  test.each([1, 2, 3, 4, 5, 126, 127, 128, 129, 16_383, 16_384, 70_000])('%i characters', (length) => {
+  test.each([1, 2, 3, 4, 5, 126, 127, 128, 129, 16_383, 16_384, 70_000])('may have %i characters', (length) => {
     const value = 'abcdefghi '.repeat(length / 10 + 1).slice(0, length);
     expect(log(`{"body":{"stringValue":"${value}"}}`)).toEqual({ body: { stringValue: value } });
     expect(log(`{"attributes":[{"key":"${value}","value":{"stringValue":"${value}"}}]}`)).toEqual({
@@ -256,12 +259,12 @@ describe('strings', () => {
     ['"\\ude00"', 'half of a surrogate pair'],
     ['"\\ud83d\\u0041"', 'half of a surrogate pair'],
     ['"\\ud83dx"', 'half of a surrogate pair'],
-    ['"\\u12g4"', 'four hex digits behind \\u'],
-    ['"\\x41"', 'one of "\\/bfnrtu behind a backslash'],
+    ['"\\u12g4"', 'four hex digits after \\u'],
+    ['"\\x41"', 'one of "\\/bfnrtu after a backslash'],
     ['"a\tb"', 'found the control character 0x09'],
     ['"a\0b"', 'found the control character 0x00'],
     ['"open', 'was it cut off?'],
-  ])('%j is refused', (text, why) => {
+  ])('are refused as %j', (text, why) => {
     expect(() => log(`{"severityText":${text}}`)).toThrow(why);
   });
 
@@ -273,7 +276,7 @@ describe('strings', () => {
     [[0xed, 0xa0, 0x80]],
     [[0xf4, 0x90, 0x80, 0x80]],
     [[0x80]],
-  ])('the bytes %j are no UTF-8', (bytes) => {
+  ])('with the bytes %j are refused as invalid UTF-8', (bytes) => {
     const body = (key: string): Buffer =>
       Buffer.concat([Buffer.from(`{"resourceLogs":[{"${key}":"x`), Buffer.from(bytes), Buffer.from('"}]}')]);
     expect(() => transcodeJson('logs', body('schemaUrl'))).toThrow('is not UTF-8: send the body as UTF-8');
@@ -281,8 +284,8 @@ describe('strings', () => {
   });
 });
 
-describe('presence', () => {
-  test('members of a oneof and optional fields are written with their defaults', () => {
+describe('the presence of a field', () => {
+  test('is kept: members of a oneof and optional fields are written with their defaults', () => {
     expect(log('{"body":{"intValue":"0"}}')).toEqual({ body: { intValue: '0' } });
     expect(log('{"body":{"boolValue":false}}')).toEqual({ body: { boolValue: false } });
     expect(log('{"body":{"stringValue":""}}')).toEqual({ body: { stringValue: '' } });
@@ -290,7 +293,7 @@ describe('presence', () => {
     expect(exponential('{"sum":0,"min":0,"max":-0}')).toEqual({ sum: 0, min: 0, max: -0 });
   });
 
-  test('null is absent, everywhere', () => {
+  test('is absent for null, everywhere', () => {
     expect(log('{"body":null,"attributes":null,"timeUnixNano":null,"severityText":null}')).toEqual({});
     expect(log('{"body":{"stringValue":null,"intValue":"1","boolValue":null}}')).toEqual({ body: { intValue: '1' } });
     expect(transcodeJson('logs', Buffer.from('{"resourceLogs":null}'))).toHaveLength(0);
@@ -306,7 +309,7 @@ function exponential(text: string): unknown {
   return (metric as { exponentialHistogram: { dataPoints: [unknown] } }).exponentialHistogram.dataPoints[0];
 }
 
-/** One item through the transcoder and protobufjs; only what is present. */
+/** One item through the transcoder and protobufjs; only present fields are compared. */
 function item(signal: Signal, text: string, tally?: JsonTally): unknown {
   const type = REQUEST_TYPES[signal];
   const bytes = transcodeJson(signal, Buffer.from(WRAPS[signal].join(text)), tally);

@@ -1,4 +1,4 @@
-/** Appends: positions, timestamps, group commit, what a failed commit takes with it. */
+/** Appends: positions, timestamps, group commit, and what a failed commit also fails. */
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
@@ -8,7 +8,7 @@ import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { BASIN, HeldEngine, openHarness, readAll, TestClock, texts, timed, turn } from '../support/log-harness.ts';
 
 describe('positions', () => {
-  test('are contiguous from 0 in the order of the calls, over blocks and streams', async () => {
+  test('are contiguous from 0 in the order of the calls, across blocks and streams', async () => {
     const { log, stream } = await openHarness();
     const [a, b] = [await stream('a'), await stream('b')];
     const acks = await Promise.all([
@@ -30,7 +30,7 @@ describe('positions', () => {
     );
   });
 
-  test('go on after a restart', async () => {
+  test('continue after a restart', async () => {
     const first = await openHarness();
     await first.log.append([{ stream: await first.stream('a'), drafts: [texts('0', '1')] }]);
     const second = await first.reopen();
@@ -42,7 +42,7 @@ describe('positions', () => {
 });
 
 describe('durability', () => {
-  test('an append is answered, seen by checkTail and by readers only once it is durable', async () => {
+  test('an append is acknowledged, visible to checkTail and to readers only once it is durable', async () => {
     const { log, engine, stream } = await openHarness();
     const a = await stream('a');
     engine.hold();
@@ -61,7 +61,7 @@ describe('durability', () => {
     expect(await readAll(log, a)).toHaveLength(1);
   });
 
-  test('what is appended in one turn is one transaction, with one state per stream; at most two are under way', async () => {
+  test('appends of one turn share one transaction, with one state per stream; at most two are under way', async () => {
     const { log, engine, stream } = await openHarness();
     const a = await stream('a');
     await log.append([{ stream: a, drafts: [texts('first')] }]);
@@ -82,7 +82,7 @@ describe('durability', () => {
     expect(engine.inFlightMost).toBe(2);
   });
 
-  test('a transaction takes no more than its limit, and a larger request alone', async () => {
+  test('a transaction holds no more than its limit, and a larger request is alone in one', async () => {
     const { log, engine, stream } = await openHarness();
     const a = await stream('a');
     const before = engine.transactions.length;
@@ -100,7 +100,7 @@ describe('durability', () => {
 });
 
 describe('a failed commit', () => {
-  test('fails everything accepted at or after it and nothing before; then the log goes on from what is on disk', async () => {
+  test('fails everything accepted at or after it and nothing before; then the log continues from the state on disk', async () => {
     const { log, engine, stream, fatal } = await openHarness();
     const a = await stream('a');
     await log.append([{ stream: a, drafts: [texts('kept')] }]);
@@ -128,7 +128,7 @@ describe('a failed commit', () => {
     expect(fatal).toEqual([]);
   });
 
-  test('a stream whose first append failed does not exist, and its number is not used again', async () => {
+  test('leaves no stream whose first append failed, and its sequence numbers are not used again', async () => {
     const { log, engine, basin, stream, reopen } = await openHarness();
     engine.hold();
     const failed = log.append([{ stream: await stream('ghost'), drafts: [texts('x')] }]);
@@ -150,7 +150,7 @@ describe('a failed commit', () => {
   });
 });
 
-test('a trim is not made from an append that a full store refuses', async () => {
+test('a trim is not built on an append that a full store refuses', async () => {
   const inner = openMemoryEngine();
   const { log, engine, stream, reopen } = await openHarness(new HeldEngine(inner));
   const a = await stream('a');
@@ -168,7 +168,7 @@ test('a trim is not made from an append that a full store refuses', async () => 
   for (const action of [
     () => log.trim(a, 1),
     () => log.trim(a, 2),
-    // These wait for room among the transactions under way, while the store becomes full.
+    // These wait for space among the transactions under way while the store becomes full.
     () => log.append([{ stream: a, drafts: [texts('refused')] }]),
     () => log.trim(a, 3),
   ]) {
@@ -179,7 +179,7 @@ test('a trim is not made from an append that a full store refuses', async () => 
   inner.commit = (writes, options) =>
     options?.mayUseReserve === true
       ? commit(writes, options)
-      : Promise.reject(new TailraceError('storage_full', 'no room, as a full engine says at once'));
+      : Promise.reject(new TailraceError('storage_full', 'no space, as a full engine says at once'));
   engine.release();
   expect((await Promise.all(outcomes)).slice(2)).toEqual(['storage_full', 'storage_full']);
   const later = await reopen();
@@ -188,7 +188,7 @@ test('a trim is not made from an append that a full store refuses', async () => 
   expect((await readAll(later.log, again)).map(({ body }) => body)).toEqual(['2']);
 });
 
-test('nothing is handed over behind a refusal that comes with the answer before it', async () => {
+test('no append is handed to the engine after a refusal that arrives with the response before it', async () => {
   const { log, engine, stream } = await openHarness();
   const a = await stream('a');
   for (const body of ['0', '1', '2']) await log.append([{ stream: a, drafts: [texts(body)] }]);
@@ -204,7 +204,7 @@ test('nothing is handed over behind a refusal that comes with the answer before 
   while (calls.length < 2) await turn();
   await turn();
   calls[0]?.resolve();
-  calls[1]?.reject(new TailraceError('storage_full', 'no room'));
+  calls[1]?.reject(new TailraceError('storage_full', 'no space'));
   await expect(trims[1]).rejects.toMatchObject({ code: 'storage_full' });
   await expect(trims[2]).rejects.toMatchObject({ code: 'storage_full' });
   await trims[0];
@@ -212,7 +212,7 @@ test('nothing is handed over behind a refusal that comes with the answer before 
 });
 
 describe('drain', () => {
-  test('finishes what was accepted and refuses what comes later', async () => {
+  test('finishes what was accepted and refuses later appends', async () => {
     const { log, engine, stream } = await openHarness();
     const a = await stream('a');
     engine.hold();
@@ -248,11 +248,11 @@ describe('timestamps', () => {
     ['uncapped keeps it', { timestampingUncapped: true }, [timed(900, 5_000)], [900, 5_000]],
     ['never below the one before, within and across blocks', {}, [timed(9, 4), timed(6, 10)], [9, 9, 9, 10]],
     ['capped first, then raised', { timestampingUncapped: true }, [timed(5_000), timed(-1)], [5_000, 5_000]],
-  ] as const)('%s', async (_, config, drafts, wanted) => {
+  ] as const)('follow the rule: %s', async (_, config, drafts, wanted) => {
     expect(await resolved(config, 1_000, ...drafts)).toEqual(wanted);
   });
 
-  test('a clock that goes back makes nothing decrease', async () => {
+  test('never decrease when the clock goes back', async () => {
     const { log, clock, stream, engine } = await openHarness();
     const a = await stream('a');
     await log.append([{ stream: a, drafts: [texts('x')] }]);

@@ -1,4 +1,6 @@
-/** Background work of the log: retention, deletion, deletion on empty; in bounded steps, and on after a restart. */
+/**
+ * Background work of the log: retention, deletion, deletion on empty; in bounded steps, and continued after a restart.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
@@ -18,7 +20,7 @@ async function withStream(config: Parameters<Awaited<ReturnType<typeof openHarne
   return { ...harness, stream, append };
 }
 
-/** Time passes, and what is due gets done. */
+/** Moves the clock and waits until due work is done. */
 async function pass(
   harness: { clock: TestClock; log: { backgroundSettled(): Promise<void> } },
   ms: number,
@@ -39,7 +41,7 @@ async function blocksIn(engine: Engine): Promise<number> {
 }
 
 describe('retention by age', () => {
-  test('readers see no expired record, at the moment that it expires, and its room is freed', async () => {
+  test('hides a record from readers at the moment it expires, and frees its space', async () => {
     const harness = await withStream({ retentionAgeSeconds: 100 });
     const { log, stream, append, clock } = harness;
     await append('old');
@@ -61,7 +63,7 @@ describe('retention by age', () => {
     expect((await readAll(log, stream, { count: 9 })).map(({ seqNum }) => seqNum)).toEqual([2]);
   });
 
-  test('a later reconfiguration counts for what is stored', async () => {
+  test('applies a later reconfiguration to stored records', async () => {
     const harness = await withStream({ retentionAgeSeconds: 100 });
     const { log, stream, append, clock, basin } = harness;
     await append('r0');
@@ -74,7 +76,7 @@ describe('retention by age', () => {
     expect(await readAll(log, stream, { count: 9 })).not.toEqual([]);
   });
 
-  test('timestamps of the client do not count', async () => {
+  test('ignores timestamps of the client', async () => {
     const harness = await withStream({ retentionAgeSeconds: 100 });
     await harness.log.appendRecords({
       stream: harness.stream,
@@ -83,7 +85,7 @@ describe('retention by age', () => {
     expect(await readAll(harness.log, harness.stream, { count: 9 })).toHaveLength(1);
   });
 
-  test('a wall clock that jumps ahead deletes nothing for a day, unless somebody confirms it', async () => {
+  test('deletes nothing for a day when the wall clock jumps ahead, unless an operator confirms it', async () => {
     const harness = await withStream({ retentionAgeSeconds: 100 });
     const { log, stream, append, clock } = harness;
     await append('r0');
@@ -94,7 +96,7 @@ describe('retention by age', () => {
     expect(await readAll(log, stream, { count: 9 })).toHaveLength(0);
   });
 
-  test('a clock that is days ahead at the start is not believed either', async () => {
+  test('does not trust a clock that is days ahead at the start', async () => {
     const harness = await withStream({ retentionAgeSeconds: 100 });
     await harness.append('r0');
     await pass(harness, 60_000);
@@ -118,8 +120,8 @@ test('retention by bytes keeps the newest blocks that fit, soon after an append 
   expect(await blocksOf(harness)).toBe(3);
 });
 
-describe('deletion', () => {
-  test('calls are refused from the first moment, followers get what was before, the name is free afterwards', async () => {
+describe('deletion of a stream', () => {
+  test('refuses calls at once, lets followers read what came before, and frees the name afterwards', async () => {
     const harness = await withStream({});
     const { log, stream, append, basin, engine } = harness;
     for (let i = 0; i < 700; i++) await append(`r${i}`);
@@ -149,26 +151,29 @@ describe('deletion', () => {
     await expect(append('old one')).rejects.toMatchObject({ code: 'stream_deletion_pending' });
   });
 
-  test.each([1, 2, 3])('a purge that is cut off in its transaction %i goes on after a restart', async (survived) => {
-    const harness = await withStream({ retentionAgeSeconds: 60 });
-    const { log, append, basin, engine } = harness;
-    for (let i = 0; i < 1_200; i++) await append(`r${i}`);
-    await log.backgroundSettled();
-    engine.hold();
-    const cut = log.deleteStream(basin, 'a').catch(() => {});
-    for (let i = 0; i < survived; i++) await engine.settleOne();
-    await engine.settleOne('fail');
-    await cut;
-    const after = await harness.reopen();
-    await after.log.backgroundSettled();
-    expect(await blocksOf(after)).toBe(0);
-    const { streams } = await after.log.listStreams(after.basin, { prefix: '', startAfter: '', limit: 9 });
-    expect(streams).toEqual([]);
-    expect(await after.engine.scan({ from: Buffer.of(9), to: Buffer.of(10), limit: 9 })).toEqual([]);
-  });
+  test.each([1, 2, 3])(
+    'continues after a restart when the purge is cut off in its transaction %i',
+    async (survived) => {
+      const harness = await withStream({ retentionAgeSeconds: 60 });
+      const { log, append, basin, engine } = harness;
+      for (let i = 0; i < 1_200; i++) await append(`r${i}`);
+      await log.backgroundSettled();
+      engine.hold();
+      const cut = log.deleteStream(basin, 'a').catch(() => {});
+      for (let i = 0; i < survived; i++) await engine.settleOne();
+      await engine.settleOne('fail');
+      await cut;
+      const after = await harness.reopen();
+      await after.log.backgroundSettled();
+      expect(await blocksOf(after)).toBe(0);
+      const { streams } = await after.log.listStreams(after.basin, { prefix: '', startAfter: '', limit: 9 });
+      expect(streams).toEqual([]);
+      expect(await after.engine.scan({ from: Buffer.of(9), to: Buffer.of(10), limit: 9 })).toEqual([]);
+    },
+  );
 });
 
-test('a trim that goes on while its stream is deleted writes nothing behind the removal', async () => {
+test('a trim that runs while its stream is deleted writes nothing after the removal', async () => {
   const { log, basin, stream, append, engine } = await withStream({});
   await append('r0');
   await log.backgroundSettled();
@@ -177,7 +182,7 @@ test('a trim that goes on while its stream is deleted writes nothing behind the 
   engine.scan = async (wanted) => {
     const entries = await scan(wanted);
     if (!trimming) return entries;
-    // The trim has seen its blocks: now the stream goes, all of it.
+    // The trim has seen its blocks: now the whole stream is deleted.
     trimming = false;
     await log.deleteStream(basin, 'a');
     await log.backgroundSettled();
@@ -188,7 +193,7 @@ test('a trim that goes on while its stream is deleted writes nothing behind the 
   expect(await scan({ from: Buffer.of(4), to: Buffer.of(6), limit: 9 })).toEqual([]);
 });
 
-test('a trim whose stream loses a write meanwhile is done, and the background frees the room', async () => {
+test('a trim whose stream loses a write meanwhile finishes, and the background work frees the space', async () => {
   const harness = await withStream({});
   const { log, stream, append, engine } = harness;
   await append('r0');
@@ -212,7 +217,7 @@ test('a trim whose stream loses a write meanwhile is done, and the background fr
   expect((await readAll(log, stream)).map(({ body }) => body)).toEqual(['r1']);
 });
 
-test('a stream whose removal becomes durable while it is looked up is not there, and not damaged', async () => {
+test('a stream whose removal becomes durable during a lookup is missing, not damaged', async () => {
   const before = await openHarness();
   await before.log.createStream(before.basin, 'a', {});
   const { log, basin, engine } = await before.reopen();
@@ -237,7 +242,7 @@ test('a stream that only waits for its first append has nothing to trim, and not
   expect(engine.transactions.length).toBe(before);
 });
 
-test('a full store whose oldest records could not be dropped tries again a second later', async () => {
+test('a full store that could not drop its oldest records tries again a second later', async () => {
   const engine = openMemoryEngine({ storeBytesMax: 40_000, reserveBytes: 10_000 });
   const clock = new TestClock();
   const errors: unknown[] = [];
@@ -273,7 +278,7 @@ test('a full store whose oldest records could not be dropped tries again a secon
 });
 
 describe('deletion of basins', () => {
-  test('a basin goes with its streams, refuses new ones meanwhile, and its name is free again', async () => {
+  test('deletes its streams, refuses new ones meanwhile, and frees the name', async () => {
     const { log, engine } = await openHarness();
     const { it: basin } = await log.createBasin('basin-two', { createStreamOnAppend: true });
     await Promise.all(Array.from({ length: 300 }, (_, i) => log.createStream(basin, `s${i}`, {})));
@@ -307,7 +312,7 @@ describe('deletion of basins', () => {
 });
 
 describe('deletion on empty', () => {
-  test('a stream that nobody writes to goes when it is old enough, one with records stays', async () => {
+  test('deletes a stream without writes when it is old enough, and keeps one with records', async () => {
     const harness = await withStream({ deleteOnEmptyMinAgeSeconds: 100, retentionAgeSeconds: undefined });
     const { log, basin, stream, append } = harness;
     await log.createStream(basin, 'empty', { deleteOnEmptyMinAgeSeconds: 100 });
@@ -322,7 +327,7 @@ describe('deletion on empty', () => {
     await expect(log.getStream(basin, 'a')).rejects.toMatchObject({ code: 'stream_not_found' });
   });
 
-  test('a write that comes first wins', async () => {
+  test('is cancelled by a write that comes first', async () => {
     const harness = await withStream({ deleteOnEmptyMinAgeSeconds: 100 });
     const { log, basin, append } = harness;
     await pass(harness, 90_000);
@@ -331,7 +336,7 @@ describe('deletion on empty', () => {
     expect((await log.getStream(basin, 'a')).name).toBe('a');
   });
 
-  test('records that expire leave an empty stream behind, which goes too', async () => {
+  test('also deletes a stream that became empty because its records expired', async () => {
     const harness = await withStream({ deleteOnEmptyMinAgeSeconds: 100, retentionAgeSeconds: 300 });
     const { log, basin, append } = harness;
     await append('r0');

@@ -1,11 +1,14 @@
-/** The control plane of the log: what is made, changed and deleted, and that nobody hears of it before it is durable. */
+/**
+ * The control plane of the log: what is created, changed and deleted, and that none of it is visible before it is
+ * durable.
+ */
 
 import { describe, expect, test } from '@jest/globals';
 import { FAMILY } from '../../src/storage/keys.ts';
 import { BASIN, type Harness, HeldEngine, openHarness, readAll, texts, turn } from '../support/log-harness.ts';
 
 describe('basins', () => {
-  test('a repeated create with the same token and settings finds what the first one made, any other is refused', async () => {
+  test('a repeated create with the same token and settings returns the first result, any other is refused', async () => {
     const { log, clock } = await openHarness();
     const first = await log.createBasin('basin-two', { createStreamOnAppend: true }, 'token');
     expect(first).toMatchObject({ outcome: 'created', it: { name: 'basin-two', createdAt: clock.wallMs } });
@@ -23,7 +26,7 @@ describe('basins', () => {
     }
   });
 
-  test('ensure makes, replaces or leaves alone, and our own fields stay where they are not named', async () => {
+  test('ensure creates, replaces or leaves alone, and our own fields stay when they are not named', async () => {
     const { log } = await openHarness();
     const make = { otlpDefaultStream: 'x', defaultStream: { retentionBytes: 9 } };
     expect((await log.ensureBasin('basin-two', make)).outcome).toBe('created');
@@ -41,7 +44,7 @@ describe('basins', () => {
     expect((await log.ensureBasin('basin-two', replace)).outcome).toBe('noop');
   });
 
-  test('what is made at the same time is made once, and all of it is there after a restart', async () => {
+  test('concurrent creates create each basin once, and all of them exist after a restart', async () => {
     const harness = await openHarness();
     const { log } = harness;
     const names = Array.from({ length: 50 }, (_, i) => `basin-${String(i).padStart(3, '0')}`);
@@ -66,7 +69,7 @@ describe('basins', () => {
 });
 
 describe('streams', () => {
-  test('a stream is answered, found and listed only once it is durable', async () => {
+  test('a stream is returned, found and listed only once it is durable', async () => {
     const { log, engine, basin } = await openHarness();
     await log.backgroundSettled();
     engine.hold();
@@ -87,7 +90,7 @@ describe('streams', () => {
     expect((await looked).name).toBe('a');
   });
 
-  test('leaves resolve against the request, the basin and the global defaults, and are frozen', async () => {
+  test('config fields resolve against the request, the basin and the global defaults, and are then frozen', async () => {
     const { log, basin } = await openHarness(new HeldEngine(), undefined, {
       ...BASIN,
       defaultStream: { storageClass: 'standard', retentionAgeSeconds: 10 },
@@ -110,7 +113,7 @@ describe('streams', () => {
     });
   });
 
-  test('one that waits for its first append can be created with other settings, and both calls mean the same stream', async () => {
+  test('a stream that waits for its first append can be created with other settings, and both calls mean the same stream', async () => {
     const { log, basin, stream } = await openHarness();
     const waiting = await stream('a');
     const { it } = await log.createStream(basin, 'a', { storageClass: 'standard' });
@@ -120,7 +123,7 @@ describe('streams', () => {
     expect(await readAll(log, it)).toHaveLength(1);
   });
 
-  test('settings of a stream survive a restart, and appends of held streams see a change at once', async () => {
+  test('settings of a stream survive a restart, and open streams apply a change to their next append', async () => {
     const harness = await openHarness();
     const { log, basin, clock } = harness;
     const held = await harness.stream('a');
@@ -137,7 +140,7 @@ describe('streams', () => {
     expect(found.createdAt).toBe(clock.wallMs);
   });
 
-  test('a missing stream is not found, and a reader makes one only where the basin says so', async () => {
+  test('a missing stream is not found, and a read creates one only where the basin allows it', async () => {
     const { log, basin } = await openHarness();
     await expect(log.getStream(basin, 'ghost')).rejects.toMatchObject({ code: 'stream_not_found' });
     await expect(log.deleteStream(basin, 'ghost')).rejects.toMatchObject({ code: 'stream_not_found' });
@@ -149,7 +152,7 @@ describe('streams', () => {
   });
 });
 
-test('streams that were let go come back as the same one while somebody holds them', async () => {
+test('streams that were released open as the same object while a caller still holds them', async () => {
   const { log, basin, stream } = await openHarness();
   const held = await stream('held');
   await log.append([{ stream: held, drafts: [texts('r0')] }]);
@@ -160,7 +163,7 @@ test('streams that were let go come back as the same one while somebody holds th
   expect((await readAll(log, held)).map(({ body }) => body)).toEqual(['r0', 'r1']);
 });
 
-test('what is deleted or changed at the moment at which the write that was to make it fails leaves no row', async () => {
+test('a delete or change during the failing write that should create the stream leaves no row', async () => {
   const calls = {
     delete: ({ log, basin }: Harness) => log.deleteStream(basin, 'ghost'),
     reconfigure: ({ log, basin }: Harness) => log.reconfigureStream(basin, 'ghost', { retentionAgeSeconds: 9 }),
@@ -183,7 +186,7 @@ test('what is deleted or changed at the moment at which the write that was to ma
       await log.backgroundSettled();
       const rows = await engine.scan({ from: Buffer.of(FAMILY.streams), to: Buffer.of(FAMILY.blocks), limit: 9 });
       const families = rows.map(({ key }) => key[0]);
-      // Whoever ensures it may make it, with row and state.
+      // A later ensure may create it, with row and state.
       expect({ name, after, families }).toEqual({
         name,
         after,

@@ -1,4 +1,4 @@
-/** Reads: every start and bound, the rules at the tail, following, falling behind, trims, damage. */
+/** Reads: every start and bound, the rules at the tail, following, falling back, trims, damage. */
 
 import { describe, expect, test } from '@jest/globals';
 import type { ReadEvent } from '../../src/log/read.ts';
@@ -28,7 +28,7 @@ async function tenRecords(): Promise<Harness & { readonly a: Awaited<ReturnType<
 
 const BOUNDED = { count: 100 } as const;
 
-describe('starts and bounds', () => {
+describe('a read', () => {
   test.each([
     ['seq_num', { start: { seqNum: 4 } }, [4, 5, 6, 7, 8, 9]],
     ['tail_offset', { start: { tailOffset: 3 } }, [7, 8, 9]],
@@ -46,7 +46,7 @@ describe('starts and bounds', () => {
     ['until before all', { until: 1 }, []],
     ['all together', { start: { seqNum: 2 }, count: 5, bytes: 1_000, until: 65 }, [2, 3, 4, 5]],
   ] as const satisfies readonly (readonly [string, Partial<ReadRange>, readonly number[]])[])(
-    '%s',
+    'starts and ends correctly: %s',
     async (_, range, wanted) => {
       const { log, a } = await tenRecords();
       const seen = await readAll(log, a, { ...BOUNDED, ...range });
@@ -56,7 +56,7 @@ describe('starts and bounds', () => {
   );
 });
 
-describe('at the tail (S2 §5.3)', () => {
+describe('a read at the tail', () => {
   const tail = { seqNum: 10, timestamp: 100 };
   test.each([
     ['at the tail without waiting', { start: { seqNum: 10 }, ...BOUNDED }, 'refused'],
@@ -64,27 +64,30 @@ describe('at the tail (S2 §5.3)', () => {
     ['beyond the tail', { start: { seqNum: 11 } }, 'refused'],
     ['beyond the tail, clamped, bounded', { start: { seqNum: 11 }, clamp: true, ...BOUNDED }, 'refused'],
     ['beyond the tail, clamped, following', { start: { seqNum: 11 }, clamp: true }, 'follows'],
-    ['a timestamp behind the last', { start: { timestamp: 101 } }, 'refused'],
+    ['a timestamp after the last', { start: { timestamp: 101 } }, 'refused'],
     ['at the tail, following', { start: { seqNum: 10 } }, 'follows'],
     ['at the tail, waiting', { start: { seqNum: 10 }, ...BOUNDED, waitMs: 1_000 }, 'follows'],
-  ] as const satisfies readonly (readonly [string, Partial<ReadRange>, string])[])('%s', async (_, range, wanted) => {
-    const { log, a } = await tenRecords();
-    const events = log.read(a, { ...FROM_START, ...range }, new AbortController().signal);
-    if (wanted === 'refused')
-      await expect(events.next()).rejects.toMatchObject({ code: 'range_not_satisfiable', detail: { tail } });
-    else expect((await events.next()).value).toEqual({ type: 'caught_up', tail });
-    await events.return(undefined);
-  });
+  ] as const satisfies readonly (readonly [string, Partial<ReadRange>, string])[])(
+    "follows S2's rule: %s",
+    async (_, range, wanted) => {
+      const { log, a } = await tenRecords();
+      const events = log.read(a, { ...FROM_START, ...range }, new AbortController().signal);
+      if (wanted === 'refused')
+        await expect(events.next()).rejects.toMatchObject({ code: 'range_not_satisfiable', detail: { tail } });
+      else expect((await events.next()).value).toEqual({ type: 'caught_up', tail });
+      await events.return(undefined);
+    },
+  );
 
-  test('an empty stream refuses a bounded read with tail 0', async () => {
+  test('is refused with tail 0 when it is bounded and the stream is empty', async () => {
     const { log, stream } = await openHarness();
     const read = log.read(await stream('empty'), { ...FROM_START, ...BOUNDED }, new AbortController().signal);
     await expect(read.next()).rejects.toMatchObject({ detail: { tail: { seqNum: 0, timestamp: 0 } } });
   });
 });
 
-describe('following', () => {
-  test('records come once, in order, with the tail; caught_up comes once', async () => {
+describe('a following read', () => {
+  test('gets records once, in order, with the tail, and caught_up once', async () => {
     const { log, a } = await tenRecords();
     const events = log.read(a, { ...FROM_START, start: { seqNum: 8 } }, new AbortController().signal);
     const first = (await events.next()).value as ReadEvent;
@@ -99,7 +102,7 @@ describe('following', () => {
     await events.return(undefined);
   });
 
-  test('two followers get the same block', async () => {
+  test('shares blocks: two followers get the same block', async () => {
     const { log, a } = await tenRecords();
     const reads = [1, 2].map(() =>
       log.read(a, { ...FROM_START, start: { tailOffset: 0 } }, new AbortController().signal),
@@ -112,7 +115,7 @@ describe('following', () => {
     for (const read of reads) await read.return(undefined);
   });
 
-  test('one that does not keep up goes back to the disk and misses nothing', async () => {
+  test('that does not keep up reads from disk again and misses nothing', async () => {
     const { log, a } = await tenRecords();
     const events = log.read(a, { ...FROM_START, start: { seqNum: 10 } }, new AbortController().signal);
     await events.next();
@@ -126,7 +129,7 @@ describe('following', () => {
     await events.return(undefined);
   });
 
-  test('an abort ends it at once and frees the follower', async () => {
+  test('ends at once when it is aborted, and its follower is freed', async () => {
     const { log, a } = await tenRecords();
     const abort = new AbortController();
     const events = log.read(a, { ...FROM_START, start: { tailOffset: 0 } }, abort.signal);
@@ -136,7 +139,7 @@ describe('following', () => {
     expect(await next).toEqual({ done: true, value: undefined });
   });
 
-  test('wait ends a read that gets nothing, is reset by records only, and leaves no timer behind', async () => {
+  test('ends after its wait without records, restarts the wait on records only, and leaves no timer', async () => {
     const { log, clock, a } = await tenRecords();
     await log.backgroundSettled();
     const ownTimers = clock.timers;
@@ -181,8 +184,8 @@ describe('trims', () => {
   });
 });
 
-describe('damage', () => {
-  test('a missing block is an error and never a silent gap', async () => {
+describe('damage of a stream', () => {
+  test('is an error when a block is missing, never a silent gap', async () => {
     const { engine, a, reopen } = await tenRecords();
     await engine.commit([{ type: 'delete', key: blockKey(Number(a.id), 4) }]);
     const { log, stream } = await reopen();
@@ -193,7 +196,7 @@ describe('damage', () => {
     expect(await readAll(log, await stream('a'), { start: { seqNum: 8 }, ...BOUNDED })).toHaveLength(2);
   });
 
-  test('a block behind the tail is found when the stream is opened', async () => {
+  test('is found when the stream is opened and a block lies beyond the tail', async () => {
     const { engine, a, reopen } = await tenRecords();
     await engine.commit([{ type: 'put', key: blockKey(Number(a.id), 10), value: Buffer.from('stray') }]);
     const { stream } = await reopen();
@@ -201,7 +204,7 @@ describe('damage', () => {
   });
 });
 
-describe('lists', () => {
+describe('lists of streams', () => {
   test('are in byte order, with prefix, start_after, limit and has_more', async () => {
     const { log, basin, stream } = await openHarness();
     const names = ['b', 'a', 'aé', 'a\u{1f600}', 'a\uffee', 'c/1', 'c/2'];

@@ -1,4 +1,4 @@
-/** S2 batches in the log: limits, conditions, commands, and refusals that wait for what they were judged against. */
+/** S2 batches in the log: limits, conditions, commands, and refusals that wait for the state they were decided on. */
 
 import { describe, expect, test } from '@jest/globals';
 import type { Header, RecordInput } from '../../src/model/record.ts';
@@ -28,7 +28,7 @@ async function one() {
 }
 
 describe('limits', () => {
-  test('1,000 records and 1 MiB are taken, one more of either is not', async () => {
+  test('accept 1,000 records and 1 MiB, and one more of either is refused', async () => {
     const { append } = await one();
     expect((await append(Array.from({ length: 1_000 }, () => record()))).end.seqNum).toBe(1_000);
     await expect(append(Array.from({ length: 1_001 }, () => record()))).rejects.toMatchObject({ code: 'invalid' });
@@ -53,7 +53,7 @@ describe('limits', () => {
     ],
     ['fencing token must not exceed 36 bytes in length', [fence('x'.repeat(37))]],
     ['invalid `trim` command: earliest seq_num was 3 bytes, must be 8', [record('abc', [['', 'trim']])]],
-  ])('%s', async (message, records) => {
+  ])('refuse the batch: %s', async (message, records) => {
     const { append, log, stream } = await one();
     await expect(append([record(), ...records])).rejects.toMatchObject({ code: 'invalid', message });
     expect(await log.checkTail(stream)).toEqual({ seqNum: 0, timestamp: 0 });
@@ -61,7 +61,7 @@ describe('limits', () => {
 });
 
 describe('conditions', () => {
-  test('match_seq_num and fencing token hold or refuse without effect, the token first', async () => {
+  test('match_seq_num and fencing token hold or refuse without effect, and the token is checked first', async () => {
     const { append, log, stream } = await one();
     await append([record()], { matchSeqNum: 0, fencingToken: '' });
     await expect(append([record()], { matchSeqNum: 0 })).rejects.toMatchObject({
@@ -79,7 +79,7 @@ describe('conditions', () => {
     expect((await log.checkTail(stream)).seqNum).toBe(8);
   });
 
-  test('a fence that is accepted holds for the next batch, before it is durable, and after a restart', async () => {
+  test('an accepted fence applies to the next batch, before it is durable, and after a restart', async () => {
     const harness = await one();
     const first = harness.append([fence('mine')]);
     await expect(harness.append([record()], { fencingToken: '' })).rejects.toMatchObject({
@@ -93,7 +93,7 @@ describe('conditions', () => {
     });
   });
 
-  test('a refusal waits until the state that it tells of is durable, and is a storage error when that is lost', async () => {
+  test('a refusal waits until the state it reports is durable, and is a storage error when that state is lost', async () => {
     const { append, engine, log } = await one();
     await append([record()]);
     await log.backgroundSettled();
@@ -118,7 +118,7 @@ describe('conditions', () => {
     expect((await append([record()], { matchSeqNum: 2 })).start.seqNum).toBe(2);
   });
 
-  test('a session knows at once whether a batch was taken, so nothing behind a refused one is handed in', async () => {
+  test('a session learns at once whether a batch was accepted, so nothing is handed in after a refused one', async () => {
     const { log, stream } = await one();
     const taken = log.tryAppendRecords({ stream, records: [record()], matchSeqNum: 0 });
     const refused = log.tryAppendRecords({ stream, records: [record()], matchSeqNum: 0 });
@@ -135,7 +135,7 @@ describe('trim commands', () => {
     ['up to itself', 5n, [5]],
     ['through itself', 6n, []],
     ['beyond everything', 2n ** 64n - 1n, []],
-  ])('%s', async (_, to, left) => {
+  ])('trim correctly: %s', async (_, to, left) => {
     const { append, log, stream, engine } = await one();
     for (let i = 0; i < 5; i++) await append([record(`r${i}`)]);
     await log.trim(stream, 2);
@@ -151,7 +151,7 @@ describe('trim commands', () => {
 });
 
 describe('encryption', () => {
-  test('records come back with the key, not with another one, and not without', async () => {
+  test('returns records with the same key, not with another key, and not without one', async () => {
     const { log } = await openHarness();
     const { it: basin } = await log.createBasin('basin-sealed', { streamCipher: 'aes-256-gcm' });
     const { it: stream } = await log.createStream(basin, 'a', {});

@@ -1,8 +1,8 @@
-/** Questions about usage: what each query means, and what is refused at the edges of its ranges. */
+/** Queries of usage metrics: what each query means, and what is refused at the limits of its ranges. */
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
-import { METRIC_SETS, type MetricLevel, parseMetricsQuery } from '../../src/s2/metrics.ts';
+import { METRIC_SETS, type MetricLevel, parseMetricsQuery } from '../../src/s2/metrics-query.ts';
 
 const NOW = 1_790_000_000;
 const DAY = 86_400;
@@ -20,7 +20,7 @@ function codeOf(level: MetricLevel, query: string): string | undefined {
   }
 }
 
-describe('defaults', () => {
+describe('the default interval', () => {
   test.each([
     ['account', 'account-ops', 'hour'],
     ['account', 'estimated-billable-usage', 'hour'],
@@ -31,12 +31,12 @@ describe('defaults', () => {
     expect(parse(level, `set=${set}&start=1&end=2`)).toEqual({ set, interval, range: { start: 1, end: 2 } });
   });
 
-  test('unknown parameters do not count', () => {
+  test('is used although the query has unknown parameters', () => {
     expect(codeOf('basin', 'set=storage&start=1&end=2&color=red')).toBeUndefined();
   });
 });
 
-describe('the edges', () => {
+describe('the limits of a query', () => {
   test.each([
     [`start=${NOW}&end=${NOW}`, undefined],
     [`start=${NOW}&end=${NOW + 60}`, undefined],
@@ -55,27 +55,27 @@ describe('the edges', () => {
     ['end=2', 'invalid'],
     ['start=2', 'invalid'],
     ['', 'invalid'],
-  ])('%s', (range, code) => {
+  ])('apply to %s', (range, code) => {
     for (const level of ['account', 'basin', 'stream'] as const) {
       for (const set of METRIC_SETS[level]) expect([set, codeOf(level, `set=${set}&${range}`)]).toEqual([set, code]);
     }
   });
 
-  test('what is no query is said before what is no range', () => {
+  test('are checked after the syntax: a malformed query wins over an invalid range', () => {
     expect(codeOf('basin', 'set=nothing')).toBe('bad_query');
     expect(codeOf('basin', 'set=storage&interval=week')).toBe('bad_query');
     expect(codeOf('basin', '')).toBe('bad_query');
   });
 });
 
-describe('intervals', () => {
+describe('the intervals of a set', () => {
   test.each([
     ['basin', 'storage', ['hour']],
     ['stream', 'storage', ['minute']],
     ['account', 'estimated-billable-usage', ['hour', 'day']],
     ['account', 'active-basins', ['minute', 'hour', 'day']],
     ['basin', 'read-throughput', ['minute', 'hour', 'day']],
-  ] as const)('%s %s is by %j', (level, set, allowed) => {
+  ] as const)('are known: %s %s is by %j', (level, set, allowed) => {
     for (const interval of ['minute', 'hour', 'day'] as const) {
       const code = (allowed as readonly string[]).includes(interval) ? undefined : 'invalid';
       expect([interval, codeOf(level, `set=${set}&start=1&end=2&interval=${interval}`)]).toEqual([interval, code]);

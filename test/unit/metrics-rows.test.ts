@@ -1,4 +1,4 @@
-/** Rows of usage metrics: frozen bytes of each, round trips, and refusal of what is not of the expected shape. */
+/** Rows of usage metrics: frozen bytes of each, round trips, and the refusal of bytes in another shape. */
 
 import { expect, test } from '@jest/globals';
 import { Packr } from 'msgpackr';
@@ -67,10 +67,13 @@ const FROZEN: readonly {
   { name: 'shutdown', bytes: '0191c3', row: true, decode: rows.decodeShutdown, encoded: rows.encodeShutdown(true) },
 ];
 
-test.each(FROZEN)('a $name is read as the first build wrote it, and written so', ({ bytes, decode, row, encoded }) => {
-  expect(decode(Buffer.from(bytes, 'hex'))).toEqual(row);
-  expect(Buffer.from(encoded).toString('hex')).toBe(bytes);
-});
+test.each(FROZEN)(
+  'a $name is read as the first build wrote it, and written the same',
+  ({ bytes, decode, row, encoded }) => {
+    expect(decode(Buffer.from(bytes, 'hex'))).toEqual(row);
+    expect(Buffer.from(encoded).toString('hex')).toBe(bytes);
+  },
+);
 
 test.each(FROZEN)('a damaged $name is refused as corrupt, never read as something else', ({ name, bytes, decode }) => {
   const value = Buffer.from(bytes, 'hex');
@@ -89,7 +92,7 @@ test.each(FROZEN)('a damaged $name is refused as corrupt, never read as somethin
     [4, 1, 3, 2],
     [1],
   ];
-  // A later build may put fields behind the first one of a total.
+  // A later build may append fields to the first field of a total.
   const wrong = odd.filter(
     (one) => !(name === 'total' && Array.isArray(one) && Number.isSafeInteger(one[0])) || one[0] < 0,
   );
@@ -99,7 +102,7 @@ test.each(FROZEN)('a damaged $name is refused as corrupt, never read as somethin
   }
 });
 
-test.each(FROZEN)('of any bytes a $name is read, or refused as corrupt', ({ decode }) => {
+test.each(FROZEN)('any bytes read as a $name give a row or are refused as corrupt', ({ decode }) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
       const code = codeOf(() => decode(Buffer.concat([Buffer.of(1), bytes])));
@@ -108,7 +111,7 @@ test.each(FROZEN)('of any bytes a $name is read, or refused as corrupt', ({ deco
   );
 });
 
-test('counts and points come back as they were', () => {
+test('counts and points are the same after a round trip', () => {
   const counts = fc.dictionary(fc.string(), fc.nat({ max: Number.MAX_SAFE_INTEGER }), { noNullPrototype: true });
   const minutes = fc.uniqueArray(fc.tuple(fc.nat({ max: 59 }), fc.maxSafeNat()), { selector: ([minute]) => minute });
   fc.assert(
@@ -121,7 +124,7 @@ test('counts and points come back as they were', () => {
   );
 });
 
-test('keys are in the order of their numbers, kinds apart', () => {
+test('keys are in the order of their numbers, separate for each kind', () => {
   const numbers = fc.tuple(fc.maxSafeNat(), fc.maxSafeNat());
   fc.assert(
     fc.property(numbers, numbers, (a, b) => {

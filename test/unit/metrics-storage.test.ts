@@ -1,10 +1,10 @@
-/** Gauges of what is stored: by stream and minute, by basin and hour, right also after a stop that was none. */
+/** Gauges of stored bytes: by stream and minute, by basin and hour, and correct also after an unclean stop. */
 
 import { describe, expect, test } from '@jest/globals';
 import { HeldEngine, turn } from '../support/log-harness.ts';
 import { DAY, HOUR, MINUTE, openUsage, rowCount, T0, testClock, type UsageHarness } from '../support/usage-harness.ts';
 
-/** Metered: 8 and the body. */
+/** Metered bytes: 8 plus the body. */
 const RECORD = 10;
 const BODY = RECORD - 8;
 
@@ -28,7 +28,7 @@ async function sumOfStreams({ log, basin }: UsageHarness): Promise<number> {
 }
 
 describe('a stream', () => {
-  test('has a point for each minute since it is there, also for those in which nothing happened', async () => {
+  test('has a point for each minute since it was created, also for minutes without any change', async () => {
     const harness = await openUsage();
     const { append, pass } = harness;
     await append('a', BODY);
@@ -44,7 +44,7 @@ describe('a stream', () => {
     expect(await streamStored(harness, 'a', -DAY, -HOUR)).toEqual([]);
   });
 
-  test('that nobody touched for longer than samples are kept has what it has', async () => {
+  test('that did not change for longer than samples are kept still shows its bytes', async () => {
     const harness = await openUsage();
     await harness.append('a', BODY);
     await harness.pass(30 * DAY);
@@ -69,7 +69,7 @@ describe('a stream', () => {
     ]);
   });
 
-  test('costs a row for each hour in which it changed, however often that was, and none when idle', async () => {
+  test('costs a row for each hour in which it changed, however often it changed, and no row when idle', async () => {
     const { append, pass, engine } = await openUsage();
     for (let minute = 0; minute < 90; minute++) {
       await append('a', BODY);
@@ -80,7 +80,7 @@ describe('a stream', () => {
     expect(await rowCount(engine, 'streamStorage')).toBe(3);
   });
 
-  test('waits for its turn when too many changed at once, and is not forgotten', async () => {
+  test('waits for its turn when too many streams changed at once, and is not forgotten', async () => {
     const harness = await openUsage();
     const { log, basin, usage, engine, pass } = harness;
     const stream = await log.openStream(basin, 'a', 'append');
@@ -111,7 +111,7 @@ describe('a basin', () => {
     await harness.stop();
   });
 
-  test('is right after a restart, after kill -9, and after a kill during the count that follows', async () => {
+  test('is correct after a restart, after kill -9, and after a kill during the count that follows', async () => {
     const first = await openUsage();
     for (let i = 0; i < 700; i++) await first.append(`stream-${i}`, BODY);
     await first.pass(MINUTE);
@@ -130,7 +130,7 @@ describe('a basin', () => {
     await fifth.stop();
   });
 
-  test('that is made anew under the same name begins with nothing', async () => {
+  test('that is created again under the same name starts with nothing', async () => {
     const { log, usage, basin, append, pass } = await openUsage();
     await append('a', BODY);
     await pass(MINUTE);
@@ -145,7 +145,7 @@ describe('a basin', () => {
 });
 
 describe('the count after kill -9', () => {
-  test('is right when streams change, come and go while they are counted', async () => {
+  test('is correct when streams change, come and go during the count', async () => {
     const first = await openUsage();
     const names = Array.from({ length: 225 }, (_, i) => `stream-${String(i).padStart(3, '0')}`);
     await Promise.all(names.map((name) => first.append(name, BODY)));
@@ -157,7 +157,7 @@ describe('the count after kill -9', () => {
         const page: [name: string, bytes: number][] = [];
         const look = (): Promise<string | undefined> =>
           log.visitStored(basin, startAfter, (name, bytes) => page.push([name, bytes]));
-        // Every second page is on its way while streams change.
+        // Every second page is being read while streams change.
         const early = pages % 2 === 0 ? await look() : undefined;
         await new Promise<void>((resolve) => {
           release = resolve;
@@ -168,7 +168,7 @@ describe('the count after kill -9', () => {
       },
     }));
     for (let page = 1; pages === page; page++) {
-      // Before, at and behind the name that the count has come to, of which there are 64 on each page.
+      // Before, at and after the name that the count has reached; each page has 64 of these names.
       const at = (page - 1) * 64;
       for (const index of [0, at - 1, at, at + 25, 224]) {
         const name = names[index];
@@ -192,7 +192,7 @@ describe('the count after kill -9', () => {
 });
 
 describe('active basins', () => {
-  test('are those that had a stream in the range, also those that are gone', async () => {
+  test('are those that had a stream in the range, also deleted ones', async () => {
     const harness = await openUsage(new HeldEngine(), testClock());
     const { log, usage, append, pass, basin } = harness;
     await log.ensureBasin('basin-two', {});

@@ -1,4 +1,4 @@
-/** What Prometheus is told: each server for itself, cumulative histograms, and numbers read at the moment of the question. */
+/** What Prometheus is told: a registry per server, cumulative histograms, and values read at the time of the scrape. */
 
 import { expect, test } from '@jest/globals';
 import { Metrics } from '../../src/observe/metrics.ts';
@@ -6,7 +6,7 @@ import { parsePrometheus, sumOf } from '../support/prometheus.ts';
 
 const read = async (metrics: Metrics) => parsePrometheus(await metrics.text());
 
-test('two servers in one process count apart', async () => {
+test('two servers in one process count separately', async () => {
   const [one, other] = [new Metrics(), new Metrics()];
   one.appended(undefined, 's2', 3, 300);
   one.otlpAnswered('logs', 200);
@@ -24,7 +24,7 @@ test('a histogram counts a value in its own bucket and in all above, bounds incl
   expect(sumOf(samples, 's2_append_batch_records_sum')).toBe(1_000_024);
 });
 
-test('latencies are told in seconds', async () => {
+test('latencies are exported in seconds', async () => {
   const metrics = new Metrics();
   metrics.acked(250);
   metrics.permitted(1);
@@ -37,7 +37,7 @@ test('latencies are told in seconds', async () => {
   expect(sumOf(samples, 'tailrace_transaction_bytes_sum')).toBe(1_000);
 });
 
-test('what is watched is looked at once for an answer, and anew for the next one', async () => {
+test('an observed value is read once for a scrape, and again for the next one', async () => {
   const metrics = new Metrics();
   let looks = 0;
   let freeBytes: number | undefined;

@@ -1,4 +1,4 @@
-/** Usage metrics: counted per minute, written down each minute and when the server stops, kept for as long as promised. */
+/** Usage metrics: counted per minute, written each minute and when the server stops, kept for the promised time. */
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
@@ -8,8 +8,8 @@ import { DAY, HOUR, MINUTE, openUsage, rowCount, T0, testClock, total, usageRows
 
 const ALL = { start: T0, end: T0 + 200 * DAY };
 
-describe('what is done', () => {
-  test('stands in the minute in which it was done, written down or not', async () => {
+describe('an operation', () => {
+  test('is counted in its minute, whether it is already written or not', async () => {
     const { usage, basin, append, pass, stop } = await openUsage();
     await append('a', 10);
     await append('a', 10);
@@ -50,7 +50,7 @@ describe('what is done', () => {
     expect((await second.usage.basin(second.basin, ALL, 'hour')).get(APPEND_OPS.express)).toEqual([[T0, 1]]);
   });
 
-  test('is answered for the buckets that a range touches, both ends included', async () => {
+  test('is returned for the buckets that a range touches, both ends included', async () => {
     const { usage, basin, append, pass } = await openUsage();
     for (let i = 0; i < 4; i++) {
       await append('a', 1);
@@ -65,7 +65,7 @@ describe('what is done', () => {
     expect(await minutes(-60, 239)).toBe(4);
   });
 
-  test('on basins that are not there is not counted, and unknown operations neither', async () => {
+  test('is not counted when its basin does not exist or its kind is unknown', async () => {
     const { usage, engine, pass } = await openUsage();
     for (let i = 0; i < 1_000; i++) usage.operation('list-streams', `basin-none-${i}`);
     usage.operation('no-such-thing', 'basin-one');
@@ -80,8 +80,8 @@ describe('what is done', () => {
   });
 });
 
-describe('writing down', () => {
-  test('is one transaction a minute while something happens, and none while nothing does', async () => {
+describe('writing counts', () => {
+  test('takes one transaction a minute while something happens, and none while nothing does', async () => {
     const { engine, append, pass } = await openUsage();
     for (let i = 0; i < 50; i++) await append(`stream-${i % 5}`, 1);
     const before = engine.transactions.length;
@@ -98,7 +98,7 @@ describe('writing down', () => {
     ).toEqual([]);
   });
 
-  test('that fails is made up for, and counts nothing twice', async () => {
+  test('is repeated when it fails, and counts nothing twice', async () => {
     let failing = true;
     const { usage, basin, append, pass, errors, stop } = await openUsage(new HeldEngine(), testClock(), (log) => ({
       commitRows: (rows) =>
@@ -120,7 +120,7 @@ describe('writing down', () => {
     await stop();
   });
 
-  test('keeps no more than an hour of minutes in memory while the store takes nothing', async () => {
+  test('keeps no more than an hour of minutes in memory while the store refuses writes', async () => {
     const { usage, basin, append, pass } = await openUsage(new HeldEngine(), testClock(), () => ({
       commitRows: () => Promise.reject(new TailraceError('storage', 'told to fail')),
     }));
@@ -133,7 +133,7 @@ describe('writing down', () => {
     expect(total(points)).toBe(100);
   });
 
-  test('ends with the last word when the server stops, and is not done twice', async () => {
+  test('happens a last time when the server stops, and only once', async () => {
     const { engine, usage, append, stop } = await openUsage();
     await append('a', 1);
     await stop();
@@ -144,8 +144,8 @@ describe('writing down', () => {
   });
 });
 
-describe('what is old', () => {
-  test('minutes go after a week, hours stay with the same sums, and go when nobody can ask for them', async () => {
+describe('expiry of counts', () => {
+  test('deletes minutes after a week and keeps hours with the same sums until no query can reach them', async () => {
     const { engine, usage, basin, append, pass } = await openUsage();
     for (let i = 0; i < 90; i++) {
       await append('a', 1);
@@ -161,20 +161,20 @@ describe('what is old', () => {
     await pass(MINUTE);
     expect(await rowCount(engine, 'minutes')).toBe(1);
     expect((await usage.basin(basin, ALL, 'hour')).get(APPEND_OPS.express)).toEqual(hours);
-    // Minutes that are gone are told by the hour: no count is missing.
+    // Deleted minutes are answered from the hour: no count is missing.
     expect((await usage.basin(basin, ALL, 'minute')).get(APPEND_OPS.express)).toEqual(hours);
     await pass(92 * DAY);
     usage.operation('list-basins');
     await pass(MINUTE);
     expect(await usage.basin(basin, ALL, 'day')).toEqual(new Map());
     expect([await rowCount(engine, 'hours'), await rowCount(engine, 'streamStorage')]).toEqual([1, 0]);
-    // A gauge stands until its next sample.
+    // A gauge keeps its value until its next sample.
     expect(await rowCount(engine, 'basinStorage')).toBe(1);
     const now = T0 + 99 * DAY;
     expect((await usage.basinStorage(basin, { start: now, end: now })).map(([, bytes]) => bytes)).toEqual([90 * 9]);
   });
 
-  test('does not go because the wall clock jumped ahead', async () => {
+  test('does not follow a wall clock that jumps ahead', async () => {
     const { engine, clock, append, pass } = await openUsage();
     await append('a', 1);
     await pass(MINUTE);

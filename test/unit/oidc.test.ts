@@ -1,4 +1,7 @@
-/** Outside issuers on a clock that only the test moves: deadlines, who waits for whom, and who a token makes of its sender. */
+/**
+ * Outside issuers on a clock that only the test moves: deadlines, who waits for what, and which principal a token
+ * gives.
+ */
 
 import { expect, test } from '@jest/globals';
 import type { FetchKeys } from '../../src/access/issuer-keys.ts';
@@ -35,13 +38,13 @@ async function setUp(fetchKeys: FetchKeys, basins = [trusting(BASIN, remote())])
   return { clock, warnings, at, outside, key, token };
 }
 
-/** Never answers, and ends when it is told to. */
+/** Never responds, and ends when it is aborted. */
 const hanging: FetchKeys = (_uri, signal) =>
   new Promise((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error));
   });
 
-test('an issuer that does not answer is waited for until the deadline', async () => {
+test('an issuer that does not respond is waited for until the deadline', async () => {
   const { clock, outside, token, warnings } = await setUp(hanging);
   const jwt = await token();
   let isOver = false;
@@ -55,11 +58,11 @@ test('an issuer that does not answer is waited for until the deadline', async ()
   clock.advance(1);
   await expect(sent).rejects.toMatchObject({ code: 'unavailable', detail: { retryAfterSeconds: 2 } });
   expect(warnings).toEqual([expect.stringMatching(/^https:\/\/issuer\.example .*longer than 5 s$/)]);
-  // The next one hears at once that there is no use in it.
+  // The next request is refused at once, because asking again is pointless.
   await expect(outside.identify(jwt, 'hash', undefined)).rejects.toMatchObject({ code: 'unavailable' });
 });
 
-test('one that answers, and then says nothing more, too', async () => {
+test('an issuer that responds and then stops sending is waited for until the deadline too', async () => {
   const { clock, outside, token, warnings } = await setUp(async (_uri, signal) => {
     const body = new ReadableStream({
       start: (controller) => {
@@ -77,7 +80,7 @@ test('one that answers, and then says nothing more, too', async () => {
   expect(warnings).toHaveLength(1);
 });
 
-test('so many wait for one issuer, and more hear at once that they should come again', async () => {
+test('a limited number of senders wait for one issuer, and more are told at once to retry', async () => {
   const { clock, outside, token } = await setUp(hanging);
   const jwt = await token();
   const waiting = Array.from({ length: OIDC_WAITING_MAX }, (_, i) => outside.identify(jwt, `${i}`, undefined));
@@ -87,7 +90,7 @@ test('so many wait for one issuer, and more hear at once that they should come a
   expect((await settled).map(({ status }) => status)).toEqual(waiting.map(() => 'rejected'));
 });
 
-test('a basin that changes its mind while its issuer is asked lets nobody in', async () => {
+test('a basin that changes its configuration while its issuer is asked accepts no token', async () => {
   let answer = (_response: Response): void => {};
   const { at, outside, token, key } = await setUp(() => new Promise((resolve) => (answer = resolve)));
   const jwt = await token();
@@ -121,7 +124,7 @@ test('the sender may append to streams of the basin, and nothing else', async ()
   }
   expect(sender.token?.resourceAttributes).toEqual(new Map([['project.id', 'project']]));
   expect(sender.token).toMatchObject({ autoPrefix: '', stream: undefined, scope: { basins: { exact: BASIN } } });
-  // Its signature is not looked at again.
+  // Its signature is not verified again.
   expect(await outside.identify(jwt, 'hash', BASIN)).toBe(sender);
 });
 
@@ -129,14 +132,14 @@ test.each([
   ['repo:acme/shop:ref:refs/heads/main', 'oidc:repo:acme/shop:ref:refs/heads/main'],
   ['a\u0007\u202e\u2028`"\\\n', 'oidc:a\\u{7}\\u{202e}\\u{2028}\\u{60}\\u{22}\\u{5c}\\u{a}'],
   ['🌊'.repeat(65), `oidc:${'🌊'.repeat(64)}…`],
-])('%j is known in messages as %s', async (sub, id) => {
+])('%j is shown in messages as %s', async (sub, id) => {
   const key = await makeKey('k');
   const jwks = JSON.stringify({ keys: [key.jwk] });
   const { outside, token } = await setUp(hanging, [trusting(BASIN, { issuer: ISSUER, audience: 'a', keys: { jwks } })]);
   expect((await outside.identify(await token({ sub }, key), 'hash', undefined)).id).toBe(id);
 });
 
-test('the operator hears why a token was refused, the sender does not', async () => {
+test('the operator is told why a token was refused, the sender is not', async () => {
   const key = await makeKey('k');
   const jwks = JSON.stringify({ keys: [key.jwk] });
   const basins = [trusting(BASIN, { issuer: ISSUER, audience: 'a', keys: { jwks } })];

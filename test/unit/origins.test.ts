@@ -1,13 +1,13 @@
-/** Origins: how `--cors-origin` is written, and which pages are of one that the operator configured. */
+/** Origins: how `--cors-origin` is written, and which pages belong to an origin that the operator configured. */
 
 import { describe, expect, test } from '@jest/globals';
 import { Origins } from '../../src/access/origins.ts';
 import { parseConfig } from '../../src/config.ts';
 
-describe('named origins', () => {
+describe('with named origins', () => {
   const origins = new Origins(['https://app.example', 'http://localhost:3000']);
 
-  test.each(['https://app.example', 'http://localhost:3000'])('%s is one', (origin) => {
+  test.each(['https://app.example', 'http://localhost:3000'])('%s is allowed', (origin) => {
     expect(origins.allows(origin)).toBe(true);
   });
 
@@ -23,29 +23,29 @@ describe('named origins', () => {
     'https://app.example/',
     'http://localhost',
     'https://app.example, https://app.example',
-  ])('%s is none', (origin) => {
+  ])('%s is not allowed', (origin) => {
     expect(origins.allows(origin)).toBe(false);
     expect(new Origins([]).allows(origin)).toBe(false);
   });
 
-  test('several headers are none, whatever they say', () => {
+  test('several Origin headers are not allowed, whatever they contain', () => {
     expect(origins.allows(['https://app.example'])).toBe(false);
     expect(new Origins(['*']).allows(['https://app.example'])).toBe(false);
   });
 });
 
-describe('any origin', () => {
+describe('with any origin', () => {
   const origins = new Origins(['*']);
 
   test.each(['https://any.example', 'null', 'capacitor://localhost', `https://${'a'.repeat(292)}`])(
-    '%s is one',
+    '%s is allowed',
     (one) => {
       expect(origins.allows(one)).toBe(true);
     },
   );
 
   test.each([undefined, '', '*', 'https://a.example, https://b.example', 'nonsense', `https://${'a'.repeat(293)}`])(
-    '%s is none, since no browser sends it',
+    '%s is not allowed, since no browser sends it',
     (one) => {
       expect(origins.allows(one)).toBe(false);
     },
@@ -63,9 +63,9 @@ describe('--cors-origin', () => {
     ['capacitor://localhost', ['capacitor://localhost']],
     ['', undefined],
     [[], undefined],
-  ])('origins %j', (given, origins) => {
+  ])('accepts the origins %j', (given, origins) => {
     expect(parseConfig({ corsOrigin: given }).corsOrigin).toEqual(origins);
-    // What was parsed once means the same when it is parsed again.
+    // A parsed value has the same meaning when it is parsed again.
     expect(parseConfig({ corsOrigin: origins }).corsOrigin).toEqual(origins);
   });
 
@@ -79,14 +79,14 @@ describe('--cors-origin', () => {
     ['https://app.example:99999', 'write it as https://app.example'],
     ['null', 'write it as https://app.example'],
     ['file://', 'write it as https://app.example'],
-  ])('the origin %s is refused: %s', (origin, advice) => {
+  ])('refuses the origin %s: %s', (origin, advice) => {
     const refused = () => parseConfig({ corsOrigin: ['https://good.example', origin] });
     expect(refused).toThrow(expect.objectContaining({ code: 'config' }));
     expect(refused).toThrow(`--cors-origin (TAILRACE_CORS_ORIGIN) takes origins`);
     expect(refused).toThrow(advice);
   });
 
-  test('any origin and no tokens do not go together, named ones do', () => {
+  test('refuses any origin without tokens, and accepts named ones', () => {
     expect(() => parseConfig({ corsOrigin: '*', noAuth: true })).toThrow(/--cors-origin .*--no-auth/);
     const named = { corsOrigin: ['https://app.example'], noAuth: true };
     expect(parseConfig(named)).toMatchObject(named);

@@ -17,7 +17,7 @@ interface FakeStream {
   readonly config: { readonly timestampingMode: TimestampingMode };
 }
 
-/** A log that keeps what it gets. Streams named `missing…` do not exist, `slow…` are opened later. */
+/** A log that keeps what is appended. Streams named `missing…` do not exist, `slow…` are opened later. */
 class FakeLog {
   readonly opened: string[] = [];
   readonly appended: Appends[] = [];
@@ -39,7 +39,7 @@ class FakeLog {
     return this.fault === undefined ? Promise.resolve() : Promise.reject(this.fault);
   }
 
-  /** What was appended, by stream. */
+  /** The appended records, by stream. */
   texts(): readonly (readonly [stream: string, texts: readonly unknown[]])[] {
     return this.appended
       .flat()
@@ -80,8 +80,8 @@ async function refusal(sending: Promise<unknown>): Promise<TailraceError> {
   throw error ?? new Error('it was accepted');
 }
 
-describe('accepted', () => {
-  test('all streams of a request go down in one append, each in the order of the request', async () => {
+describe('accepting a request', () => {
+  test('appends all its streams in one append, each in the order of the request', async () => {
     const port = new FakeLog();
     const body = [...resource('a', log('1'), log('2')), ...resource('b', log('3')), ...resource('a', log('4'))];
     expect(await send(port, body)).toEqual({ accepted: 4, rejected: 0, records: 4, message: undefined, reasons: [] });
@@ -92,7 +92,7 @@ describe('accepted', () => {
     ]);
   });
 
-  test('the payload of a whole request is the body itself', async () => {
+  test('stores the body itself as the payload when the whole request is stored', async () => {
     const port = new FakeLog();
     const body = Uint8Array.from([...resource('a', log('1')), ...resource('a', log('2'))]);
     const basin = { name: 'telemetry', config: { otlpDefaultStream: '' } };
@@ -106,20 +106,20 @@ describe('accepted', () => {
     ['no bytes', []],
     ['resources without items', [...resource('a'), ...nameless()]],
     ['only unknown fields', field(9, 'x')],
-  ])('an empty request opens and commits nothing: %s', async (_, body) => {
+  ])('opens and commits nothing for an empty request: %s', async (_, body) => {
     const port = new FakeLog();
     expect(await send(port, body)).toMatchObject({ accepted: 0, rejected: 0, message: undefined });
     expect([port.opened, port.appended]).toEqual([[], []]);
   });
 
-  test('open streams are appended to before the call returns', async () => {
+  test('appends to open streams before the call returns', async () => {
     const port = new FakeLog();
     const sending = send(port, [...resource('a', log('1')), ...resource('b', log('2'))]);
     expect(port.appended).toHaveLength(1);
     await sending;
   });
 
-  test('streams that open later are waited for', async () => {
+  test('waits for streams that open later', async () => {
     const port = new FakeLog();
     await Promise.all([send(port, resource('slow', log('1'))), send(port, resource('a', log('2')))]);
     expect(port.texts()).toEqual([
@@ -128,13 +128,13 @@ describe('accepted', () => {
     ]);
   });
 
-  test('the basin’s template names the stream of other resources', async () => {
+  test('names the stream of other resources by the basin’s template', async () => {
     const port = new FakeLog();
     await send(port, nameless(log('1')), { fallback: '{service.name}' });
     expect(port.texts()).toEqual([['unknown_service', ['1']]]);
   });
 
-  test('metrics count data points, and records', async () => {
+  test('counts data points and records of metrics', async () => {
     const metric = field(2, field(5, [...field(1, []), ...field(1, []), ...field(1, [])]));
     const result = await send(new FakeLog(), [...resource('a', metric), ...nameless(metric, metric)], {
       signal: 'metrics',
@@ -145,7 +145,7 @@ describe('accepted', () => {
 });
 
 describe('rejected while the rest commits', () => {
-  test('resources without a stream, with bad names, of streams that are not there', async () => {
+  test('are resources without a stream, with bad stream names, or of missing streams', async () => {
     const port = new FakeLog();
     const body = [
       ...nameless(log('x')),
@@ -163,7 +163,7 @@ describe('rejected while the rest commits', () => {
     expect(port.texts()).toEqual([['a', ['kept']]]);
   });
 
-  test('a record of exactly 1 MiB metered is taken, one byte more is not', async () => {
+  test('is a record one byte above 1 MiB metered, but not one of exactly 1 MiB', async () => {
     const overhead =
       RECORD_METERED_BYTES_MAX - bodyOf(Buffer.alloc(RECORD_METERED_BYTES_MAX / 2)) + RECORD_METERED_BYTES_MAX / 2;
     const filler = (bytes: number) => field(9, Buffer.alloc(bytes));
@@ -177,7 +177,7 @@ describe('rejected while the rest commits', () => {
     expect(port.texts()).toEqual([['a', ['before', 'fits', 'after']]]);
   });
 
-  test('items without a time where the stream requires one', async () => {
+  test('are items without a time where the stream requires one', async () => {
     const port = new FakeLog();
     const body = resource('strict', log('none'), log('timed', fixed64(1, 5_000_000n)), log('zero', fixed64(1, 0n)));
     expect(await send(port, body)).toMatchObject({
@@ -189,13 +189,13 @@ describe('rejected while the rest commits', () => {
     expect(Array.from(port.appended[0]?.[0]?.drafts[0]?.timestamps ?? [])).toEqual([5]);
   });
 
-  test('when everything is rejected nothing is appended', async () => {
+  test('is everything, and then nothing is appended', async () => {
     const port = new FakeLog();
     expect(await send(port, resource('strict', log('none')))).toMatchObject({ accepted: 0, rejected: 1, records: 0 });
     expect(port.appended).toEqual([]);
   });
 
-  test('streams that the caller may not append to, as long as one is allowed', async () => {
+  test('are streams that the caller may not append to, when at least one other is allowed', async () => {
     const port = new FakeLog();
     const body = [...resource('mine', log('1')), ...resource('theirs', log('2'))];
     const result = await send(port, body, { mayAppend: (stream) => stream === 'mine' });
@@ -203,7 +203,7 @@ describe('rejected while the rest commits', () => {
     expect(port.opened).toEqual(['mine']);
   });
 
-  test('the message stays short, however many reasons there are', async () => {
+  test('is reported in a message that stays short, however many reasons there are', async () => {
     const names = Array.from({ length: 900 }, (_, i) => 'x'.repeat(513 + i));
     const result = await send(
       new FakeLog(),
@@ -217,7 +217,7 @@ describe('rejected while the rest commits', () => {
 });
 
 describe('large and awkward requests', () => {
-  test('a head in many pieces is put together before it is stored', async () => {
+  test('a resource head in many pieces is joined before it is stored', async () => {
     const port = new FakeLog();
     const pieces = Array.from({ length: 20 }, (_, i) => [
       ...field(1, field(1, [...field(1, `key ${i}`), ...field(2, field(1, `value ${i}`))])),
@@ -228,11 +228,11 @@ describe('large and awkward requests', () => {
     const [draft] = port.appended[0]?.[0]?.drafts ?? [];
     const rebuilt = oracle('logs', Buffer.concat(draft?.payload ?? []));
     expect(rebuilt).toEqual(oracle('logs', body));
-    // What was one head of 20 pieces is one piece now, so that each reader of a record copies one.
+    // The head of 20 pieces is one piece now, so each reader of a record copies one piece.
     expect(draft?.layout.length).toBeLessThan(150);
   });
 
-  test('a large body lets others run before it is through', async () => {
+  test('a large body yields to other work while it is processed', async () => {
     const port = new FakeLog();
     const frame = (tag: number, ...parts: readonly Uint8Array[]): Buffer => {
       const content = Buffer.concat(parts);
@@ -246,7 +246,7 @@ describe('large and awkward requests', () => {
     expect(port.texts()).toEqual([['a', [...items.map(() => 'large'), 'last']]]);
   });
 
-  test('items of a resource that alone is larger than a record may be', async () => {
+  test('items whose resource alone exceeds the record limit are rejected', async () => {
     const port = new FakeLog();
     const head = Buffer.alloc(RECORD_METERED_BYTES_MAX);
     const large = Buffer.concat([Buffer.from([0x1a, ...varint(head.length)]), head.fill(0x20)]);
@@ -265,37 +265,37 @@ describe('large and awkward requests', () => {
   });
 });
 
-describe('refused as a whole, with nothing appended', () => {
+describe('a refused request', () => {
   test.each<readonly [name: string, body: Bytes, code: string, extra?: Partial<IngestOptions>]>([
-    ['bad bytes behind good ones', [...resource('a', log('1')), 0x0a], 'bad_proto'],
-    ['too many records', resource('a', ...Array.from({ length: 1_001 }, () => field(2, []))), 'too_large'],
+    ['with bad bytes after good ones', [...resource('a', log('1')), 0x0a], 'bad_proto'],
+    ['with too many records', resource('a', ...Array.from({ length: 1_001 }, () => field(2, []))), 'too_large'],
     [
-      'no stream is allowed',
+      'with no allowed stream',
       [...resource('a', log('1')), ...resource('b', log('1'))],
       'permission_denied',
       { mayAppend: () => false },
     ],
     [
-      'a stream that is being deleted',
+      'with a stream that is being deleted',
       [...resource('a', log('1')), ...resource('deleting', log('1'))],
       'stream_deletion_pending',
     ],
-  ])('%s', async (_, body, code, extra = {}) => {
+  ])('appends nothing: %s', async (_, body, code, extra = {}) => {
     const port = new FakeLog();
     expect((await refusal(send(port, body, extra))).code).toBe(code);
     expect(port.appended).toEqual([]);
   });
 
-  test('what the log throws reaches the caller, and the next request works', async () => {
+  test('gets the error of the log, and the next request works', async () => {
     const port = new FakeLog();
-    port.fault = new TailraceError('storage_full', 'no room');
+    port.fault = new TailraceError('storage_full', 'no space');
     expect((await refusal(send(port, resource('a', log('1'))))).code).toBe('storage_full');
     port.fault = undefined;
     expect(await send(port, resource('a', log('2')))).toMatchObject({ accepted: 1 });
   });
 });
 
-/** Metered bytes of a log record with that many bytes of trace id and the text `fits`, in stream `a`. */
+/** Metered bytes of a log record with this trace id and the text `fits`, in stream `a`. */
 function bodyOf(filler: Uint8Array): number {
   const item = log('fits', field(9, filler));
   return meteredBytes(OTLP_HEADERS.logs, resource('a', item).length);

@@ -1,4 +1,4 @@
-/** Answers decode to what was meant, in both encodings, and stay small. */
+/** Responses decode to the intended message in both encodings, and stay small. */
 
 import { describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
@@ -23,23 +23,23 @@ function json(bytes: Uint8Array): unknown {
   return JSON.parse(Buffer.from(bytes).toString());
 }
 
-describe.each(SIGNALS)('%s', (signal, type, field) => {
+describe.each(SIGNALS)('responses in %s', (signal, type, field) => {
   const typeName = `opentelemetry.proto.collector.${type}`;
 
-  test('full success is zero bytes, or an empty object', () => {
+  test('are zero bytes, or an empty object, on full success', () => {
     const full = { rejected: 0, message: undefined };
     expect(exportResponse(signal, 'protobuf', full)).toHaveLength(0);
     expect(Buffer.from(exportResponse(signal, 'json', full)).toString()).toBe('{}');
   });
 
-  test.each([1, 127, 128, 70_000, 2 ** 40])('partial success with %i rejected', (rejected) => {
+  test.each([1, 127, 128, 70_000, 2 ** 40])('report partial success with %i rejected', (rejected) => {
     const partial = { rejected, message: 'Grüße “λ”' };
     const expected = { partialSuccess: { [field]: String(rejected), errorMessage: 'Grüße “λ”' } };
     expect(decoded(typeName, exportResponse(signal, 'protobuf', partial))).toEqual(expected);
     expect(json(exportResponse(signal, 'json', partial))).toEqual(expected);
   });
 
-  test('a warning has a message and rejects nothing', () => {
+  test('carry a warning as a message that rejects nothing', () => {
     const warning = { rejected: 0, message: 'cut' };
     expect(decoded(typeName, exportResponse(signal, 'protobuf', warning))).toEqual({
       partialSuccess: { errorMessage: 'cut' },
@@ -48,14 +48,14 @@ describe.each(SIGNALS)('%s', (signal, type, field) => {
   });
 });
 
-describe('status', () => {
+describe('a Status', () => {
   test('carries code and message', () => {
     const status = { code: OTLP_GRPC_CODE.too_large, message: 'too much — send less' };
     expect(decoded('google.rpc.Status', statusResponse('protobuf', status.code, status.message))).toEqual(status);
     expect(json(statusResponse('json', status.code, status.message))).toEqual({ code: 8, message: status.message });
   });
 
-  test('a long message is cut, not in the middle of a character', () => {
+  test('cuts a long message, never inside a character', () => {
     for (const shift of ['', 'x']) {
       const message = shift + '😀'.repeat(ANSWER_MESSAGE_CHARS_MAX);
       const { message: cut } = json(statusResponse('json', 3, message)) as { message: string };

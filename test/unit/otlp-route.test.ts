@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import type { Signal } from '../../src/model/record.ts';
-import { type Route, routeResource } from '../../src/otlp/routing/route.ts';
+import { routeResource, type StreamRoute } from '../../src/otlp/routing/route.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { field, varint } from '../support/otlp-wire.ts';
 
@@ -14,7 +14,7 @@ const attribute = (key: string, ...values: readonly Bytes[]): Bytes =>
 const resource = (...fields: readonly Bytes[]): Bytes => field(1, fields.flat());
 const ITEM: Bytes = field(2, field(2, []));
 
-function routed(fields: readonly Bytes[], fallback = '', signal: Signal = 'logs'): Route {
+function routed(fields: readonly Bytes[], fallback = '', signal: Signal = 'logs'): StreamRoute {
   const scanned = scanRequest(signal, Uint8Array.from(field(1, fields.flat())), { requestRecordsMax: 10 });
   return routeResource(scanned, 0, { fallback });
 }
@@ -22,7 +22,7 @@ function routed(fields: readonly Bytes[], fallback = '', signal: Signal = 'logs'
 describe('s2.stream', () => {
   test.each<readonly [name: string, fields: readonly Bytes[], stream: string]>([
     ['names the stream', [resource(attribute('s2.stream', text('app'))), ITEM], 'app'],
-    ['may stand behind the scopes', [ITEM, resource(attribute('s2.stream', text('app')))], 'app'],
+    ['the attribute after the scopes counts', [ITEM, resource(attribute('s2.stream', text('app')))], 'app'],
     [
       'among others',
       [resource(attribute('a', text('x')), attribute('s2.stream', text('äpp/1')), attribute('z')), ITEM],
@@ -61,9 +61,9 @@ describe('s2.stream', () => {
       'app',
     ],
     ['a name of 512 bytes', [resource(attribute('s2.stream', text('é'.repeat(256)))), ITEM], 'é'.repeat(256)],
-  ])('%s', (_, fields, stream) => {
+  ])('decides: %s', (_, fields, stream) => {
     expect(routed(fields)).toEqual({ stream });
-    // The template is never asked.
+    // The template is not used.
     expect(routed(fields, 'fallback')).toEqual({ stream });
   });
 
@@ -77,7 +77,7 @@ describe('s2.stream', () => {
     ['a string and then a number', [...text('app'), ...varint(0x18), 5], /must be a string/],
     ['a list', field(5, field(1, text('app'))), /must be a string/],
     ['nothing', [], /must be a string/],
-  ])('refused and never passed on to the template: %s', (_, value, says) => {
+  ])('is refused and never replaced by the template: %s', (_, value, says) => {
     for (const fallback of ['', 'fallback']) {
       expect(routed([resource(attribute('s2.stream', value)), ITEM], fallback)).toEqual({
         rejected: expect.stringMatching(says),
@@ -85,7 +85,7 @@ describe('s2.stream', () => {
     }
   });
 
-  test('a key that another key overrides does not count', () => {
+  test('does not count when another key overrides it', () => {
     const overridden = field(1, [...field(1, 's2.stream'), ...field(1, 'other'), ...field(2, text('app'))]);
     expect(routed([resource(overridden), ITEM], 'fallback')).toEqual({ stream: 'fallback' });
   });
@@ -109,23 +109,23 @@ describe('the fallback template', () => {
     ['{flag}', [attribute('flag', [0x10, 0x80, 0x00])], 'false'],
     ['{share}', [attribute('share', [0x21, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f])], '1.5'],
     ['fixed', [], 'fixed'],
-  ])('%s', (template, attributes, stream) => {
+  ])('%s names the stream', (template, attributes, stream) => {
     expect(routed([resource(...attributes), ITEM], template, 'traces')).toEqual({ stream });
   });
 
-  test('an attribute that is missing or no text is named in the reason', () => {
+  test('gives a reason that names an attribute that is missing or not text', () => {
     const says = { rejected: expect.stringContaining('tenant') };
     expect(routed([ITEM], '{tenant}/{service.name}')).toEqual(says);
     expect(routed([resource(attribute('tenant', text(''))), ITEM], '{tenant}')).toEqual(says);
     expect(routed([resource(attribute('tenant', field(7, 'x'))), ITEM], '{tenant}')).toEqual(says);
   });
 
-  test('what it makes must be a stream name', () => {
+  test('must result in a stream name', () => {
     const long = resource(service('x'.repeat(600)));
     expect(routed([long, ITEM], '{service.name}')).toEqual({ rejected: expect.stringMatching(/512.*s2\.stream/) });
   });
 
-  test('empty is off: the reason says how to name a stream', () => {
+  test('is off when empty: the reason says how to name a stream', () => {
     expect(routed([resource(service('shop')), ITEM])).toEqual({
       rejected: expect.stringContaining('OTEL_RESOURCE_ATTRIBUTES=s2.stream='),
     });

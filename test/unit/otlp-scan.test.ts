@@ -1,4 +1,4 @@
-/** Each rule of the wire that a body can break, by its bytes, and the limits at their edge (otlp.md, Encodings). */
+/** Each protobuf wire rule that a body can break, by its bytes, and the limits at their edge. */
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
@@ -56,7 +56,7 @@ const cases: readonly (readonly [name: string, body: readonly number[], says: Re
   ['a record beyond its scope', field(1, field(2, [0x12, 0x02, 0x10])), /longer than the message/],
   ['a scope beyond its resource', field(1, [0x12, 0x02, 0x1a]), /longer than the message/],
   ['a resource beyond the body', [0x0a, 0x01], /longer than the message/],
-  // Whoever takes the first byte of these lengths for all of it sees an attribute that is good.
+  // A decoder that reads only the first byte of these lengths sees a valid attribute.
   [
     'a value with a length of two bytes',
     log(field(6, [...field(1, 'k'), 0x12, 0x80, 0x0a, 0x7e, ...X126])),
@@ -81,22 +81,22 @@ const cases: readonly (readonly [name: string, body: readonly number[], says: Re
   ['a packed number above 64 bits', buckets([0x01, ...Array(9).fill(0xff), 0x02]), /64 bits/, 'metrics'],
 ];
 
-describe('refused with bad_proto', () => {
-  test.each(cases)('%s', (_, body, says, signal = 'logs') => {
+describe('a body is refused with bad_proto', () => {
+  test.each(cases)('for %s', (_, body, says, signal = 'logs') => {
     const refusal = refused(signal, body);
     expect(refusal.code).toBe('bad_proto');
     expect(refusal.message).toMatch(says);
   });
 
   test.each([...cases.filter(([name]) => !/eleven|above 64/.test(name))])(
-    'protobufjs refuses it too: %s',
+    'for %s, as by protobufjs',
     (_, body, __, signal = 'logs') => {
       expect(() => oracle(signal, Uint8Array.from(body))).toThrow();
     },
   );
 });
 
-describe('kept', () => {
+describe('a body is accepted', () => {
   test.each([
     ['a group', log([0xa3, 0x06, 0x08, 0x01, 0xa4, 0x06])],
     ['a group where the schema has a message', log([0x2b, 0x08, 0x01, 0x2c])],
@@ -115,19 +115,19 @@ describe('kept', () => {
     ['the largest field number', log([0xf8, 0xff, 0xff, 0xff, 0x0f, 0x00])],
     ['text of every length of sequence', log(field(3, 'aé日😀\u0000\u{10ffff}'))],
     ['an item of no bytes', log()],
-  ])('%s', (_, body) => {
+  ])('with %s', (_, body) => {
     const bytes = Uint8Array.from(body);
     expect(scanRequest('logs', bytes, LIMITS).itemCount).toBe(1);
     expect(oracle('logs', bytes)).toHaveLength(1);
   });
 
-  test('packed numbers of all lengths', () => {
+  test('with packed numbers of all lengths', () => {
     const packed = Uint8Array.from(buckets([0x01, 0x80, 0x01, ...Array(9).fill(0xff), 0x01, 0x80, 0x00]));
     expect(scanRequest('metrics', packed, LIMITS).itemCount).toBe(1);
     expect(oracle('metrics', packed)).toHaveLength(1);
   });
 
-  test('fields of the request that nobody knows are checked and left out', () => {
+  test('with unknown fields of the request, which are checked and left out', () => {
     const unknown = [...field(7, 'x'), 0x10, 0x01, 0x23, 0x24];
     const body = [...unknown, ...log([0x10, 0x01]), ...unknown];
     expect(scanRequest('logs', Uint8Array.from(body), LIMITS).itemCount).toBe(1);
@@ -136,7 +136,7 @@ describe('kept', () => {
 });
 
 describe('nesting', () => {
-  // A log record is level 4, its body level 5, and each list in a list takes two levels more.
+  // A log record is level 4, its body level 5, and each list in a list takes two more levels.
   const nested = (lists: number) => {
     let value: readonly number[] = field(1, 'deep');
     for (let i = 0; i < lists; i++) value = field(5, field(1, value));
@@ -148,14 +148,14 @@ describe('nesting', () => {
     return field(1, field(2, field(2, [...open, ...close])));
   };
 
-  test('64 levels are allowed, more are not', () => {
+  test('is allowed up to 64 levels and refused beyond', () => {
     expect(scanRequest('logs', Uint8Array.from(nested(29)), LIMITS).itemCount).toBe(1);
     expect(refused('logs', nested(30)).message).toContain('64 levels');
     expect(scanRequest('logs', Uint8Array.from(groups(60)), LIMITS).itemCount).toBe(1);
     expect(refused('logs', groups(61)).message).toContain('64 levels');
   });
 
-  test('an attribute at the lowest level is no way around it', () => {
+  test('has no way around the limit through an attribute at the lowest level', () => {
     // Lists of key and value take three levels each: value, list, pair.
     const pairs = (count: number) => {
       let value: readonly number[] = field(1, 'deep');
@@ -166,12 +166,12 @@ describe('nesting', () => {
     expect(refused('logs', pairs(20)).message).toContain('64 levels');
   });
 
-  test('a hundred thousand levels are refused without harm', () => {
+  test('of a hundred thousand levels is refused without harm', () => {
     expect(refused('logs', groups(100_000)).code).toBe('bad_proto');
   });
 });
 
-describe('times', () => {
+describe('the time', () => {
   const times = (signal: Signal, item: readonly number[]) => {
     const scanned = scanRequest(signal, Uint8Array.from(field(1, field(2, field(2, item)))), LIMITS);
     return [scanned.itemMs[0], cell(scanned.itemPoints, 0)];
@@ -179,7 +179,7 @@ describe('times', () => {
   const MS = 1_700_000_000_123n;
   const NS = MS * 1_000_000n + 999_999n;
 
-  test('a log has its time, else the time when it was observed', () => {
+  test('of a log is its time, else its observed time', () => {
     expect(times('logs', [...fixed64(1, NS), ...fixed64(11, 5_000_000n)])).toEqual([Number(MS), 0]);
     expect(times('logs', [...fixed64(11, NS), ...fixed64(1, 0n)])).toEqual([Number(MS), 0]);
     expect(times('logs', [...fixed64(1, 7_000_000n), ...fixed64(1, NS)])).toEqual([Number(MS), 0]);
@@ -187,35 +187,35 @@ describe('times', () => {
     expect(times('logs', fixed64(1, 2n ** 64n - 1n))).toEqual([18_446_744_073_709, 0]);
   });
 
-  test('a span has its end', () => {
+  test('of a span is its end', () => {
     expect(times('traces', [...fixed64(7, 1n), ...fixed64(8, NS)])).toEqual([Number(MS), 0]);
     expect(times('traces', fixed64(7, NS))).toEqual([0, 0]);
-    // An event has a time too, which is not the span's.
+    // An event has a time too, which is not the time of the span.
     expect(times('traces', field(11, fixed64(1, NS)))).toEqual([0, 0]);
   });
 
-  test.each([5, 7, 9, 10, 11])('a metric has its latest data point (field %i)', (kind) => {
+  test.each([5, 7, 9, 10, 11])('of a metric is that of its latest data point (field %i)', (kind) => {
     const point = (at: bigint) => field(1, fixed64(3, at));
     expect(times('metrics', field(kind, [...point(5n), ...point(NS), ...point(6_000_000n)]))).toEqual([Number(MS), 3]);
     expect(times('metrics', field(kind, field(1, [])))).toEqual([0, 1]);
   });
 
-  test('an exemplar does not date its data point', () => {
+  test('of a data point is not that of its exemplar', () => {
     expect(times('metrics', field(5, field(1, field(5, fixed64(2, NS)))))).toEqual([0, 1]);
   });
 });
 
-describe('limits', () => {
+describe('the limits of a request', () => {
   const records = (count: number) => field(1, field(2, Array.from({ length: count }, () => [0x12, 0x00]).flat()));
 
-  test('exactly as many records as allowed', () => {
+  test('accept exactly as many records as allowed', () => {
     expect(scanRequest('logs', Uint8Array.from(records(50)), { requestRecordsMax: 50 }).itemCount).toBe(50);
     const refusal = refused('logs', records(51), 50);
     expect(refusal.code).toBe('too_large');
     expect(refusal.message).toMatch(/50.*requestRecordsMax.*--request-records-max/);
   });
 
-  test('containers without items cost no memory', () => {
+  test('do not count containers without items, which cost no memory', () => {
     const empty = Uint8Array.from(Array.from({ length: 200_000 }, () => [0x0a, 0x02, 0x12, 0x00]).flat());
     const scanned = new ScannedRequest();
     scanRequest('logs', empty, LIMITS, scanned);
@@ -223,7 +223,7 @@ describe('limits', () => {
     expect(scanned.resourceField.length).toBeLessThan(1_000);
   });
 
-  test('a resource in very many pieces is refused', () => {
+  test('refuse a resource in very many pieces', () => {
     const torn = field(1, [
       ...Array.from({ length: 500 }, () => [0x12, 0x00, 0x20, 0x01]).flat(),
       ...field(2, [0x12, 0x00]),
@@ -232,7 +232,7 @@ describe('limits', () => {
     expect(refused('logs', torn, 10).code).toBe('too_large');
   });
 
-  test('columns grow, and are used again', () => {
+  test('let columns grow, and reuse them', () => {
     const scanned = new ScannedRequest();
     for (const count of [1, 5_000, 3]) {
       const body = Uint8Array.from(Array.from({ length: count }, () => [...records(2), ...records(1)]).flat());

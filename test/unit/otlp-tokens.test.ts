@@ -1,10 +1,11 @@
-/** What a token says about OTLP data beside what it sets on resources: where the data goes, and what is refused. */
+/** What a token decides about OTLP data besides resource attributes: where the data goes, and what is refused. */
 
 import { describe, expect, test } from '@jest/globals';
 import { type Principal, principalOf, type Token, unlimited } from '../../src/access/grant.ts';
-import { checkIssue, type IssueRequest, tokenFor } from '../../src/access/tokens/issue.ts';
+import { checkIssue, tokenFor } from '../../src/access/tokens/issue.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
+import type { TokenRequest } from '../../src/model/token-request.ts';
 import { type RoutePolicy, routeResource } from '../../src/otlp/routing/route.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { field } from '../support/otlp-wire.ts';
@@ -19,42 +20,42 @@ function routed(streamAttribute: readonly number[] | undefined, policy: RoutePol
 }
 
 describe('the fixed stream', () => {
-  test('stands behind s2.stream and before the template of the basin', () => {
+  test('comes after s2.stream and before the template of the basin', () => {
     expect(routed(field(1, 'named'), { fixed: 'fixed', fallback: 'fallback' })).toEqual({ stream: 'named' });
     expect(routed(undefined, { fixed: 'fixed', fallback: 'fallback' })).toEqual({ stream: 'fixed' });
     expect(routed(undefined, { fixed: undefined, fallback: 'fallback' })).toEqual({ stream: 'fallback' });
   });
 
-  test('is no way out for a wrong s2.stream', () => {
+  test('does not replace an invalid s2.stream', () => {
     expect(routed([0x18, 1], { fixed: 'fixed', fallback: 'fallback' })).toHaveProperty('rejected');
   });
 
-  test('is a name and never a template', () => {
+  test('is a name, never a template', () => {
     expect(routed(undefined, { fixed: 'of-{service.name}', fallback: '' })).toEqual({ stream: 'of-{service.name}' });
   });
 });
 
 describe('issuing a token with a fixed stream', () => {
-  test('names are absolute: those of auto-prefixed tokens begin with the prefix', () => {
+  test('takes an absolute name: that of an auto-prefixed token begins with the prefix', () => {
     const issued = issue(unlimited('root'), { auto: true, streams: { prefix: 'a/' }, stream: 'a/in' });
     expect([issued.autoPrefix, issued.stream]).toEqual(['a/', 'a/in']);
     expect(principalOf(issued).shown('a/in')).toBe('in');
   });
 
-  test.each(['in', 'a', 'a/', 'b/in'])('%s does not', (stream) => {
+  test.each(['in', 'a', 'a/', 'b/in'])('refuses the name %s, which lacks the prefix', (stream) => {
     const asked = { auto: true, streams: { prefix: 'a/' }, stream };
     expect(refusal(() => issue(unlimited('root'), asked)).code).toBe('invalid');
   });
 
-  test('without auto-prefix any name is fine', () => {
+  test('accepts any name without auto-prefix', () => {
     expect(issue(unlimited('root'), { auto: false, streams: { prefix: 'a/' }, stream: 'b' }).stream).toBe('b');
   });
 
-  test('a child is held to the prefix and the stream of its parent', () => {
+  test('binds a child to the prefix and the stream of its parent', () => {
     const parent = principalOf(issue(unlimited('root'), { auto: true, streams: { prefix: 'a/' }, stream: 'a/in' }));
     const prefixed = { auto: false, streams: { prefix: 'a/b/' } };
     expect(issue(parent, prefixed)).toMatchObject({ autoPrefix: 'a/', stream: 'a/in' });
-    // What the parent is bound to cannot be said with the longer prefix.
+    // The longer prefix cannot express what the parent is bound to.
     expect(refusal(() => issue(parent, { ...prefixed, auto: true })).code).toBe('invalid');
     const free = principalOf(issue(unlimited('root'), { auto: true, streams: { prefix: 'a/' } }));
     expect(refusal(() => issue(free, { auto: false, streams: { prefix: 'a/' }, stream: 'in' })).code).toBe('invalid');
@@ -69,7 +70,7 @@ interface Asked {
 
 function issue(issuer: Principal, { auto, streams, stream }: Asked): Token {
   const write = { read: false, write: true };
-  const request: IssueRequest = {
+  const request: TokenRequest = {
     id: 'one',
     scope: {
       basins: { prefix: '' },

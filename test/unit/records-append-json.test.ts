@@ -1,4 +1,4 @@
-/** The JSON body of an append: what is taken, to the bit, and what is refused as what (S2 API §4.4, §9, §12). */
+/** The JSON body of an append: what is accepted, to the bit, and what is refused with which code. */
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
@@ -7,7 +7,7 @@ import { parseAppendJson } from '../../src/s2/append/json.ts';
 
 const parse = (text: string, format: 'raw' | 'base64' = 'raw') => parseAppendJson(Buffer.from(text), format);
 
-/** As a test compares it: bytes as base64. */
+/** In a form that tests compare: bytes as base64. */
 function plain({ records, ...conditions }: AppendInput) {
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
   const rows = records.map(({ body, headers, timestamp }) => ({
@@ -30,8 +30,8 @@ function codeOf(action: () => unknown): string {
   }
 }
 
-describe('taken', () => {
-  test('everything at once, with white space wherever it may stand', () => {
+describe('a JSON batch is accepted', () => {
+  test('with everything at once, and white space at any place', () => {
     const text = ` {\t"records" : [ { "body" : "a" , "headers" : [ [ "k" , "v" ] , ["k",""] ] , "timestamp" : 7 } ,\r\n {} ] ,
       "match_seq_num" : 0 , "fencing_token" : "" } `;
     expect(plain(parse(text))).toEqual({
@@ -51,7 +51,7 @@ describe('taken', () => {
     });
   });
 
-  test('conditions that are null or not there are none', () => {
+  test('with conditions that are null or absent, which are no conditions', () => {
     expect(parse('{"records":[]}')).toEqual({ records: [] });
     expect(parse('{"records":[],"match_seq_num":null,"fencing_token":null}')).toEqual({ records: [] });
     expect(parse('{"records":[{"timestamp":null}]}').records[0]?.timestamp).toBeUndefined();
@@ -63,24 +63,24 @@ describe('taken', () => {
     ['9007199254740993', Number.MAX_SAFE_INTEGER],
     ['18446744073709551615', Number.MAX_SAFE_INTEGER],
     ['1234567890123456', 1_234_567_890_123_456],
-  ])('match_seq_num %s', (text, value) => {
+  ])('with match_seq_num %s', (text, value) => {
     expect(parse(`{"records":[],"match_seq_num":${text}}`).matchSeqNum).toBe(value);
   });
 
-  test('escapes, and text of every length in UTF-8', () => {
+  test('with escapes, and text of every length in UTF-8', () => {
     expect(bodyOf('"\\"\\\\\\/\\b\\f\\n\\r\\t"').toString()).toBe('"\\/\b\f\n\r\t');
     expect(bodyOf('"\\u00e9\\ud83d\\ude00\\u0000"').toString()).toBe('é\u{1f600}\0');
     expect(bodyOf('"aé日\u{1f600}\u007f\u2028"').toString()).toBe('aé日\u{1f600}\u007f\u2028');
     expect(bodyOf('"x\\ny"').toString()).toBe('x\ny');
   });
 
-  test('a body without escapes is a view of the bytes given', () => {
+  test('without a copy: a body without escapes is a view of the given bytes', () => {
     const bytes = Buffer.from('{"records":[{"body":"plain"}]}');
     const body = parseAppendJson(bytes, 'raw').records[0]?.body;
     expect(body?.buffer).toBe(bytes.buffer);
   });
 
-  test('base64 of every length; each part of a header by itself', () => {
+  test('with base64 of every length, in each part of a header', () => {
     const text =
       '{"records":[{"body":""},{"body":"AA=="},{"body":"AP8="},{"body":"AP\\/+","headers":[["","ZmVuY2U="]]}]}';
     expect(plain(parse(text, 'base64')).records).toEqual([
@@ -91,7 +91,7 @@ describe('taken', () => {
     ]);
   });
 
-  test('unknown fields of any kind are ignored, and their names may look like others', () => {
+  test('with unknown fields of any kind, also when their names look like known ones', () => {
     const junk =
       '{"a":[1,-0.5e+3,true,false,null,"\\u0041",{},[],[[]],{"records":{"body":7}}],"b":{"c":{"d":[{}]}},"":0}';
     const text = `{"x":${junk},"records":[{"x":${junk},"body":"b","Body":1,"records":[]}],"y":"z"}`;
@@ -99,14 +99,14 @@ describe('taken', () => {
     expect(parse('{"records":[],"__proto__":{"matchSeqNum":1},"toString":2}')).toEqual({ records: [] });
   });
 
-  test('of a field that is there twice the last one counts', () => {
+  test('with a repeated field, of which the last one counts', () => {
     const text =
       '{"records":[{"body":"1"}],"match_seq_num":1,"records":[{"body":"2","body":"3"}],"match_seq_num":null}';
     expect(plain(parse(text))).toEqual({ records: [{ body: b64('3'), headers: [], timestamp: undefined }] });
     expect(parse('{"records":[{"body":"1"}],"rec\\u006frds":[]}').records).toEqual([]);
   });
 
-  test.each([50_000, 1_000_000])('%i levels of nesting in an unknown field cost no stack', (depth) => {
+  test.each([50_000, 1_000_000])('with %i levels of nesting in an unknown field, without using the stack', (depth) => {
     for (const [open, close] of [
       ['[', ']'],
       ['{"a":', '}'],
@@ -117,7 +117,7 @@ describe('taken', () => {
   });
 });
 
-describe('refused as bad JSON', () => {
+describe('a JSON batch is refused as bad JSON', () => {
   const record = (fields: string) => `{"records":[{${fields}}]}`;
   test.each([
     ['nothing', ''],
@@ -130,7 +130,7 @@ describe('refused as bad JSON', () => {
     ['records an object', '{"records":{}}'],
     ['a record that is null', '{"records":[null]}'],
     ['a record that is an array', '{"records":[[]]}'],
-    ['something behind it', '{"records":[]} x'],
+    ['text after the object', '{"records":[]} x'],
     ['two of them', '{"records":[]}{"records":[]}'],
     ['a trailing comma', '{"records":[],}'],
     ['a trailing comma in an array', '{"records":[{},]}'],
@@ -140,7 +140,7 @@ describe('refused as bad JSON', () => {
     ['a comment', '{"records":[] /* none */}'],
     ['single quotes', "{'records':[]}"],
     ['an end in the middle', '{"records":[{"body":"a'],
-    ['an end behind a backslash', '{"records":[{"body":"a\\'],
+    ['an end after a backslash', '{"records":[{"body":"a\\'],
     ['body null', record('"body":null')],
     ['body a number', record('"body":1')],
     ['headers null', record('"headers":null')],
@@ -175,26 +175,26 @@ describe('refused as bad JSON', () => {
     ['brackets that cross', '{"x":[{]},"records":[]}'],
     ['an unclosed unknown field', '{"x":[[[[1]]]'],
     ['a byte order mark', '\ufeff{"records":[]}'],
-  ])('%s', (_what, text) => {
+  ])('for %s', (_what, text) => {
     expect(codeOf(() => parse(text))).toBe('bad_json');
   });
 
-  test('bytes that are no UTF-8', () => {
+  test('for bytes that are not UTF-8', () => {
     for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82]]) {
       const body = Buffer.concat([Buffer.from('{"records":[{"body":"'), Buffer.from(bytes), Buffer.from('"}]}')]);
       expect(codeOf(() => parseAppendJson(body, 'raw'))).toBe('bad_json');
     }
   });
 
-  test('wrong types win over wrong values, wherever they stand', () => {
+  test('for a wrong type before a wrong value, at any place', () => {
     expect(codeOf(() => parse('{"records":[{"body":"*"},{"body":1}]}', 'base64'))).toBe('bad_json');
     expect(codeOf(() => parse('{"records":[{"timestamp":18446744073709551615}],"match_seq_num":-1}'))).toBe('bad_json');
   });
 });
 
-describe('refused as invalid', () => {
+describe('a JSON batch is refused as invalid', () => {
   test.each(['A', 'AA', 'AAA', 'AA=', 'AB==', 'AA==\\n', ' AA==', 'A_8=', 'A-8=', 'AA==AA==', '====', 'é'])(
-    'base64 %s',
+    'for base64 %s',
     (text) => {
       expect(codeOf(() => parse(`{"records":[{"body":"${text}"}]}`, 'base64'))).toBe('invalid');
       expect(codeOf(() => parse(`{"records":[{"headers":[["${text}",""]]}]}`, 'base64'))).toBe('invalid');
@@ -202,7 +202,7 @@ describe('refused as invalid', () => {
     },
   );
 
-  test.each(['9007199254740992', '18446744073709551615'])('a timestamp of %s', (text) => {
+  test.each(['9007199254740992', '18446744073709551615'])('for a timestamp of %s', (text) => {
     expect(() => parse(`{"records":[{"timestamp":${text}}]}`)).toThrow(/record timestamp must not exceed/);
     expect(codeOf(() => parse(`{"records":[{"timestamp":${text}}]}`))).toBe('invalid');
     expect(parse('{"records":[{"timestamp":9007199254740991}]}').records[0]?.timestamp).toBe(2 ** 53 - 1);

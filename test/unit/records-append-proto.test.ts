@@ -1,4 +1,4 @@
-/** AppendInput in protobuf: what is taken as what, and what is refused; and the answer (S2 API §4.4, §12). */
+/** AppendInput in protobuf: how it is read, what is refused, and the response. */
 
 import { describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
@@ -21,16 +21,16 @@ function codeOf(action: () => unknown): string {
 
 const decode = (hex: string) => decodeAppendInput(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
 
-describe('taken', () => {
-  test('no bytes are a batch without records', () => {
+describe('a protobuf batch is accepted', () => {
+  test('without bytes, as a batch without records', () => {
     expect(decode('')).toEqual({ records: [] });
   });
 
-  test('conditions of 0 and of no text are there', () => {
+  test('with conditions of 0 and of empty text, which count', () => {
     expect(decode('10 00 1a 00')).toEqual({ records: [], matchSeqNum: 0, fencingToken: '' });
   });
 
-  test('bodies and headers are views of the bytes given', () => {
+  test('without a copy: bodies and headers are views of the given bytes', () => {
     const bytes = Buffer.from('0a0a1a0361626312030a0178', 'hex');
     const [record] = decodeAppendInput(bytes).records;
     expect(record).toEqual({
@@ -51,11 +51,11 @@ describe('taken', () => {
     ['ff ff ff ff ff ff ff ff ff 01', Number.MAX_SAFE_INTEGER],
     ['80 80 80 80 10', 2 ** 32],
     ['95 9a ef 3a', 123_456_789],
-  ])('match_seq_num %s', (varint, value) => {
+  ])('with match_seq_num %s', (varint, value) => {
     expect(decode(`10 ${varint}`).matchSeqNum).toBe(value);
   });
 
-  test('fields that are not known go by, in every wire type', () => {
+  test('with unknown fields in every wire type', () => {
     const unknown = '20 96 01 29 0102030405060708 32 02 6162 3d 01020304 43 08 01 4b 4c 44';
     expect(decode(`${unknown} 0a 00 10 05`)).toEqual({
       records: [{ body: new Uint8Array(0), headers: [], timestamp: undefined }],
@@ -65,7 +65,7 @@ describe('taken', () => {
     expect(decode(`0a 06 12 04 18 01 22 00`).records[0]?.headers).toHaveLength(1);
   });
 
-  test('of a field that is there twice the last one counts', () => {
+  test('with a repeated field, of which the last one counts', () => {
     expect(decode('10 01 10 02 1a 01 61 1a 01 62')).toEqual({ records: [], matchSeqNum: 2, fencingToken: 'b' });
     expect(decode('0a 0a 08 01 08 02 1a 01 61 1a 01 62').records[0]).toEqual({
       body: Buffer.from('b'),
@@ -75,7 +75,7 @@ describe('taken', () => {
   });
 });
 
-describe('refused as bad protobuf', () => {
+describe('a protobuf batch is refused', () => {
   test.each([
     ['an unfinished tag', '8a'],
     ['an unfinished number', '10 80'],
@@ -105,12 +105,12 @@ describe('refused as bad protobuf', () => {
     ['four bytes that are not there', '25 00'],
     ['a token that is no UTF-8', '1a 01 ff'],
     ['text', Buffer.from('{"records":[]}').toString('hex')],
-  ])('%s', (_what, hex) => {
+  ])('as bad protobuf: %s', (_what, hex) => {
     expect(codeOf(() => decode(hex))).toBe('bad_proto');
   });
 });
 
-test('a timestamp above 2^53 - 1 is invalid, and a batch that cannot be decoded is not', () => {
+test('a timestamp above 2^53 - 1 is invalid, and a batch that cannot be decoded is bad protobuf', () => {
   expect(codeOf(() => decode('0a 09 08 80 80 80 80 80 80 80 10'))).toBe('invalid');
   expect(codeOf(() => decode('0a 0b 08 ff ff ff ff ff ff ff ff ff 01'))).toBe('invalid');
   expect(codeOf(() => decode('0a 0b 08 ff ff ff ff ff ff ff ff ff 01 10'))).toBe('bad_proto');
@@ -124,7 +124,7 @@ test.each([
     end: { seqNum: 2 ** 40 + 1_000, timestamp: 2 ** 53 - 1 },
     tail: { seqNum: 2 ** 53 - 1, timestamp: 2 ** 53 - 1 },
   },
-])('an ack has all three positions in both forms', (ack) => {
+])('an ack has all three positions in both forms: %j', (ack) => {
   const object = AppendAck.toObject(AppendAck.decode(encodeAppendAck(ack)), { longs: String, defaults: true });
   const text = ({ seqNum, timestamp }: { seqNum: number; timestamp: number }) => ({
     seqNum: String(seqNum),

@@ -1,11 +1,11 @@
-/** Batches as clients send them, frozen byte by byte: each must be understood in the same way for ever. */
+/** Batches as clients send them, frozen byte by byte: each must always be read the same way. */
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { parseAppendJson } from '../../src/s2/append/json.ts';
 import { decodeAppendInput } from '../../src/s2/append/proto.ts';
 
-/** Bytes as hex throughout. */
+/** All bytes are hex. */
 interface Frozen {
   readonly name: string;
   readonly proto: string;
@@ -25,11 +25,11 @@ const FILE = new URL('../fixtures/append/batches.json', import.meta.url);
 const BATCHES: readonly Frozen[] = JSON.parse(readFileSync(FILE, 'utf8'));
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
-describe.each(BATCHES)('$name', ({ proto, json, format, records, name: _name, ...conditions }) => {
+describe.each(BATCHES)('the frozen batch "$name"', ({ proto, json, format, records, name: _name, ...conditions }) => {
   test.each([
     ['protobuf', () => decodeAppendInput(Buffer.from(proto, 'hex'))],
     ['JSON', () => parseAppendJson(Buffer.from(json), format)],
-  ])('%s', (_encoding, decode) => {
+  ])('is read the same from %s', (_encoding, decode) => {
     const { records: decoded, ...rest } = decode();
     const rows = decoded.map(({ body, headers, timestamp }) => ({
       body: hex(body),

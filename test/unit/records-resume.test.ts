@@ -1,4 +1,4 @@
-/** Resuming over SSE: what ids are taken, what is left of a range, and totals that never wrap (S2 API §5.7). */
+/** Resuming over SSE: which ids are accepted, what remains of a range, and totals that never wrap. */
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
@@ -17,27 +17,27 @@ const RANGE: ReadRange = {
   waitMs: 1_000,
 };
 
-test.each(['0,0,0', ' 7,3,129 ', `${U64_MAX},${U64_MAX},${U64_MAX}`])('%s is an id', (text) => {
+test.each(['0,0,0', ' 7,3,129 ', `${U64_MAX},${U64_MAX},${U64_MAX}`])('%s is a Last-Event-ID', (text) => {
   const [lastSeq, records, bytes] = text.trim().split(',').map(BigInt);
   expect(parseLastEventId(text)).toEqual({ lastSeq, records, bytes });
 });
 
 test.each(['', ',', '1', '1,2', '1,2,', '1,2,3,4', '1, 2,3', '-1,0,0', '1.0,2,3', 'a,b,c', `${U64_MAX + 1n},0,0`])(
-  '%j is none',
+  '%j is not a Last-Event-ID',
   (text) => {
     expect(() => parseLastEventId(text)).toThrow(expect.objectContaining({ code: 'bad_header' }));
   },
 );
 
-describe('what is left of a range', () => {
+describe('the rest of a range', () => {
   const left = (id: string, range: Partial<ReadRange> = {}) =>
     rangeBehind({ ...RANGE, ...range }, parseLastEventId(id));
 
-  test('starts behind the last record, with smaller bounds and the same end', () => {
+  test('starts after the last record, with smaller bounds and the same end', () => {
     expect(left('41,4,60')).toEqual({ ...RANGE, start: { seqNum: 42 }, count: 6, bytes: 40 });
   });
 
-  test('is never less than nothing', () => {
+  test('is never negative', () => {
     expect(left('41,11,101')).toMatchObject({ count: 0, bytes: 0 });
     expect(left(`${U64_MAX},${U64_MAX},${U64_MAX}`)).toMatchObject({
       start: { seqNum: Number.MAX_SAFE_INTEGER },
@@ -46,7 +46,7 @@ describe('what is left of a range', () => {
     });
   });
 
-  test('has no bound where there was none', () => {
+  test('has no bound when the range had none', () => {
     expect(left('1,2,3', { count: undefined, bytes: undefined })).toMatchObject({
       count: undefined,
       bytes: undefined,
@@ -54,7 +54,7 @@ describe('what is left of a range', () => {
   });
 });
 
-test('events as clients parse them', () => {
+test('events have the form that clients parse', () => {
   const delivered = deliveredWith(
     { lastSeq: 4n, records: 5n, bytes: U64_MAX - 1n },
     { lastSeq: 6, records: 2, bytes: 30 },
@@ -67,7 +67,7 @@ test('events as clients parse them', () => {
   expect(errorEvent('{"code":"x"}')).toBe('event: error\ndata: {"code":"x"}\n\n');
 });
 
-test('parameters that cannot be parsed win over those that contradict each other', () => {
+test('a parameter that cannot be parsed wins over parameters that contradict each other', () => {
   const both = 'seq_num=1&timestamp=1';
   expect(parseReadParams(new URLSearchParams(both))).toMatchObject({ seqNum: 1, timestamp: 1 });
   const codeOf = (query: string) => {

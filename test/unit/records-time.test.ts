@@ -1,4 +1,4 @@
-/** What time does to a read, on a clock that the test moves: signs of life, and the end of a wait (S2 API §5.2, §5.6). */
+/** How time affects a read, on a clock that the test moves: heartbeats, and the end of a wait. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  // Whatever closing waits for is due at once.
+  // Everything that close() waits for becomes due at once.
   const closed = server.close();
   const timer = setInterval(() => clock.advance(1_000), 1);
   await closed;
@@ -38,7 +38,7 @@ async function pinged(stream: SseStream): Promise<{ timestamp: number; tail: unk
   return JSON.parse(event?.data ?? '');
 }
 
-/** The next event, which must hold records; the server has looked for more by then. */
+/** The next event, which must hold records; by then the server has started the next wait. */
 async function batched(stream: SseStream): Promise<SseEvent> {
   const event = await stream.next();
   expect(event?.event).toBe('batch');
@@ -46,7 +46,7 @@ async function batched(stream: SseStream): Promise<SseEvent> {
   return event as SseEvent;
 }
 
-/** Until so many readers wait at the tail of a stream. */
+/** Waits until this many readers wait at the tail of a stream. */
 async function untilFollowed(name: string, count: number): Promise<void> {
   const basin = server.log.basin('telemetry');
   const stream = basin === undefined ? undefined : await server.log.getStream(basin, name);
@@ -60,8 +60,8 @@ async function settled(): Promise<void> {
   for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe('signs of life', () => {
-  test('come between 5 and 15 s of silence, with where the client stands', async () => {
+describe('heartbeats', () => {
+  test('come after 5 to 15 s of silence, with the position of the client', async () => {
     const first = await s2.texts('silence', 'a');
     const stream = await s2.sse('silence');
     expect((await pinged(stream)).tail).toEqual(first.tail);
@@ -85,7 +85,7 @@ describe('signs of life', () => {
     stream.destroy();
   });
 
-  test('are put off by data', async () => {
+  test('are delayed by data', async () => {
     await s2.texts('data', 'a');
     const stream = await s2.sse('data');
     await pinged(stream);
@@ -101,14 +101,14 @@ describe('signs of life', () => {
 });
 
 describe('a wait', () => {
-  test('ends when its time is over, and begins anew with data alone', async () => {
+  test('ends when its time is over, and restarts with data only', async () => {
     await s2.texts('wait', 'a');
     const stream = await s2.sse('wait', '?seq_num=0&wait=20');
     await batched(stream);
     await pinged(stream);
     for (let i = 0; i < 3; i++) {
       clock.advance(19_999);
-      // The signs of life in between do not count.
+      // Heartbeats in between do not count.
       await pinged(stream);
       await s2.texts('wait', String(i));
       for (let event = await stream.next(); event?.event !== 'batch'; event = await stream.next()) {
@@ -121,7 +121,7 @@ describe('a wait', () => {
     expect(last).toMatchObject(DONE);
   });
 
-  test('of a unary read is a minute at most', async () => {
+  test('of a unary read is at most a minute', async () => {
     await s2.texts('minute', 'a');
     let isOver = false;
     const waiting = s2.read('minute', '?seq_num=1&wait=4294967295').finally(() => {
@@ -129,7 +129,7 @@ describe('a wait', () => {
     });
     await untilFollowed('minute', 1);
     clock.advance(59_999);
-    // Answered behind whatever the read would have been answered with.
+    // This response comes after the response of the read, if there was one.
     await s2.tail('minute');
     expect(isOver).toBe(false);
     clock.advance(1);
@@ -137,7 +137,7 @@ describe('a wait', () => {
   });
 });
 
-describe('a client that is gone leaves nothing behind', () => {
+describe('a client that disconnects leaves nothing', () => {
   test('of a unary read that waited', async () => {
     await s2.texts('gone', 'a');
     const abort = new AbortController();

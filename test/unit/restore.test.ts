@@ -1,4 +1,4 @@
-/** From a store to the file of a backup and back: every row, or nothing. */
+/** From a store to a backup file and back: every row, or nothing. */
 
 import {
   existsSync,
@@ -40,7 +40,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('a backup verifies, and a store made of it has every row', async () => {
+test('a backup passes verification, and a store restored from it has every row', async () => {
   const { bytes, rows } = await backUp();
   expect(statSync(file)).toMatchObject({ size: bytes, mode: 0o100600 });
   const stored = await storedRows(dataDir);
@@ -57,7 +57,7 @@ test('a backup verifies, and a store made of it has every row', async () => {
   expect(readdirSync(target).filter((name) => name.includes('.new'))).toEqual([]);
 });
 
-test('what was damaged in the store that was backed up is told, and the rest is restored', async () => {
+test('damage of the backed-up store is reported, and the rest is restored', async () => {
   await tamper(dataDir, (rows) => [
     { type: 'delete', key: rows.findLast(({ key }) => key[0] === 5)?.key ?? Buffer.of(0) },
   ]);
@@ -67,7 +67,7 @@ test('what was damaged in the store that was backed up is told, and the rest is 
   expect(await storedRows(target)).toEqual(await storedRows(dataDir));
 });
 
-test('a directory with anything in it is refused, and left as it is', async () => {
+test('a directory that is not empty is refused, and left unchanged', async () => {
   await backUp();
   mkdirSync(target);
   writeFileSync(path.join(target, 'mine'), 'precious');
@@ -78,7 +78,7 @@ test('a directory with anything in it is refused, and left as it is', async () =
   await expect(restore(file, path.join(target, 'mine'))).rejects.toMatchObject({ code: 'config' });
 });
 
-test('a directory that somebody owns is refused; what a killed restore left is no obstacle', async () => {
+test('a directory with an owner is refused, and the remains of a killed restore are no obstacle', async () => {
   await backUp();
   const lock = await lockDataDir(target);
   await expect(restore(file, target)).rejects.toMatchObject({ code: 'data_dir_in_use' });
@@ -89,7 +89,7 @@ test('a directory that somebody owns is refused; what a killed restore left is n
   expect((await verify({ dataDir: target })).faultCount).toBe(0);
 });
 
-test('a file that is cut, changed or something else makes no store', async () => {
+test('a file that is cut, changed or not a backup creates no store', async () => {
   await backUp();
   const whole = readFileSync(file);
   const bad = path.join(dir, 'bad');
@@ -148,7 +148,7 @@ test('parts that are missing, doubled or moved are found', async () => {
   await expect(parts(...list)).rejects.toThrow(/not in order/);
 });
 
-test('a backup is read alike in pieces of any size', async () => {
+test('a backup is read the same in pieces of any size', async () => {
   await backUp();
   const whole = readFileSync(file);
   const { rows } = await saveBackup(pieces(whole, [whole.length]), path.join(dir, 'other'));
@@ -161,7 +161,7 @@ test('a backup is read alike in pieces of any size', async () => {
   );
 });
 
-test('what was saved before is replaced only by a whole backup', async () => {
+test('an earlier backup is replaced only by a complete one', async () => {
   await backUp();
   const whole = readFileSync(file);
   const cut = saveBackup(pieces(whole.subarray(0, -3), [1_000]), file);

@@ -1,4 +1,4 @@
-/** Configurations between JSON and the model (S2 API §4.1): what is asked for, what is changed, what is refused. */
+/** Configurations between JSON and the model: what is requested, what is changed, what is refused. */
 
 import { describe, expect, test } from '@jest/globals';
 import type { ErrorCode, TailraceError } from '../../src/model/error.ts';
@@ -19,7 +19,7 @@ import {
   parseStreamConfigPatch,
   parseStreamConfigRequest,
   streamConfigJson,
-} from '../../src/s2/config.ts';
+} from '../../src/s2/config-json.ts';
 import { parseJsonValue } from '../../src/s2/json-value.ts';
 import fc from '../support/fast-check.ts';
 
@@ -34,14 +34,14 @@ function codeOf(call: () => unknown): ErrorCode | undefined {
   }
 }
 
-describe('what a stream is asked to have', () => {
+describe('the config of a new stream', () => {
   test.each([
     ['nothing', undefined, {}],
     ['null', null, {}],
     ['nulls', { storage_class: null, retention_policy: null, timestamping: null, delete_on_empty: null }, {}],
     ['null leaves', { timestamping: { mode: null, uncapped: null }, delete_on_empty: { min_age_secs: null } }, {}],
     ['unknown fields', { later: { age: 0 }, timestamping: { zone: 'utc' } }, {}],
-    ['for ever', { retention_policy: { infinite: { later: 1 } } }, { retentionAgeSeconds: undefined }],
+    ['infinite retention', { retention_policy: { infinite: { later: 1 } } }, { retentionAgeSeconds: undefined }],
     ['no bound of ours', { retention_bytes: null }, { retentionBytes: undefined }],
     [
       'everything',
@@ -62,7 +62,7 @@ describe('what a stream is asked to have', () => {
       },
     ],
     ['2^64 - 2048 seconds', { retention_policy: { age: 2 ** 64 - 2048 } }, { retentionAgeSeconds: 2 ** 53 - 1 }],
-  ])('%s', (_, json, leaves) => {
+  ])('is read from %s', (_, json, leaves) => {
     expect(parseStreamConfigRequest(json)).toStrictEqual(leaves);
   });
 
@@ -88,9 +88,9 @@ describe('what a stream is asked to have', () => {
     ['invalid', { storage_class: 'EXPRESS' }],
     ['invalid', { retention_policy: { age: 0 } }],
     ['invalid', { retention_bytes: 0 }],
-    // What is wrong with the form comes before what makes no sense.
+    // An error of form comes before an error of meaning.
     ['bad_json', { retention_policy: { age: 0 }, timestamping: 7 }],
-  ] as const)('%s: %j', (code, json) => {
+  ] as const)('is refused as %s: %j', (code, json) => {
     expect(codeOf(() => parseStreamConfigRequest(json))).toBe(code);
     expect(codeOf(() => parseStreamConfigPatch(json))).toBe(code);
     expect(codeOf(() => parseBasinConfigRequest({ default_stream_config: json }))).toBe(code);
@@ -99,7 +99,7 @@ describe('what a stream is asked to have', () => {
   });
 });
 
-describe('what a basin is asked to have', () => {
+describe('the config of a new basin', () => {
   test.each([
     ['bad_json', { create_stream_on_append: 'true' }],
     ['bad_json', { stream_cipher: 'AES-256-GCM' }],
@@ -109,16 +109,16 @@ describe('what a basin is asked to have', () => {
     ['bad_json', { otlp_default_stream: 'a\0' }],
     ['bad_json', { otlp_default_stream: '\ud800' }],
     ['invalid', { stream_cipher: 'aegis-256' }],
-  ] as const)('%s: %j', (code, json) => {
+  ] as const)('is refused as %s: %j', (code, json) => {
     expect(codeOf(() => parseBasinConfigRequest(json))).toBe(code);
     expect(codeOf(() => parseBasinConfigPatch(json))).toBe(code);
   });
 
-  test('a cipher that we lack is refused with the one that we have', () => {
+  test('is refused with an unsupported cipher, and the message names the supported one', () => {
     expect(() => parseBasinConfigRequest({ stream_cipher: 'aegis-256' })).toThrow(/aes-256-gcm/);
   });
 
-  test('what is absent or null leaves the defaults', () => {
+  test('keeps the defaults for what is absent or null', () => {
     for (const json of [undefined, null, {}, { default_stream_config: null, create_stream_on_read: null }]) {
       expect(resolveBasinConfig(parseBasinConfigRequest(json))).toStrictEqual(EMPTY_BASIN);
     }
@@ -130,7 +130,7 @@ describe('the S2-Stream-Config header', () => {
     ['{}', {}],
     [' {"storage_class":"standard"} ', { storageClass: 'standard' }],
     ['{"later":1.5,"delete_on_empty":{"min_age_secs":60}}', { deleteOnEmptyMinAgeSeconds: 60 }],
-  ])('%s', (text, leaves) => {
+  ])('accepts %s', (text, leaves) => {
     expect(parseStreamConfigHeader(text)).toStrictEqual(leaves);
   });
 
@@ -141,27 +141,30 @@ describe('the S2-Stream-Config header', () => {
     ['{"retention_policy":{"age":0}}', /s2-stream-config.*age must be greater than 0 seconds/],
     ['{"storage_class":"buffer"}', /s2-stream-config.*standard.*express/],
     ['{"retention_policy":{"age":60.0}}', /s2-stream-config.*retention_policy\.age/],
-  ])('%s is refused with a reason', (text, reason) => {
+  ])('refuses %s with a reason', (text, reason) => {
     expect(() => parseStreamConfigHeader(text)).toThrow(reason);
     expect(codeOf(() => parseStreamConfigHeader(text))).toBe('bad_header');
   });
 });
 
-describe('whole numbers', () => {
-  test.each(['1.0', '1e3', '1E0', '-0', '-1', '0.1e1', '1e400', '-1e-400'])('%s is none', (number) => {
-    const value = parseJsonValue(`{"age":${number},"text":"1.0 \\" ${number}"}`);
-    expect(value).toStrictEqual({ age: -0.5, text: `1.0 " ${number}` });
-    expect(codeOf(() => parseStreamConfigRequest({ retention_policy: value }))).toBe('bad_json');
-  });
+describe('the JSON parser of configs', () => {
+  test.each(['1.0', '1e3', '1E0', '-0', '-1', '0.1e1', '1e400', '-1e-400'])(
+    'does not take %s for a whole number',
+    (number) => {
+      const value = parseJsonValue(`{"age":${number},"text":"1.0 \\" ${number}"}`);
+      expect(value).toStrictEqual({ age: -0.5, text: `1.0 " ${number}` });
+      expect(codeOf(() => parseStreamConfigRequest({ retention_policy: value }))).toBe('bad_json');
+    },
+  );
 
   test.each(['', '01', '1.', '.5', '+1', '-', '--1', '1.e5', '0x10', 'NaN', '"a', '{"a":1.5,}', '\ufeff1'])(
-    '%j is no JSON',
+    'refuses %j',
     (text) => {
       expect(() => parseJsonValue(text)).toThrow(SyntaxError);
     },
   );
 
-  test('everything else is what JSON.parse makes of it', () => {
+  test('reads everything else as JSON.parse does', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.nat(4), (value, indent) => {
         const expected = JSON.stringify(value, (_, inner: unknown) => (isPlainNumber(inner) ? inner : -0.5), 0);
@@ -187,7 +190,7 @@ const streamConfigs: fc.Arbitrary<StreamConfig> = fc.record({
   deleteOnEmptyMinAgeSeconds: fc.nat(),
 });
 
-/** Some leaves of a whole configuration. */
+/** Some fields of a whole configuration. */
 const someLeaves = fc
   .tuple(streamConfigs, fc.subarray(Object.keys(DEFAULT_STREAM_CONFIG)))
   .map(([config, names]) => Object.fromEntries(Object.entries(config).filter(([name]) => names.includes(name))));
@@ -202,11 +205,11 @@ const basinConfigs: fc.Arbitrary<BasinConfig> = fc
   })
   .map((config) => resolveBasinConfig(config));
 
-/** What a client sends that got it as JSON. */
+/** The values that a client sends after it received them as JSON. */
 const overTheWire = (json: object): unknown => JSON.parse(JSON.stringify(json));
 
-describe('what is shown can be put back', () => {
-  test('for a stream, over whatever the basin has by then', () => {
+describe('a config that was read can be written back', () => {
+  test('for a stream, whatever the basin has by then', () => {
     fc.assert(
       fc.property(streamConfigs, basinConfigs, (config, basin) => {
         const asked = parseStreamConfigRequest(overTheWire(streamConfigJson(config)));
@@ -227,7 +230,7 @@ describe('what is shown can be put back', () => {
     );
   });
 
-  test('a patch of what is shown changes nothing either, and an empty one still less', () => {
+  test('as a patch, which changes nothing, and neither does an empty patch', () => {
     fc.assert(
       fc.property(basinConfigs, (config) => {
         const patched = patchBasinConfig(config, parseBasinConfigPatch(overTheWire(basinConfigJson(config))));
@@ -238,7 +241,7 @@ describe('what is shown can be put back', () => {
   });
 });
 
-describe('changes', () => {
+describe('a patch of a config', () => {
   const all: StreamConfig = {
     storageClass: 'standard',
     retentionAgeSeconds: 60,
@@ -275,11 +278,11 @@ describe('changes', () => {
         deleteOnEmptyMinAgeSeconds,
       },
     ],
-  ])('%s', (_, json, leaves) => {
+  ])('changes only what it names: %s', (_, json, leaves) => {
     expect(patchLeaves(all, parseStreamConfigPatch(json))).toStrictEqual(leaves);
   });
 
-  test('null is no change to a flag, and unsets a cipher', () => {
+  test('with null leaves a flag unchanged, and unsets a cipher', () => {
     const before = { ...EMPTY_BASIN, createStreamOnAppend: true, streamCipher: 'aes-256-gcm' as const };
     const flags = { create_stream_on_append: null, create_stream_on_read: null, otlp_default_stream: null };
     expect(patchBasinConfig(before, parseBasinConfigPatch(flags))).toStrictEqual(before);
@@ -287,7 +290,7 @@ describe('changes', () => {
     expect(cleared).toStrictEqual({ ...before, streamCipher: undefined });
   });
 
-  test('null for all of a basin takes the leaves away and leaves the storage class', () => {
+  test('with null for all stream defaults of a basin unsets each and keeps the storage class', () => {
     const before = { ...EMPTY_BASIN, defaultStream: all };
     expect(patchBasinConfig(before, parseBasinConfigPatch({ default_stream_config: null })).defaultStream).toEqual({
       storageClass: 'express',

@@ -1,19 +1,19 @@
-/** s2s frames as bytes that never change (S2 API §5.9), and which compression a client gets. */
+/** s2s frames as bytes that never change, and which compression a client gets. */
 
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { FRAME_HEAD_BYTES, frameCompression, sealCompressed, sealFrame, terminalFrame } from '../../src/s2/frame.ts';
 
-describe('bytes of frames', () => {
+describe('the bytes of a frame', () => {
   test.each([
     ['a body', 'abc', false, '00000400616263'],
     ['no body', '', false, '00000100'],
     ['a body with advice', 'abc', true, '00000410616263'],
-  ])('%s', (_, body, advised, hex) => {
+  ])('are frozen: %s', (_, body, advised, hex) => {
     expect(sealFrame(freeBefore(Buffer.from(body)), advised).toString('hex')).toBe(hex);
   });
 
-  test('the length counts flag and body in three bytes', () => {
+  test('count flag and body in three length bytes', () => {
     expect(
       sealFrame(freeBefore(Buffer.alloc(0x12_34_55)), false)
         .subarray(0, 4)
@@ -21,13 +21,13 @@ describe('bytes of frames', () => {
     ).toBe('12345600');
   });
 
-  test('a terminal frame: status in two bytes, then JSON', () => {
+  test('hold the status in two bytes and then JSON when the frame is terminal', () => {
     const frame = terminalFrame(412, '{"seq_num_mismatch":7}');
     expect(frame.toString('hex')).toBe(`00001980019c${Buffer.from('{"seq_num_mismatch":7}').toString('hex')}`);
     expect(terminalFrame(503, '"ü"').toString('hex')).toBe('0000078001f722c3bc22');
   });
 
-  test('bodies of 1 KiB and more are compressed when that is wanted', async () => {
+  test('are compressed on request from a body of 1 KiB on', async () => {
     const small = await sealCompressed(freeBefore(Buffer.alloc(1_023, 'x')), false);
     expect(small.subarray(0, 4).toString('hex')).toBe('00040000');
     const large = await sealCompressed(freeBefore(Buffer.alloc(1_024, 'x')), true);
@@ -37,7 +37,7 @@ describe('bytes of frames', () => {
   });
 });
 
-describe('compression by Accept-Encoding', () => {
+describe('the compression for Accept-Encoding', () => {
   test.each([
     [undefined, 'none'],
     ['', 'none'],
@@ -52,7 +52,7 @@ describe('compression by Accept-Encoding', () => {
     ['zstd, gzip', 'gzip'],
     ['*', 'none'],
     ['identity', 'none'],
-  ])('%s → %s', (header, compression) => {
+  ])('%s is %s', (header, compression) => {
     expect(frameCompression(header)).toBe(compression);
   });
 });

@@ -1,11 +1,11 @@
-/** Outside issuers in configurations (access.md, Exchange): what is taken and shown again, and that no secret gets in. */
+/** Outside issuers in configurations: what is accepted and returned, and that no secret gets in. */
 
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import type { TailraceError } from '../../src/model/error.ts';
 import { OIDC_AUDIENCE_BYTES_MAX, OIDC_STATIC_JWKS_BYTES_MAX, OIDC_URL_CHARS_MAX } from '../../src/model/limits.ts';
 import { patchBasinConfig, resolveBasinConfig } from '../../src/model/stream-config.ts';
-import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../src/s2/config.ts';
+import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../src/s2/config-json.ts';
 
 const ISSUER = 'https://issuer.example';
 const URI = { issuer: ISSUER, audience: 'tailrace', jwks_uri: 'https://issuer.example/keys' };
@@ -17,7 +17,7 @@ const given = (...keys: readonly object[]) => ({ issuer: ISSUER, audience: 'tail
 
 const shown = (oidc: unknown) => basinConfigJson(resolveBasinConfig(parseBasinConfigRequest({ oidc }))).oidc;
 
-/** How each way of saying it is refused. */
+/** How each way to write it is refused. */
 function refusal(oidc: unknown): readonly [code: string, message: string] {
   const codes = [parseBasinConfigRequest, parseBasinConfigPatch].map((parse) => {
     try {
@@ -32,7 +32,7 @@ function refusal(oidc: unknown): readonly [code: string, message: string] {
   return codes[0] ?? ['taken', ''];
 }
 
-describe('taken, and shown as it was given', () => {
+describe('an issuer is accepted, and returned as given', () => {
   test.each([
     ['keys at a URL', URI],
     ['a path, a port and a query', { ...URI, issuer: `${ISSUER}:8443/realms/a`, jwks_uri: `${ISSUER}/keys?p=b2c` }],
@@ -41,17 +41,14 @@ describe('taken, and shown as it was given', () => {
     ['http on ::1', { ...URI, issuer: 'http://[::1]:9', jwks_uri: 'http://[::1]:9/keys' }],
     ['an Ed25519 key', given({ ...ED, kid: 'a', use: 'sig', 'x-own': { deep: [1] } })],
     ['EC and RSA keys', given(jwkOf(EC.publicKey), jwkOf(RSA.publicKey))],
-    [
-      'kinds of keys that nobody knows, beside one',
-      given({ kty: 'AKP', pub: 'AA' }, { kty: 'OKP', crv: 'X25519' }, ED),
-    ],
+    ['unknown kinds of keys next to a known one', given({ kty: 'AKP', pub: 'AA' }, { kty: 'OKP', crv: 'X25519' }, ED)],
     ['a long URL', { ...URI, issuer: `${ISSUER}/${'a'.repeat(OIDC_URL_CHARS_MAX - ISSUER.length - 1)}` }],
     ['a long audience', { ...URI, audience: 'é'.repeat(OIDC_AUDIENCE_BYTES_MAX / 2) }],
-  ])('%s', (_name, oidc) => {
+  ])('with %s', (_name, oidc) => {
     expect(shown(oidc)).toEqual(oidc);
   });
 
-  test('64 keys, and a set of as many bytes as there may be', () => {
+  test('with 64 keys, and with a key set of the largest size', () => {
     const many = given(...Array.from({ length: 64 }, (_, i) => ({ ...ED, kid: `k${i}` })));
     expect(shown(many)).toEqual(many);
     const bytes = JSON.stringify({ keys: [{ ...ED, x5c: '' }] }).length;
@@ -62,7 +59,7 @@ describe('taken, and shown as it was given', () => {
   });
 });
 
-describe('refused', () => {
+describe('an issuer is refused', () => {
   test.each([
     ['text', 'https://issuer.example', /oidc/],
     ['a list', [], /oidc/],
@@ -70,9 +67,9 @@ describe('refused', () => {
     ['no audience', { ...URI, audience: undefined }, /oidc\.audience/],
     ['an audience of several', { ...URI, audience: ['a'] }, /oidc\.audience/],
     ['a URL that is no text', { ...URI, jwks_uri: 7 }, /oidc\.jwks_uri/],
-    ['a field that is not heard', { ...URI, algorithms: ['RS256'] }, /algorithms/],
+    ['a field that is not supported', { ...URI, algorithms: ['RS256'] }, /algorithms/],
     ['keys that are no list', { ...given(), jwks: { keys: {} } }, /oidc\.jwks\.keys/],
-    ['a key that is none', given('text' as never), /oidc\.jwks\.keys\.0/],
+    ['a key that is not a key', given('text' as never), /oidc\.jwks\.keys\.0/],
     ['a key without a kind', given({ ...ED, kty: undefined }), /oidc\.jwks\.keys\.0\.kty/],
   ])('for its shape: %s', (_name, oidc, message) => {
     expect(refusal(oidc)).toEqual(['bad_json', expect.stringMatching(message)]);
@@ -104,14 +101,14 @@ describe('refused', () => {
     ['a symmetric key', given({ kty: 'oct', k: 'aHVudGVyMg' }), /keys\.0.*secret/],
     ['a symmetric key without its value', given(ED, { kty: 'oct' }), /keys\.1.*secret/],
     ['a secret in a key of another kind', given(ED, { kty: 'AKP', priv: 'hunter2' }), /keys\.1.*secret/],
-  ])('for its sense: %s', (_name, oidc, message) => {
+  ])('for its meaning: %s', (_name, oidc, message) => {
     const [code, text] = refusal(oidc);
     expect([code, text]).toEqual(['invalid', expect.stringMatching(message)]);
     expect(text).not.toMatch(/hunter2|aHVudGVyMg/);
   });
 });
 
-test('absent keeps it, null takes it away, and another one replaces it whole', () => {
+test('an absent issuer keeps the current one, null removes it, and another one replaces it whole', () => {
   const before = resolveBasinConfig(parseBasinConfigRequest({ oidc: URI }));
   expect(resolveBasinConfig(parseBasinConfigRequest({}), before).oidc).toEqual(before.oidc);
   expect(patchBasinConfig(before, parseBasinConfigPatch({ create_stream_on_read: true })).oidc).toEqual(before.oidc);

@@ -16,8 +16,8 @@ function decode(bytes: Uint8Array): unknown {
   return ReadBatch.toObject(ReadBatch.decode(bytes), { longs: Number, bytes: String, defaults: false });
 }
 
-describe('JSON', () => {
-  test('raw is lossy UTF-8; what is empty is left out', async () => {
+describe('a ReadBatch in JSON', () => {
+  test('holds lossy UTF-8 in raw format, and leaves out empty fields', async () => {
     const block = await s2Block(
       [
         { body: 'a "b"\n\u0000ü', headers: [header('k', 'v'), header('', 'trim'), header('k', '')] },
@@ -45,7 +45,7 @@ describe('JSON', () => {
     });
   });
 
-  test('base64 keeps every byte, header by header', async () => {
+  test('keeps every byte in base64, header by header', async () => {
     const body = Buffer.from([0, 255, 254, 10]);
     const block = await s2Block([{ body, headers: [header('name', 'v')] }]);
     expect(readBatchJson([{ block, from: 0, to: 1 }], 'base64', undefined)).toBe(
@@ -53,7 +53,7 @@ describe('JSON', () => {
     );
   });
 
-  test('an OTLP record has its headers and its self-contained body', async () => {
+  test('holds the headers and the self-contained body of an OTLP record', async () => {
     const block = await otlpBlock('logs', LOGS, 3);
     const { records } = JSON.parse(readBatchJson([{ block, from: 1, to: 3 }], 'base64', undefined)) as {
       records: { seq_num: number; headers: string[][]; body: string }[];
@@ -69,8 +69,8 @@ describe('JSON', () => {
   });
 });
 
-describe('protobuf', () => {
-  test('is what protobufjs reads and writes', async () => {
+describe('a ReadBatch in protobuf', () => {
+  test('is read and written the same by protobufjs', async () => {
     const block = await s2Block(
       [
         { body: 'x'.repeat(300), headers: [header('k', 'v'.repeat(200)), header('', '')] },
@@ -95,7 +95,7 @@ describe('protobuf', () => {
     expect(Buffer.from(bytes)).toEqual(Buffer.from(ReadBatch.encode(ReadBatch.fromObject(expected)).finish()));
   });
 
-  test('OTLP records carry their self-contained bodies', async () => {
+  test('holds the self-contained bodies of OTLP records', async () => {
     const block = await otlpBlock('logs', LOGS);
     const { records } = decode(readBatchProto([{ block, from: 0, to: 3 }], undefined)) as {
       records: { body: string }[];
@@ -106,13 +106,13 @@ describe('protobuf', () => {
     expect(otlpBytes('logs', LOGS).length).toBeGreaterThan(0);
   });
 
-  test('a heartbeat is a batch without records; the tail of an empty stream is an empty message', () => {
+  test('without records is a heartbeat, and an empty message is the tail of an empty stream', () => {
     expect(decode(heartbeatProto(TAIL))).toEqual({ tail: { seqNum: 9, timestamp: T0 } });
     expect(decode(heartbeatProto({ seqNum: 0, timestamp: 0 }))).toEqual({ tail: {} });
   });
 });
 
-describe('cutting', () => {
+describe('a batch is cut', () => {
   test('at 1,000 records', async () => {
     const block = await s2Block(Array.from({ length: 2_500 }, () => ({ body: 'x' })));
     expect(batchEnd(block, 0, 2_500)).toBe(1_000);
@@ -121,7 +121,7 @@ describe('cutting', () => {
     expect(batchEnd(block, 10, 11)).toBe(11);
   });
 
-  test('at 1 MiB metered, to the byte', async () => {
+  test('at exactly 1 MiB metered', async () => {
     const half = { body: Buffer.alloc(512 * 1024 - 8) };
     const exact = await s2Block([half, half, half]);
     expect(batchEnd(exact, 0, 3)).toBe(2);
@@ -131,7 +131,7 @@ describe('cutting', () => {
     expect(batchEnd(over, 1, 3)).toBe(2);
   });
 
-  test('a record that is larger than a batch still goes out, alone', async () => {
+  test('after a single record that is larger than a batch', async () => {
     const block = await s2Block([{ body: Buffer.alloc(2 * 1024 * 1024) }, { body: 'x' }]);
     expect(batchEnd(block, 0, 2)).toBe(1);
   });

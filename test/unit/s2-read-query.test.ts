@@ -1,4 +1,4 @@
-/** The query of a read: what is taken, what is refused and as what (S2 API §5.1). */
+/** The query of a read: what is accepted, and what is refused with which code. */
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
@@ -16,7 +16,7 @@ function codeOf(action: () => unknown): string {
 const read = (query: string) => parseReadQuery(new URLSearchParams(query));
 const NOTHING = { clamp: false, count: undefined, bytes: undefined, until: undefined, waitMs: undefined };
 
-describe('taken', () => {
+describe('a read query is accepted', () => {
   test.each([
     ['', { start: { tailOffset: 0 } }],
     ['seq_num=0', { start: { seqNum: 0 } }],
@@ -28,12 +28,12 @@ describe('taken', () => {
     ['seq_num=18446744073709551615', { start: { seqNum: Number.MAX_SAFE_INTEGER } }],
     ['count=9007199254740993', { start: { tailOffset: 0 }, count: Number.MAX_SAFE_INTEGER }],
     ['unknown=1&basin=x', { start: { tailOffset: 0 } }],
-  ])('%s', (query, range) => {
+  ])('when it is %s', (query, range) => {
     expect(read(query)).toEqual({ ...NOTHING, ...range });
   });
 });
 
-describe('refused', () => {
+describe('a read query is refused', () => {
   test.each([
     ['seq_num=-1', 'bad_query'],
     ['seq_num=1.5', 'bad_query'],
@@ -51,7 +51,7 @@ describe('refused', () => {
     ['tail_offset=0&seq_num=0', 'invalid'],
     ['timestamp=5&until=5', 'invalid'],
     ['timestamp=6&until=5', 'invalid'],
-  ])('%s', (query, code) => {
+  ])('when it is %s', (query, code) => {
     expect(codeOf(() => read(query))).toBe(code);
   });
 });

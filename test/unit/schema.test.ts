@@ -14,7 +14,7 @@ describe('opentelemetry descriptors', () => {
       'opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest',
       'opentelemetry.proto.metrics.v1.MetricsData',
     ],
-  ])('%s and %s are the same message', (request, data) => {
+  ])('%s and %s describe the same message', (request, data) => {
     const shape = (name: string) =>
       root
         .lookupType(name)

@@ -1,4 +1,4 @@
-/** What a token sets on resources: attempts to say otherwise in every way that the wire has, and what must stay. */
+/** Resource attributes that a token sets: every wire form of a forgery fails, and everything else stays. */
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
@@ -43,7 +43,7 @@ async function send(body: Iterable<number>, extra: Partial<IngestOptions> & { re
   return { result, stored, payload: Buffer.concat(stored.flatMap(({ drafts }) => drafts.flatMap((d) => d.payload))) };
 }
 
-/** What protobufjs finds in the one resource that was stored. */
+/** What protobufjs finds in the one stored resource. */
 async function resourceOf(body: Iterable<number>, extra?: Partial<IngestOptions>) {
   const { payload } = await send(body, extra);
   const [item] = oracle('logs', payload);
@@ -55,7 +55,7 @@ async function resourceOf(body: Iterable<number>, extra?: Partial<IngestOptions>
 
 const mine = { key: 'tenant', value: { stringValue: 'mine' } };
 
-describe('what the sender wrote under a set key is gone', () => {
+describe('a forged value of a set attribute is removed', () => {
   const forged = attribute('tenant', text('theirs'));
   test.each<readonly [string, Bytes]>([
     ['no resource at all', scope(log('x'))],
@@ -64,13 +64,13 @@ describe('what the sender wrote under a set key is gone', () => {
     ['several times', [...resource(forged, forged, attribute('tenant', text('more'))), ...scope(log('x'))]],
     ['in a second resource message', [...resource(), ...resource(forged), ...scope(log('x'))]],
     ['in each of two', [...resource(forged), ...resource(forged), ...scope(log('x'))]],
-    ['behind the scopes', [...resource(), ...scope(log('x')), ...resource(forged)]],
+    ['after the scopes', [...resource(), ...scope(log('x')), ...resource(forged)]],
     ['between the scopes', [...scope(log('x')), ...resource(forged), ...scope(log('y')), ...resource(forged)]],
     ['as a number', [...resource(attribute('tenant', [0x18, 5])), ...scope(log('x'))]],
     ['as a list', [...resource(attribute('tenant', field(5, field(1, text('theirs'))))), ...scope(log('x'))]],
     ['without a value', [...resource(field(1, field(1, 'tenant'))), ...scope(log('x'))]],
     [
-      'with the key behind the value',
+      'with the key after the value',
       [...resource(field(1, [...field(2, text('x')), ...field(1, 'tenant')])), ...scope(log('x'))],
     ],
     [
@@ -87,11 +87,11 @@ describe('what the sender wrote under a set key is gone', () => {
       'with unknown fields in the attribute',
       [...resource(field(1, [...field(1, 'tenant'), ...field(77, 'x')])), ...scope(log('x'))],
     ],
-  ])('%s', async (_, content) => {
+  ])('when it is written as %s', async (_, content) => {
     expect((await resourceOf(request(content))).attributes).toEqual([mine]);
   });
 
-  test('under another key at last is another attribute', async () => {
+  test('but an attribute whose last key is another one stays', async () => {
     const changed = field(1, [...field(1, 'tenant'), ...field(1, 'other'), ...field(2, text('x'))]);
     expect((await resourceOf(request(resource(changed), scope(log('x'))))).attributes).toEqual([
       { key: 'other', value: { stringValue: 'x' } },
@@ -100,8 +100,8 @@ describe('what the sender wrote under a set key is gone', () => {
   });
 });
 
-describe('what stays', () => {
-  test('other keys, letter case and nested keys included', async () => {
+describe('stamping keeps', () => {
+  test('other keys, including other letter case and nested keys', async () => {
     const nested = field(6, attribute('tenant', text('nested')));
     const body = request(
       resource(attribute('Tenant', text('a')), attribute('tenant.id', text('b')), attribute('deep', nested)),
@@ -141,10 +141,10 @@ describe('what stays', () => {
   });
 });
 
-describe('where it counts', () => {
+describe('set attributes', () => {
   const set = (key: string, value: string) => ({ resourceAttributes: new Map([[key, value]]) });
 
-  test('a set s2.stream routes, whatever the sender says', async () => {
+  test('route: a set s2.stream wins, whatever the sender says', async () => {
     const body = [
       ...request(resource(attribute('s2.stream', text('theirs'))), scope(log('1'))),
       ...request(scope(log('2'))),
@@ -155,13 +155,13 @@ describe('where it counts', () => {
     expect(result).toMatchObject({ accepted: 3, rejected: 0 });
   });
 
-  test('templates take set values', async () => {
+  test('are available to templates', async () => {
     const body = request(resource(attribute('service.name', text('theirs'))), scope(log('1')));
     const { stored } = await send(body, { ...set('service.name', 'ours'), fallback: 'of-{service.name}' });
     expect(stored.map(({ stream }) => stream)).toEqual(['of-ours']);
   });
 
-  test('records are measured with what is set', async () => {
+  test('count in the size of records', async () => {
     const fits = 'x'.repeat(RECORD_METERED_BYTES_MAX - 600);
     const body = request(scope(log(fits), log('small')));
     expect((await send(body, set('k', 'v'))).result).toMatchObject({ accepted: 2 });
@@ -170,7 +170,7 @@ describe('where it counts', () => {
     expect(stored[0]?.drafts.reduce((sum, { count }) => sum + count, 0)).toBe(1);
   });
 
-  test('many resources of a few bytes do not become gigabytes', async () => {
+  test('of many small resources do not take gigabytes', async () => {
     const attributes = new Map([['k', 'v'.repeat(4_000)]]);
     const one = request(scope(log('')));
     const most = Math.floor(STAMPED_BYTES_MAX / 4_016);
@@ -182,7 +182,7 @@ describe('where it counts', () => {
     expect((error as TailraceError).code).toBe('too_large');
   });
 
-  test('memory is asked for before it is taken, and without it nothing is stored', async () => {
+  test('reserve memory first, and without it nothing is stored', async () => {
     const attributes = new Map([['k', 'v'.repeat(4_000)]]);
     const body = Array.from({ length: 1_000 }, () => request(scope(log('')))).flat();
     const asked: number[] = [];
@@ -200,7 +200,7 @@ describe('where it counts', () => {
     expect(asked).toEqual([]);
   });
 
-  test('the scopes of a whole resource are the bytes of the request, not copies', async () => {
+  test('copy no scopes: those of a whole resource are the bytes of the request', async () => {
     const stored: BlockDraft[] = [];
     const port = {
       openStream: () => ({ config: { timestampingMode: 'client-prefer' as const } }),

@@ -1,4 +1,4 @@
-/** Keys: what is written is read back, and the order of bytes is the order of numbers and names. */
+/** Keys: they decode to what was encoded, and the order of bytes is the order of numbers and names. */
 
 import { expect, test } from '@jest/globals';
 import * as keys from '../../src/storage/keys.ts';
@@ -7,7 +7,7 @@ import fc from '../support/fast-check.ts';
 const number = fc.maxSafeNat();
 const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((text) => !text.includes('\0'));
 
-test('families have the numbers that are on disk', () => {
+test('key families have the numbers that are on disk', () => {
   expect(keys.FAMILY).toEqual({
     settings: 1,
     basins: 2,
@@ -27,7 +27,7 @@ test('families have the numbers that are on disk', () => {
   expect(hex(keys.settingsKey('format'))).toBe('01666f726d6174');
 });
 
-test('block keys are read back and ordered by stream, then by sequence number', () => {
+test('block keys decode, and are ordered by stream, then by sequence number', () => {
   fc.assert(
     fc.property(number, number, number, number, (a, b, c, d) => {
       expect(keys.readBlockKey(keys.blockKey(a, b))).toEqual({ stream: a, firstSeq: b });
@@ -48,23 +48,23 @@ test('the range of a stream holds its blocks and no others', () => {
   );
 });
 
-test('stream keys are read back, and ranges follow prefix and start', () => {
+test('stream keys decode, and ranges follow prefix and start', () => {
   fc.assert(
     fc.property(number, name, name, name, (basin, stream, prefix, startAfter) => {
       const key = keys.streamKey(basin, stream);
       expect(keys.readStreamKey(key)).toEqual({ basin, name: stream });
       const bytes = Buffer.from(stream);
       const starts = bytes.subarray(0, Buffer.byteLength(prefix)).equals(Buffer.from(prefix));
-      const behind = Buffer.compare(bytes, Buffer.from(startAfter)) > 0;
+      const isAfter = Buffer.compare(bytes, Buffer.from(startAfter)) > 0;
       expect(inside(keys.streamRange(basin, prefix), key)).toBe(starts);
-      expect(inside(keys.streamRange(basin, '', startAfter), key)).toBe(behind);
-      expect(inside(keys.streamRange(basin, prefix, startAfter), key)).toBe(starts && behind);
+      expect(inside(keys.streamRange(basin, '', startAfter), key)).toBe(isAfter);
+      expect(inside(keys.streamRange(basin, prefix, startAfter), key)).toBe(starts && isAfter);
       expect(inside(keys.streamRange(basin + 1), key)).toBe(false);
     }),
   );
 });
 
-test('basins have a range of their own, and their names are read back', () => {
+test('basin keys have a range of their own, and decode', () => {
   expect(keys.readBasinKey(keys.basinKey('telemetry'))).toBe('telemetry');
   expect(inside(keys.basinRange(), keys.basinKey('telemetry'))).toBe(true);
   expect(inside(keys.basinRange(), keys.streamKey(1, 'telemetry'))).toBe(false);

@@ -1,4 +1,4 @@
-/** What the engine does when the store under it fails: a fake store fails on demand and remembers what it was given. */
+/** What the engine does when its store fails: a fake store fails on demand and records the calls it receives. */
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Engine, EngineState, Entry, Write } from '../../src/storage/engine.ts';
@@ -8,7 +8,7 @@ import type { RawSnapshot, RawStore, StoreUsage } from '../../src/storage/raw-st
 
 const PROBE_MS = 5;
 
-/** A disk that stores outlive, with switches for its faults. */
+/** A disk that outlives its stores, with switches for its faults. */
 class FakeDisk implements FreeSpace {
   readonly durable: string[][] = [];
   /** Transactions that are waiting for `release`. */
@@ -20,7 +20,7 @@ class FakeDisk implements FreeSpace {
   noSpace = false;
   cannotReopen = false;
   readonly opened: boolean[] = [];
-  /** Snapshots that are not released; a store must not be closed over one. */
+  /** Snapshots not yet released; a store must not be closed while one exists. */
   pinned = 0;
   given = 0;
 
@@ -128,7 +128,7 @@ afterEach(async () => {
   expect(unhandled).toEqual([]);
 });
 
-test('fails that commit and all behind it, gives the store nothing more, and still reads', async () => {
+test('a failed commit fails with all commits after it, nothing more is written, and reads still work', async () => {
   disk.hold = true;
   const commits = [put('a'), put('b'), put('c')].map((write) => engine.commit([write]));
   const outcomes = Promise.allSettled(commits);
@@ -153,7 +153,7 @@ test('commits before the failed one stay acknowledged', async () => {
   expect(disk.durable).toEqual([['a']]);
 });
 
-test('without room it opens the store again, takes nothing, and resumes after a durable probe', async () => {
+test('a full disk reopens the store, refuses commits, and resumes after a durable probe', async () => {
   disk.noSpace = true;
   disk.failing = new Error('ENOSPC');
   const outcomes = await Promise.allSettled([engine.commit([put('a')]), engine.commit([put('b')])]);
@@ -170,7 +170,7 @@ test('without room it opens the store again, takes nothing, and resumes after a 
   expect(disk.durable.map((names) => names[0])).toEqual(['trim', '\xff\x01', 'd']);
 });
 
-test('a probe that fails for another reason makes it read-only', async () => {
+test('a probe that fails for another reason makes the engine read-only', async () => {
   disk.noSpace = true;
   disk.failing = new Error('ENOSPC');
   await expect(engine.commit([put('a')])).rejects.toMatchObject({ code: 'storage_full' });
@@ -180,7 +180,7 @@ test('a probe that fails for another reason makes it read-only', async () => {
   await expect(engine.commit([put('b')], { mayUseReserve: true })).rejects.toMatchObject({ code: 'storage' });
 });
 
-test('when the failed transaction turns out to be on disk it does not claim that nothing was written', async () => {
+test('the engine does not claim that nothing was written when the failed transaction turns out to be on disk', async () => {
   disk.noSpace = true;
   disk.failsAfterWriting = true;
   disk.failing = new Error('ENOSPC');
@@ -189,7 +189,7 @@ test('when the failed transaction turns out to be on disk it does not claim that
   disk.failing = undefined;
 });
 
-test('when the store does not open again, nothing is served from the old one', async () => {
+test('nothing is served from the old store when the store does not open again', async () => {
   disk.noSpace = true;
   disk.cannotReopen = true;
   disk.failing = new Error('ENOSPC');
@@ -198,7 +198,7 @@ test('when the store does not open again, nothing is served from the old one', a
   await expect(engine.get(Buffer.from('a'))).rejects.toMatchObject({ code: 'storage' });
 });
 
-test('what waits behind a transaction is joined, in order, and close waits for it', async () => {
+test('commits that wait during a transaction are joined in order, and close waits for them', async () => {
   disk.hold = true;
   const names = ['a', 'b', 'c', 'd'];
   const settled: string[] = [];
@@ -211,7 +211,7 @@ test('what waits behind a transaction is joined, in order, and close waits for i
   expect(disk.durable).toEqual([['a'], ['b', 'c', 'd']]);
 });
 
-test('a snapshot ends when the store is opened again, and is released only once', async () => {
+test('a snapshot ends when the store is reopened, and is released only once', async () => {
   const range = { from: Buffer.of(0), to: Buffer.of(255), limit: 1 };
   const snapshot = await engine.snapshot();
   const other = await engine.snapshot();

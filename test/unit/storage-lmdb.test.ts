@@ -1,4 +1,7 @@
-/** The LMDB engine on a real disk: what it makes, what it refuses to open, and how it behaves when the disk ends or fails. */
+/**
+ * The LMDB engine on a real disk: what it creates, what it refuses to open, and how it reacts to a full or failing
+ * disk.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -35,14 +38,14 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('directory and file are for their owner only', async () => {
+test('directory and file are accessible to their owner only', async () => {
   const made = path.join(dir, 'a', 'data');
   engine = await openLmdbEngine({ path: made });
   expect(statSync(made).mode & 0o777).toBe(0o700);
   expect(statSync(path.join(made, STORE_FILE)).mode & 0o777).toBe(0o600);
 });
 
-test('a store of a newer format is refused with both versions, and left as it is', async () => {
+test('a store of a newer format is refused with both versions, and left unchanged', async () => {
   engine = await openLmdbEngine({ path: dir });
   await engine.commit([{ type: 'put', key: settingsKey('format'), value: encodeFormat(FORMAT_VERSION + 1) }]);
   await engine.close();
@@ -68,7 +71,7 @@ test('a damaged format row is corrupt', async () => {
   await expect(openLmdbEngine({ path: dir })).rejects.toMatchObject({ code: 'corrupt' });
 });
 
-test('a file that is no store is refused by name, and not touched', async () => {
+test('a file that is not a store is refused by name, and left unchanged', async () => {
   const file = path.join(dir, STORE_FILE);
   writeFileSync(file, Buffer.alloc(20_000, 'no store'));
   const opening = openLmdbEngine({ path: dir });
@@ -78,7 +81,7 @@ test('a file that is no store is refused by name, and not touched', async () => 
 });
 
 test.each([0, 100, 4_096, 8_192])(
-  'a store that was being made when power was lost (%i bytes) is made anew',
+  'a store whose creation was interrupted by a power loss (%i bytes) is created again',
   async (size) => {
     writeFileSync(path.join(dir, STORE_FILE), Buffer.alloc(size));
     engine = await openLmdbEngine({ path: dir });
@@ -86,7 +89,7 @@ test.each([0, 100, 4_096, 8_192])(
   },
 );
 
-test('network file systems are known by their numbers', () => {
+test('network file systems are recognised by their numbers', () => {
   expect(networkFsName(0x6969)).toBe('NFS');
   expect(networkFsName(0xff534d42)).toBe('CIFS');
   expect(networkFsName(-11_317_950)).toBe('CIFS');
@@ -96,7 +99,7 @@ test('network file systems are known by their numbers', () => {
   }
 });
 
-test('the count of pages in use follows what is stored, and freed pages are used again', async () => {
+test('the count of pages in use follows what is stored, and freed pages are reused', async () => {
   engine = await openLmdbEngine({ path: dir });
   const rounds: number[] = [];
   for (let round = 0; round < 6; round++) {
@@ -115,7 +118,7 @@ test('the count of pages in use follows what is stored, and freed pages are used
   expect(rounds.at(-1)).toBeLessThan(3 * 2_100_000);
 });
 
-test('little address space is enough', async () => {
+test('the engine works with little address space', async () => {
   const source = `
 import { openLmdbEngine } from './src/storage/lmdb.js';
 const engine = await openLmdbEngine({ path: process.argv[2] });
@@ -126,7 +129,7 @@ await engine.close();
   expect(await saidBy(code.start(source, [dir], 'ulimit -v 100000000; exec "$@"'))).toEqual(['ok']);
 });
 
-/** Counts up in one key, a block beside it, and prints each number once it was acknowledged. */
+/** Counts up in one key, with a block next to it, and prints each number once it is acknowledged. */
 const COUNTER = `
 import { openLmdbEngine } from './src/storage/lmdb.js';
 const engine = await openLmdbEngine({ path: process.argv[2] });
@@ -137,7 +140,7 @@ for (let i = 0; ; i++) {
 }
 `;
 
-test('what was acknowledged is there after kill -9', async () => {
+test('acknowledged commits are there after kill -9', async () => {
   const child = code.start(COUNTER, [dir]);
   const exit = once(child, 'exit');
   let acked = -1;
@@ -155,7 +158,7 @@ test('what was acknowledged is there after kill -9', async () => {
   }
 });
 
-/** Fills the store until it is refused, reads, deletes everything, waits for it to resume; prints what happened. */
+/** Fills the store until it refuses, reads, deletes everything, waits until it resumes; prints what happened. */
 const FILLER = `
 import { openLmdbEngine } from './src/storage/lmdb.js';
 process.on('unhandledRejection', () => process.exit(9));
@@ -180,7 +183,7 @@ console.log('kept ' + ((await reopened.get(key(0))) !== undefined));
 await reopened.close();
 `;
 
-test('under a file-size limit it refuses before a write fails, and resumes when room is back', async () => {
+test('under a file-size limit the engine refuses before a write fails, and resumes when there is space again', async () => {
   const child = code.start(FILLER, [dir, '1000000', 'resumes'], `ulimit -f ${FILE_LIMIT_KIB}; exec "$@"`);
   expect(await saidBy(child)).toEqual([
     'full',
@@ -193,7 +196,7 @@ test('under a file-size limit it refuses before a write fails, and resumes when 
   ]);
 });
 
-test('a failing fsync latches it read-only, reads go on, and a restart is clean', async () => {
+test('a failing fsync makes the engine read-only, reads continue, and a restart is clean', async () => {
   if (spawnSync('bash', ['-c', 'strace -o /dev/null true']).status !== 0) {
     console.warn('skipped: strace is not here, so no fault can be put into a system call');
     return;

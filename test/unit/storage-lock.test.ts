@@ -1,4 +1,4 @@
-/** One owner of a data directory at a time, with real processes that end in every way. */
+/** A data directory has one owner at a time, with real processes that end in every way. */
 
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -41,7 +41,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** Starts a process that wants the directory, and says what became of it. */
+/** Starts a process that locks the directory, and returns its first line. */
 async function start(at = dir): Promise<{ child: ChildProcess; said: string }> {
   const child = code.start(OWN, [at]);
   children.push(child);
@@ -57,7 +57,7 @@ test('a second process is refused with the directory and the process that owns i
   await expect(lockDataDir(dir)).rejects.toMatchObject({ code: 'data_dir_in_use' });
 });
 
-test('after kill -9 the next start owns it at once, time and again', async () => {
+test('after kill -9 the next start owns the directory at once, repeatedly', async () => {
   for (let i = 0; i < 3; i++) {
     const { child, said } = await start();
     expect(said).toBe(`owns ${child.pid}`);
@@ -73,7 +73,7 @@ test('an owner that is stopped but alive is still the owner', async () => {
   first.child.kill('SIGCONT');
 });
 
-test('of many that start at once after a kill exactly one wins', async () => {
+test('exactly one of many processes wins that start at once after a kill', async () => {
   const before = await start();
   await killed(before.child);
   for (let round = 0; round < 3; round++) {
@@ -85,7 +85,7 @@ test('of many that start at once after a kill exactly one wins', async () => {
   }
 });
 
-test('within one process too, and release lets go, also when called twice', async () => {
+test('the lock also holds within one process, and release frees it, also when called twice', async () => {
   const locks = await Promise.allSettled(Array.from({ length: 8 }, () => lockDataDir(dir)));
   const owned = locks.flatMap((lock) => (lock.status === 'fulfilled' ? [lock.value] : []));
   expect(owned).toHaveLength(1);
@@ -94,7 +94,7 @@ test('within one process too, and release lets go, also when called twice', asyn
   expect(next.said).toBe(`owns ${next.child.pid}`);
 });
 
-test('a directory too deep for a socket address is locked all the same', async () => {
+test('a directory whose path is too long for a socket address is locked too', async () => {
   const deep = path.join(dir, 'x'.repeat(90), 'y'.repeat(90));
   const first = await start(deep);
   expect(first.said).toBe(`owns ${first.child.pid}`);
@@ -104,14 +104,14 @@ test('a directory too deep for a socket address is locked all the same', async (
   await lock.release();
 });
 
-test('the directory is made for its owner only', async () => {
+test('the directory is created for its owner only', async () => {
   const made = path.join(dir, 'a', 'b');
   const lock = await lockDataDir(made);
   expect(statSync(made).mode & 0o777).toBe(0o700);
   await lock.release();
 });
 
-test('a path that is no directory is a plain error', async () => {
+test('a path that is not a directory is a plain error', async () => {
   const file = path.join(dir, 'socket');
   const server = createServer().listen(file);
   await once(server, 'listening');

@@ -1,4 +1,4 @@
-/** Small values: frozen bytes of each, round trips, and refusal of what is not of the expected shape. */
+/** Small values: frozen bytes of each, round trips, and the refusal of bytes in another shape. */
 
 import { expect, test } from '@jest/globals';
 import { Packr } from 'msgpackr';
@@ -134,7 +134,7 @@ const FROZEN: readonly { name: string; bytes: string; decode: (value: Uint8Array
   },
 ];
 
-test.each(FROZEN)('a $name is read as the build that made it so wrote it', ({ bytes, decode, row }) => {
+test.each(FROZEN)('a $name is read with the meaning it had when it was written', ({ bytes, decode, row }) => {
   expect(decode(Buffer.from(bytes, 'hex'))).toEqual(row);
 });
 
@@ -148,7 +148,7 @@ test.each(FROZEN)('a damaged $name is refused as corrupt, never read as somethin
   }
 });
 
-test.each(FROZEN)('garbage as a $name is refused as corrupt or is a whole row', ({ decode }) => {
+test.each(FROZEN)('garbage read as a $name is refused as corrupt or is a whole row', ({ decode }) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (garbage) => {
       const code = codeOf(() => decode(Buffer.concat([Buffer.of(1), garbage])));
@@ -158,7 +158,7 @@ test.each(FROZEN)('garbage as a $name is refused as corrupt or is a whole row', 
   );
 });
 
-test('stream states come back as they were written', () => {
+test('stream states are the same after a round trip', () => {
   const row = fc
     .record({
       nextSeq: fc.maxSafeNat(),
@@ -176,7 +176,7 @@ test('stream states come back as they were written', () => {
   );
 });
 
-test('basins come back as they were written', () => {
+test('basins are the same after a round trip', () => {
   const keys = fc.oneof(fc.record({ uri: fc.webUrl() }), fc.record({ jwks: fc.json() }));
   const config = fc.record({
     createStreamOnAppend: fc.boolean(),
@@ -207,21 +207,21 @@ test.each([
   ['no key set', ['i', 'a', null, null]],
   ['two key sets', ['i', 'a', 'u', 'j']],
   ['an audience that is no text', ['i', 7, 'u', null]],
-  ['nothing behind it', undefined],
+  ['without content', undefined],
 ])('a basin whose issuer is %s is corrupt', (_name, oidc) => {
   const fields = [1, 0, true, true, '', [], null, null, null];
   const packed = new Packr({ useRecords: false }).pack(oidc === undefined ? fields : [...fields, oidc]);
   expect(codeOf(() => values.decodeBasin(Buffer.concat([Buffer.of(3), packed])))).toBe('corrupt');
 });
 
-test('a basin keeps apart what was set and what was not', () => {
+test('a basin distinguishes fields that were set from fields that were not', () => {
   const flags = { createStreamOnAppend: false, createStreamOnRead: true, otlpDefaultStream: '', defaultStream: {} };
   const config = { ...flags, streamCipher: undefined, oidc: undefined };
   const row = { number: 1, createdAt: 0, config, deletedAt: undefined, requestKey: undefined };
   expect(values.decodeBasin(values.encodeBasin(row))).toEqual(row);
 });
 
-test('a stream without a whole configuration is corrupt', () => {
+test('a stream without a complete configuration is corrupt', () => {
   const packed = new Packr({ useRecords: false }).pack([1, 2, [['storageClass', 'express']]]);
   expect(codeOf(() => values.decodeStream(Buffer.concat([Buffer.of(1), packed])))).toBe('corrupt');
 });
@@ -239,7 +239,7 @@ function basinOfFormat3(keys: object) {
   return laterBasin({ oidc: { issuer: 'https://issuer.example', audience: 'tailrace', keys } });
 }
 
-/** As formats 2 and later write it, with what came after 2. */
+/** As formats 2 and later write it, with the fields added after 2. */
 function laterBasin(added: object = {}) {
   return {
     number: 2,

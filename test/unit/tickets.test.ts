@@ -1,4 +1,4 @@
-/** Tickets: once, soon, for what they are for, as whoever asked; and no more of them than fit (access.md, Browsers). */
+/** Tickets: valid once, for a short time, for one purpose, as their issuer; and limited in number. */
 
 import { expect, test } from '@jest/globals';
 import { Access } from '../../src/access/access.ts';
@@ -12,7 +12,7 @@ const ONE: TicketBounds = { operation: 'read', basin: 'telemetry', streams: { ex
 const SOME: TicketBounds = { operation: 'read', basin: 'telemetry', streams: { prefix: 'app/' } };
 const MINUTE = 60_000;
 
-test('a ticket is there once, for a minute', () => {
+test('a ticket is valid once, for a minute', () => {
   const clock = new ManualClock();
   const tickets = new Tickets(clock);
   const [one, two, late] = [0, 1, 2].map(() => tickets.issue(unlimited('me'), ONE));
@@ -29,7 +29,7 @@ test('a ticket is there once, for a minute', () => {
   expect(tickets.size).toBe(0);
 });
 
-test('one caller has so many, and room again when they are used or expire', () => {
+test('a caller has a limited number of tickets, and can get more when they are used or expire', () => {
   const clock = new ManualClock();
   const tickets = new Tickets(clock);
   const issue = (id = 'me') => tickets.issue(unlimited(id), ONE).secret;
@@ -45,7 +45,7 @@ test('one caller has so many, and room again when they are used or expire', () =
   expect(tickets.size).toBe(1);
 });
 
-test('a ticket opens its basin and streams alone', () => {
+test('a ticket opens only its basin and streams', () => {
   const tickets = new Tickets(new ManualClock());
   const ticket = (bounds: TicketBounds) => tickets.take(tickets.issue(unlimited('me'), bounds).secret);
   const opens = (bounds: TicketBounds, basin: string, stream: string): boolean => {
@@ -65,7 +65,7 @@ test('a ticket opens its basin and streams alone', () => {
   expect(opens(SOME, 'telemetry', 'app')).toBe(false);
 });
 
-test('without authentication tickets work as well, and unknown ones do not', async () => {
+test('tickets also work without authentication, and unknown ones do not', async () => {
   const clock = new ManualClock();
   const modes = [{ type: 'open' }, { type: 'tokens', rootTokenHash: '', tokens: await noTokens(clock) }] as const;
   for (const mode of modes) {

@@ -1,4 +1,4 @@
-/** What `verify` finds: a sound store is sound, and each kind of damage is named with its place. */
+/** What `verify` finds: a sound store passes, and each kind of damage is named with its place. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,7 +30,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('counts what is there', async () => {
+test('a sound store passes, and its rows are counted', async () => {
   const progress: number[] = [];
   const report = await verify({ dataDir: dir }, (done) => progress.push(done));
   expect(report).toMatchObject({ format: 1, basins: 3, blocks: expect.any(Number), faultCount: 0, faults: [] });
@@ -39,7 +39,7 @@ test('counts what is there', async () => {
   expect(progress.length).toBeGreaterThan(0);
 });
 
-test('a flipped bit in a block', async () => {
+test('a flipped bit in a block is found', async () => {
   await tamper(dir, (rows) => {
     const { key, value } = blocksOf(rows, 'ticks')[3] as Entry;
     const changed = Buffer.from(value);
@@ -52,7 +52,7 @@ test('a flipped bit in a block', async () => {
   ]);
 });
 
-test('a block under another key, and one that is not a block', async () => {
+test('a block under another key, and a value that is not a block, are found', async () => {
   await tamper(dir, (rows) => {
     const [, second, third] = blocksOf(rows, 'orders');
     if (second === undefined || third === undefined) throw new Error('too few blocks');
@@ -67,7 +67,7 @@ test('a block under another key, and one that is not a block', async () => {
   expect(found[1]?.[1]).toMatch(/^the block of record \d+: .* too short/);
 });
 
-test('missing blocks: the first, one in the middle, the last, all', async () => {
+test('missing blocks are found: the first, one in the middle, the last, all', async () => {
   await tamper(dir, (rows) => [...without(rows, 'ticks', [0, 10, 34]), ...without(rows, 'noise')]);
   const found = new Map(await faults());
   expect(found.get('stream `noise` in basin `telemetry`')).toBe('records 0 to 3 are missing');
@@ -79,7 +79,7 @@ test('missing blocks: the first, one in the middle, the last, all', async () => 
   ]);
 });
 
-test('a tail that is too low, a count of bytes that is wrong, a time that is too early', async () => {
+test('a tail that is too low, a wrong byte count and a time that is too early are found', async () => {
   await tamper(dir, (rows) => [
     ...state(rows, 'ticks', { nextSeq: 50 }),
     ...state(rows, 'orders', { meteredBytes: 7 }),
@@ -91,7 +91,7 @@ test('a tail that is too low, a count of bytes that is wrong, a time that is too
   expect(found.get('stream `noise` in basin `telemetry`')).toBe('its last record is later than its state says');
 });
 
-test('rows that do not fit each other', async () => {
+test('rows that contradict each other are found', async () => {
   await tamper(dir, (rows) => [
     { type: 'put', key: settingsKey('counters'), value: encodeCounters({ nextBasin: 3, nextStream: 4 }) },
     ...rows.filter(({ key }) => isRowOf(key, 'audit')).map(({ key }) => ({ type: 'delete', key }) as const),
@@ -111,7 +111,7 @@ test('rows that do not fit each other', async () => {
   expect(found.filter(([, what]) => what.includes('but its row or its state'))).toHaveLength(1);
 });
 
-test('a row that is no row', async () => {
+test('a row that does not decode is found', async () => {
   await tamper(dir, (rows) =>
     rows
       .filter(({ key }) => key[0] === FAMILY.basins || key[0] === FAMILY.streamStates)
@@ -131,7 +131,7 @@ test('at most a hundred faults are listed, and all are counted', async () => {
   expect({ count: report.faultCount, listed: report.faults.length }).toEqual({ count: 150, listed: 100 });
 });
 
-test('a stream whose deletion is under way has no faults for what is gone', async () => {
+test('a stream whose deletion is under way has no faults for what is already deleted', async () => {
   await tamper(dir, (rows) => without(rows, 'ticks', [0, 1, 2]));
   expect(await faults()).toHaveLength(1);
   const { encodeStream } = await import('../../src/storage/values.ts');
@@ -147,7 +147,7 @@ test('a stream whose deletion is under way has no faults for what is gone', asyn
   expect(await faults()).toEqual([]);
 });
 
-test('a store that cannot be verified says why', async () => {
+test('a store that cannot be verified is refused with the reason', async () => {
   await expect(verify({ dataDir: path.join(dir, 'none') })).rejects.toMatchObject({ code: 'config' });
   await expect(verify({ file: path.join(dir, 'none') })).rejects.toMatchObject({ code: 'config' });
   await expect(verify({ file: dir })).rejects.toMatchObject({ code: 'config' });

@@ -1,4 +1,4 @@
-/** The `message` view: every column of every signal, every type of value, and what is no OTLP. */
+/** The `message` view: every column of every signal, every type of value, and records that are not OTLP. */
 
 import { describe, expect, test } from '@jest/globals';
 import { messageRows } from '../../src/otlp/views/message.ts';
@@ -10,13 +10,13 @@ const TIME = '2023-11-14T22:13:20.123456789Z';
 const RESOURCE_ROW = { 'service.name': 'checkout', 'host.cpus': 4 };
 const SCOPE_ROW = { name: 'my.scope', version: '1.2', attributes: { 'scope.flag': true } };
 
-/** Rows as a client gets them. */
+/** Rows as a client receives them. */
 function rowsOf(block: Block, from = 0, to = block.header.count): Record<string, unknown>[] {
   return JSON.parse(JSON.stringify(messageRows(block, from, to))) as Record<string, unknown>[];
 }
 
-describe('logs', () => {
-  test('a log record with every field', async () => {
+describe('the message view of logs', () => {
+  test('shows a log record with every field', async () => {
     const [row] = rowsOf(await otlpBlock('logs', LOGS, 41));
     const { metadata, ...rest } = row ?? {};
     expect(rest).toEqual({
@@ -37,12 +37,12 @@ describe('logs', () => {
     expect(JSON.stringify(metadata)).toBe(JSON.stringify(JSON.parse(EVERY_ATTRIBUTE_JSON)));
   });
 
-  test('every attribute type, exactly as JSON text', async () => {
+  test('shows every attribute type, exactly as JSON text', async () => {
     const block = await otlpBlock('logs', LOGS);
     expect(JSON.stringify(messageRows(block, 0, 1)[0]?.metadata)).toBe(EVERY_ATTRIBUTE_JSON);
   });
 
-  test('without a time of its own the observed time counts, then the time of the record', async () => {
+  test('shows the observed time without a time of its own, then the time of the record', async () => {
     const [, second, third] = rowsOf(await otlpBlock('logs', LOGS));
     expect(second).toMatchObject({ timestamp: TIME, level: 'warn', body: { safe: 9007199254740991, nan: 'NaN' } });
     expect(third).toEqual({
@@ -68,13 +68,13 @@ describe('logs', () => {
     [0, 'TRACE', 'debug'],
     [0, 'Information', 'info'],
     [0, '', undefined],
-  ])('severity %i %j is level %s', async (severityNumber, severityText, level) => {
+  ])('maps severity %i %j to level %s', async (severityNumber, severityText, level) => {
     const logRecords = [{ severityNumber, severityText, body: { stringValue: 'x' } }];
     const [row] = rowsOf(await otlpBlock('logs', { resourceLogs: [{ scopeLogs: [{ logRecords }] }] }));
     expect(row?.level).toBe(level);
   });
 
-  test('a part of a block has the rows of that part', async () => {
+  test('shows the rows of a part of a block', async () => {
     const block = await otlpBlock('logs', LOGS, 10);
     const all = rowsOf(block);
     expect(rowsOf(block, 1, 3)).toEqual(all.slice(1, 3));
@@ -82,7 +82,7 @@ describe('logs', () => {
   });
 });
 
-test('spans', async () => {
+test('the message view shows spans', async () => {
   const [full, bare] = rowsOf(await otlpBlock('traces', TRACES, 7));
   const { metadata, ...rest } = full ?? {};
   expect(rest).toEqual({
@@ -118,7 +118,7 @@ test('spans', async () => {
   expect(bare).not.toHaveProperty('parentSpanId');
 });
 
-test('metrics of every kind', async () => {
+test('the message view shows metrics of every kind', async () => {
   const rows = rowsOf(await otlpBlock('metrics', METRICS));
   const point = { timestamp: TIME, startTimestamp: '2023-11-14T22:13:20.123455789Z', attributes: { route: '/' } };
   expect(rows.map((row) => [row.type, row.kind, row.timestamp === TIME])).toEqual([
@@ -190,7 +190,7 @@ describe('records appended through S2', () => {
   const twoLogs = Buffer.concat([oneLog, oneLog]);
   const oneSpan = otlpBytes('traces', { resourceSpans: [{ scopeSpans: [{ spans: [{ name: 's' }] }] }] });
 
-  test('count as OTLP when they say so and hold one item; the others stay what they are', async () => {
+  test('are shown as OTLP when they say so and hold one item; the others keep their body', async () => {
     const block = await s2Block([
       { headers: [header('otel.signal', 'logs')], body: oneLog },
       { headers: [header('otel.signal', 'traces')], body: oneSpan },

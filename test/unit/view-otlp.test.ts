@@ -1,4 +1,4 @@
-/** The `otlp` and `otlp-json` views: whole payloads, parts, and what they skip. */
+/** The `otlp` and `otlp-json` views: whole payloads, parts, and the records they skip. */
 
 import { describe, expect, test } from '@jest/globals';
 import type { Signal } from '../../src/model/record.ts';
@@ -22,8 +22,8 @@ function decoded(signal: Signal, message: Uint8Array): unknown {
   return type.toObject(type.decode(message), { longs: String, bytes: String, json: true });
 }
 
-describe.each(SIGNALS)('%s', (signal) => {
-  test('a whole block is its payload, byte for byte and not copied', async () => {
+describe.each(SIGNALS)('the otlp view of %s', (signal) => {
+  test('of a whole block is its payload, byte for byte and not copied', async () => {
     const block = await otlpBlock(signal, REQUESTS[signal]);
     const [run, ...others] = otlpRuns(block, 0, block.header.count);
     expect(others).toEqual([]);
@@ -32,7 +32,7 @@ describe.each(SIGNALS)('%s', (signal) => {
     expect(otlpRuns(block, 0, block.header.count)[0]?.message.buffer).toBe(run?.message.buffer);
   });
 
-  test('parts, one behind the other, hold the same items in the same order', async () => {
+  test('in consecutive parts holds the same items in the same order', async () => {
     const block = await otlpBlock(signal, REQUESTS[signal]);
     const parts: Uint8Array[] = [];
     for (let i = 0; i < block.header.count; i++) parts.push(otlpRuns(block, i, i + 1)[0]?.message ?? new Uint8Array());
@@ -43,14 +43,14 @@ describe.each(SIGNALS)('%s', (signal) => {
     );
   });
 
-  test('as JSON it says the same', () => {
+  test('as JSON says the same', () => {
     const bytes = otlpBytes(signal, REQUESTS[signal]);
     const json = JSON.parse(otlpJson(signal, bytes)) as object;
     expect(withBytesAsBase64(json)).toEqual(decoded(signal, bytes));
   });
 });
 
-test('the JSON mapping: hex ids, integers as strings, base64, words for what JSON lacks, enums as integers', () => {
+test('the JSON mapping uses hex ids, integers as strings, base64, names for special numbers, and enums as integers', () => {
   const json = otlpJson('logs', otlpBytes('logs', LOGS));
   expect(json).toContain('"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"');
   expect(json).toContain('"timeUnixNano":"1700000000123456789"');
@@ -65,7 +65,7 @@ test('the JSON mapping: hex ids, integers as strings, base64, words for what JSO
 });
 
 describe('records appended through S2', () => {
-  test('come in runs of one signal that tile the range; what is no OTLP has no message', async () => {
+  test('come in runs of one signal that cover the range; a record that is not OTLP has no message', async () => {
     const block = await s2Block([LOG, LOG, SPAN, PLAIN, LIAR, LOG]);
     const runs = otlpRuns(block, 0, 6);
     expect(runs.map(({ from, to, signal }: OtlpRun) => [from, to, signal])).toEqual([
@@ -81,7 +81,7 @@ describe('records appended through S2', () => {
     expect(otlpRuns(block, 3, 3)).toEqual([]);
   });
 
-  test('as JSON: one request a run, and how many were left out', async () => {
+  test('are one JSON request per run, with the number of skipped records', async () => {
     const block = await s2Block([LOG, LOG, SPAN, PLAIN, LIAR, LOG]);
     const { requests, skipped } = otlpJsonRequests(block, 0, 6);
     expect(requests.map((request) => Object.keys(JSON.parse(request) as object))).toEqual([
@@ -93,7 +93,7 @@ describe('records appended through S2', () => {
   });
 });
 
-/** OTLP's hex ids as the base64 that protobuf's own JSON mapping has. */
+/** OTLP's hex ids as the base64 of protobuf's own JSON mapping. */
 function withBytesAsBase64(value: unknown, key = ''): unknown {
   if (Array.isArray(value)) return value.map((entry) => withBytesAsBase64(entry));
   if (typeof value === 'object' && value !== null) {

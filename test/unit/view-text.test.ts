@@ -1,4 +1,4 @@
-/** The `text` view: one line a record that nothing in it can break. */
+/** The `text` view: one line per record, which nothing in the record can break. */
 
 import { describe, expect, test } from '@jest/globals';
 import { textLines } from '../../src/otlp/views/text.ts';
@@ -12,20 +12,20 @@ function linesOf(block: Block): readonly string[] {
   return textLines(block, 0, block.header.count);
 }
 
-test('logs: time, level, service, body, attributes', async () => {
+test('a line of a log has time, level, service, body and attributes', async () => {
   const lines = linesOf(await otlpBlock('logs', LOGS));
   expect(lines[0]).toBe(`${TIME} ERROR checkout payment failed ${EVERY_ATTRIBUTE_JSON}`);
   expect(lines[1]).toBe(`${TIME} WARN  checkout ${EVERY_ATTRIBUTE_JSON}`);
   expect(lines[2]).toMatch(/^2023-11-14T22:13:20\.\d{9}Z AUDIT -$/);
 });
 
-test('spans: name, duration, status', async () => {
+test('a line of a span has name, duration and status', async () => {
   const lines = linesOf(await otlpBlock('traces', TRACES));
   expect(lines[0]).toBe(`${TIME} SPAN  checkout GET /cart 12.500001ms error: boom ${EVERY_ATTRIBUTE_JSON}`);
   expect(lines[1]).toMatch(/ SPAN {2}checkout bare - unset$/);
 });
 
-test('metrics: name, kind, values', async () => {
+test('a line of a metric has name, kind and values', async () => {
   const lines = linesOf(await otlpBlock('metrics', METRICS)).map((line) => line.slice(TIME.length + 1));
   expect(lines).toEqual([
     'METRIC checkout temperature gauge Cel 21.5 {"route":"/"}, NaN {"route":"/"} {"source":"roof"}',
@@ -41,7 +41,7 @@ describe('hostile content', () => {
   /** C0, DEL, C1, bidirectional controls, line separators, a byte order mark. */
   const HOSTILE =
     '\u0000\u0007\b\t\n\u000b\r\u001b[31m\u001b]0;t\u0007\u007f\u0085\u009b2J\u061c\u200e\u2028\u2029\u202e\u2066\ufeff';
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not get through
   const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
 
   test('in any text of a log record cannot break the line', async () => {
@@ -69,7 +69,7 @@ describe('hostile content', () => {
     expect(lines[2]).toContain('\\u0000\\u0007\\u0008\\t\\n\\u000b\\r\\u001b[31m');
   });
 
-  test('in spans, metrics and plain records neither', async () => {
+  test('in spans, metrics and plain records cannot break the line either', async () => {
     const attributes = [{ key: HOSTILE, value: { stringValue: HOSTILE } }];
     const span = { name: HOSTILE, status: { code: 2, message: HOSTILE }, attributes };
     const metric = { name: HOSTILE, unit: HOSTILE, gauge: { dataPoints: [{ asInt: '1', attributes }] } };
@@ -86,13 +86,13 @@ describe('hostile content', () => {
     for (const line of lines) expect(line).not.toMatch(HARMFUL);
   });
 
-  test('a service name with blanks stays one column', async () => {
+  test('as a service name with blanks stays one column', async () => {
     const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'a b' } }] };
     const request = { resourceLogs: [{ resource, scopeLogs: [{ logRecords: [{ body: { stringValue: 'x' } }] }] }] };
     expect(linesOf(await otlpBlock('logs', request))[0]).toMatch(/ - {5}"a b" x$/);
   });
 
-  test('other scripts, emoji and backslashes stay readable', async () => {
+  test('is not confused with other scripts, emoji and backslashes, which stay readable', async () => {
     const body = { stringValue: 'C:\\temp größe 数 👩‍🚀' };
     const request = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ body }] }] }] };
     expect(linesOf(await otlpBlock('logs', request))[0]).toContain('- C:\\temp größe 数 👩‍🚀');

@@ -11,14 +11,14 @@ const request = (id: string, outcome: WrittenRequest['outcome'], names: readonly
 const read = (...names: string[]): Map<string, ReadBack> =>
   new Map([['alpha', { names, seqNums: names.map((_, i) => i) }]]);
 
-describe('violations', () => {
+describe('the checker', () => {
   const history = [
     request('r1', 'acked', ['a', 'b']),
     request('r2', 'indefinite', ['c', 'd']),
     request('r3', 'refused', ['e']),
   ];
 
-  test('finds nothing wrong when all is there, or the indefinite one is not', () => {
+  test('finds no fault when everything is there, or only the indefinite request is missing', () => {
     expect(violations(history, read('a', 'b', 'c', 'd'))).toEqual([]);
     expect(violations(history, read('a', 'b'))).toEqual([]);
   });
@@ -28,7 +28,7 @@ describe('violations', () => {
     ['half a request', read('a', 'b', 'c'), 'half'],
     ['a refused one that is there', read('a', 'b', 'e'), 'refused'],
     ['a duplicate', read('a', 'b', 'a'), 'duplicate'],
-    ['a stranger', read('a', 'b', 'x'), 'nobody wrote'],
+    ['a record of no request', read('a', 'b', 'x'), 'no request wrote'],
     ['a wrong order', read('b', 'a'), 'out of order'],
     ['a gap', new Map([['alpha', { names: ['a', 'b'], seqNums: [0, 2] }]]), 'gap'],
   ])('finds %s', (_, back, word) => {

@@ -1,4 +1,4 @@
-/** Warnings: one a minute for each sender and reason, and bounded memory for them. */
+/** Warnings: one a minute for each sender and reason, with bounded memory for them. */
 
 import { expect, test } from '@jest/globals';
 import type { LogFields } from '../../src/observe/logger.ts';
@@ -13,7 +13,7 @@ function setup() {
   return { clock, lines, warnings };
 }
 
-test('the same reason of the same sender comes again after a minute, with what was held back', () => {
+test('the same reason of the same sender is reported again after a minute, with the number held back', () => {
   const { clock, lines, warnings } = setup();
   for (let i = 0; i < 5; i++) warnings.warn('1.2.3.4', 'no stream', { count: i }, 'rejected');
   warnings.warn('1.2.3.4', 'too large', { count: 9 }, 'rejected');
@@ -31,7 +31,7 @@ test('the same reason of the same sender comes again after a minute, with what w
   expect(lines.at(-1)).toEqual({ sender: '1.2.3.4', count: 6, heldBack: 5 });
 });
 
-test('many senders make it forget the oldest, not the newest', () => {
+test('many senders evict the oldest entry, not the newest', () => {
   const { lines, warnings } = setup();
   for (let i = 0; i < 5_000; i++) warnings.warn(`sender-${i}`, 'x', {}, 'x');
   expect(lines).toHaveLength(5_000);

@@ -1,27 +1,15 @@
 /**
- * What a token may be issued with (S2 API §7.3; access.md): nothing that its issuer does not hold. Whatever the issuer is
- * bound to, the child is bound to as well; it may add to that, never take away.
+ * What a token may be issued with: nothing that its issuer does not hold. Whatever binds the issuer binds the new token
+ * too; a request may add to that, never take away.
  */
 
 import { TailraceError } from '../../model/error.ts';
 import { effectiveOperations, isWithin, type Scope } from '../../model/scope.ts';
-import { OUTSIDE_ID_PREFIX, type Principal, type Token, type TokenLimits } from '../grant.ts';
+import type { TokenRequest } from '../../model/token-request.ts';
+import { OUTSIDE_ID_PREFIX, type Principal, type Token } from '../grant.ts';
 import { ROOT_TOKEN_ID, TOKEN_PREFIX } from './credential.ts';
 
-/** What somebody asks for. Names in the scope are absolute. */
-export interface IssueRequest {
-  readonly id: string;
-  readonly scope: Scope;
-  /** Milliseconds since the epoch; undefined takes the issuer's. */
-  readonly expiresAt: number | undefined;
-  readonly autoPrefixStreams: boolean;
-  readonly stream: string | undefined;
-  readonly resourceAttributes: ReadonlyMap<string, string>;
-  readonly limits: TokenLimits;
-  readonly prefix: string | undefined;
-}
-
-/** What the server says about a new token. */
+/** What the server assigns to a token. */
 export interface Identity {
   readonly number: number;
   readonly rotation: number;
@@ -29,7 +17,7 @@ export interface Identity {
 }
 
 /** @throws TailraceError `invalid`, `permission_denied` */
-export function checkIssue(issuer: Principal, request: IssueRequest, now: number): void {
+export function checkIssue(issuer: Principal, request: TokenRequest, now: number): void {
   const { id, scope, expiresAt } = request;
   if (id === ROOT_TOKEN_ID)
     throw invalid(`the access token id \`${ROOT_TOKEN_ID}\` is that of the root token: choose another`);
@@ -49,14 +37,14 @@ export function checkIssue(issuer: Principal, request: IssueRequest, now: number
   const { token } = issuer;
   if (token !== undefined) checkWithin(token, request);
   const stream = request.stream ?? token?.stream;
-  // What the holder sends is prefixed, and the fixed stream has to be one that such a name can mean.
+  // Names that the holder sends are prefixed, so the fixed stream must have the prefix too.
   const prefix = autoPrefixOf(issuer, request);
   if (stream !== undefined && (!stream.startsWith(prefix) || stream === prefix)) {
     throw invalid('the fixed stream of an auto-prefixed token must begin with its prefix, and be longer');
   }
 }
 
-/** Whether a token may do nothing that the holder may not: rotating it hands its rights over. */
+/** Whether the holder may do everything that a token may: whoever rotates a token gets its rights. */
 export function holdsAllOf({ token: holder }: Principal, target: Token): boolean {
   if (holder === undefined) return true;
   try {
@@ -69,9 +57,9 @@ export function holdsAllOf({ token: holder }: Principal, target: Token): boolean
 }
 
 /**
- * To trust an outside issuer is to issue too: whoever signs for it appends to every stream of the basin, for as long as
- * the basin trusts it, bound to nothing.
- * @throws TailraceError `permission_denied` for who may not do all that, or not for ever
+ * To trust an outside issuer is like issuing tokens: whoever has its key appends to every stream of the basin, for as
+ * long as the basin trusts it, bound to nothing.
+ * @throws TailraceError `permission_denied` for a caller who may not do all that, or not for ever
  */
 export function checkTrust(holder: Principal, basin: string): void {
   const { token } = holder;
@@ -88,7 +76,7 @@ export function checkTrust(holder: Principal, basin: string): void {
   );
 }
 
-/** Whether everything that binds the one binds the other as well. */
+/** Whether everything that binds the holder binds the target too. */
 function isBoundLike(holder: Token, target: Token): boolean {
   const most = holder.limits.spansPerMinute;
   return (
@@ -99,8 +87,8 @@ function isBoundLike(holder: Token, target: Token): boolean {
   );
 }
 
-/** The token that a request which passed {@link checkIssue} gets. */
-export function tokenFor(issuer: Principal, request: IssueRequest, identity: Identity): Token {
+/** The token for a request that passed {@link checkIssue}. */
+export function tokenFor(issuer: Principal, request: TokenRequest, identity: Identity): Token {
   const { token: parent } = issuer;
   const { id, scope, prefix } = request;
   return {
@@ -119,12 +107,12 @@ export function tokenFor(issuer: Principal, request: IssueRequest, identity: Ide
   };
 }
 
-function autoPrefixOf({ token }: Principal, { autoPrefixStreams, scope: { streams } }: IssueRequest): string {
+function autoPrefixOf({ token }: Principal, { autoPrefixStreams, scope: { streams } }: TokenRequest): string {
   if (autoPrefixStreams && streams !== undefined && 'prefix' in streams) return streams.prefix;
   return token?.autoPrefix ?? '';
 }
 
-function checkWithin(issuer: Token, { scope, expiresAt, stream, resourceAttributes, limits }: IssueRequest): void {
+function checkWithin(issuer: Token, { scope, expiresAt, stream, resourceAttributes, limits }: TokenRequest): void {
   checkRights(issuer, scope);
   checkExpiry(issuer, expiresAt ?? issuer.expiresAt);
   checkBonds(issuer, { stream, resourceAttributes, limits });
@@ -154,9 +142,9 @@ function checkExpiry(issuer: Token, expiresAt: number | undefined): void {
   }
 }
 
-type Bonds = Pick<IssueRequest, 'stream' | 'resourceAttributes' | 'limits'>;
+type Bonds = Pick<TokenRequest, 'stream' | 'resourceAttributes' | 'limits'>;
 
-/** What the issuer is bound to may be said again, but not otherwise. */
+/** A request may repeat what the issuer is bound to, but not change it. */
 function checkBonds(issuer: Token, { stream, resourceAttributes, limits }: Bonds): void {
   if (issuer.stream !== undefined && stream !== undefined && stream !== issuer.stream) {
     throw denied(`the token \`${issuer.id}\` is bound to another stream`);

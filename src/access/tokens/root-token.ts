@@ -1,6 +1,6 @@
 /**
- * The first token: made when the store holds none, or set from outside. A token from outside wins over a stored one and
- * writes nothing, so that taking it away again brings the stored one back (access.md, The first token).
+ * The root token: made when the store has none, or set from outside. A token from outside takes precedence over the
+ * stored one and writes nothing, so that the stored one is valid again once the setting is gone.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -12,21 +12,21 @@ import { hashToken, makeToken } from './credential.ts';
 const FILE = 'root-token';
 const CHARS_MIN = 32;
 
-/** Where the hash of the root token is kept. */
+/** Keeps the hash of the root token. */
 export interface RootTokenStore {
   rootTokenHash(): Promise<string | undefined>;
-  /** Durable when resolved. With `isReset` it is noted, for the server that starts next. */
+  /** Durable when it resolves. With `isReset` the time is kept too, for the server that starts next. */
   putRootTokenHash(hash: string, isReset: boolean): Promise<void>;
-  /** When the root token was reset, in milliseconds since the epoch, until that is forgotten. */
+  /** When the root token was reset, in milliseconds since the epoch, until `forgetReset`. */
   resetAt(): Promise<number | undefined>;
   forgetReset(): Promise<void>;
 }
 
 export interface RootToken {
   readonly hash: string;
-  /** The secret, only when it was made just now: shown once. */
+  /** The secret, only if it was made by this call: it is shown once. */
   readonly made: string | undefined;
-  /** Where the secret can be read, when this directory has it. */
+  /** The file with the secret, if the server knows of one. */
   readonly file: string | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface GivenRootToken {
 }
 
 /**
- * Answers the root token in force, making one when there is none.
+ * Returns the root token in force. Makes one when there is none.
  * @throws TailraceError `config` when the given file cannot be read or its secret is too short
  */
 export async function ensureRootToken(
@@ -53,7 +53,7 @@ export async function ensureRootToken(
   return makeRootToken(store, dataDir, false);
 }
 
-/** Makes a new root token while no server runs, with its file; the one of before is void when it resolves. */
+/** Makes a new root token and its file, while no server runs; the old one is void when it resolves. */
 export async function resetRootToken(store: RootTokenStore, dataDir: string): Promise<{ readonly file: string }> {
   const { file } = await makeRootToken(store, dataDir, true);
   return { file };
@@ -66,7 +66,7 @@ async function makeRootToken(
 ): Promise<RootToken & { readonly made: string; readonly file: string }> {
   const file = join(dataDir, FILE);
   const made = makeToken();
-  // The file goes first: a crash between the two is mended by another call, never a store whose token nobody knows.
+  // The file goes first: a crash in between is fixed by another call, and never leaves a store whose token is unknown.
   await writeSecret(file, made);
   const hash = hashToken(made);
   await store.putRootTokenHash(hash, isReset);

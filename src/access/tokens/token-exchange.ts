@@ -1,6 +1,6 @@
 /**
- * Short-lived tokens for senders (access.md, Exchange): a JWT that stands for an access token, and is worth at any moment
- * what that is worth then, limited to sending OTLP data as one project.
+ * Short-lived tokens for senders: a JWT in place of an access token, valid only while that token is, and limited to
+ * sending OTLP data as one project.
  */
 
 import { type JWTPayload, jwtVerify, SignJWT } from 'jose';
@@ -29,7 +29,7 @@ export interface ExchangedToken {
   readonly expiresAt: number;
 }
 
-/** What a JWT says, once its signature was found good. */
+/** What a JWT says, once its signature was verified. */
 interface Claims {
   readonly project: string;
   readonly expiresAt: number;
@@ -38,29 +38,29 @@ interface Claims {
   readonly rotation: number;
 }
 
-/** Claims with the principal that was made of them last. */
-interface Verified {
+/** Verified claims, with the principal that was made of them last. */
+interface VerifiedClaims {
   readonly claims: Claims;
-  /** Of the key that signed them: it may be made void at any time. */
+  /** Of the key that signed them, which may be made void at any time. */
   readonly keyId: string;
   base: Principal | undefined;
   narrowed: Principal | undefined;
 }
 
-/** No URL: no outside issuer that a basin trusts can have this name. */
+/** Not a URL, so no outside issuer that a basin trusts can have this name. */
 const ISSUER = 'tailrace';
 const AUDIENCE = 'tailrace/otlp';
-/** Ed25519 (RFC 8037). Pinned: what the head of a token says about it is compared with this, never followed. */
+/** Ed25519 (RFC 8037). The algorithm in the header of a token is compared with this, never followed. */
 const ALGORITHM = 'EdDSA';
-/** Says on every resource for whom it was sent. */
+/** The attribute, on every resource, of the project that sent it. */
 export const PROJECT_ATTRIBUTE = 'project.id';
 
 export class TokenExchange {
-  /** What signs JWTs; an operator may change it. */
+  /** The keys that sign JWTs; an operator may rotate them. */
   readonly keys: JwtKeys;
   readonly #deps: ExchangeDeps;
-  /** Signatures that were found good, by the hash of the JWT; the oldest goes first. */
-  readonly #verified = new Map<string, Verified>();
+  /** Verified JWTs by their hash; the oldest is dropped first. */
+  readonly #verified = new Map<string, VerifiedClaims>();
 
   constructor(deps: ExchangeDeps) {
     this.#deps = deps;
@@ -68,7 +68,7 @@ export class TokenExchange {
   }
 
   /**
-   * Makes a JWT of an access token; it never outlives it.
+   * Makes a JWT of an access token; it expires no later than that.
    * @throws TailraceError `invalid` for the root token, `permission_denied` for one that may not append
    */
   async exchange(principal: Principal): Promise<ExchangedToken> {
@@ -90,18 +90,18 @@ export class TokenExchange {
       .setIssuedAt(issuedAt)
       .setExpirationTime(expires)
       .sign(privateKey);
-    // Made void meanwhile: what it signed is worth nothing.
+    // The key was made void meanwhile, and with it what it signed.
     if (keys.find(id) === undefined) return this.exchange(principal);
     return { jwt, projectId: project, expiresAt: expires * 1_000 };
   }
 
-  /** Whether a JWT says that it is ours, true or not: then nobody else is asked about it. */
+  /** Whether a JWT claims to be ours, truly or not: then no outside issuer is tried. */
   isOurs(jwt: string, hash: string): boolean {
     return this.#verified.has(hash) || unverifiedClaims(jwt)?.iss === ISSUER;
   }
 
   /**
-   * Who sends with a JWT. `hash` is that of the JWT: its signature is looked at once.
+   * The sender with a JWT. `hash` is that of the JWT, whose signature is verified once.
    * @throws TailraceError `authn` when it is not ours, has expired, or its access token does not work any more
    */
   async identify(jwt: string, hash: string): Promise<Principal> {
@@ -131,15 +131,15 @@ export class TokenExchange {
     return resourceAttributes.get(PROJECT_ATTRIBUTE) ?? onlyBasin(principal) ?? this.#deps.defaultBasin;
   }
 
-  #remember(hash: string, signed: Pick<Verified, 'claims' | 'keyId'>): Verified {
-    const verified: Verified = { ...signed, base: undefined, narrowed: undefined };
+  #remember(hash: string, signed: Pick<VerifiedClaims, 'claims' | 'keyId'>): VerifiedClaims {
+    const verified: VerifiedClaims = { ...signed, base: undefined, narrowed: undefined };
     const [oldest] = this.#verified.keys();
     if (oldest !== undefined && this.#verified.size >= EXCHANGED_TOKENS_CACHED_MAX) this.#verified.delete(oldest);
     this.#verified.set(hash, verified);
     return verified;
   }
 
-  async #verify(jwt: string): Promise<Pick<Verified, 'claims' | 'keyId'>> {
+  async #verify(jwt: string): Promise<Pick<VerifiedClaims, 'claims' | 'keyId'>> {
     const { keys, clock } = this.#deps;
     try {
       const { payload, protectedHeader } = await jwtVerify(
@@ -160,7 +160,7 @@ export class TokenExchange {
   }
 }
 
-/** The access token's holder, who may only append now, as one project. */
+/** The holder of the access token, limited to appending as one project. */
 function narrowed(base: Principal, project: string): Principal {
   const { token } = base;
   if (token === undefined) return base;

@@ -1,6 +1,6 @@
 /**
- * All tokens but the root one: in memory by the hash of their secrets, durable before anybody hears of a change. Like the
- * control plane of the log, every call looks and decides without an `await` in between.
+ * All tokens except the root token: in memory by the hash of their secrets, and durable before a change is reported.
+ * Like the control plane of the log, every call checks and decides without an `await` in between.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -8,15 +8,16 @@ import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
 import { TOKENS_MAX } from '../../model/limits.ts';
 import { mayHold } from '../../model/scope.ts';
+import type { TokenRequest } from '../../model/token-request.ts';
 import { type Principal, principalOf, type Token } from '../grant.ts';
 import { hashToken, makeToken } from './credential.ts';
-import { checkIssue, type IssueRequest, tokenFor } from './issue.ts';
+import { checkIssue, tokenFor } from './issue.ts';
 
-/** Where tokens are kept. */
+/** Keeps tokens. */
 export interface TokenStore {
   /** All of them, each with the hash of its secret. */
   load(): Promise<{ readonly tokens: readonly (readonly [hash: string, token: Token])[]; readonly nextNumber: number }>;
-  /** Durable when it resolves. `before` is the hash that a rotation or revocation takes away. */
+  /** Durable when it resolves. `before` is the hash of the secret that the new one replaces. */
   put(hash: string, token: Token, nextNumber: number, before?: string): Promise<void>;
   remove(hash: string, token: Token): Promise<void>;
 }
@@ -32,14 +33,14 @@ export interface IssuedToken {
   readonly secret: string;
 }
 
-/** What became of a token that was declared. */
+/** The outcome for a token that was declared. */
 export type Ensured = 'created' | 'replaced' | 'rotated' | 'unchanged' | 'expired';
 
-interface Entry {
+interface TokenEntry {
   hash: string;
   readonly token: Token;
   readonly principal: Principal;
-  /** Accepted, not durable yet: it lets nobody in, and its id is taken. */
+  /** Accepted, not durable yet: it is not valid, and its id is taken. */
   pending: boolean;
 }
 
@@ -47,8 +48,8 @@ export class TokenTable {
   readonly #store: TokenStore;
   readonly #clock: Clock;
   readonly #onEnded: (token: Token) => void;
-  readonly #byHash = new Map<string, Entry>();
-  readonly #byId = new Map<string, Entry>();
+  readonly #byHash = new Map<string, TokenEntry>();
+  readonly #byId = new Map<string, TokenEntry>();
   #sorted: readonly string[] | undefined;
   #nextNumber = 1;
 
@@ -58,7 +59,7 @@ export class TokenTable {
     this.#onEnded = onEnded;
   }
 
-  /** `onEnded` hears of tokens whose secret stopped working: what is open by them must end. */
+  /** `onEnded` is called with tokens whose secret is no longer valid: what they have opened must end. */
   static async load(store: TokenStore, clock: Clock, onEnded: (token: Token) => void): Promise<TokenTable> {
     const table = new TokenTable(store, clock, onEnded);
     const { tokens, nextNumber } = await store.load();
@@ -67,20 +68,20 @@ export class TokenTable {
     return table;
   }
 
-  /** Who a secret belongs to, by its hash; nobody when it is not known, or not any more. */
+  /** The holder of a secret, by its hash; undefined when the secret is not known, or no longer valid. */
   find(hash: string): Principal | undefined {
     const entry = this.#byHash.get(hash);
     if (entry === undefined || entry.pending || isExpired(entry.token, this.#clock.now())) return undefined;
     return entry.principal;
   }
 
-  /** Whether this very secret's token still lets its holder in: not revoked, rotated or expired. */
+  /** Whether this very token is still valid: not revoked, rotated or expired. */
   isAlive(token: Token): boolean {
     const entry = this.#byId.get(token.id);
     return entry?.token === token && !entry.pending && !isExpired(token, this.#clock.now());
   }
 
-  /** The token that has a number and rotation now, for what was made of it. */
+  /** The holder of the valid token with this number and rotation, for what was derived from it. */
   byNumber(number: number, rotation: number, id: string): Principal | undefined {
     const entry = this.#byId.get(id);
     const same = entry?.token.number === number && entry.token.rotation === rotation;
@@ -92,7 +93,7 @@ export class TokenTable {
    * @throws TailraceError `permission_denied` for more than the issuer holds, `invalid`, `resource_already_exists`,
    *   `quota_exhausted`
    */
-  async issue(issuer: Principal, request: IssueRequest): Promise<IssuedToken> {
+  async issue(issuer: Principal, request: TokenRequest): Promise<IssuedToken> {
     const now = this.#clock.now();
     checkIssue(issuer, request, now);
     const known = this.#byId.get(request.id);
@@ -105,13 +106,13 @@ export class TokenTable {
   }
 
   /**
-   * Makes sure that there is a token with this very definition, whose secret has this hash; durable when it resolves. One
-   * that is so already stays what it is, with all that is open by it. Another secret is a rotation; another definition is
-   * another token under the same id. One whose time has come since it was declared stays as it is: expired.
-   * @throws TailraceError `invalid`, `permission_denied`, `quota_exhausted`, and `resource_already_exists` when the secret
-   *   is that of a token with another id
+   * Makes sure that there is a token with this definition, whose secret has this hash; durable when it resolves. A
+   * token that is so already stays unchanged, with all that it has opened. Another secret is a rotation; another
+   * definition is another token under the same id. A token that has expired since it was declared stays expired.
+   * @throws TailraceError `invalid`, `permission_denied`, `quota_exhausted`, and `resource_already_exists` when the
+   *   secret is that of a token with another id
    */
-  async ensure(issuer: Principal, request: IssueRequest, hash: string): Promise<Ensured> {
+  async ensure(issuer: Principal, request: TokenRequest, hash: string): Promise<Ensured> {
     const now = this.#clock.now();
     const known = this.#byId.get(request.id);
     const identity = known?.token ?? { number: this.#nextNumber, rotation: 0, createdAt: now };
@@ -133,7 +134,10 @@ export class TokenTable {
     return known === undefined ? 'created' : 'replaced';
   }
 
-  /** Gives a token another secret; the old one stops at once. @throws TailraceError `access_token_not_found`, `permission_denied` */
+  /**
+   * Gives a token a new secret; the old one is void at once.
+   * @throws TailraceError `access_token_not_found`, `permission_denied`
+   */
   async rotate(holder: Principal, id: string, mayHave: (token: Token) => boolean): Promise<IssuedToken> {
     const known = this.#expect(id);
     if (!mayHave(known.token)) {
@@ -142,7 +146,7 @@ export class TokenTable {
     return this.#putNew({ ...known.token, rotation: known.token.rotation + 1 }, known);
   }
 
-  /** The token stops working at once; durable when it resolves. @throws TailraceError `access_token_not_found` */
+  /** The token is void at once; durable when it resolves. @throws TailraceError `access_token_not_found` */
   async revoke(id: string): Promise<void> {
     const entry = this.#expect(id);
     this.#drop(entry);
@@ -150,7 +154,7 @@ export class TokenTable {
     await this.#store.remove(entry.hash, entry.token);
   }
 
-  /** Those that live, in order of the bytes of their ids. */
+  /** Valid tokens, in the byte order of their ids. */
   list(holder: Principal, prefix: string, startAfter: string, limit: number): TokenPage {
     const reach = holder.token?.scope.accessTokens;
     if (holder.token !== undefined && !mayHold(reach, prefix)) return { tokens: [], hasMore: false };
@@ -167,7 +171,7 @@ export class TokenTable {
     return { tokens, hasMore: false };
   }
 
-  /** A token that lives. @throws TailraceError `access_token_not_found` */
+  /** A valid token. @throws TailraceError `access_token_not_found` */
   get(id: string): Token {
     return this.#expect(id).token;
   }
@@ -177,14 +181,14 @@ export class TokenTable {
     throw new TailraceError('quota_exhausted', `there are ${TOKENS_MAX} access tokens: revoke some`);
   }
 
-  /** With a secret that is made for it. */
-  async #putNew(token: Token, before: Entry | undefined): Promise<IssuedToken> {
+  /** Makes a secret for the token, and stores both. */
+  async #putNew(token: Token, before: TokenEntry | undefined): Promise<IssuedToken> {
     const secret = makeToken(token.prefix);
     await this.#put(token, hashToken(secret), before);
     return { token, secret };
   }
 
-  async #put(token: Token, hash: string, before: Entry | undefined): Promise<void> {
+  async #put(token: Token, hash: string, before: TokenEntry | undefined): Promise<void> {
     const entry = { hash, token, principal: principalOf(token), pending: true };
     if (before !== undefined) {
       this.#drop(before);
@@ -194,14 +198,14 @@ export class TokenTable {
     try {
       await this.#store.put(entry.hash, token, this.#nextNumber, before?.hash);
     } catch (error) {
-      // Whether the old secret is gone from the disk is not known: it stays out until a restart tells.
+      // Whether the old secret is gone from the disk is not known: it stays void at least until a restart.
       if (this.#byId.get(token.id) === entry) this.#drop(entry);
       throw error;
     }
     entry.pending = false;
   }
 
-  #expect(id: string): Entry {
+  #expect(id: string): TokenEntry {
     const entry = this.#byId.get(id);
     if (entry === undefined || entry.pending || isExpired(entry.token, this.#clock.now())) {
       throw new TailraceError('access_token_not_found', `access token \`${id}\` not found`);
@@ -214,20 +218,20 @@ export class TokenTable {
     return this.#sorted;
   }
 
-  #add(entry: Entry): void {
+  #add(entry: TokenEntry): void {
     this.#byHash.set(entry.hash, entry);
     this.#byId.set(entry.token.id, entry);
     this.#sorted = undefined;
   }
 
-  #drop(entry: Entry): void {
+  #drop(entry: TokenEntry): void {
     this.#byHash.delete(entry.hash);
     this.#byId.delete(entry.token.id);
     this.#sorted = undefined;
   }
 }
 
-/** What a token is by its definition: the order in which operations were named is none of it. */
+/** The definition of a token, in which the order of its operations does not count. */
 function comparable({ scope, ...token }: Token): unknown {
   const ofIdentity = { number: 0, rotation: 0, createdAt: 0 };
   return { ...token, ...ofIdentity, scope: { ...scope, operations: new Set(scope.operations) } };

@@ -1,6 +1,6 @@
 /**
- * What becomes of a body that nobody wants any more: it is thrown away within limits while the answer goes out, since
- * closing on unread bytes would reset the connection under the answer.
+ * Discards the rest of a body that is not needed any more, within limits, while the response goes out. Closing with unread
+ * bytes would reset the connection before the client has read the response.
  */
 
 import { constants, type ServerHttp2Stream } from 'node:http2';
@@ -8,7 +8,7 @@ import { REFUSED_BODY_BYTES_MAX } from '../../model/limits.ts';
 import { announcesBody, type Exchange, type HttpRequest } from '../exchange.ts';
 import type { UploadWatch, Watched } from './upload-watch.ts';
 
-/** After it stops reading a refused upload, the client gets this long to read the answer. */
+/** After the server stops reading a refused upload, the client gets this long to read the response. */
 const LINGER_MS = 2_000;
 
 /** Whether a part of the request's body is still to come. */
@@ -16,12 +16,12 @@ export function isBodyPending(exchange: Exchange): boolean {
   return !exchange.request.complete && announcesBody(exchange);
 }
 
-/** Reads on and throws away; `over` is called when nothing more is to be read. On HTTP/2 only the stream can end by it. */
+/** Reads on and discards; calls `over` when there is nothing more to read. On HTTP/2 this can end the stream only. */
 export function discardRest(exchange: Exchange, watch: UploadWatch, over: () => void): void {
-  const { request, way } = exchange;
+  const { request, transport } = exchange;
   const tooSlow = (): void => {
-    if (way.version === 1) request.socket.destroy();
-    else endQuietly(way.stream);
+    if (transport.version === 1) request.socket.destroy();
+    else endQuietly(transport.stream);
   };
   const rest = { received: 0, tooSlow } satisfies Watched;
   const done = (): void => {
@@ -33,22 +33,22 @@ export function discardRest(exchange: Exchange, watch: UploadWatch, over: () => 
     if (rest.received <= REFUSED_BODY_BYTES_MAX || request.isPaused()) return;
     watch.remove(rest);
     request.pause();
-    if (way.version === 1) linger(request);
-    else endQuietly(way.stream);
+    if (transport.version === 1) linger(request);
+    else endQuietly(transport.stream);
   });
   request.on('end', done).on('close', done);
   watch.add(rest);
   request.resume();
 }
 
-/** Once the answer is out, tells the client that the rest of its body is not needed (RFC 9113 §8.1). A turn later: see `cut`. */
+/** After the response, tells the client that the rest of its body is not needed (RFC 9113 §8.1). A turn later: see `cut`. */
 export function endQuietly(stream: ServerHttp2Stream): void {
   setImmediate(() => {
     if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
   });
 }
 
-/** Half-closes, and cuts when the client does not hang up by itself. */
+/** Half-closes, and destroys the socket when the client does not close by itself. */
 function linger({ socket }: HttpRequest): void {
   socket.end();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);

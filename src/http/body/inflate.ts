@@ -1,14 +1,14 @@
 /**
- * Compressed bodies, within bounds that no declared size can move. Three ways, fastest first: tiny ones at once on this
- * thread (7 µs, where a round trip through the thread pool takes 25); most in one piece on the pool (80 µs of this thread
- * for 170 kB instead of 270); what declares no size, lies about it or is large, piece by piece, counted as it comes.
+ * Decompresses bodies within bounds that no declared size can move. gzip has three cases, fastest first: a tiny body is
+ * inflated at once on this thread (7 µs, where a round trip through the thread pool takes 25); most are inflated in one
+ * piece on the pool (80 µs of this thread for 170 kB instead of 270); a body that declares no size, a wrong or a large one
+ * is inflated piece by piece, and counted as it comes.
  */
 
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import { zstdDecompress } from '../../encoding/zstd/zstd.ts';
+import { zstdDecompress } from '../../encoding/zstd.ts';
 import { TailraceError } from '../../model/error.ts';
-import { ZSTD_BODY_BYTES_MAX } from '../../model/limits.ts';
 import type { Reservation } from './reservation.ts';
 
 export type ContentEncoding = 'gzip' | 'deflate' | 'zstd';
@@ -19,11 +19,8 @@ const PIECE_BYTES = 256 * 1024;
 /** No deflate stream grows by more. A declared size above it is a lie. */
 const DEFLATE_RATIO_MAX = 1_032;
 const GZIP_BYTES_MIN = 18;
-/** A block of zstd takes at least so much and becomes at most so much. */
-const ZSTD_BLOCK_WIRE_BYTES_MIN = 3;
-const ZSTD_BLOCK_BYTES_MAX = 128 * 1024;
 
-/** zlib's answer with `info`: the types of node know only the bytes. */
+/** What zlib returns with `info`: the types of node know only the bytes. */
 interface Inflated {
   readonly buffer: Buffer;
   readonly engine: { readonly bytesWritten: number };
@@ -34,7 +31,7 @@ const gunzip = promisify(zlib.gunzip) as unknown as (wire: Uint8Array, options: 
 /**
  * Inflates a whole body. What it takes is reserved before it is taken.
  * @throws TailraceError `bad_request` for data that is cut short, damaged or followed by something else; `too_large`
- *   above `limit` bytes; `overloaded` when memory in flight has no room
+ *   above `limit` bytes; `overloaded` when too much memory is in flight
  */
 export async function inflate(
   encoding: ContentEncoding,
@@ -42,13 +39,13 @@ export async function inflate(
   limit: number,
   reservation: Reservation,
 ): Promise<Uint8Array> {
-  if (encoding === 'zstd') return unpackZstd(wire, limit, reservation);
+  if (encoding === 'zstd') return inflateZstd(wire, limit, reservation);
   const declared = encoding === 'gzip' ? declaredSize(wire) : undefined;
   if (declared === undefined || declared > Math.min(limit, ONE_PIECE_BYTES_MAX)) {
     return inflatePieces(encoding, wire, limit, reservation);
   }
   reservation.holdAtLeast(reservation.held + declared);
-  // One byte of room more, so that zlib sees the end of the stream without asking for another buffer.
+  // One byte more, so that zlib sees the end of the stream without asking for another buffer.
   const options = { maxOutputLength: declared + 1, chunkSize: Math.max(64, declared + 1), info: true };
   try {
     const inflated = declared <= SYNC_BYTES_MAX ? gunzipNow(wire, options) : await gunzip(wire, options);
@@ -63,35 +60,31 @@ function gunzipNow(wire: Uint8Array, options: zlib.ZlibOptions): Inflated {
   return zlib.gunzipSync(wire, options) as unknown as Inflated;
 }
 
-/** zlib stops silently where a stream ends and something else follows. */
+/** zlib stops without an error where a stream ends and something else follows. */
 function checkedEnd({ buffer, engine }: Inflated, wire: Uint8Array): Uint8Array {
   if (engine.bytesWritten !== wire.length) throw trailing();
   return buffer;
 }
 
-/** In one go, since the decoder knows no other way: hence the limit of its own, and what a bomb of this size can become. */
-function unpackZstd(wire: Uint8Array, limit: number, reservation: Reservation): Uint8Array {
-  const most = Math.min(limit, ZSTD_BODY_BYTES_MAX);
-  const blocks = Math.ceil(wire.length / ZSTD_BLOCK_WIRE_BYTES_MIN);
-  reservation.holdAtLeast(reservation.held + wire.length + Math.min(most, blocks * ZSTD_BLOCK_BYTES_MAX));
+async function inflateZstd(wire: Uint8Array, limit: number, reservation: Reservation): Promise<Uint8Array> {
+  const base = reservation.held;
   try {
-    return zstdDecompress(wire, most);
+    return await zstdDecompress(wire, limit, (bytes) => reservation.holdAtLeast(base + bytes));
   } catch (cause) {
     if (!(cause instanceof TailraceError)) throw cause;
     if (cause.code === 'bad_frame') throw new TailraceError('bad_request', cause.message, { cause });
-    if (cause.code !== 'too_large' || most === limit) throw inflatedTooLarge(limit);
-    throw new TailraceError('too_large', `a body in zstd has at most ${most} bytes: send smaller batches, or gzip`);
+    throw cause.code === 'too_large' ? inflatedTooLarge(limit) : cause;
   }
 }
 
-/** The size that gzip writes at the end of its last member: a hint, and only when it is possible at all. */
+/** The size that gzip writes at the end of its last member. It is a hint, and undefined when it is impossible. */
 function declaredSize(wire: Uint8Array): number | undefined {
   if (wire.length < GZIP_BYTES_MIN) return undefined;
   const size = new DataView(wire.buffer, wire.byteOffset).getUint32(wire.length - 4, true);
   return size <= wire.length * DEFLATE_RATIO_MAX ? size : undefined;
 }
 
-/** Counts while inflating and stops at the limit: a bomb costs one piece more than what is allowed. */
+/** Counts while inflating and stops at the limit: a bomb costs one piece more than is allowed. */
 async function inflatePieces(
   encoding: 'gzip' | 'deflate',
   wire: Uint8Array,

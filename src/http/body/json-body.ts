@@ -1,13 +1,12 @@
-/** Bodies of the control plane: JSON, small, and said to be JSON (S2 API §2: whatever is wrong with it is `bad_json`). */
+/** Bodies of the control plane: small JSON with a content type that says so. As in S2, any fault in one is `bad_json`. */
 
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { TailraceError } from '../../model/error.ts';
 import { CONTROL_BODY_BYTES_MAX } from '../../model/limits.ts';
 import { parseJsonValue } from '../../s2/json-value.ts';
-import type { HttpDeps } from '../context.ts';
+import type { BodyDeps, IdentifyDeps } from '../context.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
 import { firstMediaType, wireFormOf } from '../s2/call.ts';
 import { type RequestBody, readBody } from './read-body.ts';
 
@@ -15,7 +14,7 @@ import { type RequestBody, readBody } from './read-body.ts';
  * The value in the body.
  * @throws TailraceError `bad_json`, also for another content type and for a body that is too long
  */
-export async function readJson(exchange: Exchange, deps: HttpDeps): Promise<unknown> {
+export async function readJson(exchange: Exchange, deps: BodyDeps): Promise<unknown> {
   expectJson(exchange);
   const body = await readSmallBody(exchange, deps);
   try {
@@ -25,8 +24,8 @@ export async function readJson(exchange: Exchange, deps: HttpDeps): Promise<unkn
   }
 }
 
-/** The same for a body that may be left away: without one, or without a content type, it is null (S2 API §3.5). */
-export async function readOptionalJson(exchange: Exchange, deps: HttpDeps): Promise<unknown> {
+/** The same for an optional body: without one, or without a content type, the value is null. */
+export async function readOptionalJson(exchange: Exchange, deps: BodyDeps): Promise<unknown> {
   if (exchange.request.headers['content-type'] === undefined || !announcesBody(exchange)) return null;
   expectJson(exchange);
   const body = await readSmallBody(exchange, deps);
@@ -37,7 +36,7 @@ export async function readOptionalJson(exchange: Exchange, deps: HttpDeps): Prom
   }
 }
 
-/** A name in a body; what is wrong with it is what would be in a path or header. */
+/** A name in a body, under the same rules as in a path or header. */
 export function nameShape(faultOf: (name: string) => string | undefined) {
   return z.string().superRefine((name, context) => {
     const fault = LONE_SURROGATE.test(name) ? 'it holds half a surrogate pair' : faultOf(name);
@@ -45,24 +44,13 @@ export function nameShape(faultOf: (name: string) => string | undefined) {
   });
 }
 
-/** What fits the shape; unknown fields are left out. @throws TailraceError `bad_json` that names the field */
+/** The body in this shape; unknown fields are left out. @throws TailraceError `bad_json` that names the field */
 export function shaped<T extends z.ZodType>(shape: T, body: unknown): z.output<T> {
   const parsed = shape.safeParse(body);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const at = issue?.path.join('.') ?? '';
   throw new TailraceError('bad_json', `${at === '' ? 'the body' : `\`${at}\``}: ${issue?.message}`);
-}
-
-/** Answers with a JSON value. `headers`: names and values in turn. */
-export function answerJson(
-  exchange: Exchange,
-  status: number,
-  value: unknown,
-  deps: HttpDeps,
-  headers: readonly string[] = [],
-): void {
-  reply(exchange, { status, contentType: 'application/json', body: JSON.stringify(value), headers }, deps.replyContext);
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -72,7 +60,7 @@ function expectJson({ request }: Exchange): void {
   throw new TailraceError('bad_json', 'the body must be JSON: send it with Content-Type application/json');
 }
 
-async function readSmallBody(exchange: Exchange, deps: HttpDeps): Promise<RequestBody> {
+async function readSmallBody(exchange: Exchange, deps: BodyDeps): Promise<RequestBody> {
   const limits = { wireBytesMax: CONTROL_BODY_BYTES_MAX, bodyBytesMax: CONTROL_BODY_BYTES_MAX };
   try {
     const body = await readBody(exchange, { ...deps.reading, ...limits });
@@ -84,10 +72,10 @@ async function readSmallBody(exchange: Exchange, deps: HttpDeps): Promise<Reques
   }
 }
 
-/** A body may come slowly: whoever was let in before it must still be known behind it. @throws TailraceError `authn` */
-function expectCaller({ note }: Exchange, body: RequestBody, { access }: HttpDeps): RequestBody {
+/** A body may come slowly: its caller must still be known after it. @throws TailraceError `authn` */
+function expectCaller({ auditContext }: Exchange, body: RequestBody, { access }: IdentifyDeps): RequestBody {
   try {
-    if (note.caller !== undefined) access.expectAlive(note.caller);
+    if (auditContext.caller !== undefined) access.expectAlive(auditContext.caller);
     return body;
   } catch (error) {
     body.release();

@@ -1,5 +1,5 @@
 /**
- * The body of a request, whole and plain: received within limits, inflated, and paid for out of the memory that all
+ * The body of a request, whole and plain: received within limits, decompressed, and counted against the memory that all
  * requests share. Chunked bodies declare no length, so everything is counted as it comes.
  */
 
@@ -13,7 +13,7 @@ import { Reservation } from './reservation.ts';
 import { Upload, wireTooLarge } from './upload.ts';
 import type { UploadWatch } from './upload-watch.ts';
 
-/** What reading bodies takes; one for the whole server. Routes with limits of their own put these in place of its. */
+/** What reading bodies needs; one for the whole server. Routes with limits of their own replace its limits. */
 export interface BodyReading {
   readonly budget: MemoryBudget;
   readonly pool: BufferPool;
@@ -26,16 +26,16 @@ export interface BodyReading {
 
 export interface RequestBody {
   readonly bytes: Uint8Array;
-  /** Gives memory back: when the request is answered and nobody looks at `bytes` any more. */
+  /** Gives memory back. To be called after the response, when nothing uses `bytes` any more. */
   release(): void;
 }
 
 const NOTHING = new Uint8Array(0);
 
 /**
- * Reads the body, after telling a client that waits for it to go on.
+ * Reads the body; a client that waits for 100 (Continue) gets it first.
  * @throws TailraceError `unsupported_encoding`, `too_large`, `overloaded`, `request_timeout`, `bad_request`, and
- *   `unavailable` when the client hung up. The rest of the body is then still to come.
+ *   `unavailable` when the client closed the connection. The rest of the body is then still to come.
  */
 export async function readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody> {
   const encoding = contentEncoding(exchange.request.headers['content-encoding']);
@@ -68,7 +68,7 @@ function release(upload: Upload | undefined, reservation: Reservation): void {
   reservation.release();
 }
 
-/** One coding at most: stacked ones multiply what a bomb can do (reliability.md, Rules). */
+/** One coding at most: stacked ones multiply what a bomb can do. */
 function contentEncoding(header: string | undefined): ContentEncoding | undefined {
   if (header === undefined) return undefined;
   const coding = header.trim().toLowerCase();

@@ -1,9 +1,9 @@
-/** The share of one request in the memory that all requests in flight may take (otlp.md, Limits). */
+/** The share of one request in the memory that all requests in flight may take. */
 
 import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import { TailraceError } from '../../model/error.ts';
 
-/** Grows while a body is read and inflated, and is given back when the request is answered. */
+/** Grows while a body is read and decompressed, and is given back after the response. */
 export class Reservation {
   readonly #budget: MemoryBudget;
   #held = 0;
@@ -13,8 +13,8 @@ export class Reservation {
   }
 
   /**
-   * Makes sure that at least so many bytes are held.
-   * @throws TailraceError `overloaded` when the budget has no room for them
+   * Makes sure that at least this many bytes are held.
+   * @throws TailraceError `overloaded` when the budget is used up
    */
   holdAtLeast(bytes: number): void {
     if (bytes <= this.#held) return;

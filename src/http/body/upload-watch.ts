@@ -1,7 +1,7 @@
 /**
- * A floor on the speed of uploads. node's own request timeout is one for the whole server and would cut long sessions,
- * so each body that is still coming is looked at here instead, by one sweep a second for all of them. Most bodies are
- * gone before the first sweep and cost no more than an entry in a set.
+ * A floor on the speed of uploads. node's own request timeout is one for the whole server and would end long sessions. So
+ * each body that is still coming is checked here instead, by one sweep a second for all of them. Most bodies are complete
+ * before the first sweep and cost no more than an entry in a set.
  */
 
 import type { Clock } from '../../model/clock.ts';
@@ -14,7 +14,7 @@ const WINDOW_BYTES_MIN = (BODY_RATE_BYTES_PER_SECOND_MIN * BODY_RATE_WINDOW_MS) 
 export interface Watched {
   /** Bytes that have come so far. */
   readonly received: number;
-  /** Called once, when a whole window brought too little. */
+  /** Called once, when too little came during a whole window. */
   tooSlow(): void;
 }
 
@@ -27,7 +27,7 @@ interface Window {
 export class UploadWatch {
   readonly #clock: Clock;
   readonly #uploads = new Set<Watched>();
-  /** Of those that a sweep has met: a window begins with the first sweep after `add`. */
+  /** Of uploads that a sweep has seen: a window begins with the first sweep after `add`. */
   readonly #windows = new WeakMap<Watched, Window>();
   #sweeping = false;
 

@@ -1,6 +1,6 @@
 /**
- * One body while it comes. A body that comes as one chunk, as small ones do, is that chunk; others are copied into a
- * pooled buffer: of the declared size, or one that doubles.
+ * One body while it is received. A body that comes as one chunk, as small ones do, is that chunk. Others are copied into
+ * a pooled buffer: of the declared size, or one that doubles.
  */
 
 import type { BufferPool } from '../../encoding/buffer-pool.ts';
@@ -18,7 +18,7 @@ export interface UploadContext {
 
 const FIRST_BUFFER_BYTES = 64 * 1024;
 
-/** Lives from the first byte of a body until its memory is given back. */
+/** Exists from the first byte of a body until its memory is given back. */
 export class Upload implements Watched {
   received = 0;
   readonly #request: HttpRequest;
@@ -41,8 +41,8 @@ export class Upload implements Watched {
   }
 
   /**
-   * The whole body. The bytes are good until `giveBack`.
-   * @throws TailraceError `too_large`, `overloaded`, `request_timeout`, `unavailable`; then the request is paused where it was
+   * The whole body. The bytes are valid until `giveBack`.
+   * @throws TailraceError `too_large`, `overloaded`, `request_timeout`, `unavailable`; the request is then paused where it was
    */
   whole(): Promise<Uint8Array> {
     this.#context.watch.add(this);
@@ -57,7 +57,7 @@ export class Upload implements Watched {
     this.#fail(new TailraceError('request_timeout', 'the body comes too slowly: send it again'));
   }
 
-  /** Lets the buffer be used for another body. May be called twice. */
+  /** Gives the buffer back for another body. May be called twice. */
   giveBack(): void {
     if (this.#buffer !== undefined) this.#context.pool.give(this.#buffer);
     this.#buffer = undefined;
@@ -74,7 +74,7 @@ export class Upload implements Watched {
 
   readonly #onEnd = (): void => {
     if (this.#isOver) return;
-    // node lets streams of HTTP/2 that were reset without an error end as if they were whole.
+    // A stream of HTTP/2 that was reset without an error ends in node as if it were whole.
     if (this.#request.aborted) {
       this.#onClose();
       return;
@@ -122,7 +122,7 @@ export class Upload implements Watched {
     this.#reject(error);
   }
 
-  /** The listeners stay on the request, which is gone soon: taking them off costs more than what they do then. */
+  /** The listeners stay on the request, which ends soon: to remove them costs more than to keep them. */
   #finish(): void {
     this.#isOver = true;
     this.#context.watch.remove(this);
@@ -138,5 +138,5 @@ export function wireTooLarge(limit: number): TailraceError {
 }
 
 function unset(): void {
-  // Replaced as soon as somebody waits.
+  // Replaced when `whole` is called.
 }

@@ -1,10 +1,10 @@
-/** What the listener hands on, whatever a connection speaks. */
+/** Where the listener hands requests and upgrades, of any protocol. */
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { HttpRequest, Way } from '../exchange.ts';
+import type { HttpRequest, Transport } from '../exchange.ts';
 
 export interface ListenerHandlers {
-  request(request: HttpRequest, way: Way, awaitsContinue: boolean): void;
+  request(request: HttpRequest, transport: Transport, awaitsContinue: boolean): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }

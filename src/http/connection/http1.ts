@@ -1,4 +1,6 @@
-/** HTTP/1.1 on connections that are handed over: node's own server, with the timeouts that keep slow clients from holding it. */
+/**
+ * HTTP/1.1 on connections that are handed over: Node's own server, with timeouts so that slow clients cannot hold it.
+ */
 
 import { createServer, IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -12,7 +14,7 @@ import {
 import { correlationId } from '../../observe/correlation-id.ts';
 import type { ListenerHandlers } from './handlers.ts';
 
-/** How often node looks for connections whose headers do not come. */
+/** How often Node looks for connections whose headers do not come. */
 const TIMEOUT_CHECK_MS = 1_000;
 const ASKED = Symbol('asked for an upgrade');
 const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
@@ -26,12 +28,12 @@ export class Http1 {
       IncomingMessage: Request,
       maxHeaderSize: REQUEST_HEADER_BYTES_MAX,
       headersTimeout: HEADERS_TIMEOUT_MS,
-      // One timeout for the whole server would cut long uploads and sessions: bodies have a floor of their own.
+      // One timeout for all requests would cut long uploads and sessions: bodies have a minimum rate instead.
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     });
-    // Above it node drops headers silently; one more than we take, so that the router can refuse them.
+    // Node silently drops headers above this; it is one more than we take, so that the server can refuse the request.
     this.#server.maxHeadersCount = REQUEST_HEADERS_MAX + 1;
     this.#server.on('request', (request, response) => handlers.request(request, { version: 1, response }, false));
     this.#server.on('checkContinue', (request, response) => handlers.request(request, { version: 1, response }, true));
@@ -40,7 +42,7 @@ export class Http1 {
     );
     this.#server.on('upgrade', (request, socket, head) => handlers.upgrade(request, socket, head));
     this.#server.on('clientError', refuseConnection);
-    // node starts to watch for slow headers when its server listens; ours is fed with sockets instead.
+    // Node starts to watch for slow headers when its server listens; this one is handed sockets instead.
     this.#server.emit('listening');
   }
 
@@ -49,25 +51,25 @@ export class Http1 {
     this.#server.emit('connection', socket);
   }
 
-  /** Lets connections go that have no request under way. */
+  /** Closes connections that have no request in flight. */
   closeIdle(): void {
     this.#server.closeIdleConnections();
   }
 
-  /** Ends for good; connections are not touched. */
+  /** Ends the server; open connections stay. */
   close(): void {
     this.#server.close();
   }
 }
 
 /**
- * Only WebSockets are upgrades. Clients of HTTP/2 ask for `h2c` with their first request and are content with an answer in
- * HTTP/1.1; node would take the connection out of HTTP's hands for any upgrade.
+ * Only WebSockets are upgrades. Clients of HTTP/2 ask for `h2c` with their first request and accept a response in
+ * HTTP/1.1; Node would take the connection away from HTTP for any upgrade.
  */
 class Request extends IncomingMessage {
   [ASKED]?: true;
 
-  /** Set by node's parser, before the headers are there. */
+  /** Set by Node's parser, before the headers are there. */
   set upgrade(asked: boolean | null) {
     if (asked === true) this[ASKED] = true;
   }
@@ -77,13 +79,16 @@ class Request extends IncomingMessage {
   }
 }
 
-/** Tells a silent client, or one that is no good HTTP/1.1, and closes the connection. Slow headers are 503: a retry cures them. */
+/**
+ * Tells a client that is too slow, or whose HTTP/1.1 is broken, and closes the connection. Slow headers are 503: a
+ * retry may work.
+ */
 export function refuseConnection(error: { readonly code?: string }, socket: Duplex): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }
-  const [status, phrase, code, message] = REFUSALS.get(error.code ?? '') ?? BAD_REQUEST;
+  const [status, phrase, code, message] = REPLIES.get(error.code ?? '') ?? BAD_REQUEST;
   const body = JSON.stringify({ code, message });
   const retry = status === 503 ? 'Retry-After: 1\r\n' : '';
   socket.end(
@@ -93,13 +98,13 @@ export function refuseConnection(error: { readonly code?: string }, socket: Dupl
   );
 }
 
-/** What `refuseConnection` says about headers that do not come. */
+/** Makes `refuseConnection` say that the headers do not come. */
 export const TOO_SLOW = { code: 'ERR_HTTP_REQUEST_TIMEOUT' } as const;
 
-type Refusal = readonly [status: number, phrase: string, grpcCode: number, message: string];
+type RawReply = readonly [status: number, phrase: string, grpcCode: number, message: string];
 
-const BAD_REQUEST: Refusal = [400, 'Bad Request', 3, 'this is not HTTP/1.1 as it should be'];
-const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
+const BAD_REQUEST: RawReply = [400, 'Bad Request', 3, 'this is not HTTP/1.1 as it should be'];
+const REPLIES: ReadonlyMap<string, RawReply> = new Map([
   [TOO_SLOW.code, [503, 'Service Unavailable', 14, 'the headers come too slowly: send the request again']],
   ['HPE_HEADER_OVERFLOW', [431, 'Request Header Fields Too Large', 8, 'the headers are too large']],
 ]);

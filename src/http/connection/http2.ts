@@ -1,6 +1,6 @@
 /**
- * HTTP/2 on connections that are handed over: node's own server with windows for fast uploads, and a guard that ends
- * idle connections and cuts those that flood us with resets or pings (S2 API §11.1).
+ * HTTP/2 on connections that are handed over: Node's own server with windows for fast uploads, and a guard that ends
+ * idle connections and cuts those that flood the server with resets or pings.
  */
 
 import {
@@ -29,18 +29,18 @@ import {
 import type { ListenerHandlers } from './handlers.ts';
 
 const SWEEP_MS = 1_000;
-/** A GOAWAY without an error, behind the last of all streams. */
+/** A GOAWAY without an error, for the highest stream id. */
 const NOTICE = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 /** `:method` and the like. */
 const PSEUDO_HEADERS = 4;
-/** How often the system asks a silent peer whether it is still there. */
+/** How often the system probes a silent peer. */
 const KEEP_ALIVE_MS = 30_000;
-/** Frames that break the protocol, and streams beyond the allowed ones: nobody sends many of them by accident. */
+/** Frames that break the protocol, and streams beyond the allowed ones: no client sends many of them by accident. */
 const BROKEN_FRAMES_MAX = 100;
 const REJECTED_STREAMS_MAX = 100;
 
 /** One connection. */
-interface Connection {
+interface Http2Connection {
   readonly session: ServerHttp2Session;
   readonly socket: Socket;
   /** Streams that are open. */
@@ -50,13 +50,13 @@ interface Connection {
   /** Since the last sweep. */
   resets: number;
   controlFrames: number;
-  /** When we asked whether somebody is there, while the answer is out. */
-  askedAt: number | undefined;
-  /** When we asked last. */
-  lastAskedAt: number;
-  /** It was told that the end comes, and may not have heard it yet. */
+  /** When the ping was sent that the client has not acknowledged yet. */
+  pingedAt: number | undefined;
+  /** When the last ping was sent. */
+  lastPingAt: number;
+  /** The client was told to open no more streams, and may not have read that yet. */
   isAnnouncing: boolean;
-  /** Since when it is to end, or has ended: what is left of it then is cut, when it took what was sent or had time to. */
+  /** Since when it is to end, or has ended. What is left is cut once the client took what was sent, or had time to. */
   overSince: number | undefined;
 }
 
@@ -64,7 +64,7 @@ interface Connection {
 export class Http2 {
   readonly #server: Http2Server;
   readonly #clock: Clock;
-  readonly #connections = new Map<object, Connection>();
+  readonly #connections = new Map<object, Http2Connection>();
   #isSweeping = false;
   #isStopping = false;
 
@@ -94,55 +94,55 @@ export class Http2 {
   /** Serves a connection, from bytes that may have been put back into it. */
   take(socket: Socket): void {
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    // Half a connection is of no use here: without this, what a client leaves behind by hanging up would live on.
+    // Half a connection is of no use here: without this, the half that a client leaves open would stay.
     socket.allowHalfOpen = false;
     const begin = (session: ServerHttp2Session): void => this.#begin(session, socket);
-    // The session is made, and told, within the call.
+    // The session is made, and announced, within the call.
     this.#server.once('session', begin);
     this.#server.emit('connection', socket);
     this.#server.off('session', begin);
   }
 
-  /** Tells all clients to open no more streams; those that run go on, and those that are on their way are answered. */
+  /** Tells all clients to open no more streams; open ones go on, and those already sent are served. */
   stop(): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
     for (const connection of this.#connections.values()) announceEnd(connection);
   }
 
-  /** Lets connections go that have nothing under way. Call it only behind `stop`. */
+  /** Closes connections that have no open stream. Call it only after `stop`. */
   closeIdle(): void {
     for (const connection of this.#connections.values()) {
       const { session, socket, streams, overSince, isAnnouncing } = connection;
       if (streams > 0 || isAnnouncing) continue;
-      if (overSince === undefined) this.#sayGoodbye(connection);
+      if (overSince === undefined) this.#endGracefully(connection);
       else if (session.destroyed && socket.writableFinished) socket.destroy();
     }
   }
 
   #begin(session: ServerHttp2Session, socket: Socket): void {
     const idleSince = this.#clock.monotonicMs();
-    const connection: Connection = {
+    const connection: Http2Connection = {
       session,
       socket,
       streams: 0,
       idleSince,
       resets: 0,
       controlFrames: 0,
-      askedAt: undefined,
-      lastAskedAt: idleSince,
+      pingedAt: undefined,
+      lastPingAt: idleSince,
       isAnnouncing: false,
       overSince: undefined,
     };
     this.#connections.set(session, connection);
     socket.once('close', () => this.#connections.delete(session));
     endLater(session);
-    // What fails is followed by a close.
+    // A close follows every error.
     session.on('error', () => {});
     session.on('ping', () => countControl(connection));
     session.on('remoteSettings', () => countControl(connection));
     session.setLocalWindowSize(HTTP2_WINDOW_BYTES);
-    if (this.#isStopping) this.#sayGoodbye(connection);
+    if (this.#isStopping) this.#endGracefully(connection);
     if (!this.#isSweeping) this.#schedule();
   }
 
@@ -150,7 +150,7 @@ export class Http2 {
     const connection = stream.session === undefined ? undefined : this.#connections.get(stream.session);
     if (connection === undefined) return;
     connection.streams++;
-    // A stream that its client reset without an error would otherwise wait for what it still has to send, for ever.
+    // A stream that its client reset without an error would otherwise wait for ever for what it still has to send.
     stream.once('aborted', () => setImmediate(() => stream.destroy()));
     stream.once('close', () => {
       connection.streams--;
@@ -161,8 +161,8 @@ export class Http2 {
     });
   }
 
-  /** The session ends by itself with its last stream. */
-  #sayGoodbye(connection: Connection): void {
+  /** The session then ends with its last stream. */
+  #endGracefully(connection: Http2Connection): void {
     connection.overSince = this.#clock.monotonicMs();
     connection.session.close();
   }
@@ -177,17 +177,17 @@ export class Http2 {
     for (const connection of this.#connections.values()) {
       connection.resets = 0;
       connection.controlFrames = 0;
-      if (connection.streams > 0) askWhetherThere(connection, now);
+      if (connection.streams > 0) probe(connection, now);
       else if (connection.overSince !== undefined) cutOver(connection, now);
       else if (connection.session.destroyed) connection.overSince = now;
-      else if (now - connection.idleSince >= KEEP_ALIVE_TIMEOUT_MS) this.#sayGoodbye(connection);
+      else if (now - connection.idleSince >= KEEP_ALIVE_TIMEOUT_MS) this.#endGracefully(connection);
     }
     this.#isSweeping = false;
     if (this.#connections.size > 0) this.#schedule();
   }
 }
 
-/** Handlers look for a Host as they do in HTTP/1.1; here `:authority` says it (RFC 9113 §8.3.1). */
+/** Handlers read the header Host, as in HTTP/1.1; HTTP/2 has `:authority` instead (RFC 9113, section 8.3.1). */
 function prepared(message: Http2ServerRequest): Http2ServerRequest {
   const authority = message.headers[':authority'];
   if (authority !== undefined) message.headers.host = authority;
@@ -195,25 +195,25 @@ function prepared(message: Http2ServerRequest): Http2ServerRequest {
 }
 
 /**
- * GOAWAY for all streams that there could be, which only asks for no new ones (RFC 9113 §6.8). node has just the GOAWAY
- * that refuses those which are on their way, and S2's TypeScript SDK gives up on a refused one. node hands whole frames to
- * the socket, so ours fits between them; it must not do that with TLS, where two writes at a time are a fault.
+ * Sends GOAWAY for the highest stream id, which only asks for no new streams (RFC 9113, section 6.8). Node has only the
+ * GOAWAY that refuses streams already sent, and S2's TypeScript SDK gives up on a refused one. Node hands whole frames
+ * to the socket, so ours fits between them. It must not do that with TLS, where two writes at a time are a fault.
  */
-function announceEnd(connection: Connection): void {
+function announceEnd(connection: Http2Connection): void {
   const { session, socket } = connection;
   if (socket instanceof TLSSocket || session.destroyed || !socket.writable) return;
   connection.isAnnouncing = true;
   socket.write(NOTICE);
-  // Whatever its client sent before it read the notice is here before the answer to this.
+  // Whatever the client sent before it read the notice arrives before it acknowledges this ping.
   session.ping(() => {
     connection.isAnnouncing = false;
   });
 }
 
 /**
- * node ends a session in the middle of what it reads, when a client says goodbye or breaks the protocol; what comes behind
- * that in the same piece then aborts the whole process (nghttp2 1.61: an assertion, or damaged memory). Ended a turn
- * later, it is all read.
+ * Node ends a session in the middle of a read when a client sends GOAWAY or breaks the protocol; what follows in the
+ * same chunk then aborts the whole process (nghttp2 1.61: an assertion, or damaged memory). Ended in the next turn of
+ * the event loop, the session has read all of it.
  */
 function endLater(session: ServerHttp2Session): void {
   const close = session.close.bind(session);
@@ -223,29 +223,31 @@ function endLater(session: ServerHttp2Session): void {
 }
 
 /** A slow client may still be taking what was sent. */
-function cutOver({ socket, overSince = 0 }: Connection, now: number): void {
+function cutOver({ socket, overSince = 0 }: Http2Connection, now: number): void {
   if (socket.writableFinished || now - overSince >= KEEP_ALIVE_TIMEOUT_MS) socket.destroy();
 }
 
-/** A peer that vanished; or one that broke the protocol, whom node tells and then neither hears nor cuts. */
-function askWhetherThere(connection: Connection, now: number): void {
-  const { session, socket, askedAt, lastAskedAt } = connection;
-  if (askedAt !== undefined) {
-    if (now - askedAt >= SOCKET_SILENCE_MS) socket.destroy();
+/**
+ * Finds peers that vanished, and those that broke the protocol, which Node tells so and then neither reads nor cuts.
+ */
+function probe(connection: Http2Connection, now: number): void {
+  const { session, socket, pingedAt, lastPingAt } = connection;
+  if (pingedAt !== undefined) {
+    if (now - pingedAt >= SOCKET_SILENCE_MS) socket.destroy();
     return;
   }
-  if (session.destroyed || now - lastAskedAt < SOCKET_PING_MS) return;
-  connection.askedAt = connection.lastAskedAt = now;
+  if (session.destroyed || now - lastPingAt < SOCKET_PING_MS) return;
+  connection.pingedAt = connection.lastPingAt = now;
   session.ping(() => {
-    connection.askedAt = undefined;
+    connection.pingedAt = undefined;
   });
 }
 
-function countControl(connection: Connection): void {
+function countControl(connection: Http2Connection): void {
   connection.controlFrames++;
   if (connection.controlFrames > HTTP2_CONTROL_FRAMES_PER_SECOND_MAX) cutFlood(connection);
 }
 
-function cutFlood({ session }: Connection): void {
+function cutFlood({ session }: Http2Connection): void {
   if (!session.destroyed) session.destroy(new Error('too many resets or pings'), constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }

@@ -1,6 +1,6 @@
 /**
- * The port: accepts connections within a cap, has TLS done when it is on, and gives each connection to what it speaks,
- * HTTP/1.1 or HTTP/2.
+ * The port: accepts connections within a limit, does TLS when it is on, and gives each connection to the server of its
+ * protocol, HTTP/1.1 or HTTP/2.
  */
 
 import net from 'node:net';
@@ -12,7 +12,7 @@ import type { Logger } from '../../observe/logger.ts';
 import type { ListenerHandlers } from './handlers.ts';
 import { Http1, refuseConnection, TOO_SLOW } from './http1.ts';
 import { Http2 } from './http2.ts';
-import { type Protocol, tellProtocol } from './sniff.ts';
+import { type SniffedProtocol, sniff } from './sniff.ts';
 import { Tls, type TlsFiles } from './tls.ts';
 
 const BACKLOG = 1_024;
@@ -20,7 +20,7 @@ const BACKLOG = 1_024;
 export interface ListenerDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Plain without. */
+  /** Undefined serves without TLS. */
   readonly tls: TlsFiles | undefined;
 }
 
@@ -36,7 +36,7 @@ export class Listener {
   readonly #tls: Tls | undefined;
   readonly #port: net.Server;
   readonly #sockets = new Set<net.Socket>();
-  /** Those that have not said yet what they speak. */
+  /** Those whose protocol is not known yet. */
   readonly #undecided = new Set<net.Socket>();
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
@@ -72,14 +72,14 @@ export class Listener {
     this.#http2.stop();
   }
 
-  /** Lets connections go that have no request under way. Call it only behind `stopAccepting`. */
+  /** Closes connections that have no request in flight. Call it only after `stopAccepting`. */
   closeIdle(): void {
     for (const socket of this.#undecided) socket.destroy();
     this.#http1.closeIdle();
     this.#http2.closeIdle();
   }
 
-  /** Cuts every connection, and ends for good. */
+  /** Cuts every connection, and ends the listener. */
   cut(): void {
     this.#tls?.close();
     this.#http1.close();
@@ -89,21 +89,21 @@ export class Listener {
   #accept(socket: net.Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
-    if (this.#tls === undefined) this.#ask(socket);
+    if (this.#tls === undefined) this.#sniff(socket);
     else this.#tls.take(socket);
   }
 
-  /** ALPN has told what it speaks; without ALPN it is HTTP/1.1 (RFC 9113 §3.2). */
+  /** ALPN has told the protocol; without ALPN it is HTTP/1.1 (RFC 9113, section 3.2). */
   #secured(socket: TLSSocket): void {
     if (socket.alpnProtocol === 'h2') this.#http2.take(socket);
     else this.#http1.take(socket);
   }
 
-  #ask(socket: net.Socket): void {
+  #sniff(socket: net.Socket): void {
     this.#undecided.add(socket);
     socket.once('close', () => this.#undecided.delete(socket));
-    tellProtocol(socket, HEADERS_TIMEOUT_MS, {
-      decided: (protocol: Protocol) => {
+    sniff(socket, HEADERS_TIMEOUT_MS, {
+      decided: (protocol: SniffedProtocol) => {
         this.#undecided.delete(socket);
         if (protocol === 'http2') this.#http2.take(socket);
         else this.#http1.take(socket);

@@ -1,33 +1,34 @@
-/** Tells what a new connection speaks by its first bytes: one port serves HTTP/1.1 and HTTP/2 (S2 API §11.1). */
+/** Tells the protocol of a new connection by its first bytes: one port serves HTTP/1.1 and HTTP/2. */
 
 import type { Socket } from 'node:net';
 
-export type Protocol = 'http1' | 'http2';
+export type SniffedProtocol = 'http1' | 'http2';
 
-/** What every HTTP/2 connection begins with and no HTTP/1.1 request does (RFC 9113 §3.4). */
+/** Every HTTP/2 connection begins with this, and no HTTP/1.1 request does (RFC 9113, section 3.4). */
 const PREFACE = Buffer.from('PRI * HTTP/2.0', 'latin1');
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Reads as little as it takes and puts it back: whoever takes the socket over finds all of its bytes. `silent` is called
- * instead of `decided` when nothing telling came for `limitMs`; a socket that ends or fails before is destroyed.
+ * Reads as little as it needs and puts it back, so that the next reader of the socket gets all bytes. `silent` is
+ * called instead of `decided` when too few bytes came within `limitMs`; a socket that ends or fails before that is
+ * destroyed.
  */
-export function tellProtocol(
+export function sniff(
   socket: Socket,
   limitMs: number,
-  on: { decided(protocol: Protocol): void; silent(): void },
+  on: { decided(protocol: SniffedProtocol): void; silent(): void },
 ): void {
   let seen: Buffer = NOTHING;
   const timer = setTimeout(() => {
-    leave();
+    detach();
     on.silent();
   }, limitMs);
-  const leave = (): void => {
+  const detach = (): void => {
     clearTimeout(timer);
-    socket.off('readable', read).off('end', give).off('close', leave).off('error', give);
+    socket.off('readable', read).off('end', drop).off('close', detach).off('error', drop);
   };
-  const give = (): void => {
-    leave();
+  const drop = (): void => {
+    detach();
     socket.on('error', () => {}).destroy();
   };
   const read = (): void => {
@@ -36,15 +37,15 @@ export function tellProtocol(
     seen = seen.length === 0 ? bytes : Buffer.concat([seen, bytes]);
     const protocol = protocolOf(seen);
     if (protocol === undefined) return;
-    leave();
+    detach();
     socket.unshift(seen);
     on.decided(protocol);
   };
-  socket.on('readable', read).once('end', give).once('close', leave).once('error', give);
+  socket.on('readable', read).once('end', drop).once('close', detach).once('error', drop);
 }
 
 /** Undefined while it can still become either. */
-function protocolOf(seen: Buffer): Protocol | undefined {
+function protocolOf(seen: Buffer): SniffedProtocol | undefined {
   const length = Math.min(seen.length, PREFACE.length);
   if (seen.compare(PREFACE, 0, length, 0, length) !== 0) return 'http1';
   return length === PREFACE.length ? 'http2' : undefined;

@@ -1,6 +1,6 @@
 /**
  * TLS in front of the port: handshakes, and a certificate that is read again when its files change, so that it can be
- * renewed without a restart (users.md 17).
+ * renewed without a restart.
  */
 
 import { readFileSync, type Stats, statSync } from 'node:fs';
@@ -26,7 +26,7 @@ export class Tls {
   readonly #files: TlsFiles;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  /** Of the files that are in use, and of those that the last look saw. */
+  /** Stamps of the files in use, and of those at the last look. */
   #loaded: string;
   #seen: string;
   #cancel: () => void = () => {};
@@ -64,7 +64,7 @@ export class Tls {
     this.#cancel = this.#clock.timer(LOOK_MS, () => void this.#look());
   }
 
-  /** Files that were just changed may be half written: they are read when they stayed the same from one look to the next. */
+  /** Files that were just changed may be half written: they are read once they are the same at two looks. */
   async #look(): Promise<void> {
     const { cert, key } = this.#files;
     const stats = await Promise.all([cert, key].map((path) => stat(path).catch(() => undefined)));
@@ -92,7 +92,7 @@ export class Tls {
   }
 }
 
-/** Both files, tried out together. @throws TailraceError `config` */
+/** The content of both files, which are known to fit together. @throws TailraceError `config` */
 function usable(files: TlsFiles): { cert: Buffer; key: Buffer } {
   try {
     const material = { cert: readFileSync(files.cert), key: readFileSync(files.key) };
@@ -110,7 +110,7 @@ function usable(files: TlsFiles): { cert: Buffer; key: Buffer } {
 
 const QUIETLY = { throwIfNoEntry: false } as const;
 
-/** Another text whenever the file was changed or replaced. */
+/** A text that changes whenever the file is changed or replaced. */
 function stampOf(stats: Stats | undefined): string {
   return stats === undefined ? 'missing' : `${stats.ino} ${stats.mtimeMs} ${stats.size}`;
 }

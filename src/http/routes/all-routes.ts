@@ -1,35 +1,45 @@
-/** Every route of the HTTP protocol: the table that requests are found in, and that the authorization matrix is made from. */
+/** Every route of the HTTP server, in groups: the router and the tests of access are made from this table. */
 
-import type { HttpDeps } from '../context.ts';
-import type { Route } from '../router.ts';
+import type { ControlRouteDeps, RecordDeps } from '../context.ts';
+import { refuseS2 } from '../errors.ts';
+import type { RouteGroup } from '../router.ts';
 import { accessTokenRoutes } from './access-tokens.ts';
-import { backupRoutes } from './backup.ts';
-import { basinRoutes } from './basins.ts';
-import { clockRoutes } from './clock.ts';
-import { healthRoutes } from './health.ts';
+import { type BackupDeps, backupRoutes } from './backup.ts';
+import { type BasinDeps, basinRoutes } from './basins.ts';
 import { locationRoutes } from './locations.ts';
-import { metricsRoutes } from './metrics.ts';
-import { otlpRoutes } from './otlp.ts';
-import { prometheusRoutes } from './prometheus.ts';
+import { type OperatorDeps, operatorRoutes } from './operator.ts';
+import { type OtlpDeps, otlpRoutes } from './otlp.ts';
 import { recordRoutes } from './records.ts';
-import { streamRoutes } from './streams.ts';
+import { type StreamDeps, streamRoutes } from './streams.ts';
 import { ticketRoutes } from './tickets.ts';
 import { exchangeRoutes } from './token-exchange.ts';
+import { type UsageRouteDeps, usageRoutes } from './usage.ts';
 
-export function allRoutes(deps: HttpDeps): readonly Route[] {
-  return [
-    ...otlpRoutes(deps),
-    ...healthRoutes(deps),
-    ...backupRoutes(deps),
-    ...basinRoutes(deps),
-    ...clockRoutes(deps),
-    ...recordRoutes(deps),
-    ...accessTokenRoutes(deps),
-    ...exchangeRoutes(deps),
-    ...locationRoutes(deps),
-    ...streamRoutes(deps),
-    ...metricsRoutes(deps),
-    ...prometheusRoutes(deps),
-    ...ticketRoutes(deps),
-  ];
+/** What the routes need, all together. Each file in this folder names its own part. */
+export type RouteDeps = OtlpDeps & S2Deps;
+
+type S2Deps = BackupDeps & BasinDeps & ControlRouteDeps & OperatorDeps & RecordDeps & StreamDeps & UsageRouteDeps;
+
+export function allRoutes(deps: RouteDeps): readonly RouteGroup[] {
+  return [...otlpRoutes(deps), s2Routes(deps)];
+}
+
+/** S2's routes, and ours that reply as S2's do. */
+function s2Routes(deps: S2Deps): RouteGroup {
+  return {
+    protocol: 'http',
+    refuse: (exchange, error) => refuseS2(exchange, error, deps.replyContext),
+    routes: [
+      ...operatorRoutes(deps),
+      ...backupRoutes(deps),
+      ...basinRoutes(deps),
+      ...recordRoutes(deps),
+      ...accessTokenRoutes(deps),
+      ...exchangeRoutes(deps),
+      ...locationRoutes(deps),
+      ...streamRoutes(deps),
+      ...usageRoutes(deps),
+      ...ticketRoutes(deps),
+    ],
+  };
 }

@@ -1,77 +1,105 @@
-/** `GET /v1/backup`: everything in the store as it is now, as one file; our own route, for the root token. */
+/** `GET /v1/backup`: everything in the store as it is now, as one file. A route of our own, for the root token. */
 
+import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
 import { BACKUP_STALL_MS } from '../../model/limits.ts';
-import type { BackupUnderWay } from '../backup-source.ts';
-import { authorize, type HttpDeps } from '../context.ts';
-import { asTailraceError, refuseS2 } from '../errors.ts';
+import type { Logger } from '../../observe/logger.ts';
+import { type AuthorizeDeps, authorize } from '../context.ts';
+import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
+import { NO_STORE, type ReplyDeps } from '../reply.ts';
 import type { Route } from '../router.ts';
 import { StreamResponse } from '../stream-response.ts';
 
 const BACKUP_MEDIA_TYPE = 'application/vnd.tailrace.backup';
 
-export function backupRoutes(deps: HttpDeps): readonly Route[] {
+export interface BackupDeps extends AuthorizeDeps, ReplyDeps {
+  readonly backups: BackupSource;
+  readonly clock: Pick<Clock, 'timer'>;
+  readonly logger: Logger;
+}
+
+/** What makes backups. */
+interface BackupSource {
+  /** @throws TailraceError `rate_limited` while another backup is being made, `storage_full`, `storage`, `closed` */
+  begin(): Promise<BackupStream>;
+}
+
+/** A backup that is being made. */
+interface BackupStream {
+  /** When it was taken, in ms. */
+  readonly madeAt: number;
+  /** The bytes of the file; leaving the loop ends the backup. */
+  parts(): AsyncGenerator<Uint8Array>;
+  /** Ends it. May be called twice. */
+  close(): Promise<void>;
+}
+
+export function backupRoutes(deps: BackupDeps): readonly Route[] {
   return [
     {
       method: 'GET',
       path: '/v1/backup',
       action: 'backup',
       handle: (exchange) => answerBackup(exchange, deps),
-      refuse: (exchange, error) => refuseS2(exchange, error, deps.replyContext),
     },
   ];
 }
 
-async function answerBackup(exchange: Exchange, deps: HttpDeps): Promise<void> {
+async function answerBackup(exchange: Exchange, deps: BackupDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'backup' });
   const backup = await deps.backups.begin();
   try {
-    const answer = StreamResponse.open(exchange, headOf(backup), deps.replyContext);
-    await send(exchange, backup, answer, deps);
+    const response = StreamResponse.open(exchange, headOf(backup), deps.replyContext);
+    await send(exchange, backup, response, deps);
   } finally {
     await backup.close();
   }
 }
 
-/** A backup that fails on its way is cut, so that nobody takes half of one for a whole one. */
-async function send(exchange: Exchange, backup: BackupUnderWay, answer: StreamResponse, deps: HttpDeps): Promise<void> {
-  // A copy that waits for its next bytes must hear that nobody wants them any more.
+/** A backup that fails while it is sent is cut, so that half a backup never looks like a whole one. */
+async function send(
+  exchange: Exchange,
+  backup: BackupStream,
+  response: StreamResponse,
+  deps: BackupDeps,
+): Promise<void> {
+  // A copy that waits for its next bytes must learn that the client is gone.
   const onGone = (): void => void backup.close().catch(() => {});
-  answer.signal.addEventListener('abort', onGone);
+  response.signal.addEventListener('abort', onGone);
   try {
     for await (const part of backup.parts()) {
-      const drained = answer.write(part);
-      if (drained !== undefined) await patiently(drained, answer, deps);
-      if (answer.signal.aborted) {
-        exchange.note.failure = GONE;
+      const drained = response.write(part);
+      if (drained !== undefined) await patiently(drained, response, deps);
+      if (response.signal.aborted) {
+        exchange.auditContext.failure = GONE;
         return;
       }
     }
-    answer.signal.removeEventListener('abort', onGone);
-    await answer.end();
+    response.signal.removeEventListener('abort', onGone);
+    await response.end();
   } catch (error) {
-    exchange.note.failure = answer.signal.aborted ? GONE : asTailraceError(error);
-    if (answer.signal.aborted) return;
+    exchange.auditContext.failure = response.signal.aborted ? GONE : asTailraceError(error);
+    if (response.signal.aborted) return;
     deps.logger.error({ err: error }, 'a backup failed on its way');
-    answer.abort();
+    response.abort();
   }
 }
 
 /** Cuts a client that takes nothing for too long. */
-async function patiently(drained: Promise<void>, answer: StreamResponse, { clock }: HttpDeps): Promise<void> {
-  const cancel = clock.timer(BACKUP_STALL_MS, () => answer.abort());
+async function patiently(drained: Promise<void>, response: StreamResponse, { clock }: BackupDeps): Promise<void> {
+  const cancel = clock.timer(BACKUP_STALL_MS, () => response.abort());
   await drained;
   cancel();
 }
 
 const GONE = new TailraceError('closed', 'the client went away, or took nothing for too long');
 
-function headOf({ madeAt }: BackupUnderWay) {
+function headOf({ madeAt }: BackupStream) {
   const time = new Date(madeAt).toISOString().replace(/[-:]|\.\d+/g, '');
   return {
     status: 200,
     contentType: BACKUP_MEDIA_TYPE,
-    headers: ['Cache-Control', 'no-store', 'Content-Disposition', `attachment; filename="tailrace-${time}.backup"`],
+    headers: [...NO_STORE, 'Content-Disposition', `attachment; filename="tailrace-${time}.backup"`],
   };
 }

@@ -1,74 +1,64 @@
-/** Basins: list, create, look at, ensure, reconfigure, delete (S2 API §3). */
+/** Basins: list, create, get, ensure, reconfigure, delete. */
 
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Principal } from '../../access/grant.ts';
 import { checkTrust } from '../../access/tokens/issue.ts';
 import { type Basin, basinNotFound } from '../../log/basins.ts';
+import type { Log } from '../../log/log.ts';
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
 import { basinNameFault } from '../../model/names.ts';
 import type { OidcTrust } from '../../model/stream-config.ts';
-import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config.ts';
-import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
-import { authorize, authorizeUncounted, type HttpDeps } from '../context.ts';
-import { refuseS2 } from '../errors.ts';
+import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config-json.ts';
+import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
+import { authorize, authorizeUncounted, type ControlRouteDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
-import { decodeSegment, type Route } from '../router.ts';
+import { reply, replyJson } from '../reply.ts';
+import { handlersOf, nameInPath, type Route } from '../router.ts';
 import { pageOf } from '../s2/page-query.ts';
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/basins/{basin}';
 
-export function basinRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
-  const on =
-    (call: (exchange: Exchange, name: string, deps: HttpDeps) => void | Promise<void>): Route['handle'] =>
-    (exchange, [segment = '']) =>
-      call(exchange, basinInPath(segment), deps);
+export interface BasinDeps extends ControlRouteDeps {
+  readonly log: Pick<Log, 'basin' | 'listBasins' | 'createBasin' | 'ensureBasin' | 'reconfigureBasin' | 'deleteBasin'>;
+}
+
+export function basinRoutes(deps: BasinDeps): readonly Route[] {
+  const on = handlersOf((segment) => nameInPath(segment, basinNameFault), deps);
   return [
     {
       method: 'GET',
       path: '/v1/basins',
       action: 'list-basins',
       handle: (exchange) => listBasins(exchange, deps),
-      refuse,
     },
     {
       method: 'POST',
       path: '/v1/basins',
       action: 'create-basin',
       handle: (exchange) => createBasin(exchange, deps),
-      refuse,
     },
-    { method: 'GET', path: PATH, action: 'get-basin-config', handle: on(getBasin), refuse },
-    { method: 'PUT', path: PATH, action: 'ensure-basin', handle: on(ensureBasin), refuse },
-    { method: 'PATCH', path: PATH, action: 'reconfigure-basin', handle: on(reconfigureBasin), refuse },
-    { method: 'DELETE', path: PATH, action: 'delete-basin', handle: on(deleteBasin), refuse },
+    { method: 'GET', path: PATH, action: 'get-basin-config', handle: on(getBasin) },
+    { method: 'PUT', path: PATH, action: 'ensure-basin', handle: on(ensureBasin) },
+    { method: 'PATCH', path: PATH, action: 'reconfigure-basin', handle: on(reconfigureBasin) },
+    { method: 'DELETE', path: PATH, action: 'delete-basin', handle: on(deleteBasin) },
   ];
 }
 
-/** @throws TailraceError `bad_path` */
-function basinInPath(segment: string): string {
-  const name = decodeSegment(segment);
-  const fault = basinNameFault(name);
-  if (fault !== undefined) throw new TailraceError('bad_path', fault);
-  return name;
-}
-
-function listBasins(exchange: Exchange, deps: HttpDeps): void {
+function listBasins(exchange: Exchange, deps: BasinDeps): void {
   const principal = authorize(exchange, deps, { operation: 'list-basins' });
   const { prefix, startAfter, limit } = pageOf(exchange.query, 'basin');
   const seen = deps.log.listBasins().filter(({ name }) => principal.allows('list-basins', name));
   const found = seen.filter(({ name }) => name.startsWith(prefix) && name > startAfter);
   const basins = found.slice(0, limit).map(basinInfo);
-  answerJson(exchange, 200, { basins, has_more: found.length > limit }, deps);
+  replyJson(exchange, 200, { basins, has_more: found.length > limit }, deps);
 }
 
-async function createBasin(exchange: Exchange, deps: HttpDeps): Promise<void> {
+async function createBasin(exchange: Exchange, deps: BasinDeps): Promise<void> {
   const token = requestToken(exchange);
-  // Once before the body, since not everybody's is read, and again when it has named the basin.
+  // Once before the body, which is not read for every caller, and again when it has named the basin.
   authorizeUncounted(exchange, deps, { operation: 'create-basin' });
   const { basin: name, config, location } = shaped(createShape, await readJson(exchange, deps));
   const principal = authorize(exchange, deps, { operation: 'create-basin', basin: name });
@@ -76,18 +66,18 @@ async function createBasin(exchange: Exchange, deps: HttpDeps): Promise<void> {
   expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
   const { outcome, it } = await deps.log.createBasin(name, request, token);
-  answerJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
+  replyJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
 }
 
-/** Of what is durable: a creation or change that is still under way is not seen. */
-function getBasin(exchange: Exchange, name: string, deps: HttpDeps): void {
+/** Returns what is durable: a creation or change that is not durable yet is not seen. */
+function getBasin(exchange: Exchange, name: string, deps: BasinDeps): void {
   authorize(exchange, deps, { operation: 'get-basin-config', basin: name });
   const basin = deps.log.listBasins().find((candidate) => candidate.name === name);
   if (basin === undefined) throw basinNotFound(name);
-  answerJson(exchange, 200, basinConfigJson(basin.config), deps);
+  replyJson(exchange, 200, basinConfigJson(basin.config), deps);
 }
 
-async function ensureBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
+async function ensureBasin(exchange: Exchange, name: string, deps: BasinDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'create-basin', basin: name });
   authorizeUncounted(exchange, deps, { operation: 'reconfigure-basin', basin: name });
   const { config, location } = shaped(ensureShape, (await readOptionalJson(exchange, deps)) ?? {});
@@ -95,29 +85,32 @@ async function ensureBasin(exchange: Exchange, name: string, deps: HttpDeps): Pr
   expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
   const { outcome, it } = await deps.log.ensureBasin(name, request);
-  answerJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
+  replyJson(exchange, outcome === 'created' ? 201 : 200, basinInfo(it), deps, provisionHeaders(outcome));
 }
 
-async function reconfigureBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
+async function reconfigureBasin(exchange: Exchange, name: string, deps: BasinDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'reconfigure-basin', basin: name });
   const patch = parseBasinConfigPatch(await readJson(exchange, deps));
   expectMayTrust(principal, name, patch.oidc, deps);
   const { config } = await deps.log.reconfigureBasin(name, patch);
-  answerJson(exchange, 200, basinConfigJson(config), deps);
+  replyJson(exchange, 200, basinConfigJson(config), deps);
 }
 
-/** Whoever says again what is there already changes nothing. @throws TailraceError `permission_denied` */
+/**
+ * To repeat the trust that the basin has changes nothing, so it needs no permission.
+ * @throws TailraceError `permission_denied`
+ */
 function expectMayTrust(
   principal: Principal,
   name: string,
   wanted: OidcTrust | null | undefined,
-  deps: HttpDeps,
+  deps: BasinDeps,
 ): void {
   if (wanted === undefined || wanted === null) return;
   if (!isDeepStrictEqual(wanted, deps.log.basin(name)?.config.oidc)) checkTrust(principal, name);
 }
 
-async function deleteBasin(exchange: Exchange, name: string, deps: HttpDeps): Promise<void> {
+async function deleteBasin(exchange: Exchange, name: string, deps: BasinDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'delete-basin', basin: name });
   await deps.log.deleteBasin(name);
   reply(exchange, { status: 202, body: '' }, deps.replyContext);

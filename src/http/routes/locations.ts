@@ -1,11 +1,11 @@
-/** Locations (S2 API §1.2): a server of its own has one, which cannot be changed for another. */
+/** Locations: this server has one, which cannot be exchanged for another. */
 
 import { TailraceError } from '../../model/error.ts';
 import { LOCATION } from '../../model/location.ts';
-import { answerJson, readJson } from '../body/json-body.ts';
-import { authorize, type HttpDeps } from '../context.ts';
-import { refuseS2 } from '../errors.ts';
+import { readJson } from '../body/json-body.ts';
+import { authorize, type ControlRouteDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
+import { replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
 
 const INFO = {
@@ -15,30 +15,28 @@ const INFO = {
   default_storage_class: LOCATION.defaultStorageClass,
 };
 
-export function locationRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
+export function locationRoutes(deps: ControlRouteDeps): readonly Route[] {
   const list = (exchange: Exchange): void => {
     authorize(exchange, deps, { operation: 'list-locations' });
-    answerJson(exchange, 200, [INFO], deps);
+    replyJson(exchange, 200, [INFO], deps);
   };
   const get = (exchange: Exchange): void => {
     authorize(exchange, deps, { operation: 'get-default-location' });
-    answerJson(exchange, 200, INFO, deps);
+    replyJson(exchange, 200, INFO, deps);
   };
   return [
-    { method: 'GET', path: '/v1/locations', action: 'list-locations', handle: list, refuse },
-    { method: 'GET', path: '/v1/locations/default', action: 'get-default-location', handle: get, refuse },
+    { method: 'GET', path: '/v1/locations', action: 'list-locations', handle: list },
+    { method: 'GET', path: '/v1/locations/default', action: 'get-default-location', handle: get },
     {
       method: 'PUT',
       path: '/v1/locations/default',
       action: 'set-default-location',
       handle: (exchange) => setDefault(exchange, deps),
-      refuse,
     },
   ];
 }
 
-async function setDefault(exchange: Exchange, deps: HttpDeps): Promise<void> {
+async function setDefault(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'set-default-location' });
   const name = await readJson(exchange, deps);
   if (typeof name !== 'string')
@@ -47,5 +45,5 @@ async function setDefault(exchange: Exchange, deps: HttpDeps): Promise<void> {
     const given = JSON.stringify(name.slice(0, 64));
     throw new TailraceError('invalid', `unknown location ${given}: this server has \`${LOCATION.name}\``);
   }
-  answerJson(exchange, 200, INFO, deps);
+  replyJson(exchange, 200, INFO, deps);
 }

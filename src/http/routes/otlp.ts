@@ -1,112 +1,97 @@
-/** The OTLP receiver over HTTP: from a POST to durable records, and to every row of the table of answers. */
+/** The OTLP receiver over HTTP: from a POST to durable records and a response. */
 
-import { onlyBasin, type Principal } from '../../access/grant.ts';
-import type { Basin } from '../../log/basins.ts';
-import type { Log } from '../../log/log.ts';
-import type { Stream } from '../../log/stream.ts';
-import type { TailraceError } from '../../model/error.ts';
-import { TailraceError as Failure } from '../../model/error.ts';
-import { streamNameFault } from '../../model/names.ts';
+import { authorizeSender, type SenderDeps } from '../../access/authorize-sender.ts';
+import { TailraceError } from '../../model/error.ts';
+import type { OtlpLimits } from '../../model/limits.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
-import { type IngestOptions, type IngestPort, type IngestResult, ingest } from '../../otlp/ingest.ts';
+import type { Metrics } from '../../observe/metrics.ts';
+import type { Warnings } from '../../observe/warnings.ts';
+import { type IngestResult, ingest } from '../../otlp/ingest.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { auditRefusal } from '../audit.ts';
-import { type RequestBody, readBody } from '../body/read-body.ts';
+import { type BodyReading, type RequestBody, readBody } from '../body/read-body.ts';
 import { Reservation } from '../body/reservation.ts';
-import { authorizeAs, basinNamed, existingBasin, type HttpDeps, identifySender, senderOf } from '../context.ts';
+import { type AuditDeps, expectOpen, senderOf } from '../context.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
-import type { Refuse, Route } from '../router.ts';
+import { connectionOf, type Exchange } from '../exchange.ts';
+import { type ReplyDeps, reply } from '../reply.ts';
+import type { RouteGroup } from '../router.ts';
 import { OTLP_STATUS } from '../status.ts';
+
+export interface OtlpDeps extends SenderDeps, ReplyDeps, AuditDeps {
+  readonly reading: BodyReading;
+  readonly limits: OtlpLimits;
+  readonly metrics: Pick<Metrics, 'otlpTaken' | 'otlpAnswered' | 'jsonTally'>;
+  readonly warnings: Pick<Warnings, 'warn'>;
+}
 
 const PREFIXES = ['', '/otlp'];
 
-/** The routes of all signals, and of the one that is not there yet. */
-export function otlpRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Refuse = (exchange, error) => refuseOtlp(exchange, error, deps.replyContext);
-  const signals = PREFIXES.flatMap((prefix) =>
-    SIGNALS.map((signal): Route => {
-      const handle = (exchange: Exchange): Promise<void> => receive(exchange, signal, deps);
-      const refuse: Refuse = (exchange, error) => {
-        deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
-        refuseOtlp(exchange, error, deps.replyContext);
-      };
-      return { method: 'POST', path: `${prefix}/v1/${signal}`, action: 'append', protocol: 'otlp', handle, refuse };
-    }),
-  );
-  const profiles = (): never => {
-    throw new Failure('not_found', 'profiles are not supported yet: send logs, traces or metrics');
-  };
-  return [
-    ...signals,
-    { method: 'POST', path: '/v1development/profiles', action: 'append', protocol: 'otlp', handle: profiles, refuse },
-  ];
+/** A group for each signal, which counts what it refuses, and one for the signal that is not supported yet. */
+export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
+  return [...SIGNALS.map((signal) => signalRoutes(signal, deps)), profileRoutes(deps)];
 }
 
-async function receive(exchange: Exchange, signal: Signal, deps: HttpDeps): Promise<void> {
-  if (deps.replyContext.closing()) throw new Failure('draining', 'the server is stopping: send again in a moment');
-  const named = basinNamed(exchange);
-  const sender = identifySender(exchange, deps, named);
-  const principal = sender instanceof Promise ? await sender : sender;
-  const basinName = named ?? onlyBasin(principal) ?? deps.defaultBasin;
-  authorizeAs(exchange, deps, principal, { operation: 'append', basin: basinName });
-  const basin = existingBasin(deps, basinName);
-  const encoding = expectedEncoding(exchange.request.headers['content-type']);
+function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
+  const handle = (exchange: Exchange): Promise<void> => receive(exchange, signal, deps);
+  return {
+    protocol: 'otlp',
+    refuse: (exchange, error) => {
+      deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
+      refuseOtlp(exchange, error, deps.replyContext);
+    },
+    routes: PREFIXES.map((prefix) => ({
+      method: 'POST',
+      path: `${prefix}/v1/${signal}`,
+      action: 'append',
+      handle,
+    })),
+  };
+}
+
+function profileRoutes({ replyContext }: OtlpDeps): RouteGroup {
+  const handle = (): never => {
+    throw new TailraceError('not_found', 'profiles are not supported yet: send logs, traces or metrics');
+  };
+  return {
+    protocol: 'otlp',
+    refuse: (exchange, error) => refuseOtlp(exchange, error, replyContext),
+    routes: [{ method: 'POST', path: '/v1development/profiles', action: 'append', handle }],
+  };
+}
+
+async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Promise<void> {
+  expectOpen(deps);
+  const { request, auditContext: context } = exchange;
+  const pending = authorizeSender({ headers: request.headers, connection: connectionOf(exchange), context }, deps);
+  const { principal, basin, log, terms } = pending instanceof Promise ? await pending : pending;
+  exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
+  const encoding = expectedEncoding(request.headers['content-type']);
   const body = await readBody(exchange, deps.reading);
   // A few bytes for each resource may become many by what the token sets on it.
   const heads = new Reservation(deps.reading.budget);
-  const options: IngestOptions = {
-    limits: deps.limits,
-    tally: deps.metrics.jsonTally,
-    reserve: (bytes) => heads.holdAtLeast(bytes),
-    ...termsOf(principal, basinName, deps),
-  };
+  const reserve = (bytes: number): void => heads.holdAtLeast(bytes);
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, reserve, ...terms };
   let result: IngestResult;
   try {
     deps.access.expectAlive(principal);
-    result = await ingest(portOf(principal, deps.log), basin, { signal, encoding, body: body.bytes }, options);
+    result = await ingest(log, basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {
     body.release();
     throw error;
   } finally {
     heads.release();
   }
-  answer(exchange, signal, encoding, result, body, deps);
+  replyWith(exchange, signal, encoding, result, body, deps);
 }
 
-/** What a token makes of the data: what it sets, and which streams it may go to. Root may do all and sets nothing. */
-function termsOf(principal: Principal, basin: string, { access }: HttpDeps): Partial<IngestOptions> {
-  if (principal.token === undefined) return {};
-  const { resourceAttributes, stream } = principal.token;
-  return {
-    resourceAttributes,
-    fixedStream: stream === undefined ? undefined : principal.shown(stream),
-    takeSpans: (spans) => access.takeSpans(principal, spans),
-    // Every stream that the data goes to needs leave of its own.
-    mayAppend: (stream) => {
-      const kept = principal.absolute(stream);
-      return streamNameFault(kept) === undefined && principal.allows('append', basin, kept);
-    },
-  };
-}
-
-/** The log, with the names of streams as this caller says them. */
-function portOf(principal: Principal, log: Log): IngestPort<Basin, Stream> {
-  if (principal.token === undefined || principal.token.autoPrefix === '') return log;
-  return {
-    openStream: (basin, name, purpose) => log.openStream(basin, principal.absolute(name), purpose),
-    append: (appends) => log.append(appends),
-  };
-}
-
-function answer(
+function replyWith(
   exchange: Exchange,
   signal: Signal,
   encoding: OtlpEncoding,
   result: IngestResult,
   body: RequestBody,
-  deps: HttpDeps,
+  deps: OtlpDeps,
 ): void {
   const content = exportResponse(signal, encoding, result);
   reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.replyContext);
@@ -115,8 +100,8 @@ function answer(
   if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
 }
 
-/** A partial success is a drop that most exporters keep to themselves: the server says it too (users.md 2). */
-function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResult, deps: HttpDeps): void {
+/** Most exporters do not report a partial success, so the server warns of it too. */
+function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResult, deps: OtlpDeps): void {
   for (const { kind, reason, count, stream } of result.reasons) {
     const fields = {
       correlationId: exchange.correlationId,
@@ -125,7 +110,7 @@ function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResu
       ...(stream === undefined ? {} : { stream }),
     };
     deps.warnings.warn(senderOf(exchange), `${signal} ${reason}`, fields, `rejected ${signal}: ${reason}`);
-    if (kind === 'not_allowed') auditRefusal(exchange, deps, new Failure('permission_denied', reason), stream);
+    if (kind === 'not_allowed') auditRefusal(exchange, deps, new TailraceError('permission_denied', reason), stream);
   }
 }
 
@@ -138,14 +123,14 @@ function expectedEncoding(contentType: string | undefined): OtlpEncoding {
 
 function wrongContentType(contentType: string | undefined): TailraceError {
   const wanted = 'send Content-Type application/x-protobuf or application/json';
-  if (contentType === undefined) return new Failure('bad_request', `the Content-Type is missing: ${wanted}`);
+  if (contentType === undefined) return new TailraceError('bad_request', `the Content-Type is missing: ${wanted}`);
   if (/^\s*application\/x-www-form-urlencoded/i.test(contentType)) {
     const curl = `with curl: -H 'Content-Type: application/json'`;
-    return new Failure(
+    return new TailraceError(
       'bad_request',
       `the Content-Type is that of a web form, which curl sends by itself: ${wanted} (${curl})`,
     );
   }
   const given = JSON.stringify(contentType.slice(0, 100));
-  return new Failure('bad_request', `the Content-Type ${given} is not OTLP: ${wanted}`);
+  return new TailraceError('bad_request', `the Content-Type ${given} is not OTLP: ${wanted}`);
 }

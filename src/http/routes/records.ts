@@ -1,8 +1,8 @@
-/** Records of a stream: append, read, and where it ends (S2 API §4.4, §5, §6). */
+/** Records of a stream: append, read, and check the tail. */
 
+import { existingBasin } from '../../log/basins.ts';
 import { positionJson } from '../../s2/batch/json.ts';
-import { authorize, existingBasin, type HttpDeps } from '../context.ts';
-import { refuseS2 } from '../errors.ts';
+import { authorize, expectOpen, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
@@ -20,11 +20,9 @@ import {
 import { readSession } from '../s2/read-session.ts';
 import { readSse } from '../s2/read-sse.ts';
 import { readUnary } from '../s2/read-unary.ts';
-import { expectOpen } from '../s2/start-read.ts';
 
 /** POST and GET of `…/records`, and GET of `…/records/tail`. */
-export function recordRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
+export function recordRoutes(deps: RecordDeps): readonly Route[] {
   const path = '/v1/streams/{stream}/records';
   return [
     {
@@ -32,37 +30,34 @@ export function recordRoutes(deps: HttpDeps): readonly Route[] {
       path,
       action: 'append',
       handle: (exchange, [segment = '']) => append(exchange, segment, deps),
-      refuse,
     },
     {
       method: 'GET',
       path,
       action: 'read',
       handle: (exchange, [segment = '']) => read(exchange, segment, deps),
-      refuse,
     },
     {
       method: 'GET',
       path: `${path}/tail`,
       action: 'check-tail',
       handle: (exchange, [segment = '']) => tail(exchange, segment, deps),
-      refuse,
     },
   ];
 }
 
-function append(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
+function append(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {
   expectOpen(deps);
   const mode = wireFormOf(firstMediaType(exchange.request.headers['content-type'])) ?? 'json';
-  if (mode === 's2s') exchange.note.protocol = mode;
+  if (mode === 's2s') exchange.auditContext.protocol = mode;
   const call = parseAppendCall(exchange, segment, deps, mode);
   return mode === 's2s' ? appendSession(exchange, call, deps) : appendUnary(exchange, call, deps);
 }
 
-function read(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
+function read(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {
   expectOpen(deps);
   const mode = readModeOf(exchange);
-  if (mode !== 'unary') exchange.note.protocol = mode;
+  if (mode !== 'unary') exchange.auditContext.protocol = mode;
   const call = parseReadCall(exchange, segment, deps, mode);
   if (mode === 's2s') return readSession(exchange, call, deps);
   return mode === 'sse' ? readSse(exchange, call, deps) : readUnary(exchange, call, deps);
@@ -73,11 +68,11 @@ function readModeOf({ request }: Exchange): ReadMode {
   return firstMediaType(request.headers.accept) === 'text/event-stream' ? 'sse' : 'unary';
 }
 
-async function tail(exchange: Exchange, segment: string, deps: HttpDeps): Promise<void> {
+async function tail(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {
   const name = nameOf(exchange, segment);
   const principal = authorize(exchange, deps, { operation: 'check-tail', ...name });
   const kept = keptName(principal, name);
-  const stream = await deps.log.openStream(existingBasin(deps, kept.basin), kept.stream, 'read');
+  const stream = await deps.log.openStream(existingBasin(deps.log, kept.basin), kept.stream, 'read');
   const body = `{"tail":${positionJson(await deps.log.checkTail(stream))}}`;
   reply(exchange, { status: 200, contentType: 'application/json', body }, deps.replyContext);
 }

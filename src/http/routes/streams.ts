@@ -1,100 +1,97 @@
-/** Streams of a basin: list, create, look at, ensure, reconfigure, delete (S2 API §3). */
+/** Streams of a basin: list, create, get, ensure, reconfigure, delete. */
 
 import { z } from 'zod';
 import type { Principal } from '../../access/grant.ts';
-import type { Basin } from '../../log/basins.ts';
+import { type Basin, existingBasin } from '../../log/basins.ts';
 import type { Log } from '../../log/log.ts';
 import { type Stream, streamNotFound } from '../../log/stream.ts';
 import type { StreamInfo } from '../../log/streams.ts';
 import { streamNameFault } from '../../model/names.ts';
-import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config.ts';
-import { answerJson, nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
-import { authorize, authorizeUncounted, existingBasin, type HttpDeps } from '../context.ts';
-import { refuseS2 } from '../errors.ts';
+import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config-json.ts';
+import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
+import { authorize, authorizeUncounted, type ControlRouteDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { reply } from '../reply.ts';
-import type { Route } from '../router.ts';
+import { reply, replyJson } from '../reply.ts';
+import { handlersOf, type Route } from '../router.ts';
 import { keptName, nameOf, requiredBasin, type StreamName } from '../s2/call.ts';
 import { type Page, pageOf } from '../s2/page-query.ts';
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/streams/{stream}';
 
-export function streamRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
-  const on =
-    (call: (exchange: Exchange, name: StreamName, deps: HttpDeps) => Promise<void>): Route['handle'] =>
-    (exchange, [segment = '']) =>
-      call(exchange, nameOf(exchange, segment), deps);
+export interface StreamDeps extends ControlRouteDeps {
+  readonly log: Log;
+}
+
+export function streamRoutes(deps: StreamDeps): readonly Route[] {
+  const on = handlersOf((segment, exchange) => nameOf(exchange, segment), deps);
   return [
     {
       method: 'GET',
       path: '/v1/streams',
       action: 'list-streams',
       handle: (exchange) => listStreams(exchange, deps),
-      refuse,
     },
     {
       method: 'POST',
       path: '/v1/streams',
       action: 'create-stream',
       handle: (exchange) => createStream(exchange, deps),
-      refuse,
     },
-    { method: 'GET', path: PATH, action: 'get-stream-config', handle: on(getStream), refuse },
-    { method: 'PUT', path: PATH, action: 'ensure-stream', handle: on(ensureStream), refuse },
-    { method: 'PATCH', path: PATH, action: 'reconfigure-stream', handle: on(reconfigureStream), refuse },
-    { method: 'DELETE', path: PATH, action: 'delete-stream', handle: on(deleteStream), refuse },
+    { method: 'GET', path: PATH, action: 'get-stream-config', handle: on(getStream) },
+    { method: 'PUT', path: PATH, action: 'ensure-stream', handle: on(ensureStream) },
+    { method: 'PATCH', path: PATH, action: 'reconfigure-stream', handle: on(reconfigureStream) },
+    { method: 'DELETE', path: PATH, action: 'delete-stream', handle: on(deleteStream) },
   ];
 }
 
-async function listStreams(exchange: Exchange, deps: HttpDeps): Promise<void> {
+async function listStreams(exchange: Exchange, deps: StreamDeps): Promise<void> {
   const basin = requiredBasin(exchange);
   const principal = authorize(exchange, deps, { operation: 'list-streams', basin });
   const page = pageOf(exchange.query, 'stream');
-  const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps, basin), page, deps.log);
+  const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps.log, basin), page, deps.log);
   const rows = streams.map((stream) => streamInfo(stream, principal));
-  answerJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);
+  replyJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);
 }
 
-async function createStream(exchange: Exchange, deps: HttpDeps): Promise<void> {
+async function createStream(exchange: Exchange, deps: StreamDeps): Promise<void> {
   const token = requestToken(exchange);
   const basin = requiredBasin(exchange);
-  // Once before the body, since not everybody's is read, and again when it has named the stream.
+  // Once before the body, which is not read for every caller, and again when it has named the stream.
   authorizeUncounted(exchange, deps, { operation: 'create-stream', basin });
   const { stream, config } = shaped(createShape, await readJson(exchange, deps));
   const principal = authorize(exchange, deps, { operation: 'create-stream', basin, stream });
   const request = parseStreamConfigRequest(config);
   const kept = keptName(principal, { basin, stream }).stream;
-  const { outcome, it } = await deps.log.createStream(existingBasin(deps, basin), kept, request, token);
-  answerJson(exchange, 201, madeInfo(it, principal), deps, provisionHeaders(outcome));
+  const { outcome, it } = await deps.log.createStream(existingBasin(deps.log, basin), kept, request, token);
+  replyJson(exchange, 201, madeInfo(it, principal), deps, provisionHeaders(outcome));
 }
 
-async function getStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
+async function getStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'get-stream-config', basin, stream });
   const kept = keptName(principal, { basin, stream });
   const { config } = await deps.log.getStream(basinOf(kept, deps), kept.stream);
-  answerJson(exchange, 200, streamConfigJson(config), deps);
+  replyJson(exchange, 200, streamConfigJson(config), deps);
 }
 
-async function ensureStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
+async function ensureStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'create-stream', basin, stream });
   const principal = authorizeUncounted(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
   const request = parseStreamConfigRequest(await readOptionalJson(exchange, deps));
   const kept = keptName(principal, { basin, stream }).stream;
-  const { outcome, it } = await deps.log.ensureStream(existingBasin(deps, basin), kept, request);
-  answerJson(exchange, outcome === 'created' ? 201 : 200, madeInfo(it, principal), deps, provisionHeaders(outcome));
+  const { outcome, it } = await deps.log.ensureStream(existingBasin(deps.log, basin), kept, request);
+  replyJson(exchange, outcome === 'created' ? 201 : 200, madeInfo(it, principal), deps, provisionHeaders(outcome));
 }
 
-async function reconfigureStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
+async function reconfigureStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'reconfigure-stream', basin, stream });
   const patch = parseStreamConfigPatch(await readJson(exchange, deps));
   const kept = keptName(principal, { basin, stream }).stream;
-  const { config } = await deps.log.reconfigureStream(existingBasin(deps, basin), kept, patch);
-  answerJson(exchange, 200, streamConfigJson(config), deps);
+  const { config } = await deps.log.reconfigureStream(existingBasin(deps.log, basin), kept, patch);
+  replyJson(exchange, 200, streamConfigJson(config), deps);
 }
 
-async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, deps: HttpDeps): Promise<void> {
+async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'delete-stream', basin, stream });
   const kept = keptName(principal, { basin, stream });
   await deps.log.deleteStream(basinOf(kept, deps), kept.stream);
@@ -103,8 +100,8 @@ async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, d
 
 const createShape = z.object({ stream: nameShape(streamNameFault), config: z.unknown().optional() });
 
-/** For calls that know of streams alone: one in a basin that is not there is not there either (S2 API §3.8). */
-function basinOf({ basin, stream }: StreamName, deps: HttpDeps): Basin {
+/** For calls that refuse for want of the stream alone: in a basin that does not exist it does not exist either. */
+function basinOf({ basin, stream }: StreamName, deps: StreamDeps): Basin {
   const found = deps.log.basin(basin);
   if (found === undefined) throw streamNotFound(basin, stream);
   return found;

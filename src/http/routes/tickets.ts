@@ -1,4 +1,4 @@
-/** Tickets for pages, which cannot send headers where they open a WebSocket or an EventSource (access.md, Browsers). */
+/** Tickets for web pages, which cannot send headers where they open a WebSocket or an EventSource. */
 
 import { z } from 'zod';
 import type { Principal } from '../../access/grant.ts';
@@ -7,10 +7,10 @@ import { TailraceError } from '../../model/error.ts';
 import { STREAM_NAME_BYTES_MAX } from '../../model/limits.ts';
 import { basinNameFault, streamNameFault } from '../../model/names.ts';
 import { isWithin } from '../../model/scope.ts';
-import { answerJson, nameShape, readJson, shaped } from '../body/json-body.ts';
-import { authorize, type HttpDeps, identify } from '../context.ts';
-import { refuseS2 } from '../errors.ts';
+import { nameShape, readJson, shaped } from '../body/json-body.ts';
+import { authorize, type ControlRouteDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
+import { NO_STORE, replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
 
 const request = z.object({
@@ -22,28 +22,26 @@ const request = z.object({
 
 type TicketRequest = z.output<typeof request>;
 
-export function ticketRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
+export function ticketRoutes(deps: ControlRouteDeps): readonly Route[] {
   return [
     {
       method: 'POST',
       path: '/v1/tickets',
       action: 'issue-ticket',
       handle: (exchange) => issueTicket(exchange, deps),
-      refuse,
     },
   ];
 }
 
-async function issueTicket(exchange: Exchange, deps: HttpDeps): Promise<void> {
-  // Who is asking comes first: a stranger learns nothing about what is wrong with the body.
+async function issueTicket(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
+  // Identified first: a stranger learns nothing about what is wrong with the body.
   identify(exchange, deps);
-  const wanted = shaped(request, await readJson(exchange, deps));
-  const { basin, stream, operation } = wanted;
+  const asked = shaped(request, await readJson(exchange, deps));
+  const { basin, stream, operation } = asked;
   const principal = authorize(exchange, deps, { operation, basin, stream });
-  const { secret, expiresAt } = deps.access.tickets.issue(principal, boundsOf(wanted, principal));
-  const answer = { ticket: secret, expires_at: new Date(expiresAt).toISOString() };
-  answerJson(exchange, 201, answer, deps, ['Cache-Control', 'no-store']);
+  const { secret, expiresAt } = deps.access.tickets.issue(principal, boundsOf(asked, principal));
+  const issued = { ticket: secret, expires_at: new Date(expiresAt).toISOString() };
+  replyJson(exchange, 201, issued, deps, NO_STORE);
 }
 
 /** @throws TailraceError `invalid`, and `permission_denied` for a prefix that reaches beyond the token */

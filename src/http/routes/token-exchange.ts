@@ -1,24 +1,23 @@
 /**
- * An access token for a short-lived one (access.md, Exchange): for senders whose credentials should not last. And, for the
- * root token, another key to sign them with.
+ * Exchanges an access token for a short-lived one, for senders whose credentials should not last; and rotates, for the
+ * root token, the key that signs them.
  */
 
 import { z } from 'zod';
 import type { TokenExchange } from '../../access/tokens/token-exchange.ts';
 import { TailraceError } from '../../model/error.ts';
-import { answerJson, readJson, shaped } from '../body/json-body.ts';
-import { authorize, type HttpDeps } from '../context.ts';
-import { refuseS2 } from '../errors.ts';
+import { readJson, shaped } from '../body/json-body.ts';
+import { authorize, type ControlRouteDeps } from '../context.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
+import { NO_STORE, replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
 
 const request = z.object({ credential: z.string() });
 
-/** Strict: a field that is mistyped would leave keys good that should be void. */
+/** Strict: with a mistyped field, keys would stay valid that should be void. */
 const rotation = z.strictObject({ void_old: z.boolean().optional() });
 
-export function exchangeRoutes(deps: HttpDeps): readonly Route[] {
-  const refuse: Route['refuse'] = (exchange, error) => refuseS2(exchange, error, deps.replyContext);
+export function exchangeRoutes(deps: ControlRouteDeps): readonly Route[] {
   const path = '/v1/ingest-token';
   return [
     {
@@ -26,46 +25,44 @@ export function exchangeRoutes(deps: HttpDeps): readonly Route[] {
       path: `${path}/exchange`,
       action: 'exchange-token',
       handle: (exchange) => exchangeToken(exchange, deps),
-      refuse,
     },
     {
       method: 'POST',
       path: `${path}/keys/rotate`,
       action: 'rotate-signing-key',
       handle: (exchange) => rotateKey(exchange, deps),
-      refuse,
     },
   ];
 }
 
-/** What is exchanged stands in the body: the caller needs no other token. */
-async function exchangeToken(exchange: Exchange, deps: HttpDeps): Promise<void> {
+/** The token to exchange is in the body: the caller needs no other one. */
+async function exchangeToken(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   const { credential } = shaped(request, await readJson(exchange, deps));
   const tokens = exchangeOf(deps);
   const principal = deps.access.identify(credential);
-  exchange.note.caller = principal;
+  exchange.auditContext.caller = principal;
   const { jwt, projectId, expiresAt } = await tokens.exchange(principal);
-  const answer = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString() };
-  answerJson(exchange, 200, answer, deps, ['Cache-Control', 'no-store']);
+  const exchanged = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString() };
+  replyJson(exchange, 200, exchanged, deps, NO_STORE);
 }
 
-/** Answers when the new key is durable: from then on it signs, and with `void_old` no other key is good. */
-async function rotateKey(exchange: Exchange, deps: HttpDeps): Promise<void> {
+/** Replies when the new key is durable: from then on it signs, and with `void_old` no other key is valid. */
+async function rotateKey(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'maintain' });
   const body = announcesBody(exchange) ? await readJson(exchange, deps) : {};
   const { void_old: voidOld = false } = shaped(rotation, body);
   const { keys } = exchangeOf(deps);
   const { id, createdAt } = await keys.rotate({ voidOld });
   const verifying = keys.verifying().map(({ id: kid, until }) => ({ kid, until: timeText(until) }));
-  answerJson(exchange, 200, { kid: id, created_at: timeText(createdAt), verifying }, deps);
+  replyJson(exchange, 200, { kid: id, created_at: timeText(createdAt), verifying }, deps);
 }
 
 function timeText(ms: number | undefined): string | null {
   return ms === undefined ? null : new Date(ms).toISOString();
 }
 
-/** @throws TailraceError `invalid` where nobody is asked for a token */
-function exchangeOf({ access }: HttpDeps): TokenExchange {
+/** @throws TailraceError `invalid` where callers need no token */
+function exchangeOf({ access }: ControlRouteDeps): TokenExchange {
   if (access.exchange !== undefined) return access.exchange;
   throw new TailraceError('invalid', 'this server runs without authentication (--no-auth): send without a token');
 }

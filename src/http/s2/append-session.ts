@@ -12,7 +12,7 @@ import { badFrame, type Frame, messageOf } from '../../s2/frame.ts';
 import { FrameReader } from '../../s2/frame-reader.ts';
 import { auditorOfCommands } from '../audit.ts';
 import type { Watched } from '../body/upload-watch.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { StreamResponse } from '../stream-response.ts';
@@ -23,7 +23,7 @@ import { InputWindow } from './input-window.ts';
 import { openSessionResponse, terminalOf } from './session-response.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `openCalled`, while nothing is sent */
-export async function appendSession(exchange: Exchange, call: AppendCall, deps: HttpDeps): Promise<void> {
+export async function appendSession(exchange: Exchange, call: AppendCall, deps: RecordDeps): Promise<void> {
   const stream = await openCalled(call, 'append', deps);
   const answer = openSessionResponse(exchange, deps);
   await new AppendSession({ exchange, call, stream, answer, deps }).run();
@@ -34,7 +34,7 @@ interface AppendParts {
   readonly call: AppendCall;
   readonly stream: Stream;
   readonly answer: StreamResponse;
-  readonly deps: HttpDeps;
+  readonly deps: RecordDeps;
 }
 
 class AppendSession implements LiveSession {

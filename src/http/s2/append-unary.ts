@@ -1,6 +1,6 @@
 /** One batch, one response: JSON or protobuf in, JSON or protobuf out. */
 
-import { checkBatch } from '../../log/records.ts';
+import { checkBatch } from '../../log/check-batch.ts';
 import { TailraceError } from '../../model/error.ts';
 import { APPEND_JSON_BODY_BYTES_MAX, APPEND_PROTO_BODY_BYTES_MAX } from '../../model/limits.ts';
 import type { AppendAck } from '../../model/position.ts';
@@ -10,7 +10,7 @@ import { parseAppendJson } from '../../s2/append/json.ts';
 import { decodeAppendInput } from '../../s2/append/proto.ts';
 import { auditorOfCommands } from '../audit.ts';
 import { type RequestBody, readBody } from '../body/read-body.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import { type AppendCall, expectAppendable, firstMediaType, openCalled, wireFormOf } from './call.ts';
@@ -19,7 +19,7 @@ import { type AppendCall, expectAppendable, firstMediaType, openCalled, wireForm
  * Appends the batch in the body and responds once it is durable.
  * @throws TailraceError `bad_json` or `bad_proto`, as `openCalled`, and whatever the log refuses a batch with
  */
-export async function appendUnary(exchange: Exchange, call: AppendCall, deps: HttpDeps): Promise<void> {
+export async function appendUnary(exchange: Exchange, call: AppendCall, deps: RecordDeps): Promise<void> {
   const isProto = wireFormOf(firstMediaType(exchange.request.headers['content-type'])) === 'proto';
   if (!isProto) expectJson(exchange);
   const body = await readAppendBody(exchange, isProto, deps);
@@ -31,7 +31,7 @@ export async function appendUnary(exchange: Exchange, call: AppendCall, deps: Ht
   }
 }
 
-async function append(exchange: Exchange, call: AppendCall, input: AppendInput, deps: HttpDeps): Promise<void> {
+async function append(exchange: Exchange, call: AppendCall, input: AppendInput, deps: RecordDeps): Promise<void> {
   deps.access.expectAlive(call.principal);
   // Before the stream is opened: a batch that is refused anyway makes no stream.
   checkBatch(input);
@@ -51,7 +51,7 @@ async function append(exchange: Exchange, call: AppendCall, input: AppendInput, 
   );
 }
 
-async function store(call: AppendCall, input: AppendInput, deps: HttpDeps): Promise<AppendAck> {
+async function store(call: AppendCall, input: AppendInput, deps: RecordDeps): Promise<AppendAck> {
   const stream = await openCalled(call, 'append', deps);
   return deps.log.appendRecords({ stream, encryptionKey: call.encryptionKey, ...input });
 }
@@ -65,7 +65,7 @@ function expectJson(exchange: Exchange): void {
 }
 
 /** Escapes make JSON up to six times as long as its records. */
-async function readAppendBody(exchange: Exchange, isProto: boolean, deps: HttpDeps): Promise<RequestBody> {
+async function readAppendBody(exchange: Exchange, isProto: boolean, deps: RecordDeps): Promise<RequestBody> {
   const limit = isProto ? APPEND_PROTO_BODY_BYTES_MAX : APPEND_JSON_BODY_BYTES_MAX;
   try {
     return await readBody(exchange, { ...deps.reading, wireBytesMax: limit, bodyBytesMax: limit });

@@ -3,9 +3,11 @@
  * a call says is parsed before anything is looked up, in S2's order, so a refused call never makes a stream.
  */
 
+import { basinNamed } from '../../access/authorize-sender.ts';
 import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
-import { commandType } from '../../log/records.ts';
+import { existingBasin } from '../../log/basins.ts';
+import { commandType } from '../../log/check-batch.ts';
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
@@ -13,12 +15,12 @@ import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
 import type { StreamConfigRequest } from '../../model/stream-config.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
-import { parseStreamConfigHeader } from '../../s2/config.ts';
+import { parseStreamConfigHeader } from '../../s2/config-json.ts';
 import { type Delivered, parseLastEventId } from '../../s2/last-event-id.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
-import { authorize, authorizeAs, basinNamed, existingBasin, type HttpDeps, identify } from '../context.ts';
+import { authorize, authorizeAs, identify, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
-import { decodeSegment } from '../router.ts';
+import { nameInPath } from '../router.ts';
 
 /** The stream that a call is about. Neither the basin nor the stream need exist. */
 export interface StreamName {
@@ -58,7 +60,7 @@ const ENCRYPTION_KEY_CHARS_MAX = 44;
  * The call of an append. S2-Format counts for a JSON body alone.
  * @throws TailraceError `bad_header`, `bad_path`, `authn`, `permission_denied`
  */
-export function parseAppendCall(exchange: Exchange, segment: string, deps: HttpDeps, mode: AppendMode): AppendCall {
+export function parseAppendCall(exchange: Exchange, segment: string, deps: RecordDeps, mode: AppendMode): AppendCall {
   const name = nameOf(exchange, segment);
   const principal = authorizeAppend(exchange, name, deps);
   return { ...keptName(principal, name), principal, ...dataPlaneOf(exchange, mode === 'json') };
@@ -68,7 +70,7 @@ export function parseAppendCall(exchange: Exchange, segment: string, deps: HttpD
  * The call of a read. S2-Format is looked at even where the response will be protobuf, but not by s2s.
  * @throws TailraceError as `parseAppendCall`, and `bad_query`, `invalid`
  */
-export function parseReadCall(exchange: Exchange, segment: string, deps: HttpDeps, mode: ReadMode): ReadCall {
+export function parseReadCall(exchange: Exchange, segment: string, deps: RecordDeps, mode: ReadMode): ReadCall {
   const { principal, name } = readerOf(exchange, segment, deps, mode);
   const params = parseReadParams(new URLSearchParams(exchange.query));
   const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
@@ -78,14 +80,17 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: HttpDep
 }
 
 /** Who reads which stream. The EventSource of a page sends no headers: it shows a ticket, which knows its basin. */
-function readerOf(exchange: Exchange, segment: string, deps: HttpDeps, mode: ReadMode) {
+function readerOf(exchange: Exchange, segment: string, deps: RecordDeps, mode: ReadMode) {
   const secret = mode === 'sse' ? single(new URLSearchParams(exchange.query), 'ticket') : undefined;
   if (secret === undefined) {
     const name = nameOf(exchange, segment);
     return { name, principal: authorize(exchange, deps, { operation: 'read', ...name }) };
   }
   const ticket = deps.access.redeem(secret);
-  const name = { basin: basinNamed(exchange) ?? ticket.basin, stream: streamNamed(segment) };
+  const name = {
+    basin: basinNamed(exchange.request.headers) ?? ticket.basin,
+    stream: nameInPath(segment, streamNameFault),
+  };
   const principal = holderOf(ticket, name.basin, name.stream);
   authorizeAs(exchange, deps, principal, { operation: 'read', ...name });
   return { name, principal };
@@ -97,9 +102,9 @@ function readerOf(exchange: Exchange, segment: string, deps: HttpDeps, mode: Rea
  * @throws TailraceError `basin_not_found`, `stream_not_found`, `basin_deletion_pending`, `stream_deletion_pending`,
  *   `bad_header`
  */
-export async function openCalled(call: AppendCall, purpose: 'append' | 'read', deps: HttpDeps): Promise<Stream> {
+export async function openCalled(call: AppendCall, purpose: 'append' | 'read', deps: RecordDeps): Promise<Stream> {
   const { encryptionKey, streamConfig } = call;
-  const stream = await deps.log.openStream(existingBasin(deps, call.basin), call.stream, purpose, streamConfig);
+  const stream = await deps.log.openStream(existingBasin(deps.log, call.basin), call.stream, purpose, streamConfig);
   if (stream.cipher !== undefined && encryptionKey?.length !== ENCRYPTION_KEY_BYTES) {
     const fault = encryptionKey === undefined ? 'Missing header `s2-encryption-key`' : WRONG_KEY;
     throw new TailraceError('bad_header', `${fault}: stream \`${call.stream}\` is encrypted`);
@@ -111,7 +116,7 @@ export async function openCalled(call: AppendCall, purpose: 'append' | 'read', d
  * A batch may hold records that need other operations: commands have theirs, and a caller who may do one of the
  * three gets as far as the batch.
  */
-function authorizeAppend(exchange: Exchange, name: StreamName, deps: HttpDeps): Principal {
+function authorizeAppend(exchange: Exchange, name: StreamName, deps: RecordDeps): Principal {
   const principal = identify(exchange, deps);
   const kept = principal.absolute(name.stream);
   const operation = APPEND_OPERATIONS.find((one) => principal.allows(one, name.basin, kept)) ?? 'append';
@@ -131,7 +136,7 @@ export function expectAppendable(exchange: Exchange, call: AppendCall, records: 
   for (const operation of needed) {
     if (principal.allows(operation, basin, stream)) continue;
     const shown = principal.shown(stream);
-    exchange.note.need = { operation, basin, stream: shown };
+    exchange.auditContext.need = { operation, basin, stream: shown };
     throw new TailraceError(
       'permission_denied',
       `the token \`${principal.id}\` may not ${operation} on stream \`${shown}\``,
@@ -151,21 +156,13 @@ export function keptName(principal: Principal, { basin, stream }: StreamName): S
 
 /** The stream that the path and the S2-Basin header name. @throws TailraceError `bad_header`, `bad_path` */
 export function nameOf(exchange: Exchange, segment: string): StreamName {
-  return { basin: requiredBasin(exchange), stream: streamNamed(segment) };
+  return { basin: requiredBasin(exchange), stream: nameInPath(segment, streamNameFault) };
 }
 
 /** @throws TailraceError `bad_header` */
 export function requiredBasin(exchange: Exchange): string {
-  const name = basinNamed(exchange);
+  const name = basinNamed(exchange.request.headers);
   if (name === undefined) throw new TailraceError('bad_header', 'Missing header `s2-basin`');
-  return name;
-}
-
-/** @throws TailraceError `bad_path` */
-function streamNamed(segment: string): string {
-  const name = decodeSegment(segment);
-  const fault = streamNameFault(name);
-  if (fault !== undefined) throw new TailraceError('bad_path', fault);
   return name;
 }
 

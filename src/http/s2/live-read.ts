@@ -6,7 +6,7 @@ import { LiveReader } from '../../readers/live-reader.ts';
 import type { Sink, SinkListener } from '../../readers/sink.ts';
 import type { Frame, Wire } from '../../readers/wire.ts';
 import { auditRefusal } from '../audit.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { StreamResponse } from '../stream-response.ts';
 import type { ReadCall } from './call.ts';
@@ -26,7 +26,7 @@ export interface LiveCall {
  * Serves a read; resolves when its client has got everything or is gone.
  * @throws TailraceError as `startCalledRead`, while nothing is sent
  */
-export async function readLive(exchange: Exchange, live: LiveCall, deps: HttpDeps): Promise<void> {
+export async function readLive(exchange: Exchange, live: LiveCall, deps: RecordDeps): Promise<void> {
   const { call, range, contentType, wire } = live;
   const abort = new AbortController();
   const forget = onceOver(exchange, () => abort.abort());
@@ -44,7 +44,7 @@ export async function readLive(exchange: Exchange, live: LiveCall, deps: HttpDep
 }
 
 /** What went wrong inside of us is written down. */
-function noteFailure(exchange: Exchange, error: TailraceError, deps: HttpDeps): void {
+function noteFailure(exchange: Exchange, error: TailraceError, deps: RecordDeps): void {
   const { correlationId, path } = exchange;
   auditRefusal(exchange, deps, error);
   if (error.code === 'internal' || error.code === 'fatal' || error.code === 'corrupt') {

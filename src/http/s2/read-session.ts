@@ -7,7 +7,7 @@ import type { Batch, Encoded, Frame, Wire } from '../../readers/wire.ts';
 import { batchEnd } from '../../s2/batch/batch-end.ts';
 import { heartbeatProto } from '../../s2/batch/proto.ts';
 import { type FrameCompression, frameCompression, framesOf, terminalFrame } from '../../s2/frame.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import { s2ErrorBody, s2Status } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { ReadCall } from './call.ts';
@@ -16,7 +16,7 @@ import { sessionEncoder } from './session-frames.ts';
 import { S2S_CONTENT_TYPE } from './session-response.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
-export function readSession(exchange: Exchange, call: ReadCall, deps: HttpDeps): Promise<void> {
+export function readSession(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const wire = new SessionWire(exchange, deps.readers);
   return readLive(exchange, { call, range: call.range, contentType: S2S_CONTENT_TYPE, wire }, deps);
 }

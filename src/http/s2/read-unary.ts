@@ -7,7 +7,7 @@ import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX, UNARY_WAIT_MS_MAX } from 
 import type { ReadRange } from '../../model/read-range.ts';
 import { readBatchJson } from '../../s2/batch/json.ts';
 import { readBatchProto } from '../../s2/batch/proto.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
@@ -19,7 +19,7 @@ type RecordsEvent = ReadEvent & { readonly type: 'records' };
  * @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
  *   the token ends while it waits
  */
-export async function readUnary(exchange: Exchange, call: ReadCall, deps: HttpDeps): Promise<void> {
+export async function readUnary(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   const forget = onceOver(exchange, stop);

@@ -3,7 +3,7 @@
 import type { TailraceError } from '../../model/error.ts';
 import { terminalFrame } from '../../s2/frame.ts';
 import { auditRefusal } from '../audit.ts';
-import type { HttpDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import { s2ErrorBody, s2Status } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { StreamResponse } from '../stream-response.ts';
@@ -14,7 +14,7 @@ export const S2S_CONTENT_TYPE = 's2s/proto';
 export const LIVE_HEADERS = ['Cache-Control', 'no-cache, no-transform', 'X-Accel-Buffering', 'no'];
 
 /** Sends the headers of a session that begins. */
-export function openSessionResponse(exchange: Exchange, deps: HttpDeps): StreamResponse {
+export function openSessionResponse(exchange: Exchange, deps: RecordDeps): StreamResponse {
   return StreamResponse.open(
     exchange,
     { status: 200, contentType: S2S_CONTENT_TYPE, headers: LIVE_HEADERS },
@@ -23,7 +23,7 @@ export function openSessionResponse(exchange: Exchange, deps: HttpDeps): StreamR
 }
 
 /** The last frame to the client of a session. What is a fault of ours is written down. */
-export function terminalOf(error: TailraceError, exchange: Exchange, deps: HttpDeps): Buffer {
+export function terminalOf(error: TailraceError, exchange: Exchange, deps: RecordDeps): Buffer {
   const { correlationId, path } = exchange;
   auditRefusal(exchange, deps, error);
   if (error.code === 'internal' || error.code === 'fatal' || error.code === 'corrupt') {

@@ -1,4 +1,4 @@
-/** Bytes in JSON: ids are hex (OTLP, JSON Protobuf Encoding), everything else is base64. */
+/** Bytes in JSON: ids are hex (OTLP specification, JSON Protobuf Encoding), everything else is base64. */
 
 import { valueFault } from './fault.ts';
 import { FIELDS, keyOf, TAG, TAG_BYTES, TARGET } from './tables.ts';
@@ -13,7 +13,7 @@ for (const [value, digit] of [...'0123456789abcdef'].entries()) {
   HEX_DIGITS[digit.toUpperCase().charCodeAt(0)] = value;
 }
 
-/** Both alphabets of RFC 4648, as protobuf's JSON mapping wants. */
+/** Both base64 alphabets of RFC 4648, sections 4 and 5: protobuf's JSON mapping accepts either. */
 const BASE64_DIGITS = new Uint8Array(256).fill(BAD);
 for (const last of ['+/', '-_']) {
   const alphabet = `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789${last}`;
@@ -24,7 +24,7 @@ const PAD = 0x3d;
 const fields = FIELDS;
 
 /**
- * Writes the id whose opening quote stands at `at` as a field; the empty string is no id. Returns what is behind it.
+ * Writes the id whose opening quote is at `at` as a field; the empty string is no id. Returns the position after it.
  * @throws TailraceError `bad_json` when it is not hex of the right length.
  */
 export function readId(buffer: TranscodeBuffer, at: number, field: number): number {
@@ -48,27 +48,27 @@ export function readId(buffer: TranscodeBuffer, at: number, field: number): numb
 }
 
 /**
- * Writes the base64 whose opening quote stands at `at`, with a length before it; returns what is behind it.
+ * Writes the base64 whose opening quote is at `at`, with a length before it; returns the position after it.
  * @throws TailraceError `bad_json`.
  */
 export function readBase64(buffer: TranscodeBuffer, at: number, field: number): number {
   const start = buffer.out + 1;
-  const behind = copyText(buffer, at + 1, start);
+  const after = copyText(buffer, at + 1, start);
   const length = decodeBase64(buffer.view, start, buffer.out);
   if (length < 0)
     throw valueFault(buffer, at, keyOf(field), 'must be base64 (standard or URL-safe, with or without padding)');
   buffer.out = start + length;
   writeLength(buffer, start);
-  return behind;
+  return after;
 }
 
-/** Every id that is not simply hex digits of the right number: here lenient ids will be (otlp.md, Encodings). */
+/** Every id that is not simply the right number of hex digits: the empty one, one with escapes, and wrong ones. */
 function readOddId(buffer: TranscodeBuffer, at: number, field: number, size: number): number {
   const out = buffer.out;
-  const behind = copyText(buffer, at + 1, out);
+  const after = copyText(buffer, at + 1, out);
   const text = buffer.text(out, buffer.out);
   buffer.out = out;
-  if (text === '') return behind;
+  if (text === '') return after;
   const isHex = /^[0-9a-fA-F]*$/.test(text);
   if (!isHex || text.length !== 2 * size) {
     const what = isHex ? `, not ${text.length}` : '; base64 is for bytesValue only';
@@ -86,10 +86,10 @@ function readOddId(buffer: TranscodeBuffer, at: number, field: number, size: num
   view.setUint8(start - 1, size);
   buffer.bytes.set(Buffer.from(text, 'hex'), start);
   buffer.out = start + size;
-  return behind;
+  return after;
 }
 
-/** Decodes [start, end) in place; returns the length of what it stands for, or -1 when it is not base64. */
+/** Decodes [start, end) in place; returns the decoded length, or -1 when it is not base64. */
 function decodeBase64(view: DataView, start: number, end: number): number {
   let stop = end;
   if (end > start && (end - start) % 4 === 0 && view.getUint8(end - 1) === PAD) {

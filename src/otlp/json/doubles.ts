@@ -1,4 +1,4 @@
-/** Doubles, as JSON numbers or strings, rounded as the standard says. */
+/** Doubles, as JSON numbers or strings, rounded correctly (IEEE 754, to nearest). */
 
 import { valueFault } from './fault.ts';
 import { numberEnd } from './integers.ts';
@@ -10,9 +10,9 @@ const ZERO = 0x30;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 
-/** Up to so many digits are a whole number below 2^53, exact as a double. */
+/** A whole number of at most this many digits is below 2^53, so it is exact as a double. */
 const EXACT_DIGITS = 15;
-/** So few digits are never beyond the range of doubles. */
+/** A number of at most this many digits, without an exponent, is never beyond the range of doubles. */
 const DIGITS_MAX = 300;
 /** Powers of ten that are exact as doubles; dividing an exact number by one rounds once, so correctly. */
 const POWERS = new Float64Array(EXACT_DIGITS + 1);
@@ -26,28 +26,28 @@ const SPECIAL: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * Writes the double at `at`; returns what is behind it.
- * @throws TailraceError `bad_json` when it is none, or finite but beyond the range of doubles.
+ * Writes the double at `at`; returns the position after it.
+ * @throws TailraceError `bad_json` when it is not a double, or is finite but beyond the range of doubles.
  */
 export function readDouble(buffer: TranscodeBuffer, at: number, field: number): number {
   const { view } = buffer;
   const negative = view.getUint8(at) === MINUS;
   const first = negative ? at + 1 : at;
-  const behindWhole = digitsEnd(view, first);
-  const hasPoint = view.getUint8(behindWhole) === POINT;
-  const behind = hasPoint ? digitsEnd(view, behindWhole + 1) : behindWhole;
-  if (!isDecimal(view, first, behindWhole, behind)) return readOddDouble(buffer, at, field);
-  if (behind - first > EXACT_DIGITS) {
-    writeDouble(buffer, Number(buffer.bytes.toString('latin1', at, behind)));
-    return behind;
+  const afterWhole = digitsEnd(view, first);
+  const hasPoint = view.getUint8(afterWhole) === POINT;
+  const after = hasPoint ? digitsEnd(view, afterWhole + 1) : afterWhole;
+  if (!isDecimal(view, first, afterWhole, after)) return readOddDouble(buffer, at, field);
+  if (after - first > EXACT_DIGITS) {
+    writeDouble(buffer, Number(buffer.bytes.toString('latin1', at, after)));
+    return after;
   }
   let value = 0;
-  for (let i = first; i < behind; i++) {
-    if (i !== behindWhole) value = value * 10 + (view.getUint8(i) - ZERO);
+  for (let i = first; i < after; i++) {
+    if (i !== afterWhole) value = value * 10 + (view.getUint8(i) - ZERO);
   }
-  if (hasPoint) value /= POWERS[behind - behindWhole - 1] as number;
+  if (hasPoint) value /= POWERS[after - afterWhole - 1] as number;
   writeDouble(buffer, negative ? -value : value);
-  return behind;
+  return after;
 }
 
 function writeDouble(buffer: TranscodeBuffer, value: number): void {
@@ -55,11 +55,11 @@ function writeDouble(buffer: TranscodeBuffer, value: number): void {
   buffer.out += 8;
 }
 
-/** Whether [first, behind) is a decimal number without an exponent, its point (if any) at `behindWhole`. */
-function isDecimal(view: DataView, first: number, behindWhole: number, behind: number): boolean {
-  if (behindWhole === first || behind === behindWhole + 1 || behind - first > DIGITS_MAX) return false;
-  if (behindWhole > first + 1 && view.getUint8(first) === ZERO) return false;
-  return numberEnd(view, behind) === behind;
+/** Whether [first, after) is a decimal number without an exponent, its point (if any) at `afterWhole`. */
+function isDecimal(view: DataView, first: number, afterWhole: number, after: number): boolean {
+  if (afterWhole === first || after === afterWhole + 1 || after - first > DIGITS_MAX) return false;
+  if (afterWhole > first + 1 && view.getUint8(first) === ZERO) return false;
+  return numberEnd(view, after) === after;
 }
 
 function digitsEnd(view: DataView, at: number): number {
@@ -67,12 +67,12 @@ function digitsEnd(view: DataView, at: number): number {
   return at;
 }
 
-/** Strings, exponents, very many digits, and what is no number at all. */
+/** Everything else: strings, exponents, very many digits, and what is not a number. */
 function readOddDouble(buffer: TranscodeBuffer, at: number, field: number): number {
   const quoted = buffer.view.getUint8(at) === QUOTE;
   const out = buffer.out;
-  const behind = quoted ? copyText(buffer, at + 1, out) : numberEnd(buffer.view, at);
-  const text = quoted ? buffer.text(out, buffer.out) : buffer.text(at, behind);
+  const after = quoted ? copyText(buffer, at + 1, out) : numberEnd(buffer.view, at);
+  const text = quoted ? buffer.text(out, buffer.out) : buffer.text(at, after);
   buffer.out = out;
   const special = quoted ? SPECIAL.get(text) : undefined;
   if (special === undefined && !NUMBER.test(text)) {
@@ -93,5 +93,5 @@ function readOddDouble(buffer: TranscodeBuffer, at: number, field: number): numb
     );
   }
   writeDouble(buffer, value);
-  return behind;
+  return after;
 }

@@ -1,10 +1,10 @@
-/** What is wrong with a JSON body, in words that say where and what to write instead. */
+/** Errors of a JSON body; each message says where the fault is and what to write instead. */
 
 import { TailraceError } from '../../model/error.ts';
 import { NESTING_MAX } from '../../model/limits.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
-/** Something that no JSON parser takes. `wanted` is what should stand at `at`. */
+/** The body is not JSON at `at`. `wanted` says what should be there. */
 export function syntaxFault(buffer: TranscodeBuffer, at: number, wanted: string): TailraceError {
   const where = offset(buffer, at);
   const what =
@@ -14,12 +14,12 @@ export function syntaxFault(buffer: TranscodeBuffer, at: number, wanted: string)
   return new TailraceError('bad_json', `the body is not valid JSON: ${what}`);
 }
 
-/** A string with characters that do not exist. `what` says why, and what to do. */
+/** A string whose bytes are not valid characters. `what` says why, and what to do. */
 export function textFault(buffer: TranscodeBuffer, at: number, what: string): TailraceError {
   return new TailraceError('bad_json', `the body is not valid JSON: a string ${what} (at byte ${offset(buffer, at)})`);
 }
 
-/** JSON, but not OTLP: the value of a key is not what the key takes. `fix` says what to write. */
+/** The body is JSON, but not OTLP: the key does not take this value. `fix` says what to write. */
 export function valueFault(buffer: TranscodeBuffer, at: number, key: string, fix: string): TailraceError {
   return new TailraceError('bad_json', `the body is not OTLP/JSON: ${key} ${fix} (at byte ${offset(buffer, at)})`);
 }
@@ -31,7 +31,7 @@ export function tooDeep(buffer: TranscodeBuffer, at: number): TailraceError {
   );
 }
 
-/** What stands at `at`, as users see it in their text. */
+/** What is at `at`, as users see it in their text. */
 function found(buffer: TranscodeBuffer, at: number): string {
   const byte = buffer.bytes[at] ?? 0;
   if (at >= buffer.end) return 'the end of the body';

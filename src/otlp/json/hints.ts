@@ -1,4 +1,4 @@
-/** What the sender of a body without any known key most likely meant. Only error paths come here. */
+/** Guesses what the sender of a body without any known key meant, for the error message. Only error paths come here. */
 
 import { TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
@@ -21,11 +21,11 @@ const KEYS: Readonly<Record<Signal, string>> = {
 
 /** Keys below the top of a request. */
 const INNER_KEYS: ReadonlySet<string> = new Set(innerKeys());
-/** So much of a body is looked at for a hint. */
+/** How many keys are looked at for a hint. */
 const KEYS_MAX = 32;
 const KEY_CHARS_MAX = 40;
 
-/** The body is no object: nothing at all, an array, another encoding. */
+/** The error for a body that is not an object: it is empty, an array, or in another encoding. */
 export function explainNoObject(buffer: TranscodeBuffer, at: number, signal: Signal): TailraceError {
   const { view, base, end } = buffer;
   if (at >= end) return hint(`the body is empty: send ${SHAPES[signal]}, or {} when there is nothing to send`);
@@ -45,8 +45,8 @@ export function explainNoObject(buffer: TranscodeBuffer, at: number, signal: Sig
 }
 
 /**
- * An object that gave no output: fine when it is empty or has a known key.
- * @throws TailraceError `bad_json` when all its keys are unknown, by what they look like.
+ * Checks an object that gave no output: it is fine when it is empty or has the known key.
+ * @throws TailraceError `bad_json` when all its keys are unknown; the message depends on what they look like.
  */
 export function explainEmpty(buffer: TranscodeBuffer, brace: number, signal: Signal): void {
   const keys = topLevelKeys(buffer, brace);
@@ -55,9 +55,11 @@ export function explainEmpty(buffer: TranscodeBuffer, brace: number, signal: Sig
     const meant = meantSignal(key);
     if (meant === undefined) continue;
     const spelled =
-      key === KEYS[meant] ? '' : `${key} is no key of it: keys are lowerCamelCase, write ${KEYS[meant]}; `;
+      key === KEYS[meant] ? '' : `${key} is not a key of it: keys are lowerCamelCase, write ${KEYS[meant]}; `;
     if (meant === signal) throw hint(`${spelled}send ${SHAPES[signal]}`);
-    throw hint(`${spelled}${KEYS[meant]} belongs to /v1/${meant}: post it there; here goes ${SHAPES[signal]}`);
+    throw hint(
+      `${spelled}${KEYS[meant]} belongs to /v1/${meant}: post it there; this endpoint takes ${SHAPES[signal]}`,
+    );
   }
   const inner = keys.find(isInnerKey);
   if (inner !== undefined) throw hint(`${inner} cannot stand alone: wrap it as in ${SHAPES[signal]}`);
@@ -71,15 +73,15 @@ function topLevelKeys(buffer: TranscodeBuffer, brace: number): readonly string[]
   do {
     at = skipSpace(buffer, at + 1);
     if (buffer.view.getUint8(at) !== QUOTE) break;
-    const behind = copyText(buffer, at + 1, START);
+    const after = copyText(buffer, at + 1, START);
     keys.push(buffer.text(START, buffer.out));
     buffer.out = START;
-    at = skipSpace(buffer, skipValue(buffer, skipColon(buffer, behind), 1));
+    at = skipSpace(buffer, skipValue(buffer, skipColon(buffer, after), 1));
   } while (keys.length < KEYS_MAX && buffer.view.getUint8(at) === COMMA);
   return keys;
 }
 
-/** The signal whose key that is, however it is spelled. */
+/** The signal whose key this is, in any spelling. */
 function meantSignal(key: string): Signal | undefined {
   const plain = key.replaceAll(/[_-]/g, '').toLowerCase();
   return SIGNALS.find((signal) => KEYS[signal].toLowerCase() === plain);

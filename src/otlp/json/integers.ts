@@ -1,6 +1,7 @@
 /**
- * Integers of all widths, as JSON numbers or as strings, exact to the last digit: none of them goes through a float
- * (OTLP: 64-bit integers are decimal strings; exporters send numbers too).
+ * Integers of all widths, as JSON numbers or as strings, exact to the last digit: they never become floats. In
+ * OTLP/JSON 64-bit integers are decimal strings (OTLP specification, JSON Protobuf Encoding); some exporters send
+ * numbers.
  */
 
 import { valueFault } from './fault.ts';
@@ -27,7 +28,7 @@ import type { TranscodeBuffer } from './transcode-buffer.ts';
 const ZERO = 0x30;
 const MINUS = 0x2d;
 
-/** Below 2^31 whatever the digits are. */
+/** A number of at most this many digits is below 2^31. */
 const SHORT_DIGITS = 9;
 const BILLION = 1_000_000_000;
 /** 2^64 has 20 digits. */
@@ -35,7 +36,7 @@ const DIGITS_MAX = 20;
 
 const TIME_DIGITS = 19;
 const ZEROS = 0x30303030;
-/** Three zeros and a quote. */
+/** The digits 000 and a quote. */
 const LAST_ZEROS = 0x22303030;
 /** Added to a byte, it sets the high bit from 10 on. */
 const NINES = 0x76767676;
@@ -61,12 +62,12 @@ const RANGES: Readonly<Record<number, readonly [bigint, bigint]>> = {
   [FIXED64]: [0n, 2n ** 64n - 1n],
 };
 
-/** The number at hand, low half first: its magnitude while it is read, two's complement when it is written. */
+/** The current number, low half first: its magnitude while it is read, two's complement when it is written. */
 const halves = new Uint32Array(2);
 
 /**
- * Writes the integer at `at` as a value of that kind; returns what is behind it.
- * @throws TailraceError `bad_json` when it is none, has a fraction, or is out of range.
+ * Writes the integer at `at` as a value of that kind; returns the position after it.
+ * @throws TailraceError `bad_json` when it is not an integer, has a fraction, or is out of range.
  */
 export function readInteger(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
   const { view } = buffer;
@@ -78,40 +79,40 @@ export function readInteger(buffer: TranscodeBuffer, at: number, field: number, 
   const from = quoted ? at + 1 : at;
   const negative = view.getUint8(from) === MINUS;
   const first = negative ? from + 1 : from;
-  let behind = first;
-  let digit = view.getUint8(behind) - ZERO;
+  let after = first;
+  let digit = view.getUint8(after) - ZERO;
   let value = 0;
-  while (digit >>> 0 <= 9 && behind < first + SHORT_DIGITS) {
+  while (digit >>> 0 <= 9 && after < first + SHORT_DIGITS) {
     value = value * 10 + digit;
-    digit = view.getUint8(++behind) - ZERO;
+    digit = view.getUint8(++after) - ZERO;
   }
   if (digit >>> 0 <= 9) {
-    behind = readHalves(buffer, first);
+    after = readHalves(buffer, first);
   } else if (negative) {
     halves[0] = value;
     halves[1] = 0;
-  } else if (isPlain(view, first, behind, quoted)) {
+  } else if (isPlain(view, first, after, quoted)) {
     writeShort(buffer, value, kind);
-    return quoted ? behind + 1 : behind;
+    return quoted ? after + 1 : after;
   }
-  if (!isPlain(view, first, behind, quoted) || (negative && !negate(kind)) || !isInRange(kind, negative)) {
+  if (!isPlain(view, first, after, quoted) || (negative && !negate(kind)) || !isInRange(kind, negative)) {
     return readOddInteger(buffer, at, field, kind);
   }
   writeHalves(buffer, kind);
-  return quoted ? behind + 1 : behind;
+  return quoted ? after + 1 : after;
 }
 
 /**
- * Writes the 19 digits of a time in nanoseconds, as all from 2001 to 2286 have; false when they are not that, then
- * nothing is written. With A the first 8 digits, the number is A · 10^11 + rest, and 10^11 is 5^11 · 2^11, so all
- * products are exact.
+ * Writes a time of 19 digits in nanoseconds, which all times from 2001 to 2286 have. Returns false and writes nothing
+ * when there are not 19 digits. With A the first 8 digits, the number is A · 10^11 + rest, and 10^11 is 5^11 · 2^11, so
+ * all products are exact.
  */
 function readTime(view: DataView, at: number, out: number): boolean {
   const first = view.getInt32(at, true) ^ ZEROS;
   const second = view.getInt32(at + 4, true) ^ ZEROS;
   const third = view.getInt32(at + 8, true) ^ ZEROS;
   const fourth = view.getInt32(at + 12, true) ^ ZEROS;
-  // The last three digits and the quote, which is made a digit.
+  // The last three digits and the quote, which is turned into a digit.
   const last = view.getInt32(at + 16, true) ^ LAST_ZEROS;
   const odd =
     first |
@@ -133,45 +134,45 @@ function readTime(view: DataView, at: number, out: number): boolean {
   return true;
 }
 
-/** The number of four digits that stand in a word, each as its value. */
+/** The number of four decimal digits, each of which is one byte of the word. */
 function fourDigits(word: number): number {
   const pairs = Math.imul(word, 10) + (word >>> 8);
   return (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff);
 }
 
-/** Whether [first, behind) are the digits of an integer that ends there, written as JSON numbers are. */
-function isPlain(view: DataView, first: number, behind: number, quoted: boolean): boolean {
-  if (behind === first) return false;
-  if (behind > first + 1 && view.getUint8(first) === ZERO) return false;
-  return quoted ? view.getUint8(behind) === QUOTE : !isNumberByte(view.getUint8(behind));
+/** Whether [first, after) holds the digits of an integer that ends there, written as JSON writes numbers. */
+function isPlain(view: DataView, first: number, after: number, quoted: boolean): boolean {
+  if (after === first) return false;
+  if (after > first + 1 && view.getUint8(first) === ZERO) return false;
+  return quoted ? view.getUint8(after) === QUOTE : !isNumberByte(view.getUint8(after));
 }
 
-/** Reads up to 20 digits into `halves`; returns where they end, or `first` when they are more than 64 bits hold. */
+/** Reads up to 20 digits into `halves`; returns where they end, or `first` when the number needs more than 64 bits. */
 function readHalves(buffer: TranscodeBuffer, first: number): number {
   const { view } = buffer;
   halves.fill(0);
-  let behind = first;
+  let after = first;
   let chunk = 0;
   let scale = 1;
   for (;;) {
-    const digit = view.getUint8(behind) - ZERO;
+    const digit = view.getUint8(after) - ZERO;
     const ends = digit >>> 0 > 9;
     if (ends || scale === BILLION) {
       if (!multiplyAndAdd(scale, chunk)) return first;
-      if (ends) return behind;
+      if (ends) return after;
       chunk = 0;
       scale = 1;
     }
-    if (behind - first === DIGITS_MAX) return first;
+    if (after - first === DIGITS_MAX) return first;
     chunk = chunk * 10 + digit;
     scale *= 10;
-    behind++;
+    after++;
   }
 }
 
 /**
- * `halves` · factor + addend, both at most 10^9; false when that has more than 64 bits. Exact: the low half is taken in
- * two pieces of 16 bits, so no product exceeds 2^47.
+ * Sets `halves` to halves · factor + addend, both at most 10^9; returns false when that has more than 64 bits. Exact:
+ * the low half is multiplied in two parts of 16 bits, so no product exceeds 2^47.
  */
 function multiplyAndAdd(factor: number, addend: number): boolean {
   const low = halves[0] as number;
@@ -183,7 +184,7 @@ function multiplyAndAdd(factor: number, addend: number): boolean {
   return top < 0x1_0000_0000;
 }
 
-/** The two's complement of the magnitude; false for kinds without a sign, unless it is 0. */
+/** Makes the magnitude its two's complement; returns false for kinds without a sign, unless it is 0. */
 function negate(kind: number): boolean {
   const low = halves[0] as number;
   const high = halves[1] as number;
@@ -222,7 +223,7 @@ function writeShort(buffer: TranscodeBuffer, value: number, kind: number): void 
   }
   const { view } = buffer;
   let out = buffer.out;
-  // Zigzag doubles, which has 31 bits still.
+  // Zigzag doubles the value, which still fits into 32 bits.
   let rest = kind === SINT32 ? 2 * value : value;
   for (; rest > 0x7f; rest >>>= 7) view.setUint8(out++, (rest & 0x7f) | 0x80);
   view.setUint8(out, rest);
@@ -252,7 +253,7 @@ function writeHalves(buffer: TranscodeBuffer, kind: number): void {
   }
 }
 
-/** Negative numbers of 32 bits have ten bytes too: their halves are those of 64. */
+/** Negative 32-bit numbers take ten bytes too: their halves are those of the 64-bit number. */
 function writeVarint(buffer: TranscodeBuffer, low: number, high: number): void {
   const { view } = buffer;
   let out = buffer.out;
@@ -265,12 +266,12 @@ function writeVarint(buffer: TranscodeBuffer, low: number, high: number): void {
   buffer.out = out + 1;
 }
 
-/** Everything that is not a sign and digits: `1.0`, `1e3`, escapes, names of enums, and what is no integer at all. */
+/** Everything that is not a sign and digits: `1.0`, `1e3`, escapes, names of enums, and what is not an integer. */
 function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
   const quoted = buffer.view.getUint8(at) === QUOTE;
   const out = buffer.out;
-  const behind = quoted ? copyText(buffer, at + 1, out) : numberEnd(buffer.view, at);
-  const text = quoted ? buffer.text(out, buffer.out) : buffer.text(at, behind);
+  const after = quoted ? copyText(buffer, at + 1, out) : numberEnd(buffer.view, at);
+  const text = quoted ? buffer.text(out, buffer.out) : buffer.text(at, after);
   buffer.out = out;
   const value = integerOf(text) ?? (quoted && kind === ENUM ? enumValue(buffer, text, field) : undefined);
   if (value === undefined) throw valueFault(buffer, at, keyOf(field), fixOf(field, kind));
@@ -282,10 +283,10 @@ function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind
   halves[0] = Number(bits & 0xffffffffn);
   halves[1] = Number(bits >> 32n);
   writeHalves(buffer, kind);
-  return behind;
+  return after;
 }
 
-/** The value of a JSON number without a fraction, whatever its form; undefined for anything else. */
+/** The value of a JSON number without a fraction, in any form; undefined for anything else. */
 function integerOf(text: string): bigint | undefined {
   const match = NUMBER.exec(text);
   if (match === null) return undefined;
@@ -301,7 +302,7 @@ function integerOf(text: string): bigint | undefined {
   return sign === '-' ? -value : value;
 }
 
-/** OTLP has integers here; names come from plain protobuf JSON and are tolerated. */
+/** OTLP has integers here; names come from protobuf's own JSON mapping and are tolerated. */
 function enumValue(buffer: TranscodeBuffer, name: string, field: number): bigint | undefined {
   const value = ENUMS[FIELDS[field + TARGET] as number]?.get(name);
   if (value === undefined) return undefined;
@@ -315,7 +316,7 @@ function fixOf(field: number, kind: number): string {
   return `${each}, as a number or as a string of decimal digits`;
 }
 
-/** Behind the bytes from `at` on that numbers are made of. */
+/** The end of the bytes from `at` on that numbers are made of. */
 export function numberEnd(view: DataView, at: number): number {
   while (isNumberByte(view.getUint8(at))) at++;
   return at;

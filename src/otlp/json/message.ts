@@ -1,4 +1,4 @@
-/** One JSON object → the fields of one protobuf message. The loop that everything else serves. */
+/** One JSON object → the fields of one protobuf message: the main loop of the transcoder. */
 
 import { NESTING_MAX } from '../../model/limits.ts';
 import { readId } from './bytes.ts';
@@ -45,8 +45,8 @@ const A_KEY = 'a key in double quotes';
 const fields = FIELDS;
 
 /**
- * Writes the fields of the object at level `depth` whose first byte behind the brace is at `at`; returns what is
- * behind its closing brace.
+ * Writes the fields of the object at level `depth` whose first byte after the brace is at `at`; returns the position
+ * after its closing brace.
  * @throws TailraceError `bad_json`.
  */
 export function readMessage(buffer: TranscodeBuffer, at: number, type: number, depth: number): number {
@@ -65,7 +65,7 @@ export function readMessage(buffer: TranscodeBuffer, at: number, type: number, d
       at = skipColon(buffer, at + (fields[field + KEY_BYTES] as number));
     } else {
       field = findOddField(buffer, at, type);
-      at = skipColon(buffer, buffer.behindKey);
+      at = skipColon(buffer, buffer.afterKey);
     }
     if (field === NONE) {
       at = skipValue(buffer, at, depth);
@@ -74,7 +74,7 @@ export function readMessage(buffer: TranscodeBuffer, at: number, type: number, d
       const isNull = buffer.view.getUint8(at) === LOWER_N;
       if ((seen & mask) !== 0) checkRepeat(buffer, at, field, seen, isNull);
       if (isNull) {
-        // Null is the default: not even a member of a oneof. Its key counts as given.
+        // Null means the default value, and does not set a member of a oneof. The key still may not come again.
         at = skipNull(buffer, at);
         seen |= fields[field + OWN] as number;
       } else {
@@ -97,20 +97,22 @@ export function readMessage(buffer: TranscodeBuffer, at: number, type: number, d
   }
 }
 
-/** The field of a key that is unknown as it stands: with escapes it may be a known one all the same. `buffer.behindKey` is behind it. */
+/**
+ * The field of a key that no field matches byte by byte: with escapes it may still be known. Sets `buffer.afterKey`.
+ */
 function findOddField(buffer: TranscodeBuffer, at: number, type: number): number {
   const out = buffer.out;
-  buffer.behindKey = copyText(buffer, at, out);
+  buffer.afterKey = copyText(buffer, at, out);
   const length = buffer.out - out;
   buffer.out = out;
-  if (length === buffer.behindKey - 1 - at) return NONE;
+  if (length === buffer.afterKey - 1 - at) return NONE;
   buffer.view.setUint8(out + length, QUOTE);
   const field = findField(buffer.view, out, type);
-  // The unescaped key may hold a quote; then it only begins like a known one.
+  // The unescaped key may hold a quote; then it only starts with a known key.
   return fields[field + KEY_BYTES] === length + 1 ? field : NONE;
 }
 
-/** A key that was there already, or another member of its oneof. */
+/** @throws TailraceError `bad_json` when the key was there already, or another member of its oneof was. */
 function checkRepeat(buffer: TranscodeBuffer, at: number, field: number, seen: number, isNull: boolean): void {
   const key = keyOf(field);
   if ((seen & (fields[field + OWN] as number)) !== 0) {
@@ -143,28 +145,28 @@ function readField(buffer: TranscodeBuffer, at: number, field: number, depth: nu
   return readScalar(buffer, at, field, kind);
 }
 
-/** A message inside a message, whose first byte behind the brace is at `at`: tag, length, fields. */
+/** A message inside a message, whose first byte after the brace is at `at`: tag, length, fields. */
 function readChild(buffer: TranscodeBuffer, at: number, field: number, depth: number): number {
   if (depth >= NESTING_MAX) throw tooDeep(buffer, at - 1);
   const type = fields[field + TARGET] as number;
   if (type === KEY_VALUE && depth < NESTING_MAX - 1) {
-    const behind = readPlainAttribute(buffer, at, field);
-    if (behind > 0) return behind;
+    const after = readPlainAttribute(buffer, at, field);
+    if (after > 0) return after;
   }
   writeTag(buffer, field);
   const start = ++buffer.out;
   if (type === ANY_VALUE) {
-    const behind = readPlainValue(buffer, at);
-    if (behind > 0) {
+    const after = readPlainValue(buffer, at);
+    if (after > 0) {
       writeLength(buffer, start);
-      return behind;
+      return after;
     }
     buffer.out = start;
   }
   return endLength(buffer, readMessage(buffer, at, type, depth + 1), start);
 }
 
-/** Fills in the length before `start`; returns where the input at `at` is then. */
+/** Fills in the length before `start`; returns the position of the input at `at`, which may have moved. */
 function endLength(buffer: TranscodeBuffer, at: number, start: number): number {
   const moved = buffer.out - start < 0x80 ? at : buffer.ensure(at);
   writeLength(buffer, start);

@@ -1,6 +1,6 @@
 /**
- * The short way for attributes: most of a request are objects like `{"key":"…","value":{"stringValue":"…"}}`, written
- * exactly so, without spaces. Whatever looks different is left to the long way, which begins anew.
+ * A fast path for attributes: most of a request consists of objects like `{"key":"…","value":{"stringValue":"…"}}`,
+ * without spaces. Any other form is left to the general path, which starts over.
  */
 
 import { readScalar, writeTag } from './scalar.ts';
@@ -24,7 +24,7 @@ import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const LOWER_N = 0x6e;
 
-/** What stands before the key, and between key and value: words at these offsets. */
+/** The bytes before the key, and between key and value, as words at these offsets. */
 const BEFORE_KEY = Buffer.from('"key":"');
 const KEY_0 = BEFORE_KEY.readInt32LE(0);
 const KEY_3 = BEFORE_KEY.readInt32LE(3);
@@ -39,8 +39,8 @@ const VALUE_TAG = FIELDS[fieldOf(KEY_VALUE, 'value') + TAG] as number;
 const fields = FIELDS;
 
 /**
- * Writes a KeyValue as that field, its first byte behind the brace at `at`. Returns what is behind its closing brace,
- * or 0 when it is not of the plain form; then nothing is written.
+ * Writes a KeyValue as that field, its first byte after the brace at `at`. Returns the position after its closing
+ * brace, or 0 when it does not have the plain form; then nothing is written.
  * @throws TailraceError `bad_json`.
  */
 export function readPlainAttribute(buffer: TranscodeBuffer, at: number, field: number): number {
@@ -49,25 +49,25 @@ export function readPlainAttribute(buffer: TranscodeBuffer, at: number, field: n
   const before = buffer.out;
   const start = before + (fields[field + TAG_BYTES] as number) + 1;
   const key = start + 2;
-  let behind = copyText(buffer, at + BEFORE_KEY.length, key);
+  let after = copyText(buffer, at + BEFORE_KEY.length, key);
   const keyEnd = buffer.out;
   const value = keyEnd + 2;
   if (
     keyEnd - key < 0x80 &&
-    view.getInt32(behind, true) === VALUE_0 &&
-    view.getInt32(behind + 4, true) === VALUE_4 &&
-    view.getInt32(behind + 6, true) === VALUE_6
+    view.getInt32(after, true) === VALUE_0 &&
+    view.getInt32(after + 4, true) === VALUE_4 &&
+    view.getInt32(after + 6, true) === VALUE_6
   ) {
     buffer.out = value;
-    behind = readPlainValue(buffer, behind + BEFORE_VALUE.length);
-    if (behind > 0 && view.getUint8(behind) === CLOSE_BRACE) {
+    after = readPlainValue(buffer, after + BEFORE_VALUE.length);
+    if (after > 0 && view.getUint8(after) === CLOSE_BRACE) {
       view.setUint16(before, fields[field + TAG] as number, true);
       view.setUint8(start, KEY_TAG);
       view.setUint8(start + 1, keyEnd - key);
       view.setUint8(keyEnd, VALUE_TAG);
       writeLength(buffer, value);
       writeLength(buffer, start);
-      return behind + 1;
+      return after + 1;
     }
   }
   buffer.out = before;
@@ -75,8 +75,8 @@ export function readPlainAttribute(buffer: TranscodeBuffer, at: number, field: n
 }
 
 /**
- * Writes the one field of an AnyValue, its first byte behind the brace at `at`. Returns what is behind its closing
- * brace, or 0 when it is not of the plain form; then what is written is of no use.
+ * Writes the one field of an AnyValue, its first byte after the brace at `at`. Returns the position after its closing
+ * brace, or 0 when it does not have the plain form; then what was written must not be used.
  * @throws TailraceError `bad_json`.
  */
 export function readPlainValue(buffer: TranscodeBuffer, at: number): number {
@@ -87,17 +87,17 @@ export function readPlainValue(buffer: TranscodeBuffer, at: number): number {
   const colon = at + 1 + (fields[field + KEY_BYTES] as number);
   if (view.getUint8(colon) !== COLON) return 0;
   const byte = view.getUint8(colon + 1);
-  let behind = 0;
+  let after = 0;
   if (kind === STRING) {
     if (byte !== QUOTE) return 0;
     writeTag(buffer, field);
-    behind = readString(buffer, colon + 2);
+    after = readString(buffer, colon + 2);
   } else if (kind === INT64 || kind === BOOL || kind === DOUBLE) {
     if (byte <= SPACE || byte === LOWER_N) return 0;
     writeTag(buffer, field);
-    behind = readScalar(buffer, colon + 1, field, kind);
+    after = readScalar(buffer, colon + 1, field, kind);
   } else {
     return 0;
   }
-  return view.getUint8(behind) === CLOSE_BRACE ? behind + 1 : 0;
+  return view.getUint8(after) === CLOSE_BRACE ? after + 1 : 0;
 }

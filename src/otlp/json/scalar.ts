@@ -1,16 +1,37 @@
-/** Values that are no objects and no strings, and the tags before all of them. */
+/** Values that are neither objects nor strings, the tags of all fields, and the error for a value of the wrong kind. */
 
 import { readBase64 } from './bytes.ts';
 import { readDouble } from './doubles.ts';
 import { valueFault } from './fault.ts';
 import { readInteger } from './integers.ts';
 import { skipBoolean, skipValue } from './skip.ts';
-import { BASE64, BOOL, DOUBLE, FIELDS, keyOf, TAG, TAG_BYTES } from './tables.ts';
+import {
+  BASE64,
+  BOOL,
+  DOUBLE,
+  FIELDS,
+  HEX,
+  KIND,
+  keyOf,
+  MESSAGE,
+  REPEATED,
+  STRING,
+  TAG,
+  TAG_BYTES,
+  typeNameOf,
+} from './tables.ts';
 import { QUOTE } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
-import { wantedOf } from './wanted.ts';
 
 const LOWER_T = 0x74;
+
+/** By message type: an example for error messages. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  AnyValue: '{"stringValue":"…"}',
+  KeyValue: '{"key":"…","value":{"stringValue":"…"}}',
+  ArrayValue: '{"values":[{"stringValue":"…"}]}',
+  KeyValueList: '{"values":[{"key":"…","value":{"stringValue":"…"}}]}',
+};
 
 const fields = FIELDS;
 
@@ -21,7 +42,7 @@ export function writeTag(buffer: TranscodeBuffer, field: number): void {
 }
 
 /**
- * Writes the number, boolean or base64 at `at` without a tag; returns what is behind it.
+ * Writes the number, boolean or base64 at `at` without a tag; returns the position after it.
  * @throws TailraceError `bad_json`.
  */
 export function readScalar(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
@@ -31,14 +52,34 @@ export function readScalar(buffer: TranscodeBuffer, at: number, field: number, k
     return readBase64(buffer, at, field);
   }
   if (kind !== BOOL) return readInteger(buffer, at, field, kind);
-  const behind = skipBoolean(buffer, at);
-  if (behind === 0) throw wrongKind(buffer, at, field);
+  const after = skipBoolean(buffer, at);
+  if (after === 0) throw wrongKind(buffer, at, field);
   buffer.view.setUint8(buffer.out++, buffer.view.getUint8(at) === LOWER_T ? 1 : 0);
-  return behind;
+  return after;
 }
 
-/** Another kind of JSON value than the key takes; or no JSON value at all, then that is thrown. */
+/**
+ * The error for a JSON value of a kind that the key does not take. Throws instead when it is not a JSON value at all.
+ */
 export function wrongKind(buffer: TranscodeBuffer, at: number, field: number): Error {
   skipValue(buffer, at, 0);
   return valueFault(buffer, at, keyOf(field), wantedOf(field));
+}
+
+/** What the key takes, in words with an example. */
+function wantedOf(field: number): string {
+  const kind = FIELDS[field + KIND] as number;
+  const one = wantedOfOne(field, kind & ~REPEATED);
+  return kind & REPEATED ? `must be an array, and in it each must be ${one}` : `must be ${one}`;
+}
+
+function wantedOfOne(field: number, kind: number): string {
+  if (kind === MESSAGE) {
+    const example = EXAMPLES[typeNameOf(field)];
+    return example === undefined ? 'an object {…}' : `an object like ${example}`;
+  }
+  if (kind === STRING) return 'a string in double quotes';
+  if (kind === HEX) return 'a string of hex digits in double quotes';
+  if (kind === BASE64) return 'a string of base64 in double quotes';
+  return kind === BOOL ? 'true or false, without quotes' : 'a number';
 }

@@ -1,4 +1,4 @@
-/** Values of unknown keys: read as strictly as any JSON, and left out (OTLP: unknown fields are ignored). */
+/** Skips values of unknown keys, which are read as strictly as any JSON. OTLP receivers must ignore unknown fields. */
 
 import { NESTING_MAX } from '../../model/limits.ts';
 import { syntaxFault, tooDeep } from './fault.ts';
@@ -13,7 +13,7 @@ const FALSE = Buffer.from('false');
 const NULL = Buffer.from('null');
 
 /**
- * Skips the value at `at`, inside an object at level `depth`; returns what is behind it.
+ * Skips the value at `at`, inside an object at level `depth`; returns the position after it.
  * @throws TailraceError `bad_json` when it is not JSON, or nested too deep.
  */
 export function skipValue(buffer: TranscodeBuffer, at: number, depth: number): number {
@@ -23,7 +23,7 @@ export function skipValue(buffer: TranscodeBuffer, at: number, depth: number): n
     const byte = buffer.view.getUint8(at);
     if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       if (depth + level >= NESTING_MAX) throw tooDeep(buffer, at);
-      // The closing brackets are two above the opening ones.
+      // In ASCII a closing brace or bracket is the opening one plus two.
       const closing = byte + 2;
       open[level++] = closing;
       at = skipSpace(buffer, at + 1);
@@ -36,7 +36,7 @@ export function skipValue(buffer: TranscodeBuffer, at: number, depth: number): n
     } else {
       at = skipScalar(buffer, at, byte);
     }
-    // Behind a value: what it was in may go on or end, and that is a value again.
+    // After a value, its container goes on or ends; a container that ends is itself a value.
     for (;;) {
       if (level === 0) return at;
       at = skipSpace(buffer, at);
@@ -53,19 +53,19 @@ export function skipValue(buffer: TranscodeBuffer, at: number, depth: number): n
   }
 }
 
-/** Behind `null` at `at`. */
+/** Returns the position after `null` at `at`. */
 export function skipNull(buffer: TranscodeBuffer, at: number): number {
   return skipLiteral(buffer, at, NULL);
 }
 
-/** Behind `true` or `false` at `at`; 0 when there is neither. */
+/** Returns the position after `true` or `false` at `at`; 0 when there is neither. */
 export function skipBoolean(buffer: TranscodeBuffer, at: number): number {
   const byte = buffer.view.getUint8(at);
   if (byte === TRUE[0]) return skipLiteral(buffer, at, TRUE);
   return byte === FALSE[0] ? skipLiteral(buffer, at, FALSE) : 0;
 }
 
-/** Behind the key at `at`, its colon and the space around it. */
+/** Returns the position after the key at `at`, its colon and the white space around it. */
 function skipKey(buffer: TranscodeBuffer, at: number): number {
   if (buffer.view.getUint8(at) !== QUOTE) throw syntaxFault(buffer, at, 'a key in double quotes');
   return skipColon(buffer, skipString(buffer, at + 1));
@@ -73,16 +73,16 @@ function skipKey(buffer: TranscodeBuffer, at: number): number {
 
 function skipString(buffer: TranscodeBuffer, at: number): number {
   const out = buffer.out;
-  const behind = copyText(buffer, at, out);
+  const after = copyText(buffer, at, out);
   buffer.out = out;
-  return behind;
+  return after;
 }
 
 function skipScalar(buffer: TranscodeBuffer, at: number, byte: number): number {
   if (byte === QUOTE) return skipString(buffer, at + 1);
   if (byte === NULL[0]) return skipNull(buffer, at);
-  const behind = skipBoolean(buffer, at);
-  if (behind > 0) return behind;
+  const after = skipBoolean(buffer, at);
+  if (after > 0) return after;
   const end = numberEnd(buffer.view, at);
   if (!NUMBER.test(buffer.text(at, end))) throw syntaxFault(buffer, at, 'a JSON value');
   return end;

@@ -1,17 +1,17 @@
 /**
  * The tables of the JSON transcoder, built once from the schema: for each message type, its keys and what to do with
- * the value behind each. So `proto/` stays the one place that says what OTLP looks like.
+ * the value of each. So `proto/` stays the only place that says what OTLP looks like.
  */
 
 import protobuf from 'protobufjs/light.js';
 import { assert } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
-import { SCHEMA } from '../schema.gen.ts';
+import { MESSAGE_TYPES, messageType, REQUESTS, scalarWireType } from '../message-types.ts';
 
 /** What to do with a value. */
 export const STRING = 1;
 export const MESSAGE = 2;
-/** An id: bytes as hex digits; the target is how many bytes. */
+/** An id: bytes as hex digits; the target is the number of bytes. */
 export const HEX = 3;
 export const FIXED64 = 4;
 export const INT64 = 5;
@@ -29,23 +29,23 @@ export const ENUM = 15;
 /** Added to the kind of a field that takes an array. */
 export const REPEATED = 16;
 
-/** No field has this number: the key is unknown. */
+/** Not the number of a field: the key is unknown. */
 export const NONE = 0;
 
 /**
- * A field is the index of its first cell in `FIELDS`; what follows it there, by offset. The cells of one field fill one
- * cache line.
+ * A field is identified by the index of its first cell in `FIELDS`. These are its cells, by offset; together they fill
+ * one cache line.
  *
  * ```
- * 0 MASK       bits that must not be set yet in its object: its own, and that of its oneof
+ * 0 MASK       bits that must not be set yet in its object: its own, and the one of its oneof
  * 1 OWN        its own bit
  * 2 KIND
  * 3 TAG        one or two bytes, little endian
  * 4 TAG_BYTES
- * 5 TARGET     of a message its type, of an id its bytes, of an enum its number
- * 6 KEY_BYTES  length of the key with the quote behind it
+ * 5 TARGET     for a message its type, for an id its length in bytes, for an enum its number
+ * 6 KEY_BYTES  length of the key with the quote after it
  * 7 KEY_TAIL   the last four of these bytes
- * 8 KEY_HEAD   the bytes before the tail, in words (the last one may reach into the tail)
+ * 8 KEY_HEAD   the bytes before the tail, in words (the last one may overlap the tail)
  * 13 NEXT      the next field to try for the same slot
  * ```
  */
@@ -60,7 +60,7 @@ const KEY_TAIL = 7;
 const KEY_HEAD = 8;
 const NEXT = 13;
 const CELLS = 16;
-/** Four bytes at least, so that a key has a first word; so many at most, so that it has room. */
+/** A key needs four bytes to have a first word, and at most as many as its cells hold. */
 const KEY_BYTES_MIN = 4;
 const KEY_BYTES_MAX = 4 + 4 * (NEXT - KEY_HEAD);
 
@@ -68,13 +68,6 @@ const KEY_BYTES_MAX = 4 + 4 * (NEXT - KEY_HEAD);
 const SLOT_BITS = 6;
 const SLOT_SHIFT = 32 - SLOT_BITS;
 const SLOT_MULTIPLIER = 0x9e3779b1 | 0;
-
-const COLLECTOR = 'opentelemetry.proto.collector';
-const REQUESTS: Readonly<Record<Signal, string>> = {
-  logs: `${COLLECTOR}.logs.v1.ExportLogsServiceRequest`,
-  traces: `${COLLECTOR}.trace.v1.ExportTraceServiceRequest`,
-  metrics: `${COLLECTOR}.metrics.v1.ExportMetricsServiceRequest`,
-};
 
 const SCALARS: Readonly<Record<string, number>> = {
   string: STRING,
@@ -90,34 +83,35 @@ const SCALARS: Readonly<Record<string, number>> = {
   sfixed64: SFIXED64,
 };
 
-/** The bytes fields that are ids, with their length; other bytes are base64 (OTLP, JSON Protobuf Encoding). */
+/**
+ * The `bytes` fields that are ids, with their length; others are base64 (OTLP specification, JSON Protobuf Encoding).
+ */
 const ID_BYTES: Readonly<Record<string, number>> = { traceId: 16, spanId: 8, parentSpanId: 8 };
 
-const root = protobuf.Root.fromJSON(SCHEMA).resolveAll();
-const types = reachableTypes(Object.values(REQUESTS).map((name) => root.lookupType(name)));
+const types = MESSAGE_TYPES;
 const enums: protobuf.Enum[] = [];
 const names: string[] = [];
 
-/** The first cell is of no field. */
+/** The first cells belong to no field. */
 export const FIELDS = new Int32Array(CELLS * (1 + types.reduce((sum, type) => sum + type.fieldsArray.length, 0)));
 const slots = new Uint16Array(types.length << SLOT_BITS);
 buildFields();
 
-/** By number: the names of an enum and what they stand for. */
+/** By the number of an enum: its names and their values. */
 export const ENUMS: readonly ReadonlyMap<string, number>[] = enums.map((type) => new Map(Object.entries(type.values)));
 
 /** The types of the requests. */
 export const REQUEST_TYPES: Readonly<Record<Signal, number>> = {
-  logs: types.indexOf(root.lookupType(REQUESTS.logs)),
-  traces: types.indexOf(root.lookupType(REQUESTS.traces)),
-  metrics: types.indexOf(root.lookupType(REQUESTS.metrics)),
+  logs: types.indexOf(REQUESTS.logs),
+  traces: types.indexOf(REQUESTS.traces),
+  metrics: types.indexOf(REQUESTS.metrics),
 };
 
 /** The types of attributes and their values. */
-export const KEY_VALUE = types.indexOf(root.lookupType('opentelemetry.proto.common.v1.KeyValue'));
-export const ANY_VALUE = types.indexOf(root.lookupType('opentelemetry.proto.common.v1.AnyValue'));
+export const KEY_VALUE = types.indexOf(messageType('common.v1.KeyValue'));
+export const ANY_VALUE = types.indexOf(messageType('common.v1.AnyValue'));
 
-/** A field by its key, where the code counts on it. */
+/** The field of a key that the code relies on. */
 export function fieldOf(type: number, key: string): number {
   const field = findField(new DataView(new TextEncoder().encode(`${key}"`.padEnd(KEY_BYTES_MAX)).buffer), 0, type);
   assert(field !== NONE, `${types[type]?.fullName} has the key ${key}`);
@@ -129,23 +123,23 @@ export function keyOf(field: number): string {
   return names[field / CELLS - 1] ?? '';
 }
 
-/** The keys of all messages but the requests, for hints. */
+/** The keys of all messages except the requests, for hints. */
 export function innerKeys(): readonly string[] {
   const requests = Object.values(REQUEST_TYPES);
   return types.flatMap((type, number) => (requests.includes(number) ? [] : type.fieldsArray.map(({ name }) => name)));
 }
 
-/** The type of a field's messages. */
+/** The name of the message type of a field. */
 export function typeNameOf(field: number): string {
   return types[FIELDS[field + TARGET] ?? 0]?.name ?? '';
 }
 
-// Constants of the module itself are folded into compiled code; what is imported or exported is loaded each time.
+// V8 folds constants of the module itself into compiled code; imported and exported ones are loaded each time.
 const fields = FIELDS;
 
 /**
- * The field whose key, with the quote behind it, stands at `at`; `NONE` when the type has no such field. May read up
- * to 24 bytes.
+ * The field whose key, with the quote after it, is at `at`; `NONE` when the type has no such field. May read up to 24
+ * bytes.
  */
 export function findField(view: DataView, at: number, type: number): number {
   const word = view.getInt32(at, true);
@@ -171,16 +165,6 @@ function slotOf(word: number): number {
   return Math.imul(word, SLOT_MULTIPLIER) >>> SLOT_SHIFT;
 }
 
-function reachableTypes(from: readonly protobuf.Type[]): readonly protobuf.Type[] {
-  const found = new Set(from);
-  // A Set hands out what is added while it is walked, so this reaches everything.
-  for (const type of found) {
-    for (const field of type.fieldsArray)
-      if (field.resolvedType instanceof protobuf.Type) found.add(field.resolvedType);
-  }
-  return [...found];
-}
-
 function buildFields(): void {
   for (const [number, type] of types.entries()) {
     for (const [position, field] of type.fieldsArray.entries()) {
@@ -197,7 +181,7 @@ function buildFields(): void {
   }
 }
 
-/** The members of a oneof share a bit above those of the fields; optional fields are no oneof here. */
+/** The members of a oneof share a bit above those of the fields; an optional field does not count as a oneof here. */
 function oneofBit(type: protobuf.Type, field: protobuf.Field): number {
   const bits = type.oneofsArray.length + type.fieldsArray.length;
   assert(bits < 32, `the fields and oneofs of ${type.fullName} fit into 32 bits`);
@@ -228,13 +212,10 @@ function writeTagCells(at: number, field: protobuf.Field): void {
   FIELDS[at + TAG_BYTES] = tag < 0x80 ? 1 : 2;
 }
 
-/** Repeated numbers go packed, as proto3 does by default. */
+/** Repeated numbers are packed, which is the default of proto3. */
 function wireTypeOf(field: protobuf.Field): number {
   if (field.resolvedType instanceof protobuf.Type || field.repeated) return 2;
-  if (field.resolvedType instanceof protobuf.Enum) return 0;
-  const wireType = (protobuf.types.basic as Readonly<Record<string, number>>)[field.type];
-  assert(wireType !== undefined, `field ${field.fullName} has a scalar type`);
-  return wireType;
+  return scalarWireType(field);
 }
 
 function writeKeyCells(at: number, name: string): void {

@@ -1,4 +1,4 @@
-/** Strings and the space between tokens. */
+/** Strings, and the white space between tokens. */
 
 import { isUtf8At } from '../../encoding/utf8.ts';
 import { syntaxFault, textFault } from './fault.ts';
@@ -24,13 +24,13 @@ const HIGH_BITS = 0x80808080 | 0;
 
 const CLOSING = 'the rest of a string (a control character is written as \\n, \\t or \\u00…)';
 
-/** What stands for a character behind a backslash; 0 where nothing does. */
+/** The character that a letter after a backslash means; 0 for letters that mean none. */
 const ESCAPED = new Uint8Array(256);
-for (const [letter, stands] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
-  ESCAPED[(letter as string).charCodeAt(0)] = (stands as string).charCodeAt(0);
+for (const [letter, meaning] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't\t']) {
+  ESCAPED[(letter as string).charCodeAt(0)] = (meaning as string).charCodeAt(0);
 }
 
-/** Behind the JSON white space at `at`, if there is any. */
+/** Returns the position after the JSON white space at `at`, if there is any. */
 export function skipSpace(buffer: TranscodeBuffer, at: number): number {
   return buffer.view.getUint8(at) > SPACE ? at : skipSpaces(buffer, at);
 }
@@ -52,7 +52,7 @@ function skipSpaces(buffer: TranscodeBuffer, at: number): number {
   }
 }
 
-/** Behind the colon at `at` and the space around it. */
+/** Returns the position after the colon at `at` and the white space around it. */
 export function skipColon(buffer: TranscodeBuffer, at: number): number {
   const { view } = buffer;
   if (view.getUint8(at) !== COLON) {
@@ -63,18 +63,18 @@ export function skipColon(buffer: TranscodeBuffer, at: number): number {
 }
 
 /**
- * Writes the string whose first character stands at `at`, with a length before it; returns what is behind its closing
+ * Writes the string whose first character is at `at`, with a length before it; returns the position after its closing
  * quote.
  * @throws TailraceError `bad_json` when it is not a JSON string or not UTF-8.
  */
 export function readString(buffer: TranscodeBuffer, at: number): number {
   const start = buffer.out + 1;
-  const behind = copyText(buffer, at, start);
+  const after = copyText(buffer, at, start);
   writeLength(buffer, start);
-  return behind;
+  return after;
 }
 
-/** Fills in the length of what was written from `start` on; one byte was kept for it, and more is made room for. */
+/** Fills in the length of what was written from `start` on. One byte was kept for it; for more the text is moved. */
 export function writeLength(buffer: TranscodeBuffer, start: number): void {
   const length = buffer.out - start;
   if (length < 0x80) buffer.view.setUint8(start - 1, length);
@@ -82,8 +82,8 @@ export function writeLength(buffer: TranscodeBuffer, start: number): void {
 }
 
 /**
- * Writes the characters of the string at `at` from `start` on, unescaped; `buffer.out` is then behind them. Returns what
- * is behind the closing quote.
+ * Writes the characters of the string at `at` from `start` on, unescaped, and sets `buffer.out` after them. Returns the
+ * position after the closing quote.
  * @throws TailraceError `bad_json`.
  */
 export function copyText(buffer: TranscodeBuffer, at: number, start: number): number {
@@ -122,7 +122,7 @@ export function copyText(buffer: TranscodeBuffer, at: number, start: number): nu
   return at + 1;
 }
 
-/** A length of two bytes and more. */
+/** A length of two bytes or more. */
 function writeLongLength(buffer: TranscodeBuffer, start: number, length: number): void {
   const extra = length < 1 << 14 ? 1 : length < 1 << 21 ? 2 : length < 1 << 28 ? 3 : 4;
   buffer.bytes.copyWithin(start + extra, start, start + length);
@@ -133,16 +133,16 @@ function writeLongLength(buffer: TranscodeBuffer, start: number, length: number)
   buffer.out = start + length + extra;
 }
 
-/** Writes what the escape at `at` stands for; returns what is behind it. */
+/** Writes the character that the escape at `at` means; returns the position after it. */
 function readEscape(buffer: TranscodeBuffer, at: number): number {
   const { view } = buffer;
   const letter = view.getUint8(at + 1);
-  const stands = ESCAPED[letter] as number;
-  if (stands !== 0) {
-    view.setUint8(buffer.out++, stands);
+  const meaning = ESCAPED[letter] as number;
+  if (meaning !== 0) {
+    view.setUint8(buffer.out++, meaning);
     return at + 2;
   }
-  if (letter !== LOWER_U) throw syntaxFault(buffer, at + 1, 'one of "\\/bfnrtu behind a backslash');
+  if (letter !== LOWER_U) throw syntaxFault(buffer, at + 1, 'one of "\\/bfnrtu after a backslash');
   const unit = readUnit(buffer, at + 2);
   if (unit < 0xd800 || unit > 0xdfff) {
     writeCharacter(buffer, unit);
@@ -165,7 +165,7 @@ function readUnit(buffer: TranscodeBuffer, at: number): number {
     const lower = byte | 0x20;
     if (byte >= 0x30 && byte <= 0x39) unit = (unit << 4) | (byte - 0x30);
     else if (lower >= 0x61 && lower <= 0x66) unit = (unit << 4) | (lower - 0x57);
-    else throw syntaxFault(buffer, i, 'four hex digits behind \\u');
+    else throw syntaxFault(buffer, i, 'four hex digits after \\u');
   }
   return unit;
 }

@@ -1,25 +1,25 @@
 /**
- * The one buffer of the JSON transcoder. What is read stands at its end, what is written grows from its start, so both
- * live in one place and a piece of text can be read again after it was unescaped:
+ * The one buffer of the JSON transcoder. The input is at its end and the output grows from its start, so both are in
+ * one memory, and text can be read again after it was unescaped:
  *
  * ```
  * [spare][written … out)   free   [at … read end)[zeros]
  *        START                    base         end
  * ```
  *
- * Protobuf is nearly always shorter than its JSON, so the free part seldom has to be widened. Widening moves what is
- * read: a position there may be held across a call only as what the call returns.
+ * Protobuf is nearly always shorter than its JSON, so the free part seldom has to grow. Growing moves the input: after
+ * a call, use the position that the call returned and no older one.
  */
 
 import { NESTING_MAX } from '../../model/limits.ts';
 
-/** Where output starts. Before it there is room for code that reads words that end where they should. */
+/** Where output starts. The spare bytes before it let code read a whole word that ends in the output. */
 export const START = 16;
-/** Zeros behind the input: NUL is no JSON, so loops end there, and words may be read over the end. */
+/** Zeros after the input: NUL is not JSON, so loops end there, and words may be read past the end. */
 const PADDING = 64;
-/** Free bytes that there are before any field or element: more than any tag, number or length needs. */
+/** Free bytes before each field or element: more than any tag, number or length needs. */
 const MARGIN = 64;
-/** A larger buffer is let go after use. */
+/** A larger buffer is released after use. */
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 const BYTES_MIN = 64 * 1024;
 
@@ -30,14 +30,14 @@ export class TranscodeBuffer {
   view = new DataView(this.bytes.buffer);
   /** Where the next byte of output goes. */
   out = START;
-  /** First and one behind the last byte of input. */
+  /** The input is [base, end). */
   base = 0;
   end = 0;
-  /** Names that stood for numbers of enums. */
+  /** How many enum values came as names. */
   enumNames = 0;
-  /** Where the key that was read last as text ends, its quote included. */
-  behindKey = 0;
-  /** Open objects and arrays of an unknown value. */
+  /** Where the key ends that was last read as text, with its quote. */
+  afterKey = 0;
+  /** Closing brackets of the open objects and arrays of an unknown value. */
   readonly open = new Uint8Array(NESTING_MAX + 1);
 
   /** Takes a body; returns where it starts. */
@@ -52,7 +52,7 @@ export class TranscodeBuffer {
     return this.base;
   }
 
-  /** The output, copied: it is the caller's. */
+  /** A copy of the output, which the caller owns. */
   result(): Uint8Array {
     const length = this.out - START;
     const copy = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
@@ -60,22 +60,22 @@ export class TranscodeBuffer {
     return copy;
   }
 
-  /** Bytes as text, where that is not too often: numbers of odd forms, and messages. */
+  /** Bytes as text. Slow: for numbers of unusual forms and for error messages. */
   text(from: number, to: number): string {
     return this.bytes.toString('utf8', from, to);
   }
 
-  /** Forgets the input, and the memory too where it is much. */
+  /** Ends the use of the input, and releases the memory when it is large. */
   release(): void {
     if (this.bytes.length > KEPT_BYTES_MAX) this.allocate(0);
   }
 
-  /** Makes sure that any one tag and scalar can be written before the input at `at`; returns where that is now. */
+  /** Makes sure that one tag and scalar can be written before the input at `at`; returns where that input is now. */
   ensure(at: number): number {
     return this.out + MARGIN <= at ? at : this.widen(at);
   }
 
-  /** Twice the memory. Only long arrays of short numbers come here. */
+  /** Doubles the memory. Only long arrays of short numbers need it. */
   private widen(at: number): number {
     const { bytes, out, end, base } = this;
     this.allocate(2 * bytes.length);

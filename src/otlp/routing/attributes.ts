@@ -1,7 +1,7 @@
 /**
- * Looks an attribute of a resource up in bytes that the scanner has validated. Means what a decoder would mean: fields
- * of a message that stands there twice are merged, the last of repeated keys and of a oneof counts. Nothing is
- * allocated: what is found stands in `FOUND`.
+ * Looks up an attribute of a resource in bytes that the scanner has validated. The result is that of a decoder: the
+ * fields of a message that is there twice are merged, and the last of repeated keys and of a oneof counts. To allocate
+ * nothing, the result is put into `FOUND`.
  */
 
 import { cell, type ScannedRequest } from '../scan/columns.ts';
@@ -12,20 +12,22 @@ export const STRING_VALUE = 0x0a;
 const BOOL_VALUE = 0x10;
 const INT_VALUE = 0x18;
 const DOUBLE_VALUE = 0x21;
-/** Lists, lists of key and value, bytes, and the index of a string: what has no text of its own. */
+/** Members without a text form: lists, lists of key and value, bytes, and the index of a string. */
 const OTHER_VALUES: readonly number[] = [0x2a, 0x32, 0x3a, 0x40];
-/** An attribute whose value holds nothing. */
+/** The attribute has a value without a member. */
 const NO_VALUE = 0;
 
-/** Of the value found: the tag that says what it is, and where it is in `headView`, without tag and length. */
+/**
+ * The value that was found: the tag says what it is; its bytes in `headView`, without tag and length, are [start, end).
+ */
 export const FOUND = { tag: NO_VALUE, start: 0, end: 0 };
 
-/** In KeyValue; and the tag of Resource in its container, and of attributes in it. */
+/** Tags in KeyValue; and INNER, the tag of Resource in its container and of attributes in the Resource. */
 const KEY = 0x0a;
 const VALUE = 0x12;
 const INNER = 0x0a;
 
-/** Puts the last attribute of that key in resource number `row` into `FOUND`; false when there is none. */
+/** Puts the last attribute with that key of resource number `row` into `FOUND`; false when there is none. */
 export function findAttribute(scanned: ScannedRequest, row: number, key: Uint8Array): boolean {
   const { view, resourcePieces: pieces, changedHeads: heads } = scanned;
   if (heads !== undefined) return findInPiece(heads.view, cell(heads.starts, row), cell(heads.ends, row), key);
@@ -37,12 +39,12 @@ export function findAttribute(scanned: ScannedRequest, row: number, key: Uint8Ar
   return found;
 }
 
-/** What holds the heads of the resources, and so what `findAttribute` finds. */
+/** The bytes that hold the heads of the resources: positions in `FOUND` refer to them. */
 export function headView(scanned: ScannedRequest): DataView {
   return scanned.changedHeads?.view ?? scanned.view;
 }
 
-/** A boolean or number found as text; undefined for what has no text of its own. */
+/** The boolean or number in `FOUND` as text; undefined for a value without a text form. */
 export function numberText(view: DataView): string | undefined {
   const { tag, start, end } = FOUND;
   if (tag === BOOL_VALUE) return integer(view, start, end) === 0n ? 'false' : 'true';
@@ -51,12 +53,12 @@ export function numberText(view: DataView): string | undefined {
   return undefined;
 }
 
-/** Valid UTF-8 as a string, a copy. */
+/** Valid UTF-8 as a string. */
 export function utf8Text(view: DataView, start: number, end: number): string {
   return Buffer.from(view.buffer, view.byteOffset + start, end - start).toString('utf8');
 }
 
-/** The attribute in a run of fields of the container, of which several may be its Resource. */
+/** Finds the attribute in a run of fields of the container, of which several may be its Resource. */
 function findInPiece(view: DataView, start: number, end: number, key: Uint8Array): boolean {
   let found = false;
   for (let at = start; at < end; ) {
@@ -68,7 +70,7 @@ function findInPiece(view: DataView, start: number, end: number, key: Uint8Array
   return found;
 }
 
-/** The attribute in one Resource message. */
+/** Finds the attribute in one Resource message. */
 function findIn(view: DataView, at: number, end: number, key: Uint8Array): boolean {
   let found = false;
   while (at < end) {
@@ -84,7 +86,7 @@ function findIn(view: DataView, at: number, end: number, key: Uint8Array): boole
   return found;
 }
 
-/** Whether a KeyValue has that key: the last field counts. */
+/** Whether a KeyValue has that key. If it has several key fields, the last one counts. */
 function hasKey(view: DataView, at: number, end: number, key: Uint8Array): boolean {
   let found = false;
   while (at < end) {
@@ -96,14 +98,14 @@ function hasKey(view: DataView, at: number, end: number, key: Uint8Array): boole
   return found;
 }
 
-/** Whether those bytes stand in [start, end). */
+/** Whether [start, end) holds exactly those bytes. */
 export function isEqual(view: DataView, start: number, end: number, bytes: Uint8Array): boolean {
   if (end - start !== bytes.length) return false;
   for (let i = 0; i < bytes.length; i++) if (view.getUint8(start + i) !== bytes[i]) return false;
   return true;
 }
 
-/** The value of a KeyValue: the last member of the oneof over all its value fields. */
+/** Puts the value of a KeyValue into `FOUND`: the last member of the oneof over all its value fields. */
 function readValue(view: DataView, at: number, end: number): void {
   FOUND.tag = NO_VALUE;
   while (at < end) {
@@ -127,7 +129,7 @@ function readMember(view: DataView, at: number, end: number): void {
   }
 }
 
-/** Where the content of a field begins whose length stands at `at`. */
+/** Where the content of a field begins whose length is at `at`. */
 export function contentAt(view: DataView, at: number, end: number): number {
   readLength(view, at, end);
   return NEXT[0] as number;

@@ -1,19 +1,22 @@
-/** Which stream a resource goes to (otlp.md, Which stream). Walks validated bytes, once per resource. */
+/**
+ * Which stream a resource goes to. The first rule that matches decides: its attribute `s2.stream`, the stream of the
+ * token, the fallback template of the basin. Walks validated bytes, once per resource.
+ */
 
 import { streamNameFault } from '../../model/names.ts';
 import type { Signal } from '../../model/record.ts';
 import type { ScannedRequest } from '../scan/columns.ts';
 import { FOUND, findAttribute, headView, numberText, STRING_VALUE } from './attributes.ts';
-import { nameAt } from './names.ts';
+import { nameAt } from './stream-names.ts';
 
 /** A stream's name, or why the records of the resource are rejected and what to do about it. */
-export type Route = { readonly stream: string } | { readonly rejected: string };
+export type StreamRoute = { readonly stream: string } | { readonly rejected: string };
 
-/** What decides beside the resource itself. */
+/** What decides besides the resource itself. */
 export interface RoutePolicy {
-  /** Where resources without `s2.stream` go, before any template: a name as it is. */
+  /** The stream of resources without `s2.stream`: a name, which comes before any template. */
   readonly fixed?: string | undefined;
-  /** Template for resources without `s2.stream`; empty is off. */
+  /** The template for resources without `s2.stream`; empty means that there is none. */
   readonly fallback: string;
 }
 
@@ -21,8 +24,8 @@ const STREAM_KEY = Buffer.from('s2.stream');
 const SERVICE_NAME = 'service.name';
 const UNKNOWN_SERVICE = 'unknown_service';
 
-/** Finds the stream of resource number `row`: the first rule that matches decides. */
-export function routeResource(scanned: ScannedRequest, row: number, policy: RoutePolicy): Route {
+/** Finds the stream of resource number `row`. */
+export function routeResource(scanned: ScannedRequest, row: number, policy: RoutePolicy): StreamRoute {
   if (findAttribute(scanned, row, STREAM_KEY)) return byAttribute(headView(scanned));
   if (policy.fixed !== undefined) return { stream: policy.fixed };
   if (policy.fallback !== '') return byTemplate(scanned, row, policy.fallback);
@@ -32,15 +35,14 @@ export function routeResource(scanned: ScannedRequest, row: number, policy: Rout
   };
 }
 
-/** Rule 1. A wrong `s2.stream` never falls through to another rule: its records would land where nobody looks. */
-function byAttribute(view: DataView): Route {
+/** A wrong `s2.stream` is rejected, and no other rule is tried: its records would land where nobody looks for them. */
+function byAttribute(view: DataView): StreamRoute {
   if (FOUND.tag !== STRING_VALUE) return { rejected: 'the resource attribute s2.stream must be a string' };
   const { name, fault } = nameAt(view, FOUND.start, FOUND.end);
   return fault === undefined ? { stream: name } : { rejected: `s2.stream is not a valid stream name: ${fault}` };
 }
 
-/** Rule 4. */
-function byTemplate(scanned: ScannedRequest, row: number, template: string): Route {
+function byTemplate(scanned: ScannedRequest, row: number, template: string): StreamRoute {
   let name = '';
   for (const part of templateParts(template)) {
     const text = typeof part === 'string' ? part : fill(scanned, row, part);
@@ -58,25 +60,25 @@ function byTemplate(scanned: ScannedRequest, row: number, template: string): Rou
   };
 }
 
-/** A literal text, or a placeholder with what it asks for. */
-type Part = string | { readonly name: string; readonly key: Uint8Array };
+/** A literal text, or a placeholder with the attribute that fills it. */
+type TemplatePart = string | { readonly name: string; readonly key: Uint8Array };
 
-const parsed = new Map<string, readonly Part[]>();
+const parsed = new Map<string, readonly TemplatePart[]>();
 const PARSED_MAX = 1_000;
 
-function templateParts(template: string): readonly Part[] {
+function templateParts(template: string): readonly TemplatePart[] {
   const known = parsed.get(template);
   if (known !== undefined) return known;
   if (parsed.size >= PARSED_MAX) parsed.clear();
-  // Every second piece is what stood between braces.
+  // Every second piece was between braces.
   const parts = template
     .split(/\{([^{}]*)\}/)
-    .map((piece, index): Part => (index % 2 === 0 ? piece : { name: piece, key: Buffer.from(piece) }));
+    .map((piece, index): TemplatePart => (index % 2 === 0 ? piece : { name: piece, key: Buffer.from(piece) }));
   parsed.set(template, parts);
   return parts;
 }
 
-function fill(scanned: ScannedRequest, row: number, part: Exclude<Part, string>): string | undefined {
+function fill(scanned: ScannedRequest, row: number, part: Exclude<TemplatePart, string>): string | undefined {
   if (part.name === 'signal') return scanned.signal satisfies Signal;
   const text = findAttribute(scanned, row, part.key) ? textOf(headView(scanned)) : undefined;
   if (part.name === SERVICE_NAME) return text === undefined || text === '' ? UNKNOWN_SERVICE : text;
@@ -87,6 +89,6 @@ function textOf(view: DataView): string | undefined {
   return FOUND.tag === STRING_VALUE ? nameAt(view, FOUND.start, FOUND.end).name : numberText(view);
 }
 
-function partName(part: Part): string {
+function partName(part: TemplatePart): string {
   return typeof part === 'string' ? part : part.name;
 }

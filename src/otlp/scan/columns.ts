@@ -10,12 +10,12 @@ import { ACTION, FALLBACK_TIME_SLOT, POINT_TIME_SLOT, TIME_SLOT, TIME_SLOTS } fr
 const { ITEM, POINT, SCOPE } = ACTION;
 
 const FIRST_CAPACITY = 64;
-/** Pieces of resource heads per item allowed. Senders need about two; more only serves to use up memory. */
+/** How many pieces of resource heads are allowed per item. Senders need about two; more would only use up memory. */
 const PIECES_PER_ITEM_MAX = 8;
 const EMPTY = new Uint8Array(0);
 const NO_VIEW = new DataView(EMPTY.buffer);
 
-/** Heads of resources as the server changed them: row r has [starts[r], ends[r]) of the bytes, in one piece. */
+/** Heads of resources that the server changed: that of row r is [starts[r], ends[r]) of the bytes, in one piece. */
 export interface ChangedHeads {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -24,8 +24,8 @@ export interface ChangedHeads {
 }
 
 /**
- * Resources, scopes and items of one request, in its order. Resources and scopes without items are left out: they
- * hold no record. Columns are longer than what they hold; those named `…From` have one entry more than there are
+ * Resources, scopes and items of one request, in its order. Resources and scopes without items are left out, because
+ * they hold no record. Columns may be longer than their content. Those named `…From` have one entry more than there are
  * rows: row r has [from[r], from[r + 1]).
  */
 export class ScannedRequest {
@@ -35,20 +35,20 @@ export class ScannedRequest {
   itemsMax = 0;
 
   resourceCount = 0;
-  /** First byte of the resource's field in the request, its tag. */
+  /** The first byte of the resource's field in the request: its tag. */
   resourceField = new Uint32Array(FIRST_CAPACITY);
   resourceEnd = new Uint32Array(FIRST_CAPACITY);
   resourceScopesFrom = new Uint32Array(FIRST_CAPACITY);
   resourcePiecesFrom = new Uint32Array(FIRST_CAPACITY);
-  /** Heads: pairs of start and end of every field but the scopes, tags included, in wire order. */
+  /** Heads: pairs of start and end of all fields except the scopes, with their tags, in wire order. */
   resourcePieces = new Uint32Array(FIRST_CAPACITY);
-  /** Heads that count in place of those pieces: those of all resources, or none. */
+  /** Heads that replace those pieces: for all resources, or undefined. */
   changedHeads: ChangedHeads | undefined = undefined;
 
   scopeCount = 0;
   scopeItemsFrom = new Uint32Array(FIRST_CAPACITY);
   scopePiecesFrom = new Uint32Array(FIRST_CAPACITY);
-  /** Likewise for scopes: every field but the items. */
+  /** The same for scopes: all fields except the items. */
   scopePieces = new Uint32Array(FIRST_CAPACITY);
 
   itemCount = 0;
@@ -60,16 +60,18 @@ export class ScannedRequest {
   /** Data points of a metric; 0 for the other signals. */
   itemPoints = new Uint32Array(FIRST_CAPACITY);
 
-  /** By slot: where the item or data point at hand has its times; 0 where it has none. */
+  /** By slot: the position of the times of the current item or data point; 0 when it has none. */
   readonly timeAt = new Int32Array(TIME_SLOTS);
 
   #resourcePieceEnd = 0;
   #scopePieceEnd = 0;
-  /** Behind the last scope of the resource at hand, and the last item of its scope: heads go on there. */
+  /**
+   * The end of the last scope of the current resource, and of the last item of the current scope: heads go on there.
+   */
   #resourceHeadFrom = 0;
   #scopeHeadFrom = 0;
 
-  /** Forgets what it held. */
+  /** Starts a new request; forgets the last one. */
   begin(signal: Signal, body: Uint8Array, itemsMax: number): void {
     this.signal = signal;
     this.body = body;
@@ -78,14 +80,14 @@ export class ScannedRequest {
     this.#clear();
   }
 
-  /** Lets go of the body. */
+  /** Releases the body. */
   end(): void {
     this.body = EMPTY;
     this.view = NO_VIEW;
     this.#clear();
   }
 
-  /** A resource, scope, item or data point begins: at `field` with its tag, at `start` with its content. */
+  /** A resource, scope, item or data point begins. Its tag is at `field`, its content at `start`. */
   open(action: number, field: number, start: number, end: number): void {
     if (action === ITEM) this.#openItem(field, start);
     else if (action === POINT) this.timeAt[POINT_TIME_SLOT] = 0;
@@ -93,7 +95,7 @@ export class ScannedRequest {
     else this.#openResource(field, start, end);
   }
 
-  /** What was opened last ends. */
+  /** What was last opened ends. */
   close(action: number, end: number): void {
     if (action === ITEM) this.#closeItem(end);
     else if (action === POINT) this.#closePoint();
@@ -111,11 +113,11 @@ export class ScannedRequest {
     this.#resourceHeadFrom = start;
   }
 
-  /** A piece of the resource's head ends where a scope begins, or the resource ends. */
+  /** A piece of the resource's head ends where a scope begins, or where the resource ends. */
   #resourcePiece(end: number): void {
     if (this.#resourceHeadFrom === end) return;
     const at = this.#resourcePieceEnd;
-    // Resources with items are no more than the items; only empty scopes between fields can break this.
+    // There are at most as many resources with items as items, so only empty scopes between fields can exceed this.
     if (at >= 2 * PIECES_PER_ITEM_MAX * (this.itemsMax + 1)) throw tooTorn(this.itemsMax);
     if (at + 2 > this.resourcePieces.length) this.resourcePieces = grown(this.resourcePieces);
     this.resourcePieces[at] = this.#resourceHeadFrom;
@@ -181,18 +183,18 @@ export class ScannedRequest {
   #closeItem(end: number): void {
     this.#scopeHeadFrom = end;
     this.itemEnd[this.itemCount] = end;
-    if (!this.#noteTime(TIME_SLOT)) this.#noteTime(FALLBACK_TIME_SLOT);
+    if (!this.#recordTime(TIME_SLOT)) this.#recordTime(FALLBACK_TIME_SLOT);
     this.itemCount++;
   }
 
   #closePoint(): void {
     const row = this.itemCount;
     this.itemPoints[row] = cell(this.itemPoints, row) + 1;
-    this.#noteTime(POINT_TIME_SLOT);
+    this.#recordTime(POINT_TIME_SLOT);
   }
 
-  /** The item at hand gets the time of that slot, unless it has a later one. False when there is none, or it is 0. */
-  #noteTime(slot: number): boolean {
+  /** Gives the current item the time of that slot, unless it has a later one. False when there is none, or it is 0. */
+  #recordTime(slot: number): boolean {
     const at = this.timeAt[slot] as number;
     if (at === 0) return false;
     const low = this.view.getUint32(at, true);
@@ -241,7 +243,7 @@ export function msFromNanos(high: number, low: number): number {
   return high * 4_294 + Math.floor((high * 967_296 + low) / 1_000_000);
 }
 
-/** Reads a column where it is known to have an entry. */
+/** Reads an entry of a column that is known to be there. */
 export function cell(column: Uint32Array, row: number): number {
   return column[row] as number;
 }

@@ -1,18 +1,18 @@
 /**
- * The usual form of what requests consist of for the most part, attributes, recognised and validated at a glance.
- * What does not look like it is neither good nor bad: the walk looks closer.
+ * A fast path for attributes, of which requests mostly consist: recognises their usual form and validates it in one go.
+ * Any other form is neither valid nor invalid yet: the walk checks it field by field.
  */
 
 import { isUtf8At } from '../../encoding/utf8.ts';
 import { PLAIN_TAG } from './tables.ts';
 
-// Constants of this module: see scan-walk.ts.
+// Copied into constants of this module for speed: see `walk.ts`.
 const { key: KEY, value: VALUE, text: TEXT, bool: BOOL, int: INT } = PLAIN_TAG;
 
-/** A key of no bytes and a value of two. */
+/** An empty key and a value of two bytes. */
 const PLAIN_ATTRIBUTE_BYTES_MIN = 6;
 
-/** Whether a KeyValue is one key and one plain value and nothing else, as nearly all are, and valid. */
+/** Whether a KeyValue is valid and holds one key and one plain value and nothing else, as nearly all do. */
 export function isPlainAttribute(view: DataView, at: number, end: number): boolean {
   if (end - at < PLAIN_ATTRIBUTE_BYTES_MIN || view.getUint8(at) !== KEY) return false;
   const keyLength = view.getUint8(at + 1);
@@ -26,7 +26,7 @@ export function isPlainAttribute(view: DataView, at: number, end: number): boole
   return view.getUint8(value + 1) === valueLength - 2 && isUtf8At(view, at + 2, end);
 }
 
-/** Whether an AnyValue is one string, boolean or integer and nothing else, and valid. */
+/** Whether an AnyValue is valid and holds one string, boolean or integer and nothing else. */
 export function isPlainValue(view: DataView, at: number, end: number): boolean {
   if (end - at < 2) return false;
   if (view.getUint8(at) !== TEXT) return isPlainNumber(view, at, end);
@@ -36,7 +36,7 @@ export function isPlainValue(view: DataView, at: number, end: number): boolean {
   return high < 0x80 && at + 3 + (length & 0x7f) + high * 0x80 === end && isUtf8At(view, at + 3, end);
 }
 
-/** Whether an AnyValue of two bytes at least is one boolean or integer, and that a small one. */
+/** Whether an AnyValue of at least two bytes holds one boolean or one small integer. */
 function isPlainNumber(view: DataView, at: number, end: number): boolean {
   const tag = view.getUint8(at);
   if (tag !== INT && tag !== BOOL) return false;

@@ -1,22 +1,22 @@
 /**
- * One pass over the bytes of an OTLP request (storage.md, Speed S6): validates them to the bottom and notes where the
- * resources, scopes and items are and what time they have. Allocates nothing per item.
+ * One pass over the bytes of an OTLP request: validates every field at every depth, and records where the resources,
+ * scopes and items are and what time they have. For speed it allocates nothing per item.
  */
 
 import { type OtlpLimits, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
 import { ScannedRequest } from './columns.ts';
 import { REQUEST_TYPES } from './tables.ts';
-import { Walk, walk } from './walk.ts';
+import { WalkState, walk } from './walk.ts';
 
 export type ScanLimits = Pick<OtlpLimits, 'requestRecordsMax'>;
 
 /**
- * Validates a protobuf request and finds what is in it. `into` is reused and returned; it is good until its next use.
- * Of fields that the schema does not know, those of the request itself are checked and left out. Blocks the event loop
- * until it is done: for bodies of unknown size there is `Scan`.
- * @throws TailraceError `bad_proto` when a standard decoder would refuse it (otlp.md, Encodings), `too_large` when it
- * holds more than `requestRecordsMax` items.
+ * Validates a protobuf request and finds its resources, scopes and items. `into` is returned, and is valid until its
+ * next use. Unknown fields of the request message itself are checked and left out. Blocks the event loop until it is
+ * done: use `RequestScan` for bodies of unknown size.
+ * @throws TailraceError `bad_proto` when a standard protobuf decoder would refuse it, `too_large` when it holds more
+ * than `requestRecordsMax` items.
  */
 export function scanRequest(
   signal: Signal,
@@ -31,13 +31,13 @@ export function scanRequest(
 }
 
 /** The walk of `scanRequest`, which is never interrupted. */
-const atOnce = new Walk();
+const atOnce = new WalkState();
 
-/** A scan in steps of `YIELD_BYTES`, between which others may run. Used again and again. */
-export class Scan {
-  /** What was found: good once `step` has answered true, until `end`. */
+/** A scan in steps of `YIELD_BYTES`, between which others may run. May be reused for the next request. */
+export class RequestScan {
+  /** What was found: valid from when `step` returned true until `end`. */
   readonly found = new ScannedRequest();
-  readonly #walk = new Walk();
+  readonly #walk = new WalkState();
 
   begin(signal: Signal, body: Uint8Array, limits: ScanLimits): void {
     this.found.begin(signal, body, limits.requestRecordsMax);
@@ -45,14 +45,14 @@ export class Scan {
   }
 
   /**
-   * True when the body is done.
+   * Scans one step further; returns true at the end of the body.
    * @throws TailraceError like `scanRequest`.
    */
   step(): boolean {
     return walk(this.#walk, this.found, this.#walk.at + YIELD_BYTES);
   }
 
-  /** Lets go of the body. */
+  /** Releases the body. */
   end(): void {
     this.found.end();
   }

@@ -1,17 +1,17 @@
 /**
  * The action tables of the scanner, built once from the schema: for each message type, what to do with each tag. So
- * `proto/` stays the one place that says what OTLP looks like.
+ * `proto/` stays the only place that says what OTLP looks like.
  */
 
 import protobuf from 'protobufjs/light.js';
 import { assert } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
-import { SCHEMA } from '../schema.gen.ts';
+import { MESSAGE_TYPES, messageType, REQUESTS, scalarWireType } from '../message-types.ts';
 
 /**
- * What to do with a field: the low bits of an entry. The bits above hold the target of the act. The order counts: from
- * BYTES on fields begin with a length, from ATTRIBUTE on they are messages, whose target is their type, and from POINT on
- * messages that the columns are told of.
+ * What to do with a field: the low bits of an entry. The bits above hold the target of the action. The order matters:
+ * from BYTES on, fields begin with a length; from ATTRIBUTE on, they are messages and the target is their type; from
+ * POINT on, they are messages that the columns record.
  */
 export const ACTION = {
   UNKNOWN: 0,
@@ -25,11 +25,11 @@ export const ACTION = {
   PACKED_VARINT: 7,
   PACKED_FIXED64: 8,
   PACKED_FIXED32: 9,
-  /** KeyValue and AnyValue, which have a short way for their usual form. */
+  /** KeyValue and AnyValue, whose usual form has a fast path. */
   ATTRIBUTE: 10,
   VALUE: 11,
   MESSAGE: 12,
-  /** A data point of a metric: it has a time that counts. */
+  /** A data point of a metric: it has a time. */
   POINT: 13,
   ITEM: 14,
   SCOPE: 15,
@@ -40,7 +40,7 @@ export const ACTION = {
 
 export const ACTION_BITS = 5;
 export const ACTION_MASK = 31;
-/** Tags below this are looked up: field numbers up to 31. Any other tag is unknown. */
+/** Tags below this are looked up: field numbers up to 31. All other tags are unknown. */
 export const TAGS = 256;
 
 /** The slots of TIME. */
@@ -58,14 +58,7 @@ const { UNKNOWN, VARINT, FIXED64, FIXED32, TIME, BYTES, STRING, PACKED_VARINT, P
   ACTION;
 const { ATTRIBUTE, VALUE, MESSAGE, POINT, ITEM, SCOPE, RESOURCE } = ACTION;
 
-const COLLECTOR = 'opentelemetry.proto.collector';
-const REQUESTS: Readonly<Record<Signal, string>> = {
-  logs: `${COLLECTOR}.logs.v1.ExportLogsServiceRequest`,
-  traces: `${COLLECTOR}.trace.v1.ExportTraceServiceRequest`,
-  metrics: `${COLLECTOR}.metrics.v1.ExportMetricsServiceRequest`,
-};
-
-/** Where the time of a record stands (otlp.md, One record per item), by type and field. */
+/** The fields that hold the time of a record: an item is one record. */
 const TIMES: Readonly<Record<string, number>> = {
   '.opentelemetry.proto.logs.v1.LogRecord.timeUnixNano': TIME_SLOT,
   '.opentelemetry.proto.logs.v1.LogRecord.observedTimeUnixNano': FALLBACK_TIME_SLOT,
@@ -83,11 +76,9 @@ const SCALARS: Readonly<Record<number, readonly [single: number, packed: number]
   5: [FIXED32, PACKED_FIXED32],
 };
 
-const root = protobuf.Root.fromJSON(SCHEMA).resolveAll();
-const types = reachableTypes(Object.values(REQUESTS).map((name) => root.lookupType(name)));
-
-const keyValue = root.lookupType('opentelemetry.proto.common.v1.KeyValue');
-const anyValue = root.lookupType('opentelemetry.proto.common.v1.AnyValue');
+const types = MESSAGE_TYPES;
+const keyValue = messageType('common.v1.KeyValue');
+const anyValue = messageType('common.v1.AnyValue');
 const containers = containerActions();
 
 /** `ACTIONS[type * TAGS + tag]` is `target << ACTION_BITS | action`. */
@@ -104,23 +95,13 @@ export const PLAIN_TAG = {
 
 /** The type of each signal's request. */
 export const REQUEST_TYPES: Readonly<Record<Signal, number>> = {
-  logs: numberOf(REQUESTS.logs),
-  traces: numberOf(REQUESTS.traces),
-  metrics: numberOf(REQUESTS.metrics),
+  logs: types.indexOf(REQUESTS.logs),
+  traces: types.indexOf(REQUESTS.traces),
+  metrics: types.indexOf(REQUESTS.metrics),
 };
 
-/** A type without fields: what a group is checked by. */
+/** A type without fields, by which groups are checked. */
 export const NO_TYPE = types.length;
-
-function reachableTypes(from: readonly protobuf.Type[]): readonly protobuf.Type[] {
-  const found = new Set(from);
-  // A Set hands out what is added while it is walked, so this reaches everything.
-  for (const type of found) {
-    for (const field of type.fieldsArray)
-      if (field.resolvedType instanceof protobuf.Type) found.add(field.resolvedType);
-  }
-  return [...found];
-}
 
 function buildActions(): Uint16Array {
   // One row more, which stays empty: NO_TYPE.
@@ -137,7 +118,7 @@ function buildActions(): Uint16Array {
   return actions;
 }
 
-/** The wire types under which a field is known, each with its action. Any other wire type makes it an unknown field. */
+/** The wire types with which a field is known, each with its action. With any other wire type the field is unknown. */
 function fieldActions(field: protobuf.Field): readonly (readonly [wireType: number, action: number])[] {
   if (field.resolvedType instanceof protobuf.Type) {
     const type = types.indexOf(field.resolvedType);
@@ -165,36 +146,25 @@ function messageAction(type: protobuf.Type): number {
   return type.fieldsArray.some((field) => TIMES[field.fullName] === POINT_TIME_SLOT) ? POINT : MESSAGE;
 }
 
-function scalarWireType(field: protobuf.Field): number {
-  if (field.resolvedType instanceof protobuf.Enum) return 0;
-  const wireType = (protobuf.types.basic as Readonly<Record<string, number>>)[field.type];
-  assert(wireType !== undefined, `field ${field.fullName} has a scalar type`);
-  return wireType;
-}
-
-/** A tag that is written in the code, where the schema agrees. */
+/** A tag that is written in the code; asserts that the schema agrees. */
 function knownTag(type: protobuf.Type, tag: number, action: number): number {
   const entry = ACTIONS[types.indexOf(type) * TAGS + tag] ?? UNKNOWN;
   assert((entry & ACTION_MASK) === action, `${type.fullName} has the tag ${tag} that the scanner counts on`);
   return tag;
 }
 
-function numberOf(name: string): number {
-  return types.indexOf(root.lookupType(name));
-}
-
-/** Resources, scopes and items of all signals, found by the tags that the scanner and the blocks count on. */
+/** Resources, scopes and items of all signals, found by the tags that the scanner and the blocks rely on. */
 function containerActions(): ReadonlyMap<protobuf.Type, number> {
   const found = new Map<protobuf.Type, number>();
-  for (const name of Object.values(REQUESTS)) {
-    const resource = onlyMessage(root.lookupType(name), RESOURCE_TAG);
+  for (const request of Object.values(REQUESTS)) {
+    const resource = onlyMessage(request, RESOURCE_TAG);
     const scope = onlyMessage(resource, SCOPE_TAG);
     found.set(resource, RESOURCE).set(scope, SCOPE).set(onlyMessage(scope, ITEM_TAG), ITEM);
   }
   return found;
 }
 
-/** The type of the repeated message behind a tag. */
+/** The type of the repeated message that has a tag. */
 function onlyMessage(type: protobuf.Type, tag: number): protobuf.Type {
   const field = type.fieldsArray.find((candidate) => candidate.id === tag >> 3);
   assert(field?.repeated === true && field.resolvedType instanceof protobuf.Type, `${type.fullName} holds messages`);

@@ -1,16 +1,16 @@
 /**
- * Protobuf's wire format (otlp.md, Encodings), field by field. Functions take positions and hand positions on; nothing
- * is allocated but errors.
+ * Protobuf's wire format (protobuf.dev/programming-guides/encoding), field by field. Functions take and return
+ * positions; they allocate nothing except errors.
  */
 
 import { TailraceError } from '../../model/error.ts';
 import { NESTING_MAX } from '../../model/limits.ts';
 
-/** Behind the varint that `readTag` or `readLength` read last: valid until their next call. */
+/** The position after the varint that `readTag` or `readLength` last read: valid until their next call. */
 export const NEXT = new Int32Array(1);
 
 /**
- * A tag at `at`; `NEXT` is behind it. A tag has 32 bits and five bytes at most.
+ * Reads the tag at `at` and sets `NEXT` after it. A tag has at most 32 bits and five bytes.
  * @throws TailraceError `bad_proto`.
  */
 export function readTag(view: DataView, at: number, end: number): number {
@@ -33,7 +33,7 @@ export function readTag(view: DataView, at: number, end: number): number {
 }
 
 /**
- * A length at `at`; `NEXT` is behind it. A length has 31 bits and five bytes at most.
+ * Reads the length at `at` and sets `NEXT` after it. A length has at most 31 bits and five bytes.
  * @throws TailraceError `bad_proto`.
  */
 export function readLength(view: DataView, at: number, end: number): number {
@@ -56,7 +56,7 @@ export function readLength(view: DataView, at: number, end: number): number {
 }
 
 /**
- * The end of a field's value, by its wire type alone. Groups are passed over with all that is in them.
+ * The end of a field's value, by its wire type alone. A group is skipped with all that is in it.
  * @throws TailraceError `bad_proto`.
  */
 export function skipValue(view: DataView, at: number, end: number, tag: number): number {
@@ -64,7 +64,7 @@ export function skipValue(view: DataView, at: number, end: number, tag: number):
   return skipPlainValue(view, at, end, tag);
 }
 
-/** Likewise for what is no group. */
+/** The same for a field that is not a group. */
 export function skipPlainValue(view: DataView, at: number, end: number, tag: number): number {
   if (tag < 8) throw fault(at, 'field number 0 does not exist');
   const wireType = tag & 7;
@@ -79,7 +79,7 @@ export function skipPlainValue(view: DataView, at: number, end: number, tag: num
 }
 
 /**
- * The end of a varint: ten bytes and 64 bits at most.
+ * The end of a varint, which has at most 64 bits and ten bytes.
  * @throws TailraceError `bad_proto`.
  */
 export function skipVarint(view: DataView, at: number, end: number): number {
@@ -94,7 +94,7 @@ export function skipVarint(view: DataView, at: number, end: number): number {
   throw fault(at, 'a number is longer than 64 bits');
 }
 
-/** Something in the body that no decoder takes. `at` counts from the first byte of the body. */
+/** The error for a body that no decoder takes. `at` counts from the first byte of the body. */
 export function fault(at: number, what: string): TailraceError {
   return new TailraceError('bad_proto', `the body is not a valid OTLP protobuf message: ${what} (at byte ${at})`);
 }

@@ -1,4 +1,4 @@
-/** OTLP messages decoded by protobufjs, for the views only: on the way in nothing is decoded. */
+/** OTLP messages decoded by protobufjs, for the views only: ingest decodes nothing. */
 
 import protobuf from 'protobufjs/light.js';
 import type { Signal } from '../../model/record.ts';
@@ -34,7 +34,7 @@ export interface Resource {
   readonly attributes: readonly KeyValue[];
 }
 
-export interface Scope {
+export interface InstrumentationScope {
   readonly name: string;
   readonly version: string;
   readonly attributes: readonly KeyValue[];
@@ -100,7 +100,7 @@ export interface Points {
   readonly isMonotonic?: boolean;
 }
 
-/** A data point of any kind: what its kind does not have is undefined. */
+/** A data point of any kind: fields that its kind does not have are undefined. */
 export interface DataPoint {
   readonly attributes: readonly KeyValue[];
   readonly startTimeUnixNano: Int64;
@@ -141,20 +141,20 @@ export interface Exemplar {
 }
 
 /** Items of one scope of one resource, in the order of the message. */
-export interface Group<Item> {
+export interface ScopeItems<Item> {
   readonly resource: Resource | null;
-  readonly scope: Scope | null;
+  readonly scope: InstrumentationScope | null;
   readonly items: readonly Item[];
 }
 
-/** What a signal's items are. */
-export interface Items {
+/** The type of each signal's items. */
+export interface SignalItems {
   readonly logs: LogRecord;
   readonly traces: Span;
   readonly metrics: Metric;
 }
 
-/** Where the containers of a signal are: in its data message, in a resource, in a scope. */
+/** The fields that hold the containers of a signal: in its data message, in a resource, in a scope. */
 const PATHS: Readonly<Record<Signal, { type: string; resources: string; scopes: string; items: string }>> = {
   logs: { type: 'logs.v1.LogsData', resources: 'resourceLogs', scopes: 'scopeLogs', items: 'logRecords' },
   traces: { type: 'trace.v1.TracesData', resources: 'resourceSpans', scopes: 'scopeSpans', items: 'spans' },
@@ -163,7 +163,7 @@ const PATHS: Readonly<Record<Signal, { type: string; resources: string; scopes: 
 
 const types = new Map<Signal, protobuf.Type>();
 
-/** The message type of a signal: LogsData, TracesData or MetricsData. Loaded when first asked for. */
+/** The message type of a signal: LogsData, TracesData or MetricsData. Loaded at the first call. */
 export function dataType(signal: Signal): protobuf.Type {
   const known = types.get(signal);
   if (known !== undefined) return known;
@@ -174,24 +174,27 @@ export function dataType(signal: Signal): protobuf.Type {
 
 type Decoded = Readonly<Record<string, readonly Decoded[]>>;
 
-/** Decodes a message and lists its groups in order. @throws what protobufjs throws when the bytes are no such message. */
-export function decodeGroups<S extends Signal>(signal: S, message: Uint8Array): readonly Group<Items[S]>[] {
+/**
+ * Decodes a message and lists its scopes in order.
+ * @throws what protobufjs throws when the bytes are not such a message.
+ */
+export function decodeScopes<S extends Signal>(signal: S, message: Uint8Array): readonly ScopeItems<SignalItems[S]>[] {
   const { resources, scopes, items } = PATHS[signal];
   const data = dataType(signal).decode(message) as unknown as Decoded;
-  const groups: Group<Items[S]>[] = [];
+  const decoded: ScopeItems<SignalItems[S]>[] = [];
   for (const container of data[resources] ?? []) {
     for (const inner of container[scopes] ?? []) {
-      groups.push({
+      decoded.push({
         resource: container.resource as unknown as Resource | null,
-        scope: inner.scope as unknown as Scope | null,
-        items: inner[items] as unknown as readonly Items[S][],
+        scope: inner.scope as unknown as InstrumentationScope | null,
+        items: inner[items] as unknown as readonly SignalItems[S][],
       });
     }
   }
-  return groups;
+  return decoded;
 }
 
-/** How many items the groups hold. */
-export function countItems(groups: readonly Group<unknown>[]): number {
-  return groups.reduce((sum, group) => sum + group.items.length, 0);
+/** How many items the scopes hold together. */
+export function countItems(scopes: readonly ScopeItems<unknown>[]): number {
+  return scopes.reduce((sum, { items }) => sum + items.length, 0);
 }

@@ -1,37 +1,39 @@
-/** The `message` view: one flat JSON row for each record, whatever its signal (otlp.md, Views). */
+/** The `message` view: one flat JSON row for each record, of any signal. */
 
 import { isUtf8 } from 'node:buffer';
 import type { Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
-import { countItems, decodeGroups, type Group, type Items } from './decode.ts';
+import { countItems, decodeScopes, type ScopeItems, type SignalItems } from './decode.ts';
+import { logFields } from './log-fields.ts';
+import { metricFields } from './metric-fields.ts';
 import { type OtlpRun, otlpRuns } from './otlp.ts';
-import type { ItemFields, MessageRow } from './row.ts';
-import { logFields } from './row-log.ts';
-import { metricFields } from './row-metric.ts';
-import { spanFields } from './row-span.ts';
-import { attributesJson, base64, type Json, type JsonObject, rfc3339FromMs } from './values.ts';
+import type { ItemFields, RecordRow } from './row.ts';
+import { spanFields } from './span-fields.ts';
+import { attributesJson, base64, type JsonObject, type JsonValue, rfc3339FromMs } from './values.ts';
 
-const FIELDS: { readonly [S in Signal]: (item: Items[S]) => ItemFields } = {
+const FIELDS: { readonly [S in Signal]: (item: SignalItems[S]) => ItemFields } = {
   logs: logFields,
   traces: spanFields,
   metrics: metricFields,
 };
 
-/** Rows of the records [from, to), one each, in order. Never throws on what a record holds. */
-export function messageRows(block: Block, from: number, to: number): readonly MessageRow[] {
+/** The rows of the records [from, to), one for each, in order. Never throws because of what a record holds. */
+export function messageRows(block: Block, from: number, to: number): readonly RecordRow[] {
   return otlpRuns(block, from, to).flatMap((run) => runRows(block, run));
 }
 
-function runRows(block: Block, run: OtlpRun): readonly MessageRow[] {
+function runRows(block: Block, run: OtlpRun): readonly RecordRow[] {
   const rows = run.signal === undefined ? undefined : rowsOfMessage(block, run, run.signal, run.message);
   if (rows !== undefined) return rows;
-  const single: MessageRow[] = [];
+  const single: RecordRow[] = [];
   for (let i = run.from; i < run.to; i++) single.push(rowAlone(block, i, run.signal));
   return single;
 }
 
-/** A run that cannot be read as a whole is read record by record, so that one bad record spoils only its own row. */
-function rowAlone(block: Block, i: number, signal: Signal | undefined): MessageRow {
+/**
+ * A run that cannot be decoded as a whole is decoded record by record, so that a bad record spoils only its own row.
+ */
+function rowAlone(block: Block, i: number, signal: Signal | undefined): RecordRow {
   if (signal === undefined) return plainRow(block, i);
   const run = { from: i, to: i + 1 };
   return rowsOfMessage(block, run, signal, block.record(i).body)?.[0] ?? plainRow(block, i);
@@ -43,29 +45,29 @@ function rowsOfMessage<S extends Signal>(
   run: { readonly from: number; readonly to: number },
   signal: S,
   message: Uint8Array,
-): readonly MessageRow[] | undefined {
+): readonly RecordRow[] | undefined {
   try {
-    const groups = decodeGroups(signal, message);
-    if (countItems(groups) !== run.to - run.from) return undefined;
-    const rows: MessageRow[] = [];
-    for (const group of groups) appendRows(rows, block, run.from, signal, group);
+    const scopes = decodeScopes(signal, message);
+    if (countItems(scopes) !== run.to - run.from) return undefined;
+    const rows: RecordRow[] = [];
+    for (const scope of scopes) appendRows(rows, block, run.from, signal, scope);
     return rows;
   } catch {
-    // What is stored was valid to whoever stored it; a view shows what it can and never fails a reader.
+    // The record was accepted as it is: a view shows what it can, and must not make the read fail.
     return undefined;
   }
 }
 
 function appendRows<S extends Signal>(
-  rows: MessageRow[],
+  rows: RecordRow[],
   block: Block,
   first: number,
   signal: S,
-  group: Group<Items[S]>,
+  decoded: ScopeItems<SignalItems[S]>,
 ): void {
-  const { serviceName, resource, scope } = groupFields(group);
+  const { serviceName, resource, scope } = sharedFields(decoded);
   const fields = FIELDS[signal];
-  for (const item of group.items) {
+  for (const item of decoded.items) {
     const i = first + rows.length;
     const { timestamp, ...rest } = fields(item);
     rows.push({
@@ -80,31 +82,31 @@ function appendRows<S extends Signal>(
   }
 }
 
-/** What all items of a scope share, made once. */
-function groupFields(group: Group<unknown>): {
+/** The columns that all items of a scope share, made once. */
+function sharedFields(decoded: ScopeItems<unknown>): {
   serviceName: string | undefined;
   resource: JsonObject;
   scope: JsonObject | undefined;
 } {
-  const resource = attributesJson(group.resource?.attributes ?? []);
+  const resource = attributesJson(decoded.resource?.attributes ?? []);
   const name = resource['service.name'];
   const scope =
-    group.scope === null
+    decoded.scope === null
       ? undefined
       : {
-          name: group.scope.name,
-          version: group.scope.version === '' ? undefined : group.scope.version,
-          attributes: group.scope.attributes.length === 0 ? undefined : attributesJson(group.scope.attributes),
+          name: decoded.scope.name,
+          version: decoded.scope.version === '' ? undefined : decoded.scope.version,
+          attributes: decoded.scope.attributes.length === 0 ? undefined : attributesJson(decoded.scope.attributes),
         };
   return { serviceName: typeof name === 'string' ? name : undefined, resource, scope };
 }
 
-/** A record that is not OTLP: text where all of it is text, else base64. */
-function plainRow(block: Block, i: number): MessageRow {
+/** The row of a record that is not OTLP: as text when all of it is UTF-8, else in base64. */
+function plainRow(block: Block, i: number): RecordRow {
   const { seqNum, timestamp, headers, body } = block.record(i);
   const isText = isUtf8(body) && headers.every(([name, value]) => isUtf8(name) && isUtf8(value));
   const show = (bytes: Uint8Array): string => (isText ? Buffer.from(bytes).toString('utf8') : base64(bytes));
-  const pairs: Json = headers.map(([name, value]) => [show(name), show(value)]);
+  const pairs: JsonValue = headers.map(([name, value]) => [show(name), show(value)]);
   return {
     seqNum,
     timestamp: rfc3339FromMs(timestamp),

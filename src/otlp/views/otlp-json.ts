@@ -1,6 +1,7 @@
 /**
- * The `otlp-json` view: OTLP messages in OTLP's JSON mapping: lowerCamelCase keys, ids in lower-case hex, 64-bit
- * integers as strings, bytes in base64, enums as integers, `"NaN"`, `"Infinity"` and `"-Infinity"` as strings.
+ * The `otlp-json` view: OTLP messages in OTLP's JSON mapping (OTLP specification, JSON Protobuf Encoding). It has
+ * lowerCamelCase keys, ids in lower-case hex, 64-bit integers as strings, bytes in base64, enums as integers, and
+ * `"NaN"`, `"Infinity"` and `"-Infinity"` as strings.
  */
 
 import protobuf from 'protobufjs/light.js';
@@ -12,22 +13,22 @@ import { otlpRuns } from './otlp.ts';
 /**
  * One message as the JSON of an Export…ServiceRequest, which is also a line of the OTLP file format. Fields that the
  * schema does not know are left out.
- * @throws what protobufjs throws when the bytes are no such message.
+ * @throws what protobufjs throws when the bytes are not such a message.
  */
 export function otlpJson(signal: Signal, message: Uint8Array): string {
   const type = dataType(signal);
-  return messageWriter(type)(type.decode(message) as unknown as Fields);
+  return messageWriter(type)(type.decode(message) as unknown as DecodedMessage);
 }
 
-/** What the records [from, to) are in this view. */
+/** Records in this view. */
 export interface OtlpJsonRequests {
-  /** One request for each run of one signal, in order. */
+  /** One request for each run of records of one signal, in order. */
   readonly requests: readonly string[];
   /** Records that are not OTLP. */
   readonly skipped: number;
 }
 
-/** The records [from, to) as requests. Never throws on what a record holds. */
+/** The records [from, to) as requests. Never throws because of what a record holds. */
 export function otlpJsonRequests(block: Block, from: number, to: number): OtlpJsonRequests {
   const requests: string[] = [];
   let skipped = 0;
@@ -43,27 +44,31 @@ function tryOtlpJson(signal: Signal, message: Uint8Array): string | undefined {
   try {
     return otlpJson(signal, message);
   } catch {
-    // Valid when it was stored; a view never fails a reader, it says that it left something out.
+    // The record was accepted as it is: a view must not make the read fail, but says that it left something out.
     return undefined;
   }
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-type Write = (value: never) => string;
+type DecodedMessage = Readonly<Record<string, unknown>>;
+type WriteValue = (value: never) => string;
 
 const HEX_FIELDS: ReadonlySet<string> = new Set(['traceId', 'spanId', 'parentSpanId']);
-const writers = new Map<protobuf.Type, (message: Fields) => string>();
+const writers = new Map<protobuf.Type, (message: DecodedMessage) => string>();
 
-/** The writer of a message type, made once from its descriptor; types may contain themselves. */
-function messageWriter(type: protobuf.Type): (message: Fields) => string {
+/**
+ * The writer of a message type, made once from its descriptor. Its fields are looked up at the first call, because
+ * types may contain themselves.
+ */
+function messageWriter(type: protobuf.Type): (message: DecodedMessage) => string {
   const known = writers.get(type);
   if (known !== undefined) return known;
-  let fields: readonly (readonly [name: string, key: string, write: Write])[] | undefined;
-  const writer = (message: Fields): string => {
+  let fields: readonly (readonly [name: string, key: string, write: WriteValue])[] | undefined;
+  const writer = (message: DecodedMessage): string => {
     fields ??= type.fieldsArray.map((field) => [field.name, `"${field.name}":`, fieldWriter(field)] as const);
     let text = '';
     for (const [name, key, write] of fields) {
-      // What the wire had is an own property, defaults are on the prototype; but every list is an own property.
+      // Fields that were on the wire are own properties and defaults are on the prototype, but lists are always own
+      // ones.
       if (!Object.hasOwn(message, name)) continue;
       const value = message[name];
       if (Array.isArray(value) && value.length === 0) continue;
@@ -75,14 +80,14 @@ function messageWriter(type: protobuf.Type): (message: Fields) => string {
   return writer;
 }
 
-function fieldWriter(field: protobuf.Field): Write {
+function fieldWriter(field: protobuf.Field): WriteValue {
   const { resolvedType } = field.resolve();
   const one = resolvedType instanceof protobuf.Type ? messageWriter(resolvedType) : scalarWriter(field);
   if (!field.repeated) return one;
-  return (values: never) => `[${(values as readonly never[]).map(one as Write).join(',')}]`;
+  return (values: never) => `[${(values as readonly never[]).map(one as WriteValue).join(',')}]`;
 }
 
-function scalarWriter(field: protobuf.Field): Write {
+function scalarWriter(field: protobuf.Field): WriteValue {
   switch (field.type) {
     case 'string':
       return (value: never) => JSON.stringify(value);
@@ -102,14 +107,14 @@ function scalarWriter(field: protobuf.Field): Write {
   }
 }
 
-function bytesWriter(encoding: 'hex' | 'base64'): Write {
+function bytesWriter(encoding: 'hex' | 'base64'): WriteValue {
   return (value: never) => {
     const bytes = value as Uint8Array;
     return `"${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(encoding)}"`;
   };
 }
 
-/** JSON has no -0 that every reader keeps and no NaN; OTLP takes words for the latter. */
+/** JSON has no NaN and no infinities, for which OTLP has strings; and `String` would lose the sign of -0. */
 function doubleText(value: number): string {
   if (!Number.isFinite(value)) return `"${value}"`;
   return Object.is(value, -0) ? '-0' : String(value);

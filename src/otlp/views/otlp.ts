@@ -1,13 +1,14 @@
 /**
- * The `otlp` view: records as binary LogsData, TracesData or MetricsData messages. An OTLP block is one run, and as a
- * whole its payload is handed out as it is. Records appended through S2 count when they say so and hold one item.
+ * The `otlp` view: records as binary LogsData, TracesData or MetricsData messages. An OTLP block is one run; a whole
+ * block's payload is returned as it is. A record appended through S2 is OTLP when its header `otel.signal` says so and
+ * its body holds one item.
  */
 
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
-import { countItems, decodeGroups } from './decode.ts';
+import { countItems, decodeScopes } from './decode.ts';
 
-/** Neighbouring records of one signal, or of none: then there is no message. */
+/** Neighbouring records of one signal, or of none: then the message is empty. */
 export interface OtlpRun {
   /** Records [from, to) of the block. */
   readonly from: number;
@@ -19,7 +20,7 @@ export interface OtlpRun {
 
 const NOTHING = new Uint8Array(0);
 
-/** Records [from, to) of a block as runs that tile it. Never throws on what a record holds. */
+/** The records [from, to) of a block as runs, without gaps. Never throws because of what a record holds. */
 export function otlpRuns(block: Block, from: number, to: number): readonly OtlpRun[] {
   const { kind } = block.header;
   if (from === to) return [];
@@ -38,14 +39,14 @@ export function otlpRuns(block: Block, from: number, to: number): readonly OtlpR
 /** Whether the bytes are one message of the signal with exactly one item. */
 function isOneItem(signal: Signal, body: Uint8Array): boolean {
   try {
-    return countItems(decodeGroups(signal, body)) === 1;
+    return countItems(decodeScopes(signal, body)) === 1;
   } catch {
-    // What protobufjs cannot read is no OTLP, whatever its header says.
+    // A body that protobufjs cannot decode is not OTLP, even if the header says so.
     return false;
   }
 }
 
-/** The signal that a record of an S2 block says it is, if its body is that. */
+/** The signal that the header of a record of an S2 block names, if its body fits. */
 function signalOf(block: Block, i: number): Signal | undefined {
   for (const [name, value] of block.headersOf(i)) {
     if (text(name) !== 'otel.signal') continue;
@@ -55,7 +56,7 @@ function signalOf(block: Block, i: number): Signal | undefined {
   return undefined;
 }
 
-/** Bodies one behind the other: protobuf messages of one type concatenate. */
+/** The bodies concatenated: protobuf messages of one type, concatenated, are one message of that type. */
 function bodies(block: Block, from: number, to: number): Uint8Array {
   let bytes = 0;
   for (let i = from; i < to; i++) bytes += block.bodyBytesOf(i);

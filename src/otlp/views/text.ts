@@ -1,19 +1,19 @@
 /**
- * The `text` view: one human line for each record: time, level, service, body, then the attributes as JSON. Nothing
- * that a record holds can break the line or reach the terminal as a command.
+ * The `text` view: one line for people for each record, with time, level, service, body, then the attributes as JSON.
+ * Nothing that a record holds can break the line or reach the terminal as a command.
  */
 
 import type { Block } from '../../storage/block/block.ts';
 import { messageRows } from './message.ts';
-import type { MessageRow } from './row.ts';
-import type { Json, JsonObject } from './values.ts';
+import type { RecordRow } from './row.ts';
+import type { JsonObject, JsonValue } from './values.ts';
 
-/** Lines of the records [from, to), one each, in order, without line ends. Never throws on what a record holds. */
+/** The lines of the records [from, to), in order, without line ends. Never throws because of what a record holds. */
 export function textLines(block: Block, from: number, to: number): readonly string[] {
   return messageRows(block, from, to).map(textLine);
 }
 
-function textLine(row: MessageRow): string {
+function textLine(row: RecordRow): string {
   switch (row.signal) {
     case 'logs':
       return line(row, word(row.level), valueText(row.body ?? row.type ?? ''), row.metadata);
@@ -26,18 +26,18 @@ function textLine(row: MessageRow): string {
   }
 }
 
-function line(row: MessageRow, level: string, body: string, attributes: Json | undefined): string {
+function line(row: RecordRow, level: string, body: string, attributes: JsonValue | undefined): string {
   const start = `${row.timestamp} ${level.toUpperCase().padEnd(5)} ${word(row.serviceName)}`;
   return `${start}${body === '' ? '' : ` ${body}`}${suffix(attributes)}`;
 }
 
-function suffix(attributes: Json | undefined): string {
+function suffix(attributes: JsonValue | undefined): string {
   if (attributes === undefined || Object.keys(attributes as JsonObject).length === 0) return '';
   return ` ${json(attributes)}`;
 }
 
 /** Name, duration, status. */
-function spanText(row: MessageRow): string {
+function spanText(row: RecordRow): string {
   const status = row.status as JsonObject | undefined;
   const message = typeof status?.message === 'string' ? `: ${visible(status.message)}` : '';
   const duration = typeof row.durationMs === 'number' ? `${row.durationMs}ms` : '-';
@@ -45,7 +45,7 @@ function spanText(row: MessageRow): string {
 }
 
 /** Name, kind, and the value of each point with its attributes. */
-function metricText(row: MessageRow): string {
+function metricText(row: RecordRow): string {
   const unit = typeof row.unit === 'string' ? ` ${visible(row.unit)}` : '';
   const points = (row.dataPoints as readonly JsonObject[] | undefined) ?? [];
   const values = points.map((point) => `${pointText(point)}${suffix(point.attributes)}`);
@@ -62,25 +62,25 @@ function pointText(point: JsonObject): string {
   return facts.join(' ');
 }
 
-function plainText(row: MessageRow): string {
+function plainText(row: RecordRow): string {
   const body = String(row.body ?? '');
   return row.encoding === 'base64' ? Buffer.from(body, 'base64').toString('utf8') : body;
 }
 
-/** One column: what has a blank in it is quoted. */
-function word(value: Json | undefined): string {
+/** One column, in quotes when it holds white space. */
+function word(value: JsonValue | undefined): string {
   if (typeof value !== 'string' || value === '') return '-';
   return /[\s"]/.test(value) ? json(value) : visible(value);
 }
 
-function valueText(value: Json | undefined): string {
+function valueText(value: JsonValue | undefined): string {
   if (value === undefined) return '';
   return typeof value === 'string' ? visible(value) : json(value);
 }
 
 /**
- * C0, DEL, C1, line and paragraph separators, what changes the direction of text, the byte order mark, halves of
- * surrogate pairs.
+ * C0, DEL, C1, line and paragraph separators, characters that change the direction of text, the byte order mark, and
+ * halves of surrogate pairs.
  */
 const UNSAFE =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
@@ -93,7 +93,7 @@ function visible(text: string): string {
 }
 
 /** JSON, in which the escapes are JSON's own. */
-function json(value: Json): string {
+function json(value: JsonValue): string {
   return JSON.stringify(value).replace(UNSAFE, unicodeEscape);
 }
 

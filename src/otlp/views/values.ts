@@ -1,11 +1,11 @@
-/** OTLP values as plain JSON values: times, integers, doubles, ids and attributes (users.md 14). */
+/** OTLP values as plain JSON values: times, integers, doubles, ids and attributes. */
 
 import type { AnyValue, Int64, KeyValue } from './decode.ts';
 
-/** What JSON can hold. Objects have no prototype: a key from outside may be `__proto__`. */
-export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
+/** What JSON can hold. Objects have no prototype, because a sender's key may be `__proto__`. */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
 export interface JsonObject {
-  readonly [key: string]: Json | undefined;
+  readonly [key: string]: JsonValue | undefined;
 }
 
 const NANOS_PER_SECOND = 1_000_000_000n;
@@ -13,20 +13,22 @@ const NANOS_PER_SECOND = 1_000_000_000n;
 let lastSecond = -1;
 let lastSecondText = '';
 
-/** Nanoseconds since the epoch as RFC 3339 with nine digits; undefined for 0, which OTLP uses for none. */
+/**
+ * Nanoseconds since the epoch as RFC 3339 with nine digits; undefined for 0, which in OTLP means that there is no time.
+ */
 export function rfc3339(nanos: Int64): string | undefined {
   if (isZero(nanos)) return undefined;
   const value = toBigInt(nanos);
   return secondText(Number(value / NANOS_PER_SECOND), Number(value % NANOS_PER_SECOND));
 }
 
-/** Milliseconds since the epoch as RFC 3339 with nine digits. Beyond year 9999 it is the bare number. */
+/** Milliseconds since the epoch as RFC 3339 with nine digits; after year 9999 the bare number. */
 export function rfc3339FromMs(ms: number): string {
   const seconds = Math.floor(ms / 1_000);
   return seconds > 253_402_300_799 ? String(ms) : secondText(seconds, (ms - seconds * 1_000) * 1_000_000);
 }
 
-/** From start to end in milliseconds with their nanoseconds; undefined when one of them is not known. */
+/** From start to end, in milliseconds with a fraction; undefined when one of them is not known. */
 export function durationMs(start: Int64, end: Int64): number | undefined {
   if (isZero(start) || isZero(end)) return undefined;
   return Number(toBigInt(end) - toBigInt(start)) / 1e6;
@@ -41,14 +43,14 @@ function isZero(value: Int64): boolean {
   return value.low === 0 && value.high === 0;
 }
 
-/** A number where it is exact, else its digits. */
+/** A number when that is exact, else its digits as a string. */
 export function integerJson(value: Int64): number | string {
   const high = value.unsigned ? value.high >>> 0 : value.high;
   const number = high * 4_294_967_296 + (value.low >>> 0);
   return Number.isSafeInteger(number) ? number : value.toString();
 }
 
-/** A number where JSON has it, else `"NaN"`, `"Infinity"` or `"-Infinity"`. */
+/** A number when JSON can write it, else `"NaN"`, `"Infinity"` or `"-Infinity"`. */
 export function doubleJson(value: number): number | string {
   return Number.isFinite(value) ? value : String(value);
 }
@@ -62,8 +64,8 @@ export function base64(bytes: Uint8Array): string {
   return view(bytes).toString('base64');
 }
 
-/** A value of any shape; one with no member set is null. */
-export function valueJson(value: AnyValue | null): Json {
+/** A value of any kind; one with no member set is null. */
+export function valueJson(value: AnyValue | null): JsonValue {
   switch (value?.value) {
     case 'stringValue':
       return value.stringValue;
@@ -86,19 +88,19 @@ export function valueJson(value: AnyValue | null): Json {
   }
 }
 
-/** Attributes as an object. Of a key that is there twice the last one counts. */
+/** Attributes as an object. If a key is there twice, the last one counts. */
 export function attributesJson(attributes: readonly KeyValue[]): JsonObject {
-  const object = Object.create(null) as Record<string, Json>;
+  const object = Object.create(null) as Record<string, JsonValue>;
   for (const { key, value } of attributes) object[key] = valueJson(value);
   return object;
 }
 
-/** The same, or undefined when there are none. */
+/** The same, but undefined when there are none. */
 export function someAttributesJson(attributes: readonly KeyValue[]): JsonObject | undefined {
   return attributes.length === 0 ? undefined : attributesJson(attributes);
 }
 
-/** Neighbouring records mostly share the second: its text is kept. */
+/** Neighbouring records mostly have the same second, so its text is kept. */
 function secondText(seconds: number, nanos: number): string {
   if (seconds !== lastSecond) {
     lastSecond = seconds;

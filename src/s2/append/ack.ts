@@ -1,8 +1,9 @@
-/** What an append answers, in JSON and in protobuf (S2 API §4.4). */
+/** The response to an append, in JSON and in protobuf. */
 
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import type { AppendAck, Position } from '../../model/position.ts';
 import { positionJson } from '../batch/json.ts';
-import { positionLength, varintLength, writePosition, writeVarint } from '../proto-writer.ts';
+import { positionLength, writePosition } from '../proto-writer.ts';
 
 const FIELD_1_BYTES = 0x0a;
 const FIELD_2_BYTES = 0x12;
@@ -12,7 +13,7 @@ export function appendAckJson({ start, end, tail }: AppendAck): string {
   return `{"start":${positionJson(start)},"end":${positionJson(end)},"tail":${positionJson(tail)}}`;
 }
 
-/** An AppendAck message: 1 start, 2 end, 3 tail. Clients demand all three, also where a position is empty. */
+/** An AppendAck message: 1 start, 2 end, 3 tail. Clients require all three, even when a position is empty. */
 export function encodeAppendAck({ start, end, tail }: AppendAck): Uint8Array {
   const target = Buffer.allocUnsafe(fieldLength(start) + fieldLength(end) + fieldLength(tail));
   let at = writeField(target, 0, FIELD_1_BYTES, start);
@@ -23,7 +24,7 @@ export function encodeAppendAck({ start, end, tail }: AppendAck): Uint8Array {
 
 function fieldLength(position: Position): number {
   const length = positionLength(position);
-  return 1 + varintLength(length) + length;
+  return 1 + varintBytes(length) + length;
 }
 
 function writeField(target: Uint8Array, start: number, tag: number, position: Position): number {

@@ -1,6 +1,6 @@
 /**
- * Decodes the JSON body of an append (S2 API §4.4). Bodies that hold no escapes are views of the bytes given. A body
- * with a wrong type anywhere is bad JSON; one whose types are right and whose values are not is invalid.
+ * Decodes the JSON body of an append. Record bodies without escapes are views of the given bytes. A wrong type anywhere
+ * is bad JSON; right types with wrong values are invalid.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -12,18 +12,18 @@ import { JsonCursor } from '../json-cursor.ts';
 import { type AppendInput, matchable, NO_BYTES, NO_HEADERS, timestampTooLarge } from './input.ts';
 
 /**
- * The batch in a JSON body.
+ * Returns the batch in a JSON body.
  * @throws TailraceError `bad_json` when it cannot be decoded; `invalid` for wrong base64 and a timestamp above 2^53 − 1
  */
 export function parseAppendJson(bytes: Uint8Array, format: JsonFormat): AppendInput {
-  if (!isUtf8(bytes)) throw new TailraceError('bad_json', 'the body is no UTF-8');
+  if (!isUtf8(bytes)) throw new TailraceError('bad_json', 'the body is not UTF-8');
   return new AppendParser(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), format).parse();
 }
 
 class AppendParser {
   readonly #cursor: JsonCursor;
   readonly #format: JsonFormat;
-  /** What can be decoded is judged after all of it was. */
+  /** The first wrong value: thrown only when the whole body can be decoded, because bad JSON comes first. */
   #fault: TailraceError | undefined;
 
   constructor(bytes: Buffer, format: JsonFormat) {
@@ -55,7 +55,7 @@ class AppendParser {
     return { records, ...conditions };
   }
 
-  /** One more than is allowed says enough: millions of empty ones are not kept. */
+  /** Keeps at most one record more than is allowed: enough to refuse the batch, however many records it has. */
   #records(): RecordInput[] {
     const cursor = this.#cursor;
     const records: RecordInput[] = [];
@@ -110,7 +110,7 @@ class AppendParser {
     if (this.#format === 'raw') return text;
     const encoded = text.toString('latin1');
     const bytes = Buffer.from(encoded, 'base64');
-    // Node takes anything for base64: only what comes out the same again was strict and padded.
+    // Node decodes anything: the text was strict base64 with padding only if it is the same when encoded again.
     if (bytes.toString('base64') !== encoded) {
       this.#fault ??= new TailraceError('invalid', `invalid Base64 encoding in ${what}`);
     }

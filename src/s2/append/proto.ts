@@ -1,7 +1,7 @@
 /**
- * Decodes an AppendInput (proto/s2/v1/s2.proto) without copying: bodies and headers are views of the bytes given.
- * Strict as the official servers are: a known field with a wrong wire type, a length that does not fit and an
- * unfinished varint are all refused; fields that are not known go by, groups among them.
+ * Decodes an AppendInput (`proto/s2/v1/s2.proto`) without copying: bodies and headers are views of the given bytes. It
+ * is as strict as S2's own servers: it refuses a known field with a wrong wire type, a length that does not fit and an
+ * unfinished varint, and skips unknown fields, groups included.
  */
 
 import { isUtf8 } from 'node:buffer';
@@ -12,7 +12,7 @@ import { ProtoReader, VARINT } from '../proto-reader.ts';
 import { type AppendInput, matchable, NO_BYTES, NO_HEADERS, timestampTooLarge } from './input.ts';
 
 /**
- * The batch in an AppendInput message.
+ * Returns the batch in an AppendInput message.
  * @throws TailraceError `bad_proto` when it cannot be decoded, `invalid` for a timestamp above 2^53 − 1
  */
 export function decodeAppendInput(bytes: Uint8Array): AppendInput {
@@ -26,7 +26,7 @@ export function decodeAppendInput(bytes: Uint8Array): AppendInput {
       const end = reader.submessage();
       const record = decodeRecord(reader, end);
       if (record.timestamp !== undefined && record.timestamp > Number.MAX_SAFE_INTEGER) isTimeTooLarge = true;
-      // One more than is allowed says enough: millions of empty ones are not kept.
+      // Keeps at most one record more than is allowed: enough to refuse the batch, however many records it has.
       if (records.length <= APPEND_RECORDS_MAX) records.push(record);
     } else if (field === 2) {
       reader.expect(VARINT);
@@ -37,7 +37,7 @@ export function decodeAppendInput(bytes: Uint8Array): AppendInput {
       reader.skip();
     }
   }
-  // What can be decoded is judged after all of it was.
+  // Thrown only when the whole message can be decoded, because a bad message comes first.
   if (isTimeTooLarge) throw timestampTooLarge();
   return { records, ...conditions };
 }
@@ -78,6 +78,6 @@ function decodeHeader(reader: ProtoReader, end: number): Header {
 }
 
 function textOf(bytes: Uint8Array): string {
-  if (!isUtf8(bytes)) throw new TailraceError('bad_proto', 'fencing_token is no UTF-8');
+  if (!isUtf8(bytes)) throw new TailraceError('bad_proto', 'fencing_token is not UTF-8');
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
 }

@@ -8,12 +8,13 @@
  *   StreamPosition   1 seq_num, 2 timestamp
  */
 
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { assert } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
 import type { Header } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
 import type { HeaderVisit } from '../../storage/block/s2-index.ts';
-import { positionFieldsLength, positionLength, varintLength, writePosition, writeVarint } from '../proto-writer.ts';
+import { positionFieldsLength, positionLength, writePosition } from '../proto-writer.ts';
 import { type BatchPart, recordsIn } from './batch-part.ts';
 
 const FIELD_1_BYTES = 0x0a;
@@ -43,7 +44,7 @@ export function readBatchProto(
   const lengths = new Uint32Array(recordsIn(parts));
   const writer = new RecordsWriter(lengths);
   const tailLength = tail === undefined ? 0 : positionLength(tail);
-  const tailBytes = tail === undefined ? 0 : 1 + varintLength(tailLength) + tailLength;
+  const tailBytes = tail === undefined ? 0 : 1 + varintBytes(tailLength) + tailLength;
   const total = headBytes + writer.measure(parts) + tailBytes;
 
   const taken = take(total);
@@ -61,7 +62,7 @@ export function readBatchProto(
 /** A ReadBatch without records: what S2 calls a heartbeat. */
 export function heartbeatProto(tail: Position): Buffer {
   const length = positionLength(tail);
-  const target = Buffer.allocUnsafe(1 + varintLength(length) + length);
+  const target = Buffer.allocUnsafe(1 + varintBytes(length) + length);
   target[0] = FIELD_2_BYTES;
   writePosition(target, writeVarint(target, 1, length), tail.seqNum, tail.timestamp);
   return target;
@@ -87,7 +88,7 @@ class RecordsWriter {
       for (let i = from; i < to; i++) {
         const length = positionFieldsLength(block.firstSeq + i, block.timestamp(i)) + fields.bytesOf(i);
         this.#lengths[k++] = length;
-        total += 1 + varintLength(length) + length;
+        total += 1 + varintBytes(length) + length;
       }
     }
     return total;
@@ -177,7 +178,7 @@ function headerFields(headers: readonly Header[]): Uint8Array {
 
 function headerFieldLength(name: number, value: number): number {
   const length = bytesFieldLength(name) + bytesFieldLength(value);
-  return 1 + varintLength(length) + length;
+  return 1 + varintBytes(length) + length;
 }
 
 function writeHeader(
@@ -195,7 +196,7 @@ function writeHeader(
 }
 
 function bytesFieldLength(bytes: number): number {
-  return bytes === 0 ? 0 : 1 + varintLength(bytes) + bytes;
+  return bytes === 0 ? 0 : 1 + varintBytes(bytes) + bytes;
 }
 
 function writeBytesField(

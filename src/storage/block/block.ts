@@ -1,4 +1,4 @@
-/** Blocks as readers see them: the header alone, or the whole block with its records. */
+/** Blocks as readers see them: only the header, or the whole block with its records. */
 
 import { uncompressSync } from 'lz4-napi';
 import { assert, TailraceError } from '../../model/error.ts';
@@ -29,7 +29,7 @@ import {
 
 export { BLOCK_HEADER_BYTES_MAX, type BlockHeader, readBlockHeader } from './format.ts';
 
-/** LZ4 packs 255 to 1 at most: a block that claims more is not one that we wrote. */
+/** LZ4 compresses 255 to 1 at most: we never wrote a block that claims more. */
 const LZ4_RATIO_MAX = 255;
 
 interface Index {
@@ -41,9 +41,10 @@ interface Index {
 }
 
 /**
- * A block, unpacked. Records are counted from 0 within it. What it hands out are views of it unless said otherwise.
- * One whose records are encrypted tells positions, times and sizes, and refuses (`decryption_failed`) to hand out a
- * record until `decryptBlock` has made a block in the clear of it: nobody takes ciphertext for a body.
+ * A block, unpacked. Its records are numbered from 0. It returns views of itself unless said otherwise. A block of
+ * encrypted records knows their positions, times and sizes, but does not return a record (it throws
+ * `decryption_failed`) until `decryptBlock` has made a block in the clear of it, so that no caller takes ciphertext for
+ * a body.
  */
 export class Block {
   readonly firstSeq: number;
@@ -60,8 +61,8 @@ export class Block {
   }
 
   /**
-   * Verifies both checksums and unpacks. The index is read when somebody looks at single records: whoever passes the
-   * payload on as it is never needs it.
+   * Verifies both checksums and unpacks. The index is read on the first access to a single record: a caller that passes
+   * on the payload as it is does not need it.
    * @throws TailraceError `corrupt`
    */
   static open(key: Uint8Array, value: Uint8Array): Block {
@@ -74,14 +75,14 @@ export class Block {
     );
   }
 
-  /** The block that was just sealed: `raw` is its index and payload, and belongs to it from now on. */
+  /** The block that was just sealed. `raw` is its index and payload; the block owns it from now on. */
   static ofSealed(firstSeq: number, header: BlockHeader, raw: Uint8Array): Block {
     return new Block(firstSeq, header, raw);
   }
 
   /** Milliseconds. */
   timestamp(i: number): number {
-    // The first and the last are asked for with every batch, also by those who need nothing else of the index.
+    // Every batch needs the first and the last, also where nothing else of the index is needed.
     if (i === this.header.count - 1) return this.header.lastTimestamp;
     if (i === 0) return this.header.firstTimestamp;
     return this.#at(i).times?.[i] ?? this.header.firstTimestamp;
@@ -110,21 +111,21 @@ export class Block {
     return s2 === undefined ? this.#otlpHeaders() : s2Headers(s2, this.#index, this.#payload, i);
   }
 
-  /** S2 blocks only: goes over the headers of record i without making a view of each. */
+  /** S2 blocks only: visits the headers of record i without creating a view of each. */
   eachHeader(i: number, visit: HeaderVisit): void {
     const { s2 } = this.#clear(i);
     assert(s2 !== undefined, 'an OTLP block has headers of its own making');
     eachS2Header(s2, this.#index, this.#payload, i, visit);
   }
 
-  /** Bytes of the body of record i, for OTLP the self-contained one. */
+  /** Bytes of the body of record i; for OTLP, of the self-contained body. */
   bodyBytesOf(i: number): number {
     const { otlp, s2 } = this.#clear(i);
     if (otlp !== undefined) return otlpBodyBytes(otlp, i);
     return s2 === undefined ? 0 : s2BodyBytes(s2, i);
   }
 
-  /** Writes the body of record i at `at`, where `bodyBytesOf(i)` bytes must be free; says where it ends. */
+  /** Writes the body of record i at `at`, where `bodyBytesOf(i)` bytes must be free. Returns where it ends. */
   writeBody(i: number, target: Uint8Array, at: number): number {
     const { otlp, s2 } = this.#clear(i);
     if (otlp !== undefined) return writeOtlpBody(otlp, this.#payload, i, target, at);
@@ -133,7 +134,7 @@ export class Block {
     return at + s2BodyBytes(s2, i);
   }
 
-  /** OTLP blocks only: for those who write the bodies of many records, each behind `lead` and its length. */
+  /** OTLP blocks only: for writing the bodies of many records, each after `lead` and its length. */
   otlpBodies(lead: Uint8Array): OtlpBodies {
     const { otlp } = this.#clear(0);
     assert(otlp !== undefined, 'an S2 block has no OTLP message');
@@ -155,7 +156,7 @@ export class Block {
 
   /**
    * OTLP blocks only: one LogsData, TracesData or MetricsData message with the records [from, to), each resource and
-   * scope once. The whole block is the payload itself, a view; a part is built anew.
+   * scope once. For the whole block it is a view of the payload; for a part it is built.
    */
   otlpMessage(from: number, to: number): Uint8Array {
     assert(from >= 0 && from < to && to <= this.header.count, 'a run of records lies within its block');
@@ -172,7 +173,10 @@ export class Block {
     return { headers: s2Headers(s2, this.#index, this.#payload, i), body: s2Body(s2, this.#payload, i) };
   }
 
-  /** A block in the clear with this one's positions and times, and other records: index without times, and payload. */
+  /**
+   * A block in the clear with the positions and times of this one and other records: their index without times, and
+   * their payload.
+   */
   withRecords(layout: Uint8Array, payload: readonly Uint8Array[]): Block {
     const times = this.#index.subarray(0, this.#at(0).timesEnd);
     const raw = Buffer.concat([times, layout, ...payload]);
@@ -183,14 +187,14 @@ export class Block {
 
   #clear(i: number): Index {
     if (this.header.cipher !== undefined) {
-      throw new TailraceError('decryption_failed', 'the records of this stream are encrypted: reading takes their key');
+      throw new TailraceError('decryption_failed', 'the records of this stream are encrypted: reading needs their key');
     }
     return this.#at(i);
   }
 
   #at(i: number): Index {
     assert(i >= 0 && i < this.header.count, 'a record lies within its block');
-    // A block that was just sealed is parsed when someone looks at its records, which often nobody does.
+    // Parsed on the first access: the records of a block that was just sealed are often never accessed.
     this.#parsed ??= this.#parse();
     return this.#parsed;
   }
@@ -228,7 +232,7 @@ function readTimes(reader: VarintReader, header: BlockHeader): Float64Array {
   return times;
 }
 
-/** The header of a whole value that has proved to be what was written, sizes included. */
+/** The header of a complete value whose checksums and sizes were verified. */
 function checkedHeader(key: Uint8Array, value: Uint8Array): BlockHeader {
   const header = readBlockHeader(key, value);
   verifyStored(key, value, header);
@@ -237,7 +241,7 @@ function checkedHeader(key: Uint8Array, value: Uint8Array): BlockHeader {
     sized(header, stored);
     return header;
   }
-  // The unpacker allocates what the data declares, so that is checked before it is believed.
+  // The unpacker allocates the size that the data declares, so that size is checked first.
   const declared = stored.length < 4 ? -1 : readU32(stored, 0);
   if (declared !== header.rawBytes || declared > stored.length * LZ4_RATIO_MAX) {
     throw corrupt('its size does not match its header');

@@ -1,26 +1,28 @@
 /**
- * Encryption of S2 records with a key that the caller brings (S2 API §4.7): AES-256-GCM, each record by itself.
+ * Encryption of S2 records with a key of the caller: AES-256-GCM, each record by itself.
  *
  * ```
  *  body of a stored, encrypted record; it has no headers
  *   metered bytes of the record in the clear, varint
- *   nonce, 12 bytes: random, for sequence numbers come again after a failed commit or in a stream that is made anew
+ *   nonce, 12 bytes: random, because sequence numbers are reused after a failed commit and in a stream that is
+ *                    created again
  *   tag, 16 bytes
  *   ciphertext of: header count, then for each header: bytes of its name, bytes of its value (all varints);
  *                  names and values in that order; the body
  *  additional data: stream number u64, sequence number u64, big endian
  * ```
  *
- * A record that stands at another place than it was written for does not decrypt. Commands (one header, without a
- * name) stay in the clear, for the server acts on them: so in an encrypted block a record without headers is
- * encrypted, and one with headers is not.
+ * A record at another position than the one it was written for does not decrypt. Commands (one header, without a name)
+ * stay in the clear because the server acts on them. So in an encrypted block a record without headers is encrypted,
+ * and one with headers is not.
  */
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { varint, varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { assert, TailraceError } from '../../model/error.ts';
 import { type Header, meteredBytes } from '../../model/record.ts';
 import type { Block } from './block.ts';
-import { corrupt, VarintReader, varintBytes, writeVarint } from './format.ts';
+import { corrupt, VarintReader } from './format.ts';
 import { writeS2Index } from './s2-index.ts';
 import type { BlockDraft } from './seal.ts';
 
@@ -29,7 +31,7 @@ export const ENCRYPTION_KEY_BYTES = 32;
 
 /** A record before it has a position. */
 export interface PlainRecord {
-  /** Milliseconds; none leaves it to the log. */
+  /** Milliseconds; undefined: the log sets it. */
   readonly timestamp?: number | undefined;
   readonly headers: readonly Header[];
   readonly body: Uint8Array;
@@ -39,14 +41,14 @@ const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const AAD_BYTES = 16;
-/** The first sequence number that S2 does not encrypt any more (S2 API §4.5). */
+/** From this sequence number on, S2 does not encrypt records. */
 const SEQ_END = 2 ** 32;
 const TWO_32 = 2 ** 32;
 
 /**
- * A draft of these records, encrypted for the positions from `firstSeq` on in `stream` (its number). Metered bytes
- * are those of the records in the clear. Nothing of the records is kept: they may change once it returns.
- * @throws TailraceError `invalid` when a record would stand at 2^32 or beyond
+ * A draft of these records, encrypted for the positions from `firstSeq` on in the stream with the number `stream`.
+ * Metered bytes are those of the records in the clear. The records are copied: they may change once it returns.
+ * @throws TailraceError `invalid` when a record would get position 2^32 or higher
  */
 export function draftEncrypted(
   records: readonly PlainRecord[],
@@ -77,8 +79,8 @@ export function draftEncrypted(
 }
 
 /**
- * The same block with its records in the clear, for every reader and encoder; one that is not encrypted is answered
- * as it is.
+ * Returns the block with its records in the clear, for every reader and encoder. A block that is not encrypted is
+ * returned as it is.
  * @throws TailraceError `decryption_failed` for the wrong key, and for records that were changed or moved
  */
 export function decryptBlock(block: Block, key: Uint8Array, stream: number): Block {
@@ -107,7 +109,7 @@ interface StoredRecord {
   readonly body: Uint8Array;
 }
 
-/** Encrypts the records of one batch: what is random about them is drawn at once. */
+/** Encrypts the records of one batch. The random bytes for all of them are drawn at once. */
 class Sealer {
   readonly #key: Uint8Array;
   readonly #nonces: Buffer;
@@ -151,7 +153,7 @@ function unseal(stored: Uint8Array, key: Uint8Array, aad: Uint8Array): Buffer {
   decipher.setAuthTag(stored.subarray(tagAt, headAt));
   const plain = decipher.update(stored.subarray(headAt));
   try {
-    // Nothing of it is looked at before this has verified the tag.
+    // Nothing in it is used before this has verified the tag.
     decipher.final();
   } catch (cause) {
     throw undecipherable(cause);
@@ -159,7 +161,7 @@ function unseal(stored: Uint8Array, key: Uint8Array, aad: Uint8Array): Buffer {
   return plain;
 }
 
-/** Where the lengths of a decrypted record's headers end, and how much of what stands behind them is its body. */
+/** Where the lengths of a decrypted record's headers end, and how many bytes of the rest are its body. */
 function splitPlain(plain: Uint8Array, metered: number): { readonly lengthsEnd: number; readonly bodyBytes: number } {
   const reader = new VarintReader(plain, 0, plain.length);
   const headers = reader.next();
@@ -172,10 +174,10 @@ function splitPlain(plain: Uint8Array, metered: number): { readonly lengthsEnd: 
   return { lengthsEnd: reader.at, bodyBytes };
 }
 
-/** What is encrypted before the body: the lengths of the headers, and their bytes. */
+/** The part that is encrypted before the body: the lengths of the headers, and their bytes. */
 function headOf(headers: readonly Header[]): Uint8Array {
   if (headers.length === 0) return NO_HEADERS;
-  // The index entry of a record is these lengths and that of its body: of an empty one a single byte.
+  // The index entry of a record is these lengths and that of its body, which is a single byte for an empty body.
   const lengths = writeS2Index([{ headers, body: NO_BODY }]).subarray(0, -1);
   return Buffer.concat([lengths, ...headers.flat()]);
 }
@@ -187,7 +189,7 @@ function isCommand(headers: readonly Header[]): boolean {
   return headers.length === 1 && headers[0]?.[0].length === 0;
 }
 
-/** Independent of buffers that the caller may use again. */
+/** A copy, because the caller may reuse its buffers. */
 function copyOf({ headers, body }: PlainRecord): StoredRecord {
   return { headers: headers.map(([name, value]) => [Buffer.from(name), Buffer.from(value)]), body: Buffer.from(body) };
 }
@@ -196,17 +198,11 @@ function additionalData(stream: number): Buffer {
   return at(Buffer.alloc(AAD_BYTES), stream, 0);
 }
 
-/** Writes a number as u64 into additional data: by default where the sequence number stands. */
+/** Writes a number as u64 into additional data: by default at the place of the sequence number. */
 function at(data: Buffer, number: number, offset = 8): Buffer {
   data.writeUInt32BE(Math.floor(number / TWO_32), offset);
   data.writeUInt32BE(number % TWO_32, offset + 4);
   return data;
-}
-
-function varint(value: number): Uint8Array {
-  const bytes = new Uint8Array(varintBytes(value));
-  writeVarint(bytes, 0, value);
-  return bytes;
 }
 
 function undecipherable(cause?: unknown): TailraceError {

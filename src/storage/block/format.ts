@@ -1,5 +1,5 @@
 /**
- * How a block looks on disk: the header, its checksums, and the varints that it is made of.
+ * The form of a block on disk: the header, its checksums, and the varints that it consists of.
  *
  * ```
  *  at        bytes  what
@@ -16,17 +16,18 @@
  *                     raw bytes        index and payload together, unpacked
  *                     index bytes      of those
  *                     summary bytes    S, then S bytes of summary (none yet; readers skip it)
- *                   whatever stands behind the summary is skipped: room for fields of a later build
+ *                   readers skip everything after the summary: a later build may add fields there
  *  5 + H     4      CRC-32 of the key and of all bytes before it, little endian
- *  9 + H     4      CRC-32 of the key and of all bytes behind it, little endian
+ *  9 + H     4      CRC-32 of the key and of all bytes after it, little endian
  *  13 + H    …      the stored part: index, then payload
  *                     codec 1: raw bytes as u32 little endian, then one LZ4 block of both
  * ```
  *
- * A varint is protobuf's: seven bits a byte, least significant first, at most eight bytes (2^53 - 1).
+ * A varint is that of protobuf: seven bits per byte, least significant first, at most eight bytes (2^53 - 1).
  */
 
 import { crc32 } from 'node:zlib';
+import { writeVarint } from '../../encoding/varint.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
 import type { StreamCipher } from '../../model/stream-config.ts';
@@ -38,15 +39,17 @@ const BLOCK_VERSION = 1;
 export const CODEC_NONE = 0;
 export const CODEC_LZ4 = 1;
 
-/** A reader that fetches this much of a value has the whole header. */
+/** A reader that fetches this many bytes of a value has the whole header. */
 export const BLOCK_HEADER_BYTES_MAX = 2_048;
-/** Index and payload of one block: over any request that a door lets through, and what an unpacker may allocate. */
+/**
+ * Index and payload of one block: more than any accepted request produces, and the most that an unpacker may allocate.
+ */
 export const BLOCK_RAW_BYTES_MAX = 256 * 1024 * 1024;
 
-/** What a block says about itself without being unpacked. */
+/** What is known about a block without unpacking it. */
 export interface BlockHeader {
   readonly kind: BlockKind;
-  /** What its records are encrypted with, of kind `s2` then; undefined when they are in the clear. */
+  /** What its records are encrypted with (the kind is then `s2`); undefined when they are in the clear. */
   readonly cipher: StreamCipher | undefined;
   /** 0 none, 1 LZ4. */
   readonly codec: number;
@@ -54,18 +57,21 @@ export interface BlockHeader {
   /** Milliseconds. */
   readonly firstTimestamp: number;
   readonly lastTimestamp: number;
-  /** When the server took it, milliseconds; never decreases within a stream. */
+  /** When the server received it, milliseconds; never decreases within a stream. */
   readonly arrival: number;
-  /** Of the records in the clear, also when they are encrypted. */
+  /** Of the records in the clear, also when they are stored encrypted. */
   readonly meteredBytes: number;
   /** Index and payload, unpacked. */
   readonly rawBytes: number;
   readonly indexBytes: number;
-  /** Where the stored part begins in the value. */
+  /** Offset of the stored part in the value. */
   readonly storedAt: number;
 }
 
-/** By their numbers on disk. Encrypted records are a kind of their own there: a build that cannot read them refuses. */
+/**
+ * By their numbers on disk. Encrypted records have their own kind there, so that a build that cannot read them refuses
+ * them.
+ */
 const KINDS: readonly Pick<BlockHeader, 'kind' | 'cipher'>[] = [
   { kind: 's2', cipher: undefined },
   { kind: 'logs', cipher: undefined },
@@ -76,7 +82,7 @@ const KINDS: readonly Pick<BlockHeader, 'kind' | 'cipher'>[] = [
 const FIELDS_AT = 5;
 const SAFE_VARINT_BYTES = 8;
 
-/** The header of a block that is being written, checksums left open: see `sealChecksums`. */
+/** Writes the header of a block without its checksums, see `sealChecksums`. Returns the offset of the stored part. */
 export function writeBlockHeader(header: Omit<BlockHeader, 'storedAt'>, target: Uint8Array): number {
   target[0] = BLOCK_VERSION;
   target[1] = KINDS.findIndex(({ kind, cipher }) => kind === header.kind && cipher === header.cipher);
@@ -94,10 +100,10 @@ export function writeBlockHeader(header: Omit<BlockHeader, 'storedAt'>, target: 
   return at + 8;
 }
 
-/** Bytes that `writeBlockHeader` needs at most. */
+/** The most bytes that `writeBlockHeader` writes. */
 export const WRITTEN_HEADER_BYTES_MAX = FIELDS_AT + 8 * SAFE_VARINT_BYTES + 8;
 
-/** Fills in both checksums of a value whose stored part begins at `storedAt`. */
+/** Writes both checksums of a value whose stored part begins at `storedAt`. */
 export function sealChecksums(key: Uint8Array, value: Uint8Array, storedAt: number): void {
   const ofKey = crc32(key);
   writeU32(value, storedAt - 8, crc32(value.subarray(0, storedAt - 8), ofKey));
@@ -105,7 +111,7 @@ export function sealChecksums(key: Uint8Array, value: Uint8Array, storedAt: numb
 }
 
 /**
- * Reads a header and verifies its checksum. The value may be cut short behind the header.
+ * Reads a header and verifies its checksum. The value may be cut off after the header.
  * @throws TailraceError `corrupt`
  */
 export function readBlockHeader(key: Uint8Array, value: Uint8Array): BlockHeader {
@@ -120,7 +126,7 @@ export function readBlockHeader(key: Uint8Array, value: Uint8Array): BlockHeader
 }
 
 /**
- * Verifies the checksum of the stored part; the value must be whole.
+ * Verifies the checksum of the stored part. The value must be complete.
  * @throws TailraceError `corrupt`
  */
 export function verifyStored(key: Uint8Array, value: Uint8Array, header: BlockHeader): void {
@@ -143,7 +149,7 @@ function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {
   const summaryBytes = cursor.next();
   if (kind === undefined || codec > CODEC_LZ4) throw corrupt('unknown kind or codec');
   if (!Number.isSafeInteger(lastTimestamp) || count === 0) throw corrupt('its header makes no sense');
-  // Every record takes a byte of index at least, so a count that fits bounds what readers allocate.
+  // Every record needs at least one byte of index, so this check bounds what readers allocate for `count` records.
   if (rawBytes > BLOCK_RAW_BYTES_MAX || indexBytes > rawBytes || count > indexBytes) {
     throw corrupt('the sizes in its header make no sense');
   }
@@ -164,31 +170,7 @@ function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {
   };
 }
 
-/** Bytes of a varint. */
-export function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += 1;
-  return bytes;
-}
-
-/** Writes a safe, non-negative integer and says where it ends. */
-export function writeVarint(target: Uint8Array, start: number, value: number): number {
-  let at = start;
-  let rest = value;
-  // Bit operations see only 32 bits; larger numbers are brought below that by division first.
-  while (rest >= 0x8000_0000) {
-    target[at++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  while (rest >= 0x80) {
-    target[at++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  target[at++] = rest;
-  return at;
-}
-
-/** Maps small numbers of either sign to small ones without: 0, -1, 1, -2 … become 0, 1, 2, 3 … */
+/** Maps small numbers of either sign to small non-negative ones: 0, -1, 1, -2 … become 0, 1, 2, 3 … */
 export function zigzag(value: number): number {
   return value < 0 ? -value * 2 - 1 : value * 2;
 }
@@ -198,7 +180,10 @@ export function unzigzag(value: number): number {
   return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
 }
 
-/** Reads varints one behind the other; throws `corrupt` at the end of its bytes or of what is safe. */
+/**
+ * Reads varints one after the other. Throws `corrupt` at the end of its bytes and for a number that is not safe. Every read
+ * of a block goes through it, so it does not share `readVarint`, which returns an object.
+ */
 export class VarintReader {
   at: number;
   readonly #bytes: Uint8Array;
@@ -241,7 +226,7 @@ export class VarintReader {
   }
 }
 
-/** The error for a block that is not what was written. */
+/** The error for a block that is not as it was written. */
 export function corrupt(why: string, cause?: unknown): TailraceError {
   return new TailraceError('corrupt', `a stored block is damaged: ${why}`, cause === undefined ? {} : { cause });
 }

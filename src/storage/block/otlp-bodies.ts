@@ -1,19 +1,21 @@
 /**
- * The self-contained bodies of an OTLP block's records, for those who write many of them one behind the other. What stands
- * before the items of one scope is the same but for a few lengths: it is copied in one go, and the lengths are filled in.
+ * The self-contained bodies of an OTLP block's records, for writing many of them one after the other. The bytes before
+ * the items of one scope are the same except for a few lengths: they are copied at once, and the lengths are filled in.
  */
 
-import { varintBytes, writeVarint } from './format.ts';
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { CHILD_TAG, itemOf, type OtlpIndex, RESOURCE_TAG, scopeAt } from './otlp-index.ts';
 
-/** A length that depends on that of the item: where it stands in the template, in how many bytes, and how much larger it is. */
+/**
+ * A length that depends on that of the item: its offset in the template, its width in bytes, and how much larger it is.
+ */
 interface Length {
   readonly at: number;
   readonly width: number;
   readonly more: number;
 }
 
-/** All that stands before an item, for items of `from` to `to` bytes: their lengths take as many bytes as those of others. */
+/** All bytes before an item, for items of `from` to `to` bytes: within these bounds every length keeps its width. */
 interface Template {
   readonly bytes: Uint8Array;
   readonly lengths: readonly Length[];
@@ -25,10 +27,10 @@ export class OtlpBodies {
   readonly #index: OtlpIndex;
   readonly #payload: Uint8Array;
   readonly #lead: Uint8Array;
-  /** By scope, the last that was made. */
+  /** The last template of each scope. */
   readonly #templates: Template[] = [];
 
-  /** Each body comes behind the bytes `lead` and its own length. The index is one of the payload. */
+  /** Each body comes after the bytes `lead` and its own length. The index must be that of the payload. */
   constructor(index: OtlpIndex, payload: Uint8Array, lead: Uint8Array) {
     this.#index = index;
     this.#payload = payload;
@@ -41,7 +43,7 @@ export class OtlpBodies {
     return this.#templateFor(i, item).bytes.length + item;
   }
 
-  /** Writes record i at `at`, where `bytesOf(i)` bytes must be free; says where it ends. */
+  /** Writes record i at `at`, where `bytesOf(i)` bytes must be free. Returns where it ends. */
   write(i: number, target: Uint8Array, at: number): number {
     const item = this.#index.itemBytes[i] ?? 0;
     const { bytes, lengths } = this.#templateFor(i, item);
@@ -55,12 +57,12 @@ export class OtlpBodies {
     const scope = this.#index.scopeOf[i] ?? 0;
     const known = this.#templates[scope];
     if (known !== undefined && item >= known.from && item <= known.to) return known;
-    const made = this.#template(i, item);
-    this.#templates[scope] = made;
-    return made;
+    const built = this.#template(i, item);
+    this.#templates[scope] = built;
+    return built;
   }
 
-  /** From the inside to the outside: each length counts all that comes behind it. */
+  /** From the inside out: each length counts everything after it. */
   #template(i: number, item: number): Template {
     const { head, resourceHead } = scopeAt(this.#index, i);
     const itemWidth = varintBytes(item);
@@ -90,12 +92,12 @@ export class OtlpBodies {
   }
 }
 
-/** The least number whose varint has so many bytes. */
+/** The smallest number whose varint has this width. */
 function leastOf(width: number): number {
   return width === 1 ? 0 : 2 ** (7 * (width - 1));
 }
 
-/** Nearly all lengths have one byte or two. */
+/** Writes a length of the given width. Nearly all have one byte or two. */
 function fill(target: Uint8Array, at: number, width: number, value: number): void {
   if (width === 2) {
     target[at] = (value & 0x7f) | 0x80;

@@ -1,22 +1,23 @@
 /**
  * The index of an OTLP block, and what is built from it: self-contained bodies, and messages for runs of records.
  *
- * The payload is a LogsData, TracesData or MetricsData message as it came in. All three have one shape: field 1 holds
- * resources, field 2 of those scopes, field 2 of those items; every other field is the head of its container.
- * The index is a row of varints, each with two bits of meaning at its low end:
+ * The payload is a LogsData, TracesData or MetricsData message as it was received. All three have one shape: field 1
+ * contains resources, field 2 of a resource its scopes, field 2 of a scope its items. All other fields are the head of
+ * their container. The index is a sequence of varints; the low two bits of each give its meaning:
  *
  * ```
  *  4n + 3   a resource begins; its head has n segments, each: zigzag(start - cursor), length
  *  4n + 2   a scope of it begins; its head has n segments, written alike
- *  4n       an item of it: length = length of the item before + unzigzag(n); it stands right behind the cursor
+ *  4n       an item of it: length = length of the item before + unzigzag(n); it begins right after the cursor
  *           with a tag of one byte and a shortest length
- *  4n + 1   an item that stands elsewhere: then follows zigzag(start - cursor)
+ *  4n + 1   an item at another offset: then follows zigzag(start - cursor)
  * ```
  *
- * The cursor is where the last segment or item ended; it starts at 0, as does the length before the first item.
+ * The cursor is the end of the last segment or item. It starts at 0, and so does the length before the first item.
  */
 
-import { corrupt, unzigzag, VarintReader, varintBytes, writeVarint, zigzag } from './format.ts';
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
+import { corrupt, unzigzag, VarintReader, zigzag } from './format.ts';
 
 const ITEM = 0;
 const ITEM_ELSEWHERE = 1;
@@ -30,8 +31,9 @@ const NOTHING = new Uint8Array(0);
 const STEP_BYTES_MAX = 16;
 
 /**
- * Collects the index of an OTLP block while the wire is walked. All offsets are relative to the payload. Reusable:
- * `reset` between blocks. Order of calls: a resource, then its first scope, then the items of that, and so on.
+ * Collects the index of an OTLP block while the request is scanned. All offsets are relative to the payload. Reusable:
+ * call `reset` between blocks. Order of calls: a resource, then its first scope, then the items of that scope, and so
+ * on.
  */
 export class OtlpLayout {
   #bytes: Uint8Array = new Uint8Array(4_096);
@@ -47,19 +49,19 @@ export class OtlpLayout {
   }
 
   /**
-   * Begins a resource. Its head is every field of it except its scopes, tags included, in wire order: `count` pairs
+   * Begins a resource. Its head is all its fields except its scopes, tags included, in wire order: `count` pairs
    * `[start, end, start, end …]`. Neighbouring fields may share a pair; zero pairs are an empty head.
    */
   resource(segments: ArrayLike<number>, count: number): void {
     this.#head(RESOURCE, segments, count);
   }
 
-  /** Begins a scope of the resource that was begun last; the head is every field of it except its items. */
+  /** Begins a scope of the last resource. Its head is all its fields except its items. */
   scope(segments: ArrayLike<number>, count: number): void {
     this.#head(SCOPE, segments, count);
   }
 
-  /** An item of the scope that was begun last: where its message is, without tag and length. */
+  /** An item of the last scope: the offset and length of its message, without tag and length. */
   item(offset: number, length: number): void {
     this.#ensure(STEP_BYTES_MAX);
     const change = zigzag(length - this.#length) * 4;
@@ -74,7 +76,7 @@ export class OtlpLayout {
     this.#cursor = offset + length;
   }
 
-  /** The index, a copy. */
+  /** Returns a copy of the index. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#at);
   }
@@ -99,8 +101,8 @@ export class OtlpLayout {
   }
 }
 
-/** One scope of a block with the heads that its records need. */
-interface Scope {
+/** The heads of one scope of a block, which its records need. */
+interface ScopeHeads {
   readonly head: Uint8Array;
   /** Number of its resource within the block. */
   readonly resource: number;
@@ -112,18 +114,18 @@ export interface OtlpIndex {
   readonly itemAt: Uint32Array;
   readonly itemBytes: Uint32Array;
   readonly scopeOf: Uint32Array;
-  readonly scopes: readonly Scope[];
+  readonly scopes: readonly ScopeHeads[];
 }
 
 /**
- * Unpacks an index and checks that all it points at is inside the payload.
+ * Unpacks an index and checks that everything it points at is inside the payload.
  * @throws TailraceError `corrupt`
  */
 export function readOtlpIndex(bytes: Uint8Array, start: number, payload: Uint8Array, count: number): OtlpIndex {
   const itemAt = new Uint32Array(count);
   const itemBytes = new Uint32Array(count);
   const scopeOf = new Uint32Array(count);
-  const scopes: Scope[] = [];
+  const scopes: ScopeHeads[] = [];
   const reader = new VarintReader(bytes, start, bytes.length);
   const heads = new HeadReader(reader, payload);
   let resourceHead: Uint8Array = NOTHING;
@@ -164,7 +166,7 @@ export function otlpBodyBytes(index: OtlpIndex, i: number): number {
   return fieldBytes(scope.resourceHead.length + fieldBytes(scopeBytes));
 }
 
-/** Writes the self-contained body of record i at `at`; says where it ends. */
+/** Writes the self-contained body of record i at `at`. Returns where it ends. */
 export function writeOtlpBody(
   index: OtlpIndex,
   payload: Uint8Array,
@@ -181,7 +183,7 @@ export function writeOtlpBody(
   return writeItem(index, payload, i, target, end);
 }
 
-/** One message that holds the records [from, to), each resource and scope once for every run of its records. */
+/** One message with the records [from, to), each resource and scope once for every run of its records. */
 export function otlpMessage(index: OtlpIndex, payload: Uint8Array, from: number, to: number): Uint8Array {
   const plan = planContainers(index, from, to);
   let bytes = 0;
@@ -234,7 +236,7 @@ function planContainers(index: OtlpIndex, from: number, to: number): readonly Sc
   return runs;
 }
 
-/** Items that stand one behind the other in the payload with the shortest framing are copied in one go. */
+/** Items that follow each other in the payload with the shortest framing are copied at once. */
 function writeItems(index: OtlpIndex, payload: Uint8Array, run: ScopeRun, target: Uint8Array, start: number): number {
   let at = start;
   for (let first = run.from; first < run.to; ) {
@@ -249,7 +251,7 @@ function writeItems(index: OtlpIndex, payload: Uint8Array, run: ScopeRun, target
   return at;
 }
 
-/** Whether only the tag and shortest length of item i stand between it and the item before. */
+/** Whether only the tag and the shortest length of item i are between it and the item before. */
 function followsDirectly(index: OtlpIndex, i: number): boolean {
   const before = (index.itemAt[i - 1] ?? 0) + (index.itemBytes[i - 1] ?? 0);
   return index.itemAt[i] === before + 1 + varintBytes(index.itemBytes[i] ?? 0);
@@ -262,13 +264,13 @@ function writeItem(index: OtlpIndex, payload: Uint8Array, i: number, target: Uin
 }
 
 /** The scope of record i. */
-export function scopeAt(index: OtlpIndex, i: number): Scope {
+export function scopeAt(index: OtlpIndex, i: number): ScopeHeads {
   const scope = index.scopes[index.scopeOf[i] ?? 0];
   if (scope === undefined) throw new RangeError(`the block has no record ${i}`);
   return scope;
 }
 
-/** The message of record i, a view of the payload: a plain one, which takes half the time that one of a Buffer takes. */
+/** The message of record i, a view of the payload: a Uint8Array, which takes half the time of a Buffer. */
 export function itemOf(index: OtlpIndex, payload: Uint8Array, i: number): Uint8Array {
   return new Uint8Array(payload.buffer, payload.byteOffset + (index.itemAt[i] ?? 0), index.itemBytes[i] ?? 0);
 }
@@ -288,13 +290,13 @@ function copy(source: Uint8Array, start: number, end: number, target: Uint8Array
   if (bytes > 32) {
     target.set(start === 0 && end === source.length ? source : source.subarray(start, end), at);
   } else {
-    // A view costs more than so few bytes.
+    // A view costs more than copying so few bytes.
     for (let i = 0; i < bytes; i++) target[at + i] = source[start + i] ?? 0;
   }
   return at + bytes;
 }
 
-/** Reads heads; their segments are joined once here, so that building a body copies three slices at most. */
+/** Reads heads. Their segments are joined once here, so that building a body copies at most three slices. */
 class HeadReader {
   cursor = 0;
   readonly #reader: VarintReader;

@@ -1,22 +1,23 @@
 /**
- * The index of an S2 block. The payload holds, record by record, the names and values of its headers and its body,
- * back to back; the index holds, record by record, varints:
+ * The index of an S2 block. For each record the payload has the names and values of its headers and its body, back to
+ * back, and the index has varints:
  *
  * ```
  *  header count, then for each header: bytes of its name, bytes of its value; bytes of the body
  * ```
  */
 
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import type { Header } from '../../model/record.ts';
-import { corrupt, VarintReader, varintBytes, writeVarint } from './format.ts';
+import { corrupt, VarintReader } from './format.ts';
 
 /** The index of an S2 block, unpacked as far as every reader needs it. */
 export interface S2Index {
-  /** Where record i begins in the payload; one more at the end. */
+  /** Offset of record i in the payload; the last element is the end. */
   readonly recordAt: Float64Array;
-  /** Where its body begins. */
+  /** Offset of its body. */
   readonly bodyAt: Float64Array;
-  /** Where its header lengths stand in the index; those are read on demand. */
+  /** Offset of its header lengths in the index; those are read on demand. */
   readonly lengthsAt: Uint32Array;
   readonly headerCount: Uint32Array;
 }
@@ -54,7 +55,7 @@ export function readS2Index(bytes: Uint8Array, start: number, payload: Uint8Arra
   for (let i = 0; i < count; i++) {
     recordAt[i] = at;
     const headers = reader.next();
-    // Each header takes two bytes of index: a count beyond that would loop for nothing.
+    // Each header needs two bytes of index: a larger count would only loop for nothing.
     if (headers > bytes.length) throw corrupt('its index does not match its payload');
     headerCount[i] = headers;
     lengthsAt[i] = reader.at;
@@ -82,10 +83,13 @@ export function s2Headers(index: S2Index, bytes: Uint8Array, payload: Uint8Array
   return headers;
 }
 
-/** Where a header stands: its name from `nameAt` to `valueAt`, its value from there to `end`. */
+/** The offsets of a header: its name is from `nameAt` to `valueAt`, its value from there to `end`. */
 export type HeaderVisit = (payload: Uint8Array, nameAt: number, valueAt: number, end: number) => void;
 
-/** The headers of record i in their order, without a view of each: those cost more than what most readers do with them. */
+/**
+ * Visits the headers of record i in order without creating views, which would cost more than what most readers do with
+ * them.
+ */
 export function eachS2Header(
   index: S2Index,
   bytes: Uint8Array,

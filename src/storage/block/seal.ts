@@ -1,7 +1,8 @@
-/** How an append is written: drafts without positions, and the sealing of a draft into durable bytes. */
+/** How an append is written: drafts without positions, and the sealing of a draft into the bytes that are stored. */
 
 import { compress, compressSync } from 'lz4-napi';
 import { BufferPool } from '../../encoding/buffer-pool.ts';
+import { writeVarint } from '../../encoding/varint.ts';
 import { assert } from '../../model/error.ts';
 import { type Header, meteredBytes } from '../../model/record.ts';
 import type { StreamCipher } from '../../model/stream-config.ts';
@@ -15,47 +16,46 @@ import {
   sealChecksums,
   WRITTEN_HEADER_BYTES_MAX,
   writeBlockHeader,
-  writeVarint,
 } from './format.ts';
 import { writeS2Index } from './s2-index.ts';
 
 export type { BlockKind } from './format.ts';
 export { OtlpLayout } from './otlp-index.ts';
 
-/** What a door hands to the log: records without positions. */
+/** What an append passes to the log: records without positions. */
 export interface BlockDraft {
   readonly kind: BlockKind;
-  /** What its records are encrypted with: `draftEncrypted` makes such drafts. */
+  /** What its records are encrypted with; such drafts come from `draftEncrypted`. */
   readonly cipher?: StreamCipher | undefined;
   /** At least 1. */
   readonly count: number;
   /**
-   * Client timestamps in ms, one per record; the log overwrites them in place with the resolved ones. None is 0 in an
-   * item of OTLP, which has no other way to say it, and -1 in an S2 record, where 0 is a time.
+   * Client timestamps in ms, one per record. The log overwrites them in place with the resolved ones. A missing one is
+   * 0 in an OTLP item, where OTLP has no other value for it, and -1 in an S2 record, where 0 is a time.
    */
   readonly timestamps: Float64Array;
-  /** Sum over all records as the raw view returns them. */
+  /** The sum for all records, as the raw view returns them. */
   readonly meteredBytes: number;
-  /** The index without times: from `OtlpLayout` or `draftRecords`. */
+  /** The index without times, from `OtlpLayout` or `draftRecords`. */
   readonly layout: Uint8Array;
-  /** Parts that are the payload when put one behind the other; views of a request body are fine. */
+  /** The payload in parts that are joined in this order; they may be views of a request body. */
   readonly payload: readonly Uint8Array[];
 }
 
-/** A block as it goes to the engine, and as followers get it without reading it back. */
+/** A block as the engine gets it, and as followers get it without reading it back. */
 export interface SealedBlock {
   readonly key: Uint8Array;
-  /** Good until `releaseBlock`. */
+  /** Valid until `releaseBlock`. */
   readonly value: Uint8Array;
-  /** Unpacked, when it was sealed for followers; independent of `value`. */
+  /** Unpacked, when the stream had followers; independent of `value`. */
   readonly block: Block | undefined;
-  /** The pooled buffer behind `value`. */
+  /** The pooled buffer that `value` is a view of. */
   readonly buffer: Buffer | undefined;
 }
 
-/** Below this much index and payload LZ4 gains less than a page and costs more than the write. */
+/** For less index and payload, LZ4 saves less than a page and costs more than the write. */
 const COMPRESS_BYTES_MIN = 2_048;
-/** From here on compressing moves to the thread pool: the call itself costs as much as packing this much here. */
+/** From this size on, the thread pool compresses: the call alone costs as much as compressing this much here. */
 const COMPRESS_ASIDE_BYTES_MIN = 32_768;
 const VARINT_BYTES_MAX = 8;
 
@@ -87,10 +87,10 @@ export function draftRecords(
 }
 
 /**
- * Builds the durable bytes of a draft whose timestamps are resolved (they must not decrease): index and payload,
- * compressed when that makes them smaller, and both checksums. The draft and its buffers are read before this
- * returns and may be changed afterwards. Large blocks are compressed off the main thread and answer later.
- * `followed` keeps what was unpacked for those who follow the stream.
+ * Builds the stored bytes of a draft whose timestamps are resolved (they must not decrease): index and payload,
+ * compressed when that makes them smaller, and both checksums. The draft and its buffers are read before this returns;
+ * the caller may change them afterwards. A large block is compressed off the main thread, and then the result is a
+ * promise. `followed` keeps the unpacked block for the followers of the stream.
  */
 export function sealBlock(
   key: Uint8Array,
@@ -119,20 +119,23 @@ export function sealBlock(
   return rawBytes < COMPRESS_ASIDE_BYTES_MIN ? finish(compressSync(plain)) : compress(plain).then(finish);
 }
 
-/** Gives the memory of a sealed block back: when its commit has settled and nobody looks at `value` any more. */
+/**
+ * Returns the memory of a sealed block to the pool. Call it when the commit has settled and `value` is not used any
+ * more.
+ */
 export function releaseBlock({ buffer }: SealedBlock): void {
   if (buffer !== undefined) pool.give(buffer);
 }
 
 const pool = new BufferPool();
 
-type Fields = Omit<BlockHeader, 'storedAt' | 'codec'>;
+type HeaderFields = Omit<BlockHeader, 'storedAt' | 'codec'>;
 
-/** Most blocks of single records: one small buffer, written once. */
+/** For most blocks of single records: one small buffer, written once. */
 function sealSmall(
   key: Uint8Array,
   firstSeq: number,
-  fields: Fields,
+  fields: HeaderFields,
   draft: BlockDraft,
   times: Uint8Array,
   followed: boolean,
@@ -150,7 +153,7 @@ function sealSmall(
 function sealPacked(
   key: Uint8Array,
   firstSeq: number,
-  fields: Fields,
+  fields: HeaderFields,
   raw: Buffer,
   packed: Buffer,
   followed: boolean,
@@ -167,7 +170,7 @@ function sealPacked(
   return { key, value, block, buffer };
 }
 
-/** Index and payload, one behind the other. */
+/** Index and payload, one after the other. */
 function writeRaw(target: Buffer, start: number, { layout, payload }: BlockDraft, times: Uint8Array): void {
   target.set(times, start);
   let at = start + times.length;
@@ -181,7 +184,7 @@ function writeRaw(target: Buffer, start: number, { layout, payload }: BlockDraft
 
 let timesScratch = new Uint8Array(8_192);
 
-/** Differences of timestamps, from the second on; nothing when all are equal, which the header then says. */
+/** Differences of timestamps, from the second on. Empty when all are equal, which the header then shows. */
 function packTimes(timestamps: Float64Array): Uint8Array {
   const count = timestamps.length;
   let before = timestamps[0] ?? 0;
@@ -197,7 +200,7 @@ function packTimes(timestamps: Float64Array): Uint8Array {
   return timesScratch.subarray(0, at);
 }
 
-function fieldsOf(draft: BlockDraft, arrival: number, rawBytes: number, indexBytes: number): Fields {
+function fieldsOf(draft: BlockDraft, arrival: number, rawBytes: number, indexBytes: number): HeaderFields {
   const { kind, cipher, count, timestamps } = draft;
   return {
     kind,

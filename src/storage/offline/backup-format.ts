@@ -1,6 +1,6 @@
 /**
- * The file of a backup: all rows of a store in the order of their keys, in sections with checksums that are chained, so
- * that a section that is missing, doubled or moved shows. It does not depend on the engine, nor on its version.
+ * The file of a backup: all rows of a store in the order of their keys, in sections with chained checksums, so that a
+ * missing, repeated or moved section is detected. It depends neither on the engine nor on its version.
  *
  * ```
  *  "tailrace-backup\n"
@@ -8,16 +8,17 @@
  *            CRC of the section before (the first one with 0), little endian; payload
  *    type 1, first:  JSON {"version":1,"format":N,"madeAt":ms}; format is the version of the store
  *    type 2:         rows: key length, value length (varints), key, value, back to back; whole rows, keys ascending
- *    type 3, last:   JSON {"rows":N}; nothing stands behind it
+ *    type 3, last:   JSON {"rows":N}; nothing follows it
  * ```
  */
 
 import { crc32 } from 'node:zlib';
+import { varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { TailraceError } from '../../model/error.ts';
-import { readU32, VarintReader, varintBytes, writeVarint } from '../block/format.ts';
+import { readU32, VarintReader } from '../block/format.ts';
 import type { Entry } from '../engine.ts';
 
-/** What a backup says about itself before its rows. */
+/** The head of a backup, before its rows. */
 export interface BackupHead {
   /** Version of the store's format. */
   readonly format: number;
@@ -34,10 +35,10 @@ const MAGIC = Buffer.from('tailrace-backup\n');
 const VERSION = 1;
 const SECTION = { head: 1, rows: 2, end: 3 } as const;
 const SECTION_HEAD_BYTES = 9;
-/** A section holds one row at least, whatever its size; more than this is not one that we wrote. */
+/** A section contains at least one row of any size. We never wrote a section of more than this. */
 const SECTION_BYTES_MAX = 512 * 1024 * 1024;
 
-/** Makes the bytes of a backup, in this order: `head`, `rows` any number of times, `end`. */
+/** Makes the bytes of a backup. Call in this order: `head`, `rows` any number of times, `end`. */
 export class BackupWriter {
   #crc = 0;
   #rows = 0;
@@ -79,9 +80,9 @@ export class BackupWriter {
 }
 
 /**
- * Reads a backup as it comes, in pieces of any size: first its head, last its end. Everything that was yielded has
- * been verified; whether it is complete is known when the loop ends without an error.
- * @throws TailraceError `corrupt` for what is no backup, cut short or damaged; `format_too_new`
+ * Reads a backup as it arrives, in pieces of any size: first its head, last its end. Everything that it yields is
+ * verified. The backup is complete when the loop ends without an error.
+ * @throws TailraceError `corrupt` for what is no backup, cut off or damaged; `format_too_new`
  */
 export async function* readBackup(parts: AsyncIterable<Uint8Array>): AsyncGenerator<BackupPart> {
   const source = new ByteSource(parts);
@@ -93,7 +94,7 @@ export async function* readBackup(parts: AsyncIterable<Uint8Array>): AsyncGenera
   for (;;) {
     const section = await readSection(source, crc);
     crc = section.crc;
-    if (begun === (section.type === SECTION.head)) throw damaged('its parts stand in the wrong order');
+    if (begun === (section.type === SECTION.head)) throw damaged('its parts are in the wrong order');
     begun = true;
     if (section.type === SECTION.head) {
       yield { type: 'head', head: readHead(section.payload) };
@@ -102,7 +103,7 @@ export async function* readBackup(parts: AsyncIterable<Uint8Array>): AsyncGenera
     } else {
       const rows = readJson(section.payload).rows;
       if (rows !== order.rows) throw damaged('the number of its rows is not what it says');
-      if ((await source.take(1)) !== undefined) throw damaged('something stands behind its end');
+      if ((await source.take(1)) !== undefined) throw damaged('there are bytes after its end');
       yield { type: 'end', rows };
       return;
     }
@@ -130,7 +131,7 @@ async function readSection(source: ByteSource, before: number): Promise<Section>
   return { type, payload, crc };
 }
 
-/** Keys ascend over all sections: what is not in order was not written by us. */
+/** Keys ascend over all sections: we never wrote rows in another order. */
 class RowOrder {
   rows = 0;
   #last: Uint8Array = new Uint8Array(0);
@@ -185,7 +186,7 @@ function readJson(payload: Uint8Array): Record<string, unknown> {
   return { ...value };
 }
 
-/** Bytes that come in pieces, taken in others. Holds no more than what was asked for and one piece. */
+/** Bytes that arrive in pieces and are taken in others. Holds no more than the requested bytes and one piece. */
 class ByteSource {
   readonly #parts: AsyncIterator<Uint8Array>;
   #held: Uint8Array[] = [];
@@ -195,7 +196,7 @@ class ByteSource {
     this.#parts = parts[Symbol.asyncIterator]();
   }
 
-  /** The next so many bytes, or undefined when they end before. */
+  /** Returns the next `bytes` bytes, or undefined when the source ends before. */
   async take(bytes: number): Promise<Buffer | undefined> {
     while (this.#bytes < bytes) {
       const next = await this.#parts.next();

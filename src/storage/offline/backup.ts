@@ -1,7 +1,7 @@
 /**
- * Backups while the store serves. A snapshot keeps freed pages from being used again, so it is copied to a file beside
- * the store as fast as the disk takes it, and let go; whoever takes the backup reads behind, as slowly as they like.
- * The file has no name from the moment it is opened: however this ends, nothing is left behind.
+ * Backups while the server runs. A snapshot keeps freed pages from being reused, so it is copied to a file beside the
+ * store as fast as the disk allows, and then released. The client reads that file at its own speed. The file has no
+ * name once it is open, so nothing remains, however the backup ends.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -18,32 +18,32 @@ import { BackupWriter } from './backup-format.ts';
 
 export interface BackupsOptions {
   readonly engine: Engine;
-  /** The store's file: the copy goes beside it meanwhile. */
+  /** The store's file; the copy is written beside it. */
   readonly file: string;
   /** The wall clock, in ms. */
   now(): number;
-  /** Bytes that stay free on the disk of `dir`, a quarter of it at most; 64 MiB by default. */
+  /** Bytes that must stay free on the disk of the store, at most a quarter of it; 64 MiB by default. */
   readonly reserveBytes?: number;
 }
 
-/** A backup under way. */
+/** A backup in progress. */
 export interface Backup {
-  /** When it was taken, in ms: all that was durable then is in it. */
+  /** When it was taken, in ms: everything that was durable then is in it. */
   readonly madeAt: number;
   /**
    * The bytes of the file (`backup-format.ts`), to be read once. Leaving the loop ends the backup.
    * @throws TailraceError `storage_full` when the disk filled up meanwhile, `storage`
    */
   parts(): AsyncGenerator<Uint8Array>;
-  /** Ends it, wherever it is, and resolves when its room is free. May be called twice. */
+  /** Ends the backup at any point, and resolves when its disk space is free. May be called twice. */
   close(): Promise<void>;
 }
 
-const SECTION_FROM = Buffer.of(0);
-/** Rows of the engine itself are no part of the store. */
-const SECTION_TO = Buffer.of(FAMILY.engine);
+const ROWS_FROM = Buffer.of(0);
+/** The engine's own rows are not part of the store. */
+const ROWS_TO = Buffer.of(FAMILY.engine);
 const READ_BYTES = 256 * 1024;
-/** The disk is asked for room once in so many bytes. */
+/** Free space on the disk is checked once per this many bytes. */
 const FREE_SPACE_CHECK_BYTES = 16 * 1024 * 1024;
 
 /** Takes backups of one store, one at a time. */
@@ -56,12 +56,12 @@ export class Backups {
   }
 
   /**
-   * @throws TailraceError `rate_limited` while another backup is under way, `storage_full` when there is no room for the
-   * copy, `storage`, `closed`
+   * @throws TailraceError `rate_limited` while another backup is in progress, `storage_full` when there is no space for
+   *   the copy, `storage`, `closed`
    */
   async begin(): Promise<Backup> {
     if (this.#busy) {
-      throw new TailraceError('rate_limited', 'a backup is under way already: wait for its end', {
+      throw new TailraceError('rate_limited', 'another backup is in progress: wait for its end', {
         detail: { retryAfterSeconds: 5 },
       });
     }
@@ -125,7 +125,7 @@ class RunningBackup implements Backup {
   }
 }
 
-/** Copies a snapshot to a file, and reads what it has so far. */
+/** Copies a snapshot to a file, and reads what has been written so far. */
 class Copy {
   readonly madeAt: number;
   readonly #file: FileHandle;
@@ -146,7 +146,7 @@ class Copy {
     this.#done = this.#run();
   }
 
-  /** What stands at `at`, as soon as there is any; undefined at the end. */
+  /** Returns the bytes at `at` as soon as there are any; undefined at the end. */
   async read(at: number): Promise<Uint8Array | undefined> {
     while (at >= this.#written) {
       if (this.#failure !== undefined) throw this.#failure;
@@ -182,10 +182,10 @@ class Copy {
 
   async #copyRows(writer: BackupWriter): Promise<void> {
     await this.#write(writer.head({ format: FORMAT_VERSION, madeAt: this.madeAt }));
-    let from: Uint8Array = SECTION_FROM;
+    let from: Uint8Array = ROWS_FROM;
     let lookAt = FREE_SPACE_CHECK_BYTES;
     while (!this.#cancelled) {
-      const page = { from, to: SECTION_TO, limit: BACKUP_PAGE_ROWS_MAX, bytesMax: BACKUP_PAGE_BYTES };
+      const page = { from, to: ROWS_TO, limit: BACKUP_PAGE_ROWS_MAX, bytesMax: BACKUP_PAGE_BYTES };
       const rows = await this.#snapshot.scan(page);
       const last = rows.at(-1);
       if (last === undefined) return this.#write(writer.end());
@@ -208,7 +208,7 @@ class Copy {
   }
 }
 
-/** A file that is gone when its handle is, also when the process is killed. */
+/** Opens a file that is gone when its handle is closed, also when the process is killed. */
 async function openNameless(name: string): Promise<FileHandle> {
   const file = await open(name, 'wx+', 0o600);
   await rm(name);

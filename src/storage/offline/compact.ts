@@ -1,4 +1,4 @@
-/** Writes a store anew without the room that was freed in it. Its server is stopped and its directory locked. */
+/** Writes a new copy of a store without its freed pages. The server must be stopped and the directory locked. */
 
 import { statSync } from 'node:fs';
 import path from 'node:path';
@@ -16,10 +16,9 @@ export interface Compacted {
 const SLACK_BYTES = 4 * 1024 * 1024;
 
 /**
- * Copies what is in use in the store `from` to a new file that then takes the name `to`, which may be the same. Killed
- * at any point, what was at `to` is there as it was, or the new store is, whole.
- * @throws TailraceError `storage_full` when there is no room for the copy, `storage`, `corrupt` when the copy is not
- * the same
+ * Copies the pages in use of the store `from` to a new file that then gets the name `to`, which may be the same. When
+ * the process is killed at any point, `to` is either as it was or the complete new store.
+ * @throws TailraceError `storage_full` when there is no space for the copy, `storage`, `corrupt` when the copy differs
  */
 export async function compactStore(from: string, to: string): Promise<Compacted> {
   const fresh = freshFile(to);
@@ -50,7 +49,7 @@ async function copy(from: string, fresh: string): Promise<number> {
   }
 }
 
-/** A copy that lacks something must never take the place of the store. */
+/** An incomplete copy must never replace the store. */
 async function expectRows(fresh: string, rows: number): Promise<void> {
   const copied = openStoreFile(fresh, { readOnly: true });
   const found = copied.rowCount;

@@ -1,6 +1,6 @@
-/** What a verification found wrong: all of it counted, the first of it kept. */
+/** The faults that a verification found: all are counted, the first ones are kept. */
 
-/** `where` says in words which row, or which stream. */
+/** `where` names the row or the stream, in words. */
 export interface Fault {
   readonly where: string;
   readonly what: string;

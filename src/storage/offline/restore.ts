@@ -1,4 +1,4 @@
-/** Makes a store of the rows of a backup: all of them or no store. */
+/** Makes a store from the rows of a backup: a complete one or none. */
 
 import path from 'node:path';
 import { TailraceError } from '../../model/error.ts';
@@ -7,12 +7,12 @@ import type { Entry } from '../engine.ts';
 import { openStoreFile, type StoreFile } from '../lmdb.ts';
 import { expectDiskSpace, freshFile, placeFresh, sweepFresh } from '../store-file.ts';
 
-/** Values of more than half a page begin a page of their own, and there is a tree above them. */
+/** Values of more than half a page get their own pages, and there is a tree above them. */
 const OVERHEAD = 1.1;
 
 /**
- * Writes rows, in the order of their keys, to a new store that takes the name `file` when the last one is durable.
- * Killed before, nothing has that name. `bytes` is what the rows take, about.
+ * Writes rows, in the order of their keys, to a new store that gets the name `file` when the last one is durable. When
+ * the process is killed before that, no file has that name. `bytes` is the approximate size of the rows.
  * @throws TailraceError `storage_full`, `storage`; whatever reading the pages throws
  */
 export async function restoreRows(file: string, pages: AsyncIterable<readonly Entry[]>, bytes: number): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * Reads a whole store, or a whole backup, and says what is wrong with it: every checksum, whether blocks follow each
- * other up to the tail, and whether rows agree with each other. Rows come once, in the order of their keys.
+ * Reads a whole store or a whole backup and reports what is wrong: every checksum, whether blocks follow each other up
+ * to the tail, and whether rows agree with each other. Rows come once, in the order of their keys.
  */
 
 import { setImmediate as turn } from 'node:timers/promises';
@@ -21,23 +21,23 @@ import {
   type StreamStateRow,
 } from '../values.ts';
 import { type Fault, FaultLog } from './fault-log.ts';
-import { BlockAudit, type ExpectedStream } from './verify-blocks.ts';
+import { BlockVerifier, type ExpectedStream } from './verify-blocks.ts';
 
 export type { Fault } from './fault-log.ts';
 
-/** What is in a store or backup. */
+/** What is in a store or a backup. */
 export interface StoreReport {
   /** Version of the store's format; 0 when its row is missing. */
   readonly format: number;
   readonly basins: number;
   readonly streams: number;
   readonly blocks: number;
-  /** Records that are stored, trimmed ones left out. */
+  /** Stored records without trimmed ones. */
   readonly records: number;
   /** Metered bytes (S2) of all stored blocks. */
   readonly meteredBytes: number;
   readonly faultCount: number;
-  /** The first hundred of them. */
+  /** The first hundred faults. */
   readonly faults: readonly Fault[];
 }
 
@@ -45,30 +45,30 @@ export interface StoreReport {
  * @throws TailraceError `format_too_new`; whatever reading the pages throws
  */
 export async function verifyRows(pages: AsyncIterable<readonly Entry[]>): Promise<StoreReport> {
-  const audit = new StoreAudit();
+  const verifier = new StoreVerifier();
   for await (const page of pages) {
-    for (const row of page) audit.row(row);
-    // A long verification must not keep the process from hearing signals.
+    for (const row of page) verifier.row(row);
+    // During a long verification the process must still receive signals.
     await turn();
   }
-  return audit.finish();
+  return verifier.finish();
 }
 
-/** A stream as its rows tell of it. */
+/** A stream as its rows describe it. */
 interface KnownStream {
   readonly name: string;
   readonly deleting: boolean;
   state: StreamStateRow | undefined;
 }
 
-class StoreAudit {
+class StoreVerifier {
   readonly #log = new FaultLog();
   #format = 0;
   #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
   readonly #basins = new Map<number, string>();
   readonly #streams = new Map<number, KnownStream>();
   readonly #tokens = new Set<string>();
-  #blocks: BlockAudit | undefined;
+  #blocks: BlockVerifier | undefined;
 
   row(row: Entry): void {
     try {
@@ -80,7 +80,7 @@ class StoreAudit {
   }
 
   finish(): StoreReport {
-    const blocks = this.#audit();
+    const blocks = this.#blockVerifier();
     blocks.finish();
     if (this.#format === 0) this.#log.fault('the store', 'the row with its format is missing');
     return {
@@ -106,7 +106,7 @@ class StoreAudit {
     [FAMILY.basins, (row) => this.#basin(row)],
     [FAMILY.streams, (row) => this.#stream(row)],
     [FAMILY.streamStates, (row) => this.#state(row)],
-    [FAMILY.blocks, (row) => this.#audit().block(row)],
+    [FAMILY.blocks, (row) => this.#blockVerifier().block(row)],
     [FAMILY.tokensByHash, (row) => this.#token(row)],
     [FAMILY.tokensById, (row) => this.#tokenId(row)],
     [FAMILY.pendingWork, (row) => this.#pending(row)],
@@ -164,9 +164,9 @@ class StoreAudit {
     decodePending(value);
   }
 
-  /** Made when the first block comes: then all states are known. */
-  #audit(): BlockAudit {
-    this.#blocks ??= new BlockAudit(this.#expected(), this.#log);
+  /** Created when the first block comes: then all states are known. */
+  #blockVerifier(): BlockVerifier {
+    this.#blocks ??= new BlockVerifier(this.#expected(), this.#log);
     return this.#blocks;
   }
 

@@ -1,0 +1,123 @@
+/**
+ * One call authorizes a sender of OTLP data, whatever the protocol: who it is, which basin the data goes to, and what
+ * the sender's token makes of the data.
+ */
+
+import { type Basin, existingBasin } from '../log/basins.ts';
+import type { Log } from '../log/log.ts';
+import type { LogObserver } from '../log/observer.ts';
+import { TailraceError } from '../model/error.ts';
+import { basinNameFault, streamNameFault } from '../model/names.ts';
+import type { Access, AuthContext } from './access.ts';
+import { onlyBasin, type Principal } from './grant.ts';
+import { bearerToken, credentialShown } from './tokens/credential.ts';
+
+/** The headers, or the metadata of gRPC, that say who sends and to which basin; names in lower case. */
+export interface SenderHeaders {
+  readonly authorization?: string | undefined;
+  readonly 's2-basin'?: string | readonly string[] | undefined;
+}
+
+export interface SenderRequest {
+  readonly headers: SenderHeaders;
+  /** One object for all requests over the same connection: the credential that it showed last is hashed once. */
+  readonly connection: object;
+  /** Filled in as soon as something is known, so also when the sender is refused. */
+  readonly context: AuthContext;
+}
+
+export interface SenderDeps {
+  readonly access: Access;
+  readonly log: SenderLog & Pick<Log, 'basin'>;
+  /** Receives each operation that was allowed. */
+  readonly observer: Pick<LogObserver, 'operation'>;
+  /** The basin where neither the request nor the token names one. */
+  readonly defaultBasin: string;
+}
+
+/** What storing OTLP data takes of the log. */
+export type SenderLog = Pick<Log, 'openStream' | 'append'>;
+
+export interface AuthorizedSender {
+  readonly principal: Principal;
+  readonly basin: Basin;
+  /** The log, which takes the names of streams as the sender says them. */
+  readonly log: SenderLog;
+  readonly terms: SenderTerms;
+}
+
+/** What a token makes of the data. Without a token nothing is set, and every stream is allowed. */
+export interface SenderTerms {
+  /** Set on every resource in place of what the sender wrote. */
+  readonly resourceAttributes?: ReadonlyMap<string, string>;
+  /** Where resources go that name no stream, as the sender says it. */
+  readonly fixedStream?: string | undefined;
+  /** Counts spans that are about to be stored. @throws TailraceError `rate_limited`: then no span may be stored */
+  readonly takeSpans?: (spans: number) => void;
+  /** Whether the data may go to a stream: each one needs its own permission. */
+  readonly mayAppend?: (stream: string) => boolean;
+}
+
+/**
+ * Returns a promise only where a JWT has to be verified. Counts the append as an operation.
+ * @throws TailraceError, also as a rejection: `bad_header`, `authn`, `permission_denied`, `basin_not_found`, and
+ *   `unavailable` when the keys of an outside issuer are needed and cannot be fetched
+ */
+export function authorizeSender(
+  request: SenderRequest,
+  deps: SenderDeps,
+): AuthorizedSender | Promise<AuthorizedSender> {
+  const { headers, connection } = request;
+  const named = basinNamed(headers);
+  const credential = bearerToken(headers.authorization);
+  const sender = deps.access.identifySender(credential, credentialShown(headers.authorization, connection), named);
+  if (sender instanceof Promise) return sender.then((principal) => authorized(principal, named, request, deps));
+  return authorized(sender, named, request, deps);
+}
+
+/** The basin that a request names, whether it exists or not. @throws TailraceError `bad_header` */
+export function basinNamed({ 's2-basin': name }: SenderHeaders): string | undefined {
+  if (name === undefined) return undefined;
+  if (typeof name !== 'string') throw new TailraceError('bad_header', 'the header s2-basin is there twice');
+  const fault = basinNameFault(name);
+  if (fault !== undefined) throw new TailraceError('bad_header', fault);
+  return name;
+}
+
+function authorized(
+  principal: Principal,
+  named: string | undefined,
+  { context }: SenderRequest,
+  { access, log, observer, defaultBasin }: SenderDeps,
+): AuthorizedSender {
+  const name = named ?? onlyBasin(principal) ?? defaultBasin;
+  const need = { operation: 'append', basin: name } as const;
+  context.caller = principal;
+  context.need = need;
+  access.expectAllowed(principal, need);
+  observer.operation(need.operation, need.basin);
+  const basin = existingBasin(log, name);
+  return { principal, basin, log: logFor(principal, log), terms: termsOf(principal, name, access) };
+}
+
+function termsOf(principal: Principal, basin: string, access: Access): SenderTerms {
+  const { token } = principal;
+  if (token === undefined) return {};
+  return {
+    resourceAttributes: token.resourceAttributes,
+    fixedStream: token.stream === undefined ? undefined : principal.shown(token.stream),
+    takeSpans: (spans) => access.takeSpans(principal, spans),
+    mayAppend: (stream) => {
+      const kept = principal.absolute(stream);
+      return streamNameFault(kept) === undefined && principal.allows('append', basin, kept);
+    },
+  };
+}
+
+function logFor(principal: Principal, log: SenderLog): SenderLog {
+  if (principal.token === undefined || principal.token.autoPrefix === '') return log;
+  return {
+    openStream: (basin, name, purpose) => log.openStream(basin, principal.absolute(name), purpose),
+    append: (appends) => log.append(appends),
+  };
+}

@@ -1,0 +1,153 @@
+/** S2's usage metrics of the account, of basins and of streams. What does not exist has none, and is no error. */
+
+import type { Basin } from '../../log/basins.ts';
+import type { Log } from '../../log/log.ts';
+import type { Stream } from '../../log/stream.ts';
+import type { Clock } from '../../model/clock.ts';
+import { TailraceError } from '../../model/error.ts';
+import { basinNameFault, streamNameFault } from '../../model/names.ts';
+import { STORAGE_CLASSES } from '../../model/stream-config.ts';
+import type { UsageInterval } from '../../model/usage.ts';
+import {
+  accumulationJson,
+  labelJson,
+  type MetricJson,
+  type MetricLevel,
+  type MetricsQuery,
+  metricsResponse,
+  parseMetricsQuery,
+  storageJson,
+} from '../../s2/metrics-query.ts';
+import type { UsageSeries } from '../../usage/query.ts';
+import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../../usage/tally.ts';
+import type { Usage } from '../../usage/usage.ts';
+import { type AuthorizeDeps, authorize } from '../context.ts';
+import type { Exchange } from '../exchange.ts';
+import { type ReplyDeps, reply } from '../reply.ts';
+import { nameInPath, type Route } from '../router.ts';
+
+export interface UsageRouteDeps extends AuthorizeDeps, ReplyDeps {
+  readonly log: Pick<Log, 'basin' | 'getStream'>;
+  readonly usage: Usage;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+export function usageRoutes(deps: UsageRouteDeps): readonly Route[] {
+  const path = '/v1/metrics';
+  return [
+    { method: 'GET', path, action: 'account-metrics', handle: (exchange) => account(exchange, deps) },
+    {
+      method: 'GET',
+      path: `${path}/{basin}`,
+      action: 'basin-metrics',
+      handle: (exchange, [segment = '']) => basin(exchange, segment, deps),
+    },
+    {
+      method: 'GET',
+      path: `${path}/{basin}/{stream}`,
+      action: 'stream-metrics',
+      handle: (exchange, [basinSegment = '', segment = '']) => stream(exchange, basinSegment, segment, deps),
+    },
+  ];
+}
+
+async function account(exchange: Exchange, deps: UsageRouteDeps): Promise<void> {
+  const principal = authorize(exchange, deps, { operation: 'account-metrics' });
+  const query = queryOf(exchange, 'account', deps);
+  const mayKnow = (name: string): boolean => principal.allows('account-metrics', name);
+  replyWith(exchange, await accountMetrics(query, mayKnow, deps), deps);
+}
+
+async function basin(exchange: Exchange, segment: string, deps: UsageRouteDeps): Promise<void> {
+  const name = nameInPath(segment, basinNameFault);
+  authorize(exchange, deps, { operation: 'basin-metrics', basin: name });
+  const query = queryOf(exchange, 'basin', deps);
+  const found = deps.log.basin(name);
+  replyWith(exchange, found === undefined ? [] : await basinMetrics(found, query, deps), deps);
+}
+
+async function stream(exchange: Exchange, basinSegment: string, segment: string, deps: UsageRouteDeps): Promise<void> {
+  const basinName = nameInPath(basinSegment, basinNameFault);
+  const name = nameInPath(segment, streamNameFault);
+  const principal = authorize(exchange, deps, { operation: 'stream-metrics', basin: basinName, stream: name });
+  const whole = principal.absolute(name);
+  const fault = streamNameFault(whole);
+  if (fault !== undefined) throw new TailraceError('bad_path', fault);
+  const { range } = queryOf(exchange, 'stream', deps);
+  const found = await existing(basinName, whole, deps);
+  replyWith(exchange, found === undefined ? [] : [storageJson(await deps.usage.streamStorage(found, range))], deps);
+}
+
+async function accountMetrics(
+  { set, range, interval }: MetricsQuery<'account'>,
+  mayKnow: (basin: string) => boolean,
+  { usage }: UsageRouteDeps,
+): Promise<readonly MetricJson[]> {
+  switch (set) {
+    case 'active-basins':
+      return [labelJson(set, (await usage.activeBasins(range)).filter(mayKnow))];
+    case 'account-ops':
+      return operations(await usage.account(range, interval), interval);
+    case 'estimated-billable-usage':
+      // Nothing is billed.
+      return [accumulationJson('total', 'usd', interval)];
+  }
+}
+
+async function basinMetrics(
+  basin: Basin,
+  { set, range, interval }: MetricsQuery<'basin'>,
+  { usage }: UsageRouteDeps,
+): Promise<readonly MetricJson[]> {
+  if (set === 'storage') return [storageJson(await usage.basinStorage(basin, range))];
+  const series = await usage.basin(basin, range, interval);
+  switch (set) {
+    case 'append-ops':
+      return STORAGE_CLASSES.map((name) =>
+        accumulationJson(name, 'operations', interval, series.get(APPEND_OPS[name])),
+      );
+    case 'append-throughput':
+      return STORAGE_CLASSES.map((name) => accumulationJson(name, 'bytes', interval, series.get(APPEND_BYTES[name])));
+    case 'read-ops':
+      return [
+        accumulationJson('unary', 'operations', interval, series.get(READ_OPS.unary)),
+        accumulationJson('streaming', 'operations', interval, series.get(READ_OPS.streaming)),
+      ];
+    case 'read-throughput':
+      return [accumulationJson('read', 'bytes', interval, series.get(READ_BYTES))];
+    case 'basin-ops':
+      return operations(series, interval);
+  }
+}
+
+/** One for each operation that was called. */
+function operations(series: UsageSeries, interval: UsageInterval): MetricJson[] {
+  const named = [...series].flatMap(([counter, points]) => {
+    const name = operationIn(counter);
+    return name === undefined ? [] : [{ name, points }];
+  });
+  named.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return named.map(({ name, points }) => accumulationJson(name, 'operations', interval, points));
+}
+
+function queryOf<L extends MetricLevel>(exchange: Exchange, level: L, { clock }: UsageRouteDeps): MetricsQuery<L> {
+  return parseMetricsQuery(new URLSearchParams(exchange.query), level, Math.floor(clock.now() / 1_000));
+}
+
+/** Undefined for a stream that is not there, or not any more. */
+async function existing(basinName: string, name: string, { log }: UsageRouteDeps): Promise<Stream | undefined> {
+  const found = log.basin(basinName);
+  if (found === undefined) return undefined;
+  try {
+    return await log.getStream(found, name);
+  } catch (error) {
+    const isGone =
+      error instanceof TailraceError && (error.code === 'stream_not_found' || error.code === 'stream_deletion_pending');
+    if (isGone) return undefined;
+    throw error;
+  }
+}
+
+function replyWith(exchange: Exchange, values: readonly MetricJson[], deps: UsageRouteDeps): void {
+  reply(exchange, { status: 200, contentType: 'application/json', body: metricsResponse(values) }, deps.replyContext);
+}

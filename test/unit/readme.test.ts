@@ -1,0 +1,110 @@
+/** The READMEs say what the code says: settings, defaults, exit codes, close codes and exports. */
+
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { shownDefault } from '../../cli/commands/serve.ts';
+import { EXIT } from '../../cli/exit.ts';
+import { bannerText } from '../../cli/print/banner.ts';
+import { SETTINGS } from '../../src/config.ts';
+import { AUDIT_REFUSALS_PER_SECOND_MAX, CONNECTIONS_MAX, OTLP_LIMITS, TOKENS_MAX } from '../../src/model/limits.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
+import { CLOSE_CODES, CLOSE_DONE, CLOSE_NOT_ALLOWED } from '../../src/socket/close-codes.ts';
+import { SUBPROTOCOLS } from '../../src/socket/encoders.ts';
+
+describe('scripts/README.md', () => {
+  const readme = read('scripts/README.md');
+
+  test.each(SETTINGS.map((setting) => [setting.env, setting] as const))('has the row of %s', (env, setting) => {
+    const flag = setting.flag === undefined ? '–' : `\`--${setting.flag}\``;
+    const standard = shownDefault(setting);
+    const shown = standard === undefined ? '–' : `\`${standard}\``;
+    expect(readme).toContain(`| ${flag} | \`${env}\` | ${shown} | ${setting.description} |`);
+  });
+
+  test('shows limits as they are', () => {
+    const MiB = 1024 * 1024;
+    expect(readme).toContain(`| ${OTLP_LIMITS.wireBytesMax / MiB} MiB | \`--wire-bytes-max\` | 413 |`);
+    expect(readme).toContain(`| ${OTLP_LIMITS.bodyBytesMax / MiB} MiB | \`--body-bytes-max\` | 413 |`);
+    expect(readme).toContain(`| ${thousands(OTLP_LIMITS.requestRecordsMax)} | \`--request-records-max\` | 413 |`);
+    expect(readme).toContain(`| connections | ${thousands(CONNECTIONS_MAX)} |`);
+    expect(readme).toContain(`| access tokens | ${thousands(TOKENS_MAX)} |`);
+    expect(readme).toContain(`| refusals in the audit log | ${AUDIT_REFUSALS_PER_SECOND_MAX} a second |`);
+  });
+});
+
+test('scripts/README.md names every metric', async () => {
+  const metrics = new Metrics();
+  const engine = { state: 'open', usedBytes: 0, fileBytes: 0, freeBytes: 0 };
+  const reads = { byProtocol: new Map([['sse', 1]]), lagRecordsMax: 0 };
+  metrics.watch({
+    stat: async () => ({ engine, openStreams: 0, reads }),
+    connections: () => 0,
+    memory: { usedBytes: 0, limitBytes: 0 },
+  });
+  const names = [...(await metrics.text()).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map((line) => line[1]);
+  const section = read('scripts/README.md').split('\n## Metrics\n')[1]?.split('\n## ')[0] ?? '';
+  const shown = [...section.matchAll(/`((?:s2|tailrace)_\w+)(?:\{[\w,]+\})?`/g)].map((code) => code[1]);
+  expect([...shown].sort()).toEqual([...names].sort());
+});
+
+describe('cli/README.md', () => {
+  const readme = read('cli/README.md');
+
+  test('has every exit code', () => {
+    for (const code of Object.values(EXIT)) expect(readme).toMatch(new RegExp(`^\\| ${code} \\| `, 'm'));
+  });
+
+  test('has no exit code that is not there', () => {
+    const section = /\n## Exit codes\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? '';
+    const codes = [...section.matchAll(/^\| (\d+) \| /gm)].map((row) => Number(row[1]));
+    expect(codes).toEqual([...new Set<number>(Object.values(EXIT))].sort((a, b) => a - b));
+  });
+});
+
+describe('src/socket/README.md', () => {
+  const readme = read('src/socket/README.md');
+
+  test('has each close code with the errors that lead to it', () => {
+    const section = readme.slice(readme.indexOf('\n## Close codes\n'));
+    const rows = [...section.matchAll(/^\| (\d{4}) \| (.*?) \| /gm)];
+    const shown = rows.map(([, code, errors = '']) => [
+      Number(code),
+      [...errors.matchAll(/`(\w+)`/g)].map((m) => m[1]),
+    ]);
+    const byCode = new Map<number, string[]>([
+      [CLOSE_DONE, []],
+      // For a reader that is connected; one that never was allowed has the code of its error.
+      [CLOSE_NOT_ALLOWED, ['authn']],
+    ]);
+    for (const [error, code] of Object.entries(CLOSE_CODES)) byCode.set(code, [...(byCode.get(code) ?? []), error]);
+    expect(shown).toEqual([...byCode].sort(([a], [b]) => a - b));
+  });
+
+  test('has each subprotocol', () => {
+    const shown = [...readme.matchAll(/^\| `((?:s2|otlp|view)\.\w+)`/gm)].map((row) => row[1]);
+    expect(shown).toEqual([...SUBPROTOCOLS.keys()]);
+  });
+});
+
+test('README.md exports what the banner of the server exports', () => {
+  const banner = bannerText({
+    url: 'http://127.0.0.1:4318',
+    dataDir: 'data',
+    isNew: false,
+    streams: 0,
+    bytes: 0,
+    auth: { type: 'file', file: 'data/root-token' },
+    isDefault: true,
+  });
+  const exports = banner.split('\n').filter((line) => line.startsWith('export '));
+  expect(exports).toHaveLength(5);
+  expect(read('README.md')).toContain(`\`\`\`sh\n${exports.join('\n')}\n\`\`\``);
+});
+
+function read(file: string): string {
+  return readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+}
+
+function thousands(value: number): string {
+  return value.toLocaleString('en-US');
+}
