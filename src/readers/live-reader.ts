@@ -19,6 +19,7 @@ import {
   SOCKET_SILENCE_MS,
 } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
+import { S2_BATCH } from '../s2/batch/batch-end.ts';
 import { Gathering } from './gathering.ts';
 import type { Holder, LiveSession, ReaderSet } from './reader-set.ts';
 import type { Sink, SinkListener } from './sink.ts';
@@ -223,7 +224,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     const { wire, readers } = this.#parts;
     while (this.#rest !== undefined && !this.#isOver) {
       const { block, from, to, tail, isShared, isLive } = this.#rest;
-      const limits = readers.batchLimits;
+      // What all followers get at the same moment is in memory once, so it is not cut where space is short.
+      const limits = isLive && isShared ? S2_BATCH : readers.batchLimits;
       const end = wire.batchEnd(block, from, to, limits);
       const part = { block, from, to: end };
       const isWhole = end === to;
