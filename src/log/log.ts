@@ -266,7 +266,7 @@ export class Log {
         stream: open,
         protocol,
         start: start ?? open.tail.seqNum,
-        events: (position) => (start === undefined ? nothing() : readFrom(context, open, bounds, position, signal)),
+        events: (at, known) => (start === undefined ? nothing() : readFrom(context, open, bounds, at, signal, known)),
       });
     } catch (error) {
       throw this.#noteFatal(error);

@@ -92,7 +92,7 @@ export const SESSION_IN_FLIGHT_INPUTS_MAX = 1_024;
 /** A reader gets no more above this many bytes that it has not taken. */
 export const READER_BUFFERED_BYTES_MAX = 2 * MiB;
 /**
- * While all readers together have not taken more than this, a reader gets more only when it has taken everything, and
+ * While all readers together have more than this waiting for them, a reader gets more only when it has taken everything, and
  * then at most so many bytes: those that take nothing cost little each, and the others go on.
  */
 export const READERS_BUFFERED_BYTES_MAX = 32 * MiB;

@@ -69,7 +69,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const ignore = (): void => {};
-    // Until ws listens, an error of the connection would be nobody's.
+    // Until ws listens, an error of the connection would end the process.
     socket.on('error', ignore);
     const handshake = parseHandshake(request);
     const asked = whoAsks(request, handshake);
@@ -88,7 +88,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', ignore);
-      // The system notices a peer that vanished also while nobody has anything to say.
+      // The system notices a peer that vanished also while neither side sends anything.
       if (socket instanceof Socket) socket.setKeepAlive(true, SOCKET_PING_MS);
       if (plan instanceof TailraceError) this.#tell(webSocket, socket, handshake, plan);
       else this.#serve(webSocket, socket, plan, asked);

@@ -1,4 +1,4 @@
-/** The answers of an append session: in the order of its inputs, and all that can go out at a time in one piece. */
+/** The acks of an append session: in the order of its inputs, and all that can go out at a time in one piece. */
 
 import type { TailraceError } from '../../model/error.ts';
 import type { AppendAck } from '../../model/position.ts';
@@ -16,7 +16,7 @@ export interface AckOutlet {
   onAcked(inputs: number): void;
 }
 
-/** One input, or what stands in place of the next one: a failure, or the end. */
+/** One input, or what comes in place of the next one: a failure, or the end. */
 interface Entry {
   outcome: AppendAck | TailraceError | 'end' | undefined;
 }
@@ -52,13 +52,13 @@ export class AckQueue {
     done.then(settle, (thrown: unknown) => settle(asTailraceError(thrown)));
   }
 
-  /** Nothing more comes; `failure` is why, when it is none of the client's decision. The first call counts. */
+  /** Nothing more comes; `failure` is why, when the client did not decide it. The first call counts. */
   close(failure?: TailraceError): void {
     this.#entries.push({ outcome: failure ?? 'end' });
     this.#schedule();
   }
 
-  /** Nobody is there any more to hear anything. */
+  /** The client is gone. */
   drop(): void {
     this.#end(undefined);
   }

@@ -1,6 +1,6 @@
 /**
- * An append session over s2s (S2 API §4.8): inputs are handed to the log as they come, without waiting for one another,
- * and acknowledged in their order. The first one that fails ends the session, and nothing behind it is looked at.
+ * An append session over s2s: inputs are handed to the log as they come, without waiting for one another,
+ * and acknowledged in their order. The first one that fails ends the session, and nothing after it is looked at.
  */
 
 import type { Stream } from '../../log/stream.ts';
@@ -44,7 +44,7 @@ class AppendSession implements LiveSession {
   readonly #acks: AckQueue;
   /** Inputs are taken. Turned off for good by the end, a failure, and when the server stops. */
   #isReading = true;
-  /** An input waits for being unpacked or for room: those behind it stay where they are. */
+  /** An input waits to be unpacked, or for memory: those after it stay where they are. */
   #isWaiting = false;
   #hasEnded = false;
   /** The frame that is coming, while it comes in pieces: it must not come too slowly. */
@@ -98,7 +98,7 @@ class AppendSession implements LiveSession {
   #listen(): void {
     const { request } = this.#parts.exchange;
     request.on('data', this.#onData).on('end', this.#onEnd);
-    // What fails is followed by a close, which the answer hears of.
+    // What fails is followed by a close, which the response notices.
     request.on('error', () => {});
   }
 
@@ -150,7 +150,7 @@ class AppendSession implements LiveSession {
     return undefined;
   }
 
-  /** The log judges an input and gives it its place within the call, so whatever is behind it comes after it. */
+  /** The log judges an input and gives it its place within the call, so whatever follows it comes after it. */
   #handIn(message: Buffer): void {
     const settled = (): void => this.#window.settle(message.length);
     if (!this.#isReading) {

@@ -1,4 +1,4 @@
-/** Those who wait for memory that all requests share, in the order in which they came. */
+/** Inputs that wait for memory that all requests share, in the order in which they came. */
 
 import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import type { Clock } from '../../model/clock.ts';
@@ -38,7 +38,7 @@ export class BudgetQueue {
     return this.#waiting.size === 0 && this.#budget.tryReserve(bytes);
   }
 
-  /** Calls `resolve` once it is its turn and the bytes are taken for it. Answers how to leave the line. */
+  /** Calls `resolve` once it is its turn and the bytes are taken for it. Returns how to leave the line. */
   join(bytes: number, resolve: () => void): () => void {
     const waiting = { bytes, resolve };
     this.#waiting.add(waiting);

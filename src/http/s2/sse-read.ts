@@ -1,4 +1,4 @@
-/** A live read as server-sent events (S2 docs: s2.dev/docs/api/protocol). */
+/** A live read as server-sent events. */
 
 import type { TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';

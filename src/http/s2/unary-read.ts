@@ -1,4 +1,4 @@
-/** A read that is answered at once, or as soon as there is something (S2 API §5.5). */
+/** A read that gets one response: at once, or as soon as there is something. */
 
 import type { LogRead } from '../../log/open-reads.ts';
 import type { ReadEvent } from '../../log/read.ts';
@@ -25,7 +25,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
   const forget = onceOver(exchange, stop);
   let leave = (): void => {};
   let ended: TailraceError | undefined;
-  // One that waits for records when the server stops is answered with none, as if its time was up.
+  // One that waits for records when the server stops gets none, as if its time was up.
   const onWait = (): void => {
     const forgetSession = deps.readers.add({ drain: stop, finish: stop });
     const unwatch = deps.access.watch(call.principal, (error) => {
@@ -52,7 +52,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
   }
 }
 
-/** One answer holds one batch, and nobody waits for ever (S2 API §5.2). */
+/** One response holds one batch, and no client waits for ever. */
 function unaryRange(range: ReadRange): ReadRange {
   return {
     ...range,
