@@ -33,6 +33,8 @@ export type ReadEvent =
   /** The reader has everything and waits for more. Comes again after each time that it fell behind. */
   | { readonly type: 'caught_up'; readonly tail: Position };
 
+export type RecordsEvent = ReadEvent & { readonly type: 'records' };
+
 /** What a read needs of the log. */
 export interface ReadContext {
   readonly engine: Engine;

@@ -6,7 +6,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogRead } from '../log/open-reads.ts';
-import type { ReadEvent } from '../log/read.ts';
+import type { ReadEvent, RecordsEvent } from '../log/read.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import {
   HEARTBEAT_MAX_MS,
@@ -32,8 +32,6 @@ export interface ReaderParts {
   /** Called once when the read ends with an error, before the client is told. */
   onFailure(error: TailraceError): void;
 }
-
-type RecordsEvent = ReadEvent & { readonly type: 'records' };
 
 export class LiveReader implements LiveSession, SinkListener, Holder {
   readonly #parts: ReaderParts;

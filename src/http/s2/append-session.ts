@@ -4,16 +4,15 @@
  */
 
 import type { Stream } from '../../log/stream.ts';
-import { TailraceError } from '../../model/error.ts';
+import { asTailraceError, TailraceError } from '../../model/error.ts';
 import type { LiveSession } from '../../readers/reader-set.ts';
 import type { AppendInput } from '../../s2/append/input.ts';
 import { decodeAppendInput } from '../../s2/append/proto.ts';
-import { badFrame, type Frame, messageOf } from '../../s2/frame.ts';
+import { badFrame, messageOf, type S2sFrame } from '../../s2/frame.ts';
 import { FrameReader } from '../../s2/frame-reader.ts';
 import { auditorOfCommands } from '../audit.ts';
 import type { Watched } from '../body/upload-watch.ts';
 import type { RecordDeps } from '../context.ts';
-import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { StreamResponse } from '../stream-response.ts';
 import { AckQueue } from './ack-queue.ts';
@@ -138,7 +137,7 @@ class AppendSession implements LiveSession {
     this.#stop();
   }
 
-  #take(frame: Frame): Promise<void> | undefined {
+  #take(frame: S2sFrame): Promise<void> | undefined {
     const message = messageOf(frame);
     return message instanceof Promise ? message.then((unpacked) => this.#admit(unpacked)) : this.#admit(message);
   }

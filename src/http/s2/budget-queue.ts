@@ -6,7 +6,7 @@ import type { Clock } from '../../model/clock.ts';
 /** How often it looks whether requests that don't know the line gave something back. */
 const RETRY_MS = 10;
 
-interface Waiting {
+interface QueuedReservation {
   readonly bytes: number;
   readonly resolve: () => void;
 }
@@ -25,7 +25,7 @@ export function queueBefore(budget: MemoryBudget, clock: Clock): BudgetQueue {
 export class BudgetQueue {
   readonly #budget: MemoryBudget;
   readonly #clock: Clock;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Set<QueuedReservation>();
   #isRetrying = false;
 
   constructor(budget: MemoryBudget, clock: Clock) {

@@ -6,7 +6,7 @@
 import { SESSION_IN_FLIGHT_BYTES_MAX, SESSION_IN_FLIGHT_INPUTS_MAX } from '../../model/limits.ts';
 import type { BudgetQueue } from './budget-queue.ts';
 
-interface Waiting {
+interface WaitingInput {
   readonly bytes: number;
   readonly resolve: () => void;
 }
@@ -17,7 +17,7 @@ export class InputWindow {
   #bytes = 0;
   #inputs = 0;
   /** For those before it in its own session. */
-  #waiting: Waiting | undefined;
+  #waiting: WaitingInput | undefined;
   #leaveQueue = (): void => {};
 
   /** `line` is for the memory that all sessions and requests share. */

@@ -1,7 +1,7 @@
 /** A read that gets one response: at once, or as soon as there is something. */
 
 import type { LogRead } from '../../log/open-reads.ts';
-import type { ReadEvent } from '../../log/read.ts';
+import type { RecordsEvent } from '../../log/read.ts';
 import type { TailraceError } from '../../model/error.ts';
 import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX, UNARY_WAIT_MS_MAX } from '../../model/limits.ts';
 import type { ReadRange } from '../../model/read-range.ts';
@@ -12,8 +12,6 @@ import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
 import { onceOver, startCalledRead } from './start-read.ts';
-
-type RecordsEvent = ReadEvent & { readonly type: 'records' };
 
 /**
  * @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
