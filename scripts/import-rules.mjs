@@ -37,7 +37,7 @@ const HOMES = {
   lmdb: '^src/storage/lmdb[^/]*[.]ts$',
   msgpackr: '^src/storage/values[.]ts$',
   'lz4-napi': BLOCKS,
-  zstddec: '^src/encoding/zstd-wasm[.]ts$',
+  zstddec: '^src/encoding/zstd/wasm[.]ts$',
   protobufjs: '^src/(otlp|s2)/',
   ws: '^src/(socket|client)/',
   zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|oidc|token)-json[.]ts$)',

@@ -31,7 +31,7 @@ export type {
   ControlCalls,
   CreateRequestOptions,
   ListRequestOptions,
-  ProvisionResult,
+  ProvisionResponse,
   StreamEntry,
 } from './client/control.ts';
 export type { BatchContent, BatchFrame, ClientView, ControlFrame, MessageRow } from './client/frames.ts';

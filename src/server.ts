@@ -20,11 +20,13 @@ import { HttpServer } from './http/server.ts';
 import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
+import { TailraceError } from './model/error.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
-import { createSocketServer, type SocketServer } from './socket/server.ts';
+import { ReaderSet } from './readers/reader-set.ts';
+import { createSocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 import type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
 
@@ -70,7 +72,9 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const origins = originsOf(config);
   const { defaultBasin } = config;
   const reporting = { logger, audit, warnings, onFatal };
-  const socketServer = createSocketServer({ log, access, defaultBasin, clock, origins, ...reporting });
+  const pool = new BufferPool();
+  const readers = new ReaderSet({ clock, pool });
+  const socketServer = createSocketServer({ log, access, defaultBasin, readers, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
   const httpServer = new HttpServer({
     log,
@@ -83,10 +87,11 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     defaultBasin,
     origins,
     limits: config,
+    readers,
     backups: new Backups({ engine, file: storeFile, now: () => clock.now() }),
     reading: {
       budget,
-      pool: new BufferPool(),
+      pool,
       watch: new UploadWatch(clock),
       wireBytesMax: config.wireBytesMax,
       bodyBytesMax: config.bodyBytesMax,
@@ -95,7 +100,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });
   metrics.watch({ stat: () => log.stat(), connections: () => httpServer.connections, memory: budget });
-  return new RunningServer(opened, rootToken, httpServer, socketServer);
+  return new RunningServer(opened, rootToken, httpServer, readers);
 }
 
 /** Undefined when pages of other sites may not call the server. */
@@ -155,15 +160,15 @@ class RunningServer implements ComposedServer {
   readonly #opened: OpenStore;
   readonly #rootToken: RootToken | undefined;
   readonly #httpServer: HttpServer;
-  readonly #socketServer: SocketServer;
+  readonly #readers: ReaderSet;
   #address: ServerAddress | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(opened: OpenStore, rootToken: RootToken | undefined, httpServer: HttpServer, socketServer: SocketServer) {
+  constructor(opened: OpenStore, rootToken: RootToken | undefined, httpServer: HttpServer, readers: ReaderSet) {
     this.#opened = opened;
     this.#rootToken = rootToken;
     this.#httpServer = httpServer;
-    this.#socketServer = socketServer;
+    this.#readers = readers;
   }
 
   get address(): ServerAddress | undefined {
@@ -211,8 +216,8 @@ class RunningServer implements ComposedServer {
     const within = (share: number, work: Promise<unknown>): Promise<void> =>
       settledWithin(clock, config.shutdownTimeout * share, work);
     await within(REQUESTS_SHARE, this.#httpServer.drain());
-    await within(LAST_FRAMES_SHARE, Promise.all([this.#httpServer.endSessions(), this.#socketServer.drain()]));
-    await this.#socketServer.close();
+    await within(LAST_FRAMES_SHARE, this.#readers.finish(stopping()));
+    await this.#readers.close();
     await this.#httpServer.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
     await this.#opened.close();
   }
@@ -226,6 +231,13 @@ async function keptAlive(work: Promise<void>): Promise<void> {
   } finally {
     clearInterval(alive);
   }
+}
+
+/** What sessions and readers are told when the server ends them. */
+function stopping(): TailraceError {
+  return new TailraceError('draining', 'the server is stopping: connect again and go on', {
+    detail: { retryAfterSeconds: 1 },
+  });
 }
 
 /** Waits for work, but at most for `waitMs`; the work goes on after that. */

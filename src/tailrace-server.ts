@@ -1,7 +1,7 @@
 /** A server as programs that embed it see it: a port to open and to close, and nothing of what is below. */
 
 export interface TailraceServer {
-  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address that is not ours */
+  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine */
   listen(): Promise<ServerAddress>;
   /** Where it listens; undefined until it does. */
   readonly address: ServerAddress | undefined;

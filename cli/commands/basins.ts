@@ -1,7 +1,7 @@
 /** `tailrace basins …`: list, create, get, ensure, reconfigure and delete basins. */
 
 import type { Command } from 'commander';
-import type { BasinEntry, ProvisionResult } from '../../src/client/control.ts';
+import type { BasinEntry, ProvisionResponse } from '../../src/client/control.ts';
 import { type CallContext, type CommandOptions, callServer } from '../call.ts';
 import {
   addListOptions,
@@ -131,7 +131,7 @@ function remove(basin: string, options: BasinCommandOptions): Promise<void> {
   });
 }
 
-function printProvisioned({ print }: CallContext, { result, entry }: ProvisionResult<BasinEntry>): Promise<void> {
+function printProvisioned({ print }: CallContext, { result, entry }: ProvisionResponse<BasinEntry>): Promise<void> {
   const { name, ...rest } = entryJson(entry);
   return print({ basin: name, result, ...rest }, provisionText(result, `s2://${name}`));
 }

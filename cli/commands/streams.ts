@@ -1,7 +1,7 @@
 /** `tailrace streams …`: list, create, get, ensure, reconfigure and delete streams. */
 
 import type { Command } from 'commander';
-import type { ProvisionResult, StreamEntry } from '../../src/client/control.ts';
+import type { ProvisionResponse, StreamEntry } from '../../src/client/control.ts';
 import { type CallContext, type CommandOptions, callServer } from '../call.ts';
 import {
   addListOptions,
@@ -148,7 +148,7 @@ function remove(uri: StreamUri, options: StreamCommandOptions): Promise<void> {
 function printProvisioned(
   { print }: CallContext,
   uri: StreamUri,
-  { result, entry }: ProvisionResult<StreamEntry>,
+  { result, entry }: ProvisionResponse<StreamEntry>,
 ): Promise<void> {
   const { stream, ...rest } = entryJson(entry);
   return print({ basin: uri.basin, stream, result, ...rest }, provisionText(result, formatStreamUri(uri)));

@@ -15,7 +15,7 @@ export async function* batches(
   lingerMs: number,
 ): AsyncGenerator<readonly BinaryRecord[]> {
   const input = groups[Symbol.asyncIterator]();
-  const batch = new Batch();
+  const batch = new RecordBatch();
   const ask = () => {
     const next: Promise<Event> = input.next();
     // A failure is handled later: the batch before it comes first.
@@ -45,7 +45,7 @@ export async function* batches(
   if (!batch.isEmpty) yield batch.take();
 }
 
-class Batch {
+class RecordBatch {
   #records: BinaryRecord[] = [];
   #bytes = 0;
   #since = 0;

@@ -156,7 +156,7 @@ function readMismatch(json: Readonly<Record<string, unknown>>): Omit<ServerRefus
 }
 
 /** The tail inside an error, when there is one. */
-export function tailDetail(value: unknown): ErrorDetail {
+function tailDetail(value: unknown): ErrorDetail {
   if (typeof value !== 'object' || value === null) return {};
   const { seq_num: seqNum, timestamp } = value as Record<string, unknown>;
   if (typeof seqNum !== 'number' || typeof timestamp !== 'number') return {};

@@ -1,14 +1,14 @@
-/** What comes over a reader's WebSocket, typed (readers.md, WebSocket; users.md 6 and 7). */
+/** What comes over a reader's WebSocket, typed. */
 
 import { type ErrorDetail, TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import { type Header, SIGNALS, type Signal, type StreamRecord } from '../model/record.ts';
-import { describedError, tailDetail } from './failures.ts';
+import { describedError } from './failures.ts';
 
-/** The views that the WebSocket door offers. */
+/** The views that the WebSocket protocol offers. */
 export type ClientView = 'raw' | 'otlp' | 'otlp-json' | 'message' | 'text';
 
-/** One `message` row as it came: keys as in otlp.md, Views. */
+/** One `message` row as it came. */
 export type MessageRow = Readonly<Record<string, unknown>>;
 
 /** What a batch holds, by view. */
@@ -23,7 +23,7 @@ export interface BatchContent {
   readonly text: { readonly lines: readonly string[] };
 }
 
-/** Records in order. `next` is where a later read goes on: behind everything of this batch. */
+/** Records in order. `next` is where a later read goes on: after everything of this batch. */
 export type BatchFrame<V extends ClientView> = BatchContent[V] & {
   readonly type: 'batch';
   readonly next: Position;
@@ -65,7 +65,7 @@ export const PROTOCOLS: Readonly<Record<ClientView, { readonly name: string; rea
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Parses one text frame. Unknown types are undefined: a newer server may say more.
+ * Parses one text frame; those of `view.json` spell their names as its rows do. Unknown types are undefined: a newer server may say more.
  * @throws TailraceError `bad_json` when the frame is not what the protocol says.
  */
 export function parseTextFrame(text: string): WireFrame | undefined {
@@ -76,7 +76,7 @@ export function parseTextFrame(text: string): WireFrame | undefined {
     case 'positions':
       return positions(json);
     case 'hello':
-      return { type: 'hello', streamId: String(json.stream_id), basin: stringOrNone(json.basin) };
+      return { type: 'hello', streamId: String(json.stream_id ?? json.streamId), basin: stringOrNone(json.basin) };
     case 'caught_up':
       return { type: 'caught_up', tail: position(json.tail) };
     case 'heartbeat':
@@ -136,13 +136,14 @@ function position(value: unknown): Position {
 }
 
 function positionOf(json: Json): Position {
-  if (typeof json.seq_num !== 'number' || typeof json.timestamp !== 'number') {
-    throw malformed('a position has no seq_num or timestamp');
+  const seqNum = json.seq_num ?? json.seqNum;
+  if (typeof seqNum !== 'number' || typeof json.timestamp !== 'number') {
+    throw malformed('a position has no sequence number or timestamp');
   }
-  return { seqNum: json.seq_num, timestamp: json.timestamp };
+  return { seqNum, timestamp: json.timestamp };
 }
 
-/** A sequence number that stands alone or inside a position. */
+/** A sequence number alone or inside a position. */
 function seqOf(value: unknown): number {
   if (typeof value === 'number') return value;
   return position(value).seqNum;
@@ -153,8 +154,10 @@ function stringOrNone(value: unknown): string | undefined {
 }
 
 function errorOf(json: Json): TailraceError {
-  const retry = typeof json.retry_after === 'number' ? { retryAfterSeconds: json.retry_after } : {};
-  const detail: ErrorDetail = { ...tailDetail(json.tail), ...retry };
+  const retryAfter = json.retry_after ?? json.retryAfter;
+  const retry = typeof retryAfter === 'number' ? { retryAfterSeconds: retryAfter } : {};
+  const tail = typeof json.tail === 'object' && json.tail !== null ? { tail: position(json.tail) } : {};
+  const detail: ErrorDetail = { ...tail, ...retry };
   const code = typeof json.code === 'string' ? json.code : 'internal';
   return describedError(code, typeof json.message === 'string' ? json.message : code, detail);
 }

@@ -90,7 +90,7 @@ export async function* readStream<V extends ClientView>(
   }
 }
 
-/** Reads over one connection. Answers why it should be tried again, or nothing when the read is over. */
+/** Reads over one connection. Returns why it should be tried again, or nothing when the read is over. */
 async function* oneConnection<V extends ClientView>(
   target: ServerTarget,
   stream: string,

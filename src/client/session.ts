@@ -42,7 +42,7 @@ export class Session {
 
   /**
    * Connects.
-   * @throws TailraceError `unavailable` when nobody answers, or what a refused upgrade means.
+   * @throws TailraceError `unavailable` when no server answers, or what a refused upgrade means.
    */
   static async open(options: SessionOptions): Promise<Session> {
     const socket = new WebSocket(options.url, [options.protocol], {
@@ -51,7 +51,7 @@ export class Session {
       maxPayload: FRAME_BYTES_MAX,
       perMessageDeflate: false,
     });
-    // The session listens before the upgrade is through: frames may come in the same packet as the answer.
+    // The session listens before the upgrade is through: frames may come in the same packet as the response.
     const session = new Session(socket);
     await opened(socket, options.url, options.signal);
     return session;

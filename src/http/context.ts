@@ -9,10 +9,10 @@ import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Audit } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { ReaderSet } from '../readers/reader-set.ts';
 import type { BodyReading } from './body/read-body.ts';
 import { connectionOf, type Exchange } from './exchange.ts';
 import type { ReplyDeps } from './reply.ts';
-import type { SessionRegistry } from './sessions.ts';
 
 /** What identifying a caller takes. */
 export interface IdentifyDeps {
@@ -42,8 +42,8 @@ export interface RecordDeps extends AuthorizeDeps, ReplyDeps, BodyDeps, AuditDep
   readonly log: Log;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Requests that go on until the client or the server ends them. */
-  readonly sessions: SessionRegistry;
+  /** Reads and sessions that go on until the client or the server ends them. */
+  readonly readers: ReaderSet;
 }
 
 /**

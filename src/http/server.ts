@@ -4,26 +4,25 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Origins } from '../access/origins.ts';
 import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
+import { asTailraceError, TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Warnings } from '../observe/warnings.ts';
+import type { ReaderSet } from '../readers/reader-set.ts';
 import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
 import { type AuditDeps, type IdentifyDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
-import { asTailraceError } from './errors.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
 import { type ReplyDeps, reply } from './reply.ts';
 import { type Match, type Refuse, type RouteGroup, Router } from './router.ts';
 import { allRoutes, type RouteDeps } from './routes/all-routes.ts';
 import { isExporter, unrouted, wrongPath } from './routes/unrouted.ts';
-import { SessionRegistry } from './sessions.ts';
 
-export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext' | 'sessions'> {
+export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
   /** Other sites whose pages may send requests; undefined lets no other site in. */
   readonly origins?: Origins | undefined;
   /** Undefined serves without TLS. */
@@ -39,6 +38,7 @@ interface OwnDeps extends IdentifyDeps, ReplyDeps, AuditDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
+  readonly readers: ReaderSet;
   readonly onFatal: (error: TailraceError) => void;
 }
 
@@ -48,7 +48,6 @@ const IDLE_CHECK_MS = 20;
 /** Lives from `listen` to `close`. */
 export class HttpServer {
   readonly #deps: OwnDeps;
-  readonly #sessions = new SessionRegistry();
   readonly #router: Router;
   /** How requests without a route are refused. */
   readonly #unrouted: RouteGroup;
@@ -61,11 +60,11 @@ export class HttpServer {
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
-    const { access, audit, clock, logger, warnings } = parts;
+    const { access, audit, clock, logger, warnings, readers } = parts;
     const replyContext = { watch: parts.reading.watch, closing: () => this.#closing };
-    this.#deps = { access, audit, clock, logger, warnings, onFatal, replyContext };
+    this.#deps = { access, audit, clock, logger, warnings, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
-    this.#router = new Router(allRoutes({ ...parts, replyContext, sessions: this.#sessions }));
+    this.#router = new Router(allRoutes({ ...parts, replyContext }));
     this.#unrouted = unrouted(replyContext);
     const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
       this.#handle(openExchange(message, transport, awaitsContinue, this.#cors?.headersFor(message)));
@@ -84,21 +83,16 @@ export class HttpServer {
 
   /**
    * Takes no more connections, replies with 503 on open ones, and advises sessions to go elsewhere; resolves when all
-   * requests that have begun are over. Sessions may hold that up for as long as they like: see `endSessions`.
+   * requests that have begun are over. Sessions may hold that up for as long as they like: see `ReaderSet.finish`.
    */
   async drain(): Promise<void> {
     this.#closing = true;
     this.#listener.stopAccepting();
-    this.#sessions.drain();
+    this.#deps.readers.drain();
     if (this.#inFlight === 0) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
-  }
-
-  /** Ends the sessions that did not end by themselves; resolves when each has sent its last frame. */
-  endSessions(): Promise<void> {
-    return this.#sessions.finish(new TailraceError('draining', 'the server is stopping: connect again and go on'));
   }
 
   /**

@@ -1,4 +1,4 @@
-/** Answers whose bodies go out piece by piece: SSE and s2s, on HTTP/1.1 and HTTP/2. */
+/** Responses whose bodies go out piece by piece: SSE and s2s, on HTTP/1.1 and HTTP/2. */
 
 import type { Writable } from 'node:stream';
 import type { Loan } from '../encoding/buffer-pool.ts';
@@ -11,7 +11,7 @@ import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
 import { cut, type Exchange, goOn, isGone, isOpen } from './exchange.ts';
 import { http2Headers, type ReplyContext } from './reply.ts';
 
-/** How an answer begins. */
+/** How a response begins. */
 export interface StreamHead {
   readonly status: number;
   readonly contentType: string;
@@ -22,7 +22,7 @@ export interface StreamHead {
 /** How often the system asks a silent peer whether it is still there. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** Answers that are open, for each server. */
+/** Responses that are open, for each server. */
 const openAnswers = new WeakMap<ReplyContext, number>();
 
 /** Lives from `open` until it is ended, aborted, or the client is gone. */
@@ -34,6 +34,7 @@ export class StreamResponse {
   /** Bytes handed over that the system has not taken yet. */
   #waiting = 0;
   #wake: (() => void)[] = [];
+  #onTaken = (): void => {};
   #ended: Promise<void> | undefined;
 
   private constructor(exchange: Exchange, sink: Writable, context: ReplyContext) {
@@ -47,7 +48,7 @@ export class StreamResponse {
   }
 
   /**
-   * Sends the headers at once. To a client that waits to send its body, `100 Continue` as well. An answer to HEAD, or to
+   * Sends the headers at once. To a client that waits to send its body, `100 Continue` as well. A response to HEAD, or to
    * a client that is gone, is over from the start.
    */
   static open(exchange: Exchange, head: StreamHead, context: ReplyContext): StreamResponse {
@@ -70,26 +71,35 @@ export class StreamResponse {
     return answer;
   }
 
-  /** Aborted when the client is gone, and when the answer is over. */
+  /** Aborted when the client is gone, and when the response is over. */
   get signal(): AbortSignal {
     return this.#gone.signal;
   }
 
+  /** Bytes handed over that the system has not taken yet. */
+  get bufferedBytes(): number {
+    return this.#waiting;
+  }
+
+  /** Calls whenever the system has taken bytes. There is one listener. */
+  onTaken(listener: () => void): void {
+    this.#onTaken = listener;
+  }
+
+  /** As `write`, for bytes that go out together where that is possible; the caller looks at `bufferedBytes` itself. */
+  writeAll(pieces: readonly { readonly bytes: Uint8Array | string; readonly loan?: Loan }[]): void {
+    this.#sink.cork();
+    for (const { bytes, loan } of pieces) this.#hand(bytes, loan);
+    this.#sink.uncork();
+  }
+
   /**
-   * Hands over bytes, which must not change any more. Answers nothing while the client takes them; otherwise a promise
-   * until there is room again or the client is gone (see `signal`). Never rejects; what comes after the end is dropped.
-   * Where the bytes are borrowed, that is given back once the system has them.
+   * Hands over bytes, which must not change any more. Returns nothing while the client takes them; otherwise a promise
+   * until there is space again or the client is gone (see `signal`). Never rejects; what comes after the end is dropped.
+   * Where the bytes are borrowed, they are given back once the system has them.
    */
   write(bytes: Uint8Array | string, loan?: Loan): Promise<void> | undefined {
-    if (this.#gone.signal.aborted || this.#ended !== undefined || bytes.length === 0) return undefined;
-    const { length } = bytes;
-    this.#waiting += length;
-    this.#sink.write(bytes, (error) => {
-      // After a failure it is not known who still looks at them: the garbage collector finds out.
-      if (!error) loan?.give();
-      this.#written(length);
-    });
-    if (this.#waiting <= this.#waitingMax()) return undefined;
+    if (!this.#hand(bytes, loan) || this.#waiting <= this.#waitingMax()) return undefined;
     return new Promise((resolve) => void this.#wake.push(resolve));
   }
 
@@ -104,6 +114,19 @@ export class StreamResponse {
     this.#ended ??= Promise.resolve();
     if (!isGone(this.#exchange)) cut(this.#exchange);
     this.#onClose();
+  }
+
+  /** Returns false when nothing is sent any more. */
+  #hand(bytes: Uint8Array | string, loan?: Loan): boolean {
+    if (this.#gone.signal.aborted || this.#ended !== undefined || bytes.length === 0) return false;
+    const { length } = bytes;
+    this.#waiting += length;
+    this.#sink.write(bytes, (error) => {
+      // After a failure it is not known who still looks at them: the garbage collector finds out.
+      if (!error) loan?.give();
+      this.#written(length);
+    });
+    return true;
   }
 
   #begin({ status, contentType, headers: more = [] }: StreamHead): void {
@@ -128,7 +151,7 @@ export class StreamResponse {
     this.#dropInput();
   }
 
-  /** A client may still be sending behind the end of its answer. */
+  /** A client may still be sending after the end of its response. */
   #dropInput(): void {
     const { transport } = this.#exchange;
     if (isGone(this.#exchange) || !isBodyPending(this.#exchange)) return;
@@ -137,7 +160,7 @@ export class StreamResponse {
     });
   }
 
-  /** Many answers share the room for what slow clients have not taken yet. */
+  /** Many responses share the memory for what slow clients have not taken yet. */
   #waitingMax(): number {
     const share = STREAM_ANSWERS_BUFFERED_BYTES_MAX / Math.max(1, openAnswers.get(this.#context) ?? 1);
     return Math.min(STREAM_ANSWER_BUFFERED_BYTES_MAX, Math.max(STREAM_ANSWER_BUFFERED_BYTES_MIN, share));
@@ -145,6 +168,7 @@ export class StreamResponse {
 
   #written(bytes: number): void {
     this.#waiting -= bytes;
+    this.#onTaken();
     if (this.#wake.length > 0 && this.#waiting <= this.#waitingMax() / 2) this.#wakeAll();
   }
 

@@ -8,21 +8,23 @@ import { blockRange, readBlockKey } from '../storage/keys.ts';
 import type { OpenStream } from './stream.ts';
 
 const PAGE_BLOCKS_MAX = 256;
+/** What a block in memory takes besides its bytes. */
+const BLOCK_COST_BYTES = 512;
 
-/** Where a block stands and what its header says. */
+/** Where a block is and what its header says. */
 export interface FoundBlock {
   readonly firstSeq: number;
   readonly header: BlockHeader;
 }
 
-/** Blocks that were unpacked lately: readers close behind one another unpack each block once. */
+/** Blocks that were unpacked lately: readers close after one another unpack each block once. */
 export class BlockCache {
   readonly #blocks = new Map<string, Block>();
   #bytes = 0;
 
-  /** The unpacked block of an entry, kept when others are likely to want it. Throws `corrupt`. */
+  /** The unpacked block of an entry, kept when others are likely to want it. @throws TailraceError `corrupt` */
   open(entry: Entry, shared: boolean): Block {
-    // A reader that is alone would only fill the cache with what nobody asks for again.
+    // A reader that is alone would only fill the cache with what is not asked for again.
     if (!shared) return Block.open(entry.key, entry.value);
     const name = Buffer.from(entry.key).toString('latin1');
     const known = this.#blocks.get(name);
@@ -33,17 +35,17 @@ export class BlockCache {
     }
     const block = Block.open(entry.key, entry.value);
     this.#blocks.set(name, block);
-    this.#bytes += block.header.rawBytes;
-    for (const [oldest, { header }] of this.#blocks) {
+    this.#bytes += costOf(block);
+    for (const [oldest, old] of this.#blocks) {
       if (this.#bytes <= READ_CACHE_BYTES_MAX) break;
       this.#blocks.delete(oldest);
-      this.#bytes -= header.rawBytes;
+      this.#bytes -= costOf(old);
     }
     return block;
   }
 }
 
-/** The stored block that holds `seqNum`, or undefined when the stream has none at or before it. */
+/** The stored block that holds `seqNum`, or undefined when no block begins at or before it. */
 async function findBlock(engine: Engine, stream: OpenStream, seqNum: number): Promise<FoundBlock | undefined> {
   const range = blockRange(stream.number, 0, seqNum + 1);
   const [entry] = await engine.scan({ ...range, limit: 1, reverse: true, valueBytesMax: BLOCK_HEADER_BYTES_MAX });
@@ -52,7 +54,7 @@ async function findBlock(engine: Engine, stream: OpenStream, seqNum: number): Pr
 
 /**
  * Whole blocks from the one that holds `seqNum` on; empty when it is not stored. With `bytesMax` 0 that block alone: it is
- * found without taking those behind it, wherever in it the position lies.
+ * found without taking those after it, wherever in it the position lies.
  */
 export async function loadBlocks(
   engine: Engine,
@@ -70,7 +72,7 @@ export async function loadBlocks(
 }
 
 /**
- * The first sequence number at or behind `fromSeq` whose record has a timestamp of at least `timestamp`, or `toSeq`
+ * The first sequence number at or after `fromSeq` whose record has a timestamp of at least `timestamp`, or `toSeq`
  * when none before it has. Timestamps never decrease, so blocks are found by binary search over their headers.
  */
 export async function findTime(
@@ -150,4 +152,8 @@ export function missing(stream: OpenStream, seqNum: number): TailraceError {
 
 function headerOf(entry: Entry): FoundBlock {
   return { firstSeq: readBlockKey(entry.key).firstSeq, header: readBlockHeader(entry.key, entry.value) };
+}
+
+function costOf({ header }: Block): number {
+  return header.rawBytes + BLOCK_COST_BYTES;
 }

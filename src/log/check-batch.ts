@@ -21,16 +21,16 @@ export interface RecordsAppend {
   /** 32 bytes; for streams that have a cipher. */
   readonly encryptionKey?: Uint8Array | undefined;
   /** How much one batch may hold; S2's limits when undefined. */
-  readonly limits?: BatchLimits | undefined;
+  readonly limits?: AppendLimits | undefined;
 }
 
-export interface BatchLimits {
+export interface AppendLimits {
   readonly records: number;
   /** Metered bytes of all records. The limit of a single record stands beside it. */
   readonly bytes: number;
 }
 
-const S2_LIMITS: BatchLimits = { records: APPEND_RECORDS_MAX, bytes: APPEND_METERED_BYTES_MAX };
+const S2_LIMITS: AppendLimits = { records: APPEND_RECORDS_MAX, bytes: APPEND_METERED_BYTES_MAX };
 
 /** A record that, beside being stored, changes its stream. */
 export type Command =

@@ -23,8 +23,8 @@ import { ControlPlane, type ProvisionResult } from './control-plane.ts';
 import { decrypterFor } from './decrypt.ts';
 import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
 import { type LogObserver, NO_OBSERVER, type ReaderProtocol } from './observer.ts';
-import { OpenReads, type ReadsStat } from './open-reads.ts';
-import { type ReadEvent, readFrom, resolveStart } from './read.ts';
+import { type LogRead, OpenReads, type ReadsStat } from './open-reads.ts';
+import { Bounds, type ReadEvent, readFrom, resolveStart } from './read.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
 import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
@@ -233,13 +233,8 @@ export class Log {
    * Reads and follows; see {@link readFrom}. The start is checked when the first event is requested.
    * @throws TailraceError as `startRead`
    */
-  async *read(
-    stream: Stream,
-    range: ReadRange,
-    signal: AbortSignal,
-    options?: LogReadOptions,
-  ): AsyncGenerator<ReadEvent> {
-    yield* await this.startRead(stream, range, signal, options);
+  async *read(stream: Stream, range: ReadRange, signal: AbortSignal, by?: LogReadOptions): AsyncGenerator<ReadEvent> {
+    yield* await this.startRead(stream, range, signal, by);
   }
 
   /**
@@ -253,7 +248,7 @@ export class Log {
     range: ReadRange,
     signal: AbortSignal,
     { encryptionKey, protocol = 'library' }: LogReadOptions = {},
-  ): Promise<AsyncGenerator<ReadEvent>> {
+  ): Promise<LogRead> {
     const open = opened(stream);
     await this.#expectPresent(open);
     const context = {
@@ -262,11 +257,17 @@ export class Log {
       cache: this.#cache,
       expiryNow: () => this.#expiry.now(),
       plain: decrypterFor(open, encryptionKey),
+      pageBytesMax: () => this.#reads.pageBytesMax(),
     };
     try {
       const start = await resolveStart(context, open, range);
-      const events = start === undefined ? NOTHING : readFrom(context, open, range, start, signal);
-      return this.#reads.begin(open, protocol, start ?? open.tail.seqNum, events);
+      const bounds = new Bounds(range);
+      return this.#reads.begin({
+        stream: open,
+        protocol,
+        start: start ?? open.tail.seqNum,
+        events: (at, known) => (start === undefined ? nothing() : readFrom(context, open, bounds, at, signal, known)),
+      });
     } catch (error) {
       throw this.#noteFatal(error);
     }
@@ -394,4 +395,4 @@ export class Log {
   }
 }
 
-const NOTHING: AsyncIterable<ReadEvent> = (async function* nothing(): AsyncGenerator<ReadEvent> {})();
+async function* nothing(): AsyncGenerator<ReadEvent> {}

@@ -1,14 +1,26 @@
 /** The reads that are under way: how many by protocol, what they get, and how far they are behind. */
 
+import { SCAN_BYTES_MAX, SCAN_BYTES_MIN_EACH, SCANS_BYTES_MAX } from '../model/limits.ts';
+import type { Block } from '../storage/block/block.ts';
 import type { LogObserver, ReaderProtocol } from './observer.ts';
 import type { ReadEvent } from './read.ts';
 import type { OpenStream } from './stream.ts';
 
-interface OpenRead {
-  readonly stream: OpenStream;
-  readonly protocol: ReaderProtocol;
-  /** The next record that it gets. */
-  position: number;
+/**
+ * A read that is under way. One consumer asks for one event at a time; `return` ends it, and must be called by whoever
+ * does not ask to the end. It counts as open from the first time that an event is asked for.
+ */
+export interface LogRead extends AsyncIterableIterator<ReadEvent> {
+  next(): Promise<IteratorResult<ReadEvent, undefined>>;
+  return(): Promise<IteratorResult<ReadEvent, undefined>>;
+  /** It holds a page of the store, since it is not level with the tail. */
+  readonly isScanning: boolean;
+  /**
+   * Lets go of everything but the position; the next event begins at record `from`, which may have been given already.
+   * What was given twice counts once. `block` holds that record, if the caller has it; it is used again only if it is
+   * still in memory then. Must not be called while an event is asked for.
+   */
+  park(from: number, block: Block | undefined): Promise<void>;
 }
 
 export interface ReadsStat {
@@ -19,8 +31,18 @@ export interface ReadsStat {
 
 export interface OpenReadsDeps {
   readonly observer: LogObserver;
-  /** Notes a fault of ours; answers the error. */
+  /** Notes a fault of ours; returns the error. */
   onFault(error: unknown): unknown;
+}
+
+/** What a read is of, and who reads. */
+export interface ReadSource {
+  readonly stream: OpenStream;
+  readonly protocol: ReaderProtocol;
+  /** The first record that it gets. */
+  readonly start: number;
+  /** Events from a position on; `known` is a block that may hold it. */
+  events(position: number, known: Block | undefined): AsyncGenerator<ReadEvent>;
 }
 
 export class OpenReads {
@@ -31,15 +53,19 @@ export class OpenReads {
     this.#deps = deps;
   }
 
-  /** Hands the events of a read on. It counts as open from the first time that one is asked for. */
-  begin(
-    stream: OpenStream,
-    protocol: ReaderProtocol,
-    position: number,
-    events: AsyncIterable<ReadEvent>,
-  ): AsyncGenerator<ReadEvent> {
-    this.#deps.observer.readBegan(stream, protocol);
-    return this.#run({ stream, protocol, position }, events);
+  /** A read that has not begun. */
+  begin(source: ReadSource): LogRead {
+    this.#deps.observer.readBegan(source.stream, source.protocol);
+    return new OpenRead(source, this.#reads, this.#deps);
+  }
+
+  /** Reads that scan share the memory for their pages. Looks at every open read. */
+  pageBytesMax(): number {
+    if (this.#reads.size <= SCANS_BYTES_MAX / SCAN_BYTES_MAX) return SCAN_BYTES_MAX;
+    let scanning = 0;
+    for (const read of this.#reads) if (read.isScanning) scanning++;
+    const share = SCANS_BYTES_MAX / Math.max(1, scanning);
+    return Math.min(SCAN_BYTES_MAX, Math.max(SCAN_BYTES_MIN_EACH, share));
   }
 
   /** Looks at every open read. */
@@ -52,35 +78,106 @@ export class OpenReads {
     }
     return { byProtocol, lagRecordsMax };
   }
+}
 
-  async *#run(read: OpenRead, events: AsyncIterable<ReadEvent>): AsyncGenerator<ReadEvent> {
-    const { stream } = read;
-    const { observer, onFault } = this.#deps;
-    stream.readers++;
-    this.#reads.add(read);
+class OpenRead implements LogRead {
+  readonly stream: OpenStream;
+  readonly protocol: ReaderProtocol;
+  /** The next record that it gets. */
+  position: number;
+  readonly #source: ReadSource;
+  readonly #open: Set<OpenRead>;
+  readonly #deps: OpenReadsDeps;
+  #events: AsyncGenerator<ReadEvent> | undefined;
+  /** Others may hold the block, or the garbage collector has not come by. */
+  #parkedAt: WeakRef<Block> | undefined;
+  #state: 'new' | 'open' | 'over' = 'new';
+  #isLevel = false;
+  /** After the last record that the observer heard of. */
+  #counted: number;
+
+  constructor(source: ReadSource, open: Set<OpenRead>, deps: OpenReadsDeps) {
+    this.stream = source.stream;
+    this.protocol = source.protocol;
+    this.position = source.start;
+    this.#counted = source.start;
+    this.#source = source;
+    this.#open = open;
+    this.#deps = deps;
+  }
+
+  get isScanning(): boolean {
+    return this.#events !== undefined && !this.#isLevel;
+  }
+
+  [Symbol.asyncIterator](): LogRead {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<ReadEvent, undefined>> {
+    if (this.#state === 'over') return OVER;
+    if (this.#state === 'new') this.#begin();
+    this.#events ??= this.#source.events(this.position, this.#parkedAt?.deref());
+    this.#parkedAt = undefined;
     try {
-      for await (const event of events) {
-        if (event.type === 'records') {
-          const { block, from, to } = event;
-          read.position = block.firstSeq + to;
-          observer.read(stream, to - from, meteredBytesOf(event));
-        } else if (event.type === 'gap') {
-          read.position = event.to;
-        }
-        yield event;
+      const result = await this.#events.next();
+      if (result.done === true) {
+        this.#end();
+        return OVER;
       }
+      this.#note(result.value);
+      return result;
     } catch (error) {
-      throw onFault(error);
-    } finally {
-      stream.readers--;
-      this.#reads.delete(read);
+      this.#end();
+      throw this.#deps.onFault(error);
     }
+  }
+
+  async return(): Promise<IteratorResult<ReadEvent, undefined>> {
+    const events = this.#events;
+    this.#end();
+    await events?.return(undefined);
+    return OVER;
+  }
+
+  async park(from: number, block: Block | undefined): Promise<void> {
+    const events = this.#events;
+    this.#events = undefined;
+    this.#isLevel = false;
+    this.position = Math.min(this.position, from);
+    this.#parkedAt = block === undefined ? undefined : new WeakRef(block);
+    await events?.return(undefined);
+  }
+
+  #begin(): void {
+    this.#state = 'open';
+    this.stream.readers++;
+    this.#open.add(this);
+  }
+
+  #end(): void {
+    this.#events = undefined;
+    if (this.#state === 'open') {
+      this.stream.readers--;
+      this.#open.delete(this);
+    }
+    this.#state = 'over';
+  }
+
+  #note(event: ReadEvent): void {
+    this.#isLevel = event.type === 'caught_up' || (event.type === 'records' && event.isLive);
+    if (event.type === 'caught_up') return;
+    if (event.type === 'gap') {
+      this.position = event.to;
+      return;
+    }
+    const { block, to } = event;
+    const from = Math.max(event.from, this.#counted - block.firstSeq);
+    this.position = block.firstSeq + to;
+    if (from >= to) return;
+    this.#counted = this.position;
+    this.#deps.observer.read(this.stream, to - from, block.meteredBytesWithin(from, to));
   }
 }
 
-function meteredBytesOf({ block, from, to }: ReadEvent & { readonly type: 'records' }): number {
-  if (from === 0 && to === block.header.count) return block.header.meteredBytes;
-  let bytes = 0;
-  for (let i = from; i < to; i++) bytes += block.meteredBytesOf(i);
-  return bytes;
-}
+const OVER: IteratorResult<never, undefined> = { done: true, value: undefined };

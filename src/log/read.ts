@@ -1,11 +1,11 @@
 /**
- * The one thing that reads (readers.md): scans stored blocks up to the durable tail, then follows. Unary, SSE, s2s,
- * WebSocket, the library and the CLI are encoders over it.
+ * The one thing that reads: scans stored blocks up to the durable tail, then follows. Unary reads, SSE, s2s, WebSocket
+ * and the library all read through it.
  */
 
 import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
-import { SCAN_BYTES_MAX, SCAN_BYTES_MIN } from '../model/limits.ts';
+import { SCAN_BYTES_MIN } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type { Block } from '../storage/block/block.ts';
@@ -24,12 +24,16 @@ export type ReadEvent =
       readonly to: number;
       readonly tail: Position | undefined;
       /** Others read the stream as well, and may get the very same block: what is made of it is worth keeping. */
-      readonly shared: boolean;
+      readonly isShared: boolean;
+      /** It came when it became durable, to a reader that was level with the tail. */
+      readonly isLive: boolean;
     }
   /** Sequence numbers [from, to) were trimmed away. */
   | { readonly type: 'gap'; readonly from: number; readonly to: number }
   /** The reader has everything and waits for more. Comes again after each time that it fell behind. */
   | { readonly type: 'caught_up'; readonly tail: Position };
+
+export type RecordsEvent = ReadEvent & { readonly type: 'records' };
 
 /** What a read needs of the log. */
 export interface ReadContext {
@@ -40,11 +44,12 @@ export interface ReadContext {
   expiryNow(): number;
   /** Makes a stored block readable: decrypts it where that is needed. */
   plain(block: Block): Block;
+  /** How many bytes a page of the store may have at this moment. */
+  pageBytesMax(): number;
 }
 
 /**
- * Checks and resolves the start of a read against the durable tail (S2 §5.3), or answers undefined when a bound is
- * used up already (§5.2).
+ * Checks and resolves the start of a read against the durable tail. Returns undefined when a bound is used up already.
  * @throws TailraceError `range_not_satisfiable` with the tail
  */
 export async function resolveStart(
@@ -63,19 +68,22 @@ export async function resolveStart(
 }
 
 /**
- * The records of a range, from `start` on. Ends at a bound, when `wait` is over, or when the signal is aborted; never
- * holds a snapshot of the store while it is suspended.
+ * The records from `start` on, within bounds that are used up by what it yields. Ends at a bound, when `wait` is over, or
+ * when the signal is aborted; never holds a snapshot of the store while it is suspended. It may be given up at any event,
+ * and another one begun with the same bounds from a position that this one has reached. `known` is a block in the clear
+ * that may hold `start`: then it is not fetched again.
  * @throws TailraceError `corrupt` for a damaged or missing block
  */
 export async function* readFrom(
   context: ReadContext,
   stream: OpenStream,
-  range: ReadRange,
+  bounds: Bounds,
   start: number,
   signal: AbortSignal,
+  known?: Block,
 ): AsyncGenerator<ReadEvent> {
-  const bounds = new Bounds(range);
   let position = start;
+  let first = known;
   let pageBytes = 0;
   while (!signal.aborted) {
     await refreshFloor(context.engine, stream, context.expiryNow());
@@ -83,27 +91,36 @@ export async function* readFrom(
       yield { type: 'gap', from: position, to: stream.floor };
       position = stream.floor;
     }
+    const block = first;
+    first = undefined;
+    if (block !== undefined && block.firstSeq <= position && position < block.firstSeq + block.header.count) {
+      const event = bounds.cut(block, position, stream, false);
+      if (event !== undefined) yield event;
+      if (bounds.reached) return;
+      position = block.firstSeq + block.header.count;
+      continue;
+    }
     if (position < stream.durable.nextSeq) {
       for await (const block of scanPage(context, stream, position, pageBytes)) {
-        const event = bounds.cut(context.plain(block), position, stream);
+        const event = bounds.cut(context.plain(block), position, stream, false);
         if (event !== undefined) yield event;
         if (bounds.reached || signal.aborted) return;
         position = block.firstSeq + block.header.count;
       }
       // Most reads want little and want it soon; those that go on get larger pages, which cost less.
-      pageBytes = Math.min(SCAN_BYTES_MAX, Math.max(SCAN_BYTES_MIN, 4 * pageBytes));
+      pageBytes = Math.min(context.pageBytesMax(), Math.max(SCAN_BYTES_MIN, 4 * pageBytes));
       continue;
     }
     if (stream.deleting) throw deletionPending(stream.name);
     if (!bounds.mayFollow) return;
-    // No await stands between this look at the tail and the subscription, so nothing falls between them.
+    // No await comes between this look at the tail and the subscription, so nothing falls between them.
     const next = yield* follow(context, stream, bounds, position, signal);
     if (next === undefined) return;
     position = next;
   }
 }
 
-/** Follows until it fell behind (answers the position) or the read is over (undefined). */
+/** Follows until it fell behind (returns the position) or the read is over (undefined). */
 async function* follow(
   { clock, plain }: ReadContext,
   stream: OpenStream,
@@ -132,7 +149,7 @@ async function* follow(
         continue;
       }
       assert(block.firstSeq === position, 'a follower gets every block once, in order');
-      const event = bounds.cut(plain(block), position, stream);
+      const event = bounds.cut(plain(block), position, stream, true);
       if (event !== undefined) yield event;
       if (bounds.reached) return undefined;
       bounds.delivered();
@@ -202,8 +219,11 @@ function beyond(stream: OpenStream, tail: Position): TailraceError {
   );
 }
 
-/** What is left of the bounds of a read (S2 §5.2): count, bytes and until over the whole session, wait at the tail. */
-class Bounds {
+/**
+ * What is left of the bounds of a read: count, bytes and until over the whole session, wait at the tail. What was counted
+ * once is free when it is read again.
+ */
+export class Bounds {
   reached = false;
   readonly mayFollow: boolean;
   readonly #until: number | undefined;
@@ -211,6 +231,8 @@ class Bounds {
   #count: number;
   #bytes: number;
   #deadlineMs: number | undefined;
+  /** After the last record that was counted. */
+  #counted = 0;
 
   constructor({ count, bytes, until, waitMs }: ReadRange) {
     const bounded = count !== undefined || bytes !== undefined || until !== undefined;
@@ -221,16 +243,19 @@ class Bounds {
     this.#until = until;
   }
 
-  /** The records of a block from `position` on that the bounds allow; undefined when that is none. */
-  cut(block: Block, position: number, { tail, readers }: OpenStream): ReadEvent | undefined {
+  /** The records of a block from `position` on that the bounds allow; undefined when there is no such record. */
+  cut(block: Block, position: number, stream: OpenStream, isLive: boolean): ReadEvent | undefined {
     const from = position - block.firstSeq;
     const whole =
       this.#count === Number.POSITIVE_INFINITY && this.#bytes === Number.POSITIVE_INFINITY && this.#until === undefined;
     const to = whole ? block.header.count : this.#last(block, from);
-    if (to < block.header.count || this.#count === 0 || this.#bytes === 0) this.reached = true;
-    if (to === from) return undefined;
     const end = block.firstSeq + to;
-    return { type: 'records', block, from, to, tail: end === tail.seqNum ? tail : undefined, shared: readers > 1 };
+    const isUsedUp = (this.#count === 0 || this.#bytes === 0) && end >= this.#counted;
+    this.reached = to < block.header.count || isUsedUp;
+    this.#counted = Math.max(this.#counted, end);
+    if (to === from) return undefined;
+    const tail = end === stream.tail.seqNum ? stream.tail : undefined;
+    return { type: 'records', block, from, to, tail, isShared: stream.readers > 1, isLive };
   }
 
   /** Data came: the wait starts anew the next time that there is none. */
@@ -245,7 +270,7 @@ class Bounds {
     return clock.monotonicMs() >= this.#deadlineMs;
   }
 
-  /** Calls `wake` when the wait is over; answers how to cancel that. */
+  /** Calls `wake` when the wait is over; returns how to cancel that. */
   arm(clock: Clock, wake: () => void): () => void {
     if (this.#deadlineMs === undefined) return () => {};
     return clock.timer(Math.max(0, this.#deadlineMs - clock.monotonicMs()), wake);
@@ -253,6 +278,7 @@ class Bounds {
 
   #last(block: Block, from: number): number {
     let to = from;
+    while (to < block.header.count && block.firstSeq + to < this.#counted) to++;
     while (to < block.header.count && this.#count > 0) {
       const bytes = block.meteredBytesOf(to);
       if (bytes > this.#bytes) break;

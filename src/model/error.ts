@@ -82,6 +82,12 @@ export class TailraceError extends Error {
   }
 }
 
+/** Anything thrown, as an error of ours: what we did not throw ourselves is a fault of ours. */
+export function asTailraceError(thrown: unknown): TailraceError {
+  if (thrown instanceof TailraceError) return thrown;
+  return new TailraceError('internal', 'a fault of the server', { cause: thrown });
+}
+
 /**
  * States a fact that only a bug of ours can break.
  * @throws TailraceError `fatal`; `serve` ends the process on it, the library closes the store.

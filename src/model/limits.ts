@@ -79,6 +79,9 @@ export const FOLLOWER_BYTES_MAX = 8 * MiB;
  */
 export const SCAN_BYTES_MIN = MiB;
 export const SCAN_BYTES_MAX = 4 * MiB;
+/** With many readers that scan, each gets its share of this instead, but not less than the minimum. */
+export const SCANS_BYTES_MAX = 32 * MiB;
+export const SCAN_BYTES_MIN_EACH = 64 * KiB;
 /** Bytes of unpacked blocks that are kept for readers that follow close after one another. */
 export const READ_CACHE_BYTES_MAX = 32 * MiB;
 
@@ -86,30 +89,37 @@ export const READ_CACHE_BYTES_MAX = 32 * MiB;
 export const SESSION_IN_FLIGHT_BYTES_MAX = 8 * MiB;
 export const SESSION_IN_FLIGHT_INPUTS_MAX = 1_024;
 
-/** A WebSocket reader stops asking for more above this many buffered bytes. */
-export const SOCKET_BUFFERED_BYTES_MAX = 4 * MiB;
+/** A reader gets no more above this many bytes that it has not taken. */
+export const READER_BUFFERED_BYTES_MAX = 2 * MiB;
 /**
- * The sum for all readers: with many of them, the limit of each is its share of this, but not less than the minimum.
+ * While all readers together have more than this waiting for them, a reader gets more only when it has taken everything, and
+ * then at most so many bytes: those that take nothing cost little each, and the others go on.
  */
-export const SOCKETS_BUFFERED_BYTES_MAX = 128 * MiB;
-export const SOCKET_BUFFERED_BYTES_MIN = 256 * KiB;
-/** Bytes of encoded frames that are kept in case another reader needs the same ones. */
+export const READERS_BUFFERED_BYTES_MAX = 32 * MiB;
+export const READER_BATCH_BYTES_MIN = 64 * KiB;
+/** Readers that wait for their peer and keep the page of the store that they are at. */
+export const READERS_HOLDING_MAX = 8;
+/** Encoded frames that are kept in case another reader wants the same ones, and what each costs besides its bytes. */
 export const FRAME_CACHE_BYTES_MAX = 16 * MiB;
-/** A reader that takes everything yields to the others after this many bytes. */
-export const SOCKET_TURN_BYTES = MiB;
-/** Bytes of one message from a reader. */
+export const FRAME_CACHE_ENTRY_BYTES = 512;
+/** A reader that takes everything lets the others have a turn after this many bytes; each block counts as so many. */
+export const READER_TURN_BYTES = MiB;
+export const READER_TURN_BLOCK_BYTES = KiB;
+/** What a WebSocket reader may send us in one message. */
 export const SOCKET_MESSAGE_BYTES_MAX = 64 * KiB;
-/** An idle reader gets a heartbeat after a random time between these two. */
+/** How often all readers are looked at: heartbeats, pings, and those that are gone. */
+export const READER_SWEEP_MS = 1_000;
+/** Idle readers get a heartbeat after a random time between these. */
 export const HEARTBEAT_MIN_MS = 5_000;
 export const HEARTBEAT_MAX_MS = 15_000;
-/** How often a reader is pinged. */
+/** How often a WebSocket reader is asked for a sign of life. */
 export const SOCKET_PING_MS = 30_000;
-/** A reader with nothing left to take counts as gone after this much silence. */
+/** A reader that is asked and gives no sign of life for so long, while nothing waits for it, is gone. */
 export const SOCKET_SILENCE_MS = 600_000;
-/** A reader that takes none of the bytes waiting for it is disconnected after this time; it can resume. */
-export const SOCKET_STALL_MS = 3_600_000;
-/** When the server stops, how long a reader has to take what waits for it and to close. */
-export const SOCKET_DRAIN_MS = 2_000;
+/** A reader with bytes waiting for it that takes none for so long is let go; it can resume. */
+export const READER_STALL_MS = 3_600_000;
+/** When the server stops, readers have so long to take what waits for them. */
+export const READER_DRAIN_MS = 2_000;
 
 /** While less space than this is free, records are refused. Trims and deletions may use it. */
 export const STORE_RESERVE_BYTES = 64 * MiB;

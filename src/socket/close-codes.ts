@@ -1,10 +1,10 @@
-/** What a reader's WebSocket is closed with, for each way in which a read can end (readers.md, WebSocket). */
+/** What a reader's WebSocket is closed with, for each way in which a read can end. */
 
 import type { ErrorCode } from '../model/error.ts';
 
 /** A bound was reached, or the tail by a read that does not wait. */
 export const CLOSE_DONE = 1000;
-/** The token was good and is not any more. */
+/** The token was valid and is not any more. */
 export const CLOSE_NOT_ALLOWED = 1008;
 
 /** 1011, 1012 and 1013 invite the client to come back and resume; codes from 4400 on do not. */

@@ -1,31 +1,33 @@
-/** Text frames that are not records (readers.md, WebSocket; users.md 6 and 7). All are JSON objects with a `type`. */
+/** Text frames that are not records. All are JSON objects with a `type`. */
 
 import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 
-/** A position as readers get it. */
-interface WirePosition {
-  readonly seq_num: number;
-  readonly timestamp: number;
+/** How the frames of a subprotocol spell their names. */
+export interface FrameWords {
+  readonly seqNum: 'seq_num' | 'seqNum';
+  readonly streamId: 'stream_id' | 'streamId';
+  readonly retryAfter: 'retry_after' | 'retryAfter';
 }
 
-function wirePosition(position: Position): WirePosition {
-  return { seq_num: position.seqNum, timestamp: position.timestamp };
-}
+/** As S2 spells them. */
+export const S2_WORDS: FrameWords = { seqNum: 'seq_num', streamId: 'stream_id', retryAfter: 'retry_after' };
+/** As the rows of `view.json` spell theirs: a page reads rows and positions in one way. */
+export const VIEW_WORDS: FrameWords = { seqNum: 'seqNum', streamId: 'streamId', retryAfter: 'retryAfter' };
 
-/** The first frame of each connection. Another `stream_id` than before: the stream was deleted and made again. */
-export function helloFrame(basin: string, stream: string, streamId: string): string {
-  return JSON.stringify({ type: 'hello', stream_id: streamId, basin, stream });
+/** The first frame of each connection. Another stream id than before: the stream was deleted and made again. */
+export function helloFrame(words: FrameWords, basin: string, stream: string, streamId: string): string {
+  return JSON.stringify({ type: 'hello', [words.streamId]: streamId, basin, stream });
 }
 
 /** Once, when the reader first reaches the tail. */
-export function caughtUpFrame(tail: Position): string {
-  return JSON.stringify({ type: 'caught_up', tail: wirePosition(tail) });
+export function caughtUpFrame(words: FrameWords, tail: Position): string {
+  return `{"type":"caught_up","tail":${positionText(words, tail)}}`;
 }
 
-/** While nothing comes; the tail is exactly where the reader stands. */
-export function heartbeatFrame(tail: Position): string {
-  return JSON.stringify({ type: 'heartbeat', tail: wirePosition(tail) });
+/** While there is nothing new; the tail is exactly where the reader is. */
+export function heartbeatFrame(words: FrameWords, tail: Position): string {
+  return `{"type":"heartbeat","tail":${positionText(words, tail)}}`;
 }
 
 /** Sequence numbers [from, to) were trimmed away before the reader came to them. */
@@ -34,13 +36,18 @@ export function gapFrame(from: number, to: number): string {
 }
 
 /** The last frame before a close that is not the regular end. */
-export function errorFrame(error: TailraceError): string {
+export function errorFrame(words: FrameWords, error: TailraceError): string {
   const { tail, retryAfterSeconds } = error.detail;
   return JSON.stringify({
     type: 'error',
     code: error.code,
     message: error.message,
-    ...(tail === undefined ? {} : { tail: wirePosition(tail) }),
-    ...(retryAfterSeconds === undefined ? {} : { retry_after: retryAfterSeconds }),
+    ...(tail === undefined ? {} : { tail: { [words.seqNum]: tail.seqNum, timestamp: tail.timestamp } }),
+    ...(retryAfterSeconds === undefined ? {} : { [words.retryAfter]: retryAfterSeconds }),
   });
+}
+
+/** A position as JSON. */
+export function positionText(words: FrameWords, { seqNum, timestamp }: Position): string {
+  return `{"${words.seqNum}":${seqNum},"timestamp":${timestamp}}`;
 }

@@ -1,42 +1,31 @@
-/** One encoder for each subprotocol: from records of a block to frames (readers.md, WebSocket; users.md 6). */
+/** One encoder for each subprotocol: from records to WebSocket messages. */
 
-import { type BufferPool, Loan } from '../encoding/buffer-pool.ts';
+import { Loan } from '../encoding/buffer-pool.ts';
+import { READ_BATCH_BYTES_MAX } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import { messageRows } from '../otlp/views/message.ts';
 import { otlpRuns } from '../otlp/views/otlp.ts';
 import { otlpJsonRequests } from '../otlp/views/otlp-json.ts';
 import { textLines } from '../otlp/views/text.ts';
-import { batchEnd } from '../s2/batch/batch-end.ts';
-import { type JsonFormat, positionJson, recordsJson } from '../s2/batch/json.ts';
+import type { Batch, Encoded, Encoder, Frame } from '../readers/wire.ts';
+import { type BatchLimits, batchEnd } from '../s2/batch/batch-end.ts';
+import type { BatchPart } from '../s2/batch/batch-part.ts';
+import { type JsonFormat, recordsJson } from '../s2/batch/json.ts';
 import { readBatchProto } from '../s2/batch/proto.ts';
 import type { Block } from '../storage/block/block.ts';
+import { type FrameWords, positionText, S2_WORDS, VIEW_WORDS } from './control-frames.ts';
 
-/** One WebSocket message. Its bytes are shared between readers and never changed. */
-export interface Frame {
-  readonly bytes: Buffer;
-  readonly binary: boolean;
-  /** Where the bytes stand, if it is borrowed: whoever sends them gives it back, and nobody else has it. */
-  readonly loan?: Loan;
-}
-
-/** Records [from, to) of a block; `tail` is set when they end at the durable tail. */
-export interface Piece {
-  readonly block: Block;
-  readonly from: number;
-  readonly to: number;
-  readonly tail: Position | undefined;
-}
-
-export interface Encoder {
-  readonly name: string;
-  /** Where the batch that starts at record `from` ends; at most at `to`. */
-  end(block: Block, from: number, to: number): number;
-  /** With a pool, frames that nobody keeps may be made in its buffers. */
-  encode(piece: Piece, pool?: BufferPool): readonly Frame[];
+/** A subprotocol, in one of its formats. */
+export interface Subprotocol extends Encoder {
+  readonly words: FrameWords;
+  /** Whether it puts blocks together; if not, a batch always has one part. */
+  readonly gathers: boolean;
+  /** Where a batch ends that starts at record `from` of a block: after `from`, and at most at `to`. */
+  readonly batchEnd: (block: Block, from: number, to: number, limits: BatchLimits) => number;
 }
 
 /** Subprotocols by name. `s2.json` comes in two formats. */
-export const SUBPROTOCOLS: ReadonlyMap<string, (format: JsonFormat) => Encoder> = new Map([
+export const SUBPROTOCOLS: ReadonlyMap<string, (format: JsonFormat) => Subprotocol> = new Map([
   ['s2.json', (format: JsonFormat) => (format === 'raw' ? S2_JSON_RAW : S2_JSON_BASE64)],
   ['s2.proto', () => S2_PROTO],
   ['otlp.proto', () => OTLP_PROTO],
@@ -50,74 +39,88 @@ export const DEFAULT_SUBPROTOCOL = 's2.json';
 const S2_JSON_RAW = s2Json('raw');
 const S2_JSON_BASE64 = s2Json('base64');
 
-const S2_PROTO: Encoder = {
+const S2_PROTO: Subprotocol = {
   name: 's2.proto',
-  end: batchEnd,
-  encode: ({ block, from, to, tail }, pool) => {
-    if (pool === undefined) return [{ bytes: readBatchProto(block, from, to, tail), binary: true }];
+  words: S2_WORDS,
+  gathers: true,
+  batchEnd,
+  encode: ({ parts, tail }, pool) => {
+    if (pool === undefined) return { frames: [{ bytes: readBatchProto(parts, tail), isBinary: true }] };
     const loan = new Loan(pool);
-    return [{ bytes: readBatchProto(block, from, to, tail, { take: loan.take }), binary: true, loan }];
+    return { frames: [{ bytes: readBatchProto(parts, tail, { take: loan.take }), isBinary: true, loan }] };
   },
 };
 
-/** The payload of a block goes out as it is, so it is not cut; a block holds 1 MiB, or one larger record. */
-const OTLP_PROTO: Encoder = {
+/** The payload of a block goes out as it is, so it is cut only where larger batches have no space. */
+const OTLP_PROTO: Subprotocol = {
   name: 'otlp.proto',
-  end: (_block, _from, to) => to,
-  encode: (piece) => otlpRuns(piece.block, piece.from, piece.to).flatMap((run) => otlpFrames(piece, run)),
+  words: S2_WORDS,
+  gathers: false,
+  batchEnd: (block, from, to, limits) =>
+    limits.bytes >= READ_BATCH_BYTES_MAX ? to : batchEnd(block, from, to, limits),
+  encode: ({ parts, tail }) => ({ frames: parts.flatMap((part) => otlpFrames(part, tail)) }),
 };
 
-const OTLP_JSON: Encoder = {
-  name: 'otlp.json',
-  end: batchEnd,
-  encode: (piece) => {
-    const { requests, skipped } = otlpJsonRequests(piece.block, piece.from, piece.to);
-    const first = positionJson(positionAt(piece.block, piece.from));
-    const facts = `"first":${first}${skipped === 0 ? '' : `,"skipped":${skipped}`}`;
-    return [batchFrame(piece, `${facts},"requests":[${requests.join(',')}]`)];
-  },
-};
+const OTLP_JSON: Subprotocol = textProtocol('otlp.json', S2_WORDS, (part) => {
+  const { requests, skipped } = otlpJsonRequests(part.block, part.from, part.to);
+  const first = positionText(S2_WORDS, positionAt(part.block, part.from));
+  return `"first":${first}${skipped === 0 ? '' : `,"skipped":${skipped}`},"requests":[${requests.join(',')}]`;
+});
 
-const VIEW_JSON: Encoder = {
-  name: 'view.json',
-  end: batchEnd,
-  encode: (piece) => [batchFrame(piece, `"rows":${JSON.stringify(messageRows(piece.block, piece.from, piece.to))}`)],
-};
+const VIEW_JSON: Subprotocol = textProtocol(
+  'view.json',
+  VIEW_WORDS,
+  ({ block, from, to }) => `"rows":${JSON.stringify(messageRows(block, from, to))}`,
+);
 
-const VIEW_TEXT: Encoder = {
-  name: 'view.text',
-  end: batchEnd,
-  encode: (piece) => [batchFrame(piece, `"lines":${JSON.stringify(textLines(piece.block, piece.from, piece.to))}`)],
-};
+const VIEW_TEXT: Subprotocol = textProtocol(
+  'view.text',
+  S2_WORDS,
+  ({ block, from, to }) => `"lines":${JSON.stringify(textLines(block, from, to))}`,
+);
 
-function s2Json(format: JsonFormat): Encoder {
+function s2Json(format: JsonFormat): Subprotocol {
   return {
     name: `s2.json ${format}`,
-    end: batchEnd,
-    encode: (piece) => [batchFrame(piece, `"records":[${recordsJson(piece.block, piece.from, piece.to, format)}]`)],
+    words: S2_WORDS,
+    gathers: true,
+    batchEnd,
+    encode: (batch) => batchFrame(S2_WORDS, batch, `"records":[${recordsJson(batch.parts, format)}]`),
   };
 }
 
-function batchFrame(piece: Piece, content: string): Frame {
-  return textFrame(`{"type":"batch",${content},${ending(piece)}}`);
+/** A subprotocol whose batches are text, each of one block. */
+function textProtocol(name: string, words: FrameWords, content: (part: BatchPart) => string): Subprotocol {
+  const encode = (batch: Batch): Encoded => ({
+    frames: batch.parts.flatMap((part) => batchFrame(words, { ...batch, parts: [part] }, content(part)).frames),
+  });
+  return { name, words, gathers: false, batchEnd, encode };
+}
+
+function batchFrame(words: FrameWords, { parts, tail }: Batch, content: string): Encoded {
+  const last = parts[parts.length - 1];
+  const ends = last === undefined ? '' : `,${ending(words, last, tail)}`;
+  return { frames: [textFrame(`{"type":"batch",${content}${ends}}`)] };
 }
 
 /** A positions frame, and the message when there is one: of records that are not OTLP only the positions go out. */
-function otlpFrames(piece: Piece, run: ReturnType<typeof otlpRuns>[number]): readonly Frame[] {
-  const ends = ending({ ...piece, to: run.to, tail: run.to === piece.to ? piece.tail : undefined });
-  const first = positionJson(positionAt(piece.block, run.from));
-  const positions = textFrame(
-    `{"type":"positions","signal":${JSON.stringify(run.signal ?? null)},"first":${first},${ends}}`,
-  );
-  if (run.signal === undefined) return [positions];
-  const { buffer, byteOffset, length } = run.message;
-  return [positions, { bytes: Buffer.from(buffer, byteOffset, length), binary: true }];
+function otlpFrames(part: BatchPart, tail: Position | undefined): readonly Frame[] {
+  return otlpRuns(part.block, part.from, part.to).flatMap((run) => {
+    const ends = ending(S2_WORDS, { ...part, to: run.to }, run.to === part.to ? tail : undefined);
+    const first = positionText(S2_WORDS, positionAt(part.block, run.from));
+    const positions = textFrame(
+      `{"type":"positions","signal":${JSON.stringify(run.signal ?? null)},"first":${first},${ends}}`,
+    );
+    if (run.signal === undefined) return [positions];
+    const { buffer, byteOffset, length } = run.message;
+    return [positions, { bytes: Buffer.from(buffer, byteOffset, length), isBinary: true }];
+  });
 }
 
 /** Where a reader goes on, and the tail when this is it. */
-function ending({ block, to, tail }: Piece): string {
-  const next = positionJson({ seqNum: block.firstSeq + to, timestamp: block.timestamp(to - 1) });
-  return `"next":${next}${tail === undefined ? '' : `,"tail":${positionJson(tail)}`}`;
+function ending(words: FrameWords, { block, to }: BatchPart, tail: Position | undefined): string {
+  const next = positionText(words, { seqNum: block.firstSeq + to, timestamp: block.timestamp(to - 1) });
+  return `"next":${next}${tail === undefined ? '' : `,"tail":${positionText(words, tail)}`}`;
 }
 
 function positionAt(block: Block, i: number): Position {
@@ -125,5 +128,5 @@ function positionAt(block: Block, i: number): Position {
 }
 
 function textFrame(text: string): Frame {
-  return { bytes: Buffer.from(text, 'utf8'), binary: false };
+  return { bytes: Buffer.from(text, 'utf8') };
 }

@@ -4,8 +4,9 @@ import type { IncomingMessage } from 'node:http';
 import { TailraceError } from '../model/error.ts';
 import { basinNameFault, streamNameFault } from '../model/names.ts';
 import type { ReadRange } from '../model/read-range.ts';
+import type { JsonFormat } from '../s2/batch/json.ts';
 import { parseFormat, parseReadQuery, single } from '../s2/read-query.ts';
-import { DEFAULT_SUBPROTOCOL, type Encoder, SUBPROTOCOLS } from './encoders.ts';
+import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, type Subprotocol } from './encoders.ts';
 
 const RECORDS_PATH = /^\/v1\/streams\/([^/]+)\/records$/;
 const BEARER_PREFIX = 'bearer.';
@@ -17,9 +18,9 @@ export interface Target {
 }
 
 /** How to read it. */
-export interface Wish {
+export interface ReadRequest {
   readonly range: ReadRange;
-  readonly encoder: Encoder;
+  readonly subprotocol: Subprotocol;
   /** The stream that the reader saw before, if it says so. */
   readonly streamId: string | undefined;
   /** As it was sent, decoded; not judged unless the stream is encrypted. */
@@ -69,18 +70,23 @@ export function targetOf(request: IncomingMessage, handshake: Handshake, usualBa
   return { basin: basinOf(request, handshake.query, usualBasin), stream };
 }
 
-/** @throws TailraceError `bad_query` or `invalid` (S2 API §5.1). */
-export function wishOf(request: IncomingMessage, handshake: Handshake): Wish {
-  const { query, selected } = handshake;
+/** @throws TailraceError `bad_query` or `invalid` */
+export function readRequestOf(request: IncomingMessage, handshake: Handshake): ReadRequest {
+  const { query } = handshake;
   const format = request.headers['s2-format'];
-  const encoderOf = SUBPROTOCOLS.get(selected ?? DEFAULT_SUBPROTOCOL);
-  if (encoderOf === undefined) throw new TailraceError('bad_request', unknownSubprotocol());
   return {
     range: parseReadQuery(query),
-    encoder: encoderOf(parseFormat(query, typeof format === 'string' ? format : undefined)),
+    subprotocol: subprotocolOf(handshake, parseFormat(query, typeof format === 'string' ? format : undefined)),
     streamId: single(query, 'stream_id'),
     encryptionKey: encryptionKeyOf(request),
   };
+}
+
+/** The subprotocol that was selected, or the default where no subprotocol was offered. */
+export function subprotocolOf({ selected }: Handshake, format: JsonFormat = 'raw'): Subprotocol {
+  const subprotocol = SUBPROTOCOLS.get(selected ?? DEFAULT_SUBPROTOCOL);
+  if (subprotocol === undefined) throw new TailraceError('bad_request', unknownSubprotocol());
+  return subprotocol(format);
 }
 
 /** What to say to a reader that offers only subprotocols that we don't speak. */
@@ -103,7 +109,7 @@ function basinOf(request: IncomingMessage, query: URLSearchParams, usualBasin: (
   return basin;
 }
 
-/** Browsers cannot send it: what is encrypted is not for them. */
+/** Browsers cannot send it: encrypted streams are not for them. */
 function encryptionKeyOf(request: IncomingMessage): Uint8Array | undefined {
   const header = request.headers['s2-encryption-key'];
   return typeof header === 'string' ? Buffer.from(header.trim(), 'base64') : undefined;

@@ -1,97 +1,58 @@
-/** The WebSocket protocol: decides on upgrades, keeps the readers, ticks them, and sends them home. */
+/** The WebSocket protocol: decides on upgrades, and connects each reader with the log. */
 
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { Access } from '../access/access.ts';
-import { onlyBasin, type Principal } from '../access/grant.ts';
-import { NO_ORIGINS, type Origins } from '../access/origins.ts';
-import { holderOf } from '../access/tickets.ts';
-import { BufferPool } from '../encoding/buffer-pool.ts';
-import type { ReadEvent } from '../log/read.ts';
-import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
-import {
-  SOCKET_BUFFERED_BYTES_MAX,
-  SOCKET_BUFFERED_BYTES_MIN,
-  SOCKET_DRAIN_MS,
-  SOCKET_MESSAGE_BYTES_MAX,
-  SOCKET_PING_MS,
-  SOCKETS_BUFFERED_BYTES_MAX,
-} from '../model/limits.ts';
+import type { LogRead } from '../log/open-reads.ts';
+import { type ErrorCode, TailraceError } from '../model/error.ts';
+import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_MS } from '../model/limits.ts';
 import type { ReadRange } from '../model/read-range.ts';
-import { type Audit, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
-import { correlationId } from '../observe/correlation-id.ts';
+import { isAboutAccess } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { Warnings } from '../observe/warnings.ts';
-import { CLOSE_NOT_ALLOWED } from './close-codes.ts';
+import { LiveReader } from '../readers/live-reader.ts';
+import type { ReaderSet } from '../readers/reader-set.ts';
+import { Admission, type AdmissionDeps, type Asked, type Plan, whoAsks } from './admission.ts';
+import { CLOSE_CODES, CLOSE_NOT_ALLOWED } from './close-codes.ts';
 import { helloFrame } from './control-frames.ts';
-import { FrameCache } from './frame-cache.ts';
-import {
-  type Handshake,
-  parseHandshake,
-  type Target,
-  targetOf,
-  unknownSubprotocol,
-  type Wish,
-  wishOf,
-} from './handshake.ts';
-import { isOriginAllowed } from './origin.ts';
-import { refuseUpgrade } from './refusal.ts';
-import { type Reading, Session, TICK_MS } from './session.ts';
+import type { Subprotocol } from './encoders.ts';
+import { type Handshake, parseHandshake, type ReadRequest, subprotocolOf } from './handshake.ts';
+import { SocketSink } from './socket-sink.ts';
+import { SocketWire } from './socket-wire.ts';
 
 /** What the server needs of the log, which has it all. B is its basin, S its stream. */
 export interface ReadableLog<B, S extends { readonly id: string }> {
   basin(name: string): B | undefined;
   openStream(basin: B, name: string, purpose: 'read'): S | Promise<S>;
-  read(
+  startRead(
     stream: S,
     range: ReadRange,
     signal: AbortSignal,
-    by: { readonly protocol: 'websocket' },
-  ): AsyncIterable<ReadEvent>;
+    by: { readonly protocol: 'websocket'; readonly encryptionKey: Uint8Array | undefined },
+  ): Promise<LogRead>;
 }
 
-export interface SocketServerDeps<B, S extends { readonly id: string }> {
+export interface SocketServerDeps<B, S extends { readonly id: string }> extends AdmissionDeps {
   readonly log: ReadableLog<B, S>;
-  readonly access: Pick<Access, 'identify' | 'expectAllowed' | 'redeem' | 'admit' | 'watch'>;
-  readonly defaultBasin: string | undefined;
-  readonly clock: Clock;
+  readonly readers: ReaderSet;
   readonly logger: Logger;
-  /** Pages that may read besides the server's own. */
-  readonly origins?: Origins | undefined;
-  readonly audit: Pick<Audit, 'write'>;
-  readonly warnings: Pick<Warnings, 'warn'>;
-  /** Hears assertions of ours that failed: code `fatal`. */
+  /** Told about assertions of ours that failed: code `fatal`. */
   readonly onFatal?: (error: unknown) => void;
 }
 
 export interface SocketServer {
   /** Takes over the connection of an upgrade request, whatever it asks for. Never throws. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Readers that are connected. */
-  connections(): number;
-  /** Refuses new readers, tells the others that the server stops, and waits a short while until they are gone. */
-  drain(): Promise<void>;
-  /** Cuts what is left. May be called twice. */
-  close(): Promise<void>;
 }
 
-/** Makes the server. It owns nothing until the first upgrade. */
+/** Makes the server. Its readers belong to the ReaderSet, which ends them. */
 export function createSocketServer<B, S extends { readonly id: string }>(deps: SocketServerDeps<B, S>): SocketServer {
-  const server = new Server(deps);
-  return {
-    upgrade: (request, socket, head) => server.upgrade(request, socket, head),
-    connections: () => server.sessions.size,
-    drain: () => server.drain(),
-    close: () => server.close(),
-  };
+  return new Server(deps);
 }
 
-class Server<B, S extends { readonly id: string }> {
-  readonly sessions = new Set<Session>();
+class Server<B, S extends { readonly id: string }> implements SocketServer {
   readonly #deps: SocketServerDeps<B, S>;
+  readonly #admission: Admission;
   readonly #server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -100,29 +61,26 @@ class Server<B, S extends { readonly id: string }> {
     autoPong: false,
     handleProtocols: (_offered, request) => parseHandshake(request).selected ?? false,
   });
-  readonly #frames = new FrameCache();
-  readonly #pool = new BufferPool();
-  #draining = false;
-  #cancelTick: (() => void) | undefined;
 
   constructor(deps: SocketServerDeps<B, S>) {
     this.#deps = deps;
+    this.#admission = new Admission(deps);
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const ignore = (): void => {};
-    // Until ws listens, an error of the connection would be nobody's.
+    // Until ws listens, an error of the connection would end the process.
     socket.on('error', ignore);
     const handshake = parseHandshake(request);
     const asked = whoAsks(request, handshake);
-    const refusal = this.#refusal(request, handshake);
+    const refusal = this.#deps.readers.ending ? draining() : this.#admission.refusalOf(request, handshake);
     if (refusal !== undefined) {
-      this.#refused(asked, refusal);
+      this.#admission.noteRefused(asked, refusal);
       refuseUpgrade(asked.correlationId, socket, refusal);
       return;
     }
-    const plan = this.#plan(request, handshake, asked);
-    if (plan instanceof TailraceError) this.#refused(asked, plan);
+    const plan = this.#admission.planOf(request, handshake, asked);
+    if (plan instanceof TailraceError) this.#admission.noteRefused(asked, plan);
     // A browser shows its page no status, so it is told by a frame; everybody else gets a plain 401 or 403.
     if (plan instanceof TailraceError && isAboutAccess(plan) && request.headers.origin === undefined) {
       refuseUpgrade(asked.correlationId, socket, plan);
@@ -130,187 +88,84 @@ class Server<B, S extends { readonly id: string }> {
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', ignore);
-      // The system notices a peer that vanished also while nobody has anything to say.
+      // The system notices a peer that vanished also while neither side sends anything.
       if (socket instanceof Socket) socket.setKeepAlive(true, SOCKET_PING_MS);
-      this.#serve(webSocket, socket, plan, asked);
+      if (plan instanceof TailraceError) this.#tell(webSocket, socket, handshake, plan);
+      else this.#serve(webSocket, socket, plan, asked);
     });
   }
 
-  async drain(): Promise<void> {
-    this.#draining = true;
-    for (const session of this.sessions) session.end(draining());
-    const gone = Promise.all([...this.sessions].map((session) => session.closed));
-    const cut = this.#deps.clock.timer(SOCKET_DRAIN_MS, () => {
-      for (const session of this.sessions) session.terminate();
+  /** A reader that is refused after the upgrade, by a frame. */
+  #tell(webSocket: WebSocket, connection: Duplex, handshake: Handshake, error: TailraceError): void {
+    const reader = this.#reader(webSocket, new SocketSink(webSocket, connection), subprotocolOf(handshake));
+    void reader.run(() => Promise.reject(error));
+  }
+
+  #serve(webSocket: WebSocket, connection: Duplex, plan: Plan, asked: Asked): void {
+    const sink = new SocketSink(webSocket, connection);
+    const reader = this.#reader(webSocket, sink, plan.subprotocol);
+    const unwatch = this.#admission.watch(plan.principal, asked, (error) => {
+      sink.closeWith(CLOSE_NOT_ALLOWED);
+      reader.end(error);
     });
-    await gone;
-    cut();
+    webSocket.on('close', unwatch);
+    // `run` deals with its own errors.
+    void reader.run((signal) => this.#open(plan, reader, signal));
   }
 
-  async close(): Promise<void> {
-    this.#draining = true;
-    this.#cancelTick?.();
-    const open = [...this.sessions];
-    for (const session of open) session.terminate();
-    await Promise.all(open.map((session) => session.closed));
+  #reader(webSocket: WebSocket, sink: SocketSink, subprotocol: Subprotocol): LiveReader {
+    const { readers } = this.#deps;
+    const wire = new SocketWire(subprotocol, readers.frames);
+    const reader = new LiveReader({ wire, sink, readers, onFailure: (error) => this.#onFailure(error) });
+    webSocket.on('message', () =>
+      reader.end(new TailraceError('bad_request', 'a reader sends nothing but close, ping and pong')),
+    );
+    return reader;
   }
 
-  /** What is refused before the upgrade, whoever asks. */
-  #refusal(request: IncomingMessage, handshake: Handshake): TailraceError | undefined {
-    if (this.#draining) return draining();
-    if (handshake.rawStream === undefined) {
-      return new TailraceError('not_found', 'readers connect to /v1/streams/{stream}/records');
-    }
-    if (!isOriginAllowed(request, this.#deps.origins ?? NO_ORIGINS)) {
-      return new TailraceError('permission_denied', 'pages of this origin may not read here');
-    }
-    if (handshake.subprotocols.length > 0 && handshake.selected === undefined) {
-      return new TailraceError('bad_request', unknownSubprotocol());
-    }
-    return errorOf(() => this.#deps.access.admit(request.headers));
-  }
-
-  /** What the reader wants and may have, or why not. */
-  #plan(request: IncomingMessage, handshake: Handshake, asked: Asked): Plan | TailraceError {
-    let plan: Plan | undefined;
-    const fault = errorOf(() => {
-      plan = { ...this.#reader(request, handshake, asked), ...wishOf(request, handshake) };
-    });
-    return plan ?? fault ?? new TailraceError('internal', 'the upgrade could not be planned');
-  }
-
-  /** Who reads which stream: by a token, or by a ticket, which knows its basin and works once. */
-  #reader(request: IncomingMessage, handshake: Handshake, asked: Asked): Target & { readonly principal: Principal } {
-    const { access, defaultBasin } = this.#deps;
-    const { credential, ticket: secret } = handshake;
-    if (secret === undefined) {
-      const identify = (): Principal => {
-        asked.principal ??= access.identify(credential);
-        return asked.principal;
-      };
-      const target = targetOf(request, handshake, () => onlyBasin(identify()) ?? defaultBasin);
-      asked.target = target;
-      const principal = identify();
-      access.expectAllowed(principal, { operation: 'read', ...target });
-      return { ...target, principal };
-    }
-    const ticket = access.redeem(secret);
-    const target = targetOf(request, handshake, () => ticket.basin);
-    asked.target = target;
-    asked.principal = ticket.principal;
-    const principal = holderOf(ticket, target.basin, target.stream);
-    access.expectAllowed(principal, { operation: 'read', ...target });
-    return { ...target, principal };
-  }
-
-  #serve(webSocket: WebSocket, wire: Duplex, plan: Plan | TailraceError, asked: Asked): void {
-    const session = new Session(webSocket, wire, {
-      frames: this.#frames,
-      pool: this.#pool,
-      now: () => this.#deps.clock.monotonicMs(),
-      bufferedBytesMax: () => this.#bufferedBytesMax(),
-      onFault: (error) => this.#onFault(error),
-    });
-    this.sessions.add(session);
-    const unwatch = plan instanceof TailraceError ? undefined : this.#watch(plan.principal, session, asked);
-    webSocket.on('close', () => {
-      this.sessions.delete(session);
-      unwatch?.();
-    });
-    this.#startTicking();
-    // `run` answers for its own errors.
-    void session.run((signal) => this.#open(plan, signal));
-  }
-
-  async #open(plan: Plan | TailraceError, signal: AbortSignal): Promise<Reading> {
-    if (plan instanceof TailraceError) throw plan;
+  async #open(plan: Plan, reader: LiveReader, signal: AbortSignal): Promise<LogRead> {
     const { log } = this.#deps;
     const basin = log.basin(plan.basin);
     if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${plan.basin}\` not found`);
     const stream = await log.openStream(basin, plan.principal.absolute(plan.stream), 'read');
-    const options = { protocol: 'websocket', encryptionKey: plan.encryptionKey } as const;
-    return {
-      hello: helloFrame(plan.basin, plan.stream, stream.id),
-      encoder: plan.encoder,
-      // Told behind the hello, which names the stream that is there now.
-      events: isReplaced(plan, stream) ? replaced() : log.read(stream, plan.range, signal, options),
-    };
+    reader.say({ bytes: helloFrame(plan.subprotocol.words, plan.basin, plan.stream, stream.id) });
+    // Told after the hello, which names the stream that is there now.
+    if (isReplaced(plan, stream)) throw replaced();
+    return log.startRead(stream, plan.range, signal, { protocol: 'websocket', encryptionKey: plan.encryptionKey });
   }
 
-  /** A reader whose token ends is not allowed any more (readers.md: close code 1008). */
-  #watch(principal: Principal, session: Session, asked: Asked): () => void {
-    return this.#deps.access.watch(principal, (error) => {
-      this.#audit(asked, error);
-      session.end(error, CLOSE_NOT_ALLOWED);
-    });
-  }
-
-  /** A reader who may not read: for the audit log, and for whoever looks at the terminal (users.md 2, 18). */
-  #refused(asked: Asked, error: TailraceError): void {
-    if (!isAboutAccess(error)) return;
-    this.#audit(asked, error);
-    const fields = { correlationId: asked.correlationId, code: error.code };
-    this.#deps.warnings.warn(asked.sender, error.code, fields, `refused a WebSocket: ${error.message}`);
-  }
-
-  #audit({ principal, shown, target, sender, correlationId }: Asked, error: TailraceError): void {
-    const stream = target === undefined ? undefined : (principal?.absolute(target.stream) ?? target.stream);
-    this.#deps.audit.write(
-      {
-        ...{ action: 'read', protocol: 'websocket', sender, correlationId },
-        principal: principal?.id ?? shown,
-        principalNumber: principal?.token?.number,
-        basin: target?.basin,
-        stream,
-      },
-      error,
-    );
-  }
-
-  /** Many readers share the room for what slow ones have not taken yet. */
-  #bufferedBytesMax(): number {
-    const share = SOCKETS_BUFFERED_BYTES_MAX / Math.max(1, this.sessions.size);
-    return Math.min(SOCKET_BUFFERED_BYTES_MAX, Math.max(SOCKET_BUFFERED_BYTES_MIN, share));
-  }
-
-  #onFault(error: unknown): void {
+  /** What clients do wrong is theirs; what we did wrong is written down. */
+  #onFailure(error: TailraceError): void {
+    if (CLOSE_CODES[error.code] !== CLOSE_CODES.internal) return;
     this.#deps.logger.error({ err: error }, 'a read failed');
-    if (error instanceof TailraceError && error.code === 'fatal') this.#deps.onFatal?.(error);
-  }
-
-  /** One timer for all readers, and none while there are none. */
-  #startTicking(): void {
-    if (this.#cancelTick !== undefined) return;
-    this.#cancelTick = this.#deps.clock.timer(TICK_MS, () => {
-      this.#cancelTick = undefined;
-      const now = this.#deps.clock.monotonicMs();
-      for (const session of this.sessions) session.tick(now);
-      if (this.sessions.size > 0) this.#startTicking();
-    });
+    if (error.code === 'fatal') this.#deps.onFatal?.(error);
   }
 }
 
-/** What a reader wants, and who it is. */
-type Plan = Target & Wish & { readonly principal: Principal };
+/** Everything that is not here is told after the upgrade, by an `error` frame and a close code. */
+const STATUSES: Partial<Record<ErrorCode, readonly [status: number, phrase: string]>> = {
+  authn: [401, 'Unauthorized'],
+  permission_denied: [403, 'Forbidden'],
+  not_found: [404, 'Not Found'],
+  bad_request: [400, 'Bad Request'],
+  draining: [503, 'Service Unavailable'],
+};
 
-/** What is known of a reader while its upgrade is judged. */
-interface Asked {
-  readonly sender: string;
-  readonly correlationId: string;
-  /** What to call one who is not known. */
-  readonly shown: string;
-  principal: Principal | undefined;
-  target: Target | undefined;
-}
-
-function whoAsks({ socket, headers }: IncomingMessage, { credential, ticket }: Handshake): Asked {
-  return {
-    sender: socket.remoteAddress ?? 'unknown',
-    correlationId: correlationId(headers['x-correlation-id']),
-    shown: (headers.authorization ?? credential ?? ticket) === undefined ? NOBODY : UNKNOWN,
-    principal: undefined,
-    target: undefined,
-  };
+/** Refuses an upgrade in plain HTTP, since no WebSocket is there to say it, and closes the connection. */
+function refuseUpgrade(correlationId: string, socket: Duplex, error: TailraceError): void {
+  const [status, phrase] = STATUSES[error.code] ?? [500, 'Internal Server Error'];
+  const body = JSON.stringify({ code: error.code, message: error.message });
+  const head = [
+    `HTTP/1.1 ${status} ${phrase}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Correlation-Id: ${correlationId}`,
+    'Connection: close',
+  ];
+  if (status === 401) head.push('WWW-Authenticate: Bearer');
+  if (status === 503) head.push('Retry-After: 1');
+  socket.once('finish', () => socket.destroy());
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 function draining(): TailraceError {
@@ -319,22 +174,10 @@ function draining(): TailraceError {
   });
 }
 
-function isReplaced(wish: Wish, stream: { readonly id: string }): boolean {
-  return wish.streamId !== undefined && wish.streamId !== stream.id;
+function isReplaced(request: ReadRequest, stream: { readonly id: string }): boolean {
+  return request.streamId !== undefined && request.streamId !== stream.id;
 }
 
-// biome-ignore lint/correctness/useYield: it ends before its first event
-async function* replaced(): AsyncGenerator<never> {
-  throw new TailraceError('stream_replaced', 'the stream was deleted and made again since you read it last');
-}
-
-/** The refusal that a check throws. */
-function errorOf(check: () => void): TailraceError | undefined {
-  try {
-    check();
-    return undefined;
-  } catch (error) {
-    if (error instanceof TailraceError) return error;
-    return new TailraceError('internal', 'a fault of the server', { cause: error });
-  }
+function replaced(): TailraceError {
+  return new TailraceError('stream_replaced', 'the stream was deleted and made again since you read it last');
 }

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { CLI_VIEWS } from '../../cli/print/printer.ts';
 import { type CliResult, runCli, runShell, startCli } from '../support/cli.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -165,7 +166,7 @@ describe('tail', () => {
   test('lets no record send control characters to the terminal', async () => {
     const hostile = '\u001b[2J\u001b]0;owned\u0007\u009b31m\u202etxt\r\n2026-01-01 INFO forged';
     await send('log', hostile, '--attr', `k=${hostile}`, '--stream', 'hostile', '--service', hostile);
-    for (const view of ['text', 'message', 'otlp-json', 'raw']) {
+    for (const view of CLI_VIEWS) {
       const result = await run('tail', 'hostile', '--no-follow', '--view', view);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: this test is about control characters
       expect(result.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);

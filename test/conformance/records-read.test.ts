@@ -1,4 +1,4 @@
-/** Unary reads: where they start, what bounds them, what they hold, and what they refuse (S2 API §5.1–§5.5, §6). */
+/** Unary reads: where they start, what bounds them, what they return, and what they refuse. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';

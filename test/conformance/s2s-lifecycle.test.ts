@@ -1,4 +1,4 @@
-/** What sessions over s2s do when something around them ends: the server (S2 API §5.10), the memory, the stream. */
+/** What sessions over s2s do when the server stops, the memory is used up, or the stream is deleted. */
 
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { RecordsClient } from '../support/records-calls.ts';
@@ -107,7 +107,7 @@ describe('a server that stops', () => {
 });
 
 describe('memory', () => {
-  test('sessions wait for room, and nobody is refused', async () => {
+  test('sessions wait for memory, and none is refused', async () => {
     await start({ args: ['--memory-limit', '16MiB'] });
     const records = new RecordsClient(server);
     const body = 'x'.repeat(MiB - 8);

@@ -1,7 +1,8 @@
-/** What each subprotocol sends, over a real HTTP server and real WebSocket clients (readers.md; users.md 6 and 7). */
+/** What each subprotocol sends, over a real HTTP server and real WebSocket clients. */
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
+import { TailraceError } from '../../src/model/error.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import { header, otlpBlock, otlpBytes, s2Block, T0 } from '../support/socket-blocks.ts';
 import { Reader } from '../support/socket-reader.ts';
@@ -17,6 +18,7 @@ import {
 
 const AUTH = { headers: { authorization: `Bearer ${TOKEN}` } };
 const HELLO = { type: 'hello', stream_id: '7', basin: 'telemetry', stream: 'my-app' };
+const VIEW_NEXT = { seqNum: 13, timestamp: expect.any(Number) };
 const NEXT = { seq_num: 13, timestamp: expect.any(Number) };
 
 const ReadBatch = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.ReadBatch');
@@ -122,8 +124,8 @@ describe('OTLP and view subprotocols', () => {
         { seqNum: 11, level: 'warn' },
         { seqNum: 12, level: 'audit' },
       ],
-      next: NEXT,
-      tail: NEXT,
+      next: VIEW_NEXT,
+      tail: VIEW_NEXT,
     });
   });
 
@@ -156,6 +158,20 @@ describe('choice of a subprotocol', () => {
     await reader.next();
     expect(reader.socket.protocol).toBe('otlp.json');
   });
+});
+
+test('all frames of view.json spell their names as its rows do', async () => {
+  const block = await otlpBlock('logs', LOGS, 10);
+  log.push(records(block), { type: 'caught_up', tail: behind(block) });
+  const reader = connect('seq_num=10', 'view.json');
+  expect(await reader.next()).toEqual({ type: 'hello', streamId: '7', basin: 'telemetry', stream: 'my-app' });
+  expect(await reader.next()).toMatchObject({ type: 'batch', next: VIEW_NEXT });
+  expect(await reader.next()).toEqual({ type: 'caught_up', tail: VIEW_NEXT });
+  server.clock.advance(15_000);
+  expect(await reader.next()).toEqual({ type: 'heartbeat', tail: VIEW_NEXT });
+  const detail = { retryAfterSeconds: 1, tail: behind(block) };
+  void server.readers.finish(new TailraceError('draining', 'the server is stopping', { detail }));
+  expect(await reader.next()).toMatchObject({ type: 'error', tail: VIEW_NEXT, retryAfter: 1 });
 });
 
 test('otlp.proto says in its positions what it skips, and names the signal of each message', async () => {
@@ -208,7 +224,7 @@ test('a large block is cut into batches that tile it; only the last one has the 
 
 test('a part of a block goes out as that part', async () => {
   const block = await s2Block([{ body: 'a' }, { body: 'b' }, { body: 'c' }], 5);
-  log.push({ type: 'records', block, from: 1, to: 2, tail: undefined, shared: false }, 'end');
+  log.push({ type: 'records', block, from: 1, to: 2, tail: undefined, isShared: false, isLive: false }, 'end');
   const reader = connect('seq_num=6', 's2.json');
   await reader.ended;
   expect(reader.got[1]).toEqual({

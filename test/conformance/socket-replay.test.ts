@@ -166,7 +166,8 @@ test('many readers of one live stream all get everything in order', async () => 
   await Promise.all(all.map((reader) => reader.until('caught_up')));
   for (let i = 0; i < 20; i++) await appendNumbered(3);
   const seqs = async (reader: Reader): Promise<number[]> => {
-    while ((reader.got.at(-1) as unknown as JsonBatch).next?.seq_num !== 61) await reader.next();
+    const next = () => (reader.got.at(-1) as unknown as { next?: { seq_num?: number; seqNum?: number } }).next;
+    while ((next()?.seq_num ?? next()?.seqNum) !== 61) await reader.next();
     return (reader.got as unknown as (JsonBatch & { rows?: { seqNum: number }[] })[]).flatMap(
       ({ records, rows }) => records?.map((one) => one.seq_num) ?? rows?.map((row) => row.seqNum) ?? [],
     );

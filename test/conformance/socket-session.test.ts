@@ -1,4 +1,4 @@
-/** How a reader's connection lives: control frames, time, pace, and every way in which it ends (readers.md). */
+/** How a reader's connection lives: control frames, time, pace, and every way in which it ends. */
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
@@ -15,6 +15,7 @@ import {
 
 const AUTH = { headers: { authorization: `Bearer ${TOKEN}` } };
 const TAIL = { seqNum: 5, timestamp: 50 };
+const DRAINING = new TailraceError('draining', 'the server is stopping');
 const WIRE_TAIL = { seq_num: 5, timestamp: 50 };
 
 let log: ScriptedLog;
@@ -129,11 +130,11 @@ describe('the end', () => {
 
   test('a reader that hangs up ends its read', async () => {
     const reader = await caughtUp();
-    expect(server.socketServer.connections()).toBe(1);
+    expect(server.readers.size).toBe(1);
     const gone = new Promise((resolve) => log.reads[0]?.signal.addEventListener('abort', resolve));
     await reader.close();
     await gone;
-    expect(server.socketServer.connections()).toBe(0);
+    expect(server.readers.size).toBe(0);
   });
 
   test('a stream that is another than the reader saw: hello, error, 4409', async () => {
@@ -194,7 +195,7 @@ describe('a reader that is gone', () => {
     server.clock.advance(601_000);
     server.clock.advance(601_000);
     await reader.ended;
-    expect(server.socketServer.connections()).toBe(0);
+    expect(server.readers.size).toBe(0);
   });
 });
 
@@ -224,7 +225,7 @@ describe('when the server stops', () => {
     log.push({ type: 'caught_up', tail: TAIL });
     const both = [connect('', 's2.json'), connect('', 'otlp.proto')];
     for (const reader of both) await reader.until('caught_up');
-    await server.socketServer.drain();
+    await server.readers.finish(DRAINING);
     for (const reader of both) {
       expect((await reader.ended).code).toBe(1012);
       expect(reader.got.at(-1)).toMatchObject({ type: 'error', code: 'draining' });
@@ -238,15 +239,15 @@ describe('when the server stops', () => {
     await reader.until('hello');
     reader.socket.pause();
     for (let i = 0; i < 24; i++) log.push(records(await s2Block([{ body: Buffer.alloc(1024 * 1024 - 8) }], i)));
-    const drained = server.socketServer.drain();
+    const drained = server.readers.finish(DRAINING);
     server.clock.advance(2_000);
     await drained;
-    expect(server.socketServer.connections()).toBe(0);
+    expect(server.readers.size).toBe(0);
   });
 
   test('close may come twice, and cuts what is left', async () => {
     const reader = await caughtUp();
-    await Promise.all([server.socketServer.close(), server.socketServer.close()]);
+    await Promise.all([server.readers.close(), server.readers.close()]);
     expect((await reader.ended).code).toBe(1006);
   });
 });

@@ -1,4 +1,4 @@
-/** Who gets in, and how the others are told (readers.md, WebSocket; users.md 8; access.md, Browsers). */
+/** Which upgrades are accepted, and how the others are refused. */
 
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { unlimited } from '../../src/access/grant.ts';

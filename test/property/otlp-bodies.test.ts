@@ -37,7 +37,7 @@ test('bodies written from a template equal bodies written one by one', async () 
       });
       const { count } = block.header;
       const from = cut % count;
-      expect(bodiesIn(readBatchProto(block, from, count, undefined))).toEqual(bodiesOf(block, from));
+      expect(bodiesIn(readBatchProto([{ block, from, to: count }], undefined))).toEqual(bodiesOf(block, from));
     }),
     { numRuns: 150 },
   );
@@ -48,7 +48,7 @@ test('bodies are correct for every length near a limit between two bytes, growin
   const logRecords = sizes.map((size) => ({ body: { stringValue: 'i'.repeat(size) } }));
   const block = await otlpBlock('logs', { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
   expect(block.header.count).toBe(sizes.length);
-  expect(bodiesIn(readBatchProto(block, 0, sizes.length, undefined))).toEqual(bodiesOf(block, 0));
+  expect(bodiesIn(readBatchProto([{ block, from: 0, to: sizes.length }], undefined))).toEqual(bodiesOf(block, 0));
 });
 
 function around(from: number, to: number): number[] {

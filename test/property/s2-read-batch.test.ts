@@ -54,9 +54,9 @@ test('a ReadBatch holds the records in protobuf and in JSON', async () => {
         // Compared after decoding: protobufjs writes empty fields where it was given them.
         const toObject = (batch: Uint8Array) =>
           ReadBatch.toObject(ReadBatch.decode(batch), { longs: Number, bytes: String, defaults: true });
-        expect(toObject(readBatchProto(block, from, records.length, tail))).toEqual(toObject(reference));
+        expect(toObject(readBatchProto([{ block, from, to: records.length }], tail))).toEqual(toObject(reference));
 
-        const json = JSON.parse(readBatchJson(block, from, records.length, 'base64', tail)) as {
+        const json = JSON.parse(readBatchJson([{ block, from, to: records.length }], 'base64', tail)) as {
           records: { seq_num: number; timestamp: number; headers?: string[][]; body?: string }[];
         };
         expect(json.records.map((one) => [one.seq_num, one.timestamp, one.headers ?? [], one.body ?? ''])).toEqual(
@@ -67,7 +67,7 @@ test('a ReadBatch holds the records in protobuf and in JSON', async () => {
             Buffer.from(one.body).toString('base64'),
           ]),
         );
-        JSON.parse(readBatchJson(block, from, records.length, 'raw', undefined));
+        JSON.parse(readBatchJson([{ block, from, to: records.length }], 'raw', undefined));
       },
     ),
   );

@@ -45,7 +45,7 @@ function checkEveryView(block: Block, from: number, to: number): void {
   const lines = textLines(block, from, to);
   expect(lines).toHaveLength(to - from);
   for (const line of lines) expect(HARMFUL.test(line)).toBe(false);
-  readBatchProto(block, from, to, undefined);
+  readBatchProto([{ block, from, to }], undefined);
 }
 
 describe.each(SIGNALS)('%s', (signal) => {

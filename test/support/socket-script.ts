@@ -5,10 +5,13 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Access, type AccessMode } from '../../src/access/access.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
+import { BufferPool } from '../../src/encoding/buffer-pool.ts';
+import type { LogRead } from '../../src/log/open-reads.ts';
 import type { ReadEvent } from '../../src/log/read.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { SILENT } from '../../src/observe/logger.ts';
+import { ReaderSet } from '../../src/readers/reader-set.ts';
 import {
   createSocketServer,
   type ReadableLog,
@@ -56,7 +59,20 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
     for (const wake of waiting) wake();
   }
 
-  async *read(_stream: ScriptStream, range: ReadRange, signal: AbortSignal): AsyncGenerator<ReadEvent> {
+  async startRead(stream: ScriptStream, range: ReadRange, signal: AbortSignal): Promise<LogRead> {
+    const events = this.#read(stream, range, signal);
+    const read: LogRead = {
+      [Symbol.asyncIterator]: () => read,
+      next: () => events.next() as Promise<IteratorResult<ReadEvent, undefined>>,
+      return: () => events.return(undefined) as Promise<IteratorResult<ReadEvent, undefined>>,
+      isScanning: false,
+      // It holds nothing of its own.
+      park: async () => {},
+    };
+    return read;
+  }
+
+  async *#read(_stream: ScriptStream, range: ReadRange, signal: AbortSignal): AsyncGenerator<ReadEvent> {
     const read: ScriptedRead = { range, signal, taken: 0 };
     this.reads.push(read);
     for (let next = 0; !signal.aborted; next++) {
@@ -83,7 +99,7 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
 
 /** All records of a block as an event. */
 export function records(block: Block, tail?: Position): ReadEvent {
-  return { type: 'records', block, from: 0, to: block.header.count, tail, shared: true };
+  return { type: 'records', block, from: 0, to: block.header.count, tail, isShared: true, isLive: false };
 }
 
 /** The position behind a block. */
@@ -95,6 +111,7 @@ export interface ScriptedServer {
   readonly url: string;
   readonly port: number;
   readonly socketServer: SocketServer;
+  readonly readers: ReaderSet;
   readonly clock: ManualClock;
   /** Breaks every connection, as a network does. */
   cut(): void;
@@ -103,17 +120,18 @@ export interface ScriptedServer {
 
 export async function startScriptedServer<B, S extends { readonly id: string }>(
   log: ReadableLog<B, S>,
-  options: Partial<Omit<SocketServerDeps<B, S>, 'log' | 'clock'>> & {
+  options: Partial<Omit<SocketServerDeps<B, S>, 'log' | 'readers'>> & {
     readonly mode?: AccessMode;
   } = {},
 ): Promise<ScriptedServer> {
   const clock = new ManualClock();
   const { mode, ...rest } = options;
+  const readers = new ReaderSet({ clock, pool: new BufferPool() });
   const socketServer = createSocketServer({
     audit: { write: () => {} },
     warnings: { warn: () => {} },
     log,
-    clock,
+    readers,
     access: new Access(
       mode ?? { type: 'tokens', rootTokenHash: hashToken(TOKEN), tokens: await noTokens(clock) },
       clock,
@@ -135,12 +153,13 @@ export async function startScriptedServer<B, S extends { readonly id: string }>(
     url: `ws://127.0.0.1:${port}/v1/streams/my-app/records`,
     port,
     socketServer,
+    readers,
     clock,
     cut: () => {
       for (const socket of sockets) socket.destroy();
     },
     close: async () => {
-      await socketServer.close();
+      await readers.close();
       await new Promise((resolve) => server.close(resolve));
     },
   };

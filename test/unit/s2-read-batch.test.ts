@@ -26,7 +26,7 @@ describe('a ReadBatch in JSON', () => {
       ],
       7,
     );
-    expect(JSON.parse(readBatchJson(block, 0, 3, 'raw', { seqNum: 10, timestamp: T0 }))).toEqual({
+    expect(JSON.parse(readBatchJson([{ block, from: 0, to: 3 }], 'raw', { seqNum: 10, timestamp: T0 }))).toEqual({
       records: [
         {
           seq_num: 7,
@@ -48,14 +48,14 @@ describe('a ReadBatch in JSON', () => {
   test('keeps every byte in base64, header by header', async () => {
     const body = Buffer.from([0, 255, 254, 10]);
     const block = await s2Block([{ body, headers: [header('name', 'v')] }]);
-    expect(readBatchJson(block, 0, 1, 'base64', undefined)).toBe(
+    expect(readBatchJson([{ block, from: 0, to: 1 }], 'base64', undefined)).toBe(
       `{"records":[{"seq_num":0,"timestamp":${T0},"headers":[["bmFtZQ==","dg=="]],"body":"AP/+Cg=="}]}`,
     );
   });
 
   test('holds the headers and the self-contained body of an OTLP record', async () => {
     const block = await otlpBlock('logs', LOGS, 3);
-    const { records } = JSON.parse(readBatchJson(block, 1, 3, 'base64', undefined)) as {
+    const { records } = JSON.parse(readBatchJson([{ block, from: 1, to: 3 }], 'base64', undefined)) as {
       records: { seq_num: number; headers: string[][]; body: string }[];
     };
     expect(records.map((record) => record.seq_num)).toEqual([4, 5]);
@@ -79,7 +79,7 @@ describe('a ReadBatch in protobuf', () => {
       ],
       2 ** 40,
     );
-    const bytes = readBatchProto(block, 0, 3, { seqNum: 2 ** 40 + 3, timestamp: T0 + 5 });
+    const bytes = readBatchProto([{ block, from: 0, to: 3 }], { seqNum: 2 ** 40 + 3, timestamp: T0 + 5 });
     const expected = {
       records: [0, 1, 2].map((i) => {
         const { seqNum, timestamp, headers, body } = block.record(i);
@@ -97,7 +97,9 @@ describe('a ReadBatch in protobuf', () => {
 
   test('holds the self-contained bodies of OTLP records', async () => {
     const block = await otlpBlock('logs', LOGS);
-    const { records } = decode(readBatchProto(block, 0, 3, undefined)) as { records: { body: string }[] };
+    const { records } = decode(readBatchProto([{ block, from: 0, to: 3 }], undefined)) as {
+      records: { body: string }[];
+    };
     expect(records.map((record) => record.body)).toEqual(
       [0, 1, 2].map((i) => Buffer.from(block.record(i).body).toString('base64')),
     );

@@ -17,9 +17,9 @@ import {
   type ReadMode,
   wireFormOf,
 } from '../s2/call.ts';
-import { readSession } from '../s2/read-session.ts';
-import { readSse } from '../s2/read-sse.ts';
-import { readUnary } from '../s2/read-unary.ts';
+import { readSession } from '../s2/s2s-read.ts';
+import { readSse } from '../s2/sse-read.ts';
+import { readUnary } from '../s2/unary-read.ts';
 
 /** POST and GET of `…/records`, and GET of `…/records/tail`. */
 export function recordRoutes(deps: RecordDeps): readonly Route[] {

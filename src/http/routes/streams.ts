@@ -14,9 +14,8 @@ import type { Exchange } from '../exchange.ts';
 import { reply, replyJson } from '../reply.ts';
 import { handlersOf, type Route } from '../router.ts';
 import { keptName, nameOf, requiredBasin, type StreamName } from '../s2/call.ts';
-import { pageOf } from '../s2/page-query.ts';
+import { type Page, pageOf } from '../s2/page-query.ts';
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
-import { streamsSeenBy } from '../s2/seen-streams.ts';
 
 const PATH = '/v1/streams/{stream}';
 
@@ -119,4 +118,31 @@ function streamInfo({ name, createdAt, deletedAt, cipher }: StreamInfo, principa
     deleted_at: deletedAt === undefined ? null : new Date(deletedAt).toISOString(),
     cipher: cipher ?? null,
   };
+}
+
+interface SeenStreams {
+  readonly streams: readonly StreamInfo[];
+  readonly hasMore: boolean;
+}
+
+const NONE: SeenStreams = { streams: [], hasMore: false };
+
+/** A page of the streams that a caller may see; names are the ones that they are kept under. */
+async function streamsSeenBy(principal: Principal, basin: Basin, page: Page, log: Log): Promise<SeenStreams> {
+  const prefix = principal.absolute(page.prefix);
+  const startAfter = page.startAfter === '' ? '' : principal.absolute(page.startAfter);
+  const wanted = { prefix, startAfter, limit: page.limit };
+  const { token } = principal;
+  if (token === undefined) return log.listStreams(basin, wanted);
+  const { streams: scope } = token.scope;
+  if (scope === undefined) return NONE;
+  if ('prefix' in scope) {
+    // Of two prefixes that hold the same names, one begins with the other: the longer one holds what both do.
+    if (scope.prefix.startsWith(prefix)) return log.listStreams(basin, { ...wanted, prefix: scope.prefix });
+    return prefix.startsWith(scope.prefix) ? log.listStreams(basin, wanted) : NONE;
+  }
+  if (scope.exact === '' || !scope.exact.startsWith(prefix)) return NONE;
+  // Of all names with it as their prefix, a name comes first itself.
+  const { streams } = await log.listStreams(basin, { prefix: scope.exact, startAfter, limit: 1 });
+  return { streams: streams.filter(({ name }) => name === scope.exact), hasMore: false };
 }

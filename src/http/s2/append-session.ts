@@ -1,31 +1,30 @@
 /**
- * An append session over s2s (S2 API §4.8): inputs are handed to the log as they come, without waiting for one another,
- * and acknowledged in their order. The first one that fails ends the session, and nothing behind it is looked at.
+ * An append session over s2s: inputs are handed to the log as they come, without waiting for one another,
+ * and acknowledged in their order. The first one that fails ends the session, and nothing after it is looked at.
  */
 
 import type { Stream } from '../../log/stream.ts';
-import { TailraceError } from '../../model/error.ts';
+import { asTailraceError, TailraceError } from '../../model/error.ts';
+import type { LiveSession } from '../../readers/reader-set.ts';
 import type { AppendInput } from '../../s2/append/input.ts';
 import { decodeAppendInput } from '../../s2/append/proto.ts';
-import { badFrame, type Frame, messageOf } from '../../s2/frame.ts';
+import { badFrame, messageOf, type S2sFrame } from '../../s2/frame.ts';
 import { FrameReader } from '../../s2/frame-reader.ts';
 import { auditorOfCommands } from '../audit.ts';
 import type { Watched } from '../body/upload-watch.ts';
 import type { RecordDeps } from '../context.ts';
-import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import type { LiveSession } from '../sessions.ts';
 import type { StreamResponse } from '../stream-response.ts';
 import { AckQueue } from './ack-queue.ts';
 import { queueBefore } from './budget-queue.ts';
 import { type AppendCall, expectAppendable, openCalled } from './call.ts';
 import { InputWindow } from './input-window.ts';
-import { openS2sAnswer, terminalOf } from './session-response.ts';
+import { openSessionResponse, terminalOf } from './session-response.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `openCalled`, while nothing is sent */
 export async function appendSession(exchange: Exchange, call: AppendCall, deps: RecordDeps): Promise<void> {
   const stream = await openCalled(call, 'append', deps);
-  const answer = openS2sAnswer(exchange, deps);
+  const answer = openSessionResponse(exchange, deps);
   await new AppendSession({ exchange, call, stream, answer, deps }).run();
 }
 
@@ -44,7 +43,7 @@ class AppendSession implements LiveSession {
   readonly #acks: AckQueue;
   /** Inputs are taken. Turned off for good by the end, a failure, and when the server stops. */
   #isReading = true;
-  /** An input waits for being unpacked or for room: those behind it stay where they are. */
+  /** An input waits to be unpacked, or for memory: those after it stay where they are. */
   #isWaiting = false;
   #hasEnded = false;
   /** The frame that is coming, while it comes in pieces: it must not come too slowly. */
@@ -58,7 +57,7 @@ class AppendSession implements LiveSession {
     this.#window = new InputWindow(queueBefore(deps.reading.budget, deps.clock));
     this.#acks = new AckQueue({
       write: (bytes) => answer.write(bytes),
-      isReconnectAdvised: () => deps.sessions.draining,
+      isReconnectAdvised: () => deps.readers.draining,
       onAcked: (inputs) => this.#window.leave(inputs),
     });
   }
@@ -66,7 +65,7 @@ class AppendSession implements LiveSession {
   /** Serves the client until the session is over. Never rejects: the client is told. */
   async run(): Promise<void> {
     const { answer, call, deps } = this.#parts;
-    const leave = deps.sessions.add(this);
+    const leave = deps.readers.add(this);
     this.#said = this.#serve();
     const unwatch = deps.access.watch(call.principal, (error) => this.#stop(error));
     await this.#said;
@@ -98,7 +97,7 @@ class AppendSession implements LiveSession {
   #listen(): void {
     const { request } = this.#parts.exchange;
     request.on('data', this.#onData).on('end', this.#onEnd);
-    // What fails is followed by a close, which the answer hears of.
+    // What fails is followed by a close, which the response notices.
     request.on('error', () => {});
   }
 
@@ -138,7 +137,7 @@ class AppendSession implements LiveSession {
     this.#stop();
   }
 
-  #take(frame: Frame): Promise<void> | undefined {
+  #take(frame: S2sFrame): Promise<void> | undefined {
     const message = messageOf(frame);
     return message instanceof Promise ? message.then((unpacked) => this.#admit(unpacked)) : this.#admit(message);
   }
@@ -150,7 +149,7 @@ class AppendSession implements LiveSession {
     return undefined;
   }
 
-  /** The log judges an input and gives it its place within the call, so whatever is behind it comes after it. */
+  /** The log judges an input and gives it its place within the call, so whatever follows it comes after it. */
   #handIn(message: Buffer): void {
     const settled = (): void => this.#window.settle(message.length);
     if (!this.#isReading) {

@@ -1,6 +1,6 @@
 /**
  * The words that S2's calls on streams share: which stream is meant, and the headers of the data plane. Everything that
- * a call says is parsed before anything is looked up, in the order of S2 API §1.4, so a refused call never makes a stream.
+ * a call says is parsed before anything is looked up, in S2's order, so a refused call never makes a stream.
  */
 
 import { basinNamed } from '../../access/authorize-sender.ts';
@@ -16,8 +16,8 @@ import type { RecordInput } from '../../model/record.ts';
 import type { StreamConfigRequest } from '../../model/stream-config.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
-import { type Delivered, parseLastEventId } from '../../s2/last-event-id.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
+import { type Delivered, parseLastEventId } from '../../s2/sse.ts';
 import { authorize, authorizeAs, identify, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { nameInPath } from '../router.ts';
@@ -32,7 +32,7 @@ export interface StreamName {
 export interface AppendCall extends StreamName {
   /** Who asks: what stays open by their token ends with it. */
   readonly principal: Principal;
-  /** How bytes stand in a JSON body; what the header says counts for that alone. */
+  /** How bytes are written in a JSON body; what the header says counts for that alone. */
   readonly format: JsonFormat;
   /** As it was sent, decoded; empty when that was no base64. Not judged unless the stream is encrypted. */
   readonly encryptionKey: Uint8Array | undefined;
@@ -49,7 +49,7 @@ export interface ReadCall extends AppendCall {
   readonly delivered: Delivered | undefined;
 }
 
-/** The ways to append, and to read (S2 API §1.4). */
+/** The ways to append, and to read. */
 export type AppendMode = 'json' | 'proto' | 's2s';
 export type ReadMode = 'unary' | 'sse' | 's2s';
 
@@ -67,8 +67,8 @@ export function parseAppendCall(exchange: Exchange, segment: string, deps: Recor
 }
 
 /**
- * The call of a read. S2-Format is looked at even where the answer will be protobuf, but not by s2s.
- * @throws TailraceError as `parseAppendCall`, and `bad_query`, `invalid` (S2 API §5.1)
+ * The call of a read. S2-Format is looked at even where the response will be protobuf, but not by s2s.
+ * @throws TailraceError as `parseAppendCall`, and `bad_query`, `invalid`
  */
 export function parseReadCall(exchange: Exchange, segment: string, deps: RecordDeps, mode: ReadMode): ReadCall {
   const { principal, name } = readerOf(exchange, segment, deps, mode);
@@ -113,7 +113,7 @@ export async function openCalled(call: AppendCall, purpose: 'append' | 'read', d
 }
 
 /**
- * A batch may hold records that need other operations: commands have theirs (S2 API §7.2), and whoever may do one of the
+ * A batch may hold records that need other operations: commands have theirs, and a caller who may do one of the
  * three gets as far as the batch.
  */
 function authorizeAppend(exchange: Exchange, name: StreamName, deps: RecordDeps): Principal {
@@ -122,7 +122,7 @@ function authorizeAppend(exchange: Exchange, name: StreamName, deps: RecordDeps)
   const operation = APPEND_OPERATIONS.find((one) => principal.allows(one, name.basin, kept)) ?? 'append';
   authorizeAs(exchange, deps, principal, { operation, ...name });
   if (principal.token !== undefined && principal.token.resourceAttributes.size > 0) {
-    // A record made by hand could carry forged attributes (access.md).
+    // A record made by hand could carry forged attributes: see src/access/README.md.
     throw new TailraceError('permission_denied', `the token \`${principal.id}\` appends over OTLP only`);
   }
   return principal;
@@ -166,12 +166,12 @@ export function requiredBasin(exchange: Exchange): string {
   return name;
 }
 
-/** The first entry of Content-Type or Accept, without parameters, in lower case (S2 API §1.3). */
+/** The first entry of Content-Type or Accept, without parameters, in lower case. */
 export function firstMediaType(header: string | undefined): string {
   return (header ?? '').split(',', 1)[0]?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
-/** Which of the three wire forms a media type stands for (S2 API §1.4). */
+/** Which of the three wire forms a media type means. */
 export function wireFormOf(mediaType: string): 's2s' | 'proto' | 'json' | undefined {
   if (mediaType === 's2s/proto') return 's2s';
   if (/^application\/(x-protobuf|protobuf|proto)$/.test(mediaType)) return 'proto';

@@ -1,4 +1,4 @@
-/** The query of a list call, parsed and checked (S2 API §3.2). */
+/** The query of a list call, parsed and checked. */
 
 import { z } from 'zod';
 import { TailraceError } from '../../model/error.ts';

@@ -1,4 +1,4 @@
-/** How the answers of s2s sessions begin, and how they end when something went wrong (S2 API §4.8, §5.8). */
+/** How the responses of s2s sessions begin, and how they end when something went wrong. */
 
 import type { TailraceError } from '../../model/error.ts';
 import { terminalFrame } from '../../s2/frame.ts';
@@ -10,18 +10,19 @@ import { StreamResponse } from '../stream-response.ts';
 
 export const S2S_CONTENT_TYPE = 's2s/proto';
 
-const HEADERS = ['Cache-Control', 'no-cache, no-transform', 'X-Accel-Buffering', 'no'];
+/** Nothing between us and the client may keep what a live response sends. */
+export const LIVE_HEADERS = ['Cache-Control', 'no-cache, no-transform', 'X-Accel-Buffering', 'no'];
 
 /** Sends the headers of a session that begins. */
-export function openS2sAnswer(exchange: Exchange, deps: RecordDeps): StreamResponse {
+export function openSessionResponse(exchange: Exchange, deps: RecordDeps): StreamResponse {
   return StreamResponse.open(
     exchange,
-    { status: 200, contentType: S2S_CONTENT_TYPE, headers: HEADERS },
+    { status: 200, contentType: S2S_CONTENT_TYPE, headers: LIVE_HEADERS },
     deps.replyContext,
   );
 }
 
-/** The last word to the client of a session. What is a fault of ours is written down. */
+/** The last frame to the client of a session. What is a fault of ours is written down. */
 export function terminalOf(error: TailraceError, exchange: Exchange, deps: RecordDeps): Buffer {
   const { correlationId, path } = exchange;
   auditRefusal(exchange, deps, error);

@@ -1,6 +1,6 @@
 /** What every way of reading over HTTP begins with, and how it learns that its client is gone. */
 
-import type { ReadEvent } from '../../log/read.ts';
+import type { LogRead } from '../../log/open-reads.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordDeps } from '../context.ts';
 import { type Exchange, isGone } from '../exchange.ts';
@@ -8,7 +8,7 @@ import { openCalled, type ReadCall } from './call.ts';
 
 /**
  * Begins to read what a call asks for, in the range that its mode makes of it. Whatever is refused is refused here,
- * before an answer has begun.
+ * before a response has begun.
  * @throws TailraceError as `openCalled`, and `range_not_satisfiable`
  */
 export async function startCalledRead(
@@ -16,12 +16,12 @@ export async function startCalledRead(
   range: ReadRange,
   signal: AbortSignal,
   deps: RecordDeps,
-): Promise<AsyncGenerator<ReadEvent>> {
+): Promise<LogRead> {
   const stream = await openCalled(call, 'read', deps);
   return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, protocol: call.mode });
 }
 
-/** Calls once the client is gone, or the answer is out. Answers how to cancel that. */
+/** Calls once the client is gone, or the response is sent. Returns how to cancel that. */
 export function onceOver(exchange: Exchange, call: () => void): () => void {
   if (isGone(exchange)) {
     call();

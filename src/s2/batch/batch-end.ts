@@ -1,4 +1,4 @@
-/** Cuts what a reader gets into batches of a size that every S2 client takes (S2 API §5.4). */
+/** Cuts what a reader gets into batches of a size that every S2 client takes. */
 
 import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX } from '../../model/limits.ts';
 import type { Block } from '../../storage/block/block.ts';
@@ -10,7 +10,8 @@ export interface BatchLimits {
   readonly bytes: number;
 }
 
-const S2_BATCH: BatchLimits = { records: READ_BATCH_RECORDS_MAX, bytes: READ_BATCH_BYTES_MAX };
+/** What S2 allows: 1,000 records and 1 MiB. */
+export const S2_BATCH: BatchLimits = { records: READ_BATCH_RECORDS_MAX, bytes: READ_BATCH_BYTES_MAX };
 
 /**
  * The end of the batch that starts at record `from` of a block: at most `limits`, never beyond `to`. The first record

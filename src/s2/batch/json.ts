@@ -1,40 +1,25 @@
-/** S2's JSON form of what a reader gets: `ReadBatch` and its parts (S2 API §5.4, §9). */
+/** S2's JSON form of what a reader gets: `ReadBatch` and its parts. */
 
 import type { Position } from '../../model/position.ts';
 import type { Block } from '../../storage/block/block.ts';
 import type { HeaderVisit } from '../../storage/block/s2-index.ts';
+import type { BatchPart } from './batch-part.ts';
 
 /** How bytes become JSON strings: `raw` is lossy UTF-8, `base64` keeps every byte. */
 export type JsonFormat = 'raw' | 'base64';
 
-/** Records [from, to) of a block as a ReadBatch. `tail` says that the batch ends at the tail. */
-export function readBatchJson(
-  block: Block,
-  from: number,
-  to: number,
-  format: JsonFormat,
-  tail: Position | undefined,
-): string {
+const NOTHING = Buffer.alloc(0);
+
+/** Records as a ReadBatch. `tail` says that the batch ends at the tail. */
+export function readBatchJson(parts: readonly BatchPart[], format: JsonFormat, tail: Position | undefined): string {
   const rest = tail === undefined ? '' : `,"tail":${positionJson(tail)}`;
-  return `{"records":[${recordsJson(block, from, to, format)}]${rest}}`;
+  return `{"records":[${recordsJson(parts, format)}]${rest}}`;
 }
 
-/** Records [from, to) of a block as SequencedRecords, joined by commas. */
-export function recordsJson(block: Block, from: number, to: number, format: JsonFormat): string {
-  const headersText = headersWriter(block, format);
-  let scratch = Buffer.allocUnsafe(0);
-  let text = '';
-  for (let i = from; i < to; i++) {
-    const bytes = block.bodyBytesOf(i);
-    text += `${i === from ? '' : ','}{"seq_num":${block.firstSeq + i},"timestamp":${block.timestamp(i)}${headersText(i)}`;
-    if (bytes > 0) {
-      if (scratch.length < bytes) scratch = Buffer.allocUnsafe(bytes * 2);
-      block.writeBody(i, scratch, 0);
-      text += `,"body":${stringJson(scratch, 0, bytes, format)}`;
-    }
-    text += '}';
-  }
-  return text;
+/** Records as SequencedRecords, joined by commas. */
+export function recordsJson(parts: readonly BatchPart[], format: JsonFormat): string {
+  const writer = new RecordsJson(format);
+  return parts.map((part) => writer.of(part)).join(',');
 }
 
 /** A position in the words of S2. */
@@ -42,16 +27,41 @@ export function positionJson(position: Position): string {
   return `{"seq_num":${position.seqNum},"timestamp":${position.timestamp}}`;
 }
 
-/** The headers of an OTLP block are the same for each record: they are written once. */
-function headersWriter(block: Block, format: JsonFormat): (i: number) => string {
-  if (block.header.kind === 's2') {
-    const writer = new HeadersJson(format);
-    return (i) => writer.of(block, i);
+/** Writes records one by one; what it needs besides is used again for the next part. */
+class RecordsJson {
+  readonly #format: JsonFormat;
+  readonly #headers: HeadersJson;
+  #scratch: Buffer = NOTHING;
+
+  constructor(format: JsonFormat) {
+    this.#format = format;
+    this.#headers = new HeadersJson(format);
   }
-  const whole = (bytes: Uint8Array): string => stringJson(bufferOf(bytes), 0, bytes.length, format);
-  const pairs = block.headersOf(0).map(([name, value]) => `[${whole(name)},${whole(value)}]`);
-  const shared = `,"headers":[${pairs.join(',')}]`;
-  return () => shared;
+
+  of({ block, from, to }: BatchPart): string {
+    const headersText = this.#headersOf(block);
+    let text = '';
+    for (let i = from; i < to; i++) {
+      const bytes = block.bodyBytesOf(i);
+      text += `${i === from ? '' : ','}{"seq_num":${block.firstSeq + i},"timestamp":${block.timestamp(i)}${headersText(i)}`;
+      if (bytes > 0) {
+        if (this.#scratch.length < bytes) this.#scratch = Buffer.allocUnsafe(bytes * 2);
+        block.writeBody(i, this.#scratch, 0);
+        text += `,"body":${stringJson(this.#scratch, 0, bytes, this.#format)}`;
+      }
+      text += '}';
+    }
+    return text;
+  }
+
+  /** The headers of an OTLP block are the same for each record: they are written once. */
+  #headersOf(block: Block): (i: number) => string {
+    if (block.header.kind === 's2') return (i) => this.#headers.of(block, i);
+    const whole = (bytes: Uint8Array): string => stringJson(bufferOf(bytes), 0, bytes.length, this.#format);
+    const pairs = block.headersOf(0).map(([name, value]) => `[${whole(name)},${whole(value)}]`);
+    const shared = `,"headers":[${pairs.join(',')}]`;
+    return () => shared;
+  }
 }
 
 /** Writes the headers of records without a view of each: a record may have hundreds of thousands. */
@@ -82,8 +92,6 @@ class HeadersJson {
     this.#text = this.#text === '' ? pair : `${this.#text},${pair}`;
   };
 }
-
-const NOTHING = Buffer.alloc(0);
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

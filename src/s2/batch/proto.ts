@@ -1,5 +1,5 @@
 /**
- * S2's protobuf form of what a reader gets: `ReadBatch`, written straight from the slices of a block into one buffer
+ * S2's protobuf form of what a reader gets: `ReadBatch`, written straight from the slices of blocks into one buffer
  * of exactly the right size (proto/s2/v1/s2.proto). No object and no buffer is made for a record.
  *
  *   ReadBatch        1 records (SequencedRecord), 2 tail (StreamPosition)
@@ -15,6 +15,7 @@ import type { Header } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
 import type { HeaderVisit } from '../../storage/block/s2-index.ts';
 import { positionFieldsLength, positionLength, writePosition } from '../proto-writer.ts';
+import { type BatchPart, recordsIn } from './batch-part.ts';
 
 const FIELD_1_BYTES = 0x0a;
 const FIELD_2_BYTES = 0x12;
@@ -24,46 +25,31 @@ const FIELD_4_BYTES = 0x22;
 /** More bytes than these are copied faster by the system, view and all. */
 const COPY_BYTES_MAX = 48;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Where a batch is written. */
 export interface BatchBuffer {
   /** So many bytes are left free before it. */
   readonly headBytes?: number;
-  /** Hands out a buffer, perhaps a longer one: what is answered begins where that does. */
+  /** Hands out a buffer, perhaps a longer one: the batch begins where that does. */
   readonly take?: (bytes: number) => Buffer;
 }
 
-/**
- * Records [from, to) of a block as a ReadBatch. `tail` says that the batch ends at the tail.
- */
+/** Records as a ReadBatch. `tail` says that the batch ends at the tail. */
 export function readBatchProto(
-  block: Block,
-  from: number,
-  to: number,
+  parts: readonly BatchPart[],
   tail: Position | undefined,
   { headBytes = 0, take = Buffer.allocUnsafe }: BatchBuffer = {},
 ): Buffer {
-  const count = to - from;
-  const lengths = new Uint32Array(count);
-  const fields = fieldsOf(block);
-  let total = headBytes;
-  for (let k = 0; k < count; k++) {
-    const i = from + k;
-    const length = positionFieldsLength(block.firstSeq + i, block.timestamp(i)) + fields.bytesOf(i);
-    lengths[k] = length;
-    total += 1 + varintBytes(length) + length;
-  }
+  const lengths = new Uint32Array(recordsIn(parts));
+  const writer = new RecordsWriter(lengths);
   const tailLength = tail === undefined ? 0 : positionLength(tail);
-  if (tail !== undefined) total += 1 + varintBytes(tailLength) + tailLength;
+  const tailBytes = tail === undefined ? 0 : 1 + varintBytes(tailLength) + tailLength;
+  const total = headBytes + writer.measure(parts) + tailBytes;
 
   const taken = take(total);
   const target = taken.length === total ? taken : taken.subarray(0, total);
-  let at = headBytes;
-  for (let k = 0; k < count; k++) {
-    target[at++] = FIELD_1_BYTES;
-    at = writeVarint(target, at, lengths[k] ?? 0);
-    at = writePosition(target, at, block.firstSeq + from + k, block.timestamp(from + k));
-    at = fields.write(from + k, target, at);
-  }
+  let at = writer.write(parts, target, headBytes);
   if (tail !== undefined) {
     target[at++] = FIELD_2_BYTES;
     at = writeVarint(target, at, tailLength);
@@ -82,6 +68,59 @@ export function heartbeatProto(tail: Position): Buffer {
   return target;
 }
 
+/** Writes the records of a batch after it has measured them; the length of each is measured once. */
+class RecordsWriter {
+  readonly #lengths: Uint32Array;
+  readonly #fields: RecordFields[] = [];
+  readonly #s2 = new S2Fields();
+
+  /** `lengths` has a place for each record. */
+  constructor(lengths: Uint32Array) {
+    this.#lengths = lengths;
+  }
+
+  measure(parts: readonly BatchPart[]): number {
+    let total = 0;
+    let k = 0;
+    for (const { block, from, to } of parts) {
+      const fields = this.#fieldsOf(block);
+      this.#fields.push(fields);
+      for (let i = from; i < to; i++) {
+        const length = positionFieldsLength(block.firstSeq + i, block.timestamp(i)) + fields.bytesOf(i);
+        this.#lengths[k++] = length;
+        total += 1 + varintBytes(length) + length;
+      }
+    }
+    return total;
+  }
+
+  /** Says where the records end. */
+  write(parts: readonly BatchPart[], target: Uint8Array, start: number): number {
+    let at = start;
+    let k = 0;
+    for (const [p, { block, from, to }] of parts.entries()) {
+      const fields = this.#fields[p] ?? this.#fieldsOf(block);
+      if (fields === this.#s2) this.#s2.block = block;
+      for (let i = from; i < to; i++) {
+        target[at++] = FIELD_1_BYTES;
+        at = writeVarint(target, at, this.#lengths[k++] ?? 0);
+        at = writePosition(target, at, block.firstSeq + i, block.timestamp(i));
+        at = fields.write(i, target, at);
+      }
+    }
+    return at;
+  }
+
+  /** Of an OTLP block the headers are the same for each record. */
+  #fieldsOf(block: Block): RecordFields {
+    if (block.header.kind === 's2') {
+      this.#s2.block = block;
+      return this.#s2;
+    }
+    return block.otlpBodies(Buffer.concat([headerFields(block.headersOf(0)), Buffer.of(FIELD_4_BYTES)]));
+  }
+}
+
 /** Headers and bodies of records as fields of a SequencedRecord. */
 interface RecordFields {
   bytesOf(i: number): number;
@@ -89,36 +128,31 @@ interface RecordFields {
   write(i: number, target: Uint8Array, at: number): number;
 }
 
-/** Of an OTLP block the headers are the same for each record. */
-function fieldsOf(block: Block): RecordFields {
-  if (block.header.kind === 's2') return new S2Fields(block);
-  return block.otlpBodies(Buffer.concat([headerFields(block.headersOf(0)), Buffer.of(FIELD_4_BYTES)]));
-}
-
+/** Of S2 blocks, one at a time. */
 class S2Fields implements RecordFields {
-  readonly #block: Block;
+  block: Block | undefined;
   #bytes = 0;
   #target: Uint8Array = NOTHING;
   #at = 0;
 
-  constructor(block: Block) {
-    this.#block = block;
-  }
-
   bytesOf(i: number): number {
-    this.#bytes = bytesFieldLength(this.#block.bodyBytesOf(i));
-    this.#block.eachHeader(i, this.#measure);
+    const { block } = this;
+    assert(block !== undefined, 'records are measured block by block');
+    this.#bytes = bytesFieldLength(block.bodyBytesOf(i));
+    block.eachHeader(i, this.#measure);
     return this.#bytes;
   }
 
   write(i: number, target: Uint8Array, at: number): number {
+    const { block } = this;
+    assert(block !== undefined, 'records are written block by block');
     this.#target = target;
     this.#at = at;
-    this.#block.eachHeader(i, this.#write);
-    const body = this.#block.bodyBytesOf(i);
+    block.eachHeader(i, this.#write);
+    const body = block.bodyBytesOf(i);
     if (body === 0) return this.#at;
     target[this.#at] = FIELD_4_BYTES;
-    return this.#block.writeBody(i, target, writeVarint(target, this.#at + 1, body));
+    return block.writeBody(i, target, writeVarint(target, this.#at + 1, body));
   }
 
   readonly #measure: HeaderVisit = (_payload, nameAt, valueAt, end) => {
@@ -160,8 +194,6 @@ function writeHeader(
   const at = writeBytesField(target, writeVarint(target, start + 1, length), FIELD_1_BYTES, payload, nameAt, valueAt);
   return writeBytesField(target, at, FIELD_2_BYTES, payload, valueAt, end);
 }
-
-const NOTHING = Buffer.alloc(0);
 
 function bytesFieldLength(bytes: number): number {
   return bytes === 0 ? 0 : 1 + varintBytes(bytes) + bytes;

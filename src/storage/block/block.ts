@@ -98,6 +98,14 @@ export class Block {
     return new VarintReader(body, 0, body.length).next();
   }
 
+  /** Metered bytes of the records [from, to). Of the whole block the header knows them. */
+  meteredBytesWithin(from: number, to: number): number {
+    if (from === 0 && to === this.header.count) return this.header.meteredBytes;
+    let bytes = 0;
+    for (let i = from; i < to; i++) bytes += this.meteredBytesOf(i);
+    return bytes;
+  }
+
   headersOf(i: number): readonly Header[] {
     const { s2 } = this.#clear(i);
     return s2 === undefined ? this.#otlpHeaders() : s2Headers(s2, this.#index, this.#payload, i);

@@ -156,7 +156,8 @@ function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {
   if (summaryBytes > fieldsEnd - cursor.at) throw corrupt('its summary is cut short');
   const storedAt = fieldsEnd + 8;
   return {
-    ...kind,
+    kind: kind.kind,
+    cipher: kind.cipher,
     codec,
     count,
     firstTimestamp,

@@ -1,19 +1,17 @@
-/** A read that is answered at once, or as soon as there is something (S2 API §5.5). */
+/** A read that gets one response: at once, or as soon as there is something. */
 
-import type { ReadEvent } from '../../log/read.ts';
+import type { LogRead } from '../../log/open-reads.ts';
+import type { RecordsEvent } from '../../log/read.ts';
 import type { TailraceError } from '../../model/error.ts';
 import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX, UNARY_WAIT_MS_MAX } from '../../model/limits.ts';
 import type { ReadRange } from '../../model/read-range.ts';
-import type { JsonFormat } from '../../s2/batch/json.ts';
-import { positionJson, recordsJson } from '../../s2/batch/json.ts';
+import { readBatchJson } from '../../s2/batch/json.ts';
 import { readBatchProto } from '../../s2/batch/proto.ts';
 import type { RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
 import { onceOver, startCalledRead } from './start-read.ts';
-
-type Piece = ReadEvent & { readonly type: 'records' };
 
 /**
  * @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
@@ -25,9 +23,9 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
   const forget = onceOver(exchange, stop);
   let leave = (): void => {};
   let ended: TailraceError | undefined;
-  // One that waits for records when the server stops is answered with none, as if its time was up.
+  // One that waits for records when the server stops gets none, as if its time was up.
   const onWait = (): void => {
-    const forgetSession = deps.sessions.add({ drain: stop, finish: stop });
+    const forgetSession = deps.readers.add({ drain: stop, finish: stop });
     const unwatch = deps.access.watch(call.principal, (error) => {
       ended = error;
       stop();
@@ -38,11 +36,12 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     };
   };
   try {
-    const events = await startCalledRead(call, unaryRange(call.range), abort.signal, deps);
-    const pieces = await collect(events, onWait);
+    const read = await startCalledRead(call, unaryRange(call.range), abort.signal, deps);
+    const parts = await collect(read, onWait);
     if (ended !== undefined) throw ended;
     const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
-    const body = isProto ? batchProto(pieces) : batchJson(pieces, call.format);
+    const tail = parts.at(-1)?.tail;
+    const body = isProto ? readBatchProto(parts, tail) : readBatchJson(parts, call.format, tail);
     const contentType = isProto ? 'application/protobuf' : 'application/json';
     reply(exchange, { status: 200, contentType, body }, deps.replyContext);
   } finally {
@@ -51,7 +50,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
   }
 }
 
-/** One answer holds one batch, and nobody waits for ever (S2 API §5.2). */
+/** One response holds one batch, and no client waits for ever. */
 function unaryRange(range: ReadRange): ReadRange {
   return {
     ...range,
@@ -62,29 +61,17 @@ function unaryRange(range: ReadRange): ReadRange {
 }
 
 /** Everything up to a bound, the tail, or the moment when it would wait with records in hand. */
-async function collect(events: AsyncGenerator<ReadEvent>, onWait: () => void): Promise<readonly Piece[]> {
-  const pieces: Piece[] = [];
+async function collect(read: LogRead, onWait: () => void): Promise<readonly RecordsEvent[]> {
+  const collected: RecordsEvent[] = [];
   let isWaiting = false;
-  for await (const event of events) {
-    if (event.type === 'records') pieces.push(event);
-    if (event.type === 'caught_up' && !isWaiting && pieces.length === 0) {
+  for await (const event of read) {
+    if (event.type === 'records') collected.push(event);
+    if (event.type === 'caught_up' && !isWaiting && collected.length === 0) {
       isWaiting = true;
       onWait();
     }
     const isLevel = event.type === 'caught_up' || (event.type === 'records' && event.tail !== undefined);
-    if (pieces.length > 0 && (isWaiting || isLevel)) break;
+    if (collected.length > 0 && (isWaiting || isLevel)) break;
   }
-  return pieces;
-}
-
-function batchJson(pieces: readonly Piece[], format: JsonFormat): string {
-  const records = pieces.map(({ block, from, to }) => recordsJson(block, from, to, format));
-  const tail = pieces.at(-1)?.tail;
-  return `{"records":[${records.join(',')}]${tail === undefined ? '' : `,"tail":${positionJson(tail)}`}}`;
-}
-
-/** Messages of protobuf put one behind the other are one message: the records of all, and the tail of the last. */
-function batchProto(pieces: readonly Piece[]): Uint8Array {
-  const parts = pieces.map(({ block, from, to, tail }) => readBatchProto(block, from, to, tail));
-  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+  return collected;
 }

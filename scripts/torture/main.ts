@@ -1,0 +1,22 @@
+/** `npm run torture -- <name>`: runs the long form of one reliability test; it prints its figures and fails on a breach. */
+
+/** Each form with what it proves. A form is loaded when it is asked for. */
+const FORMS: Readonly<
+  Record<string, { readonly proves: string; readonly load: () => Promise<{ run(): Promise<void> }> }>
+> = {};
+
+await main(process.argv[2]);
+
+async function main(name: string | undefined): Promise<void> {
+  const form = name === undefined ? undefined : FORMS[name];
+  if (form === undefined) {
+    const list = Object.entries(FORMS).map(([known, { proves }]) => `  ${known.padEnd(16)}${proves}`);
+    process.stderr.write(`npm run torture -- <name>, with one of these names:\n${list.join('\n')}\n`);
+    process.exitCode = name === undefined ? 0 : 2;
+    return;
+  }
+  const started = performance.now();
+  const { run } = await form.load();
+  await run();
+  process.stdout.write(`${name}: held (${Math.round((performance.now() - started) / 1000)} s)\n`);
+}

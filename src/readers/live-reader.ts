@@ -1,0 +1,321 @@
+/**
+ * A read that goes on for as long as its client listens, on any protocol: asks the log for more only while its sink takes
+ * more, sends signs of life while there is nothing new, and a last frame. How frames look is the Wire's matter, where they
+ * go the Sink's. It has no timers: its ReaderSet calls `sweep`.
+ */
+
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { LogRead } from '../log/open-reads.ts';
+import type { ReadEvent, RecordsEvent } from '../log/read.ts';
+import { asTailraceError, TailraceError } from '../model/error.ts';
+import {
+  HEARTBEAT_MAX_MS,
+  HEARTBEAT_MIN_MS,
+  READER_STALL_MS,
+  READER_SWEEP_MS,
+  READER_TURN_BLOCK_BYTES,
+  READER_TURN_BYTES,
+  SOCKET_PING_MS,
+  SOCKET_SILENCE_MS,
+} from '../model/limits.ts';
+import type { Position } from '../model/position.ts';
+import { S2_BATCH } from '../s2/batch/batch-end.ts';
+import { Gathering } from './gathering.ts';
+import type { Holder, LiveSession, ReaderSet } from './reader-set.ts';
+import type { Sink, SinkListener } from './sink.ts';
+import type { Frame, Wire } from './wire.ts';
+
+export interface ReaderParts {
+  readonly wire: Wire;
+  readonly sink: Sink;
+  readonly readers: ReaderSet;
+  /** Called once when the read ends with an error, before the client is told. */
+  onFailure(error: TailraceError): void;
+}
+
+export class LiveReader implements LiveSession, SinkListener, Holder {
+  readonly #parts: ReaderParts;
+  readonly #abort = new AbortController();
+  readonly #gathering = new Gathering();
+  #read: LogRead | undefined;
+  /** What is left of the last event. */
+  #rest: RecordsEvent | undefined;
+  /** No more frames are sent: the last one was, or the sink is closed. */
+  #isOver = false;
+  #isClosed = false;
+  #leave = (): void => {};
+  /** Where the reader is while it is level with the tail. */
+  #level: Position | undefined;
+  #hasCaughtUp = false;
+  #turnBytes = 0;
+  /** Of its sink, as its set knows them. */
+  #bufferedBytes = 0;
+  /** Set while it waits until its sink has at most so many bytes. */
+  #stall: { readonly below: number; readonly wake: () => void; sweeps: number } | undefined;
+  /** The read is letting go of what it holds; never rejects. */
+  #parking: Promise<void> | undefined;
+  #spokeAt: number;
+  #heardAt: number;
+  #pingedAt: number;
+  #heartbeatMs = heartbeatDelay();
+
+  constructor(parts: ReaderParts) {
+    this.#parts = parts;
+    this.#spokeAt = this.#heardAt = this.#pingedAt = parts.readers.clock.monotonicMs();
+  }
+
+  /**
+   * Serves the client until the read or the client ends; resolves when the sink is closed. Never rejects: the client is
+   * told. `open` begins the read; the signal ends it.
+   */
+  async run(open: (signal: AbortSignal) => Promise<LogRead>): Promise<void> {
+    const { sink, readers } = this.#parts;
+    this.#leave = readers.add(this);
+    sink.connect(this);
+    try {
+      this.#read = await open(this.#abort.signal);
+      while (!this.#isOver && (await this.#step())) await this.#pause();
+      this.#close(undefined);
+    } catch (thrown) {
+      this.end(asTailraceError(thrown));
+    }
+    this.#rest = undefined;
+    this.#gathering.clear();
+    await this.#read?.return();
+    await sink.closed;
+    this.#leave();
+  }
+
+  /** Sends a frame of the protocol's own, in its turn. */
+  say(frame: Frame): void {
+    this.#write([frame]);
+  }
+
+  /** Ends the read from outside, and tells the client why. The first call counts. */
+  end(error: TailraceError): void {
+    if (this.#isOver) return;
+    this.#parts.onFailure(error);
+    this.#close(error);
+  }
+
+  drain(): void {
+    if (this.#level === undefined || this.#stall !== undefined) return;
+    const frame = this.#parts.wire.advice(this.#level);
+    if (frame !== undefined) this.say(frame);
+  }
+
+  finish(error: TailraceError): Promise<void> {
+    this.end(error);
+    return this.#parts.sink.closed;
+  }
+
+  cut(): Promise<void> {
+    this.#stop();
+    this.#parts.sink.cut();
+    return this.#parts.sink.closed;
+  }
+
+  /** What time asks for: a heartbeat, a ping, or the end of a reader that is gone. */
+  sweep(now: number): void {
+    const { sink, wire } = this.#parts;
+    const buffered = sink.bufferedBytes;
+    if (this.#isGone(now, buffered)) {
+      this.end(new TailraceError('request_timeout', 'the reader takes nothing and gives no sign of life'));
+      void this.cut();
+      return;
+    }
+    if (this.#isOver) return;
+    // It may be a moment's matter once, and not twice.
+    if (this.#stall !== undefined && this.#stall.sweeps++ > 0) this.park();
+    const isDue = now - this.#spokeAt >= this.#heartbeatMs;
+    if (isDue && this.#level !== undefined && this.#stall === undefined) {
+      this.#heartbeatMs = heartbeatDelay();
+      this.say(wire.heartbeat(this.#level));
+    }
+    if (buffered === 0 && sink.ping !== undefined && now - this.#pingedAt >= SOCKET_PING_MS) {
+      this.#pingedAt = now;
+      sink.ping();
+    }
+  }
+
+  /** While it waits for its peer it holds nothing but its position, and reads again from there when it goes on. */
+  park(): void {
+    if (this.#stall === undefined || this.#read === undefined || this.#parking !== undefined) return;
+    const first = this.#gathering.first ?? this.#rest;
+    const from = first === undefined ? Number.POSITIVE_INFINITY : first.block.firstSeq + first.from;
+    this.#rest = undefined;
+    this.#gathering.clear();
+    this.#parts.readers.release(this);
+    this.#parking = this.#read.park(from, first?.block);
+  }
+
+  onTaken(): void {
+    this.onHeard();
+    this.#noteBuffered();
+    if (this.#stall !== undefined && this.#parts.sink.bufferedBytes <= this.#stall.below) this.#stall.wake();
+  }
+
+  onHeard(): void {
+    this.#heardAt = this.#parts.readers.clock.monotonicMs();
+  }
+
+  onClosed(): void {
+    this.#stop();
+    this.#isClosed = true;
+    this.#leave();
+    this.#parts.readers.noteBuffered(-this.#bufferedBytes);
+  }
+
+  /** Takes the next event, or what is left of the last one. Returns false at the end of the read. */
+  async #step(): Promise<boolean> {
+    if (this.#rest === undefined) {
+      const result = await this.#next();
+      if (this.#isOver) return false;
+      if (result === undefined || result.done === true) {
+        await this.#flush(undefined);
+        return false;
+      }
+      await this.#take(result.value);
+    }
+    await this.#deliver();
+    return true;
+  }
+
+  /** The next event. What is gathered waits for it a turn of the event loop at most. */
+  async #next(): Promise<IteratorResult<ReadEvent, undefined> | undefined> {
+    const next = this.#read?.next();
+    if (next === undefined || this.#gathering.isEmpty) return next;
+    const isLate = await new Promise<boolean>((resolve) => {
+      const turn = setImmediate(resolve, true);
+      const onSettled = (): void => {
+        clearImmediate(turn);
+        resolve(false);
+      };
+      next.then(onSettled, onSettled);
+    });
+    if (isLate) await this.#flush(undefined);
+    return next;
+  }
+
+  async #take(event: ReadEvent): Promise<void> {
+    const { wire } = this.#parts;
+    if (event.type === 'records') {
+      this.#level = undefined;
+      this.#rest = event;
+      this.#turnBytes += READER_TURN_BLOCK_BYTES;
+      return;
+    }
+    await this.#flush(undefined);
+    let frame: Frame | undefined;
+    if (event.type === 'gap') {
+      frame = wire.gap(event.from, event.to);
+    } else {
+      this.#level = event.tail;
+      frame = wire.caughtUp(event.tail, !this.#hasCaughtUp);
+      this.#hasCaughtUp = true;
+    }
+    if (frame !== undefined) this.say(frame);
+  }
+
+  /** Puts the rest of the event into batches, and sends those that wait for nothing more, until the sink is full. */
+  async #deliver(): Promise<void> {
+    const { wire, readers } = this.#parts;
+    while (this.#rest !== undefined && !this.#isOver) {
+      const { block, from, to, tail, isShared, isLive } = this.#rest;
+      // What all followers get at the same moment is in memory once, so it is not cut where space is short.
+      const limits = isLive && isShared ? S2_BATCH : readers.batchLimits;
+      const end = wire.batchEnd(block, from, to, limits);
+      const part = { block, from, to: end };
+      const isWhole = end === to;
+      const goesOut = !wire.gathers || isLive || !isWhole || tail !== undefined;
+      const bytes = goesOut && this.#gathering.isEmpty ? 0 : block.meteredBytesWithin(from, end);
+      if (this.#gathering.fits(part, bytes, limits)) {
+        this.#gathering.add(part, bytes, isShared);
+        this.#rest = isWhole ? undefined : { ...this.#rest, from: end };
+        if (!goesOut && !this.#gathering.isFull(limits)) return;
+        await this.#flush(isWhole ? tail : undefined);
+      } else {
+        await this.#flush(undefined);
+      }
+      if (this.#mustPause()) return;
+    }
+  }
+
+  async #flush(tail: Position | undefined): Promise<void> {
+    if (this.#gathering.isEmpty) return;
+    const made = this.#parts.wire.batch(this.#gathering.take(tail));
+    const { frames, failure } = made instanceof Promise ? await made : made;
+    this.#write(frames);
+    this.#level = tail;
+    if (failure !== undefined) throw failure;
+  }
+
+  #mustPause(): boolean {
+    const { sink, readers } = this.#parts;
+    return sink.bufferedBytes > readers.bufferedBytesMax || this.#turnBytes >= READER_TURN_BYTES;
+  }
+
+  /**
+   * Back-pressure: not asking for more is all it takes. A reader that takes all lets others have their turn. Nothing that
+   * waits here holds a block: see `park`.
+   */
+  async #pause(): Promise<void> {
+    if (this.#isOver || !this.#mustPause()) return;
+    const { sink, readers } = this.#parts;
+    this.#turnBytes = 0;
+    const max = readers.bufferedBytesMax;
+    if (sink.bufferedBytes <= max) {
+      await nextTurn();
+      return;
+    }
+    await new Promise<void>((wake) => {
+      this.#stall = { below: max / 2, wake, sweeps: 0 };
+      if (this.#read?.isScanning === true) readers.hold(this);
+    });
+    this.#stall = undefined;
+    readers.release(this);
+    await this.#parking;
+    this.#parking = undefined;
+  }
+
+  #write(frames: readonly Frame[]): void {
+    if (this.#isOver) return;
+    this.#spokeAt = this.#parts.readers.clock.monotonicMs();
+    for (const { bytes } of frames) this.#turnBytes += bytes.length;
+    this.#parts.sink.write(frames);
+    this.#noteBuffered();
+  }
+
+  #noteBuffered(): void {
+    if (this.#isClosed) return;
+    const { sink, readers } = this.#parts;
+    const bytes = sink.bufferedBytes;
+    readers.noteBuffered(bytes - this.#bufferedBytes);
+    this.#bufferedBytes = bytes;
+  }
+
+  #isGone(now: number, bufferedBytes: number): boolean {
+    const silenceMs = now - this.#heardAt;
+    if (bufferedBytes > 0) return silenceMs > READER_STALL_MS;
+    return this.#parts.sink.ping !== undefined && silenceMs > SOCKET_SILENCE_MS;
+  }
+
+  #close(error: TailraceError | undefined): void {
+    if (this.#isOver) return;
+    const frame = this.#parts.wire.lastFrame(error);
+    if (frame !== undefined) this.say(frame);
+    this.#stop();
+    this.#parts.sink.end(error);
+  }
+
+  #stop(): void {
+    this.#isOver = true;
+    this.#abort.abort();
+    this.#stall?.wake();
+  }
+}
+
+/** Heartbeats come at most one sweep late, and are asked for that much early. */
+function heartbeatDelay(): number {
+  return HEARTBEAT_MIN_MS + Math.random() * (HEARTBEAT_MAX_MS - HEARTBEAT_MIN_MS - READER_SWEEP_MS);
+}

@@ -1,0 +1,154 @@
+/** Who may open a reader on a WebSocket, judged by its upgrade request, and what the audit log says of it. */
+
+import type { IncomingMessage } from 'node:http';
+import type { Access } from '../access/access.ts';
+import { onlyBasin, type Principal } from '../access/grant.ts';
+import { NO_ORIGINS, type Origins } from '../access/origins.ts';
+import { holderOf } from '../access/tickets.ts';
+import { asTailraceError, TailraceError } from '../model/error.ts';
+import { type Audit, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
+import { correlationId } from '../observe/correlation-id.ts';
+import type { Warnings } from '../observe/warnings.ts';
+import {
+  type Handshake,
+  type ReadRequest,
+  readRequestOf,
+  type Target,
+  targetOf,
+  unknownSubprotocol,
+} from './handshake.ts';
+
+export interface AdmissionDeps {
+  readonly access: Pick<Access, 'identify' | 'expectAllowed' | 'redeem' | 'admit' | 'watch'>;
+  readonly defaultBasin: string | undefined;
+  /** Pages that may read besides the server's own. */
+  readonly origins?: Origins | undefined;
+  readonly audit: Pick<Audit, 'write'>;
+  readonly warnings: Pick<Warnings, 'warn'>;
+}
+
+/** What a reader asks for, and who it is. */
+export type Plan = Target & ReadRequest & { readonly principal: Principal };
+
+/** What is known of a reader while its upgrade is judged. */
+export interface Asked {
+  readonly sender: string;
+  readonly correlationId: string;
+  /** What to call one who is not known. */
+  readonly shown: string;
+  principal: Principal | undefined;
+  target: Target | undefined;
+}
+
+export class Admission {
+  readonly #deps: AdmissionDeps;
+
+  constructor(deps: AdmissionDeps) {
+    this.#deps = deps;
+  }
+
+  /** What is refused before the upgrade, whoever asks. */
+  refusalOf(request: IncomingMessage, handshake: Handshake): TailraceError | undefined {
+    if (handshake.rawStream === undefined) {
+      return new TailraceError('not_found', 'readers connect to /v1/streams/{stream}/records');
+    }
+    if (!isOriginAllowed(request, this.#deps.origins ?? NO_ORIGINS)) {
+      return new TailraceError('permission_denied', 'pages of this origin may not read here');
+    }
+    if (handshake.subprotocols.length > 0 && handshake.selected === undefined) {
+      return new TailraceError('bad_request', unknownSubprotocol());
+    }
+    try {
+      this.#deps.access.admit(request.headers);
+      return undefined;
+    } catch (thrown) {
+      return asTailraceError(thrown);
+    }
+  }
+
+  /** What the reader asks for and may have, or why not. */
+  planOf(request: IncomingMessage, handshake: Handshake, asked: Asked): Plan | TailraceError {
+    try {
+      return { ...this.#reader(request, handshake, asked), ...readRequestOf(request, handshake) };
+    } catch (thrown) {
+      return asTailraceError(thrown);
+    }
+  }
+
+  /** Calls `end` when the token of a reader ends. Returns how to cancel that. */
+  watch(principal: Principal, asked: Asked, end: (error: TailraceError) => void): () => void {
+    return this.#deps.access.watch(principal, (error) => {
+      this.#audit(asked, error);
+      end(error);
+    });
+  }
+
+  /** A reader who may not read: for the audit log, and for whoever looks at the terminal. */
+  noteRefused(asked: Asked, error: TailraceError): void {
+    if (!isAboutAccess(error)) return;
+    this.#audit(asked, error);
+    const fields = { correlationId: asked.correlationId, code: error.code };
+    this.#deps.warnings.warn(asked.sender, error.code, fields, `refused a WebSocket: ${error.message}`);
+  }
+
+  /** Who reads which stream: by a token, or by a ticket, which knows its basin and works once. */
+  #reader(request: IncomingMessage, handshake: Handshake, asked: Asked): Target & { readonly principal: Principal } {
+    const { access, defaultBasin } = this.#deps;
+    const { credential, ticket: secret } = handshake;
+    if (secret === undefined) {
+      const identify = (): Principal => {
+        asked.principal ??= access.identify(credential);
+        return asked.principal;
+      };
+      const target = targetOf(request, handshake, () => onlyBasin(identify()) ?? defaultBasin);
+      asked.target = target;
+      const principal = identify();
+      access.expectAllowed(principal, { operation: 'read', ...target });
+      return { ...target, principal };
+    }
+    const ticket = access.redeem(secret);
+    const target = targetOf(request, handshake, () => ticket.basin);
+    asked.target = target;
+    asked.principal = ticket.principal;
+    const principal = holderOf(ticket, target.basin, target.stream);
+    access.expectAllowed(principal, { operation: 'read', ...target });
+    return { ...target, principal };
+  }
+
+  #audit({ principal, shown, target, sender, correlationId: id }: Asked, error: TailraceError): void {
+    const stream = target === undefined ? undefined : (principal?.absolute(target.stream) ?? target.stream);
+    this.#deps.audit.write(
+      {
+        ...{ action: 'read', protocol: 'websocket', sender, correlationId: id },
+        principal: principal?.id ?? shown,
+        principalNumber: principal?.token?.number,
+        basin: target?.basin,
+        stream,
+      },
+      error,
+    );
+  }
+}
+
+/** Before anything of an upgrade request is judged. */
+export function whoAsks({ socket, headers }: IncomingMessage, { credential, ticket }: Handshake): Asked {
+  return {
+    sender: socket.remoteAddress ?? 'unknown',
+    correlationId: correlationId(headers['x-correlation-id']),
+    shown: (headers.authorization ?? credential ?? ticket) === undefined ? NOBODY : UNKNOWN,
+    principal: undefined,
+    target: undefined,
+  };
+}
+
+/** Pages of this very host, and of the configured origins. Without an Origin it is no browser: true. */
+function isOriginAllowed(request: IncomingMessage, origins: Origins): boolean {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return true;
+  if (origins.allows(origin)) return true;
+  const from = URL.canParse(origin) ? new URL(origin) : undefined;
+  if (from === undefined || (from.protocol !== 'http:' && from.protocol !== 'https:')) return false;
+  // Parsed with the scheme of the origin, so that a port that is the scheme's own may be left out on either side.
+  const own = `${from.protocol}//${host ?? ''}`;
+  return host !== undefined && URL.canParse(own) && new URL(own).host === from.host;
+}
