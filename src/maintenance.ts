@@ -39,7 +39,7 @@ const PAGE_ROWS = 2_000;
 const PAGE_VALUE_BYTES = 4 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
 /** Files that do not count when a directory must be empty: sockets of owners, and what a killed restore left. */
-const HARMLESS = new RegExp(`^(lock[.]|${STORE_FILE.replace('.', '[.]')}[.]new|lost[+]found$)`);
+const HARMLESS = new RegExp(`^(lock[.]|${STORE_FILE.replace('.', '[.]')}[.](new|reserve)|lost[+]found$)`);
 
 /**
  * Reads a data directory, or a file that `backup` wrote, from end to end: all checksums, whether blocks follow each

@@ -4,9 +4,9 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
-import { STORE_RESERVE_BYTES } from '../model/limits.ts';
+import { STORE_HELD_BYTES, STORE_RESERVE_BYTES } from '../model/limits.ts';
 import type { Engine, Entry, ScanOptions, Write } from './engine.ts';
-import { freeSpaceFor } from './free-space.ts';
+import { type FreeSpace, freeSpaceFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 import { addressSpaceLimit, prepareStoreFile, refuseNetworkFs, secureStoreFile } from './store-file.ts';
@@ -44,23 +44,28 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
   prepareStoreFile(file, PAGE_BYTES);
   const store = openStore(file, false);
   secureStoreFile(file);
-  const engine = new LatchingEngine({
-    store,
-    reopen: (readOnly) => openStore(file, readOnly),
-    freeSpace: freeSpaceFor({
-      file,
-      storeBytesMax: options.storeBytesMax,
-      reserveBytes: options.reserveBytes ?? STORE_RESERVE_BYTES,
-    }),
-    probeMs: options.probeMs ?? 1_000,
-  });
+  const freeSpace = await spaceFor(file, store, options);
+  const reopen = (readOnly: boolean) => openStore(file, readOnly);
+  const engine = new LatchingEngine({ store, reopen, freeSpace, probeMs: options.probeMs ?? 1_000 });
   try {
     await upgradeStore(engine, options.path);
+    freeSpace.replenish((await engine.stat()).fileBytes);
   } catch (error) {
     await engine.close();
     throw error;
   }
   return engine;
+}
+
+async function spaceFor(file: string, store: LmdbStore, options: LmdbEngineOptions): Promise<FreeSpace> {
+  const { storeBytesMax, reserveBytes = STORE_RESERVE_BYTES } = options;
+  const heldBytes = Math.min(STORE_HELD_BYTES, Math.floor(reserveBytes / 4));
+  try {
+    return freeSpaceFor({ file, storeBytesMax, reserveBytes, heldBytes });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 /**
