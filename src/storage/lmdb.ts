@@ -1,10 +1,10 @@
 /** The engine on LMDB: one file in the data directory, fsynced before any promise resolves. */
 
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
 import { STORE_HELD_BYTES, STORE_RESERVE_BYTES } from '../model/limits.ts';
+import { isPathError, makeDirectory, unusable } from './data-dir.ts';
 import type { Engine, Entry, ScanOptions, Write } from './engine.ts';
 import { type FreeSpace, freeSpaceFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
@@ -38,12 +38,10 @@ export const PAGE_BYTES = 4_096;
  * @throws TailraceError `config` on a network file system, `format_too_new`, `corrupt`, `storage_full`, `storage`
  */
 export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine> {
-  mkdirSync(options.path, { recursive: true, mode: 0o700 });
+  makeDirectory(options.path);
   if (options.allowNetworkFs !== true) refuseNetworkFs(options.path);
   const file = path.join(options.path, STORE_FILE);
-  prepareStoreFile(file, PAGE_BYTES);
-  const store = openStore(file, false);
-  secureStoreFile(file);
+  const store = prepareAndOpen(file);
   const freeSpace = await spaceFor(file, store, options);
   const reopen = (readOnly: boolean) => openStore(file, readOnly);
   const engine = new LatchingEngine({ store, reopen, freeSpace, probeMs: options.probeMs ?? 1_000 });
@@ -55,6 +53,18 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
     throw error;
   }
   return engine;
+}
+
+/** A file that another user has left there is no failing store. */
+function prepareAndOpen(file: string): LmdbStore {
+  try {
+    prepareStoreFile(file, PAGE_BYTES);
+    const store = openStore(file, false);
+    secureStoreFile(file);
+    return store;
+  } catch (error) {
+    throw isPathError(error) ? unusable('the store', file, 'used', error) : error;
+  }
 }
 
 async function spaceFor(file: string, store: LmdbStore, options: LmdbEngineOptions): Promise<FreeSpace> {
