@@ -3,7 +3,7 @@
  * picks an engine.
  */
 
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { applyInitFile, type InitSpec, readInitFile } from './init-file.ts';
@@ -17,6 +17,7 @@ import { Audit, type AuditAction, type AuditSubject } from './observe/audit.ts';
 import { createLogger, type Logger, redactingLogger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
+import { octal, prepareDataDir } from './storage/data-dir.ts';
 import type { Engine } from './storage/engine.ts';
 import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
@@ -65,7 +66,8 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is reported before anything is created.
   const init = config.initFile === undefined ? undefined : await readInitFile(resolve(config.initFile));
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const narrowed = prepareDataDir(dataDir);
+  if (narrowed !== undefined) logger.warn({ dataDir, was: octal(narrowed), now: octal(0o700) }, NARROWED);
   const isNew = !(await readdir(dataDir)).includes(STORE_FILE);
   // Opened in this order and closed in reverse, also when a later step fails.
   const open: { close(): Promise<void> }[] = [{ close: async () => audit.close() }];
@@ -131,6 +133,8 @@ async function openEngine(config: Config, dataDir: string, parts: OpenStoreParts
   });
   return parts.wrapEngine?.(engine) ?? engine;
 }
+
+const NARROWED = 'others could write in the data directory: now only its owner may use it';
 
 const CLOCK_PAUSED =
   'the clock of this machine jumped ahead: no record expires for a day, or until `tailrace clock confirm` says it is right';

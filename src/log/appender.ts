@@ -12,10 +12,10 @@ import { meteredBytes } from '../model/record.ts';
 import { Block } from '../storage/block/block.ts';
 import { draftEncrypted } from '../storage/block/cipher.ts';
 import { type BlockDraft, draftRecords, type SealedBlock } from '../storage/block/seal.ts';
-import type { Write } from '../storage/engine.ts';
+import type { CommitOptions, Write } from '../storage/engine.ts';
 import { type AssignedAppend, ackOf, assignPositions } from './assign-positions.ts';
 import type { BasinTable } from './basins.ts';
-import { type Command, checkBatch, type RecordsAppend } from './check-batch.ts';
+import { type Command, checkBatch, commandType, type RecordsAppend } from './check-batch.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { expectKey } from './decrypt.ts';
 import type { LogObserver } from './observer.ts';
@@ -43,8 +43,8 @@ export interface AppenderDeps {
   readonly commits: CommitQueue;
   readonly clock: Clock;
   readonly observer: LogObserver;
-  /** Throws when nothing can be written now. */
-  expectWritable(): void;
+  /** Throws when nothing can be written now with these options. */
+  expectWritable(options?: CommitOptions): void;
   /** Called when there are trims to finish. */
   nudge(): void;
   /** Called when a stream holds more than it may. */
@@ -60,6 +60,9 @@ interface OpenAppend {
 }
 
 const NO_COMMANDS: readonly Command[] = [];
+const RECORDS: CommitOptions = {};
+/** A trim frees space, and a fence says who may do so. Both must go through while there is no space. */
+const COMMANDS: CommitOptions = { mayUseReserve: 'most' };
 
 export class Appender {
   readonly #deps: AppenderDeps;
@@ -85,14 +88,14 @@ export class Appender {
         if (target.cipher !== undefined) throw new TailraceError('invalid', `stream \`${target.name}\` is encrypted`);
         open.push({ stream: target, drafts, commands: NO_COMMANDS });
       }
-      return this.#accept(open);
+      return this.#accept(open, RECORDS);
     } catch (error) {
       return Promise.reject(this.#deps.onFault(error));
     }
   }
 
   /**
-   * Takes a batch of S2 records, all of it or nothing. A refusal that shows the state of the stream is held back until
+   * Takes a batch of S2 records, all of it or nothing. One that has only commands may use the reserve. A refusal that shows the state of the stream is held back until
    * that state is durable.
    * @throws TailraceError (by `done`) `invalid`, `bad_header` for a missing key, `stream_deletion_pending`,
    *   `fencing_token_mismatch`, `seq_num_mismatch`, and what `append` throws
@@ -100,20 +103,21 @@ export class Appender {
   tryRecords(append: RecordsAppend): Acceptance {
     const stream = opened(append.stream);
     try {
-      this.#deps.expectWritable();
+      const options = optionsOf(stream, append);
+      this.#deps.expectWritable(options);
       const commands = checkBatch(append);
       const key = stream.cipher === undefined ? undefined : expectKey(stream, append.encryptionKey);
       const refusal = refusalOf(stream, append);
       if (refusal !== undefined) return { accepted: false, done: this.#deps.commits.refuse(refusal) };
       expectTimestamps(stream, append);
-      const done = this.#accept([{ stream, drafts: draftsOf(append, stream, key), commands }]).then(first);
+      const done = this.#accept([{ stream, drafts: draftsOf(append, stream, key), commands }], options).then(first);
       return { accepted: true, done };
     } catch (error) {
       return { accepted: false, done: Promise.reject(this.#deps.onFault(error)) };
     }
   }
 
-  #accept(appends: readonly OpenAppend[]): Promise<readonly AppendAck[]> {
+  #accept(appends: readonly OpenAppend[], options: CommitOptions): Promise<readonly AppendAck[]> {
     const { clock, commits, observer } = this.#deps;
     const rows = this.#rowsFor(appends);
     const now = clock.now();
@@ -129,7 +133,7 @@ export class Appender {
         states: assigned.map(({ stream, state }) => [stream, state]),
         rows,
         bytes: assigned.reduce((sum, append) => sum + append.bytes, 0),
-        options: {},
+        options,
         durable: (blocks) => {
           publish(assigned, blocks);
           observer.acked(clock.monotonicMs() - startedMs);
@@ -214,6 +218,11 @@ function draftsOf({ records, limits }: RecordsAppend, stream: OpenStream, key: U
   }
   take(records.length);
   return drafts;
+}
+
+/** Only for a stream that exists: creating one frees nothing. */
+function optionsOf(stream: OpenStream, { records }: RecordsAppend): CommitOptions {
+  return stream.made && records.every((record) => commandType(record) !== undefined) ? COMMANDS : RECORDS;
 }
 
 function expectTimestamps({ config }: OpenStream, { records }: RecordsAppend): void {

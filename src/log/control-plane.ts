@@ -50,14 +50,16 @@ export interface ControlDeps {
   readonly streams: StreamTable;
   readonly commits: CommitQueue;
   readonly clock: Clock;
-  /** Throws when nothing can be written now. */
-  expectWritable(): void;
+  /** Throws when nothing can be written now with these options. */
+  expectWritable(options?: CommitOptions): void;
   /** Called when there is pending work. */
   nudge(): void;
 }
 
 /** Deletions free space and may use the reserve that is kept for them. */
 const RESERVE: CommitOptions = { mayUseReserve: true };
+/** So may changes of settings, because a shorter retention frees space. */
+const SETTINGS: CommitOptions = { mayUseReserve: 'most' };
 
 export class ControlPlane {
   readonly #deps: ControlDeps;
@@ -212,9 +214,9 @@ export class ControlPlane {
       await this.#deps.commits.barrier();
       return { outcome: 'noop', it: known };
     }
-    this.#deps.expectWritable();
+    this.#deps.expectWritable(SETTINGS);
     const basin = { ...known, config };
-    await this.#assignBasin(name, basin, []);
+    await this.#assignBasin(name, basin, [], SETTINGS);
     return { outcome: 'updated', it: basin };
   }
 
@@ -259,7 +261,7 @@ export class ControlPlane {
       await this.#deps.commits.barrier();
       return { outcome: 'noop', it: stream };
     }
-    this.#deps.expectWritable();
+    this.#deps.expectWritable(SETTINGS);
     expectFresh(stream);
     const before = stream.row.dueAt;
     const wanted = lifetimeMs(config) !== undefined || config.retentionBytes !== undefined;
@@ -267,7 +269,9 @@ export class ControlPlane {
     const dueAt = needsSchedule ? this.#deps.clock.now() : undefined;
     stream.row = { ...stream.row, config, dueAt };
     stream.floorUntil = 0;
-    await commitRows(this.#deps.commits, [rowOf(stream), ...scheduleRows(stream, before)], {});
+    await commitRows(this.#deps.commits, [rowOf(stream), ...scheduleRows(stream, before)], {
+      options: SETTINGS,
+    });
     this.#deps.nudge();
     return { outcome: 'updated', it: stream };
   }

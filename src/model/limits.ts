@@ -123,6 +123,10 @@ export const READER_DRAIN_MS = 2_000;
 
 /** While less space than this is free, records are refused. Trims and deletions may use it. */
 export const STORE_RESERVE_BYTES = 64 * MiB;
+/** So much of it is a file of its own, which is given up when somebody else has filled the disk. */
+export const STORE_HELD_BYTES = 4 * MiB;
+/** Fences, trim commands and settings leave so much of it to what then frees space. */
+export const STORE_RESERVE_LAST_BYTES = MiB;
 
 /** A streaming HTTP response stops taking more above this many bytes that its client has not read. */
 export const STREAM_ANSWER_BUFFERED_BYTES_MAX = 2 * MiB;

@@ -9,10 +9,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, linkSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, linkSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server } from 'node:net';
 import path from 'node:path';
 import { TailraceError } from '../model/error.ts';
+import { expectUsable, makeDirectory } from './data-dir.ts';
 
 export interface DataDirLock {
   /** Releases the directory. May be called twice. */
@@ -30,17 +31,14 @@ const ROUNDS_MAX = 100;
  */
 export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   const dir = path.resolve(dataDir);
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw unusable(dir, cause);
-  }
+  makeDirectory(dir);
+  expectUsable(dir);
   const socketDir = new SocketDir(dir);
   try {
     return await own(socketDir);
   } catch (error) {
     socketDir.close();
-    throw error instanceof TailraceError ? error : unusable(dir, error);
+    throw error instanceof TailraceError ? error : withoutLock(dir, error);
   }
 }
 
@@ -203,7 +201,7 @@ function inUse(dir: string, pid: number | undefined): TailraceError {
   return new TailraceError('data_dir_in_use', `the data directory ${dir} is in use by ${who}`);
 }
 
-function unusable(dir: string, cause: unknown): TailraceError {
+function withoutLock(dir: string, cause: unknown): TailraceError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new TailraceError('config', `the data directory ${dir} cannot hold the lock of its owner: ${why}`, { cause });
 }
