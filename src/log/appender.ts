@@ -15,7 +15,7 @@ import { type AssignedAppend, ackOf, assignPositions } from './assign-positions.
 import type { BasinTable } from './basins.ts';
 import { type Command, checkBatch, type RecordsAppend } from './check-batch.ts';
 import type { CommitQueue } from './commit-queue.ts';
-import { expectKey } from './decrypt.ts';
+import { encryptionOf } from './decrypt.ts';
 import type { LogObserver } from './observer.ts';
 import { hasSurplus } from './retention.ts';
 import { deletionPending, type OpenStream, opened, type Stream } from './stream.ts';
@@ -100,13 +100,14 @@ export class Appender {
     try {
       this.#deps.expectWritable();
       const commands = checkBatch(append);
-      const key = stream.cipher === undefined ? undefined : expectKey(stream, append.encryptionKey);
+      const encryption = encryptionOf(stream, append.encryptionKey);
       const refusal = refusalOf(stream, append);
       if (refusal !== undefined) return { accepted: false, done: this.#deps.commits.refuse(refusal) };
       expectTimestamps(stream, append);
       const { records } = append;
       const firstSeq = stream.assigned.nextSeq;
-      const draft = key === undefined ? draftRecords(records) : draftEncrypted(records, key, stream.number, firstSeq);
+      const draft =
+        encryption === undefined ? draftRecords(records) : draftEncrypted(records, encryption, stream.number, firstSeq);
       const done = this.#accept([{ stream, drafts: [draft], commands }]).then(first);
       return { accepted: true, done };
     } catch (error) {
