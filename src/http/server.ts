@@ -109,6 +109,7 @@ export class HttpServer {
       this.#listener.closeIdle();
       await new Promise<void>((resolve) => void clock.timer(IDLE_CHECK_MS, resolve));
     }
+    this.#listener.announceAll();
     this.#listener.cut();
   }
 
@@ -130,6 +131,7 @@ export class HttpServer {
       }
       if (found === undefined) throw wrongPath(exchange);
       if ('error' in found) throw found.error;
+      if (this.#closing && found.route.whileStopping !== true) throw stopping();
       const done = found.route.handle(exchange, found.segments);
       if (done !== undefined) {
         this.#await(done, exchange, found);
@@ -204,6 +206,11 @@ export class HttpServer {
       warnings.warn(senderOf(exchange), error.code, fields, message);
     }
   }
+}
+
+/** A server that is stopping begins no new work. */
+function stopping(): TailraceError {
+  return new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
 /** Senders that lose data, and callers without permission; a reader that asks for what does not exist is no trouble. */

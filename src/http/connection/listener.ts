@@ -66,7 +66,7 @@ export class Listener {
     return this.#sockets.size;
   }
 
-  /** Takes no more connections, and on HTTP/2 no more requests. May be called twice, and before `listen`. */
+  /** Takes no more connections, and tells idle HTTP/2 clients. May be called twice, and before `listen`. */
   stopAccepting(): void {
     if (this.#port.listening) this.#port.close();
     this.#http2.stop();
@@ -77,6 +77,11 @@ export class Listener {
     for (const socket of this.#undecided) socket.destroy();
     this.#http1.closeIdle();
     this.#http2.closeIdle();
+  }
+
+  /** Tells all HTTP/2 clients that what is still open is about to be cut. */
+  announceAll(): void {
+    this.#http2.announceAll();
   }
 
   /** Cuts every connection, and ends the listener. */
