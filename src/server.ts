@@ -29,8 +29,11 @@ import { createSocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 
 export interface TailraceServer {
-  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine */
-  listen(): Promise<ServerAddress>;
+  /**
+   * Opens the port, or takes the listening socket of this file descriptor instead.
+   * @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine
+   */
+  listen(fd?: number): Promise<ServerAddress>;
   /** Where it listens; undefined until it does. */
   readonly address: ServerAddress | undefined;
   readonly config: Config;
@@ -208,8 +211,12 @@ class RunningServer implements TailraceServer {
     return this.#opened.log;
   }
 
-  async listen(): Promise<ServerAddress> {
-    const { host, port } = await this.#httpServer.listen(this.config.host, this.config.port);
+  async listen(fd?: number): Promise<ServerAddress> {
+    const { host, port } = await this.#httpServer.listen(fd === undefined ? this.config : { fd });
+    if (this.config.noAuth && !isLoopback(host)) {
+      await this.#httpServer.close(0);
+      throw new TailraceError('config', `--no-auth works on loopback addresses only, and the socket is on ${host}`);
+    }
     const name = host.includes(':') ? `[${host}]` : host;
     const isSecure = this.config.tlsCert !== undefined;
     this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };

@@ -12,7 +12,7 @@ import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
 import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
-import { Listener, type ListeningAddress } from './connection/listener.ts';
+import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
 import { type AuditDeps, type IdentifyDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
@@ -78,8 +78,8 @@ export class HttpServer {
   }
 
   /** @throws TailraceError `port_taken`, `config` */
-  listen(host: string, port: number): Promise<ListeningAddress> {
-    return this.#listener.listen(host, port);
+  listen(at: ListenAt): Promise<ListeningAddress> {
+    return this.#listener.listen(at);
   }
 
   /**
