@@ -179,9 +179,13 @@ class RunningServer implements ComposedServer {
     return this.#opened.log;
   }
 
-  async listen(): Promise<ServerAddress> {
+  async listen(fd?: number): Promise<ServerAddress> {
     const { config } = this.#opened;
-    const { host, port } = await this.#httpServer.listen(config.host, config.port);
+    const { host, port } = await this.#httpServer.listen(fd === undefined ? config : { fd });
+    if (config.noAuth && !isLoopback(host)) {
+      await this.#httpServer.close(0);
+      throw new TailraceError('config', `--no-auth works on loopback addresses only, and the socket is on ${host}`);
+    }
     const name = host.includes(':') ? `[${host}]` : host;
     const isSecure = config.tlsCert !== undefined;
     this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };

@@ -1,8 +1,11 @@
 /** A server as programs that embed it see it: a port to open and to close, and nothing of what is below. */
 
 export interface TailraceServer {
-  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine */
-  listen(): Promise<ServerAddress>;
+  /**
+   * Opens the port, or takes the listening socket of this file descriptor instead.
+   * @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine
+   */
+  listen(fd?: number): Promise<ServerAddress>;
   /** Where it listens; undefined until it does. */
   readonly address: ServerAddress | undefined;
   /** The facts for a banner. */

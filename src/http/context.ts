@@ -6,7 +6,6 @@ import { credentialShown } from '../access/tokens/credential.ts';
 import type { Log } from '../log/log.ts';
 import type { LogObserver } from '../log/observer.ts';
 import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
 import type { Audit } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
@@ -86,11 +85,6 @@ export function identify(exchange: Exchange, { access }: IdentifyDeps): Principa
   const principal = access.identify(credentialShown(header, connectionOf(exchange)));
   exchange.auditContext.caller = principal;
   return principal;
-}
-
-/** A server that is stopping begins no new work. @throws TailraceError `draining` */
-export function expectOpen({ replyContext }: ReplyDeps): void {
-  if (replyContext.closing()) throw new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
 /** Address of the sender, for log lines and to tell senders apart. */

@@ -12,7 +12,7 @@ import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
 import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
-import { Listener, type ListeningAddress } from './connection/listener.ts';
+import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
 import { type AuditDeps, type IdentifyDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
@@ -77,8 +77,8 @@ export class HttpServer {
   }
 
   /** @throws TailraceError `port_taken`, `config` */
-  listen(host: string, port: number): Promise<ListeningAddress> {
-    return this.#listener.listen(host, port);
+  listen(at: ListenAt): Promise<ListeningAddress> {
+    return this.#listener.listen(at);
   }
 
   /**
@@ -108,6 +108,7 @@ export class HttpServer {
       this.#listener.closeIdle();
       await new Promise<void>((resolve) => void clock.timer(IDLE_CHECK_MS, resolve));
     }
+    this.#listener.announceAll();
     this.#listener.cut();
   }
 
@@ -129,6 +130,7 @@ export class HttpServer {
       }
       if (found === undefined) throw wrongPath(exchange);
       if ('error' in found) throw found.error;
+      if (this.#closing && found.route.whileStopping !== true) throw stopping();
       const done = found.route.handle(exchange, found.segments);
       if (done !== undefined) {
         this.#await(done, exchange, found);
@@ -203,6 +205,11 @@ export class HttpServer {
       warnings.warn(senderOf(exchange), error.code, fields, message);
     }
   }
+}
+
+/** A server that is stopping begins no new work. */
+function stopping(): TailraceError {
+  return new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
 /** Senders that lose data, and callers without permission; a reader that asks for what does not exist is no trouble. */

@@ -17,7 +17,7 @@ import { type AssignedAppend, ackOf, assignPositions } from './assign-positions.
 import type { BasinTable } from './basins.ts';
 import { type Command, checkBatch, commandType, type RecordsAppend } from './check-batch.ts';
 import type { CommitQueue } from './commit-queue.ts';
-import { expectKey } from './decrypt.ts';
+import { encryptionOf } from './decrypt.ts';
 import type { LogObserver } from './observer.ts';
 import { hasSurplus } from './retention.ts';
 import { deletionPending, type OpenStream, opened, type Stream } from './stream.ts';
@@ -95,8 +95,8 @@ export class Appender {
   }
 
   /**
-   * Takes a batch of S2 records, all of it or nothing. One that has only commands may use the reserve. A refusal that shows the state of the stream is held back until
-   * that state is durable.
+   * Takes a batch of S2 records, all of it or nothing. One that has only commands may use the reserve. A refusal that shows
+   * the state of the stream is held back until that state is durable.
    * @throws TailraceError (by `done`) `invalid`, `bad_header` for a missing key, `stream_deletion_pending`,
    *   `fencing_token_mismatch`, `seq_num_mismatch`, and what `append` throws
    */
@@ -106,11 +106,12 @@ export class Appender {
       const options = optionsOf(stream, append);
       this.#deps.expectWritable(options);
       const commands = checkBatch(append);
-      const key = stream.cipher === undefined ? undefined : expectKey(stream, append.encryptionKey);
+      const encryption = encryptionOf(stream, append.encryptionKey);
       const refusal = refusalOf(stream, append);
       if (refusal !== undefined) return { accepted: false, done: this.#deps.commits.refuse(refusal) };
       expectTimestamps(stream, append);
-      const done = this.#accept([{ stream, drafts: draftsOf(append, stream, key), commands }], options).then(first);
+      const drafts = draftsOf(append, stream, encryption);
+      const done = this.#accept([{ stream, drafts, commands }], options).then(first);
       return { accepted: true, done };
     } catch (error) {
       return { accepted: false, done: Promise.reject(this.#deps.onFault(error)) };
@@ -202,13 +203,19 @@ function refusalOf(stream: OpenStream, { matchSeqNum, fencingToken }: RecordsApp
 }
 
 /** Blocks of at most their usual size: one for a batch within S2's limits, several for a larger one. */
-function draftsOf({ records, limits }: RecordsAppend, stream: OpenStream, key: Uint8Array | undefined): BlockDraft[] {
+function draftsOf(
+  { records, limits }: RecordsAppend,
+  stream: OpenStream,
+  encryption: ReturnType<typeof encryptionOf>,
+): BlockDraft[] {
   const drafts: BlockDraft[] = [];
   let [from, bytes] = [0, 0];
   const take = (to: number): void => {
     const part = records.slice(from, to);
     const firstSeq = stream.assigned.nextSeq + from;
-    drafts.push(key === undefined ? draftRecords(part) : draftEncrypted(part, key, stream.number, firstSeq));
+    drafts.push(
+      encryption === undefined ? draftRecords(part) : draftEncrypted(part, encryption, stream.number, firstSeq),
+    );
     [from, bytes] = [to, 0];
   };
   for (const [index, { headers, body }] of (limits === undefined ? [] : records).entries()) {

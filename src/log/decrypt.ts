@@ -1,8 +1,9 @@
-/** Decryption for readers: a stream with a cipher is read with the reader's key, any other stream as it is. */
+/** Encryption of streams: one with a cipher is written and read with the caller's key, any other as it is. */
 
 import { TailraceError } from '../model/error.ts';
 import type { Block } from '../storage/block/block.ts';
-import { decryptBlock, ENCRYPTION_KEY_BYTES } from '../storage/block/cipher.ts';
+import { decryptBlock, ENCRYPTION_KEY_BYTES, type Encryption } from '../storage/block/cipher.ts';
+import { cipherReady } from '../storage/block/ciphers.ts';
 import type { OpenStream } from './stream.ts';
 
 /**
@@ -11,16 +12,22 @@ import type { OpenStream } from './stream.ts';
  *   `decryption_failed`
  */
 export function decrypterFor(stream: OpenStream, key: Uint8Array | undefined): (block: Block) => Block {
-  if (stream.cipher === undefined) return (block) => block;
-  const good = expectKey(stream, key);
-  return (block) => decryptBlock(block, good, stream.number);
+  const encryption = encryptionOf(stream, key);
+  if (encryption === undefined) return (block) => block;
+  return (block) => decryptBlock(block, encryption.key, stream.number);
 }
 
-/** @throws TailraceError `bad_header` */
-export function expectKey(stream: OpenStream, key: Uint8Array | undefined): Uint8Array {
-  if (key?.length === ENCRYPTION_KEY_BYTES) return key;
+/** The stream when its cipher can be used. @throws TailraceError `overloaded` when there is no memory to load it */
+export function withCipher(stream: OpenStream): OpenStream | Promise<OpenStream> {
+  return cipherReady(stream.cipher)?.then(() => stream) ?? stream;
+}
+
+/** What the records of a stream are encrypted with; undefined for nothing. @throws TailraceError `bad_header` */
+export function encryptionOf({ cipher, name }: OpenStream, key: Uint8Array | undefined): Encryption | undefined {
+  if (cipher === undefined) return undefined;
+  if (key?.length === ENCRYPTION_KEY_BYTES) return { cipher, key };
   throw new TailraceError(
     'bad_header',
-    `stream \`${stream.name}\` is encrypted with ${stream.cipher}: send its 32-byte key in base64 as \`s2-encryption-key\``,
+    `stream \`${name}\` is encrypted with ${cipher}: send its 32-byte key in base64 as \`s2-encryption-key\``,
   );
 }

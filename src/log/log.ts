@@ -20,7 +20,7 @@ import type { RecordsAppend } from './check-batch.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { ControlPlane, type ProvisionResult } from './control-plane.ts';
-import { decrypterFor } from './decrypt.ts';
+import { decrypterFor, withCipher } from './decrypt.ts';
 import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
 import { type LogObserver, NO_OBSERVER, type ReaderProtocol } from './observer.ts';
 import { type LogRead, OpenReads, type ReadsStat } from './open-reads.ts';
@@ -198,7 +198,7 @@ export class Log {
    * configuration of the basin allows it, with `overrides` over the basin's defaults. For `append` its rows are written
    * with its first append, so a stream whose first append fails does not exist.
    * @throws TailraceError `stream_not_found`, `stream_deletion_pending`, `basin_not_found`, `basin_deletion_pending`,
-   *   `corrupt`
+   *   `corrupt`, `overloaded` when there is no memory for its cipher
    */
   openStream(
     basin: Basin,
@@ -207,9 +207,9 @@ export class Log {
     overrides: StreamConfigRequest = {},
   ): Stream | Promise<Stream> {
     const open = this.#streams.peek(basin, name);
-    const ready = open !== undefined && !open.deleting && (open.exists || purpose === 'append');
-    if (ready) return open;
-    return this.#streams.withFresh(basin, name, (found) => this.#open(found, basin, name, purpose, overrides));
+    if (open !== undefined && !open.deleting && (open.exists || purpose === 'append')) return withCipher(open);
+    const opening = this.#streams.withFresh(basin, name, (found) => this.#open(found, basin, name, purpose, overrides));
+    return opening.then(withCipher);
   }
 
   /** Appends blocks, all of one request in one transaction; see {@link Appender.append}. */
@@ -219,12 +219,13 @@ export class Log {
 
   /** Appends a batch of S2 records; see {@link Appender.tryRecords}. A stale stream is read again first. */
   async appendRecords(append: RecordsAppend): Promise<AppendAck> {
-    const stream = opened(append.stream);
+    const ready = withCipher(opened(append.stream));
+    const stream = ready instanceof Promise ? await ready : ready;
     while (stream.stale) await this.#reread(stream);
     return this.#appender.tryRecords(append).done;
   }
 
-  /** The same for sessions. They must know at once whether a batch was accepted, before they pass in the next one. */
+  /** The same for sessions, on a stream from `openStream`: they know at once, before the next one, if it was accepted. */
   tryAppendRecords(append: RecordsAppend): Acceptance {
     return this.#appender.tryRecords(append);
   }
@@ -249,7 +250,7 @@ export class Log {
     signal: AbortSignal,
     { encryptionKey, protocol = 'library' }: LogReadOptions = {},
   ): Promise<LogRead> {
-    const open = opened(stream);
+    const open = await withCipher(opened(stream));
     await this.#expectPresent(open);
     const context = {
       engine: this.#engine,

@@ -148,6 +148,11 @@ export const HTTP2_WINDOW_BYTES = 8 * MiB;
  * count: each stream may hold `STREAM_ANSWER_BUFFERED_BYTES_MAX` and a frame of 2 MiB.
  */
 export const HTTP2_SESSION_MEMORY_MIB_MAX = 1_024;
+/**
+ * How long an idle HTTP/2 connection stays open when the server stops and the client was told: what crosses that notice
+ * is answered. Most clients close the connection themselves.
+ */
+export const HTTP2_NOTICE_MS = 100;
 /** An HTTP/2 connection that sends more per second is closed: stream resets; PING and SETTINGS frames. */
 export const HTTP2_RESETS_PER_SECOND_MAX = 500;
 export const HTTP2_CONTROL_FRAMES_PER_SECOND_MAX = 5_000;

@@ -44,7 +44,7 @@ describe('the first error of a call', () => {
     [
       'the sense before the state',
       'PATCH /basins/missing-basin',
-      { body: { stream_cipher: 'aegis-256' } },
+      { body: { default_stream_config: { storage_class: 'glacier' } } },
       '422 invalid',
     ],
   ])('comes in the order of %s: %s', async (_, target, more, refusal) => {

@@ -12,7 +12,7 @@ import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp
 import { auditRefusal } from '../audit.ts';
 import { type BodyReading, type RequestBody, readBody } from '../body/read-body.ts';
 import { Reservation } from '../body/reservation.ts';
-import { type AuditDeps, expectOpen, senderOf } from '../context.ts';
+import { type AuditDeps, senderOf } from '../context.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
 import { connectionOf, type Exchange } from '../exchange.ts';
 import { type ReplyDeps, reply } from '../reply.ts';
@@ -62,7 +62,6 @@ function profileRoutes({ replyContext }: OtlpDeps): RouteGroup {
 }
 
 async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Promise<void> {
-  expectOpen(deps);
   const { request, auditContext: context } = exchange;
   const pending = authorizeSender({ headers: request.headers, connection: connectionOf(exchange), context }, deps);
   const { principal, basin, log, terms } = pending instanceof Promise ? await pending : pending;
