@@ -28,6 +28,7 @@ import {
   type BasinTable,
   basinDeletionPending,
   basinNotFound,
+  type KeptBasin,
   type KnownBasin,
   sameConfig,
 } from './basins.ts';
@@ -50,6 +51,7 @@ export interface ControlDeps {
   readonly streams: StreamTable;
   readonly commits: CommitQueue;
   readonly clock: Clock;
+  readonly keptBasin: KeptBasin | undefined;
   /** Throws when nothing can be written now. */
   expectWritable(): void;
   /** Called when there is pending work. */
@@ -99,17 +101,23 @@ export class ControlPlane {
     return (await this.#changeBasin(name, (before) => patchBasinConfig(before, patch))).it;
   }
 
-  /** Its streams are deleted in the background, then the basin itself. */
+  /**
+   * Its streams are deleted in the background, then the basin itself. The kept basin has a successor in the same
+   * transaction: nobody ever finds it missing, and senders go on.
+   */
   async deleteBasin(name: string): Promise<void> {
-    const { basins, clock, commits, nudge } = this.#deps;
+    const { basins, clock, commits, keptBasin, nudge } = this.#deps;
     const known = basins.get(name);
     if (known === undefined) throw basinNotFound(name);
-    if (known.deletedAt !== undefined) {
-      await commits.barrier();
-    } else {
-      const value = encodePending({ basin: known.number, name });
-      const rows: Write[] = [{ type: 'put', key: pendingKey('basinDeletion', known.number), value }];
+    const value = encodePending({ basin: known.number, name });
+    const rows: Write[] = [{ type: 'put', key: pendingKey('basinDeletion', known.number), value }];
+    if (name === keptBasin?.name) {
+      const successor = basins.make(name, keptBasin.config, clock.now(), undefined);
+      await this.#assignBasin(name, successor, rows, RESERVE);
+    } else if (known.deletedAt === undefined) {
       await this.#assignBasin(name, { ...known, deletedAt: clock.now() }, rows, RESERVE);
+    } else {
+      await commits.barrier();
     }
     nudge();
   }

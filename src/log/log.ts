@@ -14,7 +14,7 @@ import type { CommitOptions, Engine, EngineStat, EngineState, Write } from '../s
 import { decodeClock } from '../storage/values.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
 import { Background, CLOCK_KEY } from './background.ts';
-import { type Basin, BasinTable, basinDeletionPending, basinNotFound } from './basins.ts';
+import { type Basin, BasinTable, basinDeletionPending, basinNotFound, type KeptBasin } from './basins.ts';
 import { BlockCache } from './blocks.ts';
 import type { RecordsAppend } from './check-batch.ts';
 import { CommitQueue } from './commit-queue.ts';
@@ -36,6 +36,8 @@ export interface LogOptions {
   onFatal(error: TailraceError): void;
   /** Receives events, for counters. */
   readonly observer?: LogObserver;
+  /** A basin that whoever deletes it gets again. The owner of the log creates it first. */
+  readonly keptBasin?: KeptBasin | undefined;
   /** What happens when there is no space: by default, appends are refused until there is. */
   readonly whenFull?: 'refuse' | 'drop-oldest';
   /** Called when the oldest records were dropped to free space. */
@@ -87,7 +89,8 @@ export class Log {
     this.#streams = streams;
     const expectWritable = this.#gate.expectOpen;
     const nudge = (): void => this.#background.nudge();
-    this.#control = new ControlPlane({ basins, streams, commits, clock, expectWritable, nudge });
+    const { keptBasin } = options;
+    this.#control = new ControlPlane({ basins, streams, commits, clock, keptBasin, expectWritable, nudge });
     this.#background = new Background({
       engine,
       commits,
@@ -150,7 +153,10 @@ export class Log {
     return this.#control.reconfigureBasin(name, patch);
   }
 
-  /** Deletes its streams in the background, then its name is free. @throws TailraceError `basin_not_found` */
+  /**
+   * Deletes its streams in the background, then its name is free; that of the kept basin belongs to a new one at once.
+   * @throws TailraceError `basin_not_found`
+   */
   deleteBasin(name: string): Promise<void> {
     return this.#control.deleteBasin(name);
   }
@@ -206,10 +212,11 @@ export class Log {
     purpose: 'append' | 'read',
     overrides: StreamConfigRequest = {},
   ): Stream | Promise<Stream> {
-    const open = this.#streams.peek(basin, name);
+    const home = this.#successorOf(basin);
+    const open = this.#streams.peek(home, name);
     const ready = open !== undefined && !open.deleting && (open.exists || purpose === 'append');
     if (ready) return open;
-    return this.#streams.withFresh(basin, name, (found) => this.#open(found, basin, name, purpose, overrides));
+    return this.#streams.withFresh(home, name, (found) => this.#open(found, home, name, purpose, overrides));
   }
 
   /** Appends blocks, all of one request in one transaction; see {@link Appender.append}. */
@@ -343,6 +350,11 @@ export class Log {
     await this.drain();
     await this.#background.close();
     await this.#commits.settled();
+  }
+
+  /** A request that began before the kept basin was deleted goes on in the one that has its name now. */
+  #successorOf(basin: Basin): Basin {
+    return basin.name === this.#options.keptBasin?.name ? (this.#basins.get(basin.name) ?? basin) : basin;
   }
 
   async #open(

@@ -157,9 +157,10 @@ export async function openHarness(
   engine = new HeldEngine(),
   clock = new TestClock(),
   config = BASIN,
+  more: Partial<LogOptions> = {},
 ): Promise<Harness> {
   const fatal: TailraceError[] = [];
-  const options: LogOptions = { clock, onFatal: (error) => fatal.push(error) };
+  const options: LogOptions = { clock, onFatal: (error) => fatal.push(error), ...more };
   const log = await Log.open(engine, options);
   const { it: basin } = await log.ensureBasin('basin-one', config);
   return {
@@ -169,7 +170,7 @@ export async function openHarness(
     basin,
     fatal,
     stream: async (name) => log.openStream(basin, name, 'append'),
-    reopen: () => openHarness(new HeldEngine(engine.inner), clock, config),
+    reopen: () => openHarness(new HeldEngine(engine.inner), clock, config, more),
   };
 }
 
