@@ -40,7 +40,7 @@ export function whoamiLines(me: WhoamiJson): string {
 }
 
 /** `basin=r stream=rw append`: groups, then single operations. */
-function grantsText({ scope: { op_groups: groups, ops } }: TokenJson): string {
+export function grantsText({ scope: { op_groups: groups, ops } }: TokenJson): string {
   const texts = Object.entries(groups ?? {}).flatMap(([name, group]) => {
     const modes = modesText(group);
     return modes === '' ? [] : [`${name}=${modes}`];
