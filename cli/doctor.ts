@@ -4,7 +4,7 @@ import { exchange, normalizeEndpoint } from '../src/client/calls.ts';
 import { TailraceError } from '../src/model/error.ts';
 import { basinFindings } from './doctor-basin.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
-import type { ServerConnection } from './flags/connection.ts';
+import { pathHint, type ServerConnection } from './flags/connection.ts';
 
 export interface Finding {
   readonly check: 'server' | 'port' | 'token' | 'clock' | 'basin';
@@ -90,7 +90,7 @@ function serverFinding(
 ): Finding {
   const where = `${endpoint} (from ${from})`;
   if (!isReadiness(body)) {
-    const fix = 'name a Tailrace server with --endpoint, or find out what else uses its port';
+    const fix = pathHint(endpoint) ?? 'name a Tailrace server with --endpoint, or find out what else uses its port';
     const text = `${where} answers ${status}, but is not a Tailrace server`;
     return { check: 'server', level: 'fault', text, fix, code: EXIT.failure };
   }

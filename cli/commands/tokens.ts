@@ -1,6 +1,7 @@
 /** `tailrace tokens …`: access tokens, and the key that signs short-lived ones. A secret is alone on stdout. */
 
 import type { Command } from 'commander';
+import type { TokenJson } from '../../src/client/tokens.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { tokenIdFault } from '../../src/model/names.ts';
 import { addJsonOption, type CallContext, type CommandOptions, callServer } from '../call.ts';
@@ -9,7 +10,7 @@ import { addListOptions, type ListCommandOptions, upTo } from '../control-plane.
 import { addConnectionOptions } from '../flags/connection.ts';
 import { addTokenFlags, type TokenOptions, tokenOf, uselessGrants } from '../flags/token.ts';
 import { counted, escapeControls } from '../print/format.ts';
-import { grantsText, listedToken, tokenLines } from '../print/token.ts';
+import { grantsText, tokenLines, tokenTable } from '../print/token.ts';
 
 interface RotateKeyOptions extends RemovalOptions {
   readonly voidOld?: boolean;
@@ -87,7 +88,7 @@ function addList(group: Command): void {
   const command = group
     .command('list')
     .summary('list access tokens')
-    .description('Lists the valid access tokens in order of their ids: when each expires, and what it may do.')
+    .description('Lists the valid access tokens in order of their ids: what each may do, where, and until when.')
     .addHelpText('after', '\nExample:\n  tailrace tokens list --prefix web');
   addConnectionOptions(addListOptions(command)).action((_options, self: Command) =>
     list(self.optsWithGlobals<CommandOptions & ListCommandOptions>()),
@@ -120,21 +121,25 @@ async function issue(id: string, options: CommandOptions & TokenOptions): Promis
 
 function list(options: CommandOptions & ListCommandOptions): Promise<void> {
   return callServer(options, {}, async ({ client, output, print }) => {
+    const tokens: TokenJson[] = [];
     for await (const token of upTo(options.limit, client.listTokens(options))) {
-      await print(token, listedToken(token, output.colors));
+      if (options.json === true) await print(token, '');
+      else tokens.push(token);
     }
+    const table = tokenTable(tokens, output.colors);
+    if (table !== '') await print(undefined, table);
   });
 }
 
 function get(id: string, options: CommandOptions): Promise<void> {
-  return callServer(options, {}, async ({ client, print }) => {
+  return callServer(options, { token: id }, async ({ client, print }) => {
     const token = await client.getToken(id);
     await print(token, tokenLines(token));
   });
 }
 
 function revoke(id: string, options: RemovalOptions): Promise<void> {
-  return callServer(options, {}, async (context) => {
+  return callServer(options, { token: id }, async (context) => {
     const { client, print } = context;
     const look = async () => {
       const token = await client.getToken(id);
@@ -147,7 +152,7 @@ function revoke(id: string, options: RemovalOptions): Promise<void> {
 }
 
 function rotate(id: string, options: CommandOptions): Promise<void> {
-  return callServer(options, {}, async (context) => {
+  return callServer(options, { token: id }, async (context) => {
     const secret = await context.client.rotateToken(id);
     await printSecret(context, `rotated ${id}: the old secret no longer works`, { id, access_token: secret });
   });

@@ -1,13 +1,15 @@
 /** `tailrace trim`: removes the oldest records of a stream. */
 
 import type { Command } from 'commander';
+import type { Client } from '../../src/client/client.ts';
 import { trimRecord } from '../../src/client/records.ts';
+import { TailraceError } from '../../src/model/error.ts';
 import type { CallContext } from '../call.ts';
 import { addCommandRecordOptions, appendCommandRecord, type CommandRecordOptions } from '../command-record.ts';
 import { addRemovalOptions, confirmed, type RemovalOptions } from '../confirm.ts';
 import { contentsText, streamContents } from '../contents.ts';
 import { wholeNumber } from '../flags/arguments.ts';
-import { formatStreamUri, parseStreamUri } from '../flags/names.ts';
+import { formatStreamUri, parseStreamUri, type StreamUri } from '../flags/names.ts';
 import { counted } from '../print/format.ts';
 
 const EXAMPLES = `
@@ -34,8 +36,10 @@ export function addTrim(program: Command): void {
 
 function trim(name: string, seqNum: number, options: CommandRecordOptions & RemovalOptions): Promise<void> {
   const uri = parseStreamUri(name);
-  const goesOn = (context: CallContext) =>
-    confirmed(context, options, async () => {
+  const goesOn = async (context: CallContext) => {
+    // The command record would create a stream whose name was mistyped.
+    await expectStream(context.client, uri);
+    return confirmed(context, options, async () => {
       const contents = await streamContents(context.client, uri);
       const { first = 0, tail = seqNum } = contents;
       const end = Math.min(seqNum, tail);
@@ -47,5 +51,15 @@ function trim(name: string, seqNum: number, options: CommandRecordOptions & Remo
         json: { basin: uri.basin, stream: uri.stream, records: removed, kept_from: Math.max(first, end) },
       };
     });
+  };
   return appendCommandRecord(name, trimRecord(seqNum), 'trimmed', options, goesOn);
+}
+
+/** @throws TailraceError `stream_not_found`, and what else the server says, unless the token may only trim */
+async function expectStream(client: Client, { basin, stream }: StreamUri): Promise<void> {
+  try {
+    await client.checkTail(stream, { basin });
+  } catch (error) {
+    if (!(error instanceof TailraceError) || error.code !== 'permission_denied') throw error;
+  }
 }
