@@ -1,5 +1,6 @@
 /** `tailrace serve`: the server, its banner, and an orderly end. */
 
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { type Config, resolveConfig, SETTINGS, type Setting } from '../../src/config.ts';
@@ -103,6 +104,7 @@ function authOf(token: ServerDescription['rootToken'], config: Config): BannerAu
   if (token === undefined) return { type: 'none' };
   if (config.rootToken !== undefined || token.file === undefined) return { type: 'variable' };
   const file = path.resolve(token.file);
+  if (!existsSync(file)) return { type: 'elsewhere', dataDir: path.dirname(file) };
   const isShown = token.made !== undefined && process.stdout.isTTY === true;
   return isShown ? { type: 'secret', secret: token.made, file } : { type: 'file', file };
 }
