@@ -2,11 +2,12 @@
 
 import { exchange, normalizeEndpoint } from '../src/client/calls.ts';
 import { TailraceError } from '../src/model/error.ts';
+import { basinFindings } from './doctor-basin.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
-import type { ServerConnection } from './flags/connection.ts';
+import { pathHint, type ServerConnection } from './flags/connection.ts';
 
 export interface Finding {
-  readonly check: 'server' | 'port' | 'token' | 'clock';
+  readonly check: 'server' | 'port' | 'token' | 'clock' | 'basin';
   /** A warning needs attention, though nothing fails yet. */
   readonly level: 'ok' | 'warning' | 'fault';
   readonly text: string;
@@ -37,7 +38,9 @@ export async function* examine(connection: ServerConnection, now: () => number):
   yield server;
   if (server.code === EXIT.failure) return;
   yield clockFinding(response.headers.get('date'), asked, now());
-  yield await tokenFinding(connection, now());
+  const token = await tokenFinding(connection, now());
+  yield token;
+  if (token.level !== 'fault') yield* basinFindings(connection);
 }
 
 async function* unreachableFindings(
@@ -87,7 +90,7 @@ function serverFinding(
 ): Finding {
   const where = `${endpoint} (from ${from})`;
   if (!isReadiness(body)) {
-    const fix = 'name a Tailrace server with --endpoint, or find out what else uses its port';
+    const fix = pathHint(endpoint) ?? 'name a Tailrace server with --endpoint, or find out what else uses its port';
     const text = `${where} answers ${status}, but is not a Tailrace server`;
     return { check: 'server', level: 'fault', text, fix, code: EXIT.failure };
   }

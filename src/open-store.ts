@@ -7,12 +7,14 @@ import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { applyInitFile, type InitSpec, readInitFile } from './init-file.ts';
+import type { KeptBasin } from './log/basins.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
 import { type LogObserver, observers } from './log/observer.ts';
 import { expectFunction, optional } from './model/arguments.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
+import { resolveBasinConfig } from './model/stream-config.ts';
 import { Audit, type AuditAction, type AuditSubject } from './observe/audit.ts';
 import { createLogger, type Logger, redactingLogger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
@@ -84,7 +86,9 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
     open.push(usage);
     const metrics = new Metrics();
     const observer = observers(usage, metrics);
+    const keptBasin = defaultBasinOf(config, init);
     const log = await Log.open(engine, {
+      keptBasin,
       clock,
       observer,
       onFatal: (error) => parts.onFatal?.(error),
@@ -94,7 +98,7 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
       onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),
     });
     open.push(log);
-    await ensureDefaultBasin(log, config, logger);
+    await ensureDefaultBasin(log, config);
     if (init !== undefined) {
       const outcome = await audited(audit, 'apply-init-file', applyInitFile(init, log, clock));
       logger.info({ ...outcome }, 'applied the init file');
@@ -144,16 +148,24 @@ function pauseFields({ expected, wall }: ClockPause): Record<string, string> {
 }
 
 /**
- * Streams of the default basin are created by appends, not by reads: a mistyped name in a reader creates nothing. An
- * existing basin keeps its settings, except for the template, which is a setting of the server.
+ * The default basin as a start of the server makes it. Its streams are created by appends, not by reads: a mistyped
+ * name in a reader creates nothing. What the init file says about it counts too.
  */
-async function ensureDefaultBasin(log: Log, config: Config, logger: Logger): Promise<void> {
+function defaultBasinOf({ defaultBasin: name, defaultStream }: Config, init: InitSpec | undefined): KeptBasin {
+  const own = resolveBasinConfig({ createStreamOnAppend: true, otlpDefaultStream: defaultStream });
+  const declared = init?.basins.find((basin) => basin.name === name);
+  return { name, config: declared === undefined ? own : resolveBasinConfig(declared.config, own) };
+}
+
+/** An existing default basin keeps its settings, except for the template, which is a setting of the server. */
+async function ensureDefaultBasin(log: Log, config: Config): Promise<void> {
   const { defaultBasin: name, defaultStream: otlpDefaultStream } = config;
   const known = log.basin(name);
   if (known === undefined) {
     await log.ensureBasin(name, { createStreamOnAppend: true, otlpDefaultStream });
   } else if (known.deletedAt !== undefined) {
-    logger.warn({ basin: name }, 'the default basin is being deleted: it is created again at the next start');
+    // Deleted while another basin was the default: the deletion goes on, and the name gets a new basin.
+    await log.deleteBasin(name);
   } else if (known.config.otlpDefaultStream !== otlpDefaultStream) {
     await log.reconfigureBasin(name, { otlpDefaultStream });
   }

@@ -19,7 +19,9 @@ export function addDoctor(program: Command): void {
   const command = program
     .command('doctor')
     .summary('find out why something does not work')
-    .description('Checks that the server is there, the port is right, the token is valid and the clocks agree.')
+    .description(
+      'Checks that the server is there, the port is right, the token is valid, the clocks agree and the default basin takes data.',
+    )
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(addJsonOption(command, 'one JSON object a line')).action((_options, self: Command) =>
     doctor(self.optsWithGlobals<CommandOptions>()),

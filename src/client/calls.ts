@@ -182,10 +182,16 @@ function originOf(url: string): string {
 
 function reason(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
+  if (isNotTls(cause)) return 'it does not speak TLS there: is it http:// and not https://?';
   if (cause.cause instanceof Error) return reason(cause.cause);
   const inner = (cause as { errors?: readonly unknown[] }).errors?.[0];
   if (inner instanceof Error) return inner.message;
   return cause.message === '' ? ((cause as { code?: string }).code ?? cause.name) : cause.message;
+}
+
+/** OpenSSL could not read the answer to its first message: a server without TLS answers in plain text. */
+function isNotTls(cause: object): boolean {
+  return 'code' in cause && (cause.code === 'ERR_SSL_WRONG_VERSION_NUMBER' || cause.code === 'EPROTO');
 }
 
 async function boundedBody(response: Response): Promise<Uint8Array> {

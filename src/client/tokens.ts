@@ -44,7 +44,15 @@ export interface TokenJson {
 }
 
 /** Which token the server sees in the caller's requests. The root token has no scope: it may do everything. */
-export type WhoamiJson = { readonly id: string; readonly root: true } | (TokenJson & { readonly root: false });
+export type WhoamiJson = WhoamiBasins &
+  ({ readonly id: string; readonly root: true } | (TokenJson & { readonly root: false }));
+
+interface WhoamiBasins {
+  /** The default basin of the server. A server of an older version does not say it. */
+  readonly default_basin?: string;
+  /** The basin of the caller's requests that name none. */
+  readonly basin?: string;
+}
 
 /** Calls on tokens. A secret is returned once and cannot be fetched again. */
 export interface TokenCalls {
@@ -104,8 +112,8 @@ export function tokenCalls(target: ServerTarget): TokenCalls {
     },
     whoami: async (options) => {
       const { json } = await callApi(target, { ...plain(options), method: 'GET', path: '/v1/whoami' });
-      const { id, root } = objectIn(json, 'GET /v1/whoami');
-      return root === true ? { id: String(id), root } : { ...tokenIn(json), root: false };
+      const { id, root, ...basins } = objectIn(json, 'GET /v1/whoami');
+      return root === true ? { ...basins, id: String(id), root } : { ...tokenIn(json), root: false };
     },
     rotateSigningKey: async (options) => {
       const path = '/v1/ingest-token/keys/rotate';

@@ -23,6 +23,7 @@ import { hasSurplus } from './retention.ts';
 import { deletionPending, type OpenStream, opened, type Stream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
 import { trimRow } from './trim.ts';
+import type { WriteGate } from './write-gate.ts';
 
 /** Records for one stream, as blocks without positions. */
 export interface StreamAppend {
@@ -44,7 +45,7 @@ export interface AppenderDeps {
   readonly clock: Clock;
   readonly observer: LogObserver;
   /** Throws when nothing can be written now with these options. */
-  expectWritable(options?: CommitOptions): void;
+  readonly expectWritable: WriteGate['expectOpen'];
   /** Called when there are trims to finish. */
   nudge(): void;
   /** Called when a stream holds more than it may. */

@@ -28,6 +28,7 @@ import {
   type BasinTable,
   basinDeletionPending,
   basinNotFound,
+  type KeptBasin,
   type KnownBasin,
   sameConfig,
 } from './basins.ts';
@@ -36,6 +37,7 @@ import { commitRows } from './commit-rows.ts';
 import { lifetimeMs } from './expiry.ts';
 import { deletionPending, expectFresh, type OpenStream, type Stream, streamNotFound } from './stream.ts';
 import { rowOf, type StreamTable, scheduleRows } from './streams.ts';
+import type { WriteGate } from './write-gate.ts';
 
 /** What a create, ensure or reconfigure call did. */
 export type Provision = 'created' | 'updated' | 'noop';
@@ -50,8 +52,9 @@ export interface ControlDeps {
   readonly streams: StreamTable;
   readonly commits: CommitQueue;
   readonly clock: Clock;
+  readonly keptBasin: KeptBasin | undefined;
   /** Throws when nothing can be written now with these options. */
-  expectWritable(options?: CommitOptions): void;
+  readonly expectWritable: WriteGate['expectOpen'];
   /** Called when there is pending work. */
   nudge(): void;
 }
@@ -101,17 +104,23 @@ export class ControlPlane {
     return (await this.#changeBasin(name, (before) => patchBasinConfig(before, patch))).it;
   }
 
-  /** Its streams are deleted in the background, then the basin itself. */
+  /**
+   * Its streams are deleted in the background, then the basin itself. The kept basin has a successor in the same
+   * transaction: nobody ever finds it missing, and senders go on.
+   */
   async deleteBasin(name: string): Promise<void> {
-    const { basins, clock, commits, nudge } = this.#deps;
+    const { basins, clock, commits, keptBasin, nudge } = this.#deps;
     const known = basins.get(name);
     if (known === undefined) throw basinNotFound(name);
-    if (known.deletedAt !== undefined) {
-      await commits.barrier();
-    } else {
-      const value = encodePending({ basin: known.number, name });
-      const rows: Write[] = [{ type: 'put', key: pendingKey('basinDeletion', known.number), value }];
+    const value = encodePending({ basin: known.number, name });
+    const rows: Write[] = [{ type: 'put', key: pendingKey('basinDeletion', known.number), value }];
+    if (name === keptBasin?.name) {
+      const successor = basins.make(name, keptBasin.config, clock.now(), undefined);
+      await this.#assignBasin(name, successor, rows, RESERVE);
+    } else if (known.deletedAt === undefined) {
       await this.#assignBasin(name, { ...known, deletedAt: clock.now() }, rows, RESERVE);
+    } else {
+      await commits.barrier();
     }
     nudge();
   }

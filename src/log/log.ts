@@ -1,6 +1,5 @@
 /** The log: basins of streams, appended to in order and read back. The entry point of this folder. */
 
-import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
@@ -10,7 +9,7 @@ import type {
   StreamConfigPatch,
   StreamConfigRequest,
 } from '../model/stream-config.ts';
-import type { CommitOptions, Engine, EngineStat, EngineState, Write } from '../storage/engine.ts';
+import type { CommitOptions, Engine, EngineState, Write } from '../storage/engine.ts';
 import { decodeClock } from '../storage/values.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
 import { Background, CLOCK_KEY } from './background.ts';
@@ -21,43 +20,15 @@ import { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { ControlPlane, type ProvisionResult } from './control-plane.ts';
 import { decrypterFor, withCipher } from './decrypt.ts';
-import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
-import { type LogObserver, NO_OBSERVER, type ReaderProtocol } from './observer.ts';
-import { type LogRead, OpenReads, type ReadsStat } from './open-reads.ts';
+import { ExpiryClock } from './expiry-clock.ts';
+import { NO_OBSERVER } from './observer.ts';
+import { type LogRead, OpenReads } from './open-reads.ts';
+import type { LogOptions, LogReadOptions, LogStat } from './options.ts';
 import { Bounds, type ReadEvent, readFrom, resolveStart } from './read.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
 import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
 import { WriteGate } from './write-gate.ts';
-
-export interface LogOptions {
-  readonly clock: Clock;
-  /** Called with an error that is our own fault. The process should end, or the store be closed. */
-  onFatal(error: TailraceError): void;
-  /** Receives events, for counters. */
-  readonly observer?: LogObserver;
-  /** What happens when there is no space: by default, appends are refused until there is. */
-  readonly whenFull?: 'refuse' | 'drop-oldest';
-  /** Called when the oldest records were dropped to free space. */
-  onDropped?(): void;
-  /** Called with the reason why background work stopped; it tries again by itself. */
-  onBackgroundError?(error: unknown): void;
-  /** Called when the wall clock jumped ahead: nothing expires until it can be trusted. */
-  onClockPause?(pause: ClockPause): void;
-}
-
-export interface LogStat {
-  readonly engine: EngineStat;
-  readonly openStreams: number;
-  readonly reads: ReadsStat;
-}
-
-export interface LogReadOptions {
-  /** 32 bytes, for streams that have a cipher. */
-  readonly encryptionKey?: Uint8Array | undefined;
-  /** Who reads, for counters. */
-  readonly protocol?: ReaderProtocol;
-}
 
 /** Uses an engine, which it does not close. Data flows in one direction: append, commit, durable, followers. */
 export class Log {
@@ -87,7 +58,8 @@ export class Log {
     this.#streams = streams;
     const expectWritable = this.#gate.expectOpen;
     const nudge = (): void => this.#background.nudge();
-    this.#control = new ControlPlane({ basins, streams, commits, clock, expectWritable, nudge });
+    const { keptBasin } = options;
+    this.#control = new ControlPlane({ basins, streams, commits, clock, keptBasin, expectWritable, nudge });
     this.#background = new Background({
       engine,
       commits,
@@ -150,7 +122,10 @@ export class Log {
     return this.#control.reconfigureBasin(name, patch);
   }
 
-  /** Deletes its streams in the background, then its name is free. @throws TailraceError `basin_not_found` */
+  /**
+   * Deletes its streams in the background, then its name is free; that of the kept basin belongs to a new one at once.
+   * @throws TailraceError `basin_not_found`
+   */
   deleteBasin(name: string): Promise<void> {
     return this.#control.deleteBasin(name);
   }
@@ -206,9 +181,10 @@ export class Log {
     purpose: 'append' | 'read',
     overrides: StreamConfigRequest = {},
   ): Stream | Promise<Stream> {
-    const open = this.#streams.peek(basin, name);
+    const home = this.#successorOf(basin);
+    const open = this.#streams.peek(home, name);
     if (open !== undefined && !open.deleting && (open.exists || purpose === 'append')) return withCipher(open);
-    const opening = this.#streams.withFresh(basin, name, (found) => this.#open(found, basin, name, purpose, overrides));
+    const opening = this.#streams.withFresh(home, name, (found) => this.#open(found, home, name, purpose, overrides));
     return opening.then(withCipher);
   }
 
@@ -345,6 +321,11 @@ export class Log {
     await this.drain();
     await this.#background.close();
     await this.#commits.settled();
+  }
+
+  /** A request that began before the kept basin was deleted goes on in the one that has its name now. */
+  #successorOf(basin: Basin): Basin {
+    return basin.name === this.#options.keptBasin?.name ? (this.#basins.get(basin.name) ?? basin) : basin;
   }
 
   async #open(

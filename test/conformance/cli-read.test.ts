@@ -32,7 +32,8 @@ async function send(...args: string[]): Promise<void> {
 }
 
 describe('send → read, for each signal and encoding:', () => {
-  const encodings = [[], ['--json'], ['--gzip'], ['--json', '--gzip']];
+  const json = ['--encoding', 'json'];
+  const encodings = [[], json, ['--gzip'], [...json, '--gzip']];
 
   test.each(encodings.map((flags) => [flags.join(' ') || 'protobuf', flags] as const))(
     'read returns what send %s sent',
@@ -97,7 +98,7 @@ describe('read', () => {
     const folder = await mkdtemp(join(tmpdir(), 'tailrace-cli-'));
     try {
       const file = join(folder, 'five.jsonl');
-      const result = await run('read', 'five', '-s', '0', '-n', '5', '--view', 'otlp-json', '-o', file);
+      const result = await run('read', 'five', '-s', '0', '-n', '5', '--view', 'otlp-json', '--output-file', file);
       expect(result).toMatchObject({ code: 0, stdout: '' });
       const messages = (await readFile(file, 'utf8'))
         .trim()

@@ -71,7 +71,7 @@ describe('a server that does not respond as it should', () => {
     });
     await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
     const endpoint = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
-    const send = () => runCli(['send', 'log', '--json', '--endpoint', endpoint]);
+    const send = () => runCli(['send', 'log', '--encoding', 'json', '--endpoint', endpoint]);
     try {
       const partial = await send();
       expect(partial.code).toBe(1);
