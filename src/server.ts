@@ -4,6 +4,7 @@
  */
 
 import { Access } from './access/access.ts';
+import { BasinRule } from './access/basin-rule.ts';
 import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
 import { Origins } from './access/origins.ts';
@@ -95,11 +96,11 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Ta
   const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
-  const { defaultBasin } = config;
+  const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
   const reporting = { logger, audit, warnings, onFatal };
   const pool = new BufferPool();
   const readers = new ReaderSet({ clock, pool });
-  const socketServer = createSocketServer({ log, access, defaultBasin, readers, origins, ...reporting });
+  const socketServer = createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
   const httpServer = new HttpServer({
     log,
@@ -109,7 +110,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Ta
     access,
     clock,
     ...reporting,
-    defaultBasin,
+    basinRule,
     origins,
     limits: config,
     readers,

@@ -14,7 +14,7 @@ import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
-import { type AuditDeps, type IdentifyDeps, senderOf } from './context.ts';
+import { type AuditDeps, type NamedBasinDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
 import { asTailraceError } from './errors.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
@@ -35,7 +35,7 @@ export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
 }
 
 /** What the server itself uses. */
-interface OwnDeps extends IdentifyDeps, ReplyDeps, AuditDeps {
+interface OwnDeps extends NamedBasinDeps, ReplyDeps, AuditDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
@@ -61,9 +61,9 @@ export class HttpServer {
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
-    const { access, audit, clock, logger, warnings, readers } = parts;
+    const { access, basinRule, audit, clock, logger, warnings, readers } = parts;
     const replyContext = { watch: parts.reading.watch, closing: () => this.#closing };
-    this.#deps = { access, audit, clock, logger, warnings, readers, onFatal, replyContext };
+    this.#deps = { access, basinRule, audit, clock, logger, warnings, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#router = new Router(allRoutes({ ...parts, replyContext }));
     this.#unrouted = unrouted(replyContext);
@@ -153,12 +153,16 @@ export class HttpServer {
       .then(this.#finish);
   }
 
-  /** The checks of every request, whatever its route. @throws TailraceError `bad_request`, `permission_denied` */
-  #check(exchange: Exchange): void {
-    if (exchange.request.rawHeaders.length > 2 * REQUEST_HEADERS_MAX) {
+  /**
+   * The checks of every request, whatever its route.
+   * @throws TailraceError `bad_request`, `bad_header`, `permission_denied`
+   */
+  #check({ request }: Exchange): void {
+    if (request.rawHeaders.length > 2 * REQUEST_HEADERS_MAX) {
       throw new TailraceError('bad_request', `a request has at most ${REQUEST_HEADERS_MAX} headers`);
     }
-    this.#deps.access.admit(exchange.request.headers);
+    this.#deps.access.admit(request);
+    this.#deps.basinRule.expectAgreement(request);
   }
 
   /**
