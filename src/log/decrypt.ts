@@ -19,8 +19,19 @@ export function decrypterFor(stream: OpenStream, key: Uint8Array | undefined): (
 /** @throws TailraceError `bad_header` */
 export function expectKey(stream: OpenStream, key: Uint8Array | undefined): Uint8Array {
   if (key?.length === ENCRYPTION_KEY_BYTES) return key;
-  throw new TailraceError(
-    'bad_header',
-    `stream \`${stream.name}\` is encrypted with ${stream.cipher}: send its 32-byte key in base64 as \`s2-encryption-key\``,
-  );
+  throw wrongKey(stream.name, stream.cipher, key);
+}
+
+/**
+ * The error for a key that is missing, or cannot be one of this stream. `stream` is the name as the caller says it, and
+ * the sentence repeats nothing of the key.
+ */
+export function wrongKey(stream: string, cipher: string | undefined, key: Uint8Array | undefined): TailraceError {
+  const fault = key === undefined ? 'Missing header `s2-encryption-key`' : `s2-encryption-key ${lengthFault(key)}`;
+  const wanted = `stream \`${stream}\` is encrypted with ${cipher}: send the base64 of its ${ENCRYPTION_KEY_BYTES} bytes`;
+  return new TailraceError('bad_header', `${fault}: ${wanted}`);
+}
+
+function lengthFault({ length }: Uint8Array): string {
+  return length === 0 ? 'is not base64' : `has ${length} bytes`;
 }

@@ -7,12 +7,13 @@ import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
 import { existingBasin } from '../../log/basins.ts';
 import { commandType } from '../../log/check-batch.ts';
+import { wrongKey } from '../../log/decrypt.ts';
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
-import type { StreamConfigRequest } from '../../model/stream-config.ts';
+import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
 import { type Delivered, parseLastEventId } from '../../s2/last-event-id.ts';
@@ -105,8 +106,7 @@ export async function openCalled(call: AppendCall, purpose: 'append' | 'read', d
   const { encryptionKey, streamConfig } = call;
   const stream = await deps.log.openStream(existingBasin(deps.log, call.basin), call.stream, purpose, streamConfig);
   if (stream.cipher !== undefined && encryptionKey?.length !== ENCRYPTION_KEY_BYTES) {
-    const fault = encryptionKey === undefined ? 'Missing header `s2-encryption-key`' : WRONG_KEY;
-    throw new TailraceError('bad_header', `${fault}: stream \`${call.stream}\` is encrypted`);
+    throw wrongKey(call.stream, stream.cipher, encryptionKey);
   }
   return stream;
 }
@@ -215,4 +215,4 @@ function headerOf({ request }: Exchange, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-const WRONG_KEY = 's2-encryption-key must be the base64 of 32 bytes';
+const WRONG_KEY = `s2-encryption-key must be the base64 of 32 bytes, a key for ${STREAM_CIPHERS.join(' or ')}`;
