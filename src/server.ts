@@ -150,7 +150,7 @@ async function buildAccess(opened: OpenStore, rootToken: RootToken | undefined, 
   const keys = await JwtKeys.load(keyStore(engine, commit), clock);
   const { exchangeTtl: ttlMs, defaultBasin } = config;
   const exchange = new TokenExchange({ tokens, keys, clock, ttlMs, defaultBasin });
-  const warn = (issuer: string, message: string): void => warnings.warn(issuer, message, {}, message);
+  const warn = (issuer: string, message: string, reason: string): void => warnings.warn(issuer, reason, {}, message);
   const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
   const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
   const access: Access = new Access(mode, clock);

@@ -6,7 +6,7 @@
 import { isIP } from 'node:net';
 import { TailraceError } from '../model/error.ts';
 import { parseAuthority } from './authority.ts';
-import { NO_ORIGINS, type Origins, parseOrigin } from './origins.ts';
+import { NO_ORIGINS, type Origins, parseOrigin, refusedOrigin } from './origins.ts';
 
 /** The headers that tell where a request comes from; names in lower case. */
 export interface OriginHeaders {
@@ -36,11 +36,14 @@ export function admitLocal(headers: OriginHeaders, configured: Origins = NO_ORIG
     throw refused('the Host header is not a name of this machine; without tokens only localhost may be addressed');
   }
   if (configured.allows(headers.origin)) return;
-  if (headers['sec-fetch-site'] === 'cross-site') {
-    throw refused('the request comes from another web site; without tokens only local pages may send requests');
+  const { origin } = headers;
+  if (origin !== undefined && !isLocalOrigin(origin)) {
+    throw refused(`the Origin is foreign; without tokens only local pages may send requests: ${refusedOrigin(origin)}`);
   }
-  if (headers.origin !== undefined && !isLocalOrigin(headers.origin)) {
-    throw refused('the Origin is foreign; without tokens only local pages may send requests');
+  if (headers['sec-fetch-site'] === 'cross-site') {
+    throw refused(
+      'the request comes from another web site; without tokens only local pages may send requests, and those of --cors-origin',
+    );
   }
 }
 

@@ -69,6 +69,17 @@ export function parseOrigin(text: string): Origin | undefined {
   return authority === undefined ? undefined : { ...authority, scheme: scheme.toLowerCase() };
 }
 
+/** For whoever reads why a page was refused: its origin as it came, and the flag that lets its pages in. */
+export function refusedOrigin(origin: string | readonly string[]): string {
+  const text = String(origin).slice(0, ORIGIN_CHARS_MAX);
+  const normal = parseOrigin(text) === undefined ? undefined : normalOrigin(text);
+  return `${JSON.stringify(text)} (${normal === undefined ? noFlagFor(text) : `--cors-origin ${normal} lets its pages in`})`;
+}
+
+function noFlagFor(text: string): string {
+  return text === 'null' ? 'a page without an origin, which --cors-origin * alone lets in' : 'no browser sends that';
+}
+
 /** Pages without an origin of their own, such as files, send `null`. */
 function isOrigin(origin: string): boolean {
   return origin === 'null' || parseOrigin(origin) !== undefined;

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Origins } from '../access/origins.ts';
+import { type Origins, refusedOrigin } from '../access/origins.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
@@ -172,10 +172,22 @@ export class HttpServer {
   #answeredPreflight(exchange: Exchange): boolean {
     if (exchange.request.method !== 'OPTIONS') return false;
     const headers = this.#cors?.preflightHeaders(exchange.request, this.#router.methodsAt(exchange.path));
-    if (headers === undefined) return false;
+    if (headers === undefined) {
+      this.#noteForeign(exchange);
+      return false;
+    }
     exchange.corsHeaders = headers;
     reply(exchange, { status: 204, body: '' }, this.#deps.replyContext);
     return true;
+  }
+
+  /** The page is told nothing, and its browser says little: so the operator must see it here. */
+  #noteForeign(exchange: Exchange): void {
+    const { correlationId, path, request } = exchange;
+    const { origin, 'access-control-request-method': method } = request.headers;
+    if (origin === undefined || method === undefined) return;
+    const message = `a page may not call this server: its origin is ${refusedOrigin(origin)}`;
+    this.#deps.warnings.warn(senderOf(exchange), 'preflight', { correlationId, path }, message);
   }
 
   readonly #finish = (): void => {

@@ -5,7 +5,7 @@ import type { Access } from '../access/access.ts';
 import { parseAuthority } from '../access/authority.ts';
 import type { BasinRuleDeps } from '../access/basin-rule.ts';
 import type { Principal } from '../access/grant.ts';
-import { NO_ORIGINS, type Origins, parseOrigin } from '../access/origins.ts';
+import { NO_ORIGINS, type Origins, parseOrigin, refusedOrigin } from '../access/origins.ts';
 import { holderOf } from '../access/tickets.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { type Audit, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
@@ -54,7 +54,8 @@ export class Admission {
       return new TailraceError('not_found', 'readers connect to /v1/streams/{stream}/records');
     }
     if (!isOriginAllowed(request, this.#deps.origins ?? NO_ORIGINS)) {
-      return new TailraceError('permission_denied', 'pages of this origin may not read here');
+      const which = refusedOrigin(request.headers.origin ?? '');
+      return new TailraceError('permission_denied', `pages of this origin may not read here: ${which}`);
     }
     if (handshake.subprotocols.length > 0 && handshake.selected === undefined) {
       return new TailraceError('bad_request', unknownSubprotocol());
