@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly exchangeTtl?: number | string | undefined;
   /** Basin of requests that name none; made when missing. The default is `telemetry`. */
   readonly defaultBasin?: string | undefined;
+  /** Domain whose host names choose a basin: `<basin>.domain`, as `<basin>.localhost` always does. */
+  readonly basinHostSuffix?: string | undefined;
   /** Stream of OTLP data without `s2.stream` in the default basin; the default is `{service.name}`. */
   readonly defaultStream?: string | undefined;
   /** Bytes of requests in flight; beyond it senders are told to wait. */

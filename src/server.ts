@@ -4,6 +4,7 @@
  */
 
 import { Access } from './access/access.ts';
+import { BasinRule } from './access/basin-rule.ts';
 import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
 import { Origins } from './access/origins.ts';
@@ -70,11 +71,11 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
-  const { defaultBasin } = config;
+  const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
   const reporting = { logger, audit, warnings, onFatal };
   const pool = new BufferPool();
   const readers = new ReaderSet({ clock, pool });
-  const socketServer = createSocketServer({ log, access, defaultBasin, readers, origins, ...reporting });
+  const socketServer = createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
   const httpServer = new HttpServer({
     log,
@@ -84,7 +85,8 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     access,
     clock,
     ...reporting,
-    defaultBasin,
+    basinRule,
+    defaultBasin: config.defaultBasin,
     origins,
     limits: config,
     readers,
@@ -124,7 +126,7 @@ async function buildAccess(opened: OpenStore, rootToken: RootToken | undefined, 
   const keys = await JwtKeys.load(keyStore(engine, commit), clock);
   const { exchangeTtl: ttlMs, defaultBasin } = config;
   const exchange = new TokenExchange({ tokens, keys, clock, ttlMs, defaultBasin });
-  const warn = (issuer: string, message: string): void => warnings.warn(issuer, message, {}, message);
+  const warn = (issuer: string, message: string, reason: string): void => warnings.warn(issuer, reason, {}, message);
   const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
   const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
   const access: Access = new Access(mode, clock);

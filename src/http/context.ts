@@ -1,6 +1,7 @@
 /** What routes need besides the request, in named parts, and how a caller is authorized over HTTP. */
 
 import type { Access, Need } from '../access/access.ts';
+import type { BasinRuleDeps } from '../access/basin-rule.ts';
 import type { Principal } from '../access/grant.ts';
 import { credentialShown } from '../access/tokens/credential.ts';
 import type { Log } from '../log/log.ts';
@@ -17,6 +18,9 @@ import type { ReplyDeps } from './reply.ts';
 export interface IdentifyDeps {
   readonly access: Access;
 }
+
+/** What finding the basin of a call takes: where the call names none, the caller counts. */
+export interface NamedBasinDeps extends IdentifyDeps, BasinRuleDeps {}
 
 /** What authorizing a call takes. */
 export interface AuthorizeDeps extends IdentifyDeps {
@@ -37,7 +41,7 @@ export interface AuditDeps {
 }
 
 /** What appending and reading records take, in one request and in sessions. */
-export interface RecordDeps extends AuthorizeDeps, ReplyDeps, BodyDeps, AuditDeps {
+export interface RecordDeps extends AuthorizeDeps, NamedBasinDeps, ReplyDeps, BodyDeps, AuditDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Origins } from '../access/origins.ts';
+import { type Origins, refusedOrigin } from '../access/origins.ts';
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
@@ -14,7 +14,7 @@ import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
-import { type AuditDeps, type IdentifyDeps, senderOf } from './context.ts';
+import { type AuditDeps, type NamedBasinDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
 import { type ReplyDeps, reply } from './reply.ts';
@@ -34,7 +34,7 @@ export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
 }
 
 /** What the server itself uses. */
-interface OwnDeps extends IdentifyDeps, ReplyDeps, AuditDeps {
+interface OwnDeps extends NamedBasinDeps, ReplyDeps, AuditDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
@@ -60,9 +60,9 @@ export class HttpServer {
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
-    const { access, audit, clock, logger, warnings, readers } = parts;
+    const { access, basinRule, audit, clock, logger, warnings, readers } = parts;
     const replyContext = { watch: parts.reading.watch, closing: () => this.#closing };
-    this.#deps = { access, audit, clock, logger, warnings, readers, onFatal, replyContext };
+    this.#deps = { access, basinRule, audit, clock, logger, warnings, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#router = new Router(allRoutes({ ...parts, replyContext }));
     this.#unrouted = unrouted(replyContext);
@@ -154,12 +154,16 @@ export class HttpServer {
       .then(this.#finish);
   }
 
-  /** The checks of every request, whatever its route. @throws TailraceError `bad_request`, `permission_denied` */
-  #check(exchange: Exchange): void {
-    if (exchange.request.rawHeaders.length > 2 * REQUEST_HEADERS_MAX) {
+  /**
+   * The checks of every request, whatever its route.
+   * @throws TailraceError `bad_request`, `bad_header`, `permission_denied`
+   */
+  #check({ request }: Exchange): void {
+    if (request.rawHeaders.length > 2 * REQUEST_HEADERS_MAX) {
       throw new TailraceError('bad_request', `a request has at most ${REQUEST_HEADERS_MAX} headers`);
     }
-    this.#deps.access.admit(exchange.request.headers);
+    this.#deps.access.admit(request);
+    this.#deps.basinRule.expectAgreement(request);
   }
 
   /**
@@ -169,10 +173,22 @@ export class HttpServer {
   #answeredPreflight(exchange: Exchange): boolean {
     if (exchange.request.method !== 'OPTIONS') return false;
     const headers = this.#cors?.preflightHeaders(exchange.request, this.#router.methodsAt(exchange.path));
-    if (headers === undefined) return false;
+    if (headers === undefined) {
+      this.#noteForeign(exchange);
+      return false;
+    }
     exchange.corsHeaders = headers;
     reply(exchange, { status: 204, body: '' }, this.#deps.replyContext);
     return true;
+  }
+
+  /** The page is told nothing, and its browser says little: so the operator must see it here. */
+  #noteForeign(exchange: Exchange): void {
+    const { correlationId, path, request } = exchange;
+    const { origin, 'access-control-request-method': method } = request.headers;
+    if (origin === undefined || method === undefined) return;
+    const message = `a page may not call this server: its origin is ${refusedOrigin(origin)}`;
+    this.#deps.warnings.warn(senderOf(exchange), 'preflight', { correlationId, path }, message);
   }
 
   readonly #finish = (): void => {

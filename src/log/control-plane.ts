@@ -138,7 +138,10 @@ export class ControlPlane {
       await this.#deps.commits.barrier();
       if (found.deleting) throw deletionPending(name);
       if (key !== undefined && key === found.row.requestKey) return { outcome: 'noop', it: found };
-      throw new TailraceError('resource_already_exists', `stream \`${name}\` already exists`);
+      throw new TailraceError(
+        'resource_already_exists',
+        `stream \`${name}\` already exists in basin \`${basin.name}\``,
+      );
     });
   }
 

@@ -26,8 +26,19 @@ export function withCipher(stream: OpenStream): OpenStream | Promise<OpenStream>
 export function encryptionOf({ cipher, name }: OpenStream, key: Uint8Array | undefined): Encryption | undefined {
   if (cipher === undefined) return undefined;
   if (key?.length === ENCRYPTION_KEY_BYTES) return { cipher, key };
-  throw new TailraceError(
-    'bad_header',
-    `stream \`${name}\` is encrypted with ${cipher}: send its 32-byte key in base64 as \`s2-encryption-key\``,
-  );
+  throw wrongKey(name, cipher, key);
+}
+
+/**
+ * The error for a key that is missing, or cannot be one of this stream. `stream` is the name as the caller says it, and
+ * the sentence repeats nothing of the key.
+ */
+export function wrongKey(stream: string, cipher: string | undefined, key: Uint8Array | undefined): TailraceError {
+  const fault = key === undefined ? 'Missing header `s2-encryption-key`' : `s2-encryption-key ${lengthFault(key)}`;
+  const wanted = `stream \`${stream}\` is encrypted with ${cipher}: send the base64 of its ${ENCRYPTION_KEY_BYTES} bytes`;
+  return new TailraceError('bad_header', `${fault}: ${wanted}`);
+}
+
+function lengthFault({ length }: Uint8Array): string {
+  return length === 0 ? 'is not base64' : `has ${length} bytes`;
 }

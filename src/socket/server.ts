@@ -148,6 +148,7 @@ const STATUSES: Partial<Record<ErrorCode, readonly [status: number, phrase: stri
   permission_denied: [403, 'Forbidden'],
   not_found: [404, 'Not Found'],
   bad_request: [400, 'Bad Request'],
+  bad_header: [400, 'Bad Request'],
   draining: [503, 'Service Unavailable'],
 };
 

@@ -98,13 +98,15 @@ describe.each(CIPHERS)('an encryption key of %s', (cipher) => {
     ['too long', { 's2-encryption-key': `${Buffer.alloc(33).toString('base64')}A` }],
   ])('that is %s is a bad header, before any response', async (_what, headers) => {
     await s2.append('keyed', ONE, KEY);
-    const codes = [
+    const refusals = [
       await s2.append('keyed', ONE, headers),
       await s2.read('keyed', '?seq_num=0', headers),
       await s2.read('keyed', '?seq_num=0&count=0', headers),
       await s2.read('keyed', '?seq_num=0', { ...headers, accept: 'text/event-stream' }),
-    ].map(codeOf);
-    expect(codes).toEqual(codes.map(() => [400, 'bad_header']));
+    ];
+    expect(refusals.map(codeOf)).toEqual(refusals.map(() => [400, 'bad_header']));
+    // It names the cipher, for which the key is wanted.
+    for (const refusal of refusals) expect(JSON.stringify(refusal)).toMatch(/s2-encryption-key.*aes-256-gcm/);
   });
 
   test('is repeated in no message', async () => {

@@ -66,6 +66,9 @@ describe('settings', () => {
     [{ memoryLimit: '1' }, '--memory-limit'],
     [{ shutdownTimeout: '2 weeks' }, '--shutdown-timeout'],
     [{ defaultBasin: 'No' }, '--default-basin'],
+    [{ basinHostSuffix: 'b.example.com:80' }, '--basin-host-suffix'],
+    [{ basinHostSuffix: '10.0.0.1' }, '--basin-host-suffix'],
+    [{ basinHostSuffix: `${'a.'.repeat(102)}a` }, '--basin-host-suffix'],
     [{ noAuth: 'maybe' }, '--no-auth'],
     [{ logLevel: 'loud' }, '--log-level'],
     [{ rootToken: 'short' }, 'TAILRACE_ROOT_TOKEN'],
@@ -112,4 +115,14 @@ test.each([
   ['localhost.evil.com', false],
 ])('%s is a loopback address: %s', (host, expected) => {
   expect(isLoopback(host)).toBe(expected);
+});
+
+test('--basin-host-suffix is read in lower case, without a dot before it, up to what leaves room for a basin', () => {
+  for (const [given, read] of [
+    ['B.Example.com', 'b.example.com'],
+    ['.b.example.com', 'b.example.com'],
+    [`${'a.'.repeat(101)}a`, `${'a.'.repeat(101)}a`],
+  ]) {
+    expect(parseConfig({ basinHostSuffix: given }).basinHostSuffix).toBe(read);
+  }
 });

@@ -62,8 +62,9 @@ function profileRoutes({ replyContext }: OtlpDeps): RouteGroup {
 }
 
 async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Promise<void> {
-  const { request, auditContext: context } = exchange;
-  const pending = authorizeSender({ headers: request.headers, connection: connectionOf(exchange), context }, deps);
+  const { request, query, auditContext: context } = exchange;
+  const sender = { headers: request.headers, query, connection: connectionOf(exchange), context };
+  const pending = authorizeSender(sender, deps);
   const { principal, basin, log, terms } = pending instanceof Promise ? await pending : pending;
   exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
   const encoding = expectedEncoding(request.headers['content-type']);

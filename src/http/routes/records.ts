@@ -67,7 +67,7 @@ function readModeOf({ request }: Exchange): ReadMode {
 }
 
 async function tail(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {
-  const name = nameOf(exchange, segment);
+  const name = nameOf(exchange, segment, deps);
   const principal = authorize(exchange, deps, { operation: 'check-tail', ...name });
   const kept = keptName(principal, name);
   const stream = await deps.log.openStream(existingBasin(deps.log, kept.basin), kept.stream, 'read');

@@ -3,22 +3,22 @@
  * a call says is parsed before anything is looked up, in S2's order, so a refused call never makes a stream.
  */
 
-import { basinNamed } from '../../access/authorize-sender.ts';
 import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
 import { existingBasin } from '../../log/basins.ts';
 import { commandType } from '../../log/check-batch.ts';
+import { wrongKey } from '../../log/decrypt.ts';
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
-import type { StreamConfigRequest } from '../../model/stream-config.ts';
+import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
 import { type Delivered, parseLastEventId } from '../../s2/sse.ts';
-import { authorize, authorizeAs, identify, type RecordDeps } from '../context.ts';
+import { authorize, authorizeAs, identify, type NamedBasinDeps, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { nameInPath } from '../router.ts';
 
@@ -61,7 +61,7 @@ const ENCRYPTION_KEY_CHARS_MAX = 44;
  * @throws TailraceError `bad_header`, `bad_path`, `authn`, `permission_denied`
  */
 export function parseAppendCall(exchange: Exchange, segment: string, deps: RecordDeps, mode: AppendMode): AppendCall {
-  const name = nameOf(exchange, segment);
+  const name = nameOf(exchange, segment, deps);
   const principal = authorizeAppend(exchange, name, deps);
   return { ...keptName(principal, name), principal, ...dataPlaneOf(exchange, mode === 'json') };
 }
@@ -83,12 +83,12 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
 function readerOf(exchange: Exchange, segment: string, deps: RecordDeps, mode: ReadMode) {
   const secret = mode === 'sse' ? single(new URLSearchParams(exchange.query), 'ticket') : undefined;
   if (secret === undefined) {
-    const name = nameOf(exchange, segment);
+    const name = nameOf(exchange, segment, deps);
     return { name, principal: authorize(exchange, deps, { operation: 'read', ...name }) };
   }
   const ticket = deps.access.redeem(secret);
   const name = {
-    basin: basinNamed(exchange.request.headers) ?? ticket.basin,
+    basin: basinNamed(exchange, deps) ?? ticket.basin,
     stream: nameInPath(segment, streamNameFault),
   };
   const principal = holderOf(ticket, name.basin, name.stream);
@@ -106,8 +106,7 @@ export async function openCalled(call: AppendCall, purpose: 'append' | 'read', d
   const { encryptionKey, streamConfig } = call;
   const stream = await deps.log.openStream(existingBasin(deps.log, call.basin), call.stream, purpose, streamConfig);
   if (stream.cipher !== undefined && encryptionKey?.length !== ENCRYPTION_KEY_BYTES) {
-    const fault = encryptionKey === undefined ? 'Missing header `s2-encryption-key`' : WRONG_KEY;
-    throw new TailraceError('bad_header', `${fault}: stream \`${call.stream}\` is encrypted`);
+    throw wrongKey(call.stream, stream.cipher, encryptionKey);
   }
   return stream;
 }
@@ -154,16 +153,23 @@ export function keptName(principal: Principal, { basin, stream }: StreamName): S
   return { basin, stream: kept };
 }
 
-/** The stream that the path and the S2-Basin header name. @throws TailraceError `bad_header`, `bad_path` */
-export function nameOf(exchange: Exchange, segment: string): StreamName {
-  return { basin: requiredBasin(exchange), stream: nameInPath(segment, streamNameFault) };
+/**
+ * The stream that a call is about. A call that names no basin is about the usual one of its caller.
+ * @throws TailraceError `bad_header`, `bad_query`, `bad_path`; `authn` for a stranger who names no basin
+ */
+export function nameOf(exchange: Exchange, segment: string, deps: NamedBasinDeps): StreamName {
+  const named = basinNamed(exchange, deps);
+  const stream = nameInPath(segment, streamNameFault);
+  return { basin: named ?? deps.basinRule.usual(identify(exchange, deps)), stream };
 }
 
-/** @throws TailraceError `bad_header` */
-export function requiredBasin(exchange: Exchange): string {
-  const name = basinNamed(exchange.request.headers);
-  if (name === undefined) throw new TailraceError('bad_header', 'Missing header `s2-basin`');
-  return name;
+/** The basin of a call on all its streams. @throws as {@link nameOf} */
+export function basinOf(exchange: Exchange, deps: NamedBasinDeps): string {
+  return basinNamed(exchange, deps) ?? deps.basinRule.usual(identify(exchange, deps));
+}
+
+function basinNamed({ request: { headers }, query }: Exchange, { basinRule }: NamedBasinDeps): string | undefined {
+  return basinRule.named({ headers, query });
 }
 
 /** The first entry of Content-Type or Accept, without parameters, in lower case. */
@@ -209,4 +215,4 @@ function headerOf({ request }: Exchange, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-const WRONG_KEY = 's2-encryption-key must be the base64 of 32 bytes';
+const WRONG_KEY = `s2-encryption-key must be the base64 of 32 bytes, a key for ${STREAM_CIPHERS.join(' or ')}`;
