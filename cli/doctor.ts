@@ -3,7 +3,6 @@
 import { exchange, normalizeEndpoint } from '../src/client/calls.ts';
 import { otlpRefusal, postOtlp } from '../src/client/post-otlp.ts';
 import { TailraceError } from '../src/model/error.ts';
-import { basinFindings } from './doctor-basin.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
 import { pathHint, type ServerConnection } from './flags/connection.ts';
 
@@ -39,9 +38,7 @@ export async function* examine(connection: ServerConnection, now: () => number):
   yield server;
   if (server.code === EXIT.failure) return;
   yield clockFinding(response.headers.get('date'), asked, now());
-  const token = await tokenFinding(connection, now());
-  yield token;
-  if (token.level !== 'fault') yield* basinFindings(connection);
+  yield await tokenFinding(connection, now());
 }
 
 async function* unreachableFindings(

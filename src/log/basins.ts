@@ -51,9 +51,15 @@ export class BasinTable {
   #listed: readonly Basin[] | undefined;
   #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
 
+  readonly kept: KeptBasin | undefined;
+
+  private constructor(kept: KeptBasin | undefined) {
+    this.kept = kept;
+  }
+
   /** Reads everything from the store. */
-  static async load(engine: Engine): Promise<BasinTable> {
-    const table = new BasinTable();
+  static async load(engine: Engine, kept?: KeptBasin): Promise<BasinTable> {
+    const table = new BasinTable(kept);
     const counters = await engine.get(COUNTERS);
     if (counters !== undefined) table.#counters = decodeCounters(counters);
     for await (const page of scanPages(engine, basinRange())) {
@@ -93,6 +99,11 @@ export class BasinTable {
     if (basin === undefined) throw basinNotFound(name);
     if (basin.number !== number || basin.deletedAt !== undefined) throw basinDeletionPending(name);
     return basin;
+  }
+
+  /** A request that began before the kept basin was deleted goes on in the one that has its name now. */
+  successorOf(basin: Basin): Basin {
+    return basin.name === this.kept?.name ? (this.get(basin.name) ?? basin) : basin;
   }
 
   /** A basin that does not exist yet, with its own number. */

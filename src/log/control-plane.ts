@@ -28,7 +28,6 @@ import {
   type BasinTable,
   basinDeletionPending,
   basinNotFound,
-  type KeptBasin,
   type KnownBasin,
   sameConfig,
 } from './basins.ts';
@@ -52,7 +51,6 @@ export interface ControlDeps {
   readonly streams: StreamTable;
   readonly commits: CommitQueue;
   readonly clock: Clock;
-  readonly keptBasin: KeptBasin | undefined;
   /** Throws when nothing can be written now with these options. */
   readonly expectWritable: WriteGate['expectOpen'];
   /** Called when there is pending work. */
@@ -109,13 +107,13 @@ export class ControlPlane {
    * transaction: nobody ever finds it missing, and senders go on.
    */
   async deleteBasin(name: string): Promise<void> {
-    const { basins, clock, commits, keptBasin, nudge } = this.#deps;
+    const { basins, clock, commits, nudge } = this.#deps;
     const known = basins.get(name);
     if (known === undefined) throw basinNotFound(name);
     const value = encodePending({ basin: known.number, name });
     const rows: Write[] = [{ type: 'put', key: pendingKey('basinDeletion', known.number), value }];
-    if (name === keptBasin?.name) {
-      const successor = basins.make(name, keptBasin.config, clock.now(), undefined);
+    if (name === basins.kept?.name) {
+      const successor = basins.make(name, basins.kept.config, clock.now(), undefined);
       await this.#assignBasin(name, successor, rows, RESERVE);
     } else if (known.deletedAt === undefined) {
       await this.#assignBasin(name, { ...known, deletedAt: clock.now() }, rows, RESERVE);

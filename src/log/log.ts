@@ -58,8 +58,7 @@ export class Log {
     this.#streams = streams;
     const expectWritable = this.#gate.expectOpen;
     const nudge = (): void => this.#background.nudge();
-    const { keptBasin } = options;
-    this.#control = new ControlPlane({ basins, streams, commits, clock, keptBasin, expectWritable, nudge });
+    this.#control = new ControlPlane({ basins, streams, commits, clock, expectWritable, nudge });
     this.#background = new Background({
       engine,
       commits,
@@ -86,7 +85,7 @@ export class Log {
   /** Reads what the log keeps in memory, and continues the background work. @throws TailraceError `corrupt` */
   static async open(engine: Engine, options: LogOptions): Promise<Log> {
     const seen = await engine.get(CLOCK_KEY);
-    const basins = await BasinTable.load(engine);
+    const basins = await BasinTable.load(engine, options.keptBasin);
     const log = new Log(engine, options, basins, seen === undefined ? undefined : decodeClock(seen));
     log.#setEngineState((await engine.stat()).state);
     log.#background.nudge();
@@ -122,10 +121,7 @@ export class Log {
     return this.#control.reconfigureBasin(name, patch);
   }
 
-  /**
-   * Deletes its streams in the background, then its name is free; that of the kept basin belongs to a new one at once.
-   * @throws TailraceError `basin_not_found`
-   */
+  /** Deletes its streams in the background, then its name is free; see `keptBasin`. @throws TailraceError `basin_not_found` */
   deleteBasin(name: string): Promise<void> {
     return this.#control.deleteBasin(name);
   }
@@ -181,7 +177,7 @@ export class Log {
     purpose: 'append' | 'read',
     overrides: StreamConfigRequest = {},
   ): Stream | Promise<Stream> {
-    const home = this.#successorOf(basin);
+    const home = this.#basins.successorOf(basin);
     const open = this.#streams.peek(home, name);
     if (open !== undefined && !open.deleting && (open.exists || purpose === 'append')) return withCipher(open);
     const opening = this.#streams.withFresh(home, name, (found) => this.#open(found, home, name, purpose, overrides));
@@ -321,11 +317,6 @@ export class Log {
     await this.drain();
     await this.#background.close();
     await this.#commits.settled();
-  }
-
-  /** A request that began before the kept basin was deleted goes on in the one that has its name now. */
-  #successorOf(basin: Basin): Basin {
-    return basin.name === this.#options.keptBasin?.name ? (this.#basins.get(basin.name) ?? basin) : basin;
   }
 
   async #open(

@@ -1,6 +1,6 @@
 /** `tailrace serve` from outside: what it prints, how it refuses to start, and how it ends. */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,6 +71,7 @@ describe('the start', () => {
     const second = await startServer({ dataDir });
     await second.stop();
     expect(second.stdout()).toContain(`# data directory ${dataDir} (found; 1 stream, `);
+    expect((await readdir(dataDir)).sort()).toEqual(['root-token', 'tailrace.mdb', 'tailrace.mdb-lock']);
   });
 
   test('names the flag when the port is taken, with an exit code of its own', async () => {
