@@ -3,7 +3,12 @@
 /** Each form with what it proves. A form is loaded when it is asked for. */
 const FORMS: Readonly<
   Record<string, { readonly proves: string; readonly load: () => Promise<{ run(): Promise<void> }> }>
-> = {};
+> = {
+  'full-disk': {
+    proves: 'a full store takes trims and fences, resumes by itself, and loses nothing',
+    load: () => import('./full-disk.ts'),
+  },
+};
 
 await main(process.argv[2]);
 
