@@ -15,7 +15,7 @@ export interface FreeSpace {
   /** Returns why a transaction that adds this many bytes must be refused, or undefined when it may be tried. */
   refusal(addedBytes: number, usage: StoreUsage, rank: ReserveRank): string | undefined;
   /**
-   * Called before a transaction that adds this many bytes is written. Where the disk may have no room for it, the room
+   * Called before a transaction that adds this many bytes is written. Where the disk may have no space for it, the space
    * is taken first. Returns why it must be refused after all.
    */
   secure(addedBytes: number, usage: () => StoreUsage, rank: ReserveRank): string | undefined;
@@ -74,7 +74,7 @@ export function freeSpaceFor(options: FreeSpaceOptions): FreeSpace {
 class MeasuredFreeSpace implements FreeSpace {
   readonly #options: FreeSpaceOptions;
   readonly #own: OwnSpace | undefined;
-  /** The disk refused a write although it seems to have room, as with a quota: what it says is not believed again. */
+  /** The disk refused a write although it seems to have space, as with a quota: what it says is not believed again. */
   #denied = false;
   readonly #fileBytesMax: number | undefined = fileSizeLimit();
   #disk: { totalBytes: number; freeBytes: number } = { totalBytes: 0, freeBytes: 0 };
@@ -107,7 +107,7 @@ class MeasuredFreeSpace implements FreeSpace {
     if (pageBytes - usedBytes >= REUSE_FACTOR * needed) return undefined;
     const left = Math.min(STORE_RESERVE_LAST_BYTES, Math.floor(heldBytes / 4));
     if (rank > 0 && this.#extend(pageBytes, needed, rank === 1 ? left : 0)) return undefined;
-    return `the disk has no room for ${needed} bytes`;
+    return `the disk has no space for ${needed} bytes`;
   }
 
   wrote(bytes: number): void {
@@ -164,7 +164,7 @@ class MeasuredFreeSpace implements FreeSpace {
     return free;
   }
 
-  /** Takes room behind LMDB's pages; see {@link OwnSpace.extend}. */
+  /** Takes space behind LMDB's pages; see {@link OwnSpace.extend}. */
   #extend(pageBytes: number, bytes: number, leftBytes: number): boolean {
     if (this.#fileBytesMax !== undefined && pageBytes + bytes > this.#fileBytesMax) return false;
     return this.#own?.extend(pageBytes, bytes, leftBytes) ?? true;

@@ -1,5 +1,5 @@
 /**
- * A disk that somebody else has filled to its last byte, and one that refuses writes although it seems to have room, as
+ * A disk that somebody else has filled to its last byte, and one that refuses writes although it seems to have space, as
  * with a quota. Neither is a failing disk: reads go on, trims go through, service resumes without a restart.
  */
 
@@ -21,7 +21,7 @@ afterEach(async () => {
   tidyUp = () => {};
 });
 
-describe('no room on the disk', () => {
+describe('no space on the disk', () => {
   test('a disk that is full to its last byte: trims and fences go through, and service resumes', async () => {
     const disk = mountSmallDisk(64);
     if (disk === undefined) {
@@ -50,7 +50,7 @@ describe('no room on the disk', () => {
     expect(await names(server)).toEqual([...acked.slice(55), '?', '?', 'back-again']);
   }, 60_000);
 
-  test('a quota, which only a write shows: it is lack of room, and ends when there is room', async () => {
+  test('a quota, which only a write shows: it is lack of space, and ends when there is space', async () => {
     const quota = makeQuota();
     if (quota === undefined) {
       console.warn('skipped: there is no gcc here, so no quota can be put before the writes of a process');

@@ -64,7 +64,7 @@ describe('a full store', () => {
     ['`trim`', async () => (await run('trim', FILLED, String(await tail(FILLED)))).code, 0],
     [
       'a lower bound',
-      async () => (await client.control('PATCH', `/v1/streams/${FILLED}`, { retention_bytes: 1 }))[0],
+      async () => (await client.control('PATCH', `/v1/streams/${FILLED}`, { retention_bytes: 2_000_000 }))[0],
       200,
     ],
     ['`streams delete`', async () => (await run('streams', 'delete', FILLED)).code, 0],

@@ -9,7 +9,7 @@ export const FILLED = 'filling';
 const BODY_CHARS = 512 * 1024;
 const REFUSALS_MAX = 60;
 
-/** Appends until there is no room. Returns the names of what was taken, and the refusal. */
+/** Appends until there is no space. Returns the names of what was taken, and the refusal. */
 export async function fill(target: TestServer): Promise<{ acked: readonly string[]; refused: Response }> {
   const acked: string[] = [];
   for (let i = 0; i < 600; i++) {

@@ -18,7 +18,7 @@ class FakeDisk implements FreeSpace {
   /** The failed transaction is found on disk afterwards. */
   failsAfterWriting = false;
   noSpace = false;
-  /** Why the disk gives no room for a transaction. */
+  /** Why the disk gives no space for a transaction. */
   denial: string | undefined;
   /** How often the reserve was filled again. */
   replenished = 0;
@@ -184,7 +184,7 @@ test('a full disk reopens the store, refuses commits, and resumes after a durabl
   expect(disk.durable.map((names) => names[0])).toEqual(['trim', '\xff\x01', 'd']);
 });
 
-test('what the disk gives no room for is not given to the store, and all behind it fails with it', async () => {
+test('what the disk gives no space for is not given to the store, and all behind it fails with it', async () => {
   disk.hold = true;
   const first = engine.commit([put('a')]);
   const behind = Promise.allSettled([engine.commit([put('b')]), engine.commit([put('c')], { mayUseReserve: true })]);
