@@ -38,7 +38,7 @@ const HOMES = {
   msgpackr: '^src/storage/values[.]ts$',
   'lz4-napi': BLOCKS,
   zstddec: '^src/encoding/zstd/wasm[.]ts$',
-  'libsodium-wrappers-sumo': '^src/storage/block/aegis[.]ts$',
+  'libsodium-wrappers-sumo': '^src/storage/block/ciphers[.]ts$',
   protobufjs: '^src/(otlp|s2)/',
   ws: '^src/(socket|client)/',
   zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|oidc|token)-json[.]ts$)',

@@ -311,7 +311,7 @@ function domain() {
 }
 
 const DOMAIN = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
-/** A name of 253 characters at most (RFC 1035) has room for the longest basin and its dot. */
+/** A name of 253 characters at most (RFC 1035) has space for the longest basin and its dot. */
 const DOMAIN_CHARS_MAX = 253 - BASIN_NAME_BYTES_MAX - 1;
 
 function noOrigin(text: string): string {

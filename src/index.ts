@@ -46,6 +46,7 @@ export type {
   SigningKeyJson,
   TokenCalls,
   TokenJson,
+  WhoamiBasins,
   WhoamiJson,
 } from './client/tokens.ts';
 export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.ts';

@@ -11,7 +11,7 @@ import { EXIT } from '../exit.ts';
 import { anyNumber, collect, duration, wholeNumber } from '../flags/arguments.ts';
 import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
 import { findOtlpTarget, type OtlpTarget, parsePairs } from '../flags/otlp-target.ts';
-import { type Attribute, encodeRequest, type Origin, type RequestItems } from '../otlp-message.ts';
+import { type Attribute, encodeRequest, type MessageOrigin, type RequestItems } from '../otlp-message.ts';
 import { createReporter, type Output, openOutput, type Reporter, type ReporterOptions } from '../print/console.ts';
 import { escapeControls, safeJson } from '../print/format.ts';
 
@@ -103,7 +103,7 @@ async function send(signal: Signal, body: string | undefined, options: SendOptio
   const target = findOtlpTarget(signal, options, process.env);
   const reporter = createReporter(options);
   const output = await openOutput(undefined, options);
-  const origin: Origin = { resource: resourceOf(options), scope: SERVICE };
+  const origin: MessageOrigin = { resource: resourceOf(options), scope: SERVICE };
   for (let sent = 0; sent < options.count; ) {
     const count = Math.min(REQUEST_ITEMS, options.count - sent);
     const items = itemsOf(signal, body ?? options.body ?? 'hello from tailrace', count, options);

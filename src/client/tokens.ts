@@ -47,7 +47,7 @@ export interface TokenJson {
 export type WhoamiJson = WhoamiBasins &
   ({ readonly id: string; readonly root: true } | (TokenJson & { readonly root: false }));
 
-interface WhoamiBasins {
+export interface WhoamiBasins {
   /** The default basin of the server. A server of an older version does not say it. */
   readonly default_basin?: string;
   /** The basin of the caller's requests that name none. */

@@ -1,7 +1,7 @@
 /** Which socket a supervisor passed, by the variables of sd_listen_fds(3). */
 
 import { expect, test } from '@jest/globals';
-import { inheritedSocket } from '../../cli/inherited-socket.ts';
+import { inheritedSocket } from '../../cli/commands/serve.ts';
 
 test('the one socket that is meant for this process is descriptor 3', () => {
   expect(inheritedSocket({ LISTEN_FDS: '1', LISTEN_PID: '42' }, 42)).toBe(3);

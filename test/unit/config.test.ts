@@ -117,7 +117,7 @@ test.each([
   expect(isLoopback(host)).toBe(expected);
 });
 
-test('--basin-host-suffix is read in lower case, without a dot before it, up to what leaves room for a basin', () => {
+test('--basin-host-suffix is read in lower case, without a dot before it, up to what leaves space for a basin', () => {
   for (const [given, read] of [
     ['B.Example.com', 'b.example.com'],
     ['.b.example.com', 'b.example.com'],
