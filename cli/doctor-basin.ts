@@ -7,9 +7,10 @@ import type { ServerConnection } from './flags/connection.ts';
 
 /** A finding for each thing that is wrong with it, or one that says that nothing is. */
 export async function* basinFindings({ client }: ServerConnection): AsyncGenerator<Finding> {
-  const { basin, default_basin: defaultBasin } = await client.whoami();
-  // A server of an older version does not say which one it is.
-  if (basin === undefined) return;
+  const caller = await client.whoami().catch(unlessOtlpOnly);
+  // A server of an older version does not say which basin it is.
+  if (caller?.basin === undefined) return;
+  const { basin, default_basin: defaultBasin } = caller;
   const what = `s2://${basin} (${basin === defaultBasin ? 'the default basin' : 'the only basin of this token'})`;
   try {
     const { create_stream_on_append: creates, otlp_default_stream: template } = await client.getBasin(basin);
@@ -29,6 +30,12 @@ export async function* basinFindings({ client }: ServerConnection): AsyncGenerat
     if (!(error instanceof TailraceError)) throw error;
     yield refused(error, what, basin);
   }
+}
+
+/** A JWT sends OTLP data and may ask nothing: what it is good for was found out before. */
+function unlessOtlpOnly(error: unknown): undefined {
+  if (error instanceof TailraceError && error.code === 'authn') return undefined;
+  throw error;
 }
 
 function refused(error: TailraceError, what: string, basin: string): Finding {
