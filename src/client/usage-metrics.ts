@@ -5,9 +5,6 @@ import { USAGE_INTERVALS, type UsageInterval, type UsagePoint } from '../model/u
 import { callApi, objectIn, segment } from './calls.ts';
 import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
 
-/** The sets that can be asked for, by what they are about: for the help of the command line. */
-export { METRIC_SETS, type MetricLevel } from '../s2/metrics-query.ts';
-
 /** One element of a response: exactly one of the keys is there. Seconds are Unix seconds. */
 export interface UsageMetric {
   readonly label?: { readonly name: string; readonly values: readonly string[] };

@@ -71,7 +71,12 @@ describe('the start', () => {
     const second = await startServer({ dataDir });
     await second.stop();
     expect(second.stdout()).toContain(`# data directory ${dataDir} (found; 1 stream, `);
-    expect((await readdir(dataDir)).sort()).toEqual(['root-token', 'tailrace.mdb', 'tailrace.mdb-lock']);
+    expect((await readdir(dataDir)).sort()).toEqual([
+      'root-token',
+      'tailrace.mdb',
+      'tailrace.mdb-lock',
+      'tailrace.mdb.reserve',
+    ]);
   });
 
   test('names the flag when the port is taken, with an exit code of its own', async () => {
