@@ -15,7 +15,7 @@ const TREE: Record<string, string> = {
   'src/storage/keys.ts': `import type { ServerOptions } from 'ws';\nexport type Keys = ServerOptions;`,
   'src/storage/block/seal.ts': 'export const block = 1;',
   'src/storage/block/ciphers.ts': `import sodium from 'libsodium-wrappers-sumo';\nexport const aegis = sodium;`,
-  'src/encoding/zstd-wasm.ts': `export const ok = () => import('zstddec/stream');`,
+  'src/encoding/zstd/wasm.ts': `export const ok = () => import('zstddec/stream');`,
   'src/storage/lmdb.ts': `import { open } from 'lmdb';\nexport const engine = open;`,
   'src/log/log.ts': `import { engine } from '../storage/lmdb.ts';\nexport const log = engine;`,
   'src/log/timer.ts': `import { setTimeout } from 'node:timers/promises';\nexport const timer = setTimeout;`,
