@@ -29,7 +29,7 @@ export function addRemovalOptions(command: Command): Command {
 }
 
 /**
- * Whether to go on. Looks at what would be removed only when somebody wants to know.
+ * Whether to go on. Looks up what would be removed only when that is printed.
  * @throws TailraceError what `look` throws; `config` at a terminal whose user would not see the question
  */
 export async function confirmed(

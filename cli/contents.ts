@@ -1,4 +1,4 @@
-/** What a basin or a stream holds, for somebody who is about to remove it. What cannot be found out is left out. */
+/** What a basin or a stream holds, shown before it is removed. What cannot be found out is left out. */
 
 import type { Client } from '../src/client/client.ts';
 import { TailraceError } from '../src/model/error.ts';

@@ -56,7 +56,7 @@ function run(command, args) {
   return { status, output: status === 0 ? stdout : `${stdout}${stderr}` };
 }
 
-/** Types of ours that an exported declaration names and that nobody can import. */
+/** Types of ours that an exported declaration names and that no user can import. */
 function hiddenTypes() {
   const dist = path.join(ROOT, 'dist');
   const index = path.join(dist, 'src/index.d.ts');

@@ -78,7 +78,7 @@ const schema = z
     noAuth: field(toggle(), false, {
       flag: 'no-auth',
       env: 'TAILRACE_NO_AUTH',
-      description: 'ask nobody for a token; only on a loopback address',
+      description: 'take calls without a token; only on a loopback address',
     }),
     corsOrigin: field(origins().optional(), undefined, {
       flag: 'cors-origin',

@@ -74,7 +74,7 @@ const AUDIT_ACTIONS: Readonly<Record<Ensured, AuditAction | undefined>> = {
 function writeDown({ audit, logger }: InitTokensContext, { place, request }: InitToken, ensured: Ensured): void {
   const action = AUDIT_ACTIONS[ensured];
   if (action !== undefined) audit.write({ action, protocol: 'start', principal: 'server', tokenId: request.id });
-  if (ensured === 'expired') logger.warn({ place }, 'an access token of the init file has expired: nobody can use it');
+  if (ensured === 'expired') logger.warn({ place }, 'an access token of the init file has expired and is not valid');
 }
 
 async function ensure(file: string, table: TokenTable, declared: InitToken, hash: string | undefined) {

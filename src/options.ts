@@ -18,7 +18,7 @@ export interface ServerOptions {
   readonly rootTokenFile?: string | undefined;
   /** The root token itself, at least 32 characters. */
   readonly rootToken?: string | undefined;
-  /** Ask nobody for a token; only on a loopback address. */
+  /** Take calls without a token; only on a loopback address. */
   readonly noAuth?: boolean | string | undefined;
   /** Web origins whose pages may call the server; `*` for any. */
   readonly corsOrigin?: string | readonly string[] | undefined;

@@ -1,5 +1,5 @@
 /**
- * The long form of the tests of a full store: it fills up again and again, by its cap and by a disk that somebody else fills
+ * The long form of the tests of a full store: it fills up again and again, by its cap and by a disk that another program fills
  * to its last byte, under concurrent writers and kill -9. Fences and trims must go through, service must resume, and
  * every acknowledged record must be at its position.
  *
@@ -179,7 +179,7 @@ async function expectAll(target: Target, name: string, { acked, trimmedTo }: Kno
   if (last >= next) throw new Error(`${name}: ${last} was acknowledged, the stream ends at ${next}`);
 }
 
-/** The same store over an engine that gives nobody the reserve. */
+/** The same store over an engine that never gives out the reserve. */
 async function negativeControl(): Promise<void> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'tailrace-torture-'));
   const rootToken = randomBytes(32).toString('hex');

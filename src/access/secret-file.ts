@@ -4,7 +4,7 @@ import { chmod, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Writes a secret to a file; durable when it resolves. It is written to another file that is then renamed: nobody ever
+ * Writes a secret to a file; durable when it resolves. It is written to another file that is then renamed: no process ever
  * reads half a secret, and the permissions of an older file are not kept.
  */
 export async function writeSecret(file: string, secret: string): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * Waiting for a caller's signal without leaving anything on it: one listener while somebody waits, none afterwards.
+ * Waiting for a caller's signal without leaving anything on it: one listener while a call waits, none afterwards.
  *
  * A program passes one signal to everything it does for hours. A listener for each attempt, and a signal that
  * `AbortSignal.any` derives for each call, would stay on it for as long; and more than ten listeners at once make Node

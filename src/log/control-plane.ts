@@ -104,7 +104,7 @@ export class ControlPlane {
 
   /**
    * Its streams are deleted in the background, then the basin itself. The kept basin has a successor in the same
-   * transaction: nobody ever finds it missing, and senders go on.
+   * transaction: no caller ever finds it missing, and senders go on.
    */
   async deleteBasin(name: string): Promise<void> {
     const { basins, clock, commits, nudge } = this.#deps;

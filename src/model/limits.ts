@@ -123,7 +123,7 @@ export const READER_DRAIN_MS = 2_000;
 
 /** While less space than this is free, records are refused. Trims and deletions may use it. */
 export const STORE_RESERVE_BYTES = 64 * MiB;
-/** So much of it is a file of its own, which is given up when somebody else has filled the disk. */
+/** So much of it is a file of its own, which is given up when another program has filled the disk. */
 export const STORE_HELD_BYTES = 4 * MiB;
 /** Fences, trim commands and settings leave so much of it to what then frees space. */
 export const STORE_RESERVE_LAST_BYTES = MiB;

@@ -25,7 +25,7 @@ export class FrameCache {
   readonly #entries = new Set<CachedFrames>();
   #bytes = 0;
 
-  /** `pool` is for frames that nobody keeps. */
+  /** `pool` is for frames that are not kept. */
   constructor(pool: BufferPool, bytesMax: number = FRAME_CACHE_BYTES_MAX) {
     this.#pool = pool;
     this.#bytesMax = bytesMax;
@@ -37,7 +37,7 @@ export class FrameCache {
   }
 
   /**
-   * The frames of a batch, made now unless another reader had the same. What nobody else gets is not kept: it would only
+   * The frames of a batch, made now unless another reader had the same. What no other reader gets is not kept: it would only
    * crowd out what others wait for.
    */
   encoded(encoder: Encoder, batch: Batch): Encoded | Promise<Encoded> {

@@ -1,5 +1,5 @@
 /**
- * Everything that lives until somebody ends it: live readers of all protocols, and the append sessions and waiting reads
+ * Everything that lives until a client or the server ends it: live readers of all protocols, and the append sessions and waiting reads
  * that end like them. One timer looks after all of them; what they buffer is bounded together; and when the server stops
  * they are told first, have a grace period to go by themselves, are ended after it, and cut at last.
  */

@@ -15,7 +15,7 @@ export interface Frame {
   readonly bytes: string | Uint8Array;
   /** WebSocket only: a binary message instead of text. */
   readonly isBinary?: boolean;
-  /** Where the bytes are, if that is borrowed: the sink gives it back once they are out, and nobody else has it. */
+  /** Where the bytes are, if that is borrowed: the sink gives it back once they are out, and no other frame uses it. */
   readonly loan?: Loan;
 }
 

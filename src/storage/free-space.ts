@@ -39,7 +39,7 @@ export interface FreeSpaceOptions {
   readonly storeBytesMax: number | undefined;
   /** Kept free for trims, deletions and probes; at most a quarter of each limit's total. */
   readonly reserveBytes: number;
-  /** So much of the reserve is taken on the disk at once, so that nobody else can fill it. */
+  /** So much of the reserve is taken on the disk at once, so that no other program can fill it. */
   readonly heldBytes: number;
 }
 
@@ -54,7 +54,7 @@ interface Limit {
 
 const DISK_LOOK_MS = 100;
 const DISK_LOOK_BYTES = 16 * 1024 * 1024;
-/** With less than this, somebody else can fill the disk between two looks, so it is measured each time. */
+/** With less than this, another program can fill the disk between two looks, so it is measured each time. */
 const DISK_NEAR_BYTES = 1024 * 1024 * 1024;
 /**
  * A write that runs into the end of the disk is worse than one that is refused, because LMDB's binding then overruns

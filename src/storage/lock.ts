@@ -122,7 +122,7 @@ async function ownerBelow(socketDir: SocketDir, number: number): Promise<Owner |
 function lockOf(socketDir: SocketDir, server: Server, number: number): DataDirLock {
   let released: Promise<void> | undefined;
   const release = async (): Promise<void> => {
-    // While we still listen: nobody else can have taken this number.
+    // While we still listen: no other process can have taken this number.
     socketDir.remove(numbered(number));
     await closed(server);
     socketDir.close();

@@ -47,7 +47,7 @@ export class OwnSpace {
     if (this.#heldBytes > heldBytesMax) this.#giveUp(this.#heldBytes - heldBytesMax);
   }
 
-  /** Bytes that nobody else can take, when LMDB's pages end at `pageBytes`. */
+  /** Bytes that no other program can take, when LMDB's pages end at `pageBytes`. */
   ownBytes(pageBytes: number): number {
     return this.#heldBytes + Math.max(0, fstatSync(this.#file).size - pageBytes);
   }
@@ -64,7 +64,7 @@ export class OwnSpace {
         at += this.#fill(this.#file, end - at, at);
       } catch (error) {
         if (!isNoSpace(error)) return true;
-        // Little at a time, so that somebody else who waits for space gets at most that.
+        // Little at a time, so that another program that waits for space gets at most that.
         const given = Math.min(FILLER_BYTES, this.#heldBytes - leftBytes);
         if (given <= 0) return false;
         this.#giveUp(given);

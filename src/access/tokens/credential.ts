@@ -49,7 +49,7 @@ const shownBy = new WeakMap<object, ShownHeader>();
 /**
  * The credential in an `Authorization` header, hashed once where a connection shows the same header with each request,
  * as exporters do. The header is compared only with what the same connection showed before, so the time that takes
- * tells nobody a secret of others.
+ * reveals no secret of other callers.
  */
 export function credentialShown(header: string | undefined, connection: object): HashedToken | undefined {
   if (header === undefined) return undefined;

@@ -35,7 +35,7 @@ export function routeResource(scanned: ScannedRequest, row: number, policy: Rout
   };
 }
 
-/** A wrong `s2.stream` is rejected, and no other rule is tried: its records would land where nobody looks for them. */
+/** A wrong `s2.stream` is rejected, and no other rule is tried: its records would land where they are not looked for. */
 function byAttribute(view: DataView): StreamRoute {
   if (FOUND.tag !== STRING_VALUE) return { rejected: 'the resource attribute s2.stream must be a string' };
   const { name, fault } = nameAt(view, FOUND.start, FOUND.end);
