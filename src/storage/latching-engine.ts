@@ -14,7 +14,7 @@
  */
 
 import { assert, TailraceError } from '../model/error.ts';
-import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
+import { TRANSACTION_BYTES_MAX, TRANSACTION_ROWS_MAX } from '../model/limits.ts';
 import type { CommitOptions, Engine, EngineStat, EngineState, Entry, ScanOptions, Snapshot, Write } from './engine.ts';
 import type { FreeSpace } from './free-space.ts';
 import { FAMILY } from './keys.ts';
@@ -168,8 +168,10 @@ export class LatchingEngine implements Engine {
     const usage = this.#estimate(first);
     const group: Pending[] = [];
     let bytes = 0;
+    let rows = 0;
     for (const pending of this.#queue) {
-      if (group.length > 0 && bytes + pending.bytes > TRANSACTION_BYTES_MAX) break;
+      rows += pending.writes.length;
+      if (group.length > 0 && (bytes + pending.bytes > TRANSACTION_BYTES_MAX || rows > TRANSACTION_ROWS_MAX)) break;
       const refusal = freeSpace.refusal(bytes + pending.bytes, usage, pending.mayUseReserve);
       if (refusal !== undefined && pending === first) {
         this.#refuse(refusal);

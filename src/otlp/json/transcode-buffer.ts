@@ -23,6 +23,25 @@ const MARGIN = 64;
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 const BYTES_MIN = 64 * 1024;
 
+/** In place of a position: the reading has paused. */
+export const PAUSED = -1;
+
+/**
+ * What a level of the reading goes on with, once a value in it is read: fields of an object, elements of an array, a
+ * length that is to be filled in, an unknown value.
+ */
+export type Frame =
+  | { readonly kind: 'fields'; readonly type: number; readonly depth: number; readonly seen: number }
+  | {
+      readonly kind: 'elements';
+      readonly field: number;
+      readonly element: number;
+      readonly depth: number;
+      readonly start: number;
+    }
+  | { readonly kind: 'length'; readonly start: number }
+  | { readonly kind: 'skip'; readonly depth: number; readonly level: number };
+
 /** State of one transcoding; reused by the next. */
 export class TranscodeBuffer {
   bytes = Buffer.alloc(0);
@@ -39,6 +58,13 @@ export class TranscodeBuffer {
   afterKey = 0;
   /** Closing brackets of the open objects and arrays of an unknown value. */
   readonly open = new Uint8Array(NESTING_MAX + 1);
+  /** The first keys of the request itself, for error messages. */
+  readonly topKeys: string[] = [];
+  /** From this position on, reading pauses after the next value. */
+  pauseAt = Number.POSITIVE_INFINITY;
+  /** Where it paused, and how it goes on: the innermost frame first. */
+  pausedAt = 0;
+  readonly frames: Frame[] = [];
 
   /** Takes a body; returns where it starts. */
   begin(body: Uint8Array): number {
@@ -49,7 +75,22 @@ export class TranscodeBuffer {
     this.bytes.set(body, this.base);
     this.out = START;
     this.enumNames = 0;
+    this.topKeys.length = 0;
+    this.pauseAt = Number.POSITIVE_INFINITY;
+    this.frames.length = 0;
     return this.base;
+  }
+
+  /** Keeps what a level of the reading needs to go on. Returns `PAUSED`. */
+  keep(frame: Frame): number {
+    this.frames.push(frame);
+    return PAUSED;
+  }
+
+  /** The same for the innermost level, which pauses at `at`. */
+  pause(at: number, frame: Frame): number {
+    this.pausedAt = at;
+    return this.keep(frame);
   }
 
   /** A copy of the output, which the caller owns. */
@@ -84,6 +125,7 @@ export class TranscodeBuffer {
     const shift = this.end - end;
     this.bytes.set(bytes.subarray(at, end), at + shift);
     this.base = base + shift;
+    this.pauseAt += shift;
     return at + shift;
   }
 
