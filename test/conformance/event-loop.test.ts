@@ -1,0 +1,80 @@
+/**
+ * The event loop never stands still for long, whatever legal requests come, and however many at once: the CI-sized form
+ * of `npm run torture -- loop`.
+ */
+
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { call } from '../../scripts/torture/loop-attack.ts';
+import { distinctStreams, filled, jsonRecord, repeatedJson } from '../../scripts/torture/loop-bodies.ts';
+import { pingFlood, resetFlood } from '../../scripts/torture/loop-frames.ts';
+import { type ProbedServer, startProbedServer } from '../../scripts/torture/probed-server.ts';
+
+/** Processor time of the main thread in one turn. */
+const TURN_MS_MAX = 200;
+const PLANTED_MS = 300;
+const MiB = 1024 * 1024;
+
+let server: ProbedServer;
+
+beforeAll(async () => {
+  server = await startProbedServer();
+});
+
+afterAll(() => server.stop());
+
+async function worstTurnMs(act: () => Promise<unknown>): Promise<number> {
+  await server.worstTurnMs();
+  await act();
+  return server.worstTurnMs();
+}
+
+function post(body: Buffer, contentType: string): Promise<string> {
+  return call(server, { method: 'POST', path: '/v1/logs', headers: { 'content-type': contentType }, body });
+}
+
+test('a turn of 300 ms is found', async () => {
+  expect(await worstTurnMs(() => server.plant(PLANTED_MS))).toBeGreaterThanOrEqual(PLANTED_MS);
+});
+
+describe('no turn takes 200 ms of processor time', () => {
+  test('for 100,000 records that each name a stream of their own, of which those beyond 10,000 are rejected', async () => {
+    const body = distinctStreams(100_000);
+    let answer = '';
+    const worst = await worstTurnMs(async () => {
+      answer = await post(body, 'application/x-protobuf');
+    });
+    expect(answer).toMatch(
+      /^200 .*rejected 90000 log records of stream "s\/10000" and 89999 more: .*at most 10000 streams/s,
+    );
+    expect(worst).toBeLessThan(TURN_MS_MAX);
+    expect(await worstTurnMs(() => post(body, 'application/x-protobuf'))).toBeLessThan(TURN_MS_MAX);
+  });
+
+  test.each([
+    [
+      'attributes',
+      repeatedJson(...jsonRecord('"attributes":[…]'), '{"key":"k","value":{"stringValue":"a value"}}', 15 * MiB),
+    ],
+    ['values under an unknown key', repeatedJson('{"x":[', ']}', '1', 15 * MiB)],
+    ['a long string', Buffer.concat([Buffer.from('{"x":"'), filled(15 * MiB, '\\u00e9'), Buffer.from('"}')])],
+  ])('for four JSON bodies of 15 MiB at once: %s', async (_, body) => {
+    const four = (): Promise<unknown> => Promise.all([1, 2, 3, 4].map(() => post(body, 'application/json')));
+    expect(await worstTurnMs(four)).toBeLessThan(TURN_MS_MAX);
+  });
+
+  test('for requests without a token on HTTP/2 that are reset at once, over sixteen connections', async () => {
+    const flood = resetFlood(server.port);
+    // While the server stands still, all of it arrives: then it is there in one turn.
+    const act = async (): Promise<void> => {
+      const floods = Array.from({ length: 16 }, flood);
+      await server.plant(50);
+      await Promise.all(floods);
+    };
+    expect(await worstTurnMs(act)).toBeLessThan(TURN_MS_MAX);
+  });
+
+  test('for the pings of eight WebSocket readers', async () => {
+    const flood = await pingFlood(server);
+    expect(await worstTurnMs(() => Promise.all(Array.from({ length: 8 }, flood)))).toBeLessThan(TURN_MS_MAX);
+  });
+});
