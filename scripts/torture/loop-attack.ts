@@ -18,7 +18,7 @@ export interface Attack {
 /** Does it once; resolves when the server has answered. */
 export type Shot = () => Promise<unknown>;
 
-interface Call {
+export interface Call {
   readonly method: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;

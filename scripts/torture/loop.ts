@@ -4,6 +4,7 @@
  */
 
 import { ATTACKS } from './loop-attacks.ts';
+import { S2_ATTACKS } from './loop-s2-attacks.ts';
 import { startProbedServer } from './probed-server.ts';
 
 /** A turn takes no more processor time, whatever is legal. */
@@ -19,7 +20,7 @@ export async function run(): Promise<void> {
     const planted = await server.worstTurnMs();
     process.stdout.write(`${String(planted).padStart(6)} ms  planted: ${PLANTED_MS} ms\n`);
     if (planted < PLANTED_MS) throw new Error('the probe does not find a planted turn');
-    for (const attack of ATTACKS) {
+    for (const attack of [...ATTACKS, ...S2_ATTACKS]) {
       if (only !== undefined && !attack.name.includes(only)) continue;
       const shoot = await attack.prepare(server);
       await server.worstTurnMs();

@@ -22,6 +22,9 @@ export const OTLP_LIMITS: OtlpLimits = {
   requestRecordsMax: 100_000,
 };
 
+/** Bytes of one string, number or run of white space in OTLP/JSON: more than a record can hold, also all in escapes. */
+export const JSON_TOKEN_BYTES_MAX = 8 * MiB;
+
 /** Streams that one OTLP request may write to: each costs the server as much as a small request of its own. */
 export const REQUEST_STREAMS_MAX = 10_000;
 

@@ -3,6 +3,7 @@
  * and acknowledged in their order. The first one that fails ends the session, and nothing behind it is looked at.
  */
 
+import { beginWork } from '../../encoding/turns.ts';
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { LiveSession } from '../../readers/reader-set.ts';
@@ -144,7 +145,7 @@ class AppendSession implements LiveSession {
   }
 
   #admit(message: Buffer): Promise<void> | undefined {
-    const admitted = this.#window.enter(message.length);
+    const admitted = this.#window.enter(message.length) ?? beginWork(message.length);
     if (admitted !== undefined) return admitted.then(() => this.#handIn(message));
     this.#handIn(message);
     return undefined;

@@ -37,15 +37,13 @@ import {
   skipSpace,
   writeLength,
 } from './text.ts';
-import type { TranscodeBuffer } from './transcode-buffer.ts';
+import { MOVED_BITS, type TranscodeBuffer } from './transcode-buffer.ts';
 
 const LOWER_N = 0x6e;
 const A_KEY = 'a key in double quotes';
 /** So many keys of a request are kept for messages of errors, and so many bytes of each. */
 const TOP_KEYS_MAX = 32;
 const TOP_KEY_BYTES_MAX = 200;
-/** Reading a byte takes as long as moving 2^3. */
-const MOVED_BITS = 3;
 
 const fields = FIELDS;
 

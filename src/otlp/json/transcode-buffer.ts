@@ -23,6 +23,8 @@ const MARGIN = 64;
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 const BYTES_MIN = 64 * 1024;
 
+/** Reading a byte takes as long as moving 2^3. */
+export const MOVED_BITS = 3;
 /** In place of a position: the reading has paused. */
 export const PAUSED = -1;
 
@@ -68,17 +70,22 @@ export class TranscodeBuffer {
 
   /** Takes a body; returns where it starts. */
   begin(body: Uint8Array): number {
-    const needed = START + MARGIN + (body.length >> 4) + body.length + PADDING;
+    this.reserve(body.length).set(body);
+    return this.base;
+  }
+
+  /** The room for a body of that length, which the caller must fill before anything is read. */
+  reserve(length: number): Uint8Array {
+    const needed = START + MARGIN + (length >> 4) + length + PADDING;
     if (needed > this.bytes.length) this.allocate(Math.max(BYTES_MIN, needed, Math.min(2 * needed, KEPT_BYTES_MAX)));
     this.end = this.bytes.length - PADDING;
-    this.base = this.end - body.length;
-    this.bytes.set(body, this.base);
+    this.base = this.end - length;
     this.out = START;
     this.enumNames = 0;
     this.topKeys.length = 0;
     this.pauseAt = Number.POSITIVE_INFINITY;
     this.frames.length = 0;
-    return this.base;
+    return this.bytes.subarray(this.base, this.end);
   }
 
   /** Keeps what a level of the reading needs to go on. Returns `PAUSED`. */
@@ -93,12 +100,9 @@ export class TranscodeBuffer {
     return this.keep(frame);
   }
 
-  /** A copy of the output, which the caller owns. */
-  result(): Uint8Array {
-    const length = this.out - START;
-    const copy = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-    copy.set(this.bytes.subarray(START, this.out));
-    return copy;
+  /** What was written, valid until the next use. */
+  get output(): Uint8Array {
+    return this.bytes.subarray(START, this.out);
   }
 
   /** Bytes as text. Slow: for numbers of unusual forms and for error messages. */

@@ -4,20 +4,24 @@
  */
 
 import { goOnWithWork } from '../../encoding/turns.ts';
-import { YIELD_BYTES } from '../../model/limits.ts';
+import { JSON_TOKEN_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
 import { syntaxFault } from './fault.ts';
 import { explainEmpty, explainNoObject } from './hints.ts';
 import { readMessage, resume } from './message.ts';
 import { REQUEST_TYPES } from './tables.ts';
 import { OPEN_BRACE, skipSpace } from './text.ts';
-import { START, TranscodeBuffer } from './transcode-buffer.ts';
+import { TokenLengths } from './token-lengths.ts';
+import { MOVED_BITS, START, TranscodeBuffer } from './transcode-buffer.ts';
 
 /** Counts what requests held that OTLP does not allow and we tolerate. */
 export interface JsonTally {
   /** Enum values that came as names; OTLP/JSON has integers. */
   enumNames: number;
 }
+
+/** Looking for the ends of tokens is so much faster than reading them. */
+const TOKEN_PIECE = 4;
 
 /** For what is transcoded at once, so one buffer is enough. */
 const atOnce = new TranscodeBuffer();
@@ -37,13 +41,20 @@ let lastLarge: Promise<unknown> = Promise.resolve();
  */
 export function transcodeJson(signal: Signal, body: Uint8Array, tally?: JsonTally): Uint8Array {
   try {
-    return finish(atOnce, begin(atOnce, signal, body), signal, tally);
+    const first = atOnce.begin(body);
+    const output = finish(atOnce, begin(atOnce, first, signal), signal, tally);
+    const copy = roomFor(output);
+    copy.set(output);
+    return copy;
   } finally {
     atOnce.release();
   }
 }
 
-/** The same in pieces, between which others run. The body must not change meanwhile. */
+/**
+ * The same in pieces, between which others run. The body must not change meanwhile.
+ * @throws TailraceError also `too_large`, for a single value of many megabytes
+ */
 export function transcodeInTurns(
   signal: Signal,
   body: Uint8Array,
@@ -61,21 +72,41 @@ async function inTurns(
   tally: JsonTally | undefined,
   pieceBytes: number,
 ): Promise<Uint8Array> {
+  if (body.length > JSON_TOKEN_BYTES_MAX) {
+    const lengths = new TokenLengths(body);
+    do await goOnWithWork(YIELD_BYTES);
+    while (!lengths.step(TOKEN_PIECE * pieceBytes));
+  }
   const buffer = new TranscodeBuffer();
-  await goOnWithWork(YIELD_BYTES);
-  let at = begin(buffer, signal, body, pieceBytes);
+  await copyInTurns(body, buffer.reserve(body.length));
+  let at = begin(buffer, buffer.base, signal, pieceBytes);
   while (at < 0) {
     await goOnWithWork(YIELD_BYTES);
     buffer.pauseAt = buffer.pausedAt + pieceBytes;
     at = resume(buffer);
   }
-  await goOnWithWork(YIELD_BYTES);
-  return finish(buffer, at, signal, tally);
+  const output = finish(buffer, at, signal, tally);
+  const copy = roomFor(output);
+  await copyInTurns(output, copy);
+  return copy;
+}
+
+/** Memory that belongs to the caller of the transcoder. */
+function roomFor(output: Uint8Array): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(output.length).buffer);
+}
+
+async function copyInTurns(source: Uint8Array, target: Uint8Array): Promise<void> {
+  const piece = YIELD_BYTES << MOVED_BITS;
+  for (let at = 0; at < source.length; at += piece) {
+    await goOnWithWork(YIELD_BYTES);
+    target.set(source.subarray(at, at + piece), at);
+  }
 }
 
 /** Reads the request, up to its end or to where it pauses. */
-function begin(buffer: TranscodeBuffer, signal: Signal, body: Uint8Array, pauseAfter?: number): number {
-  const first = skipSpace(buffer, skipMark(buffer, buffer.begin(body)));
+function begin(buffer: TranscodeBuffer, start: number, signal: Signal, pauseAfter?: number): number {
+  const first = skipSpace(buffer, skipMark(buffer, start));
   // A zero after the brace means UTF-16.
   if (buffer.view.getUint8(first) !== OPEN_BRACE || buffer.view.getUint8(first + 1) === 0) {
     throw explainNoObject(buffer, first, signal);
@@ -84,13 +115,13 @@ function begin(buffer: TranscodeBuffer, signal: Signal, body: Uint8Array, pauseA
   return readMessage(buffer, first + 1, REQUEST_TYPES[signal], 1);
 }
 
-/** Checks that nothing follows the object that ended at `at`. */
+/** Checks that nothing follows the object that ended at `at`; returns the output in the buffer. */
 function finish(buffer: TranscodeBuffer, at: number, signal: Signal, tally: JsonTally | undefined): Uint8Array {
   const after = skipSpace(buffer, at);
   if (after < buffer.end) throw syntaxFault(buffer, after, 'the end of the body (one object is a request)');
   if (buffer.out === START) explainEmpty(buffer, signal);
   if (tally !== undefined) tally.enumNames += buffer.enumNames;
-  return buffer.result();
+  return buffer.output;
 }
 
 /** Returns the position after the byte order mark of UTF-8, which editors on Windows write. */
