@@ -24,16 +24,13 @@ export async function run(): Promise<void> {
       if (only !== undefined && !attack.name.includes(only)) continue;
       const shoot = await attack.prepare(server);
       await server.worstTurnMs();
-      const answer = await shoot();
+      await shoot();
       const alone = await server.worstTurnMs();
-      const again = await Promise.allSettled(Array.from({ length: attack.together }, shoot));
+      // Requests that a flood of them pushes out are no failure here.
+      await Promise.allSettled(Array.from({ length: attack.together }, shoot));
       const together = await server.worstTurnMs();
       const line = `${attack.name}: ${alone} ms alone, ${together} ms with ${attack.together} at once`;
-      if (process.env.LOOP_VERBOSE)
-        process.stdout.write(
-          `${line}  ${String(answer).slice(0, 200)} ${again.filter((a) => a.status === 'rejected').length}\n`,
-        );
-      else process.stdout.write(`${line}\n`);
+      process.stdout.write(`${line}\n`);
       if (Math.max(alone, together) > TURN_MS_MAX) failed.push(line);
     }
   } finally {

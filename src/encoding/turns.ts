@@ -5,7 +5,7 @@
  * what waits does not depend on how busy the machine is.
  */
 
-import { TURN_BYTES } from '../model/limits.ts';
+import { TURN_BYTES, YIELD_BYTES } from '../model/limits.ts';
 
 /** Those that wait, first come first. */
 class Line {
@@ -50,6 +50,23 @@ export function beginWork(bytes: number): Promise<void> | undefined {
 export function goOnWithWork(bytes: number): Promise<void> {
   arm();
   return goingOn.wait(bytes);
+}
+
+/** Does work that yields after each piece of it: others run between the pieces. */
+export async function inTurns<T>(work: Generator<void, T>): Promise<T> {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+    await goOnWithWork(YIELD_BYTES);
+  }
+}
+
+/** Does work that could be done in turns, at once. */
+export function atOnce<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+  }
 }
 
 function arm(): void {

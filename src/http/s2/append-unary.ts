@@ -1,6 +1,6 @@
 /** One batch, one answer: JSON or protobuf in, JSON or protobuf out (S2 API §4.4). */
 
-import { beginWork, goOnWithWork } from '../../encoding/turns.ts';
+import { beginWork, goOnWithWork, inTurns } from '../../encoding/turns.ts';
 import { checkBatch } from '../../log/check-batch.ts';
 import { TailraceError } from '../../model/error.ts';
 import { APPEND_JSON_BODY_BYTES_MAX, APPEND_PROTO_BODY_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
@@ -8,8 +8,7 @@ import type { AppendAck } from '../../model/position.ts';
 import { appendAckJson, encodeAppendAck } from '../../s2/append/ack.ts';
 import type { AppendInput } from '../../s2/append/input.ts';
 import { parsingAppendJson } from '../../s2/append/json.ts';
-import { decodeAppendInput } from '../../s2/append/proto.ts';
-import type { JsonFormat } from '../../s2/batch/json.ts';
+import { decodingAppendInput } from '../../s2/append/proto.ts';
 import { auditorOfCommands } from '../audit.ts';
 import { type RequestBody, readBody } from '../body/read-body.ts';
 import type { RecordDeps } from '../context.ts';
@@ -28,22 +27,12 @@ export async function appendUnary(exchange: Exchange, call: AppendCall, deps: Re
   try {
     const beginning = beginWork(body.bytes.length);
     if (beginning !== undefined) await beginning;
-    const input = isProto ? decodeAppendInput(body.bytes) : await parse(body.bytes, call.format);
+    const input = await inTurns(isProto ? decodingAppendInput(body.bytes) : parsingAppendJson(body.bytes, call.format));
     // What follows is not cut into pieces.
     if (body.bytes.length > YIELD_BYTES) await goOnWithWork(body.bytes.length);
     await append(exchange, call, input, deps);
   } finally {
     body.release();
-  }
-}
-
-/** Others run between the pieces of a large body. */
-async function parse(bytes: Uint8Array, format: JsonFormat): Promise<AppendInput> {
-  const parsing = parsingAppendJson(bytes, format);
-  for (;;) {
-    const { done, value } = parsing.next();
-    if (done === true) return value;
-    await goOnWithWork(YIELD_BYTES);
   }
 }
 

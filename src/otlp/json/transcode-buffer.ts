@@ -26,7 +26,7 @@ const BYTES_MIN = 64 * 1024;
 /** Reading a byte takes as long as moving 2^3. */
 export const MOVED_BITS = 3;
 /** In place of a position: the reading has paused. */
-export const PAUSED = -1;
+const PAUSED = -1;
 
 /**
  * What a level of the reading goes on with, once a value in it is read: fields of an object, elements of an array, a

@@ -4,6 +4,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
+import { atOnce } from '../../encoding/turns.ts';
 import { TailraceError } from '../../model/error.ts';
 import { APPEND_RECORDS_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { Header, RecordInput } from '../../model/record.ts';
@@ -16,11 +17,7 @@ import { type AppendInput, matchable, NO_BYTES, NO_HEADERS, timestampTooLarge } 
  * @throws TailraceError `bad_json` when it cannot be decoded; `invalid` for wrong base64 and a timestamp above 2^53 − 1
  */
 export function parseAppendJson(bytes: Uint8Array, format: JsonFormat): AppendInput {
-  const parsing = parsingAppendJson(bytes, format);
-  for (;;) {
-    const { done, value } = parsing.next();
-    if (done === true) return value;
-  }
+  return atOnce(parsingAppendJson(bytes, format));
 }
 
 /** The same in pieces, between which others may run: the body may have hundreds of thousands of headers. */
