@@ -5,6 +5,8 @@ import { request } from 'node:http';
 export interface Target {
   readonly port: number;
   readonly token: string;
+  /** Makes the server stand still for so long. */
+  readonly plant: (ms: number) => Promise<void>;
 }
 
 export interface Attack {

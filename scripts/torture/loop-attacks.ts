@@ -8,6 +8,7 @@ import { pingFlood, resetFlood } from './loop-frames.ts';
 
 const compress = promisify(gzip);
 const MiB = 1024 * 1024;
+const STILL_MS = 100;
 
 export const ATTACKS: readonly Attack[] = [
   otlp('10,000 streams', 'pb', 4, () => distinctStreams(10_000)),
@@ -99,11 +100,15 @@ export const ATTACKS: readonly Attack[] = [
   ),
   otlp('small requests', 'pb', 1_000, () => distinctStreams(1)),
   {
-    name: 'HTTP/2: requests that are reset at once',
-    together: 16,
-    prepare: async ({ port }) => resetFlood(port),
+    name: 'HTTP/2: requests that are reset at once, over 16 connections',
+    together: 4,
+    prepare: async ({ port, plant }) => resetFlood(port, 16, () => plant(STILL_MS)),
   },
-  { name: 'WebSocket: pings', together: 8, prepare: pingFlood },
+  {
+    name: 'WebSocket: pings of 24 readers',
+    together: 4,
+    prepare: (target) => pingFlood(target, 24, () => target.plant(STILL_MS)),
+  },
 ];
 
 function manyRecords(): Buffer {

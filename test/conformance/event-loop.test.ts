@@ -3,6 +3,7 @@
  * of `npm run torture -- loop`.
  */
 
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { call } from '../../scripts/torture/loop-attack.ts';
 import { distinctStreams, filled, jsonRecord, repeatedJson } from '../../scripts/torture/loop-bodies.ts';
@@ -29,7 +30,8 @@ async function worstTurnMs(act: () => Promise<unknown>): Promise<number> {
 }
 
 function post(body: Buffer, contentType: string): Promise<string> {
-  return call(server, { method: 'POST', path: '/v1/logs', headers: { 'content-type': contentType }, body });
+  const headers = { 'content-type': contentType, 'content-encoding': 'gzip' };
+  return call(server, { method: 'POST', path: '/v1/logs', headers, body: gzipSync(body, { level: 1 }) });
 }
 
 test('a turn of 300 ms is found', async () => {
@@ -53,13 +55,13 @@ describe('no turn takes 200 ms of processor time', () => {
   test.each([
     [
       'attributes',
-      repeatedJson(...jsonRecord('"attributes":[…]'), '{"key":"k","value":{"stringValue":"a value"}}', 15 * MiB),
+      repeatedJson(...jsonRecord('"attributes":[…]'), '{"key":"k","value":{"stringValue":"a value"}}', 60 * MiB),
     ],
     ['values under an unknown key', repeatedJson('{"x":[', ']}', '1', 15 * MiB)],
     ['a long string', Buffer.concat([Buffer.from('{"x":"'), filled(7 * MiB, '\\u00e9'), Buffer.from('"}')])],
-  ])('for four large JSON bodies at once: %s', async (_, body) => {
-    const four = (): Promise<unknown> => Promise.all([1, 2, 3, 4].map(() => post(body, 'application/json')));
-    expect(await worstTurnMs(four)).toBeLessThan(TURN_MS_MAX);
+  ])('for two large JSON bodies at once: %s', async (_, body) => {
+    const two = (): Promise<unknown> => Promise.all([1, 2].map(() => post(body, 'application/json')));
+    expect(await worstTurnMs(two)).toBeLessThan(TURN_MS_MAX);
   });
 
   test('for appends and reads of records with 262,000 headers, as JSON and as protobuf', async () => {
@@ -76,18 +78,11 @@ describe('no turn takes 200 ms of processor time', () => {
   });
 
   test('for requests without a token on HTTP/2 that are reset at once, over sixteen connections', async () => {
-    const flood = resetFlood(server.port);
-    // While the server stands still, all of it arrives: then it is there in one turn.
-    const act = async (): Promise<void> => {
-      const floods = Array.from({ length: 16 }, flood);
-      await server.plant(50);
-      await Promise.all(floods);
-    };
-    expect(await worstTurnMs(act)).toBeLessThan(TURN_MS_MAX);
+    expect(await worstTurnMs(resetFlood(server.port, 16, () => server.plant(100)))).toBeLessThan(TURN_MS_MAX);
   });
 
-  test('for the pings of eight WebSocket readers', async () => {
-    const flood = await pingFlood(server);
-    expect(await worstTurnMs(() => Promise.all(Array.from({ length: 8 }, flood)))).toBeLessThan(TURN_MS_MAX);
+  test('for the pings of 24 WebSocket readers', async () => {
+    const flood = await pingFlood(server, 24, () => server.plant(100));
+    expect(await worstTurnMs(flood)).toBeLessThan(TURN_MS_MAX);
   });
 });
