@@ -1,6 +1,7 @@
 /** Every command, in groups, in the order of the help. Loading them all takes longer than most of them run. */
 
 import type { Command } from 'commander';
+import { addLeads } from './lead-on.ts';
 
 /** Adds a command to the program. */
 type Add = (program: Command) => void;
@@ -51,4 +52,5 @@ export async function addCommands(program: Command, args: readonly string[]): Pr
       if (!isKnown || name === asked) (await load())(program);
     }
   }
+  addLeads(program, args, isKnown);
 }

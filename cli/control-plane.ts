@@ -1,7 +1,7 @@
 /** What the commands for basins and for streams have in common: their verbs, flags of lists, and how entries look. */
 
 import type { Command } from 'commander';
-import type { ProvisionResult } from '../src/client/control.ts';
+import type { ProvisionResponse } from '../src/client/control.ts';
 import { addJsonOption, type CommandOptions } from './call.ts';
 import { wholeNumber } from './flags/arguments.ts';
 import { addConnectionOptions } from './flags/connection.ts';
@@ -77,6 +77,6 @@ export function listedText(
 }
 
 /** What a create or ensure did, in words. */
-export function provisionText(result: ProvisionResult<unknown>['result'], uri: string): string {
+export function provisionText(result: ProvisionResponse<unknown>['result'], uri: string): string {
   return `${result === 'noop' ? 'unchanged' : result} ${escapeControls(uri)}`;
 }

@@ -1,12 +1,13 @@
 /** What may be wrong between this machine and a server: each check says what it found, and how to fix it. */
 
 import { exchange, normalizeEndpoint } from '../src/client/calls.ts';
+import { otlpRefusal, postOtlp } from '../src/client/post-otlp.ts';
 import { TailraceError } from '../src/model/error.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
-import type { ServerConnection } from './flags/connection.ts';
+import { pathHint, type ServerConnection } from './flags/connection.ts';
 
 export interface Finding {
-  readonly check: 'server' | 'port' | 'token' | 'clock';
+  readonly check: 'server' | 'port' | 'token' | 'clock' | 'basin';
   /** A warning needs attention, though nothing fails yet. */
   readonly level: 'ok' | 'warning' | 'fault';
   readonly text: string;
@@ -87,7 +88,7 @@ function serverFinding(
 ): Finding {
   const where = `${endpoint} (from ${from})`;
   if (!isReadiness(body)) {
-    const fix = 'name a Tailrace server with --endpoint, or find out what else uses its port';
+    const fix = pathHint(endpoint) ?? 'name a Tailrace server with --endpoint, or find out what else uses its port';
     const text = `${where} answers ${status}, but is not a Tailrace server`;
     return { check: 'server', level: 'fault', text, fix, code: EXIT.failure };
   }
@@ -129,7 +130,8 @@ function clockFinding(date: string | null, asked: number, answered: number): Fin
   return { check: 'clock', level: 'fault', text, fix, code: EXIT.failure };
 }
 
-async function tokenFinding({ client, token }: ServerConnection, now: number): Promise<Finding> {
+async function tokenFinding(connection: ServerConnection, now: number): Promise<Finding> {
+  const { client, token } = connection;
   const from = token === undefined ? 'no token' : `token from ${token.from}`;
   try {
     const me = await client.whoami();
@@ -140,10 +142,32 @@ async function tokenFinding({ client, token }: ServerConnection, now: number): P
     return { check: 'token', level: 'warning', text, fix: 'issue one that expires later, in time', code: EXIT.ok };
   } catch (error) {
     if (!(error instanceof TailraceError)) throw error;
+    if (token !== undefined && JWT.test(token.value)) return jwtFinding(connection.endpoint.value, token.value, from);
     const fix = token === undefined ? NO_TOKEN_FIX : TOKEN_FIX;
     return { check: 'token', level: 'fault', text: `${from}: ${error.message}`, fix, code: EXIT_CODES[error.code] };
   }
 }
+
+/** JWTs are for OTLP data alone, so they are tried with an empty request, which stores nothing. */
+async function jwtFinding(endpoint: string, jwt: string, from: string): Promise<Finding> {
+  const answer = await postOtlp({
+    url: `${normalizeEndpoint(endpoint)}/v1/logs`,
+    body: Buffer.from('{"resourceLogs":[]}'),
+    contentType: 'application/json',
+    headers: { authorization: `Bearer ${jwt}` },
+  });
+  const refusal = otlpRefusal(answer, 'the token');
+  if (refusal === undefined) {
+    const text = `${from}: a JWT, which sends OTLP data and does nothing else`;
+    return { check: 'token', level: 'ok', text, code: EXIT.ok };
+  }
+  const text = `${from}: a JWT for OTLP data is refused: ${refusal.message}`;
+  return { check: 'token', level: 'fault', text, fix: JWT_FIX, code: EXIT_CODES[refusal.code] };
+}
+
+const JWT = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
+const JWT_FIX =
+  'get a new one where it came from; `tailrace basins get` shows whom a basin trusts, and the log of the server says more';
 
 const NO_TOKEN_FIX = 'set TAILRACE_TOKEN or --token-file, or keep one with `tailrace context add`';
 const TOKEN_FIX =

@@ -55,6 +55,7 @@ export const EXIT_CODES = {
   format_too_new: EXIT.failure,
   corrupt: EXIT.failure,
   unavailable: EXIT.temporary,
+  aborted: EXIT.interrupted,
   closed: EXIT.failure,
   fatal: EXIT.failure,
   internal: EXIT.failure,

@@ -1,6 +1,6 @@
 /** What `tail` and `read` have in common: they read frames, print records and report what else happens. */
 
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClientView, ControlFrame } from '../src/client/frames.ts';
 import type { ReaderOptions, ReadFrame } from '../src/client/reader.ts';
 import { TailraceError } from '../src/model/error.ts';
@@ -15,13 +15,24 @@ import {
   type ReporterOptions,
   watchPipe,
 } from './print/console.ts';
-import { CLI_VIEWS, type CliView, createPrinter, FORMATS, type Format, type Printer } from './print/printer.ts';
+import {
+  CLI_VIEWS,
+  type CliView,
+  createOutputPrinter,
+  createPrinter,
+  FORMATS,
+  type Format,
+  OUTPUTS,
+  type OutputFormat,
+  type Printer,
+} from './print/printer.ts';
 
 export interface ViewOptions extends ReporterOptions, KeyOptions {
   readonly view?: CliView;
   readonly format?: Format;
   readonly json?: boolean;
-  readonly output?: string;
+  readonly output?: OutputFormat;
+  readonly outputFile?: string;
 }
 
 /** The options of a read other than the view, which the printer chooses. */
@@ -43,8 +54,18 @@ export function addViewOptions(command: Command): Command {
     .optionsGroup('Output:')
     .addOption(new Option('--view <view>', 'how a record looks (default: text)').choices(CLI_VIEWS))
     .addOption(new Option('--format <format>', 'format of raw records; chooses --view raw').choices(FORMATS))
-    .option('--json', 'short for --view message: one JSON object a line')
-    .option('-o, --output <file>', 'write to a file instead of stdout');
+    .option('-o, --output <format>', OUTPUT_HELP, outputFormat)
+    .option('--json', 'short for --output json: one JSON object a line')
+    .option('--output-file <file>', 'write to a file instead of stdout');
+}
+
+const OUTPUT_HELP =
+  'text, wide (with number, ids and resource), logfmt, or json (one object a line); --output-file names a file';
+
+function outputFormat(text: string): OutputFormat {
+  const known = OUTPUTS.find((format) => format === text);
+  if (known !== undefined) return known;
+  throw new InvalidArgumentError(`It must be one of ${OUTPUTS.join(', ')}; a file is named with --output-file.`);
 }
 
 /**
@@ -87,14 +108,32 @@ export function untilInterrupted(): AbortSignal {
 }
 
 async function openPrinter(options: ViewOptions): Promise<Pick<Follow, 'output' | 'printer' | 'encryptionKey'>> {
-  const view = chosenView(options);
-  if (options.format !== undefined && view !== 'raw') {
-    throw new TailraceError('config', `--format is for raw records; --view ${view} has one format only`);
-  }
+  const choice = chosenOutput(options);
   const key = encryptionKey(options);
-  const output = await openOutput(options.output, options);
-  if (options.output === undefined) watchPipe();
-  return { output, printer: createPrinter(view, options.format ?? 'json', output), encryptionKey: key };
+  const output = await openOutput(options.outputFile, options);
+  if (options.outputFile === undefined) watchPipe();
+  const printer =
+    'view' in choice
+      ? createPrinter(choice.view, options.format ?? 'json', output)
+      : createOutputPrinter(choice.output, output);
+  return { output, printer, encryptionKey: key };
+}
+
+/** @throws TailraceError `config` for flags that contradict each other */
+function chosenOutput(options: ViewOptions): { readonly output: OutputFormat } | { readonly view: CliView } {
+  const { output, view, format, json } = options;
+  if (output === undefined) {
+    const chosen = chosenView(options);
+    if (format === undefined || chosen === 'raw') return { view: chosen };
+    throw new TailraceError('config', `--format is for raw records; --view ${chosen} has one format only`);
+  }
+  if (view !== undefined || format !== undefined) {
+    throw new TailraceError('config', `--output ${output} chooses the view by itself: leave out --view and --format`);
+  }
+  if (json === true && output !== 'json') {
+    throw new TailraceError('config', `--json is short for --output json; it contradicts --output ${output}`);
+  }
+  return { output };
 }
 
 function tell(

@@ -7,6 +7,7 @@ import { TailraceError } from '../src/model/error.ts';
 import { redact } from '../src/observe/redact.ts';
 import { addCommands } from './all-commands.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
+import { nameHelp } from './lead-on.ts';
 import { createReporter, endWithPipe } from './print/console.ts';
 
 const EXAMPLES = `
@@ -16,26 +17,6 @@ Examples:
   tailrace tail my-app
   tailrace <command> --help                 more about a command, with examples`;
 
-/** The commands of S2's own command line, with ours: a user of that one is told what to type here. */
-const S2_COMMANDS: ReadonlyMap<string, string> = new Map([
-  ['list-basins', 'basins list'],
-  ['create-basin', 'basins create'],
-  ['delete-basin', 'basins delete'],
-  ['get-basin-config', 'basins get'],
-  ['reconfigure-basin', 'basins reconfigure'],
-  ['list-streams', 'streams list'],
-  ['create-stream', 'streams create'],
-  ['delete-stream', 'streams delete'],
-  ['get-stream-config', 'streams get'],
-  ['reconfigure-stream', 'streams reconfigure'],
-  ['list-access-tokens', 'tokens list'],
-  ['issue-access-token', 'tokens issue'],
-  ['revoke-access-token', 'tokens revoke'],
-  ['get-account-metrics', 'metrics'],
-  ['get-basin-metrics', 'metrics'],
-  ['get-stream-metrics', 'metrics'],
-]);
-
 const program = new Command('tailrace')
   .description(
     'Takes OpenTelemetry data in, keeps it as ordered durable streams, and lets readers replay and follow them.',
@@ -44,7 +25,6 @@ const program = new Command('tailrace')
   .addOption(new Option('--color <when>', 'colours in the output').choices(['auto', 'always', 'never']).default('auto'))
   .option('-q, --quiet', 'print only errors and warnings on stderr')
   .configureHelp({ showGlobalOptions: true })
-  .showHelpAfterError('(tailrace --help lists the commands)')
   .addHelpText('after', EXAMPLES)
   // The message of commander may repeat a secret that follows an unknown flag, and such output is often kept.
   .configureOutput({ writeErr: (text) => void process.stderr.write(redact(text)) })
@@ -56,6 +36,7 @@ program.hook('preAction', (_program, command) => {
   );
 });
 await addCommands(program, process.argv.slice(2));
+nameHelp(program);
 
 endWithPipe();
 try {
@@ -68,11 +49,7 @@ try {
 function report(error: unknown): number {
   // Commander has printed it already. Help and version arrive here too, with code 0.
   const reporter = createReporter(program.opts());
-  if (error instanceof CommanderError) {
-    const ours = error.code === 'commander.unknownCommand' ? S2_COMMANDS.get(program.args[0] ?? '') : undefined;
-    if (ours !== undefined) reporter.warn(`here it is \`tailrace ${ours}\``);
-    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  }
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (!(error instanceof TailraceError)) {
     reporter.error(`tailrace: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return EXIT.failure;

@@ -24,7 +24,7 @@ type Message = readonly MessageField[];
 export type Attribute = string | boolean | bigint | number | readonly Attribute[];
 
 /** What every item of a request shares. */
-export interface Origin {
+export interface MessageOrigin {
   readonly resource: ReadonlyMap<string, Attribute>;
   readonly scope: string;
 }
@@ -62,7 +62,7 @@ export type RequestItems =
   | { readonly signal: 'metrics'; readonly items: readonly MetricItem[] };
 
 /** The request, in bytes. */
-export function encodeRequest(origin: Origin, items: RequestItems, encoding: 'protobuf' | 'json'): Uint8Array {
+export function encodeRequest(origin: MessageOrigin, items: RequestItems, encoding: 'protobuf' | 'json'): Uint8Array {
   const message = request(origin, items);
   return encoding === 'json' ? Buffer.from(JSON.stringify(toJson(message))) : Buffer.concat(toProtobuf(message));
 }
@@ -73,7 +73,7 @@ const NAMES: Readonly<Record<Signal, readonly [resource: string, scope: string, 
   metrics: ['resourceMetrics', 'scopeMetrics', 'metrics'],
 };
 
-function request(origin: Origin, items: RequestItems): Message {
+function request(origin: MessageOrigin, items: RequestItems): Message {
   const [resources, scopes, records] = NAMES[items.signal];
   const scope: Message = [
     [1, 'scope', { message: [[1, 'name', { text: origin.scope }]] }],

@@ -10,7 +10,7 @@ if (!existsSync(TSC)) {
   console.error('TypeScript is not installed: run `npm ci` first');
   process.exit(1);
 }
-// Beside dist/ and not in a temporary directory: a rename must not cross file systems, and source maps are relative.
+// Beside dist/ and not in a temporary directory: a rename must not cross file systems.
 const fresh = mkdtempSync(path.join(ROOT, 'dist.'));
 process.exitCode = 1;
 try {

@@ -27,6 +27,7 @@ const STEPS = [
   },
   { name: 'generated files', script: 'scripts/generate-proto.mjs', args: ['--check'] },
   { name: 'command reference', script: 'scripts/generate-cli-readme.mjs', args: ['--check'] },
+  { name: 'package', script: 'scripts/package-rules.mjs', args: [] },
   { name: 'lock file', script: 'scripts/complete-lock.mjs', args: ['--check'] },
   { name: 'house rules', script: 'scripts/house-rules.mjs', args: [] },
 ];
@@ -52,7 +53,7 @@ async function run(step) {
   const { code, output } = await capture(args);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${code === 0 ? 'ok    ' : 'FAILED'} ${step.name} (${seconds} s)`);
-  if (code !== 0) console.log(output.trimEnd().replaceAll(/^/gm, '    '));
+  if (code !== 0 || output.startsWith('skipped')) console.log(output.trimEnd().replaceAll(/^/gm, '    '));
   return code === 0;
 }
 

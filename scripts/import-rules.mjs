@@ -37,7 +37,8 @@ const HOMES = {
   lmdb: '^src/storage/lmdb[^/]*[.]ts$',
   msgpackr: '^src/storage/values[.]ts$',
   'lz4-napi': BLOCKS,
-  zstddec: '^src/encoding/zstd-wasm[.]ts$',
+  zstddec: '^src/encoding/zstd/wasm[.]ts$',
+  'libsodium-wrappers-sumo': '^src/storage/block/ciphers[.]ts$',
   protobufjs: '^src/(otlp|s2)/',
   ws: '^src/(socket|client)/',
   zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|oidc|token)-json[.]ts$)',
@@ -68,6 +69,14 @@ export default {
   forbidden: [
     ...layers,
     ...homes,
+    {
+      name: 'costly-packages-load-when-needed',
+      comment:
+        'WebAssembly takes time and memory: most servers never need it, so it is imported where it is used first',
+      severity: 'error',
+      from: { path: '^(src|cli)/' },
+      to: { path: '(^|/)node_modules/(libsodium-wrappers-sumo|zstddec)/', dynamic: false },
+    },
     {
       name: 'no-cycles',
       severity: 'error',

@@ -43,6 +43,11 @@ export function ensureBuilt() {
   if (status !== 0) fail('the build failed: see above', status);
 }
 
+/** Whether dist/ was made from these sources. */
+export function isBuilt() {
+  return buildReason() === undefined;
+}
+
 /** A hash over names and contents of everything that a build reads: exact, unlike the times of files. */
 export function sourcesFingerprint() {
   const hash = createHash('sha256');

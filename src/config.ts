@@ -7,7 +7,13 @@ import { z } from 'zod';
 import { isLoopback } from './access/loopback.ts';
 import { ANY_ORIGIN, normalOrigin, originWithin } from './access/origins.ts';
 import { TailraceError } from './model/error.ts';
-import { EXCHANGE_TTL_MS, MEMORY_LIMIT_BYTES, OTLP_LIMITS, SHUTDOWN_TIMEOUT_MS } from './model/limits.ts';
+import {
+  BASIN_NAME_BYTES_MAX,
+  EXCHANGE_TTL_MS,
+  MEMORY_LIMIT_BYTES,
+  OTLP_LIMITS,
+  SHUTDOWN_TIMEOUT_MS,
+} from './model/limits.ts';
 import { basinNameFault } from './model/names.ts';
 import { LOG_LEVELS } from './observe/logger.ts';
 
@@ -93,6 +99,12 @@ const schema = z
       value: 'name',
       description: 'basin of requests that name none; made when missing',
     }),
+    basinHostSuffix: field(domain().optional(), undefined, {
+      flag: 'basin-host-suffix',
+      env: 'TAILRACE_BASIN_HOST_SUFFIX',
+      value: 'domain',
+      description: 'domain whose host names choose a basin, <basin>.domain, as <basin>.localhost always does',
+    }),
     defaultStream: field(z.string(), '{service.name}', {
       flag: 'default-stream',
       env: 'TAILRACE_DEFAULT_STREAM',
@@ -161,8 +173,8 @@ const schema = z
   })
   .check(contradictions);
 
-/** Options of `createServer`, all optional; sizes and durations are numbers (bytes, ms) or text (`512MiB`, `10s`). */
-export type ServerOptions = z.input<typeof schema>;
+/** What the schema takes: `ServerOptions`, as a test makes sure. */
+export type ConfigInput = z.input<typeof schema>;
 /** The same, checked and complete; sizes and durations are numbers of bytes and milliseconds. */
 export type Config = z.output<typeof schema>;
 
@@ -189,7 +201,7 @@ export function parseConfig(options: unknown): Config {
 }
 
 /**
- * A flag comes before the environment, and that before the default. `flags` has the keys of {@link ServerOptions};
+ * A flag comes before the environment, and that before the default. `flags` has the keys of `ServerOptions`;
  * undefined means that the flag is not given.
  * @throws TailraceError `config`
  */
@@ -284,6 +296,23 @@ function origins() {
       return known.size === 0 ? undefined : [...known];
     });
 }
+
+/** Below a domain there may be names of basins; below an address there are none. */
+function domain() {
+  return z.string().transform((value, context) => {
+    const name = value.trim().toLowerCase().replace(/^\./, '');
+    if (name.length <= DOMAIN_CHARS_MAX && DOMAIN.test(name)) return name;
+    context.addIssue({
+      code: 'custom',
+      message: `must be a domain such as b.example.com, not ${JSON.stringify(value)}`,
+    });
+    return z.NEVER;
+  });
+}
+
+const DOMAIN = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
+/** A name of 253 characters at most (RFC 1035) has space for the longest basin and its dot. */
+const DOMAIN_CHARS_MAX = 253 - BASIN_NAME_BYTES_MAX - 1;
 
 function noOrigin(text: string): string {
   const meant = originWithin(text);

@@ -1,13 +1,60 @@
 /** The public API for programs that embed Tailrace or call a server. */
 
+import type { ServerOptions } from './options.ts';
+import { createServer as composeServer } from './server.ts';
+import type { StoreParts } from './store-parts.ts';
+import type { TailraceServer } from './tailrace-server.ts';
+
+/**
+ * A server in your own process: opens the data directory and builds the servers. Nothing listens yet.
+ * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
+ */
+export const createServer: (options?: ServerOptions, parts?: StoreParts) => Promise<TailraceServer> = composeServer;
+
 // A client for a server in another process.
-export { type Client, type ClientOptions, createClient } from './client/client.ts';
-export type { BasinConfigJson, StreamConfigJson } from './client/config-json.ts';
-export { type AppendRecord, fenceRecord, trimRecord } from './client/records.ts';
-export type { ServerOptions } from './config.ts';
-export { type OtlpOptions, openTailrace, type ReadOptions, type Tailrace } from './library.ts';
+export type {
+  AppendConditions,
+  AppendHeader,
+  AppendRecord,
+  BinaryRecord,
+} from './client/append-input.ts';
+export {
+  type Client,
+  type ClientOptions,
+  type ConfirmedClock,
+  createClient,
+  type OtlpContentType,
+} from './client/client.ts';
+export type { BasinConfigJson, OidcJson, StreamConfigJson } from './client/config-json.ts';
+export type {
+  BasinEntry,
+  ControlCalls,
+  CreateRequestOptions,
+  ListRequestOptions,
+  ProvisionResponse,
+  StreamEntry,
+} from './client/control.ts';
+export type { BatchContent, BatchFrame, ClientView, ControlFrame, MessageRow } from './client/frames.ts';
+export type { OtlpResponse } from './client/post-otlp.ts';
+export type { ReaderOptions, ReadFrame } from './client/reader.ts';
+export { type AppendRequestOptions, fenceRecord, type RecordCalls, trimRecord } from './client/records.ts';
+export type { RequestOptions } from './client/request.ts';
+export type {
+  GroupJson,
+  ResourceSetJson,
+  ScopeJson,
+  SigningKeyJson,
+  TokenCalls,
+  TokenJson,
+  WhoamiBasins,
+  WhoamiJson,
+} from './client/tokens.ts';
+export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.ts';
+// The store alone.
+export { type OtlpOptions, openTailrace, type ReadOptions, type StoreOptions, type Tailrace } from './library.ts';
 // Work on a data directory that no server uses.
 export {
+  type Compacted,
   type CompactReport,
   compact,
   type Fault,
@@ -18,12 +65,17 @@ export {
   saveBackup,
   verify,
 } from './maintenance.ts';
+export type { AbortSignalLike, MinimalAbortSignal } from './model/abort-signal.ts';
 export type { Clock } from './model/clock.ts';
-// What both throw and return.
+// What all of them throw and return.
 export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.ts';
 export type { AppendAck, Position } from './model/position.ts';
 export type { ReadStart } from './model/read-range.ts';
 export type { Header, Signal, StreamRecord } from './model/record.ts';
-export type { Logger } from './observe/logger.ts';
-// A server in your own process, and the store alone.
-export { createServer, type ServerAddress, type TailraceServer } from './server.ts';
+export type { UsageInterval, UsagePoint } from './model/usage.ts';
+export type { LogFields, Logger } from './observe/logger.ts';
+export type { ServerOptions } from './options.ts';
+export type { IngestResult } from './otlp/ingest-result.ts';
+export type { RejectionKind, RejectionReason } from './otlp/rejections.ts';
+export type { StoreParts } from './store-parts.ts';
+export type { DescribedRootToken, ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';

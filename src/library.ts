@@ -1,22 +1,37 @@
 /** The library: a store inside the caller's own process, without a port. */
 
-import type { AppendRecord } from './client/records.ts';
-import { parseConfig, type ServerOptions } from './config.ts';
+import { type AppendConditions, type AppendRecord, appendInput, CONDITION_CHECKS } from './client/append-input.ts';
+import { onAbort } from './client/on-abort.ts';
+import { parseConfig } from './config.ts';
 import type { Basin } from './log/basins.ts';
+import { checkBatch } from './log/check-batch.ts';
 import type { Stream } from './log/stream.ts';
+import type { AbortSignalLike } from './model/abort-signal.ts';
+import {
+  bytesIn,
+  type Checks,
+  checkOptions,
+  expectAbortSignal,
+  expectSignalName,
+  expectStart,
+  expectText,
+  expectWholeNumber,
+  oneOf,
+  optional,
+} from './model/arguments.ts';
 import { TailraceError } from './model/error.ts';
-import { BLOCK_BYTES_MAX, RECORD_METERED_BYTES_MAX } from './model/limits.ts';
 import { streamNameFault } from './model/names.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
-import { type Header, meteredBytes, type Signal, type StreamRecord } from './model/record.ts';
-import { type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
-import { type IngestResult, ingest } from './otlp/ingest.ts';
-import { type BlockDraft, draftRecords } from './storage/block/seal.ts';
+import type { Signal, StreamRecord } from './model/record.ts';
+import { type OpenStore, openStore } from './open-store.ts';
+import type { ServerOptions } from './options.ts';
+import { ingest } from './otlp/ingest.ts';
+import type { IngestResult } from './otlp/ingest-result.ts';
+import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
 
 /** Settings of the store. Those of the port and of tokens have no effect here. */
 export type StoreOptions = ServerOptions;
-export type StoreParts = Omit<OpenStoreParts, 'wrapEngine'>;
 
 export interface OtlpOptions {
   readonly signal: Signal;
@@ -25,23 +40,33 @@ export interface OtlpOptions {
 
 export interface ReadOptions {
   /** The default is the tail. */
-  readonly start?: ReadStart;
-  readonly count?: number;
+  readonly start?: ReadStart | undefined;
+  readonly count?: number | undefined;
   /** Metered bytes. */
-  readonly bytes?: number;
+  readonly bytes?: number | undefined;
   /** Exclusive timestamp in ms. */
-  readonly until?: number;
-  readonly signal?: AbortSignal;
+  readonly until?: number | undefined;
+  /** Ends the read quietly. */
+  readonly signal?: AbortSignalLike | undefined;
 }
 
-/** An open store. When an assertion of ours fails, it is closed, and every call rejects with `fatal`. */
+/**
+ * An open store. Every call rejects with TailraceError: a wrong argument is `invalid` for that call alone. When an
+ * assertion of ours fails, the store is closed, and every call rejects with `fatal`. What is passed may be changed as
+ * soon as a call returns.
+ */
 export interface Tailrace {
   /**
    * Appends all records or none to a stream of the default basin, which is made when missing. Durable when it resolves.
+   * @throws TailraceError `seq_num_mismatch` (detail.seqNum), `fencing_token_mismatch` (detail.fencingToken), `invalid`
+   * …
    */
-  append(stream: string, records: readonly AppendRecord[]): Promise<AppendAck>;
-  /** Stores an OTLP Export request, decompressed, as the HTTP endpoint does. Partial success is in the result. */
-  ingestOtlp(body: Uint8Array, options: OtlpOptions): Promise<IngestResult>;
+  append(stream: string, records: readonly AppendRecord[], options?: AppendConditions): Promise<AppendAck>;
+  /**
+   * Stores an OTLP Export request, decompressed, as the HTTP endpoint does; a text is taken as UTF-8. Partial success is
+   * in the result.
+   */
+  ingestOtlp(body: Uint8Array | string, options: OtlpOptions): Promise<IngestResult>;
   /** Yields the records from `start` to the tail, or to a bound. The caller owns their bodies and headers. */
   read(stream: string, options?: ReadOptions): AsyncGenerator<StreamRecord>;
   /** The same, and then every record that is appended, until `signal` is aborted or the loop is left. */
@@ -59,6 +84,7 @@ export interface Tailrace {
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
 export async function openTailrace(options: StoreOptions = {}, parts: StoreParts = {}): Promise<Tailrace> {
+  checkParts(parts, PART_CHECKS);
   let failed: TailraceError | undefined;
   let close = async (): Promise<void> => {};
   const onFatal = (error: TailraceError): void => {
@@ -74,6 +100,19 @@ export async function openTailrace(options: StoreOptions = {}, parts: StoreParts
   return new Library(opened, expectSound);
 }
 
+const OTLP_CHECKS: Checks<OtlpOptions> = {
+  signal: expectSignalName,
+  contentType: oneOf(['application/x-protobuf', 'application/json'] satisfies OtlpOptions['contentType'][]),
+};
+const READ_CHECKS: Checks<ReadOptions> = {
+  start: optional(expectStart),
+  count: optional(expectWholeNumber),
+  bytes: optional(expectWholeNumber),
+  until: optional(expectWholeNumber),
+  signal: optional(expectAbortSignal),
+};
+/** A batch within this process is as large as its memory allows; S2's limits are those of its requests. */
+const NO_LIMITS = { records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 /** The longest time of a timer; it starts again with every record. */
 const FOLLOW_MS = 2 ** 31 - 1;
 
@@ -87,18 +126,30 @@ class Library implements Tailrace {
     this.#expectSound = expectSound;
   }
 
-  async append(name: string, records: readonly AppendRecord[]): Promise<AppendAck> {
-    const drafts = draftsOf(records);
-    const stream = await this.#stream(name, 'append');
-    const [ack] = await this.#opened.log.append([{ stream, drafts }]);
-    if (ack === undefined) throw new TailraceError('internal', 'an append was not answered');
-    return ack;
+  append(name: string, records: readonly AppendRecord[], options?: AppendConditions): Promise<AppendAck> {
+    return answered(async () => {
+      // Copied before anything is waited for: the caller may use its buffers again.
+      const input = appendInput(records, options, CONDITION_CHECKS).map(({ body, headers, timestamp }) => ({
+        body: Buffer.from(body),
+        headers: headers.map(([key, value]) => [Buffer.from(key), Buffer.from(value)] as const),
+        timestamp,
+      }));
+      const { matchSeqNum, fencingToken } = options ?? {};
+      const batch = { records: input, matchSeqNum, fencingToken, limits: NO_LIMITS };
+      checkBatch(batch);
+      return this.#opened.log.appendRecords({ stream: await this.#stream(name, 'append'), ...batch });
+    });
   }
 
-  async ingestOtlp(body: Uint8Array, { signal, contentType }: OtlpOptions): Promise<IngestResult> {
-    const { log, config } = this.#opened;
-    const encoding = contentType === 'application/json' ? 'json' : 'protobuf';
-    return ingest(log, this.#basin(), { signal, encoding, body }, { limits: config });
+  ingestOtlp(given: Uint8Array | string, options: OtlpOptions): Promise<IngestResult> {
+    return answered(async () => {
+      const body = Buffer.from(bytesIn(given, 'body'));
+      checkOptions(options, 'options', OTLP_CHECKS, ['signal', 'contentType']);
+      const { signal, contentType } = options;
+      const { log, config } = this.#opened;
+      const encoding = contentType === 'application/json' ? 'json' : 'protobuf';
+      return ingest(log, this.#basin(), { signal, encoding, body }, { limits: config });
+    });
   }
 
   read(name: string, options: ReadOptions = {}): AsyncGenerator<StreamRecord> {
@@ -109,12 +160,15 @@ class Library implements Tailrace {
     return this.#records(name, options, FOLLOW_MS);
   }
 
-  async checkTail(name: string): Promise<Position> {
-    return this.#opened.log.checkTail(await this.#stream(name, 'read'));
+  checkTail(name: string): Promise<Position> {
+    return answered(async () => this.#opened.log.checkTail(await this.#stream(name, 'read')));
   }
 
-  async trim(name: string, seqNum: number): Promise<void> {
-    await this.#opened.log.trim(await this.#stream(name, 'read'), seqNum);
+  trim(name: string, seqNum: number): Promise<void> {
+    return answered(async () => {
+      expectWholeNumber(seqNum, 'seqNum');
+      await this.#opened.log.trim(await this.#stream(name, 'read'), seqNum);
+    });
   }
 
   async close(): Promise<void> {
@@ -123,11 +177,12 @@ class Library implements Tailrace {
   }
 
   async *#records(name: string, options: ReadOptions, waitMs: number): AsyncGenerator<StreamRecord> {
-    const stream = await this.#stream(name, 'read');
-    const range = rangeOf(options, waitMs);
-    const signal = options.signal ?? new AbortController().signal;
+    checkOptions(options, 'options', READ_CHECKS);
+    const ending = new AbortController();
+    const stop = onAbort(options.signal, () => ending.abort());
     try {
-      for await (const event of this.#opened.log.read(stream, range, signal)) {
+      const stream = await this.#stream(name, 'read');
+      for await (const event of this.#opened.log.read(stream, rangeOf(options, waitMs), ending.signal)) {
         if (event.type === 'caught_up' && waitMs === 0) return;
         if (event.type !== 'records') continue;
         for (let i = event.from; i < event.to; i++) yield ownRecord(event.block.record(i));
@@ -135,11 +190,14 @@ class Library implements Tailrace {
     } catch (error) {
       // For a read that ends at the tail, a start at the tail is not an error: there is nothing to read.
       if (waitMs === 0 && isAtTail(error, options.start)) return;
-      throw error;
+      throw asTailraceError(error);
+    } finally {
+      stop();
     }
   }
 
   async #stream(name: string, purpose: 'append' | 'read'): Promise<Stream> {
+    expectText(name, 'the name of a stream');
     const fault = streamNameFault(name);
     if (fault !== undefined) throw new TailraceError('invalid', fault);
     return this.#opened.log.openStream(this.#basin(), name, purpose);
@@ -155,33 +213,18 @@ class Library implements Tailrace {
   }
 }
 
-/** Blocks of at most their usual size; all of them go into one transaction. */
-function draftsOf(records: readonly AppendRecord[]): BlockDraft[] {
-  if (records.length === 0) throw new TailraceError('invalid', 'an append needs at least one record');
-  const drafts: BlockDraft[] = [];
-  let part: {
-    readonly timestamp?: number | undefined;
-    readonly headers: readonly Header[];
-    readonly body: Uint8Array;
-  }[] = [];
-  let bytes = 0;
-  for (const { headers = [], ...record } of records) {
-    const metered = meteredBytes(headers, record.body.length);
-    if (metered > RECORD_METERED_BYTES_MAX) {
-      throw new TailraceError(
-        'invalid',
-        `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, this one ${metered}`,
-      );
-    }
-    if (part.length > 0 && bytes + metered > BLOCK_BYTES_MAX) {
-      drafts.push(draftRecords(part));
-      part = [];
-      bytes = 0;
-    }
-    part.push({ ...record, headers });
-    bytes += metered;
+/** What a call gives, or a TailraceError: also for what was not expected to be thrown. */
+async function answered<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw asTailraceError(error);
   }
-  return [...drafts, draftRecords(part)];
+}
+
+function asTailraceError(error: unknown): TailraceError {
+  if (error instanceof TailraceError) return error;
+  return new TailraceError('internal', 'a fault of Tailrace: the cause is attached', { cause: error });
 }
 
 function rangeOf({ start, count, bytes, until }: ReadOptions, waitMs: number): ReadRange {

@@ -6,13 +6,14 @@
  * `data_dir_in_use`.
  */
 
-import { createReadStream, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { resetRootToken as resetIn } from './access/tokens/root-token.ts';
 import { rootTokenStore } from './access/tokens/stores.ts';
 import { TailraceError } from './model/error.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
+import { expectUsable, isPathError, makeDirectory, unusable } from './storage/data-dir.ts';
 import type { Entry } from './storage/engine.ts';
 import { FAMILY } from './storage/keys.ts';
 import { openLmdbEngine, openStoreFile, PAGE_BYTES, STORE_FILE } from './storage/lmdb.ts';
@@ -23,6 +24,7 @@ import { restoreRows } from './storage/offline/restore.ts';
 import { expectKnownFormat, type StoreReport, verifyRows } from './storage/offline/verify.ts';
 import { isStoreFile, syncDirectory } from './storage/store-file.ts';
 
+export type { Compacted } from './storage/offline/compact.ts';
 export type { Fault, StoreReport } from './storage/offline/verify.ts';
 
 /** What `compact` did. */
@@ -39,7 +41,7 @@ const PAGE_ROWS = 2_000;
 const PAGE_VALUE_BYTES = 4 * 1024 * 1024;
 const READ_BYTES = 1024 * 1024;
 /** Files that do not count when a directory must be empty: sockets of owners, and what a killed restore left. */
-const HARMLESS = new RegExp(`^(lock[.]|${STORE_FILE.replace('.', '[.]')}[.]new|lost[+]found$)`);
+const HARMLESS = new RegExp(`^(lock[.]|${STORE_FILE.replace('.', '[.]')}[.](new|reserve)|lost[+]found$)`);
 
 /**
  * Reads a data directory, or a file that `backup` wrote, from end to end: all checksums, whether blocks follow each
@@ -139,9 +141,13 @@ export async function saveBackup(
   onProgress: OnProgress = () => {},
 ): Promise<{ readonly bytes: number; readonly rows: number }> {
   const target = path.resolve(file);
+  if (isDirectory(target)) {
+    const example = path.join(target, 'tailrace.backup');
+    throw new TailraceError('config', `${target} is a directory: name a file in it, such as ${example}`);
+  }
   const partial = `${target}.partial`;
   const handle = await open(partial, 'w', 0o600).catch((cause: unknown) => {
-    throw new TailraceError('config', `${target} cannot be written: ${String(cause)}`, { cause });
+    throw unusable('the file', target, 'written', cause);
   });
   let bytes = 0;
   let rows = 0;
@@ -165,7 +171,7 @@ export async function saveBackup(
   } catch (error) {
     await handle.close();
     await rm(partial, { force: true });
-    throw error;
+    throw isPathError(error) ? unusable('the file', target, 'written', error) : error;
   }
 }
 
@@ -199,18 +205,28 @@ async function* rowsOfStore(file: string, onProgress: OnProgress): AsyncGenerato
 }
 
 async function* rowsOfBackup(file: string, onProgress: OnProgress): AsyncGenerator<readonly Entry[]> {
-  const { size } = statSync(file);
-  const source = createReadStream(file, { highWaterMark: READ_BYTES });
-  for await (const part of readBackup(source)) {
-    if (part.type === 'head') expectKnownFormat(part.head.format, `the backup ${file}`);
-    if (part.type === 'rows') yield part.rows;
-    onProgress(source.bytesRead, size);
+  try {
+    const { size } = statSync(file);
+    const source = createReadStream(file, { highWaterMark: READ_BYTES });
+    for await (const part of readBackup(source)) {
+      if (part.type === 'head') expectKnownFormat(part.head.format, `the backup ${file}`);
+      if (part.type === 'rows') yield part.rows;
+      onProgress(source.bytesRead, size);
+    }
+  } catch (error) {
+    throw isPathError(error) ? unusable('the file', file, 'read', error) : error;
   }
 }
 
 /** @throws TailraceError `config` */
 function existingFile(file: string): string {
   const found = path.resolve(file);
+  if (isDirectory(found)) {
+    throw new TailraceError(
+      'config',
+      `${found} is a directory: name a backup; --data-dir names the directory of a store`,
+    );
+  }
   if (existsSync(found) && statSync(found).isFile()) return found;
   throw new TailraceError('config', `there is no file ${found}`);
 }
@@ -218,23 +234,38 @@ function existingFile(file: string): string {
 /** @throws TailraceError `config` when there is none, `corrupt` when LMDB cannot open it */
 function existingStore(dir: string): string {
   const file = path.join(dir, STORE_FILE);
+  if (!isMissing(dir)) expectUsable(dir);
   if (!existsSync(file)) throw new TailraceError('config', `there is no store in ${dir}`);
-  if (isStoreFile(file, PAGE_BYTES)) return file;
+  try {
+    if (isStoreFile(file, PAGE_BYTES)) return file;
+  } catch (error) {
+    throw isPathError(error) ? unusable('the store', file, 'read', error) : error;
+  }
   throw new TailraceError('corrupt', `${file} is not a store of this Tailrace, or its first pages are damaged`);
 }
 
 /** Creates the directory when it is missing. @throws TailraceError `config` */
 function emptyDir(dir: string): void {
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new TailraceError('config', `the directory ${dir} cannot be created: ${String(cause)}`, { cause });
-  }
+  makeDirectory(dir);
+  expectUsable(dir);
   const found = readdirSync(dir).find((name) => !HARMLESS.test(name));
   if (found !== undefined) {
     throw new TailraceError(
       'config',
       `${dir} is not empty (it holds ${found}): a new store goes into an empty directory`,
     );
+  }
+}
+
+function isDirectory(name: string): boolean {
+  return existsSync(name) && statSync(name).isDirectory();
+}
+
+/** Whether nothing is there, as opposed to something that cannot be looked at. */
+function isMissing(name: string): boolean {
+  try {
+    return statSync(name, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
   }
 }

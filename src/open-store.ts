@@ -3,32 +3,32 @@
  * picks an engine.
  */
 
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { applyInitFile, type InitSpec, readInitFile } from './init-file.ts';
+import type { KeptBasin } from './log/basins.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
 import { type LogObserver, observers } from './log/observer.ts';
+import { expectFunction, optional } from './model/arguments.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
+import { resolveBasinConfig } from './model/stream-config.ts';
 import { Audit, type AuditAction, type AuditSubject } from './observe/audit.ts';
 import { createLogger, type Logger, redactingLogger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
+import { octal, prepareDataDir } from './storage/data-dir.ts';
 import type { Engine } from './storage/engine.ts';
 import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
+import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
 import { Usage } from './usage/usage.ts';
 
-/** What an embedder may replace. */
-export interface OpenStoreParts {
-  readonly logger?: Logger;
-  readonly clock?: Clock;
-  /** Called with the first assertion that failed. The store should not be used any more. */
-  readonly onFatal?: (error: TailraceError) => void;
+export interface OpenStoreParts extends StoreParts {
   /** Wraps the engine, to inject faults in tests. */
-  readonly wrapEngine?: (engine: Engine) => Engine;
+  readonly wrapEngine?: ((engine: Engine) => Engine) | undefined;
 }
 
 /** An open data directory, without servers. */
@@ -60,6 +60,7 @@ export interface OpenStore {
  * @throws TailraceError as `createServer`
  */
 export async function openStore(config: Config, parts: OpenStoreParts): Promise<OpenStore> {
+  checkParts(parts, { ...PART_CHECKS, wrapEngine: optional(expectFunction) });
   const clock = parts.clock ?? SYSTEM_CLOCK;
   // Our own logger redacts whole lines, and only those that are written.
   const logger = parts.logger === undefined ? createLogger(config.logLevel) : redactingLogger(parts.logger);
@@ -67,7 +68,8 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is reported before anything is created.
   const init = config.initFile === undefined ? undefined : await readInitFile(resolve(config.initFile));
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const narrowed = prepareDataDir(dataDir);
+  if (narrowed !== undefined) logger.warn({ dataDir, was: octal(narrowed), now: octal(0o700) }, NARROWED);
   const isNew = !(await readdir(dataDir)).includes(STORE_FILE);
   // Opened in this order and closed in reverse, also when a later step fails.
   const open: { close(): Promise<void> }[] = [{ close: async () => audit.close() }];
@@ -84,7 +86,9 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
     open.push(usage);
     const metrics = new Metrics();
     const observer = observers(usage, metrics);
+    const keptBasin = defaultBasinOf(config, init);
     const log = await Log.open(engine, {
+      keptBasin,
       clock,
       observer,
       onFatal: (error) => parts.onFatal?.(error),
@@ -94,7 +98,7 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
       onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),
     });
     open.push(log);
-    await ensureDefaultBasin(log, config, logger);
+    await ensureDefaultBasin(log, config);
     if (init !== undefined) {
       const outcome = await audited(audit, 'apply-init-file', applyInitFile(init, log, clock));
       logger.info({ ...outcome }, 'applied the init file');
@@ -134,6 +138,8 @@ async function openEngine(config: Config, dataDir: string, parts: OpenStoreParts
   return parts.wrapEngine?.(engine) ?? engine;
 }
 
+const NARROWED = 'others could write in the data directory: now only its owner may use it';
+
 const CLOCK_PAUSED =
   'the clock of this machine jumped ahead: no record expires for a day, or until `tailrace clock confirm` says it is right';
 
@@ -142,16 +148,24 @@ function pauseFields({ expected, wall }: ClockPause): Record<string, string> {
 }
 
 /**
- * Streams of the default basin are created by appends, not by reads: a mistyped name in a reader creates nothing. An
- * existing basin keeps its settings, except for the template, which is a setting of the server.
+ * The default basin as a start of the server makes it. Its streams are created by appends, not by reads: a mistyped
+ * name in a reader creates nothing. What the init file says about it counts too.
  */
-async function ensureDefaultBasin(log: Log, config: Config, logger: Logger): Promise<void> {
+function defaultBasinOf({ defaultBasin: name, defaultStream }: Config, init: InitSpec | undefined): KeptBasin {
+  const own = resolveBasinConfig({ createStreamOnAppend: true, otlpDefaultStream: defaultStream });
+  const declared = init?.basins.find((basin) => basin.name === name);
+  return { name, config: declared === undefined ? own : resolveBasinConfig(declared.config, own) };
+}
+
+/** An existing default basin keeps its settings, except for the template, which is a setting of the server. */
+async function ensureDefaultBasin(log: Log, config: Config): Promise<void> {
   const { defaultBasin: name, defaultStream: otlpDefaultStream } = config;
   const known = log.basin(name);
   if (known === undefined) {
     await log.ensureBasin(name, { createStreamOnAppend: true, otlpDefaultStream });
   } else if (known.deletedAt !== undefined) {
-    logger.warn({ basin: name }, 'the default basin is being deleted: it is created again at the next start');
+    // Deleted while another basin was the default: the deletion goes on, and the name gets a new basin.
+    await log.deleteBasin(name);
   } else if (known.config.otlpDefaultStream !== otlpDefaultStream) {
     await log.reconfigureBasin(name, { otlpDefaultStream });
   }

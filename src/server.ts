@@ -4,6 +4,7 @@
  */
 
 import { Access } from './access/access.ts';
+import { BasinRule } from './access/basin-rule.ts';
 import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
 import { Origins } from './access/origins.ts';
@@ -12,7 +13,7 @@ import { ensureRootToken, type RootToken } from './access/tokens/root-token.ts';
 import { type CommitRows, rootTokenStore, tokenStore } from './access/tokens/stores.ts';
 import { TokenExchange } from './access/tokens/token-exchange.ts';
 import { TokenTable } from './access/tokens/token-table.ts';
-import { type Config, parseConfig, type ServerOptions } from './config.ts';
+import { type Config, parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
@@ -24,44 +25,17 @@ import { TailraceError } from './model/error.ts';
 import { STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
+import type { ServerOptions } from './options.ts';
 import { ReaderSet } from './readers/reader-set.ts';
 import { createSocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
+import type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
 
-export interface TailraceServer {
-  /** Opens the port. @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine */
-  listen(): Promise<ServerAddress>;
-  /** Where it listens; undefined until it does. */
-  readonly address: ServerAddress | undefined;
-  readonly config: Config;
-  /** The log below the servers, for programs that run the server in their own process. */
+export type { ServerDescription, TailraceServer } from './tailrace-server.ts';
+
+/** With the log below the servers, for tests. */
+export interface ComposedServer extends TailraceServer {
   readonly log: Log;
-  /** The facts for a banner. */
-  describe(): Promise<ServerDescription>;
-  /**
-   * Takes no more requests, finishes those under way, tells readers, closes the store. Connections that are still open
-   * at the end of the shutdown timeout are cut. May be called twice.
-   */
-  close(): Promise<void>;
-}
-
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
-  /** `http://HOST:PORT`, or `https:` with TLS */
-  readonly url: string;
-}
-
-export interface ServerDescription {
-  /** Absolute. */
-  readonly dataDir: string;
-  /** Whether this start made the store. */
-  readonly isNew: boolean;
-  readonly streams: number;
-  /** Bytes of the store in use. */
-  readonly bytes: number;
-  /** Undefined without authentication. */
-  readonly rootToken: RootToken | undefined;
 }
 
 /** Share of the shutdown timeout for requests that have begun, and for sessions to end by themselves. */
@@ -71,12 +45,14 @@ const LAST_FRAMES_SHARE = 0.2;
 /** Share of it for sending responses that are ready, and the most time for that. The store has the rest. */
 const FLUSH_SHARE = 0.1;
 const FLUSH_MS = 1_000;
+/** Any time will do: the timer is only there. */
+const ALIVE_MS = 1_000;
 
 /**
  * Opens the data directory and builds the servers. Nothing listens yet.
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
-export async function createServer(options: ServerOptions = {}, parts: OpenStoreParts = {}): Promise<TailraceServer> {
+export async function createServer(options: ServerOptions = {}, parts: OpenStoreParts = {}): Promise<ComposedServer> {
   const opened = await openStore(parseConfig(options), parts);
   try {
     return await buildServer(opened, parts);
@@ -86,7 +62,7 @@ export async function createServer(options: ServerOptions = {}, parts: OpenStore
   }
 }
 
-async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<TailraceServer> {
+async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<ComposedServer> {
   const rootToken = await rootTokenOf(opened);
   if (rootToken?.made !== undefined) opened.audit.write(byOurselves('make-root-token'));
   if (rootToken !== undefined) await auditReset(opened);
@@ -95,11 +71,11 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Ta
   const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
-  const { defaultBasin } = config;
+  const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
   const reporting = { logger, audit, warnings, onFatal };
   const pool = new BufferPool();
   const readers = new ReaderSet({ clock, pool });
-  const socketServer = createSocketServer({ log, access, defaultBasin, readers, origins, ...reporting });
+  const socketServer = createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
   const httpServer = new HttpServer({
     log,
@@ -109,7 +85,8 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Ta
     access,
     clock,
     ...reporting,
-    defaultBasin,
+    basinRule,
+    defaultBasin: config.defaultBasin,
     origins,
     limits: config,
     readers,
@@ -149,7 +126,7 @@ async function buildAccess(opened: OpenStore, rootToken: RootToken | undefined, 
   const keys = await JwtKeys.load(keyStore(engine, commit), clock);
   const { exchangeTtl: ttlMs, defaultBasin } = config;
   const exchange = new TokenExchange({ tokens, keys, clock, ttlMs, defaultBasin });
-  const warn = (issuer: string, message: string): void => warnings.warn(issuer, message, {}, message);
+  const warn = (issuer: string, message: string, reason: string): void => warnings.warn(issuer, reason, {}, message);
   const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
   const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
   const access: Access = new Access(mode, clock);
@@ -181,7 +158,7 @@ async function rootTokenOf({ config, engine, clock, dataDir }: OpenStore): Promi
   });
 }
 
-class RunningServer implements TailraceServer {
+class RunningServer implements ComposedServer {
   readonly #opened: OpenStore;
   readonly #rootToken: RootToken | undefined;
   readonly #httpServer: HttpServer;
@@ -200,18 +177,19 @@ class RunningServer implements TailraceServer {
     return this.#address;
   }
 
-  get config(): Config {
-    return this.#opened.config;
-  }
-
   get log(): Log {
     return this.#opened.log;
   }
 
-  async listen(): Promise<ServerAddress> {
-    const { host, port } = await this.#httpServer.listen(this.config.host, this.config.port);
+  async listen(fd?: number): Promise<ServerAddress> {
+    const { config } = this.#opened;
+    const { host, port } = await this.#httpServer.listen(fd === undefined ? config : { fd });
+    if (config.noAuth && !isLoopback(host)) {
+      await this.#httpServer.close(0);
+      throw new TailraceError('config', `--no-auth works on loopback addresses only, and the socket is on ${host}`);
+    }
     const name = host.includes(':') ? `[${host}]` : host;
-    const isSecure = this.config.tlsCert !== undefined;
+    const isSecure = config.tlsCert !== undefined;
     this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };
     if (!isSecure && !isLoopback(host)) {
       this.#opened.logger.warn(
@@ -235,7 +213,7 @@ class RunningServer implements TailraceServer {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
+    this.#closed ??= keptAlive(this.#close());
     return this.#closed;
   }
 
@@ -248,6 +226,16 @@ class RunningServer implements TailraceServer {
     await this.#readers.close();
     await this.#httpServer.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
     await this.#opened.close();
+  }
+}
+
+/** Timers of a clock keep no process alive, and a program that embeds the server may wait for nothing but its end. */
+async function keptAlive(work: Promise<void>): Promise<void> {
+  const alive = setInterval(() => {}, ALIVE_MS);
+  try {
+    await work;
+  } finally {
+    clearInterval(alive);
   }
 }
 

@@ -1,8 +1,11 @@
 /** `tailrace basins …`: list, create, get, ensure, reconfigure and delete basins. */
 
 import type { Command } from 'commander';
-import type { BasinEntry, ProvisionResult } from '../../src/client/control.ts';
+import type { Client } from '../../src/client/client.ts';
+import type { BasinEntry, ProvisionResponse } from '../../src/client/control.ts';
 import { type CallContext, type CommandOptions, callServer } from '../call.ts';
+import { addRemovalOptions, confirmed, type RemovalOptions } from '../confirm.ts';
+import { basinContents, basinContentsJson, basinContentsText } from '../contents.ts';
 import {
   addListOptions,
   addVerbs,
@@ -23,7 +26,7 @@ import { addConnectionOptions } from '../flags/connection.ts';
 import { parseBasinName } from '../flags/names.ts';
 import { basinConfigLines } from '../print/config.ts';
 
-type BasinCommandOptions = CommandOptions & BasinConfigOptions;
+type BasinCommandOptions = RemovalOptions & BasinConfigOptions;
 
 const EXAMPLES = `
 Examples:
@@ -63,8 +66,10 @@ const VERBS: Readonly<Record<string, Verb<string, BasinCommandOptions>>> = {
   },
   delete: {
     summary: 'delete a basin',
-    description: 'Deletes a basin and everything in it, in the background.',
-    example: 'orders-eu',
+    description:
+      'Deletes a basin and everything in it, in the background. Asks first at a terminal. The default basin of the server is there again at once, empty, with the settings that the server gives it.',
+    example: 'orders-eu --dry-run',
+    flags: addRemovalOptions,
     act: remove,
   },
 };
@@ -125,13 +130,35 @@ function reconfigure(basin: string, options: BasinCommandOptions): Promise<void>
 }
 
 function remove(basin: string, options: BasinCommandOptions): Promise<void> {
-  return callServer(options, { basin }, async ({ client, print }) => {
+  return callServer(options, { basin }, async (context) => {
+    const { client, print } = context;
+    const isDefault = await isDefaultBasin(client, basin);
+    const look = async () => {
+      const contents = await basinContents(client, basin);
+      const text = `Delete s2://${basin} and what it holds: ${basinContentsText(contents)}`;
+      const json = { basin, ...basinContentsJson(contents), default_basin: isDefault };
+      return { text, json, notes: isDefault ? [`It is ${REMADE}.`] : [] };
+    };
+    if (!(await confirmed(context, options, look))) return;
     await client.deleteBasin(basin);
-    await print({ basin, result: 'deleting' }, `deleting s2://${basin}`);
+    const json = { basin, result: 'deleting', ...(isDefault ? { default_basin: true } : {}) };
+    await print(json, `deleting s2://${basin}${isDefault ? `: ${REMADE}` : ''}`);
   });
 }
 
-function printProvisioned({ print }: CallContext, { result, entry }: ProvisionResult<BasinEntry>): Promise<void> {
+const REMADE =
+  'the default basin of the server, which makes it again at once, empty, with the settings that it gives it at a start';
+
+/** A token that may delete a basin may have been revoked since; then the deletion says so. */
+async function isDefaultBasin(client: Client, basin: string): Promise<boolean> {
+  try {
+    return (await client.whoami()).default_basin === basin;
+  } catch {
+    return false;
+  }
+}
+
+function printProvisioned({ print }: CallContext, { result, entry }: ProvisionResponse<BasinEntry>): Promise<void> {
   const { name, ...rest } = entryJson(entry);
   return print({ basin: name, result, ...rest }, provisionText(result, `s2://${name}`));
 }

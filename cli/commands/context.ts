@@ -5,17 +5,20 @@ import { Writable } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { normalizeEndpoint } from '../../src/client/calls.ts';
+import { createClient } from '../../src/client/client.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { addJsonOption, type CommandOptions } from '../call.ts';
 import { type Contexts, contextNameFault, contextsFile, readContexts, writeContexts } from '../contexts.ts';
 import { EXIT } from '../exit.ts';
+import { explain } from '../flags/connection.ts';
 import { nearestNames } from '../flags/names.ts';
-import { type Output, openOutput } from '../print/console.ts';
+import { createReporter, type Output, openOutput } from '../print/console.ts';
 import { escapeControls, safeJson } from '../print/format.ts';
 
 interface AddOptions extends CommandOptions {
   readonly endpoint: string;
   readonly withoutToken?: boolean;
+  readonly check: boolean;
 }
 
 const EXAMPLES = `
@@ -39,11 +42,12 @@ export function addContext(program: Command): void {
     .command('add')
     .summary('keep a server under a name, or change it')
     .description(
-      'Keeps a server under a name. The token is read from stdin, or typed without being shown; it is never an argument.',
+      'Keeps a server under a name. The token is read from stdin, or typed without being shown; it is never an argument. The server is asked whether it knows the token.',
     )
     .argument('<name>', 'name of the context')
     .requiredOption('--endpoint <url>', 'the server')
     .option('--without-token', 'the server needs no token')
+    .option('--no-check', 'do not ask the server whether it knows the token')
     .addHelpText('after', EXAMPLES);
   addJsonOption(added).action((name: string, _options, self: Command) => add(name, self.optsWithGlobals<AddOptions>()));
   const listed = group
@@ -76,11 +80,29 @@ async function add(name: string, options: AddOptions): Promise<void> {
   const endpoint = normalizeEndpoint(options.endpoint);
   const before = readContexts(process.env);
   const token = options.withoutToken === true ? undefined : await readSecret(`Token for ${endpoint}: `);
+  if (options.check) await expectKnown(endpoint, token);
   const current = before.current ?? name;
   writeContexts({ current, byName: new Map(before.byName).set(name, { endpoint, token }) }, process.env);
   const result = before.byName.has(name) ? 'updated' : 'added';
   const text = `${result} ${name}: ${endpoint}${current === name ? ', in use' : ''}`;
   await print({ name, endpoint, result, current: current === name }, text, options);
+}
+
+/** @throws TailraceError what the server says about the token, or why it cannot be reached */
+async function expectKnown(endpoint: string, token: string | undefined): Promise<void> {
+  const from = 'this command';
+  const connection = {
+    endpoint: { value: endpoint, from: '--endpoint' },
+    token: token === undefined ? undefined : { value: token, from },
+  };
+  try {
+    await createClient({ endpoint, token }).whoami();
+  } catch (error) {
+    const explained = explain(error, connection);
+    if (!(explained instanceof TailraceError)) throw explained;
+    const message = `${explained.message}\n  nothing was kept; with --no-check it is kept all the same`;
+    throw new TailraceError(explained.code, message, { detail: explained.detail, cause: error });
+  }
 }
 
 /**
@@ -116,6 +138,9 @@ function typed(prompt: string): Promise<string> {
 async function list(options: CommandOptions): Promise<void> {
   const { current, byName } = readContexts(process.env);
   const output = await openOutput(undefined, options);
+  if (byName.size === 0) {
+    createReporter(options).note('no contexts yet: `tailrace context add <name> --endpoint <url>` keeps a server');
+  }
   for (const [name, { endpoint, token }] of byName) {
     const isCurrent = name === current;
     const json = { name, endpoint, has_token: token !== undefined, current: isCurrent };

@@ -3,7 +3,8 @@
 import type { Command } from 'commander';
 import { addJsonOption, type CommandOptions } from '../call.ts';
 import { examine, type Finding } from '../doctor.ts';
-import { addConnectionOptions, connect } from '../flags/connection.ts';
+import { basinFindings } from '../doctor-basin.ts';
+import { addConnectionOptions, connect, type ServerConnection } from '../flags/connection.ts';
 import { openOutput } from '../print/console.ts';
 import { type Colors, escapeControls, safeJson } from '../print/format.ts';
 
@@ -19,7 +20,9 @@ export function addDoctor(program: Command): void {
   const command = program
     .command('doctor')
     .summary('find out why something does not work')
-    .description('Checks that the server is there, the port is right, the token is valid and the clocks agree.')
+    .description(
+      'Checks that the server is there, the port is right, the token is valid, the clocks agree and the default basin takes data.',
+    )
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(addJsonOption(command, 'one JSON object a line')).action((_options, self: Command) =>
     doctor(self.optsWithGlobals<CommandOptions>()),
@@ -30,7 +33,7 @@ async function doctor(options: CommandOptions): Promise<void> {
   const connection = connect(options);
   const output = await openOutput(undefined, options);
   let code = 0;
-  for await (const finding of examine(connection, Date.now)) {
+  for await (const finding of findings(connection)) {
     if (code === 0) code = finding.code;
     const { check, level, text, fix } = finding;
     const json = { check, level, text, fix: fix ?? null };
@@ -38,6 +41,15 @@ async function doctor(options: CommandOptions): Promise<void> {
   }
   await output.end();
   process.exitCode = code;
+}
+
+async function* findings(connection: ServerConnection): AsyncGenerator<Finding> {
+  let isKnown = false;
+  for await (const finding of examine(connection, Date.now)) {
+    yield finding;
+    isKnown ||= finding.check === 'token' && finding.level !== 'fault';
+  }
+  if (isKnown) yield* basinFindings(connection);
 }
 
 function findingText({ check, level, text, fix }: Finding, colors: Colors): string {

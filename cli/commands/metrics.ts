@@ -1,9 +1,15 @@
 /** `tailrace metrics`: usage of the account, of a basin or of a stream. */
 
 import { type Command, Option } from 'commander';
-import { METRIC_SETS, type MetricLevel, type UsageMetric } from '../../src/client/usage-metrics.ts';
+import type { UsageMetric } from '../../src/client/usage-metrics.ts';
 import { TailraceError } from '../../src/model/error.ts';
-import { USAGE_INTERVALS, type UsageInterval, type UsagePoint } from '../../src/model/usage.ts';
+import {
+  METRIC_SETS,
+  type MetricLevel,
+  USAGE_INTERVALS,
+  type UsageInterval,
+  type UsagePoint,
+} from '../../src/model/usage.ts';
 import { type CommandOptions, callServer } from '../call.ts';
 import { duration, unixSecond } from '../flags/arguments.ts';
 import { addConnectionOptions } from '../flags/connection.ts';

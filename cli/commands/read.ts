@@ -1,10 +1,10 @@
 /** `tailrace read`: records from any position in a stream, up to any bound. */
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import type { ReadStart } from '../../src/model/read-range.ts';
 import { EXIT } from '../exit.ts';
-import { duration, instant, wholeNumber } from '../flags/arguments.ts';
+import { duration, instant, since, wholeNumber } from '../flags/arguments.ts';
 import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
 import { formatStreamUri } from '../flags/names.ts';
 import { addViewOptions, type FollowBounds, openFollow, printRecords, type ViewOptions } from '../follow.ts';
@@ -15,14 +15,18 @@ interface ReadCommandOptions extends ViewOptions, ConnectionOptions {
   readonly timestamp?: number;
   readonly ago?: number;
   readonly tailOffset?: number;
+  /** What other tools call `--tail-offset`. */
+  readonly tail?: number;
+  /** What other tools call `--ago` and `--timestamp`. */
   readonly count?: number;
   readonly bytes?: number;
   readonly until?: number;
+  readonly since?: ReadStart;
   readonly clamp?: boolean;
   readonly follow: boolean;
 }
 
-const STARTS = ['seqNum', 'timestamp', 'ago', 'tailOffset'] as const;
+const STARTS = ['seqNum', 'timestamp', 'ago', 'tailOffset', 'since', 'tail'] as const;
 
 const EXAMPLES = `
 Without a bound a read follows the stream forever; with one, or with --no-follow, it ends at the tail.
@@ -32,7 +36,7 @@ Examples:
   tailrace read my-app --ago 1h                        what came in the last hour, then new records
   tailrace read my-app --tail-offset 5 -n 5            the last five
   tailrace read my-app -s 0 -n 1000 --format json      S2's record format, one JSON object a line
-  tailrace read my-app -s 0 --no-follow --view otlp-json -o my-app.jsonl`;
+  tailrace read my-app -s 0 --no-follow --view otlp-json --output-file my-app.jsonl`;
 
 export function addRead(program: Command): void {
   const command = program
@@ -47,12 +51,15 @@ export function addRead(program: Command): void {
     .option('--timestamp <time>', 'at this time: milliseconds since 1970 or RFC 3339', instant)
     .option('--ago <span>', 'this long ago: 90s, 1h30m, 2d', duration)
     .option('--tail-offset <count>', 'this many records before the tail', wholeNumber)
+    .addOption(new Option('--since <time>').argParser(since).hideHelp())
+    .addOption(new Option('--tail <count>').argParser(wholeNumber).hideHelp())
     .option('--clamp', 'start at the tail when the start lies beyond it')
     .optionsGroup('Where to end:')
     .option('-n, --count <count>', 'after this many records', wholeNumber)
     .option('-b, --bytes <bytes>', 'after this many metered bytes', wholeNumber)
     .option('--until <time>', 'before this time', instant)
     .option('--no-follow', 'at the tail')
+    .addOption(new Option('-f, --follow').default(true).hideHelp())
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(addViewOptions(command)).action((stream: string, _options, self: Command) =>
     read(stream, self.optsWithGlobals<ReadCommandOptions>()),
@@ -81,7 +88,7 @@ function boundsOf(options: ReadCommandOptions): FollowBounds {
   return {
     start: startOf(options),
     // "In the last hour" is not an error on a stream without records for two hours.
-    clamp: options.clamp === true || options.ago !== undefined,
+    clamp: options.clamp === true || options.ago !== undefined || options.since !== undefined,
     count: options.count,
     bytes: options.bytes,
     until: options.until,
@@ -93,7 +100,7 @@ function startOf(options: ReadCommandOptions): ReadStart {
   if (options.seqNum !== undefined) return { seqNum: options.seqNum };
   if (options.timestamp !== undefined) return { timestamp: options.timestamp };
   if (options.ago !== undefined) return { timestamp: Math.max(0, Date.now() - options.ago) };
-  return { tailOffset: options.tailOffset ?? 0 };
+  return options.since ?? { tailOffset: options.tailOffset ?? options.tail ?? 0 };
 }
 
 /** S2 refuses a bounded read that starts exactly at the tail; here it is empty. */

@@ -6,13 +6,14 @@ import { type Command, Option } from 'commander';
 import { type OtlpResponse, otlpRefusal, postOtlp } from '../../src/client/post-otlp.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Signal } from '../../src/model/record.ts';
+import { addJsonOption } from '../call.ts';
 import { EXIT } from '../exit.ts';
 import { anyNumber, collect, duration, wholeNumber } from '../flags/arguments.ts';
 import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
 import { findOtlpTarget, type OtlpTarget, parsePairs } from '../flags/otlp-target.ts';
-import { type Attribute, encodeRequest, type Origin, type RequestItems } from '../otlp-message.ts';
+import { type Attribute, encodeRequest, type MessageOrigin, type RequestItems } from '../otlp-message.ts';
 import { createReporter, type Output, openOutput, type Reporter, type ReporterOptions } from '../print/console.ts';
-import { escapeControls } from '../print/format.ts';
+import { escapeControls, safeJson } from '../print/format.ts';
 
 interface SendOptions extends ConnectionOptions, ReporterOptions {
   readonly stream?: string;
@@ -20,6 +21,7 @@ interface SendOptions extends ConnectionOptions, ReporterOptions {
   readonly attr?: readonly string[];
   readonly count: number;
   readonly json?: boolean;
+  readonly encoding: 'protobuf' | 'json';
   readonly gzip?: boolean;
   readonly body?: string;
   readonly level: Level;
@@ -43,7 +45,7 @@ Examples:
   tailrace send log "hello" --stream my-app
   tailrace send log "disk full" --level error --attr disk=/dev/sda1 --attr free=0
   tailrace send span --name "GET /" --duration 120ms --attr http.status=200 --stream my-app
-  tailrace send metric --name queue.depth --value 17 --stream my-app --json
+  tailrace send metric --name queue.depth --value 17 --stream my-app --encoding json
   tailrace send log "hello" --endpoint https://collector.example:4318      any OTLP endpoint
 
 OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME are used as by an SDK.`;
@@ -83,26 +85,31 @@ function addShared(command: Command, signal: Signal): void {
     .option('--service <name>', `the resource attribute service.name (default: ${SERVICE})`)
     .option('--attr <key=value>', 'an attribute; numbers, true, false and JSON lists keep their type', collect)
     .option('--count <count>', 'how many to send', wholeNumber, 1)
-    .option('--json', 'OTLP/JSON instead of protobuf')
+    .addOption(
+      new Option('--encoding <encoding>', 'how the body is encoded').choices(['protobuf', 'json']).default('protobuf'),
+    )
     .option('--gzip', 'compress the body')
     .addHelpText('after', EXAMPLES);
-  addConnectionOptions(command).action((...args: unknown[]) => {
-    const self = args.at(-1) as Command;
-    const [body] = self.args;
-    return send(signal, body, self.optsWithGlobals<SendOptions>());
-  });
+  addConnectionOptions(addJsonOption(command, 'one JSON object for each request, instead of text')).action(
+    (...args: unknown[]) => {
+      const self = args.at(-1) as Command;
+      const [body] = self.args;
+      return send(signal, body, self.optsWithGlobals<SendOptions>());
+    },
+  );
 }
 
 async function send(signal: Signal, body: string | undefined, options: SendOptions): Promise<void> {
   const target = findOtlpTarget(signal, options, process.env);
   const reporter = createReporter(options);
   const output = await openOutput(undefined, options);
-  const origin: Origin = { resource: resourceOf(options), scope: SERVICE };
+  const origin: MessageOrigin = { resource: resourceOf(options), scope: SERVICE };
   for (let sent = 0; sent < options.count; ) {
     const count = Math.min(REQUEST_ITEMS, options.count - sent);
     const items = itemsOf(signal, body ?? options.body ?? 'hello from tailrace', count, options);
-    const response = await post(target, encodeRequest(origin, items, options.json ? 'json' : 'protobuf'), options);
-    await report(response, count, signal, target, output, reporter);
+    const response = await post(target, encodeRequest(origin, items, options.encoding), options);
+    const sentOut = { signal, count, target, resource: origin.resource };
+    await report(response, sentOut, output, { ...options, reporter });
     sent += count;
   }
   await output.end();
@@ -113,7 +120,7 @@ async function post(target: OtlpTarget, body: Uint8Array, options: SendOptions):
     const response = await postOtlp({
       url: target.url,
       body: options.gzip ? gzipSync(body) : body,
-      contentType: options.json ? 'application/json' : 'application/x-protobuf',
+      contentType: options.encoding === 'json' ? 'application/json' : 'application/x-protobuf',
       headers: { 'user-agent': SERVICE, ...target.headers },
       ...(options.gzip ? { contentEncoding: 'gzip' as const } : {}),
     });
@@ -125,20 +132,41 @@ async function post(target: OtlpTarget, body: Uint8Array, options: SendOptions):
   }
 }
 
+/** What a request held, and where it went. */
+interface SentRequest {
+  readonly signal: Signal;
+  readonly count: number;
+  readonly target: OtlpTarget;
+  readonly resource: ReadonlyMap<string, Attribute>;
+}
+
+/** The stream, or what a receiver picks it by. */
+function whereText(resource: SentRequest['resource']): string {
+  const stream = textIn(resource, 's2.stream');
+  if (stream !== undefined) return `stream ${stream}`;
+  return `stream as its basin names it (no s2.stream; service ${textIn(resource, 'service.name') ?? 'unknown'})`;
+}
+
+function textIn(resource: SentRequest['resource'], key: string): string | undefined {
+  const value = resource.get(key);
+  return value === undefined ? undefined : String(value);
+}
+
 /** One line about an accepted request; a partial success is a failure of the command, since something was dropped. */
 async function report(
   response: OtlpResponse,
-  count: number,
-  signal: Signal,
-  target: OtlpTarget,
+  { signal, count, target, resource }: SentRequest,
   output: Output,
-  reporter: Reporter,
+  { json = false, reporter }: { readonly json?: boolean; readonly reporter: Reporter },
 ): Promise<void> {
-  const id = response.correlationId === undefined ? '' : ` (correlation id ${response.correlationId})`;
-  const accepted = Math.max(0, count - response.rejected);
-  await output.write(
-    `${response.status} ${escapeControls(`${accepted} of ${count} ${signal} accepted by ${target.url}${id}`)}\n`,
-  );
+  const { status, rejected, message, correlationId } = response;
+  const id = correlationId === undefined ? '' : ` (correlation id ${correlationId})`;
+  const accepted = Math.max(0, count - rejected);
+  const text = `${status} ${accepted} of ${count} ${signal} accepted by ${target.url}, ${whereText(resource)}${id}`;
+  const facts = { status, signal, sent: count, accepted, rejected, message: message ?? null, url: target.url };
+  const where = { from: target.endpoint.from, stream: textIn(resource, 's2.stream') ?? null };
+  const service = { service: textIn(resource, 'service.name') ?? null, correlation_id: correlationId ?? null };
+  await output.write(`${json ? safeJson({ ...facts, ...where, ...service }) : escapeControls(text)}\n`);
   if (response.message !== undefined) reporter.warn(`the receiver says: ${response.message}`);
   if (response.rejected === 0) return;
   reporter.warn(`${response.rejected} rejected; a rejected record is dropped, sending it again does not help`);

@@ -1,8 +1,10 @@
 /** `tailrace serve`: the server, its banner, and an orderly end. */
 
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { type Config, resolveConfig, SETTINGS, type Setting } from '../../src/config.ts';
+import { TailraceError } from '../../src/model/error.ts';
 import { createLogger, type Logger } from '../../src/observe/logger.ts';
 import type { ServerDescription, TailraceServer } from '../../src/server.ts';
 import { EXIT } from '../exit.ts';
@@ -10,6 +12,9 @@ import { DEFAULT_ENDPOINT } from '../flags/connection.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
 import { type Banner, type BannerAuth, bannerText } from '../print/banner.ts';
 import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.ts';
+
+/** Where systemd's protocol begins to number the descriptors that it passes: sd_listen_fds(3). */
+const FIRST_FD = 3;
 
 const EXAMPLES = `
 Each flag has an environment variable; flags win.
@@ -68,7 +73,7 @@ async function serve(command: Command): Promise<void> {
   const { createServer } = await import('../../src/server.ts');
   const server = await createServer(config, { logger, onFatal });
   try {
-    const { url } = await server.listen();
+    const { url } = await server.listen(inheritedSocket(process.env, process.pid));
     await print(bannerText(bannerOf(url, await server.describe(), config)), command.optsWithGlobals<ReporterOptions>());
     const signal = await stopped;
     logger.info({ signal }, 'stopping: finishing what is under way; a second signal ends at once');
@@ -103,6 +108,7 @@ function authOf(token: ServerDescription['rootToken'], config: Config): BannerAu
   if (token === undefined) return { type: 'none' };
   if (config.rootToken !== undefined || token.file === undefined) return { type: 'variable' };
   const file = path.resolve(token.file);
+  if (!existsSync(file)) return { type: 'elsewhere', dataDir: path.dirname(file) };
   const isShown = token.made !== undefined && process.stdout.isTTY === true;
   return isShown ? { type: 'secret', secret: token.made, file } : { type: 'file', file };
 }
@@ -120,4 +126,19 @@ async function closeInTime(server: TailraceServer, config: Config, logger: Logge
   });
   await server.close();
   cancel();
+}
+
+/**
+ * The descriptor of the socket that was passed to the process `pid`; undefined when none was.
+ * @throws TailraceError `config` when there are several
+ */
+export function inheritedSocket(env: Readonly<Record<string, string | undefined>>, pid: number): number | undefined {
+  const { LISTEN_FDS: count, LISTEN_PID: meant } = env;
+  // The variables of a parent that was activated are not meant for us.
+  if (count === undefined || meant !== String(pid)) return undefined;
+  if (count === '1') return FIRST_FD;
+  throw new TailraceError(
+    'config',
+    `LISTEN_FDS is ${JSON.stringify(count)}, must be 1: the server takes one socket, so set one ListenStream`,
+  );
 }

@@ -1,8 +1,10 @@
 /** `tailrace streams …`: list, create, get, ensure, reconfigure and delete streams. */
 
 import type { Command } from 'commander';
-import type { ProvisionResult, StreamEntry } from '../../src/client/control.ts';
+import type { ProvisionResponse, StreamEntry } from '../../src/client/control.ts';
 import { type CallContext, type CommandOptions, callServer } from '../call.ts';
+import { addRemovalOptions, confirmed, type RemovalOptions } from '../confirm.ts';
+import { contentsText, streamContents, streamContentsJson } from '../contents.ts';
 import {
   addListOptions,
   addVerbs,
@@ -24,7 +26,7 @@ import { defaultBasin, formatStreamUri, parseBasinUri, parseStreamUri, type Stre
 import { streamConfigLines } from '../print/config.ts';
 import { escapeControls } from '../print/format.ts';
 
-type StreamCommandOptions = CommandOptions & StreamConfigOptions;
+type StreamCommandOptions = RemovalOptions & StreamConfigOptions;
 
 const EXAMPLES = `
 Examples:
@@ -65,8 +67,9 @@ const VERBS: Readonly<Record<string, Verb<StreamUri, StreamCommandOptions>>> = {
   },
   delete: {
     summary: 'delete a stream',
-    description: 'Deletes a stream and its records, in the background.',
-    example: 'my-app',
+    description: 'Deletes a stream and its records, in the background. Asks first at a terminal.',
+    example: 'my-app --dry-run',
+    flags: addRemovalOptions,
     act: remove,
   },
 };
@@ -139,7 +142,14 @@ function reconfigure({ basin, stream }: StreamUri, options: StreamCommandOptions
 
 function remove(uri: StreamUri, options: StreamCommandOptions): Promise<void> {
   const { basin, stream } = uri;
-  return callServer(options, uri, async ({ client, print }) => {
+  return callServer(options, uri, async (context) => {
+    const { client, print } = context;
+    const look = async () => {
+      const contents = await streamContents(client, uri);
+      const text = `Delete ${formatStreamUri(uri)} and what it holds: ${contentsText(contents)}`;
+      return { text, json: { basin, stream, ...streamContentsJson(contents) } };
+    };
+    if (!(await confirmed(context, options, look))) return;
     await client.deleteStream(stream, { basin });
     await print({ basin, stream, result: 'deleting' }, `deleting ${escapeControls(formatStreamUri(uri))}`);
   });
@@ -148,7 +158,7 @@ function remove(uri: StreamUri, options: StreamCommandOptions): Promise<void> {
 function printProvisioned(
   { print }: CallContext,
   uri: StreamUri,
-  { result, entry }: ProvisionResult<StreamEntry>,
+  { result, entry }: ProvisionResponse<StreamEntry>,
 ): Promise<void> {
   const { stream, ...rest } = entryJson(entry);
   return print({ basin: uri.basin, stream, result, ...rest }, provisionText(result, formatStreamUri(uri)));

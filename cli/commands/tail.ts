@@ -1,10 +1,10 @@
 /** `tailrace tail`: the last records of a stream, and then each new one as it comes. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import { EXIT } from '../exit.ts';
-import { wholeNumber } from '../flags/arguments.ts';
+import { since, wholeNumber } from '../flags/arguments.ts';
 import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
 import { formatStreamUri } from '../flags/names.ts';
 import { addViewOptions, type Follow, openFollow, printRecords, type ViewOptions } from '../follow.ts';
@@ -12,6 +12,9 @@ import { nearestHint, withNearest } from '../print/suggest.ts';
 
 interface TailOptions extends ViewOptions, ConnectionOptions {
   readonly lines: number;
+  /** What other tools call `--lines`. */
+  readonly tail?: number;
+  readonly since?: { readonly timestamp: number };
   readonly follow: boolean;
 }
 
@@ -24,6 +27,7 @@ Examples:
   tailrace tail my-app                          the last 10 records of my-app, then new ones
   tailrace tail s2://telemetry/my-app -n 100    the last 100
   tailrace tail my-app --no-follow              the last 10, and no waiting
+  tailrace tail my-app --since 10m              what came in the last ten minutes, then new ones
   tailrace tail my-app --json | jq .body        one JSON object a line`;
 
 export function addTail(program: Command): void {
@@ -35,6 +39,8 @@ export function addTail(program: Command): void {
     )
     .argument('<stream>', 's2://basin/stream, or a name in the default basin')
     .option('-n, --lines <count>', 'how many of the last records to print first', wholeNumber, LINES_DEFAULT)
+    .addOption(new Option('--tail <count>').argParser(wholeNumber).hideHelp())
+    .option('--since <time>', 'begin there, not with the last lines: so long ago (90s, 2d), or at a time', since)
     .option('-f, --follow', 'go on with new records', true)
     .option('--no-follow', 'end at the tail')
     .addHelpText('after', EXAMPLES);
@@ -58,10 +64,13 @@ async function printTail(follow: Follow, options: TailOptions): Promise<void> {
   const { connection, uri } = follow;
   try {
     await printRecords(follow, {
-      start: { tailOffset: options.lines },
+      start: options.since ?? { tailOffset: options.tail ?? options.lines },
+      clamp: options.since !== undefined,
       waitSeconds: options.follow ? undefined : 0,
     });
   } catch (error) {
+    // Nothing came since then.
+    if (options.since !== undefined && isAtTail(error)) return;
     if (!isMissing(error) || !options.follow) throw await withNearest(error, connection.client, uri);
     await waitForStream(error, follow);
     // A user who waited for the stream wants all of it, not only its last lines.
@@ -83,6 +92,10 @@ async function waitForStream(missing: TailraceError, follow: Follow): Promise<vo
     }
     await sleep(delayMs, undefined, { signal }).catch(() => {});
   }
+}
+
+function isAtTail(error: unknown): boolean {
+  return error instanceof TailraceError && error.code === 'range_not_satisfiable';
 }
 
 function isMissing(error: unknown): error is TailraceError {

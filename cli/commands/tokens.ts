@@ -1,14 +1,20 @@
 /** `tailrace tokens …`: access tokens, and the key that signs short-lived ones. A secret is alone on stdout. */
 
 import type { Command } from 'commander';
+import type { TokenJson } from '../../src/client/tokens.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { tokenIdFault } from '../../src/model/names.ts';
 import { addJsonOption, type CallContext, type CommandOptions, callServer } from '../call.ts';
+import { addRemovalOptions, confirmed, type RemovalOptions } from '../confirm.ts';
 import { addListOptions, type ListCommandOptions, upTo } from '../control-plane.ts';
 import { addConnectionOptions } from '../flags/connection.ts';
 import { addTokenFlags, type TokenOptions, tokenOf, uselessGrants } from '../flags/token.ts';
 import { counted, escapeControls } from '../print/format.ts';
-import { listedToken, tokenLines } from '../print/token.ts';
+import { grantsText, tokenLines, tokenTable } from '../print/token.ts';
+
+interface RotateKeyOptions extends RemovalOptions {
+  readonly voidOld?: boolean;
+}
 
 const EXAMPLES = `
 The secret is shown once, alone on stdout. A token can issue only what it may do itself.
@@ -30,7 +36,7 @@ const VERBS = {
   revoke: {
     summary: 'revoke an access token',
     description:
-      'Revokes an access token at once; connections that it opened end within a second. Tokens that it issued stay valid.',
+      'Revokes an access token at once; connections that it opened end within a second. Tokens that it issued stay valid. Asks first at a terminal.',
   },
   rotate: {
     summary: 'give an access token another secret',
@@ -58,8 +64,9 @@ export function addTokens(program: Command): void {
       .description(VERBS[name].description)
       .argument('<id>', 'id of the token')
       .addHelpText('after', `\nExample:\n  tailrace tokens ${name} web`);
+    if (name === 'revoke') addRemovalOptions(command);
     addConnectionOptions(addJsonOption(command)).action((id: string, _options, self: Command) =>
-      act(checkedId(id), self.optsWithGlobals<CommandOptions>()),
+      act(checkedId(id), self.optsWithGlobals<RemovalOptions>()),
     );
   }
 }
@@ -81,7 +88,7 @@ function addList(group: Command): void {
   const command = group
     .command('list')
     .summary('list access tokens')
-    .description('Lists the valid access tokens in order of their ids: when each expires, and what it may do.')
+    .description('Lists the valid access tokens in order of their ids: what each may do, where, and until when.')
     .addHelpText('after', '\nExample:\n  tailrace tokens list --prefix web');
   addConnectionOptions(addListOptions(command)).action((_options, self: Command) =>
     list(self.optsWithGlobals<CommandOptions & ListCommandOptions>()),
@@ -92,11 +99,13 @@ function addRotateSigningKey(group: Command): void {
   const command = group
     .command('rotate-signing-key')
     .summary('sign short-lived tokens with a new key')
-    .description('Signs the short-lived tokens of the exchange with a new key from now on. This needs the root token.')
+    .description(
+      'Signs the short-lived tokens of the exchange with a new key from now on. This needs the root token. With --void-old it asks first at a terminal.',
+    )
     .option('--void-old', 'void all short-lived tokens; otherwise they stay valid until they expire')
     .addHelpText('after', '\nExample:\n  tailrace tokens rotate-signing-key --void-old');
-  addConnectionOptions(addJsonOption(command)).action((_options, self: Command) =>
-    rotateSigningKey(self.optsWithGlobals<CommandOptions & { readonly voidOld?: boolean }>()),
+  addConnectionOptions(addJsonOption(addRemovalOptions(command))).action((_options, self: Command) =>
+    rotateSigningKey(self.optsWithGlobals<RotateKeyOptions>()),
   );
 }
 
@@ -112,35 +121,48 @@ async function issue(id: string, options: CommandOptions & TokenOptions): Promis
 
 function list(options: CommandOptions & ListCommandOptions): Promise<void> {
   return callServer(options, {}, async ({ client, output, print }) => {
+    const tokens: TokenJson[] = [];
     for await (const token of upTo(options.limit, client.listTokens(options))) {
-      await print(token, listedToken(token, output.colors));
+      if (options.json === true) await print(token, '');
+      else tokens.push(token);
     }
+    const table = tokenTable(tokens, output.colors);
+    if (table !== '') await print(undefined, table);
   });
 }
 
 function get(id: string, options: CommandOptions): Promise<void> {
-  return callServer(options, {}, async ({ client, print }) => {
+  return callServer(options, { token: id }, async ({ client, print }) => {
     const token = await client.getToken(id);
     await print(token, tokenLines(token));
   });
 }
 
-function revoke(id: string, options: CommandOptions): Promise<void> {
-  return callServer(options, {}, async ({ client, print }) => {
+function revoke(id: string, options: RemovalOptions): Promise<void> {
+  return callServer(options, { token: id }, async (context) => {
+    const { client, print } = context;
+    const look = async () => {
+      const token = await client.getToken(id);
+      return { text: `Revoke ${id}, which may ${grantsText(token)}`, json: { id } };
+    };
+    if (!(await confirmed(context, options, look))) return;
     await client.revokeToken(id);
     await print({ id, result: 'revoked' }, `revoked ${escapeControls(id)}`);
   });
 }
 
 function rotate(id: string, options: CommandOptions): Promise<void> {
-  return callServer(options, {}, async (context) => {
+  return callServer(options, { token: id }, async (context) => {
     const secret = await context.client.rotateToken(id);
     await printSecret(context, `rotated ${id}: the old secret no longer works`, { id, access_token: secret });
   });
 }
 
-function rotateSigningKey(options: CommandOptions & { readonly voidOld?: boolean }): Promise<void> {
-  return callServer(options, {}, async ({ client, print }) => {
+function rotateSigningKey(options: RotateKeyOptions): Promise<void> {
+  return callServer(options, {}, async (context) => {
+    const { client, print } = context;
+    const isAsked = options.voidOld === true || options.dryRun === true;
+    if (isAsked && !(await confirmed(context, options, async () => keyRemoval(options)))) return;
     const key = await client.rotateSigningKey({ voidOld: options.voidOld });
     const old = key.verifying.filter(({ kid }) => kid !== key.kid);
     const [last] = old.slice(-1);
@@ -149,6 +171,13 @@ function rotateSigningKey(options: CommandOptions & { readonly voidOld?: boolean
     await print(key, escapeControls(`signing with ${key.kid}; ${left}`));
   });
 }
+
+function keyRemoval({ voidOld = false }: RotateKeyOptions) {
+  const older = voidOld ? 'void all short-lived tokens that are out: their senders are refused at once' : OLDER_LIVE_ON;
+  return { text: `Sign short-lived tokens with a new key, and ${older}`, json: { void_old: voidOld } };
+}
+
+const OLDER_LIVE_ON = 'let the older ones live until they expire';
 
 function printSecret(
   { reporter, print }: CallContext,

@@ -81,6 +81,12 @@ export function instant(text: string): number {
   return value;
 }
 
+/** A span of time before now, or an instant: where a read begins. */
+export function since(text: string): { readonly timestamp: number } {
+  const isSpan = /^[\d.]+[a-z]/i.test(text);
+  return { timestamp: isSpan ? Math.max(0, Date.now() - duration(text)) : instant(text) };
+}
+
 /** A number, possibly with a fraction. */
 export function anyNumber(text: string): number {
   const value = Number(text);

@@ -90,10 +90,22 @@ export function explain(error: unknown, connection: Pick<ServerConnection, 'endp
     lines.push('  is the server running? Start it with `tailrace serve`, or name another with --endpoint');
   } else if (error.code === 'unavailable') {
     lines.push(`  endpoint ${endpoint.value} (from ${endpoint.from})`);
+  } else if (MISPLACED.has(error.code) && pathHint(endpoint.value) !== undefined) {
+    lines.push(`  ${pathHint(endpoint.value)} (from ${endpoint.from})`);
   } else {
     return error;
   }
   return new TailraceError(error.code, lines.join('\n'), { detail: error.detail, cause: error });
+}
+
+/** What the answer is when calls go to a path below which there is no server. */
+const MISPLACED: ReadonlySet<string> = new Set(['not_found', 'method_not_allowed', 'internal']);
+
+/** What to do about the path of an endpoint; undefined when it has none. */
+export function pathHint(endpoint: string): string | undefined {
+  const url = new URL(normalizeEndpoint(endpoint));
+  if (url.pathname === '/') return undefined;
+  return `the endpoint has the path ${url.pathname}: a server is usually named without one, ${url.origin}`;
 }
 
 /** The token of the context in use, which is sent to the server of that context and nowhere else. */

@@ -1,21 +1,21 @@
 /** Puts records together into batches as large as S2 takes, without letting one wait longer than the linger time. */
 
-import type { AppendRecord } from '../../src/client/records.ts';
+import type { BinaryRecord } from '../../src/client/append-input.ts';
 import { APPEND_METERED_BYTES_MAX, APPEND_RECORDS_MAX } from '../../src/model/limits.ts';
 import { meteredBytes } from '../../src/model/record.ts';
 
-type Event = 'lingered' | IteratorResult<readonly AppendRecord[], void>;
+type Event = 'lingered' | IteratorResult<readonly BinaryRecord[], void>;
 
 /**
  * Batches in the order of the records, of at most 1,000 records and 1 MiB metered. A batch is yielded when it is full or
  * its first record has waited for the linger time. What came before a failure of the input is yielded before it throws.
  */
 export async function* batches(
-  groups: AsyncIterable<readonly AppendRecord[]>,
+  groups: AsyncIterable<readonly BinaryRecord[]>,
   lingerMs: number,
-): AsyncGenerator<readonly AppendRecord[]> {
+): AsyncGenerator<readonly BinaryRecord[]> {
   const input = groups[Symbol.asyncIterator]();
-  const batch = new Batch();
+  const batch = new RecordBatch();
   const ask = () => {
     const next: Promise<Event> = input.next();
     // A failure is handled later: the batch before it comes first.
@@ -45,8 +45,8 @@ export async function* batches(
   if (!batch.isEmpty) yield batch.take();
 }
 
-class Batch {
-  #records: AppendRecord[] = [];
+class RecordBatch {
+  #records: BinaryRecord[] = [];
   #bytes = 0;
   #since = 0;
 
@@ -59,13 +59,13 @@ class Batch {
     return this.#records.length < APPEND_RECORDS_MAX && this.#bytes + bytes <= APPEND_METERED_BYTES_MAX;
   }
 
-  add(record: AppendRecord, bytes: number): void {
+  add(record: BinaryRecord, bytes: number): void {
     if (this.isEmpty) this.#since = performance.now();
     this.#records.push(record);
     this.#bytes += bytes;
   }
 
-  take(): readonly AppendRecord[] {
+  take(): readonly BinaryRecord[] {
     const records = this.#records;
     this.#records = [];
     this.#bytes = 0;

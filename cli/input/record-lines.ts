@@ -1,6 +1,6 @@
 /** Records from lines of input, in the formats in which `read` prints them. Holds no more than a line at a time. */
 
-import type { AppendRecord } from '../../src/client/records.ts';
+import type { BinaryRecord } from '../../src/client/append-input.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { RECORD_METERED_BYTES_MAX } from '../../src/model/limits.ts';
 import { type Header, meteredBytes } from '../../src/model/record.ts';
@@ -18,10 +18,10 @@ const CARRIAGE_RETURN = 0x0d;
 export async function* recordsIn(
   input: AsyncIterable<Uint8Array>,
   format: Format,
-): AsyncGenerator<readonly AppendRecord[]> {
+): AsyncGenerator<readonly BinaryRecord[]> {
   let number = 0;
   for await (const lines of linesIn(input)) {
-    const records: AppendRecord[] = [];
+    const records: BinaryRecord[] = [];
     try {
       for (const line of lines) {
         number += 1;
@@ -65,7 +65,7 @@ function withoutReturn(line: Uint8Array): Uint8Array {
   return line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line;
 }
 
-function recordIn(line: Uint8Array, format: Format): AppendRecord | undefined {
+function recordIn(line: Uint8Array, format: Format): BinaryRecord | undefined {
   const record = format === 'text' ? { body: line } : jsonRecordIn(line, format === 'json' ? 'utf8' : 'base64');
   if (record !== undefined && meteredBytes(record.headers ?? [], record.body.length) > RECORD_METERED_BYTES_MAX) {
     throw new TailraceError('invalid', 'the record is larger than 1 MiB');
@@ -73,7 +73,7 @@ function recordIn(line: Uint8Array, format: Format): AppendRecord | undefined {
   return record;
 }
 
-function jsonRecordIn(line: Uint8Array, encoding: 'utf8' | 'base64'): AppendRecord | undefined {
+function jsonRecordIn(line: Uint8Array, encoding: 'utf8' | 'base64'): BinaryRecord | undefined {
   if (line.length > LINE_BYTES_MAX) throw new TailraceError('invalid', 'the record is larger than 1 MiB');
   const text = Buffer.from(line.buffer, line.byteOffset, line.length).toString('utf8');
   if (text.trim() === '') return undefined;

@@ -20,6 +20,8 @@ export type BannerAuth =
   | { readonly type: 'none' }
   | { readonly type: 'secret'; readonly secret: string; readonly file: string }
   | { readonly type: 'file'; readonly file: string }
+  /** The token was made for this store, whose directory does not have its file: a restored one. */
+  | { readonly type: 'elsewhere'; readonly dataDir: string }
   | { readonly type: 'variable' };
 
 /** Returns the lines of stdout. Scripts rely on the first; all others can be pasted into a shell, comments included. */
@@ -51,6 +53,12 @@ function howFound({ isDefault, auth }: Banner, base: string): string {
 
 function authComment(auth: BannerAuth): string[] {
   if (auth.type === 'none') return ['# no authentication: every client that reaches this address may read and write'];
+  if (auth.type === 'elsewhere') {
+    return [
+      '# the root token of before is valid, and its file is not here: put that token into TAILRACE_TOKEN,',
+      `# or stop the server and make a new one: npx tailrace root-token reset --data-dir ${quoted(auth.dataDir)}`,
+    ];
+  }
   if (auth.type === 'secret') return [`# the root token below is shown only now; it is kept in ${auth.file}`];
   return [];
 }
@@ -62,6 +70,7 @@ function authExport(auth: BannerAuth): string[] {
 
 function token(auth: Exclude<BannerAuth, { type: 'none' }>): string {
   if (auth.type === 'secret') return auth.secret;
+  if (auth.type === 'elsewhere') return '$TAILRACE_TOKEN';
   return auth.type === 'variable' ? '$TAILRACE_ROOT_TOKEN' : `$(cat ${quoted(auth.file)})`;
 }
 

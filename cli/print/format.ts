@@ -28,15 +28,31 @@ export function safeJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSAFE_IN_JSON, (character) => `\\u${hex(character.charCodeAt(0), 4)}`);
 }
 
-/** Whether to colour: `--color` first, then NO_COLOR (no-color.org), then whether it is a terminal. */
+/**
+ * Whether to colour: `--color` first, then NO_COLOR (no-color.org), then FORCE_COLOR (force-color.org) and CLICOLOR_FORCE,
+ * then CLICOLOR (bixense.com/clicolors), then whether it is a terminal.
+ */
 export function createColors(choice: ColorChoice, isTty: boolean, env: NodeJS.ProcessEnv): Colors {
-  const plain = (env.NO_COLOR ?? '') !== '' || env.TERM === 'dumb';
-  return picocolors.createColors(choice === 'always' || (choice === 'auto' && isTty && !plain));
+  return picocolors.createColors(choice === 'always' || (choice === 'auto' && isColored(isTty, env)));
+}
+
+function isColored(isTty: boolean, env: NodeJS.ProcessEnv): boolean {
+  if (env.NO_COLOR) return false;
+  // Node and its libraries take FORCE_COLOR without a value as yes, and 0 and false as no.
+  const { FORCE_COLOR: forced, CLICOLOR_FORCE: cliForced } = env;
+  if (forced === '0' || forced === 'false') return false;
+  if (forced !== undefined || (cliForced !== undefined && cliForced !== '' && cliForced !== '0')) return true;
+  return isTty && env.CLICOLOR !== '0' && env.TERM !== 'dumb';
 }
 
 /** Colours a line of the text view by the level in it. */
 export function colorByLevel(line: string, colors: Colors): string {
-  switch (LEVEL.exec(line)?.[1]?.toLowerCase()) {
+  return colorOfLevel(LEVEL.exec(line)?.[1] ?? '', line, colors);
+}
+
+/** Colours a line by a level. */
+export function colorOfLevel(level: string, line: string, colors: Colors): string {
+  switch (level.toLowerCase()) {
     case 'fatal':
     case 'error':
       return colors.red(line);

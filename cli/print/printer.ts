@@ -1,9 +1,10 @@
 /** How records look on stdout: one printer for each view and format. */
 
-import type { BatchFrame, ClientView } from '../../src/client/frames.ts';
+import type { BatchFrame, ClientView, MessageRow } from '../../src/client/frames.ts';
 import type { Header, StreamRecord } from '../../src/model/record.ts';
 import type { Output } from './console.ts';
 import { colorByLevel, escapeControls, safeJson } from './format.ts';
+import { logfmtLine, wideLine } from './row-line.ts';
 
 /** The views of the command line: binary OTLP messages are not for a terminal. */
 export const CLI_VIEWS = ['text', 'message', 'otlp-json', 'raw'] as const;
@@ -13,10 +14,22 @@ export type CliView = (typeof CLI_VIEWS)[number];
 export const FORMATS = ['text', 'json', 'json-base64'] as const;
 export type Format = (typeof FORMATS)[number];
 
+/** How `--output` shows records: each is a view, or a layout of one. */
+export const OUTPUTS = ['text', 'wide', 'logfmt', 'json'] as const;
+export type OutputFormat = (typeof OUTPUTS)[number];
+
 /** Which view to ask the server for, and how to print what arrives. */
 export interface Printer {
   readonly view: ClientView;
   print(frame: BatchFrame<ClientView>): string | Uint8Array;
+}
+
+/** Makes the printer of an output format. */
+export function createOutputPrinter(format: OutputFormat, output: Output): Printer {
+  if (format === 'text') return createPrinter('text', 'json', output);
+  if (format === 'json') return createPrinter('message', 'json', output);
+  const print = format === 'logfmt' ? logfmtLine : (row: MessageRow) => wideLine(row, output.colors);
+  return { view: 'message', print: (frame) => lines('rows' in frame ? frame.rows : [], print) };
 }
 
 /** Makes the printer of a view. */

@@ -1,16 +1,18 @@
-/** Suggests similar names for a basin or stream that does not exist. */
+/** Suggests similar names for a basin, stream or token that does not exist. */
 
 import type { Client } from '../../src/client/client.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { formatStreamUri, nearestNames } from '../flags/names.ts';
 
-/** The basin and the stream that a command names. */
+/** The basin and the stream, or the token, that a command names. */
 export interface Subject {
   readonly basin?: string | undefined;
   readonly stream?: string | undefined;
+  /** Id of an access token. */
+  readonly token?: string | undefined;
 }
 
-/** The same error with similar names, when it says that a basin or a stream is missing. */
+/** The same error with similar names, when it says that a basin, a stream or a token is missing. */
 export async function withNearest(error: unknown, client: Client, subject: Subject): Promise<unknown> {
   if (!(error instanceof TailraceError)) return error;
   const hint = await nearestHint(error, client, subject);
@@ -28,7 +30,12 @@ export async function nearestHint(error: TailraceError, client: Client, subject:
   }
 }
 
-async function nearestUris({ code }: TailraceError, client: Client, { basin, stream }: Subject): Promise<string[]> {
+async function nearestUris(
+  { code }: TailraceError,
+  client: Client,
+  { basin, stream, token }: Subject,
+): Promise<string[]> {
+  if (token !== undefined && code === 'access_token_not_found') return nearestTokens(client, token);
   if (basin === undefined || (code !== 'basin_not_found' && code !== 'stream_not_found')) return [];
   if (code === 'stream_not_found' && stream !== undefined) {
     try {
@@ -41,4 +48,10 @@ async function nearestUris({ code }: TailraceError, client: Client, { basin, str
   }
   const names = await nearestNames(basin, client.listBasins());
   return names.map((name) => (stream === undefined ? `s2://${name}` : formatStreamUri({ basin: name, stream })));
+}
+
+async function nearestTokens(client: Client, wanted: string): Promise<string[]> {
+  const ids: { name: string }[] = [];
+  for await (const { id } of client.listTokens()) ids.push({ name: id });
+  return nearestNames(wanted, ids);
 }

@@ -1,13 +1,30 @@
-/** Access tokens as text: one line in a list, or one line for each property of a token. */
+/** Access tokens as text: a table of several, or one line for each property of a token. */
 
 import type { GroupJson, ResourceSetJson, TokenJson, WhoamiJson } from '../../src/client/tokens.ts';
 import { alignedLines, type Colors, escapeControls } from './format.ts';
 
-/** A line of a list: when the token expires, its id, and what it may do. */
-export function listedToken(token: TokenJson, colors: Colors): string {
-  const expires = colors.green(escapeControls(token.expires_at ?? 'never').padEnd(24));
-  return `${expires}  ${escapeControls(token.id)}  ${escapeControls(grantsText(token))}`;
+/** A table of tokens with a header: what each may do, where, and until when. Empty without tokens. */
+export function tokenTable(tokens: readonly TokenJson[], colors: Colors): string {
+  if (tokens.length === 0) return '';
+  const rows = tokens.map((token) => [
+    escapeControls(token.id),
+    escapeControls(grantsText(token)),
+    escapeControls(setText(token.scope.basins)),
+    escapeControls(setText(token.scope.streams)),
+    escapeControls(token.expires_at ?? 'never'),
+  ]);
+  const widths = HEADER.map((title, i) =>
+    rows.reduce((most, row) => Math.max(most, row[i]?.length ?? 0), title.length),
+  );
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return [colors.dim(line(HEADER)), ...rows.map(line)].join('\n');
 }
+
+const HEADER = ['ID', 'MAY', 'BASINS', 'STREAMS', 'EXPIRES'];
 
 /** Everything about a token, by the names of its flags. */
 export function tokenLines(token: TokenJson): string {
@@ -40,7 +57,7 @@ export function whoamiLines(me: WhoamiJson): string {
 }
 
 /** `basin=r stream=rw append`: groups, then single operations. */
-function grantsText({ scope: { op_groups: groups, ops } }: TokenJson): string {
+export function grantsText({ scope: { op_groups: groups, ops } }: TokenJson): string {
   const texts = Object.entries(groups ?? {}).flatMap(([name, group]) => {
     const modes = modesText(group);
     return modes === '' ? [] : [`${name}=${modes}`];

@@ -8,6 +8,10 @@ const FORMS: Readonly<
     proves: 'no turn of the event loop takes 200 ms of processor time, whatever is legal',
     load: () => import('./loop.ts'),
   },
+  'full-disk': {
+    proves: 'a full store takes trims and fences, resumes by itself, and loses nothing',
+    load: () => import('./full-disk.ts'),
+  },
 };
 
 await main(process.argv[2]);

@@ -6,6 +6,7 @@
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Operation } from '../model/operation.ts';
+import { expectLegalHost, type HostHeaders } from './authority.ts';
 import { OUTSIDE_ID_PREFIX, type Principal, type Token, unlimited } from './grant.ts';
 import { looksLikeJwt, unknownToken } from './jwt.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
@@ -36,6 +37,11 @@ export interface AuthContext {
   caller: Principal | undefined;
   /** The permission that was asked for last. */
   need: Need | undefined;
+}
+
+/** What of a request is checked before anything else. */
+export interface AdmittedRequest extends HostHeaders {
+  readonly headers: OriginHeaders;
 }
 
 /** Whether callers need a token. */
@@ -148,11 +154,13 @@ export class Access {
   }
 
   /**
-   * Checks where a request comes from: without tokens only this machine may send requests. Every server calls it first.
-   * @throws TailraceError `permission_denied`
+   * Checks where a request goes and comes from: its Host must be legal, and without tokens only this machine may send
+   * requests. Every server calls it first.
+   * @throws TailraceError `bad_header`, `permission_denied`
    */
-  admit(headers: OriginHeaders): void {
-    if (this.#mode.type === 'open') admitLocal(headers, this.#mode.origins);
+  admit(request: AdmittedRequest): void {
+    expectLegalHost(request);
+    if (this.#mode.type === 'open') admitLocal(request.headers, this.#mode.origins);
   }
 
   /**

@@ -6,33 +6,26 @@
 import { type Basin, existingBasin } from '../log/basins.ts';
 import type { Log } from '../log/log.ts';
 import type { LogObserver } from '../log/observer.ts';
-import { TailraceError } from '../model/error.ts';
-import { basinNameFault, streamNameFault } from '../model/names.ts';
+import { streamNameFault } from '../model/names.ts';
 import type { Access, AuthContext } from './access.ts';
-import { onlyBasin, type Principal } from './grant.ts';
+import type { BasinRequest, BasinRuleDeps } from './basin-rule.ts';
+import type { Principal } from './grant.ts';
 import { bearerToken, credentialShown } from './tokens/credential.ts';
 
-/** The headers, or the metadata of gRPC, that say who sends and to which basin; names in lower case. */
-export interface SenderHeaders {
-  readonly authorization?: string | undefined;
-  readonly 's2-basin'?: string | readonly string[] | undefined;
-}
-
-export interface SenderRequest {
-  readonly headers: SenderHeaders;
+export interface SenderRequest extends BasinRequest {
+  /** The headers, or the metadata of gRPC, that say who sends and to which basin; names in lower case. */
+  readonly headers: BasinRequest['headers'] & { readonly authorization?: string | undefined };
   /** One object for all requests over the same connection: the credential that it showed last is hashed once. */
   readonly connection: object;
   /** Filled in as soon as something is known, so also when the sender is refused. */
   readonly context: AuthContext;
 }
 
-export interface SenderDeps {
+export interface SenderDeps extends BasinRuleDeps {
   readonly access: Access;
   readonly log: SenderLog & Pick<Log, 'basin'>;
   /** Receives each operation that was allowed. */
   readonly observer: Pick<LogObserver, 'operation'>;
-  /** The basin where neither the request nor the token names one. */
-  readonly defaultBasin: string;
 }
 
 /** What storing OTLP data takes of the log. */
@@ -60,7 +53,7 @@ export interface SenderTerms {
 
 /**
  * Returns a promise only where a JWT has to be verified. Counts the append as an operation.
- * @throws TailraceError, also as a rejection: `bad_header`, `authn`, `permission_denied`, `basin_not_found`, and
+ * @throws TailraceError, also as a rejection: `bad_header`, `bad_query`, `authn`, `permission_denied`, `basin_not_found`, and
  *   `unavailable` when the keys of an outside issuer are needed and cannot be fetched
  */
 export function authorizeSender(
@@ -68,29 +61,20 @@ export function authorizeSender(
   deps: SenderDeps,
 ): AuthorizedSender | Promise<AuthorizedSender> {
   const { headers, connection } = request;
-  const named = basinNamed(headers);
+  const named = deps.basinRule.named(request);
   const credential = bearerToken(headers.authorization);
   const sender = deps.access.identifySender(credential, credentialShown(headers.authorization, connection), named);
   if (sender instanceof Promise) return sender.then((principal) => authorized(principal, named, request, deps));
   return authorized(sender, named, request, deps);
 }
 
-/** The basin that a request names, whether it exists or not. @throws TailraceError `bad_header` */
-export function basinNamed({ 's2-basin': name }: SenderHeaders): string | undefined {
-  if (name === undefined) return undefined;
-  if (typeof name !== 'string') throw new TailraceError('bad_header', 'the header s2-basin is there twice');
-  const fault = basinNameFault(name);
-  if (fault !== undefined) throw new TailraceError('bad_header', fault);
-  return name;
-}
-
 function authorized(
   principal: Principal,
   named: string | undefined,
   { context }: SenderRequest,
-  { access, log, observer, defaultBasin }: SenderDeps,
+  { access, log, observer, basinRule }: SenderDeps,
 ): AuthorizedSender {
-  const name = named ?? onlyBasin(principal) ?? defaultBasin;
+  const name = named ?? basinRule.usual(principal);
   const need = { operation: 'append', basin: name } as const;
   context.caller = principal;
   context.need = need;

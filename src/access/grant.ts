@@ -18,6 +18,8 @@ export interface Token {
   readonly createdAt: number;
   /** Undefined never expires. */
   readonly expiresAt: number | undefined;
+  /** The digits of its second, as the issuer wrote them: see `Instant`. */
+  readonly expiresFraction?: string | undefined;
   readonly scope: Scope;
   /** Put before every stream name that the holder uses, and removed where they see one. May be empty. */
   readonly autoPrefix: string;

@@ -5,7 +5,8 @@
 
 import { isIP } from 'node:net';
 import { TailraceError } from '../model/error.ts';
-import { NO_ORIGINS, type Origins } from './origins.ts';
+import { parseAuthority } from './authority.ts';
+import { NO_ORIGINS, type Origins, parseOrigin, refusedOrigin } from './origins.ts';
 
 /** The headers that tell where a request comes from; names in lower case. */
 export interface OriginHeaders {
@@ -14,13 +15,16 @@ export interface OriginHeaders {
   readonly 'sec-fetch-site'?: string | string[] | undefined;
 }
 
+/** Names that every system resolves to itself (RFC 6761, section 6.3); the names of basins are among them. */
+const LOCAL_NAME = /^([a-z0-9_-]+\.)*localhost$/;
+
 /** Whether a host name or address, without port, is this machine: `localhost`, `*.localhost`, 127.0.0.0/8, `[::1]`. */
 export function isLoopback(host: string): boolean {
   const name = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
   const version = isIP(name);
   if (version === 4) return name.startsWith('127.');
   if (version === 6) return name === '::1';
-  return name === 'localhost' || name.endsWith('.localhost');
+  return LOCAL_NAME.test(name);
 }
 
 /**
@@ -28,26 +32,29 @@ export function isLoopback(host: string): boolean {
  * @throws TailraceError `permission_denied`
  */
 export function admitLocal(headers: OriginHeaders, configured: Origins = NO_ORIGINS): void {
-  if (!isLoopback(withoutPort(headers.host ?? ''))) {
+  if (!isLocal(headers.host ?? '')) {
     throw refused('the Host header is not a name of this machine; without tokens only localhost may be addressed');
   }
   if (configured.allows(headers.origin)) return;
-  if (headers['sec-fetch-site'] === 'cross-site') {
-    throw refused('the request comes from another web site; without tokens only local pages may send requests');
+  const { origin } = headers;
+  if (origin !== undefined && !isLocalOrigin(origin)) {
+    throw refused(`the Origin is foreign; without tokens only local pages may send requests: ${refusedOrigin(origin)}`);
   }
-  if (headers.origin !== undefined && !isLocalOrigin(headers.origin)) {
-    throw refused('the Origin is foreign; without tokens only local pages may send requests');
+  if (headers['sec-fetch-site'] === 'cross-site') {
+    throw refused(
+      'the request comes from another web site; without tokens only local pages may send requests, and those of --cors-origin',
+    );
   }
 }
 
 function isLocalOrigin(origin: string | string[]): boolean {
-  if (typeof origin !== 'string') return false;
-  const host = /^https?:\/\/([^/]+)$/i.exec(origin)?.[1];
-  return host !== undefined && isLoopback(withoutPort(host));
+  const parsed = typeof origin === 'string' ? parseOrigin(origin) : undefined;
+  return parsed !== undefined && /^https?$/.test(parsed.scheme) && isLoopback(parsed.host);
 }
 
-function withoutPort(host: string): string {
-  return host.replace(/:\d*$/, '');
+function isLocal(hostAndPort: string): boolean {
+  const host = parseAuthority(hostAndPort)?.host;
+  return host !== undefined && isLoopback(host);
 }
 
 function refused(why: string): TailraceError {

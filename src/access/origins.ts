@@ -3,11 +3,15 @@
  * them. CORS, WebSockets and servers without tokens all use this check.
  */
 
+import { type Authority, parseAuthority } from './authority.ts';
+
 /** Stands for every origin. */
 export const ANY_ORIGIN = '*';
 
 /** Schemes of apps and extensions too: `capacitor://localhost`. Nothing but scheme, host and port. */
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@,*]+$/i;
+/** What browsers write of a host: no other mark of a URL. */
+const WRITTEN_HOST = /^[\w.:%[\]-]+$/;
 /** Longer than any host name with its scheme and port. */
 const ORIGIN_CHARS_MAX = 300;
 
@@ -27,7 +31,7 @@ export class Origins {
    */
   allows(origin: string | readonly string[] | undefined): origin is string {
     if (typeof origin !== 'string' || origin === ANY_ORIGIN) return false;
-    return this.#named.has(origin) || (this.#isAny && isSane(origin));
+    return this.#named.has(origin) || (this.#isAny && isOrigin(origin));
   }
 }
 
@@ -51,7 +55,37 @@ export function originWithin(text: string): string | undefined {
   return normalOrigin(start.replace(/^(.*:\/\/).*@/, '$1'));
 }
 
+/** An origin taken apart. */
+export interface Origin extends Authority {
+  /** In lower case. */
+  readonly scheme: string;
+}
+
+/** Undefined for what no browser sends as the origin of a page, and for `null`. */
+export function parseOrigin(text: string): Origin | undefined {
+  const [, scheme, rest = ''] = /^([a-z][a-z0-9+.-]*):\/\/(.+)$/i.exec(text) ?? [];
+  if (scheme === undefined || text.length > ORIGIN_CHARS_MAX || !WRITTEN_HOST.test(rest)) return undefined;
+  const authority = parseAuthority(rest);
+  return authority === undefined ? undefined : { ...authority, scheme: scheme.toLowerCase() };
+}
+
+/** For whoever reads why a page was refused: its origin as it came, and the flag that lets its pages in. */
+export function refusedOrigin(origin: string | readonly string[]): string {
+  const text = String(origin).slice(0, ORIGIN_CHARS_MAX);
+  const normal = parseOrigin(text) === undefined ? undefined : normalOrigin(text);
+  return `${JSON.stringify(text)} (${normal === undefined ? noFlagFor(text) : `--cors-origin ${normal} lets its pages in`})`;
+}
+
+function noFlagFor(text: string): string {
+  return text === 'null' ? 'a page without an origin, which --cors-origin * alone lets in' : 'no browser sends that';
+}
+
 /** Pages without an origin of their own, such as files, send `null`. */
+function isOrigin(origin: string): boolean {
+  return origin === 'null' || parseOrigin(origin) !== undefined;
+}
+
+/** As an operator writes one: a name may have letters that browsers encode. */
 function isSane(origin: string): boolean {
   return origin === 'null' || (origin.length <= ORIGIN_CHARS_MAX && ORIGIN.test(origin));
 }

@@ -17,14 +17,26 @@ import type { OidcTrust } from '../model/stream-config.ts';
 import { OUTSIDE_ID_PREFIX, type Principal, principalOf, type Token } from './grant.ts';
 import { type FetchKeys, type IssuerKeys, type KeySet, keysOf } from './issuer-keys.ts';
 import { unknownToken, unverifiedClaims } from './jwt.ts';
+import {
+  checkThatThrew,
+  isUnsigned,
+  legible,
+  type OutsideCheck,
+  refusalDetail,
+  refusedToken,
+  SubjectError,
+} from './outside-refusal.ts';
 import { PROJECT_ATTRIBUTE } from './tokens/token-exchange.ts';
 
 export interface OutsideDeps {
   /** Durable basins. Must return the same list while nothing has changed. */
   readonly basins: () => readonly Pick<Basin, 'name' | 'config' | 'deletedAt'>[];
   readonly clock: Clock;
-  /** Tells the operator what is wrong with an issuer or its tokens; never called with a token. */
-  readonly warn: (issuer: string, message: string) => void;
+  /**
+   * Tells the operator what is wrong with an issuer or its tokens; never called with a token. `reason` is the same for
+   * all tokens that are refused alike, whatever they say.
+   */
+  readonly warn: (issuer: string, message: string, reason: string) => void;
   /** For tests: in place of HTTP. */
   readonly fetchKeys?: FetchKeys;
 }
@@ -70,13 +82,13 @@ export class OutsideIssuers {
   /**
    * The sender with a token of an outside issuer, for the basin that the request names, else for the one that trusts
    * the issuer. `hash` is that of the token, whose signature is verified once.
-   * @throws TailraceError `authn` whatever is wrong with the token; `bad_header` when the token is valid and several
+   * @throws TailraceError `authn` that says which check the token failed; `bad_header` when the token is valid and several
    *   basins trust its issuer; `unavailable` when the issuer's keys are needed and cannot be fetched
    */
   async identify(jwt: string, hash: string, basin: string | undefined): Promise<Principal> {
     const found = this.#trustingIn(jwt, basin);
     const [only] = found;
-    if (only === undefined) throw unknownToken();
+    if (only === undefined) throw await this.#refusalOf(jwt, basin);
     if (found.length === 1) return this.#verifiedSender(only, jwt, hash);
     await this.#expectGenuine(found, jwt, hash);
     throw new TailraceError('bad_header', SEVERAL);
@@ -95,6 +107,54 @@ export class OutsideIssuers {
     if (all === undefined) return [];
     const named = basin === undefined ? [...all.values()] : [all.get(basin)];
     return named.filter((one) => one !== undefined).filter(({ trust: { audience } }) => isFor(aud, audience));
+  }
+
+  /**
+   * Why no basin takes a token. Whoever cannot sign as the issuer learns nothing about basins: the signature is judged
+   * first, with the keys that any of them trusts.
+   */
+  async #refusalOf(jwt: string, basin: string | undefined): Promise<TailraceError> {
+    const { iss, aud } = unverifiedClaims(jwt) ?? {};
+    const all = typeof iss === 'string' ? this.#index().get(iss) : undefined;
+    if (all === undefined) return this.#refused('issuer', jwt);
+    const named = basin === undefined ? undefined : all.get(basin);
+    // Those of its audience first: their keys are the likeliest.
+    const ordered = [...all.values()].sort(
+      (a, b) => Number(isFor(aud, b.trust.audience)) - Number(isFor(aud, a.trust.audience)),
+    );
+    const tried = named === undefined ? ordered.slice(0, OIDC_BASINS_TRIED_MAX) : [named];
+    let failed: readonly [OutsideCheck, Trusting] | undefined;
+    for (const one of tried) {
+      const check = await this.#failedCheck(one, jwt);
+      if (check === undefined) continue;
+      if (!isUnsigned(check)) {
+        failed = [check, one];
+        break;
+      }
+      failed ??= [check, one];
+    }
+    // Without the keys nothing is known of the token, except that it is for no basin.
+    if (failed === undefined) return unknownToken();
+    const isElsewhere = basin !== undefined && named === undefined && !isUnsigned(failed[0]);
+    return this.#refused(isElsewhere ? 'basin' : failed[0], jwt, failed[1]);
+  }
+
+  /** Undefined when the issuer's keys cannot be fetched. */
+  async #failedCheck({ trust }: Trusting, jwt: string): Promise<OutsideCheck | undefined> {
+    try {
+      await this.#payload(trust, jwt, await this.#keysOf(trust).current());
+      return 'basin';
+    } catch (error) {
+      return isUnavailable(error) ? undefined : checkThatThrew(error);
+    }
+  }
+
+  #refused(check: OutsideCheck, jwt: string, by?: Trusting, cause?: unknown): TailraceError {
+    const issuer = by?.trust.issuer ?? 'an issuer that is not trusted';
+    const where = by === undefined || check === 'basin' ? '' : ` for basin ${by.basin}`;
+    const refused = `a token of ${issuer}${where} was refused, check "${check}"`;
+    this.#deps.warn(issuer, `${refused}: ${refusalDetail(check, jwt, by?.trust)}`, refused);
+    return refusedToken(check, cause);
   }
 
   /** Only a sender with a valid token may learn that there are several basins. */
@@ -132,15 +192,15 @@ export class OutsideIssuers {
     return this.#index().get(trust.issuer)?.get(basin)?.trust === trust;
   }
 
-  async #verify({ basin, trust }: Trusting, jwt: string, keys: KeySet): Promise<VerifiedSender> {
+  async #verify(one: Trusting, jwt: string, keys: KeySet): Promise<VerifiedSender> {
+    const { basin, trust } = one;
     try {
       const [payload, good] = await this.#payload(trust, jwt, keys);
       const endsAt = ((payload.exp ?? 0) + OIDC_CLOCK_TOLERANCE_SECONDS) * 1_000;
       return { keys: good, principal: senderOf(basin, subjectOf(payload), endsAt), endsAt };
     } catch (error) {
       if (isUnavailable(error)) throw error;
-      this.#deps.warn(trust.issuer, `a token of ${trust.issuer} for basin ${basin} was refused: ${messageOf(error)}`);
-      throw unknownToken(error);
+      throw this.#refused(checkThatThrew(error), jwt, one, error);
     }
   }
 
@@ -172,8 +232,10 @@ export class OutsideIssuers {
     const known = this.#keys.get(trust);
     if (known !== undefined) return known;
     const { clock, warn, fetchKeys } = this.#deps;
-    const onFailure = (reason: string): void =>
-      warn(trust.issuer, `the keys of the issuer ${trust.issuer} could not be fetched: ${reason}`);
+    const onFailure = (reason: string): void => {
+      const message = `the keys of the issuer ${trust.issuer} could not be fetched: ${reason}`;
+      warn(trust.issuer, message, message);
+    };
     const keys = keysOf(trust, { clock, onFailure, fetchKeys });
     this.#keys.set(trust, keys);
     return keys;
@@ -217,11 +279,11 @@ function mayBeOfNewKey(error: unknown, jwt: string): boolean {
   return code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' && decodeProtectedHeader(jwt).kid === undefined;
 }
 
-/** @throws TailraceError `authn` for a subject that cannot be set as an attribute */
+/** @throws SubjectError for a subject that cannot be set as an attribute */
 function subjectOf({ sub }: JWTPayload): string {
   const bytes = Buffer.byteLength(PROJECT_ATTRIBUTE) + Buffer.byteLength(sub ?? '');
   if (sub !== undefined && sub !== '' && bytes <= TOKEN_ATTRIBUTE_BYTES_MAX && !/\p{Surrogate}/u.test(sub)) return sub;
-  throw new TailraceError('authn', '"sub" is empty, too long, or no valid text');
+  throw new SubjectError('"sub" cannot be an attribute');
 }
 
 const NONE = { read: false, write: false };
@@ -247,23 +309,6 @@ function senderOf(basin: string, subject: string, expiresAt: number): Principal 
     limits: { profile: undefined, spansPerMinute: undefined },
     prefix: '',
   });
-}
-
-const SUBJECT_CHARS_SHOWN = 64;
-
-/** For messages and log lines: short, and without invisible characters or quotes that would end a name in a message. */
-function legible(subject: string): string {
-  const marks = [...subject];
-  const short = marks.length > SUBJECT_CHARS_SHOWN ? [...marks.slice(0, SUBJECT_CHARS_SHOWN), '…'] : marks;
-  return short.map((mark) => (/[\p{C}\p{Zl}\p{Zp}`"\\]/u.test(mark) ? escaped(mark) : mark)).join('');
-}
-
-function escaped(mark: string): string {
-  return `\\u{${(mark.codePointAt(0) ?? 0).toString(16)}}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'it cannot be verified';
 }
 
 const SEVERAL = 'several basins trust the issuer of the token for this audience: name yours in the header S2-Basin';

@@ -1,7 +1,10 @@
 /** Downloads a backup from a running server, chunk by chunk. */
 
+import { expectAbortSignal, optional } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
-import { expectSuccess, identityHeaders, type RequestOptions, type ServerTarget, unreachable } from './calls.ts';
+import { abortedCall, expectSuccess, identityHeaders, unreachable } from './calls.ts';
+import { onAbort } from './on-abort.ts';
+import type { RequestOptions, ServerTarget } from './request.ts';
 
 /** A server that sends nothing for this long is taken for lost. */
 const SILENCE_MAX_MS = 60_000;
@@ -9,21 +12,22 @@ const SILENCE_MAX_MS = 60_000;
 /**
  * The bytes of a backup, to be read once. It is complete when the generator ends; leaving the loop ends the download.
  * @throws TailraceError `permission_denied`, `rate_limited` while another backup is under way, `storage_full`,
- *   `unavailable` when the connection is lost
+ *   `unavailable` when the connection is lost, `aborted` by the signal
  */
 export async function* downloadBackup(
   target: ServerTarget,
   { signal }: RequestOptions = {},
 ): AsyncGenerator<Uint8Array> {
+  optional(expectAbortSignal)(signal, 'signal');
   const url = `${target.endpoint}/v1/backup`;
   const controller = new AbortController();
-  const signals = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);
+  const stop = onAbort(signal, () => controller.abort(abortedCall(url)));
   const silence = setTimeout(() => controller.abort(gone()), SILENCE_MAX_MS);
   try {
     const response = await fetch(url, {
       headers: identityHeaders(target, undefined),
       redirect: 'manual',
-      signal: signals,
+      signal: controller.signal,
     });
     if (response.status !== 200 || response.body === null) {
       const body = new Uint8Array(await response.arrayBuffer());
@@ -36,8 +40,9 @@ export async function* downloadBackup(
       silence.refresh();
     }
   } catch (error) {
-    throw unreachable(url, error);
+    throw controller.signal.aborted ? controller.signal.reason : unreachable(url, error);
   } finally {
+    stop();
     clearTimeout(silence);
     controller.abort();
   }

@@ -1,14 +1,10 @@
 /** Plain HTTP calls: one request, one response, every failure a TailraceError. */
 
+import { expectAbortSignal, expectText, invalid, optional } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
 import { readRefusal, refusalError } from './failures.ts';
-
-/** Where a server is, and the token of the caller. */
-export interface ServerTarget {
-  /** Base URL without a trailing slash. */
-  readonly endpoint: string;
-  readonly token: string | undefined;
-}
+import { onAbort } from './on-abort.ts';
+import type { RequestOptions, ServerTarget } from './request.ts';
 
 /** A whole response. Its body has at most `ANSWER_BYTES_MAX`. */
 export interface RawResponse {
@@ -46,21 +42,38 @@ export function normalizeEndpoint(endpoint: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
-/** The headers that identify the caller and the basin. */
+/**
+ * The headers that identify the caller and the basin.
+ * @throws TailraceError `invalid` for a basin that no header can hold
+ */
 export function identityHeaders(target: ServerTarget, basin: string | undefined): Record<string, string> {
+  if (basin !== undefined) expectHeaderText(basin, 'basin');
   return {
     ...(target.token === undefined ? {} : { authorization: `Bearer ${target.token}` }),
     ...(basin === undefined ? {} : { 's2-basin': basin }),
   };
 }
 
+/** @throws TailraceError `invalid` for a value with a line break or another character that no header can hold */
+export function expectHeaderText(value: unknown, name: string): asserts value is string {
+  expectText(value, name);
+  if (!/^[\x20-\x7e\x80-\xff]*$/.test(value)) {
+    throw invalid(`${name} holds a line break or another character that a header cannot hold`);
+  }
+}
+
 /**
  * Sends one request and reads the whole response, of any status.
- * @throws TailraceError `unavailable` when there is no response within 30 s, or it breaks off or is too large.
+ * @throws TailraceError `unavailable` when there is no response within 30 s, or it breaks off or is too large;
+ *   `aborted` by the signal of the caller.
  */
 export async function exchange(call: Call): Promise<RawResponse> {
-  const deadline = AbortSignal.timeout(CALL_TIMEOUT_MS);
-  const signal = call.signal === undefined ? deadline : AbortSignal.any([call.signal, deadline]);
+  optional(expectAbortSignal)(call.signal, 'signal');
+  const ending = new AbortController();
+  const { signal } = ending;
+  const stop = onAbort(call.signal, () => ending.abort(abortedCall(call.url)));
+  const deadline = setTimeout(() => ending.abort(late(call.url)), CALL_TIMEOUT_MS);
+  deadline.unref();
   try {
     const response = await fetch(call.url, {
       method: call.method,
@@ -71,14 +84,30 @@ export async function exchange(call: Call): Promise<RawResponse> {
     });
     return { status: response.status, headers: response.headers, body: await boundedBody(response) };
   } catch (error) {
-    throw unreachable(call.url, error);
+    throw signal.aborted ? signal.reason : unreachable(call.url, error);
+  } finally {
+    clearTimeout(deadline);
+    stop();
   }
 }
 
-/** Options of every call. */
-export interface RequestOptions {
-  readonly basin?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
+/** The error of a call that the signal of its caller ended: whether the server has done it is unknown. */
+export function abortedCall(url: string): TailraceError {
+  return new TailraceError('aborted', `the call to ${originOf(url)} was aborted by the signal that was passed to it`);
+}
+
+/**
+ * A name as one segment of a path.
+ * @throws TailraceError `invalid` for what no path can name: it would reach something else
+ */
+export function segment(name: string, what: string): string {
+  expectText(name, what);
+  if (name === '' || name === '.' || name === '..') throw invalid(`${what} must not be ${JSON.stringify(name)}`);
+  try {
+    return encodeURIComponent(name);
+  } catch (cause) {
+    throw new TailraceError('invalid', `${what} holds half of a surrogate pair, which is no character`, { cause });
+  }
 }
 
 /** One call of the S2 API: JSON in, JSON out. */
@@ -117,7 +146,7 @@ export async function callApi(target: ServerTarget, call: ApiCall): Promise<ApiR
     url: target.endpoint + path + query,
     headers,
     signal: call.signal,
-    ...(json === undefined ? {} : { body: Buffer.from(JSON.stringify(json)) }),
+    ...(json === undefined ? {} : { body: Buffer.from(jsonText(json)) }),
   });
   expectSuccess(answer, `${method} ${path}`);
   return { status: answer.status, headers: answer.headers, json: parsedJson(answer.body, `${method} ${path}`) };
@@ -139,17 +168,30 @@ export function objectIn(json: unknown, what: string): Readonly<Record<string, u
 /** The error for a server that cannot be reached, with the reason from the system. */
 export function unreachable(url: string, cause: unknown): TailraceError {
   if (cause instanceof TailraceError) return cause;
-  const where = URL.canParse(url) ? new URL(url).origin.replace(/^ws/, 'http') : url;
-  return new TailraceError('unavailable', `cannot reach ${where}: ${reason(cause)}`, { cause });
+  return new TailraceError('unavailable', `cannot reach ${originOf(url)}: ${reason(cause)}`, { cause });
+}
+
+function late(url: string): TailraceError {
+  const message = `cannot reach ${originOf(url)}: no answer within ${CALL_TIMEOUT_MS / 1_000} s`;
+  return new TailraceError('unavailable', message);
+}
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin.replace(/^ws/, 'http') : url;
 }
 
 function reason(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
-  if (cause.name === 'TimeoutError') return `no answer within ${CALL_TIMEOUT_MS / 1_000} s`;
+  if (isNotTls(cause)) return 'it does not speak TLS there: is it http:// and not https://?';
   if (cause.cause instanceof Error) return reason(cause.cause);
   const inner = (cause as { errors?: readonly unknown[] }).errors?.[0];
   if (inner instanceof Error) return inner.message;
   return cause.message === '' ? ((cause as { code?: string }).code ?? cause.name) : cause.message;
+}
+
+/** OpenSSL could not read the answer to its first message: a server without TLS answers in plain text. */
+function isNotTls(cause: object): boolean {
+  return 'code' in cause && (cause.code === 'ERR_SSL_WRONG_VERSION_NUMBER' || cause.code === 'EPROTO');
 }
 
 async function boundedBody(response: Response): Promise<Uint8Array> {
@@ -164,6 +206,15 @@ async function boundedBody(response: Response): Promise<Uint8Array> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Only what a caller passed cannot be JSON: a bigint, or an object that holds itself. */
+function jsonText(json: unknown): string {
+  try {
+    return JSON.stringify(json);
+  } catch (cause) {
+    throw new TailraceError('invalid', `what was passed cannot be written as JSON: ${reason(cause)}`, { cause });
+  }
 }
 
 function parsedJson(body: Uint8Array, what: string): unknown {

@@ -1,20 +1,25 @@
 /** The client of the command line, of tests and of programs that use Tailrace: HTTP calls and a reader that resumes. */
 
+import {
+  bytesIn,
+  type Checks,
+  checkOptions,
+  checkSettings,
+  expectSignalName,
+  expectText,
+  oneOf,
+  optional,
+} from '../model/arguments.ts';
+import { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
 import { downloadBackup } from './backup.ts';
-import {
-  callApi,
-  identityHeaders,
-  normalizeEndpoint,
-  objectIn,
-  type RequestOptions,
-  type ServerTarget,
-} from './calls.ts';
+import { callApi, expectHeaderText, identityHeaders, normalizeEndpoint, objectIn } from './calls.ts';
 import { type ControlCalls, controlCalls } from './control.ts';
 import type { ClientView } from './frames.ts';
 import { type OtlpResponse, otlpRefusal, postOtlp } from './post-otlp.ts';
 import { type ReaderOptions, type ReadFrame, readStream } from './reader.ts';
 import { type RecordCalls, recordCalls } from './records.ts';
+import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
 import { type TokenCalls, tokenCalls } from './tokens.ts';
 import { fetchMetrics, type MetricsRequestOptions, type UsageMetric } from './usage-metrics.ts';
 
@@ -33,12 +38,12 @@ export interface Client extends ControlCalls, RecordCalls, TokenCalls {
   /** Reads and follows a stream; see `readStream`. */
   read<V extends ClientView>(stream: string, options: ReaderOptions<V>): AsyncGenerator<ReadFrame<V>, void, void>;
   /**
-   * Posts the bytes of one Export…ServiceRequest, once. Also resolves when the server has taken only a part of it: look
+   * Posts one Export…ServiceRequest, once; a text is sent as UTF-8. Also resolves when the server has taken only a part of it: look
    * at `rejected` and `message`.
    */
   sendOtlp(
     signal: Signal,
-    body: Uint8Array,
+    body: Uint8Array | string,
     contentType: OtlpContentType,
     options?: RequestOptions,
   ): Promise<OtlpResponse>;
@@ -57,14 +62,22 @@ export interface ConfirmedClock {
   readonly wasPaused: boolean;
 }
 
-type OtlpContentType = 'application/x-protobuf' | 'application/json';
+export type OtlpContentType = 'application/x-protobuf' | 'application/json';
+
+const CLIENT_CHECKS: Checks<ClientOptions> = {
+  endpoint: expectText,
+  token: optional(expectText),
+  basin: optional(expectText),
+};
+const expectContentType = oneOf(['application/x-protobuf', 'application/json'] satisfies OtlpContentType[]);
 
 /**
  * Makes a client. Nothing is opened before the first call, and there is nothing to close.
- * @throws TailraceError `config` when the endpoint is not an http or https URL.
+ * @throws TailraceError `config` when the endpoint is not an http or https URL, or a token is none.
  */
 export function createClient(options: ClientOptions): Client {
-  const target: ServerTarget = { endpoint: normalizeEndpoint(options.endpoint), token: options.token };
+  checkSettings(options, 'options', CLIENT_CHECKS, ['endpoint']);
+  const target: ServerTarget = { endpoint: normalizeEndpoint(options.endpoint), token: tokenIn(options.token) };
   const basinOf = (call: RequestOptions | undefined) => call?.basin ?? options.basin;
   return {
     endpoint: target.endpoint,
@@ -72,7 +85,11 @@ export function createClient(options: ClientOptions): Client {
     ...recordCalls(target, basinOf),
     ...tokenCalls(target),
     read: (stream, read) => readStream(target, stream, { ...read, basin: basinOf(read) }),
-    async sendOtlp(signal, body, contentType, call) {
+    async sendOtlp(signal, given, contentType, call) {
+      expectSignalName(signal, 'signal');
+      const body = bytesIn(given, 'body');
+      expectContentType(contentType, 'contentType');
+      checkOptions(call, 'options', REQUEST_CHECKS);
       const url = `${target.endpoint}/v1/${signal}`;
       const headers = identityHeaders(target, basinOf(call));
       const answer = await postOtlp({ url, body, contentType, headers, signal: call?.signal });
@@ -89,4 +106,16 @@ export function createClient(options: ClientOptions): Client {
       return { clock: String(clock), wasPaused: wasPaused === true };
     },
   };
+}
+
+/** Without the line break that a file ends with. @throws TailraceError `config` */
+function tokenIn(token: string | undefined): string | undefined {
+  const trimmed = token?.trim();
+  if (trimmed === undefined) return undefined;
+  try {
+    expectHeaderText(trimmed, 'the token');
+  } catch (cause) {
+    throw new TailraceError('config', 'the token holds a line break or another character that no token has', { cause });
+  }
+  return trimmed;
 }

@@ -1,8 +1,9 @@
 /** The control plane of S2: lists, creates, configures and deletes basins and streams. */
 
 import { TailraceError } from '../model/error.ts';
-import { type ApiResponse, callApi, objectIn, type RequestOptions, type ServerTarget } from './calls.ts';
+import { type ApiResponse, callApi, expectHeaderText, objectIn, segment } from './calls.ts';
 import type { BasinConfigJson, StreamConfigJson } from './config-json.ts';
+import type { RequestOptions, ServerTarget } from './request.ts';
 
 export interface BasinEntry {
   readonly name: string;
@@ -21,7 +22,7 @@ export interface StreamEntry {
 }
 
 /** The result of a create or ensure. */
-export interface ProvisionResult<T> {
+export interface ProvisionResponse<T> {
   readonly result: 'created' | 'updated' | 'noop';
   readonly entry: T;
 }
@@ -48,10 +49,10 @@ export interface ControlCalls {
     name: string,
     config?: BasinConfigJson,
     options?: CreateRequestOptions,
-  ): Promise<ProvisionResult<BasinEntry>>;
+  ): Promise<ProvisionResponse<BasinEntry>>;
   getBasin(name: string, options?: RequestOptions): Promise<BasinConfigJson>;
   /** Creates it, or replaces its configuration: what is not given becomes the default. */
-  ensureBasin(name: string, config?: BasinConfigJson, options?: RequestOptions): Promise<ProvisionResult<BasinEntry>>;
+  ensureBasin(name: string, config?: BasinConfigJson, options?: RequestOptions): Promise<ProvisionResponse<BasinEntry>>;
   /** Changes what is given and keeps the rest. Resolves with the whole configuration. */
   reconfigureBasin(name: string, patch: BasinConfigJson, options?: RequestOptions): Promise<BasinConfigJson>;
   /** Resolves when the deletion is certain; it goes on in the background. */
@@ -62,13 +63,13 @@ export interface ControlCalls {
     name: string,
     config?: StreamConfigJson,
     options?: CreateRequestOptions,
-  ): Promise<ProvisionResult<StreamEntry>>;
+  ): Promise<ProvisionResponse<StreamEntry>>;
   getStream(name: string, options?: RequestOptions): Promise<StreamConfigJson>;
   ensureStream(
     name: string,
     config?: StreamConfigJson,
     options?: RequestOptions,
-  ): Promise<ProvisionResult<StreamEntry>>;
+  ): Promise<ProvisionResponse<StreamEntry>>;
   reconfigureStream(name: string, patch: StreamConfigJson, options?: RequestOptions): Promise<StreamConfigJson>;
   deleteStream(name: string, options?: RequestOptions): Promise<void>;
 }
@@ -81,7 +82,8 @@ export function controlCalls(
   basinOf: (options: RequestOptions | undefined) => string | undefined,
 ): ControlCalls {
   const inBasin = (options: RequestOptions | undefined) => ({ basin: basinOf(options), signal: options?.signal });
-  const on = (kind: 'basins' | 'streams', name: string) => `/v1/${kind}/${encodeURIComponent(name)}`;
+  const on = (kind: 'basins' | 'streams', name: string) =>
+    `/v1/${kind}/${segment(name, `the name of a ${kind === 'basins' ? 'basin' : 'stream'}`)}`;
   const call = async (method: 'GET' | 'PUT' | 'PATCH', path: string, options: RequestOptions, json?: unknown) =>
     callApi(target, { ...options, method, path, json });
   return {
@@ -137,13 +139,14 @@ async function created<T>(
   scope: RequestOptions,
   { requestToken }: CreateRequestOptions,
   entryOf: (json: unknown) => T,
-): Promise<ProvisionResult<T>> {
+): Promise<ProvisionResponse<T>> {
+  if (requestToken !== undefined) expectHeaderText(requestToken, 'requestToken');
   const headers = requestToken === undefined ? {} : { 's2-request-token': requestToken };
   return provisioned(await callApi(target, { ...scope, method: 'POST', path, json, headers }), entryOf);
 }
 
 /** The header says what was done; servers that do not send it tell created from updated by the status. */
-function provisioned<T>({ status, headers, json }: ApiResponse, entryOf: (json: unknown) => T): ProvisionResult<T> {
+function provisioned<T>({ status, headers, json }: ApiResponse, entryOf: (json: unknown) => T): ProvisionResponse<T> {
   const said = headers.get('s2-provision-result');
   const result = said === 'created' || said === 'updated' || said === 'noop' ? said : undefined;
   return { result: result ?? (status === 201 ? 'created' : 'updated'), entry: entryOf(json) };

@@ -143,7 +143,7 @@ function positionOf(json: Json): Position {
   return { seqNum, timestamp: json.timestamp };
 }
 
-/** A sequence number that stands alone or inside a position. */
+/** A sequence number alone or inside a position. */
 function seqOf(value: unknown): number {
   if (typeof value === 'number') return value;
   return position(value).seqNum;

@@ -1,5 +1,6 @@
 /** Posts OTLP bytes to any OTLP/HTTP endpoint, of Tailrace or another server. */
 
+import type { AbortSignalLike } from '../model/abort-signal.ts';
 import type { ErrorDetail } from '../model/error.ts';
 import { exchange } from './calls.ts';
 import { refusalError, retryDetail, type ServerRefusal } from './failures.ts';
@@ -13,7 +14,7 @@ export interface OtlpPost {
   /** `gzip` when the body is compressed already. */
   readonly contentEncoding?: 'gzip';
   readonly headers: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
 }
 
 /** What the endpoint responded. */

@@ -1,21 +1,33 @@
 /** A read that outlives its connections: it goes on where it was, and gives each record exactly once. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { AbortSignalLike } from '../model/abort-signal.ts';
+import {
+  type Checks,
+  checkOptions,
+  expectFlag,
+  expectStart,
+  expectTimeSpan,
+  expectWholeNumber,
+  oneOf,
+  optional,
+} from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
-import type { ReadRange } from '../model/read-range.ts';
+import type { ReadStart } from '../model/read-range.ts';
 import { meteredBytes } from '../model/record.ts';
-import { identityHeaders, type ServerTarget } from './calls.ts';
+import { expectHeaderText, identityHeaders, segment, unreachable } from './calls.ts';
 import { closeError, isTemporary } from './failures.ts';
 import { type BatchFrame, type ClientView, type ControlFrame, PROTOCOLS, recordsIn } from './frames.ts';
+import { onAbort, pause } from './on-abort.ts';
+import { REQUEST_CHECKS, type ServerTarget } from './request.ts';
 import type { Session } from './session.ts';
 
 /** What to read and how. Without any bound it follows for ever. */
 export interface ReaderOptions<V extends ClientView> {
   readonly view: V;
   /** Where to start; the default is the tail. */
-  readonly start?: ReadRange['start'];
+  readonly start?: ReadStart | undefined;
   /** A start beyond the tail becomes the tail instead of an error. */
-  readonly clamp?: boolean;
+  readonly clamp?: boolean | undefined;
   readonly count?: number | undefined;
   /** Metered bytes. */
   readonly bytes?: number | undefined;
@@ -27,9 +39,9 @@ export interface ReaderOptions<V extends ClientView> {
   /** Base64 of 32 bytes, for a stream that is encrypted. */
   readonly encryptionKey?: string | undefined;
   /** Ends the read quietly. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
   /** How long to try again after a lost connection before giving up; for ever by default. */
-  readonly reconnectForMs?: number;
+  readonly reconnectForMs?: number | undefined;
 }
 
 /** What a read gives: records, what the server says beside them, and what happens to the connection. */
@@ -42,6 +54,19 @@ export type ReadFrame<V extends ClientView> =
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
 
+const CHECKS: Checks<ReaderOptions<ClientView>> = {
+  ...REQUEST_CHECKS,
+  view: oneOf(Object.keys(PROTOCOLS)),
+  start: optional(expectStart),
+  clamp: optional(expectFlag),
+  count: optional(expectWholeNumber),
+  bytes: optional(expectWholeNumber),
+  until: optional(expectWholeNumber),
+  waitSeconds: optional(expectWholeNumber),
+  encryptionKey: optional(expectHeaderText),
+  reconnectForMs: optional(expectTimeSpan),
+};
+
 /**
  * Reads a stream over WebSocket. Frames of a batch come in order, nothing twice and nothing left out, over
  * any number of lost connections. The consumer sets the pace: what it does not take is not asked for.
@@ -53,6 +78,7 @@ export async function* readStream<V extends ClientView>(
   stream: string,
   options: ReaderOptions<V>,
 ): AsyncGenerator<ReadFrame<V>, void, void> {
+  checkOptions<ReaderOptions<ClientView>>(options, 'options', CHECKS, ['view']);
   const cursor = new Cursor(options);
   const attempts = new Attempts(options.reconnectForMs ?? Number.POSITIVE_INFINITY);
   while (!stopped(options) && !cursor.done) {
@@ -60,11 +86,11 @@ export async function* readStream<V extends ClientView>(
     if (outcome === undefined || stopped(options)) return;
     const delayMs = attempts.delay(outcome);
     yield { type: 'reconnecting', delayMs, cause: outcome };
-    await sleep(delayMs, undefined, { signal: options.signal }).catch(() => {});
+    await pause(delayMs, options.signal);
   }
 }
 
-/** Reads over one connection. Answers why it should be tried again, or nothing when the read is over. */
+/** Reads over one connection. Returns why it should be tried again, or nothing when the read is over. */
 async function* oneConnection<V extends ClientView>(
   target: ServerTarget,
   stream: string,
@@ -83,10 +109,9 @@ async function* oneConnection<V extends ClientView>(
     });
   } catch (error) {
     if (stopped(options)) return undefined;
-    return attempts.failed(error);
+    return attempts.failed(unreachable(target.endpoint, error));
   }
-  const close = () => session.close();
-  options.signal?.addEventListener('abort', close, { once: true });
+  const stop = onAbort(options.signal, () => session.close());
   try {
     for (;;) {
       const event = await session.next();
@@ -99,8 +124,8 @@ async function* oneConnection<V extends ClientView>(
       yield frame;
     }
   } finally {
-    options.signal?.removeEventListener('abort', close);
-    close();
+    stop();
+    session.close();
   }
 }
 
@@ -179,7 +204,7 @@ class Cursor {
     set('stream_id', this.#streamId);
     set('format', PROTOCOLS[options.view].format);
     const base = endpoint.replace(/^http/, 'ws');
-    return `${base}/v1/streams/${encodeURIComponent(stream)}/records?${query}`;
+    return `${base}/v1/streams/${segment(stream, 'the name of a stream')}/records?${query}`;
   }
 
   #setStart(set: (name: string, value: number | string | undefined) => void): void {
@@ -229,8 +254,8 @@ class Attempts {
   }
 
   /** @throws TailraceError the error itself, when another attempt makes no sense. */
-  failed(error: unknown): TailraceError {
-    if (!(error instanceof TailraceError) || !isTemporary(error) || !this.#everConnected) throw error;
+  failed(error: TailraceError): TailraceError {
+    if (!isTemporary(error) || !this.#everConnected) throw error;
     return error;
   }
 

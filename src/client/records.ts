@@ -1,26 +1,29 @@
 /** The data plane of S2 in plain calls: append a batch, check the tail. Bytes are sent exactly as they are. */
 
+import { type Checks, expectText, expectWholeNumber, optional } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
-import type { Header } from '../model/record.ts';
-import { callApi, objectIn, type RequestOptions, type ServerTarget } from './calls.ts';
+import type { RecordInput } from '../model/record.ts';
+import {
+  type AppendConditions,
+  type AppendRecord,
+  appendInput,
+  type BinaryRecord,
+  CONDITION_CHECKS,
+} from './append-input.ts';
+import { callApi, expectHeaderText, objectIn, segment } from './calls.ts';
+import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
 
-/** A record to append. */
-export interface AppendRecord {
-  readonly body: Uint8Array;
-  readonly headers?: readonly Header[];
-  /** Milliseconds since the epoch; without one the record gets the time of the server's clock. */
-  readonly timestamp?: number | undefined;
-}
-
-export interface AppendRequestOptions extends RequestOptions {
-  /** The sequence number that the first record must get, else the append fails with `seq_num_mismatch`. */
-  readonly matchSeqNum?: number | undefined;
-  /** The fencing token that the stream must have, else the append fails with `fencing_token_mismatch`. */
-  readonly fencingToken?: string | undefined;
+export interface AppendRequestOptions extends RequestOptions, AppendConditions {
   /** Base64 of 32 bytes, for a stream that is encrypted. */
   readonly encryptionKey?: string | undefined;
 }
+
+const APPEND_CHECKS: Checks<AppendRequestOptions> = {
+  ...REQUEST_CHECKS,
+  ...CONDITION_CHECKS,
+  encryptionKey: optional(expectHeaderText),
+};
 
 export interface RecordCalls {
   /**
@@ -39,15 +42,17 @@ export function recordCalls(
   target: ServerTarget,
   basinOf: (options: RequestOptions | undefined) => string | undefined,
 ): RecordCalls {
-  const pathOf = (stream: string) => `/v1/streams/${encodeURIComponent(stream)}/records`;
+  const pathOf = (stream: string) => `/v1/streams/${segment(stream, 'the name of a stream')}/records`;
   return {
     async append(stream, records, options = {}) {
+      const path = pathOf(stream);
+      const input = appendInput(records, options, APPEND_CHECKS);
       const { signal, encryptionKey } = options;
       const scope = { basin: basinOf(options), signal };
       const key = encryptionKey === undefined ? {} : { 's2-encryption-key': encryptionKey };
       const headers = { 's2-format': 'base64', ...key };
-      const json = inputJson(records, options);
-      const answer = await callApi(target, { ...scope, method: 'POST', path: pathOf(stream), headers, json });
+      const json = inputJson(input, options);
+      const answer = await callApi(target, { ...scope, method: 'POST', path, headers, json });
       const { start, end, tail } = objectIn(answer.json, 'the ack');
       return { start: positionIn(start), end: positionIn(end), tail: positionIn(tail) };
     },
@@ -59,25 +64,33 @@ export function recordCalls(
   };
 }
 
-/** A command record that sets the fencing token of its stream; the empty token clears it. */
-export function fenceRecord(token: string): AppendRecord {
+/**
+ * A command record that sets the fencing token of its stream; the empty token clears it.
+ * @throws TailraceError `invalid` when the token is not a text
+ */
+export function fenceRecord(token: string): BinaryRecord {
+  expectText(token, 'token');
   return command('fence', Buffer.from(token));
 }
 
-/** A command record that removes all records before a sequence number. */
-export function trimRecord(seqNum: number): AppendRecord {
+/**
+ * A command record that removes all records before a sequence number.
+ * @throws TailraceError `invalid` when it is not a sequence number
+ */
+export function trimRecord(seqNum: number): BinaryRecord {
+  expectWholeNumber(seqNum, 'seqNum');
   const body = Buffer.alloc(8);
   body.writeBigUInt64BE(BigInt(seqNum));
   return command('trim', body);
 }
 
-function command(name: string, body: Uint8Array): AppendRecord {
+function command(name: string, body: Uint8Array): BinaryRecord {
   return { headers: [[Buffer.alloc(0), Buffer.from(name)]], body };
 }
 
-function inputJson(records: readonly AppendRecord[], { matchSeqNum, fencingToken }: AppendRequestOptions): unknown {
+function inputJson(records: readonly RecordInput[], { matchSeqNum, fencingToken }: AppendRequestOptions): unknown {
   return {
-    records: records.map(({ body, headers = [], timestamp }) => ({
+    records: records.map(({ body, headers, timestamp }) => ({
       ...(timestamp === undefined ? {} : { timestamp }),
       ...(headers.length === 0 ? {} : { headers: headers.map(([name, value]) => [base64(name), base64(value)]) }),
       body: base64(body),

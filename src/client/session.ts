@@ -6,6 +6,7 @@ import { TailraceError } from '../model/error.ts';
 import { unreachable } from './calls.ts';
 import { readRefusal, refusalError } from './failures.ts';
 import { parseTextFrame, type WireFrame } from './frames.ts';
+import { onAbort } from './on-abort.ts';
 
 /** What a session gives: frames, then one end. */
 export type SessionEvent =
@@ -41,7 +42,7 @@ export class Session {
 
   /**
    * Connects.
-   * @throws TailraceError `unavailable` when nobody answers, or what a refused upgrade means.
+   * @throws TailraceError `unavailable` when no server answers, or what a refused upgrade means.
    */
   static async open(options: SessionOptions): Promise<Session> {
     const socket = new WebSocket(options.url, [options.protocol], {
@@ -50,7 +51,7 @@ export class Session {
       maxPayload: FRAME_BYTES_MAX,
       perMessageDeflate: false,
     });
-    // The session listens before the upgrade is through: frames may come in the same packet as the answer.
+    // The session listens before the upgrade is through: frames may come in the same packet as the response.
     const session = new Session(socket);
     await opened(socket, options.url, options.signal);
     return session;
@@ -146,14 +147,10 @@ export class Session {
 
 /** Waits for the upgrade. */
 function opened(socket: WebSocket, url: string, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = () => socket.terminate();
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
-    socket.once('open', () => {
-      signal?.removeEventListener('abort', abort);
-      resolve();
-    });
+  let stop = (): void => {};
+  const waited = new Promise<void>((resolve, reject) => {
+    stop = onAbort(signal, () => socket.terminate());
+    socket.once('open', resolve);
     socket.once('error', (error) => reject(unreachable(url, error)));
     socket.once('close', () => reject(new TailraceError('unavailable', `the connection to ${url} was closed`)));
     socket.once('unexpected-response', (_request, response) => {
@@ -163,6 +160,7 @@ function opened(socket: WebSocket, url: string, signal: AbortSignal | undefined)
       }, reject);
     });
   });
+  return waited.finally(() => stop());
 }
 
 /** What the server said instead of upgrading. */

@@ -1,8 +1,9 @@
 /** Access tokens: issues, lists, shows, revokes and rotates them, and tells which one the caller has. */
 
 import { TailraceError } from '../model/error.ts';
-import { callApi, objectIn, type RequestOptions, type ServerTarget } from './calls.ts';
+import { callApi, objectIn, segment } from './calls.ts';
 import type { ListRequestOptions } from './control.ts';
+import type { RequestOptions, ServerTarget } from './request.ts';
 
 /** A set of names of one kind: one exact name, or all names with a prefix. The empty prefix matches everything. */
 export type ResourceSetJson = { readonly exact: string } | { readonly prefix: string };
@@ -43,7 +44,15 @@ export interface TokenJson {
 }
 
 /** Which token the server sees in the caller's requests. The root token has no scope: it may do everything. */
-export type WhoamiJson = { readonly id: string; readonly root: true } | (TokenJson & { readonly root: false });
+export type WhoamiJson = WhoamiBasins &
+  ({ readonly id: string; readonly root: true } | (TokenJson & { readonly root: false }));
+
+export interface WhoamiBasins {
+  /** The default basin of the server. A server of an older version does not say it. */
+  readonly default_basin?: string;
+  /** The basin of the caller's requests that name none. */
+  readonly basin?: string;
+}
 
 /** Calls on tokens. A secret is returned once and cannot be fetched again. */
 export interface TokenCalls {
@@ -82,7 +91,7 @@ const PAGE_ENTRIES = 1_000;
 
 /** The calls on one server. */
 export function tokenCalls(target: ServerTarget): TokenCalls {
-  const on = (id: string) => `${PATH}/${encodeURIComponent(id)}`;
+  const on = (id: string) => `${PATH}/${segment(id, 'the id of a token')}`;
   const plain = (options: RequestOptions | undefined) => ({ signal: options?.signal });
   return {
     listTokens: (options = {}) => listed(target, options),
@@ -103,8 +112,8 @@ export function tokenCalls(target: ServerTarget): TokenCalls {
     },
     whoami: async (options) => {
       const { json } = await callApi(target, { ...plain(options), method: 'GET', path: '/v1/whoami' });
-      const { id, root } = objectIn(json, 'GET /v1/whoami');
-      return root === true ? { id: String(id), root } : { ...tokenIn(json), root: false };
+      const { id, root, ...basins } = objectIn(json, 'GET /v1/whoami');
+      return root === true ? { ...basins, id: String(id), root } : { ...tokenIn(json), root: false };
     },
     rotateSigningKey: async (options) => {
       const path = '/v1/ingest-token/keys/rotate';

@@ -1,9 +1,9 @@
 /** S2's usage metrics, typed. */
 
-export { METRIC_SETS, type MetricLevel } from '../s2/metrics-query.ts';
-
-import type { UsageInterval, UsagePoint } from '../model/usage.ts';
-import { callApi, objectIn, type RequestOptions, type ServerTarget } from './calls.ts';
+import { type Checks, checkOptions, expectText, expectWholeNumber, oneOf, optional } from '../model/arguments.ts';
+import { USAGE_INTERVALS, type UsageInterval, type UsagePoint } from '../model/usage.ts';
+import { callApi, objectIn, segment } from './calls.ts';
+import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
 
 /** One element of a response: exactly one of the keys is there. Seconds are Unix seconds. */
 export interface UsageMetric {
@@ -32,6 +32,15 @@ export interface MetricsRequestOptions {
   readonly signal?: RequestOptions['signal'];
 }
 
+const CHECKS: Checks<MetricsRequestOptions> = {
+  ...REQUEST_CHECKS,
+  set: expectText,
+  start: expectWholeNumber,
+  end: expectWholeNumber,
+  interval: optional(oneOf(USAGE_INTERVALS)),
+  stream: optional(expectText),
+};
+
 /**
  * Fetches a set of metrics. A basin or stream that does not exist has none.
  * @throws TailraceError `bad_query` for an unknown set, `invalid` for a range that is not served
@@ -40,9 +49,10 @@ export async function fetchMetrics(
   target: ServerTarget,
   options: MetricsRequestOptions,
 ): Promise<readonly UsageMetric[]> {
+  checkOptions(options, 'options', CHECKS, ['set', 'start', 'end']);
   const { set, start, end, interval, basin, stream, signal } = options;
   const names = [basin, stream].filter((name) => name !== undefined);
-  const path = ['/v1/metrics', ...names.map(encodeURIComponent)].join('/');
+  const path = ['/v1/metrics', ...names.map((name) => segment(name, 'the name of a basin or stream'))].join('/');
   const query = new URLSearchParams({ set, start: String(start), end: String(end) });
   if (interval !== undefined) query.set('interval', interval);
   const { json } = await callApi(target, { method: 'GET', path, query, signal });

@@ -1,7 +1,7 @@
 /**
- * How work shares the event loop: whoever has much to do takes room in the current turn before each piece of it, and
+ * How work shares the event loop: whoever has much to do takes a share of the current turn before each piece of it, and
  * waits when others have used the turn up. So a turn stays short however many have something to do at once, and small
- * work does not wait for the rest of large work. Room is counted in bytes of work: no clock is read, and the order of
+ * work does not wait for the rest of large work. Shares are counted in bytes of work: no clock is read, and the order of
  * what waits does not depend on how busy the machine is.
  */
 
@@ -36,7 +36,7 @@ const beginning = new Line();
 const goingOn = new Line();
 
 /**
- * Takes room for work that begins, of about so many bytes. Returns undefined when there is room in this turn; otherwise
+ * Takes a share of this turn for work that begins, of about so many bytes. Returns undefined when it fits; otherwise
  * a promise that must be awaited at once. Those that wait go in the order of the calls.
  */
 export function beginWork(bytes: number): Promise<void> | undefined {
@@ -46,7 +46,7 @@ export function beginWork(bytes: number): Promise<void> | undefined {
   return undefined;
 }
 
-/** Takes room for more of some work, in a later turn: others run in between. */
+/** Takes a share of a later turn for more of some work: others run in between. */
 export function goOnWithWork(bytes: number): Promise<void> {
   arm();
   return goingOn.wait(bytes);

@@ -1,12 +1,12 @@
 /** What routes need besides the request, in named parts, and how a caller is authorized over HTTP. */
 
 import type { Access, Need } from '../access/access.ts';
+import type { BasinRuleDeps } from '../access/basin-rule.ts';
 import type { Principal } from '../access/grant.ts';
 import { credentialShown } from '../access/tokens/credential.ts';
 import type { Log } from '../log/log.ts';
 import type { LogObserver } from '../log/observer.ts';
 import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
 import type { Audit } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
@@ -18,6 +18,9 @@ import type { ReplyDeps } from './reply.ts';
 export interface IdentifyDeps {
   readonly access: Access;
 }
+
+/** What finding the basin of a call takes: where the call names none, the caller counts. */
+export interface NamedBasinDeps extends IdentifyDeps, BasinRuleDeps {}
 
 /** What authorizing a call takes. */
 export interface AuthorizeDeps extends IdentifyDeps {
@@ -38,7 +41,7 @@ export interface AuditDeps {
 }
 
 /** What appending and reading records take, in one request and in sessions. */
-export interface RecordDeps extends AuthorizeDeps, ReplyDeps, BodyDeps, AuditDeps {
+export interface RecordDeps extends AuthorizeDeps, NamedBasinDeps, ReplyDeps, BodyDeps, AuditDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -86,11 +89,6 @@ export function identify(exchange: Exchange, { access }: IdentifyDeps): Principa
   const principal = access.identify(credentialShown(header, connectionOf(exchange)));
   exchange.auditContext.caller = principal;
   return principal;
-}
-
-/** A server that is stopping begins no new work. @throws TailraceError `draining` */
-export function expectOpen({ replyContext }: ReplyDeps): void {
-  if (replyContext.closing()) throw new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
 /** Address of the sender, for log lines and to tell senders apart. */

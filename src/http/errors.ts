@@ -1,6 +1,6 @@
 /** Error responses: `google.rpc.Status` for OTLP, `{code, message}` for S2 and for routes of our own. */
 
-import { TailraceError } from '../model/error.ts';
+import type { TailraceError } from '../model/error.ts';
 import { OTLP_CONTENT_TYPE, OTLP_GRPC_CODE, type OtlpEncoding, statusResponse } from '../otlp/response.ts';
 import type { Exchange } from './exchange.ts';
 import { type ReplyContext, reply } from './reply.ts';
@@ -59,12 +59,6 @@ export function s2ErrorBody(error: TailraceError, correlationId: string, hiddenP
     code: S2_STATUS[error.code][1],
     message: withoutPrefix(messageFor(error, correlationId), hiddenPrefix),
   });
-}
-
-/** Anything thrown, as an error of ours. What is not one is a fault of the server: code `internal`. */
-export function asTailraceError(thrown: unknown): TailraceError {
-  if (thrown instanceof TailraceError) return thrown;
-  return new TailraceError('internal', 'a fault of the server', { cause: thrown });
 }
 
 /** The encoding that a Content-Type names; parameters and letter case do not count. */

@@ -22,6 +22,8 @@ export interface Route {
   readonly path: string;
   /** What the audit log calls it. */
   readonly action: AuditAction;
+  /** Also served by a server that is stopping, which refuses all other requests. */
+  readonly whileStopping?: true;
   readonly handle: Handler;
 }
 

@@ -2,10 +2,10 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Origins } from '../access/origins.ts';
+import { type Origins, refusedOrigin } from '../access/origins.ts';
 import { beginWork } from '../encoding/turns.ts';
 import type { Clock } from '../model/clock.ts';
-import { TailraceError } from '../model/error.ts';
+import { asTailraceError, TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX, TURN_REQUEST_BYTES } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -13,11 +13,10 @@ import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
 import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
-import { Listener, type ListeningAddress } from './connection/listener.ts';
+import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
-import { type AuditDeps, type IdentifyDeps, senderOf } from './context.ts';
+import { type AuditDeps, type NamedBasinDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
-import { asTailraceError } from './errors.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
 import { type ReplyDeps, reply } from './reply.ts';
 import { type Match, type Refuse, type RouteGroup, Router } from './router.ts';
@@ -36,7 +35,7 @@ export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
 }
 
 /** What the server itself uses. */
-interface OwnDeps extends IdentifyDeps, ReplyDeps, AuditDeps {
+interface OwnDeps extends NamedBasinDeps, ReplyDeps, AuditDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
@@ -62,9 +61,9 @@ export class HttpServer {
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
-    const { access, audit, clock, logger, warnings, readers } = parts;
+    const { access, basinRule, audit, clock, logger, warnings, readers } = parts;
     const replyContext = { watch: parts.reading.watch, closing: () => this.#closing };
-    this.#deps = { access, audit, clock, logger, warnings, readers, onFatal, replyContext };
+    this.#deps = { access, basinRule, audit, clock, logger, warnings, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#router = new Router(allRoutes({ ...parts, replyContext }));
     this.#unrouted = unrouted(replyContext);
@@ -79,8 +78,8 @@ export class HttpServer {
   }
 
   /** @throws TailraceError `port_taken`, `config` */
-  listen(host: string, port: number): Promise<ListeningAddress> {
-    return this.#listener.listen(host, port);
+  listen(at: ListenAt): Promise<ListeningAddress> {
+    return this.#listener.listen(at);
   }
 
   /**
@@ -110,6 +109,7 @@ export class HttpServer {
       this.#listener.closeIdle();
       await new Promise<void>((resolve) => void clock.timer(IDLE_CHECK_MS, resolve));
     }
+    this.#listener.announceAll();
     this.#listener.cut();
   }
 
@@ -141,6 +141,7 @@ export class HttpServer {
       }
       if (found === undefined) throw wrongPath(exchange);
       if ('error' in found) throw found.error;
+      if (this.#closing && found.route.whileStopping !== true) throw stopping();
       const done = found.route.handle(exchange, found.segments);
       if (done !== undefined) {
         this.#await(done, exchange, found);
@@ -164,12 +165,16 @@ export class HttpServer {
       .then(this.#finish);
   }
 
-  /** The checks of every request, whatever its route. @throws TailraceError `bad_request`, `permission_denied` */
-  #check(exchange: Exchange): void {
-    if (exchange.request.rawHeaders.length > 2 * REQUEST_HEADERS_MAX) {
+  /**
+   * The checks of every request, whatever its route.
+   * @throws TailraceError `bad_request`, `bad_header`, `permission_denied`
+   */
+  #check({ request }: Exchange): void {
+    if (request.rawHeaders.length > 2 * REQUEST_HEADERS_MAX) {
       throw new TailraceError('bad_request', `a request has at most ${REQUEST_HEADERS_MAX} headers`);
     }
-    this.#deps.access.admit(exchange.request.headers);
+    this.#deps.access.admit(request);
+    this.#deps.basinRule.expectAgreement(request);
   }
 
   /**
@@ -179,10 +184,22 @@ export class HttpServer {
   #answeredPreflight(exchange: Exchange): boolean {
     if (exchange.request.method !== 'OPTIONS') return false;
     const headers = this.#cors?.preflightHeaders(exchange.request, this.#router.methodsAt(exchange.path));
-    if (headers === undefined) return false;
+    if (headers === undefined) {
+      this.#noteForeign(exchange);
+      return false;
+    }
     exchange.corsHeaders = headers;
     reply(exchange, { status: 204, body: '' }, this.#deps.replyContext);
     return true;
+  }
+
+  /** The page is told nothing, and its browser says little: so the operator must see it here. */
+  #noteForeign(exchange: Exchange): void {
+    const { correlationId, path, request } = exchange;
+    const { origin, 'access-control-request-method': method } = request.headers;
+    if (origin === undefined || method === undefined) return;
+    const message = `a page may not call this server: its origin is ${refusedOrigin(origin)}`;
+    this.#deps.warnings.warn(senderOf(exchange), 'preflight', { correlationId, path }, message);
   }
 
   readonly #finish = (): void => {
@@ -215,6 +232,11 @@ export class HttpServer {
       warnings.warn(senderOf(exchange), error.code, fields, message);
     }
   }
+}
+
+/** A server that is stopping begins no new work. */
+function stopping(): TailraceError {
+  return new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
 /** Senders that lose data, and callers without permission; a reader that asks for what does not exist is no trouble. */

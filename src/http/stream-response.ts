@@ -11,7 +11,7 @@ import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
 import { cut, type Exchange, goOn, isGone, isOpen } from './exchange.ts';
 import { http2Headers, type ReplyContext } from './reply.ts';
 
-/** How an answer begins. */
+/** How a response begins. */
 export interface StreamHead {
   readonly status: number;
   readonly contentType: string;
@@ -22,7 +22,7 @@ export interface StreamHead {
 /** How often the system asks a silent peer whether it is still there. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** Answers that are open, for each server. */
+/** Responses that are open, for each server. */
 const openAnswers = new WeakMap<ReplyContext, number>();
 
 /** Lives from `open` until it is ended, aborted, or the client is gone. */
@@ -48,7 +48,7 @@ export class StreamResponse {
   }
 
   /**
-   * Sends the headers at once. To a client that waits to send its body, `100 Continue` as well. An answer to HEAD, or to
+   * Sends the headers at once. To a client that waits to send its body, `100 Continue` as well. A response to HEAD, or to
    * a client that is gone, is over from the start.
    */
   static open(exchange: Exchange, head: StreamHead, context: ReplyContext): StreamResponse {
@@ -71,7 +71,7 @@ export class StreamResponse {
     return answer;
   }
 
-  /** Aborted when the client is gone, and when the answer is over. */
+  /** Aborted when the client is gone, and when the response is over. */
   get signal(): AbortSignal {
     return this.#gone.signal;
   }

@@ -6,22 +6,25 @@
 
 import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
+import { BLOCK_BYTES_MAX } from '../model/limits.ts';
 import type { AppendAck } from '../model/position.ts';
+import { meteredBytes } from '../model/record.ts';
 import { Block } from '../storage/block/block.ts';
 import { draftEncrypted } from '../storage/block/cipher.ts';
 import { type BlockDraft, draftRecords, type SealedBlock } from '../storage/block/seal.ts';
-import type { Write } from '../storage/engine.ts';
+import type { CommitOptions, Write } from '../storage/engine.ts';
 import { type AssignedAppend, ackOf, assignPositions } from './assign-positions.ts';
 import type { BasinTable } from './basins.ts';
-import { type Command, checkBatch, type RecordsAppend } from './check-batch.ts';
+import { type Command, checkBatch, commandType, type RecordsAppend } from './check-batch.ts';
 import type { CommitQueue } from './commit-queue.ts';
-import { expectKey } from './decrypt.ts';
+import { encryptionOf } from './decrypt.ts';
 import type { LogObserver } from './observer.ts';
 import { hasSurplus } from './retention.ts';
 import { Sealing } from './sealing.ts';
 import { deletionPending, type OpenStream, opened, type Stream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
 import { trimRow } from './trim.ts';
+import type { WriteGate } from './write-gate.ts';
 
 /** Records for one stream, as blocks without positions. */
 export interface StreamAppend {
@@ -42,8 +45,8 @@ export interface AppenderDeps {
   readonly commits: CommitQueue;
   readonly clock: Clock;
   readonly observer: LogObserver;
-  /** Throws when nothing can be written now. */
-  expectWritable(): void;
+  /** Throws when nothing can be written now with these options. */
+  readonly expectWritable: WriteGate['expectOpen'];
   /** Called when there are trims to finish. */
   nudge(): void;
   /** Called when a stream holds more than it may. */
@@ -59,6 +62,9 @@ interface OpenAppend {
 }
 
 const NO_COMMANDS: readonly Command[] = [];
+const RECORDS: CommitOptions = {};
+/** A trim frees space, and a fence says who may do so. Both must go through while there is no space. */
+const COMMANDS: CommitOptions = { mayUseReserve: 'most' };
 
 export class Appender {
   readonly #deps: AppenderDeps;
@@ -84,38 +90,37 @@ export class Appender {
         if (target.cipher !== undefined) throw new TailraceError('invalid', `stream \`${target.name}\` is encrypted`);
         open.push({ stream: target, drafts, commands: NO_COMMANDS });
       }
-      return this.#accept(open);
+      return this.#accept(open, RECORDS);
     } catch (error) {
       return Promise.reject(this.#deps.onFault(error));
     }
   }
 
   /**
-   * Takes a batch of S2 records, all of it or nothing. A refusal that shows the state of the stream is held back until
-   * that state is durable.
+   * Takes a batch of S2 records, all of it or nothing. One that has only commands may use the reserve. A refusal that shows
+   * the state of the stream is held back until that state is durable.
    * @throws TailraceError (by `done`) `invalid`, `bad_header` for a missing key, `stream_deletion_pending`,
    *   `fencing_token_mismatch`, `seq_num_mismatch`, and what `append` throws
    */
   tryRecords(append: RecordsAppend): Acceptance {
     const stream = opened(append.stream);
     try {
-      this.#deps.expectWritable();
+      const options = optionsOf(stream, append);
+      this.#deps.expectWritable(options);
       const commands = checkBatch(append);
-      const key = stream.cipher === undefined ? undefined : expectKey(stream, append.encryptionKey);
+      const encryption = encryptionOf(stream, append.encryptionKey);
       const refusal = refusalOf(stream, append);
       if (refusal !== undefined) return { accepted: false, done: this.#deps.commits.refuse(refusal) };
       expectTimestamps(stream, append);
-      const { records } = append;
-      const firstSeq = stream.assigned.nextSeq;
-      const draft = key === undefined ? draftRecords(records) : draftEncrypted(records, key, stream.number, firstSeq);
-      const done = this.#accept([{ stream, drafts: [draft], commands }]).then(first);
+      const drafts = draftsOf(append, stream, encryption);
+      const done = this.#accept([{ stream, drafts, commands }], options).then(first);
       return { accepted: true, done };
     } catch (error) {
       return { accepted: false, done: Promise.reject(this.#deps.onFault(error)) };
     }
   }
 
-  #accept(appends: readonly OpenAppend[]): Promise<readonly AppendAck[]> {
+  #accept(appends: readonly OpenAppend[], options: CommitOptions): Promise<readonly AppendAck[]> {
     const { clock, commits, observer } = this.#deps;
     const rows = this.#rowsFor(appends);
     const now = clock.now();
@@ -132,7 +137,7 @@ export class Appender {
         states: assigned.map(({ stream, state }) => [stream, state]),
         rows,
         bytes: assigned.reduce((sum, append) => sum + append.bytes, 0),
-        options: {},
+        options,
         durable: (sealed) => {
           publish(assigned, sealed);
           observer.acked(clock.monotonicMs() - startedMs);
@@ -198,6 +203,36 @@ function refusalOf(stream: OpenStream, { matchSeqNum, fencingToken }: RecordsApp
     });
   }
   return undefined;
+}
+
+/** Blocks of at most their usual size: one for a batch within S2's limits, several for a larger one. */
+function draftsOf(
+  { records, limits }: RecordsAppend,
+  stream: OpenStream,
+  encryption: ReturnType<typeof encryptionOf>,
+): BlockDraft[] {
+  const drafts: BlockDraft[] = [];
+  let [from, bytes] = [0, 0];
+  const take = (to: number): void => {
+    const part = records.slice(from, to);
+    const firstSeq = stream.assigned.nextSeq + from;
+    drafts.push(
+      encryption === undefined ? draftRecords(part) : draftEncrypted(part, encryption, stream.number, firstSeq),
+    );
+    [from, bytes] = [to, 0];
+  };
+  for (const [index, { headers, body }] of (limits === undefined ? [] : records).entries()) {
+    const metered = meteredBytes(headers, body.length);
+    if (index > from && bytes + metered > BLOCK_BYTES_MAX) take(index);
+    bytes += metered;
+  }
+  take(records.length);
+  return drafts;
+}
+
+/** Only for a stream that exists: creating one frees nothing. */
+function optionsOf(stream: OpenStream, { records }: RecordsAppend): CommitOptions {
+  return stream.made && records.every((record) => commandType(record) !== undefined) ? COMMANDS : RECORDS;
 }
 
 function expectTimestamps({ config }: OpenStream, { records }: RecordsAppend): void {

@@ -5,18 +5,11 @@
 
 import type { Clock } from '../model/clock.ts';
 import { BACKGROUND_FULL_RETRY_MS, BACKGROUND_PAGE, BACKGROUND_TICK_MS } from '../model/limits.ts';
-import type { Engine, Entry } from '../storage/engine.ts';
-import {
-  dueRange,
-  type PendingKind,
-  pendingKey,
-  pendingRange,
-  readDueKey,
-  readPendingKey,
-  settingsKey,
-} from '../storage/keys.ts';
+import { resolveBasinConfig } from '../model/stream-config.ts';
+import type { Engine, Entry, Write } from '../storage/engine.ts';
+import { dueRange, type PendingKind, pendingRange, readDueKey, readPendingKey, settingsKey } from '../storage/keys.ts';
 import { decodePending, encodeClock } from '../storage/values.ts';
-import type { BasinTable, KnownBasin } from './basins.ts';
+import type { Basin, BasinTable } from './basins.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { dropOldest } from './drop-oldest.ts';
@@ -44,6 +37,9 @@ export interface BackgroundDeps {
   /** Called with the reason why a pass ended early. The next one tries again. */
   onError(error: unknown): void;
 }
+
+/** What is not known any more of a basin whose name belongs to another one; its streams need none of it. */
+const GONE = { config: resolveBasinConfig({}), createdAt: 0, deletedAt: 0 };
 
 /** Runs from the first `nudge` to `close`. */
 export class Background {
@@ -143,11 +139,10 @@ export class Background {
     const { basins, streams, commits } = this.#deps;
     const number = readPendingKey(key);
     const { name } = decodePending(value);
-    const basin = basins.get(name);
-    if (basin === undefined || basin.number !== number) {
-      await commitRows(commits, [{ type: 'delete', key }], { options: { mayUseReserve: true } });
-      return;
-    }
+    const known = basins.get(name);
+    // The kept basin has a successor already.
+    const isReplaced = known?.number !== number;
+    const basin = isReplaced ? { ...GONE, name, number } : known;
     for (let startAfter = ''; !this.#closed; ) {
       const page = await streams.list(basin, { prefix: '', startAfter, limit: BACKGROUND_PAGE });
       await Promise.all(page.streams.map(({ name: stream }) => this.#removeFromBasin(basin, stream)));
@@ -155,17 +150,13 @@ export class Background {
       if (!page.hasMore) break;
     }
     if (this.#closed || (await streams.count(basin)) > 0) return;
-    const rows = [
-      ...basins.assign(name, undefined),
-      { type: 'delete', key: pendingKey('basinDeletion', number) } as const,
-    ];
-    await commitRows(commits, rows, {
-      options: { mayUseReserve: true },
-      durable: () => basins.settle(name, undefined),
-    });
+    const options = { mayUseReserve: true };
+    if (isReplaced) return commitRows(commits, [{ type: 'delete', key }], { options });
+    const rows: Write[] = [...basins.assign(name, undefined), { type: 'delete', key }];
+    await commitRows(commits, rows, { options, durable: () => basins.settle(name, undefined) });
   }
 
-  async #removeFromBasin(basin: KnownBasin, name: string): Promise<void> {
+  async #removeFromBasin(basin: Basin, name: string): Promise<void> {
     const { streams, markDeleted } = this.#deps;
     const stream = await streams.withFresh(basin, name, async (found) => {
       if (found !== undefined) await markDeleted(found);

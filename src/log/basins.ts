@@ -30,6 +30,12 @@ export interface KnownBasin extends Basin {
   readonly requestKey: string | undefined;
 }
 
+/** A basin that never goes away: whoever deletes it gets an empty one, with these settings, in its place at once. */
+export interface KeptBasin {
+  readonly name: string;
+  readonly config: BasinConfig;
+}
+
 /** The last accepted version of a basin, and the one on disk. */
 interface BasinVersions {
   assigned: KnownBasin | undefined;
@@ -45,9 +51,15 @@ export class BasinTable {
   #listed: readonly Basin[] | undefined;
   #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
 
+  readonly kept: KeptBasin | undefined;
+
+  private constructor(kept: KeptBasin | undefined) {
+    this.kept = kept;
+  }
+
   /** Reads everything from the store. */
-  static async load(engine: Engine): Promise<BasinTable> {
-    const table = new BasinTable();
+  static async load(engine: Engine, kept?: KeptBasin): Promise<BasinTable> {
+    const table = new BasinTable(kept);
     const counters = await engine.get(COUNTERS);
     if (counters !== undefined) table.#counters = decodeCounters(counters);
     for await (const page of scanPages(engine, basinRange())) {
@@ -80,13 +92,18 @@ export class BasinTable {
 
   /**
    * The current version of a basin with the same number, to create a stream in.
-   * @throws TailraceError `basin_not_found`, `basin_deletion_pending`
+   * @throws TailraceError `basin_not_found`, `basin_deletion_pending`, the latter also when another basin has the name now
    */
   expectLive({ name, number }: Basin): KnownBasin {
     const basin = this.get(name);
-    if (basin === undefined || basin.number !== number) throw basinNotFound(name);
-    if (basin.deletedAt !== undefined) throw basinDeletionPending(name);
+    if (basin === undefined) throw basinNotFound(name);
+    if (basin.number !== number || basin.deletedAt !== undefined) throw basinDeletionPending(name);
     return basin;
+  }
+
+  /** A request that began before the kept basin was deleted goes on in the one that has its name now. */
+  successorOf(basin: Basin): Basin {
+    return basin.name === this.kept?.name ? (this.get(basin.name) ?? basin) : basin;
   }
 
   /** A basin that does not exist yet, with its own number. */
@@ -99,7 +116,7 @@ export class BasinTable {
   /** Accepts a new version of a basin, or its removal. Returns the rows that must be written. */
   assign(name: string, basin: KnownBasin | undefined): Write[] {
     const entry = this.#entries.get(name) ?? { assigned: undefined, durable: undefined };
-    const isNew = entry.assigned === undefined;
+    const isNew = entry.assigned?.number !== basin?.number;
     entry.assigned = basin;
     this.#entries.set(name, entry);
     if (basin === undefined) return [{ type: 'delete', key: basinKey(name) }];
@@ -116,7 +133,8 @@ export class BasinTable {
     // The entry is missing when a later commit failed in the meantime.
     const entry = this.#entries.get(name) ?? { assigned: basin, durable: undefined };
     this.#entries.set(name, entry);
-    if (entry.durable !== undefined && basin === undefined) this.#byNumber.delete(entry.durable.number);
+    const before = entry.durable?.number;
+    if (before !== undefined && before !== basin?.number) this.#byNumber.delete(before);
     entry.durable = basin;
     if (entry.assigned === undefined && basin === undefined) this.#entries.delete(name);
   }

@@ -11,7 +11,7 @@ const PAGE_BLOCKS_MAX = 256;
 /** What a block in memory takes besides its bytes. */
 const BLOCK_COST_BYTES = 512;
 
-/** Where a block stands and what its header says. */
+/** Where a block is and what its header says. */
 export interface FoundBlock {
   readonly firstSeq: number;
   readonly header: BlockHeader;
@@ -24,7 +24,7 @@ export class BlockCache {
 
   /** The unpacked block of an entry, kept when others are likely to want it. @throws TailraceError `corrupt` */
   open(entry: Entry, shared: boolean): Block {
-    // A reader that is alone would only fill the cache with what nobody asks for again.
+    // A reader that is alone would only fill the cache with what is not asked for again.
     if (!shared) return Block.open(entry.key, entry.value);
     const name = Buffer.from(entry.key).toString('latin1');
     const known = this.#blocks.get(name);
@@ -45,7 +45,7 @@ export class BlockCache {
   }
 }
 
-/** The stored block that holds `seqNum`, or undefined when the stream has none at or before it. */
+/** The stored block that holds `seqNum`, or undefined when no block begins at or before it. */
 async function findBlock(engine: Engine, stream: OpenStream, seqNum: number): Promise<FoundBlock | undefined> {
   const range = blockRange(stream.number, 0, seqNum + 1);
   const [entry] = await engine.scan({ ...range, limit: 1, reverse: true, valueBytesMax: BLOCK_HEADER_BYTES_MAX });

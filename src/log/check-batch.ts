@@ -20,7 +20,17 @@ export interface RecordsAppend {
   readonly fencingToken?: string | undefined;
   /** 32 bytes; for streams that have a cipher. */
   readonly encryptionKey?: Uint8Array | undefined;
+  /** How much one batch may hold; S2's limits when undefined. */
+  readonly limits?: AppendLimits | undefined;
 }
+
+export interface AppendLimits {
+  readonly records: number;
+  /** Metered bytes of all records. The limit of a single record stands beside it. */
+  readonly bytes: number;
+}
+
+const S2_LIMITS: AppendLimits = { records: APPEND_RECORDS_MAX, bytes: APPEND_METERED_BYTES_MAX };
 
 /** A record that, beside being stored, changes its stream. */
 export type Command =
@@ -34,9 +44,10 @@ export type Command =
 export function checkBatch({
   records,
   fencingToken,
-}: Pick<RecordsAppend, 'records' | 'fencingToken'>): readonly Command[] {
+  limits = S2_LIMITS,
+}: Pick<RecordsAppend, 'records' | 'fencingToken' | 'limits'>): readonly Command[] {
   if (records.length === 0) throw invalid('record batch must not be empty');
-  if (records.length > APPEND_RECORDS_MAX) throw invalid(`record batch must not exceed ${APPEND_RECORDS_MAX} records`);
+  if (records.length > limits.records) throw invalid(`record batch must not exceed ${limits.records} records`);
   if (fencingToken !== undefined) checkFencingToken(Buffer.byteLength(fencingToken));
   const commands: Command[] = [];
   let total = 0;
@@ -50,7 +61,7 @@ export function checkBatch({
     const command = headers.length === 0 ? undefined : commandOf(index, headers, body);
     if (command !== undefined) commands.push(command);
   }
-  if (total > APPEND_METERED_BYTES_MAX) throw invalid('record batch must not exceed a metered size of 1 MiB');
+  if (total > limits.bytes) throw invalid('record batch must not exceed a metered size of 1 MiB');
   return commands;
 }
 

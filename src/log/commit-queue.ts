@@ -7,7 +7,7 @@ import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX, TRANSACTION_ROWS_MAX, TRANSACTIONS_IN_FLIGHT_MAX } from '../model/limits.ts';
 import { releaseBlock, type SealedBlock } from '../storage/block/seal.ts';
-import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
+import { type CommitOptions, type Engine, type ReserveRank, reserveRank, type Write } from '../storage/engine.ts';
 import { streamStateKey } from '../storage/keys.ts';
 import { encodeStreamState } from '../storage/values.ts';
 import type { LogObserver } from './observer.ts';
@@ -22,7 +22,7 @@ export interface CommitRequest {
   /** Other rows: new streams and basins, counters. */
   readonly rows: readonly Write[];
   readonly bytes: number;
-  /** A request that may use the reserve never shares a transaction with one that may not. */
+  /** Requests share a transaction only when they may use as much of the reserve. */
   readonly options: CommitOptions;
   /** Called when it is durable, in the order of acceptance. The values of the blocks are valid until it returns. */
   durable(blocks: readonly SealedBlock[]): void;
@@ -57,10 +57,8 @@ export class CommitQueue {
   readonly #observer: LogObserver;
   readonly #onFailure: () => void;
   #queued: QueuedRequest[] = [];
-  /** Transactions in flight. */
-  #inFlight = 0;
-  /** How many of them a full engine would refuse. */
-  #refusable = 0;
+  /** Transactions in flight: how much of the reserve each may use. */
+  readonly #inFlight: ReserveRank[] = [];
   #scheduled = false;
   #idle: (() => void)[] = [];
   #accepted = 0;
@@ -98,7 +96,7 @@ export class CommitQueue {
 
   /** Resolves when no request is queued or in flight. */
   async settled(): Promise<void> {
-    if (this.#inFlight === 0 && this.#queued.length === 0) return;
+    if (this.#inFlight.length === 0 && this.#queued.length === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
@@ -130,7 +128,7 @@ export class CommitQueue {
   }
 
   #fill(): void {
-    while (this.#inFlight < TRANSACTIONS_IN_FLIGHT_MAX) {
+    while (this.#inFlight.length < TRANSACTIONS_IN_FLIGHT_MAX) {
       const first = this.#queued[0];
       if (first === undefined) break;
       if (first.fault !== undefined) {
@@ -138,24 +136,25 @@ export class CommitQueue {
         break;
       }
       if (first.blocks === undefined) break;
-      const usesReserve = first.request.options.mayUseReserve === true;
+      const { options } = first.request;
+      const rank = reserveRank(options);
       // A full engine refuses an append at once and accepts a trim, so a trim that builds on the append must wait for
-      // it.
-      if (usesReserve && this.#refusable > 0) break;
-      void this.#run(this.#take(usesReserve), usesReserve);
+      // it; likewise what may use all of the reserve, behind what may use less of it.
+      if (this.#inFlight.some((other) => other < rank)) break;
+      void this.#run(this.#take(rank), options);
     }
-    if (this.#inFlight === 0 && this.#queued.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#inFlight.length === 0 && this.#queued.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** The next transaction: sealed requests up to the limit, or one that is larger. */
-  #take(usesReserve: boolean): readonly SealedRequest[] {
+  #take(rank: ReserveRank): readonly SealedRequest[] {
     const taken: SealedRequest[] = [];
     let bytes = 0;
     let rows = 0;
     for (const { request, blocks, sinceMs } of this.#queued) {
       bytes += request.bytes;
       rows += request.rows.length + request.sealing.length + request.states.length;
-      if (blocks === undefined || (request.options.mayUseReserve === true) !== usesReserve) break;
+      if (blocks === undefined || reserveRank(request.options) !== rank) break;
       if (taken.length > 0 && (bytes > TRANSACTION_BYTES_MAX || rows > TRANSACTION_ROWS_MAX)) break;
       taken.push({ request, blocks, sinceMs });
     }
@@ -163,15 +162,15 @@ export class CommitQueue {
     return taken;
   }
 
-  async #run(sealed: readonly SealedRequest[], usesReserve: boolean): Promise<void> {
-    this.#inFlight++;
-    if (!usesReserve) this.#refusable++;
+  async #run(sealed: readonly SealedRequest[], options: CommitOptions): Promise<void> {
+    const rank = reserveRank(options);
+    this.#inFlight.push(rank);
     try {
       const handedOverMs = this.#clock.monotonicMs();
       for (const { request, sinceMs } of sealed) {
         if (request.sealing.length > 0) this.#observer.permitted(handedOverMs - sinceMs);
       }
-      await this.#engine.commit(writesOf(sealed), { mayUseReserve: usesReserve });
+      await this.#engine.commit(writesOf(sealed), options);
       settle(sealed, this.#observer);
       const bytes = sealed.reduce((sum, { request }) => sum + request.bytes, 0);
       this.#observer.committed(this.#clock.monotonicMs() - handedOverMs, sealed.length, bytes);
@@ -182,8 +181,7 @@ export class CommitQueue {
     } catch (cause) {
       this.#fail(sealed, cause);
     }
-    this.#inFlight--;
-    if (!usesReserve) this.#refusable--;
+    this.#inFlight.splice(this.#inFlight.indexOf(rank), 1);
     // Deferred: the engine may refuse the next transaction at the same moment. Then all queued requests fail, because
     // they build on it.
     queueMicrotask(() => this.#fill());

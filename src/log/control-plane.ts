@@ -36,6 +36,7 @@ import { commitRows } from './commit-rows.ts';
 import { lifetimeMs } from './expiry.ts';
 import { deletionPending, expectFresh, type OpenStream, type Stream, streamNotFound } from './stream.ts';
 import { rowOf, type StreamTable, scheduleRows } from './streams.ts';
+import type { WriteGate } from './write-gate.ts';
 
 /** What a create, ensure or reconfigure call did. */
 export type Provision = 'created' | 'updated' | 'noop';
@@ -50,14 +51,16 @@ export interface ControlDeps {
   readonly streams: StreamTable;
   readonly commits: CommitQueue;
   readonly clock: Clock;
-  /** Throws when nothing can be written now. */
-  expectWritable(): void;
+  /** Throws when nothing can be written now with these options. */
+  readonly expectWritable: WriteGate['expectOpen'];
   /** Called when there is pending work. */
   nudge(): void;
 }
 
 /** Deletions free space and may use the reserve that is kept for them. */
 const RESERVE: CommitOptions = { mayUseReserve: true };
+/** So may changes of settings, because a shorter retention frees space. */
+const SETTINGS: CommitOptions = { mayUseReserve: 'most' };
 
 export class ControlPlane {
   readonly #deps: ControlDeps;
@@ -99,17 +102,23 @@ export class ControlPlane {
     return (await this.#changeBasin(name, (before) => patchBasinConfig(before, patch))).it;
   }
 
-  /** Its streams are deleted in the background, then the basin itself. */
+  /**
+   * Its streams are deleted in the background, then the basin itself. The kept basin has a successor in the same
+   * transaction: nobody ever finds it missing, and senders go on.
+   */
   async deleteBasin(name: string): Promise<void> {
     const { basins, clock, commits, nudge } = this.#deps;
     const known = basins.get(name);
     if (known === undefined) throw basinNotFound(name);
-    if (known.deletedAt !== undefined) {
-      await commits.barrier();
-    } else {
-      const value = encodePending({ basin: known.number, name });
-      const rows: Write[] = [{ type: 'put', key: pendingKey('basinDeletion', known.number), value }];
+    const value = encodePending({ basin: known.number, name });
+    const rows: Write[] = [{ type: 'put', key: pendingKey('basinDeletion', known.number), value }];
+    if (name === basins.kept?.name) {
+      const successor = basins.make(name, basins.kept.config, clock.now(), undefined);
+      await this.#assignBasin(name, successor, rows, RESERVE);
+    } else if (known.deletedAt === undefined) {
       await this.#assignBasin(name, { ...known, deletedAt: clock.now() }, rows, RESERVE);
+    } else {
+      await commits.barrier();
     }
     nudge();
   }
@@ -127,7 +136,10 @@ export class ControlPlane {
       await this.#deps.commits.barrier();
       if (found.deleting) throw deletionPending(name);
       if (key !== undefined && key === found.row.requestKey) return { outcome: 'noop', it: found };
-      throw new TailraceError('resource_already_exists', `stream \`${name}\` already exists`);
+      throw new TailraceError(
+        'resource_already_exists',
+        `stream \`${name}\` already exists in basin \`${basin.name}\``,
+      );
     });
   }
 
@@ -212,9 +224,9 @@ export class ControlPlane {
       await this.#deps.commits.barrier();
       return { outcome: 'noop', it: known };
     }
-    this.#deps.expectWritable();
+    this.#deps.expectWritable(SETTINGS);
     const basin = { ...known, config };
-    await this.#assignBasin(name, basin, []);
+    await this.#assignBasin(name, basin, [], SETTINGS);
     return { outcome: 'updated', it: basin };
   }
 
@@ -259,7 +271,7 @@ export class ControlPlane {
       await this.#deps.commits.barrier();
       return { outcome: 'noop', it: stream };
     }
-    this.#deps.expectWritable();
+    this.#deps.expectWritable(SETTINGS);
     expectFresh(stream);
     const before = stream.row.dueAt;
     const wanted = lifetimeMs(config) !== undefined || config.retentionBytes !== undefined;
@@ -267,7 +279,9 @@ export class ControlPlane {
     const dueAt = needsSchedule ? this.#deps.clock.now() : undefined;
     stream.row = { ...stream.row, config, dueAt };
     stream.floorUntil = 0;
-    await commitRows(this.#deps.commits, [rowOf(stream), ...scheduleRows(stream, before)], {});
+    await commitRows(this.#deps.commits, [rowOf(stream), ...scheduleRows(stream, before)], {
+      options: SETTINGS,
+    });
     this.#deps.nudge();
     return { outcome: 'updated', it: stream };
   }

@@ -1,6 +1,5 @@
 /** The log: basins of streams, appended to in order and read back. The entry point of this folder. */
 
-import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
@@ -10,7 +9,7 @@ import type {
   StreamConfigPatch,
   StreamConfigRequest,
 } from '../model/stream-config.ts';
-import type { CommitOptions, Engine, EngineStat, EngineState, Write } from '../storage/engine.ts';
+import type { CommitOptions, Engine, EngineState, Write } from '../storage/engine.ts';
 import { decodeClock } from '../storage/values.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
 import { Background, CLOCK_KEY } from './background.ts';
@@ -20,44 +19,16 @@ import type { RecordsAppend } from './check-batch.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { ControlPlane, type ProvisionResult } from './control-plane.ts';
-import { decrypterFor } from './decrypt.ts';
-import { type ClockPause, ExpiryClock } from './expiry-clock.ts';
-import { type LogObserver, NO_OBSERVER, type ReaderProtocol } from './observer.ts';
-import { type LogRead, OpenReads, type ReadsStat } from './open-reads.ts';
+import { decrypterFor, withCipher } from './decrypt.ts';
+import { ExpiryClock } from './expiry-clock.ts';
+import { NO_OBSERVER } from './observer.ts';
+import { type LogRead, OpenReads } from './open-reads.ts';
+import type { LogOptions, LogReadOptions, LogStat } from './options.ts';
 import { Bounds, type ReadEvent, readFrom, resolveStart } from './read.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
 import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
 import { WriteGate } from './write-gate.ts';
-
-export interface LogOptions {
-  readonly clock: Clock;
-  /** Called with an error that is our own fault. The process should end, or the store be closed. */
-  onFatal(error: TailraceError): void;
-  /** Receives events, for counters. */
-  readonly observer?: LogObserver;
-  /** What happens when there is no space: by default, appends are refused until there is. */
-  readonly whenFull?: 'refuse' | 'drop-oldest';
-  /** Called when the oldest records were dropped to free space. */
-  onDropped?(): void;
-  /** Called with the reason why background work stopped; it tries again by itself. */
-  onBackgroundError?(error: unknown): void;
-  /** Called when the wall clock jumped ahead: nothing expires until it can be trusted. */
-  onClockPause?(pause: ClockPause): void;
-}
-
-export interface LogStat {
-  readonly engine: EngineStat;
-  readonly openStreams: number;
-  readonly reads: ReadsStat;
-}
-
-export interface LogReadOptions {
-  /** 32 bytes, for streams that have a cipher. */
-  readonly encryptionKey?: Uint8Array | undefined;
-  /** Who reads, for counters. */
-  readonly protocol?: ReaderProtocol;
-}
 
 /** Uses an engine, which it does not close. Data flows in one direction: append, commit, durable, followers. */
 export class Log {
@@ -114,7 +85,7 @@ export class Log {
   /** Reads what the log keeps in memory, and continues the background work. @throws TailraceError `corrupt` */
   static async open(engine: Engine, options: LogOptions): Promise<Log> {
     const seen = await engine.get(CLOCK_KEY);
-    const basins = await BasinTable.load(engine);
+    const basins = await BasinTable.load(engine, options.keptBasin);
     const log = new Log(engine, options, basins, seen === undefined ? undefined : decodeClock(seen));
     log.#setEngineState((await engine.stat()).state);
     log.#background.nudge();
@@ -150,7 +121,7 @@ export class Log {
     return this.#control.reconfigureBasin(name, patch);
   }
 
-  /** Deletes its streams in the background, then its name is free. @throws TailraceError `basin_not_found` */
+  /** Deletes its streams in the background, then its name is free; see `keptBasin`. @throws TailraceError `basin_not_found` */
   deleteBasin(name: string): Promise<void> {
     return this.#control.deleteBasin(name);
   }
@@ -198,7 +169,7 @@ export class Log {
    * configuration of the basin allows it, with `overrides` over the basin's defaults. For `append` its rows are written
    * with its first append, so a stream whose first append fails does not exist.
    * @throws TailraceError `stream_not_found`, `stream_deletion_pending`, `basin_not_found`, `basin_deletion_pending`,
-   *   `corrupt`
+   *   `corrupt`, `overloaded` when there is no memory for its cipher
    */
   openStream(
     basin: Basin,
@@ -206,10 +177,11 @@ export class Log {
     purpose: 'append' | 'read',
     overrides: StreamConfigRequest = {},
   ): Stream | Promise<Stream> {
-    const open = this.#streams.peek(basin, name);
-    const ready = open !== undefined && !open.deleting && (open.exists || purpose === 'append');
-    if (ready) return open;
-    return this.#streams.withFresh(basin, name, (found) => this.#open(found, basin, name, purpose, overrides));
+    const home = this.#basins.successorOf(basin);
+    const open = this.#streams.peek(home, name);
+    if (open !== undefined && !open.deleting && (open.exists || purpose === 'append')) return withCipher(open);
+    const opening = this.#streams.withFresh(home, name, (found) => this.#open(found, home, name, purpose, overrides));
+    return opening.then(withCipher);
   }
 
   /** Appends blocks, all of one request in one transaction; see {@link Appender.append}. */
@@ -219,12 +191,13 @@ export class Log {
 
   /** Appends a batch of S2 records; see {@link Appender.tryRecords}. A stale stream is read again first. */
   async appendRecords(append: RecordsAppend): Promise<AppendAck> {
-    const stream = opened(append.stream);
+    const ready = withCipher(opened(append.stream));
+    const stream = ready instanceof Promise ? await ready : ready;
     while (stream.stale) await this.#reread(stream);
     return this.#appender.tryRecords(append).done;
   }
 
-  /** The same for sessions. They must know at once whether a batch was accepted, before they pass in the next one. */
+  /** The same for sessions, on a stream from `openStream`: they know at once, before the next one, if it was accepted. */
   tryAppendRecords(append: RecordsAppend): Acceptance {
     return this.#appender.tryRecords(append);
   }
@@ -249,7 +222,7 @@ export class Log {
     signal: AbortSignal,
     { encryptionKey, protocol = 'library' }: LogReadOptions = {},
   ): Promise<LogRead> {
-    const open = opened(stream);
+    const open = await withCipher(opened(stream));
     await this.#expectPresent(open);
     const context = {
       engine: this.#engine,
@@ -266,7 +239,7 @@ export class Log {
         stream: open,
         protocol,
         start: start ?? open.tail.seqNum,
-        events: (position) => (start === undefined ? nothing() : readFrom(context, open, bounds, position, signal)),
+        events: (at, known) => (start === undefined ? nothing() : readFrom(context, open, bounds, at, signal, known)),
       });
     } catch (error) {
       throw this.#noteFatal(error);

@@ -1,6 +1,7 @@
 /** The reads that are under way: how many by protocol, what they get, and how far they are behind. */
 
 import { SCAN_BYTES_MAX, SCAN_BYTES_MIN_EACH, SCANS_BYTES_MAX } from '../model/limits.ts';
+import type { Block } from '../storage/block/block.ts';
 import type { LogObserver, ReaderProtocol } from './observer.ts';
 import type { ReadEvent } from './read.ts';
 import type { OpenStream } from './stream.ts';
@@ -16,9 +17,10 @@ export interface LogRead extends AsyncIterableIterator<ReadEvent> {
   readonly isScanning: boolean;
   /**
    * Lets go of everything but the position; the next event begins at record `from`, which may have been given already.
-   * What was given twice counts once. Must not be called while an event is asked for.
+   * What was given twice counts once. `block` holds that record, if the caller has it; it is used again only if it is
+   * still in memory then. Must not be called while an event is asked for.
    */
-  park(from: number): Promise<void>;
+  park(from: number, block: Block | undefined): Promise<void>;
 }
 
 export interface ReadsStat {
@@ -39,8 +41,8 @@ export interface ReadSource {
   readonly protocol: ReaderProtocol;
   /** The first record that it gets. */
   readonly start: number;
-  /** Events from a position on. */
-  events(position: number): AsyncGenerator<ReadEvent>;
+  /** Events from a position on; `known` is a block that may hold it. */
+  events(position: number, known: Block | undefined): AsyncGenerator<ReadEvent>;
 }
 
 export class OpenReads {
@@ -87,6 +89,8 @@ class OpenRead implements LogRead {
   readonly #open: Set<OpenRead>;
   readonly #deps: OpenReadsDeps;
   #events: AsyncGenerator<ReadEvent> | undefined;
+  /** Others may hold the block, or the garbage collector has not come by. */
+  #parkedAt: WeakRef<Block> | undefined;
   #state: 'new' | 'open' | 'over' = 'new';
   #isLevel = false;
   /** After the last record that the observer heard of. */
@@ -113,7 +117,8 @@ class OpenRead implements LogRead {
   async next(): Promise<IteratorResult<ReadEvent, undefined>> {
     if (this.#state === 'over') return OVER;
     if (this.#state === 'new') this.#begin();
-    this.#events ??= this.#source.events(this.position);
+    this.#events ??= this.#source.events(this.position, this.#parkedAt?.deref());
+    this.#parkedAt = undefined;
     try {
       const result = await this.#events.next();
       if (result.done === true) {
@@ -135,11 +140,12 @@ class OpenRead implements LogRead {
     return OVER;
   }
 
-  async park(from: number): Promise<void> {
+  async park(from: number, block: Block | undefined): Promise<void> {
     const events = this.#events;
     this.#events = undefined;
     this.#isLevel = false;
     this.position = Math.min(this.position, from);
+    this.#parkedAt = block === undefined ? undefined : new WeakRef(block);
     await events?.return(undefined);
   }
 

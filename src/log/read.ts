@@ -33,6 +33,8 @@ export type ReadEvent =
   /** The reader has everything and waits for more. Comes again after each time that it fell behind. */
   | { readonly type: 'caught_up'; readonly tail: Position };
 
+export type RecordsEvent = ReadEvent & { readonly type: 'records' };
+
 /** What a read needs of the log. */
 export interface ReadContext {
   readonly engine: Engine;
@@ -68,7 +70,8 @@ export async function resolveStart(
 /**
  * The records from `start` on, within bounds that are used up by what it yields. Ends at a bound, when `wait` is over, or
  * when the signal is aborted; never holds a snapshot of the store while it is suspended. It may be given up at any event,
- * and another one begun with the same bounds from a position that this one has reached.
+ * and another one begun with the same bounds from a position that this one has reached. `known` is a block in the clear
+ * that may hold `start`: then it is not fetched again.
  * @throws TailraceError `corrupt` for a damaged or missing block
  */
 export async function* readFrom(
@@ -77,14 +80,25 @@ export async function* readFrom(
   bounds: Bounds,
   start: number,
   signal: AbortSignal,
+  known?: Block,
 ): AsyncGenerator<ReadEvent> {
   let position = start;
+  let first = known;
   let pageBytes = 0;
   while (!signal.aborted) {
     await refreshFloor(context.engine, stream, context.expiryNow());
     if (position < stream.floor) {
       yield { type: 'gap', from: position, to: stream.floor };
       position = stream.floor;
+    }
+    const block = first;
+    first = undefined;
+    if (block !== undefined && block.firstSeq <= position && position < block.firstSeq + block.header.count) {
+      const event = bounds.cut(block, position, stream, false);
+      if (event !== undefined) yield event;
+      if (bounds.reached) return;
+      position = block.firstSeq + block.header.count;
+      continue;
     }
     if (position < stream.durable.nextSeq) {
       for await (const block of scanPage(context, stream, position, pageBytes)) {
@@ -99,7 +113,7 @@ export async function* readFrom(
     }
     if (stream.deleting) throw deletionPending(stream.name);
     if (!bounds.mayFollow) return;
-    // No await stands between this look at the tail and the subscription, so nothing falls between them.
+    // No await comes between this look at the tail and the subscription, so nothing falls between them.
     const next = yield* follow(context, stream, bounds, position, signal);
     if (next === undefined) return;
     position = next;

@@ -1,28 +1,28 @@
 /** Whether appends are accepted now: not while the server stops, and not while the store takes none. */
 
 import { TailraceError } from '../model/error.ts';
-import type { CommitOptions, EngineState } from '../storage/engine.ts';
+import { type CommitOptions, type EngineState, reserveRank } from '../storage/engine.ts';
 
 export class WriteGate {
   engineState: EngineState = 'open';
   draining = false;
 
   /** @throws TailraceError `draining`, `storage_full`, `storage`: nothing was written, and nothing will be */
-  readonly expectOpen = (): void => {
+  readonly expectOpen = (options: CommitOptions = {}): void => {
     if (this.draining) {
       throw new TailraceError('draining', 'the server is shutting down: try again', {
         detail: { retryAfterSeconds: 1 },
       });
     }
-    this.expectStore();
+    this.expectStore(options);
   };
 
   /**
    * The server's own rows are written also while it stops, and with the reserve also while there is no space.
    * @throws TailraceError `storage_full`, `storage`
    */
-  readonly expectStore = ({ mayUseReserve = false }: CommitOptions = {}): void => {
-    if (this.engineState === 'full' && mayUseReserve) return;
+  readonly expectStore = (options: CommitOptions = {}): void => {
+    if (this.engineState === 'full' && reserveRank(options) > 0) return;
     if (this.engineState === 'full') {
       throw new TailraceError('storage_full', 'the store has no space left: free some, or raise --store-bytes-max', {
         detail: { retryAfterSeconds: 5 },

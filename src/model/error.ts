@@ -50,6 +50,7 @@ export type ErrorCode =
   | 'format_too_new' // the store was written by a newer Tailrace
   | 'corrupt' // a checksum does not match, or a block is missing
   | 'unavailable' // the client cannot reach the server
+  | 'aborted' // the signal that the caller passed ended the call
   | 'closed' // used after close()
   | 'fatal' // an assertion of ours failed
   | 'internal';

@@ -105,7 +105,7 @@ export const SESSION_IN_FLIGHT_INPUTS_MAX = 1_024;
 /** A reader gets no more above this many bytes that it has not taken. */
 export const READER_BUFFERED_BYTES_MAX = 2 * MiB;
 /**
- * While all readers together have not taken more than this, a reader gets more only when it has taken everything, and
+ * While all readers together have more than this waiting for them, a reader gets more only when it has taken everything, and
  * then at most so many bytes: those that take nothing cost little each, and the others go on.
  */
 export const READERS_BUFFERED_BYTES_MAX = 32 * MiB;
@@ -136,6 +136,10 @@ export const READER_DRAIN_MS = 2_000;
 
 /** While less space than this is free, records are refused. Trims and deletions may use it. */
 export const STORE_RESERVE_BYTES = 64 * MiB;
+/** So much of it is a file of its own, which is given up when somebody else has filled the disk. */
+export const STORE_HELD_BYTES = 4 * MiB;
+/** Fences, trim commands and settings leave so much of it to what then frees space. */
+export const STORE_RESERVE_LAST_BYTES = MiB;
 
 /** A streaming HTTP response stops taking more above this many bytes that its client has not read. */
 export const STREAM_ANSWER_BUFFERED_BYTES_MAX = 2 * MiB;
@@ -159,6 +163,11 @@ export const HTTP2_STREAMS_PER_TURN_MAX = 500;
  * count: each stream may hold `STREAM_ANSWER_BUFFERED_BYTES_MAX` and a frame of 2 MiB.
  */
 export const HTTP2_SESSION_MEMORY_MIB_MAX = 1_024;
+/**
+ * How long an idle HTTP/2 connection stays open when the server stops and the client was told: what crosses that notice
+ * is answered. Most clients close the connection themselves.
+ */
+export const HTTP2_NOTICE_MS = 100;
 /** An HTTP/2 connection that sends more per second is closed: stream resets; PING and SETTINGS frames. */
 export const HTTP2_RESETS_PER_SECOND_MAX = 500;
 export const HTTP2_CONTROL_FRAMES_PER_SECOND_MAX = 5_000;

@@ -3,11 +3,11 @@
 export type TimestampingMode = 'client-prefer' | 'client-require' | 'arrival';
 export type StorageClass = 'standard' | 'express';
 /** How the records of a stream are encrypted with the caller's key (S2). */
-export type StreamCipher = 'aes-256-gcm';
+export type StreamCipher = 'aes-256-gcm' | 'aegis-256';
 
 export const TIMESTAMPING_MODES: readonly TimestampingMode[] = ['client-prefer', 'client-require', 'arrival'];
 export const STORAGE_CLASSES: readonly StorageClass[] = ['standard', 'express'];
-export const STREAM_CIPHERS: readonly StreamCipher[] = ['aes-256-gcm'];
+export const STREAM_CIPHERS: readonly StreamCipher[] = ['aes-256-gcm', 'aegis-256'];
 
 /** The configuration of a stream, resolved when the stream is created: every field is present. */
 export interface StreamConfig {

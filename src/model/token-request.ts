@@ -8,6 +8,8 @@ export interface TokenRequest {
   readonly scope: Scope;
   /** Milliseconds since the epoch; undefined takes the issuer's. */
   readonly expiresAt: number | undefined;
+  /** The digits of its second: see `Instant`. */
+  readonly expiresFraction?: string | undefined;
   readonly autoPrefixStreams: boolean;
   readonly stream: string | undefined;
   readonly resourceAttributes: ReadonlyMap<string, string>;

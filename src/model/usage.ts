@@ -18,3 +18,12 @@ export type UsagePoint = readonly [second: number, value: number];
 export function bucketOf(second: number, bucketSeconds: number): number {
   return second - (second % bucketSeconds);
 }
+
+/** The metric sets of each level. */
+export const METRIC_SETS = {
+  account: ['active-basins', 'account-ops', 'estimated-billable-usage'],
+  basin: ['storage', 'append-ops', 'read-ops', 'read-throughput', 'append-throughput', 'basin-ops'],
+  stream: ['storage'],
+} as const;
+
+export type MetricLevel = keyof typeof METRIC_SETS;

@@ -5,8 +5,9 @@
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /**
- * `08:46:12 WARN  a sentence  key=value …` for a JSON log line; a line that is not JSON is only escaped. For refusals
- * in the audit log the result is empty: a terminal shows them as warnings, once a minute for each sender and reason.
+ * `08:46:12 WARN  a sentence  key=value …` for a JSON log line; a line that is not JSON is only escaped. The result is
+ * empty for lines of the audit log that a log file is for: what a start did by itself, which would fill the first
+ * screen, and refusals, which a terminal shows as warnings, once a minute for each sender and reason.
  */
 export function terminalLine(json: string): string {
   let fields: Record<string, unknown>;
@@ -16,7 +17,8 @@ export function terminalLine(json: string): string {
     return `${escaped(json.trimEnd())}\n`;
   }
   const { level, time, msg, err, ...rest } = fields;
-  if (rest.audit === true && rest.outcome === 'refused') return '';
+  const isOfStart = rest.protocol === 'start' && rest.outcome === 'done';
+  if (rest.audit === true && (rest.outcome === 'refused' || isOfStart)) return '';
   const pairs = Object.entries(rest).map(([key, value]) => `${key}=${shown(value)}`);
   const parts = [
     `${String(time).slice(11, 19)} ${String(level).toUpperCase().padEnd(5)} ${String(msg ?? '')}`,

@@ -11,8 +11,9 @@ import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
 import { draftBlocks } from './draft-blocks.ts';
 import { piecesBytes } from './emit-block.ts';
+import type { IngestResult } from './ingest-result.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
-import { type Rejection, type RejectionReason, Rejections } from './rejections.ts';
+import { type Rejection, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
 import { type RoutePolicy, routeResource } from './routing/route.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
@@ -66,18 +67,6 @@ export interface IngestOptions {
   readonly takeSpans?: (spans: number) => void;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
-}
-
-/** Counts are in the units of OTLP: log records, spans, data points. */
-export interface IngestResult {
-  readonly accepted: number;
-  readonly rejected: number;
-  /** Records that are now durable. For metrics these are metrics, while `accepted` counts data points. */
-  readonly records: number;
-  /** For the sender: grouped reasons, each with what to do. Undefined when everything was accepted. */
-  readonly message: string | undefined;
-  /** For the server's own warnings. */
-  readonly reasons: readonly RejectionReason[];
 }
 
 const NO_STREAM: Rejection = {

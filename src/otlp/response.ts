@@ -67,6 +67,7 @@ export const OTLP_GRPC_CODE = {
   format_too_new: INTERNAL,
   corrupt: INTERNAL,
   unavailable: UNAVAILABLE,
+  aborted: INTERNAL,
   closed: UNAVAILABLE,
   fatal: INTERNAL,
   internal: INTERNAL,

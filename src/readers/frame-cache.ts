@@ -9,10 +9,10 @@ import { endOf, meteredBytesOf } from '../s2/batch/batch-part.ts';
 import type { Block } from '../storage/block/block.ts';
 import type { Batch, Encoded, Encoder } from './wire.ts';
 
-interface Entry {
+interface CachedFrames {
   readonly encoded: Encoded | Promise<Encoded>;
   readonly bytes: number;
-  readonly siblings: Map<string, Entry>;
+  readonly siblings: Map<string, CachedFrames>;
   readonly key: string;
 }
 
@@ -20,9 +20,9 @@ export class FrameCache {
   readonly #pool: BufferPool;
   readonly #bytesMax: number;
   /** By the first block of the batch: no other block begins a batch with the same records. */
-  readonly #byBlock = new WeakMap<Block, Map<string, Entry>>();
+  readonly #byBlock = new WeakMap<Block, Map<string, CachedFrames>>();
   /** In order of age. */
-  readonly #entries = new Set<Entry>();
+  readonly #entries = new Set<CachedFrames>();
   #bytes = 0;
 
   /** `pool` is for frames that nobody keeps. */
@@ -52,15 +52,15 @@ export class FrameCache {
     return encoded;
   }
 
-  #siblingsOf(block: Block): Map<string, Entry> {
+  #siblingsOf(block: Block): Map<string, CachedFrames> {
     const known = this.#byBlock.get(block);
     if (known !== undefined) return known;
-    const siblings = new Map<string, Entry>();
+    const siblings = new Map<string, CachedFrames>();
     this.#byBlock.set(block, siblings);
     return siblings;
   }
 
-  #keep(entry: Entry): void {
+  #keep(entry: CachedFrames): void {
     entry.siblings.set(entry.key, entry);
     this.#entries.add(entry);
     this.#bytes += entry.bytes;

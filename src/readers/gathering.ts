@@ -15,10 +15,8 @@ export class Gathering {
     return this.#parts.length === 0;
   }
 
-  /** The sequence number of its first record. */
-  get firstSeq(): number | undefined {
-    const [first] = this.#parts;
-    return first === undefined ? undefined : first.block.firstSeq + first.from;
+  get first(): BatchPart | undefined {
+    return this.#parts[0];
   }
 
   /** Whether a part may join. The first one always may. */

@@ -6,7 +6,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogRead } from '../log/open-reads.ts';
-import type { ReadEvent } from '../log/read.ts';
+import type { ReadEvent, RecordsEvent } from '../log/read.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import {
   HEARTBEAT_MAX_MS,
@@ -19,6 +19,7 @@ import {
   SOCKET_SILENCE_MS,
 } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
+import { S2_BATCH } from '../s2/batch/batch-end.ts';
 import { Gathering } from './gathering.ts';
 import type { Holder, LiveSession, ReaderSet } from './reader-set.ts';
 import type { Sink, SinkListener } from './sink.ts';
@@ -31,8 +32,6 @@ export interface ReaderParts {
   /** Called once when the read ends with an error, before the client is told. */
   onFailure(error: TailraceError): void;
 }
-
-type RecordsEvent = ReadEvent & { readonly type: 'records' };
 
 export class LiveReader implements LiveSession, SinkListener, Holder {
   readonly #parts: ReaderParts;
@@ -142,12 +141,12 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   /** While it waits for its peer it holds nothing but its position, and reads again from there when it goes on. */
   park(): void {
     if (this.#stall === undefined || this.#read === undefined || this.#parking !== undefined) return;
-    const rest = this.#rest === undefined ? undefined : this.#rest.block.firstSeq + this.#rest.from;
-    const from = this.#gathering.firstSeq ?? rest ?? Number.POSITIVE_INFINITY;
+    const first = this.#gathering.first ?? this.#rest;
+    const from = first === undefined ? Number.POSITIVE_INFINITY : first.block.firstSeq + first.from;
     this.#rest = undefined;
     this.#gathering.clear();
     this.#parts.readers.release(this);
-    this.#parking = this.#read.park(from);
+    this.#parking = this.#read.park(from, first?.block);
   }
 
   onTaken(): void {
@@ -223,7 +222,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     const { wire, readers } = this.#parts;
     while (this.#rest !== undefined && !this.#isOver) {
       const { block, from, to, tail, isShared, isLive } = this.#rest;
-      const limits = readers.batchLimits;
+      // What all followers get at the same moment is in memory once, so it is not cut where space is short.
+      const limits = isLive && isShared ? S2_BATCH : readers.batchLimits;
       const end = wire.batchEnd(block, from, to, limits);
       const part = { block, from, to: end };
       const isWhole = end === to;

@@ -13,7 +13,6 @@ import {
   STORAGE_CLASSES,
   STREAM_CIPHERS,
   type StorageClass,
-  type StreamCipher,
   type StreamConfig,
   type StreamConfigPatch,
   type StreamConfigRequest,
@@ -52,7 +51,7 @@ const isTemplate = (text: string): boolean =>
 
 const basinShape = z.object({
   default_stream_config: streamShape.nullish(),
-  stream_cipher: z.enum([...STREAM_CIPHERS, 'aegis-256']).nullish(),
+  stream_cipher: z.enum(STREAM_CIPHERS).nullish(),
   create_stream_on_append: z.boolean().nullish(),
   create_stream_on_read: z.boolean().nullish(),
   otlp_default_stream: z.string().refine(isTemplate, TEMPLATE_FAULT).nullish(),
@@ -76,7 +75,7 @@ export function parseStreamConfigPatch(json: unknown): StreamConfigPatch {
 /** A basin's configuration in a create or ensure request. @throws TailraceError `bad_json`, `invalid` */
 export function parseBasinConfigRequest(json: unknown): BasinConfigRequest {
   const shape = shaped(basinShape, json ?? {});
-  const cipher = cipherOf(shape.stream_cipher);
+  const { stream_cipher: cipher } = shape;
   return {
     defaultStream: requested(streamPatch(shape.default_stream_config ?? {})),
     ...flagsOf(shape),
@@ -91,8 +90,7 @@ export function parseBasinConfigRequest(json: unknown): BasinConfigRequest {
  */
 export function parseBasinConfigPatch(json: unknown): BasinConfigPatch {
   const shape = shaped(basinShape, json);
-  const { default_stream_config: leaves } = shape;
-  const streamCipher = cipherOf(shape.stream_cipher);
+  const { default_stream_config: leaves, stream_cipher: streamCipher } = shape;
   return {
     ...(leaves === undefined ? {} : { defaultStream: leaves === null ? null : streamPatch(leaves) }),
     ...(streamCipher === undefined ? {} : { streamCipher }),
@@ -173,11 +171,6 @@ function classOf(text: string): StorageClass {
     'invalid',
     `unknown storage class ${JSON.stringify(text.slice(0, 64))}: this location has ${STORAGE_CLASSES.join(' and ')}`,
   );
-}
-
-function cipherOf(text: BasinShape['stream_cipher']): StreamCipher | null | undefined {
-  if (text !== 'aegis-256') return text;
-  throw new TailraceError('invalid', 'the cipher aegis-256 is not available here: use aes-256-gcm');
 }
 
 function flagsOf(

@@ -3,7 +3,7 @@
  * over several is put together once, so every byte is copied once at most.
  */
 
-import { badFrame, FRAME_HEAD_BYTES, type Frame } from './frame.ts';
+import { badFrame, FRAME_HEAD_BYTES, type S2sFrame } from './frame.ts';
 
 const LENGTH_BYTES = 3;
 const LENGTH_MAX = 2 * 1024 * 1024;
@@ -40,7 +40,7 @@ export class FrameReader {
    * The next frame that is complete.
    * @throws TailraceError `bad_frame` for an impossible length, as soon as it is read
    */
-  next(): Frame | undefined {
+  next(): S2sFrame | undefined {
     for (let chunk = this.#chunks[0]; chunk !== undefined; chunk = this.#chunks[0]) {
       const frame = this.#part === undefined ? this.#begin(chunk) : this.#goOn(chunk, this.#part);
       if (this.#at === chunk.length) {
@@ -58,7 +58,7 @@ export class FrameReader {
   }
 
   /** Reads a head, and the body as well if all of it is in the chunk. */
-  #begin(chunk: Buffer): Frame | undefined {
+  #begin(chunk: Buffer): S2sFrame | undefined {
     const inPlace = this.#headFilled === 0 && chunk.length - this.#at >= FRAME_HEAD_BYTES;
     if (!inPlace && !this.#fillHead(chunk)) return undefined;
     const head = inPlace ? chunk : this.#head;
@@ -87,7 +87,7 @@ export class FrameReader {
     return this.#headFilled === FRAME_HEAD_BYTES;
   }
 
-  #goOn(chunk: Buffer, part: Part): Frame | undefined {
+  #goOn(chunk: Buffer, part: Part): S2sFrame | undefined {
     const { flag, body } = part;
     const copied = chunk.copy(body, part.filled, this.#at);
     part.filled += copied;

@@ -8,7 +8,7 @@
 
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
-import { zstdDecompress } from '../encoding/zstd.ts';
+import { zstdDecompress } from '../encoding/zstd/decompress.ts';
 import { TailraceError } from '../model/error.ts';
 
 /** Bytes before the body. */
@@ -38,7 +38,7 @@ const gunzip = promisify<Uint8Array, zlib.ZlibOptions, Buffer>(zlib.gunzip);
 export type FrameCompression = 'none' | 'gzip';
 
 /** A frame as it was received. */
-export interface Frame {
+export interface S2sFrame {
   readonly flag: number;
   /** As it was received: perhaps compressed, perhaps a view of a larger buffer. */
   readonly body: Buffer;
@@ -102,7 +102,7 @@ export function terminalFrame(status: number, json: string): Buffer {
  * @throws TailraceError `bad_frame` when no client may send such a frame, or it cannot be decompressed (also rejects with
  *   it); rejects with `overloaded` when there is no memory to decompress it
  */
-export function messageOf({ flag, body }: Frame): Buffer | Promise<Buffer> {
+export function messageOf({ flag, body }: S2sFrame): Buffer | Promise<Buffer> {
   if ((flag & TERMINAL) !== 0) throw badFrame('only the server ends a session with a terminal frame');
   const compression = flag & COMPRESSION;
   if (compression === 0) return body;

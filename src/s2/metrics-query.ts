@@ -2,16 +2,15 @@
 
 import { TailraceError } from '../model/error.ts';
 import { USAGE_AHEAD_SECONDS_MAX, USAGE_RANGE_SECONDS_MAX } from '../model/limits.ts';
-import { USAGE_INTERVALS, type UsageInterval, type UsagePoint, type UsageRange } from '../model/usage.ts';
+import {
+  METRIC_SETS,
+  type MetricLevel,
+  USAGE_INTERVALS,
+  type UsageInterval,
+  type UsagePoint,
+  type UsageRange,
+} from '../model/usage.ts';
 
-/** The metric sets of each level. */
-export const METRIC_SETS = {
-  account: ['active-basins', 'account-ops', 'estimated-billable-usage'],
-  basin: ['storage', 'append-ops', 'read-ops', 'read-throughput', 'append-throughput', 'basin-ops'],
-  stream: ['storage'],
-} as const;
-
-export type MetricLevel = keyof typeof METRIC_SETS;
 export type MetricSet<L extends MetricLevel> = (typeof METRIC_SETS)[L][number];
 
 export interface MetricsQuery<L extends MetricLevel> {

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { TailraceError } from '../model/error.ts';
+import { type Instant, instantText, parseInstant } from '../model/instant.ts';
 import { TOKEN_ATTRIBUTE_BYTES_MAX, TOKEN_ATTRIBUTES_MAX, TOKEN_ID_BYTES_MAX } from '../model/limits.ts';
 import { basinNameFault, streamNameFault, tokenIdFault } from '../model/names.ts';
 import { GRANTED_OPERATIONS, type GrantedOperation, operationNamed } from '../model/operation.ts';
@@ -18,6 +19,7 @@ export interface TokenInfo extends Omit<TokenRequest, 'autoPrefixStreams' | 'pre
 export function parseTokenRequest(json: unknown): TokenRequest {
   const shape = shaped(json);
   const { scope } = shape;
+  const expires = shape.expires_at === undefined || shape.expires_at === null ? undefined : timeOf(shape.expires_at);
   return {
     id: shape.id,
     scope: {
@@ -31,7 +33,8 @@ export function parseTokenRequest(json: unknown): TokenRequest {
       },
       operations: [...new Set(scope.ops ?? [])],
     },
-    expiresAt: shape.expires_at === undefined || shape.expires_at === null ? undefined : timeOf(shape.expires_at),
+    expiresAt: expires?.ms,
+    expiresFraction: expires?.fraction,
     autoPrefixStreams: shape.auto_prefix_streams ?? false,
     stream: shape.stream ?? undefined,
     resourceAttributes: attributesOf(shape.resource_attributes ?? {}),
@@ -44,10 +47,10 @@ export function parseTokenRequest(json: unknown): TokenRequest {
  * A token in S2's JSON, as lists show it: sets are objects or null, all groups are spelled out, operations are a list.
  */
 export function tokenInfoJson(token: TokenInfo): Record<string, unknown> {
-  const { scope, limits, expiresAt } = token;
+  const { scope, limits, expiresAt, expiresFraction: fraction } = token;
   return {
     id: token.id,
-    expires_at: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+    expires_at: expiresAt === undefined ? null : instantText({ ms: expiresAt, fraction }),
     auto_prefix_streams: token.autoPrefix !== '',
     scope: {
       basins: scope.basins ?? null,
@@ -141,11 +144,9 @@ function groupOf(given: z.output<typeof group>): { read: boolean; write: boolean
 }
 
 /** Parses a time of RFC 3339. */
-function timeOf(text: string): number {
-  const ms = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(text)
-    ? Date.parse(text)
-    : Number.NaN;
-  if (Number.isFinite(ms) && ms >= 0) return ms;
+function timeOf(text: string): Instant {
+  const instant = parseInstant(text);
+  if (instant !== undefined) return instant;
   throw new TailraceError('bad_json', '`expires_at`: must be a time such as 2030-01-31T12:00:00Z');
 }
 

@@ -2,8 +2,10 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { Access } from '../access/access.ts';
-import { onlyBasin, type Principal } from '../access/grant.ts';
-import { NO_ORIGINS, type Origins } from '../access/origins.ts';
+import { parseAuthority } from '../access/authority.ts';
+import type { BasinRuleDeps } from '../access/basin-rule.ts';
+import type { Principal } from '../access/grant.ts';
+import { NO_ORIGINS, type Origins, parseOrigin, refusedOrigin } from '../access/origins.ts';
 import { holderOf } from '../access/tickets.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { type Audit, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
@@ -18,9 +20,8 @@ import {
   unknownSubprotocol,
 } from './handshake.ts';
 
-export interface AdmissionDeps {
+export interface AdmissionDeps extends BasinRuleDeps {
   readonly access: Pick<Access, 'identify' | 'expectAllowed' | 'redeem' | 'admit' | 'watch'>;
-  readonly defaultBasin: string | undefined;
   /** Pages that may read besides the server's own. */
   readonly origins?: Origins | undefined;
   readonly audit: Pick<Audit, 'write'>;
@@ -53,13 +54,14 @@ export class Admission {
       return new TailraceError('not_found', 'readers connect to /v1/streams/{stream}/records');
     }
     if (!isOriginAllowed(request, this.#deps.origins ?? NO_ORIGINS)) {
-      return new TailraceError('permission_denied', 'pages of this origin may not read here');
+      const which = refusedOrigin(request.headers.origin ?? '');
+      return new TailraceError('permission_denied', `pages of this origin may not read here: ${which}`);
     }
     if (handshake.subprotocols.length > 0 && handshake.selected === undefined) {
       return new TailraceError('bad_request', unknownSubprotocol());
     }
     try {
-      this.#deps.access.admit(request.headers);
+      this.#deps.access.admit(request);
       return undefined;
     } catch (thrown) {
       return asTailraceError(thrown);
@@ -93,21 +95,21 @@ export class Admission {
 
   /** Who reads which stream: by a token, or by a ticket, which knows its basin and works once. */
   #reader(request: IncomingMessage, handshake: Handshake, asked: Asked): Target & { readonly principal: Principal } {
-    const { access, defaultBasin } = this.#deps;
+    const { access, basinRule } = this.#deps;
     const { credential, ticket: secret } = handshake;
     if (secret === undefined) {
       const identify = (): Principal => {
         asked.principal ??= access.identify(credential);
         return asked.principal;
       };
-      const target = targetOf(request, handshake, () => onlyBasin(identify()) ?? defaultBasin);
+      const target = targetOf(request, handshake, (named) => basinRule.of(named, identify));
       asked.target = target;
       const principal = identify();
       access.expectAllowed(principal, { operation: 'read', ...target });
       return { ...target, principal };
     }
     const ticket = access.redeem(secret);
-    const target = targetOf(request, handshake, () => ticket.basin);
+    const target = targetOf(request, handshake, (named) => basinRule.named(named) ?? ticket.basin);
     asked.target = target;
     asked.principal = ticket.principal;
     const principal = holderOf(ticket, target.basin, target.stream);
@@ -141,14 +143,21 @@ export function whoAsks({ socket, headers }: IncomingMessage, { credential, tick
   };
 }
 
+/** Ports of the schemes of pages; those of other schemes are never our own. */
+const USUAL_PORTS: ReadonlyMap<string | undefined, number> = new Map([
+  ['http', 80],
+  ['https', 443],
+]);
+
 /** Pages of this very host, and of the configured origins. Without an Origin it is no browser: true. */
 function isOriginAllowed(request: IncomingMessage, origins: Origins): boolean {
   const { origin, host } = request.headers;
   if (origin === undefined) return true;
   if (origins.allows(origin)) return true;
-  const from = URL.canParse(origin) ? new URL(origin) : undefined;
-  if (from === undefined || (from.protocol !== 'http:' && from.protocol !== 'https:')) return false;
-  // Parsed with the scheme of the origin, so that a port that is the scheme's own may be left out on either side.
-  const own = `${from.protocol}//${host ?? ''}`;
-  return host !== undefined && URL.canParse(own) && new URL(own).host === from.host;
+  const from = parseOrigin(origin);
+  const own = parseAuthority(host ?? '');
+  const usualPort = USUAL_PORTS.get(from?.scheme);
+  if (from === undefined || own === undefined || usualPort === undefined) return false;
+  // A port that is the scheme's own may be left out on either side.
+  return own.host === from.host && (own.port ?? usualPort) === (from.port ?? usualPort);
 }

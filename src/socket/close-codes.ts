@@ -48,6 +48,7 @@ export const CLOSE_CODES = {
   format_too_new: 1011,
   corrupt: 1011,
   unavailable: 1013,
+  aborted: 1011,
   closed: 1012,
   fatal: 1011,
   internal: 1011,

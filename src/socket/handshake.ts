@@ -1,8 +1,9 @@
 /** What a reader asks for in its upgrade request, parsed and checked before the stream is touched. */
 
 import type { IncomingMessage } from 'node:http';
+import type { BasinRequest } from '../access/basin-rule.ts';
 import { TailraceError } from '../model/error.ts';
-import { basinNameFault, streamNameFault } from '../model/names.ts';
+import { streamNameFault } from '../model/names.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type { JsonFormat } from '../s2/batch/json.ts';
 import { parseFormat, parseReadQuery, single } from '../s2/read-query.ts';
@@ -32,6 +33,8 @@ export interface Handshake {
   /** The path segment of the stream, still encoded; undefined when the path is another. */
   readonly rawStream: string | undefined;
   readonly query: URLSearchParams;
+  /** The same as it came. */
+  readonly rawQuery: string;
   readonly subprotocols: readonly string[];
   /** The subprotocol to select: the first of those offered that we speak. */
   readonly selected: string | undefined;
@@ -48,10 +51,12 @@ export function parseHandshake(request: IncomingMessage): Handshake {
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
   const subprotocols = offered.filter((name) => name !== '' && !name.startsWith(BEARER_PREFIX));
   const bearer = offered.find((name) => name.startsWith(BEARER_PREFIX));
-  const query = new URLSearchParams(question < 0 ? '' : url.slice(question + 1));
+  const rawQuery = question < 0 ? '' : url.slice(question + 1);
+  const query = new URLSearchParams(rawQuery);
   return {
     rawStream: RECORDS_PATH.exec(path)?.[1],
     query,
+    rawQuery,
     subprotocols,
     selected: subprotocols.find((name) => SUBPROTOCOLS.has(name)),
     credential: bearerToken(request.headers.authorization) ?? bearer?.slice(BEARER_PREFIX.length),
@@ -60,14 +65,18 @@ export function parseHandshake(request: IncomingMessage): Handshake {
 }
 
 /**
- * The stream that is meant; `usualBasin` is asked where the request names no basin.
- * @throws TailraceError `bad_path`, `bad_header`, `bad_query`, `bad_request` when no basin is given.
+ * The stream that is meant; `basinOf` finds the basin.
+ * @throws TailraceError `bad_path`, and as `basinOf`
  */
-export function targetOf(request: IncomingMessage, handshake: Handshake, usualBasin: () => string | undefined): Target {
+export function targetOf(
+  { headers }: IncomingMessage,
+  handshake: Handshake,
+  basinOf: (request: BasinRequest) => string,
+): Target {
   const stream = decodeSegment(handshake.rawStream ?? '');
   const fault = streamNameFault(stream);
   if (fault !== undefined) throw new TailraceError('bad_path', fault);
-  return { basin: basinOf(request, handshake.query, usualBasin), stream };
+  return { basin: basinOf({ headers, query: handshake.rawQuery }), stream };
 }
 
 /** @throws TailraceError `bad_query` or `invalid` */
@@ -92,21 +101,6 @@ export function subprotocolOf({ selected }: Handshake, format: JsonFormat = 'raw
 /** What to say to a reader that offers only subprotocols that we don't speak. */
 export function unknownSubprotocol(): string {
   return `none of the offered subprotocols is known; offer one of ${[...SUBPROTOCOLS.keys()].join(', ')}`;
-}
-
-function basinOf(request: IncomingMessage, query: URLSearchParams, usualBasin: () => string | undefined): string {
-  const header = request.headers['s2-basin'];
-  const named = single(query, 'basin');
-  if (typeof header === 'string' && named !== undefined && header !== named) {
-    throw new TailraceError('bad_request', 'the S2-Basin header and the basin parameter name different basins');
-  }
-  const basin = (typeof header === 'string' ? header : undefined) ?? named ?? usualBasin();
-  if (basin === undefined) {
-    throw new TailraceError('bad_request', 'no basin: name one in the S2-Basin header or in ?basin=');
-  }
-  const fault = basinNameFault(basin);
-  if (fault !== undefined) throw new TailraceError(named === basin ? 'bad_query' : 'bad_header', fault);
-  return basin;
 }
 
 /** Browsers cannot send it: encrypted streams are not for them. */

@@ -71,7 +71,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const ignore = (): void => {};
-    // Until ws listens, an error of the connection would be nobody's.
+    // Until ws listens, an error of the connection would end the process.
     socket.on('error', ignore);
     const handshake = parseHandshake(request);
     const asked = whoAsks(request, handshake);
@@ -90,7 +90,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', ignore);
-      // The system notices a peer that vanished also while nobody has anything to say.
+      // The system notices a peer that vanished also while neither side sends anything.
       if (socket instanceof Socket) socket.setKeepAlive(true, SOCKET_PING_MS);
       if (plan instanceof TailraceError) this.#tell(webSocket, socket, handshake, plan);
       else this.#serve(webSocket, socket, plan, asked);
@@ -150,6 +150,7 @@ const STATUSES: Partial<Record<ErrorCode, readonly [status: number, phrase: stri
   permission_denied: [403, 'Forbidden'],
   not_found: [404, 'Not Found'],
   bad_request: [400, 'Bad Request'],
+  bad_header: [400, 'Bad Request'],
   draining: [503, 'Service Unavailable'],
 };
 

@@ -35,10 +35,20 @@ export interface ScanOptions {
 
 export interface CommitOptions {
   /**
-   * The transaction frees space (trim, deletion) or is a probe. It may use the reserve that is kept for such work, and
-   * the engine tries it even while the store is full.
+   * The transaction frees space (trim, deletion), leads to that (`'most'`: fences, trim commands, settings), or is a
+   * probe. It may use the reserve that is kept for such work, and the engine tries it even while the store is full.
+   * `'most'` leaves the last part of the reserve: commands are records, and many of them must not take what the work
+   * that frees space needs.
    */
-  readonly mayUseReserve?: boolean;
+  readonly mayUseReserve?: boolean | 'most';
+}
+
+/** How far into the reserve a transaction may go, as a number to compare: not at all, most of it, all of it. */
+export type ReserveRank = 0 | 1 | 2;
+
+export function reserveRank({ mayUseReserve = false }: CommitOptions): ReserveRank {
+  if (mayUseReserve === 'most') return 1;
+  return mayUseReserve ? 2 : 0;
 }
 
 export type EngineState =
@@ -81,9 +91,9 @@ export interface Engine {
    * follows a failed transaction must not be durable without it. The engine refuses new commits from the moment of the
    * failure.
    *
-   * One case is different. While the engine is full, it refuses an ordinary commit but accepts a later one that may use
-   * the reserve. So when a commit that may use the reserve builds on an ordinary one, the caller must wait until the
-   * ordinary one has settled before it passes the other in.
+   * One case is different. While the engine is full, it refuses a commit that may use less of the reserve but accepts a
+   * later one that may use more. So when a commit builds on one that may use less of the reserve, the caller must wait
+   * until that one has settled before it passes the other in.
    */
   commit(writes: readonly Write[], options?: CommitOptions): Promise<void>;
 

@@ -136,6 +136,11 @@ export function pendingRange(kind: PendingKind): KeyRange {
   return { from: prefix, to: successor(prefix) };
 }
 
+/** Whether a key of pending work is of a kind. */
+export function isPending(key: Uint8Array, kind: PendingKind): boolean {
+  return key[1] === PENDING[kind];
+}
+
 /** The number in a key of pending work. */
 export function readPendingKey(key: Uint8Array): number {
   expectFamily(key, FAMILY.pendingWork, 2 + NUMBER_BYTES);

@@ -15,7 +15,18 @@
 
 import { assert, TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX, TRANSACTION_ROWS_MAX } from '../model/limits.ts';
-import type { CommitOptions, Engine, EngineStat, EngineState, Entry, ScanOptions, Snapshot, Write } from './engine.ts';
+import {
+  type CommitOptions,
+  type Engine,
+  type EngineStat,
+  type EngineState,
+  type Entry,
+  type ReserveRank,
+  reserveRank,
+  type ScanOptions,
+  type Snapshot,
+  type Write,
+} from './engine.ts';
 import type { FreeSpace } from './free-space.ts';
 import { FAMILY } from './keys.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
@@ -44,7 +55,7 @@ const PROBE_KEY = Buffer.of(FAMILY.engine, 1);
 interface Pending {
   readonly writes: readonly Write[];
   readonly bytes: number;
-  readonly mayUseReserve: boolean;
+  readonly rank: ReserveRank;
   readonly resolve: () => void;
   readonly reject: (error: TailraceError) => void;
 }
@@ -76,8 +87,8 @@ export class LatchingEngine implements Engine {
   }
 
   commit(writes: readonly Write[], options: CommitOptions = {}): Promise<void> {
-    const mayUseReserve = options.mayUseReserve === true;
-    const refusal = this.#refusal(mayUseReserve);
+    const rank = reserveRank(options);
+    const refusal = this.#refusal(rank);
     if (refusal !== undefined) return Promise.reject(refusal);
     let bytes = 0;
     for (const write of writes) {
@@ -85,7 +96,7 @@ export class LatchingEngine implements Engine {
       if (write.type === 'put') bytes += storedBytes(write.key, write.value);
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ writes, bytes, mayUseReserve, resolve, reject });
+      this.#queue.push({ writes, bytes, rank, resolve, reject });
       this.#pump();
     });
   }
@@ -126,14 +137,13 @@ export class LatchingEngine implements Engine {
     return this.#closing;
   }
 
-  #refusal(mayUseReserve: boolean): TailraceError | undefined {
+  #refusal(rank: ReserveRank): TailraceError | undefined {
     if (this.#closing !== undefined) return new TailraceError('closed', 'the store is closed');
     if (this.#state === 'read_only') {
       return new TailraceError('storage', 'the store takes no writes because one failed: restart the server');
     }
     // Commits that arrive while the store is reopened are based on a state that includes the failed transaction.
-    if (this.#state === 'full' && (!mayUseReserve || this.#reopening !== undefined))
-      return full('there is no space yet');
+    if (this.#state === 'full' && (rank === 0 || this.#reopening !== undefined)) return full('there is no space yet');
     return undefined;
   }
 
@@ -169,30 +179,35 @@ export class LatchingEngine implements Engine {
     const group: Pending[] = [];
     let bytes = 0;
     let rows = 0;
+    let rank = first.rank;
     for (const pending of this.#queue) {
       rows += pending.writes.length;
       if (group.length > 0 && (bytes + pending.bytes > TRANSACTION_BYTES_MAX || rows > TRANSACTION_ROWS_MAX)) break;
-      const refusal = freeSpace.refusal(bytes + pending.bytes, usage, pending.mayUseReserve);
+      const refusal = freeSpace.refusal(bytes + pending.bytes, usage, pending.rank);
       if (refusal !== undefined && pending === first) {
         this.#refuse(refusal);
         return [];
       }
       if (refusal !== undefined) break;
       bytes += pending.bytes;
+      rank = Math.min(rank, pending.rank) as ReserveRank;
       group.push(pending);
     }
-    this.#queue.splice(0, group.length);
-    return group;
+    const secure = (added: number, lowest: ReserveRank) => freeSpace.secure(added, () => this.#store.usage(), lowest);
+    const denial = secure(bytes, rank);
+    if (denial !== undefined) {
+      if (group.length > 1 && secure(first.bytes, first.rank) === undefined) return this.#queue.splice(0, 1);
+      this.#refuse(denial);
+      return [];
+    }
+    return this.#queue.splice(0, group.length);
   }
 
   /** How full the store is. Asks the store when the estimate is old or would refuse `next`. */
   #estimate(next: Pending): StoreUsage {
     const now = performance.now();
     const { freeSpace } = this.#options;
-    if (
-      now - this.#askedAt > USAGE_AGE_MS ||
-      freeSpace.refusal(next.bytes, this.#usage, next.mayUseReserve) !== undefined
-    ) {
+    if (now - this.#askedAt > USAGE_AGE_MS || freeSpace.refusal(next.bytes, this.#usage, next.rank) !== undefined) {
       this.#usage = this.#store.usage();
       this.#askedAt = now;
     }
@@ -238,7 +253,7 @@ export class LatchingEngine implements Engine {
   async #fail(group: readonly Pending[], cause: unknown): Promise<void> {
     const usage = this.#usage;
     const bytes = group.reduce((sum, pending) => sum + pending.bytes, 0);
-    const isOutOfSpace = this.#options.freeSpace.isExhausted(bytes, usage);
+    const isOutOfSpace = this.#options.freeSpace.isExhausted(bytes, usage, cause);
     this.#state = isOutOfSpace ? 'full' : 'read_only';
     const failed = [...group, ...this.#queue.splice(0)];
     const isReopened = await this.#reopen(!isOutOfSpace);
@@ -325,6 +340,7 @@ export class LatchingEngine implements Engine {
   #resume(): void {
     if (this.#state !== 'full' || this.#closing !== undefined) return;
     clearTimeout(this.#probe);
+    this.#options.freeSpace.replenish(this.#store.usage().pageBytes);
     this.#state = 'open';
     this.#tell('open');
   }
@@ -348,6 +364,7 @@ export class LatchingEngine implements Engine {
     this.#state = 'closed';
     this.#releaseAll();
     await this.#store.close();
+    this.#options.freeSpace.close();
     this.#tell('closed');
   }
 }

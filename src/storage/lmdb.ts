@@ -1,12 +1,12 @@
 /** The engine on LMDB: one file in the data directory, fsynced before any promise resolves. */
 
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
-import { STORE_RESERVE_BYTES } from '../model/limits.ts';
+import { STORE_HELD_BYTES, STORE_RESERVE_BYTES } from '../model/limits.ts';
+import { isPathError, makeDirectory, unusable } from './data-dir.ts';
 import type { Engine, Entry, ScanOptions, Write } from './engine.ts';
-import { freeSpaceFor } from './free-space.ts';
+import { type FreeSpace, freeSpaceFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
 import { addressSpaceLimit, prepareStoreFile, refuseNetworkFs, secureStoreFile } from './store-file.ts';
@@ -38,29 +38,44 @@ export const PAGE_BYTES = 4_096;
  * @throws TailraceError `config` on a network file system, `format_too_new`, `corrupt`, `storage_full`, `storage`
  */
 export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine> {
-  mkdirSync(options.path, { recursive: true, mode: 0o700 });
+  makeDirectory(options.path);
   if (options.allowNetworkFs !== true) refuseNetworkFs(options.path);
   const file = path.join(options.path, STORE_FILE);
-  prepareStoreFile(file, PAGE_BYTES);
-  const store = openStore(file, false);
-  secureStoreFile(file);
-  const engine = new LatchingEngine({
-    store,
-    reopen: (readOnly) => openStore(file, readOnly),
-    freeSpace: freeSpaceFor({
-      file,
-      storeBytesMax: options.storeBytesMax,
-      reserveBytes: options.reserveBytes ?? STORE_RESERVE_BYTES,
-    }),
-    probeMs: options.probeMs ?? 1_000,
-  });
+  const store = prepareAndOpen(file);
+  const freeSpace = await spaceFor(file, store, options);
+  const reopen = (readOnly: boolean) => openStore(file, readOnly);
+  const engine = new LatchingEngine({ store, reopen, freeSpace, probeMs: options.probeMs ?? 1_000 });
   try {
     await upgradeStore(engine, options.path);
+    freeSpace.replenish((await engine.stat()).fileBytes);
   } catch (error) {
     await engine.close();
     throw error;
   }
   return engine;
+}
+
+/** A file that another user has left there is no failing store. */
+function prepareAndOpen(file: string): LmdbStore {
+  try {
+    prepareStoreFile(file, PAGE_BYTES);
+    const store = openStore(file, false);
+    secureStoreFile(file);
+    return store;
+  } catch (error) {
+    throw isPathError(error) ? unusable('the store', file, 'used', error) : error;
+  }
+}
+
+async function spaceFor(file: string, store: LmdbStore, options: LmdbEngineOptions): Promise<FreeSpace> {
+  const { storeBytesMax, reserveBytes = STORE_RESERVE_BYTES } = options;
+  const heldBytes = Math.min(STORE_HELD_BYTES, Math.floor(reserveBytes / 4));
+  try {
+    return freeSpaceFor({ file, storeBytesMax, reserveBytes, heldBytes });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 /**

@@ -20,7 +20,7 @@ export function openMemoryEngine(options: MemoryEngineOptions = {}): Engine {
   return new LatchingEngine({
     store,
     reopen: () => store,
-    freeSpace: freeSpaceFor({ file: undefined, storeBytesMax, reserveBytes }),
+    freeSpace: freeSpaceFor({ file: undefined, storeBytesMax, reserveBytes, heldBytes: 0 }),
     probeMs: 1_000,
   });
 }

@@ -62,7 +62,7 @@ export function refuseNetworkFs(dataDir: string): void {
 export function prepareStoreFile(file: string, pageBytes: number): void {
   sweepFresh(file);
   if (!existsSync(file)) return;
-  const fd = openSync(file, 'r');
+  const fd = openSync(file, 'r+');
   try {
     const { size } = fstatSync(fd);
     if (isMetaPage(fd, 0) && isMetaPage(fd, pageBytes)) return;

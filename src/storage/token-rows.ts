@@ -20,6 +20,8 @@ export interface TokenRow {
   readonly rotation: number;
   readonly createdAt: number;
   readonly expiresAt: number | undefined;
+  /** Its digits after the second; undefined stands for those of the milliseconds. */
+  readonly expiresFraction?: string | undefined;
   readonly scope: {
     readonly basins: ResourceSetRow | undefined;
     readonly streams: ResourceSetRow | undefined;
@@ -44,6 +46,8 @@ export interface SigningKeyRow {
 
 /** The root token has the first form: `[id, 'root', createdAt]`. */
 const VERSION_2 = 2;
+/** Form of tokens whose expiry was not given in milliseconds. */
+const VERSION_3 = 3;
 const ROOT_FIELDS = 3;
 
 export function encodeRootToken(createdAt: number): Uint8Array {
@@ -77,11 +81,12 @@ export function encodeToken(row: TokenRow): Uint8Array {
     [limits.profile ?? null, limits.spansPerMinute ?? null],
     row.prefix,
   ];
-  return encode(fields, VERSION_2);
+  if (row.expiresFraction === undefined) return encode(fields, VERSION_2);
+  return encode([...fields, row.expiresFraction], VERSION_3);
 }
 
 export function decodeToken(value: Uint8Array): TokenRow | 'root' {
-  const fields = new FieldReader(value, 'token', VERSION_2);
+  const fields = new FieldReader(value, 'token', VERSION_3);
   if (fields.left === ROOT_FIELDS) {
     if (fields.text() !== 'root' || fields.text() !== 'root') throw damaged('token');
     fields.count();
@@ -110,6 +115,7 @@ export function decodeToken(value: Uint8Array): TokenRow | 'root' {
     resourceAttributes,
     limits: { profile: profile === null ? undefined : textOf(profile), spansPerMinute: optionalCount(spansPerMinute) },
     prefix: fields.text(),
+    expiresFraction: optionalFraction(fields.added(VERSION_3)),
   };
 }
 
@@ -151,6 +157,13 @@ function flagOf(value: unknown): boolean {
 function textOf(value: unknown): string {
   if (typeof value !== 'string') throw damaged('token');
   return value;
+}
+
+function optionalFraction(value: unknown): string | undefined {
+  if (value === null) return undefined;
+  const fraction = textOf(value);
+  if (!/^\d{0,9}$/.test(fraction)) throw damaged('token');
+  return fraction;
 }
 
 function optionalCount(value: unknown): number | undefined {

@@ -184,7 +184,7 @@ function copies(): number {
 }
 
 function leftovers(): readonly string[] {
-  return readdirSync(dataDir).filter((name) => !/^(tailrace\.mdb(-lock)?|lock\.\d+|root-token)$/.test(name));
+  return readdirSync(dataDir).filter((name) => !/^(tailrace\.mdb(-lock|\.reserve)?|lock\.\d+|root-token)$/.test(name));
 }
 
 async function until(holds: () => boolean): Promise<void> {

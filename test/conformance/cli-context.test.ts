@@ -34,7 +34,7 @@ const run = (args: string[], env: Env = {}): Promise<CliResult> =>
 const file = (): string => join(folder, 'tailrace', 'contexts.json');
 
 async function add(name: string, endpoint: string, secret: string, ...flags: string[]): Promise<CliResult> {
-  const args = ['context', 'add', name, '--endpoint', endpoint, ...flags];
+  const args = ['context', 'add', name, '--endpoint', endpoint, '--no-check', ...flags];
   const command = startCli(args, { env: { XDG_CONFIG_HOME: folder } });
   command.child.stdin?.end(secret);
   return command.done;
@@ -63,6 +63,40 @@ test('contexts are added, listed, used and removed; the token is read from stdin
   const removed = await run(['context', 'remove', 'dev']);
   expect(removed.stdout).toContain('removed dev; none is in use');
   expect(await readFile(file(), 'utf8')).not.toContain('localhost:9');
+});
+
+test('a list without contexts says how to add one', async () => {
+  const empty = await run(['context', 'list']);
+  expect(empty).toMatchObject({ code: 0, stdout: '' });
+  expect(empty.stderr).toContain('no contexts yet: `tailrace context add <name> --endpoint <url>`');
+  expect((await run(['context', 'list', '--json', '--quiet'])).stderr).toBe('');
+});
+
+describe('the server is asked about the token of a new context:', () => {
+  const checked = async (name: string, endpoint: string, secret: string, ...flags: string[]): Promise<CliResult> => {
+    const args = ['context', 'add', name, '--endpoint', endpoint, ...flags];
+    const command = startCli(args, { env: { XDG_CONFIG_HOME: folder } });
+    command.child.stdin?.end(secret);
+    return command.done;
+  };
+
+  test.each([
+    ['a wrong token', () => server.url, SOME_TOKEN, [], 3, '(from --endpoint)'],
+    ['no token where one is needed', () => server.url, '', ['--without-token'], 3, 'no token: '],
+    ['no server', () => 'http://127.0.0.1:9', SOME_TOKEN, [], 75, 'cannot reach http://127.0.0.1:9'],
+    ['a path', () => `${server.url}/v1`, SOME_TOKEN, [], 4, 'the endpoint has the path /v1'],
+  ])('%s is refused, and nothing is kept', async (_, endpoint, secret, flags, code, words) => {
+    const refused = await checked('prod', endpoint(), secret, ...flags);
+    expect(refused).toMatchObject({ code, stdout: '' });
+    expect(refused.stderr).toContain(words);
+    expect(refused.stderr).toContain('nothing was kept; with --no-check it is kept all the same');
+    expect(refused.stderr).not.toContain(SOME_TOKEN);
+    await expect(readFile(file())).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('a good one is kept', async () => {
+    expect(await checked('prod', server.url, server.token)).toMatchObject({ code: 0, stderr: '' });
+  });
 });
 
 test('a 401 says where endpoint and token came from', async () => {
@@ -167,7 +201,7 @@ atTerminal('at a terminal (skipped where python3 has no pty) the token', () => {
 
 test('without XDG_CONFIG_HOME contexts are stored below the home directory', async () => {
   const env = { HOME: folder, XDG_CONFIG_HOME: '' };
-  const line = `echo ${SOME_TOKEN} | tailrace context add home --endpoint ${server.url}`;
+  const line = `echo ${SOME_TOKEN} | tailrace context add home --no-check --endpoint ${server.url}`;
   expect(await runShell(line, { env })).toMatchObject({ code: 0 });
   expect(await readFile(join(folder, '.config', 'tailrace', 'contexts.json'), 'utf8')).toContain(SOME_TOKEN);
 });

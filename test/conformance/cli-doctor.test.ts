@@ -71,6 +71,7 @@ test('a healthy setup has no faults', async () => {
     `ok       server  ${server.url} (from --endpoint) answers and takes writes`,
     expect.stringMatching(/^ok {7}clock {3}the clocks agree within \d+ s$/),
     'ok       token   token from TAILRACE_TOKEN: the root token',
+    'ok       basin   s2://telemetry (the default basin) takes data for any stream; without s2.stream it goes to {service.name}',
     '',
   ]);
 });
@@ -216,6 +217,52 @@ describe('doctor finds that the token', () => {
     await open.stop();
     expect(found.code).toBe(0);
     expect(found.stdout).toContain('ok       token   no token: this server needs no token');
+  });
+});
+
+describe('doctor finds that the default basin', () => {
+  const reconfigure = (...flags: string[]): Promise<CliResult> =>
+    runCli(['basins', 'reconfigure', 'telemetry', ...flags], { server });
+
+  test('creates no streams and has no template, and the two commands that it names repair that', async () => {
+    await runCli(['basins', 'ensure', 'telemetry', '--otlp-default-stream', ''], { server });
+    const found = await doctor(server.url, server.token);
+    expect(found.code).toBe(0);
+    expect(found.stdout).toContain(
+      'warning  basin   s2://telemetry (the default basin) refuses data for a stream that',
+    );
+    expect(found.stdout).toContain(
+      'warning  basin   s2://telemetry (the default basin) refuses OTLP data without s2.stream',
+    );
+    expect(found.stdout).toContain('fix: `tailrace basins reconfigure telemetry --create-stream-on-append`\n');
+    expect(found.stdout).toContain('--otlp-default-stream "{service.name}"`\n');
+    await reconfigure('--create-stream-on-append', '--otlp-default-stream', '{service.name}');
+    expect((await doctor(server.url, server.token)).stdout).toContain('ok       basin   s2://telemetry');
+  });
+
+  test('is another one for a token with only one basin, which does not exist', async () => {
+    const args = ['tokens', 'issue', 'elsewhere', '--basins-exact', 'gone-away', '--op-groups', 'basin=r'];
+    const issued = await runCli(args, { server });
+    const found = await doctor(server.url, issued.stdout.trim());
+    expect(found.code).toBe(4);
+    expect(found.stdout).toContain('fault    basin   s2://gone-away (the only basin of this token) does not exist');
+    expect(found.stdout).toContain('fix: `tailrace basins create gone-away --create-stream-on-append');
+  });
+
+  test('cannot be looked at by a token that only sends, which is no fault', async () => {
+    const args = ['tokens', 'issue', 'sender', '--basins-exact', 'telemetry', '--ops', 'append'];
+    const issued = await runCli(args, { server });
+    const found = await doctor(server.url, issued.stdout.trim());
+    expect(found.code).toBe(0);
+    expect(found.stdout).toContain('ok       basin   s2://telemetry (the default basin): this token may not see');
+  });
+
+  test('is not known to a server of an older version, and then nothing is said about it', async () => {
+    await instead(posing(READY), async (url) => {
+      const found = await doctor(url);
+      expect(found.code).toBe(0);
+      expect(found.stdout).not.toContain('basin');
+    });
   });
 });
 

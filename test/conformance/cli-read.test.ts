@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { CLI_VIEWS } from '../../cli/print/printer.ts';
 import { type CliResult, runCli, runShell, startCli } from '../support/cli.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -31,7 +32,8 @@ async function send(...args: string[]): Promise<void> {
 }
 
 describe('send → read, for each signal and encoding:', () => {
-  const encodings = [[], ['--json'], ['--gzip'], ['--json', '--gzip']];
+  const json = ['--encoding', 'json'];
+  const encodings = [[], json, ['--gzip'], [...json, '--gzip']];
 
   test.each(encodings.map((flags) => [flags.join(' ') || 'protobuf', flags] as const))(
     'read returns what send %s sent',
@@ -96,7 +98,7 @@ describe('read', () => {
     const folder = await mkdtemp(join(tmpdir(), 'tailrace-cli-'));
     try {
       const file = join(folder, 'five.jsonl');
-      const result = await run('read', 'five', '-s', '0', '-n', '5', '--view', 'otlp-json', '-o', file);
+      const result = await run('read', 'five', '-s', '0', '-n', '5', '--view', 'otlp-json', '--output-file', file);
       expect(result).toMatchObject({ code: 0, stdout: '' });
       const messages = (await readFile(file, 'utf8'))
         .trim()
@@ -165,7 +167,7 @@ describe('tail', () => {
   test('lets no record send control characters to the terminal', async () => {
     const hostile = '\u001b[2J\u001b]0;owned\u0007\u009b31m\u202etxt\r\n2026-01-01 INFO forged';
     await send('log', hostile, '--attr', `k=${hostile}`, '--stream', 'hostile', '--service', hostile);
-    for (const view of ['text', 'message', 'otlp-json', 'raw']) {
+    for (const view of CLI_VIEWS) {
       const result = await run('tail', 'hostile', '--no-follow', '--view', view);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: this test is about control characters
       expect(result.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);

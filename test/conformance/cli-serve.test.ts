@@ -1,6 +1,6 @@
 /** `tailrace serve` from outside: what it prints, how it refuses to start, and how it ends. */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createClient } from '../../src/client/client.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { failToStart, startServer, type TestServer } from '../support/server.ts';
+import { HAS_TERMINAL, runAtTerminal } from '../support/terminal.ts';
 
 let dataDir: string;
 
@@ -36,6 +37,33 @@ describe('the start', () => {
     expect(server.stdout() + server.stderr()).not.toContain(token);
   });
 
+  test('of a restored store names no file that is not there', async () => {
+    const [restored, file] = [join(dataDir, 'restored'), join(dataDir, 'backup')];
+    const first = await startServer({ dataDir: join(dataDir, 'first') });
+    expect((await runCli(['backup', file], { server: first })).code).toBe(0);
+    await first.stop();
+    expect((await runCli(['restore', file, '--data-dir', restored])).code).toBe(0);
+    const second = await startServer({ dataDir: restored });
+    const who = await runCli(['whoami'], { env: { TAILRACE_ENDPOINT: second.url, TAILRACE_TOKEN: first.token } });
+    await second.stop();
+    expect(who.stdout).toContain('the root token');
+    expect(second.stdout()).not.toContain('root-token)');
+    expect(second.stdout()).toContain('export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20$TAILRACE_TOKEN"');
+    expect(second.stdout()).toContain(`npx tailrace root-token reset --data-dir ${restored}`);
+    expect(second.stdout()).not.toContain('--token-file');
+  });
+
+  const atTerminal = HAS_TERMINAL ? test : test.skip;
+  atTerminal('shows no audit lines on the first screen of a terminal, and they are in the log otherwise', async () => {
+    const args = ['serve', '--port', '0', '--data-dir', join(dataDir, 'seen')];
+    const seen = await runAtTerminal(args, { prompt: 'then watch it', typed: '\x03', env: {} });
+    expect(seen.screen).toContain('# the root token below is shown only now');
+    expect(seen.screen).not.toContain('audit');
+    const logged = await startServer({ dataDir: join(dataDir, 'logged') });
+    await logged.stop();
+    expect(logged.stderr()).toContain('"msg":"audit: make-root-token done"');
+  });
+
   test('finds the data of the previous start', async () => {
     const first = await startServer({ dataDir });
     await runCli(['send', 'log', '--stream', 'a'], { server: first });
@@ -43,6 +71,12 @@ describe('the start', () => {
     const second = await startServer({ dataDir });
     await second.stop();
     expect(second.stdout()).toContain(`# data directory ${dataDir} (found; 1 stream, `);
+    expect((await readdir(dataDir)).sort()).toEqual([
+      'root-token',
+      'tailrace.mdb',
+      'tailrace.mdb-lock',
+      'tailrace.mdb.reserve',
+    ]);
   });
 
   test('names the flag when the port is taken, with an exit code of its own', async () => {

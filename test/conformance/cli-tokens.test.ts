@@ -46,7 +46,9 @@ describe('a token', () => {
       run('tokens', 'get', 'web', '--json'),
     ]);
     expect([seen.code, denied.code]).toEqual([0, 3]);
-    expect(listed.stdout).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z {2}web {2}basin=rw stream=rw\n$/);
+    expect(listed.stdout).toMatch(
+      /^ID {3}MAY {17}BASINS {5}STREAMS {2}EXPIRES\nweb {2}basin=rw stream=rw {2}telemetry {2}web-… {4}\d{4}-[-T\d:.]+Z\n$/,
+    );
     const [token] = rows(got) as { expires_at: string }[];
     expect(token).toMatchObject({ id: 'web', auto_prefix_streams: true, scope: { streams: { prefix: 'web-' } } });
     const days = (Date.parse(token?.expires_at ?? '') - Date.now()) / 86_400_000;

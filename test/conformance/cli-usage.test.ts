@@ -59,7 +59,7 @@ describe('a server that does not respond as it should', () => {
 
   test('makes send tell a partial success, a warning and a refusal apart', async () => {
     const answers = [
-      { status: 200, body: '{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"no \\u001b[31mroom"}}' },
+      { status: 200, body: '{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"no \\u001b[31mspace"}}' },
       { status: 200, body: '{"partialSuccess":{"errorMessage":"was cut"}}' },
       { status: 429, body: '{"code":14,"message":"slow down"}' },
     ];
@@ -71,12 +71,12 @@ describe('a server that does not respond as it should', () => {
     });
     await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
     const endpoint = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
-    const send = () => runCli(['send', 'log', '--json', '--endpoint', endpoint]);
+    const send = () => runCli(['send', 'log', '--encoding', 'json', '--endpoint', endpoint]);
     try {
       const partial = await send();
       expect(partial.code).toBe(1);
       expect(partial.stdout).toContain('200 0 of 1 logs accepted');
-      expect(partial.stderr).toContain('no \\x1b[31mroom');
+      expect(partial.stderr).toContain('no \\x1b[31mspace');
       const warning = await send();
       expect(warning).toMatchObject({ code: 0 });
       expect(warning.stderr).toContain('was cut');

@@ -25,8 +25,8 @@ describe('the first error of a call', () => {
 
   test.each([
     ['a header before the body', 'POST /streams', { basin, headers: long, body: '{' }, '400 bad_header'],
-    ['the basin before the path', 'GET /streams/%ff', {}, '400 bad_header'],
-    ['the basin before the query', 'GET /streams?limit=x', {}, '400 bad_header'],
+    ['the basin before the path', 'GET /streams/%ff', { basin: 'NO' }, '400 bad_header'],
+    ['the basin before the query', 'GET /streams?limit=x', { basin: 'NO' }, '400 bad_header'],
     ['the path before the body', 'PUT /streams/%ff', { basin, body: '{' }, '400 bad_path'],
     ['the token before the body', 'POST /streams', { basin, headers: unknown, body: '{' }, '401 authn'],
     ['the token before the body', 'POST /basins', { headers: unknown, body: '{' }, '401 authn'],
@@ -44,7 +44,7 @@ describe('the first error of a call', () => {
     [
       'the sense before the state',
       'PATCH /basins/missing-basin',
-      { body: { stream_cipher: 'aegis-256' } },
+      { body: { default_stream_config: { storage_class: 'glacier' } } },
       '422 invalid',
     ],
   ])('comes in the order of %s: %s', async (_, target, more, refusal) => {

@@ -57,10 +57,12 @@ describe('creating a stream', () => {
     expect(await s2.refusal('POST /streams', { basin, headers, body: { stream: 'create/one' } })).toBe(
       '409 resource_already_exists',
     );
+    const { body } = await s2.call('POST /streams', { basin, body: { stream: 'create/one' } });
+    expect(body).toMatchObject({ message: `stream \`create/one\` already exists in basin \`${basin}\`` });
   });
 
   test.each([
-    ['a missing basin header', { body: { stream: 'x' } }, '400 bad_header'],
+    ['an empty basin header', { headers: { 's2-basin': '' }, body: { stream: 'x' } }, '400 bad_header'],
     ['a bad basin header', { basin: 'NO', body: { stream: 'x' } }, '400 bad_header'],
     ['a missing basin', { basin: 'no-such-basin', body: { stream: 'x' } }, '404 basin_not_found'],
     ['an empty name', { basin, body: { stream: '' } }, '400 bad_json'],

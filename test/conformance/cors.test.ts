@@ -196,6 +196,23 @@ test('sockets of readers open only for configured origins', async () => {
   for (const origin of FOREIGN) expect([origin, (await open(origin).refused).status]).toEqual([origin, 403]);
 });
 
+test('a refused page is named in the log, with the flag that lets it in', async () => {
+  const asks = { 'access-control-request-method': 'POST' };
+  const plain = await startServer();
+  const { token } = plain;
+  await call(plain.port, { method: 'OPTIONS', path: '/v1/logs', headers: { origin: EVIL, ...asks } });
+  await new Reader(`${plain.url.replace('http', 'ws')}${READ}`, ['s2.json', `bearer.${token}`], { origin: APP })
+    .refused;
+  await plain.stop();
+  expect(plain.stderr()).toMatch(/a page may not call this server.*--cors-origin https:\/\/evil\.example lets/);
+  expect(plain.stderr()).toMatch(/refused a WebSocket.*--cors-origin https:\/\/app\.example lets/);
+  const open = await startServer({ args: ['--no-auth'] });
+  const refused = await call(open.port, { method: 'GET', path: '/v1/basins', headers: { origin: `${EVIL}:8443` } });
+  await open.stop();
+  expect([refused.status, refused.body.toString()]).toEqual([403, expect.stringContaining('--cors-origin')]);
+  expect(open.stderr()).toMatch(/the Origin is foreign.*--cors-origin https:\/\/evil\.example:8443 lets/);
+});
+
 test('no page is told anything when no origin is configured', async () => {
   const plain = await startServer();
   const headers = { origin: APP, 'access-control-request-method': 'POST' };

@@ -94,23 +94,34 @@ describe('without tokens', () => {
   });
 
   test('only this machine and its pages have access, and no token is created', async () => {
-    const server = await startServer({ dataDir, args: ['--no-auth'] });
+    const server = await startServer({ dataDir, args: ['--no-auth', '--basin-host-suffix', 'b.example.com'] });
     const status = async (headers: Record<string, string>): Promise<number> =>
       (await call(server.port, { method: 'GET', path: '/v1/basins', headers })).status;
     const port = server.port;
     for (const host of [
       `localhost:${port}`,
       `db.localhost:${port}`,
+      `some-basin.localhost:${port}`,
       `127.0.0.1:${port}`,
       `[::1]:${port}`,
       'LOCALHOST',
     ]) {
       expect([host, await status({ host })]).toEqual([host, 200]);
     }
-    for (const host of ['evil.example', `127.0.0.1.evil.example:${port}`, '10.0.0.1', 'localhost.evil.example']) {
+    for (const host of [
+      'evil.example',
+      `127.0.0.1.evil.example:${port}`,
+      '10.0.0.1',
+      'localhost.evil.example',
+      ...REBOUND,
+    ]) {
       expect([host, await status({ host })]).toEqual([host, 403]);
     }
-    for (const origin of ['https://evil.example', 'null', 'http://localhost.evil.example', 'file://']) {
+    for (const host of ['evil.com:80.localhost', 'evil.com#.localhost', 'evil.com/.localhost', 'x@a.localhost']) {
+      expect([host, await status({ host })]).toEqual([host, 400]);
+    }
+    const foreign = ['https://evil.example', 'null', 'http://localhost.evil.example', 'file://'];
+    for (const origin of [...foreign, ...MALFORMED_ORIGINS]) {
       expect([origin, await status({ origin })]).toEqual([origin, 403]);
     }
     expect(await status({ origin: 'http://localhost:3000' })).toBe(200);
@@ -122,3 +133,21 @@ describe('without tokens', () => {
     await server.stop();
   });
 });
+
+/** Names that the operator of a name server could point to this machine. */
+const REBOUND = ['some-basin.b.example.com', 'some-basin.localhost.evil.example', 'evil-localhost', 'a!b.localhost'];
+
+/** What looks as if it ended in a name of this machine. */
+const MALFORMED_ORIGINS = [
+  'http://evil.com#.localhost',
+  'http://evil.com?.localhost',
+  'http://evil.com/.localhost',
+  'http://evil.com\\.localhost',
+  'http://evil.com:80.localhost',
+  'http://evil.com@localhost',
+  'http://localhost:99999',
+  'http://localhost/',
+  'http://evil.com, http://localhost',
+  'http://a b.localhost',
+  'http://',
+];

@@ -110,10 +110,10 @@ describe('GET /v1/streams/{stream}/records/tail', () => {
     expect(answer.headers['www-authenticate']).toBe(status === 401 ? 'Bearer' : undefined);
   });
 
-  test('needs the header with the basin', async () => {
+  test('without a basin is that of the default one', async () => {
     const headers = { authorization: `Bearer ${server.token}` };
     const answer = await call(server.port, { method: 'GET', path: '/v1/streams/apple/records/tail', headers });
-    expect([answer.status, parsed(answer)]).toMatchObject([400, { code: 'bad_header' }]);
+    expect([answer.status, parsed(answer)]).toMatchObject([200, { tail: { seq_num: 1 } }]);
   });
 
   test('is 405 with the allowed methods for another method', async () => {

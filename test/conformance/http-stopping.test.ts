@@ -19,6 +19,17 @@ function headersOf(server: TestServer): Record<string, string> {
   return { authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry', 'content-type': 'application/json' };
 }
 
+const PSEUDO = { ':scheme': 'http', ':authority': 'x' };
+
+/** Waits until the server has begun to stop: it takes no more connections. */
+async function untilRefused({ port }: TestServer): Promise<void> {
+  for (;;) {
+    const connection = await connectRaw(port).catch(() => undefined);
+    if (connection === undefined) return;
+    connection.destroy();
+  }
+}
+
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
@@ -52,7 +63,7 @@ test('idle connections delay nothing: HTTP/2 ones get a GOAWAY, silent ones are 
   expect(await exit).toEqual({ code: 0, signal: null });
 });
 
-test('running HTTP/2 requests finish after the GOAWAY, and HTTP/1.1 clients are told to close', async () => {
+test('running HTTP/2 requests finish before the GOAWAY, and HTTP/1.1 clients are told to close', async () => {
   const server = await startServer();
   const h2 = await connectHttp2(server.url);
   const h1 = await connectRaw(server.port);
@@ -62,11 +73,12 @@ test('running HTTP/2 requests finish after the GOAWAY, and HTTP/1.1 clients are 
   const answer = answerOf(upload);
   await new Promise<void>((resolve) => upload.once('continue', resolve));
   const exit = server.stop();
-  await until(() => h2.goaways.length > 0);
+  await untilRefused(server);
   h1.send('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n');
   await h1.closed;
   expect(h1.received()).toMatch(/HTTP\/1\.1 503 .*connection: close/is);
-  await expect(connectRaw(server.port)).rejects.toThrow();
+  expect((await h2.call({ method: 'GET', path: '/health' })).status).toBe(200);
+  expect(h2.goaways).toEqual([]);
   upload.end('{"records":[{"body":"in flight"}]}');
   const { status, body } = await answer;
   expect([status, JSON.parse(String(body))]).toEqual([
@@ -78,25 +90,72 @@ test('running HTTP/2 requests finish after the GOAWAY, and HTTP/1.1 clients are 
   expect(await exit).toEqual({ code: 0, signal: null });
 });
 
-test('a request that crosses the GOAWAY on its way is answered, not refused', async () => {
+test('a request that comes while another one runs is refused, whatever it asks for', async () => {
   const server = await startServer();
-  const pseudo = { ':scheme': 'http', ':authority': 'x' };
+  const h2 = await connectHttp2(server.url);
+  const upload = h2.open({ path: '/v1/logs', headers: { ...headersOf(server), expect: '100-continue' } });
+  const answer = answerOf(upload);
+  await new Promise<void>((resolve) => upload.once('continue', resolve));
+  const exit = server.stop();
+  await untilRefused(server);
+  const headers = headersOf(server);
+  for (const [method, path] of [
+    ['POST', '/v1/streams/s/records'],
+    ['GET', '/v1/streams/s/records?seq_num=0'],
+    ['GET', '/v1/streams/s/records/tail'],
+    ['PUT', '/v1/streams/s'],
+    ['GET', '/v1/basins'],
+    ['GET', '/v1/metrics?set=active-basins'],
+    ['POST', '/v1/tickets'],
+  ] as const) {
+    const { status, body } = await h2.call({ method, path, headers, ...(method === 'GET' ? {} : { body: '{}' }) });
+    expect([path, status, JSON.parse(String(body))]).toMatchObject([path, 503, { code: 'server_draining' }]);
+  }
+  expect((await h2.call({ path: '/v1/traces', headers, body: '{}' })).status).toBe(503);
+  expect((await h2.call({ method: 'GET', path: '/metrics', headers })).status).toBe(200);
+  expect(h2.goaways).toEqual([]);
+  upload.end('{}');
+  expect((await answer).status).toBe(200);
+  expect(await exit).toEqual({ code: 0, signal: null });
+});
+
+test('nothing comes between the last response and the GOAWAY, and nothing follows it', async () => {
+  const server = await startServer();
   const client = await connectRaw(server.port);
   client.send(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0)]));
-  const upload = { ...pseudo, ':method': 'POST', ':path': '/v1/logs', ...headersOf(server) };
+  const upload = { ...PSEUDO, ':method': 'POST', ':path': '/v1/logs', ...headersOf(server) };
   client.send(Buffer.concat([headersFrame(1, upload, false), frame(FRAME.ping, 0, 0, Buffer.from('is there'))]));
   await client.until(/is there/);
   const exit = server.stop();
-  const frames = () => framesIn(Buffer.from(client.received(), 'latin1'));
-  const goaways = () => frames().filter(({ type }) => type === FRAME.goaway);
-  await until(() => goaways().length > 0);
-  expect(goaways()[0]?.payload).toEqual(Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]));
-  client.send(headersFrame(3, { ...pseudo, ':method': 'GET', ':path': '/readyz' }, true));
-  await until(() => frames().some(({ type, stream }) => type === FRAME.data && stream === 3));
-  expect(client.received()).toContain('"draining"');
+  await untilRefused(server);
   client.send(frame(FRAME.data, 1, 1, Buffer.from('{}')));
+  await client.closed;
+  expect(await exit).toEqual({ code: 0, signal: null });
+  const frames = framesIn(Buffer.from(client.received(), 'latin1'));
+  const goaway = frames.findIndex(({ type }) => type === FRAME.goaway);
+  expect(frames[goaway - 1]).toMatchObject({ type: FRAME.data, stream: 1, flags: 1 });
+  expect(frames[goaway]?.payload).toEqual(Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]));
+  // Clients such as hyper-h2 take any other frame there as a fault, and lose what they have read with it.
+  expect(new Set(frames.slice(goaway).map(({ type }) => type))).toEqual(new Set([FRAME.goaway]));
+});
+
+test('a request that crosses the GOAWAY on its way is answered, not refused', async () => {
+  const server = await startServer();
+  const busy = await connectHttp2(server.url);
+  const upload = busy.open({ path: '/v1/logs', headers: { ...headersOf(server), expect: '100-continue' } });
+  const answer = answerOf(upload);
+  await new Promise<void>((resolve) => upload.once('continue', resolve));
+  const client = await connectRaw(server.port);
+  client.send(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0), frame(FRAME.ping, 0, 0, Buffer.from('is there'))]));
+  await client.until(/is there/);
+  const exit = server.stop();
+  const frames = () => framesIn(Buffer.from(client.received(), 'latin1'));
+  await until(() => frames().some(({ type }) => type === FRAME.goaway));
+  client.send(headersFrame(1, { ...PSEUDO, ':method': 'GET', ':path': '/readyz' }, true));
   await until(() => frames().some(({ type, stream }) => type === FRAME.data && stream === 1));
-  client.destroy();
+  expect(client.received()).toContain('"draining"');
+  upload.end('{}');
+  expect((await answer).status).toBe(200);
   expect(await exit).toEqual({ code: 0, signal: null });
 });
 
@@ -108,9 +167,9 @@ test('sessions have a grace period and a last frame; then the server ends', asyn
   const session = follow(h2, server);
   await until(() => session.text().includes('event: ping'));
   const exit = server.stop();
-  await until(() => h2.goaways.length > 0);
   // Told at once that the server stops, and served until the end.
   await until(() => session.text().split('event: ping').length > 2);
+  expect(h2.goaways).toEqual([]);
   await session.ended;
   expect(session.text()).toMatch(/event: error\ndata: \{"code":"server_draining".*\}\n\n$/);
   expect(await exit).toEqual({ code: 0, signal: null });

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type CryptoKey, exportSPKI, importJWK, SignJWT, UnsecuredJWT } from 'jose';
 import protobuf from 'protobufjs/light.js';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
+import { type CliResult, runCli } from '../support/cli.ts';
 import { ControlClient } from '../support/control-calls.ts';
 import { type CallResponse, call, connectRaw } from '../support/http-call.ts';
 import { type IssuerKey, makeKey, signed, TestIssuer } from '../support/oidc-issuer.ts';
@@ -128,9 +129,13 @@ describe('a token of a trusted issuer', () => {
     expect(await statusOf(two, { stream: 'by-audience' })).toBe(200);
     expect(await stored('by-audience', TWO)).toContain('said');
     expect(await statusOf(two, { stream: 'by-name', basin: TWO })).toBe(200);
-    for (const basin of [ONE, 'telemetry', 'no-such-basin']) {
+    for (const [basin, why] of [
+      [ONE, /audience/],
+      ['telemetry', /not trusted by the basin/],
+      ['no-such-basin', /not trusted by the basin/],
+    ] as const) {
       const refused = await send(two, { stream: 'astray', basin });
-      expect([refused.status, messageOf(refused)]).toEqual([401, 'the token is not known here, or has expired']);
+      expect([basin, refused.status, messageOf(refused)]).toEqual([basin, 401, expect.stringMatching(why)]);
     }
     expect(await stored('astray', ONE)).toBe('');
   });
@@ -183,36 +188,63 @@ describe('a token of a trusted issuer', () => {
   });
 });
 
+const UNKNOWN_TOKEN = /^the token is not known here, or has expired$/;
+/** What the sender is told, by the check. */
+const SAID: Readonly<Record<string, RegExp>> = {
+  audience: /^the audience of the token \("aud"\)/,
+  issuer: /^the issuer of the token \("iss"\)/,
+  expired: /^the token has expired/,
+  expiry: /^the token does not say when it expires/,
+  'not yet valid': /^the token is not valid yet/,
+  subject: /^the subject of the token/,
+  signature: /^the signature of the token/,
+  key: /^the issuer of the token has no key for it/,
+  algorithm: /^the algorithm of the token/,
+  form: /^the token is not a JWT/,
+};
+
 describe('a token is refused', () => {
-  test.each<readonly [string, () => Promise<string>]>([
-    ['for another audience', () => token({ aud: 'three' })],
-    ['without an audience', () => token({ aud: undefined })],
-    ['of another issuer', () => token({ iss: `${issuer.url}/` })],
-    ['of an issuer with our name', () => token({ iss: 'tailrace' })],
-    ['without an issuer', () => token({ iss: undefined })],
-    ['that has expired', () => token({ exp: inSeconds(-60) })],
-    ['that never expires', () => token({ exp: undefined })],
-    ['that is not good yet', () => token({ nbf: inSeconds(120) })],
-    ['without a subject', () => token({ sub: undefined })],
-    ['with an empty subject', () => token({ sub: '' })],
-    ['with a subject that is a number', () => token({ sub: 7 })],
-    ['with half a character', () => token({ sub: '\ud800' })],
-    ['with a subject that is too long', () => token({ sub: 'x'.repeat(4_096 - 'project.id'.length + 1) })],
-    ['of a foreign key under a known id', async () => token({}, await makeKey('first'))],
-    ['of an unknown key', async () => token({}, await makeKey('unknown'))],
-    ['of an unknown key without id', async () => token({}, await makeKey(undefined))],
-    ['without a signature', async () => `${unsecured()}AAAA`],
-    ['signed with the public key as a secret', async () => symmetric(JSON.stringify(key.jwk))],
-    ['signed with its PEM as a secret', async () => symmetric(await publicPem())],
-  ])('%s', async (_name, make) => {
+  test.each<readonly [string, () => Promise<string>, string | undefined]>([
+    ['for another audience', () => token({ aud: 'three' }), 'audience'],
+    ['without an audience', () => token({ aud: undefined }), 'audience'],
+    ['of another issuer', () => token({ iss: `${issuer.url}/` }), 'issuer'],
+    ['of an issuer with our name', () => token({ iss: 'tailrace' }), undefined],
+    ['without an issuer', () => token({ iss: undefined }), 'issuer'],
+    ['that has expired', () => token({ exp: inSeconds(-60) }), 'expired'],
+    ['that never expires', () => token({ exp: undefined }), 'expiry'],
+    ['that is not good yet', () => token({ nbf: inSeconds(120) }), 'not yet valid'],
+    ['without a subject', () => token({ sub: undefined }), 'subject'],
+    ['with an empty subject', () => token({ sub: '' }), 'subject'],
+    ['with a subject that is a number', () => token({ sub: 7 }), 'form'],
+    ['with half a character', () => token({ sub: '\ud800' }), 'subject'],
+    ['with a subject that is too long', () => token({ sub: 'x'.repeat(4_096 - 'project.id'.length + 1) }), 'subject'],
+    ['of a foreign key under a known id', async () => token({}, await makeKey('first')), 'signature'],
+    ['of an unknown key', async () => token({}, await makeKey('unknown')), 'key'],
+    ['of an unknown key without id', async () => token({}, await makeKey(undefined)), 'signature'],
+    ['without a signature', async () => `${unsecured()}AAAA`, 'algorithm'],
+    ['signed with the public key as a secret', async () => symmetric(JSON.stringify(key.jwk)), 'algorithm'],
+    ['signed with its PEM as a secret', async () => symmetric(await publicPem()), 'algorithm'],
+  ])('%s, and its sender and the log are told so', async (_name, make, check) => {
     const jwt = await make();
+    const said = check === undefined ? UNKNOWN_TOKEN : SAID[check];
     for (const basin of [undefined, ONE]) {
       const refused = await send(jwt, { stream: 'refused', ...(basin === undefined ? {} : { basin }) });
-      expect([refused.status, messageOf(refused)]).toEqual([401, 'the token is not known here, or has expired']);
+      expect([refused.status, messageOf(refused)]).toEqual([401, expect.stringMatching(said ?? /^$/)]);
     }
+    if (check !== undefined) expect(server.stderr()).toMatch(new RegExp(`was refused, check .{0,2}"${check}`));
     expect(await stored('refused')).toBe('');
     expect(server.stderr()).not.toContain(jwt);
     expect(server.stderr()).not.toContain(jwt.split('.')[1]);
+  });
+
+  test('without a word on basins, when its sender cannot sign as the issuer', async () => {
+    const forged = await token({ aud: 'two' }, await makeKey('first'));
+    for (const basin of [ONE, TWO, 'telemetry', 'no-such-basin']) {
+      expect([basin, messageOf(await send(forged, { basin }))]).toEqual([
+        basin,
+        expect.stringMatching(/^the signature/),
+      ]);
+    }
   });
 
   test('when it was changed', async () => {
@@ -321,4 +353,30 @@ test('an issuer is returned as given, refused with a reason, and kept across a r
   expect((await control.call(`GET /basins/${ONE}`)).body).toEqual(body);
   expect(await statusOf(jwt, { stream: 'restarted' })).toBe(200);
   expect(await stored('restarted')).toContain('after a restart');
+});
+
+describe('tailrace doctor', () => {
+  const doctor = (jwt: string): Promise<CliResult> =>
+    runCli(['doctor', '--endpoint', server.url], { env: { TAILRACE_TOKEN: jwt }, cwd: dataDir });
+
+  test('finds that a token of a trusted issuer is good for OTLP data', async () => {
+    const found = await doctor(await token());
+    expect([found.code, found.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^ok +token .*a JWT, which sends OTLP data/m),
+    ]);
+    expect(found.stdout).not.toContain('root-token');
+  });
+
+  test('says which check a token fails, and does not propose a new root token', async () => {
+    for (const [claims, said] of [
+      [{ exp: inSeconds(-60) }, /fault +token .*the token has expired/],
+      [{ aud: 'three' }, /fault +token .*the audience of the token/],
+      [{ iss: 'https://issuer.example' }, /fault +token .*the issuer of the token/],
+    ] as const) {
+      const found = await doctor(await token(claims));
+      expect([found.code, found.stdout]).toEqual([3, expect.stringMatching(said)]);
+      expect(found.stdout).not.toContain('root-token');
+    }
+  });
 });

@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
+import { SUBPROTOCOLS } from '../../src/socket/encoders.ts';
 import { type CallResponse, call } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { Reader } from '../support/socket-reader.ts';
@@ -139,7 +140,7 @@ describe.each(ENCODINGS)('a token over %s', (encoding) => {
       [['Workspace_id', 'kept'], ...Object.entries(attributes)],
       Object.entries(attributes),
     ]);
-    for (const protocol of ['s2.json', 's2.proto', 'otlp.proto', 'otlp.json', 'view.json', 'view.text']) {
+    for (const protocol of SUBPROTOCOLS.keys()) {
       const frames = await view(secret, stream, protocol);
       const text = frames.map((frame) => (Buffer.isBuffer(frame) ? frame.toString('latin1') : JSON.stringify(frame)));
       expect(text.join('')).toContain('billing');

@@ -316,10 +316,16 @@ describe('a command', () => {
 
 describe('the first fault of a call', () => {
   const bad = { 's2-format': 'nonsense' };
-  test('is a missing basin, before the path', async () => {
-    const headers = { authorization: `Bearer ${server.token}`, ...bad };
+  test('is a second basin, before the path', async () => {
+    const path = '/v1/streams/%ff/records?basin=other-basin';
+    const answer = await call(server.port, { path, headers: s2.headers(bad), body: '{' });
+    expect(codeOf(outcome(answer))).toEqual([400, 'bad_header']);
+  });
+
+  test('is the path, before a missing basin, whose place is taken by the usual one', async () => {
+    const headers = { authorization: 'Bearer unknown', ...bad };
     const answer = await call(server.port, { path: '/v1/streams/%ff/records', headers, body: '{' });
-    expect(outcome(answer)).toEqual([400, { code: 'bad_header', message: 'Missing header `s2-basin`' }]);
+    expect(codeOf(outcome(answer))).toEqual([400, 'bad_path']);
   });
 
   test('is a bad basin name, before the path', async () => {

@@ -9,23 +9,28 @@ const KEY = { 's2-encryption-key': randomBytes(32).toString('base64') };
 const OTHER = { 's2-encryption-key': randomBytes(32).toString('base64') };
 const ONE = { records: [{ body: 'x' }] };
 
+const CIPHERS = ['aes-256-gcm', 'aegis-256'];
+
 let server: TestServer;
 let s2: RecordsClient;
 
 beforeAll(async () => {
   server = await startServer();
-  s2 = await makeBasin(server, 'encrypted', {
-    create_stream_on_append: true,
-    create_stream_on_read: true,
-    stream_cipher: 'aes-256-gcm',
-  });
+  for (const cipher of CIPHERS) {
+    const both = { create_stream_on_append: true, create_stream_on_read: true };
+    await makeBasin(server, nameOf(cipher), { ...both, stream_cipher: cipher });
+  }
 });
 
 afterAll(async () => {
   await server.stop();
 });
 
-describe('encrypted records', () => {
+describe.each(CIPHERS)('records encrypted with %s', (cipher) => {
+  beforeAll(() => {
+    s2 = new RecordsClient(server, nameOf(cipher));
+  });
+
   test('are read with the key that wrote them, in every form', async () => {
     const input = { records: [{ body: 'secret é', headers: [['k', 'v']] }, { body: '' }] };
     expect((await s2.append('safe', input, KEY))[0]).toBe(200);
@@ -78,7 +83,11 @@ describe('encrypted records', () => {
   });
 });
 
-describe('an encryption key', () => {
+describe.each(CIPHERS)('an encryption key of %s', (cipher) => {
+  beforeAll(() => {
+    s2 = new RecordsClient(server, nameOf(cipher));
+  });
+
   test.each([
     ['none', {}],
     ['of 31 bytes', { 's2-encryption-key': Buffer.alloc(31).toString('base64') }],
@@ -89,13 +98,15 @@ describe('an encryption key', () => {
     ['too long', { 's2-encryption-key': `${Buffer.alloc(33).toString('base64')}A` }],
   ])('that is %s is a bad header, before any response', async (_what, headers) => {
     await s2.append('keyed', ONE, KEY);
-    const codes = [
+    const refusals = [
       await s2.append('keyed', ONE, headers),
       await s2.read('keyed', '?seq_num=0', headers),
       await s2.read('keyed', '?seq_num=0&count=0', headers),
       await s2.read('keyed', '?seq_num=0', { ...headers, accept: 'text/event-stream' }),
-    ].map(codeOf);
-    expect(codes).toEqual(codes.map(() => [400, 'bad_header']));
+    ];
+    expect(refusals.map(codeOf)).toEqual(refusals.map(() => [400, 'bad_header']));
+    // It names the cipher, for which the key is wanted.
+    for (const refusal of refusals) expect(JSON.stringify(refusal)).toMatch(new RegExp(`s2-encryption-key.*${cipher}`));
   });
 
   test('is repeated in no message', async () => {
@@ -120,12 +131,16 @@ describe('an encryption key', () => {
   });
 
   test('does not change the cipher that a stream was created with', async () => {
-    const basin = await makeBasin(server, 'cipher-change', { create_stream_on_append: true });
+    const basin = await makeBasin(server, `change-${cipher}`, { create_stream_on_append: true });
     await basin.append('old', ONE);
     const path = `/v1/basins/${basin.basin}`;
-    expect((await basin.control('PATCH', path, { stream_cipher: 'aes-256-gcm' }))[0]).toBe(200);
+    expect((await basin.control('PATCH', path, { stream_cipher: cipher }))[0]).toBe(200);
     expect((await basin.append('old', ONE))[0]).toBe(200);
     expect(codeOf(await basin.append('new', ONE))).toEqual([400, 'bad_header']);
     expect((await basin.append('new', ONE, KEY))[0]).toBe(200);
   });
 });
+
+function nameOf(cipher: string): string {
+  return `encrypted-${cipher}`;
+}

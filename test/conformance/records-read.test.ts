@@ -1,4 +1,4 @@
-/** Unary reads: where they start, what bounds them, what they hold, and what they refuse (S2 API §5.1–§5.5, §6). */
+/** Unary reads: where they start, what bounds them, what they return, and what they refuse. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
@@ -311,10 +311,12 @@ describe('which fault wins', () => {
     async (end) => {
       const authorization = `Bearer ${server.token}`;
       const codes = [
-        await get(`/v1/streams/%ff/records${end}?seq_num=x`, { authorization }),
+        await get(`/v1/streams/%ff/records${end}?seq_num=x`, { authorization, 's2-basin': 'NO' }),
+        await get(`/v1/streams/%ff/records${end}?seq_num=x&basin=other-basin`, s2.headers(bad)),
         await get(`/v1/streams/%ff/records${end}?seq_num=x`, s2.headers(bad)),
       ].map((answer) => codeOf(outcome(answer)));
       expect(codes).toEqual([
+        [400, 'bad_header'],
         [400, 'bad_header'],
         [400, 'bad_path'],
       ]);

@@ -1,4 +1,4 @@
-/** Reads over server-sent events: their events, how they follow, resume and end (S2 API §5.6, §5.7, §5.10). */
+/** Reads over server-sent events: their events, how they follow, resume and end. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { call } from '../support/http-call.ts';

@@ -1,6 +1,6 @@
 /**
- * A replay that nobody shares is made in buffers that are used again: whoever takes long to read still gets every byte of
- * every record, over each door that does so.
+ * A replay for one reader is encoded in buffers that are used again: a slow reader still gets every byte of every record,
+ * over each protocol that does so.
  */
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';

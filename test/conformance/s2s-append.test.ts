@@ -1,4 +1,4 @@
-/** Append sessions over s2s from outside (S2 API §4.8): order, pipelining, and what a failed input leaves behind. */
+/** Append sessions over s2s from outside: order, pipelining, and what a failed input leaves behind. */
 
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';

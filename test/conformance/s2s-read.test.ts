@@ -1,4 +1,4 @@
-/** Read sessions over s2s from outside (S2 API §5.6, §5.8): catching up, following, bounds, and how they end. */
+/** Read sessions over s2s from outside: catching up, following, bounds, and how they end. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { RecordsClient } from '../support/records-calls.ts';

@@ -1,6 +1,6 @@
 /**
- * Sessions of the official SDK while their server is restarted under them (S2 API §5.10): they go over to the new one by
- * themselves. The SDK runs in a process of its own, since it knows errors by classes that tests have others of.
+ * Sessions of the official SDK while their server restarts: they go on with the new one by
+ * themselves. The SDK runs in a process of its own, because it compares errors by class and tests load other classes.
  */
 
 import { spawn } from 'node:child_process';

@@ -1,7 +1,8 @@
-/** What each subprotocol sends, over a real HTTP server and real WebSocket clients (readers.md; users.md 6 and 7). */
+/** What each subprotocol sends, over a real HTTP server and real WebSocket clients. */
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
+import { TailraceError } from '../../src/model/error.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import { header, otlpBlock, otlpBytes, s2Block, T0 } from '../support/socket-blocks.ts';
 import { Reader } from '../support/socket-reader.ts';
@@ -157,6 +158,20 @@ describe('choice of a subprotocol', () => {
     await reader.next();
     expect(reader.socket.protocol).toBe('otlp.json');
   });
+});
+
+test('all frames of view.json spell their names as its rows do', async () => {
+  const block = await otlpBlock('logs', LOGS, 10);
+  log.push(records(block), { type: 'caught_up', tail: behind(block) });
+  const reader = connect('seq_num=10', 'view.json');
+  expect(await reader.next()).toEqual({ type: 'hello', streamId: '7', basin: 'telemetry', stream: 'my-app' });
+  expect(await reader.next()).toMatchObject({ type: 'batch', next: VIEW_NEXT });
+  expect(await reader.next()).toEqual({ type: 'caught_up', tail: VIEW_NEXT });
+  server.clock.advance(15_000);
+  expect(await reader.next()).toEqual({ type: 'heartbeat', tail: VIEW_NEXT });
+  const detail = { retryAfterSeconds: 1, tail: behind(block) };
+  void server.readers.finish(new TailraceError('draining', 'the server is stopping', { detail }));
+  expect(await reader.next()).toMatchObject({ type: 'error', tail: VIEW_NEXT, retryAfter: 1 });
 });
 
 test('otlp.proto says in its positions what it skips, and names the signal of each message', async () => {

@@ -1,4 +1,4 @@
-/** How a reader's connection lives: control frames, time, pace, and every way in which it ends (readers.md). */
+/** How a reader's connection lives: control frames, time, pace, and every way in which it ends. */
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';

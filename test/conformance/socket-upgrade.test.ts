@@ -1,6 +1,7 @@
-/** Who gets in, and how the others are told (readers.md, WebSocket; users.md 8; access.md, Browsers). */
+/** Which upgrades are accepted, and how the others are refused. */
 
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { BasinRule } from '../../src/access/basin-rule.ts';
 import { unlimited } from '../../src/access/grant.ts';
 import { Origins } from '../../src/access/origins.ts';
 import { TailraceError } from '../../src/model/error.ts';
@@ -110,6 +111,17 @@ describe('from a page', () => {
     },
   );
 
+  test.each(['#.localhost', '/', '/page', '?x', '.evil.example', ':80', '\\.localhost'])(
+    'whose Origin is our own with %j behind it is refused',
+    async (rest) => {
+      await start();
+      const own = `http://127.0.0.1:${server.port}`;
+      expect(await outcome({ origin: `${own}${rest}` })).toBe(403);
+      expect(await outcome({ origin: own.replace('//', '//evil.com@') })).toBe(403);
+      expect(await outcome({ origin: own })).toEqual([1000, undefined]);
+    },
+  );
+
   test('of a configured origin gets in', async () => {
     await start({ origins: new Origins(['https://app.example']) });
     expect(await outcome({ origin: 'https://app.example' })).toEqual([1000, undefined]);
@@ -144,7 +156,7 @@ describe('what is asked for', () => {
     [
       'two basins',
       { path: '/v1/streams/a/records?basin=telemetry', headers: { ...BEARER, 's2-basin': 'other-basin' } },
-      [4400, 'bad_request'],
+      [4400, 'bad_header'],
     ],
   ])('%s', async (_name, options, expected) => {
     await start();
@@ -158,7 +170,7 @@ describe('what is asked for', () => {
   });
 
   test('no basin at all', async () => {
-    await start({ defaultBasin: undefined });
+    await start({ basinRule: new BasinRule({ defaultBasin: undefined }) });
     expect(await outcome({})).toEqual([4400, 'bad_request']);
   });
 

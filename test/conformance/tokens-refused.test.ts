@@ -176,6 +176,7 @@ describe('a holder', () => {
     ['an id of others', { id: 'others' }],
     ['the id of the root token', { id: 'root' }],
     ['a later end', { expires_at: '2098-01-01T00:00:01Z' }],
+    ['an end a nanosecond later', { expires_at: '2098-01-01T00:00:00.000000001Z' }],
     ['another tenant', { resource_attributes: { tenant: 'b' } }],
     ['no tenant', { resource_attributes: { tenant: '' } }],
     ['another fixed stream', { stream: 'a/other' }],
@@ -191,7 +192,7 @@ describe('a holder', () => {
     expect((await asked(lead, { id, scope: GOOD }))[0]).toBe(201);
     const [, shown] = await root.control('GET', `/v1/access-tokens/${encodeURIComponent(id)}`);
     const bonds = { resource_attributes: { tenant: 'a' }, stream: 'a/fixed', limits: { spans_per_minute: 9 } };
-    expect(shown).toMatchObject({ expires_at: '2098-01-01T00:00:00.000Z', ...bonds });
+    expect(shown).toMatchObject({ expires_at: ENDS, ...bonds });
   });
 
   test('gets no secret of a token that may do more, and cannot revoke tokens of others', async () => {
@@ -259,3 +260,30 @@ describe('a token that sets attributes', () => {
     for (const there of ['mine', 'nested', 'other case']) expect(texts[0]).toContain(there);
   });
 });
+
+test.each([
+  ['2098-01-01T00:00:00Z'],
+  ['2098-01-01T00:00:00.5Z'],
+  ['2098-01-01T00:00:00.000Z'],
+  ['2098-01-01T00:00:00.120Z'],
+  ['2098-01-01T00:00:00.123456789Z'],
+  ['2098-01-01T00:00:00.1234567891234Z', '2098-01-01T00:00:00.123456789Z'],
+  ['2098-01-01T02:00:00.25+02:00', '2098-01-01T00:00:00.25Z'],
+  ['9999-12-31T23:59:59.999999999Z'],
+])('a token that expires at %s is shown to do so, also when it is rotated', async (given, shown = given) => {
+  const { id: one, client } = await holder(READ, { expires_at: given });
+  const path = `/v1/access-tokens/${encodeURIComponent(one)}`;
+  expect(await root.control('GET', path)).toMatchObject([200, { expires_at: shown }]);
+  expect(await client.control('GET', '/v1/whoami')).toMatchObject([200, { expires_at: shown }]);
+  const listed = await root.control('GET', `/v1/access-tokens?prefix=${encodeURIComponent(one)}&limit=1`);
+  expect(listed).toMatchObject([200, { access_tokens: [{ expires_at: shown }] }]);
+  expect((await root.control('POST', `${path}/rotate`))[0]).toBe(200);
+  expect(await root.control('GET', path)).toMatchObject([200, { expires_at: shown }]);
+});
+
+test.each(['2098-02-30T00:00:00Z', '9999-12-31T23:59:59-01:00', '1969-12-31T23:59:59.9Z', '2098-01-01T00:00:00.Z'])(
+  'a token cannot expire at %s, which is no time',
+  async (expires_at) => {
+    expect(await asked(root, { id: id(), scope: READ, expires_at })).toEqual([400, 'bad_json']);
+  },
+);

@@ -164,7 +164,9 @@ async function everything(): Promise<readonly string[]> {
 }
 
 function leftovers(): readonly string[] {
-  return readdirSync(dir).filter((file) => !['tailrace.mdb', 'tailrace.mdb-lock'].includes(file));
+  return readdirSync(dir).filter(
+    (file) => !['tailrace.mdb', 'tailrace.mdb-lock', 'tailrace.mdb.reserve'].includes(file),
+  );
 }
 
 async function readAll(backup: Pick<Backup, 'parts'>) {

@@ -53,7 +53,7 @@ test(`compacting that is killed ${KILLS} times loses no row (seed ${SEED})`, asy
   const child = (): ChildProcess =>
     code.start(
       `
-      import { compactStore } from './src/storage/compact.js';
+      import { compactStore } from './src/storage/offline/compact.js';
       process.stdout.on('error', () => {});
       for (;;) {
         process.stdout.write('begin\\n');
@@ -82,8 +82,8 @@ test(`restoring that is killed ${KILLS} times never leaves half of a store (seed
     code.start(
       `
       import { createReadStream, mkdirSync, rmSync } from 'node:fs';
-      import { readBackup } from './src/storage/backup-format.js';
-      import { restoreRows } from './src/storage/restore.js';
+      import { readBackup } from './src/storage/offline/backup-format.js';
+      import { restoreRows } from './src/storage/offline/restore.js';
       const [, , backup, target] = process.argv;
       async function* pages() {
         for await (const part of readBackup(createReadStream(backup))) if (part.type === 'rows') yield part.rows;

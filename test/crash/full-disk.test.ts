@@ -4,18 +4,16 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { readStream } from '../support/read-back.ts';
+import { append, appendUntilTaken, fill, names } from '../support/filling.ts';
 import { startSeamsServer } from '../support/seams.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const MiB = 1024 * 1024;
 const CAP_BYTES = 96 * MiB;
-const BODY_CHARS = 512 * 1024;
 
 let server: TestServer | undefined;
 
@@ -81,34 +79,21 @@ describe('a full store', () => {
 
 async function fillTrimAndResume(target: TestServer): Promise<void> {
   const { acked, refused } = await fill(target);
-  expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
-  expect(Number(refused?.headers.get('retry-after'))).toBeLessThanOrEqual(5);
+  expect(refused.status).toBe(503);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+  expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(5);
   expect(acked.length).toBeGreaterThan(10);
 
   expect(await names(target)).toEqual(acked);
   const ready = await fetch(`${target.url}/readyz`, { headers: { authorization: `Bearer ${target.token}` } });
   expect(ready.status).toBe(200);
   expect(await ready.json()).toMatchObject({ writes: 'full' });
-  expect((await append(target, 'still full')).status).toBe(503);
+  expect((await append(target, 'still-full')).status).toBe(503);
 
-  process.kill(target.pid, 'SIGUSR2'); // The seams server trims every stream to its tail.
-  const resumedAt = await appendUntilTaken(target, 'back again');
+  process.kill(target.pid, 'SIGUSR2'); // the seams server trims every stream to its tail
+  const resumedAt = await appendUntilTaken(target, 'back-again');
   expect(resumedAt).toBeGreaterThanOrEqual(0);
-  expect((await names(target)).filter((name) => name === 'back again')).toEqual(['back again']);
-}
-
-/** Appends until there is no space. */
-async function fill(target: TestServer): Promise<{ acked: readonly string[]; refused: Response | undefined }> {
-  const acked: string[] = [];
-  let refused: Response | undefined;
-  for (let i = 0; refused === undefined && i < 600; i++) {
-    const name = `record-${i}`;
-    const answer = await append(target, name);
-    if (answer.status === 200) acked.push(name);
-    else refused = answer;
-  }
-  expect(refused?.status).toBe(503);
-  return { acked, refused };
+  expect((await names(target)).filter((name) => name === 'back-again')).toEqual(['back-again']);
 }
 
 async function issue(target: TestServer, id: string): Promise<string> {
@@ -125,40 +110,4 @@ function tokens({ url, token }: TestServer, method: string, path: string, body?:
 
 async function whoami({ url }: TestServer, secret: string): Promise<number> {
   return (await fetch(`${url}/v1/whoami`, { headers: { authorization: `Bearer ${secret}` } })).status;
-}
-
-/**
- * Retries as an exporter would, at most a second apart; returns how many attempts were refused before one was accepted.
- */
-async function appendUntilTaken(target: TestServer, name: string): Promise<number> {
-  for (let refusals = 0; refusals < 60; refusals++) {
-    const answer = await append(target, name);
-    if (answer.status === 200) return refusals;
-    expect(answer.status).toBe(503);
-    await new Promise((resolve) => setTimeout(resolve, Number(answer.headers.get('retry-after')) * 500));
-  }
-  throw new Error('service did not resume');
-}
-
-/** One record that does not compress; its body begins with its name. */
-async function append(target: TestServer, name: string): Promise<Response> {
-  const body = JSON.stringify({
-    resourceLogs: [
-      {
-        resource: { attributes: [{ key: 's2.stream', value: { stringValue: 'filling' } }] },
-        scopeLogs: [
-          { logRecords: [{ body: { stringValue: `${name} ${randomBytes(BODY_CHARS / 2).toString('base64')}` } }] },
-        ],
-      },
-    ],
-  });
-  const headers = { authorization: `Bearer ${target.token}`, 'content-type': 'application/json' };
-  return fetch(`${target.url}/v1/logs`, { method: 'POST', headers, body });
-}
-
-async function names(target: TestServer): Promise<string[]> {
-  const records = await readStream(target, 'filling');
-  return records.map(
-    ({ body }) => /(record-\d+|back again|still full) /.exec(Buffer.from(body).toString('latin1'))?.[1] ?? '?',
-  );
 }

@@ -1,10 +1,12 @@
 /** Encrypted blocks: any records decrypt as they were encrypted, at their position and with their key only. */
 
-import { expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { type TailraceError, TailraceError as TailraceFailure } from '../../src/model/error.ts';
 import { meteredBytes } from '../../src/model/record.ts';
+import { STREAM_CIPHERS, type StreamCipher } from '../../src/model/stream-config.ts';
 import { Block } from '../../src/storage/block/block.ts';
 import { decryptBlock, draftEncrypted, type PlainRecord } from '../../src/storage/block/cipher.ts';
+import { cipherReady } from '../../src/storage/block/ciphers.ts';
 import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block/seal.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import fc from '../support/fast-check.ts';
@@ -24,10 +26,14 @@ const records = fc.array(fc.oneof({ weight: 6, arbitrary: ordinary }, command), 
 const stream = fc.integer({ min: 1, max: 2 ** 40 });
 const firstSeq = fc.integer({ min: 0, max: 2 ** 32 - 20 });
 
-test('an encrypted block is read as it was written', async () => {
+beforeAll(async () => {
+  for (const cipher of STREAM_CIPHERS) await cipherReady(cipher);
+});
+
+test.each(STREAM_CIPHERS)('a block encrypted with %s is read as it was written', async (cipher) => {
   await fc.assert(
     fc.asyncProperty(records, key, stream, firstSeq, async (written, secret, number, first) => {
-      const { value } = await sealed(draftEncrypted(written, secret, number, first), number, first);
+      const { value } = await sealed(draftEncrypted(written, { cipher, key: secret }, number, first), number, first);
       const block = decryptBlock(Block.open(blockKey(number, first), value), secret, number);
       expect(block.firstSeq).toBe(first);
       expect(block.header).toMatchObject({ kind: 's2', cipher: undefined, count: written.length, arrival: 77 });
@@ -43,50 +49,58 @@ test('an encrypted block is read as it was written', async () => {
   );
 });
 
-test('a block shows sizes and times before it is decrypted, and no record', async () => {
-  await fc.assert(
-    fc.asyncProperty(records, key, async (written, secret) => {
-      const { value, block: followed } = await sealed(draftEncrypted(written, secret, 9, 5), 9, 5);
-      for (const block of [Block.open(blockKey(9, 5), value), followed]) {
-        expect(block?.header.meteredBytes).toBe(total(written));
-        for (const [i, record] of written.entries()) {
-          expect(block?.meteredBytesOf(i)).toBe(meteredBytes(record.headers, record.body.length));
-          expect(block?.timestamp(i)).toBe(1_000 + i);
-          for (const look of [
-            () => block?.record(i),
-            () => block?.headersOf(i),
-            () => block?.bodyBytesOf(i),
-            () => block?.writeBody(i, new Uint8Array(10_000), 0),
-          ]) {
-            expect(codeOf(look)).toBe('decryption_failed');
+test.each(STREAM_CIPHERS)(
+  'a block encrypted with %s shows sizes and times before it is decrypted, and no record',
+  async (cipher) => {
+    await fc.assert(
+      fc.asyncProperty(records, key, async (written, secret) => {
+        const { value, block: followed } = await sealed(draftEncrypted(written, { cipher, key: secret }, 9, 5), 9, 5);
+        for (const block of [Block.open(blockKey(9, 5), value), followed]) {
+          expect(block?.header.meteredBytes).toBe(total(written));
+          for (const [i, record] of written.entries()) {
+            expect(block?.meteredBytesOf(i)).toBe(meteredBytes(record.headers, record.body.length));
+            expect(block?.timestamp(i)).toBe(1_000 + i);
+            for (const look of [
+              () => block?.record(i),
+              () => block?.headersOf(i),
+              () => block?.bodyBytesOf(i),
+              () => block?.writeBody(i, new Uint8Array(10_000), 0),
+            ]) {
+              expect(codeOf(look)).toBe('decryption_failed');
+            }
           }
         }
-      }
-    }),
-    { numRuns: 50 },
-  );
-});
+      }),
+      { numRuns: 50 },
+    );
+  },
+);
 
-test('a block does not decrypt with another key, stream or position', async () => {
-  await fc.assert(
-    fc.asyncProperty(ordinary, key, key, async (record, secret, other) => {
-      fc.pre(Buffer.compare(secret, other) !== 0);
-      const { value } = await sealed(draftEncrypted([record], secret, 9, 5), 9, 5);
-      const block = Block.open(blockKey(9, 5), value);
-      expect(codeOf(() => decryptBlock(block, other, 9))).toBe('decryption_failed');
-      expect(codeOf(() => decryptBlock(block, secret.subarray(1), 9))).toBe('decryption_failed');
-      expect(codeOf(() => decryptBlock(block, secret, 10))).toBe('decryption_failed');
-      const moved = await sealed(draftEncrypted([record], secret, 9, 6), 9, 5);
-      expect(codeOf(() => decryptBlock(Block.open(blockKey(9, 5), moved.value), secret, 9))).toBe('decryption_failed');
-    }),
-    { numRuns: 60 },
-  );
-});
+test.each(STREAM_CIPHERS)(
+  'a block encrypted with %s does not decrypt with another key, stream or position',
+  async (cipher) => {
+    await fc.assert(
+      fc.asyncProperty(ordinary, key, key, async (record, secret, other) => {
+        fc.pre(Buffer.compare(secret, other) !== 0);
+        const { value } = await sealed(draftEncrypted([record], { cipher, key: secret }, 9, 5), 9, 5);
+        const block = Block.open(blockKey(9, 5), value);
+        expect(codeOf(() => decryptBlock(block, other, 9))).toBe('decryption_failed');
+        expect(codeOf(() => decryptBlock(block, secret.subarray(1), 9))).toBe('decryption_failed');
+        expect(codeOf(() => decryptBlock(block, secret, 10))).toBe('decryption_failed');
+        const moved = await sealed(draftEncrypted([record], { cipher, key: secret }, 9, 6), 9, 5);
+        expect(codeOf(() => decryptBlock(Block.open(blockKey(9, 5), moved.value), secret, 9))).toBe(
+          'decryption_failed',
+        );
+      }),
+      { numRuns: 60 },
+    );
+  },
+);
 
-test('a flipped bit below all checksums is found', async () => {
+test.each(STREAM_CIPHERS)('a flipped bit below all checksums is found by %s', async (cipher) => {
   await fc.assert(
     fc.asyncProperty(ordinary, key, fc.nat(), async (record, secret, where) => {
-      const draft = draftEncrypted([record], secret, 9, 5);
+      const draft = draftEncrypted([record], { cipher, key: secret }, 9, 5);
       const body = draft.payload[0] ?? new Uint8Array(0);
       const at = where % (body.length * 8);
       body[at >> 3] = (body[at >> 3] ?? 0) ^ (1 << (at & 7));
@@ -98,25 +112,45 @@ test('a flipped bit below all checksums is found', async () => {
   );
 });
 
-test('the same records are never encrypted to the same bytes', () => {
+test.each(STREAM_CIPHERS)('the same records are never encrypted by %s to the same bytes', (cipher) => {
   const record = { headers: [], body: Buffer.from('again') };
   const bodies = new Set<string>();
   for (let i = 0; i < 200; i++) {
-    for (const part of draftEncrypted([record, record], Buffer.alloc(32, 1), 9, 5).payload) {
+    for (const part of draftEncrypted([record, record], { cipher, key: Buffer.alloc(32, 1) }, 9, 5).payload) {
       bodies.add(Buffer.from(part).toString('hex', 1, 13));
     }
   }
   expect(bodies.size).toBe(400);
 });
 
-test('sequence numbers from 2^32 on are refused, except for commands', () => {
+test('sequence numbers from 2^32 on are refused by AES-256-GCM, except for commands', () => {
   const record = { headers: [], body: Buffer.from('too late') };
   const fence = { headers: [[Buffer.alloc(0), Buffer.from('fence')] as const], body: Buffer.from('token') };
-  const secret = Buffer.alloc(32, 1);
+  const key = Buffer.alloc(32, 1);
+  const secret = { cipher: 'aes-256-gcm', key } as const;
   expect(draftEncrypted([record], secret, 9, 2 ** 32 - 1).count).toBe(1);
   expect(codeOf(() => draftEncrypted([record], secret, 9, 2 ** 32))).toBe('invalid');
   expect(codeOf(() => draftEncrypted([record, record], secret, 9, 2 ** 32 - 1))).toBe('invalid');
   expect(draftEncrypted([fence], secret, 9, 2 ** 32).count).toBe(1);
+  expect(draftEncrypted([record], { cipher: 'aegis-256', key }, 9, 2 ** 32).count).toBe(1);
+});
+
+test('a block is decrypted with the cipher that it names', async () => {
+  const record = { headers: [], body: Buffer.from('x') };
+  const key = Buffer.alloc(32, 1);
+  const shapes = [];
+  for (const cipher of STREAM_CIPHERS) {
+    const { value } = await sealed(draftEncrypted([record], { cipher, key }, 9, 5), 9, 5);
+    const block = Block.open(blockKey(9, 5), value);
+    expect(block.header.cipher).toBe(cipher);
+    shapes.push([cipher, block.storedRecord(0).body.length]);
+  }
+  // Metered bytes, nonce, tag, header count, body.
+  const expected: [StreamCipher, number][] = [
+    ['aes-256-gcm', 1 + 12 + 16 + 1 + 1],
+    ['aegis-256', 1 + 32 + 32 + 1 + 1],
+  ];
+  expect(shapes).toEqual(expected);
 });
 
 test('missing times are left to the log', () => {
@@ -126,7 +160,7 @@ test('missing times are left to the log', () => {
       { headers: [], body },
       { headers: [], body, timestamp: 0 },
     ],
-    Buffer.alloc(32),
+    { cipher: 'aes-256-gcm', key: Buffer.alloc(32) },
     1,
     0,
   );

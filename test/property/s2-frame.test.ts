@@ -6,8 +6,8 @@ import { TailraceError } from '../../src/model/error.ts';
 import {
   FRAME_BODY_BYTES_MAX,
   FRAME_HEAD_BYTES,
-  type Frame,
   messageOf,
+  type S2sFrame,
   sealCompressed,
   sealFrame,
 } from '../../src/s2/frame.ts';
@@ -34,9 +34,9 @@ function frameOf(body: Uint8Array, advised = false): Buffer {
   return sealFrame(Buffer.concat([Buffer.alloc(FRAME_HEAD_BYTES), body]), advised);
 }
 
-function framesIn(chunks: readonly Buffer[]): Frame[] {
+function framesIn(chunks: readonly Buffer[]): S2sFrame[] {
   const reader = new FrameReader();
-  const frames: Frame[] = [];
+  const frames: S2sFrame[] = [];
   for (const chunk of chunks) {
     reader.push(chunk);
     for (let frame = reader.next(); frame !== undefined; frame = reader.next()) frames.push(frame);

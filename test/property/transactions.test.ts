@@ -151,12 +151,18 @@ async function act(log: Log, random: () => number): Promise<unknown> {
   if (what === 3) return log.reconfigureStream(basin, name, { retentionBytes });
   const stream = await log.openStream(basin, name, 'append');
   if (what < 7) return log.trim(stream, below((await log.checkTail(stream)).seqNum + 1));
+  if (what === 7) return log.appendRecords({ stream, records: [fence(below(3))], encryptionKey: Buffer.alloc(32, 9) });
   const records = Array.from({ length: 1 + below(8) }, () => ({
     headers: [],
     body: Buffer.alloc(below(3_000), `abc${below(1e9)}`),
     timestamp: undefined,
   }));
   return log.appendRecords({ stream, records, encryptionKey: Buffer.alloc(32, 9) });
+}
+
+function fence(token: number) {
+  const headers = [[Buffer.alloc(0), Buffer.from('fence')]] as const;
+  return { headers, body: Buffer.from(`writer-${token}`), timestamp: undefined };
 }
 
 async function retried(call: () => Promise<unknown>): Promise<void> {

@@ -1,7 +1,8 @@
 /** A log over a memory engine whose commits a test holds back, counts and fails, and a clock that a test moves. */
 
 import type { Basin } from '../../src/log/basins.ts';
-import { Log, type LogOptions } from '../../src/log/log.ts';
+import { Log } from '../../src/log/log.ts';
+import type { LogOptions } from '../../src/log/options.ts';
 import type { ReadEvent } from '../../src/log/read.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import type { Clock } from '../../src/model/clock.ts';
@@ -157,9 +158,10 @@ export async function openHarness(
   engine = new HeldEngine(),
   clock = new TestClock(),
   config = BASIN,
+  more: Partial<LogOptions> = {},
 ): Promise<Harness> {
   const fatal: TailraceError[] = [];
-  const options: LogOptions = { clock, onFatal: (error) => fatal.push(error) };
+  const options: LogOptions = { clock, onFatal: (error) => fatal.push(error), ...more };
   const log = await Log.open(engine, options);
   const { it: basin } = await log.ensureBasin('basin-one', config);
   return {
@@ -169,7 +171,7 @@ export async function openHarness(
     basin,
     fatal,
     stream: async (name) => log.openStream(basin, name, 'append'),
-    reopen: () => openHarness(new HeldEngine(engine.inner), clock, config),
+    reopen: () => openHarness(new HeldEngine(engine.inner), clock, config, more),
   };
 }
 

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Access, type AccessMode } from '../../src/access/access.ts';
+import { BasinRule } from '../../src/access/basin-rule.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
 import { BufferPool } from '../../src/encoding/buffer-pool.ts';
 import type { LogRead } from '../../src/log/open-reads.ts';
@@ -136,7 +137,7 @@ export async function startScriptedServer<B, S extends { readonly id: string }>(
       mode ?? { type: 'tokens', rootTokenHash: hashToken(TOKEN), tokens: await noTokens(clock) },
       clock,
     ),
-    defaultBasin: 'telemetry',
+    basinRule: new BasinRule({ defaultBasin: 'telemetry' }),
     logger: SILENT,
     ...rest,
   });

@@ -168,6 +168,7 @@ describe('rows of tokens', () => {
     rotation: fc.nat(),
     createdAt: fc.maxSafeNat(),
     expiresAt: optional(fc.maxSafeNat()),
+    expiresFraction: optional(fc.stringMatching(/^\d{0,9}$/)),
     scope: fc.record({
       basins: sets,
       streams: sets,

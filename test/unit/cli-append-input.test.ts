@@ -3,7 +3,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { batches } from '../../cli/input/batches.ts';
 import { recordsIn } from '../../cli/input/record-lines.ts';
-import type { AppendRecord } from '../../src/client/records.ts';
+import type { BinaryRecord } from '../../src/client/append-input.ts';
 import { meteredBytes } from '../../src/model/record.ts';
 import fc from '../support/fast-check.ts';
 
@@ -17,7 +17,7 @@ async function all<T>(groups: AsyncIterable<readonly T[]>): Promise<T[]> {
   return found;
 }
 
-const textOf = ({ body }: AppendRecord) => Buffer.from(body).toString('latin1');
+const textOf = ({ body }: BinaryRecord) => Buffer.from(body).toString('latin1');
 
 describe('lines', () => {
   test('are the same wherever the input is cut', async () => {
@@ -72,7 +72,7 @@ describe('lines', () => {
 });
 
 describe('batches', () => {
-  const record = (bytes: number): AppendRecord => ({ body: Buffer.alloc(bytes) });
+  const record = (bytes: number): BinaryRecord => ({ body: Buffer.alloc(bytes) });
 
   test('hold every record in order, and never more than S2 accepts', async () => {
     const sizes = fc.array(fc.array(fc.oneof(fc.nat({ max: 10 }), fc.nat({ max: 600_000 })), { maxLength: 12 }));
@@ -82,7 +82,7 @@ describe('batches', () => {
         async function* source() {
           yield* given;
         }
-        const made: (readonly AppendRecord[])[] = [];
+        const made: (readonly BinaryRecord[])[] = [];
         for await (const batch of batches(source(), 60_000)) made.push(batch);
         expect(made.flat()).toEqual(given.flat());
         for (const batch of made) {

@@ -57,6 +57,7 @@ describe('configuration flags', () => {
     [['--create-stream-on-read'], { create_stream_on_read: true }],
     [['--no-create-stream-on-read'], { create_stream_on_read: false }],
     [['--stream-cipher', 'aes-256-gcm'], { stream_cipher: 'aes-256-gcm' }],
+    [['--stream-cipher', 'aegis-256'], { stream_cipher: 'aegis-256' }],
     [['--cipher', 'aes-256-gcm'], { stream_cipher: 'aes-256-gcm' }],
     [['--unset', 'stream-cipher'], { stream_cipher: null }],
     [['--otlp-default-stream', ''], { otlp_default_stream: '' }],

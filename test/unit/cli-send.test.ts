@@ -4,12 +4,12 @@ import { describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
 import { connect, explain, findEndpoint, findToken } from '../../cli/flags/connection.ts';
 import { findOtlpTarget, parsePairs } from '../../cli/flags/otlp-target.ts';
-import { encodeRequest, type Origin, type RequestItems } from '../../cli/otlp-message.ts';
+import { encodeRequest, type MessageOrigin, type RequestItems } from '../../cli/otlp-message.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 
 const root = protobuf.Root.fromJSON(SCHEMA);
-const origin: Origin = { resource: new Map([['s2.stream', 'a']]), scope: 'test' };
+const origin: MessageOrigin = { resource: new Map([['s2.stream', 'a']]), scope: 'test' };
 const attributes = new Map<string, string | boolean | bigint | number | readonly bigint[]>([
   ['s', 'text'],
   ['b', true],

@@ -49,6 +49,22 @@ describe('colours', () => {
     ['auto', true, { NO_COLOR: '1' }, false],
     ['auto', true, { NO_COLOR: '' }, true],
     ['auto', true, { TERM: 'dumb' }, false],
+    ['auto', true, { CLICOLOR: '0' }, false],
+    ['auto', true, { CLICOLOR: '1' }, true],
+    ['auto', false, { CLICOLOR: '1' }, false],
+    ['auto', false, { FORCE_COLOR: '1' }, true],
+    ['auto', false, { FORCE_COLOR: '3' }, true],
+    ['auto', false, { FORCE_COLOR: '' }, true],
+    ['auto', true, { FORCE_COLOR: '0' }, false],
+    ['auto', true, { FORCE_COLOR: 'false' }, false],
+    ['auto', false, { CLICOLOR_FORCE: '1' }, true],
+    ['auto', false, { CLICOLOR_FORCE: '0' }, false],
+    ['auto', false, { CLICOLOR_FORCE: '' }, false],
+    ['auto', false, { CLICOLOR_FORCE: '1', CLICOLOR: '0' }, true],
+    ['auto', false, { FORCE_COLOR: '1', TERM: 'dumb' }, true],
+    ['auto', true, { FORCE_COLOR: '1', NO_COLOR: '1' }, false],
+    ['auto', true, { CLICOLOR_FORCE: '1', NO_COLOR: '1' }, false],
+    ['never', false, { FORCE_COLOR: '1' }, false],
     ['always', false, { NO_COLOR: '1' }, true],
     ['never', true, {}, false],
   ] as const)('are chosen for %s, terminal %s, environment %j', (choice, isTty, env, colored) => {
@@ -115,5 +131,5 @@ describe('numbers and times', () => {
 });
 
 test('every exit code is one of the documented exit codes', () => {
-  expect(new Set(Object.values(EXIT_CODES))).toEqual(new Set([1, 2, 3, 4, 5, 6, 75]));
+  expect(new Set(Object.values(EXIT_CODES))).toEqual(new Set([1, 2, 3, 4, 5, 6, 75, 130]));
 });

@@ -2,9 +2,22 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { isLoopback } from '../../src/access/loopback.ts';
-import { parseConfig, resolveConfig, SETTINGS } from '../../src/config.ts';
+import { type ConfigInput, parseConfig, resolveConfig, SETTINGS } from '../../src/config.ts';
+import type { ServerOptions } from '../../src/options.ts';
+
+/** Each takes what the other takes, key by key: `npm run check` fails when a setting has only one of them. */
+const agreeing: readonly [
+  (options: Required<ServerOptions>) => Required<ConfigInput>,
+  (options: Required<ConfigInput>) => Required<ServerOptions>,
+] = [(options) => options, (options) => options];
 
 describe('settings', () => {
+  test('that programs may pass are those that are checked', () => {
+    const options: ServerOptions = { port: '0', corsOrigin: ['https://app.example'], memoryLimit: '64MiB' };
+    for (const same of agreeing) expect(same(options as never)).toBe(options);
+    expect(parseConfig(options)).toMatchObject({ port: 0, memoryLimit: 2 ** 26 });
+  });
+
   test('have the documented defaults', () => {
     expect(parseConfig({})).toEqual({
       host: '127.0.0.1',
@@ -53,6 +66,9 @@ describe('settings', () => {
     [{ memoryLimit: '1' }, '--memory-limit'],
     [{ shutdownTimeout: '2 weeks' }, '--shutdown-timeout'],
     [{ defaultBasin: 'No' }, '--default-basin'],
+    [{ basinHostSuffix: 'b.example.com:80' }, '--basin-host-suffix'],
+    [{ basinHostSuffix: '10.0.0.1' }, '--basin-host-suffix'],
+    [{ basinHostSuffix: `${'a.'.repeat(102)}a` }, '--basin-host-suffix'],
     [{ noAuth: 'maybe' }, '--no-auth'],
     [{ logLevel: 'loud' }, '--log-level'],
     [{ rootToken: 'short' }, 'TAILRACE_ROOT_TOKEN'],
@@ -99,4 +115,14 @@ test.each([
   ['localhost.evil.com', false],
 ])('%s is a loopback address: %s', (host, expected) => {
   expect(isLoopback(host)).toBe(expected);
+});
+
+test('--basin-host-suffix is read in lower case, without a dot before it, up to what leaves space for a basin', () => {
+  for (const [given, read] of [
+    ['B.Example.com', 'b.example.com'],
+    ['.b.example.com', 'b.example.com'],
+    [`${'a.'.repeat(101)}a`, `${'a.'.repeat(101)}a`],
+  ]) {
+    expect(parseConfig({ basinHostSuffix: given }).basinHostSuffix).toBe(read);
+  }
 });

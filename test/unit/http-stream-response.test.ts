@@ -42,7 +42,7 @@ beforeEach(async () => {
     upgrade: () => {},
   };
   listener = new Listener(handlers, { clock, logger: SILENT, tls: undefined });
-  ({ port } = await listener.listen('127.0.0.1', 0));
+  ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
 });
 
 afterEach(async () => {

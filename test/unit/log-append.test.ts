@@ -188,6 +188,28 @@ test('a trim is not built on an append that a full store refuses', async () => {
   expect((await readAll(later.log, again)).map(({ body }) => body)).toEqual(['2']);
 });
 
+test('a deletion waits for a fence before it, which a full store may refuse, and fails with it', async () => {
+  const { log, engine, stream, basin } = await openHarness();
+  const a = await stream('a');
+  await log.append([{ stream: a, drafts: [texts('0')] }]);
+  const before = engine.transactions.length;
+  engine.hold();
+  const headers = [[Buffer.alloc(0), Buffer.from('fence')]] as const;
+  const calls = Promise.allSettled([
+    log.appendRecords({ stream: a, records: [{ headers, body: Buffer.from('x'), timestamp: undefined }] }),
+    log.trim(a, 1),
+    log.deleteStream(basin, 'a'),
+  ]);
+  await turn();
+  expect(engine.transactions.length - before).toBe(1);
+  await engine.settleOne('fail');
+  engine.release();
+  expect((await calls).map((call) => call.status === 'rejected' && call.reason.code)).toEqual(
+    Array.from({ length: 3 }, () => 'storage'),
+  );
+  expect((await log.checkTail(await stream('a'))).seqNum).toBe(1);
+});
+
 test('no append is handed to the engine after a refusal that arrives with the response before it', async () => {
   const { log, engine, stream } = await openHarness();
   const a = await stream('a');

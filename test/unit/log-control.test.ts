@@ -4,6 +4,8 @@
  */
 
 import { describe, expect, test } from '@jest/globals';
+import type { Basin } from '../../src/log/basins.ts';
+import { resolveBasinConfig } from '../../src/model/stream-config.ts';
 import { FAMILY } from '../../src/storage/keys.ts';
 import { BASIN, type Harness, HeldEngine, openHarness, readAll, texts, turn } from '../support/log-harness.ts';
 
@@ -194,4 +196,73 @@ test('a delete or change during the failing write that should create the stream 
       });
     }
   }
+});
+
+describe('the kept basin', () => {
+  const config = resolveBasinConfig({ createStreamOnAppend: true, otlpDefaultStream: 'x' });
+  const kept = { keptBasin: { name: 'basin-one', config } };
+  const open = () => openHarness(new HeldEngine(), undefined, BASIN, kept);
+
+  test('is replaced in the transaction that deletes it, so that a restart at any moment finds it', async () => {
+    const { log, engine, basin } = await open();
+    const { it: stream } = await log.createStream(basin, 'a', {});
+    await log.append([{ stream, drafts: [texts('r0')] }]);
+    await log.deleteBasin('basin-one');
+    const fresh = log.basin('basin-one');
+    expect(fresh).toMatchObject({
+      deletedAt: undefined,
+      config: { createStreamOnAppend: true, otlpDefaultStream: 'x' },
+    });
+    expect(fresh?.number).not.toBe(basin.number);
+    const names = engine.transactions.map((writes) => writes.filter(({ key }) => key[0] === FAMILY.basins));
+    expect(names.flat().every(({ type }) => type === 'put')).toBe(true);
+    await log.backgroundSettled();
+    expect(await log.countStreams()).toBe(0);
+    expect(
+      await engine.inner.scan({ from: Buffer.of(FAMILY.blocks), to: Buffer.of(FAMILY.blocks + 1), limit: 9 }),
+    ).toEqual([]);
+  });
+
+  test('takes an append whose request began before the deletion', async () => {
+    const { log, basin } = await open();
+    const early = await log.openStream(basin, 'a', 'append');
+    await log.deleteBasin('basin-one');
+    // What was opened before is tried again by its sender; what is opened now, by the basin of before, goes on.
+    await expect(log.append([{ stream: early, drafts: [texts('r0')] }])).rejects.toMatchObject({
+      code: 'basin_deletion_pending',
+    });
+    const stream = await log.openStream(basin, 'a', 'append');
+    await log.append([{ stream, drafts: [texts('r0')] }]);
+    expect(stream.basin.number).toBe(log.basin('basin-one')?.number);
+  });
+
+  test('stays as it was when its deletion fails', async () => {
+    const { log, engine, basin } = await open();
+    await log.createStream(basin, 'a', {});
+    engine.hold();
+    const failing = expect(log.deleteBasin('basin-one')).rejects.toMatchObject({ code: 'storage' });
+    await engine.settleOne('fail');
+    engine.release();
+    await failing;
+    expect(log.basin('basin-one')?.number).toBe(basin.number);
+    expect((await log.getStream(basin, 'a')).name).toBe('a');
+  });
+
+  test('gives all the streams of several deletions back to the disk', async () => {
+    const { log, engine } = await open();
+    for (let round = 0; round < 3; round++) {
+      const stream = await log.openStream(log.basin('basin-one') as Basin, `s${round}`, 'append');
+      await log.append([{ stream, drafts: [texts('r0')] }]);
+      await log.deleteBasin('basin-one');
+    }
+    await log.backgroundSettled();
+    const rows = await engine.inner.scan({
+      from: Buffer.of(FAMILY.streams),
+      to: Buffer.of(FAMILY.tokensByHash),
+      limit: 9,
+    });
+    expect(rows).toEqual([]);
+    const pending = { from: Buffer.of(FAMILY.pendingWork), to: Buffer.of(FAMILY.dedupe), limit: 9 };
+    expect((await engine.inner.scan(pending)).filter(({ key }) => key[1] !== 0)).toEqual([]);
+  });
 });

@@ -150,10 +150,10 @@ describe('trim commands', () => {
   });
 });
 
-describe('encryption', () => {
+describe.each(['aes-256-gcm', 'aegis-256'] as const)('encryption with %s', (streamCipher) => {
   test('returns records with the same key, not with another key, and not without one', async () => {
     const { log } = await openHarness();
-    const { it: basin } = await log.createBasin('basin-sealed', { streamCipher: 'aes-256-gcm' });
+    const { it: basin } = await log.createBasin('basin-sealed', { streamCipher });
     const { it: stream } = await log.createStream(basin, 'a', {});
     const encryptionKey = Buffer.alloc(32, 7);
     const records = [record('secret', [['k', 'v']]), fence('f')];

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
-import { METRIC_SETS, type MetricLevel, parseMetricsQuery } from '../../src/s2/metrics-query.ts';
+import { METRIC_SETS, type MetricLevel } from '../../src/model/usage.ts';
+import { parseMetricsQuery } from '../../src/s2/metrics-query.ts';
 
 const NOW = 1_790_000_000;
 const DAY = 86_400;

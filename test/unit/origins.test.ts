@@ -1,7 +1,7 @@
 /** Origins: how `--cors-origin` is written, and which pages belong to an origin that the operator configured. */
 
 import { describe, expect, test } from '@jest/globals';
-import { Origins } from '../../src/access/origins.ts';
+import { Origins, refusedOrigin } from '../../src/access/origins.ts';
 import { parseConfig } from '../../src/config.ts';
 
 describe('with named origins', () => {
@@ -44,12 +44,33 @@ describe('with any origin', () => {
     },
   );
 
-  test.each([undefined, '', '*', 'https://a.example, https://b.example', 'nonsense', `https://${'a'.repeat(293)}`])(
-    '%s is not allowed, since no browser sends it',
-    (one) => {
-      expect(origins.allows(one)).toBe(false);
-    },
-  );
+  test.each([
+    undefined,
+    '',
+    '*',
+    'https://a.example, https://b.example',
+    'nonsense',
+    `https://${'a'.repeat(293)}`,
+    'http://evil.com#.localhost',
+    'http://evil.com:80.localhost',
+    'http://evil.com\\.localhost',
+    'https://user@a.example',
+    'https://a.example:99999',
+    'https://a..example',
+    'https://[a.example]',
+  ])('%s is not allowed, since no browser sends it', (one) => {
+    expect(origins.allows(one)).toBe(false);
+  });
+});
+
+test.each([
+  ['https://app.example', '"https://app.example" (--cors-origin https://app.example lets its pages in)'],
+  ['HTTPS://App.Example:443', '"HTTPS://App.Example:443" (--cors-origin https://app.example lets its pages in)'],
+  ['null', '"null" (a page without an origin, which --cors-origin * alone lets in)'],
+  ['http://evil.com#.localhost', '"http://evil.com#.localhost" (no browser sends that)'],
+  ['x\n', '"x\\n" (no browser sends that)'],
+])('a refused origin %j is explained as %s', (origin, sentence) => {
+  expect(refusedOrigin(origin)).toBe(sentence);
 });
 
 describe('--cors-origin', () => {

@@ -5,7 +5,8 @@ import { TailraceError } from '../../src/model/error.ts';
 import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../../src/model/limits.ts';
 import { meteredBytes, OTLP_HEADERS, type Signal } from '../../src/model/record.ts';
 import type { TimestampingMode } from '../../src/model/stream-config.ts';
-import { type IngestOptions, type IngestResult, ingest } from '../../src/otlp/ingest.ts';
+import { type IngestOptions, ingest } from '../../src/otlp/ingest.ts';
+import type { IngestResult } from '../../src/otlp/ingest-result.ts';
 import type { BlockDraft } from '../../src/storage/block/seal.ts';
 import { field, fixed64, oracle, varint } from '../support/otlp-wire.ts';
 

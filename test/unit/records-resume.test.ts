@@ -3,9 +3,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
-import { parseLastEventId, rangeBehind } from '../../src/s2/last-event-id.ts';
 import { parseReadParams, parseReadQuery } from '../../src/s2/read-query.ts';
-import { batchEvent, deliveredWith, errorEvent, pingEvent } from '../../src/s2/sse.ts';
+import { batchEvent, deliveredWith, errorEvent, parseLastEventId, pingEvent, rangeAfter } from '../../src/s2/sse.ts';
 
 const U64_MAX = 2n ** 64n - 1n;
 const RANGE: ReadRange = {
@@ -30,8 +29,7 @@ test.each(['', ',', '1', '1,2', '1,2,', '1,2,3,4', '1, 2,3', '-1,0,0', '1.0,2,3'
 );
 
 describe('the rest of a range', () => {
-  const left = (id: string, range: Partial<ReadRange> = {}) =>
-    rangeBehind({ ...RANGE, ...range }, parseLastEventId(id));
+  const left = (id: string, range: Partial<ReadRange> = {}) => rangeAfter({ ...RANGE, ...range }, parseLastEventId(id));
 
   test('starts after the last record, with smaller bounds and the same end', () => {
     expect(left('41,4,60')).toEqual({ ...RANGE, start: { seqNum: 42 }, count: 6, bytes: 40 });

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OpenStream } from '../../src/log/stream.ts';
-import { createServer, type TailraceServer } from '../../src/server.ts';
+import { type ComposedServer, createServer } from '../../src/server.ts';
 import { RecordsClient, type SseEvent, type SseStream } from '../support/records-calls.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 
 let dataDir: string;
-let server: TailraceServer;
+let server: ComposedServer;
 let s2: RecordsClient;
 const clock = new ManualClock();
 

@@ -108,14 +108,19 @@ describe('the config of a new basin', () => {
     ['bad_json', { otlp_default_stream: 'x'.repeat(513) }],
     ['bad_json', { otlp_default_stream: 'a\0' }],
     ['bad_json', { otlp_default_stream: '\ud800' }],
-    ['invalid', { stream_cipher: 'aegis-256' }],
+    ['bad_json', { stream_cipher: 'aegis-128l' }],
   ] as const)('is refused as %s: %j', (code, json) => {
     expect(codeOf(() => parseBasinConfigRequest(json))).toBe(code);
     expect(codeOf(() => parseBasinConfigPatch(json))).toBe(code);
   });
 
-  test('is refused with an unsupported cipher, and the message names the supported one', () => {
-    expect(() => parseBasinConfigRequest({ stream_cipher: 'aegis-256' })).toThrow(/aes-256-gcm/);
+  test.each(['aes-256-gcm', 'aegis-256'])('takes the cipher %s', (cipher) => {
+    expect(parseBasinConfigRequest({ stream_cipher: cipher })).toMatchObject({ streamCipher: cipher });
+    expect(parseBasinConfigPatch({ stream_cipher: cipher })).toEqual({ streamCipher: cipher });
+  });
+
+  test('is refused with an unknown cipher, and the message names those that there are', () => {
+    expect(() => parseBasinConfigRequest({ stream_cipher: 'rot13' })).toThrow(/aes-256-gcm.*aegis-256/);
   });
 
   test('keeps the defaults for what is absent or null', () => {
@@ -200,7 +205,7 @@ const basinConfigs: fc.Arbitrary<BasinConfig> = fc
     createStreamOnAppend: fc.boolean(),
     createStreamOnRead: fc.boolean(),
     defaultStream: someLeaves,
-    streamCipher: fc.constantFrom('aes-256-gcm' as const, undefined),
+    streamCipher: fc.constantFrom('aes-256-gcm' as const, 'aegis-256' as const, undefined),
     otlpDefaultStream: fc.constantFrom('', '{service.name}'),
   })
   .map((config) => resolveBasinConfig(config));

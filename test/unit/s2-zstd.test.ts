@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { zstdDecompress } from '../../src/encoding/zstd.ts';
+import { zstdDecompress } from '../../src/encoding/zstd/decompress.ts';
 import { TailraceError } from '../../src/model/error.ts';
 
 const MiB = 1024 * 1024;

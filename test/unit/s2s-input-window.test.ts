@@ -45,32 +45,32 @@ const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(
 describe('one session', () => {
   test('waits for its own inputs, bytes and number of them', async () => {
     const budget = new MemoryBudget(Number.MAX_SAFE_INTEGER);
-    const room = new InputWindow(new BudgetQueue(budget, new Hands()));
-    expect(room.enter(SESSION_IN_FLIGHT_BYTES_MAX)).toBeUndefined();
-    const second = watched(room.enter(1));
+    const inputWindow = new InputWindow(new BudgetQueue(budget, new Hands()));
+    expect(inputWindow.enter(SESSION_IN_FLIGHT_BYTES_MAX)).toBeUndefined();
+    const second = watched(inputWindow.enter(1));
     await settled();
     expect(second.done).toBe(false);
-    room.settle(SESSION_IN_FLIGHT_BYTES_MAX);
+    inputWindow.settle(SESSION_IN_FLIGHT_BYTES_MAX);
     await settled();
     expect(second.done).toBe(true);
     expect(budget.usedBytes).toBe(1);
   });
 
   test('waits while so many inputs are not answered, whatever their size', async () => {
-    const room = new InputWindow(new BudgetQueue(new MemoryBudget(1_000_000), new Hands()));
-    for (let i = 0; i < SESSION_IN_FLIGHT_INPUTS_MAX; i++) expect(room.enter(1)).toBeUndefined();
-    const next = watched(room.enter(1));
-    for (let i = 0; i < SESSION_IN_FLIGHT_INPUTS_MAX; i++) room.settle(1);
+    const inputWindow = new InputWindow(new BudgetQueue(new MemoryBudget(1_000_000), new Hands()));
+    for (let i = 0; i < SESSION_IN_FLIGHT_INPUTS_MAX; i++) expect(inputWindow.enter(1)).toBeUndefined();
+    const next = watched(inputWindow.enter(1));
+    for (let i = 0; i < SESSION_IN_FLIGHT_INPUTS_MAX; i++) inputWindow.settle(1);
     await settled();
     expect(next.done).toBe(false);
-    room.leave(1);
+    inputWindow.leave(1);
     await settled();
     expect(next.done).toBe(true);
   });
 
   test('an input that is larger than its share goes alone', () => {
-    const room = new InputWindow(new BudgetQueue(new MemoryBudget(Number.MAX_SAFE_INTEGER), new Hands()));
-    expect(room.enter(SESSION_IN_FLIGHT_BYTES_MAX + 1)).toBeUndefined();
+    const inputWindow = new InputWindow(new BudgetQueue(new MemoryBudget(Number.MAX_SAFE_INTEGER), new Hands()));
+    expect(inputWindow.enter(SESSION_IN_FLIGHT_BYTES_MAX + 1)).toBeUndefined();
   });
 });
 
@@ -78,13 +78,13 @@ describe('several sessions', () => {
   test('are served in the order in which they came, and a small one does not overtake', async () => {
     const budget = new MemoryBudget(100);
     const line = new BudgetQueue(budget, new Hands());
-    const rooms = [new InputWindow(line), new InputWindow(line), new InputWindow(line)];
-    expect(rooms[0]?.enter(90)).toBeUndefined();
-    const large = watched(rooms[1]?.enter(80));
-    const small = watched(rooms[2]?.enter(5));
+    const windows = [new InputWindow(line), new InputWindow(line), new InputWindow(line)];
+    expect(windows[0]?.enter(90)).toBeUndefined();
+    const large = watched(windows[1]?.enter(80));
+    const small = watched(windows[2]?.enter(5));
     await settled();
     expect([large.done, small.done]).toEqual([false, false]);
-    rooms[0]?.settle(90);
+    windows[0]?.settle(90);
     await settled();
     expect([large.done, small.done]).toEqual([true, true]);
     expect(budget.usedBytes).toBe(85);

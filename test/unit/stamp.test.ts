@@ -4,7 +4,8 @@ import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
 import { RECORD_METERED_BYTES_MAX, STAMPED_BYTES_MAX } from '../../src/model/limits.ts';
 import type { TimestampingMode } from '../../src/model/stream-config.ts';
-import { type IngestOptions, type IngestResult, ingest } from '../../src/otlp/ingest.ts';
+import { type IngestOptions, ingest } from '../../src/otlp/ingest.ts';
+import type { IngestResult } from '../../src/otlp/ingest-result.ts';
 import type { BlockDraft } from '../../src/storage/block/seal.ts';
 import { field, oracle, varint } from '../support/otlp-wire.ts';
 

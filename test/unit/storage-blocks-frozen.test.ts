@@ -5,9 +5,11 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
+import { STREAM_CIPHERS } from '../../src/model/stream-config.ts';
 import { Block } from '../../src/storage/block/block.ts';
 import { decryptBlock } from '../../src/storage/block/cipher.ts';
+import { cipherReady } from '../../src/storage/block/ciphers.ts';
 
 interface Frozen {
   readonly key: string;
@@ -29,16 +31,20 @@ interface Frozen {
 const FOLDER = fileURLToPath(new URL('../fixtures/blocks/', import.meta.url));
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.json'));
 
+beforeAll(async () => {
+  for (const cipher of STREAM_CIPHERS) await cipherReady(cipher);
+});
+
 test('every kind and every codec has a frozen block', () => {
   const seen = FILES.map((name) => name.replace('.json', '')).sort();
   const otlp = ['logs-lz4', 'logs-plain', 'logs-summary', 'metrics-plain', 'traces-plain'];
-  expect(seen).toEqual([...otlp, 's2-aes-256-gcm', 's2-lz4', 's2-plain'].sort());
+  expect(seen).toEqual([...otlp, 's2-aegis-256', 's2-aes-256-gcm', 's2-lz4', 's2-plain'].sort());
 });
 
 test.each(FILES)('%s is read as it was written', (name) => {
   const frozen: Frozen = JSON.parse(readFileSync(FOLDER + name, 'utf8'));
   const stored = Block.open(Buffer.from(frozen.key, 'hex'), Buffer.from(frozen.value, 'hex'));
-  expect(stored.header.cipher).toBe(frozen.encryptionKey === undefined ? undefined : 'aes-256-gcm');
+  expect(stored.header.cipher).toBe(STREAM_CIPHERS.find((cipher) => name === `s2-${cipher}.json`));
   const block = decryptBlock(stored, Buffer.from(frozen.encryptionKey ?? '', 'hex'), frozen.stream ?? 0);
   expect(block.firstSeq).toBe(frozen.firstSeq);
   expect(block.header).toMatchObject(frozen.header);

@@ -18,6 +18,10 @@ class FakeDisk implements FreeSpace {
   /** The failed transaction is found on disk afterwards. */
   failsAfterWriting = false;
   noSpace = false;
+  /** Why the disk gives no space for a transaction. */
+  denial: string | undefined;
+  /** How often the reserve was filled again. */
+  replenished = 0;
   cannotReopen = false;
   readonly opened: boolean[] = [];
   /** Snapshots not yet released; a store must not be closed while one exists. */
@@ -39,7 +43,17 @@ class FakeDisk implements FreeSpace {
     return undefined;
   }
 
+  secure(): string | undefined {
+    return this.denial;
+  }
+
   wrote(): void {}
+
+  replenish(): void {
+    this.replenished += 1;
+  }
+
+  close(): void {}
 
   isBack(): boolean {
     return !this.noSpace;
@@ -168,6 +182,23 @@ test('a full disk reopens the store, refuses commits, and resumes after a durabl
   await resumed;
   await engine.commit([put('d')]);
   expect(disk.durable.map((names) => names[0])).toEqual(['trim', '\xff\x01', 'd']);
+});
+
+test('what the disk gives no space for is not given to the store, and all behind it fails with it', async () => {
+  disk.hold = true;
+  const first = engine.commit([put('a')]);
+  const behind = Promise.allSettled([engine.commit([put('b')]), engine.commit([put('c')], { mayUseReserve: true })]);
+  disk.noSpace = true;
+  disk.denial = 'a quota';
+  disk.release();
+  await first;
+  expect(codes(await behind)).toEqual(['storage_full', 'storage_full']);
+  expect({ given: disk.given, states, opened: disk.opened }).toEqual({ given: 1, states: ['full'], opened: [] });
+  const resumed = new Promise<void>((resolve) => engine.onState((state) => state === 'open' && resolve()));
+  disk.noSpace = false;
+  disk.denial = undefined;
+  await resumed;
+  expect(disk.replenished).toBe(1);
 });
 
 test('a probe that fails for another reason makes the engine read-only', async () => {

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,6 +19,26 @@ try {
 } catch (error) {
   console.log(error.code + ' ' + error.message);
 }
+`;
+
+/** Owns the directory and gives it up, many times; says when another process owned it at the same moment. */
+const OWN_OFTEN = `
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { lockDataDir } from './src/storage/lock.js';
+const dir = process.argv[2];
+let owned = 0;
+for (let i = 0; i < 25; i++) {
+  const lock = await lockDataDir(dir).catch((error) => {
+    if (error.code !== 'data_dir_in_use') throw error;
+  });
+  if (lock === undefined) continue;
+  closeSync(openSync(dir + '/owned', 'wx'));
+  await new Promise((resolve) => setImmediate(resolve));
+  rmSync(dir + '/owned');
+  await lock.release();
+  owned++;
+}
+console.log('done ' + owned);
 `;
 
 let code: StorageCode;
@@ -92,6 +112,37 @@ test('the lock also holds within one process, and release frees it, also when ca
   await Promise.all(owned.map((lock) => Promise.all([lock.release(), lock.release()])));
   const next = await start();
   expect(next.said).toBe(`owns ${next.child.pid}`);
+});
+
+test('an owner that ends in order leaves nothing in the directory', async () => {
+  const lock = await lockDataDir(dir);
+  await lock.release();
+  expect(readdirSync(dir)).toEqual([]);
+  await killed((await start()).child);
+  const after = await lockDataDir(dir);
+  await after.release();
+  expect(readdirSync(dir)).toEqual([]);
+});
+
+test('a starter that finds a dead owner with a high number does not overlook a living one with a low number', async () => {
+  const lock = await lockDataDir(dir);
+  const other = mkdtempSync(path.join(tmpdir(), 'tailrace-lock-'));
+  await killed((await start(other)).child);
+  renameSync(path.join(other, 'lock.1'), path.join(dir, 'lock.4'));
+  rmSync(other, { recursive: true });
+  expect((await start()).said).toBe(`data_dir_in_use the data directory ${dir} is in use by process ${process.pid}`);
+  await lock.release();
+  expect((await start()).said).toMatch(/^owns /);
+});
+
+test('processes that own a directory one after the other, again and again, are never two at once', async () => {
+  const runs = Array.from({ length: 6 }, () => code.start(OWN_OFTEN, [dir]));
+  children.push(...runs);
+  const said = await Promise.all(runs.map(async (child) => (await linesOf(child).next()).value));
+  expect(said.every((line) => /^done \d+$/.test(String(line)))).toBe(true);
+  expect(said.reduce((sum, line) => sum + Number(String(line).slice(5)), 0)).toBeGreaterThan(0);
+  await Promise.all(runs.map((child) => killed(child)));
+  expect(readdirSync(dir)).toEqual([]);
 });
 
 test('a directory whose path is too long for a socket address is locked too', async () => {

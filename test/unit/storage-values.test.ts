@@ -183,7 +183,7 @@ test('basins are the same after a round trip', () => {
     createStreamOnRead: fc.boolean(),
     otlpDefaultStream: fc.string(),
     defaultStream: fc.constantFrom({}, { retentionBytes: 9, retentionAgeSeconds: undefined }),
-    streamCipher: fc.constantFrom('aes-256-gcm' as const, undefined),
+    streamCipher: fc.constantFrom('aes-256-gcm' as const, 'aegis-256' as const, undefined),
     oidc: fc.option(fc.record({ issuer: fc.webUrl(), audience: fc.string({ unit: 'grapheme' }), keys }), {
       nil: undefined,
     }),

@@ -18,6 +18,12 @@ describe('a terminal line', () => {
     expect(line({ msg: 'audit: backup done', audit: true, outcome: 'done' })).toContain('audit: backup done');
   });
 
+  test('leaves out what a start did by itself, unless that failed', () => {
+    const fields = { msg: 'audit: make-root-token', audit: true, protocol: 'start' };
+    expect(line({ ...fields, outcome: 'done' })).toBe('');
+    expect(line({ ...fields, outcome: 'failed' })).toContain('audit: make-root-token');
+  });
+
   test('shows the stack of an error on lines of its own', () => {
     expect(line({ msg: 'failed', err: { type: 'Error', stack: 'Error: boom\n    at here' } })).toBe(
       '08:46:12 WARN  failed\nError: boom\n    at here\n',

@@ -1,4 +1,4 @@
-/** Room in a turn of the event loop, by work that counts its turns. */
+/** Shares of a turn of the event loop, by work that counts its turns. */
 
 import { afterEach, expect, test } from '@jest/globals';
 import { beginWork, goOnWithWork } from '../../src/encoding/turns.ts';
@@ -38,7 +38,7 @@ test('work that is larger than a turn gets one of its own', async () => {
   await next;
 });
 
-test('work that goes on gets room in each turn, however much begins, and what begins is not held up by it', async () => {
+test('work that goes on gets a share of each turn, however much begins, and what begins is not held up by it', async () => {
   let pieces = 0;
   let begun = 0;
   const goOn = async (): Promise<void> => {

@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { zstdDecompress } from '../../src/encoding/zstd.ts';
-import { guardZstd } from '../../src/encoding/zstd-guard.ts';
-import { decompressInWasm } from '../../src/encoding/zstd-wasm.ts';
+import { zstdDecompress } from '../../src/encoding/zstd/decompress.ts';
+import { guardZstd } from '../../src/encoding/zstd/guard.ts';
+import { decompressInWasm } from '../../src/encoding/zstd/wasm.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { YIELD_BYTES, ZSTD_BLOCK_PLAIN_BYTES_MIN, ZSTD_BLOCKS_MIN } from '../../src/model/limits.ts';
 import fc from '../support/fast-check.ts';

@@ -4,6 +4,7 @@
  */
 
 import { TailraceError } from '../../model/error.ts';
+import { nanosecondsOf } from '../../model/instant.ts';
 import { effectiveOperations, isWithin, type Scope } from '../../model/scope.ts';
 import type { TokenRequest } from '../../model/token-request.ts';
 import { OUTSIDE_ID_PREFIX, type Principal, type Token } from '../grant.ts';
@@ -49,7 +50,7 @@ export function holdsAllOf({ token: holder }: Principal, target: Token): boolean
   if (holder === undefined) return true;
   try {
     checkRights(holder, target.scope);
-    checkExpiry(holder, target.expiresAt);
+    checkExpiry(holder, target);
   } catch {
     return false;
   }
@@ -96,6 +97,7 @@ export function tokenFor(issuer: Principal, request: TokenRequest, identity: Ide
     id,
     scope,
     expiresAt: request.expiresAt ?? parent?.expiresAt,
+    expiresFraction: request.expiresAt === undefined ? parent?.expiresFraction : request.expiresFraction,
     autoPrefix: autoPrefixOf(issuer, request),
     stream: request.stream ?? parent?.stream,
     resourceAttributes: new Map([...request.resourceAttributes, ...(parent?.resourceAttributes ?? [])]),
@@ -112,9 +114,10 @@ function autoPrefixOf({ token }: Principal, { autoPrefixStreams, scope: { stream
   return token?.autoPrefix ?? '';
 }
 
-function checkWithin(issuer: Token, { scope, expiresAt, stream, resourceAttributes, limits }: TokenRequest): void {
+function checkWithin(issuer: Token, request: TokenRequest): void {
+  const { scope, stream, resourceAttributes, limits } = request;
   checkRights(issuer, scope);
-  checkExpiry(issuer, expiresAt ?? issuer.expiresAt);
+  if (request.expiresAt !== undefined) checkExpiry(issuer, request);
   checkBonds(issuer, { stream, resourceAttributes, limits });
 }
 
@@ -135,9 +138,14 @@ function checkRights(issuer: Token, scope: Scope): void {
   }
 }
 
-function checkExpiry(issuer: Token, expiresAt: number | undefined): void {
+function checkExpiry(
+  issuer: Token,
+  { expiresAt, expiresFraction }: Pick<Token, 'expiresAt' | 'expiresFraction'>,
+): void {
   if (issuer.expiresAt === undefined) return;
-  if (expiresAt === undefined || expiresAt > issuer.expiresAt) {
+  const isSameMs = expiresAt === issuer.expiresAt;
+  const isLaterByLess = isSameMs && nanosecondsOf(expiresFraction) > nanosecondsOf(issuer.expiresFraction);
+  if (expiresAt === undefined || expiresAt > issuer.expiresAt || isLaterByLess) {
     throw denied(`the token \`${issuer.id}\` expires itself before that`);
   }
 }

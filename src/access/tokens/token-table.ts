@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
+import { nanosecondsOf } from '../../model/instant.ts';
 import { TOKENS_MAX } from '../../model/limits.ts';
 import { mayHold } from '../../model/scope.ts';
 import type { TokenRequest } from '../../model/token-request.ts';
@@ -231,10 +232,11 @@ export class TokenTable {
   }
 }
 
-/** The definition of a token, in which the order of its operations does not count. */
+/** The definition of a token, in which the order of its operations and the digits of its expiry do not count. */
 function comparable({ scope, ...token }: Token): unknown {
   const ofIdentity = { number: 0, rotation: 0, createdAt: 0 };
-  return { ...token, ...ofIdentity, scope: { ...scope, operations: new Set(scope.operations) } };
+  const expiresFraction = nanosecondsOf(token.expiresFraction);
+  return { ...token, ...ofIdentity, expiresFraction, scope: { ...scope, operations: new Set(scope.operations) } };
 }
 
 function isExpired({ expiresAt }: Token, now: number): boolean {

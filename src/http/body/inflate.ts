@@ -8,7 +8,7 @@
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { goOnWithWork } from '../../encoding/turns.ts';
-import { zstdDecompress } from '../../encoding/zstd.ts';
+import { zstdDecompress } from '../../encoding/zstd/decompress.ts';
 import { TailraceError } from '../../model/error.ts';
 import { YIELD_BYTES } from '../../model/limits.ts';
 import type { Reservation } from './reservation.ts';
@@ -55,7 +55,7 @@ export async function inflate(
     const inflated = declared <= SYNC_BYTES_MAX ? gunzipNow(wire, options) : await gunzip(wire, options);
     return checkedEnd(inflated, wire);
   } catch (cause) {
-    if (codeOf(cause) !== 'ERR_BUFFER_TOO_LARGE') throw asTailraceError(cause, encoding);
+    if (codeOf(cause) !== 'ERR_BUFFER_TOO_LARGE') throw inflateFailure(cause, encoding);
     return inflatePieces(encoding, wire, limit, reservation);
   }
 }
@@ -110,7 +110,7 @@ async function inflatePieces(
       pieces.push(piece);
     }
   } catch (cause) {
-    throw asTailraceError(cause, encoding);
+    throw inflateFailure(cause, encoding);
   } finally {
     engine.destroy();
   }
@@ -128,7 +128,7 @@ export function inflatedTooLarge(limit: number): TailraceError {
   );
 }
 
-function asTailraceError(cause: unknown, encoding: ContentEncoding): unknown {
+function inflateFailure(cause: unknown, encoding: ContentEncoding): unknown {
   const code = codeOf(cause);
   if (cause instanceof TailraceError || code === undefined) return cause;
   if (code === 'Z_BUF_ERROR') return new TailraceError('bad_request', `the ${encoding} data ends too early`, { cause });

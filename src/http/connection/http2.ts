@@ -16,6 +16,7 @@ import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../model/clock.ts';
 import {
   HTTP2_CONTROL_FRAMES_PER_SECOND_MAX,
+  HTTP2_NOTICE_MS,
   HTTP2_RESETS_PER_SECOND_MAX,
   HTTP2_SESSION_MEMORY_MIB_MAX,
   HTTP2_STREAMS_MAX,
@@ -56,8 +57,8 @@ interface Http2Connection {
   pingedAt: number | undefined;
   /** When the last ping was sent. */
   lastPingAt: number;
-  /** The client was told to open no more streams, and may not have read that yet. */
-  isAnnouncing: boolean;
+  /** When the client was told to open no more streams: it may not have read that yet, or may close the connection. */
+  announcedAt: number | undefined;
   /** Since when it is to end, or has ended. What is left is cut once the client took what was sent, or had time to. */
   overSince: number | undefined;
 }
@@ -117,18 +118,28 @@ export class Http2 {
     this.#server.off('session', begin);
   }
 
-  /** Tells all clients to open no more streams; open ones go on, and those already sent are served. */
+  /**
+   * Tells each client to open no more streams once its last one has ended; until then it gets no GOAWAY, because some
+   * clients drop the connection at any, with the responses that are still to come. Streams already sent are served.
+   */
   stop(): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    for (const connection of this.#connections.values()) announceEnd(connection);
+    for (const connection of this.#connections.values()) this.#announceIdle(connection);
+  }
+
+  /** Tells all clients, also those that have open streams: the time for these is over. */
+  announceAll(): void {
+    const now = this.#clock.monotonicMs();
+    for (const connection of this.#connections.values()) announceEnd(connection, now);
   }
 
   /** Closes connections that have no open stream. Call it only after `stop`. */
   closeIdle(): void {
+    const now = this.#clock.monotonicMs();
     for (const connection of this.#connections.values()) {
-      const { session, socket, streams, overSince, isAnnouncing } = connection;
-      if (streams > 0 || isAnnouncing) continue;
+      const { session, socket, streams, overSince, announcedAt } = connection;
+      if (streams > 0 || (announcedAt !== undefined && now - announcedAt < HTTP2_NOTICE_MS)) continue;
       if (overSince === undefined) this.#endGracefully(connection);
       else if (session.destroyed && socket.writableFinished) socket.destroy();
     }
@@ -145,7 +156,7 @@ export class Http2 {
       controlFrames: 0,
       pingedAt: undefined,
       lastPingAt: idleSince,
-      isAnnouncing: false,
+      announcedAt: undefined,
       overSince: undefined,
     };
     this.#connections.set(session, connection);
@@ -174,6 +185,8 @@ export class Http2 {
     stream.once('close', () => {
       connection.streams--;
       connection.idleSince = this.#clock.monotonicMs();
+      // Node writes the end of the stream to the socket after this event, in the same turn.
+      if (this.#isStopping) setImmediate(() => this.#announceIdle(connection));
       if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
       countReset(connection);
     });
@@ -194,6 +207,10 @@ export class Http2 {
     for (const connection of this.#connections.values()) setReading(connection, true);
     // One by one: what the first ones bring is counted before the next one begins.
     for (const socket of this.#postponed.splice(0)) setImmediate(() => this.take(socket));
+  }
+
+  #announceIdle(connection: Http2Connection): void {
+    if (connection.streams === 0) announceEnd(connection, this.#clock.monotonicMs());
   }
 
   /** The session then ends with its last stream. */
@@ -244,16 +261,14 @@ function prepared(message: Http2ServerRequest): Http2ServerRequest {
  * Sends GOAWAY for the highest stream id, which only asks for no new streams (RFC 9113, section 6.8). Node has only the
  * GOAWAY that refuses streams already sent, and S2's TypeScript SDK gives up on a refused one. Node hands whole frames
  * to the socket, so ours fits between them. It must not do that with TLS, where two writes at a time are a fault.
+ * No ping follows to learn when the client has read it: hyper-h2 takes every other frame after a GOAWAY as a fault.
  */
-function announceEnd(connection: Http2Connection): void {
-  const { session, socket } = connection;
+function announceEnd(connection: Http2Connection, now: number): void {
+  const { session, socket, announcedAt, overSince } = connection;
+  if (announcedAt !== undefined || overSince !== undefined) return;
   if (socket instanceof TLSSocket || session.destroyed || !socket.writable) return;
-  connection.isAnnouncing = true;
+  connection.announcedAt = now;
   socket.write(NOTICE);
-  // Whatever the client sent before it read the notice arrives before it acknowledges this ping.
-  session.ping(() => {
-    connection.isAnnouncing = false;
-  });
 }
 
 /**

@@ -24,6 +24,9 @@ export interface ListenerDeps {
   readonly tls: TlsFiles | undefined;
 }
 
+/** An address, or the descriptor of a socket that listens already. */
+export type ListenAt = ListeningAddress | { readonly fd: number };
+
 export interface ListeningAddress {
   readonly host: string;
   readonly port: number;
@@ -49,16 +52,18 @@ export class Listener {
   }
 
   /** @throws TailraceError `port_taken`, `config` when the address cannot be listened on */
-  async listen(host: string, port: number): Promise<ListeningAddress> {
+  async listen(at: ListenAt): Promise<ListeningAddress> {
     await new Promise<void>((resolve, reject) => {
-      this.#port.once('error', (cause) => reject(listenError(cause, host, port)));
-      this.#port.listen({ host, port, backlog: BACKLOG }, resolve);
+      this.#port.once('error', (cause) => reject('fd' in at ? socketError(at.fd, cause) : listenError(cause, at)));
+      const where = 'fd' in at ? { fd: at.fd } : { host: at.host, port: at.port };
+      this.#port.listen({ ...where, backlog: BACKLOG }, resolve);
     });
     this.#port.removeAllListeners('error');
     this.#port.on('error', () => {});
     const address = this.#port.address();
-    if (address === null || typeof address === 'string') throw new TailraceError('closed', 'the listener is closed');
-    return { host, port: address.port };
+    if (typeof address === 'string') throw socketError('fd' in at ? at.fd : undefined);
+    if (address === null) throw new TailraceError('closed', 'the listener is closed');
+    return { host: 'fd' in at ? address.address : at.host, port: address.port };
   }
 
   /** Connections that are open. */
@@ -66,7 +71,7 @@ export class Listener {
     return this.#sockets.size;
   }
 
-  /** Takes no more connections, and on HTTP/2 no more requests. May be called twice, and before `listen`. */
+  /** Takes no more connections, and tells idle HTTP/2 clients. May be called twice, and before `listen`. */
   stopAccepting(): void {
     if (this.#port.listening) this.#port.close();
     this.#http2.stop();
@@ -77,6 +82,11 @@ export class Listener {
     for (const socket of this.#undecided) socket.destroy();
     this.#http1.closeIdle();
     this.#http2.closeIdle();
+  }
+
+  /** Tells all HTTP/2 clients that what is still open is about to be cut. */
+  announceAll(): void {
+    this.#http2.announceAll();
   }
 
   /** Cuts every connection, and ends the listener. */
@@ -113,7 +123,16 @@ export class Listener {
   }
 }
 
-function listenError(cause: NodeJS.ErrnoException | Error, host: string, port: number): TailraceError {
+function socketError(fd: number | undefined, cause?: Error): TailraceError {
+  const options = cause === undefined ? {} : { cause };
+  return new TailraceError(
+    'config',
+    `descriptor ${fd} is no listening TCP socket: set ListenStream to a port`,
+    options,
+  );
+}
+
+function listenError(cause: NodeJS.ErrnoException | Error, { host, port }: ListeningAddress): TailraceError {
   const code = 'code' in cause ? cause.code : undefined;
   if (code === 'EADDRINUSE') {
     const message = `port ${port} on ${host} is taken: choose another with --port (TAILRACE_PORT); 0 picks a free one`;

@@ -1,6 +1,6 @@
 /** Access tokens: issue, list, get, revoke, rotate, and who the caller is. */
 
-import type { Principal, Token } from '../../access/grant.ts';
+import { onlyBasin, type Principal, type Token } from '../../access/grant.ts';
 import { holdsAllOf } from '../../access/tokens/issue.ts';
 import type { TokenTable } from '../../access/tokens/token-table.ts';
 import { TailraceError } from '../../model/error.ts';
@@ -15,7 +15,11 @@ import { pageOf, turnForPage } from '../s2/page-query.ts';
 
 const PATH = '/v1/access-tokens/{id}';
 
-export function accessTokenRoutes(deps: ControlRouteDeps): readonly Route[] {
+export interface AccessTokenDeps extends ControlRouteDeps {
+  readonly defaultBasin: string;
+}
+
+export function accessTokenRoutes(deps: AccessTokenDeps): readonly Route[] {
   const on = handlersOf((segment) => nameInPath(segment, tokenIdFault), deps);
   return [
     {
@@ -75,9 +79,14 @@ async function rotateToken(exchange: Exchange, id: string, deps: ControlRouteDep
 }
 
 /** What the caller's token is: helps to find out why something is refused. */
-function whoami(exchange: Exchange, deps: ControlRouteDeps): void {
+function whoami(exchange: Exchange, deps: AccessTokenDeps): void {
   const principal = identify(exchange, deps);
-  replyJson(exchange, 200, whoamiJson(principal), deps);
+  replyJson(exchange, 200, { ...whoamiJson(principal), ...basinsOf(principal, deps) }, deps);
+}
+
+/** The default basin of the server, and the basin of requests of this caller that name none. */
+function basinsOf(principal: Principal, { defaultBasin }: AccessTokenDeps): Record<string, string> {
+  return { default_basin: defaultBasin, basin: onlyBasin(principal) ?? defaultBasin };
 }
 
 function whoamiJson({ id, token }: Principal): Record<string, unknown> {

@@ -1,9 +1,9 @@
 /** Every route of the HTTP server, in groups: the router and the tests of access are made from this table. */
 
-import type { ControlRouteDeps, RecordDeps } from '../context.ts';
+import type { RecordDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';
 import type { RouteGroup } from '../router.ts';
-import { accessTokenRoutes } from './access-tokens.ts';
+import { type AccessTokenDeps, accessTokenRoutes } from './access-tokens.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
 import { locationRoutes } from './locations.ts';
@@ -18,7 +18,7 @@ import { type UsageRouteDeps, usageRoutes } from './usage.ts';
 /** What the routes need, all together. Each file in this folder names its own part. */
 export type RouteDeps = OtlpDeps & S2Deps;
 
-type S2Deps = BackupDeps & BasinDeps & ControlRouteDeps & OperatorDeps & RecordDeps & StreamDeps & UsageRouteDeps;
+type S2Deps = AccessTokenDeps & BackupDeps & BasinDeps & OperatorDeps & RecordDeps & StreamDeps & UsageRouteDeps;
 
 export function allRoutes(deps: RouteDeps): readonly RouteGroup[] {
   return [...otlpRoutes(deps), s2Routes(deps)];

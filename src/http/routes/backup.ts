@@ -1,11 +1,10 @@
 /** `GET /v1/backup`: everything in the store as it is now, as one file. A route of our own, for the root token. */
 
 import type { Clock } from '../../model/clock.ts';
-import { TailraceError } from '../../model/error.ts';
+import { asTailraceError, TailraceError } from '../../model/error.ts';
 import { BACKUP_STALL_MS } from '../../model/limits.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { type AuthorizeDeps, authorize } from '../context.ts';
-import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { NO_STORE, type ReplyDeps } from '../reply.ts';
 import type { Route } from '../router.ts';

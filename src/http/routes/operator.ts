@@ -21,10 +21,22 @@ const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 export function operatorRoutes(deps: OperatorDeps): readonly Route[] {
   const health = (exchange: Exchange): Promise<void> => answerHealth(exchange, deps);
   return [
-    { method: 'GET', path: '/health', action: 'health', handle: health },
-    { method: 'GET', path: '/ping', action: 'health', handle: health },
-    { method: 'GET', path: '/readyz', action: 'health', handle: (exchange) => answerReady(exchange, deps) },
-    { method: 'GET', path: '/metrics', action: 'account-metrics', handle: (exchange) => scrape(exchange, deps) },
+    { method: 'GET', path: '/health', action: 'health', whileStopping: true, handle: health },
+    { method: 'GET', path: '/ping', action: 'health', whileStopping: true, handle: health },
+    {
+      method: 'GET',
+      path: '/readyz',
+      action: 'health',
+      whileStopping: true,
+      handle: (exchange) => answerReady(exchange, deps),
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      action: 'account-metrics',
+      whileStopping: true,
+      handle: (exchange) => scrape(exchange, deps),
+    },
     {
       method: 'POST',
       path: '/v1/clock/confirm',

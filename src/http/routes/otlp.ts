@@ -6,12 +6,13 @@ import type { OtlpLimits } from '../../model/limits.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import type { Warnings } from '../../observe/warnings.ts';
-import { type IngestResult, ingest } from '../../otlp/ingest.ts';
+import { ingest } from '../../otlp/ingest.ts';
+import type { IngestResult } from '../../otlp/ingest-result.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { auditRefusal } from '../audit.ts';
 import { type BodyReading, type RequestBody, readBody } from '../body/read-body.ts';
 import { Reservation } from '../body/reservation.ts';
-import { type AuditDeps, expectOpen, senderOf } from '../context.ts';
+import { type AuditDeps, senderOf } from '../context.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
 import { connectionOf, type Exchange } from '../exchange.ts';
 import { type ReplyDeps, reply } from '../reply.ts';
@@ -61,9 +62,9 @@ function profileRoutes({ replyContext }: OtlpDeps): RouteGroup {
 }
 
 async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Promise<void> {
-  expectOpen(deps);
-  const { request, auditContext: context } = exchange;
-  const pending = authorizeSender({ headers: request.headers, connection: connectionOf(exchange), context }, deps);
+  const { request, query, auditContext: context } = exchange;
+  const sender = { headers: request.headers, query, connection: connectionOf(exchange), context };
+  const pending = authorizeSender(sender, deps);
   const { principal, basin, log, terms } = pending instanceof Promise ? await pending : pending;
   exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
   const encoding = expectedEncoding(request.headers['content-type']);

@@ -2,7 +2,7 @@
 
 import { existingBasin } from '../../log/basins.ts';
 import { positionJson } from '../../s2/batch/json.ts';
-import { authorize, expectOpen, type RecordDeps } from '../context.ts';
+import { authorize, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
@@ -47,7 +47,6 @@ export function recordRoutes(deps: RecordDeps): readonly Route[] {
 }
 
 function append(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {
-  expectOpen(deps);
   const mode = wireFormOf(firstMediaType(exchange.request.headers['content-type'])) ?? 'json';
   if (mode === 's2s') exchange.auditContext.protocol = mode;
   const call = parseAppendCall(exchange, segment, deps, mode);
@@ -55,7 +54,6 @@ function append(exchange: Exchange, segment: string, deps: RecordDeps): Promise<
 }
 
 function read(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {
-  expectOpen(deps);
   const mode = readModeOf(exchange);
   if (mode !== 'unary') exchange.auditContext.protocol = mode;
   const call = parseReadCall(exchange, segment, deps, mode);
@@ -69,7 +67,7 @@ function readModeOf({ request }: Exchange): ReadMode {
 }
 
 async function tail(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {
-  const name = nameOf(exchange, segment);
+  const name = nameOf(exchange, segment, deps);
   const principal = authorize(exchange, deps, { operation: 'check-tail', ...name });
   const kept = keptName(principal, name);
   const stream = await deps.log.openStream(existingBasin(deps.log, kept.basin), kept.stream, 'read');

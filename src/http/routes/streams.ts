@@ -9,22 +9,22 @@ import type { StreamInfo } from '../../log/streams.ts';
 import { streamNameFault } from '../../model/names.ts';
 import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config-json.ts';
 import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
-import { authorize, authorizeUncounted, type ControlRouteDeps } from '../context.ts';
+import { authorize, authorizeUncounted, type ControlRouteDeps, type NamedBasinDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply, replyJson } from '../reply.ts';
 import { handlersOf, type Route } from '../router.ts';
-import { keptName, nameOf, requiredBasin, type StreamName } from '../s2/call.ts';
+import { basinOf, keptName, nameOf, type StreamName } from '../s2/call.ts';
 import { type Page, pageOf, turnForPage } from '../s2/page-query.ts';
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/streams/{stream}';
 
-export interface StreamDeps extends ControlRouteDeps {
+export interface StreamDeps extends ControlRouteDeps, NamedBasinDeps {
   readonly log: Log;
 }
 
 export function streamRoutes(deps: StreamDeps): readonly Route[] {
-  const on = handlersOf((segment, exchange) => nameOf(exchange, segment), deps);
+  const on = handlersOf((segment, exchange) => nameOf(exchange, segment, deps), deps);
   return [
     {
       method: 'GET',
@@ -46,7 +46,7 @@ export function streamRoutes(deps: StreamDeps): readonly Route[] {
 }
 
 async function listStreams(exchange: Exchange, deps: StreamDeps): Promise<void> {
-  const basin = requiredBasin(exchange);
+  const basin = basinOf(exchange, deps);
   const principal = authorize(exchange, deps, { operation: 'list-streams', basin });
   const page = pageOf(exchange.query, 'stream');
   await turnForPage(page);
@@ -57,7 +57,7 @@ async function listStreams(exchange: Exchange, deps: StreamDeps): Promise<void> 
 
 async function createStream(exchange: Exchange, deps: StreamDeps): Promise<void> {
   const token = requestToken(exchange);
-  const basin = requiredBasin(exchange);
+  const basin = basinOf(exchange, deps);
   // Once before the body, which is not read for every caller, and again when it has named the stream.
   authorizeUncounted(exchange, deps, { operation: 'create-stream', basin });
   const { stream, config } = shaped(createShape, await readJson(exchange, deps));
@@ -71,7 +71,7 @@ async function createStream(exchange: Exchange, deps: StreamDeps): Promise<void>
 async function getStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'get-stream-config', basin, stream });
   const kept = keptName(principal, { basin, stream });
-  const { config } = await deps.log.getStream(basinOf(kept, deps), kept.stream);
+  const { config } = await deps.log.getStream(basinWith(kept, deps), kept.stream);
   replyJson(exchange, 200, streamConfigJson(config), deps);
 }
 
@@ -95,14 +95,14 @@ async function reconfigureStream(exchange: Exchange, { basin, stream }: StreamNa
 async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, deps: StreamDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'delete-stream', basin, stream });
   const kept = keptName(principal, { basin, stream });
-  await deps.log.deleteStream(basinOf(kept, deps), kept.stream);
+  await deps.log.deleteStream(basinWith(kept, deps), kept.stream);
   reply(exchange, { status: 202, body: '' }, deps.replyContext);
 }
 
 const createShape = z.object({ stream: nameShape(streamNameFault), config: z.unknown().optional() });
 
 /** For calls that refuse for want of the stream alone: in a basin that does not exist it does not exist either. */
-function basinOf({ basin, stream }: StreamName, deps: StreamDeps): Basin {
+function basinWith({ basin, stream }: StreamName, deps: StreamDeps): Basin {
   const found = deps.log.basin(basin);
   if (found === undefined) throw streamNotFound(basin, stream);
   return found;

@@ -7,12 +7,11 @@ import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
 import { basinNameFault, streamNameFault } from '../../model/names.ts';
 import { STORAGE_CLASSES } from '../../model/stream-config.ts';
-import type { UsageInterval } from '../../model/usage.ts';
+import type { MetricLevel, UsageInterval } from '../../model/usage.ts';
 import {
   accumulationJson,
   labelJson,
   type MetricJson,
-  type MetricLevel,
   type MetricsQuery,
   metricsResponse,
   parseMetricsQuery,

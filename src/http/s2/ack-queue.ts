@@ -1,10 +1,10 @@
-/** The answers of an append session: in the order of its inputs, and all that can go out at a time in one piece. */
+/** The acks of an append session: in the order of its inputs, and all that can go out at a time in one piece. */
 
 import type { TailraceError } from '../../model/error.ts';
+import { asTailraceError } from '../../model/error.ts';
 import type { AppendAck } from '../../model/position.ts';
 import { encodeAppendAck } from '../../s2/append/ack.ts';
 import { framesOf } from '../../s2/frame.ts';
-import { asTailraceError } from '../errors.ts';
 
 /** What the queue needs of its session. */
 export interface AckOutlet {
@@ -16,15 +16,15 @@ export interface AckOutlet {
   onAcked(inputs: number): void;
 }
 
-/** One input, or what stands in place of the next one: a failure, or the end. */
-interface Entry {
+/** One input, or what comes in place of the next one: a failure, or the end. */
+interface PendingAck {
   outcome: AppendAck | TailraceError | 'end' | undefined;
 }
 
 /** Takes inputs with `add` until it is told the end, or one of them failed. */
 export class AckQueue {
   readonly #outlet: AckOutlet;
-  #entries: Entry[] = [];
+  #entries: PendingAck[] = [];
   #isScheduled = false;
   #isFull = false;
   #isOver = false;
@@ -43,22 +43,22 @@ export class AckQueue {
 
   /** An input that was handed to the log. */
   add(done: Promise<AppendAck>): void {
-    const entry: Entry = { outcome: undefined };
+    const entry: PendingAck = { outcome: undefined };
     this.#entries.push(entry);
-    const settle = (outcome: Entry['outcome']): void => {
+    const settle = (outcome: PendingAck['outcome']): void => {
       entry.outcome = outcome;
       if (entry === this.#entries[0]) this.#schedule();
     };
     done.then(settle, (thrown: unknown) => settle(asTailraceError(thrown)));
   }
 
-  /** Nothing more comes; `failure` is why, when it is none of the client's decision. The first call counts. */
+  /** Nothing more comes; `failure` is why, when the client did not decide it. The first call counts. */
   close(failure?: TailraceError): void {
     this.#entries.push({ outcome: failure ?? 'end' });
     this.#schedule();
   }
 
-  /** Nobody is there any more to hear anything. */
+  /** The client is gone. */
   drop(): void {
     this.#end(undefined);
   }

@@ -1,20 +1,19 @@
 /**
- * An append session over s2s (S2 API §4.8): inputs are handed to the log as they come, without waiting for one another,
- * and acknowledged in their order. The first one that fails ends the session, and nothing behind it is looked at.
+ * An append session over s2s: inputs are handed to the log as they come, without waiting for one another,
+ * and acknowledged in their order. The first one that fails ends the session, and nothing after it is looked at.
  */
 
 import { beginWork, inTurns } from '../../encoding/turns.ts';
 import type { Stream } from '../../log/stream.ts';
-import { TailraceError } from '../../model/error.ts';
+import { asTailraceError, TailraceError } from '../../model/error.ts';
 import type { LiveSession } from '../../readers/reader-set.ts';
 import type { AppendInput } from '../../s2/append/input.ts';
 import { decodeAppendInput, decodingAppendInput } from '../../s2/append/proto.ts';
-import { badFrame, type Frame, messageOf } from '../../s2/frame.ts';
+import { badFrame, messageOf, type S2sFrame } from '../../s2/frame.ts';
 import { FrameReader } from '../../s2/frame-reader.ts';
 import { auditorOfCommands } from '../audit.ts';
 import type { Watched } from '../body/upload-watch.ts';
 import type { RecordDeps } from '../context.ts';
-import { asTailraceError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { StreamResponse } from '../stream-response.ts';
 import { AckQueue } from './ack-queue.ts';
@@ -45,7 +44,7 @@ class AppendSession implements LiveSession {
   readonly #acks: AckQueue;
   /** Inputs are taken. Turned off for good by the end, a failure, and when the server stops. */
   #isReading = true;
-  /** An input waits for being unpacked or for room: those behind it stay where they are. */
+  /** An input waits to be unpacked, or for memory: those after it stay where they are. */
   #isWaiting = false;
   #hasEnded = false;
   /** The frame that is coming, while it comes in pieces: it must not come too slowly. */
@@ -99,7 +98,7 @@ class AppendSession implements LiveSession {
   #listen(): void {
     const { request } = this.#parts.exchange;
     request.on('data', this.#onData).on('end', this.#onEnd);
-    // What fails is followed by a close, which the answer hears of.
+    // What fails is followed by a close, which the response notices.
     request.on('error', () => {});
   }
 
@@ -139,7 +138,7 @@ class AppendSession implements LiveSession {
     this.#stop();
   }
 
-  #take(frame: Frame): Promise<void> | undefined {
+  #take(frame: S2sFrame): Promise<void> | undefined {
     const message = messageOf(frame);
     return message instanceof Promise ? message.then((unpacked) => this.#admit(unpacked)) : this.#admit(message);
   }
@@ -165,7 +164,7 @@ class AppendSession implements LiveSession {
     return undefined;
   }
 
-  /** The log judges an input and gives it its place within the call, so whatever is behind it comes after it. */
+  /** The log judges an input and gives it its place within the call, so whatever follows it comes after it. */
   #append(message: Buffer, decode: () => AppendInput): void {
     const settled = (): void => this.#window.settle(message.length);
     if (!this.#isReading) {

@@ -1,4 +1,4 @@
-/** One batch, one answer: JSON or protobuf in, JSON or protobuf out (S2 API §4.4). */
+/** One batch, one response: JSON or protobuf in, JSON or protobuf out. */
 
 import { beginWork, goOnWithWork, inTurns } from '../../encoding/turns.ts';
 import { checkBatch } from '../../log/check-batch.ts';
@@ -17,7 +17,7 @@ import { reply } from '../reply.ts';
 import { type AppendCall, expectAppendable, firstMediaType, openCalled, wireFormOf } from './call.ts';
 
 /**
- * Appends the batch in the body and answers once it is durable.
+ * Appends the batch in the body and responds once it is durable.
  * @throws TailraceError `bad_json` or `bad_proto`, as `openCalled`, and whatever the log refuses a batch with
  */
 export async function appendUnary(exchange: Exchange, call: AppendCall, deps: RecordDeps): Promise<void> {
@@ -38,7 +38,7 @@ export async function appendUnary(exchange: Exchange, call: AppendCall, deps: Re
 
 async function append(exchange: Exchange, call: AppendCall, input: AppendInput, deps: RecordDeps): Promise<void> {
   deps.access.expectAlive(call.principal);
-  // Before the stream is opened: a batch that nobody can take makes none (S2 API §1.4).
+  // Before the stream is opened: a batch that is refused anyway makes no stream.
   checkBatch(input);
   expectAppendable(exchange, call, input.records);
   const audit = auditorOfCommands(exchange, input.records, deps);
@@ -69,7 +69,7 @@ function expectJson(exchange: Exchange): void {
   throw new TailraceError('bad_json', `the Content-Type ${what}: ${wanted}`);
 }
 
-/** Escapes make JSON up to six times as long as its records (S2 API §4.3). */
+/** Escapes make JSON up to six times as long as its records. */
 async function readAppendBody(exchange: Exchange, isProto: boolean, deps: RecordDeps): Promise<RequestBody> {
   const limit = isProto ? APPEND_PROTO_BODY_BYTES_MAX : APPEND_JSON_BODY_BYTES_MAX;
   try {

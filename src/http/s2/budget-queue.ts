@@ -1,4 +1,4 @@
-/** Those who wait for memory that all requests share, in the order in which they came. */
+/** Inputs that wait for memory that all requests share, in the order in which they came. */
 
 import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import type { Clock } from '../../model/clock.ts';
@@ -6,7 +6,7 @@ import type { Clock } from '../../model/clock.ts';
 /** How often it looks whether requests that don't know the line gave something back. */
 const RETRY_MS = 10;
 
-interface Waiting {
+interface QueuedReservation {
   readonly bytes: number;
   readonly resolve: () => void;
 }
@@ -25,7 +25,7 @@ export function queueBefore(budget: MemoryBudget, clock: Clock): BudgetQueue {
 export class BudgetQueue {
   readonly #budget: MemoryBudget;
   readonly #clock: Clock;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Set<QueuedReservation>();
   #isRetrying = false;
 
   constructor(budget: MemoryBudget, clock: Clock) {
@@ -38,7 +38,7 @@ export class BudgetQueue {
     return this.#waiting.size === 0 && this.#budget.tryReserve(bytes);
   }
 
-  /** Calls `resolve` once it is its turn and the bytes are taken for it. Answers how to leave the line. */
+  /** Calls `resolve` once it is its turn and the bytes are taken for it. Returns how to leave the line. */
   join(bytes: number, resolve: () => void): () => void {
     const waiting = { bytes, resolve };
     this.#waiting.add(waiting);

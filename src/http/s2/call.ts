@@ -1,24 +1,24 @@
 /**
  * The words that S2's calls on streams share: which stream is meant, and the headers of the data plane. Everything that
- * a call says is parsed before anything is looked up, in the order of S2 API §1.4, so a refused call never makes a stream.
+ * a call says is parsed before anything is looked up, in S2's order, so a refused call never makes a stream.
  */
 
-import { basinNamed } from '../../access/authorize-sender.ts';
 import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
 import { existingBasin } from '../../log/basins.ts';
 import { commandType } from '../../log/check-batch.ts';
+import { wrongKey } from '../../log/decrypt.ts';
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
-import type { StreamConfigRequest } from '../../model/stream-config.ts';
+import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
-import { type Delivered, parseLastEventId } from '../../s2/last-event-id.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
-import { authorize, authorizeAs, identify, type RecordDeps } from '../context.ts';
+import { type Delivered, parseLastEventId } from '../../s2/sse.ts';
+import { authorize, authorizeAs, identify, type NamedBasinDeps, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { nameInPath } from '../router.ts';
 
@@ -32,7 +32,7 @@ export interface StreamName {
 export interface AppendCall extends StreamName {
   /** Who asks: what stays open by their token ends with it. */
   readonly principal: Principal;
-  /** How bytes stand in a JSON body; what the header says counts for that alone. */
+  /** How bytes are written in a JSON body; what the header says counts for that alone. */
   readonly format: JsonFormat;
   /** As it was sent, decoded; empty when that was no base64. Not judged unless the stream is encrypted. */
   readonly encryptionKey: Uint8Array | undefined;
@@ -49,7 +49,7 @@ export interface ReadCall extends AppendCall {
   readonly delivered: Delivered | undefined;
 }
 
-/** The ways to append, and to read (S2 API §1.4). */
+/** The ways to append, and to read. */
 export type AppendMode = 'json' | 'proto' | 's2s';
 export type ReadMode = 'unary' | 'sse' | 's2s';
 
@@ -61,14 +61,14 @@ const ENCRYPTION_KEY_CHARS_MAX = 44;
  * @throws TailraceError `bad_header`, `bad_path`, `authn`, `permission_denied`
  */
 export function parseAppendCall(exchange: Exchange, segment: string, deps: RecordDeps, mode: AppendMode): AppendCall {
-  const name = nameOf(exchange, segment);
+  const name = nameOf(exchange, segment, deps);
   const principal = authorizeAppend(exchange, name, deps);
   return { ...keptName(principal, name), principal, ...dataPlaneOf(exchange, mode === 'json') };
 }
 
 /**
- * The call of a read. S2-Format is looked at even where the answer will be protobuf, but not by s2s.
- * @throws TailraceError as `parseAppendCall`, and `bad_query`, `invalid` (S2 API §5.1)
+ * The call of a read. S2-Format is looked at even where the response will be protobuf, but not by s2s.
+ * @throws TailraceError as `parseAppendCall`, and `bad_query`, `invalid`
  */
 export function parseReadCall(exchange: Exchange, segment: string, deps: RecordDeps, mode: ReadMode): ReadCall {
   const { principal, name } = readerOf(exchange, segment, deps, mode);
@@ -83,12 +83,12 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
 function readerOf(exchange: Exchange, segment: string, deps: RecordDeps, mode: ReadMode) {
   const secret = mode === 'sse' ? single(new URLSearchParams(exchange.query), 'ticket') : undefined;
   if (secret === undefined) {
-    const name = nameOf(exchange, segment);
+    const name = nameOf(exchange, segment, deps);
     return { name, principal: authorize(exchange, deps, { operation: 'read', ...name }) };
   }
   const ticket = deps.access.redeem(secret);
   const name = {
-    basin: basinNamed(exchange.request.headers) ?? ticket.basin,
+    basin: basinNamed(exchange, deps) ?? ticket.basin,
     stream: nameInPath(segment, streamNameFault),
   };
   const principal = holderOf(ticket, name.basin, name.stream);
@@ -106,14 +106,13 @@ export async function openCalled(call: AppendCall, purpose: 'append' | 'read', d
   const { encryptionKey, streamConfig } = call;
   const stream = await deps.log.openStream(existingBasin(deps.log, call.basin), call.stream, purpose, streamConfig);
   if (stream.cipher !== undefined && encryptionKey?.length !== ENCRYPTION_KEY_BYTES) {
-    const fault = encryptionKey === undefined ? 'Missing header `s2-encryption-key`' : WRONG_KEY;
-    throw new TailraceError('bad_header', `${fault}: stream \`${call.stream}\` is encrypted`);
+    throw wrongKey(call.stream, stream.cipher, encryptionKey);
   }
   return stream;
 }
 
 /**
- * A batch may hold records that need other operations: commands have theirs (S2 API §7.2), and whoever may do one of the
+ * A batch may hold records that need other operations: commands have theirs, and a caller who may do one of the
  * three gets as far as the batch.
  */
 function authorizeAppend(exchange: Exchange, name: StreamName, deps: RecordDeps): Principal {
@@ -122,7 +121,7 @@ function authorizeAppend(exchange: Exchange, name: StreamName, deps: RecordDeps)
   const operation = APPEND_OPERATIONS.find((one) => principal.allows(one, name.basin, kept)) ?? 'append';
   authorizeAs(exchange, deps, principal, { operation, ...name });
   if (principal.token !== undefined && principal.token.resourceAttributes.size > 0) {
-    // A record made by hand could carry forged attributes (access.md).
+    // A record made by hand could carry forged attributes: see src/access/README.md.
     throw new TailraceError('permission_denied', `the token \`${principal.id}\` appends over OTLP only`);
   }
   return principal;
@@ -154,24 +153,31 @@ export function keptName(principal: Principal, { basin, stream }: StreamName): S
   return { basin, stream: kept };
 }
 
-/** The stream that the path and the S2-Basin header name. @throws TailraceError `bad_header`, `bad_path` */
-export function nameOf(exchange: Exchange, segment: string): StreamName {
-  return { basin: requiredBasin(exchange), stream: nameInPath(segment, streamNameFault) };
+/**
+ * The stream that a call is about. A call that names no basin is about the usual one of its caller.
+ * @throws TailraceError `bad_header`, `bad_query`, `bad_path`; `authn` for a stranger who names no basin
+ */
+export function nameOf(exchange: Exchange, segment: string, deps: NamedBasinDeps): StreamName {
+  const named = basinNamed(exchange, deps);
+  const stream = nameInPath(segment, streamNameFault);
+  return { basin: named ?? deps.basinRule.usual(identify(exchange, deps)), stream };
 }
 
-/** @throws TailraceError `bad_header` */
-export function requiredBasin(exchange: Exchange): string {
-  const name = basinNamed(exchange.request.headers);
-  if (name === undefined) throw new TailraceError('bad_header', 'Missing header `s2-basin`');
-  return name;
+/** The basin of a call on all its streams. @throws as {@link nameOf} */
+export function basinOf(exchange: Exchange, deps: NamedBasinDeps): string {
+  return basinNamed(exchange, deps) ?? deps.basinRule.usual(identify(exchange, deps));
 }
 
-/** The first entry of Content-Type or Accept, without parameters, in lower case (S2 API §1.3). */
+function basinNamed({ request: { headers }, query }: Exchange, { basinRule }: NamedBasinDeps): string | undefined {
+  return basinRule.named({ headers, query });
+}
+
+/** The first entry of Content-Type or Accept, without parameters, in lower case. */
 export function firstMediaType(header: string | undefined): string {
   return (header ?? '').split(',', 1)[0]?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
-/** Which of the three wire forms a media type stands for (S2 API §1.4). */
+/** Which of the three wire forms a media type means. */
 export function wireFormOf(mediaType: string): 's2s' | 'proto' | 'json' | undefined {
   if (mediaType === 's2s/proto') return 's2s';
   if (/^application\/(x-protobuf|protobuf|proto)$/.test(mediaType)) return 'proto';
@@ -209,4 +215,4 @@ function headerOf({ request }: Exchange, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-const WRONG_KEY = 's2-encryption-key must be the base64 of 32 bytes';
+const WRONG_KEY = `s2-encryption-key must be the base64 of 32 bytes, a key for ${STREAM_CIPHERS.join(' or ')}`;

@@ -1,12 +1,12 @@
 /**
- * How much of an append session may be under way: it waits for room instead of being refused, and meanwhile nothing
- * more of it is read (S2 API §4.8).
+ * How much of an append session may be under way: it waits for memory instead of being refused, and meanwhile nothing
+ * more of it is read.
  */
 
 import { SESSION_IN_FLIGHT_BYTES_MAX, SESSION_IN_FLIGHT_INPUTS_MAX } from '../../model/limits.ts';
 import type { BudgetQueue } from './budget-queue.ts';
 
-interface Waiting {
+interface WaitingInput {
   readonly bytes: number;
   readonly resolve: () => void;
 }
@@ -17,7 +17,7 @@ export class InputWindow {
   #bytes = 0;
   #inputs = 0;
   /** For those before it in its own session. */
-  #waiting: Waiting | undefined;
+  #waiting: WaitingInput | undefined;
   #leaveQueue = (): void => {};
 
   /** `line` is for the memory that all sessions and requests share. */
@@ -25,7 +25,7 @@ export class InputWindow {
     this.#line = line;
   }
 
-  /** Makes room for an input. Answers nothing when there is some at once; otherwise it is there when this resolves. */
+  /** Takes memory for an input. Returns nothing when there is enough at once; otherwise it is taken when this resolves. */
   enter(bytes: number): Promise<void> | undefined {
     if (this.#hasSpace(bytes)) return this.#take(bytes);
     return new Promise((resolve) => {
@@ -46,13 +46,13 @@ export class InputWindow {
     this.#retry();
   }
 
-  /** Nobody waits any more. */
+  /** Nothing waits any more. */
   close(): void {
     this.#waiting = undefined;
     this.#leaveQueue();
   }
 
-  /** One that is alone always has room, as far as its session is concerned. */
+  /** One that is alone always has space, as far as its session is concerned. */
   #hasSpace(bytes: number): boolean {
     if (this.#inputs >= SESSION_IN_FLIGHT_INPUTS_MAX) return false;
     return this.#bytes === 0 || this.#bytes + bytes <= SESSION_IN_FLIGHT_BYTES_MAX;

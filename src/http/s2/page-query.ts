@@ -1,4 +1,4 @@
-/** The query of a list call, parsed and checked (S2 API §3.2). */
+/** The query of a list call, parsed and checked. */
 
 import { z } from 'zod';
 import { beginWork } from '../../encoding/turns.ts';
@@ -33,7 +33,7 @@ export function pageOf(query: string, kind: keyof typeof PAGES): Page {
   throw new TailraceError('bad_query', `\`${String(issue?.path[0])}\`: ${issue?.message}`);
 }
 
-/** Waits until the turn of the event loop has room for a page: with hundreds of callers all at once it has not. */
+/** Takes a share of a turn of the event loop for a page: those of hundreds of callers do not fit into one. */
 export async function turnForPage({ limit }: Page): Promise<void> {
   const beginning = beginWork(limit * LISTED_BYTES);
   if (beginning !== undefined) await beginning;

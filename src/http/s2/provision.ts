@@ -1,4 +1,4 @@
-/** What create and ensure calls share: the request token, and how their outcome is told (S2 API §1.2, §1.3). */
+/** What create and ensure calls share: the request token, and how their outcome is told. */
 
 import type { Provision } from '../../log/control-plane.ts';
 import { TailraceError } from '../../model/error.ts';

@@ -1,4 +1,4 @@
-/** A live read as server-sent events (S2 docs: s2.dev/docs/api/protocol). */
+/** A live read as server-sent events. */
 
 import type { TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
@@ -7,8 +7,16 @@ import type { Batch, Encoded, Encoder, Frame, Wire } from '../../readers/wire.ts
 import { batchEnd } from '../../s2/batch/batch-end.ts';
 import { endOf, meteredBytesOf, recordsIn } from '../../s2/batch/batch-part.ts';
 import { type JsonFormat, readBatchJson } from '../../s2/batch/json.ts';
-import { type Delivered, rangeBehind } from '../../s2/last-event-id.ts';
-import { batchEvent, DONE_EVENT, deliveredWith, errorEvent, pingEvent, SSE_CONTENT_TYPE } from '../../s2/sse.ts';
+import {
+  batchEvent,
+  type Delivered,
+  DONE_EVENT,
+  deliveredWith,
+  errorEvent,
+  pingEvent,
+  rangeAfter,
+  SSE_CONTENT_TYPE,
+} from '../../s2/sse.ts';
 import type { RecordDeps } from '../context.ts';
 import { s2ErrorBody } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
@@ -17,7 +25,7 @@ import { readLive } from './live-read.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
 export function readSse(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
-  const range = call.delivered === undefined ? call.range : rangeBehind(call.range, call.delivered);
+  const range = call.delivered === undefined ? call.range : rangeAfter(call.range, call.delivered);
   const wire = new SseWire(exchange.correlationId, call, deps.readers);
   return readLive(exchange, { call, range, contentType: SSE_CONTENT_TYPE, wire }, deps);
 }

@@ -8,7 +8,7 @@ import { openCalled, type ReadCall } from './call.ts';
 
 /**
  * Begins to read what a call asks for, in the range that its mode makes of it. Whatever is refused is refused here,
- * before an answer has begun.
+ * before a response has begun.
  * @throws TailraceError as `openCalled`, and `range_not_satisfiable`
  */
 export async function startCalledRead(

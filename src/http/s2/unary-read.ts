@@ -1,8 +1,8 @@
-/** A read that is answered at once, or as soon as there is something (S2 API §5.5). */
+/** A read that gets one response: at once, or as soon as there is something. */
 
 import { beginWork } from '../../encoding/turns.ts';
 import type { LogRead } from '../../log/open-reads.ts';
-import type { ReadEvent } from '../../log/read.ts';
+import type { RecordsEvent } from '../../log/read.ts';
 import type { TailraceError } from '../../model/error.ts';
 import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX, UNARY_WAIT_MS_MAX } from '../../model/limits.ts';
 import type { ReadRange } from '../../model/read-range.ts';
@@ -14,8 +14,6 @@ import { reply } from '../reply.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
 import { onceOver, startCalledRead } from './start-read.ts';
 
-type RecordsEvent = ReadEvent & { readonly type: 'records' };
-
 /**
  * @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
  *   the token ends while it waits
@@ -26,7 +24,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
   const forget = onceOver(exchange, stop);
   let leave = (): void => {};
   let ended: TailraceError | undefined;
-  // One that waits for records when the server stops is answered with none, as if its time was up.
+  // One that waits for records when the server stops gets none, as if its time was up.
   const onWait = (): void => {
     const forgetSession = deps.readers.add({ drain: stop, finish: stop });
     const unwatch = deps.access.watch(call.principal, (error) => {
@@ -60,7 +58,7 @@ function bytesOf(parts: readonly RecordsEvent[]): number {
   return parts.reduce((bytes, { block }) => bytes + block.header.rawBytes, 0);
 }
 
-/** One answer holds one batch, and nobody waits for ever (S2 API §5.2). */
+/** One response holds one batch, and no client waits for ever. */
 function unaryRange(range: ReadRange): ReadRange {
   return {
     ...range,

@@ -32,7 +32,7 @@ const PAUSED = -1;
  * What a level of the reading goes on with, once a value in it is read: fields of an object, elements of an array, a
  * length that is to be filled in, an unknown value.
  */
-export type Frame =
+export type PausedLevel =
   | { readonly kind: 'fields'; readonly type: number; readonly depth: number; readonly seen: number }
   | {
       readonly kind: 'elements';
@@ -66,7 +66,7 @@ export class TranscodeBuffer {
   pauseAt = Number.POSITIVE_INFINITY;
   /** Where it paused, and how it goes on: the innermost frame first. */
   pausedAt = 0;
-  readonly frames: Frame[] = [];
+  readonly frames: PausedLevel[] = [];
 
   /** Takes a body; returns where it starts. */
   begin(body: Uint8Array): number {
@@ -74,7 +74,7 @@ export class TranscodeBuffer {
     return this.base;
   }
 
-  /** The room for a body of that length, which the caller must fill before anything is read. */
+  /** The place for a body of that length, which the caller must fill before anything is read. */
   reserve(length: number): Uint8Array {
     const needed = START + MARGIN + (length >> 4) + length + PADDING;
     if (needed > this.bytes.length) this.allocate(Math.max(BYTES_MIN, needed, Math.min(2 * needed, KEPT_BYTES_MAX)));
@@ -89,13 +89,13 @@ export class TranscodeBuffer {
   }
 
   /** Keeps what a level of the reading needs to go on. Returns `PAUSED`. */
-  keep(frame: Frame): number {
+  keep(frame: PausedLevel): number {
     this.frames.push(frame);
     return PAUSED;
   }
 
   /** The same for the innermost level, which pauses at `at`. */
-  pause(at: number, frame: Frame): number {
+  pause(at: number, frame: PausedLevel): number {
     this.pausedAt = at;
     return this.keep(frame);
   }

@@ -43,7 +43,7 @@ export function transcodeJson(signal: Signal, body: Uint8Array, tally?: JsonTall
   try {
     const first = atOnce.begin(body);
     const output = finish(atOnce, begin(atOnce, first, signal), signal, tally);
-    const copy = roomFor(output);
+    const copy = memoryFor(output);
     copy.set(output);
     return copy;
   } finally {
@@ -86,13 +86,13 @@ async function inTurns(
     at = resume(buffer);
   }
   const output = finish(buffer, at, signal, tally);
-  const copy = roomFor(output);
+  const copy = memoryFor(output);
   await copyInTurns(output, copy);
   return copy;
 }
 
 /** Memory that belongs to the caller of the transcoder. */
-function roomFor(output: Uint8Array): Uint8Array {
+function memoryFor(output: Uint8Array): Uint8Array {
   return new Uint8Array(Buffer.allocUnsafeSlow(output.length).buffer);
 }
 

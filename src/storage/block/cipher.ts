@@ -1,12 +1,12 @@
 /**
- * Encryption of S2 records with a key of the caller: AES-256-GCM, each record by itself.
+ * Encryption of S2 records with a key of the caller, each record by itself, by the cipher of the stream.
  *
  * ```
  *  body of a stored, encrypted record; it has no headers
  *   metered bytes of the record in the clear, varint
- *   nonce, 12 bytes: random, because sequence numbers are reused after a failed commit and in a stream that is
- *                    created again
- *   tag, 16 bytes
+ *   nonce, 12 bytes with AES-256-GCM, 32 with AEGIS-256: random, because sequence numbers are reused after a failed
+ *          commit and in a stream that is created again
+ *   tag, 16 bytes with AES-256-GCM, 32 with AEGIS-256
  *   ciphertext of: header count, then for each header: bytes of its name, bytes of its value (all varints);
  *                  names and values in that order; the body
  *  additional data: stream number u64, sequence number u64, big endian
@@ -17,11 +17,14 @@
  * and one with headers is not.
  */
 
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { varint, varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { assert, TailraceError } from '../../model/error.ts';
 import { type Header, meteredBytes } from '../../model/record.ts';
+import type { StreamCipher } from '../../model/stream-config.ts';
+import type { Aead } from './aead.ts';
 import type { Block } from './block.ts';
+import { aeadOf } from './ciphers.ts';
 import { corrupt, VarintReader } from './format.ts';
 import { writeS2Index } from './s2-index.ts';
 import type { BlockDraft } from './seal.ts';
@@ -37,27 +40,30 @@ export interface PlainRecord {
   readonly body: Uint8Array;
 }
 
-const CIPHER = 'aes-256-gcm';
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+/** What records are encrypted with. The cipher must be ready, see `cipherReady`. */
+export interface Encryption {
+  readonly cipher: StreamCipher;
+  readonly key: Uint8Array;
+}
+
 const AAD_BYTES = 16;
-/** From this sequence number on, S2 does not encrypt records. */
-const SEQ_END = 2 ** 32;
+/** From this sequence number on, S2 does not encrypt records with a cipher: random nonces of 12 bytes would repeat. */
+const SEQ_END: Record<StreamCipher, number> = { 'aes-256-gcm': 2 ** 32, 'aegis-256': Number.POSITIVE_INFINITY };
 const TWO_32 = 2 ** 32;
 
 /**
  * A draft of these records, encrypted for the positions from `firstSeq` on in the stream with the number `stream`.
  * Metered bytes are those of the records in the clear. The records are copied: they may change once it returns.
- * @throws TailraceError `invalid` when a record would get position 2^32 or higher
+ * @throws TailraceError `invalid` when a record would get position 2^32 or higher, with AES-256-GCM
  */
 export function draftEncrypted(
   records: readonly PlainRecord[],
-  key: Uint8Array,
+  encryption: Encryption,
   stream: number,
   firstSeq: number,
 ): BlockDraft {
-  assert(key.length === ENCRYPTION_KEY_BYTES, 'the length of a key was checked before');
-  const sealer = new Sealer(key, stream, records.length);
+  assert(encryption.key.length === ENCRYPTION_KEY_BYTES, 'the length of a key was checked before');
+  const sealer = new Sealer(encryption, stream, records.length);
   const timestamps = new Float64Array(records.length);
   const stored: StoredRecord[] = [];
   let metered = 0;
@@ -69,7 +75,7 @@ export function draftEncrypted(
   }
   return {
     kind: 's2',
-    cipher: CIPHER,
+    cipher: encryption.cipher,
     count: records.length,
     timestamps,
     meteredBytes: metered,
@@ -80,12 +86,14 @@ export function draftEncrypted(
 
 /**
  * Returns the block with its records in the clear, for every reader and encoder. A block that is not encrypted is
- * returned as it is.
+ * returned as it is; the cipher of any other must be ready.
  * @throws TailraceError `decryption_failed` for the wrong key, and for records that were changed or moved
  */
 export function decryptBlock(block: Block, key: Uint8Array, stream: number): Block {
-  if (block.header.cipher === undefined) return block;
+  const { cipher } = block.header;
+  if (cipher === undefined) return block;
   if (key.length !== ENCRYPTION_KEY_BYTES) throw undecipherable();
+  const aead = aeadOf(cipher);
   const aad = additionalData(stream);
   const layout: Uint8Array[] = [];
   const payload: Uint8Array[] = [];
@@ -95,7 +103,7 @@ export function decryptBlock(block: Block, key: Uint8Array, stream: number): Blo
       layout.push(writeS2Index([{ headers, body }]));
       payload.push(...headers.flat(), body);
     } else {
-      const plain = unseal(body, key, at(aad, block.firstSeq + i));
+      const plain = unseal(aead, body, key, at(aad, block.firstSeq + i));
       const { lengthsEnd, bodyBytes } = splitPlain(plain, block.meteredBytesOf(i));
       layout.push(plain.subarray(0, lengthsEnd), varint(bodyBytes));
       payload.push(plain.subarray(lengthsEnd));
@@ -111,54 +119,48 @@ interface StoredRecord {
 
 /** Encrypts the records of one batch. The random bytes for all of them are drawn at once. */
 class Sealer {
-  readonly #key: Uint8Array;
+  readonly #encryption: Encryption;
+  readonly #aead: Aead;
   readonly #nonces: Buffer;
   readonly #aad: Buffer;
   #used = 0;
 
-  constructor(key: Uint8Array, stream: number, count: number) {
-    this.#key = key;
-    this.#nonces = randomBytes(count * NONCE_BYTES);
+  constructor(encryption: Encryption, stream: number, count: number) {
+    this.#encryption = encryption;
+    this.#aead = aeadOf(encryption.cipher);
+    this.#nonces = randomBytes(count * this.#aead.nonceBytes);
     this.#aad = additionalData(stream);
   }
 
   seal({ headers, body }: PlainRecord, metered: number, seqNum: number): StoredRecord {
-    if (seqNum >= SEQ_END) {
-      throw new TailraceError('invalid', `a stream encrypted with ${CIPHER} takes sequence numbers below 2^32 only`);
+    const { cipher, key } = this.#encryption;
+    if (seqNum >= SEQ_END[cipher]) {
+      throw new TailraceError('invalid', `a stream encrypted with ${cipher} takes sequence numbers below 2^32 only`);
     }
-    const nonce = this.#nonces.subarray(this.#used, this.#used + NONCE_BYTES);
-    this.#used += NONCE_BYTES;
-    const cipher = createCipheriv(CIPHER, this.#key, nonce, { authTagLength: TAG_BYTES });
-    cipher.setAAD(at(this.#aad, seqNum));
+    const { nonceBytes, tagBytes } = this.#aead;
+    const nonce = this.#nonces.subarray(this.#used, this.#used + nonceBytes);
+    this.#used += nonceBytes;
     const head = headOf(headers);
-    const headAt = varintBytes(metered) + NONCE_BYTES + TAG_BYTES;
-    const stored = Buffer.allocUnsafe(headAt + head.length + body.length);
+    const tagAt = varintBytes(metered) + nonceBytes;
+    const stored = Buffer.allocUnsafe(tagAt + tagBytes + head.length + body.length);
     stored.set(nonce, writeVarint(stored, 0, metered));
-    stored.set(cipher.update(head), headAt);
-    stored.set(cipher.update(body), headAt + head.length);
-    cipher.final();
-    stored.set(cipher.getAuthTag(), headAt - TAG_BYTES);
+    this.#aead.seal([head, body], { key, nonce, additionalData: at(this.#aad, seqNum) }, stored, tagAt);
     return { headers: [], body: stored };
   }
 }
 
-function unseal(stored: Uint8Array, key: Uint8Array, aad: Uint8Array): Buffer {
+function unseal(aead: Aead, stored: Uint8Array, key: Uint8Array, additionalData: Uint8Array): Uint8Array {
   const metered = new VarintReader(stored, 0, stored.length);
   metered.next();
-  const tagAt = metered.at + NONCE_BYTES;
-  const headAt = tagAt + TAG_BYTES;
+  const tagAt = metered.at + aead.nonceBytes;
+  const headAt = tagAt + aead.tagBytes;
   if (headAt > stored.length) throw corrupt('an encrypted record is cut short');
-  const decipher = createDecipheriv(CIPHER, key, stored.subarray(metered.at, tagAt), { authTagLength: TAG_BYTES });
-  decipher.setAAD(aad);
-  decipher.setAuthTag(stored.subarray(tagAt, headAt));
-  const plain = decipher.update(stored.subarray(headAt));
+  const nonce = stored.subarray(metered.at, tagAt);
   try {
-    // Nothing in it is used before this has verified the tag.
-    decipher.final();
+    return aead.open(stored.subarray(headAt), stored.subarray(tagAt, headAt), { key, nonce, additionalData });
   } catch (cause) {
     throw undecipherable(cause);
   }
-  return plain;
 }
 
 /** Where the lengths of a decrypted record's headers end, and how many bytes of the rest are its body. */

@@ -4,7 +4,7 @@
  * ```
  *  at        bytes  what
  *  0         1      version, 1
- *  1         1      kind: 0 s2, 1 logs, 2 traces, 3 metrics, 4 s2 encrypted with aes-256-gcm
+ *  1         1      kind: 0 s2, 1 logs, 2 traces, 3 metrics, 4 s2 encrypted with aes-256-gcm, 5 with aegis-256
  *  2         1      codec of the stored part: 0 none, 1 LZ4
  *  3         2      H, bytes of header fields that follow, little endian
  *  5         H      header fields, varints:
@@ -78,6 +78,7 @@ const KINDS: readonly Pick<BlockHeader, 'kind' | 'cipher'>[] = [
   { kind: 'traces', cipher: undefined },
   { kind: 'metrics', cipher: undefined },
   { kind: 's2', cipher: 'aes-256-gcm' },
+  { kind: 's2', cipher: 'aegis-256' },
 ];
 const FIELDS_AT = 5;
 const SAFE_VARINT_BYTES = 8;

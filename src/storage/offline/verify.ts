@@ -6,7 +6,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { TailraceError } from '../../model/error.ts';
 import type { Entry } from '../engine.ts';
-import { FAMILY, readBasinKey, readPendingKey, readStreamKey } from '../keys.ts';
+import { FAMILY, isPending, readBasinKey, readPendingKey, readStreamKey } from '../keys.ts';
 import { decodeSigningKeys, decodeToken } from '../token-rows.ts';
 import {
   type CounterRow,
@@ -66,6 +66,8 @@ class StoreVerifier {
   #format = 0;
   #counters: CounterRow = { nextBasin: 1, nextStream: 1 };
   readonly #basins = new Map<number, string>();
+  /** Streams without a basin, by its number: those of a basin that is being deleted are in order. */
+  readonly #homeless = new Map<number, string[]>();
   readonly #streams = new Map<number, KnownStream>();
   readonly #tokens = new Set<string>();
   #blocks: BlockVerifier | undefined;
@@ -82,6 +84,7 @@ class StoreVerifier {
   finish(): StoreReport {
     const blocks = this.#blockVerifier();
     blocks.finish();
+    for (const where of [...this.#homeless.values()].flat()) this.#log.fault(where, 'its basin is missing');
     if (this.#format === 0) this.#log.fault('the store', 'the row with its format is missing');
     return {
       format: this.#format,
@@ -137,7 +140,7 @@ class StoreVerifier {
     const { basin, name } = readStreamKey(key);
     const { number, deletedAt } = decodeStream(value);
     const where = `stream \`${name}\` in basin \`${this.#basins.get(basin) ?? basin}\``;
-    if (!this.#basins.has(basin)) this.#log.fault(where, 'its basin is missing');
+    if (!this.#basins.has(basin)) this.#homelessIn(basin).push(where);
     if (number >= this.#counters.nextStream) this.#log.fault(where, 'its number was not given out yet');
     if (this.#streams.has(number)) this.#log.fault(where, 'another stream has the same number');
     this.#streams.set(number, { name: where, deleting: deletedAt !== undefined, state: undefined });
@@ -160,8 +163,15 @@ class StoreVerifier {
   }
 
   #pending({ key, value }: Entry): void {
-    readPendingKey(key);
+    const number = readPendingKey(key);
     decodePending(value);
+    if (isPending(key, 'basinDeletion')) this.#homeless.delete(number);
+  }
+
+  #homelessIn(basin: number): string[] {
+    const known = this.#homeless.get(basin) ?? [];
+    this.#homeless.set(basin, known);
+    return known;
   }
 
   /** Created when the first block comes: then all states are known. */

@@ -4,9 +4,9 @@
  */
 
 import zlib from 'node:zlib';
-import { assert, TailraceError } from '../model/error.ts';
-import { YIELD_BYTES } from '../model/limits.ts';
-import { damagedZstd, type GuardedZstd, type ZstdTake } from './zstd-guard.ts';
+import { assert, TailraceError } from '../../model/error.ts';
+import { YIELD_BYTES } from '../../model/limits.ts';
+import { damagedZstd, type GuardedZstd, type ZstdTake } from './guard.ts';
 
 /** The types of node 20 lack what is optional here. */
 interface NativeZlib extends Pick<typeof zlib, 'createGunzip'> {

@@ -4,8 +4,8 @@
  * bounds that no declaration can move, and data that is cut short is refused whatever the decompressor makes of it.
  */
 
-import { TailraceError } from '../model/error.ts';
-import { ZSTD_BLOCK_PLAIN_BYTES_MIN, ZSTD_BLOCKS_MIN } from '../model/limits.ts';
+import { TailraceError } from '../../model/error.ts';
+import { ZSTD_BLOCK_PLAIN_BYTES_MIN, ZSTD_BLOCKS_MIN } from '../../model/limits.ts';
 
 /** A frame whose blocks are all there. A body may have 100,000: views of the bytes are made only when they are used. */
 export class ZstdFrame {

@@ -5,9 +5,9 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { assert, TailraceError } from '../model/error.ts';
-import { YIELD_BYTES } from '../model/limits.ts';
-import { damagedZstd, type GuardedZstd, type ZstdFrame, type ZstdTake } from './zstd-guard.ts';
+import { assert, TailraceError } from '../../model/error.ts';
+import { YIELD_BYTES } from '../../model/limits.ts';
+import { damagedZstd, type GuardedZstd, type ZstdFrame, type ZstdTake } from './guard.ts';
 
 /** What is called of libzstd. Pointers and sizes are numbers; a negative number is an error code. */
 interface Libzstd {

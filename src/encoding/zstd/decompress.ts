@@ -4,9 +4,9 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { damagedZstd, guardZstd, type ZstdFrame, type ZstdTake, zstdTooLarge } from './zstd-guard.ts';
-import { decompressNatively, isForNative } from './zstd-native.ts';
-import { decompressInWasm } from './zstd-wasm.ts';
+import { damagedZstd, guardZstd, type ZstdFrame, type ZstdTake, zstdTooLarge } from './guard.ts';
+import { decompressNatively, isForNative } from './native.ts';
+import { decompressInWasm } from './wasm.ts';
 
 /** Settles when the last body that came is done. */
 let last: Promise<void> = Promise.resolve();
@@ -30,13 +30,13 @@ export function zstdDecompress(
 async function decompress(bytes: Uint8Array, bytesMax: number, reserve: (bytes: number) => void): Promise<Buffer> {
   const body = guardZstd(bytes, bytesMax);
   reserve(body.plainBytesMax + body.windowBytes);
-  const target = new Target(body.plainBytesMax, bytesMax);
+  const target = new ZstdTarget(body.plainBytesMax, bytesMax);
   await (isForNative(body) ? decompressNatively : decompressInWasm)(body, target.take);
   return target.end();
 }
 
 /** Where the plain bytes go. */
-class Target {
+class ZstdTarget {
   readonly #bytes: Buffer;
   readonly #bytesMax: number;
   #filled = 0;

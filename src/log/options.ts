@@ -1,0 +1,40 @@
+/** What a log is opened with, what a read says of itself, and what a log reports. */
+
+import type { Clock } from '../model/clock.ts';
+import type { TailraceError } from '../model/error.ts';
+import type { EngineStat } from '../storage/engine.ts';
+import type { KeptBasin } from './basins.ts';
+import type { ClockPause } from './expiry-clock.ts';
+import type { LogObserver, ReaderProtocol } from './observer.ts';
+import type { ReadsStat } from './open-reads.ts';
+
+export interface LogOptions {
+  readonly clock: Clock;
+  /** Called with an error that is our own fault. The process should end, or the store be closed. */
+  onFatal(error: TailraceError): void;
+  /** Receives events, for counters. */
+  readonly observer?: LogObserver;
+  /** A basin that whoever deletes it gets again. The owner of the log creates it first. */
+  readonly keptBasin?: KeptBasin | undefined;
+  /** What happens when there is no space: by default, appends are refused until there is. */
+  readonly whenFull?: 'refuse' | 'drop-oldest';
+  /** Called when the oldest records were dropped to free space. */
+  onDropped?(): void;
+  /** Called with the reason why background work stopped; it tries again by itself. */
+  onBackgroundError?(error: unknown): void;
+  /** Called when the wall clock jumped ahead: nothing expires until it can be trusted. */
+  onClockPause?(pause: ClockPause): void;
+}
+
+export interface LogStat {
+  readonly engine: EngineStat;
+  readonly openStreams: number;
+  readonly reads: ReadsStat;
+}
+
+export interface LogReadOptions {
+  /** 32 bytes, for streams that have a cipher. */
+  readonly encryptionKey?: Uint8Array | undefined;
+  /** Who reads, for counters. */
+  readonly protocol?: ReaderProtocol;
+}

@@ -1,0 +1,51 @@
+/**
+ * The settings as programs pass them to `createServer` and `openTailrace`. Their checks, defaults and names as flags
+ * and environment variables are in `config.ts`, whose schema takes exactly these.
+ */
+
+/** All optional; sizes and durations are numbers (bytes, ms) or text (`512MiB`, `10s`). */
+export interface ServerOptions {
+  /** Address to listen on; the default is 127.0.0.1. */
+  readonly host?: string | undefined;
+  /** The default is 4318; 0 picks a free one. */
+  readonly port?: number | string | undefined;
+  /** Directory that holds the store; the default is `data`. */
+  readonly dataDir?: string | undefined;
+  /** PEM file with the certificate and its chain; with `tlsKey` the port speaks TLS. */
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  /** File with the root token; without it one is made on the first start. */
+  readonly rootTokenFile?: string | undefined;
+  /** The root token itself, at least 32 characters. */
+  readonly rootToken?: string | undefined;
+  /** Ask nobody for a token; only on a loopback address. */
+  readonly noAuth?: boolean | string | undefined;
+  /** Web origins whose pages may call the server; `*` for any. */
+  readonly corsOrigin?: string | readonly string[] | undefined;
+  /** How long a short-lived token of the exchange lives, from 1m to 60m. */
+  readonly exchangeTtl?: number | string | undefined;
+  /** Basin of requests that name none; made when missing. The default is `telemetry`. */
+  readonly defaultBasin?: string | undefined;
+  /** Domain whose host names choose a basin: `<basin>.domain`, as `<basin>.localhost` always does. */
+  readonly basinHostSuffix?: string | undefined;
+  /** Stream of OTLP data without `s2.stream` in the default basin; the default is `{service.name}`. */
+  readonly defaultStream?: string | undefined;
+  /** Bytes of requests in flight; beyond it senders are told to wait. */
+  readonly memoryLimit?: number | string | undefined;
+  /** Cap on the store; without it the disk is the limit. */
+  readonly storeBytesMax?: number | string | undefined;
+  /** What a full store does; the default is `refuse`. */
+  readonly whenFull?: 'refuse' | 'drop-oldest' | undefined;
+  /** JSON file with basins, streams and tokens that are made, or brought to what it says, at each start. */
+  readonly initFile?: string | undefined;
+  /** Largest OTLP body as it comes over the wire, and after decompression. */
+  readonly wireBytesMax?: number | string | undefined;
+  readonly bodyBytesMax?: number | string | undefined;
+  /** Most records in one OTLP request. */
+  readonly requestRecordsMax?: number | string | undefined;
+  readonly logLevel?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent' | undefined;
+  /** Time to finish what is in flight when stopping. */
+  readonly shutdownTimeout?: number | string | undefined;
+  /** Open a store on a network file system, where it may be damaged. */
+  readonly allowNetworkFs?: boolean | string | undefined;
+}

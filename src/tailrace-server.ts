@@ -1,0 +1,44 @@
+/** A server as programs that embed it see it: a port to open and to close, and nothing of what is below. */
+
+export interface TailraceServer {
+  /**
+   * Opens the port, or takes the listening socket of this file descriptor instead.
+   * @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine
+   */
+  listen(fd?: number): Promise<ServerAddress>;
+  /** Where it listens; undefined until it does. */
+  readonly address: ServerAddress | undefined;
+  /** The facts for a banner. */
+  describe(): Promise<ServerDescription>;
+  /**
+   * Takes no more requests, finishes those under way, tells readers, closes the store. Connections that are still open
+   * at the end of the shutdown timeout are cut. May be called twice.
+   */
+  close(): Promise<void>;
+}
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  /** `http://HOST:PORT`, or `https:` with TLS */
+  readonly url: string;
+}
+
+export interface ServerDescription {
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Whether this start made the store. */
+  readonly isNew: boolean;
+  readonly streams: number;
+  /** Bytes of the store in use. */
+  readonly bytes: number;
+  /** Undefined without authentication. */
+  readonly rootToken: DescribedRootToken | undefined;
+}
+
+export interface DescribedRootToken {
+  /** The secret, only if it was made by this start: it is shown once. */
+  readonly made: string | undefined;
+  /** The file with the secret, if the server knows of one. */
+  readonly file: string | undefined;
+}
