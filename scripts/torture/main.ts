@@ -4,6 +4,10 @@
 const FORMS: Readonly<
   Record<string, { readonly proves: string; readonly load: () => Promise<{ run(): Promise<void> }> }>
 > = {
+  loop: {
+    proves: 'no turn of the event loop takes 200 ms of processor time, whatever is legal',
+    load: () => import('./loop.ts'),
+  },
   'full-disk': {
     proves: 'a full store takes trims and fences, resumes by itself, and loses nothing',
     load: () => import('./full-disk.ts'),

@@ -3,9 +3,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Origins, refusedOrigin } from '../access/origins.ts';
+import { beginWork } from '../encoding/turns.ts';
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import { REQUEST_HEADERS_MAX } from '../model/limits.ts';
+import { REQUEST_HEADERS_MAX, TURN_REQUEST_BYTES } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Warnings } from '../observe/warnings.ts';
@@ -67,7 +68,7 @@ export class HttpServer {
     this.#router = new Router(allRoutes({ ...parts, replyContext }));
     this.#unrouted = unrouted(replyContext);
     const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
-      this.#handle(openExchange(message, transport, awaitsContinue, this.#cors?.headersFor(message)));
+      this.#admit(openExchange(message, transport, awaitsContinue, this.#cors?.headersFor(message)));
     this.#listener = new Listener({ request, upgrade }, { clock, logger, tls });
   }
 
@@ -112,8 +113,18 @@ export class HttpServer {
     this.#listener.cut();
   }
 
-  #handle(exchange: Exchange): void {
+  /**
+   * Of thousands of requests that come in one turn, most wait for a later one; those that their clients have given up
+   * by then, as in a flood of resets, cost nothing more.
+   */
+  #admit(exchange: Exchange): void {
     this.#inFlight++;
+    const beginning = beginWork(TURN_REQUEST_BYTES);
+    if (beginning === undefined) this.#handle(exchange);
+    else void beginning.then(() => (isGone(exchange) ? this.#finish() : this.#handle(exchange)));
+  }
+
+  #handle(exchange: Exchange): void {
     let { refuse } = this.#unrouted;
     let action: AuditAction = 'unrouted';
     try {

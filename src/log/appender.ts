@@ -20,6 +20,7 @@ import type { CommitQueue } from './commit-queue.ts';
 import { encryptionOf } from './decrypt.ts';
 import type { LogObserver } from './observer.ts';
 import { hasSurplus } from './retention.ts';
+import { Sealing } from './sealing.ts';
 import { deletionPending, type OpenStream, opened, type Stream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
 import { trimRow } from './trim.ts';
@@ -123,7 +124,8 @@ export class Appender {
     const { clock, commits, observer } = this.#deps;
     const rows = this.#rowsFor(appends);
     const now = clock.now();
-    const assigned = appends.map(({ stream, drafts, commands }) => assignPositions(stream, drafts, now, commands));
+    const blocks = new Sealing();
+    const assigned = appends.map((each) => assignPositions(each.stream, each.drafts, now, blocks, each.commands));
     for (const { stream, state } of assigned) {
       stream.inFlight++;
       if (state.trimPoint > stream.durable.trimPoint) rows.push(trimRow(stream));
@@ -136,8 +138,8 @@ export class Appender {
         rows,
         bytes: assigned.reduce((sum, append) => sum + append.bytes, 0),
         options,
-        durable: (blocks) => {
-          publish(assigned, blocks);
+        durable: (sealed) => {
+          publish(assigned, sealed);
           observer.acked(clock.monotonicMs() - startedMs);
           for (const { stream, drafts } of appends) this.#observe(stream, drafts);
           if (rows.length > 0) this.#deps.nudge();
@@ -160,13 +162,13 @@ export class Appender {
       }
       if (!stream.made) basins.expectLive(stream.basin);
     }
-    const rows: Write[] = [];
+    const made: OpenStream[] = [];
     for (const { stream } of appends) {
       if (stream.made) continue;
       stream.made = true;
-      rows.push(...streams.rowsOf(stream));
+      made.push(stream);
     }
-    return rows;
+    return streams.rowsOf(made);
   }
 
   #observe(stream: OpenStream, drafts: readonly BlockDraft[]): void {

@@ -6,9 +6,10 @@
 import { assert } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
 import type { StreamConfig } from '../model/stream-config.ts';
-import { type BlockDraft, type SealedBlock, sealBlock } from '../storage/block/seal.ts';
+import type { BlockDraft } from '../storage/block/seal.ts';
 import { blockKey } from '../storage/keys.ts';
 import type { Command } from './check-batch.ts';
+import type { Sealed, Sealing } from './sealing.ts';
 import type { OpenStream, StreamState } from './stream.ts';
 
 /** Blocks for one stream, in order. */
@@ -17,7 +18,7 @@ export interface AssignedAppend {
   /** The state of the stream after these records. */
   readonly state: StreamState;
   readonly start: Position;
-  readonly sealing: readonly (SealedBlock | Promise<SealedBlock>)[];
+  readonly sealing: readonly Sealed[];
   readonly bytes: number;
 }
 
@@ -29,13 +30,14 @@ export function assignPositions(
   stream: OpenStream,
   drafts: readonly BlockDraft[],
   now: number,
+  blocks: Sealing,
   commands: readonly Command[] = [],
 ): AssignedAppend {
   const before = stream.assigned;
   const arrival = Math.max(now, before.lastArrival);
   // A follower that starts later reads the block back.
   const followed = stream.followers.size > 0;
-  const sealing: (SealedBlock | Promise<SealedBlock>)[] = [];
+  const sealing: Sealed[] = [];
   let nextSeq = before.nextSeq;
   let last = before.lastTimestamp;
   let first: number | undefined;
@@ -45,7 +47,7 @@ export function assignPositions(
     assert(draft.count > 0 && draft.count === draft.timestamps.length, 'a draft has records, each with a timestamp');
     last = resolveTimestamps(draft, stream.config, now, last);
     first ??= draft.timestamps[0];
-    sealing.push(sealBlock(blockKey(stream.number, nextSeq), nextSeq, draft, arrival, followed));
+    sealing.push(blocks.seal(blockKey(stream.number, nextSeq), nextSeq, draft, arrival, followed));
     nextSeq += draft.count;
     meteredBytes += draft.meteredBytes;
     for (const part of draft.payload) bytes += part.length;

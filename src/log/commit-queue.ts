@@ -5,7 +5,7 @@
 
 import type { Clock } from '../model/clock.ts';
 import { assert, TailraceError } from '../model/error.ts';
-import { TRANSACTION_BYTES_MAX, TRANSACTIONS_IN_FLIGHT_MAX } from '../model/limits.ts';
+import { TRANSACTION_BYTES_MAX, TRANSACTION_ROWS_MAX, TRANSACTIONS_IN_FLIGHT_MAX } from '../model/limits.ts';
 import { releaseBlock, type SealedBlock } from '../storage/block/seal.ts';
 import { type CommitOptions, type Engine, type ReserveRank, reserveRank, type Write } from '../storage/engine.ts';
 import { streamStateKey } from '../storage/keys.ts';
@@ -150,10 +150,12 @@ export class CommitQueue {
   #take(rank: ReserveRank): readonly SealedRequest[] {
     const taken: SealedRequest[] = [];
     let bytes = 0;
+    let rows = 0;
     for (const { request, blocks, sinceMs } of this.#queued) {
       bytes += request.bytes;
+      rows += request.rows.length + request.sealing.length + request.states.length;
       if (blocks === undefined || reserveRank(request.options) !== rank) break;
-      if (taken.length > 0 && bytes > TRANSACTION_BYTES_MAX) break;
+      if (taken.length > 0 && (bytes > TRANSACTION_BYTES_MAX || rows > TRANSACTION_ROWS_MAX)) break;
       taken.push({ request, blocks, sinceMs });
     }
     this.#queued.splice(0, taken.length);

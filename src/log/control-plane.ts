@@ -261,7 +261,7 @@ export class ControlPlane {
     expectWritable();
     const stream = streams.make(basins.expectLive(basin), name, request, key);
     stream.made = true;
-    await commitRows(commits, streams.rowsOf(stream), { states: [[stream, stream.assigned]] });
+    await commitRows(commits, streams.rowsOf([stream]), { states: [[stream, stream.assigned]] });
     if (stream.row.dueAt !== undefined) nudge();
     return stream;
   }

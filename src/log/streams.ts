@@ -15,7 +15,6 @@ import {
   decodeStreamState,
   encodePending,
   encodeStream,
-  encodeStreamState,
   type StreamRow,
 } from '../storage/values.ts';
 import type { Basin, BasinTable } from './basins.ts';
@@ -43,6 +42,9 @@ export interface StreamListOptions {
 const COUNT_PAGE = 10_000;
 /** Streams that are read in one turn of the event loop, which takes about a millisecond. */
 const VISIT_PAGE = 64;
+
+/** Open streams that are looked at when one is added beyond the limit. */
+const DROP_LOOKS = 8;
 
 /** What the table needs from its caller. */
 export interface StreamTableDeps {
@@ -130,14 +132,11 @@ export class StreamTable {
     return stream;
   }
 
-  /** The rows that create a stream. They are written with its first append, or alone. */
-  rowsOf(stream: OpenStream): Write[] {
-    return [
-      this.#deps.basins.counterRow(),
-      rowOf(stream),
-      { type: 'put', key: streamStateKey(stream.number), value: encodeStreamState(EMPTY_STATE) },
-      ...scheduleRows(stream, undefined),
-    ];
+  /** The rows that create streams, beside their states, which each commit writes. None for no streams. */
+  rowsOf(streams: readonly OpenStream[]): Write[] {
+    const rows = streams.length === 0 ? [] : [this.#deps.basins.counterRow()];
+    for (const stream of streams) rows.push(rowOf(stream), ...scheduleRows(stream, undefined));
+    return rows;
   }
 
   /** Called when the stream is deleted: its name is free. */
@@ -308,15 +307,23 @@ export class StreamTable {
     if (this.#open.size > OPEN_STREAMS_MAX) this.#dropOne(stream);
   }
 
-  /** Drops the first one that was not requested since it was checked here. */
+  /**
+   * Drops one of the first few: one that was not requested since it was checked here, otherwise any that is idle. It
+   * looks at a few only: while thousands are in use at once, to look at all of them for each new one would hold up
+   * everybody.
+   */
   #dropOne(newest: OpenStream): void {
+    let looks = DROP_LOOKS;
+    let idle: string | undefined;
     for (const [id, stream] of this.#open) {
-      if (stream === newest) return;
+      if (stream === newest || looks-- === 0) break;
       this.#open.delete(id);
       if (!stream.used && stream.idle) return;
       stream.used = false;
       this.#open.set(id, stream);
+      if (stream.idle) idle ??= id;
     }
+    if (idle !== undefined) this.#open.delete(idle);
   }
 }
 

@@ -22,6 +22,12 @@ export const OTLP_LIMITS: OtlpLimits = {
   requestRecordsMax: 100_000,
 };
 
+/** Bytes of one string, number or run of white space in OTLP/JSON: more than a record can hold, also all in escapes. */
+export const JSON_TOKEN_BYTES_MAX = 8 * MiB;
+
+/** Streams that one OTLP request may write to: each costs the server as much as a small request of its own. */
+export const REQUEST_STREAMS_MAX = 10_000;
+
 /** Metered bytes of one record (S2). A record of exactly this size is allowed. */
 export const RECORD_METERED_BYTES_MAX = MiB;
 /** Records and metered bytes of one append (S2). */
@@ -62,9 +68,16 @@ export const BLOCK_BYTES_MAX = MiB;
 export const TRANSACTION_BYTES_MAX = 16 * MiB;
 /** Transactions that the engine has and that are not durable yet. */
 export const TRANSACTIONS_IN_FLIGHT_MAX = 2;
+/** Rows in one transaction. A single request that writes more gets a transaction of its own. */
+export const TRANSACTION_ROWS_MAX = 10_000;
 
 /** Work on the main thread yields after this many bytes. The worst input of this size takes 30 ms. */
 export const YIELD_BYTES = MiB;
+/** Such work that begins in one turn of the event loop, all requests together; more waits for a later turn. */
+export const TURN_BYTES = 2 * MiB;
+/** What one request counts as, and one stream that it writes to, besides their bytes. */
+export const TURN_REQUEST_BYTES = 4 * KiB;
+export const TURN_STREAM_BYTES = 2 * KiB;
 
 /** Records and metered bytes of one batch, where S2 limits it. */
 export const READ_BATCH_RECORDS_MAX = 1_000;
@@ -143,6 +156,8 @@ export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;
+/** Streams that begin in one turn of the event loop, on all connections; then nothing more is read in that turn. */
+export const HTTP2_STREAMS_PER_TURN_MAX = 500;
 /**
  * Memory of one HTTP/2 connection, in MiB; above it new streams are refused. Responses that wait for a slow client
  * count: each stream may hold `STREAM_ANSWER_BUFFERED_BYTES_MAX` and a frame of 2 MiB.

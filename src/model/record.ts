@@ -41,7 +41,7 @@ export const OTLP_HEADERS: Readonly<Record<Signal, readonly Header[]>> = {
 /** Metered bytes of a record (S2): 8 + 2 per header + names, values and body. */
 export function meteredBytes(headers: readonly Header[], bodyBytes: number): number {
   let total = 8 + 2 * headers.length + bodyBytes;
-  for (const [name, value] of headers) total += name.length + value.length;
+  for (const header of headers) total += header[0].length + header[1].length;
   return total;
 }
 

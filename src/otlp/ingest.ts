@@ -3,16 +3,16 @@
  * call it.
  */
 
-import { setImmediate as letOthersRun } from 'node:timers/promises';
+import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
-import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../model/limits.ts';
+import { RECORD_METERED_BYTES_MAX, REQUEST_STREAMS_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
 import { draftBlocks } from './draft-blocks.ts';
 import { piecesBytes } from './emit-block.ts';
 import type { IngestResult } from './ingest-result.ts';
-import { type JsonTally, transcodeJson } from './json/transcode.ts';
+import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
 import { type Rejection, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
 import { type RoutePolicy, routeResource } from './routing/route.ts';
@@ -90,6 +90,14 @@ const ENCRYPTED: Rejection = {
   text: 'the stream is encrypted with keys that its clients send, which OTLP cannot do: route to a stream of another basin',
 };
 
+const TOO_MANY_STREAMS: Rejection = {
+  kind: 'too_many_streams',
+  text: `one request writes to at most ${REQUEST_STREAMS_MAX} streams, these are beyond: send them in other requests, or route by an attribute with fewer values`,
+};
+
+/** What routing a resource costs besides the bytes of its head. */
+const RESOURCE_BYTES = 64;
+
 /** Scans for the next requests: they keep the memory of their columns. */
 const idle: RequestScan[] = [];
 const IDLE_MAX = 4;
@@ -98,8 +106,8 @@ const IDLE_MAX = 4;
  * Stores a request. Resolves when everything that was accepted is durable, in one transaction for all streams. A
  * resource or item that can never be stored is rejected in the result, and the rest is committed (OTLP specification,
  * Partial Success). An empty request is accepted without a commit. When all streams are open there is no `await` before
- * the append, so requests of up to `YIELD_BYTES` take effect in the order of the calls; larger ones let others run in
- * between.
+ * the append, unless the turn of the event loop is used up; so requests of up to `YIELD_BYTES` take effect in the order of
+ * the calls. Larger ones let others run in between.
  *
  * @throws TailraceError `bad_proto`, `bad_json`, `too_large`; `permission_denied` when the caller may append to none of
  * the streams; what `takeSpans` throws; what the port throws, except `stream_not_found`. Then nothing of the request is
@@ -112,15 +120,18 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   options: IngestOptions,
 ): Promise<IngestResult> {
   const { signal } = request;
-  const body = request.encoding === 'json' ? transcodeJson(signal, request.body, options.tally) : request.body;
+  const beginning = beginWork(Math.min(request.body.length, YIELD_BYTES));
+  if (beginning !== undefined) await beginning;
+  const transcoding = request.encoding === 'json' ? transcode(signal, request.body, options.tally) : request.body;
+  const body = transcoding instanceof Promise ? await transcoding : transcoding;
   const rejections = new Rejections();
-  const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
   const scan = idle.pop() ?? new RequestScan();
   const scanned = scan.found;
   let total = 0;
+  const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
   try {
     scan.begin(signal, body, options.limits);
-    while (!scan.step()) await letOthersRun();
+    while (!scan.step()) await goOnWithWork(YIELD_BYTES);
     total = countOf(scanned, 0, scanned.itemCount);
     const stamps = stampsOf(options.resourceAttributes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, options.reserve);
@@ -129,11 +140,17 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     const streams = new Map<string, number[]>();
     for (let row = 0; row < scanned.resourceCount; ) {
       row = route(scanned, row, routing, streams, rejections);
-      if (row < scanned.resourceCount) await letOthersRun();
+      if (row < scanned.resourceCount) await goOnWithWork(YIELD_BYTES);
     }
     checkAllowed(scanned, streams, options, rejections);
     if (signal === 'traces') options.takeSpans?.(total - rejections.count);
+    let work = 0;
     for (const [name, rows] of streams) {
+      if (work >= YIELD_BYTES) {
+        await goOnWithWork(YIELD_BYTES);
+        work = 0;
+      }
+      work += TURN_STREAM_BYTES + RESOURCE_BYTES * rows.length;
       const opening = open(port, basin, name);
       const stream = opening instanceof Promise ? await opening : opening;
       if (stream === undefined) rejections.add(NO_STREAM, rowsCount(scanned, rows), name);
@@ -146,6 +163,8 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     if (idle.length < IDLE_MAX) idle.push(scan);
   }
   const filled = appends.filter((append) => append.drafts.length > 0);
+  // Positions are assigned in one go: many streams get a turn of their own.
+  if (filled.length * TURN_STREAM_BYTES > YIELD_BYTES) await goOnWithWork(filled.length * TURN_STREAM_BYTES);
   if (filled.length > 0) await port.append(filled);
   return {
     accepted: total - rejections.count,
@@ -154,6 +173,11 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     message: rejections.message(signal),
     reasons: rejections.reasons(),
   };
+}
+
+/** A large body is transcoded in pieces, between which others run. */
+function transcode(signal: Signal, body: Uint8Array, tally: JsonTally | undefined): Uint8Array | Promise<Uint8Array> {
+  return body.length <= YIELD_BYTES ? transcodeJson(signal, body, tally) : transcodeInTurns(signal, body, tally);
 }
 
 /** What decides where resources go, and what is done to them first. */
@@ -173,7 +197,7 @@ function route(
   let row = first;
   for (; row < scanned.resourceCount && walked < YIELD_BYTES; row++) {
     const head = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
-    walked += head;
+    walked += head + RESOURCE_BYTES;
     // No record with such a head fits, so nothing more has to look at this resource.
     if (head > RECORD_METERED_BYTES_MAX) {
       rejections.add(TOO_LARGE, rowsCount(scanned, [row]));
@@ -185,8 +209,9 @@ function route(
       rejections.add({ kind: 'unroutable', text: found.rejected }, rowsCount(scanned, [row]));
     } else {
       const rows = streams.get(found.stream);
-      if (rows === undefined) streams.set(found.stream, [row]);
-      else rows.push(row);
+      if (rows !== undefined) rows.push(row);
+      else if (streams.size < REQUEST_STREAMS_MAX) streams.set(found.stream, [row]);
+      else rejections.add(TOO_MANY_STREAMS, rowsCount(scanned, [row]), found.stream);
     }
   }
   return row;

@@ -8,7 +8,14 @@ const REASONS_MAX = 16;
 const NAME_CHARS_MAX = 100;
 
 /** The classes of reasons, a closed list: labels of counters. */
-export type RejectionKind = 'unroutable' | 'no_stream' | 'not_allowed' | 'too_large' | 'no_time' | 'encrypted';
+export type RejectionKind =
+  | 'unroutable'
+  | 'no_stream'
+  | 'not_allowed'
+  | 'too_large'
+  | 'no_time'
+  | 'encrypted'
+  | 'too_many_streams';
 
 /** Why something is rejected: its class, and what to tell the sender. */
 export interface Rejection {

@@ -101,13 +101,21 @@ export class JsonCursor {
     return true;
   }
 
-  /** Skips a value of any kind and depth. */
-  skip(): void {
+  /**
+   * Skips a value of any kind and depth, until its end or a little after position `until`. Returns whether it is at the
+   * end; if not, the next call must be to go on.
+   */
+  skip(until: number): boolean {
     const nesting = this.#nesting;
     do {
-      if (this.#enterOrPass(nesting)) continue;
-      this.#leave(nesting);
-    } while (nesting.depth > 0);
+      if (!this.#enterOrPass(nesting)) this.#leave(nesting);
+    } while (nesting.depth > 0 && this.#at < until);
+    return nesting.depth === 0;
+  }
+
+  /** How far it is. */
+  get at(): number {
+    return this.#at;
   }
 
   /** Checks that nothing follows the value. */

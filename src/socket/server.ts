@@ -59,6 +59,8 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     perMessageDeflate: false,
     maxPayload: SOCKET_MESSAGE_BYTES_MAX,
     autoPong: false,
+    // One event a turn: a client can put ten thousand pings into one packet.
+    allowSynchronousEvents: false,
     handleProtocols: (_offered, request) => parseHandshake(request).selected ?? false,
   });
 

@@ -14,7 +14,7 @@
  */
 
 import { assert, TailraceError } from '../model/error.ts';
-import { TRANSACTION_BYTES_MAX } from '../model/limits.ts';
+import { TRANSACTION_BYTES_MAX, TRANSACTION_ROWS_MAX } from '../model/limits.ts';
 import {
   type CommitOptions,
   type Engine,
@@ -178,9 +178,11 @@ export class LatchingEngine implements Engine {
     const usage = this.#estimate(first);
     const group: Pending[] = [];
     let bytes = 0;
+    let rows = 0;
     let rank = first.rank;
     for (const pending of this.#queue) {
-      if (group.length > 0 && bytes + pending.bytes > TRANSACTION_BYTES_MAX) break;
+      rows += pending.writes.length;
+      if (group.length > 0 && (bytes + pending.bytes > TRANSACTION_BYTES_MAX || rows > TRANSACTION_ROWS_MAX)) break;
       const refusal = freeSpace.refusal(bytes + pending.bytes, usage, pending.rank);
       if (refusal !== undefined && pending === first) {
         this.#refuse(refusal);

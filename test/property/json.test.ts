@@ -6,7 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
-import { transcodeJson } from '../../src/otlp/json/transcode.ts';
+import { transcodeInTurns, transcodeJson } from '../../src/otlp/json/transcode.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import fc from '../support/fast-check.ts';
 import { requestText } from '../support/json-arbitraries.ts';
@@ -28,6 +28,38 @@ describe('any request in any spelling', () => {
       }),
       { numRuns: RUNS, seed: SEED },
     );
+  });
+});
+
+describe('in turns', () => {
+  test('any request becomes the same bytes, wherever it pauses and with others at once', async () => {
+    const request = fc.constantFrom(...SIGNALS).chain((signal) => fc.tuple(fc.constant(signal), requestText(signal)));
+    const property = fc.asyncProperty(
+      fc.array(request, { maxLength: 3 }),
+      fc.integer({ min: 1, max: 64 }),
+      async (requests, piece) => {
+        const bodies = requests.map(([signal, text]) => ({ signal, body: Buffer.from(text) }));
+        const paused = bodies.map(({ signal, body }) => transcodeInTurns(signal, body, undefined, piece));
+        const atOnce = bodies.map(({ signal, body }) => Buffer.from(transcodeJson(signal, body)));
+        expect((await Promise.all(paused)).map((bytes) => Buffer.from(bytes))).toEqual(atOnce);
+      },
+    );
+    await fc.assert(property, { numRuns: RUNS / 4, seed: SEED });
+  });
+
+  test('mutated bodies are refused with the same words', async () => {
+    const random = xorshift(SEED);
+    const seeds = SIGNALS.flatMap((signal) => seedBodies(signal).map((body) => ({ signal, body })));
+    for (let i = 0; i < MUTATIONS / 40; i++) {
+      const { signal, body } = pick(seeds, random);
+      const mutated = mutate(body, random);
+      const atOnce = attempt(() => Buffer.from(transcodeJson(signal, mutated)));
+      const paused = await transcodeInTurns(signal, mutated, undefined, 16).then(
+        (bytes) => ({ value: Buffer.from(bytes) }),
+        (error: unknown) => ({ error }),
+      );
+      expect(paused).toEqual(atOnce);
+    }
   });
 });
 

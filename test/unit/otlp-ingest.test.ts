@@ -129,6 +129,22 @@ describe('accepting a request', () => {
     ]);
   });
 
+  test.each([
+    [10_000, 0],
+    [10_001, 1],
+  ])('writes to 10,000 streams and rejects what is beyond: of %d streams %d', async (count, rejected) => {
+    const port = new FakeLog();
+    const body = Buffer.concat(Array.from({ length: count }, (_, i) => Buffer.from([...resource(`s${i}`, log('x'))])));
+    const again = Buffer.from([...resource('s0', log('y'))]);
+    const result = await send(port, Buffer.concat([body, again]), { limits: { requestRecordsMax: 20_000 } });
+    expect(port.appended[0]).toHaveLength(10_000);
+    expect([result.accepted, result.rejected]).toEqual([10_001, rejected]);
+    expect(result.reasons.map(({ kind, stream }) => [kind, stream])).toEqual(
+      rejected === 0 ? [] : [['too_many_streams', 's10000']],
+    );
+    if (rejected > 0) expect(result.message).toMatch(/at most 10000 streams.*send them in other requests/);
+  });
+
   test('names the stream of other resources by the basin’s template', async () => {
     const port = new FakeLog();
     await send(port, nameless(log('1')), { fallback: '{service.name}' });

@@ -7,13 +7,17 @@
 
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
+import { goOnWithWork } from '../../encoding/turns.ts';
 import { zstdDecompress } from '../../encoding/zstd/decompress.ts';
 import { TailraceError } from '../../model/error.ts';
+import { YIELD_BYTES } from '../../model/limits.ts';
 import type { Reservation } from './reservation.ts';
 
 export type ContentEncoding = 'gzip' | 'deflate' | 'zstd';
 
 const SYNC_BYTES_MAX = 32 * 1024;
+/** As much work as a byte is to copy 2^3. */
+const COPIED_BITS = 3;
 const ONE_PIECE_BYTES_MAX = 8 * 1024 * 1024;
 const PIECE_BYTES = 256 * 1024;
 /** No deflate stream grows by more. A declared size above it is a lie. */
@@ -111,6 +115,8 @@ async function inflatePieces(
     engine.destroy();
   }
   if (engine.bytesWritten !== wire.length) throw trailing();
+  // To join many large bodies in one turn would hold up everybody.
+  if (total > YIELD_BYTES) await goOnWithWork(total >> COPIED_BITS);
   return Buffer.concat(pieces, total);
 }
 

@@ -2,6 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
+import { beginWork } from '../../encoding/turns.ts';
 import { TailraceError } from '../../model/error.ts';
 import { CONTROL_BODY_BYTES_MAX } from '../../model/limits.ts';
 import { parseJsonValue } from '../../s2/json-value.ts';
@@ -18,7 +19,7 @@ export async function readJson(exchange: Exchange, deps: BodyDeps): Promise<unkn
   expectJson(exchange);
   const body = await readSmallBody(exchange, deps);
   try {
-    return parse(body.bytes);
+    return await parse(body.bytes);
   } finally {
     body.release();
   }
@@ -30,7 +31,7 @@ export async function readOptionalJson(exchange: Exchange, deps: BodyDeps): Prom
   expectJson(exchange);
   const body = await readSmallBody(exchange, deps);
   try {
-    return body.bytes.length === 0 ? null : parse(body.bytes);
+    return body.bytes.length === 0 ? null : await parse(body.bytes);
   } finally {
     body.release();
   }
@@ -83,7 +84,9 @@ function expectCaller({ auditContext }: Exchange, body: RequestBody, { access }:
   }
 }
 
-function parse(bytes: Uint8Array): unknown {
+async function parse(bytes: Uint8Array): Promise<unknown> {
+  const beginning = beginWork(bytes.length);
+  if (beginning !== undefined) await beginning;
   if (!isUtf8(bytes)) throw new TailraceError('bad_json', 'the body is no UTF-8');
   try {
     return parseJsonValue(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));

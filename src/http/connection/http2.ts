@@ -20,6 +20,7 @@ import {
   HTTP2_RESETS_PER_SECOND_MAX,
   HTTP2_SESSION_MEMORY_MIB_MAX,
   HTTP2_STREAMS_MAX,
+  HTTP2_STREAMS_PER_TURN_MAX,
   HTTP2_WINDOW_BYTES,
   KEEP_ALIVE_TIMEOUT_MS,
   REQUEST_HEADER_BYTES_MAX,
@@ -30,6 +31,7 @@ import {
 import type { ListenerHandlers } from './handlers.ts';
 
 const SWEEP_MS = 1_000;
+const READING = { true: 'readStart', false: 'readStop' } as const;
 /** A GOAWAY without an error, for the highest stream id. */
 const NOTICE = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 /** `:method` and the like. */
@@ -68,6 +70,10 @@ export class Http2 {
   readonly #connections = new Map<object, Http2Connection>();
   #isSweeping = false;
   #isStopping = false;
+  /** Streams that began in this turn of the event loop, on all connections. */
+  #begunInTurn = 0;
+  /** Connections that came after too many of them. */
+  #postponed: Socket[] = [];
 
   constructor(handlers: ListenerHandlers, clock: Clock) {
     this.#clock = clock;
@@ -83,10 +89,12 @@ export class Http2 {
       maxSessionMemory: HTTP2_SESSION_MEMORY_MIB_MAX,
     });
     const request = (awaitsContinue: boolean) => {
-      return (message: Http2ServerRequest): void =>
+      return (message: Http2ServerRequest): void => {
+        // Reset in the same packet: nobody waits for a response.
+        if (message.stream.destroyed) return;
         handlers.request(prepared(message), { version: 2, stream: message.stream }, awaitsContinue);
+      };
     };
-    this.#server.on('stream', (stream) => this.#count(stream));
     this.#server.on('request', request(false));
     this.#server.on('checkContinue', request(true));
     this.#server.on('checkExpectation', request(false));
@@ -94,6 +102,12 @@ export class Http2 {
 
   /** Serves a connection, from bytes that may have been put back into it. */
   take(socket: Socket): void {
+    if (this.#begunInTurn >= HTTP2_STREAMS_PER_TURN_MAX) {
+      this.#postponed.push(socket.off('error', ignore).on('error', ignore));
+      return;
+    }
+    socket.off('error', ignore);
+    if (socket.destroyed) return;
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     // Half a connection is of no use here: without this, the half that a client leaves open would stay.
     socket.allowHalfOpen = false;
@@ -150,6 +164,7 @@ export class Http2 {
     endLater(session);
     // A close follows every error.
     session.on('error', () => {});
+    session.on('stream', (stream: ServerHttp2Stream) => this.#count(connection, stream));
     session.on('ping', () => countControl(connection));
     session.on('remoteSettings', () => countControl(connection));
     session.setLocalWindowSize(HTTP2_WINDOW_BYTES);
@@ -157,9 +172,13 @@ export class Http2 {
     if (!this.#isSweeping) this.#schedule();
   }
 
-  #count(stream: ServerHttp2Stream): void {
-    const connection = stream.session === undefined ? undefined : this.#connections.get(stream.session);
-    if (connection === undefined) return;
+  #count(connection: Http2Connection, stream: ServerHttp2Stream): void {
+    this.#pace();
+    if (stream.destroyed) {
+      // Reset in the packet that opened it, before anybody heard of it.
+      countReset(connection);
+      return;
+    }
     connection.streams++;
     // A stream that its client reset without an error would otherwise wait for ever for what it still has to send.
     stream.once('aborted', () => setImmediate(() => stream.destroy()));
@@ -169,9 +188,25 @@ export class Http2 {
       // Node writes the end of the stream to the socket after this event, in the same turn.
       if (this.#isStopping) setImmediate(() => this.#announceIdle(connection));
       if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
-      connection.resets++;
-      if (connection.resets > HTTP2_RESETS_PER_SECOND_MAX) cutFlood(connection);
+      countReset(connection);
     });
+  }
+
+  /** A packet can hold a thousand requests that are reset at once: when many have come, the rest is read next turn. */
+  #pace(): void {
+    this.#begunInTurn++;
+    if (this.#begunInTurn === 1) setImmediate(() => this.#nextTurn());
+    if (this.#begunInTurn !== HTTP2_STREAMS_PER_TURN_MAX) return;
+    for (const connection of this.#connections.values()) setReading(connection, false);
+  }
+
+  #nextTurn(): void {
+    const wasStopped = this.#begunInTurn >= HTTP2_STREAMS_PER_TURN_MAX;
+    this.#begunInTurn = 0;
+    if (!wasStopped) return;
+    for (const connection of this.#connections.values()) setReading(connection, true);
+    // One by one: what the first ones bring is counted before the next one begins.
+    for (const socket of this.#postponed.splice(0)) setImmediate(() => this.take(socket));
   }
 
   #announceIdle(connection: Http2Connection): void {
@@ -202,6 +237,17 @@ export class Http2 {
     this.#isSweeping = false;
     if (this.#connections.size > 0) this.#schedule();
   }
+}
+
+/**
+ * Stops reading what the system has received, or goes on. Node's sessions read from the handle below the socket, so the
+ * methods of the socket do not do it.
+ */
+function setReading({ session, socket }: Http2Connection, isReading: boolean): void {
+  if (session.destroyed || socket.destroyed) return;
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const call: unknown = typeof handle === 'object' && handle !== null && Reflect.get(handle, READING[`${isReading}`]);
+  if (typeof call === 'function') Reflect.apply(call, handle, []);
 }
 
 /** Handlers read the header Host, as in HTTP/1.1; HTTP/2 has `:authority` instead (RFC 9113, section 8.3.1). */
@@ -256,6 +302,13 @@ function probe(connection: Http2Connection, now: number): void {
   session.ping(() => {
     connection.pingedAt = undefined;
   });
+}
+
+function ignore(): void {}
+
+function countReset(connection: Http2Connection): void {
+  connection.resets++;
+  if (connection.resets > HTTP2_RESETS_PER_SECOND_MAX) cutFlood(connection);
 }
 
 function countControl(connection: Http2Connection): void {

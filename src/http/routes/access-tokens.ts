@@ -11,7 +11,7 @@ import { authorize, type ControlRouteDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { NO_STORE, reply, replyJson } from '../reply.ts';
 import { handlersOf, nameInPath, type Route } from '../router.ts';
-import { pageOf } from '../s2/page-query.ts';
+import { pageOf, turnForPage } from '../s2/page-query.ts';
 
 const PATH = '/v1/access-tokens/{id}';
 
@@ -41,9 +41,11 @@ export function accessTokenRoutes(deps: AccessTokenDeps): readonly Route[] {
   ];
 }
 
-function listTokens(exchange: Exchange, deps: ControlRouteDeps): void {
+async function listTokens(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'list-access-tokens' });
-  const { prefix, startAfter, limit } = pageOf(exchange.query, 'token');
+  const page = pageOf(exchange.query, 'token');
+  await turnForPage(page);
+  const { prefix, startAfter, limit } = page;
   const { tokens, hasMore } = tableOf(deps).list(principal, prefix, startAfter, limit);
   replyJson(exchange, 200, { access_tokens: tokens.map(tokenInfoJson), has_more: hasMore }, deps);
 }

@@ -16,7 +16,7 @@ import { authorize, authorizeUncounted, type ControlRouteDeps } from '../context
 import type { Exchange } from '../exchange.ts';
 import { reply, replyJson } from '../reply.ts';
 import { handlersOf, nameInPath, type Route } from '../router.ts';
-import { pageOf } from '../s2/page-query.ts';
+import { pageOf, turnForPage } from '../s2/page-query.ts';
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/basins/{basin}';
@@ -47,9 +47,11 @@ export function basinRoutes(deps: BasinDeps): readonly Route[] {
   ];
 }
 
-function listBasins(exchange: Exchange, deps: BasinDeps): void {
+async function listBasins(exchange: Exchange, deps: BasinDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'list-basins' });
-  const { prefix, startAfter, limit } = pageOf(exchange.query, 'basin');
+  const page = pageOf(exchange.query, 'basin');
+  await turnForPage(page);
+  const { prefix, startAfter, limit } = page;
   const seen = deps.log.listBasins().filter(({ name }) => principal.allows('list-basins', name));
   const found = seen.filter(({ name }) => name.startsWith(prefix) && name > startAfter);
   const basins = found.slice(0, limit).map(basinInfo);

@@ -14,7 +14,7 @@ import type { Exchange } from '../exchange.ts';
 import { reply, replyJson } from '../reply.ts';
 import { handlersOf, type Route } from '../router.ts';
 import { basinOf, keptName, nameOf, type StreamName } from '../s2/call.ts';
-import { type Page, pageOf } from '../s2/page-query.ts';
+import { type Page, pageOf, turnForPage } from '../s2/page-query.ts';
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/streams/{stream}';
@@ -49,6 +49,7 @@ async function listStreams(exchange: Exchange, deps: StreamDeps): Promise<void> 
   const basin = basinOf(exchange, deps);
   const principal = authorize(exchange, deps, { operation: 'list-streams', basin });
   const page = pageOf(exchange.query, 'stream');
+  await turnForPage(page);
   const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps.log, basin), page, deps.log);
   const rows = streams.map((stream) => streamInfo(stream, principal));
   replyJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);

@@ -3,11 +3,12 @@
  * and acknowledged in their order. The first one that fails ends the session, and nothing after it is looked at.
  */
 
+import { beginWork, inTurns } from '../../encoding/turns.ts';
 import type { Stream } from '../../log/stream.ts';
 import { asTailraceError, TailraceError } from '../../model/error.ts';
 import type { LiveSession } from '../../readers/reader-set.ts';
 import type { AppendInput } from '../../s2/append/input.ts';
-import { decodeAppendInput } from '../../s2/append/proto.ts';
+import { decodeAppendInput, decodingAppendInput } from '../../s2/append/proto.ts';
 import { badFrame, messageOf, type S2sFrame } from '../../s2/frame.ts';
 import { FrameReader } from '../../s2/frame-reader.ts';
 import { auditorOfCommands } from '../audit.ts';
@@ -143,14 +144,28 @@ class AppendSession implements LiveSession {
   }
 
   #admit(message: Buffer): Promise<void> | undefined {
-    const admitted = this.#window.enter(message.length);
-    if (admitted !== undefined) return admitted.then(() => this.#handIn(message));
-    this.#handIn(message);
+    const admitted = this.#window.enter(message.length) ?? beginWork(message.length);
+    return admitted === undefined ? this.#handIn(message) : admitted.then(() => this.#handIn(message));
+  }
+
+  /** Decodes a large message in pieces, between which others run. */
+  #handIn(message: Buffer): Promise<void> | undefined {
+    if (message.length > IN_TURNS_BYTES_MIN) {
+      const input = inTurns(decodingAppendInput(message));
+      return input.then(
+        (decoded) => this.#append(message, () => decoded),
+        (thrown: unknown) =>
+          this.#append(message, () => {
+            throw thrown;
+          }),
+      );
+    }
+    this.#append(message, () => decodeAppendInput(message));
     return undefined;
   }
 
   /** The log judges an input and gives it its place within the call, so whatever follows it comes after it. */
-  #handIn(message: Buffer): void {
+  #append(message: Buffer, decode: () => AppendInput): void {
     const settled = (): void => this.#window.settle(message.length);
     if (!this.#isReading) {
       settled();
@@ -159,7 +174,7 @@ class AppendSession implements LiveSession {
     const { exchange, call, deps, stream } = this.#parts;
     let audit: ((error?: unknown) => void) | undefined;
     try {
-      const input = inputOf(message);
+      const input = inputOf(decode);
       expectAppendable(exchange, call, input.records);
       audit = auditorOfCommands(exchange, input.records, deps);
       const { accepted, done } = deps.log.tryAppendRecords({ stream, ...input, encryptionKey: call.encryptionKey });
@@ -226,12 +241,15 @@ class AppendSession implements LiveSession {
   }
 }
 
+/** Of a smaller message, also the worst one is decoded in a few milliseconds. */
+const IN_TURNS_BYTES_MIN = 128 * 1024;
+
 const TOO_SLOW = new TailraceError('request_timeout', 'a frame comes too slowly: send it again');
 
 /** @throws TailraceError `bad_frame`, `invalid` */
-function inputOf(message: Buffer): AppendInput {
+function inputOf(decode: () => AppendInput): AppendInput {
   try {
-    return decodeAppendInput(message);
+    return decode();
   } catch (thrown) {
     if (thrown instanceof TailraceError && thrown.code === 'bad_proto') throw badFrame(thrown.message, thrown);
     throw thrown;

@@ -1,13 +1,14 @@
 /** One batch, one response: JSON or protobuf in, JSON or protobuf out. */
 
+import { beginWork, goOnWithWork, inTurns } from '../../encoding/turns.ts';
 import { checkBatch } from '../../log/check-batch.ts';
 import { TailraceError } from '../../model/error.ts';
-import { APPEND_JSON_BODY_BYTES_MAX, APPEND_PROTO_BODY_BYTES_MAX } from '../../model/limits.ts';
+import { APPEND_JSON_BODY_BYTES_MAX, APPEND_PROTO_BODY_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { AppendAck } from '../../model/position.ts';
 import { appendAckJson, encodeAppendAck } from '../../s2/append/ack.ts';
 import type { AppendInput } from '../../s2/append/input.ts';
-import { parseAppendJson } from '../../s2/append/json.ts';
-import { decodeAppendInput } from '../../s2/append/proto.ts';
+import { parsingAppendJson } from '../../s2/append/json.ts';
+import { decodingAppendInput } from '../../s2/append/proto.ts';
 import { auditorOfCommands } from '../audit.ts';
 import { type RequestBody, readBody } from '../body/read-body.ts';
 import type { RecordDeps } from '../context.ts';
@@ -24,7 +25,11 @@ export async function appendUnary(exchange: Exchange, call: AppendCall, deps: Re
   if (!isProto) expectJson(exchange);
   const body = await readAppendBody(exchange, isProto, deps);
   try {
-    const input = isProto ? decodeAppendInput(body.bytes) : parseAppendJson(body.bytes, call.format);
+    const beginning = beginWork(body.bytes.length);
+    if (beginning !== undefined) await beginning;
+    const input = await inTurns(isProto ? decodingAppendInput(body.bytes) : parsingAppendJson(body.bytes, call.format));
+    // What follows is not cut into pieces.
+    if (body.bytes.length > YIELD_BYTES) await goOnWithWork(body.bytes.length);
     await append(exchange, call, input, deps);
   } finally {
     body.release();

@@ -1,10 +1,13 @@
 /** The query of a list call, parsed and checked. */
 
 import { z } from 'zod';
+import { beginWork } from '../../encoding/turns.ts';
 import { TailraceError } from '../../model/error.ts';
 import { BASIN_NAME_BYTES_MAX, STREAM_NAME_BYTES_MAX, TOKEN_ID_BYTES_MAX } from '../../model/limits.ts';
 
 const PAGE_MAX = 1_000;
+/** What one thing in a list counts as, in bytes of work. */
+const LISTED_BYTES = 256;
 const BASIN_PART = /^([a-z0-9][a-z0-9-]*)?$/;
 
 export interface Page {
@@ -28,6 +31,12 @@ export function pageOf(query: string, kind: keyof typeof PAGES): Page {
   }
   const [issue] = parsed.error.issues;
   throw new TailraceError('bad_query', `\`${String(issue?.path[0])}\`: ${issue?.message}`);
+}
+
+/** Takes a share of a turn of the event loop for a page: those of hundreds of callers do not fit into one. */
+export async function turnForPage({ limit }: Page): Promise<void> {
+  const beginning = beginWork(limit * LISTED_BYTES);
+  if (beginning !== undefined) await beginning;
 }
 
 function single(params: URLSearchParams, name: string): string | undefined {

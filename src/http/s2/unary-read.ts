@@ -1,5 +1,6 @@
 /** A read that gets one response: at once, or as soon as there is something. */
 
+import { beginWork } from '../../encoding/turns.ts';
 import type { LogRead } from '../../log/open-reads.ts';
 import type { RecordsEvent } from '../../log/read.ts';
 import type { TailraceError } from '../../model/error.ts';
@@ -39,6 +40,8 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     const read = await startCalledRead(call, unaryRange(call.range), abort.signal, deps);
     const parts = await collect(read, onWait);
     if (ended !== undefined) throw ended;
+    const work = beginWork(bytesOf(parts));
+    if (work !== undefined) await work;
     const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
     const tail = parts.at(-1)?.tail;
     const body = isProto ? readBatchProto(parts, tail) : readBatchJson(parts, call.format, tail);
@@ -48,6 +51,11 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     leave();
     forget();
   }
+}
+
+/** What is stored of a batch; to write it as JSON takes a few times as long as to read it. */
+function bytesOf(parts: readonly RecordsEvent[]): number {
+  return parts.reduce((bytes, { block }) => bytes + block.header.rawBytes, 0);
 }
 
 /** One response holds one batch, and no client waits for ever. */

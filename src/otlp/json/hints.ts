@@ -2,10 +2,10 @@
 
 import { TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
-import { skipValue } from './skip.ts';
+import { expectValue } from './skip.ts';
 import { innerKeys } from './tables.ts';
-import { COMMA, copyText, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './text.ts';
-import { START, type TranscodeBuffer } from './transcode-buffer.ts';
+import { OPEN_BRACKET } from './text.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 /** How a request looks. */
 const SHAPES: Readonly<Record<Signal, string>> = {
@@ -21,8 +21,6 @@ const KEYS: Readonly<Record<Signal, string>> = {
 
 /** Keys below the top of a request. */
 const INNER_KEYS: ReadonlySet<string> = new Set(innerKeys());
-/** How many keys are looked at for a hint. */
-const KEYS_MAX = 32;
 const KEY_CHARS_MAX = 40;
 
 /** The error for a body that is not an object: it is empty, an array, or in another encoding. */
@@ -40,7 +38,7 @@ export function explainNoObject(buffer: TranscodeBuffer, at: number, signal: Sig
   if (view.getUint8(at) === OPEN_BRACKET) {
     return hint(`the body is an array: send one object ${SHAPES[signal]}`);
   }
-  skipValue(buffer, at, 0);
+  expectValue(buffer, at);
   return hint(`the body must be one object ${SHAPES[signal]}`);
 }
 
@@ -48,8 +46,7 @@ export function explainNoObject(buffer: TranscodeBuffer, at: number, signal: Sig
  * Checks an object that gave no output: it is fine when it is empty or has the known key.
  * @throws TailraceError `bad_json` when all its keys are unknown; the message depends on what they look like.
  */
-export function explainEmpty(buffer: TranscodeBuffer, brace: number, signal: Signal): void {
-  const keys = topLevelKeys(buffer, brace);
+export function explainEmpty({ topKeys: keys }: TranscodeBuffer, signal: Signal): void {
   if (keys.length === 0 || keys.includes(KEYS[signal])) return;
   for (const key of keys) {
     const meant = meantSignal(key);
@@ -64,21 +61,6 @@ export function explainEmpty(buffer: TranscodeBuffer, brace: number, signal: Sig
   const inner = keys.find(isInnerKey);
   if (inner !== undefined) throw hint(`${inner} cannot stand alone: wrap it as in ${SHAPES[signal]}`);
   throw hint(`it has no key that is known here (${keys.slice(0, 3).map(shorten).join(', ')}): send ${SHAPES[signal]}`);
-}
-
-/** The keys of an object that was read already and gave no output. */
-function topLevelKeys(buffer: TranscodeBuffer, brace: number): readonly string[] {
-  const keys: string[] = [];
-  let at = brace;
-  do {
-    at = skipSpace(buffer, at + 1);
-    if (buffer.view.getUint8(at) !== QUOTE) break;
-    const after = copyText(buffer, at + 1, START);
-    keys.push(buffer.text(START, buffer.out));
-    buffer.out = START;
-    at = skipSpace(buffer, skipValue(buffer, skipColon(buffer, after), 1));
-  } while (keys.length < KEYS_MAX && buffer.view.getUint8(at) === COMMA);
-  return keys;
 }
 
 /** The signal whose key this is, in any spelling. */

@@ -5,7 +5,7 @@ import { readId } from './bytes.ts';
 import { syntaxFault, tooDeep, valueFault } from './fault.ts';
 import { readPlainAttribute, readPlainValue } from './plain-attribute.ts';
 import { readScalar, writeTag, wrongKind } from './scalar.ts';
-import { skipNull, skipValue } from './skip.ts';
+import { skipNull, skipRest, skipValue } from './skip.ts';
 import {
   ANY_VALUE,
   FIELDS,
@@ -37,50 +37,83 @@ import {
   skipSpace,
   writeLength,
 } from './text.ts';
-import type { TranscodeBuffer } from './transcode-buffer.ts';
+import { MOVED_BITS, type TranscodeBuffer } from './transcode-buffer.ts';
 
 const LOWER_N = 0x6e;
 const A_KEY = 'a key in double quotes';
+/** So many keys of a request are kept for messages of errors, and so many bytes of each. */
+const TOP_KEYS_MAX = 32;
+const TOP_KEY_BYTES_MAX = 200;
 
 const fields = FIELDS;
 
 /**
  * Writes the fields of the object at level `depth` whose first byte after the brace is at `at`; returns the position
- * after its closing brace.
+ * after its closing brace, or `PAUSED`: then `resume` goes on.
  * @throws TailraceError `bad_json`.
  */
 export function readMessage(buffer: TranscodeBuffer, at: number, type: number, depth: number): number {
-  let seen = 0;
-  let byte = buffer.view.getUint8(at);
-  if (byte <= SPACE) {
-    at = skipSpace(buffer, at);
-    byte = buffer.view.getUint8(at);
-  }
-  if (byte === CLOSE_BRACE) return at + 1;
+  at = skipSpace(buffer, at);
+  if (buffer.view.getUint8(at) === CLOSE_BRACE) return at + 1;
+  return readFields(buffer, at, type, depth, 0, false);
+}
+
+/**
+ * Goes on where `readMessage` paused; returns what it would have returned.
+ * @throws TailraceError `bad_json`.
+ */
+export function resume(buffer: TranscodeBuffer): number {
+  const frame = buffer.frames.pop();
+  if (frame === undefined) return buffer.pausedAt;
+  const at = resume(buffer);
+  if (at < 0) return buffer.keep(frame);
+  if (frame.kind === 'fields') return readFields(buffer, at, frame.type, frame.depth, frame.seen, true);
+  if (frame.kind === 'length') return endLength(buffer, at, frame.start);
+  if (frame.kind === 'skip') return skipRest(buffer, at, frame.depth, frame.level);
+  return readElements(buffer, at, frame, true);
+}
+
+/** Begins at the first key, or goes on after a value. */
+function readFields(
+  buffer: TranscodeBuffer,
+  at: number,
+  type: number,
+  depth: number,
+  seen: number,
+  isAfterValue: boolean,
+): number {
+  let byte = QUOTE;
+  if (!isAfterValue) byte = buffer.view.getUint8(at);
   for (;;) {
-    if (byte !== QUOTE) throw syntaxFault(buffer, at, A_KEY);
-    at = buffer.ensure(at + 1);
-    let field = findField(buffer.view, at, type);
-    if (field !== NONE) {
-      at = skipColon(buffer, at + (fields[field + KEY_BYTES] as number));
-    } else {
-      field = findOddField(buffer, at, type);
-      at = skipColon(buffer, buffer.afterKey);
-    }
-    if (field === NONE) {
-      at = skipValue(buffer, at, depth);
-    } else {
-      const mask = fields[field + MASK] as number;
-      const isNull = buffer.view.getUint8(at) === LOWER_N;
-      if ((seen & mask) !== 0) checkRepeat(buffer, at, field, seen, isNull);
-      if (isNull) {
-        // Null means the default value, and does not set a member of a oneof. The key still may not come again.
-        at = skipNull(buffer, at);
-        seen |= fields[field + OWN] as number;
+    if (isAfterValue) isAfterValue = false;
+    else {
+      if (byte !== QUOTE) throw syntaxFault(buffer, at, A_KEY);
+      at = buffer.ensure(at + 1);
+      let field = findField(buffer.view, at, type);
+      if (field !== NONE) {
+        at = skipColon(buffer, at + (fields[field + KEY_BYTES] as number));
+        if (depth === 1) noteKey(buffer, keyOf(field));
       } else {
-        at = readField(buffer, at, field, depth);
-        seen |= mask;
+        field = findOddField(buffer, at, type, depth);
+        at = skipColon(buffer, buffer.afterKey);
       }
+      if (field === NONE) {
+        at = skipValue(buffer, at, depth);
+      } else {
+        const mask = fields[field + MASK] as number;
+        const isNull = buffer.view.getUint8(at) === LOWER_N;
+        if ((seen & mask) !== 0) checkRepeat(buffer, at, field, seen, isNull);
+        if (isNull) {
+          // Null means the default value, and does not set a member of a oneof. The key still may not come again.
+          at = skipNull(buffer, at);
+          seen |= fields[field + OWN] as number;
+        } else {
+          at = readField(buffer, at, field, depth);
+          seen |= mask;
+        }
+      }
+      if (at < 0) return buffer.keep({ kind: 'fields', type, depth, seen });
+      if (at >= buffer.pauseAt) return buffer.pause(at, { kind: 'fields', type, depth, seen });
     }
     byte = buffer.view.getUint8(at);
     if (byte <= SPACE) {
@@ -97,14 +130,20 @@ export function readMessage(buffer: TranscodeBuffer, at: number, type: number, d
   }
 }
 
+/** The first keys of a request are kept for the message of an error. */
+function noteKey({ topKeys }: TranscodeBuffer, key: string): void {
+  if (topKeys.length < TOP_KEYS_MAX) topKeys.push(key);
+}
+
 /**
  * The field of a key that no field matches byte by byte: with escapes it may still be known. Sets `buffer.afterKey`.
  */
-function findOddField(buffer: TranscodeBuffer, at: number, type: number): number {
+function findOddField(buffer: TranscodeBuffer, at: number, type: number, depth: number): number {
   const out = buffer.out;
   buffer.afterKey = copyText(buffer, at, out);
   const length = buffer.out - out;
   buffer.out = out;
+  if (depth === 1) noteKey(buffer, buffer.text(out, out + Math.min(length, TOP_KEY_BYTES_MAX)));
   if (length === buffer.afterKey - 1 - at) return NONE;
   buffer.view.setUint8(out + length, QUOTE);
   const field = findField(buffer.view, out, type);
@@ -163,34 +202,45 @@ function readChild(buffer: TranscodeBuffer, at: number, field: number, depth: nu
     }
     buffer.out = start;
   }
-  return endLength(buffer, readMessage(buffer, at, type, depth + 1), start);
+  const after = readMessage(buffer, at, type, depth + 1);
+  return after < 0 ? buffer.keep({ kind: 'length', start }) : endLength(buffer, after, start);
 }
 
 /** Fills in the length before `start`; returns the position of the input at `at`, which may have moved. */
 function endLength(buffer: TranscodeBuffer, at: number, start: number): number {
-  const moved = buffer.out - start < 0x80 ? at : buffer.ensure(at);
+  const length = buffer.out - start;
+  if (length < 0x80) {
+    writeLength(buffer, start);
+    return at;
+  }
+  const moved = buffer.ensure(at);
+  // Moving what was written is work too, and each level of nesting moves it again.
+  buffer.pauseAt -= length >> MOVED_BITS;
   writeLength(buffer, start);
   return moved;
 }
 
-function readArray(buffer: TranscodeBuffer, at: number, field: number, kind: number, depth: number): number {
+function readArray(buffer: TranscodeBuffer, at: number, field: number, element: number, depth: number): number {
   at = skipSpace(buffer, at);
   if (buffer.view.getUint8(at) === CLOSE_BRACKET) return at + 1;
-  const packed = kind !== MESSAGE && kind !== STRING;
+  const packed = element !== MESSAGE && element !== STRING;
   if (packed) writeTag(buffer, field);
-  const start = packed ? ++buffer.out : 0;
+  return readElements(buffer, at, { field, element, depth, start: packed ? ++buffer.out : 0 }, false);
+}
+
+/** Begins at the first element, or goes on after one. `start` is where packed elements begin; 0 for others. */
+function readElements(
+  buffer: TranscodeBuffer,
+  at: number,
+  { field, element, depth, start }: { field: number; element: number; depth: number; start: number },
+  isAfterValue: boolean,
+): number {
   for (;;) {
-    at = buffer.ensure(at);
-    const byte = buffer.view.getUint8(at);
-    if (kind === MESSAGE) {
-      if (byte !== OPEN_BRACE) throw wrongKind(buffer, at, field);
-      at = readChild(buffer, at + 1, field, depth);
-    } else if (kind === STRING) {
-      if (byte !== QUOTE) throw wrongKind(buffer, at, field);
-      writeTag(buffer, field);
-      at = readString(buffer, at + 1);
-    } else {
-      at = readScalar(buffer, at, field, kind);
+    if (isAfterValue) isAfterValue = false;
+    else {
+      at = readElement(buffer, buffer.ensure(at), field, element, depth);
+      if (at < 0) return buffer.keep({ kind: 'elements', field, element, depth, start });
+      if (at >= buffer.pauseAt) return buffer.pause(at, { kind: 'elements', field, element, depth, start });
     }
     at = skipSpace(buffer, at);
     const next = buffer.view.getUint8(at);
@@ -198,5 +248,17 @@ function readArray(buffer: TranscodeBuffer, at: number, field: number, kind: num
     if (next !== COMMA) throw syntaxFault(buffer, at, "',' or ']'");
     at = skipSpace(buffer, at + 1);
   }
-  return packed ? endLength(buffer, at + 1, start) : at + 1;
+  return start > 0 ? endLength(buffer, at + 1, start) : at + 1;
+}
+
+function readElement(buffer: TranscodeBuffer, at: number, field: number, element: number, depth: number): number {
+  const byte = buffer.view.getUint8(at);
+  if (element === MESSAGE) {
+    if (byte !== OPEN_BRACE) throw wrongKind(buffer, at, field);
+    return readChild(buffer, at + 1, field, depth);
+  }
+  if (element !== STRING) return readScalar(buffer, at, field, element);
+  if (byte !== QUOTE) throw wrongKind(buffer, at, field);
+  writeTag(buffer, field);
+  return readString(buffer, at + 1);
 }

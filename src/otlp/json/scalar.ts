@@ -4,7 +4,7 @@ import { readBase64 } from './bytes.ts';
 import { readDouble } from './doubles.ts';
 import { valueFault } from './fault.ts';
 import { readInteger } from './integers.ts';
-import { skipBoolean, skipValue } from './skip.ts';
+import { expectValue, skipBoolean } from './skip.ts';
 import {
   BASE64,
   BOOL,
@@ -62,7 +62,7 @@ export function readScalar(buffer: TranscodeBuffer, at: number, field: number, k
  * The error for a JSON value of a kind that the key does not take. Throws instead when it is not a JSON value at all.
  */
 export function wrongKind(buffer: TranscodeBuffer, at: number, field: number): Error {
-  skipValue(buffer, at, 0);
+  expectValue(buffer, at);
   return valueFault(buffer, at, keyOf(field), wantedOf(field));
 }
 

@@ -1,6 +1,6 @@
 /** Skips values of unknown keys, which are read as strictly as any JSON. OTLP receivers must ignore unknown fields. */
 
-import { NESTING_MAX } from '../../model/limits.ts';
+import { NESTING_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import { syntaxFault, tooDeep } from './fault.ts';
 import { numberEnd } from './integers.ts';
 import { CLOSE_BRACE, COMMA, copyText, OPEN_BRACE, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './text.ts';
@@ -13,28 +13,46 @@ const FALSE = Buffer.from('false');
 const NULL = Buffer.from('null');
 
 /**
- * Skips the value at `at`, inside an object at level `depth`; returns the position after it.
+ * Skips the value at `at`, inside an object at level `depth`; returns the position after it, or `PAUSED`.
  * @throws TailraceError `bad_json` when it is not JSON, or nested too deep.
  */
 export function skipValue(buffer: TranscodeBuffer, at: number, depth: number): number {
+  return skipLevels(buffer, at, depth, 0, false);
+}
+
+/** Goes on after a value within `level` open brackets. */
+export function skipRest(buffer: TranscodeBuffer, at: number, depth: number, level: number): number {
+  return skipLevels(buffer, at, depth, level, true);
+}
+
+/** Checks that there is a value at `at`, for the message of an error. Of a long one it looks at the beginning only. */
+export function expectValue(buffer: TranscodeBuffer, at: number): void {
+  buffer.pauseAt = at + YIELD_BYTES;
+  skipValue(buffer, at, 0);
+}
+
+function skipLevels(buffer: TranscodeBuffer, at: number, depth: number, level: number, isAfterValue: boolean): number {
   const { open } = buffer;
-  let level = 0;
   for (;;) {
-    const byte = buffer.view.getUint8(at);
-    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-      if (depth + level >= NESTING_MAX) throw tooDeep(buffer, at);
-      // In ASCII a closing brace or bracket is the opening one plus two.
-      const closing = byte + 2;
-      open[level++] = closing;
-      at = skipSpace(buffer, at + 1);
-      if (buffer.view.getUint8(at) !== closing) {
-        if (closing === CLOSE_BRACE) at = skipKey(buffer, at);
-        continue;
+    if (isAfterValue) isAfterValue = false;
+    else {
+      const byte = buffer.view.getUint8(at);
+      if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+        if (depth + level >= NESTING_MAX) throw tooDeep(buffer, at);
+        // In ASCII a closing brace or bracket is the opening one plus two.
+        const closing = byte + 2;
+        open[level++] = closing;
+        at = skipSpace(buffer, at + 1);
+        if (buffer.view.getUint8(at) !== closing) {
+          if (closing === CLOSE_BRACE) at = skipKey(buffer, at);
+          continue;
+        }
+        level--;
+        at++;
+      } else {
+        at = skipScalar(buffer, at, byte);
       }
-      level--;
-      at++;
-    } else {
-      at = skipScalar(buffer, at, byte);
+      if (at >= buffer.pauseAt && level > 0) return buffer.pause(at, { kind: 'skip', depth, level });
     }
     // After a value, its container goes on or ends; a container that ends is itself a value.
     for (;;) {

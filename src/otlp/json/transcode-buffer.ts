@@ -23,6 +23,27 @@ const MARGIN = 64;
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 const BYTES_MIN = 64 * 1024;
 
+/** Reading a byte takes as long as moving 2^3. */
+export const MOVED_BITS = 3;
+/** In place of a position: the reading has paused. */
+const PAUSED = -1;
+
+/**
+ * What a level of the reading goes on with, once a value in it is read: fields of an object, elements of an array, a
+ * length that is to be filled in, an unknown value.
+ */
+export type PausedLevel =
+  | { readonly kind: 'fields'; readonly type: number; readonly depth: number; readonly seen: number }
+  | {
+      readonly kind: 'elements';
+      readonly field: number;
+      readonly element: number;
+      readonly depth: number;
+      readonly start: number;
+    }
+  | { readonly kind: 'length'; readonly start: number }
+  | { readonly kind: 'skip'; readonly depth: number; readonly level: number };
+
 /** State of one transcoding; reused by the next. */
 export class TranscodeBuffer {
   bytes = Buffer.alloc(0);
@@ -39,25 +60,49 @@ export class TranscodeBuffer {
   afterKey = 0;
   /** Closing brackets of the open objects and arrays of an unknown value. */
   readonly open = new Uint8Array(NESTING_MAX + 1);
+  /** The first keys of the request itself, for error messages. */
+  readonly topKeys: string[] = [];
+  /** From this position on, reading pauses after the next value. */
+  pauseAt = Number.POSITIVE_INFINITY;
+  /** Where it paused, and how it goes on: the innermost frame first. */
+  pausedAt = 0;
+  readonly frames: PausedLevel[] = [];
 
   /** Takes a body; returns where it starts. */
   begin(body: Uint8Array): number {
-    const needed = START + MARGIN + (body.length >> 4) + body.length + PADDING;
-    if (needed > this.bytes.length) this.allocate(Math.max(BYTES_MIN, needed, Math.min(2 * needed, KEPT_BYTES_MAX)));
-    this.end = this.bytes.length - PADDING;
-    this.base = this.end - body.length;
-    this.bytes.set(body, this.base);
-    this.out = START;
-    this.enumNames = 0;
+    this.reserve(body.length).set(body);
     return this.base;
   }
 
-  /** A copy of the output, which the caller owns. */
-  result(): Uint8Array {
-    const length = this.out - START;
-    const copy = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-    copy.set(this.bytes.subarray(START, this.out));
-    return copy;
+  /** The place for a body of that length, which the caller must fill before anything is read. */
+  reserve(length: number): Uint8Array {
+    const needed = START + MARGIN + (length >> 4) + length + PADDING;
+    if (needed > this.bytes.length) this.allocate(Math.max(BYTES_MIN, needed, Math.min(2 * needed, KEPT_BYTES_MAX)));
+    this.end = this.bytes.length - PADDING;
+    this.base = this.end - length;
+    this.out = START;
+    this.enumNames = 0;
+    this.topKeys.length = 0;
+    this.pauseAt = Number.POSITIVE_INFINITY;
+    this.frames.length = 0;
+    return this.bytes.subarray(this.base, this.end);
+  }
+
+  /** Keeps what a level of the reading needs to go on. Returns `PAUSED`. */
+  keep(frame: PausedLevel): number {
+    this.frames.push(frame);
+    return PAUSED;
+  }
+
+  /** The same for the innermost level, which pauses at `at`. */
+  pause(at: number, frame: PausedLevel): number {
+    this.pausedAt = at;
+    return this.keep(frame);
+  }
+
+  /** What was written, valid until the next use. */
+  get output(): Uint8Array {
+    return this.bytes.subarray(START, this.out);
   }
 
   /** Bytes as text. Slow: for numbers of unusual forms and for error messages. */
@@ -84,6 +129,7 @@ export class TranscodeBuffer {
     const shift = this.end - end;
     this.bytes.set(bytes.subarray(at, end), at + shift);
     this.base = base + shift;
+    this.pauseAt += shift;
     return at + shift;
   }
 

@@ -3,13 +3,16 @@
  * values allocate nothing.
  */
 
+import { goOnWithWork } from '../../encoding/turns.ts';
+import { JSON_TOKEN_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
 import { syntaxFault } from './fault.ts';
 import { explainEmpty, explainNoObject } from './hints.ts';
-import { readMessage } from './message.ts';
+import { readMessage, resume } from './message.ts';
 import { REQUEST_TYPES } from './tables.ts';
 import { OPEN_BRACE, skipSpace } from './text.ts';
-import { START, TranscodeBuffer } from './transcode-buffer.ts';
+import { TokenLengths } from './token-lengths.ts';
+import { MOVED_BITS, START, TranscodeBuffer } from './transcode-buffer.ts';
 
 /** Counts what requests held that OTLP does not allow and we tolerate. */
 export interface JsonTally {
@@ -17,12 +20,18 @@ export interface JsonTally {
   enumNames: number;
 }
 
-/** Transcoding is synchronous, so one buffer is enough. */
-const buffer = new TranscodeBuffer();
+/** Looking for the ends of tokens is so much faster than reading them. */
+const TOKEN_PIECE = 4;
+
+/** For what is transcoded at once, so one buffer is enough. */
+const atOnce = new TranscodeBuffer();
+/** Settles when no large body is being transcoded: one at a time, since each takes as much memory again. */
+let lastLarge: Promise<unknown> = Promise.resolve();
 
 /**
  * Turns the JSON of an Export request into its protobuf, which the caller owns. Fields come in the order of the JSON;
- * unknown keys are left out. What it tolerated is added to `tally`.
+ * unknown keys are left out. What it tolerated is added to `tally`. Blocks the event loop until it is done: use
+ * `transcodeInTurns` for large bodies.
  *
  * A byte order mark is ignored. An object may hold a key once and a oneof one value; null means the same as absent. At
  * most 64 levels of messages may be nested, as in protobuf; brackets of unknown values count as levels.
@@ -32,24 +41,90 @@ const buffer = new TranscodeBuffer();
  */
 export function transcodeJson(signal: Signal, body: Uint8Array, tally?: JsonTally): Uint8Array {
   try {
-    const type = REQUEST_TYPES[signal];
-    const first = skipSpace(buffer, skipMark(buffer.begin(body)));
-    // A zero after the brace means UTF-16.
-    if (buffer.view.getUint8(first) !== OPEN_BRACE || buffer.view.getUint8(first + 1) === 0) {
-      throw explainNoObject(buffer, first, signal);
-    }
-    const after = skipSpace(buffer, readMessage(buffer, first + 1, type, 1));
-    if (after < buffer.end) throw syntaxFault(buffer, after, 'the end of the body (one object is a request)');
-    if (buffer.out === START) explainEmpty(buffer, first, signal);
-    if (tally !== undefined) tally.enumNames += buffer.enumNames;
-    return buffer.result();
+    const first = atOnce.begin(body);
+    const output = finish(atOnce, begin(atOnce, first, signal), signal, tally);
+    const copy = memoryFor(output);
+    copy.set(output);
+    return copy;
   } finally {
-    buffer.release();
+    atOnce.release();
   }
 }
 
+/**
+ * The same in pieces, between which others run. The body must not change meanwhile.
+ * @throws TailraceError also `too_large`, for a single value of many megabytes
+ */
+export function transcodeInTurns(
+  signal: Signal,
+  body: Uint8Array,
+  tally?: JsonTally,
+  pieceBytes: number = YIELD_BYTES,
+): Promise<Uint8Array> {
+  const transcoded = lastLarge.then(() => inTurns(signal, body, tally, pieceBytes));
+  lastLarge = transcoded.catch(() => {});
+  return transcoded;
+}
+
+async function inTurns(
+  signal: Signal,
+  body: Uint8Array,
+  tally: JsonTally | undefined,
+  pieceBytes: number,
+): Promise<Uint8Array> {
+  if (body.length > JSON_TOKEN_BYTES_MAX) {
+    const lengths = new TokenLengths(body);
+    do await goOnWithWork(YIELD_BYTES);
+    while (!lengths.step(TOKEN_PIECE * pieceBytes));
+  }
+  const buffer = new TranscodeBuffer();
+  await copyInTurns(body, buffer.reserve(body.length));
+  let at = begin(buffer, buffer.base, signal, pieceBytes);
+  while (at < 0) {
+    await goOnWithWork(YIELD_BYTES);
+    buffer.pauseAt = buffer.pausedAt + pieceBytes;
+    at = resume(buffer);
+  }
+  const output = finish(buffer, at, signal, tally);
+  const copy = memoryFor(output);
+  await copyInTurns(output, copy);
+  return copy;
+}
+
+/** Memory that belongs to the caller of the transcoder. */
+function memoryFor(output: Uint8Array): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(output.length).buffer);
+}
+
+async function copyInTurns(source: Uint8Array, target: Uint8Array): Promise<void> {
+  const piece = YIELD_BYTES << MOVED_BITS;
+  for (let at = 0; at < source.length; at += piece) {
+    await goOnWithWork(YIELD_BYTES);
+    target.set(source.subarray(at, at + piece), at);
+  }
+}
+
+/** Reads the request, up to its end or to where it pauses. */
+function begin(buffer: TranscodeBuffer, start: number, signal: Signal, pauseAfter?: number): number {
+  const first = skipSpace(buffer, skipMark(buffer, start));
+  // A zero after the brace means UTF-16.
+  if (buffer.view.getUint8(first) !== OPEN_BRACE || buffer.view.getUint8(first + 1) === 0) {
+    throw explainNoObject(buffer, first, signal);
+  }
+  if (pauseAfter !== undefined) buffer.pauseAt = first + pauseAfter;
+  return readMessage(buffer, first + 1, REQUEST_TYPES[signal], 1);
+}
+
+/** Checks that nothing follows the object that ended at `at`; returns the output in the buffer. */
+function finish(buffer: TranscodeBuffer, at: number, signal: Signal, tally: JsonTally | undefined): Uint8Array {
+  const after = skipSpace(buffer, at);
+  if (after < buffer.end) throw syntaxFault(buffer, after, 'the end of the body (one object is a request)');
+  if (buffer.out === START) explainEmpty(buffer, signal);
+  if (tally !== undefined) tally.enumNames += buffer.enumNames;
+  return buffer.output;
+}
+
 /** Returns the position after the byte order mark of UTF-8, which editors on Windows write. */
-function skipMark(at: number): number {
-  const { view } = buffer;
+function skipMark({ view }: TranscodeBuffer, at: number): number {
   return view.getUint8(at) === 0xef && view.getUint8(at + 1) === 0xbb && view.getUint8(at + 2) === 0xbf ? at + 3 : at;
 }

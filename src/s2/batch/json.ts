@@ -4,9 +4,9 @@ import type { Position } from '../../model/position.ts';
 import type { Block } from '../../storage/block/block.ts';
 import type { HeaderVisit } from '../../storage/block/s2-index.ts';
 import type { BatchPart } from './batch-part.ts';
+import { type JsonFormat, JsonText } from './json-text.ts';
 
-/** How bytes become JSON strings: `raw` is lossy UTF-8, `base64` keeps every byte. */
-export type JsonFormat = 'raw' | 'base64';
+export type { JsonFormat } from './json-text.ts';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -64,33 +64,24 @@ class RecordsJson {
   }
 }
 
-/** Writes the headers of records without a view of each: a record may have hundreds of thousands. */
+/** Writes the headers of records without a view or a text of each: a record may have hundreds of thousands. */
 class HeadersJson {
-  readonly #format: JsonFormat;
-  #text = '';
-  #payload: Uint8Array = NOTHING;
-  #bytes: Buffer = NOTHING;
+  readonly #out: JsonText;
 
   constructor(format: JsonFormat) {
-    this.#format = format;
+    this.#out = new JsonText(format);
   }
 
   /** Empty for none. */
   of(block: Block, i: number): string {
-    this.#text = '';
+    const out = this.#out;
+    out.begin();
     block.eachHeader(i, this.#visit);
-    return this.#text === '' ? '' : `,"headers":[${this.#text}]`;
+    const pairs = out.text();
+    return pairs === '' ? '' : `,"headers":[${pairs.slice(1)}]`;
   }
 
-  readonly #visit: HeaderVisit = (payload, nameAt, valueAt, end) => {
-    if (payload !== this.#payload) {
-      this.#payload = payload;
-      this.#bytes = bufferOf(payload);
-    }
-    const name = stringJson(this.#bytes, nameAt, valueAt, this.#format);
-    const pair = `[${name},${stringJson(this.#bytes, valueAt, end, this.#format)}]`;
-    this.#text = this.#text === '' ? pair : `${this.#text},${pair}`;
-  };
+  readonly #visit: HeaderVisit = (payload, nameAt, valueAt, end) => this.#out.pair(payload, nameAt, valueAt, end);
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

@@ -29,13 +29,13 @@ export function writeS2Index(
   let bytes = 0;
   for (const { headers, body } of records) {
     bytes += varintBytes(headers.length) + varintBytes(body.length);
-    for (const [name, value] of headers) bytes += varintBytes(name.length) + varintBytes(value.length);
+    for (const header of headers) bytes += varintBytes(header[0].length) + varintBytes(header[1].length);
   }
   const index = new Uint8Array(bytes);
   let at = 0;
   for (const { headers, body } of records) {
     at = writeVarint(index, at, headers.length);
-    for (const [name, value] of headers) at = writeVarint(index, writeVarint(index, at, name.length), value.length);
+    for (const header of headers) at = writeVarint(index, writeVarint(index, at, header[0].length), header[1].length);
     at = writeVarint(index, at, body.length);
   }
   return index;

@@ -59,7 +59,12 @@ const COMPRESS_BYTES_MIN = 2_048;
 const COMPRESS_ASIDE_BYTES_MIN = 32_768;
 const VARINT_BYTES_MAX = 8;
 
-/** A draft of S2 records. Bodies and headers are not copied: they must not change until the block is sealed. */
+/** With more headers than this in a record they are copied into one part: parts of a few bytes cost more. */
+const HEADERS_APART_MAX = 64;
+/** More bytes than this are copied by a call. */
+const COPY_BYTES_MAX = 32;
+
+/** A draft of S2 records. Bodies and few headers are not copied: they must not change until the block is sealed. */
 export function draftRecords(
   records: readonly {
     readonly timestamp?: number | undefined;
@@ -73,7 +78,8 @@ export function draftRecords(
   for (const [i, { timestamp, headers, body }] of records.entries()) {
     timestamps[i] = timestamp ?? -1;
     metered += meteredBytes(headers, body.length);
-    for (const [name, value] of headers) payload.push(name, value);
+    if (headers.length > HEADERS_APART_MAX) payload.push(joined(headers));
+    else for (const [name, value] of headers) payload.push(name, value);
     payload.push(body);
   }
   return {
@@ -84,6 +90,23 @@ export function draftRecords(
     layout: writeS2Index(records),
     payload,
   };
+}
+
+/** Names and values, back to back. */
+function joined(headers: readonly Header[]): Uint8Array {
+  let bytes = 0;
+  for (const header of headers) bytes += header[0].length + header[1].length;
+  const target = new Uint8Array(bytes);
+  let at = 0;
+  for (const header of headers) at = copy(header[1], target, copy(header[0], target, at));
+  return target;
+}
+
+/** Byte by byte: most of them have a few only. */
+function copy(source: Uint8Array, target: Uint8Array, at: number): number {
+  if (source.length > COPY_BYTES_MAX) target.set(source, at);
+  else for (let i = 0; i < source.length; i++) target[at + i] = source[i] as number;
+  return at + source.length;
 }
 
 /**

@@ -1,0 +1,100 @@
+/**
+ * How work shares the event loop: whoever has much to do takes a share of the current turn before each piece of it, and
+ * waits when others have used the turn up. So a turn stays short however many have something to do at once, and small
+ * work does not wait for the rest of large work. Shares are counted in bytes of work: no clock is read, and the order of
+ * what waits does not depend on how busy the machine is.
+ */
+
+import { TURN_BYTES, YIELD_BYTES } from '../model/limits.ts';
+
+/** Those that wait, first come first. */
+class Line {
+  #waiting: { readonly bytes: number; readonly go: () => void }[] = [];
+  #next = 0;
+
+  wait(bytes: number): Promise<void> {
+    return new Promise((go) => this.#waiting.push({ bytes, go }));
+  }
+
+  /** What the first one needs; undefined when nobody waits. */
+  get bytes(): number | undefined {
+    return this.#waiting[this.#next]?.bytes;
+  }
+
+  letOneGo(): void {
+    this.#waiting[this.#next++]?.go();
+    if (this.#next < this.#waiting.length) return;
+    this.#waiting = [];
+    this.#next = 0;
+  }
+}
+
+/** Work that was begun in this turn. */
+let used = 0;
+let isArmed = false;
+const beginning = new Line();
+const goingOn = new Line();
+
+/**
+ * Takes a share of this turn for work that begins, of about so many bytes. Returns undefined when it fits; otherwise
+ * a promise that must be awaited at once. Those that wait go in the order of the calls.
+ */
+export function beginWork(bytes: number): Promise<void> | undefined {
+  arm();
+  if (beginning.bytes !== undefined || !fits(bytes)) return beginning.wait(bytes);
+  used += bytes;
+  return undefined;
+}
+
+/** Takes a share of a later turn for more of some work: others run in between. */
+export function goOnWithWork(bytes: number): Promise<void> {
+  arm();
+  return goingOn.wait(bytes);
+}
+
+/** Does work that yields after each piece of it: others run between the pieces. */
+export async function inTurns<T>(work: Generator<void, T>): Promise<T> {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+    await goOnWithWork(YIELD_BYTES);
+  }
+}
+
+/** Does work that could be done in turns, at once. */
+export function atOnce<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+  }
+}
+
+function arm(): void {
+  if (isArmed) return;
+  isArmed = true;
+  setImmediate(newTurn);
+}
+
+function newTurn(): void {
+  isArmed = false;
+  used = 0;
+  // One that goes on comes first, so that it ends however many begin.
+  if (goingOn.bytes !== undefined) letGo(goingOn);
+  letGoWhileTheyFit(beginning);
+  letGoWhileTheyFit(goingOn);
+  if (used > 0) arm();
+}
+
+function letGoWhileTheyFit(line: Line): void {
+  while (line.bytes !== undefined && fits(line.bytes)) letGo(line);
+}
+
+function letGo(line: Line): void {
+  used += line.bytes ?? 0;
+  line.letOneGo();
+}
+
+/** However large it is, one piece fits into a turn of its own. */
+function fits(bytes: number): boolean {
+  return used === 0 || used + bytes <= TURN_BYTES;
+}
