@@ -21,7 +21,7 @@ import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
-import { STREAMS_COUNTED_MAX } from './model/limits.ts';
+import { STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import { ReaderSet } from './readers/reader-set.ts';
@@ -101,6 +101,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Ta
   const readers = new ReaderSet({ clock, pool });
   const socketServer = createSocketServer({ log, access, defaultBasin, readers, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
+  const strangers = new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
   const httpServer = new HttpServer({
     log,
     usage,
@@ -116,6 +117,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Ta
     backups: new Backups({ engine, file: storeFile, now: () => clock.now() }),
     reading: {
       budget,
+      strangers,
       pool,
       watch: new UploadWatch(clock),
       wireBytesMax: config.wireBytesMax,

@@ -34,12 +34,19 @@ export const APPEND_PROTO_BODY_BYTES_MAX = 2 * MiB;
 export const UNARY_WAIT_MS_MAX = 60_000;
 /** Bytes of the body of a control plane call. */
 export const CONTROL_BODY_BYTES_MAX = MiB;
+/** Bytes of the body that shows a token to exchange: it comes from a caller who is not known yet. */
+export const EXCHANGE_BODY_BYTES_MAX = 16 * KiB;
 /** Bytes of a fencing token and of a request token (S2). */
 export const FENCING_TOKEN_BYTES_MAX = 36;
 export const REQUEST_TOKEN_BYTES_MAX = 36;
-/** Bytes in flight in the whole process, and how many a request of unknown length reserves at first. */
+/** Bytes in flight in the whole process. One caller may hold so many times what is free after that. */
 export const MEMORY_LIMIT_BYTES = 512 * MiB;
-export const RESERVE_UNKNOWN_BYTES = MiB;
+export const MEMORY_SHARE_PER_FREE = 4;
+/** Bytes in flight of requests whose caller is not known yet; they take nothing from those of callers. */
+export const STRANGERS_MEMORY_BYTES_MAX = 8 * MiB;
+/** The first buffer of a body that does not come at once, and how many times larger each further one is. */
+export const BODY_BUFFER_BYTES = 64 * KiB;
+export const BODY_BUFFER_GROWTH = 4;
 /**
  * Blocks of a zstd body: these, and one more for each so many decompressed bytes that the body may have. An encoder makes
  * fewer: the smallest window makes blocks of 1 KiB, and a flush after each of 100,000 records stays below it in 64 MiB.
