@@ -98,9 +98,9 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Ta
   const { defaultBasin } = config;
   const reporting = { logger, audit, warnings, onFatal };
   const pool = new BufferPool();
-  const readers = new ReaderSet({ clock, pool });
-  const socketServer = createSocketServer({ log, access, defaultBasin, readers, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
+  const readers = new ReaderSet({ clock, pool, memory: budget });
+  const socketServer = createSocketServer({ log, access, defaultBasin, readers, origins, ...reporting });
   const strangers = new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
   const httpServer = new HttpServer({
     log,

@@ -58,6 +58,13 @@ export const CORS_HEADERS_CHARS_MAX = 1_024;
 /** How much more of a refused upload is read before its connection is closed. */
 export const REFUSED_BODY_BYTES_MAX = MiB;
 
+/** Answers with fewer bytes are not counted in the memory of requests: what carries them is larger. */
+export const ANSWER_COUNTED_BYTES_MIN = KiB;
+/** Longest JSON of one byte of a record (`\\u0001`), and of a record besides its bytes. */
+export const JSON_BYTES_PER_BYTE_MAX = 6;
+export const JSON_BYTES_PER_RECORD = 64;
+/** Texts of answers from this length on are sent as bytes: Node would copy them once more. */
+export const ANSWER_TEXT_CHARS_MAX = 16 * KiB;
 /** Bytes of an OTLP response; messages in it are shortened to stay below. */
 export const ANSWER_BYTES_MAX = 4 * MiB;
 /** Characters of one message for people in a response. */
@@ -143,14 +150,16 @@ export const REQUEST_HEADERS_MAX = 200;
 export const REQUEST_HEADER_BYTES_MAX = 32 * KiB;
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** Requests of one HTTP/1.1 connection that are under way; those behind them wait, and their bytes are not looked at. */
+export const HTTP1_REQUESTS_UNDER_WAY_MAX = 4;
 /** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;
 /**
  * Memory of one HTTP/2 connection, in MiB; above it new streams are refused. Responses that wait for a slow client
- * count: each stream may hold `STREAM_ANSWER_BUFFERED_BYTES_MAX` and a frame of 2 MiB.
+ * count. Those of all connections are bounded by `MEMORY_LIMIT_BYTES`.
  */
-export const HTTP2_SESSION_MEMORY_MIB_MAX = 1_024;
+export const HTTP2_SESSION_MEMORY_MIB_MAX = 128;
 /** An HTTP/2 connection that sends more per second is closed: stream resets; PING and SETTINGS frames. */
 export const HTTP2_RESETS_PER_SECOND_MAX = 500;
 export const HTTP2_CONTROL_FRAMES_PER_SECOND_MAX = 5_000;
