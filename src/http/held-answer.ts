@@ -16,6 +16,14 @@ interface HeldAnswer {
 const answers = new WeakMap<Exchange, HeldAnswer>();
 
 /**
+ * Looks whether there is memory for an answer of this size, before work is done for it; takes none.
+ * @throws TailraceError `overloaded`
+ */
+export function expectAnswerRoom(exchange: Exchange, bytes: number, memory: RequestMemory): void {
+  reservationFor(exchange, memory).expectRoomFor(bytes);
+}
+
+/**
  * Reserves memory for an answer that is about to be made, until it has left.
  * @throws TailraceError `overloaded`
  */

@@ -16,7 +16,7 @@ import { readBatchJson } from '../../s2/batch/json.ts';
 import { readBatchProto } from '../../s2/batch/proto.ts';
 import type { RecordDeps } from '../context.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
-import { reserveAnswer } from '../held-answer.ts';
+import { expectAnswerRoom, reserveAnswer } from '../held-answer.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
 import { startCalledRead } from './start-read.ts';
@@ -28,6 +28,9 @@ type RecordsEvent = ReadEvent & { readonly type: 'records' };
  *   the token ends while it waits; `overloaded` when there is no memory for the answer
  */
 export async function readUnary(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
+  const range = unaryRange(call.range);
+  const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
+  expectAnswerRoom(exchange, isProto ? range.bytes : range.bytes * JSON_BYTES_PER_BYTE_MAX, deps.replyContext.memory);
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   const forget = onceOver(exchange, stop);
@@ -46,11 +49,10 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     };
   };
   try {
-    const read = await startCalledRead(call, unaryRange(call.range), abort.signal, deps);
+    const read = await startCalledRead(call, range, abort.signal, deps);
     const reserve = (bytes: number): void => reserveAnswer(exchange, bytes, deps.replyContext.memory);
     const parts = await collect(read, onWait, reserve);
     if (ended !== undefined) throw ended;
-    const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
     if (!isProto) {
       reserve(meteredBytesOf(parts) * JSON_BYTES_PER_BYTE_MAX + recordsIn(parts) * JSON_BYTES_PER_RECORD);
     }
@@ -65,7 +67,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
 }
 
 /** One answer holds one batch, and nobody waits for ever (S2 API §5.2). */
-function unaryRange(range: ReadRange): ReadRange {
+function unaryRange(range: ReadRange): ReadRange & { readonly bytes: number } {
   return {
     ...range,
     count: Math.min(range.count ?? READ_BATCH_RECORDS_MAX, READ_BATCH_RECORDS_MAX),
