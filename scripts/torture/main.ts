@@ -3,7 +3,13 @@
 /** Each form with what it proves. A form is loaded when it is asked for. */
 const FORMS: Readonly<
   Record<string, { readonly proves: string; readonly load: () => Promise<{ run(): Promise<void> }> }>
-> = {};
+> = {
+  'unread-answers': {
+    proves: 'clients that never read hold bounded memory, and it comes back',
+    load: () => import('./unread-answers.ts'),
+  },
+  starve: { proves: 'neither strangers nor one token keep others from sending', load: () => import('./starve.ts') },
+};
 
 await main(process.argv[2]);
 
