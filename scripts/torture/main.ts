@@ -12,6 +12,11 @@ const FORMS: Readonly<
     proves: 'a full store takes trims and fences, resumes by itself, and loses nothing',
     load: () => import('./full-disk.ts'),
   },
+  'unread-answers': {
+    proves: 'clients that never read hold bounded memory, and it comes back',
+    load: () => import('./unread-answers.ts'),
+  },
+  starve: { proves: 'neither strangers nor one token keep others from sending', load: () => import('./starve.ts') },
 };
 
 await main(process.argv[2]);

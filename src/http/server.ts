@@ -62,7 +62,7 @@ export class HttpServer {
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
     const { access, basinRule, audit, clock, logger, warnings, readers } = parts;
-    const replyContext = { watch: parts.reading.watch, closing: () => this.#closing };
+    const replyContext = { memory: parts.reading, watch: parts.reading.watch, closing: () => this.#closing };
     this.#deps = { access, basinRule, audit, clock, logger, warnings, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#router = new Router(allRoutes({ ...parts, replyContext }));

@@ -1,10 +1,11 @@
 /**
  * One body while it is received. A body that comes as one chunk, as small ones do, is that chunk. Others are copied into
- * a pooled buffer: of the declared size, or one that doubles.
+ * a pooled buffer that grows as they come, up to the declared size.
  */
 
 import type { BufferPool } from '../../encoding/buffer-pool.ts';
 import { TailraceError } from '../../model/error.ts';
+import { BODY_BUFFER_BYTES, BODY_BUFFER_GROWTH } from '../../model/limits.ts';
 import type { HttpRequest } from '../exchange.ts';
 import type { Reservation } from './reservation.ts';
 import type { UploadWatch, Watched } from './upload-watch.ts';
@@ -15,8 +16,6 @@ export interface UploadContext {
   readonly watch: UploadWatch;
   readonly wireBytesMax: number;
 }
-
-const FIRST_BUFFER_BYTES = 64 * 1024;
 
 /** Exists from the first byte of a body until its memory is given back. */
 export class Upload implements Watched {
@@ -95,6 +94,7 @@ export class Upload implements Watched {
     this.received = end;
     if (end > this.#context.wireBytesMax) throw wireTooLarge(this.#context.wireBytesMax);
     if (at === 0 && chunk.length === this.#declared) {
+      this.#reservation.holdAtLeast(chunk.length);
       this.#only = chunk;
       return;
     }
@@ -105,7 +105,8 @@ export class Upload implements Watched {
   #freeUp(used: number, needed: number): void {
     const old = this.#buffer;
     if (old !== undefined && old.length >= needed) return;
-    const bytes = this.#declared ?? Math.max(needed, 2 * used, FIRST_BUFFER_BYTES);
+    const most = this.#declared ?? this.#context.wireBytesMax;
+    const bytes = Math.max(needed, Math.min(most, Math.max(used * BODY_BUFFER_GROWTH, BODY_BUFFER_BYTES)));
     this.#reservation.holdAtLeast(bytes);
     const larger = this.#context.pool.take(bytes);
     if (old !== undefined) {
