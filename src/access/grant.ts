@@ -58,7 +58,7 @@ export function unlimited(id: string): Principal {
   return { id, token: undefined, allows: () => true, absolute: same, shown: same };
 }
 
-/** Who calls where nobody needs a token. */
+/** Who calls where no token is needed. */
 export const ANYONE: Principal = unlimited('anyone');
 
 /** The holder of a token. */

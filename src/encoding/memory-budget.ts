@@ -2,7 +2,7 @@
  * Bytes in flight in the whole process: what requests hold in memory until their response has left.
  *
  * Each holder has a share of it. While much is free, a share is as large as its holder likes; the less is free, the
- * smaller shares are: nobody may hold more than `MEMORY_SHARE_PER_FREE` times what is left free after it. So one holder
+ * smaller shares are: no holder has more than `MEMORY_SHARE_PER_FREE` times what is left free after it. So one holder
  * alone gets four fifths, two get four ninths each, and there is always something left for one who holds nothing yet.
  * Who came first and holds more than is fair now gets nothing more until it has given back. That needs no list of who
  * else is there: each decision looks at two numbers. (Choudhury and Hahne, "Dynamic Queue Length Thresholds for
@@ -28,13 +28,13 @@ export class MemoryBudget {
 
   /** Takes this many bytes, or returns false and takes none. Without a holder, only the sum counts. */
   tryReserve(bytes: number, holder?: string): boolean {
-    if (!this.hasRoom(bytes, holder)) return false;
+    if (!this.wouldFit(bytes, holder)) return false;
     this.take(bytes, holder);
     return true;
   }
 
   /** Whether this many bytes could be reserved now. */
-  hasRoom(bytes: number, holder?: string): boolean {
+  wouldFit(bytes: number, holder?: string): boolean {
     const free = this.limitBytes - this.#usedBytes - bytes;
     if (free < 0) return false;
     if (holder === undefined || bytes === 0) return true;

@@ -19,8 +19,8 @@ const answers = new WeakMap<Exchange, HeldAnswer>();
  * Looks whether there is memory for an answer of this size, before work is done for it; takes none.
  * @throws TailraceError `overloaded`
  */
-export function expectAnswerRoom(exchange: Exchange, bytes: number, memory: RequestMemory): void {
-  reservationFor(exchange, memory).expectRoomFor(bytes);
+export function expectAnswerFits(exchange: Exchange, bytes: number, memory: RequestMemory): void {
+  reservationFor(exchange, memory).expectFits(bytes);
 }
 
 /**

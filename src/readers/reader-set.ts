@@ -159,7 +159,7 @@ export class ReaderSet {
 
   get #isCrowded(): boolean {
     if (this.#bufferedBytes > READERS_BUFFERED_BYTES_MAX) return true;
-    return this.#memory?.hasRoom(READER_BUFFERED_BYTES_MAX, HOLDER) === false;
+    return this.#memory?.wouldFit(READER_BUFFERED_BYTES_MAX, HOLDER) === false;
   }
 
   async #cutAll(): Promise<void> {

@@ -1,4 +1,4 @@
-/** Memory of requests in flight is shared: nobody, with or without a token, takes what others need to send. */
+/** Memory of requests in flight is shared: no client, with or without a token, takes what others need to send. */
 
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { call, connectRaw, type RawConnection } from '../support/http-call.ts';

@@ -10,10 +10,10 @@ function most(budget: MemoryBudget, holder: string): number {
 }
 
 describe('one holder', () => {
-  test('gets four fifths of a budget that nobody else uses, and not a byte more', () => {
+  test('gets four fifths of a budget that no other uses, and not a byte more', () => {
     const budget = new MemoryBudget(1_000);
-    expect(budget.hasRoom(800, 'first')).toBe(true);
-    expect(budget.hasRoom(801, 'first')).toBe(false);
+    expect(budget.wouldFit(800, 'first')).toBe(true);
+    expect(budget.wouldFit(801, 'first')).toBe(false);
     expect(budget.tryReserve(801, 'first')).toBe(false);
     expect(budget.tryReserve(800, 'first')).toBe(true);
     expect(budget.tryReserve(0, 'first')).toBe(true);

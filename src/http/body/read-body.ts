@@ -42,7 +42,7 @@ export async function readBody(exchange: Exchange, reading: BodyReading): Promis
   const reservation = reservationFor(exchange, reading);
   let upload: Upload | undefined;
   try {
-    reservation.expectRoomFor(declared ?? 0);
+    reservation.expectFits(declared ?? 0);
     goOn(exchange);
     let bytes: Uint8Array = NOTHING;
     if (declared !== 0) {

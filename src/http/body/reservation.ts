@@ -42,8 +42,8 @@ export class Reservation {
   }
 
   /** @throws TailraceError `overloaded` when so many bytes could not be held now; none are held by this */
-  expectRoomFor(bytes: number): void {
-    if (!this.#budget.hasRoom(bytes, this.#holder)) throw overloaded();
+  expectFits(bytes: number): void {
+    if (!this.#budget.wouldFit(bytes, this.#holder)) throw overloaded();
   }
 
   get held(): number {
@@ -63,7 +63,7 @@ export function reservationFor(exchange: Exchange, { budget, strangers }: Reques
   return new Reservation(isKnown ? budget : strangers, holderOf(exchange));
 }
 
-/** Whose share a request is paid from: its caller's; where nobody shows a token, that of the address. */
+/** Whose share a request is paid from: its caller's; without a token, that of the address. */
 export function holderOf({ auditContext: { caller }, request }: Exchange): string {
   if (caller !== undefined && caller !== ANYONE) return `caller ${caller.id}`;
   return `address ${request.socket.remoteAddress ?? ''}`;

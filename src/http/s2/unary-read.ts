@@ -17,7 +17,7 @@ import { readBatchJson } from '../../s2/batch/json.ts';
 import { readBatchProto } from '../../s2/batch/proto.ts';
 import type { RecordDeps } from '../context.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
-import { expectAnswerRoom, reserveAnswer } from '../held-answer.ts';
+import { expectAnswerFits, reserveAnswer } from '../held-answer.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
 import { startCalledRead } from './start-read.ts';
@@ -29,7 +29,7 @@ import { startCalledRead } from './start-read.ts';
 export async function readUnary(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const range = unaryRange(call.range);
   const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
-  expectAnswerRoom(exchange, isProto ? range.bytes : range.bytes * JSON_BYTES_PER_BYTE_MAX, deps.replyContext.memory);
+  expectAnswerFits(exchange, isProto ? range.bytes : range.bytes * JSON_BYTES_PER_BYTE_MAX, deps.replyContext.memory);
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   const forget = onceOver(exchange, stop);
