@@ -50,7 +50,9 @@ export const MEMORY_LIMIT_BYTES = 512 * MiB;
 export const MEMORY_SHARE_PER_FREE = 4;
 /** Bytes in flight of requests whose caller is not known yet; they take nothing from those of callers. */
 export const STRANGERS_MEMORY_BYTES_MAX = 8 * MiB;
-/** The first buffer of a body that does not come at once, and how many times larger each further one is. */
+/** A body that does not come at once counts in such steps. */
+export const BODY_RESERVED_STEP_BYTES = 64 * KiB;
+/** The first buffer of a body that does not say its length, and how many times larger each further one is. */
 export const BODY_BUFFER_BYTES = 64 * KiB;
 export const BODY_BUFFER_GROWTH = 4;
 /**
