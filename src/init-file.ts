@@ -20,6 +20,7 @@ import { basinNameFault, streamNameFault } from './model/names.ts';
 import type { BasinConfigRequest, StreamConfigRequest } from './model/stream-config.ts';
 import type { TokenRequest } from './model/token-request.ts';
 import { parseBasinConfigRequest, parseStreamConfigRequest } from './s2/config-json.ts';
+import { POLICY_FIELDS } from './s2/otlp-policy-json.ts';
 import { parseTokenRequest } from './s2/token-json.ts';
 
 /** The checked content of a file: none of it can be refused because of its form. */
@@ -151,6 +152,8 @@ const basinConfigShape = z
     create_stream_on_read: z.boolean().nullish(),
     otlp_default_stream: z.string().nullish(),
     oidc: z.unknown().optional(),
+    // Values are checked by the API's own parser.
+    ...Object.fromEntries(POLICY_FIELDS.map((field) => [field, z.unknown().optional()])),
   })
   .nullish();
 

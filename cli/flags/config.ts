@@ -6,6 +6,7 @@ import { TailraceError } from '../../src/model/error.ts';
 import { STORAGE_CLASSES, STREAM_CIPHERS, TIMESTAMPING_MODES } from '../../src/model/stream-config.ts';
 import { byteSize, truth, wholeSeconds } from './arguments.ts';
 import { addOidcFlags, type OidcOptions, oidcOf } from './oidc.ts';
+import { addOtlpPolicyFlags, type OtlpPolicyOptions, otlpPolicyOf, POLICY_LEAVES } from './otlp-policy.ts';
 
 type Retention = { readonly age: number } | { readonly infinite: object };
 
@@ -22,12 +23,11 @@ export interface StreamConfigOptions {
 }
 
 /** What the flags of a basin's configuration parse to. */
-export interface BasinConfigOptions extends StreamConfigOptions, OidcOptions {
+export interface BasinConfigOptions extends StreamConfigOptions, OidcOptions, OtlpPolicyOptions {
   readonly streamCipher?: string;
   readonly cipher?: string;
   readonly createStreamOnAppend?: boolean;
   readonly createStreamOnRead?: boolean;
-  readonly otlpDefaultStream?: string;
 }
 
 const STREAM_LEAVES = [
@@ -38,7 +38,7 @@ const STREAM_LEAVES = [
   'timestamping-uncapped',
   'delete-on-empty-min-age',
 ] as const;
-const BASIN_LEAVES = [...STREAM_LEAVES, 'stream-cipher', 'oidc'] as const;
+const BASIN_LEAVES = [...STREAM_LEAVES, 'stream-cipher', 'oidc', ...POLICY_LEAVES] as const;
 
 /** Adds a flag for each leaf of a stream's configuration. */
 export function addStreamConfigFlags(command: Command, group = 'Configuration:'): Command {
@@ -70,8 +70,8 @@ export function addBasinConfigFlags(command: Command): Command {
         STREAM_CIPHERS,
       ),
     )
-    .addOption(new Option('--cipher <cipher>').choices(STREAM_CIPHERS).hideHelp().conflicts('streamCipher'))
-    .option('--otlp-default-stream <template>', 'stream of OTLP data without s2.stream; empty refuses such data');
+    .addOption(new Option('--cipher <cipher>').choices(STREAM_CIPHERS).hideHelp().conflicts('streamCipher'));
+  addOtlpPolicyFlags(command);
   addOidcFlags(command);
   return addStreamConfigFlags(command, 'Default configuration of streams that are created from now on:');
 }
@@ -107,7 +107,7 @@ export function basinConfigOf(options: BasinConfigOptions): BasinConfigJson {
     stream_cipher: leaf('stream-cipher', options.streamCipher ?? options.cipher),
     create_stream_on_append: options.createStreamOnAppend,
     create_stream_on_read: options.createStreamOnRead,
-    otlp_default_stream: options.otlpDefaultStream,
+    ...otlpPolicyOf(options, leaf),
     oidc: leaf('oidc', oidcOf(options)),
   });
 }

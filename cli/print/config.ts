@@ -16,6 +16,7 @@ export function basinConfigLines(config: BasinConfigJson): string {
     ['create-stream-on-read', shown(config.create_stream_on_read)],
     ['stream-cipher', config.stream_cipher ?? 'none'],
     ...(typeof template === 'string' ? [['otlp-default-stream', template === '' ? 'none' : template] as const] : []),
+    ...policyRows(config),
     ...oidcRows(config.oidc),
     ...streamRows(config.default_stream_config ?? {}),
   ]);
@@ -31,6 +32,27 @@ function oidcRows(oidc: OidcJson | null | undefined): readonly LabelledText[] {
     ['oidc-audience', oidc.audience],
     ['oidc-jwks', oidc.jwks_uri ?? 'kept here'],
   ];
+}
+
+/** Only what is set: most basins have no policy. */
+function policyRows(config: BasinConfigJson): readonly LabelledText[] {
+  const { otlp_dedupe_window: window } = config;
+  const rows: readonly (readonly [string, string | undefined])[] = [
+    ['otlp-service-routing', config.otlp_service_routing == null ? undefined : String(config.otlp_service_routing)],
+    ['otlp-required-attribute', config.otlp_required_resource_attributes?.join(', ')],
+    ['otlp-limits', valuesText(config.otlp_limits)],
+    ['otlp-rates', valuesText(config.otlp_rates)],
+    ['otlp-dedupe-window', window == null ? undefined : formatSpan(window)],
+    ['otlp-drop-attribute', config.otlp_drop_attributes?.join(', ')],
+  ];
+  return rows.flatMap(([label, text]) => (text === undefined ? [] : [[label, text] as const]));
+}
+
+function valuesText(values: Readonly<Record<string, string | number | null>> | null | undefined): string | undefined {
+  if (values == null) return undefined;
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${value ?? 'none'}`)
+    .join(', ');
 }
 
 function streamRows(config: StreamConfigJson): readonly LabelledText[] {

@@ -20,6 +20,15 @@ export interface BasinConfigJson {
   readonly create_stream_on_read?: boolean | null;
   /** The template that names the stream of OTLP data without `s2.stream`. Our own field. */
   readonly otlp_default_stream?: string | null;
+  /** Whether `service.name` names an existing stream. This and the following are the OTLP policy, our own fields. */
+  readonly otlp_service_routing?: boolean | null;
+  readonly otlp_required_resource_attributes?: readonly string[] | null;
+  /** A limit profile, and single values over it; null in it is no limit. */
+  readonly otlp_limits?: Readonly<Record<string, string | number | null>> | null;
+  readonly otlp_rates?: Readonly<Record<string, string | number | null>> | null;
+  /** Seconds. */
+  readonly otlp_dedupe_window?: number | null;
+  readonly otlp_drop_attributes?: readonly string[] | null;
   /** The outside issuer whose tokens may send OTLP data to the basin. Our own field. */
   readonly oidc?: OidcJson | null;
 }

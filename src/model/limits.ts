@@ -215,6 +215,11 @@ export const STAMPED_BYTES_MAX = 16 * MiB;
 export const TOKEN_ATTRIBUTES_MAX = 32;
 export const TOKEN_ATTRIBUTE_BYTES_MAX = 4_096;
 
+/** The OTLP policy of a basin: names of attributes in each of its lists, bytes of one, and seconds of a window. */
+export const POLICY_ATTRIBUTES_MAX = 128;
+export const POLICY_ATTRIBUTE_BYTES_MAX = 256;
+export const DEDUPE_WINDOW_SECONDS_MAX = 86_400;
+
 /** Bytes of names (S2). */
 export const BASIN_NAME_BYTES_MIN = 8;
 export const BASIN_NAME_BYTES_MAX = 48;

@@ -1,5 +1,7 @@
 /** Configuration of basins and streams (S2). */
 
+import { changedPolicy, type OtlpPolicy, type OtlpPolicyRequest } from './otlp-policy.ts';
+
 export type TimestampingMode = 'client-prefer' | 'client-require' | 'arrival';
 export type StorageClass = 'standard' | 'express';
 /** How the records of a stream are encrypted with the caller's key (S2). */
@@ -62,13 +64,17 @@ export interface BasinConfig {
   readonly otlpDefaultStream: string;
   /** Whose tokens, beside our own, may append; undefined for no other. Our own field. */
   readonly oidc: OidcTrust | undefined;
+  /** What it asks of OTLP data; absent when it asks nothing. Our own fields. */
+  readonly otlp?: OtlpPolicy;
 }
 
 /**
  * The settings that a caller sends for a basin. An absent field gets its default; an absent field of our own keeps its
  * value. `oidc` that is present with the value undefined removes the trust.
  */
-export type BasinConfigRequest = Partial<BasinConfig>;
+export interface BasinConfigRequest extends Partial<Omit<BasinConfig, 'otlp'>> {
+  readonly otlp?: OtlpPolicyRequest;
+}
 
 /** A change of a basin (S2): absent keeps, null unsets. Flags cannot be unset: null keeps them too. */
 export interface BasinConfigPatch {
@@ -78,6 +84,7 @@ export interface BasinConfigPatch {
   readonly streamCipher?: StreamCipher | null;
   readonly otlpDefaultStream?: string;
   readonly oidc?: OidcTrust | null;
+  readonly otlp?: OtlpPolicyRequest;
 }
 
 /**
@@ -106,6 +113,7 @@ export function resolveBasinConfig(request: BasinConfigRequest, before?: BasinCo
     streamCipher: request.streamCipher,
     otlpDefaultStream: request.otlpDefaultStream ?? before?.otlpDefaultStream ?? '',
     oidc: 'oidc' in request ? request.oidc : before?.oidc,
+    ...policyPart(before, request.otlp),
   };
 }
 
@@ -135,5 +143,12 @@ export function patchBasinConfig(before: BasinConfig, patch: BasinConfigPatch): 
     streamCipher: streamCipher === undefined ? before.streamCipher : (streamCipher ?? undefined),
     otlpDefaultStream: patch.otlpDefaultStream ?? before.otlpDefaultStream,
     oidc: oidc === undefined ? before.oidc : (oidc ?? undefined),
+    ...policyPart(before, patch.otlp),
   };
+}
+
+/** The policy after a change, as a part of the configuration: nothing where there is none. */
+function policyPart(before: BasinConfig | undefined, request: OtlpPolicyRequest | undefined): { otlp?: OtlpPolicy } {
+  const otlp = request === undefined ? before?.otlp : changedPolicy(before?.otlp, request);
+  return otlp === undefined ? {} : { otlp };
 }

@@ -20,6 +20,7 @@ import {
 } from '../model/stream-config.ts';
 import { parseJsonValue } from './json-value.ts';
 import { oidcJson, oidcShape, trustOf } from './oidc-json.ts';
+import { expectKnownPolicy, policyJson, policyOf, policyShape } from './otlp-policy-json.ts';
 
 /** A JSON integer. S2's go up to 2^64 - 1; one above 2^53 - 1 is clamped to that (`src/http/s2/README.md`). */
 const count = z
@@ -56,6 +57,7 @@ const basinShape = z.object({
   create_stream_on_read: z.boolean().nullish(),
   otlp_default_stream: z.string().refine(isTemplate, TEMPLATE_FAULT).nullish(),
   oidc: oidcShape.nullish(),
+  ...policyShape,
 });
 
 /**
@@ -81,11 +83,12 @@ export function parseBasinConfigRequest(json: unknown): BasinConfigRequest {
     ...flagsOf(shape),
     ...(cipher === undefined || cipher === null ? {} : { streamCipher: cipher }),
     ...(shape.oidc === undefined ? {} : { oidc: shape.oidc === null ? undefined : trustOf(shape.oidc) }),
+    ...policyPart(shape),
   };
 }
 
 /**
- * A change of a basin's configuration: null unsets a leaf, but does not change a flag.
+ * A change of a basin's configuration: null unsets a leaf and a field of its OTLP policy, but does not change a flag.
  * @throws TailraceError `bad_json`, `invalid`
  */
 export function parseBasinConfigPatch(json: unknown): BasinConfigPatch {
@@ -96,6 +99,7 @@ export function parseBasinConfigPatch(json: unknown): BasinConfigPatch {
     ...(streamCipher === undefined ? {} : { streamCipher }),
     ...flagsOf(shape),
     ...(shape.oidc === undefined ? {} : { oidc: shape.oidc === null ? null : trustOf(shape.oidc) }),
+    ...policyPart(shape),
   };
 }
 
@@ -132,6 +136,7 @@ export function basinConfigJson(config: BasinConfig): Record<string, unknown> {
     create_stream_on_read: config.createStreamOnRead,
     otlp_default_stream: config.otlpDefaultStream,
     oidc: config.oidc === undefined ? null : oidcJson(config.oidc),
+    ...policyJson(config.otlp),
   };
 }
 
@@ -181,8 +186,13 @@ function flagsOf(
       ? { createStreamOnAppend: shape.create_stream_on_append }
       : {}),
     ...(typeof shape.create_stream_on_read === 'boolean' ? { createStreamOnRead: shape.create_stream_on_read } : {}),
-    ...(typeof shape.otlp_default_stream === 'string' ? { otlpDefaultStream: shape.otlp_default_stream } : {}),
+    ...(shape.otlp_default_stream === undefined ? {} : { otlpDefaultStream: shape.otlp_default_stream ?? '' }),
   };
+}
+
+function policyPart(shape: BasinShape): Pick<BasinConfigPatch, 'otlp'> {
+  const otlp = policyOf(shape);
+  return otlp === undefined ? {} : { otlp };
 }
 
 function requested({ retentionBytes, ...patch }: StreamConfigPatch): StreamConfigRequest {
@@ -207,7 +217,8 @@ function leavesJson(leaves: StreamConfigRequest): Record<string, unknown> {
 }
 
 /** @throws TailraceError `bad_json` that names the field */
-function shaped<T extends z.ZodType>(shape: T, json: unknown): z.output<T> {
+function shaped<T extends z.ZodObject>(shape: T, json: unknown): z.output<T> {
+  expectKnownPolicy(json, Object.keys(shape.shape));
   const parsed = shape.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -8,6 +8,7 @@
 
 import { Packr } from 'msgpackr';
 import { TailraceError } from '../model/error.ts';
+import type { OtlpPolicy } from '../model/otlp-policy.ts';
 import {
   type BasinConfig,
   type OidcTrust,
@@ -17,9 +18,10 @@ import {
   type StreamConfig,
   TIMESTAMPING_MODES,
 } from '../model/stream-config.ts';
+import { policyFields, readPolicyFields } from './policy-fields.ts';
 
 /** The format version of the whole store. A build refuses a store that is newer. */
-export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 4;
 
 /** Numbers that are assigned once: the next basin and the next stream. */
 export interface CounterRow {
@@ -81,8 +83,9 @@ export interface PendingRow {
 const VERSION = 1;
 /** Form of rows of streams and stream states since format 2. */
 const VERSION_2 = 2;
-/** Form of rows of basins since format 3. */
+/** Form of rows of basins since format 3, and of those with a policy since format 4. */
 const VERSION_3 = 3;
+const VERSION_4 = 4;
 const packr = new Packr({ useRecords: false });
 
 export function encodeFormat(version: number): Uint8Array {
@@ -117,11 +120,12 @@ export function encodeBasin(row: BasinRow): Uint8Array {
     row.requestKey ?? null,
     oidc === undefined ? null : trustFields(oidc),
   ];
-  return encode(fields, VERSION_3);
+  const { otlp } = row.config;
+  return otlp === undefined ? encode(fields, VERSION_3) : encode([...fields, policyFields(otlp)], VERSION_4);
 }
 
 export function decodeBasin(value: Uint8Array): BasinRow {
-  const fields = new FieldReader(value, 'basin', VERSION_3);
+  const fields = new FieldReader(value, 'basin', VERSION_4);
   const number = fields.count();
   const createdAt = fields.count();
   const config = {
@@ -134,7 +138,9 @@ export function decodeBasin(value: Uint8Array): BasinRow {
   const deletedAt = optional(fields.added(), countOf);
   const requestKey = optional(fields.added(), textOf);
   const oidc = optional(fields.added(VERSION_3), readTrust);
-  return { number, createdAt, config: { ...config, streamCipher, oidc }, deletedAt, requestKey };
+  const otlp = optional(fields.added(VERSION_4), readPolicy);
+  const full = { ...config, streamCipher, oidc, ...(otlp === undefined ? {} : { otlp }) };
+  return { number, createdAt, config: full, deletedAt, requestKey };
 }
 
 export function encodeStream(row: StreamRow): Uint8Array {
@@ -286,6 +292,12 @@ function readTrust(value: unknown): OidcTrust {
   if (typeof uri === 'string' && jwks === null) return { issuer, audience, keys: { uri } };
   if (typeof jwks === 'string' && uri === null) return { issuer, audience, keys: { jwks } };
   throw damaged('basin');
+}
+
+function readPolicy(value: unknown): OtlpPolicy {
+  const policy = readPolicyFields(value);
+  if (policy === undefined) throw damaged('basin');
+  return policy;
 }
 
 function optional<T>(value: unknown, read: (value: unknown, what: string) => T): T | undefined {

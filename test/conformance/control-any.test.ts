@@ -55,6 +55,12 @@ const basinConfig = someOf({
   create_stream_on_append: nullOr(true, false),
   create_stream_on_read: nullOr(true, false),
   otlp_default_stream: nullOr('', 'all', '{service.name}'),
+  otlp_service_routing: nullOr(true, false),
+  otlp_required_resource_attributes: nullOr([], ['a', 'a'], ['']),
+  otlp_limits: someOf({ profile: nullOr('smll', 'none'), streams_max: nullOr(0, 1), record_attributes_max: nullOr(7) }),
+  otlp_rates: someOf({ bytes_per_second: nullOr(1, 0.5), spans_per_minute: nullOr(2) }),
+  otlp_dedupe_window: nullOr(0, 1, 86_400, 86_401),
+  otlp_drop_attributes: nullOr([], ['a*'], ['a*b']),
   oidc: someOf({
     issuer: nullOr('https://issuer.example', 'http://issuer.example'),
     audience: nullOr('', 'tailrace'),

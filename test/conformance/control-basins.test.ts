@@ -277,6 +277,15 @@ const basinConfigs = fc.record(
     create_stream_on_append: fc.boolean(),
     create_stream_on_read: fc.boolean(),
     otlp_default_stream: fc.constantFrom('', '{service.name}'),
+    otlp_service_routing: fc.constantFrom(true, false, null),
+    otlp_limits: fc.constantFrom(
+      null,
+      {},
+      { profile: 'smll', streams_max: null },
+      { profile: null, span_links_max: 3 },
+    ),
+    otlp_rates: fc.constantFrom(null, { bytes_per_second: 5 }),
+    otlp_dedupe_window: fc.constantFrom(null, 0, 7),
     oidc: fc.constantFrom(null, {
       issuer: 'https://issuer.example',
       jwks_uri: 'https://issuer.example/keys',

@@ -287,10 +287,13 @@ describe('a patch of a config', () => {
     expect(patchLeaves(all, parseStreamConfigPatch(json))).toStrictEqual(leaves);
   });
 
-  test('with null leaves a flag unchanged, and unsets a cipher', () => {
+  test('with null leaves a flag unchanged, and unsets a cipher and the fallback template', () => {
     const before = { ...EMPTY_BASIN, createStreamOnAppend: true, streamCipher: 'aes-256-gcm' as const };
-    const flags = { create_stream_on_append: null, create_stream_on_read: null, otlp_default_stream: null };
+    const flags = { create_stream_on_append: null, create_stream_on_read: null };
     expect(patchBasinConfig(before, parseBasinConfigPatch(flags))).toStrictEqual(before);
+    const routed = { ...before, otlpDefaultStream: 'all' };
+    const unrouted = patchBasinConfig(routed, parseBasinConfigPatch({ otlp_default_stream: null }));
+    expect(unrouted).toStrictEqual(before);
     const cleared = patchBasinConfig(before, parseBasinConfigPatch({ stream_cipher: null }));
     expect(cleared).toStrictEqual({ ...before, streamCipher: undefined });
   });

@@ -124,6 +124,29 @@ const FROZEN: readonly { name: string; bytes: string; decode: (value: Uint8Array
     decode: values.decodeBasin,
     row: basinOfFormat3({ jwks: '{"keys":[]}' }),
   },
+  {
+    name: 'basin of format 4 with a policy',
+    bytes:
+      '049b02cb427a0c4506818000c3c2ae7b736572766963652e6e616d657d9392ac73746f72616765436c617373a76578707265737392b37265' +
+      '74656e74696f6e4167655365636f6e6473c092ae726574656e74696f6e427974657309ab6165732d3235362d67636dcb427a0c450681d000' +
+      'a36b6579c09792ae73657276696365526f7574696e67c392b272657175697265644174747269627574657391aa70726f6a6563742e696492' +
+      'a770726f66696c65a4736d6c6c92a66c696d6974739292ab73747265616d735f6d61786492b57265636f72645f617474726962757465735f' +
+      '6d6178c092a572617465739192b062797465735f7065725f7365636f6e64cb41f2a05f2000000092ad6465647570655365636f6e64733c92' +
+      'ae64726f704174747269627574657392ad67656e5f61692e70726f6d7074a2612a',
+    decode: values.decodeBasin,
+    row: laterBasin({
+      oidc: undefined,
+      otlp: {
+        serviceRouting: true,
+        requiredAttributes: ['project.id'],
+        profile: 'smll',
+        limits: { streams_max: 100, record_attributes_max: null },
+        rates: { bytes_per_second: 5_000_000_000 },
+        dedupeSeconds: 60,
+        dropAttributes: ['gen_ai.prompt', 'a*'],
+      },
+    }),
+  },
   { name: 'pending work', bytes: '019203a3612f62', decode: values.decodePending, row: { basin: 3, name: 'a/b' } },
   { name: 'clock', bytes: '0191cb427a0c4506818000', decode: values.decodeClock, row: T },
   {
@@ -187,6 +210,15 @@ test('basins are the same after a round trip', () => {
     oidc: fc.option(fc.record({ issuer: fc.webUrl(), audience: fc.string({ unit: 'grapheme' }), keys }), {
       nil: undefined,
     }),
+    otlp: fc.record({
+      serviceRouting: fc.boolean(),
+      requiredAttributes: fc.array(fc.string()),
+      profile: fc.option(fc.string(), { nil: undefined }),
+      limits: fc.constantFrom({}, { streams_max: 5, span_links_max: null }),
+      rates: fc.constantFrom({}, { bytes_per_second: 5_000_000_000 }),
+      dedupeSeconds: fc.nat(),
+      dropAttributes: fc.array(fc.string()),
+    }),
   });
   const row = fc.record({
     number: fc.maxSafeNat(),
@@ -212,6 +244,21 @@ test.each([
   const fields = [1, 0, true, true, '', [], null, null, null];
   const packed = new Packr({ useRecords: false }).pack(oidc === undefined ? fields : [...fields, oidc]);
   expect(codeOf(() => values.decodeBasin(Buffer.concat([Buffer.of(3), packed])))).toBe('corrupt');
+});
+
+test.each([
+  ['text', 'policy'],
+  ['a pair without a value', [['profile']]],
+  ['a field that is not known', [['later', 1]]],
+  ['a profile that is no text', [['profile', 1]]],
+  ['keys that are no texts', [['dropAttributes', [1]]]],
+  ['a limit that is not known', [['limits', [['later', 1]]]]],
+  ['a rate that is no count', [['rates', [['bytes_per_second', -1]]]]],
+  ['without content', undefined],
+])('a basin whose policy is %s is corrupt', (_name, policy) => {
+  const fields = [1, 0, true, true, '', [], null, null, null, null];
+  const packed = new Packr({ useRecords: false }).pack(policy === undefined ? fields : [...fields, policy]);
+  expect(codeOf(() => values.decodeBasin(Buffer.concat([Buffer.of(4), packed])))).toBe('corrupt');
 });
 
 test('a basin distinguishes fields that were set from fields that were not', () => {

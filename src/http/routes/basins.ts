@@ -11,6 +11,7 @@ import { LOCATION } from '../../model/location.ts';
 import { basinNameFault } from '../../model/names.ts';
 import type { OidcTrust } from '../../model/stream-config.ts';
 import { basinConfigJson, parseBasinConfigPatch, parseBasinConfigRequest } from '../../s2/config-json.ts';
+import { expectKnownPolicy } from '../../s2/otlp-policy-json.ts';
 import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
 import { authorize, authorizeUncounted, type ControlRouteDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -62,7 +63,7 @@ async function createBasin(exchange: Exchange, deps: BasinDeps): Promise<void> {
   const token = requestToken(exchange);
   // Once before the body, which is not read for every caller, and again when it has named the basin.
   authorizeUncounted(exchange, deps, { operation: 'create-basin' });
-  const { basin: name, config, location } = shaped(createShape, await readJson(exchange, deps));
+  const { basin: name, config, location } = shaped(createShape, withoutPolicy(await readJson(exchange, deps)));
   const principal = authorize(exchange, deps, { operation: 'create-basin', basin: name });
   const request = parseBasinConfigRequest(config);
   expectMayTrust(principal, name, request.oidc, deps);
@@ -82,7 +83,7 @@ function getBasin(exchange: Exchange, name: string, deps: BasinDeps): void {
 async function ensureBasin(exchange: Exchange, name: string, deps: BasinDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'create-basin', basin: name });
   authorizeUncounted(exchange, deps, { operation: 'reconfigure-basin', basin: name });
-  const { config, location } = shaped(ensureShape, (await readOptionalJson(exchange, deps)) ?? {});
+  const { config, location } = shaped(ensureShape, withoutPolicy((await readOptionalJson(exchange, deps)) ?? {}));
   const request = parseBasinConfigRequest(config);
   expectMayTrust(principal, name, request.oidc, deps);
   expectLocation(location);
@@ -135,6 +136,12 @@ const location = z
 
 const ensureShape = z.object({ config: z.unknown().optional(), location });
 const createShape = ensureShape.extend({ basin: nameShape(basinNameFault) });
+
+/** The policy belongs into `config`: beside it, it would be ignored. @throws TailraceError `bad_json` */
+function withoutPolicy(body: unknown): unknown {
+  expectKnownPolicy(body, []);
+  return body;
+}
 
 /** There is one location: asking for another one cannot be fulfilled. */
 function expectLocation(name: string | null | undefined): void {
