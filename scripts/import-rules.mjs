@@ -41,7 +41,7 @@ const HOMES = {
   'libsodium-wrappers-sumo': '^src/storage/block/ciphers[.]ts$',
   protobufjs: '^src/(otlp|s2)/',
   ws: '^src/(socket|client)/',
-  zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|oidc|token)-json[.]ts$)',
+  zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|oidc|otlp-policy|token)-json[.]ts$)',
   pino: '^src/observe/',
   'prom-client': '^src/observe/',
   jose: '^src/access/',

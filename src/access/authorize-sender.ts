@@ -29,7 +29,7 @@ export interface SenderDeps extends BasinRuleDeps {
 }
 
 /** What storing OTLP data takes of the log. */
-export type SenderLog = Pick<Log, 'openStream' | 'append'>;
+export type SenderLog = Pick<Log, 'openStream' | 'hasStream' | 'append'>;
 
 export interface AuthorizedSender {
   readonly principal: Principal;
@@ -102,6 +102,7 @@ function logFor(principal: Principal, log: SenderLog): SenderLog {
   if (principal.token === undefined || principal.token.autoPrefix === '') return log;
   return {
     openStream: (basin, name, purpose) => log.openStream(basin, principal.absolute(name), purpose),
+    hasStream: (basin, name) => log.hasStream(basin, principal.absolute(name)),
     append: (appends) => log.append(appends),
   };
 }

@@ -184,6 +184,17 @@ export class Log {
     return opening.then(withCipher);
   }
 
+  /**
+   * Whether a stream exists, or will with an append that was accepted before. Returned without a promise when it is in
+   * memory.
+   */
+  hasStream(basin: Basin, name: string): boolean | Promise<boolean> {
+    const home = this.#basins.successorOf(basin);
+    const open = this.#streams.peek(home, name);
+    if (open !== undefined) return isThere(open);
+    return this.#streams.find(home, name).then(isThere);
+  }
+
   /** Appends blocks, all of one request in one transaction; see {@link Appender.append}. */
   append(appends: readonly StreamAppend[]): Promise<readonly AppendAck[]> {
     return this.#appender.append(appends);
@@ -366,6 +377,10 @@ export class Log {
     if (error instanceof TailraceError && error.code === 'fatal') this.#options.onFatal(error);
     return error;
   }
+}
+
+function isThere(stream: OpenStream | undefined): boolean {
+  return stream?.made === true && !stream.deleting;
 }
 
 async function* nothing(): AsyncGenerator<ReadEvent> {}

@@ -6,6 +6,7 @@
 import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
 import { RECORD_METERED_BYTES_MAX, REQUEST_STREAMS_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
+import type { OtlpPolicy } from '../model/otlp-policy.ts';
 import type { Signal } from '../model/record.ts';
 import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
@@ -15,7 +16,9 @@ import type { IngestResult } from './ingest-result.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
 import { type Rejection, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
+import { missingAttribute } from './routing/required-attributes.ts';
 import { type RoutePolicy, routeResource } from './routing/route.ts';
+import { ServiceStreams } from './routing/service-streams.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 import { RequestScan, type ScanLimits } from './scan/scan.ts';
 import { Stamper, stampsOf } from './stamp.ts';
@@ -23,7 +26,7 @@ import { Stamper, stampsOf } from './stamp.ts';
 /** What ingest needs to know of a basin. The log's basins fit. */
 export interface IngestBasin {
   readonly name: string;
-  readonly config: { readonly otlpDefaultStream: string };
+  readonly config: { readonly otlpDefaultStream: string; readonly otlp?: OtlpPolicy };
 }
 
 /** What ingest needs to know of a stream. The log's streams fit. */
@@ -40,6 +43,8 @@ export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
    * @throws TailraceError `stream_not_found`
    */
   openStream(basin: B, name: string, purpose: 'append'): S | Promise<S>;
+  /** Whether a stream exists; needed only for service routing. Returned without a promise when it is in memory. */
+  hasStream?(basin: B, name: string): boolean | Promise<boolean>;
   /** Appends all of it in one transaction, or nothing; resolves when it is durable. */
   append(appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[]): Promise<unknown>;
 }
@@ -136,11 +141,12 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     const stamps = stampsOf(options.resourceAttributes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, options.reserve);
     scanned.changedHeads = stamper;
-    const routing = { fixed: options.fixedStream, fallback: basin.config.otlpDefaultStream, stamper };
+    const routing = routingOf(port, basin, options, stamper);
     const streams = new Map<string, number[]>();
-    for (let row = 0; row < scanned.resourceCount; ) {
-      row = route(scanned, row, routing, streams, rejections);
-      if (row < scanned.resourceCount) await goOnWithWork(YIELD_BYTES);
+    while (routing.row < scanned.resourceCount) {
+      route(scanned, routing, streams, rejections);
+      if (routing.services?.pending !== undefined) await routing.services.pending;
+      else if (routing.row < scanned.resourceCount) await goOnWithWork(YIELD_BYTES);
     }
     checkAllowed(scanned, streams, options, rejections);
     if (signal === 'traces') options.takeSpans?.(total - rejections.count);
@@ -180,22 +186,41 @@ function transcode(signal: Signal, body: Uint8Array, tally: JsonTally | undefine
   return body.length <= YIELD_BYTES ? transcodeJson(signal, body, tally) : transcodeInTurns(signal, body, tally);
 }
 
-/** What decides where resources go, and what is done to them first. */
+/** What decides where resources go, what is done to them first, and how far that is. */
 interface Routing extends RoutePolicy {
   readonly stamper: Stamper | undefined;
+  readonly required: readonly string[];
+  readonly services: ServiceStreams | undefined;
+  /** The next resource. */
+  row: number;
+  /** Those before it have their new heads. */
+  stamped: number;
 }
 
-/** Sorts resources from `first` on to their streams, in the order of the request; returns the row to go on with. */
+const NONE: readonly string[] = [];
+
+function routingOf<B extends IngestBasin, S extends IngestStream>(
+  port: IngestPort<B, S>,
+  basin: B,
+  { fixedStream: fixed, mayAppend }: IngestOptions,
+  stamper: Stamper | undefined,
+): Routing {
+  const { otlpDefaultStream: fallback, otlp } = basin.config;
+  const hasStream = (name: string) => port.hasStream?.(basin, name) ?? false;
+  const services = otlp?.serviceRouting === true ? new ServiceStreams({ hasStream, mayAppend }) : undefined;
+  return { fixed, fallback, services, required: otlp?.requiredAttributes ?? NONE, stamper, row: 0, stamped: 0 };
+}
+
+/** Sorts the next resources to their streams, in the order of the request, until a turn's work is done or one must wait. */
 function route(
   scanned: ScannedRequest,
-  first: number,
   routing: Routing,
   streams: Map<string, number[]>,
   rejections: Rejections,
-): number {
+): void {
   let walked = 0;
-  let row = first;
-  for (; row < scanned.resourceCount && walked < YIELD_BYTES; row++) {
+  for (; routing.row < scanned.resourceCount && walked < YIELD_BYTES; routing.row++) {
+    const { row, stamper } = routing;
     const head = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
     walked += head + RESOURCE_BYTES;
     // No record with such a head fits, so nothing more has to look at this resource.
@@ -203,8 +228,17 @@ function route(
       rejections.add(TOO_LARGE, rowsCount(scanned, [row]));
       continue;
     }
-    if (routing.stamper !== undefined) walked += routing.stamper.stamp(scanned, row, head);
+    if (stamper !== undefined && row >= routing.stamped) {
+      walked += stamper.stamp(scanned, row, head);
+      routing.stamped = row + 1;
+    }
+    const missing = missingAttribute(scanned, row, routing.required);
+    if (missing !== undefined) {
+      rejections.add(lacking(missing), rowsCount(scanned, [row]));
+      continue;
+    }
     const found = routeResource(scanned, row, routing);
+    if ('undecided' in found) return;
     if ('rejected' in found) {
       rejections.add({ kind: 'unroutable', text: found.rejected }, rowsCount(scanned, [row]));
     } else {
@@ -214,7 +248,13 @@ function route(
       else rejections.add(TOO_MANY_STREAMS, rowsCount(scanned, [row]), found.stream);
     }
   }
-  return row;
+}
+
+function lacking(attribute: string): Rejection {
+  return {
+    kind: 'missing_attribute',
+    text: `the resource has no ${attribute}, which the basin requires: set it in OTEL_RESOURCE_ATTRIBUTES`,
+  };
 }
 
 /**

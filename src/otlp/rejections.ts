@@ -15,6 +15,7 @@ export type RejectionKind =
   | 'too_large'
   | 'no_time'
   | 'encrypted'
+  | 'missing_attribute'
   | 'too_many_streams';
 
 /** Why something is rejected: its class, and what to tell the sender. */

@@ -120,14 +120,14 @@ function valuesShape<Name extends PolicyLimit | PolicyRate>(list: readonly Name[
   return Object.fromEntries(list.map((name) => [name, value])) as Record<Name, typeof value>;
 }
 
-type MaybeUndefined<T> = { readonly [K in keyof T]?: T[K] | undefined };
+type Fields<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
-function valuesOf<Name extends string>(values: MaybeUndefined<PolicyValues<Name>>): PolicyValues<Name> {
+function valuesOf<Name extends string>(values: Fields<PolicyValues<Name>>): PolicyValues<Name> {
   return defined<PolicyValues<Name>>(values);
 }
 
 /** Without the keys that are undefined. */
-function defined<T extends object>(fields: MaybeUndefined<T>): T {
+function defined<T extends object>(fields: Fields<T>): T {
   return Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined)) as T;
 }
 

@@ -3,6 +3,7 @@
  * one more pair.
  */
 
+import { TailraceError } from '../model/error.ts';
 import { POLICY_LIMITS, POLICY_RATES } from '../model/limit-profiles.ts';
 import type { OtlpPolicy, PolicyValues } from '../model/otlp-policy.ts';
 
@@ -20,27 +21,26 @@ export function policyFields(policy: OtlpPolicy): readonly unknown[] {
   return pairs.filter(([, value]) => value !== null);
 }
 
-/** Undefined when it is damaged. */
+/** Undefined for nil: the basin has no policy. @throws TailraceError `corrupt` */
 export function readPolicyFields(value: unknown): OtlpPolicy | undefined {
-  const pairs = pairsOf(value);
-  const fields = pairs === undefined ? undefined : new Map(pairs);
-  if (fields === undefined || [...fields.keys()].some((name) => !NAMES.includes(name))) return undefined;
-  const requiredAttributes = textsOf(fields.get('requiredAttributes'));
-  const dropAttributes = textsOf(fields.get('dropAttributes'));
-  const limits = valuesOf(POLICY_LIMITS, fields.get('limits'));
-  const rates = valuesOf(POLICY_RATES, fields.get('rates'));
+  if (value === null) return undefined;
+  const fields = new Map(pairsOf(value));
+  if ([...fields.keys()].some((name) => !NAMES.includes(name))) throw damaged();
   const { serviceRouting = false, profile, dedupeSeconds = 0 } = Object.fromEntries(fields);
   const isWhole =
     typeof serviceRouting === 'boolean' &&
     (profile === undefined || typeof profile === 'string') &&
-    isCount(dedupeSeconds) &&
-    requiredAttributes !== undefined &&
-    dropAttributes !== undefined &&
-    limits !== undefined &&
-    rates !== undefined;
-  return isWhole
-    ? { serviceRouting, requiredAttributes, profile, limits, rates, dedupeSeconds, dropAttributes }
-    : undefined;
+    isCount(dedupeSeconds);
+  if (!isWhole) throw damaged();
+  return {
+    serviceRouting,
+    requiredAttributes: textsOf(fields.get('requiredAttributes')),
+    profile,
+    limits: valuesOf(POLICY_LIMITS, fields.get('limits')),
+    rates: valuesOf(POLICY_RATES, fields.get('rates')),
+    dedupeSeconds,
+    dropAttributes: textsOf(fields.get('dropAttributes')),
+  };
 }
 
 const NAMES = ['serviceRouting', 'requiredAttributes', 'profile', 'limits', 'rates', 'dedupeSeconds', 'dropAttributes'];
@@ -49,29 +49,32 @@ function nonEmpty<T>(list: readonly T[]): readonly T[] | null {
   return list.length === 0 ? null : list;
 }
 
-function pairsOf(value: unknown): readonly (readonly [string, unknown])[] | undefined {
-  if (!Array.isArray(value)) return undefined;
-  const pairs = value.filter(isPair);
-  return pairs.length === value.length ? pairs : undefined;
+function pairsOf(value: unknown): readonly (readonly [string, unknown])[] {
+  if (Array.isArray(value) && value.every(isPair)) return value;
+  throw damaged();
 }
 
 function isPair(pair: unknown): pair is readonly [string, unknown] {
   return Array.isArray(pair) && pair.length === 2 && typeof pair[0] === 'string';
 }
 
-function textsOf(value: unknown): readonly string[] | undefined {
+function textsOf(value: unknown): readonly string[] {
   if (value === undefined) return [];
-  if (!Array.isArray(value)) return undefined;
-  const texts = value.filter((text): text is string => typeof text === 'string');
-  return texts.length === value.length ? texts : undefined;
+  if (Array.isArray(value) && value.every((text): text is string => typeof text === 'string')) return value;
+  throw damaged();
 }
 
-function valuesOf<Name extends string>(names: readonly Name[], value: unknown): PolicyValues<Name> | undefined {
+function valuesOf<Name extends string>(names: readonly Name[], value: unknown): PolicyValues<Name> {
   const pairs = value === undefined ? [] : pairsOf(value);
-  const isWhole = pairs?.every(([name, one]) => names.some((each) => each === name) && (one === null || isCount(one)));
-  return isWhole === true ? (Object.fromEntries(pairs ?? []) as PolicyValues<Name>) : undefined;
+  const isWhole = pairs.every(([name, one]) => names.some((each) => each === name) && (one === null || isCount(one)));
+  if (!isWhole) throw damaged();
+  return Object.fromEntries(pairs) as PolicyValues<Name>;
 }
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function damaged(): TailraceError {
+  return new TailraceError('corrupt', 'a stored basin is damaged: its policy');
 }

@@ -8,7 +8,6 @@
 
 import { Packr } from 'msgpackr';
 import { TailraceError } from '../model/error.ts';
-import type { OtlpPolicy } from '../model/otlp-policy.ts';
 import {
   type BasinConfig,
   type OidcTrust,
@@ -138,7 +137,7 @@ export function decodeBasin(value: Uint8Array): BasinRow {
   const deletedAt = optional(fields.added(), countOf);
   const requestKey = optional(fields.added(), textOf);
   const oidc = optional(fields.added(VERSION_3), readTrust);
-  const otlp = optional(fields.added(VERSION_4), readPolicy);
+  const otlp = readPolicyFields(fields.added(VERSION_4));
   const full = { ...config, streamCipher, oidc, ...(otlp === undefined ? {} : { otlp }) };
   return { number, createdAt, config: full, deletedAt, requestKey };
 }
@@ -292,12 +291,6 @@ function readTrust(value: unknown): OidcTrust {
   if (typeof uri === 'string' && jwks === null) return { issuer, audience, keys: { uri } };
   if (typeof jwks === 'string' && uri === null) return { issuer, audience, keys: { jwks } };
   throw damaged('basin');
-}
-
-function readPolicy(value: unknown): OtlpPolicy {
-  const policy = readPolicyFields(value);
-  if (policy === undefined) throw damaged('basin');
-  return policy;
 }
 
 function optional<T>(value: unknown, read: (value: unknown, what: string) => T): T | undefined {

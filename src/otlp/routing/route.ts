@@ -1,16 +1,24 @@
 /**
  * Which stream a resource goes to. The first rule that matches decides: its attribute `s2.stream`, the stream of the
- * token, the fallback template of the basin. Walks validated bytes, once per resource.
+ * token, an existing stream with the name of its service, the fallback template of the basin. Walks validated bytes, once
+ * per resource.
  */
 
 import { streamNameFault } from '../../model/names.ts';
 import type { Signal } from '../../model/record.ts';
 import type { ScannedRequest } from '../scan/columns.ts';
 import { FOUND, findAttribute, headView, numberText, STRING_VALUE } from './attributes.ts';
+import type { ServiceStreams } from './service-streams.ts';
 import { nameAt } from './stream-names.ts';
 
-/** A stream's name, or why the records of the resource are rejected and what to do about it. */
-export type StreamRoute = { readonly stream: string } | { readonly rejected: string };
+/**
+ * A stream's name, or why the records of the resource are rejected and what to do about it. `undecided` while a stream is
+ * looked up.
+ */
+export type StreamRoute =
+  | { readonly stream: string }
+  | { readonly rejected: string }
+  | { readonly undecided: 'service' };
 
 /** What decides besides the resource itself. */
 export interface RoutePolicy {
@@ -18,21 +26,44 @@ export interface RoutePolicy {
   readonly fixed?: string | undefined;
   /** The template for resources without `s2.stream`; empty means that there is none. */
   readonly fallback: string;
+  /** Says which services have a stream of their name; undefined where these do not count. */
+  readonly services?: Pick<ServiceStreams, 'has'> | undefined;
 }
 
 const STREAM_KEY = Buffer.from('s2.stream');
 const SERVICE_NAME = 'service.name';
+const SERVICE_KEY = Buffer.from(SERVICE_NAME);
+const SHOWN_CHARS_MAX = 100;
 const UNKNOWN_SERVICE = 'unknown_service';
 
 /** Finds the stream of resource number `row`. */
 export function routeResource(scanned: ScannedRequest, row: number, policy: RoutePolicy): StreamRoute {
   if (findAttribute(scanned, row, STREAM_KEY)) return byAttribute(headView(scanned));
   if (policy.fixed !== undefined) return { stream: policy.fixed };
+  const service = policy.services === undefined ? undefined : serviceName(scanned, row);
+  if (service !== undefined) {
+    const exists = policy.services?.has(service);
+    if (exists === undefined) return { undecided: 'service' };
+    if (exists) return { stream: service };
+  }
   if (policy.fallback !== '') return byTemplate(scanned, row, policy.fallback);
+  if (service !== undefined) return { rejected: noServiceStream(service) };
   return {
     rejected:
       'the resource names no stream and the basin has no fallback template: set OTEL_RESOURCE_ATTRIBUTES=s2.stream=my-app',
   };
+}
+
+function serviceName(scanned: ScannedRequest, row: number): string | undefined {
+  if (!findAttribute(scanned, row, SERVICE_KEY) || FOUND.tag !== STRING_VALUE || FOUND.start === FOUND.end) {
+    return undefined;
+  }
+  return nameAt(headView(scanned), FOUND.start, FOUND.end).name;
+}
+
+function noServiceStream(service: string): string {
+  const shown = service.length > SHOWN_CHARS_MAX ? `${service.slice(0, SHOWN_CHARS_MAX)}…` : service;
+  return `the resource has no s2.stream, no stream named \`${shown}\` exists, and the basin has no fallback template: create that stream, or set OTEL_RESOURCE_ATTRIBUTES=s2.stream=my-app`;
 }
 
 /** A wrong `s2.stream` is rejected, and no other rule is tried: its records would land where they are not looked for. */
