@@ -9,7 +9,7 @@ import {
   type OperationResource,
   operationNamed,
 } from '../../src/model/operation.ts';
-import { collect, duration, instant, wholeNumber } from './arguments.ts';
+import { byteSize, collect, duration, instant, wholeNumber } from './arguments.ts';
 import { nearestNames } from './names.ts';
 
 type KeyValuePair = readonly [key: string, value: string];
@@ -31,6 +31,8 @@ export interface TokenOptions {
   readonly attribute?: readonly string[];
   readonly tenant?: readonly KeyValuePair[];
   readonly spansPerMinute?: number;
+  readonly bytesPerSecond?: number;
+  readonly burstBytes?: number;
   readonly limits?: string;
   readonly prefix?: string;
 }
@@ -64,6 +66,8 @@ export function addTokenFlags(command: Command): Command {
     .option('--tenant <ids>', 'workspace_id=…,vpc_id=…: set these, stream_id, source and namespace', pairs)
     .option('--limits <profile>', 'a named limit profile')
     .option('--spans-per-minute <count>', 'take at most this many spans a minute', wholeNumber)
+    .option('--bytes-per-second <size>', 'take at most so much OTLP data a second, such as 1MiB', byteSize)
+    .option('--burst-bytes <size>', 'how much of it may come at once (default: that of two seconds)', byteSize)
     .option('--prefix <letters>', 'what its secrets begin with: 2 to 8 lower-case letters (default trk)');
 }
 
@@ -84,7 +88,12 @@ export async function tokenOf(id: string, options: TokenOptions, now: number): P
     ...(options.autoPrefix === true ? { auto_prefix_streams: true } : {}),
     ...(options.stream === undefined ? {} : { stream: options.stream }),
     resource_attributes: attributesOf(id, options),
-    limits: { profile: options.limits ?? null, spans_per_minute: options.spansPerMinute ?? null },
+    limits: {
+      profile: options.limits ?? null,
+      spans_per_minute: options.spansPerMinute ?? null,
+      ...(options.bytesPerSecond === undefined ? {} : { bytes_per_second: options.bytesPerSecond }),
+      ...(options.burstBytes === undefined ? {} : { burst_bytes: options.burstBytes }),
+    },
     ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
   };
 }

@@ -42,6 +42,8 @@ export function tokenLines(token: TokenJson): string {
     ...attributes.map(([key, value]) => ['attribute', `${key}=${value}`] as const),
     ...(limits?.profile == null ? [] : [['limits', limits.profile] as const]),
     ...(limits?.spans_per_minute == null ? [] : [['spans-per-minute', String(limits.spans_per_minute)] as const]),
+    ...(limits?.bytes_per_second == null ? [] : [['bytes-per-second', String(limits.bytes_per_second)] as const]),
+    ...(limits?.burst_bytes == null ? [] : [['burst-bytes', String(limits.burst_bytes)] as const]),
     ['prefix', token.prefix ?? ''],
   ]);
 }

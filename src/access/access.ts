@@ -3,6 +3,7 @@
  * exists. What a token has opened ends with the token, within a second.
  */
 
+import type { Basin } from '../log/basins.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Operation } from '../model/operation.ts';
@@ -12,7 +13,7 @@ import { looksLikeJwt, unknownToken } from './jwt.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import type { Origins } from './origins.ts';
 import type { OutsideIssuers } from './outside-issuers.ts';
-import { SpanQuota } from './span-quota.ts';
+import { IngestRates, type SenderRates } from './rates/ingest-rates.ts';
 import { type Ticket, Tickets } from './tickets.ts';
 import { type HashedToken, hashCredential, ROOT_TOKEN_ID } from './tokens/credential.ts';
 import type { TokenExchange } from './tokens/token-exchange.ts';
@@ -71,7 +72,7 @@ export class Access {
   readonly #clock: Clock;
   /** What each token has opened. */
   readonly #watched = new Map<Token, Set<(error: TailraceError) => void>>();
-  readonly #spans: SpanQuota;
+  readonly #rates: IngestRates;
   /** What web pages may open once. */
   readonly tickets: Tickets;
   #sweeping = false;
@@ -79,7 +80,7 @@ export class Access {
   constructor(mode: AccessMode, clock: Clock) {
     this.#mode = mode;
     this.#clock = clock;
-    this.#spans = new SpanQuota(clock);
+    this.#rates = new IngestRates(clock);
     this.tickets = new Tickets(clock);
   }
 
@@ -195,9 +196,9 @@ export class Access {
     }
   }
 
-  /** Counts spans that are about to be stored. @throws TailraceError `rate_limited`: then no span may be stored */
-  takeSpans({ token }: Principal, spans: number): void {
-    if (token !== undefined) this.#spans.take(token, spans);
+  /** What limits how much OTLP data the sender may send into the basin; undefined where nothing does. */
+  ratesOf(principal: Principal, basin: Basin): SenderRates | undefined {
+    return this.#rates.of(principal, basin);
   }
 
   /** Call it when a token's secret is no longer valid: what it has opened ends now. */

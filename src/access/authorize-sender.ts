@@ -10,6 +10,7 @@ import { streamNameFault } from '../model/names.ts';
 import type { Access, AuthContext } from './access.ts';
 import type { BasinRequest, BasinRuleDeps } from './basin-rule.ts';
 import type { Principal } from './grant.ts';
+import type { SenderRates } from './rates/ingest-rates.ts';
 import { bearerToken, credentialShown } from './tokens/credential.ts';
 
 export interface SenderRequest extends BasinRequest {
@@ -45,8 +46,8 @@ export interface SenderTerms {
   readonly resourceAttributes?: ReadonlyMap<string, string>;
   /** Where resources go that name no stream, as the sender says it. */
   readonly fixedStream?: string | undefined;
-  /** Counts spans that are about to be stored. @throws TailraceError `rate_limited`: then no span may be stored */
-  readonly takeSpans?: (spans: number) => void;
+  /** How much data may come; undefined where nothing limits it. */
+  readonly rates?: SenderRates | undefined;
   /** Whether the data may go to a stream: each one needs its own permission. */
   readonly mayAppend?: (stream: string) => boolean;
 }
@@ -81,16 +82,20 @@ function authorized(
   access.expectAllowed(principal, need);
   observer.operation(need.operation, need.basin);
   const basin = existingBasin(log, name);
-  return { principal, basin, log: logFor(principal, log), terms: termsOf(principal, name, access) };
+  return {
+    principal,
+    basin,
+    log: logFor(principal, log),
+    terms: { ...termsOf(principal, name), rates: access.ratesOf(principal, basin) },
+  };
 }
 
-function termsOf(principal: Principal, basin: string, access: Access): SenderTerms {
+function termsOf(principal: Principal, basin: string): SenderTerms {
   const { token } = principal;
   if (token === undefined) return {};
   return {
     resourceAttributes: token.resourceAttributes,
     fixedStream: token.stream === undefined ? undefined : principal.shown(token.stream),
-    takeSpans: (spans) => access.takeSpans(principal, spans),
     mayAppend: (stream) => {
       const kept = principal.absolute(stream);
       return streamNameFault(kept) === undefined && principal.allows('append', basin, kept);

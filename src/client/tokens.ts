@@ -27,6 +27,14 @@ export interface ScopeJson {
   readonly ops?: readonly string[] | null;
 }
 
+/** A limit profile, and single values over it. */
+export interface LimitsJson {
+  readonly profile?: string | null;
+  readonly spans_per_minute?: number | null;
+  readonly bytes_per_second?: number | null;
+  readonly burst_bytes?: number | null;
+}
+
 /** A token as S2's JSON has it, with our own fields. */
 export interface TokenJson {
   readonly id: string;
@@ -38,7 +46,7 @@ export interface TokenJson {
   readonly stream?: string | null;
   /** Set on every OTLP resource; replaces what the sender wrote. */
   readonly resource_attributes?: Readonly<Record<string, string>> | null;
-  readonly limits?: { readonly profile?: string | null; readonly spans_per_minute?: number | null } | null;
+  readonly limits?: LimitsJson | null;
   /** The prefix of its secrets. */
   readonly prefix?: string | null;
 }

@@ -206,6 +206,9 @@ export const OPEN_STREAMS_MAX = 10_000;
 /** Streams that are counted before the server listens; it does not wait for more. */
 export const STREAMS_COUNTED_MAX = 10_000;
 
+/** How often buckets of rates that are full again are dropped. */
+export const RATES_SWEEP_MS = 60_000;
+
 /** Access tokens. All of them are kept in memory. */
 export const TOKENS_MAX = 100_000;
 export const TOKEN_ID_BYTES_MAX = 96;

@@ -22,4 +22,7 @@ export interface TokenLimits {
   /** The named profile, whose values single ones replace. */
   readonly profile: string | undefined;
   readonly spansPerMinute: number | undefined;
+  /** Decompressed bytes of OTLP requests, and how many may come at once: without a number, those of two seconds. */
+  readonly bytesPerSecond?: number | undefined;
+  readonly burstBytes?: number | undefined;
 }

@@ -16,8 +16,7 @@ import type { IngestResult } from './ingest-result.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
 import { type Rejection, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
-import { missingAttribute } from './routing/required-attributes.ts';
-import { type RoutePolicy, routeResource } from './routing/route.ts';
+import { missingAttribute, type RoutePolicy, routeResource } from './routing/route.ts';
 import { ServiceStreams } from './routing/service-streams.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 import { RequestScan, type ScanLimits } from './scan/scan.ts';
@@ -49,6 +48,18 @@ export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
   append(appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[]): Promise<unknown>;
 }
 
+/** Limits of how much data may come: those of `access/` fit. */
+export interface IngestRatesPort {
+  /** Called first: whether a request has a chance now. */
+  expectOpen(counts: { readonly spans: boolean }): void;
+  /** Called once with what is about to be stored, which it takes as a whole or not at all. */
+  take(use: {
+    readonly bytes: number;
+    readonly spans: number;
+    streams(): Iterable<readonly [stream: string, bytes: number]>;
+  }): void;
+}
+
 export interface IngestRequest {
   readonly signal: Signal;
   readonly encoding: OtlpEncoding;
@@ -68,8 +79,8 @@ export interface IngestOptions {
   readonly resourceAttributes?: ReadonlyMap<string, string>;
   /** Called with the total memory in bytes that `resourceAttributes` take, each time it grows; may throw. */
   readonly reserve?: (bytes: number) => void;
-  /** Called with the number of spans that are about to be stored; what it throws refuses the request. */
-  readonly takeSpans?: (spans: number) => void;
+  /** How much data may come; what it throws refuses the request. */
+  readonly rates?: IngestRatesPort | undefined;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
 }
@@ -115,7 +126,7 @@ const IDLE_MAX = 4;
  * the calls. Larger ones let others run in between.
  *
  * @throws TailraceError `bad_proto`, `bad_json`, `too_large`; `permission_denied` when the caller may append to none of
- * the streams; what `takeSpans` throws; what the port throws, except `stream_not_found`. Then nothing of the request is
+ * the streams; what `rates` throws; what the port throws, except `stream_not_found`. Then nothing of the request is
  * stored, except that after `storage` all of it may be.
  */
 export async function ingest<B extends IngestBasin, S extends IngestStream>(
@@ -125,6 +136,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   options: IngestOptions,
 ): Promise<IngestResult> {
   const { signal } = request;
+  options.rates?.expectOpen({ spans: signal === 'traces' });
   const beginning = beginWork(Math.min(request.body.length, YIELD_BYTES));
   if (beginning !== undefined) await beginning;
   const transcoding = request.encoding === 'json' ? transcode(signal, request.body, options.tally) : request.body;
@@ -149,7 +161,11 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
       else if (routing.row < scanned.resourceCount) await goOnWithWork(YIELD_BYTES);
     }
     checkAllowed(scanned, streams, options, rejections);
-    if (signal === 'traces') options.takeSpans?.(total - rejections.count);
+    options.rates?.take({
+      bytes: request.body.length,
+      spans: signal === 'traces' ? total - rejections.count : 0,
+      streams: () => streamBytes(scanned, streams),
+    });
     let work = 0;
     for (const [name, rows] of streams) {
       if (work >= YIELD_BYTES) {
@@ -255,6 +271,16 @@ function lacking(attribute: string): Rejection {
     kind: 'missing_attribute',
     text: `the resource has no ${attribute}, which the basin requires: set it in OTEL_RESOURCE_ATTRIBUTES`,
   };
+}
+
+/** How many bytes of the request go to each stream. */
+function* streamBytes(
+  scanned: ScannedRequest,
+  streams: ReadonlyMap<string, readonly number[]>,
+): Iterable<readonly [stream: string, bytes: number]> {
+  for (const [name, rows] of streams) {
+    yield [name, rows.reduce((sum, row) => sum + cell(scanned.resourceEnd, row) - cell(scanned.resourceField, row), 0)];
+  }
 }
 
 /**

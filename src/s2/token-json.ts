@@ -3,11 +3,13 @@
 import { z } from 'zod';
 import { TailraceError } from '../model/error.ts';
 import { type Instant, instantText, parseInstant } from '../model/instant.ts';
+import { profileNamed } from '../model/limit-profiles.ts';
 import { TOKEN_ATTRIBUTE_BYTES_MAX, TOKEN_ATTRIBUTES_MAX, TOKEN_ID_BYTES_MAX } from '../model/limits.ts';
 import { basinNameFault, streamNameFault, tokenIdFault } from '../model/names.ts';
 import { GRANTED_OPERATIONS, type GrantedOperation, operationNamed } from '../model/operation.ts';
 import type { ResourceSet } from '../model/scope.ts';
-import type { TokenRequest } from '../model/token-request.ts';
+import type { TokenLimits, TokenRequest } from '../model/token-request.ts';
+import { unknownProfile } from './otlp-policy-json.ts';
 
 /** What responses show of a token: never its secret. */
 export interface TokenInfo extends Omit<TokenRequest, 'autoPrefixStreams' | 'prefix'> {
@@ -61,7 +63,12 @@ export function tokenInfoJson(token: TokenInfo): Record<string, unknown> {
     },
     stream: token.stream ?? null,
     resource_attributes: Object.fromEntries(token.resourceAttributes),
-    limits: { profile: limits.profile ?? null, spans_per_minute: limits.spansPerMinute ?? null },
+    limits: {
+      profile: limits.profile ?? null,
+      spans_per_minute: limits.spansPerMinute ?? null,
+      ...(limits.bytesPerSecond === undefined ? {} : { bytes_per_second: limits.bytesPerSecond }),
+      ...(limits.burstBytes === undefined ? {} : { burst_bytes: limits.burstBytes }),
+    },
     prefix: token.prefix,
   };
 }
@@ -81,6 +88,14 @@ const operation = z.preprocess(
   z.enum(GRANTED_OPERATIONS as readonly [GrantedOperation, ...GrantedOperation[]]),
 );
 
+const count = z.number().int().positive().nullish();
+const limitsShape = z.object({
+  profile: z.string().nullish(),
+  spans_per_minute: count,
+  bytes_per_second: count,
+  burst_bytes: count,
+});
+
 const requestShape = z.object({
   id: z.string().superRefine(faultOf(tokenIdFault)),
   scope: z.object({
@@ -94,17 +109,9 @@ const requestShape = z.object({
   auto_prefix_streams: z.boolean().nullish(),
   stream: z.string().superRefine(faultOf(streamNameFault)).nullish(),
   resource_attributes: z.record(z.string(), z.string()).nullish(),
-  limits: z
-    .object({ profile: z.string().nullish(), spans_per_minute: z.number().int().positive().nullish() })
-    .nullish(),
+  limits: limitsShape.nullish(),
   prefix: z.string().nullish(),
 });
-
-/** Named limits: spans a minute. */
-const PROFILES: ReadonlyMap<string, number> = new Map([
-  ['frametail-standard', 1_000],
-  ['frametail-pro', 10_000],
-]);
 
 function shaped(json: unknown): z.output<typeof requestShape> {
   const parsed = requestShape.safeParse(json);
@@ -168,17 +175,18 @@ function attributesOf(given: Readonly<Record<string, string>>): ReadonlyMap<stri
 }
 
 /** A profile fills in what is not given. */
-function limitsOf(given: { profile?: string | null | undefined; spans_per_minute?: number | null | undefined }) {
+function limitsOf(given: z.output<typeof limitsShape>): TokenLimits {
   const profile = given.profile ?? undefined;
-  const named = profile === undefined ? undefined : PROFILES.get(profile);
-  if (profile !== undefined && named === undefined) {
-    const known = [...PROFILES.keys()].join(', ');
-    throw new TailraceError(
-      'invalid',
-      `unknown limit profile ${JSON.stringify(profile.slice(0, 64))}: there are ${known}`,
-    );
-  }
-  return { profile, spansPerMinute: given.spans_per_minute ?? named };
+  const named = profileNamed(profile);
+  if (profile !== undefined && named === undefined) throw unknownProfile(profile);
+  const bytesPerSecond = given.bytes_per_second ?? named?.rates.bytes_per_second;
+  const burstBytes = given.burst_bytes ?? named?.rates.burst_bytes;
+  return {
+    profile,
+    spansPerMinute: given.spans_per_minute ?? named?.rates.spans_per_minute,
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+    ...(burstBytes === undefined ? {} : { burstBytes }),
+  };
 }
 
 function prefixOf(given: string | undefined): string | undefined {

@@ -32,7 +32,12 @@ export interface TokenRow {
   readonly autoPrefix: string;
   readonly stream: string | undefined;
   readonly resourceAttributes: readonly (readonly [key: string, value: string])[];
-  readonly limits: { readonly profile: string | undefined; readonly spansPerMinute: number | undefined };
+  readonly limits: {
+    readonly profile: string | undefined;
+    readonly spansPerMinute: number | undefined;
+    readonly bytesPerSecond?: number | undefined;
+    readonly burstBytes?: number | undefined;
+  };
   readonly prefix: string;
 }
 
@@ -48,6 +53,8 @@ export interface SigningKeyRow {
 const VERSION_2 = 2;
 /** Form of tokens whose expiry was not given in milliseconds. */
 const VERSION_3 = 3;
+/** Form of tokens that have a limit of bytes. */
+const VERSION_4 = 4;
 const ROOT_FIELDS = 3;
 
 export function encodeRootToken(createdAt: number): Uint8Array {
@@ -78,15 +85,16 @@ export function encodeToken(row: TokenRow): Uint8Array {
     row.autoPrefix,
     row.stream ?? null,
     row.resourceAttributes,
-    [limits.profile ?? null, limits.spansPerMinute ?? null],
+    limitFields(limits),
     row.prefix,
   ];
+  if (hasByteLimit(limits)) return encode([...fields, row.expiresFraction ?? null], VERSION_4);
   if (row.expiresFraction === undefined) return encode(fields, VERSION_2);
   return encode([...fields, row.expiresFraction], VERSION_3);
 }
 
 export function decodeToken(value: Uint8Array): TokenRow | 'root' {
-  const fields = new FieldReader(value, 'token', VERSION_3);
+  const fields = new FieldReader(value, 'token', VERSION_4);
   if (fields.left === ROOT_FIELDS) {
     if (fields.text() !== 'root' || fields.text() !== 'root') throw damaged('token');
     fields.count();
@@ -102,7 +110,7 @@ export function decodeToken(value: Uint8Array): TokenRow | 'root' {
   const operations = listOf(fields.added()).map(textOf);
   const [autoPrefix, stream] = [fields.text(), fields.optionalText()];
   const resourceAttributes = fields.pairs().map(([key, one]) => [key, textOf(one)] as const);
-  const [profile, spansPerMinute] = listOf(fields.added(), 2);
+  const limits = readLimits(fields.added());
   return {
     id,
     number,
@@ -113,10 +121,33 @@ export function decodeToken(value: Uint8Array): TokenRow | 'root' {
     autoPrefix,
     stream,
     resourceAttributes,
-    limits: { profile: profile === null ? undefined : textOf(profile), spansPerMinute: optionalCount(spansPerMinute) },
+    limits,
     prefix: fields.text(),
     expiresFraction: optionalFraction(fields.added(VERSION_3)),
   };
+}
+
+function hasByteLimit({ bytesPerSecond, burstBytes }: TokenRow['limits']): boolean {
+  return bytesPerSecond !== undefined || burstBytes !== undefined;
+}
+
+function limitFields(limits: TokenRow['limits']): readonly unknown[] {
+  const { profile, spansPerMinute, bytesPerSecond, burstBytes } = limits;
+  const fields = [profile ?? null, spansPerMinute ?? null];
+  return hasByteLimit(limits) ? [...fields, bytesPerSecond ?? null, burstBytes ?? null] : fields;
+}
+
+/** Two fields, or four since tokens have a limit of bytes. */
+function readLimits(value: unknown): TokenRow['limits'] {
+  const fields = listOf(value);
+  if (fields.length !== 2 && fields.length !== 4) throw damaged('token');
+  const [profile, spansPerMinute, bytesPerSecond, burstBytes] = fields;
+  const before = {
+    profile: profile === null ? undefined : textOf(profile),
+    spansPerMinute: optionalCount(spansPerMinute),
+  };
+  if (fields.length === 2) return before;
+  return { ...before, bytesPerSecond: optionalCount(bytesPerSecond), burstBytes: optionalCount(burstBytes) };
 }
 
 /** Oldest first. */

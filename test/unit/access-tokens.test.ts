@@ -179,7 +179,12 @@ describe('rows of tokens', () => {
     autoPrefix: fc.string({ unit: 'grapheme' }),
     stream: optional(fc.string({ unit: 'grapheme' })),
     resourceAttributes: fc.array(fc.tuple(fc.constantFrom('__proto__', 'k', 'é'), fc.string({ unit: 'grapheme' }))),
-    limits: fc.record({ profile: optional(fc.string()), spansPerMinute: optional(fc.nat()) }),
+    limits: fc.record({
+      profile: optional(fc.string()),
+      spansPerMinute: optional(fc.nat()),
+      bytesPerSecond: optional(fc.nat()),
+      burstBytes: optional(fc.nat()),
+    }),
     prefix: fc.constantFrom('trk', 'acme'),
   });
 

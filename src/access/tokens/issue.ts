@@ -6,8 +6,9 @@
 import { TailraceError } from '../../model/error.ts';
 import { nanosecondsOf } from '../../model/instant.ts';
 import { effectiveOperations, isWithin, type Scope } from '../../model/scope.ts';
-import type { TokenRequest } from '../../model/token-request.ts';
+import type { TokenLimits, TokenRequest } from '../../model/token-request.ts';
 import { OUTSIDE_ID_PREFIX, type Principal, type Token } from '../grant.ts';
+import { BURST_SECONDS } from '../rates/ingest-rates.ts';
 import { ROOT_TOKEN_ID, TOKEN_PREFIX } from './credential.ts';
 
 /** What the server assigns to a token. */
@@ -70,7 +71,7 @@ export function checkTrust(holder: Principal, basin: string): void {
     token.autoPrefix !== '' ||
     token.stream !== undefined ||
     token.resourceAttributes.size > 0 ||
-    token.limits.spansPerMinute !== undefined;
+    COUNTED.some((name) => token.limits[name] !== undefined);
   if (!isBound && holder.allows('append', basin) && isWithin({ prefix: '' }, token.scope.streams)) return;
   throw denied(
     `to let basin \`${basin}\` trust an issuer takes a token that may append to all its streams, never expires and is bound to nothing`,
@@ -79,11 +80,10 @@ export function checkTrust(holder: Principal, basin: string): void {
 
 /** Whether everything that binds the holder binds the target too. */
 function isBoundLike(holder: Token, target: Token): boolean {
-  const most = holder.limits.spansPerMinute;
   return (
     [...holder.resourceAttributes].every(([key, value]) => target.resourceAttributes.get(key) === value) &&
     (holder.stream === undefined || target.stream === holder.stream) &&
-    (most === undefined || (target.limits.spansPerMinute ?? Number.POSITIVE_INFINITY) <= most) &&
+    COUNTED.every((name) => most(target.limits, name) <= most(holder.limits, name)) &&
     target.autoPrefix.startsWith(holder.autoPrefix)
   );
 }
@@ -104,6 +104,7 @@ export function tokenFor(issuer: Principal, request: TokenRequest, identity: Ide
     limits: {
       profile: request.limits.profile ?? parent?.limits.profile,
       spansPerMinute: request.limits.spansPerMinute ?? parent?.limits.spansPerMinute,
+      ...byteLimits(request, parent),
     },
     prefix: prefix ?? parent?.prefix ?? TOKEN_PREFIX,
   };
@@ -163,10 +164,31 @@ function checkBonds(issuer: Token, { stream, resourceAttributes, limits }: Bonds
       throw denied(`the token \`${issuer.id}\` sets the resource attribute ${JSON.stringify(key)} to another value`);
     }
   }
-  const most = issuer.limits.spansPerMinute;
-  if (most !== undefined && (limits.spansPerMinute ?? most) > most) {
-    throw denied(`the token \`${issuer.id}\` is limited to ${most} spans a minute`);
+  for (const name of COUNTED) {
+    const bound = issuer.limits[name];
+    if (bound !== undefined && (limits[name] ?? bound) > bound) {
+      throw denied(`the token \`${issuer.id}\` is limited to ${bound} ${UNITS[name]}`);
+    }
   }
+}
+
+/** The limits of a token that are numbers: the smaller one binds more. */
+const COUNTED = ['spansPerMinute', 'bytesPerSecond', 'burstBytes'] as const;
+const UNITS = { spansPerMinute: 'spans a minute', bytesPerSecond: 'bytes a second', burstBytes: 'bytes at once' };
+
+function most(limits: TokenLimits, name: (typeof COUNTED)[number]): number {
+  return limits[name] ?? Number.POSITIVE_INFINITY;
+}
+
+/** A rate always has a burst, so that a child cannot have a larger one. */
+function byteLimits({ limits }: TokenRequest, parent: Token | undefined): Partial<TokenLimits> {
+  const bytesPerSecond = limits.bytesPerSecond ?? parent?.limits.bytesPerSecond;
+  const usual = bytesPerSecond === undefined ? undefined : BURST_SECONDS * bytesPerSecond;
+  const burstBytes = limits.burstBytes ?? parent?.limits.burstBytes ?? usual;
+  return {
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+    ...(burstBytes === undefined ? {} : { burstBytes }),
+  };
 }
 
 function denied(message: string): TailraceError {

@@ -91,8 +91,7 @@ function deleteOf(hex: string): Write {
 }
 
 function rowOf({ resourceAttributes, limits, ...token }: Token): TokenRow {
-  const { profile, spansPerMinute } = limits;
-  return { ...token, resourceAttributes: [...resourceAttributes], limits: { profile, spansPerMinute } };
+  return { ...token, resourceAttributes: [...resourceAttributes], limits };
 }
 
 /** Operations of a later build are dropped: this build cannot do them. */

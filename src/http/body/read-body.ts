@@ -6,6 +6,7 @@
 
 import type { BufferPool } from '../../encoding/buffer-pool.ts';
 import { TailraceError } from '../../model/error.ts';
+import { limitOf, type OtlpPolicy } from '../../model/otlp-policy.ts';
 import { announcedLength, type Exchange, goOn } from '../exchange.ts';
 import { type ContentEncoding, inflate, inflatedTooLarge } from './inflate.ts';
 import { type RequestMemory, type Reservation, reservationFor } from './reservation.ts';
@@ -18,8 +19,17 @@ export interface BodyReading extends RequestMemory {
   readonly watch: UploadWatch;
   /** Bytes as they come over the wire. */
   readonly wireBytesMax: number;
+  /** What sets that limit, where it is not the setting of the server. */
+  readonly wireSetting?: string;
   /** Bytes after decompression. */
   readonly bodyBytesMax: number;
+}
+
+/** For bodies that go into a basin, whose policy may allow less on the wire than the server does. */
+export function readingFor(policy: OtlpPolicy | undefined, reading: BodyReading): BodyReading {
+  const wireBytesMax = limitOf(policy, 'wire_bytes_max');
+  if (wireBytesMax === undefined || wireBytesMax >= reading.wireBytesMax) return reading;
+  return { ...reading, wireBytesMax, wireSetting: 'otlp_limits.wire_bytes_max of the basin' };
 }
 
 export interface RequestBody {
@@ -38,7 +48,7 @@ const NOTHING = new Uint8Array(0);
 export async function readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody> {
   const encoding = contentEncoding(exchange.request.headers['content-encoding']);
   const declared = announcedLength(exchange);
-  if (declared !== undefined && declared > reading.wireBytesMax) throw wireTooLarge(reading.wireBytesMax);
+  if (declared !== undefined && declared > reading.wireBytesMax) throw wireTooLarge(reading);
   const reservation = reservationFor(exchange, reading);
   let upload: Upload | undefined;
   try {

@@ -15,6 +15,8 @@ export interface UploadContext {
   readonly pool: BufferPool;
   readonly watch: UploadWatch;
   readonly wireBytesMax: number;
+  /** What sets that limit, where it is not the setting of the server. */
+  readonly wireSetting?: string;
 }
 
 /** Exists from the first byte of a body until its memory is given back. */
@@ -92,7 +94,7 @@ export class Upload implements Watched {
     const at = this.received;
     const end = at + chunk.length;
     this.received = end;
-    if (end > this.#context.wireBytesMax) throw wireTooLarge(this.#context.wireBytesMax);
+    if (end > this.#context.wireBytesMax) throw wireTooLarge(this.#context);
     if (at === 0 && chunk.length === this.#declared) {
       this.#reservation.holdAtLeast(chunk.length);
       this.#only = chunk;
@@ -139,10 +141,13 @@ export class Upload implements Watched {
 }
 
 /** @throws TailraceError `too_large` naming the limit and its setting */
-export function wireTooLarge(limit: number): TailraceError {
+export function wireTooLarge({
+  wireBytesMax,
+  wireSetting = '--wire-bytes-max',
+}: Pick<UploadContext, 'wireBytesMax' | 'wireSetting'>): TailraceError {
   return new TailraceError(
     'too_large',
-    `the body has more than ${limit} bytes on the wire: send smaller batches, or raise --wire-bytes-max`,
+    `the body has more than ${wireBytesMax} bytes on the wire: send smaller batches, or raise ${wireSetting}`,
   );
 }
 

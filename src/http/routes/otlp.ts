@@ -10,7 +10,7 @@ import { ingest } from '../../otlp/ingest.ts';
 import type { IngestResult } from '../../otlp/ingest-result.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { auditRefusal } from '../audit.ts';
-import { type BodyReading, type RequestBody, readBody } from '../body/read-body.ts';
+import { type BodyReading, type RequestBody, readBody, readingFor } from '../body/read-body.ts';
 import { reservationFor } from '../body/reservation.ts';
 import { type AuditDeps, senderOf } from '../context.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
@@ -68,7 +68,7 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   const { principal, basin, log, terms } = pending instanceof Promise ? await pending : pending;
   exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
   const encoding = expectedEncoding(request.headers['content-type']);
-  const body = await readBody(exchange, deps.reading);
+  const body = await readBody(exchange, readingFor(basin.config.otlp, deps.reading));
   // A few bytes for each resource may become many by what the token sets on it.
   const heads = reservationFor(exchange, deps.reading);
   const reserve = (bytes: number): void => heads.holdAtLeast(bytes);

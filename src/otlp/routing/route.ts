@@ -54,6 +54,26 @@ export function routeResource(scanned: ScannedRequest, row: number, policy: Rout
   };
 }
 
+/** The first of `names` that resource number `row` lacks; a text without characters is no value. */
+export function missingAttribute(scanned: ScannedRequest, row: number, names: readonly string[]): string | undefined {
+  if (names.length === 0) return undefined;
+  let keys = encoded.get(names);
+  if (keys === undefined) {
+    keys = names.map((name) => Buffer.from(name));
+    encoded.set(names, keys);
+  }
+  return names[keys.findIndex((key) => !hasValue(scanned, row, key))];
+}
+
+function hasValue(scanned: ScannedRequest, row: number, key: Uint8Array): boolean {
+  if (!findAttribute(scanned, row, key)) return false;
+  if (FOUND.tag === STRING_VALUE) return FOUND.end > FOUND.start;
+  return FOUND.tag !== 0;
+}
+
+/** The keys of lists that must not change. */
+const encoded = new WeakMap<readonly string[], readonly Uint8Array[]>();
+
 function serviceName(scanned: ScannedRequest, row: number): string | undefined {
   if (!findAttribute(scanned, row, SERVICE_KEY) || FOUND.tag !== STRING_VALUE || FOUND.start === FOUND.end) {
     return undefined;
