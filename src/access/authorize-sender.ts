@@ -30,7 +30,7 @@ export interface SenderDeps extends BasinRuleDeps {
 }
 
 /** What storing OTLP data takes of the log. */
-export type SenderLog = Pick<Log, 'openStream' | 'hasStream' | 'append'>;
+export type SenderLog = Pick<Log, 'openStream' | 'hasStream' | 'append' | 'once'>;
 
 export interface AuthorizedSender {
   readonly principal: Principal;
@@ -46,6 +46,8 @@ export interface SenderTerms {
   readonly resourceAttributes?: ReadonlyMap<string, string>;
   /** Where resources go that name no stream, as the sender says it. */
   readonly fixedStream?: string | undefined;
+  /** The same for all requests of a sender, whatever secret they show. */
+  readonly sender: string;
   /** How much data may come; undefined where nothing limits it. */
   readonly rates?: SenderRates | undefined;
   /** Whether the data may go to a stream: each one needs its own permission. */
@@ -86,11 +88,17 @@ function authorized(
     principal,
     basin,
     log: logFor(principal, log),
-    terms: { ...termsOf(principal, name), rates: access.ratesOf(principal, basin) },
+    terms: { ...termsOf(principal, name), sender: senderId(principal), rates: access.ratesOf(principal, basin) },
   };
 }
 
-function termsOf(principal: Principal, basin: string): SenderTerms {
+/** By the number of a token, which is never reused; senders of outside issuers are told apart by their subject. */
+function senderId({ id, token }: Principal): string {
+  if (token === undefined) return id;
+  return token.number > 0 ? `${token.number}` : JSON.stringify([id, ...token.resourceAttributes]);
+}
+
+function termsOf(principal: Principal, basin: string): Omit<SenderTerms, 'sender' | 'rates'> {
   const { token } = principal;
   if (token === undefined) return {};
   return {
@@ -108,6 +116,7 @@ function logFor(principal: Principal, log: SenderLog): SenderLog {
   return {
     openStream: (basin, name, purpose) => log.openStream(basin, principal.absolute(name), purpose),
     hasStream: (basin, name) => log.hasStream(basin, principal.absolute(name)),
-    append: (appends) => log.append(appends),
+    append: (appends, kept) => log.append(appends, kept),
+    once: (basin, digest, act) => log.once(basin, digest, act),
   };
 }

@@ -13,6 +13,7 @@ import { Block } from '../storage/block/block.ts';
 import { draftEncrypted } from '../storage/block/cipher.ts';
 import { type BlockDraft, draftRecords, type SealedBlock } from '../storage/block/seal.ts';
 import type { CommitOptions, Write } from '../storage/engine.ts';
+import type { Answers, KeptAnswer } from './answers.ts';
 import { type AssignedAppend, ackOf, assignPositions } from './assign-positions.ts';
 import type { BasinTable } from './basins.ts';
 import { type Command, checkBatch, commandType, type RecordsAppend } from './check-batch.ts';
@@ -45,6 +46,7 @@ export interface AppenderDeps {
   readonly commits: CommitQueue;
   readonly clock: Clock;
   readonly observer: LogObserver;
+  readonly answers: Pick<Answers, 'rowsOf'>;
   /** Throws when nothing can be written now with these options. */
   readonly expectWritable: WriteGate['expectOpen'];
   /** Called when there are trims to finish. */
@@ -76,11 +78,12 @@ export class Appender {
   /**
    * Writes all appends of one request in one transaction, or none of them. Positions are assigned before this returns,
    * so requests take effect in the order of the calls. Resolves when they are durable, with one acknowledgement per
-   * append. The timestamps of the drafts are overwritten; their payloads must not change until it has settled.
+   * append. The timestamps of the drafts are overwritten; their payloads must not change until it has settled. `kept` is
+   * written with them: all streams are of one basin then.
    * @throws TailraceError `draining`, `stream_deletion_pending`; `storage_full`: nothing was written; `storage`: all of
    *   it was written or nothing
    */
-  append(appends: readonly StreamAppend[]): Promise<readonly AppendAck[]> {
+  append(appends: readonly StreamAppend[], kept?: KeptAnswer): Promise<readonly AppendAck[]> {
     try {
       this.#deps.expectWritable();
       const open: OpenAppend[] = [];
@@ -90,7 +93,7 @@ export class Appender {
         if (target.cipher !== undefined) throw new TailraceError('invalid', `stream \`${target.name}\` is encrypted`);
         open.push({ stream: target, drafts, commands: NO_COMMANDS });
       }
-      return this.#accept(open, RECORDS);
+      return this.#accept(open, RECORDS, kept);
     } catch (error) {
       return Promise.reject(this.#deps.onFault(error));
     }
@@ -120,7 +123,7 @@ export class Appender {
     }
   }
 
-  #accept(appends: readonly OpenAppend[], options: CommitOptions): Promise<readonly AppendAck[]> {
+  #accept(appends: readonly OpenAppend[], options: CommitOptions, kept?: KeptAnswer): Promise<readonly AppendAck[]> {
     const { clock, commits, observer } = this.#deps;
     const rows = this.#rowsFor(appends);
     const now = clock.now();
@@ -130,6 +133,9 @@ export class Appender {
       stream.inFlight++;
       if (state.trimPoint > stream.durable.trimPoint) rows.push(trimRow(stream));
     }
+    const isWork = rows.length > 0;
+    const home = appends[0]?.stream.basin.number;
+    if (kept !== undefined && home !== undefined) rows.push(...this.#deps.answers.rowsOf(home, kept));
     const startedMs = clock.monotonicMs();
     return new Promise((resolve, reject) => {
       commits.push({
@@ -142,7 +148,7 @@ export class Appender {
           publish(assigned, sealed);
           observer.acked(clock.monotonicMs() - startedMs);
           for (const { stream, drafts } of appends) this.#observe(stream, drafts);
-          if (rows.length > 0) this.#deps.nudge();
+          if (isWork) this.#deps.nudge();
           resolve(assigned.map(ackOf));
         },
         failed: (cause) => {

@@ -9,6 +9,7 @@ import { resolveBasinConfig } from '../model/stream-config.ts';
 import type { Engine, Entry, Write } from '../storage/engine.ts';
 import { dueRange, type PendingKind, pendingRange, readDueKey, readPendingKey, settingsKey } from '../storage/keys.ts';
 import { decodePending, encodeClock } from '../storage/values.ts';
+import type { Answers } from './answers.ts';
 import type { Basin, BasinTable } from './basins.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
@@ -30,6 +31,7 @@ export interface BackgroundDeps {
   readonly clock: Clock;
   readonly expiry: ExpiryClock;
   readonly observer: LogObserver;
+  readonly answers: Pick<Answers, 'sweep'>;
   /** The first half of a deletion: from then on the stream refuses calls. */
   markDeleted(stream: OpenStream): Promise<void>;
   /** Called when the oldest records were dropped because there was no space. */
@@ -112,6 +114,7 @@ export class Background {
     await this.#each('basinDeletion', (entry) => this.#removeBasin(entry));
     await this.#each('streamDeletion', (entry) => this.#removeDeleted(entry));
     await this.#each('trim', (entry) => this.#removeTrimmed(entry));
+    await this.#deps.answers.sweep();
     const soon = [...this.#soon];
     this.#soon.clear();
     await Promise.all(soon.map((stream) => applyRetention(this.#deps, stream)));

@@ -11,6 +11,7 @@ import type {
 } from '../model/stream-config.ts';
 import type { CommitOptions, Engine, EngineState, Write } from '../storage/engine.ts';
 import { decodeClock } from '../storage/values.ts';
+import { Answers, type KeptAnswer } from './answers.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
 import { Background, CLOCK_KEY } from './background.ts';
 import { type Basin, BasinTable, basinDeletionPending, basinNotFound } from './basins.ts';
@@ -42,6 +43,7 @@ export class Log {
   readonly #background: Background;
   readonly #expiry: ExpiryClock;
   readonly #reads: OpenReads;
+  readonly #answers: Answers;
   readonly #cache = new BlockCache();
   readonly #gate = new WriteGate();
 
@@ -58,6 +60,7 @@ export class Log {
     this.#streams = streams;
     const expectWritable = this.#gate.expectOpen;
     const nudge = (): void => this.#background.nudge();
+    this.#answers = new Answers({ engine, commits, clock, nudge });
     this.#control = new ControlPlane({ basins, streams, commits, clock, expectWritable, nudge });
     this.#background = new Background({
       engine,
@@ -67,6 +70,7 @@ export class Log {
       clock,
       expiry: this.#expiry,
       observer,
+      answers: this.#answers,
       markDeleted: async (stream) => {
         await this.#control.markDeleted(stream);
         nudge();
@@ -77,7 +81,7 @@ export class Log {
     const onFault = (error: unknown): unknown => this.#noteFatal(error);
     this.#reads = new OpenReads({ observer, onFault });
     const checkSoon = (stream: OpenStream): void => this.#background.checkSoon(stream);
-    const shared = { streams, basins, commits, clock, observer };
+    const shared = { streams, basins, commits, clock, observer, answers: this.#answers };
     this.#appender = new Appender({ ...shared, expectWritable, nudge, checkSoon, onFault });
     engine.onState((state) => this.#setEngineState(state));
   }
@@ -88,6 +92,7 @@ export class Log {
     const basins = await BasinTable.load(engine, options.keptBasin);
     const log = new Log(engine, options, basins, seen === undefined ? undefined : decodeClock(seen));
     log.#setEngineState((await engine.stat()).state);
+    await log.#answers.load();
     log.#background.nudge();
     return log;
   }
@@ -196,8 +201,13 @@ export class Log {
   }
 
   /** Appends blocks, all of one request in one transaction; see {@link Appender.append}. */
-  append(appends: readonly StreamAppend[]): Promise<readonly AppendAck[]> {
-    return this.#appender.append(appends);
+  append(appends: readonly StreamAppend[], kept?: KeptAnswer): Promise<readonly AppendAck[]> {
+    return this.#appender.append(appends, kept);
+  }
+
+  /** What `act` returns, or the answer that was kept for a request with this digest; see {@link Answers.once}. */
+  once(basin: Basin, digest: Uint8Array, act: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    return this.#answers.once(this.#basins.successorOf(basin), digest, act);
   }
 
   /** Appends a batch of S2 records; see {@link Appender.tryRecords}. A stale stream is read again first. */

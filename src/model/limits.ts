@@ -222,6 +222,12 @@ export const TOKEN_ATTRIBUTE_BYTES_MAX = 4_096;
 export const POLICY_ATTRIBUTES_MAX = 128;
 export const POLICY_ATTRIBUTE_BYTES_MAX = 256;
 export const DEDUPE_WINDOW_SECONDS_MAX = 86_400;
+/**
+ * Answers that are kept for repeats of requests, in all basins; beyond it the oldest go. Until they are gone, so many
+ * more are kept, and then none.
+ */
+export const ANSWERS_KEPT_MAX = 100_000;
+export const ANSWERS_KEPT_SLACK = 10_000;
 
 /** Bytes of names (S2). */
 export const BASIN_NAME_BYTES_MIN = 8;

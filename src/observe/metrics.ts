@@ -54,6 +54,7 @@ export class Metrics {
   readonly #appendedRecords = new Tallies<string>();
   readonly #appendedBytes = new Tallies<string>();
   readonly #accepted = new Tallies<Signal>();
+  readonly #repeated = new Tallies<Signal>();
   readonly #rejected = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #requests = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #operations = new Tallies<string>();
@@ -126,6 +127,12 @@ export class Metrics {
     for (const { kind, count } of reasons) this.#rejected.get(signal)?.add(kind, count);
   }
 
+  /** An OTLP request got the answer to the one that it repeats. */
+  otlpRepeated(signal: Signal): void {
+    this.otlpAnswered(signal, 200);
+    this.#repeated.add(signal, 1);
+  }
+
   /** An OTLP request got a response with this status. */
   otlpAnswered(signal: Signal, status: number): void {
     this.#requests.get(signal)?.add(String(status), 1);
@@ -190,12 +197,9 @@ export class Metrics {
       byLabel('operation', this.#operations),
     );
     const accepted = 'Log records, spans and data points that became durable.';
-    counter('tailrace_otlp_accepted_total', accepted, ['signal'], () =>
-      byLabel(
-        'signal',
-        SIGNALS.map((signal) => [signal, this.#accepted.get(signal)] as const),
-      ),
-    );
+    counter('tailrace_otlp_accepted_total', accepted, ['signal'], () => everySignal(this.#accepted));
+    const repeated = 'Requests that repeat one in the window of their basin, so they were not stored again.';
+    counter('tailrace_otlp_repeated_total', repeated, ['signal'], () => everySignal(this.#repeated));
     const rejected = 'Log records, spans and data points that were refused while the rest of their request was stored.';
     counter('tailrace_otlp_rejected_total', rejected, ['signal', 'reason'], () => bySignal('reason', this.#rejected));
     counter(
@@ -207,6 +211,13 @@ export class Metrics {
     const enumNames = 'Names of enum values in OTLP/JSON, which requires numbers: their senders should be fixed.';
     counter('tailrace_otlp_json_enum_names_total', enumNames, [], () => unlabelled(this.jsonTally.enumNames));
   }
+}
+
+function everySignal(tallies: Tallies<Signal>): Labelled {
+  return byLabel(
+    'signal',
+    SIGNALS.map((signal) => [signal, tallies.get(signal)] as const),
+  );
 }
 
 function bySignal(label: string, tallies: ReadonlyMap<Signal, Tallies<string>>): Labelled {

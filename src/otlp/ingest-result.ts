@@ -12,4 +12,6 @@ export interface IngestResult {
   readonly message: string | undefined;
   /** For the server's own warnings. */
   readonly reasons: readonly RejectionReason[];
+  /** Whether the request is a repeat: nothing was stored, and this is the answer to the first one. */
+  readonly isRepeat?: boolean;
 }

@@ -15,6 +15,7 @@ import { piecesBytes } from './emit-block.ts';
 import type { IngestResult } from './ingest-result.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
 import { type Rejection, Rejections } from './rejections.ts';
+import { type AnswerToKeep, keptResult, storeOnce } from './repeats.ts';
 import type { OtlpEncoding } from './response.ts';
 import { missingAttribute, type RoutePolicy, routeResource } from './routing/route.ts';
 import { ServiceStreams } from './routing/service-streams.ts';
@@ -44,8 +45,13 @@ export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
   openStream(basin: B, name: string, purpose: 'append'): S | Promise<S>;
   /** Whether a stream exists; needed only for service routing. Returned without a promise when it is in memory. */
   hasStream?(basin: B, name: string): boolean | Promise<boolean>;
-  /** Appends all of it in one transaction, or nothing; resolves when it is durable. */
-  append(appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[]): Promise<unknown>;
+  /** Appends all of it in one transaction, or nothing, with the answer to be kept; resolves when it is durable. */
+  append(
+    appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[],
+    kept?: AnswerToKeep,
+  ): Promise<unknown>;
+  /** What `act` returns, or the answer that was kept under the digest; needed only for basins with a window. */
+  once?(basin: B, digest: Uint8Array, act: () => Promise<Uint8Array>): Promise<Uint8Array>;
 }
 
 /** Limits of how much data may come: those of `access/` fit. */
@@ -79,6 +85,8 @@ export interface IngestOptions {
   readonly resourceAttributes?: ReadonlyMap<string, string>;
   /** Called with the total memory in bytes that `resourceAttributes` take, each time it grows; may throw. */
   readonly reserve?: (bytes: number) => void;
+  /** Who sends: repeats are those of the same sender. */
+  readonly sender?: string;
   /** How much data may come; what it throws refuses the request. */
   readonly rates?: IngestRatesPort | undefined;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
@@ -129,11 +137,26 @@ const IDLE_MAX = 4;
  * the streams; what `rates` throws; what the port throws, except `stream_not_found`. Then nothing of the request is
  * stored, except that after `storage` all of it may be.
  */
-export async function ingest<B extends IngestBasin, S extends IngestStream>(
+export function ingest<B extends IngestBasin, S extends IngestStream>(
   port: IngestPort<B, S>,
   basin: B,
   request: IngestRequest,
   options: IngestOptions,
+): Promise<IngestResult> {
+  const seconds = basin.config.otlp?.dedupeSeconds ?? 0;
+  if (seconds === 0 || port.once === undefined) return store(port, basin, request, options);
+  const once = (digest: Uint8Array, act: () => Promise<Uint8Array>) => port.once?.(basin, digest, act) ?? act();
+  return storeOnce({ ...request, sender: options.sender ?? '' }, once, (digest) =>
+    store(port, basin, request, options, { digest, seconds }),
+  );
+}
+
+async function store<B extends IngestBasin, S extends IngestStream>(
+  port: IngestPort<B, S>,
+  basin: B,
+  request: IngestRequest,
+  options: IngestOptions,
+  window?: Omit<AnswerToKeep, 'answer'>,
 ): Promise<IngestResult> {
   const { signal } = request;
   options.rates?.expectOpen({ spans: signal === 'traces' });
@@ -187,14 +210,17 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   const filled = appends.filter((append) => append.drafts.length > 0);
   // Positions are assigned in one go: many streams get a turn of their own.
   if (filled.length * TURN_STREAM_BYTES > YIELD_BYTES) await goOnWithWork(filled.length * TURN_STREAM_BYTES);
-  if (filled.length > 0) await port.append(filled);
-  return {
+  const result: IngestResult = {
     accepted: total - rejections.count,
     rejected: rejections.count,
     records: filled.reduce((sum, { drafts }) => drafts.reduce((records, { count }) => records + count, sum), 0),
     message: rejections.message(signal),
     reasons: rejections.reasons(),
   };
+  if (filled.length > 0) {
+    await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(result) });
+  }
+  return result;
 }
 
 /** A large body is transcoded in pieces, between which others run. */

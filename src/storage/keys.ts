@@ -27,7 +27,7 @@ export const FAMILY = {
   usage: 8,
   /** `[9][…]`: deletions and trims in progress. */
   pendingWork: 9,
-  /** `[10][…]`: responses for deduplication, with expiry. */
+  /** `[10][kind u8]…`: answers for repeats of requests, and when they end: see `answer-rows.ts`. */
   dedupe: 10,
   /** `[255]`: the engine's own probe and filler rows, not data of the log. */
   engine: 255,
@@ -213,6 +213,11 @@ export function familyRange(family: number): KeyRange {
   return { from: Buffer.of(family), to: successor(Buffer.of(family)) };
 }
 
+/** Every key that begins with these bytes. */
+export function prefixRange(prefix: Uint8Array): KeyRange {
+  return { from: prefix, to: successor(prefix) };
+}
+
 /** The smallest key that is greater than every key that starts with `prefix`. */
 function successor(prefix: Uint8Array): Uint8Array {
   let last = prefix.length - 1;
@@ -247,12 +252,14 @@ function pendingNumbers(kind: number, ...numbers: readonly number[]): Uint8Array
   return key;
 }
 
-function writeNumber(key: Buffer, at: number, number: number): void {
+/** Writes an unsigned number of 64 bits. */
+export function writeNumber(key: Buffer, at: number, number: number): void {
   key.writeUInt32BE(Math.floor(number / TWO_32), at);
   key.writeUInt32BE(number % TWO_32, at + 4);
 }
 
-function readNumber(key: Uint8Array, at: number): number {
+/** @throws TailraceError `corrupt` when it is no safe integer */
+export function readNumber(key: Uint8Array, at: number): number {
   let number = 0;
   for (let i = at; i < at + NUMBER_BYTES; i++) number = number * 0x100 + (key[i] ?? 0);
   if (number > Number.MAX_SAFE_INTEGER) throw damaged();

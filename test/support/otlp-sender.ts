@@ -57,7 +57,7 @@ export class OtlpSender {
   }
 }
 
-export function keyValues(attributes: Attributes): readonly object[] {
+function keyValues(attributes: Attributes): readonly object[] {
   return Object.entries(attributes).map(([key, value]) => ({ key, value: { stringValue: value } }));
 }
 

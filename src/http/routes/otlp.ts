@@ -22,7 +22,7 @@ import { OTLP_STATUS } from '../status.ts';
 export interface OtlpDeps extends SenderDeps, ReplyDeps, AuditDeps {
   readonly reading: BodyReading;
   readonly limits: OtlpLimits;
-  readonly metrics: Pick<Metrics, 'otlpTaken' | 'otlpAnswered' | 'jsonTally'>;
+  readonly metrics: Pick<Metrics, 'otlpTaken' | 'otlpRepeated' | 'otlpAnswered' | 'jsonTally'>;
   readonly warnings: Pick<Warnings, 'warn'>;
 }
 
@@ -97,7 +97,8 @@ function replyWith(
   const content = exportResponse(signal, encoding, result);
   reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.replyContext);
   body.release();
-  deps.metrics.otlpTaken(signal, result);
+  if (result.isRepeat === true) deps.metrics.otlpRepeated(signal);
+  else deps.metrics.otlpTaken(signal, result);
   if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
 }
 
