@@ -222,6 +222,8 @@ export const TOKEN_ATTRIBUTE_BYTES_MAX = 4_096;
 export const POLICY_ATTRIBUTES_MAX = 128;
 export const POLICY_ATTRIBUTE_BYTES_MAX = 256;
 export const DEDUPE_WINDOW_SECONDS_MAX = 86_400;
+/** Items that are larger are rejected without a look at what the policy would take out of them. */
+export const REWRITTEN_ITEM_BYTES_MAX = 4 * MiB;
 /**
  * Answers that are kept for repeats of requests, in all basins; beyond it the oldest go. Until they are gone, so many
  * more are kept, and then none.

@@ -31,6 +31,7 @@ export interface StoreStat {
 export interface Taken {
   readonly accepted: number;
   readonly reasons: readonly { readonly kind: string; readonly count: number }[];
+  readonly changes?: readonly { readonly change: string; readonly count: number }[];
 }
 
 const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -56,6 +57,7 @@ export class Metrics {
   readonly #accepted = new Tallies<Signal>();
   readonly #repeated = new Tallies<Signal>();
   readonly #rejected = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
+  readonly #changed = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #requests = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #operations = new Tallies<string>();
   readonly #reads = new Tallies<string>();
@@ -121,10 +123,11 @@ export class Metrics {
   }
 
   /** An OTLP request was stored, all of it or in part. */
-  otlpTaken(signal: Signal, { accepted, reasons }: Taken): void {
+  otlpTaken(signal: Signal, { accepted, reasons, changes = [] }: Taken): void {
     this.otlpAnswered(signal, 200);
     this.#accepted.add(signal, accepted);
     for (const { kind, count } of reasons) this.#rejected.get(signal)?.add(kind, count);
+    for (const { change, count } of changes) this.#changed.get(signal)?.add(change, count);
   }
 
   /** An OTLP request got the answer to the one that it repeats. */
@@ -202,6 +205,8 @@ export class Metrics {
     counter('tailrace_otlp_repeated_total', repeated, ['signal'], () => everySignal(this.#repeated));
     const rejected = 'Log records, spans and data points that were refused while the rest of their request was stored.';
     counter('tailrace_otlp_rejected_total', rejected, ['signal', 'reason'], () => bySignal('reason', this.#rejected));
+    const changed = 'Attributes, values, events and links that the policy of a basin left out or cut.';
+    counter('tailrace_otlp_changed_total', changed, ['signal', 'change'], () => bySignal('change', this.#changed));
     counter(
       'tailrace_otlp_requests_total',
       'OTLP requests by the status of their response.',

@@ -14,6 +14,8 @@ import { draftBlocks } from './draft-blocks.ts';
 import { piecesBytes } from './emit-block.ts';
 import type { IngestResult } from './ingest-result.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
+import { type AppliedRules, applyContentRules, withWarning } from './policy/apply-content-rules.ts';
+import { contentRules } from './policy/rewriter.ts';
 import { type Rejection, Rejections } from './rejections.ts';
 import { type AnswerToKeep, keptResult, storeOnce } from './repeats.ts';
 import type { OtlpEncoding } from './response.ts';
@@ -168,13 +170,17 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   const scan = idle.pop() ?? new RequestScan();
   const scanned = scan.found;
   let total = 0;
+  let applied: AppliedRules | undefined;
   const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
   try {
     scan.begin(signal, body, options.limits);
     while (!scan.step()) await goOnWithWork(YIELD_BYTES);
     total = countOf(scanned, 0, scanned.itemCount);
+    const rules = contentRules(basin.config.otlp);
+    if (rules !== undefined) applied = await applyContentRules(scan, rules, options, rejections);
     const stamps = stampsOf(options.resourceAttributes);
-    const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, options.reserve);
+    const reserve = (bytes: number): void => options.reserve?.((applied?.bytes ?? 0) + bytes);
+    const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, reserve);
     scanned.changedHeads = stamper;
     const routing = routingOf(port, basin, options, stamper);
     const streams = new Map<string, number[]>();
@@ -214,8 +220,9 @@ async function store<B extends IngestBasin, S extends IngestStream>(
     accepted: total - rejections.count,
     rejected: rejections.count,
     records: filled.reduce((sum, { drafts }) => drafts.reduce((records, { count }) => records + count, sum), 0),
-    message: rejections.message(signal),
+    message: withWarning(rejections.message(signal), applied),
     reasons: rejections.reasons(),
+    ...(applied === undefined ? {} : { changes: applied.changes }),
   };
   if (filled.length > 0) {
     await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(result) });

@@ -16,6 +16,7 @@ export type RejectionKind =
   | 'no_time'
   | 'encrypted'
   | 'missing_attribute'
+  | 'long_key'
   | 'too_many_streams';
 
 /** Why something is rejected: its class, and what to tell the sender. */
