@@ -9,7 +9,7 @@ import { REWRITTEN_ITEM_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import { cell, type ScannedRequest } from '../scan/columns.ts';
 import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from '../scan/tables.ts';
 import { itemShape, RESOURCE_SHAPE, SCOPE_SHAPE, type Shape } from './item-shapes.ts';
-import { type Change, type ContentRules, Rewriter } from './rewriter.ts';
+import { type Change, type ContentRules, type InTurns, Rewriter } from './rewriter.ts';
 
 export interface RewrittenRequest {
   /** Undefined when nothing changes. */
@@ -20,48 +20,23 @@ export interface RewrittenRequest {
 }
 
 /** A part of the new body that is not written yet, with its length. */
-interface Part {
+interface Content {
   length: number;
   readonly pieces: Uint8Array[];
 }
 
-/** What looking at an item costs besides its bytes. */
-const ITEM_BYTES = 32;
-
 export async function rewriteRequest(scanned: ScannedRequest, rules: ContentRules): Promise<RewrittenRequest> {
   const pass = new Pass(scanned, rules);
-  for (let row = 0; row < scanned.resourceCount; row++) {
-    const scopes = cell(scanned.resourceScopesFrom, row + 1);
-    pass.beginResource(row);
-    for (let scope = cell(scanned.resourceScopesFrom, row); scope < scopes; scope++) {
-      const items = cell(scanned.scopeItemsFrom, scope + 1);
-      pass.beginScope(scope);
-      for (let item = cell(scanned.scopeItemsFrom, scope); item < items; item++) {
-        if (pass.work >= YIELD_BYTES) {
-          pass.work = 0;
-          await goOnWithWork(YIELD_BYTES);
-        }
-        pass.item(item);
-      }
-      pass.endScope();
-    }
-    pass.endResource();
-  }
+  for (const turn = pass.resources(); turn.next().done !== true; ) await goOnWithWork(YIELD_BYTES);
   return pass.finish();
 }
 
 class Pass {
-  /** Bytes that were looked at since the last turn. */
-  work = 0;
   readonly #scanned: ScannedRequest;
   readonly #rewriter: Rewriter;
   readonly #shape: Shape;
-  readonly #request: Part = part();
+  readonly #request: Content = bytesOf();
   readonly #rejected: number[] = [];
-  #resource: Part = part();
-  #scope: Part = part();
-  #rejectsResource = false;
-  #rejectsScope = false;
   #isChanged = false;
 
   constructor(scanned: ScannedRequest, rules: ContentRules) {
@@ -70,36 +45,31 @@ class Pass {
     this.#shape = itemShape(scanned.signal);
   }
 
-  beginResource(row: number): void {
-    const { resourcePieces, resourcePiecesFrom } = this.#scanned;
-    this.#resource = part();
-    this.#rejectsResource = this.#head(resourcePieces, resourcePiecesFrom, row, RESOURCE_SHAPE, this.#resource);
+  *resources(): InTurns<void> {
+    const { resourceCount, resourceScopesFrom, resourcePieces, resourcePiecesFrom } = this.#scanned;
+    for (let row = 0; row < resourceCount; row++) {
+      const resource = bytesOf();
+      const isRejected = yield* this.#head(resourcePieces, resourcePiecesFrom, row, RESOURCE_SHAPE, resource);
+      const scopes = cell(resourceScopesFrom, row + 1);
+      for (let scope = cell(resourceScopesFrom, row); scope < scopes; scope++) {
+        add(resource, framed(SCOPE_TAG, yield* this.#scope(scope, isRejected)));
+      }
+      add(this.#request, framed(RESOURCE_TAG, resource));
+    }
   }
 
-  beginScope(scope: number): void {
-    const { scopePieces, scopePiecesFrom } = this.#scanned;
-    this.#scope = part();
-    this.#rejectsScope = this.#head(scopePieces, scopePiecesFrom, scope, SCOPE_SHAPE, this.#scope);
-  }
-
-  item(item: number): void {
-    const { itemStart, itemEnd, body } = this.#scanned;
-    const [start, end] = [cell(itemStart, item), cell(itemEnd, item)];
-    this.work += end - start + ITEM_BYTES;
-    // One that is so large is rejected afterwards.
-    const written =
-      end - start > REWRITTEN_ITEM_BYTES_MAX ? undefined : this.#rewriter.message(start, end, this.#shape);
-    if (written !== undefined) this.#isChanged = true;
-    if (this.#tookLongKey() || this.#rejectsScope || this.#rejectsResource) this.#rejected.push(item);
-    else add(this.#scope, framed(ITEM_TAG, written ?? body.subarray(start, end)));
-  }
-
-  endScope(): void {
-    add(this.#resource, framed(SCOPE_TAG, this.#scope));
-  }
-
-  endResource(): void {
-    add(this.#request, framed(RESOURCE_TAG, this.#resource));
+  *#scope(row: number, isResourceRejected: boolean): InTurns<Content> {
+    const { scopeItemsFrom, scopePieces, scopePiecesFrom } = this.#scanned;
+    const scope = bytesOf();
+    const hasLongKey = yield* this.#head(scopePieces, scopePiecesFrom, row, SCOPE_SHAPE, scope);
+    const items = cell(scopeItemsFrom, row + 1);
+    for (let item = cell(scopeItemsFrom, row); item < items; item++) {
+      const start = cell(this.#scanned.itemStart, item);
+      const written = yield* this.#written(start, cell(this.#scanned.itemEnd, item), this.#shape);
+      if (this.#tookLongKey() || hasLongKey || isResourceRejected) this.#rejected.push(item);
+      else add(scope, framed(ITEM_TAG, written));
+    }
+    return scope;
   }
 
   finish(): RewrittenRequest {
@@ -109,16 +79,20 @@ class Pass {
   }
 
   /** Writes the head of a resource or scope; returns whether it has a key that is too long. */
-  #head(column: Uint32Array, from: Uint32Array, row: number, shape: Shape, into: Part): boolean {
+  *#head(column: Uint32Array, from: Uint32Array, row: number, shape: Shape, into: Content): InTurns<boolean> {
     const last = cell(from, row + 1);
     for (let piece = cell(from, row); piece < last; piece += 2) {
-      const [start, end] = [cell(column, piece), cell(column, piece + 1)];
-      this.work += end - start;
-      const written = end - start > REWRITTEN_ITEM_BYTES_MAX ? undefined : this.#rewriter.message(start, end, shape);
-      if (written !== undefined) this.#isChanged = true;
-      add(into, part(written ?? this.#scanned.body.subarray(start, end)));
+      add(into, bytesOf(yield* this.#written(cell(column, piece), cell(column, piece + 1), shape)));
     }
     return this.#tookLongKey();
+  }
+
+  /** One that is too large is rejected afterwards, so it is not looked at. */
+  *#written(start: number, end: number, shape: Shape): InTurns<Uint8Array> {
+    const written =
+      end - start > REWRITTEN_ITEM_BYTES_MAX ? undefined : yield* this.#rewriter.message(start, end, shape);
+    if (written !== undefined) this.#isChanged = true;
+    return written ?? this.#scanned.body.subarray(start, end);
   }
 
   #tookLongKey(): boolean {
@@ -128,17 +102,17 @@ class Pass {
   }
 }
 
-function part(...pieces: Uint8Array[]): Part {
+function bytesOf(...pieces: Uint8Array[]): Content {
   return { length: pieces.reduce((sum, { length }) => sum + length, 0), pieces };
 }
 
-function framed(tag: number, content: Uint8Array | Part): Part {
+function framed(tag: number, content: Uint8Array | Content): Content {
   const frame = Uint8Array.of(tag, ...varint(content.length));
   const pieces = 'pieces' in content ? content.pieces : [content];
   return { length: frame.length + content.length, pieces: [frame, ...pieces] };
 }
 
-function add(to: Part, { length, pieces }: Part): void {
+function add(to: Content, { length, pieces }: Content): void {
   to.length += length;
   for (const piece of pieces) to.pieces.push(piece);
 }

@@ -5,6 +5,7 @@
  */
 
 import { readVarint, varint } from '../../encoding/varint.ts';
+import { YIELD_BYTES } from '../../model/limits.ts';
 import { limitOf, type OtlpPolicy } from '../../model/otlp-policy.ts';
 import { contentAt, isEqual } from '../routing/attributes.ts';
 import { NEXT, readTag, skipValue } from '../scan/wire.ts';
@@ -82,6 +83,12 @@ interface Tally {
   dropped: number;
 }
 
+/** Yields where others may have a turn of the event loop. */
+export type InTurns<T> = Generator<void, T>;
+
+/** What looking at a field costs besides its bytes. */
+const FIELD_BYTES = 32;
+
 export class Rewriter {
   readonly counts = new Map<Change, number>();
   /** Set when a message has a key that is too long: then it must be rejected. */
@@ -89,6 +96,7 @@ export class Rewriter {
   readonly #rules: ContentRules;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  #work = 0;
 
   constructor(rules: ContentRules, bytes: Uint8Array, view: DataView) {
     this.#rules = rules;
@@ -97,7 +105,7 @@ export class Rewriter {
   }
 
   /** The content of the message [start, end) as it is to be stored; undefined when nothing changes. */
-  message(start: number, end: number, shape: Shape): Uint8Array | undefined {
+  *message(start: number, end: number, shape: Shape): InTurns<Uint8Array | undefined> {
     const edit = new Edit(this.#bytes, start);
     const tallies = new Map<Bound, Tally>();
     for (let at = start; at < end; ) {
@@ -105,9 +113,10 @@ export class Rewriter {
       const tag = readTag(this.#view, at, end);
       const value = NEXT[0] as number;
       at = skipValue(this.#view, value, end, tag);
+      if (this.#isTurnDone(at - from)) yield;
       const field = shape.get(tag);
       if (field === undefined) continue;
-      const written = this.#field(contentAt(this.#view, value, end), at, field, tallies);
+      const written = yield* this.#field(contentAt(this.#view, value, end), at, field, tallies);
       if (written !== undefined) edit.replace(from, at, tag, written);
     }
     for (const [{ limit, droppedTag }, { dropped }] of tallies) {
@@ -118,16 +127,16 @@ export class Rewriter {
     return edit.finish(end);
   }
 
-  #field(start: number, end: number, field: Field, tallies: Map<Bound, Tally>): Written {
+  *#field(start: number, end: number, field: Field, tallies: Map<Bound, Tally>): InTurns<Written> {
     if (field.kind === 'body') {
       const max = this.#rules.limit('log_body_bytes_max');
-      return end - start > max ? this.#cut(start, end, 'any', max, 'log_body_bytes_max') : undefined;
+      return end - start > max ? yield* this.#cut(start, end, 'any', max, 'log_body_bytes_max') : undefined;
     }
     if (field.kind === 'attribute' && this.#isUnwanted(start, end)) return OUT;
     if (field.bound !== undefined && this.#isBeyond(field.bound, tallies)) return OUT;
-    if (field.kind === 'message') return this.message(start, end, field.shape);
+    if (field.kind === 'message') return yield* this.message(start, end, field.shape);
     const max = this.#rules.limit('attribute_value_bytes_max');
-    return end - start > max ? this.#cut(start, end, 'pair', max, 'attribute_value_bytes_max') : undefined;
+    return end - start > max ? yield* this.#cut(start, end, 'pair', max, 'attribute_value_bytes_max') : undefined;
   }
 
   /** Whether an attribute must not be stored. Notes a key that is too long. */
@@ -158,25 +167,26 @@ export class Rewriter {
   }
 
   /** A value with its texts cut, each by itself. */
-  #cut(
+  *#cut(
     start: number,
     end: number,
     inside: Exclude<Inside, 'text'>,
     max: number,
     change: Change,
-  ): Uint8Array | undefined {
+  ): InTurns<Uint8Array | undefined> {
     const edit = new Edit(this.#bytes, start);
     for (let at = start; at < end; ) {
       const from = at;
       const tag = readTag(this.#view, at, end);
       const value = NEXT[0] as number;
       at = skipValue(this.#view, value, end, tag);
+      if (this.#isTurnDone(at - from)) yield;
       const next = INSIDE[inside].get(tag);
       if (next === undefined) continue;
       const content = contentAt(this.#view, value, end);
       if (at - content <= max) continue;
       const written =
-        next === 'text' ? this.#shortened(content, max, change) : this.#cut(content, at, next, max, change);
+        next === 'text' ? this.#shortened(content, max, change) : yield* this.#cut(content, at, next, max, change);
       if (written !== undefined) edit.replace(from, at, tag, written);
     }
     return edit.finish(end);
@@ -202,6 +212,14 @@ export class Rewriter {
     return Math.min(last, COUNT_MAX);
   }
 
+  /** Counts what was looked at; true once a turn of the event loop is used up. */
+  #isTurnDone(bytes: number): boolean {
+    this.#work += bytes + FIELD_BYTES;
+    if (this.#work < YIELD_BYTES) return false;
+    this.#work = 0;
+    return true;
+  }
+
   #count(change: Change, by: number): void {
     this.counts.set(change, (this.counts.get(change) ?? 0) + by);
   }
@@ -214,6 +232,7 @@ const COUNT_MAX = 0x7fff_ffff;
 class Edit {
   readonly #bytes: Uint8Array;
   readonly #parts: Uint8Array[] = [];
+  #isChanged = false;
   #kept: number;
 
   constructor(bytes: Uint8Array, start: number) {
@@ -222,7 +241,8 @@ class Edit {
   }
 
   replace(from: number, to: number, tag: number, content: Uint8Array | typeof OUT): void {
-    this.#parts.push(this.#bytes.subarray(this.#kept, from));
+    if (from > this.#kept) this.#parts.push(this.#bytes.subarray(this.#kept, from));
+    this.#isChanged = true;
     if (content !== OUT) this.#parts.push(Uint8Array.of(tag, ...varint(content.length)), content);
     this.#kept = to;
   }
@@ -234,7 +254,7 @@ class Edit {
 
   /** Undefined when nothing was replaced. */
   finish(end: number): Uint8Array | undefined {
-    if (this.#parts.length === 0) return undefined;
+    if (!this.#isChanged) return undefined;
     return Buffer.concat([...this.#parts, this.#bytes.subarray(this.#kept, end)]);
   }
 }
