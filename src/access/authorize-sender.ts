@@ -30,7 +30,7 @@ export interface SenderDeps extends BasinRuleDeps {
 }
 
 /** What storing OTLP data takes of the log. */
-export type SenderLog = Pick<Log, 'openStream' | 'hasStream' | 'append' | 'once'>;
+export type SenderLog = Pick<Log, 'openStream' | 'hasStream' | 'mayHold' | 'append' | 'once'>;
 
 export interface AuthorizedSender {
   readonly principal: Principal;
@@ -116,6 +116,7 @@ function logFor(principal: Principal, log: SenderLog): SenderLog {
   return {
     openStream: (basin, name, purpose) => log.openStream(basin, principal.absolute(name), purpose),
     hasStream: (basin, name) => log.hasStream(basin, principal.absolute(name)),
+    mayHold: (basin, name, most) => log.mayHold(basin, principal.absolute(name), most),
     append: (appends, kept) => log.append(appends, kept),
     once: (basin, digest, act) => log.once(basin, digest, act),
   };

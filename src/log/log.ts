@@ -27,6 +27,7 @@ import { type LogRead, OpenReads } from './open-reads.ts';
 import type { LogOptions, LogReadOptions, LogStat } from './options.ts';
 import { Bounds, type ReadEvent, readFrom, resolveStart } from './read.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
+import { StreamBound } from './stream-bound.ts';
 import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
 import { WriteGate } from './write-gate.ts';
@@ -44,6 +45,7 @@ export class Log {
   readonly #expiry: ExpiryClock;
   readonly #reads: OpenReads;
   readonly #answers: Answers;
+  readonly #bound: StreamBound;
   readonly #cache = new BlockCache();
   readonly #gate = new WriteGate();
 
@@ -58,6 +60,7 @@ export class Log {
     this.#commits = commits;
     const streams = new StreamTable({ engine, basins, now: () => clock.now(), recovered: () => commits.settled() });
     this.#streams = streams;
+    this.#bound = new StreamBound(streams, clock);
     const expectWritable = this.#gate.expectOpen;
     const nudge = (): void => this.#background.nudge();
     this.#answers = new Answers({ engine, commits, clock, nudge });
@@ -194,10 +197,12 @@ export class Log {
    * memory.
    */
   hasStream(basin: Basin, name: string): boolean | Promise<boolean> {
-    const home = this.#basins.successorOf(basin);
-    const open = this.#streams.peek(home, name);
-    if (open !== undefined) return isThere(open);
-    return this.#streams.find(home, name).then(isThere);
+    return this.#streams.has(this.#basins.successorOf(basin), name);
+  }
+
+  /** Whether a stream exists, or may be made where a basin has at most so many; see {@link StreamBound.has}. */
+  mayHold(basin: Basin, name: string, most: number): boolean | Promise<boolean> {
+    return this.#bound.has(this.#basins.successorOf(basin), name, most);
   }
 
   /** Appends blocks, all of one request in one transaction; see {@link Appender.append}. */
@@ -387,10 +392,6 @@ export class Log {
     if (error instanceof TailraceError && error.code === 'fatal') this.#options.onFatal(error);
     return error;
   }
-}
-
-function isThere(stream: OpenStream | undefined): boolean {
-  return stream?.made === true && !stream.deleting;
 }
 
 async function* nothing(): AsyncGenerator<ReadEvent> {}

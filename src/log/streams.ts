@@ -194,6 +194,13 @@ export class StreamTable {
     return count;
   }
 
+  /** Whether a stream exists, or will with an append that was accepted; without a promise when it is in memory. */
+  has(basin: Basin, name: string): boolean | Promise<boolean> {
+    const open = this.peek(basin, name);
+    if (open !== undefined) return isThere(open);
+    return this.find(basin, name).then(isThere);
+  }
+
   /** How many all basins have, at most `most`. */
   async countAll(most: number): Promise<number> {
     let count = 0;
@@ -325,6 +332,10 @@ export class StreamTable {
     }
     if (idle !== undefined) this.#open.delete(idle);
   }
+}
+
+function isThere(stream: OpenStream | undefined): boolean {
+  return stream?.made === true && !stream.deleting;
 }
 
 /** The row of a stream as it was last accepted. */

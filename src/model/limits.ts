@@ -201,6 +201,8 @@ export const SHUTDOWN_TIMEOUT_MS = 10_000;
 /** Nesting depth of protobuf messages and of JSON. */
 export const NESTING_MAX = 64;
 
+/** How long the count of the streams of a basin is good that bounds them. */
+export const STREAM_COUNT_FRESH_MS = 1_000;
 /** Open streams kept in memory; beyond it, the least recently used idle ones are dropped. */
 export const OPEN_STREAMS_MAX = 10_000;
 /** Streams that are counted before the server listens; it does not wait for more. */

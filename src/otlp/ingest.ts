@@ -6,7 +6,7 @@
 import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
 import { RECORD_METERED_BYTES_MAX, REQUEST_STREAMS_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
-import type { OtlpPolicy } from '../model/otlp-policy.ts';
+import { limitOf, type OtlpPolicy } from '../model/otlp-policy.ts';
 import type { Signal } from '../model/record.ts';
 import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
@@ -15,6 +15,7 @@ import { piecesBytes } from './emit-block.ts';
 import type { IngestResult } from './ingest-result.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
 import { type AppliedRules, applyContentRules, withWarning } from './policy/apply-content-rules.ts';
+import { basinFull, lacking } from './policy/policy-rejections.ts';
 import { contentRules } from './policy/rewriter.ts';
 import { type Rejection, Rejections } from './rejections.ts';
 import { type AnswerToKeep, keptResult, storeOnce } from './repeats.ts';
@@ -47,6 +48,8 @@ export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
   openStream(basin: B, name: string, purpose: 'append'): S | Promise<S>;
   /** Whether a stream exists; needed only for service routing. Returned without a promise when it is in memory. */
   hasStream?(basin: B, name: string): boolean | Promise<boolean>;
+  /** Whether a stream exists, or may be made where a basin has at most so many; needed only where it bounds them. */
+  mayHold?(basin: B, name: string, most: number): boolean | Promise<boolean>;
   /** Appends all of it in one transaction, or nothing, with the answer to be kept; resolves when it is durable. */
   append(
     appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[],
@@ -195,6 +198,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
       spans: signal === 'traces' ? total - rejections.count : 0,
       streams: () => streamBytes(scanned, streams),
     });
+    const streamsMax = limitOf(basin.config.otlp, 'streams_max');
     let work = 0;
     for (const [name, rows] of streams) {
       if (work >= YIELD_BYTES) {
@@ -202,6 +206,10 @@ async function store<B extends IngestBasin, S extends IngestStream>(
         work = 0;
       }
       work += TURN_STREAM_BYTES + RESOURCE_BYTES * rows.length;
+      if (streamsMax !== undefined && (await port.mayHold?.(basin, name, streamsMax)) === false) {
+        rejections.add(basinFull(streamsMax), rowsCount(scanned, rows), name);
+        continue;
+      }
       const opening = open(port, basin, name);
       const stream = opening instanceof Promise ? await opening : opening;
       if (stream === undefined) rejections.add(NO_STREAM, rowsCount(scanned, rows), name);
@@ -297,13 +305,6 @@ function route(
       else rejections.add(TOO_MANY_STREAMS, rowsCount(scanned, [row]), found.stream);
     }
   }
-}
-
-function lacking(attribute: string): Rejection {
-  return {
-    kind: 'missing_attribute',
-    text: `the resource has no ${attribute}, which the basin requires: set it in OTEL_RESOURCE_ATTRIBUTES`,
-  };
 }
 
 /** How many bytes of the request go to each stream. */

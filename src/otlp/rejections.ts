@@ -17,6 +17,7 @@ export type RejectionKind =
   | 'encrypted'
   | 'missing_attribute'
   | 'long_key'
+  | 'basin_full'
   | 'too_many_streams';
 
 /** Why something is rejected: its class, and what to tell the sender. */

@@ -159,6 +159,27 @@ describe('the byte rate of a token', () => {
   });
 });
 
+describe('the streams of a basin', () => {
+  test('are at most so many: data for another one is rejected, and is taken when one is gone', async () => {
+    const basin = await basinWith({ otlp_limits: { streams_max: 3 } });
+    const sender = await senderTo(basin);
+    const into = (...names: readonly string[]) => sender.logs(names.map((name) => ({ 's2.stream': name })));
+    expect(await into('a', 'b')).toMatchObject({ status: 200, rejected: 0 });
+    const over = await into('a', 'c', 'd', 'e', 'b');
+    expect(over).toMatchObject({ status: 200, rejected: 2 });
+    expect(over.message).toContain('the basin has its 3 streams (otlp_limits.streams_max)');
+    expect((await into('d')).rejected).toBe(1);
+    expect(await into('a', 'b', 'c')).toMatchObject({ status: 200, rejected: 0 });
+    await s2.call('DELETE /streams/a', { basin });
+    await s2.untilGone('GET /streams/a', { basin });
+    let taken = await into('d');
+    while (taken.rejected === 1) taken = await into('d');
+    expect(await storedItems(s2, basin, 'd')).toHaveLength(1);
+    expect((await into('e')).rejected).toBe(1);
+    expect((await s2.call('PUT /streams/by-hand', { basin })).status).toBe(201);
+  });
+});
+
 describe('the largest request of a basin', () => {
   test('has exactly so many bytes on the wire, and one more is 413 that names the limit', async () => {
     const basin = await basinWith({ otlp_limits: { wire_bytes_max: 2_000 } });

@@ -3,9 +3,10 @@
 import { goOnWithWork } from '../../encoding/turns.ts';
 import { YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
-import type { Rejection, Rejections } from '../rejections.ts';
+import type { Rejections } from '../rejections.ts';
 import { cell, type ScannedRequest } from '../scan/columns.ts';
 import type { RequestScan, ScanLimits } from '../scan/scan.ts';
+import { longKey } from './policy-rejections.ts';
 import { rewriteRequest } from './rewrite-request.ts';
 import type { Change, ContentRules } from './rewriter.ts';
 
@@ -34,7 +35,7 @@ export async function applyContentRules(
   reserve?.(scan.found.body.length);
   const { body, rejected, changes } = await rewriteRequest(scan.found, rules);
   const count = rejected.reduce((sum, item) => sum + unitsOf(signal, scan.found, item), 0);
-  if (rejected.length > 0) rejections.add(longKey(rules), count);
+  if (rejected.length > 0) rejections.add(longKey(rules.limit('attribute_key_bytes_max')), count);
   if (body !== undefined) {
     scan.begin(signal, body, limits);
     while (!scan.step()) await goOnWithWork(YIELD_BYTES);
@@ -68,13 +69,6 @@ function changesText(changes: ReadonlyMap<Change, number>, rules: ContentRules):
       : [`${count} ${SENTENCES[change]}: the basin allows ${rules.limit(change)} (otlp_limits.${change})`],
   );
   return sentences.length === 0 ? undefined : sentences.join('; ');
-}
-
-function longKey({ limit }: ContentRules): Rejection {
-  return {
-    kind: 'long_key',
-    text: `the basin allows keys of ${limit('attribute_key_bytes_max')} bytes (otlp_limits.attribute_key_bytes_max): use shorter ones`,
-  };
 }
 
 function unitsOf(signal: Signal, scanned: ScannedRequest, item: number): number {
