@@ -41,6 +41,7 @@ export { type AppendRequestOptions, fenceRecord, type RecordCalls, trimRecord } 
 export type { RequestOptions } from './client/request.ts';
 export type {
   GroupJson,
+  LimitsJson,
   ResourceSetJson,
   ScopeJson,
   SigningKeyJson,
