@@ -6,7 +6,7 @@ const FORMS: Readonly<
 > = {
   loop: {
     proves: 'no turn of the event loop takes 200 ms of processor time, whatever is legal',
-    load: () => import('./loop.ts'),
+    load: () => import('./loop/loop.ts'),
   },
   'full-disk': {
     proves: 'a full store takes trims and fences, resumes by itself, and loses nothing',
