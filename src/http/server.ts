@@ -21,6 +21,7 @@ import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange
 import { type ReplyDeps, reply } from './reply.ts';
 import { type Match, type Refuse, type RouteGroup, Router } from './router.ts';
 import { allRoutes, type RouteDeps } from './routes/all-routes.ts';
+import { loadIngest } from './routes/otlp.ts';
 import { isExporter, unrouted, wrongPath } from './routes/unrouted.ts';
 
 export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
@@ -80,6 +81,11 @@ export class HttpServer {
   /** @throws TailraceError `port_taken`, `config` */
   listen(at: ListenAt): Promise<ListeningAddress> {
     return this.#listener.listen(at);
+  }
+
+  /** Loads what only OTLP requests need, so that the first of them need not wait for it. */
+  async loadRest(): Promise<void> {
+    await loadIngest();
   }
 
   /**
