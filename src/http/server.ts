@@ -94,6 +94,7 @@ export class HttpServer {
    */
   async drain(): Promise<void> {
     this.#closing = true;
+    await this.#listener.acceptWaiting();
     this.#listener.stopAccepting();
     this.#deps.readers.drain();
     if (this.#inFlight === 0) return;

@@ -153,6 +153,8 @@ export const REQUEST_HEADERS_MAX = 200;
 export const REQUEST_HEADER_BYTES_MAX = 32 * KiB;
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** A connection that has sent nothing for this long is cut by a stop; until then its first request is answered. */
+export const LAST_CONNECTIONS_MS = 100;
 /** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;
