@@ -5,6 +5,7 @@
 
 import { Access } from './access/access.ts';
 import { BasinRule } from './access/basin-rule.ts';
+import { loadJose } from './access/jwt.ts';
 import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
 import { Origins } from './access/origins.ts';
@@ -105,7 +106,12 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });
   metrics.watch({ stat: () => log.stat(), connections: () => httpServer.connections, memory: budget });
-  const rest = [() => httpServer.loadRest(), () => socketServer.load()];
+  const rest = [
+    () => httpServer.loadRest(),
+    () => socketServer.load(),
+    ...(rootToken === undefined ? [] : [loadJose]),
+    async () => void (await metrics.load()),
+  ];
   return new RunningServer(opened, rootToken, { httpServer, readers, rest });
 }
 

@@ -7,6 +7,11 @@ import { EXCHANGED_TOKEN_CHARS_MAX } from '../model/limits.ts';
 const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const JWT = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
 
+/** Loads the library that verifies and signs, so that the first token need not wait for it. */
+export async function loadJose(): Promise<void> {
+  await import('jose');
+}
+
 /** Whether a credential may be a JWT: only then is it worth verifying. */
 export function looksLikeJwt(credential: string): boolean {
   return credential.length <= EXCHANGED_TOKEN_CHARS_MAX && JWT.test(credential);

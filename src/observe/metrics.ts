@@ -171,11 +171,16 @@ export class Metrics {
     own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);
   }
 
-  /** All metrics in Prometheus' text format 0.0.4. */
-  async text(): Promise<string> {
+  /** Makes the registry, so that the first scrape need not wait for its library. Call it after `watch`. */
+  async load(): Promise<Registry> {
     const { registryOf } = await import('./prometheus.ts');
     this.#registry ??= registryOf(this.#metrics);
-    return this.#registry.metrics();
+    return this.#registry;
+  }
+
+  /** All metrics in Prometheus' text format 0.0.4. */
+  async text(): Promise<string> {
+    return (await this.load()).metrics();
   }
 
   #addCounters(): void {
