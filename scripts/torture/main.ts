@@ -12,6 +12,10 @@ const FORMS: Readonly<
     proves: 'a full store takes trims and fences, resumes by itself, and loses nothing',
     load: () => import('./full-disk.ts'),
   },
+  'slow-readers': {
+    proves: 'readers that stop reading cost bounded memory in all and nobody else time, and lose nothing',
+    load: () => import('./slow-readers.ts'),
+  },
 };
 
 await main(process.argv[2]);
