@@ -21,6 +21,7 @@ import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange
 import { type ReplyDeps, reply } from './reply.ts';
 import { type Match, type Refuse, type RouteGroup, Router } from './router.ts';
 import { allRoutes, type RouteDeps } from './routes/all-routes.ts';
+import { loadIngest } from './routes/otlp.ts';
 import { isExporter, unrouted, wrongPath } from './routes/unrouted.ts';
 
 export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
@@ -82,12 +83,18 @@ export class HttpServer {
     return this.#listener.listen(at);
   }
 
+  /** Loads what only OTLP requests need, so that the first of them need not wait for it. */
+  async loadRest(): Promise<void> {
+    await loadIngest();
+  }
+
   /**
    * Takes no more connections, replies with 503 on open ones, and advises sessions to go elsewhere; resolves when all
    * requests that have begun are over. Sessions may hold that up for as long as they like: see `ReaderSet.finish`.
    */
   async drain(): Promise<void> {
     this.#closing = true;
+    await this.#listener.acceptWaiting();
     this.#listener.stopAccepting();
     this.#deps.readers.drain();
     if (this.#inFlight === 0) return;

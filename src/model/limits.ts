@@ -171,6 +171,8 @@ export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** Requests of one HTTP/1.1 connection that are under way; those behind them wait, and their bytes are not looked at. */
 export const HTTP1_REQUESTS_UNDER_WAY_MAX = 4;
+/** A connection that has sent nothing for this long is cut by a stop; until then its first request is answered. */
+export const LAST_CONNECTIONS_MS = 100;
 /** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;

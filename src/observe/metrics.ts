@@ -3,10 +3,10 @@
  * closed lists, so what clients send never makes new series.
  */
 
-import { Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { SIGNALS, type Signal } from '../model/record.ts';
-import { addProcessMetrics } from './process-metrics.ts';
-import { addCounter, addGauge, byLabel, Distribution, type Labelled, unlabelled } from './prometheus.ts';
+import { processMetrics } from './process-metrics.ts';
+import { byLabel, Distribution, type Labelled, type ScrapedMetric, unlabelled } from './scraped-metric.ts';
 
 /** What is looked up when the metrics are scraped. */
 export interface MetricSources {
@@ -43,7 +43,8 @@ const STATES = ['open', 'full', 'read_only', 'closed'];
 export class Metrics {
   /** Enum values that came as names in OTLP/JSON. */
   readonly jsonTally = { enumNames: 0 };
-  readonly #registry = new Registry();
+  readonly #metrics: ScrapedMetric[] = [];
+  #registry: Registry | undefined;
   readonly #permit: Distribution;
   readonly #ack: Distribution;
   readonly #batchRecords: Distribution;
@@ -62,8 +63,11 @@ export class Metrics {
   #readBytes = 0;
 
   constructor() {
-    const histogram = (name: string, help: string, bounds: readonly number[]): Distribution =>
-      new Distribution(this.#registry, { name, help }, bounds);
+    const histogram = (name: string, help: string, bounds: readonly number[]): Distribution => {
+      const distribution = new Distribution(bounds);
+      this.#metrics.push({ type: 'histogram', name, help, distribution });
+      return distribution;
+    };
     this.#permit = histogram(
       's2_append_permit_latency_seconds',
       'From the acceptance of an append to the transaction that takes it along.',
@@ -80,7 +84,7 @@ export class Metrics {
     this.#entries = histogram('tailrace_transaction_entries', 'Requests that share a transaction.', ENTRIES);
     this.#transactionBytes = histogram('tailrace_transaction_bytes', 'Bytes of one transaction.', BYTES);
     this.#addCounters();
-    addProcessMetrics(this.#registry);
+    this.#metrics.push(...processMetrics());
   }
 
   appended(_stream: unknown, kind: string, records: number, meteredBytes: number): void {
@@ -131,7 +135,7 @@ export class Metrics {
     this.#requests.get(signal)?.add(String(status), 1);
   }
 
-  /** Adds the metrics of the rest of a server. Must be called at most once. */
+  /** Adds the metrics of the rest of a server. Must be called at most once, and before `text`. */
   watch({ stat, connections, memory }: MetricSources): void {
     // One call of `stat` serves all gauges of a scrape.
     let looked: Promise<StoreStat> | undefined;
@@ -142,7 +146,7 @@ export class Metrics {
       return looked;
     };
     const gauge = (name: string, help: string, read: (stat: StoreStat) => Labelled, labels: string[] = []): void =>
-      addGauge(this.#registry, { name, help, labels }, async () => read(await look()));
+      void this.#metrics.push({ type: 'gauge', name, help, labels, read: async () => read(await look()) });
     gauge('tailrace_store_used_bytes', 'Bytes of the store in use.', ({ engine }) => unlabelled(engine.usedBytes));
     gauge('tailrace_store_file_bytes', 'Size of the file of the store.', ({ engine }) => unlabelled(engine.fileBytes));
     gauge('tailrace_store_free_bytes', 'Bytes that the store may still take, where that is known.', ({ engine }) =>
@@ -161,20 +165,27 @@ export class Metrics {
     const lag = 'Records that the slowest reader has not been given yet.';
     gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => unlabelled(reads.lagRecordsMax));
     const own = (name: string, help: string, read: () => number): void =>
-      addGauge(this.#registry, { name, help }, () => unlabelled(read()));
+      void this.#metrics.push({ type: 'gauge', name, help, labels: [], read: () => unlabelled(read()) });
     own('tailrace_open_connections', 'Connections of the HTTP listener.', connections);
     own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
     own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);
   }
 
+  /** Makes the registry, so that the first scrape need not wait for its library. Call it after `watch`. */
+  async load(): Promise<Registry> {
+    const { registryOf } = await import('./prometheus.ts');
+    this.#registry ??= registryOf(this.#metrics);
+    return this.#registry;
+  }
+
   /** All metrics in Prometheus' text format 0.0.4. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    return (await this.load()).metrics();
   }
 
   #addCounters(): void {
     const counter = (name: string, help: string, labels: string[], read: () => Labelled): void =>
-      addCounter(this.#registry, { name, help, labels }, read);
+      void this.#metrics.push({ type: 'counter', name, help, labels, read });
     counter('tailrace_appended_records_total', 'Records that became durable.', ['kind'], () =>
       byLabel('kind', this.#appendedRecords),
     );

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { existingBasin } from '../log/basins.ts';
 import type { LogRead } from '../log/open-reads.ts';
 import { type ErrorCode, TailraceError } from '../model/error.ts';
 import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_MS } from '../model/limits.ts';
@@ -127,9 +128,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
 
   async #open(plan: Plan, reader: LiveReader, signal: AbortSignal): Promise<LogRead> {
     const { log } = this.#deps;
-    const basin = log.basin(plan.basin);
-    if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${plan.basin}\` not found`);
-    const stream = await log.openStream(basin, plan.principal.absolute(plan.stream), 'read');
+    const stream = await log.openStream(existingBasin(log, plan.basin), plan.principal.absolute(plan.stream), 'read');
     reader.say({ bytes: helloFrame(plan.subprotocol.words, plan.basin, plan.stream, stream.id) });
     // Told after the hello, which names the stream that is there now.
     if (isReplaced(plan, stream)) throw replaced();

@@ -6,7 +6,7 @@ import type { OtlpLimits } from '../../model/limits.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import type { Warnings } from '../../observe/warnings.ts';
-import { ingest } from '../../otlp/ingest.ts';
+import type { ingest } from '../../otlp/ingest.ts';
 import type { IngestResult } from '../../otlp/ingest-result.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { auditRefusal } from '../audit.ts';
@@ -27,6 +27,16 @@ export interface OtlpDeps extends SenderDeps, ReplyDeps, AuditDeps {
 }
 
 const PREFIXES = ['', '/otlp'];
+
+type Ingest = typeof ingest;
+
+let loaded: Ingest | undefined;
+
+/** The scanner with its tables takes long to load, and a port that opens later is a longer restart. */
+export async function loadIngest(): Promise<Ingest> {
+  loaded ??= (await import('../../otlp/ingest.ts')).ingest;
+  return loaded;
+}
 
 /** A group for each signal, which counts what it refuses, and one for the signal that is not supported yet. */
 export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
@@ -75,8 +85,9 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   const options = { limits: deps.limits, tally: deps.metrics.jsonTally, reserve, ...terms };
   let result: IngestResult;
   try {
+    const take = loaded ?? (await loadIngest());
     deps.access.expectAlive(principal);
-    result = await ingest(log, basin, { signal, encoding, body: body.bytes }, options);
+    result = await take(log, basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {
     body.release();
     throw error;
