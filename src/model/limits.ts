@@ -73,6 +73,10 @@ export const JSON_BYTES_PER_BYTE_MAX = 6;
 export const JSON_BYTES_PER_RECORD = 64;
 /** Texts of answers from this length on are sent as bytes: Node would copy them once more. */
 export const ANSWER_TEXT_CHARS_MAX = 16 * KiB;
+/** A client that takes nothing of a response for so long is cut. Readers have `READER_STALL_MS`. */
+export const ANSWER_STALL_MS = 60_000;
+/** Responses are handed to the system in such pieces: who takes one has taken something. */
+export const ANSWER_PIECE_BYTES = 64 * KiB;
 /** Bytes of an OTLP response; messages in it are shortened to stay below. */
 export const ANSWER_BYTES_MAX = 4 * MiB;
 /** Characters of one message for people in a response. */
