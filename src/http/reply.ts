@@ -105,7 +105,7 @@ function replyHttp1(
   else if (body === undefined) response.flushHeaders();
   else writeBody(exchange, response, body, context.answers);
   discardRest(exchange, context.watch, () => {
-    if (!response.writableEnded) response.end();
+    if (close && !response.writableEnded) response.end();
   });
 }
 

@@ -130,6 +130,13 @@ export const READER_BUFFERED_BYTES_MAX = 2 * MiB;
  */
 export const READERS_BUFFERED_BYTES_MAX = 32 * MiB;
 export const READER_BATCH_BYTES_MIN = 64 * KiB;
+/** What a reader may need for one batch: a block, and the JSON of as much. Where that is not left it waits. */
+export const READER_CLAIM_BYTES = (1 + JSON_BYTES_PER_BYTE_MAX) * MiB;
+/** Shares of the whole budget: what one claims at most, and what readers have in any case. */
+export const READER_SHARE = 1 / 8;
+export const READERS_SHARE = 1 / 16;
+/** While readers wait for memory, those that have taken nothing for so long are let go, the longest first. */
+export const READER_SHORT_STALL_MS = 5_000;
 /** Readers that wait for their peer and keep the page of the store that they are at. */
 export const READERS_HOLDING_MAX = 8;
 /** Encoded frames that are kept in case another reader wants the same ones, and what each costs besides its bytes. */
