@@ -73,6 +73,10 @@ export const JSON_BYTES_PER_BYTE_MAX = 6;
 export const JSON_BYTES_PER_RECORD = 64;
 /** Texts of answers from this length on are sent as bytes: Node would copy them once more. */
 export const ANSWER_TEXT_CHARS_MAX = 16 * KiB;
+/** JSON of one stream or basin in a list: a name of control characters is six times as long, beside 256 bytes. */
+export const LISTED_ROW_BYTES_MAX = 3_328;
+/** JSON of the access tokens in one page of a list; a page with more ends early. Attributes of a token may be large. */
+export const LISTED_TOKENS_BYTES_MAX = 3 * MiB;
 /** A client that takes nothing of a response for so long is cut. Readers have `READER_STALL_MS`. */
 export const ANSWER_STALL_MS = 60_000;
 /** Responses are handed to the system in such pieces: who takes one has taken something. */
@@ -275,6 +279,8 @@ export const USAGE_AHEAD_SECONDS_MAX = 60;
  */
 export const USAGE_MINUTES_SECONDS = 7 * 86_400;
 export const USAGE_HOURS_SECONDS = 91 * 86_400;
+/** JSON of one point of a series. */
+export const USAGE_POINT_BYTES_MAX = 32;
 /** Streams whose stored bytes are sampled in one minute, and streams that may wait to be sampled. */
 export const USAGE_STREAMS_PER_MINUTE_MAX = 2_000;
 export const USAGE_STREAMS_WAITING_MAX = 20_000;
