@@ -9,7 +9,7 @@ import { ANSWER_PIECE_BYTES } from '../model/limits.ts';
 import type { AnswerWatch, WaitingAnswer } from './answer-watch.ts';
 import { connectionOf, cut, cutConnection, type Exchange, isGone } from './exchange.ts';
 
-type Sink = ServerResponse | ServerHttp2Stream;
+type AnswerSink = ServerResponse | ServerHttp2Stream;
 
 /** What clients have taken on a connection, by how often. */
 const takenBelow = new WeakMap<object, { times: number }>();
@@ -17,7 +17,7 @@ const takenBelow = new WeakMap<object, { times: number }>();
 /** Ends the response with a body, after its head. */
 export function sendBody(
   exchange: Exchange,
-  sink: Sink,
+  sink: AnswerSink,
   body: string | Uint8Array | undefined,
   answers: AnswerWatch,
 ): void {
@@ -28,7 +28,7 @@ export function sendBody(
 }
 
 /** As `sendBody`, but the caller ends the response. */
-export function writeBody(exchange: Exchange, sink: Sink, body: string | Uint8Array, answers: AnswerWatch): void {
+export function writeBody(exchange: Exchange, sink: AnswerSink, body: string | Uint8Array, answers: AnswerWatch): void {
   sink.write(body);
   watchUntilClosed(sink, new WaitingBody(exchange, answers));
 }
@@ -97,7 +97,7 @@ function isTaken({ transport }: Exchange): boolean {
   return response.writableEnded && response.socket !== null && response.socket.writableLength === 0;
 }
 
-function watchUntilClosed(sink: Sink, waiting: WaitingBody): void {
+function watchUntilClosed(sink: AnswerSink, waiting: WaitingBody): void {
   waiting.watch();
   sink.once('close', () => {
     waiting.unwatch();
@@ -105,7 +105,7 @@ function watchUntilClosed(sink: Sink, waiting: WaitingBody): void {
   });
 }
 
-function sendPieces(sink: Sink, body: Uint8Array, at: number, waiting: WaitingBody): void {
+function sendPieces(sink: AnswerSink, body: Uint8Array, at: number, waiting: WaitingBody): void {
   const end = at + ANSWER_PIECE_BYTES;
   if (end >= body.length) {
     sink.end(body.subarray(at));

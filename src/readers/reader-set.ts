@@ -33,7 +33,7 @@ export interface LiveSession {
   sweep?(now: number): void;
   /** What waits for a client that takes nothing, and since when; undefined while nothing does. */
   readonly stalled?: Stalled | undefined;
-  /** Makes room: others wait for the memory that it holds. */
+  /** Ends it at once: others wait for the memory that it holds. */
   letGo?(): void;
   /** Ends the connection without a word; resolves when it is gone. */
   cut?(): Promise<void> | void;
@@ -158,7 +158,7 @@ export class ReaderSet {
   }
 
   /** Requests may have given back what readers wait for; otherwise those go that hold it for nothing. */
-  #makeRoom(now: number): void {
+  #freeMemory(now: number): void {
     this.memory.serve();
     let wanted = this.memory.wantedBytes;
     if (wanted === 0) return;
@@ -192,7 +192,7 @@ export class ReaderSet {
       this.#cancelSweep = undefined;
       const now = this.clock.monotonicMs();
       for (const session of this.#sessions) session.sweep?.(now);
-      this.#makeRoom(now);
+      this.#freeMemory(now);
       if (this.#sessions.size > 0) this.#sweepLater();
     });
   }

@@ -1,4 +1,4 @@
-/** Readers wait for memory before they take records, each caller in their own line; those that take nothing make room. */
+/** Readers wait for memory before they take records, each caller in their own line; those that take nothing give theirs up. */
 
 import { expect, test } from '@jest/globals';
 import { BufferPool } from '../../src/encoding/buffer-pool.ts';
