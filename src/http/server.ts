@@ -11,6 +11,7 @@ import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
+import { AnswerWatch } from './answer-watch.ts';
 import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
@@ -63,7 +64,9 @@ export class HttpServer {
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
     const { access, basinRule, audit, clock, logger, warnings, readers } = parts;
-    const replyContext = { memory: parts.reading, watch: parts.reading.watch, closing: () => this.#closing };
+    const { clock: time, reading } = parts;
+    const answers = new AnswerWatch(time);
+    const replyContext = { memory: reading, watch: reading.watch, answers, closing: () => this.#closing };
     this.#deps = { access, basinRule, audit, clock, logger, warnings, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#router = new Router(allRoutes({ ...parts, replyContext }));
