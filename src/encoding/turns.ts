@@ -5,7 +5,7 @@
  * what waits does not depend on how busy the machine is.
  */
 
-import { TURN_BYTES, YIELD_BYTES } from '../model/limits.ts';
+import { TURN_BYTES, TURN_REQUESTS_MAX, YIELD_BYTES } from '../model/limits.ts';
 
 /** So many that have gone stay in a line before it is made anew: to do it each time would cost their square. */
 const GONE_MAX = 1_024;
@@ -36,6 +36,9 @@ class Line {
 /** Work that was begun in this turn. */
 let used = 0;
 let isArmed = false;
+/** Requests that were looked at in this turn. */
+let requests = 0;
+const arriving = new Line();
 const beginning = new Line();
 const goingOn = new Line();
 
@@ -47,6 +50,17 @@ export function beginWork(bytes: number): Promise<void> | undefined {
   arm();
   if (beginning.bytes !== undefined || !fits(bytes)) return beginning.wait(bytes);
   used += bytes;
+  return undefined;
+}
+
+/**
+ * Takes a place in this turn for looking at a request. These places do not count as work, and do not wait for it: what is
+ * to be refused must not wait for what was taken. Returns and resolves as {@link beginWork}.
+ */
+export function beginRequest(): Promise<void> | undefined {
+  arm();
+  if (arriving.bytes !== undefined || requests >= TURN_REQUESTS_MAX) return arriving.wait(0);
+  requests++;
   return undefined;
 }
 
@@ -82,11 +96,16 @@ function arm(): void {
 function newTurn(): void {
   isArmed = false;
   used = 0;
+  requests = 0;
+  while (arriving.bytes !== undefined && requests < TURN_REQUESTS_MAX) {
+    requests++;
+    arriving.letOneGo();
+  }
   // One that goes on comes first, so that it ends however many begin.
   if (goingOn.bytes !== undefined) letGo(goingOn);
   letGoWhileTheyFit(beginning);
   letGoWhileTheyFit(goingOn);
-  if (used > 0) arm();
+  if (used > 0 || requests > 0) arm();
 }
 
 function letGoWhileTheyFit(line: Line): void {
