@@ -5,7 +5,7 @@
  * what waits does not depend on how busy the machine is.
  */
 
-import { TURN_BYTES, TURN_REQUESTS_MAX, YIELD_BYTES } from '../model/limits.ts';
+import { TURN_BYTES, TURN_REQUESTS_MAX, TURNS_FOR_CLIENTS_MAX, YIELD_BYTES } from '../model/limits.ts';
 
 /** So many that have gone stay in a line before it is made anew: to do it each time would cost their square. */
 const GONE_MAX = 1_024;
@@ -39,6 +39,9 @@ let isArmed = false;
 /** Requests that were looked at in this turn. */
 let requests = 0;
 const arriving = new Line();
+/** Whether a client came in this turn, and how many turns in a row have been left to clients. */
+let hasClient = false;
+let leftToClients = 0;
 const beginning = new Line();
 const goingOn = new Line();
 
@@ -62,6 +65,15 @@ export function beginRequest(): Promise<void> | undefined {
   if (arriving.bytes !== undefined || requests >= TURN_REQUESTS_MAX) return arriving.wait(0);
   requests++;
   return undefined;
+}
+
+/**
+ * To be called with each client that connects. Node accepts one in a turn (libuv does, from 1.45 on), so while they come,
+ * turns without work let in many: behind long turns of work they would wait for seconds in the queue of the system.
+ */
+export function noteClient(): void {
+  hasClient = true;
+  arm();
 }
 
 /** Takes a share of a later turn for more of some work: others run in between. */
@@ -95,6 +107,14 @@ function arm(): void {
 
 function newTurn(): void {
   isArmed = false;
+  if (hasClient && leftToClients < TURNS_FOR_CLIENTS_MAX) {
+    hasClient = false;
+    leftToClients++;
+    arm();
+    return;
+  }
+  hasClient = false;
+  leftToClients = 0;
   used = 0;
   requests = 0;
   while (arriving.bytes !== undefined && requests < TURN_REQUESTS_MAX) {

@@ -24,9 +24,9 @@ import {
   YIELD_BYTES,
 } from '../model/limits.ts';
 
-/** What is done is measured for at least so long; each result moves the limit by a share of the difference. */
+/** What is done is measured for at least so long, and counts less and less from then on. */
 const MEASURED_MS_MIN = 100;
-const LEARNED_SHARE = 0.3;
+const REMEMBERED_MS = 1_000;
 
 /** One request, from its headers to its response. */
 export interface Work {
@@ -50,10 +50,15 @@ export class Workload {
   /** Those whose body is still to come, oldest first, while they count. */
   readonly #coming = new Set<Taken>();
   #used = 0;
+  /** The part of it that waits for us, not for its client. */
+  #waiting = 0;
   #limit = WORK_BYTES_AT_FIRST;
   /** Since when there has been much to do, and what was done since then. */
   #busySince: number | undefined;
   #done = 0;
+  /** What was done in which time before that, while there was much to do. */
+  #bytesDone = WORK_BYTES_AT_FIRST;
+  #msTaken = WORK_TARGET_MS;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -96,12 +101,17 @@ export class Workload {
   came(taken: Taken, bytes: number): void {
     this.#coming.delete(taken);
     this.#count(taken, costOf(bytes));
+    taken.isThere = true;
+    this.#waiting += taken.cost;
   }
 
   /** @internal */
   end(taken: Taken): void {
     this.#coming.delete(taken);
-    this.#done += taken.cost;
+    if (taken.isThere) {
+      this.#done += taken.cost;
+      this.#waiting -= taken.cost;
+    }
     this.#count(taken, 0);
     this.#measure();
   }
@@ -133,22 +143,24 @@ export class Workload {
   }
 
   #measure(): void {
-    if (this.#used < this.#limit / 4) {
+    if (this.#waiting < WORK_BYTES_MIN / 2) {
       this.#busySince = undefined;
       return;
     }
     const now = this.#clock.monotonicMs();
     if (this.#busySince === undefined) {
-      if (this.#used < this.#limit / 2) return;
+      if (this.#waiting < WORK_BYTES_MIN) return;
       this.#busySince = now;
       this.#done = 0;
       return;
     }
     const ms = now - this.#busySince;
     if (ms < MEASURED_MS_MIN) return;
-    const inTime = (this.#done / ms) * WORK_TARGET_MS;
-    const learned = this.#limit + (inTime - this.#limit) * LEARNED_SHARE;
-    this.#limit = Math.min(WORK_BYTES_MAX, Math.max(WORK_BYTES_MIN, learned));
+    const kept = Math.exp(-ms / REMEMBERED_MS);
+    this.#bytesDone = this.#bytesDone * kept + this.#done;
+    this.#msTaken = this.#msTaken * kept + ms;
+    const inTime = (this.#bytesDone / this.#msTaken) * WORK_TARGET_MS;
+    this.#limit = Math.min(WORK_BYTES_MAX, Math.max(WORK_BYTES_MIN, inTime));
     this.#busySince = now;
     this.#done = 0;
   }
@@ -159,6 +171,7 @@ class Taken implements Work {
   readonly sinceMs: number;
   /** What it counts as now. */
   cost = 0;
+  isThere = false;
   readonly #workload: Workload;
   #isOver = false;
 

@@ -96,6 +96,8 @@ export const TURN_REQUEST_BYTES = 4 * KiB;
 export const TURN_STREAM_BYTES = 2 * KiB;
 /** Requests that are looked at in one turn of the event loop; more wait for a later turn. */
 export const TURN_REQUESTS_MAX = 256;
+/** Turns in a row without work while new clients come, of which each turn lets in one. */
+export const TURNS_FOR_CLIENTS_MAX = 32;
 
 /** A request that waited for so long before it was looked at is refused. */
 export const REQUEST_WAIT_MS_MAX = 1_000;
@@ -103,9 +105,9 @@ export const REQUEST_WAIT_MS_MAX = 1_000;
  * Bytes of requests that are under way, as much as the server gets done in this time: at first, and the least and the most.
  * Each request counts with at most `YIELD_BYTES`, and with `TURN_REQUEST_BYTES` besides.
  */
-export const WORK_TARGET_MS = 750;
-export const WORK_BYTES_AT_FIRST = 24 * MiB;
-export const WORK_BYTES_MIN = 2 * MiB;
+export const WORK_TARGET_MS = 900;
+export const WORK_BYTES_AT_FIRST = 16 * MiB;
+export const WORK_BYTES_MIN = 4 * MiB;
 export const WORK_BYTES_MAX = 256 * MiB;
 /** What a compressed body is taken to grow by until it is there. */
 export const WORK_ENCODED_RATIO = 6;

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { noteClient } from '../../encoding/turns.ts';
 import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
 import { CONNECTIONS_MAX, CONNECTIONS_REFUSED_MAX, HEADERS_TIMEOUT_MS } from '../../model/limits.ts';
@@ -108,6 +109,7 @@ export class Listener {
   }
 
   #accept(socket: net.Socket): void {
+    noteClient();
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     if (this.#sockets.size > this.#connectionsMax + CONNECTIONS_REFUSED_MAX) {

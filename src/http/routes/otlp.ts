@@ -69,19 +69,21 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
   const encoding = expectedEncoding(request.headers['content-type']);
   const body = await readBody(exchange, deps.reading);
-  // A few bytes for each resource may become many by what the token sets on it.
-  const heads = reservationFor(exchange, deps.reading);
-  const reserve = (bytes: number): void => heads.holdAtLeast(bytes);
+  // Blocks until they are durable, what JSON is turned into, and what the token sets on each resource.
+  const working = reservationFor(exchange, deps.reading);
+  const made = body.bytes.length * (encoding === 'json' ? 2 : 1);
+  const reserve = (bytes: number): void => working.holdAtLeast(made + bytes);
   const options = { limits: deps.limits, tally: deps.metrics.jsonTally, reserve, ...terms };
   let result: IngestResult;
   try {
     deps.access.expectAlive(principal);
+    reserve(0);
     result = await ingest(log, basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {
     body.release();
     throw error;
   } finally {
-    heads.release();
+    working.release();
   }
   replyWith(exchange, signal, encoding, result, body, deps);
 }
