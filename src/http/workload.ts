@@ -12,9 +12,9 @@
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import {
-  BODY_BUFFER_BYTES,
   MEMORY_SHARE_PER_FREE,
   TURN_REQUEST_BYTES,
+  WORK_BODY_BYTES,
   WORK_BODY_COMES_MS,
   WORK_BYTES_AT_FIRST,
   WORK_BYTES_MAX,
@@ -78,7 +78,7 @@ export class Workload {
    * Takes a request whose body is to come.
    * @throws TailraceError `overloaded` when it would wait too long
    */
-  begin(holder: string, { bytes = BODY_BUFFER_BYTES, isEncoded }: Announced): Work {
+  begin(holder: string, { bytes = WORK_BODY_BYTES, isEncoded }: Announced): Work {
     this.#look();
     const cost = costOf(isEncoded ? bytes * WORK_ENCODED_RATIO : bytes);
     if (!this.#fits(holder, cost)) throw tooLate();

@@ -111,6 +111,8 @@ export const WORK_BYTES_MIN = 4 * MiB;
 export const WORK_BYTES_MAX = 256 * MiB;
 /** What a compressed body is taken to grow by until it is there. */
 export const WORK_ENCODED_RATIO = 6;
+/** What a body is taken to have that does not say its length. */
+export const WORK_BODY_BYTES = 16 * KiB;
 /** A body that is announced counts for so long before it is there. */
 export const WORK_BODY_COMES_MS = 500;
 
