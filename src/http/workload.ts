@@ -48,7 +48,7 @@ export class Workload {
   readonly #clock: Clock;
   readonly #heldBy = new Map<string, number>();
   /** Those whose body is still to come, oldest first, while they count. */
-  readonly #coming = new Set<Taken>();
+  readonly #coming = new Set<TakenWork>();
   #used = 0;
   /** The part of it that waits for us, not for its client. */
   #waiting = 0;
@@ -58,7 +58,7 @@ export class Workload {
   #done = 0;
   /** What was done in which time before that, while there was much to do. */
   #bytesDone = WORK_BYTES_AT_FIRST;
-  #msTaken = WORK_TARGET_MS;
+  #msTakenWork = WORK_TARGET_MS;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -82,7 +82,7 @@ export class Workload {
     this.#look();
     const cost = costOf(isEncoded ? bytes * WORK_ENCODED_RATIO : bytes);
     if (!this.#fits(holder, cost)) throw tooLate();
-    const taken = new Taken(this, holder, this.#clock.monotonicMs());
+    const taken = new TakenWork(this, holder, this.#clock.monotonicMs());
     this.#coming.add(taken);
     this.#count(taken, cost);
     return taken;
@@ -98,7 +98,7 @@ export class Workload {
   }
 
   /** @internal */
-  came(taken: Taken, bytes: number): void {
+  came(taken: TakenWork, bytes: number): void {
     this.#coming.delete(taken);
     this.#count(taken, costOf(bytes));
     taken.isThere = true;
@@ -106,7 +106,7 @@ export class Workload {
   }
 
   /** @internal */
-  end(taken: Taken): void {
+  end(taken: TakenWork): void {
     this.#coming.delete(taken);
     if (taken.isThere) {
       this.#done += taken.cost;
@@ -116,14 +116,14 @@ export class Workload {
     this.#measure();
   }
 
-  /** Whoever has nothing under way is let in while there is room at all. */
+  /** Whoever has nothing under way is let in as long as the limit is not reached. */
   #fits(holder: string, cost: number): boolean {
     const held = this.#heldBy.get(holder) ?? 0;
     if (held === 0) return this.#used < this.#limit;
     return held + cost <= (this.#limit - this.#used - cost) * MEMORY_SHARE_PER_FREE;
   }
 
-  #count(taken: Taken, cost: number): void {
+  #count(taken: TakenWork, cost: number): void {
     const held = (this.#heldBy.get(taken.holder) ?? 0) + cost - taken.cost;
     if (held === 0) this.#heldBy.delete(taken.holder);
     else this.#heldBy.set(taken.holder, held);
@@ -158,15 +158,15 @@ export class Workload {
     if (ms < MEASURED_MS_MIN) return;
     const kept = Math.exp(-ms / REMEMBERED_MS);
     this.#bytesDone = this.#bytesDone * kept + this.#done;
-    this.#msTaken = this.#msTaken * kept + ms;
-    const inTime = (this.#bytesDone / this.#msTaken) * WORK_TARGET_MS;
+    this.#msTakenWork = this.#msTakenWork * kept + ms;
+    const inTime = (this.#bytesDone / this.#msTakenWork) * WORK_TARGET_MS;
     this.#limit = Math.min(WORK_BYTES_MAX, Math.max(WORK_BYTES_MIN, inTime));
     this.#busySince = now;
     this.#done = 0;
   }
 }
 
-class Taken implements Work {
+class TakenWork implements Work {
   readonly holder: string;
   readonly sinceMs: number;
   /** What it counts as now. */
