@@ -1,5 +1,5 @@
 /**
- * The composition root: starts open store → access → HTTP and WebSocket servers, and stops them in reverse order.
+ * The composition root: starts open store → access → HTTP, gRPC and WebSocket servers, and stops them in reverse order.
  * Nothing here touches the process: no signals, no exit, no output except through the logger.
  */
 
@@ -13,10 +13,12 @@ import { ensureRootToken, type RootToken } from './access/tokens/root-token.ts';
 import { type CommitRows, rootTokenStore, tokenStore } from './access/tokens/stores.ts';
 import { TokenExchange } from './access/tokens/token-exchange.ts';
 import { TokenTable } from './access/tokens/token-table.ts';
-import { type Config, parseConfig } from './config.ts';
+import { ANY_PORT, type Config, parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
+import { createGrpcServer } from './http/grpc/grpc-server.ts';
+import { httpPortRoutes } from './http/routes/all-routes.ts';
 import { HttpServer } from './http/server.ts';
 import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
 import type { Log } from './log/log.ts';
@@ -31,7 +33,7 @@ import { createSocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 import type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
 
-export type { ServerDescription, TailraceServer } from './tailrace-server.ts';
+export type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
 
 /** With the log below the servers, for tests. */
 export interface ComposedServer extends TailraceServer {
@@ -77,20 +79,8 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const readers = new ReaderSet({ clock, pool });
   const socketServer = createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
-  const httpServer = new HttpServer({
-    log,
-    usage,
-    metrics,
-    observer,
-    access,
-    clock,
-    ...reporting,
-    basinRule,
-    defaultBasin: config.defaultBasin,
-    origins,
-    limits: config,
-    readers,
-    backups: new Backups({ engine, file: storeFile, now: () => clock.now() }),
+  const common = {
+    ...{ log, usage, metrics, observer, access, clock, ...reporting, basinRule, limits: config, tls: tlsOf(config) },
     reading: {
       budget,
       pool,
@@ -98,11 +88,23 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
       wireBytesMax: config.wireBytesMax,
       bodyBytesMax: config.bodyBytesMax,
     },
-    tls: tlsOf(config),
+  };
+  const backups = new Backups({ engine, file: storeFile, now: () => clock.now() });
+  const http = new HttpServer({
+    ...common,
+    origins,
+    readers,
+    routes: (replyContext) =>
+      httpPortRoutes({ ...common, readers, backups, defaultBasin: config.defaultBasin, replyContext }),
+    portAdvice: 'choose another with --port (TAILRACE_PORT); 0 picks a free one',
     upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });
-  metrics.watch({ stat: () => log.stat(), connections: () => httpServer.connections, memory: budget });
-  return new RunningServer(opened, rootToken, httpServer, readers);
+  const httpPort = (): number | undefined => server.address?.port;
+  const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, httpPort });
+  const connections = (): number => http.connections + (grpc?.connections ?? 0);
+  metrics.watch({ stat: () => log.stat(), connections, memory: budget });
+  const server = new RunningServer(opened, rootToken, { http, grpc }, readers);
+  return server;
 }
 
 /** Undefined when pages of other sites may not call the server. */
@@ -158,18 +160,24 @@ async function rootTokenOf({ config, engine, clock, dataDir }: OpenStore): Promi
   });
 }
 
+interface Ports {
+  readonly http: HttpServer;
+  /** Undefined when gRPC is off. */
+  readonly grpc: HttpServer | undefined;
+}
+
 class RunningServer implements ComposedServer {
   readonly #opened: OpenStore;
   readonly #rootToken: RootToken | undefined;
-  readonly #httpServer: HttpServer;
+  readonly #ports: Ports;
   readonly #readers: ReaderSet;
   #address: ServerAddress | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(opened: OpenStore, rootToken: RootToken | undefined, httpServer: HttpServer, readers: ReaderSet) {
+  constructor(opened: OpenStore, rootToken: RootToken | undefined, ports: Ports, readers: ReaderSet) {
     this.#opened = opened;
     this.#rootToken = rootToken;
-    this.#httpServer = httpServer;
+    this.#ports = ports;
     this.#readers = readers;
   }
 
@@ -183,14 +191,17 @@ class RunningServer implements ComposedServer {
 
   async listen(fd?: number): Promise<ServerAddress> {
     const { config } = this.#opened;
-    const { host, port } = await this.#httpServer.listen(fd === undefined ? config : { fd });
+    const { host, port } = await this.#ports.http.listen(fd === undefined ? config : { fd });
     if (config.noAuth && !isLoopback(host)) {
-      await this.#httpServer.close(0);
+      await this.#ports.http.close(0);
       throw new TailraceError('config', `--no-auth works on loopback addresses only, and the socket is on ${host}`);
     }
     const name = host.includes(':') ? `[${host}]` : host;
     const isSecure = config.tlsCert !== undefined;
-    this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };
+    const urlOf = (number: number): string => `${isSecure ? 'https' : 'http'}://${name}:${number}`;
+    const grpcPort = await this.#listenForGrpc(host);
+    const grpc = grpcPort === undefined ? undefined : { port: grpcPort, url: urlOf(grpcPort) };
+    this.#address = { host, port, url: urlOf(port), grpc };
     if (!isSecure && !isLoopback(host)) {
       this.#opened.logger.warn(
         { host },
@@ -198,6 +209,17 @@ class RunningServer implements ComposedServer {
       );
     }
     return this.#address;
+  }
+
+  async #listenForGrpc(host: string): Promise<number | undefined> {
+    const { http, grpc } = this.#ports;
+    const { grpcPort } = this.#opened.config;
+    try {
+      return (await grpc?.listen({ host, port: grpcPort === ANY_PORT ? 0 : grpcPort }))?.port;
+    } catch (error) {
+      await http.close(0);
+      throw error;
+    }
   }
 
   async describe(): Promise<ServerDescription> {
@@ -221,10 +243,12 @@ class RunningServer implements ComposedServer {
     const { clock, config } = this.#opened;
     const within = (share: number, work: Promise<unknown>): Promise<void> =>
       settledWithin(clock, config.shutdownTimeout * share, work);
-    await within(REQUESTS_SHARE, this.#httpServer.drain());
+    const { http, grpc } = this.#ports;
+    await within(REQUESTS_SHARE, Promise.all([http.drain(), grpc?.drain()]));
     await within(LAST_FRAMES_SHARE, this.#readers.finish(stopping()));
     await this.#readers.close();
-    await this.#httpServer.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
+    const flushMs = Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE);
+    await Promise.all([http.close(flushMs), grpc?.close(flushMs)]);
     await this.#opened.close();
   }
 }

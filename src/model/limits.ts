@@ -153,6 +153,15 @@ export const REQUEST_HEADERS_MAX = 200;
 export const REQUEST_HEADER_BYTES_MAX = 32 * KiB;
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/**
+ * Bytes of an error message in the headers of gRPC, percent-encoded. A message goes out twice when a retry may help, and
+ * some clients take no more than 8 KiB of headers.
+ */
+export const GRPC_MESSAGE_BYTES_MAX = 2 * KiB;
+/** Bytes of a call to the health service, watches of it that are open, and how often they look. */
+export const GRPC_HEALTH_BYTES_MAX = KiB;
+export const GRPC_WATCHES_MAX = 1_000;
+export const GRPC_WATCH_MS = 1_000;
 /** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;

@@ -27,6 +27,8 @@ export interface TestServer {
   /** `http://127.0.0.1:PORT`, or `https:` with TLS */
   readonly url: string;
   readonly port: number;
+  /** Where OTLP/gRPC goes; undefined where it is off. */
+  readonly grpcUrl: string | undefined;
   /** The root token; empty with `--no-auth`. */
   readonly token: string;
   readonly dataDir: string;
@@ -77,6 +79,7 @@ export async function startServer(setup: ServerSetup = {}): Promise<TestServer> 
   return {
     url,
     port: Number(new URL(url).port),
+    grpcUrl: /ENDPOINT=(\S+) \S+=grpc/.exec(run.output.stdout)?.[1],
     token,
     dataDir,
     pid: run.child.pid ?? 0,

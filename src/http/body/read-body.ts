@@ -32,6 +32,12 @@ export interface RequestBody {
 
 const NOTHING = new Uint8Array(0);
 
+/** What was received, without what is around it on the wire, and how it is compressed. */
+export interface Unwrapped {
+  readonly bytes: Uint8Array;
+  readonly encoding: ContentEncoding | undefined;
+}
+
 /**
  * Reads the body; a client that waits for 100 (Continue) gets it first.
  * @throws TailraceError `unsupported_encoding`, `too_large`, `overloaded`, `request_timeout`, `bad_request`, and
@@ -39,6 +45,15 @@ const NOTHING = new Uint8Array(0);
  */
 export async function readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody> {
   const encoding = contentEncoding(exchange.request.headers['content-encoding']);
+  return receiveBody(exchange, reading, (bytes) => ({ bytes, encoding }));
+}
+
+/** The same for a protocol that says what is compressed in its own way: what `unwrap` throws is thrown. */
+export async function receiveBody(
+  exchange: Exchange,
+  reading: BodyReading,
+  unwrap: (received: Uint8Array) => Unwrapped,
+): Promise<RequestBody> {
   const declared = announcedLength(exchange);
   if (declared !== undefined && declared > reading.wireBytesMax) throw wireTooLarge(reading.wireBytesMax);
   const reservation = new Reservation(reading.budget);
@@ -46,11 +61,13 @@ export async function readBody(exchange: Exchange, reading: BodyReading): Promis
   try {
     reservation.holdAtLeast(declared ?? RESERVE_UNKNOWN_BYTES);
     goOn(exchange);
-    let bytes: Uint8Array = NOTHING;
+    let received: Uint8Array = NOTHING;
     if (declared !== 0) {
       upload = new Upload(exchange.request, declared, reservation, reading);
-      bytes = await upload.whole();
+      received = await upload.whole();
     }
+    const { bytes: plain, encoding } = unwrap(received);
+    let bytes = plain;
     if (encoding !== undefined) {
       bytes = await inflate(encoding, bytes, reading.bodyBytesMax, reservation);
       upload?.giveBack();

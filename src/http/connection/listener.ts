@@ -22,6 +22,8 @@ export interface ListenerDeps {
   readonly logger: Logger;
   /** Undefined serves without TLS. */
   readonly tls: TlsFiles | undefined;
+  /** What to do when the port is taken, after a colon. */
+  readonly portAdvice: string;
 }
 
 /** An address, or the descriptor of a socket that listens already. */
@@ -38,6 +40,7 @@ export class Listener {
   readonly #http2: Http2;
   readonly #tls: Tls | undefined;
   readonly #port: net.Server;
+  readonly #portAdvice: string;
   readonly #sockets = new Set<net.Socket>();
   /** Those whose protocol is not known yet. */
   readonly #undecided = new Set<net.Socket>();
@@ -47,6 +50,7 @@ export class Listener {
     this.#http1 = new Http1(handlers);
     this.#http2 = new Http2(handlers, deps.clock);
     this.#tls = deps.tls === undefined ? undefined : new Tls(deps.tls, deps, (socket) => this.#secured(socket));
+    this.#portAdvice = deps.portAdvice;
     this.#port = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
     this.#port.maxConnections = CONNECTIONS_MAX;
   }
@@ -54,7 +58,9 @@ export class Listener {
   /** @throws TailraceError `port_taken`, `config` when the address cannot be listened on */
   async listen(at: ListenAt): Promise<ListeningAddress> {
     await new Promise<void>((resolve, reject) => {
-      this.#port.once('error', (cause) => reject('fd' in at ? socketError(at.fd, cause) : listenError(cause, at)));
+      this.#port.once('error', (cause) =>
+        reject('fd' in at ? socketError(at.fd, cause) : this.#listenError(cause, at)),
+      );
       const where = 'fd' in at ? { fd: at.fd } : { host: at.host, port: at.port };
       this.#port.listen({ ...where, backlog: BACKLOG }, resolve);
     });
@@ -96,6 +102,19 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  #listenError(cause: NodeJS.ErrnoException | Error, { host, port }: ListeningAddress): TailraceError {
+    const code = 'code' in cause ? cause.code : undefined;
+    if (code === 'EADDRINUSE') {
+      const message = `port ${port} on ${host} is taken: ${this.#portAdvice}`;
+      return new TailraceError('port_taken', message, { cause });
+    }
+    if (code === 'EACCES') {
+      const message = `port ${port} needs more rights, ports above 1023 do not: ${this.#portAdvice}`;
+      return new TailraceError('port_taken', message, { cause });
+    }
+    return new TailraceError('config', `cannot listen on ${host}: set another address with --host`, { cause });
+  }
+
   #accept(socket: net.Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
@@ -130,18 +149,4 @@ function socketError(fd: number | undefined, cause?: Error): TailraceError {
     `descriptor ${fd} is no listening TCP socket: set ListenStream to a port`,
     options,
   );
-}
-
-function listenError(cause: NodeJS.ErrnoException | Error, { host, port }: ListeningAddress): TailraceError {
-  const code = 'code' in cause ? cause.code : undefined;
-  if (code === 'EADDRINUSE') {
-    const message = `port ${port} on ${host} is taken: choose another with --port (TAILRACE_PORT); 0 picks a free one`;
-    return new TailraceError('port_taken', message, { cause });
-  }
-  if (code === 'EACCES') {
-    return new TailraceError('port_taken', `port ${port} needs more rights: choose one above 1023 with --port`, {
-      cause,
-    });
-  }
-  return new TailraceError('config', `cannot listen on ${host}: set another address with --host`, { cause });
 }
