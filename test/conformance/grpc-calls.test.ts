@@ -155,7 +155,7 @@ const REFUSED: readonly (readonly [
   ['without a token', { headers: { authorization: '' } }, 16, 'Authorization: Bearer'],
   ['with an unknown token', { headers: { authorization: 'Bearer trk_0' } }, 16, 'token'],
   ['for a basin that does not exist', { headers: { 's2-basin': 'no-such-basin' } }, 5, 'no-such-basin'],
-  ['one byte too many on the wire', { body: framed(logsOf(LIMITS.wire + 1)) }, 8, '--wire-bytes-max'],
+  ['one byte too many on the wire', { body: framed(logsOf(LIMITS.wire + 1)) }, 8, `${LIMITS.wire} bytes`],
   ['a bomb', { body: BOMB, headers: GZIP }, 8, '--body-bytes-max'],
   ['one record too many', { body: framed(logs('many', LIMITS.records + 1)) }, 8, '--request-records-max'],
   ['in an unknown encoding', { headers: { 'grpc-encoding': 'snappy' } }, 12, 'gzip'],
@@ -223,10 +223,14 @@ describe('a call of gRPC is refused', () => {
   test('with the time to wait while too much memory is in flight, and stored once when it is sent again', async () => {
     const authorization = `Bearer ${server.token}`;
     // Each call whose message has begun reserves 1 MiB of the available 16, until it ends.
-    const held = Array.from({ length: 16 }, () => openCall(raw, EXPORT.logs, { authorization }));
-    for (const { stream } of held) stream.write(framed(Buffer.alloc(10)).subarray(0, 8));
+    const held: ReturnType<typeof openCall>[] = [];
     let refused = await client.call(EXPORT.logs, logs('throttled', 1));
-    while (refused.code === 0) refused = await client.call(EXPORT.logs, logs('filler', 1));
+    while (refused.code === 0) {
+      const begun = openCall(raw, EXPORT.logs, { authorization });
+      begun.stream.write(framed(pb).subarray(0, 8));
+      held.push(begun);
+      refused = await client.call(EXPORT.logs, logs('throttled', 1));
+    }
     expect([refused.code, refused.retryAfter]).toEqual([14, 1]);
     expect(refused.details).toContain('--memory-limit');
     const before = await tailOf('throttled');

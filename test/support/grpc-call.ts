@@ -18,6 +18,11 @@ export const SERVING = Buffer.of(8, 1);
 export const NOT_SERVING = Buffer.of(8, 2);
 export const SERVICE_UNKNOWN = Buffer.of(8, 3);
 
+const MESSAGES: Readonly<Record<Signal, string>> = {
+  logs: 'opentelemetry.proto.logs.v1.LogsData',
+  traces: 'opentelemetry.proto.trace.v1.TracesData',
+  metrics: 'opentelemetry.proto.metrics.v1.MetricsData',
+};
 const GZIP = 2;
 const root = protobuf.Root.fromJSON(SCHEMA);
 const duration = new protobuf.Type('Duration').add(new protobuf.Field('seconds', 1, 'int64'));
@@ -131,6 +136,12 @@ export function framed(message: Uint8Array, flag = 0): Buffer {
   prefix.writeUInt8(flag);
   prefix.writeUInt32BE(message.length, 1);
   return Buffer.concat([prefix, message]);
+}
+
+/** A request in protobuf, from its JSON. */
+export function encodeOtlp(signal: Signal, json: unknown): Buffer {
+  const type = root.lookupType(MESSAGES[signal]);
+  return Buffer.from(type.encode(type.fromObject(json as Record<string, unknown>)).finish());
 }
 
 /** Seconds of the RetryInfo in a Status. */

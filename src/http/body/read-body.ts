@@ -18,8 +18,9 @@ export interface BodyReading {
   readonly budget: MemoryBudget;
   readonly pool: BufferPool;
   readonly watch: UploadWatch;
-  /** Bytes as they come over the wire. */
+  /** Bytes as they come over the wire, and bytes around them that do not count. */
   readonly wireBytesMax: number;
+  readonly prefixBytes?: number;
   /** Bytes after decompression. */
   readonly bodyBytesMax: number;
 }
@@ -55,7 +56,8 @@ export async function receiveBody(
   unwrap: (received: Uint8Array) => Unwrapped,
 ): Promise<RequestBody> {
   const declared = announcedLength(exchange);
-  if (declared !== undefined && declared > reading.wireBytesMax) throw wireTooLarge(reading.wireBytesMax);
+  const { wireBytesMax, prefixBytes = 0 } = reading;
+  if (declared !== undefined && declared > wireBytesMax + prefixBytes) throw wireTooLarge(wireBytesMax);
   const reservation = new Reservation(reading.budget);
   let upload: Upload | undefined;
   try {

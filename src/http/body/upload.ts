@@ -14,6 +14,8 @@ export interface UploadContext {
   readonly pool: BufferPool;
   readonly watch: UploadWatch;
   readonly wireBytesMax: number;
+  /** Bytes around what is counted, such as the prefix of a message of gRPC. */
+  readonly prefixBytes?: number;
 }
 
 const FIRST_BUFFER_BYTES = 64 * 1024;
@@ -93,7 +95,8 @@ export class Upload implements Watched {
     const at = this.received;
     const end = at + chunk.length;
     this.received = end;
-    if (end > this.#context.wireBytesMax) throw wireTooLarge(this.#context.wireBytesMax);
+    const { wireBytesMax, prefixBytes = 0 } = this.#context;
+    if (end > wireBytesMax + prefixBytes) throw wireTooLarge(wireBytesMax);
     if (at === 0 && chunk.length === this.#declared) {
       this.#only = chunk;
       return;

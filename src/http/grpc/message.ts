@@ -25,8 +25,7 @@ const ENCODINGS: ReadonlyMap<string, ContentEncoding | undefined> = new Map([
  */
 export async function readMessage(exchange: Exchange, reading: BodyReading): Promise<RequestBody> {
   const encoding = encodingIn(exchange.request.headers['grpc-encoding']);
-  const framed = { ...reading, wireBytesMax: reading.wireBytesMax + PREFIX_BYTES };
-  return receiveBody(exchange, framed, (received) => unwrap(received, encoding));
+  return receiveBody(exchange, { ...reading, prefixBytes: PREFIX_BYTES }, (received) => unwrap(received, encoding));
 }
 
 /** A message as it goes over the wire. */
