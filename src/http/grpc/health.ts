@@ -84,16 +84,19 @@ export class Health {
     if (stream === undefined) return;
     const watch: Watch = { exchange, stream, isKnown: this.#isKnown(name), told: undefined };
     this.#watches.add(watch);
-    const over = new Promise<void>((resolve) => stream.once('close', resolve));
+    const over = new Promise<void>((resolve) => stream.once('close', resolve)).then(() => this.#watches.delete(watch));
     tell(watch, await this.#status());
     if (this.#isStopping) end(watch);
     else this.#lookLater();
     await over;
-    this.#watches.delete(watch);
   }
 
   async #status(): Promise<Status> {
-    const { state } = (await this.#deps.log.stat()).engine;
+    // A store that cannot even say how it is does not serve.
+    const state = await this.#deps.log.stat().then(
+      ({ engine }) => engine.state,
+      () => 'closed' as const,
+    );
     const isBroken = state === 'read_only' || state === 'closed';
     return this.#isStopping || isBroken ? STATUS.notServing : STATUS.serving;
   }
