@@ -1,4 +1,7 @@
-/** What time and a broken store do to calls of gRPC, on a clock that the test moves; and the limit of watches. */
+/**
+ * What time, a broken store and a foreign Host do to calls of gRPC, on a clock that the test moves; and the limit of
+ * watches.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -73,6 +76,15 @@ function watchOn(on: Http2Connection) {
 test('the address of a server says where gRPC is', () => {
   expect(address.grpc).toEqual({ port: expect.any(Number), url: `http://127.0.0.1:${address.grpc?.port}` });
   expect(server.address).toEqual(address);
+});
+
+test('a server without tokens takes no call that a page of another site may have sent', async () => {
+  const { stream, end } = openCall(connection, EXPORT.logs, { ':authority': 'evil.example' });
+  stream.end(EMPTY);
+  expect((await end).headers['grpc-status']).toBe('7');
+  const local = openCall(connection, EXPORT.logs);
+  local.stream.end(EMPTY);
+  expect((await local.end).headers['grpc-status']).toBe('0');
 });
 
 test('a call whose message comes too slowly is unavailable, and may be sent again', async () => {
