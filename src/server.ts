@@ -24,7 +24,7 @@ import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
-import { STREAMS_COUNTED_MAX } from './model/limits.ts';
+import { STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
@@ -76,13 +76,15 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
   const reporting = { logger, audit, warnings, onFatal };
   const pool = new BufferPool();
-  const readers = new ReaderSet({ clock, pool });
-  const socketServer = createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
   const budget = new MemoryBudget(config.memoryLimit);
+  const readers = new ReaderSet({ clock, pool, memory: budget });
+  const socketServer = createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
+  const strangers = new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
   const common = {
     ...{ log, usage, metrics, observer, access, clock, ...reporting, basinRule, limits: config, tls: tlsOf(config) },
     reading: {
       budget,
+      strangers,
       pool,
       watch: new UploadWatch(clock),
       wireBytesMax: config.wireBytesMax,

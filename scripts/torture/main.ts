@@ -6,12 +6,17 @@ const FORMS: Readonly<
 > = {
   loop: {
     proves: 'no turn of the event loop takes 200 ms of processor time, whatever is legal',
-    load: () => import('./loop.ts'),
+    load: () => import('./loop/loop.ts'),
   },
   'full-disk': {
     proves: 'a full store takes trims and fences, resumes by itself, and loses nothing',
     load: () => import('./full-disk.ts'),
   },
+  'unread-answers': {
+    proves: 'clients that never read hold bounded memory, and it comes back',
+    load: () => import('./unread-answers.ts'),
+  },
+  starve: { proves: 'neither strangers nor one token keep others from sending', load: () => import('./starve.ts') },
 };
 
 await main(process.argv[2]);

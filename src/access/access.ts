@@ -7,7 +7,7 @@ import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Operation } from '../model/operation.ts';
 import { expectLegalHost, type HostHeaders } from './authority.ts';
-import { OUTSIDE_ID_PREFIX, type Principal, type Token, unlimited } from './grant.ts';
+import { ANYONE, OUTSIDE_ID_PREFIX, type Principal, type Token, unlimited } from './grant.ts';
 import { looksLikeJwt, unknownToken } from './jwt.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import type { Origins } from './origins.ts';
@@ -62,7 +62,6 @@ export type AccessMode =
     };
 
 const ROOT = unlimited(ROOT_TOKEN_ID);
-const ANYONE = unlimited('anyone');
 /** How often the tokens of open connections are checked for expiry. */
 const SWEEP_MS = 1_000;
 

@@ -58,6 +58,9 @@ export function unlimited(id: string): Principal {
   return { id, token: undefined, allows: () => true, absolute: same, shown: same };
 }
 
+/** Who calls where no token is needed. */
+export const ANYONE: Principal = unlimited('anyone');
+
 /** The holder of a token. */
 export function principalOf(token: Token): Principal {
   const { scope, autoPrefix } = token;

@@ -7,6 +7,9 @@
 
 import { TURN_BYTES, YIELD_BYTES } from '../model/limits.ts';
 
+/** So many that have gone stay in a line before it is made anew: to do it each time would cost their square. */
+const GONE_MAX = 1_024;
+
 /** Those that wait, first come first. */
 class Line {
   #waiting: { readonly bytes: number; readonly go: () => void }[] = [];
@@ -23,8 +26,9 @@ class Line {
 
   letOneGo(): void {
     this.#waiting[this.#next++]?.go();
-    if (this.#next < this.#waiting.length) return;
-    this.#waiting = [];
+    // Under load the line may never be empty: without this it would keep all that ever waited.
+    if (this.#next < GONE_MAX && this.#next < this.#waiting.length) return;
+    this.#waiting = this.#waiting.slice(this.#next);
     this.#next = 0;
   }
 }

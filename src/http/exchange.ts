@@ -108,6 +108,18 @@ export function isGone({ request, transport }: Exchange): boolean {
   return transport.version === 1 ? request.socket.destroyed : !isOpen(transport.stream);
 }
 
+/** Calls once the client is gone, or the response is sent. Returns how to cancel that. */
+export function onceOver(exchange: Exchange, call: () => void): () => void {
+  if (isGone(exchange)) {
+    call();
+    return () => {};
+  }
+  const { transport } = exchange;
+  const sink = transport.version === 1 ? transport.response : transport.stream;
+  sink.once('close', call);
+  return () => void sink.off('close', call);
+}
+
 /** Whether the head of the response was sent. */
 export function isAnswered({ transport }: Exchange): boolean {
   return transport.version === 1 ? transport.response.headersSent : transport.stream.headersSent;

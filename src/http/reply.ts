@@ -6,10 +6,12 @@
 
 import type { ServerResponse } from 'node:http';
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { REFUSED_BODY_BYTES_MAX } from '../model/limits.ts';
+import { ANSWER_TEXT_CHARS_MAX, REFUSED_BODY_BYTES_MAX } from '../model/limits.ts';
 import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
+import type { RequestMemory } from './body/reservation.ts';
 import type { UploadWatch } from './body/upload-watch.ts';
 import { announcedLength, type Exchange, isOpen } from './exchange.ts';
+import { holdAnswer } from './held-answer.ts';
 
 export interface HttpResponse {
   readonly status: number;
@@ -22,6 +24,8 @@ export interface HttpResponse {
 
 /** What replying takes besides the response; one for the whole server. */
 export interface ReplyContext {
+  /** Pays for responses until they have left. */
+  readonly memory: RequestMemory;
   readonly watch: UploadWatch;
   /** Whether the server is stopping: then every response asks the client to close the connection. */
   closing(): boolean;
@@ -37,16 +41,21 @@ const NO_CONTENT = 204;
 /** Headers of responses with a secret, or with what is of no use later: no cache keeps them. */
 export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store'];
 
-/** Sends a response. Does nothing when the client is gone. */
+/**
+ * Sends a response. Does nothing when the client is gone.
+ * @throws TailraceError `overloaded` when there is no memory for a large response to a read: nothing is sent then
+ */
 export function reply(exchange: Exchange, response: HttpResponse, context: ReplyContext): void {
   const { transport } = exchange;
-  const bytes = typeof response.body === 'string' ? Buffer.byteLength(response.body) : response.body.length;
+  const content = contentOf(response.body);
+  const bytes = typeof content === 'string' ? Buffer.byteLength(content) : content.length;
+  holdAnswer(exchange, response.status, bytes, context.memory);
   const headers = ['X-Correlation-Id', exchange.correlationId];
   if (response.contentType !== undefined) headers.push('Content-Type', response.contentType);
   if (response.status !== NO_CONTENT) headers.push('Content-Length', String(bytes));
   if (response.headers !== undefined) headers.push(...response.headers);
   if (exchange.corsHeaders !== undefined) headers.push(...exchange.corsHeaders);
-  const body = bytes === 0 ? undefined : response.body;
+  const body = bytes === 0 ? undefined : content;
   if (transport.version === 1)
     replyHttp1(exchange, transport.response, { status: response.status, headers, body }, context);
   else replyHttp2(exchange, transport.stream, { status: response.status, headers, body }, context);
@@ -61,6 +70,10 @@ export function replyJson(
   headers: readonly string[] = [],
 ): void {
   reply(exchange, { status, contentType: 'application/json', body: JSON.stringify(value), headers }, replyContext);
+}
+
+function contentOf(body: string | Uint8Array): string | Uint8Array {
+  return typeof body === 'string' && body.length > ANSWER_TEXT_CHARS_MAX ? Buffer.from(body) : body;
 }
 
 /** A response as it goes out. */

@@ -16,6 +16,7 @@ import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
 import { auditExchange } from './audit.ts';
 import type { BodyReading } from './body/read-body.ts';
+import type { RequestMemory } from './body/reservation.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
@@ -30,7 +31,7 @@ export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
-  readonly reading: Pick<BodyReading, 'watch'>;
+  readonly reading: RequestMemory & Pick<BodyReading, 'watch'>;
   /** What goes on until it is told that the server stops. */
   readonly readers: Pick<ReaderSet, 'drain'>;
   /** Makes what the port serves. */
@@ -74,7 +75,7 @@ export class HttpServer {
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, routes, portAdvice, ...parts }: HttpServerDeps) {
     const { access, basinRule, audit, clock, logger, warnings, readers } = parts;
-    const replyContext = { watch: parts.reading.watch, closing: () => this.#closing };
+    const replyContext = { memory: parts.reading, watch: parts.reading.watch, closing: () => this.#closing };
     this.#deps = { access, basinRule, audit, clock, logger, warnings, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#routes = routes(replyContext);

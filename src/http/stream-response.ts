@@ -8,6 +8,7 @@ import {
   STREAM_ANSWERS_BUFFERED_BYTES_MAX,
 } from '../model/limits.ts';
 import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
+import { type Reservation, reservationFor } from './body/reservation.ts';
 import { cut, type Exchange, goOn, isGone, isOpen } from './exchange.ts';
 import { http2Headers, type ReplyContext } from './reply.ts';
 
@@ -33,6 +34,8 @@ export class StreamResponse {
   readonly #gone = new AbortController();
   /** Bytes handed over that the system has not taken yet. */
   #waiting = 0;
+  /** Counts what waits in the memory of all requests; of live readers their set does that. */
+  readonly #memory: Reservation;
   #wake: (() => void)[] = [];
   #onTaken = (): void => {};
   #ended: Promise<void> | undefined;
@@ -41,6 +44,7 @@ export class StreamResponse {
     this.#exchange = exchange;
     this.#sink = sink;
     this.#context = context;
+    this.#memory = reservationFor(exchange, context.memory);
     openAnswers.set(context, (openAnswers.get(context) ?? 0) + 1);
     sink.once('close', this.#onClose);
     // What fails is followed by a close.
@@ -99,7 +103,9 @@ export class StreamResponse {
    * Where the bytes are borrowed, they are given back once the system has them.
    */
   write(bytes: Uint8Array | string, loan?: Loan): Promise<void> | undefined {
-    if (!this.#hand(bytes, loan) || this.#waiting <= this.#waitingMax()) return undefined;
+    if (!this.#hand(bytes, loan)) return undefined;
+    this.#memory.holdExactly(this.#waiting);
+    if (this.#waiting <= this.#waitingMax()) return undefined;
     return new Promise((resolve) => void this.#wake.push(resolve));
   }
 
@@ -168,6 +174,7 @@ export class StreamResponse {
 
   #written(bytes: number): void {
     this.#waiting -= bytes;
+    if (this.#memory.held > 0) this.#memory.holdExactly(this.#waiting);
     this.#onTaken();
     if (this.#wake.length > 0 && this.#waiting <= this.#waitingMax() / 2) this.#wakeAll();
   }
@@ -175,6 +182,7 @@ export class StreamResponse {
   readonly #onClose = (): void => {
     if (this.#gone.signal.aborted) return;
     openAnswers.set(this.#context, (openAnswers.get(this.#context) ?? 1) - 1);
+    this.#memory.release();
     this.#gone.abort();
     this.#wakeAll();
   };

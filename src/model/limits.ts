@@ -40,12 +40,21 @@ export const APPEND_PROTO_BODY_BYTES_MAX = 2 * MiB;
 export const UNARY_WAIT_MS_MAX = 60_000;
 /** Bytes of the body of a control plane call. */
 export const CONTROL_BODY_BYTES_MAX = MiB;
+/** Bytes of the body that shows a token to exchange: it comes from a caller who is not known yet. */
+export const EXCHANGE_BODY_BYTES_MAX = 16 * KiB;
 /** Bytes of a fencing token and of a request token (S2). */
 export const FENCING_TOKEN_BYTES_MAX = 36;
 export const REQUEST_TOKEN_BYTES_MAX = 36;
-/** Bytes in flight in the whole process, and how many a request of unknown length reserves at first. */
+/** Bytes in flight in the whole process. One caller may hold so many times what is free after that. */
 export const MEMORY_LIMIT_BYTES = 512 * MiB;
-export const RESERVE_UNKNOWN_BYTES = MiB;
+export const MEMORY_SHARE_PER_FREE = 4;
+/** Bytes in flight of requests whose caller is not known yet; they take nothing from those of callers. */
+export const STRANGERS_MEMORY_BYTES_MAX = 8 * MiB;
+/** A body that does not come at once counts in such steps. */
+export const BODY_RESERVED_STEP_BYTES = 64 * KiB;
+/** The first buffer of a body that does not say its length, and how many times larger each further one is. */
+export const BODY_BUFFER_BYTES = 64 * KiB;
+export const BODY_BUFFER_GROWTH = 4;
 /**
  * Blocks of a zstd body: these, and one more for each so many decompressed bytes that the body may have. An encoder makes
  * fewer: the smallest window makes blocks of 1 KiB, and a flush after each of 100,000 records stays below it in 64 MiB.
@@ -57,6 +66,13 @@ export const CORS_HEADERS_CHARS_MAX = 1_024;
 /** How much more of a refused upload is read before its connection is closed. */
 export const REFUSED_BODY_BYTES_MAX = MiB;
 
+/** Answers with fewer bytes are not counted in the memory of requests: what carries them is larger. */
+export const ANSWER_COUNTED_BYTES_MIN = KiB;
+/** Longest JSON of one byte of a record (`\\u0001`), and of a record besides its bytes. */
+export const JSON_BYTES_PER_BYTE_MAX = 6;
+export const JSON_BYTES_PER_RECORD = 64;
+/** Texts of answers from this length on are sent as bytes: Node would copy them once more. */
+export const ANSWER_TEXT_CHARS_MAX = 16 * KiB;
 /** Bytes of an OTLP response; messages in it are shortened to stay below. */
 export const ANSWER_BYTES_MAX = 4 * MiB;
 /** Characters of one message for people in a response. */
@@ -153,6 +169,8 @@ export const REQUEST_HEADERS_MAX = 200;
 export const REQUEST_HEADER_BYTES_MAX = 32 * KiB;
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** Requests of one HTTP/1.1 connection that are under way; those behind them wait, and their bytes are not looked at. */
+export const HTTP1_REQUESTS_UNDER_WAY_MAX = 4;
 /**
  * Bytes of an error message in the headers of gRPC, percent-encoded. A message goes out twice when a retry may help, and
  * some clients take no more than 8 KiB of headers.
@@ -169,9 +187,9 @@ export const HTTP2_WINDOW_BYTES = 8 * MiB;
 export const HTTP2_STREAMS_PER_TURN_MAX = 500;
 /**
  * Memory of one HTTP/2 connection, in MiB; above it new streams are refused. Responses that wait for a slow client
- * count: each stream may hold `STREAM_ANSWER_BUFFERED_BYTES_MAX` and a frame of 2 MiB.
+ * count. Those of all connections are bounded by `MEMORY_LIMIT_BYTES`.
  */
-export const HTTP2_SESSION_MEMORY_MIB_MAX = 1_024;
+export const HTTP2_SESSION_MEMORY_MIB_MAX = 128;
 /**
  * How long an idle HTTP/2 connection stays open when the server stops and the client was told: what crosses that notice
  * is answered. Most clients close the connection themselves.

@@ -5,6 +5,7 @@
  */
 
 import type { BufferPool } from '../encoding/buffer-pool.ts';
+import type { MemoryBudget } from '../encoding/memory-budget.ts';
 import type { Clock } from '../model/clock.ts';
 import type { TailraceError } from '../model/error.ts';
 import {
@@ -42,7 +43,12 @@ export interface ReaderSetDeps {
   readonly clock: Clock;
   /** For frames that one reader alone gets. */
   readonly pool: BufferPool;
+  /** Counts what readers have not taken among what all requests hold. */
+  readonly memory?: MemoryBudget;
 }
+
+/** All readers are one holder of memory. */
+const HOLDER = 'readers';
 
 /** While the readers together have much to take, each gets little at a time. */
 const SMALL_BATCH: BatchLimits = { ...S2_BATCH, bytes: READER_BATCH_BYTES_MIN };
@@ -55,13 +61,15 @@ export class ReaderSet {
   readonly #sessions = new Set<LiveSession>();
   /** In the order in which they began to wait. */
   readonly #holders = new Set<Holder>();
+  readonly #memory: MemoryBudget | undefined;
   #bufferedBytes = 0;
   #draining = false;
   #ending: TailraceError | undefined;
   #cancelSweep: (() => void) | undefined;
 
-  constructor({ clock, pool }: ReaderSetDeps) {
+  constructor({ clock, pool, memory }: ReaderSetDeps) {
     this.clock = clock;
+    this.#memory = memory;
     this.frames = new FrameCache(pool);
   }
 
@@ -107,6 +115,8 @@ export class ReaderSet {
   /** The bytes that wait for a reader became so many more, or less. */
   noteBuffered(change: number): void {
     this.#bufferedBytes += change;
+    if (change > 0) this.#memory?.take(change, HOLDER);
+    else this.#memory?.release(-change, HOLDER);
   }
 
   /** A reader waits and keeps what it holds; the one that has waited longest lets go when there are too many. */
@@ -148,7 +158,8 @@ export class ReaderSet {
   }
 
   get #isCrowded(): boolean {
-    return this.#bufferedBytes > READERS_BUFFERED_BYTES_MAX;
+    if (this.#bufferedBytes > READERS_BUFFERED_BYTES_MAX) return true;
+    return this.#memory?.wouldFit(READER_BUFFERED_BYTES_MAX, HOLDER) === false;
   }
 
   async #cutAll(): Promise<void> {

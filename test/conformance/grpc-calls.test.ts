@@ -222,23 +222,29 @@ describe('a call of gRPC is refused', () => {
 
   test('with the time to wait while too much memory is in flight, and stored once when it is sent again', async () => {
     const authorization = `Bearer ${server.token}`;
-    // Each call whose message has begun reserves 1 MiB of the available 16, until it ends.
+    // Each call holds 64 KiB until it ends, and all of one sender at most four fifths of 16 MiB.
+    const begun = framed(logsOf(LIMITS.wire)).subarray(0, -1);
     const held: ReturnType<typeof openCall>[] = [];
-    let refused = await client.call(EXPORT.logs, logs('throttled', 1));
+    const hold = (): void => {
+      const one = openCall(raw, EXPORT.logs, { authorization });
+      one.stream.write(begun);
+      held.push(one);
+    };
+    for (let i = 0; i < 200; i++) hold();
+    const sent = logs('throttled', 1, 'x'.repeat(LIMITS.wire - 100));
+    let refused = await client.call(EXPORT.logs, sent);
     while (refused.code === 0) {
-      const begun = openCall(raw, EXPORT.logs, { authorization });
-      begun.stream.write(framed(pb).subarray(0, 8));
-      held.push(begun);
-      refused = await client.call(EXPORT.logs, logs('throttled', 1));
+      hold();
+      refused = await client.call(EXPORT.logs, sent);
     }
     expect([refused.code, refused.retryAfter]).toEqual([14, 1]);
     expect(refused.details).toContain('--memory-limit');
     const before = await tailOf('throttled');
     for (const { stream } of held) stream.close();
     await Promise.all(held.map(({ end }) => end));
-    let sent = await client.call(EXPORT.logs, logs('throttled', 1));
-    while (sent.code === 14) sent = await client.call(EXPORT.logs, logs('throttled', 1));
-    expect([sent.code, await tailOf('throttled')]).toEqual([0, before + 1]);
+    let answer = await client.call(EXPORT.logs, sent);
+    while (answer.code === 14) answer = await client.call(EXPORT.logs, sent);
+    expect([answer.code, await tailOf('throttled')]).toEqual([0, before + 1]);
   });
 });
 

@@ -253,10 +253,11 @@ describe('every OTLP response', () => {
   });
 
   test('is 503 with Retry-After when memory in flight is used up, and service resumes afterwards', async () => {
-    // Each upload without a length reserves 1 MiB of the available 16, until it ends.
-    const uploads = await Promise.all(Array.from({ length: 16 }, () => startUpload()));
-    let refused = await post();
-    for (let i = 0; i < 200 && refused.status === 200; i++) refused = await post();
+    // Each upload holds 64 KiB until it ends, and all of one sender at most four fifths of 16 MiB: one more is too many.
+    const uploads = await Promise.all(Array.from({ length: 204 }, () => startUpload()));
+    const large = { body: PADDED, type: JSON_TYPE };
+    let refused = await post(large);
+    for (let i = 0; i < 200 && refused.status === 200; i++) refused = await post(large);
     expect(refused.status).toBe(503);
     expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
     expect(Number(refused.headers['retry-after'])).toBeLessThanOrEqual(5);
@@ -267,21 +268,19 @@ describe('every OTLP response', () => {
   });
 });
 
-/** A chunked upload that stops after its first byte until it is told to end. */
+/** A request of exactly the size that is allowed. */
+const PADDED = logs('padded', 1).padEnd(LIMITS.wire);
+
+/** A chunked upload that stops before its last byte until it is told to end. */
 async function startUpload(): Promise<{ end: () => void; status: () => Promise<number> }> {
   const connection = await connectRaw(server.port);
   connection.send(
-    `POST /v1/logs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${server.token}\r\ncontent-type: ${PROTOBUF}\r\n` +
-      'transfer-encoding: chunked\r\n\r\n1\r\n',
+    `POST /v1/logs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${server.token}\r\ncontent-type: ${JSON_TYPE}\r\n` +
+      `transfer-encoding: chunked\r\n\r\n${(LIMITS.wire - 1).toString(16)}\r\n`,
   );
-  connection.send(Buffer.concat([pb.subarray(0, 1), Buffer.from('\r\n')]));
+  connection.send(`${PADDED.slice(0, -1)}\r\n`);
   return {
-    end: () => {
-      const rest = pb.subarray(1);
-      connection.send(
-        Buffer.concat([Buffer.from(`${rest.length.toString(16)}\r\n`), rest, Buffer.from('\r\n0\r\n\r\n')]),
-      );
-    },
+    end: () => connection.send(`1\r\n${PADDED.slice(-1)}\r\n0\r\n\r\n`),
     status: async () => {
       const head = await connection.until(/^HTTP\/1\.1 \d{3}/);
       connection.destroy();

@@ -90,6 +90,17 @@ describe('several sessions', () => {
     expect(budget.usedBytes).toBe(85);
   });
 
+  test('of one holder wait behind one another, and not behind those of another holder', async () => {
+    const budget = new MemoryBudget(100);
+    const line = new BudgetQueue(budget, new Hands());
+    expect(new InputWindow(line, 'greedy').enter(80)).toBeUndefined();
+    const greedy = watched(new InputWindow(line, 'greedy').enter(10));
+    const behind = watched(new InputWindow(line, 'greedy').enter(1));
+    expect(new InputWindow(line, 'other').enter(10)).toBeUndefined();
+    await settled();
+    expect([greedy.done, behind.done]).toEqual([false, false]);
+  });
+
   test('hear of memory that other requests give back', async () => {
     const budget = new MemoryBudget(100);
     const hands = new Hands();

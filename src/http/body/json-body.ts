@@ -15,9 +15,13 @@ import { type RequestBody, readBody } from './read-body.ts';
  * The value in the body.
  * @throws TailraceError `bad_json`, also for another content type and for a body that is too long
  */
-export async function readJson(exchange: Exchange, deps: BodyDeps): Promise<unknown> {
+export async function readJson(
+  exchange: Exchange,
+  deps: BodyDeps,
+  bytesMax: number = CONTROL_BODY_BYTES_MAX,
+): Promise<unknown> {
   expectJson(exchange);
-  const body = await readSmallBody(exchange, deps);
+  const body = await readSmallBody(exchange, deps, bytesMax);
   try {
     return await parse(body.bytes);
   } finally {
@@ -29,7 +33,7 @@ export async function readJson(exchange: Exchange, deps: BodyDeps): Promise<unkn
 export async function readOptionalJson(exchange: Exchange, deps: BodyDeps): Promise<unknown> {
   if (exchange.request.headers['content-type'] === undefined || !announcesBody(exchange)) return null;
   expectJson(exchange);
-  const body = await readSmallBody(exchange, deps);
+  const body = await readSmallBody(exchange, deps, CONTROL_BODY_BYTES_MAX);
   try {
     return body.bytes.length === 0 ? null : await parse(body.bytes);
   } finally {
@@ -61,14 +65,14 @@ function expectJson({ request }: Exchange): void {
   throw new TailraceError('bad_json', 'the body must be JSON: send it with Content-Type application/json');
 }
 
-async function readSmallBody(exchange: Exchange, deps: BodyDeps): Promise<RequestBody> {
-  const limits = { wireBytesMax: CONTROL_BODY_BYTES_MAX, bodyBytesMax: CONTROL_BODY_BYTES_MAX };
+async function readSmallBody(exchange: Exchange, deps: BodyDeps, bytesMax: number): Promise<RequestBody> {
+  const limits = { wireBytesMax: bytesMax, bodyBytesMax: bytesMax };
   try {
     const body = await readBody(exchange, { ...deps.reading, ...limits });
     return expectCaller(exchange, body, deps);
   } catch (error) {
     if (!(error instanceof TailraceError && error.code === 'too_large')) throw error;
-    const message = `length limit exceeded: the body of this call has at most ${CONTROL_BODY_BYTES_MAX} bytes`;
+    const message = `length limit exceeded: the body of this call has at most ${bytesMax} bytes`;
     throw new TailraceError('bad_json', message, { cause: error });
   }
 }

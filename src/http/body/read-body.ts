@@ -1,21 +1,19 @@
 /**
  * The body of a request, whole and plain: received within limits, decompressed, and counted against the memory that all
- * requests share. Chunked bodies declare no length, so everything is counted as it comes.
+ * requests share. What is counted is what has come, not what a request announces: a client that says much and sends
+ * little holds little.
  */
 
 import type { BufferPool } from '../../encoding/buffer-pool.ts';
-import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import { TailraceError } from '../../model/error.ts';
-import { RESERVE_UNKNOWN_BYTES } from '../../model/limits.ts';
 import { announcedLength, type Exchange, goOn } from '../exchange.ts';
 import { type ContentEncoding, inflate, inflatedTooLarge } from './inflate.ts';
-import { Reservation } from './reservation.ts';
+import { type RequestMemory, type Reservation, reservationFor } from './reservation.ts';
 import { Upload, wireTooLarge } from './upload.ts';
 import type { UploadWatch } from './upload-watch.ts';
 
 /** What reading bodies needs; one for the whole server. Routes with limits of their own replace its limits. */
-export interface BodyReading {
-  readonly budget: MemoryBudget;
+export interface BodyReading extends RequestMemory {
   readonly pool: BufferPool;
   readonly watch: UploadWatch;
   /** Bytes as they come over the wire, and bytes around them that do not count. */
@@ -58,10 +56,10 @@ export async function receiveBody(
   const declared = announcedLength(exchange);
   const { wireBytesMax, prefixBytes = 0 } = reading;
   if (declared !== undefined && declared > wireBytesMax + prefixBytes) throw wireTooLarge(wireBytesMax);
-  const reservation = new Reservation(reading.budget);
+  const reservation = reservationFor(exchange, reading);
   let upload: Upload | undefined;
   try {
-    reservation.holdAtLeast(declared ?? RESERVE_UNKNOWN_BYTES);
+    reservation.expectFits(declared ?? 0);
     goOn(exchange);
     let received: Uint8Array = NOTHING;
     if (declared !== 0) {

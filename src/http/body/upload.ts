@@ -1,10 +1,11 @@
 /**
  * One body while it is received. A body that comes as one chunk, as small ones do, is that chunk. Others are copied into
- * a pooled buffer: of the declared size, or one that doubles.
+ * a pooled buffer: of the declared size, or one that grows.
  */
 
 import type { BufferPool } from '../../encoding/buffer-pool.ts';
 import { TailraceError } from '../../model/error.ts';
+import { BODY_BUFFER_BYTES, BODY_BUFFER_GROWTH, BODY_RESERVED_STEP_BYTES } from '../../model/limits.ts';
 import type { HttpRequest } from '../exchange.ts';
 import type { Reservation } from './reservation.ts';
 import type { UploadWatch, Watched } from './upload-watch.ts';
@@ -17,8 +18,6 @@ export interface UploadContext {
   /** Bytes around what is counted, such as the prefix of a message of gRPC. */
   readonly prefixBytes?: number;
 }
-
-const FIRST_BUFFER_BYTES = 64 * 1024;
 
 /** Exists from the first byte of a body until its memory is given back. */
 export class Upload implements Watched {
@@ -98,18 +97,28 @@ export class Upload implements Watched {
     const { wireBytesMax, prefixBytes = 0 } = this.#context;
     if (end > wireBytesMax + prefixBytes) throw wireTooLarge(wireBytesMax);
     if (at === 0 && chunk.length === this.#declared) {
+      this.#reservation.holdAtLeast(chunk.length);
       this.#only = chunk;
       return;
     }
-    this.#freeUp(at, end);
+    this.#reserve(end);
+    this.#makeSpace(at, end);
     this.#buffer?.set(chunk, at);
   }
 
-  #freeUp(used: number, needed: number): void {
+  /** Counts what has come, in steps; of a buffer that is larger, the system gives no memory to what was not written. */
+  #reserve(received: number): void {
+    if (received <= this.#reservation.held) return;
+    this.#reservation.holdAtLeast(Math.ceil(received / BODY_RESERVED_STEP_BYTES) * BODY_RESERVED_STEP_BYTES);
+  }
+
+  /** A buffer of the declared size at once: to copy into larger ones costs a fifth of a large request. */
+  #makeSpace(used: number, needed: number): void {
     const old = this.#buffer;
     if (old !== undefined && old.length >= needed) return;
-    const bytes = this.#declared ?? Math.max(needed, 2 * used, FIRST_BUFFER_BYTES);
-    this.#reservation.holdAtLeast(bytes);
+    const bytes =
+      this.#declared ??
+      Math.max(needed, Math.min(this.#context.wireBytesMax, used * BODY_BUFFER_GROWTH), BODY_BUFFER_BYTES);
     const larger = this.#context.pool.take(bytes);
     if (old !== undefined) {
       larger.set(old.subarray(0, used));

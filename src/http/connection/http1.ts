@@ -2,7 +2,7 @@
  * HTTP/1.1 on connections that are handed over: Node's own server, with timeouts so that slow clients cannot hold it.
  */
 
-import { createServer, IncomingMessage, type Server } from 'node:http';
+import { createServer, IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
@@ -13,6 +13,7 @@ import {
 } from '../../model/limits.ts';
 import { correlationId } from '../../observe/correlation-id.ts';
 import type { ListenerHandlers } from './handlers.ts';
+import { Pipeline } from './pipeline.ts';
 
 /** How often Node looks for connections whose headers do not come. */
 const TIMEOUT_CHECK_MS = 1_000;
@@ -22,6 +23,7 @@ const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
 /** Lives until `close`. */
 export class Http1 {
   readonly #server: Server<typeof Request>;
+  readonly #pipelines = new WeakMap<Duplex, Pipeline>();
 
   constructor(handlers: ListenerHandlers) {
     this.#server = createServer({
@@ -35,13 +37,23 @@ export class Http1 {
     });
     // Node silently drops headers above this; it is one more than we take, so that the server can refuse the request.
     this.#server.maxHeadersCount = REQUEST_HEADERS_MAX + 1;
-    this.#server.on('request', (request, response) => handlers.request(request, { version: 1, response }, false));
-    this.#server.on('checkContinue', (request, response) => handlers.request(request, { version: 1, response }, true));
-    this.#server.on('checkExpectation', (request, response) =>
-      handlers.request(request, { version: 1, response }, false),
-    );
-    this.#server.on('upgrade', (request, socket, head) => handlers.upgrade(request, socket, head));
-    this.#server.on('clientError', refuseConnection);
+    const request = (awaitsContinue: boolean) => {
+      return (message: IncomingMessage, response: ServerResponse): void => {
+        this.#pipelines.get(message.socket)?.begin(message, response);
+        handlers.request(message, { version: 1, response }, awaitsContinue);
+      };
+    };
+    this.#server.on('request', request(false));
+    this.#server.on('checkContinue', request(true));
+    this.#server.on('checkExpectation', request(false));
+    this.#server.on('upgrade', (message, socket, head) => {
+      this.#pipelines.get(socket)?.end();
+      handlers.upgrade(message, socket, head);
+    });
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      this.#pipelines.get(socket)?.end();
+      refuseConnection(error, socket);
+    });
     // Node starts to watch for slow headers when its server listens; this one is handed sockets instead.
     this.#server.emit('listening');
   }
@@ -49,6 +61,7 @@ export class Http1 {
   /** Serves a connection, from bytes that may have been put back into it. */
   take(socket: Socket): void {
     this.#server.emit('connection', socket);
+    this.#pipelines.set(socket, new Pipeline(socket));
   }
 
   /** Closes connections that have no request in flight. */
@@ -83,7 +96,7 @@ class Request extends IncomingMessage {
  * Tells a client that is too slow, or whose HTTP/1.1 is broken, and closes the connection. Slow headers are 503: a
  * retry may work.
  */
-export function refuseConnection(error: { readonly code?: string }, socket: Duplex): void {
+export function refuseConnection(error: { readonly code?: string | undefined }, socket: Duplex): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { type ErrorCode, TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { type Exchange, schemeOf } from '../exchange.ts';
+import { holdAnswer } from '../held-answer.ts';
 import type { PortRoutes, RouteGroup } from '../router.ts';
 import { type OtlpDeps, type OtlpForm, receiveOtlp } from '../routes/otlp.ts';
 import { HttpServer, type HttpServerDeps } from '../server.ts';
@@ -73,7 +74,10 @@ function serviceGroup(signal: Signal, deps: ServiceDeps): RouteGroup {
       return 'protobuf';
     },
     readBody: readMessage,
-    reply: (exchange, _encoding, content) => replyMessage(exchange, content),
+    reply: (exchange, _encoding, content, { memory }) => {
+      holdAnswer(exchange, 200, content.length, memory);
+      replyMessage(exchange, content);
+    },
   };
   return {
     protocol: 'grpc',

@@ -11,7 +11,7 @@ import type { IngestResult } from '../../otlp/ingest-result.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { auditRefusal } from '../audit.ts';
 import { type BodyReading, type RequestBody, readBody } from '../body/read-body.ts';
-import { Reservation } from '../body/reservation.ts';
+import { reservationFor } from '../body/reservation.ts';
 import { type AuditDeps, senderOf } from '../context.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
 import { connectionOf, type Exchange } from '../exchange.ts';
@@ -90,7 +90,7 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   const encoding = form.encodingOf(exchange);
   const body = await form.readBody(exchange, deps.reading);
   // A few bytes for each resource may become many by what the token sets on it.
-  const heads = new Reservation(deps.reading.budget);
+  const heads = reservationFor(exchange, deps.reading);
   const reserve = (bytes: number): void => heads.holdAtLeast(bytes);
   const options = { limits: deps.limits, tally: deps.metrics.jsonTally, reserve, ...terms };
   let result: IngestResult;

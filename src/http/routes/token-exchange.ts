@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { TokenExchange } from '../../access/tokens/token-exchange.ts';
 import { TailraceError } from '../../model/error.ts';
+import { EXCHANGE_BODY_BYTES_MAX } from '../../model/limits.ts';
 import { readJson, shaped } from '../body/json-body.ts';
 import { authorize, type ControlRouteDeps } from '../context.ts';
 import { announcesBody, type Exchange } from '../exchange.ts';
@@ -37,7 +38,7 @@ export function exchangeRoutes(deps: ControlRouteDeps): readonly Route[] {
 
 /** The token to exchange is in the body: the caller needs no other one. */
 async function exchangeToken(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
-  const { credential } = shaped(request, await readJson(exchange, deps));
+  const { credential } = shaped(request, await readJson(exchange, deps, EXCHANGE_BODY_BYTES_MAX));
   const tokens = exchangeOf(deps);
   const principal = deps.access.identify(credential);
   exchange.auditContext.caller = principal;

@@ -12,6 +12,7 @@ import { decodeAppendInput, decodingAppendInput } from '../../s2/append/proto.ts
 import { badFrame, messageOf, type S2sFrame } from '../../s2/frame.ts';
 import { FrameReader } from '../../s2/frame-reader.ts';
 import { auditorOfCommands } from '../audit.ts';
+import { holderOf } from '../body/reservation.ts';
 import type { Watched } from '../body/upload-watch.ts';
 import type { RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -55,7 +56,7 @@ class AppendSession implements LiveSession {
   constructor(parts: AppendParts) {
     this.#parts = parts;
     const { answer, deps } = parts;
-    this.#window = new InputWindow(queueBefore(deps.reading.budget, deps.clock));
+    this.#window = new InputWindow(queueBefore(deps.reading.budget, deps.clock), holderOf(parts.exchange));
     this.#acks = new AckQueue({
       write: (bytes) => answer.write(bytes),
       isReconnectAdvised: () => deps.readers.draining,

@@ -1,4 +1,4 @@
-/** Inputs that wait for memory that all requests share, in the order in which they came. */
+/** Inputs that wait for memory that all requests share: in the order in which they came, behind others of their holder. */
 
 import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import type { Clock } from '../../model/clock.ts';
@@ -8,6 +8,7 @@ const RETRY_MS = 10;
 
 interface QueuedReservation {
   readonly bytes: number;
+  readonly holder: string | undefined;
   readonly resolve: () => void;
 }
 
@@ -26,6 +27,8 @@ export class BudgetQueue {
   readonly #budget: MemoryBudget;
   readonly #clock: Clock;
   readonly #waiting = new Set<QueuedReservation>();
+  /** How many of each holder wait. */
+  readonly #waitingOf = new Map<string | undefined, number>();
   #isRetrying = false;
 
   constructor(budget: MemoryBudget, clock: Clock) {
@@ -33,32 +36,47 @@ export class BudgetQueue {
     this.#clock = clock;
   }
 
-  /** Takes so many bytes, unless there are too few or others wait for them already. */
-  tryReserve(bytes: number): boolean {
-    return this.#waiting.size === 0 && this.#budget.tryReserve(bytes);
+  /** Takes so many bytes, unless there are too few or others of the holder wait for them already. */
+  tryReserve(bytes: number, holder?: string): boolean {
+    return !this.#waitingOf.has(holder) && this.#budget.tryReserve(bytes, holder);
   }
 
   /** Calls `resolve` once it is its turn and the bytes are taken for it. Returns how to leave the line. */
-  join(bytes: number, resolve: () => void): () => void {
-    const waiting = { bytes, resolve };
+  join(bytes: number, resolve: () => void, holder?: string): () => void {
+    const waiting = { bytes, holder, resolve };
     this.#waiting.add(waiting);
+    this.#waitingOf.set(holder, (this.#waitingOf.get(holder) ?? 0) + 1);
     this.#retryLater();
     return () => {
-      if (this.#waiting.delete(waiting)) this.#serve();
+      if (this.#leave(waiting)) this.#serve();
     };
   }
 
-  release(bytes: number): void {
-    this.#budget.release(bytes);
+  release(bytes: number, holder?: string): void {
+    this.#budget.release(bytes, holder);
     if (this.#waiting.size > 0) this.#serve();
   }
 
+  /** In order; whoever holds more than a fair share already does not hold up the others. */
   #serve(): void {
+    const blocked = new Set<string | undefined>();
     for (const waiting of this.#waiting) {
-      if (!this.#budget.tryReserve(waiting.bytes)) return;
-      this.#waiting.delete(waiting);
+      if (blocked.has(waiting.holder)) continue;
+      if (!this.#budget.tryReserve(waiting.bytes, waiting.holder)) {
+        blocked.add(waiting.holder);
+        continue;
+      }
+      this.#leave(waiting);
       waiting.resolve();
     }
+  }
+
+  #leave(waiting: QueuedReservation): boolean {
+    if (!this.#waiting.delete(waiting)) return false;
+    const left = (this.#waitingOf.get(waiting.holder) ?? 0) - 1;
+    if (left > 0) this.#waitingOf.set(waiting.holder, left);
+    else this.#waitingOf.delete(waiting.holder);
+    return true;
   }
 
   #retryLater(): void {

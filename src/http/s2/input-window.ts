@@ -14,15 +14,17 @@ interface WaitingInput {
 /** The inputs of one session, from being read until their acks are sent. One waits at a time. */
 export class InputWindow {
   readonly #line: BudgetQueue;
+  readonly #holder: string | undefined;
   #bytes = 0;
   #inputs = 0;
   /** For those before it in its own session. */
   #waiting: WaitingInput | undefined;
   #leaveQueue = (): void => {};
 
-  /** `line` is for the memory that all sessions and requests share. */
-  constructor(line: BudgetQueue) {
+  /** `line` is for the memory that all sessions and requests share, and `holder` whose share the inputs are paid from. */
+  constructor(line: BudgetQueue, holder?: string) {
     this.#line = line;
+    this.#holder = holder;
   }
 
   /** Takes memory for an input. Returns nothing when there is enough at once; otherwise it is taken when this resolves. */
@@ -36,7 +38,7 @@ export class InputWindow {
   /** The log is done with the bytes of an input. */
   settle(bytes: number): void {
     this.#bytes -= bytes;
-    this.#line.release(bytes);
+    this.#line.release(bytes, this.#holder);
     this.#retry();
   }
 
@@ -61,9 +63,9 @@ export class InputWindow {
   #take(bytes: number): Promise<void> | undefined {
     this.#bytes += bytes;
     this.#inputs++;
-    if (this.#line.tryReserve(bytes)) return undefined;
+    if (this.#line.tryReserve(bytes, this.#holder)) return undefined;
     return new Promise((resolve) => {
-      this.#leaveQueue = this.#line.join(bytes, resolve);
+      this.#leaveQueue = this.#line.join(bytes, resolve, this.#holder);
     });
   }
 

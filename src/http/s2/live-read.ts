@@ -7,11 +7,11 @@ import type { Sink, SinkListener } from '../../readers/sink.ts';
 import type { Frame, Wire } from '../../readers/wire.ts';
 import { auditRefusal } from '../audit.ts';
 import type { RecordDeps } from '../context.ts';
-import type { Exchange } from '../exchange.ts';
+import { type Exchange, onceOver } from '../exchange.ts';
 import { StreamResponse } from '../stream-response.ts';
 import type { ReadCall } from './call.ts';
 import { LIVE_HEADERS } from './session-response.ts';
-import { onceOver, startCalledRead } from './start-read.ts';
+import { startCalledRead } from './start-read.ts';
 
 /** A read that is served live. */
 export interface LiveCall {

@@ -1,9 +1,8 @@
-/** What every way of reading over HTTP begins with, and how it learns that its client is gone. */
+/** What every way of reading over HTTP begins with. */
 
 import type { LogRead } from '../../log/open-reads.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordDeps } from '../context.ts';
-import { type Exchange, isGone } from '../exchange.ts';
 import { openCalled, type ReadCall } from './call.ts';
 
 /**
@@ -19,16 +18,4 @@ export async function startCalledRead(
 ): Promise<LogRead> {
   const stream = await openCalled(call, 'read', deps);
   return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, protocol: call.mode });
-}
-
-/** Calls once the client is gone, or the response is sent. Returns how to cancel that. */
-export function onceOver(exchange: Exchange, call: () => void): () => void {
-  if (isGone(exchange)) {
-    call();
-    return () => {};
-  }
-  const { transport } = exchange;
-  const sink = transport.version === 1 ? transport.response : transport.stream;
-  sink.once('close', call);
-  return () => void sink.off('close', call);
 }

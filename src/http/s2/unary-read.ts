@@ -4,21 +4,32 @@ import { beginWork } from '../../encoding/turns.ts';
 import type { LogRead } from '../../log/open-reads.ts';
 import type { RecordsEvent } from '../../log/read.ts';
 import type { TailraceError } from '../../model/error.ts';
-import { READ_BATCH_BYTES_MAX, READ_BATCH_RECORDS_MAX, UNARY_WAIT_MS_MAX } from '../../model/limits.ts';
+import {
+  JSON_BYTES_PER_BYTE_MAX,
+  JSON_BYTES_PER_RECORD,
+  READ_BATCH_BYTES_MAX,
+  READ_BATCH_RECORDS_MAX,
+  UNARY_WAIT_MS_MAX,
+} from '../../model/limits.ts';
 import type { ReadRange } from '../../model/read-range.ts';
+import { meteredBytesOf, recordsIn } from '../../s2/batch/batch-part.ts';
 import { readBatchJson } from '../../s2/batch/json.ts';
 import { readBatchProto } from '../../s2/batch/proto.ts';
 import type { RecordDeps } from '../context.ts';
-import type { Exchange } from '../exchange.ts';
+import { type Exchange, onceOver } from '../exchange.ts';
+import { expectAnswerFits, reserveAnswer } from '../held-answer.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
-import { onceOver, startCalledRead } from './start-read.ts';
+import { startCalledRead } from './start-read.ts';
 
 /**
  * @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
- *   the token ends while it waits
+ *   the token ends while it waits; `overloaded` when there is no memory for the answer
  */
 export async function readUnary(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
+  const range = unaryRange(call.range);
+  const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
+  expectAnswerFits(exchange, isProto ? range.bytes : range.bytes * JSON_BYTES_PER_BYTE_MAX, deps.replyContext.memory);
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   const forget = onceOver(exchange, stop);
@@ -37,12 +48,15 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     };
   };
   try {
-    const read = await startCalledRead(call, unaryRange(call.range), abort.signal, deps);
-    const parts = await collect(read, onWait);
+    const read = await startCalledRead(call, range, abort.signal, deps);
+    const reserve = (bytes: number): void => reserveAnswer(exchange, bytes, deps.replyContext.memory);
+    const parts = await collect(read, onWait, reserve);
     if (ended !== undefined) throw ended;
+    if (!isProto) {
+      reserve(meteredBytesOf(parts) * JSON_BYTES_PER_BYTE_MAX + recordsIn(parts) * JSON_BYTES_PER_RECORD);
+    }
     const work = beginWork(bytesOf(parts));
     if (work !== undefined) await work;
-    const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
     const tail = parts.at(-1)?.tail;
     const body = isProto ? readBatchProto(parts, tail) : readBatchJson(parts, call.format, tail);
     const contentType = isProto ? 'application/protobuf' : 'application/json';
@@ -59,7 +73,7 @@ function bytesOf(parts: readonly RecordsEvent[]): number {
 }
 
 /** One response holds one batch, and no client waits for ever. */
-function unaryRange(range: ReadRange): ReadRange {
+function unaryRange(range: ReadRange): ReadRange & { readonly bytes: number } {
   return {
     ...range,
     count: Math.min(range.count ?? READ_BATCH_RECORDS_MAX, READ_BATCH_RECORDS_MAX),
@@ -68,12 +82,24 @@ function unaryRange(range: ReadRange): ReadRange {
   };
 }
 
-/** Everything up to a bound, the tail, or the moment when it would wait with records in hand. */
-async function collect(read: LogRead, onWait: () => void): Promise<readonly RecordsEvent[]> {
+/**
+ * Everything up to a bound, the tail, or the moment when it would wait with records in hand. `reserve` is asked for
+ * memory as records come: one that waits for records holds none.
+ */
+async function collect(
+  read: LogRead,
+  onWait: () => void,
+  reserve: (bytes: number) => void,
+): Promise<readonly RecordsEvent[]> {
   const collected: RecordsEvent[] = [];
+  let bytes = 0;
   let isWaiting = false;
   for await (const event of read) {
-    if (event.type === 'records') collected.push(event);
+    if (event.type === 'records') {
+      bytes += event.block.meteredBytesWithin(event.from, event.to);
+      reserve(bytes);
+      collected.push(event);
+    }
     if (event.type === 'caught_up' && !isWaiting && collected.length === 0) {
       isWaiting = true;
       onWait();

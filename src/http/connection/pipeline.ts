@@ -1,0 +1,139 @@
+/**
+ * Few requests of one HTTP/1.1 connection are under way at a time. Node's parser takes all that a chunk holds, hundreds of
+ * small requests, and each would get its answer made, which then waits for those before it and for a client that may never
+ * read. So the bytes are handed to the parser in pieces that hold one head at most; what is behind the last request that
+ * is allowed stays in the socket, unparsed, and the socket takes no more.
+ */
+
+import { Buffer } from 'node:buffer';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { assert } from '../../model/error.ts';
+import { HTTP1_REQUESTS_UNDER_WAY_MAX } from '../../model/limits.ts';
+
+/** A head that comes in several chunks may have its end on the border of two: the rest of `\r\n\r\n`. */
+const SPLIT_END_BYTES_MAX = 3;
+/** Pieces of a body whose length is not known: few heads may hide in one, and few pieces are made of a chunk. */
+const UNKNOWN_PIECE_BYTES_MIN = 256;
+const UNKNOWN_PIECE_BYTES_MAX = 4_096;
+const END_OF_HEAD = Buffer.from('\n\r\n');
+/** Node's parser may take lines without a carriage return. */
+const BARE_END_OF_HEAD = Buffer.from('\n\n');
+
+/** Stands between a socket and the parser of Node, from the moment when Node listens to the socket. */
+export class Pipeline {
+  readonly #socket: Socket;
+  /** What Node's server does with bytes. */
+  readonly #parse: (bytes: Buffer) => void;
+  readonly #underWay = new Set<ServerResponse>();
+  /** The last request whose head has come. */
+  #last: IncomingMessage | undefined;
+  /** What is still to come of its body; undefined while that is not known. */
+  #left: number | undefined;
+  #isWithinHead = false;
+  #isHolding = false;
+  #isOver = false;
+
+  constructor(socket: Socket) {
+    const [parse] = socket.listeners('data');
+    assert(parse !== undefined, 'the HTTP server of Node listens to a connection that it was given');
+    this.#socket = socket;
+    this.#parse = parse as (bytes: Buffer) => void;
+    socket.on('data', this.#onData).off('data', this.#parse);
+    socket.once('close', () => this.#closeWaiting());
+  }
+
+  /** The head of a request has come. */
+  begin(request: IncomingMessage, response: ServerResponse): void {
+    this.#last = request;
+    this.#left = undefined;
+    this.#underWay.add(response);
+    response.once('close', () => {
+      this.#underWay.delete(response);
+      this.#goOn();
+    });
+  }
+
+  /** Nothing more is handed to the parser: the connection is not HTTP any more, or broken. */
+  end(): void {
+    this.#isOver = true;
+    this.#socket.off('data', this.#onData);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    let at = 0;
+    while (at < chunk.length && !this.#mustStop()) at = this.#feed(chunk, at);
+    if (at < chunk.length && !this.#socket.destroyed) this.#socket.unshift(chunk.subarray(at));
+  };
+
+  /** Node pauses the socket too, and resumes it by itself. */
+  #mustStop(): boolean {
+    if (this.#isOver || this.#socket.destroyed || this.#socket.isPaused()) return true;
+    if (this.#isInBody || this.#underWay.size < HTTP1_REQUESTS_UNDER_WAY_MAX) return false;
+    this.#isHolding = true;
+    this.#socket.pause();
+    return true;
+  }
+
+  #goOn(): void {
+    if (!this.#isHolding || this.#underWay.size >= HTTP1_REQUESTS_UNDER_WAY_MAX) return;
+    this.#isHolding = false;
+    if (!this.#isOver) this.#socket.resume();
+  }
+
+  get #isInBody(): boolean {
+    return this.#last !== undefined && !this.#last.complete;
+  }
+
+  /** Hands one piece to the parser. Returns where the next one begins. */
+  #feed(chunk: Buffer, at: number): number {
+    const { isInBody, last } = { isInBody: this.#isInBody, last: this.#last };
+    const end = isInBody ? this.#endOfBodyPiece(chunk, at) : this.#endOfHeadPiece(chunk, at);
+    if (isInBody && this.#left !== undefined) this.#left -= end - at;
+    this.#parse(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end));
+    const isNew = this.#last !== last;
+    // Only a piece that ends with the head of a request says where its body begins.
+    if (isNew && !isInBody) this.#left = lengthOf(this.#last);
+    this.#isWithinHead = !isInBody && !isNew;
+    return end;
+  }
+
+  #endOfBodyPiece(chunk: Buffer, at: number): number {
+    if (this.#left !== undefined && this.#left > 0) return Math.min(chunk.length, at + this.#left);
+    const end = endOfHead(chunk, at + UNKNOWN_PIECE_BYTES_MIN);
+    return Math.min(end, at + UNKNOWN_PIECE_BYTES_MAX);
+  }
+
+  #endOfHeadPiece(chunk: Buffer, at: number): number {
+    if (this.#isWithinHead && at < SPLIT_END_BYTES_MAX) return at + 1;
+    for (let from = Math.max(0, at - SPLIT_END_BYTES_MAX); ; ) {
+      const end = endOfHead(chunk, from);
+      if (end > at) return end;
+      from = end - 1;
+    }
+  }
+
+  /** Node tells only the response that is being sent that the connection is gone; those behind it wait for that too. */
+  #closeWaiting(): void {
+    this.#isOver = true;
+    for (const response of [...this.#underWay]) {
+      if (response.socket !== null) continue;
+      response.destroyed = true;
+      response.emit('close');
+    }
+  }
+}
+
+/** Behind the first empty line from there on; the end of the chunk when there is none. */
+function endOfHead(chunk: Buffer, from: number): number {
+  const found = chunk.indexOf(END_OF_HEAD, from);
+  const end = found < 0 ? chunk.length : found + END_OF_HEAD.length;
+  const bare = chunk.subarray(from, end).indexOf(BARE_END_OF_HEAD);
+  return bare < 0 ? end : from + bare + BARE_END_OF_HEAD.length;
+}
+
+/** The length of a body; undefined when the request does not say it. */
+function lengthOf(request: IncomingMessage | undefined): number | undefined {
+  const { 'content-length': length, 'transfer-encoding': coding } = request?.headers ?? {};
+  return length === undefined || coding !== undefined ? undefined : Number(length);
+}
