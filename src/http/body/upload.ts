@@ -109,7 +109,8 @@ export class Upload implements Watched {
   /** Counts what has come, in steps; of a buffer that is larger, the system gives no memory to what was not written. */
   #reserve(received: number): void {
     if (received <= this.#reservation.held) return;
-    this.#reservation.holdAtLeast(Math.ceil(received / BODY_RESERVED_STEP_BYTES) * BODY_RESERVED_STEP_BYTES);
+    const step = Math.ceil(received / BODY_RESERVED_STEP_BYTES) * BODY_RESERVED_STEP_BYTES;
+    this.#reservation.holdAtLeast(Math.max(received, Math.min(step, this.#context.wireBytesMax)));
   }
 
   /** A buffer of the declared size at once: to copy into larger ones costs a fifth of a large request. */

@@ -100,11 +100,11 @@ export class Listener {
 
   /**
    * Takes the connections that the system has accepted for us, one a turn of the event loop: it resets those that are
-   * left when the port closes. Ends when a turn brings none, or as many came as can wait there at once.
+   * left when the port closes. Ends when a turn brings none, or after a while where ever more come.
    */
   async acceptWaiting(): Promise<void> {
-    const most = this.#accepted + BACKLOG;
-    for (let before = -1; before < this.#accepted && before < most; ) {
+    const deadline = this.#clock.monotonicMs() + LAST_CONNECTIONS_MS;
+    for (let before = -1; before < this.#accepted && this.#clock.monotonicMs() < deadline; ) {
       before = this.#accepted;
       // The first is still in this turn.
       await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));

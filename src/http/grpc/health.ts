@@ -46,7 +46,9 @@ export class Health {
 
   constructor(deps: HealthDeps) {
     this.#deps = deps;
-    this.#reading = { ...deps.reading, wireBytesMax: GRPC_HEALTH_BYTES_MAX, bodyBytesMax: GRPC_HEALTH_BYTES_MAX };
+    const limits = { wireBytesMax: GRPC_HEALTH_BYTES_MAX, bodyBytesMax: GRPC_HEALTH_BYTES_MAX };
+    // The health of a server is told however much it has to do.
+    this.#reading = { ...deps.reading, ...limits, workload: undefined };
   }
 
   group(replyContext: ReplyContext): RouteGroup {
