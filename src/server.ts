@@ -23,6 +23,7 @@ import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
+import { Senders } from './observe/senders.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
@@ -68,6 +69,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   if (rootToken !== undefined) await auditReset(opened);
   const { config, log, usage, metrics, observer, logger, audit, clock, engine, storeFile } = opened;
   const warnings = new Warnings(logger, clock);
+  const senders = new Senders(clock);
   const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
@@ -82,6 +84,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     log,
     usage,
     metrics,
+    senders,
     observer,
     access,
     clock,

@@ -9,6 +9,7 @@ import { asTailraceError, TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX, TURN_REQUEST_BYTES } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Senders } from '../observe/senders.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
 import { auditExchange } from './audit.ts';
@@ -22,6 +23,7 @@ import { type ReplyDeps, reply } from './reply.ts';
 import { type Match, type Refuse, type RouteGroup, Router } from './router.ts';
 import { allRoutes, type RouteDeps } from './routes/all-routes.ts';
 import { isExporter, unrouted, wrongPath } from './routes/unrouted.ts';
+import { noteRefused } from './senders.ts';
 
 export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
   /** Other sites whose pages may send requests; undefined lets no other site in. */
@@ -39,6 +41,7 @@ interface OwnDeps extends NamedBasinDeps, ReplyDeps, AuditDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
+  readonly senders: Pick<Senders, 'note'>;
   readonly readers: ReaderSet;
   readonly onFatal: (error: TailraceError) => void;
 }
@@ -61,12 +64,12 @@ export class HttpServer {
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
-    const { access, basinRule, audit, clock, logger, warnings, readers } = parts;
+    const { access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
     const replyContext = { memory: parts.reading, watch: parts.reading.watch, closing: () => this.#closing };
-    this.#deps = { access, basinRule, audit, clock, logger, warnings, readers, onFatal, replyContext };
+    this.#deps = { access, basinRule, audit, clock, logger, warnings, senders, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#router = new Router(allRoutes({ ...parts, replyContext }));
-    this.#unrouted = unrouted(replyContext);
+    this.#unrouted = unrouted({ replyContext, senders });
     const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
       this.#admit(openExchange(message, transport, awaitsContinue, this.#cors?.headersFor(message)));
     this.#listener = new Listener({ request, upgrade }, { clock, logger, tls });
@@ -200,6 +203,8 @@ export class HttpServer {
     if (origin === undefined || method === undefined) return;
     const message = `a page may not call this server: its origin is ${refusedOrigin(origin)}`;
     this.#deps.warnings.warn(senderOf(exchange), 'preflight', { correlationId, path }, message);
+    if (exchange.auditContext.protocol !== 'otlp') return;
+    noteRefused(exchange, undefined, new TailraceError('permission_denied', message), this.#deps);
   }
 
   readonly #finish = (): void => {

@@ -112,7 +112,7 @@ describe('a sender', () => {
       refused({ userAgent: `agent ${secret}`, outcome: { code: 'not_found', message, path: `/${secret}/v1/logs` } }),
     );
     senders.note(refused({ userAgent: 'y'.repeat(SENDER_TEXT_CHARS_MAX + 1) }));
-    const [clipped, whole] = [...senders.list()].sort((a, b) => (a.userAgent ?? '') > (b.userAgent ?? '') ? -1 : 1);
+    const [clipped, whole] = [...senders.list()].sort((a, b) => ((a.userAgent ?? '') > (b.userAgent ?? '') ? -1 : 1));
     expect(whole?.userAgent).toBe('agent [secret]');
     expect(whole?.refusals.get('not_found')).toMatchObject({ message, path: '/[secret]/v1/logs' });
     expect(clipped?.userAgent).toBe(`${'y'.repeat(SENDER_TEXT_CHARS_MAX - 1)}…`);

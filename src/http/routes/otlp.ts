@@ -3,6 +3,7 @@
 import { authorizeSender, type SenderDeps } from '../../access/authorize-sender.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { OtlpLimits } from '../../model/limits.ts';
+import { unknownSource } from '../../model/otlp-source.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import type { Warnings } from '../../observe/warnings.ts';
@@ -17,9 +18,11 @@ import { encodingOf, refuseOtlp } from '../errors.ts';
 import { connectionOf, type Exchange } from '../exchange.ts';
 import { type ReplyDeps, reply } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
+import { noteRefused, noteTaken, type SenderNoteDeps } from '../senders.ts';
 import { OTLP_STATUS } from '../status.ts';
+import { isExporter } from './unrouted.ts';
 
-export interface OtlpDeps extends SenderDeps, ReplyDeps, AuditDeps {
+export interface OtlpDeps extends SenderDeps, SenderNoteDeps, ReplyDeps, AuditDeps {
   readonly reading: BodyReading;
   readonly limits: OtlpLimits;
   readonly metrics: Pick<Metrics, 'otlpTaken' | 'otlpAnswered' | 'jsonTally'>;
@@ -39,6 +42,7 @@ function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
     protocol: 'otlp',
     refuse: (exchange, error) => {
       deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
+      if (isExporter(exchange)) noteRefused(exchange, signal, error, deps);
       refuseOtlp(exchange, error, deps.replyContext);
     },
     routes: PREFIXES.map((prefix) => ({
@@ -50,13 +54,16 @@ function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
   };
 }
 
-function profileRoutes({ replyContext }: OtlpDeps): RouteGroup {
+function profileRoutes(deps: OtlpDeps): RouteGroup {
   const handle = (): never => {
     throw new TailraceError('not_found', 'profiles are not supported yet: send logs, traces or metrics');
   };
   return {
     protocol: 'otlp',
-    refuse: (exchange, error) => refuseOtlp(exchange, error, replyContext),
+    refuse: (exchange, error) => {
+      if (isExporter(exchange)) noteRefused(exchange, undefined, error, deps);
+      refuseOtlp(exchange, error, deps.replyContext);
+    },
     routes: [{ method: 'POST', path: '/v1development/profiles', action: 'append', handle }],
   };
 }
@@ -72,7 +79,9 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   // A few bytes for each resource may become many by what the token sets on it.
   const heads = reservationFor(exchange, deps.reading);
   const reserve = (bytes: number): void => heads.holdAtLeast(bytes);
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, reserve, ...terms };
+  const source = unknownSource();
+  exchange.source = source;
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, source, reserve, ...terms };
   let result: IngestResult;
   try {
     deps.access.expectAlive(principal);
@@ -98,6 +107,7 @@ function replyWith(
   reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.replyContext);
   body.release();
   deps.metrics.otlpTaken(signal, result);
+  noteTaken(exchange, signal, result, deps);
   if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
 }
 
