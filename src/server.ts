@@ -106,7 +106,12 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     tls: tlsOf(config),
     upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });
-  metrics.watch({ stat: () => log.stat(), connections: () => httpServer.connections, memory: budget });
+  metrics.watch({
+    stat: () => log.stat(),
+    connections: () => httpServer.connections,
+    memory: budget,
+    received: () => senders.received,
+  });
   return new RunningServer(opened, rootToken, httpServer, readers);
 }
 
