@@ -126,7 +126,8 @@ export class Senders {
     const row = this.#rowOf(note, now);
     row.add(note, now);
     const { basin, signal, outcome } = note;
-    if ('accepted' in outcome && basin !== undefined && signal !== undefined) this.#receivedBy(basin, signal, now);
+    const hasData = 'accepted' in outcome && outcome.accepted + outcome.rejected > 0;
+    if (hasData && basin !== undefined && signal !== undefined) this.#receivedBy(basin, signal, now);
   }
 
   /** Those that sent last come first. */

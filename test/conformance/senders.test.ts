@@ -267,7 +267,7 @@ describe('a token sees', () => {
 test('a page has the limit that is asked for, newest first', async () => {
   await send({ agent: 'last' });
   const page = await control('GET', '/v1/senders?limit=1');
-  expect(page).toMatchObject({ since: TIME, senders: [{ user_agent: 'last' }], has_more: true });
+  expect(page).toMatchObject({ since: TIME, now: TIME, senders: [{ user_agent: 'last' }], has_more: true });
   await expect(control('GET', '/v1/senders?limit=x')).rejects.toThrow(/400.*bad_query/);
 });
 

@@ -173,6 +173,7 @@ describe('no more senders are remembered than the limit', () => {
 
 test('what was received last is known of the basins that received something last, and of no refused request', () => {
   senders.note(refused({ token: 'app', basin: 'refusing' }));
+  senders.note(taken({ basin: 'empty', outcome: { accepted: 0, rejected: 0, reasons: [] } }));
   for (let i = 0; i <= RECEIVING_BASINS_MAX; i++, now++) senders.note(taken({ basin: `basin-${i}` }));
   senders.note(taken({ basin: 'basin-1', signal: 'metrics' }));
   expect(senders.received.size).toBe(RECEIVING_BASINS_MAX);

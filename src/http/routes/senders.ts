@@ -2,6 +2,7 @@
 
 import type { Principal } from '../../access/grant.ts';
 import { inTurns } from '../../encoding/turns.ts';
+import type { Clock } from '../../model/clock.ts';
 import { SENDER_NAMES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import { basinNameFault } from '../../model/names.ts';
 import { matches } from '../../model/scope.ts';
@@ -14,6 +15,7 @@ import { pageOf, turnForPage } from '../s2/page-query.ts';
 import { OTLP_STATUS } from '../status.ts';
 
 export interface SendersDeps extends IdentifyDeps, ReplyDeps {
+  readonly clock: Pick<Clock, 'now'>;
   readonly senders: Pick<Senders, 'list' | 'since'>;
 }
 
@@ -47,14 +49,14 @@ async function list(
   exchange: Exchange,
   principal: Principal,
   isAskedFor: (basin: string | undefined) => boolean,
-  { senders, replyContext }: SendersDeps,
+  { senders, clock, replyContext }: SendersDeps,
 ): Promise<void> {
   const page = pageOf(exchange.query, 'basin');
   await turnForPage(page);
   const all = senders.list().filter((sender) => isAskedFor(sender.basin) && maySee(principal, sender));
   const rows = await inTurns(texts(all.slice(0, page.limit), principal));
-  const since = JSON.stringify(timeText(senders.since));
-  const body = `{"since":${since},"senders":[${rows.join(',')}],"has_more":${all.length > page.limit}}`;
+  const [since, now] = [timeText(senders.since), timeText(clock.now())];
+  const body = `{"since":"${since}","now":"${now}","senders":[${rows.join(',')}],"has_more":${all.length > page.limit}}`;
   reply(exchange, { status: 200, contentType: 'application/json', body }, replyContext);
 }
 
