@@ -12,7 +12,7 @@ import { parseBasinUri } from '../flags/names.ts';
 import { untilInterrupted } from '../follow.ts';
 import { watchPipe } from '../print/console.ts';
 import { safeJson } from '../print/format.ts';
-import { createSenderTable } from '../print/sender.ts';
+import { createSenderPrinter } from '../print/sender.ts';
 import { sendersSeen } from '../senders-seen.ts';
 
 interface SendersCommandOptions extends CommandOptions {
@@ -79,7 +79,7 @@ type Print = (senders: readonly SenderJson[], now: string) => Promise<void>;
 
 function printerOf(format: SendersOutput, { output }: CallContext): Print {
   if (format === 'json') return (rows) => output.write(rows.map((row) => `${safeJson(row)}\n`).join(''));
-  const table = createSenderTable(format === 'wide', output.colors);
+  const table = createSenderPrinter(format === 'wide', output.colors);
   return (rows, now) => output.write(table.print(rows, Date.parse(now)));
 }
 

@@ -31,12 +31,12 @@ const COLUMNS: readonly Column[] = [
 /** More of a User-Agent does not help to tell senders apart. */
 const SOFTWARE_CHARS_MAX = 32;
 
-export interface SenderTable {
+export interface SenderPrinter {
   /** Lines, each with its end. Only the first call with senders has the header; columns keep their widths. */
   print(senders: readonly SenderJson[], now: number): string;
 }
 
-export function createSenderTable(isWide: boolean, colors: Colors): SenderTable {
+export function createSenderPrinter(isWide: boolean, colors: Colors): SenderPrinter {
   const columns = COLUMNS.filter((column) => isWide || column.isWide !== true);
   const widths = columns.map(({ title }) => title.length);
   let hasHeader = false;
