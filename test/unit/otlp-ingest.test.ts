@@ -362,6 +362,19 @@ describe('what a request says of its sender', () => {
     expect(await sourceOf(from(number, field(2, [])))).toMatchObject({ service: '', resources: 1, newestMs: 0 });
   });
 
+  test('is read from each head, however alike they are', async () => {
+    const names = Array.from({ length: 60 }, (_, i) => `${'x'.repeat(i)}y${'x'.repeat(59 - i)}`);
+    for (const name of [...names, ...names]) {
+      expect(await sourceOf(from([...text('service.name', name), ...sdk], at(1)))).toMatchObject({ service: name });
+    }
+    const torn = field(1, [
+      ...field(1, text('service.name', 'a')),
+      ...field(2, at(1)),
+      ...field(1, text('service.name', 'b')),
+    ]);
+    expect(await sourceOf(torn)).toMatchObject({ service: 'b' });
+  });
+
   test('is cut between two characters', async () => {
     const long = `${'x'.repeat(SENDER_TEXT_CHARS_MAX - 1)}\u00fc\u00fc`;
     const { service } = await sourceOf(from(text('service.name', long), at(1)));
