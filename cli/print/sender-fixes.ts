@@ -9,7 +9,6 @@ const FIXES: Readonly<Partial<Record<ErrorCode, string>>> = {
     'set OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20<token>" with a token of this server: `tailrace tokens issue` makes one, `tailrace doctor` tries one',
   permission_denied: 'use a token that may append there: `tailrace tokens list` shows what each may do',
   not_found: 'set OTEL_EXPORTER_OTLP_ENDPOINT to the server without a path',
-  method_not_allowed: 'OTLP is sent with POST',
   too_large:
     'send smaller batches: OTEL_BLRP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE; in a Collector send_batch_max_size',
   rate_limited: 'exporters send again by themselves; if it lasts, send less, or issue a token with a larger quota',

@@ -12,19 +12,27 @@ export interface SenderNoteDeps {
   readonly senders: Pick<Senders, 'note'>;
 }
 
+/** Also when it came to a port that does not take it. */
+const GRPC = /^application\/grpc($|[+;])/i;
+
 /** Call it once for each request of an exporter, with what was stored of it. */
 export function noteTaken(exchange: Exchange, signal: Signal, taken: TakenData, deps: SenderNoteDeps): void {
   note(exchange, signal, taken, deps);
 }
 
-/** Call it once for each request of an exporter that is refused. `signal`: undefined when the path does not say it. */
+/**
+ * Call it once for each request that is refused where exporters send to. Only those that send something are noted, and
+ * the question of a browser whether a page may, when it may not. `signal`: undefined when the path does not say it.
+ */
 export function noteRefused(
   exchange: Exchange,
   signal: Signal | undefined,
   { code, message }: TailraceError,
   deps: SenderNoteDeps,
 ): void {
-  note(exchange, signal, { code, message, path: exchange.path }, deps);
+  const { method } = exchange.request;
+  const isSending = method === 'POST' || (method === 'OPTIONS' && code === 'permission_denied');
+  if (isSending) note(exchange, signal, { code, message, path: exchange.path }, deps);
 }
 
 function note(
@@ -34,14 +42,16 @@ function note(
   { senders }: SenderNoteDeps,
 ): void {
   const { headers } = exchange.request;
+  const contentType = headers['content-type'];
+  const isGrpc = contentType !== undefined && GRPC.test(contentType);
   const { token, basin } = senderIdentity(exchange.auditContext);
   senders.note({
     address: senderOf(exchange),
     connection: connectionOf(exchange),
     userAgent: headers['user-agent'],
-    protocol: 'http',
+    protocol: isGrpc ? 'grpc' : 'http',
     signal,
-    encoding: encodingOf(headers['content-type']),
+    encoding: isGrpc ? 'protobuf' : encodingOf(contentType),
     token,
     basin,
     source: exchange.source,

@@ -140,7 +140,6 @@ describe('a sender of which every request is refused is seen too', () => {
     ['with an unknown token', { token: 'trk_unknown' }, 401, 'authn', 'logs'],
     ['at a wrong path', { path: '/v1/v1/traces' }, 404, 'not_found', 'traces'],
     ['at a path that says no signal', { path: '/ingest' }, 404, 'not_found', null],
-    ['at the path of gRPC', { path: '/opentelemetry.proto/Export' }, 404, 'not_found', null],
     ['at the path of a signal that is not supported', { path: '/v1development/profiles' }, 404, 'not_found', null],
   ])('%s', async (what, sending, status, code, signal) => {
     expect((await send({ agent: what, ...sending })).status).toBe(status);
@@ -158,6 +157,12 @@ describe('a sender of which every request is refused is seen too', () => {
         last_seen: TIME,
       },
     ]);
+  });
+
+  test('with gRPC on the port of HTTP', async () => {
+    const path = '/opentelemetry.proto.collector.logs.v1.LogsService/Export';
+    expect((await send({ agent: 'gRPC', type: 'application/grpc', path })).status).toBe(404);
+    expect(await withAgent('gRPC')).toMatchObject([{ protocols: ['grpc'], encodings: ['protobuf'], refused: 1 }]);
   });
 
   test.each<[string, Omit<Sending, 'agent'>, number, string]>([
@@ -198,18 +203,29 @@ describe('a sender of which every request is refused is seen too', () => {
       { token: 'root', basin: 'gone-away', refusals: [{ status: 404, code: 'basin_not_found' }] },
     ]);
   });
+});
 
-  test('which is a page of another site', async () => {
-    const cors = await startServer({ args: ['--cors-origin', 'https://app.example'] });
-    const headers = { origin: 'https://evil.example', 'access-control-request-method': 'POST', 'user-agent': 'page' };
-    await call(cors.port, { method: 'OPTIONS', path: '/v1/traces', headers });
-    await call(cors.port, { method: 'GET', path: '/v1/traces', headers: { 'user-agent': 'a person' } });
-    const authorization = `Bearer ${cors.token}`;
-    const answer = await call(cors.port, { method: 'GET', path: '/v1/senders', headers: { authorization } });
-    await cors.stop();
-    const rows = (JSON.parse(answer.body.toString()) as { senders: Json[] }).senders;
-    expect(rows).toMatchObject([{ user_agent: 'page', refusals: [{ code: 'permission_denied', path: '/v1/traces' }] }]);
+test.each([[[]], [['--no-auth']]])('a page of another site that may not send is seen too, with %j', async (args) => {
+  const cors = await startServer({ args: ['--cors-origin', 'https://app.example', ...args] });
+  const headers = { origin: 'https://evil.example', 'access-control-request-method': 'POST', 'user-agent': 'page' };
+  await call(cors.port, { method: 'OPTIONS', path: '/v1/traces', headers });
+  await call(cors.port, { method: 'GET', path: '/v1/traces', headers: { 'user-agent': 'a person' } });
+  const body = JSON.stringify(otlpBody('logs', 'app'));
+  await call(cors.port, {
+    path: '/v1/logs',
+    headers: { 'user-agent': 'app', 'content-type': 'application/json' },
+    body,
   });
+  const authorization = `Bearer ${cors.token}`;
+  const answer = await call(cors.port, { method: 'GET', path: '/v1/senders', headers: { authorization } });
+  await cors.stop();
+  const rows = (JSON.parse(answer.body.toString()) as { senders: Json[] }).senders;
+  expect(rows).toMatchObject([
+    args.length === 0
+      ? { user_agent: 'app', token: null, refusals: [{ code: 'authn' }] }
+      : { user_agent: 'app', token: 'anyone', basin: 'telemetry', accepted: 1 },
+    { user_agent: 'page', refusals: [{ code: 'permission_denied', path: '/v1/traces' }] },
+  ]);
 });
 
 test('calls that send no OTLP data make no sender', async () => {

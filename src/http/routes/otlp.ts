@@ -20,7 +20,6 @@ import { type ReplyDeps, reply } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
 import { noteRefused, noteTaken, type SenderNoteDeps } from '../senders.ts';
 import { OTLP_STATUS } from '../status.ts';
-import { isExporter } from './unrouted.ts';
 
 export interface OtlpDeps extends SenderDeps, SenderNoteDeps, ReplyDeps, AuditDeps {
   readonly reading: BodyReading;
@@ -42,7 +41,7 @@ function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
     protocol: 'otlp',
     refuse: (exchange, error) => {
       deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
-      if (isExporter(exchange)) noteRefused(exchange, signal, error, deps);
+      noteRefused(exchange, signal, error, deps);
       refuseOtlp(exchange, error, deps.replyContext);
     },
     routes: PREFIXES.map((prefix) => ({
@@ -61,7 +60,7 @@ function profileRoutes(deps: OtlpDeps): RouteGroup {
   return {
     protocol: 'otlp',
     refuse: (exchange, error) => {
-      if (isExporter(exchange)) noteRefused(exchange, undefined, error, deps);
+      noteRefused(exchange, undefined, error, deps);
       refuseOtlp(exchange, error, deps.replyContext);
     },
     routes: [{ method: 'POST', path: '/v1development/profiles', action: 'append', handle }],
