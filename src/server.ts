@@ -5,6 +5,7 @@
 
 import { Access } from './access/access.ts';
 import { BasinRule } from './access/basin-rule.ts';
+import { loadJose } from './access/jwt.ts';
 import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
 import { Origins } from './access/origins.ts';
@@ -19,6 +20,7 @@ import { MemoryBudget } from './encoding/memory-budget.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
 import { HttpServer } from './http/server.ts';
 import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
+import { LateSocketServer } from './late-socket-server.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
@@ -28,7 +30,6 @@ import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { ReaderSet } from './readers/reader-set.ts';
-import { createSocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 import type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
 
@@ -78,7 +79,10 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const pool = new BufferPool();
   const budget = new MemoryBudget(config.memoryLimit);
   const readers = new ReaderSet({ clock, pool, memory: budget });
-  const socketServer = createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
+  const socketServer = new LateSocketServer(async () => {
+    const { createSocketServer } = await import('./socket/server.ts');
+    return createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
+  });
   const strangers = new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
   const httpServer = new HttpServer({
     log,
@@ -112,7 +116,13 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     memory: budget,
     received: () => senders.received,
   });
-  return new RunningServer(opened, rootToken, httpServer, readers);
+  const rest = [
+    () => httpServer.loadRest(),
+    () => socketServer.load(),
+    ...(rootToken === undefined ? [] : [loadJose]),
+    async () => void (await metrics.load()),
+  ];
+  return new RunningServer(opened, rootToken, { httpServer, readers, rest });
 }
 
 /** Undefined when pages of other sites may not call the server. */
@@ -168,19 +178,29 @@ async function rootTokenOf({ config, engine, clock, dataDir }: OpenStore): Promi
   });
 }
 
+interface Servers {
+  readonly httpServer: HttpServer;
+  readonly readers: ReaderSet;
+  /** What only some requests need: loads one part each. */
+  readonly rest: readonly (() => Promise<void>)[];
+}
+
 class RunningServer implements ComposedServer {
   readonly #opened: OpenStore;
   readonly #rootToken: RootToken | undefined;
   readonly #httpServer: HttpServer;
   readonly #readers: ReaderSet;
+  readonly #rest: Servers['rest'];
   #address: ServerAddress | undefined;
+  #loading: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(opened: OpenStore, rootToken: RootToken | undefined, httpServer: HttpServer, readers: ReaderSet) {
+  constructor(opened: OpenStore, rootToken: RootToken | undefined, { httpServer, readers, rest }: Servers) {
     this.#opened = opened;
     this.#rootToken = rootToken;
     this.#httpServer = httpServer;
     this.#readers = readers;
+    this.#rest = rest;
   }
 
   get address(): ServerAddress | undefined {
@@ -198,6 +218,8 @@ class RunningServer implements ComposedServer {
       await this.#httpServer.close(0);
       throw new TailraceError('config', `--no-auth works on loopback addresses only, and the socket is on ${host}`);
     }
+    // The first request that needs a part finds the reason why it cannot be loaded.
+    this.#loading ??= this.#loadRest().catch(() => {});
     const name = host.includes(':') ? `[${host}]` : host;
     const isSecure = config.tlsCert !== undefined;
     this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };
@@ -236,6 +258,11 @@ class RunningServer implements ComposedServer {
     await this.#readers.close();
     await this.#httpServer.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
     await this.#opened.close();
+    await this.#loading;
+  }
+
+  async #loadRest(): Promise<void> {
+    for (const load of this.#rest) if (this.#closed === undefined) await load();
   }
 }
 

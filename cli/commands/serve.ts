@@ -7,8 +7,8 @@ import { type Config, resolveConfig, SETTINGS, type Setting } from '../../src/co
 import { TailraceError } from '../../src/model/error.ts';
 import { createLogger, type Logger } from '../../src/observe/logger.ts';
 import type { ServerDescription, TailraceServer } from '../../src/server.ts';
+import { DEFAULT_ENDPOINT } from '../default-endpoint.ts';
 import { EXIT } from '../exit.ts';
-import { DEFAULT_ENDPOINT } from '../flags/connection.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
 import { type Banner, type BannerAuth, bannerText } from '../print/banner.ts';
 import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.ts';

@@ -6,7 +6,7 @@ const FORMS: Readonly<
 > = {
   loop: {
     proves: 'no turn of the event loop takes 200 ms of processor time, whatever is legal',
-    load: () => import('./loop.ts'),
+    load: () => import('./loop/loop.ts'),
   },
   'full-disk': {
     proves: 'a full store takes trims and fences, resumes by itself, and loses nothing',
@@ -17,6 +17,10 @@ const FORMS: Readonly<
     load: () => import('./unread-answers.ts'),
   },
   starve: { proves: 'neither strangers nor one token keep others from sending', load: () => import('./starve.ts') },
+  'slow-readers': {
+    proves: 'readers that stop reading cost bounded memory in all and no other client time, and lose nothing',
+    load: () => import('./slow-readers.ts'),
+  },
 };
 
 await main(process.argv[2]);

@@ -139,6 +139,22 @@ export function cut({ request, transport }: Exchange): void {
   else setImmediate(() => transport.stream.destroy(new Error('cut')));
 }
 
+/** Sockets below HTTP/2, whose sessions don't give them out. */
+const socketsBelow = new WeakMap<object, Socket>();
+
+/** An HTTP/2 connection runs over this socket. */
+export function noteSocket(session: object, socket: Socket): void {
+  socketsBelow.set(session, socket);
+}
+
+/** Ends the whole connection at once, with what waits in it. */
+export function cutConnection(exchange: Exchange): void {
+  const { request, transport } = exchange;
+  const socket = transport.version === 1 ? request.socket : socketsBelow.get(connectionOf(exchange));
+  if (socket === undefined) cut(exchange);
+  else setImmediate(() => socket.destroy());
+}
+
 /** The connection below: one object for all requests that come over it. */
 export function connectionOf({ request, transport }: Exchange): object {
   return transport.version === 1 ? request.socket : (transport.stream.session ?? transport.stream);

@@ -12,6 +12,7 @@ import type { Logger } from '../observe/logger.ts';
 import type { Senders } from '../observe/senders.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
+import { AnswerWatch } from './answer-watch.ts';
 import { auditExchange } from './audit.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
@@ -22,6 +23,7 @@ import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange
 import { type ReplyDeps, reply } from './reply.ts';
 import { type Match, type Refuse, type RouteGroup, Router } from './router.ts';
 import { allRoutes, type RouteDeps } from './routes/all-routes.ts';
+import { loadIngest } from './routes/otlp.ts';
 import { isExporter, unrouted, wrongPath } from './routes/unrouted.ts';
 import { noteRefused } from './senders.ts';
 
@@ -65,7 +67,9 @@ export class HttpServer {
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
     const { access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
-    const replyContext = { memory: parts.reading, watch: parts.reading.watch, closing: () => this.#closing };
+    const { clock: time, reading } = parts;
+    const answers = new AnswerWatch(time);
+    const replyContext = { memory: reading, watch: reading.watch, answers, closing: () => this.#closing };
     this.#deps = { access, basinRule, audit, clock, logger, warnings, senders, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#router = new Router(allRoutes({ ...parts, replyContext }));
@@ -85,12 +89,18 @@ export class HttpServer {
     return this.#listener.listen(at);
   }
 
+  /** Loads what only OTLP requests need, so that the first of them need not wait for it. */
+  async loadRest(): Promise<void> {
+    await loadIngest();
+  }
+
   /**
    * Takes no more connections, replies with 503 on open ones, and advises sessions to go elsewhere; resolves when all
    * requests that have begun are over. Sessions may hold that up for as long as they like: see `ReaderSet.finish`.
    */
   async drain(): Promise<void> {
     this.#closing = true;
+    await this.#listener.acceptWaiting();
     this.#listener.stopAccepting();
     this.#deps.readers.drain();
     if (this.#inFlight === 0) return;

@@ -73,6 +73,14 @@ export const JSON_BYTES_PER_BYTE_MAX = 6;
 export const JSON_BYTES_PER_RECORD = 64;
 /** Texts of answers from this length on are sent as bytes: Node would copy them once more. */
 export const ANSWER_TEXT_CHARS_MAX = 16 * KiB;
+/** JSON of one stream or basin in a list: a name of control characters is six times as long, beside 256 bytes. */
+export const LISTED_ROW_BYTES_MAX = 3_328;
+/** JSON of the access tokens in one page of a list; a page with more ends early. Attributes of a token may be large. */
+export const LISTED_TOKENS_BYTES_MAX = 3 * MiB;
+/** A client that takes nothing of a response for so long is cut. Readers have `READER_STALL_MS`. */
+export const ANSWER_STALL_MS = 60_000;
+/** Responses are handed to the system in such pieces: who takes one has taken something. */
+export const ANSWER_PIECE_BYTES = 64 * KiB;
 /** Bytes of an OTLP response; messages in it are shortened to stay below. */
 export const ANSWER_BYTES_MAX = 4 * MiB;
 /** Characters of one message for people in a response. */
@@ -126,6 +134,13 @@ export const READER_BUFFERED_BYTES_MAX = 2 * MiB;
  */
 export const READERS_BUFFERED_BYTES_MAX = 32 * MiB;
 export const READER_BATCH_BYTES_MIN = 64 * KiB;
+/** What a reader may need for one batch: a block, and the JSON of as much. Where that is not left it waits. */
+export const READER_CLAIM_BYTES = (1 + JSON_BYTES_PER_BYTE_MAX) * MiB;
+/** Shares of the whole budget: what one claims at most, and what readers have in any case. */
+export const READER_SHARE = 1 / 8;
+export const READERS_SHARE = 1 / 16;
+/** While readers wait for memory, those that have taken nothing for so long are let go, the longest first. */
+export const READER_SHORT_STALL_MS = 5_000;
 /** Readers that wait for their peer and keep the page of the store that they are at. */
 export const READERS_HOLDING_MAX = 8;
 /** Encoded frames that are kept in case another reader wants the same ones, and what each costs besides its bytes. */
@@ -171,6 +186,8 @@ export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** Requests of one HTTP/1.1 connection that are under way; those behind them wait, and their bytes are not looked at. */
 export const HTTP1_REQUESTS_UNDER_WAY_MAX = 4;
+/** A connection that has sent nothing for this long is cut by a stop; until then its first request is answered. */
+export const LAST_CONNECTIONS_MS = 100;
 /** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;
@@ -264,6 +281,8 @@ export const USAGE_AHEAD_SECONDS_MAX = 60;
  */
 export const USAGE_MINUTES_SECONDS = 7 * 86_400;
 export const USAGE_HOURS_SECONDS = 91 * 86_400;
+/** JSON of one point of a series. */
+export const USAGE_POINT_BYTES_MAX = 32;
 /** Streams whose stored bytes are sampled in one minute, and streams that may wait to be sampled. */
 export const USAGE_STREAMS_PER_MINUTE_MAX = 2_000;
 export const USAGE_STREAMS_WAITING_MAX = 20_000;
@@ -334,5 +353,7 @@ export const STRANGERS_REMEMBERED_MAX = 100;
 export const SENDER_TEXT_CHARS_MAX = 200;
 export const SENDER_NAMES_MAX = 5;
 export const SENDER_REASONS_MAX = 8;
+/** JSON of the senders in one page; a page with more ends early. */
+export const LISTED_SENDERS_BYTES_MAX = 3 * MiB;
 /** Basins of which Prometheus is told when they received data last. */
 export const RECEIVING_BASINS_MAX = 100;

@@ -3,10 +3,10 @@
  * closed lists, so what clients send never makes new series; and from basins, a limited number of them.
  */
 
-import { Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { SIGNALS, type Signal } from '../model/record.ts';
-import { addProcessMetrics } from './process-metrics.ts';
-import { addCounter, addGauge, byLabel, Distribution, type Labelled, unlabelled } from './prometheus.ts';
+import { processMetrics } from './process-metrics.ts';
+import { byLabel, Distribution, type Labelled, type ScrapedMetric, unlabelled } from './scraped-metric.ts';
 import type { Received } from './senders.ts';
 
 /** What is looked up when the metrics are scraped. */
@@ -46,7 +46,8 @@ const STATES = ['open', 'full', 'read_only', 'closed'];
 export class Metrics {
   /** Enum values that came as names in OTLP/JSON. */
   readonly jsonTally = { enumNames: 0 };
-  readonly #registry = new Registry();
+  readonly #metrics: ScrapedMetric[] = [];
+  #registry: Registry | undefined;
   readonly #permit: Distribution;
   readonly #ack: Distribution;
   readonly #batchRecords: Distribution;
@@ -66,8 +67,11 @@ export class Metrics {
   #readBytes = 0;
 
   constructor() {
-    const histogram = (name: string, help: string, bounds: readonly number[]): Distribution =>
-      new Distribution(this.#registry, { name, help }, bounds);
+    const histogram = (name: string, help: string, bounds: readonly number[]): Distribution => {
+      const distribution = new Distribution(bounds);
+      this.#metrics.push({ type: 'histogram', name, help, distribution });
+      return distribution;
+    };
     this.#permit = histogram(
       's2_append_permit_latency_seconds',
       'From the acceptance of an append to the transaction that takes it along.',
@@ -84,7 +88,7 @@ export class Metrics {
     this.#entries = histogram('tailrace_transaction_entries', 'Requests that share a transaction.', ENTRIES);
     this.#transactionBytes = histogram('tailrace_transaction_bytes', 'Bytes of one transaction.', BYTES);
     this.#addCounters();
-    addProcessMetrics(this.#registry);
+    this.#metrics.push(...processMetrics());
   }
 
   appended(_stream: unknown, kind: string, records: number, meteredBytes: number): void {
@@ -135,7 +139,7 @@ export class Metrics {
     this.#requests.get(signal)?.add(String(status), 1);
   }
 
-  /** Adds the metrics of the rest of a server. Must be called at most once. */
+  /** Adds the metrics of the rest of a server. Must be called at most once, and before `text`. */
   watch({ stat, connections, memory, received }: MetricSources): void {
     this.#received = received;
     // One call of `stat` serves all gauges of a scrape.
@@ -147,7 +151,7 @@ export class Metrics {
       return looked;
     };
     const gauge = (name: string, help: string, read: (stat: StoreStat) => Labelled, labels: string[] = []): void =>
-      addGauge(this.#registry, { name, help, labels }, async () => read(await look()));
+      void this.#metrics.push({ type: 'gauge', name, help, labels, read: async () => read(await look()) });
     gauge('tailrace_store_used_bytes', 'Bytes of the store in use.', ({ engine }) => unlabelled(engine.usedBytes));
     gauge('tailrace_store_file_bytes', 'Size of the file of the store.', ({ engine }) => unlabelled(engine.fileBytes));
     gauge('tailrace_store_free_bytes', 'Bytes that the store may still take, where that is known.', ({ engine }) =>
@@ -166,25 +170,29 @@ export class Metrics {
     const lag = 'Records that the slowest reader has not been given yet.';
     gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => unlabelled(reads.lagRecordsMax));
     const own = (name: string, help: string, read: () => number): void =>
-      addGauge(this.#registry, { name, help }, () => unlabelled(read()));
+      void this.#metrics.push({ type: 'gauge', name, help, labels: [], read: () => unlabelled(read()) });
     own('tailrace_open_connections', 'Connections of the HTTP listener.', connections);
     own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
     own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);
   }
 
+  /** Makes the registry, so that the first scrape need not wait for its library. Call it after `watch`. */
+  async load(): Promise<Registry> {
+    const { registryOf } = await import('./prometheus.ts');
+    this.#registry ??= registryOf(this.#metrics);
+    return this.#registry;
+  }
+
   /** All metrics in Prometheus' text format 0.0.4; those of basins only for the ones that the caller may know. */
   async text(mayKnow: (basin: string) => boolean): Promise<string> {
-    const ofBasins = new Registry();
-    const help =
-      'When OTLP data was received last, in Unix seconds: since the start, of the basins that received last.';
-    const name = 'tailrace_otlp_last_received_timestamp_seconds';
-    addGauge(ofBasins, { name, help, labels: ['basin', 'signal'] }, () => lastReceived(this.#received(), mayKnow));
-    return `${await this.#registry.metrics()}\n${await ofBasins.metrics()}`;
+    const { registryOf } = await import('./prometheus.ts');
+    const ofBasins = registryOf([lastReceived(() => this.#received(), mayKnow)]);
+    return `${await (await this.load()).metrics()}\n${await ofBasins.metrics()}`;
   }
 
   #addCounters(): void {
     const counter = (name: string, help: string, labels: string[], read: () => Labelled): void =>
-      addCounter(this.#registry, { name, help, labels }, read);
+      void this.#metrics.push({ type: 'counter', name, help, labels, read });
     counter('tailrace_appended_records_total', 'Records that became durable.', ['kind'], () =>
       byLabel('kind', this.#appendedRecords),
     );
@@ -219,10 +227,15 @@ export class Metrics {
   }
 }
 
-function lastReceived(received: Received, mayKnow: (basin: string) => boolean): Labelled {
-  return [...received].flatMap(([basin, times]) =>
-    mayKnow(basin) ? [...times].map(([signal, ms]) => [{ basin, signal }, ms / 1_000] as const) : [],
-  );
+/** When basins received OTLP data last, of those that the caller may know. */
+function lastReceived(received: () => Received, mayKnow: (basin: string) => boolean): ScrapedMetric {
+  const read = (): Labelled =>
+    [...received()].flatMap(([basin, times]) =>
+      mayKnow(basin) ? [...times].map(([signal, ms]) => [{ basin, signal }, ms / 1_000] as const) : [],
+    );
+  const name = 'tailrace_otlp_last_received_timestamp_seconds';
+  const help = 'When OTLP data was received last, in Unix seconds: since the start, of the basins that received last.';
+  return { type: 'gauge', name, help, labels: ['basin', 'signal'], read };
 }
 
 function bySignal(label: string, tallies: ReadonlyMap<Signal, Tallies<string>>): Labelled {

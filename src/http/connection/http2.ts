@@ -28,6 +28,7 @@ import {
   SOCKET_PING_MS,
   SOCKET_SILENCE_MS,
 } from '../../model/limits.ts';
+import { noteSocket } from '../exchange.ts';
 import type { ListenerHandlers } from './handlers.ts';
 
 const SWEEP_MS = 1_000;
@@ -160,6 +161,7 @@ export class Http2 {
       overSince: undefined,
     };
     this.#connections.set(session, connection);
+    noteSocket(session, socket);
     socket.once('close', () => this.#connections.delete(session));
     endLater(session);
     // A close follows every error.

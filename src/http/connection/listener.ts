@@ -7,7 +7,7 @@ import net from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
-import { CONNECTIONS_MAX, HEADERS_TIMEOUT_MS } from '../../model/limits.ts';
+import { CONNECTIONS_MAX, HEADERS_TIMEOUT_MS, LAST_CONNECTIONS_MS } from '../../model/limits.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { ListenerHandlers } from './handlers.ts';
 import { Http1, refuseConnection, TOO_SLOW } from './http1.ts';
@@ -39,11 +39,15 @@ export class Listener {
   readonly #tls: Tls | undefined;
   readonly #port: net.Server;
   readonly #sockets = new Set<net.Socket>();
-  /** Those whose protocol is not known yet. */
-  readonly #undecided = new Set<net.Socket>();
+  /** How many have come. */
+  #accepted = 0;
+  readonly #clock: Clock;
+  /** Those whose protocol is not known yet, with the time at which they came. */
+  readonly #undecided = new Map<net.Socket, number>();
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor(handlers: ListenerHandlers, deps: ListenerDeps) {
+    this.#clock = deps.clock;
     this.#http1 = new Http1(handlers);
     this.#http2 = new Http2(handlers, deps.clock);
     this.#tls = deps.tls === undefined ? undefined : new Tls(deps.tls, deps, (socket) => this.#secured(socket));
@@ -71,15 +75,36 @@ export class Listener {
     return this.#sockets.size;
   }
 
+  /**
+   * Takes the connections that the system has accepted for us, one a turn of the event loop: it resets those that are
+   * left when the port closes. Ends when a turn brings none, or as many came as can wait there at once.
+   */
+  async acceptWaiting(): Promise<void> {
+    const most = this.#accepted + BACKLOG;
+    for (let before = -1; before < this.#accepted && before < most; ) {
+      before = this.#accepted;
+      // The first is still in this turn.
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    }
+  }
+
   /** Takes no more connections, and tells idle HTTP/2 clients. May be called twice, and before `listen`. */
   stopAccepting(): void {
     if (this.#port.listening) this.#port.close();
     this.#http2.stop();
   }
 
-  /** Closes connections that have no request in flight. Call it only after `stopAccepting`. */
+  /**
+   * Closes connections that have no request in flight. One that came a moment ago is left, because its first request is
+   * on the way. Call it only after `stopAccepting`, and again until no connection is left.
+   */
   closeIdle(): void {
-    for (const socket of this.#undecided) socket.destroy();
+    const last = this.#clock.monotonicMs() - LAST_CONNECTIONS_MS;
+    const silent = [...this.#undecided].filter(([, since]) => since <= last);
+    // In a process that got no processor time for a while, bytes may have come that are read in this turn.
+    setImmediate(() => {
+      for (const [socket] of silent) if (this.#undecided.has(socket)) socket.destroy();
+    });
     this.#http1.closeIdle();
     this.#http2.closeIdle();
   }
@@ -97,6 +122,7 @@ export class Listener {
   }
 
   #accept(socket: net.Socket): void {
+    this.#accepted++;
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     if (this.#tls === undefined) this.#sniff(socket);
@@ -110,7 +136,7 @@ export class Listener {
   }
 
   #sniff(socket: net.Socket): void {
-    this.#undecided.add(socket);
+    this.#undecided.set(socket, this.#clock.monotonicMs());
     socket.once('close', () => this.#undecided.delete(socket));
     sniff(socket, HEADERS_TIMEOUT_MS, {
       decided: (protocol: SniffedProtocol) => {

@@ -7,7 +7,7 @@ import { unknownSource } from '../../model/otlp-source.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import type { Warnings } from '../../observe/warnings.ts';
-import { ingest } from '../../otlp/ingest.ts';
+import type { ingest } from '../../otlp/ingest.ts';
 import type { IngestResult } from '../../otlp/ingest-result.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
 import { auditRefusal } from '../audit.ts';
@@ -29,6 +29,16 @@ export interface OtlpDeps extends SenderDeps, SenderNoteDeps, ReplyDeps, AuditDe
 }
 
 const PREFIXES = ['', '/otlp'];
+
+type Ingest = typeof ingest;
+
+let loaded: Ingest | undefined;
+
+/** The scanner with its tables takes long to load, and a port that opens later is a longer restart. */
+export async function loadIngest(): Promise<Ingest> {
+  loaded ??= (await import('../../otlp/ingest.ts')).ingest;
+  return loaded;
+}
 
 /** A group for each signal, which counts what it refuses, and one for the signal that is not supported yet. */
 export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
@@ -83,8 +93,9 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   const options = { limits: deps.limits, tally: deps.metrics.jsonTally, source, reserve, ...terms };
   let result: IngestResult;
   try {
+    const take = loaded ?? (await loadIngest());
     deps.access.expectAlive(principal);
-    result = await ingest(log, basin, { signal, encoding, body: body.bytes }, options);
+    result = await take(log, basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {
     body.release();
     throw error;

@@ -3,7 +3,7 @@
 import type { Principal } from '../../access/grant.ts';
 import { inTurns } from '../../encoding/turns.ts';
 import type { Clock } from '../../model/clock.ts';
-import { SENDER_NAMES_MAX, YIELD_BYTES } from '../../model/limits.ts';
+import { LISTED_SENDERS_BYTES_MAX, SENDER_NAMES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import { basinNameFault } from '../../model/names.ts';
 import { matches } from '../../model/scope.ts';
 import type { Sender, Senders } from '../../observe/senders.ts';
@@ -52,11 +52,11 @@ async function list(
   { senders, clock, replyContext }: SendersDeps,
 ): Promise<void> {
   const page = pageOf(exchange.query, 'basin');
-  await turnForPage(page);
+  await turnForPage(exchange, page, { replyContext });
   const all = senders.list().filter((sender) => isAskedFor(sender.basin) && maySee(principal, sender));
-  const rows = await inTurns(texts(all.slice(0, page.limit), principal));
+  const rows = await inTurns(firstRows(all.slice(0, page.limit), principal));
   const [since, now] = [timeText(senders.since), timeText(clock.now())];
-  const body = `{"since":"${since}","now":"${now}","senders":[${rows.join(',')}],"has_more":${all.length > page.limit}}`;
+  const body = `{"since":"${since}","now":"${now}","senders":[${rows.join(',')}],"has_more":${all.length > rows.length}}`;
   reply(exchange, { status: 200, contentType: 'application/json', body }, replyContext);
 }
 
@@ -83,19 +83,22 @@ function sees({ token }: Principal, stream: string): boolean {
   return stream.startsWith(autoPrefix) && matches(scope.streams, stream);
 }
 
-/** Each sender as JSON. */
-function* texts(senders: readonly Sender[], principal: Principal): Generator<void, readonly string[]> {
-  const made: string[] = [];
+/** As JSON, up to the bytes of a page. */
+function* firstRows(senders: readonly Sender[], principal: Principal): Generator<void, readonly string[]> {
+  const rows: string[] = [];
+  let bytes = 0;
   let work = 0;
   for (const sender of senders) {
-    const text = JSON.stringify(senderJson(sender, principal));
-    made.push(text);
-    work += text.length;
+    const row = JSON.stringify(senderJson(sender, principal));
+    bytes += Buffer.byteLength(row);
+    work += row.length;
+    if (bytes > LISTED_SENDERS_BYTES_MAX) break;
+    rows.push(row);
     if (work < YIELD_BYTES) continue;
     work = 0;
     yield;
   }
-  return made;
+  return rows;
 }
 
 function senderJson(sender: Sender, principal: Principal): object {
