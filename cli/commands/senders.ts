@@ -63,6 +63,7 @@ async function senders(name: string | undefined, options: SendersCommandOptions)
     // Where lines follow, the newest is the last.
     await print(signal === undefined ? seen.senders : [...seen.senders].reverse(), seen.now);
     if (seen.senders.length === 0) context.reporter.note(nothingText(seen));
+    else if (seen.has_more) context.reporter.note('there are more, which sent before these');
     if (signal !== undefined) await follow(seen, asked, signal, context, print);
   });
   if (signal?.aborted === true) process.exitCode = EXIT.interrupted;

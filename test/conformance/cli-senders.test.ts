@@ -134,7 +134,7 @@ describe('senders', () => {
         expect.objectContaining({ user_agent: 'good', token: 'root', streams: ['shop'], encodings: ['json'] }),
       ]),
     );
-    expect(short.stdout).toBe(`${rows[0]}\n`);
+    expect(short).toMatchObject({ stdout: `${rows[0]}\n`, stderr: 'there are more, which sent before these\n' });
     expect(wide.stdout).toMatch(/^LAST .* TOKEN +OVER +SINCE +STREAMS +USER-AGENT\n/);
     expect(wide.stdout).toMatch(/ checkout .* root +http json +\d+ s ago +shop +good\n/);
     expect(await run('senders', '--json', '-o', 'wide')).toMatchObject({ code: 2, stdout: '' });
