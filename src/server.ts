@@ -19,6 +19,7 @@ import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
 import { HttpServer } from './http/server.ts';
+import { Workload } from './http/workload.ts';
 import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
 import { LateSocketServer } from './late-socket-server.ts';
 import type { Log } from './log/log.ts';
@@ -104,6 +105,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
       strangers,
       pool,
       watch: new UploadWatch(clock),
+      workload: new Workload(clock),
       wireBytesMax: config.wireBytesMax,
       bodyBytesMax: config.bodyBytesMax,
     },

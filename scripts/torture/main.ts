@@ -16,6 +16,10 @@ const FORMS: Readonly<
     proves: 'clients that never read hold bounded memory, and it comes back',
     load: () => import('./unread-answers.ts'),
   },
+  overload: {
+    proves: 'ten times what the server can take is answered with 200 or 503, in time and without resets',
+    load: () => import('./overload.ts'),
+  },
   starve: { proves: 'neither strangers nor one token keep others from sending', load: () => import('./starve.ts') },
   'slow-readers': {
     proves: 'readers that stop reading cost bounded memory in all and no other client time, and lose nothing',

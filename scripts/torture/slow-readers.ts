@@ -28,6 +28,8 @@ const TRICKLE_BYTES = (READERS / TRICKLE_EVERY) * 2 * 64 * 1024;
 /** Of each stream, before anyone reads it. */
 const FILLED = 40_000;
 const CONTROL_READERS = 100;
+/** Far more than the systems buffer for a reader. */
+const CONTROL_FILLED = 4 * FILLED;
 const CONTROL_MS_MAX = 60_000;
 const KIND_NAMES = Object.keys(KINDS) as ReaderKind[];
 const PADDING = Array.from({ length: 40 }, (_, i) => (i * 7_919).toString(36)).join('');
@@ -92,11 +94,11 @@ async function pace(server: ProbedServer, name: string, from: number): Promise<P
 }
 
 /** Writes more to all streams than the buffers of a reader hold; returns how many records each has then. */
-async function fill(server: ProbedServer, name: string): Promise<number> {
+async function fill(server: ProbedServer, name: string, records = FILLED): Promise<number> {
   await makeStreams(server, name);
-  const goesOn = (next: number): boolean => next < FILLED;
+  const goesOn = (next: number): boolean => next < records;
   await Promise.all(names(name).map((stream) => write(server, stream, 0, goesOn)));
-  return FILLED;
+  return records;
 }
 
 /** Returns how many records the stream has then. */
@@ -158,7 +160,7 @@ async function negativeControl(): Promise<void> {
   const server = await startProbedServer([], 'without-back-pressure');
   const stalled: MarkedReader[] = [];
   try {
-    await fill(server, 'crowd');
+    await fill(server, 'crowd', CONTROL_FILLED);
     const before = await residentBytes(server);
     const streams = names('crowd');
     for (let i = 0; i < CONTROL_READERS; i++) {

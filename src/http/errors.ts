@@ -85,6 +85,6 @@ function extraHeaders(error: TailraceError, status: number): string[] {
   if (status === 401) return ['WWW-Authenticate', 'Bearer'];
   if (status === 405) return ['Allow', (error.detail.allow ?? []).join(', ')];
   if (status === 415) return ['Accept-Encoding', 'gzip'];
-  if (status === 429 || status === 503) return ['Retry-After', String(retryAfterSeconds(error))];
+  if (status === 429 || status === 502 || status === 503) return ['Retry-After', String(retryAfterSeconds(error))];
   return [];
 }

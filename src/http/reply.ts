@@ -93,7 +93,7 @@ function replyHttp1(
   context: ReplyContext,
 ) {
   const pending = isBodyPending(exchange);
-  const close = context.closing() || (pending && mustClose(exchange));
+  const close = context.closing() || (pending && (!response.shouldKeepAlive || mustClose(exchange)));
   if (close) headers.push('Connection', 'close');
   response.writeHead(status, headers);
   if (!pending || exchange.awaitsContinue) {
@@ -109,7 +109,7 @@ function replyHttp1(
   });
 }
 
-/** After a short body the connection stays open. A long or endless one, or one that must not come, closes it. */
+/** After a short body the connection can stay open. A long or endless one, or one that must not come, closes it. */
 function mustClose(exchange: Exchange): boolean {
   const length = announcedLength(exchange);
   return exchange.awaitsContinue || length === undefined || length > REFUSED_BODY_BYTES_MAX;

@@ -3,10 +3,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Origins, refusedOrigin } from '../access/origins.ts';
-import { beginWork } from '../encoding/turns.ts';
+import { beginRequest } from '../encoding/turns.ts';
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import { REQUEST_HEADERS_MAX, TURN_REQUEST_BYTES } from '../model/limits.ts';
+import { REQUEST_HEADERS_MAX, REQUEST_WAIT_MS_MAX } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Senders } from '../observe/senders.ts';
@@ -132,12 +132,20 @@ export class HttpServer {
    */
   #admit(exchange: Exchange): void {
     this.#inFlight++;
-    const beginning = beginWork(TURN_REQUEST_BYTES);
-    if (beginning === undefined) this.#handle(exchange);
-    else void beginning.then(() => (isGone(exchange) ? this.#finish() : this.#handle(exchange)));
+    const beginning = beginRequest();
+    if (beginning === undefined) {
+      this.#handle(exchange, false);
+      return;
+    }
+    const { clock } = this.#deps;
+    const since = clock.monotonicMs();
+    void beginning.then(() => {
+      if (isGone(exchange)) this.#finish();
+      else this.#handle(exchange, clock.monotonicMs() - since > REQUEST_WAIT_MS_MAX);
+    });
   }
 
-  #handle(exchange: Exchange): void {
+  #handle(exchange: Exchange, isLate: boolean): void {
     let { refuse } = this.#unrouted;
     let action: AuditAction = 'unrouted';
     try {
@@ -155,6 +163,7 @@ export class HttpServer {
       if (found === undefined) throw wrongPath(exchange);
       if ('error' in found) throw found.error;
       if (this.#closing && found.route.whileStopping !== true) throw stopping();
+      if (isLate && found.route.whileStopping !== true) throw tooLate();
       const done = found.route.handle(exchange, found.segments);
       if (done !== undefined) {
         this.#await(done, exchange, found);
@@ -252,6 +261,11 @@ export class HttpServer {
 /** A server that is stopping begins no new work. */
 function stopping(): TailraceError {
   return new TailraceError('draining', 'the server is stopping: send again in a moment');
+}
+
+/** Behind thousands of others; the health of a server is told however many there are. */
+function tooLate(): TailraceError {
+  return new TailraceError('overloaded', 'more requests come than the server can look at in time: send again later');
 }
 
 /** Senders that lose data, and callers without permission; a reader that asks for what does not exist is no trouble. */

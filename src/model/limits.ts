@@ -102,6 +102,27 @@ export const TURN_BYTES = 2 * MiB;
 /** What one request counts as, and one stream that it writes to, besides their bytes. */
 export const TURN_REQUEST_BYTES = 4 * KiB;
 export const TURN_STREAM_BYTES = 2 * KiB;
+/** Requests that are looked at in one turn of the event loop; more wait for a later turn. */
+export const TURN_REQUESTS_MAX = 256;
+/** Turns in a row without work while new clients come, of which each turn lets in one. */
+export const TURNS_FOR_CLIENTS_MAX = 32;
+
+/** A request that waited for so long before it was looked at is refused. */
+export const REQUEST_WAIT_MS_MAX = 1_000;
+/**
+ * Bytes of requests that are under way, as much as the server gets done in this time: at first, and the least and the most.
+ * Each request counts with at most `YIELD_BYTES`, and with `TURN_REQUEST_BYTES` besides.
+ */
+export const WORK_TARGET_MS = 900;
+export const WORK_BYTES_AT_FIRST = 16 * MiB;
+export const WORK_BYTES_MIN = 4 * MiB;
+export const WORK_BYTES_MAX = 256 * MiB;
+/** What a compressed body is taken to grow by until it is there. */
+export const WORK_ENCODED_RATIO = 6;
+/** What a body is taken to have that does not say its length. */
+export const WORK_BODY_BYTES = 16 * KiB;
+/** A body that is announced counts for so long before it is there. */
+export const WORK_BODY_COMES_MS = 500;
 
 /** Records and metered bytes of one batch, where S2 limits it. */
 export const READ_BATCH_RECORDS_MAX = 1_000;
@@ -180,6 +201,8 @@ export const STREAM_ANSWER_BUFFERED_BYTES_MIN = 256 * KiB;
 
 /** Open connections of the HTTP listener. */
 export const CONNECTIONS_MAX = 20_000;
+/** Connections beyond these that are told so; further ones are closed unread. */
+export const CONNECTIONS_REFUSED_MAX = 1_024;
 export const REQUEST_HEADERS_MAX = 200;
 export const REQUEST_HEADER_BYTES_MAX = 32 * KiB;
 export const HEADERS_TIMEOUT_MS = 10_000;

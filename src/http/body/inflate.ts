@@ -117,7 +117,9 @@ async function inflatePieces(
   if (engine.bytesWritten !== wire.length) throw trailing();
   // To join many large bodies in one turn would hold up everybody.
   if (total > YIELD_BYTES) await goOnWithWork(total >> COPIED_BITS);
-  return Buffer.concat(pieces, total);
+  const whole = Buffer.concat(pieces, total);
+  reservation.holdExactly(base + total);
+  return whole;
 }
 
 /** @throws TailraceError `too_large` naming the limit and its setting */

@@ -7,8 +7,9 @@
 import type { BufferPool } from '../../encoding/buffer-pool.ts';
 import { TailraceError } from '../../model/error.ts';
 import { announcedLength, type Exchange, goOn } from '../exchange.ts';
+import type { Work, Workload } from '../workload.ts';
 import { type ContentEncoding, inflate, inflatedTooLarge } from './inflate.ts';
-import { type RequestMemory, type Reservation, reservationFor } from './reservation.ts';
+import { holderOf, type RequestMemory, type Reservation, reservationFor } from './reservation.ts';
 import { Upload, wireTooLarge } from './upload.ts';
 import type { UploadWatch } from './upload-watch.ts';
 
@@ -16,6 +17,8 @@ import type { UploadWatch } from './upload-watch.ts';
 export interface BodyReading extends RequestMemory {
   readonly pool: BufferPool;
   readonly watch: UploadWatch;
+  /** Refuses a body that would wait too long; undefined for calls that are always taken. */
+  readonly workload: Workload | undefined;
   /** Bytes as they come over the wire. */
   readonly wireBytesMax: number;
   /** Bytes after decompression. */
@@ -41,8 +44,10 @@ export async function readBody(exchange: Exchange, reading: BodyReading): Promis
   if (declared !== undefined && declared > reading.wireBytesMax) throw wireTooLarge(reading.wireBytesMax);
   const reservation = reservationFor(exchange, reading);
   let upload: Upload | undefined;
+  let work: Work | undefined;
   try {
     reservation.expectFits(declared ?? 0);
+    work = reading.workload?.begin(holderOf(exchange), { bytes: declared, isEncoded: encoding !== undefined });
     goOn(exchange);
     let bytes: Uint8Array = NOTHING;
     if (declared !== 0) {
@@ -54,16 +59,18 @@ export async function readBody(exchange: Exchange, reading: BodyReading): Promis
       upload?.giveBack();
     }
     if (bytes.length > reading.bodyBytesMax) throw inflatedTooLarge(reading.bodyBytesMax);
-    return { bytes, release: () => release(upload, reservation) };
+    work?.came(bytes.length);
+    return { bytes, release: () => release(upload, reservation, work) };
   } catch (error) {
-    release(upload, reservation);
+    release(upload, reservation, work);
     throw error;
   }
 }
 
-function release(upload: Upload | undefined, reservation: Reservation): void {
+function release(upload: Upload | undefined, reservation: Reservation, work: Work | undefined): void {
   upload?.giveBack();
   reservation.release();
+  work?.end();
 }
 
 /** One coding at most: stacked ones multiply what a bomb can do. */

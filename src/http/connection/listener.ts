@@ -3,25 +3,39 @@
  * protocol, HTTP/1.1 or HTTP/2.
  */
 
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { noteClient } from '../../encoding/turns.ts';
 import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
-import { CONNECTIONS_MAX, HEADERS_TIMEOUT_MS, LAST_CONNECTIONS_MS } from '../../model/limits.ts';
+import {
+  CONNECTIONS_MAX,
+  CONNECTIONS_REFUSED_MAX,
+  HEADERS_TIMEOUT_MS,
+  LAST_CONNECTIONS_MS,
+} from '../../model/limits.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { ListenerHandlers } from './handlers.ts';
-import { Http1, refuseConnection, TOO_SLOW } from './http1.ts';
-import { Http2 } from './http2.ts';
+import { Http1, refuseConnection, TOO_MANY, TOO_SLOW } from './http1.ts';
+import { Http2, refuseHttp2 } from './http2.ts';
 import { type SniffedProtocol, sniff } from './sniff.ts';
 import { Tls, type TlsFiles } from './tls.ts';
 
-const BACKLOG = 1_024;
+/** The system has a limit of its own (`net.core.somaxconn` of Linux), which is this or less. */
+const BACKLOG = 4_096;
+/** Open files that are no connections: the store, and what Node opens. */
+const OTHER_FILES = 64;
+/** Where few files may be open, some are left for connections that are refused. */
+const CONNECTIONS_SHARE = 0.8;
 
 export interface ListenerDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Undefined serves without TLS. */
   readonly tls: TlsFiles | undefined;
+  /** Connections that are served at a time; without it as many as the limits allow, ours and that of the system. */
+  readonly connectionsMax?: number;
 }
 
 /** An address, or the descriptor of a socket that listens already. */
@@ -44,6 +58,9 @@ export class Listener {
   readonly #clock: Clock;
   /** Those whose protocol is not known yet, with the time at which they came. */
   readonly #undecided = new Map<net.Socket, number>();
+  /** Those that were refused, while their clients read that. */
+  readonly #refused = new Set<net.Socket>();
+  readonly #connectionsMax: number;
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor(handlers: ListenerHandlers, deps: ListenerDeps) {
@@ -52,7 +69,7 @@ export class Listener {
     this.#http2 = new Http2(handlers, deps.clock);
     this.#tls = deps.tls === undefined ? undefined : new Tls(deps.tls, deps, (socket) => this.#secured(socket));
     this.#port = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
-    this.#port.maxConnections = CONNECTIONS_MAX;
+    this.#connectionsMax = deps.connectionsMax ?? connectionsAllowed();
   }
 
   /** @throws TailraceError `port_taken`, `config` when the address cannot be listened on */
@@ -123,15 +140,30 @@ export class Listener {
 
   #accept(socket: net.Socket): void {
     this.#accepted++;
+    noteClient();
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
+    if (this.#sockets.size > this.#connectionsMax + CONNECTIONS_REFUSED_MAX) {
+      socket.on('error', () => {}).destroy();
+      return;
+    }
     if (this.#tls === undefined) this.#sniff(socket);
     else this.#tls.take(socket);
   }
 
   /** ALPN has told the protocol; without ALPN it is HTTP/1.1 (RFC 9113, section 3.2). */
   #secured(socket: TLSSocket): void {
-    if (socket.alpnProtocol === 'h2') this.#http2.take(socket);
+    this.#serve(socket, socket.alpnProtocol === 'h2' ? 'http2' : 'http1');
+  }
+
+  /** A client that is one too many is told so once it has said what it speaks: before that it does not listen. */
+  #serve(socket: net.Socket, protocol: SniffedProtocol): void {
+    if (this.#sockets.size - this.#refused.size > this.#connectionsMax) {
+      this.#refused.add(socket);
+      socket.once('close', () => this.#refused.delete(socket));
+      if (protocol === 'http2') refuseHttp2(socket);
+      else refuseConnection(TOO_MANY, socket);
+    } else if (protocol === 'http2') this.#http2.take(socket);
     else this.#http1.take(socket);
   }
 
@@ -141,11 +173,20 @@ export class Listener {
     sniff(socket, HEADERS_TIMEOUT_MS, {
       decided: (protocol: SniffedProtocol) => {
         this.#undecided.delete(socket);
-        if (protocol === 'http2') this.#http2.take(socket);
-        else this.#http1.take(socket);
+        this.#serve(socket, protocol);
       },
       silent: () => refuseConnection(TOO_SLOW, socket),
     });
+  }
+}
+
+/** As many as our limit, or that of the system for open files, which Linux shows here. */
+function connectionsAllowed(): number {
+  try {
+    const files = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? Infinity);
+    return Math.min(CONNECTIONS_MAX, Math.floor((files - OTHER_FILES) * CONNECTIONS_SHARE));
+  } catch {
+    return CONNECTIONS_MAX;
   }
 }
 

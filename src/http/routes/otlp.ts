@@ -2,7 +2,7 @@
 
 import { authorizeSender, type SenderDeps } from '../../access/authorize-sender.ts';
 import { TailraceError } from '../../model/error.ts';
-import type { OtlpLimits } from '../../model/limits.ts';
+import { BODY_RESERVED_STEP_BYTES, type OtlpLimits } from '../../model/limits.ts';
 import { unknownSource } from '../../model/otlp-source.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Metrics } from '../../observe/metrics.ts';
@@ -85,9 +85,10 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
   const encoding = expectedEncoding(request.headers['content-type']);
   const body = await readBody(exchange, deps.reading);
-  // A few bytes for each resource may become many by what the token sets on it.
-  const heads = reservationFor(exchange, deps.reading);
-  const reserve = (bytes: number): void => heads.holdAtLeast(bytes);
+  // Blocks until they are durable, what JSON is turned into, and what the token sets on each resource.
+  const working = reservationFor(exchange, deps.reading);
+  const made = madeOf(body.bytes.length, encoding);
+  const reserve = (bytes: number): void => working.holdAtLeast(made + bytes);
   const source = unknownSource();
   exchange.source = source;
   const options = { limits: deps.limits, tally: deps.metrics.jsonTally, source, reserve, ...terms };
@@ -95,14 +96,21 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   try {
     const take = loaded ?? (await loadIngest());
     deps.access.expectAlive(principal);
+    reserve(0);
     result = await take(log, basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {
     body.release();
     throw error;
   } finally {
-    heads.release();
+    working.release();
   }
   replyWith(exchange, signal, encoding, result, body, deps);
+}
+
+/** What is made of a body until it is durable. Small bodies are taken by then, and count in steps that are larger. */
+function madeOf(bytes: number, encoding: OtlpEncoding): number {
+  if (bytes <= BODY_RESERVED_STEP_BYTES) return 0;
+  return bytes * (encoding === 'json' ? 2 : 1);
 }
 
 function replyWith(
