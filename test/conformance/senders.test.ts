@@ -4,7 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-proto';
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
-import { SENDERS_MAX, STRANGERS_REMEMBERED_MAX } from '../../src/model/limits.ts';
+import {
+  LISTED_SENDERS_BYTES_MAX,
+  SENDER_NAMES_MAX,
+  SENDER_TEXT_CHARS_MAX,
+  SENDERS_MAX,
+  STRANGERS_REMEMBERED_MAX,
+  STREAM_NAME_BYTES_MAX,
+} from '../../src/model/limits.ts';
 import type { Signal } from '../../src/model/record.ts';
 import { otlpBody } from '../support/access-rows.ts';
 import { type CallResponse, call, connectRaw } from '../support/http-call.ts';
@@ -13,7 +20,7 @@ import { startServer, type TestServer } from '../support/server.ts';
 let server: TestServer;
 
 beforeAll(async () => {
-  server = await startServer({ args: ['--body-bytes-max', '1000'] });
+  server = await startServer({ args: ['--body-bytes-max', '5000'] });
   for (const basin of ['basin-one', 'basin-two']) {
     await control('POST', '/v1/basins', {
       basin,
@@ -133,7 +140,7 @@ test('what is rejected is counted by its reason, with what to do', async () => {
 });
 
 describe('a sender of which every request is refused is seen too', () => {
-  const huge = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: 'x'.repeat(1_000) } }] }] }] };
+  const huge = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: 'x'.repeat(5_000) } }] }] }] };
 
   test.each<[string, Omit<Sending, 'agent'>, number, string, Signal | null]>([
     ['without a token', {}, 401, 'authn', 'logs'],
@@ -314,4 +321,30 @@ test('10,000 User-Agents leave no more senders than the limit, and strangers pus
   );
   expect(known.flat()).toHaveLength(SENDERS_MAX);
   expect(known.flat().map(({ token }) => token)).toContain('quiet');
+});
+
+test('a page ends early when its senders have long names, and says that there are more', async () => {
+  const streams = Array.from({ length: SENDER_NAMES_MAX }, (_, i) => `${i}${'x'.repeat(STREAM_NAME_BYTES_MAX - 1)}`);
+  const body = JSON.stringify(otlpBody('logs', ...streams));
+  const requests = Array.from({ length: SENDERS_MAX }, (_, i) =>
+    [
+      'POST /v1/logs HTTP/1.1',
+      'Host: localhost',
+      `User-Agent: ${String(i).padEnd(SENDER_TEXT_CHARS_MAX, '-')}`,
+      `Authorization: Bearer ${server.token}`,
+      'Content-Type: application/json',
+      `Content-Length: ${body.length}\r\n\r\n${body}`,
+    ].join('\r\n'),
+  );
+  const raw = await connectRaw(server.port);
+  raw.send(`${requests.join('')}GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  await raw.closed;
+  const headers = { authorization: `Bearer ${server.token}` };
+  const answer = await call(server.port, { method: 'GET', path: '/v1/senders/telemetry', headers });
+  const page = JSON.parse(answer.body.toString()) as { senders: Json[]; has_more: boolean };
+  const sizes = page.senders.map((sender) => Buffer.byteLength(JSON.stringify(sender)));
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  expect(page.has_more).toBe(true);
+  expect(bytes).toBeLessThanOrEqual(LISTED_SENDERS_BYTES_MAX);
+  expect(bytes + 1.01 * Math.max(...sizes)).toBeGreaterThan(LISTED_SENDERS_BYTES_MAX);
 });
