@@ -26,7 +26,6 @@ const SEES = {
   access: [BASE, STORAGE_CONTRACT, '^src/log/'],
   readers: [BASE, BLOCKS, '^src/(log|otlp|s2|observe)/'],
   http: [BASE, BLOCKS, '^src/(log|usage|otlp|s2|access|observe|readers)/'],
-  grpc: [BASE, BLOCKS, '^src/(log|otlp|access|observe|readers)/'],
   socket: [BASE, BLOCKS, '^src/(log|otlp|s2|access|observe|readers)/'],
   client: [BASE, '^src/s2/'],
   page: [],

@@ -31,7 +31,7 @@ const BEHIND_MS_MAX = 10 * 60_000;
 /** Undefined when the message says it. */
 export function fixOf({ code, path, message }: SenderRefusalJson, { basin }: SenderJson): string | undefined {
   if (code === 'not_found' && GRPC_PATH.test(path)) {
-    return 'set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf: this port does not take gRPC';
+    return 'set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or send to the port of gRPC, which is 4317 by default';
   }
   if (code === 'not_found' && message !== null) return undefined;
   if (code === 'basin_not_found' && basin !== null) {

@@ -18,11 +18,7 @@ export function refuseOtlp(exchange: Exchange, error: TailraceError, context: Re
     {
       status,
       contentType: OTLP_CONTENT_TYPE[encoding],
-      body: statusResponse(
-        encoding,
-        OTLP_GRPC_CODE[error.code],
-        withoutPrefix(messageFor(error, exchange.correlationId), exchange.hiddenPrefix),
-      ),
+      body: statusResponse(encoding, OTLP_GRPC_CODE[error.code], shownMessage(exchange, error)),
       headers: extraHeaders(error, status),
     },
     context,
@@ -59,6 +55,14 @@ export function s2ErrorBody(error: TailraceError, correlationId: string, hiddenP
     code: S2_STATUS[error.code][1],
     message: withoutPrefix(messageFor(error, correlationId), hiddenPrefix),
   });
+}
+
+/** What the one who sent a request is told of an error. */
+export function shownMessage(
+  { correlationId, hiddenPrefix }: Pick<Exchange, 'correlationId' | 'hiddenPrefix'>,
+  error: TailraceError,
+): string {
+  return withoutPrefix(messageFor(error, correlationId), hiddenPrefix);
 }
 
 /** The encoding that a Content-Type names; parameters and letter case do not count. */

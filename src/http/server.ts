@@ -1,4 +1,7 @@
-/** The HTTP server: every request comes in here, finds its route, and gets a response whatever happens. */
+/**
+ * The server of one port, for HTTP or for gRPC: every request comes in here, finds its route, and gets a response whatever
+ * happens.
+ */
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -14,20 +17,31 @@ import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
 import { AnswerWatch } from './answer-watch.ts';
 import { auditExchange } from './audit.ts';
+import type { BodyReading } from './body/read-body.ts';
+import type { RequestMemory } from './body/reservation.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
 import { type AuditDeps, type NamedBasinDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
-import { type ReplyDeps, reply } from './reply.ts';
-import { type Match, type Refuse, type RouteGroup, Router } from './router.ts';
-import { allRoutes, type RouteDeps } from './routes/all-routes.ts';
-import { loadIngest } from './routes/otlp.ts';
-import { isExporter, unrouted, wrongPath } from './routes/unrouted.ts';
+import { type ReplyContext, type ReplyDeps, reply } from './reply.ts';
+import { type Match, type PortRoutes, type Refuse, Router } from './router.ts';
+import { isExporter } from './routes/unrouted.ts';
 import { noteRefused } from './senders.ts';
 
-export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
+export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly warnings: Pick<Warnings, 'warn'>;
+  readonly senders: Pick<Senders, 'note'>;
+  readonly reading: RequestMemory & Pick<BodyReading, 'watch'>;
+  /** What goes on until it is told that the server stops. */
+  readonly readers: Pick<ReaderSet, 'drain'>;
+  /** Makes what the port serves. */
+  readonly routes: (replyContext: ReplyContext) => PortRoutes;
+  /** What to do when the port is taken, after a colon. */
+  readonly portAdvice: string;
   /** Other sites whose pages may send requests; undefined lets no other site in. */
   readonly origins?: Origins | undefined;
   /** Undefined serves without TLS. */
@@ -44,7 +58,7 @@ interface OwnDeps extends NamedBasinDeps, ReplyDeps, AuditDeps {
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
   readonly senders: Pick<Senders, 'note'>;
-  readonly readers: ReaderSet;
+  readonly readers: Pick<ReaderSet, 'drain'>;
   readonly onFatal: (error: TailraceError) => void;
 }
 
@@ -55,8 +69,7 @@ const IDLE_CHECK_MS = 20;
 export class HttpServer {
   readonly #deps: OwnDeps;
   readonly #router: Router;
-  /** How requests without a route are refused. */
-  readonly #unrouted: RouteGroup;
+  readonly #routes: PortRoutes;
   readonly #listener: Listener;
   /** Undefined where no origin is configured: then no response has headers for pages. */
   readonly #cors: Cors | undefined;
@@ -65,18 +78,18 @@ export class HttpServer {
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
+  constructor({ upgrade, tls, origins, onFatal, routes, portAdvice, ...parts }: HttpServerDeps) {
     const { access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
     const { clock: time, reading } = parts;
     const answers = new AnswerWatch(time);
     const replyContext = { memory: reading, watch: reading.watch, answers, closing: () => this.#closing };
     this.#deps = { access, basinRule, audit, clock, logger, warnings, senders, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
-    this.#router = new Router(allRoutes({ ...parts, replyContext }));
-    this.#unrouted = unrouted({ replyContext, senders });
+    this.#routes = routes(replyContext);
+    this.#router = new Router(this.#routes.groups);
     const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
       this.#admit(openExchange(message, transport, awaitsContinue, this.#cors?.headersFor(message)));
-    this.#listener = new Listener({ request, upgrade }, { clock, logger, tls });
+    this.#listener = new Listener({ request, upgrade }, { clock, logger, tls, portAdvice });
   }
 
   /** Connections that are open. */
@@ -87,11 +100,6 @@ export class HttpServer {
   /** @throws TailraceError `port_taken`, `config` */
   listen(at: ListenAt): Promise<ListeningAddress> {
     return this.#listener.listen(at);
-  }
-
-  /** Loads what only OTLP requests need, so that the first of them need not wait for it. */
-  async loadRest(): Promise<void> {
-    await loadIngest();
   }
 
   /**
@@ -146,7 +154,7 @@ export class HttpServer {
   }
 
   #handle(exchange: Exchange, isLate: boolean): void {
-    let { refuse } = this.#unrouted;
+    let { refuse } = this.#routes.unrouted;
     let action: AuditAction = 'unrouted';
     try {
       const found = this.#router.find(exchange.request.method ?? 'GET', exchange.path);
@@ -160,7 +168,7 @@ export class HttpServer {
         this.#finish();
         return;
       }
-      if (found === undefined) throw wrongPath(exchange);
+      if (found === undefined) throw this.#routes.wrongPath(exchange);
       if ('error' in found) throw found.error;
       if (this.#closing && found.route.whileStopping !== true) throw stopping();
       if (isLate && found.route.whileStopping !== true) throw tooLate();

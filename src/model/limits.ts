@@ -211,6 +211,15 @@ export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 export const HTTP1_REQUESTS_UNDER_WAY_MAX = 4;
 /** A connection that has sent nothing for this long is cut by a stop; until then its first request is answered. */
 export const LAST_CONNECTIONS_MS = 100;
+/**
+ * Bytes of an error message in the headers of gRPC, percent-encoded. A message goes out twice when a retry may help, and
+ * some clients take no more than 8 KiB of headers.
+ */
+export const GRPC_MESSAGE_BYTES_MAX = 2 * KiB;
+/** Bytes of a call to the health service, watches of it that are open, and how often they look. */
+export const GRPC_HEALTH_BYTES_MAX = KiB;
+export const GRPC_WATCHES_MAX = 1_000;
+export const GRPC_WATCH_MS = 1_000;
 /** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;

@@ -12,7 +12,7 @@ import type { Received } from './senders.ts';
 /** What is looked up when the metrics are scraped. */
 export interface MetricSources {
   stat(): Promise<StoreStat>;
-  /** Connections of the HTTP listener. */
+  /** Connections that are open, on both ports. */
   connections(): number;
   readonly memory: { readonly usedBytes: number; readonly limitBytes: number };
   /** When basins received OTLP data last. */
@@ -171,7 +171,7 @@ export class Metrics {
     gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => unlabelled(reads.lagRecordsMax));
     const own = (name: string, help: string, read: () => number): void =>
       void this.#metrics.push({ type: 'gauge', name, help, labels: [], read: () => unlabelled(read()) });
-    own('tailrace_open_connections', 'Connections of the HTTP listener.', connections);
+    own('tailrace_open_connections', 'Connections that are open, on both ports.', connections);
     own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
     own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);
   }
@@ -218,7 +218,7 @@ export class Metrics {
     counter('tailrace_otlp_rejected_total', rejected, ['signal', 'reason'], () => bySignal('reason', this.#rejected));
     counter(
       'tailrace_otlp_requests_total',
-      'OTLP requests by the status of their response.',
+      'OTLP requests by the status of their response; calls of gRPC by the status that OTLP/HTTP has for them.',
       ['signal', 'status'],
       () => bySignal('status', this.#requests),
     );

@@ -110,8 +110,9 @@ beforeAll(async () => {
   const clock = { ...SYSTEM_CLOCK, monotonicMs: () => SYSTEM_CLOCK.monotonicMs() + skippedMs };
   const wrapEngine = new HeldDeletions().wrap;
   server = await createServer({ port: 0, dataDir, rootToken }, { logger, clock, wrapEngine });
-  ({ port } = await server.listen());
-  protocols = await openProtocols(port);
+  const address = await server.listen();
+  port = address.port;
+  protocols = await openProtocols(port, address.grpc?.url);
   book = new TokenBook(port, rootToken);
 });
 
@@ -178,7 +179,7 @@ describe.each(rows)('the audit log of %s', (row, needs) => {
       const id = newId();
       const credential = secret === undefined ? {} : { header: `Bearer ${secret as string}` };
       await send({ row, needs, names, credential, correlationId: id }, protocols);
-      const protocol = /^(sse|s2s|websocket)/.exec(form)?.[1] ?? (needs.isOtlp ? 'otlp' : 'http');
+      const protocol = /^(sse|s2s|websocket|grpc)/.exec(form)?.[1] ?? (needs.isOtlp ? 'otlp' : 'http');
       expect(await lineOf(id)).toMatchObject({
         audit: true,
         outcome: 'refused',

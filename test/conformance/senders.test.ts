@@ -14,6 +14,7 @@ import {
 } from '../../src/model/limits.ts';
 import type { Signal } from '../../src/model/record.ts';
 import { otlpBody } from '../support/access-rows.ts';
+import { EXPORT, encodeOtlp, GrpcClient } from '../support/grpc-call.ts';
 import { type CallResponse, call, connectRaw } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -115,6 +116,19 @@ test('a real exporter is seen with its service, its SDK, its streams, its clock 
     last_seen: TIME,
   });
   expect(found?.clock_skew_ms).toBeLessThanOrEqual(-60_000);
+});
+
+test('calls of gRPC are seen, stored and refused ones', async () => {
+  const client = new GrpcClient(server);
+  const message = encodeOtlp('traces', otlpBody('traces', 'over-grpc'));
+  await client.call(EXPORT.traces, message);
+  await client.call(EXPORT.traces, message, { authorization: 'Bearer trk_unknown' });
+  client.close();
+  const rows = (await senders()).filter(({ protocols }) => (protocols as string[]).includes('grpc'));
+  expect(rows).toMatchObject([
+    { token: null, accepted: 0, refusals: [{ status: 401, code: 'authn', path: EXPORT.traces, signal: 'traces' }] },
+    { token: 'root', basin: 'telemetry', accepted: 1, streams: ['over-grpc'], encodings: ['protobuf'], refusals: [] },
+  ]);
 });
 
 test('what is rejected is counted by its reason, with what to do', async () => {

@@ -43,7 +43,7 @@ beforeEach(async () => {
     },
     upgrade: () => {},
   };
-  listener = new Listener(handlers, { clock, logger: SILENT, tls: undefined });
+  listener = new Listener(handlers, { clock, logger: SILENT, tls: undefined, portAdvice: 'choose another' });
   ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
 });
 

@@ -20,7 +20,10 @@ beforeEach(async () => {
     if (transport.version === 1) transport.response.setHeader('connection', 'close').end('here');
   };
   const logger = createLogger('error');
-  listener = new Listener({ request, upgrade: () => {} }, { clock, logger, tls: undefined });
+  listener = new Listener(
+    { request, upgrade: () => {} },
+    { clock, logger, tls: undefined, portAdvice: 'choose another' },
+  );
   const { port } = await listener.listen({ host: '127.0.0.1', port: 0 });
   client = await connectRaw(port);
   while (listener.connections === 0) await new Promise((resolve) => setImmediate(resolve));

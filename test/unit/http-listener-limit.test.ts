@@ -30,7 +30,13 @@ beforeEach(async () => {
   };
   const logger = createLogger('silent');
   const handlers = { request, upgrade: () => {} };
-  listener = new Listener(handlers, { clock: SYSTEM_CLOCK, logger, tls: undefined, connectionsMax: 2 });
+  listener = new Listener(handlers, {
+    clock: SYSTEM_CLOCK,
+    logger,
+    tls: undefined,
+    portAdvice: 'choose another',
+    connectionsMax: 2,
+  });
   ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
   clients = [];
 });

@@ -44,7 +44,7 @@ beforeEach(async () => {
     },
     upgrade: () => {},
   };
-  listener = new Listener(handlers, { clock, logger: SILENT, tls: undefined });
+  listener = new Listener(handlers, { clock, logger: SILENT, tls: undefined, portAdvice: '' });
   ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
 });
 

@@ -33,7 +33,7 @@ describe('scripts/README.md', () => {
     expect(readme).toContain(`| ${OTLP_LIMITS.wireBytesMax / MiB} MiB | \`--wire-bytes-max\` | 413 |`);
     expect(readme).toContain(`| ${OTLP_LIMITS.bodyBytesMax / MiB} MiB | \`--body-bytes-max\` | 413 |`);
     expect(readme).toContain(`| ${thousands(OTLP_LIMITS.requestRecordsMax)} | \`--request-records-max\` | 413 |`);
-    expect(readme).toContain(`| connections | ${thousands(CONNECTIONS_MAX)} |`);
+    expect(readme).toContain(`| connections | ${thousands(CONNECTIONS_MAX)} on each port |`);
     expect(readme).toContain(`| access tokens | ${thousands(TOKENS_MAX)} |`);
     expect(readme).toContain(`token | ${thousands(SENDERS_MAX)}; and ${STRANGERS_REMEMBERED_MAX} of their own |`);
     expect(readme).toContain(`| refusals in the audit log | ${AUDIT_REFUSALS_PER_SECOND_MAX} a second |`);
@@ -100,6 +100,7 @@ describe('src/socket/README.md', () => {
 test('README.md exports what the banner of the server exports', () => {
   const banner = bannerText({
     url: 'http://127.0.0.1:4318',
+    grpcUrl: 'http://127.0.0.1:4317',
     dataDir: 'data',
     isNew: false,
     streams: 0,

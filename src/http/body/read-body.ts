@@ -19,8 +19,9 @@ export interface BodyReading extends RequestMemory {
   readonly watch: UploadWatch;
   /** Refuses a body that would wait too long; undefined for calls that are always taken. */
   readonly workload: Workload | undefined;
-  /** Bytes as they come over the wire. */
+  /** Bytes as they come over the wire, and bytes around them that do not count. */
   readonly wireBytesMax: number;
+  readonly prefixBytes?: number;
   /** Bytes after decompression. */
   readonly bodyBytesMax: number;
 }
@@ -33,6 +34,12 @@ export interface RequestBody {
 
 const NOTHING = new Uint8Array(0);
 
+/** What was received, without what is around it on the wire, and how it is compressed. */
+export interface Unwrapped {
+  readonly bytes: Uint8Array;
+  readonly encoding: ContentEncoding | undefined;
+}
+
 /**
  * Reads the body; a client that waits for 100 (Continue) gets it first.
  * @throws TailraceError `unsupported_encoding`, `too_large`, `overloaded`, `request_timeout`, `bad_request`, and
@@ -40,20 +47,43 @@ const NOTHING = new Uint8Array(0);
  */
 export async function readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody> {
   const encoding = contentEncoding(exchange.request.headers['content-encoding']);
+  return receiveBody(exchange, reading, {
+    isEncoded: encoding !== undefined,
+    unwrap: (bytes) => ({ bytes, encoding }),
+  });
+}
+
+/** How a protocol says what is compressed. */
+export interface Wrapping {
+  /** Whether it may be, as far as is known before the body has come. */
+  readonly isEncoded: boolean;
+  /** Returns what is to be decompressed, if anything. */
+  unwrap(received: Uint8Array): Unwrapped;
+}
+
+/** The same for a protocol that says what is compressed in its own way: what `unwrap` throws is thrown. */
+export async function receiveBody(
+  exchange: Exchange,
+  reading: BodyReading,
+  { isEncoded, unwrap }: Wrapping,
+): Promise<RequestBody> {
   const declared = announcedLength(exchange);
-  if (declared !== undefined && declared > reading.wireBytesMax) throw wireTooLarge(reading.wireBytesMax);
+  const { wireBytesMax, prefixBytes = 0 } = reading;
+  if (declared !== undefined && declared > wireBytesMax + prefixBytes) throw wireTooLarge(wireBytesMax);
   const reservation = reservationFor(exchange, reading);
   let upload: Upload | undefined;
   let work: Work | undefined;
   try {
     reservation.expectFits(declared ?? 0);
-    work = reading.workload?.begin(holderOf(exchange), { bytes: declared, isEncoded: encoding !== undefined });
+    work = reading.workload?.begin(holderOf(exchange), { bytes: declared, isEncoded });
     goOn(exchange);
-    let bytes: Uint8Array = NOTHING;
+    let received: Uint8Array = NOTHING;
     if (declared !== 0) {
       upload = new Upload(exchange.request, declared, reservation, reading);
-      bytes = await upload.whole();
+      received = await upload.whole();
     }
+    const { bytes: plain, encoding } = unwrap(received);
+    let bytes = plain;
     if (encoding !== undefined) {
       bytes = await inflate(encoding, bytes, reading.bodyBytesMax, reservation);
       upload?.giveBack();

@@ -15,6 +15,8 @@ export interface UploadContext {
   readonly pool: BufferPool;
   readonly watch: UploadWatch;
   readonly wireBytesMax: number;
+  /** Bytes around what is counted, such as the prefix of a message of gRPC. */
+  readonly prefixBytes?: number;
 }
 
 /** Exists from the first byte of a body until its memory is given back. */
@@ -92,7 +94,8 @@ export class Upload implements Watched {
     const at = this.received;
     const end = at + chunk.length;
     this.received = end;
-    if (end > this.#context.wireBytesMax) throw wireTooLarge(this.#context.wireBytesMax);
+    const { wireBytesMax, prefixBytes = 0 } = this.#context;
+    if (end > wireBytesMax + prefixBytes) throw wireTooLarge(wireBytesMax);
     if (at === 0 && chunk.length === this.#declared) {
       this.#reservation.holdAtLeast(chunk.length);
       this.#only = chunk;

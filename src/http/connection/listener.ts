@@ -36,6 +36,8 @@ export interface ListenerDeps {
   readonly tls: TlsFiles | undefined;
   /** Connections that are served at a time; without it as many as the limits allow, ours and that of the system. */
   readonly connectionsMax?: number;
+  /** What to do when the port is taken, after a colon. */
+  readonly portAdvice: string;
 }
 
 /** An address, or the descriptor of a socket that listens already. */
@@ -52,6 +54,7 @@ export class Listener {
   readonly #http2: Http2;
   readonly #tls: Tls | undefined;
   readonly #port: net.Server;
+  readonly #portAdvice: string;
   readonly #sockets = new Set<net.Socket>();
   /** How many have come. */
   #accepted = 0;
@@ -68,6 +71,7 @@ export class Listener {
     this.#http1 = new Http1(handlers);
     this.#http2 = new Http2(handlers, deps.clock);
     this.#tls = deps.tls === undefined ? undefined : new Tls(deps.tls, deps, (socket) => this.#secured(socket));
+    this.#portAdvice = deps.portAdvice;
     this.#port = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
     this.#connectionsMax = deps.connectionsMax ?? connectionsAllowed();
   }
@@ -75,7 +79,9 @@ export class Listener {
   /** @throws TailraceError `port_taken`, `config` when the address cannot be listened on */
   async listen(at: ListenAt): Promise<ListeningAddress> {
     await new Promise<void>((resolve, reject) => {
-      this.#port.once('error', (cause) => reject('fd' in at ? socketError(at.fd, cause) : listenError(cause, at)));
+      this.#port.once('error', (cause) =>
+        reject('fd' in at ? socketError(at.fd, cause) : this.#listenError(cause, at)),
+      );
       const where = 'fd' in at ? { fd: at.fd } : { host: at.host, port: at.port };
       this.#port.listen({ ...where, backlog: BACKLOG }, resolve);
     });
@@ -138,6 +144,19 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  #listenError(cause: NodeJS.ErrnoException | Error, { host, port }: ListeningAddress): TailraceError {
+    const code = 'code' in cause ? cause.code : undefined;
+    if (code === 'EADDRINUSE') {
+      const message = `port ${port} on ${host} is taken: ${this.#portAdvice}`;
+      return new TailraceError('port_taken', message, { cause });
+    }
+    if (code === 'EACCES') {
+      const message = `port ${port} needs more rights, ports above 1023 do not: ${this.#portAdvice}`;
+      return new TailraceError('port_taken', message, { cause });
+    }
+    return new TailraceError('config', `cannot listen on ${host}: set another address with --host`, { cause });
+  }
+
   #accept(socket: net.Socket): void {
     this.#accepted++;
     noteClient();
@@ -197,18 +216,4 @@ function socketError(fd: number | undefined, cause?: Error): TailraceError {
     `descriptor ${fd} is no listening TCP socket: set ListenStream to a port`,
     options,
   );
-}
-
-function listenError(cause: NodeJS.ErrnoException | Error, { host, port }: ListeningAddress): TailraceError {
-  const code = 'code' in cause ? cause.code : undefined;
-  if (code === 'EADDRINUSE') {
-    const message = `port ${port} on ${host} is taken: choose another with --port (TAILRACE_PORT); 0 picks a free one`;
-    return new TailraceError('port_taken', message, { cause });
-  }
-  if (code === 'EACCES') {
-    return new TailraceError('port_taken', `port ${port} needs more rights: choose one above 1023 with --port`, {
-      cause,
-    });
-  }
-  return new TailraceError('config', `cannot listen on ${host}: set another address with --host`, { cause });
 }

@@ -1,8 +1,8 @@
-/** Every route of the HTTP server, in groups: the router and the tests of access are made from this table. */
+/** Every route of the HTTP port, in groups: the router and the tests of access are made from this table. */
 
 import type { RecordDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';
-import type { RouteGroup } from '../router.ts';
+import type { PortRoutes, RouteGroup } from '../router.ts';
 import { type AccessTokenDeps, accessTokenRoutes } from './access-tokens.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
@@ -14,6 +14,7 @@ import { type SendersDeps, senderRoutes } from './senders.ts';
 import { type StreamDeps, streamRoutes } from './streams.ts';
 import { ticketRoutes } from './tickets.ts';
 import { exchangeRoutes } from './token-exchange.ts';
+import { unrouted, wrongPath } from './unrouted.ts';
 import { type UsageRouteDeps, usageRoutes } from './usage.ts';
 
 /** What the routes need, all together. Each file in this folder names its own part. */
@@ -27,6 +28,11 @@ type S2Deps = AccessTokenDeps &
   SendersDeps &
   StreamDeps &
   UsageRouteDeps;
+
+/** What the HTTP port serves. */
+export function httpPortRoutes(deps: RouteDeps): PortRoutes {
+  return { groups: allRoutes(deps), unrouted: unrouted(deps), wrongPath };
+}
 
 export function allRoutes(deps: RouteDeps): readonly RouteGroup[] {
   return [...otlpRoutes(deps), s2Routes(deps)];

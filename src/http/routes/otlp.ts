@@ -1,4 +1,4 @@
-/** The OTLP receiver over HTTP: from a POST to durable records and a response. */
+/** The OTLP receiver: from a request over HTTP, or a call of gRPC, to durable records and a response. */
 
 import { authorizeSender, type SenderDeps } from '../../access/authorize-sender.ts';
 import { TailraceError } from '../../model/error.ts';
@@ -16,10 +16,19 @@ import { reservationFor } from '../body/reservation.ts';
 import { type AuditDeps, senderOf } from '../context.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
 import { connectionOf, type Exchange } from '../exchange.ts';
-import { type ReplyDeps, reply } from '../reply.ts';
+import { type ReplyContext, type ReplyDeps, reply } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
 import { noteRefused, noteTaken, type SenderNoteDeps } from '../senders.ts';
 import { OTLP_STATUS } from '../status.ts';
+
+/** How requests and responses of OTLP look on the wire. */
+export interface OtlpForm {
+  /** @throws TailraceError `bad_request` that says what to send */
+  encodingOf(exchange: Exchange): OtlpEncoding;
+  readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody>;
+  /** Sends the response of a request of which something was stored. */
+  reply(exchange: Exchange, encoding: OtlpEncoding, content: Uint8Array, context: ReplyContext): void;
+}
 
 export interface OtlpDeps extends SenderDeps, SenderNoteDeps, ReplyDeps, AuditDeps {
   readonly reading: BodyReading;
@@ -40,13 +49,20 @@ export async function loadIngest(): Promise<Ingest> {
   return loaded;
 }
 
+const HTTP: OtlpForm = {
+  encodingOf: ({ request }) => expectedEncoding(request.headers['content-type']),
+  readBody,
+  reply: (exchange, encoding, body, context) =>
+    reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body }, context),
+};
+
 /** A group for each signal, which counts what it refuses, and one for the signal that is not supported yet. */
 export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
   return [...SIGNALS.map((signal) => signalRoutes(signal, deps)), profileRoutes(deps)];
 }
 
 function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
-  const handle = (exchange: Exchange): Promise<void> => receive(exchange, signal, deps);
+  const handle = (exchange: Exchange): Promise<void> => receiveOtlp(exchange, signal, HTTP, deps);
   return {
     protocol: 'otlp',
     refuse: (exchange, error) => {
@@ -77,14 +93,18 @@ function profileRoutes(deps: OtlpDeps): RouteGroup {
   };
 }
 
-async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Promise<void> {
+/**
+ * Stores a request and replies. The sender is authorized before anything of the body is read.
+ * @throws TailraceError for a request that is refused: then nothing was sent yet
+ */
+export async function receiveOtlp(exchange: Exchange, signal: Signal, form: OtlpForm, deps: OtlpDeps): Promise<void> {
   const { request, query, auditContext: context } = exchange;
   const sender = { headers: request.headers, query, connection: connectionOf(exchange), context };
   const pending = authorizeSender(sender, deps);
   const { principal, basin, log, terms } = pending instanceof Promise ? await pending : pending;
   exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
-  const encoding = expectedEncoding(request.headers['content-type']);
-  const body = await readBody(exchange, deps.reading);
+  const encoding = form.encodingOf(exchange);
+  const body = await form.readBody(exchange, deps.reading);
   // Blocks until they are durable, what JSON is turned into, and what the token sets on each resource.
   const working = reservationFor(exchange, deps.reading);
   const made = madeOf(body.bytes.length, encoding);
@@ -104,29 +124,17 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   } finally {
     working.release();
   }
-  replyWith(exchange, signal, encoding, result, body, deps);
+  form.reply(exchange, encoding, exportResponse(signal, encoding, result), deps.replyContext);
+  body.release();
+  deps.metrics.otlpTaken(signal, result);
+  noteTaken(exchange, signal, result, deps);
+  if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
 }
 
 /** What is made of a body until it is durable. Small bodies are taken by then, and count in steps that are larger. */
 function madeOf(bytes: number, encoding: OtlpEncoding): number {
   if (bytes <= BODY_RESERVED_STEP_BYTES) return 0;
   return bytes * (encoding === 'json' ? 2 : 1);
-}
-
-function replyWith(
-  exchange: Exchange,
-  signal: Signal,
-  encoding: OtlpEncoding,
-  result: IngestResult,
-  body: RequestBody,
-  deps: OtlpDeps,
-): void {
-  const content = exportResponse(signal, encoding, result);
-  reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.replyContext);
-  body.release();
-  deps.metrics.otlpTaken(signal, result);
-  noteTaken(exchange, signal, result, deps);
-  if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
 }
 
 /** Most exporters do not report a partial success, so the server warns of it too. */
