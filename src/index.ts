@@ -40,6 +40,14 @@ export type { ReaderOptions, ReadFrame } from './client/reader.ts';
 export { type AppendRequestOptions, fenceRecord, type RecordCalls, trimRecord } from './client/records.ts';
 export type { RequestOptions } from './client/request.ts';
 export type {
+  SenderJson,
+  SenderRefusalJson,
+  SenderRejectionJson,
+  SenderSignalJson,
+  SendersJson,
+  SendersRequestOptions,
+} from './client/senders.ts';
+export type {
   GroupJson,
   ResourceSetJson,
   ScopeJson,

@@ -29,6 +29,7 @@ import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
+import { Senders } from './observe/senders.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
@@ -73,6 +74,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   if (rootToken !== undefined) await auditReset(opened);
   const { config, log, usage, metrics, observer, logger, audit, clock, engine, storeFile } = opened;
   const warnings = new Warnings(logger, clock);
+  const senders = new Senders(clock);
   const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
@@ -87,7 +89,19 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   });
   const strangers = new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
   const common = {
-    ...{ log, usage, metrics, observer, access, clock, ...reporting, basinRule, limits: config, tls: tlsOf(config) },
+    ...{
+      log,
+      usage,
+      metrics,
+      senders,
+      observer,
+      access,
+      clock,
+      ...reporting,
+      basinRule,
+      limits: config,
+      tls: tlsOf(config),
+    },
     reading: {
       budget,
       strangers,
@@ -111,7 +125,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const httpPort = (): number | undefined => server.address?.port;
   const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, httpPort });
   const connections = (): number => http.connections + (grpc?.connections ?? 0);
-  metrics.watch({ stat: () => log.stat(), connections, memory: budget });
+  metrics.watch({ stat: () => log.stat(), connections, memory: budget, received: () => senders.received });
   const rest = [
     async () => void (await loadIngest()),
     () => socketServer.load(),

@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { AuthContext } from '../access/access.ts';
 import type { TailraceError } from '../model/error.ts';
+import type { OtlpSource } from '../model/otlp-source.ts';
 import type { AuditProtocol } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
 
@@ -56,6 +57,8 @@ export interface Exchange {
   /** For the page that sends the request, names and values in turn; undefined where no origin is configured. */
   corsHeaders: readonly string[] | undefined;
   readonly auditContext: AuditContext;
+  /** What OTLP data says of its sender; undefined while it is not looked at. */
+  source: OtlpSource | undefined;
 }
 
 /** A request before the router has seen it. */
@@ -77,6 +80,7 @@ export function openExchange(
     hiddenPrefix: '',
     corsHeaders,
     auditContext: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
+    source: undefined,
   };
 }
 

@@ -12,6 +12,7 @@ import { asTailraceError, TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX, REQUEST_WAIT_MS_MAX } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Senders } from '../observe/senders.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
 import { AnswerWatch } from './answer-watch.ts';
@@ -27,11 +28,13 @@ import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange
 import { type ReplyContext, type ReplyDeps, reply } from './reply.ts';
 import { type Match, type PortRoutes, type Refuse, Router } from './router.ts';
 import { isExporter } from './routes/unrouted.ts';
+import { noteRefused } from './senders.ts';
 
 export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
+  readonly senders: Pick<Senders, 'note'>;
   readonly reading: RequestMemory & Pick<BodyReading, 'watch'>;
   /** What goes on until it is told that the server stops. */
   readonly readers: Pick<ReaderSet, 'drain'>;
@@ -54,6 +57,7 @@ interface OwnDeps extends NamedBasinDeps, ReplyDeps, AuditDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
+  readonly senders: Pick<Senders, 'note'>;
   readonly readers: Pick<ReaderSet, 'drain'>;
   readonly onFatal: (error: TailraceError) => void;
 }
@@ -75,11 +79,11 @@ export class HttpServer {
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, onFatal, routes, portAdvice, ...parts }: HttpServerDeps) {
-    const { access, basinRule, audit, clock, logger, warnings, readers } = parts;
+    const { access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
     const { clock: time, reading } = parts;
     const answers = new AnswerWatch(time);
     const replyContext = { memory: reading, watch: reading.watch, answers, closing: () => this.#closing };
-    this.#deps = { access, basinRule, audit, clock, logger, warnings, readers, onFatal, replyContext };
+    this.#deps = { access, basinRule, audit, clock, logger, warnings, senders, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#routes = routes(replyContext);
     this.#router = new Router(this.#routes.groups);
@@ -226,6 +230,8 @@ export class HttpServer {
     if (origin === undefined || method === undefined) return;
     const message = `a page may not call this server: its origin is ${refusedOrigin(origin)}`;
     this.#deps.warnings.warn(senderOf(exchange), 'preflight', { correlationId, path }, message);
+    if (exchange.auditContext.protocol !== 'otlp') return;
+    noteRefused(exchange, undefined, new TailraceError('permission_denied', message), this.#deps);
   }
 
   readonly #finish = (): void => {

@@ -377,3 +377,15 @@ export const TICKETS_PER_TOKEN_MAX = 10_000;
 
 /** Audit log lines about refusals in one second; the rest are only counted. */
 export const AUDIT_REFUSALS_PER_SECOND_MAX = 50;
+
+/** Senders of OTLP data that are remembered; and those that showed no valid token, which push out no others. */
+export const SENDERS_MAX = 1_000;
+export const STRANGERS_REMEMBERED_MAX = 100;
+/** What is remembered of one: characters of a text, services and streams, and kinds of rejections and of refusals. */
+export const SENDER_TEXT_CHARS_MAX = 200;
+export const SENDER_NAMES_MAX = 5;
+export const SENDER_REASONS_MAX = 8;
+/** JSON of the senders in one page; a page with more ends early. */
+export const LISTED_SENDERS_BYTES_MAX = 3 * MiB;
+/** Basins of which Prometheus is told when they received data last. */
+export const RECEIVING_BASINS_MAX = 100;

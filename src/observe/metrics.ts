@@ -1,12 +1,13 @@
 /**
  * The server's metrics for Prometheus. Each server has its own, because a program may run several. Labels come from
- * closed lists, so what clients send never makes new series.
+ * closed lists, so what clients send never makes new series; and from basins, a limited number of them.
  */
 
 import type { Registry } from 'prom-client';
 import { SIGNALS, type Signal } from '../model/record.ts';
 import { processMetrics } from './process-metrics.ts';
 import { byLabel, Distribution, type Labelled, type ScrapedMetric, unlabelled } from './scraped-metric.ts';
+import type { Received } from './senders.ts';
 
 /** What is looked up when the metrics are scraped. */
 export interface MetricSources {
@@ -14,6 +15,8 @@ export interface MetricSources {
   /** Connections that are open, on both ports. */
   connections(): number;
   readonly memory: { readonly usedBytes: number; readonly limitBytes: number };
+  /** When basins received OTLP data last. */
+  received(): Received;
 }
 
 export interface StoreStat {
@@ -59,6 +62,7 @@ export class Metrics {
   readonly #requests = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #operations = new Tallies<string>();
   readonly #reads = new Tallies<string>();
+  #received = (): Received => new Map();
   #readRecords = 0;
   #readBytes = 0;
 
@@ -136,7 +140,8 @@ export class Metrics {
   }
 
   /** Adds the metrics of the rest of a server. Must be called at most once, and before `text`. */
-  watch({ stat, connections, memory }: MetricSources): void {
+  watch({ stat, connections, memory, received }: MetricSources): void {
+    this.#received = received;
     // One call of `stat` serves all gauges of a scrape.
     let looked: Promise<StoreStat> | undefined;
     const look = (): Promise<StoreStat> => {
@@ -178,9 +183,11 @@ export class Metrics {
     return this.#registry;
   }
 
-  /** All metrics in Prometheus' text format 0.0.4. */
-  async text(): Promise<string> {
-    return (await this.load()).metrics();
+  /** All metrics in Prometheus' text format 0.0.4; those of basins only for the ones that the caller may know. */
+  async text(mayKnow: (basin: string) => boolean): Promise<string> {
+    const { registryOf } = await import('./prometheus.ts');
+    const ofBasins = registryOf([lastReceived(() => this.#received(), mayKnow)]);
+    return `${await (await this.load()).metrics()}\n${await ofBasins.metrics()}`;
   }
 
   #addCounters(): void {
@@ -218,6 +225,17 @@ export class Metrics {
     const enumNames = 'Names of enum values in OTLP/JSON, which requires numbers: their senders should be fixed.';
     counter('tailrace_otlp_json_enum_names_total', enumNames, [], () => unlabelled(this.jsonTally.enumNames));
   }
+}
+
+/** When basins received OTLP data last, of those that the caller may know. */
+function lastReceived(received: () => Received, mayKnow: (basin: string) => boolean): ScrapedMetric {
+  const read = (): Labelled =>
+    [...received()].flatMap(([basin, times]) =>
+      mayKnow(basin) ? [...times].map(([signal, ms]) => [{ basin, signal }, ms / 1_000] as const) : [],
+    );
+  const name = 'tailrace_otlp_last_received_timestamp_seconds';
+  const help = 'When OTLP data was received last, in Unix seconds: since the start, of the basins that received last.';
+  return { type: 'gauge', name, help, labels: ['basin', 'signal'], read };
 }
 
 function bySignal(label: string, tallies: ReadonlyMap<Signal, Tallies<string>>): Labelled {

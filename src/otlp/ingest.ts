@@ -5,7 +5,14 @@
 
 import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
-import { RECORD_METERED_BYTES_MAX, REQUEST_STREAMS_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
+import {
+  RECORD_METERED_BYTES_MAX,
+  REQUEST_STREAMS_MAX,
+  SENDER_NAMES_MAX,
+  TURN_STREAM_BYTES,
+  YIELD_BYTES,
+} from '../model/limits.ts';
+import type { OtlpSource } from '../model/otlp-source.ts';
 import type { Signal } from '../model/record.ts';
 import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
@@ -18,6 +25,7 @@ import type { OtlpEncoding } from './response.ts';
 import { type RoutePolicy, routeResource } from './routing/route.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 import { RequestScan, type ScanLimits } from './scan/scan.ts';
+import { readSource } from './source.ts';
 import { Stamper, stampsOf } from './stamp.ts';
 
 /** What ingest needs to know of a basin. The log's basins fit. */
@@ -67,6 +75,8 @@ export interface IngestOptions {
   readonly takeSpans?: (spans: number) => void;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
+  /** Receives what the request says of its sender, also when it is refused after that is known. */
+  readonly source?: OtlpSource;
 }
 
 const NO_STREAM: Rejection = {
@@ -135,6 +145,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
     total = countOf(scanned, 0, scanned.itemCount);
     const stamps = stampsOf(options.resourceAttributes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, options.reserve);
+    if (options.source !== undefined) readSource(scanned, options.source);
     scanned.changedHeads = stamper;
     const routing = { fixed: options.fixedStream, fallback: basin.config.otlpDefaultStream, stamper };
     const streams = new Map<string, number[]>();
@@ -155,7 +166,10 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
       const stream = opening instanceof Promise ? await opening : opening;
       if (stream === undefined) rejections.add(NO_STREAM, rowsCount(scanned, rows), name);
       else if (stream.cipher !== undefined) rejections.add(ENCRYPTED, rowsCount(scanned, rows), name);
-      else appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
+      else {
+        noteStream(options.source, name);
+        appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
+      }
     }
   } finally {
     // The drafts refer to the body, but not to the columns, so the scan can be reused.
@@ -236,6 +250,10 @@ function checkAllowed(
     rejections.add(NOT_ALLOWED, rowsCount(scanned, streams.get(name) ?? []), name);
     streams.delete(name);
   }
+}
+
+function noteStream(source: OtlpSource | undefined, name: string): void {
+  if (source !== undefined && source.streams.length < SENDER_NAMES_MAX) source.streams.push(name);
 }
 
 /** The stream, or undefined when it does not exist and is not made: that is rejected, other errors fail the request. */

@@ -79,6 +79,8 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
     action: 'issue-ticket',
     fails: () => ({ basin: BASIN, stream: 's', prefix: 's', operation: 'read' }),
   },
+  'GET /v1/senders': 'only refusals',
+  'GET /v1/senders/{basin}': 'only refusals',
   'GET /v1/metrics': 'only refusals',
   'GET /v1/metrics/{basin}': 'only refusals',
   'GET /v1/metrics/{basin}/{stream}': 'only refusals',

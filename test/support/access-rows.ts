@@ -90,6 +90,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   },
   'GET /v1/metrics': { needs: ['account-metrics'], about: [] },
   'GET /v1/metrics/{basin}': { needs: ['basin-metrics'], about: BASIN },
+  'GET /v1/senders': { needs: ['account-metrics'], about: [] },
+  'GET /v1/senders/{basin}': { needs: ['basin-metrics'], about: BASIN },
   'GET /v1/metrics/{basin}/{stream}': { needs: ['stream-metrics'], about: STREAM },
 };
 

@@ -11,6 +11,7 @@ import { type Exchange, schemeOf } from '../exchange.ts';
 import { holdAnswer } from '../held-answer.ts';
 import type { PortRoutes, RouteGroup } from '../router.ts';
 import { type OtlpDeps, type OtlpForm, receiveOtlp } from '../routes/otlp.ts';
+import { noteRefused } from '../senders.ts';
 import { HttpServer, type HttpServerDeps } from '../server.ts';
 import { OTLP_STATUS } from '../status.ts';
 import { Health, type HealthDeps } from './health.ts';
@@ -60,7 +61,10 @@ function grpcPortRoutes(deps: ServiceDeps): PortRoutes {
     groups: [...SIGNALS.map((signal) => serviceGroup(signal, deps)), health.group(replyContext)],
     unrouted: {
       protocol: 'grpc',
-      refuse: (exchange, error) => refuseCall(exchange, error, replyContext),
+      refuse: (exchange, error) => {
+        noteRefused(exchange, undefined, error, deps);
+        refuseCall(exchange, error, replyContext);
+      },
       routes: [],
     },
     wrongPath: (exchange) => wrongPath(exchange, deps),
@@ -83,6 +87,7 @@ function serviceGroup(signal: Signal, deps: ServiceDeps): RouteGroup {
     protocol: 'grpc',
     refuse: (exchange, error) => {
       deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
+      noteRefused(exchange, signal, error, deps);
       refuseCall(exchange, error, deps.replyContext);
     },
     routes: [

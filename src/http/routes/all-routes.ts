@@ -10,6 +10,7 @@ import { locationRoutes } from './locations.ts';
 import { type OperatorDeps, operatorRoutes } from './operator.ts';
 import { type OtlpDeps, otlpRoutes } from './otlp.ts';
 import { recordRoutes } from './records.ts';
+import { type SendersDeps, senderRoutes } from './senders.ts';
 import { type StreamDeps, streamRoutes } from './streams.ts';
 import { ticketRoutes } from './tickets.ts';
 import { exchangeRoutes } from './token-exchange.ts';
@@ -19,11 +20,18 @@ import { type UsageRouteDeps, usageRoutes } from './usage.ts';
 /** What the routes need, all together. Each file in this folder names its own part. */
 export type RouteDeps = OtlpDeps & S2Deps;
 
-type S2Deps = AccessTokenDeps & BackupDeps & BasinDeps & OperatorDeps & RecordDeps & StreamDeps & UsageRouteDeps;
+type S2Deps = AccessTokenDeps &
+  BackupDeps &
+  BasinDeps &
+  OperatorDeps &
+  RecordDeps &
+  SendersDeps &
+  StreamDeps &
+  UsageRouteDeps;
 
 /** What the HTTP port serves. */
 export function httpPortRoutes(deps: RouteDeps): PortRoutes {
-  return { groups: allRoutes(deps), unrouted: unrouted(deps.replyContext), wrongPath };
+  return { groups: allRoutes(deps), unrouted: unrouted(deps), wrongPath };
 }
 
 export function allRoutes(deps: RouteDeps): readonly RouteGroup[] {
@@ -45,6 +53,7 @@ function s2Routes(deps: S2Deps): RouteGroup {
       ...locationRoutes(deps),
       ...streamRoutes(deps),
       ...usageRoutes(deps),
+      ...senderRoutes(deps),
       ...ticketRoutes(deps),
     ],
   };

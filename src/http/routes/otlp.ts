@@ -3,6 +3,7 @@
 import { authorizeSender, type SenderDeps } from '../../access/authorize-sender.ts';
 import { TailraceError } from '../../model/error.ts';
 import { BODY_RESERVED_STEP_BYTES, type OtlpLimits } from '../../model/limits.ts';
+import { unknownSource } from '../../model/otlp-source.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import type { Warnings } from '../../observe/warnings.ts';
@@ -17,6 +18,7 @@ import { encodingOf, refuseOtlp } from '../errors.ts';
 import { connectionOf, type Exchange } from '../exchange.ts';
 import { type ReplyContext, type ReplyDeps, reply } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
+import { noteRefused, noteTaken, type SenderNoteDeps } from '../senders.ts';
 import { OTLP_STATUS } from '../status.ts';
 
 /** How requests and responses of OTLP look on the wire. */
@@ -28,7 +30,7 @@ export interface OtlpForm {
   reply(exchange: Exchange, encoding: OtlpEncoding, content: Uint8Array, context: ReplyContext): void;
 }
 
-export interface OtlpDeps extends SenderDeps, ReplyDeps, AuditDeps {
+export interface OtlpDeps extends SenderDeps, SenderNoteDeps, ReplyDeps, AuditDeps {
   readonly reading: BodyReading;
   readonly limits: OtlpLimits;
   readonly metrics: Pick<Metrics, 'otlpTaken' | 'otlpAnswered' | 'jsonTally'>;
@@ -65,6 +67,7 @@ function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
     protocol: 'otlp',
     refuse: (exchange, error) => {
       deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
+      noteRefused(exchange, signal, error, deps);
       refuseOtlp(exchange, error, deps.replyContext);
     },
     routes: PREFIXES.map((prefix) => ({
@@ -76,13 +79,16 @@ function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
   };
 }
 
-function profileRoutes({ replyContext }: OtlpDeps): RouteGroup {
+function profileRoutes(deps: OtlpDeps): RouteGroup {
   const handle = (): never => {
     throw new TailraceError('not_found', 'profiles are not supported yet: send logs, traces or metrics');
   };
   return {
     protocol: 'otlp',
-    refuse: (exchange, error) => refuseOtlp(exchange, error, replyContext),
+    refuse: (exchange, error) => {
+      noteRefused(exchange, undefined, error, deps);
+      refuseOtlp(exchange, error, deps.replyContext);
+    },
     routes: [{ method: 'POST', path: '/v1development/profiles', action: 'append', handle }],
   };
 }
@@ -103,7 +109,9 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   const working = reservationFor(exchange, deps.reading);
   const made = madeOf(body.bytes.length, encoding);
   const reserve = (bytes: number): void => working.holdAtLeast(made + bytes);
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, reserve, ...terms };
+  const source = unknownSource();
+  exchange.source = source;
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, source, reserve, ...terms };
   let result: IngestResult;
   try {
     const take = loaded ?? (await loadIngest());
@@ -119,6 +127,7 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   form.reply(exchange, encoding, exportResponse(signal, encoding, result), deps.replyContext);
   body.release();
   deps.metrics.otlpTaken(signal, result);
+  noteTaken(exchange, signal, result, deps);
   if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
 }
 

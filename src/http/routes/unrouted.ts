@@ -4,11 +4,12 @@
  */
 
 import { TailraceError } from '../../model/error.ts';
-import { SIGNALS } from '../../model/record.ts';
+import { SIGNALS, type Signal } from '../../model/record.ts';
 import { refuseOtlp, refuseS2 } from '../errors.ts';
 import { type Exchange, schemeOf } from '../exchange.ts';
-import type { ReplyContext } from '../reply.ts';
+import type { ReplyDeps } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
+import { noteRefused, type SenderNoteDeps } from '../senders.ts';
 
 const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
 
@@ -16,10 +17,17 @@ const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
 const S2_POSTS = /^\/v1\/(streams|basins|access-tokens)(\/|$)/;
 
 /** The group of requests without a route: how they are refused. */
-export function unrouted(replyContext: ReplyContext): RouteGroup {
+export function unrouted(deps: ReplyDeps & SenderNoteDeps): RouteGroup {
   return {
     protocol: 'http',
-    refuse: (exchange, error) => (isExporter(exchange) ? refuseOtlp : refuseS2)(exchange, error, replyContext),
+    refuse: (exchange, error) => {
+      if (!isExporter(exchange)) {
+        refuseS2(exchange, error, deps.replyContext);
+        return;
+      }
+      noteRefused(exchange, signalIn(exchange.path), error, deps);
+      refuseOtlp(exchange, error, deps.replyContext);
+    },
     routes: [],
   };
 }
@@ -44,7 +52,7 @@ function advice(exchange: Exchange): string {
 }
 
 /** `/v1/v1/logs`, `/logs`, `/v1/logs/`, `/v1/trace`: the last word that sounds like a signal. */
-function signalIn(path: string): string | undefined {
+function signalIn(path: string): Signal | undefined {
   const words = path.toLowerCase().split('/').reverse();
   for (const word of words) {
     const signal = SIGNALS.find((candidate) => candidate === word || candidate === `${word}s`);
