@@ -11,14 +11,16 @@ import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
 import { draftBlocks } from './draft-blocks.ts';
 import { piecesBytes } from './emit-block.ts';
-import type { IngestResult } from './ingest-result.ts';
-import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
+import { type IngestResult, ingestResult } from './ingest-result.ts';
+import type { JsonTally } from './json/transcode.ts';
+import { readRequest } from './read-request.ts';
 import { type Rejection, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
 import { type RoutePolicy, routeResource } from './routing/route.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 import { RequestScan, type ScanLimits } from './scan/scan.ts';
 import { Stamper, stampsOf } from './stamp.ts';
+import { Tolerated } from './tolerated.ts';
 
 /** What ingest needs to know of a basin. The log's basins fit. */
 export interface IngestBasin {
@@ -47,7 +49,10 @@ export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
 export interface IngestRequest {
   readonly signal: Signal;
   readonly encoding: OtlpEncoding;
-  /** Decompressed. Must not change until the promise of `ingest` has settled; then it may be reused. */
+  /**
+   * Decompressed. It is ours until the promise of `ingest` has settled: nobody else may change it, and strings in it that
+   * are not UTF-8 are repaired in place. Then it may be reused.
+   */
   readonly body: Uint8Array;
 }
 
@@ -122,16 +127,16 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   const { signal } = request;
   const beginning = beginWork(Math.min(request.body.length, YIELD_BYTES));
   if (beginning !== undefined) await beginning;
-  const transcoding = request.encoding === 'json' ? transcode(signal, request.body, options.tally) : request.body;
-  const body = transcoding instanceof Promise ? await transcoding : transcoding;
   const rejections = new Rejections();
+  const tolerated = new Tolerated();
+  const tally = options.tally ?? { enumNames: 0 };
   const scan = idle.pop() ?? new RequestScan();
   const scanned = scan.found;
   let total = 0;
   const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
   try {
-    scan.begin(signal, body, options.limits);
-    while (!scan.step()) await goOnWithWork(YIELD_BYTES);
+    const reading = readRequest(scan, request, options.limits, tally);
+    if (reading !== undefined) await reading;
     total = countOf(scanned, 0, scanned.itemCount);
     const stamps = stampsOf(options.resourceAttributes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, options.reserve);
@@ -157,6 +162,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
       else if (stream.cipher !== undefined) rejections.add(ENCRYPTED, rowsCount(scanned, rows), name);
       else appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
     }
+    noteRepairs(scanned, streams, tolerated);
   } finally {
     // The drafts refer to the body, but not to the columns, so the scan can be reused.
     scan.end();
@@ -166,18 +172,20 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   // Positions are assigned in one go: many streams get a turn of their own.
   if (filled.length * TURN_STREAM_BYTES > YIELD_BYTES) await goOnWithWork(filled.length * TURN_STREAM_BYTES);
   if (filled.length > 0) await port.append(filled);
-  return {
-    accepted: total - rejections.count,
-    rejected: rejections.count,
-    records: filled.reduce((sum, { drafts }) => drafts.reduce((records, { count }) => records + count, sum), 0),
-    message: rejections.message(signal),
-    reasons: rejections.reasons(),
-  };
+  const records = filled.reduce((sum, { drafts }) => drafts.reduce((count, draft) => count + draft.count, sum), 0);
+  return ingestResult(signal, total, records, rejections, tolerated);
 }
 
-/** A large body is transcoded in pieces, between which others run. */
-function transcode(signal: Signal, body: Uint8Array, tally: JsonTally | undefined): Uint8Array | Promise<Uint8Array> {
-  return body.length <= YIELD_BYTES ? transcodeJson(signal, body, tally) : transcodeInTurns(signal, body, tally);
+/** Says in which streams strings were repaired. */
+function noteRepairs(
+  { repairedStrings }: ScannedRequest,
+  streams: ReadonlyMap<string, readonly number[]>,
+  tolerated: Tolerated,
+): void {
+  if (repairedStrings.size === 0) return;
+  const streamOf = new Map<number, string>();
+  for (const [name, rows] of streams) for (const row of rows) streamOf.set(row, name);
+  for (const [row, count] of repairedStrings) tolerated.add('strings', count, streamOf.get(row));
 }
 
 /** What decides where resources go, and what is done to them first. */

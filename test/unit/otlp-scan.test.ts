@@ -27,17 +27,6 @@ const cases: readonly (readonly [name: string, body: readonly number[], says: Re
   ['groups that overlap', log([0xa3, 0x06, 0xab, 0x06, 0xa4, 0x06, 0xac, 0x06]), /group/],
   ['a group that ends outside of its message', [...log([0xa3, 0x06]), 0xa4, 0x06], /cut off/],
   ['a group that the schema knows, unbalanced', log([0x2b, 0x08, 0x01]), /cut off/],
-  ['text that is not UTF-8', log(field(3, [0xff])), /not UTF-8/],
-  ['a sequence that is cut off', log(field(3, [0x61, 0xc3])), /not UTF-8/],
-  ['an overlong sequence', log(field(3, [0xc0, 0x80])), /not UTF-8/],
-  ['an overlong sequence of three bytes', log(field(3, [0xe0, 0x80, 0x80])), /not UTF-8/],
-  ['a surrogate', log(field(3, [0xed, 0xa0, 0x80])), /not UTF-8/],
-  ['a code point above U+10FFFF', log(field(3, [0xf4, 0x90, 0x80, 0x80])), /not UTF-8/],
-  ['a lone continuation in long text', log(field(3, [...Buffer.from('x'.repeat(700)), 0x80])), /not UTF-8/],
-  ['a key that is not UTF-8', log(field(6, [...field(1, [0xff]), ...field(2, field(1, 'v'))])), /not UTF-8/],
-  ['a value that is not UTF-8', log(field(6, [...field(1, 'key'), ...field(2, field(1, [0x61, 0x80]))])), /not UTF-8/],
-  ['a body that is not UTF-8', log(field(5, field(1, [0x80]))), /not UTF-8/],
-  ['a schema URL that is not UTF-8', field(1, field(3, [0xfe])), /not UTF-8/],
   ['a tag of six bytes', log([0x88, 0x80, 0x80, 0x80, 0x80, 0x00, 0x00]), /tag is longer/],
   ['a tag above 32 bits', log([0xf8, 0xff, 0xff, 0xff, 0x1f, 0x00]), /tag is longer/],
   ['a tag that is cut off', log([0x88]), /cut off/],
@@ -80,6 +69,33 @@ const cases: readonly (readonly [name: string, body: readonly number[], says: Re
   ['a packed number of eleven bytes', buckets([...Array(10).fill(0x80), 0x00]), /64 bits/, 'metrics'],
   ['a packed number above 64 bits', buckets([0x01, ...Array(9).fill(0xff), 0x02]), /64 bits/, 'metrics'],
 ];
+
+const repaired: readonly (readonly [name: string, body: readonly number[]])[] = [
+  ['text that is not UTF-8', log(field(3, [0xff]))],
+  ['a sequence that is cut off', log(field(3, [0x61, 0xc3]))],
+  ['an overlong sequence', log(field(3, [0xc0, 0x80]))],
+  ['an overlong sequence of three bytes', log(field(3, [0xe0, 0x80, 0x80]))],
+  ['a surrogate', log(field(3, [0xed, 0xa0, 0x80]))],
+  ['a code point above U+10FFFF', log(field(3, [0xf4, 0x90, 0x80, 0x80]))],
+  ['a lone continuation in long text', log(field(3, [...Buffer.from('x'.repeat(700)), 0x80]))],
+  ['a key that is not UTF-8', log(field(6, [...field(1, [0xff]), ...field(2, field(1, 'v'))]))],
+  ['a value that is not UTF-8', log(field(6, [...field(1, 'key'), ...field(2, field(1, [0x61, 0x80]))]))],
+  ['a body that is not UTF-8', log(field(5, field(1, [0x80])))],
+  ['a schema URL that is not UTF-8', field(1, field(3, [0xfe]))],
+];
+
+describe('a string is repaired in the body', () => {
+  test.each(repaired)('when it is %s: only its own bytes change, and a decoder takes all of it', (_, content) => {
+    const body = Uint8Array.from(content);
+    const before = Uint8Array.from(body);
+    const { repairedStrings } = scanRequest('logs', body, LIMITS);
+    expect([...repairedStrings.values()].reduce((sum, count) => sum + count, 0)).toBe(content.includes(0xfe) ? 0 : 1);
+    expect(body).toHaveLength(before.length);
+    const changed = [...body].filter((byte, at) => byte !== before[at]);
+    expect(changed.every((byte) => [0x3f, 0xef, 0xbf, 0xbd].includes(byte))).toBe(true);
+    expect(() => oracle('logs', body)).not.toThrow();
+  });
+});
 
 describe('a body is refused with bad_proto', () => {
   test.each(cases)('for %s', (_, body, says, signal = 'logs') => {

@@ -99,6 +99,7 @@ function replyWith(
   body.release();
   deps.metrics.otlpTaken(signal, result);
   if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
+  if (result.repairs.length > 0) warnOfRepairs(exchange, signal, result, deps);
 }
 
 /** Most exporters do not report a partial success, so the server warns of it too. */
@@ -112,6 +113,20 @@ function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResu
     };
     deps.warnings.warn(senderOf(exchange), `${signal} ${reason}`, fields, `rejected ${signal}: ${reason}`);
     if (kind === 'not_allowed') auditRefusal(exchange, deps, new TailraceError('permission_denied', reason), stream);
+  }
+}
+
+/** The one who looks at the terminal often is not the one who can change the sender: so it says which stream it is. */
+function warnOfRepairs(exchange: Exchange, signal: Signal, result: IngestResult, deps: OtlpDeps): void {
+  for (const { kind, reason, count, stream } of result.repairs) {
+    const { correlationId } = exchange;
+    const fields = { correlationId, signal, count, ...(stream === undefined ? {} : { stream }) };
+    deps.warnings.warn(
+      senderOf(exchange),
+      `${signal} ${kind} ${stream ?? ''}`,
+      fields,
+      `repaired in ${signal}: ${reason}`,
+    );
   }
 }
 

@@ -14,11 +14,6 @@ export function syntaxFault(buffer: TranscodeBuffer, at: number, wanted: string)
   return new TailraceError('bad_json', `the body is not valid JSON: ${what}`);
 }
 
-/** A string whose bytes are not valid characters. `what` says why, and what to do. */
-export function textFault(buffer: TranscodeBuffer, at: number, what: string): TailraceError {
-  return new TailraceError('bad_json', `the body is not valid JSON: a string ${what} (at byte ${offset(buffer, at)})`);
-}
-
 /** The body is JSON, but not OTLP: the key does not take this value. `fix` says what to write. */
 export function valueFault(buffer: TranscodeBuffer, at: number, key: string, fix: string): TailraceError {
   return new TailraceError('bad_json', `the body is not OTLP/JSON: ${key} ${fix} (at byte ${offset(buffer, at)})`);

@@ -3,6 +3,7 @@
  * allocates nothing. All positions count from the first byte of the body.
  */
 
+import { repairUtf8At } from '../../encoding/utf8.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
 import { ACTION, FALLBACK_TIME_SLOT, POINT_TIME_SLOT, TIME_SLOT, TIME_SLOTS } from './tables.ts';
@@ -60,6 +61,9 @@ export class ScannedRequest {
   /** Data points of a metric; 0 for the other signals. */
   itemPoints = new Uint32Array(FIRST_CAPACITY);
 
+  /** By row of a resource: how many strings in it were no UTF-8 and were repaired. Mostly empty. */
+  readonly repairedStrings = new Map<number, number>();
+
   /** By slot: the position of the times of the current item or data point; 0 when it has none. */
   readonly timeAt = new Int32Array(TIME_SLOTS);
 
@@ -103,6 +107,13 @@ export class ScannedRequest {
     else this.#closeResource(end);
   }
 
+  /** Repairs a string of the current resource in the body: one that is not UTF-8. */
+  repairString(start: number, end: number): void {
+    repairUtf8At(this.view, start, end);
+    const row = this.resourceCount;
+    this.repairedStrings.set(row, (this.repairedStrings.get(row) ?? 0) + 1);
+  }
+
   #openResource(field: number, start: number, end: number): void {
     const row = this.resourceCount;
     if (row + 1 >= this.resourceField.length) this.#growResources();
@@ -129,6 +140,7 @@ export class ScannedRequest {
     const row = this.resourceCount;
     if (this.scopeCount === cell(this.resourceScopesFrom, row)) {
       this.#resourcePieceEnd = cell(this.resourcePiecesFrom, row);
+      if (this.repairedStrings.size > 0) this.repairedStrings.delete(row);
       return;
     }
     this.#resourcePiece(end);
@@ -207,6 +219,7 @@ export class ScannedRequest {
   #clear(): void {
     this.resourceCount = 0;
     this.changedHeads = undefined;
+    this.repairedStrings.clear();
     this.scopeCount = 0;
     this.itemCount = 0;
     this.#resourcePieceEnd = 0;

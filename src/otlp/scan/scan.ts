@@ -1,6 +1,6 @@
 /**
  * One pass over the bytes of an OTLP request: validates every field at every depth, and records where the resources,
- * scopes and items are and what time they have. For speed it allocates nothing per item.
+ * scopes and items are and what time they have. Strings in the body that are not UTF-8 are repaired in place. For speed it allocates nothing per item.
  */
 
 import { type OtlpLimits, YIELD_BYTES } from '../../model/limits.ts';

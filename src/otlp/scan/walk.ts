@@ -1,6 +1,6 @@
 /**
  * The walk over a request: a state machine that validates every field at every depth and tells the columns where
- * resources, scopes and items begin and end. Every standard protobuf decoder decodes what passes here. It can pause and
+ * resources, scopes and items begin and end. Strings that are not UTF-8 are repaired where they are. Every standard protobuf decoder decodes what passes here. It can pause and
  * go on later, so that a large body does not block other requests, and it does not recurse.
  */
 
@@ -80,7 +80,7 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       const stop = at + length;
       if (stop > end) throw fault(start, 'a field is longer than the message that holds it');
       if (action === STRING) {
-        if (!isUtf8At(view, at, stop)) throw fault(at, 'a string is not UTF-8');
+        if (!isUtf8At(view, at, stop)) columns.repairString(at, stop);
       } else if (action >= ATTRIBUTE) {
         const isPlain = action === ATTRIBUTE ? isPlainAttribute : isPlainValue;
         if (action > VALUE || depth >= PLAIN_DEPTH_MAX || !isPlain(view, at, stop)) {

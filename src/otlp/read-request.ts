@@ -1,0 +1,50 @@
+/**
+ * The first half of ingest: a body of either encoding becomes a scanned protobuf request, in which what may be repaired
+ * is repaired.
+ */
+
+import { goOnWithWork } from '../encoding/turns.ts';
+import { YIELD_BYTES } from '../model/limits.ts';
+import type { Signal } from '../model/record.ts';
+import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
+import type { OtlpEncoding } from './response.ts';
+import type { RequestScan, ScanLimits } from './scan/scan.ts';
+
+/** What is read. Strings of a protobuf body are repaired in place. */
+export interface Readable {
+  readonly signal: Signal;
+  readonly encoding: OtlpEncoding;
+  readonly body: Uint8Array;
+}
+
+/**
+ * Reads the request into `scan.found`. Returns undefined when it is done at once, as with all bodies of up to
+ * `YIELD_BYTES`; larger ones are read in pieces, between which others run.
+ * @throws TailraceError `bad_proto`, `bad_json`, `too_large`
+ */
+export function readRequest(
+  scan: RequestScan,
+  request: Readable,
+  limits: ScanLimits,
+  tally: JsonTally,
+): Promise<void> | undefined {
+  const body = request.encoding === 'json' ? transcode(request, tally) : request.body;
+  return body instanceof Promise
+    ? body.then((bytes) => scanBody(scan, request.signal, bytes, limits))
+    : scanBody(scan, request.signal, body, limits);
+}
+
+function scanBody(scan: RequestScan, signal: Signal, body: Uint8Array, limits: ScanLimits): Promise<void> | undefined {
+  scan.begin(signal, body, limits);
+  return scan.step() ? undefined : scanRest(scan);
+}
+
+async function scanRest(scan: RequestScan): Promise<void> {
+  do await goOnWithWork(YIELD_BYTES);
+  while (!scan.step());
+}
+
+/** A large body is transcoded in pieces, between which others run. */
+function transcode({ signal, body }: Readable, tally: JsonTally): Uint8Array | Promise<Uint8Array> {
+  return body.length <= YIELD_BYTES ? transcodeJson(signal, body, tally) : transcodeInTurns(signal, body, tally);
+}
