@@ -5,7 +5,13 @@
 
 import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
-import { RECORD_METERED_BYTES_MAX, REQUEST_STREAMS_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
+import {
+  NESTING_MAX,
+  RECORD_METERED_BYTES_MAX,
+  REQUEST_STREAMS_MAX,
+  TURN_STREAM_BYTES,
+  YIELD_BYTES,
+} from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
@@ -86,10 +92,15 @@ const TOO_LARGE: Rejection = {
   kind: 'too_large',
   text: `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`,
 };
+const TOO_DEEP: Rejection = {
+  kind: 'too_deep',
+  text: `messages are nested more than ${NESTING_MAX} levels deep, which protobuf decoders refuse: flatten the attributes or the body, or send them as JSON text`,
+};
 const NO_TIME: Rejection = {
   kind: 'no_time',
   text: 'the stream takes only items with a time (timestamping mode client-require): set it in the sender',
 };
+const ITEM_REJECTIONS = { too_large: TOO_LARGE, too_deep: TOO_DEEP, no_time: NO_TIME };
 const ENCRYPTED: Rejection = {
   kind: 'encrypted',
   text: 'the stream is encrypted with keys that its clients send, which OTLP cannot do: route to a stream of another basin',
@@ -211,6 +222,10 @@ function route(
       rejections.add(TOO_LARGE, rowsCount(scanned, [row]));
       continue;
     }
+    if (scanned.tooDeepResources.has(row)) {
+      rejections.add(TOO_DEEP, rowsCount(scanned, [row]));
+      continue;
+    }
     if (routing.stamper !== undefined) walked += routing.stamper.stamp(scanned, row, head);
     const found = routeResource(scanned, row, routing);
     if ('rejected' in found) {
@@ -275,7 +290,7 @@ function draft(
   return draftBlocks(scanned, rows, {
     timeRequired: stream.config.timestampingMode === 'client-require',
     reject: (why, item) => {
-      rejections.add(why === 'too_large' ? TOO_LARGE : NO_TIME, countOf(scanned, item, item + 1), name);
+      rejections.add(ITEM_REJECTIONS[why], countOf(scanned, item, item + 1), name);
     },
   });
 }

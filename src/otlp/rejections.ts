@@ -12,6 +12,7 @@ export type RejectionKind =
   | 'no_stream'
   | 'not_allowed'
   | 'too_large'
+  | 'too_deep'
   | 'no_time'
   | 'encrypted'
   | 'too_many_streams';

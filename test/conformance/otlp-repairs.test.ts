@@ -7,7 +7,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { call } from '../support/http-call.ts';
 import { jsonOf, report, requestOf, send, stored } from '../support/otlp-send.ts';
-import { field } from '../support/otlp-wire.ts';
+import { field, varint } from '../support/otlp-wire.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -140,5 +140,73 @@ describe('a string that is not UTF-8, in JSON,', () => {
     const sent = await send(server, 'logs', Buffer.from(jsonOf('logs', 'json-large', ...records), 'latin1'));
     expect(sent).toMatchObject({ status: 200, rejected: 0 });
     expect(await bodies('json-large')).toEqual([long, 'caf\ufffd', long]);
+  });
+});
+
+describe('values nested too deep', () => {
+  /** So many lists of key and value within one another, in both encodings. */
+  const deep = (levels: number): readonly number[] => {
+    const leads: (readonly number[])[] = [field(1, 'end')];
+    let length = 5;
+    const enclose = (tag: number, before: readonly number[] = []): void => {
+      const lead = [...before, tag, ...varint(length)];
+      leads.push(lead);
+      length += lead.length;
+    };
+    for (let i = 0; i < levels; i++) {
+      // The value in a pair, the pair in a list, the list in a value.
+      enclose(0x12, field(1, 'k'));
+      enclose(0x0a);
+      enclose(0x32);
+    }
+    return leads.reverse().flat();
+  };
+  const deepJson = (levels: number) =>
+    `${'{"kvlistValue":{"values":[{"key":"k","value":'.repeat(levels)}{"stringValue":"end"}${'}]}}'.repeat(levels)}`;
+
+  test('cost nothing while 31 objects are within one another, as tool schemas are', async () => {
+    expect(await send(server, 'logs', report('deep-20.json'))).toEqual({ status: 200, rejected: 0, message: '' });
+    expect(await stored(server, 'logs', 'dp')).toHaveLength(2);
+    const attribute = [...field(1, 'a'), ...field(2, deep(31))];
+    const binary = [field(5, deep(31)), field(6, attribute)];
+    const texts = [`{"body":${deepJson(31)}}`, `{"attributes":[{"key":"a","value":${deepJson(31)}}]}`];
+    const clean = { status: 200, rejected: 0, message: '' };
+    expect(await send(server, 'logs', requestOf('deep-31', ...binary))).toEqual(clean);
+    expect(await send(server, 'logs', jsonOf('logs', 'deep-31', ...texts))).toEqual(clean);
+    const event = field(11, field(3, attribute));
+    const spans = requestOf('deep-span', [...field(1, Buffer.alloc(16, 1)), ...field(2, Buffer.alloc(8, 1)), ...event]);
+    expect(await send(server, 'traces', spans)).toEqual(clean);
+    const [body, inAttribute, ...again] = await stored(server, 'logs', 'deep-31');
+    expect(again).toEqual([body, inAttribute]);
+    expect(JSON.stringify(inAttribute).split('kvlistValue')).toHaveLength(32);
+  });
+
+  test.each([33, 1_000, 20_000])('%i of them cost their record only, in both encodings', async (levels) => {
+    const records = [text([...Buffer.from('before')]), field(5, deep(levels)), text([...Buffer.from('after')])];
+    const texts = [
+      `{"body":{"stringValue":"before"}}`,
+      `{"body":${deepJson(levels)}}`,
+      `{"body":{"stringValue":"after"}}`,
+    ];
+    for (const body of [requestOf(`deep-${levels}`, ...records), jsonOf('logs', `deep-${levels}`, ...texts)]) {
+      const { message, ...answer } = await send(server, 'logs', body);
+      expect(answer).toEqual({ status: 200, rejected: 1 });
+      expect(message).toMatch(/rejected 1 log record of stream "deep-\d+": messages are nested more than 100 levels/);
+    }
+    expect(await bodies(`deep-${levels}`)).toEqual(['before', 'after', 'before', 'after']);
+  });
+
+  test('in a scope or a resource cost the records in it, and no others', async () => {
+    const attributes = (stream: string, levels: number): string =>
+      `{"attributes":[{"key":"s2.stream","value":{"stringValue":"${stream}"}},{"key":"d","value":${deepJson(levels)}}]}`;
+    const scope = (levels: number, ...names: readonly string[]): string => {
+      const records = names.map((name) => `{"body":{"stringValue":"${name}"}}`);
+      return `{"scope":{"attributes":[{"key":"d","value":${deepJson(levels)}}]},"logRecords":[${records.join(',')}]}`;
+    };
+    const resource = (levels: number, ...scopes: readonly string[]): string =>
+      `{"resource":${attributes('deep-heads', levels)},"scopeLogs":[${scopes.join(',')}]}`;
+    const body = `{"resourceLogs":[${resource(1, scope(1, 'a'), scope(40, 'b', 'c'), scope(1, 'd'))},${resource(40, scope(1, 'e'))}]}`;
+    expect(await send(server, 'logs', body)).toMatchObject({ status: 200, rejected: 3 });
+    expect(await bodies('deep-heads')).toEqual(['a', 'd']);
   });
 });

@@ -1,8 +1,10 @@
 /** Bodies that are refused as a whole: the code is `bad_json`, and the message says where and what to do instead. */
 
 import { describe, expect, test } from '@jest/globals';
+import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { transcodeJson } from '../../src/otlp/json/transcode.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 
 const SHAPE = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[…]}]}]}';
 
@@ -152,37 +154,43 @@ describe('repeated keys', () => {
   });
 });
 
-describe('nesting of 64 levels', () => {
-  /** A request is level 1, its log records are level 4, a body is level 5; each list adds two levels. */
+describe('nesting', () => {
+  /** Below the request the log records are level 3, a body is level 4; each list adds two levels. */
   const lists = (count: number, inner: string): string => {
     const body = `${'{"arrayValue":{"values":['.repeat(count)}${inner}${']}}'.repeat(count)}`;
     return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${body}}]}]}]}`;
   };
+  /** The attributes of the resource are level 3, their values level 4; each map adds three levels. */
+  const maps = (count: number, inner: string): string =>
+    `{"resourceLogs":[{"resource":{"attributes":[${'{"key":"k","value":{"kvlistValue":{"values":['.repeat(count)}${inner}${']}}}'.repeat(count)}]},"scopeLogs":[{"logRecords":[{}]}]}]}`;
+  const isTooDeep = (text: string): boolean => {
+    const found = scanRequest('logs', transcodeJson('logs', Buffer.from(text)), OTLP_LIMITS);
+    return found.tooDeepItems.size + found.tooDeepResources.size > 0;
+  };
 
-  test('is accepted for messages, 65 levels are refused', () => {
-    expect(transcodeJson('logs', Buffer.from(lists(29, '{"intValue":1}'))).length).toBeGreaterThan(60);
-    expect(transcodeJson('logs', Buffer.from(lists(29, '{"arrayValue":{}}'))).length).toBeGreaterThan(60);
-    expectRefusal('logs', lists(30, '{"intValue":1}'), 'the body is nested more than 64 levels deep (at byte');
-    expectRefusal('logs', lists(30, '{ }'), 'the body is nested more than 64 levels deep');
+  test('of 100 levels is accepted; of more it costs the item, and what is inside is not looked at', () => {
+    expect(isTooDeep(lists(48, '{"intValue":1}'))).toBe(false);
+    expect(isTooDeep(lists(49, '{"intValue":1}'))).toBe(true);
+    expect(isTooDeep(lists(48, '{"arrayValue":{}}'))).toBe(true);
+    expect(isTooDeep(lists(49, '{ "not a key" : [ "\\"]}" , -1.5e3 ] }'))).toBe(true);
+    expect(isTooDeep(lists(100_000, '{"intValue":1}'))).toBe(true);
+    expectRefusal('logs', lists(49, '{"intValue":1]'), "expected ',' or '}'");
   });
 
   test('is the limit of attributes too, in the fast path and in the general one', () => {
-    const maps = (count: number, inner: string): string =>
-      `{"resourceLogs":[{"resource":{"attributes":[${'{"key":"k","value":{"kvlistValue":{"values":['.repeat(count)}${inner}${']}}}'.repeat(count)}]}}]}`;
-    // The attributes of the resource are level 4; each map adds three levels.
-    expect(transcodeJson('logs', Buffer.from(maps(19, '{"key":"k","value":{"intValue":1}}'))).length).toBeGreaterThan(
-      60,
-    );
-    expectRefusal('logs', maps(20, '{"key":"k","value":{"intValue":1}}'), 'nested more than 64 levels deep');
-    expectRefusal('logs', maps(20, '{"key":"k", "value":{"intValue":1}}'), 'nested more than 64 levels deep');
-    expect(transcodeJson('logs', Buffer.from(maps(20, '{"key":"k"}'))).length).toBeGreaterThan(60);
+    expect(isTooDeep(maps(32, '{"key":"k","value":{"intValue":1}}'))).toBe(false);
+    expect(isTooDeep(maps(32, '{"key":"k", "value":{"intValue":1}}'))).toBe(false);
+    expect(isTooDeep(maps(33, '{"key":"k","value":{"intValue":1}}'))).toBe(true);
+    expect(isTooDeep(maps(33, '{"key":"k", "value":{"intValue":1}}'))).toBe(true);
   });
 
-  test('is accepted for brackets in unknown values, 65 levels are refused', () => {
-    const nested = (levels: number): string => `{"resourceLogs":[],"x":${'['.repeat(levels)}${']'.repeat(levels)}}`;
-    expect(transcodeJson('logs', Buffer.from(nested(63)))).toHaveLength(0);
-    expectRefusal('logs', nested(64), 'the body is nested more than 64 levels deep');
-    expectRefusal('logs', `{"x":${'{"a":'.repeat(100_000)}`, 'the body is nested more than 64 levels deep');
+  test('of any depth is accepted in unknown values, with the brackets where they should be', () => {
+    const nested = (levels: number, end = ''): string =>
+      `{"resourceLogs":[],"x":${'[{"a":'.repeat(levels)}1${end}${'}]'.repeat(levels)}}`;
+    expect(transcodeJson('logs', Buffer.from(nested(64)))).toHaveLength(0);
+    expect(transcodeJson('logs', Buffer.from(nested(100_000)))).toHaveLength(0);
+    expectRefusal('logs', nested(100_000, ']'), "expected ',' or '}'");
+    expectRefusal('logs', `{"x":${'{"a":'.repeat(100_000)}`, 'was it cut off?');
   });
 });
 

@@ -164,11 +164,19 @@ describe('nesting', () => {
     return field(1, field(2, field(2, [...open, ...close])));
   };
 
-  test('is allowed up to 64 levels and refused beyond', () => {
-    expect(scanRequest('logs', Uint8Array.from(nested(29)), LIMITS).itemCount).toBe(1);
-    expect(refused('logs', nested(30)).message).toContain('64 levels');
-    expect(scanRequest('logs', Uint8Array.from(groups(60)), LIMITS).itemCount).toBe(1);
-    expect(refused('logs', groups(61)).message).toContain('64 levels');
+  const tooDeep = (body: readonly number[], signal: Signal = 'logs') => {
+    const found = scanRequest(signal, Uint8Array.from(body), LIMITS);
+    return [[...found.tooDeepItems], [...found.tooDeepScopes], [...found.tooDeepResources]];
+  };
+  const NOTHING = [[], [], []];
+
+  test('is allowed up to 100 levels below the request, and beyond costs the item', () => {
+    expect(tooDeep(nested(48))).toEqual(NOTHING);
+    expect(oracle('logs', Uint8Array.from(nested(48)))).toHaveLength(1);
+    expect(tooDeep(nested(49))).toEqual([[0], [], []]);
+    expect(() => oracle('logs', Uint8Array.from(nested(49)))).toThrow();
+    expect(tooDeep(groups(97))).toEqual(NOTHING);
+    expect(tooDeep(groups(98))).toEqual([[0], [], []]);
   });
 
   test('has no way around the limit through an attribute at the lowest level', () => {
@@ -176,14 +184,40 @@ describe('nesting', () => {
     const pairs = (count: number) => {
       let value: readonly number[] = field(1, 'deep');
       for (let i = 0; i < count; i++) value = field(6, field(1, [...field(1, 'k'), ...field(2, value)]));
-      return field(1, field(2, field(2, field(5, value))));
+      return value;
     };
-    expect(scanRequest('logs', Uint8Array.from(pairs(19)), LIMITS).itemCount).toBe(1);
-    expect(refused('logs', pairs(20)).message).toContain('64 levels');
+    const inBody = (count: number) => field(1, field(2, field(2, field(5, pairs(count)))));
+    const inAttribute = (count: number) => field(1, field(2, field(2, field(6, field(2, pairs(count))))));
+    expect(tooDeep(inBody(32))).toEqual(NOTHING);
+    expect(tooDeep(inBody(33))).toEqual([[0], [], []]);
+    expect(tooDeep(inAttribute(31))).toEqual(NOTHING);
+    expect(tooDeep(inAttribute(32))).toEqual([[0], [], []]);
   });
 
-  test('of a hundred thousand levels is refused without harm', () => {
-    expect(refused('logs', groups(100_000)).code).toBe('bad_proto');
+  test('beyond the limit is noted where it is: in a record, in a scope, in a resource', () => {
+    const deep = field(
+      2,
+      Array.from({ length: 120 }).reduce<readonly number[]>((inner) => field(5, field(1, inner)), []),
+    );
+    const record = field(2, field(3, 'x'));
+    const body = [
+      ...field(1, [...field(2, record), ...field(2, [...record, ...field(2, field(6, deep)), ...record])]),
+      ...field(1, [...field(2, [...field(1, field(3, deep)), ...record]), ...field(2, record)]),
+      ...field(1, [...field(1, field(1, deep)), ...field(2, record)]),
+      // These hold no record.
+      ...field(1, [...field(1, field(1, deep)), ...field(2, field(1, field(3, deep)))]),
+    ];
+    expect(tooDeep(body)).toEqual([[2], [2], [2]]);
+    expect(scanRequest('logs', Uint8Array.from(body), LIMITS).itemCount).toBe(7);
+  });
+
+  test('of a hundred thousand groups costs the record, and the whole request where it is in none', () => {
+    expect(tooDeep([...groups(100_000), ...log()])).toEqual([[0], [], []]);
+    expect(scanRequest('logs', Uint8Array.from([...groups(100_000), ...log()]), LIMITS).itemCount).toBe(2);
+    const open = Array.from({ length: 100_000 }, () => [0xa3, 0x06]).flat();
+    expect(refused('logs', open).code).toBe('bad_proto');
+    expect(refused('logs', field(1, open)).code).toBe('bad_proto');
+    expect(refused('logs', field(1, field(2, open))).code).toBe('bad_proto');
   });
 });
 

@@ -2,7 +2,7 @@
 
 import { NESTING_MAX } from '../../model/limits.ts';
 import { readId } from './bytes.ts';
-import { syntaxFault, tooDeep, valueFault } from './fault.ts';
+import { syntaxFault, valueFault } from './fault.ts';
 import { readPlainAttribute, readPlainValue } from './plain-attribute.ts';
 import { readScalar, writeTag, wrongKind } from './scalar.ts';
 import { skipNull, skipRest, skipValue } from './skip.ts';
@@ -45,6 +45,9 @@ const A_KEY = 'a key in double quotes';
 const TOP_KEYS_MAX = 32;
 const TOP_KEY_BYTES_MAX = 200;
 
+/** The request itself is level 1. */
+const DEPTH_MAX = NESTING_MAX + 1;
+
 const fields = FIELDS;
 
 /**
@@ -69,7 +72,7 @@ export function resume(buffer: TranscodeBuffer): number {
   if (at < 0) return buffer.keep(frame);
   if (frame.kind === 'fields') return readFields(buffer, at, frame.type, frame.depth, frame.seen, true);
   if (frame.kind === 'length') return endLength(buffer, at, frame.start);
-  if (frame.kind === 'skip') return skipRest(buffer, at, frame.depth, frame.level);
+  if (frame.kind === 'skip') return skipRest(buffer, at, frame.level);
   return readElements(buffer, at, frame, true);
 }
 
@@ -98,7 +101,7 @@ function readFields(
         at = skipColon(buffer, buffer.afterKey);
       }
       if (field === NONE) {
-        at = skipValue(buffer, at, depth);
+        at = skipValue(buffer, at);
       } else {
         const mask = fields[field + MASK] as number;
         const isNull = buffer.view.getUint8(at) === LOWER_N;
@@ -186,9 +189,14 @@ function readField(buffer: TranscodeBuffer, at: number, field: number, depth: nu
 
 /** A message inside a message, whose first byte after the brace is at `at`: tag, length, fields. */
 function readChild(buffer: TranscodeBuffer, at: number, field: number, depth: number): number {
-  if (depth >= NESTING_MAX) throw tooDeep(buffer, at - 1);
+  if (depth >= DEPTH_MAX) {
+    // One level more than the scanner allows: it rejects the item.
+    writeTag(buffer, field);
+    buffer.view.setUint8(buffer.out++, 0);
+    return skipValue(buffer, at - 1);
+  }
   const type = fields[field + TARGET] as number;
-  if (type === KEY_VALUE && depth < NESTING_MAX - 1) {
+  if (type === KEY_VALUE && depth < DEPTH_MAX - 1) {
     const after = readPlainAttribute(buffer, at, field);
     if (after > 0) return after;
   }

@@ -35,8 +35,9 @@ let lastLarge: Promise<unknown> = Promise.resolve();
  * `transcodeInTurns` for large bodies.
  *
  * Text that is not UTF-8 becomes halves of surrogate pairs in three bytes, as does `\ud83d` alone: the scanner must
- * repair them. A byte order mark is ignored. An object may hold a key once and a oneof one value; null means the same as absent. At
- * most 64 levels of messages may be nested, as in protobuf; brackets of unknown values count as levels.
+ * repair them. A message that is nested too deep is written without its content, one level deeper than the scanner
+ * allows. A byte order mark is ignored. An object may hold a key once and a oneof one value; null means the same as
+ * absent.
  *
  * @throws TailraceError `bad_json`: not JSON, or not OTLP/JSON (OTLP specification, JSON Protobuf Encoding).
  * The message says where, and what to write instead.

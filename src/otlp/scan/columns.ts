@@ -64,6 +64,11 @@ export class ScannedRequest {
   /** By row of a resource: how many strings in it were no UTF-8 and were repaired. Mostly empty. */
   readonly repairedStrings = new Map<number, number>();
 
+  /** What is nested too deep: rows of items, of scopes and of resources that hold items. Mostly empty. */
+  readonly tooDeepItems = new Set<number>();
+  readonly tooDeepScopes = new Set<number>();
+  readonly tooDeepResources = new Set<number>();
+
   /** By slot: the position of the times of the current item or data point; 0 when it has none. */
   readonly timeAt = new Int32Array(TIME_SLOTS);
 
@@ -141,6 +146,7 @@ export class ScannedRequest {
     if (this.scopeCount === cell(this.resourceScopesFrom, row)) {
       this.#resourcePieceEnd = cell(this.resourcePiecesFrom, row);
       if (this.repairedStrings.size > 0) this.repairedStrings.delete(row);
+      if (this.tooDeepResources.size > 0) this.tooDeepResources.delete(row);
       return;
     }
     this.#resourcePiece(end);
@@ -172,6 +178,7 @@ export class ScannedRequest {
     const row = this.scopeCount;
     if (this.itemCount === cell(this.scopeItemsFrom, row)) {
       this.#scopePieceEnd = cell(this.scopePiecesFrom, row);
+      if (this.tooDeepScopes.size > 0) this.tooDeepScopes.delete(row);
       return;
     }
     this.#scopePiece(end);
@@ -220,6 +227,9 @@ export class ScannedRequest {
     this.resourceCount = 0;
     this.changedHeads = undefined;
     this.repairedStrings.clear();
+    this.tooDeepItems.clear();
+    this.tooDeepScopes.clear();
+    this.tooDeepResources.clear();
     this.scopeCount = 0;
     this.itemCount = 0;
     this.#resourcePieceEnd = 0;

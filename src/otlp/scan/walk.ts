@@ -16,20 +16,24 @@ import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep }
 // fast.
 const { ACTION_BITS, ACTION_MASK, ACTIONS, TAGS } = tables;
 const { UNKNOWN, VARINT, FIXED64, FIXED32, TIME, BYTES, STRING, PACKED_VARINT, PACKED_FIXED64 } = tables.ACTION;
-const { ATTRIBUTE, VALUE, POINT, GROUP } = tables.ACTION;
+const { ATTRIBUTE, VALUE, POINT, ITEM, SCOPE, GROUP } = tables.ACTION;
 const GROUP_ENTRY = (tables.NO_TYPE << ACTION_BITS) | GROUP;
-const DEPTH_MAX = NESTING_MAX;
+/** The request itself is level 1. */
+const DEPTH_MAX = NESTING_MAX + 1;
 /** At this depth an attribute and its value still fit. */
-const PLAIN_DEPTH_MAX = NESTING_MAX - 2;
+const PLAIN_DEPTH_MAX = DEPTH_MAX - 2;
+/** Where items and scopes are. */
+const ITEM_LEVEL = 4;
+const SCOPE_LEVEL = 3;
 
 /** The state of a walk. Level 1 is the request; a level has its end, and the table entry that opened it. */
 export class WalkState {
   at = 0;
   depth = 1;
-  readonly ends = new Int32Array(NESTING_MAX + 1);
-  readonly entries = new Int32Array(NESTING_MAX + 1);
+  readonly ends = new Int32Array(DEPTH_MAX + 1);
+  readonly entries = new Int32Array(DEPTH_MAX + 1);
   /** For levels that are groups: the tag that opened them. */
-  readonly groupTags = new Float64Array(NESTING_MAX + 1);
+  readonly groupTags = new Float64Array(DEPTH_MAX + 1);
 
   begin(type: number, end: number): void {
     this.at = 0;
@@ -83,9 +87,9 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
         if (!isUtf8At(view, at, stop)) columns.repairString(at, stop);
       } else if (action >= ATTRIBUTE) {
         const isPlain = action === ATTRIBUTE ? isPlainAttribute : isPlainValue;
-        if (action > VALUE || depth >= PLAIN_DEPTH_MAX || !isPlain(view, at, stop)) {
+        if (depth === DEPTH_MAX) noteTooDeep(state, columns);
+        else if (action > VALUE || depth >= PLAIN_DEPTH_MAX || !isPlain(view, at, stop)) {
           if (action >= POINT) columns.open(action, start, at, stop);
-          if (depth === DEPTH_MAX) throw tooDeep(at);
           depth++;
           ends[depth] = stop;
           entries[depth] = entry;
@@ -106,8 +110,10 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
     } else if (action === FIXED64) at += 8;
     else if (action === FIXED32) at += 4;
     else if ((tag & 7) === 3 || (tag & 7) === 4) {
-      depth = walkGroup(state, tag, at, end, depth);
+      const isTooDeep = depth === DEPTH_MAX && (tag & 7) === 3;
+      depth = isTooDeep ? leaveGroups(state, columns, at) : walkGroup(state, tag, at, end, depth);
       end = ends[depth] as number;
+      if (isTooDeep) at = end;
       level = entries[depth] as number;
       base = (level >> ACTION_BITS) * TAGS;
       limit = Math.min(end, pauseAt);
@@ -149,11 +155,34 @@ function walkGroup(
     if (entries[depth] === GROUP_ENTRY && groupTags[depth] === tag - 1) return depth - 1;
     throw fault(at, 'a group ends that did not start');
   }
-  if (depth === DEPTH_MAX) throw tooDeep(at);
   ends[depth + 1] = end;
   entries[depth + 1] = GROUP_ENTRY;
   groupTags[depth + 1] = tag;
   return depth + 1;
+}
+
+/**
+ * A message is nested too deep: nobody will look into it, since the item that it is in is rejected, or all items of
+ * that scope or resource.
+ */
+function noteTooDeep({ entries }: WalkState, columns: ScannedRequest): void {
+  if (((entries[ITEM_LEVEL] as number) & ACTION_MASK) === ITEM) columns.tooDeepItems.add(columns.itemCount);
+  else if (((entries[SCOPE_LEVEL] as number) & ACTION_MASK) === SCOPE) columns.tooDeepScopes.add(columns.scopeCount);
+  else columns.tooDeepResources.add(columns.resourceCount);
+}
+
+/**
+ * The same for a group, whose end is not known: goes on behind the message that holds it. Returns the level of that
+ * message.
+ * @throws TailraceError `bad_proto` when that would pass over items
+ */
+function leaveGroups(state: WalkState, columns: ScannedRequest, at: number): number {
+  let depth = DEPTH_MAX;
+  while (state.entries[depth] === GROUP_ENTRY) depth--;
+  const action = (state.entries[depth] as number) & ACTION_MASK;
+  if (depth === 1 || action > ITEM) throw tooDeep(at);
+  noteTooDeep(state, columns);
+  return depth;
 }
 
 function checkPacked(view: DataView, at: number, stop: number, action: number): void {
