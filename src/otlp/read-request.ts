@@ -4,9 +4,11 @@
  */
 
 import { goOnWithWork } from '../encoding/turns.ts';
+import { TailraceError } from '../model/error.ts';
 import { YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
+import { expectNoOther, expectOwnItems } from './other-signal.ts';
 import type { OtlpEncoding } from './response.ts';
 import type { RequestScan, ScanLimits } from './scan/scan.ts';
 
@@ -28,15 +30,36 @@ export function readRequest(
   limits: ScanLimits,
   tally: JsonTally,
 ): Promise<void> | undefined {
-  const body = request.encoding === 'json' ? transcode(request, tally) : request.body;
+  if (request.encoding === 'protobuf') return scanProtobuf(scan, request, limits);
+  const body = transcode(request, tally);
   return body instanceof Promise
-    ? body.then((bytes) => scanBody(scan, request.signal, bytes, limits))
-    : scanBody(scan, request.signal, body, limits);
+    ? body.then((bytes) => scanJson(scan, request.signal, bytes, limits))
+    : scanJson(scan, request.signal, body, limits);
 }
 
-function scanBody(scan: RequestScan, signal: Signal, body: Uint8Array, limits: ScanLimits): Promise<void> | undefined {
+/** In JSON the keys tell the signals apart. */
+function scanJson(scan: RequestScan, signal: Signal, body: Uint8Array, limits: ScanLimits): Promise<void> | undefined {
   scan.begin(signal, body, limits);
   return scan.step() ? undefined : scanRest(scan);
+}
+
+/** What is refused, or would have to be repaired, may be meant for another path: nothing is changed before that is known. */
+function scanProtobuf(scan: RequestScan, { signal, body }: Readable, limits: ScanLimits): Promise<void> | undefined {
+  const explain = (error: unknown): never => {
+    if (error instanceof TailraceError && error.code === 'bad_proto') expectNoOther(signal, body);
+    throw error;
+  };
+  try {
+    scan.begin(signal, body, limits, () => expectNoOther(signal, body));
+    if (!scan.step())
+      return scanRest(scan)
+        .catch(explain)
+        .then(() => expectOwnItems(scan.found));
+  } catch (error) {
+    explain(error);
+  }
+  expectOwnItems(scan.found);
+  return undefined;
 }
 
 async function scanRest(scan: RequestScan): Promise<void> {

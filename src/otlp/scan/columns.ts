@@ -34,6 +34,7 @@ export class ScannedRequest {
   body: Uint8Array = EMPTY;
   view: DataView = NO_VIEW;
   itemsMax = 0;
+  #beforeRepair: ((at: number) => void) | undefined;
 
   resourceCount = 0;
   /** The first byte of the resource's field in the request: its tag. */
@@ -80,8 +81,9 @@ export class ScannedRequest {
   #resourceHeadFrom = 0;
   #scopeHeadFrom = 0;
 
-  /** Starts a new request; forgets the last one. */
-  begin(signal: Signal, body: Uint8Array, itemsMax: number): void {
+  /** Starts a new request; forgets the last one. What `beforeRepair` throws at the first bad string ends the scan. */
+  begin(signal: Signal, body: Uint8Array, itemsMax: number, beforeRepair?: (at: number) => void): void {
+    this.#beforeRepair = beforeRepair;
     this.signal = signal;
     this.body = body;
     this.view = new DataView(body.buffer, body.byteOffset, body.byteLength);
@@ -114,6 +116,8 @@ export class ScannedRequest {
 
   /** Repairs a string of the current resource in the body: one that is not UTF-8. */
   repairString(start: number, end: number): void {
+    this.#beforeRepair?.(start);
+    this.#beforeRepair = undefined;
     repairUtf8At(this.view, start, end);
     const row = this.resourceCount;
     this.repairedStrings.set(row, (this.repairedStrings.get(row) ?? 0) + 1);

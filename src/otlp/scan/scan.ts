@@ -39,8 +39,8 @@ export class RequestScan {
   readonly found = new ScannedRequest();
   readonly #walk = new WalkState();
 
-  begin(signal: Signal, body: Uint8Array, limits: ScanLimits): void {
-    this.found.begin(signal, body, limits.requestRecordsMax);
+  begin(signal: Signal, body: Uint8Array, limits: ScanLimits, beforeRepair?: () => void): void {
+    this.found.begin(signal, body, limits.requestRecordsMax, beforeRepair);
     this.#walk.begin(REQUEST_TYPES[signal], body.length);
   }
 

@@ -10,12 +10,12 @@ import { NESTING_MAX } from '../../model/limits.ts';
 import type { ScannedRequest } from './columns.ts';
 import { isPlainAttribute, isPlainValue } from './plain-attribute.ts';
 import * as tables from './tables.ts';
-import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep } from './wire.ts';
+import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep, wrongWireType } from './wire.ts';
 
 // V8 loads an imported constant at each use, but folds one of the module itself into the code: this is 1.5 times as
 // fast.
 const { ACTION_BITS, ACTION_MASK, ACTIONS, TAGS } = tables;
-const { UNKNOWN, VARINT, FIXED64, FIXED32, TIME, BYTES, STRING, PACKED_VARINT, PACKED_FIXED64 } = tables.ACTION;
+const { UNKNOWN, WRONG, VARINT, FIXED64, FIXED32, TIME, BYTES, STRING, PACKED_VARINT, PACKED_FIXED64 } = tables.ACTION;
 const { ATTRIBUTE, VALUE, POINT, ITEM, SCOPE, GROUP } = tables.ACTION;
 const GROUP_ENTRY = (tables.NO_TYPE << ACTION_BITS) | GROUP;
 /** The request itself is level 1. */
@@ -109,6 +109,7 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       else at = skipVarint(view, at, end);
     } else if (action === FIXED64) at += 8;
     else if (action === FIXED32) at += 4;
+    else if (action === WRONG) throw wrongWireType(level >> ACTION_BITS, tag, start);
     else if ((tag & 7) === 3 || (tag & 7) === 4) {
       const isTooDeep = depth === DEPTH_MAX && (tag & 7) === 3;
       depth = isTooDeep ? leaveGroups(state, columns, at) : walkGroup(state, tag, at, end, depth);
