@@ -33,7 +33,7 @@ export function ingestResult(
     accepted: total - rejections.count,
     rejected: rejections.count,
     records,
-    message: messageOf([...rejections.sentences(signal), ...tolerated.sentences(signal)]),
+    message: messageOf([...rejections.sentences(signal), ...tolerated.sentences()]),
     reasons: rejections.reasons(),
     repairs: tolerated.reasons(),
     tolerated: tolerated.counts,

@@ -17,6 +17,7 @@ import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
 import { draftBlocks } from './draft-blocks.ts';
 import { piecesBytes } from './emit-block.ts';
+import { noteEmptiness } from './empty-result.ts';
 import { type IngestResult, ingestResult } from './ingest-result.ts';
 import type { JsonTally } from './json/transcode.ts';
 import { readRequest } from './read-request.ts';
@@ -140,7 +141,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   if (beginning !== undefined) await beginning;
   const rejections = new Rejections();
   const tolerated = new Tolerated();
-  const tally = options.tally ?? { enumNames: 0 };
+  const tally: JsonTally = { enumNames: 0 };
   const scan = idle.pop() ?? new RequestScan();
   const scanned = scan.found;
   let total = 0;
@@ -148,6 +149,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   try {
     const reading = readRequest(scan, request, options.limits, tally);
     if (reading !== undefined) await reading;
+    noteTally(request, scanned, tally, options.tally, tolerated);
     total = countOf(scanned, 0, scanned.itemCount);
     const stamps = stampsOf(options.resourceAttributes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, options.reserve);
@@ -187,6 +189,24 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   return ingestResult(signal, total, records, rejections, tolerated);
 }
 
+/** What the sender and the counters are told before it is known where items go. */
+function noteTally(
+  { signal, encoding, body }: IngestRequest,
+  { itemCount }: ScannedRequest,
+  tally: JsonTally,
+  total: JsonTally | undefined,
+  tolerated: Tolerated,
+): void {
+  if (itemCount === 0 || tally.oldKeys !== undefined) {
+    const isEmpty = encoding === 'json' ? tally.isEmpty === true : body.length === 0;
+    noteEmptiness(signal, itemCount, isEmpty, tally, tolerated);
+  }
+  if (encoding === 'protobuf') return;
+  if (total !== undefined) total.enumNames += tally.enumNames;
+  tolerated.count('snake_case', tally.snakeCaseKeys ?? 0);
+  tolerated.count('byte_lists', tally.byteLists ?? 0);
+}
+
 /** Says in which streams strings were repaired. */
 function noteRepairs(
   { repairedStrings }: ScannedRequest,
@@ -196,7 +216,7 @@ function noteRepairs(
   if (repairedStrings.size === 0) return;
   const streamOf = new Map<number, string>();
   for (const [name, rows] of streams) for (const row of rows) streamOf.set(row, name);
-  for (const [row, count] of repairedStrings) tolerated.add('strings', count, streamOf.get(row));
+  for (const [row, count] of repairedStrings) tolerated.repaired('strings', count, streamOf.get(row));
 }
 
 /** What decides where resources go, and what is done to them first. */

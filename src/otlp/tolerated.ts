@@ -3,17 +3,15 @@
  * the sender should know it, a warning in the response (OTLP specification, Partial Success: rejected 0 and a message).
  */
 
-import type { Signal } from '../model/record.ts';
 import { streamsText } from './rejections.ts';
 
 /** A closed list: labels of a counter. */
-export const TOLERATED_KINDS = ['strings'] as const;
-export type ToleratedKind = (typeof TOLERATED_KINDS)[number];
+export type ToleratedKind = 'strings' | 'snake_case' | 'byte_lists' | 'old_names' | 'empty';
 
 /** One thing that was tolerated, and how often in one stream. */
 export interface ToleratedReason {
   readonly kind: ToleratedKind;
-  /** What was done, and how to cure it. */
+  /** What it is, what became of it, and how to cure it. */
   readonly reason: string;
   readonly count: number;
   /** Undefined for what was stored in no stream. */
@@ -23,49 +21,65 @@ export interface ToleratedReason {
 /** How many pairs of kind and stream are told apart; of later ones only the number counts. */
 const REASONS_MAX = 16;
 
-/** By kind: one and many of what was repaired, and why. */
-const TEXTS: Readonly<Record<ToleratedKind, readonly [one: string, many: string, why: string]>> = {
-  strings: [
-    'string',
-    'strings',
-    'not UTF-8, or with half of a surrogate pair, for which there is U+FFFD or ? now: cut text between characters, and send UTF-8',
-  ],
-};
+/** What is repaired within items: one and many of them, and why. */
+const REPAIRS = {
+  strings: {
+    one: 'string',
+    many: 'strings',
+    why: 'not UTF-8, or with half of a surrogate pair, for which there is U+FFFD or ? now: cut text between characters, and send UTF-8',
+  },
+} as const satisfies Partial<Record<ToleratedKind, { one: string; many: string; why: string }>>;
+
+type RepairKind = keyof typeof REPAIRS;
 
 /** What was tolerated in one request. */
 export class Tolerated {
   readonly counts = new Map<ToleratedKind, number>();
-  readonly #reasons = new Map<string, { readonly kind: ToleratedKind; readonly stream?: string; count: number }>();
+  readonly #repairs = new Map<string, { readonly kind: RepairKind; readonly stream?: string; count: number }>();
+  readonly #notes: ToleratedReason[] = [];
 
-  add(kind: ToleratedKind, count: number, stream?: string): void {
-    if (count === 0) return;
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + count);
+  /** Only counts: readers of the data lose nothing by it. */
+  count(kind: ToleratedKind, count: number): void {
+    if (count > 0) this.counts.set(kind, (this.counts.get(kind) ?? 0) + count);
+  }
+
+  /** Something was repaired in items of a stream; of none when they were rejected. */
+  repaired(kind: RepairKind, count: number, stream?: string): void {
+    this.count(kind, count);
     const isKnown =
-      stream !== undefined && (this.#reasons.size < REASONS_MAX || this.#reasons.has(`${kind} ${stream}`));
+      stream !== undefined && (this.#repairs.size < REASONS_MAX || this.#repairs.has(`${kind} ${stream}`));
     const key = isKnown ? `${kind} ${stream}` : kind;
-    const reason = this.#reasons.get(key) ?? (isKnown ? { kind, stream, count: 0 } : { kind, count: 0 });
-    reason.count += count;
-    this.#reasons.set(key, reason);
+    const repair = this.#repairs.get(key) ?? (isKnown ? { kind, stream, count: 0 } : { kind, count: 0 });
+    repair.count += count;
+    this.#repairs.set(key, repair);
+  }
+
+  /** Something about the request as a whole, as a sentence for its sender. */
+  note(kind: ToleratedKind, reason: string): void {
+    this.count(kind, 1);
+    this.#notes.push({ kind, reason, count: 1 });
   }
 
   reasons(): readonly ToleratedReason[] {
-    return [...this.#reasons.values()].map((entry) => ({
-      ...entry,
-      reason: `${TEXTS[entry.kind][1]} ${TEXTS[entry.kind][2]}`,
-    }));
+    const repairs = [...this.#repairs.values()].map((repair) => {
+      const { many, why } = REPAIRS[repair.kind];
+      return { ...repair, reason: `repaired ${many}: ${why}` };
+    });
+    return [...repairs, ...this.#notes];
   }
 
-  /** Sentences for the sender, one for each kind. */
-  sentences(_signal: Signal): readonly string[] {
-    const streams = new Map<ToleratedKind, Set<string>>();
-    for (const { kind, stream } of this.#reasons.values()) {
+  /** For the sender: one for each kind of repair, and the notes. */
+  sentences(): readonly string[] {
+    const streams = new Map<RepairKind, Set<string>>();
+    for (const { kind, stream } of this.#repairs.values()) {
       const names = streams.get(kind) ?? new Set<string>();
       streams.set(kind, stream === undefined ? names : names.add(stream));
     }
-    return [...streams].map(([kind, names]) => {
+    const repairs = [...streams].map(([kind, names]) => {
       const count = this.counts.get(kind) ?? 0;
-      const [one, many, why] = TEXTS[kind];
+      const { one, many, why } = REPAIRS[kind];
       return `repaired ${count} ${count === 1 ? one : many}${streamsText(names)}: ${why}`;
     });
+    return [...repairs, ...this.#notes.map(({ reason }) => reason)];
   }
 }

@@ -34,7 +34,7 @@ export function expected(signal: Signal, body: Uint8Array): unknown {
   const type = REQUEST_TYPES[signal];
   const json = parse(lenientText(body));
   if (!isObject(json)) throw new Error('no object');
-  if (json.pairs.length > 0 && !json.pairs.some(([key]) => type.fields[key])) throw new Error('no known key');
+  if (json.pairs.length > 0 && !json.pairs.some(([key]) => fieldOf(type, key))) throw new Error('no known key');
   return plain(type, type.fromObject(readMessage(type, json)));
 }
 
@@ -56,22 +56,38 @@ function readMessage(type: protobuf.Type, json: Json): Record<string, unknown> {
   const message: Record<string, unknown> = {};
   const seen = new Set<string>();
   for (const [key, value] of json.pairs) {
-    const field = type.fields[key];
+    const field = fieldOf(type, key);
     if (field === undefined) continue;
-    if (seen.has(key)) throw new Error(`${key} twice`);
-    seen.add(key);
+    if (seen.has(field.name)) throw new Error(`${key} twice`);
+    seen.add(field.name);
     if (value === null) continue;
     const group = field.partOf;
     if (group?.oneof.some((other) => other in message)) throw new Error(`${key} and another`);
-    message[key] = readField(field, value);
+    message[field.name] = readField(field, value);
   }
   return message;
+}
+
+/** By its key in lowerCamelCase, or by its name in the schema, which is snake_case. */
+function fieldOf(type: protobuf.Type, key: string): protobuf.Field | undefined {
+  return type.fieldsArray.find(
+    ({ name }) => name === key || name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) === key,
+  );
 }
 
 function readField(field: protobuf.Field, json: Json): unknown {
   if (!field.repeated) return readOne(field, json);
   if (!Array.isArray(json)) throw new Error(`${field.name} is an array`);
-  return json.map((value: Json) => readOne(field, value));
+  const isValues = field.resolvedType?.name === 'AnyValue';
+  const kept = json.filter(
+    (value: Json) => value !== null || isValues || !(field.resolvedType instanceof protobuf.Type),
+  );
+  return kept.map((value: Json) => (value === null ? defaultOf(field) : readOne(field, value)));
+}
+
+function defaultOf(field: protobuf.Field): unknown {
+  if (field.resolvedType instanceof protobuf.Type) return {};
+  return field.type === 'string' ? '' : 0;
 }
 
 function readOne(field: protobuf.Field, json: Json): unknown {
@@ -138,6 +154,7 @@ function readDouble(json: Json): number {
 }
 
 function readBytes(name: string, json: Json): Uint8Array {
+  if (name === 'bytesValue' && typeof json === 'object' && json !== null && !isNumber(json)) return byteList(json);
   if (typeof json !== 'string') throw new Error(`${name} is a string`);
   if (name !== 'bytesValue') {
     const size = name === 'traceId' ? 16 : 8;
@@ -148,6 +165,27 @@ function readBytes(name: string, json: Json): Uint8Array {
   const unpadded = json.replace(/=+$/, '');
   if (unpadded.length % 4 === 1 || (unpadded !== json && json.length % 4 !== 0)) throw new Error('no base64');
   return new Uint8Array(Buffer.from(unpadded.replaceAll('-', '+').replaceAll('_', '/'), 'base64'));
+}
+
+function byteList(json: Json): Uint8Array {
+  if (Array.isArray(json)) {
+    return Uint8Array.from(
+      json.map((value: Json) => {
+        const text = isNumber(value) ? value.number : '';
+        if (!/^-?\d{1,3}$/.test(text) || Number(text) > 255 || Number(text) < -128) throw new Error('no byte');
+        return Number(text);
+      }),
+    );
+  }
+  if (!isObject(json)) throw new Error('no bytes');
+  let bytes: number[] = [];
+  for (const [key, value] of json.pairs) {
+    if (key === 'type' && typeof value === 'string') continue;
+    if (key === 'data' && Array.isArray(value)) bytes = [...bytes, ...byteList(value)];
+    else if (key === String(bytes.length)) bytes.push(...byteList([value]));
+    else throw new Error('no bytes');
+  }
+  return Uint8Array.from(bytes);
 }
 
 function isObject(json: Json): json is { readonly pairs: Pairs } {

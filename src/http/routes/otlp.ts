@@ -125,7 +125,7 @@ function warnOfRepairs(exchange: Exchange, signal: Signal, result: IngestResult,
       senderOf(exchange),
       `${signal} ${kind} ${stream ?? ''}`,
       fields,
-      `repaired in ${signal}: ${reason}`,
+      `accepted ${signal}: ${reason}`,
     );
   }
 }

@@ -1,13 +1,16 @@
 /** One JSON object → the fields of one protobuf message: the main loop of the transcoder. */
 
 import { NESTING_MAX } from '../../model/limits.ts';
+import { isByteList, readByteList, readBytes } from './byte-lists.ts';
 import { readId } from './bytes.ts';
 import { syntaxFault, valueFault } from './fault.ts';
+import { OLD_KEYS, toCamelCase } from './other-keys.ts';
 import { readPlainAttribute, readPlainValue } from './plain-attribute.ts';
-import { readScalar, writeTag, wrongKind } from './scalar.ts';
+import { readScalar, writeTag, writeZero, wrongKind } from './scalar.ts';
 import { skipNull, skipRest, skipValue } from './skip.ts';
 import {
   ANY_VALUE,
+  BASE64,
   FIELDS,
   findField,
   HEX,
@@ -28,6 +31,7 @@ import {
   CLOSE_BRACKET,
   COMMA,
   copyText,
+  endLength,
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
@@ -37,13 +41,16 @@ import {
   skipSpace,
   writeLength,
 } from './text.ts';
-import { MOVED_BITS, type TranscodeBuffer } from './transcode-buffer.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
+const LOWER_I = 0x69;
 const LOWER_N = 0x6e;
 const A_KEY = 'a key in double quotes';
 /** So many keys of a request are kept for messages of errors, and so many bytes of each. */
 const TOP_KEYS_MAX = 32;
 const TOP_KEY_BYTES_MAX = 200;
+
+const OLD_KEY_BYTES_MAX = 32;
 
 /** The request itself is level 1. */
 const DEPTH_MAX = NESTING_MAX + 1;
@@ -73,6 +80,7 @@ export function resume(buffer: TranscodeBuffer): number {
   if (frame.kind === 'fields') return readFields(buffer, at, frame.type, frame.depth, frame.seen, true);
   if (frame.kind === 'length') return endLength(buffer, at, frame.start);
   if (frame.kind === 'skip') return skipRest(buffer, at, frame.level);
+  if (frame.kind === 'bytes') return readBytes(buffer, at, frame, true);
   return readElements(buffer, at, frame, true);
 }
 
@@ -139,19 +147,37 @@ function noteKey({ topKeys }: TranscodeBuffer, key: string): void {
 }
 
 /**
- * The field of a key that no field matches byte by byte: with escapes it may still be known. Sets `buffer.afterKey`.
+ * The field of a key that no field matches byte by byte: with escapes, or in snake_case, it may still be known. Sets
+ * `buffer.afterKey`.
  */
 function findOddField(buffer: TranscodeBuffer, at: number, type: number, depth: number): number {
   const out = buffer.out;
   buffer.afterKey = copyText(buffer, at, out);
-  const length = buffer.out - out;
+  const end = buffer.out;
   buffer.out = out;
-  if (depth === 1) noteKey(buffer, buffer.text(out, out + Math.min(length, TOP_KEY_BYTES_MAX)));
-  if (length === buffer.afterKey - 1 - at) return NONE;
-  buffer.view.setUint8(out + length, QUOTE);
-  const field = findField(buffer.view, out, type);
+  const snakeEnd = toCamelCase(buffer.bytes, out, end);
+  const keyEnd = snakeEnd > 0 ? snakeEnd : end;
+  buffer.view.setUint8(keyEnd, QUOTE);
+  let field = snakeEnd > 0 || end - out < buffer.afterKey - 1 - at ? findField(buffer.view, out, type) : NONE;
   // The unescaped key may hold a quote; then it only starts with a known key.
-  return fields[field + KEY_BYTES] === length + 1 ? field : NONE;
+  if (field !== NONE && fields[field + KEY_BYTES] !== keyEnd - out + 1) field = NONE;
+  if (field === NONE) noteUnknown(buffer, out, keyEnd, at, depth);
+  else {
+    if (snakeEnd > 0) buffer.snakeCaseKeys++;
+    if (depth === 1) noteKey(buffer, keyOf(field));
+  }
+  return field;
+}
+
+/** For messages: keys of the request itself as they are written, and those that OTLP once had. */
+function noteUnknown(buffer: TranscodeBuffer, start: number, end: number, at: number, depth: number): void {
+  if (depth === 1) {
+    const written = Math.min(buffer.afterKey - 1, at + TOP_KEY_BYTES_MAX);
+    noteKey(buffer, buffer.text(at, written));
+  }
+  if (end - start > OLD_KEY_BYTES_MAX || buffer.view.getUint8(start) !== LOWER_I) return;
+  const key = buffer.text(start, end);
+  if (OLD_KEYS.has(key)) buffer.oldKeys.add(key);
 }
 
 /** @throws TailraceError `bad_json` when the key was there already, or another member of its oneof was. */
@@ -184,7 +210,7 @@ function readField(buffer: TranscodeBuffer, at: number, field: number, depth: nu
     return readId(buffer, at, field);
   }
   writeTag(buffer, field);
-  return readScalar(buffer, at, field, kind);
+  return kind === BASE64 && isByteList(byte) ? readByteList(buffer, at, field) : readScalar(buffer, at, field, kind);
 }
 
 /** A message inside a message, whose first byte after the brace is at `at`: tag, length, fields. */
@@ -212,20 +238,6 @@ function readChild(buffer: TranscodeBuffer, at: number, field: number, depth: nu
   }
   const after = readMessage(buffer, at, type, depth + 1);
   return after < 0 ? buffer.keep({ kind: 'length', start }) : endLength(buffer, after, start);
-}
-
-/** Fills in the length before `start`; returns the position of the input at `at`, which may have moved. */
-function endLength(buffer: TranscodeBuffer, at: number, start: number): number {
-  const length = buffer.out - start;
-  if (length < 0x80) {
-    writeLength(buffer, start);
-    return at;
-  }
-  const moved = buffer.ensure(at);
-  // Moving what was written is work too, and each level of nesting moves it again.
-  buffer.pauseAt -= length >> MOVED_BITS;
-  writeLength(buffer, start);
-  return moved;
 }
 
 function readArray(buffer: TranscodeBuffer, at: number, field: number, element: number, depth: number): number {
@@ -259,8 +271,20 @@ function readElements(
   return start > 0 ? endLength(buffer, at + 1, start) : at + 1;
 }
 
+/** In a list of values null is a value, in a list of messages it is nothing, elsewhere the default. */
+function readNullElement(buffer: TranscodeBuffer, at: number, field: number, element: number): number {
+  const after = skipNull(buffer, at);
+  if (element !== MESSAGE && element !== STRING) writeZero(buffer, element);
+  else if (element === STRING || fields[field + TARGET] === ANY_VALUE) {
+    writeTag(buffer, field);
+    buffer.view.setUint8(buffer.out++, 0);
+  }
+  return after;
+}
+
 function readElement(buffer: TranscodeBuffer, at: number, field: number, element: number, depth: number): number {
   const byte = buffer.view.getUint8(at);
+  if (byte === LOWER_N) return readNullElement(buffer, at, field, element);
   if (element === MESSAGE) {
     if (byte !== OPEN_BRACE) throw wrongKind(buffer, at, field);
     return readChild(buffer, at + 1, field, depth);

@@ -3,7 +3,7 @@
 import { characterBytes, isHalfAt, isUtf8At } from '../../encoding/utf8.ts';
 import { syntaxFault } from './fault.ts';
 import { NotUtf8 } from './repair-utf8.ts';
-import type { TranscodeBuffer } from './transcode-buffer.ts';
+import { MOVED_BITS, type TranscodeBuffer } from './transcode-buffer.ts';
 
 export const QUOTE = 0x22;
 export const COMMA = 0x2c;
@@ -128,6 +128,20 @@ function expectHalves(view: DataView, start: number, end: number): void {
     if (length === 0) throw new NotUtf8();
     at += length;
   }
+}
+
+/** Fills in the length before `start`; returns the position of the input at `at`, which may have moved. */
+export function endLength(buffer: TranscodeBuffer, at: number, start: number): number {
+  const length = buffer.out - start;
+  if (length < 0x80) {
+    writeLength(buffer, start);
+    return at;
+  }
+  const moved = buffer.ensure(at);
+  // Moving what was written is work too, and each level of nesting moves it again.
+  buffer.pauseAt -= length >> MOVED_BITS;
+  writeLength(buffer, start);
+  return moved;
 }
 
 /** A length of two bytes or more. */

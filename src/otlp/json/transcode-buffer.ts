@@ -41,7 +41,17 @@ export type PausedLevel =
       readonly start: number;
     }
   | { readonly kind: 'length'; readonly start: number }
+  | ByteListLevel
   | { readonly kind: 'skip'; readonly level: number };
+
+/** A list of bytes in place of base64: the numbers of a list, or the members of an object, which may hold the list. */
+export interface ByteListLevel {
+  readonly kind: 'bytes';
+  readonly field: number;
+  readonly start: number;
+  readonly isList: boolean;
+  readonly isObject: boolean;
+}
 
 /** State of one transcoding; reused by the next. */
 export class TranscodeBuffer {
@@ -55,6 +65,11 @@ export class TranscodeBuffer {
   end = 0;
   /** How many enum values came as names. */
   enumNames = 0;
+  /** How many keys were in snake_case, and how many bytes came as lists of numbers. */
+  snakeCaseKeys = 0;
+  byteLists = 0;
+  /** Keys that OTLP has no more. */
+  readonly oldKeys = new Set<string>();
   /** Where the key ends that was last read as text, with its quote. */
   afterKey = 0;
   /** The first keys of the request itself, for error messages. */
@@ -80,6 +95,9 @@ export class TranscodeBuffer {
     this.base = this.end - length;
     this.out = START;
     this.enumNames = 0;
+    this.snakeCaseKeys = 0;
+    this.byteLists = 0;
+    this.oldKeys.clear();
     this.topKeys.length = 0;
     this.pauseAt = Number.POSITIVE_INFINITY;
     this.frames.length = 0;

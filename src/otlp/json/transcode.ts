@@ -19,6 +19,14 @@ import { MOVED_BITS, START, TranscodeBuffer } from './transcode-buffer.ts';
 export interface JsonTally {
   /** Enum values that came as names; OTLP/JSON has integers. */
   enumNames: number;
+  /** Keys in snake_case; OTLP/JSON has lowerCamelCase. */
+  snakeCaseKeys?: number;
+  /** Bytes as lists of numbers; OTLP/JSON has base64. */
+  byteLists?: number;
+  /** Keys that were left out and that OTLP once had. */
+  oldKeys?: readonly string[];
+  /** Whether the object had no key at all. */
+  isEmpty?: boolean;
 }
 
 /** Looking for the ends of tokens is so much faster than reading them. */
@@ -146,7 +154,13 @@ function finish(buffer: TranscodeBuffer, at: number, signal: Signal, tally: Json
   const after = skipSpace(buffer, at);
   if (after < buffer.end) throw syntaxFault(buffer, after, 'the end of the body (one object is a request)');
   if (buffer.out === START) explainEmpty(buffer, signal);
-  if (tally !== undefined) tally.enumNames += buffer.enumNames;
+  if (tally !== undefined) {
+    tally.enumNames += buffer.enumNames;
+    tally.snakeCaseKeys = buffer.snakeCaseKeys;
+    tally.byteLists = buffer.byteLists;
+    tally.oldKeys = [...buffer.oldKeys];
+    tally.isEmpty = buffer.topKeys.length === 0;
+  }
   return buffer.output;
 }
 
