@@ -186,6 +186,9 @@ export const SHUTDOWN_TIMEOUT_MS = 10_000;
  */
 export const NESTING_MAX = 100;
 
+/** A larger item is not rewritten where its ids are malformed: it is rewritten in one go. */
+export const REPAIRED_ITEM_BYTES_MAX = 16 * MiB;
+
 /** Open streams kept in memory; beyond it, the least recently used idle ones are dropped. */
 export const OPEN_STREAMS_MAX = 10_000;
 /** Streams that are counted before the server listens; it does not wait for more. */

@@ -207,16 +207,17 @@ function noteTally(
   tolerated.count('byte_lists', tally.byteLists ?? 0);
 }
 
-/** Says in which streams strings were repaired. */
+/** Says in which streams strings and ids were repaired. */
 function noteRepairs(
-  { repairedStrings }: ScannedRequest,
+  { repairedStrings, oddIds }: ScannedRequest,
   streams: ReadonlyMap<string, readonly number[]>,
   tolerated: Tolerated,
 ): void {
-  if (repairedStrings.size === 0) return;
+  if (repairedStrings.size + oddIds.size === 0) return;
   const streamOf = new Map<number, string>();
   for (const [name, rows] of streams) for (const row of rows) streamOf.set(row, name);
   for (const [row, count] of repairedStrings) tolerated.repaired('strings', count, streamOf.get(row));
+  for (const [row, count] of oddIds) tolerated.repaired('ids', count, streamOf.get(row));
 }
 
 /** What decides where resources go, and what is done to them first. */

@@ -3,12 +3,13 @@
  * is repaired.
  */
 
-import { goOnWithWork } from '../encoding/turns.ts';
+import { goOnWithWork, inTurns } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
 import { YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
 import { expectNoOther, expectOwnItems } from './other-signal.ts';
+import { repairIds } from './repair-ids.ts';
 import type { OtlpEncoding } from './response.ts';
 import type { RequestScan, ScanLimits } from './scan/scan.ts';
 
@@ -30,7 +31,35 @@ export function readRequest(
   limits: ScanLimits,
   tally: JsonTally,
 ): Promise<void> | undefined {
-  if (request.encoding === 'protobuf') return scanProtobuf(scan, request, limits);
+  const reading =
+    request.encoding === 'json' ? readJson(scan, request, limits, tally) : readProtobuf(scan, request, limits);
+  if (reading !== undefined) return reading.then(() => withGoodIds(scan, request, limits));
+  return withGoodIds(scan, request, limits);
+}
+
+/** Rewrites a request in which ids are malformed, and scans it again. What was found before is kept for the warnings. */
+function withGoodIds(scan: RequestScan, { signal, encoding }: Readable, limits: ScanLimits): Promise<void> | undefined {
+  if (scan.found.oddIds.size === 0) return undefined;
+  return rewrite(scan, signal, encoding === 'json', limits);
+}
+
+async function rewrite(scan: RequestScan, signal: Signal, isJson: boolean, limits: ScanLimits): Promise<void> {
+  const { found } = scan;
+  const strings = [...found.repairedStrings];
+  const ids = [...found.oddIds];
+  const body = await inTurns(repairIds(signal, found.body, isJson));
+  scan.begin(signal, body, limits);
+  if (!scan.step()) await scanRest(scan);
+  for (const [row, count] of strings) found.repairedStrings.set(row, count);
+  for (const [row, count] of ids) found.oddIds.set(row, count);
+}
+
+function readJson(
+  scan: RequestScan,
+  request: Readable,
+  limits: ScanLimits,
+  tally: JsonTally,
+): Promise<void> | undefined {
   const body = transcode(request, tally);
   return body instanceof Promise
     ? body.then((bytes) => scanJson(scan, request.signal, bytes, limits))
@@ -44,7 +73,7 @@ function scanJson(scan: RequestScan, signal: Signal, body: Uint8Array, limits: S
 }
 
 /** What is refused, or would have to be repaired, may be meant for another path: nothing is changed before that is known. */
-function scanProtobuf(scan: RequestScan, { signal, body }: Readable, limits: ScanLimits): Promise<void> | undefined {
+function readProtobuf(scan: RequestScan, { signal, body }: Readable, limits: ScanLimits): Promise<void> | undefined {
   const explain = (error: unknown): never => {
     if (error instanceof TailraceError && error.code === 'bad_proto') expectNoOther(signal, body);
     throw error;

@@ -6,7 +6,7 @@
 import { streamsText } from './rejections.ts';
 
 /** A closed list: labels of a counter. */
-export type ToleratedKind = 'strings' | 'snake_case' | 'byte_lists' | 'old_names' | 'empty';
+export type ToleratedKind = 'strings' | 'ids' | 'snake_case' | 'byte_lists' | 'old_names' | 'empty';
 
 /** One thing that was tolerated, and how often in one stream. */
 export interface ToleratedReason {
@@ -27,6 +27,11 @@ const REPAIRS = {
     one: 'string',
     many: 'strings',
     why: 'not UTF-8, or with half of a surrogate pair, for which there is U+FFFD or ? now: cut text between characters, and send UTF-8',
+  },
+  ids: {
+    one: 'id',
+    many: 'ids',
+    why: 'trace and span ids have 16 and 8 bytes, as hex in JSON and as bytes in protobuf; what was sent is in the attribute otel.id_malformed',
   },
 } as const satisfies Partial<Record<ToleratedKind, { one: string; many: string; why: string }>>;
 

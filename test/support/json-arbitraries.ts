@@ -154,6 +154,15 @@ function bytes(name: string): fc.Arbitrary<string> {
     return fc.oneof(base64, lists);
   }
   const size = name === 'traceId' ? 16 : 8;
+  const odd = fc.oneof(
+    fc.string({ maxLength: 40 }).map((chars) => JSON.stringify(chars)),
+    fc.uint8Array({ maxLength: 20 }).map((data) => `"${Buffer.from(data).toString('hex')}"`),
+    fc.uint8Array({ minLength: size, maxLength: size }).map((data) => `"${Buffer.from(data).toString('base64')}"`),
+  );
+  return fc.oneof({ weight: 5, arbitrary: goodId(size) }, { weight: 1, arbitrary: odd });
+}
+
+function goodId(size: number): fc.Arbitrary<string> {
   return fc
     .tuple(
       fc.constantFrom(0, size, size, size),

@@ -3,9 +3,12 @@
  * with the deviations of OTLP, as a protobufjs message. Throws where a body must be refused.
  */
 
+import { createHash } from 'node:crypto';
 import protobuf from 'protobufjs/light.js';
+import { atOnce } from '../../src/encoding/turns.ts';
 import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import type { Signal } from '../../src/model/record.ts';
+import { repairIds } from '../../src/otlp/repair-ids.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 
@@ -40,18 +43,41 @@ export function expected(signal: Signal, body: Uint8Array): unknown {
 
 /**
  * What protobuf bytes hold, with all defaults, once the scanner has been over them, which claims more than protobufjs
- * and repairs strings.
+ * and repairs strings, and once malformed ids are repaired.
  */
 export function decoded(signal: Signal, bytes: Uint8Array): unknown {
   scanRequest(signal, bytes, OTLP_LIMITS);
-  return plain(REQUEST_TYPES[signal], REQUEST_TYPES[signal].decode(bytes));
+  return plain(REQUEST_TYPES[signal], REQUEST_TYPES[signal].decode(atOnce(repairIds(signal, bytes, true))));
 }
 
 function plain(type: protobuf.Type, message: protobuf.Message): unknown {
   return type.toObject(message, { defaults: true, oneofs: true, longs: String, bytes: String });
 }
 
+/** The malformed ids of the innermost message that notes them, as they were sent. */
+let sent: string[] = [];
+const NOTES: Readonly<Record<string, string>> = {
+  LogRecord: 'attributes',
+  Span: 'attributes',
+  Exemplar: 'filteredAttributes',
+};
+
 function readMessage(type: protobuf.Type, json: Json): Record<string, unknown> {
+  const notes = NOTES[type.name];
+  if (notes === undefined) return readFields(type, json);
+  const outer = sent;
+  sent = [];
+  try {
+    const message = readFields(type, json);
+    const note = { key: 'otel.id_malformed', value: { stringValue: sent.join(', ') } };
+    if (sent.length > 0) message[notes] = [...((message[notes] as unknown[] | undefined) ?? []), note];
+    return message;
+  } finally {
+    sent = outer;
+  }
+}
+
+function readFields(type: protobuf.Type, json: Json): Record<string, unknown> {
   if (!isObject(json)) throw new Error(`${type.name} is an object`);
   const message: Record<string, unknown> = {};
   const seen = new Set<string>();
@@ -158,8 +184,14 @@ function readBytes(name: string, json: Json): Uint8Array {
   if (typeof json !== 'string') throw new Error(`${name} is a string`);
   if (name !== 'bytesValue') {
     const size = name === 'traceId' ? 16 : 8;
-    if (json !== '' && !(/^[0-9a-fA-F]*$/.test(json) && json.length === 2 * size)) throw new Error(`${name} is hex`);
-    return Uint8Array.from(json.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+    if (json === '') return new Uint8Array(0);
+    const isHex = /^[0-9a-fA-F]+$/.test(json);
+    if (!isHex || json.length !== 2 * size) sent.push(isShown(json) ? json : Buffer.from(json).toString('hex'));
+    if (isHex && json.length <= 2 * size) return Buffer.from(json.padStart(2 * size, '0'), 'hex');
+    if (new RegExp(size === 16 ? '^[\\w+/-]{22}==$' : '^[\\w+/-]{11}=$').test(json)) return Buffer.from(json, 'base64');
+    const short = Buffer.from(json);
+    if (!isShown(json) && short.length < size) return Buffer.concat([Buffer.alloc(size - short.length), short]);
+    return createHash('sha256').update(json).digest().subarray(0, size);
   }
   if (!/^[-_+/A-Za-z0-9]*={0,2}$/.test(json)) throw new Error('no base64');
   const unpadded = json.replace(/=+$/, '');
@@ -186,6 +218,10 @@ function byteList(json: Json): Uint8Array {
     else throw new Error('no bytes');
   }
   return Uint8Array.from(bytes);
+}
+
+function isShown(text: string): boolean {
+  return !/\p{Cc}/u.test(text);
 }
 
 function isObject(json: Json): json is { readonly pairs: Pairs } {

@@ -65,6 +65,8 @@ export class ScannedRequest {
   /** By row of a resource: how many strings in it were no UTF-8 and were repaired. Mostly empty. */
   readonly repairedStrings = new Map<number, number>();
 
+  /** By row of a resource: how many ids in it do not have their length. Mostly empty. */
+  readonly oddIds = new Map<number, number>();
   /** What is nested too deep: rows of items, of scopes and of resources that hold items. Mostly empty. */
   readonly tooDeepItems = new Set<number>();
   readonly tooDeepScopes = new Set<number>();
@@ -121,6 +123,12 @@ export class ScannedRequest {
     repairUtf8At(this.view, start, end);
     const row = this.resourceCount;
     this.repairedStrings.set(row, (this.repairedStrings.get(row) ?? 0) + 1);
+  }
+
+  /** An id of the current resource does not have its length. */
+  noteOddId(): void {
+    const row = this.resourceCount;
+    this.oddIds.set(row, (this.oddIds.get(row) ?? 0) + 1);
   }
 
   #openResource(field: number, start: number, end: number): void {
@@ -231,6 +239,7 @@ export class ScannedRequest {
     this.resourceCount = 0;
     this.changedHeads = undefined;
     this.repairedStrings.clear();
+    this.oddIds.clear();
     this.tooDeepItems.clear();
     this.tooDeepScopes.clear();
     this.tooDeepResources.clear();

@@ -7,6 +7,7 @@ import protobuf from 'protobufjs/light.js';
 import { assert } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
 import { MESSAGE_TYPES, messageType, REQUESTS, scalarWireType } from '../message-types.ts';
+import { ID_BYTES } from '../odd-id.ts';
 
 /**
  * What to do with a field: the low bits of an entry. The bits above hold the target of the action. The order matters:
@@ -23,21 +24,23 @@ export const ACTION = {
   /** A time of the item or data point, as fixed64; the target is its slot. */
   TIME: 5,
   BYTES: 6,
-  STRING: 7,
-  PACKED_VARINT: 8,
-  PACKED_FIXED64: 9,
-  PACKED_FIXED32: 10,
+  /** The id of a trace or span; the target is its length. */
+  ID: 7,
+  STRING: 8,
+  PACKED_VARINT: 9,
+  PACKED_FIXED64: 10,
+  PACKED_FIXED32: 11,
   /** KeyValue and AnyValue, whose usual form has a fast path. */
-  ATTRIBUTE: 11,
-  VALUE: 12,
-  MESSAGE: 13,
+  ATTRIBUTE: 12,
+  VALUE: 13,
+  MESSAGE: 14,
   /** A data point of a metric: it has a time. */
-  POINT: 14,
-  ITEM: 15,
-  SCOPE: 16,
-  RESOURCE: 17,
+  POINT: 15,
+  ITEM: 16,
+  SCOPE: 17,
+  RESOURCE: 18,
   /** In no table: a level of nesting that a group opened. */
-  GROUP: 18,
+  GROUP: 19,
 } as const;
 
 export const ACTION_BITS = 5;
@@ -56,8 +59,20 @@ export const RESOURCE_TAG = 0x0a;
 export const SCOPE_TAG = 0x12;
 export const ITEM_TAG = 0x12;
 
-const { UNKNOWN, WRONG, VARINT, FIXED64, FIXED32, TIME, BYTES, STRING, PACKED_VARINT, PACKED_FIXED64, PACKED_FIXED32 } =
-  ACTION;
+const {
+  UNKNOWN,
+  WRONG,
+  VARINT,
+  FIXED64,
+  FIXED32,
+  TIME,
+  BYTES,
+  ID,
+  STRING,
+  PACKED_VARINT,
+  PACKED_FIXED64,
+  PACKED_FIXED32,
+} = ACTION;
 const { ATTRIBUTE, VALUE, MESSAGE, POINT, ITEM, SCOPE, RESOURCE } = ACTION;
 
 /** The fields that hold the time of a record: an item is one record. */
@@ -131,7 +146,10 @@ function fieldActions(field: protobuf.Field): readonly (readonly [wireType: numb
     return [[2, (type << ACTION_BITS) | messageAction(field.resolvedType)]];
   }
   if (field.type === 'string') return [[2, STRING]];
-  if (field.type === 'bytes') return [[2, BYTES]];
+  if (field.type === 'bytes') {
+    const size = ID_BYTES[field.name];
+    return [[2, size === undefined ? BYTES : (size << ACTION_BITS) | ID]];
+  }
   const slot = TIMES[field.fullName];
   if (slot !== undefined) return [[1, (slot << ACTION_BITS) | TIME]];
   const wireType = scalarWireType(field);

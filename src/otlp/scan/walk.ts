@@ -15,7 +15,8 @@ import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep, 
 // V8 loads an imported constant at each use, but folds one of the module itself into the code: this is 1.5 times as
 // fast.
 const { ACTION_BITS, ACTION_MASK, ACTIONS, TAGS } = tables;
-const { UNKNOWN, WRONG, VARINT, FIXED64, FIXED32, TIME, BYTES, STRING, PACKED_VARINT, PACKED_FIXED64 } = tables.ACTION;
+const { UNKNOWN, WRONG, VARINT, FIXED64, FIXED32, TIME, BYTES, ID, STRING, PACKED_VARINT, PACKED_FIXED64 } =
+  tables.ACTION;
 const { ATTRIBUTE, VALUE, POINT, ITEM, SCOPE, GROUP } = tables.ACTION;
 const GROUP_ENTRY = (tables.NO_TYPE << ACTION_BITS) | GROUP;
 /** The request itself is level 1. */
@@ -99,6 +100,8 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
           limit = Math.min(end, pauseAt);
           continue;
         }
+      } else if (action === ID) {
+        if (length !== entry >> ACTION_BITS && length !== 0) columns.noteOddId();
       } else if (action !== BYTES) checkPacked(view, at, stop, action);
       at = stop;
     } else if (action === TIME) {
