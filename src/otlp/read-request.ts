@@ -7,6 +7,7 @@ import { goOnWithWork, inTurns } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
 import { YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
+import { otherFormat } from './body-hints.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
 import { expectNoOther, expectOwnItems } from './other-signal.ts';
 import { repairIds } from './repair-ids.ts';
@@ -75,8 +76,9 @@ function scanJson(scan: RequestScan, signal: Signal, body: Uint8Array, limits: S
 /** What is refused, or would have to be repaired, may be meant for another path: nothing is changed before that is known. */
 function readProtobuf(scan: RequestScan, { signal, body }: Readable, limits: ScanLimits): Promise<void> | undefined {
   const explain = (error: unknown): never => {
-    if (error instanceof TailraceError && error.code === 'bad_proto') expectNoOther(signal, body);
-    throw error;
+    if (!(error instanceof TailraceError) || error.code !== 'bad_proto') throw error;
+    expectNoOther(signal, body);
+    throw otherFormat(body) ?? error;
   };
   try {
     scan.begin(signal, body, limits, () => expectNoOther(signal, body));

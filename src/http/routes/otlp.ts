@@ -1,5 +1,6 @@
 /** The OTLP receiver over HTTP: from a POST to durable records and a response. */
 
+import type { IncomingHttpHeaders } from 'node:http';
 import { authorizeSender, type SenderDeps } from '../../access/authorize-sender.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { OtlpLimits } from '../../model/limits.ts';
@@ -26,7 +27,9 @@ export interface OtlpDeps extends SenderDeps, ReplyDeps, AuditDeps {
   readonly warnings: Pick<Warnings, 'warn'>;
 }
 
-const PREFIXES = ['', '/otlp'];
+const PREFIXES = ['', '/otlp', '/api/v1/otlp'];
+/** Langfuse's path, for logs and traces, where the token may come as the password of the scheme Basic. */
+const LANGFUSE = '/api/public/otel';
 
 /** A group for each signal, which counts what it refuses, and one for the signal that is not supported yet. */
 export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
@@ -35,13 +38,14 @@ export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
 
 function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
   const handle = (exchange: Exchange): Promise<void> => receive(exchange, signal, deps);
+  const prefixes = signal === 'metrics' ? PREFIXES : [...PREFIXES, LANGFUSE];
   return {
     protocol: 'otlp',
     refuse: (exchange, error) => {
       deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
       refuseOtlp(exchange, error, deps.replyContext);
     },
-    routes: PREFIXES.map((prefix) => ({
+    routes: prefixes.map((prefix) => ({
       method: 'POST',
       path: `${prefix}/v1/${signal}`,
       action: 'append',
@@ -63,7 +67,8 @@ function profileRoutes({ replyContext }: OtlpDeps): RouteGroup {
 
 async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Promise<void> {
   const { request, query, auditContext: context } = exchange;
-  const sender = { headers: request.headers, query, connection: connectionOf(exchange), context };
+  const headers = exchange.path.startsWith(LANGFUSE) ? withBearer(request.headers) : request.headers;
+  const sender = { headers, query, connection: connectionOf(exchange), context };
   const pending = authorizeSender(sender, deps);
   const { principal, basin, log, terms } = pending instanceof Promise ? await pending : pending;
   exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
@@ -84,6 +89,14 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
     heads.release();
   }
   replyWith(exchange, signal, encoding, result, body, deps);
+}
+
+/** The password of the scheme Basic as a Bearer token (RFC 7617). Anything else stays as it is. */
+function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const [, encoded] = /^basic +([A-Za-z0-9+/_=-]+) *$/i.exec(headers.authorization ?? '') ?? [];
+  if (encoded === undefined) return headers;
+  const pair = Buffer.from(encoded, 'base64').toString('utf8');
+  return { ...headers, authorization: `Bearer ${pair.slice(pair.indexOf(':') + 1)}` };
 }
 
 function replyWith(
@@ -145,6 +158,12 @@ function wrongContentType(contentType: string | undefined): TailraceError {
     return new TailraceError(
       'bad_request',
       `the Content-Type is that of a web form, which curl sends by itself: ${wanted} (${curl})`,
+    );
+  }
+  if (/^\s*application\/grpc/i.test(contentType)) {
+    return new TailraceError(
+      'bad_request',
+      'gRPC is not on this port but on 4317: send it there, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for this one',
     );
   }
   const given = JSON.stringify(contentType.slice(0, 100));
