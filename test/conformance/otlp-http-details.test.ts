@@ -90,6 +90,16 @@ describe('a 401 says what is wrong with the header:', () => {
   });
 });
 
+test('a second cause of the same sender within a minute is on the terminal too', async () => {
+  const faults = [[0x0f, 0x00], [0x0a, 0x01], [0x08]];
+  for (const fault of faults)
+    expect(await send(server, 'metrics', Uint8Array.from(fault))).toMatchObject({ status: 400 });
+  for (const words of ['wire type 7', 'longer than the message', 'resourceMetrics of']) {
+    const line = new RegExp(`refused POST /v1/metrics: .*${words}`);
+    while (!line.test(server.stderr())) await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
 describe('paths', () => {
   const path = (prefix: string, signal: string): SendOptions => ({ path: `${prefix}/v1/${signal}` });
 
