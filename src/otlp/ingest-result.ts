@@ -33,15 +33,15 @@ export function ingestResult(
     accepted: total - rejections.count,
     rejected: rejections.count,
     records,
-    message: messageOf([...rejections.sentences(signal), ...tolerated.sentences()]),
+    message: messageOf(rejections.sentences(signal), tolerated.sentences()),
     reasons: rejections.reasons(),
     repairs: tolerated.reasons(),
     tolerated: tolerated.counts,
   };
 }
 
-function messageOf(sentences: readonly string[]): string | undefined {
-  if (sentences.length === 0) return undefined;
-  const text = sentences.join('; ');
+function messageOf(rejected: readonly string[], tolerated: readonly string[]): string | undefined {
+  if (rejected.length + tolerated.length === 0) return undefined;
+  const text = [...rejected, ...tolerated].join('; ');
   return text.length <= ANSWER_MESSAGE_CHARS_MAX ? text : `${text.slice(0, ANSWER_MESSAGE_CHARS_MAX - 1)}…`;
 }

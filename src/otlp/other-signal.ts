@@ -66,7 +66,7 @@ export function expectNoOther(signal: Signal, body: Uint8Array): void {
 /** Whether the beginning of a body is flawless as that signal, and its first item has what such items have. */
 function readsAs(signal: Signal, body: Uint8Array): boolean {
   const scanned = new ScannedRequest();
-  scanned.begin(signal, body, ITEMS_MAX, (at) => {
+  scanned.begin(signal, body, ITEMS_MAX, (_signal, _body, at) => {
     throw fault(at, 'a string is not UTF-8');
   });
   const state = new WalkState();

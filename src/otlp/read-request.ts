@@ -51,8 +51,7 @@ async function rewrite(scan: RequestScan, signal: Signal, isJson: boolean, limit
   const body = await inTurns(repairIds(signal, found.body, isJson));
   scan.begin(signal, body, limits);
   if (!scan.step()) await scanRest(scan);
-  for (const [row, count] of strings) found.repairedStrings.set(row, count);
-  for (const [row, count] of ids) found.oddIds.set(row, count);
+  found.restore(strings, ids);
 }
 
 function readJson(
@@ -75,22 +74,30 @@ function scanJson(scan: RequestScan, signal: Signal, body: Uint8Array, limits: S
 
 /** What is refused, or would have to be repaired, may be meant for another path: nothing is changed before that is known. */
 function readProtobuf(scan: RequestScan, { signal, body }: Readable, limits: ScanLimits): Promise<void> | undefined {
-  const explain = (error: unknown): never => {
-    if (!(error instanceof TailraceError) || error.code !== 'bad_proto') throw error;
-    expectNoOther(signal, body);
-    throw otherFormat(body) ?? error;
-  };
   try {
-    scan.begin(signal, body, limits, () => expectNoOther(signal, body));
-    if (!scan.step())
-      return scanRest(scan)
-        .catch(explain)
-        .then(() => expectOwnItems(scan.found));
+    scan.begin(signal, body, limits, expectNoOther);
+    if (!scan.step()) return protobufRest(scan, signal, body);
   } catch (error) {
-    explain(error);
+    throw explained(error, signal, body);
   }
   expectOwnItems(scan.found);
   return undefined;
+}
+
+async function protobufRest(scan: RequestScan, signal: Signal, body: Uint8Array): Promise<void> {
+  try {
+    await scanRest(scan);
+  } catch (error) {
+    throw explained(error, signal, body);
+  }
+  expectOwnItems(scan.found);
+}
+
+/** What to tell the sender of a body that cannot be read: what it is instead, where that can be seen. */
+function explained(error: unknown, signal: Signal, body: Uint8Array): unknown {
+  if (!(error instanceof TailraceError) || error.code !== 'bad_proto') return error;
+  expectNoOther(signal, body);
+  return otherFormat(body) ?? error;
 }
 
 async function scanRest(scan: RequestScan): Promise<void> {

@@ -37,20 +37,31 @@ const REPAIRS = {
 
 type RepairKind = keyof typeof REPAIRS;
 
+const NO_REASONS: readonly ToleratedReason[] = [];
+const NO_COUNTS: ReadonlyMap<ToleratedKind, number> = new Map();
+
 /** What was tolerated in one request. */
 export class Tolerated {
-  readonly counts = new Map<ToleratedKind, number>();
-  readonly #repairs = new Map<string, { readonly kind: RepairKind; readonly stream?: string; count: number }>();
-  readonly #notes: ToleratedReason[] = [];
+  // Nearly every request leaves these as they are: nothing is allocated for it.
+  #counts: Map<ToleratedKind, number> | undefined;
+  #repairs: Map<string, { readonly kind: RepairKind; readonly stream?: string; count: number }> | undefined;
+  #notes: readonly ToleratedReason[] = NO_REASONS;
+
+  get counts(): ReadonlyMap<ToleratedKind, number> {
+    return this.#counts ?? NO_COUNTS;
+  }
 
   /** Only counts: readers of the data lose nothing by it. */
   count(kind: ToleratedKind, count: number): void {
-    if (count > 0) this.counts.set(kind, (this.counts.get(kind) ?? 0) + count);
+    if (count === 0) return;
+    this.#counts ??= new Map();
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + count);
   }
 
   /** Something was repaired in items of a stream; of none when they were rejected. */
   repaired(kind: RepairKind, count: number, stream?: string): void {
     this.count(kind, count);
+    this.#repairs ??= new Map();
     const isKnown =
       stream !== undefined && (this.#repairs.size < REASONS_MAX || this.#repairs.has(`${kind} ${stream}`));
     const key = isKnown ? `${kind} ${stream}` : kind;
@@ -62,10 +73,11 @@ export class Tolerated {
   /** Something about the request as a whole, as a sentence for its sender. */
   note(kind: ToleratedKind, reason: string): void {
     this.count(kind, 1);
-    this.#notes.push({ kind, reason, count: 1 });
+    this.#notes = [...this.#notes, { kind, reason, count: 1 }];
   }
 
   reasons(): readonly ToleratedReason[] {
+    if (this.#repairs === undefined) return this.#notes;
     const repairs = [...this.#repairs.values()].map((repair) => {
       const { many, why } = REPAIRS[repair.kind];
       return { ...repair, reason: `repaired ${many}: ${why}` };
@@ -75,6 +87,8 @@ export class Tolerated {
 
   /** For the sender: one for each kind of repair, and the notes. */
   sentences(): readonly string[] {
+    const notes = this.#notes.map(({ reason }) => reason);
+    if (this.#repairs === undefined) return notes;
     const streams = new Map<RepairKind, Set<string>>();
     for (const { kind, stream } of this.#repairs.values()) {
       const names = streams.get(kind) ?? new Set<string>();
@@ -85,6 +99,6 @@ export class Tolerated {
       const { one, many, why } = REPAIRS[kind];
       return `repaired ${count} ${count === 1 ? one : many}${streamsText(names)}: ${why}`;
     });
-    return [...repairs, ...this.#notes.map(({ reason }) => reason)];
+    return [...repairs, ...notes];
   }
 }

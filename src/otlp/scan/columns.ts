@@ -16,6 +16,9 @@ const PIECES_PER_ITEM_MAX = 8;
 const EMPTY = new Uint8Array(0);
 const NO_VIEW = new DataView(EMPTY.buffer);
 
+/** Called before the first string at `at` is repaired; what it throws ends the scan. */
+export type BeforeRepair = (signal: Signal, body: Uint8Array, at: number) => void;
+
 /** Heads of resources that the server changed: that of row r is [starts[r], ends[r]) of the bytes, in one piece. */
 export interface ChangedHeads {
   readonly bytes: Uint8Array;
@@ -34,7 +37,9 @@ export class ScannedRequest {
   body: Uint8Array = EMPTY;
   view: DataView = NO_VIEW;
   itemsMax = 0;
-  #beforeRepair: ((at: number) => void) | undefined;
+  /** Whether there is anything in the maps and sets below. */
+  #isOdd = false;
+  #beforeRepair: BeforeRepair | undefined;
 
   resourceCount = 0;
   /** The first byte of the resource's field in the request: its tag. */
@@ -84,7 +89,7 @@ export class ScannedRequest {
   #scopeHeadFrom = 0;
 
   /** Starts a new request; forgets the last one. What `beforeRepair` throws at the first bad string ends the scan. */
-  begin(signal: Signal, body: Uint8Array, itemsMax: number, beforeRepair?: (at: number) => void): void {
+  begin(signal: Signal, body: Uint8Array, itemsMax: number, beforeRepair?: BeforeRepair): void {
     this.#beforeRepair = beforeRepair;
     this.signal = signal;
     this.body = body;
@@ -118,8 +123,9 @@ export class ScannedRequest {
 
   /** Repairs a string of the current resource in the body: one that is not UTF-8. */
   repairString(start: number, end: number): void {
-    this.#beforeRepair?.(start);
+    this.#beforeRepair?.(this.signal, this.body, start);
     this.#beforeRepair = undefined;
+    this.#isOdd = true;
     repairUtf8At(this.view, start, end);
     const row = this.resourceCount;
     this.repairedStrings.set(row, (this.repairedStrings.get(row) ?? 0) + 1);
@@ -127,8 +133,24 @@ export class ScannedRequest {
 
   /** An id of the current resource does not have its length. */
   noteOddId(): void {
+    this.#isOdd = true;
     const row = this.resourceCount;
     this.oddIds.set(row, (this.oddIds.get(row) ?? 0) + 1);
+  }
+
+  /** A message is nested too deep in the current item, in the head of the current scope, or in that of the resource. */
+  noteTooDeep(where: number): void {
+    this.#isOdd = true;
+    if (where === ITEM) this.tooDeepItems.add(this.itemCount);
+    else if (where === SCOPE) this.tooDeepScopes.add(this.scopeCount);
+    else this.tooDeepResources.add(this.resourceCount);
+  }
+
+  /** Puts back what was found in the same request before its ids were repaired. */
+  restore(repairedStrings: Iterable<[number, number]>, oddIds: Iterable<[number, number]>): void {
+    this.#isOdd = true;
+    for (const [row, count] of repairedStrings) this.repairedStrings.set(row, count);
+    for (const [row, count] of oddIds) this.oddIds.set(row, count);
   }
 
   #openResource(field: number, start: number, end: number): void {
@@ -238,15 +260,20 @@ export class ScannedRequest {
   #clear(): void {
     this.resourceCount = 0;
     this.changedHeads = undefined;
+    if (this.#isOdd) this.#clearOddities();
+    this.scopeCount = 0;
+    this.itemCount = 0;
+    this.#resourcePieceEnd = 0;
+    this.#scopePieceEnd = 0;
+  }
+
+  #clearOddities(): void {
+    this.#isOdd = false;
     this.repairedStrings.clear();
     this.oddIds.clear();
     this.tooDeepItems.clear();
     this.tooDeepScopes.clear();
     this.tooDeepResources.clear();
-    this.scopeCount = 0;
-    this.itemCount = 0;
-    this.#resourcePieceEnd = 0;
-    this.#scopePieceEnd = 0;
   }
 
   #growResources(): void {

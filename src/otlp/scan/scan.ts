@@ -5,7 +5,7 @@
 
 import { type OtlpLimits, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
-import { ScannedRequest } from './columns.ts';
+import { type BeforeRepair, ScannedRequest } from './columns.ts';
 import { REQUEST_TYPES } from './tables.ts';
 import { WalkState, walk } from './walk.ts';
 
@@ -39,7 +39,7 @@ export class RequestScan {
   readonly found = new ScannedRequest();
   readonly #walk = new WalkState();
 
-  begin(signal: Signal, body: Uint8Array, limits: ScanLimits, beforeRepair?: () => void): void {
+  begin(signal: Signal, body: Uint8Array, limits: ScanLimits, beforeRepair?: BeforeRepair): void {
     this.found.begin(signal, body, limits.requestRecordsMax, beforeRepair);
     this.#walk.begin(REQUEST_TYPES[signal], body.length);
   }

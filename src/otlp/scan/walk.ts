@@ -170,9 +170,8 @@ function walkGroup(
  * that scope or resource.
  */
 function noteTooDeep({ entries }: WalkState, columns: ScannedRequest): void {
-  if (((entries[ITEM_LEVEL] as number) & ACTION_MASK) === ITEM) columns.tooDeepItems.add(columns.itemCount);
-  else if (((entries[SCOPE_LEVEL] as number) & ACTION_MASK) === SCOPE) columns.tooDeepScopes.add(columns.scopeCount);
-  else columns.tooDeepResources.add(columns.resourceCount);
+  if (((entries[ITEM_LEVEL] as number) & ACTION_MASK) === ITEM) columns.noteTooDeep(ITEM);
+  else columns.noteTooDeep((entries[SCOPE_LEVEL] as number) & ACTION_MASK);
 }
 
 /**
