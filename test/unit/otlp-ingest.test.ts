@@ -190,7 +190,7 @@ describe('rejected while the rest commits', () => {
   test('is a record one byte above 1 MiB metered, but not one of exactly 1 MiB', async () => {
     const overhead =
       RECORD_METERED_BYTES_MAX - bodyOf(Buffer.alloc(RECORD_METERED_BYTES_MAX / 2)) + RECORD_METERED_BYTES_MAX / 2;
-    const filler = (bytes: number) => field(9, Buffer.alloc(bytes));
+    const filler = (bytes: number) => field(15, Buffer.alloc(bytes));
     const port = new FakeLog();
     const body = [
       ...resource('a', log('before'), log('fits', filler(overhead)), log('over', filler(overhead + 1)), log('after')),

@@ -17,7 +17,7 @@ import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep, 
 const { ACTION_BITS, ACTION_MASK, ACTIONS, TAGS } = tables;
 const { UNKNOWN, WRONG, VARINT, FIXED64, FIXED32, TIME, BYTES, ID, STRING, PACKED_VARINT, PACKED_FIXED64 } =
   tables.ACTION;
-const { ATTRIBUTE, VALUE, POINT, ITEM, SCOPE, GROUP } = tables.ACTION;
+const { ATTRIBUTE, VALUE, POINT, ITEM, GROUP } = tables.ACTION;
 const GROUP_ENTRY = (tables.NO_TYPE << ACTION_BITS) | GROUP;
 /** The request itself is level 1. */
 const DEPTH_MAX = NESTING_MAX + 1;
