@@ -15,10 +15,10 @@ import { NEXT, readLength, readTag, skipValue } from './scan/wire.ts';
 const MALFORMED = 'otel.id_malformed';
 
 /** What to do with the fields of a message type; types in which there can be no id have none. */
-interface Plan {
+interface IdPlan {
   /** The lengths of the ids, by tag. */
   readonly ids: ReadonlyMap<number, number>;
-  readonly children: ReadonlyMap<number, Plan>;
+  readonly children: ReadonlyMap<number, IdPlan>;
   /** The tag of the attributes that tell of malformed ids, for items and exemplars. */
   readonly noteTag: number | undefined;
   /** Whether it is an item. */
@@ -33,7 +33,7 @@ const NOTES: Readonly<Record<string, string>> = {
 };
 const ITEMS = ['LogRecord', 'Span', 'Metric'];
 
-const plans: Readonly<Record<Signal, Plan>> = {
+const plans: Readonly<Record<Signal, IdPlan>> = {
   logs: planOf(REQUESTS.logs),
   traces: planOf(REQUESTS.traces),
   metrics: planOf(REQUESTS.metrics),
@@ -77,7 +77,7 @@ export function* repairIds(signal: Signal, bytes: Uint8Array, isJson = false): G
 /** The request, a resource or a scope; undefined when nothing in it changes. */
 function* rewriteContainer(
   source: Source,
-  plan: Plan,
+  plan: IdPlan,
   start: number,
   end: number,
 ): Generator<void, Content | undefined> {
@@ -98,7 +98,7 @@ function* rewriteContainer(
 }
 
 /** An item or what is in it. `sent` collects what malformed ids in it were. */
-function rewriteItem(source: Source, plan: Plan, start: number, end: number, sent: string[]): Content | undefined {
+function rewriteItem(source: Source, plan: IdPlan, start: number, end: number, sent: string[]): Content | undefined {
   if (end - start > REPAIRED_ITEM_BYTES_MAX) return undefined;
   const out = new Rewriting(source, start);
   const own = plan.noteTag === undefined ? sent : [];
@@ -199,9 +199,9 @@ function framed(tag: number, content: Uint8Array): Uint8Array {
   return Buffer.concat([varint(tag), varint(content.length), content]);
 }
 
-function planOf(type: protobuf.Type): Plan {
+function planOf(type: protobuf.Type): IdPlan {
   const ids = new Map<number, number>();
-  const children = new Map<number, Plan>();
+  const children = new Map<number, IdPlan>();
   for (const field of type.fieldsArray) {
     const tag = (field.id << 3) | 2;
     const size = field.type === 'bytes' ? ID_BYTES[field.name] : undefined;

@@ -4,7 +4,6 @@ import { NESTING_MAX } from '../../model/limits.ts';
 import { isByteList, readByteList, readBytes } from './byte-lists.ts';
 import { readId } from './bytes.ts';
 import { syntaxFault, valueFault } from './fault.ts';
-import { OLD_KEYS, toCamelCase } from './other-keys.ts';
 import { readPlainAttribute, readPlainValue } from './plain-attribute.ts';
 import { readScalar, writeTag, writeZero, wrongKind } from './scalar.ts';
 import { skipNull, skipRest, skipValue } from './skip.ts';
@@ -50,6 +49,15 @@ const A_KEY = 'a key in double quotes';
 const TOP_KEYS_MAX = 32;
 const TOP_KEY_BYTES_MAX = 200;
 
+const UNDERSCORE = 0x5f;
+const CASE_BIT = 0x20;
+
+/** What was renamed in OTLP 0.15. Their content has another shape, so it is not read. */
+const OLD_KEYS: ReadonlySet<string> = new Set([
+  'instrumentationLibraryLogs',
+  'instrumentationLibrarySpans',
+  'instrumentationLibraryMetrics',
+]);
 const OLD_KEY_BYTES_MAX = 32;
 
 /** The request itself is level 1. */
@@ -167,6 +175,27 @@ function findOddField(buffer: TranscodeBuffer, at: number, type: number, depth: 
     if (depth === 1) noteKey(buffer, keyOf(field));
   }
   return field;
+}
+
+/** Turns snake_case in [start, end) into lowerCamelCase; returns where it ends now, or 0 for what is not snake_case. */
+function toCamelCase(bytes: Uint8Array, start: number, end: number): number {
+  let marks = 0;
+  for (let at = start; at < end; at++) {
+    if (isLower(bytes[at])) continue;
+    if (bytes[at] !== UNDERSCORE || at === start || !isLower(bytes[at + 1])) return 0;
+    marks++;
+  }
+  if (marks === 0 || bytes[end - 1] === UNDERSCORE) return 0;
+  let out = start;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    bytes[out++] = byte === UNDERSCORE ? (bytes[++at] as number) & ~CASE_BIT : byte;
+  }
+  return out;
+}
+
+function isLower(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x61 && byte <= 0x7a;
 }
 
 /** For messages: keys of the request itself as they are written, and those that OTLP once had. */
