@@ -77,6 +77,8 @@ export interface IngestOptions {
   readonly reserve?: (bytes: number) => void;
   /** Called with the number of spans that are about to be stored; what it throws refuses the request. */
   readonly takeSpans?: (spans: number) => void;
+  /** Called with what is durable now, as payloads of blocks: each is a message of the signal. */
+  readonly stored?: (payload: readonly Uint8Array[]) => void;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
 }
@@ -185,6 +187,8 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   // Positions are assigned in one go: many streams get a turn of their own.
   if (filled.length * TURN_STREAM_BYTES > YIELD_BYTES) await goOnWithWork(filled.length * TURN_STREAM_BYTES);
   if (filled.length > 0) await port.append(filled);
+  const { stored } = options;
+  if (stored !== undefined) for (const { drafts } of filled) for (const { payload } of drafts) stored(payload);
   const records = filled.reduce((sum, { drafts }) => drafts.reduce((count, draft) => count + draft.count, sum), 0);
   return ingestResult(signal, total, records, rejections, tolerated);
 }

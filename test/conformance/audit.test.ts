@@ -37,6 +37,7 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'POST /v1/logs': 'only refusals',
   'POST /v1/traces': 'only refusals',
   'POST /v1/metrics': 'only refusals',
+  'POST /v1/traces/otlp': 'only refusals',
   'POST /otlp/v1/logs': 'only refusals',
   'POST /otlp/v1/traces': 'only refusals',
   'POST /otlp/v1/metrics': 'only refusals',

@@ -122,6 +122,19 @@ describe('paths', () => {
     expect(await send(server, 'traces', jsonOf('traces', 'langfuse', '{}'), wrong)).toMatchObject({ status: 401 });
   });
 
+  test('/v1/traces/otlp answers with the ids of the stored traces and the number of spans', async () => {
+    const id = '0af7651916cd43dd8448eb211c80319c';
+    const spans = [`{"traceId":"${id}","spanId":"b7ad6b7169203331"}`, `{"traceId":"${id}"}`, '{"traceId":"short"}'];
+    const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
+    const body = jsonOf('traces', 'with-ids', ...spans);
+    const response = await call(server.port, { path: '/v1/traces/otlp', headers, body });
+    const { traceIds, spanCount, partialSuccess } = JSON.parse(response.body.toString()) as Record<string, unknown>;
+    expect([response.status, spanCount, traceIds]).toEqual([200, 3, [id, expect.stringMatching(/^[0-9a-f]{32}$/)]]);
+    expect(partialSuccess).toEqual({ errorMessage: expect.stringContaining('repaired 1 id') });
+    const empty = await call(server.port, { path: '/v1/traces/otlp', headers, body: '{}' });
+    expect(JSON.parse(empty.body.toString())).toEqual({ traceIds: [], spanCount: 0 });
+  });
+
   test.each([
     ['/', '/v1/logs'],
     ['/otlp', '/v1/logs'],

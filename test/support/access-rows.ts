@@ -37,6 +37,7 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'POST /v1/logs': otlp('logs'),
   'POST /v1/traces': otlp('traces'),
   'POST /v1/metrics': otlp('metrics'),
+  'POST /v1/traces/otlp': otlp('traces'),
   'POST /otlp/v1/logs': otlp('logs'),
   'POST /otlp/v1/traces': otlp('traces'),
   'POST /otlp/v1/metrics': otlp('metrics'),

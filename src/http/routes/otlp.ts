@@ -10,6 +10,7 @@ import type { Warnings } from '../../observe/warnings.ts';
 import { ingest } from '../../otlp/ingest.ts';
 import type { IngestResult } from '../../otlp/ingest-result.ts';
 import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
+import { decodeScopes } from '../../otlp/views/decode.ts';
 import { auditRefusal } from '../audit.ts';
 import { type BodyReading, type RequestBody, readBody } from '../body/read-body.ts';
 import { Reservation } from '../body/reservation.ts';
@@ -31,6 +32,9 @@ const PREFIXES = ['', '/otlp', '/api/v1/otlp'];
 /** Langfuse's path, for logs and traces, where the token may come as the password of the scheme Basic. */
 const LANGFUSE = '/api/public/otel';
 
+/** Answers in JSON with the ids of the traces that are stored and the number of their spans, too. */
+const TRACES_WITH_IDS = '/v1/traces/otlp';
+
 /** A group for each signal, which counts what it refuses, and one for the signal that is not supported yet. */
 export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
   return [...SIGNALS.map((signal) => signalRoutes(signal, deps)), profileRoutes(deps)];
@@ -45,12 +49,12 @@ function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
       deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
       refuseOtlp(exchange, error, deps.replyContext);
     },
-    routes: prefixes.map((prefix) => ({
-      method: 'POST',
-      path: `${prefix}/v1/${signal}`,
-      action: 'append',
-      handle,
-    })),
+    routes: [
+      ...prefixes.map(
+        (prefix) => ({ method: 'POST', path: `${prefix}/v1/${signal}`, action: 'append', handle }) as const,
+      ),
+      ...(signal === 'traces' ? [{ method: 'POST', path: TRACES_WITH_IDS, action: 'append', handle } as const] : []),
+    ],
   };
 }
 
@@ -77,7 +81,9 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   // A few bytes for each resource may become many by what the token sets on it.
   const heads = new Reservation(deps.reading.budget);
   const reserve = (bytes: number): void => heads.holdAtLeast(bytes);
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, reserve, ...terms };
+  const ids = exchange.path === TRACES_WITH_IDS ? new Set<string>() : undefined;
+  const stored = ids === undefined ? {} : { stored: (payload: readonly Uint8Array[]) => addTraceIds(ids, payload) };
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, reserve, ...terms, ...stored };
   let result: IngestResult;
   try {
     deps.access.expectAlive(principal);
@@ -88,7 +94,14 @@ async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Prom
   } finally {
     heads.release();
   }
-  replyWith(exchange, signal, encoding, result, body, deps);
+  replyWith(exchange, signal, encoding, result, body, deps, ids);
+}
+
+/** The ids of the traces in a message, in lower-case hex. */
+function addTraceIds(ids: Set<string>, payload: readonly Uint8Array[]): void {
+  for (const { items } of decodeScopes('traces', Buffer.concat(payload))) {
+    for (const { traceId } of items) if (traceId.length > 0) ids.add(Buffer.from(traceId).toString('hex'));
+  }
 }
 
 /** The password of the scheme Basic as a Bearer token (RFC 7617). Anything else stays as it is. */
@@ -106,13 +119,20 @@ function replyWith(
   result: IngestResult,
   body: RequestBody,
   deps: OtlpDeps,
+  ids?: ReadonlySet<string>,
 ): void {
-  const content = exportResponse(signal, encoding, result);
+  const response = exportResponse(signal, encoding, result);
+  const content = ids === undefined || encoding === 'protobuf' ? response : withTraceIds(response, ids, result);
   reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.replyContext);
   body.release();
   deps.metrics.otlpTaken(signal, result);
   if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
   if (result.repairs.length > 0) warnOfRepairs(exchange, signal, result, deps);
+}
+
+function withTraceIds(response: Uint8Array, ids: ReadonlySet<string>, { accepted }: IngestResult): Buffer {
+  const fields = JSON.parse(Buffer.from(response).toString()) as object;
+  return Buffer.from(JSON.stringify({ ...fields, traceIds: [...ids], spanCount: accepted }));
 }
 
 /** Most exporters do not report a partial success, so the server warns of it too. */
