@@ -85,5 +85,6 @@ export type { LogFields, Logger } from './observe/logger.ts';
 export type { ServerOptions } from './options.ts';
 export type { IngestResult } from './otlp/ingest-result.ts';
 export type { RejectionKind, RejectionReason } from './otlp/rejections.ts';
+export type { ToleratedKind, ToleratedReason } from './otlp/tolerated.ts';
 export type { StoreParts } from './store-parts.ts';
 export type { DescribedRootToken, ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';

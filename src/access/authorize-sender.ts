@@ -63,7 +63,8 @@ export function authorizeSender(
   const { headers, connection } = request;
   const named = deps.basinRule.named(request);
   const credential = bearerToken(headers.authorization);
-  const sender = deps.access.identifySender(credential, credentialShown(headers.authorization, connection), named);
+  const hashed = credentialShown(headers.authorization, connection);
+  const sender = deps.access.identifySender(credential, hashed, named, headers.authorization);
   if (sender instanceof Promise) return sender.then((principal) => authorized(principal, named, request, deps));
   return authorized(sender, named, request, deps);
 }

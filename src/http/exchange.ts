@@ -68,7 +68,7 @@ export function openExchange(
   awaitsContinue: boolean,
   corsHeaders?: readonly string[],
 ): Exchange {
-  const url = request.url ?? '/';
+  const url = originForm(request.url ?? '/');
   const mark = url.indexOf('?');
   return {
     request,
@@ -82,6 +82,13 @@ export function openExchange(
     auditContext: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
     source: undefined,
   };
+}
+
+/** A client that talks to a proxy names the whole URL (RFC 9112, section 3.2.2); a server must take that too. */
+function originForm(url: string): string {
+  if (url.startsWith('/')) return url;
+  const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
+  return path.startsWith('/') || path === url ? path : `/${path}`;
 }
 
 /** Whether a body follows the headers. */

@@ -261,7 +261,7 @@ export class HttpServer {
       logger.debug({ ...fields, reason: error.message }, 'refused a request');
     } else {
       const message = `refused ${request.method} ${path}: ${error.message}`;
-      warnings.warn(senderOf(exchange), error.code, fields, message);
+      warnings.warn(senderOf(exchange), message, fields, message);
     }
   }
 }

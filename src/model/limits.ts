@@ -247,8 +247,14 @@ export const BODY_RATE_WINDOW_MS = 10_000;
 /** The longest time from SIGTERM to exit. */
 export const SHUTDOWN_TIMEOUT_MS = 10_000;
 
-/** Nesting depth of protobuf messages and of JSON. */
-export const NESTING_MAX = 64;
+/**
+ * Levels of messages inside the message of a request: what the protobuf decoders of C++, Java, Python and Rust read at
+ * most. An item with more is rejected. 31 lists of key and value within one another fit everywhere in an item.
+ */
+export const NESTING_MAX = 100;
+
+/** A larger item is not rewritten where its ids are malformed: it is rewritten in one go. */
+export const REPAIRED_ITEM_BYTES_MAX = 16 * MiB;
 
 /** Open streams kept in memory; beyond it, the least recently used idle ones are dropped. */
 export const OPEN_STREAMS_MAX = 10_000;

@@ -34,6 +34,7 @@ export interface StoreStat {
 export interface Taken {
   readonly accepted: number;
   readonly reasons: readonly { readonly kind: string; readonly count: number }[];
+  readonly tolerated: ReadonlyMap<string, number>;
 }
 
 const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -59,6 +60,7 @@ export class Metrics {
   readonly #appendedBytes = new Tallies<string>();
   readonly #accepted = new Tallies<Signal>();
   readonly #rejected = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
+  readonly #tolerated = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #requests = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #operations = new Tallies<string>();
   readonly #reads = new Tallies<string>();
@@ -128,10 +130,11 @@ export class Metrics {
   }
 
   /** An OTLP request was stored, all of it or in part. */
-  otlpTaken(signal: Signal, { accepted, reasons }: Taken): void {
+  otlpTaken(signal: Signal, { accepted, reasons, tolerated }: Taken): void {
     this.otlpAnswered(signal, 200);
     this.#accepted.add(signal, accepted);
     for (const { kind, count } of reasons) this.#rejected.get(signal)?.add(kind, count);
+    for (const [kind, count] of tolerated) this.#tolerated.get(signal)?.add(kind, count);
   }
 
   /** An OTLP request got a response with this status. */
@@ -216,6 +219,8 @@ export class Metrics {
     );
     const rejected = 'Log records, spans and data points that were refused while the rest of their request was stored.';
     counter('tailrace_otlp_rejected_total', rejected, ['signal', 'reason'], () => bySignal('reason', this.#rejected));
+    const tolerated = 'What OTLP does not allow and was repaired or read all the same: its senders should be fixed.';
+    counter('tailrace_otlp_tolerated_total', tolerated, ['signal', 'what'], () => bySignal('what', this.#tolerated));
     counter(
       'tailrace_otlp_requests_total',
       'OTLP requests by the status of their response; calls of gRPC by the status that OTLP/HTTP has for them.',

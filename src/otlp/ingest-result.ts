@@ -1,6 +1,9 @@
 /** What became of a request, for its sender and for the server's own warnings. */
 
-import type { RejectionReason } from './rejections.ts';
+import { ANSWER_MESSAGE_CHARS_MAX } from '../model/limits.ts';
+import type { Signal } from '../model/record.ts';
+import type { RejectionReason, Rejections } from './rejections.ts';
+import type { Tolerated, ToleratedKind, ToleratedReason } from './tolerated.ts';
 
 /** Counts are in the units of OTLP: log records, spans, data points. */
 export interface IngestResult {
@@ -8,8 +11,37 @@ export interface IngestResult {
   readonly rejected: number;
   /** Records that are now durable. For metrics these are metrics, while `accepted` counts data points. */
   readonly records: number;
-  /** For the sender: grouped reasons, each with what to do. Undefined when everything was accepted. */
+  /** For the sender: grouped reasons, each with what to do. Undefined when everything was accepted as it came. */
   readonly message: string | undefined;
   /** For the server's own warnings. */
   readonly reasons: readonly RejectionReason[];
+  /** The same for what was repaired. */
+  readonly repairs: readonly ToleratedReason[];
+  /** For counters: what was repaired, or read although OTLP does not allow it. */
+  readonly tolerated: ReadonlyMap<ToleratedKind, number>;
+}
+
+/** The result of a request with `total` items, of which so many `records` were stored. */
+export function ingestResult(
+  signal: Signal,
+  total: number,
+  records: number,
+  rejections: Rejections,
+  tolerated: Tolerated,
+): IngestResult {
+  return {
+    accepted: total - rejections.count,
+    rejected: rejections.count,
+    records,
+    message: messageOf(rejections.sentences(signal), tolerated.sentences()),
+    reasons: rejections.reasons(),
+    repairs: tolerated.reasons(),
+    tolerated: tolerated.counts,
+  };
+}
+
+function messageOf(rejected: readonly string[], tolerated: readonly string[]): string | undefined {
+  if (rejected.length + tolerated.length === 0) return undefined;
+  const text = [...rejected, ...tolerated].join('; ');
+  return text.length <= ANSWER_MESSAGE_CHARS_MAX ? text : `${text.slice(0, ANSWER_MESSAGE_CHARS_MAX - 1)}…`;
 }

@@ -6,6 +6,7 @@
 import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
 import {
+  NESTING_MAX,
   RECORD_METERED_BYTES_MAX,
   REQUEST_STREAMS_MAX,
   SENDER_NAMES_MAX,
@@ -18,8 +19,10 @@ import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
 import { draftBlocks } from './draft-blocks.ts';
 import { piecesBytes } from './emit-block.ts';
-import type { IngestResult } from './ingest-result.ts';
-import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
+import { noteEmptiness } from './empty-result.ts';
+import { type IngestResult, ingestResult } from './ingest-result.ts';
+import type { JsonTally } from './json/transcode.ts';
+import { readRequest } from './read-request.ts';
 import { type Rejection, Rejections } from './rejections.ts';
 import type { OtlpEncoding } from './response.ts';
 import { type RoutePolicy, routeResource } from './routing/route.ts';
@@ -27,6 +30,7 @@ import { cell, type ScannedRequest } from './scan/columns.ts';
 import { RequestScan, type ScanLimits } from './scan/scan.ts';
 import { readSource } from './source.ts';
 import { Stamper, stampsOf } from './stamp.ts';
+import { Tolerated } from './tolerated.ts';
 
 /** What ingest needs to know of a basin. The log's basins fit. */
 export interface IngestBasin {
@@ -55,7 +59,10 @@ export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
 export interface IngestRequest {
   readonly signal: Signal;
   readonly encoding: OtlpEncoding;
-  /** Decompressed. Must not change until the promise of `ingest` has settled; then it may be reused. */
+  /**
+   * Decompressed. It is ours until the promise of `ingest` has settled: nobody else may change it, and strings in it that
+   * are not UTF-8 are repaired in place. Then it may be reused.
+   */
   readonly body: Uint8Array;
 }
 
@@ -73,6 +80,8 @@ export interface IngestOptions {
   readonly reserve?: (bytes: number) => void;
   /** Called with the number of spans that are about to be stored; what it throws refuses the request. */
   readonly takeSpans?: (spans: number) => void;
+  /** Called with what is durable now, as payloads of blocks: each is a message of the signal. */
+  readonly stored?: (payload: readonly Uint8Array[]) => void;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
   /** Receives what the request says of its sender, also when it is refused after that is known. */
@@ -91,10 +100,15 @@ const TOO_LARGE: Rejection = {
   kind: 'too_large',
   text: `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`,
 };
+const TOO_DEEP: Rejection = {
+  kind: 'too_deep',
+  text: `messages are nested more than ${NESTING_MAX} levels deep, which protobuf decoders refuse: flatten the attributes or the body, or send them as JSON text`,
+};
 const NO_TIME: Rejection = {
   kind: 'no_time',
   text: 'the stream takes only items with a time (timestamping mode client-require): set it in the sender',
 };
+const ITEM_REJECTIONS = { too_large: TOO_LARGE, too_deep: TOO_DEEP, no_time: NO_TIME };
 const ENCRYPTED: Rejection = {
   kind: 'encrypted',
   text: 'the stream is encrypted with keys that its clients send, which OTLP cannot do: route to a stream of another basin',
@@ -132,16 +146,17 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   const { signal } = request;
   const beginning = beginWork(Math.min(request.body.length, YIELD_BYTES));
   if (beginning !== undefined) await beginning;
-  const transcoding = request.encoding === 'json' ? transcode(signal, request.body, options.tally) : request.body;
-  const body = transcoding instanceof Promise ? await transcoding : transcoding;
   const rejections = new Rejections();
+  const tolerated = new Tolerated();
+  const tally: JsonTally = { enumNames: 0 };
   const scan = idle.pop() ?? new RequestScan();
   const scanned = scan.found;
   let total = 0;
   const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
   try {
-    scan.begin(signal, body, options.limits);
-    while (!scan.step()) await goOnWithWork(YIELD_BYTES);
+    const reading = readRequest(scan, request, options.limits, tally);
+    if (reading !== undefined) await reading;
+    noteTally(request, scanned, tally, options.tally, tolerated);
     total = countOf(scanned, 0, scanned.itemCount);
     const stamps = stampsOf(options.resourceAttributes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, options.reserve);
@@ -171,6 +186,7 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
         appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
       }
     }
+    noteRepairs(scanned, streams, tolerated);
   } finally {
     // The drafts refer to the body, but not to the columns, so the scan can be reused.
     scan.end();
@@ -180,18 +196,41 @@ export async function ingest<B extends IngestBasin, S extends IngestStream>(
   // Positions are assigned in one go: many streams get a turn of their own.
   if (filled.length * TURN_STREAM_BYTES > YIELD_BYTES) await goOnWithWork(filled.length * TURN_STREAM_BYTES);
   if (filled.length > 0) await port.append(filled);
-  return {
-    accepted: total - rejections.count,
-    rejected: rejections.count,
-    records: filled.reduce((sum, { drafts }) => drafts.reduce((records, { count }) => records + count, sum), 0),
-    message: rejections.message(signal),
-    reasons: rejections.reasons(),
-  };
+  const { stored } = options;
+  if (stored !== undefined) for (const { drafts } of filled) for (const { payload } of drafts) stored(payload);
+  const records = filled.reduce((sum, { drafts }) => drafts.reduce((count, draft) => count + draft.count, sum), 0);
+  return ingestResult(signal, total, records, rejections, tolerated);
 }
 
-/** A large body is transcoded in pieces, between which others run. */
-function transcode(signal: Signal, body: Uint8Array, tally: JsonTally | undefined): Uint8Array | Promise<Uint8Array> {
-  return body.length <= YIELD_BYTES ? transcodeJson(signal, body, tally) : transcodeInTurns(signal, body, tally);
+/** What the sender and the counters are told before it is known where items go. */
+function noteTally(
+  { signal, encoding, body }: IngestRequest,
+  { itemCount }: ScannedRequest,
+  tally: JsonTally,
+  total: JsonTally | undefined,
+  tolerated: Tolerated,
+): void {
+  if (itemCount === 0 || tally.oldKeys !== undefined) {
+    const isEmpty = encoding === 'json' ? tally.isEmpty === true : body.length === 0;
+    noteEmptiness(signal, itemCount, isEmpty, tally, tolerated);
+  }
+  if (encoding === 'protobuf') return;
+  if (total !== undefined) total.enumNames += tally.enumNames;
+  tolerated.count('snake_case', tally.snakeCaseKeys ?? 0);
+  tolerated.count('byte_lists', tally.byteLists ?? 0);
+}
+
+/** Says in which streams strings and ids were repaired. */
+function noteRepairs(
+  { repairedStrings, oddIds }: ScannedRequest,
+  streams: ReadonlyMap<string, readonly number[]>,
+  tolerated: Tolerated,
+): void {
+  if (repairedStrings.size + oddIds.size === 0) return;
+  const streamOf = new Map<number, string>();
+  for (const [name, rows] of streams) for (const row of rows) streamOf.set(row, name);
+  for (const [row, count] of repairedStrings) tolerated.repaired('strings', count, streamOf.get(row));
+  for (const [row, count] of oddIds) tolerated.repaired('ids', count, streamOf.get(row));
 }
 
 /** What decides where resources go, and what is done to them first. */
@@ -215,6 +254,10 @@ function route(
     // No record with such a head fits, so nothing more has to look at this resource.
     if (head > RECORD_METERED_BYTES_MAX) {
       rejections.add(TOO_LARGE, rowsCount(scanned, [row]));
+      continue;
+    }
+    if (scanned.tooDeepResources.has(row)) {
+      rejections.add(TOO_DEEP, rowsCount(scanned, [row]));
       continue;
     }
     if (routing.stamper !== undefined) walked += routing.stamper.stamp(scanned, row, head);
@@ -285,7 +328,7 @@ function draft(
   return draftBlocks(scanned, rows, {
     timeRequired: stream.config.timestampingMode === 'client-require',
     reject: (why, item) => {
-      rejections.add(why === 'too_large' ? TOO_LARGE : NO_TIME, countOf(scanned, item, item + 1), name);
+      rejections.add(ITEM_REJECTIONS[why], countOf(scanned, item, item + 1), name);
     },
   });
 }

@@ -109,7 +109,8 @@ function contentEncoding(header: string | undefined): ContentEncoding | undefine
   const coding = header.trim().toLowerCase();
   if (coding === 'gzip' || coding === 'x-gzip') return 'gzip';
   if (coding === 'deflate' || coding === 'zstd') return coding;
-  if (coding === '' || coding === 'identity') return undefined;
+  if (coding === 'zlib') return 'deflate';
+  if (coding === '' || coding === 'identity' || coding === 'none') return undefined;
   throw new TailraceError(
     'unsupported_encoding',
     `Content-Encoding ${JSON.stringify(coding.slice(0, 64))} is not supported: send gzip, deflate, zstd or none, and one only`,

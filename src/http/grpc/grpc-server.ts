@@ -9,8 +9,8 @@ import { type ErrorCode, TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { type Exchange, schemeOf } from '../exchange.ts';
 import { holdAnswer } from '../held-answer.ts';
+import { type OtlpDeps, type OtlpForm, receiveOtlp } from '../receive-otlp.ts';
 import type { PortRoutes, RouteGroup } from '../router.ts';
-import { type OtlpDeps, type OtlpForm, receiveOtlp } from '../routes/otlp.ts';
 import { noteRefused } from '../senders.ts';
 import { HttpServer, type HttpServerDeps } from '../server.ts';
 import { OTLP_STATUS } from '../status.ts';
@@ -73,14 +73,15 @@ function grpcPortRoutes(deps: ServiceDeps): PortRoutes {
 
 function serviceGroup(signal: Signal, deps: ServiceDeps): RouteGroup {
   const form: OtlpForm = {
+    headersOf: ({ request }) => request.headers,
     encodingOf: (exchange) => {
       if (!isCall(exchange)) throw notGrpc('unsupported_encoding', exchange, deps);
       return 'protobuf';
     },
     readBody: readMessage,
-    reply: (exchange, _encoding, content, context) => {
-      holdAnswer(exchange, 200, content.length, context.memory);
-      replyMessage(exchange, content, context);
+    reply: (exchange, { bytes }, context) => {
+      holdAnswer(exchange, 200, bytes.length, context.memory);
+      replyMessage(exchange, bytes, context);
     },
   };
   return {

@@ -2,13 +2,14 @@
 
 import type { RecordDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';
+import type { OtlpDeps } from '../receive-otlp.ts';
 import type { PortRoutes, RouteGroup } from '../router.ts';
 import { type AccessTokenDeps, accessTokenRoutes } from './access-tokens.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
 import { locationRoutes } from './locations.ts';
 import { type OperatorDeps, operatorRoutes } from './operator.ts';
-import { type OtlpDeps, otlpRoutes } from './otlp.ts';
+import { otlpRoutes } from './otlp.ts';
 import { recordRoutes } from './records.ts';
 import { type SendersDeps, senderRoutes } from './senders.ts';
 import { type StreamDeps, streamRoutes } from './streams.ts';

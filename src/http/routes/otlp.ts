@@ -1,60 +1,34 @@
-/** The OTLP receiver: from a request over HTTP, or a call of gRPC, to durable records and a response. */
+/** OTLP over HTTP: the paths of each signal, and what requests and responses look like there. */
 
-import { authorizeSender, type SenderDeps } from '../../access/authorize-sender.ts';
+import type { IncomingHttpHeaders } from 'node:http';
 import { TailraceError } from '../../model/error.ts';
-import { BODY_RESERVED_STEP_BYTES, type OtlpLimits } from '../../model/limits.ts';
-import { unknownSource } from '../../model/otlp-source.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
-import type { Metrics } from '../../observe/metrics.ts';
-import type { Warnings } from '../../observe/warnings.ts';
-import type { ingest } from '../../otlp/ingest.ts';
-import type { IngestResult } from '../../otlp/ingest-result.ts';
-import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
-import { auditRefusal } from '../audit.ts';
-import { type BodyReading, type RequestBody, readBody } from '../body/read-body.ts';
-import { reservationFor } from '../body/reservation.ts';
-import { type AuditDeps, senderOf } from '../context.ts';
+import { OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
+import { readBody } from '../body/read-body.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
-import { connectionOf, type Exchange } from '../exchange.ts';
-import { type ReplyContext, type ReplyDeps, reply } from '../reply.ts';
-import type { RouteGroup } from '../router.ts';
-import { noteRefused, noteTaken, type SenderNoteDeps } from '../senders.ts';
+import type { Exchange } from '../exchange.ts';
+import { type OtlpDeps, type OtlpForm, receiveOtlp } from '../receive-otlp.ts';
+import { reply } from '../reply.ts';
+import type { Route, RouteGroup } from '../router.ts';
+import { noteRefused } from '../senders.ts';
 import { OTLP_STATUS } from '../status.ts';
+import { withTraceIds } from '../trace-ids.ts';
 
-/** How requests and responses of OTLP look on the wire. */
-export interface OtlpForm {
-  /** @throws TailraceError `bad_request` that says what to send */
-  encodingOf(exchange: Exchange): OtlpEncoding;
-  readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody>;
-  /** Sends the response of a request of which something was stored. */
-  reply(exchange: Exchange, encoding: OtlpEncoding, content: Uint8Array, context: ReplyContext): void;
-}
-
-export interface OtlpDeps extends SenderDeps, SenderNoteDeps, ReplyDeps, AuditDeps {
-  readonly reading: BodyReading;
-  readonly limits: OtlpLimits;
-  readonly metrics: Pick<Metrics, 'otlpTaken' | 'otlpAnswered' | 'jsonTally'>;
-  readonly warnings: Pick<Warnings, 'warn'>;
-}
-
-const PREFIXES = ['', '/otlp'];
-
-type Ingest = typeof ingest;
-
-let loaded: Ingest | undefined;
-
-/** The scanner with its tables takes long to load, and a port that opens later is a longer restart. */
-export async function loadIngest(): Promise<Ingest> {
-  loaded ??= (await import('../../otlp/ingest.ts')).ingest;
-  return loaded;
-}
+const PREFIXES = ['', '/otlp', '/api/v1/otlp'];
+/** Langfuse's path, for logs and traces, where the token may come as the password of the scheme Basic. */
+const LANGFUSE = '/api/public/otel';
+/** Answers in JSON with the ids of the traces that are stored and the number of their spans, too. */
+const TRACES_WITH_IDS = '/v1/traces/otlp';
 
 const HTTP: OtlpForm = {
+  headersOf: ({ request }) => request.headers,
   encodingOf: ({ request }) => expectedEncoding(request.headers['content-type']),
   readBody,
-  reply: (exchange, encoding, body, context) =>
-    reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body }, context),
+  reply: (exchange, { encoding, bytes }, context) =>
+    reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: bytes }, context),
 };
+
+const HTTP_WITH_BASIC: OtlpForm = { ...HTTP, headersOf: ({ request }) => withBearer(request.headers) };
 
 /** A group for each signal, which counts what it refuses, and one for the signal that is not supported yet. */
 export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
@@ -62,7 +36,19 @@ export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
 }
 
 function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
-  const handle = (exchange: Exchange): Promise<void> => receiveOtlp(exchange, signal, HTTP, deps);
+  const route = (path: string, form: OtlpForm): Route => ({
+    method: 'POST',
+    path,
+    action: 'append',
+    handle: (exchange) => receiveOtlp(exchange, signal, form, deps),
+  });
+  const routes = PREFIXES.map((prefix) => route(`${prefix}/v1/${signal}`, HTTP));
+  if (signal !== 'metrics') routes.push(route(`${LANGFUSE}/v1/${signal}`, HTTP_WITH_BASIC));
+  if (signal === 'traces') {
+    const handle = async (exchange: Exchange): Promise<void> =>
+      receiveOtlp(exchange, signal, await withTraceIds(HTTP), deps);
+    routes.push({ method: 'POST', path: TRACES_WITH_IDS, action: 'append', handle });
+  }
   return {
     protocol: 'otlp',
     refuse: (exchange, error) => {
@@ -70,12 +56,7 @@ function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
       noteRefused(exchange, signal, error, deps);
       refuseOtlp(exchange, error, deps.replyContext);
     },
-    routes: PREFIXES.map((prefix) => ({
-      method: 'POST',
-      path: `${prefix}/v1/${signal}`,
-      action: 'append',
-      handle,
-    })),
+    routes,
   };
 }
 
@@ -93,62 +74,12 @@ function profileRoutes(deps: OtlpDeps): RouteGroup {
   };
 }
 
-/**
- * Stores a request and replies. The sender is authorized before anything of the body is read.
- * @throws TailraceError for a request that is refused: then nothing was sent yet
- */
-export async function receiveOtlp(exchange: Exchange, signal: Signal, form: OtlpForm, deps: OtlpDeps): Promise<void> {
-  const { request, query, auditContext: context } = exchange;
-  const sender = { headers: request.headers, query, connection: connectionOf(exchange), context };
-  const pending = authorizeSender(sender, deps);
-  const { principal, basin, log, terms } = pending instanceof Promise ? await pending : pending;
-  exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
-  const encoding = form.encodingOf(exchange);
-  const body = await form.readBody(exchange, deps.reading);
-  // Blocks until they are durable, what JSON is turned into, and what the token sets on each resource.
-  const working = reservationFor(exchange, deps.reading);
-  const made = madeOf(body.bytes.length, encoding);
-  const reserve = (bytes: number): void => working.holdAtLeast(made + bytes);
-  const source = unknownSource();
-  exchange.source = source;
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, source, reserve, ...terms };
-  let result: IngestResult;
-  try {
-    const take = loaded ?? (await loadIngest());
-    deps.access.expectAlive(principal);
-    reserve(0);
-    result = await take(log, basin, { signal, encoding, body: body.bytes }, options);
-  } catch (error) {
-    body.release();
-    throw error;
-  } finally {
-    working.release();
-  }
-  form.reply(exchange, encoding, exportResponse(signal, encoding, result), deps.replyContext);
-  body.release();
-  deps.metrics.otlpTaken(signal, result);
-  noteTaken(exchange, signal, result, deps);
-  if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
-}
-
-/** What is made of a body until it is durable. Small bodies are taken by then, and count in steps that are larger. */
-function madeOf(bytes: number, encoding: OtlpEncoding): number {
-  if (bytes <= BODY_RESERVED_STEP_BYTES) return 0;
-  return bytes * (encoding === 'json' ? 2 : 1);
-}
-
-/** Most exporters do not report a partial success, so the server warns of it too. */
-function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResult, deps: OtlpDeps): void {
-  for (const { kind, reason, count, stream } of result.reasons) {
-    const fields = {
-      correlationId: exchange.correlationId,
-      signal,
-      count,
-      ...(stream === undefined ? {} : { stream }),
-    };
-    deps.warnings.warn(senderOf(exchange), `${signal} ${reason}`, fields, `rejected ${signal}: ${reason}`);
-    if (kind === 'not_allowed') auditRefusal(exchange, deps, new TailraceError('permission_denied', reason), stream);
-  }
+/** The password of the scheme Basic as a Bearer token (RFC 7617). Anything else stays as it is. */
+function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const [, encoded] = /^basic +([A-Za-z0-9+/_=-]+) *$/i.exec(headers.authorization ?? '') ?? [];
+  if (encoded === undefined) return headers;
+  const pair = Buffer.from(encoded, 'base64').toString('utf8');
+  return { ...headers, authorization: `Bearer ${pair.slice(pair.indexOf(':') + 1)}` };
 }
 
 /** @throws TailraceError `bad_request` that says what to send */
@@ -166,6 +97,12 @@ function wrongContentType(contentType: string | undefined): TailraceError {
     return new TailraceError(
       'bad_request',
       `the Content-Type is that of a web form, which curl sends by itself: ${wanted} (${curl})`,
+    );
+  }
+  if (/^\s*application\/grpc/i.test(contentType)) {
+    return new TailraceError(
+      'bad_request',
+      'gRPC is not on this port but on 4317: send it there, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for this one',
     );
   }
   const given = JSON.stringify(contentType.slice(0, 100));

@@ -44,11 +44,21 @@ export function wrongPath(exchange: Exchange): TailraceError {
 
 function advice(exchange: Exchange): string {
   const host = exchange.request.headers.host ?? '127.0.0.1:4318';
+  if (isGrpc(exchange)) {
+    return 'gRPC is not on this port but on 4317: send it there, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for this one';
+  }
   const signal = signalIn(exchange.path);
   const base = `${schemeOf(exchange)}://${host}`;
   const endpoint = `as OTEL_EXPORTER_OTLP_ENDPOINT set ${base} without a path`;
   if (signal === undefined) return `no such path: OTLP goes to ${base} followed by ${PATHS}; ${endpoint}`;
   return `no such path: ${signal} go to ${base}/v1/${signal}; ${endpoint}, or the whole URL in the variable of the signal`;
+}
+
+/** A call of OTLP/gRPC, by its path or its content type. */
+function isGrpc({ path, request }: Exchange): boolean {
+  return (
+    path.startsWith('/opentelemetry.proto.') || /^\s*application\/grpc/i.test(request.headers['content-type'] ?? '')
+  );
 }
 
 /** `/v1/v1/logs`, `/logs`, `/v1/logs/`, `/v1/trace`: the last word that sounds like a signal. */

@@ -6,7 +6,7 @@
 import type { Block } from '../../storage/block/block.ts';
 import { plainRows } from './message.ts';
 import type { RecordRow } from './row.ts';
-import type { JsonObject, JsonValue } from './values.ts';
+import { type JsonObject, type JsonValue, viewText } from './values.ts';
 
 /** The lines of the records [from, to), in order, without line ends. Never throws because of what a record holds. */
 export function textLines(block: Block, from: number, to: number): readonly string[] {
@@ -67,11 +67,12 @@ function metricText(row: RecordRow): string {
 }
 
 function pointText(point: JsonObject): string {
-  if (point.value !== undefined) return String(point.value);
+  if (point.value !== undefined) return typeof point.value === 'number' ? viewText(point.value) : String(point.value);
   if (point.count === undefined) return '-';
   const facts = [`count=${point.count}`];
   for (const name of ['sum', 'min', 'max'] as const) {
-    if (point[name] !== undefined) facts.push(`${name}=${point[name]}`);
+    if (point[name] !== undefined)
+      facts.push(`${name}=${typeof point[name] === 'number' ? viewText(point[name]) : point[name]}`);
   }
   return facts.join(' ');
 }
@@ -108,7 +109,7 @@ function visible(text: string): string {
 
 /** JSON, in which the escapes are JSON's own. */
 function json(value: JsonValue): string {
-  return JSON.stringify(value).replace(UNSAFE, unicodeEscape);
+  return viewText(value).replace(UNSAFE, unicodeEscape);
 }
 
 function unicodeEscape(character: string): string {
