@@ -21,6 +21,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     basins: async () => (await import('./commands/basins.ts')).addBasins,
     streams: async () => (await import('./commands/streams.ts')).addStreams,
     metrics: async () => (await import('./commands/metrics.ts')).addMetrics,
+    senders: async () => (await import('./commands/senders.ts')).addSenders,
   },
   'Access:': {
     tokens: async () => (await import('./commands/tokens.ts')).addTokens,

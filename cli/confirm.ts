@@ -1,4 +1,4 @@
-/** What the commands that remove something have in common: at a terminal they ask first, and `--dry-run` only tells. */
+/** What the commands that remove something, or make a secret void, have in common: at a terminal they ask first, and `--dry-run` only tells. */
 
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
@@ -7,10 +7,12 @@ import type { CallContext, CommandOptions } from './call.ts';
 import { EXIT } from './exit.ts';
 import { escapeControls } from './print/format.ts';
 
-export interface RemovalOptions extends CommandOptions {
+export interface AskOptions {
   readonly yes?: boolean;
   readonly dryRun?: boolean;
 }
+
+export type RemovalOptions = CommandOptions & AskOptions;
 
 /** What a command is about to do. */
 export interface Removal {
@@ -33,8 +35,8 @@ export function addRemovalOptions(command: Command): Command {
  * @throws TailraceError what `look` throws; `config` at a terminal whose user would not see the question
  */
 export async function confirmed(
-  { print, reporter }: CallContext,
-  options: RemovalOptions,
+  { print, reporter }: Pick<CallContext, 'print' | 'reporter'>,
+  options: AskOptions,
   look: () => Promise<Removal>,
 ): Promise<boolean> {
   if (options.dryRun === true) {

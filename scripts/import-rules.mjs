@@ -26,7 +26,6 @@ const SEES = {
   access: [BASE, STORAGE_CONTRACT, '^src/log/'],
   readers: [BASE, BLOCKS, '^src/(log|otlp|s2|observe)/'],
   http: [BASE, BLOCKS, '^src/(log|usage|otlp|s2|access|observe|readers)/'],
-  grpc: [BASE, BLOCKS, '^src/(log|otlp|access|observe|readers)/'],
   socket: [BASE, BLOCKS, '^src/(log|otlp|s2|access|observe|readers)/'],
   client: [BASE, '^src/s2/'],
   page: [],
@@ -72,10 +71,14 @@ export default {
     {
       name: 'costly-packages-load-when-needed',
       comment:
-        'WebAssembly takes time and memory: most servers never need it, so it is imported where it is used first',
+        'they take time and memory, and most servers never need them: they are imported where they are used first',
       severity: 'error',
       from: { path: '^(src|cli)/' },
-      to: { path: '(^|/)node_modules/(libsodium-wrappers-sumo|zstddec)/', dynamic: false },
+      to: {
+        path: '(^|/)node_modules/(jose|libsodium-wrappers-sumo|zstddec)/',
+        dynamic: false,
+        dependencyTypesNot: ['type-only'],
+      },
     },
     {
       name: 'no-cycles',

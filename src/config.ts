@@ -18,6 +18,9 @@ import { basinNameFault } from './model/names.ts';
 import { LOG_LEVELS } from './observe/logger.ts';
 
 const ROOT_TOKEN_CHARS_MIN = 32;
+/** In place of the number of the gRPC port, whose 0 turns it off. */
+export const ANY_PORT = 'auto';
+const DEFAULT_GRPC_PORT = 4317;
 const WHEN_FULL = ['refuse', 'drop-oldest'] as const;
 
 /**
@@ -46,6 +49,12 @@ const schema = z
       env: 'TAILRACE_PORT',
       value: 'number',
       description: 'port for OTLP/HTTP, the S2 API and readers; 0 picks a free one',
+    }),
+    grpcPort: field(grpcPort(), DEFAULT_GRPC_PORT, {
+      flag: 'grpc-port',
+      env: 'TAILRACE_GRPC_PORT',
+      value: 'number',
+      description: `port for OTLP/gRPC; 0 turns it off, ${ANY_PORT} picks a free one, as --port 0 does for both`,
     }),
     dataDir: field(z.string().min(1), 'data', {
       flag: 'data-dir',
@@ -196,7 +205,7 @@ export const SETTINGS: readonly Setting[] = Object.entries(schema.shape).map(([k
  */
 export function parseConfig(options: unknown): Config {
   const parsed = schema.safeParse(options);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return withGrpcPort(parsed.data, options);
   throw new TailraceError('config', parsed.error.issues.map(describeIssue).join('; '));
 }
 
@@ -224,6 +233,12 @@ export function resolveConfig(
   return parseConfig(given);
 }
 
+/** Who takes any port wants no conflict: neither over this one. */
+function withGrpcPort(config: Config, options: unknown): Config {
+  const isGiven = (options as { readonly grpcPort?: unknown } | undefined)?.grpcPort !== undefined;
+  return config.port === 0 && !isGiven ? { ...config, grpcPort: ANY_PORT } : config;
+}
+
 function field<T extends z.ZodType>(type: T, standard: unknown, meta: Meta) {
   return type
     .default(standard as z.core.util.NoUndefined<z.output<T>>)
@@ -232,6 +247,11 @@ function field<T extends z.ZodType>(type: T, standard: unknown, meta: Meta) {
 
 function wholeNumber(min: number, max: number) {
   return text(/^\d+$/, Number, `must be a whole number from ${min} to ${max}`, (n) => n >= min && n <= max);
+}
+
+function grpcPort() {
+  const fault = `must be a whole number from 0 to 65535, or ${ANY_PORT}`;
+  return z.union([z.literal(ANY_PORT), wholeNumber(0, 65_535)], fault);
 }
 
 const BYTE_UNITS = new Map([

@@ -40,6 +40,14 @@ export type { ReaderOptions, ReadFrame } from './client/reader.ts';
 export { type AppendRequestOptions, fenceRecord, type RecordCalls, trimRecord } from './client/records.ts';
 export type { RequestOptions } from './client/request.ts';
 export type {
+  SenderJson,
+  SenderRefusalJson,
+  SenderRejectionJson,
+  SenderSignalJson,
+  SendersJson,
+  SendersRequestOptions,
+} from './client/senders.ts';
+export type {
   GroupJson,
   LimitsJson,
   ResourceSetJson,
@@ -78,5 +86,6 @@ export type { LogFields, Logger } from './observe/logger.ts';
 export type { ServerOptions } from './options.ts';
 export type { IngestResult } from './otlp/ingest-result.ts';
 export type { RejectionKind, RejectionReason } from './otlp/rejections.ts';
+export type { ToleratedKind, ToleratedReason } from './otlp/tolerated.ts';
 export type { StoreParts } from './store-parts.ts';
 export type { DescribedRootToken, ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';

@@ -3,7 +3,7 @@
 import { type AppendConditions, type AppendRecord, appendInput, CONDITION_CHECKS } from './client/append-input.ts';
 import { onAbort } from './client/on-abort.ts';
 import { parseConfig } from './config.ts';
-import type { Basin } from './log/basins.ts';
+import { type Basin, existingBasin } from './log/basins.ts';
 import { checkBatch } from './log/check-batch.ts';
 import type { Stream } from './log/stream.ts';
 import type { AbortSignalLike } from './model/abort-signal.ts';
@@ -207,9 +207,7 @@ class Library implements Tailrace {
     this.#expectSound();
     if (this.#closed) throw new TailraceError('closed', 'the store is closed');
     const { log, config } = this.#opened;
-    const basin = log.basin(config.defaultBasin);
-    if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${config.defaultBasin}\` not found`);
-    return basin;
+    return existingBasin(log, config.defaultBasin);
   }
 }
 

@@ -9,6 +9,8 @@ export interface ServerOptions {
   readonly host?: string | undefined;
   /** The default is 4318; 0 picks a free one. */
   readonly port?: number | string | undefined;
+  /** For OTLP/gRPC; the default is 4317, or any free one when `port` is 0. 0 turns it off, `auto` picks a free one. */
+  readonly grpcPort?: number | string | undefined;
   /** Directory that holds the store; the default is `data`. */
   readonly dataDir?: string | undefined;
   /** PEM file with the certificate and its chain; with `tlsKey` the port speaks TLS. */

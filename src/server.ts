@@ -1,10 +1,11 @@
 /**
- * The composition root: starts open store → access → HTTP and WebSocket servers, and stops them in reverse order.
+ * The composition root: starts open store → access → HTTP, gRPC and WebSocket servers, and stops them in reverse order.
  * Nothing here touches the process: no signals, no exit, no output except through the logger.
  */
 
 import { Access } from './access/access.ts';
 import { BasinRule } from './access/basin-rule.ts';
+import { loadJose } from './access/jwt.ts';
 import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
 import { Origins } from './access/origins.ts';
@@ -13,25 +14,30 @@ import { ensureRootToken, type RootToken } from './access/tokens/root-token.ts';
 import { type CommitRows, rootTokenStore, tokenStore } from './access/tokens/stores.ts';
 import { TokenExchange } from './access/tokens/token-exchange.ts';
 import { TokenTable } from './access/tokens/token-table.ts';
-import { type Config, parseConfig } from './config.ts';
+import { ANY_PORT, type Config, parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
+import { createGrpcServer } from './http/grpc/grpc-server.ts';
+import { loadIngest } from './http/receive-otlp.ts';
+import { httpPortRoutes } from './http/routes/all-routes.ts';
 import { HttpServer } from './http/server.ts';
+import { Workload } from './http/workload.ts';
 import { applyInitTokens, skipInitTokens } from './init-tokens.ts';
+import { LateSocketServer } from './late-socket-server.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
+import { Senders } from './observe/senders.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { ReaderSet } from './readers/reader-set.ts';
-import { createSocketServer } from './socket/server.ts';
 import { Backups } from './storage/offline/backup.ts';
 import type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
 
-export type { ServerDescription, TailraceServer } from './tailrace-server.ts';
+export type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
 
 /** With the log below the servers, for tests. */
 export interface ComposedServer extends TailraceServer {
@@ -68,6 +74,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   if (rootToken !== undefined) await auditReset(opened);
   const { config, log, usage, metrics, observer, logger, audit, clock, engine, storeFile } = opened;
   const warnings = new Warnings(logger, clock);
+  const senders = new Senders(clock);
   const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
@@ -76,35 +83,57 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const pool = new BufferPool();
   const budget = new MemoryBudget(config.memoryLimit);
   const readers = new ReaderSet({ clock, pool, memory: budget });
-  const socketServer = createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
+  const socketServer = new LateSocketServer(async () => {
+    const { createSocketServer } = await import('./socket/server.ts');
+    return createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
+  });
   const strangers = new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
-  const httpServer = new HttpServer({
-    log,
-    usage,
-    metrics,
-    observer,
-    access,
-    clock,
-    ...reporting,
-    basinRule,
-    defaultBasin: config.defaultBasin,
-    origins,
-    limits: config,
-    readers,
-    backups: new Backups({ engine, file: storeFile, now: () => clock.now() }),
+  const common = {
+    ...{
+      log,
+      usage,
+      metrics,
+      senders,
+      observer,
+      access,
+      clock,
+      ...reporting,
+      basinRule,
+      limits: config,
+      tls: tlsOf(config),
+    },
     reading: {
       budget,
       strangers,
       pool,
       watch: new UploadWatch(clock),
+      workload: new Workload(clock),
       wireBytesMax: config.wireBytesMax,
       bodyBytesMax: config.bodyBytesMax,
     },
-    tls: tlsOf(config),
+  };
+  const backups = new Backups({ engine, file: storeFile, now: () => clock.now() });
+  const http = new HttpServer({
+    ...common,
+    origins,
+    readers,
+    routes: (replyContext) =>
+      httpPortRoutes({ ...common, readers, backups, defaultBasin: config.defaultBasin, replyContext }),
+    portAdvice: 'choose another with --port (TAILRACE_PORT); 0 picks a free one',
     upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });
-  metrics.watch({ stat: () => log.stat(), connections: () => httpServer.connections, memory: budget });
-  return new RunningServer(opened, rootToken, httpServer, readers);
+  const httpPort = (): number | undefined => server.address?.port;
+  const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, httpPort });
+  const connections = (): number => http.connections + (grpc?.connections ?? 0);
+  metrics.watch({ stat: () => log.stat(), connections, memory: budget, received: () => senders.received });
+  const rest = [
+    async () => void (await loadIngest()),
+    () => socketServer.load(),
+    ...(rootToken === undefined ? [] : [loadJose]),
+    async () => void (await metrics.load()),
+  ];
+  const server = new RunningServer(opened, rootToken, { http, grpc, readers, rest });
+  return server;
 }
 
 /** Undefined when pages of other sites may not call the server. */
@@ -160,19 +189,31 @@ async function rootTokenOf({ config, engine, clock, dataDir }: OpenStore): Promi
   });
 }
 
+interface Parts {
+  readonly http: HttpServer;
+  /** Undefined when gRPC is off. */
+  readonly grpc: HttpServer | undefined;
+  readonly readers: ReaderSet;
+  /** What only some requests need: loads one part each. */
+  readonly rest: readonly (() => Promise<void>)[];
+}
+
 class RunningServer implements ComposedServer {
   readonly #opened: OpenStore;
   readonly #rootToken: RootToken | undefined;
-  readonly #httpServer: HttpServer;
+  readonly #ports: Pick<Parts, 'http' | 'grpc'>;
   readonly #readers: ReaderSet;
+  readonly #rest: Parts['rest'];
   #address: ServerAddress | undefined;
+  #loading: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(opened: OpenStore, rootToken: RootToken | undefined, httpServer: HttpServer, readers: ReaderSet) {
+  constructor(opened: OpenStore, rootToken: RootToken | undefined, { http, grpc, readers, rest }: Parts) {
     this.#opened = opened;
     this.#rootToken = rootToken;
-    this.#httpServer = httpServer;
+    this.#ports = { http, grpc };
     this.#readers = readers;
+    this.#rest = rest;
   }
 
   get address(): ServerAddress | undefined {
@@ -185,14 +226,19 @@ class RunningServer implements ComposedServer {
 
   async listen(fd?: number): Promise<ServerAddress> {
     const { config } = this.#opened;
-    const { host, port } = await this.#httpServer.listen(fd === undefined ? config : { fd });
+    const { host, port } = await this.#ports.http.listen(fd === undefined ? config : { fd });
     if (config.noAuth && !isLoopback(host)) {
-      await this.#httpServer.close(0);
+      await this.#ports.http.close(0);
       throw new TailraceError('config', `--no-auth works on loopback addresses only, and the socket is on ${host}`);
     }
+    // The first request that needs a part finds the reason why it cannot be loaded.
+    this.#loading ??= this.#loadRest().catch(() => {});
     const name = host.includes(':') ? `[${host}]` : host;
     const isSecure = config.tlsCert !== undefined;
-    this.#address = { host, port, url: `${isSecure ? 'https' : 'http'}://${name}:${port}` };
+    const urlOf = (number: number): string => `${isSecure ? 'https' : 'http'}://${name}:${number}`;
+    const grpcPort = await this.#listenForGrpc(host);
+    const grpc = grpcPort === undefined ? undefined : { port: grpcPort, url: urlOf(grpcPort) };
+    this.#address = { host, port, url: urlOf(port), grpc };
     if (!isSecure && !isLoopback(host)) {
       this.#opened.logger.warn(
         { host },
@@ -200,6 +246,17 @@ class RunningServer implements ComposedServer {
       );
     }
     return this.#address;
+  }
+
+  async #listenForGrpc(host: string): Promise<number | undefined> {
+    const { http, grpc } = this.#ports;
+    const { grpcPort } = this.#opened.config;
+    try {
+      return (await grpc?.listen({ host, port: grpcPort === ANY_PORT ? 0 : grpcPort }))?.port;
+    } catch (error) {
+      await http.close(0);
+      throw error;
+    }
   }
 
   async describe(): Promise<ServerDescription> {
@@ -223,11 +280,18 @@ class RunningServer implements ComposedServer {
     const { clock, config } = this.#opened;
     const within = (share: number, work: Promise<unknown>): Promise<void> =>
       settledWithin(clock, config.shutdownTimeout * share, work);
-    await within(REQUESTS_SHARE, this.#httpServer.drain());
+    const { http, grpc } = this.#ports;
+    await within(REQUESTS_SHARE, Promise.all([http.drain(), grpc?.drain()]));
     await within(LAST_FRAMES_SHARE, this.#readers.finish(stopping()));
     await this.#readers.close();
-    await this.#httpServer.close(Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE));
+    const flushMs = Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE);
+    await Promise.all([http.close(flushMs), grpc?.close(flushMs)]);
     await this.#opened.close();
+    await this.#loading;
+  }
+
+  async #loadRest(): Promise<void> {
+    for (const load of this.#rest) if (this.#closed === undefined) await load();
   }
 }
 

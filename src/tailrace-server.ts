@@ -1,8 +1,8 @@
-/** A server as programs that embed it see it: a port to open and to close, and nothing of what is below. */
+/** A server as programs that embed it see it: ports to open and to close, and nothing of what is below. */
 
 export interface TailraceServer {
   /**
-   * Opens the port, or takes the listening socket of this file descriptor instead.
+   * Opens the ports; instead of that for HTTP it takes the listening socket of this file descriptor.
    * @throws TailraceError `port_taken` naming the flag, `config` for an address of another machine
    */
   listen(fd?: number): Promise<ServerAddress>;
@@ -22,6 +22,8 @@ export interface ServerAddress {
   readonly port: number;
   /** `http://HOST:PORT`, or `https:` with TLS */
   readonly url: string;
+  /** Where OTLP/gRPC goes, on the same host; undefined where it is off. */
+  readonly grpc: { readonly port: number; readonly url: string } | undefined;
 }
 
 export interface ServerDescription {

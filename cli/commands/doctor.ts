@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { addJsonOption, type CommandOptions } from '../call.ts';
 import { examine, type Finding } from '../doctor.ts';
 import { basinFindings } from '../doctor-basin.ts';
+import { senderFindings } from '../doctor-senders.ts';
 import { addConnectionOptions, connect, type ServerConnection } from '../flags/connection.ts';
 import { openOutput } from '../print/console.ts';
 import { type Colors, escapeControls, safeJson } from '../print/format.ts';
@@ -21,7 +22,7 @@ export function addDoctor(program: Command): void {
     .command('doctor')
     .summary('find out why something does not work')
     .description(
-      'Checks that the server is there, the port is right, the token is valid, the clocks agree and the default basin takes data.',
+      'Checks that the server is there, the port is right, the token is valid, the clocks agree, the default basin takes data, and whether any arrives.',
     )
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(addJsonOption(command, 'one JSON object a line')).action((_options, self: Command) =>
@@ -49,7 +50,9 @@ async function* findings(connection: ServerConnection): AsyncGenerator<Finding> 
     yield finding;
     isKnown ||= finding.check === 'token' && finding.level !== 'fault';
   }
-  if (isKnown) yield* basinFindings(connection);
+  if (!isKnown) return;
+  yield* basinFindings(connection);
+  yield* senderFindings(connection);
 }
 
 function findingText({ check, level, text, fix }: Finding, colors: Colors): string {

@@ -1,6 +1,8 @@
 /** `tailrace root-token reset`: a new root token, when the old one is lost or known to others. */
 
+import path from 'node:path';
 import type { Command } from 'commander';
+import { type AskOptions, addRemovalOptions, confirmed } from '../confirm.ts';
 import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, print } from '../maintenance.ts';
 import { createReporter } from '../print/console.ts';
 
@@ -12,6 +14,8 @@ Examples:
   tailrace root-token reset
   tailrace root-token reset --data-dir /var/lib/tailrace`;
 
+type ResetOptions = MaintenanceOptions & AskOptions;
+
 export function addRootToken(program: Command): void {
   const group = program
     .command('root-token')
@@ -20,17 +24,23 @@ export function addRootToken(program: Command): void {
   const command = group
     .command('reset')
     .summary('make a new root token; the old one is void')
-    .description('Makes a new root token for a data directory that no server runs on; the old one is void.');
-  addDataDirOption(command)
+    .description(
+      'Makes a new root token for a data directory that no server runs on; the old one is void. Asks first at a terminal.',
+    );
+  addRemovalOptions(addDataDirOption(command))
     .option('--json', 'JSON instead of text')
     .addHelpText('after', EXAMPLES)
-    .action((_options, self: Command) => reset(self.optsWithGlobals<MaintenanceOptions>()));
+    .action((_options, self: Command) => reset(self.optsWithGlobals<ResetOptions>()));
 }
 
-async function reset(options: MaintenanceOptions): Promise<void> {
-  const { resetRootToken } = await loadMaintenance();
-  const { file } = await resetRootToken(dataDirOf(options));
+async function reset(options: ResetOptions): Promise<void> {
   const reporter = createReporter(options);
+  const context = { reporter, print: (json: unknown, text: string) => print(json, text, options) };
+  const directory = path.resolve(dataDirOf(options));
+  const text = `Make a new root token for the store in ${directory}, and the old one void`;
+  if (!(await confirmed(context, options, async () => ({ text, json: { data_dir: directory } })))) return;
+  const { resetRootToken } = await loadMaintenance();
+  const { file } = await resetRootToken(directory);
   reporter.note('the old root token is void; the new one is in this file:');
   // A token from the environment wins over the one in the store.
   if (process.env.TAILRACE_ROOT_TOKEN || process.env.TAILRACE_ROOT_TOKEN_FILE) {

@@ -6,9 +6,9 @@ import type { Command } from 'commander';
 import { type Config, resolveConfig, SETTINGS, type Setting } from '../../src/config.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { createLogger, type Logger } from '../../src/observe/logger.ts';
-import type { ServerDescription, TailraceServer } from '../../src/server.ts';
+import type { ServerAddress, ServerDescription, TailraceServer } from '../../src/server.ts';
+import { DEFAULT_ENDPOINT } from '../default-endpoint.ts';
 import { EXIT } from '../exit.ts';
-import { DEFAULT_ENDPOINT } from '../flags/connection.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
 import { type Banner, type BannerAuth, bannerText } from '../print/banner.ts';
 import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.ts';
@@ -21,7 +21,7 @@ Each flag has an environment variable; flags win.
 
 Examples:
   tailrace serve                                    on http://127.0.0.1:4318, with the store in ./data
-  tailrace serve --port 0 --data-dir /tmp/try       on any free port
+  tailrace serve --port 0 --data-dir /tmp/try       on any free ports
   tailrace serve --no-auth                          without tokens, for this machine only
   TAILRACE_PORT=5000 tailrace serve`;
 
@@ -73,8 +73,11 @@ async function serve(command: Command): Promise<void> {
   const { createServer } = await import('../../src/server.ts');
   const server = await createServer(config, { logger, onFatal });
   try {
-    const { url } = await server.listen(inheritedSocket(process.env, process.pid));
-    await print(bannerText(bannerOf(url, await server.describe(), config)), command.optsWithGlobals<ReporterOptions>());
+    const address = await server.listen(inheritedSocket(process.env, process.pid));
+    await print(
+      bannerText(bannerOf(address, await server.describe(), config)),
+      command.optsWithGlobals<ReporterOptions>(),
+    );
     const signal = await stopped;
     logger.info({ signal }, 'stopping: finishing what is under way; a second signal ends at once');
   } finally {
@@ -97,10 +100,10 @@ function flagsOf(command: Command): Record<string, unknown> {
   return flags;
 }
 
-function bannerOf(url: string, store: ServerDescription, config: Config): Banner {
+function bannerOf({ url, grpc }: ServerAddress, store: ServerDescription, config: Config): Banner {
   const { dataDir, isNew, streams, bytes } = store;
   const isDefault = url === DEFAULT_ENDPOINT && dataDir === path.resolve('data');
-  return { url, dataDir, isNew, streams, bytes, auth: authOf(store.rootToken, config), isDefault };
+  return { url, grpcUrl: grpc?.url, dataDir, isNew, streams, bytes, auth: authOf(store.rootToken, config), isDefault };
 }
 
 /** The secret goes to a terminal only: what stdout is piped into may be kept for years. */

@@ -40,7 +40,8 @@ const VERBS = {
   },
   rotate: {
     summary: 'give an access token another secret',
-    description: 'Gives an access token another secret, alone on stdout; the old one stops working at once.',
+    description:
+      'Gives an access token another secret, alone on stdout; the old one stops working at once. Asks first at a terminal.',
   },
 };
 
@@ -64,7 +65,7 @@ export function addTokens(program: Command): void {
       .description(VERBS[name].description)
       .argument('<id>', 'id of the token')
       .addHelpText('after', `\nExample:\n  tailrace tokens ${name} web`);
-    if (name === 'revoke') addRemovalOptions(command);
+    if (name !== 'get') addRemovalOptions(command);
     addConnectionOptions(addJsonOption(command)).action((id: string, _options, self: Command) =>
       act(checkedId(id), self.optsWithGlobals<RemovalOptions>()),
     );
@@ -151,8 +152,14 @@ function revoke(id: string, options: RemovalOptions): Promise<void> {
   });
 }
 
-function rotate(id: string, options: CommandOptions): Promise<void> {
+function rotate(id: string, options: RemovalOptions): Promise<void> {
   return callServer(options, { token: id }, async (context) => {
+    const look = async () => {
+      const token = await context.client.getToken(id);
+      const text = `Give ${id}, which may ${grantsText(token)}, another secret, and make the old one void at once`;
+      return { text, json: { id } };
+    };
+    if (!(await confirmed(context, options, look))) return;
     const secret = await context.client.rotateToken(id);
     await printSecret(context, `rotated ${id}: the old secret no longer works`, { id, access_token: secret });
   });

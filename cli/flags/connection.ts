@@ -10,6 +10,7 @@ import { normalizeEndpoint } from '../../src/client/calls.ts';
 import { type Client, createClient } from '../../src/client/client.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { currentContext } from '../contexts.ts';
+import { DEFAULT_ENDPOINT } from '../default-endpoint.ts';
 
 export interface ConnectionOptions {
   readonly endpoint?: string;
@@ -28,8 +29,6 @@ export interface ServerConnection {
   readonly endpoint: Sourced;
   readonly token: Sourced | undefined;
 }
-
-export const DEFAULT_ENDPOINT = 'http://127.0.0.1:4318';
 
 /** Adds the flags of every command that calls a server. */
 export function addConnectionOptions(command: Command): Command {

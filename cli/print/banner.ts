@@ -5,6 +5,8 @@ import { counted, formatBytes } from './format.ts';
 
 export interface Banner {
   readonly url: string;
+  /** Where OTLP/gRPC goes; undefined where it is off. */
+  readonly grpcUrl: string | undefined;
   readonly dataDir: string;
   /** Whether this start made the data directory. */
   readonly isNew: boolean;
@@ -26,7 +28,7 @@ export type BannerAuth =
 
 /** Returns the lines of stdout. Scripts rely on the first; all others can be pasted into a shell, comments included. */
 export function bannerText(banner: Banner): string {
-  const base = banner.url.replace(/\/\/(0\.0\.0\.0|\[::\])/, '//127.0.0.1');
+  const base = reachable(banner.url);
   const found = banner.isNew ? 'new' : 'found';
   const streams = `${counted(banner.streams, 'stream')}${banner.streams < STREAMS_COUNTED_MAX ? '' : ' or more'}`;
   return [
@@ -40,10 +42,21 @@ export function bannerText(banner: Banner): string {
     ...authExport(banner.auth),
     'export OTEL_SERVICE_NAME=my-app',
     'export OTEL_RESOURCE_ATTRIBUTES=s2.stream=my-app',
+    ...grpcComment(banner.grpcUrl),
     '',
     `# then watch it:  npx tailrace tail my-app${howFound(banner, base)}`,
     '',
   ].join('\n');
+}
+
+/** An address to connect to, for one that is listened on. */
+function reachable(url: string): string {
+  return url.replace(/\/\/(0\.0\.0\.0|\[::\])/, '//127.0.0.1');
+}
+
+function grpcComment(url: string | undefined): string[] {
+  if (url === undefined) return [];
+  return [`# over gRPC:  export OTEL_EXPORTER_OTLP_ENDPOINT=${reachable(url)} OTEL_EXPORTER_OTLP_PROTOCOL=grpc`];
 }
 
 function howFound({ isDefault, auth }: Banner, base: string): string {

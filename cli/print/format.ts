@@ -1,6 +1,7 @@
 /** Text for a terminal. Nothing that came from a record or a server reaches it with control characters in it. */
 
 import picocolors from 'picocolors';
+import { jsonText } from '../../src/encoding/json-text.ts';
 
 export type Colors = ReturnType<typeof picocolors.createColors>;
 export type ColorChoice = 'auto' | 'always' | 'never';
@@ -25,7 +26,7 @@ export function escapeControls(text: string): string {
 
 /** JSON on one line, safe for a terminal and still the same JSON. */
 export function safeJson(value: unknown): string {
-  return JSON.stringify(value).replace(UNSAFE_IN_JSON, (character) => `\\u${hex(character.charCodeAt(0), 4)}`);
+  return jsonText(value).replace(UNSAFE_IN_JSON, (character) => `\\u${hex(character.charCodeAt(0), 4)}`);
 }
 
 /**

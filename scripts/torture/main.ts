@@ -6,7 +6,7 @@ const FORMS: Readonly<
 > = {
   loop: {
     proves: 'no turn of the event loop takes 200 ms of processor time, whatever is legal',
-    load: () => import('./loop.ts'),
+    load: () => import('./loop/loop.ts'),
   },
   'full-disk': {
     proves: 'a full store takes trims and fences, resumes by itself, and loses nothing',
@@ -16,7 +16,15 @@ const FORMS: Readonly<
     proves: 'clients that never read hold bounded memory, and it comes back',
     load: () => import('./unread-answers.ts'),
   },
+  overload: {
+    proves: 'ten times what the server can take is answered with 200 or 503, in time and without resets',
+    load: () => import('./overload.ts'),
+  },
   starve: { proves: 'neither strangers nor one token keep others from sending', load: () => import('./starve.ts') },
+  'slow-readers': {
+    proves: 'readers that stop reading cost bounded memory in all and no other client time, and lose nothing',
+    load: () => import('./slow-readers.ts'),
+  },
 };
 
 await main(process.argv[2]);

@@ -15,7 +15,7 @@ import type { Origins } from './origins.ts';
 import type { OutsideIssuers } from './outside-issuers.ts';
 import { IngestRates, type SenderRates } from './rates/ingest-rates.ts';
 import { type Ticket, Tickets } from './tickets.ts';
-import { type HashedToken, hashCredential, ROOT_TOKEN_ID } from './tokens/credential.ts';
+import { type HashedToken, hashCredential, headerFault, ROOT_TOKEN_ID } from './tokens/credential.ts';
 import type { TokenExchange } from './tokens/token-exchange.ts';
 import type { TokenTable } from './tokens/token-table.ts';
 
@@ -100,9 +100,10 @@ export class Access {
   }
 
   /** Who a credential belongs to. @throws TailraceError `authn` for a missing or unknown token */
-  identify(credential: string | HashedToken | undefined): Principal {
+  identify(credential: string | HashedToken | undefined, header?: string): Principal {
     if (this.#mode.type === 'open') return ANYONE;
-    if (credential === undefined) throw new TailraceError('authn', NO_TOKEN);
+    if (credential === undefined)
+      throw new TailraceError('authn', header === undefined ? NO_TOKEN : headerFault(header));
     const hashed = typeof credential === 'string' ? hashCredential(credential) : credential;
     const principal = this.#find(hashed.hash);
     if (principal === undefined) throw unknownToken(undefined, hintFor(hashed));
@@ -118,8 +119,11 @@ export class Access {
     credential: string | undefined,
     hashed: HashedToken | undefined,
     basin: string | undefined,
+    header?: string,
   ): Principal | Promise<Principal> {
-    if (this.#mode.type === 'open' || credential === undefined || hashed === undefined) return this.identify(hashed);
+    if (this.#mode.type === 'open' || credential === undefined || hashed === undefined) {
+      return this.identify(hashed, header);
+    }
     if (!looksLikeJwt(credential) || this.#find(hashed.hash) !== undefined) return this.identify(hashed);
     const { exchange, outside } = this.#mode;
     if (exchange?.isOurs(credential, hashed.hash) === true) return exchange.identify(credential, hashed.hash);
@@ -248,6 +252,7 @@ function tokenEnded(): TailraceError {
 }
 
 /** Some exporters send the value of `OTEL_EXPORTER_OTLP_HEADERS` without decoding it. */
-function hintFor({ isEncoded }: HashedToken): string {
+function hintFor({ isEncoded, isQuoted }: HashedToken): string {
+  if (isQuoted) return ': it is in quotes, which the header must not have; they belong to the shell';
   return isEncoded ? ': it holds "%20", which this client does not decode; use a space' : '';
 }

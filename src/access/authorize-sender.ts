@@ -9,7 +9,7 @@ import type { LogObserver } from '../log/observer.ts';
 import { streamNameFault } from '../model/names.ts';
 import type { Access, AuthContext } from './access.ts';
 import type { BasinRequest, BasinRuleDeps } from './basin-rule.ts';
-import type { Principal } from './grant.ts';
+import { onlyBasin, type Principal } from './grant.ts';
 import type { SenderRates } from './rates/ingest-rates.ts';
 import { bearerToken, credentialShown } from './tokens/credential.ts';
 
@@ -66,9 +66,24 @@ export function authorizeSender(
   const { headers, connection } = request;
   const named = deps.basinRule.named(request);
   const credential = bearerToken(headers.authorization);
-  const sender = deps.access.identifySender(credential, credentialShown(headers.authorization, connection), named);
+  const hashed = credentialShown(headers.authorization, connection);
+  const sender = deps.access.identifySender(credential, hashed, named, headers.authorization);
   if (sender instanceof Promise) return sender.then((principal) => authorized(principal, named, request, deps));
   return authorized(sender, named, request, deps);
+}
+
+/**
+ * Whose data a request is, as far as authorizing it found out: the id of the token, and a basin that it may send to. Of a
+ * basin that it named without permission nothing is said: its owners would learn of tokens that are not theirs.
+ */
+export function senderIdentity({ caller, need }: AuthContext): {
+  readonly token: string | undefined;
+  readonly basin: string | undefined;
+} {
+  if (caller === undefined) return { token: undefined, basin: undefined };
+  const basin = need?.basin;
+  const isAllowed = basin !== undefined && caller.allows('append', basin);
+  return { token: caller.id, basin: isAllowed ? basin : onlyBasin(caller) };
 }
 
 function authorized(

@@ -4,7 +4,7 @@
  * as they are due. So fetching is ours, and the use of a set is the library's.
  */
 
-import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import type { JSONWebKeySet, JWTVerifyGetKey, LocalJWKSet } from 'jose';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
 import {
@@ -45,8 +45,12 @@ export interface KeyDeps {
 /** The keys of an issuer as a basin trusts it. */
 export function keysOf({ issuer, keys }: OidcTrust, deps: KeyDeps): IssuerKeys {
   if ('uri' in keys) return new RemoteKeys(issuer, keys.uri, deps);
-  const set = createLocalJWKSet(JSON.parse(keys.jwks) as JSONWebKeySet);
-  return { current: () => set, renewed: async () => undefined };
+  let set: Promise<KeySet> | undefined;
+  const current = (): Promise<KeySet> => {
+    set ??= keySetOf(JSON.parse(keys.jwks));
+    return set;
+  };
+  return { current, renewed: async () => undefined };
 }
 
 /**
@@ -115,7 +119,7 @@ class RemoteKeys implements IssuerKeys {
     const controller = new AbortController();
     const cancel = clock.timer(OIDC_FETCH_TIMEOUT_MS, () => controller.abort(tookTooLong()));
     try {
-      this.#set = keySetIn(await textAt(this.#uri, controller.signal, fetchKeys));
+      this.#set = await keySetIn(await textAt(this.#uri, controller.signal, fetchKeys));
       this.#fetchedAt = clock.monotonicMs();
       this.#failed = false;
     } catch (error) {
@@ -155,13 +159,17 @@ async function textAt(uri: string, signal: AbortSignal, fetchKeys: FetchKeys): P
   return Buffer.concat(parts).toString();
 }
 
-function keySetIn(text: string): KeySet {
-  const set = parsed(text);
-  // Throws for a value that is no key set.
-  const found = createLocalJWKSet(set as JSONWebKeySet);
+async function keySetIn(text: string): Promise<KeySet> {
+  const found = await keySetOf(parsed(text));
   const { length } = found.jwks().keys;
   if (length > OIDC_KEYS_MAX) throw failure(`its key set has ${length} keys, and may have ${OIDC_KEYS_MAX}`);
   return found;
+}
+
+/** Throws for a value that is no key set. */
+async function keySetOf(value: unknown): Promise<LocalJWKSet> {
+  const { createLocalJWKSet } = await import('jose');
+  return createLocalJWKSet(value as JSONWebKeySet);
 }
 
 function parsed(text: string): unknown {

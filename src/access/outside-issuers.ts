@@ -3,7 +3,7 @@
  * that basin only, with their subject set as `project.id` on every resource.
  */
 
-import { decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose';
+import type { JWTPayload } from 'jose';
 import type { Basin } from '../log/basins.ts';
 import type { Clock } from '../model/clock.ts';
 import { TailraceError } from '../model/error.ts';
@@ -16,7 +16,7 @@ import {
 import type { OidcTrust } from '../model/stream-config.ts';
 import { OUTSIDE_ID_PREFIX, type Principal, principalOf, type Token } from './grant.ts';
 import { type FetchKeys, type IssuerKeys, type KeySet, keysOf } from './issuer-keys.ts';
-import { unknownToken, unverifiedClaims } from './jwt.ts';
+import { unknownToken, unverifiedClaims, unverifiedHeader } from './jwt.ts';
 import {
   checkThatThrew,
   isUnsigned,
@@ -217,6 +217,7 @@ export class OutsideIssuers {
   }
 
   async #payloadBy({ issuer, audience }: OidcTrust, jwt: string, keys: KeySet): Promise<JWTPayload> {
+    const { jwtVerify } = await import('jose');
     const { payload } = await jwtVerify(jwt, keys, {
       algorithms: ALGORITHMS,
       issuer,
@@ -276,7 +277,7 @@ function isUnavailable(error: unknown): boolean {
 function mayBeOfNewKey(error: unknown, jwt: string): boolean {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   if (code === 'ERR_JWKS_NO_MATCHING_KEY') return true;
-  return code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' && decodeProtectedHeader(jwt).kid === undefined;
+  return code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' && unverifiedHeader(jwt)?.kid === undefined;
 }
 
 /** @throws SubjectError for a subject that cannot be set as an attribute */

@@ -3,9 +3,8 @@
  * says there: neither learns the token itself, and a sender learns nothing about basins.
  */
 
-import { decodeProtectedHeader } from 'jose';
 import { TailraceError } from '../model/error.ts';
-import { unverifiedClaims } from './jwt.ts';
+import { unverifiedClaims, unverifiedHeader } from './jwt.ts';
 
 /** What is checked, and the sentence for a token that fails there. */
 const SENTENCES = {
@@ -79,18 +78,10 @@ export function refusedToken(check: OutsideCheck, cause?: unknown): TailraceErro
 
 /** For the operator: what the token says, which may be a lie. Without `trusted`, no basin's trust is at hand. */
 export function refusalDetail(check: OutsideCheck, jwt: string, trusted?: { readonly audience: string }): string {
-  const says: Readonly<Record<string, unknown>> = { ...headerOf(jwt), ...unverifiedClaims(jwt) };
+  const says: Readonly<Record<string, unknown>> = { ...unverifiedHeader(jwt), ...unverifiedClaims(jwt) };
   const fields = FIELDS[check].map((name) => `${name} ${textOf(says[name])}`).join(', ');
   const wanted = check === 'audience' && trusted !== undefined ? `, the basin trusts ${legible(trusted.audience)}` : '';
   return `${SENTENCES[check]}${fields === '' ? '' : ` (${fields}${wanted})`}`;
-}
-
-function headerOf(jwt: string): object {
-  try {
-    return decodeProtectedHeader(jwt);
-  } catch {
-    return {};
-  }
 }
 
 function textOf(value: unknown): string {

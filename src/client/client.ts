@@ -20,6 +20,7 @@ import { type OtlpResponse, otlpRefusal, postOtlp } from './post-otlp.ts';
 import { type ReaderOptions, type ReadFrame, readStream } from './reader.ts';
 import { type RecordCalls, recordCalls } from './records.ts';
 import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
+import { fetchSenders, type SendersJson, type SendersRequestOptions } from './senders.ts';
 import { type TokenCalls, tokenCalls } from './tokens.ts';
 import { fetchMetrics, type MetricsRequestOptions, type UsageMetric } from './usage-metrics.ts';
 
@@ -49,6 +50,8 @@ export interface Client extends ControlCalls, RecordCalls, TokenCalls {
   ): Promise<OtlpResponse>;
   /** Usage of the account, of a basin or of a stream. The client's own basin is not used here. */
   metrics(options: MetricsRequestOptions): Promise<readonly UsageMetric[]>;
+  /** Who sends OTLP data and who is refused, since the server started. The client's own basin is not used here. */
+  senders(options?: SendersRequestOptions): Promise<SendersJson>;
   /** A backup of the whole store as it is now, while the server runs; see `downloadBackup`. Needs the root token. */
   backup(options?: RequestOptions): AsyncGenerator<Uint8Array>;
   /** Tells the server that the clock of its machine is right, so that records expire again. Needs the root token. */
@@ -98,6 +101,7 @@ export function createClient(options: ClientOptions): Client {
       return answer;
     },
     metrics: (call) => fetchMetrics(target, call),
+    senders: (call) => fetchSenders(target, call),
     backup: (call) => downloadBackup(target, call),
     async confirmClock(call) {
       const path = '/v1/clock/confirm';

@@ -5,7 +5,7 @@
  * what waits does not depend on how busy the machine is.
  */
 
-import { TURN_BYTES, YIELD_BYTES } from '../model/limits.ts';
+import { TURN_BYTES, TURN_REQUESTS_MAX, TURNS_FOR_CLIENTS_MAX, YIELD_BYTES } from '../model/limits.ts';
 
 /** So many that have gone stay in a line before it is made anew: to do it each time would cost their square. */
 const GONE_MAX = 1_024;
@@ -36,6 +36,12 @@ class Line {
 /** Work that was begun in this turn. */
 let used = 0;
 let isArmed = false;
+/** Requests that were looked at in this turn. */
+let requests = 0;
+const arriving = new Line();
+/** Whether a client came in this turn, and how many turns in a row have been left to clients. */
+let hasClient = false;
+let leftToClients = 0;
 const beginning = new Line();
 const goingOn = new Line();
 
@@ -48,6 +54,26 @@ export function beginWork(bytes: number): Promise<void> | undefined {
   if (beginning.bytes !== undefined || !fits(bytes)) return beginning.wait(bytes);
   used += bytes;
   return undefined;
+}
+
+/**
+ * Takes a place in this turn for looking at a request. These places do not count as work, and do not wait for it: what is
+ * to be refused must not wait for what was taken. Returns and resolves as {@link beginWork}.
+ */
+export function beginRequest(): Promise<void> | undefined {
+  arm();
+  if (arriving.bytes !== undefined || requests >= TURN_REQUESTS_MAX) return arriving.wait(0);
+  requests++;
+  return undefined;
+}
+
+/**
+ * To be called with each client that connects. Node accepts one in a turn (libuv does, from 1.45 on), so while they come,
+ * turns without work let in many: behind long turns of work they would wait for seconds in the queue of the system.
+ */
+export function noteClient(): void {
+  hasClient = true;
+  arm();
 }
 
 /** Takes a share of a later turn for more of some work: others run in between. */
@@ -81,12 +107,25 @@ function arm(): void {
 
 function newTurn(): void {
   isArmed = false;
+  if (hasClient && leftToClients < TURNS_FOR_CLIENTS_MAX) {
+    hasClient = false;
+    leftToClients++;
+    arm();
+    return;
+  }
+  hasClient = false;
+  leftToClients = 0;
   used = 0;
+  requests = 0;
+  while (arriving.bytes !== undefined && requests < TURN_REQUESTS_MAX) {
+    requests++;
+    arriving.letOneGo();
+  }
   // One that goes on comes first, so that it ends however many begin.
   if (goingOn.bytes !== undefined) letGo(goingOn);
   letGoWhileTheyFit(beginning);
   letGoWhileTheyFit(goingOn);
-  if (used > 0) arm();
+  if (used > 0 || requests > 0) arm();
 }
 
 function letGoWhileTheyFit(line: Line): void {

@@ -1,4 +1,7 @@
-/** Is a stretch of bytes UTF-8? Validation asks this most often. Short texts are checked without allocating. */
+/**
+ * Is a stretch of bytes UTF-8? Validation asks this most often. Short texts are checked without allocating. And what becomes
+ * of text that is not.
+ */
 
 import { isUtf8 } from 'node:buffer';
 
@@ -7,6 +10,7 @@ const NATIVE_BYTES_MIN = 96;
 const NATIVE_ASCII_BYTES_MIN = 320;
 /** The high bits of four bytes, as a small integer. */
 const HIGH_BITS = 0x80808080 | 0;
+const QUESTION_MARK = 0x3f;
 
 /**
  * Whether bytes [start, end) are UTF-8. Four bytes before `start` must exist: short strings are read together with
@@ -23,6 +27,36 @@ export function isUtf8At(view: DataView, start: number, end: number): boolean {
   // The last four bytes; of a string that is shorter, the bytes before it are masked out.
   const mask = last >= start ? HIGH_BITS : HIGH_BITS << ((start - last) << 3);
   return (view.getInt32(last, true) & mask) === 0 || isText(view, at, end);
+}
+
+/**
+ * Makes [start, end) UTF-8 without a change of length: the half of a surrogate pair that was encoded by itself becomes
+ * U+FFFD, any other byte that belongs to no character becomes `?`.
+ */
+export function repairUtf8At(view: DataView, start: number, end: number): void {
+  for (let at = start; at < end; ) {
+    const length = characterBytes(view, at, end);
+    if (length > 0) at += length;
+    else if (isHalfAt(view, at, end)) {
+      view.setUint16(at, 0xefbf, false);
+      view.setUint8(at + 2, 0xbd);
+      at += 3;
+    } else view.setUint8(at++, QUESTION_MARK);
+  }
+}
+
+/** The length of the character at `at`; 0 when there is none. */
+export function characterBytes(view: DataView, at: number, end: number): number {
+  const lead = view.getUint8(at);
+  if (lead < 0x80) return 1;
+  const length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  return at + length <= end && isText(view, at, at + length) ? length : 0;
+}
+
+/** Whether there is half of a surrogate pair in three bytes (CESU-8, WTF-8): not UTF-8, but it is known what was meant. */
+export function isHalfAt(view: DataView, at: number, end: number): boolean {
+  if (at + 3 > end || view.getUint8(at) !== 0xed) return false;
+  return view.getUint8(at + 1) >= 0xa0 && view.getUint8(at + 1) < 0xc0 && (view.getUint8(at + 2) & 0xc0) === 0x80;
 }
 
 /** Whether [at, end) is UTF-8, where it is not all ASCII or long. `at` is where a character begins. */

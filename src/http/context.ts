@@ -86,7 +86,7 @@ function allow(exchange: Exchange, { access }: IdentifyDeps, principal: Principa
 /** Who the caller is; asks for no permission. @throws TailraceError `authn` */
 export function identify(exchange: Exchange, { access }: IdentifyDeps): Principal {
   const header = exchange.request.headers.authorization;
-  const principal = access.identify(credentialShown(header, connectionOf(exchange)));
+  const principal = access.identify(credentialShown(header, connectionOf(exchange)), header);
   exchange.auditContext.caller = principal;
   return principal;
 }

@@ -18,11 +18,7 @@ export function refuseOtlp(exchange: Exchange, error: TailraceError, context: Re
     {
       status,
       contentType: OTLP_CONTENT_TYPE[encoding],
-      body: statusResponse(
-        encoding,
-        OTLP_GRPC_CODE[error.code],
-        withoutPrefix(messageFor(error, exchange.correlationId), exchange.hiddenPrefix),
-      ),
+      body: statusResponse(encoding, OTLP_GRPC_CODE[error.code], shownMessage(exchange, error)),
       headers: extraHeaders(error, status),
     },
     context,
@@ -61,6 +57,14 @@ export function s2ErrorBody(error: TailraceError, correlationId: string, hiddenP
   });
 }
 
+/** What the one who sent a request is told of an error. */
+export function shownMessage(
+  { correlationId, hiddenPrefix }: Pick<Exchange, 'correlationId' | 'hiddenPrefix'>,
+  error: TailraceError,
+): string {
+  return withoutPrefix(messageFor(error, correlationId), hiddenPrefix);
+}
+
 /** The encoding that a Content-Type names; parameters and letter case do not count. */
 export function encodingOf(contentType: string | undefined): OtlpEncoding | undefined {
   if (contentType === 'application/x-protobuf') return 'protobuf';
@@ -85,6 +89,6 @@ function extraHeaders(error: TailraceError, status: number): string[] {
   if (status === 401) return ['WWW-Authenticate', 'Bearer'];
   if (status === 405) return ['Allow', (error.detail.allow ?? []).join(', ')];
   if (status === 415) return ['Accept-Encoding', 'gzip'];
-  if (status === 429 || status === 503) return ['Retry-After', String(retryAfterSeconds(error))];
+  if (status === 429 || status === 502 || status === 503) return ['Retry-After', String(retryAfterSeconds(error))];
   return [];
 }

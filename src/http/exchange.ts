@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { AuthContext } from '../access/access.ts';
 import type { TailraceError } from '../model/error.ts';
+import type { OtlpSource } from '../model/otlp-source.ts';
 import type { AuditProtocol } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
 
@@ -56,6 +57,8 @@ export interface Exchange {
   /** For the page that sends the request, names and values in turn; undefined where no origin is configured. */
   corsHeaders: readonly string[] | undefined;
   readonly auditContext: AuditContext;
+  /** What OTLP data says of its sender; undefined while it is not looked at. */
+  source: OtlpSource | undefined;
 }
 
 /** A request before the router has seen it. */
@@ -65,7 +68,7 @@ export function openExchange(
   awaitsContinue: boolean,
   corsHeaders?: readonly string[],
 ): Exchange {
-  const url = request.url ?? '/';
+  const url = originForm(request.url ?? '/');
   const mark = url.indexOf('?');
   return {
     request,
@@ -77,7 +80,15 @@ export function openExchange(
     hiddenPrefix: '',
     corsHeaders,
     auditContext: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
+    source: undefined,
   };
+}
+
+/** A client that talks to a proxy names the whole URL (RFC 9112, section 3.2.2); a server must take that too. */
+function originForm(url: string): string {
+  if (url.startsWith('/')) return url;
+  const path = url.replace(/^https?:\/\/[^/?#]*/i, '');
+  return path.startsWith('/') || path === url ? path : `/${path}`;
 }
 
 /** Whether a body follows the headers. */
@@ -133,6 +144,22 @@ export function isAnswered({ transport }: Exchange): boolean {
 export function cut({ request, transport }: Exchange): void {
   if (transport.version === 1) request.socket.destroy();
   else setImmediate(() => transport.stream.destroy(new Error('cut')));
+}
+
+/** Sockets below HTTP/2, whose sessions don't give them out. */
+const socketsBelow = new WeakMap<object, Socket>();
+
+/** An HTTP/2 connection runs over this socket. */
+export function noteSocket(session: object, socket: Socket): void {
+  socketsBelow.set(session, socket);
+}
+
+/** Ends the whole connection at once, with what waits in it. */
+export function cutConnection(exchange: Exchange): void {
+  const { request, transport } = exchange;
+  const socket = transport.version === 1 ? request.socket : socketsBelow.get(connectionOf(exchange));
+  if (socket === undefined) cut(exchange);
+  else setImmediate(() => socket.destroy());
 }
 
 /** The connection below: one object for all requests that come over it. */

@@ -7,11 +7,13 @@
 import type { ServerResponse } from 'node:http';
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { ANSWER_TEXT_CHARS_MAX, REFUSED_BODY_BYTES_MAX } from '../model/limits.ts';
+import type { AnswerWatch } from './answer-watch.ts';
 import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
 import type { RequestMemory } from './body/reservation.ts';
 import type { UploadWatch } from './body/upload-watch.ts';
 import { announcedLength, type Exchange, isOpen } from './exchange.ts';
 import { holdAnswer } from './held-answer.ts';
+import { sendBody, writeBody } from './send-body.ts';
 
 export interface HttpResponse {
   readonly status: number;
@@ -27,6 +29,7 @@ export interface ReplyContext {
   /** Pays for responses until they have left. */
   readonly memory: RequestMemory;
   readonly watch: UploadWatch;
+  readonly answers: AnswerWatch;
   /** Whether the server is stopping: then every response asks the client to close the connection. */
   closing(): boolean;
 }
@@ -90,23 +93,23 @@ function replyHttp1(
   context: ReplyContext,
 ) {
   const pending = isBodyPending(exchange);
-  const close = context.closing() || (pending && mustClose(exchange));
+  const close = context.closing() || (pending && (!response.shouldKeepAlive || mustClose(exchange)));
   if (close) headers.push('Connection', 'close');
   response.writeHead(status, headers);
   if (!pending || exchange.awaitsContinue) {
-    response.end(body);
+    sendBody(exchange, response, body, context.answers);
     return;
   }
   // A response that says `close` takes the connection down when it ends, so that comes last.
-  if (!close) response.end(body);
+  if (!close) sendBody(exchange, response, body, context.answers);
   else if (body === undefined) response.flushHeaders();
-  else response.write(body);
+  else writeBody(exchange, response, body, context.answers);
   discardRest(exchange, context.watch, () => {
-    if (!response.writableEnded) response.end();
+    if (close && !response.writableEnded) response.end();
   });
 }
 
-/** After a short body the connection stays open. A long or endless one, or one that must not come, closes it. */
+/** After a short body the connection can stay open. A long or endless one, or one that must not come, closes it. */
 function mustClose(exchange: Exchange): boolean {
   const length = announcedLength(exchange);
   return exchange.awaitsContinue || length === undefined || length > REFUSED_BODY_BYTES_MAX;
@@ -121,7 +124,7 @@ function replyHttp2(
   if (!isOpen(stream)) return;
   const isEmpty = body === undefined || exchange.request.method === 'HEAD';
   stream.respond(http2Headers(status, headers), { endStream: isEmpty });
-  if (!isEmpty) stream.end(body);
+  if (!isEmpty) sendBody(exchange, stream, body, context.answers);
   if (!isBodyPending(exchange)) return;
   if (exchange.awaitsContinue) endQuietly(stream);
   else discardRest(exchange, context.watch, () => endQuietly(stream));

@@ -35,6 +35,15 @@ export interface RouteGroup {
   readonly routes: readonly Route[];
 }
 
+/** Everything that a port serves. */
+export interface PortRoutes {
+  readonly groups: readonly RouteGroup[];
+  /** How requests without a route are refused. */
+  readonly unrouted: RouteGroup;
+  /** The error for a path that no route has. */
+  wrongPath(exchange: Exchange): TailraceError;
+}
+
 /** A route that has the path and takes the method. */
 export interface Match {
   readonly group: RouteGroup;

@@ -1,29 +1,47 @@
-/** The HTTP server: every request comes in here, finds its route, and gets a response whatever happens. */
+/**
+ * The server of one port, for HTTP or for gRPC: every request comes in here, finds its route, and gets a response whatever
+ * happens.
+ */
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Origins, refusedOrigin } from '../access/origins.ts';
-import { beginWork } from '../encoding/turns.ts';
+import { beginRequest } from '../encoding/turns.ts';
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import { REQUEST_HEADERS_MAX, TURN_REQUEST_BYTES } from '../model/limits.ts';
+import { REQUEST_HEADERS_MAX, REQUEST_WAIT_MS_MAX } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Senders } from '../observe/senders.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
+import { AnswerWatch } from './answer-watch.ts';
 import { auditExchange } from './audit.ts';
+import type { BodyReading } from './body/read-body.ts';
+import type { RequestMemory } from './body/reservation.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
 import { type AuditDeps, type NamedBasinDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
-import { type ReplyDeps, reply } from './reply.ts';
-import { type Match, type Refuse, type RouteGroup, Router } from './router.ts';
-import { allRoutes, type RouteDeps } from './routes/all-routes.ts';
-import { isExporter, unrouted, wrongPath } from './routes/unrouted.ts';
+import { type ReplyContext, type ReplyDeps, reply } from './reply.ts';
+import { type Match, type PortRoutes, type Refuse, Router } from './router.ts';
+import { isExporter } from './routes/unrouted.ts';
+import { noteRefused } from './senders.ts';
 
-export interface HttpServerDeps extends Omit<RouteDeps, 'replyContext'> {
+export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly warnings: Pick<Warnings, 'warn'>;
+  readonly senders: Pick<Senders, 'note'>;
+  readonly reading: RequestMemory & Pick<BodyReading, 'watch'>;
+  /** What goes on until it is told that the server stops. */
+  readonly readers: Pick<ReaderSet, 'drain'>;
+  /** Makes what the port serves. */
+  readonly routes: (replyContext: ReplyContext) => PortRoutes;
+  /** What to do when the port is taken, after a colon. */
+  readonly portAdvice: string;
   /** Other sites whose pages may send requests; undefined lets no other site in. */
   readonly origins?: Origins | undefined;
   /** Undefined serves without TLS. */
@@ -39,7 +57,8 @@ interface OwnDeps extends NamedBasinDeps, ReplyDeps, AuditDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly warnings: Pick<Warnings, 'warn'>;
-  readonly readers: ReaderSet;
+  readonly senders: Pick<Senders, 'note'>;
+  readonly readers: Pick<ReaderSet, 'drain'>;
   readonly onFatal: (error: TailraceError) => void;
 }
 
@@ -50,8 +69,7 @@ const IDLE_CHECK_MS = 20;
 export class HttpServer {
   readonly #deps: OwnDeps;
   readonly #router: Router;
-  /** How requests without a route are refused. */
-  readonly #unrouted: RouteGroup;
+  readonly #routes: PortRoutes;
   readonly #listener: Listener;
   /** Undefined where no origin is configured: then no response has headers for pages. */
   readonly #cors: Cors | undefined;
@@ -60,16 +78,18 @@ export class HttpServer {
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({ upgrade, tls, origins, onFatal, ...parts }: HttpServerDeps) {
-    const { access, basinRule, audit, clock, logger, warnings, readers } = parts;
-    const replyContext = { memory: parts.reading, watch: parts.reading.watch, closing: () => this.#closing };
-    this.#deps = { access, basinRule, audit, clock, logger, warnings, readers, onFatal, replyContext };
+  constructor({ upgrade, tls, origins, onFatal, routes, portAdvice, ...parts }: HttpServerDeps) {
+    const { access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
+    const { clock: time, reading } = parts;
+    const answers = new AnswerWatch(time);
+    const replyContext = { memory: reading, watch: reading.watch, answers, closing: () => this.#closing };
+    this.#deps = { access, basinRule, audit, clock, logger, warnings, senders, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
-    this.#router = new Router(allRoutes({ ...parts, replyContext }));
-    this.#unrouted = unrouted(replyContext);
+    this.#routes = routes(replyContext);
+    this.#router = new Router(this.#routes.groups);
     const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
       this.#admit(openExchange(message, transport, awaitsContinue, this.#cors?.headersFor(message)));
-    this.#listener = new Listener({ request, upgrade }, { clock, logger, tls });
+    this.#listener = new Listener({ request, upgrade }, { clock, logger, tls, portAdvice });
   }
 
   /** Connections that are open. */
@@ -88,6 +108,7 @@ export class HttpServer {
    */
   async drain(): Promise<void> {
     this.#closing = true;
+    await this.#listener.acceptWaiting();
     this.#listener.stopAccepting();
     this.#deps.readers.drain();
     if (this.#inFlight === 0) return;
@@ -119,13 +140,21 @@ export class HttpServer {
    */
   #admit(exchange: Exchange): void {
     this.#inFlight++;
-    const beginning = beginWork(TURN_REQUEST_BYTES);
-    if (beginning === undefined) this.#handle(exchange);
-    else void beginning.then(() => (isGone(exchange) ? this.#finish() : this.#handle(exchange)));
+    const beginning = beginRequest();
+    if (beginning === undefined) {
+      this.#handle(exchange, false);
+      return;
+    }
+    const { clock } = this.#deps;
+    const since = clock.monotonicMs();
+    void beginning.then(() => {
+      if (isGone(exchange)) this.#finish();
+      else this.#handle(exchange, clock.monotonicMs() - since > REQUEST_WAIT_MS_MAX);
+    });
   }
 
-  #handle(exchange: Exchange): void {
-    let { refuse } = this.#unrouted;
+  #handle(exchange: Exchange, isLate: boolean): void {
+    let { refuse } = this.#routes.unrouted;
     let action: AuditAction = 'unrouted';
     try {
       const found = this.#router.find(exchange.request.method ?? 'GET', exchange.path);
@@ -139,9 +168,10 @@ export class HttpServer {
         this.#finish();
         return;
       }
-      if (found === undefined) throw wrongPath(exchange);
+      if (found === undefined) throw this.#routes.wrongPath(exchange);
       if ('error' in found) throw found.error;
       if (this.#closing && found.route.whileStopping !== true) throw stopping();
+      if (isLate && found.route.whileStopping !== true) throw tooLate();
       const done = found.route.handle(exchange, found.segments);
       if (done !== undefined) {
         this.#await(done, exchange, found);
@@ -200,6 +230,8 @@ export class HttpServer {
     if (origin === undefined || method === undefined) return;
     const message = `a page may not call this server: its origin is ${refusedOrigin(origin)}`;
     this.#deps.warnings.warn(senderOf(exchange), 'preflight', { correlationId, path }, message);
+    if (exchange.auditContext.protocol !== 'otlp') return;
+    noteRefused(exchange, undefined, new TailraceError('permission_denied', message), this.#deps);
   }
 
   readonly #finish = (): void => {
@@ -229,7 +261,7 @@ export class HttpServer {
       logger.debug({ ...fields, reason: error.message }, 'refused a request');
     } else {
       const message = `refused ${request.method} ${path}: ${error.message}`;
-      warnings.warn(senderOf(exchange), error.code, fields, message);
+      warnings.warn(senderOf(exchange), message, fields, message);
     }
   }
 }
@@ -237,6 +269,11 @@ export class HttpServer {
 /** A server that is stopping begins no new work. */
 function stopping(): TailraceError {
   return new TailraceError('draining', 'the server is stopping: send again in a moment');
+}
+
+/** Behind thousands of others; the health of a server is told however many there are. */
+function tooLate(): TailraceError {
+  return new TailraceError('overloaded', 'more requests come than the server can look at in time: send again later');
 }
 
 /** Senders that lose data, and callers without permission; a reader that asks for what does not exist is no trouble. */

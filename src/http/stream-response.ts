@@ -11,6 +11,7 @@ import { discardRest, endQuietly, isBodyPending } from './body/discard.ts';
 import { type Reservation, reservationFor } from './body/reservation.ts';
 import { cut, type Exchange, goOn, isGone, isOpen } from './exchange.ts';
 import { http2Headers, type ReplyContext } from './reply.ts';
+import { WaitingBody } from './send-body.ts';
 
 /** How a response begins. */
 export interface StreamHead {
@@ -36,6 +37,8 @@ export class StreamResponse {
   #waiting = 0;
   /** Counts what waits in the memory of all requests; of live readers their set does that. */
   readonly #memory: Reservation;
+  /** Whether its client takes something; live readers are watched by their set. */
+  readonly #waitingBody: WaitingBody;
   #wake: (() => void)[] = [];
   #onTaken = (): void => {};
   #ended: Promise<void> | undefined;
@@ -45,6 +48,7 @@ export class StreamResponse {
     this.#sink = sink;
     this.#context = context;
     this.#memory = reservationFor(exchange, context.memory);
+    this.#waitingBody = new WaitingBody(exchange, context.answers);
     openAnswers.set(context, (openAnswers.get(context) ?? 0) + 1);
     sink.once('close', this.#onClose);
     // What fails is followed by a close.
@@ -105,6 +109,7 @@ export class StreamResponse {
   write(bytes: Uint8Array | string, loan?: Loan): Promise<void> | undefined {
     if (!this.#hand(bytes, loan)) return undefined;
     this.#memory.holdExactly(this.#waiting);
+    this.#waitingBody.watch();
     if (this.#waiting <= this.#waitingMax()) return undefined;
     return new Promise((resolve) => void this.#wake.push(resolve));
   }
@@ -174,6 +179,8 @@ export class StreamResponse {
 
   #written(bytes: number): void {
     this.#waiting -= bytes;
+    this.#waitingBody.note(bytes);
+    if (this.#waiting === 0) this.#waitingBody.unwatch();
     if (this.#memory.held > 0) this.#memory.holdExactly(this.#waiting);
     this.#onTaken();
     if (this.#wake.length > 0 && this.#waiting <= this.#waitingMax() / 2) this.#wakeAll();
@@ -183,6 +190,7 @@ export class StreamResponse {
     if (this.#gone.signal.aborted) return;
     openAnswers.set(this.#context, (openAnswers.get(this.#context) ?? 1) - 1);
     this.#memory.release();
+    this.#waitingBody.unwatch();
     this.#gone.abort();
     this.#wakeAll();
   };

@@ -161,7 +161,7 @@ export class BasinTable {
 }
 
 /** @throws TailraceError `basin_not_found` */
-export function existingBasin(log: { basin(name: string): Basin | undefined }, name: string): Basin {
+export function existingBasin<B>(log: { basin(name: string): B | undefined }, name: string): B {
   const basin = log.basin(name);
   if (basin === undefined) throw basinNotFound(name);
   return basin;

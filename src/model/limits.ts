@@ -73,6 +73,14 @@ export const JSON_BYTES_PER_BYTE_MAX = 6;
 export const JSON_BYTES_PER_RECORD = 64;
 /** Texts of answers from this length on are sent as bytes: Node would copy them once more. */
 export const ANSWER_TEXT_CHARS_MAX = 16 * KiB;
+/** JSON of one stream or basin in a list: a name of control characters is six times as long, beside 256 bytes. */
+export const LISTED_ROW_BYTES_MAX = 3_328;
+/** JSON of the access tokens in one page of a list; a page with more ends early. Attributes of a token may be large. */
+export const LISTED_TOKENS_BYTES_MAX = 3 * MiB;
+/** A client that takes nothing of a response for so long is cut. Readers have `READER_STALL_MS`. */
+export const ANSWER_STALL_MS = 60_000;
+/** Responses are handed to the system in such pieces: who takes one has taken something. */
+export const ANSWER_PIECE_BYTES = 64 * KiB;
 /** Bytes of an OTLP response; messages in it are shortened to stay below. */
 export const ANSWER_BYTES_MAX = 4 * MiB;
 /** Characters of one message for people in a response. */
@@ -94,13 +102,33 @@ export const TURN_BYTES = 2 * MiB;
 /** What one request counts as, and one stream that it writes to, besides their bytes. */
 export const TURN_REQUEST_BYTES = 4 * KiB;
 export const TURN_STREAM_BYTES = 2 * KiB;
+/** Requests that are looked at in one turn of the event loop; more wait for a later turn. */
+export const TURN_REQUESTS_MAX = 256;
+/** Turns in a row without work while new clients come, of which each turn lets in one. */
+export const TURNS_FOR_CLIENTS_MAX = 32;
+
+/** A request that waited for so long before it was looked at is refused. */
+export const REQUEST_WAIT_MS_MAX = 1_000;
+/**
+ * Bytes of requests that are under way, as much as the server gets done in this time: at first, and the least and the most.
+ * Each request counts with at most `YIELD_BYTES`, and with `TURN_REQUEST_BYTES` besides.
+ */
+export const WORK_TARGET_MS = 900;
+export const WORK_BYTES_AT_FIRST = 64 * MiB;
+export const WORK_BYTES_MIN = 4 * MiB;
+export const WORK_BYTES_MAX = 256 * MiB;
+/** What a compressed body is taken to grow by until it is there. */
+export const WORK_ENCODED_RATIO = 6;
+/** What a body is taken to have that does not say its length. */
+export const WORK_BODY_BYTES = 16 * KiB;
+/** A body that is announced counts for so long before it is there. */
+export const WORK_BODY_COMES_MS = 500;
 
 /** Records and metered bytes of one batch, where S2 limits it. */
 export const READ_BATCH_RECORDS_MAX = 1_000;
 export const READ_BATCH_BYTES_MAX = MiB;
-/** Blocks that may wait for a follower; with more it goes back to scanning. */
+/** Blocks and bytes that may wait for a follower; with more it goes back to scanning. */
 export const FOLLOWER_BLOCKS_MAX = 64;
-/** Bytes that may wait for a follower; with more it goes back to scanning. */
 export const FOLLOWER_BYTES_MAX = 8 * MiB;
 /**
  * Bytes that one scan of a reader takes from the store. The first scan takes one block, the second the minimum, later
@@ -126,6 +154,13 @@ export const READER_BUFFERED_BYTES_MAX = 2 * MiB;
  */
 export const READERS_BUFFERED_BYTES_MAX = 32 * MiB;
 export const READER_BATCH_BYTES_MIN = 64 * KiB;
+/** What a reader may need for one batch: a block, and the JSON of as much. Where that is not left it waits. */
+export const READER_CLAIM_BYTES = (1 + JSON_BYTES_PER_BYTE_MAX) * MiB;
+/** Shares of the whole budget: what one claims at most, and what readers have in any case. */
+export const READER_SHARE = 1 / 8;
+export const READERS_SHARE = 1 / 16;
+/** While readers wait for memory, those that have taken nothing for so long are let go, the longest first. */
+export const READER_SHORT_STALL_MS = 5_000;
 /** Readers that wait for their peer and keep the page of the store that they are at. */
 export const READERS_HOLDING_MAX = 8;
 /** Encoded frames that are kept in case another reader wants the same ones, and what each costs besides its bytes. */
@@ -165,12 +200,25 @@ export const STREAM_ANSWER_BUFFERED_BYTES_MIN = 256 * KiB;
 
 /** Open connections of the HTTP listener. */
 export const CONNECTIONS_MAX = 20_000;
+/** Connections beyond these that are told so; further ones are closed unread. */
+export const CONNECTIONS_REFUSED_MAX = 1_024;
 export const REQUEST_HEADERS_MAX = 200;
 export const REQUEST_HEADER_BYTES_MAX = 32 * KiB;
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** Requests of one HTTP/1.1 connection that are under way; those behind them wait, and their bytes are not looked at. */
 export const HTTP1_REQUESTS_UNDER_WAY_MAX = 4;
+/** A connection that has sent nothing for this long is cut by a stop; until then its first request is answered. */
+export const LAST_CONNECTIONS_MS = 100;
+/**
+ * Bytes of an error message in the headers of gRPC, percent-encoded. A message goes out twice when a retry may help, and
+ * some clients take no more than 8 KiB of headers.
+ */
+export const GRPC_MESSAGE_BYTES_MAX = 2 * KiB;
+/** Bytes of a call to the health service, watches of it that are open, and how often they look. */
+export const GRPC_HEALTH_BYTES_MAX = KiB;
+export const GRPC_WATCHES_MAX = 1_000;
+export const GRPC_WATCH_MS = 1_000;
 /** HTTP/2: streams of one connection, and the window of each stream and of the connection. */
 export const HTTP2_STREAMS_MAX = 250;
 export const HTTP2_WINDOW_BYTES = 8 * MiB;
@@ -189,17 +237,20 @@ export const HTTP2_NOTICE_MS = 100;
 /** An HTTP/2 connection that sends more per second is closed: stream resets; PING and SETTINGS frames. */
 export const HTTP2_RESETS_PER_SECOND_MAX = 500;
 export const HTTP2_CONTROL_FRAMES_PER_SECOND_MAX = 5_000;
-/**
- * The slowest upload that is allowed, measured over a window. A slower one is answered with 503 and its connection is
- * closed.
- */
+/** The slowest upload that is allowed, measured over a window. A slower one gets 503, and its connection is closed. */
 export const BODY_RATE_BYTES_PER_SECOND_MIN = 1_024;
 export const BODY_RATE_WINDOW_MS = 10_000;
 /** The longest time from SIGTERM to exit. */
 export const SHUTDOWN_TIMEOUT_MS = 10_000;
 
-/** Nesting depth of protobuf messages and of JSON. */
-export const NESTING_MAX = 64;
+/**
+ * Levels of messages inside the message of a request: what the protobuf decoders of C++, Java, Python and Rust read at
+ * most. An item with more is rejected. 31 lists of key and value within one another fit everywhere in an item.
+ */
+export const NESTING_MAX = 100;
+
+/** A larger item is not rewritten where its ids are malformed: it is rewritten in one go. */
+export const REPAIRED_ITEM_BYTES_MAX = 16 * MiB;
 
 /** How long the count of the streams of a basin is good that bounds them. */
 export const STREAM_COUNT_FRESH_MS = 1_000;
@@ -247,10 +298,7 @@ export const CLOCK_AHEAD_START_MS = 86_400_000;
 /** How long expiry then waits, unless an operator confirms the clock. */
 export const CLOCK_PAUSE_MS = 86_400_000;
 
-/**
- * A full store that drops its oldest records frees this share of itself, in steps of this many bytes (before
- * compression).
- */
+/** A full store that drops its oldest records frees this share of itself, in steps of so many uncompressed bytes. */
 export const DROP_SHARE = 0.05;
 export const DROP_STEP_BYTES = 32 * MiB;
 /** Streams that are searched for the oldest records. */
@@ -258,9 +306,7 @@ export const DROP_STREAMS_MAX = 100_000;
 
 /** Background work: how often it looks by itself, and how much it takes in one step between commits. */
 export const BACKGROUND_TICK_MS = 60_000;
-/**
- * Time between two passes when the first could not free space in a full store: until one does, every append is refused.
- */
+/** Time between two passes when the first could not free space in a full store: until then every append is refused. */
 export const BACKGROUND_FULL_RETRY_MS = 1_000;
 export const BACKGROUND_PAGE = 128;
 export const BACKGROUND_BLOCKS_MAX = 512;
@@ -268,20 +314,17 @@ export const BACKGROUND_BLOCKS_MAX = 512;
 /** A backup is copied in steps of this size; requests go on between them. */
 export const BACKUP_PAGE_BYTES = 256 * 1024;
 export const BACKUP_PAGE_ROWS_MAX = 500;
-/**
- * A client that reads none of its backup for this long is disconnected: the backup holds disk space, and no other can
- * run.
- */
+/** A client that reads none of its backup for this long is disconnected: no other backup can run meanwhile. */
 export const BACKUP_STALL_MS = 60_000;
 
 /** Usage metrics (S2): the longest range that is allowed, and how far its end may be ahead of our clock. */
 export const USAGE_RANGE_SECONDS_MAX = 90 * 86_400;
 export const USAGE_AHEAD_SECONDS_MAX = 60;
-/**
- * How long minutes are kept, after which only their hours remain. Hours are kept as long as a query can ask for them.
- */
+/** How long minutes are kept, after which only their hours remain, and hours: as long as a query can ask for them. */
 export const USAGE_MINUTES_SECONDS = 7 * 86_400;
 export const USAGE_HOURS_SECONDS = 91 * 86_400;
+/** JSON of one point of a series. */
+export const USAGE_POINT_BYTES_MAX = 32;
 /** Streams whose stored bytes are sampled in one minute, and streams that may wait to be sampled. */
 export const USAGE_STREAMS_PER_MINUTE_MAX = 2_000;
 export const USAGE_STREAMS_WAITING_MAX = 20_000;
@@ -292,9 +335,7 @@ export const USAGE_MINUTES_WAITING_MAX = 60;
 export const GIVEN_SECRET_CHARS_MIN = 32;
 export const GIVEN_SECRET_CHARS_MAX = 1_024;
 export const SECRET_FILE_BYTES_MAX = 4_096;
-/**
- * Streams of an init file that are created or checked in parallel, and how long to wait for one that is being deleted.
- */
+/** Streams of an init file that are made or checked at once, and how long to wait for one that is being deleted. */
 export const INIT_STREAMS_AT_ONCE = 500;
 export const INIT_BASIN_DELETION_WAIT_MS = 30_000;
 
@@ -308,10 +349,7 @@ export const SIGNING_KEY_LIFE_MS = 30 * 86_400_000;
 /** Keys that may verify: the one that signs, and replaced ones whose tokens may still be valid. */
 export const SIGNING_KEYS_MAX = 16;
 
-/**
- * Outside issuers that basins trust: length of their URLs and audiences, and size of the key sets that are stored here
- * or fetched.
- */
+/** Outside issuers that basins trust: length of URLs and audiences, size of key sets that are stored or fetched. */
 export const OIDC_URL_CHARS_MAX = 2_048;
 export const OIDC_AUDIENCE_BYTES_MAX = 512;
 export const OIDC_STATIC_JWKS_BYTES_MAX = 32 * KiB;
@@ -344,3 +382,15 @@ export const TICKETS_PER_TOKEN_MAX = 10_000;
 
 /** Audit log lines about refusals in one second; the rest are only counted. */
 export const AUDIT_REFUSALS_PER_SECOND_MAX = 50;
+
+/** Senders of OTLP data that are remembered; and those that showed no valid token, which push out no others. */
+export const SENDERS_MAX = 1_000;
+export const STRANGERS_REMEMBERED_MAX = 100;
+/** What is remembered of one: characters of a text, services and streams, and kinds of rejections and of refusals. */
+export const SENDER_TEXT_CHARS_MAX = 200;
+export const SENDER_NAMES_MAX = 5;
+export const SENDER_REASONS_MAX = 8;
+/** JSON of the senders in one page; a page with more ends early. */
+export const LISTED_SENDERS_BYTES_MAX = 3 * MiB;
+/** Basins of which Prometheus is told when they received data last. */
+export const RECEIVING_BASINS_MAX = 100;

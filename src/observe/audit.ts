@@ -74,7 +74,7 @@ const AUDIT_ACTIONS = {
 } as const satisfies Readonly<Record<AuditAction, 'always' | 'refused'>>;
 
 /** The protocol of the request; `start` is the server itself, when it starts. */
-export type AuditProtocol = 'http' | 'otlp' | 's2s' | 'sse' | 'websocket' | 'start';
+export type AuditProtocol = 'http' | 'otlp' | 'grpc' | 's2s' | 'sse' | 'websocket' | 'start';
 
 /** Who does what to what. */
 export interface AuditSubject {

@@ -1,19 +1,22 @@
 /**
  * The server's metrics for Prometheus. Each server has its own, because a program may run several. Labels come from
- * closed lists, so what clients send never makes new series.
+ * closed lists, so what clients send never makes new series; and from basins, a limited number of them.
  */
 
-import { Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { SIGNALS, type Signal } from '../model/record.ts';
-import { addProcessMetrics } from './process-metrics.ts';
-import { addCounter, addGauge, byLabel, Distribution, type Labelled, unlabelled } from './prometheus.ts';
+import { processMetrics } from './process-metrics.ts';
+import { byLabel, Distribution, type Labelled, type ScrapedMetric, unlabelled } from './scraped-metric.ts';
+import type { Received } from './senders.ts';
 
 /** What is looked up when the metrics are scraped. */
 export interface MetricSources {
   stat(): Promise<StoreStat>;
-  /** Connections of the HTTP listener. */
+  /** Connections that are open, on both ports. */
   connections(): number;
   readonly memory: { readonly usedBytes: number; readonly limitBytes: number };
+  /** When basins received OTLP data last. */
+  received(): Received;
 }
 
 export interface StoreStat {
@@ -32,6 +35,7 @@ export interface Taken {
   readonly accepted: number;
   readonly reasons: readonly { readonly kind: string; readonly count: number }[];
   readonly changes?: readonly { readonly change: string; readonly count: number }[];
+  readonly tolerated: ReadonlyMap<string, number>;
 }
 
 const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -44,7 +48,8 @@ const STATES = ['open', 'full', 'read_only', 'closed'];
 export class Metrics {
   /** Enum values that came as names in OTLP/JSON. */
   readonly jsonTally = { enumNames: 0 };
-  readonly #registry = new Registry();
+  readonly #metrics: ScrapedMetric[] = [];
+  #registry: Registry | undefined;
   readonly #permit: Distribution;
   readonly #ack: Distribution;
   readonly #batchRecords: Distribution;
@@ -58,15 +63,20 @@ export class Metrics {
   readonly #repeated = new Tallies<Signal>();
   readonly #rejected = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #changed = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
+  readonly #tolerated = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #requests = new Map<Signal, Tallies<string>>(SIGNALS.map((signal) => [signal, new Tallies()]));
   readonly #operations = new Tallies<string>();
   readonly #reads = new Tallies<string>();
+  #received = (): Received => new Map();
   #readRecords = 0;
   #readBytes = 0;
 
   constructor() {
-    const histogram = (name: string, help: string, bounds: readonly number[]): Distribution =>
-      new Distribution(this.#registry, { name, help }, bounds);
+    const histogram = (name: string, help: string, bounds: readonly number[]): Distribution => {
+      const distribution = new Distribution(bounds);
+      this.#metrics.push({ type: 'histogram', name, help, distribution });
+      return distribution;
+    };
     this.#permit = histogram(
       's2_append_permit_latency_seconds',
       'From the acceptance of an append to the transaction that takes it along.',
@@ -83,7 +93,7 @@ export class Metrics {
     this.#entries = histogram('tailrace_transaction_entries', 'Requests that share a transaction.', ENTRIES);
     this.#transactionBytes = histogram('tailrace_transaction_bytes', 'Bytes of one transaction.', BYTES);
     this.#addCounters();
-    addProcessMetrics(this.#registry);
+    this.#metrics.push(...processMetrics());
   }
 
   appended(_stream: unknown, kind: string, records: number, meteredBytes: number): void {
@@ -123,10 +133,11 @@ export class Metrics {
   }
 
   /** An OTLP request was stored, all of it or in part. */
-  otlpTaken(signal: Signal, { accepted, reasons, changes = [] }: Taken): void {
+  otlpTaken(signal: Signal, { accepted, reasons, tolerated, changes = [] }: Taken): void {
     this.otlpAnswered(signal, 200);
     this.#accepted.add(signal, accepted);
     for (const { kind, count } of reasons) this.#rejected.get(signal)?.add(kind, count);
+    for (const [kind, count] of tolerated) this.#tolerated.get(signal)?.add(kind, count);
     for (const { change, count } of changes) this.#changed.get(signal)?.add(change, count);
   }
 
@@ -141,8 +152,9 @@ export class Metrics {
     this.#requests.get(signal)?.add(String(status), 1);
   }
 
-  /** Adds the metrics of the rest of a server. Must be called at most once. */
-  watch({ stat, connections, memory }: MetricSources): void {
+  /** Adds the metrics of the rest of a server. Must be called at most once, and before `text`. */
+  watch({ stat, connections, memory, received }: MetricSources): void {
+    this.#received = received;
     // One call of `stat` serves all gauges of a scrape.
     let looked: Promise<StoreStat> | undefined;
     const look = (): Promise<StoreStat> => {
@@ -152,7 +164,7 @@ export class Metrics {
       return looked;
     };
     const gauge = (name: string, help: string, read: (stat: StoreStat) => Labelled, labels: string[] = []): void =>
-      addGauge(this.#registry, { name, help, labels }, async () => read(await look()));
+      void this.#metrics.push({ type: 'gauge', name, help, labels, read: async () => read(await look()) });
     gauge('tailrace_store_used_bytes', 'Bytes of the store in use.', ({ engine }) => unlabelled(engine.usedBytes));
     gauge('tailrace_store_file_bytes', 'Size of the file of the store.', ({ engine }) => unlabelled(engine.fileBytes));
     gauge('tailrace_store_free_bytes', 'Bytes that the store may still take, where that is known.', ({ engine }) =>
@@ -171,20 +183,29 @@ export class Metrics {
     const lag = 'Records that the slowest reader has not been given yet.';
     gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => unlabelled(reads.lagRecordsMax));
     const own = (name: string, help: string, read: () => number): void =>
-      addGauge(this.#registry, { name, help }, () => unlabelled(read()));
-    own('tailrace_open_connections', 'Connections of the HTTP listener.', connections);
+      void this.#metrics.push({ type: 'gauge', name, help, labels: [], read: () => unlabelled(read()) });
+    own('tailrace_open_connections', 'Connections that are open, on both ports.', connections);
     own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
     own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);
   }
 
-  /** All metrics in Prometheus' text format 0.0.4. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  /** Makes the registry, so that the first scrape need not wait for its library. Call it after `watch`. */
+  async load(): Promise<Registry> {
+    const { registryOf } = await import('./prometheus.ts');
+    this.#registry ??= registryOf(this.#metrics);
+    return this.#registry;
+  }
+
+  /** All metrics in Prometheus' text format 0.0.4; those of basins only for the ones that the caller may know. */
+  async text(mayKnow: (basin: string) => boolean): Promise<string> {
+    const { registryOf } = await import('./prometheus.ts');
+    const ofBasins = registryOf([lastReceived(() => this.#received(), mayKnow)]);
+    return `${await (await this.load()).metrics()}\n${await ofBasins.metrics()}`;
   }
 
   #addCounters(): void {
     const counter = (name: string, help: string, labels: string[], read: () => Labelled): void =>
-      addCounter(this.#registry, { name, help, labels }, read);
+      void this.#metrics.push({ type: 'counter', name, help, labels, read });
     counter('tailrace_appended_records_total', 'Records that became durable.', ['kind'], () =>
       byLabel('kind', this.#appendedRecords),
     );
@@ -207,9 +228,11 @@ export class Metrics {
     counter('tailrace_otlp_rejected_total', rejected, ['signal', 'reason'], () => bySignal('reason', this.#rejected));
     const changed = 'Attributes, values, events and links that the policy of a basin left out or cut.';
     counter('tailrace_otlp_changed_total', changed, ['signal', 'change'], () => bySignal('change', this.#changed));
+    const tolerated = 'What OTLP does not allow and was repaired or read all the same: its senders should be fixed.';
+    counter('tailrace_otlp_tolerated_total', tolerated, ['signal', 'what'], () => bySignal('what', this.#tolerated));
     counter(
       'tailrace_otlp_requests_total',
-      'OTLP requests by the status of their response.',
+      'OTLP requests by the status of their response; calls of gRPC by the status that OTLP/HTTP has for them.',
       ['signal', 'status'],
       () => bySignal('status', this.#requests),
     );
@@ -223,6 +246,17 @@ function everySignal(tallies: Tallies<Signal>): Labelled {
     'signal',
     SIGNALS.map((signal) => [signal, tallies.get(signal)] as const),
   );
+}
+
+/** When basins received OTLP data last, of those that the caller may know. */
+function lastReceived(received: () => Received, mayKnow: (basin: string) => boolean): ScrapedMetric {
+  const read = (): Labelled =>
+    [...received()].flatMap(([basin, times]) =>
+      mayKnow(basin) ? [...times].map(([signal, ms]) => [{ basin, signal }, ms / 1_000] as const) : [],
+    );
+  const name = 'tailrace_otlp_last_received_timestamp_seconds';
+  const help = 'When OTLP data was received last, in Unix seconds: since the start, of the basins that received last.';
+  return { type: 'gauge', name, help, labels: ['basin', 'signal'], read };
 }
 
 function bySignal(label: string, tallies: ReadonlyMap<Signal, Tallies<string>>): Labelled {

@@ -1,67 +1,34 @@
-/** Prometheus metrics whose numbers are kept in plain fields and read when scraped, so that hot paths only add. */
+/** The registry of the library (prom-client) that makes Prometheus' text of metrics; loaded by the first scrape. */
 
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Distribution, LookedUpMetric, ScrapedMetric } from './scraped-metric.ts';
 
-/** Values by their labels. */
-export type Labelled = Iterable<readonly [labels: Readonly<Record<string, string>>, value: number]>;
-
-export interface MetricName {
-  readonly name: string;
-  readonly help: string;
-  readonly labels?: readonly string[];
+/** A registry that looks up all of them at each scrape. */
+export function registryOf(metrics: readonly ScrapedMetric[]): Registry {
+  const registry = new Registry();
+  for (const metric of metrics) {
+    if (metric.type === 'histogram') registry.registerMetric(new TalliedHistogram(metric));
+    else if (metric.type === 'counter') addCounter(registry, metric);
+    else addGauge(registry, metric);
+  }
+  return registry;
 }
 
-/** A histogram without labels. */
-export class Distribution {
-  readonly #bounds: readonly number[];
-  readonly #counts: number[];
-  #sum = 0;
-
-  constructor(registry: Registry, { name, help }: MetricName, bounds: readonly number[]) {
-    this.#bounds = bounds;
-    this.#counts = Array.from({ length: bounds.length + 1 }, () => 0);
-    const values = (): BucketValue[] => this.#values(name);
-    registry.registerMetric(new TalliedHistogram(name, help, bounds, values));
-  }
-
-  add(value: number): void {
-    let bucket = 0;
-    while (bucket < this.#bounds.length && value > (this.#bounds[bucket] ?? 0)) bucket++;
-    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
-    this.#sum += value;
-  }
-
-  #values(name: string): BucketValue[] {
-    const values: BucketValue[] = [];
-    let count = 0;
-    for (const [index, bound] of [...this.#bounds, '+Inf'].entries()) {
-      count += this.#counts[index] ?? 0;
-      values.push({ metricName: `${name}_bucket`, labels: { le: bound }, value: count });
-    }
-    values.push({ metricName: `${name}_sum`, labels: {}, value: this.#sum });
-    values.push({ metricName: `${name}_count`, labels: {}, value: count });
-    return values;
-  }
-}
-
-/** A counter that shows what `read` finds. */
-export function addCounter(registry: Registry, metric: MetricName, read: () => Labelled): void {
-  const { name, help, labels = [] } = metric;
+function addCounter(registry: Registry, { name, help, labels, read }: LookedUpMetric): void {
   new Counter({
     name,
     help,
     labelNames: [...labels],
     registers: [registry],
-    collect() {
+    async collect() {
+      const found = await read();
       this.reset();
-      for (const [values, value] of read()) this.inc(values, value);
+      for (const [values, value] of found) this.inc(values, value);
     },
   });
 }
 
-/** A gauge that shows what `read` finds. */
-export function addGauge(registry: Registry, metric: MetricName, read: () => Labelled | Promise<Labelled>): void {
-  const { name, help, labels = [] } = metric;
+function addGauge(registry: Registry, { name, help, labels, read }: LookedUpMetric): void {
   new Gauge({
     name,
     help,
@@ -77,14 +44,28 @@ export function addGauge(registry: Registry, metric: MetricName, read: () => Lab
   });
 }
 
-/** One value without labels. */
-export function unlabelled(value: number): Labelled {
-  return [[{}, value]];
-}
+/** A histogram of the library whose numbers are kept elsewhere. */
+class TalliedHistogram extends Histogram<'le'> {
+  readonly #empty: Histogram<'le'>;
+  readonly #name: string;
+  readonly #distribution: Distribution;
 
-/** The values of a map, each labelled with its key. */
-export function byLabel(label: string, values: Iterable<readonly [string, number]>): Labelled {
-  return [...values].map(([key, value]) => [{ [label]: key }, value] as const);
+  constructor({ name, help, distribution }: Extract<ScrapedMetric, { type: 'histogram' }>) {
+    const configuration = { name, help, buckets: [...distribution.bounds], registers: [] };
+    super(configuration);
+    this.#empty = new Histogram(configuration);
+    this.#name = name;
+    this.#distribution = distribution;
+  }
+
+  override async get(): ReturnType<Histogram<'le'>['get']> {
+    return { ...(await this.#empty.get()), values: valuesOf(this.#name, this.#distribution) };
+  }
+
+  /** Called by a registry when it makes text. */
+  getForPromString(): ReturnType<Histogram<'le'>['get']> {
+    return this.get();
+  }
 }
 
 interface BucketValue {
@@ -93,24 +74,12 @@ interface BucketValue {
   readonly value: number;
 }
 
-/** A histogram of the library whose numbers are kept elsewhere. */
-class TalliedHistogram extends Histogram<'le'> {
-  readonly #empty: Histogram<'le'>;
-  readonly #values: () => BucketValue[];
-
-  constructor(name: string, help: string, bounds: readonly number[], values: () => BucketValue[]) {
-    const configuration = { name, help, buckets: [...bounds], registers: [] };
-    super(configuration);
-    this.#empty = new Histogram(configuration);
-    this.#values = values;
-  }
-
-  override async get(): ReturnType<Histogram<'le'>['get']> {
-    return { ...(await this.#empty.get()), values: this.#values() };
-  }
-
-  /** Called by a registry when it makes text. */
-  getForPromString(): ReturnType<Histogram<'le'>['get']> {
-    return this.get();
-  }
+function valuesOf(name: string, distribution: Distribution): BucketValue[] {
+  const counts = distribution.cumulative();
+  const bounds = [...distribution.bounds, '+Inf'];
+  return [
+    ...bounds.map((le, index) => ({ metricName: `${name}_bucket`, labels: { le }, value: counts[index] ?? 0 })),
+    { metricName: `${name}_sum`, labels: {}, value: distribution.sum },
+    { metricName: `${name}_count`, labels: {}, value: counts.at(-1) ?? 0 },
+  ];
 }

@@ -24,7 +24,7 @@ export interface BatchOptions {
   /** Rejects items without a time (timestamping mode `client-require`). */
   readonly timeRequired: boolean;
   /** Called for each rejected item. */
-  reject(why: 'too_large' | 'no_time', item: number): void;
+  reject(why: 'too_large' | 'too_deep' | 'no_time', item: number): void;
   /** Largest payload of a block; the default is `BLOCK_BYTES_MAX`. */
   readonly blockBytesMax?: number;
   /** Most metered bytes of a record; the default is `RECORD_METERED_BYTES_MAX`. */
@@ -42,7 +42,8 @@ export function draftBlocks(scanned: ScannedRequest, rows: readonly number[], op
 }
 
 function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: BlockPlan): void {
-  const { itemStart, itemEnd, itemMs } = scanned;
+  const { itemStart, itemEnd, itemMs, tooDeepItems, tooDeepScopes } = scanned;
+  const anyTooDeep = tooDeepItems.size + tooDeepScopes.size > 0;
   const recordBytesMax = options.recordBytesMax ?? RECORD_METERED_BYTES_MAX;
   const fixed = meteredBytes(OTLP_HEADERS[scanned.signal], 0);
   const resourceHead = resourceHeadBytes(scanned, row);
@@ -55,6 +56,7 @@ function planResource(scanned: ScannedRequest, row: number, options: BatchOption
       const framed = framedBytes(cell(itemEnd, item) - cell(itemStart, item));
       const metered = fixed + framedBytes(resourceHead + framedBytes(scopeHead + framed));
       if (metered > recordBytesMax) options.reject('too_large', item);
+      else if (anyTooDeep && (tooDeepItems.has(item) || tooDeepScopes.has(scope))) options.reject('too_deep', item);
       else if (options.timeRequired && itemMs[item] === 0) options.reject('no_time', item);
       else plan.item(item, framed, metered);
     }

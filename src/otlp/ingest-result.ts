@@ -1,6 +1,10 @@
 /** What became of a request, for its sender and for the server's own warnings. */
 
-import type { RejectionReason } from './rejections.ts';
+import { ANSWER_MESSAGE_CHARS_MAX } from '../model/limits.ts';
+import type { Signal } from '../model/record.ts';
+import type { AppliedRules } from './policy/apply-content-rules.ts';
+import type { RejectionReason, Rejections } from './rejections.ts';
+import type { Tolerated, ToleratedKind, ToleratedReason } from './tolerated.ts';
 
 /** Counts are in the units of OTLP: log records, spans, data points. */
 export interface IngestResult {
@@ -12,8 +16,39 @@ export interface IngestResult {
   readonly message: string | undefined;
   /** For the server's own warnings. */
   readonly reasons: readonly RejectionReason[];
+  /** The same for what was repaired. */
+  readonly repairs: readonly ToleratedReason[];
+  /** For counters: what was repaired, or read although OTLP does not allow it. */
+  readonly tolerated: ReadonlyMap<ToleratedKind, number>;
   /** What the policy of the basin changed: by what asked for it, with counts of attributes, values, events or links. */
   readonly changes?: readonly { readonly change: string; readonly count: number }[];
   /** Whether the request is a repeat: nothing was stored, and this is the answer to the first one. */
   readonly isRepeat?: boolean;
+}
+
+/** The result of a request with `total` items, of which so many `records` were stored. */
+export function ingestResult(
+  signal: Signal,
+  total: number,
+  records: number,
+  rejections: Rejections,
+  tolerated: Tolerated,
+  applied: AppliedRules | undefined,
+): IngestResult {
+  return {
+    accepted: total - rejections.count,
+    rejected: rejections.count,
+    records,
+    message: messageOf([...rejections.sentences(signal), ...tolerated.sentences(), ...(applied?.warnings ?? [])]),
+    reasons: rejections.reasons(),
+    repairs: tolerated.reasons(),
+    tolerated: tolerated.counts,
+    ...(applied === undefined ? {} : { changes: applied.changes }),
+  };
+}
+
+function messageOf(sentences: readonly string[]): string | undefined {
+  if (sentences.length === 0) return undefined;
+  const text = sentences.join('; ');
+  return text.length <= ANSWER_MESSAGE_CHARS_MAX ? text : `${text.slice(0, ANSWER_MESSAGE_CHARS_MAX - 1)}…`;
 }

@@ -5,26 +5,32 @@
 
 import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
-import { RECORD_METERED_BYTES_MAX, REQUEST_STREAMS_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
+import { SENDER_NAMES_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
 import { limitOf, type OtlpPolicy } from '../model/otlp-policy.ts';
+import type { OtlpSource } from '../model/otlp-source.ts';
 import type { Signal } from '../model/record.ts';
 import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
+import { COMMON_REJECTIONS } from './common-rejections.ts';
 import { draftBlocks } from './draft-blocks.ts';
-import { piecesBytes } from './emit-block.ts';
-import type { IngestResult } from './ingest-result.ts';
-import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
-import { type AppliedRules, applyContentRules, withWarning } from './policy/apply-content-rules.ts';
-import { basinFull, lacking } from './policy/policy-rejections.ts';
+import { noteEmptiness } from './empty-result.ts';
+import { type IngestResult, ingestResult } from './ingest-result.ts';
+import { countOf, rowsCount } from './item-counts.ts';
+import type { JsonTally } from './json/transcode.ts';
+import { type AppliedRules, applyContentRules } from './policy/apply-content-rules.ts';
+import { basinFull } from './policy/policy-rejections.ts';
 import { contentRules } from './policy/rewriter.ts';
-import { type Rejection, Rejections } from './rejections.ts';
+import { readRequest } from './read-request.ts';
+import { Rejections } from './rejections.ts';
 import { type AnswerToKeep, keptResult, storeOnce } from './repeats.ts';
 import type { OtlpEncoding } from './response.ts';
-import { missingAttribute, type RoutePolicy, routeResource } from './routing/route.ts';
 import { ServiceStreams } from './routing/service-streams.ts';
+import { RESOURCE_BYTES, type Routing, sortResources } from './routing/sort-resources.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 import { RequestScan, type ScanLimits } from './scan/scan.ts';
+import { readSource } from './source.ts';
 import { Stamper, stampsOf } from './stamp.ts';
+import { Tolerated } from './tolerated.ts';
 
 /** What ingest needs to know of a basin. The log's basins fit. */
 export interface IngestBasin {
@@ -74,7 +80,10 @@ export interface IngestRatesPort {
 export interface IngestRequest {
   readonly signal: Signal;
   readonly encoding: OtlpEncoding;
-  /** Decompressed. Must not change until the promise of `ingest` has settled; then it may be reused. */
+  /**
+   * Decompressed. It is ours until the promise of `ingest` has settled: nobody else may change it, and strings in it that
+   * are not UTF-8 are repaired in place. Then it may be reused.
+   */
   readonly body: Uint8Array;
 }
 
@@ -94,38 +103,19 @@ export interface IngestOptions {
   readonly sender?: string;
   /** How much data may come; what it throws refuses the request. */
   readonly rates?: IngestRatesPort | undefined;
+  /** Called with what is durable now, as payloads of blocks: each is a message of the signal. */
+  readonly stored?: (payload: readonly Uint8Array[]) => void;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
+  /** Receives what the request says of its sender, also when it is refused after that is known. */
+  readonly source?: OtlpSource;
 }
 
-const NO_STREAM: Rejection = {
-  kind: 'no_stream',
-  text: 'the stream does not exist and the basin does not make streams on append: create it, or set create_stream_on_append',
+const ITEM_REJECTIONS = {
+  too_large: COMMON_REJECTIONS.tooLarge,
+  too_deep: COMMON_REJECTIONS.tooDeep,
+  no_time: COMMON_REJECTIONS.noTime,
 };
-const NOT_ALLOWED: Rejection = {
-  kind: 'not_allowed',
-  text: 'the token may not append to the stream: use a token whose scope names it',
-};
-const TOO_LARGE: Rejection = {
-  kind: 'too_large',
-  text: `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`,
-};
-const NO_TIME: Rejection = {
-  kind: 'no_time',
-  text: 'the stream takes only items with a time (timestamping mode client-require): set it in the sender',
-};
-const ENCRYPTED: Rejection = {
-  kind: 'encrypted',
-  text: 'the stream is encrypted with keys that its clients send, which OTLP cannot do: route to a stream of another basin',
-};
-
-const TOO_MANY_STREAMS: Rejection = {
-  kind: 'too_many_streams',
-  text: `one request writes to at most ${REQUEST_STREAMS_MAX} streams, these are beyond: send them in other requests, or route by an attribute with fewer values`,
-};
-
-/** What routing a resource costs besides the bytes of its head. */
-const RESOURCE_BYTES = 64;
 
 /** Scans for the next requests: they keep the memory of their columns. */
 const idle: RequestScan[] = [];
@@ -167,28 +157,30 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   options.rates?.expectOpen({ spans: signal === 'traces' });
   const beginning = beginWork(Math.min(request.body.length, YIELD_BYTES));
   if (beginning !== undefined) await beginning;
-  const transcoding = request.encoding === 'json' ? transcode(signal, request.body, options.tally) : request.body;
-  const body = transcoding instanceof Promise ? await transcoding : transcoding;
   const rejections = new Rejections();
+  const tolerated = new Tolerated();
+  const tally: JsonTally = { enumNames: 0 };
   const scan = idle.pop() ?? new RequestScan();
   const scanned = scan.found;
   let total = 0;
   let applied: AppliedRules | undefined;
   const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
   try {
-    scan.begin(signal, body, options.limits);
-    while (!scan.step()) await goOnWithWork(YIELD_BYTES);
+    const reading = readRequest(scan, request, options.limits, tally);
+    if (reading !== undefined) await reading;
+    noteTally(request, scanned, tally, options.tally, tolerated);
     total = countOf(scanned, 0, scanned.itemCount);
     const rules = contentRules(basin.config.otlp);
     if (rules !== undefined) applied = await applyContentRules(scan, rules, options, rejections);
     const stamps = stampsOf(options.resourceAttributes);
     const reserve = (bytes: number): void => options.reserve?.((applied?.bytes ?? 0) + bytes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, reserve);
+    if (options.source !== undefined) readSource(scanned, options.source);
     scanned.changedHeads = stamper;
     const routing = routingOf(port, basin, options, stamper);
     const streams = new Map<string, number[]>();
     while (routing.row < scanned.resourceCount) {
-      route(scanned, routing, streams, rejections);
+      sortResources(scanned, routing, streams, rejections);
       if (routing.services?.pending !== undefined) await routing.services.pending;
       else if (routing.row < scanned.resourceCount) await goOnWithWork(YIELD_BYTES);
     }
@@ -212,10 +204,14 @@ async function store<B extends IngestBasin, S extends IngestStream>(
       }
       const opening = open(port, basin, name);
       const stream = opening instanceof Promise ? await opening : opening;
-      if (stream === undefined) rejections.add(NO_STREAM, rowsCount(scanned, rows), name);
-      else if (stream.cipher !== undefined) rejections.add(ENCRYPTED, rowsCount(scanned, rows), name);
-      else appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
+      if (stream === undefined) rejections.add(COMMON_REJECTIONS.noStream, rowsCount(scanned, rows), name);
+      else if (stream.cipher !== undefined) rejections.add(COMMON_REJECTIONS.encrypted, rowsCount(scanned, rows), name);
+      else {
+        noteStream(options.source, name);
+        appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
+      }
     }
+    noteRepairs(scanned, streams, tolerated);
   } finally {
     // The drafts refer to the body, but not to the columns, so the scan can be reused.
     scan.end();
@@ -224,34 +220,45 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   const filled = appends.filter((append) => append.drafts.length > 0);
   // Positions are assigned in one go: many streams get a turn of their own.
   if (filled.length * TURN_STREAM_BYTES > YIELD_BYTES) await goOnWithWork(filled.length * TURN_STREAM_BYTES);
-  const result: IngestResult = {
-    accepted: total - rejections.count,
-    rejected: rejections.count,
-    records: filled.reduce((sum, { drafts }) => drafts.reduce((records, { count }) => records + count, sum), 0),
-    message: withWarning(rejections.message(signal), applied),
-    reasons: rejections.reasons(),
-    ...(applied === undefined ? {} : { changes: applied.changes }),
-  };
+  const records = filled.reduce((sum, { drafts }) => drafts.reduce((count, draft) => count + draft.count, sum), 0);
+  const result = ingestResult(signal, total, records, rejections, tolerated, applied);
   if (filled.length > 0) {
     await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(result) });
   }
+  const { stored } = options;
+  if (stored !== undefined) for (const { drafts } of filled) for (const { payload } of drafts) stored(payload);
   return result;
 }
 
-/** A large body is transcoded in pieces, between which others run. */
-function transcode(signal: Signal, body: Uint8Array, tally: JsonTally | undefined): Uint8Array | Promise<Uint8Array> {
-  return body.length <= YIELD_BYTES ? transcodeJson(signal, body, tally) : transcodeInTurns(signal, body, tally);
+/** What the sender and the counters are told before it is known where items go. */
+function noteTally(
+  { signal, encoding, body }: IngestRequest,
+  { itemCount }: ScannedRequest,
+  tally: JsonTally,
+  total: JsonTally | undefined,
+  tolerated: Tolerated,
+): void {
+  if (itemCount === 0 || tally.oldKeys !== undefined) {
+    const isEmpty = encoding === 'json' ? tally.isEmpty === true : body.length === 0;
+    noteEmptiness(signal, itemCount, isEmpty, tally, tolerated);
+  }
+  if (encoding === 'protobuf') return;
+  if (total !== undefined) total.enumNames += tally.enumNames;
+  tolerated.count('snake_case', tally.snakeCaseKeys ?? 0);
+  tolerated.count('byte_lists', tally.byteLists ?? 0);
 }
 
-/** What decides where resources go, what is done to them first, and how far that is. */
-interface Routing extends RoutePolicy {
-  readonly stamper: Stamper | undefined;
-  readonly required: readonly string[];
-  readonly services: ServiceStreams | undefined;
-  /** The next resource. */
-  row: number;
-  /** Those before it have their new heads. */
-  stamped: number;
+/** Says in which streams strings and ids were repaired. */
+function noteRepairs(
+  { repairedStrings, oddIds }: ScannedRequest,
+  streams: ReadonlyMap<string, readonly number[]>,
+  tolerated: Tolerated,
+): void {
+  if (repairedStrings.size + oddIds.size === 0) return;
+  const streamOf = new Map<number, string>();
+  for (const [name, rows] of streams) for (const row of rows) streamOf.set(row, name);
+  for (const [row, count] of repairedStrings) tolerated.repaired('strings', count, streamOf.get(row));
+  for (const [row, count] of oddIds) tolerated.repaired('ids', count, streamOf.get(row));
 }
 
 const NONE: readonly string[] = [];
@@ -266,45 +273,6 @@ function routingOf<B extends IngestBasin, S extends IngestStream>(
   const hasStream = (name: string) => port.hasStream?.(basin, name) ?? false;
   const services = otlp?.serviceRouting === true ? new ServiceStreams({ hasStream, mayAppend }) : undefined;
   return { fixed, fallback, services, required: otlp?.requiredAttributes ?? NONE, stamper, row: 0, stamped: 0 };
-}
-
-/** Sorts the next resources to their streams, in the order of the request, until a turn's work is done or one must wait. */
-function route(
-  scanned: ScannedRequest,
-  routing: Routing,
-  streams: Map<string, number[]>,
-  rejections: Rejections,
-): void {
-  let walked = 0;
-  for (; routing.row < scanned.resourceCount && walked < YIELD_BYTES; routing.row++) {
-    const { row, stamper } = routing;
-    const head = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
-    walked += head + RESOURCE_BYTES;
-    // No record with such a head fits, so nothing more has to look at this resource.
-    if (head > RECORD_METERED_BYTES_MAX) {
-      rejections.add(TOO_LARGE, rowsCount(scanned, [row]));
-      continue;
-    }
-    if (stamper !== undefined && row >= routing.stamped) {
-      walked += stamper.stamp(scanned, row, head);
-      routing.stamped = row + 1;
-    }
-    const missing = missingAttribute(scanned, row, routing.required);
-    if (missing !== undefined) {
-      rejections.add(lacking(missing), rowsCount(scanned, [row]));
-      continue;
-    }
-    const found = routeResource(scanned, row, routing);
-    if ('undecided' in found) return;
-    if ('rejected' in found) {
-      rejections.add({ kind: 'unroutable', text: found.rejected }, rowsCount(scanned, [row]));
-    } else {
-      const rows = streams.get(found.stream);
-      if (rows !== undefined) rows.push(row);
-      else if (streams.size < REQUEST_STREAMS_MAX) streams.set(found.stream, [row]);
-      else rejections.add(TOO_MANY_STREAMS, rowsCount(scanned, [row]), found.stream);
-    }
-  }
 }
 
 /** How many bytes of the request go to each stream. */
@@ -333,9 +301,13 @@ function checkAllowed(
     throw new TailraceError('permission_denied', `the token may not append to stream ${JSON.stringify(denied[0])}`);
   }
   for (const name of denied) {
-    rejections.add(NOT_ALLOWED, rowsCount(scanned, streams.get(name) ?? []), name);
+    rejections.add(COMMON_REJECTIONS.notAllowed, rowsCount(scanned, streams.get(name) ?? []), name);
     streams.delete(name);
   }
+}
+
+function noteStream(source: OtlpSource | undefined, name: string): void {
+  if (source !== undefined && source.streams.length < SENDER_NAMES_MAX) source.streams.push(name);
 }
 
 /** The stream, or undefined when it does not exist and is not made: that is rejected, other errors fail the request. */
@@ -367,23 +339,7 @@ function draft(
   return draftBlocks(scanned, rows, {
     timeRequired: stream.config.timestampingMode === 'client-require',
     reject: (why, item) => {
-      rejections.add(why === 'too_large' ? TOO_LARGE : NO_TIME, countOf(scanned, item, item + 1), name);
+      rejections.add(ITEM_REJECTIONS[why], countOf(scanned, item, item + 1), name);
     },
   });
-}
-
-/** How many items [from, to) are in the units of OTLP: for metrics their data points, else the items themselves. */
-function countOf(scanned: ScannedRequest, from: number, to: number): number {
-  if (scanned.signal !== 'metrics') return to - from;
-  let points = 0;
-  for (let item = from; item < to; item++) points += cell(scanned.itemPoints, item);
-  return points;
-}
-
-function rowsCount(scanned: ScannedRequest, rows: readonly number[]): number {
-  return rows.reduce((sum, row) => {
-    const from = cell(scanned.scopeItemsFrom, cell(scanned.resourceScopesFrom, row));
-    const to = cell(scanned.scopeItemsFrom, cell(scanned.resourceScopesFrom, row + 1));
-    return sum + countOf(scanned, from, to);
-  }, 0);
 }

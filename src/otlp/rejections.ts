@@ -1,6 +1,5 @@
-/** Collects what is rejected of a request, and says so in one short message (OTLP specification, Partial Success). */
+/** Collects what is rejected of a request, and says so in short sentences (OTLP specification, Partial Success). */
 
-import { ANSWER_MESSAGE_CHARS_MAX } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 
 /** How many reasons are told apart; later ones are counted together. */
@@ -13,6 +12,7 @@ export type RejectionKind =
   | 'no_stream'
   | 'not_allowed'
   | 'too_large'
+  | 'too_deep'
   | 'no_time'
   | 'encrypted'
   | 'missing_attribute'
@@ -71,19 +71,17 @@ export class Rejections {
     });
   }
 
-  /** The message for the sender; undefined when nothing was rejected. */
-  message(signal: Signal): string | undefined {
-    if (this.#groups.size === 0) return undefined;
-    const lines = [...this.#groups].map(([reason, group]) => {
+  /** Sentences for the sender. */
+  sentences(signal: Signal): readonly string[] {
+    return [...this.#groups].map(([reason, group]) => {
       const noun = NOUNS[signal][group.count === 1 ? 0 : 1];
       return `rejected ${group.count} ${noun}${streamsText(group.streams)}: ${reason}`;
     });
-    const text = lines.join('; ');
-    return text.length <= ANSWER_MESSAGE_CHARS_MAX ? text : `${text.slice(0, ANSWER_MESSAGE_CHARS_MAX - 1)}…`;
   }
 }
 
-function streamsText(streams: ReadonlySet<string>): string {
+/** Which streams a sentence is about. */
+export function streamsText(streams: ReadonlySet<string>): string {
   const [first] = streams;
   if (first === undefined) return '';
   const name = JSON.stringify(first.length > NAME_CHARS_MAX ? `${first.slice(0, NAME_CHARS_MAX)}…` : first);

@@ -56,5 +56,5 @@ export function keptResult({ accepted, rejected, records, message }: IngestResul
 
 function repeatedResult(kept: Uint8Array): IngestResult {
   const { accepted, rejected, records, message } = JSON.parse(Buffer.from(kept).toString()) as IngestResult;
-  return { accepted, rejected, records, message, reasons: [], isRepeat: true };
+  return { accepted, rejected, records, message, reasons: [], repairs: [], tolerated: new Map(), isRepeat: true };
 }

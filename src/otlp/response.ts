@@ -20,7 +20,7 @@ const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
-const UNAVAILABLE = 14;
+export const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
 /**
@@ -80,6 +80,8 @@ const REJECTED_NAMES: Readonly<Record<Signal, string>> = {
 };
 
 const NOTHING = new Uint8Array(0);
+/** The type of a detail of a Status. */
+const RETRY_INFO: Uint8Array = Buffer.from('type.googleapis.com/google.rpc.RetryInfo');
 const EMPTY_OBJECT: Uint8Array = Buffer.from('{}');
 
 /**
@@ -104,6 +106,17 @@ export function statusResponse(encoding: OtlpEncoding, code: number, message: st
   const text = shortened(message);
   if (encoding === 'json') return Buffer.from(JSON.stringify({ code, message: text }));
   return Uint8Array.from([...numberField(1, code), ...field(2, Buffer.from(text))]);
+}
+
+/**
+ * A `google.rpc.Status` whose detail says when to send again, in whole seconds: exporters of gRPC wait so long (OTLP
+ * specification, OTLP/gRPC Throttling).
+ */
+export function retryStatus(code: number, message: string, seconds: number): Uint8Array {
+  const duration = numberField(1, seconds);
+  const retryInfo = [...field(1, RETRY_INFO), ...field(2, field(1, duration))];
+  const text = field(2, Buffer.from(shortened(message)));
+  return Uint8Array.from([...numberField(1, code), ...text, ...field(3, retryInfo)]);
 }
 
 /** Cut to what a response may hold, never in the middle of a character. */

@@ -21,7 +21,8 @@ import {
 import type { Position } from '../model/position.ts';
 import { S2_BATCH } from '../s2/batch/batch-end.ts';
 import { Gathering } from './gathering.ts';
-import type { Holder, LiveSession, ReaderSet } from './reader-set.ts';
+import type { PendingClaim } from './reader-memory.ts';
+import type { Holder, LiveSession, ReaderSet, Stalled } from './reader-set.ts';
 import type { Sink, SinkListener } from './sink.ts';
 import type { Frame, Wire } from './wire.ts';
 
@@ -29,6 +30,8 @@ export interface ReaderParts {
   readonly wire: Wire;
   readonly sink: Sink;
   readonly readers: ReaderSet;
+  /** Whose share of the memory it takes. */
+  readonly holder: string;
   /** Called once when the read ends with an error, before the client is told. */
   onFailure(error: TailraceError): void;
 }
@@ -52,9 +55,16 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #bufferedBytes = 0;
   /** Set while it waits until its sink has at most so many bytes. */
   #stall: { readonly below: number; readonly wake: () => void; sweeps: number } | undefined;
+  /** Memory for the batch that is being made, and the place in line for it. */
+  #claimedBytes = 0;
+  #pendingClaim: PendingClaim | undefined;
+  /** The next event comes from the store, not from the tail. */
+  #isFresh = true;
   /** The read is letting go of what it holds; never rejects. */
   #parking: Promise<void> | undefined;
   #spokeAt: number;
+  /** When its client had last taken something, or had something to take. */
+  #tookAt = 0;
   #heardAt: number;
   #pingedAt: number;
   #heartbeatMs = heartbeatDelay();
@@ -81,6 +91,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     }
     this.#rest = undefined;
     this.#gathering.clear();
+    this.#giveBack();
     await this.#read?.return();
     await sink.closed;
     this.#leave();
@@ -120,8 +131,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     const { sink, wire } = this.#parts;
     const buffered = sink.bufferedBytes;
     if (this.#isGone(now, buffered)) {
-      this.end(new TailraceError('request_timeout', 'the reader takes nothing and gives no sign of life'));
-      void this.cut();
+      this.letGo();
       return;
     }
     if (this.#isOver) return;
@@ -138,6 +148,15 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     }
   }
 
+  get stalled(): Stalled | undefined {
+    return this.#bufferedBytes > 0 ? { bytes: this.#bufferedBytes, since: this.#tookAt } : undefined;
+  }
+
+  letGo(): void {
+    this.end(new TailraceError('request_timeout', 'the reader takes nothing and gives no sign of life'));
+    void this.cut();
+  }
+
   /** While it waits for its peer it holds nothing but its position, and reads again from there when it goes on. */
   park(): void {
     if (this.#stall === undefined || this.#read === undefined || this.#parking !== undefined) return;
@@ -146,11 +165,13 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     this.#rest = undefined;
     this.#gathering.clear();
     this.#parts.readers.release(this);
+    this.#isFresh = true;
     this.#parking = this.#read.park(from, first?.block);
   }
 
   onTaken(): void {
     this.onHeard();
+    this.#tookAt = this.#heardAt;
     this.#noteBuffered();
     if (this.#stall !== undefined && this.#parts.sink.bufferedBytes <= this.#stall.below) this.#stall.wake();
   }
@@ -163,12 +184,16 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     this.#stop();
     this.#isClosed = true;
     this.#leave();
-    this.#parts.readers.noteBuffered(-this.#bufferedBytes);
+    this.#parts.readers.memory.noteBuffered(-this.#bufferedBytes, this.#parts.holder);
+    this.#bufferedBytes = 0;
   }
 
   /** Takes the next event, or what is left of the last one. Returns false at the end of the read. */
   async #step(): Promise<boolean> {
     if (this.#rest === undefined) {
+      if (this.#isFresh || this.#read?.isScanning === true) await this.#claim();
+      if (this.#isOver) return false;
+      this.#isFresh = false;
       const result = await this.#next();
       if (this.#isOver) return false;
       if (result === undefined || result.done === true) {
@@ -177,8 +202,26 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
       }
       await this.#take(result.value);
     }
+    await this.#claim();
     await this.#deliver();
+    if (this.#gathering.isEmpty) this.#giveBack();
     return true;
+  }
+
+  /** Waits for the memory that a batch may take; without it, nothing is taken from the store. */
+  async #claim(): Promise<void> {
+    if (this.#claimedBytes > 0 || this.#isOver) return;
+    const { readers, holder } = this.#parts;
+    const bytes = readers.memory.claimBytes;
+    this.#pendingClaim = readers.memory.claim(bytes, holder);
+    const isGranted = this.#pendingClaim === undefined || (await this.#pendingClaim.granted);
+    this.#pendingClaim = undefined;
+    if (isGranted) this.#claimedBytes = bytes;
+  }
+
+  #giveBack(): void {
+    if (this.#claimedBytes > 0) this.#parts.readers.memory.giveBack(this.#claimedBytes);
+    this.#claimedBytes = 0;
   }
 
   /** The next event. What is gathered waits for it a turn of the event loop at most. */
@@ -288,9 +331,10 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
 
   #noteBuffered(): void {
     if (this.#isClosed) return;
-    const { sink, readers } = this.#parts;
+    const { sink, readers, holder } = this.#parts;
     const bytes = sink.bufferedBytes;
-    readers.noteBuffered(bytes - this.#bufferedBytes);
+    if (this.#bufferedBytes === 0) this.#tookAt = readers.clock.monotonicMs();
+    readers.memory.noteBuffered(bytes - this.#bufferedBytes, holder);
     this.#bufferedBytes = bytes;
   }
 
@@ -312,6 +356,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     this.#isOver = true;
     this.#abort.abort();
     this.#stall?.wake();
+    this.#pendingClaim?.takeBack();
   }
 }
 

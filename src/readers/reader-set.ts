@@ -12,12 +12,13 @@ import {
   READER_BATCH_BYTES_MIN,
   READER_BUFFERED_BYTES_MAX,
   READER_DRAIN_MS,
+  READER_SHORT_STALL_MS,
   READER_SWEEP_MS,
-  READERS_BUFFERED_BYTES_MAX,
   READERS_HOLDING_MAX,
 } from '../model/limits.ts';
 import { type BatchLimits, S2_BATCH } from '../s2/batch/batch-end.ts';
 import { FrameCache } from './frame-cache.ts';
+import { ReaderMemory } from './reader-memory.ts';
 
 /** What a session does when time passes, and when the server stops. */
 export interface LiveSession {
@@ -30,8 +31,18 @@ export interface LiveSession {
   finish(error: TailraceError): Promise<void> | void;
   /** Called every second, with monotonic milliseconds. */
   sweep?(now: number): void;
+  /** What waits for a client that takes nothing, and since when; undefined while nothing does. */
+  readonly stalled?: Stalled | undefined;
+  /** Ends it at once: others wait for the memory that it holds. */
+  letGo?(): void;
   /** Ends the connection without a word; resolves when it is gone. */
   cut?(): Promise<void> | void;
+}
+
+export interface Stalled {
+  readonly bytes: number;
+  /** In monotonic milliseconds. */
+  readonly since: number;
 }
 
 /** A reader that waits for its peer, and can let go of what it holds meanwhile. */
@@ -47,9 +58,6 @@ export interface ReaderSetDeps {
   readonly memory?: MemoryBudget;
 }
 
-/** All readers are one holder of memory. */
-const HOLDER = 'readers';
-
 /** While the readers together have much to take, each gets little at a time. */
 const SMALL_BATCH: BatchLimits = { ...S2_BATCH, bytes: READER_BATCH_BYTES_MIN };
 
@@ -58,18 +66,17 @@ export class ReaderSet {
   /** What readers of all protocols share. */
   readonly frames: FrameCache;
   readonly clock: Clock;
+  readonly memory: ReaderMemory;
   readonly #sessions = new Set<LiveSession>();
   /** In the order in which they began to wait. */
   readonly #holders = new Set<Holder>();
-  readonly #memory: MemoryBudget | undefined;
-  #bufferedBytes = 0;
   #draining = false;
   #ending: TailraceError | undefined;
   #cancelSweep: (() => void) | undefined;
 
   constructor({ clock, pool, memory }: ReaderSetDeps) {
     this.clock = clock;
-    this.#memory = memory;
+    this.memory = new ReaderMemory(memory);
     this.frames = new FrameCache(pool);
   }
 
@@ -90,17 +97,17 @@ export class ReaderSet {
 
   /** Bytes of all readers that the system has not taken yet. */
   get bufferedBytes(): number {
-    return this.#bufferedBytes;
+    return this.memory.bufferedBytes;
   }
 
   /** How much may wait for one reader before it gets no more. */
   get bufferedBytesMax(): number {
-    return this.#isCrowded ? 0 : READER_BUFFERED_BYTES_MAX;
+    return this.memory.isCrowded ? 0 : READER_BUFFERED_BYTES_MAX;
   }
 
   /** How large a batch may be now. */
   get batchLimits(): BatchLimits {
-    return this.#isCrowded ? SMALL_BATCH : S2_BATCH;
+    return this.memory.isCrowded ? SMALL_BATCH : S2_BATCH;
   }
 
   /** Takes a session in. What it returns takes it out again and may be called twice. */
@@ -110,13 +117,6 @@ export class ReaderSet {
     // One that comes late, over a connection that was there before, is told the same, once its maker is done.
     if (this.#draining) queueMicrotask(() => this.#tellLate(session));
     return () => void this.#sessions.delete(session);
-  }
-
-  /** The bytes that wait for a reader became so many more, or less. */
-  noteBuffered(change: number): void {
-    this.#bufferedBytes += change;
-    if (change > 0) this.#memory?.take(change, HOLDER);
-    else this.#memory?.release(-change, HOLDER);
   }
 
   /** A reader waits and keeps what it holds; the one that has waited longest lets go when there are too many. */
@@ -157,9 +157,22 @@ export class ReaderSet {
     await this.#cutAll();
   }
 
-  get #isCrowded(): boolean {
-    if (this.#bufferedBytes > READERS_BUFFERED_BYTES_MAX) return true;
-    return this.#memory?.wouldFit(READER_BUFFERED_BYTES_MAX, HOLDER) === false;
+  /** Requests may have given back what readers wait for; otherwise those go that hold it for nothing. */
+  #freeMemory(now: number): void {
+    this.memory.serve();
+    let wanted = this.memory.wantedBytes;
+    if (wanted === 0) return;
+    const stalled: { readonly session: LiveSession; readonly bytes: number; readonly since: number }[] = [];
+    for (const session of this.#sessions) {
+      const stall = session.stalled;
+      if (stall !== undefined && now - stall.since >= READER_SHORT_STALL_MS) stalled.push({ session, ...stall });
+    }
+    stalled.sort((a, b) => a.since - b.since);
+    for (const { session, bytes } of stalled) {
+      if (wanted <= 0) return;
+      wanted -= bytes;
+      session.letGo?.();
+    }
   }
 
   async #cutAll(): Promise<void> {
@@ -179,6 +192,7 @@ export class ReaderSet {
       this.#cancelSweep = undefined;
       const now = this.clock.monotonicMs();
       for (const session of this.#sessions) session.sweep?.(now);
+      this.#freeMemory(now);
       if (this.#sessions.size > 0) this.#sweepLater();
     });
   }

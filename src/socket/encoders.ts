@@ -7,6 +7,7 @@ import { messageRows } from '../otlp/views/message.ts';
 import { otlpRuns } from '../otlp/views/otlp.ts';
 import { otlpJsonRequests } from '../otlp/views/otlp-json.ts';
 import { textLines } from '../otlp/views/text.ts';
+import { viewText } from '../otlp/views/values.ts';
 import type { Batch, Encoded, Encoder, Frame } from '../readers/wire.ts';
 import { type BatchLimits, batchEnd } from '../s2/batch/batch-end.ts';
 import type { BatchPart } from '../s2/batch/batch-part.ts';
@@ -70,7 +71,7 @@ const OTLP_JSON: Subprotocol = textProtocol('otlp.json', S2_WORDS, (part) => {
 const VIEW_JSON: Subprotocol = textProtocol(
   'view.json',
   VIEW_WORDS,
-  ({ block, from, to }) => `"rows":${JSON.stringify(messageRows(block, from, to))}`,
+  ({ block, from, to }) => `"rows":${viewText(messageRows(block, from, to))}`,
 );
 
 const VIEW_TEXT: Subprotocol = textProtocol(

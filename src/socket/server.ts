@@ -4,6 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { memoryHolder } from '../access/memory-holder.ts';
+import { existingBasin } from '../log/basins.ts';
 import type { LogRead } from '../log/open-reads.ts';
 import { type ErrorCode, TailraceError } from '../model/error.ts';
 import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_MS } from '../model/limits.ts';
@@ -92,20 +94,26 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
       socket.off('error', ignore);
       // The system notices a peer that vanished also while neither side sends anything.
       if (socket instanceof Socket) socket.setKeepAlive(true, SOCKET_PING_MS);
-      if (plan instanceof TailraceError) this.#tell(webSocket, socket, handshake, plan);
-      else this.#serve(webSocket, socket, plan, asked);
+      const sink = new SocketSink(webSocket, socket);
+      if (plan instanceof TailraceError) this.#tell(webSocket, sink, { handshake, asked }, plan);
+      else this.#serve(webSocket, sink, plan, asked);
     });
   }
 
   /** A reader that is refused after the upgrade, by a frame. */
-  #tell(webSocket: WebSocket, connection: Duplex, handshake: Handshake, error: TailraceError): void {
-    const reader = this.#reader(webSocket, new SocketSink(webSocket, connection), subprotocolOf(handshake));
+  #tell(
+    webSocket: WebSocket,
+    sink: SocketSink,
+    { handshake, asked }: { readonly handshake: Handshake; readonly asked: Asked },
+    error: TailraceError,
+  ): void {
+    const holder = memoryHolder(undefined, asked.sender);
+    const reader = this.#reader(webSocket, sink, subprotocolOf(handshake), holder);
     void reader.run(() => Promise.reject(error));
   }
 
-  #serve(webSocket: WebSocket, connection: Duplex, plan: Plan, asked: Asked): void {
-    const sink = new SocketSink(webSocket, connection);
-    const reader = this.#reader(webSocket, sink, plan.subprotocol);
+  #serve(webSocket: WebSocket, sink: SocketSink, plan: Plan, asked: Asked): void {
+    const reader = this.#reader(webSocket, sink, plan.subprotocol, memoryHolder(plan.principal, asked.sender));
     const unwatch = this.#admission.watch(plan.principal, asked, (error) => {
       sink.closeWith(CLOSE_NOT_ALLOWED);
       reader.end(error);
@@ -115,10 +123,10 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     void reader.run((signal) => this.#open(plan, reader, signal));
   }
 
-  #reader(webSocket: WebSocket, sink: SocketSink, subprotocol: Subprotocol): LiveReader {
+  #reader(webSocket: WebSocket, sink: SocketSink, subprotocol: Subprotocol, holder: string): LiveReader {
     const { readers } = this.#deps;
     const wire = new SocketWire(subprotocol, readers.frames);
-    const reader = new LiveReader({ wire, sink, readers, onFailure: (error) => this.#onFailure(error) });
+    const reader = new LiveReader({ wire, sink, readers, holder, onFailure: (error) => this.#onFailure(error) });
     webSocket.on('message', () =>
       reader.end(new TailraceError('bad_request', 'a reader sends nothing but close, ping and pong')),
     );
@@ -127,9 +135,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
 
   async #open(plan: Plan, reader: LiveReader, signal: AbortSignal): Promise<LogRead> {
     const { log } = this.#deps;
-    const basin = log.basin(plan.basin);
-    if (basin === undefined) throw new TailraceError('basin_not_found', `basin \`${plan.basin}\` not found`);
-    const stream = await log.openStream(basin, plan.principal.absolute(plan.stream), 'read');
+    const stream = await log.openStream(existingBasin(log, plan.basin), plan.principal.absolute(plan.stream), 'read');
     reader.say({ bytes: helloFrame(plan.subprotocol.words, plan.basin, plan.stream, stream.id) });
     // Told after the hello, which names the stream that is there now.
     if (isReplaced(plan, stream)) throw replaced();

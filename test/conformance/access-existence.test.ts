@@ -31,7 +31,7 @@ beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'tailrace-existence-'));
   const wrapEngine = new HeldDeletions().wrap;
   server = await createServer({ port: 0, dataDir, rootToken, logLevel: 'silent' }, { wrapEngine });
-  const { url, port } = await server.listen();
+  const { url, port, grpc } = await server.listen();
   const s2 = new ControlClient({ url, token: rootToken });
   for (const basin of [THERE.basin, GOING.basin]) {
     await s2.call(`PUT /basins/${basin}`);
@@ -46,7 +46,7 @@ beforeAll(async () => {
     200,
     '409 basin_deletion_pending',
   ]);
-  protocols = await openProtocols(port);
+  protocols = await openProtocols(port, grpc?.url);
   book = new TokenBook(port, rootToken);
 });
 

@@ -22,7 +22,7 @@ let calls = 0;
 
 beforeAll(async () => {
   server = await startServer();
-  protocols = await openProtocols(server.port);
+  protocols = await openProtocols(server.port, server.grpcUrl);
   book = new TokenBook(server.port, server.token);
   await book.control('PUT', `/v1/basins/${MINE}`, { config: CREATES });
   callers = await callersOf(book);

@@ -37,9 +37,15 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'POST /v1/logs': 'only refusals',
   'POST /v1/traces': 'only refusals',
   'POST /v1/metrics': 'only refusals',
+  'POST /v1/traces/otlp': 'only refusals',
   'POST /otlp/v1/logs': 'only refusals',
   'POST /otlp/v1/traces': 'only refusals',
   'POST /otlp/v1/metrics': 'only refusals',
+  'POST /api/v1/otlp/v1/logs': 'only refusals',
+  'POST /api/v1/otlp/v1/traces': 'only refusals',
+  'POST /api/v1/otlp/v1/metrics': 'only refusals',
+  'POST /api/public/otel/v1/logs': 'only refusals',
+  'POST /api/public/otel/v1/traces': 'only refusals',
   'POST /v1development/profiles': 'only refusals',
   'GET /health': 'only refusals',
   'GET /ping': 'only refusals',
@@ -79,6 +85,8 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
     action: 'issue-ticket',
     fails: () => ({ basin: BASIN, stream: 's', prefix: 's', operation: 'read' }),
   },
+  'GET /v1/senders': 'only refusals',
+  'GET /v1/senders/{basin}': 'only refusals',
   'GET /v1/metrics': 'only refusals',
   'GET /v1/metrics/{basin}': 'only refusals',
   'GET /v1/metrics/{basin}/{stream}': 'only refusals',
@@ -108,8 +116,9 @@ beforeAll(async () => {
   const clock = { ...SYSTEM_CLOCK, monotonicMs: () => SYSTEM_CLOCK.monotonicMs() + skippedMs };
   const wrapEngine = new HeldDeletions().wrap;
   server = await createServer({ port: 0, dataDir, rootToken }, { logger, clock, wrapEngine });
-  ({ port } = await server.listen());
-  protocols = await openProtocols(port);
+  const address = await server.listen();
+  port = address.port;
+  protocols = await openProtocols(port, address.grpc?.url);
   book = new TokenBook(port, rootToken);
 });
 
@@ -176,7 +185,7 @@ describe.each(rows)('the audit log of %s', (row, needs) => {
       const id = newId();
       const credential = secret === undefined ? {} : { header: `Bearer ${secret as string}` };
       await send({ row, needs, names, credential, correlationId: id }, protocols);
-      const protocol = /^(sse|s2s|websocket)/.exec(form)?.[1] ?? (needs.isOtlp ? 'otlp' : 'http');
+      const protocol = /^(sse|s2s|websocket|grpc)/.exec(form)?.[1] ?? (needs.isOtlp ? 'otlp' : 'http');
       expect(await lineOf(id)).toMatchObject({
         audit: true,
         outcome: 'refused',

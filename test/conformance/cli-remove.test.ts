@@ -84,6 +84,8 @@ describe('with --dry-run nothing is changed, and what would be removed is said',
   test('by tokens, and by a new signing key', async () => {
     expect((await run('tokens', 'revoke', 'asked', '--dry-run')).stdout).toContain('Revoke asked, which may read\n');
     expect((await run('tokens', 'get', 'asked')).code).toBe(0);
+    const rotated = await run('tokens', 'rotate', 'asked', '--dry-run');
+    expect(rotated.stdout).toMatch(/Give asked, which may read, another secret, and make the old one void at once\n$/);
     const voided = await run('tokens', 'rotate-signing-key', '--void-old', '--dry-run');
     expect(voided.stdout).toContain('void all short-lived tokens that are out');
     const kept = await run('tokens', 'rotate-signing-key', '--dry-run');
@@ -117,6 +119,7 @@ describeAtTerminal('at a terminal (skipped where python3 has no pty)', () => {
     ['trim', '\r', ['trim', 'web', '1'], '(0 to 0): 1 record of 3 records'],
     ['basins delete', '\x04', ['basins', 'delete', 'telemetry'], '2 streams, 4 records'],
     ['tokens revoke', 'no\r', ['tokens', 'revoke', 'asked'], 'Revoke asked, which may read'],
+    ['tokens rotate', 'n\r', ['tokens', 'rotate', 'asked'], 'Give asked, which may read, another secret'],
     ['rotate-signing-key --void-old', 'x\r', ['tokens', 'rotate-signing-key', '--void-old'], 'void all short-lived'],
   ])('%s asks, and anything but a yes (%j) changes nothing and exits with code 1', async (_, typed, args, words) => {
     const before = await state();

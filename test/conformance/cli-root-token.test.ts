@@ -11,6 +11,7 @@ import { createServer } from '../../src/server.ts';
 import type { Engine } from '../../src/storage/engine.ts';
 import { runCli } from '../support/cli.ts';
 import { failToStart, startServer, type TestServer } from '../support/server.ts';
+import { HAS_TERMINAL, runAtTerminal } from '../support/terminal.ts';
 
 let dataDir: string;
 
@@ -33,6 +34,22 @@ const resetsIn = (server: TestServer): Record<string, unknown>[] =>
     .split('\n')
     .filter((line) => line.includes('"action":"reset-root-token"'))
     .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+const atTerminal = HAS_TERMINAL ? test : test.skip;
+atTerminal('a reset asks at a terminal, and neither a no nor --dry-run changes the token', async () => {
+  const server = await startServer({ dataDir });
+  await server.stop();
+  const args = ['root-token', 'reset', '--data-dir', dataDir];
+  const refused = await runAtTerminal([...args, '--color', 'never'], { prompt: '[y/N] ', typed: 'n\r', env: {} });
+  expect(refused.screen).toContain(`Make a new root token for the store in ${dataDir}, and the old one void`);
+  expect(refused.screen).toContain('nothing was changed');
+  expect(refused.code).toBe(1);
+  expect((await reset('--dry-run')).stdout).toContain('nothing is changed; without --dry-run: Make a new root token');
+  expect((await readFile(join(dataDir, 'root-token'), 'utf8')).trim()).toBe(server.token);
+  const unasked = await runAtTerminal([...args, '--yes'], { prompt: '[y/N] ', typed: '', env: {} });
+  expect(unasked).toMatchObject({ code: 0, screen: expect.not.stringContaining('[y/N]') });
+  expect((await readFile(join(dataDir, 'root-token'), 'utf8')).trim()).not.toBe(server.token);
+});
 
 test('the new token works, the old one does not, and other tokens remain', async () => {
   const before = await startServer({ dataDir });

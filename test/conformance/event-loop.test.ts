@@ -5,10 +5,10 @@
 
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { call } from '../../scripts/torture/loop-attack.ts';
-import { distinctStreams, filled, jsonRecord, repeatedJson } from '../../scripts/torture/loop-bodies.ts';
-import { pingFlood, resetFlood } from '../../scripts/torture/loop-frames.ts';
-import { type ProbedServer, startProbedServer } from '../../scripts/torture/probed-server.ts';
+import { call } from '../../scripts/torture/loop/attack.ts';
+import { distinctStreams, filled, jsonRecord, repeatedJson } from '../../scripts/torture/loop/bodies.ts';
+import { pingFlood, resetFlood } from '../../scripts/torture/loop/frames.ts';
+import { type ProbedServer, startProbedServer } from '../../scripts/torture/loop/probed-server.ts';
 
 /** Processor time of the main thread in one turn. */
 const TURN_MS_MAX = 200;

@@ -1,5 +1,7 @@
 /** Connections that do what no exporter should: each gets a response or is cut, and other clients are not affected. */
 
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { call, connectRaw } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
@@ -53,6 +55,23 @@ describe('a refused upload', () => {
     connection.send(`${head('content-length: 2\r\n')}{}`);
     expect(await connection.until(/HTTP\/1\.1 200 OK.*\{\}$/s)).not.toMatch(/connection: close/i);
     connection.destroy();
+  });
+
+  test('is read to its end when the client wants to close: the response is not lost by a reset', async () => {
+    const bytes = 500_000;
+    const socket = connect(server.port, '127.0.0.1');
+    let received = '';
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString('latin1');
+    });
+    socket.write(head(`connection: close\r\ncontent-length: ${bytes}\r\n`, '/v1/logs', 'wrong'));
+    while (!received.includes('401 Unauthorized')) await once(socket, 'data');
+    socket.write(Buffer.alloc(bytes / 2));
+    await new Promise<void>((resolve) => void socket.write(Buffer.alloc(bytes / 2), () => resolve()));
+    // Rejects when the connection is reset.
+    await once(socket, 'end');
+    expect(received).toMatch(/connection: close.*"message"/is);
+    socket.destroy();
   });
 
   test('is answered at once when it is long, read a little more, and cut', async () => {

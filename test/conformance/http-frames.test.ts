@@ -5,15 +5,25 @@
 
 import { connect } from 'node:net';
 import { expect, test } from '@jest/globals';
+import { EXPORT } from '../support/grpc-call.ts';
 import { call } from '../support/http-call.ts';
 import { FRAME, frame, headersFrame, PREFACE } from '../support/http2-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const CONNECTIONS = 400;
 const AT_ONCE = 20;
-const PATHS = ['/health', '/v1/logs', '/v1/streams/s/records', '/v1/streams/s/records/tail', '/nope', '*'];
+const PATHS = [
+  '/grpc.health.v1.Health/Watch',
+  EXPORT.logs,
+  '/health',
+  '/v1/logs',
+  '/v1/streams/s/records',
+  '/v1/streams/s/records/tail',
+  '/nope',
+  '*',
+];
 const METHODS = ['GET', 'POST', 'HEAD', 'DELETE', 'CONNECT'];
-const TYPES = ['application/json', 's2s/proto', 'text/plain'];
+const TYPES = ['application/json', 's2s/proto', 'text/plain', 'application/grpc'];
 
 /** A reproducible pseudo-random generator. */
 function numbers(seed: number): (below: number) => number {
@@ -75,11 +85,12 @@ async function play(pieces: readonly Buffer[], port: number, isRude: boolean): P
   await closed;
 }
 
-test('any frames leave the server alive', async () => {
+test.each(['HTTP', 'gRPC'])('any frames leave the port of %s and the server alive', async (name) => {
   const server = await startServer({ args: ['--log-level', 'error', '--shutdown-timeout', '2s'] });
+  const port = name === 'HTTP' ? server.port : Number(new URL(server.grpcUrl ?? '').port);
   for (let seed = 0; seed < CONNECTIONS; seed += AT_ONCE) {
     const seeds = Array.from({ length: AT_ONCE }, (_, i) => seed + i);
-    await Promise.all(seeds.map((each) => play(script(each, server), server.port, each % 3 === 0)));
+    await Promise.all(seeds.map((each) => play(script(each, server), port, each % 3 === 0)));
   }
   expect((await call(server.port, { method: 'GET', path: '/health' })).status).toBe(200);
   expect(server.stderr()).toBe('');

@@ -185,3 +185,19 @@ test('a client that reads nothing does not keep the server from ending', async (
   expect(await server.stop()).toEqual({ code: 0, signal: null });
   await h2.closed;
 });
+
+test('a request on a connection that waits to be accepted when the stop begins gets an answer, and no reset', async () => {
+  const server = await startServer();
+  process.kill(server.pid, 'SIGSTOP');
+  const [late, healthy] = await Promise.all([connectRaw(server.port), connectRaw(server.port)]);
+  const headers = Object.entries({ ...headersOf(server), host: 'x', 'content-length': '2' });
+  late.send(`POST /v1/logs HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n{}`);
+  healthy.send('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
+  const exit = server.stop();
+  process.kill(server.pid, 'SIGCONT');
+  // It comes before the stop or after it.
+  const answer = await late.until(/\{.*\}$/);
+  expect(answer).toMatch(/^HTTP\/1\.1 (200 .*connection: close|503 .*retry-after: \d.*connection: close)/is);
+  expect(await healthy.until(/OK$/)).toMatch(/^HTTP\/1\.1 200 .*connection: close/is);
+  expect(await exit).toEqual({ code: 0, signal: null });
+});

@@ -92,6 +92,25 @@ test('512 slow requests of strangers take nothing from what senders need', async
   expect(await send(other, 4 * MiB)).toBe(200);
 });
 
+test('lists and usage metrics are refused before they are made when there is no memory for them', async () => {
+  for (let i = 0; i < 24; i++) await beginUpload(server.token, MiB, MiB - 1);
+  await reservedBecomes((bytes) => bytes >= 23.5 * MiB);
+  const status = async (path: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${server.token}`, 's2-basin': 'telemetry' };
+    return (await call(server.port, { method: 'GET', path, headers })).status;
+  };
+  const end = Math.floor(Date.now() / 1_000);
+  const metrics = (days: number) =>
+    `/v1/metrics?set=account-ops&interval=minute&start=${end - days * 86_400}&end=${end}`;
+  for (const path of ['/v1/basins', '/v1/streams', '/v1/access-tokens', metrics(7)])
+    expect(await status(path)).toBe(502);
+  for (const path of ['/v1/basins', '/v1/streams', '/v1/access-tokens']) {
+    expect(await status(`${path}?limit=400`)).toBe(200);
+  }
+  expect(await status(metrics(1))).toBe(200);
+  expect(await status('/metrics')).toBe(200);
+});
+
 test('a body of the exchange has at most 16 KiB', async () => {
   const exchange = (bytes: number) => {
     const credential = JSON.stringify({ credential: flooder });

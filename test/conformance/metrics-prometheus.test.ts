@@ -140,6 +140,26 @@ describe('the metrics of known traffic', () => {
   });
 });
 
+test('when each basin received data last is known by signal, to those who may know the basin', async () => {
+  const config = { create_stream_on_append: true, otlp_default_stream: 'app' };
+  expect((await send('POST', '/v1/basins', { basin: 'receiving', config })).status).toBe(201);
+  const began = Date.now() / 1_000;
+  expect((await send('POST', '/v1/logs', logs('app', RECORD), { 's2-basin': 'receiving' })).status).toBe(200);
+  expect((await send('POST', '/v1/traces', 'refused', { 's2-basin': 'receiving' })).status).toBe(400);
+  const NAME = 'tailrace_otlp_last_received_timestamp_seconds';
+  const seen = (samples: readonly Sample[], basin: string) =>
+    samples.filter(({ name, labels }) => name === NAME && labels.basin === basin);
+  const own = seen(await scrape(), 'receiving');
+  expect(own.map(({ labels, type }) => [labels.signal, type])).toEqual([['logs', 'gauge']]);
+  expect(own[0]?.value).toBeGreaterThanOrEqual(Math.floor(began));
+  const scope = { basins: { exact: 'elsewhere' }, ops: ['account-metrics'] };
+  const issued = await send('POST', '/v1/access-tokens', { id: 'elsewhere', scope });
+  const { access_token: token } = JSON.parse(issued.body.toString()) as { access_token: string };
+  const answer = await send('GET', '/metrics', undefined, { authorization: `Bearer ${token}` });
+  expect(answer.status).toBe(200);
+  expect(parsePrometheus(answer.body.toString()).filter(({ name }) => name === NAME)).toEqual([]);
+});
+
 test('readers are counted by protocol while they are connected', async () => {
   const records = [{ body: 'one' }];
   expect((await send('POST', '/v1/streams/followed/records', { records })).status).toBe(200);

@@ -160,7 +160,7 @@ const REFUSED: readonly (readonly [
   ['a cut protobuf message', { body: pb.subarray(0, -1) }, 400, 3, 'protobuf'],
   ['no JSON', { body: '{"resourceLogs":', type: JSON_TYPE }, 400, 3, 'JSON'],
   ['an empty JSON body', { body: '', type: JSON_TYPE }, 400, 3, '{}'],
-  ['JSON with snake_case keys', { body: '{"resource_logs":[]}', type: JSON_TYPE }, 400, 3, 'resourceLogs'],
+  ['JSON with other spellings', { body: '{"ResourceLogs":[]}', type: JSON_TYPE }, 400, 3, 'resourceLogs'],
   ['traces sent to the path of logs', { body: '{"resourceSpans":[]}', type: JSON_TYPE }, 400, 3, '/v1/traces'],
   ['no Content-Type', { type: '' }, 400, 3, PROTOBUF],
   ['another Content-Type', { type: 'text/plain' }, 400, 3, PROTOBUF],

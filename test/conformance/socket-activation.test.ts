@@ -49,7 +49,17 @@ class Supervisor {
   private constructor(listening: net.Server) {
     this.port = (listening.address() as net.AddressInfo).port;
     const { fd } = (listening as unknown as { readonly _handle: { readonly fd: number } })._handle;
-    const command = [process.execPath, MAIN, 'serve', '--port', '1', '--data-dir', join(dir, 'data')];
+    const command = [
+      process.execPath,
+      MAIN,
+      'serve',
+      '--port',
+      '1',
+      '--grpc-port',
+      '0',
+      '--data-dir',
+      join(dir, 'data'),
+    ];
     this.#child = spawn('sh', ['-c', SUPERVISOR, 'sh', ...command], { stdio: ['pipe', 'pipe', 'pipe', fd] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on('data', (part) => {

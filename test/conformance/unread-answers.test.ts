@@ -144,6 +144,39 @@ function statusOf(stream: ClientHttp2Stream): Promise<number> {
   });
 }
 
+const LIVE_FORMS = [
+  ['server-sent events', 'accept: text/event-stream'],
+  [
+    'WebSocket',
+    'connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n' +
+      'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: s2.json',
+  ],
+] as const;
+
+test.each(LIVE_FORMS)('120 readers over %s that never read a large record wait for memory', async (_, form) => {
+  const asked = request(reader).replace('\r\n\r\n', `\r\n${form}\r\n\r\n`);
+  const sockets = await Promise.all(Array.from({ length: 120 }, () => sendOnly(asked)));
+  let peak = 0;
+  await becomes(async () => {
+    peak = Math.max(peak, rss());
+    return (await reserved()) > 3 * RECORD_BYTES;
+  });
+  const follows = await connectRaw(server.port);
+  follows.send(
+    request(other, '/v1/streams/small/records?seq_num=0').replace('\r\n\r\n', `\r\n${LIVE_FORMS[0][1]}\r\n\r\n`),
+  );
+  await follows.until(/"body":"text"/);
+  for (let i = 0; i < 50; i++) {
+    expect((await read(other, 'small')).status).toBe(200);
+    peak = Math.max(peak, rss());
+  }
+  expect(peak - rssBefore).toBeLessThan(MEMORY_LIMIT_BYTES + RSS_MARGIN_BYTES);
+  follows.destroy();
+  for (const socket of sockets) socket.destroy();
+  await memoryIsBack();
+  expect(rss() - rssBefore).toBeLessThan(MEMORY_LIMIT_BYTES + RSS_MARGIN_BYTES);
+});
+
 test('pipelined requests are all answered, in their order, to a client that reads', async () => {
   const connection = await connectRaw(server.port);
   const count = 1_000;

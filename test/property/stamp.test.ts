@@ -54,7 +54,7 @@ const tornRequest = fc
             ]),
           ),
         fc.constant(field(2, [...field(1, field(1, 'scope')), ...field(2, [])])),
-        fc.constant(field(2, field(2, field(1, '')))),
+        fc.constant(field(2, field(2, field(3, '')))),
         fc.constant(field(3, 'https://schema')),
         fc.constant(field(99, 'unknown')),
       ),

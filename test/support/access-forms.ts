@@ -5,7 +5,9 @@
 
 import type { AppendMode } from '../../src/http/s2/call.ts';
 import type { ReaderProtocol } from '../../src/log/observer.ts';
+import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { type AccessRow, callOf, type Names, targetOf } from './access-rows.ts';
+import { EXPORT, encodeOtlp, framed, openCall } from './grpc-call.ts';
 import { type Call, type CallResponse, call } from './http-call.ts';
 import { connectHttp2, type Http2Connection } from './http2-call.ts';
 import { encodeInput, frame, parseFrames } from './s2s-client.ts';
@@ -41,14 +43,18 @@ export interface AccessRequest {
 export interface Protocols {
   readonly port: number;
   readonly http2: Http2Connection;
+  /** To the port of gRPC. */
+  readonly grpc: Http2Connection;
   close(): Promise<void>;
 }
 
 export type CallForm = (request: AccessRequest, protocols: Protocols) => Promise<AccessOutcome>;
 
-export async function openProtocols(port: number): Promise<Protocols> {
+export async function openProtocols(port: number, grpcUrl: string | undefined): Promise<Protocols> {
   const http2 = await connectHttp2(`http://127.0.0.1:${port}`);
-  return { port, http2, close: () => http2.close() };
+  const grpc = await connectHttp2(grpcUrl ?? '');
+  const close = async (): Promise<void> => void (await Promise.all([http2.close(), grpc.close()]));
+  return { port, http2, grpc, close };
 }
 
 type Transport = (protocols: Protocols, call: Call) => Promise<CallResponse>;
@@ -92,6 +98,8 @@ type SocketWay = 'program' | 'page';
 /** All forms of a row, by name. */
 export function formsOf(row: string): readonly (readonly [name: string, form: CallForm])[] {
   if (targetOf(row) === 'POST /v1/streams/{stream}/records') return Object.entries(APPENDS).flatMap(httpForms);
+  const signal = SIGNALS.find((each) => targetOf(row) === `POST /v1/${each}`);
+  if (signal !== undefined) return [...httpForms(['', PLAIN]), ['grpc', grpcForm(signal)]];
   if (targetOf(row) !== 'GET /v1/streams/{stream}/records') return httpForms(['', PLAIN]);
   return Object.entries(READS).flatMap(([name, way]) =>
     'headers' in way ? httpForms([name, way]) : way.map((kind) => [`${name} of a ${kind}`, socketForm(kind)] as const),
@@ -142,6 +150,26 @@ function outcomeOf({ status, headers, body }: CallResponse): AccessOutcome {
 function verdictOf(status: number): Verdict {
   if (status === 401) return 'unknown';
   return status === 403 ? 'denied' : 'allowed';
+}
+
+const UNAUTHENTICATED = '16';
+const PERMISSION_DENIED = '7';
+
+function grpcForm(signal: Signal): CallForm {
+  return async (request, { grpc }) => {
+    const { header } = request.credential;
+    const { stream, end } = openCall(grpc, EXPORT[signal], {
+      ...idOf(request),
+      's2-basin': request.names.basin,
+      ...(header === undefined ? {} : { authorization: header }),
+    });
+    stream.end(framed(encodeOtlp(signal, request.needs.body?.(request.names) ?? {})));
+    const { headers, body } = await end;
+    const { date: _, ...rest } = headers;
+    const status = rest['grpc-status'];
+    const verdict = status === UNAUTHENTICATED ? 'unknown' : status === PERMISSION_DENIED ? 'denied' : 'allowed';
+    return { verdict, said: JSON.stringify({ rest, body: body.toString('latin1') }) };
+  };
 }
 
 function socketForm(way: SocketWay): CallForm {

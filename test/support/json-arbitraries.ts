@@ -38,7 +38,10 @@ function onePerGroup(type: protobuf.Type, chosen: readonly protobuf.Field[], pic
 }
 
 function member(key: string, text: fc.Arbitrary<string>): fc.Arbitrary<string> {
-  return fc.tuple(space, space, text, escaping).map(([a, b, t, write]) => `${write(key)}${a}:${b}${t}`);
+  const snake = key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return fc
+    .tuple(space, space, text, escaping, fc.constantFrom(key, key, key, snake))
+    .map(([a, b, t, write, name]) => `${write(name)}${a}:${b}${t}`);
 }
 
 const unknownMember = fc
@@ -49,7 +52,7 @@ function value(field: protobuf.Field, level: number): fc.Arbitrary<string> {
   if (!field.repeated)
     return fc.oneof({ weight: 12, arbitrary: one(field, level) }, { weight: 1, arbitrary: fc.constant('null') });
   return fc
-    .tuple(fc.array(one(field, level), { maxLength: 3 }), space)
+    .tuple(fc.array(fc.option(one(field, level), { nil: 'null', freq: 20 }), { maxLength: 3 }), space)
     .map(([elements, gap]) => `[${gap}${elements.join(`${gap},${gap}`)}${gap}]`);
 }
 
@@ -142,11 +145,24 @@ function enumValue(type: protobuf.Enum): fc.Arbitrary<string> {
 
 function bytes(name: string): fc.Arbitrary<string> {
   if (name === 'bytesValue') {
-    return fc
+    const base64 = fc
       .tuple(fc.uint8Array({ maxLength: 200 }), fc.constantFrom('base64', 'base64url'), escaping)
       .map(([data, form, write]) => write(Buffer.from(data).toString(form as BufferEncoding)));
+    const lists = fc
+      .tuple(fc.uint8Array({ maxLength: 200 }), fc.nat(2))
+      .map(([data, form]) => JSON.stringify([data, Buffer.from(data), [...data]][form]));
+    return fc.oneof(base64, lists);
   }
   const size = name === 'traceId' ? 16 : 8;
+  const odd = fc.oneof(
+    fc.string({ maxLength: 40 }).map((chars) => JSON.stringify(chars)),
+    fc.uint8Array({ maxLength: 20 }).map((data) => `"${Buffer.from(data).toString('hex')}"`),
+    fc.uint8Array({ minLength: size, maxLength: size }).map((data) => `"${Buffer.from(data).toString('base64')}"`),
+  );
+  return fc.oneof({ weight: 5, arbitrary: goodId(size) }, { weight: 1, arbitrary: odd });
+}
+
+function goodId(size: number): fc.Arbitrary<string> {
   return fc
     .tuple(
       fc.constantFrom(0, size, size, size),

@@ -3,11 +3,14 @@
  * with the deviations of OTLP, as a protobufjs message. Throws where a body must be refused.
  */
 
+import { createHash } from 'node:crypto';
 import protobuf from 'protobufjs/light.js';
+import { atOnce } from '../../src/encoding/turns.ts';
+import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import type { Signal } from '../../src/model/record.ts';
+import { repairIds } from '../../src/otlp/repair-ids.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
-
-const LEVELS_MAX = 64;
 
 const root = protobuf.Root.fromJSON(SCHEMA).resolveAll();
 const COLLECTOR = 'opentelemetry.proto.collector';
@@ -18,6 +21,13 @@ export const REQUEST_TYPES: Readonly<Record<Signal, protobuf.Type>> = {
   metrics: root.lookupType(`${COLLECTOR}.metrics.v1.ExportMetricsServiceRequest`),
 };
 
+/** Bytes that are no character become U+FFFD, and half of a surrogate pair in three bytes is one of them. */
+function lenientText(body: Uint8Array): string {
+  const text = Buffer.from(body).toString('latin1');
+  const marked = text.replaceAll(/\xed[\xa0-\xbf][\x80-\xbf]/g, '\xef\xbf\xbd');
+  return new TextDecoder('utf-8').decode(Buffer.from(marked, 'latin1'));
+}
+
 /** JSON without loss: numbers as they are written, objects with repeated keys and in their order. */
 type Json = null | boolean | string | { readonly number: string } | readonly Json[] | { readonly pairs: Pairs };
 type Pairs = readonly (readonly [key: string, value: Json])[];
@@ -25,58 +35,89 @@ type Pairs = readonly (readonly [key: string, value: Json])[];
 /** What the body holds, with all defaults, comparable with `decoded`. */
 export function expected(signal: Signal, body: Uint8Array): unknown {
   const type = REQUEST_TYPES[signal];
-  const json = parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  const json = parse(lenientText(body));
   if (!isObject(json)) throw new Error('no object');
-  if (json.pairs.length > 0 && !json.pairs.some(([key]) => type.fields[key])) throw new Error('no known key');
-  return plain(type, type.fromObject(readMessage(type, json, 1)));
+  if (json.pairs.length > 0 && !json.pairs.some(([key]) => fieldOf(type, key))) throw new Error('no known key');
+  return plain(type, type.fromObject(readMessage(type, json)));
 }
 
-/** What protobuf bytes hold, with all defaults. */
+/**
+ * What protobuf bytes hold, with all defaults, once the scanner has been over them, which claims more than protobufjs
+ * and repairs strings, and once malformed ids are repaired.
+ */
 export function decoded(signal: Signal, bytes: Uint8Array): unknown {
-  return plain(REQUEST_TYPES[signal], REQUEST_TYPES[signal].decode(bytes));
+  scanRequest(signal, bytes, OTLP_LIMITS);
+  return plain(REQUEST_TYPES[signal], REQUEST_TYPES[signal].decode(atOnce(repairIds(signal, bytes, true))));
 }
 
 function plain(type: protobuf.Type, message: protobuf.Message): unknown {
   return type.toObject(message, { defaults: true, oneofs: true, longs: String, bytes: String });
 }
 
-function readMessage(type: protobuf.Type, json: Json, level: number): Record<string, unknown> {
-  if (level > LEVELS_MAX) throw new Error('too deep');
+/** The malformed ids of the innermost message that notes them, as they were sent. */
+let sent: string[] = [];
+const NOTES: Readonly<Record<string, string>> = {
+  LogRecord: 'attributes',
+  Span: 'attributes',
+  Exemplar: 'filteredAttributes',
+};
+
+function readMessage(type: protobuf.Type, json: Json): Record<string, unknown> {
+  const notes = NOTES[type.name];
+  if (notes === undefined) return readFields(type, json);
+  const outer = sent;
+  sent = [];
+  try {
+    const message = readFields(type, json);
+    const note = { key: 'otel.id_malformed', value: { stringValue: sent.join(', ') } };
+    if (sent.length > 0) message[notes] = [...((message[notes] as unknown[] | undefined) ?? []), note];
+    return message;
+  } finally {
+    sent = outer;
+  }
+}
+
+function readFields(type: protobuf.Type, json: Json): Record<string, unknown> {
   if (!isObject(json)) throw new Error(`${type.name} is an object`);
   const message: Record<string, unknown> = {};
   const seen = new Set<string>();
   for (const [key, value] of json.pairs) {
-    const field = type.fields[key];
-    if (field === undefined) {
-      checkLevels(value, level);
-      continue;
-    }
-    if (seen.has(key)) throw new Error(`${key} twice`);
-    seen.add(key);
+    const field = fieldOf(type, key);
+    if (field === undefined) continue;
+    if (seen.has(field.name)) throw new Error(`${key} twice`);
+    seen.add(field.name);
     if (value === null) continue;
     const group = field.partOf;
     if (group?.oneof.some((other) => other in message)) throw new Error(`${key} and another`);
-    message[key] = readField(field, value, level);
+    message[field.name] = readField(field, value);
   }
   return message;
 }
 
-function checkLevels(json: Json, level: number): void {
-  if (typeof json !== 'object' || json === null || 'number' in json) return;
-  if (level >= LEVELS_MAX) throw new Error('too deep');
-  for (const value of isObject(json) ? json.pairs.map((pair) => pair[1]) : (json as readonly Json[])) {
-    checkLevels(value, level + 1);
-  }
+/** By its key in lowerCamelCase, or by its name in the schema, which is snake_case. */
+function fieldOf(type: protobuf.Type, key: string): protobuf.Field | undefined {
+  return type.fieldsArray.find(
+    ({ name }) => name === key || name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) === key,
+  );
 }
 
-function readField(field: protobuf.Field, json: Json, level: number): unknown {
-  if (!field.repeated) return readOne(field, json, level);
+function readField(field: protobuf.Field, json: Json): unknown {
+  if (!field.repeated) return readOne(field, json);
   if (!Array.isArray(json)) throw new Error(`${field.name} is an array`);
-  return json.map((value: Json) => readOne(field, value, level));
+  const isValues = field.resolvedType?.name === 'AnyValue';
+  const kept = json.filter(
+    (value: Json) => value !== null || isValues || !(field.resolvedType instanceof protobuf.Type),
+  );
+  return kept.map((value: Json) => (value === null ? defaultOf(field) : readOne(field, value)));
 }
 
-function readOne(field: protobuf.Field, json: Json, level: number): unknown {
-  if (field.resolvedType instanceof protobuf.Type) return readMessage(field.resolvedType, json, level + 1);
+function defaultOf(field: protobuf.Field): unknown {
+  if (field.resolvedType instanceof protobuf.Type) return {};
+  return field.type === 'string' ? '' : 0;
+}
+
+function readOne(field: protobuf.Field, json: Json): unknown {
+  if (field.resolvedType instanceof protobuf.Type) return readMessage(field.resolvedType, json);
   if (field.resolvedType instanceof protobuf.Enum) {
     const named = typeof json === 'string' ? field.resolvedType.values[json] : undefined;
     return named ?? Number(readInteger(json, -(2n ** 31n), 2n ** 31n - 1n));
@@ -139,16 +180,48 @@ function readDouble(json: Json): number {
 }
 
 function readBytes(name: string, json: Json): Uint8Array {
+  if (name === 'bytesValue' && typeof json === 'object' && json !== null && !isNumber(json)) return byteList(json);
   if (typeof json !== 'string') throw new Error(`${name} is a string`);
   if (name !== 'bytesValue') {
     const size = name === 'traceId' ? 16 : 8;
-    if (json !== '' && !(/^[0-9a-fA-F]*$/.test(json) && json.length === 2 * size)) throw new Error(`${name} is hex`);
-    return Uint8Array.from(json.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+    if (json === '') return new Uint8Array(0);
+    const isHex = /^[0-9a-fA-F]+$/.test(json);
+    if (!isHex || json.length !== 2 * size) sent.push(isShown(json) ? json : Buffer.from(json).toString('hex'));
+    if (isHex && json.length <= 2 * size) return Buffer.from(json.padStart(2 * size, '0'), 'hex');
+    if (new RegExp(size === 16 ? '^[\\w+/-]{22}==$' : '^[\\w+/-]{11}=$').test(json)) return Buffer.from(json, 'base64');
+    const short = Buffer.from(json);
+    if (!isShown(json) && short.length < size) return Buffer.concat([Buffer.alloc(size - short.length), short]);
+    return createHash('sha256').update(json).digest().subarray(0, size);
   }
   if (!/^[-_+/A-Za-z0-9]*={0,2}$/.test(json)) throw new Error('no base64');
   const unpadded = json.replace(/=+$/, '');
   if (unpadded.length % 4 === 1 || (unpadded !== json && json.length % 4 !== 0)) throw new Error('no base64');
   return new Uint8Array(Buffer.from(unpadded.replaceAll('-', '+').replaceAll('_', '/'), 'base64'));
+}
+
+function byteList(json: Json): Uint8Array {
+  if (Array.isArray(json)) {
+    return Uint8Array.from(
+      json.map((value: Json) => {
+        const text = isNumber(value) ? value.number : '';
+        if (!/^-?\d{1,3}$/.test(text) || Number(text) > 255 || Number(text) < -128) throw new Error('no byte');
+        return Number(text);
+      }),
+    );
+  }
+  if (!isObject(json)) throw new Error('no bytes');
+  let bytes: number[] = [];
+  for (const [key, value] of json.pairs) {
+    if (key === 'type' && typeof value === 'string') continue;
+    if (key === 'data' && Array.isArray(value)) bytes = [...bytes, ...byteList(value)];
+    else if (key === String(bytes.length)) bytes.push(...byteList([value]));
+    else throw new Error('no bytes');
+  }
+  return Uint8Array.from(bytes);
+}
+
+function isShown(text: string): boolean {
+  return !/\p{Cc}/u.test(text);
 }
 
 function isObject(json: Json): json is { readonly pairs: Pairs } {
@@ -213,7 +286,5 @@ function parseList<T>(
 }
 
 function parseString(token: string): string {
-  const text = JSON.parse(token) as string;
-  if (/\p{Surrogate}/u.test(text)) throw new Error('half a character');
-  return text;
+  return (JSON.parse(token) as string).replaceAll(/\p{Surrogate}/gu, '\ufffd');
 }

@@ -1,6 +1,5 @@
 /**
- * OTLP requests as bytes, made to be awkward but valid: fields in any order and repeated, unknown fields, groups, wire
- * types that the schema does not expect, packed and unpacked numbers, varints with redundant bytes. And what protobufjs
+ * OTLP requests as bytes, made to be awkward but valid: fields in any order and repeated, unknown fields, groups, packed and unpacked numbers, varints with redundant bytes. And what protobufjs
  * finds in such a request.
  */
 
@@ -130,7 +129,7 @@ function message(type: protobuf.Type, choices: Choices, depth: number): Uint8Arr
     const known = depth < 3 && kind < 6 ? type.fieldsById[depth === 0 ? 1 : 2] : fields[choices.below(fields.length)];
     if (kind < 8 && known !== undefined) bytes.push(...knownField(known, choices, depth));
     else if (kind === 8) bytes.push(...unknownField(100 + choices.below(200), choices, 0));
-    else bytes.push(...unknownField((known?.id ?? 1) + choices.below(2), choices, 0, known));
+    else bytes.push(...unknownField(30 + choices.below(2), choices, 0));
   }
   return Uint8Array.from(bytes);
 }
@@ -187,15 +186,12 @@ function scalar(wireType: number, choices: Choices): readonly number[] {
   return varint(value, value < 2n ** 40n && choices.below(4) === 3 ? 2 : 0);
 }
 
-/** A field that the schema does not know, or knows with another wire type. Groups hold fields of the same sort. */
-function unknownField(id: number, choices: Choices, groups: number, known?: protobuf.Field): readonly number[] {
-  let wireType = [0, 1, 2, 3, 5][choices.below(groups > 5 ? 3 : 5)] ?? 0;
-  if (known !== undefined && (known.repeated || wireType === wireTypeOf(known)))
-    wireType = wireTypeOf(known) === 5 ? 1 : 5;
+/** A field that the schema does not know. Groups hold fields of any number. */
+function unknownField(id: number, choices: Choices, groups: number): readonly number[] {
+  const wireType = [0, 1, 2, 3, 5][choices.below(groups > 5 ? 3 : 5)] ?? 0;
   if (wireType === 2) {
-    const target = known === undefined ? id : id + 500;
     return field(
-      target,
+      id,
       Array.from({ length: choices.below(9) }, () => choices.below(256)),
     );
   }

@@ -19,6 +19,7 @@ const { values } = parseArgs({
   args: process.argv.slice(3),
   options: {
     port: { type: 'string' },
+    'grpc-port': { type: 'string' },
     'data-dir': { type: 'string' },
     'store-bytes-max': { type: 'string' },
     'when-full': { type: 'string' },
@@ -30,6 +31,7 @@ let leakedInto;
 const server = await createServer(
   {
     port: values.port,
+    grpcPort: values['grpc-port'],
     dataDir: values['data-dir'],
     logLevel: 'error',
     ...(values['store-bytes-max'] === undefined ? {} : { storeBytesMax: values['store-bytes-max'] }),

@@ -11,7 +11,7 @@ import { expectNoSecretsLeft, ROOT_TOKEN, rememberSecret } from './secrets.ts';
 export interface ServerSetup {
   /** Kept when given; otherwise a temporary one, removed by `stop` and by `kill`. */
   readonly dataDir?: string;
-  /** Flags after `serve --port 0 --data-dir …`. */
+  /** Flags after `serve`, free ports and `--data-dir …`. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Another program that takes the same arguments and prints the same first line. */
@@ -27,6 +27,8 @@ export interface TestServer {
   /** `http://127.0.0.1:PORT`, or `https:` with TLS */
   readonly url: string;
   readonly port: number;
+  /** Where OTLP/gRPC goes; undefined where it is off. */
+  readonly grpcUrl: string | undefined;
   /** The root token; empty with `--no-auth`. */
   readonly token: string;
   readonly dataDir: string;
@@ -77,6 +79,7 @@ export async function startServer(setup: ServerSetup = {}): Promise<TestServer> 
   return {
     url,
     port: Number(new URL(url).port),
+    grpcUrl: /ENDPOINT=(\S+) \S+=grpc/.exec(run.output.stdout)?.[1],
     token,
     dataDir,
     pid: run.child.pid ?? 0,
@@ -113,7 +116,7 @@ interface Run {
 function launch(setup: ServerSetup, dataDir: string): Run {
   const main = setup.main ?? MAIN;
   if (!existsSync(main)) throw new Error(`${main} is missing: run npm run build first`);
-  const args = [main, 'serve', '--port', '0', '--data-dir', dataDir, ...(setup.args ?? [])];
+  const args = [main, 'serve', '--port', '0', '--grpc-port', 'auto', '--data-dir', dataDir, ...(setup.args ?? [])];
   const child = spawn(process.execPath, args, { env: environment(setup), stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   child.stderr?.on('data', (text: Buffer) => {

@@ -71,7 +71,7 @@ export function header(name: string, value: string): Header {
 }
 
 /** Written and read back, so that what readers see went through the stored form. */
-async function sealed(draft: BlockDraft, firstSeq: number): Promise<Block> {
+export async function sealed(draft: BlockDraft, firstSeq: number): Promise<Block> {
   const { timestamps } = draft;
   for (let i = 0; i < timestamps.length; i++) {
     timestamps[i] = Math.max(timestamps[i] || T0, timestamps[i - 1] ?? 0);

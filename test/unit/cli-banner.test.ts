@@ -9,6 +9,7 @@ import { type Banner, bannerText } from '../../cli/print/banner.ts';
 
 const banner: Banner = {
   url: 'http://127.0.0.1:4318',
+  grpcUrl: undefined,
   dataDir: '/var/lib/tailrace',
   isNew: true,
   streams: 0,
@@ -39,6 +40,14 @@ describe('the banner', () => {
   test('names an address that can be connected to', () => {
     expect(bannerText({ ...banner, url: 'http://0.0.0.0:1' })).toContain('ENDPOINT=http://127.0.0.1:1\n');
     expect(bannerText({ ...banner, url: 'http://[::]:1' })).toContain('ENDPOINT=http://127.0.0.1:1\n');
+  });
+
+  test('names the port of gRPC in a line to paste, and only where it is on', () => {
+    const line =
+      '# over gRPC:  export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317 OTEL_EXPORTER_OTLP_PROTOCOL=grpc\n';
+    expect(bannerText({ ...banner, grpcUrl: 'http://127.0.0.1:4317' })).toContain(line);
+    expect(bannerText({ ...banner, grpcUrl: 'http://0.0.0.0:4317' })).toContain(line);
+    expect(bannerText(banner)).not.toContain('grpc');
   });
 
   test('says how to watch, also where nothing is found by itself', () => {

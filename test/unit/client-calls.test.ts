@@ -167,6 +167,14 @@ describe('the data plane', () => {
 });
 
 describe('metrics and backups', () => {
+  test('senders are asked for of all basins, or of one', async () => {
+    const answer = { since: 'a', now: 'b', senders: [{ address: '127.0.0.1' }], has_more: true };
+    answers = [{ body: answer }, { body: {} }];
+    expect(await client.senders()).toEqual(answer);
+    expect(await client.senders({ basin: 'b/c', limit: 3 })).toMatchObject({ senders: [], has_more: false });
+    expect(received.map(({ line }) => line)).toEqual(['GET /v1/senders', 'GET /v1/senders/b%2Fc?limit=3']);
+  });
+
   test('metrics are requested for exactly what is named', async () => {
     const values = [{ label: { name: 'active-basins', values: ['a'] } }];
     answers = [{ body: { values } }, { body: { values: [] } }];

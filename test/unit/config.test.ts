@@ -22,6 +22,7 @@ describe('settings', () => {
     expect(parseConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4318,
+      grpcPort: 4317,
       dataDir: 'data',
       noAuth: false,
       defaultBasin: 'telemetry',
@@ -100,6 +101,18 @@ describe('settings', () => {
       expect(description.length).toBeGreaterThan(10);
     }
   });
+});
+
+test('settings take any port for gRPC where they take any port for HTTP and name none for gRPC', () => {
+  expect(parseConfig({ port: 0 }).grpcPort).toBe('auto');
+  expect(parseConfig({ port: 0, grpcPort: 4317 }).grpcPort).toBe(4317);
+  expect(parseConfig({ port: 0, grpcPort: '0' }).grpcPort).toBe(0);
+  expect(parseConfig({ grpcPort: 'auto' }).grpcPort).toBe('auto');
+  expect(resolveConfig({ port: '0' }, { TAILRACE_GRPC_PORT: '5' }).grpcPort).toBe(5);
+  const fault = '--grpc-port (TAILRACE_GRPC_PORT) must be a whole number from 0 to 65535, or auto';
+  for (const wrong of ['any', 65_536, -1]) expect(() => parseConfig({ grpcPort: wrong })).toThrow(fault);
+  // The command line hands the server what it has resolved.
+  expect(parseConfig(parseConfig({ port: 0 })).grpcPort).toBe('auto');
 });
 
 test.each([

@@ -72,3 +72,12 @@ test('a connection that ends before it is identified is dropped without a report
   await new Promise((resolve) => client.once('close', resolve));
   expect(reported).toEqual([]);
 });
+
+test('bytes that came while the event loop stood still count, although the time was over before they were read', async () => {
+  const end = performance.now() + 2 * LIMIT_MS;
+  // Node writes at once: the bytes are at the server before it looks.
+  client.write('GET / HTTP/1.1\r\n');
+  while (performance.now() < end);
+  await settled;
+  expect(reported).toEqual(['http1']);
+});

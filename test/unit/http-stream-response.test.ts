@@ -5,6 +5,7 @@ import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { MemoryBudget } from '../../src/encoding/memory-budget.ts';
+import { AnswerWatch } from '../../src/http/answer-watch.ts';
 import { UploadWatch } from '../../src/http/body/upload-watch.ts';
 import { Listener } from '../../src/http/connection/listener.ts';
 import { type Exchange, openExchange } from '../../src/http/exchange.ts';
@@ -35,7 +36,7 @@ let handle: (answer: StreamResponse, exchange: Exchange) => void | Promise<void>
 beforeEach(async () => {
   const clock = new ManualClock();
   const memory = { budget: new MemoryBudget(), strangers: new MemoryBudget() };
-  context = { memory, watch: new UploadWatch(clock), closing: () => false };
+  context = { memory, watch: new UploadWatch(clock), answers: new AnswerWatch(clock), closing: () => false };
   const handlers = {
     request: (...[message, transport, awaits]: Parameters<ConstructorParameters<typeof Listener>[0]['request']>) => {
       const exchange = openExchange(message, transport, awaits);
@@ -43,7 +44,7 @@ beforeEach(async () => {
     },
     upgrade: () => {},
   };
-  listener = new Listener(handlers, { clock, logger: SILENT, tls: undefined });
+  listener = new Listener(handlers, { clock, logger: SILENT, tls: undefined, portAdvice: '' });
   ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
 });
 

@@ -1,21 +1,22 @@
 /** Bodies that are refused as a whole: the code is `bad_json`, and the message says where and what to do instead. */
 
 import { describe, expect, test } from '@jest/globals';
+import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { transcodeJson } from '../../src/otlp/json/transcode.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 
 const SHAPE = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[…]}]}]}';
 
 describe('a body without a known key', () => {
   test.each<[Signal, string, string]>([
-    ['logs', '{"resource_logs":[]}', 'keys are lowerCamelCase, write resourceLogs'],
     ['logs', '{"ResourceLogs":[]}', 'keys are lowerCamelCase, write resourceLogs'],
-    ['traces', '{"x":1,"resource_spans":[{"a":[1,2]}]}', 'keys are lowerCamelCase, write resourceSpans'],
-    ['metrics', '{"resource_metrics":[]}', 'keys are lowerCamelCase, write resourceMetrics'],
-    ['traces', '{"resourceLogs":[]}', 'resourceLogs belongs to /v1/logs: post it there'],
-    ['logs', '{"resourceSpans":[]}', 'resourceSpans belongs to /v1/traces: post it there'],
-    ['logs', '{"resourceMetrics":[]}', 'resourceMetrics belongs to /v1/metrics: post it there'],
-    ['logs', '{"resource_spans":[]}', 'resourceSpans belongs to /v1/traces: post it there'],
+    ['traces', '{"x":1,"resource-spans":[{"a":[1,2]}]}', 'keys are lowerCamelCase, write resourceSpans'],
+    ['metrics', '{"Resource_Metrics":[]}', 'keys are lowerCamelCase, write resourceMetrics'],
+    ['traces', '{"resourceLogs":[]}', 'this is a logs request: post it to /v1/logs'],
+    ['logs', '{"resourceSpans":[]}', 'this is a traces request: post it to /v1/traces'],
+    ['logs', '{"resourceMetrics":[]}', 'this is a metrics request: post it to /v1/metrics'],
+    ['logs', '{"resource_spans":[]}', 'this is a traces request: post it to /v1/traces'],
     [
       'logs',
       '{"timeUnixNano":"1","body":{"stringValue":"x"}}',
@@ -95,7 +96,7 @@ describe('broken JSON', () => {
 describe('values of a wrong kind', () => {
   test.each([
     ['{"resourceLogs":{}}', 'resourceLogs must be an array, and in it each must be an object'],
-    ['{"resourceLogs":[null]}', 'resourceLogs must be an array'],
+    ['{"resourceLogs":[1]}', 'resourceLogs must be an array'],
     ['{"resourceLogs":[{"resource":[]}]}', 'resource must be an object'],
     ['{"resourceLogs":[{"resource":{"attributes":{"a":"b"}}}]}', 'like {"key":"…","value":{"stringValue":"…"}}'],
     [
@@ -147,42 +148,48 @@ describe('repeated keys', () => {
   });
 
   test('are ignored when they are unknown, also when they begin like a known key', () => {
-    const text = '{"x":1,"x":2,"resourceLogs":[{"schemaUrl\\"":5,"schemaUr":6,"schemaUrls":7,"":8,"schema_url":9}]}';
+    const text = '{"x":1,"x":2,"resourceLogs":[{"schemaUrl\\"":5,"schemaUr":6,"schemaUrls":7,"":8,"schema-url":9}]}';
     expect(transcodeJson('logs', Buffer.from(text))).toEqual(Uint8Array.of(0x0a, 0));
   });
 });
 
-describe('nesting of 64 levels', () => {
-  /** A request is level 1, its log records are level 4, a body is level 5; each list adds two levels. */
+describe('nesting', () => {
+  /** Below the request the log records are level 3, a body is level 4; each list adds two levels. */
   const lists = (count: number, inner: string): string => {
     const body = `${'{"arrayValue":{"values":['.repeat(count)}${inner}${']}}'.repeat(count)}`;
     return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${body}}]}]}]}`;
   };
+  /** The attributes of the resource are level 3, their values level 4; each map adds three levels. */
+  const maps = (count: number, inner: string): string =>
+    `{"resourceLogs":[{"resource":{"attributes":[${'{"key":"k","value":{"kvlistValue":{"values":['.repeat(count)}${inner}${']}}}'.repeat(count)}]},"scopeLogs":[{"logRecords":[{}]}]}]}`;
+  const isTooDeep = (text: string): boolean => {
+    const found = scanRequest('logs', transcodeJson('logs', Buffer.from(text)), OTLP_LIMITS);
+    return found.tooDeepItems.size + found.tooDeepResources.size > 0;
+  };
 
-  test('is accepted for messages, 65 levels are refused', () => {
-    expect(transcodeJson('logs', Buffer.from(lists(29, '{"intValue":1}'))).length).toBeGreaterThan(60);
-    expect(transcodeJson('logs', Buffer.from(lists(29, '{"arrayValue":{}}'))).length).toBeGreaterThan(60);
-    expectRefusal('logs', lists(30, '{"intValue":1}'), 'the body is nested more than 64 levels deep (at byte');
-    expectRefusal('logs', lists(30, '{ }'), 'the body is nested more than 64 levels deep');
+  test('of 100 levels is accepted; of more it costs the item, and what is inside is not looked at', () => {
+    expect(isTooDeep(lists(48, '{"intValue":1}'))).toBe(false);
+    expect(isTooDeep(lists(49, '{"intValue":1}'))).toBe(true);
+    expect(isTooDeep(lists(48, '{"arrayValue":{}}'))).toBe(true);
+    expect(isTooDeep(lists(49, '{ "not a key" : [ "\\"]}" , -1.5e3 ] }'))).toBe(true);
+    expect(isTooDeep(lists(100_000, '{"intValue":1}'))).toBe(true);
+    expectRefusal('logs', lists(49, '{"intValue":1]'), "expected ',' or '}'");
   });
 
   test('is the limit of attributes too, in the fast path and in the general one', () => {
-    const maps = (count: number, inner: string): string =>
-      `{"resourceLogs":[{"resource":{"attributes":[${'{"key":"k","value":{"kvlistValue":{"values":['.repeat(count)}${inner}${']}}}'.repeat(count)}]}}]}`;
-    // The attributes of the resource are level 4; each map adds three levels.
-    expect(transcodeJson('logs', Buffer.from(maps(19, '{"key":"k","value":{"intValue":1}}'))).length).toBeGreaterThan(
-      60,
-    );
-    expectRefusal('logs', maps(20, '{"key":"k","value":{"intValue":1}}'), 'nested more than 64 levels deep');
-    expectRefusal('logs', maps(20, '{"key":"k", "value":{"intValue":1}}'), 'nested more than 64 levels deep');
-    expect(transcodeJson('logs', Buffer.from(maps(20, '{"key":"k"}'))).length).toBeGreaterThan(60);
+    expect(isTooDeep(maps(32, '{"key":"k","value":{"intValue":1}}'))).toBe(false);
+    expect(isTooDeep(maps(32, '{"key":"k", "value":{"intValue":1}}'))).toBe(false);
+    expect(isTooDeep(maps(33, '{"key":"k","value":{"intValue":1}}'))).toBe(true);
+    expect(isTooDeep(maps(33, '{"key":"k", "value":{"intValue":1}}'))).toBe(true);
   });
 
-  test('is accepted for brackets in unknown values, 65 levels are refused', () => {
-    const nested = (levels: number): string => `{"resourceLogs":[],"x":${'['.repeat(levels)}${']'.repeat(levels)}}`;
-    expect(transcodeJson('logs', Buffer.from(nested(63)))).toHaveLength(0);
-    expectRefusal('logs', nested(64), 'the body is nested more than 64 levels deep');
-    expectRefusal('logs', `{"x":${'{"a":'.repeat(100_000)}`, 'the body is nested more than 64 levels deep');
+  test('of any depth is accepted in unknown values, with the brackets where they should be', () => {
+    const nested = (levels: number, end = ''): string =>
+      `{"resourceLogs":[],"x":${'[{"a":'.repeat(levels)}1${end}${'}]'.repeat(levels)}}`;
+    expect(transcodeJson('logs', Buffer.from(nested(64)))).toHaveLength(0);
+    expect(transcodeJson('logs', Buffer.from(nested(100_000)))).toHaveLength(0);
+    expectRefusal('logs', nested(100_000, ']'), "expected ',' or '}'");
+    expectRefusal('logs', `{"x":${'{"a":'.repeat(100_000)}`, 'was it cut off?');
   });
 });
 

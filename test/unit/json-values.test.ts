@@ -1,8 +1,10 @@
 /** Each kind of value at its limits: how it may be written in JSON, what it becomes, what is refused. */
 
 import { describe, expect, test } from '@jest/globals';
+import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import type { Signal } from '../../src/model/record.ts';
 import { type JsonTally, transcodeJson } from '../../src/otlp/json/transcode.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { REQUEST_TYPES } from '../support/json-oracle.ts';
 
 const WRAPS: Readonly<Record<Signal, readonly [string, string]>> = {
@@ -192,14 +194,18 @@ describe('ids', () => {
   });
 
   test.each([
-    [
-      `{"traceId":"${trace.slice(1)}"}`,
-      'traceId must be 32 hex digits or "", not 31: send the 16 bytes of the id as hex',
-    ],
-    [`{"traceId":"${trace}0"}`, 'traceId must be 32 hex digits or "", not 33'],
-    ['{"traceId":"W47/95gDgQPSabYzgT/GDA=="}', 'traceId must be 32 hex digits or ""; base64 is for bytesValue only'],
-    ['{"spanId":"eee19b7ec3c1b17g"}', 'spanId must be 16 hex digits'],
-    [`{"spanId":"${trace}"}`, 'spanId must be 16 hex digits or "", not 32'],
+    ['traceId', trace.slice(1)],
+    ['traceId', `${trace}0`],
+    ['traceId', 'W47/95gDgQPSabYzgT/GDA=='],
+    ['traceId', trace.slice(16)],
+    ['spanId', 'eee19b7ec3c1b17g'],
+    ['spanId', 'eight ch'],
+    ['spanId', trace],
+  ])('that are malformed are written as text that no id can be taken for: %s %s', (key, text) => {
+    expect(log(`{"${key}":"${text}"}`)).toEqual({ [key]: `${'00'.repeat(17)}${Buffer.from(text).toString('hex')}` });
+  });
+
+  test.each([
     ['{"spanId":12}', 'spanId must be a string of hex digits in double quotes'],
     ['{"traceId":[1,2]}', 'traceId must be a string of hex digits in double quotes'],
   ])('are refused as %s', (text, why) => {
@@ -228,7 +234,7 @@ describe('bytes', () => {
     });
   });
 
-  test.each(['"A"', '"AQI=="', '"AQ="', '"A=Q="', '"===="', '"AQ ID"', '"é"', '5', '[1]'])(
+  test.each(['"A"', '"AQI=="', '"AQ="', '"A=Q="', '"===="', '"AQ ID"', '"é"', '5', '["1"]'])(
     'are refused as %s',
     (text) => {
       expect(() => log(`{"body":{"bytesValue":${text}}}`)).toThrow('base64');
@@ -255,10 +261,6 @@ describe('strings', () => {
   });
 
   test.each([
-    ['"\\ud83d"', 'half of a surrogate pair'],
-    ['"\\ude00"', 'half of a surrogate pair'],
-    ['"\\ud83d\\u0041"', 'half of a surrogate pair'],
-    ['"\\ud83dx"', 'half of a surrogate pair'],
     ['"\\u12g4"', 'four hex digits after \\u'],
     ['"\\x41"', 'one of "\\/bfnrtu after a backslash'],
     ['"a\tb"', 'found the control character 0x09'],
@@ -276,11 +278,29 @@ describe('strings', () => {
     [[0xed, 0xa0, 0x80]],
     [[0xf4, 0x90, 0x80, 0x80]],
     [[0x80]],
-  ])('with the bytes %j are refused as invalid UTF-8', (bytes) => {
+  ])('with the bytes %j are U+FFFD once they are scanned, and harm no other key', (bytes) => {
     const body = (key: string): Buffer =>
       Buffer.concat([Buffer.from(`{"resourceLogs":[{"${key}":"x`), Buffer.from(bytes), Buffer.from('"}]}')]);
-    expect(() => transcodeJson('logs', body('schemaUrl'))).toThrow('is not UTF-8: send the body as UTF-8');
-    expect(() => transcodeJson('logs', body('unknown'))).toThrow('is not UTF-8: send the body as UTF-8');
+    const readBack = (key: string): unknown => {
+      const protobuf = transcodeJson('logs', body(key));
+      scanRequest('logs', protobuf, OTLP_LIMITS);
+      return REQUEST_TYPES.logs.toObject(REQUEST_TYPES.logs.decode(protobuf), { arrays: false });
+    };
+    const marks = new TextDecoder().decode(Uint8Array.from(bytes));
+    expect(readBack('schemaUrl')).toEqual({
+      resourceLogs: [{ schemaUrl: `x${bytes[0] === 0xed ? '\ufffd' : marks}` }],
+    });
+    expect(readBack('unknown')).toEqual({ resourceLogs: [{}] });
+  });
+
+  test.each([
+    ['"\\ud83d"', '\ufffd'],
+    ['"\\ude00"', '\ufffd'],
+    ['"\\ud83d\\u0041"', '\ufffdA'],
+    ['"\\ud83dx"', '\ufffdx'],
+    ['"é\\ude00\\ud83d"', 'é\ufffd\ufffd'],
+  ])('with half of a surrogate pair have U+FFFD for it: %j', (text, value) => {
+    expect(log(`{"severityText":${text}}`)).toEqual({ severityText: value });
   });
 });
 
@@ -313,6 +333,7 @@ function exponential(text: string): unknown {
 function item(signal: Signal, text: string, tally?: JsonTally): unknown {
   const type = REQUEST_TYPES[signal];
   const bytes = transcodeJson(signal, Buffer.from(WRAPS[signal].join(text)), tally);
+  scanRequest(signal, bytes, OTLP_LIMITS);
   const request = type.toObject(type.decode(bytes), { longs: String }) as object;
   let inner: unknown = request;
   for (let level = 0; level < 3; level++) [inner] = Object.values(inner as Record<string, unknown[]>)[0] ?? [];

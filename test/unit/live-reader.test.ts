@@ -116,7 +116,7 @@ interface Session {
 async function read(name: string, range: Partial<ReadRange> = {}, isHolding = false): Promise<Session> {
   const [wire, sink] = [new TestWire(), new TestSink()];
   sink.isHolding = isHolding;
-  const reader = new LiveReader({ wire, sink, readers, onFailure: () => {} });
+  const reader = new LiveReader({ wire, sink, readers, holder: 'reader', onFailure: () => {} });
   const stream = await harness.stream(name);
   const done = reader.run((signal) => harness.log.startRead(stream, { ...FROM_START, ...range }, signal));
   return { wire, sink, reader, done };

@@ -1,10 +1,11 @@
 /** What Prometheus is told: a registry per server, cumulative histograms, and values read at the time of the scrape. */
 
 import { expect, test } from '@jest/globals';
+import type { Signal } from '../../src/model/record.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
 
-const read = async (metrics: Metrics) => parsePrometheus(await metrics.text());
+const read = async (metrics: Metrics) => parsePrometheus(await metrics.text(() => true));
 
 test('two servers in one process count separately', async () => {
   const [one, other] = [new Metrics(), new Metrics()];
@@ -49,6 +50,7 @@ test('an observed value is read once for a scrape, and again for the next one', 
     },
     connections: () => looks * 10,
     memory: { usedBytes: 1, limitBytes: 2 },
+    received: () => new Map(),
   });
   const first = await read(metrics);
   expect(looks).toBe(1);
@@ -60,4 +62,33 @@ test('an observed value is read once for a scrape, and again for the next one', 
   freeBytes = 11;
   const second = await read(metrics);
   expect([looks, sumOf(second, 'tailrace_store_free_bytes')]).toEqual([2, 11]);
+});
+
+test('when data was received last is told of the basins that the caller may know', async () => {
+  const metrics = new Metrics();
+  metrics.watch({
+    stat: async () => {
+      const engine = { state: 'open', usedBytes: 0, fileBytes: 0, freeBytes: 0 };
+      return { engine, openStreams: 0, reads: { byProtocol: new Map(), lagRecordsMax: 0 } };
+    },
+    connections: () => 0,
+    memory: { usedBytes: 0, limitBytes: 0 },
+    received: () =>
+      new Map<string, ReadonlyMap<Signal, number>>([
+        [
+          'mine',
+          new Map([
+            ['logs', 1_700_000_000_500],
+            ['traces', 1_000],
+          ]),
+        ],
+        ['theirs', new Map([['logs', 2_000]])],
+      ]),
+  });
+  const text = await metrics.text((basin) => basin === 'mine');
+  const samples = parsePrometheus(text).filter(({ name }) => name === 'tailrace_otlp_last_received_timestamp_seconds');
+  expect(samples.map(({ labels, value, type }) => [labels, value, type])).toEqual([
+    [{ basin: 'mine', signal: 'logs' }, 1_700_000_000.5, 'gauge'],
+    [{ basin: 'mine', signal: 'traces' }, 1, 'gauge'],
+  ]);
 });

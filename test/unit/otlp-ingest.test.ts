@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
-import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../../src/model/limits.ts';
+import { RECORD_METERED_BYTES_MAX, SENDER_TEXT_CHARS_MAX, YIELD_BYTES } from '../../src/model/limits.ts';
+import { type OtlpSource, unknownSource } from '../../src/model/otlp-source.ts';
 import { meteredBytes, OTLP_HEADERS, type Signal } from '../../src/model/record.ts';
 import type { TimestampingMode } from '../../src/model/stream-config.ts';
 import { type IngestOptions, ingest } from '../../src/otlp/ingest.ts';
@@ -81,11 +82,14 @@ async function refusal(sending: Promise<unknown>): Promise<TailraceError> {
   throw error ?? new Error('it was accepted');
 }
 
+/** What a result says of a request that is stored as it came. */
+const clean = { message: undefined, reasons: [], repairs: [], tolerated: new Map() };
+
 describe('accepting a request', () => {
   test('appends all its streams in one append, each in the order of the request', async () => {
     const port = new FakeLog();
     const body = [...resource('a', log('1'), log('2')), ...resource('b', log('3')), ...resource('a', log('4'))];
-    expect(await send(port, body)).toEqual({ accepted: 4, rejected: 0, records: 4, message: undefined, reasons: [] });
+    expect(await send(port, body)).toEqual({ accepted: 4, rejected: 0, records: 4, ...clean });
     expect(port.appended).toHaveLength(1);
     expect(port.texts()).toEqual([
       ['a', ['1', '2', '4']],
@@ -104,12 +108,16 @@ describe('accepting a request', () => {
   });
 
   test.each([
-    ['no bytes', []],
-    ['resources without items', [...resource('a'), ...nameless()]],
-    ['only unknown fields', field(9, 'x')],
-  ])('opens and commits nothing for an empty request: %s', async (_, body) => {
+    ['no bytes', [], undefined],
+    [
+      'resources without items',
+      [...resource('a'), ...nameless()],
+      expect.stringContaining('no log records were found'),
+    ],
+    ['only unknown fields', field(9, 'x'), expect.stringContaining('no log records were found')],
+  ])('opens and commits nothing for a request without items: %s', async (_, body, message) => {
     const port = new FakeLog();
-    expect(await send(port, body)).toMatchObject({ accepted: 0, rejected: 0, message: undefined });
+    expect(await send(port, body)).toMatchObject({ accepted: 0, rejected: 0, message });
     expect([port.opened, port.appended]).toEqual([[], []]);
   });
 
@@ -183,7 +191,7 @@ describe('rejected while the rest commits', () => {
   test('is a record one byte above 1 MiB metered, but not one of exactly 1 MiB', async () => {
     const overhead =
       RECORD_METERED_BYTES_MAX - bodyOf(Buffer.alloc(RECORD_METERED_BYTES_MAX / 2)) + RECORD_METERED_BYTES_MAX / 2;
-    const filler = (bytes: number) => field(9, Buffer.alloc(bytes));
+    const filler = (bytes: number) => field(15, Buffer.alloc(bytes));
     const port = new FakeLog();
     const body = [
       ...resource('a', log('before'), log('fits', filler(overhead)), log('over', filler(overhead + 1)), log('after')),
@@ -317,3 +325,68 @@ function bodyOf(filler: Uint8Array): number {
   const item = log('fits', field(9, filler));
   return meteredBytes(OTLP_HEADERS.logs, resource('a', item).length);
 }
+
+describe('what a request says of its sender', () => {
+  const text = (key: string, value: string): Bytes => field(1, [...field(1, key), ...field(2, field(1, value))]);
+  const sdk = [
+    ...text('telemetry.sdk.name', 'opentelemetry'),
+    ...text('telemetry.sdk.language', 'nodejs'),
+    ...text('telemetry.sdk.version', '2.8.0'),
+  ];
+  const from = (attributes: Bytes, items: Bytes): Bytes => field(1, [...field(1, attributes), ...field(2, items)]);
+  const at = (ms: number): Bytes => field(2, fixed64(1, BigInt(ms) * 1_000_000n));
+
+  async function sourceOf(body: Bytes, extra: Parameters<typeof send>[2] = {}): Promise<OtlpSource> {
+    const source = unknownSource();
+    await send(new FakeLog(), body, { source, fallback: '{service.name}', ...extra }).catch(() => {});
+    return source;
+  }
+
+  test('is the service and the SDK of the first resource, the streams, and the later time of first and last item', async () => {
+    const body = [
+      ...from([...text('service.name', 'checkout'), ...sdk], [...at(5_000), ...at(9_000), ...at(7_000)]),
+      ...from(text('service.name', 'billing'), at(6_000)),
+    ];
+    expect(await sourceOf(body)).toEqual({
+      service: 'checkout',
+      sdk: { name: 'opentelemetry', language: 'nodejs', version: '2.8.0' },
+      resources: 2,
+      newestMs: 6_000,
+      streams: ['checkout', 'billing'],
+    });
+  });
+
+  test('is known when the request is refused later, and is not what the token sets', async () => {
+    const body = from(text('service.name', 'checkout'), at(5_000));
+    const resourceAttributes = new Map([['service.name', 'forced']]);
+    const source = await sourceOf(body, { resourceAttributes, mayAppend: () => false });
+    expect(source).toMatchObject({ service: 'checkout', sdk: undefined, resources: 1, newestMs: 5_000, streams: [] });
+  });
+
+  test('is nothing when there are no items, or what they name is no text', async () => {
+    expect(await sourceOf([])).toEqual(unknownSource());
+    const number = field(1, [...field(1, 'service.name'), ...field(2, [0x18, 7])]);
+    expect(await sourceOf(from(number, field(2, [])))).toMatchObject({ service: '', resources: 1, newestMs: 0 });
+  });
+
+  test('is read from each head, however alike they are', async () => {
+    const names = Array.from({ length: 60 }, (_, i) => `${'x'.repeat(i)}y${'x'.repeat(59 - i)}`);
+    for (const name of [...names, ...names]) {
+      expect(await sourceOf(from([...text('service.name', name), ...sdk], at(1)))).toMatchObject({ service: name });
+    }
+    const torn = field(1, [
+      ...field(1, text('service.name', 'a')),
+      ...field(2, at(1)),
+      ...field(1, text('service.name', 'b')),
+    ]);
+    expect(await sourceOf(torn)).toMatchObject({ service: 'b' });
+  });
+
+  test('is cut between two characters', async () => {
+    const long = `${'x'.repeat(SENDER_TEXT_CHARS_MAX - 1)}\u00fc\u00fc`;
+    const { service } = await sourceOf(from(text('service.name', long), at(1)));
+    expect(service).toBe('x'.repeat(SENDER_TEXT_CHARS_MAX - 1));
+    const whole = 'x'.repeat(SENDER_TEXT_CHARS_MAX);
+    expect((await sourceOf(from(text('service.name', whole), at(1)))).service).toBe(whole);
+  });
+});

@@ -3,8 +3,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
 import type { Signal } from '../../src/model/record.ts';
+import { MESSAGE_TYPES, scalarWireType } from '../../src/otlp/message-types.ts';
 import { cell, ScannedRequest } from '../../src/otlp/scan/columns.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
+import { ACTION, ACTION_MASK, ACTIONS, TAGS } from '../../src/otlp/scan/tables.ts';
 import { field, fixed64, oracle } from '../support/otlp-wire.ts';
 
 const LIMITS = { requestRecordsMax: 100_000 };
@@ -26,18 +28,10 @@ const cases: readonly (readonly [name: string, body: readonly number[], says: Re
   ['a group that another number ends', log([0xa3, 0x06, 0xac, 0x06]), /group/],
   ['groups that overlap', log([0xa3, 0x06, 0xab, 0x06, 0xa4, 0x06, 0xac, 0x06]), /group/],
   ['a group that ends outside of its message', [...log([0xa3, 0x06]), 0xa4, 0x06], /cut off/],
-  ['a group that the schema knows, unbalanced', log([0x2b, 0x08, 0x01]), /cut off/],
-  ['text that is not UTF-8', log(field(3, [0xff])), /not UTF-8/],
-  ['a sequence that is cut off', log(field(3, [0x61, 0xc3])), /not UTF-8/],
-  ['an overlong sequence', log(field(3, [0xc0, 0x80])), /not UTF-8/],
-  ['an overlong sequence of three bytes', log(field(3, [0xe0, 0x80, 0x80])), /not UTF-8/],
-  ['a surrogate', log(field(3, [0xed, 0xa0, 0x80])), /not UTF-8/],
-  ['a code point above U+10FFFF', log(field(3, [0xf4, 0x90, 0x80, 0x80])), /not UTF-8/],
-  ['a lone continuation in long text', log(field(3, [...Buffer.from('x'.repeat(700)), 0x80])), /not UTF-8/],
-  ['a key that is not UTF-8', log(field(6, [...field(1, [0xff]), ...field(2, field(1, 'v'))])), /not UTF-8/],
-  ['a value that is not UTF-8', log(field(6, [...field(1, 'key'), ...field(2, field(1, [0x61, 0x80]))])), /not UTF-8/],
-  ['a body that is not UTF-8', log(field(5, field(1, [0x80]))), /not UTF-8/],
-  ['a schema URL that is not UTF-8', field(1, field(3, [0xfe])), /not UTF-8/],
+  ['a group where the schema has a message', log([0x2b, 0x08, 0x01, 0x2c]), /body of LogRecord .* wire type 3/],
+  ['a string where the schema has a number', log(field(2, [0xff])), /severityNumber of LogRecord .* wire type 2/],
+  ['a number where the schema has a string', log([0x18, 0x05]), /severityText of LogRecord .* wire type 0/],
+  ['a time as a varint', log([0x08, 0x05]), /timeUnixNano of LogRecord .* wire type 0/],
   ['a tag of six bytes', log([0x88, 0x80, 0x80, 0x80, 0x80, 0x00, 0x00]), /tag is longer/],
   ['a tag above 32 bits', log([0xf8, 0xff, 0xff, 0xff, 0x1f, 0x00]), /tag is longer/],
   ['a tag that is cut off', log([0x88]), /cut off/],
@@ -81,6 +75,33 @@ const cases: readonly (readonly [name: string, body: readonly number[], says: Re
   ['a packed number above 64 bits', buckets([0x01, ...Array(9).fill(0xff), 0x02]), /64 bits/, 'metrics'],
 ];
 
+const repaired: readonly (readonly [name: string, body: readonly number[]])[] = [
+  ['text that is not UTF-8', log(field(3, [0xff]))],
+  ['a sequence that is cut off', log(field(3, [0x61, 0xc3]))],
+  ['an overlong sequence', log(field(3, [0xc0, 0x80]))],
+  ['an overlong sequence of three bytes', log(field(3, [0xe0, 0x80, 0x80]))],
+  ['a surrogate', log(field(3, [0xed, 0xa0, 0x80]))],
+  ['a code point above U+10FFFF', log(field(3, [0xf4, 0x90, 0x80, 0x80]))],
+  ['a lone continuation in long text', log(field(3, [...Buffer.from('x'.repeat(700)), 0x80]))],
+  ['a key that is not UTF-8', log(field(6, [...field(1, [0xff]), ...field(2, field(1, 'v'))]))],
+  ['a value that is not UTF-8', log(field(6, [...field(1, 'key'), ...field(2, field(1, [0x61, 0x80]))]))],
+  ['a body that is not UTF-8', log(field(5, field(1, [0x80])))],
+  ['a schema URL that is not UTF-8', field(1, field(3, [0xfe]))],
+];
+
+describe('a string is repaired in the body', () => {
+  test.each(repaired)('when it is %s: only its own bytes change, and a decoder takes all of it', (_, content) => {
+    const body = Uint8Array.from(content);
+    const before = Uint8Array.from(body);
+    const { repairedStrings } = scanRequest('logs', body, LIMITS);
+    expect([...repairedStrings.values()].reduce((sum, count) => sum + count, 0)).toBe(content.includes(0xfe) ? 0 : 1);
+    expect(body).toHaveLength(before.length);
+    const changed = [...body].filter((byte, at) => byte !== before[at]);
+    expect(changed.every((byte) => [0x3f, 0xef, 0xbf, 0xbd].includes(byte))).toBe(true);
+    expect(() => oracle('logs', body)).not.toThrow();
+  });
+});
+
 describe('a body is refused with bad_proto', () => {
   test.each(cases)('for %s', (_, body, says, signal = 'logs') => {
     const refusal = refused(signal, body);
@@ -88,7 +109,7 @@ describe('a body is refused with bad_proto', () => {
     expect(refusal.message).toMatch(says);
   });
 
-  test.each([...cases.filter(([name]) => !/eleven|above 64/.test(name))])(
+  test.each([...cases.filter(([name]) => !/eleven|above 64|the schema has|as a varint/.test(name))])(
     'for %s, as by protobufjs',
     (_, body, __, signal = 'logs') => {
       expect(() => oracle(signal, Uint8Array.from(body))).toThrow();
@@ -99,11 +120,7 @@ describe('a body is refused with bad_proto', () => {
 describe('a body is accepted', () => {
   test.each([
     ['a group', log([0xa3, 0x06, 0x08, 0x01, 0xa4, 0x06])],
-    ['a group where the schema has a message', log([0x2b, 0x08, 0x01, 0x2c])],
     ['groups in groups', log([0xa3, 0x06, 0xab, 0x06, 0xac, 0x06, 0xa4, 0x06])],
-    ['a string where the schema has a number', log(field(2, [0xff]))],
-    ['a number where the schema has a string', log([0x18, 0x05])],
-    ['a time as a varint', log([0x08, 0x05])],
     ['an unknown field with any bytes', log(field(900, [0xff, 0xfe]))],
     ['a tag with an idle byte', log([0x90, 0x00, 0x07])],
     [
@@ -120,6 +137,22 @@ describe('a body is accepted', () => {
     expect(scanRequest('logs', bytes, LIMITS).itemCount).toBe(1);
     expect(oracle('logs', bytes)).toHaveLength(1);
   });
+
+  test.each(MESSAGE_TYPES.map((type) => [type.name, type] as const))(
+    'for a field of %s only with the wire types that it may have',
+    (_, type) => {
+      const number = MESSAGE_TYPES.indexOf(type);
+      for (const known of type.fieldsArray) {
+        const isMessage = known.resolvedType !== null && 'fieldsArray' in known.resolvedType;
+        const own = isMessage || known.type === 'string' || known.type === 'bytes' ? 2 : scalarWireType(known);
+        for (const wireType of [0, 1, 2, 3, 5]) {
+          const isOwn = wireType === own || (known.repeated && wireType === 2);
+          const action = (ACTIONS[number * TAGS + ((known.id << 3) | wireType)] ?? 0) & ACTION_MASK;
+          expect([known.fullName, wireType, action === ACTION.WRONG]).toEqual([known.fullName, wireType, !isOwn]);
+        }
+      }
+    },
+  );
 
   test('with packed numbers of all lengths', () => {
     const packed = Uint8Array.from(buckets([0x01, 0x80, 0x01, ...Array(9).fill(0xff), 0x01, 0x80, 0x00]));
@@ -148,11 +181,19 @@ describe('nesting', () => {
     return field(1, field(2, field(2, [...open, ...close])));
   };
 
-  test('is allowed up to 64 levels and refused beyond', () => {
-    expect(scanRequest('logs', Uint8Array.from(nested(29)), LIMITS).itemCount).toBe(1);
-    expect(refused('logs', nested(30)).message).toContain('64 levels');
-    expect(scanRequest('logs', Uint8Array.from(groups(60)), LIMITS).itemCount).toBe(1);
-    expect(refused('logs', groups(61)).message).toContain('64 levels');
+  const tooDeep = (body: readonly number[], signal: Signal = 'logs') => {
+    const found = scanRequest(signal, Uint8Array.from(body), LIMITS);
+    return [[...found.tooDeepItems], [...found.tooDeepScopes], [...found.tooDeepResources]];
+  };
+  const NOTHING = [[], [], []];
+
+  test('is allowed up to 100 levels below the request, and beyond costs the item', () => {
+    expect(tooDeep(nested(48))).toEqual(NOTHING);
+    expect(oracle('logs', Uint8Array.from(nested(48)))).toHaveLength(1);
+    expect(tooDeep(nested(49))).toEqual([[0], [], []]);
+    expect(() => oracle('logs', Uint8Array.from(nested(49)))).toThrow();
+    expect(tooDeep(groups(97))).toEqual(NOTHING);
+    expect(tooDeep(groups(98))).toEqual([[0], [], []]);
   });
 
   test('has no way around the limit through an attribute at the lowest level', () => {
@@ -160,14 +201,40 @@ describe('nesting', () => {
     const pairs = (count: number) => {
       let value: readonly number[] = field(1, 'deep');
       for (let i = 0; i < count; i++) value = field(6, field(1, [...field(1, 'k'), ...field(2, value)]));
-      return field(1, field(2, field(2, field(5, value))));
+      return value;
     };
-    expect(scanRequest('logs', Uint8Array.from(pairs(19)), LIMITS).itemCount).toBe(1);
-    expect(refused('logs', pairs(20)).message).toContain('64 levels');
+    const inBody = (count: number) => field(1, field(2, field(2, field(5, pairs(count)))));
+    const inAttribute = (count: number) => field(1, field(2, field(2, field(6, field(2, pairs(count))))));
+    expect(tooDeep(inBody(32))).toEqual(NOTHING);
+    expect(tooDeep(inBody(33))).toEqual([[0], [], []]);
+    expect(tooDeep(inAttribute(31))).toEqual(NOTHING);
+    expect(tooDeep(inAttribute(32))).toEqual([[0], [], []]);
   });
 
-  test('of a hundred thousand levels is refused without harm', () => {
-    expect(refused('logs', groups(100_000)).code).toBe('bad_proto');
+  test('beyond the limit is noted where it is: in a record, in a scope, in a resource', () => {
+    const deep = field(
+      2,
+      Array.from({ length: 120 }).reduce<readonly number[]>((inner) => field(5, field(1, inner)), []),
+    );
+    const record = field(2, field(3, 'x'));
+    const body = [
+      ...field(1, [...field(2, record), ...field(2, [...record, ...field(2, field(6, deep)), ...record])]),
+      ...field(1, [...field(2, [...field(1, field(3, deep)), ...record]), ...field(2, record)]),
+      ...field(1, [...field(1, field(1, deep)), ...field(2, record)]),
+      // These hold no record.
+      ...field(1, [...field(1, field(1, deep)), ...field(2, field(1, field(3, deep)))]),
+    ];
+    expect(tooDeep(body)).toEqual([[2], [2], [2]]);
+    expect(scanRequest('logs', Uint8Array.from(body), LIMITS).itemCount).toBe(7);
+  });
+
+  test('of a hundred thousand groups costs the record, and the whole request where it is in none', () => {
+    expect(tooDeep([...groups(100_000), ...log()])).toEqual([[0], [], []]);
+    expect(scanRequest('logs', Uint8Array.from([...groups(100_000), ...log()]), LIMITS).itemCount).toBe(2);
+    const open = Array.from({ length: 100_000 }, () => [0xa3, 0x06]).flat();
+    expect(refused('logs', open).code).toBe('bad_proto');
+    expect(refused('logs', field(1, open)).code).toBe('bad_proto');
+    expect(refused('logs', field(1, field(2, open))).code).toBe('bad_proto');
   });
 });
 

@@ -6,7 +6,14 @@ import { shownDefault } from '../../cli/commands/serve.ts';
 import { EXIT } from '../../cli/exit.ts';
 import { bannerText } from '../../cli/print/banner.ts';
 import { SETTINGS } from '../../src/config.ts';
-import { AUDIT_REFUSALS_PER_SECOND_MAX, CONNECTIONS_MAX, OTLP_LIMITS, TOKENS_MAX } from '../../src/model/limits.ts';
+import {
+  AUDIT_REFUSALS_PER_SECOND_MAX,
+  CONNECTIONS_MAX,
+  OTLP_LIMITS,
+  SENDERS_MAX,
+  STRANGERS_REMEMBERED_MAX,
+  TOKENS_MAX,
+} from '../../src/model/limits.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { CLOSE_CODES, CLOSE_DONE, CLOSE_NOT_ALLOWED } from '../../src/socket/close-codes.ts';
 import { SUBPROTOCOLS } from '../../src/socket/encoders.ts';
@@ -26,8 +33,9 @@ describe('scripts/README.md', () => {
     expect(readme).toContain(`| ${OTLP_LIMITS.wireBytesMax / MiB} MiB | \`--wire-bytes-max\` | 413 |`);
     expect(readme).toContain(`| ${OTLP_LIMITS.bodyBytesMax / MiB} MiB | \`--body-bytes-max\` | 413 |`);
     expect(readme).toContain(`| ${thousands(OTLP_LIMITS.requestRecordsMax)} | \`--request-records-max\` | 413 |`);
-    expect(readme).toContain(`| connections | ${thousands(CONNECTIONS_MAX)} |`);
+    expect(readme).toContain(`| connections | ${thousands(CONNECTIONS_MAX)} on each port |`);
     expect(readme).toContain(`| access tokens | ${thousands(TOKENS_MAX)} |`);
+    expect(readme).toContain(`token | ${thousands(SENDERS_MAX)}; and ${STRANGERS_REMEMBERED_MAX} of their own |`);
     expect(readme).toContain(`| refusals in the audit log | ${AUDIT_REFUSALS_PER_SECOND_MAX} a second |`);
   });
 });
@@ -40,8 +48,11 @@ test('scripts/README.md names every metric', async () => {
     stat: async () => ({ engine, openStreams: 0, reads }),
     connections: () => 0,
     memory: { usedBytes: 0, limitBytes: 0 },
+    received: () => new Map(),
   });
-  const names = [...(await metrics.text()).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map((line) => line[1]);
+  const names = [...(await metrics.text(() => true)).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map(
+    (line) => line[1],
+  );
   const section = read('scripts/README.md').split('\n## Metrics\n')[1]?.split('\n## ')[0] ?? '';
   const shown = [...section.matchAll(/`((?:s2|tailrace)_\w+)(?:\{[\w,]+\})?`/g)].map((code) => code[1]);
   expect([...shown].sort()).toEqual([...names].sort());
@@ -89,6 +100,7 @@ describe('src/socket/README.md', () => {
 test('README.md exports what the banner of the server exports', () => {
   const banner = bannerText({
     url: 'http://127.0.0.1:4318',
+    grpcUrl: 'http://127.0.0.1:4317',
     dataDir: 'data',
     isNew: false,
     streams: 0,

@@ -12,29 +12,49 @@ function linesOf(block: Block): readonly string[] {
   return textLines(block, 0, block.header.count);
 }
 
-test('a line of a log has time, level, service, body and attributes', async () => {
+const WITH_LABELS =
+  `${EVERY_ATTRIBUTE_JSON.slice(0, -1)},"host.cpus":4,` +
+  '"trace_id":"5b8efff798038103d269b633813fc60c","span_id":"eee19b7ec3c1b174"}';
+
+test('a line of a log has time, level, service, body, attributes, those of the resource, and ids', async () => {
   const lines = linesOf(await otlpBlock('logs', LOGS));
-  expect(lines[0]).toBe(`${TIME} ERROR checkout payment failed ${EVERY_ATTRIBUTE_JSON}`);
-  expect(lines[1]).toBe(`${TIME} WARN  checkout ${EVERY_ATTRIBUTE_JSON}`);
+  expect(lines[0]).toBe(`${TIME} ERROR checkout payment failed ${WITH_LABELS}`);
+  expect(lines[1]).toBe(`${TIME} WARN  checkout ${EVERY_ATTRIBUTE_JSON} {"host.cpus":4}`);
   expect(lines[2]).toMatch(/^2023-11-14T22:13:20\.\d{9}Z AUDIT -$/);
 });
 
 test('a line of a span has name, duration and status', async () => {
   const lines = linesOf(await otlpBlock('traces', TRACES));
-  expect(lines[0]).toBe(`${TIME} SPAN  checkout GET /cart 12.500001ms error: boom ${EVERY_ATTRIBUTE_JSON}`);
-  expect(lines[1]).toMatch(/ SPAN {2}checkout bare - unset$/);
+  expect(lines[0]).toBe(`${TIME} SPAN  checkout GET /cart 12.500001ms error: boom ${WITH_LABELS}`);
+  expect(lines[1]).toMatch(/ SPAN {2}checkout bare - unset \{"host.cpus":4\}$/);
 });
 
 test('a line of a metric has name, kind and values', async () => {
   const lines = linesOf(await otlpBlock('metrics', METRICS)).map((line) => line.slice(TIME.length + 1));
   expect(lines).toEqual([
-    'METRIC checkout temperature gauge Cel 21.5 {"route":"/"}, NaN {"route":"/"} {"source":"roof"}',
-    'METRIC checkout requests sum 1 9007199254740993 {"route":"/"}',
-    'METRIC checkout latency histogram count=3 sum=6.5 min=1 max=4 {"route":"/"}, count=0 {"route":"/"}',
-    'METRIC checkout size exponentialHistogram count=5 sum=10 {"route":"/"}',
-    'METRIC checkout quantiles summary count=2 sum=3 {"route":"/"}',
-    'METRIC checkout nothing -',
+    'METRIC checkout temperature gauge Cel 21.5 {"route":"/"}, NaN {"route":"/"} {"source":"roof","host.cpus":4}',
+    'METRIC checkout requests sum 1 9007199254740993 {"route":"/"} {"host.cpus":4}',
+    'METRIC checkout latency histogram count=3 sum=6.5 min=1 max=4 {"route":"/"}, count=0 {"route":"/"} {"host.cpus":4}',
+    'METRIC checkout size exponentialHistogram count=5 sum=10 {"route":"/"} {"host.cpus":4}',
+    'METRIC checkout quantiles summary count=2 sum=3 {"route":"/"} {"host.cpus":4}',
+    'METRIC checkout nothing - {"host.cpus":4}',
   ]);
+});
+
+test('an attribute of the resource, which a token may have set, wins over one of the item with its name', async () => {
+  const attribute = (stringValue: string) => ({ key: 'workspace_id', value: { stringValue } });
+  const logRecords = [{ body: { stringValue: 'x' }, attributes: [attribute('forged')] }];
+  const resource = { attributes: [attribute('w1')] };
+  const [line] = linesOf(await otlpBlock('logs', { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] }));
+  expect(line).toContain('x {"workspace_id":"w1"}');
+});
+
+test('a line does not repeat the service, and not what is known of its SDK', async () => {
+  const keys = ['service.name', 'telemetry.sdk.name', 's2.stream', 'host.name'];
+  const attributes = keys.map((key) => ({ key, value: { stringValue: 'y' } }));
+  const scopeLogs = [{ logRecords: [{ body: { stringValue: 'x' } }] }];
+  const [line] = linesOf(await otlpBlock('logs', { resourceLogs: [{ resource: { attributes }, scopeLogs }] }));
+  expect(line).toMatch(/ y x \{"s2.stream":"y","host.name":"y"\}$/);
 });
 
 describe('hostile content', () => {

@@ -23,10 +23,11 @@ export interface HashedToken {
   readonly hash: string;
   /** Whether the secret looks as if the sender did not decode it: a refusal then has a hint. */
   readonly isEncoded: boolean;
+  readonly isQuoted: boolean;
 }
 
 export function hashCredential(credential: string): HashedToken {
-  return { hash: hashToken(credential), isEncoded: credential.includes('%20') };
+  return { hash: hashToken(credential), isEncoded: credential.includes('%20'), isQuoted: /^["']/.test(credential) };
 }
 
 /** The credential in an `Authorization` header; undefined where there is none of the scheme Bearer. */
@@ -34,6 +35,24 @@ export function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined || header.length <= BEARER.length) return undefined;
   if (header.slice(0, BEARER.length).toLowerCase() !== BEARER) return undefined;
   return header.slice(BEARER.length).trim();
+}
+
+/** What is wrong with a header that is there and holds no Bearer token; nothing of it is quoted but its scheme. */
+export function headerFault(header: string): string {
+  const wanted = 'send the header "Authorization: Bearer <token>"';
+  const value = header.trim();
+  if (/^["']/.test(value))
+    return `the Authorization header is in quotes, which belong to the shell or the env file: ${wanted}`;
+  if (/^bearer%20/i.test(value)) {
+    return `the Authorization header holds "Bearer%20": this client does not decode it, so write a space; ${wanted}`;
+  }
+  if (/^bearer$/i.test(value))
+    return `the Authorization header has no token after "Bearer" (an empty variable?): ${wanted}`;
+  const [scheme = '', ...rest] = value.split(/\s+/);
+  if (rest.length > 0 && /^[A-Za-z][\w-]{0,19}$/.test(scheme)) {
+    return `the Authorization header has the scheme ${scheme}, and only Bearer is taken here: ${wanted}`;
+  }
+  return `the Authorization header does not begin with "Bearer ": ${wanted}`;
 }
 
 const BEARER = 'bearer ';

@@ -3,7 +3,7 @@
  * sending OTLP data as one project.
  */
 
-import { type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import type { JWTPayload } from 'jose';
 import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
 import { EXCHANGED_TOKENS_CACHED_MAX } from '../../model/limits.ts';
@@ -81,6 +81,7 @@ export class TokenExchange {
     const project = this.#projectOf(principal, token);
     const issuedAt = Math.floor(clock.now() / 1_000);
     const expires = Math.floor(Math.min(clock.now() + ttlMs, token.expiresAt ?? Number.POSITIVE_INFINITY) / 1_000);
+    const { SignJWT } = await import('jose');
     const { id, privateKey } = await keys.current();
     const jwt = await new SignJWT({ tid: token.id, tno: token.number, rot: token.rotation })
       .setProtectedHeader({ alg: ALGORITHM, kid: id, typ: 'JWT' })
@@ -141,6 +142,7 @@ export class TokenExchange {
 
   async #verify(jwt: string): Promise<Pick<VerifiedClaims, 'claims' | 'keyId'>> {
     const { keys, clock } = this.#deps;
+    const { jwtVerify } = await import('jose');
     try {
       const { payload, protectedHeader } = await jwtVerify(
         jwt,

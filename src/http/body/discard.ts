@@ -43,9 +43,11 @@ export function discardRest(exchange: Exchange, watch: UploadWatch, over: () => 
 
 /** After the response, tells the client that the rest of its body is not needed (RFC 9113 §8.1). A turn later: see `cut`. */
 export function endQuietly(stream: ServerHttp2Stream): void {
-  setImmediate(() => {
+  const close = (): void => {
     if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
-  });
+  };
+  // A response that goes out in pieces would be cut short.
+  setImmediate(() => (stream.writableEnded ? close() : stream.once('finish', () => setImmediate(close))));
 }
 
 /** Half-closes, and destroys the socket when the client does not close by itself. */

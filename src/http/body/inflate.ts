@@ -66,8 +66,13 @@ function gunzipNow(wire: Uint8Array, options: zlib.ZlibOptions): Inflated {
 
 /** zlib stops without an error where a stream ends and something else follows. */
 function checkedEnd({ buffer, engine }: Inflated, wire: Uint8Array): Uint8Array {
-  if (engine.bytesWritten !== wire.length) throw trailing();
+  expectPadding(wire, engine.bytesWritten);
   return buffer;
+}
+
+/** Zeros after the data are padding, as of senders that fill blocks (RFC 1952 leaves what follows to the reader). */
+function expectPadding(wire: Uint8Array, end: number): void {
+  for (let at = end; at < wire.length; at++) if (wire[at] !== 0) throw trailing();
 }
 
 async function inflateZstd(wire: Uint8Array, limit: number, reservation: Reservation): Promise<Uint8Array> {
@@ -114,10 +119,12 @@ async function inflatePieces(
   } finally {
     engine.destroy();
   }
-  if (engine.bytesWritten !== wire.length) throw trailing();
+  expectPadding(wire, engine.bytesWritten);
   // To join many large bodies in one turn would hold up everybody.
   if (total > YIELD_BYTES) await goOnWithWork(total >> COPIED_BITS);
-  return Buffer.concat(pieces, total);
+  const whole = Buffer.concat(pieces, total);
+  reservation.holdExactly(base + total);
+  return whole;
 }
 
 /** @throws TailraceError `too_large` naming the limit and its setting */

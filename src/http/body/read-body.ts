@@ -8,8 +8,9 @@ import type { BufferPool } from '../../encoding/buffer-pool.ts';
 import { TailraceError } from '../../model/error.ts';
 import { limitOf, type OtlpPolicy } from '../../model/otlp-policy.ts';
 import { announcedLength, type Exchange, goOn } from '../exchange.ts';
+import type { Work, Workload } from '../workload.ts';
 import { type ContentEncoding, inflate, inflatedTooLarge } from './inflate.ts';
-import { type RequestMemory, type Reservation, reservationFor } from './reservation.ts';
+import { holderOf, type RequestMemory, type Reservation, reservationFor } from './reservation.ts';
 import { Upload, wireTooLarge } from './upload.ts';
 import type { UploadWatch } from './upload-watch.ts';
 
@@ -17,9 +18,12 @@ import type { UploadWatch } from './upload-watch.ts';
 export interface BodyReading extends RequestMemory {
   readonly pool: BufferPool;
   readonly watch: UploadWatch;
-  /** Bytes as they come over the wire. */
+  /** Refuses a body that would wait too long; undefined for calls that are always taken. */
+  readonly workload: Workload | undefined;
+  /** Bytes as they come over the wire, and bytes around them that do not count. */
   readonly wireBytesMax: number;
-  /** What sets that limit, where it is not the setting of the server. */
+  readonly prefixBytes?: number;
+  /** What sets the limit on the wire, where it is not the setting of the server. */
   readonly wireSetting?: string;
   /** Bytes after decompression. */
   readonly bodyBytesMax: number;
@@ -40,6 +44,12 @@ export interface RequestBody {
 
 const NOTHING = new Uint8Array(0);
 
+/** What was received, without what is around it on the wire, and how it is compressed. */
+export interface Unwrapped {
+  readonly bytes: Uint8Array;
+  readonly encoding: ContentEncoding | undefined;
+}
+
 /**
  * Reads the body; a client that waits for 100 (Continue) gets it first.
  * @throws TailraceError `unsupported_encoding`, `too_large`, `overloaded`, `request_timeout`, `bad_request`, and
@@ -47,33 +57,60 @@ const NOTHING = new Uint8Array(0);
  */
 export async function readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody> {
   const encoding = contentEncoding(exchange.request.headers['content-encoding']);
+  return receiveBody(exchange, reading, {
+    isEncoded: encoding !== undefined,
+    unwrap: (bytes) => ({ bytes, encoding }),
+  });
+}
+
+/** How a protocol says what is compressed. */
+export interface Wrapping {
+  /** Whether it may be, as far as is known before the body has come. */
+  readonly isEncoded: boolean;
+  /** Returns what is to be decompressed, if anything. */
+  unwrap(received: Uint8Array): Unwrapped;
+}
+
+/** The same for a protocol that says what is compressed in its own way: what `unwrap` throws is thrown. */
+export async function receiveBody(
+  exchange: Exchange,
+  reading: BodyReading,
+  { isEncoded, unwrap }: Wrapping,
+): Promise<RequestBody> {
   const declared = announcedLength(exchange);
-  if (declared !== undefined && declared > reading.wireBytesMax) throw wireTooLarge(reading);
+  const { wireBytesMax, prefixBytes = 0 } = reading;
+  if (declared !== undefined && declared > wireBytesMax + prefixBytes) throw wireTooLarge(reading);
   const reservation = reservationFor(exchange, reading);
   let upload: Upload | undefined;
+  let work: Work | undefined;
   try {
     reservation.expectFits(declared ?? 0);
+    work = reading.workload?.begin(holderOf(exchange), { bytes: declared, isEncoded });
     goOn(exchange);
-    let bytes: Uint8Array = NOTHING;
+    let received: Uint8Array = NOTHING;
     if (declared !== 0) {
       upload = new Upload(exchange.request, declared, reservation, reading);
-      bytes = await upload.whole();
+      received = await upload.whole();
     }
+    const { bytes: plain, encoding } = unwrap(received);
+    let bytes = plain;
     if (encoding !== undefined) {
       bytes = await inflate(encoding, bytes, reading.bodyBytesMax, reservation);
       upload?.giveBack();
     }
     if (bytes.length > reading.bodyBytesMax) throw inflatedTooLarge(reading.bodyBytesMax);
-    return { bytes, release: () => release(upload, reservation) };
+    work?.came(bytes.length);
+    return { bytes, release: () => release(upload, reservation, work) };
   } catch (error) {
-    release(upload, reservation);
+    release(upload, reservation, work);
     throw error;
   }
 }
 
-function release(upload: Upload | undefined, reservation: Reservation): void {
+function release(upload: Upload | undefined, reservation: Reservation, work: Work | undefined): void {
   upload?.giveBack();
   reservation.release();
+  work?.end();
 }
 
 /** One coding at most: stacked ones multiply what a bomb can do. */
@@ -82,7 +119,8 @@ function contentEncoding(header: string | undefined): ContentEncoding | undefine
   const coding = header.trim().toLowerCase();
   if (coding === 'gzip' || coding === 'x-gzip') return 'gzip';
   if (coding === 'deflate' || coding === 'zstd') return coding;
-  if (coding === '' || coding === 'identity') return undefined;
+  if (coding === 'zlib') return 'deflate';
+  if (coding === '' || coding === 'identity' || coding === 'none') return undefined;
   throw new TailraceError(
     'unsupported_encoding',
     `Content-Encoding ${JSON.stringify(coding.slice(0, 64))} is not supported: send gzip, deflate, zstd or none, and one only`,

@@ -1,6 +1,6 @@
 /** The share of one request in the memory that all requests in flight may take. */
 
-import { ANYONE } from '../../access/grant.ts';
+import { memoryHolder } from '../../access/memory-holder.ts';
 import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { Exchange } from '../exchange.ts';
@@ -63,10 +63,9 @@ export function reservationFor(exchange: Exchange, { budget, strangers }: Reques
   return new Reservation(isKnown ? budget : strangers, holderOf(exchange));
 }
 
-/** Whose share a request is paid from: its caller's; without a token, that of the address. */
+/** Whose share a request is paid from. */
 export function holderOf({ auditContext: { caller }, request }: Exchange): string {
-  if (caller !== undefined && caller !== ANYONE) return `caller ${caller.id}`;
-  return `address ${request.socket.remoteAddress ?? ''}`;
+  return memoryHolder(caller, request.socket.remoteAddress);
 }
 
 function overloaded(): TailraceError {

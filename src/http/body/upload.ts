@@ -15,6 +15,8 @@ export interface UploadContext {
   readonly pool: BufferPool;
   readonly watch: UploadWatch;
   readonly wireBytesMax: number;
+  /** Bytes around what is counted, such as the prefix of a message of gRPC. */
+  readonly prefixBytes?: number;
   /** What sets that limit, where it is not the setting of the server. */
   readonly wireSetting?: string;
 }
@@ -94,7 +96,8 @@ export class Upload implements Watched {
     const at = this.received;
     const end = at + chunk.length;
     this.received = end;
-    if (end > this.#context.wireBytesMax) throw wireTooLarge(this.#context);
+    const { wireBytesMax, prefixBytes = 0 } = this.#context;
+    if (end > wireBytesMax + prefixBytes) throw wireTooLarge(this.#context);
     if (at === 0 && chunk.length === this.#declared) {
       this.#reservation.holdAtLeast(chunk.length);
       this.#only = chunk;
@@ -108,7 +111,8 @@ export class Upload implements Watched {
   /** Counts what has come, in steps; of a buffer that is larger, the system gives no memory to what was not written. */
   #reserve(received: number): void {
     if (received <= this.#reservation.held) return;
-    this.#reservation.holdAtLeast(Math.ceil(received / BODY_RESERVED_STEP_BYTES) * BODY_RESERVED_STEP_BYTES);
+    const step = Math.ceil(received / BODY_RESERVED_STEP_BYTES) * BODY_RESERVED_STEP_BYTES;
+    this.#reservation.holdAtLeast(Math.max(received, Math.min(step, this.#context.wireBytesMax)));
   }
 
   /** A buffer of the declared size at once: to copy into larger ones costs a fifth of a large request. */

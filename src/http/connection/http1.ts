@@ -13,6 +13,7 @@ import {
 } from '../../model/limits.ts';
 import { correlationId } from '../../observe/correlation-id.ts';
 import type { ListenerHandlers } from './handlers.ts';
+import { linger } from './linger.ts';
 import { Pipeline } from './pipeline.ts';
 
 /** How often Node looks for connections whose headers do not come. */
@@ -93,8 +94,8 @@ class Request extends IncomingMessage {
 }
 
 /**
- * Tells a client that is too slow, or whose HTTP/1.1 is broken, and closes the connection. Slow headers are 503: a
- * retry may work.
+ * Tells a client that is too slow, that is one too many, or whose HTTP/1.1 is broken, and closes the connection. Where a
+ * retry may work it is 503.
  */
 export function refuseConnection(error: { readonly code?: string | undefined }, socket: Duplex): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
@@ -107,17 +108,20 @@ export function refuseConnection(error: { readonly code?: string | undefined }, 
   socket.end(
     `HTTP/1.1 ${status} ${phrase}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
       `X-Correlation-Id: ${correlationId(undefined)}\r\n${retry}Connection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
   );
+  linger(socket);
 }
 
 /** Makes `refuseConnection` say that the headers do not come. */
 export const TOO_SLOW = { code: 'ERR_HTTP_REQUEST_TIMEOUT' } as const;
+/** Makes it say that there are too many connections. */
+export const TOO_MANY = { code: 'TOO_MANY' } as const;
 
 type RawReply = readonly [status: number, phrase: string, grpcCode: number, message: string];
 
 const BAD_REQUEST: RawReply = [400, 'Bad Request', 3, 'this is not HTTP/1.1 as it should be'];
 const REPLIES: ReadonlyMap<string, RawReply> = new Map([
   [TOO_SLOW.code, [503, 'Service Unavailable', 14, 'the headers come too slowly: send the request again']],
+  [TOO_MANY.code, [503, 'Service Unavailable', 14, 'too many connections are open: send the request again later']],
   ['HPE_HEADER_OVERFLOW', [431, 'Request Header Fields Too Large', 8, 'the headers are too large']],
 ]);

@@ -28,12 +28,16 @@ import {
   SOCKET_PING_MS,
   SOCKET_SILENCE_MS,
 } from '../../model/limits.ts';
+import { noteSocket } from '../exchange.ts';
 import type { ListenerHandlers } from './handlers.ts';
+import { linger } from './linger.ts';
 
 const SWEEP_MS = 1_000;
 const READING = { true: 'readStart', false: 'readStop' } as const;
 /** A GOAWAY without an error, for the highest stream id. */
 const NOTICE = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+/** Our settings, which come first, and a GOAWAY that no stream was served and that there is too much (RFC 9113, section 6.8). */
+const REFUSAL = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xb]);
 /** `:method` and the like. */
 const PSEUDO_HEADERS = 4;
 /** How often the system probes a silent peer. */
@@ -160,6 +164,7 @@ export class Http2 {
       overSince: undefined,
     };
     this.#connections.set(session, connection);
+    noteSocket(session, socket);
     socket.once('close', () => this.#connections.delete(session));
     endLater(session);
     // A close follows every error.
@@ -237,6 +242,12 @@ export class Http2 {
     this.#isSweeping = false;
     if (this.#connections.size > 0) this.#schedule();
   }
+}
+
+/** Tells a client that is one too many that none of its requests is served: it may send them again. */
+export function refuseHttp2(socket: Socket): void {
+  socket.write(REFUSAL);
+  linger(socket);
 }
 
 /**

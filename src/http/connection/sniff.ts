@@ -19,12 +19,17 @@ export function sniff(
   on: { decided(protocol: SniffedProtocol): void; silent(): void },
 ): void {
   let seen: Buffer = NOTHING;
+  // After a long turn of the event loop the time is over before bytes that have come long since are read.
   const timer = setTimeout(() => {
-    detach();
-    on.silent();
+    lastLook = setImmediate(() => {
+      detach();
+      on.silent();
+    });
   }, limitMs);
+  let lastLook: NodeJS.Immediate | undefined;
   const detach = (): void => {
     clearTimeout(timer);
+    clearImmediate(lastLook);
     socket.off('readable', read).off('end', drop).off('close', detach).off('error', drop);
   };
   const drop = (): void => {

@@ -4,8 +4,9 @@ import { onlyBasin, type Principal, type Token } from '../../access/grant.ts';
 import { holdsAllOf } from '../../access/tokens/issue.ts';
 import type { TokenTable } from '../../access/tokens/token-table.ts';
 import { TailraceError } from '../../model/error.ts';
+import { LISTED_TOKENS_BYTES_MAX } from '../../model/limits.ts';
 import { tokenIdFault } from '../../model/names.ts';
-import { parseTokenRequest, tokenInfoJson } from '../../s2/token-json.ts';
+import { parseTokenRequest, type TokenInfo, tokenInfoJson } from '../../s2/token-json.ts';
 import { readJson } from '../body/json-body.ts';
 import { authorize, type ControlRouteDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -44,10 +45,32 @@ export function accessTokenRoutes(deps: AccessTokenDeps): readonly Route[] {
 async function listTokens(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'list-access-tokens' });
   const page = pageOf(exchange.query, 'token');
-  await turnForPage(page);
+  await turnForPage(exchange, page, deps);
   const { prefix, startAfter, limit } = page;
   const { tokens, hasMore } = tableOf(deps).list(principal, prefix, startAfter, limit);
-  replyJson(exchange, 200, { access_tokens: tokens.map(tokenInfoJson), has_more: hasMore }, deps);
+  const rows = firstRows(tokens);
+  replyJsonText(
+    exchange,
+    `{"access_tokens":[${rows.join()}],"has_more":${hasMore || rows.length < tokens.length}}`,
+    deps,
+  );
+}
+
+/** As JSON, one at least. */
+function firstRows(tokens: readonly TokenInfo[]): readonly string[] {
+  const rows: string[] = [];
+  let bytes = 0;
+  for (const token of tokens) {
+    const row = JSON.stringify(tokenInfoJson(token));
+    bytes += Buffer.byteLength(row);
+    if (rows.length > 0 && bytes > LISTED_TOKENS_BYTES_MAX) break;
+    rows.push(row);
+  }
+  return rows;
+}
+
+function replyJsonText(exchange: Exchange, body: string, { replyContext }: ControlRouteDeps): void {
+  reply(exchange, { status: 200, contentType: 'application/json', body }, replyContext);
 }
 
 async function issueToken(exchange: Exchange, deps: ControlRouteDeps): Promise<void> {

@@ -1,24 +1,39 @@
-/** Every route of the HTTP server, in groups: the router and the tests of access are made from this table. */
+/** Every route of the HTTP port, in groups: the router and the tests of access are made from this table. */
 
 import type { RecordDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';
-import type { RouteGroup } from '../router.ts';
+import type { OtlpDeps } from '../receive-otlp.ts';
+import type { PortRoutes, RouteGroup } from '../router.ts';
 import { type AccessTokenDeps, accessTokenRoutes } from './access-tokens.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
 import { locationRoutes } from './locations.ts';
 import { type OperatorDeps, operatorRoutes } from './operator.ts';
-import { type OtlpDeps, otlpRoutes } from './otlp.ts';
+import { otlpRoutes } from './otlp.ts';
 import { recordRoutes } from './records.ts';
+import { type SendersDeps, senderRoutes } from './senders.ts';
 import { type StreamDeps, streamRoutes } from './streams.ts';
 import { ticketRoutes } from './tickets.ts';
 import { exchangeRoutes } from './token-exchange.ts';
+import { unrouted, wrongPath } from './unrouted.ts';
 import { type UsageRouteDeps, usageRoutes } from './usage.ts';
 
 /** What the routes need, all together. Each file in this folder names its own part. */
 export type RouteDeps = OtlpDeps & S2Deps;
 
-type S2Deps = AccessTokenDeps & BackupDeps & BasinDeps & OperatorDeps & RecordDeps & StreamDeps & UsageRouteDeps;
+type S2Deps = AccessTokenDeps &
+  BackupDeps &
+  BasinDeps &
+  OperatorDeps &
+  RecordDeps &
+  SendersDeps &
+  StreamDeps &
+  UsageRouteDeps;
+
+/** What the HTTP port serves. */
+export function httpPortRoutes(deps: RouteDeps): PortRoutes {
+  return { groups: allRoutes(deps), unrouted: unrouted(deps), wrongPath };
+}
 
 export function allRoutes(deps: RouteDeps): readonly RouteGroup[] {
   return [...otlpRoutes(deps), s2Routes(deps)];
@@ -39,6 +54,7 @@ function s2Routes(deps: S2Deps): RouteGroup {
       ...locationRoutes(deps),
       ...streamRoutes(deps),
       ...usageRoutes(deps),
+      ...senderRoutes(deps),
       ...ticketRoutes(deps),
     ],
   };

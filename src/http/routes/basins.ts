@@ -51,7 +51,7 @@ export function basinRoutes(deps: BasinDeps): readonly Route[] {
 async function listBasins(exchange: Exchange, deps: BasinDeps): Promise<void> {
   const principal = authorize(exchange, deps, { operation: 'list-basins' });
   const page = pageOf(exchange.query, 'basin');
-  await turnForPage(page);
+  await turnForPage(exchange, page, deps);
   const { prefix, startAfter, limit } = page;
   const seen = deps.log.listBasins().filter(({ name }) => principal.allows('list-basins', name));
   const found = seen.filter(({ name }) => name.startsWith(prefix) && name > startAfter);

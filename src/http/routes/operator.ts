@@ -67,8 +67,8 @@ async function answerReady(exchange: Exchange, { log, replyContext }: OperatorDe
  * account, and is not counted.
  */
 async function scrape(exchange: Exchange, deps: OperatorDeps): Promise<void> {
-  authorizeUncounted(exchange, deps, { operation: 'account-metrics' });
-  const body = await deps.metrics.text();
+  const principal = authorizeUncounted(exchange, deps, { operation: 'account-metrics' });
+  const body = await deps.metrics.text((basin) => principal.allows('account-metrics', basin));
   reply(exchange, { status: 200, contentType: PROMETHEUS_TEXT, body }, deps.replyContext);
 }
 

@@ -1,32 +1,33 @@
-/** The OTLP receiver over HTTP: from a POST to durable records and a response. */
+/** OTLP over HTTP: the paths of each signal, and what requests and responses look like there. */
 
-import { authorizeSender, type SenderDeps } from '../../access/authorize-sender.ts';
+import type { IncomingHttpHeaders } from 'node:http';
 import { TailraceError } from '../../model/error.ts';
-import type { OtlpLimits } from '../../model/limits.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
-import type { Metrics } from '../../observe/metrics.ts';
-import type { Warnings } from '../../observe/warnings.ts';
-import { ingest } from '../../otlp/ingest.ts';
-import type { IngestResult } from '../../otlp/ingest-result.ts';
-import { exportResponse, OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
-import { auditRefusal } from '../audit.ts';
-import { type BodyReading, type RequestBody, readBody, readingFor } from '../body/read-body.ts';
-import { reservationFor } from '../body/reservation.ts';
-import { type AuditDeps, senderOf } from '../context.ts';
+import { OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
+import { readBody } from '../body/read-body.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
-import { connectionOf, type Exchange } from '../exchange.ts';
-import { type ReplyDeps, reply } from '../reply.ts';
-import type { RouteGroup } from '../router.ts';
+import type { Exchange } from '../exchange.ts';
+import { type ExportContent, type OtlpDeps, type OtlpForm, receiveOtlp } from '../receive-otlp.ts';
+import { reply } from '../reply.ts';
+import type { Route, RouteGroup } from '../router.ts';
+import { noteRefused } from '../senders.ts';
 import { OTLP_STATUS } from '../status.ts';
 
-export interface OtlpDeps extends SenderDeps, ReplyDeps, AuditDeps {
-  readonly reading: BodyReading;
-  readonly limits: OtlpLimits;
-  readonly metrics: Pick<Metrics, 'otlpTaken' | 'otlpRepeated' | 'otlpAnswered' | 'jsonTally'>;
-  readonly warnings: Pick<Warnings, 'warn'>;
-}
+const PREFIXES = ['', '/otlp', '/api/v1/otlp'];
+/** Langfuse's path, for logs and traces, where the token may come as the password of the scheme Basic. */
+const LANGFUSE = '/api/public/otel';
+/** Answers in JSON with the ids of the traces that are stored and the number of their spans, too. */
+const TRACES_WITH_IDS = '/v1/traces/otlp';
 
-const PREFIXES = ['', '/otlp'];
+const HTTP: OtlpForm = {
+  headersOf: ({ request }) => request.headers,
+  encodingOf: ({ request }) => expectedEncoding(request.headers['content-type']),
+  readBody,
+  reply: (exchange, { encoding, bytes }, context) =>
+    reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: bytes }, context),
+};
+
+const HTTP_WITH_BASIC: OtlpForm = { ...HTTP, headersOf: ({ request }) => withBearer(request.headers) };
 
 /** A group for each signal, which counts what it refuses, and one for the signal that is not supported yet. */
 export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
@@ -34,86 +35,73 @@ export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
 }
 
 function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
-  const handle = (exchange: Exchange): Promise<void> => receive(exchange, signal, deps);
+  const route = (path: string, form: OtlpForm): Route => ({
+    method: 'POST',
+    path,
+    action: 'append',
+    handle: (exchange) => receiveOtlp(exchange, signal, form, deps),
+  });
+  const routes = PREFIXES.map((prefix) => route(`${prefix}/v1/${signal}`, HTTP));
+  if (signal !== 'metrics') routes.push(route(`${LANGFUSE}/v1/${signal}`, HTTP_WITH_BASIC));
+  if (signal === 'traces') {
+    const handle = async (exchange: Exchange): Promise<void> =>
+      receiveOtlp(exchange, signal, await withTraceIds(HTTP), deps);
+    routes.push({ method: 'POST', path: TRACES_WITH_IDS, action: 'append', handle });
+  }
   return {
     protocol: 'otlp',
     refuse: (exchange, error) => {
       deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
+      noteRefused(exchange, signal, error, deps);
       refuseOtlp(exchange, error, deps.replyContext);
     },
-    routes: PREFIXES.map((prefix) => ({
-      method: 'POST',
-      path: `${prefix}/v1/${signal}`,
-      action: 'append',
-      handle,
-    })),
+    routes,
   };
 }
 
-function profileRoutes({ replyContext }: OtlpDeps): RouteGroup {
+/** A form for one request: its response in JSON has `traceIds`, in lower-case hex, and `spanCount` too. */
+async function withTraceIds(form: OtlpForm): Promise<OtlpForm> {
+  // Loaded here, because it takes long, and few senders ask for it.
+  const { decodeScopes } = await import('../../otlp/views/decode.ts');
+  const ids = new Set<string>();
+  return {
+    ...form,
+    stored: (payload) => {
+      for (const { items } of decodeScopes('traces', Buffer.concat(payload))) {
+        for (const { traceId } of items) if (traceId.length > 0) ids.add(Buffer.from(traceId).toString('hex'));
+      }
+    },
+    reply: (exchange, content, context) => form.reply(exchange, withIds(content, ids), context),
+  };
+}
+
+function withIds(content: ExportContent, ids: ReadonlySet<string>): ExportContent {
+  if (content.encoding === 'protobuf') return content;
+  const fields = JSON.parse(Buffer.from(content.bytes).toString()) as object;
+  const all = { ...fields, traceIds: [...ids], spanCount: content.result.accepted };
+  return { ...content, bytes: Buffer.from(JSON.stringify(all)) };
+}
+
+function profileRoutes(deps: OtlpDeps): RouteGroup {
   const handle = (): never => {
     throw new TailraceError('not_found', 'profiles are not supported yet: send logs, traces or metrics');
   };
   return {
     protocol: 'otlp',
-    refuse: (exchange, error) => refuseOtlp(exchange, error, replyContext),
+    refuse: (exchange, error) => {
+      noteRefused(exchange, undefined, error, deps);
+      refuseOtlp(exchange, error, deps.replyContext);
+    },
     routes: [{ method: 'POST', path: '/v1development/profiles', action: 'append', handle }],
   };
 }
 
-async function receive(exchange: Exchange, signal: Signal, deps: OtlpDeps): Promise<void> {
-  const { request, query, auditContext: context } = exchange;
-  const sender = { headers: request.headers, query, connection: connectionOf(exchange), context };
-  const pending = authorizeSender(sender, deps);
-  const { principal, basin, log, terms } = pending instanceof Promise ? await pending : pending;
-  exchange.hiddenPrefix = principal.token?.autoPrefix ?? '';
-  const encoding = expectedEncoding(request.headers['content-type']);
-  const body = await readBody(exchange, readingFor(basin.config.otlp, deps.reading));
-  // A few bytes for each resource may become many by what the token sets on it.
-  const heads = reservationFor(exchange, deps.reading);
-  const reserve = (bytes: number): void => heads.holdAtLeast(bytes);
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, reserve, ...terms };
-  let result: IngestResult;
-  try {
-    deps.access.expectAlive(principal);
-    result = await ingest(log, basin, { signal, encoding, body: body.bytes }, options);
-  } catch (error) {
-    body.release();
-    throw error;
-  } finally {
-    heads.release();
-  }
-  replyWith(exchange, signal, encoding, result, body, deps);
-}
-
-function replyWith(
-  exchange: Exchange,
-  signal: Signal,
-  encoding: OtlpEncoding,
-  result: IngestResult,
-  body: RequestBody,
-  deps: OtlpDeps,
-): void {
-  const content = exportResponse(signal, encoding, result);
-  reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: content }, deps.replyContext);
-  body.release();
-  if (result.isRepeat === true) deps.metrics.otlpRepeated(signal);
-  else deps.metrics.otlpTaken(signal, result);
-  if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
-}
-
-/** Most exporters do not report a partial success, so the server warns of it too. */
-function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResult, deps: OtlpDeps): void {
-  for (const { kind, reason, count, stream } of result.reasons) {
-    const fields = {
-      correlationId: exchange.correlationId,
-      signal,
-      count,
-      ...(stream === undefined ? {} : { stream }),
-    };
-    deps.warnings.warn(senderOf(exchange), `${signal} ${reason}`, fields, `rejected ${signal}: ${reason}`);
-    if (kind === 'not_allowed') auditRefusal(exchange, deps, new TailraceError('permission_denied', reason), stream);
-  }
+/** The password of the scheme Basic as a Bearer token (RFC 7617). Anything else stays as it is. */
+function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const [, encoded] = /^basic +([A-Za-z0-9+/_=-]+) *$/i.exec(headers.authorization ?? '') ?? [];
+  if (encoded === undefined) return headers;
+  const pair = Buffer.from(encoded, 'base64').toString('utf8');
+  return { ...headers, authorization: `Bearer ${pair.slice(pair.indexOf(':') + 1)}` };
 }
 
 /** @throws TailraceError `bad_request` that says what to send */
@@ -131,6 +119,12 @@ function wrongContentType(contentType: string | undefined): TailraceError {
     return new TailraceError(
       'bad_request',
       `the Content-Type is that of a web form, which curl sends by itself: ${wanted} (${curl})`,
+    );
+  }
+  if (/^\s*application\/grpc/i.test(contentType)) {
+    return new TailraceError(
+      'bad_request',
+      'gRPC is not on this port but on 4317: send it there, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for this one',
     );
   }
   const given = JSON.stringify(contentType.slice(0, 100));

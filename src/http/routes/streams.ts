@@ -49,7 +49,7 @@ async function listStreams(exchange: Exchange, deps: StreamDeps): Promise<void> 
   const basin = basinOf(exchange, deps);
   const principal = authorize(exchange, deps, { operation: 'list-streams', basin });
   const page = pageOf(exchange.query, 'stream');
-  await turnForPage(page);
+  await turnForPage(exchange, page, deps);
   const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps.log, basin), page, deps.log);
   const rows = streams.map((stream) => streamInfo(stream, principal));
   replyJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);

@@ -4,11 +4,12 @@
  */
 
 import { TailraceError } from '../../model/error.ts';
-import { SIGNALS } from '../../model/record.ts';
+import { SIGNALS, type Signal } from '../../model/record.ts';
 import { refuseOtlp, refuseS2 } from '../errors.ts';
 import { type Exchange, schemeOf } from '../exchange.ts';
-import type { ReplyContext } from '../reply.ts';
+import type { ReplyDeps } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
+import { noteRefused, type SenderNoteDeps } from '../senders.ts';
 
 const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
 
@@ -16,10 +17,17 @@ const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
 const S2_POSTS = /^\/v1\/(streams|basins|access-tokens)(\/|$)/;
 
 /** The group of requests without a route: how they are refused. */
-export function unrouted(replyContext: ReplyContext): RouteGroup {
+export function unrouted(deps: ReplyDeps & SenderNoteDeps): RouteGroup {
   return {
     protocol: 'http',
-    refuse: (exchange, error) => (isExporter(exchange) ? refuseOtlp : refuseS2)(exchange, error, replyContext),
+    refuse: (exchange, error) => {
+      if (!isExporter(exchange)) {
+        refuseS2(exchange, error, deps.replyContext);
+        return;
+      }
+      noteRefused(exchange, signalIn(exchange.path), error, deps);
+      refuseOtlp(exchange, error, deps.replyContext);
+    },
     routes: [],
   };
 }
@@ -36,6 +44,9 @@ export function wrongPath(exchange: Exchange): TailraceError {
 
 function advice(exchange: Exchange): string {
   const host = exchange.request.headers.host ?? '127.0.0.1:4318';
+  if (isGrpc(exchange)) {
+    return 'gRPC is not on this port but on 4317: send it there, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for this one';
+  }
   const signal = signalIn(exchange.path);
   const base = `${schemeOf(exchange)}://${host}`;
   const endpoint = `as OTEL_EXPORTER_OTLP_ENDPOINT set ${base} without a path`;
@@ -43,8 +54,15 @@ function advice(exchange: Exchange): string {
   return `no such path: ${signal} go to ${base}/v1/${signal}; ${endpoint}, or the whole URL in the variable of the signal`;
 }
 
+/** A call of OTLP/gRPC, by its path or its content type. */
+function isGrpc({ path, request }: Exchange): boolean {
+  return (
+    path.startsWith('/opentelemetry.proto.') || /^\s*application\/grpc/i.test(request.headers['content-type'] ?? '')
+  );
+}
+
 /** `/v1/v1/logs`, `/logs`, `/v1/logs/`, `/v1/trace`: the last word that sounds like a signal. */
-function signalIn(path: string): string | undefined {
+function signalIn(path: string): Signal | undefined {
   const words = path.toLowerCase().split('/').reverse();
   for (const word of words) {
     const signal = SIGNALS.find((candidate) => candidate === word || candidate === `${word}s`);

@@ -5,9 +5,11 @@ import type { Log } from '../../log/log.ts';
 import type { Stream } from '../../log/stream.ts';
 import type { Clock } from '../../model/clock.ts';
 import { TailraceError } from '../../model/error.ts';
+import { USAGE_HOURS_SECONDS, USAGE_MINUTES_SECONDS, USAGE_POINT_BYTES_MAX } from '../../model/limits.ts';
 import { basinNameFault, streamNameFault } from '../../model/names.ts';
+import { GRANTED_OPERATIONS } from '../../model/operation.ts';
 import { STORAGE_CLASSES } from '../../model/stream-config.ts';
-import type { MetricLevel, UsageInterval } from '../../model/usage.ts';
+import { INTERVAL_SECONDS, type MetricLevel, type UsageInterval } from '../../model/usage.ts';
 import {
   accumulationJson,
   labelJson,
@@ -22,6 +24,7 @@ import { APPEND_BYTES, APPEND_OPS, operationIn, READ_BYTES, READ_OPS } from '../
 import type { Usage } from '../../usage/usage.ts';
 import { type AuthorizeDeps, authorize } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
+import { reserveAnswer } from '../held-answer.ts';
 import { type ReplyDeps, reply } from '../reply.ts';
 import { nameInPath, type Route } from '../router.ts';
 
@@ -129,8 +132,23 @@ function operations(series: UsageSeries, interval: UsageInterval): MetricJson[] 
   return named.map(({ name, points }) => accumulationJson(name, 'operations', interval, points));
 }
 
-function queryOf<L extends MetricLevel>(exchange: Exchange, level: L, { clock }: UsageRouteDeps): MetricsQuery<L> {
-  return parseMetricsQuery(new URLSearchParams(exchange.query), level, Math.floor(clock.now() / 1_000));
+/** @throws TailraceError `bad_query`, `invalid`; `overloaded` when there is no memory for what it asks for */
+function queryOf<L extends MetricLevel>(exchange: Exchange, level: L, deps: UsageRouteDeps): MetricsQuery<L> {
+  const query = parseMetricsQuery(new URLSearchParams(exchange.query), level, Math.floor(deps.clock.now() / 1_000));
+  reserveAnswer(exchange, bytesMaxOf(query), deps.replyContext.memory);
+  return query;
+}
+
+/** Storage has a point for each bucket; counts have one for each minute or hour that is kept, in each of their series. */
+function bytesMaxOf({ set, range, interval }: MetricsQuery<MetricLevel>): number {
+  const buckets = Math.ceil((range.end - range.start) / INTERVAL_SECONDS[interval]) + 2;
+  if (set === 'storage') return buckets * USAGE_POINT_BYTES_MAX;
+  const kept = Math.min(
+    buckets,
+    USAGE_MINUTES_SECONDS / INTERVAL_SECONDS.minute + USAGE_HOURS_SECONDS / INTERVAL_SECONDS.hour,
+  );
+  const series = set === 'account-ops' || set === 'basin-ops' ? GRANTED_OPERATIONS.length : STORAGE_CLASSES.length;
+  return kept * series * USAGE_POINT_BYTES_MAX;
 }
 
 /** Undefined for a stream that is not there, or not any more. */

@@ -25,6 +25,7 @@ import { openSessionResponse, terminalOf } from './session-response.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `openCalled`, while nothing is sent */
 export async function appendSession(exchange: Exchange, call: AppendCall, deps: RecordDeps): Promise<void> {
+  deps.reading.workload?.expectTimely(holderOf(exchange));
   const stream = await openCalled(call, 'append', deps);
   const answer = openSessionResponse(exchange, deps);
   await new AppendSession({ exchange, call, stream, answer, deps }).run();

@@ -6,6 +6,7 @@ import { LiveReader } from '../../readers/live-reader.ts';
 import type { Sink, SinkListener } from '../../readers/sink.ts';
 import type { Frame, Wire } from '../../readers/wire.ts';
 import { auditRefusal } from '../audit.ts';
+import { holderOf } from '../body/reservation.ts';
 import type { RecordDeps } from '../context.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
 import { StreamResponse } from '../stream-response.ts';
@@ -34,7 +35,7 @@ export async function readLive(exchange: Exchange, live: LiveCall, deps: RecordD
   const head = { status: 200, contentType, headers: LIVE_HEADERS };
   const sink = new ResponseSink(StreamResponse.open(exchange, head, deps.replyContext));
   const onFailure = (error: TailraceError): void => noteFailure(exchange, error, deps);
-  const reader = new LiveReader({ wire, sink, readers: deps.readers, onFailure });
+  const reader = new LiveReader({ wire, sink, readers: deps.readers, holder: holderOf(exchange), onFailure });
   const unwatch = deps.access.watch(call.principal, (error) => reader.end(error));
   await reader.run((signal) => {
     signal.addEventListener('abort', () => abort.abort());

@@ -3,7 +3,15 @@
 import { z } from 'zod';
 import { beginWork } from '../../encoding/turns.ts';
 import { TailraceError } from '../../model/error.ts';
-import { BASIN_NAME_BYTES_MAX, STREAM_NAME_BYTES_MAX, TOKEN_ID_BYTES_MAX } from '../../model/limits.ts';
+import {
+  BASIN_NAME_BYTES_MAX,
+  LISTED_ROW_BYTES_MAX,
+  STREAM_NAME_BYTES_MAX,
+  TOKEN_ID_BYTES_MAX,
+} from '../../model/limits.ts';
+import type { Exchange } from '../exchange.ts';
+import { reserveAnswer } from '../held-answer.ts';
+import type { ReplyDeps } from '../reply.ts';
 
 const PAGE_MAX = 1_000;
 /** What one thing in a list counts as, in bytes of work. */
@@ -33,8 +41,12 @@ export function pageOf(query: string, kind: keyof typeof PAGES): Page {
   throw new TailraceError('bad_query', `\`${String(issue?.path[0])}\`: ${issue?.message}`);
 }
 
-/** Takes a share of a turn of the event loop for a page: those of hundreds of callers do not fit into one. */
-export async function turnForPage({ limit }: Page): Promise<void> {
+/**
+ * Takes memory for a page, and a share of a turn of the event loop: those of hundreds of callers do not fit into one.
+ * @throws TailraceError `overloaded` when there is no memory for the page
+ */
+export async function turnForPage(exchange: Exchange, { limit }: Page, { replyContext }: ReplyDeps): Promise<void> {
+  reserveAnswer(exchange, limit * LISTED_ROW_BYTES_MAX, replyContext.memory);
   const beginning = beginWork(limit * LISTED_BYTES);
   if (beginning !== undefined) await beginning;
 }

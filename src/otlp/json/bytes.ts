@@ -1,5 +1,6 @@
 /** Bytes in JSON: ids are hex (OTLP specification, JSON Protobuf Encoding), everything else is base64. */
 
+import { ODD_ID_LEAD } from '../odd-id.ts';
 import { valueFault } from './fault.ts';
 import { FIELDS, keyOf, TAG, TAG_BYTES, TARGET } from './tables.ts';
 import { copyText, QUOTE, writeLength } from './text.ts';
@@ -25,7 +26,7 @@ const fields = FIELDS;
 
 /**
  * Writes the id whose opening quote is at `at` as a field; the empty string is no id. Returns the position after it.
- * @throws TailraceError `bad_json` when it is not hex of the right length.
+ * @throws TailraceError `bad_json` when it is not a JSON string.
  */
 export function readId(buffer: TranscodeBuffer, at: number, field: number): number {
   const { view } = buffer;
@@ -62,30 +63,27 @@ export function readBase64(buffer: TranscodeBuffer, at: number, field: number): 
   return after;
 }
 
-/** Every id that is not simply the right number of hex digits: the empty one, one with escapes, and wrong ones. */
+/**
+ * Every id that is not simply the right number of hex digits: the empty one, one with escapes, and malformed ones, which
+ * are written as their text with a lead, for `otlp/repair-ids.ts`.
+ */
 function readOddId(buffer: TranscodeBuffer, at: number, field: number, size: number): number {
-  const out = buffer.out;
-  const after = copyText(buffer, at + 1, out);
-  const text = buffer.text(out, buffer.out);
-  buffer.out = out;
-  if (text === '') return after;
-  const isHex = /^[0-9a-fA-F]*$/.test(text);
-  if (!isHex || text.length !== 2 * size) {
-    const what = isHex ? `, not ${text.length}` : '; base64 is for bytesValue only';
-    throw valueFault(
-      buffer,
-      at,
-      keyOf(field),
-      `must be ${2 * size} hex digits or ""${what}: send the ${size} bytes of the id as hex`,
-    );
-  }
-  // Hex after all, with escapes in it.
-  const { view } = buffer;
-  view.setUint16(out, fields[field + TAG] as number, true);
+  const { view, out } = buffer;
   const start = out + (fields[field + TAG_BYTES] as number) + 1;
-  view.setUint8(start - 1, size);
-  buffer.bytes.set(Buffer.from(text, 'hex'), start);
-  buffer.out = start + size;
+  const content = start + ODD_ID_LEAD.length;
+  const after = copyText(buffer, at + 1, content);
+  const text = buffer.text(content, buffer.out);
+  if (text === '') {
+    buffer.out = out;
+    return after;
+  }
+  view.setUint16(out, fields[field + TAG] as number, true);
+  if (text.length === 2 * size && /^[0-9a-fA-F]*$/.test(text)) {
+    // Hex after all, with escapes in it.
+    buffer.bytes.set(Buffer.from(text, 'hex'), start);
+    buffer.out = start + size;
+  } else buffer.bytes.set(ODD_ID_LEAD, start);
+  writeLength(buffer, start);
   return after;
 }
 

@@ -1,7 +1,6 @@
 /** Errors of a JSON body; each message says where the fault is and what to write instead. */
 
 import { TailraceError } from '../../model/error.ts';
-import { NESTING_MAX } from '../../model/limits.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 /** The body is not JSON at `at`. `wanted` says what should be there. */
@@ -14,21 +13,9 @@ export function syntaxFault(buffer: TranscodeBuffer, at: number, wanted: string)
   return new TailraceError('bad_json', `the body is not valid JSON: ${what}`);
 }
 
-/** A string whose bytes are not valid characters. `what` says why, and what to do. */
-export function textFault(buffer: TranscodeBuffer, at: number, what: string): TailraceError {
-  return new TailraceError('bad_json', `the body is not valid JSON: a string ${what} (at byte ${offset(buffer, at)})`);
-}
-
 /** The body is JSON, but not OTLP: the key does not take this value. `fix` says what to write. */
 export function valueFault(buffer: TranscodeBuffer, at: number, key: string, fix: string): TailraceError {
   return new TailraceError('bad_json', `the body is not OTLP/JSON: ${key} ${fix} (at byte ${offset(buffer, at)})`);
-}
-
-export function tooDeep(buffer: TranscodeBuffer, at: number): TailraceError {
-  return new TailraceError(
-    'bad_json',
-    `the body is nested more than ${NESTING_MAX} levels deep (at byte ${offset(buffer, at)}): flatten it`,
-  );
 }
 
 /** What is at `at`, as users see it in their text. */

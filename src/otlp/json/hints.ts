@@ -54,8 +54,9 @@ export function explainEmpty({ topKeys: keys }: TranscodeBuffer, signal: Signal)
     const spelled =
       key === KEYS[meant] ? '' : `${key} is not a key of it: keys are lowerCamelCase, write ${KEYS[meant]}; `;
     if (meant === signal) throw hint(`${spelled}send ${SHAPES[signal]}`);
-    throw hint(
-      `${spelled}${KEYS[meant]} belongs to /v1/${meant}: post it there; this endpoint takes ${SHAPES[signal]}`,
+    throw new TailraceError(
+      'bad_json',
+      `this is a ${meant} request: post it to /v1/${meant} (${spelled}this endpoint takes ${SHAPES[signal]})`,
     );
   }
   const inner = keys.find(isInnerKey);

@@ -1,13 +1,15 @@
 /** One JSON object → the fields of one protobuf message: the main loop of the transcoder. */
 
 import { NESTING_MAX } from '../../model/limits.ts';
+import { isByteList, readByteList, readBytes } from './byte-lists.ts';
 import { readId } from './bytes.ts';
-import { syntaxFault, tooDeep, valueFault } from './fault.ts';
+import { syntaxFault, valueFault } from './fault.ts';
 import { readPlainAttribute, readPlainValue } from './plain-attribute.ts';
-import { readScalar, writeTag, wrongKind } from './scalar.ts';
+import { readScalar, writeTag, writeZero, wrongKind } from './scalar.ts';
 import { skipNull, skipRest, skipValue } from './skip.ts';
 import {
   ANY_VALUE,
+  BASE64,
   FIELDS,
   findField,
   HEX,
@@ -28,6 +30,7 @@ import {
   CLOSE_BRACKET,
   COMMA,
   copyText,
+  endLength,
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
@@ -37,13 +40,28 @@ import {
   skipSpace,
   writeLength,
 } from './text.ts';
-import { MOVED_BITS, type TranscodeBuffer } from './transcode-buffer.ts';
+import type { TranscodeBuffer } from './transcode-buffer.ts';
 
+const LOWER_I = 0x69;
 const LOWER_N = 0x6e;
 const A_KEY = 'a key in double quotes';
 /** So many keys of a request are kept for messages of errors, and so many bytes of each. */
 const TOP_KEYS_MAX = 32;
 const TOP_KEY_BYTES_MAX = 200;
+
+const UNDERSCORE = 0x5f;
+const CASE_BIT = 0x20;
+
+/** What was renamed in OTLP 0.15. Their content has another shape, so it is not read. */
+const OLD_KEYS: ReadonlySet<string> = new Set([
+  'instrumentationLibraryLogs',
+  'instrumentationLibrarySpans',
+  'instrumentationLibraryMetrics',
+]);
+const OLD_KEY_BYTES_MAX = 32;
+
+/** The request itself is level 1. */
+const DEPTH_MAX = NESTING_MAX + 1;
 
 const fields = FIELDS;
 
@@ -69,7 +87,8 @@ export function resume(buffer: TranscodeBuffer): number {
   if (at < 0) return buffer.keep(frame);
   if (frame.kind === 'fields') return readFields(buffer, at, frame.type, frame.depth, frame.seen, true);
   if (frame.kind === 'length') return endLength(buffer, at, frame.start);
-  if (frame.kind === 'skip') return skipRest(buffer, at, frame.depth, frame.level);
+  if (frame.kind === 'skip') return skipRest(buffer, at, frame.level);
+  if (frame.kind === 'bytes') return readBytes(buffer, at, frame, true);
   return readElements(buffer, at, frame, true);
 }
 
@@ -98,7 +117,7 @@ function readFields(
         at = skipColon(buffer, buffer.afterKey);
       }
       if (field === NONE) {
-        at = skipValue(buffer, at, depth);
+        at = skipValue(buffer, at);
       } else {
         const mask = fields[field + MASK] as number;
         const isNull = buffer.view.getUint8(at) === LOWER_N;
@@ -136,19 +155,58 @@ function noteKey({ topKeys }: TranscodeBuffer, key: string): void {
 }
 
 /**
- * The field of a key that no field matches byte by byte: with escapes it may still be known. Sets `buffer.afterKey`.
+ * The field of a key that no field matches byte by byte: with escapes, or in snake_case, it may still be known. Sets
+ * `buffer.afterKey`.
  */
 function findOddField(buffer: TranscodeBuffer, at: number, type: number, depth: number): number {
   const out = buffer.out;
   buffer.afterKey = copyText(buffer, at, out);
-  const length = buffer.out - out;
+  const end = buffer.out;
   buffer.out = out;
-  if (depth === 1) noteKey(buffer, buffer.text(out, out + Math.min(length, TOP_KEY_BYTES_MAX)));
-  if (length === buffer.afterKey - 1 - at) return NONE;
-  buffer.view.setUint8(out + length, QUOTE);
-  const field = findField(buffer.view, out, type);
+  const snakeEnd = toCamelCase(buffer.bytes, out, end);
+  const keyEnd = snakeEnd > 0 ? snakeEnd : end;
+  buffer.view.setUint8(keyEnd, QUOTE);
+  let field = snakeEnd > 0 || end - out < buffer.afterKey - 1 - at ? findField(buffer.view, out, type) : NONE;
   // The unescaped key may hold a quote; then it only starts with a known key.
-  return fields[field + KEY_BYTES] === length + 1 ? field : NONE;
+  if (field !== NONE && fields[field + KEY_BYTES] !== keyEnd - out + 1) field = NONE;
+  if (field === NONE) noteUnknown(buffer, out, keyEnd, at, depth);
+  else {
+    if (snakeEnd > 0) buffer.snakeCaseKeys++;
+    if (depth === 1) noteKey(buffer, keyOf(field));
+  }
+  return field;
+}
+
+/** Turns snake_case in [start, end) into lowerCamelCase; returns where it ends now, or 0 for what is not snake_case. */
+function toCamelCase(bytes: Uint8Array, start: number, end: number): number {
+  let marks = 0;
+  for (let at = start; at < end; at++) {
+    if (isLower(bytes[at])) continue;
+    if (bytes[at] !== UNDERSCORE || at === start || !isLower(bytes[at + 1])) return 0;
+    marks++;
+  }
+  if (marks === 0 || bytes[end - 1] === UNDERSCORE) return 0;
+  let out = start;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    bytes[out++] = byte === UNDERSCORE ? (bytes[++at] as number) & ~CASE_BIT : byte;
+  }
+  return out;
+}
+
+function isLower(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x61 && byte <= 0x7a;
+}
+
+/** For messages: keys of the request itself as they are written, and those that OTLP once had. */
+function noteUnknown(buffer: TranscodeBuffer, start: number, end: number, at: number, depth: number): void {
+  if (depth === 1) {
+    const written = Math.min(buffer.afterKey - 1, at + TOP_KEY_BYTES_MAX);
+    noteKey(buffer, buffer.text(at, written));
+  }
+  if (end - start > OLD_KEY_BYTES_MAX || buffer.view.getUint8(start) !== LOWER_I) return;
+  const key = buffer.text(start, end);
+  if (OLD_KEYS.has(key)) buffer.oldKeys.add(key);
 }
 
 /** @throws TailraceError `bad_json` when the key was there already, or another member of its oneof was. */
@@ -181,14 +239,19 @@ function readField(buffer: TranscodeBuffer, at: number, field: number, depth: nu
     return readId(buffer, at, field);
   }
   writeTag(buffer, field);
-  return readScalar(buffer, at, field, kind);
+  return kind === BASE64 && isByteList(byte) ? readByteList(buffer, at, field) : readScalar(buffer, at, field, kind);
 }
 
 /** A message inside a message, whose first byte after the brace is at `at`: tag, length, fields. */
 function readChild(buffer: TranscodeBuffer, at: number, field: number, depth: number): number {
-  if (depth >= NESTING_MAX) throw tooDeep(buffer, at - 1);
+  if (depth >= DEPTH_MAX) {
+    // One level more than the scanner allows: it rejects the item.
+    writeTag(buffer, field);
+    buffer.view.setUint8(buffer.out++, 0);
+    return skipValue(buffer, at - 1);
+  }
   const type = fields[field + TARGET] as number;
-  if (type === KEY_VALUE && depth < NESTING_MAX - 1) {
+  if (type === KEY_VALUE && depth < DEPTH_MAX - 1) {
     const after = readPlainAttribute(buffer, at, field);
     if (after > 0) return after;
   }
@@ -204,20 +267,6 @@ function readChild(buffer: TranscodeBuffer, at: number, field: number, depth: nu
   }
   const after = readMessage(buffer, at, type, depth + 1);
   return after < 0 ? buffer.keep({ kind: 'length', start }) : endLength(buffer, after, start);
-}
-
-/** Fills in the length before `start`; returns the position of the input at `at`, which may have moved. */
-function endLength(buffer: TranscodeBuffer, at: number, start: number): number {
-  const length = buffer.out - start;
-  if (length < 0x80) {
-    writeLength(buffer, start);
-    return at;
-  }
-  const moved = buffer.ensure(at);
-  // Moving what was written is work too, and each level of nesting moves it again.
-  buffer.pauseAt -= length >> MOVED_BITS;
-  writeLength(buffer, start);
-  return moved;
 }
 
 function readArray(buffer: TranscodeBuffer, at: number, field: number, element: number, depth: number): number {
@@ -251,8 +300,20 @@ function readElements(
   return start > 0 ? endLength(buffer, at + 1, start) : at + 1;
 }
 
+/** In a list of values null is a value, in a list of messages it is nothing, elsewhere the default. */
+function readNullElement(buffer: TranscodeBuffer, at: number, field: number, element: number): number {
+  const after = skipNull(buffer, at);
+  if (element !== MESSAGE && element !== STRING) writeZero(buffer, element);
+  else if (element === STRING || fields[field + TARGET] === ANY_VALUE) {
+    writeTag(buffer, field);
+    buffer.view.setUint8(buffer.out++, 0);
+  }
+  return after;
+}
+
 function readElement(buffer: TranscodeBuffer, at: number, field: number, element: number, depth: number): number {
   const byte = buffer.view.getUint8(at);
+  if (byte === LOWER_N) return readNullElement(buffer, at, field, element);
   if (element === MESSAGE) {
     if (byte !== OPEN_BRACE) throw wrongKind(buffer, at, field);
     return readChild(buffer, at + 1, field, depth);

@@ -10,11 +10,14 @@ import {
   BOOL,
   DOUBLE,
   FIELDS,
+  FIXED32,
+  FIXED64,
   HEX,
   KIND,
   keyOf,
   MESSAGE,
   REPEATED,
+  SFIXED64,
   STRING,
   TAG,
   TAG_BYTES,
@@ -56,6 +59,14 @@ export function readScalar(buffer: TranscodeBuffer, at: number, field: number, k
   if (after === 0) throw wrongKind(buffer, at, field);
   buffer.view.setUint8(buffer.out++, buffer.view.getUint8(at) === LOWER_T ? 1 : 0);
   return after;
+}
+
+/** Writes the default of a number or boolean, without a tag. */
+export function writeZero(buffer: TranscodeBuffer, kind: number): void {
+  const is64 = kind === DOUBLE || kind === FIXED64 || kind === SFIXED64;
+  const bytes = is64 ? 8 : kind === FIXED32 ? 4 : 1;
+  buffer.bytes.fill(0, buffer.out, buffer.out + bytes);
+  buffer.out += bytes;
 }
 
 /**

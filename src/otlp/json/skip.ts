@@ -1,9 +1,19 @@
 /** Skips values of unknown keys, which are read as strictly as any JSON. OTLP receivers must ignore unknown fields. */
 
-import { NESTING_MAX, YIELD_BYTES } from '../../model/limits.ts';
-import { syntaxFault, tooDeep } from './fault.ts';
+import { YIELD_BYTES } from '../../model/limits.ts';
+import { syntaxFault } from './fault.ts';
 import { numberEnd } from './integers.ts';
-import { CLOSE_BRACE, COMMA, copyText, OPEN_BRACE, OPEN_BRACKET, QUOTE, skipColon, skipSpace } from './text.ts';
+import {
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COMMA,
+  copyText,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  skipColon,
+  skipSpace,
+} from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
@@ -13,35 +23,33 @@ const FALSE = Buffer.from('false');
 const NULL = Buffer.from('null');
 
 /**
- * Skips the value at `at`, inside an object at level `depth`; returns the position after it, or `PAUSED`.
- * @throws TailraceError `bad_json` when it is not JSON, or nested too deep.
+ * Skips the value at `at`, nested as deep as it may be; returns the position after it, or `PAUSED`.
+ * @throws TailraceError `bad_json` when it is not JSON.
  */
-export function skipValue(buffer: TranscodeBuffer, at: number, depth: number): number {
-  return skipLevels(buffer, at, depth, 0, false);
+export function skipValue(buffer: TranscodeBuffer, at: number): number {
+  return skipLevels(buffer, at, 0, false);
 }
 
 /** Goes on after a value within `level` open brackets. */
-export function skipRest(buffer: TranscodeBuffer, at: number, depth: number, level: number): number {
-  return skipLevels(buffer, at, depth, level, true);
+export function skipRest(buffer: TranscodeBuffer, at: number, level: number): number {
+  return skipLevels(buffer, at, level, true);
 }
 
 /** Checks that there is a value at `at`, for the message of an error. Of a long one it looks at the beginning only. */
 export function expectValue(buffer: TranscodeBuffer, at: number): void {
   buffer.pauseAt = at + YIELD_BYTES;
-  skipValue(buffer, at, 0);
+  skipValue(buffer, at);
 }
 
-function skipLevels(buffer: TranscodeBuffer, at: number, depth: number, level: number, isAfterValue: boolean): number {
-  const { open } = buffer;
+function skipLevels(buffer: TranscodeBuffer, at: number, level: number, isAfterValue: boolean): number {
   for (;;) {
     if (isAfterValue) isAfterValue = false;
     else {
       const byte = buffer.view.getUint8(at);
       if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-        if (depth + level >= NESTING_MAX) throw tooDeep(buffer, at);
         // In ASCII a closing brace or bracket is the opening one plus two.
         const closing = byte + 2;
-        open[level++] = closing;
+        buffer.openBracket(level++, closing === CLOSE_BRACE);
         at = skipSpace(buffer, at + 1);
         if (buffer.view.getUint8(at) !== closing) {
           if (closing === CLOSE_BRACE) at = skipKey(buffer, at);
@@ -52,13 +60,13 @@ function skipLevels(buffer: TranscodeBuffer, at: number, depth: number, level: n
       } else {
         at = skipScalar(buffer, at, byte);
       }
-      if (at >= buffer.pauseAt && level > 0) return buffer.pause(at, { kind: 'skip', depth, level });
+      if (at >= buffer.pauseAt && level > 0) return buffer.pause(at, { kind: 'skip', level });
     }
     // After a value, its container goes on or ends; a container that ends is itself a value.
     for (;;) {
       if (level === 0) return at;
       at = skipSpace(buffer, at);
-      const closing = open[level - 1] as number;
+      const closing = buffer.isBrace(level - 1) ? CLOSE_BRACE : CLOSE_BRACKET;
       const next = buffer.view.getUint8(at++);
       if (next === COMMA) {
         at = skipSpace(buffer, at);

@@ -7,11 +7,12 @@ import protobuf from 'protobufjs/light.js';
 import { assert } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
 import { MESSAGE_TYPES, messageType, REQUESTS, scalarWireType } from '../message-types.ts';
+import { ID_BYTES } from '../odd-id.ts';
 
 /** What to do with a value. */
 export const STRING = 1;
 export const MESSAGE = 2;
-/** An id: bytes as hex digits; the target is the number of bytes. */
+/** An id: bytes as hex digits, not base64 (OTLP specification, JSON Protobuf Encoding); the target is their number. */
 export const HEX = 3;
 export const FIXED64 = 4;
 export const INT64 = 5;
@@ -82,11 +83,6 @@ const SCALARS: Readonly<Record<string, number>> = {
   fixed64: FIXED64,
   sfixed64: SFIXED64,
 };
-
-/**
- * The `bytes` fields that are ids, with their length; others are base64 (OTLP specification, JSON Protobuf Encoding).
- */
-const ID_BYTES: Readonly<Record<string, number>> = { traceId: 16, spanId: 8, parentSpanId: 8 };
 
 const types = MESSAGE_TYPES;
 const enums: protobuf.Enum[] = [];

@@ -1,8 +1,9 @@
 /** Strings, and the white space between tokens. */
 
-import { isUtf8At } from '../../encoding/utf8.ts';
-import { syntaxFault, textFault } from './fault.ts';
-import type { TranscodeBuffer } from './transcode-buffer.ts';
+import { characterBytes, isHalfAt, isUtf8At } from '../../encoding/utf8.ts';
+import { syntaxFault } from './fault.ts';
+import { NotUtf8 } from './repair-utf8.ts';
+import { MOVED_BITS, type TranscodeBuffer } from './transcode-buffer.ts';
 
 export const QUOTE = 0x22;
 export const COMMA = 0x2c;
@@ -64,8 +65,8 @@ export function skipColon(buffer: TranscodeBuffer, at: number): number {
 
 /**
  * Writes the string whose first character is at `at`, with a length before it; returns the position after its closing
- * quote.
- * @throws TailraceError `bad_json` when it is not a JSON string or not UTF-8.
+ * quote. Half of a surrogate pair is written in three bytes, as in CESU-8: the scanner repairs it.
+ * @throws TailraceError `bad_json` when it is not a JSON string; `NotUtf8` when its bytes are no characters.
  */
 export function readString(buffer: TranscodeBuffer, at: number): number {
   const start = buffer.out + 1;
@@ -116,10 +117,31 @@ export function copyText(buffer: TranscodeBuffer, at: number, start: number): nu
     out = buffer.out;
   }
   buffer.out = out;
-  if ((high & HIGH_BITS) !== 0 && !isUtf8At(view, start, out)) {
-    throw textFault(buffer, at, 'is not UTF-8: send the body as UTF-8');
-  }
+  if ((high & HIGH_BITS) !== 0 && !isUtf8At(view, start, out)) expectHalves(view, start, out);
   return at + 1;
+}
+
+/** @throws NotUtf8 when it is something else than halves of surrogate pairs that makes [start, end) no UTF-8 */
+function expectHalves(view: DataView, start: number, end: number): void {
+  for (let at = start; at < end; ) {
+    const length = isHalfAt(view, at, end) ? 3 : characterBytes(view, at, end);
+    if (length === 0) throw new NotUtf8();
+    at += length;
+  }
+}
+
+/** Fills in the length before `start`; returns the position of the input at `at`, which may have moved. */
+export function endLength(buffer: TranscodeBuffer, at: number, start: number): number {
+  const length = buffer.out - start;
+  if (length < 0x80) {
+    writeLength(buffer, start);
+    return at;
+  }
+  const moved = buffer.ensure(at);
+  // Moving what was written is work too, and each level of nesting moves it again.
+  buffer.pauseAt -= length >> MOVED_BITS;
+  writeLength(buffer, start);
+  return moved;
 }
 
 /** A length of two bytes or more. */
@@ -151,7 +173,8 @@ function readEscape(buffer: TranscodeBuffer, at: number): number {
   const pair = unit < 0xdc00 && view.getUint8(at + 6) === BACKSLASH && view.getUint8(at + 7) === LOWER_U;
   const low = pair ? readUnit(buffer, at + 8) : 0;
   if (low < 0xdc00 || low > 0xdfff) {
-    throw textFault(buffer, at, 'has half of a surrogate pair: write both halves, or the character itself');
+    writeCharacter(buffer, unit);
+    return at + 6;
   }
   writeCharacter(buffer, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
   return at + 12;

@@ -11,8 +11,6 @@
  * a call, use the position that the call returned and no older one.
  */
 
-import { NESTING_MAX } from '../../model/limits.ts';
-
 /** Where output starts. The spare bytes before it let code read a whole word that ends in the output. */
 export const START = 16;
 /** Zeros after the input: NUL is not JSON, so loops end there, and words may be read past the end. */
@@ -22,6 +20,7 @@ const MARGIN = 64;
 /** A larger buffer is released after use. */
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 const BYTES_MIN = 64 * 1024;
+const BRACES_BYTES = 64;
 
 /** Reading a byte takes as long as moving 2^3. */
 export const MOVED_BITS = 3;
@@ -42,7 +41,17 @@ export type PausedLevel =
       readonly start: number;
     }
   | { readonly kind: 'length'; readonly start: number }
-  | { readonly kind: 'skip'; readonly depth: number; readonly level: number };
+  | ByteListLevel
+  | { readonly kind: 'skip'; readonly level: number };
+
+/** A list of bytes in place of base64: the numbers of a list, or the members of an object, which may hold the list. */
+export interface ByteListLevel {
+  readonly kind: 'bytes';
+  readonly field: number;
+  readonly start: number;
+  readonly isList: boolean;
+  readonly isObject: boolean;
+}
 
 /** State of one transcoding; reused by the next. */
 export class TranscodeBuffer {
@@ -56,10 +65,13 @@ export class TranscodeBuffer {
   end = 0;
   /** How many enum values came as names. */
   enumNames = 0;
+  /** How many keys were in snake_case, and how many bytes came as lists of numbers. */
+  snakeCaseKeys = 0;
+  byteLists = 0;
+  /** Keys that OTLP has no more. */
+  readonly oldKeys = new Set<string>();
   /** Where the key ends that was last read as text, with its quote. */
   afterKey = 0;
-  /** Closing brackets of the open objects and arrays of an unknown value. */
-  readonly open = new Uint8Array(NESTING_MAX + 1);
   /** The first keys of the request itself, for error messages. */
   readonly topKeys: string[] = [];
   /** From this position on, reading pauses after the next value. */
@@ -67,6 +79,7 @@ export class TranscodeBuffer {
   /** Where it paused, and how it goes on: the innermost frame first. */
   pausedAt = 0;
   readonly frames: PausedLevel[] = [];
+  #braces = new Uint8Array(BRACES_BYTES);
 
   /** Takes a body; returns where it starts. */
   begin(body: Uint8Array): number {
@@ -82,10 +95,31 @@ export class TranscodeBuffer {
     this.base = this.end - length;
     this.out = START;
     this.enumNames = 0;
+    this.snakeCaseKeys = 0;
+    this.byteLists = 0;
+    this.oldKeys.clear();
     this.topKeys.length = 0;
     this.pauseAt = Number.POSITIVE_INFINITY;
     this.frames.length = 0;
     return this.bytes.subarray(this.base, this.end);
+  }
+
+  /** Notes what the level of an unknown value is: an object, or an array. One bit each, as values may be very deep. */
+  openBracket(level: number, isBrace: boolean): void {
+    const at = level >> 3;
+    if (at >= this.#braces.length) {
+      const more = new Uint8Array(2 * this.#braces.length);
+      more.set(this.#braces);
+      this.#braces = more;
+    }
+    const bit = 1 << (level & 7);
+    const others = (this.#braces[at] as number) & ~bit;
+    this.#braces[at] = isBrace ? others | bit : others;
+  }
+
+  /** Whether that level is an object. */
+  isBrace(level: number): boolean {
+    return ((this.#braces[level >> 3] as number) & (1 << (level & 7))) !== 0;
   }
 
   /** Keeps what a level of the reading needs to go on. Returns `PAUSED`. */
@@ -113,6 +147,7 @@ export class TranscodeBuffer {
   /** Ends the use of the input, and releases the memory when it is large. */
   release(): void {
     if (this.bytes.length > KEPT_BYTES_MAX) this.allocate(0);
+    if (this.#braces.length > BRACES_BYTES) this.#braces = new Uint8Array(BRACES_BYTES);
   }
 
   /** Makes sure that one tag and scalar can be written before the input at `at`; returns where that input is now. */

@@ -3,12 +3,13 @@
  * values allocate nothing.
  */
 
-import { goOnWithWork } from '../../encoding/turns.ts';
+import { goOnWithWork, atOnce as workAtOnce, inTurns as workInTurns } from '../../encoding/turns.ts';
 import { JSON_TOKEN_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
 import { syntaxFault } from './fault.ts';
 import { explainEmpty, explainNoObject } from './hints.ts';
 import { readMessage, resume } from './message.ts';
+import { NotUtf8, repairedBody } from './repair-utf8.ts';
 import { REQUEST_TYPES } from './tables.ts';
 import { OPEN_BRACE, skipSpace } from './text.ts';
 import { TokenLengths } from './token-lengths.ts';
@@ -18,6 +19,14 @@ import { MOVED_BITS, START, TranscodeBuffer } from './transcode-buffer.ts';
 export interface JsonTally {
   /** Enum values that came as names; OTLP/JSON has integers. */
   enumNames: number;
+  /** Keys in snake_case; OTLP/JSON has lowerCamelCase. */
+  snakeCaseKeys?: number;
+  /** Bytes as lists of numbers; OTLP/JSON has base64. */
+  byteLists?: number;
+  /** Keys that were left out and that OTLP once had. */
+  oldKeys?: readonly string[];
+  /** Whether the object had no key at all. */
+  isEmpty?: boolean;
 }
 
 /** Looking for the ends of tokens is so much faster than reading them. */
@@ -33,13 +42,24 @@ let lastLarge: Promise<unknown> = Promise.resolve();
  * unknown keys are left out. What it tolerated is added to `tally`. Blocks the event loop until it is done: use
  * `transcodeInTurns` for large bodies.
  *
- * A byte order mark is ignored. An object may hold a key once and a oneof one value; null means the same as absent. At
- * most 64 levels of messages may be nested, as in protobuf; brackets of unknown values count as levels.
+ * Text that is not UTF-8 becomes halves of surrogate pairs in three bytes, as does `\ud83d` alone: the scanner must
+ * repair them. A message that is nested too deep is written without its content, one level deeper than the scanner
+ * allows. A byte order mark is ignored. An object may hold a key once and a oneof one value; null means the same as
+ * absent.
  *
- * @throws TailraceError `bad_json`: not JSON, not UTF-8, or not OTLP/JSON (OTLP specification, JSON Protobuf Encoding).
+ * @throws TailraceError `bad_json`: not JSON, or not OTLP/JSON (OTLP specification, JSON Protobuf Encoding).
  * The message says where, and what to write instead.
  */
 export function transcodeJson(signal: Signal, body: Uint8Array, tally?: JsonTally): Uint8Array {
+  try {
+    return readAtOnce(signal, body, tally);
+  } catch (error) {
+    if (error instanceof NotUtf8) return readAtOnce(signal, workAtOnce(repairedBody(body)), tally);
+    throw error;
+  }
+}
+
+function readAtOnce(signal: Signal, body: Uint8Array, tally: JsonTally | undefined): Uint8Array {
   try {
     const first = atOnce.begin(body);
     const output = finish(atOnce, begin(atOnce, first, signal), signal, tally);
@@ -61,9 +81,23 @@ export function transcodeInTurns(
   tally?: JsonTally,
   pieceBytes: number = YIELD_BYTES,
 ): Promise<Uint8Array> {
-  const transcoded = lastLarge.then(() => inTurns(signal, body, tally, pieceBytes));
+  const transcoded = lastLarge.then(() => readInTurns(signal, body, tally, pieceBytes));
   lastLarge = transcoded.catch(() => {});
   return transcoded;
+}
+
+async function readInTurns(
+  signal: Signal,
+  body: Uint8Array,
+  tally: JsonTally | undefined,
+  pieceBytes: number,
+): Promise<Uint8Array> {
+  try {
+    return await inTurns(signal, body, tally, pieceBytes);
+  } catch (error) {
+    if (!(error instanceof NotUtf8)) throw error;
+    return inTurns(signal, await workInTurns(repairedBody(body)), tally, pieceBytes);
+  }
 }
 
 async function inTurns(
@@ -120,7 +154,13 @@ function finish(buffer: TranscodeBuffer, at: number, signal: Signal, tally: Json
   const after = skipSpace(buffer, at);
   if (after < buffer.end) throw syntaxFault(buffer, after, 'the end of the body (one object is a request)');
   if (buffer.out === START) explainEmpty(buffer, signal);
-  if (tally !== undefined) tally.enumNames += buffer.enumNames;
+  if (tally !== undefined) {
+    tally.enumNames += buffer.enumNames;
+    tally.snakeCaseKeys = buffer.snakeCaseKeys;
+    tally.byteLists = buffer.byteLists;
+    tally.oldKeys = [...buffer.oldKeys];
+    tally.isEmpty = buffer.topKeys.length === 0;
+  }
   return buffer.output;
 }
 

@@ -12,8 +12,8 @@ import type { Change, ContentRules } from './rewriter.ts';
 
 export interface AppliedRules {
   readonly changes: readonly { readonly change: Change; readonly count: number }[];
-  /** For the sender; attributes that the basin wants dropped are not in it. */
-  readonly warning: string | undefined;
+  /** For the sender; attributes that the basin wants dropped are not in them. */
+  readonly warnings: readonly string[];
   /** Bytes of the new body; 0 when the request stays as it is. */
   readonly bytes: number;
 }
@@ -37,20 +37,17 @@ export async function applyContentRules(
   const count = rejected.reduce((sum, item) => sum + unitsOf(signal, scan.found, item), 0);
   if (rejected.length > 0) rejections.add(longKey(rules.limit('attribute_key_bytes_max')), count);
   if (body !== undefined) {
+    const { repairedStrings, oddIds } = scan.found;
+    const [strings, ids] = [[...repairedStrings], [...oddIds]];
     scan.begin(signal, body, limits);
     while (!scan.step()) await goOnWithWork(YIELD_BYTES);
+    if (strings.length + ids.length > 0) scan.found.restore(strings, ids);
   }
   return {
     changes: [...changes].map(([change, of]) => ({ change, count: of })),
-    warning: changesText(changes, rules),
+    warnings: changesTexts(changes, rules),
     bytes: body?.length ?? 0,
   };
-}
-
-/** What the sender is told: of rejections, and of what was changed. */
-export function withWarning(message: string | undefined, applied: AppliedRules | undefined): string | undefined {
-  if (applied?.warning === undefined) return message;
-  return message === undefined ? applied.warning : `${message}; ${applied.warning}`;
 }
 
 const SENTENCES: Readonly<Record<Exclude<Change, 'drop_attributes'>, string>> = {
@@ -62,13 +59,12 @@ const SENTENCES: Readonly<Record<Exclude<Change, 'drop_attributes'>, string>> = 
   span_links_max: 'span links were left out',
 };
 
-function changesText(changes: ReadonlyMap<Change, number>, rules: ContentRules): string | undefined {
-  const sentences = [...changes].flatMap(([change, count]) =>
+function changesTexts(changes: ReadonlyMap<Change, number>, rules: ContentRules): readonly string[] {
+  return [...changes].flatMap(([change, count]) =>
     change === 'drop_attributes'
       ? []
       : [`${count} ${SENTENCES[change]}: the basin allows ${rules.limit(change)} (otlp_limits.${change})`],
   );
-  return sentences.length === 0 ? undefined : sentences.join('; ');
 }
 
 function unitsOf(signal: Signal, scanned: ScannedRequest, item: number): number {

@@ -20,7 +20,7 @@ export interface RewrittenRequest {
 }
 
 /** A part of the new body that is not written yet, with its length. */
-interface Content {
+interface NewBytes {
   length: number;
   readonly pieces: Uint8Array[];
 }
@@ -35,7 +35,7 @@ class Pass {
   readonly #scanned: ScannedRequest;
   readonly #rewriter: Rewriter;
   readonly #shape: Shape;
-  readonly #request: Content = bytesOf();
+  readonly #request: NewBytes = bytesOf();
   readonly #rejected: number[] = [];
   #isChanged = false;
 
@@ -46,10 +46,11 @@ class Pass {
   }
 
   *resources(): InTurns<void> {
-    const { resourceCount, resourceScopesFrom, resourcePieces, resourcePiecesFrom } = this.#scanned;
+    const { resourceCount, resourceScopesFrom, resourcePieces, resourcePiecesFrom, tooDeepResources } = this.#scanned;
     for (let row = 0; row < resourceCount; row++) {
       const resource = bytesOf();
-      const isRejected = yield* this.#head(resourcePieces, resourcePiecesFrom, row, RESOURCE_SHAPE, resource);
+      const shape = tooDeepResources.has(row) ? undefined : RESOURCE_SHAPE;
+      const isRejected = yield* this.#head(resourcePieces, resourcePiecesFrom, row, shape, resource);
       const scopes = cell(resourceScopesFrom, row + 1);
       for (let scope = cell(resourceScopesFrom, row); scope < scopes; scope++) {
         add(resource, framed(SCOPE_TAG, yield* this.#scope(scope, isRejected)));
@@ -58,14 +59,16 @@ class Pass {
     }
   }
 
-  *#scope(row: number, isResourceRejected: boolean): InTurns<Content> {
-    const { scopeItemsFrom, scopePieces, scopePiecesFrom } = this.#scanned;
+  *#scope(row: number, isResourceRejected: boolean): InTurns<NewBytes> {
+    const { scopeItemsFrom, scopePieces, scopePiecesFrom, tooDeepScopes, tooDeepItems } = this.#scanned;
     const scope = bytesOf();
-    const hasLongKey = yield* this.#head(scopePieces, scopePiecesFrom, row, SCOPE_SHAPE, scope);
+    const headShape = tooDeepScopes.has(row) ? undefined : SCOPE_SHAPE;
+    const hasLongKey = yield* this.#head(scopePieces, scopePiecesFrom, row, headShape, scope);
     const items = cell(scopeItemsFrom, row + 1);
     for (let item = cell(scopeItemsFrom, row); item < items; item++) {
       const start = cell(this.#scanned.itemStart, item);
-      const written = yield* this.#written(start, cell(this.#scanned.itemEnd, item), this.#shape);
+      const shape = tooDeepItems.has(item) ? undefined : this.#shape;
+      const written = yield* this.#written(start, cell(this.#scanned.itemEnd, item), shape);
       if (this.#tookLongKey() || hasLongKey || isResourceRejected) this.#rejected.push(item);
       else add(scope, framed(ITEM_TAG, written));
     }
@@ -79,7 +82,13 @@ class Pass {
   }
 
   /** Writes the head of a resource or scope; returns whether it has a key that is too long. */
-  *#head(column: Uint32Array, from: Uint32Array, row: number, shape: Shape, into: Content): InTurns<boolean> {
+  *#head(
+    column: Uint32Array,
+    from: Uint32Array,
+    row: number,
+    shape: Shape | undefined,
+    into: NewBytes,
+  ): InTurns<boolean> {
     const last = cell(from, row + 1);
     for (let piece = cell(from, row); piece < last; piece += 2) {
       add(into, bytesOf(yield* this.#written(cell(column, piece), cell(column, piece + 1), shape)));
@@ -87,10 +96,10 @@ class Pass {
     return this.#tookLongKey();
   }
 
-  /** One that is too large is rejected afterwards, so it is not looked at. */
-  *#written(start: number, end: number, shape: Shape): InTurns<Uint8Array> {
-    const written =
-      end - start > REWRITTEN_ITEM_BYTES_MAX ? undefined : yield* this.#rewriter.message(start, end, shape);
+  /** One that is too large, or nested too deep and so has no shape, is rejected afterwards: it is not looked at. */
+  *#written(start: number, end: number, shape: Shape | undefined): InTurns<Uint8Array> {
+    const isLeft = shape === undefined || end - start > REWRITTEN_ITEM_BYTES_MAX;
+    const written = isLeft ? undefined : yield* this.#rewriter.message(start, end, shape);
     if (written !== undefined) this.#isChanged = true;
     return written ?? this.#scanned.body.subarray(start, end);
   }
@@ -102,17 +111,17 @@ class Pass {
   }
 }
 
-function bytesOf(...pieces: Uint8Array[]): Content {
+function bytesOf(...pieces: Uint8Array[]): NewBytes {
   return { length: pieces.reduce((sum, { length }) => sum + length, 0), pieces };
 }
 
-function framed(tag: number, content: Uint8Array | Content): Content {
+function framed(tag: number, content: Uint8Array | NewBytes): NewBytes {
   const frame = Uint8Array.of(tag, ...varint(content.length));
   const pieces = 'pieces' in content ? content.pieces : [content];
   return { length: frame.length + content.length, pieces: [frame, ...pieces] };
 }
 
-function add(to: Content, { length, pieces }: Content): void {
+function add(to: NewBytes, { length, pieces }: NewBytes): void {
   to.length += length;
   for (const piece of pieces) to.pieces.push(piece);
 }

@@ -3,6 +3,7 @@
  * allocates nothing. All positions count from the first byte of the body.
  */
 
+import { repairUtf8At } from '../../encoding/utf8.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
 import { ACTION, FALLBACK_TIME_SLOT, POINT_TIME_SLOT, TIME_SLOT, TIME_SLOTS } from './tables.ts';
@@ -14,6 +15,9 @@ const FIRST_CAPACITY = 64;
 const PIECES_PER_ITEM_MAX = 8;
 const EMPTY = new Uint8Array(0);
 const NO_VIEW = new DataView(EMPTY.buffer);
+
+/** Called before the first string at `at` is repaired; what it throws ends the scan. */
+export type BeforeRepair = (signal: Signal, body: Uint8Array, at: number) => void;
 
 /** Heads of resources that the server changed: that of row r is [starts[r], ends[r]) of the bytes, in one piece. */
 export interface ChangedHeads {
@@ -33,6 +37,9 @@ export class ScannedRequest {
   body: Uint8Array = EMPTY;
   view: DataView = NO_VIEW;
   itemsMax = 0;
+  /** Whether there is anything in the maps and sets below. */
+  #isOdd = false;
+  #beforeRepair: BeforeRepair | undefined;
 
   resourceCount = 0;
   /** The first byte of the resource's field in the request: its tag. */
@@ -60,6 +67,16 @@ export class ScannedRequest {
   /** Data points of a metric; 0 for the other signals. */
   itemPoints = new Uint32Array(FIRST_CAPACITY);
 
+  /** By row of a resource: how many strings in it were no UTF-8 and were repaired. Mostly empty. */
+  readonly repairedStrings = new Map<number, number>();
+
+  /** By row of a resource: how many ids in it do not have their length. Mostly empty. */
+  readonly oddIds = new Map<number, number>();
+  /** What is nested too deep: rows of items, of scopes and of resources that hold items. Mostly empty. */
+  readonly tooDeepItems = new Set<number>();
+  readonly tooDeepScopes = new Set<number>();
+  readonly tooDeepResources = new Set<number>();
+
   /** By slot: the position of the times of the current item or data point; 0 when it has none. */
   readonly timeAt = new Int32Array(TIME_SLOTS);
 
@@ -71,8 +88,9 @@ export class ScannedRequest {
   #resourceHeadFrom = 0;
   #scopeHeadFrom = 0;
 
-  /** Starts a new request; forgets the last one. */
-  begin(signal: Signal, body: Uint8Array, itemsMax: number): void {
+  /** Starts a new request; forgets the last one. What `beforeRepair` throws at the first bad string ends the scan. */
+  begin(signal: Signal, body: Uint8Array, itemsMax: number, beforeRepair?: BeforeRepair): void {
+    this.#beforeRepair = beforeRepair;
     this.signal = signal;
     this.body = body;
     this.view = new DataView(body.buffer, body.byteOffset, body.byteLength);
@@ -103,6 +121,38 @@ export class ScannedRequest {
     else this.#closeResource(end);
   }
 
+  /** Repairs a string of the current resource in the body: one that is not UTF-8. */
+  repairString(start: number, end: number): void {
+    this.#beforeRepair?.(this.signal, this.body, start);
+    this.#beforeRepair = undefined;
+    this.#isOdd = true;
+    repairUtf8At(this.view, start, end);
+    const row = this.resourceCount;
+    this.repairedStrings.set(row, (this.repairedStrings.get(row) ?? 0) + 1);
+  }
+
+  /** An id of the current resource does not have its length. */
+  noteOddId(): void {
+    this.#isOdd = true;
+    const row = this.resourceCount;
+    this.oddIds.set(row, (this.oddIds.get(row) ?? 0) + 1);
+  }
+
+  /** A message is nested too deep in the current item, in the head of the current scope, or in that of the resource. */
+  noteTooDeep(where: number): void {
+    this.#isOdd = true;
+    if (where === ITEM) this.tooDeepItems.add(this.itemCount);
+    else if (where === SCOPE) this.tooDeepScopes.add(this.scopeCount);
+    else this.tooDeepResources.add(this.resourceCount);
+  }
+
+  /** Puts back what was found in the same request before its ids were repaired. */
+  restore(repairedStrings: Iterable<[number, number]>, oddIds: Iterable<[number, number]>): void {
+    this.#isOdd = true;
+    for (const [row, count] of repairedStrings) this.repairedStrings.set(row, count);
+    for (const [row, count] of oddIds) this.oddIds.set(row, count);
+  }
+
   #openResource(field: number, start: number, end: number): void {
     const row = this.resourceCount;
     if (row + 1 >= this.resourceField.length) this.#growResources();
@@ -129,6 +179,8 @@ export class ScannedRequest {
     const row = this.resourceCount;
     if (this.scopeCount === cell(this.resourceScopesFrom, row)) {
       this.#resourcePieceEnd = cell(this.resourcePiecesFrom, row);
+      if (this.repairedStrings.size > 0) this.repairedStrings.delete(row);
+      if (this.tooDeepResources.size > 0) this.tooDeepResources.delete(row);
       return;
     }
     this.#resourcePiece(end);
@@ -160,6 +212,7 @@ export class ScannedRequest {
     const row = this.scopeCount;
     if (this.itemCount === cell(this.scopeItemsFrom, row)) {
       this.#scopePieceEnd = cell(this.scopePiecesFrom, row);
+      if (this.tooDeepScopes.size > 0) this.tooDeepScopes.delete(row);
       return;
     }
     this.#scopePiece(end);
@@ -207,10 +260,20 @@ export class ScannedRequest {
   #clear(): void {
     this.resourceCount = 0;
     this.changedHeads = undefined;
+    if (this.#isOdd) this.#clearOddities();
     this.scopeCount = 0;
     this.itemCount = 0;
     this.#resourcePieceEnd = 0;
     this.#scopePieceEnd = 0;
+  }
+
+  #clearOddities(): void {
+    this.#isOdd = false;
+    this.repairedStrings.clear();
+    this.oddIds.clear();
+    this.tooDeepItems.clear();
+    this.tooDeepScopes.clear();
+    this.tooDeepResources.clear();
   }
 
   #growResources(): void {

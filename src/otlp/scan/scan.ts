@@ -1,11 +1,11 @@
 /**
  * One pass over the bytes of an OTLP request: validates every field at every depth, and records where the resources,
- * scopes and items are and what time they have. For speed it allocates nothing per item.
+ * scopes and items are and what time they have. Strings in the body that are not UTF-8 are repaired in place. For speed it allocates nothing per item.
  */
 
 import { type OtlpLimits, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
-import { ScannedRequest } from './columns.ts';
+import { type BeforeRepair, ScannedRequest } from './columns.ts';
 import { REQUEST_TYPES } from './tables.ts';
 import { WalkState, walk } from './walk.ts';
 
@@ -39,8 +39,8 @@ export class RequestScan {
   readonly found = new ScannedRequest();
   readonly #walk = new WalkState();
 
-  begin(signal: Signal, body: Uint8Array, limits: ScanLimits): void {
-    this.found.begin(signal, body, limits.requestRecordsMax);
+  begin(signal: Signal, body: Uint8Array, limits: ScanLimits, beforeRepair?: BeforeRepair): void {
+    this.found.begin(signal, body, limits.requestRecordsMax, beforeRepair);
     this.#walk.begin(REQUEST_TYPES[signal], body.length);
   }
 

@@ -7,6 +7,7 @@ import protobuf from 'protobufjs/light.js';
 import { assert } from '../../model/error.ts';
 import type { Signal } from '../../model/record.ts';
 import { MESSAGE_TYPES, messageType, REQUESTS, scalarWireType } from '../message-types.ts';
+import { ID_BYTES } from '../odd-id.ts';
 
 /**
  * What to do with a field: the low bits of an entry. The bits above hold the target of the action. The order matters:
@@ -15,27 +16,31 @@ import { MESSAGE_TYPES, messageType, REQUESTS, scalarWireType } from '../message
  */
 export const ACTION = {
   UNKNOWN: 0,
-  VARINT: 1,
-  FIXED64: 2,
-  FIXED32: 3,
+  /** A known field with a wire type that is not its own: many decoders refuse it, some take it for something else. */
+  WRONG: 1,
+  VARINT: 2,
+  FIXED64: 3,
+  FIXED32: 4,
   /** A time of the item or data point, as fixed64; the target is its slot. */
-  TIME: 4,
-  BYTES: 5,
-  STRING: 6,
-  PACKED_VARINT: 7,
-  PACKED_FIXED64: 8,
-  PACKED_FIXED32: 9,
+  TIME: 5,
+  BYTES: 6,
+  /** The id of a trace or span; the target is its length. */
+  ID: 7,
+  STRING: 8,
+  PACKED_VARINT: 9,
+  PACKED_FIXED64: 10,
+  PACKED_FIXED32: 11,
   /** KeyValue and AnyValue, whose usual form has a fast path. */
-  ATTRIBUTE: 10,
-  VALUE: 11,
-  MESSAGE: 12,
+  ATTRIBUTE: 12,
+  VALUE: 13,
+  MESSAGE: 14,
   /** A data point of a metric: it has a time. */
-  POINT: 13,
-  ITEM: 14,
-  SCOPE: 15,
-  RESOURCE: 16,
+  POINT: 15,
+  ITEM: 16,
+  SCOPE: 17,
+  RESOURCE: 18,
   /** In no table: a level of nesting that a group opened. */
-  GROUP: 17,
+  GROUP: 19,
 } as const;
 
 export const ACTION_BITS = 5;
@@ -54,8 +59,20 @@ export const RESOURCE_TAG = 0x0a;
 export const SCOPE_TAG = 0x12;
 export const ITEM_TAG = 0x12;
 
-const { UNKNOWN, VARINT, FIXED64, FIXED32, TIME, BYTES, STRING, PACKED_VARINT, PACKED_FIXED64, PACKED_FIXED32 } =
-  ACTION;
+const {
+  UNKNOWN,
+  WRONG,
+  VARINT,
+  FIXED64,
+  FIXED32,
+  TIME,
+  BYTES,
+  ID,
+  STRING,
+  PACKED_VARINT,
+  PACKED_FIXED64,
+  PACKED_FIXED32,
+} = ACTION;
 const { ATTRIBUTE, VALUE, MESSAGE, POINT, ITEM, SCOPE, RESOURCE } = ACTION;
 
 /** The fields that hold the time of a record: an item is one record. */
@@ -75,6 +92,9 @@ const SCALARS: Readonly<Record<number, readonly [single: number, packed: number]
   1: [FIXED64, PACKED_FIXED64],
   5: [FIXED32, PACKED_FIXED32],
 };
+
+/** Those that exist and begin a field. */
+const WIRE_TYPES = [0, 1, 2, 3, 5];
 
 const types = MESSAGE_TYPES;
 const keyValue = messageType('common.v1.KeyValue');
@@ -108,6 +128,7 @@ function buildActions(): Uint16Array {
   const actions = new Uint16Array((types.length + 1) * TAGS);
   for (const [number, type] of types.entries()) {
     for (const field of type.fieldsArray) {
+      for (const wireType of WIRE_TYPES) actions[number * TAGS + ((field.id << 3) | wireType)] = WRONG;
       for (const [wireType, action] of fieldActions(field)) {
         const tag = (field.id << 3) | wireType;
         assert(tag < TAGS, `field ${field.fullName} has a number that the scanner can look up`);
@@ -118,14 +139,17 @@ function buildActions(): Uint16Array {
   return actions;
 }
 
-/** The wire types with which a field is known, each with its action. With any other wire type the field is unknown. */
+/** The wire types that a field may have, each with its action. */
 function fieldActions(field: protobuf.Field): readonly (readonly [wireType: number, action: number])[] {
   if (field.resolvedType instanceof protobuf.Type) {
     const type = types.indexOf(field.resolvedType);
     return [[2, (type << ACTION_BITS) | messageAction(field.resolvedType)]];
   }
   if (field.type === 'string') return [[2, STRING]];
-  if (field.type === 'bytes') return [[2, BYTES]];
+  if (field.type === 'bytes') {
+    const size = ID_BYTES[field.name];
+    return [[2, size === undefined ? BYTES : (size << ACTION_BITS) | ID]];
+  }
   const slot = TIMES[field.fullName];
   if (slot !== undefined) return [[1, (slot << ACTION_BITS) | TIME]];
   const wireType = scalarWireType(field);

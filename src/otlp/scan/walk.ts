@@ -1,6 +1,6 @@
 /**
  * The walk over a request: a state machine that validates every field at every depth and tells the columns where
- * resources, scopes and items begin and end. Every standard protobuf decoder decodes what passes here. It can pause and
+ * resources, scopes and items begin and end. Strings that are not UTF-8 are repaired where they are. Every standard protobuf decoder decodes what passes here. It can pause and
  * go on later, so that a large body does not block other requests, and it does not recurse.
  */
 
@@ -10,26 +10,31 @@ import { NESTING_MAX } from '../../model/limits.ts';
 import type { ScannedRequest } from './columns.ts';
 import { isPlainAttribute, isPlainValue } from './plain-attribute.ts';
 import * as tables from './tables.ts';
-import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep } from './wire.ts';
+import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep, wrongWireType } from './wire.ts';
 
 // V8 loads an imported constant at each use, but folds one of the module itself into the code: this is 1.5 times as
 // fast.
 const { ACTION_BITS, ACTION_MASK, ACTIONS, TAGS } = tables;
-const { UNKNOWN, VARINT, FIXED64, FIXED32, TIME, BYTES, STRING, PACKED_VARINT, PACKED_FIXED64 } = tables.ACTION;
-const { ATTRIBUTE, VALUE, POINT, GROUP } = tables.ACTION;
+const { UNKNOWN, WRONG, VARINT, FIXED64, FIXED32, TIME, BYTES, ID, STRING, PACKED_VARINT, PACKED_FIXED64 } =
+  tables.ACTION;
+const { ATTRIBUTE, VALUE, POINT, ITEM, GROUP } = tables.ACTION;
 const GROUP_ENTRY = (tables.NO_TYPE << ACTION_BITS) | GROUP;
-const DEPTH_MAX = NESTING_MAX;
+/** The request itself is level 1. */
+const DEPTH_MAX = NESTING_MAX + 1;
 /** At this depth an attribute and its value still fit. */
-const PLAIN_DEPTH_MAX = NESTING_MAX - 2;
+const PLAIN_DEPTH_MAX = DEPTH_MAX - 2;
+/** Where items and scopes are. */
+const ITEM_LEVEL = 4;
+const SCOPE_LEVEL = 3;
 
 /** The state of a walk. Level 1 is the request; a level has its end, and the table entry that opened it. */
 export class WalkState {
   at = 0;
   depth = 1;
-  readonly ends = new Int32Array(NESTING_MAX + 1);
-  readonly entries = new Int32Array(NESTING_MAX + 1);
+  readonly ends = new Int32Array(DEPTH_MAX + 1);
+  readonly entries = new Int32Array(DEPTH_MAX + 1);
   /** For levels that are groups: the tag that opened them. */
-  readonly groupTags = new Float64Array(NESTING_MAX + 1);
+  readonly groupTags = new Float64Array(DEPTH_MAX + 1);
 
   begin(type: number, end: number): void {
     this.at = 0;
@@ -80,12 +85,12 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       const stop = at + length;
       if (stop > end) throw fault(start, 'a field is longer than the message that holds it');
       if (action === STRING) {
-        if (!isUtf8At(view, at, stop)) throw fault(at, 'a string is not UTF-8');
+        if (!isUtf8At(view, at, stop)) columns.repairString(at, stop);
       } else if (action >= ATTRIBUTE) {
         const isPlain = action === ATTRIBUTE ? isPlainAttribute : isPlainValue;
-        if (action > VALUE || depth >= PLAIN_DEPTH_MAX || !isPlain(view, at, stop)) {
+        if (depth === DEPTH_MAX) noteTooDeep(state, columns);
+        else if (action > VALUE || depth >= PLAIN_DEPTH_MAX || !isPlain(view, at, stop)) {
           if (action >= POINT) columns.open(action, start, at, stop);
-          if (depth === DEPTH_MAX) throw tooDeep(at);
           depth++;
           ends[depth] = stop;
           entries[depth] = entry;
@@ -95,6 +100,8 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
           limit = Math.min(end, pauseAt);
           continue;
         }
+      } else if (action === ID) {
+        if (length !== entry >> ACTION_BITS && length !== 0) columns.noteOddId();
       } else if (action !== BYTES) checkPacked(view, at, stop, action);
       at = stop;
     } else if (action === TIME) {
@@ -105,9 +112,12 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       else at = skipVarint(view, at, end);
     } else if (action === FIXED64) at += 8;
     else if (action === FIXED32) at += 4;
+    else if (action === WRONG) throw wrongWireType(level >> ACTION_BITS, tag, start);
     else if ((tag & 7) === 3 || (tag & 7) === 4) {
-      depth = walkGroup(state, tag, at, end, depth);
+      const isTooDeep = depth === DEPTH_MAX && (tag & 7) === 3;
+      depth = isTooDeep ? leaveGroups(state, columns, at) : walkGroup(state, tag, at, end, depth);
       end = ends[depth] as number;
+      if (isTooDeep) at = end;
       level = entries[depth] as number;
       base = (level >> ACTION_BITS) * TAGS;
       limit = Math.min(end, pauseAt);
@@ -149,11 +159,33 @@ function walkGroup(
     if (entries[depth] === GROUP_ENTRY && groupTags[depth] === tag - 1) return depth - 1;
     throw fault(at, 'a group ends that did not start');
   }
-  if (depth === DEPTH_MAX) throw tooDeep(at);
   ends[depth + 1] = end;
   entries[depth + 1] = GROUP_ENTRY;
   groupTags[depth + 1] = tag;
   return depth + 1;
+}
+
+/**
+ * A message is nested too deep: nobody will look into it, since the item that it is in is rejected, or all items of
+ * that scope or resource.
+ */
+function noteTooDeep({ entries }: WalkState, columns: ScannedRequest): void {
+  if (((entries[ITEM_LEVEL] as number) & ACTION_MASK) === ITEM) columns.noteTooDeep(ITEM);
+  else columns.noteTooDeep((entries[SCOPE_LEVEL] as number) & ACTION_MASK);
+}
+
+/**
+ * The same for a group, whose end is not known: goes on behind the message that holds it. Returns the level of that
+ * message.
+ * @throws TailraceError `bad_proto` when that would pass over items
+ */
+function leaveGroups(state: WalkState, columns: ScannedRequest, at: number): number {
+  let depth = DEPTH_MAX;
+  while (state.entries[depth] === GROUP_ENTRY) depth--;
+  const action = (state.entries[depth] as number) & ACTION_MASK;
+  if (depth === 1 || action > ITEM) throw tooDeep(at);
+  noteTooDeep(state, columns);
+  return depth;
 }
 
 function checkPacked(view: DataView, at: number, stop: number, action: number): void {

@@ -5,6 +5,7 @@
 
 import { TailraceError } from '../../model/error.ts';
 import { NESTING_MAX } from '../../model/limits.ts';
+import { MESSAGE_TYPES } from '../message-types.ts';
 
 /** The position after the varint that `readTag` or `readLength` last read: valid until their next call. */
 export const NEXT = new Int32Array(1);
@@ -97,6 +98,13 @@ export function skipVarint(view: DataView, at: number, end: number): number {
 /** The error for a body that no decoder takes. `at` counts from the first byte of the body. */
 export function fault(at: number, what: string): TailraceError {
   return new TailraceError('bad_proto', `the body is not a valid OTLP protobuf message: ${what} (at byte ${at})`);
+}
+
+/** The error for a field whose number is known in that type, with a wire type that it cannot have. */
+export function wrongWireType(type: number, tag: number, at: number): TailraceError {
+  const message = MESSAGE_TYPES[type];
+  const field = message?.fieldsById[tag >> 3];
+  return fault(at, `${field?.name} of ${message?.name} (field ${tag >> 3}) has wire type ${tag & 7}`);
 }
 
 export function tooDeep(at: number): TailraceError {

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
 import { countItems, decodeScopes, type ScopeItems, type SignalItems } from './decode.ts';
+import { withGenAiFields } from './gen-ai-fields.ts';
 import { logFields } from './log-fields.ts';
 import { metricFields } from './metric-fields.ts';
 import { type OtlpRun, otlpRuns } from './otlp.ts';
@@ -19,6 +20,11 @@ const FIELDS: { readonly [S in Signal]: (item: SignalItems[S]) => ItemFields } =
 
 /** The rows of the records [from, to), one for each, in order. Never throws because of what a record holds. */
 export function messageRows(block: Block, from: number, to: number): readonly RecordRow[] {
+  return plainRows(block, from, to).map(withGenAiFields);
+}
+
+/** The same without the columns about language models: all attributes are in `metadata`. */
+export function plainRows(block: Block, from: number, to: number): readonly RecordRow[] {
   return otlpRuns(block, from, to).flatMap((run) => runRows(block, run));
 }
 

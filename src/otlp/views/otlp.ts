@@ -4,8 +4,10 @@
  * its body holds one item.
  */
 
+import { atOnce } from '../../encoding/turns.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
+import { repairIds } from '../repair-ids.ts';
 import { countItems, decodeScopes } from './decode.ts';
 
 /** Neighbouring records of one signal, or of none: then the message is empty. */
@@ -24,16 +26,34 @@ const NOTHING = new Uint8Array(0);
 export function otlpRuns(block: Block, from: number, to: number): readonly OtlpRun[] {
   const { kind } = block.header;
   if (from === to) return [];
-  if (kind !== 's2') return [{ from, to, signal: kind, message: block.otlpMessage(from, to) }];
+  if (kind !== 's2') return [{ from, to, signal: kind, message: withGoodIds(kind, block.otlpMessage(from, to)) }];
   const runs: OtlpRun[] = [];
   for (let first = from; first < to; ) {
     const signal = signalOf(block, first);
     let next = first + 1;
     while (next < to && signalOf(block, next) === signal) next += 1;
-    runs.push({ from: first, to: next, signal, message: signal === undefined ? NOTHING : bodies(block, first, next) });
+    runs.push({
+      from: first,
+      to: next,
+      signal,
+      message: signal === undefined ? NOTHING : withGoodIds(signal, bodies(block, first, next)),
+    });
     first = next;
   }
   return runs;
+}
+
+/**
+ * Older versions stored ids as they came, and S2 clients append what they like: no OTLP receiver takes ids of a wrong
+ * length. The bytes themselves where all are good.
+ */
+function withGoodIds(signal: Signal, message: Uint8Array): Uint8Array {
+  try {
+    return atOnce(repairIds(signal, message));
+  } catch {
+    // It was decoded, or scanned, before: what the walk cannot read is shown as it is.
+    return message;
+  }
 }
 
 /** Whether the bytes are one message of the signal with exactly one item. */

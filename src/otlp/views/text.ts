@@ -1,26 +1,26 @@
 /**
- * The `text` view: one line for people for each record, with time, level, service, body, then the attributes as JSON.
- * Nothing that a record holds can break the line or reach the terminal as a command.
+ * The `text` view: one line for people for each record, with time, level, service, body, then as JSON the attributes of
+ * the item and of its resource, and its ids. Nothing that a record holds can break the line or reach the terminal as a command.
  */
 
 import type { Block } from '../../storage/block/block.ts';
-import { messageRows } from './message.ts';
+import { plainRows } from './message.ts';
 import type { RecordRow } from './row.ts';
-import type { JsonObject, JsonValue } from './values.ts';
+import { type JsonObject, type JsonValue, viewText } from './values.ts';
 
 /** The lines of the records [from, to), in order, without line ends. Never throws because of what a record holds. */
 export function textLines(block: Block, from: number, to: number): readonly string[] {
-  return messageRows(block, from, to).map(textLine);
+  return plainRows(block, from, to).map(textLine);
 }
 
 function textLine(row: RecordRow): string {
   switch (row.signal) {
     case 'logs':
-      return line(row, word(row.level), valueText(row.body ?? row.type ?? ''), row.metadata);
+      return line(row, word(row.level), valueText(row.body ?? row.type ?? ''), labels(row));
     case 'traces':
-      return line(row, 'span', spanText(row), row.metadata);
+      return line(row, 'span', spanText(row), labels(row));
     case 'metrics':
-      return line(row, 'metric', metricText(row), row.metadata);
+      return line(row, 'metric', metricText(row), labels(row));
     default:
       return line(row, '-', visible(plainText(row)), undefined);
   }
@@ -29,6 +29,20 @@ function textLine(row: RecordRow): string {
 function line(row: RecordRow, level: string, body: string, attributes: JsonValue | undefined): string {
   const start = `${row.timestamp} ${level.toUpperCase().padEnd(5)} ${word(row.serviceName)}`;
   return `${start}${body === '' ? '' : ` ${body}`}${suffix(attributes)}`;
+}
+
+/**
+ * What can be searched for in a line. Where an attribute of the item has the name of one of the resource, that of the
+ * resource counts: a token may have set it, and the sender must not be able to hide that.
+ */
+function labels(row: RecordRow): JsonObject {
+  const found = Object.assign(Object.create(null) as Record<string, JsonValue | undefined>, row.metadata);
+  for (const [key, value] of Object.entries((row.resource as JsonObject | undefined) ?? {})) {
+    if (key !== 'service.name' && !key.startsWith('telemetry.')) found[key] = value;
+  }
+  if (row.traceId !== undefined) found.trace_id = row.traceId;
+  if (row.spanId !== undefined) found.span_id = row.spanId;
+  return found;
 }
 
 function suffix(attributes: JsonValue | undefined): string {
@@ -53,11 +67,12 @@ function metricText(row: RecordRow): string {
 }
 
 function pointText(point: JsonObject): string {
-  if (point.value !== undefined) return String(point.value);
+  if (point.value !== undefined) return typeof point.value === 'number' ? viewText(point.value) : String(point.value);
   if (point.count === undefined) return '-';
   const facts = [`count=${point.count}`];
   for (const name of ['sum', 'min', 'max'] as const) {
-    if (point[name] !== undefined) facts.push(`${name}=${point[name]}`);
+    if (point[name] !== undefined)
+      facts.push(`${name}=${typeof point[name] === 'number' ? viewText(point[name]) : point[name]}`);
   }
   return facts.join(' ');
 }
@@ -94,7 +109,7 @@ function visible(text: string): string {
 
 /** JSON, in which the escapes are JSON's own. */
 function json(value: JsonValue): string {
-  return JSON.stringify(value).replace(UNSAFE, unicodeEscape);
+  return viewText(value).replace(UNSAFE, unicodeEscape);
 }
 
 function unicodeEscape(character: string): string {

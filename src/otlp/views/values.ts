@@ -1,5 +1,6 @@
 /** OTLP values as plain JSON values: times, integers, doubles, ids and attributes. */
 
+import { jsonText } from '../../encoding/json-text.ts';
 import type { AnyValue, Int64, KeyValue } from './decode.ts';
 
 /** What JSON can hold. Objects have no prototype, because a sender's key may be `__proto__`. */
@@ -50,8 +51,17 @@ export function integerJson(value: Int64): number | string {
   return Number.isSafeInteger(number) ? number : value.toString();
 }
 
+/** Whether there ever was a double whose sign `JSON.stringify` drops: until then nothing has to look for one. */
+let sawNegativeZero = false;
+
+/** The text of rows or columns, in which -0 keeps its sign. */
+export function viewText(value: JsonValue | readonly JsonObject[]): string {
+  return sawNegativeZero ? jsonText(value) : JSON.stringify(value);
+}
+
 /** A number when JSON can write it, else `"NaN"`, `"Infinity"` or `"-Infinity"`. */
 export function doubleJson(value: number): number | string {
+  if (Object.is(value, -0)) sawNegativeZero = true;
   return Number.isFinite(value) ? value : String(value);
 }
 

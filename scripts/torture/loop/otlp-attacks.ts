@@ -2,9 +2,9 @@
 
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { type Attack, call } from './loop-attack.ts';
-import { BODY_BYTES, distinctStreams, field, filled, jsonRecord, logRecord, repeatedJson } from './loop-bodies.ts';
-import { pingFlood, resetFlood } from './loop-frames.ts';
+import { type Attack, call } from './attack.ts';
+import { BODY_BYTES, distinctStreams, field, filled, jsonRecord, logRecord, repeatedJson } from './bodies.ts';
+import { pingFlood, resetFlood } from './frames.ts';
 
 const compress = promisify(gzip);
 const MiB = 1024 * 1024;

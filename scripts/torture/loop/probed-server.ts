@@ -1,4 +1,4 @@
-/** A server with `loop-probe.ts` in it, for the tests of the event loop. */
+/** A server with `probe.ts` in it, for the tests of the event loop. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,17 +20,18 @@ export interface ProbedServer {
 }
 
 /** From the sources too, the server is the built one. */
-const DIST = new URL(import.meta.url.includes('/dist/scripts/') ? '../../' : '../../dist/', import.meta.url);
+const DIST = new URL(import.meta.url.includes('/dist/scripts/') ? '../../../' : '../../../dist/', import.meta.url);
 
-/** `args` follow `serve --port 0 --data-dir …`. */
-export async function startProbedServer(args: readonly string[] = []): Promise<ProbedServer> {
+/** `args` follow `serve --port 0 --data-dir …`; `preload` is the name of another script of this folder. */
+export async function startProbedServer(args: readonly string[] = [], preload?: string): Promise<ProbedServer> {
   const folder = mkdtempSync(join(tmpdir(), 'tailrace-loop-'));
   const probe = join(folder, 'probe');
   const dataDir = join(folder, 'data');
   const main = fileURLToPath(new URL('cli/main.js', DIST));
-  const preload = new URL('scripts/torture/loop-probe.js', DIST).href;
+  const preloads = ['loop/probe', ...(preload === undefined ? [] : [preload])];
+  const imports = preloads.map((name) => `--import=${new URL(`scripts/torture/${name}.js`, DIST).href}`);
   const given = ['serve', '--port', '0', '--data-dir', dataDir, '--log-level', 'error', ...args];
-  const child = spawn(process.execPath, ['--import', preload, main, ...given], {
+  const child = spawn(process.execPath, [...imports, main, ...given], {
     env: { ...process.env, NODE_OPTIONS: '', LOOP_PROBE_SOCKET: probe },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

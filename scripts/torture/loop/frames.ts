@@ -1,7 +1,9 @@
 /** Floods of small frames, over connections of their own. */
 
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { call, type Shot, type Target } from './loop-attack.ts';
+import { connect as connectTls } from 'node:tls';
+import { call, type Shot, type Target } from './attack.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /** An empty frame that closes a WebSocket. */
@@ -17,7 +19,12 @@ const PINGS = 11_000;
  * Requests without a token that are reset at once, over so many connections together. `still` makes the server stand
  * still meanwhile, so that all of it is there in one turn.
  */
-export function resetFlood(port: number, connections: number, still: () => Promise<unknown>): Shot {
+export function resetFlood(
+  port: number,
+  connections: number,
+  still: () => Promise<unknown>,
+  open: (port: number) => Promise<Socket> = connected,
+): Shot {
   const frames = [PREFACE, frame(4, 0, 0)];
   for (let i = 0; i < RESETS; i++) {
     const stream = 2 * i + 1;
@@ -25,7 +32,7 @@ export function resetFlood(port: number, connections: number, still: () => Promi
   }
   const bytes = Buffer.concat(frames);
   return async () => {
-    const sockets = await Promise.all(Array.from({ length: connections }, () => connected(port)));
+    const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
     const standing = still();
     const answers = sockets.map((socket) => new Promise<void>((resolve) => socket.once('data', () => resolve())));
     for (const socket of sockets) socket.write(bytes);
@@ -57,6 +64,14 @@ export async function pingFlood(target: Target, readers: number, still: () => Pr
     for (const socket of sockets) socket.resume().write(bytes);
     await Promise.all([standing, ...closed]);
   };
+}
+
+/** A connection over TLS, for HTTP/2; the certificate may be anything. */
+export async function connectedByTls(port: number): Promise<Socket> {
+  const socket = connectTls({ port, host: '127.0.0.1', ALPNProtocols: ['h2'], rejectUnauthorized: false });
+  socket.on('error', () => {});
+  await once(socket, 'secureConnect');
+  return socket;
 }
 
 async function connected(port: number): Promise<Socket> {

@@ -1,7 +1,7 @@
 /** Worst legal requests of the S2 API: records with as many headers as fit, long lists, bodies of the control plane. */
 
-import { type Attack, type Call, call, type Target } from './loop-attack.ts';
-import { field } from './loop-bodies.ts';
+import { type Attack, type Call, call, type Target } from './attack.ts';
+import { field } from './bodies.ts';
 
 const JSON_HEADERS = { 's2-basin': 'telemetry', 'content-type': 'application/json' };
 const READ = '/v1/streams/headers/records?seq_num=0';

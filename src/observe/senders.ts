@@ -1,0 +1,347 @@
+/**
+ * Who sends OTLP data, what became of it, and who is refused: the answer to "is anything arriving?". One note for each
+ * request. In memory only, and bounded: see `SENDERS_MAX`.
+ */
+
+import type { Clock } from '../model/clock.ts';
+import type { ErrorCode } from '../model/error.ts';
+import {
+  RECEIVING_BASINS_MAX,
+  SENDER_NAMES_MAX,
+  SENDER_REASONS_MAX,
+  SENDER_TEXT_CHARS_MAX,
+  SENDERS_MAX,
+  STRANGERS_REMEMBERED_MAX,
+} from '../model/limits.ts';
+import type { OtlpSdk, OtlpSource } from '../model/otlp-source.ts';
+import type { Signal } from '../model/record.ts';
+import { redact } from './redact.ts';
+
+/** One OTLP request, when its outcome is known. */
+export interface SenderNote {
+  readonly address: string;
+  /** One object for all requests over the same connection. */
+  readonly connection: object;
+  readonly userAgent: string | undefined;
+  readonly protocol: SenderProtocol;
+  /** Undefined when the path does not say it. */
+  readonly signal: Signal | undefined;
+  readonly encoding: SenderEncoding | undefined;
+  /** Id of the token, never its secret; undefined for one who showed no valid token. */
+  readonly token: string | undefined;
+  /** Where the data goes to; undefined when that is not known, or the caller may not send there. */
+  readonly basin: string | undefined;
+  readonly source: OtlpSource | undefined;
+  readonly outcome: TakenData | RefusedData;
+}
+
+export type SenderProtocol = 'http' | 'grpc';
+export type SenderEncoding = 'protobuf' | 'json';
+
+/** The request was stored, all of it or in part: counts are those of OTLP. */
+export interface TakenData {
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly reasons: readonly { readonly kind: string; readonly reason: string; readonly count: number }[];
+}
+
+/** Nothing of the request was stored. */
+export interface RefusedData {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** What was asked for, as the request says it. */
+  readonly path: string;
+}
+
+/** Times in milliseconds since the epoch. */
+export interface Sender {
+  readonly address: string;
+  readonly userAgent: string | undefined;
+  readonly token: string | undefined;
+  readonly basin: string | undefined;
+  /** One, or a few of those whose data comes in common requests; empty when no resource has a `service.name`. */
+  readonly services: ReadonlySet<string>;
+  readonly sdk: OtlpSdk | undefined;
+  readonly protocols: ReadonlySet<SenderProtocol>;
+  readonly encodings: ReadonlySet<SenderEncoding>;
+  /** A few, absolute. */
+  readonly streams: ReadonlySet<string>;
+  /** What was stored. */
+  readonly signals: ReadonlyMap<Signal, SignalCounts>;
+  /** By their kind. */
+  readonly rejections: ReadonlyMap<string, SenderRejection>;
+  /** By their code. */
+  readonly refusals: ReadonlyMap<ErrorCode, SenderRefusal>;
+  readonly refused: number;
+  /** How far its times were ahead of ours when data came last; less than 0 behind, also because data was kept back. */
+  readonly clockSkewMs: number | undefined;
+  readonly firstSeen: number;
+  readonly lastSeen: number;
+}
+
+export interface SignalCounts {
+  readonly requests: number;
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly lastSeen: number;
+}
+
+export interface SenderRejection {
+  readonly reason: string;
+  readonly signal: Signal | undefined;
+  readonly count: number;
+  readonly lastSeen: number;
+}
+
+export interface SenderRefusal {
+  readonly message: string;
+  readonly path: string;
+  readonly signal: Signal | undefined;
+  readonly count: number;
+  readonly lastSeen: number;
+}
+
+/** When a basin received data last, by signal: milliseconds since the epoch. */
+export type Received = ReadonlyMap<string, ReadonlyMap<Signal, number>>;
+
+/** Remembers senders since the server began. */
+export class Senders {
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #known = new SenderTable(SENDERS_MAX);
+  readonly #strangers = new SenderTable(STRANGERS_REMEMBERED_MAX);
+  readonly #byConnection = new WeakMap<object, SenderRow>();
+  /** Insertion order is that of the last request. */
+  readonly #received = new Map<string, Map<Signal, number>>();
+
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock;
+    this.since = clock.now();
+  }
+
+  /** Call it once for each request. */
+  note(note: SenderNote): void {
+    const now = this.#clock.now();
+    const row = this.#rowOf(note, now);
+    row.add(note, now);
+    const { basin, signal, outcome } = note;
+    const hasData = 'accepted' in outcome && outcome.accepted + outcome.rejected > 0;
+    if (hasData && basin !== undefined && signal !== undefined) this.#receivedBy(basin, signal, now);
+  }
+
+  /** Those that sent last come first. */
+  list(): readonly Sender[] {
+    return [...this.#known.rows(), ...this.#strangers.rows()].sort((a, b) => b.lastSeen - a.lastSeen);
+  }
+
+  /** Of the basins that received data last. */
+  get received(): Received {
+    return this.#received;
+  }
+
+  /** Exporters send the same over one connection again and again, and then nothing has to be looked up. */
+  #rowOf(note: SenderNote, now: number): SenderRow {
+    const last = this.#byConnection.get(note.connection);
+    if (last?.isFrom(note) === true) return last;
+    const table = note.token === undefined ? this.#strangers : this.#known;
+    const row = table.row(note, now);
+    this.#byConnection.set(note.connection, row);
+    return row;
+  }
+
+  #receivedBy(basin: string, signal: Signal, now: number): void {
+    let times = this.#received.get(basin);
+    if (times === undefined) {
+      if (this.#received.size >= RECEIVING_BASINS_MAX) forgetQuietest(this.#received);
+      times = new Map();
+      this.#received.set(basin, times);
+    }
+    times.set(signal, now);
+  }
+}
+
+/** Rows up to a limit. Beyond it the one goes that was silent longest, of those whose token or address has most. */
+class SenderTable {
+  readonly #max: number;
+  readonly #rows = new Map<string, SenderRow>();
+  readonly #byOwner = new Map<string, Set<SenderRow>>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  rows(): Iterable<SenderRow> {
+    return this.#rows.values();
+  }
+
+  row(note: SenderNote, now: number): SenderRow {
+    const key = keyOf(note);
+    const known = this.#rows.get(key);
+    if (known !== undefined) return known;
+    if (this.#rows.size >= this.#max) this.#forgetOne();
+    const row = new SenderRow(key, note, now);
+    this.#rows.set(key, row);
+    const owned = this.#byOwner.get(row.owner) ?? new Set();
+    owned.add(row);
+    this.#byOwner.set(row.owner, owned);
+    return row;
+  }
+
+  #forgetOne(): void {
+    let most: ReadonlySet<SenderRow> = new Set();
+    for (const owned of this.#byOwner.values()) if (owned.size > most.size) most = owned;
+    let oldest: SenderRow | undefined;
+    for (const row of most) if (oldest === undefined || row.lastSeen < oldest.lastSeen) oldest = row;
+    if (oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(row: SenderRow): void {
+    row.isForgotten = true;
+    this.#rows.delete(row.key);
+    const owned = this.#byOwner.get(row.owner);
+    owned?.delete(row);
+    if (owned?.size === 0) this.#byOwner.delete(row.owner);
+  }
+}
+
+/** Counts that grow. */
+type Growing<T> = { -readonly [key in keyof T]: T[key] };
+
+class SenderRow implements Sender {
+  readonly address: string;
+  readonly userAgent: string | undefined;
+  readonly token: string | undefined;
+  readonly basin: string | undefined;
+  readonly services = new Set<string>();
+  sdk: OtlpSdk | undefined;
+  readonly protocols = new Set<SenderProtocol>();
+  readonly encodings = new Set<SenderEncoding>();
+  readonly streams = new Set<string>();
+  readonly signals = new Map<Signal, Growing<SignalCounts>>();
+  readonly rejections = new Map<string, Growing<SenderRejection>>();
+  readonly refusals = new Map<ErrorCode, Growing<SenderRefusal>>();
+  refused = 0;
+  clockSkewMs: number | undefined;
+  readonly firstSeen: number;
+  lastSeen: number;
+  readonly key: string;
+  /** Whose share of the table it takes. */
+  readonly owner: string;
+  isForgotten = false;
+  /** As keys have them. */
+  readonly #userAgent: string;
+  readonly #token: string | undefined;
+  readonly #service: string;
+
+  constructor(key: string, note: SenderNote, now: number) {
+    this.key = key;
+    this.address = note.address;
+    this.#userAgent = clipped(note.userAgent ?? '');
+    this.#token = note.token;
+    this.userAgent = note.userAgent === undefined ? undefined : shown(note.userAgent);
+    this.token = note.token === undefined ? undefined : shown(note.token);
+    this.basin = note.basin;
+    this.owner = note.token ?? note.address;
+    this.#service = serviceOf(note.source);
+    this.firstSeen = now;
+    this.lastSeen = now;
+  }
+
+  /** Whether a request over the same connection is of this sender. One that says no service is that of the last one. */
+  isFrom({ userAgent, token, basin, source }: SenderNote): boolean {
+    if (this.isForgotten || token !== this.#token || basin !== this.basin) return false;
+    if (clipped(userAgent ?? '') !== this.#userAgent) return false;
+    return source === undefined || source.resources === 0 || serviceOf(source) === this.#service;
+  }
+
+  add({ protocol, encoding, signal, source, outcome }: SenderNote, now: number): void {
+    this.lastSeen = now;
+    this.protocols.add(protocol);
+    if (encoding !== undefined) this.encodings.add(encoding);
+    if (source !== undefined) this.#addSource(source, now);
+    if ('code' in outcome) this.#addRefusal(outcome, signal, now);
+    else this.#addTaken(outcome, signal, now);
+  }
+
+  #addSource({ service, sdk, newestMs, streams }: OtlpSource, now: number): void {
+    if (service !== '') addSome(this.services, service);
+    if (sdk !== undefined) this.sdk = sdk;
+    for (const stream of streams) addSome(this.streams, stream);
+    if (newestMs > 0) this.clockSkewMs = newestMs - now;
+  }
+
+  #addTaken({ accepted, rejected, reasons }: TakenData, signal: Signal | undefined, now: number): void {
+    if (signal !== undefined) {
+      const counts = this.signals.get(signal) ?? { requests: 0, accepted: 0, rejected: 0, lastSeen: now };
+      counts.requests++;
+      counts.accepted += accepted;
+      counts.rejected += rejected;
+      counts.lastSeen = now;
+      this.signals.set(signal, counts);
+    }
+    for (const { kind, reason, count } of reasons) {
+      const found = this.rejections.get(kind) ?? { reason: '', signal, count: 0, lastSeen: now };
+      found.count += count;
+      Object.assign(found, { reason: shown(reason), signal, lastSeen: now });
+      putNewest(this.rejections, kind, found);
+    }
+  }
+
+  #addRefusal({ code, message, path }: RefusedData, signal: Signal | undefined, now: number): void {
+    this.refused++;
+    const found = this.refusals.get(code) ?? { message: '', path: '', signal, count: 0, lastSeen: now };
+    found.count++;
+    Object.assign(found, { message: shown(message), path: shown(path), signal, lastSeen: now });
+    putNewest(this.refusals, code, found);
+  }
+}
+
+/** Senders behind one Collector come in common requests: they are one sender, with the names of a few. */
+const SEVERAL = '\n';
+
+function serviceOf(source: OtlpSource | undefined): string {
+  if (source === undefined) return '';
+  return source.resources > 1 ? SEVERAL : source.service;
+}
+
+/** What tells senders apart. No header and no id of a token holds a line break. */
+function keyOf({ address, userAgent = '', token = '', basin = '', source }: SenderNote): string {
+  return `${address}\n${clipped(userAgent)}\n${token}\n${basin}\n${serviceOf(source)}`;
+}
+
+function clipped(text: string): string {
+  return text.length <= SENDER_TEXT_CHARS_MAX ? text : `${text.slice(0, SENDER_TEXT_CHARS_MAX - 1)}…`;
+}
+
+/**
+ * What a sender says may be long, and may hold a secret that was put in a wrong place. The result is a copy: a part of a
+ * string keeps all of it in memory.
+ */
+function shown(text: string): string {
+  return Buffer.from(clipped(redact(text))).toString();
+}
+
+function addSome(names: Set<string>, name: string): void {
+  if (names.size < SENDER_NAMES_MAX) names.add(name);
+}
+
+/** Keeps the newest ones. */
+function putNewest<K, V>(reasons: Map<K, V>, key: K, value: V): void {
+  reasons.delete(key);
+  reasons.set(key, value);
+  if (reasons.size <= SENDER_REASONS_MAX) return;
+  const [first] = reasons.keys();
+  if (first !== undefined) reasons.delete(first);
+}
+
+/** Forgets the basin that was silent longest. */
+function forgetQuietest(received: Map<string, ReadonlyMap<Signal, number>>): void {
+  const last = (times: ReadonlyMap<Signal, number>): number => Math.max(...times.values());
+  let quietest: readonly [basin: string, at: number] | undefined;
+  for (const [basin, times] of received) {
+    const at = last(times);
+    if (quietest === undefined || at < quietest[1]) quietest = [basin, at];
+  }
+  if (quietest !== undefined) received.delete(quietest[0]);
+}

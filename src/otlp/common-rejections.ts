@@ -1,0 +1,35 @@
+/** Why records are rejected that can never be stored, whatever the policy of their basin, and how to cure it. */
+
+import { NESTING_MAX, RECORD_METERED_BYTES_MAX, REQUEST_STREAMS_MAX } from '../model/limits.ts';
+import type { Rejection } from './rejections.ts';
+
+export const COMMON_REJECTIONS = {
+  noStream: {
+    kind: 'no_stream',
+    text: 'the stream does not exist and the basin does not make streams on append: create it, or set create_stream_on_append',
+  },
+  notAllowed: {
+    kind: 'not_allowed',
+    text: 'the token may not append to the stream: use a token whose scope names it',
+  },
+  tooLarge: {
+    kind: 'too_large',
+    text: `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`,
+  },
+  tooDeep: {
+    kind: 'too_deep',
+    text: `messages are nested more than ${NESTING_MAX} levels deep, which protobuf decoders refuse: flatten the attributes or the body, or send them as JSON text`,
+  },
+  noTime: {
+    kind: 'no_time',
+    text: 'the stream takes only items with a time (timestamping mode client-require): set it in the sender',
+  },
+  encrypted: {
+    kind: 'encrypted',
+    text: 'the stream is encrypted with keys that its clients send, which OTLP cannot do: route to a stream of another basin',
+  },
+  tooManyStreams: {
+    kind: 'too_many_streams',
+    text: `one request writes to at most ${REQUEST_STREAMS_MAX} streams, these are beyond: send them in other requests, or route by an attribute with fewer values`,
+  },
+} as const satisfies Record<string, Rejection>;

@@ -1,0 +1,111 @@
+/**
+ * The first half of ingest: a body of either encoding becomes a scanned protobuf request, in which what may be repaired
+ * is repaired.
+ */
+
+import { goOnWithWork, inTurns } from '../encoding/turns.ts';
+import { TailraceError } from '../model/error.ts';
+import { YIELD_BYTES } from '../model/limits.ts';
+import type { Signal } from '../model/record.ts';
+import { otherFormat } from './body-hints.ts';
+import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
+import { expectNoOther, expectOwnItems } from './other-signal.ts';
+import { repairIds } from './repair-ids.ts';
+import type { OtlpEncoding } from './response.ts';
+import type { RequestScan, ScanLimits } from './scan/scan.ts';
+
+/** What is read. Strings of a protobuf body are repaired in place. */
+export interface Readable {
+  readonly signal: Signal;
+  readonly encoding: OtlpEncoding;
+  readonly body: Uint8Array;
+}
+
+/**
+ * Reads the request into `scan.found`. Returns undefined when it is done at once, as with all bodies of up to
+ * `YIELD_BYTES`; larger ones are read in pieces, between which others run.
+ * @throws TailraceError `bad_proto`, `bad_json`, `too_large`
+ */
+export function readRequest(
+  scan: RequestScan,
+  request: Readable,
+  limits: ScanLimits,
+  tally: JsonTally,
+): Promise<void> | undefined {
+  const reading =
+    request.encoding === 'json' ? readJson(scan, request, limits, tally) : readProtobuf(scan, request, limits);
+  if (reading !== undefined) return reading.then(() => withGoodIds(scan, request, limits));
+  return withGoodIds(scan, request, limits);
+}
+
+/** Rewrites a request in which ids are malformed, and scans it again. What was found before is kept for the warnings. */
+function withGoodIds(scan: RequestScan, { signal, encoding }: Readable, limits: ScanLimits): Promise<void> | undefined {
+  if (scan.found.oddIds.size === 0) return undefined;
+  return rewrite(scan, signal, encoding === 'json', limits);
+}
+
+async function rewrite(scan: RequestScan, signal: Signal, isJson: boolean, limits: ScanLimits): Promise<void> {
+  const { found } = scan;
+  const strings = [...found.repairedStrings];
+  const ids = [...found.oddIds];
+  const body = await inTurns(repairIds(signal, found.body, isJson));
+  scan.begin(signal, body, limits);
+  if (!scan.step()) await scanRest(scan);
+  found.restore(strings, ids);
+}
+
+function readJson(
+  scan: RequestScan,
+  request: Readable,
+  limits: ScanLimits,
+  tally: JsonTally,
+): Promise<void> | undefined {
+  const body = transcode(request, tally);
+  return body instanceof Promise
+    ? body.then((bytes) => scanJson(scan, request.signal, bytes, limits))
+    : scanJson(scan, request.signal, body, limits);
+}
+
+/** In JSON the keys tell the signals apart. */
+function scanJson(scan: RequestScan, signal: Signal, body: Uint8Array, limits: ScanLimits): Promise<void> | undefined {
+  scan.begin(signal, body, limits);
+  return scan.step() ? undefined : scanRest(scan);
+}
+
+/** What is refused, or would have to be repaired, may be meant for another path: nothing is changed before that is known. */
+function readProtobuf(scan: RequestScan, { signal, body }: Readable, limits: ScanLimits): Promise<void> | undefined {
+  try {
+    scan.begin(signal, body, limits, expectNoOther);
+    if (!scan.step()) return protobufRest(scan, signal, body);
+  } catch (error) {
+    throw explained(error, signal, body);
+  }
+  expectOwnItems(scan.found);
+  return undefined;
+}
+
+async function protobufRest(scan: RequestScan, signal: Signal, body: Uint8Array): Promise<void> {
+  try {
+    await scanRest(scan);
+  } catch (error) {
+    throw explained(error, signal, body);
+  }
+  expectOwnItems(scan.found);
+}
+
+/** What to tell the sender of a body that cannot be read: what it is instead, where that can be seen. */
+function explained(error: unknown, signal: Signal, body: Uint8Array): unknown {
+  if (!(error instanceof TailraceError) || error.code !== 'bad_proto') return error;
+  expectNoOther(signal, body);
+  return otherFormat(body) ?? error;
+}
+
+async function scanRest(scan: RequestScan): Promise<void> {
+  do await goOnWithWork(YIELD_BYTES);
+  while (!scan.step());
+}
+
+/** A large body is transcoded in pieces, between which others run. */
+function transcode({ signal, body }: Readable, tally: JsonTally): Uint8Array | Promise<Uint8Array> {
+  return body.length <= YIELD_BYTES ? transcodeJson(signal, body, tally) : transcodeInTurns(signal, body, tally);
+}

@@ -1,0 +1,69 @@
+/** Sorts the resources of a request to their streams. */
+
+import { RECORD_METERED_BYTES_MAX, REQUEST_STREAMS_MAX, YIELD_BYTES } from '../../model/limits.ts';
+import { COMMON_REJECTIONS } from '../common-rejections.ts';
+import { piecesBytes } from '../emit-block.ts';
+import { rowsCount } from '../item-counts.ts';
+import { lacking } from '../policy/policy-rejections.ts';
+import type { Rejections } from '../rejections.ts';
+import type { ScannedRequest } from '../scan/columns.ts';
+import type { Stamper } from '../stamp.ts';
+import { missingAttribute, type RoutePolicy, routeResource } from './route.ts';
+import type { ServiceStreams } from './service-streams.ts';
+
+/** What routing a resource costs besides the bytes of its head. */
+export const RESOURCE_BYTES = 64;
+
+/** What decides where resources go, what is done to them first, and how far that is. */
+export interface Routing extends RoutePolicy {
+  readonly stamper: Stamper | undefined;
+  readonly required: readonly string[];
+  readonly services: ServiceStreams | undefined;
+  /** The next resource. */
+  row: number;
+  /** Those before it have their new heads. */
+  stamped: number;
+}
+
+/** Sorts the next resources to their streams, in the order of the request, until a turn's work is done or one must wait. */
+export function sortResources(
+  scanned: ScannedRequest,
+  routing: Routing,
+  streams: Map<string, number[]>,
+  rejections: Rejections,
+): void {
+  let walked = 0;
+  for (; routing.row < scanned.resourceCount && walked < YIELD_BYTES; routing.row++) {
+    const { row, stamper } = routing;
+    const head = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
+    walked += head + RESOURCE_BYTES;
+    // No record with such a head fits, so nothing more has to look at this resource.
+    if (head > RECORD_METERED_BYTES_MAX) {
+      rejections.add(COMMON_REJECTIONS.tooLarge, rowsCount(scanned, [row]));
+      continue;
+    }
+    if (scanned.tooDeepResources.has(row)) {
+      rejections.add(COMMON_REJECTIONS.tooDeep, rowsCount(scanned, [row]));
+      continue;
+    }
+    if (stamper !== undefined && row >= routing.stamped) {
+      walked += stamper.stamp(scanned, row, head);
+      routing.stamped = row + 1;
+    }
+    const missing = missingAttribute(scanned, row, routing.required);
+    if (missing !== undefined) {
+      rejections.add(lacking(missing), rowsCount(scanned, [row]));
+      continue;
+    }
+    const found = routeResource(scanned, row, routing);
+    if ('undecided' in found) return;
+    if ('rejected' in found) {
+      rejections.add({ kind: 'unroutable', text: found.rejected }, rowsCount(scanned, [row]));
+    } else {
+      const rows = streams.get(found.stream);
+      if (rows !== undefined) rows.push(row);
+      else if (streams.size < REQUEST_STREAMS_MAX) streams.set(found.stream, [row]);
+      else rejections.add(COMMON_REJECTIONS.tooManyStreams, rowsCount(scanned, [row]), found.stream);
+    }
+  }
+}

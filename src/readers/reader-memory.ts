@@ -1,0 +1,138 @@
+/**
+ * Memory of live readers. What waits for their clients counts in the budget of all requests, in the share of whoever reads.
+ * Before a reader takes records from the store it asks here for what it may need for them, and waits in line where that is
+ * too much: otherwise each of a thousand readers that never read would hold a record of 1 MiB as JSON.
+ */
+
+import type { MemoryBudget } from '../encoding/memory-budget.ts';
+import {
+  READER_BUFFERED_BYTES_MAX,
+  READER_CLAIM_BYTES,
+  READER_SHARE,
+  READERS_BUFFERED_BYTES_MAX,
+  READERS_SHARE,
+} from '../model/limits.ts';
+
+interface WaitingClaim {
+  readonly bytes: number;
+  readonly holder: string;
+  readonly resolve: (granted: boolean) => void;
+}
+
+/** A claim that waits in line. */
+export interface PendingClaim {
+  /** Resolves to false when it was taken back. */
+  readonly granted: Promise<boolean>;
+  takeBack(): void;
+}
+
+export class ReaderMemory {
+  readonly #budget: MemoryBudget | undefined;
+  /** In line, by holder. */
+  readonly #waiting = new Map<string, Set<WaitingClaim>>();
+  #wantedBytes = 0;
+  #isServing = false;
+  #bufferedBytes = 0;
+  /** What readers may need that are making frames now. It is theirs for a moment, and not in the budget. */
+  #claimedBytes = 0;
+
+  constructor(budget: MemoryBudget | undefined) {
+    this.#budget = budget;
+  }
+
+  /** Bytes of all readers that the system has not taken yet. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  get isCrowded(): boolean {
+    if (this.#bufferedBytes > READERS_BUFFERED_BYTES_MAX) return true;
+    return this.#budget?.wouldFit(READER_BUFFERED_BYTES_MAX) === false;
+  }
+
+  /** What all claims in line ask for. */
+  get wantedBytes(): number {
+    return this.#wantedBytes;
+  }
+
+  /** The bytes that wait for a reader became so many more, or less. */
+  noteBuffered(change: number, holder: string): void {
+    this.#bufferedBytes += change;
+    if (change > 0) this.#budget?.take(change, holder);
+    else this.#budget?.release(-change, holder);
+    if (change < 0) this.#serveLater();
+  }
+
+  /** What a reader claims before it takes records: what it may need for them, or less where the whole budget is small. */
+  get claimBytes(): number {
+    const limit = this.#budget?.limitBytes ?? Number.POSITIVE_INFINITY;
+    return Math.min(READER_CLAIM_BYTES, Math.floor(limit * READER_SHARE));
+  }
+
+  /** Returns nothing where the bytes are granted at once. */
+  claim(bytes: number, holder: string): PendingClaim | undefined {
+    if (this.#fits(bytes, holder)) {
+      this.#claimedBytes += bytes;
+      return undefined;
+    }
+    let takeBack = (): void => {};
+    const granted = new Promise<boolean>((resolve) => {
+      const waiting = { bytes, holder, resolve };
+      this.#join(waiting);
+      takeBack = () => this.#leave(waiting, false);
+    });
+    return { granted, takeBack };
+  }
+
+  /** The frames are made, and counted by `noteBuffered`. */
+  giveBack(bytes: number): void {
+    this.#claimedBytes -= bytes;
+    this.#serveLater();
+  }
+
+  /** Grants what fits now, to all holders in turn: whoever has too much already does not hold up the others. */
+  serve(): void {
+    for (let granted = true; granted; ) {
+      granted = false;
+      for (const [holder, [waiting]] of [...this.#waiting]) {
+        if (waiting === undefined || !this.#fits(waiting.bytes, holder)) continue;
+        this.#claimedBytes += waiting.bytes;
+        this.#leave(waiting, true);
+        granted = true;
+      }
+    }
+  }
+
+  /** In the next turn: of clients that go at the same time, none is served after the others are gone. */
+  #serveLater(): void {
+    if (this.#isServing || this.#wantedBytes === 0) return;
+    this.#isServing = true;
+    setImmediate(() => {
+      this.#isServing = false;
+      this.serve();
+    });
+  }
+
+  #join(waiting: WaitingClaim): void {
+    const line = this.#waiting.get(waiting.holder) ?? new Set();
+    this.#waiting.set(waiting.holder, line.add(waiting));
+    this.#wantedBytes += waiting.bytes;
+  }
+
+  #leave(waiting: WaitingClaim, isGranted: boolean): void {
+    const { holder, bytes, resolve } = waiting;
+    const line = this.#waiting.get(holder);
+    if (line?.delete(waiting) !== true) return;
+    if (line.size === 0) this.#waiting.delete(holder);
+    this.#wantedBytes -= bytes;
+    resolve(isGranted);
+  }
+
+  /** A little is always theirs, and one alone always goes on: also while those who send use up the budget. */
+  #fits(bytes: number, holder: string): boolean {
+    if (this.#budget === undefined) return true;
+    const held = this.#bufferedBytes + this.#claimedBytes;
+    const own = Math.min(READERS_BUFFERED_BYTES_MAX, this.#budget.limitBytes * READERS_SHARE);
+    return held === 0 || held + bytes <= own || this.#budget.wouldFit(this.#claimedBytes + bytes, holder);
+  }
+}
