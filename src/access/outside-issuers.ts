@@ -152,7 +152,7 @@ export class OutsideIssuers {
   #refused(check: OutsideCheck, jwt: string, by?: Trusting, cause?: unknown): TailraceError {
     const issuer = by?.trust.issuer ?? 'an issuer that is not trusted';
     const where = by === undefined || check === 'basin' ? '' : ` for basin ${by.basin}`;
-    const refused = `a token of ${issuer}${where} was refused, check "${check}"`;
+    const refused = `a token of ${issuer}${where} was refused, check ${check}`;
     this.#deps.warn(issuer, `${refused}: ${refusalDetail(check, jwt, by?.trust)}`, refused);
     return refusedToken(check, cause);
   }

@@ -171,7 +171,7 @@ export class HttpServer {
       if (found === undefined) throw this.#routes.wrongPath(exchange);
       if ('error' in found) throw found.error;
       if (this.#closing && found.route.whileStopping !== true) throw stopping();
-      if (isLate && found.route.whileStopping !== true) throw tooLate();
+      if (isLate && DATA.has(found.route.action)) throw tooLate();
       const done = found.route.handle(exchange, found.segments);
       if (done !== undefined) {
         this.#await(done, exchange, found);
@@ -266,12 +266,15 @@ export class HttpServer {
   }
 }
 
+/** What comes in floods. Who manages a server that is asked for too much must get through to it. */
+const DATA: ReadonlySet<AuditAction> = new Set(['append', 'read']);
+
 /** A server that is stopping begins no new work. */
 function stopping(): TailraceError {
   return new TailraceError('draining', 'the server is stopping: send again in a moment');
 }
 
-/** Behind thousands of others; the health of a server is told however many there are. */
+/** Behind thousands of others. */
 function tooLate(): TailraceError {
   return new TailraceError('overloaded', 'more requests come than the server can look at in time: send again later');
 }

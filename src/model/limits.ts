@@ -114,7 +114,7 @@ export const REQUEST_WAIT_MS_MAX = 1_000;
  * Each request counts with at most `YIELD_BYTES`, and with `TURN_REQUEST_BYTES` besides.
  */
 export const WORK_TARGET_MS = 900;
-export const WORK_BYTES_AT_FIRST = 64 * MiB;
+export const WORK_BYTES_AT_FIRST = 32 * MiB;
 export const WORK_BYTES_MIN = 4 * MiB;
 export const WORK_BYTES_MAX = 256 * MiB;
 /** What a compressed body is taken to grow by until it is there. */

@@ -1,5 +1,6 @@
 /** `tailrace serve` from outside: what it prints, how it refuses to start, and how it ends. */
 
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -151,10 +152,13 @@ describe('the end', () => {
       authorization: `Bearer ${server.token}`,
       'content-type': 'application/json',
       'content-length': 1_000,
+      expect: '100-continue',
     };
     const upload = request(`${server.url}/v1/logs`, { method: 'POST', headers });
     const cut = new Promise((resolve) => upload.on('error', resolve));
-    await new Promise<void>((resolve) => upload.write('{', () => resolve()));
+    upload.flushHeaders();
+    // From then on it is under way.
+    await once(upload, 'continue');
     process.kill(server.pid, 'SIGTERM');
     // The first signal has arrived when new connections are refused.
     while (await answers(server.url)) await new Promise((resolve) => setImmediate(resolve));

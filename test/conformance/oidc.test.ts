@@ -231,7 +231,7 @@ describe('a token is refused', () => {
       const refused = await send(jwt, { stream: 'refused', ...(basin === undefined ? {} : { basin }) });
       expect([refused.status, messageOf(refused)]).toEqual([401, expect.stringMatching(said ?? /^$/)]);
     }
-    if (check !== undefined) expect(server.stderr()).toMatch(new RegExp(`was refused, check .{0,2}"${check}`));
+    if (check !== undefined) expect(server.stderr()).toMatch(new RegExp(`was refused, check ${check}`));
     expect(await stored('refused')).toBe('');
     expect(server.stderr()).not.toContain(jwt);
     expect(server.stderr()).not.toContain(jwt.split('.')[1]);

@@ -117,7 +117,7 @@ describe('stamping keeps', () => {
   });
 
   test('the count of dropped attributes, unknown fields of every kind, and the schema', async () => {
-    const unknown = [...field(99, 'unknown in resource'), ...[0x0d, 1, 2, 3, 4], ...[0x0b, 0x08, 1, 0x0c]];
+    const unknown = [...field(99, 'unknown in resource'), ...[0x75, 1, 2, 3, 4], ...[0x6b, 0x08, 1, 0x6c]];
     const body = request(
       resource([0x10, 7], unknown, attribute('tenant', text('theirs'))),
       field(3, 'https://schema'),
