@@ -197,6 +197,29 @@ describe('limits of bytes', () => {
     expect([whole.outcome?.rejected, whole.items]).toEqual([2, []]);
   });
 
+  test.each([60, 8_000])(
+    'leave an item alone that is nested too deep and rejected for that: %i lists',
+    async (lists) => {
+      const basin = await basinWith({ otlp_limits: { attribute_value_bytes_max: 10 }, otlp_drop_attributes: ['x'] });
+      const value = `${'{"arrayValue":{"values":['.repeat(lists)}{"stringValue":"a long text"}${']}}'.repeat(lists)}`;
+      const records = `[{"attributes":[{"key":"deep","value":${value}}]},{}]`;
+      const body = `{"resourceLogs":[{"scopeLogs":[{"logRecords":${records}}]}]}`;
+      const outcome = await new OtlpSender(server, basin).postJson('logs', body);
+      expect(outcome).toMatchObject({ status: 200, rejected: 1, message: expect.stringContaining('levels deep') });
+      expect(await storedItems(s2, basin, 'all', 'logs')).toHaveLength(1);
+    },
+  );
+
+  test('keep what was repaired in the warnings', async () => {
+    const config = { otlp_drop_attributes: ['secret'] };
+    const attributes = [text('secret', 's'), text('half', '\ud83d')];
+    const basin = await basinWith(config);
+    const outcome = await new OtlpSender(server, basin).post('logs', logs({}, {}, { attributes }));
+    expect(outcome).toMatchObject({ status: 200, rejected: 0, message: expect.stringContaining('not UTF-8') });
+    const [item] = await storedItems(s2, basin, 'all', 'logs');
+    expect(keysOf(item?.item)).toEqual(['half']);
+  });
+
   test('let a record in that would be too large without the cut', async () => {
     const config = { otlp_limits: { attribute_value_bytes_max: 1_000 } };
     const attributes = [text('prompt', 'x'.repeat(2_000_000))];

@@ -42,8 +42,17 @@ export class OtlpSender {
     return this.post('traces', { resourceSpans: [{ resource: { attributes: keyValues(attributes) }, scopeSpans }] });
   }
 
-  async post(signal: 'logs' | 'traces' | 'metrics', body: object | Uint8Array): Promise<Outcome> {
+  post(signal: 'logs' | 'traces' | 'metrics', body: object | Uint8Array): Promise<Outcome> {
     const isJson = !(body instanceof Uint8Array);
+    return this.#send(signal, isJson ? JSON.stringify(body) : body, isJson);
+  }
+
+  /** Sends JSON as it is written here. */
+  postJson(signal: 'logs' | 'traces' | 'metrics', json: string): Promise<Outcome> {
+    return this.#send(signal, json, true);
+  }
+
+  async #send(signal: string, body: string | Uint8Array, isJson: boolean): Promise<Outcome> {
     const answer = await call(this.#port, {
       path: `/v1/${signal}`,
       headers: {
@@ -51,7 +60,7 @@ export class OtlpSender {
         's2-basin': this.#basin,
         'content-type': isJson ? 'application/json' : 'application/x-protobuf',
       },
-      body: isJson ? JSON.stringify(body) : body,
+      body,
     });
     return outcomeOf(answer);
   }
