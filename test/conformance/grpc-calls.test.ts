@@ -281,6 +281,13 @@ describe('the port of gRPC', () => {
     expect((await callRaw(framed(pb), { 'content-type': 'application/grpc+proto' })).headers['grpc-status']).toBe('0');
   });
 
+  test('is named to a call that came to the port of HTTP, in the status that libraries of gRPC show', async () => {
+    const astray = new GrpcClient({ grpcUrl: server.url, token: server.token });
+    const { code, details } = await astray.call(EXPORT.logs, pb);
+    expect([code, details]).toEqual([5, expect.stringContaining('OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf')]);
+    astray.close();
+  });
+
   test('counts calls by the status that OTLP/HTTP has for them', async () => {
     const headers = { authorization: `Bearer ${server.token}` };
     const counted = async (): Promise<number> => {

@@ -7,6 +7,7 @@ import { TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { refuseOtlp, refuseS2 } from '../errors.ts';
 import { type Exchange, schemeOf } from '../exchange.ts';
+import { isCall, refuseCall } from '../grpc/reply.ts';
 import type { ReplyDeps } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
 import { noteRefused, type SenderNoteDeps } from '../senders.ts';
@@ -26,7 +27,9 @@ export function unrouted(deps: ReplyDeps & SenderNoteDeps): RouteGroup {
         return;
       }
       noteRefused(exchange, signalIn(exchange.path), error, deps);
-      refuseOtlp(exchange, error, deps.replyContext);
+      // The libraries below exporters show the status of gRPC and nothing of the body.
+      if (isCall(exchange)) refuseCall(exchange, error, deps.replyContext);
+      else refuseOtlp(exchange, error, deps.replyContext);
     },
     routes: [],
   };
