@@ -3,15 +3,17 @@
  * or 503, those that are taken are done within a second, what is done is at least four fifths of the best, memory stays
  * within its limit and 200 MiB, and after it everything is taken again within five seconds.
  *
- * The load shares the processors with the server: on a busy machine the figures say more about that. The control takes all
- * work, and must be late.
+ * The load shares the processors with the server. So the best is measured while the same load floods another server, which
+ * reads and throws away: what the server gets done less than that, it loses by refusing. On a busy machine the figures say
+ * more about the machine. The control takes all work, and must be late.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type BenchServer, load, runScript } from '../bench/processes.ts';
+import type { LoadOptions } from '../bench/load.ts';
+import { type BenchServer, load, runScript, startScript } from '../bench/processes.ts';
 import type { OpenLoopOptions, OpenLoopResult } from './open-loop.ts';
 import { call, expectThat, type Headers, MiB, report, startVictim } from './victim.ts';
 
@@ -25,6 +27,8 @@ const CONTROL_SECONDS = 10;
 const RECOVERY_SECONDS = 10;
 const CAPACITY_REQUESTS = 300;
 const CAPACITY_CONNECTIONS = 6;
+/** Longer than the best takes beside it. */
+const BESIDE_SECONDS = 8;
 const P99_MS_MAX = 1_000;
 const RECOVERY_MS_MAX = 5_000;
 const GOODPUT_SHARE_MIN = 0.8;
@@ -34,7 +38,10 @@ interface Flood {
   readonly server: BenchServer;
   readonly headers: Headers;
   readonly bodyFile: string;
+  /** Requests a second, by few connections, with nothing beside them. */
   readonly capacity: number;
+  /** The same beside the load, by its kind. */
+  readonly best: { readonly stays: number; readonly fresh: number };
 }
 
 export async function run(): Promise<void> {
@@ -52,17 +59,18 @@ export async function run(): Promise<void> {
 }
 
 async function floodedOnce(flood: Flood, round: number): Promise<void> {
-  const { server, capacity } = flood;
+  const { server, capacity, best } = flood;
   const before = server.anonymousBytes();
   const stored = await storedRecords(flood);
   const memory = watchMemory(server);
-  const flooded = await send(flood, capacity * FACTOR, SECONDS, round % 2 === 0);
+  const isFresh = round % 2 === 0;
+  const flooded = await send(flood, capacity * FACTOR, SECONDS, isFresh);
   const after = await send(flood, capacity / 2, RECOVERY_SECONDS, false);
   const peak = (memory.stop() - before) / MiB;
-  const share = flooded.goodPerSecond / capacity;
+  const share = flooded.goodPerSecond / (isFresh ? best.fresh : best.stays);
   const answered = { ...flooded.counts };
   report(
-    `round ${round}, ${round % 2 === 0 ? 'new connections' : 'connections that stay'}: ${text(answered)}; ` +
+    `round ${round}, ${isFresh ? 'new connections' : 'connections that stay'}: ${text(answered)}; ` +
       `p50 ${flooded.p50Ms} ms, p99 ${flooded.p99Ms} ms, refused within ${flooded.refusedP99Ms} ms; ` +
       `${flooded.goodPerSecond.toFixed(1)} a second, ${Math.round(share * 100)} % of the best; ` +
       `memory +${Math.round(peak)} MiB; taken again after ${after.lastRefusedMs} ms`,
@@ -91,7 +99,7 @@ async function control(bodyFile: string): Promise<void> {
     await withServer(bodyFile, async (flood) => {
       const { counts, p99Ms } = await send(flood, flood.capacity * FACTOR, CONTROL_SECONDS, false);
       report(`control that takes all work: ${text(counts)}; p99 ${p99Ms} ms`);
-      expectThat(p99Ms > 2 * P99_MS_MAX, 'a server that takes all work is late');
+      expectThat(p99Ms > P99_MS_MAX, 'a server that takes all work is late');
     });
   } finally {
     process.env.NODE_OPTIONS = before ?? '';
@@ -104,12 +112,34 @@ async function withServer(bodyFile: string, use: (flood: Flood) => Promise<void>
     const headers = { ...server.headers, 'content-type': 'application/json', 'content-encoding': 'gzip' };
     const options = { port: server.port, path: '/v1/logs', headers, bodyFile, connections: CAPACITY_CONNECTIONS };
     await load({ ...options, requests: CAPACITY_REQUESTS });
-    const { requests, seconds } = await load({ ...options, requests: CAPACITY_REQUESTS });
-    const capacity = requests / seconds;
-    report(`best: ${capacity.toFixed(1)} requests of ${RECORDS} records a second`);
-    await use({ server, headers, bodyFile, capacity });
+    const alone = await load({ ...options, requests: CAPACITY_REQUESTS });
+    const capacity = alone.requests / alone.seconds;
+    const best = {
+      stays: await besideLoad(options, capacity, false),
+      fresh: await besideLoad(options, capacity, true),
+    };
+    report(
+      `requests of ${RECORDS} records a second: ${capacity.toFixed(1)} alone, ${best.stays.toFixed(1)} beside the load, ` +
+        `${best.fresh.toFixed(1)} beside one with new connections`,
+    );
+    await use({ server, headers, bodyFile, capacity, best });
   } finally {
     await server.stop();
+  }
+}
+
+/** What the server gets done while the load goes to another one. */
+async function besideLoad(options: Omit<LoadOptions, 'requests'>, capacity: number, fresh: boolean): Promise<number> {
+  const { headers, bodyFile } = options;
+  const other = await startScript('swallow.js');
+  try {
+    const open = { port: other.port, path: '/v1/logs', headers, bodyFile, perSecond: capacity * FACTOR, fresh };
+    const flooding = runScript('../torture/open-loop.js', [JSON.stringify({ ...open, seconds: BESIDE_SECONDS })]);
+    const { requests, seconds } = await load({ ...options, requests: CAPACITY_REQUESTS });
+    await flooding;
+    return requests / seconds;
+  } finally {
+    await other.stop();
   }
 }
 

@@ -113,7 +113,7 @@ export const REQUEST_WAIT_MS_MAX = 1_000;
  * Bytes of requests that are under way, as much as the server gets done in this time: at first, and the least and the most.
  * Each request counts with at most `YIELD_BYTES`, and with `TURN_REQUEST_BYTES` besides.
  */
-export const WORK_TARGET_MS = 900;
+export const WORK_TARGET_MS = 500;
 export const WORK_BYTES_AT_FIRST = 32 * MiB;
 export const WORK_BYTES_MIN = 4 * MiB;
 export const WORK_BYTES_MAX = 256 * MiB;
