@@ -4,7 +4,7 @@
  * go the Sink's. It has no timers: its ReaderSet calls `sweep`.
  */
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { goOnWithWork } from '../encoding/turns.ts';
 import type { LogRead } from '../log/open-reads.ts';
 import type { ReadEvent, RecordsEvent } from '../log/read.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
@@ -305,10 +305,11 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   async #pause(): Promise<void> {
     if (this.#isOver || !this.#mustPause()) return;
     const { sink, readers } = this.#parts;
+    const work = this.#turnBytes;
     this.#turnBytes = 0;
     const max = readers.bufferedBytesMax;
     if (sink.bufferedBytes <= max) {
-      await nextTurn();
+      await goOnWithWork(work);
       return;
     }
     await new Promise<void>((wake) => {
@@ -319,6 +320,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     readers.release(this);
     await this.#parking;
     this.#parking = undefined;
+    // Many may wake at the same moment, and each has much to do now.
+    if (!this.#isOver) await goOnWithWork(READER_TURN_BYTES);
   }
 
   #write(frames: readonly Frame[]): void {
