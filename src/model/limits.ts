@@ -208,6 +208,8 @@ export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** Requests of one HTTP/1.1 connection that are under way; those behind them wait, and their bytes are not looked at. */
 export const HTTP1_REQUESTS_UNDER_WAY_MAX = 4;
+/** Requests of all connections that had been parsed by then, some kilobytes each; a connection with more is cut. */
+export const HTTP1_REQUESTS_HELD_MAX = 16_384;
 /** A connection that has sent nothing for this long is cut by a stop; until then its first request is answered. */
 export const LAST_CONNECTIONS_MS = 100;
 /**

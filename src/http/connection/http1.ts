@@ -40,8 +40,10 @@ export class Http1 {
     this.#server.maxHeadersCount = REQUEST_HEADERS_MAX + 1;
     const request = (awaitsContinue: boolean) => {
       return (message: IncomingMessage, response: ServerResponse): void => {
-        this.#pipelines.get(message.socket)?.begin(message, response);
-        handlers.request(message, { version: 1, response }, awaitsContinue);
+        const handle = (): void => handlers.request(message, { version: 1, response }, awaitsContinue);
+        const pipeline = this.#pipelines.get(message.socket);
+        if (pipeline === undefined) handle();
+        else pipeline.begin(message, response, handle);
       };
     };
     this.#server.on('request', request(false));
@@ -61,8 +63,8 @@ export class Http1 {
 
   /** Serves a connection, from bytes that may have been put back into it. */
   take(socket: Socket): void {
-    this.#server.emit('connection', socket);
     this.#pipelines.set(socket, new Pipeline(socket));
+    this.#server.emit('connection', socket);
   }
 
   /** Closes connections that have no request in flight. */
