@@ -192,7 +192,9 @@ export class Http2 {
       connection.idleSince = this.#clock.monotonicMs();
       // Node writes the end of the stream to the socket after this event, in the same turn.
       if (this.#isStopping) setImmediate(() => this.#announceIdle(connection));
-      if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
+      // What we refuse while its body is coming is no reset by the client: it has its response.
+      const isOurs = !stream.aborted || stream.writableFinished;
+      if (isOurs && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
       countReset(connection);
     });
   }
