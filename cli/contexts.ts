@@ -19,7 +19,7 @@ export interface Contexts {
 }
 
 const NONE: Contexts = { current: undefined, byName: new Map() };
-/** The permissions of everybody but the owner. */
+/** The permissions of all users but the owner. */
 const OTHERS = 0o077;
 
 /** Where contexts are kept: in the user's configuration (XDG Base Directory). Undefined for a user without a home. */

@@ -32,7 +32,7 @@ const program = new Command('tailrace')
 program.hook('preAction', (_program, command) => {
   if (command.opts().token === undefined) return;
   createReporter({}).warn(
-    'tailrace: --token shows in `ps` to everybody on this machine: use TAILRACE_TOKEN or --token-file',
+    'tailrace: --token shows in `ps` to every user of this machine: use TAILRACE_TOKEN or --token-file',
   );
 });
 await addCommands(program, process.argv.slice(2));

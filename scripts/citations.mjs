@@ -1,6 +1,6 @@
 /**
  * The house rule about citations: comments and documents cite files of this repository and public documents, nothing else.
- * Whoever reads them has no other pages.
+ * A reader has no other pages.
  */
 import path from 'node:path';
 

@@ -113,12 +113,13 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     },
   };
   const backups = new Backups({ engine, file: storeFile, now: () => clock.now() });
+  const grpcPort = (): number | undefined => server.address?.grpc?.port;
   const http = new HttpServer({
     ...common,
     origins,
     readers,
     routes: (replyContext) =>
-      httpPortRoutes({ ...common, readers, backups, defaultBasin: config.defaultBasin, replyContext }),
+      httpPortRoutes({ ...common, readers, backups, defaultBasin: config.defaultBasin, grpcPort, replyContext }),
     portAdvice: 'choose another with --port (TAILRACE_PORT); 0 picks a free one',
     upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });

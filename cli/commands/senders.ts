@@ -107,7 +107,7 @@ async function follow(
   }
 }
 
-/** Whoever sent since the last look, or began anew with a server that was started again. */
+/** The senders that sent since the last look, or began anew with a server that was started again. */
 function changed(before: SendersJson, seen: SendersJson): SenderJson[] {
   const known = new Set(before.since === seen.since ? before.senders.map((sender) => safeJson(sender)) : []);
   return seen.senders.filter((sender) => !known.has(safeJson(sender)));

@@ -50,7 +50,7 @@ export class MarkedReader {
         }
       });
     });
-    // Whoever waits for records hears of it.
+    // Those who wait for records must learn of it.
     this.#failed.catch(() => {});
     const headers = [`authorization: Bearer ${token}`, 's2-basin: telemetry', 'host: x', ...KINDS[kind]];
     this.#socket.write(`GET /v1/streams/${stream}/records?seq_num=${from} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`);

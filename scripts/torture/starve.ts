@@ -1,5 +1,5 @@
 /**
- * Strangers with hundreds of slow requests, and one token with slow large bodies: everybody else who sends gets 200. The
+ * Strangers with hundreds of slow requests, and one token with slow large bodies: every other sender gets 200. The
  * control is that token itself, which must be refused: memory is scarce while the others are served.
  */
 

@@ -1,5 +1,5 @@
 /**
- * How work shares the event loop: whoever has much to do takes a share of the current turn before each piece of it, and
+ * How work shares the event loop: work that is large takes a share of the current turn before each piece of it, and
  * waits when others have used the turn up. So a turn stays short however many have something to do at once, and small
  * work does not wait for the rest of large work. Shares are counted in bytes of work: no clock is read, and the order of
  * what waits does not depend on how busy the machine is.
@@ -19,7 +19,7 @@ class Line {
     return new Promise((go) => this.#waiting.push({ bytes, go }));
   }
 
-  /** What the first one needs; undefined when nobody waits. */
+  /** What the first one needs; undefined when none waits. */
   get bytes(): number | undefined {
     return this.#waiting[this.#next]?.bytes;
   }

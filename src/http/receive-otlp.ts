@@ -27,7 +27,7 @@ export interface OtlpForm {
   encodingOf(exchange: Exchange): OtlpEncoding;
   readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody>;
   /** Called with what is durable now, as payloads of blocks: each is a message of the signal. */
-  stored?(payload: readonly Uint8Array[]): void;
+  stored?(payload: readonly Uint8Array[]): Promise<void>;
   /** Sends the response of a request of which something was stored. */
   reply(exchange: Exchange, content: ExportContent, context: ReplyContext): void;
 }

@@ -116,7 +116,7 @@ export class Workload {
     this.#measure();
   }
 
-  /** Whoever has nothing under way is let in as long as the limit is not reached. */
+  /** A caller with nothing under way is let in as long as the limit is not reached. */
   #fits(holder: string, cost: number): boolean {
     const held = this.#heldBy.get(holder) ?? 0;
     if (held === 0) return this.#used < this.#limit;

@@ -317,7 +317,7 @@ export class StreamTable {
   /**
    * Drops one of the first few: one that was not requested since it was checked here, otherwise any that is idle. It
    * looks at a few only: while thousands are in use at once, to look at all of them for each new one would hold up
-   * everybody.
+   * every caller.
    */
   #dropOne(newest: OpenStream): void {
     let looks = DROP_LOOKS;

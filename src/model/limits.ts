@@ -251,8 +251,8 @@ export const SHUTDOWN_TIMEOUT_MS = 10_000;
  */
 export const NESTING_MAX = 100;
 
-/** A larger item is not rewritten where its ids are malformed: it is rewritten in one go. */
-export const REPAIRED_ITEM_BYTES_MAX = 16 * MiB;
+/** A larger item is rejected anyway, so malformed ids in it stay. Good ones have half the length at least. */
+export const REPAIRED_ITEM_BYTES_MAX = 4 * MiB;
 
 /** How long the count of the streams of a basin is good that bounds them. */
 export const STREAM_COUNT_FRESH_MS = 1_000;

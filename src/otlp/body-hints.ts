@@ -20,7 +20,7 @@ export function otherFormat(body: Uint8Array): TailraceError | undefined {
   if (look !== undefined) return hint(look[1]);
   if (isGrpcFrame(body)) {
     return hint(
-      'the body is a gRPC frame: gRPC is on port 4317; for this port set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf',
+      'the body is a gRPC frame, and gRPC has a port of its own: for this one set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf',
     );
   }
   const start = Buffer.from(body.subarray(0, 64)).toString('latin1');

@@ -81,8 +81,8 @@ export interface IngestRequest {
   readonly signal: Signal;
   readonly encoding: OtlpEncoding;
   /**
-   * Decompressed. It is ours until the promise of `ingest` has settled: nobody else may change it, and strings in it that
-   * are not UTF-8 are repaired in place. Then it may be reused.
+   * Decompressed. It is ours until the promise of `ingest` has settled: no other code may change it, and strings in it
+   * that are not UTF-8 are repaired in place. Then it may be reused.
    */
   readonly body: Uint8Array;
 }
@@ -103,8 +103,8 @@ export interface IngestOptions {
   readonly sender?: string;
   /** How much data may come; what it throws refuses the request. */
   readonly rates?: IngestRatesPort | undefined;
-  /** Called with what is durable now, as payloads of blocks: each is a message of the signal. */
-  readonly stored?: (payload: readonly Uint8Array[]) => void;
+  /** Called with what is durable now, as payloads of blocks, one after the other: each is a message of the signal. */
+  readonly stored?: (payload: readonly Uint8Array[]) => Promise<void>;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
   /** Receives what the request says of its sender, also when it is refused after that is known. */
@@ -226,7 +226,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
     await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(result) });
   }
   const { stored } = options;
-  if (stored !== undefined) for (const { drafts } of filled) for (const { payload } of drafts) stored(payload);
+  if (stored !== undefined) for (const { drafts } of filled) for (const { payload } of drafts) await stored(payload);
   return result;
 }
 

@@ -8,11 +8,16 @@ import { repairUtf8At } from '../encoding/utf8.ts';
 import { varint } from '../encoding/varint.ts';
 import { REPAIRED_ITEM_BYTES_MAX, YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
+import { FieldCursor, type MessageContent, MessageEdit } from './message-edit.ts';
 import { REQUESTS } from './message-types.ts';
 import { ID_BYTES, idFor, ODD_ID_LEAD, shownId } from './odd-id.ts';
-import { NEXT, readLength, readTag, skipValue } from './scan/wire.ts';
 
 const MALFORMED = 'otel.id_malformed';
+/** Of one item so much of its malformed ids is shown. */
+const SENT_CHARS_MAX = 4_096;
+/** What a field costs besides its bytes, and what an id that is replaced costs. */
+const FIELD_BYTES = 32;
+const REPAIRED_ID_BYTES = 512;
 
 /** What to do with the fields of a message type; types in which there can be no id have none. */
 interface IdPlan {
@@ -39,18 +44,19 @@ const plans: Readonly<Record<Signal, IdPlan>> = {
   metrics: planOf(REQUESTS.metrics),
 };
 
-/** The message being rewritten. */
+/** The message that is rewritten, and how much of it was looked at since the last pause. */
 interface Source {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   /** Whether the JSON transcoder wrote it. */
   readonly isJson: boolean;
+  work: number;
 }
 
-/** The content of a message, as pieces of the source and new ones. */
-interface Content {
-  readonly parts: Uint8Array[];
-  length: number;
+/** What malformed ids in one item were. */
+interface SentIds {
+  readonly shown: string[];
+  chars: number;
 }
 
 /**
@@ -59,7 +65,8 @@ interface Content {
  */
 export function* repairIds(signal: Signal, bytes: Uint8Array, isJson = false): Generator<void, Uint8Array> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const content = yield* rewriteContainer({ bytes, view, isJson }, plans[signal], 0, bytes.length);
+  const source = { bytes, view, isJson, work: 0 };
+  const content = yield* rewritten(source, plans[signal], 0, bytes.length, { shown: [], chars: 0 });
   if (content === undefined) return bytes;
   const target = new Uint8Array(content.length);
   let at = 0;
@@ -74,119 +81,51 @@ export function* repairIds(signal: Signal, bytes: Uint8Array, isJson = false): G
   return target;
 }
 
-/** The request, a resource or a scope; undefined when nothing in it changes. */
-function* rewriteContainer(
+/** A message with all that is in it; undefined when nothing changes. `around` collects ids for an item around it. */
+function* rewritten(
   source: Source,
   plan: IdPlan,
   start: number,
   end: number,
-): Generator<void, Content | undefined> {
-  const out = new Rewriting(source, start);
-  let pause = start + YIELD_BYTES;
-  while (out.next(end)) {
-    const child = plan.children.get(out.tag);
-    if (child === undefined) continue;
-    const content: Content | undefined = child.isItem
-      ? rewriteItem(source, child, out.content, out.at, [])
-      : yield* rewriteContainer(source, child, out.content, out.at);
-    if (content !== undefined) out.replace(content);
-    if (out.at < pause) continue;
-    pause = out.at + YIELD_BYTES;
+  around: SentIds,
+): Generator<void, MessageContent | undefined> {
+  if (plan.isItem && end - start > REPAIRED_ITEM_BYTES_MAX) return undefined;
+  const edit = new MessageEdit(source.bytes, start);
+  const sent = plan.noteTag === undefined ? around : { shown: [], chars: 0 };
+  for (const fields = new FieldCursor(source.view, start); fields.next(end); ) {
+    const size = plan.ids.get(fields.tag);
+    if (size !== undefined) replaceId(source, edit, fields, size, sent);
+    const child = plan.children.get(fields.tag);
+    if (child !== undefined) {
+      const content: MessageContent | undefined = yield* rewritten(source, child, fields.content, fields.end, sent);
+      if (content !== undefined) edit.replace(fields, content);
+    }
+    source.work += FIELD_BYTES + (child === undefined ? fields.end - fields.start : 0);
+    if (source.work < YIELD_BYTES) continue;
+    source.work = 0;
     yield;
   }
-  return out.finish(end);
-}
-
-/** An item or what is in it. `sent` collects what malformed ids in it were. */
-function rewriteItem(source: Source, plan: IdPlan, start: number, end: number, sent: string[]): Content | undefined {
-  if (end - start > REPAIRED_ITEM_BYTES_MAX) return undefined;
-  const out = new Rewriting(source, start);
-  const own = plan.noteTag === undefined ? sent : [];
-  while (out.next(end)) {
-    const size = plan.ids.get(out.tag);
-    if (size !== undefined) rewriteId(source, out, size, own);
-    const child = plan.children.get(out.tag);
-    if (child === undefined) continue;
-    const content = rewriteItem(source, child, out.content, out.at, own);
-    if (content !== undefined) out.replace(content);
+  if (plan.noteTag !== undefined && sent.shown.length > 0) {
+    const note = attribute(sent.shown.join(', '));
+    edit.append(end, varint(plan.noteTag), varint(note.length), note);
   }
-  if (plan.noteTag !== undefined && own.length > 0) out.append(plan.noteTag, attribute(own.join(', ')), end);
-  return out.finish(end);
+  return edit.finish(end);
 }
 
-function rewriteId(source: Source, out: Rewriting, size: number, sent: string[]): void {
-  const length = out.at - out.content;
+function replaceId(source: Source, edit: MessageEdit, fields: FieldCursor, size: number, sent: SentIds): void {
+  const length = fields.end - fields.content;
   if (length === size || length === 0) return;
   const lead = source.isJson ? ODD_ID_LEAD.length : 0;
-  const id = source.bytes.slice(out.content + lead, out.at);
+  const id = source.bytes.slice(fields.content + lead, fields.end);
   // It came as a string, whose bytes the scanner did not look at.
   if (source.isJson) repairUtf8At(new DataView(id.buffer, id.byteOffset), 0, id.length);
-  sent.push(shownId(id));
-  out.replace({ parts: [idFor(id, size)], length: size });
-}
-
-/** A walk over the fields of one message, of which some are replaced. */
-class Rewriting {
-  tag = 0;
-  /** The current field: its content is [content, at). */
-  content = 0;
-  at: number;
-  readonly #source: Source;
-  readonly #out: Content = { parts: [], length: 0 };
-  #field = 0;
-  /** Where what was not copied yet begins. */
-  #kept: number;
-
-  constructor(source: Source, start: number) {
-    this.#source = source;
-    this.at = start;
-    this.#kept = start;
+  source.work += REPAIRED_ID_BYTES;
+  if (sent.chars < SENT_CHARS_MAX) {
+    const shown = shownId(id);
+    sent.shown.push(shown);
+    sent.chars += shown.length;
   }
-
-  /** Goes to the next field; false at the end. */
-  next(end: number): boolean {
-    if (this.at >= end) return false;
-    const { view } = this.#source;
-    this.#field = this.at;
-    this.tag = readTag(view, this.at, end);
-    const value = NEXT[0] as number;
-    this.at = skipValue(view, value, end, this.tag);
-    if ((this.tag & 7) === 2) readLength(view, value, end);
-    this.content = (this.tag & 7) === 2 ? (NEXT[0] as number) : value;
-    return true;
-  }
-
-  /** Gives the current field another content. */
-  replace(content: Content): void {
-    this.#keep(this.#field);
-    this.#kept = this.at;
-    this.#write(varint(this.tag), varint(content.length), ...content.parts);
-  }
-
-  /** Adds a field at the end of the message. */
-  append(tag: number, content: Uint8Array, end: number): void {
-    this.#keep(end);
-    this.#write(varint(tag), varint(content.length), content);
-  }
-
-  /** The new content; undefined when nothing was changed. */
-  finish(end: number): Content | undefined {
-    if (this.#out.parts.length === 0) return undefined;
-    this.#keep(end);
-    return this.#out;
-  }
-
-  #keep(to: number): void {
-    if (to > this.#kept) this.#write(this.#source.bytes.subarray(this.#kept, to));
-    this.#kept = to;
-  }
-
-  #write(...parts: readonly Uint8Array[]): void {
-    for (const part of parts) {
-      this.#out.parts.push(part);
-      this.#out.length += part.length;
-    }
-  }
+  edit.replace(fields, { parts: [idFor(id, size)], length: size });
 }
 
 /** A KeyValue with a string. */

@@ -1,5 +1,5 @@
 /**
- * Memory of live readers. What waits for their clients counts in the budget of all requests, in the share of whoever reads.
+ * Memory of live readers. What waits for their clients counts in the budget of all requests, in the share of the caller who reads.
  * Before a reader takes records from the store it asks here for what it may need for them, and waits in line where that is
  * too much: otherwise each of a thousand readers that never read would hold a record of 1 MiB as JSON.
  */
@@ -90,7 +90,7 @@ export class ReaderMemory {
     this.#serveLater();
   }
 
-  /** Grants what fits now, to all holders in turn: whoever has too much already does not hold up the others. */
+  /** Grants what fits now, to all holders in turn: one that has too much already does not hold up the others. */
   serve(): void {
     for (let granted = true; granted; ) {
       granted = false;

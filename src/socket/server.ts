@@ -85,7 +85,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     }
     const plan = this.#admission.planOf(request, handshake, asked);
     if (plan instanceof TailraceError) this.#admission.noteRefused(asked, plan);
-    // A browser shows its page no status, so it is told by a frame; everybody else gets a plain 401 or 403.
+    // A browser shows its page no status, so it is told by a frame; other clients get a plain 401 or 403.
     if (plan instanceof TailraceError && isAboutAccess(plan) && request.headers.origin === undefined) {
       refuseUpgrade(asked.correlationId, socket, plan);
       return;

@@ -63,8 +63,8 @@ describe('a data directory', () => {
     30_000,
   );
 
-  test('of somebody else is refused with user, uid and path', async () => {
-    if (!isRoot) return console.warn('skipped: only root can run a process as somebody else');
+  test('of another user is refused with user, uid and path', async () => {
+    if (!isRoot) return console.warn('skipped: only root can run a process as another user');
     const closed = path.join(dir, 'closed');
     mkdirSync(closed, { mode: 0o700 });
     for (const [command, made] of [

@@ -7,6 +7,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import WebSocket from 'ws';
 import { call } from '../support/http-call.ts';
+import { itemsOf } from '../support/otlp-items.ts';
 import { jsonOf, type Plain, report, requestOf, send, stored } from '../support/otlp-send.ts';
 import { field } from '../support/otlp-wire.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
@@ -158,6 +159,20 @@ describe('malformed ids', () => {
     expect(records[1]).toEqual({ body: { stringValue: 'x'.repeat(1_000) } });
     expect(records[1_200]).toMatchObject({ body: { stringValue: '?' }, attributes: [malformed('q')] });
   });
+});
+
+test('100,000 spans with malformed ids are stored with good ones, and the response counts them', async () => {
+  const spans = Buffer.alloc(5 * 100_000, Buffer.of(0x12, 3, 0x0a, 1, 7));
+  const resource = field(1, field(1, [...field(1, 's2.stream'), ...field(2, field(1, 'many'))]));
+  const request = Buffer.from(field(1, [...resource, ...field(2, [...spans])]));
+  const answer = await send(server, 'traces', request);
+  expect(answer).toMatchObject({ status: 200, rejected: 0 });
+  expect(answer.message).toMatch(/^repaired 100000 ids of stream "many"/);
+  const headers = { authorization: `Bearer ${server.token}`, 's2-format': 'base64' };
+  const path = '/v1/streams/many/records?seq_num=99999';
+  const { records } = JSON.parse((await call(server.port, { method: 'GET', path, headers })).body.toString());
+  const [last] = itemsOf('traces', Buffer.from(records[0].body, 'base64'), false);
+  expect(last?.item).toEqual({ traceId: base64(`${'0'.repeat(31)}7`), attributes: [malformed('07')] });
 });
 
 test('an id of a wrong length that was appended over S2 is handed out repaired in all views', async () => {

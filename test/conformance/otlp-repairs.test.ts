@@ -67,6 +67,14 @@ describe('a string that is not UTF-8, in protobuf,', () => {
     expect(await bodies(stream)).toEqual([repaired]);
   });
 
+  test('and longer than a record costs its item alone, without a look at each byte', async () => {
+    const long = Buffer.alloc(3 * 1_048_576, 0xff);
+    const answer = await send(server, 'logs', requestOf('too-long', text([...Buffer.from('good')]), text([...long])));
+    expect(answer).toMatchObject({ status: 200, rejected: 1 });
+    expect(answer.message).not.toContain('repaired');
+    expect(await bodies('too-long')).toEqual(['good']);
+  });
+
   test('is repaired wherever a string can be, and bytes that are no string stay as they are', async () => {
     const bad = [0x61, 0xff];
     const attribute = field(6, [...field(1, bad), ...field(2, field(1, bad))]);

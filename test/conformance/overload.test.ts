@@ -103,7 +103,7 @@ async function storedRecords(): Promise<number> {
   return (JSON.parse(body.toString()) as { tail: { seq_num: number } }).tail.seq_num;
 }
 
-test('far beyond its capacity the server refuses with 503 before the body, resets nobody, and stores what it says', async () => {
+test('far beyond its capacity the server refuses with 503 before the body, resets no client, and stores what it says', async () => {
   const before = anonymousMiB();
   const loads = [flood(200, false), flood(50, true)];
   const results = Promise.all(loads.map(({ result }) => result));

@@ -1,4 +1,4 @@
-/** What the policy of a basin takes out of OTLP data or cuts in it, at the edge of each limit, and what the sender hears. */
+/** What the policy of a basin takes out of OTLP data or cuts in it, at the edge of each limit, and what the response says. */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ControlClient } from '../support/control-calls.ts';
@@ -66,7 +66,7 @@ describe('dropped attributes', () => {
   ];
   const kept = ['gen_ai.prompts', 'http'];
 
-  test('are gone from resources, scopes and records, and the sender hears nothing of it', async () => {
+  test('are gone from resources, scopes and records, and the response does not say it', async () => {
     const body = logs({ attributes: some }, { attributes: some }, { attributes: some, body: { stringValue: 'b' } }, {});
     const { outcome, items } = await stored('logs', config, body);
     expect(outcome).toMatchObject({ rejected: 0, message: '' });

@@ -84,7 +84,7 @@ describe('streams that are deleted under their sessions', () => {
     expect(await session.restOfAcks()).toEqual({ acks: [], end: DELETING });
   });
 
-  test('a follower gets the last records, and hears why it ends', async () => {
+  test('a follower gets the last records, and is told why it ends', async () => {
     await records.texts('followed', 'first');
     const session = connection.read('followed', 'seq_num=0', IN_BASIN);
     expect(bodiesOf([await session.nextBatch()])).toEqual(['first']);

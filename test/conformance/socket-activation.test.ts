@@ -1,4 +1,4 @@
-/** A server whose listening socket belongs to its supervisor, as with systemd: a restart refuses nobody. */
+/** A server whose listening socket belongs to its supervisor, as with systemd: a restart refuses no client. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';

@@ -234,7 +234,7 @@ describe('when the server stops', () => {
     expect([status, headers['retry-after']]).toEqual([503, '1']);
   });
 
-  test('a reader that does not read holds nobody up', async () => {
+  test('a reader that does not read holds no other up', async () => {
     const reader = connect('seq_num=0', 's2.proto');
     await reader.until('hello');
     reader.socket.pause();

@@ -69,7 +69,7 @@ describe('without an Origin', () => {
     const access = {
       admit: () => {},
       watch: () => () => {},
-      identify: () => unlimited('somebody'),
+      identify: () => unlimited('caller'),
       redeem: () => {
         throw new TailraceError('authn', 'no tickets');
       },

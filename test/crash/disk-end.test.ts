@@ -1,5 +1,5 @@
 /**
- * A disk that somebody else has filled to its last byte, and one that refuses writes although it seems to have space, as
+ * A disk that another program has filled to its last byte, and one that refuses writes although it seems to have space, as
  * with a quota. Neither is a failing disk: reads go on, trims go through, service resumes without a restart.
  */
 

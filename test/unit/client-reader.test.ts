@@ -158,7 +158,7 @@ describe('what the server refuses', () => {
     expect(fake.queries).toHaveLength(1);
   });
 
-  test('nobody there at the first connection', async () => {
+  test('no server at the first connection', async () => {
     const fake = await fakeServer();
     fake.close();
     await expect(collect(fake, {})).rejects.toMatchObject({ code: 'unavailable' });

@@ -95,7 +95,7 @@ describe('a call with a signal', () => {
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ streams: [], tail: {} }));
   };
 
-  test('leaves nothing behind, whether it succeeds, is refused or reaches nobody', async () => {
+  test('leaves nothing behind, whether it succeeds, is refused or reaches no server', async () => {
     const controller = new AbortController();
     const { signal } = controller;
     const client = createClient({ endpoint: await listening(createServer(answers)) });

@@ -50,6 +50,17 @@ describe.each(SIGNALS)('the otlp view of %s', (signal) => {
   });
 });
 
+test('a block says whether all ids in it have the right length', async () => {
+  const spans = (traceId: Uint8Array) => ({ resourceSpans: [{ scopeSpans: [{ spans: [{ traceId, name: 's' }] }] }] });
+  const good = await otlpBlock('traces', spans(new Uint8Array(16).fill(1)));
+  expect(good.header.idsChecked).toBe(true);
+  expect(otlpRuns(good, 0, 1)[0]?.message).toEqual(good.otlpMessage(0, 1));
+  const bad = await otlpBlock('traces', spans(new Uint8Array(3).fill(1)));
+  expect(bad.header.idsChecked).toBe(false);
+  expect(otlpRuns(bad, 0, 1)[0]?.message).not.toEqual(bad.otlpMessage(0, 1));
+  expect((await s2Block([PLAIN])).header.idsChecked).toBe(false);
+});
+
 test('the JSON mapping uses hex ids, integers as strings, base64, names for special numbers, and enums as integers', () => {
   const json = otlpJson('logs', otlpBytes('logs', LOGS));
   expect(json).toContain('"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"');

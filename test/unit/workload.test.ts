@@ -49,7 +49,7 @@ test('one caller gets four fifths of what may be under way, and each other one i
   expect(() => workload.begin('one', LARGE)).toThrow(REFUSED);
 });
 
-test('nobody is let in while as much is under way as gets done in time, and all are once it is done', () => {
+test('no caller is let in while as much is under way as gets done in time, and all are once it is done', () => {
   const taken = Array.from({ length: Math.ceil(WORK_BYTES_AT_FIRST / COST) }, (_, i) => workload.begin(`${i}`, LARGE));
   expect(() => workload.begin('new', LARGE)).toThrow(REFUSED);
   expect(() => workload.expectTimely('new')).toThrow(REFUSED);

@@ -11,6 +11,7 @@ import type { Attack } from './attack.ts';
 import { connectedByTls, resetFlood } from './frames.ts';
 import { ATTACKS } from './otlp-attacks.ts';
 import { type ProbedServer, startProbedServer } from './probed-server.ts';
+import { REPAIR_ATTACKS } from './repair-attacks.ts';
 import { ROWS_ATTACKS } from './rows-attacks.ts';
 import { S2_ATTACKS } from './s2-attacks.ts';
 
@@ -28,7 +29,7 @@ export async function run(): Promise<void> {
     const planted = await server.worstTurnMs();
     process.stdout.write(`${String(planted).padStart(6)} ms  planted: ${PLANTED_MS} ms\n`);
     if (planted < PLANTED_MS) throw new Error('the probe does not find a planted turn');
-    for (const attack of [...ATTACKS, ...S2_ATTACKS, ...ROWS_ATTACKS]) {
+    for (const attack of [...ATTACKS, ...REPAIR_ATTACKS, ...S2_ATTACKS, ...ROWS_ATTACKS]) {
       if (only === undefined || attack.name.includes(only)) failed.push(...(await suffer(server, attack)));
     }
   } finally {

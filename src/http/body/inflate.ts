@@ -120,7 +120,7 @@ async function inflatePieces(
     engine.destroy();
   }
   expectPadding(wire, engine.bytesWritten);
-  // To join many large bodies in one turn would hold up everybody.
+  // To join many large bodies in one turn would hold up all requests.
   if (total > YIELD_BYTES) await goOnWithWork(total >> COPIED_BITS);
   const whole = Buffer.concat(pieces, total);
   reservation.holdExactly(base + total);

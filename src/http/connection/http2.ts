@@ -94,7 +94,7 @@ export class Http2 {
     });
     const request = (awaitsContinue: boolean) => {
       return (message: Http2ServerRequest): void => {
-        // Reset in the same packet: nobody waits for a response.
+        // Reset in the same packet: no client waits for a response.
         if (message.stream.destroyed) return;
         handlers.request(prepared(message), { version: 2, stream: message.stream }, awaitsContinue);
       };

@@ -2,14 +2,13 @@
 
 import type { RecordDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';
-import type { OtlpDeps } from '../receive-otlp.ts';
 import type { PortRoutes, RouteGroup } from '../router.ts';
 import { type AccessTokenDeps, accessTokenRoutes } from './access-tokens.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
 import { locationRoutes } from './locations.ts';
 import { type OperatorDeps, operatorRoutes } from './operator.ts';
-import { otlpRoutes } from './otlp.ts';
+import { type OtlpRouteDeps, otlpRoutes } from './otlp.ts';
 import { recordRoutes } from './records.ts';
 import { type SendersDeps, senderRoutes } from './senders.ts';
 import { type StreamDeps, streamRoutes } from './streams.ts';
@@ -19,7 +18,7 @@ import { unrouted, wrongPath } from './unrouted.ts';
 import { type UsageRouteDeps, usageRoutes } from './usage.ts';
 
 /** What the routes need, all together. Each file in this folder names its own part. */
-export type RouteDeps = OtlpDeps & S2Deps;
+export type RouteDeps = OtlpRouteDeps & S2Deps;
 
 type S2Deps = AccessTokenDeps &
   BackupDeps &
@@ -32,7 +31,7 @@ type S2Deps = AccessTokenDeps &
 
 /** What the HTTP port serves. */
 export function httpPortRoutes(deps: RouteDeps): PortRoutes {
-  return { groups: allRoutes(deps), unrouted: unrouted(deps), wrongPath };
+  return { groups: allRoutes(deps), unrouted: unrouted(deps), wrongPath: (exchange) => wrongPath(exchange, deps) };
 }
 
 export function allRoutes(deps: RouteDeps): readonly RouteGroup[] {

@@ -1,9 +1,11 @@
 /** OTLP over HTTP: the paths of each signal, and what requests and responses look like there. */
 
 import type { IncomingHttpHeaders } from 'node:http';
+import { inTurns } from '../../encoding/turns.ts';
 import { TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
+import { addTraceIds } from '../../otlp/trace-ids.ts';
 import { readBody } from '../body/read-body.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
@@ -19,33 +21,38 @@ const LANGFUSE = '/api/public/otel';
 /** Answers in JSON with the ids of the traces that are stored and the number of their spans, too. */
 const TRACES_WITH_IDS = '/v1/traces/otlp';
 
-const HTTP: OtlpForm = {
-  headersOf: ({ request }) => request.headers,
-  encodingOf: ({ request }) => expectedEncoding(request.headers['content-type']),
-  readBody,
-  reply: (exchange, { encoding, bytes }, context) =>
-    reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: bytes }, context),
-};
-
-const HTTP_WITH_BASIC: OtlpForm = { ...HTTP, headersOf: ({ request }) => withBearer(request.headers) };
+export interface OtlpRouteDeps extends OtlpDeps {
+  /** The port of gRPC, for calls that took the wrong one; undefined when it is off or not open yet. */
+  readonly grpcPort: () => number | undefined;
+}
 
 /** A group for each signal, which counts what it refuses, and one for the signal that is not supported yet. */
-export function otlpRoutes(deps: OtlpDeps): readonly RouteGroup[] {
+export function otlpRoutes(deps: OtlpRouteDeps): readonly RouteGroup[] {
   return [...SIGNALS.map((signal) => signalRoutes(signal, deps)), profileRoutes(deps)];
 }
 
-function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
+/** What a call of gRPC is told on the port of HTTP. */
+export function grpcElsewhere({ grpcPort }: Pick<OtlpRouteDeps, 'grpcPort'>): string {
+  const port = grpcPort();
+  const there = port === undefined ? 'and its own is off (--grpc-port)' : `but on ${port}: send it there, or`;
+  return `gRPC is not on this port ${there} set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for this one`;
+}
+
+function signalRoutes(signal: Signal, deps: OtlpRouteDeps): RouteGroup {
+  const http = httpForm(deps);
   const route = (path: string, form: OtlpForm): Route => ({
     method: 'POST',
     path,
     action: 'append',
     handle: (exchange) => receiveOtlp(exchange, signal, form, deps),
   });
-  const routes = PREFIXES.map((prefix) => route(`${prefix}/v1/${signal}`, HTTP));
-  if (signal !== 'metrics') routes.push(route(`${LANGFUSE}/v1/${signal}`, HTTP_WITH_BASIC));
+  const routes = PREFIXES.map((prefix) => route(`${prefix}/v1/${signal}`, http));
+  if (signal !== 'metrics') {
+    const withBasic = { ...http, headersOf: ({ request }: Exchange) => withBearer(request.headers) };
+    routes.push(route(`${LANGFUSE}/v1/${signal}`, withBasic));
+  }
   if (signal === 'traces') {
-    const handle = async (exchange: Exchange): Promise<void> =>
-      receiveOtlp(exchange, signal, await withTraceIds(HTTP), deps);
+    const handle = (exchange: Exchange): Promise<void> => receiveOtlp(exchange, signal, withTraceIds(http), deps);
     routes.push({ method: 'POST', path: TRACES_WITH_IDS, action: 'append', handle });
   }
   return {
@@ -59,18 +66,22 @@ function signalRoutes(signal: Signal, deps: OtlpDeps): RouteGroup {
   };
 }
 
+function httpForm(deps: OtlpRouteDeps): OtlpForm {
+  return {
+    headersOf: ({ request }) => request.headers,
+    encodingOf: ({ request }) => expectedEncoding(request.headers['content-type'], deps),
+    readBody,
+    reply: (exchange, { encoding, bytes }, context) =>
+      reply(exchange, { status: 200, contentType: OTLP_CONTENT_TYPE[encoding], body: bytes }, context),
+  };
+}
+
 /** A form for one request: its response in JSON has `traceIds`, in lower-case hex, and `spanCount` too. */
-async function withTraceIds(form: OtlpForm): Promise<OtlpForm> {
-  // Loaded here, because it takes long, and few senders ask for it.
-  const { decodeScopes } = await import('../../otlp/views/decode.ts');
+function withTraceIds(form: OtlpForm): OtlpForm {
   const ids = new Set<string>();
   return {
     ...form,
-    stored: (payload) => {
-      for (const { items } of decodeScopes('traces', Buffer.concat(payload))) {
-        for (const { traceId } of items) if (traceId.length > 0) ids.add(Buffer.from(traceId).toString('hex'));
-      }
-    },
+    stored: (payload) => inTurns(addTraceIds(ids, Buffer.concat(payload))),
     reply: (exchange, content, context) => form.reply(exchange, withIds(content, ids), context),
   };
 }
@@ -105,13 +116,13 @@ function withBearer(headers: IncomingHttpHeaders): IncomingHttpHeaders {
 }
 
 /** @throws TailraceError `bad_request` that says what to send */
-function expectedEncoding(contentType: string | undefined): OtlpEncoding {
+function expectedEncoding(contentType: string | undefined, deps: OtlpRouteDeps): OtlpEncoding {
   const encoding = encodingOf(contentType);
   if (encoding !== undefined) return encoding;
-  throw wrongContentType(contentType);
+  throw wrongContentType(contentType, deps);
 }
 
-function wrongContentType(contentType: string | undefined): TailraceError {
+function wrongContentType(contentType: string | undefined, deps: OtlpRouteDeps): TailraceError {
   const wanted = 'send Content-Type application/x-protobuf or application/json';
   if (contentType === undefined) return new TailraceError('bad_request', `the Content-Type is missing: ${wanted}`);
   if (/^\s*application\/x-www-form-urlencoded/i.test(contentType)) {
@@ -122,10 +133,7 @@ function wrongContentType(contentType: string | undefined): TailraceError {
     );
   }
   if (/^\s*application\/grpc/i.test(contentType)) {
-    return new TailraceError(
-      'bad_request',
-      'gRPC is not on this port but on 4317: send it there, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for this one',
-    );
+    return new TailraceError('bad_request', grpcElsewhere(deps));
   }
   const given = JSON.stringify(contentType.slice(0, 100));
   return new TailraceError('bad_request', `the Content-Type ${given} is not OTLP: ${wanted}`);

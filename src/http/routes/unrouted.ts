@@ -11,6 +11,7 @@ import { isCall, refuseCall } from '../grpc/reply.ts';
 import type { ReplyDeps } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
 import { noteRefused, type SenderNoteDeps } from '../senders.ts';
+import { grpcElsewhere, type OtlpRouteDeps } from './otlp.ts';
 
 const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
 
@@ -41,15 +42,13 @@ export function isExporter(exchange: Exchange): boolean {
 }
 
 /** The error for a path that no route has. */
-export function wrongPath(exchange: Exchange): TailraceError {
-  return new TailraceError('not_found', isExporter(exchange) ? advice(exchange) : 'no such path');
+export function wrongPath(exchange: Exchange, deps: Pick<OtlpRouteDeps, 'grpcPort'>): TailraceError {
+  return new TailraceError('not_found', isExporter(exchange) ? advice(exchange, deps) : 'no such path');
 }
 
-function advice(exchange: Exchange): string {
+function advice(exchange: Exchange, deps: Pick<OtlpRouteDeps, 'grpcPort'>): string {
   const host = exchange.request.headers.host ?? '127.0.0.1:4318';
-  if (isGrpc(exchange)) {
-    return 'gRPC is not on this port but on 4317: send it there, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf for this one';
-  }
+  if (isGrpc(exchange)) return grpcElsewhere(deps);
   const signal = signalIn(exchange.path);
   const base = `${schemeOf(exchange)}://${host}`;
   const endpoint = `as OTEL_EXPORTER_OTLP_ENDPOINT set ${base} without a path`;

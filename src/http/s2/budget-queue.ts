@@ -57,7 +57,7 @@ export class BudgetQueue {
     if (this.#waiting.size > 0) this.#serve();
   }
 
-  /** In order; whoever holds more than a fair share already does not hold up the others. */
+  /** In order; a holder of more than a fair share does not hold up the others. */
   #serve(): void {
     const blocked = new Set<string | undefined>();
     for (const waiting of this.#waiting) {

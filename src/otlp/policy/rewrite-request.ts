@@ -6,6 +6,7 @@
 import { goOnWithWork } from '../../encoding/turns.ts';
 import { varint } from '../../encoding/varint.ts';
 import { REWRITTEN_ITEM_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
+import type { MessageContent } from '../message-edit.ts';
 import { cell, type ScannedRequest } from '../scan/columns.ts';
 import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from '../scan/tables.ts';
 import { itemShape, RESOURCE_SHAPE, SCOPE_SHAPE, type Shape } from './item-shapes.ts';
@@ -19,10 +20,10 @@ export interface RewrittenRequest {
   readonly changes: ReadonlyMap<Change, number>;
 }
 
-/** A part of the new body that is not written yet, with its length. */
-interface NewBytes {
+/** A part of the new body while it grows. */
+interface NewBytes extends MessageContent {
   length: number;
-  readonly pieces: Uint8Array[];
+  readonly parts: Uint8Array[];
 }
 
 export async function rewriteRequest(scanned: ScannedRequest, rules: ContentRules): Promise<RewrittenRequest> {
@@ -77,7 +78,7 @@ class Pass {
 
   finish(): RewrittenRequest {
     const isSame = !this.#isChanged && this.#rejected.length === 0;
-    const body = isSame ? undefined : Buffer.concat(this.#request.pieces, this.#request.length);
+    const body = isSame ? undefined : Buffer.concat(this.#request.parts, this.#request.length);
     return { body, rejected: this.#rejected, changes: this.#rewriter.counts };
   }
 
@@ -91,17 +92,17 @@ class Pass {
   ): InTurns<boolean> {
     const last = cell(from, row + 1);
     for (let piece = cell(from, row); piece < last; piece += 2) {
-      add(into, bytesOf(yield* this.#written(cell(column, piece), cell(column, piece + 1), shape)));
+      add(into, yield* this.#written(cell(column, piece), cell(column, piece + 1), shape));
     }
     return this.#tookLongKey();
   }
 
   /** One that is too large, or nested too deep and so has no shape, is rejected afterwards: it is not looked at. */
-  *#written(start: number, end: number, shape: Shape | undefined): InTurns<Uint8Array> {
+  *#written(start: number, end: number, shape: Shape | undefined): InTurns<MessageContent> {
     const isLeft = shape === undefined || end - start > REWRITTEN_ITEM_BYTES_MAX;
     const written = isLeft ? undefined : yield* this.#rewriter.message(start, end, shape);
     if (written !== undefined) this.#isChanged = true;
-    return written ?? this.#scanned.body.subarray(start, end);
+    return written ?? bytesOf(this.#scanned.body.subarray(start, end));
   }
 
   #tookLongKey(): boolean {
@@ -111,17 +112,17 @@ class Pass {
   }
 }
 
-function bytesOf(...pieces: Uint8Array[]): NewBytes {
-  return { length: pieces.reduce((sum, { length }) => sum + length, 0), pieces };
+function bytesOf(...parts: Uint8Array[]): NewBytes {
+  return { length: parts.reduce((sum, { length }) => sum + length, 0), parts };
 }
 
-function framed(tag: number, content: Uint8Array | NewBytes): NewBytes {
-  const frame = Uint8Array.of(tag, ...varint(content.length));
-  const pieces = 'pieces' in content ? content.pieces : [content];
-  return { length: frame.length + content.length, pieces: [frame, ...pieces] };
+function framed(tag: number, content: MessageContent): NewBytes {
+  const frame = bytesOf(Uint8Array.of(tag, ...varint(content.length)));
+  add(frame, content);
+  return frame;
 }
 
-function add(to: NewBytes, { length, pieces }: NewBytes): void {
+function add(to: NewBytes, { length, parts }: MessageContent): void {
   to.length += length;
-  for (const piece of pieces) to.pieces.push(piece);
+  for (const part of parts) to.parts.push(part);
 }

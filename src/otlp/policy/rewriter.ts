@@ -7,8 +7,8 @@
 import { readVarint, varint } from '../../encoding/varint.ts';
 import { YIELD_BYTES } from '../../model/limits.ts';
 import { limitOf, type OtlpPolicy } from '../../model/otlp-policy.ts';
-import { contentAt, isEqual } from '../routing/attributes.ts';
-import { NEXT, readTag, skipValue } from '../scan/wire.ts';
+import { FieldCursor, type MessageContent, MessageEdit } from '../message-edit.ts';
+import { isEqual } from '../routing/attributes.ts';
 import type { Bound, Field, Shape } from './item-shapes.ts';
 
 /** What was changed, by what asked for it: counts of attributes, values, events and links. */
@@ -76,7 +76,7 @@ function rulesOf(policy: OtlpPolicy): ContentRules | undefined {
 
 /** A field that is left out. */
 const OUT = 'out';
-type Written = Uint8Array | typeof OUT | undefined;
+type Written = MessageContent | typeof OUT | undefined;
 
 interface Tally {
   kept: number;
@@ -105,24 +105,22 @@ export class Rewriter {
   }
 
   /** The content of the message [start, end) as it is to be stored; undefined when nothing changes. */
-  *message(start: number, end: number, shape: Shape): InTurns<Uint8Array | undefined> {
-    const edit = new Edit(this.#bytes, start);
+  *message(start: number, end: number, shape: Shape): InTurns<MessageContent | undefined> {
+    const edit = new MessageEdit(this.#bytes, start);
     const tallies = new Map<Bound, Tally>();
-    for (let at = start; at < end; ) {
-      const from = at;
-      const tag = readTag(this.#view, at, end);
-      const value = NEXT[0] as number;
-      at = skipValue(this.#view, value, end, tag);
-      if (this.#isTurnDone(at - from)) yield;
-      const field = shape.get(tag);
+    for (const fields = new FieldCursor(this.#view, start); fields.next(end); ) {
+      if (this.#isTurnDone(fields.end - fields.start)) yield;
+      const field = shape.get(fields.tag);
       if (field === undefined) continue;
-      const written = yield* this.#field(contentAt(this.#view, value, end), at, field, tallies);
-      if (written !== undefined) edit.replace(from, at, tag, written);
+      const written: Written = yield* this.#field(fields.content, fields.end, field, tallies);
+      if (written === OUT) edit.leaveOut(fields);
+      else if (written !== undefined) edit.replace(fields, written);
     }
     for (const [{ limit, droppedTag }, { dropped }] of tallies) {
       if (dropped === 0) continue;
       this.#count(limit, dropped);
-      edit.append(end, Uint8Array.of(droppedTag, ...varint(this.#lastCount(start, end, droppedTag) + dropped)));
+      const count = this.#lastCount(start, end, droppedTag) + dropped;
+      edit.append(end, varint(droppedTag), varint(count));
     }
     return edit.finish(end);
   }
@@ -142,11 +140,8 @@ export class Rewriter {
   /** Whether an attribute must not be stored. Notes a key that is too long. */
   #isUnwanted(start: number, end: number): boolean {
     let [from, to] = [end, end];
-    for (let at = start; at < end; ) {
-      const tag = readTag(this.#view, at, end);
-      const value = NEXT[0] as number;
-      at = skipValue(this.#view, value, end, tag);
-      if (tag === KEY_TAG) [from, to] = [contentAt(this.#view, value, end), at];
+    for (const fields = new FieldCursor(this.#view, start); fields.next(end); ) {
+      if (fields.tag === KEY_TAG) [from, to] = [fields.content, fields.end];
     }
     const { exact, prefixes, limit } = this.#rules;
     const isUnwanted =
@@ -173,41 +168,34 @@ export class Rewriter {
     inside: Exclude<Inside, 'text'>,
     max: number,
     change: Change,
-  ): InTurns<Uint8Array | undefined> {
-    const edit = new Edit(this.#bytes, start);
-    for (let at = start; at < end; ) {
-      const from = at;
-      const tag = readTag(this.#view, at, end);
-      const value = NEXT[0] as number;
-      at = skipValue(this.#view, value, end, tag);
-      if (this.#isTurnDone(at - from)) yield;
-      const next = INSIDE[inside].get(tag);
-      if (next === undefined) continue;
-      const content = contentAt(this.#view, value, end);
-      if (at - content <= max) continue;
-      const written =
-        next === 'text' ? this.#shortened(content, max, change) : yield* this.#cut(content, at, next, max, change);
-      if (written !== undefined) edit.replace(from, at, tag, written);
+  ): InTurns<MessageContent | undefined> {
+    const edit = new MessageEdit(this.#bytes, start);
+    for (const fields = new FieldCursor(this.#view, start); fields.next(end); ) {
+      if (this.#isTurnDone(fields.end - fields.start)) yield;
+      const next = INSIDE[inside].get(fields.tag);
+      if (next === undefined || fields.end - fields.content <= max) continue;
+      const written: MessageContent | undefined =
+        next === 'text'
+          ? this.#shortened(fields.content, max, change)
+          : yield* this.#cut(fields.content, fields.end, next, max, change);
+      if (written !== undefined) edit.replace(fields, written);
     }
     return edit.finish(end);
   }
 
   /** Ends between two characters; in bytes that are no text at most three more are left out. */
-  #shortened(start: number, max: number, change: Change): Uint8Array {
+  #shortened(start: number, max: number, change: Change): MessageContent {
     this.#count(change, 1);
     let end = start + max;
     while (end > start && end > start + max - 4 && ((this.#bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-    return this.#bytes.subarray(start, end);
+    return { parts: [this.#bytes.subarray(start, end)], length: end - start };
   }
 
   /** The last value of a field that counts what the sender has left out itself. */
   #lastCount(start: number, end: number, wanted: number): number {
     let last = 0;
-    for (let at = start; at < end; ) {
-      const tag = readTag(this.#view, at, end);
-      const value = NEXT[0] as number;
-      at = skipValue(this.#view, value, end, tag);
-      if (tag === wanted) last = readVarint(this.#bytes, value)?.value ?? 0;
+    for (const fields = new FieldCursor(this.#view, start); fields.next(end); ) {
+      if (fields.tag === wanted) last = readVarint(this.#bytes, fields.content)?.value ?? 0;
     }
     return Math.min(last, COUNT_MAX);
   }
@@ -227,34 +215,3 @@ export class Rewriter {
 
 /** Counts in OTLP have 32 bits; what is added to one fits too. */
 const COUNT_MAX = 0x7fff_ffff;
-
-/** A message in which some fields are replaced: pieces of the old one and new ones. */
-class Edit {
-  readonly #bytes: Uint8Array;
-  readonly #parts: Uint8Array[] = [];
-  #isChanged = false;
-  #kept: number;
-
-  constructor(bytes: Uint8Array, start: number) {
-    this.#bytes = bytes;
-    this.#kept = start;
-  }
-
-  replace(from: number, to: number, tag: number, content: Uint8Array | typeof OUT): void {
-    if (from > this.#kept) this.#parts.push(this.#bytes.subarray(this.#kept, from));
-    this.#isChanged = true;
-    if (content !== OUT) this.#parts.push(Uint8Array.of(tag, ...varint(content.length)), content);
-    this.#kept = to;
-  }
-
-  append(end: number, field: Uint8Array): void {
-    this.#parts.push(this.#bytes.subarray(this.#kept, end), field);
-    this.#kept = end;
-  }
-
-  /** Undefined when nothing was replaced. */
-  finish(end: number): Uint8Array | undefined {
-    if (!this.#isChanged) return undefined;
-    return Buffer.concat([...this.#parts, this.#bytes.subarray(this.#kept, end)]);
-  }
-}

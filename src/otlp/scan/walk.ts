@@ -6,7 +6,7 @@
 
 import { isUtf8At } from '../../encoding/utf8.ts';
 import type { TailraceError } from '../../model/error.ts';
-import { NESTING_MAX } from '../../model/limits.ts';
+import { NESTING_MAX, RECORD_METERED_BYTES_MAX } from '../../model/limits.ts';
 import type { ScannedRequest } from './columns.ts';
 import { isPlainAttribute, isPlainValue } from './plain-attribute.ts';
 import * as tables from './tables.ts';
@@ -85,7 +85,8 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       const stop = at + length;
       if (stop > end) throw fault(start, 'a field is longer than the message that holds it');
       if (action === STRING) {
-        if (!isUtf8At(view, at, stop)) columns.repairString(at, stop);
+        // A longer one fits into no record, so what holds it is rejected.
+        if (length <= RECORD_METERED_BYTES_MAX && !isUtf8At(view, at, stop)) columns.repairString(at, stop);
       } else if (action >= ATTRIBUTE) {
         const isPlain = action === ATTRIBUTE ? isPlainAttribute : isPlainValue;
         if (depth === DEPTH_MAX) noteTooDeep(state, columns);
@@ -166,7 +167,7 @@ function walkGroup(
 }
 
 /**
- * A message is nested too deep: nobody will look into it, since the item that it is in is rejected, or all items of
+ * A message is nested too deep: nothing looks into it, since the item that it is in is rejected, or all items of
  * that scope or resource.
  */
 function noteTooDeep({ entries }: WalkState, columns: ScannedRequest): void {

@@ -16,7 +16,8 @@
  *                     raw bytes        index and payload together, unpacked
  *                     index bytes      of those
  *                     summary bytes    S, then S bytes of summary (none yet; readers skip it)
- *                   readers skip everything after the summary: a later build may add fields there
+ *                     marks            1 byte, 1: all trace and span ids have the right length; not there otherwise
+ *                   readers skip everything after that: a later build may add fields there
  *  5 + H     4      CRC-32 of the key and of all bytes before it, little endian
  *  9 + H     4      CRC-32 of the key and of all bytes after it, little endian
  *  13 + H    …      the stored part: index, then payload
@@ -64,6 +65,8 @@ export interface BlockHeader {
   /** Index and payload, unpacked. */
   readonly rawBytes: number;
   readonly indexBytes: number;
+  /** Whether all trace and span ids in it have the right length. Blocks of older builds do not say so. */
+  readonly idsChecked: boolean;
   /** Offset of the stored part in the value. */
   readonly storedAt: number;
 }
@@ -80,6 +83,7 @@ const KINDS: readonly Pick<BlockHeader, 'kind' | 'cipher'>[] = [
   { kind: 's2', cipher: 'aes-256-gcm' },
   { kind: 's2', cipher: 'aegis-256' },
 ];
+const IDS_CHECKED = 1;
 const FIELDS_AT = 5;
 const SAFE_VARINT_BYTES = 8;
 
@@ -96,13 +100,14 @@ export function writeBlockHeader(header: Omit<BlockHeader, 'storedAt'>, target: 
   at = writeVarint(target, at, header.rawBytes);
   at = writeVarint(target, at, header.indexBytes);
   at = writeVarint(target, at, 0);
+  if (header.idsChecked) target[at++] = IDS_CHECKED;
   target[3] = (at - FIELDS_AT) & 0xff;
   target[4] = (at - FIELDS_AT) >>> 8;
   return at + 8;
 }
 
 /** The most bytes that `writeBlockHeader` writes. */
-export const WRITTEN_HEADER_BYTES_MAX = FIELDS_AT + 8 * SAFE_VARINT_BYTES + 8;
+export const WRITTEN_HEADER_BYTES_MAX = FIELDS_AT + 9 * SAFE_VARINT_BYTES + 8;
 
 /** Writes both checksums of a value whose stored part begins at `storedAt`. */
 export function sealChecksums(key: Uint8Array, value: Uint8Array, storedAt: number): void {
@@ -155,6 +160,7 @@ function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {
     throw corrupt('the sizes in its header make no sense');
   }
   if (summaryBytes > fieldsEnd - cursor.at) throw corrupt('its summary is cut short');
+  const marksAt = cursor.at + summaryBytes;
   const storedAt = fieldsEnd + 8;
   return {
     kind: kind.kind,
@@ -167,6 +173,7 @@ function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {
     meteredBytes: metered,
     rawBytes,
     indexBytes,
+    idsChecked: marksAt < fieldsEnd && byteAt(value, marksAt) === IDS_CHECKED,
     storedAt,
   };
 }

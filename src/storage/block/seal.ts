@@ -36,6 +36,8 @@ export interface BlockDraft {
   readonly timestamps: Float64Array;
   /** The sum for all records, as the raw view returns them. */
   readonly meteredBytes: number;
+  /** Whether all trace and span ids in OTLP items have the right length: readers then need not look. */
+  readonly idsChecked?: boolean;
   /** The index without times, from `OtlpLayout` or `draftRecords`. */
   readonly layout: Uint8Array;
   /** The payload in parts that are joined in this order; they may be views of a request body. */
@@ -235,5 +237,6 @@ function fieldsOf(draft: BlockDraft, arrival: number, rawBytes: number, indexByt
     meteredBytes: draft.meteredBytes,
     rawBytes,
     indexBytes,
+    idsChecked: draft.idsChecked === true,
   };
 }
