@@ -1,4 +1,4 @@
-/** The ids of the traces in what was stored, without decoding it. */
+/** The ids of the traces in what was stored, without decoding it, and the response that names them. */
 
 import { YIELD_BYTES } from '../model/limits.ts';
 import { FieldCursor } from './message-edit.ts';
@@ -29,4 +29,10 @@ export function* addTraceIds(ids: Set<string>, message: Uint8Array): Generator<v
     work = 0;
     yield;
   }
+}
+
+/** A response in JSON with `traceIds`, and with `spanCount`, beside the fields of OTLP. */
+export function withTraceIds(response: Uint8Array, ids: ReadonlySet<string>, spanCount: number): Uint8Array {
+  const fields = JSON.parse(Buffer.from(response).toString()) as object;
+  return Buffer.from(JSON.stringify({ ...fields, traceIds: [...ids], spanCount }));
 }

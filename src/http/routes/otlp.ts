@@ -5,11 +5,11 @@ import { inTurns } from '../../encoding/turns.ts';
 import { TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
-import { addTraceIds } from '../../otlp/trace-ids.ts';
+import { addTraceIds, withTraceIds } from '../../otlp/trace-ids.ts';
 import { readBody } from '../body/read-body.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { type ExportContent, type OtlpDeps, type OtlpForm, receiveOtlp } from '../receive-otlp.ts';
+import { type OtlpDeps, type OtlpForm, receiveOtlp } from '../receive-otlp.ts';
 import { reply } from '../reply.ts';
 import type { Route, RouteGroup } from '../router.ts';
 import { noteRefused } from '../senders.ts';
@@ -52,7 +52,7 @@ function signalRoutes(signal: Signal, deps: OtlpRouteDeps): RouteGroup {
     routes.push(route(`${LANGFUSE}/v1/${signal}`, withBasic));
   }
   if (signal === 'traces') {
-    const handle = (exchange: Exchange): Promise<void> => receiveOtlp(exchange, signal, withTraceIds(http), deps);
+    const handle = (exchange: Exchange): Promise<void> => receiveOtlp(exchange, signal, formWithTraceIds(http), deps);
     routes.push({ method: 'POST', path: TRACES_WITH_IDS, action: 'append', handle });
   }
   return {
@@ -77,20 +77,17 @@ function httpForm(deps: OtlpRouteDeps): OtlpForm {
 }
 
 /** A form for one request: its response in JSON has `traceIds`, in lower-case hex, and `spanCount` too. */
-function withTraceIds(form: OtlpForm): OtlpForm {
+function formWithTraceIds(form: OtlpForm): OtlpForm {
   const ids = new Set<string>();
   return {
     ...form,
     stored: (payload) => inTurns(addTraceIds(ids, Buffer.concat(payload))),
-    reply: (exchange, content, context) => form.reply(exchange, withIds(content, ids), context),
+    reply: (exchange, content, context) => {
+      const { encoding, bytes, result } = content;
+      const named = encoding === 'json' ? withTraceIds(bytes, ids, result.accepted) : bytes;
+      form.reply(exchange, { ...content, bytes: named }, context);
+    },
   };
-}
-
-function withIds(content: ExportContent, ids: ReadonlySet<string>): ExportContent {
-  if (content.encoding === 'protobuf') return content;
-  const fields = JSON.parse(Buffer.from(content.bytes).toString()) as object;
-  const all = { ...fields, traceIds: [...ids], spanCount: content.result.accepted };
-  return { ...content, bytes: Buffer.from(JSON.stringify(all)) };
 }
 
 function profileRoutes(deps: OtlpDeps): RouteGroup {
