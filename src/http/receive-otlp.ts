@@ -26,8 +26,8 @@ export interface OtlpForm {
   /** @throws TailraceError `bad_request` that says what to send */
   encodingOf(exchange: Exchange): OtlpEncoding;
   readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody>;
-  /** Called with what is durable now, as payloads of blocks: each is a message of the signal. */
-  stored?(payload: readonly Uint8Array[]): Promise<void>;
+  /** Receives the ids of the traces that are stored. */
+  readonly traceIds?: Set<string>;
   /** Sends the response of a request of which something was stored. */
   reply(exchange: Exchange, content: ExportContent, context: ReplyContext): void;
 }
@@ -74,8 +74,8 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   const reserve = (bytes: number): void => working.holdAtLeast(made + bytes);
   const source = unknownSource();
   exchange.source = source;
-  const stored = form.stored === undefined ? {} : { stored: form.stored };
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, source, reserve, ...terms, ...stored };
+  const { traceIds } = form;
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, source, reserve, traceIds, ...terms };
   let result: IngestResult;
   try {
     const take = loaded ?? (await loadIngest());

@@ -3,7 +3,7 @@
  * call it.
  */
 
-import { beginWork, goOnWithWork } from '../encoding/turns.ts';
+import { beginWork, goOnWithWork, inTurns } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
 import { SENDER_NAMES_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
 import { limitOf, type OtlpPolicy } from '../model/otlp-policy.ts';
@@ -17,6 +17,7 @@ import { noteEmptiness } from './empty-result.ts';
 import { type IngestResult, ingestResult } from './ingest-result.ts';
 import { countOf, rowsCount } from './item-counts.ts';
 import type { JsonTally } from './json/transcode.ts';
+import { visitFields } from './message-edit.ts';
 import { type AppliedRules, applyContentRules } from './policy/apply-content-rules.ts';
 import { basinFull } from './policy/policy-rejections.ts';
 import { contentRules } from './policy/rewriter.ts';
@@ -103,8 +104,8 @@ export interface IngestOptions {
   readonly sender?: string;
   /** How much data may come; what it throws refuses the request. */
   readonly rates?: IngestRatesPort | undefined;
-  /** Called with what is durable now, as payloads of blocks, one after the other: each is a message of the signal. */
-  readonly stored?: (payload: readonly Uint8Array[]) => Promise<void>;
+  /** Receives the ids of the traces that were stored, in lower-case hex; for requests of traces only. */
+  readonly traceIds?: Set<string> | undefined;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
   readonly tally?: JsonTally;
   /** Receives what the request says of its sender, also when it is refused after that is known. */
@@ -116,6 +117,9 @@ const ITEM_REJECTIONS = {
   too_deep: COMMON_REJECTIONS.tooDeep,
   no_time: COMMON_REJECTIONS.noTime,
 };
+
+/** From TracesData down to the id of a span (OTLP, trace.proto). */
+const TRACE_ID_PATH = [0x0a, 0x12, 0x12, 0x0a];
 
 /** Scans for the next requests: they keep the memory of their columns. */
 const idle: RequestScan[] = [];
@@ -225,8 +229,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   if (filled.length > 0) {
     await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(result) });
   }
-  const { stored } = options;
-  if (stored !== undefined) for (const { drafts } of filled) for (const { payload } of drafts) await stored(payload);
+  if (options.traceIds !== undefined) await addTraceIds(options.traceIds, filled);
   return result;
 }
 
@@ -303,6 +306,16 @@ function checkAllowed(
   for (const name of denied) {
     rejections.add(COMMON_REJECTIONS.notAllowed, rowsCount(scanned, streams.get(name) ?? []), name);
     streams.delete(name);
+  }
+}
+
+async function addTraceIds(ids: Set<string>, appends: readonly { readonly drafts: readonly BlockDraft[] }[]) {
+  for (const { payload } of appends.flatMap(({ drafts }) => drafts)) {
+    const message = Buffer.concat(payload);
+    const add = (start: number, end: number): void => {
+      if (end > start) ids.add(message.toString('hex', start, end));
+    };
+    await inTurns(visitFields(message, TRACE_ID_PATH, add));
   }
 }
 

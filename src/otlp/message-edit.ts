@@ -1,9 +1,12 @@
 /** Goes over the fields of a protobuf message and writes it again with some of them changed; what stays is not copied. */
 
 import { varint } from '../encoding/varint.ts';
+import { YIELD_BYTES } from '../model/limits.ts';
 import { NEXT, readLength, readTag, skipValue } from './scan/wire.ts';
 
 const LENGTH_DELIMITED = 2;
+/** What looking at a field costs besides its bytes. */
+export const FIELD_BYTES = 32;
 
 /** The fields of the message that begins at `end`, one after the other. */
 export class FieldCursor {
@@ -35,6 +38,35 @@ export class FieldCursor {
       this.content = NEXT[0] as number;
     }
     return true;
+  }
+}
+
+/**
+ * Calls `visit` with the content [start, end) of each field at the end of a path of tags, those of messages within one
+ * another, in their order. Yields after each piece of work.
+ */
+export function* visitFields(
+  message: Uint8Array,
+  path: readonly number[],
+  visit: (start: number, end: number) => void,
+): Generator<void, void> {
+  const view = new DataView(message.buffer, message.byteOffset, message.length);
+  const levels = [{ fields: new FieldCursor(view, 0), end: message.length }];
+  let work = 0;
+  for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+    const { fields, end } = level;
+    if (!fields.next(end)) {
+      levels.pop();
+      continue;
+    }
+    if (fields.tag === path[levels.length - 1]) {
+      if (levels.length === path.length) visit(fields.content, fields.end);
+      else levels.push({ fields: new FieldCursor(view, fields.content), end: fields.end });
+    }
+    work += FIELD_BYTES;
+    if (work < YIELD_BYTES) continue;
+    work = 0;
+    yield;
   }
 }
 

@@ -8,15 +8,14 @@ import { repairUtf8At } from '../encoding/utf8.ts';
 import { varint } from '../encoding/varint.ts';
 import { REPAIRED_ITEM_BYTES_MAX, YIELD_BYTES } from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
-import { FieldCursor, type MessageContent, MessageEdit } from './message-edit.ts';
+import { FIELD_BYTES, FieldCursor, type MessageContent, MessageEdit } from './message-edit.ts';
 import { REQUESTS } from './message-types.ts';
 import { ID_BYTES, idFor, ODD_ID_LEAD, shownId } from './odd-id.ts';
 
 const MALFORMED = 'otel.id_malformed';
 /** Of one item so much of its malformed ids is shown. */
 const SENT_CHARS_MAX = 4_096;
-/** What a field costs besides its bytes, and what an id that is replaced costs. */
-const FIELD_BYTES = 32;
+/** What an id that is replaced costs. */
 const REPAIRED_ID_BYTES = 512;
 
 /** What to do with the fields of a message type; types in which there can be no id have none. */

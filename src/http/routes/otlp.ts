@@ -1,11 +1,9 @@
 /** OTLP over HTTP: the paths of each signal, and what requests and responses look like there. */
 
 import type { IncomingHttpHeaders } from 'node:http';
-import { inTurns } from '../../encoding/turns.ts';
 import { TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { OTLP_CONTENT_TYPE, type OtlpEncoding } from '../../otlp/response.ts';
-import { addTraceIds, withTraceIds } from '../../otlp/trace-ids.ts';
 import { readBody } from '../body/read-body.ts';
 import { encodingOf, refuseOtlp } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
@@ -52,7 +50,7 @@ function signalRoutes(signal: Signal, deps: OtlpRouteDeps): RouteGroup {
     routes.push(route(`${LANGFUSE}/v1/${signal}`, withBasic));
   }
   if (signal === 'traces') {
-    const handle = (exchange: Exchange): Promise<void> => receiveOtlp(exchange, signal, formWithTraceIds(http), deps);
+    const handle = (exchange: Exchange): Promise<void> => receiveOtlp(exchange, signal, withTraceIds(http), deps);
     routes.push({ method: 'POST', path: TRACES_WITH_IDS, action: 'append', handle });
   }
   return {
@@ -77,15 +75,16 @@ function httpForm(deps: OtlpRouteDeps): OtlpForm {
 }
 
 /** A form for one request: its response in JSON has `traceIds`, in lower-case hex, and `spanCount` too. */
-function formWithTraceIds(form: OtlpForm): OtlpForm {
-  const ids = new Set<string>();
+function withTraceIds(form: OtlpForm): OtlpForm {
+  const traceIds = new Set<string>();
   return {
     ...form,
-    stored: (payload) => inTurns(addTraceIds(ids, Buffer.concat(payload))),
+    traceIds,
     reply: (exchange, content, context) => {
-      const { encoding, bytes, result } = content;
-      const named = encoding === 'json' ? withTraceIds(bytes, ids, result.accepted) : bytes;
-      form.reply(exchange, { ...content, bytes: named }, context);
+      if (content.encoding === 'protobuf') return form.reply(exchange, content, context);
+      const fields = JSON.parse(Buffer.from(content.bytes).toString()) as object;
+      const all = { ...fields, traceIds: [...traceIds], spanCount: content.result.accepted };
+      form.reply(exchange, { ...content, bytes: Buffer.from(JSON.stringify(all)) }, context);
     },
   };
 }

@@ -7,7 +7,7 @@
 import { readVarint, varint } from '../../encoding/varint.ts';
 import { YIELD_BYTES } from '../../model/limits.ts';
 import { limitOf, type OtlpPolicy } from '../../model/otlp-policy.ts';
-import { FieldCursor, type MessageContent, MessageEdit } from '../message-edit.ts';
+import { FIELD_BYTES, FieldCursor, type MessageContent, MessageEdit } from '../message-edit.ts';
 import { isEqual } from '../routing/attributes.ts';
 import type { Bound, Field, Shape } from './item-shapes.ts';
 
@@ -85,9 +85,6 @@ interface Tally {
 
 /** Yields where others may have a turn of the event loop. */
 export type InTurns<T> = Generator<void, T>;
-
-/** What looking at a field costs besides its bytes. */
-const FIELD_BYTES = 32;
 
 export class Rewriter {
   readonly counts = new Map<Change, number>();
