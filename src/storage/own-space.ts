@@ -33,6 +33,8 @@ export function reserveFile(file: string): string {
 export class OwnSpace {
   readonly #name: string;
   readonly #file: number;
+  /** Where the file ends, but for pages that LMDB has added since; to ask at each commit would cost. */
+  #end: number;
   /** Undefined before the first time, and when the disk has no space for even a name. */
   #held: number | undefined;
   readonly #heldBytesMax: number;
@@ -41,6 +43,7 @@ export class OwnSpace {
 
   constructor(file: string, heldBytesMax: number) {
     this.#file = openSync(file, 'r+');
+    this.#end = fstatSync(this.#file).size;
     this.#name = reserveFile(file);
     this.#heldBytesMax = heldBytesMax;
     if (existsSync(this.#name)) this.#open();
@@ -49,7 +52,7 @@ export class OwnSpace {
 
   /** Bytes that no other program can take, when LMDB's pages end at `pageBytes`. */
   ownBytes(pageBytes: number): number {
-    return this.#heldBytes + Math.max(0, fstatSync(this.#file).size - pageBytes);
+    return this.#heldBytes + Math.max(0, this.#end - pageBytes);
   }
 
   /**
@@ -59,9 +62,10 @@ export class OwnSpace {
    */
   extend(pageBytes: number, bytes: number, leftBytes: number): boolean {
     const end = pageBytes + bytes;
-    for (let at = Math.max(fstatSync(this.#file).size, pageBytes); at < end; ) {
+    this.#end = Math.max(this.#end, pageBytes);
+    while (this.#end < end) {
       try {
-        at += this.#fill(this.#file, end - at, at);
+        this.#end += this.#fill(this.#file, end - this.#end, this.#end);
       } catch (error) {
         if (!isNoSpace(error)) return true;
         // Little at a time, so that another program that waits for space gets at most that.
