@@ -396,3 +396,6 @@ export const SENDER_REASONS_MAX = 8;
 export const LISTED_SENDERS_BYTES_MAX = 3 * MiB;
 /** Basins of which Prometheus is told when they received data last. */
 export const RECEIVING_BASINS_MAX = 100;
+/** A filter of a reader: characters of all its texts, and conditions. */
+export const FILTER_CHARS_MAX = 4_096;
+export const FILTER_TERMS_MAX = 32;

@@ -33,7 +33,7 @@ export function logFields(log: LogRecord): ItemFields {
 }
 
 /** One of five levels: by number (1 to 24), else by text, else undefined. */
-function levelOf(severityNumber: number, severityText: string): string | undefined {
+export function levelOf(severityNumber: number, severityText: string): string | undefined {
   if (severityNumber >= 1 && severityNumber <= 24) return BY_STEP[(severityNumber - 1) >> 2];
   if (severityText === '') return undefined;
   const word = severityText.toLowerCase();

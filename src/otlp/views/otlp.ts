@@ -71,7 +71,7 @@ function isOneItem(signal: Signal, body: Uint8Array): boolean {
 }
 
 /** The signal that the header of a record of an S2 block names, if its body fits. */
-function signalOf(block: Block, i: number): Signal | undefined {
+export function signalOf(block: Block, i: number): Signal | undefined {
   for (const [name, value] of block.headersOf(i)) {
     if (text(name) !== 'otel.signal') continue;
     const signal = SIGNALS.find((known) => known === text(value));

@@ -5,7 +5,7 @@ import type { ItemFields } from './row.ts';
 import { attributesJson, durationMs, idJson, type JsonObject, rfc3339, someAttributesJson } from './values.ts';
 
 const KINDS: readonly (string | undefined)[] = [undefined, 'internal', 'server', 'client', 'producer', 'consumer'];
-const STATUSES = ['unset', 'ok', 'error'] as const;
+export const STATUSES = ['unset', 'ok', 'error'] as const;
 
 /** The columns of one span. */
 export function spanFields(span: Span): ItemFields {

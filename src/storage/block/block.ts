@@ -134,6 +134,13 @@ export class Block {
     return at + s2BodyBytes(s2, i);
   }
 
+  /** OTLP blocks only: where the parts of its records are, in place. */
+  otlpParts(): { readonly index: OtlpIndex; readonly payload: Uint8Array } {
+    const { otlp } = this.#clear(0);
+    assert(otlp !== undefined, 'an S2 block has no OTLP message');
+    return { index: otlp, payload: this.#payload };
+  }
+
   /** OTLP blocks only: for writing the bodies of many records, each after `lead` and its length. */
   otlpBodies(lead: Uint8Array): OtlpBodies {
     const { otlp } = this.#clear(0);

@@ -102,7 +102,7 @@ export class OtlpLayout {
 }
 
 /** The heads of one scope of a block, which its records need. */
-interface ScopeHeads {
+export interface ScopeHeads {
   readonly head: Uint8Array;
   /** Number of its resource within the block. */
   readonly resource: number;
