@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClientView, ControlFrame } from '../src/client/frames.ts';
 import type { ReaderOptions, ReadFrame } from '../src/client/reader.ts';
 import { TailraceError } from '../src/model/error.ts';
+import { collect } from './flags/arguments.ts';
 import { type ConnectionOptions, connect, type ServerConnection } from './flags/connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from './flags/encryption-key.ts';
 import { formatStreamUri, parseStreamUri, type StreamUri } from './flags/names.ts';
@@ -33,10 +34,11 @@ export interface ViewOptions extends ReporterOptions, KeyOptions {
   readonly json?: boolean;
   readonly output?: OutputFormat;
   readonly outputFile?: string;
+  readonly filter?: readonly string[];
 }
 
 /** The options of a read other than the view, which the printer chooses. */
-export type FollowBounds = Omit<ReaderOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey'>;
+export type FollowBounds = Omit<ReaderOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey' | 'filter'>;
 
 export interface Follow {
   readonly connection: ServerConnection;
@@ -45,12 +47,18 @@ export interface Follow {
   readonly printer: Printer;
   readonly reporter: Reporter;
   readonly encryptionKey: string | undefined;
+  readonly filter: string | undefined;
   readonly signal: AbortSignal;
 }
 
 /** Adds the flags that say how records look and where they go. */
 export function addViewOptions(command: Command): Command {
   return addKeyOption(command)
+    .option(
+      '--filter <conditions>',
+      'only records that meet them, such as "level>=warn service=shop" (repeatable)',
+      collect,
+    )
     .optionsGroup('Output:')
     .addOption(new Option('--view <view>', 'how a record looks (default: text)').choices(CLI_VIEWS))
     .addOption(new Option('--format <format>', 'format of raw records; chooses --view raw').choices(FORMATS))
@@ -76,7 +84,8 @@ export async function openFollow(name: string, options: ViewOptions & Connection
   const uri = parseStreamUri(name);
   const connection = connect(options);
   const reporter = createReporter(options);
-  return { ...(await openPrinter(options)), connection, uri, reporter, signal: untilInterrupted() };
+  const filter = options.filter?.join(' ');
+  return { ...(await openPrinter(options)), connection, uri, reporter, filter, signal: untilInterrupted() };
 }
 
 /**
@@ -90,6 +99,7 @@ export async function printRecords(follow: Follow, bounds: FollowBounds): Promis
     view: printer.view,
     basin: uri.basin,
     encryptionKey: follow.encryptionKey,
+    filter: follow.filter,
     signal: follow.signal,
   });
   const outage = new Outage(reporter);

@@ -28,6 +28,7 @@ import { type OpenStore, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { ingest } from './otlp/ingest.ts';
 import type { IngestResult } from './otlp/ingest-result.ts';
+import { recordFilter } from './readers/filter/record-filter.ts';
 import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
 
 /** Settings of the store. Those of the port and of tokens have no effect here. */
@@ -46,6 +47,8 @@ export interface ReadOptions {
   readonly bytes?: number | undefined;
   /** Exclusive timestamp in ms. */
   readonly until?: number | undefined;
+  /** Which records are wanted, such as `level>=warn service=checkout`: see src/readers/filter/README.md. */
+  readonly filter?: string | undefined;
   /** Ends the read quietly. */
   readonly signal?: AbortSignalLike | undefined;
 }
@@ -109,6 +112,7 @@ const READ_CHECKS: Checks<ReadOptions> = {
   count: optional(expectWholeNumber),
   bytes: optional(expectWholeNumber),
   until: optional(expectWholeNumber),
+  filter: optional(expectText),
   signal: optional(expectAbortSignal),
 };
 /** A batch within this process is as large as its memory allows; S2's limits are those of its requests. */
@@ -181,8 +185,10 @@ class Library implements Tailrace {
     const ending = new AbortController();
     const stop = onAbort(options.signal, () => ending.abort());
     try {
+      const filter = options.filter === undefined ? undefined : recordFilter([options.filter]);
       const stream = await this.#stream(name, 'read');
-      for await (const event of this.#opened.log.read(stream, rangeOf(options, waitMs), ending.signal)) {
+      const { log } = this.#opened;
+      for await (const event of log.read(stream, rangeOf(options, waitMs), ending.signal, { filter })) {
         if (event.type === 'caught_up' && waitMs === 0) return;
         if (event.type !== 'records') continue;
         for (let i = event.from; i < event.to; i++) yield ownRecord(event.block.record(i));

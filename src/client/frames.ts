@@ -16,9 +16,15 @@ export interface BatchContent {
   /** Records with their exact bytes. */
   readonly raw: { readonly records: readonly StreamRecord[] };
   /** One binary `LogsData`, `TracesData` or `MetricsData` message with the records [first, next). */
-  readonly otlp: { readonly signal: Signal; readonly first: number; readonly message: Uint8Array };
+  readonly otlp: {
+    readonly signal: Signal;
+    readonly first: number;
+    /** How many records it holds; a filter leaves out others between them. */
+    readonly count: number;
+    readonly message: Uint8Array;
+  };
   /** OTLP/JSON requests with the OTLP records among [first, next). */
-  readonly 'otlp-json': { readonly first: number; readonly requests: readonly object[] };
+  readonly 'otlp-json': { readonly first: number; readonly count: number; readonly requests: readonly object[] };
   readonly message: { readonly rows: readonly MessageRow[] };
   readonly text: { readonly lines: readonly string[] };
 }
@@ -39,8 +45,10 @@ export type ControlFrame =
   | { readonly type: 'heartbeat'; readonly tail: Position | undefined }
   /** Sequence numbers [from, to) were trimmed away before they were read. */
   | { readonly type: 'gap'; readonly from: number; readonly to: number }
-  /** Records [from, to) are not OTLP: the `otlp` view has nothing to show for them. */
-  | { readonly type: 'skipped'; readonly from: number; readonly next: Position };
+  /** So many records from `from` on are not OTLP: the `otlp` view has nothing to show for them. */
+  | { readonly type: 'skipped'; readonly from: number; readonly count: number; readonly next: Position }
+  /** The filter wants no other record before `next`. */
+  | { readonly type: 'passed'; readonly next: Position };
 
 /** What one text or binary message means, still with what only the session needs. */
 export type WireFrame =
@@ -50,7 +58,7 @@ export type WireFrame =
   | BatchFrame<'otlp-json'>
   | BatchFrame<'message'>
   | BatchFrame<'text'>
-  | { readonly type: 'positions'; readonly signal: Signal; readonly first: number; readonly next: Position }
+  | ({ readonly type: 'positions' } & Omit<BatchContent['otlp'], 'message'> & { readonly next: Position })
   | { readonly type: 'error'; readonly error: TailraceError };
 
 /** The subprotocol of each view, and the format to ask for beside it. Base64 keeps bytes that are not UTF-8. */
@@ -81,6 +89,8 @@ export function parseTextFrame(text: string): WireFrame | undefined {
       return { type: 'caught_up', tail: position(json.tail) };
     case 'heartbeat':
       return { type: 'heartbeat', tail: json.tail === undefined ? undefined : position(json.tail) };
+    case 'passed':
+      return { type: 'passed', next: position(json.next) };
     case 'gap':
       return { type: 'gap', from: seqOf(json.from), to: seqOf(json.to) };
     case 'error':
@@ -95,7 +105,7 @@ export function recordsIn(frame: BatchFrame<ClientView>): number {
   if ('records' in frame) return frame.records.length;
   if ('rows' in frame) return frame.rows.length;
   if ('lines' in frame) return frame.lines.length;
-  return frame.next.seqNum - frame.first;
+  return frame.count;
 }
 
 function batch(json: Json): WireFrame {
@@ -104,7 +114,8 @@ function batch(json: Json): WireFrame {
   if (Array.isArray(json.lines)) return { type: 'batch', lines: json.lines.map(String), next };
   if (Array.isArray(json.records)) return { type: 'batch', records: json.records.map(record), next };
   if (Array.isArray(json.requests)) {
-    return { type: 'batch', first: seqOf(json.first), requests: json.requests as object[], next };
+    const first = seqOf(json.first);
+    return { type: 'batch', first, count: countOf(json, first, next), requests: json.requests as object[], next };
   }
   throw malformed('a batch has neither records, rows, lines nor requests');
 }
@@ -112,7 +123,14 @@ function batch(json: Json): WireFrame {
 function positions(json: Json): WireFrame {
   const [first, next] = [seqOf(json.first), position(json.next)];
   const signal = SIGNALS.find((known) => known === json.signal);
-  return signal === undefined ? { type: 'skipped', from: first, next } : { type: 'positions', signal, first, next };
+  const count = countOf(json, first, next);
+  if (signal === undefined) return { type: 'skipped', from: first, count, next };
+  return { type: 'positions', signal, first, count, next };
+}
+
+/** Without a word they are all those up to `next`. */
+function countOf(json: Json, first: number, next: Position): number {
+  return typeof json.count === 'number' ? json.count : next.seqNum - first;
 }
 
 function record(value: unknown): StreamRecord {

@@ -6,6 +6,7 @@ import {
   checkOptions,
   expectFlag,
   expectStart,
+  expectText,
   expectTimeSpan,
   expectWholeNumber,
   oneOf,
@@ -35,6 +36,8 @@ export interface ReaderOptions<V extends ClientView> {
   readonly until?: number | undefined;
   /** How long to wait at the tail, in whole seconds; 0 ends there. */
   readonly waitSeconds?: number | undefined;
+  /** Which records are wanted, such as `level>=warn service=checkout`: see src/readers/filter/README.md. */
+  readonly filter?: string | undefined;
   readonly basin?: string | undefined;
   /** Base64 of 32 bytes, for a stream that is encrypted. */
   readonly encryptionKey?: string | undefined;
@@ -63,6 +66,7 @@ const CHECKS: Checks<ReaderOptions<ClientView>> = {
   bytes: optional(expectWholeNumber),
   until: optional(expectWholeNumber),
   waitSeconds: optional(expectWholeNumber),
+  filter: optional(expectText),
   encryptionKey: optional(expectHeaderText),
   reconnectForMs: optional(expectTimeSpan),
 };
@@ -171,7 +175,8 @@ class Cursor {
     if (frame.type === 'hello') this.#streamId = frame.streamId;
     else if (frame.type === 'caught_up') this.#next = frame.tail.seqNum;
     else if (frame.type === 'gap') this.#next = Math.max(this.#next ?? 0, frame.to);
-    else if (frame.type === 'skipped') this.#advance(frame.next.seqNum, frame.next.seqNum - frame.from);
+    else if (frame.type === 'skipped') this.#advance(frame.next.seqNum, frame.count);
+    else if (frame.type === 'passed') this.#next = frame.next.seqNum;
     else if (frame.type === 'batch') this.#takeBatch(frame);
   }
 
@@ -201,6 +206,7 @@ class Cursor {
     set('bytes', this.#bytes);
     set('until', options.until);
     set('wait', options.waitSeconds);
+    set('filter', options.filter);
     set('stream_id', this.#streamId);
     set('format', PROTOCOLS[options.view].format);
     const base = endpoint.replace(/^http/, 'ws');

@@ -111,7 +111,7 @@ export class Session {
     if (positions === undefined) {
       throw new TailraceError('bad_proto', 'a binary frame came without its positions');
     }
-    return { type: 'batch', signal: positions.signal, first: positions.first, message, next: positions.next };
+    return { ...positions, type: 'batch', message };
   }
 
   #push(event: SessionEvent, bytes: number): void {

@@ -246,7 +246,7 @@ export class Log {
     stream: Stream,
     range: ReadRange,
     signal: AbortSignal,
-    { encryptionKey, protocol = 'library' }: LogReadOptions = {},
+    { encryptionKey, protocol = 'library', filter }: LogReadOptions = {},
   ): Promise<LogRead> {
     const open = await withCipher(opened(stream));
     await this.#expectPresent(open);
@@ -256,6 +256,7 @@ export class Log {
       cache: this.#cache,
       expiryNow: () => this.#expiry.now(),
       plain: decrypterFor(open, encryptionKey),
+      filter,
       pageBytesMax: () => this.#reads.pageBytesMax(),
     };
     try {

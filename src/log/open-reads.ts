@@ -165,10 +165,14 @@ class OpenRead implements LogRead {
   }
 
   #note(event: ReadEvent): void {
-    this.#isLevel = event.type === 'caught_up' || (event.type === 'records' && event.isLive);
+    this.#isLevel = event.type === 'caught_up' || (event.type !== 'gap' && event.isLive);
     if (event.type === 'caught_up') return;
     if (event.type === 'gap') {
       this.position = event.to;
+      return;
+    }
+    if (event.type === 'passed') {
+      this.position = event.to.seqNum;
       return;
     }
     const { block, to } = event;

@@ -7,6 +7,7 @@ import type { KeptBasin } from './basins.ts';
 import type { ClockPause } from './expiry-clock.ts';
 import type { LogObserver, ReaderProtocol } from './observer.ts';
 import type { ReadsStat } from './open-reads.ts';
+import type { RecordFilter } from './read.ts';
 
 export interface LogOptions {
   readonly clock: Clock;
@@ -35,6 +36,8 @@ export interface LogStat {
 export interface LogReadOptions {
   /** 32 bytes, for streams that have a cipher. */
   readonly encryptionKey?: Uint8Array | undefined;
+  /** Which records are wanted; all of them by default. */
+  readonly filter?: RecordFilter | undefined;
   /** Who reads, for counters. */
   readonly protocol?: ReaderProtocol;
 }

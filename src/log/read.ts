@@ -27,13 +27,23 @@ export type ReadEvent =
       readonly isShared: boolean;
       /** It came when it became durable, to a reader that was level with the tail. */
       readonly isLive: boolean;
+      /** Other records of the same block follow at once. */
+      readonly hasMore: boolean;
     }
+  /** The records up to `to` were passed over, since the filter wants none of them. `tail` is set when it is the durable tail. */
+  | { readonly type: 'passed'; readonly to: Position; readonly tail: Position | undefined; readonly isLive: boolean }
   /** Sequence numbers [from, to) were trimmed away. */
   | { readonly type: 'gap'; readonly from: number; readonly to: number }
   /** The reader has everything and waits for more. Comes again after each time that it fell behind. */
   | { readonly type: 'caught_up'; readonly tail: Position };
 
 export type RecordsEvent = ReadEvent & { readonly type: 'records' };
+
+/** Chooses the records of a read. */
+export interface RecordFilter {
+  /** The wanted records among [from, to) of a block, as runs in order: from and to of each. */
+  runs(block: Block, from: number, to: number): Promise<readonly number[]>;
+}
 
 /** What a read needs of the log. */
 export interface ReadContext {
@@ -44,6 +54,8 @@ export interface ReadContext {
   expiryNow(): number;
   /** Makes a stored block readable: decrypts it where that is needed. */
   plain(block: Block): Block;
+  /** Undefined when all records are wanted. */
+  readonly filter: RecordFilter | undefined;
   /** How many bytes a page of the store may have at this moment. */
   pageBytesMax(): number;
 }
@@ -94,16 +106,23 @@ export async function* readFrom(
     const block = first;
     first = undefined;
     if (block !== undefined && block.firstSeq <= position && position < block.firstSeq + block.header.count) {
-      const event = bounds.cut(block, position, stream, false);
-      if (event !== undefined) yield event;
+      if (context.filter !== undefined) yield* wanted(context.filter, bounds, block, position, stream, false);
+      else {
+        const event = bounds.cut(block, position, stream, false);
+        if (event !== undefined) yield event;
+      }
       if (bounds.reached) return;
       position = block.firstSeq + block.header.count;
       continue;
     }
     if (position < stream.durable.nextSeq) {
       for await (const block of scanPage(context, stream, position, pageBytes)) {
-        const event = bounds.cut(context.plain(block), position, stream, false);
-        if (event !== undefined) yield event;
+        const plain = context.plain(block);
+        if (context.filter !== undefined) yield* wanted(context.filter, bounds, plain, position, stream, false);
+        else {
+          const event = bounds.cut(plain, position, stream, false);
+          if (event !== undefined) yield event;
+        }
         if (bounds.reached || signal.aborted) return;
         position = block.firstSeq + block.header.count;
       }
@@ -120,9 +139,22 @@ export async function* readFrom(
   }
 }
 
+/** What a filter wants of a block: only what it wants counts for the bounds. */
+async function* wanted(
+  filter: RecordFilter,
+  bounds: Bounds,
+  block: Block,
+  position: number,
+  stream: OpenStream,
+  isLive: boolean,
+): AsyncGenerator<ReadEvent> {
+  const runs = await filter.runs(block, position - block.firstSeq, block.header.count);
+  yield* bounds.cutRuns(block, runs, stream, isLive);
+}
+
 /** Follows until it fell behind (returns the position) or the read is over (undefined). */
 async function* follow(
-  { clock, plain }: ReadContext,
+  { clock, plain, filter }: ReadContext,
   stream: OpenStream,
   bounds: Bounds,
   start: number,
@@ -149,8 +181,11 @@ async function* follow(
         continue;
       }
       assert(block.firstSeq === position, 'a follower gets every block once, in order');
-      const event = bounds.cut(plain(block), position, stream, true);
-      if (event !== undefined) yield event;
+      if (filter !== undefined) yield* wanted(filter, bounds, plain(block), position, stream, true);
+      else {
+        const event = bounds.cut(plain(block), position, stream, true);
+        if (event !== undefined) yield event;
+      }
       if (bounds.reached) return undefined;
       bounds.delivered();
       position = block.firstSeq + block.header.count;
@@ -248,14 +283,30 @@ export class Bounds {
     const from = position - block.firstSeq;
     const whole =
       this.#count === Number.POSITIVE_INFINITY && this.#bytes === Number.POSITIVE_INFINITY && this.#until === undefined;
-    const to = whole ? block.header.count : this.#last(block, from);
-    const end = block.firstSeq + to;
-    const isUsedUp = (this.#count === 0 || this.#bytes === 0) && end >= this.#counted;
-    this.reached = to < block.header.count || isUsedUp;
-    this.#counted = Math.max(this.#counted, end);
+    const { count } = block.header;
+    const to = whole ? count : this.#take(block, from, count);
     if (to === from) return undefined;
-    const tail = end === stream.tail.seqNum ? stream.tail : undefined;
-    return { type: 'records', block, from, to, tail, isShared: stream.readers > 1, isLive };
+    const tail = tailAt(block, to, stream);
+    return { type: 'records', block, from, to, tail, isShared: stream.readers > 1, isLive, hasMore: false };
+  }
+
+  /** The records of some runs of a block that the bounds allow, and how far the block was passed over after them. */
+  *cutRuns(block: Block, runs: readonly number[], stream: OpenStream, isLive: boolean): Generator<ReadEvent> {
+    const { count, lastTimestamp } = block.header;
+    let end = 0;
+    for (let r = 0; r < runs.length && !this.reached; r += 2) {
+      const from = runs[r] ?? 0;
+      end = runs[r + 1] ?? 0;
+      const to = this.#take(block, from, end);
+      if (to === from) break;
+      const hasMore = r + 2 < runs.length && !this.reached;
+      yield { type: 'records', block, from, to, tail: tailAt(block, to, stream), isShared: false, isLive, hasMore };
+    }
+    // Times never decrease, so what is not wanted can tell as well that the time is over.
+    if (this.#until !== undefined && lastTimestamp >= this.#until) this.reached = true;
+    if (this.reached || end === count) return;
+    const to = { seqNum: block.firstSeq + count, timestamp: lastTimestamp };
+    yield { type: 'passed', to, tail: tailAt(block, count, stream), isLive };
   }
 
   /** Data came: the wait starts anew the next time that there is none. */
@@ -276,10 +327,20 @@ export class Bounds {
     return clock.timer(Math.max(0, this.#deadlineMs - clock.monotonicMs()), wake);
   }
 
-  #last(block: Block, from: number): number {
+  /** Counts the records [from, end) as far as the bounds allow, and returns where that ends. */
+  #take(block: Block, from: number, end: number): number {
+    const to = this.#last(block, from, end);
+    const next = block.firstSeq + to;
+    const isUsedUp = (this.#count === 0 || this.#bytes === 0) && next >= this.#counted;
+    this.reached = to < end || isUsedUp;
+    this.#counted = Math.max(this.#counted, next);
+    return to;
+  }
+
+  #last(block: Block, from: number, end: number): number {
     let to = from;
-    while (to < block.header.count && block.firstSeq + to < this.#counted) to++;
-    while (to < block.header.count && this.#count > 0) {
+    while (to < end && block.firstSeq + to < this.#counted) to++;
+    while (to < end && this.#count > 0) {
       const bytes = block.meteredBytesOf(to);
       if (bytes > this.#bytes) break;
       if (this.#until !== undefined && block.timestamp(to) >= this.#until) break;
@@ -289,4 +350,9 @@ export class Bounds {
     }
     return to;
   }
+}
+
+/** The tail, where record `to` of a block is it. */
+function tailAt(block: Block, to: number, stream: OpenStream): Position | undefined {
+  return block.firstSeq + to === stream.tail.seqNum ? stream.tail : undefined;
 }

@@ -6,21 +6,9 @@
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** What one OTLP request may contain. Each is a setting of the same name. */
-export interface OtlpLimits {
-  /** Bytes of the body on the wire. */
-  readonly wireBytesMax: number;
-  /** Bytes of the body after decompression. */
-  readonly bodyBytesMax: number;
-  /** Records in one request. */
-  readonly requestRecordsMax: number;
-}
-
-export const OTLP_LIMITS: OtlpLimits = {
-  wireBytesMax: 16 * MiB,
-  bodyBytesMax: 64 * MiB,
-  requestRecordsMax: 100_000,
-};
+/** What one OTLP request may hold: bytes on the wire, bytes when decompressed, records. Each is a setting of that name. */
+export type OtlpLimits = Readonly<Record<'wireBytesMax' | 'bodyBytesMax' | 'requestRecordsMax', number>>;
+export const OTLP_LIMITS: OtlpLimits = { wireBytesMax: 16 * MiB, bodyBytesMax: 64 * MiB, requestRecordsMax: 100_000 };
 
 /** Bytes of one string, number or run of white space in OTLP/JSON: more than a record can hold, also all in escapes. */
 export const JSON_TOKEN_BYTES_MAX = 8 * MiB;
@@ -399,3 +387,5 @@ export const RECEIVING_BASINS_MAX = 100;
 /** A filter of a reader: characters of all its texts, and conditions. */
 export const FILTER_CHARS_MAX = 4_096;
 export const FILTER_TERMS_MAX = 32;
+/** A unary read with a filter looks for records so long at most, then tells where to go on. */
+export const FILTERED_READ_MS_MAX = 5_000;

@@ -25,7 +25,7 @@ export class Gathering {
     return this.#records + to - from <= limits.records && this.#bytes + meteredBytes <= limits.bytes;
   }
 
-  /** `part` begins where the one before it ends. */
+  /** `part` comes after those that are there. */
   add(part: BatchPart, meteredBytes: number, isShared: boolean): void {
     this.#parts.push(part);
     this.#records += part.to - part.from;

@@ -47,6 +47,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #isOver = false;
   #isClosed = false;
   #leave = (): void => {};
+  /** Up to where the filter passed over records, while the client was not told. */
+  #passed: Position | undefined;
   /** Where the reader is while it is level with the tail. */
   #level: Position | undefined;
   #hasCaughtUp = false;
@@ -137,6 +139,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     if (this.#isOver) return;
     // It may be a moment's matter once, and not twice.
     if (this.#stall !== undefined && this.#stall.sweeps++ > 0) this.park();
+    if (this.#stall === undefined) this.#tellPassed();
     const isDue = now - this.#spokeAt >= this.#heartbeatMs;
     if (isDue && this.#level !== undefined && this.#stall === undefined) {
       this.#heartbeatMs = heartbeatDelay();
@@ -244,8 +247,17 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     const { wire } = this.#parts;
     if (event.type === 'records') {
       this.#level = undefined;
+      this.#passed = undefined;
       this.#rest = event;
       this.#turnBytes += READER_TURN_BLOCK_BYTES;
+      return;
+    }
+    if (event.type === 'passed') {
+      // Each block may be passed over: the client is told from time to time, not for each.
+      this.#passed = event.to;
+      if (event.tail === undefined) return;
+      await this.#flush(undefined);
+      this.#level = event.tail;
       return;
     }
     await this.#flush(undefined);
@@ -264,13 +276,13 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   async #deliver(): Promise<void> {
     const { wire, readers } = this.#parts;
     while (this.#rest !== undefined && !this.#isOver) {
-      const { block, from, to, tail, isShared, isLive } = this.#rest;
+      const { block, from, to, tail, isShared, isLive, hasMore } = this.#rest;
       // What all followers get at the same moment is in memory once, so it is not cut where space is short.
       const limits = isLive && isShared ? S2_BATCH : readers.batchLimits;
       const end = wire.batchEnd(block, from, to, limits);
       const part = { block, from, to: end };
       const isWhole = end === to;
-      const goesOut = !wire.gathers || isLive || !isWhole || tail !== undefined;
+      const goesOut = !hasMore && (!wire.gathers || isLive || !isWhole || tail !== undefined);
       const bytes = goesOut && this.#gathering.isEmpty ? 0 : block.meteredBytesWithin(from, end);
       if (this.#gathering.fits(part, bytes, limits)) {
         this.#gathering.add(part, bytes, isShared);
@@ -291,6 +303,14 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     this.#write(frames);
     this.#level = tail;
     if (failure !== undefined) throw failure;
+  }
+
+  #tellPassed(): void {
+    // What is gathered comes before it.
+    if (this.#passed === undefined || !this.#gathering.isEmpty) return;
+    const frame = this.#parts.wire.passed(this.#passed);
+    this.#passed = undefined;
+    if (frame !== undefined) this.say(frame);
   }
 
   #mustPause(): boolean {
@@ -349,6 +369,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
 
   #close(error: TailraceError | undefined): void {
     if (this.#isOver) return;
+    this.#tellPassed();
     const frame = this.#parts.wire.lastFrame(error);
     if (frame !== undefined) this.say(frame);
     this.#stop();

@@ -19,7 +19,7 @@ export interface Frame {
   readonly loan?: Loan;
 }
 
-/** Records that go out together: one part, or several of blocks that follow one another. */
+/** Records that go out together: one part or several in order; between those of a filtered read records may be missing. */
 export interface Batch {
   readonly parts: readonly BatchPart[];
   /** The tail of the stream, when the batch ends there. */
@@ -54,6 +54,8 @@ export interface Wire {
   caughtUp(tail: Position, isFirst: boolean): Frame | undefined;
   /** There was nothing to send for some time to a reader that has everything up to `tail`. */
   heartbeat(tail: Position): Frame;
+  /** A filter passed over all records before `next` that were not sent. */
+  passed(next: Position): Frame | undefined;
   /** Sequence numbers [from, to) were trimmed away before the reader came to them. */
   gap(from: number, to: number): Frame | undefined;
   /** The server begins to stop; the reader has everything up to `tail`. */

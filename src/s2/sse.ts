@@ -26,6 +26,11 @@ export function pingEvent(nowMs: number, tail: Position): string {
   return `event: ping\ndata: {"timestamp":${nowMs},"tail":${positionJson(tail)}}\n\n`;
 }
 
+/** The same, for records that a filter passed over: its id is what a client resumes with. */
+export function passedEvent(nowMs: number, { lastSeq, records, bytes }: Delivered): string {
+  return `event: ping\nid: ${lastSeq},${records},${bytes}\ndata: {"timestamp":${nowMs}}\n\n`;
+}
+
 /** The last event of a read that failed. */
 export function errorEvent(errorJson: string): string {
   return `event: error\ndata: ${errorJson}\n\n`;

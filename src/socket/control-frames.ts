@@ -30,6 +30,11 @@ export function heartbeatFrame(words: FrameWords, tail: Position): string {
   return `{"type":"heartbeat","tail":${positionText(words, tail)}}`;
 }
 
+/** A filter passed over the records before `next` that were not sent: a reader that connects again goes on from there. */
+export function passedFrame(words: FrameWords, next: Position): string {
+  return `{"type":"passed","next":${positionText(words, next)}}`;
+}
+
 /** Sequence numbers [from, to) were trimmed away before the reader came to them. */
 export function gapFrame(from: number, to: number): string {
   return JSON.stringify({ type: 'gap', from, to });

@@ -1,16 +1,17 @@
 /** One encoder for each subprotocol: from records to WebSocket messages. */
 
 import { Loan } from '../encoding/buffer-pool.ts';
+import { assert } from '../model/error.ts';
 import { READ_BATCH_BYTES_MAX } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import { messageRows } from '../otlp/views/message.ts';
-import { otlpRuns } from '../otlp/views/otlp.ts';
+import { type OtlpRun, otlpRuns } from '../otlp/views/otlp.ts';
 import { otlpJsonRequests } from '../otlp/views/otlp-json.ts';
 import { textLines } from '../otlp/views/text.ts';
 import { viewText } from '../otlp/views/values.ts';
 import type { Batch, Encoded, Encoder, Frame } from '../readers/wire.ts';
 import { type BatchLimits, batchEnd } from '../s2/batch/batch-end.ts';
-import type { BatchPart } from '../s2/batch/batch-part.ts';
+import { type BatchPart, recordsIn } from '../s2/batch/batch-part.ts';
 import { type JsonFormat, recordsJson } from '../s2/batch/json.ts';
 import { readBatchProto } from '../s2/batch/proto.ts';
 import type { Block } from '../storage/block/block.ts';
@@ -59,25 +60,28 @@ const OTLP_PROTO: Subprotocol = {
   gathers: false,
   batchEnd: (block, from, to, limits) =>
     limits.bytes >= READ_BATCH_BYTES_MAX ? to : batchEnd(block, from, to, limits),
-  encode: ({ parts, tail }) => ({ frames: parts.flatMap((part) => otlpFrames(part, tail)) }),
+  encode: ({ parts, tail }) => ({ frames: otlpFrames(parts, tail) }),
 };
 
-const OTLP_JSON: Subprotocol = textProtocol('otlp.json', S2_WORDS, (part) => {
-  const { requests, skipped } = otlpJsonRequests(part.block, part.from, part.to);
-  const first = positionText(S2_WORDS, positionAt(part.block, part.from));
-  return `"first":${first}${skipped === 0 ? '' : `,"skipped":${skipped}`},"requests":[${requests.join(',')}]`;
+const OTLP_JSON: Subprotocol = textProtocol('otlp.json', S2_WORDS, (parts) => {
+  const each = parts.map(({ block, from, to }) => otlpJsonRequests(block, from, to));
+  const skipped = each.reduce((sum, part) => sum + part.skipped, 0);
+  const requests = each.flatMap((part) => part.requests);
+  const first = positionText(S2_WORDS, startOf(parts));
+  const facts = `${countText(parts)}${skipped === 0 ? '' : `,"skipped":${skipped}`}`;
+  return `"first":${first}${facts},"requests":[${requests.join(',')}]`;
 });
 
 const VIEW_JSON: Subprotocol = textProtocol(
   'view.json',
   VIEW_WORDS,
-  ({ block, from, to }) => `"rows":${viewText(messageRows(block, from, to))}`,
+  (parts) => `"rows":${viewText(parts.flatMap(({ block, from, to }) => messageRows(block, from, to)))}`,
 );
 
 const VIEW_TEXT: Subprotocol = textProtocol(
   'view.text',
   S2_WORDS,
-  ({ block, from, to }) => `"lines":${JSON.stringify(textLines(block, from, to))}`,
+  (parts) => `"lines":${JSON.stringify(parts.flatMap(({ block, from, to }) => textLines(block, from, to)))}`,
 );
 
 function s2Json(format: JsonFormat): Subprotocol {
@@ -90,11 +94,9 @@ function s2Json(format: JsonFormat): Subprotocol {
   };
 }
 
-/** A subprotocol whose batches are text, each of one block. */
-function textProtocol(name: string, words: FrameWords, content: (part: BatchPart) => string): Subprotocol {
-  const encode = (batch: Batch): Encoded => ({
-    frames: batch.parts.flatMap((part) => batchFrame(words, { ...batch, parts: [part] }, content(part)).frames),
-  });
+/** A subprotocol whose batches are text, each of one block, or of what a filter wants of several. */
+function textProtocol(name: string, words: FrameWords, content: (parts: readonly BatchPart[]) => string): Subprotocol {
+  const encode = (batch: Batch): Encoded => batchFrame(words, batch, content(batch.parts));
   return { name, words, gathers: false, batchEnd, encode };
 }
 
@@ -104,18 +106,43 @@ function batchFrame(words: FrameWords, { parts, tail }: Batch, content: string):
   return { frames: [textFrame(`{"type":"batch",${content}${ends}}`)] };
 }
 
-/** A positions frame, and the message when there is one: of records that are not OTLP only the positions go out. */
-function otlpFrames(part: BatchPart, tail: Position | undefined): readonly Frame[] {
-  return otlpRuns(part.block, part.from, part.to).flatMap((run) => {
-    const ends = ending(S2_WORDS, { ...part, to: run.to }, run.to === part.to ? tail : undefined);
-    const first = positionText(S2_WORDS, positionAt(part.block, run.from));
-    const positions = textFrame(
-      `{"type":"positions","signal":${JSON.stringify(run.signal ?? null)},"first":${first},${ends}}`,
-    );
-    if (run.signal === undefined) return [positions];
-    const { buffer, byteOffset, length } = run.message;
+/**
+ * A positions frame, and the message when there is one, for each run of records of one signal: of records that are not
+ * OTLP only the positions go out.
+ */
+function otlpFrames(parts: readonly BatchPart[], tail: Position | undefined): readonly Frame[] {
+  const runs = parts.flatMap(({ block, from, to }) => otlpRuns(block, from, to).map((run) => ({ block, ...run })));
+  return grouped(runs).flatMap((group) => {
+    const last = group.at(-1) === runs.at(-1);
+    const { signal } = group[0];
+    const end = group.at(-1) ?? group[0];
+    const first = positionText(S2_WORDS, startOf(group));
+    const facts = `"first":${first}${countText(group)},${ending(S2_WORDS, end, last ? tail : undefined)}`;
+    const positions = textFrame(`{"type":"positions","signal":${JSON.stringify(signal ?? null)},${facts}}`);
+    if (signal === undefined) return [positions];
+    // Messages of one type, one behind the other, are one message of that type.
+    const message = group.length === 1 ? group[0].message : Buffer.concat(group.map((run) => run.message));
+    const { buffer, byteOffset, length } = message;
     return [positions, { bytes: Buffer.from(buffer, byteOffset, length), isBinary: true }];
   });
+}
+
+type Run = BatchPart & OtlpRun;
+
+/** Neighbours of one signal. */
+function grouped(runs: readonly Run[]): readonly (readonly [Run, ...Run[]])[] {
+  const groups: [Run, ...Run[]][] = [];
+  for (const run of runs) {
+    const group = groups.at(-1);
+    if (group !== undefined && group[0].signal === run.signal) group.push(run);
+    else groups.push([run]);
+  }
+  return groups;
+}
+
+/** How many records there are, where their positions do not tell. */
+function countText(parts: readonly BatchPart[]): string {
+  return parts.length === 1 ? '' : `,"count":${recordsIn(parts)}`;
 }
 
 /** Where a reader goes on, and the tail when this is it. */
@@ -124,8 +151,10 @@ function ending(words: FrameWords, { block, to }: BatchPart, tail: Position | un
   return `"next":${next}${tail === undefined ? '' : `,"tail":${positionText(words, tail)}`}`;
 }
 
-function positionAt(block: Block, i: number): Position {
-  return { seqNum: block.firstSeq + i, timestamp: block.timestamp(i) };
+/** Where the first of them is. */
+function startOf([first]: readonly BatchPart[]): Position {
+  assert(first !== undefined, 'a batch has a part');
+  return { seqNum: first.block.firstSeq + first.from, timestamp: first.block.timestamp(first.from) };
 }
 
 function textFrame(text: string): Frame {

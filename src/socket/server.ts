@@ -7,6 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { memoryHolder } from '../access/memory-holder.ts';
 import { existingBasin } from '../log/basins.ts';
 import type { LogRead } from '../log/open-reads.ts';
+import type { LogReadOptions } from '../log/options.ts';
 import { type ErrorCode, TailraceError } from '../model/error.ts';
 import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_MS } from '../model/limits.ts';
 import type { ReadRange } from '../model/read-range.ts';
@@ -30,7 +31,7 @@ export interface ReadableLog<B, S extends { readonly id: string }> {
     stream: S,
     range: ReadRange,
     signal: AbortSignal,
-    by: { readonly protocol: 'websocket'; readonly encryptionKey: Uint8Array | undefined },
+    by: Pick<LogReadOptions, 'encryptionKey' | 'filter'> & { readonly protocol: 'websocket' },
   ): Promise<LogRead>;
 }
 
@@ -139,7 +140,8 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     reader.say({ bytes: helloFrame(plan.subprotocol.words, plan.basin, plan.stream, stream.id) });
     // Told after the hello, which names the stream that is there now.
     if (isReplaced(plan, stream)) throw replaced();
-    return log.startRead(stream, plan.range, signal, { protocol: 'websocket', encryptionKey: plan.encryptionKey });
+    const { range, encryptionKey, filter } = plan;
+    return log.startRead(stream, range, signal, { protocol: 'websocket', encryptionKey, filter });
   }
 
   /** What clients do wrong is theirs; what we did wrong is written down. */

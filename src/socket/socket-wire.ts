@@ -4,7 +4,7 @@ import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import type { FrameCache } from '../readers/frame-cache.ts';
 import type { Batch, Encoded, Frame, Wire } from '../readers/wire.ts';
-import { caughtUpFrame, errorFrame, gapFrame, heartbeatFrame } from './control-frames.ts';
+import { caughtUpFrame, errorFrame, gapFrame, heartbeatFrame, passedFrame } from './control-frames.ts';
 import type { Subprotocol } from './encoders.ts';
 
 export class SocketWire implements Wire {
@@ -30,6 +30,10 @@ export class SocketWire implements Wire {
 
   heartbeat(tail: Position): Frame {
     return { bytes: heartbeatFrame(this.#subprotocol.words, tail) };
+  }
+
+  passed(next: Position): Frame {
+    return { bytes: passedFrame(this.#subprotocol.words, next) };
   }
 
   gap(from: number, to: number): Frame {

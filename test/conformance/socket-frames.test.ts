@@ -224,7 +224,10 @@ test('a large block is cut into batches that tile it; only the last one has the 
 
 test('a part of a block goes out as that part', async () => {
   const block = await s2Block([{ body: 'a' }, { body: 'b' }, { body: 'c' }], 5);
-  log.push({ type: 'records', block, from: 1, to: 2, tail: undefined, isShared: false, isLive: false }, 'end');
+  log.push(
+    { type: 'records', block, from: 1, to: 2, tail: undefined, isShared: false, isLive: false, hasMore: false },
+    'end',
+  );
   const reader = connect('seq_num=6', 's2.json');
   await reader.ended;
   expect(reader.got[1]).toEqual({

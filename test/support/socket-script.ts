@@ -100,7 +100,16 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
 
 /** All records of a block as an event. */
 export function records(block: Block, tail?: Position): ReadEvent {
-  return { type: 'records', block, from: 0, to: block.header.count, tail, isShared: true, isLive: false };
+  return {
+    type: 'records',
+    block,
+    from: 0,
+    to: block.header.count,
+    tail,
+    isShared: true,
+    isLive: false,
+    hasMore: false,
+  };
 }
 
 /** The position behind a block. */

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { BufferPool } from '../../src/encoding/buffer-pool.ts';
+import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { FrameCache } from '../../src/readers/frame-cache.ts';
 import { LiveReader } from '../../src/readers/live-reader.ts';
@@ -64,6 +65,11 @@ class TestWire implements Wire {
   /** Sequence numbers of each batch. */
   readonly batches: number[][] = [];
   readonly other: string[] = [];
+
+  passed(next: Position): Frame {
+    this.other.push(`passed ${next.seqNum}`);
+    return { bytes: '' };
+  }
 
   batch({ parts, tail }: Batch) {
     const seqs = parts.flatMap(({ block, from, to }) =>

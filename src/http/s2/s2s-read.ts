@@ -47,6 +47,11 @@ class SessionWire implements Wire {
     return { bytes: framesOf([heartbeatProto(tail)], this.#readers.draining) };
   }
 
+  /** No frame of S2 says it: who connects again goes on after the last record. */
+  passed(): undefined {
+    return undefined;
+  }
+
   /** Sequence numbers tell: no frame of S2 says it. */
   gap(): undefined {
     return undefined;

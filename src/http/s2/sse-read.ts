@@ -13,6 +13,7 @@ import {
   DONE_EVENT,
   deliveredWith,
   errorEvent,
+  passedEvent,
   pingEvent,
   rangeAfter,
   SSE_CONTENT_TYPE,
@@ -66,6 +67,12 @@ class SseWire implements Wire {
 
   heartbeat(tail: Position): Frame {
     return { bytes: pingEvent(this.#readers.clock.now(), tail) };
+  }
+
+  /** A sign of life under the id that a client resumes with. */
+  passed(next: Position): Frame {
+    this.#delivered = { ...this.#delivered, lastSeq: BigInt(next.seqNum - 1) };
+    return { bytes: passedEvent(this.#readers.clock.now(), this.#delivered) };
   }
 
   /** Sequence numbers tell: no event of S2 says it. */

@@ -17,5 +17,6 @@ export async function startCalledRead(
   deps: RecordDeps,
 ): Promise<LogRead> {
   const stream = await openCalled(call, 'read', deps);
-  return deps.log.startRead(stream, range, signal, { encryptionKey: call.encryptionKey, protocol: call.mode });
+  const { encryptionKey, mode, filter } = call;
+  return deps.log.startRead(stream, range, signal, { encryptionKey, protocol: mode, filter });
 }

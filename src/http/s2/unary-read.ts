@@ -5,12 +5,14 @@ import type { LogRead } from '../../log/open-reads.ts';
 import type { RecordsEvent } from '../../log/read.ts';
 import type { TailraceError } from '../../model/error.ts';
 import {
+  FILTERED_READ_MS_MAX,
   JSON_BYTES_PER_BYTE_MAX,
   JSON_BYTES_PER_RECORD,
   READ_BATCH_BYTES_MAX,
   READ_BATCH_RECORDS_MAX,
   UNARY_WAIT_MS_MAX,
 } from '../../model/limits.ts';
+import type { Position } from '../../model/position.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import { meteredBytesOf, recordsIn } from '../../s2/batch/batch-part.ts';
 import { readBatchJson } from '../../s2/batch/json.ts';
@@ -21,6 +23,9 @@ import { expectAnswerFits, reserveAnswer } from '../held-answer.ts';
 import { reply } from '../reply.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
 import { startCalledRead } from './start-read.ts';
+
+/** Tells a client that filters where to go on. */
+const NEXT_SEQ_NUM = 'Tailrace-Next-Seq-Num';
 
 /**
  * @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
@@ -50,17 +55,20 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
   try {
     const read = await startCalledRead(call, range, abort.signal, deps);
     const reserve = (bytes: number): void => reserveAnswer(exchange, bytes, deps.replyContext.memory);
-    const parts = await collect(read, onWait, reserve);
+    const deadline = deps.readers.clock.monotonicMs() + FILTERED_READ_MS_MAX;
+    const isLate = (): boolean => call.filter !== undefined && deps.readers.clock.monotonicMs() >= deadline;
+    const { parts, tail, nextSeq } = await collect(read, { onWait, reserve, isLate });
     if (ended !== undefined) throw ended;
     if (!isProto) {
       reserve(meteredBytesOf(parts) * JSON_BYTES_PER_BYTE_MAX + recordsIn(parts) * JSON_BYTES_PER_RECORD);
     }
     const work = beginWork(bytesOf(parts));
     if (work !== undefined) await work;
-    const tail = parts.at(-1)?.tail;
     const body = isProto ? readBatchProto(parts, tail) : readBatchJson(parts, call.format, tail);
     const contentType = isProto ? 'application/protobuf' : 'application/json';
-    reply(exchange, { status: 200, contentType, body }, deps.replyContext);
+    // A client that filters goes on from there; the last record that it got does not say where.
+    const headers = call.filter === undefined || nextSeq === undefined ? [] : [NEXT_SEQ_NUM, String(nextSeq)];
+    reply(exchange, { status: 200, contentType, body, headers }, deps.replyContext);
   } finally {
     leave();
     forget();
@@ -82,30 +90,49 @@ function unaryRange(range: ReadRange): ReadRange & { readonly bytes: number } {
   };
 }
 
-/**
- * Everything up to a bound, the tail, or the moment when it would wait with records in hand. `reserve` is asked for
- * memory as records come: one that waits for records holds none.
- */
-async function collect(
-  read: LogRead,
-  onWait: () => void,
-  reserve: (bytes: number) => void,
-): Promise<readonly RecordsEvent[]> {
+interface Collecting {
+  /** Called when it begins to wait for records. */
+  onWait(): void;
+  /** Asked for memory as records come: a read that waits for records holds none. */
+  reserve(bytes: number): void;
+  /** Whether it has taken too long to look for records. */
+  isLate(): boolean;
+}
+
+interface Collected {
+  readonly parts: readonly RecordsEvent[];
+  /** The tail, when everything up to it was read. */
+  readonly tail: Position | undefined;
+  /** Where the next read goes on; undefined when nothing was read. */
+  readonly nextSeq: number | undefined;
+}
+
+/** Everything up to a bound, the tail, or the moment when it would wait with records in hand. */
+async function collect(read: LogRead, { onWait, reserve, isLate }: Collecting): Promise<Collected> {
   const collected: RecordsEvent[] = [];
   let bytes = 0;
   let isWaiting = false;
+  let tail: Position | undefined;
+  let nextSeq: number | undefined;
   for await (const event of read) {
     if (event.type === 'records') {
       bytes += event.block.meteredBytesWithin(event.from, event.to);
       reserve(bytes);
       collected.push(event);
+      tail = event.tail;
+      nextSeq = event.block.firstSeq + event.to;
+    }
+    if (event.type === 'passed') {
+      tail = event.tail;
+      nextSeq = event.to.seqNum;
+      if (isLate()) break;
     }
     if (event.type === 'caught_up' && !isWaiting && collected.length === 0) {
       isWaiting = true;
       onWait();
     }
-    const isLevel = event.type === 'caught_up' || (event.type === 'records' && event.tail !== undefined);
+    const isLevel = event.type === 'caught_up' || (event.type !== 'gap' && event.tail !== undefined);
     if (collected.length > 0 && (isWaiting || isLevel)) break;
   }
-  return collected;
+  return { parts: collected, tail, nextSeq };
 }

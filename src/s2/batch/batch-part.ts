@@ -2,7 +2,7 @@
 
 import type { Block } from '../../storage/block/block.ts';
 
-/** Records [from, to) of a block; never none. A batch has one part or several that follow one another. */
+/** Records [from, to) of a block; never none. A batch has one part, or several in order. */
 export interface BatchPart {
   readonly block: Block;
   readonly from: number;
