@@ -39,6 +39,7 @@ const HOMES = {
   zstddec: '^src/encoding/zstd/wasm[.]ts$',
   'libsodium-wrappers-sumo': '^src/storage/block/ciphers[.]ts$',
   protobufjs: '^src/(otlp|s2)/',
+  re2js: '^src/otlp/match/value-test[.]ts$',
   ws: '^src/(socket|client)/',
   zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|oidc|otlp-policy|token)-json[.]ts$)',
   pino: '^src/observe/',

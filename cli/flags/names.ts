@@ -1,5 +1,6 @@
 /** Names as users write them: s2://basin/stream, or a bare stream name; and names that are similar to one. */
 
+import { nearest } from '../../src/encoding/nearest.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { basinNameFault, streamNameFault } from '../../src/model/names.ts';
 
@@ -11,6 +12,7 @@ export interface StreamUri {
 
 const SCHEME = 's2://';
 const NEAREST_MAX = 3;
+const COMPARED_MAX = 1_000;
 /** The default basin of `tailrace serve` when none is configured. */
 const DEFAULT_BASIN = 'telemetry';
 
@@ -60,15 +62,12 @@ export async function nearestNames(
   wanted: string,
   names: AsyncIterable<{ readonly name: string }> | readonly { readonly name: string }[],
 ): Promise<string[]> {
-  const scored: { name: string; distance: number }[] = [];
+  const known: string[] = [];
   for await (const { name } of names) {
-    const distance = editDistance(wanted.toLowerCase(), name.toLowerCase());
-    const near = distance <= Math.max(2, wanted.length / 3) || name.includes(wanted) || wanted.includes(name);
-    if (near) scored.push({ name, distance });
-    if (scored.length > 1_000) break;
+    known.push(name);
+    if (known.length >= COMPARED_MAX) break;
   }
-  scored.sort((a, b) => a.distance - b.distance);
-  return scored.slice(0, NEAREST_MAX).map(({ name }) => name);
+  return nearest(wanted, known).slice(0, NEAREST_MAX);
 }
 
 function splitBasin(text: string): { basin: string; rest: string | undefined } {
@@ -83,18 +82,4 @@ function checkedStream(name: string): string {
   const fault = streamNameFault(name);
   if (fault !== undefined) throw new TailraceError('config', `${JSON.stringify(name)}: ${fault}`);
   return name;
-}
-
-/** Levenshtein's distance, one row at a time. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

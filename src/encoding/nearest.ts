@@ -1,23 +1,19 @@
 /** Names that are similar to one that does not exist. */
 
-/** So many at most are compared. */
-const COMPARED_MAX = 1_000;
-
 /** The names that are most similar to the wanted one, best first. Leaves out what is too different. */
-export function nearest(wanted: string, names: Iterable<string>): string[] {
+export function nearest(wanted: string, names: readonly string[]): string[] {
   const scored: { name: string; distance: number }[] = [];
   for (const name of names) {
     const distance = editDistance(wanted.toLowerCase(), name.toLowerCase());
     const isNear = distance <= Math.max(2, wanted.length / 3) || name.includes(wanted) || wanted.includes(name);
     if (isNear) scored.push({ name, distance });
-    if (scored.length > COMPARED_MAX) break;
   }
   scored.sort((a, b) => a.distance - b.distance);
   return scored.map(({ name }) => name);
 }
 
 /** Levenshtein's distance, one row at a time. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];

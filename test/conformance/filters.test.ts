@@ -111,6 +111,27 @@ describe('over WebSocket', () => {
   });
 });
 
+test('a regular expression finds its text at the end of a record of almost 1 MiB, which another thread looks at', async () => {
+  for (const tail of ['ends with 5', 'ends with x']) {
+    const body = `${'abc '.repeat(250_000)}${tail}`;
+    expect((await s2.append('long', { records: [{ body }] }))[0]).toBe(200);
+  }
+  const reader = socket('long', { seq_num: '0', filter: 'body~/(a|b|c).{100}with [0-9]$/' }, 's2.json');
+  await reader.until('caught_up');
+  const batches = reader.got.filter(
+    (frame) => !Buffer.isBuffer(frame) && frame.type === 'batch',
+  ) as unknown as JsonBatch[];
+  expect(batches.flatMap(({ records }) => records.map(({ seq_num }) => seq_num))).toEqual([0]);
+});
+
+test.each([
+  ['body~/a(/', 'is not a regular expression of RE2'],
+  ['body~/a{600}/', 'is too large: write it with fewer or smaller repetitions'],
+])('%s is refused', async (filter, message) => {
+  const reader = socket('shop', { filter }, 'view.json');
+  expect((await reader.until('error')).message).toContain(message);
+});
+
 describe('over S2', () => {
   const query = `?${new URLSearchParams({ seq_num: '0', filter: FILTER })}`;
   const bodies = (batch: JsonBatch): number[] => batch.records.map(({ seq_num }) => seq_num);

@@ -1,7 +1,6 @@
 /** Filters agree with a slow oracle over decoded records, on all signals and kinds of attributes. */
 
 import { describe, expect, test } from '@jest/globals';
-import { atOnce } from '../../src/encoding/turns.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { BlockMatcher } from '../../src/otlp/match/block-matcher.ts';
 import { parseFilter } from '../../src/readers/filter/parse-filter.ts';
@@ -31,7 +30,7 @@ const numeral = fc.oneof(
   fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }).map(String),
 );
 const quotedWord = word.map((text) => JSON.stringify(text));
-const pattern = fc.constantFrom('/^$/', '/[a-f]/i', '/\\d+/', '/^.{1,3}$/', '/true|false/', '/(a|b)*c/');
+const pattern = fc.constantFrom('/^$/', '/[a-f]/i', '/\\d+/', '/^[^x]{1,3}$/', '/true|false/', '/(a|b)*c/');
 const textCondition = fc.oneof(
   fc.tuple(textOperator, quotedWord).map((parts) => parts.join('')),
   pattern.map((regex) => `~${regex}`),
@@ -71,10 +70,10 @@ const filterText = fc
   )
   .map((all) => all.join(' '));
 
-function wanted(block: Block, text: string): number[] {
+async function wanted(block: Block, text: string): Promise<number[]> {
   const filter = parseFilter([text]);
   if (filter === undefined) throw new Error('no filter');
-  const runs = atOnce(new BlockMatcher(filter).runs(block, 0, block.header.count));
+  const runs = await new BlockMatcher(filter).runs(block, 0, block.header.count);
   const found: number[] = [];
   for (let r = 0; r < runs.length; r += 2) for (let i = runs[r] ?? 0; i < (runs[r + 1] ?? 0); i++) found.push(i);
   return found;
@@ -113,8 +112,8 @@ describe.each(SIGNALS)('%s', (signal) => {
             const right = expected(signal, block, text);
             seen.wanted += right.length;
             seen.left += block.header.count - right.length;
-            expect([text, wanted(block, text)]).toEqual([text, right]);
-            expect([text, wanted(plain, text)]).toEqual([text, right]);
+            expect([text, await wanted(block, text)]).toEqual([text, right]);
+            expect([text, await wanted(plain, text)]).toEqual([text, right]);
           }
         },
       ),

@@ -58,7 +58,7 @@ function holds(test: FilterTest, { signal, resource, scope, item }: Decoded): bo
     case 'scope':
       return attributes(test.test, test.key, scope?.attributes);
     case 'scope_name':
-      return scope !== null && text(test.test, scope.name);
+      return text(test.test, scope?.name ?? '');
     case 'name':
       return text(test.test, log?.eventName ?? (item as Span | Metric).name);
     case 'body':

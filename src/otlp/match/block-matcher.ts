@@ -1,133 +1,100 @@
 /**
  * Which records of a block a filter wants. What items share is tested once for all of them, and nothing is decoded that no
- * test asks for.
+ * test asks for. Work is done in turns of the event loop; a regular expression on a long text is another thread's work.
  */
 
+import { goOnWithWork } from '../../encoding/turns.ts';
 import type { Filter, FilterTerm } from '../../model/filter.ts';
-import { YIELD_BYTES } from '../../model/limits.ts';
-import { SIGNALS, type Signal } from '../../model/record.ts';
+import { FILTER_PATTERN_TEXT_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
+import type { Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
 import { signalOf } from '../views/otlp.ts';
-import { resourceTest, scopeTest } from './container-test.ts';
-import { itemTest } from './item-test.ts';
-import { type PlainTest, plainTest } from './plain-test.ts';
-import { type Bytes, bytesOf } from './value-test.ts';
-import { anyField, type FieldTest } from './walk-fields.ts';
+import { askPatternThread } from './pattern-thread.ts';
+import { type MatchedRecord, RecordMatcher } from './record-matcher.ts';
+import { passes } from './signal-tests.ts';
+import { bytesOf, patternSize } from './value-test.ts';
 
 /** What looking at a record costs besides its bytes. */
 const RECORD_BYTES = 256;
-const SCOPES_TAG = 0x12;
-const ITEMS_TAG = 0x12;
-const RESOURCES_TAG = 0x0a;
 
-/** The tests of a filter for the records of one signal. */
-interface SignalTests {
-  readonly resource: FieldTest;
-  readonly scope: FieldTest;
-  readonly item: FieldTest;
-}
+type Wants = (i: number) => boolean;
+const NONE: Wants = () => false;
 
 export class BlockMatcher {
-  readonly #bySignal: ReadonlyMap<Signal, SignalTests | undefined>;
-  readonly #plain: PlainTest;
+  readonly #filter: Filter;
+  readonly #matcher: RecordMatcher;
+  /** The tests without regular expressions, which come first where these are costly. */
+  readonly #quick: RecordMatcher;
+  /** How many times as much a byte costs as without regular expressions; 1 when there are none. */
+  readonly #weight: number;
 
   /** @throws TailraceError `bad_query` */
-  constructor({ terms }: Filter) {
-    this.#bySignal = new Map(SIGNALS.map((signal) => [signal, testsFor(signal, terms)]));
-    this.#plain = plainTest(terms);
+  constructor(filter: Filter) {
+    this.#filter = filter;
+    this.#matcher = new RecordMatcher(filter.terms);
+    this.#quick = new RecordMatcher(filter.terms.filter((term) => sizeOf(term) === 0));
+    this.#weight = Math.max(1, ...filter.terms.map(sizeOf));
   }
 
-  /** The wanted records among [from, to), as runs: from and to of each. Yields after each piece of work. */
-  *runs(block: Block, from: number, to: number): Generator<void, readonly number[]> {
-    const { kind } = block.header;
-    const wants = kind === 's2' ? this.#s2Test(block) : this.#otlpTest(block, kind);
+  /** The wanted records among [from, to), as runs: from and to of each. */
+  async runs(block: Block, from: number, to: number): Promise<readonly number[]> {
+    const wants = testOf(this.#matcher, block);
+    const mayWant = this.#weight === 1 ? NONE : testOf(this.#quick, block);
     const runs: number[] = [];
-    if (wants === undefined) return runs;
+    if (wants === NONE) return runs;
     let start = -1;
     let work = 0;
     for (let i = from; i < to; i++) {
-      if (wants(i)) {
-        if (start < 0) start = i;
-      } else if (start >= 0) {
+      const bytes = block.meteredBytesOf(i);
+      const isLong = this.#weight > 1 && bytes > FILTER_PATTERN_TEXT_BYTES_MAX;
+      const isWanted = isLong ? mayWant(i) && (await askPatternThread(this.#filter, recordAt(block, i))) : wants(i);
+      if (isWanted && start < 0) start = i;
+      if (!isWanted && start >= 0) {
         runs.push(start, i);
         start = -1;
       }
-      work += RECORD_BYTES + block.meteredBytesOf(i);
+      work += RECORD_BYTES + (isLong ? bytes : bytes * this.#weight);
       if (work < YIELD_BYTES) continue;
       work = 0;
-      yield;
+      await goOnWithWork(YIELD_BYTES);
     }
     if (start >= 0) runs.push(start, to);
     return runs;
   }
-
-  #otlpTest(block: Block, signal: Signal): ((i: number) => boolean) | undefined {
-    const tests = this.#bySignal.get(signal);
-    if (tests === undefined) return undefined;
-    const { index, payload } = block.otlpParts();
-    const source = bytesOf(payload);
-    const verdicts = new Map<number, boolean>();
-    return (i) => {
-      const scope = index.scopeOf[i] ?? 0;
-      let isWanted = verdicts.get(scope);
-      if (isWanted === undefined) {
-        const heads = index.scopes[scope];
-        isWanted = heads !== undefined && passes(tests.resource, heads.resourceHead) && passes(tests.scope, heads.head);
-        verdicts.set(scope, isWanted);
-      }
-      const at = index.itemAt[i] ?? 0;
-      return isWanted && tests.item(source, at, at + (index.itemBytes[i] ?? 0));
-    };
-  }
-
-  #s2Test(block: Block): (i: number) => boolean {
-    return (i) => {
-      const signal = signalOf(block, i);
-      if (signal === undefined) return this.#plain(block, i);
-      const tests = this.#bySignal.get(signal);
-      return tests !== undefined && isMessageWanted(tests, bytesOf(block.record(i).body));
-    };
-  }
 }
 
-/** A message with one item. */
-function isMessageWanted({ resource, scope, item }: SignalTests, source: Bytes): boolean {
-  return anyField(source, 0, source.bytes.length, RESOURCES_TAG, (_, start, end) => {
-    return anyField(source, start, end, SCOPES_TAG, (_same, from, to) => {
-      const isItemWanted = anyField(source, from, to, ITEMS_TAG, item);
-      return isItemWanted && resource(source, start, end) && scope(source, from, to);
-    });
-  });
+/** Whether a matcher wants record i of a block. */
+function testOf(matcher: RecordMatcher, block: Block): Wants {
+  const { kind } = block.header;
+  return kind === 's2' ? (i) => matcher.wants(recordAt(block, i)) : otlpTest(matcher, block, kind);
 }
 
-function passes(test: FieldTest, bytes: Uint8Array): boolean {
-  return test === ALWAYS || test(bytesOf(bytes), 0, bytes.length);
-}
-
-const ALWAYS: FieldTest = () => true;
-
-/** Undefined when no record of the signal can be wanted. */
-function testsFor(signal: Signal, terms: readonly FilterTerm[]): SignalTests | undefined {
-  const tests = { resource: [] as FieldTest[], scope: [] as FieldTest[], item: [] as FieldTest[] };
-  for (const { test, isNegated } of terms) {
-    if (test.field === 'signal') {
-      if ((test.signal === signal) === isNegated) return undefined;
-      continue;
+function otlpTest(matcher: RecordMatcher, block: Block, signal: Signal): Wants {
+  const tests = matcher.testsOf(signal);
+  if (tests === undefined) return NONE;
+  const { index, payload } = block.otlpParts();
+  const source = bytesOf(payload);
+  const verdicts = new Map<number, boolean>();
+  return (i) => {
+    const scope = index.scopeOf[i] ?? 0;
+    let isWanted = verdicts.get(scope);
+    if (isWanted === undefined) {
+      const heads = index.scopes[scope];
+      isWanted = heads !== undefined && passes(tests.resource, heads.resourceHead) && passes(tests.scope, heads.head);
+      verdicts.set(scope, isWanted);
     }
-    const ofResource = resourceTest(test);
-    const ofScope = scopeTest(test);
-    const list = ofResource !== undefined ? tests.resource : ofScope !== undefined ? tests.scope : tests.item;
-    list.push(signed(ofResource ?? ofScope ?? itemTest(signal, test), isNegated));
-  }
-  return { resource: all(tests.resource), scope: all(tests.scope), item: all(tests.item) };
+    const at = index.itemAt[i] ?? 0;
+    return isWanted && tests.item(source, at, at + (index.itemBytes[i] ?? 0));
+  };
 }
 
-function signed(test: FieldTest, isNegated: boolean): FieldTest {
-  return isNegated ? (source, start, end) => !test(source, start, end) : test;
+function recordAt(block: Block, i: number): MatchedRecord {
+  const { kind } = block.header;
+  const { headers, body } = block.record(i);
+  return { signal: kind === 's2' ? signalOf(block, i) : kind, headers, body };
 }
 
-function all(tests: readonly FieldTest[]): FieldTest {
-  const [only, ...more] = tests;
-  if (only === undefined) return ALWAYS;
-  return more.length === 0 ? only : (source, start, end) => tests.every((test) => test(source, start, end));
+/** Of the regular expression of a condition; 0 without one. */
+function sizeOf({ test }: FilterTerm): number {
+  return 'test' in test && test.test.type === 'matches' ? patternSize(test.test) : 0;
 }

@@ -25,9 +25,16 @@ export function scopeTest(test: FilterTest): FieldTest | undefined {
   if (test.field === 'scope') return attributeTest(SCOPE_ATTRIBUTES, test.key, test.test);
   if (test.field !== 'scope_name') return undefined;
   const matcher = valueMatcher(test.test);
-  const name: FieldTest = (source, start, end) => matcher.text(source, start, end);
-  return (source, start, end) =>
-    anyField(source, start, end, INNER, (_, from, to) => anyField(source, from, to, SCOPE_NAME, name));
+  return (source, start, end) => {
+    // A name that is not there is empty.
+    let [nameAt, nameEnd] = [end, end];
+    const keepLast: FieldTest = (_, from, to) => {
+      [nameAt, nameEnd] = [from, to];
+      return false;
+    };
+    anyField(source, start, end, INNER, (_, from, to) => anyField(source, from, to, SCOPE_NAME, keepLast));
+    return matcher.text(source, nameAt, nameEnd);
+  };
 }
 
 type ValueTestOf = Extract<FilterTest, { readonly field: 'attr' | 'resource' | 'scope' }>['test'];

@@ -6,6 +6,7 @@
 import { RE2JS } from 're2js';
 import { TailraceError } from '../../model/error.ts';
 import type { Comparison, FilterNumber, TextTest, ValueTest } from '../../model/filter.ts';
+import { FILTER_PATTERN_STEPS_MAX } from '../../model/limits.ts';
 import { NEXT, readLength, readTag, skipValue } from '../scan/wire.ts';
 
 /** AnyValue, KeyValue and lists of them, by tag (OTLP, common.proto). */
@@ -135,7 +136,7 @@ class TextMatcher extends AnyMatcher {
     this.#word = test.type === 'matches' ? '' : test.text;
     this.#number = test.type === 'equals' ? numberIn(test.text) : undefined;
     this.#needle = test.type === 'matches' ? undefined : Buffer.from(test.text, 'utf8');
-    this.#pattern = test.type === 'matches' ? compiled(test.pattern, test.ignoresCase) : undefined;
+    this.#pattern = test.type === 'matches' ? compiled(test) : undefined;
   }
 
   text({ bytes }: Bytes, start: number, end: number): boolean {
@@ -201,13 +202,33 @@ function numberIn(text: string): FilterNumber | undefined {
   return NUMBER.test(text) ? Number(text) : undefined;
 }
 
-function compiled(pattern: string, ignoresCase: boolean): RE2JS {
+/** How many instructions a regular expression has: what a character costs. */
+export function patternSize(test: PatternTest): number {
+  return compiled(test).programSize();
+}
+
+type PatternTest = TextTest & { readonly type: 'matches' };
+
+/** Each is compiled once, though it has a matcher for each signal. */
+const patterns = new WeakMap<PatternTest, RE2JS>();
+
+function compiled(test: PatternTest): RE2JS {
+  const known = patterns.get(test);
+  if (known !== undefined) return known;
+  const { pattern, ignoresCase } = test;
+  const shown = `filter: /${pattern}/`;
+  let regex: RE2JS;
   try {
-    return RE2JS.compile(pattern, ignoresCase ? RE2JS.CASE_INSENSITIVE : 0);
+    regex = RE2JS.compile(pattern, ignoresCase ? RE2JS.CASE_INSENSITIVE : 0);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new TailraceError('bad_query', `filter: /${pattern}/ is not a regular expression of RE2: ${why}`);
+    throw new TailraceError('bad_query', `${shown} is not a regular expression of RE2: ${why}`);
   }
+  if (regex.programSize() > FILTER_PATTERN_STEPS_MAX) {
+    throw new TailraceError('bad_query', `${shown} is too large: write it with fewer or smaller repetitions`);
+  }
+  patterns.set(test, regex);
+  return regex;
 }
 
 export function contentAt(view: DataView, at: number, end: number): number {
