@@ -4,7 +4,6 @@ import type { Signal } from './record.ts';
 
 /** From the least to the most serious. */
 export const LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
-export type Level = (typeof LEVELS)[number];
 
 export const SPAN_STATUSES = ['unset', 'ok', 'error'] as const;
 

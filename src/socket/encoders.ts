@@ -127,11 +127,11 @@ function otlpFrames(parts: readonly BatchPart[], tail: Position | undefined): re
   });
 }
 
-type Run = BatchPart & OtlpRun;
+type BlockRun = BatchPart & OtlpRun;
 
 /** Neighbours of one signal. */
-function grouped(runs: readonly Run[]): readonly (readonly [Run, ...Run[]])[] {
-  const groups: [Run, ...Run[]][] = [];
+function grouped(runs: readonly BlockRun[]): readonly (readonly [BlockRun, ...BlockRun[]])[] {
+  const groups: [BlockRun, ...BlockRun[]][] = [];
   for (const run of runs) {
     const group = groups.at(-1);
     if (group !== undefined && group[0].signal === run.signal) group.push(run);

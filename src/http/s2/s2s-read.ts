@@ -21,6 +21,8 @@ export function readSession(exchange: Exchange, call: ReadCall, deps: RecordDeps
   return readLive(exchange, { call, range: call.range, contentType: S2S_CONTENT_TYPE, wire }, deps);
 }
 
+const NO_RECORDS = Buffer.alloc(0);
+
 class SessionWire implements Wire {
   readonly gathers = true;
   readonly batchEnd = batchEnd;
@@ -47,9 +49,9 @@ class SessionWire implements Wire {
     return { bytes: framesOf([heartbeatProto(tail)], this.#readers.draining) };
   }
 
-  /** No frame of S2 says it: who connects again goes on after the last record. */
-  passed(): undefined {
-    return undefined;
+  /** A batch of nothing is a sign of life. No frame of S2 says how far it is: who connects again goes on after the last record. */
+  passed(): Frame {
+    return { bytes: framesOf([NO_RECORDS], this.#readers.draining) };
   }
 
   /** Sequence numbers tell: no frame of S2 says it. */

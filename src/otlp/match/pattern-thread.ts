@@ -3,26 +3,30 @@
  * more than a turn of the event loop may take. It is started when it is first needed, and does not keep the process alive.
  */
 
-import { Worker } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { TailraceError } from '../../model/error.ts';
 import type { Filter } from '../../model/filter.ts';
-import type { MatchedRecord } from './record-matcher.ts';
+import { type MatchedRecord, RecordMatcher } from './record-matcher.ts';
 
 /** What the thread is asked; it answers in the same order. */
-export interface PatternQuestion {
+interface PatternQuestion {
   readonly filter: Filter;
   readonly record: MatchedRecord;
 }
 
-interface Waiting {
+interface PendingAnswer {
   resolve(isWanted: boolean): void;
   reject(error: TailraceError): void;
 }
 
 const HEAP_MIB_MAX = 128;
+/** The last filters are kept, by their text: a reader asks with the same one for each record. */
+const MATCHERS_MAX = 64;
+/** What the thread knows itself by. */
+const THREAD = 'tailrace filter patterns';
 
 let worker: Worker | undefined;
-let waiting: Waiting[] = [];
+let waiting: PendingAnswer[] = [];
 
 /**
  * Whether a filter wants a record.
@@ -38,7 +42,8 @@ export function askPatternThread(filter: Filter, record: MatchedRecord): Promise
 }
 
 function start(): Worker {
-  const started = new Worker(new URL('./pattern-worker.js', import.meta.url), {
+  const started = new Worker(new URL(import.meta.url), {
+    workerData: THREAD,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
   });
   started.unref();
@@ -53,3 +58,16 @@ function start(): Worker {
   });
   return started;
 }
+
+/** The other side: answers question by question. */
+function answerQuestions(): void {
+  const matchers = new Map<string, RecordMatcher>();
+  parentPort?.on('message', ({ filter, record }: PatternQuestion) => {
+    const matcher = matchers.get(filter.text) ?? new RecordMatcher(filter.terms);
+    if (matchers.size >= MATCHERS_MAX) matchers.clear();
+    matchers.set(filter.text, matcher);
+    parentPort?.postMessage(matcher.wants(record));
+  });
+}
+
+if (!isMainThread && workerData === THREAD) answerQuestions();

@@ -43,7 +43,7 @@ const OWNERS: readonly AttributeOwner[] = ['attr', 'resource', 'scope'];
 const HEADER = 'header.';
 
 /** What is offered for a field that does not exist. */
-export const FILTER_FIELDS: readonly string[] = [
+const FILTER_FIELDS: readonly string[] = [
   ...FIELDS.keys(),
   'attr.<key>',
   'resource.<key>',
