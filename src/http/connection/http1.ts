@@ -29,6 +29,8 @@ export class Http1 {
   constructor(handlers: ListenerHandlers) {
     this.#server = createServer({
       IncomingMessage: Request,
+      // Node's refusal has no correlation id and no reason: ours has (`HttpServer`).
+      requireHostHeader: false,
       maxHeaderSize: REQUEST_HEADER_BYTES_MAX,
       headersTimeout: HEADERS_TIMEOUT_MS,
       // One timeout for all requests would cut long uploads and sessions: bodies have a minimum rate instead.
