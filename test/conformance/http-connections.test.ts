@@ -111,6 +111,7 @@ describe('invalid HTTP', () => {
       `POST /v1/logs HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
       400,
     ],
+    ['a call to a proxy', 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\n\r\n', 400],
     ['headers that are too large', `GET /health HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`, 431],
   ])('is refused and the connection closed: %s', async (_, bytes, status) => {
     const connection = await connectRaw(server.port);
