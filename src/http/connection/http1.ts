@@ -55,14 +55,14 @@ export class Http1 {
       this.#pipelines.get(socket)?.end();
       handlers.upgrade(message, socket, head);
     });
-    this.#server.on('connect', (_, socket) => {
-      this.#pipelines.get(socket)?.end();
-      refuseConnection(NO_PROXY, socket);
-    });
-    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      this.#pipelines.get(socket)?.end();
-      refuseConnection(error, socket);
-    });
+    const refuse = (error: { readonly code?: string | undefined }, socket: Duplex): void => {
+      const pipeline = this.#pipelines.get(socket);
+      pipeline?.end();
+      if (pipeline === undefined || error.code === 'ECONNRESET') refuseConnection(error, socket);
+      else pipeline.whenAnswered(() => refuseConnection(error, socket));
+    };
+    this.#server.on('connect', (_, socket) => refuse(NO_PROXY, socket));
+    this.#server.on('clientError', refuse);
     // Node starts to watch for slow headers when its server listens; this one is handed sockets instead.
     this.#server.emit('listening');
   }
