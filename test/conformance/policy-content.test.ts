@@ -3,13 +3,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ControlClient } from '../support/control-calls.ts';
 import { call } from '../support/http-call.ts';
+import { makeOtlpBasin } from '../support/otlp-basin.ts';
 import { encodeJsonFixture, type OtlpItem } from '../support/otlp-items.ts';
 import { OtlpSender, storedItems } from '../support/otlp-sender.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
 let s2: ControlClient;
-let made = 0;
 
 beforeAll(async () => {
   server = await startServer();
@@ -20,12 +20,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function basinWith(config: object): Promise<string> {
-  const basin = `contents-${made++}`;
-  const usual = { create_stream_on_append: true, otlp_default_stream: 'all', ...config };
-  expect((await s2.call('POST /basins', { body: { basin, config: usual } })).status).toBe(201);
-  return basin;
-}
+const basinWith = (config: object): Promise<string> => makeOtlpBasin(s2, config);
 
 const text = (key: string, value: string) => ({ key, value: { stringValue: value } });
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => text(`k${i}`, 'v'));
