@@ -31,9 +31,10 @@ interface Sending {
   readonly service?: string;
   /** Of the record. */
   readonly ms?: number;
+  readonly basin?: string;
 }
 
-async function send({ agent, path = '/v1/logs', token, ms = Date.now(), ...named }: Sending): Promise<number> {
+async function send({ agent, path = '/v1/logs', token, ms = Date.now(), basin, ...named }: Sending): Promise<number> {
   const { stream = 'shop', service = 'checkout' } = named;
   const attributes = Object.entries({
     's2.stream': stream,
@@ -47,6 +48,7 @@ async function send({ agent, path = '/v1/logs', token, ms = Date.now(), ...named
     'user-agent': agent,
     'content-type': 'application/json',
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(basin === undefined ? {} : { 's2-basin': basin }),
   };
   return (await call(server.port, { path, headers, body })).status;
 }
@@ -135,8 +137,8 @@ describe('senders', () => {
       ]),
     );
     expect(short).toMatchObject({ stdout: `${rows[0]}\n`, stderr: 'there are more, which sent before these\n' });
-    expect(wide.stdout).toMatch(/^LAST .* TOKEN +OVER +SINCE +STREAMS +USER-AGENT\n/);
-    expect(wide.stdout).toMatch(/ checkout .* root +http json +\d+ s ago +shop +good\n/);
+    expect(wide.stdout).toMatch(/^LAST .* TOKEN +OVER +SINCE +CLOCK +STREAMS +USER-AGENT\n/);
+    expect(wide.stdout).toMatch(/ checkout .* root +http json +\d+ s ago +[+-]?\d+ s +shop +good\n/);
     expect(await run('senders', '--json', '-o', 'wide')).toMatchObject({ code: 2, stdout: '' });
   });
 
@@ -182,4 +184,20 @@ describe('senders', () => {
     expect(stdout.slice(before)).toMatch(/^\d+ s ago .* checkout .* 2 +0 +0$/m);
     expect(stdout.match(/^LAST /gm)).toHaveLength(1);
   });
+});
+
+test('data for another basin than the usual one is said to go there', async () => {
+  const made = await run('basins', 'create', 'elsewhere', '--create-stream-on-append');
+  expect(made.code).toBe(0);
+  expect(await send({ agent: 'astray', token: server.token, basin: 'elsewhere' })).toBe(200);
+  expect(await lastFinding()).toMatch(
+    /(?:^|\n)ok {7}arriving {2}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\) into s2:\/\/elsewhere, traces never, metrics never\n$/,
+  );
+});
+
+test('what was repaired has a line', async () => {
+  expect(await send({ agent: 'odd', token: server.token, service: 'half \ud83d' })).toBe(200);
+  expect((await run('senders')).stdout).toMatch(
+    / half \ufffd .*\n {2}took 1 time in logs: repaired strings: not UTF-8/,
+  );
 });
