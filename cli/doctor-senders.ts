@@ -94,5 +94,5 @@ function fromText(sender: SenderJson): string {
 }
 
 function finding(level: Finding['level'], text: string, fix?: string): Finding {
-  return { check: 'arriving', level, text, code: EXIT.ok, ...(fix === undefined ? {} : { fix }) };
+  return { check: 'data', level, text, code: EXIT.ok, ...(fix === undefined ? {} : { fix }) };
 }

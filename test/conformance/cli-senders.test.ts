@@ -57,7 +57,7 @@ async function send({ agent, path = '/v1/logs', token, ms = Date.now(), basin, .
 async function lastFinding(): Promise<string> {
   const { code, stdout } = await run('doctor', '--endpoint', server.url);
   expect(code).toBe(0);
-  return stdout.slice(stdout.search(/^\w+ +arriving/m));
+  return stdout.slice(stdout.search(/^\w+ +data/m));
 }
 
 test('nothing has arrived yet: both say so, and how to try', async () => {
@@ -65,7 +65,7 @@ test('nothing has arrived yet: both say so, and how to try', async () => {
   expect(seen).toMatchObject({ code: 0, stdout: '' });
   expect(seen.stderr).toMatch(/^nothing has arrived since the server started at \d{4}-.*Z: `tailrace doctor` checks/);
   expect(await lastFinding()).toMatch(
-    /^warning {2}arriving {2}nothing since the server started \d+ \w+ ago\n {17}fix: set OTEL_EXPORTER_OTLP_ENDPOINT /,
+    /^warning {2}data {4}nothing since the server started \d+ \w+ ago\n {17}fix: set OTEL_EXPORTER_OTLP_ENDPOINT /,
   );
 });
 
@@ -82,7 +82,7 @@ test('while every request is refused, both say who, why, and the fix', async () 
   expect(lines.slice(4)).toEqual(['']);
   const finding = await lastFinding();
   expect(finding).toMatch(
-    /^warning {2}arriving {2}nothing was stored since the server started \d+ \w+ ago: 401 2 times, /,
+    /^warning {2}data {4}nothing was stored since the server started \d+ \w+ ago: 401 2 times, /,
   );
   expect(finding).toMatch(
     /POST \/v1\/logs from 127\.0\.0\.1 \(python-exporter\/1\): a token is needed: .*\n +fix: set OTEL/,
@@ -97,9 +97,9 @@ test('what arrives is in a table, and doctor ends with each signal, from whom an
   for (const title of ['SERVICE', 'SDK', 'BASIN']) expect(row[header.indexOf(title)]).toMatch(/\w/);
   expect(row[header.indexOf('REJECTED') - 3]).toBe('1');
   const finding = await lastFinding();
-  expect(finding).toMatch(/^warning {2}arriving {2}401 2 times, /);
+  expect(finding).toMatch(/^warning {2}data {4}401 2 times, /);
   expect(finding).toMatch(
-    /\nok {7}arriving {2}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\), traces never, metrics never\n$/,
+    /\nok {7}data {4}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\), traces never, metrics never\n$/,
   );
 });
 
@@ -161,7 +161,7 @@ describe('senders', () => {
     const denied = { ...env, TAILRACE_TOKEN: none.stdout.trim() };
     expect(await runCli(['senders'], { env: denied, cwd: folder })).toMatchObject({ code: 3, stdout: '' });
     const found = await runCli(['doctor'], { env: denied, cwd: folder });
-    expect(found.stdout).toContain('ok       arriving  this token may not see who sends\n');
+    expect(found.stdout).toContain('ok       data    this token may not see who sends\n');
   });
 
   test('show no control characters that a sender wrote', async () => {
@@ -191,7 +191,7 @@ test('data for another basin than the usual one is said to go there', async () =
   expect(made.code).toBe(0);
   expect(await send({ agent: 'astray', token: server.token, basin: 'elsewhere' })).toBe(200);
   expect(await lastFinding()).toMatch(
-    /(?:^|\n)ok {7}arriving {2}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\) into s2:\/\/elsewhere, traces never, metrics never\n$/,
+    /(?:^|\n)ok {7}data {4}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\) into s2:\/\/elsewhere, traces never, metrics never\n$/,
   );
 });
 
