@@ -21,13 +21,14 @@ export async function* senderFindings({ client }: ServerConnection): AsyncGenera
     else if (!isUnasked(error)) throw error;
     return;
   }
+  const usual = await usualBasin(client);
   const now = Date.parse(seen.now);
   // A server of an older version does not know it.
   if (Number.isNaN(now)) return;
   const refused = seen.senders.find(({ accepted }) => accepted === 0);
   if (seen.senders.some(({ accepted }) => accepted > 0)) {
     if (refused !== undefined) yield* refusedFindings(refused, now, '');
-    yield finding('ok', SIGNALS.map((signal) => arrivalText(signal, seen.senders, now)).join(', '));
+    yield finding('ok', SIGNALS.map((signal) => arrivalText(signal, seen.senders, now, usual)).join(', '));
     return;
   }
   const start = `since the server started ${agoText(seen.since, now)}`;
@@ -43,13 +44,32 @@ function isUnasked(error: unknown): boolean {
   return error instanceof TailraceError && (error.code === 'not_found' || error.code === 'authn');
 }
 
-function arrivalText(signal: (typeof SIGNALS)[number], senders: readonly SenderJson[], now: number): string {
+/** Undefined where the caller may not know, or a server of an older version does not say it. */
+async function usualBasin(client: ServerConnection['client']): Promise<string | undefined> {
+  try {
+    return (await client.whoami()).basin;
+  } catch (error) {
+    if (error instanceof TailraceError) return undefined;
+    throw error;
+  }
+}
+
+/** A basin that is not the usual one is named: data that is missed may have gone there. */
+function arrivalText(
+  signal: (typeof SIGNALS)[number],
+  senders: readonly SenderJson[],
+  now: number,
+  usual: string | undefined,
+): string {
   const times = senders.flatMap((sender) => {
     const counts = sender.signals[signal];
     return counts === undefined || counts.accepted === 0 ? [] : [{ sender, at: counts.last_seen }];
   });
   const [newest] = times.sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
-  return newest === undefined ? `${signal} never` : `${signal} ${agoText(newest.at, now)} ${fromText(newest.sender)}`;
+  if (newest === undefined) return `${signal} never`;
+  const { basin } = newest.sender;
+  const into = basin === null || basin === usual || usual === undefined ? '' : ` into s2://${basin}`;
+  return `${signal} ${agoText(newest.at, now)} ${fromText(newest.sender)}${into}`;
 }
 
 /** Of one that sends, and of which nothing was stored. */
@@ -74,5 +94,5 @@ function fromText(sender: SenderJson): string {
 }
 
 function finding(level: Finding['level'], text: string, fix?: string): Finding {
-  return { check: 'arriving', level, text, code: EXIT.ok, ...(fix === undefined ? {} : { fix }) };
+  return { check: 'data', level, text, code: EXIT.ok, ...(fix === undefined ? {} : { fix }) };
 }

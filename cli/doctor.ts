@@ -7,7 +7,7 @@ import { EXIT, EXIT_CODES } from './exit.ts';
 import { pathHint, type ServerConnection } from './flags/connection.ts';
 
 export interface Finding {
-  readonly check: 'server' | 'port' | 'token' | 'clock' | 'basin' | 'arriving';
+  readonly check: 'server' | 'port' | 'token' | 'clock' | 'basin' | 'data';
   /** A warning needs attention, though nothing fails yet. */
   readonly level: 'ok' | 'warning' | 'fault';
   readonly text: string;

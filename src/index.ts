@@ -43,6 +43,7 @@ export type {
   SenderJson,
   SenderRefusalJson,
   SenderRejectionJson,
+  SenderRepairJson,
   SenderSignalJson,
   SendersJson,
   SendersRequestOptions,

@@ -94,6 +94,16 @@ export function anyNumber(text: string): number {
   return value;
 }
 
+/** `key=value,…`, with space around the commas. */
+export function pairs(text: string): readonly (readonly [key: string, value: string])[] {
+  return text.split(',').map((part) => {
+    const equals = part.indexOf('=');
+    const key = part.slice(0, equals).trim();
+    if (equals < 1 || key === '') throw new InvalidArgumentError('It must be key=value, with commas between several.');
+    return [key, part.slice(equals + 1).trim()];
+  });
+}
+
 /** Collects a flag that may be given several times. */
 export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];

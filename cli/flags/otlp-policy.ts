@@ -1,8 +1,8 @@
 /** What a basin asks of OTLP data, as flags: one for each field of its policy. */
 
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { BasinConfigJson } from '../../src/client/config-json.ts';
-import { byteSize, collect, wholeNumber, wholeSeconds } from './arguments.ts';
+import { byteSize, collect, pairs, wholeNumber, wholeSeconds } from './arguments.ts';
 
 type Values = Readonly<Record<string, string | number | null>>;
 
@@ -60,17 +60,10 @@ export function otlpPolicyOf(
   };
 }
 
-/** `name=value,…`; the server knows the names. */
+/** The server knows the names. */
 function values(text: string, before: Values = {}): Values {
-  const pairs = text.split(',').map((part): readonly [string, string | number | null] => {
-    const equals = part.indexOf('=');
-    const name = part.slice(0, equals).trim();
-    if (equals < 1 || name === '') {
-      throw new InvalidArgumentError('It must be name=value, with commas between several.');
-    }
-    return [name, parsedValue(name, part.slice(equals + 1).trim())];
-  });
-  return { ...before, ...Object.fromEntries(pairs) };
+  const given = pairs(text).map(([name, value]) => [name, parsedValue(name, value)] as const);
+  return { ...before, ...Object.fromEntries(given) };
 }
 
 function parsedValue(name: string, text: string): string | number | null {

@@ -1,6 +1,6 @@
 /** An access token as flags: its scope, its operations, its expiry, and what the server does with data sent with it. */
 
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { GroupJson, ResourceSetJson, ScopeJson, TokenJson } from '../../src/client/tokens.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import {
@@ -9,7 +9,7 @@ import {
   type OperationResource,
   operationNamed,
 } from '../../src/model/operation.ts';
-import { byteSize, collect, duration, instant, wholeNumber } from './arguments.ts';
+import { byteSize, collect, duration, instant, pairs, wholeNumber } from './arguments.ts';
 import { nearestNames } from './names.ts';
 
 type KeyValuePair = readonly [key: string, value: string];
@@ -51,7 +51,7 @@ export function addTokenFlags(command: Command): Command {
   }
   return command
     .optionsGroup('What it may do:')
-    .option('--op-groups <groups>', 'groups of operations, such as account=rw,basin=r,stream=w', pairs)
+    .option('--op-groups <groups>', 'groups of operations, such as account=rw,basin=r,stream=w', morePairs)
     .option('--ops <operations>', 'single operations, such as append,read (repeatable)', commaList)
     .option(
       '--expires-in <span>',
@@ -63,7 +63,7 @@ export function addTokenFlags(command: Command): Command {
     .option('--auto-prefix', 'put --streams-prefix before every stream name in its requests, and hide it in responses')
     .option('--stream <name>', 'stream of OTLP data that does not name one')
     .option('--attribute <key=value>', 'set this attribute on every OTLP resource (repeatable)', collect)
-    .option('--tenant <ids>', 'workspace_id=…,vpc_id=…: set these, stream_id, source and namespace', pairs)
+    .option('--tenant <ids>', 'workspace_id=…,vpc_id=…: set these, stream_id, source and namespace', morePairs)
     .option('--limits <profile>', 'a named limit profile')
     .option('--spans-per-minute <count>', 'take at most this many spans a minute', wholeNumber)
     .option('--bytes-per-second <size>', 'take at most so much OTLP data a second, such as 1MiB', byteSize)
@@ -207,12 +207,9 @@ function tenantAttributes(id: string, given: readonly KeyValuePair[]): readonly 
   ];
 }
 
-/** `a=b,c=d`. */
-function pairs(text: string, before: readonly KeyValuePair[] = []): readonly KeyValuePair[] {
-  const parts = text.split(',').map((part) => part.trim());
-  const wrong = parts.find((part) => part.indexOf('=') < 1);
-  if (wrong === undefined) return [...before, ...parts.map((part) => pair(part, ''))];
-  throw new InvalidArgumentError('It must be key=value, with commas between several.');
+/** Those of a flag that may be given several times. */
+function morePairs(text: string, before: readonly KeyValuePair[] = []): readonly KeyValuePair[] {
+  return [...before, ...pairs(text)];
 }
 
 function commaList(text: string, before: readonly string[] = []): readonly string[] {

@@ -24,6 +24,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'TOKEN', isWide: true, cell: ({ token }) => token ?? '-' },
   { title: 'OVER', isWide: true, cell: ({ protocols, encodings }) => [...protocols, ...encodings].join(' ') },
   { title: 'SINCE', isWide: true, cell: ({ first_seen: first }, now) => agoText(first, now) },
+  { title: 'CLOCK', isWide: true, cell: ({ clock_skew_ms: skew }) => skewText(skew) },
   { title: 'STREAMS', isWide: true, cell: ({ streams }) => listText(streams) },
   { title: 'USER-AGENT', isWide: true, cell: ({ user_agent: agent }) => agent ?? '-' },
 ];
@@ -71,6 +72,14 @@ export function agoText(time: string, now: number): string {
   return seconds < 86_400 ? `${Math.floor(seconds / 3_600)} h ago` : `${Math.floor(seconds / 86_400)} d ago`;
 }
 
+/** `+3 s` when its newest times are ahead of the server, `-2 min` when they are behind. */
+function skewText(skewMs: number | null): string {
+  if (skewMs === null) return '-';
+  const seconds = Math.round(skewMs / 1_000);
+  if (seconds === 0) return '0 s';
+  return `${seconds < 0 ? '-' : '+'}${formatSpan(Math.abs(seconds))}`;
+}
+
 /** Which software sends, as short as it is known: `nodejs 2.8.0`, else the User-Agent. */
 export function softwareText({ sdk, user_agent: agent }: SenderJson): string {
   const known = [sdk?.language ?? '', sdk?.version ?? ''].filter((part) => part !== '').join(' ');
@@ -82,6 +91,9 @@ export function softwareText({ sdk, user_agent: agent }: SenderJson): string {
 function detailLines(sender: SenderJson, now: number, colors: Colors): readonly string[] {
   const rejections = sender.rejections.map(({ count, message, reason, signal }) =>
     colors.yellow(detail(`rejected ${numberText(count)} ${signal ?? ''}: ${message ?? reason}`)),
+  );
+  const repairs = (sender.repairs ?? []).map(({ count, message, signal }) =>
+    colors.yellow(detail(`took ${counted(count, 'time')} in ${signal ?? 'data'}: ${message}`)),
   );
   const refusals = sender.refusals.flatMap((refusal) => {
     const { status, code, message, path, count, last_seen: last } = refusal;
@@ -99,7 +111,7 @@ function detailLines(sender: SenderJson, now: number, colors: Colors): readonly 
           colors.yellow(detail(`its newest data is ${span} ${clock.behind ? 'behind' : 'ahead of'} this server`)),
           ...fixLine(clock.fix),
         ];
-  return [...rejections, ...refusals, ...clockLines];
+  return [...rejections, ...repairs, ...refusals, ...clockLines];
 }
 
 function detail(text: string): string {

@@ -11,15 +11,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import type { LoadOptions } from '../bench/load.ts';
 import { type BenchServer, load, runScript, startScript } from '../bench/processes.ts';
 import type { OpenLoopOptions, OpenLoopResult } from './open-loop.ts';
+import { OVERLOAD_RECORDS, OVERLOAD_STREAM, overloadBody } from './overload-body.ts';
 import { call, expectThat, type Headers, MiB, report, startVictim } from './victim.ts';
 
 const LIMIT_MIB = 512;
 const MARGIN_MIB = 200;
-const RECORDS = 4_096;
 const FACTOR = 10;
 const ROUNDS = 10;
 const SECONDS = 30;
@@ -32,7 +31,6 @@ const BESIDE_SECONDS = 8;
 const P99_MS_MAX = 1_000;
 const RECOVERY_MS_MAX = 5_000;
 const GOODPUT_SHARE_MIN = 0.8;
-const STREAM = 'flooded';
 
 interface Flood {
   readonly server: BenchServer;
@@ -47,7 +45,7 @@ interface Flood {
 export async function run(): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'tailrace-overload-'));
   const bodyFile = join(scratch, 'body');
-  writeFileSync(bodyFile, gzipSync(body()));
+  writeFileSync(bodyFile, overloadBody());
   try {
     await withServer(bodyFile, async (flood) => {
       for (let round = 1; round <= ROUNDS; round++) await floodedOnce(flood, round);
@@ -77,7 +75,7 @@ async function floodedOnce(flood: Flood, round: number): Promise<void> {
   );
   const acknowledged = (flooded.counts['200'] ?? 0) + (after.counts['200'] ?? 0);
   expectThat(
-    (await storedRecords(flood)) - stored === acknowledged * RECORDS,
+    (await storedRecords(flood)) - stored === acknowledged * OVERLOAD_RECORDS,
     'what is acknowledged is stored, no more',
   );
   for (const counts of [flooded.counts, after.counts]) {
@@ -119,7 +117,7 @@ async function withServer(bodyFile: string, use: (flood: Flood) => Promise<void>
       fresh: await besideLoad(options, capacity, true),
     };
     report(
-      `requests of ${RECORDS} records a second: ${capacity.toFixed(1)} alone, ${best.stays.toFixed(1)} beside the load, ` +
+      `requests of ${OVERLOAD_RECORDS} records a second: ${capacity.toFixed(1)} alone, ${best.stays.toFixed(1)} beside the load, ` +
         `${best.fresh.toFixed(1)} beside one with new connections`,
     );
     await use({ server, headers, bodyFile, capacity, best });
@@ -158,7 +156,7 @@ function send(flood: Flood, perSecond: number, seconds: number, fresh: boolean):
 }
 
 async function storedRecords({ server, headers }: Flood): Promise<number> {
-  const path = `/v1/streams/${STREAM}/records/tail`;
+  const path = `/v1/streams/${OVERLOAD_STREAM}/records/tail`;
   const { body } = await call(server.port, 'GET', path, { authorization: headers.authorization ?? '' });
   return (JSON.parse(body) as { tail: { seq_num: number } }).tail.seq_num;
 }
@@ -176,15 +174,6 @@ function watchMemory(server: BenchServer): { stop(): number } {
       return peak;
     },
   };
-}
-
-/** Work of tens of milliseconds in a few kilobytes, so that the load itself costs little. */
-function body(): string {
-  const attributes = Array.from({ length: 8 }, (_, i) => ({ key: `key.${i}`, value: { stringValue: 'a value' } }));
-  const record = { timeUnixNano: '1700000000000000000', body: { stringValue: 'a line of text' }, attributes };
-  const resource = { attributes: [{ key: 's2.stream', value: { stringValue: STREAM } }] };
-  const logRecords = Array.from({ length: RECORDS }, () => record);
-  return JSON.stringify({ resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] });
 }
 
 function text(counts: Readonly<Record<string, number>>): string {

@@ -5,17 +5,7 @@
 
 import { connect } from 'node:http2';
 import type { BenchServer } from '../bench/processes.ts';
-import {
-  call,
-  expectThat,
-  type Headers,
-  issueToken,
-  MiB,
-  repeatedly,
-  report,
-  sendOnly,
-  startVictim,
-} from './victim.ts';
+import { call, expectThat, type Headers, issueToken, MiB, repeatedly, report, sendOnly, withVictim } from './victim.ts';
 
 const ROUNDS = 5;
 /** Slow bodies are cut after ten seconds. */
@@ -26,14 +16,11 @@ const STRANGERS = 512;
 const STREAMS_EACH = 200;
 
 export async function run(): Promise<void> {
-  const server = await startVictim(512);
-  try {
+  await withVictim(512, async (server) => {
     const flooder = await issueToken(server, 'flooder');
     const sender = await issueToken(server, 'sender');
     for (let round = 1; round <= ROUNDS; round++) await attackedOnce(server, { round, flooder, sender });
-  } finally {
-    await server.stop();
-  }
+  });
 }
 
 async function attackedOnce(

@@ -6,17 +6,7 @@
 
 import { connect } from 'node:http2';
 import type { BenchServer } from '../bench/processes.ts';
-import {
-  call,
-  expectThat,
-  type Headers,
-  issueToken,
-  MiB,
-  repeatedly,
-  report,
-  sendOnly,
-  startVictim,
-} from './victim.ts';
+import { call, expectThat, type Headers, issueToken, MiB, repeatedly, report, sendOnly, withVictim } from './victim.ts';
 
 const LARGE = '/v1/streams/large/records?seq_num=0';
 const SMALL = '/v1/streams/small/records?seq_num=0';
@@ -31,12 +21,9 @@ const ATTACK_MS = 5_000;
 const RECOVERY_MS_MAX = 15_000;
 
 export async function run(): Promise<void> {
-  const server = await startVictim(LIMIT_MIB);
-  try {
+  await withVictim(LIMIT_MIB, async (server) => {
     for (let round = 1; round <= ROUNDS; round++) await attackedOnce(server, round);
-  } finally {
-    await server.stop();
-  }
+  });
   await control();
 }
 
@@ -58,8 +45,7 @@ async function attackedOnce(server: BenchServer, round: number): Promise<void> {
 }
 
 async function control(): Promise<void> {
-  const server = await startVictim(CONTROL_LIMIT_MIB);
-  try {
+  await withVictim(CONTROL_LIMIT_MIB, async (server) => {
     const { reader, other } = await prepared(server, 1);
     const before = server.anonymousBytes();
     const stop = await attack(server, reader);
@@ -67,9 +53,7 @@ async function control(): Promise<void> {
     stop();
     report(`control without a limit: peak +${mib(peak - before)} MiB`);
     expectThat(peak - before > (LIMIT_MIB + MARGIN_MIB) * MiB, 'the attack takes more where nothing bounds it');
-  } finally {
-    await server.stop();
-  }
+  });
 }
 
 async function prepared(server: BenchServer, round: number): Promise<{ reader: Headers; other: Headers }> {

@@ -14,6 +14,19 @@ export function startVictim(memoryLimitMiB: number): Promise<BenchServer> {
   return startTailrace();
 }
 
+/** Runs an attack on a server with this memory limit, which is stopped afterwards. */
+export async function withVictim(
+  memoryLimitMiB: number,
+  attack: (server: BenchServer) => Promise<void>,
+): Promise<void> {
+  const server = await startVictim(memoryLimitMiB);
+  try {
+    await attack(server);
+  } finally {
+    await server.stop();
+  }
+}
+
 /** A token of its own that may read and append. */
 export async function issueToken({ port, headers }: BenchServer, id: string): Promise<Headers> {
   const scope = { basins: { exact: 'telemetry' }, streams: { prefix: '' }, ops: ['read', 'append'] };

@@ -131,7 +131,7 @@ function logFor(principal: Principal, log: SenderLog): SenderLog {
   return {
     openStream: (basin, name, purpose) => log.openStream(basin, principal.absolute(name), purpose),
     hasStream: (basin, name) => log.hasStream(basin, principal.absolute(name)),
-    mayHold: (basin, name, most) => log.mayHold(basin, principal.absolute(name), most),
+    mayHold: (basin, name, most, maker) => log.mayHold(basin, principal.absolute(name), most, maker),
     append: (appends, kept) => log.append(appends, kept),
     once: (basin, digest, act) => log.once(basin, digest, act),
   };

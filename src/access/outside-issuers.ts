@@ -152,7 +152,9 @@ export class OutsideIssuers {
   #refused(check: OutsideCheck, jwt: string, by?: Trusting, cause?: unknown): TailraceError {
     const issuer = by?.trust.issuer ?? 'an issuer that is not trusted';
     const where = by === undefined || check === 'basin' ? '' : ` for basin ${by.basin}`;
-    const refused = `a token of ${issuer}${where} was refused, check ${check}`;
+    // Only of what the issuer signed: others may write any subject, and each would be a cause of its own in the log.
+    const whose = isUnsigned(check) ? '' : ` with subject ${subjectText(jwt)}`;
+    const refused = `a token of ${issuer}${whose}${where} was refused, check ${check}`;
     this.#deps.warn(issuer, `${refused}: ${refusalDetail(check, jwt, by?.trust)}`, refused);
     return refusedToken(check, cause);
   }
@@ -278,6 +280,11 @@ function mayBeOfNewKey(error: unknown, jwt: string): boolean {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   if (code === 'ERR_JWKS_NO_MATCHING_KEY') return true;
   return code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' && unverifiedHeader(jwt)?.kid === undefined;
+}
+
+function subjectText(jwt: string): string {
+  const { sub } = unverifiedClaims(jwt) ?? {};
+  return typeof sub === 'string' ? `${OUTSIDE_ID_PREFIX}${legible(sub)}` : 'of another form';
 }
 
 /** @throws SubjectError for a subject that cannot be set as an attribute */

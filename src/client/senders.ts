@@ -26,6 +26,8 @@ export interface SenderJson {
   readonly refused: number;
   readonly signals: Readonly<Partial<Record<Signal, SenderSignalJson>>>;
   readonly rejections: readonly SenderRejectionJson[];
+  /** Absent from a server of an older version. */
+  readonly repairs?: readonly SenderRepairJson[];
   readonly refusals: readonly SenderRefusalJson[];
   /** How far its newest times are ahead of the server's; less than 0 when they are behind, or the data waited. */
   readonly clock_skew_ms: number | null;
@@ -44,6 +46,16 @@ export interface SenderRejectionJson {
   readonly reason: string;
   /** With what to do; null when the caller may not see all streams. */
   readonly message: string | null;
+  readonly signal: Signal | null;
+  readonly count: number;
+  readonly last_seen: string;
+}
+
+/** What was repaired in data that was stored, or read although OTLP does not allow it. */
+export interface SenderRepairJson {
+  readonly kind: string;
+  /** With what to do. */
+  readonly message: string;
   readonly signal: Signal | null;
   readonly count: number;
   readonly last_seen: string;

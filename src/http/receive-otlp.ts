@@ -2,20 +2,17 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import { authorizeSender, type SenderDeps } from '../access/authorize-sender.ts';
-import { TailraceError } from '../model/error.ts';
 import { BODY_RESERVED_STEP_BYTES, type OtlpLimits } from '../model/limits.ts';
 import { unknownSource } from '../model/otlp-source.ts';
 import type { Signal } from '../model/record.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { Warnings } from '../observe/warnings.ts';
 import type { ingest } from '../otlp/ingest.ts';
 import type { IngestResult } from '../otlp/ingest-result.ts';
 import { exportResponse, type OtlpEncoding } from '../otlp/response.ts';
-import { auditRefusal } from './audit.ts';
 import { type BodyReading, type RequestBody, readingFor } from './body/read-body.ts';
 import { reservationFor } from './body/reservation.ts';
-import { type AuditDeps, senderOf } from './context.ts';
 import { connectionOf, type Exchange } from './exchange.ts';
+import { type OtlpWarningDeps, warnOfResult } from './otlp-warnings.ts';
 import type { ReplyContext, ReplyDeps } from './reply.ts';
 import { noteTaken, type SenderNoteDeps } from './senders.ts';
 
@@ -39,11 +36,10 @@ export interface ExportContent {
   readonly result: IngestResult;
 }
 
-export interface OtlpDeps extends SenderDeps, SenderNoteDeps, ReplyDeps, AuditDeps {
+export interface OtlpDeps extends SenderDeps, SenderNoteDeps, ReplyDeps, OtlpWarningDeps {
   readonly reading: BodyReading;
   readonly limits: OtlpLimits;
   readonly metrics: Pick<Metrics, 'otlpTaken' | 'otlpRepeated' | 'otlpAnswered' | 'jsonTally'>;
-  readonly warnings: Pick<Warnings, 'warn'>;
 }
 
 type Ingest = typeof ingest;
@@ -93,40 +89,11 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   if (result.isRepeat === true) deps.metrics.otlpRepeated(signal);
   else deps.metrics.otlpTaken(signal, result);
   noteTaken(exchange, signal, result, deps);
-  if (result.reasons.length > 0) warnOfRejections(exchange, signal, result, deps);
-  if (result.repairs.length > 0) warnOfRepairs(exchange, signal, result, deps);
+  warnOfResult(exchange, { signal, basin: basin.name, result }, deps);
 }
 
 /** What is made of a body until it is durable. Small bodies are taken by then, and count in steps that are larger. */
 function madeOf(bytes: number, encoding: OtlpEncoding): number {
   if (bytes <= BODY_RESERVED_STEP_BYTES) return 0;
   return bytes * (encoding === 'json' ? 2 : 1);
-}
-
-/** Most exporters do not report a partial success, so the server warns of it too. */
-function warnOfRejections(exchange: Exchange, signal: Signal, result: IngestResult, deps: OtlpDeps): void {
-  for (const { kind, reason, count, stream } of result.reasons) {
-    const fields = {
-      correlationId: exchange.correlationId,
-      signal,
-      count,
-      ...(stream === undefined ? {} : { stream }),
-    };
-    deps.warnings.warn(senderOf(exchange), `${signal} ${reason}`, fields, `rejected ${signal}: ${reason}`);
-    if (kind === 'not_allowed') auditRefusal(exchange, deps, new TailraceError('permission_denied', reason), stream);
-  }
-}
-
-/** The one who looks at the terminal often is not the one who can change the sender: so it says which stream it is. */
-function warnOfRepairs(exchange: Exchange, signal: Signal, result: IngestResult, deps: OtlpDeps): void {
-  for (const { kind, reason, count, stream } of result.repairs) {
-    const { correlationId } = exchange;
-    const fields = { correlationId, signal, count, ...(stream === undefined ? {} : { stream }) };
-    deps.warnings.warn(
-      senderOf(exchange),
-      `${signal} ${kind} ${stream ?? ''}`,
-      fields,
-      `accepted ${signal}: ${reason}`,
-    );
-  }
 }

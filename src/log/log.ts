@@ -27,7 +27,7 @@ import { type LogRead, OpenReads } from './open-reads.ts';
 import type { LogOptions, LogReadOptions, LogStat } from './options.ts';
 import { Bounds, type ReadEvent, readFrom, resolveStart } from './read.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
-import { StreamBound } from './stream-bound.ts';
+import { StreamBound, type StreamMaker } from './stream-bound.ts';
 import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
 import { WriteGate } from './write-gate.ts';
@@ -201,8 +201,8 @@ export class Log {
   }
 
   /** Whether a stream exists, or may be made where a basin has at most so many; see {@link StreamBound.has}. */
-  mayHold(basin: Basin, name: string, most: number): boolean | Promise<boolean> {
-    return this.#bound.has(this.#basins.successorOf(basin), name, most);
+  mayHold(basin: Basin, name: string, most: number, maker: StreamMaker): boolean | Promise<boolean> {
+    return this.#bound.has(this.#basins.successorOf(basin), name, most, maker);
   }
 
   /** Appends blocks, all of one request in one transaction; see {@link Appender.append}. */

@@ -1,10 +1,7 @@
 /** Named sets of limits for basins and tokens, as data. A basin or token that names one may override single values. */
 
-/** Limits by the name that they have in the API. Absent is what the profile says, null is no limit. */
-export const POLICY_LIMITS = [
-  'wire_bytes_max',
-  'streams_max',
-  'attribute_key_bytes_max',
+/** Limits beyond which the rest of a message is stored: values are cut, attributes, events and links left out. */
+export const TRIMMING_LIMITS = [
   'attribute_value_bytes_max',
   'log_body_bytes_max',
   'resource_attributes_max',
@@ -12,6 +9,10 @@ export const POLICY_LIMITS = [
   'span_events_max',
   'span_links_max',
 ] as const;
+export type TrimmingLimit = (typeof TRIMMING_LIMITS)[number];
+
+/** Limits by the name that they have in the API. Absent is what the profile says, null is no limit. */
+export const POLICY_LIMITS = ['wire_bytes_max', 'streams_max', 'attribute_key_bytes_max', ...TRIMMING_LIMITS] as const;
 export type PolicyLimit = (typeof POLICY_LIMITS)[number];
 
 /** Rates by the name that they have in the API: of the basin, of each of its streams, and of spans in the basin. */

@@ -42,7 +42,15 @@ export type SenderEncoding = 'protobuf' | 'json';
 export interface TakenData {
   readonly accepted: number;
   readonly rejected: number;
-  readonly reasons: readonly { readonly kind: string; readonly reason: string; readonly count: number }[];
+  readonly reasons: readonly TakenReason[];
+  /** What was repaired, or read although OTLP does not allow it. */
+  readonly repairs: readonly TakenReason[];
+}
+
+export interface TakenReason {
+  readonly kind: string;
+  readonly reason: string;
+  readonly count: number;
 }
 
 /** Nothing of the request was stored. */
@@ -69,7 +77,9 @@ export interface Sender {
   /** What was stored. */
   readonly signals: ReadonlyMap<Signal, SignalCounts>;
   /** By their kind. */
-  readonly rejections: ReadonlyMap<string, SenderRejection>;
+  readonly rejections: ReadonlyMap<string, SenderReason>;
+  /** By their kind: what was repaired in data that was stored. */
+  readonly repairs: ReadonlyMap<string, SenderReason>;
   /** By their code. */
   readonly refusals: ReadonlyMap<ErrorCode, SenderRefusal>;
   readonly refused: number;
@@ -86,7 +96,7 @@ export interface SignalCounts {
   readonly lastSeen: number;
 }
 
-export interface SenderRejection {
+export interface SenderReason {
   readonly reason: string;
   readonly signal: Signal | undefined;
   readonly count: number;
@@ -219,7 +229,8 @@ class SenderRow implements Sender {
   readonly encodings = new Set<SenderEncoding>();
   readonly streams = new Set<string>();
   readonly signals = new Map<Signal, Growing<SignalCounts>>();
-  readonly rejections = new Map<string, Growing<SenderRejection>>();
+  readonly rejections = new Map<string, Growing<SenderReason>>();
+  readonly repairs = new Map<string, Growing<SenderReason>>();
   readonly refusals = new Map<ErrorCode, Growing<SenderRefusal>>();
   refused = 0;
   clockSkewMs: number | undefined;
@@ -271,7 +282,7 @@ class SenderRow implements Sender {
     if (newestMs > 0) this.clockSkewMs = newestMs - now;
   }
 
-  #addTaken({ accepted, rejected, reasons }: TakenData, signal: Signal | undefined, now: number): void {
+  #addTaken({ accepted, rejected, reasons, repairs }: TakenData, signal: Signal | undefined, now: number): void {
     if (signal !== undefined) {
       const counts = this.signals.get(signal) ?? { requests: 0, accepted: 0, rejected: 0, lastSeen: now };
       counts.requests++;
@@ -280,12 +291,8 @@ class SenderRow implements Sender {
       counts.lastSeen = now;
       this.signals.set(signal, counts);
     }
-    for (const { kind, reason, count } of reasons) {
-      const found = this.rejections.get(kind) ?? { reason: '', signal, count: 0, lastSeen: now };
-      found.count += count;
-      Object.assign(found, { reason: shown(reason), signal, lastSeen: now });
-      putNewest(this.rejections, kind, found);
-    }
+    for (const one of reasons) addReason(this.rejections, one, signal, now);
+    for (const one of repairs) addReason(this.repairs, one, signal, now);
   }
 
   #addRefusal({ code, message, path }: RefusedData, signal: Signal | undefined, now: number): void {
@@ -320,6 +327,18 @@ function clipped(text: string): string {
  */
 function shown(text: string): string {
   return Buffer.from(clipped(redact(text))).toString();
+}
+
+function addReason(
+  known: Map<string, Growing<SenderReason>>,
+  { kind, reason, count }: TakenReason,
+  signal: Signal | undefined,
+  now: number,
+): void {
+  const found = known.get(kind) ?? { reason: '', signal, count: 0, lastSeen: now };
+  found.count += count;
+  Object.assign(found, { reason: shown(reason), signal, lastSeen: now });
+  putNewest(known, kind, found);
 }
 
 function addSome(names: Set<string>, name: string): void {

@@ -20,8 +20,8 @@ export interface IngestResult {
   readonly repairs: readonly ToleratedReason[];
   /** For counters: what was repaired, or read although OTLP does not allow it. */
   readonly tolerated: ReadonlyMap<ToleratedKind, number>;
-  /** What the policy of the basin changed: by what asked for it, with counts of attributes, values, events or links. */
-  readonly changes?: readonly { readonly change: string; readonly count: number }[];
+  /** The same for what the policy of the basin changed. */
+  readonly changes?: readonly { readonly change: string; readonly reason: string; readonly count: number }[];
   /** Whether the request is a repeat: nothing was stored, and this is the answer to the first one. */
   readonly isRepeat?: boolean;
 }

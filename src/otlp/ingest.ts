@@ -55,8 +55,11 @@ export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
   openStream(basin: B, name: string, purpose: 'append'): S | Promise<S>;
   /** Whether a stream exists; needed only for service routing. Returned without a promise when it is in memory. */
   hasStream?(basin: B, name: string): boolean | Promise<boolean>;
-  /** Whether a stream exists, or may be made where a basin has at most so many; needed only where it bounds them. */
-  mayHold?(basin: B, name: string, most: number): boolean | Promise<boolean>;
+  /**
+   * Whether a stream exists, or may be made where a basin has at most so many; needed only where it bounds them. The same
+   * `maker` in all calls of a request, which is over when what was made is durable.
+   */
+  mayHold?(basin: B, name: string, most: number, maker: { readonly isOver: boolean }): boolean | Promise<boolean>;
   /** Appends all of it in one transaction, or nothing, with the answer to be kept; resolves when it is durable. */
   append(
     appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[],
@@ -121,6 +124,9 @@ const ITEM_REJECTIONS = {
 /** From TracesData down to the id of a span (OTLP, trace.proto). */
 const TRACE_ID_PATH = [0x0a, 0x12, 0x12, 0x0a];
 
+/** Stands for a request that makes no streams where these are bounded. */
+const OVER = { isOver: true };
+
 /** Scans for the next requests: they keep the memory of their columns. */
 const idle: RequestScan[] = [];
 const IDLE_MAX = 4;
@@ -142,6 +148,26 @@ export function ingest<B extends IngestBasin, S extends IngestStream>(
   request: IngestRequest,
   options: IngestOptions,
 ): Promise<IngestResult> {
+  if (limitOf(basin.config.otlp, 'streams_max') === undefined)
+    return storeUnlessRepeated(port, basin, request, options);
+  const maker = { isOver: false };
+  return storeUnlessRepeated(port, basin, request, { ...options, maker }).finally(() => {
+    maker.isOver = true;
+  });
+}
+
+/** What a request has of its own while it is under way. */
+interface OwnOptions extends IngestOptions {
+  /** Given to `mayHold`. */
+  readonly maker?: { readonly isOver: boolean };
+}
+
+function storeUnlessRepeated<B extends IngestBasin, S extends IngestStream>(
+  port: IngestPort<B, S>,
+  basin: B,
+  request: IngestRequest,
+  options: OwnOptions,
+): Promise<IngestResult> {
   const seconds = basin.config.otlp?.dedupeSeconds ?? 0;
   if (seconds === 0 || port.once === undefined) return store(port, basin, request, options);
   const once = (digest: Uint8Array, act: () => Promise<Uint8Array>) => port.once?.(basin, digest, act) ?? act();
@@ -154,7 +180,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   port: IngestPort<B, S>,
   basin: B,
   request: IngestRequest,
-  options: IngestOptions,
+  options: OwnOptions,
   window?: Omit<AnswerToKeep, 'answer'>,
 ): Promise<IngestResult> {
   const { signal } = request;
@@ -195,6 +221,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
       streams: () => streamBytes(scanned, streams),
     });
     const streamsMax = limitOf(basin.config.otlp, 'streams_max');
+    const maker = options.maker ?? OVER;
     let work = 0;
     for (const [name, rows] of streams) {
       if (work >= YIELD_BYTES) {
@@ -202,7 +229,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
         work = 0;
       }
       work += TURN_STREAM_BYTES + RESOURCE_BYTES * rows.length;
-      if (streamsMax !== undefined && (await port.mayHold?.(basin, name, streamsMax)) === false) {
+      if (streamsMax !== undefined && (await port.mayHold?.(basin, name, streamsMax, maker)) === false) {
         rejections.add(basinFull(streamsMax), rowsCount(scanned, rows), name);
         continue;
       }

@@ -3,23 +3,25 @@
  * large, `1.0` and `1e3` are told from `1`, strings are views of the bytes, and nesting costs no stack.
  */
 
+import {
+  BACKSLASH,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  NINE,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  ZERO,
+} from '../encoding/json-characters.ts';
 import { TailraceError } from '../model/error.ts';
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const COLON = 0x3a;
 const PLUS = 0x2b;
 const MINUS = 0x2d;
 const DOT = 0x2e;
 const SMALL_E = 0x65;
 const SMALL_U = 0x75;
-const ZERO = 0x30;
-const NINE = 0x39;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
 /** Means the end of the bytes. */
 const END = -1;
 
@@ -40,22 +42,22 @@ export class JsonCursor {
 
   /** Begins an object; returns whether it has a field. */
   openObject(what: string): boolean {
-    return this.#open(OPEN_OBJECT, CLOSE_OBJECT, `${what} must be an object`);
+    return this.#open(OPEN_BRACE, CLOSE_BRACE, `${what} must be an object`);
   }
 
   /** Called after a field: returns whether another one follows. */
   nextField(): boolean {
-    return this.#next(CLOSE_OBJECT);
+    return this.#next(CLOSE_BRACE);
   }
 
   /** Begins an array; returns whether it has an element. */
   openArray(what: string): boolean {
-    return this.#open(OPEN_ARRAY, CLOSE_ARRAY, `${what} must be an array`);
+    return this.#open(OPEN_BRACKET, CLOSE_BRACKET, `${what} must be an array`);
   }
 
   /** Called after an element: returns whether another one follows. */
   nextElement(): boolean {
-    return this.#next(CLOSE_ARRAY);
+    return this.#next(CLOSE_BRACKET);
   }
 
   /** Takes the name of a field and its colon. ASCII names are exact; any other name never equals an ASCII one. */
@@ -131,15 +133,15 @@ export class JsonCursor {
   /** Skips a scalar or an empty container. Enters any other container and returns true: then a value comes next. */
   #enterOrPass(nesting: Nesting): boolean {
     const byte = this.#peek();
-    if (byte === OPEN_OBJECT) {
+    if (byte === OPEN_BRACE) {
       if (!this.openObject('')) return false;
-      nesting.push(CLOSE_OBJECT);
+      nesting.push(CLOSE_BRACE);
       this.#passKey();
       return true;
     }
-    if (byte === OPEN_ARRAY) {
+    if (byte === OPEN_BRACKET) {
       if (!this.openArray('')) return false;
-      nesting.push(CLOSE_ARRAY);
+      nesting.push(CLOSE_BRACKET);
       return true;
     }
     if (byte === QUOTE) this.#passString();
@@ -154,7 +156,7 @@ export class JsonCursor {
   #leave(nesting: Nesting): void {
     while (nesting.depth > 0) {
       if (this.#next(nesting.top)) {
-        if (nesting.top === CLOSE_OBJECT) this.#passKey();
+        if (nesting.top === CLOSE_BRACE) this.#passKey();
         return;
       }
       nesting.pop();

@@ -1,7 +1,7 @@
 /** Small JSON texts as values: bodies of the control plane and the S2-Stream-Config header. */
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
+import { BACKSLASH, QUOTE } from '../encoding/json-characters.ts';
+
 const MAYBE_NOT_WHOLE = /\d[.eE]|-/;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 

@@ -56,6 +56,8 @@ export function createSocketServer<B, S extends { readonly id: string }>(deps: S
 class Server<B, S extends { readonly id: string }> implements SocketServer {
   readonly #deps: SocketServerDeps<B, S>;
   readonly #admission: Admission;
+  /** For the responses that ws writes. */
+  readonly #correlationIds = new WeakMap<IncomingMessage, string>();
   readonly #server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -70,6 +72,11 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
   constructor(deps: SocketServerDeps<B, S>) {
     this.#deps = deps;
     this.#admission = new Admission(deps);
+    const idOf = (request: IncomingMessage): string => this.#correlationIds.get(request) ?? '';
+    this.#server.on('headers', (headers, request) => headers.push(`X-Correlation-Id: ${idOf(request)}`));
+    this.#server.on('wsClientError', ({ message }, socket, request) =>
+      refuseUpgrade(idOf(request), socket, wrongHandshake(request, message)),
+    );
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -91,6 +98,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
       refuseUpgrade(asked.correlationId, socket, plan);
       return;
     }
+    this.#correlationIds.set(request, asked.correlationId);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('error', ignore);
       // The system notices a peer that vanished also while neither side sends anything.
@@ -159,6 +167,7 @@ const STATUSES: Partial<Record<ErrorCode, readonly [status: number, phrase: stri
   not_found: [404, 'Not Found'],
   bad_request: [400, 'Bad Request'],
   bad_header: [400, 'Bad Request'],
+  method_not_allowed: [405, 'Method Not Allowed'],
   draining: [503, 'Service Unavailable'],
 };
 
@@ -173,10 +182,18 @@ function refuseUpgrade(correlationId: string, socket: Duplex, error: TailraceErr
     `X-Correlation-Id: ${correlationId}`,
     'Connection: close',
   ];
+  if (error.code === 'bad_header') head.push('Sec-WebSocket-Version: 13');
+  if (status === 405) head.push('Allow: GET');
   if (status === 401) head.push('WWW-Authenticate: Bearer');
   if (status === 503) head.push('Retry-After: 1');
   socket.once('finish', () => socket.destroy());
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** What ws finds wrong with the headers of an upgrade (RFC 6455, section 4.2.1). */
+function wrongHandshake({ method }: IncomingMessage, message: string): TailraceError {
+  if (method !== 'GET') return new TailraceError('method_not_allowed', 'a WebSocket is opened with GET');
+  return new TailraceError('bad_header', `this is no WebSocket handshake of version 13: ${message}`);
 }
 
 function draining(): TailraceError {

@@ -72,7 +72,7 @@ test('a healthy setup has no faults', async () => {
     expect.stringMatching(/^ok {7}clock {3}the clocks agree within \d+ s$/),
     'ok       token   token from TAILRACE_TOKEN: the root token',
     'ok       basin   s2://telemetry (the default basin) takes data for any stream; without s2.stream it goes to {service.name}',
-    expect.stringMatching(/^warning {2}arriving {2}nothing since the server started \d+ s ago$/),
+    expect.stringMatching(/^warning {2}data {4}nothing since the server started \d+ s ago$/),
     expect.stringMatching(/^ {17}fix: set OTEL_EXPORTER_OTLP_ENDPOINT to this server; /),
     '',
   ]);

@@ -31,9 +31,10 @@ interface Sending {
   readonly service?: string;
   /** Of the record. */
   readonly ms?: number;
+  readonly basin?: string;
 }
 
-async function send({ agent, path = '/v1/logs', token, ms = Date.now(), ...named }: Sending): Promise<number> {
+async function send({ agent, path = '/v1/logs', token, ms = Date.now(), basin, ...named }: Sending): Promise<number> {
   const { stream = 'shop', service = 'checkout' } = named;
   const attributes = Object.entries({
     's2.stream': stream,
@@ -47,6 +48,7 @@ async function send({ agent, path = '/v1/logs', token, ms = Date.now(), ...named
     'user-agent': agent,
     'content-type': 'application/json',
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(basin === undefined ? {} : { 's2-basin': basin }),
   };
   return (await call(server.port, { path, headers, body })).status;
 }
@@ -55,7 +57,7 @@ async function send({ agent, path = '/v1/logs', token, ms = Date.now(), ...named
 async function lastFinding(): Promise<string> {
   const { code, stdout } = await run('doctor', '--endpoint', server.url);
   expect(code).toBe(0);
-  return stdout.slice(stdout.search(/^\w+ +arriving/m));
+  return stdout.slice(stdout.search(/^\w+ +data/m));
 }
 
 test('nothing has arrived yet: both say so, and how to try', async () => {
@@ -63,7 +65,7 @@ test('nothing has arrived yet: both say so, and how to try', async () => {
   expect(seen).toMatchObject({ code: 0, stdout: '' });
   expect(seen.stderr).toMatch(/^nothing has arrived since the server started at \d{4}-.*Z: `tailrace doctor` checks/);
   expect(await lastFinding()).toMatch(
-    /^warning {2}arriving {2}nothing since the server started \d+ \w+ ago\n {17}fix: set OTEL_EXPORTER_OTLP_ENDPOINT /,
+    /^warning {2}data {4}nothing since the server started \d+ \w+ ago\n {17}fix: set OTEL_EXPORTER_OTLP_ENDPOINT /,
   );
 });
 
@@ -80,7 +82,7 @@ test('while every request is refused, both say who, why, and the fix', async () 
   expect(lines.slice(4)).toEqual(['']);
   const finding = await lastFinding();
   expect(finding).toMatch(
-    /^warning {2}arriving {2}nothing was stored since the server started \d+ \w+ ago: 401 2 times, /,
+    /^warning {2}data {4}nothing was stored since the server started \d+ \w+ ago: 401 2 times, /,
   );
   expect(finding).toMatch(
     /POST \/v1\/logs from 127\.0\.0\.1 \(python-exporter\/1\): a token is needed: .*\n +fix: set OTEL/,
@@ -95,9 +97,9 @@ test('what arrives is in a table, and doctor ends with each signal, from whom an
   for (const title of ['SERVICE', 'SDK', 'BASIN']) expect(row[header.indexOf(title)]).toMatch(/\w/);
   expect(row[header.indexOf('REJECTED') - 3]).toBe('1');
   const finding = await lastFinding();
-  expect(finding).toMatch(/^warning {2}arriving {2}401 2 times, /);
+  expect(finding).toMatch(/^warning {2}data {4}401 2 times, /);
   expect(finding).toMatch(
-    /\nok {7}arriving {2}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\), traces never, metrics never\n$/,
+    /\nok {7}data {4}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\), traces never, metrics never\n$/,
   );
 });
 
@@ -135,8 +137,8 @@ describe('senders', () => {
       ]),
     );
     expect(short).toMatchObject({ stdout: `${rows[0]}\n`, stderr: 'there are more, which sent before these\n' });
-    expect(wide.stdout).toMatch(/^LAST .* TOKEN +OVER +SINCE +STREAMS +USER-AGENT\n/);
-    expect(wide.stdout).toMatch(/ checkout .* root +http json +\d+ s ago +shop +good\n/);
+    expect(wide.stdout).toMatch(/^LAST .* TOKEN +OVER +SINCE +CLOCK +STREAMS +USER-AGENT\n/);
+    expect(wide.stdout).toMatch(/ checkout .* root +http json +\d+ s ago +[+-]?\d+ s +shop +good\n/);
     expect(await run('senders', '--json', '-o', 'wide')).toMatchObject({ code: 2, stdout: '' });
   });
 
@@ -159,7 +161,7 @@ describe('senders', () => {
     const denied = { ...env, TAILRACE_TOKEN: none.stdout.trim() };
     expect(await runCli(['senders'], { env: denied, cwd: folder })).toMatchObject({ code: 3, stdout: '' });
     const found = await runCli(['doctor'], { env: denied, cwd: folder });
-    expect(found.stdout).toContain('ok       arriving  this token may not see who sends\n');
+    expect(found.stdout).toContain('ok       data    this token may not see who sends\n');
   });
 
   test('show no control characters that a sender wrote', async () => {
@@ -182,4 +184,20 @@ describe('senders', () => {
     expect(stdout.slice(before)).toMatch(/^\d+ s ago .* checkout .* 2 +0 +0$/m);
     expect(stdout.match(/^LAST /gm)).toHaveLength(1);
   });
+});
+
+test('data for another basin than the usual one is said to go there', async () => {
+  const made = await run('basins', 'create', 'elsewhere', '--create-stream-on-append');
+  expect(made.code).toBe(0);
+  expect(await send({ agent: 'astray', token: server.token, basin: 'elsewhere' })).toBe(200);
+  expect(await lastFinding()).toMatch(
+    /(?:^|\n)ok {7}data {4}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\) into s2:\/\/elsewhere, traces never, metrics never\n$/,
+  );
+});
+
+test('what was repaired has a line', async () => {
+  expect(await send({ agent: 'odd', token: server.token, service: 'half \ud83d' })).toBe(200);
+  expect((await run('senders')).stdout).toMatch(
+    / half \ufffd .*\n {2}took 1 time in logs: repaired strings: not UTF-8/,
+  );
 });

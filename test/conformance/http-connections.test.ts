@@ -106,6 +106,17 @@ describe('invalid HTTP', () => {
       'POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n',
       400,
     ],
+    [
+      'no host',
+      `POST /v1/logs HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`,
+      400,
+    ],
+    ['a call to a proxy', 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\n\r\n', 400],
+    [
+      'a chunk without a length',
+      'POST /v1/ingest-token/exchange HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n',
+      400,
+    ],
     ['headers that are too large', `GET /health HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`, 431],
   ])('is refused and the connection closed: %s', async (_, bytes, status) => {
     const connection = await connectRaw(server.port);
@@ -113,6 +124,17 @@ describe('invalid HTTP', () => {
     await connection.closed;
     expect(connection.received()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(connection.received()).toMatch(/x-correlation-id: /i);
+  });
+
+  test.each([
+    ['garbage', 'hello\r\n\r\n'],
+    ['a call to a proxy', 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com\r\n\r\n'],
+  ])('behind a request does not take its response: %s', async (_, bytes) => {
+    const connection = await connectRaw(server.port);
+    const record = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}`;
+    connection.send(`${head(`content-length: ${record.length}\r\n`)}${record}${bytes}`);
+    await connection.closed;
+    expect(connection.received()).toMatch(/^HTTP\/1\.1 200 .*\{\}HTTP\/1\.1 400 /s);
   });
 
   test('of 2,000 headers is refused, 150 headers are accepted', async () => {

@@ -146,6 +146,14 @@ describe('paths', () => {
     expect([status, message]).toEqual([404, expect.stringContaining(words)]);
   });
 
+  test.each(['/v1development/profiles', '/v1/profiles', '/otlp/v1development/profiles', '/api/v1/otlp/v1/profiles'])(
+    'of profiles say that these are not supported yet: %s',
+    async (path) => {
+      const { status, message } = await send(server, 'logs', '{}', { path });
+      expect([status, message]).toEqual([404, 'profiles are not supported yet: send logs, traces or metrics']);
+    },
+  );
+
   test('of OTLP with the content type of gRPC are told where gRPC is', async () => {
     const { status, message } = await send(server, 'logs', '{}', { headers: { 'content-type': 'application/grpc' } });
     expect([status, message]).toEqual([

@@ -8,16 +8,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { OpenLoopOptions, OpenLoopResult } from '../../scripts/torture/open-loop.ts';
+import { OVERLOAD_RECORDS, overloadBody } from '../../scripts/torture/overload-body.ts';
 import { call, connectRaw } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const MiB = 1024 * 1024;
 const MEMORY_LIMIT_MIB = 256;
 const RSS_MARGIN_MIB = 200;
-const RECORDS = 4_096;
 const OPEN_LOOP = fileURLToPath(new URL('../../dist/scripts/torture/open-loop.js', import.meta.url));
 
 let server: TestServer;
@@ -32,22 +31,13 @@ beforeAll(async () => {
     'content-encoding': 'gzip',
   };
   scratch = mkdtempSync(join(tmpdir(), 'tailrace-overload-'));
-  writeFileSync(join(scratch, 'body'), gzipSync(body()));
+  writeFileSync(join(scratch, 'body'), overloadBody());
 });
 
 afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true });
   await server.stop();
 });
-
-/** Work of tens of milliseconds in a few kilobytes, so that the load itself costs little. */
-function body(): string {
-  const attributes = Array.from({ length: 8 }, (_, i) => ({ key: `key.${i}`, value: { stringValue: 'a value' } }));
-  const record = { timeUnixNano: '1700000000000000000', body: { stringValue: 'a line of text' }, attributes };
-  const resource = { attributes: [{ key: 's2.stream', value: { stringValue: 'flooded' } }] };
-  const logRecords = Array.from({ length: RECORDS }, () => record);
-  return JSON.stringify({ resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] });
-}
 
 function flood(
   perSecond: number,
@@ -128,7 +118,7 @@ test('far beyond its capacity the server refuses with 503 before the body, reset
   }
   expect([...counts.keys()].sort()).toEqual(['200', '503']);
   expect(refused).toBeGreaterThan(0);
-  expect(await storedRecords()).toBe((counts.get('200') ?? 0) * RECORDS);
+  expect(await storedRecords()).toBe((counts.get('200') ?? 0) * OVERLOAD_RECORDS);
   expect(peak - before).toBeLessThan(MEMORY_LIMIT_MIB + RSS_MARGIN_MIB);
 });
 
@@ -136,5 +126,5 @@ test('when the flood is over, the next request is taken', async () => {
   const stored = await storedRecords();
   const sent = await call(server.port, { path: '/v1/logs', headers, body: readFileSync(join(scratch, 'body')) });
   expect(sent.status).toBe(200);
-  expect(await storedRecords()).toBe(stored + RECORDS);
+  expect(await storedRecords()).toBe(stored + OVERLOAD_RECORDS);
 });

@@ -3,13 +3,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ControlClient } from '../support/control-calls.ts';
 import { call } from '../support/http-call.ts';
+import { makeOtlpBasin } from '../support/otlp-basin.ts';
 import { encodeJsonFixture, type OtlpItem } from '../support/otlp-items.ts';
 import { OtlpSender, storedItems } from '../support/otlp-sender.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
 let s2: ControlClient;
-let made = 0;
 
 beforeAll(async () => {
   server = await startServer();
@@ -20,12 +20,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function basinWith(config: object): Promise<string> {
-  const basin = `contents-${made++}`;
-  const usual = { create_stream_on_append: true, otlp_default_stream: 'all', ...config };
-  expect((await s2.call('POST /basins', { body: { basin, config: usual } })).status).toBe(201);
-  return basin;
-}
+const basinWith = (config: object): Promise<string> => makeOtlpBasin(s2, config);
 
 const text = (key: string, value: string) => ({ key, value: { stringValue: value } });
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => text(`k${i}`, 'v'));
@@ -55,6 +50,60 @@ async function stored(signal: 'logs' | 'traces' | 'metrics', config: object, bod
   expect(outcomes.map(({ status }) => status)).toEqual([200, 200]);
   return { outcome: outcomes[0], items: items[0] ?? [] };
 }
+
+/** The warnings of the server about a basin, once there are so many. */
+async function warningsOf(basin: string, count: number): Promise<readonly Record<string, unknown>[]> {
+  for (;;) {
+    const lines = server.stderr().split('\n').slice(0, -1);
+    const found = lines
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => line.basin === basin);
+    const warnings = found.filter(({ level }) => level === 'warn');
+    if (warnings.length >= count) return warnings;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+// The first of all: of one sender the server tells only so many causes apart in a minute.
+test('the server warns of what a basin drops and cuts, once a minute for each cause and basin', async () => {
+  const config = {
+    otlp_drop_attributes: ['gen_ai.*'],
+    otlp_limits: { attribute_value_bytes_max: 4, record_attributes_max: 2 },
+    otlp_required_resource_attributes: ['team'],
+  };
+  const attributes = [
+    text('gen_ai.prompt', 'p'),
+    text('gen_ai.x', 'x'),
+    text('long', '12345'),
+    text('a', ''),
+    text('b', ''),
+  ];
+  const [first, second] = [await basinWith(config), await basinWith(config)];
+  for (const basin of [first, first, second]) {
+    const sender = new OtlpSender(server, basin);
+    const kept = logs({ attributes: [text('team', 'blue')] }, {}, { attributes });
+    const { resourceLogs: lacking } = logs({}, {}, {});
+    const body = { resourceLogs: [...kept.resourceLogs, ...lacking] };
+    expect(await sender.post('logs', body)).toMatchObject({ status: 200, rejected: 1 });
+  }
+  const said = (basin: string) => [
+    { basin, sender: '127.0.0.1', signal: 'logs', count: 1, msg: expect.stringMatching(/^rejected logs: .*no team/) },
+    {
+      ...{ basin, sender: '127.0.0.1', signal: 'logs', count: 2 },
+      msg: 'changed logs: attributes were dropped, as the basin asks for (otlp_drop_attributes)',
+    },
+    {
+      ...{ basin, sender: '127.0.0.1', signal: 'logs', count: 1 },
+      msg: 'changed logs: values of attributes were cut: the basin allows 4 (otlp_limits.attribute_value_bytes_max)',
+    },
+    {
+      ...{ basin, sender: '127.0.0.1', signal: 'logs', count: 1 },
+      msg: 'changed logs: attributes of records were left out: the basin allows 2 (otlp_limits.record_attributes_max)',
+    },
+  ];
+  expect(await warningsOf(second, 4)).toMatchObject(said(second));
+  expect(await warningsOf(first, 4)).toMatchObject(said(first));
+});
 
 describe('dropped attributes', () => {
   const config = { otlp_drop_attributes: ['gen_ai.prompt', 'http.*'] };

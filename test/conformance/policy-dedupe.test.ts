@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ControlClient } from '../support/control-calls.ts';
 import { call } from '../support/http-call.ts';
+import { makeOtlpBasin, makeSenderToken } from '../support/otlp-basin.ts';
 import { OtlpSender, storedItems } from '../support/otlp-sender.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'tailrace-dedupe-'));
 let server: TestServer;
 let s2: ControlClient;
-let made = 0;
 
 beforeAll(start);
 
@@ -26,20 +26,7 @@ async function start(): Promise<void> {
   s2 = new ControlClient(server);
 }
 
-async function basinWith(config: object): Promise<string> {
-  const basin = `deduped-${made++}`;
-  const usual = { create_stream_on_append: true, otlp_default_stream: 'all', ...config };
-  expect((await s2.call('POST /basins', { body: { basin, config: usual } })).status).toBe(201);
-  return basin;
-}
-
-async function tokenFor(): Promise<{ id: string; token: string }> {
-  const id = `deduped-${made++}`;
-  const scope = { basins: { prefix: '' }, streams: { prefix: '' }, op_groups: { stream: { write: true } } };
-  const { body } = await s2.call('POST /access-tokens', { body: { id, scope } });
-  return { id, token: (body as { access_token: string }).access_token };
-}
-
+const basinWith = (config: object): Promise<string> => makeOtlpBasin(s2, config);
 const root = (basin: string) => new OtlpSender(server, basin);
 const count = async (basin: string) => (await storedItems(s2, basin, 'all')).length;
 
@@ -65,8 +52,8 @@ test('a repeat is not stored again, gets the first answer with its partial succe
 
 test('another body, signal, basin or token is not a repeat, and another secret of the token is', async () => {
   const [basin, other] = [await basinWith({ otlp_dedupe_window: 60 }), await basinWith({ otlp_dedupe_window: 60 })];
-  const { id, token } = await tokenFor();
-  const { token: second } = await tokenFor();
+  const { id, token } = await makeSenderToken(s2);
+  const { token: second } = await makeSenderToken(s2);
   const with_ = (secret: string) => new OtlpSender({ port: server.port, token: secret }, basin);
   await root(basin).logs([{}]);
   await root(basin).logs([{ a: 'b' }]);

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { runCli } from '../support/cli.ts';
 import { ControlClient } from '../support/control-calls.ts';
+import { makeOtlpBasin, makeSenderToken } from '../support/otlp-basin.ts';
 import { OtlpSender, storedItems } from '../support/otlp-sender.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -19,18 +20,11 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function basinWith(config: object): Promise<string> {
-  const basin = `rates-of-${made++}`;
-  const usual = { create_stream_on_append: true, otlp_default_stream: 'all' };
-  const { status } = await s2.call('POST /basins', { body: { basin, config: { ...usual, ...config } } });
-  expect(status).toBe(201);
-  return basin;
-}
+const basinWith = (config: object): Promise<string> => makeOtlpBasin(s2, config);
 
 async function senderTo(basin: string, fields: object = {}): Promise<OtlpSender> {
-  const scope = { basins: { prefix: '' }, streams: { prefix: '' }, op_groups: { stream: { write: true } } };
-  const { body } = await s2.call('POST /access-tokens', { body: { id: `rated-${made++}`, scope, ...fields } });
-  return new OtlpSender({ port: server.port, token: (body as { access_token: string }).access_token }, basin);
+  const { token } = await makeSenderToken(s2, fields);
+  return new OtlpSender({ port: server.port, token }, basin);
 }
 
 const said = (bytes: number) => [{ body: { stringValue: 'x'.repeat(bytes) } }];

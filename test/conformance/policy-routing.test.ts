@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ControlClient } from '../support/control-calls.ts';
+import { makeBasin, makeSenderToken } from '../support/otlp-basin.ts';
 import { type Attributes, OtlpSender, storedItems } from '../support/otlp-sender.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
 let s2: ControlClient;
-let basins = 0;
-let tokens = 0;
 
 const dir = mkdtempSync(join(tmpdir(), 'tailrace-routing-'));
 
@@ -34,17 +33,15 @@ interface Target {
 
 /** A new basin with this policy, and a sender to it. */
 async function basinWith(config: object, streams: readonly string[] = []): Promise<Target> {
-  const basin = `routed-${basins++}`;
-  await s2.call('POST /basins', { body: { basin, config: { create_stream_on_append: true, ...config } } });
+  const basin = await makeBasin(s2, config);
   for (const stream of streams) await s2.call(`PUT /streams/${encodeURIComponent(stream)}`, { basin });
   return { basin, sender: new OtlpSender(server, basin) };
 }
 
 /** A sender with a token of its own. */
 async function senderWith(basin: string, fields: object): Promise<OtlpSender> {
-  const scope = { basins: { exact: basin }, streams: { prefix: '' }, op_groups: { stream: { write: true } } };
-  const { body } = await s2.call('POST /access-tokens', { body: { id: `router-${tokens++}`, scope, ...fields } });
-  return new OtlpSender({ port: server.port, token: (body as { access_token: string }).access_token }, basin);
+  const { token } = await makeSenderToken(s2, fields, { exact: basin });
+  return new OtlpSender({ port: server.port, token }, basin);
 }
 
 async function services(basin: string, stream: string): Promise<readonly unknown[]> {

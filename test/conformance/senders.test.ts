@@ -110,6 +110,7 @@ test('a real exporter is seen with its service, its SDK, its streams, its clock 
     refused: 0,
     signals: { logs: { requests: 1, accepted: 2, rejected: 0, last_seen: TIME } },
     rejections: [],
+    repairs: [],
     refusals: [],
     clock_skew_ms: expect.any(Number),
     first_seen: TIME,
@@ -129,6 +130,36 @@ test('calls of gRPC are seen, stored and refused ones', async () => {
     { token: null, accepted: 0, refusals: [{ status: 401, code: 'authn', path: EXPORT.traces, signal: 'traces' }] },
     { token: 'root', basin: 'telemetry', accepted: 1, streams: ['over-grpc'], encodings: ['protobuf'], refusals: [] },
   ]);
+});
+
+test('what is repaired is counted by its kind, with what to do', async () => {
+  const resource = { attributes: [{ key: 's2.stream', value: { stringValue: 'odd' } }] };
+  const spans = [{ traceId: 'abc', spanId: '01', name: 'half \ud83d', startTimeUnixNano: 1 }];
+  const body = { resourceSpans: [{ resource, scopeSpans: [{ spans }] }] };
+  for (let i = 0; i < 2; i++)
+    expect((await send({ agent: 'odd', path: '/v1/traces', token: server.token, body })).status).toBe(200);
+  expect((await send({ agent: 'odd', token: server.token, body: { resourceLogs: [{}] } })).status).toBe(200);
+  const kinds = await withAgent('odd');
+  expect(kinds.flatMap(({ repairs }) => repairs)).toEqual(
+    expect.arrayContaining([
+      {
+        kind: 'strings',
+        message: expect.stringMatching(/^repaired strings: not UTF-8/),
+        signal: 'traces',
+        count: 2,
+        last_seen: TIME,
+      },
+      { kind: 'ids', message: expect.stringMatching(/^repaired ids: /), signal: 'traces', count: 4, last_seen: TIME },
+      {
+        kind: 'empty',
+        message: expect.stringMatching(/^no log records were found/),
+        signal: 'logs',
+        count: 1,
+        last_seen: TIME,
+      },
+    ]),
+  );
+  expect(kinds.reduce((sum, { accepted }) => sum + (accepted as number), 0)).toBe(2);
 });
 
 test('what is rejected is counted by its reason, with what to do', async () => {

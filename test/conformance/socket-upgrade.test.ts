@@ -5,6 +5,7 @@ import { BasinRule } from '../../src/access/basin-rule.ts';
 import { unlimited } from '../../src/access/grant.ts';
 import { Origins } from '../../src/access/origins.ts';
 import { TailraceError } from '../../src/model/error.ts';
+import { connectRaw } from '../support/http-call.ts';
 import { Reader } from '../support/socket-reader.ts';
 import { ScriptedLog, type ScriptedServer, startScriptedServer, TOKEN } from '../support/socket-script.ts';
 
@@ -47,6 +48,30 @@ async function outcome(options: Attempt): Promise<number | readonly [number, unk
 afterEach(async () => {
   await Promise.all(readers.splice(0).map((reader) => reader.close()));
   await server.close();
+});
+
+const HANDSHAKE: Readonly<Record<string, string>> = {
+  host: 'localhost',
+  upgrade: 'websocket',
+  connection: 'Upgrade',
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  'sec-websocket-version': '13',
+  'sec-websocket-protocol': 's2.json',
+  ...BEARER,
+};
+
+test.each<[what: string, method: string, headers: Readonly<Record<string, string>>, status: number]>([
+  ['another method', 'POST', { 'content-length': '0' }, 405],
+  ['a key that is none', 'GET', { 'sec-websocket-key': 'short' }, 400],
+  ['a version that is not there', 'GET', { 'sec-websocket-version': '99' }, 400],
+  ['a list of protocols that is none', 'GET', { 'sec-websocket-protocol': 's2.json, s2.json' }, 400],
+])('%s is refused with the reason and a correlation id', async (_, method, changed, status) => {
+  await start();
+  const lines = Object.entries({ ...HANDSHAKE, ...changed }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const connection = await connectRaw(server.port);
+  connection.send(`${method} /v1/streams/my-app/records HTTP/1.1\r\n${lines.join('')}\r\n`);
+  await connection.closed;
+  expect(connection.received()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*x-correlation-id: \\S.*"message":"`, 'is'));
 });
 
 describe('without an Origin', () => {

@@ -305,12 +305,23 @@ describe('a JWT is refused', () => {
     expect(await statusOf(`${jwt.slice(0, -signature.length)}${other}${signature.slice(1)}`)).toBe(401);
   });
 
-  test('when it has expired', async () => {
-    const { secret } = await issue({ expires_at: new Date(Date.now() + 2_000).toISOString() });
-    const brief = await exchanged(secret);
-    while ((await statusOf(brief)) === 200);
-    const answer = await json('POST', '/v1/logs', LOGS, brief);
-    expect([answer.status, answer.body.toString()]).toEqual([401, expect.stringContaining('has expired')]);
+  test('when it has expired, which its sender is told each time, and the log for each access token', async () => {
+    const expires = { expires_at: new Date(Date.now() + 2_000).toISOString() };
+    const tokens = [await issue(expires), await issue(expires)];
+    const jwts = [await exchanged(tokens[0]?.secret ?? ''), await exchanged(tokens[1]?.secret ?? '')];
+    for (const [at, jwt] of jwts.entries()) {
+      while ((await statusOf(jwt)) === 200);
+      const message = `the short-lived token of access token \`${tokens[at]?.id}\` has expired: exchange the access token again`;
+      for (let i = 0; i < 2; i++) {
+        const answer = await json('POST', '/v1/logs', LOGS, jwt);
+        expect([answer.status, answer.body.toString()]).toEqual([401, expect.stringContaining(message)]);
+      }
+      const warnings = server
+        .stderr()
+        .split('\n')
+        .filter((line) => line.includes(`refused POST /v1/logs: ${message}`));
+      expect(warnings).toHaveLength(1);
+    }
   });
 
   test('when it is longer than any of ours', async () => {

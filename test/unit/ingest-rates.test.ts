@@ -146,6 +146,95 @@ describe('the span limit of a token', () => {
   });
 });
 
+describe('what a refusal says about when to send again', () => {
+  /** Senders, each with a token of its own, into basins whose rates are odd fractions of a request. */
+  const step = fc.record({
+    pause: fc.nat({ max: 3_000 }),
+    sender: fc.nat({ max: 5 }),
+    into: fc.nat({ max: 1 }),
+    bytes: fc.nat({ max: 9_000 }),
+    spans: fc.nat({ max: 60 }),
+    stream: fc.constantFrom('one', 'two', 'three'),
+  });
+  const rate = fc.integer({ min: 1, max: 3_000 });
+  const rates = fc.record({
+    bytes_per_second: rate,
+    burst_bytes: rate,
+    stream_bytes_per_second: rate,
+    stream_burst_bytes: rate,
+    spans_per_minute: rate,
+  });
+  const sent = ({ bytes, spans, stream }: { bytes: number; spans: number; stream: string }): Sent => ({
+    ...{ bytes, spans },
+    streams: [[stream, bytes]],
+  });
+
+  test('is true over any traffic: when that time has passed without other requests, the same one is taken', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.tuple(rates, rates), rate, (traffic, policies, spans) => {
+        const clock = new ManualClock();
+        const kept = new IngestRates(clock);
+        const basins = policies.map((policy, number) => basin({ rates: policy }, number + 1));
+        for (const one of traffic) {
+          clock.advance(one.pause);
+          const who = token(spans, one.sender + 1);
+          const into = basins[one.into] as Basin;
+          const wait = send(kept, who, into, sent(one));
+          if (wait === undefined) continue;
+          expect(Number.isInteger(wait) && wait >= 1).toBe(true);
+          clock.advance(wait * 1_000);
+          expect(send(kept, who, into, sent(one))).toBeUndefined();
+        }
+      }),
+      { numRuns: 300, seed: 11 },
+    );
+  });
+
+  test('is not longer than needed: a second before it, a sender that is alone is still refused', () => {
+    fc.assert(
+      fc.property(rate, rate, fc.integer({ min: 1, max: 200_000 }), (perSecond, burst, bytes) => {
+        const clock = new ManualClock();
+        const kept = new IngestRates(clock);
+        const into = basin({ rates: { bytes_per_second: perSecond, burst_bytes: burst } });
+        const who = token(undefined);
+        expect(send(kept, who, into, { bytes })).toBeUndefined();
+        const wait = send(kept, who, into, { bytes: 1 });
+        if (wait === undefined) return;
+        // The wait is rounded up to a whole second, and a bucket takes a request from when it holds one byte.
+        clock.advance((wait - 1) * 1_000 - 1);
+        if (wait > 1) expect(send(kept, who, into, { bytes: 1 })).toBeDefined();
+      }),
+      { numRuns: 300, seed: 12 },
+    );
+  });
+
+  test('is kept to by senders that all want more: the longest time to wait is what the own debt takes', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 6 }), fc.integer({ min: 1, max: 9_000 }), (count, bytes) => {
+        const clock = new ManualClock();
+        const kept = new IngestRates(clock);
+        const into = basin({ rates: { bytes_per_second: 1_000, burst_bytes: 1_000 } });
+        const dueMs = Array.from({ length: count }, () => 0);
+        const sinceMs = dueMs.map(() => 0);
+        // What a sender took is paid by its share, which is the smallest when all of them are in debt.
+        const longestMs = bytes * count + 2_000;
+        for (let turn = 0; turn < 200; turn++) {
+          const number = dueMs.indexOf(Math.min(...dueMs));
+          clock.advance(Math.max(0, (dueMs[number] ?? 0) - clock.monotonicMs()));
+          const now = clock.monotonicMs();
+          const wait = send(kept, token(undefined, number + 1), into, { bytes });
+          if (wait === undefined) {
+            expect(now - (sinceMs[number] ?? 0)).toBeLessThanOrEqual(longestMs);
+            sinceMs[number] = now;
+          }
+          dueMs[number] = now + 1_000 * (wait ?? 0);
+        }
+      }),
+      { numRuns: 100, seed: 13 },
+    );
+  });
+});
+
 const RATES = { bytes_per_second: 1_000, burst_bytes: 2_000 };
 
 describe('the byte rate of a basin', () => {

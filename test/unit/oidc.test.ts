@@ -25,17 +25,21 @@ const remote = (): OidcTrust => ({ issuer: ISSUER, audience: 'a', keys: { uri: `
 async function setUp(fetchKeys: FetchKeys, basins = [trusting(BASIN, remote())]) {
   const clock = new ManualClock();
   const warnings: string[] = [];
+  const causes: string[] = [];
   const at = { basins };
   const outside = new OutsideIssuers({
     basins: () => at.basins,
     clock,
-    warn: (issuer, message) => void warnings.push(`${issuer} ${message}`),
+    warn: (issuer, message, cause) => {
+      warnings.push(`${issuer} ${message}`);
+      causes.push(cause);
+    },
     fetchKeys,
   });
   const key = await makeKey('k');
   const token = (claims: object = {}, by: IssuerKey = key) =>
     signed(by, { iss: ISSUER, aud: 'a', sub: 'project', exp: clock.now() / 1_000 + 300, ...claims });
-  return { clock, warnings, at, outside, key, token };
+  return { clock, warnings, causes, at, outside, key, token };
 }
 
 /** Never responds, and ends when it is aborted. */
@@ -147,5 +151,29 @@ test('the operator is told what a refused token says, the sender which check it 
   const jwt = await token({ exp: 7 }, key);
   const message = expect.stringMatching(/^the token has expired/) as unknown as string;
   await expect(outside.identify(jwt, 'hash', undefined)).rejects.toMatchObject({ code: 'authn', message });
-  expect(warnings).toEqual([expect.stringMatching(/issuer\.example for basin trusting-basin .*"exp".*exp 7/)]);
+  expect(warnings).toEqual([
+    expect.stringMatching(/issuer\.example with subject oidc:project for basin trusting-basin .*"exp".*exp 7/),
+  ]);
+});
+
+test('each subject whose token has expired is a cause of its own in the log, and a claim without a signature is none', async () => {
+  const key = await makeKey('k');
+  const jwks = JSON.stringify({ keys: [key.jwk] });
+  const { outside, token, causes } = await setUp(hanging, [
+    trusting(BASIN, { issuer: ISSUER, audience: 'a', keys: { jwks } }),
+  ]);
+  const refused = async (sub: string, by: IssuerKey) => {
+    await expect(outside.identify(await token({ sub, exp: 7 }, by), sub, undefined)).rejects.toMatchObject({
+      code: 'authn',
+    });
+    return causes.at(-1);
+  };
+  const [one, two, again] = [await refused('one', key), await refused('two', key), await refused('one', key)];
+  expect([one, two]).toEqual([
+    expect.stringMatching(/oidc:one.*check expired/),
+    expect.stringMatching(/oidc:two.*check expired/),
+  ]);
+  expect(again).toBe(one);
+  const other = await makeKey('k');
+  expect(await refused('three', other)).toBe(await refused('four', other));
 });

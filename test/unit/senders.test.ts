@@ -38,7 +38,7 @@ function taken(more: Partial<SenderNote> = {}): SenderNote {
     token: 'app',
     basin: 'telemetry',
     source: source('checkout'),
-    outcome: { accepted: 2, rejected: 0, reasons: [] },
+    outcome: { accepted: 2, rejected: 0, reasons: [], repairs: [] },
     ...more,
   };
 }
@@ -53,7 +53,9 @@ describe('a sender', () => {
     senders.note(taken({ source: source('checkout', { newestMs: 900, streams: ['a', 'b'] }) }));
     now = 2_000;
     const reasons = [{ kind: 'unroutable', reason: 'no stream', count: 3 }];
-    senders.note(taken({ signal: 'traces', encoding: 'json', outcome: { accepted: 0, rejected: 3, reasons } }));
+    senders.note(
+      taken({ signal: 'traces', encoding: 'json', outcome: { accepted: 0, rejected: 3, reasons, repairs: [] } }),
+    );
     const [row, ...others] = senders.list();
     expect(others).toEqual([]);
     expect(row).toMatchObject({ address: '10.0.0.1', token: 'app', basin: 'telemetry', clockSkewMs: -100, refused: 0 });
@@ -121,7 +123,7 @@ describe('a sender', () => {
   test('keeps the reasons that came last', () => {
     for (let i = 0; i < SENDER_REASONS_MAX + 1; i++) {
       const reasons = [{ kind: `kind-${i}`, reason: 'x', count: 1 }];
-      senders.note(taken({ outcome: { accepted: 0, rejected: 1, reasons } }));
+      senders.note(taken({ outcome: { accepted: 0, rejected: 1, reasons, repairs: [] } }));
     }
     const kinds = [...(senders.list()[0]?.rejections.keys() ?? [])];
     expect(kinds).toHaveLength(SENDER_REASONS_MAX);
@@ -173,7 +175,7 @@ describe('no more senders are remembered than the limit', () => {
 
 test('what was received last is known of the basins that received something last, and of no refused request', () => {
   senders.note(refused({ token: 'app', basin: 'refusing' }));
-  senders.note(taken({ basin: 'empty', outcome: { accepted: 0, rejected: 0, reasons: [] } }));
+  senders.note(taken({ basin: 'empty', outcome: { accepted: 0, rejected: 0, reasons: [], repairs: [] } }));
   for (let i = 0; i <= RECEIVING_BASINS_MAX; i++, now++) senders.note(taken({ basin: `basin-${i}` }));
   senders.note(taken({ basin: 'basin-1', signal: 'metrics' }));
   expect(senders.received.size).toBe(RECEIVING_BASINS_MAX);

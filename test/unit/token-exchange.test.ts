@@ -84,6 +84,21 @@ test('a JWT ends after its lifetime, also when its signature was verified before
   await expect(exchange.identify(jwt, 'seen for the first time')).rejects.toMatchObject({ code: 'authn' });
 });
 
+test('a JWT that has expired says so each time, and of whom it is, also after a restart and without its key', async () => {
+  const { clock, exchange, issue, open, store } = await setup(MINUTE);
+  const { jwt, expiresAt } = await exchange.exchange(await issue('shop'));
+  await exchange.identify(jwt, 'hash');
+  clock.advance(expiresAt - clock.now());
+  const message = 'the short-lived token of access token `shop` has expired: exchange the access token again';
+  for (const hash of ['hash', 'hash', 'seen for the first time']) {
+    await expect(exchange.identify(jwt, hash)).rejects.toMatchObject({ code: 'authn', message });
+  }
+  await expect((await open()).identify(jwt, 'hash')).rejects.toMatchObject({ code: 'authn', message });
+  store.saved = [];
+  const unsigned = 'the short-lived token has expired: exchange the access token again';
+  await expect((await open()).identify(jwt, 'hash')).rejects.toMatchObject({ code: 'authn', message: unsigned });
+});
+
 test('a JWT may only append, as its project', async () => {
   const { exchange, issue } = await setup();
   const { jwt } = await exchange.exchange(await issue('a'));

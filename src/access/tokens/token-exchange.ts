@@ -114,7 +114,7 @@ export class TokenExchange {
     }
     if (claims.expiresAt <= this.#deps.clock.now()) {
       this.#verified.delete(hash);
-      throw new TailraceError('authn', 'the short-lived token has expired: exchange the access token again');
+      throw expired(claims.tokenId);
     }
     const base = this.#deps.tokens.byNumber(claims.tokenNumber, claims.rotation, claims.tokenId);
     if (base === undefined) {
@@ -142,7 +142,7 @@ export class TokenExchange {
 
   async #verify(jwt: string): Promise<Pick<VerifiedClaims, 'claims' | 'keyId'>> {
     const { keys, clock } = this.#deps;
-    const { jwtVerify } = await import('jose');
+    const { errors, jwtVerify } = await import('jose');
     try {
       const { payload, protectedHeader } = await jwtVerify(
         jwt,
@@ -157,6 +157,9 @@ export class TokenExchange {
       );
       return { claims: claimsOf(payload), keyId: protectedHeader.kid ?? '' };
     } catch (cause) {
+      if (cause instanceof errors.JWTExpired) throw expired(idIn(cause.payload));
+      // What it says itself is enough to refuse it: its key may be gone, because it signed nothing that is still good.
+      if (hasEnded(jwt, clock.now())) throw expired();
       throw unknownToken(cause);
     }
   }
@@ -179,6 +182,21 @@ function claimsOf({ sub, exp, tid, tno, rot }: JWTPayload): Claims {
   if (sub === undefined || exp === undefined || typeof tid !== 'string') throw new Error('a claim is missing');
   if (typeof tno !== 'number' || typeof rot !== 'number') throw new Error('a claim is no number');
   return { project: sub, expiresAt: exp * 1_000, tokenId: tid, tokenNumber: tno, rotation: rot };
+}
+
+/** The id of the access token makes it another cause in the log than the next token that has expired. */
+function expired(tokenId?: string): TailraceError {
+  const of = tokenId === undefined ? '' : ` of access token \`${tokenId}\``;
+  return new TailraceError('authn', `the short-lived token${of} has expired: exchange the access token again`);
+}
+
+function idIn({ tid }: JWTPayload): string | undefined {
+  return typeof tid === 'string' ? tid : undefined;
+}
+
+function hasEnded(jwt: string, now: number): boolean {
+  const { exp } = unverifiedClaims(jwt) ?? {};
+  return typeof exp === 'number' && exp * 1_000 <= now;
 }
 
 function unknownKey(): never {

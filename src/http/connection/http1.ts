@@ -29,6 +29,8 @@ export class Http1 {
   constructor(handlers: ListenerHandlers) {
     this.#server = createServer({
       IncomingMessage: Request,
+      // Node's refusal has no correlation id and no reason: ours has (`HttpServer`).
+      requireHostHeader: false,
       maxHeaderSize: REQUEST_HEADER_BYTES_MAX,
       headersTimeout: HEADERS_TIMEOUT_MS,
       // One timeout for all requests would cut long uploads and sessions: bodies have a minimum rate instead.
@@ -53,10 +55,14 @@ export class Http1 {
       this.#pipelines.get(socket)?.end();
       handlers.upgrade(message, socket, head);
     });
-    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      this.#pipelines.get(socket)?.end();
-      refuseConnection(error, socket);
-    });
+    const refuse = (error: { readonly code?: string | undefined }, socket: Duplex): void => {
+      const pipeline = this.#pipelines.get(socket);
+      pipeline?.end();
+      if (pipeline === undefined || error.code === 'ECONNRESET') refuseConnection(error, socket);
+      else pipeline.whenAnswered(() => refuseConnection(error, socket));
+    };
+    this.#server.on('connect', (_, socket) => refuse(NO_PROXY, socket));
+    this.#server.on('clientError', refuse);
     // Node starts to watch for slow headers when its server listens; this one is handed sockets instead.
     this.#server.emit('listening');
   }
@@ -119,11 +125,14 @@ export const TOO_SLOW = { code: 'ERR_HTTP_REQUEST_TIMEOUT' } as const;
 /** Makes it say that there are too many connections. */
 export const TOO_MANY = { code: 'TOO_MANY' } as const;
 
+const NO_PROXY = { code: 'NO_PROXY' } as const;
+
 type RawReply = readonly [status: number, phrase: string, grpcCode: number, message: string];
 
 const BAD_REQUEST: RawReply = [400, 'Bad Request', 3, 'this is not HTTP/1.1 as it should be'];
 const REPLIES: ReadonlyMap<string, RawReply> = new Map([
   [TOO_SLOW.code, [503, 'Service Unavailable', 14, 'the headers come too slowly: send the request again']],
   [TOO_MANY.code, [503, 'Service Unavailable', 14, 'too many connections are open: send the request again later']],
+  [NO_PROXY.code, [400, 'Bad Request', 3, 'this server is no proxy: take it out of HTTP_PROXY and HTTPS_PROXY']],
   ['HPE_HEADER_OVERFLOW', [431, 'Request Header Fields Too Large', 8, 'the headers are too large']],
 ]);

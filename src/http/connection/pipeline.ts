@@ -97,6 +97,13 @@ export class Pipeline {
     this.#socket.off('data', this.#onData);
   }
 
+  /** Calls back when all that has come as a whole is answered: nothing may be written before. */
+  whenAnswered(call: () => void): void {
+    const response = [...this.#underWay].find((other) => other.req !== this.#last || other.req.complete);
+    if (response === undefined) call();
+    else response.once('close', () => this.whenAnswered(call));
+  }
+
   readonly #onData = (chunk: Buffer): void => {
     let at = 0;
     while (at < chunk.length && !this.#mustStop()) at = this.#feed(chunk, at);

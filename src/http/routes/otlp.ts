@@ -18,6 +18,7 @@ const PREFIXES = ['', '/otlp', '/api/v1/otlp'];
 const LANGFUSE = '/api/public/otel';
 /** Answers in JSON with the ids of the traces that are stored and the number of their spans, too. */
 const TRACES_WITH_IDS = '/v1/traces/otlp';
+export const NO_PROFILES = 'profiles are not supported yet: send logs, traces or metrics';
 
 export interface OtlpRouteDeps extends OtlpDeps {
   /** The port of gRPC, for calls that took the wrong one; undefined when it is off or not open yet. */
@@ -91,7 +92,7 @@ function withTraceIds(form: OtlpForm): OtlpForm {
 
 function profileRoutes(deps: OtlpDeps): RouteGroup {
   const handle = (): never => {
-    throw new TailraceError('not_found', 'profiles are not supported yet: send logs, traces or metrics');
+    throw new TailraceError('not_found', NO_PROFILES);
   };
   return {
     protocol: 'otlp',

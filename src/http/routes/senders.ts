@@ -129,6 +129,10 @@ function senderJson(sender: Sender, principal: Principal): object {
       ...{ reason: kind, message: told ? reason : null, signal: signal ?? null, count },
       last_seen: timeText(lastSeen),
     })),
+    repairs: [...sender.repairs].map(([kind, { reason, signal, count, lastSeen }]) => ({
+      ...{ kind, message: reason, signal: signal ?? null, count },
+      last_seen: timeText(lastSeen),
+    })),
     refusals: [...sender.refusals].map(([code, { message, path, signal, count, lastSeen }]) => ({
       ...{ status: OTLP_STATUS[code], code, message: told ? message : null, path, signal: signal ?? null, count },
       last_seen: timeText(lastSeen),

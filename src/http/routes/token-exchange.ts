@@ -43,7 +43,8 @@ async function exchangeToken(exchange: Exchange, deps: ControlRouteDeps): Promis
   const principal = deps.access.identify(credential);
   exchange.auditContext.caller = principal;
   const { jwt, projectId, expiresAt } = await tokens.exchange(principal);
-  const exchanged = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString() };
+  // In whole seconds, as the JWT has it.
+  const exchanged = { token: jwt, projectId, expiresAt: new Date(expiresAt).toISOString().replace('.000Z', 'Z') };
   replyJson(exchange, 200, exchanged, deps, NO_STORE);
 }
 

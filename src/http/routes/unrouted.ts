@@ -11,7 +11,7 @@ import { isCall, refuseCall } from '../grpc/reply.ts';
 import type { ReplyDeps } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
 import { noteRefused, type SenderNoteDeps } from '../senders.ts';
-import { grpcElsewhere, type OtlpRouteDeps } from './otlp.ts';
+import { grpcElsewhere, NO_PROFILES, type OtlpRouteDeps } from './otlp.ts';
 
 const PATHS = SIGNALS.map((signal) => `/v1/${signal}`).join(', ');
 
@@ -49,6 +49,7 @@ export function wrongPath(exchange: Exchange, deps: Pick<OtlpRouteDeps, 'grpcPor
 function advice(exchange: Exchange, deps: Pick<OtlpRouteDeps, 'grpcPort'>): string {
   const host = exchange.request.headers.host ?? '127.0.0.1:4318';
   if (isGrpc(exchange)) return grpcElsewhere(deps);
+  if (exchange.path.endsWith('/profiles')) return NO_PROFILES;
   const signal = signalIn(exchange.path);
   const base = `${schemeOf(exchange)}://${host}`;
   const endpoint = `as OTEL_EXPORTER_OTLP_ENDPOINT set ${base} without a path`;

@@ -3,21 +3,11 @@
  * (`{"type":"Buffer","data":[1,2]}`), of a Uint8Array (`{"0":1,"1":2}`), or a list of numbers.
  */
 
+import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from '../../encoding/json-characters.ts';
 import { syntaxFault, valueFault } from './fault.ts';
 import { numberEnd } from './integers.ts';
 import { keyOf } from './tables.ts';
-import {
-  CLOSE_BRACE,
-  CLOSE_BRACKET,
-  COMMA,
-  copyText,
-  endLength,
-  OPEN_BRACE,
-  OPEN_BRACKET,
-  QUOTE,
-  skipColon,
-  skipSpace,
-} from './text.ts';
+import { copyText, endLength, skipColon, skipSpace } from './text.ts';
 import type { ByteListLevel, TranscodeBuffer } from './transcode-buffer.ts';
 
 const FIX = 'must be base64 in double quotes, or a list of bytes from 0 to 255 without a gap';

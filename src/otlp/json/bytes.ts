@@ -1,9 +1,10 @@
 /** Bytes in JSON: ids are hex (OTLP specification, JSON Protobuf Encoding), everything else is base64. */
 
+import { QUOTE } from '../../encoding/json-characters.ts';
 import { ODD_ID_LEAD } from '../odd-id.ts';
 import { valueFault } from './fault.ts';
 import { FIELDS, keyOf, TAG, TAG_BYTES, TARGET } from './tables.ts';
-import { copyText, QUOTE, writeLength } from './text.ts';
+import { copyText, writeLength } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 /** Not a digit; the high bits survive an OR over all digits. */

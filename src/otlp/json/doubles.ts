@@ -1,12 +1,12 @@
 /** Doubles, as JSON numbers or strings, rounded correctly (IEEE 754, to nearest). */
 
+import { QUOTE, ZERO } from '../../encoding/json-characters.ts';
 import { valueFault } from './fault.ts';
 import { numberEnd } from './integers.ts';
 import { keyOf } from './tables.ts';
-import { copyText, QUOTE } from './text.ts';
+import { copyText } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
-const ZERO = 0x30;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 

@@ -1,10 +1,10 @@
 /** Guesses what the sender of a body without any known key meant, for the error message. Only error paths come here. */
 
+import { OPEN_BRACKET } from '../../encoding/json-characters.ts';
 import { TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { expectValue } from './skip.ts';
 import { innerKeys } from './tables.ts';
-import { OPEN_BRACKET } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 /** How a request looks. */

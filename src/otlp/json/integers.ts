@@ -4,6 +4,7 @@
  * numbers.
  */
 
+import { QUOTE, ZERO } from '../../encoding/json-characters.ts';
 import { valueFault } from './fault.ts';
 import {
   ENUM,
@@ -22,10 +23,9 @@ import {
   UINT32,
   UINT64,
 } from './tables.ts';
-import { copyText, QUOTE } from './text.ts';
+import { copyText } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
-const ZERO = 0x30;
 const MINUS = 0x2d;
 
 /** A number of at most this many digits is below 2^31. */

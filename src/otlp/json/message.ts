@@ -1,5 +1,14 @@
 /** One JSON object → the fields of one protobuf message: the main loop of the transcoder. */
 
+import {
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COMMA,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  SPACE,
+} from '../../encoding/json-characters.ts';
 import { NESTING_MAX } from '../../model/limits.ts';
 import { isByteList, readByteList, readBytes } from './byte-lists.ts';
 import { readId } from './bytes.ts';
@@ -25,21 +34,7 @@ import {
   STRING,
   TARGET,
 } from './tables.ts';
-import {
-  CLOSE_BRACE,
-  CLOSE_BRACKET,
-  COMMA,
-  copyText,
-  endLength,
-  OPEN_BRACE,
-  OPEN_BRACKET,
-  QUOTE,
-  readString,
-  SPACE,
-  skipColon,
-  skipSpace,
-  writeLength,
-} from './text.ts';
+import { copyText, endLength, readString, skipColon, skipSpace, writeLength } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const LOWER_I = 0x69;

@@ -3,6 +3,7 @@
  * without spaces. Any other form is left to the general path, which starts over.
  */
 
+import { CLOSE_BRACE, COLON, QUOTE, SPACE } from '../../encoding/json-characters.ts';
 import { readScalar, writeTag } from './scalar.ts';
 import {
   ANY_VALUE,
@@ -19,7 +20,7 @@ import {
   TAG,
   TAG_BYTES,
 } from './tables.ts';
-import { CLOSE_BRACE, COLON, copyText, QUOTE, readString, SPACE, writeLength } from './text.ts';
+import { copyText, readString, writeLength } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const LOWER_N = 0x6e;

@@ -1,5 +1,6 @@
 /** Values that are neither objects nor strings, the tags of all fields, and the error for a value of the wrong kind. */
 
+import { QUOTE } from '../../encoding/json-characters.ts';
 import { readBase64 } from './bytes.ts';
 import { readDouble } from './doubles.ts';
 import { valueFault } from './fault.ts';
@@ -23,7 +24,6 @@ import {
   TAG_BYTES,
   typeNameOf,
 } from './tables.ts';
-import { QUOTE } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const LOWER_T = 0x74;

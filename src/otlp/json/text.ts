@@ -1,19 +1,11 @@
 /** Strings, and the white space between tokens. */
 
+import { BACKSLASH, COLON, QUOTE, SPACE } from '../../encoding/json-characters.ts';
 import { characterBytes, isHalfAt, isUtf8At } from '../../encoding/utf8.ts';
 import { syntaxFault } from './fault.ts';
 import { NotUtf8 } from './repair-utf8.ts';
 import { MOVED_BITS, type TranscodeBuffer } from './transcode-buffer.ts';
 
-export const QUOTE = 0x22;
-export const COMMA = 0x2c;
-export const COLON = 0x3a;
-export const OPEN_BRACE = 0x7b;
-export const CLOSE_BRACE = 0x7d;
-export const OPEN_BRACKET = 0x5b;
-export const CLOSE_BRACKET = 0x5d;
-export const SPACE = 0x20;
-const BACKSLASH = 0x5c;
 const LOWER_U = 0x75;
 
 /** Four of the same byte in one word. */

@@ -3,11 +3,19 @@
  * values, not within one, so that the usual short ones are fast; and no value so long can be in a record that is stored.
  */
 
+import {
+  BACKSLASH,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+} from '../../encoding/json-characters.ts';
 import { TailraceError } from '../../model/error.ts';
 import { JSON_TOKEN_BYTES_MAX } from '../../model/limits.ts';
-import { CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './text.ts';
 
-const BACKSLASH = 0x5c;
 const STRUCTURE = new Uint8Array(256);
 for (const byte of [CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE]) STRUCTURE[byte] = 1;
 

@@ -3,6 +3,7 @@
  * values allocate nothing.
  */
 
+import { OPEN_BRACE } from '../../encoding/json-characters.ts';
 import { goOnWithWork, atOnce as workAtOnce, inTurns as workInTurns } from '../../encoding/turns.ts';
 import { JSON_TOKEN_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
@@ -11,7 +12,7 @@ import { explainEmpty, explainNoObject } from './hints.ts';
 import { readMessage, resume } from './message.ts';
 import { NotUtf8, repairedBody } from './repair-utf8.ts';
 import { REQUEST_TYPES } from './tables.ts';
-import { OPEN_BRACE, skipSpace } from './text.ts';
+import { skipSpace } from './text.ts';
 import { TokenLengths } from './token-lengths.ts';
 import { MOVED_BITS, START, TranscodeBuffer } from './transcode-buffer.ts';
 

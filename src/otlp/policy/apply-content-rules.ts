@@ -11,11 +11,19 @@ import { rewriteRequest } from './rewrite-request.ts';
 import type { Change, ContentRules } from './rewriter.ts';
 
 export interface AppliedRules {
-  readonly changes: readonly { readonly change: Change; readonly count: number }[];
+  readonly changes: readonly AppliedChange[];
   /** For the sender; attributes that the basin wants dropped are not in them. */
   readonly warnings: readonly string[];
   /** Bytes of the new body; 0 when the request stays as it is. */
   readonly bytes: number;
+}
+
+/** What one field of the policy changed: so many attributes, values, events or links. */
+export interface AppliedChange {
+  readonly change: Change;
+  /** For the server's own warnings. */
+  readonly reason: string;
+  readonly count: number;
 }
 
 export interface ApplyOptions {
@@ -44,8 +52,10 @@ export async function applyContentRules(
     if (strings.length + ids.length > 0) scan.found.restore(strings, ids);
   }
   return {
-    changes: [...changes].map(([change, of]) => ({ change, count: of })),
-    warnings: changesTexts(changes, rules),
+    changes: [...changes].map(([change, of]) => ({ change, reason: reasonOf(change, rules), count: of })),
+    warnings: [...changes]
+      .filter(([change]) => change !== 'drop_attributes')
+      .map(([change, of]) => `${of} ${reasonOf(change, rules)}`),
     bytes: body?.length ?? 0,
   };
 }
@@ -59,12 +69,9 @@ const SENTENCES: Readonly<Record<Exclude<Change, 'drop_attributes'>, string>> = 
   span_links_max: 'span links were left out',
 };
 
-function changesTexts(changes: ReadonlyMap<Change, number>, rules: ContentRules): readonly string[] {
-  return [...changes].flatMap(([change, count]) =>
-    change === 'drop_attributes'
-      ? []
-      : [`${count} ${SENTENCES[change]}: the basin allows ${rules.limit(change)} (otlp_limits.${change})`],
-  );
+function reasonOf(change: Change, rules: ContentRules): string {
+  if (change === 'drop_attributes') return 'attributes were dropped, as the basin asks for (otlp_drop_attributes)';
+  return `${SENTENCES[change]}: the basin allows ${rules.limit(change)} (otlp_limits.${change})`;
 }
 
 function unitsOf(signal: Signal, scanned: ScannedRequest, item: number): number {

@@ -5,6 +5,7 @@
  */
 
 import { readVarint, varint } from '../../encoding/varint.ts';
+import { TRIMMING_LIMITS, type TrimmingLimit } from '../../model/limit-profiles.ts';
 import { YIELD_BYTES } from '../../model/limits.ts';
 import { limitOf, type OtlpPolicy } from '../../model/otlp-policy.ts';
 import { FIELD_BYTES, FieldCursor, type MessageContent, MessageEdit } from '../message-edit.ts';
@@ -12,16 +13,7 @@ import { isEqual } from '../routing/attributes.ts';
 import type { Bound, Field, Shape } from './item-shapes.ts';
 
 /** What was changed, by what asked for it: counts of attributes, values, events and links. */
-export const CHANGES = [
-  'drop_attributes',
-  'attribute_value_bytes_max',
-  'log_body_bytes_max',
-  'resource_attributes_max',
-  'record_attributes_max',
-  'span_events_max',
-  'span_links_max',
-] as const;
-export type Change = (typeof CHANGES)[number];
+export type Change = 'drop_attributes' | TrimmingLimit;
 
 /** The tags of key and value in KeyValue. */
 const KEY_TAG = 0x0a;
@@ -62,7 +54,7 @@ export function contentRules(policy: OtlpPolicy | undefined): ContentRules | und
 }
 
 function rulesOf(policy: OtlpPolicy): ContentRules | undefined {
-  const names = [...CHANGES.slice(1), 'attribute_key_bytes_max'] as Exclude<Change, 'drop_attributes'>[];
+  const names = [...TRIMMING_LIMITS, 'attribute_key_bytes_max'] as const;
   const limits = new Map<string, number | undefined>(names.map((name) => [name, limitOf(policy, name)]));
   const hasLimit = [...limits.values()].some((limit) => limit !== undefined);
   if (!hasLimit && policy.dropAttributes.length === 0) return undefined;

@@ -3,6 +3,16 @@
  * `metadata`; every other one stays there, also one whose value does not fit its column.
  */
 
+import {
+  BACKSLASH,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  NINE,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  ZERO,
+} from '../../encoding/json-characters.ts';
 import { type Alias, GEN_AI_ALIASES, type GenAiColumn } from './gen-ai-aliases.ts';
 import type { RecordRow } from './row.ts';
 import type { JsonObject, JsonValue } from './values.ts';
@@ -12,8 +22,6 @@ const NESTING_MAX = 100;
 /** Numbers of more digits lose some of them in JavaScript. */
 const DIGITS_MAX = 15;
 const DIGITS = /^\d{1,15}$/;
-const [QUOTE, BACKSLASH, ZERO, NINE] = [0x22, 0x5c, 0x30, 0x39];
-const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 const COLUMNS = Object.entries(GEN_AI_ALIASES) as [GenAiColumn, readonly Alias[]][];
 const PREFIXES = ['gen_ai.', 'ai.', 'openinference.', 'traceloop.'];
 
@@ -99,8 +107,8 @@ function isPlain(json: string): boolean {
     }
     digits = unit >= ZERO && unit <= NINE ? digits + 1 : 0;
     if (unit === QUOTE) isString = true;
-    else if (unit === OPEN_ARRAY || unit === OPEN_OBJECT) depth++;
-    else if (unit === CLOSE_ARRAY || unit === CLOSE_OBJECT) depth--;
+    else if (unit === OPEN_BRACKET || unit === OPEN_BRACE) depth++;
+    else if (unit === CLOSE_BRACKET || unit === CLOSE_BRACE) depth--;
     if (depth > NESTING_MAX || digits > DIGITS_MAX) return false;
   }
   return true;

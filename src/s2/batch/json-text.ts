@@ -3,13 +3,11 @@
  * for each, of which a record may need half a million.
  */
 
+import { CLOSE_BRACKET, COMMA, OPEN_BRACKET, QUOTE } from '../../encoding/json-characters.ts';
+
 /** How bytes become JSON strings: `raw` is lossy UTF-8, `base64` keeps every byte. */
 export type JsonFormat = 'raw' | 'base64';
 
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
 /** A byte becomes six at most: a control character. */
 const GROWTH = 6;
 /** What is around two strings. */
