@@ -22,6 +22,8 @@ export interface IngestResult {
   readonly tolerated: ReadonlyMap<ToleratedKind, number>;
   /** What the policy of the basin changed: by what asked for it, with counts of attributes, values, events or links. */
   readonly changes?: readonly { readonly change: string; readonly count: number }[];
+  /** The ids of the traces that were stored, where that is not all of them and a repeat may be asked for them. */
+  readonly traceIds?: readonly string[];
   /** Whether the request is a repeat: nothing was stored, and this is the answer to the first one. */
   readonly isRepeat?: boolean;
 }

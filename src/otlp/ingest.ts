@@ -3,7 +3,7 @@
  * call it.
  */
 
-import { beginWork, goOnWithWork, inTurns } from '../encoding/turns.ts';
+import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
 import { SENDER_NAMES_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
 import { limitOf, type OtlpPolicy } from '../model/otlp-policy.ts';
@@ -17,7 +17,6 @@ import { noteEmptiness } from './empty-result.ts';
 import { type IngestResult, ingestResult } from './ingest-result.ts';
 import { countOf, rowsCount } from './item-counts.ts';
 import type { JsonTally } from './json/transcode.ts';
-import { visitFields } from './message-edit.ts';
 import { type AppliedRules, applyContentRules } from './policy/apply-content-rules.ts';
 import { basinFull } from './policy/policy-rejections.ts';
 import { contentRules } from './policy/rewriter.ts';
@@ -32,6 +31,7 @@ import { RequestScan, type ScanLimits } from './scan/scan.ts';
 import { readSource } from './source.ts';
 import { Stamper, stampsOf } from './stamp.ts';
 import { Tolerated } from './tolerated.ts';
+import { addDraftedIds, addTraceIds } from './trace-ids.ts';
 
 /** What ingest needs to know of a basin. The log's basins fit. */
 export interface IngestBasin {
@@ -118,9 +118,6 @@ const ITEM_REJECTIONS = {
   no_time: COMMON_REJECTIONS.noTime,
 };
 
-/** From TracesData down to the id of a span (OTLP, trace.proto). */
-const TRACE_ID_PATH = [0x0a, 0x12, 0x12, 0x0a];
-
 /** Scans for the next requests: they keep the memory of their columns. */
 const idle: RequestScan[] = [];
 const IDLE_MAX = 4;
@@ -145,9 +142,22 @@ export function ingest<B extends IngestBasin, S extends IngestStream>(
   const seconds = basin.config.otlp?.dedupeSeconds ?? 0;
   if (seconds === 0 || port.once === undefined) return store(port, basin, request, options);
   const once = (digest: Uint8Array, act: () => Promise<Uint8Array>) => port.once?.(basin, digest, act) ?? act();
-  return storeOnce({ ...request, sender: options.sender ?? '' }, once, (digest) =>
+  const result = storeOnce({ ...request, sender: options.sender ?? '' }, once, (digest) =>
     store(port, basin, request, options, { digest, seconds }),
   );
+  const { traceIds } = options;
+  return traceIds === undefined ? result : result.then((kept) => recalled(kept, request, options.limits, traceIds));
+}
+
+/** A repeat names the same traces as the first answer. */
+async function recalled(result: IngestResult, request: IngestRequest, limits: ScanLimits, traceIds: Set<string>) {
+  if (result.isRepeat !== true) return result;
+  for (const id of result.traceIds ?? []) traceIds.add(id);
+  if (result.traceIds !== undefined) return result;
+  const scan = new RequestScan();
+  await readRequest(scan, request, limits, { enumNames: 0 });
+  await addTraceIds(traceIds, scan.found.body);
+  return result;
 }
 
 async function store<B extends IngestBasin, S extends IngestStream>(
@@ -216,6 +226,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
       }
     }
     noteRepairs(scanned, streams, tolerated);
+    if (options.traceIds !== undefined && rejections.count === 0) await addTraceIds(options.traceIds, scanned.body);
   } finally {
     // The drafts refer to the body, but not to the columns, so the scan can be reused.
     scan.end();
@@ -226,11 +237,16 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   if (filled.length * TURN_STREAM_BYTES > YIELD_BYTES) await goOnWithWork(filled.length * TURN_STREAM_BYTES);
   const records = filled.reduce((sum, { drafts }) => drafts.reduce((count, draft) => count + draft.count, sum), 0);
   const result = ingestResult(signal, total, records, rejections, tolerated, applied);
-  if (filled.length > 0) {
-    await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(result) });
+  let kept = result;
+  if (signal === 'traces' && rejections.count > 0 && (options.traceIds ?? window) !== undefined) {
+    const ids = options.traceIds ?? new Set();
+    await addDraftedIds(ids, filled);
+    kept = { ...result, traceIds: [...ids] };
   }
-  if (options.traceIds !== undefined) await addTraceIds(options.traceIds, filled);
-  return result;
+  if (filled.length > 0) {
+    await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(kept) });
+  }
+  return kept;
 }
 
 /** What the sender and the counters are told before it is known where items go. */
@@ -306,16 +322,6 @@ function checkAllowed(
   for (const name of denied) {
     rejections.add(COMMON_REJECTIONS.notAllowed, rowsCount(scanned, streams.get(name) ?? []), name);
     streams.delete(name);
-  }
-}
-
-async function addTraceIds(ids: Set<string>, appends: readonly { readonly drafts: readonly BlockDraft[] }[]) {
-  for (const { payload } of appends.flatMap(({ drafts }) => drafts)) {
-    const message = Buffer.concat(payload);
-    const add = (start: number, end: number): void => {
-      if (end > start) ids.add(message.toString('hex', start, end));
-    };
-    await inTurns(visitFields(message, TRACE_ID_PATH, add));
   }
 }
 

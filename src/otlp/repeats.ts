@@ -49,12 +49,14 @@ async function requestDigest({ signal, sender, body }: RequestIdentity): Promise
   return hash.digest();
 }
 
+type KeptFields = Pick<IngestResult, 'accepted' | 'rejected' | 'records' | 'traceIds'> & { readonly message?: string };
+
 /** What the sender of a repeat gets. The server has warned of the reasons already, so they are left out. */
-export function keptResult({ accepted, rejected, records, message }: IngestResult): Uint8Array {
-  return Buffer.from(JSON.stringify({ accepted, rejected, records, message }));
+export function keptResult({ accepted, rejected, records, message, traceIds }: IngestResult): Uint8Array {
+  return Buffer.from(JSON.stringify({ accepted, rejected, records, message, traceIds }));
 }
 
 function repeatedResult(kept: Uint8Array): IngestResult {
-  const { accepted, rejected, records, message } = JSON.parse(Buffer.from(kept).toString()) as IngestResult;
-  return { accepted, rejected, records, message, reasons: [], repairs: [], tolerated: new Map(), isRepeat: true };
+  const first = JSON.parse(Buffer.from(kept).toString()) as KeptFields;
+  return { ...first, message: first.message, reasons: [], repairs: [], tolerated: new Map(), isRepeat: true };
 }
