@@ -104,6 +104,8 @@ export interface IngestOptions {
   readonly sender?: string;
   /** How much data may come; what it throws refuses the request. */
   readonly rates?: IngestRatesPort | undefined;
+  /** Called last before the data is given to the log; what it throws refuses the request. */
+  readonly expectInTime?: (() => void) | undefined;
   /** Receives the ids of the traces that were stored, in lower-case hex; for requests of traces only. */
   readonly traceIds?: Set<string> | undefined;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
@@ -130,7 +132,7 @@ const IDLE_MAX = 4;
  * the calls. Larger ones let others run in between.
  *
  * @throws TailraceError `bad_proto`, `bad_json`, `too_large`; `permission_denied` when the caller may append to none of
- * the streams; what `rates` throws; what the port throws, except `stream_not_found`. Then nothing of the request is
+ * the streams; what `rates` and `expectInTime` throw; what the port throws, except `stream_not_found`. Then nothing of the request is
  * stored, except that after `storage` all of it may be.
  */
 export function ingest<B extends IngestBasin, S extends IngestStream>(
@@ -244,6 +246,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
     kept = { ...result, traceIds: [...ids] };
   }
   if (filled.length > 0) {
+    options.expectInTime?.();
     await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(kept) });
   }
   return kept;

@@ -5,6 +5,7 @@
  */
 
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../../model/clock.ts';
 import { type ErrorCode, TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { type Exchange, schemeOf } from '../exchange.ts';
@@ -14,12 +15,14 @@ import type { PortRoutes, RouteGroup } from '../router.ts';
 import { noteRefused } from '../senders.ts';
 import { HttpServer, type HttpServerDeps } from '../server.ts';
 import { OTLP_STATUS } from '../status.ts';
+import { deadlineOf } from './deadline.ts';
 import { Health, type HealthDeps } from './health.ts';
 import { readMessage } from './message.ts';
 import { isCall, refuseCall, replyMessage } from './reply.ts';
 
 interface ServiceDeps extends OtlpDeps {
   readonly health: Health;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   /** The port of OTLP/HTTP, for senders that took the wrong one; undefined until it is open. */
   readonly httpPort: () => number | undefined;
 }
@@ -35,7 +38,7 @@ const PROFILES = /^\/opentelemetry\.proto\.collector\.profiles\./;
 
 type Shared = Omit<HttpServerDeps, 'origins' | 'readers' | 'routes' | 'portAdvice' | 'upgrade'>;
 
-type GrpcServerDeps = Shared & Omit<ServiceDeps, 'replyContext' | 'health'> & Omit<HealthDeps, 'services'>;
+type GrpcServerDeps = Shared & Omit<ServiceDeps, 'replyContext' | 'health' | 'clock'> & Omit<HealthDeps, 'services'>;
 
 /** @throws TailraceError `config` when the TLS files cannot be used */
 export function createGrpcServer(deps: GrpcServerDeps): HttpServer {
@@ -96,7 +99,7 @@ function serviceGroup(signal: Signal, deps: ServiceDeps): RouteGroup {
         method: 'POST',
         path: `/${SERVICES[signal]}/Export`,
         action: 'append',
-        handle: (exchange) => receiveOtlp(exchange, signal, form, deps),
+        handle: (exchange) => receiveOtlp(exchange, signal, { ...form, ...deadlineOf(exchange, deps.clock) }, deps),
       },
     ],
   };
