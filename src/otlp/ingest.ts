@@ -22,7 +22,7 @@ import { basinFull } from './policy/policy-rejections.ts';
 import { contentRules } from './policy/rewriter.ts';
 import { readRequest } from './read-request.ts';
 import { Rejections } from './rejections.ts';
-import { type AnswerToKeep, keptResult, storeOnce } from './repeats.ts';
+import { type AnswerToKeep, addDraftedIds, addTraceIds, keptResult, storeOnce } from './repeats.ts';
 import type { OtlpEncoding } from './response.ts';
 import { ServiceStreams } from './routing/service-streams.ts';
 import { RESOURCE_BYTES, type Routing, sortResources } from './routing/sort-resources.ts';
@@ -31,7 +31,6 @@ import { RequestScan, type ScanLimits } from './scan/scan.ts';
 import { readSource } from './source.ts';
 import { Stamper, stampsOf } from './stamp.ts';
 import { Tolerated } from './tolerated.ts';
-import { addDraftedIds, addTraceIds } from './trace-ids.ts';
 
 /** What ingest needs to know of a basin. The log's basins fit. */
 export interface IngestBasin {
