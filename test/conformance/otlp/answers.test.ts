@@ -139,8 +139,26 @@ describe('a request is taken', () => {
   });
 });
 
+/** Paths that senders take for those of OTLP, and what they are told. */
+const ASTRAY: readonly (readonly [path: string, words: string])[] = [
+  ['/', '/v1/logs'],
+  ['/otlp', '/v1/logs'],
+  ['/v1/v1/logs', '/v1/logs'],
+  ['/logs', '/v1/logs'],
+  ['/v1development/profiles', 'profiles are not supported yet'],
+];
+const astray = ASTRAY.map(
+  ([path, words]): Row => ({
+    what: `sent to ${path}`,
+    over: (form) => isPlainHttp(form) && form.path === `/v1/${form.signal}`,
+    send: (form) => ({ path, body: one(form) }),
+    ...{ status: 404, code: 5, words },
+  }),
+);
+
 const AUTH = { 'www-authenticate': 'Bearer' };
 const ROWS: readonly Row[] = [
+  ...astray,
   {
     what: 'bytes that are no request',
     send: (form) => ({ body: compressed(form, Buffer.from('hello')) }),
@@ -256,7 +274,7 @@ describe('a request is refused', () => {
 });
 
 test('an answer that is not as its row says is found in every form', async () => {
-  const [row] = ROWS.filter(({ code }) => code === 5) as [Row];
+  const [row] = ROWS.filter(({ what }) => what === 'for a basin that does not exist') as [Row];
   const count = SOME.length - 3;
   for (const wrong of [{ code: 3 }, { words: 'another' }, { retryAfter: [1, 5] as const }, { rejected: 1 }]) {
     const faults = await faultsOf({ ...row, ...wrong }, SOME, sender);
