@@ -3,7 +3,7 @@
  * call it.
  */
 
-import { beginWork, goOnWithWork, inTurns } from '../encoding/turns.ts';
+import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
 import { SENDER_NAMES_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
 import { limitOf, type OtlpPolicy } from '../model/otlp-policy.ts';
@@ -17,13 +17,12 @@ import { noteEmptiness } from './empty-result.ts';
 import { type IngestResult, ingestResult } from './ingest-result.ts';
 import { countOf, rowsCount } from './item-counts.ts';
 import type { JsonTally } from './json/transcode.ts';
-import { visitFields } from './message-edit.ts';
 import { type AppliedRules, applyContentRules } from './policy/apply-content-rules.ts';
 import { basinFull } from './policy/policy-rejections.ts';
 import { contentRules } from './policy/rewriter.ts';
 import { readRequest } from './read-request.ts';
 import { Rejections } from './rejections.ts';
-import { type AnswerToKeep, keptResult, storeOnce } from './repeats.ts';
+import { type AnswerToKeep, addDraftedIds, addTraceIds, keptResult, storeOnce } from './repeats.ts';
 import type { OtlpEncoding } from './response.ts';
 import { ServiceStreams } from './routing/service-streams.ts';
 import { RESOURCE_BYTES, type Routing, sortResources } from './routing/sort-resources.ts';
@@ -107,6 +106,8 @@ export interface IngestOptions {
   readonly sender?: string;
   /** How much data may come; what it throws refuses the request. */
   readonly rates?: IngestRatesPort | undefined;
+  /** Called last before the data is given to the log; what it throws refuses the request. */
+  readonly expectInTime?: (() => void) | undefined;
   /** Receives the ids of the traces that were stored, in lower-case hex; for requests of traces only. */
   readonly traceIds?: Set<string> | undefined;
   /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
@@ -120,9 +121,6 @@ const ITEM_REJECTIONS = {
   too_deep: COMMON_REJECTIONS.tooDeep,
   no_time: COMMON_REJECTIONS.noTime,
 };
-
-/** From TracesData down to the id of a span (OTLP, trace.proto). */
-const TRACE_ID_PATH = [0x0a, 0x12, 0x12, 0x0a];
 
 /** Stands for a request that makes no streams where these are bounded. */
 const OVER = { isOver: true };
@@ -139,7 +137,7 @@ const IDLE_MAX = 4;
  * the calls. Larger ones let others run in between.
  *
  * @throws TailraceError `bad_proto`, `bad_json`, `too_large`; `permission_denied` when the caller may append to none of
- * the streams; what `rates` throws; what the port throws, except `stream_not_found`. Then nothing of the request is
+ * the streams; what `rates` and `expectInTime` throw; what the port throws, except `stream_not_found`. Then nothing of the request is
  * stored, except that after `storage` all of it may be.
  */
 export function ingest<B extends IngestBasin, S extends IngestStream>(
@@ -171,9 +169,22 @@ function storeUnlessRepeated<B extends IngestBasin, S extends IngestStream>(
   const seconds = basin.config.otlp?.dedupeSeconds ?? 0;
   if (seconds === 0 || port.once === undefined) return store(port, basin, request, options);
   const once = (digest: Uint8Array, act: () => Promise<Uint8Array>) => port.once?.(basin, digest, act) ?? act();
-  return storeOnce({ ...request, sender: options.sender ?? '' }, once, (digest) =>
+  const result = storeOnce({ ...request, sender: options.sender ?? '' }, once, (digest) =>
     store(port, basin, request, options, { digest, seconds }),
   );
+  const { traceIds } = options;
+  return traceIds === undefined ? result : result.then((kept) => recalled(kept, request, options.limits, traceIds));
+}
+
+/** A repeat names the same traces as the first answer. */
+async function recalled(result: IngestResult, request: IngestRequest, limits: ScanLimits, traceIds: Set<string>) {
+  if (result.isRepeat !== true) return result;
+  for (const id of result.traceIds ?? []) traceIds.add(id);
+  if (result.traceIds !== undefined) return result;
+  const scan = new RequestScan();
+  await readRequest(scan, request, limits, { enumNames: 0 });
+  await addTraceIds(traceIds, scan.found.body);
+  return result;
 }
 
 async function store<B extends IngestBasin, S extends IngestStream>(
@@ -243,6 +254,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
       }
     }
     noteRepairs(scanned, streams, tolerated);
+    if (options.traceIds !== undefined && rejections.count === 0) await addTraceIds(options.traceIds, scanned.body);
   } finally {
     // The drafts refer to the body, but not to the columns, so the scan can be reused.
     scan.end();
@@ -253,11 +265,17 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   if (filled.length * TURN_STREAM_BYTES > YIELD_BYTES) await goOnWithWork(filled.length * TURN_STREAM_BYTES);
   const records = filled.reduce((sum, { drafts }) => drafts.reduce((count, draft) => count + draft.count, sum), 0);
   const result = ingestResult(signal, total, records, rejections, tolerated, applied);
-  if (filled.length > 0) {
-    await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(result) });
+  let kept = result;
+  if (signal === 'traces' && rejections.count > 0 && (options.traceIds ?? window) !== undefined) {
+    const ids = options.traceIds ?? new Set();
+    await addDraftedIds(ids, filled);
+    kept = { ...result, traceIds: [...ids] };
   }
-  if (options.traceIds !== undefined) await addTraceIds(options.traceIds, filled);
-  return result;
+  if (filled.length > 0) {
+    options.expectInTime?.();
+    await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(kept) });
+  }
+  return kept;
 }
 
 /** What the sender and the counters are told before it is known where items go. */
@@ -333,16 +351,6 @@ function checkAllowed(
   for (const name of denied) {
     rejections.add(COMMON_REJECTIONS.notAllowed, rowsCount(scanned, streams.get(name) ?? []), name);
     streams.delete(name);
-  }
-}
-
-async function addTraceIds(ids: Set<string>, appends: readonly { readonly drafts: readonly BlockDraft[] }[]) {
-  for (const { payload } of appends.flatMap(({ drafts }) => drafts)) {
-    const message = Buffer.concat(payload);
-    const add = (start: number, end: number): void => {
-      if (end > start) ids.add(message.toString('hex', start, end));
-    };
-    await inTurns(visitFields(message, TRACE_ID_PATH, add));
   }
 }
 

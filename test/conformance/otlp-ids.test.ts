@@ -15,6 +15,7 @@ import { startServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
+const CLEAN = { status: 200, rejected: 0, message: '' };
 const SPAN = 'b7ad6b7169203331';
 const base64 = (hex: string): string => Buffer.from(hex, 'hex').toString('base64');
 const malformed = (text: string) => ({ key: 'otel.id_malformed', value: { stringValue: text } });
@@ -106,6 +107,61 @@ describe('a malformed id of any kind', () => {
       expect(binary).toEqual(text);
     },
   );
+});
+
+describe('an id in JSON that is no string', () => {
+  const record = (id: string): string => `{"traceId":${id},"body":{"stringValue":"kept"}}`;
+  const kept = { body: { stringValue: 'kept' } };
+  const bytes = [...Buffer.from(TRACE, 'hex')];
+
+  test.each([
+    ['a whole number', '12345', '12345', /^0{27}12345$/],
+    ['a number of 64 bits', '18446744073709551615', '18446744073709551615', /^0{12}18446744073709551615$/],
+    ['a number below zero', '-1', '-1', /^[0-9a-f]{32}$/],
+    ['a number with an exponent', '1.5e3', '1.5e3', /^[0-9a-f]{32}$/],
+    ['true', 'true', 'true', /^[0-9a-f]{32}$/],
+    ['an object', '{"high":1, "low":2}', '{"high":1, "low":2}', /^[0-9a-f]{32}$/],
+    ['an empty list', '[]', '[]', /^[0-9a-f]{32}$/],
+    ['a list of too few bytes', '[1,2]', '[1,2]', /^[0-9a-f]{32}$/],
+    ['a list of no bytes', `[${Array(16).fill('256')}]`, `[${Array(16).fill('256')}]`, /^[0-9a-f]{32}$/],
+  ])('is a malformed one: %s', async (what, sent, shown, id) => {
+    const stream = `odd-${what.replaceAll(' ', '-')}`;
+    const body = jsonOf('logs', stream, record(sent), record(`"${TRACE}"`));
+    const answer = await send(server, 'logs', body);
+    expect(answer).toMatchObject({ status: 200, rejected: 0 });
+    expect(answer.message).toMatch(/^repaired 1 id of/);
+    const [odd, good] = await stored(server, 'logs', stream);
+    expect(Buffer.from(odd?.traceId as string, 'base64').toString('hex')).toMatch(id);
+    expect(odd).toEqual({ ...kept, traceId: odd?.traceId, attributes: [malformed(shown)] });
+    expect(good).toEqual({ ...kept, traceId: base64(TRACE) });
+  });
+
+  test.each([
+    ['a list of its bytes', JSON.stringify(bytes)],
+    ['a Buffer', JSON.stringify(Buffer.from(bytes))],
+    ['a Uint8Array', JSON.stringify(Uint8Array.from(bytes))],
+  ])('is one all the same, as %s', async (what, sent) => {
+    const stream = `listed-${what.replaceAll(' ', '-')}`;
+    expect(await send(server, 'logs', jsonOf('logs', stream, record(sent)))).toEqual(CLEAN);
+    expect(await stored(server, 'logs', stream)).toEqual([{ ...kept, traceId: base64(TRACE) }]);
+  });
+
+  test('is shown by its beginning when it is long, and costs its item nothing, in a body of megabytes', async () => {
+    const long = `{"a":"${'x'.repeat(2_000)}","b":[${Array(200_000).fill('1').join()}]}`;
+    const records = [record(long), record('7'), record(`[${Array(300_000).fill('{}').join()}]`)];
+    const answer = await send(server, 'logs', jsonOf('logs', 'long-ids', ...records, record(`"${TRACE}"`)));
+    expect(answer).toMatchObject({ status: 200, rejected: 0 });
+    const found = await stored(server, 'logs', 'long-ids');
+    expect(found).toMatchObject([kept, kept, kept, { ...kept, traceId: base64(TRACE) }]);
+    expect(found[0]?.attributes).toEqual([malformed(long.slice(0, 1_024))]);
+    expect(found[1]?.attributes).toEqual([malformed('7')]);
+  });
+
+  test('is refused when it is no JSON', async () => {
+    for (const sent of ['tru', '1x', '{"a"}', '[1', "'1'"]) {
+      expect(await send(server, 'logs', jsonOf('logs', 'no-json', record(sent)))).toMatchObject({ status: 400 });
+    }
+  });
 });
 
 describe('malformed ids', () => {

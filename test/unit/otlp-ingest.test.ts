@@ -290,6 +290,10 @@ describe('large and awkward requests', () => {
   });
 });
 
+function tooLate(): never {
+  throw new TailraceError('deadline_exceeded', 'over');
+}
+
 describe('a refused request', () => {
   test.each<readonly [name: string, body: Bytes, code: string, extra?: Partial<IngestOptions>]>([
     ['with bad bytes after good ones', [...resource('a', log('1')), 0x0a], 'bad_proto'],
@@ -305,6 +309,7 @@ describe('a refused request', () => {
       [...resource('a', log('1')), ...resource('deleting', log('1'))],
       'stream_deletion_pending',
     ],
+    ['when its client waits no more', resource('a', log('1')), 'deadline_exceeded', { expectInTime: tooLate }],
   ])('appends nothing: %s', async (_, body, code, extra = {}) => {
     const port = new FakeLog();
     expect((await refusal(send(port, body, extra))).code).toBe(code);

@@ -13,7 +13,6 @@ import {
   FIELDS,
   FIXED32,
   FIXED64,
-  HEX,
   KIND,
   keyOf,
   MESSAGE,
@@ -90,7 +89,6 @@ function wantedOfOne(field: number, kind: number): string {
     return example === undefined ? 'an object {…}' : `an object like ${example}`;
   }
   if (kind === STRING) return 'a string in double quotes';
-  if (kind === HEX) return 'a string of hex digits in double quotes';
   if (kind === BASE64) return 'a string of base64 in double quotes';
   return kind === BOOL ? 'true or false, without quotes' : 'a number';
 }
