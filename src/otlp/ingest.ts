@@ -5,13 +5,14 @@
 
 import { beginWork, goOnWithWork, inTurns } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
-import { SENDER_NAMES_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
+import { RECORD_METERED_BYTES_MAX, SENDER_NAMES_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
 import { limitOf, type OtlpPolicy } from '../model/otlp-policy.ts';
 import type { OtlpSource } from '../model/otlp-source.ts';
 import type { Signal } from '../model/record.ts';
 import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
-import { COMMON_REJECTIONS } from './common-rejections.ts';
+import { COMMON_REJECTIONS, tooLarge } from './common-rejections.ts';
+import { cutRecords, mayHoldLarge, type RecordCuts } from './cut/cut-records.ts';
 import { draftBlocks } from './draft-blocks.ts';
 import { noteEmptiness } from './empty-result.ts';
 import { type IngestResult, ingestResult } from './ingest-result.ts';
@@ -113,7 +114,7 @@ export interface IngestOptions {
 }
 
 const ITEM_REJECTIONS = {
-  too_large: COMMON_REJECTIONS.tooLarge,
+  uncuttable: COMMON_REJECTIONS.uncuttable,
   too_deep: COMMON_REJECTIONS.tooDeep,
   no_time: COMMON_REJECTIONS.noTime,
 };
@@ -158,6 +159,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   window?: Omit<AnswerToKeep, 'answer'>,
 ): Promise<IngestResult> {
   const { signal } = request;
+  const recordBytesMax = recordBytesMaxOf(basin);
   options.rates?.expectOpen({ spans: signal === 'traces' });
   const beginning = beginWork(Math.min(request.body.length, YIELD_BYTES));
   if (beginning !== undefined) await beginning;
@@ -170,12 +172,13 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   let applied: AppliedRules | undefined;
   const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
   try {
-    const reading = readRequest(scan, request, options.limits, tally);
+    const limits = { ...options.limits, recordBytesMax };
+    const reading = readRequest(scan, request, limits, tally);
     if (reading !== undefined) await reading;
     noteTally(request, scanned, tally, options.tally, tolerated);
     total = countOf(scanned, 0, scanned.itemCount);
     const rules = contentRules(basin.config.otlp);
-    if (rules !== undefined) applied = await applyContentRules(scan, rules, options, rejections);
+    if (rules !== undefined) applied = await applyContentRules(scan, rules, { ...options, limits }, rejections);
     const stamps = stampsOf(options.resourceAttributes);
     const reserve = (bytes: number): void => options.reserve?.((applied?.bytes ?? 0) + bytes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, reserve);
@@ -212,7 +215,9 @@ async function store<B extends IngestBasin, S extends IngestStream>(
       else if (stream.cipher !== undefined) rejections.add(COMMON_REJECTIONS.encrypted, rowsCount(scanned, rows), name);
       else {
         noteStream(options.source, name);
-        appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
+        const isLarge = recordBytesMax > RECORD_METERED_BYTES_MAX && mayHoldLarge(scanned);
+        const cuts = isLarge ? await inTurns(cutRecords(scanned, rows, recordBytesMax)) : undefined;
+        appends.push({ stream, drafts: draft(scanned, rows, name, stream, { recordBytesMax, cuts }, rejections) });
       }
     }
     noteRepairs(scanned, streams, tolerated);
@@ -275,7 +280,13 @@ function routingOf<B extends IngestBasin, S extends IngestStream>(
   const { otlpDefaultStream: fallback, otlp } = basin.config;
   const hasStream = (name: string) => port.hasStream?.(basin, name) ?? false;
   const services = otlp?.serviceRouting === true ? new ServiceStreams({ hasStream, mayAppend }) : undefined;
-  return { fixed, fallback, services, required: otlp?.requiredAttributes ?? NONE, stamper, row: 0, stamped: 0 };
+  const required = otlp?.requiredAttributes ?? NONE;
+  const recordBytesMax = recordBytesMaxOf(basin);
+  return { fixed, fallback, services, required, recordBytesMax, stamper, row: 0, stamped: 0 };
+}
+
+function recordBytesMaxOf({ config }: IngestBasin): number {
+  return config.otlp?.largeItemsMax ?? RECORD_METERED_BYTES_MAX;
 }
 
 /** How many bytes of the request go to each stream. */
@@ -347,12 +358,15 @@ function draft(
   rows: readonly number[],
   name: string,
   stream: IngestStream,
+  large: { readonly recordBytesMax: number; readonly cuts: RecordCuts | undefined },
   rejections: Rejections,
 ): readonly BlockDraft[] {
   return draftBlocks(scanned, rows, {
+    ...large,
     timeRequired: stream.config.timestampingMode === 'client-require',
     reject: (why, item) => {
-      rejections.add(ITEM_REJECTIONS[why], countOf(scanned, item, item + 1), name);
+      const rejection = why === 'too_large' ? tooLarge(large.recordBytesMax) : ITEM_REJECTIONS[why];
+      rejections.add(rejection, countOf(scanned, item, item + 1), name);
     },
   });
 }

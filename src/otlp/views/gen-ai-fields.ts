@@ -3,6 +3,7 @@
  * `metadata`; every other one stays there, also one whose value does not fit its column.
  */
 
+import { RECORD_METERED_BYTES_MAX } from '../../model/limits.ts';
 import { type Alias, GEN_AI_ALIASES, type GenAiColumn } from './gen-ai-aliases.ts';
 import type { RecordRow } from './row.ts';
 import type { JsonObject, JsonValue } from './values.ts';
@@ -12,7 +13,9 @@ const NESTING_MAX = 100;
 /** Numbers of more digits lose some of them in JavaScript. */
 const DIGITS_MAX = 15;
 const DIGITS = /^\d{1,15}$/;
-const [QUOTE, BACKSLASH, ZERO, NINE] = [0x22, 0x5c, 0x30, 0x39];
+/** Of JSON that is longer than an S2 record; what fits into one has no more than its bytes. */
+const VALUES_MAX = 100_000;
+const [QUOTE, COMMA, BACKSLASH, ZERO, NINE] = [0x22, 0x2c, 0x5c, 0x30, 0x39];
 const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 const COLUMNS = Object.entries(GEN_AI_ALIASES) as [GenAiColumn, readonly Alias[]][];
 const PREFIXES = ['gen_ai.', 'ai.', 'openinference.', 'traceloop.'];
@@ -85,9 +88,13 @@ function content(value: JsonValue): JsonValue | undefined {
   }
 }
 
-/** Whether JSON keeps what this JSON says: no number loses digits, and it is not too deep to be written again. */
+/**
+ * Whether JSON keeps what this JSON says: no number loses digits, and it is not too deep to be written again. And whether a
+ * long one has so few values that it is parsed in a moment.
+ */
 function isPlain(json: string): boolean {
   let depth = 0;
+  let values = json.length > RECORD_METERED_BYTES_MAX ? 0 : Number.NEGATIVE_INFINITY;
   let digits = 0;
   let isString = false;
   for (let i = 0; i < json.length; i++) {
@@ -101,7 +108,8 @@ function isPlain(json: string): boolean {
     if (unit === QUOTE) isString = true;
     else if (unit === OPEN_ARRAY || unit === OPEN_OBJECT) depth++;
     else if (unit === CLOSE_ARRAY || unit === CLOSE_OBJECT) depth--;
-    if (depth > NESTING_MAX || digits > DIGITS_MAX) return false;
+    else if (unit === COMMA) values++;
+    if (depth > NESTING_MAX || digits > DIGITS_MAX || values > VALUES_MAX) return false;
   }
   return true;
 }
