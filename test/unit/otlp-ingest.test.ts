@@ -6,7 +6,8 @@ import { RECORD_METERED_BYTES_MAX, SENDER_TEXT_CHARS_MAX, YIELD_BYTES } from '..
 import { type OtlpSource, unknownSource } from '../../src/model/otlp-source.ts';
 import { meteredBytes, OTLP_HEADERS, type Signal } from '../../src/model/record.ts';
 import type { TimestampingMode } from '../../src/model/stream-config.ts';
-import { type IngestOptions, ingest } from '../../src/otlp/ingest.ts';
+import { ingest } from '../../src/otlp/ingest.ts';
+import type { IngestOptions } from '../../src/otlp/ingest-port.ts';
 import type { IngestResult } from '../../src/otlp/ingest-result.ts';
 import type { BlockDraft } from '../../src/storage/block/seal.ts';
 import { field, fixed64, oracle, varint } from '../support/otlp-wire.ts';
