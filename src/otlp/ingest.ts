@@ -249,6 +249,7 @@ function noteTally(
   if (total !== undefined) total.enumNames += tally.enumNames;
   tolerated.count('snake_case', tally.snakeCaseKeys ?? 0);
   tolerated.count('byte_lists', tally.byteLists ?? 0);
+  tolerated.count('integers', tally.doublesForIntegers ?? 0);
 }
 
 /** Says in which streams strings and ids were repaired. */

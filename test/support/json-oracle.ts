@@ -28,6 +28,8 @@ function lenientText(body: Uint8Array): string {
   return new TextDecoder('utf-8').decode(Buffer.from(marked, 'latin1'));
 }
 
+const TOO_LARGE = 'out of range';
+
 /** JSON without loss: numbers as they are written, objects with repeated keys and in their order. */
 type Json = null | boolean | string | { readonly number: string } | readonly Json[] | { readonly pairs: Pairs };
 type Pairs = readonly (readonly [key: string, value: Json])[];
@@ -89,9 +91,21 @@ function readFields(type: protobuf.Type, json: Json): Record<string, unknown> {
     if (value === null) continue;
     const group = field.partOf;
     if (group?.oneof.some((other) => other in message)) throw new Error(`${key} and another`);
-    message[field.name] = readField(field, value);
+    const double = isTooLarge(field, value) ? group?.fieldsArray.find(({ type }) => type === 'double') : undefined;
+    message[(double ?? field).name] = readField(double ?? field, value);
   }
   return message;
+}
+
+/** A number without a fraction that has more than 64 bits, where the oneof of its field has a double. */
+function isTooLarge(field: protobuf.Field, json: Json): boolean {
+  if (!isNumber(json) || (field.type !== 'int64' && field.type !== 'sfixed64')) return false;
+  try {
+    readInteger(json, -(2n ** 63n), 2n ** 63n - 1n);
+    return false;
+  } catch (error) {
+    return (error as Error).message === TOO_LARGE;
+  }
 }
 
 /** By its key in lowerCamelCase, or by its name in the schema, which is snake_case. */
@@ -166,9 +180,9 @@ function readInteger(json: Json, least: bigint, most: bigint): bigint {
   let shift = Number(exponent) - fraction.length;
   for (; shift < 0 && digits.endsWith('0'); shift++) digits = digits.slice(0, -1);
   if (shift < 0) throw new Error('a fraction');
-  if (shift > 1_000) throw new Error('out of range');
+  if (shift > 1_000) throw new Error(TOO_LARGE);
   const value = BigInt(digits + '0'.repeat(shift)) * (negative ? -1n : 1n);
-  if (value < least || value > most) throw new Error('out of range');
+  if (value < least || value > most) throw new Error(TOO_LARGE);
   return value;
 }
 

@@ -42,11 +42,12 @@ describe('64-bit integers', () => {
 
   test.each([
     ['"9223372036854775808"', 'out of range'],
-    ['-9223372036854775809', 'out of range'],
-    ['1e19', 'out of range'],
-    ['1e99999999999', 'out of range'],
-    ['18446744073709551616', 'out of range'],
-    ['100000000000000000000000', 'out of range'],
+    ['"-9223372036854775809"', 'out of range'],
+    ['"1e19"', 'out of range'],
+    ['"1e99999999999"', 'out of range'],
+    ['"18446744073709551616"', 'out of range'],
+    ['"100000000000000000000000"', 'out of range'],
+    ['1e99999999999', 'beyond the range of a double'],
     ['1.5', 'must be an integer'],
     ['1e-1', 'must be an integer'],
     ['01', 'must be an integer'],
@@ -87,6 +88,31 @@ describe('64-bit integers', () => {
     expect(() => log(`{"timeUnixNano":${text}}`)).toThrow(
       /^the body is not OTLP\/JSON: timeUnixNano (is out of|must be)/,
     );
+  });
+});
+
+describe('integers that are too large for 64 bits', () => {
+  // SDKs of JavaScript write every number without a fraction as intValue.
+  test.each([
+    ['9223372036854775808', 2 ** 63],
+    ['-9223372036854775809', -(2 ** 63)],
+    ['18446744073709552000', 2 ** 64],
+    ['1e19', 1e19],
+    ['-1e+21', -1e21],
+    ['1.7976931348623157e+308', Number.MAX_VALUE],
+    ['100000000000000000000000', 1e23],
+  ])('are the double beside them when they are numbers: %s', (text, value) => {
+    const tally: JsonTally = { enumNames: 0 };
+    expect(log(`{"body":{"intValue":${text}}}`, tally)).toEqual({ body: { doubleValue: value } });
+    expect(log(`{"body":{ "intValue" : ${text} }}`)).toEqual({ body: { doubleValue: value } });
+    const attributes = (one: string) => `{"attributes":[{"key":"k","value":{${one}}}]}`;
+    const wanted = { attributes: [{ key: 'k', value: { doubleValue: value } }] };
+    expect(log(attributes(`"intValue":${text}`))).toEqual(wanted);
+    const point = `{"asInt":${text},"exemplars":[{"asInt":${text}}],"timeUnixNano":1}`;
+    expect(item('metrics', `{"gauge":{"dataPoints":[${point}]}}`)).toEqual({
+      gauge: { dataPoints: [{ asDouble: value, exemplars: [{ asDouble: value }], timeUnixNano: '1' }] },
+    });
+    expect(tally.doublesForIntegers).toBe(1);
   });
 });
 

@@ -15,6 +15,7 @@ import {
   INT64,
   KIND,
   keyOf,
+  NONE,
   REPEATED,
   SFIXED64,
   SINT32,
@@ -65,8 +66,12 @@ const RANGES: Readonly<Record<number, readonly [bigint, bigint]>> = {
 /** The current number, low half first: its magnitude while it is read, two's complement when it is written. */
 const halves = new Uint32Array(2);
 
+/** In place of a position: the number is too large, and the oneof of its field has a double. */
+export const TOO_LARGE = 0;
+
 /**
- * Writes the integer at `at` as a value of that kind; returns the position after it.
+ * Writes the integer at `at` as a value of that kind; returns the position after it, or `TOO_LARGE`: then nothing is
+ * written.
  * @throws TailraceError `bad_json` when it is not an integer, has a fraction, or is out of range.
  */
 export function readInteger(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
@@ -277,6 +282,8 @@ function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind
   if (value === undefined) throw valueFault(buffer, at, keyOf(field), fixOf(field, kind));
   const [least, most] = RANGES[kind] as readonly [bigint, bigint];
   if (value < least || value > most) {
+    // In quotes an integer is exact, which a double is not.
+    if (!quoted && hasDouble(field, kind)) return TOO_LARGE;
     throw valueFault(buffer, at, keyOf(field), `is out of range: send a number from ${least} to ${most}`);
   }
   const bits = BigInt.asUintN(64, value);
@@ -284,6 +291,10 @@ function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind
   halves[1] = Number(bits >> 32n);
   writeHalves(buffer, kind);
   return after;
+}
+
+function hasDouble(field: number, kind: number): boolean {
+  return (kind === INT64 || kind === SFIXED64) && FIELDS[field + TARGET] !== NONE;
 }
 
 /** The value of a JSON number without a fraction, in any form; undefined for anything else. */
