@@ -183,6 +183,15 @@ test('an integer that is too large for 64 bits, as SDKs of JavaScript write it, 
   });
 });
 
+test('times in two halves, as OpenTelemetry for JavaScript 0.44 writes them, are read without loss, and counted', async () => {
+  const before = await counted('integer_halves');
+  const record = '{"timeUnixNano":{"low":1032178965,"high":395812094},"body":{"stringValue":"x"}}';
+  expect(await send(server, 'logs', jsonOf('logs', 'halves', record, record))).toEqual(CLEAN);
+  const wanted = { timeUnixNano: '1700000000123456789', body: { stringValue: 'x' } };
+  expect(await stored(server, 'logs', 'halves')).toEqual([wanted, wanted]);
+  expect((await counted('integer_halves')) - before).toBe(2);
+});
+
 describe('a request without an item', () => {
   test('that is not empty gets a warning that says what was looked for, also on the terminal', async () => {
     const requests: readonly (readonly ['logs' | 'traces' | 'metrics', string | Uint8Array])[] = [

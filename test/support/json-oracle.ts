@@ -155,10 +155,10 @@ function readOne(field: protobuf.Field, json: Json): unknown {
       return Number(readInteger(json, 0n, 2n ** 32n - 1n));
     case 'int64':
     case 'sfixed64':
-      return `${readInteger(json, -(2n ** 63n), 2n ** 63n - 1n)}`;
+      return `${isObject(json) ? BigInt.asIntN(64, readHalves(json)) : readInteger(json, -(2n ** 63n), 2n ** 63n - 1n)}`;
     case 'uint64':
     case 'fixed64':
-      return `${readInteger(json, 0n, 2n ** 64n - 1n)}`;
+      return `${isObject(json) ? readHalves(json) : readInteger(json, 0n, 2n ** 64n - 1n)}`;
     default:
       throw new Error(`unknown type ${field.type}`);
   }
@@ -184,6 +184,18 @@ function readInteger(json: Json, least: bigint, most: bigint): bigint {
   const value = BigInt(digits + '0'.repeat(shift)) * (negative ? -1n : 1n);
   if (value < least || value > most) throw new Error(TOO_LARGE);
   return value;
+}
+
+/** `low` and `high`, each with or without a sign, and nothing else but `unsigned`. */
+function readHalves({ pairs }: { readonly pairs: Pairs }): bigint {
+  const keys = pairs.map(([key]) => key).join();
+  if (keys !== 'low,high' && keys !== 'low,high,unsigned') throw new Error('no halves');
+  const [low, high] = pairs.slice(0, 2).map(([, half]) => {
+    if (!isNumber(half) || !/^-?[0-9]+$/.test(half.number)) throw new Error('no half');
+    return BigInt.asUintN(32, readInteger(half, -(2n ** 31n), 2n ** 32n - 1n));
+  });
+  if (pairs.length > 2 && typeof pairs[2]?.[1] !== 'boolean') throw new Error('no flag');
+  return ((high ?? 0n) << 32n) | (low ?? 0n);
 }
 
 function readDouble(json: Json): number {

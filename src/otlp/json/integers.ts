@@ -23,7 +23,7 @@ import {
   UINT32,
   UINT64,
 } from './tables.ts';
-import { copyText, QUOTE } from './text.ts';
+import { copyText, OPEN_BRACE, QUOTE } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const ZERO = 0x30;
@@ -49,6 +49,12 @@ const BITS_21 = TWO_21 - 1;
 const TWO_32 = 0x1_0000_0000;
 
 const NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
+
+/** What JavaScript keeps integers of 64 bits in: an object of `long.js`, or of two halves alone. */
+const TWO_HALVES =
+  /^\{\s*"low"\s*:\s*(-?\d{1,10})\s*,\s*"high"\s*:\s*(-?\d{1,10})\s*(?:,\s*"unsigned"\s*:\s*(?:true|false)\s*)?\}/;
+/** With white space between its parts. */
+const TWO_HALVES_BYTES_MAX = 256;
 
 /** Lowest and highest value of each kind. */
 const RANGES: Readonly<Record<number, readonly [bigint, bigint]>> = {
@@ -273,6 +279,10 @@ function writeVarint(buffer: TranscodeBuffer, low: number, high: number): void {
 
 /** Everything that is not a sign and digits: `1.0`, `1e3`, escapes, names of enums, and what is not an integer. */
 function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
+  if (buffer.view.getUint8(at) === OPEN_BRACE) {
+    const end = readTwoHalves(buffer, at, kind);
+    if (end > 0) return end;
+  }
   const quoted = buffer.view.getUint8(at) === QUOTE;
   const out = buffer.out;
   const after = quoted ? copyText(buffer, at + 1, out) : numberEnd(buffer.view, at);
@@ -291,6 +301,28 @@ function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind
   halves[1] = Number(bits >> 32n);
   writeHalves(buffer, kind);
   return after;
+}
+
+/**
+ * Writes an integer of 64 bits from its two halves, as the exporters of HTTP/JSON of OpenTelemetry for JavaScript 0.44
+ * send all times. Returns the position after the object, or 0 when it is none of these; then nothing is written.
+ */
+function readTwoHalves(buffer: TranscodeBuffer, at: number, kind: number): number {
+  const is64 = kind === FIXED64 || kind === SFIXED64 || kind === INT64 || kind === UINT64;
+  const match = is64 ? TWO_HALVES.exec(buffer.text(at, Math.min(at + TWO_HALVES_BYTES_MAX, buffer.end))) : null;
+  if (match === null) return 0;
+  const [text, low, high] = match;
+  if (!isHalf(Number(low)) || !isHalf(Number(high))) return 0;
+  halves[0] = Number(low);
+  halves[1] = Number(high);
+  writeHalves(buffer, kind);
+  buffer.integerHalves++;
+  return at + text.length;
+}
+
+/** With a sign or without. */
+function isHalf(value: number): boolean {
+  return value >= -TWO_32 / 2 && value < TWO_32;
 }
 
 function hasDouble(field: number, kind: number): boolean {
