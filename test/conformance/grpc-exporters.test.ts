@@ -4,7 +4,6 @@
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
@@ -32,6 +31,7 @@ import {
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { HAS_OPENSSL, makeCertificate } from '../support/certificate.ts';
 import { ControlClient } from '../support/control-calls.ts';
+import { freePort } from '../support/free-port.ts';
 import { readStream } from '../support/read-back.ts';
 import { rememberSecret } from '../support/secrets.ts';
 import { startServer, type TestServer } from '../support/server.ts';
@@ -234,11 +234,3 @@ test('what an exporter of gRPC was told is stored is there after a kill, and it 
     rmSync(dir, { recursive: true, force: true });
   }
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { readonly port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
