@@ -3,7 +3,7 @@
  * them, made by the real SDKs. Tests and `npm run torture -- exporters` use them.
  */
 
-import { Metadata } from '@grpc/grpc-js';
+import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
 import { type Attributes, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { type AnyValueMap, SeverityNumber } from '@opentelemetry/api-logs';
 import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc';
@@ -61,6 +61,8 @@ export interface ExporterSettings {
   /** Headers, or metadata, beside the token; they win over it. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly compression?: 'none' | 'gzip';
+  /** Of gRPC, for TLS. */
+  readonly credentials?: ChannelCredentials;
 }
 
 interface SdkExporter {
@@ -79,14 +81,14 @@ export function openExporter(
   signal: ExportedSignal,
   protocol: ExportProtocol,
   target: ExportTarget,
-  { headers = {}, compression = 'none' }: ExporterSettings = {},
+  { headers = {}, compression = 'none', credentials }: ExporterSettings = {},
 ): RealExporter {
   const all = { authorization: `Bearer ${target.token}`, ...headers };
   const where =
     protocol === 'grpc'
       ? { url: target.grpcUrl ?? '', metadata: metadataOf(all) }
       : { url: `${target.url}/v1/${signal}`, headers: all };
-  const exporter = new CLASSES[signal][protocol]({ ...where, compression });
+  const exporter = new CLASSES[signal][protocol]({ ...where, compression, ...(credentials && { credentials }) });
   return {
     export: (items) => new Promise((resolve) => exporter.export(items, resolve)),
     close: () => exporter.shutdown(),
