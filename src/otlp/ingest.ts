@@ -181,6 +181,8 @@ function noteTally(
   if (total !== undefined) total.enumNames += tally.enumNames;
   tolerated.count('snake_case', tally.snakeCaseKeys ?? 0);
   tolerated.count('byte_lists', tally.byteLists ?? 0);
+  tolerated.count('integers', tally.doublesForIntegers ?? 0);
+  tolerated.count('integer_halves', tally.integerHalves ?? 0);
 }
 
 /** Says in which streams strings and ids were repaired. */

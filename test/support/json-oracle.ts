@@ -28,6 +28,8 @@ function lenientText(body: Uint8Array): string {
   return new TextDecoder('utf-8').decode(Buffer.from(marked, 'latin1'));
 }
 
+const TOO_LARGE = 'out of range';
+
 /** JSON without loss: numbers as they are written, objects with repeated keys and in their order. */
 type Json = null | boolean | string | { readonly number: string } | readonly Json[] | { readonly pairs: Pairs };
 type Pairs = readonly (readonly [key: string, value: Json])[];
@@ -89,9 +91,21 @@ function readFields(type: protobuf.Type, json: Json): Record<string, unknown> {
     if (value === null) continue;
     const group = field.partOf;
     if (group?.oneof.some((other) => other in message)) throw new Error(`${key} and another`);
-    message[field.name] = readField(field, value);
+    const double = isTooLarge(field, value) ? group?.fieldsArray.find(({ type }) => type === 'double') : undefined;
+    message[(double ?? field).name] = readField(double ?? field, value);
   }
   return message;
+}
+
+/** A number without a fraction that has more than 64 bits, where the oneof of its field has a double. */
+function isTooLarge(field: protobuf.Field, json: Json): boolean {
+  if (!isNumber(json) || (field.type !== 'int64' && field.type !== 'sfixed64')) return false;
+  try {
+    readInteger(json, -(2n ** 63n), 2n ** 63n - 1n);
+    return false;
+  } catch (error) {
+    return (error as Error).message === TOO_LARGE;
+  }
 }
 
 /** By its key in lowerCamelCase, or by its name in the schema, which is snake_case. */
@@ -141,10 +155,10 @@ function readOne(field: protobuf.Field, json: Json): unknown {
       return Number(readInteger(json, 0n, 2n ** 32n - 1n));
     case 'int64':
     case 'sfixed64':
-      return `${readInteger(json, -(2n ** 63n), 2n ** 63n - 1n)}`;
+      return `${isObject(json) ? BigInt.asIntN(64, readHalves(json)) : readInteger(json, -(2n ** 63n), 2n ** 63n - 1n)}`;
     case 'uint64':
     case 'fixed64':
-      return `${readInteger(json, 0n, 2n ** 64n - 1n)}`;
+      return `${isObject(json) ? readHalves(json) : readInteger(json, 0n, 2n ** 64n - 1n)}`;
     default:
       throw new Error(`unknown type ${field.type}`);
   }
@@ -166,10 +180,22 @@ function readInteger(json: Json, least: bigint, most: bigint): bigint {
   let shift = Number(exponent) - fraction.length;
   for (; shift < 0 && digits.endsWith('0'); shift++) digits = digits.slice(0, -1);
   if (shift < 0) throw new Error('a fraction');
-  if (shift > 1_000) throw new Error('out of range');
+  if (shift > 1_000) throw new Error(TOO_LARGE);
   const value = BigInt(digits + '0'.repeat(shift)) * (negative ? -1n : 1n);
-  if (value < least || value > most) throw new Error('out of range');
+  if (value < least || value > most) throw new Error(TOO_LARGE);
   return value;
+}
+
+/** `low` and `high`, each with or without a sign, and nothing else but `unsigned`. */
+function readHalves({ pairs }: { readonly pairs: Pairs }): bigint {
+  const keys = pairs.map(([key]) => key).join();
+  if (keys !== 'low,high' && keys !== 'low,high,unsigned') throw new Error('no halves');
+  const [low, high] = pairs.slice(0, 2).map(([, half]) => {
+    if (!isNumber(half) || !/^-?[0-9]+$/.test(half.number)) throw new Error('no half');
+    return BigInt.asUintN(32, readInteger(half, -(2n ** 31n), 2n ** 32n - 1n));
+  });
+  if (pairs.length > 2 && typeof pairs[2]?.[1] !== 'boolean') throw new Error('no flag');
+  return ((high ?? 0n) << 32n) | (low ?? 0n);
 }
 
 function readDouble(json: Json): number {

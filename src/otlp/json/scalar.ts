@@ -4,7 +4,7 @@ import { QUOTE } from '../../encoding/json-characters.ts';
 import { readBase64 } from './bytes.ts';
 import { readDouble } from './doubles.ts';
 import { valueFault } from './fault.ts';
-import { readInteger } from './integers.ts';
+import { readInteger, TOO_LARGE } from './integers.ts';
 import { expectValue, skipBoolean } from './skip.ts';
 import {
   BASE64,
@@ -21,6 +21,7 @@ import {
   STRING,
   TAG,
   TAG_BYTES,
+  TARGET,
   typeNameOf,
 } from './tables.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
@@ -44,7 +45,7 @@ export function writeTag(buffer: TranscodeBuffer, field: number): void {
 }
 
 /**
- * Writes the number, boolean or base64 at `at` without a tag; returns the position after it.
+ * Writes the number, boolean or base64 at `at` behind its tag; returns the position after it.
  * @throws TailraceError `bad_json`.
  */
 export function readScalar(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
@@ -53,11 +54,26 @@ export function readScalar(buffer: TranscodeBuffer, at: number, field: number, k
     if (buffer.view.getUint8(at) !== QUOTE) throw wrongKind(buffer, at, field);
     return readBase64(buffer, at, field);
   }
-  if (kind !== BOOL) return readInteger(buffer, at, field, kind);
+  if (kind !== BOOL) {
+    const after = readInteger(buffer, at, field, kind);
+    return after === TOO_LARGE ? readInDouble(buffer, at, field) : after;
+  }
   const after = skipBoolean(buffer, at);
   if (after === 0) throw wrongKind(buffer, at, field);
   buffer.view.setUint8(buffer.out++, buffer.view.getUint8(at) === LOWER_T ? 1 : 0);
   return after;
+}
+
+/**
+ * Writes the number at `at` as the double in the oneof of an integer, whose tag is written already. SDKs of JavaScript
+ * take every number without a fraction for an integer, `Number.MAX_VALUE` too.
+ */
+function readInDouble(buffer: TranscodeBuffer, at: number, field: number): number {
+  const double = fields[field + TARGET] as number;
+  buffer.out -= fields[field + TAG_BYTES] as number;
+  buffer.doublesForIntegers++;
+  writeTag(buffer, double);
+  return readDouble(buffer, at, double);
 }
 
 /** Writes the default of a number or boolean, without a tag. */

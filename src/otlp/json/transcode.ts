@@ -24,6 +24,10 @@ export interface JsonTally {
   snakeCaseKeys?: number;
   /** Bytes as lists of numbers; OTLP/JSON has base64. */
   byteLists?: number;
+  /** Integers of more than 64 bits, which became the double of their oneof. */
+  doublesForIntegers?: number;
+  /** Integers of 64 bits as objects of two halves; OTLP/JSON has strings. */
+  integerHalves?: number;
   /** Keys that were left out and that OTLP once had. */
   oldKeys?: readonly string[];
   /** Whether the object had no key at all. */
@@ -166,6 +170,8 @@ function finish(buffer: TranscodeBuffer, at: number, signal: Signal, tally: Json
     tally.enumNames += buffer.enumNames;
     tally.snakeCaseKeys = buffer.snakeCaseKeys;
     tally.byteLists = buffer.byteLists;
+    tally.doublesForIntegers = buffer.doublesForIntegers;
+    tally.integerHalves = buffer.integerHalves;
     tally.oldKeys = [...buffer.oldKeys];
     tally.isEmpty = buffer.topKeys.length === 0;
   }
