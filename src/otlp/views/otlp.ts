@@ -7,6 +7,7 @@
 import { atOnce } from '../../encoding/turns.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
+import { leaveOutGroups } from '../leave-out-groups.ts';
 import { repairIds } from '../repair-ids.ts';
 import { countItems, decodeScopes } from './decode.ts';
 
@@ -29,7 +30,7 @@ export function otlpRuns(block: Block, from: number, to: number): readonly OtlpR
   if (kind !== 's2') {
     const message = block.otlpMessage(from, to);
     // To look at each field of each item would cost a third of a replay.
-    return [{ from, to, signal: kind, message: block.header.idsChecked ? message : withGoodIds(kind, message) }];
+    return [{ from, to, signal: kind, message: block.header.idsChecked ? message : forReceivers(kind, message) }];
   }
   const runs: OtlpRun[] = [];
   for (let first = from; first < to; ) {
@@ -40,7 +41,7 @@ export function otlpRuns(block: Block, from: number, to: number): readonly OtlpR
       from: first,
       to: next,
       signal,
-      message: signal === undefined ? NOTHING : withGoodIds(signal, bodies(block, first, next)),
+      message: signal === undefined ? NOTHING : forReceivers(signal, bodies(block, first, next)),
     });
     first = next;
   }
@@ -48,12 +49,13 @@ export function otlpRuns(block: Block, from: number, to: number): readonly OtlpR
 }
 
 /**
- * Older versions stored ids as they came, and S2 clients append what they like: no OTLP receiver takes ids of a wrong
- * length. The bytes themselves where all are good.
+ * What any OTLP receiver takes. Older versions stored ids as they came, S2 clients append what they like, and groups of
+ * unknown fields are always stored: receivers refuse ids of a wrong length, and Collectors groups. The bytes themselves
+ * where all is good.
  */
-function withGoodIds(signal: Signal, message: Uint8Array): Uint8Array {
+function forReceivers(signal: Signal, message: Uint8Array): Uint8Array {
   try {
-    return atOnce(repairIds(signal, message));
+    return atOnce(repairIds(signal, leaveOutGroups(signal, message)));
   } catch {
     // It was decoded, or scanned, before: what the walk cannot read is shown as it is.
     return message;
