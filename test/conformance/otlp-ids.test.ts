@@ -199,13 +199,7 @@ test('a group of an unknown field is stored, and left out of what readers of OTL
   const item = [...group, ...field(6, attribute), ...field(200, 'an unknown field that stays')];
   const body = Buffer.from(requestOf('groups', item, field(3, 'WARN')));
   expect(await send(server, 'logs', body)).toEqual({ status: 200, rejected: 0, message: '' });
-  const headers = [['otel.signal', 'logs'].map((text) => Buffer.from(text).toString('base64'))];
-  const appended = await call(server.port, {
-    path: '/v1/streams/groups/records',
-    headers: { authorization: `Bearer ${server.token}`, 'content-type': 'application/json', 's2-format': 'base64' },
-    body: JSON.stringify({ records: [{ headers, body: Buffer.from(requestOf('x', item)).toString('base64') }] }),
-  });
-  expect(appended.status).toBe(200);
+  await append('groups', requestOf('x', item));
   const bodies = (await readStream(server, 'groups')).map((record) => Buffer.from(record.body).toString('latin1'));
   expect(bodies.map((text) => text.split('inside').length - 1)).toEqual([4, 0, 4]);
   const binary = await framesOf('otlp.proto', 'groups');
@@ -216,6 +210,29 @@ test('a group of an unknown field is stored, and left out of what readers of OTL
   ];
   expect(binary.split(Buffer.from(field(2, kept)).toString('latin1'))).toHaveLength(3);
 });
+
+test('what was appended over S2 as OTLP is handed out as OTLP when a receiver would take it', async () => {
+  const wrongType = requestOf('x', field(2, 'a number by the schema'));
+  const notUtf8 = requestOf('x', field(3, [0xff]));
+  await append('claims', wrongType, notUtf8, requestOf('x', field(3, 'WARN')));
+  const frames = await framesOf('otlp.proto', 'claims');
+  expect(frames).toMatch(/"signal":null,"first":{"seq_num":0,[^}]*},"next":{"seq_num":2,/);
+  expect(frames).toMatch(/"signal":"logs","first":{"seq_num":2,[^}]*},"next":{"seq_num":3,/);
+  expect(frames).not.toContain('a number by the schema');
+  const bodies = (await readStream(server, 'claims')).map((record) => Buffer.from(record.body));
+  expect(bodies.slice(0, 2)).toEqual([Buffer.from(wrongType), Buffer.from(notUtf8)]);
+});
+
+/** Appends records that say that they are logs. */
+async function append(stream: string, ...bodies: readonly Uint8Array[]): Promise<void> {
+  const headers = [['otel.signal', 'logs'].map((text) => Buffer.from(text).toString('base64'))];
+  const { status } = await call(server.port, {
+    path: `/v1/streams/${stream}/records`,
+    headers: { authorization: `Bearer ${server.token}`, 'content-type': 'application/json', 's2-format': 'base64' },
+    body: JSON.stringify({ records: bodies.map((body) => ({ headers, body: Buffer.from(body).toString('base64') })) }),
+  });
+  expect(status).toBe(200);
+}
 
 /** All frames of a stream up to its tail, each byte as one character. */
 function framesOf(protocol: string, stream = 'appended'): Promise<string> {

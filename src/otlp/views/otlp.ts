@@ -9,7 +9,8 @@ import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
 import { leaveOutGroups } from '../leave-out-groups.ts';
 import { repairIds } from '../repair-ids.ts';
-import { countItems, decodeScopes } from './decode.ts';
+import { ScannedRequest } from '../scan/columns.ts';
+import { scanRequest } from '../scan/scan.ts';
 
 /** Neighbouring records of one signal, or of none: then the message is empty. */
 export interface OtlpRun {
@@ -22,6 +23,8 @@ export interface OtlpRun {
 }
 
 const NOTHING = new Uint8Array(0);
+const ONE_ITEM = { requestRecordsMax: 1 };
+const scanned = new ScannedRequest();
 
 /** The records [from, to) of a block as runs, without gaps. Never throws because of what a record holds. */
 export function otlpRuns(block: Block, from: number, to: number): readonly OtlpRun[] {
@@ -62,13 +65,21 @@ function forReceivers(signal: Signal, message: Uint8Array): Uint8Array {
   }
 }
 
-/** Whether the bytes are one message of the signal with exactly one item. */
+/**
+ * Whether any decoder takes the bytes as one message of the signal with exactly one item. Not protobufjs: it passes over
+ * known fields with another wire type.
+ */
 function isOneItem(signal: Signal, body: Uint8Array): boolean {
+  // The scanner repairs strings that are not UTF-8 where they are, and these bytes are the store's.
+  const copy = Buffer.from(body);
   try {
-    return countItems(decodeScopes(signal, body)) === 1;
+    const { itemCount, tooDeepItems, tooDeepScopes, tooDeepResources } = scanRequest(signal, copy, ONE_ITEM, scanned);
+    const isTooDeep = tooDeepItems.size + tooDeepScopes.size + tooDeepResources.size > 0;
+    return itemCount === 1 && !isTooDeep && copy.equals(body);
   } catch {
-    // A body that protobufjs cannot decode is not OTLP, even if the header says so.
     return false;
+  } finally {
+    scanned.end();
   }
 }
 
