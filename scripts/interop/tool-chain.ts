@@ -20,6 +20,8 @@ export interface Ended {
   readonly output: string;
 }
 
+/** Of what a failed build says, the end. */
+const ERROR_CHARS = 500;
 /** Builds take both processors of a small machine for minutes; other work goes first. */
 const BUILD_ENV = { GOFLAGS: '-p=1', CGO_ENABLED: '0', CARGO_BUILD_JOBS: '1' };
 
@@ -62,7 +64,8 @@ export async function built(
       env,
       encoding: 'utf8',
     });
-    if (status !== 0) throw new Skipped(`${command.join(' ')} failed:\n${stdout}${stderr}`);
+    if (status !== 0)
+      throw new Skipped(`${command.join(' ')} failed: ${`${stdout}${stderr}`.trim().slice(-ERROR_CHARS)}`);
   }, folder);
   writeFileSync(stamp, fingerprint);
   return folder;
