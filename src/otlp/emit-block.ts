@@ -57,7 +57,7 @@ export function emitBlock(scanned: ScannedRequest, block: PlannedBlock): BlockDr
     count: block.count,
     timestamps,
     meteredBytes: block.meteredBytes,
-    idsChecked: scanned.oddIds.size === 0,
+    idsChecked: scanned.oddIds.size === 0 && !scanned.hasGroups,
     ...indexOf(block),
     payload: payload.finish(),
   };

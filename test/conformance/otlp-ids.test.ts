@@ -1,7 +1,7 @@
 /**
  * Trace and span ids that are none, as real senders send them: they become ids of the right length in both encodings,
- * the same one for the same text, and the item says what was sent. Readers of OTLP never get an id of a wrong length,
- * not even of what S2 clients appended.
+ * the same one for the same text, and the item says what was sent. Readers of OTLP never get an id of a wrong length, nor
+ * a group, which Collectors cannot read; not even of what S2 clients appended.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -9,8 +9,9 @@ import WebSocket from 'ws';
 import { call } from '../support/http-call.ts';
 import { itemsOf } from '../support/otlp-items.ts';
 import { jsonOf, type Plain, report, requestOf, send, stored } from '../support/otlp-send.ts';
-import { field } from '../support/otlp-wire.ts';
+import { field, varint } from '../support/otlp-wire.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
+import { readStream } from '../support/read-back.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
@@ -247,10 +248,52 @@ test('an id of a wrong length that was appended over S2 is handed out repaired i
   expect(binary.includes(Buffer.from(`4a10${TRACE}`, 'hex'))).toBe(true);
 });
 
-/** All frames of the stream up to its tail, each byte as one character. */
-function framesOf(protocol: string): Promise<string> {
+test('a group of an unknown field is stored, and left out of what readers of OTLP get', async () => {
+  const group = [...varint((40 << 3) | 3), ...field(1, 'inside'), ...varint((40 << 3) | 4)];
+  const value = [...group, ...field(1, 'good'), ...group];
+  const attribute = [...field(1, 'key'), ...group, ...field(2, value)];
+  const item = [...group, ...field(6, attribute), ...field(200, 'an unknown field that stays')];
+  const body = Buffer.from(requestOf('groups', item, field(3, 'WARN')));
+  expect(await send(server, 'logs', body)).toEqual({ status: 200, rejected: 0, message: '' });
+  await append('groups', requestOf('x', item));
+  const bodies = (await readStream(server, 'groups')).map((record) => Buffer.from(record.body).toString('latin1'));
+  expect(bodies.map((text) => text.split('inside').length - 1)).toEqual([4, 0, 4]);
+  const binary = await framesOf('otlp.proto', 'groups');
+  expect(binary).not.toContain('inside');
+  const kept = [
+    ...field(6, [...field(1, 'key'), ...field(2, field(1, 'good'))]),
+    ...field(200, 'an unknown field that stays'),
+  ];
+  expect(binary.split(Buffer.from(field(2, kept)).toString('latin1'))).toHaveLength(3);
+});
+
+test('what was appended over S2 as OTLP is handed out as OTLP when a receiver would take it', async () => {
+  const wrongType = requestOf('x', field(2, 'a number by the schema'));
+  const notUtf8 = requestOf('x', field(3, [0xff]));
+  await append('claims', wrongType, notUtf8, requestOf('x', field(3, 'WARN')));
+  const frames = await framesOf('otlp.proto', 'claims');
+  expect(frames).toMatch(/"signal":null,"first":{"seq_num":0,[^}]*},"next":{"seq_num":2,/);
+  expect(frames).toMatch(/"signal":"logs","first":{"seq_num":2,[^}]*},"next":{"seq_num":3,/);
+  expect(frames).not.toContain('a number by the schema');
+  const bodies = (await readStream(server, 'claims')).map((record) => Buffer.from(record.body));
+  expect(bodies.slice(0, 2)).toEqual([Buffer.from(wrongType), Buffer.from(notUtf8)]);
+});
+
+/** Appends records that say that they are logs. */
+async function append(stream: string, ...bodies: readonly Uint8Array[]): Promise<void> {
+  const headers = [['otel.signal', 'logs'].map((text) => Buffer.from(text).toString('base64'))];
+  const { status } = await call(server.port, {
+    path: `/v1/streams/${stream}/records`,
+    headers: { authorization: `Bearer ${server.token}`, 'content-type': 'application/json', 's2-format': 'base64' },
+    body: JSON.stringify({ records: bodies.map((body) => ({ headers, body: Buffer.from(body).toString('base64') })) }),
+  });
+  expect(status).toBe(200);
+}
+
+/** All frames of a stream up to its tail, each byte as one character. */
+function framesOf(protocol: string, stream = 'appended'): Promise<string> {
   const headers = { authorization: `Bearer ${server.token}` };
-  const url = `ws://127.0.0.1:${server.port}/v1/streams/appended/records?seq_num=0`;
+  const url = `ws://127.0.0.1:${server.port}/v1/streams/${stream}/records?seq_num=0`;
   const socket = new WebSocket(url, protocol, { headers });
   let text = '';
   return new Promise((resolve, reject) => {

@@ -79,6 +79,8 @@ export class ScannedRequest {
 
   /** By row of a resource: how many ids in it do not have their length. Mostly empty. */
   readonly oddIds = new Map<number, number>();
+  /** Whether a message in the request holds a group, which can only be an unknown field. */
+  hasGroups = false;
   /** What is nested too deep: rows of items, of scopes and of resources that hold items. Mostly empty. */
   readonly tooDeepItems = new Set<number>();
   readonly tooDeepScopes = new Set<number>();
@@ -163,6 +165,11 @@ export class ScannedRequest {
     this.#isOdd = true;
     const row = this.resourceCount;
     this.oddIds.set(row, (this.oddIds.get(row) ?? 0) + 1);
+  }
+
+  noteGroup(): void {
+    this.#isOdd = true;
+    this.hasGroups = true;
   }
 
   /** A message is nested too deep in the current item, in the head of the current scope, or in that of the resource. */
@@ -299,6 +306,7 @@ export class ScannedRequest {
     this.repairedStrings.clear();
     this.longStrings.length = 0;
     this.oddIds.clear();
+    this.hasGroups = false;
     this.tooDeepItems.clear();
     this.tooDeepScopes.clear();
     this.tooDeepResources.clear();

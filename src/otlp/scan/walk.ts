@@ -115,6 +115,7 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
     else if (action === FIXED32) at += 4;
     else if (action === WRONG) throw wrongWireType(level >> ACTION_BITS, tag, start);
     else if ((tag & 7) === 3 || (tag & 7) === 4) {
+      columns.noteGroup();
       const isTooDeep = depth === DEPTH_MAX && (tag & 7) === 3;
       depth = isTooDeep ? leaveGroups(state, columns, at) : walkGroup(state, tag, at, end, depth);
       end = ends[depth] as number;

@@ -68,7 +68,10 @@ export interface BlockHeader {
   /** Index and payload, unpacked. */
   readonly rawBytes: number;
   readonly indexBytes: number;
-  /** Whether all trace and span ids in it have the right length. Blocks of older builds do not say so. */
+  /**
+   * Whether all trace and span ids in it have the right length, and no message in it holds a group. Blocks of older builds
+   * do not say so.
+   */
   readonly idsChecked: boolean;
   /** Offset of the stored part in the value. */
   readonly storedAt: number;

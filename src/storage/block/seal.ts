@@ -37,7 +37,7 @@ export interface BlockDraft {
   readonly timestamps: Float64Array;
   /** The sum for all records, as the raw view returns them. */
   readonly meteredBytes: number;
-  /** Whether all trace and span ids in OTLP items have the right length: readers then need not look. */
+  /** Whether all ids in OTLP items have the right length, and there are no groups: readers then need not look. */
   readonly idsChecked?: boolean;
   /** Whether its index has cuts before the rest. */
   readonly hasCuts?: boolean;
