@@ -47,6 +47,7 @@ export const EXIT_CODES = {
   overloaded: EXIT.temporary,
   draining: EXIT.temporary,
   request_timeout: EXIT.temporary,
+  deadline_exceeded: EXIT.temporary,
   storage_full: EXIT.temporary,
   storage: EXIT.temporary,
   config: EXIT.usage,

@@ -15,6 +15,7 @@ export interface OtlpPolicyOptions {
   readonly otlpRates?: Values;
   readonly otlpDedupeWindow?: number;
   readonly otlpDropAttribute?: readonly string[];
+  readonly largeItemsMax?: number;
 }
 
 /** What `--unset` knows. */
@@ -26,6 +27,7 @@ export const POLICY_LEAVES = [
   'otlp-rates',
   'otlp-dedupe-window',
   'otlp-drop-attribute',
+  'large-items-max',
 ] as const;
 
 export function addOtlpPolicyFlags(command: Command): Command {
@@ -41,7 +43,8 @@ export function addOtlpPolicyFlags(command: Command): Command {
       '--otlp-drop-attribute <key>',
       'never store this attribute, or those that begin with prefix* (repeatable)',
       collect,
-    );
+    )
+    .option('--large-items-max <bytes>', 'store OTLP items of up to so many bytes whole, at most 16MiB', byteSize);
 }
 
 /** The policy that the flags ask for. `leaf` is null for what is unset. */
@@ -57,6 +60,7 @@ export function otlpPolicyOf(
     otlp_rates: leaf('otlp-rates', options.otlpRates),
     otlp_dedupe_window: leaf('otlp-dedupe-window', options.otlpDedupeWindow),
     otlp_drop_attributes: leaf('otlp-drop-attribute', options.otlpDropAttribute),
+    large_items_max: leaf('large-items-max', options.largeItemsMax),
   };
 }
 

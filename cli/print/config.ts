@@ -36,7 +36,7 @@ function oidcRows(oidc: OidcJson | null | undefined): readonly LabelledText[] {
 
 /** Only what is set: most basins have no policy. */
 function policyRows(config: BasinConfigJson): readonly LabelledText[] {
-  const { otlp_dedupe_window: window } = config;
+  const { otlp_dedupe_window: window, large_items_max: large } = config;
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['otlp-service-routing', config.otlp_service_routing == null ? undefined : String(config.otlp_service_routing)],
     ['otlp-required-attribute', config.otlp_required_resource_attributes?.join(', ')],
@@ -44,6 +44,7 @@ function policyRows(config: BasinConfigJson): readonly LabelledText[] {
     ['otlp-rates', valuesText(config.otlp_rates)],
     ['otlp-dedupe-window', window == null ? undefined : formatSpan(window)],
     ['otlp-drop-attribute', config.otlp_drop_attributes?.join(', ')],
+    ['large-items-max', large == null ? undefined : formatBytes(large)],
   ];
   return rows.flatMap(([label, text]) => (text === undefined ? [] : [[label, text] as const]));
 }

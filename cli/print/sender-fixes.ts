@@ -14,6 +14,7 @@ const FIXES: Readonly<Partial<Record<ErrorCode, string>>> = {
   rate_limited: 'exporters send again by themselves; if it lasts, send less, or issue a token with a larger quota',
   overloaded: 'exporters send again by themselves; if it lasts, send smaller batches or raise --memory-limit',
   request_timeout: 'the body comes too slowly: look at the network and at what is in between',
+  deadline_exceeded: 'exporters send again by themselves; if it lasts, set OTEL_EXPORTER_OTLP_TIMEOUT to more',
   storage_full: 'free space on the disk of the server, or serve with --when-full drop-oldest',
   storage: 'restart the server; its log says why the store failed',
   draining: 'exporters send again by themselves when the server is back',

@@ -21,6 +21,10 @@ const FORMS: Readonly<
     load: () => import('./overload.ts'),
   },
   starve: { proves: 'neither strangers nor one token keep others from sending', load: () => import('./starve.ts') },
+  exporters: {
+    proves: 'what real exporters report as exported survives kill -9, and a window keeps it from being there twice',
+    load: () => import('./exporters.ts'),
+  },
   'slow-readers': {
     proves: 'readers that stop reading cost bounded memory in all and no other client time, and lose nothing',
     load: () => import('./slow-readers.ts'),

@@ -29,6 +29,8 @@ export interface BasinConfigJson {
   /** Seconds. */
   readonly otlp_dedupe_window?: number | null;
   readonly otlp_drop_attributes?: readonly string[] | null;
+  /** Metered bytes up to which OTLP items are stored whole that are larger than an S2 record. */
+  readonly large_items_max?: number | null;
   /** The outside issuer whose tokens may send OTLP data to the basin. Our own field. */
   readonly oidc?: OidcJson | null;
 }

@@ -33,6 +33,7 @@ const BODY_CODES: ReadonlyMap<string, ErrorCode> = new Map(
     fencing_token_mismatch: 'fencing_token_mismatch',
     range_not_satisfiable: 'range_not_satisfiable',
     request_timeout: 'request_timeout',
+    deadline_exceeded: 'deadline_exceeded',
     rate_limited: 'rate_limited',
     overloaded: 'overloaded',
     draining: 'draining',
@@ -86,6 +87,7 @@ const TEMPORARY: ReadonlySet<ErrorCode> = new Set([
   'overloaded',
   'rate_limited',
   'request_timeout',
+  'deadline_exceeded',
   'storage',
   'internal',
 ]);

@@ -22,8 +22,8 @@ export interface SessionOptions {
 
 /** Above so many queued bytes the socket is paused, below half of it it goes on: a slow consumer slows the server. */
 const QUEUE_BYTES_MAX = 1024 * 1024;
-/** One frame holds at most a batch; a server that sends more is not ours. */
-const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+/** One frame holds at most a batch, which may be one record of 16 MiB as JSON; a server that sends more is not ours. */
+const FRAME_BYTES_MAX = 128 * 1024 * 1024;
 /** The server says something every 15 s at least; after this long without a word the connection is dead. */
 const SILENCE_MAX_MS = 40_000;
 const HANDSHAKE_TIMEOUT_MS = 15_000;

@@ -31,10 +31,12 @@ export function isUtf8At(view: DataView, start: number, end: number): boolean {
 
 /**
  * Makes [start, end) UTF-8 without a change of length: the half of a surrogate pair that was encoded by itself becomes
- * U+FFFD, any other byte that belongs to no character becomes `?`.
+ * U+FFFD, any other byte that belongs to no character becomes `?`. Ends at `stop`, or up to three bytes further where that
+ * is inside a character; returns where.
  */
-export function repairUtf8At(view: DataView, start: number, end: number): void {
-  for (let at = start; at < end; ) {
+export function repairUtf8At(view: DataView, start: number, end: number, stop: number = end): number {
+  let at = start;
+  while (at < stop) {
     const length = characterBytes(view, at, end);
     if (length > 0) at += length;
     else if (isHalfAt(view, at, end)) {
@@ -43,6 +45,7 @@ export function repairUtf8At(view: DataView, start: number, end: number): void {
       at += 3;
     } else view.setUint8(at++, QUESTION_MARK);
   }
+  return at;
 }
 
 /** The length of the character at `at`; 0 when there is none. */

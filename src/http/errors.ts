@@ -79,10 +79,11 @@ function withoutPrefix(message: string, prefix: string): string {
   return prefix === '' ? message : message.replaceAll(`\`${prefix}`, '`').replaceAll(`"${prefix}`, '"');
 }
 
-/** A client learns nothing of what failed inside the server: the id leads to the log line. */
+/** Of a fault of ours no retry helps, and a client learns nothing of what failed inside: the id leads to the log line. */
 function messageFor(error: TailraceError, correlationId: string): string {
-  if (error.code !== 'internal' && error.code !== 'fatal') return error.message;
-  return `a fault of the server; its log says more under correlation id ${correlationId}`;
+  if (OTLP_STATUS[error.code] !== 500) return error.message;
+  const what = error.code === 'internal' || error.code === 'fatal' ? 'a fault of the server' : error.message;
+  return `${what}; the log of the server says more under correlation id ${correlationId}`;
 }
 
 function extraHeaders(error: TailraceError, status: number): string[] {

@@ -23,6 +23,8 @@ export interface OtlpForm {
   /** @throws TailraceError `bad_request` that says what to send */
   encodingOf(exchange: Exchange): OtlpEncoding;
   readBody(exchange: Exchange, reading: BodyReading): Promise<RequestBody>;
+  /** Called as long as nothing is stored. @throws TailraceError `deadline_exceeded` when the client waits no more */
+  expectInTime?(): void;
   /** Receives the ids of the traces that are stored. */
   readonly traceIds?: Set<string>;
   /** Sends the response of a request of which something was stored. */
@@ -70,12 +72,14 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   const reserve = (bytes: number): void => working.holdAtLeast(made + bytes);
   const source = unknownSource();
   exchange.source = source;
-  const { traceIds } = form;
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, source, reserve, traceIds, ...terms };
+  const { traceIds, expectInTime } = form;
+  const own = { source, reserve, traceIds, expectInTime };
+  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, ...own, ...terms };
   let result: IngestResult;
   try {
     const take = loaded ?? (await loadIngest());
     deps.access.expectAlive(principal);
+    expectInTime?.();
     reserve(0);
     result = await take(log, basin, { signal, encoding, body: body.bytes }, options);
   } catch (error) {

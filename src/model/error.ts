@@ -41,6 +41,7 @@ export type ErrorCode =
   | 'overloaded' // no memory left for this request
   | 'draining' // shutting down
   | 'request_timeout' // the body came too slowly
+  | 'deadline_exceeded' // the client said how long it waits, and that is over; nothing was written
   | 'storage_full' // no space on the disk, or the cap is reached: nothing was written
   | 'storage' // the store failed; whether something was written is not known
   // what is wrong with the environment

@@ -21,6 +21,8 @@ export interface OtlpPolicy {
   readonly dedupeSeconds: number;
   /** Keys of attributes that are never stored; those that end with an asterisk are prefixes. */
   readonly dropAttributes: readonly string[];
+  /** Metered bytes of a record that is stored whole though it is larger than S2 allows; undefined: none is. */
+  readonly largeItemsMax: number | undefined;
 }
 
 /** The fields of a policy that a caller sends: null is the default. */
@@ -34,6 +36,7 @@ const NO_POLICY: OtlpPolicy = {
   rates: {},
   dedupeSeconds: 0,
   dropAttributes: [],
+  largeItemsMax: undefined,
 };
 
 /** The policy after a change: what the request does not name stays. Undefined when nothing is set. */
@@ -51,6 +54,7 @@ export function changedPolicy(before: OtlpPolicy | undefined, request: OtlpPolic
     rates: ordered(POLICY_RATES, field('rates')),
     dedupeSeconds: field('dedupeSeconds'),
     dropAttributes: field('dropAttributes'),
+    largeItemsMax: field('largeItemsMax'),
   };
   return isDefault(after) ? undefined : after;
 }
@@ -79,6 +83,7 @@ function isDefault(policy: OtlpPolicy): boolean {
   return (
     !policy.serviceRouting &&
     policy.profile === undefined &&
+    policy.largeItemsMax === undefined &&
     policy.dedupeSeconds === 0 &&
     policy.requiredAttributes.length === 0 &&
     policy.dropAttributes.length === 0 &&

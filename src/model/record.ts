@@ -30,6 +30,8 @@ export interface RecordInput {
 const OTEL_SIGNAL = Buffer.from('otel.signal');
 const CONTENT_TYPE = Buffer.from('content-type');
 const PROTOBUF = Buffer.from('application/x-protobuf');
+/** The header of an OTLP record whose strings are cut because it is larger than S2 allows: how many bytes they lost. */
+export const TRUNCATED_BYTES: Uint8Array = Buffer.from('otel.truncated_bytes');
 
 /** The headers that every OTLP record has. Shared: they are never changed. */
 export const OTLP_HEADERS: Readonly<Record<Signal, readonly Header[]>> = {

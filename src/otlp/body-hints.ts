@@ -12,7 +12,9 @@ const LOOKS: readonly (readonly [lead: readonly number[], hint: string])[] = [
   [[0x78, 0x9c], "the body is zlib: send the header 'Content-Encoding: deflate' with it"],
   [[0x78, 0xda], "the body is zlib: send the header 'Content-Encoding: deflate' with it"],
 ];
-const JSON_START = /^(\xef\xbb\xbf)?[ \t\r\n]*[[{"]/;
+/** More than a bracket: the tag of a resource is a line feed, and its length may be any character. */
+const JSON_START = /^(\xef\xbb\xbf)?\s*(\[\s*)?(\{\s*"[ !#-~]*"\s*:|\{\s*\}\s*$)/;
+const JSON_START_BYTES = 128;
 
 /** The error for a body that is in another format; undefined when it does not look like one. */
 export function otherFormat(body: Uint8Array): TailraceError | undefined {
@@ -23,7 +25,7 @@ export function otherFormat(body: Uint8Array): TailraceError | undefined {
       'the body is a gRPC frame, and gRPC has a port of its own: for this one set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf',
     );
   }
-  const start = Buffer.from(body.subarray(0, 64)).toString('latin1');
+  const start = Buffer.from(body.subarray(0, JSON_START_BYTES)).toString('latin1');
   if (JSON_START.test(start)) return hint("the body is JSON: send it with 'Content-Type: application/json'");
   return undefined;
 }

@@ -12,9 +12,9 @@ export const COMMON_REJECTIONS = {
     kind: 'not_allowed',
     text: 'the token may not append to the stream: use a token whose scope names it',
   },
-  tooLarge: {
+  uncuttable: {
     kind: 'too_large',
-    text: `a record has at most ${RECORD_METERED_BYTES_MAX} metered bytes, its resource and scope included: send smaller items`,
+    text: `the record is larger than the ${RECORD_METERED_BYTES_MAX} metered bytes of S2 and cannot be cut to them for S2's readers, since too little of it is in long strings: send fewer attributes in an item`,
   },
   tooDeep: {
     kind: 'too_deep',
@@ -33,3 +33,10 @@ export const COMMON_REJECTIONS = {
     text: `one request writes to at most ${REQUEST_STREAMS_MAX} streams, these are beyond: send them in other requests, or route by an attribute with fewer values`,
   },
 } as const satisfies Record<string, Rejection>;
+
+/** The record has more metered bytes than the basin stores. */
+export function tooLarge(bytesMax: number): Rejection {
+  const basin = bytesMax === RECORD_METERED_BYTES_MAX ? '' : ' in this basin (large_items_max)';
+  const text = `a record has at most ${bytesMax} metered bytes${basin}, its resource and scope included: send smaller items`;
+  return { kind: 'too_large', text };
+}

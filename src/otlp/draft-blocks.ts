@@ -3,9 +3,11 @@
  * containers where a block is cut or an item is rejected.
  */
 
+import { LARGE_ITEM_BYTES_MAX } from '../model/large-items.ts';
 import { BLOCK_BYTES_MAX, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
 import { meteredBytes, OTLP_HEADERS } from '../model/record.ts';
-import type { BlockDraft } from '../storage/block/seal.ts';
+import type { BlockDraft, RecordCut } from '../storage/block/seal.ts';
+import type { RecordCuts } from './cut/cut-records.ts';
 import {
   emitBlock,
   FRAME_BYTES_MAX,
@@ -24,11 +26,13 @@ export interface BatchOptions {
   /** Rejects items without a time (timestamping mode `client-require`). */
   readonly timeRequired: boolean;
   /** Called for each rejected item. */
-  reject(why: 'too_large' | 'too_deep' | 'no_time', item: number): void;
+  reject(why: 'too_large' | 'uncuttable' | 'too_deep' | 'no_time', item: number): void;
   /** Largest payload of a block; the default is `BLOCK_BYTES_MAX`. */
   readonly blockBytesMax?: number;
   /** Most metered bytes of a record; the default is `RECORD_METERED_BYTES_MAX`. */
   readonly recordBytesMax?: number;
+  /** How records that are larger than S2 allows are cut for its readers; one that is not there is rejected. */
+  readonly cuts?: RecordCuts | undefined;
 }
 
 /**
@@ -58,7 +62,11 @@ function planResource(scanned: ScannedRequest, row: number, options: BatchOption
       if (metered > recordBytesMax) options.reject('too_large', item);
       else if (anyTooDeep && (tooDeepItems.has(item) || tooDeepScopes.has(scope))) options.reject('too_deep', item);
       else if (options.timeRequired && itemMs[item] === 0) options.reject('no_time', item);
-      else plan.item(item, framed, metered);
+      else {
+        const cut = options.cuts?.get(item);
+        if (metered > RECORD_METERED_BYTES_MAX && cut === undefined) options.reject('uncuttable', item);
+        else plan.item(item, framed, metered, cut);
+      }
     }
   }
 }
@@ -86,7 +94,7 @@ class BlockPlan {
     this.#run = undefined;
   }
 
-  item(item: number, framed: number, metered: number): void {
+  item(item: number, framed: number, metered: number, cut: RecordCut | undefined): void {
     let bytes = framed + this.#headBytes();
     if (this.#block.count > 0 && this.#block.bytes + bytes > this.#bytesMax()) {
       this.#close();
@@ -99,6 +107,7 @@ class BlockPlan {
     this.#run.to = item + 1;
     this.#run.bytes += framed;
     this.#block.bytes += bytes;
+    if (cut !== undefined) this.#block.cuts.set(this.#block.count, cut);
     this.#block.count++;
     this.#block.meteredBytes += metered;
   }
@@ -124,10 +133,11 @@ class BlockPlan {
 
   /** Grows with the heads: otherwise a head of almost 1 MiB would be stored again for each small item. */
   #bytesMax(): number {
-    return Math.max(this.#blockBytesMax, HEAD_SHARE_MAX * (this.#resourceHead + this.#scopeHead));
+    const heads = this.#resourceHead + this.#scopeHead;
+    return Math.max(this.#blockBytesMax, Math.min(HEAD_SHARE_MAX * heads, heads + LARGE_ITEM_BYTES_MAX));
   }
 }
 
 function newBlock(): PlannedBlock {
-  return { runs: [], count: 0, bytes: 0, meteredBytes: 0 };
+  return { runs: [], count: 0, cuts: new Map(), bytes: 0, meteredBytes: 0 };
 }

@@ -1,7 +1,7 @@
 /** Turns a planned block into payload and index. A whole resource is a view of the body, a part of one is rebuilt. */
 
 import { varintBytes, writeVarint } from '../encoding/varint.ts';
-import { type BlockDraft, OtlpLayout } from '../storage/block/seal.ts';
+import { type BlockDraft, OtlpLayout, type RecordCut, writeCuts } from '../storage/block/seal.ts';
 import { type ChangedHeads, cell, type ScannedRequest } from './scan/columns.ts';
 import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from './scan/tables.ts';
 import { NEXT, readLength, readTag } from './scan/wire.ts';
@@ -20,6 +20,8 @@ export interface Run {
 export interface PlannedBlock {
   readonly runs: Run[];
   count: number;
+  /** Of the records that S2 readers get cut, by their numbers in the block. */
+  readonly cuts: Map<number, RecordCut>;
   /** Upper bound of the payload. */
   bytes: number;
   meteredBytes: number;
@@ -55,10 +57,15 @@ export function emitBlock(scanned: ScannedRequest, block: PlannedBlock): BlockDr
     count: block.count,
     timestamps,
     meteredBytes: block.meteredBytes,
-    idsChecked: scanned.oddIds.size === 0,
-    layout: layout.finish(),
+    idsChecked: scanned.oddIds.size === 0 && !scanned.hasGroups,
+    ...indexOf(block),
     payload: payload.finish(),
   };
+}
+
+function indexOf({ cuts }: PlannedBlock): Pick<BlockDraft, 'hasCuts' | 'layout'> {
+  if (cuts.size === 0) return { layout: layout.finish() };
+  return { hasCuts: true, layout: Buffer.concat([writeCuts(cuts), layout.finish()]) };
 }
 
 /** Bytes of all pieces of a head. */

@@ -20,8 +20,10 @@ export interface IngestResult {
   readonly repairs: readonly ToleratedReason[];
   /** For counters: what was repaired, or read although OTLP does not allow it. */
   readonly tolerated: ReadonlyMap<ToleratedKind, number>;
-  /** The same for what the policy of the basin changed. */
+  /** The same for what the policy of the basin changed: attributes, values, events or links. */
   readonly changes?: readonly { readonly change: string; readonly reason: string; readonly count: number }[];
+  /** The ids of the traces that were stored, where that is not all of them and a repeat may be asked for them. */
+  readonly traceIds?: readonly string[];
   /** Whether the request is a repeat: nothing was stored, and this is the answer to the first one. */
   readonly isRepeat?: boolean;
 }

@@ -3,28 +3,22 @@
  * call it.
  */
 
-import { beginWork, goOnWithWork, inTurns } from '../encoding/turns.ts';
+import { beginWork, goOnWithWork } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
-import { SENDER_NAMES_MAX, TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
-import { limitOf, type OtlpPolicy } from '../model/otlp-policy.ts';
-import type { OtlpSource } from '../model/otlp-source.ts';
-import type { Signal } from '../model/record.ts';
-import type { StreamCipher, TimestampingMode } from '../model/stream-config.ts';
-import type { BlockDraft } from '../storage/block/seal.ts';
+import { TURN_STREAM_BYTES, YIELD_BYTES } from '../model/limits.ts';
+import { limitOf } from '../model/otlp-policy.ts';
 import { COMMON_REJECTIONS } from './common-rejections.ts';
-import { draftBlocks } from './draft-blocks.ts';
+import { draftStream, recordBytesMaxOf, type StreamDrafts } from './draft-stream.ts';
 import { noteEmptiness } from './empty-result.ts';
+import type { IngestBasin, IngestOptions, IngestPort, IngestRequest, IngestStream, OwnOptions } from './ingest-port.ts';
 import { type IngestResult, ingestResult } from './ingest-result.ts';
 import { countOf, rowsCount } from './item-counts.ts';
 import type { JsonTally } from './json/transcode.ts';
-import { visitFields } from './message-edit.ts';
 import { type AppliedRules, applyContentRules } from './policy/apply-content-rules.ts';
-import { basinFull } from './policy/policy-rejections.ts';
 import { contentRules } from './policy/rewriter.ts';
 import { readRequest } from './read-request.ts';
 import { Rejections } from './rejections.ts';
-import { type AnswerToKeep, keptResult, storeOnce } from './repeats.ts';
-import type { OtlpEncoding } from './response.ts';
+import { type AnswerToKeep, addDraftedIds, addTraceIds, keptResult, storeOnce } from './repeats.ts';
 import { ServiceStreams } from './routing/service-streams.ts';
 import { RESOURCE_BYTES, type Routing, sortResources } from './routing/sort-resources.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
@@ -32,100 +26,6 @@ import { RequestScan, type ScanLimits } from './scan/scan.ts';
 import { readSource } from './source.ts';
 import { Stamper, stampsOf } from './stamp.ts';
 import { Tolerated } from './tolerated.ts';
-
-/** What ingest needs to know of a basin. The log's basins fit. */
-export interface IngestBasin {
-  readonly name: string;
-  readonly config: { readonly otlpDefaultStream: string; readonly otlp?: OtlpPolicy };
-}
-
-/** What ingest needs to know of a stream. The log's streams fit. */
-export interface IngestStream {
-  readonly config: { readonly timestampingMode: TimestampingMode };
-  /** An encrypted stream takes no OTLP data: each append needs the key, and OTLP cannot send one. */
-  readonly cipher?: StreamCipher | undefined;
-}
-
-/** What ingest calls of the log. The log itself fits. */
-export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
-  /**
-   * The stream, which is made first when the basin makes streams on append. Returned without a promise when it is open.
-   * @throws TailraceError `stream_not_found`
-   */
-  openStream(basin: B, name: string, purpose: 'append'): S | Promise<S>;
-  /** Whether a stream exists; needed only for service routing. Returned without a promise when it is in memory. */
-  hasStream?(basin: B, name: string): boolean | Promise<boolean>;
-  /**
-   * Whether a stream exists, or may be made where a basin has at most so many; needed only where it bounds them. The same
-   * `maker` in all calls of a request, which is over when what was made is durable.
-   */
-  mayHold?(basin: B, name: string, most: number, maker: { readonly isOver: boolean }): boolean | Promise<boolean>;
-  /** Appends all of it in one transaction, or nothing, with the answer to be kept; resolves when it is durable. */
-  append(
-    appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[],
-    kept?: AnswerToKeep,
-  ): Promise<unknown>;
-  /** What `act` returns, or the answer that was kept under the digest; needed only for basins with a window. */
-  once?(basin: B, digest: Uint8Array, act: () => Promise<Uint8Array>): Promise<Uint8Array>;
-}
-
-/** Limits of how much data may come: those of `access/` fit. */
-export interface IngestRatesPort {
-  /** Called first: whether a request has a chance now. */
-  expectOpen(counts: { readonly spans: boolean }): void;
-  /** Called once with what is about to be stored, which it takes as a whole or not at all. */
-  take(use: {
-    readonly bytes: number;
-    readonly spans: number;
-    streams(): Iterable<readonly [stream: string, bytes: number]>;
-  }): void;
-}
-
-export interface IngestRequest {
-  readonly signal: Signal;
-  readonly encoding: OtlpEncoding;
-  /**
-   * Decompressed. It is ours until the promise of `ingest` has settled: no other code may change it, and strings in it
-   * that are not UTF-8 are repaired in place. Then it may be reused.
-   */
-  readonly body: Uint8Array;
-}
-
-export interface IngestOptions {
-  readonly limits: ScanLimits;
-  /** Whether the caller may append to a stream; without this function every stream is allowed. */
-  readonly mayAppend?: (stream: string) => boolean;
-  /**
-   * The stream of resources without `s2.stream`, used instead of the basin's template: a valid name, not a template.
-   */
-  readonly fixedStream?: string | undefined;
-  /** Set on every resource; replaces what the sender wrote under those keys. Must not change. */
-  readonly resourceAttributes?: ReadonlyMap<string, string>;
-  /** Called with the total memory in bytes that `resourceAttributes` take, each time it grows; may throw. */
-  readonly reserve?: (bytes: number) => void;
-  /** Who sends: repeats are those of the same sender. */
-  readonly sender?: string;
-  /** How much data may come; what it throws refuses the request. */
-  readonly rates?: IngestRatesPort | undefined;
-  /** Receives the ids of the traces that were stored, in lower-case hex; for requests of traces only. */
-  readonly traceIds?: Set<string> | undefined;
-  /** Counts what JSON requests held that OTLP does not allow and we tolerate. */
-  readonly tally?: JsonTally;
-  /** Receives what the request says of its sender, also when it is refused after that is known. */
-  readonly source?: OtlpSource;
-}
-
-const ITEM_REJECTIONS = {
-  too_large: COMMON_REJECTIONS.tooLarge,
-  too_deep: COMMON_REJECTIONS.tooDeep,
-  no_time: COMMON_REJECTIONS.noTime,
-};
-
-/** From TracesData down to the id of a span (OTLP, trace.proto). */
-const TRACE_ID_PATH = [0x0a, 0x12, 0x12, 0x0a];
-
-/** Stands for a request that makes no streams where these are bounded. */
-const OVER = { isOver: true };
 
 /** Scans for the next requests: they keep the memory of their columns. */
 const idle: RequestScan[] = [];
@@ -139,7 +39,7 @@ const IDLE_MAX = 4;
  * the calls. Larger ones let others run in between.
  *
  * @throws TailraceError `bad_proto`, `bad_json`, `too_large`; `permission_denied` when the caller may append to none of
- * the streams; what `rates` throws; what the port throws, except `stream_not_found`. Then nothing of the request is
+ * the streams; what `rates` and `expectInTime` throw; what the port throws, except `stream_not_found`. Then nothing of the request is
  * stored, except that after `storage` all of it may be.
  */
 export function ingest<B extends IngestBasin, S extends IngestStream>(
@@ -156,12 +56,6 @@ export function ingest<B extends IngestBasin, S extends IngestStream>(
   });
 }
 
-/** What a request has of its own while it is under way. */
-interface OwnOptions extends IngestOptions {
-  /** Given to `mayHold`. */
-  readonly maker?: { readonly isOver: boolean };
-}
-
 function storeUnlessRepeated<B extends IngestBasin, S extends IngestStream>(
   port: IngestPort<B, S>,
   basin: B,
@@ -171,9 +65,22 @@ function storeUnlessRepeated<B extends IngestBasin, S extends IngestStream>(
   const seconds = basin.config.otlp?.dedupeSeconds ?? 0;
   if (seconds === 0 || port.once === undefined) return store(port, basin, request, options);
   const once = (digest: Uint8Array, act: () => Promise<Uint8Array>) => port.once?.(basin, digest, act) ?? act();
-  return storeOnce({ ...request, sender: options.sender ?? '' }, once, (digest) =>
+  const result = storeOnce({ ...request, sender: options.sender ?? '' }, once, (digest) =>
     store(port, basin, request, options, { digest, seconds }),
   );
+  const { traceIds } = options;
+  return traceIds === undefined ? result : result.then((kept) => recalled(kept, request, options.limits, traceIds));
+}
+
+/** A repeat names the same traces as the first answer. */
+async function recalled(result: IngestResult, request: IngestRequest, limits: ScanLimits, traceIds: Set<string>) {
+  if (result.isRepeat !== true) return result;
+  for (const id of result.traceIds ?? []) traceIds.add(id);
+  if (result.traceIds !== undefined) return result;
+  const scan = new RequestScan();
+  await readRequest(scan, request, limits, { enumNames: 0 });
+  await addTraceIds(traceIds, scan.found.body);
+  return result;
 }
 
 async function store<B extends IngestBasin, S extends IngestStream>(
@@ -184,6 +91,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   window?: Omit<AnswerToKeep, 'answer'>,
 ): Promise<IngestResult> {
   const { signal } = request;
+  const recordBytesMax = recordBytesMaxOf(basin);
   options.rates?.expectOpen({ spans: signal === 'traces' });
   const beginning = beginWork(Math.min(request.body.length, YIELD_BYTES));
   if (beginning !== undefined) await beginning;
@@ -194,14 +102,15 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   const scanned = scan.found;
   let total = 0;
   let applied: AppliedRules | undefined;
-  const appends: { stream: S; drafts: readonly BlockDraft[] }[] = [];
+  const appends: StreamDrafts<S>[] = [];
   try {
-    const reading = readRequest(scan, request, options.limits, tally);
+    const limits = { ...options.limits, recordBytesMax };
+    const reading = readRequest(scan, request, limits, tally);
     if (reading !== undefined) await reading;
     noteTally(request, scanned, tally, options.tally, tolerated);
     total = countOf(scanned, 0, scanned.itemCount);
     const rules = contentRules(basin.config.otlp);
-    if (rules !== undefined) applied = await applyContentRules(scan, rules, options, rejections);
+    if (rules !== undefined) applied = await applyContentRules(scan, rules, { ...options, limits }, rejections);
     const stamps = stampsOf(options.resourceAttributes);
     const reserve = (bytes: number): void => options.reserve?.((applied?.bytes ?? 0) + bytes);
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, reserve);
@@ -220,8 +129,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
       spans: signal === 'traces' ? total - rejections.count : 0,
       streams: () => streamBytes(scanned, streams),
     });
-    const streamsMax = limitOf(basin.config.otlp, 'streams_max');
-    const maker = options.maker ?? OVER;
+    const drafting = { port, basin, scanned, options, rejections, drafts: appends };
     let work = 0;
     for (const [name, rows] of streams) {
       if (work >= YIELD_BYTES) {
@@ -229,20 +137,11 @@ async function store<B extends IngestBasin, S extends IngestStream>(
         work = 0;
       }
       work += TURN_STREAM_BYTES + RESOURCE_BYTES * rows.length;
-      if (streamsMax !== undefined && (await port.mayHold?.(basin, name, streamsMax, maker)) === false) {
-        rejections.add(basinFull(streamsMax), rowsCount(scanned, rows), name);
-        continue;
-      }
-      const opening = open(port, basin, name);
-      const stream = opening instanceof Promise ? await opening : opening;
-      if (stream === undefined) rejections.add(COMMON_REJECTIONS.noStream, rowsCount(scanned, rows), name);
-      else if (stream.cipher !== undefined) rejections.add(COMMON_REJECTIONS.encrypted, rowsCount(scanned, rows), name);
-      else {
-        noteStream(options.source, name);
-        appends.push({ stream, drafts: draft(scanned, rows, name, stream, rejections) });
-      }
+      const opening = draftStream(drafting, name, rows);
+      if (opening !== undefined) await opening;
     }
     noteRepairs(scanned, streams, tolerated);
+    if (options.traceIds !== undefined && rejections.count === 0) await addTraceIds(options.traceIds, scanned.body);
   } finally {
     // The drafts refer to the body, but not to the columns, so the scan can be reused.
     scan.end();
@@ -253,11 +152,17 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   if (filled.length * TURN_STREAM_BYTES > YIELD_BYTES) await goOnWithWork(filled.length * TURN_STREAM_BYTES);
   const records = filled.reduce((sum, { drafts }) => drafts.reduce((count, draft) => count + draft.count, sum), 0);
   const result = ingestResult(signal, total, records, rejections, tolerated, applied);
-  if (filled.length > 0) {
-    await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(result) });
+  let kept = result;
+  if (signal === 'traces' && rejections.count > 0 && (options.traceIds ?? window) !== undefined) {
+    const ids = options.traceIds ?? new Set();
+    await addDraftedIds(ids, filled);
+    kept = { ...result, traceIds: [...ids] };
   }
-  if (options.traceIds !== undefined) await addTraceIds(options.traceIds, filled);
-  return result;
+  if (filled.length > 0) {
+    options.expectInTime?.();
+    await port.append(filled, window === undefined ? undefined : { ...window, answer: keptResult(kept) });
+  }
+  return kept;
 }
 
 /** What the sender and the counters are told before it is known where items go. */
@@ -276,6 +181,8 @@ function noteTally(
   if (total !== undefined) total.enumNames += tally.enumNames;
   tolerated.count('snake_case', tally.snakeCaseKeys ?? 0);
   tolerated.count('byte_lists', tally.byteLists ?? 0);
+  tolerated.count('integers', tally.doublesForIntegers ?? 0);
+  tolerated.count('integer_halves', tally.integerHalves ?? 0);
 }
 
 /** Says in which streams strings and ids were repaired. */
@@ -302,7 +209,9 @@ function routingOf<B extends IngestBasin, S extends IngestStream>(
   const { otlpDefaultStream: fallback, otlp } = basin.config;
   const hasStream = (name: string) => port.hasStream?.(basin, name) ?? false;
   const services = otlp?.serviceRouting === true ? new ServiceStreams({ hasStream, mayAppend }) : undefined;
-  return { fixed, fallback, services, required: otlp?.requiredAttributes ?? NONE, stamper, row: 0, stamped: 0 };
+  const required = otlp?.requiredAttributes ?? NONE;
+  const recordBytesMax = recordBytesMaxOf(basin);
+  return { fixed, fallback, services, required, recordBytesMax, stamper, row: 0, stamped: 0 };
 }
 
 /** How many bytes of the request go to each stream. */
@@ -334,52 +243,4 @@ function checkAllowed(
     rejections.add(COMMON_REJECTIONS.notAllowed, rowsCount(scanned, streams.get(name) ?? []), name);
     streams.delete(name);
   }
-}
-
-async function addTraceIds(ids: Set<string>, appends: readonly { readonly drafts: readonly BlockDraft[] }[]) {
-  for (const { payload } of appends.flatMap(({ drafts }) => drafts)) {
-    const message = Buffer.concat(payload);
-    const add = (start: number, end: number): void => {
-      if (end > start) ids.add(message.toString('hex', start, end));
-    };
-    await inTurns(visitFields(message, TRACE_ID_PATH, add));
-  }
-}
-
-function noteStream(source: OtlpSource | undefined, name: string): void {
-  if (source !== undefined && source.streams.length < SENDER_NAMES_MAX) source.streams.push(name);
-}
-
-/** The stream, or undefined when it does not exist and is not made: that is rejected, other errors fail the request. */
-function open<B extends IngestBasin, S extends IngestStream>(
-  port: IngestPort<B, S>,
-  basin: B,
-  name: string,
-): S | undefined | Promise<S | undefined> {
-  try {
-    const opening = port.openStream(basin, name, 'append');
-    return opening instanceof Promise ? opening.catch(missing) : opening;
-  } catch (error) {
-    return missing(error);
-  }
-}
-
-function missing(error: unknown): undefined {
-  if (error instanceof TailraceError && error.code === 'stream_not_found') return undefined;
-  throw error;
-}
-
-function draft(
-  scanned: ScannedRequest,
-  rows: readonly number[],
-  name: string,
-  stream: IngestStream,
-  rejections: Rejections,
-): readonly BlockDraft[] {
-  return draftBlocks(scanned, rows, {
-    timeRequired: stream.config.timestampingMode === 'client-require',
-    reject: (why, item) => {
-      rejections.add(ITEM_REJECTIONS[why], countOf(scanned, item, item + 1), name);
-    },
-  });
 }

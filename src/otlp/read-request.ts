@@ -5,7 +5,12 @@
 
 import { goOnWithWork, inTurns } from '../encoding/turns.ts';
 import { TailraceError } from '../model/error.ts';
-import { YIELD_BYTES } from '../model/limits.ts';
+import {
+  JSON_TOKEN_BYTES_MAX,
+  RECORD_METERED_BYTES_MAX,
+  REPAIRED_ITEM_BYTES_MAX,
+  YIELD_BYTES,
+} from '../model/limits.ts';
 import type { Signal } from '../model/record.ts';
 import { otherFormat } from './body-hints.ts';
 import { type JsonTally, transcodeInTurns, transcodeJson } from './json/transcode.ts';
@@ -34,8 +39,13 @@ export function readRequest(
 ): Promise<void> | undefined {
   const reading =
     request.encoding === 'json' ? readJson(scan, request, limits, tally) : readProtobuf(scan, request, limits);
-  if (reading !== undefined) return reading.then(() => withGoodIds(scan, request, limits));
-  return withGoodIds(scan, request, limits);
+  if (reading !== undefined) return reading.then(() => withGoodContent(scan, request, limits));
+  return withGoodContent(scan, request, limits);
+}
+
+function withGoodContent(scan: RequestScan, request: Readable, limits: ScanLimits): Promise<void> | undefined {
+  if (scan.found.longStrings.length === 0) return withGoodIds(scan, request, limits);
+  return inTurns(scan.found.repairLongStrings()).then(() => withGoodIds(scan, request, limits));
 }
 
 /** Rewrites a request in which ids are malformed, and scans it again. What was found before is kept for the warnings. */
@@ -48,7 +58,7 @@ async function rewrite(scan: RequestScan, signal: Signal, isJson: boolean, limit
   const { found } = scan;
   const strings = [...found.repairedStrings];
   const ids = [...found.oddIds];
-  const body = await inTurns(repairIds(signal, found.body, isJson));
+  const body = await inTurns(repairIds(signal, found.body, isJson, itemBytesMax(REPAIRED_ITEM_BYTES_MAX, limits)));
   scan.begin(signal, body, limits);
   if (!scan.step()) await scanRest(scan);
   found.restore(strings, ids);
@@ -60,7 +70,7 @@ function readJson(
   limits: ScanLimits,
   tally: JsonTally,
 ): Promise<void> | undefined {
-  const body = transcode(request, tally);
+  const body = transcode(request, tally, jsonStringBytesMax(limits));
   return body instanceof Promise
     ? body.then((bytes) => scanJson(scan, request.signal, bytes, limits))
     : scanJson(scan, request.signal, body, limits);
@@ -106,6 +116,21 @@ async function scanRest(scan: RequestScan): Promise<void> {
 }
 
 /** A large body is transcoded in pieces, between which others run. */
-function transcode({ signal, body }: Readable, tally: JsonTally): Uint8Array | Promise<Uint8Array> {
-  return body.length <= YIELD_BYTES ? transcodeJson(signal, body, tally) : transcodeInTurns(signal, body, tally);
+function transcode(
+  { signal, body }: Readable,
+  tally: JsonTally,
+  stringBytesMax: number,
+): Uint8Array | Promise<Uint8Array> {
+  if (body.length <= YIELD_BYTES) return transcodeJson(signal, body, tally);
+  return transcodeInTurns(signal, body, tally, { stringBytesMax });
+}
+
+/** Bytes of an item that is looked at: a limit for records of S2's size grows with those that the basin stores. */
+export function itemBytesMax(usual: number, { recordBytesMax = RECORD_METERED_BYTES_MAX }: ScanLimits): number {
+  return usual * (recordBytesMax / RECORD_METERED_BYTES_MAX);
+}
+
+/** A string of the largest record is longer in JSON: in base64 by a third, with escapes more. */
+function jsonStringBytesMax({ recordBytesMax = 0 }: ScanLimits): number {
+  return Math.max(JSON_TOKEN_BYTES_MAX, Math.ceil(1.5 * recordBytesMax));
 }

@@ -49,6 +49,8 @@ interface Source {
   readonly view: DataView;
   /** Whether the JSON transcoder wrote it. */
   readonly isJson: boolean;
+  /** Larger items stay as they are. */
+  readonly itemBytesMax: number;
   work: number;
 }
 
@@ -62,9 +64,14 @@ interface SentIds {
  * The message with good ids; the same bytes when all are good. Yields after each piece of work.
  * @throws TailraceError `bad_proto` for bytes that are no message
  */
-export function* repairIds(signal: Signal, bytes: Uint8Array, isJson = false): Generator<void, Uint8Array> {
+export function* repairIds(
+  signal: Signal,
+  bytes: Uint8Array,
+  isJson = false,
+  itemBytesMax: number = REPAIRED_ITEM_BYTES_MAX,
+): Generator<void, Uint8Array> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const source = { bytes, view, isJson, work: 0 };
+  const source = { bytes, view, isJson, itemBytesMax, work: 0 };
   const content = yield* rewritten(source, plans[signal], 0, bytes.length, { shown: [], chars: 0 });
   if (content === undefined) return bytes;
   const target = new Uint8Array(content.length);
@@ -88,7 +95,7 @@ function* rewritten(
   end: number,
   around: SentIds,
 ): Generator<void, MessageContent | undefined> {
-  if (plan.isItem && end - start > REPAIRED_ITEM_BYTES_MAX) return undefined;
+  if (plan.isItem && end - start > source.itemBytesMax) return undefined;
   const edit = new MessageEdit(source.bytes, start);
   const sent = plan.noteTag === undefined ? around : { shown: [], chars: 0 };
   for (const fields = new FieldCursor(source.view, start); fields.next(end); ) {

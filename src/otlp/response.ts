@@ -15,6 +15,7 @@ export const OTLP_CONTENT_TYPE: Readonly<Record<OtlpEncoding, string>> = {
 
 // Status codes of gRPC.
 const INVALID_ARGUMENT = 3;
+const DEADLINE_EXCEEDED = 4;
 const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
@@ -59,6 +60,7 @@ export const OTLP_GRPC_CODE = {
   overloaded: UNAVAILABLE,
   draining: UNAVAILABLE,
   request_timeout: UNAVAILABLE,
+  deadline_exceeded: DEADLINE_EXCEEDED,
   storage_full: UNAVAILABLE,
   storage: UNAVAILABLE,
   config: INTERNAL,

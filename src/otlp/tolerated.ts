@@ -6,7 +6,15 @@
 import { streamsText } from './rejections.ts';
 
 /** A closed list: labels of a counter. */
-export type ToleratedKind = 'strings' | 'ids' | 'snake_case' | 'byte_lists' | 'old_names' | 'empty';
+export type ToleratedKind =
+  | 'strings'
+  | 'ids'
+  | 'snake_case'
+  | 'byte_lists'
+  | 'integers'
+  | 'integer_halves'
+  | 'old_names'
+  | 'empty';
 
 /** One thing that was tolerated, and how often in one stream. */
 export interface ToleratedReason {

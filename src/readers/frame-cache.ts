@@ -5,7 +5,7 @@
 
 import type { BufferPool } from '../encoding/buffer-pool.ts';
 import { FRAME_CACHE_BYTES_MAX, FRAME_CACHE_ENTRY_BYTES } from '../model/limits.ts';
-import { endOf, meteredBytesOf } from '../s2/batch/batch-part.ts';
+import { endOf } from '../s2/batch/batch-part.ts';
 import type { Block } from '../storage/block/block.ts';
 import type { Batch, Encoded, Encoder } from './wire.ts';
 
@@ -65,7 +65,8 @@ export class FrameCache {
     this.#entries.add(entry);
     this.#bytes += entry.bytes;
     for (const oldest of this.#entries) {
-      if (this.#bytes <= this.#bytesMax) return;
+      // The last one stays, however large it is: to make it again for each follower would cost more.
+      if (this.#bytes <= this.#bytesMax || oldest === entry) return;
       this.#entries.delete(oldest);
       oldest.siblings.delete(oldest.key);
       this.#bytes -= oldest.bytes;
@@ -73,8 +74,9 @@ export class FrameCache {
   }
 }
 
-/** What is still being compressed is hardly larger than its records. */
+/** What is still being made is hardly larger than its records. */
 function bytesOf(encoded: Encoded | Promise<Encoded>, { parts }: Batch): number {
-  if (encoded instanceof Promise) return meteredBytesOf(parts);
+  if (encoded instanceof Promise)
+    return parts.reduce((sum, { block, from, to }) => sum + block.wholeBytesWithin(from, to), 0);
   return encoded.frames.reduce((sum, frame) => sum + frame.bytes.length, 0);
 }

@@ -163,13 +163,17 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   /** While it waits for its peer it holds nothing but its position, and reads again from there when it goes on. */
   park(): void {
     if (this.#stall === undefined || this.#read === undefined || this.#parking !== undefined) return;
+    this.#parts.readers.release(this);
+    this.#parking = this.#letGoOfBlocks(this.#read);
+  }
+
+  #letGoOfBlocks(read: LogRead): Promise<void> {
     const first = this.#gathering.first ?? this.#rest;
     const from = first === undefined ? Number.POSITIVE_INFINITY : first.block.firstSeq + first.from;
     this.#rest = undefined;
     this.#gathering.clear();
-    this.#parts.readers.release(this);
     this.#isFresh = true;
-    this.#parking = this.#read.park(from, first?.block);
+    return read.park(from, first?.block);
   }
 
   onTaken(): void {
@@ -205,17 +209,34 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
       }
       await this.#take(result.value);
     }
+    if (this.#rest?.block.header.hasCuts === true && (await this.#waitedForMore())) return true;
     await this.#claim();
     await this.#deliver();
     if (this.#gathering.isEmpty) this.#giveBack();
     return true;
   }
 
+  /**
+   * A batch of records of many megabytes needs more memory than was claimed. Where that is not there, the reader waits for
+   * it without the block, which it then reads again; returns whether it did.
+   */
+  async #waitedForMore(): Promise<boolean> {
+    const { readers } = this.#parts;
+    if (this.#rest === undefined || this.#read === undefined || this.#isOver) return false;
+    const bytes = readers.memory.claimFor(this.#rest.block.header);
+    if (bytes <= Math.max(this.#claimedBytes, readers.memory.claimBytes)) return false;
+    this.#giveBack();
+    const claiming = this.#claim(bytes);
+    if (this.#claimedBytes > 0) return false;
+    await this.#letGoOfBlocks(this.#read);
+    await claiming;
+    return true;
+  }
+
   /** Waits for the memory that a batch may take; without it, nothing is taken from the store. */
-  async #claim(): Promise<void> {
+  async #claim(bytes: number = this.#parts.readers.memory.claimBytes): Promise<void> {
     if (this.#claimedBytes > 0 || this.#isOver) return;
     const { readers, holder } = this.#parts;
-    const bytes = readers.memory.claimBytes;
     this.#pendingClaim = readers.memory.claim(bytes, holder);
     const isGranted = this.#pendingClaim === undefined || (await this.#pendingClaim.granted);
     this.#pendingClaim = undefined;

@@ -6,12 +6,14 @@
 
 import type { MemoryBudget } from '../encoding/memory-budget.ts';
 import {
+  JSON_BYTES_PER_BYTE_MAX,
   READER_BUFFERED_BYTES_MAX,
   READER_CLAIM_BYTES,
   READER_SHARE,
   READERS_BUFFERED_BYTES_MAX,
   READERS_SHARE,
 } from '../model/limits.ts';
+import type { BlockHeader } from '../storage/block/block.ts';
 
 interface WaitingClaim {
   readonly bytes: number;
@@ -67,6 +69,14 @@ export class ReaderMemory {
   get claimBytes(): number {
     const limit = this.#budget?.limitBytes ?? Number.POSITIVE_INFINITY;
     return Math.min(READER_CLAIM_BYTES, Math.floor(limit * READER_SHARE));
+  }
+
+  /** What it needs for a batch of this block: more than that only where the block has records of many megabytes. */
+  claimFor({ hasCuts, rawBytes }: BlockHeader): number {
+    if (!hasCuts) return this.claimBytes;
+    const limit = this.#budget?.limitBytes ?? Number.POSITIVE_INFINITY;
+    const needed = Math.max(READER_CLAIM_BYTES, (1 + JSON_BYTES_PER_BYTE_MAX) * rawBytes);
+    return Math.min(needed, Math.floor(limit * READER_SHARE));
   }
 
   /** Returns nothing where the bytes are granted at once. */

@@ -1,10 +1,11 @@
 /**
- * The OTLP policy in the configuration of a basin: JSON ↔ ours. Its fields begin with `otlp_`. One that is not known is
+ * The OTLP policy in the configuration of a basin: JSON ↔ ours. Its fields begin with `otlp_`, but for `large_items_max`. One that is not known is
  * refused, because a policy that is believed in must not be dropped in silence.
  */
 
 import { z } from 'zod';
 import { TailraceError } from '../model/error.ts';
+import { LARGE_ITEM_BYTES_MAX } from '../model/large-items.ts';
 import {
   POLICY_LIMITS,
   POLICY_RATES,
@@ -13,7 +14,12 @@ import {
   PROFILE_NAMES,
   profileNamed,
 } from '../model/limit-profiles.ts';
-import { DEDUPE_WINDOW_SECONDS_MAX, POLICY_ATTRIBUTE_BYTES_MAX, POLICY_ATTRIBUTES_MAX } from '../model/limits.ts';
+import {
+  DEDUPE_WINDOW_SECONDS_MAX,
+  POLICY_ATTRIBUTE_BYTES_MAX,
+  POLICY_ATTRIBUTES_MAX,
+  RECORD_METERED_BYTES_MAX,
+} from '../model/limits.ts';
 import type { OtlpPolicy, OtlpPolicyRequest, PolicyValues } from '../model/otlp-policy.ts';
 
 const attributeName = z
@@ -36,6 +42,8 @@ const dropped = attributeName.refine((text) => !text.slice(0, -1).includes('*'),
 const MUST_BE_COUNT = 'must be a whole number from 1 on, or null for no limit';
 const value = z.number(MUST_BE_COUNT).int(MUST_BE_COUNT).positive(MUST_BE_COUNT).nullish();
 
+const LARGE_ITEMS = `must be a whole number of bytes above ${RECORD_METERED_BYTES_MAX}, which S2 takes, and at most ${LARGE_ITEM_BYTES_MAX}; or null`;
+
 /** The shape of the fields, for the shape of the configuration that they are in. */
 export const policyShape = {
   otlp_service_routing: z.boolean().nullish(),
@@ -49,6 +57,12 @@ export const policyShape = {
     .max(DEDUPE_WINDOW_SECONDS_MAX, `must be at most ${DEDUPE_WINDOW_SECONDS_MAX} seconds`)
     .nullish(),
   otlp_drop_attributes: names(dropped).nullish(),
+  large_items_max: z
+    .number(LARGE_ITEMS)
+    .int(LARGE_ITEMS)
+    .gt(RECORD_METERED_BYTES_MAX, LARGE_ITEMS)
+    .max(LARGE_ITEM_BYTES_MAX, LARGE_ITEMS)
+    .nullish(),
 };
 
 export const POLICY_FIELDS: readonly string[] = Object.keys(policyShape);
@@ -69,6 +83,7 @@ export function policyOf(shape: PolicyShape): OtlpPolicyRequest | undefined {
     rates: rates == null ? rates : valuesOf(rates),
     dedupeSeconds: shape.otlp_dedupe_window,
     dropAttributes: shape.otlp_drop_attributes,
+    largeItemsMax: shape.large_items_max,
   });
   return Object.keys(request).length === 0 ? undefined : request;
 }
@@ -84,6 +99,7 @@ export function policyJson(policy: OtlpPolicy | undefined): Record<string, unkno
     ...unlessEmpty('otlp_rates', policy.rates),
     ...(policy.dedupeSeconds === 0 ? {} : { otlp_dedupe_window: policy.dedupeSeconds }),
     ...unlessEmpty('otlp_drop_attributes', policy.dropAttributes),
+    ...(policy.largeItemsMax === undefined ? {} : { large_items_max: policy.largeItemsMax }),
   };
 }
 

@@ -40,6 +40,7 @@ export const CLOSE_CODES = {
   overloaded: 1013,
   draining: 1012,
   request_timeout: 4408,
+  deadline_exceeded: 1013,
   storage_full: 1011,
   storage: 1011,
   config: 1011,

@@ -1,16 +1,18 @@
 /** One encoder for each subprotocol: from records to WebSocket messages. */
 
 import { Loan } from '../encoding/buffer-pool.ts';
+import { goOnWithWork } from '../encoding/turns.ts';
 import { assert } from '../model/error.ts';
-import { READ_BATCH_BYTES_MAX } from '../model/limits.ts';
+import { READ_BATCH_BYTES_MAX, TURN_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
-import { messageRows } from '../otlp/views/message.ts';
+import { LongTexts } from '../otlp/views/long-texts.ts';
+import { longMessageRows, messageRows } from '../otlp/views/message.ts';
 import { type OtlpRun, otlpRuns } from '../otlp/views/otlp.ts';
-import { otlpJsonRequests } from '../otlp/views/otlp-json.ts';
-import { textLines } from '../otlp/views/text.ts';
+import { longOtlpJsonRequests, type OtlpJsonRequests, otlpJsonRequests } from '../otlp/views/otlp-json.ts';
+import { longTextLines, textLines } from '../otlp/views/text.ts';
 import { viewText } from '../otlp/views/values.ts';
 import type { Batch, Encoded, Encoder, Frame } from '../readers/wire.ts';
-import { type BatchLimits, batchEnd } from '../s2/batch/batch-end.ts';
+import { type BatchLimits, batchEnd, wholeBatchEnd } from '../s2/batch/batch-end.ts';
 import { type BatchPart, recordsIn } from '../s2/batch/batch-part.ts';
 import { type JsonFormat, recordsJson } from '../s2/batch/json.ts';
 import { readBatchProto } from '../s2/batch/proto.ts';
@@ -53,36 +55,51 @@ const S2_PROTO: Subprotocol = {
   },
 };
 
-/** The payload of a block goes out as it is, so it is cut only where larger batches have no space. */
+/**
+ * The payload of a block goes out as it is, so it is cut only where larger batches have no space, and where it may be of
+ * many megabytes.
+ */
 const OTLP_PROTO: Subprotocol = {
   name: 'otlp.proto',
   words: S2_WORDS,
   gathers: false,
   batchEnd: (block, from, to, limits) =>
-    limits.bytes >= READ_BATCH_BYTES_MAX ? to : batchEnd(block, from, to, limits),
+    limits.bytes >= READ_BATCH_BYTES_MAX && !block.header.hasCuts ? to : wholeBatchEnd(block, from, to, limits),
   encode: ({ parts, tail }) => ({ frames: otlpFrames(parts, tail) }),
 };
 
-const OTLP_JSON: Subprotocol = textProtocol('otlp.json', S2_WORDS, (parts) => {
-  const each = parts.map(({ block, from, to }) => otlpJsonRequests(block, from, to));
-  const skipped = each.reduce((sum, part) => sum + part.skipped, 0);
-  const requests = each.flatMap((part) => part.requests);
-  const first = positionText(S2_WORDS, startOf(parts));
-  const facts = `${countText(parts)}${skipped === 0 ? '' : `,"skipped":${skipped}`}`;
-  return `"first":${first}${facts},"requests":[${requests.join(',')}]`;
+const OTLP_JSON: Subprotocol = textProtocol('otlp.json', S2_WORDS, {
+  usual: (parts) =>
+    requestsText(
+      parts,
+      parts.map(({ block, from, to }) => otlpJsonRequests(block, from, to)),
+    ),
+  *long(part, texts) {
+    return requestsText([part], [yield* longOtlpJsonRequests(part.block, part.from, part.to, texts)]);
+  },
 });
 
-const VIEW_JSON: Subprotocol = textProtocol(
-  'view.json',
-  VIEW_WORDS,
-  (parts) => `"rows":${viewText(parts.flatMap(({ block, from, to }) => messageRows(block, from, to)))}`,
-);
+const VIEW_JSON: Subprotocol = textProtocol('view.json', VIEW_WORDS, {
+  usual: (parts) => `"rows":${viewText(parts.flatMap(({ block, from, to }) => messageRows(block, from, to)))}`,
+  *long({ block, from, to }, texts) {
+    return `"rows":${yield* longMessageRows(block, from, to, texts)}`;
+  },
+});
 
-const VIEW_TEXT: Subprotocol = textProtocol(
-  'view.text',
-  S2_WORDS,
-  (parts) => `"lines":${JSON.stringify(parts.flatMap(({ block, from, to }) => textLines(block, from, to)))}`,
-);
+const VIEW_TEXT: Subprotocol = textProtocol('view.text', S2_WORDS, {
+  usual: (parts) => `"lines":${JSON.stringify(parts.flatMap(({ block, from, to }) => textLines(block, from, to)))}`,
+  *long({ block, from, to }, texts) {
+    return `"lines":${yield* longTextLines(block, from, to, texts)}`;
+  },
+});
+
+function requestsText(parts: readonly BatchPart[], each: readonly OtlpJsonRequests[]): string {
+  const first = positionText(S2_WORDS, startOf(parts));
+  const skipped = each.reduce((sum, part) => sum + part.skipped, 0);
+  const requests = each.flatMap((part) => part.requests);
+  const facts = `${countText(parts)}${skipped === 0 ? '' : `,"skipped":${skipped}`}`;
+  return `"first":${first}${facts},"requests":[${requests.join(',')}]`;
+}
 
 function s2Json(format: JsonFormat): Subprotocol {
   return {
@@ -94,16 +111,59 @@ function s2Json(format: JsonFormat): Subprotocol {
   };
 }
 
-/** A subprotocol whose batches are text, each of one block, or of what a filter wants of several. */
-function textProtocol(name: string, words: FrameWords, content: (parts: readonly BatchPart[]) => string): Subprotocol {
-  const encode = (batch: Batch): Encoded => batchFrame(words, batch, content(batch.parts));
-  return { name, words, gathers: false, batchEnd, encode };
+/** What a batch says besides its positions; for records of many megabytes it is made in pieces, with long texts marked. */
+interface Content {
+  usual(parts: readonly BatchPart[]): string;
+  long(part: BatchPart, texts: LongTexts): Generator<void, string>;
 }
 
-function batchFrame(words: FrameWords, { parts, tail }: Batch, content: string): Encoded {
+/** A subprotocol whose batches are text, each of one block, or of what a filter wants of several. */
+function textProtocol(name: string, words: FrameWords, content: Content): Subprotocol {
+  const encode = (batch: Batch): Encoded | Promise<Encoded> =>
+    batch.parts.some(isLong)
+      ? longFrames(words, batch, content)
+      : { frames: [textFrame(batchText(words, batch, content.usual(batch.parts)))] };
+  return { name, words, gathers: false, batchEnd: wholeBatchEnd, encode };
+}
+
+function isLong({ block, from, to }: BatchPart): boolean {
+  return block.header.hasCuts && block.wholeBytesWithin(from, to) > READ_BATCH_BYTES_MAX;
+}
+
+async function longFrames(words: FrameWords, batch: Batch, content: Content): Promise<Encoded> {
+  const frames: Frame[] = [];
+  for (const part of batch.parts) {
+    const tail = part === batch.parts.at(-1) ? batch.tail : undefined;
+    const making = longFrame(words, { ...batch, parts: [part], tail }, content);
+    // Each piece takes a turn of its own.
+    for (let step = making.next(); ; step = making.next()) {
+      if (step.done === true) {
+        frames.push({ bytes: step.value });
+        break;
+      }
+      await goOnWithWork(TURN_BYTES);
+    }
+  }
+  return { frames };
+}
+
+function* longFrame(words: FrameWords, batch: Batch, content: Content): Generator<void, Buffer> {
+  yield;
+  const texts = new LongTexts();
+  const [part] = batch.parts;
+  const text = part === undefined ? '' : yield* content.long(part, texts);
+  yield;
+  return yield* texts.bytes(batchText(words, batch, text));
+}
+
+function batchFrame(words: FrameWords, batch: Batch, content: string): Encoded {
+  return { frames: [textFrame(batchText(words, batch, content))] };
+}
+
+function batchText(words: FrameWords, { parts, tail }: Batch, content: string): string {
   const last = parts[parts.length - 1];
   const ends = last === undefined ? '' : `,${ending(words, last, tail)}`;
-  return { frames: [textFrame(`{"type":"batch",${content}${ends}}`)] };
+  return `{"type":"batch",${content}${ends}}`;
 }
 
 /**

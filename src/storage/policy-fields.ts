@@ -17,6 +17,7 @@ export function policyFields(policy: OtlpPolicy): readonly unknown[] {
     ['rates', nonEmpty(Object.entries(rates))],
     ['dedupeSeconds', policy.dedupeSeconds || null],
     ['dropAttributes', nonEmpty(policy.dropAttributes)],
+    ['largeItemsMax', policy.largeItemsMax ?? null],
   ];
   return pairs.filter(([, value]) => value !== null);
 }
@@ -26,10 +27,11 @@ export function readPolicyFields(value: unknown): OtlpPolicy | undefined {
   if (value === null) return undefined;
   const fields = new Map(pairsOf(value));
   if ([...fields.keys()].some((name) => !NAMES.includes(name))) throw damaged();
-  const { serviceRouting = false, profile, dedupeSeconds = 0 } = Object.fromEntries(fields);
+  const { serviceRouting = false, profile, dedupeSeconds = 0, largeItemsMax } = Object.fromEntries(fields);
   const isWhole =
     typeof serviceRouting === 'boolean' &&
     (profile === undefined || typeof profile === 'string') &&
+    (largeItemsMax === undefined || isCount(largeItemsMax)) &&
     isCount(dedupeSeconds);
   if (!isWhole) throw damaged();
   return {
@@ -40,10 +42,20 @@ export function readPolicyFields(value: unknown): OtlpPolicy | undefined {
     rates: valuesOf(POLICY_RATES, fields.get('rates')),
     dedupeSeconds,
     dropAttributes: textsOf(fields.get('dropAttributes')),
+    largeItemsMax,
   };
 }
 
-const NAMES = ['serviceRouting', 'requiredAttributes', 'profile', 'limits', 'rates', 'dedupeSeconds', 'dropAttributes'];
+const NAMES = [
+  'serviceRouting',
+  'requiredAttributes',
+  'profile',
+  'limits',
+  'rates',
+  'dedupeSeconds',
+  'dropAttributes',
+  'largeItemsMax',
+];
 
 function nonEmpty<T>(list: readonly T[]): readonly T[] | null {
   return list.length === 0 ? null : list;

@@ -81,9 +81,7 @@ test('while every request is refused, both say who, why, and the fix', async () 
   expect(lines[3]).toMatch(/^ {4}fix: set OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20<token>"/);
   expect(lines.slice(4)).toEqual(['']);
   const finding = await lastFinding();
-  expect(finding).toMatch(
-    /^warning {2}data {4}nothing was stored since the server started \d+ \w+ ago: 401 2 times, /,
-  );
+  expect(finding).toMatch(/^warning {2}data {4}nothing was stored since the server started \d+ \w+ ago: 401 2 times, /);
   expect(finding).toMatch(
     /POST \/v1\/logs from 127\.0\.0\.1 \(python-exporter\/1\): a token is needed: .*\n +fix: set OTEL/,
   );

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { call } from '../../scripts/torture/loop/attack.ts';
 import { distinctStreams, filled, jsonRecord, repeatedJson } from '../../scripts/torture/loop/bodies.ts';
 import { pingFlood, resetFlood } from '../../scripts/torture/loop/frames.ts';
+import { LARGE_ATTACKS } from '../../scripts/torture/loop/large-attacks.ts';
 import { type ProbedServer, startProbedServer } from '../../scripts/torture/loop/probed-server.ts';
 
 /** Processor time of the main thread in one turn. */
@@ -75,6 +76,13 @@ describe('no turn takes 200 ms of processor time', () => {
     const reads = (): Promise<unknown> =>
       Promise.all(['application/json', 'application/protobuf', 'application/json'].map(read));
     expect(await worstTurnMs(reads)).toBeLessThan(TURN_MS_MAX);
+  });
+
+  test('for an item of 16 MiB with many strings, which is stored and read in every view', async () => {
+    const attack = LARGE_ATTACKS.find(({ name }) => name.includes('many'));
+    const shoot = await attack?.prepare(server);
+    expect(await worstTurnMs(async () => shoot?.())).toBeLessThan(TURN_MS_MAX);
+    expect(shoot).toBeDefined();
   });
 
   test('for requests without a token on HTTP/2 that are reset at once, over sixteen connections', async () => {

@@ -29,11 +29,25 @@ describe('a protobuf body in another format is refused with what to do', () => {
     ['zlib without its header', deflateSync(request('x')), 'Content-Encoding: deflate'],
     ['zstd without its header', Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x20, 0]), 'Content-Encoding: zstd'],
     ['JSON', Buffer.from(` ${jsonOf('logs', 'x', '{}')}`), 'Content-Type: application/json'],
+    ['JSON that is indented', Buffer.from('\ufeff{\n  "resourceLogs" : []\n}'), 'Content-Type: application/json'],
+    ['JSON without a key', Buffer.from('\n{ }\n'), 'Content-Type: application/json'],
+    ['a list in JSON', Buffer.from('[{"resourceLogs":[]}]'), 'Content-Type: application/json'],
     ['a gRPC frame', frame, 'OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf'],
   ])('%s', async (_, body, words) => {
     const headers = { 'content-type': 'application/x-protobuf' };
     const { status, message } = await send(server, 'logs', body, { headers });
     expect([status, message]).toEqual([400, expect.stringContaining(words)]);
+  });
+
+  test.each([
+    ['a resource of 123 bytes', Buffer.concat([Buffer.from('\n{'), Buffer.alloc(123)])],
+    ['a resource of 34 bytes in it', Buffer.concat([Buffer.from('\n{\n"'), Buffer.alloc(121, 0xff)])],
+    ['a resource of 91 bytes', Buffer.concat([Buffer.from('\n[\n{'), Buffer.alloc(89, 0x7b)])],
+    ['a resource of 34 bytes', Buffer.concat([Buffer.from('\n"'), Buffer.alloc(34)])],
+  ])('but not one that begins as JSON may, with %s', async (_, body) => {
+    const headers = { 'content-type': 'application/x-protobuf' };
+    const { status, message } = await send(server, 'logs', body, { headers });
+    expect([status, message]).toEqual([400, expect.stringContaining('is not a valid OTLP protobuf message')]);
   });
 });
 

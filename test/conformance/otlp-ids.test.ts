@@ -1,7 +1,7 @@
 /**
  * Trace and span ids that are none, as real senders send them: they become ids of the right length in both encodings,
- * the same one for the same text, and the item says what was sent. Readers of OTLP never get an id of a wrong length,
- * not even of what S2 clients appended.
+ * the same one for the same text, and the item says what was sent. Readers of OTLP never get an id of a wrong length, nor
+ * a group, which Collectors cannot read; not even of what S2 clients appended.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -9,12 +9,14 @@ import WebSocket from 'ws';
 import { call } from '../support/http-call.ts';
 import { itemsOf } from '../support/otlp-items.ts';
 import { jsonOf, type Plain, report, requestOf, send, stored } from '../support/otlp-send.ts';
-import { field } from '../support/otlp-wire.ts';
+import { field, varint } from '../support/otlp-wire.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
+import { readStream } from '../support/read-back.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 let server: TestServer;
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
+const CLEAN = { status: 200, rejected: 0, message: '' };
 const SPAN = 'b7ad6b7169203331';
 const base64 = (hex: string): string => Buffer.from(hex, 'hex').toString('base64');
 const malformed = (text: string) => ({ key: 'otel.id_malformed', value: { stringValue: text } });
@@ -108,6 +110,61 @@ describe('a malformed id of any kind', () => {
   );
 });
 
+describe('an id in JSON that is no string', () => {
+  const record = (id: string): string => `{"traceId":${id},"body":{"stringValue":"kept"}}`;
+  const kept = { body: { stringValue: 'kept' } };
+  const bytes = [...Buffer.from(TRACE, 'hex')];
+
+  test.each([
+    ['a whole number', '12345', '12345', /^0{27}12345$/],
+    ['a number of 64 bits', '18446744073709551615', '18446744073709551615', /^0{12}18446744073709551615$/],
+    ['a number below zero', '-1', '-1', /^[0-9a-f]{32}$/],
+    ['a number with an exponent', '1.5e3', '1.5e3', /^[0-9a-f]{32}$/],
+    ['true', 'true', 'true', /^[0-9a-f]{32}$/],
+    ['an object', '{"high":1, "low":2}', '{"high":1, "low":2}', /^[0-9a-f]{32}$/],
+    ['an empty list', '[]', '[]', /^[0-9a-f]{32}$/],
+    ['a list of too few bytes', '[1,2]', '[1,2]', /^[0-9a-f]{32}$/],
+    ['a list of no bytes', `[${Array(16).fill('256')}]`, `[${Array(16).fill('256')}]`, /^[0-9a-f]{32}$/],
+  ])('is a malformed one: %s', async (what, sent, shown, id) => {
+    const stream = `odd-${what.replaceAll(' ', '-')}`;
+    const body = jsonOf('logs', stream, record(sent), record(`"${TRACE}"`));
+    const answer = await send(server, 'logs', body);
+    expect(answer).toMatchObject({ status: 200, rejected: 0 });
+    expect(answer.message).toMatch(/^repaired 1 id of/);
+    const [odd, good] = await stored(server, 'logs', stream);
+    expect(Buffer.from(odd?.traceId as string, 'base64').toString('hex')).toMatch(id);
+    expect(odd).toEqual({ ...kept, traceId: odd?.traceId, attributes: [malformed(shown)] });
+    expect(good).toEqual({ ...kept, traceId: base64(TRACE) });
+  });
+
+  test.each([
+    ['a list of its bytes', JSON.stringify(bytes)],
+    ['a Buffer', JSON.stringify(Buffer.from(bytes))],
+    ['a Uint8Array', JSON.stringify(Uint8Array.from(bytes))],
+  ])('is one all the same, as %s', async (what, sent) => {
+    const stream = `listed-${what.replaceAll(' ', '-')}`;
+    expect(await send(server, 'logs', jsonOf('logs', stream, record(sent)))).toEqual(CLEAN);
+    expect(await stored(server, 'logs', stream)).toEqual([{ ...kept, traceId: base64(TRACE) }]);
+  });
+
+  test('is shown by its beginning when it is long, and costs its item nothing, in a body of megabytes', async () => {
+    const long = `{"a":"${'x'.repeat(2_000)}","b":[${Array(200_000).fill('1').join()}]}`;
+    const records = [record(long), record('7'), record(`[${Array(300_000).fill('{}').join()}]`)];
+    const answer = await send(server, 'logs', jsonOf('logs', 'long-ids', ...records, record(`"${TRACE}"`)));
+    expect(answer).toMatchObject({ status: 200, rejected: 0 });
+    const found = await stored(server, 'logs', 'long-ids');
+    expect(found).toMatchObject([kept, kept, kept, { ...kept, traceId: base64(TRACE) }]);
+    expect(found[0]?.attributes).toEqual([malformed(long.slice(0, 1_024))]);
+    expect(found[1]?.attributes).toEqual([malformed('7')]);
+  });
+
+  test('is refused when it is no JSON', async () => {
+    for (const sent of ['tru', '1x', '{"a"}', '[1', "'1'"]) {
+      expect(await send(server, 'logs', jsonOf('logs', 'no-json', record(sent)))).toMatchObject({ status: 400 });
+    }
+  });
+});
+
 describe('malformed ids', () => {
   test('of 64 bits in protobuf get zeros before them', async () => {
     const id = Buffer.from(SPAN, 'hex');
@@ -191,10 +248,52 @@ test('an id of a wrong length that was appended over S2 is handed out repaired i
   expect(binary.includes(Buffer.from(`4a10${TRACE}`, 'hex'))).toBe(true);
 });
 
-/** All frames of the stream up to its tail, each byte as one character. */
-function framesOf(protocol: string): Promise<string> {
+test('a group of an unknown field is stored, and left out of what readers of OTLP get', async () => {
+  const group = [...varint((40 << 3) | 3), ...field(1, 'inside'), ...varint((40 << 3) | 4)];
+  const value = [...group, ...field(1, 'good'), ...group];
+  const attribute = [...field(1, 'key'), ...group, ...field(2, value)];
+  const item = [...group, ...field(6, attribute), ...field(200, 'an unknown field that stays')];
+  const body = Buffer.from(requestOf('groups', item, field(3, 'WARN')));
+  expect(await send(server, 'logs', body)).toEqual({ status: 200, rejected: 0, message: '' });
+  await append('groups', requestOf('x', item));
+  const bodies = (await readStream(server, 'groups')).map((record) => Buffer.from(record.body).toString('latin1'));
+  expect(bodies.map((text) => text.split('inside').length - 1)).toEqual([4, 0, 4]);
+  const binary = await framesOf('otlp.proto', 'groups');
+  expect(binary).not.toContain('inside');
+  const kept = [
+    ...field(6, [...field(1, 'key'), ...field(2, field(1, 'good'))]),
+    ...field(200, 'an unknown field that stays'),
+  ];
+  expect(binary.split(Buffer.from(field(2, kept)).toString('latin1'))).toHaveLength(3);
+});
+
+test('what was appended over S2 as OTLP is handed out as OTLP when a receiver would take it', async () => {
+  const wrongType = requestOf('x', field(2, 'a number by the schema'));
+  const notUtf8 = requestOf('x', field(3, [0xff]));
+  await append('claims', wrongType, notUtf8, requestOf('x', field(3, 'WARN')));
+  const frames = await framesOf('otlp.proto', 'claims');
+  expect(frames).toMatch(/"signal":null,"first":{"seq_num":0,[^}]*},"next":{"seq_num":2,/);
+  expect(frames).toMatch(/"signal":"logs","first":{"seq_num":2,[^}]*},"next":{"seq_num":3,/);
+  expect(frames).not.toContain('a number by the schema');
+  const bodies = (await readStream(server, 'claims')).map((record) => Buffer.from(record.body));
+  expect(bodies.slice(0, 2)).toEqual([Buffer.from(wrongType), Buffer.from(notUtf8)]);
+});
+
+/** Appends records that say that they are logs. */
+async function append(stream: string, ...bodies: readonly Uint8Array[]): Promise<void> {
+  const headers = [['otel.signal', 'logs'].map((text) => Buffer.from(text).toString('base64'))];
+  const { status } = await call(server.port, {
+    path: `/v1/streams/${stream}/records`,
+    headers: { authorization: `Bearer ${server.token}`, 'content-type': 'application/json', 's2-format': 'base64' },
+    body: JSON.stringify({ records: bodies.map((body) => ({ headers, body: Buffer.from(body).toString('base64') })) }),
+  });
+  expect(status).toBe(200);
+}
+
+/** All frames of a stream up to its tail, each byte as one character. */
+function framesOf(protocol: string, stream = 'appended'): Promise<string> {
   const headers = { authorization: `Bearer ${server.token}` };
-  const url = `ws://127.0.0.1:${server.port}/v1/streams/appended/records?seq_num=0`;
+  const url = `ws://127.0.0.1:${server.port}/v1/streams/${stream}/records?seq_num=0`;
   const socket = new WebSocket(url, protocol, { headers });
   let text = '';
   return new Promise((resolve, reject) => {

@@ -157,6 +157,41 @@ test('null is the default wherever it is, nothing in a list of messages, and an 
   });
 });
 
+test('an integer that is too large for 64 bits, as SDKs of JavaScript write it, costs nothing and is counted', async () => {
+  const before = await counted('integers');
+  const attribute = (value: number) => `{"key":"max","value":${JSON.stringify({ intValue: value })}}`;
+  const record = `{"attributes":[${attribute(Number.MAX_VALUE)},${attribute(2 ** 64)},${attribute(2 ** 53)}]}`;
+  const metric = '{"name":"m","sum":{"dataPoints":[{"asInt":1e+21}]}}';
+  expect(await send(server, 'logs', jsonOf('logs', 'large', '{}', record, '{}'))).toEqual(CLEAN);
+  expect(await send(server, 'metrics', jsonOf('metrics', 'large-sums', metric))).toEqual(CLEAN);
+  const [, log] = await stored(server, 'logs', 'large');
+  expect(log).toEqual({
+    attributes: [
+      { key: 'max', value: { doubleValue: Number.MAX_VALUE } },
+      { key: 'max', value: { doubleValue: 2 ** 64 } },
+      { key: 'max', value: { intValue: '9007199254740992' } },
+    ],
+  });
+  expect((await stored(server, 'metrics', 'large-sums')).at(-1)).toEqual({
+    name: 'm',
+    sum: { dataPoints: [{ asDouble: 1e21 }] },
+  });
+  expect((await counted('integers')) - before).toBe(3);
+  expect(await send(server, 'logs', jsonOf('logs', 'large', '{"body":{"intValue":"1e19"}}'))).toMatchObject({
+    status: 400,
+    message: expect.stringContaining('intValue is out of range'),
+  });
+});
+
+test('times in two halves, as OpenTelemetry for JavaScript 0.44 writes them, are read without loss, and counted', async () => {
+  const before = await counted('integer_halves');
+  const record = '{"timeUnixNano":{"low":1032178965,"high":395812094},"body":{"stringValue":"x"}}';
+  expect(await send(server, 'logs', jsonOf('logs', 'halves', record, record))).toEqual(CLEAN);
+  const wanted = { timeUnixNano: '1700000000123456789', body: { stringValue: 'x' } };
+  expect(await stored(server, 'logs', 'halves')).toEqual([wanted, wanted]);
+  expect((await counted('integer_halves')) - before).toBe(2);
+});
+
 describe('a request without an item', () => {
   test('that is not empty gets a warning that says what was looked for, also on the terminal', async () => {
     const requests: readonly (readonly ['logs' | 'traces' | 'metrics', string | Uint8Array])[] = [

@@ -16,6 +16,7 @@ const POLICY = {
   otlp_rates: { bytes_per_second: 1_000_000, burst_bytes: 2_000_000, spans_per_minute: null },
   otlp_dedupe_window: 60,
   otlp_drop_attributes: ['gen_ai.prompt', 'http.request.header.*'],
+  large_items_max: 2_097_152,
 };
 const NOTHING = Object.fromEntries(Object.keys(POLICY).map((field) => [field, null]));
 const FIELDS = Object.keys(POLICY).filter((field) => field !== 'otlp_default_stream');
@@ -81,7 +82,9 @@ describe('the policy of a basin', () => {
 describe('a policy', () => {
   test.each([
     ['an unknown field', { otlp_dedup_window: 5 }, '`otlp_dedup_window`'],
-    ['a field that is not there yet', { large_items_max: 5 }, '`large_items_max`'],
+    ['large items that S2 takes', { large_items_max: 1_048_576 }, 'large_items_max'],
+    ['items that are too large', { large_items_max: 16_777_217 }, 'large_items_max'],
+    ['half a large item', { large_items_max: 2_000_000.5 }, 'large_items_max'],
     ['an unknown limit', { otlp_limits: { records_max: 5 } }, 'otlp_limits'],
     ['an unknown rate', { otlp_rates: { bits_per_second: 5 } }, 'otlp_rates'],
     ['a limit of nothing', { otlp_limits: { streams_max: 0 } }, 'otlp_limits.streams_max'],
@@ -113,9 +116,15 @@ describe('a policy', () => {
       otlp_dedupe_window: 86_400,
       otlp_drop_attributes: keys(128),
       otlp_required_resource_attributes: ['k'.repeat(256)],
+      large_items_max: 16_777_216,
     };
     expect(await s2.call('PUT /basins/largest-policy', { body: { config: most } })).toMatchObject({ status: 201 });
     expect((await s2.call('GET /basins/largest-policy')).body).toMatchObject(most);
+    expect(
+      (await s2.call('PATCH /basins/largest-policy', { body: { large_items_max: 1_048_577 } })).body,
+    ).toMatchObject({
+      large_items_max: 1_048_577,
+    });
     const { status, body } = await s2.call('PATCH /basins/largest-policy', {
       body: { otlp_limits: { profile: 'smal' } },
     });
@@ -162,17 +171,21 @@ describe('the policy outside the API', () => {
       ...['--otlp-limits', 'profile=smll,streams_max=100,record_attributes_max=none', '--otlp-dedupe-window', '1m'],
       ...['--otlp-rates', 'bytes_per_second=1MB,burst_bytes=2MB,spans_per_minute=none'],
       ...['--otlp-drop-attribute', 'gen_ai.prompt', '--otlp-drop-attribute', 'http.request.header.*'],
+      ...['--large-items-max', '2MiB'],
     ];
     await cli('basins', 'create', 'from-line', ...asked);
     expect(JSON.parse(await cli('basins', 'get', 'from-line', '--json'))).toMatchObject(POLICY);
     const shown = await cli('basins', 'get', 'from-line');
     expect(shown).toMatch(/otlp-limits +profile=smll, streams_max=100, record_attributes_max=none/);
     expect(shown).toMatch(/otlp-dedupe-window +1m/);
+    expect(shown).toMatch(/large-items-max +2.0 MiB/);
     const unset = FIELDS.map((field) => field.replaceAll('_', '-'))
       .map((leaf) => (leaf.startsWith('otlp-required') ? 'otlp-required-attribute' : leaf))
       .map((leaf) => leaf.replace('attributes', 'attribute'));
     await cli('basins', 'reconfigure', 'from-line', '--unset', unset.join(','));
-    expect(await cli('basins', 'get', 'from-line')).not.toMatch(/otlp-(service|required|limits|rates|dedupe|drop)/);
+    expect(await cli('basins', 'get', 'from-line')).not.toMatch(
+      /otlp-(service|required|limits|rates|dedupe|drop)|large/,
+    );
   });
 });
 

@@ -78,6 +78,60 @@ test('repeats that are under way at the same time wait for the first one', async
   expect(await count(basin)).toBe(500);
 });
 
+/** Posts where the answer names the traces that are stored, or on the usual path. */
+async function postTraces(basin: string, body: string, path = '/v1/traces/otlp'): Promise<unknown> {
+  const headers = {
+    ...{ authorization: `Bearer ${server.token}`, 's2-basin': basin },
+    'content-type': 'application/json',
+  };
+  const answer = await call(server.port, { path, headers, body });
+  return [answer.status, JSON.parse(answer.body.toString())];
+}
+
+/** Requests of traces of which some spans are stored, in several streams. */
+const ID = '0af7651916cd43dd8448eb211c80319c';
+type Spans = readonly (readonly [stream: string, id: string])[];
+const SPANS: readonly (readonly [what: string, resources: Spans])[] = [
+  [
+    'all spans',
+    [
+      ['b', `f${ID.slice(1)}`],
+      ['a', ID],
+      ['b', 'short'],
+      ['a', `f${ID.slice(1)}`],
+    ],
+  ],
+  [
+    'some of them',
+    [
+      ['a', ID],
+      ['', 'no-stream'],
+      ['b', 'short'],
+    ],
+  ],
+  ['none', [['', ID]]],
+];
+const tracesOf = (resources: Spans) => ({
+  resourceSpans: resources.map(([stream, traceId]) => ({
+    resource: { attributes: stream === '' ? [] : [{ key: 's2.stream', value: { stringValue: stream } }] },
+    scopeSpans: [{ spans: [{ traceId, spanId: 'b7ad6b7169203331' }] }],
+  })),
+});
+
+test.each(SPANS)('a repeat names the same traces as the first answer, when %s are stored', async (_, resources) => {
+  const basin = await basinWith({ otlp_dedupe_window: 60, otlp_default_stream: '' });
+  const [body, other] = [JSON.stringify(tracesOf(resources)), JSON.stringify(tracesOf(resources), null, 1)];
+  const first = await postTraces(basin, body);
+  expect(first).toEqual([200, expect.objectContaining({ traceIds: expect.any(Array) as unknown })]);
+  expect(await postTraces(basin, body)).toEqual(first);
+  // Where the first answer did not name them, the repeat does.
+  await postTraces(basin, other, '/v1/traces');
+  expect(await postTraces(basin, other)).toEqual(first);
+  const stored = resources.filter(([stream]) => stream !== '');
+  const found = [...(await storedItems(s2, basin, 'a', 'traces')), ...(await storedItems(s2, basin, 'b', 'traces'))];
+  expect(found).toHaveLength(2 * stored.length);
+});
+
 test('a repeat is known after the server was killed', async () => {
   const basin = await basinWith({ otlp_dedupe_window: 600 });
   await root(basin).logs([{ before: 'the crash' }]);

@@ -170,7 +170,11 @@ describe('the streams of a basin', () => {
     while (taken.rejected === 1) taken = await into('d');
     expect(await storedItems(s2, basin, 'd')).toHaveLength(1);
     expect((await into('e')).rejected).toBe(1);
+    // S2's calls make streams all the same, which then count.
     expect((await s2.call('PUT /streams/by-hand', { basin })).status).toBe(201);
+    const append = { basin, body: { records: [{ body: 'x' }] } };
+    expect((await s2.call('POST /streams/by-append/records', append)).status).toBe(200);
+    expect((await into('e', 'by-hand')).rejected).toBe(1);
   });
 });
 

@@ -39,7 +39,9 @@ describe('in turns', () => {
       fc.integer({ min: 1, max: 64 }),
       async (requests, piece) => {
         const bodies = requests.map(([signal, text]) => ({ signal, body: Buffer.from(text) }));
-        const paused = bodies.map(({ signal, body }) => transcodeInTurns(signal, body, undefined, piece));
+        const paused = bodies.map(({ signal, body }) =>
+          transcodeInTurns(signal, body, undefined, { pieceBytes: piece }),
+        );
         const atOnce = bodies.map(({ signal, body }) => Buffer.from(transcodeJson(signal, body)));
         expect((await Promise.all(paused)).map((bytes) => Buffer.from(bytes))).toEqual(atOnce);
       },
@@ -54,7 +56,7 @@ describe('in turns', () => {
       const { signal, body } = pick(seeds, random);
       const mutated = mutate(body, random);
       const atOnce = attempt(() => Buffer.from(transcodeJson(signal, mutated)));
-      const paused = await transcodeInTurns(signal, mutated, undefined, 16).then(
+      const paused = await transcodeInTurns(signal, mutated, undefined, { pieceBytes: 16 }).then(
         (bytes) => ({ value: Buffer.from(bytes) }),
         (error: unknown) => ({ error }),
       );

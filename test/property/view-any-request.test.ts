@@ -1,8 +1,11 @@
 /** For any request: the views show what protobufjs shows, and no view throws or lets control characters through. */
 
 import { describe, expect, test } from '@jest/globals';
+import { OTLP_LIMITS } from '../../src/model/limits.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { transcodeJson } from '../../src/otlp/json/transcode.ts';
+import { leaveOutGroups } from '../../src/otlp/leave-out-groups.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { messageRows } from '../../src/otlp/views/message.ts';
 import { otlpRuns } from '../../src/otlp/views/otlp.ts';
 import { otlpJson } from '../../src/otlp/views/otlp-json.ts';
@@ -10,6 +13,7 @@ import { textLines } from '../../src/otlp/views/text.ts';
 import { readBatchProto } from '../../src/s2/batch/proto.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';
+import { oracle, requestBytes } from '../support/otlp-wire.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';
 import { header, otlpBlock, otlpBytes, otlpType, s2Block } from '../support/socket-blocks.ts';
 
@@ -81,6 +85,26 @@ describe.each(SIGNALS)('%s', (signal) => {
     );
   });
 });
+
+test.each(SIGNALS)(
+  'what is left of any request of %s without its groups has the same items, and no group',
+  (signal) => {
+    const withGroups = { seen: 0 };
+    fc.assert(
+      fc.property(requestBytes(signal), (request) => {
+        const bytes = Buffer.from(request);
+        const { hasGroups } = scanRequest(signal, bytes, OTLP_LIMITS);
+        const left = Buffer.from(leaveOutGroups(signal, bytes));
+        withGroups.seen += Number(hasGroups);
+        expect(oracle(signal, left)).toEqual(oracle(signal, bytes));
+        expect(scanRequest(signal, left, OTLP_LIMITS).hasGroups).toBe(false);
+        if (!hasGroups) expect(left).toEqual(bytes);
+      }),
+      RUNS,
+    );
+    expect(withGroups.seen).toBeGreaterThan(RUNS.numRuns / 10);
+  },
+);
 
 test('records that claim to be OTLP and hold anything never break a view', async () => {
   const body = fc.oneof(

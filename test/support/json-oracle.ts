@@ -28,6 +28,8 @@ function lenientText(body: Uint8Array): string {
   return new TextDecoder('utf-8').decode(Buffer.from(marked, 'latin1'));
 }
 
+const TOO_LARGE = 'out of range';
+
 /** JSON without loss: numbers as they are written, objects with repeated keys and in their order. */
 type Json = null | boolean | string | { readonly number: string } | readonly Json[] | { readonly pairs: Pairs };
 type Pairs = readonly (readonly [key: string, value: Json])[];
@@ -89,9 +91,21 @@ function readFields(type: protobuf.Type, json: Json): Record<string, unknown> {
     if (value === null) continue;
     const group = field.partOf;
     if (group?.oneof.some((other) => other in message)) throw new Error(`${key} and another`);
-    message[field.name] = readField(field, value);
+    const double = isTooLarge(field, value) ? group?.fieldsArray.find(({ type }) => type === 'double') : undefined;
+    message[(double ?? field).name] = readField(double ?? field, value);
   }
   return message;
+}
+
+/** A number without a fraction that has more than 64 bits, where the oneof of its field has a double. */
+function isTooLarge(field: protobuf.Field, json: Json): boolean {
+  if (!isNumber(json) || (field.type !== 'int64' && field.type !== 'sfixed64')) return false;
+  try {
+    readInteger(json, -(2n ** 63n), 2n ** 63n - 1n);
+    return false;
+  } catch (error) {
+    return (error as Error).message === TOO_LARGE;
+  }
 }
 
 /** By its key in lowerCamelCase, or by its name in the schema, which is snake_case. */
@@ -141,10 +155,10 @@ function readOne(field: protobuf.Field, json: Json): unknown {
       return Number(readInteger(json, 0n, 2n ** 32n - 1n));
     case 'int64':
     case 'sfixed64':
-      return `${readInteger(json, -(2n ** 63n), 2n ** 63n - 1n)}`;
+      return `${isObject(json) ? BigInt.asIntN(64, readHalves(json)) : readInteger(json, -(2n ** 63n), 2n ** 63n - 1n)}`;
     case 'uint64':
     case 'fixed64':
-      return `${readInteger(json, 0n, 2n ** 64n - 1n)}`;
+      return `${isObject(json) ? readHalves(json) : readInteger(json, 0n, 2n ** 64n - 1n)}`;
     default:
       throw new Error(`unknown type ${field.type}`);
   }
@@ -166,10 +180,22 @@ function readInteger(json: Json, least: bigint, most: bigint): bigint {
   let shift = Number(exponent) - fraction.length;
   for (; shift < 0 && digits.endsWith('0'); shift++) digits = digits.slice(0, -1);
   if (shift < 0) throw new Error('a fraction');
-  if (shift > 1_000) throw new Error('out of range');
+  if (shift > 1_000) throw new Error(TOO_LARGE);
   const value = BigInt(digits + '0'.repeat(shift)) * (negative ? -1n : 1n);
-  if (value < least || value > most) throw new Error('out of range');
+  if (value < least || value > most) throw new Error(TOO_LARGE);
   return value;
+}
+
+/** `low` and `high`, each with or without a sign, and nothing else but `unsigned`. */
+function readHalves({ pairs }: { readonly pairs: Pairs }): bigint {
+  const keys = pairs.map(([key]) => key).join();
+  if (keys !== 'low,high' && keys !== 'low,high,unsigned') throw new Error('no halves');
+  const [low, high] = pairs.slice(0, 2).map(([, half]) => {
+    if (!isNumber(half) || !/^-?[0-9]+$/.test(half.number)) throw new Error('no half');
+    return BigInt.asUintN(32, readInteger(half, -(2n ** 31n), 2n ** 32n - 1n));
+  });
+  if (pairs.length > 2 && typeof pairs[2]?.[1] !== 'boolean') throw new Error('no flag');
+  return ((high ?? 0n) << 32n) | (low ?? 0n);
 }
 
 function readDouble(json: Json): number {
@@ -181,22 +207,38 @@ function readDouble(json: Json): number {
 
 function readBytes(name: string, json: Json): Uint8Array {
   if (name === 'bytesValue' && typeof json === 'object' && json !== null && !isNumber(json)) return byteList(json);
+  if (name !== 'bytesValue') return readId(json, name === 'traceId' ? 16 : 8);
   if (typeof json !== 'string') throw new Error(`${name} is a string`);
-  if (name !== 'bytesValue') {
-    const size = name === 'traceId' ? 16 : 8;
-    if (json === '') return new Uint8Array(0);
-    const isHex = /^[0-9a-fA-F]+$/.test(json);
-    if (!isHex || json.length !== 2 * size) sent.push(isShown(json) ? json : Buffer.from(json).toString('hex'));
-    if (isHex && json.length <= 2 * size) return Buffer.from(json.padStart(2 * size, '0'), 'hex');
-    if (new RegExp(size === 16 ? '^[\\w+/-]{22}==$' : '^[\\w+/-]{11}=$').test(json)) return Buffer.from(json, 'base64');
-    const short = Buffer.from(json);
-    if (!isShown(json) && short.length < size) return Buffer.concat([Buffer.alloc(size - short.length), short]);
-    return createHash('sha256').update(json).digest().subarray(0, size);
-  }
   if (!/^[-_+/A-Za-z0-9]*={0,2}$/.test(json)) throw new Error('no base64');
   const unpadded = json.replace(/=+$/, '');
   if (unpadded.length % 4 === 1 || (unpadded !== json && json.length % 4 !== 0)) throw new Error('no base64');
   return new Uint8Array(Buffer.from(unpadded.replaceAll('-', '+').replaceAll('_', '/'), 'base64'));
+}
+
+/** A value that is no string is the text of its JSON, unless it lists the bytes of an id. */
+function readId(value: Json, size: number): Uint8Array {
+  if (value === '') return new Uint8Array(0);
+  const source = typeof value === 'object' && value !== null ? sources.get(value) : undefined;
+  if (source !== undefined) {
+    const listed = idBytes(JSON.parse(source));
+    if (source.length <= 1_024 && listed.length === size) return Uint8Array.from(listed);
+  }
+  const json =
+    typeof value === 'string' ? value : (source?.slice(0, 1_024) ?? (isNumber(value) ? value.number : String(value)));
+  const isHex = /^[0-9a-fA-F]+$/.test(json);
+  if (!isHex || json.length !== 2 * size) sent.push(isShown(json) ? json : Buffer.from(json).toString('hex'));
+  if (isHex && json.length <= 2 * size) return Buffer.from(json.padStart(2 * size, '0'), 'hex');
+  if (new RegExp(size === 16 ? '^[\\w+/-]{22}==$' : '^[\\w+/-]{11}=$').test(json)) return Buffer.from(json, 'base64');
+  const short = Buffer.from(json);
+  if (!isShown(json) && short.length < size) return Buffer.concat([Buffer.alloc(size - short.length), short]);
+  return createHash('sha256').update(json).digest().subarray(0, size);
+}
+
+/** Whole numbers from 0 to 255, which an array, an object or the data of an object holds; else none. */
+function idBytes(value: object): readonly number[] {
+  const list = Object.values('data' in value ? ((value.data as object) ?? []) : value) as unknown[];
+  const isByte = (each: unknown) => typeof each === 'number' && /^\d+$/.test(String(each)) && each < 256;
+  return list.every(isByte) ? (list as number[]) : [];
 }
 
 function byteList(json: Json): Uint8Array {
@@ -235,6 +277,9 @@ function isNumber(json: Json): json is { readonly number: string } {
 const TOKEN =
   /[ \t\n\r]*(?:([[\]{},:])|("(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?)|(true|false|null))/y;
 
+/** The texts of the arrays and objects that were parsed. */
+const sources = new WeakMap<object, string>();
+
 /** By the grammar of RFC 8259; control characters in strings are left to JSON.parse. */
 function parse(text: string): Json {
   const tokens: RegExpExecArray[] = [];
@@ -248,24 +293,39 @@ function parse(text: string): Json {
     tokens.push(token);
   }
   let next = 0;
-  const value = parseValue(() => tokens[next++]);
+  const taken = (): RegExpExecArray | undefined => tokens[next - 1];
+  const value = parseValue(
+    () => tokens[next++],
+    (from) => text.slice(from, (taken()?.index ?? 0) + (taken()?.[0].length ?? 0)),
+  );
   if (next !== tokens.length) throw new Error('more than one value');
   return value;
 }
 
-function parseValue(take: () => RegExpExecArray | undefined, token = take()): Json {
+function parseValue(
+  take: () => RegExpExecArray | undefined,
+  since: (from: number) => string,
+  token: RegExpExecArray | undefined = take(),
+): Json {
   const [, sign, string, number, literal] = token ?? [];
   if (string !== undefined) return parseString(string);
   if (number !== undefined) return { number };
   if (literal !== undefined) return JSON.parse(literal) as Json;
-  if (sign === '[') return parseList(take, ']', (first) => parseValue(take, first));
+  const from = (token?.index ?? 0) + (token?.[0].length ?? 0) - 1;
+  if (sign === '[') {
+    const list = parseList(take, ']', (first) => parseValue(take, since, first));
+    sources.set(list, since(from));
+    return list;
+  }
   if (sign !== '{') throw new Error('no value');
   const pairs = parseList(take, '}', (first) => {
     const key = first?.[2];
     if (key === undefined || take()?.[1] !== ':') throw new Error('no key');
-    return [parseString(key), parseValue(take)] as const;
+    return [parseString(key), parseValue(take, since)] as const;
   });
-  return { pairs };
+  const object = { pairs };
+  sources.set(object, since(from));
+  return object;
 }
 
 function parseList<T>(

@@ -154,6 +154,33 @@ describe('issuing a token', () => {
   });
 });
 
+/** One row of each form that a token has had; never written anew. */
+const FROZEN: readonly { readonly what: string; readonly bytes: string; readonly change: Partial<TokenRow> }[] = [
+  {
+    what: 'scopes',
+    bytes:
+      '029da874656e616e742d310702cb427a0c4506818000c0939201a09200a161c096c2c2c2c2c3c391a472656164a0a1619192aa70726f6a656374' +
+      '2e6964a2703192ad6672616d657461696c2d70726fcd2710a374726b',
+    change: {},
+  },
+  {
+    what: 'an expiry of nanoseconds',
+    bytes:
+      '039ea874656e616e742d310702cb427a0c4506818000cb427a3185c4c93000939201a09200a161c096c2c2c2c2c3c391a472656164a0a16191' +
+      '92aa70726f6a6563742e6964a2703192ad6672616d657461696c2d70726fcd2710a374726ba9313233343536373839',
+    change: { expiresAt: 1_799_999_999_123, expiresFraction: '123456789' },
+  },
+  {
+    what: 'a limit of bytes',
+    bytes:
+      '049ea874656e616e742d310702cb427a0c4506818000c0939201a09200a161c096c2c2c2c2c3c391a472656164a0a1619192aa70726f6a6563' +
+      '742e6964a2703194c03cce000f4240c0a374726bc0',
+    change: {
+      limits: { profile: undefined, spansPerMinute: 60, bytesPerSecond: 1_000_000, burstBytes: undefined },
+    },
+  },
+];
+
 describe('rows of tokens', () => {
   const sets = fc.oneof(
     fc.string({ unit: 'grapheme' }).map((exact) => ({ exact })),
@@ -192,7 +219,7 @@ describe('rows of tokens', () => {
     fc.assert(fc.property(rows, (row) => expect(decodeToken(encodeToken(row))).toEqual(row)));
   });
 
-  test('are read as the first build with scopes wrote them', () => {
+  test.each(FROZEN)('are read as the first build with $what wrote them, and written the same', ({ bytes, change }) => {
     const groups = { account: NONE, basin: NONE, stream: { read: true, write: true } };
     const row: TokenRow = {
       id: 'tenant-1',
@@ -206,8 +233,8 @@ describe('rows of tokens', () => {
       resourceAttributes: [['project.id', 'p1']],
       limits: { profile: 'frametail-pro', spansPerMinute: 10_000 },
       prefix: 'trk',
+      ...change,
     };
-    const bytes = FROZEN;
     expect(Buffer.from(encodeToken(row)).toString('hex')).toBe(bytes);
     expect(decodeToken(Buffer.from(bytes, 'hex'))).toEqual(row);
   });
@@ -236,10 +263,6 @@ test('the store receives tokens without their secrets', async () => {
   expect(kept).toEqual([token]);
   expect([...store.rows.keys()]).toEqual([hashToken(secret)]);
 });
-
-const FROZEN =
-  '029da874656e616e742d310702cb427a0c4506818000c0939201a09200a161c096c2c2c2c2c3c391a472656164a0a1619192aa70726f6a656374' +
-  '2e6964a2703192ad6672616d657461696c2d70726fcd2710a374726b';
 
 test('a row of another token under the id of the root token is not taken for the root token', async () => {
   const engine = openMemoryEngine();

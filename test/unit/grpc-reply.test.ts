@@ -20,6 +20,7 @@ const BY_STATUS: ReadonlyMap<number, string> = new Map([
   [429, '14'],
   [500, '13'],
   [503, '14'],
+  [504, '4'],
 ]);
 const EXCHANGE = { correlationId: 'the-id', hiddenPrefix: 'tenant-1/' };
 

@@ -11,7 +11,16 @@ import { BODY_RATE_WINDOW_MS, GRPC_WATCH_MS, GRPC_WATCHES_MAX, HTTP2_STREAMS_MAX
 import { type ComposedServer, createServer } from '../../src/server.ts';
 import type { Engine } from '../../src/storage/engine.ts';
 import type { ServerAddress } from '../../src/tailrace-server.ts';
-import { EXPORT, framed, GrpcClient, HEALTH, NOT_SERVING, openCall, SERVING } from '../support/grpc-call.ts';
+import {
+  EXPORT,
+  encodeOtlp,
+  framed,
+  GrpcClient,
+  HEALTH,
+  NOT_SERVING,
+  openCall,
+  SERVING,
+} from '../support/grpc-call.ts';
 import { connectHttp2, type Http2Connection } from '../support/http2-call.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 
@@ -132,3 +141,48 @@ test('the health service has so many watches at once, and one more when one has 
   expect(await again.first).toEqual(framed(SERVING));
   await Promise.all(connections.map((each) => each.close()));
 });
+
+/** Ends with the status after its message came so late. */
+async function statusAfter(timeout: string, ms: number): Promise<readonly unknown[]> {
+  const { stream, end } = openCall(connection, EXPORT.logs, { 'grpc-timeout': timeout });
+  const opened = new Promise<void>((resolve) => stream.session?.ping(() => resolve()));
+  const message = framed(encodeOtlp('logs', { resourceLogs: [{ scopeLogs: [{ logRecords: [{}] }] }] }));
+  stream.write(message.subarray(0, -1));
+  await opened;
+  clock.advance(ms);
+  stream.end(message.subarray(-1));
+  const { headers } = await end;
+  return [headers['grpc-status'], decodeURIComponent(String(headers['grpc-message'] ?? ''))];
+}
+
+async function storedRecords(): Promise<number> {
+  const basin = server.log.basin('telemetry');
+  if (basin === undefined) throw new Error('there is no default basin');
+  return (await server.log.checkTail(await server.log.openStream(basin, 'unknown_service', 'append'))).seqNum;
+}
+
+test.each([
+  ['5S', 5_000],
+  ['5000m', 5_000],
+  ['99999999u', 99_999.999],
+  ['99999999n', 99.999],
+  ['1M', 60_000],
+  ['1H', 3_600_000],
+])('a call with grpc-timeout %s is not stored once that time is over', async (timeout, ms) => {
+  const before = await storedRecords();
+  // The message of a call must come at some speed, so the longest wait is that of a test on the upload.
+  if (ms < BODY_RATE_WINDOW_MS)
+    expect(await statusAfter(timeout, Math.ceil(ms))).toEqual(['4', expect.stringContaining('was over')]);
+  expect(await storedRecords()).toBe(before);
+  expect(await statusAfter(timeout, Math.min(Math.floor(ms - 1), BODY_RATE_WINDOW_MS / 2))).toEqual(['0', '']);
+  expect(await storedRecords()).toBe(before + 1);
+});
+
+test.each(['', '5', 'S', '123456789S', '1.5S', '-1S', '5s', '5 S'])(
+  'a call with the malformed grpc-timeout %j is refused',
+  async (timeout) => {
+    const before = await storedRecords();
+    expect(await statusAfter(timeout, 0)).toEqual(['3', expect.stringContaining('grpc-timeout')]);
+    expect(await storedRecords()).toBe(before);
+  },
+);

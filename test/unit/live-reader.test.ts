@@ -2,8 +2,13 @@
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { BufferPool } from '../../src/encoding/buffer-pool.ts';
+import { MemoryBudget } from '../../src/encoding/memory-budget.ts';
+import { atOnce } from '../../src/encoding/turns.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
+import { cutRecords } from '../../src/otlp/cut/cut-records.ts';
+import { draftBlocks } from '../../src/otlp/draft-blocks.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { FrameCache } from '../../src/readers/frame-cache.ts';
 import { LiveReader } from '../../src/readers/live-reader.ts';
 import { ReaderSet } from '../../src/readers/reader-set.ts';
@@ -11,6 +16,7 @@ import type { Sink, SinkListener } from '../../src/readers/sink.ts';
 import type { Batch, Encoder, Frame, Wire } from '../../src/readers/wire.ts';
 import { batchEnd } from '../../src/s2/batch/batch-end.ts';
 import { FROM_START, type Harness, openHarness, TestClock, texts, turn } from '../support/log-harness.ts';
+import { field } from '../support/otlp-wire.ts';
 import { s2Block } from '../support/socket-blocks.ts';
 
 const MIB = 1024 * 1024;
@@ -171,6 +177,34 @@ describe('gathering', () => {
     expect(sized.wire.batches).toEqual([numbers(11)]);
   });
 });
+
+test('a batch of many megabytes waits for memory, and then nothing is missing', async () => {
+  const memory = new MemoryBudget(200 * MIB);
+  readers = new ReaderSet({ clock, pool: new BufferPool(), memory });
+  await append('large', 'before');
+  await harness.log.append([{ stream: await harness.stream('large'), drafts: largeLog(2 * MIB) }]);
+  await append('large', 'after');
+  memory.take(200 * MIB, 'sender');
+  readers.memory.claim(MIB, 'other');
+  const { wire } = await read('large');
+  await until(() => wire.batches.length > 0 || readers.memory.wantedBytes > 7 * MIB);
+  for (let i = 0; i < 20; i++) await turn();
+  expect(wire.batches.flat()).not.toContain(1);
+  expect(readers.memory.wantedBytes).toBeGreaterThan(14 * MIB);
+  readers.memory.giveBack(MIB);
+  await until(() => wire.other.includes('level'));
+  expect(wire.batches.flat()).toEqual(numbers(3));
+  expect(readers.memory.wantedBytes).toBe(0);
+});
+
+/** A log record with a text of so many bytes, which S2 readers get cut. */
+function largeLog(bytes: number) {
+  const value = Buffer.from([...field(5, field(1, 'x'.repeat(bytes)))]);
+  const body = Uint8Array.from(field(1, field(2, field(2, value))));
+  const scanned = scanRequest('logs', body, { requestRecordsMax: 1 });
+  const cuts = atOnce(cutRecords(scanned, [0], 16 * MIB));
+  return draftBlocks(scanned, [0], { recordBytesMax: 16 * MIB, cuts, timeRequired: false, reject: () => {} });
+}
 
 describe('a reader whose peer takes nothing', () => {
   test('goes on where it was once the peer takes again: nothing is missing and nothing comes twice', async () => {

@@ -6,7 +6,8 @@ import { RECORD_METERED_BYTES_MAX, SENDER_TEXT_CHARS_MAX, YIELD_BYTES } from '..
 import { type OtlpSource, unknownSource } from '../../src/model/otlp-source.ts';
 import { meteredBytes, OTLP_HEADERS, type Signal } from '../../src/model/record.ts';
 import type { TimestampingMode } from '../../src/model/stream-config.ts';
-import { type IngestOptions, ingest } from '../../src/otlp/ingest.ts';
+import { ingest } from '../../src/otlp/ingest.ts';
+import type { IngestOptions } from '../../src/otlp/ingest-port.ts';
 import type { IngestResult } from '../../src/otlp/ingest-result.ts';
 import type { BlockDraft } from '../../src/storage/block/seal.ts';
 import { field, fixed64, oracle, varint } from '../support/otlp-wire.ts';
@@ -290,6 +291,10 @@ describe('large and awkward requests', () => {
   });
 });
 
+function tooLate(): never {
+  throw new TailraceError('deadline_exceeded', 'over');
+}
+
 describe('a refused request', () => {
   test.each<readonly [name: string, body: Bytes, code: string, extra?: Partial<IngestOptions>]>([
     ['with bad bytes after good ones', [...resource('a', log('1')), 0x0a], 'bad_proto'],
@@ -305,6 +310,7 @@ describe('a refused request', () => {
       [...resource('a', log('1')), ...resource('deleting', log('1'))],
       'stream_deletion_pending',
     ],
+    ['when its client waits no more', resource('a', log('1')), 'deadline_exceeded', { expectInTime: tooLate }],
   ])('appends nothing: %s', async (_, body, code, extra = {}) => {
     const port = new FakeLog();
     expect((await refusal(send(port, body, extra))).code).toBe(code);

@@ -6,6 +6,7 @@ import { MemoryBudget } from '../../src/encoding/memory-budget.ts';
 import { READER_CLAIM_BYTES, READER_SHORT_STALL_MS, READERS_BUFFERED_BYTES_MAX } from '../../src/model/limits.ts';
 import { ReaderMemory } from '../../src/readers/reader-memory.ts';
 import { type LiveSession, ReaderSet, type Stalled } from '../../src/readers/reader-set.ts';
+import type { BlockHeader } from '../../src/storage/block/block.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 
 const MiB = 1024 * 1024;
@@ -38,6 +39,15 @@ test('a claim is small where the budget is, and one reader alone always goes on'
   budget.take(8 * MiB, 'sender');
   expect(memory.claim(MiB, 'first')).toBeUndefined();
   expect(memory.claim(1, 'second')).toBeDefined();
+});
+
+test('for a block with records of many megabytes more is claimed, within the share of one reader', () => {
+  const memory = new ReaderMemory(new MemoryBudget(512 * MiB));
+  const header = { hasCuts: true, rawBytes: 4 * MiB } as BlockHeader;
+  expect(memory.claimFor(header)).toBe(28 * MiB);
+  expect(memory.claimFor({ ...header, rawBytes: 17 * MiB })).toBe(64 * MiB);
+  expect(memory.claimFor({ ...header, hasCuts: false })).toBe(READER_CLAIM_BYTES);
+  expect(new ReaderMemory(new MemoryBudget(8 * MiB)).claimFor(header)).toBe(MiB);
 });
 
 test('a holder with too much does not hold up the others, and a claim that is taken back leaves the line', async () => {

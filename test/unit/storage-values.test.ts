@@ -218,6 +218,7 @@ test('basins are the same after a round trip', () => {
       rates: fc.constantFrom({}, { bytes_per_second: 5_000_000_000 }),
       dedupeSeconds: fc.nat(),
       dropAttributes: fc.array(fc.string()),
+      largeItemsMax: fc.option(fc.nat(), { nil: undefined }),
     }),
   });
   const row = fc.record({

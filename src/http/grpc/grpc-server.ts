@@ -5,6 +5,7 @@
  */
 
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../../model/clock.ts';
 import { type ErrorCode, TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { type Exchange, schemeOf } from '../exchange.ts';
@@ -20,6 +21,7 @@ import { isCall, refuseCall, replyMessage } from './reply.ts';
 
 interface ServiceDeps extends OtlpDeps {
   readonly health: Health;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   /** The port of OTLP/HTTP, for senders that took the wrong one; undefined until it is open. */
   readonly httpPort: () => number | undefined;
 }
@@ -31,11 +33,14 @@ const SERVICES: Readonly<Record<Signal, string>> = {
   metrics: 'opentelemetry.proto.collector.metrics.v1.MetricsService',
 };
 
+/** Milliseconds of each unit of `grpc-timeout`. */
+const UNITS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
+
 const PROFILES = /^\/opentelemetry\.proto\.collector\.profiles\./;
 
 type Shared = Omit<HttpServerDeps, 'origins' | 'readers' | 'routes' | 'portAdvice' | 'upgrade'>;
 
-type GrpcServerDeps = Shared & Omit<ServiceDeps, 'replyContext' | 'health'> & Omit<HealthDeps, 'services'>;
+type GrpcServerDeps = Shared & Omit<ServiceDeps, 'replyContext' | 'health' | 'clock'> & Omit<HealthDeps, 'services'>;
 
 /** @throws TailraceError `config` when the TLS files cannot be used */
 export function createGrpcServer(deps: GrpcServerDeps): HttpServer {
@@ -96,7 +101,7 @@ function serviceGroup(signal: Signal, deps: ServiceDeps): RouteGroup {
         method: 'POST',
         path: `/${SERVICES[signal]}/Export`,
         action: 'append',
-        handle: (exchange) => receiveOtlp(exchange, signal, form, deps),
+        handle: (exchange) => receiveOtlp(exchange, signal, { ...form, ...deadlineOf(exchange, deps.clock) }, deps),
       },
     ],
   };
@@ -116,4 +121,35 @@ function notGrpc(code: ErrorCode, exchange: Exchange, { httpPort }: ServiceDeps)
     code,
     `this port speaks gRPC only: set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or send OTLP over HTTP with ${endpoint}`,
   );
+}
+
+/**
+ * How long the client of a call waits: it says so in `grpc-timeout` (gRPC over HTTP2, Requests). What was not given to the
+ * store by then is not stored, since the client sends it again. To be called when the headers have come.
+ */
+function deadlineOf({ request }: Exchange, clock: Pick<Clock, 'monotonicMs'>): { expectInTime?: () => void } {
+  const header = request.headers['grpc-timeout'];
+  if (header === undefined) return {};
+  const [, value, unit = ''] = /^(\d{1,8})([HMSmun])$/.exec(String(header)) ?? [];
+  const timeoutMs = Number(value) * (UNITS[unit] ?? Number.NaN);
+  const untilMs = clock.monotonicMs() + timeoutMs;
+  return {
+    expectInTime: () => {
+      if (Number.isNaN(timeoutMs)) throw malformed(String(header));
+      if (clock.monotonicMs() >= untilMs) throw tooLate(String(header));
+    },
+  };
+}
+
+function malformed(header: string): TailraceError {
+  const given = JSON.stringify(header.slice(0, 64));
+  return new TailraceError(
+    'bad_header',
+    `grpc-timeout is up to eight digits and one of H, M, S, m, u, n, not ${given}`,
+  );
+}
+
+function tooLate(header: string): TailraceError {
+  const sentence = `the time of the call was over (grpc-timeout ${header}) before its data was stored: send it again`;
+  return new TailraceError('deadline_exceeded', sentence);
 }

@@ -117,6 +117,8 @@ async function collect(read: LogRead, { onWait, reserve, isLate }: Collecting): 
   for await (const event of read) {
     if (event.type === 'records') {
       bytes += event.block.meteredBytesWithin(event.from, event.to);
+      // What is cut is whole in memory.
+      if (event.block.header.hasCuts) bytes += event.block.header.rawBytes;
       reserve(bytes);
       collected.push(event);
       tail = event.tail;

@@ -4,7 +4,7 @@
  * numbers.
  */
 
-import { QUOTE, ZERO } from '../../encoding/json-characters.ts';
+import { OPEN_BRACE, QUOTE, ZERO } from '../../encoding/json-characters.ts';
 import { valueFault } from './fault.ts';
 import {
   ENUM,
@@ -16,6 +16,7 @@ import {
   INT64,
   KIND,
   keyOf,
+  NONE,
   REPEATED,
   SFIXED64,
   SINT32,
@@ -49,6 +50,12 @@ const TWO_32 = 0x1_0000_0000;
 
 const NUMBER = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
+/** What JavaScript keeps integers of 64 bits in: an object of `long.js`, or of two halves alone. */
+const TWO_HALVES =
+  /^\{\s*"low"\s*:\s*(-?\d{1,10})\s*,\s*"high"\s*:\s*(-?\d{1,10})\s*(?:,\s*"unsigned"\s*:\s*(?:true|false)\s*)?\}/;
+/** With white space between its parts. */
+const TWO_HALVES_BYTES_MAX = 256;
+
 /** Lowest and highest value of each kind. */
 const RANGES: Readonly<Record<number, readonly [bigint, bigint]>> = {
   [INT32]: [-(2n ** 31n), 2n ** 31n - 1n],
@@ -65,8 +72,12 @@ const RANGES: Readonly<Record<number, readonly [bigint, bigint]>> = {
 /** The current number, low half first: its magnitude while it is read, two's complement when it is written. */
 const halves = new Uint32Array(2);
 
+/** In place of a position: the number is too large, and the oneof of its field has a double. */
+export const TOO_LARGE = 0;
+
 /**
- * Writes the integer at `at` as a value of that kind; returns the position after it.
+ * Writes the integer at `at` as a value of that kind; returns the position after it, or `TOO_LARGE`: then nothing is
+ * written.
  * @throws TailraceError `bad_json` when it is not an integer, has a fraction, or is out of range.
  */
 export function readInteger(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
@@ -268,6 +279,10 @@ function writeVarint(buffer: TranscodeBuffer, low: number, high: number): void {
 
 /** Everything that is not a sign and digits: `1.0`, `1e3`, escapes, names of enums, and what is not an integer. */
 function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
+  if (buffer.view.getUint8(at) === OPEN_BRACE) {
+    const end = readTwoHalves(buffer, at, kind);
+    if (end > 0) return end;
+  }
   const quoted = buffer.view.getUint8(at) === QUOTE;
   const out = buffer.out;
   const after = quoted ? copyText(buffer, at + 1, out) : numberEnd(buffer.view, at);
@@ -277,6 +292,8 @@ function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind
   if (value === undefined) throw valueFault(buffer, at, keyOf(field), fixOf(field, kind));
   const [least, most] = RANGES[kind] as readonly [bigint, bigint];
   if (value < least || value > most) {
+    // In quotes an integer is exact, which a double is not.
+    if (!quoted && hasDouble(field, kind)) return TOO_LARGE;
     throw valueFault(buffer, at, keyOf(field), `is out of range: send a number from ${least} to ${most}`);
   }
   const bits = BigInt.asUintN(64, value);
@@ -284,6 +301,32 @@ function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind
   halves[1] = Number(bits >> 32n);
   writeHalves(buffer, kind);
   return after;
+}
+
+/**
+ * Writes an integer of 64 bits from its two halves, as the exporters of HTTP/JSON of OpenTelemetry for JavaScript 0.44
+ * send all times. Returns the position after the object, or 0 when it is none of these; then nothing is written.
+ */
+function readTwoHalves(buffer: TranscodeBuffer, at: number, kind: number): number {
+  const is64 = kind === FIXED64 || kind === SFIXED64 || kind === INT64 || kind === UINT64;
+  const match = is64 ? TWO_HALVES.exec(buffer.text(at, Math.min(at + TWO_HALVES_BYTES_MAX, buffer.end))) : null;
+  if (match === null) return 0;
+  const [text, low, high] = match;
+  if (!isHalf(Number(low)) || !isHalf(Number(high))) return 0;
+  halves[0] = Number(low);
+  halves[1] = Number(high);
+  writeHalves(buffer, kind);
+  buffer.integerHalves++;
+  return at + text.length;
+}
+
+/** With a sign or without. */
+function isHalf(value: number): boolean {
+  return value >= -TWO_32 / 2 && value < TWO_32;
+}
+
+function hasDouble(field: number, kind: number): boolean {
+  return (kind === INT64 || kind === SFIXED64) && FIELDS[field + TARGET] !== NONE;
 }
 
 /** The value of a JSON number without a fraction, in any form; undefined for anything else. */

@@ -13,6 +13,7 @@ import { NESTING_MAX } from '../../model/limits.ts';
 import { isByteList, readByteList, readBytes } from './byte-lists.ts';
 import { readId } from './bytes.ts';
 import { syntaxFault, valueFault } from './fault.ts';
+import { readIdValue } from './id-value.ts';
 import { readPlainAttribute, readPlainValue } from './plain-attribute.ts';
 import { readScalar, writeTag, writeZero, wrongKind } from './scalar.ts';
 import { skipNull, skipRest, skipValue } from './skip.ts';
@@ -229,10 +230,7 @@ function readField(buffer: TranscodeBuffer, at: number, field: number, depth: nu
     writeTag(buffer, field);
     return readString(buffer, at + 1);
   }
-  if (kind === HEX) {
-    if (byte !== QUOTE) throw wrongKind(buffer, at, field);
-    return readId(buffer, at, field);
-  }
+  if (kind === HEX) return byte === QUOTE ? readId(buffer, at, field) : readIdValue(buffer, at, field);
   writeTag(buffer, field);
   return kind === BASE64 && isByteList(byte) ? readByteList(buffer, at, field) : readScalar(buffer, at, field, kind);
 }

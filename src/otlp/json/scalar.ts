@@ -4,7 +4,7 @@ import { QUOTE } from '../../encoding/json-characters.ts';
 import { readBase64 } from './bytes.ts';
 import { readDouble } from './doubles.ts';
 import { valueFault } from './fault.ts';
-import { readInteger } from './integers.ts';
+import { readInteger, TOO_LARGE } from './integers.ts';
 import { expectValue, skipBoolean } from './skip.ts';
 import {
   BASE64,
@@ -13,7 +13,6 @@ import {
   FIELDS,
   FIXED32,
   FIXED64,
-  HEX,
   KIND,
   keyOf,
   MESSAGE,
@@ -22,6 +21,7 @@ import {
   STRING,
   TAG,
   TAG_BYTES,
+  TARGET,
   typeNameOf,
 } from './tables.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
@@ -45,7 +45,7 @@ export function writeTag(buffer: TranscodeBuffer, field: number): void {
 }
 
 /**
- * Writes the number, boolean or base64 at `at` without a tag; returns the position after it.
+ * Writes the number, boolean or base64 at `at` behind its tag; returns the position after it.
  * @throws TailraceError `bad_json`.
  */
 export function readScalar(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
@@ -54,11 +54,26 @@ export function readScalar(buffer: TranscodeBuffer, at: number, field: number, k
     if (buffer.view.getUint8(at) !== QUOTE) throw wrongKind(buffer, at, field);
     return readBase64(buffer, at, field);
   }
-  if (kind !== BOOL) return readInteger(buffer, at, field, kind);
+  if (kind !== BOOL) {
+    const after = readInteger(buffer, at, field, kind);
+    return after === TOO_LARGE ? readInDouble(buffer, at, field) : after;
+  }
   const after = skipBoolean(buffer, at);
   if (after === 0) throw wrongKind(buffer, at, field);
   buffer.view.setUint8(buffer.out++, buffer.view.getUint8(at) === LOWER_T ? 1 : 0);
   return after;
+}
+
+/**
+ * Writes the number at `at` as the double in the oneof of an integer, whose tag is written already. SDKs of JavaScript
+ * take every number without a fraction for an integer, `Number.MAX_VALUE` too.
+ */
+function readInDouble(buffer: TranscodeBuffer, at: number, field: number): number {
+  const double = fields[field + TARGET] as number;
+  buffer.out -= fields[field + TAG_BYTES] as number;
+  buffer.doublesForIntegers++;
+  writeTag(buffer, double);
+  return readDouble(buffer, at, double);
 }
 
 /** Writes the default of a number or boolean, without a tag. */
@@ -90,7 +105,6 @@ function wantedOfOne(field: number, kind: number): string {
     return example === undefined ? 'an object {…}' : `an object like ${example}`;
   }
   if (kind === STRING) return 'a string in double quotes';
-  if (kind === HEX) return 'a string of hex digits in double quotes';
   if (kind === BASE64) return 'a string of base64 in double quotes';
   return kind === BOOL ? 'true or false, without quotes' : 'a number';
 }

@@ -43,7 +43,8 @@ export const NONE = 0;
  * 2 KIND
  * 3 TAG        one or two bytes, little endian
  * 4 TAG_BYTES
- * 5 TARGET     for a message its type, for an id its length in bytes, for an enum its number
+ * 5 TARGET     for a message its type, for an id its length in bytes, for an enum its number, for an integer the
+ *              field of a double in its oneof
  * 6 KEY_BYTES  length of the key with the quote after it
  * 7 KEY_TAIL   the last four of these bytes
  * 8 KEY_HEAD   the bytes before the tail, in words (the last one may overlap the tail)
@@ -169,7 +170,7 @@ function buildFields(): void {
       FIELDS[at + OWN] = 1 << position;
       FIELDS[at + MASK] = (1 << position) | oneofBit(type, field);
       FIELDS[at + KIND] = kindOf(field) | (field.repeated ? REPEATED : 0);
-      FIELDS[at + TARGET] = targetOf(field);
+      FIELDS[at + TARGET] = targetOf(field) || doubleBeside(type, field, at);
       writeTagCells(at, field);
       writeKeyCells(at, field.name);
       linkSlot(at, number, field.name);
@@ -199,6 +200,15 @@ function targetOf(field: protobuf.Field): number {
   if (!(field.resolvedType instanceof protobuf.Enum)) return ID_BYTES[field.name] ?? 0;
   if (!enums.includes(field.resolvedType)) enums.push(field.resolvedType);
   return enums.indexOf(field.resolvedType);
+}
+
+/** For an integer the double that may stand in its place; `NONE` where there is none. */
+function doubleBeside(type: protobuf.Type, field: protobuf.Field, at: number): number {
+  if (field.type !== 'int64' && field.type !== 'sfixed64') return NONE;
+  const double = field.partOf?.fieldsArray.find((other) => other.type === 'double');
+  if (double === undefined) return NONE;
+  const apart = type.fieldsArray.indexOf(double) - type.fieldsArray.indexOf(field);
+  return at + apart * CELLS;
 }
 
 function writeTagCells(at: number, field: protobuf.Field): void {

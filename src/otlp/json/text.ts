@@ -15,6 +15,9 @@ const SPACES = 0x20202020;
 const ONES = 0x01010101;
 const HIGH_BITS = 0x80808080 | 0;
 
+/** So much of a text is checked at once. */
+const CHECKED_BYTES = 4_096;
+
 const CLOSING = 'the rest of a string (a control character is written as \\n, \\t or \\u00…)';
 
 /** The character that a letter after a backslash means; 0 for letters that mean none. */
@@ -115,7 +118,14 @@ export function copyText(buffer: TranscodeBuffer, at: number, start: number): nu
 
 /** @throws NotUtf8 when it is something else than halves of surrogate pairs that makes [start, end) no UTF-8 */
 function expectHalves(view: DataView, start: number, end: number): void {
+  let checked = start;
   for (let at = start; at < end; ) {
+    if (at >= checked) {
+      checked = Math.min(end, at + CHECKED_BYTES);
+      // Most of a long text is UTF-8: only what is not is looked at byte by byte.
+      if (isUtf8At(view, at, checked)) at = checked;
+      if (at === checked) continue;
+    }
     const length = isHalfAt(view, at, end) ? 3 : characterBytes(view, at, end);
     if (length === 0) throw new NotUtf8();
     at += length;

@@ -22,12 +22,14 @@ for (const byte of [CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_B
 /** One look at a body, in pieces. It need not be valid JSON. */
 export class TokenLengths {
   readonly #body: Uint8Array;
+  readonly #stringBytesMax: number;
   #at = 0;
   #tokenAt = 0;
   #isInString = false;
 
-  constructor(body: Uint8Array) {
+  constructor(body: Uint8Array, stringBytesMax: number = JSON_TOKEN_BYTES_MAX) {
     this.#body = body;
+    this.#stringBytesMax = stringBytesMax;
   }
 
   /**
@@ -50,20 +52,25 @@ export class TokenLengths {
       at++;
     }
     this.#at = at;
-    if (at - this.#tokenAt > JSON_TOKEN_BYTES_MAX) throw tooLong(this.#tokenAt);
+    this.#expectFits(at);
     return at >= body.length;
   }
 
   #end(at: number, isInString: boolean): void {
-    if (at - this.#tokenAt > JSON_TOKEN_BYTES_MAX) throw tooLong(this.#tokenAt);
+    this.#expectFits(at);
     this.#tokenAt = at + 1;
     this.#isInString = isInString;
   }
+
+  #expectFits(at: number): void {
+    const most = this.#isInString ? this.#stringBytesMax : JSON_TOKEN_BYTES_MAX;
+    if (at - this.#tokenAt > most) throw tooLong(this.#tokenAt, most);
+  }
 }
 
-function tooLong(at: number): TailraceError {
+function tooLong(at: number, most: number): TailraceError {
   return new TailraceError(
     'too_large',
-    `a string, number or run of white space in the body has more than ${JSON_TOKEN_BYTES_MAX} bytes (at byte ${at}), more than any record may hold: shorten it`,
+    `a string, number or run of white space in the body has more than ${most} bytes (at byte ${at}), more than any record may hold: shorten it`,
   );
 }

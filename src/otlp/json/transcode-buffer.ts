@@ -68,6 +68,9 @@ export class TranscodeBuffer {
   /** How many keys were in snake_case, and how many bytes came as lists of numbers. */
   snakeCaseKeys = 0;
   byteLists = 0;
+  /** How many integers became doubles, and how many came in two halves. */
+  doublesForIntegers = 0;
+  integerHalves = 0;
   /** Keys that OTLP has no more. */
   readonly oldKeys = new Set<string>();
   /** Where the key ends that was last read as text, with its quote. */
@@ -97,6 +100,8 @@ export class TranscodeBuffer {
     this.enumNames = 0;
     this.snakeCaseKeys = 0;
     this.byteLists = 0;
+    this.doublesForIntegers = 0;
+    this.integerHalves = 0;
     this.oldKeys.clear();
     this.topKeys.length = 0;
     this.pauseAt = Number.POSITIVE_INFINITY;

@@ -24,6 +24,10 @@ export interface JsonTally {
   snakeCaseKeys?: number;
   /** Bytes as lists of numbers; OTLP/JSON has base64. */
   byteLists?: number;
+  /** Integers of more than 64 bits, which became the double of their oneof. */
+  doublesForIntegers?: number;
+  /** Integers of 64 bits as objects of two halves; OTLP/JSON has strings. */
+  integerHalves?: number;
   /** Keys that were left out and that OTLP once had. */
   oldKeys?: readonly string[];
   /** Whether the object had no key at all. */
@@ -72,6 +76,12 @@ function readAtOnce(signal: Signal, body: Uint8Array, tally: JsonTally | undefin
   }
 }
 
+/** How much is done at once, and how long a string may be. */
+export interface InTurnsOptions {
+  readonly pieceBytes: number;
+  readonly stringBytesMax: number;
+}
+
 /**
  * The same in pieces, between which others run. The body must not change meanwhile.
  * @throws TailraceError also `too_large`, for a single value of many megabytes
@@ -80,9 +90,10 @@ export function transcodeInTurns(
   signal: Signal,
   body: Uint8Array,
   tally?: JsonTally,
-  pieceBytes: number = YIELD_BYTES,
+  options: Partial<InTurnsOptions> = {},
 ): Promise<Uint8Array> {
-  const transcoded = lastLarge.then(() => readInTurns(signal, body, tally, pieceBytes));
+  const whole = { pieceBytes: YIELD_BYTES, stringBytesMax: JSON_TOKEN_BYTES_MAX, ...options };
+  const transcoded = lastLarge.then(() => readInTurns(signal, body, tally, whole));
   lastLarge = transcoded.catch(() => {});
   return transcoded;
 }
@@ -91,13 +102,13 @@ async function readInTurns(
   signal: Signal,
   body: Uint8Array,
   tally: JsonTally | undefined,
-  pieceBytes: number,
+  options: InTurnsOptions,
 ): Promise<Uint8Array> {
   try {
-    return await inTurns(signal, body, tally, pieceBytes);
+    return await inTurns(signal, body, tally, options);
   } catch (error) {
     if (!(error instanceof NotUtf8)) throw error;
-    return inTurns(signal, await workInTurns(repairedBody(body)), tally, pieceBytes);
+    return inTurns(signal, await workInTurns(repairedBody(body)), tally, options);
   }
 }
 
@@ -105,10 +116,10 @@ async function inTurns(
   signal: Signal,
   body: Uint8Array,
   tally: JsonTally | undefined,
-  pieceBytes: number,
+  { pieceBytes, stringBytesMax }: InTurnsOptions,
 ): Promise<Uint8Array> {
   if (body.length > JSON_TOKEN_BYTES_MAX) {
-    const lengths = new TokenLengths(body);
+    const lengths = new TokenLengths(body, stringBytesMax);
     do await goOnWithWork(YIELD_BYTES);
     while (!lengths.step(TOKEN_PIECE * pieceBytes));
   }
@@ -159,6 +170,8 @@ function finish(buffer: TranscodeBuffer, at: number, signal: Signal, tally: Json
     tally.enumNames += buffer.enumNames;
     tally.snakeCaseKeys = buffer.snakeCaseKeys;
     tally.byteLists = buffer.byteLists;
+    tally.doublesForIntegers = buffer.doublesForIntegers;
+    tally.integerHalves = buffer.integerHalves;
     tally.oldKeys = [...buffer.oldKeys];
     tally.isEmpty = buffer.topKeys.length === 0;
   }

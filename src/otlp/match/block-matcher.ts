@@ -45,7 +45,7 @@ export class BlockMatcher {
     let start = -1;
     let work = 0;
     for (let i = from; i < to; i++) {
-      const bytes = block.meteredBytesOf(i);
+      const bytes = block.wholeBytesWithin(i, i + 1);
       const isLong = this.#weight > 1 && bytes > FILTER_PATTERN_TEXT_BYTES_MAX;
       const isWanted = isLong ? mayWant(i) && (await askPatternThread(this.#filter, recordAt(block, i))) : wants(i);
       if (isWanted && start < 0) start = i;
@@ -90,8 +90,10 @@ function otlpTest(matcher: RecordMatcher, block: Block, signal: Signal): Wants {
 
 function recordAt(block: Block, i: number): MatchedRecord {
   const { kind } = block.header;
+  // S2 readers may get a large item cut: what is looked at is all of it.
+  if (kind !== 's2') return { signal: kind, headers: [], body: block.otlpMessage(i, i + 1) };
   const { headers, body } = block.record(i);
-  return { signal: kind === 's2' ? signalOf(block, i) : kind, headers, body };
+  return { signal: signalOf(block, i), headers, body };
 }
 
 /** Of the regular expression of a condition; 0 without one. */

@@ -1,8 +1,9 @@
 /** Replaces the body of a scanned request by what the policy of its basin makes of it, and says what that was. */
 
 import { goOnWithWork } from '../../encoding/turns.ts';
-import { YIELD_BYTES } from '../../model/limits.ts';
+import { REWRITTEN_ITEM_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
+import { itemBytesMax } from '../read-request.ts';
 import type { Rejections } from '../rejections.ts';
 import { cell, type ScannedRequest } from '../scan/columns.ts';
 import type { RequestScan, ScanLimits } from '../scan/scan.ts';
@@ -41,7 +42,11 @@ export async function applyContentRules(
 ): Promise<AppliedRules> {
   const { signal } = scan.found;
   reserve?.(scan.found.body.length);
-  const { body, rejected, changes } = await rewriteRequest(scan.found, rules);
+  const { body, rejected, changes } = await rewriteRequest(
+    scan.found,
+    rules,
+    itemBytesMax(REWRITTEN_ITEM_BYTES_MAX, limits),
+  );
   const count = rejected.reduce((sum, item) => sum + unitsOf(signal, scan.found, item), 0);
   if (rejected.length > 0) rejections.add(longKey(rules.limit('attribute_key_bytes_max')), count);
   if (body !== undefined) {

@@ -26,22 +26,29 @@ interface NewBytes extends MessageContent {
   readonly parts: Uint8Array[];
 }
 
-export async function rewriteRequest(scanned: ScannedRequest, rules: ContentRules): Promise<RewrittenRequest> {
-  const pass = new Pass(scanned, rules);
+/** Heads and items with more than `bytesMax` stay as they are. */
+export async function rewriteRequest(
+  scanned: ScannedRequest,
+  rules: ContentRules,
+  bytesMax: number = REWRITTEN_ITEM_BYTES_MAX,
+): Promise<RewrittenRequest> {
+  const pass = new Pass(scanned, rules, bytesMax);
   for (const turn = pass.resources(); turn.next().done !== true; ) await goOnWithWork(YIELD_BYTES);
   return pass.finish();
 }
 
 class Pass {
   readonly #scanned: ScannedRequest;
+  readonly #bytesMax: number;
   readonly #rewriter: Rewriter;
   readonly #shape: Shape;
   readonly #request: NewBytes = bytesOf();
   readonly #rejected: number[] = [];
   #isChanged = false;
 
-  constructor(scanned: ScannedRequest, rules: ContentRules) {
+  constructor(scanned: ScannedRequest, rules: ContentRules, bytesMax: number) {
     this.#scanned = scanned;
+    this.#bytesMax = bytesMax;
     this.#rewriter = new Rewriter(rules, scanned.body, scanned.view);
     this.#shape = itemShape(scanned.signal);
   }
@@ -99,7 +106,7 @@ class Pass {
 
   /** One that is too large, or nested too deep and so has no shape, is rejected afterwards: it is not looked at. */
   *#written(start: number, end: number, shape: Shape | undefined): InTurns<MessageContent> {
-    const isLeft = shape === undefined || end - start > REWRITTEN_ITEM_BYTES_MAX;
+    const isLeft = shape === undefined || end - start > this.#bytesMax;
     const written = isLeft ? undefined : yield* this.#rewriter.message(start, end, shape);
     if (written !== undefined) this.#isChanged = true;
     return written ?? bytesOf(this.#scanned.body.subarray(start, end));

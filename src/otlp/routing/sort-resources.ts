@@ -1,7 +1,7 @@
 /** Sorts the resources of a request to their streams. */
 
-import { RECORD_METERED_BYTES_MAX, REQUEST_STREAMS_MAX, YIELD_BYTES } from '../../model/limits.ts';
-import { COMMON_REJECTIONS } from '../common-rejections.ts';
+import { REQUEST_STREAMS_MAX, YIELD_BYTES } from '../../model/limits.ts';
+import { COMMON_REJECTIONS, tooLarge } from '../common-rejections.ts';
 import { piecesBytes } from '../emit-block.ts';
 import { rowsCount } from '../item-counts.ts';
 import { lacking } from '../policy/policy-rejections.ts';
@@ -18,6 +18,8 @@ export const RESOURCE_BYTES = 64;
 export interface Routing extends RoutePolicy {
   readonly stamper: Stamper | undefined;
   readonly required: readonly string[];
+  /** Most metered bytes of a record. */
+  readonly recordBytesMax: number;
   readonly services: ServiceStreams | undefined;
   /** The next resource. */
   row: number;
@@ -38,8 +40,8 @@ export function sortResources(
     const head = piecesBytes(scanned.resourcePieces, scanned.resourcePiecesFrom, row);
     walked += head + RESOURCE_BYTES;
     // No record with such a head fits, so nothing more has to look at this resource.
-    if (head > RECORD_METERED_BYTES_MAX) {
-      rejections.add(COMMON_REJECTIONS.tooLarge, rowsCount(scanned, [row]));
+    if (head > routing.recordBytesMax) {
+      rejections.add(tooLarge(routing.recordBytesMax), rowsCount(scanned, [row]));
       continue;
     }
     if (scanned.tooDeepResources.has(row)) {

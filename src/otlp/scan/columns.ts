@@ -5,6 +5,7 @@
 
 import { repairUtf8At } from '../../encoding/utf8.ts';
 import { TailraceError } from '../../model/error.ts';
+import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
 import { ACTION, FALLBACK_TIME_SLOT, POINT_TIME_SLOT, TIME_SLOT, TIME_SLOTS } from './tables.ts';
 
@@ -13,6 +14,8 @@ const { ITEM, POINT, SCOPE } = ACTION;
 const FIRST_CAPACITY = 64;
 /** How many pieces of resource heads are allowed per item. Senders need about two; more would only use up memory. */
 const PIECES_PER_ITEM_MAX = 8;
+/** To repair a byte takes as long as other work on eight. */
+const REPAIR_PIECE_BYTES = YIELD_BYTES / 8;
 const EMPTY = new Uint8Array(0);
 const NO_VIEW = new DataView(EMPTY.buffer);
 
@@ -37,6 +40,8 @@ export class ScannedRequest {
   body: Uint8Array = EMPTY;
   view: DataView = NO_VIEW;
   itemsMax = 0;
+  /** A longer string fits into no record: what holds it is rejected, and nothing looks at it. */
+  stringBytesMax = RECORD_METERED_BYTES_MAX;
   /** Whether there is anything in the maps and sets below. */
   #isOdd = false;
   #beforeRepair: BeforeRepair | undefined;
@@ -69,9 +74,13 @@ export class ScannedRequest {
 
   /** By row of a resource: how many strings in it were no UTF-8 and were repaired. Mostly empty. */
   readonly repairedStrings = new Map<number, number>();
+  /** Starts and ends of strings that are too long to be repaired at once: see `repairLongStrings`. */
+  readonly longStrings: number[] = [];
 
   /** By row of a resource: how many ids in it do not have their length. Mostly empty. */
   readonly oddIds = new Map<number, number>();
+  /** Whether a message in the request holds a group, which can only be an unknown field. */
+  hasGroups = false;
   /** What is nested too deep: rows of items, of scopes and of resources that hold items. Mostly empty. */
   readonly tooDeepItems = new Set<number>();
   readonly tooDeepScopes = new Set<number>();
@@ -89,8 +98,15 @@ export class ScannedRequest {
   #scopeHeadFrom = 0;
 
   /** Starts a new request; forgets the last one. What `beforeRepair` throws at the first bad string ends the scan. */
-  begin(signal: Signal, body: Uint8Array, itemsMax: number, beforeRepair?: BeforeRepair): void {
+  begin(
+    signal: Signal,
+    body: Uint8Array,
+    itemsMax: number,
+    beforeRepair?: BeforeRepair,
+    stringBytesMax: number = RECORD_METERED_BYTES_MAX,
+  ): void {
     this.#beforeRepair = beforeRepair;
+    this.stringBytesMax = stringBytesMax;
     this.signal = signal;
     this.body = body;
     this.view = new DataView(body.buffer, body.byteOffset, body.byteLength);
@@ -126,9 +142,22 @@ export class ScannedRequest {
     this.#beforeRepair?.(this.signal, this.body, start);
     this.#beforeRepair = undefined;
     this.#isOdd = true;
-    repairUtf8At(this.view, start, end);
+    if (end - start > RECORD_METERED_BYTES_MAX) this.longStrings.push(start, end);
+    else repairUtf8At(this.view, start, end);
     const row = this.resourceCount;
     this.repairedStrings.set(row, (this.repairedStrings.get(row) ?? 0) + 1);
+  }
+
+  /** Repairs what was too long for it during the scan. Yields after each piece of work. */
+  *repairLongStrings(): Generator<void, void> {
+    for (let i = 0; i < this.longStrings.length; i += 2) {
+      const end = this.longStrings[i + 1] as number;
+      for (let at = this.longStrings[i] as number; at < end; ) {
+        at = repairUtf8At(this.view, at, end, Math.min(end, at + REPAIR_PIECE_BYTES));
+        yield;
+      }
+    }
+    this.longStrings.length = 0;
   }
 
   /** An id of the current resource does not have its length. */
@@ -136,6 +165,11 @@ export class ScannedRequest {
     this.#isOdd = true;
     const row = this.resourceCount;
     this.oddIds.set(row, (this.oddIds.get(row) ?? 0) + 1);
+  }
+
+  noteGroup(): void {
+    this.#isOdd = true;
+    this.hasGroups = true;
   }
 
   /** A message is nested too deep in the current item, in the head of the current scope, or in that of the resource. */
@@ -270,7 +304,9 @@ export class ScannedRequest {
   #clearOddities(): void {
     this.#isOdd = false;
     this.repairedStrings.clear();
+    this.longStrings.length = 0;
     this.oddIds.clear();
+    this.hasGroups = false;
     this.tooDeepItems.clear();
     this.tooDeepScopes.clear();
     this.tooDeepResources.clear();

@@ -9,7 +9,10 @@ import { type BeforeRepair, ScannedRequest } from './columns.ts';
 import { REQUEST_TYPES } from './tables.ts';
 import { WalkState, walk } from './walk.ts';
 
-export type ScanLimits = Pick<OtlpLimits, 'requestRecordsMax'>;
+export interface ScanLimits extends Pick<OtlpLimits, 'requestRecordsMax'> {
+  /** Metered bytes of a record that may be stored; the default is what S2 allows. */
+  readonly recordBytesMax?: number;
+}
 
 /**
  * Validates a protobuf request and finds its resources, scopes and items. `into` is returned, and is valid until its
@@ -24,7 +27,7 @@ export function scanRequest(
   limits: ScanLimits,
   into: ScannedRequest = new ScannedRequest(),
 ): ScannedRequest {
-  into.begin(signal, body, limits.requestRecordsMax);
+  into.begin(signal, body, limits.requestRecordsMax, undefined, limits.recordBytesMax);
   atOnce.begin(REQUEST_TYPES[signal], body.length);
   walk(atOnce, into, body.length);
   return into;
@@ -40,7 +43,7 @@ export class RequestScan {
   readonly #walk = new WalkState();
 
   begin(signal: Signal, body: Uint8Array, limits: ScanLimits, beforeRepair?: BeforeRepair): void {
-    this.found.begin(signal, body, limits.requestRecordsMax, beforeRepair);
+    this.found.begin(signal, body, limits.requestRecordsMax, beforeRepair, limits.recordBytesMax);
     this.#walk.begin(REQUEST_TYPES[signal], body.length);
   }
 

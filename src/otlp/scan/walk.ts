@@ -6,7 +6,7 @@
 
 import { isUtf8At } from '../../encoding/utf8.ts';
 import type { TailraceError } from '../../model/error.ts';
-import { NESTING_MAX, RECORD_METERED_BYTES_MAX } from '../../model/limits.ts';
+import { NESTING_MAX } from '../../model/limits.ts';
 import type { ScannedRequest } from './columns.ts';
 import { isPlainAttribute, isPlainValue } from './plain-attribute.ts';
 import * as tables from './tables.ts';
@@ -49,7 +49,7 @@ export class WalkState {
  * @throws TailraceError `bad_proto`, and what the columns throw.
  */
 export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number): boolean {
-  const { view, timeAt } = columns;
+  const { view, timeAt, stringBytesMax } = columns;
   const { ends, entries } = state;
   let { at, depth } = state;
   let end = ends[depth] as number;
@@ -86,7 +86,7 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       if (stop > end) throw fault(start, 'a field is longer than the message that holds it');
       if (action === STRING) {
         // A longer one fits into no record, so what holds it is rejected.
-        if (length <= RECORD_METERED_BYTES_MAX && !isUtf8At(view, at, stop)) columns.repairString(at, stop);
+        if (length <= stringBytesMax && !isUtf8At(view, at, stop)) columns.repairString(at, stop);
       } else if (action >= ATTRIBUTE) {
         const isPlain = action === ATTRIBUTE ? isPlainAttribute : isPlainValue;
         if (depth === DEPTH_MAX) noteTooDeep(state, columns);
@@ -115,6 +115,7 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
     else if (action === FIXED32) at += 4;
     else if (action === WRONG) throw wrongWireType(level >> ACTION_BITS, tag, start);
     else if ((tag & 7) === 3 || (tag & 7) === 4) {
+      columns.noteGroup();
       const isTooDeep = depth === DEPTH_MAX && (tag & 7) === 3;
       depth = isTooDeep ? leaveGroups(state, columns, at) : walkGroup(state, tag, at, end, depth);
       end = ends[depth] as number;

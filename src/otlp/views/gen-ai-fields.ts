@@ -7,12 +7,14 @@ import {
   BACKSLASH,
   CLOSE_BRACE,
   CLOSE_BRACKET,
+  COMMA,
   NINE,
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
   ZERO,
 } from '../../encoding/json-characters.ts';
+import { RECORD_METERED_BYTES_MAX } from '../../model/limits.ts';
 import { type Alias, GEN_AI_ALIASES, type GenAiColumn } from './gen-ai-aliases.ts';
 import type { RecordRow } from './row.ts';
 import type { JsonObject, JsonValue } from './values.ts';
@@ -22,6 +24,8 @@ const NESTING_MAX = 100;
 /** Numbers of more digits lose some of them in JavaScript. */
 const DIGITS_MAX = 15;
 const DIGITS = /^\d{1,15}$/;
+/** Of JSON that is longer than an S2 record; what fits into one has no more than its bytes. */
+const VALUES_MAX = 100_000;
 const COLUMNS = Object.entries(GEN_AI_ALIASES) as [GenAiColumn, readonly Alias[]][];
 const PREFIXES = ['gen_ai.', 'ai.', 'openinference.', 'traceloop.'];
 
@@ -93,9 +97,13 @@ function content(value: JsonValue): JsonValue | undefined {
   }
 }
 
-/** Whether JSON keeps what this JSON says: no number loses digits, and it is not too deep to be written again. */
+/**
+ * Whether JSON keeps what this JSON says: no number loses digits, and it is not too deep to be written again. And whether a
+ * long one has so few values that it is parsed in a moment.
+ */
 function isPlain(json: string): boolean {
   let depth = 0;
+  let values = json.length > RECORD_METERED_BYTES_MAX ? 0 : Number.NEGATIVE_INFINITY;
   let digits = 0;
   let isString = false;
   for (let i = 0; i < json.length; i++) {
@@ -109,7 +117,8 @@ function isPlain(json: string): boolean {
     if (unit === QUOTE) isString = true;
     else if (unit === OPEN_BRACKET || unit === OPEN_BRACE) depth++;
     else if (unit === CLOSE_BRACKET || unit === CLOSE_BRACE) depth--;
-    if (depth > NESTING_MAX || digits > DIGITS_MAX) return false;
+    else if (unit === COMMA) values++;
+    if (depth > NESTING_MAX || digits > DIGITS_MAX || values > VALUES_MAX) return false;
   }
   return true;
 }

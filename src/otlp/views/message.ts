@@ -6,11 +6,12 @@ import type { Block } from '../../storage/block/block.ts';
 import { countItems, decodeScopes, type ScopeItems, type SignalItems } from './decode.ts';
 import { withGenAiFields } from './gen-ai-fields.ts';
 import { logFields } from './log-fields.ts';
+import { jsonEscape, type LongTexts } from './long-texts.ts';
 import { metricFields } from './metric-fields.ts';
 import { type OtlpRun, otlpRuns } from './otlp.ts';
 import type { ItemFields, RecordRow } from './row.ts';
 import { spanFields } from './span-fields.ts';
-import { attributesJson, base64, type JsonObject, type JsonValue, rfc3339FromMs } from './values.ts';
+import { attributesJson, base64, type JsonObject, type JsonValue, rfc3339FromMs, viewText } from './values.ts';
 
 const FIELDS: { readonly [S in Signal]: (item: SignalItems[S]) => ItemFields } = {
   logs: logFields,
@@ -21,6 +22,20 @@ const FIELDS: { readonly [S in Signal]: (item: SignalItems[S]) => ItemFields } =
 /** The rows of the records [from, to), one for each, in order. Never throws because of what a record holds. */
 export function messageRows(block: Block, from: number, to: number): readonly RecordRow[] {
   return plainRows(block, from, to).map(withGenAiFields);
+}
+
+/**
+ * The JSON of the same rows, in which long texts are marked, for records of many megabytes. Yields after each piece of work.
+ */
+export function* longMessageRows(block: Block, from: number, to: number, long: LongTexts): Generator<void, string> {
+  const plain = plainRows(block, from, to);
+  const rows: RecordRow[] = [];
+  for (const row of plain) {
+    yield;
+    rows.push(withGenAiFields(row));
+  }
+  yield;
+  return viewText(long.marked(rows, jsonEscape));
 }
 
 /** The same without the columns about language models: all attributes are in `metadata`. */
@@ -42,7 +57,9 @@ function runRows(block: Block, run: OtlpRun): readonly RecordRow[] {
 function rowAlone(block: Block, i: number, signal: Signal | undefined): RecordRow {
   if (signal === undefined) return plainRow(block, i);
   const run = { from: i, to: i + 1 };
-  return rowsOfMessage(block, run, signal, block.record(i).body)?.[0] ?? plainRow(block, i);
+  // Whole, also where S2 readers get it cut.
+  const message = block.header.kind === 's2' ? block.record(i).body : block.otlpMessage(i, i + 1);
+  return rowsOfMessage(block, run, signal, message)?.[0] ?? plainRow(block, i);
 }
 
 /** The rows of a run, or undefined when its message does not hold exactly its records. */

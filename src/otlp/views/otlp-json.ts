@@ -8,6 +8,7 @@ import protobuf from 'protobufjs/light.js';
 import type { Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
 import { dataType } from './decode.ts';
+import { jsonEscape, type LongTexts } from './long-texts.ts';
 import { otlpRuns } from './otlp.ts';
 
 /**
@@ -38,6 +39,36 @@ export function otlpJsonRequests(block: Block, from: number, to: number): OtlpJs
     else requests.push(request);
   }
   return { requests, skipped };
+}
+
+/** The same, with long texts marked, for records of many megabytes. Yields after each piece of work. */
+export function* longOtlpJsonRequests(
+  block: Block,
+  from: number,
+  to: number,
+  long: LongTexts,
+): Generator<void, OtlpJsonRequests> {
+  const { kind } = block.header;
+  if (kind === 's2') return otlpJsonRequests(block, from, to);
+  const [run] = otlpRuns(block, from, to);
+  yield;
+  const type = dataType(kind);
+  const decoded = type.decode(run?.message ?? NOTHING) as unknown as Record<string, unknown>;
+  yield;
+  markTexts(decoded, long);
+  return { requests: [messageWriter(type)(decoded)], skipped: 0 };
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Marks the texts of a decoded message, at any depth, in place. */
+function markTexts(message: Record<string, unknown>, long: LongTexts): void {
+  for (const [name, value] of Object.entries(message)) {
+    if (typeof value === 'string') message[name] = long.mark(value, jsonEscape);
+    else if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) {
+      markTexts(value as Record<string, unknown>, long);
+    }
+  }
 }
 
 function tryOtlpJson(signal: Signal, message: Uint8Array): string | undefined {

@@ -7,8 +7,10 @@
 import { atOnce } from '../../encoding/turns.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
+import { leaveOutGroups } from '../leave-out-groups.ts';
 import { repairIds } from '../repair-ids.ts';
-import { countItems, decodeScopes } from './decode.ts';
+import { ScannedRequest } from '../scan/columns.ts';
+import { scanRequest } from '../scan/scan.ts';
 
 /** Neighbouring records of one signal, or of none: then the message is empty. */
 export interface OtlpRun {
@@ -21,6 +23,8 @@ export interface OtlpRun {
 }
 
 const NOTHING = new Uint8Array(0);
+const ONE_ITEM = { requestRecordsMax: 1 };
+const scanned = new ScannedRequest();
 
 /** The records [from, to) of a block as runs, without gaps. Never throws because of what a record holds. */
 export function otlpRuns(block: Block, from: number, to: number): readonly OtlpRun[] {
@@ -29,7 +33,7 @@ export function otlpRuns(block: Block, from: number, to: number): readonly OtlpR
   if (kind !== 's2') {
     const message = block.otlpMessage(from, to);
     // To look at each field of each item would cost a third of a replay.
-    return [{ from, to, signal: kind, message: block.header.idsChecked ? message : withGoodIds(kind, message) }];
+    return [{ from, to, signal: kind, message: block.header.idsChecked ? message : forReceivers(kind, message) }];
   }
   const runs: OtlpRun[] = [];
   for (let first = from; first < to; ) {
@@ -40,7 +44,7 @@ export function otlpRuns(block: Block, from: number, to: number): readonly OtlpR
       from: first,
       to: next,
       signal,
-      message: signal === undefined ? NOTHING : withGoodIds(signal, bodies(block, first, next)),
+      message: signal === undefined ? NOTHING : forReceivers(signal, bodies(block, first, next)),
     });
     first = next;
   }
@@ -48,25 +52,34 @@ export function otlpRuns(block: Block, from: number, to: number): readonly OtlpR
 }
 
 /**
- * Older versions stored ids as they came, and S2 clients append what they like: no OTLP receiver takes ids of a wrong
- * length. The bytes themselves where all are good.
+ * What any OTLP receiver takes. Older versions stored ids as they came, S2 clients append what they like, and groups of
+ * unknown fields are always stored: receivers refuse ids of a wrong length, and Collectors groups. The bytes themselves
+ * where all is good.
  */
-function withGoodIds(signal: Signal, message: Uint8Array): Uint8Array {
+function forReceivers(signal: Signal, message: Uint8Array): Uint8Array {
   try {
-    return atOnce(repairIds(signal, message));
+    return atOnce(repairIds(signal, leaveOutGroups(signal, message)));
   } catch {
     // It was decoded, or scanned, before: what the walk cannot read is shown as it is.
     return message;
   }
 }
 
-/** Whether the bytes are one message of the signal with exactly one item. */
+/**
+ * Whether any decoder takes the bytes as one message of the signal with exactly one item. Not protobufjs: it passes over
+ * known fields with another wire type.
+ */
 function isOneItem(signal: Signal, body: Uint8Array): boolean {
+  // The scanner repairs strings that are not UTF-8 where they are, and these bytes are the store's.
+  const copy = Buffer.from(body);
   try {
-    return countItems(decodeScopes(signal, body)) === 1;
+    const { itemCount, tooDeepItems, tooDeepScopes, tooDeepResources } = scanRequest(signal, copy, ONE_ITEM, scanned);
+    const isTooDeep = tooDeepItems.size + tooDeepScopes.size + tooDeepResources.size > 0;
+    return itemCount === 1 && !isTooDeep && copy.equals(body);
   } catch {
-    // A body that protobufjs cannot decode is not OTLP, even if the header says so.
     return false;
+  } finally {
+    scanned.end();
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Block } from '../../storage/block/block.ts';
+import { type Escape, jsonEscape, type LongTexts } from './long-texts.ts';
 import { plainRows } from './message.ts';
 import type { RecordRow } from './row.ts';
 import { type JsonObject, type JsonValue, viewText } from './values.ts';
@@ -12,6 +13,37 @@ import { type JsonObject, type JsonValue, viewText } from './values.ts';
 export function textLines(block: Block, from: number, to: number): readonly string[] {
   return plainRows(block, from, to).map(textLine);
 }
+
+/**
+ * The JSON of the same lines, in which long texts are marked, for records of many megabytes. Yields after each piece of work.
+ */
+export function* longTextLines(block: Block, from: number, to: number, long: LongTexts): Generator<void, string> {
+  const rows = plainRows(block, from, to);
+  yield;
+  return JSON.stringify(rows.map((row) => textLine(withMarks(row, long))));
+}
+
+/** Every text is marked with what its place in a line does to it: see `textLine`. */
+function withMarks(row: RecordRow, long: LongTexts): RecordRow {
+  const shown = (value: JsonValue | undefined): JsonValue | undefined =>
+    typeof value === 'string' ? long.mark(value, inVisible) : value && long.marked(value, inJson);
+  const column = (value: JsonValue | undefined): JsonValue | undefined =>
+    typeof value !== 'string' || !hasSpace(value) ? shown(value) : long.mark(value, inJson, ' ');
+  const { body, type, unit, status, level, serviceName, ...rest } = row;
+  const { message, ...others } = (status ?? {}) as JsonObject;
+  return {
+    ...(long.marked(rest, inJson) as RecordRow),
+    body: shown(body),
+    type: shown(type),
+    unit: shown(unit),
+    status: { ...others, message: shown(message) },
+    level: column(typeof level === 'string' ? level.toUpperCase() : level),
+    serviceName: column(serviceName),
+  };
+}
+
+const inVisible: Escape = (part) => jsonEscape(visible(part));
+const inJson: Escape = (part) => jsonEscape(json(part).slice(1, -1));
 
 function textLine(row: RecordRow): string {
   switch (row.signal) {
@@ -85,7 +117,11 @@ function plainText(row: RecordRow): string {
 /** One column, in quotes when it holds white space. */
 function word(value: JsonValue | undefined): string {
   if (typeof value !== 'string' || value === '') return '-';
-  return /[\s"]/.test(value) ? json(value) : visible(value);
+  return hasSpace(value) ? json(value) : visible(value);
+}
+
+function hasSpace(text: string): boolean {
+  return /[\s"]/.test(text);
 }
 
 function valueText(value: JsonValue | undefined): string {

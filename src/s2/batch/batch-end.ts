@@ -18,13 +18,28 @@ export const S2_BATCH: BatchLimits = { records: READ_BATCH_RECORDS_MAX, bytes: R
  * always goes in, so that every call makes progress.
  */
 export function batchEnd(block: Block, from: number, to: number, limits: BatchLimits = S2_BATCH): number {
+  return endWithin(block, from, to, limits, (i) => block.meteredBytesOf(i));
+}
+
+/** The same for what shows records whole that S2 readers get cut. */
+export function wholeBatchEnd(block: Block, from: number, to: number, limits: BatchLimits): number {
+  return endWithin(block, from, to, limits, (i) => block.wholeBytesOf(i));
+}
+
+function endWithin(
+  block: Block,
+  from: number,
+  to: number,
+  limits: BatchLimits,
+  bytesOf: (i: number) => number,
+): number {
   const last = Math.min(to, from + limits.records);
   const wholeBlockFits = block.header.meteredBytes <= limits.bytes;
   if (wholeBlockFits || last - from <= 1) return last;
-  let bytes = block.meteredBytesOf(from);
+  let bytes = bytesOf(from);
   let end = from + 1;
   while (end < last) {
-    bytes += block.meteredBytesOf(end);
+    bytes += bytesOf(end);
     if (bytes > limits.bytes) break;
     end += 1;
   }

@@ -54,13 +54,18 @@ class RecordsJson {
     return text;
   }
 
-  /** The headers of an OTLP block are the same for each record: they are written once. */
+  /** The headers of an OTLP block are the same for each record, unless some are cut: they are written once. */
   #headersOf(block: Block): (i: number) => string {
     if (block.header.kind === 's2') return (i) => this.#headers.of(block, i);
-    const whole = (bytes: Uint8Array): string => stringJson(bufferOf(bytes), 0, bytes.length, this.#format);
-    const pairs = block.headersOf(0).map(([name, value]) => `[${whole(name)},${whole(value)}]`);
-    const shared = `,"headers":[${pairs.join(',')}]`;
+    if (block.header.hasCuts) return (i) => this.#otlpHeaders(block, i);
+    const shared = this.#otlpHeaders(block, 0);
     return () => shared;
+  }
+
+  #otlpHeaders(block: Block, i: number): string {
+    const whole = (bytes: Uint8Array): string => stringJson(bufferOf(bytes), 0, bytes.length, this.#format);
+    const pairs = block.headersOf(i).map(([name, value]) => `[${whole(name)},${whole(value)}]`);
+    return `,"headers":[${pairs.join(',')}]`;
   }
 }
 

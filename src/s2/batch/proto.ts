@@ -111,12 +111,13 @@ class RecordsWriter {
     return at;
   }
 
-  /** Of an OTLP block the headers are the same for each record. */
+  /** Of an OTLP block the headers are the same for each record, unless some are cut. */
   #fieldsOf(block: Block): RecordFields {
     if (block.header.kind === 's2') {
       this.#s2.block = block;
       return this.#s2;
     }
+    if (block.header.hasCuts) return new CutFields(block);
     return block.otlpBodies(Buffer.concat([headerFields(block.headersOf(0)), Buffer.of(FIELD_4_BYTES)]));
   }
 }
@@ -126,6 +127,27 @@ interface RecordFields {
   bytesOf(i: number): number;
   /** Says where they end. */
   write(i: number, target: Uint8Array, at: number): number;
+}
+
+/** Of an OTLP block in which records are cut: they are large, so a copy more is nothing. */
+class CutFields implements RecordFields {
+  readonly #block: Block;
+
+  constructor(block: Block) {
+    this.#block = block;
+  }
+
+  bytesOf(i: number): number {
+    return headerFields(this.#block.headersOf(i)).length + bytesFieldLength(this.#block.bodyBytesOf(i));
+  }
+
+  write(i: number, target: Uint8Array, start: number): number {
+    const headers = headerFields(this.#block.headersOf(i));
+    target.set(headers, start);
+    const at = start + headers.length;
+    target[at] = FIELD_4_BYTES;
+    return this.#block.writeBody(i, target, writeVarint(target, at + 1, this.#block.bodyBytesOf(i)));
+  }
 }
 
 /** Of S2 blocks, one at a time. */

@@ -2,8 +2,9 @@
 
 import { uncompressSync } from 'lz4-napi';
 import { assert, TailraceError } from '../../model/error.ts';
-import { type Header, meteredBytes, OTLP_HEADERS, type StreamRecord } from '../../model/record.ts';
+import { type Header, meteredBytes, OTLP_HEADERS, type StreamRecord, TRUNCATED_BYTES } from '../../model/record.ts';
 import { readBlockKey } from '../keys.ts';
+import { cutBodyBytes, type RecordCut, readCuts, truncatedBytes, writeCutBody } from './cuts.ts';
 import {
   type BlockHeader,
   CODEC_LZ4,
@@ -38,13 +39,15 @@ interface Index {
   readonly times: Float64Array | undefined;
   readonly otlp: OtlpIndex | undefined;
   readonly s2: S2Index | undefined;
+  /** The OTLP records that S2 readers get cut. */
+  readonly cuts: ReadonlyMap<number, RecordCut> | undefined;
 }
 
 /**
  * A block, unpacked. Its records are numbered from 0. It returns views of itself unless said otherwise. A block of
  * encrypted records knows their positions, times and sizes, but does not return a record (it throws
  * `decryption_failed`) until `decryptBlock` has made a block in the clear of it, so that no caller takes ciphertext for
- * a body.
+ * a body. An OTLP record that is larger than S2 allows is cut wherever a record is returned, and whole in `otlpMessage`.
  */
 export class Block {
   readonly firstSeq: number;
@@ -90,8 +93,16 @@ export class Block {
 
   /** Metered bytes of record i as the raw view returns it; of an encrypted one, what it had in the clear. */
   meteredBytesOf(i: number): number {
+    const { otlp, cuts } = this.#at(i);
+    const cut = cuts?.get(i);
+    if (otlp === undefined || cut === undefined) return this.wholeBytesOf(i);
+    return meteredBytes(this.#otlpHeaders(cut), cutBodyBytes(otlp, i, cut));
+  }
+
+  /** The same, but of a record that S2 readers get cut, what it has in the other views. */
+  wholeBytesOf(i: number): number {
     const { otlp, s2 } = this.#at(i);
-    if (otlp !== undefined) return this.#meteredHead() + otlpBodyBytes(otlp, i);
+    if (otlp !== undefined) return meteredBytes(this.#otlpHeaders(undefined), otlpBodyBytes(otlp, i));
     if (s2 === undefined) return 0;
     if (this.header.cipher === undefined || s2.headerCount[i] !== 0) return s2MeteredBytes(s2, i);
     const body = s2Body(s2, this.#payload, i);
@@ -100,15 +111,23 @@ export class Block {
 
   /** Metered bytes of the records [from, to). Of the whole block the header knows them. */
   meteredBytesWithin(from: number, to: number): number {
-    if (from === 0 && to === this.header.count) return this.header.meteredBytes;
+    if (from === 0 && to === this.header.count && !this.header.hasCuts) return this.header.meteredBytes;
     let bytes = 0;
     for (let i = from; i < to; i++) bytes += this.meteredBytesOf(i);
     return bytes;
   }
 
+  /** The same of whole records. */
+  wholeBytesWithin(from: number, to: number): number {
+    if (from === 0 && to === this.header.count) return this.header.meteredBytes;
+    let bytes = 0;
+    for (let i = from; i < to; i++) bytes += this.wholeBytesOf(i);
+    return bytes;
+  }
+
   headersOf(i: number): readonly Header[] {
-    const { s2 } = this.#clear(i);
-    return s2 === undefined ? this.#otlpHeaders() : s2Headers(s2, this.#index, this.#payload, i);
+    const { s2, cuts } = this.#clear(i);
+    return s2 === undefined ? this.#otlpHeaders(cuts?.get(i)) : s2Headers(s2, this.#index, this.#payload, i);
   }
 
   /** S2 blocks only: visits the headers of record i without creating a view of each. */
@@ -120,14 +139,17 @@ export class Block {
 
   /** Bytes of the body of record i; for OTLP, of the self-contained body. */
   bodyBytesOf(i: number): number {
-    const { otlp, s2 } = this.#clear(i);
-    if (otlp !== undefined) return otlpBodyBytes(otlp, i);
+    const { otlp, s2, cuts } = this.#clear(i);
+    const cut = cuts?.get(i);
+    if (otlp !== undefined) return cut === undefined ? otlpBodyBytes(otlp, i) : cutBodyBytes(otlp, i, cut);
     return s2 === undefined ? 0 : s2BodyBytes(s2, i);
   }
 
   /** Writes the body of record i at `at`, where `bodyBytesOf(i)` bytes must be free. Returns where it ends. */
   writeBody(i: number, target: Uint8Array, at: number): number {
-    const { otlp, s2 } = this.#clear(i);
+    const { otlp, s2, cuts } = this.#clear(i);
+    const cut = cuts?.get(i);
+    if (otlp !== undefined && cut !== undefined) return writeCutBody(otlp, this.#payload, i, cut, target, at);
     if (otlp !== undefined) return writeOtlpBody(otlp, this.#payload, i, target, at);
     if (s2 === undefined) return at;
     target.set(s2Body(s2, this.#payload, i), at);
@@ -141,14 +163,14 @@ export class Block {
     return { index: otlp, payload: this.#payload };
   }
 
-  /** OTLP blocks only: for writing the bodies of many records, each after `lead` and its length. */
+  /** OTLP blocks without cuts only: for writing the bodies of many records, each after `lead` and its length. */
   otlpBodies(lead: Uint8Array): OtlpBodies {
-    const { otlp } = this.#clear(0);
-    assert(otlp !== undefined, 'an S2 block has no OTLP message');
+    const { otlp, cuts } = this.#clear(0);
+    assert(otlp !== undefined && cuts === undefined, 'all records of the block are whole OTLP messages');
     return new OtlpBodies(otlp, this.#payload, lead);
   }
 
-  /** Record i. The body of an OTLP record is a copy, everything else a view. */
+  /** Record i as S2 readers get it. The body of an OTLP record is a copy, everything else a view. */
   record(i: number): StreamRecord {
     const { s2 } = this.#clear(i);
     let body: Uint8Array;
@@ -161,8 +183,18 @@ export class Block {
     return { seqNum: this.firstSeq + i, timestamp: this.timestamp(i), headers: this.headersOf(i), body };
   }
 
+  /** Makes each cut once. @throws TailraceError `corrupt` when one does not match its record */
+  checkCuts(): void {
+    const seen = new Set<unknown>();
+    for (const [i, { heads, item }] of this.#at(0).cuts ?? []) {
+      if (item === undefined && seen.has(heads)) continue;
+      seen.add(heads);
+      this.record(i);
+    }
+  }
+
   /**
-   * OTLP blocks only: one LogsData, TracesData or MetricsData message with the records [from, to), each resource and
+   * OTLP blocks only: one LogsData, TracesData or MetricsData message with the whole records [from, to), each resource and
    * scope once. For the whole block it is a view of the payload; for a part it is built.
    */
   otlpMessage(from: number, to: number): Uint8Array {
@@ -207,23 +239,23 @@ export class Block {
   }
 
   #parse(): Index {
-    const { count, kind, firstTimestamp, lastTimestamp } = this.header;
+    const { count, kind, hasCuts, firstTimestamp, lastTimestamp } = this.header;
     const reader = new VarintReader(this.#index, 0, this.#index.length);
     const times = firstTimestamp === lastTimestamp ? undefined : readTimes(reader, this.header);
     const timesEnd = reader.at;
     if (kind === 's2') {
-      return { timesEnd, times, otlp: undefined, s2: readS2Index(this.#index, timesEnd, this.#payload, count) };
+      const s2 = readS2Index(this.#index, timesEnd, this.#payload, count);
+      return { timesEnd, times, otlp: undefined, s2, cuts: undefined };
     }
-    return { timesEnd, times, otlp: readOtlpIndex(this.#index, timesEnd, this.#payload, count), s2: undefined };
+    const cuts = hasCuts ? readCuts(reader, this.#index, count) : undefined;
+    return { timesEnd, times, otlp: readOtlpIndex(this.#index, reader.at, this.#payload, count), s2: undefined, cuts };
   }
 
-  #otlpHeaders(): readonly Header[] {
+  #otlpHeaders(cut: RecordCut | undefined): readonly Header[] {
     const { kind } = this.header;
-    return kind === 's2' ? [] : OTLP_HEADERS[kind];
-  }
-
-  #meteredHead(): number {
-    return meteredBytes(this.#otlpHeaders(), 0);
+    if (kind === 's2') return [];
+    if (cut === undefined) return OTLP_HEADERS[kind];
+    return [...OTLP_HEADERS[kind], [TRUNCATED_BYTES, Buffer.from(String(truncatedBytes(cut)))]];
   }
 }
 

@@ -4,7 +4,8 @@
  * ```
  *  at        bytes  what
  *  0         1      version, 1
- *  1         1      kind: 0 s2, 1 logs, 2 traces, 3 metrics, 4 s2 encrypted with aes-256-gcm, 5 with aegis-256
+ *  1         1      kind: 0 s2, 1 logs, 2 traces, 3 metrics, 4 s2 encrypted with aes-256-gcm, 5 with aegis-256,
+ *                   6 logs, 7 traces, 8 metrics with records that S2 readers get cut (`cuts.ts`)
  *  2         1      codec of the stored part: 0 none, 1 LZ4
  *  3         2      H, bytes of header fields that follow, little endian
  *  5         H      header fields, varints:
@@ -12,7 +13,7 @@
  *                     first timestamp  ms
  *                     last timestamp   ms, as difference to the first
  *                     arrival          ms
- *                     metered bytes    of all records, as the raw view returns them
+ *                     metered bytes    of all records, as the raw view returns them, but those that it cuts whole
  *                     raw bytes        index and payload together, unpacked
  *                     index bytes      of those
  *                     summary bytes    S, then S bytes of summary (none yet; readers skip it)
@@ -52,6 +53,8 @@ export interface BlockHeader {
   readonly kind: BlockKind;
   /** What its records are encrypted with (the kind is then `s2`); undefined when they are in the clear. */
   readonly cipher: StreamCipher | undefined;
+  /** Whether it holds OTLP records that S2 readers get cut. */
+  readonly hasCuts: boolean;
   /** 0 none, 1 LZ4. */
   readonly codec: number;
   readonly count: number;
@@ -60,28 +63,34 @@ export interface BlockHeader {
   readonly lastTimestamp: number;
   /** When the server received it, milliseconds; never decreases within a stream. */
   readonly arrival: number;
-  /** Of the records in the clear, also when they are stored encrypted. */
+  /** Of the records in the clear, also when they are stored encrypted, and whole, also when S2 readers get them cut. */
   readonly meteredBytes: number;
   /** Index and payload, unpacked. */
   readonly rawBytes: number;
   readonly indexBytes: number;
-  /** Whether all trace and span ids in it have the right length. Blocks of older builds do not say so. */
+  /**
+   * Whether all trace and span ids in it have the right length, and no message in it holds a group. Blocks of older builds
+   * do not say so.
+   */
   readonly idsChecked: boolean;
   /** Offset of the stored part in the value. */
   readonly storedAt: number;
 }
 
 /**
- * By their numbers on disk. Encrypted records have their own kind there, so that a build that cannot read them refuses
- * them.
+ * By their numbers on disk. Encrypted records have their own kind there, and so have those that are cut: a build that cannot
+ * read them refuses them.
  */
-const KINDS: readonly Pick<BlockHeader, 'kind' | 'cipher'>[] = [
-  { kind: 's2', cipher: undefined },
-  { kind: 'logs', cipher: undefined },
-  { kind: 'traces', cipher: undefined },
-  { kind: 'metrics', cipher: undefined },
-  { kind: 's2', cipher: 'aes-256-gcm' },
-  { kind: 's2', cipher: 'aegis-256' },
+const KINDS: readonly Pick<BlockHeader, 'kind' | 'cipher' | 'hasCuts'>[] = [
+  { kind: 's2', cipher: undefined, hasCuts: false },
+  { kind: 'logs', cipher: undefined, hasCuts: false },
+  { kind: 'traces', cipher: undefined, hasCuts: false },
+  { kind: 'metrics', cipher: undefined, hasCuts: false },
+  { kind: 's2', cipher: 'aes-256-gcm', hasCuts: false },
+  { kind: 's2', cipher: 'aegis-256', hasCuts: false },
+  { kind: 'logs', cipher: undefined, hasCuts: true },
+  { kind: 'traces', cipher: undefined, hasCuts: true },
+  { kind: 'metrics', cipher: undefined, hasCuts: true },
 ];
 const IDS_CHECKED = 1;
 const FIELDS_AT = 5;
@@ -90,7 +99,9 @@ const SAFE_VARINT_BYTES = 8;
 /** Writes the header of a block without its checksums, see `sealChecksums`. Returns the offset of the stored part. */
 export function writeBlockHeader(header: Omit<BlockHeader, 'storedAt'>, target: Uint8Array): number {
   target[0] = BLOCK_VERSION;
-  target[1] = KINDS.findIndex(({ kind, cipher }) => kind === header.kind && cipher === header.cipher);
+  target[1] = KINDS.findIndex(
+    ({ kind, cipher, hasCuts }) => kind === header.kind && cipher === header.cipher && hasCuts === header.hasCuts,
+  );
   target[2] = header.codec;
   let at = writeVarint(target, FIELDS_AT, header.count);
   at = writeVarint(target, at, header.firstTimestamp);
@@ -165,6 +176,7 @@ function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {
   return {
     kind: kind.kind,
     cipher: kind.cipher,
+    hasCuts: kind.hasCuts,
     codec,
     count,
     firstTimestamp,

@@ -276,11 +276,12 @@ export function itemOf(index: OtlpIndex, payload: Uint8Array, i: number): Uint8A
 }
 
 /** Bytes of a length-delimited field with a tag of one byte. */
-function fieldBytes(length: number): number {
+export function fieldBytes(length: number): number {
   return 1 + varintBytes(length) + length;
 }
 
-function writeField(target: Uint8Array, at: number, tag: number, length: number): number {
+/** Writes tag and length of such a field. Returns where its content begins. */
+export function writeField(target: Uint8Array, at: number, tag: number, length: number): number {
   target[at] = tag;
   return writeVarint(target, at + 1, length);
 }

@@ -19,6 +19,7 @@ import {
 } from './format.ts';
 import { writeS2Index } from './s2-index.ts';
 
+export { type Cut, CutEdits, type HeadCut, type RecordCut, writeCuts } from './cuts.ts';
 export type { BlockKind } from './format.ts';
 export { OtlpLayout } from './otlp-index.ts';
 
@@ -36,8 +37,10 @@ export interface BlockDraft {
   readonly timestamps: Float64Array;
   /** The sum for all records, as the raw view returns them. */
   readonly meteredBytes: number;
-  /** Whether all trace and span ids in OTLP items have the right length: readers then need not look. */
+  /** Whether all ids in OTLP items have the right length, and there are no groups: readers then need not look. */
   readonly idsChecked?: boolean;
+  /** Whether its index has cuts before the rest. */
+  readonly hasCuts?: boolean;
   /** The index without times, from `OtlpLayout` or `draftRecords`. */
   readonly layout: Uint8Array;
   /** The payload in parts that are joined in this order; they may be views of a request body. */
@@ -230,6 +233,7 @@ function fieldsOf(draft: BlockDraft, arrival: number, rawBytes: number, indexByt
   return {
     kind,
     cipher,
+    hasCuts: draft.hasCuts === true,
     count,
     firstTimestamp: timestamps[0] ?? 0,
     lastTimestamp: timestamps[count - 1] ?? 0,

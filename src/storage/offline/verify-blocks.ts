@@ -92,7 +92,8 @@ export class BlockVerifier {
     const { stream } = progress;
     let bytes = 0;
     // This reads the whole index, and of an encrypted block all that can be read without its key.
-    for (let i = 0; i < header.count; i++) bytes += block.meteredBytesOf(i);
+    for (let i = 0; i < header.count; i++) bytes += block.wholeBytesOf(i);
+    block.checkCuts();
     if (bytes !== header.meteredBytes) this.#odd(stream, firstSeq, 'its records have another size than it says');
     if (header.firstTimestamp < progress.timestamp)
       this.#odd(stream, firstSeq, 'its time is before that of the last one');

@@ -1,0 +1,73 @@
+/** `npm run interop -- <name>`: runs real senders against the server, and what readers get against a real Collector. */
+
+import { LANGUAGES } from './languages.ts';
+import { runSender } from './sdk-sender.ts';
+import { Skipped } from './tool-chain.ts';
+
+interface Form {
+  readonly proves: string;
+  run(): Promise<void>;
+}
+
+const SENDERS = Object.entries(LANGUAGES).map(([name, language]): [string, Form] => {
+  const protocols = [...new Set(language.variants.map(({ protocol }) => protocol))].join(', ');
+  return [
+    name,
+    { proves: `the SDK of ${name} over ${protocols}, then with kills`, run: () => runSender(name, language) },
+  ];
+});
+
+const FORMS: Readonly<Record<string, Form>> = {
+  control: {
+    proves: 'the comparison notices what is lost, changed, repeated or reordered',
+    run: async () => (await import('./control.ts')).run(),
+  },
+  ...Object.fromEntries(SENDERS),
+  collector: {
+    proves: 'a Collector over otlp_http in both encodings and otlp_grpc, with every compression, then with kills',
+    run: async () => (await import('./collector.ts')).run(),
+  },
+  store: {
+    proves: 'what readers get of a store full of odd data is taken by a Collector',
+    run: async () => (await import('./store.ts')).run(),
+  },
+  outage: {
+    proves: 'the Collector snippet of README.md loses nothing while the server is away for a minute',
+    run: async () => (await import('./outage.ts')).run(),
+  },
+  telemetrygen: {
+    proves: 'telemetrygen with several workers over HTTP and gRPC',
+    run: async () => (await import('./telemetrygen.ts')).run(),
+  },
+  'otlp-transformer': {
+    proves: 'what any released version of @opentelemetry/otlp-transformer writes is stored as it was sent',
+    run: async () => (await import('./otlp-transformer.ts')).run(),
+  },
+  examples: {
+    proves: 'the examples of each language store what they send',
+    run: async () => (await import('./examples.ts')).run(),
+  },
+};
+
+await main(process.argv[2]);
+
+async function main(name: string | undefined): Promise<void> {
+  const forms = name === 'all' ? Object.entries(FORMS) : Object.entries(FORMS).filter(([known]) => known === name);
+  if (forms.length === 0) {
+    const list = Object.entries(FORMS).map(([known, { proves }]) => `  ${known.padEnd(18)}${proves}`);
+    process.stderr.write(`npm run interop -- <name>, with one of these names, or all:\n${list.join('\n')}\n`);
+    process.exitCode = name === undefined ? 0 : 2;
+    return;
+  }
+  for (const [known, form] of forms) {
+    const started = performance.now();
+    try {
+      await form.run();
+      process.stdout.write(`${known}: held (${Math.round((performance.now() - started) / 1000)} s)\n`);
+    } catch (error) {
+      const isSkipped = error instanceof Skipped;
+      process.stdout.write(`${known}: ${isSkipped ? 'skipped' : 'failed'}: ${(error as Error).message}\n`);
+      if (!isSkipped) process.exitCode = 1;
+    }
+  }
+}

@@ -1,0 +1,147 @@
+/** What of a request goes to which stream: opens the streams, and makes the blocks of their records. */
+
+import { inTurns } from '../encoding/turns.ts';
+import { TailraceError } from '../model/error.ts';
+import { RECORD_METERED_BYTES_MAX, SENDER_NAMES_MAX } from '../model/limits.ts';
+import { limitOf } from '../model/otlp-policy.ts';
+import type { OtlpSource } from '../model/otlp-source.ts';
+import type { BlockDraft } from '../storage/block/seal.ts';
+import { COMMON_REJECTIONS, tooLarge } from './common-rejections.ts';
+import { cutRecords, mayHoldLarge, type RecordCuts } from './cut/cut-records.ts';
+import { draftBlocks } from './draft-blocks.ts';
+import type { IngestBasin, IngestPort, IngestStream, OwnOptions } from './ingest-port.ts';
+import { countOf, rowsCount } from './item-counts.ts';
+import { basinFull } from './policy/policy-rejections.ts';
+import type { Rejections } from './rejections.ts';
+import type { ScannedRequest } from './scan/columns.ts';
+
+/** What goes to one stream. */
+export interface StreamDrafts<S> {
+  readonly stream: S;
+  readonly drafts: readonly BlockDraft[];
+}
+
+const ITEM_REJECTIONS = {
+  uncuttable: COMMON_REJECTIONS.uncuttable,
+  too_deep: COMMON_REJECTIONS.tooDeep,
+  no_time: COMMON_REJECTIONS.noTime,
+};
+
+/** Stands for a request that makes no streams where these are bounded. */
+const OVER = { isOver: true };
+
+/** One request, and what is made of it. */
+export interface Drafting<B extends IngestBasin, S extends IngestStream> {
+  readonly port: IngestPort<B, S>;
+  readonly basin: B;
+  readonly scanned: ScannedRequest;
+  readonly options: OwnOptions;
+  readonly rejections: Rejections;
+  readonly drafts: StreamDrafts<S>[];
+}
+
+/**
+ * Drafts the resources (by row) that go to one stream; what cannot be stored there is rejected. Returns no promise when the
+ * stream is open, streams are not bounded, and nothing is to be cut: then requests take effect in the order of the calls.
+ * @throws what the port throws, except `stream_not_found`
+ */
+export function draftStream<B extends IngestBasin, S extends IngestStream>(
+  drafting: Drafting<B, S>,
+  name: string,
+  rows: readonly number[],
+): void | Promise<void> {
+  const { port, basin, scanned } = drafting;
+  const streamsMax = limitOf(basin.config.otlp, 'streams_max');
+  const isLarge = recordBytesMaxOf(basin) > RECORD_METERED_BYTES_MAX && mayHoldLarge(scanned);
+  if (streamsMax !== undefined || isLarge) return draftWithin(drafting, name, rows, { streamsMax, isLarge });
+  const opening = open(port, basin, name);
+  if (opening instanceof Promise) return opening.then((stream) => place(drafting, name, rows, stream));
+  place(drafting, name, rows, opening);
+}
+
+async function draftWithin<B extends IngestBasin, S extends IngestStream>(
+  drafting: Drafting<B, S>,
+  name: string,
+  rows: readonly number[],
+  { streamsMax, isLarge }: { readonly streamsMax: number | undefined; readonly isLarge: boolean },
+): Promise<void> {
+  const { port, basin, scanned, options, rejections } = drafting;
+  const maker = options.maker ?? OVER;
+  if (streamsMax !== undefined && (await port.mayHold?.(basin, name, streamsMax, maker)) === false) {
+    rejections.add(basinFull(streamsMax), rowsCount(scanned, rows), name);
+    return;
+  }
+  const stream = await open(port, basin, name);
+  const takes = isLarge && stream !== undefined && stream.cipher === undefined;
+  place(
+    drafting,
+    name,
+    rows,
+    stream,
+    takes ? await inTurns(cutRecords(scanned, rows, recordBytesMaxOf(basin))) : undefined,
+  );
+}
+
+function place<B extends IngestBasin, S extends IngestStream>(
+  { basin, scanned, options, rejections, drafts }: Drafting<B, S>,
+  name: string,
+  rows: readonly number[],
+  stream: S | undefined,
+  cuts?: RecordCuts,
+): void {
+  if (stream === undefined) {
+    rejections.add(COMMON_REJECTIONS.noStream, rowsCount(scanned, rows), name);
+  } else if (stream.cipher !== undefined) {
+    rejections.add(COMMON_REJECTIONS.encrypted, rowsCount(scanned, rows), name);
+  } else {
+    noteStream(options.source, name);
+    const large = { recordBytesMax: recordBytesMaxOf(basin), cuts };
+    drafts.push({ stream, drafts: draft(scanned, rows, name, stream, large, rejections) });
+  }
+}
+
+/** The largest record that the basin takes, in metered bytes. */
+export function recordBytesMaxOf({ config }: IngestBasin): number {
+  return config.otlp?.largeItemsMax ?? RECORD_METERED_BYTES_MAX;
+}
+
+function noteStream(source: OtlpSource | undefined, name: string): void {
+  if (source !== undefined && source.streams.length < SENDER_NAMES_MAX) source.streams.push(name);
+}
+
+/** The stream, or undefined when it does not exist and is not made: that is rejected, other errors fail the request. */
+function open<B extends IngestBasin, S extends IngestStream>(
+  port: IngestPort<B, S>,
+  basin: B,
+  name: string,
+): S | undefined | Promise<S | undefined> {
+  try {
+    const opening = port.openStream(basin, name, 'append');
+    return opening instanceof Promise ? opening.catch(missing) : opening;
+  } catch (error) {
+    return missing(error);
+  }
+}
+
+function missing(error: unknown): undefined {
+  if (error instanceof TailraceError && error.code === 'stream_not_found') return undefined;
+  throw error;
+}
+
+function draft(
+  scanned: ScannedRequest,
+  rows: readonly number[],
+  name: string,
+  stream: IngestStream,
+  large: { readonly recordBytesMax: number; readonly cuts: RecordCuts | undefined },
+  rejections: Rejections,
+): readonly BlockDraft[] {
+  return draftBlocks(scanned, rows, {
+    ...large,
+    timeRequired: stream.config.timestampingMode === 'client-require',
+    reject: (why, item) => {
+      const rejection = why === 'too_large' ? tooLarge(large.recordBytesMax) : ITEM_REJECTIONS[why];
+      rejections.add(rejection, countOf(scanned, item, item + 1), name);
+    },
+  });
+}
