@@ -9,9 +9,9 @@ import type { BlockDraft } from '../storage/block/seal.ts';
 import { COMMON_REJECTIONS, tooLarge } from './common-rejections.ts';
 import { cutRecords, mayHoldLarge, type RecordCuts } from './cut/cut-records.ts';
 import { draftBlocks } from './draft-blocks.ts';
-import type { IngestBasin, IngestPort, IngestStream, OwnOptions } from './ingest-port.ts';
 import { countOf, rowsCount } from './item-counts.ts';
 import { basinFull } from './policy/policy-rejections.ts';
+import type { IngestBasin, IngestPort, IngestStream, OwnOptions } from './ports.ts';
 import type { Rejections } from './rejections.ts';
 import type { ScannedRequest } from './scan/columns.ts';
 

@@ -11,7 +11,7 @@ import { TailraceError } from '../../src/model/error.ts';
 import { changedPolicy, type OtlpPolicyRequest } from '../../src/model/otlp-policy.ts';
 import { resolveBasinConfig } from '../../src/model/stream-config.ts';
 import { ingest } from '../../src/otlp/ingest.ts';
-import type { IngestOptions, IngestStream } from '../../src/otlp/ingest-port.ts';
+import type { IngestOptions, IngestStream } from '../../src/otlp/ports.ts';
 import fc from '../support/fast-check.ts';
 import { field } from '../support/otlp-wire.ts';
 import { ManualClock } from '../support/socket-clock.ts';

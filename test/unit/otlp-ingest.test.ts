@@ -7,8 +7,8 @@ import { type OtlpSource, unknownSource } from '../../src/model/otlp-source.ts';
 import { meteredBytes, OTLP_HEADERS, type Signal } from '../../src/model/record.ts';
 import type { TimestampingMode } from '../../src/model/stream-config.ts';
 import { ingest } from '../../src/otlp/ingest.ts';
-import type { IngestOptions } from '../../src/otlp/ingest-port.ts';
 import type { IngestResult } from '../../src/otlp/ingest-result.ts';
+import type { IngestOptions } from '../../src/otlp/ports.ts';
 import type { BlockDraft } from '../../src/storage/block/seal.ts';
 import { field, fixed64, oracle, varint } from '../support/otlp-wire.ts';
 

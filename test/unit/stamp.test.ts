@@ -5,8 +5,8 @@ import { TailraceError } from '../../src/model/error.ts';
 import { RECORD_METERED_BYTES_MAX, STAMPED_BYTES_MAX } from '../../src/model/limits.ts';
 import type { TimestampingMode } from '../../src/model/stream-config.ts';
 import { ingest } from '../../src/otlp/ingest.ts';
-import type { IngestOptions } from '../../src/otlp/ingest-port.ts';
 import type { IngestResult } from '../../src/otlp/ingest-result.ts';
+import type { IngestOptions } from '../../src/otlp/ports.ts';
 import type { BlockDraft } from '../../src/storage/block/seal.ts';
 import { field, oracle, varint } from '../support/otlp-wire.ts';
 
