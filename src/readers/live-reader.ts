@@ -21,7 +21,7 @@ import {
 import type { Position } from '../model/position.ts';
 import { S2_BATCH } from '../s2/batch/batch-end.ts';
 import { Gathering } from './gathering.ts';
-import type { PendingClaim } from './reader-memory.ts';
+import { ReaderClaim } from './reader-memory.ts';
 import type { Holder, LiveSession, ReaderSet, Stalled } from './reader-set.ts';
 import type { Sink, SinkListener } from './sink.ts';
 import type { Frame, Wire } from './wire.ts';
@@ -57,9 +57,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #bufferedBytes = 0;
   /** Set while it waits until its sink has at most so many bytes. */
   #stall: { readonly below: number; readonly wake: () => void; sweeps: number } | undefined;
-  /** Memory for the batch that is being made, and the place in line for it. */
-  #claimedBytes = 0;
-  #pendingClaim: PendingClaim | undefined;
+  /** Memory for the batch that is being made. */
+  readonly #claim: ReaderClaim;
   /** The next event comes from the store, not from the tail. */
   #isFresh = true;
   /** The read is letting go of what it holds; never rejects. */
@@ -73,6 +72,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
 
   constructor(parts: ReaderParts) {
     this.#parts = parts;
+    this.#claim = new ReaderClaim(parts.readers.memory, parts.holder);
     this.#spokeAt = this.#heardAt = this.#pingedAt = parts.readers.clock.monotonicMs();
   }
 
@@ -93,7 +93,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     }
     this.#rest = undefined;
     this.#gathering.clear();
-    this.#giveBack();
+    this.#claim.giveBack();
     await this.#read?.return();
     await sink.closed;
     this.#leave();
@@ -198,7 +198,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   /** Takes the next event, or what is left of the last one. Returns false at the end of the read. */
   async #step(): Promise<boolean> {
     if (this.#rest === undefined) {
-      if (this.#isFresh || this.#read?.isScanning === true) await this.#claim();
+      const isFromStore = this.#isFresh || this.#read?.isScanning === true;
+      if (isFromStore && !this.#isOver) await this.#claim.take();
       if (this.#isOver) return false;
       this.#isFresh = false;
       const result = await this.#next();
@@ -210,9 +211,9 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
       await this.#take(result.value);
     }
     if (this.#rest?.block.header.hasCuts === true && (await this.#waitedForMore())) return true;
-    await this.#claim();
+    if (!this.#isOver) await this.#claim.take();
     await this.#deliver();
-    if (this.#gathering.isEmpty) this.#giveBack();
+    if (this.#gathering.isEmpty) this.#claim.giveBack();
     return true;
   }
 
@@ -224,28 +225,13 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     const { readers } = this.#parts;
     if (this.#rest === undefined || this.#read === undefined || this.#isOver) return false;
     const bytes = readers.memory.claimFor(this.#rest.block.header);
-    if (bytes <= Math.max(this.#claimedBytes, readers.memory.claimBytes)) return false;
-    this.#giveBack();
-    const claiming = this.#claim(bytes);
-    if (this.#claimedBytes > 0) return false;
+    if (bytes <= Math.max(this.#claim.bytes, readers.memory.claimBytes)) return false;
+    this.#claim.giveBack();
+    const claiming = this.#claim.take(bytes);
+    if (this.#claim.bytes > 0) return false;
     await this.#letGoOfBlocks(this.#read);
     await claiming;
     return true;
-  }
-
-  /** Waits for the memory that a batch may take; without it, nothing is taken from the store. */
-  async #claim(bytes: number = this.#parts.readers.memory.claimBytes): Promise<void> {
-    if (this.#claimedBytes > 0 || this.#isOver) return;
-    const { readers, holder } = this.#parts;
-    this.#pendingClaim = readers.memory.claim(bytes, holder);
-    const isGranted = this.#pendingClaim === undefined || (await this.#pendingClaim.granted);
-    this.#pendingClaim = undefined;
-    if (isGranted) this.#claimedBytes = bytes;
-  }
-
-  #giveBack(): void {
-    if (this.#claimedBytes > 0) this.#parts.readers.memory.giveBack(this.#claimedBytes);
-    this.#claimedBytes = 0;
   }
 
   /** The next event. What is gathered waits for it a turn of the event loop at most. */
@@ -401,7 +387,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     this.#isOver = true;
     this.#abort.abort();
     this.#stall?.wake();
-    this.#pendingClaim?.takeBack();
+    this.#claim.takeBack();
   }
 }
 

@@ -22,7 +22,7 @@ interface WaitingClaim {
 }
 
 /** A claim that waits in line. */
-export interface PendingClaim {
+interface PendingClaim {
   /** Resolves to false when it was taken back. */
   readonly granted: Promise<boolean>;
   takeBack(): void;
@@ -144,5 +144,37 @@ export class ReaderMemory {
     const held = this.#bufferedBytes + this.#claimedBytes;
     const own = Math.min(READERS_BUFFERED_BYTES_MAX, this.#budget.limitBytes * READERS_SHARE);
     return held === 0 || held + bytes <= own || this.#budget.wouldFit(this.#claimedBytes + bytes, holder);
+  }
+}
+
+/** What one reader has claimed for the batch that it is making. */
+export class ReaderClaim {
+  bytes = 0;
+  readonly #memory: ReaderMemory;
+  readonly #holder: string;
+  #pending: PendingClaim | undefined;
+
+  constructor(memory: ReaderMemory, holder: string) {
+    this.#memory = memory;
+    this.#holder = holder;
+  }
+
+  /** Waits for the memory that a batch may take, unless there is a claim; without it, nothing is taken from the store. */
+  async take(bytes: number = this.#memory.claimBytes): Promise<void> {
+    if (this.bytes > 0) return;
+    this.#pending = this.#memory.claim(bytes, this.#holder);
+    const isGranted = this.#pending === undefined || (await this.#pending.granted);
+    this.#pending = undefined;
+    if (isGranted) this.bytes = bytes;
+  }
+
+  giveBack(): void {
+    if (this.bytes > 0) this.#memory.giveBack(this.bytes);
+    this.bytes = 0;
+  }
+
+  /** Leaves the line. */
+  takeBack(): void {
+    this.#pending?.takeBack();
   }
 }
