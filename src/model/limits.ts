@@ -387,8 +387,8 @@ export const RECEIVING_BASINS_MAX = 100;
 /** A filter of a reader: characters of all its texts, and conditions. */
 export const FILTER_CHARS_MAX = 4_096;
 export const FILTER_TERMS_MAX = 32;
-/** Instructions of a regular expression in it; on longer texts it runs in a thread of its own. */
+/** Instructions of all its regular expressions; and work on one record, in bytes, beyond which another thread does it. */
 export const FILTER_PATTERN_STEPS_MAX = 500;
-export const FILTER_PATTERN_TEXT_BYTES_MAX = 8 * KiB;
+export const FILTER_TURN_BYTES = 4 * MiB;
 /** A unary read with a filter looks for records so long at most, then tells where to go on. */
 export const FILTERED_READ_MS_MAX = 5_000;

@@ -126,7 +126,7 @@ test('a regular expression finds its text at the end of a record of almost 1 MiB
 
 test.each([
   ['body~/a(/', 'is not a regular expression of RE2'],
-  ['body~/a{600}/', 'is too large: write it with fewer or smaller repetitions'],
+  ['body~/a{600}/', 'too large: write them with fewer or smaller repetitions'],
 ])('%s is refused', async (filter, message) => {
   const reader = socket('shop', { filter }, 'view.json');
   expect((await reader.until('error')).message).toContain(message);

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Attack } from './attack.ts';
+import { FILTER_ATTACKS } from './filter-attacks.ts';
 import { connectedByTls, resetFlood } from './frames.ts';
 import { LARGE_ATTACKS } from './large-attacks.ts';
 import { ATTACKS } from './otlp-attacks.ts';
@@ -30,7 +31,14 @@ export async function run(): Promise<void> {
     const planted = await server.worstTurnMs();
     process.stdout.write(`${String(planted).padStart(6)} ms  planted: ${PLANTED_MS} ms\n`);
     if (planted < PLANTED_MS) throw new Error('the probe does not find a planted turn');
-    for (const attack of [...ATTACKS, ...REPAIR_ATTACKS, ...LARGE_ATTACKS, ...S2_ATTACKS, ...ROWS_ATTACKS]) {
+    for (const attack of [
+      ...ATTACKS,
+      ...REPAIR_ATTACKS,
+      ...LARGE_ATTACKS,
+      ...S2_ATTACKS,
+      ...ROWS_ATTACKS,
+      ...FILTER_ATTACKS,
+    ]) {
       if (only === undefined || attack.name.includes(only)) failed.push(...(await suffer(server, attack)));
     }
   } finally {

@@ -1,21 +1,24 @@
 /**
  * Which records of a block a filter wants. What items share is tested once for all of them, and nothing is decoded that no
- * test asks for. Work is done in turns of the event loop; a regular expression on a long text is another thread's work.
+ * test asks for. Work is done in turns of the event loop; what is more than a turn for one record is another thread's work.
  */
 
 import { goOnWithWork } from '../../encoding/turns.ts';
+import { TailraceError } from '../../model/error.ts';
 import type { Filter, FilterTerm } from '../../model/filter.ts';
-import { FILTER_PATTERN_TEXT_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
+import { FILTER_PATTERN_STEPS_MAX, FILTER_TURN_BYTES, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
 import { signalOf } from '../views/otlp.ts';
-import { askPatternThread } from './pattern-thread.ts';
-import { type MatchedRecord, RecordMatcher } from './record-matcher.ts';
+import { askMatchThread } from './match-thread.ts';
+import { type FlatHeaders, type MatchedRecord, NO_HEADERS, RecordMatcher } from './record-matcher.ts';
 import { passes } from './signal-tests.ts';
 import { bytesOf, patternSize } from './value-test.ts';
 
 /** What looking at a record costs besides its bytes. */
 const RECORD_BYTES = 256;
+/** What a byte costs a small regular expression, compared with a condition without one. */
+const PATTERN_WEIGHT_MIN = 32;
 
 type Wants = (i: number) => boolean;
 const NONE: Wants = () => false;
@@ -25,38 +28,51 @@ export class BlockMatcher {
   readonly #matcher: RecordMatcher;
   /** The tests without regular expressions, which come first where these are costly. */
   readonly #quick: RecordMatcher;
-  /** How many times as much a byte costs as without regular expressions; 1 when there are none. */
+  /** What a byte costs all conditions, and those without regular expressions. */
   readonly #weight: number;
+  readonly #quickWeight: number;
 
   /** @throws TailraceError `bad_query` */
   constructor(filter: Filter) {
     this.#filter = filter;
+    let [steps, weight] = [0, 0];
+    for (const term of filter.terms) {
+      const size = sizeOf(term);
+      steps += size;
+      if (steps > FILTER_PATTERN_STEPS_MAX) throw new TailraceError('bad_query', TOO_LARGE);
+      weight += size === 0 ? 1 : Math.max(size, PATTERN_WEIGHT_MIN);
+    }
+    const quickTerms = filter.terms.filter((term) => sizeOf(term) === 0);
+    this.#weight = weight;
+    this.#quickWeight = quickTerms.length;
     this.#matcher = new RecordMatcher(filter.terms);
-    this.#quick = new RecordMatcher(filter.terms.filter((term) => sizeOf(term) === 0));
-    this.#weight = Math.max(1, ...filter.terms.map(sizeOf));
+    this.#quick = new RecordMatcher(quickTerms);
   }
 
   /** The wanted records among [from, to), as runs: from and to of each. */
   async runs(block: Block, from: number, to: number): Promise<readonly number[]> {
     const wants = testOf(this.#matcher, block);
-    const mayWant = this.#weight === 1 ? NONE : testOf(this.#quick, block);
+    const mayWant = testOf(this.#quick, block);
     const runs: number[] = [];
     if (wants === NONE) return runs;
     let start = -1;
     let work = 0;
     for (let i = from; i < to; i++) {
       const bytes = block.wholeBytesWithin(i, i + 1);
-      const isLong = this.#weight > 1 && bytes > FILTER_PATTERN_TEXT_BYTES_MAX;
-      const isWanted = isLong ? mayWant(i) && (await askPatternThread(this.#filter, recordAt(block, i))) : wants(i);
+      const isLong = bytes * this.#weight > FILTER_TURN_BYTES;
+      // What is quick comes first, unless all of it is not.
+      const isQuick = isLong && bytes * this.#quickWeight <= FILTER_TURN_BYTES / 2;
+      const mayBe = !isQuick || mayWant(i);
+      const isWanted = isLong ? mayBe && (await askMatchThread(this.#filter, recordAt(block, i))) : wants(i);
       if (isWanted && start < 0) start = i;
       if (!isWanted && start >= 0) {
         runs.push(start, i);
         start = -1;
       }
-      work += RECORD_BYTES + (isLong ? bytes : bytes * this.#weight);
+      work += (RECORD_BYTES + bytes) * (isLong ? this.#quickWeight + 1 : this.#weight);
       if (work < YIELD_BYTES) continue;
+      await goOnWithWork(work);
       work = 0;
-      await goOnWithWork(YIELD_BYTES);
     }
     if (start >= 0) runs.push(start, to);
     return runs;
@@ -91,10 +107,30 @@ function otlpTest(matcher: RecordMatcher, block: Block, signal: Signal): Wants {
 function recordAt(block: Block, i: number): MatchedRecord {
   const { kind } = block.header;
   // S2 readers may get a large item cut: what is looked at is all of it.
-  if (kind !== 's2') return { signal: kind, headers: [], body: block.otlpMessage(i, i + 1) };
-  const { headers, body } = block.record(i);
-  return { signal: signalOf(block, i), headers, body };
+  if (kind !== 's2') return { signal: kind, headers: NO_HEADERS, body: block.otlpMessage(i, i + 1) };
+  const body = Buffer.allocUnsafe(block.bodyBytesOf(i));
+  block.writeBody(i, body, 0);
+  const signal = signalOf(block, i);
+  return { signal, headers: signal === undefined ? headersAt(block, i) : NO_HEADERS, body };
 }
+
+function headersAt(block: Block, i: number): FlatHeaders {
+  let [count, length] = [0, 0];
+  block.eachHeader(i, (_, nameAt, _valueAt, end) => {
+    count += 1;
+    length += end - nameAt;
+  });
+  const [bytes, ends] = [new Uint8Array(length), new Uint32Array(2 * count)];
+  let [h, at] = [0, 0];
+  block.eachHeader(i, (payload, nameAt, valueAt, end) => {
+    for (let from = nameAt; from < end; from++) bytes[at++] = payload[from] ?? 0;
+    ends[h++] = at - (end - valueAt);
+    ends[h++] = at;
+  });
+  return { bytes, ends };
+}
+
+const TOO_LARGE = 'filter: its regular expressions are too large: write them with fewer or smaller repetitions';
 
 /** Of the regular expression of a condition; 0 without one. */
 function sizeOf({ test }: FilterTerm): number {

@@ -1,17 +1,26 @@
 /** Which records a filter wants, one record at a time. */
 
 import type { FilterTerm, FilterTest } from '../../model/filter.ts';
-import { type Header, SIGNALS, type Signal, type StreamRecord } from '../../model/record.ts';
+import { SIGNALS, type Signal } from '../../model/record.ts';
+import { isEqual } from '../routing/attributes.ts';
 import { isMessageWanted, type SignalTests, signalTests } from './signal-tests.ts';
 import { bytesOf, type ValueMatcher, valueMatcher } from './value-test.ts';
 
-/** A record with its headers, or the message of an OTLP item. */
+/** A record that is not OTLP, or the message of an OTLP item. */
 export interface MatchedRecord {
   /** Undefined for a record that is not OTLP. */
   readonly signal: Signal | undefined;
-  readonly headers: readonly Header[];
+  readonly headers: FlatHeaders;
   readonly body: Uint8Array;
 }
+
+/** Headers one behind the other, without a view of each: name and value in turn, and where each of them ends. */
+export interface FlatHeaders {
+  readonly bytes: Uint8Array;
+  readonly ends: Uint32Array;
+}
+
+export const NO_HEADERS: FlatHeaders = { bytes: new Uint8Array(0), ends: new Uint32Array(0) };
 
 export class RecordMatcher {
   readonly #bySignal: ReadonlyMap<Signal, SignalTests | undefined>;
@@ -35,7 +44,7 @@ export class RecordMatcher {
   }
 }
 
-type PlainTest = (record: Pick<StreamRecord, 'headers' | 'body'>) => boolean;
+type PlainTest = (record: MatchedRecord) => boolean;
 
 /**
  * The tests on a record that is not OTLP: it has headers and a body, and nothing else.
@@ -50,22 +59,31 @@ function testFor(test: FilterTest): PlainTest {
   switch (test.field) {
     case 'body': {
       const matcher = valueMatcher(test.test);
-      return ({ body }) => isText(matcher, body);
+      return ({ body }) => matcher.text(bytesOf(body), 0, body.length);
     }
     case 'text': {
       const matcher = valueMatcher(test.test);
-      return ({ headers, body }) => isText(matcher, body) || headers.some(([, value]) => isText(matcher, value));
+      return ({ headers, body }) => matcher.text(bytesOf(body), 0, body.length) || anyHeader(headers, matcher);
     }
     case 'header': {
       const matcher = valueMatcher(test.test);
       const name = Buffer.from(test.key, 'utf8');
-      return ({ headers }) => headers.some(([key, value]) => name.equals(key) && isText(matcher, value));
+      return ({ headers }) => anyHeader(headers, matcher, name);
     }
     default:
       return () => false;
   }
 }
 
-function isText(matcher: ValueMatcher, bytes: Uint8Array): boolean {
-  return matcher.text(bytesOf(bytes), 0, bytes.length);
+/** Whether the value of one of the headers passes, or of one with that name. */
+function anyHeader({ bytes, ends }: FlatHeaders, matcher: ValueMatcher, name?: Buffer): boolean {
+  const source = bytesOf(bytes);
+  let start = 0;
+  for (let h = 0; h < ends.length; h += 2) {
+    const [valueAt, end] = [ends[h] ?? 0, ends[h + 1] ?? 0];
+    const isNamed = name === undefined || isEqual(source.view, start, valueAt, name);
+    if (isNamed && matcher.text(source, valueAt, end)) return true;
+    start = end;
+  }
+  return false;
 }

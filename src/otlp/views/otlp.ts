@@ -23,6 +23,7 @@ export interface OtlpRun {
 }
 
 const NOTHING = new Uint8Array(0);
+const SIGNAL_HEADER = 'otel.signal';
 const ONE_ITEM = { requestRecordsMax: 1 };
 const scanned = new ScannedRequest();
 
@@ -85,12 +86,14 @@ function isOneItem(signal: Signal, body: Uint8Array): boolean {
 
 /** The signal that the header of a record of an S2 block names, if its body fits. */
 export function signalOf(block: Block, i: number): Signal | undefined {
-  for (const [name, value] of block.headersOf(i)) {
-    if (text(name) !== 'otel.signal') continue;
-    const signal = SIGNALS.find((known) => known === text(value));
-    return signal !== undefined && isOneItem(signal, block.record(i).body) ? signal : undefined;
-  }
-  return undefined;
+  let named: string | undefined;
+  // Without views of the headers: a record may have hundreds of thousands.
+  block.eachHeader(i, (payload, nameAt, valueAt, end) => {
+    if (named !== undefined || valueAt - nameAt !== SIGNAL_HEADER.length) return;
+    if (text(payload.subarray(nameAt, valueAt)) === SIGNAL_HEADER) named = text(payload.subarray(valueAt, end));
+  });
+  const signal = SIGNALS.find((known) => known === named);
+  return signal !== undefined && isOneItem(signal, bodies(block, i, i + 1)) ? signal : undefined;
 }
 
 /** The bodies concatenated: protobuf messages of one type, concatenated, are one message of that type. */

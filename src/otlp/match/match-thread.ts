@@ -1,6 +1,6 @@
 /**
- * The thread that runs regular expressions on long texts. Their time grows only with the text, but on 1 MiB even that is
- * more than a turn of the event loop may take. It is started when it is first needed, and does not keep the process alive.
+ * The thread for records on which a filter takes long: large ones, with many conditions or regular expressions. That grows
+ * only with record and filter, but may be more than a turn of the event loop. It is started when it is first needed.
  */
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -9,7 +9,7 @@ import type { Filter } from '../../model/filter.ts';
 import { type MatchedRecord, RecordMatcher } from './record-matcher.ts';
 
 /** What the thread is asked; it answers in the same order. */
-interface PatternQuestion {
+interface Question {
   readonly filter: Filter;
   readonly record: MatchedRecord;
 }
@@ -23,7 +23,7 @@ const HEAP_MIB_MAX = 128;
 /** The last filters are kept, by their text: a reader asks with the same one for each record. */
 const MATCHERS_MAX = 64;
 /** What the thread knows itself by. */
-const THREAD = 'tailrace filter patterns';
+const THREAD = 'tailrace filter';
 
 let worker: Worker | undefined;
 let waiting: PendingAnswer[] = [];
@@ -32,12 +32,12 @@ let waiting: PendingAnswer[] = [];
  * Whether a filter wants a record.
  * @throws TailraceError `internal` when the thread ended
  */
-export function askPatternThread(filter: Filter, record: MatchedRecord): Promise<boolean> {
+export function askMatchThread(filter: Filter, record: MatchedRecord): Promise<boolean> {
   worker ??= start();
-  // Copies: a view is sent with all of the memory behind it.
-  const headers = record.headers.map(([name, value]) => [new Uint8Array(name), new Uint8Array(value)] as const);
-  const copy = { signal: record.signal, headers, body: new Uint8Array(record.body) };
-  worker.postMessage({ filter, record: copy } satisfies PatternQuestion);
+  // Without a question it does not keep the process alive.
+  worker.ref();
+  // A copy: a view is sent with all of the memory behind it.
+  worker.postMessage({ filter, record: { ...record, body: new Uint8Array(record.body) } } satisfies Question);
   return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
 }
 
@@ -46,8 +46,10 @@ function start(): Worker {
     workerData: THREAD,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
   });
-  started.unref();
-  started.on('message', (isWanted: boolean) => waiting.shift()?.resolve(isWanted));
+  started.on('message', (isWanted: boolean) => {
+    waiting.shift()?.resolve(isWanted);
+    if (waiting.length === 0) started.unref();
+  });
   // 'exit' follows.
   started.on('error', () => {});
   started.on('exit', () => {
@@ -62,7 +64,7 @@ function start(): Worker {
 /** The other side: answers question by question. */
 function answerQuestions(): void {
   const matchers = new Map<string, RecordMatcher>();
-  parentPort?.on('message', ({ filter, record }: PatternQuestion) => {
+  parentPort?.on('message', ({ filter, record }: Question) => {
     const matcher = matchers.get(filter.text) ?? new RecordMatcher(filter.terms);
     if (matchers.size >= MATCHERS_MAX) matchers.clear();
     matchers.set(filter.text, matcher);
