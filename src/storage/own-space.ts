@@ -33,7 +33,7 @@ export function reserveFile(file: string): string {
 export class OwnSpace {
   readonly #name: string;
   readonly #file: number;
-  /** Where the file ends, but for pages that LMDB has added since; to ask at each commit would cost. */
+  /** Where the file ended when it was last asked; LMDB adds pages meanwhile, which count as its own. */
   #end: number;
   /** Undefined before the first time, and when the disk has no space for even a name. */
   #held: number | undefined;
@@ -62,7 +62,8 @@ export class OwnSpace {
    */
   extend(pageBytes: number, bytes: number, leftBytes: number): boolean {
     const end = pageBytes + bytes;
-    this.#end = Math.max(this.#end, pageBytes);
+    // Asked again: what is counted of the pages may be old, and nothing may be written over one.
+    this.#end = Math.max(fstatSync(this.#file).size, pageBytes);
     while (this.#end < end) {
       try {
         this.#end += this.#fill(this.#file, end - this.#end, this.#end);
