@@ -28,7 +28,7 @@ import { type OpenStore, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { ingest } from './otlp/ingest.ts';
 import type { IngestResult } from './otlp/ingest-result.ts';
-import { recordFilter } from './readers/filter/record-filter.ts';
+import { loadFilter } from './readers/filter/load-filter.ts';
 import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
 
 /** Settings of the store. Those of the port and of tokens have no effect here. */
@@ -185,7 +185,7 @@ class Library implements Tailrace {
     const ending = new AbortController();
     const stop = onAbort(options.signal, () => ending.abort());
     try {
-      const filter = options.filter === undefined ? undefined : recordFilter([options.filter]);
+      const filter = await loadFilter(options.filter === undefined ? [] : [options.filter]);
       const stream = await this.#stream(name, 'read');
       const { log } = this.#opened;
       for await (const event of log.read(stream, rangeOf(options, waitMs), ending.signal, { filter })) {

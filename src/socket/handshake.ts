@@ -2,11 +2,9 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { BasinRequest } from '../access/basin-rule.ts';
-import type { RecordFilter } from '../log/read.ts';
 import { TailraceError } from '../model/error.ts';
 import { streamNameFault } from '../model/names.ts';
 import type { ReadRange } from '../model/read-range.ts';
-import { recordFilter } from '../readers/filter/record-filter.ts';
 import type { JsonFormat } from '../s2/batch/json.ts';
 import { parseFormat, parseReadQuery, single } from '../s2/read-query.ts';
 import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, type Subprotocol } from './encoders.ts';
@@ -23,8 +21,8 @@ export interface Target {
 /** How to read it. */
 export interface ReadRequest {
   readonly range: ReadRange;
-  /** Which records are wanted; undefined for all. */
-  readonly filter: RecordFilter | undefined;
+  /** Which records are wanted, as it was asked; none for all. */
+  readonly filter: readonly string[];
   readonly subprotocol: Subprotocol;
   /** The stream that the reader saw before, if it says so. */
   readonly streamId: string | undefined;
@@ -89,7 +87,7 @@ export function readRequestOf(request: IncomingMessage, handshake: Handshake): R
   const format = request.headers['s2-format'];
   return {
     range: parseReadQuery(query),
-    filter: recordFilter(query.getAll('filter')),
+    filter: query.getAll('filter'),
     subprotocol: subprotocolOf(handshake, parseFormat(query, typeof format === 'string' ? format : undefined)),
     streamId: single(query, 'stream_id'),
     encryptionKey: encryptionKeyOf(request),

@@ -13,6 +13,7 @@ import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_MS } from '../model/limits.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import { isAboutAccess } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
+import { loadFilter } from '../readers/filter/load-filter.ts';
 import { LiveReader } from '../readers/live-reader.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
 import { Admission, type AdmissionDeps, type Asked, type Plan, whoAsks } from './admission.ts';
@@ -144,11 +145,12 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
 
   async #open(plan: Plan, reader: LiveReader, signal: AbortSignal): Promise<LogRead> {
     const { log } = this.#deps;
+    const filter = await loadFilter(plan.filter);
     const stream = await log.openStream(existingBasin(log, plan.basin), plan.principal.absolute(plan.stream), 'read');
     reader.say({ bytes: helloFrame(plan.subprotocol.words, plan.basin, plan.stream, stream.id) });
     // Told after the hello, which names the stream that is there now.
     if (isReplaced(plan, stream)) throw replaced();
-    const { range, encryptionKey, filter } = plan;
+    const { range, encryptionKey } = plan;
     return log.startRead(stream, range, signal, { protocol: 'websocket', encryptionKey, filter });
   }
 

@@ -8,14 +8,12 @@ import { holderOf } from '../../access/tickets.ts';
 import { existingBasin } from '../../log/basins.ts';
 import { commandType } from '../../log/check-batch.ts';
 import { wrongKey } from '../../log/decrypt.ts';
-import type { RecordFilter } from '../../log/read.ts';
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
 import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
-import { recordFilter } from '../../readers/filter/record-filter.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
@@ -47,8 +45,8 @@ export interface ReadCall extends AppendCall {
   readonly mode: ReadMode;
   /** As the query gives it: a unary read has tighter bounds, a resumed one goes on elsewhere. */
   readonly range: ReadRange;
-  /** Which records are wanted; undefined for all. */
-  readonly filter: RecordFilter | undefined;
+  /** Which records are wanted, as it was asked; none for all. */
+  readonly filter: readonly string[];
   /** What a client of SSE says that it has; the other forms don't look at that. */
   readonly delivered: Delivered | undefined;
 }
@@ -78,7 +76,7 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
   const { principal, name } = readerOf(exchange, segment, deps, mode);
   const query = new URLSearchParams(exchange.query);
   const params = parseReadParams(query);
-  const filter = recordFilter(query.getAll('filter'));
+  const filter = query.getAll('filter');
   const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
   const eventId = mode === 'sse' ? headerOf(exchange, 'last-event-id') : undefined;
   const delivered = eventId === undefined ? undefined : parseLastEventId(eventId);

@@ -56,7 +56,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     const read = await startCalledRead(call, range, abort.signal, deps);
     const reserve = (bytes: number): void => reserveAnswer(exchange, bytes, deps.replyContext.memory);
     const deadline = deps.readers.clock.monotonicMs() + FILTERED_READ_MS_MAX;
-    const isLate = (): boolean => call.filter !== undefined && deps.readers.clock.monotonicMs() >= deadline;
+    const isLate = (): boolean => call.filter.length > 0 && deps.readers.clock.monotonicMs() >= deadline;
     const { parts, tail, nextSeq } = await collect(read, { onWait, reserve, isLate });
     if (ended !== undefined) throw ended;
     if (!isProto) {
@@ -67,7 +67,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     const body = isProto ? readBatchProto(parts, tail) : readBatchJson(parts, call.format, tail);
     const contentType = isProto ? 'application/protobuf' : 'application/json';
     // A client that filters goes on from there; the last record that it got does not say where.
-    const headers = call.filter === undefined || nextSeq === undefined ? [] : [NEXT_SEQ_NUM, String(nextSeq)];
+    const headers = call.filter.length === 0 || nextSeq === undefined ? [] : [NEXT_SEQ_NUM, String(nextSeq)];
     reply(exchange, { status: 200, contentType, body, headers }, deps.replyContext);
   } finally {
     leave();
