@@ -11,7 +11,7 @@ import type { Signal } from '../../model/record.ts';
 import type { Block } from '../../storage/block/block.ts';
 import { signalOf } from '../views/otlp.ts';
 import { askMatchThread } from './match-thread.ts';
-import { type FlatHeaders, type MatchedRecord, NO_HEADERS, RecordMatcher } from './record-matcher.ts';
+import { type HeaderBytes, type MatchedRecord, NO_HEADERS, RecordMatcher } from './record-matcher.ts';
 import { passes } from './signal-tests.ts';
 import { bytesOf, patternSize } from './value-test.ts';
 
@@ -114,7 +114,7 @@ function recordAt(block: Block, i: number): MatchedRecord {
   return { signal, headers: signal === undefined ? headersAt(block, i) : NO_HEADERS, body };
 }
 
-function headersAt(block: Block, i: number): FlatHeaders {
+function headersAt(block: Block, i: number): HeaderBytes {
   let [count, length] = [0, 0];
   block.eachHeader(i, (_, nameAt, _valueAt, end) => {
     count += 1;

@@ -10,17 +10,17 @@ import { bytesOf, type ValueMatcher, valueMatcher } from './value-test.ts';
 export interface MatchedRecord {
   /** Undefined for a record that is not OTLP. */
   readonly signal: Signal | undefined;
-  readonly headers: FlatHeaders;
+  readonly headers: HeaderBytes;
   readonly body: Uint8Array;
 }
 
 /** Headers one behind the other, without a view of each: name and value in turn, and where each of them ends. */
-export interface FlatHeaders {
+export interface HeaderBytes {
   readonly bytes: Uint8Array;
   readonly ends: Uint32Array;
 }
 
-export const NO_HEADERS: FlatHeaders = { bytes: new Uint8Array(0), ends: new Uint32Array(0) };
+export const NO_HEADERS: HeaderBytes = { bytes: new Uint8Array(0), ends: new Uint32Array(0) };
 
 export class RecordMatcher {
   readonly #bySignal: ReadonlyMap<Signal, SignalTests | undefined>;
@@ -76,7 +76,7 @@ function testFor(test: FilterTest): PlainTest {
 }
 
 /** Whether the value of one of the headers passes, or of one with that name. */
-function anyHeader({ bytes, ends }: FlatHeaders, matcher: ValueMatcher, name?: Buffer): boolean {
+function anyHeader({ bytes, ends }: HeaderBytes, matcher: ValueMatcher, name?: Buffer): boolean {
   const source = bytesOf(bytes);
   let start = 0;
   for (let h = 0; h < ends.length; h += 2) {
