@@ -34,17 +34,23 @@ export interface HostHeaders {
   readonly rawHeaders: readonly string[];
 }
 
+/** Nearly all requests of a server name the same one. */
+let lastLegalHost = '';
+
 /**
  * Checks that a request names its host once, and legally. None at all is legal, and so is an empty one (RFC 9110,
  * section 7.2).
  * @throws TailraceError `bad_header`
  */
 export function expectLegalHost({ headers: { host = '' }, rawHeaders }: HostHeaders): void {
-  if (host !== '' && parseAuthority(host) === undefined) {
-    throw new TailraceError(
-      'bad_header',
-      `the Host ${shown(host)} is malformed: send the name or address and the port`,
-    );
+  if (host !== '' && host !== lastLegalHost) {
+    if (parseAuthority(host) === undefined) {
+      throw new TailraceError(
+        'bad_header',
+        `the Host ${shown(host)} is malformed: send the name or address and the port`,
+      );
+    }
+    lastLegalHost = host;
   }
   let count = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -73,8 +73,8 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   const source = unknownSource();
   exchange.source = source;
   const { traceIds, expectInTime } = form;
-  const own = { source, reserve, traceIds, expectInTime };
-  const options = { limits: deps.limits, tally: deps.metrics.jsonTally, ...own, ...terms };
+  const { limits, metrics } = deps;
+  const options = { limits, tally: metrics.jsonTally, source, reserve, traceIds, expectInTime, ...terms };
   let result: IngestResult;
   try {
     const take = loaded ?? (await loadIngest());

@@ -62,7 +62,7 @@ interface Place {
   readonly segments: readonly string[];
   /** Indexes of the segments in braces. */
   readonly wildcards: readonly number[];
-  readonly entries: { readonly group: RouteGroup; readonly route: Route }[];
+  readonly entries: Match[];
 }
 
 /** The routes of a server; never changes. */
@@ -75,7 +75,7 @@ export class Router {
     for (const group of groups) {
       for (const route of group.routes) {
         const place = places.get(route.path) ?? placeFor(route.path);
-        place.entries.push({ group, route });
+        place.entries.push({ group, route, segments: NONE });
         places.set(route.path, place);
       }
     }
@@ -93,7 +93,7 @@ export class Router {
     const wanted = method === 'HEAD' ? 'GET' : method;
     const entry = place.entries.find(({ route }) => route.method === wanted);
     if (entry === undefined) return { group: first.group, error: wrongMethod(place) };
-    return { ...entry, segments: filled(place, path) };
+    return place.wildcards.length === 0 ? entry : { ...entry, segments: filled(place, path) };
   }
 
   /** The methods that the routes of a path take; for a path without a route, all methods that some route takes. */
@@ -149,7 +149,6 @@ const NONE: readonly string[] = [];
 
 /** The segments in place of the braces. */
 function filled({ wildcards }: Place, path: string): readonly string[] {
-  if (wildcards.length === 0) return NONE;
   const given = path.split('/');
   return wildcards.map((index) => given[index] ?? '');
 }

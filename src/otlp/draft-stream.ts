@@ -137,7 +137,8 @@ function draft(
   rejections: Rejections,
 ): readonly BlockDraft[] {
   return draftBlocks(scanned, rows, {
-    ...large,
+    recordBytesMax: large.recordBytesMax,
+    cuts: large.cuts,
     timeRequired: stream.config.timestampingMode === 'client-require',
     reject: (why, item) => {
       const rejection = why === 'too_large' ? tooLarge(large.recordBytesMax) : ITEM_REJECTIONS[why];

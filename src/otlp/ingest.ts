@@ -104,7 +104,8 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   let applied: AppliedRules | undefined;
   const appends: StreamDrafts<S>[] = [];
   try {
-    const limits = { ...options.limits, recordBytesMax };
+    const { requestRecordsMax } = options.limits;
+    const limits = { requestRecordsMax, recordBytesMax };
     const reading = readRequest(scan, request, limits, tally);
     if (reading !== undefined) await reading;
     noteTally(request, scanned, tally, options.tally, tolerated);
