@@ -76,14 +76,17 @@ export function* repairIds(
   if (content === undefined) return bytes;
   const target = new Uint8Array(content.length);
   let at = 0;
-  let pause = YIELD_BYTES;
+  let work = YIELD_BYTES;
   for (const part of content.parts) {
+    if (work >= YIELD_BYTES) {
+      work = 0;
+      yield;
+    }
     target.set(part, at);
     at += part.length;
-    if (at < pause) continue;
-    pause = at + YIELD_BYTES;
-    yield;
+    work += part.length + FIELD_BYTES;
   }
+  yield;
   return target;
 }
 
