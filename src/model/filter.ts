@@ -53,3 +53,10 @@ export interface Filter {
   /** One text for filters that mean the same, whatever spaces and quotes they were written with. */
   readonly text: string;
 }
+
+/** A bigint and a number compare exactly. */
+export function isOrdered(a: FilterNumber, by: Comparison, b: FilterNumber): boolean {
+  if (by === '<') return a < b;
+  if (by === '<=') return a <= b;
+  return by === '>' ? a > b : a >= b;
+}

@@ -1,13 +1,14 @@
 /** The tests of a filter on one OTLP item, each made for one signal, on the bytes of the item. */
 
-import type { FilterTest } from '../../model/filter.ts';
+import { type FilterTest, isOrdered } from '../../model/filter.ts';
 import type { Signal } from '../../model/record.ts';
 import { ID_BYTES, idFor } from '../odd-id.ts';
+import { contentAt, varintAt } from '../routing/attributes.ts';
 import { NEXT, readTag, skipValue } from '../scan/wire.ts';
 import { levelOf } from '../views/log-fields.ts';
 import { STATUSES } from '../views/span-fields.ts';
 import { ITEM_LAYOUTS, type ItemLayout, type PartLayout } from './item-layout.ts';
-import { type Bytes, contentAt, isOrdered, type ValueMatcher, valueMatcher, varintAt } from './value-test.ts';
+import { type Bytes, type ValueMatcher, valueMatcher } from './value-test.ts';
 import { anyAlong, anyField, attributePasses, type FieldTest, pairPasses } from './walk-fields.ts';
 
 type TestOf<F extends FilterTest['field']> = Extract<FilterTest, { readonly field: F }>;

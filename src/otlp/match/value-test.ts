@@ -5,8 +5,9 @@
 
 import { RE2JS } from 're2js';
 import { TailraceError } from '../../model/error.ts';
-import type { Comparison, FilterNumber, TextTest, ValueTest } from '../../model/filter.ts';
-import { NEXT, readLength, readTag, skipValue } from '../scan/wire.ts';
+import { type Comparison, type FilterNumber, isOrdered, type TextTest, type ValueTest } from '../../model/filter.ts';
+import { contentAt, varintAt } from '../routing/attributes.ts';
+import { NEXT, readTag, skipValue } from '../scan/wire.ts';
 
 /** AnyValue, KeyValue and lists of them, by tag (OTLP, common.proto). */
 const STRING_VALUE = 0x0a;
@@ -189,13 +190,6 @@ const MEMBERS: ReadonlySet<number> = new Set([
 ]);
 const NOTHING = Buffer.alloc(0);
 
-/** A bigint and a number compare exactly. */
-export function isOrdered(a: FilterNumber, by: Comparison, b: FilterNumber): boolean {
-  if (by === '<') return a < b;
-  if (by === '<=') return a <= b;
-  return by === '>' ? a > b : a >= b;
-}
-
 function numberIn(text: string): FilterNumber | undefined {
   if (/^[-+]?\d+$/.test(text)) return BigInt(text);
   return NUMBER.test(text) ? Number(text) : undefined;
@@ -224,15 +218,4 @@ function compiled(test: PatternTest): RE2JS {
   }
   patterns.set(test, regex);
   return regex;
-}
-
-export function contentAt(view: DataView, at: number, end: number): number {
-  readLength(view, at, end);
-  return NEXT[0] as number;
-}
-
-export function varintAt(view: DataView, start: number, end: number): bigint {
-  let value = 0n;
-  for (let at = start; at < end; at++) value |= BigInt(view.getUint8(at) & 0x7f) << BigInt((at - start) * 7);
-  return BigInt.asUintN(64, value);
 }

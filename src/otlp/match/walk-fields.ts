@@ -1,7 +1,8 @@
 /** Goes over fields of validated messages and asks about those with a tag. Nothing is allocated per field. */
 
+import { contentAt } from '../routing/attributes.ts';
 import { NEXT, readTag, skipValue } from '../scan/wire.ts';
-import { type Bytes, contentAt } from './value-test.ts';
+import type { Bytes } from './value-test.ts';
 
 export type FieldTest = (source: Bytes, start: number, end: number) => boolean;
 

@@ -47,8 +47,8 @@ export function headView(scanned: ScannedRequest): DataView {
 /** The boolean or number in `FOUND` as text; undefined for a value without a text form. */
 export function numberText(view: DataView): string | undefined {
   const { tag, start, end } = FOUND;
-  if (tag === BOOL_VALUE) return integer(view, start, end) === 0n ? 'false' : 'true';
-  if (tag === INT_VALUE) return BigInt.asIntN(64, integer(view, start, end)).toString();
+  if (tag === BOOL_VALUE) return varintAt(view, start, end) === 0n ? 'false' : 'true';
+  if (tag === INT_VALUE) return BigInt.asIntN(64, varintAt(view, start, end)).toString();
   if (tag === DOUBLE_VALUE) return String(view.getFloat64(start, true));
   return undefined;
 }
@@ -135,7 +135,8 @@ export function contentAt(view: DataView, at: number, end: number): number {
   return NEXT[0] as number;
 }
 
-function integer(view: DataView, start: number, end: number): bigint {
+/** The varint of a validated field, as 64 bits without a sign. */
+export function varintAt(view: DataView, start: number, end: number): bigint {
   let value = 0n;
   for (let at = start; at < end; at++) value |= BigInt(view.getUint8(at) & 0x7f) << BigInt((at - start) * 7);
   return BigInt.asUintN(64, value);

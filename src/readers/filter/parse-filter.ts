@@ -8,6 +8,7 @@ import {
   type FilterNumber,
   type FilterTerm,
   type FilterTest,
+  isOrdered,
   LEVELS,
   SPAN_STATUSES,
   type TextTest,
@@ -187,12 +188,6 @@ function levelsOf(text: FilterText, operator: Operator, at: number): readonly st
   if (level === undefined || second !== undefined) throw text.wrong(valueAt, `one level after ${operator}`);
   const i = LEVELS.indexOf(level);
   return LEVELS.filter((_, k) => isOrdered(k, operator, i));
-}
-
-function isOrdered(a: number, by: Comparison, b: number): boolean {
-  if (by === '<') return a < b;
-  if (by === '<=') return a <= b;
-  return by === '>' ? a > b : a >= b;
 }
 
 function durationOf(
