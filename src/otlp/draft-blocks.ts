@@ -3,8 +3,7 @@
  * containers where a block is cut or an item is rejected.
  */
 
-import { LARGE_ITEM_BYTES_MAX } from '../model/large-items.ts';
-import { BLOCK_BYTES_MAX, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
+import { BLOCK_BYTES_MAX, LARGE_ITEM_BYTES_MAX, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
 import { meteredBytes, OTLP_HEADERS } from '../model/record.ts';
 import type { BlockDraft, RecordCut } from '../storage/block/seal.ts';
 import type { RecordCuts } from './cut/cut-records.ts';

@@ -5,7 +5,6 @@
 
 import { z } from 'zod';
 import { TailraceError } from '../model/error.ts';
-import { LARGE_ITEM_BYTES_MAX } from '../model/large-items.ts';
 import {
   POLICY_LIMITS,
   POLICY_RATES,
@@ -16,6 +15,7 @@ import {
 } from '../model/limit-profiles.ts';
 import {
   DEDUPE_WINDOW_SECONDS_MAX,
+  LARGE_ITEM_BYTES_MAX,
   POLICY_ATTRIBUTE_BYTES_MAX,
   POLICY_ATTRIBUTES_MAX,
   RECORD_METERED_BYTES_MAX,

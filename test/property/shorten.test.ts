@@ -2,7 +2,7 @@
 
 import { expect, test } from '@jest/globals';
 import { atOnce } from '../../src/encoding/turns.ts';
-import { CUT_STRING_BYTES_MIN } from '../../src/model/large-items.ts';
+import { CUT_STRING_BYTES_MIN } from '../../src/model/limits.ts';
 import { meteredBytes, SIGNALS, type Signal } from '../../src/model/record.ts';
 import { shorten } from '../../src/otlp/cut/shorten.ts';
 import { stringPlans } from '../../src/otlp/cut/string-plans.ts';

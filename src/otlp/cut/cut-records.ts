@@ -4,8 +4,7 @@
  * all its records: so it is looked at once, and stored once.
  */
 
-import { CUT_HEAD_BYTES_MAX } from '../../model/large-items.ts';
-import { RECORD_METERED_BYTES_MAX } from '../../model/limits.ts';
+import { CUT_HEAD_BYTES_MAX, RECORD_METERED_BYTES_MAX } from '../../model/limits.ts';
 import { meteredBytes, OTLP_HEADERS, TRUNCATED_BYTES } from '../../model/record.ts';
 import type { HeadCut, RecordCut } from '../../storage/block/seal.ts';
 import { framedBytes, piecesBytes, resourceHeadBytes } from '../emit-block.ts';

@@ -5,8 +5,7 @@
  */
 
 import { varint, varintBytes } from '../../encoding/varint.ts';
-import { CUT_EDITS_BYTES_MAX, CUT_STRING_BYTES_MIN } from '../../model/large-items.ts';
-import { YIELD_BYTES } from '../../model/limits.ts';
+import { CUT_EDITS_BYTES_MAX, CUT_STRING_BYTES_MIN, YIELD_BYTES } from '../../model/limits.ts';
 import { type Cut, CutEdits } from '../../storage/block/seal.ts';
 import { FIELD_BYTES, FieldCursor } from '../message-edit.ts';
 import type { StringPlan } from './string-plans.ts';
