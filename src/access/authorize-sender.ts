@@ -43,7 +43,7 @@ export interface AuthorizedSender {
 /** What a token makes of the data. Without a token nothing is set, and every stream is allowed. */
 export interface SenderTerms {
   /** Set on every resource in place of what the sender wrote. */
-  readonly resourceAttributes?: ReadonlyMap<string, string>;
+  readonly resourceAttributes?: ReadonlyMap<string, string> | undefined;
   /** Where resources go that name no stream, as the sender says it. */
   readonly fixedStream?: string | undefined;
   /** The same for all requests of a sender, whatever secret they show. */
@@ -51,7 +51,7 @@ export interface SenderTerms {
   /** How much data may come; undefined where nothing limits it. */
   readonly rates?: SenderRates | undefined;
   /** Whether the data may go to a stream: each one needs its own permission. */
-  readonly mayAppend?: (stream: string) => boolean;
+  readonly mayAppend?: ((stream: string) => boolean) | undefined;
 }
 
 /**
@@ -103,7 +103,7 @@ function authorized(
     principal,
     basin,
     log: logFor(principal, log),
-    terms: { ...termsOf(principal, name), sender: senderId(principal), rates: access.ratesOf(principal, basin) },
+    terms: termsOf(principal, name, access.ratesOf(principal, basin)),
   };
 }
 
@@ -113,17 +113,18 @@ function senderId({ id, token }: Principal): string {
   return token.number > 0 ? `${token.number}` : JSON.stringify([id, ...token.resourceAttributes]);
 }
 
-function termsOf(principal: Principal, basin: string): Omit<SenderTerms, 'sender' | 'rates'> {
+function termsOf(principal: Principal, basin: string, rates: SenderRates | undefined): SenderTerms {
   const { token } = principal;
-  if (token === undefined) return {};
-  return {
-    resourceAttributes: token.resourceAttributes,
-    fixedStream: token.stream === undefined ? undefined : principal.shown(token.stream),
-    mayAppend: (stream) => {
-      const kept = principal.absolute(stream);
-      return streamNameFault(kept) === undefined && principal.allows('append', basin, kept);
-    },
+  const sender = senderId(principal);
+  if (token === undefined) {
+    return { sender, rates, resourceAttributes: undefined, fixedStream: undefined, mayAppend: undefined };
+  }
+  const mayAppend = (stream: string): boolean => {
+    const kept = principal.absolute(stream);
+    return streamNameFault(kept) === undefined && principal.allows('append', basin, kept);
   };
+  const fixedStream = token.stream === undefined ? undefined : principal.shown(token.stream);
+  return { sender, rates, resourceAttributes: token.resourceAttributes, fixedStream, mayAppend };
 }
 
 function logFor(principal: Principal, log: SenderLog): SenderLog {

@@ -52,9 +52,15 @@ function isLocalOrigin(origin: string | string[]): boolean {
   return parsed !== undefined && /^https?$/.test(parsed.scheme) && isLoopback(parsed.host);
 }
 
+/** Nearly all requests of a server name the same one. */
+let lastLocal = '';
+
 function isLocal(hostAndPort: string): boolean {
+  if (hostAndPort !== '' && hostAndPort === lastLocal) return true;
   const host = parseAuthority(hostAndPort)?.host;
-  return host !== undefined && isLoopback(host);
+  if (host === undefined || !isLoopback(host)) return false;
+  lastLocal = hostAndPort;
+  return true;
 }
 
 function refused(why: string): TailraceError {

@@ -73,8 +73,11 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   const source = unknownSource();
   exchange.source = source;
   const { traceIds, expectInTime } = form;
-  const { limits, metrics } = deps;
-  const options = { limits, tally: metrics.jsonTally, source, reserve, traceIds, expectInTime, ...terms };
+  const tally = deps.metrics.jsonTally;
+  // Written out: to spread the terms costs as much as to scan a small request.
+  const { sender: by, rates, resourceAttributes, fixedStream, mayAppend } = terms;
+  const own = { limits: deps.limits, tally, source, reserve, traceIds, expectInTime };
+  const options = { ...own, sender: by, rates, resourceAttributes, fixedStream, mayAppend };
   let result: IngestResult;
   try {
     const take = loaded ?? (await loadIngest());

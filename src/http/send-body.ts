@@ -21,10 +21,14 @@ export function sendBody(
   body: string | Uint8Array | undefined,
   answers: AnswerWatch,
 ): void {
-  const waiting = new WaitingBody(exchange, answers);
-  if (body === undefined || typeof body === 'string') sink.end(body);
-  else sendPieces(sink, body, 0, waiting);
-  if (!isTaken(exchange)) watchUntilClosed(sink, waiting);
+  if (typeof body === 'object' && body.length > ANSWER_PIECE_BYTES) {
+    const waiting = new WaitingBody(exchange, answers);
+    sendPieces(sink, body, 0, waiting);
+    if (!isTaken(exchange)) watchUntilClosed(sink, waiting);
+    return;
+  }
+  sink.end(body);
+  if (!isTaken(exchange)) watchUntilClosed(sink, new WaitingBody(exchange, answers));
 }
 
 /** As `sendBody`, but the caller ends the response. */

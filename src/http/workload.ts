@@ -79,10 +79,10 @@ export class Workload {
    * @throws TailraceError `overloaded` when it would wait too long
    */
   begin(holder: string, { bytes = WORK_BODY_BYTES, isEncoded }: Announced): Work {
-    this.#look();
+    const now = this.#look();
     const cost = costOf(isEncoded ? bytes * WORK_ENCODED_RATIO : bytes);
     if (!this.#fits(holder, cost)) throw tooLate();
-    const taken = new TakenWork(this, holder, this.#clock.monotonicMs());
+    const taken = new TakenWork(this, holder, now);
     this.#coming.add(taken);
     this.#count(taken, cost);
     return taken;
@@ -124,6 +124,7 @@ export class Workload {
   }
 
   #count(taken: TakenWork, cost: number): void {
+    if (cost === taken.cost) return;
     const held = (this.#heldBy.get(taken.holder) ?? 0) + cost - taken.cost;
     if (held === 0) this.#heldBy.delete(taken.holder);
     else this.#heldBy.set(taken.holder, held);
@@ -131,8 +132,8 @@ export class Workload {
     taken.cost = cost;
   }
 
-  /** A body that does not come waits for its client, not for us. */
-  #look(): void {
+  /** A body that does not come waits for its client, not for us. Returns the time. */
+  #look(): number {
     const now = this.#clock.monotonicMs();
     for (const taken of this.#coming) {
       if (now - taken.sinceMs < WORK_BODY_COMES_MS) break;
@@ -140,6 +141,7 @@ export class Workload {
       this.#count(taken, 0);
     }
     this.#measure();
+    return now;
   }
 
   #measure(): void {

@@ -37,20 +37,23 @@ export function ingestResult(
   tolerated: Tolerated,
   applied: AppliedRules | undefined,
 ): IngestResult {
-  return {
+  const result = {
     accepted: total - rejections.count,
     rejected: rejections.count,
     records,
-    message: messageOf([...rejections.sentences(signal), ...tolerated.sentences(), ...(applied?.warnings ?? [])]),
+    message: messageOf(rejections.sentences(signal), tolerated.sentences(), applied?.warnings ?? NONE),
     reasons: rejections.reasons(),
     repairs: tolerated.reasons(),
     tolerated: tolerated.counts,
-    ...(applied === undefined ? {} : { changes: applied.changes }),
   };
+  return applied === undefined ? result : { ...result, changes: applied.changes };
 }
 
-function messageOf(sentences: readonly string[]): string | undefined {
-  if (sentences.length === 0) return undefined;
+const NONE: readonly string[] = [];
+
+function messageOf(...parts: readonly (readonly string[])[]): string | undefined {
+  if (parts.every(({ length }) => length === 0)) return undefined;
+  const sentences = parts.flat();
   const text = sentences.join('; ');
   return text.length <= ANSWER_MESSAGE_CHARS_MAX ? text : `${text.slice(0, ANSWER_MESSAGE_CHARS_MAX - 1)}…`;
 }

@@ -71,13 +71,13 @@ export interface IngestRequest {
 export interface IngestOptions {
   readonly limits: ScanLimits;
   /** Whether the caller may append to a stream; without this function every stream is allowed. */
-  readonly mayAppend?: (stream: string) => boolean;
+  readonly mayAppend?: ((stream: string) => boolean) | undefined;
   /**
    * The stream of resources without `s2.stream`, used instead of the basin's template: a valid name, not a template.
    */
   readonly fixedStream?: string | undefined;
   /** Set on every resource; replaces what the sender wrote under those keys. Must not change. */
-  readonly resourceAttributes?: ReadonlyMap<string, string>;
+  readonly resourceAttributes?: ReadonlyMap<string, string> | undefined;
   /** Called with the total memory in bytes that `resourceAttributes` take, each time it grows; may throw. */
   readonly reserve?: (bytes: number) => void;
   /** Who sends: repeats are those of the same sender. */

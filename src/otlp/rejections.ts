@@ -48,14 +48,19 @@ interface ReasonGroup {
   readonly streams: Set<string>;
 }
 
+const NO_REASONS: readonly RejectionReason[] = [];
+const NO_SENTENCES: readonly string[] = [];
+
 /** The rejections of one request. */
 export class Rejections {
   /** In the units of OTLP. */
   count = 0;
-  readonly #groups = new Map<string, ReasonGroup>();
+  // Nearly every request leaves it empty: nothing is allocated for it.
+  #groups: Map<string, ReasonGroup> | undefined;
 
   add({ kind, text }: Rejection, count: number, stream?: string): void {
     this.count += count;
+    this.#groups ??= new Map();
     const known = this.#groups.has(text) || this.#groups.size < REASONS_MAX;
     const key = known ? text : `other reasons of the kind ${kind}`;
     const group = this.#groups.get(key) ?? { kind, text: key, count: 0, streams: new Set<string>() };
@@ -65,6 +70,7 @@ export class Rejections {
   }
 
   reasons(): readonly RejectionReason[] {
+    if (this.#groups === undefined) return NO_REASONS;
     return [...this.#groups.values()].map(({ kind, text, count, streams }) => {
       const [stream] = streams;
       return stream === undefined ? { kind, reason: text, count } : { kind, reason: text, count, stream };
@@ -73,6 +79,7 @@ export class Rejections {
 
   /** Sentences for the sender. */
   sentences(signal: Signal): readonly string[] {
+    if (this.#groups === undefined) return NO_SENTENCES;
     return [...this.#groups].map(([reason, group]) => {
       const noun = NOUNS[signal][group.count === 1 ? 0 : 1];
       return `rejected ${group.count} ${noun}${streamsText(group.streams)}: ${reason}`;

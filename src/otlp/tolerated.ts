@@ -46,6 +46,7 @@ const REPAIRS = {
 type RepairKind = keyof typeof REPAIRS;
 
 const NO_REASONS: readonly ToleratedReason[] = [];
+const NO_SENTENCES: readonly string[] = [];
 const NO_COUNTS: ReadonlyMap<ToleratedKind, number> = new Map();
 
 /** What was tolerated in one request. */
@@ -95,6 +96,7 @@ export class Tolerated {
 
   /** For the sender: one for each kind of repair, and the notes. */
   sentences(): readonly string[] {
+    if (this.#notes.length === 0 && this.#repairs === undefined) return NO_SENTENCES;
     const notes = this.#notes.map(({ reason }) => reason);
     if (this.#repairs === undefined) return notes;
     const streams = new Map<RepairKind, Set<string>>();
