@@ -87,9 +87,13 @@ async function sendLast(
   ending: Ending,
   deps: RecordDeps,
 ): Promise<void> {
-  for await (const result of results) replyJson(exchange, 200, result, deps);
+  let isSent = false;
+  for await (const result of results) {
+    replyJson(exchange, 200, result, deps);
+    isSent = true;
+  }
   // Without a result the call was ended: a client that is gone gets nothing.
-  if (ending.error !== undefined) throw ending.error;
+  if (!isSent && ending.error !== undefined) throw ending.error;
 }
 
 /** An `aggregate` event for each result, the last of which is `complete`, and then S2's last event. */
