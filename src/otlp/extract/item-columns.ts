@@ -173,8 +173,8 @@ function genAiName(column: GenAiColumn, attributes: FoundAttributes, names: Name
       if (start < 0 || (beside !== undefined && attributes.start(beside) < 0)) continue;
       if (alias.words === undefined) {
         findMember(source.view, start, attributes.end(key));
-        if (FOUND.tag !== STRING_VALUE || FOUND.start === FOUND.end) continue;
-        return names.ofBytes(source.bytes, FOUND.start, FOUND.end);
+        const isText = FOUND.tag === STRING_VALUE && FOUND.start < FOUND.end;
+        if (isText) return names.ofBytes(source.bytes, FOUND.start, FOUND.end);
       }
       const value = TAKES[column](plainValue(source, start, attributes.end(key)), alias.words);
       if (typeof value === 'string') return names.ofText(value);
