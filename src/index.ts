@@ -12,6 +12,7 @@ import type { TailraceServer } from './tailrace-server.ts';
 export const createServer: (options?: ServerOptions, parts?: StoreParts) => Promise<TailraceServer> = composeServer;
 
 // A client for a server in another process.
+export type { AggregateColumns, AggregateRequestOptions } from './client/aggregate.ts';
 export type {
   AppendConditions,
   AppendHeader,
@@ -61,7 +62,14 @@ export type {
 } from './client/tokens.ts';
 export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.ts';
 // The store alone.
-export { type OtlpOptions, openTailrace, type ReadOptions, type StoreOptions, type Tailrace } from './library.ts';
+export {
+  type AggregateCallOptions,
+  type OtlpOptions,
+  openTailrace,
+  type ReadOptions,
+  type StoreOptions,
+  type Tailrace,
+} from './library.ts';
 // Work on a data directory that no server uses.
 export {
   type Compacted,
@@ -76,8 +84,9 @@ export {
   verify,
 } from './maintenance.ts';
 export type { AbortSignalLike, MinimalAbortSignal } from './model/abort-signal.ts';
-export type { Clock } from './model/clock.ts';
 // What all of them throw and return.
+export type { AggregateNumber, AggregateResult, AggregateRow } from './model/aggregate.ts';
+export type { Clock } from './model/clock.ts';
 export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.ts';
 export type { AppendAck, Position } from './model/position.ts';
 export type { ReadStart } from './model/read-range.ts';

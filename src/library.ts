@@ -1,5 +1,6 @@
 /** The library: a store inside the caller's own process, without a port. */
 
+import { type AggregateColumns, COLUMN_CHECKS } from './client/aggregate.ts';
 import { type AppendConditions, type AppendRecord, appendInput, CONDITION_CHECKS } from './client/append-input.ts';
 import { onAbort } from './client/on-abort.ts';
 import { parseConfig } from './config.ts';
@@ -7,6 +8,7 @@ import { type Basin, existingBasin } from './log/basins.ts';
 import { checkBatch } from './log/check-batch.ts';
 import type { Stream } from './log/stream.ts';
 import type { AbortSignalLike } from './model/abort-signal.ts';
+import type { AggregateResult } from './model/aggregate.ts';
 import {
   bytesIn,
   type Checks,
@@ -28,6 +30,8 @@ import { type OpenStore, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { ingest } from './otlp/ingest.ts';
 import type { IngestResult } from './otlp/ingest-result.ts';
+import { parseAggregate } from './readers/aggregate/parse-aggregate.ts';
+import { FROM_OLDEST, runAggregate } from './readers/aggregate/run-aggregate.ts';
 import { loadFilter } from './readers/filter/load-filter.ts';
 import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
 
@@ -53,6 +57,9 @@ export interface ReadOptions {
   readonly signal?: AbortSignalLike | undefined;
 }
 
+/** What to count and sum: the names of columns and the spans of time are those of the HTTP call. */
+export interface AggregateCallOptions extends ReadOptions, AggregateColumns {}
+
 /**
  * An open store. Every call rejects with TailraceError: a wrong argument is `invalid` for that call alone. When an
  * assertion of ours fails, the store is closed, and every call rejects with `fatal`. What is passed may be changed as
@@ -74,6 +81,12 @@ export interface Tailrace {
   read(stream: string, options?: ReadOptions): AsyncGenerator<StreamRecord>;
   /** The same, and then every record that is appended, until `signal` is aborted or the loop is left. */
   follow(stream: string, options?: ReadOptions): AsyncGenerator<StreamRecord>;
+  /**
+   * Counts records, and sums a column of them, by group and bucket of time: what there is so far about once a second, and at
+   * last the whole, which is `complete`. See src/readers/aggregate/README.md.
+   * @throws TailraceError `bad_query` for a column that does not exist
+   */
+  aggregate(stream: string, options?: AggregateCallOptions): AsyncGenerator<AggregateResult>;
   /** The durable tail. @throws TailraceError `stream_not_found` */
   checkTail(stream: string): Promise<Position>;
   /** Removes the records below `seqNum`; resolves when their space is free. */
@@ -115,6 +128,7 @@ const READ_CHECKS: Checks<ReadOptions> = {
   filter: optional(expectText),
   signal: optional(expectAbortSignal),
 };
+const AGGREGATE_CHECKS: Checks<AggregateCallOptions> = { ...READ_CHECKS, ...COLUMN_CHECKS };
 /** A batch within this process is as large as its memory allows; S2's limits are those of its requests. */
 const NO_LIMITS = { records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 /** The longest time of a timer; it starts again with every record. */
@@ -162,6 +176,34 @@ class Library implements Tailrace {
 
   follow(name: string, options: ReadOptions = {}): AsyncGenerator<StreamRecord> {
     return this.#records(name, options, FOLLOW_MS);
+  }
+
+  async *aggregate(name: string, options: AggregateCallOptions = {}): AsyncGenerator<AggregateResult> {
+    checkOptions(options, 'options', AGGREGATE_CHECKS);
+    const ending = new AbortController();
+    const stop = onAbort(options.signal, () => ending.abort());
+    try {
+      const { sum, by = [], bucket, filter, start = FROM_OLDEST } = options;
+      const query = parseAggregate({ sum, by, bucket });
+      const stream = await this.#stream(name, 'read');
+      const { log, clock } = this.#opened;
+      const run = {
+        clock,
+        signal: ending.signal,
+        msMax: undefined,
+        hasPartial: true,
+        reserve: () => {},
+        range: rangeOf({ ...options, start }, 0),
+        filter: filter === undefined ? [] : [filter],
+        query,
+      };
+      yield* await runAggregate(log, stream, run, { protocol: 'library' });
+    } catch (error) {
+      throw asTailraceError(error);
+    } finally {
+      stop();
+      ending.abort();
+    }
   }
 
   checkTail(name: string): Promise<Position> {

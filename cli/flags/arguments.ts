@@ -1,16 +1,7 @@
 /** Numbers, times and spans of time as users type them. What is wrong is a usage error that shows an example. */
 
 import { InvalidArgumentError } from 'commander';
-
-const UNITS_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-  y: 31_557_600_000,
-};
+import { timeSpanMs } from '../../src/encoding/time-span.ts';
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -36,11 +27,9 @@ export function wholeNumber(text: string): number {
 
 /** `90s`, `1h30m`, `2d`: in milliseconds. */
 export function duration(text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w|y)/g)];
-  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) {
-    throw new InvalidArgumentError('It must be a span of time, such as 90s, 1h30m or 2d.');
-  }
-  return Math.round(parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS_MS[unit ?? ''] ?? 0), 0));
+  const ms = timeSpanMs(text);
+  if (ms === undefined) throw new InvalidArgumentError('It must be a span of time, such as 90s, 1h30m or 2d.');
+  return ms;
 }
 
 /** A span of time in whole seconds. */

@@ -1,5 +1,6 @@
 /** The client of the command line, of tests and of programs that use Tailrace: HTTP calls and a reader that resumes. */
 
+import type { AggregateResult } from '../model/aggregate.ts';
 import {
   bytesIn,
   type Checks,
@@ -12,6 +13,7 @@ import {
 } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
+import { type AggregateRequestOptions, fetchAggregate } from './aggregate.ts';
 import { downloadBackup } from './backup.ts';
 import { callApi, expectHeaderText, identityHeaders, normalizeEndpoint, objectIn } from './calls.ts';
 import { type ControlCalls, controlCalls } from './control.ts';
@@ -48,6 +50,11 @@ export interface Client extends ControlCalls, RecordCalls, TokenCalls {
     contentType: OtlpContentType,
     options?: RequestOptions,
   ): Promise<OtlpResponse>;
+  /**
+   * Counts records, and sums a column of them, by group and bucket of time; yields what there is so far, and at last the
+   * whole, which is `complete`. See src/readers/aggregate/README.md.
+   */
+  aggregate(stream: string, options?: AggregateRequestOptions): AsyncGenerator<AggregateResult>;
   /** Usage of the account, of a basin or of a stream. The client's own basin is not used here. */
   metrics(options: MetricsRequestOptions): Promise<readonly UsageMetric[]>;
   /** Who sends OTLP data and who is refused, since the server started. The client's own basin is not used here. */
@@ -100,6 +107,7 @@ export function createClient(options: ClientOptions): Client {
       if (refusal !== undefined) throw refusal;
       return answer;
     },
+    aggregate: (stream, call) => fetchAggregate(target, stream, { ...call, basin: basinOf(call) }),
     metrics: (call) => fetchMetrics(target, call),
     senders: (call) => fetchSenders(target, call),
     backup: (call) => downloadBackup(target, call),

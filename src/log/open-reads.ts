@@ -13,6 +13,8 @@ import type { OpenStream } from './stream.ts';
 export interface LogRead extends AsyncIterableIterator<ReadEvent> {
   next(): Promise<IteratorResult<ReadEvent, undefined>>;
   return(): Promise<IteratorResult<ReadEvent, undefined>>;
+  /** The next record that it gets. */
+  readonly position: number;
   /** It holds a page of the store, since it is not level with the tail. */
   readonly isScanning: boolean;
   /**
@@ -83,7 +85,6 @@ export class OpenReads {
 class OpenRead implements LogRead {
   readonly stream: OpenStream;
   readonly protocol: ReaderProtocol;
-  /** The next record that it gets. */
   position: number;
   readonly #source: ReadSource;
   readonly #open: Set<OpenRead>;

@@ -11,6 +11,7 @@ import type { Logger } from './logger.ts';
 
 /** Actions that S2 has no operation for. */
 type OwnAction =
+  | 'aggregate'
   | 'ensure-basin'
   | 'ensure-stream'
   | 'rotate-access-token'
@@ -59,6 +60,7 @@ const AUDIT_ACTIONS = {
   'get-stream-config': 'refused',
   'check-tail': 'refused',
   read: 'refused',
+  aggregate: 'refused',
   'stream-metrics': 'refused',
   append: 'refused',
   trim: 'always',

@@ -2,10 +2,12 @@
 
 import { existingBasin } from '../../log/basins.ts';
 import { positionJson } from '../../s2/batch/json.ts';
+import { SSE_CONTENT_TYPE } from '../../s2/sse.ts';
 import { authorize, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
 import type { Route } from '../router.ts';
+import { aggregateRecords } from '../s2/aggregate.ts';
 import { appendSession } from '../s2/append-session.ts';
 import { appendUnary } from '../s2/append-unary.ts';
 import {
@@ -21,7 +23,7 @@ import { readSession } from '../s2/s2s-read.ts';
 import { readSse } from '../s2/sse-read.ts';
 import { readUnary } from '../s2/unary-read.ts';
 
-/** POST and GET of `…/records`, and GET of `…/records/tail`. */
+/** POST and GET of `…/records`, GET of `…/records/tail`, and GET of `…/aggregate`. */
 export function recordRoutes(deps: RecordDeps): readonly Route[] {
   const path = '/v1/streams/{stream}/records';
   return [
@@ -43,6 +45,13 @@ export function recordRoutes(deps: RecordDeps): readonly Route[] {
       action: 'check-tail',
       handle: (exchange, [segment = '']) => tail(exchange, segment, deps),
     },
+    {
+      method: 'GET',
+      path: '/v1/streams/{stream}/aggregate',
+      action: 'aggregate',
+      handle: (exchange, [segment = '']) =>
+        aggregateRecords(exchange, segment, acceptsEvents(exchange) ? 'sse' : 'unary', deps),
+    },
   ];
 }
 
@@ -61,9 +70,13 @@ function read(exchange: Exchange, segment: string, deps: RecordDeps): Promise<vo
   return mode === 'sse' ? readSse(exchange, call, deps) : readUnary(exchange, call, deps);
 }
 
-function readModeOf({ request }: Exchange): ReadMode {
-  if (wireFormOf(firstMediaType(request.headers['content-type'])) === 's2s') return 's2s';
-  return firstMediaType(request.headers.accept) === 'text/event-stream' ? 'sse' : 'unary';
+function readModeOf(exchange: Exchange): ReadMode {
+  if (wireFormOf(firstMediaType(exchange.request.headers['content-type'])) === 's2s') return 's2s';
+  return acceptsEvents(exchange) ? 'sse' : 'unary';
+}
+
+function acceptsEvents({ request }: Exchange): boolean {
+  return firstMediaType(request.headers.accept) === SSE_CONTENT_TYPE;
 }
 
 async function tail(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {

@@ -5,15 +5,19 @@
 
 import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
+import { nearest } from '../../encoding/nearest.ts';
 import { existingBasin } from '../../log/basins.ts';
 import { commandType } from '../../log/check-batch.ts';
 import { wrongKey } from '../../log/decrypt.ts';
 import type { Stream } from '../../log/stream.ts';
+import type { AggregateQuery } from '../../model/aggregate.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
 import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
+import { parseAggregate } from '../../readers/aggregate/parse-aggregate.ts';
+import { FROM_OLDEST } from '../../readers/aggregate/run-aggregate.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
@@ -81,6 +85,68 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
   const eventId = mode === 'sse' ? headerOf(exchange, 'last-event-id') : undefined;
   const delivered = eventId === undefined ? undefined : parseLastEventId(eventId);
   return { ...keptName(principal, name), principal, ...dataPlane, mode, filter, delivered, range: readRangeOf(params) };
+}
+
+/** A call that counts and sums records: as a read, and what of them. */
+export interface AggregateCall extends AppendCall {
+  readonly mode: 'unary' | 'sse';
+  readonly range: ReadRange;
+  readonly filter: readonly string[];
+  readonly query: AggregateQuery;
+}
+
+/** All that such a call may say: a misspelt parameter that is ignored would be believed. */
+const AGGREGATE_PARAMETERS = [
+  'sum',
+  'by',
+  'bucket',
+  'filter',
+  'seq_num',
+  'timestamp',
+  'tail_offset',
+  'clamp',
+  'count',
+  'bytes',
+  'until',
+  'basin',
+  'ticket',
+] as const;
+
+/** @throws TailraceError as `parseReadCall` */
+export function parseAggregateCall(
+  exchange: Exchange,
+  segment: string,
+  deps: RecordDeps,
+  mode: AggregateCall['mode'],
+): AggregateCall {
+  const { principal, name } = readerOf(exchange, segment, deps, mode);
+  const params = new URLSearchParams(exchange.query);
+  for (const parameter of params.keys()) expectKnown(parameter, AGGREGATE_PARAMETERS);
+  const range = readRangeOf(parseReadParams(params));
+  const hasStart = ['seq_num', 'timestamp', 'tail_offset'].some((start) => params.has(start));
+  return {
+    ...keptName(principal, name),
+    principal,
+    ...dataPlaneOf(exchange, false),
+    mode,
+    range: hasStart ? range : { ...range, start: FROM_OLDEST },
+    filter: params.getAll('filter'),
+    query: parseAggregate({
+      sum: single(params, 'sum'),
+      by: params.getAll('by'),
+      bucket: single(params, 'bucket'),
+    }),
+  };
+}
+
+function expectKnown(parameter: string, known: readonly string[]): void {
+  if (known.includes(parameter)) return;
+  const [close] = nearest(parameter, known);
+  const hint = close === undefined ? '' : `${close} perhaps, or `;
+  throw new TailraceError(
+    'bad_query',
+    `there is no query parameter ${JSON.stringify(parameter.slice(0, 64))}: expected is ${hint}one of ${known.join(', ')}`,
+  );
 }
 
 /** Who reads which stream. The EventSource of a page sends no headers: it shows a ticket, which knows its basin. */

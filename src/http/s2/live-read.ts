@@ -45,7 +45,7 @@ export async function readLive(exchange: Exchange, live: LiveCall, deps: RecordD
 }
 
 /** What went wrong inside of us is written down. */
-function noteFailure(exchange: Exchange, error: TailraceError, deps: RecordDeps): void {
+export function noteFailure(exchange: Exchange, error: TailraceError, deps: RecordDeps): void {
   const { correlationId, path } = exchange;
   auditRefusal(exchange, deps, error);
   if (error.code === 'internal' || error.code === 'fatal' || error.code === 'corrupt') {

@@ -9,9 +9,9 @@ import { NEXT, readLength, readTag, skipValue } from '../scan/wire.ts';
 
 /** The members of the oneof in AnyValue, by tag. */
 export const STRING_VALUE = 0x0a;
-const BOOL_VALUE = 0x10;
-const INT_VALUE = 0x18;
-const DOUBLE_VALUE = 0x21;
+export const BOOL_VALUE = 0x10;
+export const INT_VALUE = 0x18;
+export const DOUBLE_VALUE = 0x21;
 /** Members without a text form: lists, lists of key and value, bytes, and the index of a string. */
 const OTHER_VALUES: readonly number[] = [0x2a, 0x32, 0x3a, 0x40];
 /** The attribute has a value without a member. */
@@ -114,6 +114,12 @@ function readValue(view: DataView, at: number, end: number): void {
     at = skipValue(view, value, end, tag);
     if (tag === VALUE) readMember(view, contentAt(view, value, end), at);
   }
+}
+
+/** Puts the member that is set of an AnyValue into `FOUND`. */
+export function findMember(view: DataView, start: number, end: number): void {
+  FOUND.tag = NO_VALUE;
+  readMember(view, start, end);
 }
 
 function readMember(view: DataView, at: number, end: number): void {

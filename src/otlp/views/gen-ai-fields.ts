@@ -30,18 +30,19 @@ const COLUMNS = Object.entries(GEN_AI_ALIASES) as [GenAiColumn, readonly Alias[]
 const PREFIXES = ['gen_ai.', 'ai.', 'openinference.', 'traceloop.'];
 
 /** What a column takes of an attribute's value; undefined when it does not fit. */
-const TAKES: Readonly<Record<GenAiColumn, (value: JsonValue, words: Alias['words']) => JsonValue | undefined>> = {
-  spanType: (value, words) => words?.get(value) ?? text(value),
-  llmSystem: text,
-  model: text,
-  inputTokens: count,
-  outputTokens: count,
-  cacheReadTokens: count,
-  cacheCreateTokens: count,
-  costMicrocents: cost,
-  input: content,
-  output: content,
-};
+export const TAKES: Readonly<Record<GenAiColumn, (value: JsonValue, words: Alias['words']) => JsonValue | undefined>> =
+  {
+    spanType: (value, words) => words?.get(value) ?? text(value),
+    llmSystem: text,
+    model: text,
+    inputTokens: count,
+    outputTokens: count,
+    cacheReadTokens: count,
+    cacheCreateTokens: count,
+    costMicrocents: cost,
+    input: content,
+    output: content,
+  };
 
 /** The row with these columns, or the same row when nothing of it gives one. */
 export function withGenAiFields(row: RecordRow): RecordRow {
