@@ -5,9 +5,9 @@ import type { BasinRequest } from '../access/basin-rule.ts';
 import { TailraceError } from '../model/error.ts';
 import { streamNameFault } from '../model/names.ts';
 import type { ReadRange } from '../model/read-range.ts';
+import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, type Subprotocol } from '../readers/encoders.ts';
 import type { JsonFormat } from '../s2/batch/json.ts';
 import { parseFormat, parseReadQuery, single } from '../s2/read-query.ts';
-import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, type Subprotocol } from './encoders.ts';
 
 const RECORDS_PATH = /^\/v1\/streams\/([^/]+)\/records$/;
 const BEARER_PREFIX = 'bearer.';

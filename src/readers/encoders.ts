@@ -1,4 +1,4 @@
-/** One encoder for each subprotocol: from records to WebSocket messages. */
+/** One encoder for each view: from records to WebSocket messages, and to the data of server-sent events. */
 
 import { Loan } from '../encoding/buffer-pool.ts';
 import { goOnWithWork } from '../encoding/turns.ts';
@@ -11,13 +11,13 @@ import { type OtlpRun, otlpRuns } from '../otlp/views/otlp.ts';
 import { longOtlpJsonRequests, type OtlpJsonRequests, otlpJsonRequests } from '../otlp/views/otlp-json.ts';
 import { longTextLines, textLines } from '../otlp/views/text.ts';
 import { viewText } from '../otlp/views/values.ts';
-import type { Batch, Encoded, Encoder, Frame } from '../readers/wire.ts';
 import { type BatchLimits, batchEnd, wholeBatchEnd } from '../s2/batch/batch-end.ts';
 import { type BatchPart, recordsIn } from '../s2/batch/batch-part.ts';
 import { type JsonFormat, recordsJson } from '../s2/batch/json.ts';
 import { readBatchProto } from '../s2/batch/proto.ts';
 import type { Block } from '../storage/block/block.ts';
-import { type FrameWords, positionText, S2_WORDS, VIEW_WORDS } from './control-frames.ts';
+import { type FrameWords, positionText, S2_WORDS, VIEW_WORDS } from './frame-words.ts';
+import type { Batch, Encoded, Encoder, Frame } from './wire.ts';
 
 /** A subprotocol, in one of its formats. */
 export interface Subprotocol extends Encoder {
