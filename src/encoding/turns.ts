@@ -82,12 +82,12 @@ export function goOnWithWork(bytes: number): Promise<void> {
   return goingOn.wait(bytes);
 }
 
-/** Does work that yields after each piece of it: others run between the pieces. */
-export async function inTurns<T>(work: Generator<void, T>): Promise<T> {
+/** Does work that yields after each piece of it, of about so many bytes: others run between the pieces. */
+export async function inTurns<T>(work: Generator<void, T>, bytes: number = YIELD_BYTES): Promise<T> {
   for (;;) {
     const { done, value } = work.next();
     if (done === true) return value;
-    await goOnWithWork(YIELD_BYTES);
+    await goOnWithWork(bytes);
   }
 }
 

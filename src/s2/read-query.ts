@@ -1,7 +1,9 @@
 /** The query of a read call, parsed and checked. */
 
+import { nearest } from '../encoding/nearest.ts';
 import { TailraceError } from '../model/error.ts';
 import { FROM_TAIL, type ReadRange, type ReadStart } from '../model/read-range.ts';
+import { VIEWS, type View } from '../model/view.ts';
 import type { JsonFormat } from './batch/json.ts';
 
 const U64_MAX = 2n ** 64n - 1n;
@@ -72,6 +74,18 @@ export function parseFormat(query: URLSearchParams, header: string | undefined):
   const format = formatOf(word);
   if (format === undefined) throw new TailraceError('bad_query', wrongFormat('format', word));
   return format;
+}
+
+/** How records are to look: the `view` parameter; undefined where there is none. @throws TailraceError `bad_query` */
+export function parseView(query: URLSearchParams): View | undefined {
+  const word = single(query, 'view');
+  if (word === undefined) return undefined;
+  const view = VIEWS.find((known) => known === word);
+  if (view !== undefined) return view;
+  const [close] = word === '' ? [] : nearest(word, VIEWS);
+  const advice = close === undefined ? '' : `: did you mean ${close}?`;
+  const shown = JSON.stringify(word.slice(0, 64));
+  throw new TailraceError('bad_query', `view must be one of ${VIEWS.join(', ')}, not ${shown}${advice}`);
 }
 
 /** The format that a word means; undefined for an unknown word. */

@@ -21,9 +21,9 @@ export function batchEvent({ lastSeq, records, bytes }: Delivered): { readonly h
   return { head: `event: batch\nid: ${lastSeq},${records},${bytes}\ndata: `, end: '\n\n' };
 }
 
-/** Tells a client that has everything up to `tail` that the connection is alive. */
-export function pingEvent(nowMs: number, tail: Position): string {
-  return `event: ping\ndata: {"timestamp":${nowMs},"tail":${positionJson(tail)}}\n\n`;
+/** Tells a client that has everything up to `tail` that the connection is alive. `write` is how positions are spelt. */
+export function pingEvent(nowMs: number, tail: Position, write: (position: Position) => string = positionJson): string {
+  return `event: ping\ndata: {"timestamp":${nowMs},"tail":${write(tail)}}\n\n`;
 }
 
 /** The same, for records that a filter passed over: its id is what a client resumes with. */

@@ -2,18 +2,7 @@
 
 import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
-
-/** How the frames of a subprotocol spell their names. */
-export interface FrameWords {
-  readonly seqNum: 'seq_num' | 'seqNum';
-  readonly streamId: 'stream_id' | 'streamId';
-  readonly retryAfter: 'retry_after' | 'retryAfter';
-}
-
-/** As S2 spells them. */
-export const S2_WORDS: FrameWords = { seqNum: 'seq_num', streamId: 'stream_id', retryAfter: 'retry_after' };
-/** As the rows of `view.json` spell theirs: a page reads rows and positions in one way. */
-export const VIEW_WORDS: FrameWords = { seqNum: 'seqNum', streamId: 'streamId', retryAfter: 'retryAfter' };
+import { type FrameWords, positionText } from '../readers/frame-words.ts';
 
 /** The first frame of each connection. Another stream id than before: the stream was deleted and made again. */
 export function helloFrame(words: FrameWords, basin: string, stream: string, streamId: string): string {
@@ -50,9 +39,4 @@ export function errorFrame(words: FrameWords, error: TailraceError): string {
     ...(tail === undefined ? {} : { tail: { [words.seqNum]: tail.seqNum, timestamp: tail.timestamp } }),
     ...(retryAfterSeconds === undefined ? {} : { [words.retryAfter]: retryAfterSeconds }),
   });
-}
-
-/** A position as JSON. */
-export function positionText(words: FrameWords, { seqNum, timestamp }: Position): string {
-  return `{"${words.seqNum}":${seqNum},"timestamp":${timestamp}}`;
 }

@@ -5,9 +5,9 @@ import type { BasinRequest } from '../access/basin-rule.ts';
 import { TailraceError } from '../model/error.ts';
 import { streamNameFault } from '../model/names.ts';
 import type { ReadRange } from '../model/read-range.ts';
+import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, SUBPROTOCOLS_OF, type Subprotocol } from '../readers/encoders.ts';
 import type { JsonFormat } from '../s2/batch/json.ts';
-import { parseFormat, parseReadQuery, single } from '../s2/read-query.ts';
-import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, type Subprotocol } from './encoders.ts';
+import { parseFormat, parseReadQuery, parseView, single } from '../s2/read-query.ts';
 
 const RECORDS_PATH = /^\/v1\/streams\/([^/]+)\/records$/;
 const BEARER_PREFIX = 'bearer.';
@@ -88,7 +88,7 @@ export function readRequestOf(request: IncomingMessage, handshake: Handshake): R
   return {
     range: parseReadQuery(query),
     filter: query.getAll('filter'),
-    subprotocol: subprotocolOf(handshake, parseFormat(query, typeof format === 'string' ? format : undefined)),
+    subprotocol: subprotocolOf(inView(handshake), parseFormat(query, typeof format === 'string' ? format : undefined)),
     streamId: single(query, 'stream_id'),
     encryptionKey: encryptionKeyOf(request),
   };
@@ -99,6 +99,19 @@ export function subprotocolOf({ selected }: Handshake, format: JsonFormat = 'raw
   const subprotocol = SUBPROTOCOLS.get(selected ?? DEFAULT_SUBPROTOCOL);
   if (subprotocol === undefined) throw new TailraceError('bad_request', unknownSubprotocol());
   return subprotocol(format);
+}
+
+/** With the subprotocol of the view that the query asks for. @throws TailraceError `bad_query` */
+function inView(handshake: Handshake): Handshake {
+  const view = parseView(handshake.query);
+  if (view === undefined) return handshake;
+  const { selected = SUBPROTOCOLS_OF[view][0] } = handshake;
+  if (SUBPROTOCOLS_OF[view].includes(selected)) return { ...handshake, selected };
+  const names = SUBPROTOCOLS_OF[view].join(' or ');
+  throw new TailraceError(
+    'bad_query',
+    `view=${view} is the subprotocol ${names}, not ${selected}: name one of the two`,
+  );
 }
 
 /** What to say to a reader that offers only subprotocols that we don't speak. */

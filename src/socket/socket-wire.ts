@@ -2,10 +2,10 @@
 
 import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
+import type { Subprotocol } from '../readers/encoders.ts';
 import type { FrameCache } from '../readers/frame-cache.ts';
 import type { Batch, Encoded, Frame, Wire } from '../readers/wire.ts';
 import { caughtUpFrame, errorFrame, gapFrame, heartbeatFrame, passedFrame } from './control-frames.ts';
-import type { Subprotocol } from './encoders.ts';
 
 export class SocketWire implements Wire {
   readonly gathers: boolean;

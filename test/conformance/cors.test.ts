@@ -173,6 +173,14 @@ describe.each(PROTOCOLS)('responses over %s', (_name, send, announce) => {
     expect(headers['access-control-expose-headers']).toContain('Content-Disposition');
   });
 
+  test('are readable where a page goes on reading in a view', async () => {
+    const path = `${READ}&view=message`;
+    const headers = { ...json(), 's2-basin': 'telemetry', origin: APP };
+    const answer = await send({ method: 'GET', path, headers });
+    expect(answer.headers).toMatchObject({ 'tailrace-next-seq-num': expect.stringMatching(/^\d+$/) });
+    expect(answer.headers['access-control-expose-headers']).toContain('Tailrace-Next-Seq-Num, Tailrace-Signal');
+  });
+
   test('without an Origin say only that a cache must separate origins', async () => {
     const read = await send({ method: 'GET', path: '/health' });
     expect([read.status, corsHeaders(read.headers), read.headers.vary]).toEqual([200, [], 'Origin']);

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import protobuf from 'protobufjs/light.js';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
-import { SUBPROTOCOLS } from '../../src/socket/encoders.ts';
+import { SUBPROTOCOLS } from '../../src/readers/encoders.ts';
 import { type CallResponse, call } from '../support/http-call.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { Reader } from '../support/socket-reader.ts';

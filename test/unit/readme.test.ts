@@ -15,8 +15,8 @@ import {
   TOKENS_MAX,
 } from '../../src/model/limits.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
+import { SUBPROTOCOLS } from '../../src/readers/encoders.ts';
 import { CLOSE_CODES, CLOSE_DONE, CLOSE_NOT_ALLOWED } from '../../src/socket/close-codes.ts';
-import { SUBPROTOCOLS } from '../../src/socket/encoders.ts';
 
 describe('scripts/README.md', () => {
   const readme = read('scripts/README.md');

@@ -18,9 +18,18 @@ import type { RecordInput } from '../../model/record.ts';
 import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
 import { parseAggregate } from '../../readers/aggregate/parse-aggregate.ts';
 import { FROM_OLDEST } from '../../readers/aggregate/run-aggregate.ts';
+import type { View } from '../../model/view.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
-import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
+import {
+  formatOf,
+  parseFormat,
+  parseReadParams,
+  parseView,
+  readRangeOf,
+  single,
+  wrongFormat,
+} from '../../s2/read-query.ts';
 import { type Delivered, parseLastEventId } from '../../s2/sse.ts';
 import { authorize, authorizeAs, identify, type NamedBasinDeps, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -51,6 +60,10 @@ export interface ReadCall extends AppendCall {
   readonly range: ReadRange;
   /** Which records are wanted, as it was asked; none for all. */
   readonly filter: readonly string[];
+  /** How they are to look; `raw` is S2's form. */
+  readonly view: View;
+  /** The media type that the client asks for first. */
+  readonly accepted: string;
   /** What a client of SSE says that it has; the other forms don't look at that. */
   readonly delivered: Delivered | undefined;
 }
@@ -81,10 +94,27 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
   const query = new URLSearchParams(exchange.query);
   const params = parseReadParams(query);
   const filter = query.getAll('filter');
+  const view = viewOf(query, mode);
   const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
+  // The EventSource of a page sends no headers.
+  const format = single(query, 'format') === undefined ? dataPlane.format : parseFormat(query, undefined);
   const eventId = mode === 'sse' ? headerOf(exchange, 'last-event-id') : undefined;
   const delivered = eventId === undefined ? undefined : parseLastEventId(eventId);
-  return { ...keptName(principal, name), principal, ...dataPlane, mode, filter, delivered, range: readRangeOf(params) };
+  const accepted = firstMediaType(exchange.request.headers.accept);
+  const shape = { ...dataPlane, format, mode, filter, view, accepted, delivered };
+  return { ...keptName(principal, name), principal, ...shape, range: readRangeOf(params) };
+}
+
+/** @throws TailraceError `bad_query` for a view that the protocol cannot carry */
+function viewOf(query: URLSearchParams, mode: ReadMode): View {
+  const view = parseView(query) ?? 'raw';
+  if (mode === 's2s' && view !== 'raw') {
+    throw new TailraceError('bad_query', `the frames of s2s are S2's: read the view ${view} over HTTP or WebSocket`);
+  }
+  if (mode === 'sse' && view === 'otlp') {
+    throw new TailraceError('bad_query', 'server-sent events are text: ask for the view otlp-json instead of otlp');
+  }
+  return view;
 }
 
 /** A call that counts and sums records: as a read, and what of them. */

@@ -1,9 +1,11 @@
-/** A live read as server-sent events. */
+/** A live read as server-sent events, in any view that is text. */
 
-import type { TailraceError } from '../../model/error.ts';
+import { assert, type TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
+import type { Subprotocol } from '../../readers/encoders.ts';
+import { positionText, S2_WORDS } from '../../readers/frame-words.ts';
 import type { ReaderSet } from '../../readers/reader-set.ts';
-import type { Batch, Encoded, Encoder, Frame, Wire } from '../../readers/wire.ts';
+import type { Batch, Encoded, Frame, Wire } from '../../readers/wire.ts';
 import { batchEnd } from '../../s2/batch/batch-end.ts';
 import { endOf, meteredBytesOf, recordsIn } from '../../s2/batch/batch-part.ts';
 import { type JsonFormat, readBatchJson } from '../../s2/batch/json.ts';
@@ -25,40 +27,61 @@ import type { ReadCall } from './call.ts';
 import { readLive } from './live-read.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
-export function readSse(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
+export async function readSse(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const range = call.delivered === undefined ? call.range : rangeAfter(call.range, call.delivered);
-  const wire = new SseWire(exchange.correlationId, call, deps.readers);
-  return readLive(exchange, { call, range, contentType: SSE_CONTENT_TYPE, wire }, deps);
+  const form = await formOf(call);
+  const wire = new SseWire(exchange.correlationId, form, call, deps.readers);
+  await readLive(exchange, { call, range, contentType: SSE_CONTENT_TYPE, wire }, deps);
+}
+
+/** Views are loaded with the first reader of one. */
+async function formOf({ view, format }: ReadCall): Promise<SseForm> {
+  if (view === 'raw') return RECORDS[format];
+  const { apart, TEXT_ENCODERS } = await import('../../readers/encoders.ts');
+  assert(view !== 'otlp', 'a call over server-sent events asks for no binary view');
+  return { ...TEXT_ENCODERS[view], apart };
+}
+
+/** How the batches of a view become the data of events. */
+interface SseForm extends Subprotocol {
+  /** The batches that a batch goes out as, each under an id of its own. */
+  apart(batch: Batch): readonly Batch[];
 }
 
 const NOTHING: Delivered = { lastSeq: 0n, records: 0n, bytes: 0n };
 
-const ENCODERS: Readonly<Record<JsonFormat, Encoder>> = { raw: encoderOf('raw'), base64: encoderOf('base64') };
+const RECORDS: Readonly<Record<JsonFormat, SseForm>> = { raw: recordsForm('raw'), base64: recordsForm('base64') };
 
 class SseWire implements Wire {
-  readonly gathers = true;
-  readonly batchEnd = batchEnd;
+  readonly gathers: boolean;
+  readonly batchEnd: Wire['batchEnd'];
   readonly #correlationId: string;
   readonly #readers: ReaderSet;
-  readonly #encoder: Encoder;
+  readonly #form: SseForm;
   /** Over all connections of the client: each event says what a resumed read goes on from. */
   #delivered: Delivered;
 
-  constructor(correlationId: string, { format, delivered = NOTHING }: ReadCall, readers: ReaderSet) {
+  constructor(correlationId: string, form: SseForm, { delivered = NOTHING }: ReadCall, readers: ReaderSet) {
+    this.gathers = form.gathers;
+    this.batchEnd = form.batchEnd;
     this.#correlationId = correlationId;
     this.#readers = readers;
-    this.#encoder = ENCODERS[format];
+    this.#form = form;
     this.#delivered = delivered;
   }
 
   /** The batch is the same for all readers, its id is this one's. */
   async batch(batch: Batch): Promise<Encoded> {
-    const { parts } = batch;
-    const { frames } = await this.#readers.frames.encoded(this.#encoder, batch);
-    const added = { lastSeq: endOf(parts) - 1, records: recordsIn(parts), bytes: meteredBytesOf(parts) };
-    this.#delivered = deliveredWith(this.#delivered, added);
-    const { head, end } = batchEvent(this.#delivered);
-    return { frames: [{ bytes: head }, ...frames, { bytes: end }] };
+    const events: Frame[] = [];
+    for (const each of this.#form.apart(batch)) {
+      const { parts } = each;
+      const { frames } = await this.#readers.frames.encoded(this.#form, each);
+      const added = { lastSeq: endOf(parts) - 1, records: recordsIn(parts), bytes: meteredBytesOf(parts) };
+      this.#delivered = deliveredWith(this.#delivered, added);
+      const { head, end } = batchEvent(this.#delivered);
+      events.push({ bytes: head }, ...frames, { bytes: end });
+    }
+    return { frames: events };
   }
 
   caughtUp(tail: Position): Frame {
@@ -66,7 +89,8 @@ class SseWire implements Wire {
   }
 
   heartbeat(tail: Position): Frame {
-    return { bytes: pingEvent(this.#readers.clock.now(), tail) };
+    const { words } = this.#form;
+    return { bytes: pingEvent(this.#readers.clock.now(), tail, (position) => positionText(words, position)) };
   }
 
   /** A sign of life under the id that a client resumes with. */
@@ -89,10 +113,14 @@ class SseWire implements Wire {
   }
 }
 
-/** As bytes: what many readers wait for is in memory once. */
-function encoderOf(format: JsonFormat): Encoder {
+/** S2's own events. As bytes: what many readers wait for is in memory once. */
+function recordsForm(format: JsonFormat): SseForm {
   return {
     name: `sse ${format}`,
+    words: S2_WORDS,
+    gathers: true,
+    batchEnd,
+    apart: (batch) => [batch],
     encode: ({ parts, tail }) => ({ frames: [{ bytes: Buffer.from(readBatchJson(parts, format, tail), 'utf8') }] }),
   };
 }

@@ -1,9 +1,8 @@
 /** A read that gets one response: at once, or as soon as there is something. */
 
 import { beginWork } from '../../encoding/turns.ts';
-import type { LogRead } from '../../log/open-reads.ts';
 import type { RecordsEvent } from '../../log/read.ts';
-import type { TailraceError } from '../../model/error.ts';
+import { assert, type TailraceError } from '../../model/error.ts';
 import {
   FILTERED_READ_MS_MAX,
   JSON_BYTES_PER_BYTE_MAX,
@@ -12,16 +11,17 @@ import {
   READ_BATCH_RECORDS_MAX,
   UNARY_WAIT_MS_MAX,
 } from '../../model/limits.ts';
-import type { Position } from '../../model/position.ts';
 import type { ReadRange } from '../../model/read-range.ts';
-import { meteredBytesOf, recordsIn } from '../../s2/batch/batch-part.ts';
+import type { View } from '../../model/view.ts';
+import { meteredBytesOf, recordsIn, wholeBytesOf } from '../../s2/batch/batch-part.ts';
 import { readBatchJson } from '../../s2/batch/json.ts';
 import { readBatchProto } from '../../s2/batch/proto.ts';
 import type { RecordDeps } from '../context.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
 import { expectAnswerFits, reserveAnswer } from '../held-answer.ts';
 import { reply } from '../reply.ts';
-import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
+import { type ReadCall, wireFormOf } from './call.ts';
+import { type Collected, collect } from './collect.ts';
 import { startCalledRead } from './start-read.ts';
 
 /** Tells a client that filters where to go on. */
@@ -33,8 +33,8 @@ const NEXT_SEQ_NUM = 'Tailrace-Next-Seq-Num';
  */
 export async function readUnary(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const range = unaryRange(call.range);
-  const isProto = wireFormOf(firstMediaType(exchange.request.headers.accept)) === 'proto';
-  expectAnswerFits(exchange, isProto ? range.bytes : range.bytes * JSON_BYTES_PER_BYTE_MAX, deps.replyContext.memory);
+  const isBinary = isBinaryAnswer(call);
+  expectAnswerFits(exchange, isBinary ? range.bytes : range.bytes * JSON_BYTES_PER_BYTE_MAX, deps.replyContext.memory);
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   const forget = onceOver(exchange, stop);
@@ -57,22 +57,52 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     const reserve = (bytes: number): void => reserveAnswer(exchange, bytes, deps.replyContext.memory);
     const deadline = deps.readers.clock.monotonicMs() + FILTERED_READ_MS_MAX;
     const isLate = (): boolean => call.filter.length > 0 && deps.readers.clock.monotonicMs() >= deadline;
-    const { parts, tail, nextSeq } = await collect(read, { onWait, reserve, isLate });
+    const collected = await collect(read, { onWait, reserve, isLate });
     if (ended !== undefined) throw ended;
-    if (!isProto) {
-      reserve(meteredBytesOf(parts) * JSON_BYTES_PER_BYTE_MAX + recordsIn(parts) * JSON_BYTES_PER_RECORD);
-    }
-    const work = beginWork(bytesOf(parts));
-    if (work !== undefined) await work;
-    const body = isProto ? readBatchProto(parts, tail) : readBatchJson(parts, call.format, tail);
-    const contentType = isProto ? 'application/protobuf' : 'application/json';
-    // A client that filters goes on from there; the last record that it got does not say where.
-    const headers = call.filter.length === 0 || nextSeq === undefined ? [] : [NEXT_SEQ_NUM, String(nextSeq)];
-    reply(exchange, { status: 200, contentType, body, headers }, deps.replyContext);
+    if (!isBinary) reserve(textBytesMax(collected.parts, call.view));
+    const response = call.view === 'raw' ? await batchOf(collected, call) : await viewOf(collected, call);
+    reply(exchange, { status: 200, ...response }, deps.replyContext);
   } finally {
     leave();
     forget();
   }
+}
+
+function isBinaryAnswer({ view, accepted }: ReadCall): boolean {
+  return view === 'otlp' || (view === 'raw' && wireFormOf(accepted) === 'proto');
+}
+
+/** S2's own form. */
+async function batchOf({ parts, tail, next }: Collected, call: ReadCall) {
+  const work = beginWork(bytesOf(parts));
+  if (work !== undefined) await work;
+  const isProto = isBinaryAnswer(call);
+  const body = isProto ? readBatchProto(parts, tail) : readBatchJson(parts, call.format, tail);
+  const contentType = isProto ? 'application/protobuf' : 'application/json';
+  // A client that filters goes on from there; the last record that it got does not say where.
+  return { contentType, body, headers: call.filter.length === 0 ? [] : nextHeader(next?.seqNum) };
+}
+
+/** Views are loaded with the first read in one; what they show does not always say where to go on. */
+async function viewOf(collected: Collected, { view, accepted, range: { start } }: ReadCall) {
+  assert(view !== 'raw', 'S2 has a form of its own');
+  const { viewResponse } = await import('./unary-view.ts');
+  const {
+    nextSeq = 'seqNum' in start ? start.seqNum : undefined,
+    headers,
+    ...response
+  } = await viewResponse(view, accepted, collected);
+  return { ...response, headers: [...headers, ...nextHeader(nextSeq)] };
+}
+
+function nextHeader(seqNum: number | undefined): readonly string[] {
+  return seqNum === undefined ? [] : [NEXT_SEQ_NUM, String(seqNum)];
+}
+
+/** The most that the records may be as text; a view has them whole. */
+function textBytesMax(parts: readonly RecordsEvent[], view: View): number {
+  const bytes = view === 'raw' ? meteredBytesOf(parts) : wholeBytesOf(parts);
+  return bytes * JSON_BYTES_PER_BYTE_MAX + recordsIn(parts) * JSON_BYTES_PER_RECORD;
 }
 
 /** What is stored of a batch; to write it as JSON takes a few times as long as to read it. */
@@ -88,53 +118,4 @@ function unaryRange(range: ReadRange): ReadRange & { readonly bytes: number } {
     bytes: Math.min(range.bytes ?? READ_BATCH_BYTES_MAX, READ_BATCH_BYTES_MAX),
     waitMs: Math.min(range.waitMs ?? 0, UNARY_WAIT_MS_MAX),
   };
-}
-
-interface Collecting {
-  /** Called when it begins to wait for records. */
-  onWait(): void;
-  /** Asked for memory as records come: a read that waits for records holds none. */
-  reserve(bytes: number): void;
-  /** Whether it has taken too long to look for records. */
-  isLate(): boolean;
-}
-
-interface Collected {
-  readonly parts: readonly RecordsEvent[];
-  /** The tail, when everything up to it was read. */
-  readonly tail: Position | undefined;
-  /** Where the next read goes on; undefined when nothing was read. */
-  readonly nextSeq: number | undefined;
-}
-
-/** Everything up to a bound, the tail, or the moment when it would wait with records in hand. */
-async function collect(read: LogRead, { onWait, reserve, isLate }: Collecting): Promise<Collected> {
-  const collected: RecordsEvent[] = [];
-  let bytes = 0;
-  let isWaiting = false;
-  let tail: Position | undefined;
-  let nextSeq: number | undefined;
-  for await (const event of read) {
-    if (event.type === 'records') {
-      bytes += event.block.meteredBytesWithin(event.from, event.to);
-      // What is cut is whole in memory.
-      if (event.block.header.hasCuts) bytes += event.block.header.rawBytes;
-      reserve(bytes);
-      collected.push(event);
-      tail = event.tail;
-      nextSeq = event.block.firstSeq + event.to;
-    }
-    if (event.type === 'passed') {
-      tail = event.tail;
-      nextSeq = event.to.seqNum;
-      if (isLate()) break;
-    }
-    if (event.type === 'caught_up' && !isWaiting && collected.length === 0) {
-      isWaiting = true;
-      onWait();
-    }
-    const isLevel = event.type === 'caught_up' || (event.type !== 'gap' && event.tail !== undefined);
-    if (collected.length > 0 && (isWaiting || isLevel)) break;
-  }
-  return { parts: collected, tail, nextSeq };
 }

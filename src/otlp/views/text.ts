@@ -18,13 +18,29 @@ export function textLines(block: Block, from: number, to: number): readonly stri
  * The JSON of the same lines, in which long texts are marked, for records of many megabytes. Yields after each piece of work.
  */
 export function* longTextLines(block: Block, from: number, to: number, long: LongTexts): Generator<void, string> {
-  const rows = plainRows(block, from, to);
-  yield;
-  return JSON.stringify(rows.map((row) => textLine(withMarks(row, long))));
+  return JSON.stringify(yield* markedLines(block, from, to, (row) => withMarks(row, long, jsonEscape)));
 }
 
-/** Every text is marked with what its place in a line does to it: see `textLine`. */
-function withMarks(row: RecordRow, long: LongTexts): RecordRow {
+/** The same as plain text, line by line. */
+export function* longPlainLines(block: Block, from: number, to: number, long: LongTexts): Generator<void, string> {
+  return (yield* markedLines(block, from, to, (row) => withMarks(row, long, (part) => part))).join('\n');
+}
+
+function* markedLines(
+  block: Block,
+  from: number,
+  to: number,
+  mark: (row: RecordRow) => RecordRow,
+): Generator<void, readonly string[]> {
+  const rows = plainRows(block, from, to);
+  yield;
+  return rows.map((row) => textLine(mark(row)));
+}
+
+/** Every text is marked with what its place in a line does to it (see `textLine`), and then what the line is written in. */
+function withMarks(row: RecordRow, long: LongTexts, outside: Escape): RecordRow {
+  const inVisible: Escape = (part) => outside(visible(part));
+  const inJson: Escape = (part) => outside(json(part).slice(1, -1));
   const shown = (value: JsonValue | undefined): JsonValue | undefined =>
     typeof value === 'string' ? long.mark(value, inVisible) : value && long.marked(value, inJson);
   const column = (value: JsonValue | undefined): JsonValue | undefined =>
@@ -41,9 +57,6 @@ function withMarks(row: RecordRow, long: LongTexts): RecordRow {
     serviceName: column(serviceName),
   };
 }
-
-const inVisible: Escape = (part) => jsonEscape(visible(part));
-const inJson: Escape = (part) => jsonEscape(json(part).slice(1, -1));
 
 function textLine(row: RecordRow): string {
   switch (row.signal) {

@@ -14,6 +14,11 @@ export function meteredBytesOf(parts: readonly BatchPart[]): number {
   return parts.reduce((sum, { block, from, to }) => sum + block.meteredBytesWithin(from, to), 0);
 }
 
+/** The same, with each record whole that S2 readers get cut. */
+export function wholeBytesOf(parts: readonly BatchPart[]): number {
+  return parts.reduce((sum, { block, from, to }) => sum + block.wholeBytesWithin(from, to), 0);
+}
+
 /** How many records a batch has. */
 export function recordsIn(parts: readonly BatchPart[]): number {
   return parts.reduce((sum, { from, to }) => sum + to - from, 0);

@@ -1,23 +1,24 @@
-/** One encoder for each subprotocol: from records to WebSocket messages. */
+/** One encoder for each view: from records to WebSocket messages, and to the data of server-sent events. */
 
 import { Loan } from '../encoding/buffer-pool.ts';
-import { goOnWithWork } from '../encoding/turns.ts';
+import { inTurns } from '../encoding/turns.ts';
 import { assert } from '../model/error.ts';
 import { READ_BATCH_BYTES_MAX, TURN_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
+import type { TextView, View } from '../model/view.ts';
 import { LongTexts } from '../otlp/views/long-texts.ts';
 import { longMessageRows, messageRows } from '../otlp/views/message.ts';
 import { type OtlpRun, otlpRuns } from '../otlp/views/otlp.ts';
 import { longOtlpJsonRequests, type OtlpJsonRequests, otlpJsonRequests } from '../otlp/views/otlp-json.ts';
 import { longTextLines, textLines } from '../otlp/views/text.ts';
 import { viewText } from '../otlp/views/values.ts';
-import type { Batch, Encoded, Encoder, Frame } from '../readers/wire.ts';
 import { type BatchLimits, batchEnd, wholeBatchEnd } from '../s2/batch/batch-end.ts';
 import { type BatchPart, recordsIn } from '../s2/batch/batch-part.ts';
 import { type JsonFormat, recordsJson } from '../s2/batch/json.ts';
 import { readBatchProto } from '../s2/batch/proto.ts';
 import type { Block } from '../storage/block/block.ts';
-import { type FrameWords, positionText, S2_WORDS, VIEW_WORDS } from './control-frames.ts';
+import { type FrameWords, positionText, S2_WORDS, VIEW_WORDS } from './frame-words.ts';
+import type { Batch, Encoded, Encoder, Frame } from './wire.ts';
 
 /** A subprotocol, in one of its formats. */
 export interface Subprotocol extends Encoder {
@@ -39,6 +40,15 @@ export const SUBPROTOCOLS: ReadonlyMap<string, (format: JsonFormat) => Subprotoc
 ]);
 
 export const DEFAULT_SUBPROTOCOL = 's2.json';
+
+/** The subprotocols of each view, the usual one first. */
+export const SUBPROTOCOLS_OF: Readonly<Record<View, readonly [string, ...string[]]>> = {
+  raw: [DEFAULT_SUBPROTOCOL, 's2.proto'],
+  otlp: ['otlp.proto'],
+  'otlp-json': ['otlp.json'],
+  message: ['view.json'],
+  text: ['view.text'],
+};
 
 const S2_JSON_RAW = s2Json('raw');
 const S2_JSON_BASE64 = s2Json('base64');
@@ -93,6 +103,13 @@ const VIEW_TEXT: Subprotocol = textProtocol('view.text', S2_WORDS, {
   },
 });
 
+/** Views of which each batch is one text, by name: the data of a server-sent event is the frame of a WebSocket. */
+export const TEXT_ENCODERS: Readonly<Record<TextView, Subprotocol>> = {
+  'otlp-json': OTLP_JSON,
+  message: VIEW_JSON,
+  text: VIEW_TEXT,
+};
+
 function requestsText(parts: readonly BatchPart[], each: readonly OtlpJsonRequests[]): string {
   const first = positionText(S2_WORDS, startOf(parts));
   const skipped = each.reduce((sum, part) => sum + part.skipped, 0);
@@ -126,23 +143,24 @@ function textProtocol(name: string, words: FrameWords, content: Content): Subpro
   return { name, words, gathers: false, batchEnd: wholeBatchEnd, encode };
 }
 
-function isLong({ block, from, to }: BatchPart): boolean {
+/** Records of many megabytes: their text is written in pieces, each in a turn of its own. */
+export function isLong({ block, from, to }: BatchPart): boolean {
   return block.header.hasCuts && block.wholeBytesWithin(from, to) > READ_BATCH_BYTES_MAX;
+}
+
+/** The batches that a batch goes out as: where a part is of many megabytes, each part by itself. */
+export function apart(batch: Batch): readonly Batch[] {
+  const { parts, tail } = batch;
+  if (!parts.some(isLong)) return [batch];
+  const last = parts.at(-1);
+  return parts.map((part) => ({ ...batch, parts: [part], tail: part === last ? tail : undefined }));
 }
 
 async function longFrames(words: FrameWords, batch: Batch, content: Content): Promise<Encoded> {
   const frames: Frame[] = [];
-  for (const part of batch.parts) {
-    const tail = part === batch.parts.at(-1) ? batch.tail : undefined;
-    const making = longFrame(words, { ...batch, parts: [part], tail }, content);
+  for (const each of apart(batch)) {
     // Each piece takes a turn of its own.
-    for (let step = making.next(); ; step = making.next()) {
-      if (step.done === true) {
-        frames.push({ bytes: step.value });
-        break;
-      }
-      await goOnWithWork(TURN_BYTES);
-    }
+    frames.push({ bytes: await inTurns(longFrame(words, each, content), TURN_BYTES) });
   }
   return { frames };
 }

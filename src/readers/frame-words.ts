@@ -1,0 +1,19 @@
+/** How frames spell their names, in every view and on every protocol. */
+
+import type { Position } from '../model/position.ts';
+
+export interface FrameWords {
+  readonly seqNum: 'seq_num' | 'seqNum';
+  readonly streamId: 'stream_id' | 'streamId';
+  readonly retryAfter: 'retry_after' | 'retryAfter';
+}
+
+/** As S2 spells them. */
+export const S2_WORDS: FrameWords = { seqNum: 'seq_num', streamId: 'stream_id', retryAfter: 'retry_after' };
+/** As the rows of the `message` view spell theirs: a page reads rows and positions in one way. */
+export const VIEW_WORDS: FrameWords = { seqNum: 'seqNum', streamId: 'streamId', retryAfter: 'retryAfter' };
+
+/** A position as JSON. */
+export function positionText(words: FrameWords, { seqNum, timestamp }: Position): string {
+  return `{"${words.seqNum}":${seqNum},"timestamp":${timestamp}}`;
+}
