@@ -14,6 +14,7 @@ import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
 import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
+import { type BackQuery, expectForward, parseBackQuery } from '../../s2/back-query.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
@@ -45,6 +46,8 @@ export interface ReadCall extends AppendCall {
   readonly mode: ReadMode;
   /** As the query gives it: a unary read has tighter bounds, a resumed one goes on elsewhere. */
   readonly range: ReadRange;
+  /** Where it goes backwards to; undefined for a read that goes forward, as `range` says. */
+  readonly back: BackQuery | undefined;
   /** Which records are wanted, as it was asked; none for all. */
   readonly filter: readonly string[];
   /** What a client of SSE says that it has; the other forms don't look at that. */
@@ -76,11 +79,13 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
   const { principal, name } = readerOf(exchange, segment, deps, mode);
   const query = new URLSearchParams(exchange.query);
   const params = parseReadParams(query);
-  const filter = query.getAll('filter');
+  if (mode !== 'unary') expectForward(query);
+  const [back, filter] = [parseBackQuery(query), query.getAll('filter')];
   const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
   const eventId = mode === 'sse' ? headerOf(exchange, 'last-event-id') : undefined;
   const delivered = eventId === undefined ? undefined : parseLastEventId(eventId);
-  return { ...keptName(principal, name), principal, ...dataPlane, mode, filter, delivered, range: readRangeOf(params) };
+  const range = readRangeOf(params);
+  return { ...keptName(principal, name), principal, ...dataPlane, mode, back, filter, delivered, range };
 }
 
 /** Who reads which stream. The EventSource of a page sends no headers: it shows a ticket, which knows its basin. */

@@ -21,14 +21,12 @@ import type { RecordDeps } from '../context.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
 import { expectAnswerFits, reserveAnswer } from '../held-answer.ts';
 import { reply } from '../reply.ts';
+import { type Collected, collectBack, NEXT_SEQ_NUM } from './back-read.ts';
 import { firstMediaType, type ReadCall, wireFormOf } from './call.ts';
 import { startCalledRead } from './start-read.ts';
 
-/** Tells a client that filters where to go on. */
-const NEXT_SEQ_NUM = 'Tailrace-Next-Seq-Num';
-
 /**
- * @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
+ * @throws TailraceError as `startCalledRead` and `collectBack`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
  *   the token ends while it waits; `overloaded` when there is no memory for the answer
  */
 export async function readUnary(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
@@ -53,11 +51,15 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     };
   };
   try {
-    const read = await startCalledRead(call, range, abort.signal, deps);
     const reserve = (bytes: number): void => reserveAnswer(exchange, bytes, deps.replyContext.memory);
     const deadline = deps.readers.clock.monotonicMs() + FILTERED_READ_MS_MAX;
     const isLate = (): boolean => call.filter.length > 0 && deps.readers.clock.monotonicMs() >= deadline;
-    const { parts, tail, nextSeq } = await collect(read, { onWait, reserve, isLate });
+    const { signal } = abort;
+    const watch = { reserve, isOver: () => signal.aborted || isLate() };
+    const { parts, tail, headers } =
+      call.back === undefined
+        ? await collect(await startCalledRead(call, range, signal, deps), call, { onWait, reserve, isLate })
+        : await collectBack(call, call.back, { ...deps, watch, signal });
     if (ended !== undefined) throw ended;
     if (!isProto) {
       reserve(meteredBytesOf(parts) * JSON_BYTES_PER_BYTE_MAX + recordsIn(parts) * JSON_BYTES_PER_RECORD);
@@ -66,8 +68,6 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     if (work !== undefined) await work;
     const body = isProto ? readBatchProto(parts, tail) : readBatchJson(parts, call.format, tail);
     const contentType = isProto ? 'application/protobuf' : 'application/json';
-    // A client that filters goes on from there; the last record that it got does not say where.
-    const headers = call.filter.length === 0 || nextSeq === undefined ? [] : [NEXT_SEQ_NUM, String(nextSeq)];
     reply(exchange, { status: 200, contentType, body, headers }, deps.replyContext);
   } finally {
     leave();
@@ -99,16 +99,8 @@ interface Collecting {
   isLate(): boolean;
 }
 
-interface Collected {
-  readonly parts: readonly RecordsEvent[];
-  /** The tail, when everything up to it was read. */
-  readonly tail: Position | undefined;
-  /** Where the next read goes on; undefined when nothing was read. */
-  readonly nextSeq: number | undefined;
-}
-
 /** Everything up to a bound, the tail, or the moment when it would wait with records in hand. */
-async function collect(read: LogRead, { onWait, reserve, isLate }: Collecting): Promise<Collected> {
+async function collect(read: LogRead, call: ReadCall, { onWait, reserve, isLate }: Collecting): Promise<Collected> {
   const collected: RecordsEvent[] = [];
   let bytes = 0;
   let isWaiting = false;
@@ -136,5 +128,7 @@ async function collect(read: LogRead, { onWait, reserve, isLate }: Collecting): 
     const isLevel = event.type === 'caught_up' || (event.type !== 'gap' && event.tail !== undefined);
     if (collected.length > 0 && (isWaiting || isLevel)) break;
   }
-  return { parts: collected, tail, nextSeq };
+  // A client that filters goes on from there; the last record that it got does not say where.
+  const headers = call.filter.length === 0 || nextSeq === undefined ? [] : [NEXT_SEQ_NUM, String(nextSeq)];
+  return { parts: collected, tail, headers };
 }
