@@ -89,7 +89,10 @@ function pageIn({ headers, json }: ApiResponse): RecordPage {
   const { records } = objectIn(json, 'the records');
   const [nextBefore, nextSeqNum] = ['tailrace-next-before', 'tailrace-next-seq-num'].map((name) => headers.get(name));
   if (nextBefore == null || nextSeqNum == null || !Array.isArray(records)) {
-    throw new TailraceError('internal', 'the answer does not say where it ends: is this a Tailrace that reads backwards?');
+    throw new TailraceError(
+      'internal',
+      'the answer does not say where it ends: is this a Tailrace that reads backwards?',
+    );
   }
   return {
     records: records.map(recordOf),

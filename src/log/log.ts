@@ -245,12 +245,7 @@ export class Log {
    *   `corrupt`; from the generator also `decryption_failed`, and `stream_deletion_pending` after the records from
    *   before it
    */
-  async startRead(
-    stream: Stream,
-    range: ReadRange,
-    signal: AbortSignal,
-    by: LogReadOptions = {},
-  ): Promise<LogRead> {
+  async startRead(stream: Stream, range: ReadRange, signal: AbortSignal, by: LogReadOptions = {}): Promise<LogRead> {
     const open = await withCipher(opened(stream));
     await this.#expectPresent(open);
     const context = this.#readContext(open, by);

@@ -117,7 +117,9 @@ describe('backwards', () => {
     expect(await s2.read('shop', '?before=61')).toEqual([416, { tail: { seq_num: 60, timestamp: 1_700_000_000_059 } }]);
     expect(await page(s2, 'shop', '?before=61&clamp=true&limit=1')).toMatchObject({ seqs: [59], newer: '60' });
   });
+});
 
+describe('what makes no sense', () => {
   test.each([
     ['?limit=5', 400, '`limit` goes with `before`'],
     ['?context=5', 400, '`context` goes with `around`'],

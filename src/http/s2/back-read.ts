@@ -1,7 +1,7 @@
 /** What a read gets that goes backwards from a position, or shows what is around a record. */
 
-import type { BackWatch } from '../../log/read-back.ts';
 import type { RecordsEvent } from '../../log/read.ts';
+import type { BackWatch } from '../../log/read-back.ts';
 import type { Stream } from '../../log/stream.ts';
 import { TailraceError } from '../../model/error.ts';
 import { READ_BATCH_BYTES_MAX } from '../../model/limits.ts';
