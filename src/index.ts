@@ -37,6 +37,7 @@ export type {
 } from './client/control.ts';
 export type { BatchContent, BatchFrame, ClientView, ControlFrame, MessageRow } from './client/frames.ts';
 export type { OtlpResponse } from './client/post-otlp.ts';
+export type { BackCalls, ReadAroundOptions, ReadBackOptions, RecordPage } from './client/read-back.ts';
 export type { ReaderOptions, ReadFrame } from './client/reader.ts';
 export { type AppendRequestOptions, fenceRecord, type RecordCalls, trimRecord } from './client/records.ts';
 export type { RequestOptions } from './client/request.ts';

@@ -21,6 +21,9 @@ interface TailOptions extends ViewOptions, ConnectionOptions {
 const LINES_DEFAULT = 10;
 const LOOK_FIRST_MS = 200;
 const LOOK_MAX_MS = 2_000;
+/** How long it looks back for records that a filter wants, and how many it asks for at once. */
+const LOOK_BACK_MS = 10_000;
+const PAGE_RECORDS = 1_000;
 
 const EXAMPLES = `
 Examples:
@@ -62,20 +65,47 @@ async function tail(name: string, options: TailOptions): Promise<void> {
 
 async function printTail(follow: Follow, options: TailOptions): Promise<void> {
   const { connection, uri } = follow;
+  const lines = options.tail ?? options.lines;
+  const isFiltered = options.since === undefined && follow.filter !== undefined && lines > 0;
   try {
     await printRecords(follow, {
-      start: options.since ?? { tailOffset: options.tail ?? options.lines },
+      start: options.since ?? (isFiltered ? await lastWanted(follow, lines) : { tailOffset: lines }),
       clamp: options.since !== undefined,
       waitSeconds: options.follow ? undefined : 0,
     });
   } catch (error) {
-    // Nothing came since then.
-    if (options.since !== undefined && isAtTail(error)) return;
+    if (follow.signal.aborted) return;
+    // Nothing came since then, or the filter wants nothing of what did.
+    if ((options.since !== undefined || isFiltered) && isAtTail(error)) return;
     if (!isMissing(error) || !options.follow) throw await withNearest(error, connection.client, uri);
     await waitForStream(error, follow);
     // A user who waited for the stream wants all of it, not only its last lines.
     if (!follow.signal.aborted) await printRecords(follow, { start: { seqNum: 0 } });
   }
+}
+
+/**
+ * Where the last so many records begin that the filter wants. Where they are rare it looks back for some seconds, and says
+ * how far: who wants all of them reads the stream from its start.
+ */
+async function lastWanted(follow: Follow, lines: number): Promise<{ readonly seqNum: number }> {
+  const { connection, uri, filter, encryptionKey, signal, reporter } = follow;
+  const until = performance.now() + LOOK_BACK_MS;
+  let [before, start]: [number | undefined, number | undefined] = [undefined, undefined];
+  for (let found = 0; ; ) {
+    const options = { before, limit: Math.min(lines - found, PAGE_RECORDS), filter, encryptionKey, signal };
+    const page = await connection.client.readBack(uri.stream, { ...options, basin: uri.basin });
+    // What comes after the first look is read as it comes.
+    start = page.records[0]?.seqNum ?? start ?? page.nextSeqNum;
+    found += page.records.length;
+    before = page.nextBefore;
+    if (found >= lines || page.isAtStart) return { seqNum: start };
+    if (performance.now() >= until) break;
+  }
+  reporter.note(
+    `looked back to record ${before} for what the filter wants; \`tailrace read ${formatStreamUri(uri)} -s 0\` looks at all`,
+  );
+  return { seqNum: start };
 }
 
 /** Looks for the stream until it is there, at growing intervals of up to two seconds. */

@@ -19,6 +19,7 @@ import { callApi, expectHeaderText, identityHeaders, normalizeEndpoint, objectIn
 import { type ControlCalls, controlCalls } from './control.ts';
 import type { ClientView } from './frames.ts';
 import { type OtlpResponse, otlpRefusal, postOtlp } from './post-otlp.ts';
+import { type BackCalls, backCalls } from './read-back.ts';
 import { type ReaderOptions, type ReadFrame, readStream } from './reader.ts';
 import { type RecordCalls, recordCalls } from './records.ts';
 import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
@@ -36,7 +37,7 @@ export interface ClientOptions {
 }
 
 /** Calls reject with TailraceError: `unavailable` when the server does not respond, else why it refused. */
-export interface Client extends ControlCalls, RecordCalls, TokenCalls {
+export interface Client extends BackCalls, ControlCalls, RecordCalls, TokenCalls {
   readonly endpoint: string;
   /** Reads and follows a stream; see `readStream`. */
   read<V extends ClientView>(stream: string, options: ReaderOptions<V>): AsyncGenerator<ReadFrame<V>, void, void>;
@@ -93,6 +94,7 @@ export function createClient(options: ClientOptions): Client {
     endpoint: target.endpoint,
     ...controlCalls(target, basinOf),
     ...recordCalls(target, basinOf),
+    ...backCalls(target, basinOf),
     ...tokenCalls(target),
     read: (stream, read) => readStream(target, stream, { ...read, basin: basinOf(read) }),
     async sendOtlp(signal, given, contentType, call) {

@@ -112,7 +112,7 @@ function batch(json: Json): WireFrame {
   const next = position(json.next);
   if (Array.isArray(json.rows)) return { type: 'batch', rows: json.rows as MessageRow[], next };
   if (Array.isArray(json.lines)) return { type: 'batch', lines: json.lines.map(String), next };
-  if (Array.isArray(json.records)) return { type: 'batch', records: json.records.map(record), next };
+  if (Array.isArray(json.records)) return { type: 'batch', records: json.records.map(recordOf), next };
   if (Array.isArray(json.requests)) {
     const first = seqOf(json.first);
     return { type: 'batch', first, count: countOf(json, first, next), requests: json.requests as object[], next };
@@ -133,7 +133,8 @@ function countOf(json: Json, first: number, next: Position): number {
   return typeof json.count === 'number' ? json.count : next.seqNum - first;
 }
 
-function record(value: unknown): StreamRecord {
+/** A record in JSON, with its bytes in base64. @throws TailraceError `bad_json` */
+export function recordOf(value: unknown): StreamRecord {
   const json = value as Json;
   const headers = Array.isArray(json.headers) ? json.headers.map(header) : [];
   return { ...positionOf(json), headers, body: bytes(json.body) };

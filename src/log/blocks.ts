@@ -71,6 +71,17 @@ export async function loadBlocks(
   return engine.scan({ ...blockRange(stream.number, 0, seqNum + 1), limit: 1, reverse: true });
 }
 
+/** Whole blocks from the one that holds the record before `seqNum` down, as many as have `bytesMax`, at least one. */
+export function loadBlocksBefore(
+  engine: Engine,
+  stream: OpenStream,
+  seqNum: number,
+  bytesMax: number,
+): Promise<readonly Entry[]> {
+  const range = blockRange(stream.number, 0, seqNum);
+  return engine.scan({ ...range, limit: PAGE_BLOCKS_MAX, bytesMax, reverse: true });
+}
+
 /**
  * The first sequence number at or after `fromSeq` whose record has a timestamp of at least `timestamp`, or `toSeq`
  * when none before it has. Timestamps never decrease, so blocks are found by binary search over their headers.

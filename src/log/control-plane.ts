@@ -253,6 +253,33 @@ export class ControlPlane {
   }
 
   /**
+   * The stream that was found, or a new one where its basin makes streams for this purpose.
+   * @throws TailraceError `stream_not_found`, `stream_deletion_pending`, `basin_not_found`, `basin_deletion_pending`
+   */
+  async openStream(
+    found: OpenStream | undefined,
+    basin: Basin,
+    name: string,
+    purpose: 'append' | 'read',
+    overrides: StreamConfigRequest,
+  ): Promise<OpenStream> {
+    const { basins, streams, commits } = this.#deps;
+    if (found?.deleting === true) await commits.refuse(deletionPending(name));
+    if (found?.made === true) {
+      if (purpose === 'read' && !found.exists) await commits.barrier();
+      return found;
+    }
+    if (found !== undefined && purpose === 'append') return found;
+    const current = basins.get(basin.name);
+    if (current === undefined || current.number !== basin.number) throw basinNotFound(basin.name);
+    const { createStreamOnAppend, createStreamOnRead } = current.config;
+    if (!(purpose === 'append' ? createStreamOnAppend : createStreamOnRead)) throw streamNotFound(basin.name, name);
+    if (current.deletedAt !== undefined) await commits.refuse(basinDeletionPending(basin.name));
+    if (purpose === 'append') return streams.make(current, name, overrides);
+    return this.makeStream(current, name, overrides);
+  }
+
+  /**
    * Creates a stream that does not exist, or that only waits for its first append.
    * @throws TailraceError also `basin_not_found`, `basin_deletion_pending`
    */

@@ -14,7 +14,7 @@ import { decodeClock } from '../storage/values.ts';
 import { Answers, type KeptAnswer } from './answers.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
 import { Background, CLOCK_KEY } from './background.ts';
-import { type Basin, BasinTable, basinDeletionPending, basinNotFound } from './basins.ts';
+import { type Basin, BasinTable } from './basins.ts';
 import { BlockCache } from './blocks.ts';
 import type { RecordsAppend } from './check-batch.ts';
 import { CommitQueue } from './commit-queue.ts';
@@ -25,7 +25,8 @@ import { ExpiryClock } from './expiry-clock.ts';
 import { NO_OBSERVER } from './observer.ts';
 import { type LogRead, OpenReads } from './open-reads.ts';
 import type { LogOptions, LogReadOptions, LogStat } from './options.ts';
-import { Bounds, type ReadEvent, readFrom, resolveStart } from './read.ts';
+import { Bounds, type ReadContext, type ReadEvent, readFrom, resolveStart } from './read.ts';
+import { type BackPage, type BackRange, type BackWatch, readBack } from './read-back.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
 import { StreamBound, type StreamMaker } from './stream-bound.ts';
 import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
@@ -188,7 +189,9 @@ export class Log {
     const home = this.#basins.successorOf(basin);
     const open = this.#streams.peek(home, name);
     if (open !== undefined && !open.deleting && (open.exists || purpose === 'append')) return withCipher(open);
-    const opening = this.#streams.withFresh(home, name, (found) => this.#open(found, home, name, purpose, overrides));
+    const opening = this.#streams.withFresh(home, name, (found) =>
+      this.#control.openStream(found, home, name, purpose, overrides),
+    );
     return opening.then(withCipher);
   }
 
@@ -242,35 +245,30 @@ export class Log {
    *   `corrupt`; from the generator also `decryption_failed`, and `stream_deletion_pending` after the records from
    *   before it
    */
-  async startRead(
-    stream: Stream,
-    range: ReadRange,
-    signal: AbortSignal,
-    { encryptionKey, protocol = 'library', filter }: LogReadOptions = {},
-  ): Promise<LogRead> {
+  async startRead(stream: Stream, range: ReadRange, signal: AbortSignal, by: LogReadOptions = {}): Promise<LogRead> {
     const open = await withCipher(opened(stream));
     await this.#expectPresent(open);
-    const context = {
-      engine: this.#engine,
-      clock: this.#options.clock,
-      cache: this.#cache,
-      expiryNow: () => this.#expiry.now(),
-      plain: decrypterFor(open, encryptionKey),
-      filter,
-      pageBytesMax: () => this.#reads.pageBytesMax(),
-    };
+    const context = this.#readContext(open, by);
     try {
       const start = await resolveStart(context, open, range);
       const bounds = new Bounds(range);
       return this.#reads.begin({
         stream: open,
-        protocol,
+        protocol: by.protocol ?? 'library',
         start: start ?? open.tail.seqNum,
         events: (at, known) => (start === undefined ? nothing() : readFrom(context, open, bounds, at, signal, known)),
       });
     } catch (error) {
       throw this.#noteFatal(error);
     }
+  }
+
+  /** The last wanted records before a position; see {@link readBack}. @throws TailraceError also as `startRead` */
+  async readBack(stream: Stream, range: BackRange, watch: BackWatch, by: LogReadOptions = {}): Promise<BackPage> {
+    const open = await withCipher(opened(stream));
+    await this.#expectPresent(open);
+    const context = this.#readContext(open, by);
+    return this.#reads.back(open, by.protocol ?? 'library', () => readBack(context, open, range, watch));
   }
 
   /** The durable tail. @throws TailraceError `stream_deletion_pending` */
@@ -346,26 +344,12 @@ export class Log {
     await this.#commits.settled();
   }
 
-  async #open(
-    found: OpenStream | undefined,
-    basin: Basin,
-    name: string,
-    purpose: 'append' | 'read',
-    overrides: StreamConfigRequest,
-  ): Promise<OpenStream> {
-    if (found?.deleting === true) await this.#expectPresent(found);
-    if (found?.made === true) {
-      if (purpose === 'read' && !found.exists) await this.#commits.barrier();
-      return found;
-    }
-    if (found !== undefined && purpose === 'append') return found;
-    const current = this.#basins.get(basin.name);
-    if (current === undefined || current.number !== basin.number) throw basinNotFound(basin.name);
-    const { createStreamOnAppend, createStreamOnRead } = current.config;
-    if (!(purpose === 'append' ? createStreamOnAppend : createStreamOnRead)) throw streamNotFound(basin.name, name);
-    if (current.deletedAt !== undefined) await this.#commits.refuse(basinDeletionPending(basin.name));
-    if (purpose === 'append') return this.#streams.make(current, name, overrides);
-    return this.#control.makeStream(current, name, overrides);
+  #readContext(open: OpenStream, { encryptionKey, filter }: LogReadOptions): ReadContext {
+    const { clock } = this.#options;
+    const plain = decrypterFor(open, encryptionKey);
+    const expiryNow = (): number => this.#expiry.now();
+    const pageBytesMax = (): number => this.#reads.pageBytesMax();
+    return { engine: this.#engine, clock, cache: this.#cache, expiryNow, plain, filter, pageBytesMax };
   }
 
   /** Reads a stale state again. When the caller continues, another write may have failed: check again. */

@@ -4,6 +4,7 @@ import { SCAN_BYTES_MAX, SCAN_BYTES_MIN_EACH, SCANS_BYTES_MAX } from '../model/l
 import type { Block } from '../storage/block/block.ts';
 import type { LogObserver, ReaderProtocol } from './observer.ts';
 import type { ReadEvent } from './read.ts';
+import type { BackPage } from './read-back.ts';
 import type { OpenStream } from './stream.ts';
 
 /**
@@ -50,6 +51,8 @@ export interface ReadSource {
 export class OpenReads {
   readonly #deps: OpenReadsDeps;
   readonly #reads = new Set<OpenRead>();
+  /** Reads under way that go backwards; each has a page of the store. */
+  #backwards = 0;
 
   constructor(deps: OpenReadsDeps) {
     this.#deps = deps;
@@ -61,10 +64,29 @@ export class OpenReads {
     return new OpenRead(source, this.#reads, this.#deps);
   }
 
+  /** Does a read that goes backwards, which is over when it is answered. */
+  async back(stream: OpenStream, protocol: ReaderProtocol, read: () => Promise<BackPage>): Promise<BackPage> {
+    this.#deps.observer.readBegan(stream, protocol);
+    stream.readers++;
+    this.#backwards++;
+    try {
+      const page = await read();
+      for (const { block, from, to } of page.parts) {
+        this.#deps.observer.read(stream, to - from, block.meteredBytesWithin(from, to));
+      }
+      return page;
+    } catch (error) {
+      throw this.#deps.onFault(error);
+    } finally {
+      stream.readers--;
+      this.#backwards--;
+    }
+  }
+
   /** Reads that scan share the memory for their pages. Looks at every open read. */
   pageBytesMax(): number {
-    if (this.#reads.size <= SCANS_BYTES_MAX / SCAN_BYTES_MAX) return SCAN_BYTES_MAX;
-    let scanning = 0;
+    if (this.#reads.size + this.#backwards <= SCANS_BYTES_MAX / SCAN_BYTES_MAX) return SCAN_BYTES_MAX;
+    let scanning = this.#backwards;
     for (const read of this.#reads) if (read.isScanning) scanning++;
     const share = SCANS_BYTES_MAX / Math.max(1, scanning);
     return Math.min(SCAN_BYTES_MAX, Math.max(SCAN_BYTES_MIN_EACH, share));

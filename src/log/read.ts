@@ -246,7 +246,8 @@ async function startSeq(context: ReadContext, stream: OpenStream, range: ReadRan
   return amongLiving(stream, () => findTime(context.engine, stream, timestamp, stream.floor, tail.seqNum));
 }
 
-function beyond(stream: OpenStream, tail: Position): TailraceError {
+/** The error of a read that begins beyond the tail. */
+export function beyond(stream: OpenStream, tail: Position): TailraceError {
   return new TailraceError(
     'range_not_satisfiable',
     `nothing to read there: the tail of stream ${JSON.stringify(stream.name)} is ${tail.seqNum}`,

@@ -116,7 +116,8 @@ function startOf({ seqNum, timestamp, tailOffset }: ReadParams): ReadStart {
   return starts[0] ?? FROM_TAIL;
 }
 
-function integer(query: URLSearchParams, name: string, max?: number): number | undefined {
+/** A whole number; above 2^53 − 1 it is that. @throws TailraceError `bad_query` */
+export function integer(query: URLSearchParams, name: string, max?: number): number | undefined {
   const text = single(query, name);
   if (text === undefined) return undefined;
   const value = /^\d{1,20}$/.test(text) ? BigInt(text) : undefined;
@@ -129,7 +130,8 @@ function integer(query: URLSearchParams, name: string, max?: number): number | u
   return value > Number.MAX_SAFE_INTEGER ? Number.MAX_SAFE_INTEGER : Number(value);
 }
 
-function boolean(query: URLSearchParams, name: string): boolean {
+/** @throws TailraceError `bad_query` for anything but `true` and `false` */
+export function boolean(query: URLSearchParams, name: string): boolean {
   const text = single(query, name);
   if (text === undefined || text === 'false') return false;
   if (text === 'true') return true;

@@ -6,6 +6,7 @@ import { TailraceError } from '../model/error.ts';
 import { streamNameFault } from '../model/names.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, SUBPROTOCOLS_OF, type Subprotocol } from '../readers/encoders.ts';
+import { expectForward } from '../s2/back-query.ts';
 import type { JsonFormat } from '../s2/batch/json.ts';
 import { parseFormat, parseReadQuery, parseView, single } from '../s2/read-query.ts';
 
@@ -85,6 +86,7 @@ export function targetOf(
 export function readRequestOf(request: IncomingMessage, handshake: Handshake): ReadRequest {
   const { query } = handshake;
   const format = request.headers['s2-format'];
+  expectForward(query);
   return {
     range: parseReadQuery(query),
     filter: query.getAll('filter'),

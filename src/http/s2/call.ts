@@ -16,9 +16,10 @@ import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
 import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
+import type { View } from '../../model/view.ts';
 import { parseAggregate } from '../../readers/aggregate/parse-aggregate.ts';
 import { FROM_OLDEST } from '../../readers/aggregate/run-aggregate.ts';
-import type { View } from '../../model/view.ts';
+import { type BackQuery, expectForward, parseBackQuery } from '../../s2/back-query.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
 import {
@@ -58,6 +59,8 @@ export interface ReadCall extends AppendCall {
   readonly mode: ReadMode;
   /** As the query gives it: a unary read has tighter bounds, a resumed one goes on elsewhere. */
   readonly range: ReadRange;
+  /** Where it goes backwards to; undefined for a read that goes forward, as `range` says. */
+  readonly back: BackQuery | undefined;
   /** Which records are wanted, as it was asked; none for all. */
   readonly filter: readonly string[];
   /** How they are to look; `raw` is S2's form. */
@@ -93,7 +96,8 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
   const { principal, name } = readerOf(exchange, segment, deps, mode);
   const query = new URLSearchParams(exchange.query);
   const params = parseReadParams(query);
-  const filter = query.getAll('filter');
+  const [back, filter] = [parseBackQuery(query), query.getAll('filter')];
+  if (mode !== 'unary') expectForward(query);
   const view = viewOf(query, mode);
   const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
   // The EventSource of a page sends no headers.
@@ -101,7 +105,7 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
   const eventId = mode === 'sse' ? headerOf(exchange, 'last-event-id') : undefined;
   const delivered = eventId === undefined ? undefined : parseLastEventId(eventId);
   const accepted = firstMediaType(exchange.request.headers.accept);
-  const shape = { ...dataPlane, format, mode, filter, view, accepted, delivered };
+  const shape = { ...dataPlane, format, mode, back, filter, view, accepted, delivered };
   return { ...keptName(principal, name), principal, ...shape, range: readRangeOf(params) };
 }
 

@@ -20,7 +20,12 @@ export interface Collected {
   readonly tail: Position | undefined;
   /** Where the next read goes on; undefined when nothing was looked at. */
   readonly next: Position | undefined;
+  /** Of a read that went backwards: headers that say where older records are, names and values in turn. */
+  readonly older?: readonly string[];
 }
+
+/** Tells a client where to go on. */
+export const NEXT_SEQ_NUM = 'Tailrace-Next-Seq-Num';
 
 /** Everything up to a bound, the tail, or the moment when it would wait with records in hand. */
 export async function collect(read: LogRead, { onWait, reserve, isLate }: Collecting): Promise<Collected> {

@@ -20,15 +20,13 @@ import type { RecordDeps } from '../context.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
 import { expectAnswerFits, reserveAnswer } from '../held-answer.ts';
 import { reply } from '../reply.ts';
+import { collectBack } from './back-read.ts';
 import { type ReadCall, wireFormOf } from './call.ts';
-import { type Collected, collect } from './collect.ts';
+import { type Collected, collect, NEXT_SEQ_NUM } from './collect.ts';
 import { startCalledRead } from './start-read.ts';
 
-/** Tells a client that filters where to go on. */
-const NEXT_SEQ_NUM = 'Tailrace-Next-Seq-Num';
-
 /**
- * @throws TailraceError as `startCalledRead`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
+ * @throws TailraceError as `startCalledRead` and `collectBack`, and `decryption_failed`, `stream_deletion_pending`, `corrupt`; `authn` when
  *   the token ends while it waits; `overloaded` when there is no memory for the answer
  */
 export async function readUnary(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
@@ -53,11 +51,15 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     };
   };
   try {
-    const read = await startCalledRead(call, range, abort.signal, deps);
     const reserve = (bytes: number): void => reserveAnswer(exchange, bytes, deps.replyContext.memory);
     const deadline = deps.readers.clock.monotonicMs() + FILTERED_READ_MS_MAX;
     const isLate = (): boolean => call.filter.length > 0 && deps.readers.clock.monotonicMs() >= deadline;
-    const collected = await collect(read, { onWait, reserve, isLate });
+    const { signal } = abort;
+    const watch = { reserve, isOver: () => signal.aborted || isLate() };
+    const collected =
+      call.back === undefined
+        ? await collect(await startCalledRead(call, range, signal, deps), { onWait, reserve, isLate })
+        : await collectBack(call, call.back, { ...deps, watch, signal });
     if (ended !== undefined) throw ended;
     if (!isBinary) reserve(textBytesMax(collected.parts, call.view));
     const response = call.view === 'raw' ? await batchOf(collected, call) : await viewOf(collected, call);
@@ -73,14 +75,15 @@ function isBinaryAnswer({ view, accepted }: ReadCall): boolean {
 }
 
 /** S2's own form. */
-async function batchOf({ parts, tail, next }: Collected, call: ReadCall) {
+async function batchOf({ parts, tail, next, older = [] }: Collected, call: ReadCall) {
   const work = beginWork(bytesOf(parts));
   if (work !== undefined) await work;
   const isProto = isBinaryAnswer(call);
   const body = isProto ? readBatchProto(parts, tail) : readBatchJson(parts, call.format, tail);
   const contentType = isProto ? 'application/protobuf' : 'application/json';
   // A client that filters goes on from there; the last record that it got does not say where.
-  return { contentType, body, headers: call.filter.length === 0 ? [] : nextHeader(next?.seqNum) };
+  const isTold = call.back !== undefined || call.filter.length > 0;
+  return { contentType, body, headers: [...older, ...(isTold ? nextHeader(next?.seqNum) : [])] };
 }
 
 /** Views are loaded with the first read in one; what they show does not always say where to go on. */
@@ -92,7 +95,7 @@ async function viewOf(collected: Collected, { view, accepted, range: { start } }
     headers,
     ...response
   } = await viewResponse(view, accepted, collected);
-  return { ...response, headers: [...headers, ...nextHeader(nextSeq)] };
+  return { ...response, headers: [...(collected.older ?? []), ...headers, ...nextHeader(nextSeq)] };
 }
 
 function nextHeader(seqNum: number | undefined): readonly string[] {

@@ -94,3 +94,12 @@ export const FILTER_TURN_BYTES = 4 * MiB;
 
 /** A unary read with a filter looks for records so long at most, then tells where to go on. */
 export const FILTERED_READ_MS_MAX = 5_000;
+
+/** A read backwards: records when none are asked for, and the most; as many on each side of a record at most. */
+export const BACK_RECORDS_DEFAULT = 100;
+export const BACK_RECORDS_MAX = READ_BATCH_RECORDS_MAX;
+export const CONTEXT_RECORDS_DEFAULT = 5;
+export const CONTEXT_RECORDS_MAX = 499;
+
+/** What it takes records from is in memory until it is answered: with so many bytes of blocks it ends early. */
+export const BACK_HELD_BYTES_MAX = 8 * MiB;
