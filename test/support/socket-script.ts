@@ -60,6 +60,10 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
     for (const wake of waiting) wake();
   }
 
+  startMany(): LogRead {
+    throw new Error('the script has single streams');
+  }
+
   async startRead(stream: ScriptStream, range: ReadRange, signal: AbortSignal): Promise<LogRead> {
     const events = this.#read(stream, range, signal);
     const read: LogRead = {

@@ -172,7 +172,10 @@ export function basinOf(exchange: Exchange, deps: NamedBasinDeps): string {
   return basinNamed(exchange, deps) ?? deps.basinRule.usual(identify(exchange, deps));
 }
 
-function basinNamed({ request: { headers }, query }: Exchange, { basinRule }: NamedBasinDeps): string | undefined {
+export function basinNamed(
+  { request: { headers }, query }: Exchange,
+  { basinRule }: NamedBasinDeps,
+): string | undefined {
   return basinRule.named({ headers, query });
 }
 
@@ -190,7 +193,7 @@ export function wireFormOf(mediaType: string): 's2s' | 'proto' | 'json' | undefi
 
 type DataPlane = Omit<AppendCall, keyof StreamName | 'principal'>;
 
-function dataPlaneOf(exchange: Exchange, hasFormat: boolean): DataPlane {
+export function dataPlaneOf(exchange: Exchange, hasFormat: boolean): DataPlane {
   const encryptionKey = encryptionKeyOf(headerOf(exchange, 's2-encryption-key'));
   const config = headerOf(exchange, 's2-stream-config');
   const streamConfig = config === undefined ? undefined : parseStreamConfigHeader(config);
@@ -214,7 +217,7 @@ function formatNamed(header: string | undefined): JsonFormat {
   return format;
 }
 
-function headerOf({ request }: Exchange, name: string): string | undefined {
+export function headerOf({ request }: Exchange, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value.join(', ') : value;
 }

@@ -23,17 +23,23 @@ import { s2ErrorBody } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { ReadCall } from './call.ts';
 import { readLive } from './live-read.ts';
+import { startCalledRead } from './start-read.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
 export function readSse(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const range = call.delivered === undefined ? call.range : rangeAfter(call.range, call.delivered);
   const wire = new SseWire(exchange.correlationId, call, deps.readers);
-  return readLive(exchange, { call, range, contentType: SSE_CONTENT_TYPE, wire }, deps);
+  const begin = (signal: AbortSignal) => startCalledRead(call, range, signal, deps);
+  return readLive(exchange, { principal: call.principal, begin, contentType: SSE_CONTENT_TYPE, wire }, deps);
 }
 
 const NOTHING: Delivered = { lastSeq: 0n, records: 0n, bytes: 0n };
 
-const ENCODERS: Readonly<Record<JsonFormat, Encoder>> = { raw: encoderOf('raw'), base64: encoderOf('base64') };
+/** What a batch is as the data of an event: one JSON object. */
+export const SSE_ENCODERS: Readonly<Record<JsonFormat, Encoder>> = {
+  raw: encoderOf('raw'),
+  base64: encoderOf('base64'),
+};
 
 class SseWire implements Wire {
   readonly gathers = true;
@@ -47,7 +53,7 @@ class SseWire implements Wire {
   constructor(correlationId: string, { format, delivered = NOTHING }: ReadCall, readers: ReaderSet) {
     this.#correlationId = correlationId;
     this.#readers = readers;
-    this.#encoder = ENCODERS[format];
+    this.#encoder = SSE_ENCODERS[format];
     this.#delivered = delivered;
   }
 

@@ -63,7 +63,8 @@ export class ManyRead implements LogRead {
   readonly protocol: ReaderProtocol;
   readonly #deps: ManyReadDeps;
   readonly #basin: Basin;
-  readonly #range: ManyRange;
+  readonly #selection: ManySelection;
+  #from: ManyRange['from'];
   readonly #signal: AbortSignal;
   readonly #feed: Feed;
   #leaveFeeds = (): void => {};
@@ -87,7 +88,8 @@ export class ManyRead implements LogRead {
     this.protocol = deps.protocol;
     this.#deps = deps;
     this.#basin = basin;
-    this.#range = range;
+    this.#selection = range.selection;
+    this.#from = range.from;
     this.#signal = signal;
     this.#feed = new Feed((name) => range.selection.shownAs(name));
     this.#unknown = new Set(range.from instanceof Map ? range.from.keys() : []);
@@ -174,6 +176,7 @@ export class ManyRead implements LogRead {
 
   async *#read(): AsyncGenerator<ReadEvent> {
     while (this.#listedTo !== undefined && !this.#signal.aborted) yield* this.#list(this.#listedTo);
+    this.#from = 'tail';
     for (const name of this.#unknown) {
       this.#unknown.delete(name);
       yield { type: 'left', of: { name, id: '' }, error: streamNotFound(this.#basin.name, name) };
@@ -204,7 +207,7 @@ export class ManyRead implements LogRead {
   }
 
   async *#list(after: string): AsyncGenerator<ReadEvent> {
-    const page = await listMembers(this.#deps, this.#basin, this.#range.selection, after);
+    const page = await listMembers(this.#deps, this.#basin, this.#selection, after);
     this.#listedTo = page.after;
     const joined = page.streams.flatMap((stream) => {
       const member = this.#feed.memberOf({ name: stream.name, id: String(stream.number) });
@@ -231,7 +234,7 @@ export class ManyRead implements LogRead {
 
   /** Undefined for the tail. */
   #startOf({ name, id }: Member): number | undefined {
-    const { from } = this.#range;
+    const from = this.#from;
     if (from === 'tail') return undefined;
     if (from === 'start') return 0;
     if ('byId' in from) return from.byId.get(id) ?? 0;
