@@ -99,6 +99,17 @@ export function holderOf(ticket: Ticket, basin: string, stream: string): Princip
   return principal;
 }
 
+/** The caller with a ticket, who has of the basin's streams only those of the ticket. @throws TailraceError `authn` */
+export function holderAmong(ticket: Ticket, basin: string): Principal {
+  const { principal, streams } = ticket;
+  if (basin !== ticket.basin) throw new TailraceError('authn', 'the ticket is for another basin: ask for one for this');
+  return {
+    ...principal,
+    allows: (operation, ofBasin, stream, tokenId) =>
+      principal.allows(operation, ofBasin, stream, tokenId) && (stream === undefined || matches(streams, stream)),
+  };
+}
+
 function tooMany(): TailraceError {
   return new TailraceError('rate_limited', 'too many tickets were asked for and not used: wait until some expire', {
     detail: { retryAfterSeconds: RETRY_SECONDS },

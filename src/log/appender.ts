@@ -19,6 +19,7 @@ import type { BasinTable } from './basins.ts';
 import { type Command, checkBatch, commandType, type RecordsAppend } from './check-batch.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { encryptionOf } from './decrypt.ts';
+import type { Feeds } from './many/feeds.ts';
 import type { LogObserver } from './observer.ts';
 import { hasSurplus } from './retention.ts';
 import { Sealing } from './sealing.ts';
@@ -47,6 +48,7 @@ export interface AppenderDeps {
   readonly clock: Clock;
   readonly observer: LogObserver;
   readonly answers: Pick<Answers, 'rowsOf'>;
+  readonly feeds: Feeds;
   /** Throws when nothing can be written now with these options. */
   readonly expectWritable: WriteGate['expectOpen'];
   /** Called when there are trims to finish. */
@@ -124,11 +126,15 @@ export class Appender {
   }
 
   #accept(appends: readonly OpenAppend[], options: CommitOptions, kept?: KeptAnswer): Promise<readonly AppendAck[]> {
-    const { clock, commits, observer } = this.#deps;
+    const { clock, commits, observer, feeds } = this.#deps;
     const rows = this.#rowsFor(appends);
     const now = clock.now();
     const blocks = new Sealing();
-    const assigned = appends.map((each) => assignPositions(each.stream, each.drafts, now, blocks, each.commands));
+    const assigned = appends.map((each) => {
+      const { stream, drafts, commands } = each;
+      const isFollowed = stream.followers.size > 0 || feeds.of(stream) !== undefined;
+      return assignPositions(stream, drafts, { now, blocks, isFollowed }, commands);
+    });
     for (const { stream, state } of assigned) {
       stream.inFlight++;
       if (state.trimPoint > stream.durable.trimPoint) rows.push(trimRow(stream));
@@ -145,7 +151,7 @@ export class Appender {
         bytes: assigned.reduce((sum, append) => sum + append.bytes, 0),
         options,
         durable: (sealed) => {
-          publish(assigned, sealed);
+          publish(assigned, sealed, feeds);
           observer.acked(clock.monotonicMs() - startedMs);
           for (const { stream, drafts } of appends) this.#observe(stream, drafts);
           if (isWork) this.#deps.nudge();
@@ -247,15 +253,17 @@ function expectTimestamps({ config }: OpenStream, { records }: RecordsAppend): v
   throw new TailraceError('invalid', 'record timestamp was required but was missing');
 }
 
-/** Gives the durable blocks to the followers of their streams. */
-function publish(appends: readonly AssignedAppend[], blocks: readonly SealedBlock[]): void {
+/** Gives the durable blocks to the followers of their streams, and to those who read many. */
+function publish(appends: readonly AssignedAppend[], blocks: readonly SealedBlock[], feeds: Feeds): void {
   let at = 0;
   for (const { stream, sealing } of appends) {
     stream.inFlight--;
     const end = at + sealing.length;
-    if (stream.followers.size > 0) {
+    const feedsOfBasin = feeds.of(stream);
+    if (stream.followers.size > 0 || feedsOfBasin !== undefined) {
       const durable = blocks.slice(at, end).map(unpacked);
       for (const follower of stream.followers) follower.push(durable);
+      for (const feed of feedsOfBasin ?? []) feed.push(stream, durable);
     }
     at = end;
   }

@@ -22,21 +22,27 @@ export interface AssignedAppend {
   readonly bytes: number;
 }
 
+/** What an append is assigned with. */
+export interface Assigning {
+  /** The wall clock in ms, read once per request. */
+  readonly now: number;
+  readonly blocks: Sealing;
+  /** Readers wait for its blocks; one that comes later reads them back. */
+  readonly isFollowed: boolean;
+}
+
 /**
- * Gives the records of all drafts the next positions of the stream and starts to seal the blocks. `now` is the wall
- * clock in ms, read once per request. Commands take effect in their order and apply to every later append.
+ * Gives the records of all drafts the next positions of the stream and starts to seal the blocks. Commands take effect
+ * in their order and apply to every later append.
  */
 export function assignPositions(
   stream: OpenStream,
   drafts: readonly BlockDraft[],
-  now: number,
-  blocks: Sealing,
+  { now, blocks, isFollowed }: Assigning,
   commands: readonly Command[] = [],
 ): AssignedAppend {
   const before = stream.assigned;
   const arrival = Math.max(now, before.lastArrival);
-  // A follower that starts later reads the block back.
-  const followed = stream.followers.size > 0;
   const sealing: Sealed[] = [];
   let nextSeq = before.nextSeq;
   let last = before.lastTimestamp;
@@ -47,7 +53,7 @@ export function assignPositions(
     assert(draft.count > 0 && draft.count === draft.timestamps.length, 'a draft has records, each with a timestamp');
     last = resolveTimestamps(draft, stream.config, now, last);
     first ??= draft.timestamps[0];
-    sealing.push(blocks.seal(blockKey(stream.number, nextSeq), nextSeq, draft, arrival, followed));
+    sealing.push(blocks.seal(blockKey(stream.number, nextSeq), nextSeq, draft, arrival, isFollowed));
     nextSeq += draft.count;
     meteredBytes += draft.meteredBytes;
     for (const part of draft.payload) bytes += part.length;

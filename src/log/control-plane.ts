@@ -34,6 +34,7 @@ import {
 import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { lifetimeMs } from './expiry.ts';
+import type { Feeds } from './many/feeds.ts';
 import { deletionPending, expectFresh, type OpenStream, type Stream, streamNotFound } from './stream.ts';
 import { rowOf, type StreamTable, scheduleRows } from './streams.ts';
 import type { WriteGate } from './write-gate.ts';
@@ -51,6 +52,7 @@ export interface ControlDeps {
   readonly streams: StreamTable;
   readonly commits: CommitQueue;
   readonly clock: Clock;
+  readonly feeds: Feeds;
   /** Throws when nothing can be written now with these options. */
   readonly expectWritable: WriteGate['expectOpen'];
   /** Called when there is pending work. */
@@ -198,6 +200,7 @@ export class ControlPlane {
     ];
     await commitRows(this.#deps.commits, rows, { options: RESERVE });
     for (const follower of stream.followers) follower.end(deletionPending(stream.name));
+    for (const feed of this.#deps.feeds.of(stream) ?? []) feed.left(stream);
   }
 
   #makeBasin(name: string, config: BasinConfig, key: string | undefined): KnownBasin {

@@ -15,18 +15,20 @@ import { Answers, type KeptAnswer } from './answers.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
 import { Background, CLOCK_KEY } from './background.ts';
 import { type Basin, BasinTable } from './basins.ts';
-import { BlockCache } from './blocks.ts';
 import type { RecordsAppend } from './check-batch.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { ControlPlane, type ProvisionResult } from './control-plane.ts';
-import { decrypterFor, withCipher } from './decrypt.ts';
+import { withCipher } from './decrypt.ts';
 import { ExpiryClock } from './expiry-clock.ts';
+import { Feeds } from './many/feeds.ts';
+import type { ManyRange } from './many/read-many.ts';
 import { NO_OBSERVER } from './observer.ts';
-import { type LogRead, OpenReads } from './open-reads.ts';
+import type { LogRead, StreamRead } from './open-reads.ts';
 import type { LogOptions, LogReadOptions, LogStat } from './options.ts';
-import { Bounds, type ReadContext, type ReadEvent, readFrom, resolveStart } from './read.ts';
-import { type BackPage, type BackRange, type BackWatch, readBack } from './read-back.ts';
+import type { ReadEvent } from './read.ts';
+import type { BackPage, BackRange, BackWatch } from './read-back.ts';
+import { Reading } from './reading.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
 import { StreamBound, type StreamMaker } from './stream-bound.ts';
 import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
@@ -44,10 +46,9 @@ export class Log {
   readonly #appender: Appender;
   readonly #background: Background;
   readonly #expiry: ExpiryClock;
-  readonly #reads: OpenReads;
+  readonly #reading: Reading;
   readonly #answers: Answers;
   readonly #bound: StreamBound;
-  readonly #cache = new BlockCache();
   readonly #gate = new WriteGate();
 
   private constructor(engine: Engine, options: LogOptions, basins: BasinTable, lastSeen: number | undefined) {
@@ -65,7 +66,8 @@ export class Log {
     const expectWritable = this.#gate.expectOpen;
     const nudge = (): void => this.#background.nudge();
     this.#answers = new Answers({ engine, commits, clock, nudge });
-    this.#control = new ControlPlane({ basins, streams, commits, clock, expectWritable, nudge });
+    const feeds = new Feeds();
+    this.#control = new ControlPlane({ basins, streams, commits, clock, feeds, expectWritable, nudge });
     this.#background = new Background({
       engine,
       commits,
@@ -83,9 +85,10 @@ export class Log {
       onError: (error) => options.onBackgroundError?.(this.#noteFatal(error)),
     });
     const onFault = (error: unknown): unknown => this.#noteFatal(error);
-    this.#reads = new OpenReads({ observer, onFault });
+    const expiryNow = (): number => this.#expiry.now();
+    this.#reading = new Reading({ engine, clock, streams, feeds, observer, expiryNow, onFault });
     const checkSoon = (stream: OpenStream): void => this.#background.checkSoon(stream);
-    const shared = { streams, basins, commits, clock, observer, answers: this.#answers };
+    const shared = { streams, basins, commits, clock, observer, feeds, answers: this.#answers };
     this.#appender = new Appender({ ...shared, expectWritable, nudge, checkSoon, onFault });
     engine.onState((state) => this.#setEngineState(state));
   }
@@ -245,30 +248,26 @@ export class Log {
    *   `corrupt`; from the generator also `decryption_failed`, and `stream_deletion_pending` after the records from
    *   before it
    */
-  async startRead(stream: Stream, range: ReadRange, signal: AbortSignal, by: LogReadOptions = {}): Promise<LogRead> {
+  async startRead(stream: Stream, range: ReadRange, signal: AbortSignal, by: LogReadOptions = {}): Promise<StreamRead> {
     const open = await withCipher(opened(stream));
     await this.#expectPresent(open);
-    const context = this.#readContext(open, by);
-    try {
-      const start = await resolveStart(context, open, range);
-      const bounds = new Bounds(range);
-      return this.#reads.begin({
-        stream: open,
-        protocol: by.protocol ?? 'library',
-        start: start ?? open.tail.seqNum,
-        events: (at, known) => (start === undefined ? nothing() : readFrom(context, open, bounds, at, signal, known)),
-      });
-    } catch (error) {
-      throw this.#noteFatal(error);
-    }
+    return this.#reading.start(open, range, signal, by);
+  }
+
+  /**
+   * Reads and follows many streams of a basin, also those that are made later. From the return on nothing is missed; what
+   * is wrong with a position is told by the first events.
+   * @throws TailraceError `range_not_satisfiable`, `invalid` for too many streams; and as `startRead`
+   */
+  startMany(basin: Basin, range: ManyRange, signal: AbortSignal, by: LogReadOptions = {}): LogRead {
+    return this.#reading.startMany(this.#basins.successorOf(basin), range, signal, by);
   }
 
   /** The last wanted records before a position; see {@link readBack}. @throws TailraceError also as `startRead` */
   async readBack(stream: Stream, range: BackRange, watch: BackWatch, by: LogReadOptions = {}): Promise<BackPage> {
     const open = await withCipher(opened(stream));
     await this.#expectPresent(open);
-    const context = this.#readContext(open, by);
-    return this.#reads.back(open, by.protocol ?? 'library', () => readBack(context, open, range, watch));
+    return this.#reading.back(open, range, watch, by);
   }
 
   /** The durable tail. @throws TailraceError `stream_deletion_pending` */
@@ -291,7 +290,7 @@ export class Log {
   }
 
   async stat(): Promise<LogStat> {
-    return { engine: await this.#engine.stat(), openStreams: this.#streams.size, reads: this.#reads.stat() };
+    return { engine: await this.#engine.stat(), openStreams: this.#streams.size, reads: this.#reading.stat() };
   }
 
   /** Reports what the streams of a basin store, a page of names at a time; see {@link StreamTable.visitStored}. */
@@ -344,14 +343,6 @@ export class Log {
     await this.#commits.settled();
   }
 
-  #readContext(open: OpenStream, { encryptionKey, filter }: LogReadOptions): ReadContext {
-    const { clock } = this.#options;
-    const plain = decrypterFor(open, encryptionKey);
-    const expiryNow = (): number => this.#expiry.now();
-    const pageBytesMax = (): number => this.#reads.pageBytesMax();
-    return { engine: this.#engine, clock, cache: this.#cache, expiryNow, plain, filter, pageBytesMax };
-  }
-
   /** Reads a stale state again. When the caller continues, another write may have failed: check again. */
   async #reread(stream: OpenStream): Promise<void> {
     const found = await this.#streams.load(stream.basin, stream.name);
@@ -378,5 +369,3 @@ export class Log {
     return error;
   }
 }
-
-async function* nothing(): AsyncGenerator<ReadEvent> {}

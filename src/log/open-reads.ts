@@ -3,7 +3,7 @@
 import { SCAN_BYTES_MAX, SCAN_BYTES_MIN_EACH, SCANS_BYTES_MAX } from '../model/limits.ts';
 import type { Block } from '../storage/block/block.ts';
 import type { LogObserver, ReaderProtocol } from './observer.ts';
-import type { ReadEvent } from './read.ts';
+import type { Member, ReadEvent } from './read.ts';
 import type { BackPage } from './read-back.ts';
 import type { OpenStream } from './stream.ts';
 
@@ -14,16 +14,30 @@ import type { OpenStream } from './stream.ts';
 export interface LogRead extends AsyncIterableIterator<ReadEvent> {
   next(): Promise<IteratorResult<ReadEvent, undefined>>;
   return(): Promise<IteratorResult<ReadEvent, undefined>>;
-  /** The next record that it gets. */
-  readonly position: number;
   /** It holds a page of the store, since it is not level with the tail. */
   readonly isScanning: boolean;
+  /** Positions that it keeps besides: one of many streams has some for those that are behind. */
+  readonly positions?: number;
+  /** Streams that one of many has. */
+  readonly members?: number;
   /**
-   * Lets go of everything but the position; the next event begins at record `from`, which may have been given already.
-   * What was given twice counts once. `block` holds that record, if the caller has it; it is used again only if it is
-   * still in memory then. Must not be called while an event is asked for.
+   * Lets go of everything but the position; the next event begins with what is `unsent`, if anything is, which then is
+   * given again. What was given twice counts once. Must not be called while an event is asked for.
    */
-  park(from: number, block: Block | undefined): Promise<void>;
+  park(unsent: readonly Unsent[]): Promise<void>;
+}
+
+/** A read of one stream. */
+export interface StreamRead extends LogRead {
+  /** The next record that it gets. */
+  readonly position: number;
+}
+
+/** The first record of those that were given and did not go out, and the block that holds it: used again if it is still in memory then. */
+export interface Unsent {
+  readonly seqNum: number;
+  readonly block: Block;
+  readonly of: Member | undefined;
 }
 
 export interface ReadsStat {
@@ -48,18 +62,27 @@ export interface ReadSource {
   events(position: number, known: Block | undefined): AsyncGenerator<ReadEvent>;
 }
 
+/** A read of many streams, as it counts. */
+export interface CountedRead {
+  readonly protocol: ReaderProtocol;
+  readonly isScanning: boolean;
+  readonly lagRecords: number;
+}
+
 export class OpenReads {
   readonly #deps: OpenReadsDeps;
   readonly #reads = new Set<OpenRead>();
   /** Reads under way that go backwards; each has a page of the store. */
   #backwards = 0;
+  /** Those of many streams. */
+  readonly many = new Set<CountedRead>();
 
   constructor(deps: OpenReadsDeps) {
     this.#deps = deps;
   }
 
   /** A read that has not begun. */
-  begin(source: ReadSource): LogRead {
+  begin(source: ReadSource): StreamRead {
     this.#deps.observer.readBegan(source.stream, source.protocol);
     return new OpenRead(source, this.#reads, this.#deps);
   }
@@ -85,9 +108,10 @@ export class OpenReads {
 
   /** Reads that scan share the memory for their pages. Looks at every open read. */
   pageBytesMax(): number {
-    if (this.#reads.size + this.#backwards <= SCANS_BYTES_MAX / SCAN_BYTES_MAX) return SCAN_BYTES_MAX;
+    if (this.#reads.size + this.many.size + this.#backwards <= SCANS_BYTES_MAX / SCAN_BYTES_MAX) return SCAN_BYTES_MAX;
     let scanning = this.#backwards;
     for (const read of this.#reads) if (read.isScanning) scanning++;
+    for (const read of this.many) if (read.isScanning) scanning++;
     const share = SCANS_BYTES_MAX / Math.max(1, scanning);
     return Math.min(SCAN_BYTES_MAX, Math.max(SCAN_BYTES_MIN_EACH, share));
   }
@@ -100,11 +124,15 @@ export class OpenReads {
       byProtocol.set(protocol, (byProtocol.get(protocol) ?? 0) + 1);
       lagRecordsMax = Math.max(lagRecordsMax, stream.durable.nextSeq - position);
     }
+    for (const { protocol, lagRecords } of this.many) {
+      byProtocol.set(protocol, (byProtocol.get(protocol) ?? 0) + 1);
+      lagRecordsMax = Math.max(lagRecordsMax, lagRecords);
+    }
     return { byProtocol, lagRecordsMax };
   }
 }
 
-class OpenRead implements LogRead {
+class OpenRead implements StreamRead {
   readonly stream: OpenStream;
   readonly protocol: ReaderProtocol;
   position: number;
@@ -163,12 +191,12 @@ class OpenRead implements LogRead {
     return OVER;
   }
 
-  async park(from: number, block: Block | undefined): Promise<void> {
+  async park([first]: readonly Unsent[]): Promise<void> {
     const events = this.#events;
     this.#events = undefined;
     this.#isLevel = false;
-    this.position = Math.min(this.position, from);
-    this.#parkedAt = block === undefined ? undefined : new WeakRef(block);
+    this.position = Math.min(this.position, first?.seqNum ?? Number.POSITIVE_INFINITY);
+    this.#parkedAt = first === undefined ? undefined : new WeakRef(first.block);
     await events?.return(undefined);
   }
 
@@ -188,8 +216,8 @@ class OpenRead implements LogRead {
   }
 
   #note(event: ReadEvent): void {
-    this.#isLevel = event.type === 'caught_up' || (event.type !== 'gap' && event.isLive);
-    if (event.type === 'caught_up') return;
+    this.#isLevel = event.type === 'caught_up' || ('isLive' in event && event.isLive);
+    if (event.type === 'caught_up' || event.type === 'joined' || event.type === 'left') return;
     if (event.type === 'gap') {
       this.position = event.to;
       return;

@@ -2,6 +2,7 @@
 
 import { Loan } from '../encoding/buffer-pool.ts';
 import { inTurns } from '../encoding/turns.ts';
+import type { Member } from '../log/read.ts';
 import { assert } from '../model/error.ts';
 import { READ_BATCH_BYTES_MAX, TURN_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
@@ -17,7 +18,7 @@ import { type BatchPart, recordsIn } from '../s2/batch/batch-part.ts';
 import { type JsonFormat, recordsJson } from '../s2/batch/json.ts';
 import { readBatchProto } from '../s2/batch/proto.ts';
 import type { Block } from '../storage/block/block.ts';
-import { type FrameWords, positionText, S2_WORDS, VIEW_WORDS } from './frame-words.ts';
+import { type FrameWords, positionText, S2_WORDS, streamText, VIEW_WORDS } from './frame-words.ts';
 import type { Batch, Encoded, Encoder, Frame } from './wire.ts';
 
 /** A subprotocol, in one of its formats. */
@@ -58,10 +59,11 @@ const S2_PROTO: Subprotocol = {
   words: S2_WORDS,
   gathers: true,
   batchEnd,
-  encode: ({ parts, tail }, pool) => {
-    if (pool === undefined) return { frames: [{ bytes: readBatchProto(parts, tail), isBinary: true }] };
+  encode: ({ parts, tail, of }, pool) => {
+    const before = of === undefined ? [] : [textFrame(s2Positions(parts, tail, of))];
+    if (pool === undefined) return { frames: [...before, { bytes: readBatchProto(parts, tail), isBinary: true }] };
     const loan = new Loan(pool);
-    return { frames: [{ bytes: readBatchProto(parts, tail, { take: loan.take }), isBinary: true, loan }] };
+    return { frames: [...before, { bytes: readBatchProto(parts, tail, { take: loan.take }), isBinary: true, loan }] };
   },
 };
 
@@ -75,7 +77,7 @@ const OTLP_PROTO: Subprotocol = {
   gathers: false,
   batchEnd: (block, from, to, limits) =>
     limits.bytes >= READ_BATCH_BYTES_MAX && !block.header.hasCuts ? to : wholeBatchEnd(block, from, to, limits),
-  encode: ({ parts, tail }) => ({ frames: otlpFrames(parts, tail) }),
+  encode: ({ parts, tail, of }) => ({ frames: otlpFrames(parts, tail, of) }),
 };
 
 const OTLP_JSON: Subprotocol = textProtocol('otlp.json', S2_WORDS, {
@@ -178,17 +180,25 @@ function batchFrame(words: FrameWords, batch: Batch, content: string): Encoded {
   return { frames: [textFrame(batchText(words, batch, content))] };
 }
 
-function batchText(words: FrameWords, { parts, tail }: Batch, content: string): string {
+/** What goes before a batch in protobuf of a reader of many streams. */
+function s2Positions(parts: readonly BatchPart[], tail: Position | undefined, of: Member): string {
+  const last = parts.at(-1);
+  assert(last !== undefined, 'a batch has a part');
+  const first = positionText(S2_WORDS, startOf(parts));
+  return `{"type":"positions"${streamText(of)},"first":${first}${countText(parts)},${ending(S2_WORDS, last, tail)}}`;
+}
+
+function batchText(words: FrameWords, { parts, tail, of }: Batch, content: string): string {
   const last = parts[parts.length - 1];
   const ends = last === undefined ? '' : `,${ending(words, last, tail)}`;
-  return `{"type":"batch",${content}${ends}}`;
+  return `{"type":"batch"${streamText(of)},${content}${ends}}`;
 }
 
 /**
  * A positions frame, and the message when there is one, for each run of records of one signal: of records that are not
  * OTLP only the positions go out.
  */
-function otlpFrames(parts: readonly BatchPart[], tail: Position | undefined): readonly Frame[] {
+function otlpFrames(parts: readonly BatchPart[], tail: Position | undefined, of: Member | undefined): readonly Frame[] {
   const runs = parts.flatMap(({ block, from, to }) => otlpRuns(block, from, to).map((run) => ({ block, ...run })));
   return grouped(runs).flatMap((group) => {
     const last = group.at(-1) === runs.at(-1);
@@ -196,7 +206,9 @@ function otlpFrames(parts: readonly BatchPart[], tail: Position | undefined): re
     const end = group.at(-1) ?? group[0];
     const first = positionText(S2_WORDS, startOf(group));
     const facts = `"first":${first}${countText(group)},${ending(S2_WORDS, end, last ? tail : undefined)}`;
-    const positions = textFrame(`{"type":"positions","signal":${JSON.stringify(signal ?? null)},${facts}}`);
+    const positions = textFrame(
+      `{"type":"positions"${streamText(of)},"signal":${JSON.stringify(signal ?? null)},${facts}}`,
+    );
     if (signal === undefined) return [positions];
     // Messages of one type, one behind the other, are one message of that type.
     const message = group.length === 1 ? group[0].message : Buffer.concat(group.map((run) => run.message));

@@ -44,7 +44,7 @@ export class FrameCache {
     const [first] = batch.parts;
     if (!batch.isShared || first === undefined) return encoder.encode(batch, this.#pool);
     const siblings = this.#siblingsOf(first.block);
-    const key = `${encoder.name} ${first.from} ${endOf(batch.parts)} ${batch.tail?.seqNum ?? ''}`;
+    const key = `${encoder.name} ${first.from} ${endOf(batch.parts)} ${batch.tail?.seqNum ?? ''}${batch.of === undefined ? '' : ` ${batch.of.name}`}`;
     const known = siblings.get(key);
     if (known !== undefined) return known.encoded;
     const encoded = encoder.encode(batch);

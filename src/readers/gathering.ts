@@ -1,12 +1,16 @@
 /** The batch that a reader is about to get: one block, or neighbours that are too small to go out each by itself. */
 
+import type { Member } from '../log/read.ts';
 import type { Position } from '../model/position.ts';
 import type { BatchLimits } from '../s2/batch/batch-end.ts';
 import type { BatchPart } from '../s2/batch/batch-part.ts';
 import type { Batch } from './wire.ts';
 
+/** A part, and of which stream it is where many are read together. */
+type PartOf = BatchPart & { readonly of: Member | undefined };
+
 export class Gathering {
-  #parts: BatchPart[] = [];
+  #parts: PartOf[] = [];
   #records = 0;
   #bytes = 0;
   #isShared = false;
@@ -15,18 +19,19 @@ export class Gathering {
     return this.#parts.length === 0;
   }
 
-  get first(): BatchPart | undefined {
+  get first(): PartOf | undefined {
     return this.#parts[0];
   }
 
-  /** Whether a part may join. The first one always may. */
-  fits({ from, to }: BatchPart, meteredBytes: number, limits: BatchLimits): boolean {
-    if (this.isEmpty) return true;
+  /** Whether a part may join. The first one always may; others must be of the same stream. */
+  fits({ from, to, of }: PartOf, meteredBytes: number, limits: BatchLimits): boolean {
+    if (this.first === undefined) return true;
+    if (this.first.of?.id !== of?.id) return false;
     return this.#records + to - from <= limits.records && this.#bytes + meteredBytes <= limits.bytes;
   }
 
   /** `part` comes after those that are there. */
-  add(part: BatchPart, meteredBytes: number, isShared: boolean): void {
+  add(part: PartOf, meteredBytes: number, isShared: boolean): void {
     this.#parts.push(part);
     this.#records += part.to - part.from;
     this.#bytes += meteredBytes;
@@ -41,7 +46,7 @@ export class Gathering {
 
   /** The batch, which ends at `tail` when there is one. Begins a new one. */
   take(tail: Position | undefined): Batch {
-    const batch: Batch = { parts: this.#parts, tail, isShared: this.#isShared };
+    const batch: Batch = { parts: this.#parts, tail, isShared: this.#isShared, of: this.first?.of };
     this.clear();
     return batch;
   }

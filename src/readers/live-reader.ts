@@ -5,24 +5,16 @@
  */
 
 import { goOnWithWork } from '../encoding/turns.ts';
-import type { LogRead } from '../log/open-reads.ts';
-import type { ReadEvent, RecordsEvent } from '../log/read.ts';
+import type { LogRead, Unsent } from '../log/open-reads.ts';
+import type { Member, ReadEvent, RecordsEvent } from '../log/read.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import {
-  HEARTBEAT_MAX_MS,
-  HEARTBEAT_MIN_MS,
-  READER_STALL_MS,
-  READER_SWEEP_MS,
-  READER_TURN_BLOCK_BYTES,
-  READER_TURN_BYTES,
-  SOCKET_PING_MS,
-  SOCKET_SILENCE_MS,
-} from '../model/limits.ts';
+import { PASSED_PER_SWEEP_MAX, READER_TURN_BLOCK_BYTES, READER_TURN_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import { S2_BATCH } from '../s2/batch/batch-end.ts';
 import { Gathering } from './gathering.ts';
 import { ReaderClaim } from './reader-memory.ts';
 import type { Holder, LiveSession, ReaderSet, Stalled } from './reader-set.ts';
+import { SignsOfLife } from './signs-of-life.ts';
 import type { Sink, SinkListener } from './sink.ts';
 import type { Frame, Wire } from './wire.ts';
 
@@ -36,6 +28,10 @@ export interface ReaderParts {
   onFailure(error: TailraceError): void;
 }
 
+const NO_MEMORY = 'there is no memory left for the positions of so many streams: go on later, or read fewer';
+
+type ControlEvent = Exclude<ReadEvent, { readonly type: 'records' | 'passed' }>;
+
 export class LiveReader implements LiveSession, SinkListener, Holder {
   readonly #parts: ReaderParts;
   readonly #abort = new AbortController();
@@ -47,8 +43,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #isOver = false;
   #isClosed = false;
   #leave = (): void => {};
-  /** Up to where the filter passed over records, while the client was not told. */
-  #passed: Position | undefined;
+  /** Up to where the filter passed over records of each stream, while the client was not told. */
+  readonly #passed = new Map<string | undefined, { readonly of: Member | undefined; readonly next: Position }>();
   /** Where the reader is while it is level with the tail. */
   #level: Position | undefined;
   #hasCaughtUp = false;
@@ -63,17 +59,14 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #isFresh = true;
   /** The read is letting go of what it holds; never rejects. */
   #parking: Promise<void> | undefined;
-  #spokeAt: number;
+  readonly #life: SignsOfLife;
   /** When its client had last taken something, or had something to take. */
   #tookAt = 0;
-  #heardAt: number;
-  #pingedAt: number;
-  #heartbeatMs = heartbeatDelay();
 
   constructor(parts: ReaderParts) {
     this.#parts = parts;
     this.#claim = new ReaderClaim(parts.readers.memory, parts.holder);
-    this.#spokeAt = this.#heardAt = this.#pingedAt = parts.readers.clock.monotonicMs();
+    this.#life = new SignsOfLife(parts.readers.clock.monotonicMs());
   }
 
   /**
@@ -95,6 +88,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     this.#gathering.clear();
     this.#claim.giveBack();
     await this.#read?.return();
+    this.#claim.hold(0);
     await sink.closed;
     this.#leave();
   }
@@ -132,7 +126,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   sweep(now: number): void {
     const { sink, wire } = this.#parts;
     const buffered = sink.bufferedBytes;
-    if (this.#isGone(now, buffered)) {
+    if (this.#life.isGone(now, buffered, sink.ping !== undefined)) {
       this.letGo();
       return;
     }
@@ -140,19 +134,17 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     // It may be a moment's matter once, and not twice.
     if (this.#stall !== undefined && this.#stall.sweeps++ > 0) this.park();
     if (this.#stall === undefined) this.#tellPassed();
-    const isDue = now - this.#spokeAt >= this.#heartbeatMs;
-    if (isDue && this.#level !== undefined && this.#stall === undefined) {
-      this.#heartbeatMs = heartbeatDelay();
-      this.say(wire.heartbeat(this.#level));
+    if (this.#life.isHeartbeatDue(now) && this.#level !== undefined && this.#stall === undefined) {
+      this.#life.onHeartbeat();
+      this.say(wire.heartbeat(this.#level, this.#read?.members));
     }
-    if (buffered === 0 && sink.ping !== undefined && now - this.#pingedAt >= SOCKET_PING_MS) {
-      this.#pingedAt = now;
-      sink.ping();
-    }
+    if (buffered === 0 && sink.ping !== undefined && this.#life.takePing(now)) sink.ping();
+    this.#expectHeld();
   }
 
   get stalled(): Stalled | undefined {
-    return this.#bufferedBytes > 0 ? { bytes: this.#bufferedBytes, since: this.#tookAt } : undefined;
+    if (this.#bufferedBytes === 0) return undefined;
+    return { bytes: this.#bufferedBytes + this.#claim.heldBytes, since: this.#tookAt };
   }
 
   letGo(): void {
@@ -168,23 +160,28 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   }
 
   #letGoOfBlocks(read: LogRead): Promise<void> {
-    const first = this.#gathering.first ?? this.#rest;
-    const from = first === undefined ? Number.POSITIVE_INFINITY : first.block.firstSeq + first.from;
+    const unsent: Unsent[] = [];
+    for (const first of [this.#gathering.first, this.#rest]) {
+      if (first === undefined) continue;
+      unsent.push({ seqNum: first.block.firstSeq + first.from, block: first.block, of: first.of });
+    }
     this.#rest = undefined;
     this.#gathering.clear();
+    // What was passed over after a record that has not gone out is passed over again.
+    this.#passed.clear();
     this.#isFresh = true;
-    return read.park(from, first?.block);
+    return read.park(unsent);
   }
 
   onTaken(): void {
     this.onHeard();
-    this.#tookAt = this.#heardAt;
+    this.#tookAt = this.#life.heardAt;
     this.#noteBuffered();
     if (this.#stall !== undefined && this.#parts.sink.bufferedBytes <= this.#stall.below) this.#stall.wake();
   }
 
   onHeard(): void {
-    this.#heardAt = this.#parts.readers.clock.monotonicMs();
+    this.#life.heardAt = this.#parts.readers.clock.monotonicMs();
   }
 
   onClosed(): void {
@@ -254,40 +251,49 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     const { wire } = this.#parts;
     if (event.type === 'records') {
       this.#level = undefined;
-      this.#passed = undefined;
+      this.#passed.delete(event.of?.id);
       this.#rest = event;
       this.#turnBytes += READER_TURN_BLOCK_BYTES;
       return;
     }
     if (event.type === 'passed') {
       // Each block may be passed over: the client is told from time to time, not for each.
-      this.#passed = event.to;
+      this.#passed.set(event.of?.id, { of: event.of, next: event.to });
       if (event.tail === undefined) return;
       await this.#flush(undefined);
       this.#level = event.tail;
       return;
     }
     await this.#flush(undefined);
-    let frame: Frame | undefined;
-    if (event.type === 'gap') {
-      frame = wire.gap(event.from, event.to);
-    } else {
-      this.#level = event.tail;
-      frame = wire.caughtUp(event.tail, !this.#hasCaughtUp);
-      this.#hasCaughtUp = true;
-    }
+    const frame = this.#controlFrame(event, wire);
     if (frame !== undefined) this.say(frame);
+  }
+
+  #controlFrame(event: ControlEvent, wire: Wire): Frame | undefined {
+    if (event.type === 'gap') return wire.gap(event.from, event.to, event.of);
+    if (event.type === 'joined') {
+      this.#expectHeld();
+      return wire.joined?.(event.members);
+    }
+    if (event.type === 'left') {
+      this.#passed.delete(event.of.id);
+      return wire.left?.(event.of, event.error);
+    }
+    this.#level = event.tail;
+    const isFirst = !this.#hasCaughtUp;
+    this.#hasCaughtUp = true;
+    return wire.caughtUp(event.tail, isFirst, this.#read?.members);
   }
 
   /** Puts the rest of the event into batches, and sends those that wait for nothing more, until the sink is full. */
   async #deliver(): Promise<void> {
     const { wire, readers } = this.#parts;
     while (this.#rest !== undefined && !this.#isOver) {
-      const { block, from, to, tail, isShared, isLive, hasMore } = this.#rest;
+      const { block, from, to, tail, isShared, isLive, hasMore, of } = this.#rest;
       // What all followers get at the same moment is in memory once, so it is not cut where space is short.
       const limits = isLive && isShared ? S2_BATCH : readers.batchLimits;
       const end = wire.batchEnd(block, from, to, limits);
-      const part = { block, from, to: end };
+      const part = { block, from, to: end, of };
       const isWhole = end === to;
       const goesOut = !hasMore && (!wire.gathers || isLive || !isWhole || tail !== undefined);
       const bytes = goesOut && this.#gathering.isEmpty ? 0 : block.meteredBytesWithin(from, end);
@@ -314,10 +320,21 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
 
   #tellPassed(): void {
     // What is gathered comes before it.
-    if (this.#passed === undefined || !this.#gathering.isEmpty) return;
-    const frame = this.#parts.wire.passed(this.#passed);
-    this.#passed = undefined;
-    if (frame !== undefined) this.say(frame);
+    if (!this.#gathering.isEmpty) return;
+    const frames: Frame[] = [];
+    let left = Math.min(this.#passed.size, PASSED_PER_SWEEP_MAX);
+    for (const [id, { of, next }] of this.#passed) {
+      if (left-- === 0) break;
+      this.#passed.delete(id);
+      const frame = this.#parts.wire.passed(next, of, left === 0);
+      if (frame !== undefined) frames.push(frame);
+    }
+    if (frames.length > 0) this.#write(frames);
+  }
+
+  /** The positions that the read keeps must fit. */
+  #expectHeld(): void {
+    if (!this.#claim.hold(this.#read?.positions ?? 0)) this.end(new TailraceError('overloaded', NO_MEMORY));
   }
 
   #mustPause(): boolean {
@@ -353,7 +370,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
 
   #write(frames: readonly Frame[]): void {
     if (this.#isOver) return;
-    this.#spokeAt = this.#parts.readers.clock.monotonicMs();
+    this.#life.spokeAt = this.#parts.readers.clock.monotonicMs();
     for (const { bytes } of frames) this.#turnBytes += bytes.length;
     this.#parts.sink.write(frames);
     this.#noteBuffered();
@@ -366,12 +383,6 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     if (this.#bufferedBytes === 0) this.#tookAt = readers.clock.monotonicMs();
     readers.memory.noteBuffered(bytes - this.#bufferedBytes, holder);
     this.#bufferedBytes = bytes;
-  }
-
-  #isGone(now: number, bufferedBytes: number): boolean {
-    const silenceMs = now - this.#heardAt;
-    if (bufferedBytes > 0) return silenceMs > READER_STALL_MS;
-    return this.#parts.sink.ping !== undefined && silenceMs > SOCKET_SILENCE_MS;
   }
 
   #close(error: TailraceError | undefined): void {
@@ -389,9 +400,4 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     this.#stall?.wake();
     this.#claim.takeBack();
   }
-}
-
-/** Heartbeats come at most one sweep late, and are asked for that much early. */
-function heartbeatDelay(): number {
-  return HEARTBEAT_MIN_MS + Math.random() * (HEARTBEAT_MAX_MS - HEARTBEAT_MIN_MS - READER_SWEEP_MS);
 }

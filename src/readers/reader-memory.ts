@@ -6,6 +6,7 @@
 
 import type { MemoryBudget } from '../encoding/memory-budget.ts';
 import {
+  BEHIND_COST_BYTES,
   JSON_BYTES_PER_BYTE_MAX,
   READER_BUFFERED_BYTES_MAX,
   READER_CLAIM_BYTES,
@@ -63,6 +64,14 @@ export class ReaderMemory {
     if (change > 0) this.#budget?.take(change, holder);
     else this.#budget?.release(-change, holder);
     if (change < 0) this.#serveLater();
+  }
+
+  /** A reader keeps so many bytes more, or less; false where there is no memory for more. */
+  noteHeld(change: number, holder: string): boolean {
+    if (this.#budget === undefined || change === 0) return true;
+    if (change > 0) return this.#budget.tryReserve(change, holder);
+    this.#budget.release(-change, holder);
+    return true;
   }
 
   /** What a reader claims before it takes records: what it may need for them, or less where the whole budget is small. */
@@ -150,6 +159,7 @@ export class ReaderMemory {
 /** What one reader has claimed for the batch that it is making. */
 export class ReaderClaim {
   bytes = 0;
+  #heldBytes = 0;
   readonly #memory: ReaderMemory;
   readonly #holder: string;
   #pending: PendingClaim | undefined;
@@ -171,6 +181,19 @@ export class ReaderClaim {
   giveBack(): void {
     if (this.bytes > 0) this.#memory.giveBack(this.bytes);
     this.bytes = 0;
+  }
+
+  /** Of positions that its read keeps. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Its read keeps so many positions now; false where there is no memory for more. */
+  hold(positions: number): boolean {
+    const bytes = positions * BEHIND_COST_BYTES;
+    if (!this.#memory.noteHeld(bytes - this.#heldBytes, this.#holder)) return false;
+    this.#heldBytes = bytes;
+    return true;
   }
 
   /** Leaves the line. */

@@ -4,6 +4,7 @@
  */
 
 import type { BufferPool, Loan } from '../encoding/buffer-pool.ts';
+import type { JoinedMember, Member } from '../log/read.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import type { BatchLimits } from '../s2/batch/batch-end.ts';
@@ -26,6 +27,8 @@ export interface Batch {
   readonly tail: Position | undefined;
   /** Others read the stream as well and may get the same batch. */
   readonly isShared: boolean;
+  /** Of which stream, where many are read together: the frames say it. */
+  readonly of?: Member | undefined;
 }
 
 /** A batch as frames. */
@@ -50,14 +53,18 @@ export interface Wire {
   /** Where a batch ends that starts at record `from` of a block: after `from`, and at most at `to`. */
   batchEnd(block: Block, from: number, to: number, limits: BatchLimits): number;
   batch(batch: Batch): Encoded | Promise<Encoded>;
-  /** The reader is level with the tail, for the first time or again. */
-  caughtUp(tail: Position, isFirst: boolean): Frame | undefined;
+  /** The reader is level with the tail, for the first time or again; one of many streams has so many members. */
+  caughtUp(tail: Position, isFirst: boolean, members?: number): Frame | undefined;
   /** There was nothing to send for some time to a reader that has everything up to `tail`. */
-  heartbeat(tail: Position): Frame;
-  /** A filter passed over all records before `next` that were not sent. */
-  passed(next: Position): Frame | undefined;
+  heartbeat(tail: Position, members?: number): Frame;
+  /** A filter passed over all records before `next` that were not sent. The last one of several at the same moment is marked. */
+  passed(next: Position, of?: Member, isLast?: boolean): Frame | undefined;
   /** Sequence numbers [from, to) were trimmed away before the reader came to them. */
-  gap(from: number, to: number): Frame | undefined;
+  gap(from: number, to: number, of?: Member): Frame | undefined;
+  /** These are among the streams that are read together. */
+  joined?(members: readonly JoinedMember[]): Frame | undefined;
+  /** No more comes of a stream. */
+  left?(of: Member, error: TailraceError): Frame | undefined;
   /** The server begins to stop; the reader has everything up to `tail`. */
   advice(tail: Position): Frame | undefined;
   /** The last frame; `error` is why, unless the read came to its own end. */

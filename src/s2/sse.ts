@@ -31,6 +31,11 @@ export function passedEvent(nowMs: number, { lastSeq, records, bytes }: Delivere
   return `event: ping\nid: ${lastSeq},${records},${bytes}\ndata: {"timestamp":${nowMs}}\n\n`;
 }
 
+/** An event by any name. Without an id, the one before stays what a client resumes with. */
+export function namedEvent(name: string, json: string, id?: string): string {
+  return `event: ${name}\n${id === undefined ? '' : `id: ${id}\n`}data: ${json}\n\n`;
+}
+
 /** The last event of a read that failed. */
 export function errorEvent(errorJson: string): string {
   return `event: error\ndata: ${errorJson}\n\n`;

@@ -6,7 +6,7 @@ import { parseAuthority } from '../access/authority.ts';
 import type { BasinRuleDeps } from '../access/basin-rule.ts';
 import type { Principal } from '../access/grant.ts';
 import { NO_ORIGINS, type Origins, parseOrigin, refusedOrigin } from '../access/origins.ts';
-import { holderOf } from '../access/tickets.ts';
+import { holderAmong, holderOf } from '../access/tickets.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { type Audit, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
@@ -50,8 +50,11 @@ export class Admission {
 
   /** What is refused before the upgrade, whoever asks. */
   refusalOf(request: IncomingMessage, handshake: Handshake): TailraceError | undefined {
-    if (handshake.rawStream === undefined) {
-      return new TailraceError('not_found', 'readers connect to /v1/streams/{stream}/records');
+    if (handshake.rawStream === undefined && !handshake.isMany) {
+      return new TailraceError(
+        'not_found',
+        'readers connect to /v1/streams/{stream}/records, or to /v1/records for many',
+      );
     }
     if (!isOriginAllowed(request, this.#deps.origins ?? NO_ORIGINS)) {
       const which = refusedOrigin(request.headers.origin ?? '');
@@ -71,7 +74,9 @@ export class Admission {
   /** What the reader asks for and may have, or why not. */
   planOf(request: IncomingMessage, handshake: Handshake, asked: Asked): Plan | TailraceError {
     try {
-      return { ...this.#reader(request, handshake, asked), ...readRequestOf(request, handshake) };
+      const plan = { ...this.#reader(request, handshake, asked), ...readRequestOf(request, handshake) };
+      for (const stream of plan.many?.names ?? []) this.#expectReadable(plan.principal, asked, plan.basin, stream);
+      return plan;
     } catch (thrown) {
       return asTailraceError(thrown);
     }
@@ -112,13 +117,20 @@ export class Admission {
     const target = targetOf(request, handshake, (named) => basinRule.named(named) ?? ticket.basin);
     asked.target = target;
     asked.principal = ticket.principal;
-    const principal = holderOf(ticket, target.basin, target.stream);
+    const { basin, stream } = target;
+    const principal = stream === undefined ? holderAmong(ticket, basin) : holderOf(ticket, basin, stream);
     access.expectAllowed(principal, { operation: 'read', ...target });
     return { ...target, principal };
   }
 
+  /** One that is asked for by its name must not be left out without a word. */
+  #expectReadable(principal: Principal, asked: Asked, basin: string, stream: string): void {
+    asked.target = { basin, stream };
+    this.#deps.access.expectAllowed(principal, { operation: 'read', basin, stream });
+  }
+
   #audit({ principal, shown, target, sender, correlationId: id }: Asked, error: TailraceError): void {
-    const stream = target === undefined ? undefined : (principal?.absolute(target.stream) ?? target.stream);
+    const stream = target?.stream === undefined ? undefined : (principal?.absolute(target.stream) ?? target.stream);
     this.#deps.audit.write(
       {
         ...{ action: 'read', protocol: 'websocket', sender, correlationId: id },

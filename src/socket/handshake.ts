@@ -6,22 +6,28 @@ import { TailraceError } from '../model/error.ts';
 import { streamNameFault } from '../model/names.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, SUBPROTOCOLS_OF, type Subprotocol } from '../readers/encoders.ts';
+import { type ManyQuery, parseManyQuery } from '../readers/many/parse-many-query.ts';
 import { expectForward } from '../s2/back-query.ts';
 import type { JsonFormat } from '../s2/batch/json.ts';
 import { parseFormat, parseReadQuery, parseView, single } from '../s2/read-query.ts';
 
 const RECORDS_PATH = /^\/v1\/streams\/([^/]+)\/records$/;
+const MANY_PATH = '/v1/records';
 const BEARER_PREFIX = 'bearer.';
+/** Many streams have none in common. */
+const NO_RANGE = parseReadQuery(new URLSearchParams());
 
-/** Which stream. */
+/** Which stream, or which basin for a reader of many streams. */
 export interface Target {
   readonly basin: string;
-  readonly stream: string;
+  readonly stream: string | undefined;
 }
 
 /** How to read it. */
 export interface ReadRequest {
   readonly range: ReadRange;
+  /** Which streams, where many are read together. */
+  readonly many: ManyQuery | undefined;
   /** Which records are wanted, as it was asked; none for all. */
   readonly filter: readonly string[];
   readonly subprotocol: Subprotocol;
@@ -35,6 +41,8 @@ export interface ReadRequest {
 export interface Handshake {
   /** The path segment of the stream, still encoded; undefined when the path is another. */
   readonly rawStream: string | undefined;
+  /** Many streams are asked for. */
+  readonly isMany: boolean;
   readonly query: URLSearchParams;
   /** The same as it came. */
   readonly rawQuery: string;
@@ -58,6 +66,7 @@ export function parseHandshake(request: IncomingMessage): Handshake {
   const query = new URLSearchParams(rawQuery);
   return {
     rawStream: RECORDS_PATH.exec(path)?.[1],
+    isMany: path === MANY_PATH,
     query,
     rawQuery,
     subprotocols,
@@ -68,7 +77,7 @@ export function parseHandshake(request: IncomingMessage): Handshake {
 }
 
 /**
- * The stream that is meant; `basinOf` finds the basin.
+ * The stream or the basin that is meant; `basinOf` finds the basin.
  * @throws TailraceError `bad_path`, and as `basinOf`
  */
 export function targetOf(
@@ -76,6 +85,7 @@ export function targetOf(
   handshake: Handshake,
   basinOf: (request: BasinRequest) => string,
 ): Target {
+  if (handshake.isMany) return { basin: basinOf({ headers, query: handshake.rawQuery }), stream: undefined };
   const stream = decodeSegment(handshake.rawStream ?? '');
   const fault = streamNameFault(stream);
   if (fault !== undefined) throw new TailraceError('bad_path', fault);
@@ -86,9 +96,11 @@ export function targetOf(
 export function readRequestOf(request: IncomingMessage, handshake: Handshake): ReadRequest {
   const { query } = handshake;
   const format = request.headers['s2-format'];
+  const { isMany } = handshake;
   expectForward(query);
   return {
-    range: parseReadQuery(query),
+    range: isMany ? NO_RANGE : parseReadQuery(query),
+    many: isMany ? parseManyQuery(query) : undefined,
     filter: query.getAll('filter'),
     subprotocol: subprotocolOf(inView(handshake), parseFormat(query, typeof format === 'string' ? format : undefined)),
     streamId: single(query, 'stream_id'),

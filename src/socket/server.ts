@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { memoryHolder } from '../access/memory-holder.ts';
 import { existingBasin } from '../log/basins.ts';
+import type { ManyRange } from '../log/many/read-many.ts';
 import type { LogRead } from '../log/open-reads.ts';
 import type { LogReadOptions } from '../log/options.ts';
 import { type ErrorCode, TailraceError } from '../model/error.ts';
@@ -16,11 +17,13 @@ import type { Logger } from '../observe/logger.ts';
 import type { Subprotocol } from '../readers/encoders.ts';
 import { loadFilter } from '../readers/filter/load-filter.ts';
 import { LiveReader } from '../readers/live-reader.ts';
+import { type ManyQuery, readerOf, selectionOf } from '../readers/many/parse-many-query.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
 import { Admission, type AdmissionDeps, type Asked, type Plan, whoAsks } from './admission.ts';
 import { CLOSE_CODES, CLOSE_NOT_ALLOWED } from './close-codes.ts';
-import { helloFrame } from './control-frames.ts';
+import { helloFrame, helloManyFrame } from './control-frames.ts';
 import { type Handshake, parseHandshake, type ReadRequest, subprotocolOf } from './handshake.ts';
+import { ResumeInbox } from './resume-inbox.ts';
 import { SocketSink } from './socket-sink.ts';
 import { SocketWire } from './socket-wire.ts';
 
@@ -28,6 +31,12 @@ import { SocketWire } from './socket-wire.ts';
 export interface ReadableLog<B, S extends { readonly id: string }> {
   basin(name: string): B | undefined;
   openStream(basin: B, name: string, purpose: 'read'): S | Promise<S>;
+  startMany(
+    basin: B,
+    range: ManyRange,
+    signal: AbortSignal,
+    by: Pick<LogReadOptions, 'encryptionKey' | 'filter'> & { readonly protocol: 'websocket' },
+  ): LogRead;
   startRead(
     stream: S,
     range: ReadRange,
@@ -47,6 +56,14 @@ export interface SocketServerDeps<B, S extends { readonly id: string }> extends 
 export interface SocketServer {
   /** Takes over the connection of an upgrade request, whatever it asks for. Never throws. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+/** A reader of many streams that is about to begin. */
+interface Opening {
+  readonly reader: LiveReader;
+  /** Where its resume map comes in; undefined for one that begins elsewhere. */
+  readonly inbox: ResumeInbox | undefined;
+  readonly signal: AbortSignal;
 }
 
 /** Makes the server. Its readers belong to the ReaderSet, which ends them. */
@@ -123,35 +140,73 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
   }
 
   #serve(webSocket: WebSocket, sink: SocketSink, plan: Plan, asked: Asked): void {
-    const reader = this.#reader(webSocket, sink, plan.subprotocol, memoryHolder(plan.principal, asked.sender));
+    const holder = memoryHolder(plan.principal, asked.sender);
+    const inbox =
+      plan.many?.from === 'resume' ? new ResumeInbox(plan.subprotocol.words, this.#deps.readers, holder) : undefined;
+    const reader = this.#reader(webSocket, sink, plan.subprotocol, holder, inbox);
     const unwatch = this.#admission.watch(plan.principal, asked, (error) => {
       sink.closeWith(CLOSE_NOT_ALLOWED);
       reader.end(error);
     });
     webSocket.on('close', unwatch);
     // `run` deals with its own errors.
-    void reader.run((signal) => this.#open(plan, reader, signal));
+    void reader.run((signal) =>
+      plan.many === undefined
+        ? this.#open(plan, reader, signal)
+        : this.#openMany(plan, plan.many, { reader, inbox, signal }),
+    );
   }
 
-  #reader(webSocket: WebSocket, sink: SocketSink, subprotocol: Subprotocol, holder: string): LiveReader {
+  #reader(
+    webSocket: WebSocket,
+    sink: SocketSink,
+    subprotocol: Subprotocol,
+    holder: string,
+    inbox?: ResumeInbox,
+  ): LiveReader {
     const { readers } = this.#deps;
     const wire = new SocketWire(subprotocol, readers.frames);
     const reader = new LiveReader({ wire, sink, readers, holder, onFailure: (error) => this.#onFailure(error) });
-    webSocket.on('message', () =>
-      reader.end(new TailraceError('bad_request', 'a reader sends nothing but close, ping and pong')),
-    );
+    webSocket.on('message', (data, isBinary) => {
+      if (inbox?.take(data as Buffer, isBinary) === true) return;
+      reader.end(new TailraceError('bad_request', 'a reader sends nothing but close, ping and pong'));
+    });
     return reader;
   }
 
   async #open(plan: Plan, reader: LiveReader, signal: AbortSignal): Promise<LogRead> {
     const { log } = this.#deps;
     const filter = await loadFilter(plan.filter);
-    const stream = await log.openStream(existingBasin(log, plan.basin), plan.principal.absolute(plan.stream), 'read');
-    reader.say({ bytes: helloFrame(plan.subprotocol.words, plan.basin, plan.stream, stream.id) });
+    const shown = plan.stream ?? '';
+    const stream = await log.openStream(existingBasin(log, plan.basin), plan.principal.absolute(shown), 'read');
+    reader.say({ bytes: helloFrame(plan.subprotocol.words, plan.basin, shown, stream.id) });
     // Told after the hello, which names the stream that is there now.
     if (isReplaced(plan, stream)) throw replaced();
     const { range, encryptionKey } = plan;
     return log.startRead(stream, range, signal, { protocol: 'websocket', encryptionKey, filter });
+  }
+
+  async #openMany(plan: Plan, many: ManyQuery, { reader, inbox, signal }: Opening): Promise<LogRead> {
+    const { log } = this.#deps;
+    const { basin: name, principal, encryptionKey } = plan;
+    try {
+      const filter = await loadFilter(plan.filter);
+      const basin = existingBasin(log, name);
+      const selection = selectionOf(many, readerOf(principal, name));
+      const begin = (from: ManyRange['from']): LogRead =>
+        log.startMany(basin, { selection, from }, signal, { protocol: 'websocket', encryptionKey, filter });
+      const hello = { bytes: helloManyFrame(name) };
+      if (many.from === 'resume') {
+        reader.say(hello);
+        return begin((await inbox?.map(signal)) ?? 'tail');
+      }
+      // What comes after the hello is not missed.
+      const read = begin(many.from);
+      reader.say(hello);
+      return read;
+    } finally {
+      inbox?.close();
+    }
   }
 
   /** What clients do wrong is theirs; what we did wrong is written down. */

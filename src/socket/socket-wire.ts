@@ -1,11 +1,21 @@
 /** What a reader's frames look like on a WebSocket: those of its subprotocol, and control frames as text. */
 
+import type { JoinedMember, Member } from '../log/read.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import type { Subprotocol } from '../readers/encoders.ts';
 import type { FrameCache } from '../readers/frame-cache.ts';
 import type { Batch, Encoded, Frame, Wire } from '../readers/wire.ts';
-import { caughtUpFrame, errorFrame, gapFrame, heartbeatFrame, passedFrame } from './control-frames.ts';
+import {
+  caughtUpFrame,
+  errorFrame,
+  gapFrame,
+  heartbeatFrame,
+  joinedFrame,
+  leftFrame,
+  levelFrame,
+  passedFrame,
+} from './control-frames.ts';
 
 export class SocketWire implements Wire {
   readonly gathers: boolean;
@@ -24,20 +34,33 @@ export class SocketWire implements Wire {
     return this.#frames.encoded(this.#subprotocol, batch);
   }
 
-  caughtUp(tail: Position, isFirst: boolean): Frame | undefined {
-    return isFirst ? { bytes: caughtUpFrame(this.#subprotocol.words, tail) } : undefined;
+  caughtUp(tail: Position, isFirst: boolean, members?: number): Frame | undefined {
+    if (!isFirst) return undefined;
+    return {
+      bytes: members === undefined ? caughtUpFrame(this.#subprotocol.words, tail) : levelFrame('caught_up', members),
+    };
   }
 
-  heartbeat(tail: Position): Frame {
-    return { bytes: heartbeatFrame(this.#subprotocol.words, tail) };
+  heartbeat(tail: Position, members?: number): Frame {
+    return {
+      bytes: members === undefined ? heartbeatFrame(this.#subprotocol.words, tail) : levelFrame('heartbeat', members),
+    };
   }
 
-  passed(next: Position): Frame {
-    return { bytes: passedFrame(this.#subprotocol.words, next) };
+  passed(next: Position, of?: Member): Frame {
+    return { bytes: passedFrame(this.#subprotocol.words, next, of) };
   }
 
-  gap(from: number, to: number): Frame {
-    return { bytes: gapFrame(from, to) };
+  gap(from: number, to: number, of?: Member): Frame {
+    return { bytes: gapFrame(from, to, of) };
+  }
+
+  joined(members: readonly JoinedMember[]): Frame {
+    return { bytes: joinedFrame(this.#subprotocol.words, members) };
+  }
+
+  left(of: Member, error: TailraceError): Frame {
+    return { bytes: leftFrame(this.#subprotocol.words, of, error) };
   }
 
   /** No frame says it: the reader is told when the server ends the read. */

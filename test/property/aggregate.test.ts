@@ -1,7 +1,7 @@
 /** Counts and sums agree with a slow oracle over decoded records, on all signals and kinds of attributes. */
 
 import { describe, expect, test } from '@jest/globals';
-import type { LogRead } from '../../src/log/open-reads.ts';
+import type { StreamRead } from '../../src/log/open-reads.ts';
 import type { AggregateResult } from '../../src/model/aggregate.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { SYSTEM_CLOCK } from '../../src/observe/system-clock.ts';
@@ -83,7 +83,7 @@ function numericRequest(signal: Signal): fc.Arbitrary<object> {
 }
 
 /** A read of one block. */
-function readOf(block: Block): LogRead {
+function readOf(block: Block): StreamRead {
   const tail = { seqNum: block.firstSeq + block.header.count, timestamp: 0 };
   const event = {
     type: 'records',
@@ -100,7 +100,7 @@ function readOf(block: Block): LogRead {
       yield event;
     })(),
     { position: block.firstSeq, isScanning: false, park: async () => {} },
-  ) as unknown as LogRead;
+  ) as unknown as StreamRead;
 }
 
 async function resultOf(block: Block, text: AggregateText): Promise<AggregateResult> {

@@ -114,6 +114,12 @@ export class RecordsClient {
     return openSse(this.server.port, this.path(stream, query), all);
   }
 
+  /** Many streams as events. */
+  sseMany(query: string, headers: Headers = {}): Promise<SseStream> {
+    const all = this.headers({ accept: 'text/event-stream', ...headers });
+    return openSse(this.server.port, `/v1/records${query}`, all);
+  }
+
   /** A call of the control plane, for this basin. */
   async control(method: string, path: string, body?: unknown): Promise<Outcome> {
     const headers = this.headers({ 'content-type': 'application/json' });

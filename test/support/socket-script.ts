@@ -7,7 +7,7 @@ import { Access, type AccessMode } from '../../src/access/access.ts';
 import { BasinRule } from '../../src/access/basin-rule.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
 import { BufferPool } from '../../src/encoding/buffer-pool.ts';
-import type { LogRead } from '../../src/log/open-reads.ts';
+import type { LogRead, StreamRead } from '../../src/log/open-reads.ts';
 import type { ReadEvent } from '../../src/log/read.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
@@ -60,9 +60,13 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
     for (const wake of waiting) wake();
   }
 
-  async startRead(stream: ScriptStream, range: ReadRange, signal: AbortSignal): Promise<LogRead> {
+  startMany(): LogRead {
+    throw new Error('the script has single streams');
+  }
+
+  async startRead(stream: ScriptStream, range: ReadRange, signal: AbortSignal): Promise<StreamRead> {
     const events = this.#read(stream, range, signal);
-    const read: LogRead = {
+    const read: StreamRead = {
       [Symbol.asyncIterator]: () => read,
       next: () => events.next() as Promise<IteratorResult<ReadEvent, undefined>>,
       return: () => events.return(undefined) as Promise<IteratorResult<ReadEvent, undefined>>,

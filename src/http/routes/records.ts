@@ -19,14 +19,16 @@ import {
   type ReadMode,
   wireFormOf,
 } from '../s2/call.ts';
+import { readManySse } from '../s2/many-sse.ts';
 import { readSession } from '../s2/s2s-read.ts';
 import { readSse } from '../s2/sse-read.ts';
 import { readUnary } from '../s2/unary-read.ts';
 
-/** POST and GET of `…/records`, GET of `…/records/tail`, and GET of `…/aggregate`. */
+/** POST and GET of `…/records`, GET of `…/records/tail` and `…/aggregate`, and of `/v1/records`: many streams. */
 export function recordRoutes(deps: RecordDeps): readonly Route[] {
   const path = '/v1/streams/{stream}/records';
   return [
+    { method: 'GET', path: '/v1/records', action: 'read', handle: (exchange) => readManySse(exchange, deps) },
     {
       method: 'POST',
       path,

@@ -110,7 +110,7 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
 }
 
 /** @throws TailraceError `bad_query` for a view that the protocol cannot carry */
-function viewOf(query: URLSearchParams, mode: ReadMode): View {
+export function viewOf(query: URLSearchParams, mode: ReadMode): View {
   const view = parseView(query) ?? 'raw';
   if (mode === 's2s' && view !== 'raw') {
     throw new TailraceError('bad_query', `the frames of s2s are S2's: read the view ${view} over HTTP or WebSocket`);
@@ -272,7 +272,10 @@ export function basinOf(exchange: Exchange, deps: NamedBasinDeps): string {
   return basinNamed(exchange, deps) ?? deps.basinRule.usual(identify(exchange, deps));
 }
 
-function basinNamed({ request: { headers }, query }: Exchange, { basinRule }: NamedBasinDeps): string | undefined {
+export function basinNamed(
+  { request: { headers }, query }: Exchange,
+  { basinRule }: NamedBasinDeps,
+): string | undefined {
   return basinRule.named({ headers, query });
 }
 
@@ -290,7 +293,7 @@ export function wireFormOf(mediaType: string): 's2s' | 'proto' | 'json' | undefi
 
 type DataPlane = Omit<AppendCall, keyof StreamName | 'principal'>;
 
-function dataPlaneOf(exchange: Exchange, hasFormat: boolean): DataPlane {
+export function dataPlaneOf(exchange: Exchange, hasFormat: boolean): DataPlane {
   const encryptionKey = encryptionKeyOf(headerOf(exchange, 's2-encryption-key'));
   const config = headerOf(exchange, 's2-stream-config');
   const streamConfig = config === undefined ? undefined : parseStreamConfigHeader(config);
@@ -314,7 +317,7 @@ function formatNamed(header: string | undefined): JsonFormat {
   return format;
 }
 
-function headerOf({ request }: Exchange, name: string): string | undefined {
+export function headerOf({ request }: Exchange, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value.join(', ') : value;
 }

@@ -54,7 +54,7 @@ export async function collect(read: LogRead, { onWait, reserve, isLate }: Collec
       isWaiting = true;
       onWait();
     }
-    const isLevel = event.type === 'caught_up' || (event.type !== 'gap' && event.tail !== undefined);
+    const isLevel = event.type === 'caught_up' || ('isLive' in event && event.tail !== undefined);
     if (collected.length > 0 && (isWaiting || isLevel)) break;
   }
   return { parts: collected, tail, next };

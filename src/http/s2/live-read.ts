@@ -1,7 +1,8 @@
 /** Connects a live read over HTTP, as SSE or s2s, with the log: the response is its sink. */
 
+import type { Principal } from '../../access/grant.ts';
+import type { LogRead } from '../../log/open-reads.ts';
 import type { TailraceError } from '../../model/error.ts';
-import type { ReadRange } from '../../model/read-range.ts';
 import { LiveReader } from '../../readers/live-reader.ts';
 import type { Sink, SinkListener } from '../../readers/sink.ts';
 import type { Frame, Wire } from '../../readers/wire.ts';
@@ -10,33 +11,31 @@ import { holderOf } from '../body/reservation.ts';
 import type { RecordDeps } from '../context.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
 import { StreamResponse } from '../stream-response.ts';
-import type { ReadCall } from './call.ts';
 import { LIVE_HEADERS } from './session-response.ts';
-import { startCalledRead } from './start-read.ts';
 
 /** A read that is served live. */
 export interface LiveCall {
-  readonly call: ReadCall;
-  /** What is left of the range that the call asks for. */
-  readonly range: ReadRange;
+  readonly principal: Principal;
+  /** Begins it. Whatever is refused here is refused before the response begins. */
+  readonly begin: (signal: AbortSignal) => Promise<LogRead>;
   readonly contentType: string;
   readonly wire: Wire;
 }
 
 /**
  * Serves a read; resolves when its client has got everything or is gone.
- * @throws TailraceError as `startCalledRead`, while nothing is sent
+ * @throws TailraceError as `begin`, while nothing is sent
  */
 export async function readLive(exchange: Exchange, live: LiveCall, deps: RecordDeps): Promise<void> {
-  const { call, range, contentType, wire } = live;
+  const { principal, begin, contentType, wire } = live;
   const abort = new AbortController();
   const forget = onceOver(exchange, () => abort.abort());
-  const read = await startCalledRead(call, range, abort.signal, deps).finally(forget);
+  const read = await begin(abort.signal).finally(forget);
   const head = { status: 200, contentType, headers: LIVE_HEADERS };
   const sink = new ResponseSink(StreamResponse.open(exchange, head, deps.replyContext));
   const onFailure = (error: TailraceError): void => noteFailure(exchange, error, deps);
   const reader = new LiveReader({ wire, sink, readers: deps.readers, holder: holderOf(exchange), onFailure });
-  const unwatch = deps.access.watch(call.principal, (error) => reader.end(error));
+  const unwatch = deps.access.watch(principal, (error) => reader.end(error));
   await reader.run((signal) => {
     signal.addEventListener('abort', () => abort.abort());
     return Promise.resolve(read);

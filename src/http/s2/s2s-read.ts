@@ -14,11 +14,13 @@ import type { ReadCall } from './call.ts';
 import { readLive } from './live-read.ts';
 import { sessionEncoder } from './session-frames.ts';
 import { S2S_CONTENT_TYPE } from './session-response.ts';
+import { startCalledRead } from './start-read.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
 export function readSession(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const wire = new SessionWire(exchange, deps.readers);
-  return readLive(exchange, { call, range: call.range, contentType: S2S_CONTENT_TYPE, wire }, deps);
+  const begin = (signal: AbortSignal) => startCalledRead(call, call.range, signal, deps);
+  return readLive(exchange, { principal: call.principal, begin, contentType: S2S_CONTENT_TYPE, wire }, deps);
 }
 
 const NO_RECORDS = Buffer.alloc(0);

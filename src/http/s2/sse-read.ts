@@ -2,6 +2,7 @@
 
 import { assert, type TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
+import type { View } from '../../model/view.ts';
 import type { Subprotocol } from '../../readers/encoders.ts';
 import { positionText, S2_WORDS } from '../../readers/frame-words.ts';
 import type { ReaderSet } from '../../readers/reader-set.ts';
@@ -25,17 +26,19 @@ import { s2ErrorBody } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { ReadCall } from './call.ts';
 import { readLive } from './live-read.ts';
+import { startCalledRead } from './start-read.ts';
 
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
 export async function readSse(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const range = call.delivered === undefined ? call.range : rangeAfter(call.range, call.delivered);
-  const form = await formOf(call);
+  const form = await sseForm(call.view, call.format);
   const wire = new SseWire(exchange.correlationId, form, call, deps.readers);
-  await readLive(exchange, { call, range, contentType: SSE_CONTENT_TYPE, wire }, deps);
+  const begin = (signal: AbortSignal) => startCalledRead(call, range, signal, deps);
+  await readLive(exchange, { principal: call.principal, begin, contentType: SSE_CONTENT_TYPE, wire }, deps);
 }
 
-/** Views are loaded with the first reader of one. */
-async function formOf({ view, format }: ReadCall): Promise<SseForm> {
+/** What batches are as the data of events: one JSON object each. Views are loaded with the first reader of one. */
+export async function sseForm(view: View, format: JsonFormat): Promise<SseForm> {
   if (view === 'raw') return RECORDS[format];
   const { apart, TEXT_ENCODERS } = await import('../../readers/encoders.ts');
   assert(view !== 'otlp', 'a call over server-sent events asks for no binary view');
@@ -43,7 +46,7 @@ async function formOf({ view, format }: ReadCall): Promise<SseForm> {
 }
 
 /** How the batches of a view become the data of events. */
-interface SseForm extends Subprotocol {
+export interface SseForm extends Subprotocol {
   /** The batches that a batch goes out as, each under an id of its own. */
   apart(batch: Batch): readonly Batch[];
 }

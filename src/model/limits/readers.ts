@@ -13,6 +13,31 @@ export const READ_BATCH_BYTES_MAX = MiB;
 export const FOLLOWER_BLOCKS_MAX = 64;
 export const FOLLOWER_BYTES_MAX = 8 * MiB;
 
+/** The same for a reader of many streams, of all of them together; and how many streams it may have. */
+export const FEED_BLOCKS_MAX = 1_024;
+export const FEED_BYTES_MAX = 8 * MiB;
+export const READER_STREAMS_MAX = 10_000;
+
+/** Bytes of one stream that a reader of many gets, then it is the turn of another that is behind. */
+export const READER_SLICE_BYTES = 8 * MiB;
+
+/** What a position takes in memory that is kept for a stream that a reader of many must go back to. */
+export const BEHIND_COST_BYTES = 256;
+
+/** Streams that are looked up in one turn of the event loop for a reader of many. */
+export const LIST_MEMBERS_PAGE = 64;
+
+/**
+ * Bytes of all messages with which a reader of many streams says where it was, and how long they may take; and of the id
+ * of an event that says the same, which comes back as a header.
+ */
+export const RESUME_BYTES_MAX = 8 * MiB;
+export const RESUME_WAIT_MS = 10_000;
+export const EVENT_ID_BYTES_MAX = 4 * KiB;
+
+/** Positions that a reader of many streams is told in one second while its filter wants nothing of them. */
+export const PASSED_PER_SWEEP_MAX = 1_000;
+
 /**
  * Bytes that one scan of a reader takes from the store. The first scan takes one block, the second the minimum, later
  * ones up to the maximum.

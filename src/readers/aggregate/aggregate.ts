@@ -1,7 +1,7 @@
 /** Counts and sums the records of one read, in turns of the event loop, with partial results as they come. */
 
 import { goOnWithWork } from '../../encoding/turns.ts';
-import type { LogRead } from '../../log/open-reads.ts';
+import type { StreamRead } from '../../log/open-reads.ts';
 import type { RecordsEvent } from '../../log/read.ts';
 import type { AggregateQuery, AggregateResult } from '../../model/aggregate.ts';
 import type { Clock } from '../../model/clock.ts';
@@ -35,7 +35,7 @@ export interface AggregateOptions {
  * @throws what the read and `reserve` throw
  */
 export async function* aggregate(
-  read: LogRead,
+  read: StreamRead,
   query: AggregateQuery,
   options: AggregateOptions,
 ): AsyncGenerator<AggregateResult> {

@@ -1,0 +1,184 @@
+/**
+ * What reads many streams of a basin follows here: everything that becomes durable in the basin, in that order. Streams
+ * without news cost nothing; a reader that falls behind keeps the position of each stream that it has missed something of.
+ */
+
+import { FEED_BLOCKS_MAX, FEED_BYTES_MAX } from '../../model/limits.ts';
+import type { Block } from '../../storage/block/block.ts';
+import type { Basin } from '../basins.ts';
+import type { Member } from '../read.ts';
+import type { OpenStream } from '../stream.ts';
+
+/** News of a stream: a block, or that the stream was deleted. */
+export interface FeedItem {
+  readonly stream: OpenStream;
+  readonly member: Member;
+  readonly block: Block | undefined;
+}
+
+/** A stream that must be read from the store. */
+export interface Behind {
+  readonly basin: Basin;
+  /** Its full name. */
+  readonly name: string;
+  readonly member: Member;
+  next: number;
+  /** The reader has not been told that the stream is there. */
+  isNew: boolean;
+  /** After the last record that was counted as read. */
+  counted: number;
+  /** Its deletion is under way; nothing is read until that is known to be durable, or to have failed. */
+  isLeaving: boolean;
+}
+
+/** The feeds of all basins. A basin that is deleted and made again has the same feeds. */
+export class Feeds {
+  readonly #byBasin = new Map<string, Set<Feed>>();
+
+  /** Those that may want what a stream gets; undefined for none. */
+  of({ basin }: OpenStream): ReadonlySet<Feed> | undefined {
+    return this.#byBasin.get(basin.name);
+  }
+
+  /** Returns how to take it out again. */
+  add(basin: string, feed: Feed): () => void {
+    const feeds = this.#byBasin.get(basin) ?? new Set();
+    this.#byBasin.set(basin, feeds.add(feed));
+    return () => {
+      feeds.delete(feed);
+      if (feeds.size === 0 && this.#byBasin.get(basin) === feeds) this.#byBasin.delete(basin);
+    };
+  }
+}
+
+/** One reader's news: a short queue, and where it must go back to scanning. */
+export class Feed {
+  /** Streams that must be read from the store, by number, in the order in which they fell behind. */
+  readonly behind = new Map<number, Behind>();
+  /** Those that can't be read by this reader: nothing of theirs is wanted any more. */
+  readonly refused = new Set<number>();
+  readonly #shownAs: (name: string) => string | undefined;
+  #queue: FeedItem[] = [];
+  #queuedBytes = 0;
+  /** Its reader takes nothing: only positions are kept. */
+  #isParked = true;
+  #woken = false;
+  #wake: (() => void) | undefined;
+
+  /** `shownAs` is asked anew for each block: what its reader calls the stream, or undefined for one that it may not have. */
+  constructor(shownAs: (name: string) => string | undefined) {
+    this.#shownAs = shownAs;
+  }
+
+  /** The blocks of one durable append. */
+  push(stream: OpenStream, blocks: readonly Block[]): void {
+    const [first] = blocks;
+    if (first === undefined || this.refused.has(stream.number)) return;
+    const member = this.memberOf(stream);
+    if (member === undefined) return;
+    const behind = this.behind.get(stream.number);
+    // What comes after a deletion that failed tells that the stream lives.
+    if (behind !== undefined) behind.isLeaving = false;
+    else if (this.#isParked) this.#keep(stream, member, first.firstSeq);
+    else for (const block of blocks) this.#add({ stream, member, block });
+    this.wake();
+  }
+
+  /** The stream was deleted. One that never had a record was never told of. */
+  left(stream: OpenStream): void {
+    const { number } = stream;
+    const member = this.memberOf(stream);
+    this.behind.delete(number);
+    if (this.refused.delete(number) || member === undefined || stream.durable.nextSeq === 0) return;
+    this.#queue.push({ stream, member, block: undefined });
+    this.wake();
+  }
+
+  memberOf(stream: { readonly name: string; readonly id: string }): Member | undefined {
+    const name = this.#shownAs(stream.name);
+    return name === undefined ? undefined : { name, id: stream.id };
+  }
+
+  /** The next news; undefined when there is none now. */
+  take(): FeedItem | undefined {
+    const item = this.#queue.shift();
+    if (item?.block !== undefined) this.#queuedBytes -= item.block.header.rawBytes;
+    return item;
+  }
+
+  /** The next stream to read from the store; undefined when there is none. */
+  nextBehind(): readonly [number: number, behind: Behind] | undefined {
+    for (const entry of this.behind) if (!entry[1].isLeaving) return entry;
+    return undefined;
+  }
+
+  /** From now on its reader takes what comes. */
+  follow(): void {
+    this.#isParked = false;
+  }
+
+  /** Lets go of all blocks and keeps where each of their streams goes on. */
+  park(): void {
+    this.#isParked = true;
+    const queue = this.#queue;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    for (const item of queue) {
+      const { stream, member, block } = item;
+      if (block !== undefined) this.#keep(stream, member, block.firstSeq);
+      else {
+        this.behind.delete(stream.number);
+        this.#queue.push(item);
+      }
+    }
+  }
+
+  /** The stream goes on at `next`, though its reader was given what is before `counted`. */
+  rewind(stream: OpenStream, member: Member, next: number, counted: number): void {
+    const { basin, name, number } = stream;
+    const behind = this.behind.get(number);
+    if (behind === undefined) {
+      this.behind.set(number, { basin, name, member, next, isNew: false, counted, isLeaving: false });
+      return;
+    }
+    behind.next = Math.min(behind.next, next);
+    behind.isNew = false;
+    behind.counted = Math.max(behind.counted, counted);
+  }
+
+  /** Ends a `wait`. */
+  wake(): void {
+    this.#woken = true;
+    this.#wake?.();
+  }
+
+  /** Resolves when there was news, or it was woken, since the last `wait`. */
+  async wait(): Promise<void> {
+    if (!this.#woken) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+    this.#woken = false;
+  }
+
+  #add(item: FeedItem & { readonly block: Block }): void {
+    const { stream, member, block } = item;
+    if (this.behind.has(stream.number)) return;
+    // A block that is alone always fits: a large append must not send a level reader back to the disk.
+    if (this.#queue.length >= FEED_BLOCKS_MAX || this.#queuedBytes >= FEED_BYTES_MAX) {
+      this.#keep(stream, member, block.firstSeq);
+      return;
+    }
+    this.#queue.push(item);
+    this.#queuedBytes += block.header.rawBytes;
+  }
+
+  /** Keeps where a stream goes on that is not behind yet. */
+  #keep(stream: OpenStream, member: Member, next: number): void {
+    const { basin, name, number } = stream;
+    if (this.behind.has(number)) return;
+    this.behind.set(number, { basin, name, member, next, isNew: next === 0, counted: next, isLeaving: false });
+  }
+}
