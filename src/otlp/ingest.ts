@@ -113,7 +113,12 @@ async function store<B extends IngestBasin, S extends IngestStream>(
     const rules = contentRules(basin.config.otlp);
     if (rules !== undefined) applied = await applyContentRules(scan, rules, { ...options, limits }, rejections);
     const stamps = stampsOf(options.resourceAttributes);
-    const reserve = (bytes: number): void => options.reserve?.((applied?.bytes ?? 0) + bytes);
+    const encrypted = { bytes: 0 };
+    let heads = 0;
+    const reserve = (stamped = heads): void => {
+      heads = stamped;
+      options.reserve?.((applied?.bytes ?? 0) + heads + encrypted.bytes);
+    };
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, reserve);
     if (options.source !== undefined) readSource(scanned, options.source);
     scanned.changedHeads = stamper;
@@ -130,7 +135,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
       spans: signal === 'traces' ? total - rejections.count : 0,
       streams: () => streamBytes(scanned, streams),
     });
-    const drafting = { port, basin, scanned, options, rejections, drafts: appends };
+    const drafting = { port, basin, scanned, options, rejections, drafts: appends, encrypted, reserve };
     let work = 0;
     for (const [name, rows] of streams) {
       if (work >= YIELD_BYTES) {

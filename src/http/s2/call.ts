@@ -16,6 +16,7 @@ import type { RecordInput } from '../../model/record.ts';
 import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
+import { decodeEncryptionKey } from '../../s2/encryption-key.ts';
 import { formatOf, parseReadParams, readRangeOf, single, wrongFormat } from '../../s2/read-query.ts';
 import { type Delivered, parseLastEventId } from '../../s2/sse.ts';
 import { authorize, authorizeAs, identify, type NamedBasinDeps, type RecordDeps } from '../context.ts';
@@ -203,8 +204,7 @@ function encryptionKeyOf(header: string | undefined): Uint8Array | undefined {
   if (header === undefined) return undefined;
   const text = header.trim();
   if (text.length === 0 || text.length > ENCRYPTION_KEY_CHARS_MAX) throw new TailraceError('bad_header', WRONG_KEY);
-  const key = Buffer.from(text, 'base64');
-  return key.toString('base64') === text ? key : Buffer.alloc(0);
+  return decodeEncryptionKey(text);
 }
 
 function formatNamed(header: string | undefined): JsonFormat {
