@@ -22,6 +22,7 @@ import {
   type Run,
   resourceHeadBytes,
 } from './emit-block.ts';
+import type { Rejection } from './rejections.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 
 /** Heads must not take more than a quarter of a block: then it grows beyond its limit, instead of repeating them. */
@@ -30,8 +31,8 @@ const HEAD_SHARE_MAX = 4;
 export interface BatchOptions {
   /** Rejects items without a time (timestamping mode `client-require`). */
   readonly timeRequired: boolean;
-  /** Called for each rejected item. */
-  reject(why: 'too_large' | 'uncuttable' | 'too_deep' | 'no_time' | 'too_much', item: number): void;
+  /** Called for each rejected item; for a bad one with what the scanner found. */
+  reject(why: 'too_large' | 'uncuttable' | 'bad' | 'no_time' | 'too_much', item: number, bad?: Rejection): void;
   /** Largest payload of a block; the default is `BLOCK_BYTES_MAX`. */
   readonly blockBytesMax?: number;
   /** Most metered bytes of a record; the default is `RECORD_METERED_BYTES_MAX`. */
@@ -56,8 +57,8 @@ export function draftBlocks(scanned: ScannedRequest, rows: readonly number[], op
 }
 
 function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: BlockPlan): void {
-  const { itemStart, itemEnd, itemMs, tooDeepItems, tooDeepScopes } = scanned;
-  const anyTooDeep = tooDeepItems.size + tooDeepScopes.size > 0;
+  const { itemStart, itemEnd, itemMs, badItems, badScopes } = scanned;
+  const anyBad = badItems.size + badScopes.size > 0;
   const recordBytesMax = options.recordBytesMax ?? RECORD_METERED_BYTES_MAX;
   const fixed = meteredBytes(OTLP_HEADERS[scanned.signal], 0);
   const resourceHead = resourceHeadBytes(scanned, row);
@@ -70,7 +71,8 @@ function planResource(scanned: ScannedRequest, row: number, options: BatchOption
       const framed = framedBytes(cell(itemEnd, item) - cell(itemStart, item));
       const metered = fixed + framedBytes(resourceHead + framedBytes(scopeHead + framed));
       if (metered > recordBytesMax) options.reject('too_large', item);
-      else if (anyTooDeep && (tooDeepItems.has(item) || tooDeepScopes.has(scope))) options.reject('too_deep', item);
+      else if (anyBad && (badItems.has(item) || badScopes.has(scope)))
+        options.reject('bad', item, badItems.get(item) ?? badScopes.get(scope));
       else if (options.timeRequired && itemMs[item] === 0) options.reject('no_time', item);
       else {
         const cut = options.cuts?.get(item);

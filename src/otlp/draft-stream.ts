@@ -25,7 +25,7 @@ export interface StreamDrafts<S> {
 
 const ITEM_REJECTIONS = {
   uncuttable: COMMON_REJECTIONS.uncuttable,
-  too_deep: COMMON_REJECTIONS.tooDeep,
+  bad: COMMON_REJECTIONS.tooDeep,
   no_time: COMMON_REJECTIONS.noTime,
   too_much: COMMON_REJECTIONS.tooMuch,
 };
@@ -156,9 +156,9 @@ function draft<B extends IngestBasin, S extends IngestStream>(
     cuts,
     encrypted: stream.cipher === undefined ? undefined : encrypted,
     timeRequired: stream.config.timestampingMode === 'client-require',
-    reject: (why, item) => {
+    reject: (why, item, bad) => {
       const rejection = why === 'too_large' ? tooLarge(recordBytesMax) : ITEM_REJECTIONS[why];
-      rejections.add(rejection, countOf(scanned, item, item + 1), name);
+      rejections.add(bad ?? rejection, countOf(scanned, item, item + 1), name);
     },
   });
 }

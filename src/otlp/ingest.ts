@@ -78,7 +78,7 @@ async function recalled(result: IngestResult, request: IngestRequest, limits: Sc
   for (const id of result.traceIds ?? []) traceIds.add(id);
   if (result.traceIds !== undefined) return result;
   const scan = new RequestScan();
-  await readRequest(scan, request, limits, { enumNames: 0 });
+  await readRequest(scan, request, limits, { enumNames: 0, faults: [] });
   await addTraceIds(traceIds, scan.found.body);
   return result;
 }
@@ -97,7 +97,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   if (beginning !== undefined) await beginning;
   const rejections = new Rejections();
   const tolerated = new Tolerated();
-  const tally: JsonTally = { enumNames: 0 };
+  const tally: JsonTally = { enumNames: 0, faults: [] };
   const scan = idle.pop() ?? new RequestScan();
   const scanned = scan.found;
   let total = 0;

@@ -13,6 +13,7 @@ export type RejectionKind =
   | 'not_allowed'
   | 'too_large'
   | 'too_deep'
+  | 'bad_value'
   | 'no_time'
   | 'encrypted'
   | 'missing_attribute'
@@ -24,6 +25,8 @@ export type RejectionKind =
 export interface Rejection {
   readonly kind: RejectionKind;
   readonly text: string;
+  /** Where in the request the first of them is. It is for the sender alone: to the server each request would be another reason. */
+  readonly place?: string;
 }
 
 /** One reason and how much it rejected, in the units of OTLP: log records, spans, data points. */
@@ -44,6 +47,7 @@ const NOUNS: Readonly<Record<Signal, readonly [one: string, many: string]>> = {
 interface ReasonGroup {
   readonly kind: RejectionKind;
   readonly text: string;
+  readonly place: string | undefined;
   count: number;
   readonly streams: Set<string>;
 }
@@ -54,11 +58,14 @@ export class Rejections {
   count = 0;
   readonly #groups = new Map<string, ReasonGroup>();
 
-  add({ kind, text }: Rejection, count: number, stream?: string): void {
+  add({ kind, text, place }: Rejection, count: number, stream?: string): void {
     this.count += count;
     const known = this.#groups.has(text) || this.#groups.size < REASONS_MAX;
     const key = known ? text : `other reasons of the kind ${kind}`;
-    const group = this.#groups.get(key) ?? { kind, text: key, count: 0, streams: new Set<string>() };
+    const group = this.#groups.get(key) ?? {
+      ...{ kind, text: key, count: 0, streams: new Set<string>() },
+      place: known ? place : undefined,
+    };
     group.count += count;
     if (stream !== undefined && known) group.streams.add(stream);
     this.#groups.set(key, group);
@@ -75,9 +82,13 @@ export class Rejections {
   sentences(signal: Signal): readonly string[] {
     return [...this.#groups].map(([reason, group]) => {
       const noun = NOUNS[signal][group.count === 1 ? 0 : 1];
-      return `rejected ${group.count} ${noun}${streamsText(group.streams)}: ${reason}`;
+      return `rejected ${group.count} ${noun}${streamsText(group.streams)}: ${reason}${placeText(group)}`;
     });
   }
+}
+
+function placeText({ place }: ReasonGroup): string {
+  return place === undefined ? '' : ` (first at ${place})`;
 }
 
 /** Which streams a sentence is about. */
