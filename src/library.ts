@@ -14,6 +14,7 @@ import {
   type Checks,
   checkOptions,
   expectAbortSignal,
+  expectBytes,
   expectSignalName,
   expectStart,
   expectText,
@@ -41,6 +42,8 @@ export type StoreOptions = ServerOptions;
 export interface OtlpOptions {
   readonly signal: Signal;
   readonly contentType: 'application/x-protobuf' | 'application/json';
+  /** 32 bytes: what goes to streams with a cipher is encrypted with. Without it, that is rejected. */
+  readonly encryptionKey?: Uint8Array | undefined;
 }
 
 export interface ReadOptions {
@@ -53,6 +56,8 @@ export interface ReadOptions {
   readonly until?: number | undefined;
   /** Which records are wanted, such as `level>=warn service=checkout`: see src/readers/filter/README.md. */
   readonly filter?: string | undefined;
+  /** 32 bytes, for a stream with a cipher. */
+  readonly encryptionKey?: Uint8Array | undefined;
   /** Ends the read quietly. */
   readonly signal?: AbortSignalLike | undefined;
 }
@@ -119,6 +124,7 @@ export async function openTailrace(options: StoreOptions = {}, parts: StoreParts
 const OTLP_CHECKS: Checks<OtlpOptions> = {
   signal: expectSignalName,
   contentType: oneOf(['application/x-protobuf', 'application/json'] satisfies OtlpOptions['contentType'][]),
+  encryptionKey: optional(expectBytes),
 };
 const READ_CHECKS: Checks<ReadOptions> = {
   start: optional(expectStart),
@@ -126,6 +132,7 @@ const READ_CHECKS: Checks<ReadOptions> = {
   bytes: optional(expectWholeNumber),
   until: optional(expectWholeNumber),
   filter: optional(expectText),
+  encryptionKey: optional(expectBytes),
   signal: optional(expectAbortSignal),
 };
 const AGGREGATE_CHECKS: Checks<AggregateCallOptions> = { ...READ_CHECKS, ...COLUMN_CHECKS };
@@ -163,10 +170,10 @@ class Library implements Tailrace {
     return answered(async () => {
       const body = Buffer.from(bytesIn(given, 'body'));
       checkOptions(options, 'options', OTLP_CHECKS, ['signal', 'contentType']);
-      const { signal, contentType } = options;
+      const { signal, contentType, encryptionKey } = options;
       const { log, config } = this.#opened;
       const encoding = contentType === 'application/json' ? 'json' : 'protobuf';
-      return ingest(log, this.#basin(), { signal, encoding, body }, { limits: config });
+      return ingest(log, this.#basin(), { signal, encoding, body }, { limits: config, encryptionKey });
     });
   }
 
@@ -230,7 +237,8 @@ class Library implements Tailrace {
       const filter = await loadFilter(options.filter === undefined ? [] : [options.filter]);
       const stream = await this.#stream(name, 'read');
       const { log } = this.#opened;
-      for await (const event of log.read(stream, rangeOf(options, waitMs), ending.signal, { filter })) {
+      const { encryptionKey } = options;
+      for await (const event of log.read(stream, rangeOf(options, waitMs), ending.signal, { filter, encryptionKey })) {
         if (event.type === 'caught_up' && waitMs === 0) return;
         if (event.type !== 'records') continue;
         for (let i = event.from; i < event.to; i++) yield ownRecord(event.block.record(i));

@@ -9,6 +9,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { ingest } from '../otlp/ingest.ts';
 import type { IngestResult } from '../otlp/ingest-result.ts';
 import { exportResponse, type OtlpEncoding } from '../otlp/response.ts';
+import { decodeEncryptionKey } from '../s2/encryption-key.ts';
 import { type BodyReading, type RequestBody, readingFor } from './body/read-body.ts';
 import { reservationFor } from './body/reservation.ts';
 import { connectionOf, type Exchange } from './exchange.ts';
@@ -74,9 +75,10 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   exchange.source = source;
   const { traceIds, expectInTime } = form;
   const tally = deps.metrics.jsonTally;
+  const encryptionKey = keyIn(sender.headers);
   // Written out: to spread the terms costs as much as to scan a small request.
   const { sender: by, rates, resourceAttributes, fixedStream, mayAppend } = terms;
-  const own = { limits: deps.limits, tally, source, reserve, traceIds, expectInTime };
+  const own = { limits: deps.limits, tally, source, reserve, traceIds, expectInTime, encryptionKey };
   const options = { ...own, sender: by, rates, resourceAttributes, fixedStream, mayAppend };
   let result: IngestResult;
   try {
@@ -97,6 +99,12 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   else deps.metrics.otlpTaken(signal, result);
   noteTaken(exchange, signal, result, deps);
   warnOfResult(exchange, { signal, basin: basin.name, result }, deps);
+}
+
+/** What records of streams with a cipher are encrypted with, as the sender says it. */
+function keyIn(headers: IncomingHttpHeaders): Uint8Array | undefined {
+  const header = headers['s2-encryption-key'];
+  return header === undefined ? undefined : decodeEncryptionKey(String(header));
 }
 
 /** What is made of a body until it is durable. Small bodies are taken by then, and count in steps that are larger. */

@@ -10,7 +10,7 @@ import { BLOCK_BYTES_MAX } from '../model/limits.ts';
 import type { AppendAck } from '../model/position.ts';
 import { meteredBytes } from '../model/record.ts';
 import { Block } from '../storage/block/block.ts';
-import { draftEncrypted } from '../storage/block/cipher.ts';
+import { draftEncrypted, expectSeqNums } from '../storage/block/cipher.ts';
 import { type BlockDraft, draftRecords, type SealedBlock } from '../storage/block/seal.ts';
 import type { CommitOptions, Write } from '../storage/engine.ts';
 import type { Answers, KeptAnswer } from './answers.ts';
@@ -22,7 +22,7 @@ import { encryptionOf } from './decrypt.ts';
 import type { Feeds } from './many/feeds.ts';
 import type { LogObserver } from './observer.ts';
 import { hasSurplus } from './retention.ts';
-import { Sealing } from './sealing.ts';
+import { type Cipher, Sealing } from './sealing.ts';
 import { deletionPending, type OpenStream, opened, type Stream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
 import { trimRow } from './trim.ts';
@@ -32,6 +32,8 @@ import type { WriteGate } from './write-gate.ts';
 export interface StreamAppend {
   readonly stream: Stream;
   readonly drafts: readonly BlockDraft[];
+  /** For a stream with a cipher: what its items are encrypted with when they have positions. */
+  readonly encryptionKey?: Uint8Array | undefined;
 }
 
 /** Whether a batch was accepted, which is known at once, and its result. */
@@ -63,6 +65,7 @@ interface OpenAppend {
   readonly stream: OpenStream;
   readonly drafts: readonly BlockDraft[];
   readonly commands: readonly Command[];
+  readonly cipher?: Cipher | undefined;
 }
 
 const NO_COMMANDS: readonly Command[] = [];
@@ -82,18 +85,18 @@ export class Appender {
    * so requests take effect in the order of the calls. Resolves when they are durable, with one acknowledgement per
    * append. The timestamps of the drafts are overwritten; their payloads must not change until it has settled. `kept` is
    * written with them: all streams are of one basin then.
-   * @throws TailraceError `draining`, `stream_deletion_pending`; `storage_full`: nothing was written; `storage`: all of
+   * @throws TailraceError `draining`, `stream_deletion_pending`; `bad_header`, `invalid`: no key of the cipher of a stream, or
+   *   it takes no more positions; `storage_full`: nothing was written; `storage`: all of
    *   it was written or nothing
    */
   append(appends: readonly StreamAppend[], kept?: KeptAnswer): Promise<readonly AppendAck[]> {
     try {
       this.#deps.expectWritable();
       const open: OpenAppend[] = [];
-      for (const { stream, drafts } of appends) {
+      for (const { stream, drafts, encryptionKey } of appends) {
         const target = opened(stream);
         if (target.deleting) return this.#deps.commits.refuse(deletionPending(target.name));
-        if (target.cipher !== undefined) throw new TailraceError('invalid', `stream \`${target.name}\` is encrypted`);
-        open.push({ stream: target, drafts, commands: NO_COMMANDS });
+        open.push({ stream: target, drafts, commands: NO_COMMANDS, cipher: cipherOf(target, drafts, encryptionKey) });
       }
       return this.#accept(open, RECORDS, kept);
     } catch (error) {
@@ -131,9 +134,9 @@ export class Appender {
     const now = clock.now();
     const blocks = new Sealing();
     const assigned = appends.map((each) => {
-      const { stream, drafts, commands } = each;
+      const { stream, drafts } = each;
       const isFollowed = stream.followers.size > 0 || feeds.of(stream) !== undefined;
-      return assignPositions(stream, drafts, { now, blocks, isFollowed }, commands);
+      return assignPositions(stream, drafts, { now, blocks, isFollowed }, each);
     });
     for (const { stream, state } of assigned) {
       stream.inFlight++;
@@ -215,6 +218,15 @@ function refusalOf(stream: OpenStream, { matchSeqNum, fencingToken }: RecordsApp
     });
   }
   return undefined;
+}
+
+/** What encrypts these items of a stream. @throws TailraceError `bad_header`, `invalid` */
+function cipherOf(stream: OpenStream, drafts: readonly BlockDraft[], key: Uint8Array | undefined): Cipher | undefined {
+  const encryption = encryptionOf(stream, key);
+  if (encryption === undefined) return undefined;
+  const count = drafts.reduce((sum, draft) => sum + draft.count, 0);
+  expectSeqNums(encryption.cipher, stream.assigned.nextSeq + count);
+  return { encryption, stream: stream.number };
 }
 
 /** Blocks of at most their usual size: one for a batch within S2's limits, several for a larger one. */

@@ -9,7 +9,7 @@ import type { StreamConfig } from '../model/stream-config.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
 import { blockKey } from '../storage/keys.ts';
 import type { Command } from './check-batch.ts';
-import type { Sealed, Sealing } from './sealing.ts';
+import type { Cipher, Sealed, Sealing } from './sealing.ts';
 import type { OpenStream, StreamState } from './stream.ts';
 
 /** Blocks for one stream, in order. */
@@ -33,13 +33,13 @@ export interface Assigning {
 
 /**
  * Gives the records of all drafts the next positions of the stream and starts to seal the blocks. Commands take effect
- * in their order and apply to every later append.
+ * in their order and apply to every later append. `cipher` encrypts OTLP items; drafts of S2 records come encrypted.
  */
 export function assignPositions(
   stream: OpenStream,
   drafts: readonly BlockDraft[],
   { now, blocks, isFollowed }: Assigning,
-  commands: readonly Command[] = [],
+  { commands, cipher }: { readonly commands: readonly Command[]; readonly cipher?: Cipher | undefined },
 ): AssignedAppend {
   const before = stream.assigned;
   const arrival = Math.max(now, before.lastArrival);
@@ -53,17 +53,22 @@ export function assignPositions(
     assert(draft.count > 0 && draft.count === draft.timestamps.length, 'a draft has records, each with a timestamp');
     last = resolveTimestamps(draft, stream.config, now, last);
     first ??= draft.timestamps[0];
-    sealing.push(blocks.seal(blockKey(stream.number, nextSeq), nextSeq, draft, arrival, isFollowed));
+    sealing.push(blocks.seal(blockKey(stream.number, nextSeq), nextSeq, draft, arrival, isFollowed, cipher));
     nextSeq += draft.count;
     meteredBytes += draft.meteredBytes;
-    for (const part of draft.payload) bytes += part.length;
-    bytes += draft.layout.length;
+    bytes += cipher === undefined ? storedBytes(draft) : draft.meteredBytes;
   }
   assert(nextSeq > before.nextSeq && Number.isSafeInteger(nextSeq), 'an append moves the tail forward');
   const positions = { nextSeq, lastTimestamp: last, lastArrival: arrival, meteredBytes };
   const state = { ...before, ...positions, ...effectOf(commands, before) };
   stream.assigned = state;
   return { stream, state, start: { seqNum: before.nextSeq, timestamp: first ?? last }, sealing, bytes };
+}
+
+function storedBytes({ payload, layout }: BlockDraft): number {
+  let bytes = layout.length;
+  for (const part of payload) bytes += part.length;
+  return bytes;
 }
 
 /** The acknowledgement of an append, once it is durable. */

@@ -2,7 +2,7 @@
 
 import { TailraceError } from '../model/error.ts';
 import type { Block } from '../storage/block/block.ts';
-import { decryptBlock, ENCRYPTION_KEY_BYTES, type Encryption } from '../storage/block/cipher.ts';
+import { decryptBlock, ENCRYPTION_KEY_BYTES, type Encryption, keyFault } from '../storage/block/cipher.ts';
 import { cipherReady } from '../storage/block/ciphers.ts';
 import type { OpenStream } from './stream.ts';
 
@@ -34,11 +34,7 @@ export function encryptionOf({ cipher, name }: OpenStream, key: Uint8Array | und
  * the sentence repeats nothing of the key.
  */
 export function wrongKey(stream: string, cipher: string | undefined, key: Uint8Array | undefined): TailraceError {
-  const fault = key === undefined ? 'Missing header `s2-encryption-key`' : `s2-encryption-key ${lengthFault(key)}`;
+  const fault = key === undefined ? 'Missing header `s2-encryption-key`' : `s2-encryption-key ${keyFault(key) ?? ''}`;
   const wanted = `stream \`${stream}\` is encrypted with ${cipher}: send the base64 of its ${ENCRYPTION_KEY_BYTES} bytes`;
   return new TailraceError('bad_header', `${fault}: ${wanted}`);
-}
-
-function lengthFault({ length }: Uint8Array): string {
-  return length === 0 ? 'is not base64' : `has ${length} bytes`;
 }

@@ -59,6 +59,10 @@ export function bytesIn(value: unknown, name: string): Uint8Array {
   throw wrong(name, 'a Uint8Array, or a text, which is stored as UTF-8', value);
 }
 
+export function expectBytes(value: unknown, name: string): void {
+  if (!isBytes(value)) throw wrong(name, 'a Uint8Array', value);
+}
+
 export function optional(check: Check): Check {
   return (value, name) => {
     if (value !== undefined) check(value, name);

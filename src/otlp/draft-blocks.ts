@@ -3,7 +3,13 @@
  * containers where a block is cut or an item is rejected.
  */
 
-import { BLOCK_BYTES_MAX, LARGE_ITEM_BYTES_MAX, RECORD_METERED_BYTES_MAX } from '../model/limits.ts';
+import {
+  APPEND_RECORDS_MAX,
+  BLOCK_BYTES_MAX,
+  ENCRYPTED_REQUEST_BYTES_MAX,
+  LARGE_ITEM_BYTES_MAX,
+  RECORD_METERED_BYTES_MAX,
+} from '../model/limits.ts';
 import { meteredBytes, OTLP_HEADERS } from '../model/record.ts';
 import type { BlockDraft, RecordCut } from '../storage/block/seal.ts';
 import type { RecordCuts } from './cut/cut-records.ts';
@@ -16,6 +22,7 @@ import {
   type Run,
   resourceHeadBytes,
 } from './emit-block.ts';
+import type { Rejection } from './rejections.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 
 /** Heads must not take more than a quarter of a block: then it grows beyond its limit, instead of repeating them. */
@@ -24,14 +31,19 @@ const HEAD_SHARE_MAX = 4;
 export interface BatchOptions {
   /** Rejects items without a time (timestamping mode `client-require`). */
   readonly timeRequired: boolean;
-  /** Called for each rejected item. */
-  reject(why: 'too_large' | 'uncuttable' | 'too_deep' | 'no_time', item: number): void;
+  /** Called for each rejected item; for a bad one with what the scanner found. */
+  reject(why: 'too_large' | 'uncuttable' | 'bad' | 'no_time' | 'too_much', item: number, bad?: Rejection): void;
   /** Largest payload of a block; the default is `BLOCK_BYTES_MAX`. */
   readonly blockBytesMax?: number;
   /** Most metered bytes of a record; the default is `RECORD_METERED_BYTES_MAX`. */
   readonly recordBytesMax?: number;
   /** How records that are larger than S2 allows are cut for its readers; one that is not there is rejected. */
   readonly cuts?: RecordCuts | undefined;
+  /**
+   * For records that are encrypted, each with its resource and scope: the metered bytes of those that the request has
+   * taken, to which these are added. Then a block has no more than an append of S2.
+   */
+  readonly encrypted?: { bytes: number } | undefined;
 }
 
 /**
@@ -39,14 +51,14 @@ export interface BatchOptions {
  * when all are rejected. The payloads are views of the body where possible.
  */
 export function draftBlocks(scanned: ScannedRequest, rows: readonly number[], options: BatchOptions): BlockDraft[] {
-  const plan = new BlockPlan(options.blockBytesMax ?? BLOCK_BYTES_MAX);
+  const plan = new BlockPlan(options.blockBytesMax ?? BLOCK_BYTES_MAX, options.encrypted !== undefined);
   for (const row of rows) planResource(scanned, row, options, plan);
   return plan.finish().map((block) => emitBlock(scanned, block));
 }
 
 function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: BlockPlan): void {
-  const { itemStart, itemEnd, itemMs, tooDeepItems, tooDeepScopes } = scanned;
-  const anyTooDeep = tooDeepItems.size + tooDeepScopes.size > 0;
+  const { itemStart, itemEnd, itemMs, badItems, badScopes } = scanned;
+  const anyBad = badItems.size + badScopes.size > 0;
   const recordBytesMax = options.recordBytesMax ?? RECORD_METERED_BYTES_MAX;
   const fixed = meteredBytes(OTLP_HEADERS[scanned.signal], 0);
   const resourceHead = resourceHeadBytes(scanned, row);
@@ -59,20 +71,30 @@ function planResource(scanned: ScannedRequest, row: number, options: BatchOption
       const framed = framedBytes(cell(itemEnd, item) - cell(itemStart, item));
       const metered = fixed + framedBytes(resourceHead + framedBytes(scopeHead + framed));
       if (metered > recordBytesMax) options.reject('too_large', item);
-      else if (anyTooDeep && (tooDeepItems.has(item) || tooDeepScopes.has(scope))) options.reject('too_deep', item);
+      else if (anyBad && (badItems.has(item) || badScopes.has(scope)))
+        options.reject('bad', item, badItems.get(item) ?? badScopes.get(scope));
       else if (options.timeRequired && itemMs[item] === 0) options.reject('no_time', item);
       else {
         const cut = options.cuts?.get(item);
         if (metered > RECORD_METERED_BYTES_MAX && cut === undefined) options.reject('uncuttable', item);
+        else if (!fits(metered, options)) options.reject('too_much', item);
         else plan.item(item, framed, metered, cut);
       }
     }
   }
 }
 
+function fits(metered: number, { encrypted }: BatchOptions): boolean {
+  if (encrypted === undefined) return true;
+  if (encrypted.bytes + metered > ENCRYPTED_REQUEST_BYTES_MAX) return false;
+  encrypted.bytes += metered;
+  return true;
+}
+
 /** Sorts items into blocks, as runs of neighbours. One plan is for one stream of one request. */
 class BlockPlan {
   readonly #blockBytesMax: number;
+  readonly #isEncrypted: boolean;
   readonly #blocks: PlannedBlock[] = [];
   #block: PlannedBlock = newBlock();
   #run: Run | undefined;
@@ -81,8 +103,9 @@ class BlockPlan {
   #resourceHead = 0;
   #scopeHead = 0;
 
-  constructor(blockBytesMax: number) {
+  constructor(blockBytesMax: number, isEncrypted: boolean) {
     this.#blockBytesMax = blockBytesMax;
+    this.#isEncrypted = isEncrypted;
   }
 
   beginScope(row: number, scope: number, resourceHead: number, scopeHead: number): void {
@@ -95,7 +118,7 @@ class BlockPlan {
 
   item(item: number, framed: number, metered: number, cut: RecordCut | undefined): void {
     let bytes = framed + this.#headBytes();
-    if (this.#block.count > 0 && this.#block.bytes + bytes > this.#bytesMax()) {
+    if (this.#block.count > 0 && this.#isFull(bytes, metered)) {
       this.#close();
       bytes = framed + this.#headBytes();
     }
@@ -114,6 +137,12 @@ class BlockPlan {
   finish(): readonly PlannedBlock[] {
     if (this.#block.count > 0) this.#close();
     return this.#blocks;
+  }
+
+  #isFull(bytes: number, metered: number): boolean {
+    const { count, bytes: before, meteredBytes: meteredBefore } = this.#block;
+    if (!this.#isEncrypted) return before + bytes > this.#bytesMax();
+    return count === APPEND_RECORDS_MAX || meteredBefore + metered > this.#bytesMax();
   }
 
   #close(): void {

@@ -6,25 +6,28 @@ import { RECORD_METERED_BYTES_MAX, SENDER_NAMES_MAX } from '../model/limits.ts';
 import { limitOf } from '../model/otlp-policy.ts';
 import type { OtlpSource } from '../model/otlp-source.ts';
 import type { BlockDraft } from '../storage/block/seal.ts';
-import { COMMON_REJECTIONS, tooLarge } from './common-rejections.ts';
+import { COMMON_REJECTIONS, keyRejection, tooLarge } from './common-rejections.ts';
 import { cutRecords, mayHoldLarge, type RecordCuts } from './cut/cut-records.ts';
 import { draftBlocks } from './draft-blocks.ts';
 import { countOf, rowsCount } from './item-counts.ts';
 import { basinFull } from './policy/policy-rejections.ts';
 import type { IngestBasin, IngestPort, IngestStream, OwnOptions } from './ports.ts';
-import type { Rejections } from './rejections.ts';
+import type { Rejection, Rejections } from './rejections.ts';
 import type { ScannedRequest } from './scan/columns.ts';
 
 /** What goes to one stream. */
 export interface StreamDrafts<S> {
   readonly stream: S;
   readonly drafts: readonly BlockDraft[];
+  /** For a stream with a cipher. */
+  readonly encryptionKey?: Uint8Array | undefined;
 }
 
 const ITEM_REJECTIONS = {
   uncuttable: COMMON_REJECTIONS.uncuttable,
-  too_deep: COMMON_REJECTIONS.tooDeep,
+  bad: COMMON_REJECTIONS.tooDeep,
   no_time: COMMON_REJECTIONS.noTime,
+  too_much: COMMON_REJECTIONS.tooMuch,
 };
 
 /** Stands for a request that makes no streams where these are bounded. */
@@ -38,6 +41,10 @@ export interface Drafting<B extends IngestBasin, S extends IngestStream> {
   readonly options: OwnOptions;
   readonly rejections: Rejections;
   readonly drafts: StreamDrafts<S>[];
+  /** Metered bytes for streams with a cipher. */
+  readonly encrypted: { bytes: number };
+  /** Called when these grow; may throw. */
+  readonly reserve: () => void;
 }
 
 /**
@@ -83,21 +90,29 @@ async function draftWithin<B extends IngestBasin, S extends IngestStream>(
 }
 
 function place<B extends IngestBasin, S extends IngestStream>(
-  { basin, scanned, options, rejections, drafts }: Drafting<B, S>,
+  drafting: Drafting<B, S>,
   name: string,
   rows: readonly number[],
   stream: S | undefined,
   cuts?: RecordCuts,
 ): void {
-  if (stream === undefined) {
-    rejections.add(COMMON_REJECTIONS.noStream, rowsCount(scanned, rows), name);
-  } else if (stream.cipher !== undefined) {
-    rejections.add(COMMON_REJECTIONS.encrypted, rowsCount(scanned, rows), name);
-  } else {
-    noteStream(options.source, name);
-    const large = { recordBytesMax: recordBytesMaxOf(basin), cuts };
-    drafts.push({ stream, drafts: draft(scanned, rows, name, stream, large, rejections) });
+  const { scanned, options, rejections, drafts } = drafting;
+  const rejection = stream === undefined ? COMMON_REJECTIONS.noStream : refusalOf(stream, options);
+  if (stream === undefined || rejection !== undefined) {
+    if (rejection !== undefined) rejections.add(rejection, rowsCount(scanned, rows), name);
+    return;
   }
+  noteStream(options.source, name);
+  drafts.push({
+    stream,
+    drafts: draft(drafting, rows, name, stream, cuts),
+    encryptionKey: stream.cipher === undefined ? undefined : options.encryptionKey,
+  });
+  if (stream.cipher !== undefined) drafting.reserve();
+}
+
+function refusalOf({ cipher }: IngestStream, { encryptionKey }: OwnOptions): Rejection | undefined {
+  return cipher === undefined ? undefined : keyRejection(cipher, encryptionKey);
 }
 
 /** The largest record that the basin takes, in metered bytes. */
@@ -128,21 +143,22 @@ function missing(error: unknown): undefined {
   throw error;
 }
 
-function draft(
-  scanned: ScannedRequest,
+function draft<B extends IngestBasin, S extends IngestStream>(
+  { basin, scanned, rejections, encrypted }: Drafting<B, S>,
   rows: readonly number[],
   name: string,
   stream: IngestStream,
-  large: { readonly recordBytesMax: number; readonly cuts: RecordCuts | undefined },
-  rejections: Rejections,
+  cuts: RecordCuts | undefined,
 ): readonly BlockDraft[] {
+  const recordBytesMax = stream.cipher === undefined ? recordBytesMaxOf(basin) : RECORD_METERED_BYTES_MAX;
   return draftBlocks(scanned, rows, {
-    recordBytesMax: large.recordBytesMax,
-    cuts: large.cuts,
+    recordBytesMax,
+    cuts,
+    encrypted: stream.cipher === undefined ? undefined : encrypted,
     timeRequired: stream.config.timestampingMode === 'client-require',
-    reject: (why, item) => {
-      const rejection = why === 'too_large' ? tooLarge(large.recordBytesMax) : ITEM_REJECTIONS[why];
-      rejections.add(rejection, countOf(scanned, item, item + 1), name);
+    reject: (why, item, bad) => {
+      const rejection = why === 'too_large' ? tooLarge(recordBytesMax) : ITEM_REJECTIONS[why];
+      rejections.add(bad ?? rejection, countOf(scanned, item, item + 1), name);
     },
   });
 }

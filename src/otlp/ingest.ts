@@ -78,7 +78,7 @@ async function recalled(result: IngestResult, request: IngestRequest, limits: Sc
   for (const id of result.traceIds ?? []) traceIds.add(id);
   if (result.traceIds !== undefined) return result;
   const scan = new RequestScan();
-  await readRequest(scan, request, limits, { enumNames: 0 });
+  await readRequest(scan, request, limits, { enumNames: 0, faults: [] });
   await addTraceIds(traceIds, scan.found.body);
   return result;
 }
@@ -97,7 +97,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
   if (beginning !== undefined) await beginning;
   const rejections = new Rejections();
   const tolerated = new Tolerated();
-  const tally: JsonTally = { enumNames: 0 };
+  const tally: JsonTally = { enumNames: 0, faults: [] };
   const scan = idle.pop() ?? new RequestScan();
   const scanned = scan.found;
   let total = 0;
@@ -113,7 +113,12 @@ async function store<B extends IngestBasin, S extends IngestStream>(
     const rules = contentRules(basin.config.otlp);
     if (rules !== undefined) applied = await applyContentRules(scan, rules, { ...options, limits }, rejections);
     const stamps = stampsOf(options.resourceAttributes);
-    const reserve = (bytes: number): void => options.reserve?.((applied?.bytes ?? 0) + bytes);
+    const encrypted = { bytes: 0 };
+    let heads = 0;
+    const reserve = (stamped = heads): void => {
+      heads = stamped;
+      options.reserve?.((applied?.bytes ?? 0) + heads + encrypted.bytes);
+    };
     const stamper = stamps === undefined ? undefined : new Stamper(stamps, scanned.resourceCount, reserve);
     if (options.source !== undefined) readSource(scanned, options.source);
     scanned.changedHeads = stamper;
@@ -130,7 +135,7 @@ async function store<B extends IngestBasin, S extends IngestStream>(
       spans: signal === 'traces' ? total - rejections.count : 0,
       streams: () => streamBytes(scanned, streams),
     });
-    const drafting = { port, basin, scanned, options, rejections, drafts: appends };
+    const drafting = { port, basin, scanned, options, rejections, drafts: appends, encrypted, reserve };
     let work = 0;
     for (const [name, rows] of streams) {
       if (work >= YIELD_BYTES) {

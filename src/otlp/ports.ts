@@ -19,7 +19,7 @@ export interface IngestBasin {
 /** What ingest needs to know of a stream. The log's streams fit. */
 export interface IngestStream {
   readonly config: { readonly timestampingMode: TimestampingMode };
-  /** An encrypted stream takes no OTLP data: each append needs the key, and OTLP cannot send one. */
+  /** What its records are encrypted with: it takes OTLP data only with a key. */
   readonly cipher?: StreamCipher | undefined;
 }
 
@@ -39,7 +39,11 @@ export interface IngestPort<B extends IngestBasin, S extends IngestStream> {
   mayHold?(basin: B, name: string, most: number, maker: { readonly isOver: boolean }): boolean | Promise<boolean>;
   /** Appends all of it in one transaction, or nothing, with the answer to be kept; resolves when it is durable. */
   append(
-    appends: readonly { readonly stream: S; readonly drafts: readonly BlockDraft[] }[],
+    appends: readonly {
+      readonly stream: S;
+      readonly drafts: readonly BlockDraft[];
+      readonly encryptionKey?: Uint8Array | undefined;
+    }[],
     kept?: AnswerToKeep,
   ): Promise<unknown>;
   /** What `act` returns, or the answer that was kept under the digest; needed only for basins with a window. */
@@ -76,9 +80,11 @@ export interface IngestOptions {
    * The stream of resources without `s2.stream`, used instead of the basin's template: a valid name, not a template.
    */
   readonly fixedStream?: string | undefined;
+  /** What goes to streams with a cipher is encrypted with: as it was sent, decoded; empty when that was no base64. */
+  readonly encryptionKey?: Uint8Array | undefined;
   /** Set on every resource; replaces what the sender wrote under those keys. Must not change. */
   readonly resourceAttributes?: ReadonlyMap<string, string> | undefined;
-  /** Called with the total memory in bytes that `resourceAttributes` take, each time it grows; may throw. */
+  /** Called with the memory in bytes that is taken beside the body and its blocks, each time it grows; may throw. */
   readonly reserve?: (bytes: number) => void;
   /** Who sends: repeats are those of the same sender. */
   readonly sender?: string;

@@ -72,12 +72,19 @@ function readJson(
 ): Promise<void> | undefined {
   const body = transcode(request, tally, jsonStringBytesMax(limits));
   return body instanceof Promise
-    ? body.then((bytes) => scanJson(scan, request.signal, bytes, limits))
-    : scanJson(scan, request.signal, body, limits);
+    ? body.then((bytes) => scanJson(scan, request.signal, bytes, limits, tally))
+    : scanJson(scan, request.signal, body, limits, tally);
 }
 
 /** In JSON the keys tell the signals apart. */
-function scanJson(scan: RequestScan, signal: Signal, body: Uint8Array, limits: ScanLimits): Promise<void> | undefined {
+function scanJson(
+  scan: RequestScan,
+  signal: Signal,
+  body: Uint8Array,
+  limits: ScanLimits,
+  { faults = [] }: JsonTally,
+): Promise<void> | undefined {
+  scan.found.faults = faults.map(({ text, place }) => ({ kind: 'bad_value', text, place }));
   scan.begin(signal, body, limits);
   return scan.step() ? undefined : scanRest(scan);
 }

@@ -13,6 +13,7 @@ export type RejectionKind =
   | 'not_allowed'
   | 'too_large'
   | 'too_deep'
+  | 'bad_value'
   | 'no_time'
   | 'encrypted'
   | 'missing_attribute'
@@ -24,6 +25,8 @@ export type RejectionKind =
 export interface Rejection {
   readonly kind: RejectionKind;
   readonly text: string;
+  /** Where in the request the first of them is. It is for the sender alone: to the server each request would be another reason. */
+  readonly place?: string;
 }
 
 /** One reason and how much it rejected, in the units of OTLP: log records, spans, data points. */
@@ -44,6 +47,7 @@ const NOUNS: Readonly<Record<Signal, readonly [one: string, many: string]>> = {
 interface ReasonGroup {
   readonly kind: RejectionKind;
   readonly text: string;
+  readonly place: string | undefined;
   count: number;
   readonly streams: Set<string>;
 }
@@ -58,12 +62,15 @@ export class Rejections {
   // Nearly every request leaves it empty: nothing is allocated for it.
   #groups: Map<string, ReasonGroup> | undefined;
 
-  add({ kind, text }: Rejection, count: number, stream?: string): void {
+  add({ kind, text, place }: Rejection, count: number, stream?: string): void {
     this.count += count;
     this.#groups ??= new Map();
     const known = this.#groups.has(text) || this.#groups.size < REASONS_MAX;
     const key = known ? text : `other reasons of the kind ${kind}`;
-    const group = this.#groups.get(key) ?? { kind, text: key, count: 0, streams: new Set<string>() };
+    const group = this.#groups.get(key) ?? {
+      ...{ kind, text: key, count: 0, streams: new Set<string>() },
+      place: known ? place : undefined,
+    };
     group.count += count;
     if (stream !== undefined && known) group.streams.add(stream);
     this.#groups.set(key, group);
@@ -82,9 +89,13 @@ export class Rejections {
     if (this.#groups === undefined) return NO_SENTENCES;
     return [...this.#groups].map(([reason, group]) => {
       const noun = NOUNS[signal][group.count === 1 ? 0 : 1];
-      return `rejected ${group.count} ${noun}${streamsText(group.streams)}: ${reason}`;
+      return `rejected ${group.count} ${noun}${streamsText(group.streams)}: ${reason}${placeText(group)}`;
     });
   }
+}
+
+function placeText({ place }: ReasonGroup): string {
+  return place === undefined ? '' : ` (first at ${place})`;
 }
 
 /** Which streams a sentence is about. */

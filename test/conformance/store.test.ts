@@ -1,6 +1,6 @@
 /** The library: a store in the test's own process, on a real data directory. */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -102,4 +102,25 @@ describe('openTailrace', () => {
     await store.close();
     await expect(store.append('x', [record('x')])).rejects.toMatchObject({ code: 'closed' });
   });
+});
+
+test('A store takes OTLP data into streams with a cipher, and returns it, with the key alone', async () => {
+  const initFile = join(dataDir, 'init.json');
+  const config = { stream_cipher: 'aes-256-gcm', create_stream_on_append: true, otlp_default_stream: 'sealed' };
+  await writeFile(initFile, JSON.stringify({ basins: [{ name: 'telemetry', config }] }));
+  const sealed = await openTailrace({ dataDir: join(dataDir, 'sealed'), initFile, logLevel: 'error' });
+  const request = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"severityText":"hidden"}]}]}]}';
+  const otlp = { signal: 'logs', contentType: 'application/json' } as const;
+  const encryptionKey = Buffer.alloc(32, 1);
+  try {
+    expect(await sealed.ingestOtlp(request, otlp)).toMatchObject({ accepted: 0, rejected: 1 });
+    expect(await sealed.ingestOtlp(request, { ...otlp, encryptionKey })).toMatchObject({ accepted: 1, rejected: 0 });
+    const [body, ...more] = await bodies(sealed.read('sealed', { ...FROM_START, encryptionKey }));
+    expect([body?.includes('hidden'), more]).toEqual([true, []]);
+    await expect(bodies(sealed.read('sealed', FROM_START))).rejects.toMatchObject({ code: 'bad_header' });
+    const invalid = sealed.ingestOtlp(request, { ...otlp, encryptionKey: 'text' as unknown as Uint8Array });
+    await expect(invalid).rejects.toMatchObject({ code: 'invalid' });
+  } finally {
+    await sealed.close();
+  }
 });

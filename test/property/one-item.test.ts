@@ -40,9 +40,9 @@ const FIELDS = {
 /** The field of an item that holds attributes: `metadata` of metrics. */
 const ATTRIBUTES = { logs: 6, traces: 9, metrics: 12 } as const satisfies Record<Signal, number>;
 const KEYS = {
-  logs: { text: 'severityText', list: 'attributes' },
-  traces: { text: 'name', list: 'attributes' },
-  metrics: { text: 'description', list: 'metadata' },
+  logs: { text: 'severityText', number: 'severityNumber', list: 'attributes' },
+  traces: { text: 'name', number: 'endTimeUnixNano', list: 'attributes' },
+  metrics: { text: 'description', number: 'unit', list: 'metadata' },
 } as const satisfies Record<Signal, object>;
 
 /** A request whose ids are good, and so are its strings. */
@@ -78,6 +78,24 @@ const SPOILED_JSON: Readonly<Record<string, (signal: Signal) => object>> = {
   'an id that is an object': () => ({ traceId: { high: [1], low: null } }),
   'no time': () => ({ timeUnixNano: null, observedTimeUnixNano: null, endTimeUnixNano: null }),
   'unknown keys and nulls': (signal) => ({ 'no such key': [{ a: '\ud83d' }], ...attribute(signal, null) }),
+};
+
+/** Values of the wrong kind, which are rejected with the path to the first of them. */
+const WRONG_KINDS: Readonly<Record<string, (signal: Signal) => object>> = {
+  'a text that is a number': (signal) => ({ [KEYS[signal].text]: 5 }),
+  'a number that is none': (signal) => ({ [KEYS[signal].number]: signal === 'metrics' ? 5 : 'NOPE' }),
+  'a number that is a list': (signal) => ({ [KEYS[signal].number]: [{ a: [1, { b: null }] }, 'x'] }),
+  'a number beyond its bits': (signal) => ({ [KEYS[signal].number]: signal === 'metrics' ? {} : '9'.repeat(23) }),
+  'attributes that are no list': (signal) => ({ [KEYS[signal].list]: { a: 1 } }),
+  'an attribute that is a text': (signal) => ({ [KEYS[signal].list]: ['a=1'] }),
+  'a value that is a text': (signal) => ({ [KEYS[signal].list]: [{ key: 'spoiled', value: 'x' }] }),
+  'a value of the wrong kind': (signal) => attribute(signal, { intValue: 'abc' }),
+  'a value of the wrong kind, deep inside': (signal) =>
+    attribute(signal, {
+      kvlistValue: { values: [{ key: 'k', value: { arrayValue: { values: [{ boolValue: 1 }] } } }] },
+    }),
+  'bytes that are no base64': (signal) => attribute(signal, { bytesValue: '*' }),
+  'bytes that are no list of bytes': (signal) => attribute(signal, { bytesValue: { 0: 1, 2: [3] } }),
 };
 
 const attribute = (signal: Signal, value: object | null): object => ({
@@ -180,6 +198,24 @@ describe.each(SIGNALS)('one item of %s costs at most itself', (signal) => {
         expectOneLost(found, original, row, mode);
       }),
       { numRuns: runsOf(what), seed: SEED },
+    );
+  });
+
+  test('in JSON with a value of the wrong kind', async () => {
+    const spoiling = fc.constantFrom(...Object.values(WRONG_KINDS));
+    await fc.assert(
+      fc.asyncProperty(request(signal), rows, spoiling, async (body, at, spoil) => {
+        const json = jsonRequest(signal, body);
+        const original = await whole(signal, 'json', Buffer.from(JSON.stringify(json)), 'client-prefer');
+        if (original === undefined) return;
+        const row = at % original.length;
+        spoilJson(signal, json, row, (item) => Object.assign(item, spoil(signal)));
+        const found = await done(signal, 'json', Buffer.from(JSON.stringify(json)));
+        expect(found.message).toMatch(/^rejected .* (must|is out of range).*\(first at resource\w+\[\d+\]\.scope/);
+        expect(found.stored).toHaveLength(original.length - 1);
+        expectOneLost(found, original, row, 'client-prefer');
+      }),
+      { numRuns: RUNS / 2, seed: SEED },
     );
   });
 });

@@ -8,23 +8,42 @@ export type Row = Readonly<Record<string, unknown>> & {
   readonly metadata: Readonly<Record<string, unknown>>;
 };
 
+/** What a read says besides its stream. */
+export interface ViewRead {
+  /** More of the query, such as `&filter=…`. */
+  readonly query?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** The rows of a stream from its first record to its tail. */
-export async function viewRows(server: TestServer, stream: string, basin = 'telemetry'): Promise<readonly Row[]> {
-  return (await batches(server, stream, { basin, protocol: 'view.json' })).flatMap(({ rows }) => rows as Row[]);
+export async function viewRows(
+  server: TestServer,
+  stream: string,
+  basin = 'telemetry',
+  read: ViewRead = {},
+): Promise<readonly Row[]> {
+  const all = await batches(server, stream, { basin, protocol: 'view.json', ...read });
+  return all.flatMap(({ rows }) => rows as Row[]);
 }
 
 /** The same as lines of text. */
-export async function viewLines(server: TestServer, stream: string, basin = 'telemetry'): Promise<readonly string[]> {
-  return (await batches(server, stream, { basin, protocol: 'view.text' })).flatMap(({ lines }) => lines as string[]);
+export async function viewLines(
+  server: TestServer,
+  stream: string,
+  basin = 'telemetry',
+  read: ViewRead = {},
+): Promise<readonly string[]> {
+  const all = await batches(server, stream, { basin, protocol: 'view.text', ...read });
+  return all.flatMap(({ lines }) => lines as string[]);
 }
 
 async function batches(
   { url, token }: TestServer,
   stream: string,
-  { basin, protocol }: { readonly basin: string; readonly protocol: string },
+  { basin, protocol, query = '', headers: more }: ViewRead & { readonly basin: string; readonly protocol: string },
 ): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const target = `${url.replace(/^http/, 'ws')}/v1/streams/${encodeURIComponent(stream)}/records?seq_num=0`;
-  const headers = { authorization: `Bearer ${token}`, 's2-basin': basin };
+  const target = `${url.replace(/^http/, 'ws')}/v1/streams/${encodeURIComponent(stream)}/records?seq_num=0${query}`;
+  const headers = { authorization: `Bearer ${token}`, 's2-basin': basin, ...more };
   const reader = new Reader(target, protocol, { headers });
   const frames: Readonly<Record<string, unknown>>[] = [];
   for (let frame = await reader.nextJson(); frame.type !== 'caught_up'; frame = await reader.nextJson()) {

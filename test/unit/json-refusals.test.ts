@@ -164,7 +164,7 @@ describe('nesting', () => {
     `{"resourceLogs":[{"resource":{"attributes":[${'{"key":"k","value":{"kvlistValue":{"values":['.repeat(count)}${inner}${']}}}'.repeat(count)}]},"scopeLogs":[{"logRecords":[{}]}]}]}`;
   const isTooDeep = (text: string): boolean => {
     const found = scanRequest('logs', transcodeJson('logs', Buffer.from(text)), OTLP_LIMITS);
-    return found.tooDeepItems.size + found.tooDeepResources.size > 0;
+    return found.badItems.size + found.badResources.size > 0;
   };
 
   test('of 100 levels is accepted; of more it costs the item, and what is inside is not looked at', () => {

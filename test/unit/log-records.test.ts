@@ -171,6 +171,6 @@ describe.each(['aes-256-gcm', 'aegis-256'] as const)('encryption with %s', (stre
     expect(await read(encryptionKey)).toEqual(['secret', 'f']);
     await expect(read(Buffer.alloc(32, 8))).rejects.toMatchObject({ code: 'decryption_failed' });
     await expect(read(undefined)).rejects.toMatchObject({ code: 'bad_header' });
-    await expect(log.append([{ stream, drafts: [] }])).rejects.toMatchObject({ code: 'invalid' });
+    await expect(log.append([{ stream, drafts: [] }])).rejects.toMatchObject({ code: 'bad_header' });
   });
 });

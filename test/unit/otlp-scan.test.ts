@@ -183,7 +183,7 @@ describe('nesting', () => {
 
   const tooDeep = (body: readonly number[], signal: Signal = 'logs') => {
     const found = scanRequest(signal, Uint8Array.from(body), LIMITS);
-    return [[...found.tooDeepItems], [...found.tooDeepScopes], [...found.tooDeepResources]];
+    return [[...found.badItems.keys()], [...found.badScopes.keys()], [...found.badResources.keys()]];
   };
   const NOTHING = [[], [], []];
 

@@ -42,7 +42,7 @@ export function filled(bytes: number, with_: string | Uint8Array): Buffer {
   return Buffer.alloc(bytes, with_);
 }
 
-function varint(value: number): Buffer {
+export function varint(value: number): Buffer {
   const bytes: number[] = [];
   let rest = value;
   for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);

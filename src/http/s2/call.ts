@@ -22,6 +22,7 @@ import { FROM_OLDEST } from '../../readers/aggregate/run-aggregate.ts';
 import { type BackQuery, expectForward, parseBackQuery } from '../../s2/back-query.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
+import { decodeEncryptionKey } from '../../s2/encryption-key.ts';
 import {
   formatOf,
   parseFormat,
@@ -306,8 +307,7 @@ function encryptionKeyOf(header: string | undefined): Uint8Array | undefined {
   if (header === undefined) return undefined;
   const text = header.trim();
   if (text.length === 0 || text.length > ENCRYPTION_KEY_CHARS_MAX) throw new TailraceError('bad_header', WRONG_KEY);
-  const key = Buffer.from(text, 'base64');
-  return key.toString('base64') === text ? key : Buffer.alloc(0);
+  return decodeEncryptionKey(text);
 }
 
 function formatNamed(header: string | undefined): JsonFormat {

@@ -24,6 +24,12 @@ export const APPEND_METERED_BYTES_MAX = MiB;
 export const APPEND_JSON_BODY_BYTES_MAX = 8 * MiB;
 export const APPEND_PROTO_BODY_BYTES_MAX = 2 * MiB;
 
+/**
+ * Metered bytes of the OTLP records that one request stores in encrypted streams, where each has its resource and scope to
+ * itself: twice the largest body.
+ */
+export const ENCRYPTED_REQUEST_BYTES_MAX = 128 * MiB;
+
 /** The longest time that a unary read waits for records (S2). */
 export const UNARY_WAIT_MS_MAX = 60_000;
 

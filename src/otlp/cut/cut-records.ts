@@ -39,12 +39,12 @@ export function* cutRecords(
     const lastScope = cell(scanned.resourceScopesFrom, row + 1);
     for (let scope = cell(scanned.resourceScopesFrom, row); scope < lastScope; scope++) {
       cutter.beginScope(row, scope);
-      if (scanned.tooDeepScopes.has(scope)) continue;
+      if (scanned.badScopes.has(scope)) continue;
       const lastItem = cell(scanned.scopeItemsFrom, scope + 1);
       for (let item = cell(scanned.scopeItemsFrom, scope); item < lastItem; item++) {
         const metered = cutter.meteredBytesOf(item);
         if (metered <= RECORD_METERED_BYTES_MAX || metered > recordBytesMax) continue;
-        if (scanned.tooDeepItems.has(item)) continue;
+        if (scanned.badItems.has(item)) continue;
         const cut = yield* cutter.cut(item);
         if (cut === undefined) continue;
         cuts ??= new Map();

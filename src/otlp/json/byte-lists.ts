@@ -4,10 +4,10 @@
  */
 
 import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from '../../encoding/json-characters.ts';
-import { syntaxFault, valueFault } from './fault.ts';
-import { numberEnd } from './integers.ts';
-import { keyOf } from './tables.ts';
-import { copyText, endLength, skipColon, skipSpace } from './text.ts';
+import { syntaxFault } from './fault.ts';
+import { skipValue } from './skip.ts';
+import { noteFault, writeMark } from './spoiled.ts';
+import { copyText, endLength, numberEnd, skipColon, skipSpace } from './text.ts';
 import type { ByteListLevel, TranscodeBuffer } from './transcode-buffer.ts';
 
 const FIX = 'must be base64 in double quotes, or a list of bytes from 0 to 255 without a gap';
@@ -27,37 +27,43 @@ export function readByteList(buffer: TranscodeBuffer, at: number, field: number)
   buffer.byteLists++;
   at = skipSpace(buffer, at + 1);
   if (buffer.view.getUint8(at) === (isList ? CLOSE_BRACKET : CLOSE_BRACE)) return endLength(buffer, at + 1, start);
-  return readBytes(buffer, at, { kind: 'bytes', field, start, isList, isObject: !isList }, false);
+  return readBytes(buffer, at, { kind: 'bytes', field, start, isList, isObject: !isList, fault: 0 }, false);
 }
 
 /** Goes on where `readByteList` paused. */
 export function readBytes(buffer: TranscodeBuffer, at: number, level: ByteListLevel, isAfterValue: boolean): number {
   const { field, start, isObject } = level;
-  let { isList } = level;
+  let { isList, fault } = level;
   for (;;) {
     if (isAfterValue) isAfterValue = false;
     else {
       at = buffer.ensure(at);
-      if (!isList) {
+      let after = 0;
+      if (isList) after = readByte(buffer, at);
+      else {
         const key = readKey(buffer, at);
         at = skipColon(buffer, buffer.afterKey);
-        if (key === 'data') {
-          if (buffer.view.getUint8(at) !== OPEN_BRACKET) throw valueFault(buffer, at, keyOf(field), FIX);
-          at = skipSpace(buffer, at + 1);
-          if (buffer.view.getUint8(at) !== CLOSE_BRACKET) {
+        const byte = buffer.view.getUint8(at);
+        if (key === 'data' && byte === OPEN_BRACKET) {
+          after = skipSpace(buffer, at + 1);
+          if (buffer.view.getUint8(after) !== CLOSE_BRACKET) {
             isList = true;
+            at = after;
             continue;
           }
-          at++;
-        } else if (key === 'type') {
+          after++;
+        } else if (key === 'type' && byte === QUOTE) {
           readKey(buffer, at);
-          at = buffer.afterKey;
-        } else {
-          if (key !== String(buffer.out - start)) throw valueFault(buffer, at, keyOf(field), FIX);
-          at = readByte(buffer, at, field);
-        }
-      } else at = readByte(buffer, at, field);
-      if (at >= buffer.pauseAt) return buffer.pause(at, { ...level, isList });
+          after = buffer.afterKey;
+        } else if (key === String(buffer.out - start)) after = readByte(buffer, at);
+      }
+      if (after === 0) {
+        fault = noteFault(buffer, at, field, FIX);
+        after = skipValue(buffer, at);
+      }
+      at = after;
+      if (at < 0) return buffer.keep({ ...level, isList, fault });
+      if (at >= buffer.pauseAt) return buffer.pause(at, { ...level, isList, fault });
     }
     at = skipSpace(buffer, at);
     const next = buffer.view.getUint8(at);
@@ -69,11 +75,17 @@ export function readBytes(buffer: TranscodeBuffer, at: number, level: ByteListLe
       throw syntaxFault(buffer, at, isList ? "',' or ']'" : "',' or '}'");
     }
     at++;
-    if (!isList || !isObject) return endLength(buffer, at, start);
+    if (!isList || !isObject) return endBytes(buffer, at, start, fault);
     // The list was the data of an object, which goes on.
     isList = false;
     isAfterValue = true;
   }
+}
+
+function endBytes(buffer: TranscodeBuffer, at: number, start: number, fault: number): number {
+  const after = endLength(buffer, at, start);
+  if (fault > 0) writeMark(buffer, fault);
+  return after;
 }
 
 /** The string at `at`, which ends at `buffer.afterKey`. */
@@ -86,12 +98,12 @@ function readKey(buffer: TranscodeBuffer, at: number): string {
   return text;
 }
 
-/** One byte; those of Java have a sign. */
-function readByte(buffer: TranscodeBuffer, at: number, field: number): number {
+/** Writes one byte; those of Java have a sign. Returns the position after it, or 0 when it is none. */
+function readByte(buffer: TranscodeBuffer, at: number): number {
   const end = numberEnd(buffer.view, at);
   const text = buffer.text(at, Math.min(end, at + 5));
   const value = Number(text);
-  if (!/^-?\d{1,3}$/.test(text) || value > 255 || value < -128) throw valueFault(buffer, at, keyOf(field), FIX);
+  if (!/^-?\d{1,3}$/.test(text) || value > 255 || value < -128) return 0;
   buffer.view.setInt8(buffer.out++, value);
   return end;
 }

@@ -2,8 +2,8 @@
 
 import { QUOTE } from '../../encoding/json-characters.ts';
 import { ODD_ID_LEAD } from '../odd-id.ts';
-import { valueFault } from './fault.ts';
-import { FIELDS, keyOf, TAG, TAG_BYTES, TARGET } from './tables.ts';
+import { spoilScalar } from './spoiled.ts';
+import { FIELDS, TAG, TAG_BYTES, TARGET } from './tables.ts';
 import { copyText, writeLength } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
@@ -57,8 +57,10 @@ export function readBase64(buffer: TranscodeBuffer, at: number, field: number): 
   const start = buffer.out + 1;
   const after = copyText(buffer, at + 1, start);
   const length = decodeBase64(buffer.view, start, buffer.out);
-  if (length < 0)
-    throw valueFault(buffer, at, keyOf(field), 'must be base64 (standard or URL-safe, with or without padding)');
+  if (length < 0) {
+    buffer.out = start - 1;
+    return spoilScalar(buffer, at, field, 'must be base64 (standard or URL-safe, with or without padding)', after);
+  }
   buffer.out = start + length;
   writeLength(buffer, start);
   return after;

@@ -1,10 +1,8 @@
 /** Doubles, as JSON numbers or strings, rounded correctly (IEEE 754, to nearest). */
 
 import { QUOTE, ZERO } from '../../encoding/json-characters.ts';
-import { valueFault } from './fault.ts';
-import { numberEnd } from './integers.ts';
-import { keyOf } from './tables.ts';
-import { copyText } from './text.ts';
+import { spoilScalar } from './spoiled.ts';
+import { copyText, numberEnd } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const MINUS = 0x2d;
@@ -76,21 +74,13 @@ function readOddDouble(buffer: TranscodeBuffer, at: number, field: number): numb
   buffer.out = out;
   const special = quoted ? SPECIAL.get(text) : undefined;
   if (special === undefined && !NUMBER.test(text)) {
-    throw valueFault(
-      buffer,
-      at,
-      keyOf(field),
-      'must be a number, or one of "NaN", "Infinity" and "-Infinity" in quotes',
-    );
+    const fix = 'must be a number, or one of "NaN", "Infinity" and "-Infinity" in quotes';
+    return spoilScalar(buffer, at, field, fix, quoted ? after : 0);
   }
   const value = special ?? Number(text);
   if (special === undefined && !Number.isFinite(value)) {
-    throw valueFault(
-      buffer,
-      at,
-      keyOf(field),
-      'is beyond the range of a double: send "Infinity" or "-Infinity" for it',
-    );
+    const fix = 'is beyond the range of a double: send "Infinity" or "-Infinity" for it';
+    return spoilScalar(buffer, at, field, fix, after);
   }
   writeDouble(buffer, value);
   return after;

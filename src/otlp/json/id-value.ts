@@ -4,11 +4,11 @@
  */
 
 import { ODD_ID_LEAD } from '../odd-id.ts';
-import { writeTag } from './scalar.ts';
 import { skipRest, skipValue } from './skip.ts';
 import { FIELDS, TARGET } from './tables.ts';
 import { writeLength } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
+import { writeTag } from './write-field.ts';
 
 /** Of a longer value this is its text. */
 const VALUE_BYTES_MAX = 1_024;

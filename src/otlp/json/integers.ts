@@ -5,7 +5,7 @@
  */
 
 import { OPEN_BRACE, QUOTE, ZERO } from '../../encoding/json-characters.ts';
-import { valueFault } from './fault.ts';
+import { spoilScalar } from './spoiled.ts';
 import {
   ENUM,
   ENUMS,
@@ -15,7 +15,6 @@ import {
   INT32,
   INT64,
   KIND,
-  keyOf,
   NONE,
   REPEATED,
   SFIXED64,
@@ -24,7 +23,7 @@ import {
   UINT32,
   UINT64,
 } from './tables.ts';
-import { copyText } from './text.ts';
+import { copyText, isNumberByte, numberEnd } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const MINUS = 0x2d;
@@ -289,12 +288,12 @@ function readOddInteger(buffer: TranscodeBuffer, at: number, field: number, kind
   const text = quoted ? buffer.text(out, buffer.out) : buffer.text(at, after);
   buffer.out = out;
   const value = integerOf(text) ?? (quoted && kind === ENUM ? enumValue(buffer, text, field) : undefined);
-  if (value === undefined) throw valueFault(buffer, at, keyOf(field), fixOf(field, kind));
+  if (value === undefined) return spoilScalar(buffer, at, field, fixOf(field, kind), quoted ? after : 0);
   const [least, most] = RANGES[kind] as readonly [bigint, bigint];
   if (value < least || value > most) {
     // In quotes an integer is exact, which a double is not.
     if (!quoted && hasDouble(field, kind)) return TOO_LARGE;
-    throw valueFault(buffer, at, keyOf(field), `is out of range: send a number from ${least} to ${most}`);
+    return spoilScalar(buffer, at, field, `is out of range: send a number from ${least} to ${most}`, after);
   }
   const bits = BigInt.asUintN(64, value);
   halves[0] = Number(bits & 0xffffffffn);
@@ -357,15 +356,4 @@ function fixOf(field: number, kind: number): string {
   if (kind === ENUM) return 'must be an integer, the number of the enum value';
   const each = (FIELDS[field + KIND] as number) & REPEATED ? 'must hold integers' : 'must be an integer';
   return `${each}, as a number or as a string of decimal digits`;
-}
-
-/** The end of the bytes from `at` on that numbers are made of. */
-export function numberEnd(view: DataView, at: number): number {
-  while (isNumberByte(view.getUint8(at))) at++;
-  return at;
-}
-
-/** Digits, signs, points and exponents. */
-function isNumberByte(byte: number): boolean {
-  return (byte >= 0x30 && byte <= 0x39) || byte === 0x2e || byte === 0x2d || byte === 0x2b || (byte | 0x20) === 0x65;
 }

@@ -15,8 +15,9 @@ import { readId } from './bytes.ts';
 import { syntaxFault, valueFault } from './fault.ts';
 import { readIdValue } from './id-value.ts';
 import { readPlainAttribute, readPlainValue } from './plain-attribute.ts';
-import { readScalar, writeTag, writeZero, wrongKind } from './scalar.ts';
+import { noList, readScalar, wrongKind } from './scalar.ts';
 import { skipNull, skipRest, skipValue } from './skip.ts';
+import { writeMark } from './spoiled.ts';
 import {
   ANY_VALUE,
   BASE64,
@@ -37,6 +38,7 @@ import {
 } from './tables.ts';
 import { copyText, endLength, readString, skipColon, skipSpace, writeLength } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
+import { writeTag, writeZero } from './write-field.ts';
 
 const LOWER_I = 0x69;
 const LOWER_N = 0x6e;
@@ -218,15 +220,19 @@ function readField(buffer: TranscodeBuffer, at: number, field: number, depth: nu
   const kind = fields[field + KIND] as number;
   const byte = buffer.view.getUint8(at);
   if (kind === MESSAGE) {
-    if (byte !== OPEN_BRACE) throw wrongKind(buffer, at, field);
+    if (byte !== OPEN_BRACE) return wrongKind(buffer, at, field);
     return readChild(buffer, at + 1, field, depth);
   }
   if (kind >= REPEATED) {
-    if (byte !== OPEN_BRACKET) throw wrongKind(buffer, at, field);
+    // Without the list of resources it is no request.
+    if (byte !== OPEN_BRACKET) {
+      if (depth === 1) throw noList(buffer, at, field);
+      return wrongKind(buffer, at, field);
+    }
     return readArray(buffer, at + 1, field, kind - REPEATED, depth);
   }
   if (kind === STRING) {
-    if (byte !== QUOTE) throw wrongKind(buffer, at, field);
+    if (byte !== QUOTE) return wrongKind(buffer, at, field);
     writeTag(buffer, field);
     return readString(buffer, at + 1);
   }
@@ -290,7 +296,16 @@ function readElements(
     if (next !== COMMA) throw syntaxFault(buffer, at, "',' or ']'");
     at = skipSpace(buffer, at + 1);
   }
-  return start > 0 ? endLength(buffer, at + 1, start) : at + 1;
+  return start > 0 ? endPacked(buffer, at + 1, start) : at + 1;
+}
+
+function endPacked(buffer: TranscodeBuffer, at: number, start: number): number {
+  const after = endLength(buffer, at, start);
+  if (buffer.pendingMark !== 0) {
+    writeMark(buffer, buffer.pendingMark);
+    buffer.pendingMark = 0;
+  }
+  return after;
 }
 
 /** In a list of values null is a value, in a list of messages it is nothing, elsewhere the default. */
@@ -308,11 +323,11 @@ function readElement(buffer: TranscodeBuffer, at: number, field: number, element
   const byte = buffer.view.getUint8(at);
   if (byte === LOWER_N) return readNullElement(buffer, at, field, element);
   if (element === MESSAGE) {
-    if (byte !== OPEN_BRACE) throw wrongKind(buffer, at, field);
+    if (byte !== OPEN_BRACE) return wrongKind(buffer, at, field);
     return readChild(buffer, at + 1, field, depth);
   }
   if (element !== STRING) return readScalar(buffer, at, field, element);
-  if (byte !== QUOTE) throw wrongKind(buffer, at, field);
+  if (byte !== QUOTE) return wrongKind(buffer, at, field);
   writeTag(buffer, field);
   return readString(buffer, at + 1);
 }

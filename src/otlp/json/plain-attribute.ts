@@ -3,8 +3,8 @@
  * without spaces. Any other form is left to the general path, which starts over.
  */
 
-import { CLOSE_BRACE, COLON, QUOTE, SPACE } from '../../encoding/json-characters.ts';
-import { readScalar, writeTag } from './scalar.ts';
+import { CLOSE_BRACE, COLON, OPEN_BRACE, OPEN_BRACKET, QUOTE, SPACE } from '../../encoding/json-characters.ts';
+import { readScalar } from './scalar.ts';
 import {
   ANY_VALUE,
   BOOL,
@@ -22,6 +22,7 @@ import {
 } from './tables.ts';
 import { copyText, readString, writeLength } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
+import { writeTag } from './write-field.ts';
 
 const LOWER_N = 0x6e;
 
@@ -94,7 +95,8 @@ export function readPlainValue(buffer: TranscodeBuffer, at: number): number {
     writeTag(buffer, field);
     after = readString(buffer, colon + 2);
   } else if (kind === INT64 || kind === BOOL || kind === DOUBLE) {
-    if (byte <= SPACE || byte === LOWER_N) return 0;
+    // What is no scalar may take several turns to pass over.
+    if (byte <= SPACE || byte === LOWER_N || byte === OPEN_BRACE || byte === OPEN_BRACKET) return 0;
     writeTag(buffer, field);
     after = readScalar(buffer, colon + 1, field, kind);
   } else {

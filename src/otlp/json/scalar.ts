@@ -1,4 +1,4 @@
-/** Values that are neither objects nor strings, the tags of all fields, and the error for a value of the wrong kind. */
+/** Values that are neither objects nor strings, and what is said of a value of the wrong kind. */
 
 import { QUOTE } from '../../encoding/json-characters.ts';
 import { readBase64 } from './bytes.ts';
@@ -6,25 +6,23 @@ import { readDouble } from './doubles.ts';
 import { valueFault } from './fault.ts';
 import { readInteger, TOO_LARGE } from './integers.ts';
 import { expectValue, skipBoolean } from './skip.ts';
+import { spoilField, spoilScalar } from './spoiled.ts';
 import {
   BASE64,
   BOOL,
   DOUBLE,
   FIELDS,
-  FIXED32,
-  FIXED64,
   KIND,
   keyOf,
   MESSAGE,
   REPEATED,
-  SFIXED64,
   STRING,
-  TAG,
   TAG_BYTES,
   TARGET,
   typeNameOf,
 } from './tables.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
+import { writeTag } from './write-field.ts';
 
 const LOWER_T = 0x74;
 
@@ -38,12 +36,6 @@ const EXAMPLES: Readonly<Record<string, string>> = {
 
 const fields = FIELDS;
 
-/** Writes the tag of a field. */
-export function writeTag(buffer: TranscodeBuffer, field: number): void {
-  buffer.view.setUint16(buffer.out, fields[field + TAG] as number, true);
-  buffer.out += fields[field + TAG_BYTES] as number;
-}
-
 /**
  * Writes the number, boolean or base64 at `at` behind its tag; returns the position after it.
  * @throws TailraceError `bad_json`.
@@ -51,7 +43,7 @@ export function writeTag(buffer: TranscodeBuffer, field: number): void {
 export function readScalar(buffer: TranscodeBuffer, at: number, field: number, kind: number): number {
   if (kind === DOUBLE) return readDouble(buffer, at, field);
   if (kind === BASE64) {
-    if (buffer.view.getUint8(at) !== QUOTE) throw wrongKind(buffer, at, field);
+    if (buffer.view.getUint8(at) !== QUOTE) return wrongScalar(buffer, at, field);
     return readBase64(buffer, at, field);
   }
   if (kind !== BOOL) {
@@ -59,9 +51,14 @@ export function readScalar(buffer: TranscodeBuffer, at: number, field: number, k
     return after === TOO_LARGE ? readInDouble(buffer, at, field) : after;
   }
   const after = skipBoolean(buffer, at);
-  if (after === 0) throw wrongKind(buffer, at, field);
+  if (after === 0) return wrongScalar(buffer, at, field);
   buffer.view.setUint8(buffer.out++, buffer.view.getUint8(at) === LOWER_T ? 1 : 0);
   return after;
+}
+
+function wrongScalar(buffer: TranscodeBuffer, at: number, field: number): number {
+  if (buffer.faults === undefined) expectValue(buffer, at);
+  return spoilScalar(buffer, at, field, wantedOf(field));
 }
 
 /**
@@ -76,20 +73,15 @@ function readInDouble(buffer: TranscodeBuffer, at: number, field: number): numbe
   return readDouble(buffer, at, double);
 }
 
-/** Writes the default of a number or boolean, without a tag. */
-export function writeZero(buffer: TranscodeBuffer, kind: number): void {
-  const is64 = kind === DOUBLE || kind === FIXED64 || kind === SFIXED64;
-  const bytes = is64 ? 8 : kind === FIXED32 ? 4 : 1;
-  buffer.bytes.fill(0, buffer.out, buffer.out + bytes);
-  buffer.out += bytes;
-}
-
-/**
- * The error for a JSON value of a kind that the key does not take. Throws instead when it is not a JSON value at all.
- */
-export function wrongKind(buffer: TranscodeBuffer, at: number, field: number): Error {
+/** The error for what is in place of the list of resources. Throws instead when it is not a JSON value at all. */
+export function noList(buffer: TranscodeBuffer, at: number, field: number): Error {
   expectValue(buffer, at);
   return valueFault(buffer, at, keyOf(field), wantedOf(field));
+}
+
+/** Passes over a JSON value of a kind that the field does not take; see `spoilField`. */
+export function wrongKind(buffer: TranscodeBuffer, at: number, field: number): number {
+  return spoilField(buffer, at, field, wantedOf(field));
 }
 
 /** What the key takes, in words with an example. */

@@ -3,8 +3,7 @@
 import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from '../../encoding/json-characters.ts';
 import { YIELD_BYTES } from '../../model/limits.ts';
 import { syntaxFault } from './fault.ts';
-import { numberEnd } from './integers.ts';
-import { copyText, skipColon, skipSpace } from './text.ts';
+import { copyText, numberEnd, skipColon, skipSpace } from './text.ts';
 import type { TranscodeBuffer } from './transcode-buffer.ts';
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;

@@ -1,4 +1,4 @@
-/** Strings, and the white space between tokens. */
+/** Strings, the ends of numbers, and the white space between tokens. */
 
 import { BACKSLASH, COLON, QUOTE, SPACE } from '../../encoding/json-characters.ts';
 import { characterBytes, isHalfAt, isUtf8At } from '../../encoding/utf8.ts';
@@ -214,4 +214,15 @@ function writeCharacter(buffer: TranscodeBuffer, code: number): void {
     view.setUint8(out++, 0x80 | (code & 0x3f));
   }
   buffer.out = out;
+}
+
+/** The end of the bytes from `at` on that numbers are made of. */
+export function numberEnd(view: DataView, at: number): number {
+  while (isNumberByte(view.getUint8(at))) at++;
+  return at;
+}
+
+/** Digits, signs, points and exponents. */
+export function isNumberByte(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39) || byte === 0x2e || byte === 0x2d || byte === 0x2b || (byte | 0x20) === 0x65;
 }

@@ -51,6 +51,8 @@ export interface ByteListLevel {
   readonly start: number;
   readonly isList: boolean;
   readonly isObject: boolean;
+  /** The number of what is wrong with it; 0 when nothing is. */
+  readonly fault: number;
 }
 
 /** State of one transcoding; reused by the next. */
@@ -71,6 +73,10 @@ export class TranscodeBuffer {
   /** How many integers became doubles, and how many came in two halves. */
   doublesForIntegers = 0;
   integerHalves = 0;
+  /** Values of the wrong kind that were passed over, by what is wrong with them; undefined where they end the reading. */
+  faults: Map<string, { readonly number: number; readonly offset: number }> | undefined;
+  /** The number of a fault that is to be marked behind packed elements; 0 for none. */
+  pendingMark = 0;
   /** Keys that OTLP has no more. */
   readonly oldKeys = new Set<string>();
   /** Where the key ends that was last read as text, with its quote. */
@@ -102,6 +108,8 @@ export class TranscodeBuffer {
     this.byteLists = 0;
     this.doublesForIntegers = 0;
     this.integerHalves = 0;
+    this.pendingMark = 0;
+    this.faults?.clear();
     this.oldKeys.clear();
     this.topKeys.length = 0;
     this.pauseAt = Number.POSITIVE_INFINITY;

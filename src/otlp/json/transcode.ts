@@ -11,6 +11,7 @@ import { syntaxFault } from './fault.ts';
 import { explainEmpty, explainNoObject } from './hints.ts';
 import { readMessage, resume } from './message.ts';
 import { NotUtf8, repairedBody } from './repair-utf8.ts';
+import { faultsIn, type ValueFault } from './spoiled.ts';
 import { REQUEST_TYPES } from './tables.ts';
 import { skipSpace } from './text.ts';
 import { TokenLengths } from './token-lengths.ts';
@@ -30,6 +31,8 @@ export interface JsonTally {
   integerHalves?: number;
   /** Keys that were left out and that OTLP once had. */
   oldKeys?: readonly string[];
+  /** Receives what is wrong with values of the wrong kind, which are passed over; without it they end the reading. */
+  faults?: readonly ValueFault[];
   /** Whether the object had no key at all. */
   isEmpty?: boolean;
 }
@@ -51,6 +54,8 @@ let lastLarge: Promise<unknown> = Promise.resolve();
  * repair them. A message that is nested too deep is written without its content, one level deeper than the scanner
  * allows. A byte order mark is ignored. An object may hold a key once and a oneof one value; null means the same as
  * absent.
+ * With `tally.faults` a value of the
+ * wrong kind leaves a mark in what holds it, by which the scanner rejects it (\`spoiled.ts\`).
  *
  * @throws TailraceError `bad_json`: not JSON, or not OTLP/JSON (OTLP specification, JSON Protobuf Encoding).
  * The message says where, and what to write instead.
@@ -66,8 +71,10 @@ export function transcodeJson(signal: Signal, body: Uint8Array, tally?: JsonTall
 
 function readAtOnce(signal: Signal, body: Uint8Array, tally: JsonTally | undefined): Uint8Array {
   try {
+    atOnce.faults = tally?.faults === undefined ? undefined : new Map();
     const first = atOnce.begin(body);
     const output = finish(atOnce, begin(atOnce, first, signal), signal, tally);
+    if (tally !== undefined && atOnce.faults !== undefined) tally.faults = faultsIn(atOnce, body);
     const copy = memoryFor(output);
     copy.set(output);
     return copy;
@@ -124,6 +131,7 @@ async function inTurns(
     while (!lengths.step(TOKEN_PIECE * pieceBytes));
   }
   const buffer = new TranscodeBuffer();
+  if (tally?.faults !== undefined) buffer.faults = new Map();
   await copyInTurns(body, buffer.reserve(body.length));
   let at = begin(buffer, buffer.base, signal, pieceBytes);
   while (at < 0) {
@@ -132,6 +140,7 @@ async function inTurns(
     at = resume(buffer);
   }
   const output = finish(buffer, at, signal, tally);
+  if (tally !== undefined && buffer.faults !== undefined) tally.faults = faultsIn(buffer, body);
   const copy = memoryFor(output);
   await copyInTurns(output, copy);
   return copy;

@@ -31,6 +31,8 @@ export class BlockMatcher {
   /** What a byte costs all conditions, and those without regular expressions. */
   readonly #weight: number;
   readonly #quickWeight: number;
+  /** Since the last turn, over all blocks: those of a page of the store come one right after the other. */
+  #work = 0;
 
   /** @throws TailraceError `bad_query` */
   constructor(filter: Filter) {
@@ -56,7 +58,6 @@ export class BlockMatcher {
     const runs: number[] = [];
     if (wants === NONE) return runs;
     let start = -1;
-    let work = 0;
     for (let i = from; i < to; i++) {
       const bytes = block.wholeBytesWithin(i, i + 1);
       const isLong = bytes * this.#weight > FILTER_TURN_BYTES;
@@ -69,10 +70,10 @@ export class BlockMatcher {
         runs.push(start, i);
         start = -1;
       }
-      work += (RECORD_BYTES + bytes) * (isLong ? this.#quickWeight + 1 : this.#weight);
-      if (work < YIELD_BYTES) continue;
-      await goOnWithWork(work);
-      work = 0;
+      this.#work += (RECORD_BYTES + bytes) * (isLong ? this.#quickWeight + 1 : this.#weight);
+      if (this.#work < YIELD_BYTES) continue;
+      await goOnWithWork(this.#work);
+      this.#work = 0;
     }
     if (start >= 0) runs.push(start, to);
     return runs;

@@ -54,10 +54,10 @@ class Pass {
   }
 
   *resources(): InTurns<void> {
-    const { resourceCount, resourceScopesFrom, resourcePieces, resourcePiecesFrom, tooDeepResources } = this.#scanned;
+    const { resourceCount, resourceScopesFrom, resourcePieces, resourcePiecesFrom, badResources } = this.#scanned;
     for (let row = 0; row < resourceCount; row++) {
       const resource = bytesOf();
-      const shape = tooDeepResources.has(row) ? undefined : RESOURCE_SHAPE;
+      const shape = badResources.has(row) ? undefined : RESOURCE_SHAPE;
       const isRejected = yield* this.#head(resourcePieces, resourcePiecesFrom, row, shape, resource);
       const scopes = cell(resourceScopesFrom, row + 1);
       for (let scope = cell(resourceScopesFrom, row); scope < scopes; scope++) {
@@ -68,14 +68,14 @@ class Pass {
   }
 
   *#scope(row: number, isResourceRejected: boolean): InTurns<NewBytes> {
-    const { scopeItemsFrom, scopePieces, scopePiecesFrom, tooDeepScopes, tooDeepItems } = this.#scanned;
+    const { scopeItemsFrom, scopePieces, scopePiecesFrom, badScopes, badItems } = this.#scanned;
     const scope = bytesOf();
-    const headShape = tooDeepScopes.has(row) ? undefined : SCOPE_SHAPE;
+    const headShape = badScopes.has(row) ? undefined : SCOPE_SHAPE;
     const hasLongKey = yield* this.#head(scopePieces, scopePiecesFrom, row, headShape, scope);
     const items = cell(scopeItemsFrom, row + 1);
     for (let item = cell(scopeItemsFrom, row); item < items; item++) {
       const start = cell(this.#scanned.itemStart, item);
-      const shape = tooDeepItems.has(item) ? undefined : this.#shape;
+      const shape = badItems.has(item) ? undefined : this.#shape;
       const written = yield* this.#written(start, cell(this.#scanned.itemEnd, item), shape);
       if (this.#tookLongKey() || hasLongKey || isResourceRejected) this.#rejected.push(item);
       else add(scope, framed(ITEM_TAG, written));

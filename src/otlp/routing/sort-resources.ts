@@ -44,8 +44,9 @@ export function sortResources(
       rejections.add(tooLarge(routing.recordBytesMax), rowsCount(scanned, [row]));
       continue;
     }
-    if (scanned.tooDeepResources.has(row)) {
-      rejections.add(COMMON_REJECTIONS.tooDeep, rowsCount(scanned, [row]));
+    const bad = scanned.badResources.get(row);
+    if (bad !== undefined) {
+      rejections.add(bad, rowsCount(scanned, [row]));
       continue;
     }
     if (stamper !== undefined && row >= routing.stamped) {

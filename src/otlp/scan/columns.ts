@@ -7,6 +7,7 @@ import { repairUtf8At } from '../../encoding/utf8.ts';
 import { TailraceError } from '../../model/error.ts';
 import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
+import type { Rejection } from '../rejections.ts';
 import { ACTION, FALLBACK_TIME_SLOT, POINT_TIME_SLOT, TIME_SLOT, TIME_SLOTS } from './tables.ts';
 
 const { ITEM, POINT, SCOPE } = ACTION;
@@ -18,6 +19,7 @@ const PIECES_PER_ITEM_MAX = 8;
 const REPAIR_PIECE_BYTES = YIELD_BYTES / 8;
 const EMPTY = new Uint8Array(0);
 const NO_VIEW = new DataView(EMPTY.buffer);
+const NO_FAULTS: readonly Rejection[] = [];
 
 /** Called before the first string at `at` is repaired; what it throws ends the scan. */
 export type BeforeRepair = (signal: Signal, body: Uint8Array, at: number) => void;
@@ -81,10 +83,15 @@ export class ScannedRequest {
   readonly oddIds = new Map<number, number>();
   /** Whether a message in the request holds a group, which can only be an unknown field. */
   hasGroups = false;
-  /** What is nested too deep: rows of items, of scopes and of resources that hold items. Mostly empty. */
-  readonly tooDeepItems = new Set<number>();
-  readonly tooDeepScopes = new Set<number>();
-  readonly tooDeepResources = new Set<number>();
+  /**
+   * What cannot be stored, and why: it is nested too deep, or has a value of the wrong kind. Rows of items, of scopes and of
+   * resources that hold items. Mostly empty.
+   */
+  readonly badItems = new Map<number, Rejection>();
+  readonly badScopes = new Map<number, Rejection>();
+  readonly badResources = new Map<number, Rejection>();
+  /** Of a request that came as JSON: what its marks stand for (`json/spoiled.ts`). Kept until `end`. */
+  faults: readonly Rejection[] = NO_FAULTS;
 
   /** By slot: the position of the times of the current item or data point; 0 when it has none. */
   readonly timeAt = new Int32Array(TIME_SLOTS);
@@ -118,6 +125,7 @@ export class ScannedRequest {
   end(): void {
     this.body = EMPTY;
     this.view = NO_VIEW;
+    this.faults = NO_FAULTS;
     this.#clear();
   }
 
@@ -172,12 +180,12 @@ export class ScannedRequest {
     this.hasGroups = true;
   }
 
-  /** A message is nested too deep in the current item, in the head of the current scope, or in that of the resource. */
-  noteTooDeep(where: number): void {
+  /** The current item, the head of the current scope, or that of the resource cannot be stored. */
+  noteBad(where: number, why: Rejection): void {
     this.#isOdd = true;
-    if (where === ITEM) this.tooDeepItems.add(this.itemCount);
-    else if (where === SCOPE) this.tooDeepScopes.add(this.scopeCount);
-    else this.tooDeepResources.add(this.resourceCount);
+    if (where === ITEM) noteFirst(this.badItems, this.itemCount, why);
+    else if (where === SCOPE) noteFirst(this.badScopes, this.scopeCount, why);
+    else noteFirst(this.badResources, this.resourceCount, why);
   }
 
   /** Puts back what was found in the same request before its ids were repaired. */
@@ -214,7 +222,7 @@ export class ScannedRequest {
     if (this.scopeCount === cell(this.resourceScopesFrom, row)) {
       this.#resourcePieceEnd = cell(this.resourcePiecesFrom, row);
       if (this.repairedStrings.size > 0) this.repairedStrings.delete(row);
-      if (this.tooDeepResources.size > 0) this.tooDeepResources.delete(row);
+      if (this.badResources.size > 0) this.badResources.delete(row);
       return;
     }
     this.#resourcePiece(end);
@@ -246,7 +254,7 @@ export class ScannedRequest {
     const row = this.scopeCount;
     if (this.itemCount === cell(this.scopeItemsFrom, row)) {
       this.#scopePieceEnd = cell(this.scopePiecesFrom, row);
-      if (this.tooDeepScopes.size > 0) this.tooDeepScopes.delete(row);
+      if (this.badScopes.size > 0) this.badScopes.delete(row);
       return;
     }
     this.#scopePiece(end);
@@ -307,9 +315,9 @@ export class ScannedRequest {
     this.longStrings.length = 0;
     this.oddIds.clear();
     this.hasGroups = false;
-    this.tooDeepItems.clear();
-    this.tooDeepScopes.clear();
-    this.tooDeepResources.clear();
+    this.badItems.clear();
+    this.badScopes.clear();
+    this.badResources.clear();
   }
 
   #growResources(): void {
@@ -365,4 +373,8 @@ function tooMany(itemsMax: number): TailraceError {
     'too_large',
     `the request holds more than ${itemsMax} records, the limit requestRecordsMax: send smaller batches (Collector: send_batch_max_size) or raise --request-records-max`,
   );
+}
+
+function noteFirst(rows: Map<number, Rejection>, row: number, why: Rejection): void {
+  if (!rows.has(row)) rows.set(row, why);
 }

@@ -7,6 +7,9 @@
 import { isUtf8At } from '../../encoding/utf8.ts';
 import type { TailraceError } from '../../model/error.ts';
 import { NESTING_MAX } from '../../model/limits.ts';
+import { COMMON_REJECTIONS } from '../common-rejections.ts';
+import { MARK_TAG } from '../json/spoiled.ts';
+import type { Rejection } from '../rejections.ts';
 import type { ScannedRequest } from './columns.ts';
 import { isPlainAttribute, isPlainValue } from './plain-attribute.ts';
 import * as tables from './tables.ts';
@@ -89,7 +92,7 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
         if (length <= stringBytesMax && !isUtf8At(view, at, stop)) columns.repairString(at, stop);
       } else if (action >= ATTRIBUTE) {
         const isPlain = action === ATTRIBUTE ? isPlainAttribute : isPlainValue;
-        if (depth === DEPTH_MAX) noteTooDeep(state, columns);
+        if (depth === DEPTH_MAX) noteBad(state, columns, depth, COMMON_REJECTIONS.tooDeep);
         else if (action > VALUE || depth >= PLAIN_DEPTH_MAX || !isPlain(view, at, stop)) {
           if (action >= POINT) columns.open(action, start, at, stop);
           depth++;
@@ -123,7 +126,10 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       level = entries[depth] as number;
       base = (level >> ACTION_BITS) * TAGS;
       limit = Math.min(end, pauseAt);
-    } else at = skipPlainValue(view, at, end, tag);
+    } else {
+      if (tag === MARK_TAG && columns.faults.length > 0) noteMark(state, columns, depth, at);
+      at = skipPlainValue(view, at, end, tag);
+    }
   }
 }
 
@@ -168,12 +174,20 @@ function walkGroup(
 }
 
 /**
- * A message is nested too deep: nothing looks into it, since the item that it is in is rejected, or all items of
- * that scope or resource.
+ * A message at that depth cannot be stored, and so not the item that it is in, or all items of that scope or resource. One
+ * that is nested too deep is not looked into.
  */
-function noteTooDeep({ entries }: WalkState, columns: ScannedRequest): void {
-  if (((entries[ITEM_LEVEL] as number) & ACTION_MASK) === ITEM) columns.noteTooDeep(ITEM);
-  else columns.noteTooDeep((entries[SCOPE_LEVEL] as number) & ACTION_MASK);
+function noteBad({ entries }: WalkState, columns: ScannedRequest, depth: number, why: Rejection): void {
+  const actionAt = (level: number): number => (depth < level ? 0 : (entries[level] as number) & ACTION_MASK);
+  columns.noteBad(actionAt(ITEM_LEVEL) === ITEM ? ITEM : actionAt(SCOPE_LEVEL), why);
+}
+
+/** The number of a fault is at `at`; a fault has few. */
+function noteMark(state: WalkState, columns: ScannedRequest, depth: number, at: number): void {
+  const low = columns.view.getUint8(at);
+  const number = low < 0x80 ? low : (low & 0x7f) | (columns.view.getUint8(at + 1) << 7);
+  const why = columns.faults[number - 1];
+  if (why !== undefined) noteBad(state, columns, depth, why);
 }
 
 /**
@@ -186,7 +200,7 @@ function leaveGroups(state: WalkState, columns: ScannedRequest, at: number): num
   while (state.entries[depth] === GROUP_ENTRY) depth--;
   const action = (state.entries[depth] as number) & ACTION_MASK;
   if (depth === 1 || action > ITEM) throw tooDeep(at);
-  noteTooDeep(state, columns);
+  noteBad(state, columns, DEPTH_MAX, COMMON_REJECTIONS.tooDeep);
   return depth;
 }
 

@@ -74,9 +74,9 @@ function isOneItem(signal: Signal, body: Uint8Array): boolean {
   // The scanner repairs strings that are not UTF-8 where they are, and these bytes are the store's.
   const copy = Buffer.from(body);
   try {
-    const { itemCount, tooDeepItems, tooDeepScopes, tooDeepResources } = scanRequest(signal, copy, ONE_ITEM, scanned);
-    const isTooDeep = tooDeepItems.size + tooDeepScopes.size + tooDeepResources.size > 0;
-    return itemCount === 1 && !isTooDeep && copy.equals(body);
+    const { itemCount, badItems, badScopes, badResources } = scanRequest(signal, copy, ONE_ITEM, scanned);
+    const isBad = badItems.size + badScopes.size + badResources.size > 0;
+    return itemCount === 1 && !isBad && copy.equals(body);
   } catch {
     return false;
   } finally {

@@ -20,12 +20,13 @@
 import { randomBytes } from 'node:crypto';
 import { varint, varintBytes, writeVarint } from '../../encoding/varint.ts';
 import { assert, TailraceError } from '../../model/error.ts';
-import { type Header, meteredBytes } from '../../model/record.ts';
+import { type Header, meteredBytes, OTLP_HEADERS } from '../../model/record.ts';
 import type { StreamCipher } from '../../model/stream-config.ts';
 import type { Aead } from './aead.ts';
 import type { Block } from './block.ts';
 import { aeadOf } from './ciphers.ts';
 import { corrupt, VarintReader } from './format.ts';
+import { otlpBodyBytes, readOtlpIndex, writeOtlpBody } from './otlp-index.ts';
 import { writeS2Index } from './s2-index.ts';
 import type { BlockDraft } from './seal.ts';
 
@@ -112,6 +113,37 @@ export function decryptBlock(block: Block, key: Uint8Array, stream: number): Blo
   return block.withRecords(Buffer.concat(layout), payload);
 }
 
+/**
+ * The draft of OTLP items as records of S2, each with its self-contained body, encrypted for the positions from `firstSeq`
+ * on. Its times are those of the draft.
+ */
+export function encryptOtlp(draft: BlockDraft, encryption: Encryption, stream: number, firstSeq: number): BlockDraft {
+  const { kind, count, layout, payload, timestamps } = draft;
+  assert(kind !== 's2' && draft.hasCuts !== true, 'only whole OTLP items become encrypted records');
+  const whole = Buffer.concat(payload);
+  const index = readOtlpIndex(layout, 0, whole, count);
+  const headers = OTLP_HEADERS[kind];
+  const records = Array.from({ length: count }, (_, i) => {
+    const body = Buffer.allocUnsafe(otlpBodyBytes(index, i));
+    writeOtlpBody(index, whole, i, body, 0);
+    return { headers, body };
+  });
+  return { ...draftEncrypted(records, encryption, stream, firstSeq), timestamps };
+}
+
+/** @throws TailraceError `invalid` when records would get positions that the cipher does not take */
+export function expectSeqNums(cipher: StreamCipher, end: number): void {
+  if (end > SEQ_END[cipher]) {
+    throw new TailraceError('invalid', `a stream encrypted with ${cipher} takes sequence numbers below 2^32 only`);
+  }
+}
+
+/** What is wrong with a key; undefined for one of the right length. Nothing of it is repeated; one without bytes was no base64. */
+export function keyFault(key: Uint8Array): string | undefined {
+  if (key.length === ENCRYPTION_KEY_BYTES) return undefined;
+  return key.length === 0 ? 'is not base64' : `has ${key.length} bytes`;
+}
+
 interface StoredRecord {
   readonly headers: readonly Header[];
   readonly body: Uint8Array;
@@ -134,9 +166,7 @@ class Sealer {
 
   seal({ headers, body }: PlainRecord, metered: number, seqNum: number): StoredRecord {
     const { cipher, key } = this.#encryption;
-    if (seqNum >= SEQ_END[cipher]) {
-      throw new TailraceError('invalid', `a stream encrypted with ${cipher} takes sequence numbers below 2^32 only`);
-    }
+    expectSeqNums(cipher, seqNum + 1);
     const { nonceBytes, tagBytes } = this.#aead;
     const nonce = this.#nonces.subarray(this.#used, this.#used + nonceBytes);
     this.#used += nonceBytes;
