@@ -274,7 +274,7 @@ describe('as an async iterable', () => {
         records: 3,
         complete: true,
         rows: [
-          { group: { level: 'fatal' }, bucket: T0, count: 2 },
+          { group: { level: 'error' }, bucket: T0, count: 2 },
           { group: { level: 'info' }, bucket: T0, count: 1 },
         ],
       },
