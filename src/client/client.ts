@@ -14,9 +14,9 @@ import {
 import { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
 import { type AggregateRequestOptions, fetchAggregate } from './aggregate.ts';
-import { downloadBackup } from './backup.ts';
 import { callApi, expectHeaderText, identityHeaders, normalizeEndpoint, objectIn } from './calls.ts';
 import { type ControlCalls, controlCalls } from './control.ts';
+import { fetchStream } from './fetch-stream.ts';
 import type { ClientView } from './frames.ts';
 import { type OtlpResponse, otlpRefusal, postOtlp } from './post-otlp.ts';
 import { type BackCalls, backCalls } from './read-back.ts';
@@ -60,7 +60,12 @@ export interface Client extends BackCalls, ControlCalls, RecordCalls, TokenCalls
   metrics(options: MetricsRequestOptions): Promise<readonly UsageMetric[]>;
   /** Who sends OTLP data and who is refused, since the server started. The client's own basin is not used here. */
   senders(options?: SendersRequestOptions): Promise<SendersJson>;
-  /** A backup of the whole store as it is now, while the server runs; see `downloadBackup`. Needs the root token. */
+  /**
+   * The bytes of a backup of the whole store as it is now, while the server runs, to be read once. It is complete when the
+   * generator ends; leaving the loop ends the download. Needs the root token.
+   * @throws TailraceError `permission_denied`, `rate_limited` while another backup is under way, `storage_full`,
+   *   `unavailable` when the connection is lost, `aborted` by the signal
+   */
   backup(options?: RequestOptions): AsyncGenerator<Uint8Array>;
   /** Tells the server that the clock of its machine is right, so that records expire again. Needs the root token. */
   confirmClock(options?: RequestOptions): Promise<ConfirmedClock>;
@@ -112,7 +117,10 @@ export function createClient(options: ClientOptions): Client {
     aggregate: (stream, call) => fetchAggregate(target, stream, { ...call, basin: basinOf(call) }),
     metrics: (call) => fetchMetrics(target, call),
     senders: (call) => fetchSenders(target, call),
-    backup: (call) => downloadBackup(target, call),
+    backup: (call) => {
+      const headers = identityHeaders(target, undefined);
+      return fetchStream(target, { path: '/v1/backup', headers, what: 'the backup', signal: call?.signal });
+    },
     async confirmClock(call) {
       const path = '/v1/clock/confirm';
       const { json } = await callApi(target, { signal: call?.signal, method: 'POST', path });

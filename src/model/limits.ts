@@ -4,7 +4,6 @@
  */
 
 export * from './limits/access.ts';
-export * from './limits/aggregates.ts';
 export * from './limits/connections.ts';
 export * from './limits/readers.ts';
 export * from './limits/requests.ts';

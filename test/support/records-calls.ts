@@ -153,7 +153,7 @@ export function codeOf([status, body]: Outcome): readonly [number, string] {
   return [status, code];
 }
 
-function openSse(port: number, path: string, headers: Headers): Promise<SseStream> {
+export function openSse(port: number, path: string, headers: Headers): Promise<SseStream> {
   return new Promise((resolve, reject) => {
     const sent = request({ port, host: '127.0.0.1', path, headers, agent: false });
     sent.on('error', reject);

@@ -128,3 +128,26 @@ export const CONTEXT_RECORDS_MAX = 499;
 
 /** What it takes records from is in memory until it is answered: with so many bytes of blocks it ends early. */
 export const BACK_HELD_BYTES_MAX = 8 * MiB;
+
+/** Counting and summing the records of a stream: all groups, each bucket of time for itself; further ones are one. And columns. */
+export const AGGREGATE_GROUPS_MAX = 10_000;
+export const AGGREGATE_COLUMNS_MAX = 3;
+
+/** Bytes, or characters, of one value that names a group; longer ones are cut. */
+export const AGGREGATE_NAME_BYTES_MAX = 256;
+
+/** Places of all quantiles of one call together, each for the values within 1 % of each other; more need more memory. */
+export const AGGREGATE_BINS_MAX = 500_000;
+
+/** Memory is taken in such steps while groups grow. */
+export const AGGREGATE_STEP_BYTES = MiB;
+
+/** Open spans that wait for the record that closes them, and closed ones that are remembered (a power of two). */
+export const AGGREGATE_OPEN_SPANS_MAX = 100_000;
+export const AGGREGATE_CLOSED_SPANS = 65_536;
+
+/** A call with one response looks at records so long at most, then says where to go on. */
+export const AGGREGATE_MS_MAX = 5_000;
+
+/** A call with several responses gets one so often, or less often where a response is much work. */
+export const AGGREGATE_PARTIAL_MS = 1_000;

@@ -11,7 +11,7 @@ import { type Bytes, bytesOf } from '../match/value-test.ts';
 import { anyField } from '../match/walk-fields.ts';
 import { signalOf } from '../views/otlp.ts';
 import { FoundAttributes } from './attributes.ts';
-import { ItemReader } from './item-reader.ts';
+import { type Extracted, ItemReader } from './item-reader.ts';
 import { type Names, NO_NAME } from './names.ts';
 import { nameOf, numberOf } from './values.ts';
 
@@ -24,19 +24,8 @@ const RESOURCE_ATTRIBUTES = 0x0a;
 const SCOPE_ATTRIBUTES = 0x1a;
 const SCOPE_NAME = 0x0a;
 
-/** One record, or one data point of a metric, as a query sees it. */
-export interface Extracted {
-  /** The number of the name of each column of `by`. */
-  readonly names: Int32Array;
-  value: FilterNumber | undefined;
-  /** A span that is open or closed, and has an id; 64 bits of it. */
-  span: 'open' | 'closed' | undefined;
-  spanHigh: number;
-  spanLow: number;
-}
-
 /** What all items of a scope share: a name for each column of `by` that asks for it, and the value. */
-interface Shared {
+interface SharedColumns {
   readonly names: Int32Array;
   readonly value: FilterNumber | undefined;
 }
@@ -52,7 +41,7 @@ export class ColumnReader {
   /** Of the last block: what its scopes share. */
   #block: Block | undefined;
   #source: Bytes | undefined;
-  readonly #shared: (Shared | undefined)[] = [];
+  readonly #shared: (SharedColumns | undefined)[] = [];
 
   constructor(query: AggregateQuery, names: Names) {
     this.#query = query;
@@ -110,7 +99,7 @@ export class ColumnReader {
     const source = bytesOf(body);
     anyField(source, 0, body.length, RESOURCES_TAG, (_, start, end) =>
       anyField(source, start, end, CHILD_TAG, (_same, from, to) => {
-        let shared: Shared | undefined;
+        let shared: SharedColumns | undefined;
         return anyField(source, from, to, CHILD_TAG, (_item, at, itemEnd) => {
           shared ??= this.#sharedIn(source, [start, end], source, [from, to]);
           this.#begin(shared);
@@ -122,13 +111,13 @@ export class ColumnReader {
     return 2 * body.length;
   }
 
-  #begin(shared: Shared): void {
+  #begin(shared: SharedColumns): void {
     this.row.names.set(shared.names);
     this.row.value = shared.value;
   }
 
   /** Of the containers of a resource and a scope: their fields, with or without what is in them. */
-  #sharedIn(resources: Bytes, [start, end]: Range, scopes: Bytes, [from, to]: Range): Shared {
+  #sharedIn(resources: Bytes, [start, end]: Range, scopes: Bytes, [from, to]: Range): SharedColumns {
     this.#resource.reset();
     this.#scope.reset();
     if (!this.#resource.isEmpty) {

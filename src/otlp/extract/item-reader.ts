@@ -7,7 +7,6 @@ import { ITEM_LAYOUTS, type PartLayout } from '../match/item-layout.ts';
 import type { Bytes } from '../match/value-test.ts';
 import { anyAlong, type FieldTest } from '../match/walk-fields.ts';
 import { FoundAttributes } from './attributes.ts';
-import type { Extracted } from './column-reader.ts';
 import { FoundFields } from './fields.ts';
 import { groupReader, type ReadName, type ReadNumber, sumReader } from './item-columns.ts';
 import type { Names } from './names.ts';
@@ -23,6 +22,17 @@ const GAUGE = 0x2a;
 const SUM = 0x3a;
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
+
+/** One record, or one data point of a metric, as a query sees it. */
+export interface Extracted {
+  /** The number of the name of each column of `by`. */
+  readonly names: Int32Array;
+  value: FilterNumber | undefined;
+  /** A span that is open or closed, and has an id; 64 bits of it. */
+  span: 'open' | 'closed' | undefined;
+  spanHigh: number;
+  spanLow: number;
+}
 
 export class ItemReader {
   readonly #row: Extracted;

@@ -54,7 +54,7 @@ export function plainValue({ view, bytes }: Bytes, start: number, end: number): 
 }
 
 /** The varint of a 64-bit integer with a sign. */
-export function integerAt(view: DataView, start: number, end: number): FilterNumber {
+function integerAt(view: DataView, start: number, end: number): FilterNumber {
   if (end - start > SAFE_VARINT_BYTES) return smallest(BigInt.asIntN(64, varintAt(view, start, end)));
   let value = 0;
   let scale = 1;

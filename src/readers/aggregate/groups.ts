@@ -5,7 +5,7 @@ import type { AggregateQuery, AggregateRow } from '../../model/aggregate.ts';
 import type { FilterNumber } from '../../model/filter.ts';
 import { AGGREGATE_BINS_MAX, AGGREGATE_GROUPS_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import { type Names, OTHER_NAME } from '../../otlp/extract/names.ts';
-import { Total } from './total.ts';
+import { ValueTotal } from './total.ts';
 
 /** What a group takes besides its bins, and what a bin takes. */
 const GROUP_BYTES = 512;
@@ -17,7 +17,7 @@ interface Group {
   readonly names: readonly number[];
   readonly bucket: number;
   count: number;
-  readonly total: Total | undefined;
+  readonly total: ValueTotal | undefined;
 }
 
 export class Groups {
@@ -93,7 +93,7 @@ export class Groups {
   }
 
   #newGroup(names: readonly number[], bucket: number): Group {
-    return { names, bucket, count: 0, total: this.#query.sum === undefined ? undefined : new Total(this.#bins) };
+    return { names, bucket, count: 0, total: this.#query.sum === undefined ? undefined : new ValueTotal(this.#bins) };
   }
 
   #rowOf(group: Group): AggregateRow {

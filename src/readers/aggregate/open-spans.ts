@@ -6,12 +6,12 @@
 
 import type { FilterNumber } from '../../model/filter.ts';
 import { AGGREGATE_CLOSED_SPANS, AGGREGATE_OPEN_SPANS_MAX } from '../../model/limits.ts';
-import type { Extracted } from '../../otlp/extract/column-reader.ts';
+import type { Extracted } from '../../otlp/extract/item-reader.ts';
 
 const KEPT_BYTES = 256;
 
 /** Takes what counts. */
-type Count = (timestamp: number, names: ArrayLike<number>, value: FilterNumber | undefined) => void;
+type CountRow = (timestamp: number, names: ArrayLike<number>, value: FilterNumber | undefined) => void;
 
 interface KeptSpan {
   readonly timestamp: number;
@@ -20,12 +20,12 @@ interface KeptSpan {
 }
 
 export class OpenSpans {
-  readonly #count: Count;
+  readonly #count: CountRow;
   readonly #open = new Map<string, KeptSpan>();
   /** The ids of spans that were closed lately, each at one place only: a later one takes it over. */
   #closed: Int32Array | undefined;
 
-  constructor(count: Count) {
+  constructor(count: CountRow) {
     this.#count = count;
   }
 

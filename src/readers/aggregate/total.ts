@@ -9,7 +9,7 @@ const RANKS = [0.5, 0.95, 0.99];
 /** What a row says of its values. */
 type Summed = Omit<AggregateRow, 'group' | 'other' | 'bucket' | 'count'>;
 
-export class Total {
+export class ValueTotal {
   readonly #sketch: Sketch;
   #values = 0;
   #notFinite = 0;
