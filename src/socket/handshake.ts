@@ -2,12 +2,14 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { BasinRequest } from '../access/basin-rule.ts';
+import { headerFault, type QueryNames, queryFault } from '../encoding/known-names.ts';
 import { TailraceError } from '../model/error.ts';
 import { streamNameFault } from '../model/names.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, SUBPROTOCOLS_OF, type Subprotocol } from '../readers/encoders.ts';
 import type { JsonFormat } from '../s2/batch/json.ts';
-import { parseFormat, parseReadQuery, parseView, single } from '../s2/read-query.ts';
+import { parseEncryptionKey } from '../s2/encryption-key.ts';
+import { parseFormat, parseReadQuery, parseView, READ_PARAMETERS, single } from '../s2/read-query.ts';
 
 const RECORDS_PATH = /^\/v1\/streams\/([^/]+)\/records$/;
 const BEARER_PREFIX = 'bearer.';
@@ -81,16 +83,20 @@ export function targetOf(
   return { basin: basinOf({ headers, query: handshake.rawQuery }), stream };
 }
 
-/** @throws TailraceError `bad_query` or `invalid` */
+const PARAMETERS: QueryNames = { ...READ_PARAMETERS, once: [...READ_PARAMETERS.once, 'stream_id'] };
+
+/** @throws TailraceError `bad_header`, `bad_query` or `invalid` */
 export function readRequestOf(request: IncomingMessage, handshake: Handshake): ReadRequest {
   const { query } = handshake;
-  const format = request.headers['s2-format'];
+  const fault = headerFault(request.headers) ?? queryFault(query, PARAMETERS);
+  if (fault !== undefined) throw fault;
   return {
     range: parseReadQuery(query),
     filter: query.getAll('filter'),
-    subprotocol: subprotocolOf(inView(handshake), parseFormat(query, typeof format === 'string' ? format : undefined)),
+    subprotocol: subprotocolOf(inView(handshake), parseFormat(query, headerOf(request, 's2-format'))),
     streamId: single(query, 'stream_id'),
-    encryptionKey: encryptionKeyOf(request),
+    // Browsers cannot send it: encrypted streams are not for them.
+    encryptionKey: parseEncryptionKey(headerOf(request, 's2-encryption-key')),
   };
 }
 
@@ -119,10 +125,10 @@ export function unknownSubprotocol(): string {
   return `none of the offered subprotocols is known; offer one of ${[...SUBPROTOCOLS.keys()].join(', ')}`;
 }
 
-/** Browsers cannot send it: encrypted streams are not for them. */
-function encryptionKeyOf(request: IncomingMessage): Uint8Array | undefined {
-  const header = request.headers['s2-encryption-key'];
-  return typeof header === 'string' ? Buffer.from(header.trim(), 'base64') : undefined;
+/** A header that is there twice comes joined. */
+function headerOf({ headers }: IncomingMessage, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
 }
 
 function decodeSegment(segment: string): string {

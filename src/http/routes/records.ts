@@ -2,6 +2,7 @@
 
 import { existingBasin } from '../../log/basins.ts';
 import { positionJson } from '../../s2/batch/json.ts';
+import { READ_PARAMETERS } from '../../s2/read-query.ts';
 import { authorize, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { reply } from '../reply.ts';
@@ -10,6 +11,7 @@ import { appendSession } from '../s2/append-session.ts';
 import { appendUnary } from '../s2/append-unary.ts';
 import {
   firstMediaType,
+  IN_BASIN,
   keptName,
   nameOf,
   parseAppendCall,
@@ -28,18 +30,21 @@ export function recordRoutes(deps: RecordDeps): readonly Route[] {
     {
       method: 'POST',
       path,
+      query: IN_BASIN,
       action: 'append',
       handle: (exchange, [segment = '']) => append(exchange, segment, deps),
     },
     {
       method: 'GET',
       path,
+      query: READ_PARAMETERS,
       action: 'read',
       handle: (exchange, [segment = '']) => read(exchange, segment, deps),
     },
     {
       method: 'GET',
       path: `${path}/tail`,
+      query: IN_BASIN,
       action: 'check-tail',
       handle: (exchange, [segment = '']) => tail(exchange, segment, deps),
     },

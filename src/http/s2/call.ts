@@ -5,6 +5,7 @@
 
 import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
+import type { QueryNames } from '../../encoding/known-names.ts';
 import { existingBasin } from '../../log/basins.ts';
 import { commandType } from '../../log/check-batch.ts';
 import { wrongKey } from '../../log/decrypt.ts';
@@ -13,19 +14,12 @@ import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
-import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
+import type { StreamConfigRequest } from '../../model/stream-config.ts';
 import type { View } from '../../model/view.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
-import {
-  formatOf,
-  parseFormat,
-  parseReadParams,
-  parseView,
-  readRangeOf,
-  single,
-  wrongFormat,
-} from '../../s2/read-query.ts';
+import { parseEncryptionKey } from '../../s2/encryption-key.ts';
+import { formatInHeader, parseFormat, parseReadParams, parseView, readRangeOf, single } from '../../s2/read-query.ts';
 import { type Delivered, parseLastEventId } from '../../s2/sse.ts';
 import { authorize, authorizeAs, identify, type NamedBasinDeps, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -68,8 +62,10 @@ export interface ReadCall extends AppendCall {
 export type AppendMode = 'json' | 'proto' | 's2s';
 export type ReadMode = 'unary' | 'sse' | 's2s';
 
+/** The query parameters of calls on one stream, and on all streams of a basin. */
+export const IN_BASIN: QueryNames = { once: ['basin'] };
+
 const ENCRYPTION_KEY_BYTES = 32;
-const ENCRYPTION_KEY_CHARS_MAX = 44;
 
 /**
  * The call of an append. S2-Format counts for a JSON body alone.
@@ -89,6 +85,7 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
   const { principal, name } = readerOf(exchange, segment, deps, mode);
   const query = new URLSearchParams(exchange.query);
   const params = parseReadParams(query);
+  if (mode !== 'sse' && query.has('ticket')) throw new TailraceError('bad_query', TICKET_ELSEWHERE);
   const filter = query.getAll('filter');
   const view = viewOf(query, mode);
   const dataPlane = dataPlaneOf(exchange, mode !== 's2s');
@@ -221,27 +218,11 @@ export function wireFormOf(mediaType: string): 's2s' | 'proto' | 'json' | undefi
 type DataPlane = Omit<AppendCall, keyof StreamName | 'principal'>;
 
 function dataPlaneOf(exchange: Exchange, hasFormat: boolean): DataPlane {
-  const encryptionKey = encryptionKeyOf(headerOf(exchange, 's2-encryption-key'));
+  const encryptionKey = parseEncryptionKey(headerOf(exchange, 's2-encryption-key'));
   const config = headerOf(exchange, 's2-stream-config');
   const streamConfig = config === undefined ? undefined : parseStreamConfigHeader(config);
-  const format = hasFormat ? formatNamed(headerOf(exchange, 's2-format')) : 'raw';
+  const format = hasFormat ? formatInHeader(headerOf(exchange, 's2-format')) : 'raw';
   return { encryptionKey, streamConfig, format };
-}
-
-/** A key is a secret: no message repeats it. */
-function encryptionKeyOf(header: string | undefined): Uint8Array | undefined {
-  if (header === undefined) return undefined;
-  const text = header.trim();
-  if (text.length === 0 || text.length > ENCRYPTION_KEY_CHARS_MAX) throw new TailraceError('bad_header', WRONG_KEY);
-  const key = Buffer.from(text, 'base64');
-  return key.toString('base64') === text ? key : Buffer.alloc(0);
-}
-
-function formatNamed(header: string | undefined): JsonFormat {
-  const word = header ?? 'raw';
-  const format = formatOf(word);
-  if (format === undefined) throw new TailraceError('bad_header', wrongFormat('s2-format', word));
-  return format;
 }
 
 function headerOf({ request }: Exchange, name: string): string | undefined {
@@ -249,4 +230,5 @@ function headerOf({ request }: Exchange, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-const WRONG_KEY = `s2-encryption-key must be the base64 of 32 bytes, a key for ${STREAM_CIPHERS.join(' or ')}`;
+const TICKET_ELSEWHERE =
+  'a ticket opens server-sent events (Accept: text/event-stream) and WebSockets: for another read leave it out';
