@@ -4,6 +4,7 @@
  * request.
  */
 
+import type { QueryNames } from '../encoding/known-names.ts';
 import { TailraceError } from '../model/error.ts';
 import type { AuditAction, AuditProtocol } from '../observe/audit.ts';
 import type { Exchange } from './exchange.ts';
@@ -20,8 +21,12 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Segments in braces stand for any one segment. */
   readonly path: string;
+  /** Its query parameters: others are refused, and without this all; `any` lets everything pass. */
+  readonly query?: QueryNames | 'any';
   /** What the audit log calls it. */
   readonly action: AuditAction;
+  /** Callers need no token of their own. */
+  readonly isOpen?: true;
   /** Also served by a server that is stopping, which refuses all other requests. */
   readonly whileStopping?: true;
   readonly handle: Handler;
@@ -32,6 +37,8 @@ export interface RouteGroup {
   /** The protocol in the audit log; a route that serves several protocols sets it later. */
   readonly protocol: AuditProtocol;
   readonly refuse: Refuse;
+  /** Requests with parameters or headers of ours that do not exist are taken, with a warning. */
+  readonly takesUnknown?: true;
   readonly routes: readonly Route[];
 }
 

@@ -25,6 +25,7 @@ import type { TlsFiles } from './connection/tls.ts';
 import { type AuditDeps, type NamedBasinDeps, senderOf } from './context.ts';
 import { Cors } from './cors.ts';
 import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
+import { expectKnown } from './expect-known.ts';
 import { type ReplyContext, type ReplyDeps, reply } from './reply.ts';
 import { type Match, type PortRoutes, type Refuse, Router } from './router.ts';
 import { isExporter } from './routes/unrouted.ts';
@@ -172,6 +173,7 @@ export class HttpServer {
       if ('error' in found) throw found.error;
       if (this.#closing && found.route.whileStopping !== true) throw stopping();
       if (isLate && DATA.has(found.route.action)) throw tooLate();
+      expectKnown(exchange, found, this.#deps);
       const done = found.route.handle(exchange, found.segments);
       if (done !== undefined) {
         this.#await(done, exchange, found);

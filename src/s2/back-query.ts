@@ -16,6 +16,9 @@ export type BackQuery =
   /** A record, and so many on each side of it. */
   | { readonly type: 'around'; readonly around: number; readonly context: number };
 
+/** Those that only such a read has. */
+export const BACK_PARAMETERS: readonly string[] = ['before', 'limit', 'around', 'context'];
+
 /** What goes with each of the two; `view` and `format` say what records look like. */
 const BESIDE = ['basin', 'view', 'format'];
 const PARAMETERS = {

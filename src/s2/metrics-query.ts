@@ -1,5 +1,6 @@
 /** Calls for usage metrics: their queries, parsed and checked, and the JSON of their responses. */
 
+import type { QueryNames } from '../encoding/known-names.ts';
 import { TailraceError } from '../model/error.ts';
 import { USAGE_AHEAD_SECONDS_MAX, USAGE_RANGE_SECONDS_MAX } from '../model/limits.ts';
 import {
@@ -35,6 +36,9 @@ export type MetricJson =
   | { readonly gauge: { readonly name: string; readonly unit: MetricUnit; readonly values: readonly UsagePoint[] } };
 
 const U32_MAX = 2 ** 32 - 1;
+
+/** The query parameters of a call for metrics. */
+export const METRICS_PARAMETERS: QueryNames = { once: ['set', 'start', 'end', 'interval'] };
 
 /**
  * @throws TailraceError `bad_query` when it is not a query of this level, `invalid` for a range or an interval that is

@@ -1,10 +1,20 @@
 /** The query of a read call, parsed and checked. */
 
+import type { QueryNames } from '../encoding/known-names.ts';
 import { nearest } from '../encoding/nearest.ts';
 import { TailraceError } from '../model/error.ts';
 import { FROM_TAIL, type ReadRange, type ReadStart } from '../model/read-range.ts';
 import { VIEWS, type View } from '../model/view.ts';
 import type { JsonFormat } from './batch/json.ts';
+
+/** The query parameters of a read on any protocol. A page shows a ticket, since it sends no headers. */
+export const READ_PARAMETERS: QueryNames = {
+  once: [
+    ...['seq_num', 'timestamp', 'tail_offset', 'clamp', 'count', 'bytes', 'until', 'wait'],
+    ...['view', 'format', 'basin', 'ticket'],
+  ],
+  many: ['filter'],
+};
 
 const U64_MAX = 2n ** 64n - 1n;
 const U32_MAX = 2 ** 32 - 1;
@@ -67,13 +77,16 @@ export function readRangeOf(params: ReadParams): ReadRange {
 
 /**
  * How bytes are written in JSON: the `format` parameter, else the `S2-Format` header, else `raw`.
- * @throws TailraceError `bad_query` for any other word.
+ * @throws TailraceError `bad_query` or `bad_header` for any other word.
  */
 export function parseFormat(query: URLSearchParams, header: string | undefined): JsonFormat {
-  const word = single(query, 'format') ?? header ?? 'raw';
-  const format = formatOf(word);
-  if (format === undefined) throw new TailraceError('bad_query', wrongFormat('format', word));
-  return format;
+  const word = single(query, 'format');
+  return word === undefined ? formatInHeader(header) : formatNamed(word, 'format', 'bad_query');
+}
+
+/** The same where only the header counts. @throws TailraceError `bad_header` */
+export function formatInHeader(header: string | undefined): JsonFormat {
+  return formatNamed(header ?? 'raw', 's2-format', 'bad_header');
 }
 
 /** How records are to look: the `view` parameter; undefined where there is none. @throws TailraceError `bad_query` */
@@ -88,21 +101,17 @@ export function parseView(query: URLSearchParams): View | undefined {
   throw new TailraceError('bad_query', `view must be one of ${VIEWS.join(', ')}, not ${shown}${advice}`);
 }
 
-/** The format that a word means; undefined for an unknown word. */
-export function formatOf(word: string): JsonFormat | undefined {
-  return FORMATS.get(word.trim().toLowerCase());
-}
-
-/** The message for a word that is not a format. */
-export function wrongFormat(name: string, word: string): string {
-  return `${name} must be "raw" or "base64", not ${JSON.stringify(word.slice(0, 64))}`;
-}
-
 /** A parameter that may be given once. @throws TailraceError `bad_query` when it is given twice. */
 export function single(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name);
   if (values.length > 1) throw new TailraceError('bad_query', `duplicate query parameter \`${name}\``);
   return values[0];
+}
+
+function formatNamed(word: string, name: string, code: 'bad_query' | 'bad_header'): JsonFormat {
+  const format = FORMATS.get(word.trim().toLowerCase());
+  if (format !== undefined) return format;
+  throw new TailraceError(code, `${name} must be "raw" or "base64", not ${JSON.stringify(word.slice(0, 64))}`);
 }
 
 function startOf({ seqNum, timestamp, tailOffset }: ReadParams): ReadStart {

@@ -2,14 +2,16 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { BasinRequest } from '../access/basin-rule.ts';
+import { headerFault, type QueryNames, queryFault } from '../encoding/known-names.ts';
 import { TailraceError } from '../model/error.ts';
 import { streamNameFault } from '../model/names.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import { DEFAULT_SUBPROTOCOL, SUBPROTOCOLS, SUBPROTOCOLS_OF, type Subprotocol } from '../readers/encoders.ts';
-import { type ManyQuery, parseManyQuery } from '../readers/many/parse-many-query.ts';
-import { expectForward } from '../s2/back-query.ts';
+import { MANY_PARAMETERS, type ManyQuery, parseManyQuery } from '../readers/many/parse-many-query.ts';
+import { BACK_PARAMETERS, expectForward } from '../s2/back-query.ts';
 import type { JsonFormat } from '../s2/batch/json.ts';
-import { parseFormat, parseReadQuery, parseView, single } from '../s2/read-query.ts';
+import { parseEncryptionKey } from '../s2/encryption-key.ts';
+import { parseFormat, parseReadQuery, parseView, READ_PARAMETERS, single } from '../s2/read-query.ts';
 
 const RECORDS_PATH = /^\/v1\/streams\/([^/]+)\/records$/;
 const MANY_PATH = '/v1/records';
@@ -92,19 +94,23 @@ export function targetOf(
   return { basin: basinOf({ headers, query: handshake.rawQuery }), stream };
 }
 
-/** @throws TailraceError `bad_query` or `invalid` */
+const PARAMETERS: QueryNames = { ...READ_PARAMETERS, once: [...READ_PARAMETERS.once, ...BACK_PARAMETERS, 'stream_id'] };
+
+/** @throws TailraceError `bad_header`, `bad_query` or `invalid` */
 export function readRequestOf(request: IncomingMessage, handshake: Handshake): ReadRequest {
   const { query } = handshake;
-  const format = request.headers['s2-format'];
   const { isMany } = handshake;
-  expectForward(query);
+  const fault = headerFault(request.headers) ?? queryFault(query, isMany ? MANY_PARAMETERS : PARAMETERS);
+  if (fault !== undefined) throw fault;
+  if (!isMany) expectForward(query);
   return {
     range: isMany ? NO_RANGE : parseReadQuery(query),
     many: isMany ? parseManyQuery(query) : undefined,
     filter: query.getAll('filter'),
-    subprotocol: subprotocolOf(inView(handshake), parseFormat(query, typeof format === 'string' ? format : undefined)),
+    subprotocol: subprotocolOf(inView(handshake), parseFormat(query, headerOf(request, 's2-format'))),
     streamId: single(query, 'stream_id'),
-    encryptionKey: encryptionKeyOf(request),
+    // Browsers cannot send it: encrypted streams are not for them.
+    encryptionKey: parseEncryptionKey(headerOf(request, 's2-encryption-key')),
   };
 }
 
@@ -133,10 +139,10 @@ export function unknownSubprotocol(): string {
   return `none of the offered subprotocols is known; offer one of ${[...SUBPROTOCOLS.keys()].join(', ')}`;
 }
 
-/** Browsers cannot send it: encrypted streams are not for them. */
-function encryptionKeyOf(request: IncomingMessage): Uint8Array | undefined {
-  const header = request.headers['s2-encryption-key'];
-  return typeof header === 'string' ? Buffer.from(header.trim(), 'base64') : undefined;
+/** A header that is there twice comes joined. */
+function headerOf({ headers }: IncomingMessage, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
 }
 
 function decodeSegment(segment: string): string {

@@ -91,6 +91,7 @@ function serviceGroup(signal: Signal, deps: ServiceDeps): RouteGroup {
   };
   return {
     protocol: 'grpc',
+    takesUnknown: true,
     refuse: (exchange, error) => {
       deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
       noteRefused(exchange, signal, error, deps);

@@ -55,6 +55,7 @@ export class Health {
     const common = { method: 'POST', action: 'health', whileStopping: true } as const;
     return {
       protocol: 'grpc',
+      takesUnknown: true,
       refuse: (exchange, error) => refuseCall(exchange, error, replyContext),
       routes: [
         { ...common, path: `/${SERVICE}/Check`, handle: (exchange) => this.#check(exchange, replyContext) },

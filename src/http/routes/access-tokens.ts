@@ -12,7 +12,7 @@ import { authorize, type ControlRouteDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { NO_STORE, reply, replyJson } from '../reply.ts';
 import { handlersOf, nameInPath, type Route } from '../router.ts';
-import { pageOf, turnForPage } from '../s2/page-query.ts';
+import { PAGE_PARAMETERS, pageOf, turnForPage } from '../s2/page-query.ts';
 
 const PATH = '/v1/access-tokens/{id}';
 
@@ -26,6 +26,7 @@ export function accessTokenRoutes(deps: AccessTokenDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/access-tokens',
+      query: PAGE_PARAMETERS,
       action: 'list-access-tokens',
       handle: (exchange) => listTokens(exchange, deps),
     },

@@ -17,7 +17,7 @@ import { authorize, authorizeUncounted, type ControlRouteDeps } from '../context
 import type { Exchange } from '../exchange.ts';
 import { reply, replyJson } from '../reply.ts';
 import { handlersOf, nameInPath, type Route } from '../router.ts';
-import { pageOf, turnForPage } from '../s2/page-query.ts';
+import { PAGE_PARAMETERS, pageOf, turnForPage } from '../s2/page-query.ts';
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/basins/{basin}';
@@ -32,6 +32,7 @@ export function basinRoutes(deps: BasinDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/basins',
+      query: PAGE_PARAMETERS,
       action: 'list-basins',
       handle: (exchange) => listBasins(exchange, deps),
     },

@@ -17,15 +17,19 @@ export interface OperatorDeps extends AuthorizeDeps, ReplyDeps {
 const TEXT = 'text/plain; charset=utf-8';
 const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** `/metrics` is what Prometheus scrapes; `/v1/metrics` is the usage metrics of S2. */
+/**
+ * `/metrics` is what Prometheus scrapes; `/v1/metrics` is the usage metrics of S2. Probes of health come with parameters of
+ * their own, which change nothing.
+ */
 export function operatorRoutes(deps: OperatorDeps): readonly Route[] {
   const health = (exchange: Exchange): Promise<void> => answerHealth(exchange, deps);
   return [
-    { method: 'GET', path: '/health', action: 'health', whileStopping: true, handle: health },
-    { method: 'GET', path: '/ping', action: 'health', whileStopping: true, handle: health },
+    { method: 'GET', path: '/health', query: 'any', action: 'health', whileStopping: true, handle: health },
+    { method: 'GET', path: '/ping', query: 'any', action: 'health', whileStopping: true, handle: health },
     {
       method: 'GET',
       path: '/readyz',
+      query: 'any',
       action: 'health',
       whileStopping: true,
       handle: (exchange) => answerReady(exchange, deps),

@@ -10,6 +10,7 @@ import type { Exchange } from '../exchange.ts';
 import { type OtlpDeps, type OtlpForm, receiveOtlp } from '../receive-otlp.ts';
 import { reply } from '../reply.ts';
 import type { Route, RouteGroup } from '../router.ts';
+import { IN_BASIN } from '../s2/call.ts';
 import { noteRefused } from '../senders.ts';
 import { OTLP_STATUS } from '../status.ts';
 
@@ -42,6 +43,7 @@ function signalRoutes(signal: Signal, deps: OtlpRouteDeps): RouteGroup {
   const route = (path: string, form: OtlpForm): Route => ({
     method: 'POST',
     path,
+    query: IN_BASIN,
     action: 'append',
     handle: (exchange) => receiveOtlp(exchange, signal, form, deps),
   });
@@ -52,10 +54,11 @@ function signalRoutes(signal: Signal, deps: OtlpRouteDeps): RouteGroup {
   }
   if (signal === 'traces') {
     const handle = (exchange: Exchange): Promise<void> => receiveOtlp(exchange, signal, withTraceIds(http), deps);
-    routes.push({ method: 'POST', path: TRACES_WITH_IDS, action: 'append', handle });
+    routes.push({ method: 'POST', path: TRACES_WITH_IDS, query: IN_BASIN, action: 'append', handle });
   }
   return {
     protocol: 'otlp',
+    takesUnknown: true,
     refuse: (exchange, error) => {
       deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
       noteRefused(exchange, signal, error, deps);
@@ -96,6 +99,7 @@ function profileRoutes(deps: OtlpDeps): RouteGroup {
   };
   return {
     protocol: 'otlp',
+    takesUnknown: true,
     refuse: (exchange, error) => {
       noteRefused(exchange, undefined, error, deps);
       refuseOtlp(exchange, error, deps.replyContext);

@@ -1,7 +1,10 @@
 /** Records of a stream: append, read, and check the tail. */
 
 import { existingBasin } from '../../log/basins.ts';
+import { MANY_PARAMETERS } from '../../readers/many/parse-many-query.ts';
+import { BACK_PARAMETERS } from '../../s2/back-query.ts';
 import { positionJson } from '../../s2/batch/json.ts';
+import { READ_PARAMETERS } from '../../s2/read-query.ts';
 import { SSE_CONTENT_TYPE } from '../../s2/sse.ts';
 import { authorize, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -11,7 +14,9 @@ import { aggregateRecords } from '../s2/aggregate.ts';
 import { appendSession } from '../s2/append-session.ts';
 import { appendUnary } from '../s2/append-unary.ts';
 import {
+  AGGREGATE_PARAMETERS,
   firstMediaType,
+  IN_BASIN,
   keptName,
   nameOf,
   parseAppendCall,
@@ -28,28 +33,38 @@ import { readUnary } from '../s2/unary-read.ts';
 export function recordRoutes(deps: RecordDeps): readonly Route[] {
   const path = '/v1/streams/{stream}/records';
   return [
-    { method: 'GET', path: '/v1/records', action: 'read', handle: (exchange) => readManySse(exchange, deps) },
+    {
+      method: 'GET',
+      path: '/v1/records',
+      query: MANY_PARAMETERS,
+      action: 'read',
+      handle: (exchange) => readManySse(exchange, deps),
+    },
     {
       method: 'POST',
       path,
+      query: IN_BASIN,
       action: 'append',
       handle: (exchange, [segment = '']) => append(exchange, segment, deps),
     },
     {
       method: 'GET',
       path,
+      query: { ...READ_PARAMETERS, once: [...READ_PARAMETERS.once, ...BACK_PARAMETERS] },
       action: 'read',
       handle: (exchange, [segment = '']) => read(exchange, segment, deps),
     },
     {
       method: 'GET',
       path: `${path}/tail`,
+      query: IN_BASIN,
       action: 'check-tail',
       handle: (exchange, [segment = '']) => tail(exchange, segment, deps),
     },
     {
       method: 'GET',
       path: '/v1/streams/{stream}/aggregate',
+      query: AGGREGATE_PARAMETERS,
       action: 'aggregate',
       handle: (exchange, [segment = '']) =>
         aggregateRecords(exchange, segment, acceptsEvents(exchange) ? 'sse' : 'unary', deps),

@@ -1,6 +1,7 @@
 /** Who sends OTLP data and who is refused, as far as the caller may know. What is remembered is in `observe/senders.ts`. */
 
 import type { Principal } from '../../access/grant.ts';
+import type { QueryNames } from '../../encoding/known-names.ts';
 import { inTurns } from '../../encoding/turns.ts';
 import type { Clock } from '../../model/clock.ts';
 import { LISTED_SENDERS_BYTES_MAX, SENDER_NAMES_MAX, YIELD_BYTES } from '../../model/limits.ts';
@@ -14,6 +15,9 @@ import { nameInPath, type Route } from '../router.ts';
 import { pageOf, turnForPage } from '../s2/page-query.ts';
 import { OTLP_STATUS } from '../status.ts';
 
+/** Those that sent last come first, so a page is only so long. */
+const SENDERS_PAGE: QueryNames = { once: ['limit'] };
+
 export interface SendersDeps extends IdentifyDeps, ReplyDeps {
   readonly clock: Pick<Clock, 'now'>;
   readonly senders: Pick<Senders, 'list' | 'since'>;
@@ -25,6 +29,7 @@ export function senderRoutes(deps: SendersDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/senders',
+      query: SENDERS_PAGE,
       action: 'account-metrics',
       handle: (exchange) => {
         const principal = authorizeUncounted(exchange, deps, { operation: 'account-metrics' });
@@ -34,6 +39,7 @@ export function senderRoutes(deps: SendersDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/senders/{basin}',
+      query: SENDERS_PAGE,
       action: 'basin-metrics',
       handle: (exchange, [segment = '']) => {
         const basin = nameInPath(segment, basinNameFault);

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { Principal } from '../../access/grant.ts';
+import type { QueryNames } from '../../encoding/known-names.ts';
 import { type Basin, existingBasin } from '../../log/basins.ts';
 import type { Log } from '../../log/log.ts';
 import { type Stream, streamNotFound } from '../../log/stream.ts';
@@ -13,11 +14,12 @@ import { authorize, authorizeUncounted, type ControlRouteDeps, type NamedBasinDe
 import type { Exchange } from '../exchange.ts';
 import { reply, replyJson } from '../reply.ts';
 import { handlersOf, type Route } from '../router.ts';
-import { basinOf, keptName, nameOf, type StreamName } from '../s2/call.ts';
-import { type Page, pageOf, turnForPage } from '../s2/page-query.ts';
+import { basinOf, IN_BASIN, keptName, nameOf, type StreamName } from '../s2/call.ts';
+import { PAGE_PARAMETERS, type Page, pageOf, turnForPage } from '../s2/page-query.ts';
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/streams/{stream}';
+const STREAMS_PAGE: QueryNames = { once: [...PAGE_PARAMETERS.once, ...IN_BASIN.once] };
 
 export interface StreamDeps extends ControlRouteDeps, NamedBasinDeps {
   readonly log: Log;
@@ -29,19 +31,21 @@ export function streamRoutes(deps: StreamDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/streams',
+      query: STREAMS_PAGE,
       action: 'list-streams',
       handle: (exchange) => listStreams(exchange, deps),
     },
     {
       method: 'POST',
       path: '/v1/streams',
+      query: IN_BASIN,
       action: 'create-stream',
       handle: (exchange) => createStream(exchange, deps),
     },
-    { method: 'GET', path: PATH, action: 'get-stream-config', handle: on(getStream) },
-    { method: 'PUT', path: PATH, action: 'ensure-stream', handle: on(ensureStream) },
-    { method: 'PATCH', path: PATH, action: 'reconfigure-stream', handle: on(reconfigureStream) },
-    { method: 'DELETE', path: PATH, action: 'delete-stream', handle: on(deleteStream) },
+    { method: 'GET', path: PATH, query: IN_BASIN, action: 'get-stream-config', handle: on(getStream) },
+    { method: 'PUT', path: PATH, query: IN_BASIN, action: 'ensure-stream', handle: on(ensureStream) },
+    { method: 'PATCH', path: PATH, query: IN_BASIN, action: 'reconfigure-stream', handle: on(reconfigureStream) },
+    { method: 'DELETE', path: PATH, query: IN_BASIN, action: 'delete-stream', handle: on(deleteStream) },
   ];
 }
 

@@ -25,6 +25,7 @@ export function exchangeRoutes(deps: ControlRouteDeps): readonly Route[] {
       method: 'POST',
       path: `${path}/exchange`,
       action: 'exchange-token',
+      isOpen: true,
       handle: (exchange) => exchangeToken(exchange, deps),
     },
     {

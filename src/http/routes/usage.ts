@@ -13,6 +13,7 @@ import { INTERVAL_SECONDS, type MetricLevel, type UsageInterval } from '../../mo
 import {
   accumulationJson,
   labelJson,
+  METRICS_PARAMETERS,
   type MetricJson,
   type MetricsQuery,
   metricsResponse,
@@ -37,16 +38,24 @@ export interface UsageRouteDeps extends AuthorizeDeps, ReplyDeps {
 export function usageRoutes(deps: UsageRouteDeps): readonly Route[] {
   const path = '/v1/metrics';
   return [
-    { method: 'GET', path, action: 'account-metrics', handle: (exchange) => account(exchange, deps) },
+    {
+      method: 'GET',
+      path,
+      query: METRICS_PARAMETERS,
+      action: 'account-metrics',
+      handle: (exchange) => account(exchange, deps),
+    },
     {
       method: 'GET',
       path: `${path}/{basin}`,
+      query: METRICS_PARAMETERS,
       action: 'basin-metrics',
       handle: (exchange, [segment = '']) => basin(exchange, segment, deps),
     },
     {
       method: 'GET',
       path: `${path}/{basin}/{stream}`,
+      query: METRICS_PARAMETERS,
       action: 'stream-metrics',
       handle: (exchange, [basinSegment = '', segment = '']) => stream(exchange, basinSegment, segment, deps),
     },

@@ -5,7 +5,7 @@
 
 import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
-import { nearest } from '../../encoding/nearest.ts';
+import type { QueryNames } from '../../encoding/known-names.ts';
 import { existingBasin } from '../../log/basins.ts';
 import { commandType } from '../../log/check-batch.ts';
 import { wrongKey } from '../../log/decrypt.ts';
@@ -15,23 +15,15 @@ import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import type { RecordInput } from '../../model/record.ts';
-import { STREAM_CIPHERS, type StreamConfigRequest } from '../../model/stream-config.ts';
+import type { StreamConfigRequest } from '../../model/stream-config.ts';
 import type { View } from '../../model/view.ts';
 import { parseAggregate } from '../../readers/aggregate/parse-aggregate.ts';
 import { FROM_OLDEST } from '../../readers/aggregate/run-aggregate.ts';
 import { type BackQuery, expectForward, parseBackQuery } from '../../s2/back-query.ts';
 import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
-import { decodeEncryptionKey } from '../../s2/encryption-key.ts';
-import {
-  formatOf,
-  parseFormat,
-  parseReadParams,
-  parseView,
-  readRangeOf,
-  single,
-  wrongFormat,
-} from '../../s2/read-query.ts';
+import { parseEncryptionKey } from '../../s2/encryption-key.ts';
+import { formatInHeader, parseFormat, parseReadParams, parseView, readRangeOf, single } from '../../s2/read-query.ts';
 import { type Delivered, parseLastEventId } from '../../s2/sse.ts';
 import { authorize, authorizeAs, identify, type NamedBasinDeps, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -76,8 +68,10 @@ export interface ReadCall extends AppendCall {
 export type AppendMode = 'json' | 'proto' | 's2s';
 export type ReadMode = 'unary' | 'sse' | 's2s';
 
+/** The query parameters of calls on one stream, and on all streams of a basin. */
+export const IN_BASIN: QueryNames = { once: ['basin'] };
+
 const ENCRYPTION_KEY_BYTES = 32;
-const ENCRYPTION_KEY_CHARS_MAX = 44;
 
 /**
  * The call of an append. S2-Format counts for a JSON body alone.
@@ -97,6 +91,7 @@ export function parseReadCall(exchange: Exchange, segment: string, deps: RecordD
   const { principal, name } = readerOf(exchange, segment, deps, mode);
   const query = new URLSearchParams(exchange.query);
   const params = parseReadParams(query);
+  if (mode !== 'sse' && query.has('ticket')) throw new TailraceError('bad_query', TICKET_ELSEWHERE);
   const [back, filter] = [parseBackQuery(query), query.getAll('filter')];
   if (mode !== 'unary') expectForward(query);
   const view = viewOf(query, mode);
@@ -130,22 +125,10 @@ export interface AggregateCall extends AppendCall {
   readonly query: AggregateQuery;
 }
 
-/** All that such a call may say: a misspelt parameter that is ignored would be believed. */
-const AGGREGATE_PARAMETERS = [
-  'sum',
-  'by',
-  'bucket',
-  'filter',
-  'seq_num',
-  'timestamp',
-  'tail_offset',
-  'clamp',
-  'count',
-  'bytes',
-  'until',
-  'basin',
-  'ticket',
-] as const;
+export const AGGREGATE_PARAMETERS: QueryNames = {
+  once: ['sum', 'bucket', 'seq_num', 'timestamp', 'tail_offset', 'clamp', 'count', 'bytes', 'until', 'basin', 'ticket'],
+  many: ['by', 'filter'],
+};
 
 /** @throws TailraceError as `parseReadCall` */
 export function parseAggregateCall(
@@ -156,7 +139,6 @@ export function parseAggregateCall(
 ): AggregateCall {
   const { principal, name } = readerOf(exchange, segment, deps, mode);
   const params = new URLSearchParams(exchange.query);
-  for (const parameter of params.keys()) expectKnown(parameter, AGGREGATE_PARAMETERS);
   const range = readRangeOf(parseReadParams(params));
   const hasStart = ['seq_num', 'timestamp', 'tail_offset'].some((start) => params.has(start));
   return {
@@ -172,16 +154,6 @@ export function parseAggregateCall(
       bucket: single(params, 'bucket'),
     }),
   };
-}
-
-function expectKnown(parameter: string, known: readonly string[]): void {
-  if (known.includes(parameter)) return;
-  const [close] = nearest(parameter, known);
-  const hint = close === undefined ? '' : `${close} perhaps, or `;
-  throw new TailraceError(
-    'bad_query',
-    `there is no query parameter ${JSON.stringify(parameter.slice(0, 64))}: expected is ${hint}one of ${known.join(', ')}`,
-  );
 }
 
 /** Who reads which stream. The EventSource of a page sends no headers: it shows a ticket, which knows its basin. */
@@ -295,26 +267,11 @@ export function wireFormOf(mediaType: string): 's2s' | 'proto' | 'json' | undefi
 type DataPlane = Omit<AppendCall, keyof StreamName | 'principal'>;
 
 export function dataPlaneOf(exchange: Exchange, hasFormat: boolean): DataPlane {
-  const encryptionKey = encryptionKeyOf(headerOf(exchange, 's2-encryption-key'));
+  const encryptionKey = parseEncryptionKey(headerOf(exchange, 's2-encryption-key'));
   const config = headerOf(exchange, 's2-stream-config');
   const streamConfig = config === undefined ? undefined : parseStreamConfigHeader(config);
-  const format = hasFormat ? formatNamed(headerOf(exchange, 's2-format')) : 'raw';
+  const format = hasFormat ? formatInHeader(headerOf(exchange, 's2-format')) : 'raw';
   return { encryptionKey, streamConfig, format };
-}
-
-/** A key is a secret: no message repeats it. */
-function encryptionKeyOf(header: string | undefined): Uint8Array | undefined {
-  if (header === undefined) return undefined;
-  const text = header.trim();
-  if (text.length === 0 || text.length > ENCRYPTION_KEY_CHARS_MAX) throw new TailraceError('bad_header', WRONG_KEY);
-  return decodeEncryptionKey(text);
-}
-
-function formatNamed(header: string | undefined): JsonFormat {
-  const word = header ?? 'raw';
-  const format = formatOf(word);
-  if (format === undefined) throw new TailraceError('bad_header', wrongFormat('s2-format', word));
-  return format;
 }
 
 export function headerOf({ request }: Exchange, name: string): string | undefined {
@@ -322,4 +279,5 @@ export function headerOf({ request }: Exchange, name: string): string | undefine
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-const WRONG_KEY = `s2-encryption-key must be the base64 of 32 bytes, a key for ${STREAM_CIPHERS.join(' or ')}`;
+const TICKET_ELSEWHERE =
+  'a ticket opens server-sent events (Accept: text/event-stream) and WebSockets: for another read leave it out';

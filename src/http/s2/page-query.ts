@@ -1,6 +1,7 @@
 /** The query of a list call, parsed and checked. */
 
 import { z } from 'zod';
+import type { QueryNames } from '../../encoding/known-names.ts';
 import { beginWork } from '../../encoding/turns.ts';
 import { TailraceError } from '../../model/error.ts';
 import {
@@ -25,7 +26,10 @@ export interface Page {
   readonly limit: number;
 }
 
-/** Parameters that are not known are left out. @throws TailraceError `bad_query`, also for one that is there twice */
+/** The query parameters of every list. */
+export const PAGE_PARAMETERS: QueryNames = { once: ['prefix', 'start_after', 'limit'] };
+
+/** @throws TailraceError `bad_query`, also for a parameter that is there twice */
 export function pageOf(query: string, kind: keyof typeof PAGES): Page {
   const params = new URLSearchParams(query);
   const given = {

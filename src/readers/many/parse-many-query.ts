@@ -1,8 +1,9 @@
 /**
  * Which streams a reader of many asks for, and where it begins: the query of `/v1/records`, in one form for WebSocket and
- * server-sent events. A parameter that is ignored would be believed, so an unknown one is refused.
+ * server-sent events.
  */
 
+import type { QueryNames } from '../../encoding/known-names.ts';
 import { nearest } from '../../encoding/nearest.ts';
 import type { ManySelection } from '../../log/many/list-members.ts';
 import { TailraceError } from '../../model/error.ts';
@@ -49,11 +50,15 @@ export function readerOf(principal: ManyPrincipal, basin: string): NamedReader {
 
 const SELECTORS = ['prefix', 'glob', 'stream'] as const;
 const STARTS: readonly ManyStart[] = ['tail', 'start', 'resume'];
-const KNOWN = [...SELECTORS, 'from', 'filter', 'format', 'view', 'basin', 'ticket'];
+
+/** All that it may have: a parameter that is ignored would be believed. */
+export const MANY_PARAMETERS: QueryNames = {
+  once: ['prefix', 'glob', 'from', 'format', 'view', 'basin', 'ticket'],
+  many: ['stream', 'filter'],
+};
 
 /** `starts` are those that the protocol knows. @throws TailraceError `bad_query` */
 export function parseManyQuery(query: URLSearchParams, starts: readonly ManyStart[] = STARTS): ManyQuery {
-  for (const name of new Set(query.keys())) if (!KNOWN.includes(name)) throw unknown(name);
   const used = SELECTORS.filter((name) => query.has(name));
   const [selector, second] = used;
   if (selector === undefined) throw wrong(`say which streams: ${HOW}`);
@@ -128,12 +133,6 @@ function globMatcher(glob: string): (name: string) => boolean {
 }
 
 const HOW = 'one `prefix` (empty for all), one `glob` with `*`, or a `stream` for each';
-
-function unknown(name: string): TailraceError {
-  const [near] = nearest(name.slice(0, 64), KNOWN);
-  const hint = near === undefined ? `; there are ${KNOWN.join(', ')}` : meant(near);
-  return wrong(`unknown query parameter ${shown(name)}${hint}`);
-}
 
 function meant(near: string): string {
   return `: did you mean \`${near}\`?`;
