@@ -26,6 +26,7 @@ export {
   type OtlpContentType,
 } from './client/client.ts';
 export type { BasinConfigJson, OidcJson, StreamConfigJson } from './client/config-json.ts';
+export type { Reconnecting } from './client/connections.ts';
 export type {
   BasinEntry,
   ControlCalls,
@@ -34,7 +35,16 @@ export type {
   ProvisionResponse,
   StreamEntry,
 } from './client/control.ts';
-export type { BatchContent, BatchFrame, ClientView, ControlFrame, MessageRow } from './client/frames.ts';
+export type {
+  BatchContent,
+  BatchFrame,
+  ClientView,
+  ControlFrame,
+  JoinedStream,
+  ManyControlFrame,
+  MessageRow,
+} from './client/frames.ts';
+export type { ManyFrame, ManyReaderOptions } from './client/many-reader.ts';
 export type { OtlpResponse } from './client/post-otlp.ts';
 export type { ReaderOptions, ReadFrame } from './client/reader.ts';
 export { type AppendRequestOptions, fenceRecord, type RecordCalls, trimRecord } from './client/records.ts';
@@ -61,7 +71,15 @@ export type {
 } from './client/tokens.ts';
 export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.ts';
 // The store alone.
-export { type OtlpOptions, openTailrace, type ReadOptions, type StoreOptions, type Tailrace } from './library.ts';
+export {
+  type FollowManyOptions,
+  type MemberRecord,
+  type OtlpOptions,
+  openTailrace,
+  type ReadOptions,
+  type StoreOptions,
+  type Tailrace,
+} from './library.ts';
 // Work on a data directory that no server uses.
 export {
   type Compacted,
@@ -82,6 +100,7 @@ export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.t
 export type { AppendAck, Position } from './model/position.ts';
 export type { ReadStart } from './model/read-range.ts';
 export type { Header, Signal, StreamRecord } from './model/record.ts';
+export type { StreamSelection } from './model/stream-selection.ts';
 export type { UsageInterval, UsagePoint } from './model/usage.ts';
 export type { LogFields, Logger } from './observe/logger.ts';
 export type { ServerOptions } from './options.ts';
