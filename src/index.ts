@@ -27,6 +27,7 @@ export {
   type OtlpContentType,
 } from './client/client.ts';
 export type { BasinConfigJson, OidcJson, StreamConfigJson } from './client/config-json.ts';
+export type { Reconnecting } from './client/connections.ts';
 export type {
   BasinEntry,
   ControlCalls,
@@ -35,7 +36,16 @@ export type {
   ProvisionResponse,
   StreamEntry,
 } from './client/control.ts';
-export type { BatchContent, BatchFrame, ClientView, ControlFrame, MessageRow } from './client/frames.ts';
+export type {
+  BatchContent,
+  BatchFrame,
+  ClientView,
+  ControlFrame,
+  JoinedStream,
+  ManyControlFrame,
+  MessageRow,
+} from './client/frames.ts';
+export type { ManyFrame, ManyReaderOptions } from './client/many-reader.ts';
 export type { OtlpResponse } from './client/post-otlp.ts';
 export type { BackCalls, ReadAroundOptions, ReadBackOptions, RecordPage } from './client/read-back.ts';
 export type { ReaderOptions, ReadFrame } from './client/reader.ts';
@@ -65,6 +75,8 @@ export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.
 // The store alone.
 export {
   type AggregateCallOptions,
+  type FollowManyOptions,
+  type MemberRecord,
   type OtlpOptions,
   openTailrace,
   type ReadOptions,
@@ -92,6 +104,7 @@ export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.t
 export type { AppendAck, Position } from './model/position.ts';
 export type { ReadStart } from './model/read-range.ts';
 export type { Header, Signal, StreamRecord } from './model/record.ts';
+export type { StreamSelection } from './model/stream-selection.ts';
 export type { UsageInterval, UsagePoint } from './model/usage.ts';
 export type { LogFields, Logger } from './observe/logger.ts';
 export type { ServerOptions } from './options.ts';

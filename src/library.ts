@@ -27,6 +27,7 @@ import { streamNameFault } from './model/names.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
 import type { Signal, StreamRecord } from './model/record.ts';
+import { expectSelection, type StreamSelection, selectionQuery } from './model/stream-selection.ts';
 import { type OpenStore, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { ingest } from './otlp/ingest.ts';
@@ -34,6 +35,7 @@ import type { IngestResult } from './otlp/ingest-result.ts';
 import { parseAggregate } from './readers/aggregate/parse-aggregate.ts';
 import { FROM_OLDEST, runAggregate } from './readers/aggregate/run-aggregate.ts';
 import { loadFilter } from './readers/filter/load-filter.ts';
+import { parseManyQuery, selectionOf } from './readers/many/parse-many-query.ts';
 import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
 
 /** Settings of the store. Those of the port and of tokens have no effect here. */
@@ -65,6 +67,16 @@ export interface ReadOptions {
 /** What to count and sum: the names of columns and the spans of time are those of the HTTP call. */
 export interface AggregateCallOptions extends ReadOptions, AggregateColumns {}
 
+export interface FollowManyOptions extends Pick<ReadOptions, 'filter' | 'signal'> {
+  /** Where to start in the streams that are there; the default is their tails. */
+  readonly from?: 'tail' | 'start' | undefined;
+}
+
+/** A record of one of many streams. */
+export interface MemberRecord extends StreamRecord {
+  readonly stream: string;
+}
+
 /**
  * An open store. Every call rejects with TailraceError: a wrong argument is `invalid` for that call alone. When an
  * assertion of ours fails, the store is closed, and every call rejects with `fatal`. What is passed may be changed as
@@ -92,6 +104,11 @@ export interface Tailrace {
    * @throws TailraceError `bad_query` for a column that does not exist
    */
   aggregate(stream: string, options?: AggregateCallOptions): AsyncGenerator<AggregateResult>;
+  /**
+   * The records of many streams of the default basin in the order in which they become durable, each with the name of its
+   * stream, for as long as `follow`. Streams that are made later join with their first record.
+   */
+  followMany(selection: StreamSelection, options?: FollowManyOptions): AsyncGenerator<MemberRecord>;
   /** The durable tail. @throws TailraceError `stream_not_found` */
   checkTail(stream: string): Promise<Position>;
   /** Removes the records below `seqNum`; resolves when their space is free. */
@@ -136,6 +153,12 @@ const READ_CHECKS: Checks<ReadOptions> = {
   signal: optional(expectAbortSignal),
 };
 const AGGREGATE_CHECKS: Checks<AggregateCallOptions> = { ...READ_CHECKS, ...COLUMN_CHECKS };
+const MANY_CHECKS: Checks<FollowManyOptions> = {
+  from: optional(oneOf(['tail', 'start'])),
+  filter: optional(expectText),
+  signal: optional(expectAbortSignal),
+};
+const ANY_STREAM = { absolute: (name: string) => name, mayRead: () => true };
 /** A batch within this process is as large as its memory allows; S2's limits are those of its requests. */
 const NO_LIMITS = { records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 /** The longest time of a timer; it starts again with every record. */
@@ -190,7 +213,7 @@ class Library implements Tailrace {
     const ending = new AbortController();
     const stop = onAbort(options.signal, () => ending.abort());
     try {
-      const { sum, by = [], bucket, filter, start = FROM_OLDEST } = options;
+      const { sum, by = [], bucket, filter, start = FROM_OLDEST, encryptionKey } = options;
       const query = parseAggregate({ sum, by, bucket });
       const stream = await this.#stream(name, 'read');
       const { log, clock } = this.#opened;
@@ -204,12 +227,33 @@ class Library implements Tailrace {
         filter: filter === undefined ? [] : [filter],
         query,
       };
-      yield* await runAggregate(log, stream, run, { protocol: 'library' });
+      yield* await runAggregate(log, stream, run, { protocol: 'library', encryptionKey });
     } catch (error) {
       throw asTailraceError(error);
     } finally {
       stop();
       ending.abort();
+    }
+  }
+
+  async *followMany(selection: StreamSelection, options: FollowManyOptions = {}): AsyncGenerator<MemberRecord> {
+    expectSelection(selection, 'selection');
+    checkOptions(options, 'options', MANY_CHECKS);
+    const ending = new AbortController();
+    const stop = onAbort(options.signal, () => ending.abort());
+    try {
+      const filter = await loadFilter(options.filter === undefined ? [] : [options.filter]);
+      const many = parseManyQuery(selectionQuery(selection));
+      const range = { selection: selectionOf(many, ANY_STREAM), from: options.from ?? 'tail' } as const;
+      for await (const event of this.#opened.log.startMany(this.#basin(), range, ending.signal, { filter })) {
+        if (event.type !== 'records' || event.of === undefined) continue;
+        const { block, from, to, of } = event;
+        for (let i = from; i < to; i++) yield { stream: of.name, ...ownRecord(block.record(i)) };
+      }
+    } catch (error) {
+      throw asTailraceError(error);
+    } finally {
+      stop();
     }
   }
 

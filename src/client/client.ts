@@ -13,11 +13,13 @@ import {
 } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
+import type { StreamSelection } from '../model/stream-selection.ts';
 import { type AggregateRequestOptions, fetchAggregate } from './aggregate.ts';
 import { callApi, expectHeaderText, identityHeaders, normalizeEndpoint, objectIn } from './calls.ts';
 import { type ControlCalls, controlCalls } from './control.ts';
 import { fetchStream } from './fetch-stream.ts';
 import type { ClientView } from './frames.ts';
+import { type ManyFrame, type ManyReaderOptions, readManyStreams } from './many-reader.ts';
 import { type OtlpResponse, otlpRefusal, postOtlp } from './post-otlp.ts';
 import { type BackCalls, backCalls } from './read-back.ts';
 import { type ReaderOptions, type ReadFrame, readStream } from './reader.ts';
@@ -41,6 +43,11 @@ export interface Client extends BackCalls, ControlCalls, RecordCalls, TokenCalls
   readonly endpoint: string;
   /** Reads and follows a stream; see `readStream`. */
   read<V extends ClientView>(stream: string, options: ReaderOptions<V>): AsyncGenerator<ReadFrame<V>, void, void>;
+  /** Reads and follows many streams over one connection; see `readManyStreams`. */
+  readMany<V extends ClientView>(
+    selection: StreamSelection,
+    options: ManyReaderOptions<V>,
+  ): AsyncGenerator<ManyFrame<V>, void, void>;
   /**
    * Posts one Export…ServiceRequest, once; a text is sent as UTF-8. Also resolves when the server has taken only a part of it: look
    * at `rejected` and `message`.
@@ -102,6 +109,7 @@ export function createClient(options: ClientOptions): Client {
     ...backCalls(target, basinOf),
     ...tokenCalls(target),
     read: (stream, read) => readStream(target, stream, { ...read, basin: basinOf(read) }),
+    readMany: (selection, read) => readManyStreams(target, selection, { ...read, basin: basinOf(read) }),
     async sendOtlp(signal, given, contentType, call) {
       expectSignalName(signal, 'signal');
       const body = bytesIn(given, 'body');

@@ -61,6 +61,33 @@ export type WireFrame =
   | ({ readonly type: 'positions' } & Omit<BatchContent['otlp'], 'message'> & { readonly next: Position })
   | { readonly type: 'error'; readonly error: TailraceError };
 
+/** Everything that is not records, where many streams are read together. */
+export type ManyControlFrame =
+  /** The first frame of each connection. */
+  | { readonly type: 'hello'; readonly basin: string | undefined }
+  /** These streams are there, each from a position on; another id than before is another stream. */
+  | { readonly type: 'joined'; readonly streams: readonly JoinedStream[] }
+  /** No more comes of a stream, and why: it was deleted, or this reader cannot read it. */
+  | {
+      readonly type: 'left';
+      readonly stream: string;
+      readonly streamId: string | undefined;
+      readonly error: TailraceError;
+    }
+  /** The reader has everything of so many streams. */
+  | { readonly type: 'caught_up'; readonly streams: number }
+  | { readonly type: 'heartbeat'; readonly streams: number }
+  | (Extract<ControlFrame, { readonly type: 'gap' | 'skipped' | 'passed' }> & { readonly stream: string });
+
+export interface JoinedStream {
+  readonly stream: string;
+  readonly streamId: string;
+  readonly seqNum: number;
+}
+
+/** What a connection gives to the reader that it is of. */
+export type SessionFrame = WireFrame | ManyControlFrame;
+
 /** The subprotocol of each view, and the format to ask for beside it. Base64 keeps bytes that are not UTF-8. */
 export const PROTOCOLS: Readonly<Record<ClientView, { readonly name: string; readonly format?: string }>> = {
   raw: { name: 's2.json', format: 'base64' },
@@ -76,8 +103,38 @@ type Json = Readonly<Record<string, unknown>>;
  * Parses one text frame; those of `view.json` spell their names as its rows do. Unknown types are undefined: a newer server may say more.
  * @throws TailraceError `bad_json` when the frame is not what the protocol says.
  */
-export function parseTextFrame(text: string): WireFrame | undefined {
+export function parseTextFrame(text: string): SessionFrame | undefined {
   const json = parseObject(text);
+  const many = manyFrame(json);
+  if (many !== undefined) return many;
+  const frame = oneFrame(json);
+  // A hello has a stream too, and is the same for a reader of one.
+  if (frame === undefined || frame.type === 'hello' || typeof json.stream !== 'string') return frame;
+  return Object.assign(frame, { stream: json.stream });
+}
+
+/** Frames that only a reader of many streams gets. */
+function manyFrame(json: Json): ManyControlFrame | undefined {
+  const { type, streams } = json;
+  if (type === 'joined' && Array.isArray(streams)) return { type, streams: streams.map(joinedStream) };
+  if ((type === 'caught_up' || type === 'heartbeat') && typeof streams === 'number') return { type, streams };
+  if (type === 'hello' && json.stream === undefined && (json.stream_id ?? json.streamId) === undefined) {
+    return { type, basin: stringOrNone(json.basin) };
+  }
+  if (type !== 'left') return undefined;
+  const streamId = stringOrNone(json.stream_id ?? json.streamId);
+  return { type, stream: String(json.stream), streamId, error: errorOf(json) };
+}
+
+function joinedStream(value: unknown): JoinedStream {
+  const json = value as Json;
+  const seqNum = json.seq_num ?? json.seqNum;
+  if (typeof json.stream !== 'string' || typeof seqNum !== 'number')
+    throw malformed('a stream has no name or position');
+  return { stream: json.stream, streamId: String(json.stream_id ?? json.streamId), seqNum };
+}
+
+function oneFrame(json: Json): WireFrame | undefined {
   switch (json.type) {
     case 'batch':
       return batch(json);

@@ -15,12 +15,17 @@ import {
 import { TailraceError } from '../model/error.ts';
 import type { ReadStart } from '../model/read-range.ts';
 import { meteredBytes } from '../model/record.ts';
-import { expectHeaderText, identityHeaders, segment, unreachable } from './calls.ts';
-import { closeError, isTemporary } from './failures.ts';
-import { type BatchFrame, type ClientView, type ControlFrame, PROTOCOLS, recordsIn } from './frames.ts';
-import { onAbort, pause } from './on-abort.ts';
+import { expectHeaderText, segment } from './calls.ts';
+import { type ReadCursor, type Reconnecting, readOver } from './connections.ts';
+import {
+  type BatchFrame,
+  type ClientView,
+  type ControlFrame,
+  PROTOCOLS,
+  recordsIn,
+  type SessionFrame,
+} from './frames.ts';
 import { REQUEST_CHECKS, type ServerTarget } from './request.ts';
-import type { Session } from './session.ts';
 
 /** What to read and how. Without any bound it follows for ever. */
 export interface ReaderOptions<V extends ClientView> {
@@ -48,14 +53,7 @@ export interface ReaderOptions<V extends ClientView> {
 }
 
 /** What a read gives: records, what the server says beside them, and what happens to the connection. */
-export type ReadFrame<V extends ClientView> =
-  | BatchFrame<V>
-  | ControlFrame
-  /** The connection is gone; the next attempt comes in so many ms. */
-  | { readonly type: 'reconnecting'; readonly delayMs: number; readonly cause: TailraceError };
-
-const BACKOFF_FIRST_MS = 100;
-const BACKOFF_MAX_MS = 5_000;
+export type ReadFrame<V extends ClientView> = BatchFrame<V> | ControlFrame | Reconnecting;
 
 const CHECKS: Checks<ReaderOptions<ClientView>> = {
   ...REQUEST_CHECKS,
@@ -83,76 +81,15 @@ export async function* readStream<V extends ClientView>(
   options: ReaderOptions<V>,
 ): AsyncGenerator<ReadFrame<V>, void, void> {
   checkOptions<ReaderOptions<ClientView>>(options, 'options', CHECKS, ['view']);
-  const cursor = new Cursor(options);
-  const attempts = new Attempts(options.reconnectForMs ?? Number.POSITIVE_INFINITY);
-  while (!stopped(options) && !cursor.done) {
-    const outcome = yield* oneConnection(target, stream, options, cursor, attempts);
-    if (outcome === undefined || stopped(options)) return;
-    const delayMs = attempts.delay(outcome);
-    yield { type: 'reconnecting', delayMs, cause: outcome };
-    await pause(delayMs, options.signal);
-  }
-}
-
-/** Reads over one connection. Returns why it should be tried again, or nothing when the read is over. */
-async function* oneConnection<V extends ClientView>(
-  target: ServerTarget,
-  stream: string,
-  options: ReaderOptions<V>,
-  cursor: Cursor,
-  attempts: Attempts,
-): AsyncGenerator<ReadFrame<V>, TailraceError | undefined, void> {
-  let session: Session;
-  try {
-    // Loaded when it is needed: every command would wait for the WebSocket library, and most have no use for it.
-    session = await (await import('./session.ts')).Session.open({
-      url: cursor.url(target.endpoint, stream),
-      protocol: PROTOCOLS[options.view].name,
-      headers: { ...identityHeaders(target, options.basin), ...keyHeader(options) },
-      signal: options.signal,
-    });
-  } catch (error) {
-    if (stopped(options)) return undefined;
-    return attempts.failed(unreachable(target.endpoint, error));
-  }
-  const stop = onAbort(options.signal, () => session.close());
-  try {
-    for (;;) {
-      const event = await session.next();
-      if (stopped(options)) return undefined;
-      if (event.type === 'end') return ending(event.closeCode, event.error, cursor);
-      attempts.succeeded();
-      // The server sends what the subprotocol says, and the subprotocol follows from the view.
-      const frame = event.frame as ReadFrame<V>;
-      cursor.take(frame);
-      yield frame;
-    }
-  } finally {
-    stop();
-    session.close();
-  }
-}
-
-/** What the end of a connection means: undefined is the end of the read, a returned error a reason to go on. */
-function ending(closeCode: number, said: TailraceError | undefined, cursor: Cursor): TailraceError | undefined {
-  if (closeCode === 1000 && said === undefined) return undefined;
-  const final = closeError(closeCode, said);
-  if (final !== undefined && cursor.isAtEnd(final)) return undefined;
-  if (final !== undefined) throw final;
-  cursor.requireResumable();
-  return said ?? new TailraceError('unavailable', `the connection was closed (code ${closeCode})`);
-}
-
-function keyHeader({ encryptionKey }: ReaderOptions<ClientView>): Record<string, string> {
-  return encryptionKey === undefined ? {} : { 's2-encryption-key': encryptionKey };
-}
-
-function stopped(options: ReaderOptions<ClientView>): boolean {
-  return options.signal?.aborted ?? false;
+  const cursor = new Cursor(stream, options);
+  // The server sends what the subprotocol says, and the subprotocol follows from the view.
+  for await (const frame of readOver(target, cursor, options)) yield frame as ReadFrame<V>;
 }
 
 /** How far a read has come, and the query that goes on from there. */
-class Cursor {
+class Cursor implements ReadCursor {
+  readonly protocol: string;
+  readonly #stream: string;
   readonly #options: ReaderOptions<ClientView>;
   #next: number | undefined;
   #streamId: string | undefined;
@@ -160,7 +97,9 @@ class Cursor {
   #bytes: number | undefined;
   #bytesUnknown = false;
 
-  constructor(options: ReaderOptions<ClientView>) {
+  constructor(stream: string, options: ReaderOptions<ClientView>) {
+    this.protocol = PROTOCOLS[options.view].name;
+    this.#stream = stream;
     this.#options = options;
     this.#count = options.count;
     this.#bytes = options.bytes;
@@ -171,7 +110,12 @@ class Cursor {
     return this.#next !== undefined && (this.#count === 0 || this.#bytes === 0);
   }
 
-  take(frame: ReadFrame<ClientView>): void {
+  messages(): readonly string[] {
+    return [];
+  }
+
+  take(given: SessionFrame): void {
+    const frame = given as ReadFrame<ClientView>;
     if (frame.type === 'hello') this.#streamId = frame.streamId;
     else if (frame.type === 'caught_up') this.#next = frame.tail.seqNum;
     else if (frame.type === 'gap') this.#next = Math.max(this.#next ?? 0, frame.to);
@@ -196,7 +140,7 @@ class Cursor {
     );
   }
 
-  url(endpoint: string, stream: string): string {
+  url(endpoint: string): string {
     const { options, query } = { options: this.#options, query: new URLSearchParams() };
     const set = (name: string, value: number | string | undefined) => {
       if (value !== undefined) query.set(name, String(value));
@@ -210,7 +154,7 @@ class Cursor {
     set('stream_id', this.#streamId);
     set('format', PROTOCOLS[options.view].format);
     const base = endpoint.replace(/^http/, 'ws');
-    return `${base}/v1/streams/${segment(stream, 'the name of a stream')}/records?${query}`;
+    return `${base}/v1/streams/${segment(this.#stream, 'the name of a stream')}/records?${query}`;
   }
 
   #setStart(set: (name: string, value: number | string | undefined) => void): void {
@@ -239,39 +183,5 @@ class Cursor {
     }
     const taken = frame.records.reduce((sum, record) => sum + meteredBytes(record.headers, record.body.length), 0);
     this.#bytes = Math.max(0, this.#bytes - taken);
-  }
-}
-
-/** How often and how long to try again: 100 ms doubling up to 5 s, with jitter, so that readers do not come in step. */
-class Attempts {
-  readonly #forMs: number;
-  #everConnected = false;
-  #failures = 0;
-  #downSince: number | undefined;
-
-  constructor(forMs: number) {
-    this.#forMs = forMs;
-  }
-
-  succeeded(): void {
-    this.#everConnected = true;
-    this.#failures = 0;
-    this.#downSince = undefined;
-  }
-
-  /** @throws TailraceError the error itself, when another attempt makes no sense. */
-  failed(error: TailraceError): TailraceError {
-    if (!isTemporary(error) || !this.#everConnected) throw error;
-    return error;
-  }
-
-  /** How long to wait before the next attempt. @throws TailraceError `cause`, when the time is over. */
-  delay(cause: TailraceError): number {
-    const now = performance.now();
-    this.#downSince ??= now;
-    if (now - this.#downSince > this.#forMs) throw cause;
-    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#failures++, 10));
-    const jittered = Math.round(ceiling * (0.5 + Math.random() / 2));
-    return Math.max(jittered, (cause.detail.retryAfterSeconds ?? 0) * 1_000);
   }
 }

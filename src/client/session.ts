@@ -5,12 +5,12 @@ import { type RawData, WebSocket } from 'ws';
 import { TailraceError } from '../model/error.ts';
 import { unreachable } from './calls.ts';
 import { readRefusal, refusalError } from './failures.ts';
-import { parseTextFrame, type WireFrame } from './frames.ts';
+import { parseTextFrame, type SessionFrame, type WireFrame } from './frames.ts';
 import { onAbort } from './on-abort.ts';
 
 /** What a session gives: frames, then one end. */
 export type SessionEvent =
-  | { readonly type: 'frame'; readonly frame: WireFrame }
+  | { readonly type: 'frame'; readonly frame: SessionFrame }
   | { readonly type: 'end'; readonly closeCode: number; readonly error: TailraceError | undefined };
 
 export interface SessionOptions {
@@ -81,6 +81,11 @@ export class Session {
     });
   }
 
+  /** Sends a text, after the connection is open. */
+  send(text: string): void {
+    this.#socket.send(text);
+  }
+
   /** Ends the connection without waiting for the other side. May be called twice. */
   close(): void {
     clearTimeout(this.#silence);
@@ -99,7 +104,7 @@ export class Session {
     }
   }
 
-  #onFrame(frame: WireFrame, bytes: number): void {
+  #onFrame(frame: SessionFrame, bytes: number): void {
     if (frame.type === 'error') this.#error = frame.error;
     else if (frame.type === 'positions') this.#positions = frame;
     else this.#push({ type: 'frame', frame }, bytes);

@@ -1,0 +1,30 @@
+/** Which streams a program reads together, and how the URL of `/v1/records` says it. */
+
+import { expectList, expectObject, expectText, invalid } from './arguments.ts';
+
+/** All with a prefix (the empty one is that of all), all that match a pattern with `*`, or exactly some. */
+export type StreamSelection =
+  | { readonly prefix: string }
+  | { readonly glob: string }
+  | { readonly streams: readonly string[] };
+
+/** One of the three, and nothing beside it. */
+export function expectSelection(value: unknown, name: string): asserts value is StreamSelection {
+  expectObject(value, name);
+  const [[key, chosen] = [], ...others] = Object.entries(value);
+  if (others.length > 0 || (key !== 'prefix' && key !== 'glob' && key !== 'streams')) {
+    throw invalid(`${name} must have one of prefix, glob, streams and nothing else, such as { prefix: '' }`);
+  }
+  if (key !== 'streams') {
+    expectText(chosen, `${name}.${key}`);
+    return;
+  }
+  expectList(chosen, `${name}.streams`);
+  if (chosen.length === 0) throw invalid(`${name}.streams is empty: name a stream, or use { prefix: '' } for all`);
+  for (const [index, stream] of chosen.entries()) expectText(stream, `${name}.streams[${index}]`);
+}
+
+export function selectionQuery(selection: StreamSelection): URLSearchParams {
+  if (!('streams' in selection)) return new URLSearchParams({ ...selection });
+  return new URLSearchParams(selection.streams.map((stream): [string, string] => ['stream', stream]));
+}
