@@ -31,8 +31,10 @@ export type {
   ControlCalls,
   CreateRequestOptions,
   ListRequestOptions,
+  ListStreamsOptions,
   ProvisionResponse,
   StreamEntry,
+  StreamFiguresJson,
 } from './client/control.ts';
 export type { BatchContent, BatchFrame, ClientView, ControlFrame, MessageRow } from './client/frames.ts';
 export type { OtlpResponse } from './client/post-otlp.ts';
@@ -49,6 +51,7 @@ export type {
   SendersJson,
   SendersRequestOptions,
 } from './client/senders.ts';
+export type { ReaderJson, ReadersCalls, ReadersRequestOptions, StreamReaders } from './client/stream-readers.ts';
 export type {
   GroupJson,
   LimitsJson,

@@ -29,7 +29,7 @@ import { Bounds, type ReadContext, type ReadEvent, readFrom, resolveStart } from
 import { type BackPage, type BackRange, type BackWatch, readBack } from './read-back.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
 import { StreamBound, type StreamMaker } from './stream-bound.ts';
-import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
+import { type StreamListOptions, type StreamPage, StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
 import { WriteGate } from './write-gate.ts';
 
@@ -169,7 +169,7 @@ export class Log {
     return this.#control.getStream(basin, name);
   }
 
-  listStreams(basin: Basin, options: StreamListOptions): Promise<{ streams: readonly StreamInfo[]; hasMore: boolean }> {
+  listStreams(basin: Basin, options: StreamListOptions): Promise<StreamPage> {
     return this.#streams.list(basin, options);
   }
 

@@ -14,6 +14,8 @@ import type { OpenStream } from './stream.ts';
 export interface LogRead extends AsyncIterableIterator<ReadEvent> {
   next(): Promise<IteratorResult<ReadEvent, undefined>>;
   return(): Promise<IteratorResult<ReadEvent, undefined>>;
+  /** The next record that it gets. */
+  readonly position: number;
   /** It holds a page of the store, since it is not level with the tail. */
   readonly isScanning: boolean;
   /**

@@ -19,7 +19,7 @@ import type { ReaderSet } from '../readers/reader-set.ts';
 import { Admission, type AdmissionDeps, type Asked, type Plan, whoAsks } from './admission.ts';
 import { CLOSE_CODES, CLOSE_NOT_ALLOWED } from './close-codes.ts';
 import { helloFrame } from './control-frames.ts';
-import type { Subprotocol } from './encoders.ts';
+import { DEFAULT_SUBPROTOCOL, type Subprotocol } from './encoders.ts';
 import { type Handshake, parseHandshake, type ReadRequest, subprotocolOf } from './handshake.ts';
 import { SocketSink } from './socket-sink.ts';
 import { SocketWire } from './socket-wire.ts';
@@ -130,7 +130,22 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     });
     webSocket.on('close', unwatch);
     // `run` deals with its own errors.
-    void reader.run((signal) => this.#open(plan, reader, signal));
+    let leave = (): void => {};
+    const open = async (signal: AbortSignal): Promise<LogRead> => {
+      const { read, stream } = await this.#open(plan, reader, signal);
+      leave = this.#deps.readers.readings.add({
+        ...{
+          protocol: 'websocket',
+          view: webSocket.protocol || DEFAULT_SUBPROTOCOL,
+          token: plan.principal.id,
+          address: asked.sender,
+        },
+        positionIn: (id) => (id === stream.id ? read.position : undefined),
+        waitingBytes: () => sink.bufferedBytes,
+      });
+      return read;
+    };
+    void reader.run(open).then(() => leave());
   }
 
   #reader(webSocket: WebSocket, sink: SocketSink, subprotocol: Subprotocol, holder: string): LiveReader {
@@ -143,7 +158,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     return reader;
   }
 
-  async #open(plan: Plan, reader: LiveReader, signal: AbortSignal): Promise<LogRead> {
+  async #open(plan: Plan, reader: LiveReader, signal: AbortSignal) {
     const { log } = this.#deps;
     const filter = await loadFilter(plan.filter);
     const stream = await log.openStream(existingBasin(log, plan.basin), plan.principal.absolute(plan.stream), 'read');
@@ -151,7 +166,8 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     // Told after the hello, which names the stream that is there now.
     if (isReplaced(plan, stream)) throw replaced();
     const { range, encryptionKey } = plan;
-    return log.startRead(stream, range, signal, { protocol: 'websocket', encryptionKey, filter });
+    const read = await log.startRead(stream, range, signal, { protocol: 'websocket', encryptionKey, filter });
+    return { read, stream };
   }
 
   /** What clients do wrong is theirs; what we did wrong is written down. */

@@ -77,6 +77,7 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
     input: command('trim', '\0'.repeat(8)),
   },
   'GET /v1/streams/{stream}/records': { needs: ['read'], about: STREAM, query: '?seq_num=0&count=1&clamp=true' },
+  'GET /v1/streams/{stream}/readers': { needs: ['read'], about: STREAM },
   'GET /v1/streams/{stream}/records/tail': { needs: ['check-tail'], about: STREAM },
   'GET /v1/access-tokens': { needs: ['list-access-tokens'], about: [] },
   'POST /v1/access-tokens': {

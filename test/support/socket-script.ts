@@ -66,6 +66,7 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
       [Symbol.asyncIterator]: () => read,
       next: () => events.next() as Promise<IteratorResult<ReadEvent, undefined>>,
       return: () => events.return(undefined) as Promise<IteratorResult<ReadEvent, undefined>>,
+      position: 0,
       isScanning: false,
       // It holds nothing of its own.
       park: async () => {},

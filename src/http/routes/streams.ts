@@ -2,12 +2,16 @@
 
 import { z } from 'zod';
 import type { Principal } from '../../access/grant.ts';
+import { nearest } from '../../encoding/nearest.ts';
 import { type Basin, existingBasin } from '../../log/basins.ts';
 import type { Log } from '../../log/log.ts';
 import { type Stream, streamNotFound } from '../../log/stream.ts';
-import type { StreamInfo } from '../../log/streams.ts';
+import type { ListedStream, StreamInfo, StreamPage } from '../../log/streams.ts';
+import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config-json.ts';
+import { boolean } from '../../s2/read-query.ts';
+import type { StreamRates } from '../../usage/stream-rates.ts';
 import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
 import { authorize, authorizeUncounted, type ControlRouteDeps, type NamedBasinDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -21,6 +25,7 @@ const PATH = '/v1/streams/{stream}';
 
 export interface StreamDeps extends ControlRouteDeps, NamedBasinDeps {
   readonly log: Log;
+  readonly rates: Pick<StreamRates, 'rateOf'>;
 }
 
 export function streamRoutes(deps: StreamDeps): readonly Route[] {
@@ -49,9 +54,16 @@ async function listStreams(exchange: Exchange, deps: StreamDeps): Promise<void> 
   const basin = basinOf(exchange, deps);
   const principal = authorize(exchange, deps, { operation: 'list-streams', basin });
   const page = pageOf(exchange.query, 'stream');
+  const hasFigures = wantsFigures(exchange.query);
   await turnForPage(exchange, page, deps);
-  const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps.log, basin), page, deps.log);
-  const rows = streams.map((stream) => streamInfo(stream, principal));
+  const wanted = { ...page, hasFigures };
+  const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps.log, basin), wanted, deps.log);
+  const rows = streams.map((stream) => {
+    const info = streamInfo(stream, principal);
+    if (!hasFigures) return info;
+    const figures = principal.allows('check-tail', basin, stream.name) ? figuresJson(stream, deps) : null;
+    return { ...info, figures };
+  });
   replyJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);
 }
 
@@ -121,18 +133,49 @@ function streamInfo({ name, createdAt, deletedAt, cipher }: StreamInfo, principa
   };
 }
 
-interface SeenStreams {
-  readonly streams: readonly StreamInfo[];
-  readonly hasMore: boolean;
+/** Whether a list is asked for what streams hold; S2's own calls never do. */
+function wantsFigures(query: string): boolean {
+  const params = new URLSearchParams(query);
+  for (const name of params.keys()) {
+    const isMeant = !LIST_PARAMETERS.includes(name) && nearest(name, ['figures']).length > 0;
+    if (isMeant) throw new TailraceError('bad_query', `\`${name.slice(0, 64)}\` is unknown: did you mean \`figures\`?`);
+  }
+  return boolean(params, 'figures');
 }
 
-const NONE: SeenStreams = { streams: [], hasMore: false };
+const LIST_PARAMETERS = ['prefix', 'start_after', 'limit', 'figures', 'basin'];
+
+/** What a stream stores and gets; null for one that is gone since it was listed. */
+function figuresJson({ id, figures }: ListedStream, { rates }: StreamDeps): Record<string, unknown> | null {
+  if (figures === undefined) return null;
+  const { first, tail, records, meteredBytes } = figures;
+  const rate = rates.rateOf(id);
+  return {
+    ...{ first_seq_num: first.seqNum, next_seq_num: tail.seqNum, records, metered_bytes: meteredBytes },
+    first_timestamp: records === 0 ? null : first.timestamp,
+    last_timestamp: tail.seqNum === 0 ? null : tail.timestamp,
+    records_per_second: rounded(rate?.recordsPerSecond),
+    metered_bytes_per_second: rounded(rate?.meteredBytesPerSecond),
+  };
+}
+
+/** To three digits behind the point. */
+function rounded(value: number | undefined): number | null {
+  return value === undefined ? null : Math.round(value * 1_000) / 1_000;
+}
+
+const NONE: StreamPage = { streams: [], hasMore: false };
 
 /** A page of the streams that a caller may see; names are the ones that they are kept under. */
-async function streamsSeenBy(principal: Principal, basin: Basin, page: Page, log: Log): Promise<SeenStreams> {
+async function streamsSeenBy(
+  principal: Principal,
+  basin: Basin,
+  page: Page & { readonly hasFigures: boolean },
+  log: Log,
+): Promise<StreamPage> {
   const prefix = principal.absolute(page.prefix);
   const startAfter = page.startAfter === '' ? '' : principal.absolute(page.startAfter);
-  const wanted = { prefix, startAfter, limit: page.limit };
+  const wanted = { ...page, prefix, startAfter };
   const { token } = principal;
   if (token === undefined) return log.listStreams(basin, wanted);
   const { streams: scope } = token.scope;
@@ -144,6 +187,6 @@ async function streamsSeenBy(principal: Principal, basin: Basin, page: Page, log
   }
   if (scope.exact === '' || !scope.exact.startsWith(prefix)) return NONE;
   // Of all names with it as their prefix, a name comes first itself.
-  const { streams } = await log.listStreams(basin, { prefix: scope.exact, startAfter, limit: 1 });
+  const { streams } = await log.listStreams(basin, { ...wanted, prefix: scope.exact, limit: 1 });
   return { streams: streams.filter(({ name }) => name === scope.exact), hasMore: false };
 }

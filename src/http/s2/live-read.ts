@@ -7,7 +7,7 @@ import type { Sink, SinkListener } from '../../readers/sink.ts';
 import type { Frame, Wire } from '../../readers/wire.ts';
 import { auditRefusal } from '../audit.ts';
 import { holderOf } from '../body/reservation.ts';
-import type { RecordDeps } from '../context.ts';
+import { type RecordDeps, senderOf } from '../context.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
 import { StreamResponse } from '../stream-response.ts';
 import type { ReadCall } from './call.ts';
@@ -21,6 +21,8 @@ export interface LiveCall {
   readonly range: ReadRange;
   readonly contentType: string;
   readonly wire: Wire;
+  /** What records look like, as the name of the subprotocol of the same form. */
+  readonly view: string;
 }
 
 /**
@@ -28,19 +30,25 @@ export interface LiveCall {
  * @throws TailraceError as `startCalledRead`, while nothing is sent
  */
 export async function readLive(exchange: Exchange, live: LiveCall, deps: RecordDeps): Promise<void> {
-  const { call, range, contentType, wire } = live;
+  const { call, range, contentType, wire, view } = live;
   const abort = new AbortController();
   const forget = onceOver(exchange, () => abort.abort());
-  const read = await startCalledRead(call, range, abort.signal, deps).finally(forget);
+  const { read, stream } = await startCalledRead(call, range, abort.signal, deps).finally(forget);
   const head = { status: 200, contentType, headers: LIVE_HEADERS };
   const sink = new ResponseSink(StreamResponse.open(exchange, head, deps.replyContext));
   const onFailure = (error: TailraceError): void => noteFailure(exchange, error, deps);
   const reader = new LiveReader({ wire, sink, readers: deps.readers, holder: holderOf(exchange), onFailure });
   const unwatch = deps.access.watch(call.principal, (error) => reader.end(error));
+  const leave = deps.readers.readings.add({
+    ...{ protocol: call.mode === 's2s' ? 's2s' : 'sse', view, token: call.principal.id, address: senderOf(exchange) },
+    positionIn: (id) => (id === stream.id ? read.position : undefined),
+    waitingBytes: () => sink.bufferedBytes,
+  });
   await reader.run((signal) => {
     signal.addEventListener('abort', () => abort.abort());
     return Promise.resolve(read);
   });
+  leave();
   unwatch();
 }
 

@@ -18,7 +18,7 @@ import { S2S_CONTENT_TYPE } from './session-response.ts';
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
 export function readSession(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const wire = new SessionWire(exchange, deps.readers);
-  return readLive(exchange, { call, range: call.range, contentType: S2S_CONTENT_TYPE, wire }, deps);
+  return readLive(exchange, { call, range: call.range, contentType: S2S_CONTENT_TYPE, wire, view: 's2.proto' }, deps);
 }
 
 const NO_RECORDS = Buffer.alloc(0);

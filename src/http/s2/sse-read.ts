@@ -28,7 +28,7 @@ import { readLive } from './live-read.ts';
 export function readSse(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const range = call.delivered === undefined ? call.range : rangeAfter(call.range, call.delivered);
   const wire = new SseWire(exchange.correlationId, call, deps.readers);
-  return readLive(exchange, { call, range, contentType: SSE_CONTENT_TYPE, wire }, deps);
+  return readLive(exchange, { call, range, contentType: SSE_CONTENT_TYPE, wire, view: 's2.json' }, deps);
 }
 
 const NOTHING: Delivered = { lastSeq: 0n, records: 0n, bytes: 0n };

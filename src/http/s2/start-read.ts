@@ -1,6 +1,7 @@
 /** What every way of reading over HTTP begins with. */
 
 import type { LogRead } from '../../log/open-reads.ts';
+import type { Stream } from '../../log/stream.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import { loadFilter } from '../../readers/filter/load-filter.ts';
 import type { RecordDeps } from '../context.ts';
@@ -16,9 +17,10 @@ export async function startCalledRead(
   range: ReadRange,
   signal: AbortSignal,
   deps: RecordDeps,
-): Promise<LogRead> {
+): Promise<{ readonly read: LogRead; readonly stream: Stream }> {
   const filter = await loadFilter(call.filter);
   const stream = await openCalled(call, 'read', deps);
   const { encryptionKey, mode } = call;
-  return deps.log.startRead(stream, range, signal, { encryptionKey, protocol: mode, filter });
+  const read = await deps.log.startRead(stream, range, signal, { encryptionKey, protocol: mode, filter });
+  return { read, stream };
 }
