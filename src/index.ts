@@ -34,7 +34,6 @@ export type {
   ListStreamsOptions,
   ProvisionResponse,
   StreamEntry,
-  StreamFiguresJson,
 } from './client/control.ts';
 export type { BatchContent, BatchFrame, ClientView, ControlFrame, MessageRow } from './client/frames.ts';
 export type { OtlpResponse } from './client/post-otlp.ts';
@@ -65,7 +64,16 @@ export type {
 } from './client/tokens.ts';
 export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.ts';
 // The store alone.
-export { type OtlpOptions, openTailrace, type ReadOptions, type StoreOptions, type Tailrace } from './library.ts';
+export {
+  type AroundOptions,
+  type BackOptions,
+  type OtlpOptions,
+  openTailrace,
+  type ReadOptions,
+  type StoreOptions,
+  type StreamsOptions,
+  type Tailrace,
+} from './library.ts';
 // Work on a data directory that no server uses.
 export {
   type Compacted,
@@ -86,6 +94,7 @@ export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.t
 export type { AppendAck, Position } from './model/position.ts';
 export type { ReadStart } from './model/read-range.ts';
 export type { Header, Signal, StreamRecord } from './model/record.ts';
+export type { StreamFiguresJson } from './model/stream-figures.ts';
 export type { UsageInterval, UsagePoint } from './model/usage.ts';
 export type { LogFields, Logger } from './observe/logger.ts';
 export type { ServerOptions } from './options.ts';

@@ -1,6 +1,7 @@
 /** The control plane of S2: lists, creates, configures and deletes basins and streams. */
 
 import { TailraceError } from '../model/error.ts';
+import type { StreamFiguresJson } from '../model/stream-figures.ts';
 import { type ApiResponse, callApi, expectHeaderText, objectIn, segment } from './calls.ts';
 import type { BasinConfigJson, StreamConfigJson } from './config-json.ts';
 import type { RequestOptions, ServerTarget } from './request.ts';
@@ -21,22 +22,6 @@ export interface StreamEntry {
   readonly cipher: string | undefined;
   /** What it holds and gets, when that was asked for; undefined for one whose tail the caller may not see. */
   readonly figures?: StreamFiguresJson | undefined;
-}
-
-/** As the server has it; times are in milliseconds since the epoch. */
-export interface StreamFiguresJson {
-  readonly first_seq_num: number;
-  readonly next_seq_num: number;
-  /** As stored: what has expired counts until it has been removed. */
-  readonly records: number;
-  readonly metered_bytes: number;
-  /** Null while it holds no record. */
-  readonly first_timestamp: number | null;
-  /** Null before its first record. */
-  readonly last_timestamp: number | null;
-  /** Over the last minute; null when too many streams get records to count them all. */
-  readonly records_per_second: number | null;
-  readonly metered_bytes_per_second: number | null;
 }
 
 /** The result of a create or ensure. */

@@ -2,8 +2,9 @@
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createClient } from '../../src/client/client.ts';
-import type { StreamFiguresJson } from '../../src/client/control.ts';
+
 import type { ReaderJson } from '../../src/client/stream-readers.ts';
+import type { StreamFiguresJson } from '../../src/model/stream-figures.ts';
 import { runCli } from '../support/cli.ts';
 import { makeBasin, RecordsClient } from '../support/records-calls.ts';
 import { S2sConnection } from '../support/s2s-client.ts';
@@ -203,7 +204,9 @@ describe('the readers of a stream', () => {
     expect(listed.readers.map(({ lag_records }) => lag_records > 0)).toEqual([true, false]);
     expect(listed).toMatchObject({ tail: { seqNum: 19 }, hasMore: false });
   });
+});
 
+describe('a list of readers that makes no sense', () => {
   test.each([
     ['?limit=x', 400, '`limit`'],
     ['?limitt=1', 400, 'did you mean `limit`?'],

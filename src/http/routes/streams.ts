@@ -6,11 +6,12 @@ import { nearest } from '../../encoding/nearest.ts';
 import { type Basin, existingBasin } from '../../log/basins.ts';
 import type { Log } from '../../log/log.ts';
 import { type Stream, streamNotFound } from '../../log/stream.ts';
-import type { ListedStream, StreamInfo, StreamPage } from '../../log/streams.ts';
+import type { StreamInfo, StreamPage } from '../../log/streams.ts';
 import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config-json.ts';
 import { boolean } from '../../s2/read-query.ts';
+import { figuresJson } from '../../usage/figures-json.ts';
 import type { StreamRates } from '../../usage/stream-rates.ts';
 import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
 import { authorize, authorizeUncounted, type ControlRouteDeps, type NamedBasinDeps } from '../context.ts';
@@ -61,7 +62,7 @@ async function listStreams(exchange: Exchange, deps: StreamDeps): Promise<void> 
   const rows = streams.map((stream) => {
     const info = streamInfo(stream, principal);
     if (!hasFigures) return info;
-    const figures = principal.allows('check-tail', basin, stream.name) ? figuresJson(stream, deps) : null;
+    const figures = principal.allows('check-tail', basin, stream.name) ? figuresJson(stream, deps.rates) : null;
     return { ...info, figures };
   });
   replyJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);
@@ -144,25 +145,6 @@ function wantsFigures(query: string): boolean {
 }
 
 const LIST_PARAMETERS = ['prefix', 'start_after', 'limit', 'figures', 'basin'];
-
-/** What a stream stores and gets; null for one that is gone since it was listed. */
-function figuresJson({ id, figures }: ListedStream, { rates }: StreamDeps): Record<string, unknown> | null {
-  if (figures === undefined) return null;
-  const { first, tail, records, meteredBytes } = figures;
-  const rate = rates.rateOf(id);
-  return {
-    ...{ first_seq_num: first.seqNum, next_seq_num: tail.seqNum, records, metered_bytes: meteredBytes },
-    first_timestamp: records === 0 ? null : first.timestamp,
-    last_timestamp: tail.seqNum === 0 ? null : tail.timestamp,
-    records_per_second: rounded(rate?.recordsPerSecond),
-    metered_bytes_per_second: rounded(rate?.meteredBytesPerSecond),
-  };
-}
-
-/** To three digits behind the point. */
-function rounded(value: number | undefined): number | null {
-  return value === undefined ? null : Math.round(value * 1_000) / 1_000;
-}
 
 const NONE: StreamPage = { streams: [], hasMore: false };
 
