@@ -33,6 +33,7 @@ export type {
   ControlCalls,
   CreateRequestOptions,
   ListRequestOptions,
+  ListStreamsOptions,
   ProvisionResponse,
   StreamEntry,
 } from './client/control.ts';
@@ -60,6 +61,7 @@ export type {
   SendersJson,
   SendersRequestOptions,
 } from './client/senders.ts';
+export type { ReaderJson, ReadersCalls, ReadersRequestOptions, StreamReaders } from './client/stream-readers.ts';
 export type {
   GroupJson,
   LimitsJson,
@@ -75,12 +77,15 @@ export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.
 // The store alone.
 export {
   type AggregateCallOptions,
+  type AroundOptions,
+  type BackOptions,
   type FollowManyOptions,
   type MemberRecord,
   type OtlpOptions,
   openTailrace,
   type ReadOptions,
   type StoreOptions,
+  type StreamsOptions,
   type Tailrace,
 } from './library.ts';
 // Work on a data directory that no server uses.
@@ -104,6 +109,7 @@ export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.t
 export type { AppendAck, Position } from './model/position.ts';
 export type { ReadStart } from './model/read-range.ts';
 export type { Header, Signal, StreamRecord } from './model/record.ts';
+export type { StreamFiguresJson } from './model/stream-figures.ts';
 export type { StreamSelection } from './model/stream-selection.ts';
 export type { UsageInterval, UsagePoint } from './model/usage.ts';
 export type { LogFields, Logger } from './observe/logger.ts';

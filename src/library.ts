@@ -2,11 +2,16 @@
 
 import { type AggregateColumns, COLUMN_CHECKS } from './client/aggregate.ts';
 import { type AppendConditions, type AppendRecord, appendInput, CONDITION_CHECKS } from './client/append-input.ts';
+import type { ListStreamsOptions, StreamEntry } from './client/control.ts';
 import { onAbort } from './client/on-abort.ts';
+import type { ReadAroundOptions, ReadBackOptions, RecordPage } from './client/read-back.ts';
 import { parseConfig } from './config.ts';
 import { type Basin, existingBasin } from './log/basins.ts';
 import { checkBatch } from './log/check-batch.ts';
+import { readAround } from './log/read-around.ts';
+import type { BackPage, BackWatch } from './log/read-back.ts';
 import type { Stream } from './log/stream.ts';
+import type { ListedStream } from './log/streams.ts';
 import type { AbortSignalLike } from './model/abort-signal.ts';
 import type { AggregateResult } from './model/aggregate.ts';
 import {
@@ -23,10 +28,18 @@ import {
   optional,
 } from './model/arguments.ts';
 import { TailraceError } from './model/error.ts';
+import {
+  BACK_RECORDS_DEFAULT,
+  BACK_RECORDS_MAX,
+  CONTEXT_RECORDS_DEFAULT,
+  CONTEXT_RECORDS_MAX,
+  READ_BATCH_BYTES_MAX,
+} from './model/limits.ts';
 import { streamNameFault } from './model/names.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
 import type { Signal, StreamRecord } from './model/record.ts';
+import type { StreamFiguresJson } from './model/stream-figures.ts';
 import { expectSelection, type StreamSelection, selectionQuery } from './model/stream-selection.ts';
 import { type OpenStore, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
@@ -37,6 +50,12 @@ import { FROM_OLDEST, runAggregate } from './readers/aggregate/run-aggregate.ts'
 import { loadFilter } from './readers/filter/load-filter.ts';
 import { parseManyQuery, selectionOf } from './readers/many/parse-many-query.ts';
 import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
+import { figuresJson } from './usage/figures-json.ts';
+
+/** As the client's, in this process. */
+export type BackOptions = Pick<ReadBackOptions, 'before' | 'limit' | 'filter' | 'signal'>;
+export type AroundOptions = Pick<ReadAroundOptions, 'context'>;
+export type StreamsOptions = Pick<ListStreamsOptions, 'prefix' | 'startAfter'>;
 
 /** Settings of the store. Those of the port and of tokens have no effect here. */
 export type StoreOptions = ServerOptions;
@@ -109,6 +128,18 @@ export interface Tailrace {
    * stream, for as long as `follow`. Streams that are made later join with their first record.
    */
   followMany(selection: StreamSelection, options?: FollowManyOptions): AsyncGenerator<MemberRecord>;
+  /**
+   * The last records before a position, or before the tail, in the order of the stream; with a filter the last that it
+   * wants. There may be fewer than `limit`: see `isAtStart`.
+   */
+  readBack(stream: string, options?: BackOptions): Promise<RecordPage>;
+  /**
+   * A record with those before and after it.
+   * @throws TailraceError `range_not_satisfiable` when it is not there yet, `not_found` when it was trimmed away
+   */
+  readAround(stream: string, seqNum: number, options?: AroundOptions): Promise<RecordPage>;
+  /** The streams of the default basin in the order of their names, with what they hold. */
+  streams(options?: StreamsOptions): AsyncGenerator<StreamEntry>;
   /** The durable tail. @throws TailraceError `stream_not_found` */
   checkTail(stream: string): Promise<Position>;
   /** Removes the records below `seqNum`; resolves when their space is free. */
@@ -143,6 +174,15 @@ const OTLP_CHECKS: Checks<OtlpOptions> = {
   contentType: oneOf(['application/x-protobuf', 'application/json'] satisfies OtlpOptions['contentType'][]),
   encryptionKey: optional(expectBytes),
 };
+const BACK_CHECKS: Checks<BackOptions> = {
+  before: optional(expectWholeNumber),
+  limit: optional(expectWholeNumber),
+  filter: optional(expectText),
+  signal: optional(expectAbortSignal),
+};
+const AROUND_CHECKS: Checks<AroundOptions> = { context: optional(expectWholeNumber) };
+const STREAMS_CHECKS: Checks<StreamsOptions> = { prefix: optional(expectText), startAfter: optional(expectText) };
+const LISTED_STREAMS = 1_000;
 const READ_CHECKS: Checks<ReadOptions> = {
   start: optional(expectStart),
   count: optional(expectWholeNumber),
@@ -257,6 +297,43 @@ class Library implements Tailrace {
     }
   }
 
+  readBack(name: string, options: BackOptions = {}): Promise<RecordPage> {
+    return answered(async () => {
+      checkOptions(options, 'options', BACK_CHECKS);
+      const { before, limit = BACK_RECORDS_DEFAULT, filter: text, signal } = options;
+      const filter = await loadFilter(text === undefined ? [] : [text]);
+      const stream = await this.#stream(name, 'read');
+      const range = { before, clamp: false, limit: Math.min(limit, BACK_RECORDS_MAX), bytes: Number.POSITIVE_INFINITY };
+      return pageOf(await this.#opened.log.readBack(stream, range, watchOf(signal), { filter }));
+    });
+  }
+
+  readAround(name: string, seqNum: number, options: AroundOptions = {}): Promise<RecordPage> {
+    return answered(async () => {
+      expectWholeNumber(seqNum, 'seqNum');
+      checkOptions(options, 'options', AROUND_CHECKS);
+      const context = Math.min(options.context ?? CONTEXT_RECORDS_DEFAULT, CONTEXT_RECORDS_MAX);
+      const stream = await this.#stream(name, 'read');
+      const range = { seqNum, context, bytes: READ_BATCH_BYTES_MAX };
+      const watch = { ...watchOf(undefined), signal: new AbortController().signal };
+      return pageOf(await readAround(this.#opened.log, stream, range, watch));
+    });
+  }
+
+  async *streams(options: StreamsOptions = {}): AsyncGenerator<StreamEntry> {
+    checkOptions(options, 'options', STREAMS_CHECKS);
+    const { prefix = '', startAfter: first = '' } = options;
+    const { log, rates } = this.#opened;
+    for (let startAfter = first; ; ) {
+      const wanted = { prefix, startAfter, limit: LISTED_STREAMS, hasFigures: true };
+      const basin = this.#basin();
+      const { streams, hasMore } = await answered(() => log.listStreams(basin, wanted));
+      for (const stream of streams) yield entryOf(stream, figuresJson(stream, rates));
+      startAfter = streams.at(-1)?.name ?? '';
+      if (!hasMore) return;
+    }
+  }
+
   checkTail(name: string): Promise<Position> {
     return answered(async () => this.#opened.log.checkTail(await this.#stream(name, 'read')));
   }
@@ -333,6 +410,23 @@ function isAtTail(error: unknown, start: ReadStart | undefined): boolean {
   if (!(error instanceof TailraceError) || error.code !== 'range_not_satisfiable') return false;
   if (start === undefined || 'tailOffset' in start) return true;
   return 'seqNum' in start ? start.seqNum === error.detail.tail?.seqNum : true;
+}
+
+/** Memory is the caller's own. */
+function watchOf(signal: AbortSignalLike | undefined): BackWatch {
+  return { isOver: () => signal?.aborted === true, reserve: () => {} };
+}
+
+function pageOf({ parts, start, end, isAtStart }: BackPage): RecordPage {
+  const records: StreamRecord[] = [];
+  for (const { block, from, to } of parts) for (let i = from; i < to; i++) records.push(ownRecord(block.record(i)));
+  return { records, nextBefore: start, nextSeqNum: end, isAtStart };
+}
+
+function entryOf({ name, createdAt, deletedAt, cipher }: ListedStream, figures: StreamFiguresJson | null): StreamEntry {
+  const deleted = deletedAt === undefined ? undefined : new Date(deletedAt).toISOString();
+  const known = figures === null ? {} : { figures };
+  return { name, createdAt: new Date(createdAt).toISOString(), deletedAt: deleted, cipher, ...known };
 }
 
 /** A copy of a record: a block returns views of its memory, but the caller may keep what it gets. */

@@ -24,6 +24,7 @@ import type { Engine } from './storage/engine.ts';
 import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
 import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
+import { StreamRates } from './usage/stream-rates.ts';
 import { Usage } from './usage/usage.ts';
 
 export interface OpenStoreParts extends StoreParts {
@@ -44,7 +45,9 @@ export interface OpenStore {
   readonly log: Log;
   readonly usage: Usage;
   readonly metrics: Metrics;
-  /** Passes events to both of them. */
+  /** How much streams got lately. */
+  readonly rates: StreamRates;
+  /** Passes events to all of them. */
   readonly observer: LogObserver;
   readonly logger: Logger;
   readonly audit: Audit;
@@ -85,7 +88,8 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
     const usage = await Usage.open({ engine, clock, onError });
     open.push(usage);
     const metrics = new Metrics();
-    const observer = observers(usage, metrics);
+    const rates = new StreamRates(clock);
+    const observer = observers(observers(usage, metrics), rates.observer);
     const keptBasin = defaultBasinOf(config, init);
     const log = await Log.open(engine, {
       keptBasin,
@@ -104,7 +108,7 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
       logger.info({ ...outcome }, 'applied the init file');
     }
     usage.start(log);
-    const shared = { usage, metrics, observer, logger, audit };
+    const shared = { usage, metrics, rates, observer, logger, audit };
     return { config, dataDir, storeFile: join(dataDir, STORE_FILE), isNew, engine, log, ...shared, clock, init, close };
   } catch (error) {
     await close();

@@ -72,7 +72,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const rootToken = await rootTokenOf(opened);
   if (rootToken?.made !== undefined) opened.audit.write(byOurselves('make-root-token'));
   if (rootToken !== undefined) await auditReset(opened);
-  const { config, log, usage, metrics, observer, logger, audit, clock, engine, storeFile } = opened;
+  const { config, log, usage, metrics, rates, observer, logger, audit, clock, engine, storeFile } = opened;
   const warnings = new Warnings(logger, clock);
   const senders = new Senders(clock);
   const access = await buildAccess(opened, rootToken, warnings);
@@ -93,6 +93,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
       log,
       usage,
       metrics,
+      rates,
       senders,
       observer,
       access,

@@ -26,6 +26,7 @@ import { type ReaderOptions, type ReadFrame, readStream } from './reader.ts';
 import { type RecordCalls, recordCalls } from './records.ts';
 import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
 import { fetchSenders, type SendersJson, type SendersRequestOptions } from './senders.ts';
+import { type ReadersCalls, readersCalls } from './stream-readers.ts';
 import { type TokenCalls, tokenCalls } from './tokens.ts';
 import { fetchMetrics, type MetricsRequestOptions, type UsageMetric } from './usage-metrics.ts';
 
@@ -39,7 +40,7 @@ export interface ClientOptions {
 }
 
 /** Calls reject with TailraceError: `unavailable` when the server does not respond, else why it refused. */
-export interface Client extends BackCalls, ControlCalls, RecordCalls, TokenCalls {
+export interface Client extends BackCalls, ControlCalls, ReadersCalls, RecordCalls, TokenCalls {
   readonly endpoint: string;
   /** Reads and follows a stream; see `readStream`. */
   read<V extends ClientView>(stream: string, options: ReaderOptions<V>): AsyncGenerator<ReadFrame<V>, void, void>;
@@ -107,6 +108,7 @@ export function createClient(options: ClientOptions): Client {
     ...controlCalls(target, basinOf),
     ...recordCalls(target, basinOf),
     ...backCalls(target, basinOf),
+    ...readersCalls(target, basinOf),
     ...tokenCalls(target),
     read: (stream, read) => readStream(target, stream, { ...read, basin: basinOf(read) }),
     readMany: (selection, read) => readManyStreams(target, selection, { ...read, basin: basinOf(read) }),

@@ -1,6 +1,7 @@
 /** The control plane of S2: lists, creates, configures and deletes basins and streams. */
 
 import { TailraceError } from '../model/error.ts';
+import type { StreamFiguresJson } from '../model/stream-figures.ts';
 import { type ApiResponse, callApi, expectHeaderText, objectIn, segment } from './calls.ts';
 import type { BasinConfigJson, StreamConfigJson } from './config-json.ts';
 import type { RequestOptions, ServerTarget } from './request.ts';
@@ -19,6 +20,8 @@ export interface StreamEntry {
   readonly deletedAt: string | undefined;
   /** How its records are encrypted with the caller's key; undefined when they are not. */
   readonly cipher: string | undefined;
+  /** What it holds and gets, when that was asked for; undefined for one whose tail the caller may not see. */
+  readonly figures?: StreamFiguresJson | undefined;
 }
 
 /** The result of a create or ensure. */
@@ -31,6 +34,11 @@ export interface ListRequestOptions extends RequestOptions {
   readonly prefix?: string | undefined;
   /** Only names after this one. */
   readonly startAfter?: string | undefined;
+}
+
+export interface ListStreamsOptions extends ListRequestOptions {
+  /** Whether each entry has figures: records, bytes, times and rates. */
+  readonly figures?: boolean | undefined;
 }
 
 export interface CreateRequestOptions extends RequestOptions {
@@ -58,7 +66,7 @@ export interface ControlCalls {
   /** Resolves when the deletion is certain; it goes on in the background. */
   deleteBasin(name: string, options?: RequestOptions): Promise<void>;
   /** Every stream whose name starts with the prefix, in order; pages are fetched as they are needed. */
-  listStreams(options?: ListRequestOptions): AsyncGenerator<StreamEntry>;
+  listStreams(options?: ListStreamsOptions): AsyncGenerator<StreamEntry>;
   createStream(
     name: string,
     config?: StreamConfigJson,
@@ -117,11 +125,12 @@ async function* listed<T>(
   target: ServerTarget,
   kind: 'basins' | 'streams',
   scope: RequestOptions,
-  { prefix = '', startAfter: first = '' }: ListRequestOptions,
+  { prefix = '', startAfter: first = '', figures }: ListStreamsOptions,
   entryOf: (json: unknown) => T,
 ): AsyncGenerator<T> {
   for (let startAfter = first; ; ) {
     const query = new URLSearchParams({ prefix, start_after: startAfter, limit: String(PAGE_ENTRIES) });
+    if (figures === true) query.set('figures', 'true');
     const path = `/v1/${kind}`;
     const json = objectIn((await callApi(target, { ...scope, method: 'GET', path, query })).json, `GET ${path}`);
     const entries: unknown[] = Array.isArray(json[kind]) ? json[kind] : [];
@@ -163,7 +172,9 @@ function basinEntry(json: unknown): BasinEntry {
 }
 
 function streamEntry(json: unknown): StreamEntry {
-  return { ...basinEntry(json), cipher: textIn(objectIn(json, 'an entry').cipher) };
+  const { cipher, figures } = objectIn(json, 'an entry');
+  const known = typeof figures === 'object' && figures !== null ? { figures: figures as StreamFiguresJson } : {};
+  return { ...basinEntry(json), cipher: textIn(cipher), ...known };
 }
 
 function textIn(value: unknown): string | undefined {

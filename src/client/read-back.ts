@@ -7,12 +7,12 @@ import { type ApiResponse, callApi, expectHeaderText, objectIn, segment } from '
 import { recordOf } from './frames.ts';
 import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
 
-interface BackOptions extends RequestOptions {
+interface KeyedOptions extends RequestOptions {
   /** Base64 of 32 bytes, for a stream that is encrypted. */
   readonly encryptionKey?: string | undefined;
 }
 
-export interface ReadBackOptions extends BackOptions {
+export interface ReadBackOptions extends KeyedOptions {
   /** The default is the tail. */
   readonly before?: number | undefined;
   /** 100 by default, 1,000 at most. */
@@ -21,7 +21,7 @@ export interface ReadBackOptions extends BackOptions {
   readonly filter?: string | undefined;
 }
 
-export interface ReadAroundOptions extends BackOptions {
+export interface ReadAroundOptions extends KeyedOptions {
   /** How many records on each side: 5 by default, 499 at most. */
   readonly context?: number | undefined;
 }
@@ -48,7 +48,7 @@ export interface BackCalls {
   readAround(stream: string, seqNum: number, options?: ReadAroundOptions): Promise<RecordPage>;
 }
 
-const KEY_CHECKS: Checks<BackOptions> = { ...REQUEST_CHECKS, encryptionKey: optional(expectHeaderText) };
+const KEY_CHECKS: Checks<KeyedOptions> = { ...REQUEST_CHECKS, encryptionKey: optional(expectHeaderText) };
 const BACK_CHECKS: Checks<ReadBackOptions> = {
   ...KEY_CHECKS,
   before: optional(expectWholeNumber),
@@ -62,7 +62,7 @@ export function backCalls(
   target: ServerTarget,
   basinOf: (options: RequestOptions | undefined) => string | undefined,
 ): BackCalls {
-  const page = async (stream: string, options: BackOptions, asked: Readonly<Record<string, unknown>>) => {
+  const page = async (stream: string, options: KeyedOptions, asked: Readonly<Record<string, unknown>>) => {
     const path = `/v1/streams/${segment(stream, 'the name of a stream')}/records`;
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, String(value));

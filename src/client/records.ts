@@ -104,7 +104,8 @@ function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
-function positionIn(value: unknown): Position {
+/** @throws TailraceError `internal` when it is no position */
+export function positionIn(value: unknown): Position {
   const { seq_num: seqNum, timestamp } = objectIn(value, 'a position');
   if (typeof seqNum === 'number' && typeof timestamp === 'number') return { seqNum, timestamp };
   throw new TailraceError('internal', 'a position in the answer has no seq_num or timestamp');

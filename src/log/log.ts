@@ -31,7 +31,7 @@ import type { BackPage, BackRange, BackWatch } from './read-back.ts';
 import { Reading } from './reading.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
 import { StreamBound, type StreamMaker } from './stream-bound.ts';
-import { type StreamInfo, type StreamListOptions, StreamTable } from './streams.ts';
+import { type StreamListOptions, type StreamPage, StreamTable } from './streams.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
 import { WriteGate } from './write-gate.ts';
 
@@ -172,7 +172,7 @@ export class Log {
     return this.#control.getStream(basin, name);
   }
 
-  listStreams(basin: Basin, options: StreamListOptions): Promise<{ streams: readonly StreamInfo[]; hasMore: boolean }> {
+  listStreams(basin: Basin, options: StreamListOptions): Promise<StreamPage> {
     return this.#streams.list(basin, options);
   }
 

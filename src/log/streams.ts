@@ -6,7 +6,6 @@
 import { TailraceError } from '../model/error.ts';
 import { OPEN_STREAMS_MAX } from '../model/limits.ts';
 import { resolveStreamConfig, type StreamCipher, type StreamConfigRequest } from '../model/stream-config.ts';
-import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import type { Engine, Write } from '../storage/engine.ts';
 import { blockRange, dueKey, readStreamKey, streamKey, streamRange, streamStateKey } from '../storage/keys.ts';
 import {
@@ -21,6 +20,7 @@ import type { Basin, BasinTable } from './basins.ts';
 import { firstDueAt } from './expiry.ts';
 import { scanPages } from './scan-pages.ts';
 import { EMPTY_STATE, OpenStream, type StreamState } from './stream.ts';
+import { countStoredBytes, type StreamFigures, streamFigures } from './stream-figures.ts';
 
 /** One stream in a list. */
 export interface StreamInfo {
@@ -31,12 +31,26 @@ export interface StreamInfo {
   readonly cipher: StreamCipher | undefined;
 }
 
+export interface ListedStream extends StreamInfo {
+  /** As {@link Stream.id}. */
+  readonly id: string;
+  /** When it was asked for; undefined for one that is gone by now. */
+  readonly figures: StreamFigures | undefined;
+}
+
+export interface StreamPage {
+  readonly streams: readonly ListedStream[];
+  readonly hasMore: boolean;
+}
+
 export interface StreamListOptions {
   readonly prefix: string;
   /** Exclusive. */
   readonly startAfter: string;
   /** 1 to 1,000. */
   readonly limit: number;
+  /** Whether what each stream stores is looked up. */
+  readonly hasFigures?: boolean;
 }
 
 const COUNT_PAGE = 10_000;
@@ -173,14 +187,23 @@ export class StreamTable {
   }
 
   /** Durable streams of a basin, in the order of their names' bytes. */
-  async list(basin: Basin, options: StreamListOptions): Promise<{ streams: readonly StreamInfo[]; hasMore: boolean }> {
-    const range = streamRange(basin.number, options.prefix, options.startAfter);
-    const entries = await this.#deps.engine.scan({ ...range, limit: options.limit + 1 });
-    const streams = entries.slice(0, options.limit).map(({ key, value }) => {
-      const { createdAt, deletedAt, cipher } = decodeStreamListing(value);
-      return { name: readStreamKey(key).name, createdAt, deletedAt, cipher };
-    });
-    return { streams, hasMore: entries.length > options.limit };
+  async list(basin: Basin, { prefix, startAfter, limit, hasFigures = false }: StreamListOptions): Promise<StreamPage> {
+    const { engine } = this.#deps;
+    const entries = await engine.scan({ ...streamRange(basin.number, prefix, startAfter), limit: limit + 1 });
+    const rows = entries.slice(0, limit).map(({ key, value }) => ({
+      ...{ name: readStreamKey(key).name, ...decodeStreamListing(value) },
+    }));
+    const names = new Map(rows.map(({ number, name }) => [number, name]));
+    const durable = (number: number) => this.#durableOf(basin, names.get(number) ?? '', number);
+    const figures = hasFigures ? await streamFigures(engine, [...names.keys()], durable) : undefined;
+    const streams = rows.map(({ number, ...row }) => ({ ...row, id: String(number), figures: figures?.get(number) }));
+    return { streams, hasMore: entries.length > limit };
+  }
+
+  /** Of a stream that is in memory; does not count as its use. */
+  #durableOf(basin: Basin, name: string, number: number): StreamState | undefined {
+    const open = this.#open.get(nameOf(basin, name));
+    return open?.number === number && open.exists ? open.durable : undefined;
   }
 
   /** How many durable streams a basin has. It stops at the end of the page on which it reaches `most`. */
@@ -230,7 +253,9 @@ export class StreamTable {
       streams.map(async ({ name, number }) => {
         if (this.#open.has(nameOf(basin, name))) return 0;
         const value = await engine.get(streamStateKey(number));
-        return value === undefined ? 0 : (decodeStreamState(value).meteredBytes ?? (await this.#countBytes(number)));
+        return value === undefined
+          ? 0
+          : (decodeStreamState(value).meteredBytes ?? (await countStoredBytes(engine, number)));
       }),
     );
     for (const [index, { name }] of streams.entries()) {
@@ -291,17 +316,7 @@ export class StreamTable {
     const state = decodeStreamState(value);
     const beyond = await engine.scan({ ...blockRange(number, state.nextSeq), limit: 1, valueBytesMax: 1 });
     if (beyond.length > 0) throw damaged(name, 'it has records after its tail');
-    return { ...state, meteredBytes: state.meteredBytes ?? (await this.#countBytes(number)) };
-  }
-
-  /** A store of the first format did not count them. */
-  async #countBytes(number: number): Promise<number> {
-    let bytes = 0;
-    const pages = scanPages(this.#deps.engine, blockRange(number), { valueBytesMax: BLOCK_HEADER_BYTES_MAX });
-    for await (const page of pages) {
-      for (const { key, value } of page) bytes += readBlockHeader(key, value).meteredBytes;
-    }
-    return bytes;
+    return { ...state, meteredBytes: state.meteredBytes ?? (await countStoredBytes(engine, number)) };
   }
 
   #put(id: string, stream: OpenStream): void {

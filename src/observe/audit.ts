@@ -23,6 +23,7 @@ type OwnAction =
   | 'make-root-token'
   | 'reset-root-token'
   | 'whoami'
+  | 'list-readers'
   | 'health'
   | 'unrouted';
 
@@ -71,6 +72,7 @@ const AUDIT_ACTIONS = {
   'make-root-token': 'always',
   'reset-root-token': 'always',
   whoami: 'refused',
+  'list-readers': 'refused',
   health: 'refused',
   unrouted: 'refused',
 } as const satisfies Readonly<Record<AuditAction, 'always' | 'refused'>>;

@@ -19,6 +19,7 @@ import {
 import { type BatchLimits, S2_BATCH } from '../s2/batch/batch-end.ts';
 import { FrameCache } from './frame-cache.ts';
 import { ReaderMemory } from './reader-memory.ts';
+import { Readings } from './readings.ts';
 
 /** What a session does when time passes, and when the server stops. */
 export interface LiveSession {
@@ -67,6 +68,8 @@ export class ReaderSet {
   readonly frames: FrameCache;
   readonly clock: Clock;
   readonly memory: ReaderMemory;
+  /** Who reads what. */
+  readonly readings: Readings;
   readonly #sessions = new Set<LiveSession>();
   /** In the order in which they began to wait. */
   readonly #holders = new Set<Holder>();
@@ -78,6 +81,7 @@ export class ReaderSet {
     this.clock = clock;
     this.memory = new ReaderMemory(memory);
     this.frames = new FrameCache(pool);
+    this.readings = new Readings(clock);
   }
 
   /** Whether the server has begun to stop: every further frame carries the advice. */

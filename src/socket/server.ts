@@ -14,7 +14,7 @@ import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_MS } from '../model/limits.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import { isAboutAccess } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { Subprotocol } from '../readers/encoders.ts';
+import { DEFAULT_SUBPROTOCOL, type Subprotocol } from '../readers/encoders.ts';
 import { loadFilter } from '../readers/filter/load-filter.ts';
 import { LiveReader } from '../readers/live-reader.ts';
 import { type ManyQuery, readerOf, selectionOf } from '../readers/many/parse-many-query.ts';
@@ -150,11 +150,20 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     });
     webSocket.on('close', unwatch);
     // `run` deals with its own errors.
-    void reader.run((signal) =>
-      plan.many === undefined
-        ? this.#open(plan, reader, signal)
-        : this.#openMany(plan, plan.many, { reader, inbox, signal }),
-    );
+    const own = {
+      ...({ protocol: 'websocket', view: webSocket.protocol || DEFAULT_SUBPROTOCOL } as const),
+      ...{ token: plan.principal.id, address: asked.sender },
+      waitingBytes: () => sink.bufferedBytes,
+    };
+    let leave = (): void => {};
+    const open = async (signal: AbortSignal): Promise<LogRead> => {
+      if (plan.many !== undefined) return this.#openMany(plan, plan.many, { reader, inbox, signal });
+      const { read, stream } = await this.#open(plan, reader, signal);
+      const positionIn = (id: string): number | undefined => (id === stream.id ? read.position : undefined);
+      leave = this.#deps.readers.readings.add({ ...own, positionIn });
+      return read;
+    };
+    void reader.run(open).then(() => leave());
   }
 
   #reader(
@@ -174,7 +183,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     return reader;
   }
 
-  async #open(plan: Plan, reader: LiveReader, signal: AbortSignal): Promise<LogRead> {
+  async #open(plan: Plan, reader: LiveReader, signal: AbortSignal) {
     const { log } = this.#deps;
     const filter = await loadFilter(plan.filter);
     const shown = plan.stream ?? '';
@@ -183,7 +192,8 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     // Told after the hello, which names the stream that is there now.
     if (isReplaced(plan, stream)) throw replaced();
     const { range, encryptionKey } = plan;
-    return log.startRead(stream, range, signal, { protocol: 'websocket', encryptionKey, filter });
+    const read = await log.startRead(stream, range, signal, { protocol: 'websocket', encryptionKey, filter });
+    return { read, stream };
   }
 
   async #openMany(plan: Plan, many: ManyQuery, { reader, inbox, signal }: Opening): Promise<LogRead> {

@@ -172,13 +172,16 @@ export function decodeStream(value: Uint8Array): StreamRow {
   };
 }
 
+/** What a list needs of a stream. */
+export type StreamListing = Pick<StreamRow, 'number' | 'createdAt' | 'deletedAt' | 'cipher'>;
+
 /** The fields that lists show of a stream. Its settings, which are most of the row, are skipped. */
-export function decodeStreamListing(value: Uint8Array): Pick<StreamRow, 'createdAt' | 'deletedAt' | 'cipher'> {
+export function decodeStreamListing(value: Uint8Array): StreamListing {
   const fields = new FieldReader(value, 'stream', VERSION_2);
-  fields.count();
+  const number = fields.count();
   const createdAt = fields.count();
   fields.skip();
-  return { createdAt, cipher: readCipher(fields.added()), deletedAt: optional(fields.added(), countOf) };
+  return { number, createdAt, cipher: readCipher(fields.added()), deletedAt: optional(fields.added(), countOf) };
 }
 
 export function encodeStreamState(row: StreamStateRow): Uint8Array {

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { openTailrace, type StreamRecord, type Tailrace } from '../../src/index.ts';
+import { openTailrace, type RecordPage, type StreamRecord, type Tailrace } from '../../src/index.ts';
 import { RECORD_METERED_BYTES_MAX } from '../../src/model/limits.ts';
 
 let dataDir: string;
@@ -123,4 +123,27 @@ test('A store takes OTLP data into streams with a cipher, and returns it, with t
   } finally {
     await sealed.close();
   }
+});
+
+describe('a store with several streams', () => {
+  test('reads backwards and around a record, and lists its streams with what they hold', async () => {
+    await store.append('notes', ['a', 'b', 'c', 'd', 'e'].map(record));
+    await store.append('other', [record('x')]);
+    const texts = ({ records }: RecordPage) => records.map(({ body }) => Buffer.from(body).toString());
+    const last = await store.readBack('notes', { limit: 2 });
+    expect([texts(last), last.nextBefore, last.nextSeqNum, last.isAtStart]).toEqual([['d', 'e'], 3, 5, false]);
+    const older = await store.readBack('notes', { before: last.nextBefore, filter: '!body=b' });
+    expect([texts(older), older.isAtStart]).toEqual([['a', 'c'], true]);
+    expect(texts(await store.readAround('notes', 3, { context: 1 }))).toEqual(['c', 'd', 'e']);
+    await expect(store.readAround('notes', 5)).rejects.toMatchObject({ code: 'range_not_satisfiable' });
+    await store.trim('notes', 2);
+    await expect(store.readAround('notes', 1)).rejects.toMatchObject({ code: 'not_found' });
+    const streams = [];
+    for await (const { name, figures } of store.streams())
+      streams.push([name, figures?.records, figures?.metered_bytes]);
+    expect(streams).toEqual([
+      ['notes', 3, 45],
+      ['other', 1, 9],
+    ]);
+  });
 });

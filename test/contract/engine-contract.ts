@@ -138,6 +138,23 @@ function scans(now: () => EngineUnderTest): void {
     expect(page.map((entry) => text(entry.value))).toEqual(['head', 'hi']);
   });
 
+  test('pages that go backwards are together the whole range, by their limit and by their bytes', async () => {
+    const { engine } = now();
+    const names = Array.from({ length: 40 }, (_, i) => `p${String(i).padStart(2, '0')}`);
+    await engine.commit(names.map((name, i) => put(name, name.repeat(1 + (i % 7)))));
+    for (const bounds of [{ limit: 1 }, { limit: 7 }, { limit: 100, bytesMax: 1 }, { limit: 100, bytesMax: 30 }]) {
+      const seen: string[] = [];
+      for (let to = key('q'); ; ) {
+        const page = await engine.scan({ from: key('p'), to, reverse: true, ...bounds });
+        const last = page.at(-1);
+        if (last === undefined) break;
+        seen.push(...page.map((entry) => Buffer.from(entry.key).toString()));
+        to = Buffer.from(last.key);
+      }
+      expect(seen).toEqual([...names].reverse());
+    }
+  });
+
   test('the last key not above n is found by one step backwards', async () => {
     const { engine } = now();
     await engine.commit([put('k1', '1'), put('k5', '5'), put('k9', '9')]);

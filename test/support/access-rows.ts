@@ -79,6 +79,7 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/streams/{stream}/records': { needs: ['read'], about: STREAM, query: '?seq_num=0&count=1&clamp=true' },
   'GET /v1/records': { needs: ['read'], about: BASIN, query: '?prefix=' },
   'GET /v1/streams/{stream}/aggregate': { needs: ['read'], about: STREAM, query: '?by=level' },
+  'GET /v1/streams/{stream}/readers': { needs: ['read'], about: STREAM },
   'GET /v1/streams/{stream}/records/tail': { needs: ['check-tail'], about: STREAM },
   'GET /v1/access-tokens': { needs: ['list-access-tokens'], about: [] },
   'POST /v1/access-tokens': {

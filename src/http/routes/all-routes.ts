@@ -9,6 +9,7 @@ import { type BasinDeps, basinRoutes } from './basins.ts';
 import { locationRoutes } from './locations.ts';
 import { type OperatorDeps, operatorRoutes } from './operator.ts';
 import { type OtlpRouteDeps, otlpRoutes } from './otlp.ts';
+import { readerRoutes } from './readers.ts';
 import { recordRoutes } from './records.ts';
 import { type SendersDeps, senderRoutes } from './senders.ts';
 import { type StreamDeps, streamRoutes } from './streams.ts';
@@ -48,6 +49,7 @@ function s2Routes(deps: S2Deps): RouteGroup {
       ...backupRoutes(deps),
       ...basinRoutes(deps),
       ...recordRoutes(deps),
+      ...readerRoutes(deps),
       ...accessTokenRoutes(deps),
       ...exchangeRoutes(deps),
       ...locationRoutes(deps),

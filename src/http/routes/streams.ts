@@ -6,9 +6,13 @@ import type { QueryNames } from '../../encoding/known-names.ts';
 import { type Basin, existingBasin } from '../../log/basins.ts';
 import type { Log } from '../../log/log.ts';
 import { type Stream, streamNotFound } from '../../log/stream.ts';
-import type { StreamInfo } from '../../log/streams.ts';
+import type { StreamInfo, StreamPage } from '../../log/streams.ts';
+import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config-json.ts';
+import { boolean } from '../../s2/read-query.ts';
+import { figuresJson } from '../../usage/figures-json.ts';
+import type { StreamRates } from '../../usage/stream-rates.ts';
 import { nameShape, readJson, readOptionalJson, shaped } from '../body/json-body.ts';
 import { authorize, authorizeUncounted, type ControlRouteDeps, type NamedBasinDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -19,10 +23,11 @@ import { PAGE_PARAMETERS, type Page, pageOf, turnForPage } from '../s2/page-quer
 import { provisionHeaders, requestToken } from '../s2/provision.ts';
 
 const PATH = '/v1/streams/{stream}';
-const STREAMS_PAGE: QueryNames = { once: [...PAGE_PARAMETERS.once, ...IN_BASIN.once] };
+const STREAMS_PAGE: QueryNames = { once: [...PAGE_PARAMETERS.once, 'figures', ...IN_BASIN.once] };
 
 export interface StreamDeps extends ControlRouteDeps, NamedBasinDeps {
   readonly log: Log;
+  readonly rates: Pick<StreamRates, 'rateOf'>;
 }
 
 export function streamRoutes(deps: StreamDeps): readonly Route[] {
@@ -53,9 +58,16 @@ async function listStreams(exchange: Exchange, deps: StreamDeps): Promise<void> 
   const basin = basinOf(exchange, deps);
   const principal = authorize(exchange, deps, { operation: 'list-streams', basin });
   const page = pageOf(exchange.query, 'stream');
+  const hasFigures = boolean(new URLSearchParams(exchange.query), 'figures');
   await turnForPage(exchange, page, deps);
-  const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps.log, basin), page, deps.log);
-  const rows = streams.map((stream) => streamInfo(stream, principal));
+  const wanted = { ...page, hasFigures };
+  const { streams, hasMore } = await streamsSeenBy(principal, existingBasin(deps.log, basin), wanted, deps.log);
+  const rows = streams.map((stream) => {
+    const info = streamInfo(stream, principal);
+    if (!hasFigures) return info;
+    const figures = principal.allows('check-tail', basin, stream.name) ? figuresJson(stream, deps.rates) : null;
+    return { ...info, figures };
+  });
   replyJson(exchange, 200, { streams: rows, has_more: hasMore }, deps);
 }
 
@@ -125,18 +137,18 @@ function streamInfo({ name, createdAt, deletedAt, cipher }: StreamInfo, principa
   };
 }
 
-interface SeenStreams {
-  readonly streams: readonly StreamInfo[];
-  readonly hasMore: boolean;
-}
-
-const NONE: SeenStreams = { streams: [], hasMore: false };
+const NONE: StreamPage = { streams: [], hasMore: false };
 
 /** A page of the streams that a caller may see; names are the ones that they are kept under. */
-async function streamsSeenBy(principal: Principal, basin: Basin, page: Page, log: Log): Promise<SeenStreams> {
+async function streamsSeenBy(
+  principal: Principal,
+  basin: Basin,
+  page: Page & { readonly hasFigures: boolean },
+  log: Log,
+): Promise<StreamPage> {
   const prefix = principal.absolute(page.prefix);
   const startAfter = page.startAfter === '' ? '' : principal.absolute(page.startAfter);
-  const wanted = { prefix, startAfter, limit: page.limit };
+  const wanted = { ...page, prefix, startAfter };
   const { token } = principal;
   if (token === undefined) return log.listStreams(basin, wanted);
   const { streams: scope } = token.scope;
@@ -148,6 +160,6 @@ async function streamsSeenBy(principal: Principal, basin: Basin, page: Page, log
   }
   if (scope.exact === '' || !scope.exact.startsWith(prefix)) return NONE;
   // Of all names with it as their prefix, a name comes first itself.
-  const { streams } = await log.listStreams(basin, { prefix: scope.exact, startAfter, limit: 1 });
+  const { streams } = await log.listStreams(basin, { ...wanted, prefix: scope.exact, limit: 1 });
   return { streams: streams.filter(({ name }) => name === scope.exact), hasMore: false };
 }

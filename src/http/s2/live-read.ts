@@ -4,22 +4,32 @@ import type { Principal } from '../../access/grant.ts';
 import type { LogRead } from '../../log/open-reads.ts';
 import type { TailraceError } from '../../model/error.ts';
 import { LiveReader } from '../../readers/live-reader.ts';
+import type { Reading } from '../../readers/readings.ts';
 import type { Sink, SinkListener } from '../../readers/sink.ts';
 import type { Frame, Wire } from '../../readers/wire.ts';
 import { auditRefusal } from '../audit.ts';
 import { holderOf } from '../body/reservation.ts';
-import type { RecordDeps } from '../context.ts';
+import { type RecordDeps, senderOf } from '../context.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
 import { StreamResponse } from '../stream-response.ts';
 import { LIVE_HEADERS } from './session-response.ts';
+
+/** A read, and where it is. */
+export interface Begun {
+  readonly read: LogRead;
+  readonly positionIn: Reading['positionIn'];
+}
 
 /** A read that is served live. */
 export interface LiveCall {
   readonly principal: Principal;
   /** Begins it. Whatever is refused here is refused before the response begins. */
-  readonly begin: (signal: AbortSignal) => Promise<LogRead>;
+  readonly begin: (signal: AbortSignal) => Promise<Begun>;
   readonly contentType: string;
   readonly wire: Wire;
+  readonly protocol: Reading['protocol'];
+  /** What records look like, as the name of the subprotocol of the same form. */
+  readonly view: string;
 }
 
 /**
@@ -27,19 +37,25 @@ export interface LiveCall {
  * @throws TailraceError as `begin`, while nothing is sent
  */
 export async function readLive(exchange: Exchange, live: LiveCall, deps: RecordDeps): Promise<void> {
-  const { principal, begin, contentType, wire } = live;
+  const { principal, begin, contentType, wire, protocol, view } = live;
   const abort = new AbortController();
   const forget = onceOver(exchange, () => abort.abort());
-  const read = await begin(abort.signal).finally(forget);
+  const { read, positionIn } = await begin(abort.signal).finally(forget);
   const head = { status: 200, contentType, headers: LIVE_HEADERS };
   const sink = new ResponseSink(StreamResponse.open(exchange, head, deps.replyContext));
   const onFailure = (error: TailraceError): void => noteFailure(exchange, error, deps);
   const reader = new LiveReader({ wire, sink, readers: deps.readers, holder: holderOf(exchange), onFailure });
   const unwatch = deps.access.watch(principal, (error) => reader.end(error));
+  const leave = deps.readers.readings.add({
+    ...{ protocol, view, token: principal.id, address: senderOf(exchange) },
+    positionIn,
+    waitingBytes: () => sink.bufferedBytes,
+  });
   await reader.run((signal) => {
     signal.addEventListener('abort', () => abort.abort());
     return Promise.resolve(read);
   });
+  leave();
   unwatch();
 }
 

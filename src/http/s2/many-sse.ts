@@ -50,14 +50,13 @@ export async function readManySse(exchange: Exchange, deps: RecordDeps): Promise
     const selection = selectionOf(many, readerOf(principal, basin));
     const from = byId === undefined ? startOf(many) : { byId };
     const range = { selection, from };
-    return deps.log.startMany(existingBasin(deps.log, basin), range, signal, {
-      protocol: 'sse',
-      encryptionKey,
-      filter,
-    });
+    const by = { protocol: 'sse', encryptionKey, filter } as const;
+    const read = deps.log.startMany(existingBasin(deps.log, basin), range, signal, by);
+    return { read, positionIn: () => undefined };
   };
   const wire = new ManySseWire(exchange.correlationId, form, deps.readers);
-  await readLive(exchange, { principal, begin, contentType: SSE_CONTENT_TYPE, wire }, deps);
+  const live = { principal, contentType: SSE_CONTENT_TYPE, wire, protocol: 'sse', view: form.shownAs } as const;
+  await readLive(exchange, { ...live, begin }, deps);
 }
 
 function startOf({ from }: ManyQuery): 'tail' | 'start' {

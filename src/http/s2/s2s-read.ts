@@ -19,8 +19,14 @@ import { startCalledRead } from './start-read.ts';
 /** Resolves when the session is over. @throws TailraceError as `startCalledRead`, while nothing is sent */
 export function readSession(exchange: Exchange, call: ReadCall, deps: RecordDeps): Promise<void> {
   const wire = new SessionWire(exchange, deps.readers);
-  const begin = (signal: AbortSignal) => startCalledRead(call, call.range, signal, deps);
-  return readLive(exchange, { principal: call.principal, begin, contentType: S2S_CONTENT_TYPE, wire }, deps);
+  const live = {
+    principal: call.principal,
+    contentType: S2S_CONTENT_TYPE,
+    wire,
+    protocol: 's2s',
+    view: 's2.proto',
+  } as const;
+  return readLive(exchange, { ...live, begin: (signal) => startCalledRead(call, call.range, signal, deps) }, deps);
 }
 
 const NO_RECORDS = Buffer.alloc(0);

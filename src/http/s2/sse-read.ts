@@ -33,8 +33,14 @@ export async function readSse(exchange: Exchange, call: ReadCall, deps: RecordDe
   const range = call.delivered === undefined ? call.range : rangeAfter(call.range, call.delivered);
   const form = await sseForm(call.view, call.format);
   const wire = new SseWire(exchange.correlationId, form, call, deps.readers);
-  const begin = (signal: AbortSignal) => startCalledRead(call, range, signal, deps);
-  await readLive(exchange, { principal: call.principal, begin, contentType: SSE_CONTENT_TYPE, wire }, deps);
+  const live = {
+    principal: call.principal,
+    contentType: SSE_CONTENT_TYPE,
+    wire,
+    protocol: 'sse',
+    view: form.shownAs,
+  } as const;
+  await readLive(exchange, { ...live, begin: (signal) => startCalledRead(call, range, signal, deps) }, deps);
 }
 
 /** What batches are as the data of events: one JSON object each. Views are loaded with the first reader of one. */
@@ -42,11 +48,14 @@ export async function sseForm(view: View, format: JsonFormat): Promise<SseForm> 
   if (view === 'raw') return RECORDS[format];
   const { apart, TEXT_ENCODERS } = await import('../../readers/encoders.ts');
   assert(view !== 'otlp', 'a call over server-sent events asks for no binary view');
-  return { ...TEXT_ENCODERS[view], apart };
+  const encoder = TEXT_ENCODERS[view];
+  return { ...encoder, apart, shownAs: encoder.name };
 }
 
 /** How the batches of a view become the data of events. */
 export interface SseForm extends Subprotocol {
+  /** What records look like, as the name of the subprotocol of the same form. */
+  readonly shownAs: string;
   /** The batches that a batch goes out as, each under an id of its own. */
   apart(batch: Batch): readonly Batch[];
 }
@@ -120,6 +129,7 @@ class SseWire implements Wire {
 function recordsForm(format: JsonFormat): SseForm {
   return {
     name: `sse ${format}`,
+    shownAs: 's2.json',
     words: S2_WORDS,
     gathers: true,
     batchEnd,

@@ -58,7 +58,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     const watch = { reserve, isOver: () => signal.aborted || isLate() };
     const collected =
       call.back === undefined
-        ? await collect(await startCalledRead(call, range, signal, deps), { onWait, reserve, isLate })
+        ? await collect((await startCalledRead(call, range, signal, deps)).read, { onWait, reserve, isLate })
         : await collectBack(call, call.back, { ...deps, watch, signal });
     if (ended !== undefined) throw ended;
     if (!isBinary) reserve(textBytesMax(collected.parts, call.view));

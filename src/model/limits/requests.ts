@@ -71,8 +71,8 @@ export const JSON_BYTES_PER_RECORD = 64;
 /** Texts of answers from this length on are sent as bytes: Node would copy them once more. */
 export const ANSWER_TEXT_CHARS_MAX = 16 * KiB;
 
-/** JSON of one stream or basin in a list: a name of control characters is six times as long, beside 256 bytes. */
-export const LISTED_ROW_BYTES_MAX = 3_328;
+/** JSON of one stream or basin in a list: a name of control characters is six times as long, beside 512 bytes. */
+export const LISTED_ROW_BYTES_MAX = 3_584;
 
 /** JSON of the access tokens in one page of a list; a page with more ends early. Attributes of a token may be large. */
 export const LISTED_TOKENS_BYTES_MAX = 3 * MiB;

@@ -29,6 +29,9 @@ export const STREAM_COUNT_FRESH_MS = 1_000;
 /** Open streams kept in memory; beyond it, the least recently used idle ones are dropped. */
 export const OPEN_STREAMS_MAX = 10_000;
 
+/** Streams whose rate is known: a few hundred bytes for each that got records in the last minute. */
+export const RATED_STREAMS_MAX = 20_000;
+
 /** Streams that are counted before the server listens; it does not wait for more. */
 export const STREAMS_COUNTED_MAX = 10_000;
 
