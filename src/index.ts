@@ -75,19 +75,7 @@ export type {
 } from './client/tokens.ts';
 export type { MetricsRequestOptions, UsageMetric } from './client/usage-metrics.ts';
 // The store alone.
-export {
-  type AggregateCallOptions,
-  type AroundOptions,
-  type BackOptions,
-  type FollowManyOptions,
-  type MemberRecord,
-  type OtlpOptions,
-  openTailrace,
-  type ReadOptions,
-  type StoreOptions,
-  type StreamsOptions,
-  type Tailrace,
-} from './library.ts';
+export { openTailrace } from './library.ts';
 // Work on a data directory that no server uses.
 export {
   type Compacted,
@@ -118,4 +106,16 @@ export type { IngestResult } from './otlp/ingest-result.ts';
 export type { RejectionKind, RejectionReason } from './otlp/rejections.ts';
 export type { ToleratedKind, ToleratedReason } from './otlp/tolerated.ts';
 export type { StoreParts } from './store-parts.ts';
+export type {
+  AggregateCallOptions,
+  AroundOptions,
+  BackOptions,
+  FollowManyOptions,
+  MemberRecord,
+  OtlpOptions,
+  ReadOptions,
+  StoreOptions,
+  StreamsOptions,
+  Tailrace,
+} from './tailrace.ts';
 export type { DescribedRootToken, ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';

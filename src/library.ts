@@ -1,32 +1,21 @@
 /** The library: a store inside the caller's own process, without a port. */
 
-import { type AggregateColumns, COLUMN_CHECKS } from './client/aggregate.ts';
 import { type AppendConditions, type AppendRecord, appendInput, CONDITION_CHECKS } from './client/append-input.ts';
-import type { ListStreamsOptions, StreamEntry } from './client/control.ts';
+import type { StreamEntry } from './client/control.ts';
+import type { MessageRow } from './client/frames.ts';
 import { onAbort } from './client/on-abort.ts';
-import type { ReadAroundOptions, ReadBackOptions, RecordPage } from './client/read-back.ts';
+import type { RecordPage } from './client/read-back.ts';
 import { parseConfig } from './config.ts';
 import { type Basin, existingBasin } from './log/basins.ts';
 import { checkBatch } from './log/check-batch.ts';
+import type { RecordsEvent } from './log/read.ts';
 import { readAround } from './log/read-around.ts';
 import type { BackPage, BackWatch } from './log/read-back.ts';
 import type { Stream } from './log/stream.ts';
 import type { ListedStream } from './log/streams.ts';
 import type { AbortSignalLike } from './model/abort-signal.ts';
 import type { AggregateResult } from './model/aggregate.ts';
-import {
-  bytesIn,
-  type Checks,
-  checkOptions,
-  expectAbortSignal,
-  expectBytes,
-  expectSignalName,
-  expectStart,
-  expectText,
-  expectWholeNumber,
-  oneOf,
-  optional,
-} from './model/arguments.ts';
+import { bytesIn, checkOptions, expectText, expectWholeNumber } from './model/arguments.ts';
 import { TailraceError } from './model/error.ts';
 import {
   BACK_RECORDS_DEFAULT,
@@ -38,115 +27,38 @@ import {
 import { streamNameFault } from './model/names.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
-import type { Signal, StreamRecord } from './model/record.ts';
+import type { StreamRecord } from './model/record.ts';
 import type { StreamFiguresJson } from './model/stream-figures.ts';
 import { expectSelection, type StreamSelection, selectionQuery } from './model/stream-selection.ts';
 import { type OpenStore, openStore } from './open-store.ts';
-import type { ServerOptions } from './options.ts';
 import { ingest } from './otlp/ingest.ts';
 import type { IngestResult } from './otlp/ingest-result.ts';
+import { messageRows } from './otlp/views/message.ts';
 import { parseAggregate } from './readers/aggregate/parse-aggregate.ts';
 import { FROM_OLDEST, runAggregate } from './readers/aggregate/run-aggregate.ts';
 import { loadFilter } from './readers/filter/load-filter.ts';
 import { parseManyQuery, selectionOf } from './readers/many/parse-many-query.ts';
 import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
+import {
+  AGGREGATE_CHECKS,
+  type AggregateCallOptions,
+  AROUND_CHECKS,
+  type AroundOptions,
+  BACK_CHECKS,
+  type BackOptions,
+  type FollowManyOptions,
+  MANY_CHECKS,
+  type MemberRecord,
+  OTLP_CHECKS,
+  type OtlpOptions,
+  READ_CHECKS,
+  type ReadOptions,
+  STREAMS_CHECKS,
+  type StoreOptions,
+  type StreamsOptions,
+  type Tailrace,
+} from './tailrace.ts';
 import { figuresJson } from './usage/figures-json.ts';
-
-/** As the client's, in this process. */
-export type BackOptions = Pick<ReadBackOptions, 'before' | 'limit' | 'filter' | 'signal'>;
-export type AroundOptions = Pick<ReadAroundOptions, 'context'>;
-export type StreamsOptions = Pick<ListStreamsOptions, 'prefix' | 'startAfter'>;
-
-/** Settings of the store. Those of the port and of tokens have no effect here. */
-export type StoreOptions = ServerOptions;
-
-export interface OtlpOptions {
-  readonly signal: Signal;
-  readonly contentType: 'application/x-protobuf' | 'application/json';
-  /** 32 bytes: what goes to streams with a cipher is encrypted with. Without it, that is rejected. */
-  readonly encryptionKey?: Uint8Array | undefined;
-}
-
-export interface ReadOptions {
-  /** The default is the tail. */
-  readonly start?: ReadStart | undefined;
-  readonly count?: number | undefined;
-  /** Metered bytes. */
-  readonly bytes?: number | undefined;
-  /** Exclusive timestamp in ms. */
-  readonly until?: number | undefined;
-  /** Which records are wanted, such as `level>=warn service=checkout`: see src/readers/filter/README.md. */
-  readonly filter?: string | undefined;
-  /** 32 bytes, for a stream with a cipher. */
-  readonly encryptionKey?: Uint8Array | undefined;
-  /** Ends the read quietly. */
-  readonly signal?: AbortSignalLike | undefined;
-}
-
-/** What to count and sum: the names of columns and the spans of time are those of the HTTP call. */
-export interface AggregateCallOptions extends ReadOptions, AggregateColumns {}
-
-export interface FollowManyOptions extends Pick<ReadOptions, 'filter' | 'signal'> {
-  /** Where to start in the streams that are there; the default is their tails. */
-  readonly from?: 'tail' | 'start' | undefined;
-}
-
-/** A record of one of many streams. */
-export interface MemberRecord extends StreamRecord {
-  readonly stream: string;
-}
-
-/**
- * An open store. Every call rejects with TailraceError: a wrong argument is `invalid` for that call alone. When an
- * assertion of ours fails, the store is closed, and every call rejects with `fatal`. What is passed may be changed as
- * soon as a call returns.
- */
-export interface Tailrace {
-  /**
-   * Appends all records or none to a stream of the default basin, which is made when missing. Durable when it resolves.
-   * @throws TailraceError `seq_num_mismatch` (detail.seqNum), `fencing_token_mismatch` (detail.fencingToken), `invalid`
-   * …
-   */
-  append(stream: string, records: readonly AppendRecord[], options?: AppendConditions): Promise<AppendAck>;
-  /**
-   * Stores an OTLP Export request, decompressed, as the HTTP endpoint does; a text is taken as UTF-8. Partial success is
-   * in the result.
-   */
-  ingestOtlp(body: Uint8Array | string, options: OtlpOptions): Promise<IngestResult>;
-  /** Yields the records from `start` to the tail, or to a bound. The caller owns their bodies and headers. */
-  read(stream: string, options?: ReadOptions): AsyncGenerator<StreamRecord>;
-  /** The same, and then every record that is appended, until `signal` is aborted or the loop is left. */
-  follow(stream: string, options?: ReadOptions): AsyncGenerator<StreamRecord>;
-  /**
-   * Counts records, and sums a column of them, by group and bucket of time: what there is so far about once a second, and at
-   * last the whole, which is `complete`. See src/readers/aggregate/README.md.
-   * @throws TailraceError `bad_query` for a column that does not exist
-   */
-  aggregate(stream: string, options?: AggregateCallOptions): AsyncGenerator<AggregateResult>;
-  /**
-   * The records of many streams of the default basin in the order in which they become durable, each with the name of its
-   * stream, for as long as `follow`. Streams that are made later join with their first record.
-   */
-  followMany(selection: StreamSelection, options?: FollowManyOptions): AsyncGenerator<MemberRecord>;
-  /**
-   * The last records before a position, or before the tail, in the order of the stream; with a filter the last that it
-   * wants. There may be fewer than `limit`: see `isAtStart`.
-   */
-  readBack(stream: string, options?: BackOptions): Promise<RecordPage>;
-  /**
-   * A record with those before and after it.
-   * @throws TailraceError `range_not_satisfiable` when it is not there yet, `not_found` when it was trimmed away
-   */
-  readAround(stream: string, seqNum: number, options?: AroundOptions): Promise<RecordPage>;
-  /** The streams of the default basin in the order of their names, with what they hold. */
-  streams(options?: StreamsOptions): AsyncGenerator<StreamEntry>;
-  /** The durable tail. @throws TailraceError `stream_not_found` */
-  checkTail(stream: string): Promise<Position>;
-  /** Removes the records below `seqNum`; resolves when their space is free. */
-  trim(stream: string, seqNum: number): Promise<void>;
-  /** Waits for the calls under way and releases the data directory. May be called twice. */
-  close(): Promise<void>;
-}
 
 /**
  * Opens a store in this process, which then is the only one that may use the data directory.
@@ -169,35 +81,7 @@ export async function openTailrace(options: StoreOptions = {}, parts: StoreParts
   return new Library(opened, expectSound);
 }
 
-const OTLP_CHECKS: Checks<OtlpOptions> = {
-  signal: expectSignalName,
-  contentType: oneOf(['application/x-protobuf', 'application/json'] satisfies OtlpOptions['contentType'][]),
-  encryptionKey: optional(expectBytes),
-};
-const BACK_CHECKS: Checks<BackOptions> = {
-  before: optional(expectWholeNumber),
-  limit: optional(expectWholeNumber),
-  filter: optional(expectText),
-  signal: optional(expectAbortSignal),
-};
-const AROUND_CHECKS: Checks<AroundOptions> = { context: optional(expectWholeNumber) };
-const STREAMS_CHECKS: Checks<StreamsOptions> = { prefix: optional(expectText), startAfter: optional(expectText) };
 const LISTED_STREAMS = 1_000;
-const READ_CHECKS: Checks<ReadOptions> = {
-  start: optional(expectStart),
-  count: optional(expectWholeNumber),
-  bytes: optional(expectWholeNumber),
-  until: optional(expectWholeNumber),
-  filter: optional(expectText),
-  encryptionKey: optional(expectBytes),
-  signal: optional(expectAbortSignal),
-};
-const AGGREGATE_CHECKS: Checks<AggregateCallOptions> = { ...READ_CHECKS, ...COLUMN_CHECKS };
-const MANY_CHECKS: Checks<FollowManyOptions> = {
-  from: optional(oneOf(['tail', 'start'])),
-  filter: optional(expectText),
-  signal: optional(expectAbortSignal),
-};
 const ANY_STREAM = { absolute: (name: string) => name, mayRead: () => true };
 /** A batch within this process is as large as its memory allows; S2's limits are those of its requests. */
 const NO_LIMITS = { records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
@@ -241,11 +125,19 @@ class Library implements Tailrace {
   }
 
   read(name: string, options: ReadOptions = {}): AsyncGenerator<StreamRecord> {
-    return this.#records(name, options, 0);
+    return this.#read(name, options, 0, recordsOf);
   }
 
   follow(name: string, options: ReadOptions = {}): AsyncGenerator<StreamRecord> {
-    return this.#records(name, options, FOLLOW_MS);
+    return this.#read(name, options, FOLLOW_MS, recordsOf);
+  }
+
+  rows(name: string, options: ReadOptions = {}): AsyncGenerator<MessageRow> {
+    return this.#read(name, options, 0, rowsOf);
+  }
+
+  followRows(name: string, options: ReadOptions = {}): AsyncGenerator<MessageRow> {
+    return this.#read(name, options, FOLLOW_MS, rowsOf);
   }
 
   async *aggregate(name: string, options: AggregateCallOptions = {}): AsyncGenerator<AggregateResult> {
@@ -350,7 +242,12 @@ class Library implements Tailrace {
     await this.#opened.close();
   }
 
-  async *#records(name: string, options: ReadOptions, waitMs: number): AsyncGenerator<StreamRecord> {
+  async *#read<T>(
+    name: string,
+    options: ReadOptions,
+    waitMs: number,
+    shownAs: (event: RecordsEvent) => Iterable<T>,
+  ): AsyncGenerator<T> {
     checkOptions(options, 'options', READ_CHECKS);
     const ending = new AbortController();
     const stop = onAbort(options.signal, () => ending.abort());
@@ -361,8 +258,7 @@ class Library implements Tailrace {
       const { encryptionKey } = options;
       for await (const event of log.read(stream, rangeOf(options, waitMs), ending.signal, { filter, encryptionKey })) {
         if (event.type === 'caught_up' && waitMs === 0) return;
-        if (event.type !== 'records') continue;
-        for (let i = event.from; i < event.to; i++) yield ownRecord(event.block.record(i));
+        if (event.type === 'records') yield* shownAs(event);
       }
     } catch (error) {
       // For a read that ends at the tail, a start at the tail is not an error: there is nothing to read.
@@ -410,6 +306,14 @@ function isAtTail(error: unknown, start: ReadStart | undefined): boolean {
   if (!(error instanceof TailraceError) || error.code !== 'range_not_satisfiable') return false;
   if (start === undefined || 'tailOffset' in start) return true;
   return 'seqNum' in start ? start.seqNum === error.detail.tail?.seqNum : true;
+}
+
+function* recordsOf({ block, from, to }: RecordsEvent): Generator<StreamRecord> {
+  for (let i = from; i < to; i++) yield ownRecord(block.record(i));
+}
+
+function rowsOf({ block, from, to }: RecordsEvent): readonly MessageRow[] {
+  return messageRows(block, from, to);
 }
 
 /** Memory is the caller's own. */

@@ -7,7 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { memoryHolder } from '../access/memory-holder.ts';
 import { existingBasin } from '../log/basins.ts';
 import type { ManyRange } from '../log/many/read-many.ts';
-import type { LogRead } from '../log/open-reads.ts';
+import type { LogRead, StreamRead } from '../log/open-reads.ts';
 import type { LogReadOptions } from '../log/options.ts';
 import { type ErrorCode, TailraceError } from '../model/error.ts';
 import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_MS } from '../model/limits.ts';
@@ -42,7 +42,7 @@ export interface ReadableLog<B, S extends { readonly id: string }> {
     range: ReadRange,
     signal: AbortSignal,
     by: Pick<LogReadOptions, 'encryptionKey' | 'filter'> & { readonly protocol: 'websocket' },
-  ): Promise<LogRead>;
+  ): Promise<StreamRead>;
 }
 
 export interface SocketServerDeps<B, S extends { readonly id: string }> extends AdmissionDeps {

@@ -7,7 +7,6 @@ import { type Basin, existingBasin } from '../../log/basins.ts';
 import type { Log } from '../../log/log.ts';
 import { type Stream, streamNotFound } from '../../log/stream.ts';
 import type { StreamInfo, StreamPage } from '../../log/streams.ts';
-import { TailraceError } from '../../model/error.ts';
 import { streamNameFault } from '../../model/names.ts';
 import { parseStreamConfigPatch, parseStreamConfigRequest, streamConfigJson } from '../../s2/config-json.ts';
 import { boolean } from '../../s2/read-query.ts';
