@@ -30,6 +30,7 @@ const APPEND_RECORDS = 200;
 /** Those that hold OTLP data. */
 const GOLDEN_FORMATS = [1, 2];
 const REPORTS = sourcesOf('../../test/fixtures/reports');
+const STORES = sourcesOf('../../test/fixtures/stores');
 
 export async function run(): Promise<void> {
   const collector = await CollectorProcess.start(await buildCollector(), (port) => [configOf(port, 'nop', {})]);
@@ -68,7 +69,7 @@ export async function run(): Promise<void> {
 async function postGolden(collector: CollectorProcess, format: number): Promise<number> {
   const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-golden-'));
   try {
-    const messages = await goldenMessages(format, dir);
+    const messages = await goldenMessages(format, dir, STORES);
     let refused = 0;
     for (const { signal, message, json } of messages) {
       refused += Number(!(await isTaken(collector, { signal, body: message }, 'proto')));

@@ -19,8 +19,12 @@ export interface GoldenMessage {
 }
 
 /** Of all streams of the store of this format, unpacked into a directory. */
-export async function goldenMessages(format: number, dataDir: string): Promise<readonly GoldenMessage[]> {
-  const { now, encryptionKey } = unpackGoldenStore(format, dataDir);
+export async function goldenMessages(
+  format: number,
+  dataDir: string,
+  fixtures?: string,
+): Promise<readonly GoldenMessage[]> {
+  const { now, encryptionKey } = unpackGoldenStore(format, dataDir, fixtures);
   const key = encryptionKey === undefined ? undefined : Buffer.from(encryptionKey, 'hex');
   const clock: Clock = { now: () => now, monotonicMs: () => performance.now(), timer: () => () => {} };
   const engine = await openLmdbEngine({ path: dataDir });
