@@ -4,10 +4,13 @@
  * request goes to a Collector, which must take it whole.
  */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import fc from 'fast-check';
 import WebSocket from 'ws';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
+import { goldenMessages } from '../../test/support/golden-messages.ts';
 import { itemsOf } from '../../test/support/otlp-items.ts';
 import { field, requestBytes } from '../../test/support/otlp-wire.ts';
 import { readStream } from '../../test/support/read-back.ts';
@@ -24,7 +27,10 @@ const MUTATIONS = 6;
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_129);
 const APPENDED = 'appended';
 const APPEND_RECORDS = 200;
+/** Those that hold OTLP data. */
+const GOLDEN_FORMATS = [1, 2];
 const REPORTS = sourcesOf('../../test/fixtures/reports');
+const STORES = sourcesOf('../../test/fixtures/stores');
 
 export async function run(): Promise<void> {
   const collector = await CollectorProcess.start(await buildCollector(), (port) => [configOf(port, 'nop', {})]);
@@ -50,11 +56,29 @@ export async function run(): Promise<void> {
         `all records of ${stream} are in the frames of both encodings: ${[...items].join(', ')}`,
       );
     }
+    for (const format of GOLDEN_FORMATS) refused += await postGolden(collector, format);
     report(`store: ${records} records; ${posted.proto} frames of otlp.proto and ${posted.json} requests of otlp.json`);
     expectThat(refused === 0, `the Collector takes all of them; it refused ${refused}`);
   } finally {
     await server.stop();
     await collector.kill();
+  }
+}
+
+/** What readers get of the store of an earlier release. Returns how many messages were refused. */
+async function postGolden(collector: CollectorProcess, format: number): Promise<number> {
+  const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-golden-'));
+  try {
+    const messages = await goldenMessages(format, dir, STORES);
+    let refused = 0;
+    for (const { signal, message, json } of messages) {
+      refused += Number(!(await isTaken(collector, { signal, body: message }, 'proto')));
+      refused += Number(!(await isTaken(collector, { signal, body: Buffer.from(json) }, 'json')));
+    }
+    report(`store: ${messages.length} messages of the store of format ${format}, in both encodings`);
+    return refused;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
   }
 }
 

@@ -5,7 +5,7 @@ import { type TailraceError, TailraceError as TailraceFailure } from '../../src/
 import { meteredBytes } from '../../src/model/record.ts';
 import { STREAM_CIPHERS, type StreamCipher } from '../../src/model/stream-config.ts';
 import { Block } from '../../src/storage/block/block.ts';
-import { decryptBlock, draftEncrypted, type PlainRecord } from '../../src/storage/block/cipher.ts';
+import { decryptBlock, draftEncrypted, expectSeqNums, type PlainRecord } from '../../src/storage/block/cipher.ts';
 import { cipherReady } from '../../src/storage/block/ciphers.ts';
 import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block/seal.ts';
 import { blockKey } from '../../src/storage/keys.ts';
@@ -131,6 +131,8 @@ test('sequence numbers from 2^32 on are refused by AES-256-GCM, except for comma
   expect(draftEncrypted([record], secret, 9, 2 ** 32 - 1).count).toBe(1);
   expect(codeOf(() => draftEncrypted([record], secret, 9, 2 ** 32))).toBe('invalid');
   expect(codeOf(() => draftEncrypted([record, record], secret, 9, 2 ** 32 - 1))).toBe('invalid');
+  expect(codeOf(() => expectSeqNums('aes-256-gcm', 2 ** 32))).toBeUndefined();
+  expect(codeOf(() => expectSeqNums('aes-256-gcm', 2 ** 32 + 1))).toBe('invalid');
   expect(draftEncrypted([fence], secret, 9, 2 ** 32).count).toBe(1);
   expect(draftEncrypted([record], { cipher: 'aegis-256', key }, 9, 2 ** 32).count).toBe(1);
 });

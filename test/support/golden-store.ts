@@ -47,9 +47,9 @@ export interface GoldenStore {
 const FOLDER = fileURLToPath(new URL('../fixtures/stores/', import.meta.url));
 
 /** Unpacks the store of this format into a directory, and returns its description. */
-export function unpackGoldenStore(format: number, dataDir: string): GoldenStore {
+export function unpackGoldenStore(format: number, dataDir: string, fixtures: string = FOLDER): GoldenStore {
   mkdirSync(dataDir, { recursive: true });
-  const packed = readFileSync(path.join(FOLDER, `format-${format}.mdb.gz`));
+  const packed = readFileSync(path.join(fixtures, `format-${format}.mdb.gz`));
   writeFileSync(path.join(dataDir, 'tailrace.mdb'), gunzipSync(packed), { mode: 0o600 });
-  return JSON.parse(readFileSync(path.join(FOLDER, `format-${format}.json`), 'utf8'));
+  return JSON.parse(readFileSync(path.join(fixtures, `format-${format}.json`), 'utf8'));
 }

@@ -9,13 +9,19 @@ import { Log } from '../../src/log/log.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import { verify } from '../../src/maintenance.ts';
 import type { Clock } from '../../src/model/clock.ts';
+import { OTLP_LIMITS } from '../../src/model/limits.ts';
+import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { readDueKey, settingsKey } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { decodeStream, encodeFormat, encodeStream, FORMAT_VERSION } from '../../src/storage/values.ts';
+import { goldenMessages } from '../support/golden-messages.ts';
 import { type GoldenStore, type GoldenStream, unpackGoldenStore } from '../support/golden-store.ts';
+import { itemsOf } from '../support/otlp-items.ts';
 import { storedRows, tamper } from '../support/stored-rows.ts';
 
 const FORMATS = [1, 2, 3];
+/** The store of format 3 holds records of S2 alone. */
+const WITH_OTLP = [1, 2];
 
 let dir: string;
 /** Open resources, closed in reverse order. */
@@ -77,6 +83,20 @@ test.each(FORMATS)('a store of format %i passes verification and stays unchanged
   expect(report).toMatchObject({ format, basins, streams: streams.length, faultCount: 0, faults: [] });
   expect(report.records).toBe(streams.reduce((sum, { count }) => sum + count, 0));
   expect((await verify({ dataDir: dir })).format).toBe(format);
+});
+
+test.each(WITH_OTLP)('what readers of OTLP get of a store of format %i is what any receiver takes', async (format) => {
+  const messages = await goldenMessages(format, dir);
+  expect(messages.length).toBeGreaterThan(0);
+  for (const { signal, records, message, json } of messages) {
+    const found = scanRequest(signal, Buffer.from(message), OTLP_LIMITS);
+    // Ids of the right length or none, no groups, and nothing that is nested too deep.
+    expect([found.itemCount, found.oddIds.size, found.hasGroups]).toEqual([records, 0, false]);
+    expect([found.badItems.size, found.badScopes.size, found.badResources.size]).toEqual([0, 0, 0]);
+    const items = itemsOf(signal, message, false);
+    expect(items).toHaveLength(records);
+    expect(itemsOf(signal, Buffer.from(json), true)).toEqual(items);
+  }
 });
 
 async function opened({ now: written }: GoldenStore, laterMs = 0): Promise<Log> {

@@ -126,10 +126,13 @@ export function faultsIn({ faults }: TranscodeBuffer, body: Uint8Array): readonl
   let walked = 0;
   return [...(faults ?? [])].map(([text, { offset }]) => {
     walked += offset;
-    if (walked > YIELD_BYTES) return { text, place: `byte ${offset}` };
+    if (walked > PATH_BYTES_MAX) return { text, place: `byte ${offset}` };
     return { text, place: pathTo(Buffer.from(body.buffer, body.byteOffset, offset).toString('utf8')) };
   });
 }
+
+/** A byte costs a path more than other work. */
+const PATH_BYTES_MAX = YIELD_BYTES / 4;
 
 /** The tokens of JSON that a path depends on. */
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},:]/gs;
