@@ -134,7 +134,8 @@ export class ColumnReader {
   }
 
   #begin(shared: SharedColumns): void {
-    this.row.names.set(shared.names);
+    const { names } = this.row;
+    for (let n = 0; n < names.length; n++) names[n] = shared.names[n] as number;
     this.row.value = shared.value;
   }
 
