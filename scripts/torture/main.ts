@@ -25,6 +25,10 @@ const FORMS: Readonly<
     proves: 'what real exporters report as exported survives kill -9, and a window keeps it from being there twice',
     load: () => import('./exporters.ts'),
   },
+  sums: {
+    proves: 'counts and sums of a million records are exact, and a histogram takes at most a second',
+    load: () => import('./sums.ts'),
+  },
   'slow-readers': {
     proves: 'readers that stop reading cost bounded memory in all and no other client time, and lose nothing',
     load: () => import('./slow-readers.ts'),

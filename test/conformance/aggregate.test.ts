@@ -177,6 +177,28 @@ test('of metrics the data points are summed, each in the group of its own attrib
   expect((await result('load', '?by=name')).rows).toEqual([{ group: { name: 'load' }, count: 1 }]);
 });
 
+test('an item of more than 1 MiB, which another thread looks at, counts like any other', async () => {
+  const basin = await makeBasin(server, 'large-items', { create_stream_on_append: true, large_items_max: 2 ** 22 });
+  const attributes = [
+    { key: 'n', value: { intValue: String(2n ** 60n) } },
+    { key: 'x', value: { stringValue: 'x'.repeat(2 ** 20) } },
+  ];
+  const logRecords = [attributes, attributes.slice(0, 1)].map((each) => ({ severityNumber: 17, attributes: each }));
+  const resource = { attributes: [{ key: 's2.stream', value: { stringValue: 'large' } }] };
+  const body = JSON.stringify({ resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] });
+  expect(await send(server, 'logs', body, { headers: { 's2-basin': 'large-items' } })).toMatchObject({
+    status: 200,
+    rejected: 0,
+  });
+  const { rows } = await result('large', '?sum=attr.n&by=level,attr.x,resource.s2.stream', {}, basin);
+  const group = { level: 'error', 'resource.s2.stream': 'large' };
+  const sum = String(2n ** 60n);
+  expect(rows).toMatchObject([
+    { group: { ...group, 'attr.x': `${'x'.repeat(256)}…` }, count: 1, sum },
+    { group: { ...group, 'attr.x': null }, count: 1, sum },
+  ]);
+});
+
 describe('what is asked wrongly is refused with 400 and the nearest name', () => {
   test.each([
     ['?bucekt=1m', /no query parameter "bucekt": expected is bucket perhaps, or one of sum, by, /],

@@ -170,8 +170,8 @@ async function checkBoth(signal: Signal, request: object, texts: readonly Aggreg
 
 describe.each(SIGNALS)('%s', (signal) => {
   test.each([
-    ['any request', arbitraryRequest(signal), 100],
-    ['requests with many numbers', numericRequest(signal), 100],
+    ['any request', arbitraryRequest(signal), 50],
+    ['requests with many numbers', numericRequest(signal), 60],
   ])(
     'what is counted and summed of %s is what the oracle counts and sums, as OTLP and as S2 records',
     async (_, requests, numRuns) => {
@@ -184,7 +184,7 @@ describe.each(SIGNALS)('%s', (signal) => {
   );
 
   test('the requests had enough groups and sums', () => {
-    expect(Math.min(seen.groups, seen.sums)).toBeGreaterThan(50);
+    expect(Math.min(seen.groups, seen.sums)).toBeGreaterThan(25);
     Object.assign(seen, { groups: 0, sums: 0 });
   });
 });

@@ -34,7 +34,7 @@ export class FoundAttributes {
 
   /** Forgets what was found. */
   reset(): void {
-    this.#starts.fill(-1);
+    for (let n = 0; n < this.#starts.length; n++) this.#starts[n] = -1;
   }
 
   /** Where the value of a key begins; -1 when there is no such attribute. A value that is not there is empty. */

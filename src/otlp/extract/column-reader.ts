@@ -30,6 +30,11 @@ interface SharedColumns {
   readonly value: FilterNumber | undefined;
 }
 
+/** A row with the texts themselves. */
+export interface TextRow extends Omit<Extracted, 'names'> {
+  readonly texts: readonly (string | null)[];
+}
+
 export class ColumnReader {
   /** What `each` was called for. */
   readonly row: Extracted;
@@ -84,20 +89,26 @@ export class ColumnReader {
     return bytes;
   }
 
-  /** A record of an S2 block: OTLP data with a header that says so, or anything else, of which no column is known. */
+  /** A record of an S2 block: OTLP data with a header that says so, or anything else. */
   #readPlain(block: Block, i: number, each: () => void): number {
     const signal = signalOf(block, i);
+    const body = Buffer.allocUnsafe(signal === undefined ? 0 : block.bodyBytesOf(i));
+    if (signal !== undefined) block.writeBody(i, body, 0);
+    this.readMessage(signal, body, each);
+    return 2 * block.bodyBytesOf(i);
+  }
+
+  /** The same as `read` for a message with one item. Of a record that is not OTLP no column is known. */
+  readMessage(signal: Signal | undefined, message: Uint8Array, each: () => void): void {
     if (signal === undefined) {
       this.row.names.fill(NO_NAME);
       this.row.value = undefined;
       this.row.span = undefined;
       each();
-      return block.bodyBytesOf(i);
+      return;
     }
-    const body = Buffer.allocUnsafe(block.bodyBytesOf(i));
-    block.writeBody(i, body, 0);
-    const source = bytesOf(body);
-    anyField(source, 0, body.length, RESOURCES_TAG, (_, start, end) =>
+    const source = bytesOf(message);
+    anyField(source, 0, message.length, RESOURCES_TAG, (_, start, end) =>
       anyField(source, start, end, CHILD_TAG, (_same, from, to) => {
         let shared: SharedColumns | undefined;
         return anyField(source, from, to, CHILD_TAG, (_item, at, itemEnd) => {
@@ -108,11 +119,23 @@ export class ColumnReader {
         });
       }),
     );
-    return 2 * body.length;
+  }
+
+  /** A copy of `row` for another thread. */
+  textRow(): TextRow {
+    const { names, ...rest } = this.row;
+    return { ...rest, texts: Array.from(names, (name) => this.#names.text(name)) };
+  }
+
+  /** Fills `row` with what another thread has found. */
+  setRow({ texts, ...rest }: TextRow): void {
+    Object.assign(this.row, rest);
+    for (const [n, text] of texts.entries()) this.row.names[n] = text === null ? NO_NAME : this.#names.ofText(text);
   }
 
   #begin(shared: SharedColumns): void {
-    this.row.names.set(shared.names);
+    const { names } = this.row;
+    for (let n = 0; n < names.length; n++) names[n] = shared.names[n] as number;
     this.row.value = shared.value;
   }
 

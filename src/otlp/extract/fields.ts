@@ -46,8 +46,8 @@ export class FoundFields {
 
   walk(source: Bytes, start: number, end: number): void {
     const { view } = source;
-    this.#starts.fill(NONE);
-    this.#ends.fill(NONE);
+    // A loop over so few takes a fraction of the time of a call.
+    for (let n = 0; n < this.#starts.length; n++) this.#starts[n] = this.#ends[n] = NONE;
     this.#attributes.reset();
     // Where no key is wanted, attributes are passed over.
     const attributesTag = this.#attributes.isEmpty ? 0 : this.#attributesTag;

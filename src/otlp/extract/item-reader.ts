@@ -54,7 +54,7 @@ export class ItemReader {
       signal === 'metrics' && (column?.field === 'attr' || column?.field === 'value');
     const readers = (ofPoints: boolean): GroupReaders =>
       columns.flatMap((read, at) =>
-        read !== undefined && isOfPoint(by[at]?.column) === ofPoints ? [[at, read] as const] : [],
+        read !== undefined && isOfPoint(by[at]?.column) === ofPoints ? [{ at, read }] : [],
       );
     this.#row = row;
     this.#fields = fields;
@@ -71,7 +71,7 @@ export class ItemReader {
   read(source: Bytes, start: number, end: number, each: () => void): void {
     const row = this.#row;
     this.#fields.walk(source, start, end);
-    for (const [at, read] of this.#groups) row.names[at] = read(source);
+    readNames(row, this.#groups, source);
     if (this.#sum !== undefined) row.value = this.#sum(source);
     row.span = undefined;
     if (this.#span !== undefined) readSpan(row, this.#fields, this.#span, source);
@@ -80,7 +80,14 @@ export class ItemReader {
 }
 
 /** Columns with their place in `by`. */
-type GroupReaders = readonly (readonly [at: number, read: ReadName])[];
+type GroupReaders = readonly { readonly at: number; readonly read: ReadName }[];
+
+function readNames({ names }: Extracted, groups: GroupReaders, source: Bytes): void {
+  for (let g = 0; g < groups.length; g++) {
+    const group = groups[g] as GroupReaders[number];
+    names[group.at] = group.read(source);
+  }
+}
 
 interface PointSum {
   readonly isValue: boolean;
@@ -114,7 +121,7 @@ class PointsReader {
       const visit: FieldTest = (_, from, to) => {
         isAny = true;
         fields.walk(source, from, to);
-        for (const [at, read] of this.#groups) row.names[at] = read(source);
+        readNames(row, this.#groups, source);
         if (this.#sum.read !== undefined) row.value = this.#sum.read(source);
         else row.value = this.#sum.isValue ? (isNumber ? pointValue(fields, source) : undefined) : shared;
         each();

@@ -105,7 +105,8 @@ function otlpTest(matcher: RecordMatcher, block: Block, signal: Signal): Wants {
   };
 }
 
-function recordAt(block: Block, i: number): MatchedRecord {
+/** Record i of a block, all of it. */
+export function recordAt(block: Block, i: number): MatchedRecord {
   const { kind } = block.header;
   // S2 readers may get a large item cut: what is looked at is all of it.
   if (kind !== 's2') return { signal: kind, headers: NO_HEADERS, body: block.otlpMessage(i, i + 1) };

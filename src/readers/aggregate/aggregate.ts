@@ -5,9 +5,17 @@ import type { StreamRead } from '../../log/open-reads.ts';
 import type { RecordsEvent } from '../../log/read.ts';
 import type { AggregateQuery, AggregateResult } from '../../model/aggregate.ts';
 import type { Clock } from '../../model/clock.ts';
-import { AGGREGATE_PARTIAL_MS, AGGREGATE_STEP_BYTES, YIELD_BYTES } from '../../model/limits.ts';
+import {
+  AGGREGATE_PARTIAL_MS,
+  AGGREGATE_STEP_BYTES,
+  RECORD_METERED_BYTES_MAX,
+  YIELD_BYTES,
+} from '../../model/limits.ts';
 import { ColumnReader } from '../../otlp/extract/column-reader.ts';
 import { Names } from '../../otlp/extract/names.ts';
+import { recordAt } from '../../otlp/match/block-matcher.ts';
+import { askColumnThread } from '../../otlp/match/match-thread.ts';
+import type { Block } from '../../storage/block/block.ts';
 import { Groups } from './groups.ts';
 import { OpenSpans } from './open-spans.ts';
 
@@ -65,6 +73,7 @@ export async function* aggregate(
 class Counting {
   /** The next record to look at. */
   next: number;
+  readonly #query: AggregateQuery;
   readonly #reader: ColumnReader;
   readonly #groups: Groups;
   readonly #spans: OpenSpans;
@@ -77,6 +86,7 @@ class Counting {
 
   constructor(query: AggregateQuery, from: number, { reserve }: AggregateOptions) {
     const names = new Names();
+    this.#query = query;
     this.#reader = new ColumnReader(query, names);
     this.#groups = new Groups(query, names);
     this.#spans = new OpenSpans((...row) => this.#groups.add(...row));
@@ -96,9 +106,24 @@ class Counting {
         this.#share = YIELD_BYTES;
       }
       timestamp = block.timestamp(i);
+      // Records are larger than that only in blocks that are.
+      if (block.header.rawBytes > RECORD_METERED_BYTES_MAX && block.wholeBytesOf(i) > RECORD_METERED_BYTES_MAX) {
+        await this.#addLarge(block, i, each);
+        continue;
+      }
       this.#share -= RECORD_BYTES + this.#reader.read(block, i, each);
     }
     this.pass(block.firstSeq + to);
+  }
+
+  /** To look at all fields of a record of 16 MiB may be more than a turn of the event loop. */
+  async #addLarge(block: Block, i: number, each: () => void): Promise<void> {
+    const record = recordAt(block, i);
+    this.#share -= record.body.length;
+    for (const row of await askColumnThread(this.#query, record)) {
+      this.#reader.setRow(row);
+      each();
+    }
   }
 
   /** Records that the filter does not want were looked at too. */
