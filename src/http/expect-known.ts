@@ -2,20 +2,22 @@
 
 import { headerFault, type QueryNames, queryFault } from '../encoding/known-names.ts';
 import type { TailraceError } from '../model/error.ts';
+import { basinNameFault, streamNameFault, tokenIdFault } from '../model/names.ts';
 import type { Warnings } from '../observe/warnings.ts';
-import { type IdentifyDeps, identify, senderOf } from './context.ts';
+import { identify, type NamedBasinDeps, senderOf } from './context.ts';
 import type { Exchange } from './exchange.ts';
-import type { Match } from './router.ts';
+import { type Match, nameInPath, type Route } from './router.ts';
 
-interface ExpectKnownDeps extends IdentifyDeps {
+interface ExpectKnownDeps extends NamedBasinDeps {
   readonly warnings: Pick<Warnings, 'warn'>;
 }
 
 /**
  * Call it before the handler of the route.
- * @throws TailraceError `bad_header`, `bad_query`; `authn` for a stranger, who learns nothing of what is wrong with a call
+ * @throws TailraceError `bad_header`, `bad_query`, `bad_path`; `authn` for a stranger, who learns nothing of what is wrong
+ *   with a call
  */
-export function expectKnown(exchange: Exchange, { route, group }: Match, deps: ExpectKnownDeps): void {
+export function expectKnown(exchange: Exchange, { route, group, segments }: Match, deps: ExpectKnownDeps): void {
   if (route.query === 'any') return;
   const query = exchange.query === '' ? undefined : new URLSearchParams(exchange.query);
   const names = route.query ?? NO_PARAMETERS;
@@ -28,6 +30,9 @@ export function expectKnown(exchange: Exchange, { route, group }: Match, deps: E
     if (inQuery !== undefined) warn(exchange, inQuery, deps);
     return;
   }
+  // In S2's order the basin and the path come before the query.
+  if (names.once.includes('basin')) deps.basinRule.named({ headers: exchange.request.headers, query: exchange.query });
+  expectNames(route, segments);
   // A ticket is not used up for a call that is refused.
   const showsTicket = query?.has('ticket') === true && names.once.includes('ticket');
   if (route.isOpen !== true && !showsTicket) identify(exchange, deps);
@@ -35,6 +40,18 @@ export function expectKnown(exchange: Exchange, { route, group }: Match, deps: E
 }
 
 const NO_PARAMETERS: QueryNames = { once: [] };
+
+/** What is wrong with a name, by what stands for it in the path of a route. */
+const NAME_FAULTS: Readonly<Record<string, (name: string) => string | undefined>> = {
+  '{basin}': basinNameFault,
+  '{stream}': streamNameFault,
+  '{id}': tokenIdFault,
+};
+
+function expectNames({ path }: Route, segments: readonly string[]): void {
+  const braces = path.split('/').filter((part) => part.startsWith('{'));
+  for (const [i, segment] of segments.entries()) nameInPath(segment, NAME_FAULTS[braces[i] ?? ''] ?? (() => undefined));
+}
 
 /** A refusal would lose the data: exporters do not send it again. */
 function warn(exchange: Exchange, { message, code }: TailraceError, { warnings }: ExpectKnownDeps): void {

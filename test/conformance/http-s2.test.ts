@@ -45,7 +45,7 @@ describe('GET /v1/streams', () => {
     const byBytes = [...NAMES].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     expect(await list('')).toEqual([byBytes, false]);
     expect(await list('?limit=0')).toEqual([byBytes, false]);
-    expect(await list('?limit=1500&unknown=1')).toEqual([byBytes, false]);
+    expect(await list('?limit=1500')).toEqual([byBytes, false]);
   });
 
   test.each([
@@ -66,13 +66,17 @@ describe('GET /v1/streams', () => {
     expect(Math.abs(Date.parse(streams[0]?.created_at ?? '') - Date.now())).toBeLessThan(600_000);
   });
 
-  test.each(['?limit=-1', '?limit=x', '?limit=1&limit=2', '?prefix=a%00b', `?prefix=${'x'.repeat(513)}`])(
-    'refuses %s as a bad query',
-    async (query) => {
-      const answer = await get(`/v1/streams${query}`);
-      expect([answer.status, parsed<{ code: string }>(answer).code]).toEqual([400, 'bad_query']);
-    },
-  );
+  test.each([
+    '?limit=-1',
+    '?limit=x',
+    '?limit=1&limit=2',
+    '?limit=1500&unknown=1',
+    '?prefix=a%00b',
+    `?prefix=${'x'.repeat(513)}`,
+  ])('refuses %s as a bad query', async (query) => {
+    const answer = await get(`/v1/streams${query}`);
+    expect([answer.status, parsed<{ code: string }>(answer).code]).toEqual([400, 'bad_query']);
+  });
 });
 
 test('GET /v1/basins lists the default basin', async () => {
