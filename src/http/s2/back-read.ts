@@ -1,7 +1,7 @@
 /** What a read gets that goes backwards from a position, or shows what is around a record. */
 
+import { readAround } from '../../log/around-record.ts';
 import type { RecordsEvent } from '../../log/read.ts';
-import { readAround } from '../../log/read-around.ts';
 import type { BackWatch } from '../../log/read-back.ts';
 import { READ_BATCH_BYTES_MAX } from '../../model/limits.ts';
 import type { Position } from '../../model/position.ts';
