@@ -73,6 +73,7 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'POST /v1/streams/{stream}/records of a fence': { action: 'fence', needs: ['basin', 'stream'], fails: 'missing' },
   'POST /v1/streams/{stream}/records of a trim': { action: 'trim', needs: ['basin', 'stream'], fails: 'missing' },
   'GET /v1/streams/{stream}/records': 'only refusals',
+  'GET /v1/streams/{stream}/readers': 'only refusals',
   'GET /v1/streams/{stream}/records/tail': 'only refusals',
   'GET /v1/access-tokens': 'only refusals',
   'POST /v1/access-tokens': { action: 'issue-access-token', fails: 'again' },
