@@ -6,13 +6,13 @@ import type { MessageRow } from './client/frames.ts';
 import { onAbort } from './client/on-abort.ts';
 import type { RecordPage } from './client/read-back.ts';
 import { parseConfig } from './config.ts';
+import { readAround } from './log/around-record.ts';
 import { type Basin, existingBasin } from './log/basins.ts';
 import { checkBatch } from './log/check-batch.ts';
 import type { RecordsEvent } from './log/read.ts';
-import { readAround } from './log/read-around.ts';
 import type { BackPage, BackWatch } from './log/read-back.ts';
 import type { Stream } from './log/stream.ts';
-import type { ListedStream } from './log/streams.ts';
+import type { StreamOnPage } from './log/streams.ts';
 import type { AbortSignalLike } from './model/abort-signal.ts';
 import type { AggregateResult } from './model/aggregate.ts';
 import { bytesIn, checkOptions, expectText, expectWholeNumber } from './model/arguments.ts';
@@ -327,7 +327,7 @@ function pageOf({ parts, start, end, isAtStart }: BackPage): RecordPage {
   return { records, nextBefore: start, nextSeqNum: end, isAtStart };
 }
 
-function entryOf({ name, createdAt, deletedAt, cipher }: ListedStream, figures: StreamFiguresJson | null): StreamEntry {
+function entryOf({ name, createdAt, deletedAt, cipher }: StreamOnPage, figures: StreamFiguresJson | null): StreamEntry {
   const deleted = deletedAt === undefined ? undefined : new Date(deletedAt).toISOString();
   const known = figures === null ? {} : { figures };
   return { name, createdAt: new Date(createdAt).toISOString(), deletedAt: deleted, cipher, ...known };

@@ -7,23 +7,22 @@ import { type ApiResponse, callApi, expectHeaderText, objectIn, segment } from '
 import { recordOf } from './frames.ts';
 import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
 
-interface KeyedOptions extends RequestOptions {
-  /** Base64 of 32 bytes, for a stream that is encrypted. */
-  readonly encryptionKey?: string | undefined;
-}
-
-export interface ReadBackOptions extends KeyedOptions {
+export interface ReadBackOptions extends RequestOptions {
   /** The default is the tail. */
   readonly before?: number | undefined;
   /** 100 by default, 1,000 at most. */
   readonly limit?: number | undefined;
   /** Which records are wanted, such as `level>=warn service=checkout`: see src/readers/filter/README.md. */
   readonly filter?: string | undefined;
+  /** Base64 of 32 bytes, for a stream that is encrypted. */
+  readonly encryptionKey?: string | undefined;
 }
 
-export interface ReadAroundOptions extends KeyedOptions {
+export interface ReadAroundOptions extends RequestOptions {
   /** How many records on each side: 5 by default, 499 at most. */
   readonly context?: number | undefined;
+  /** As in {@link ReadBackOptions}. */
+  readonly encryptionKey?: string | undefined;
 }
 
 /** Records in the order of the stream, and where others are. */
@@ -47,6 +46,8 @@ export interface BackCalls {
    */
   readAround(stream: string, seqNum: number, options?: ReadAroundOptions): Promise<RecordPage>;
 }
+
+type KeyedOptions = Pick<ReadBackOptions, 'basin' | 'signal' | 'encryptionKey'>;
 
 const KEY_CHECKS: Checks<KeyedOptions> = { ...REQUEST_CHECKS, encryptionKey: optional(expectHeaderText) };
 const BACK_CHECKS: Checks<ReadBackOptions> = {

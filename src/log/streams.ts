@@ -18,9 +18,9 @@ import {
 } from '../storage/values.ts';
 import type { Basin, BasinTable } from './basins.ts';
 import { firstDueAt } from './expiry.ts';
+import { countStoredBytes, type StreamFigures, streamFigures } from './figures.ts';
 import { scanPages } from './scan-pages.ts';
 import { EMPTY_STATE, OpenStream, type StreamState } from './stream.ts';
-import { countStoredBytes, type StreamFigures, streamFigures } from './stream-figures.ts';
 
 /** One stream in a list. */
 export interface StreamInfo {
@@ -31,7 +31,7 @@ export interface StreamInfo {
   readonly cipher: StreamCipher | undefined;
 }
 
-export interface ListedStream extends StreamInfo {
+export interface StreamOnPage extends StreamInfo {
   /** As {@link Stream.id}. */
   readonly id: string;
   /** When it was asked for; undefined for one that is gone by now. */
@@ -39,7 +39,7 @@ export interface ListedStream extends StreamInfo {
 }
 
 export interface StreamPage {
-  readonly streams: readonly ListedStream[];
+  readonly streams: readonly StreamOnPage[];
   readonly hasMore: boolean;
 }
 

@@ -172,11 +172,8 @@ export function decodeStream(value: Uint8Array): StreamRow {
   };
 }
 
-/** What a list needs of a stream. */
-export type StreamListing = Pick<StreamRow, 'number' | 'createdAt' | 'deletedAt' | 'cipher'>;
-
 /** The fields that lists show of a stream. Its settings, which are most of the row, are skipped. */
-export function decodeStreamListing(value: Uint8Array): StreamListing {
+export function decodeStreamListing(value: Uint8Array) {
   const fields = new FieldReader(value, 'stream', VERSION_2);
   const number = fields.count();
   const createdAt = fields.count();

@@ -1,12 +1,12 @@
 /** The figures of a stream in a list, as JSON has them and as programs get them. */
 
-import type { ListedStream } from '../log/streams.ts';
+import type { StreamOnPage } from '../log/streams.ts';
 import type { StreamFiguresJson } from '../model/stream-figures.ts';
 import type { StreamRates } from './stream-rates.ts';
 
 /** Null for a stream that is gone since it was listed. */
 export function figuresJson(
-  { id, figures }: ListedStream,
+  { id, figures }: StreamOnPage,
   rates: Pick<StreamRates, 'rateOf'>,
 ): StreamFiguresJson | null {
   if (figures === undefined) return null;

@@ -75,6 +75,7 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'GET /v1/streams/{stream}/records': 'only refusals',
   'GET /v1/records': 'only refusals',
   'GET /v1/streams/{stream}/aggregate': 'only refusals',
+  'GET /v1/streams/{stream}/readers': 'only refusals',
   'GET /v1/streams/{stream}/records/tail': 'only refusals',
   'GET /v1/access-tokens': 'only refusals',
   'POST /v1/access-tokens': { action: 'issue-access-token', fails: 'again' },

@@ -1,6 +1,6 @@
 /** What a read gets that goes backwards from a position, or shows what is around a record. */
 
-import { readAround } from '../../log/read-around.ts';
+import { readAround } from '../../log/around-record.ts';
 import type { BackPage, BackWatch } from '../../log/read-back.ts';
 import { READ_BATCH_BYTES_MAX } from '../../model/limits.ts';
 import { loadFilter } from '../../readers/filter/load-filter.ts';

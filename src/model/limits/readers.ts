@@ -122,7 +122,7 @@ export const FILTERED_READ_MS_MAX = 5_000;
 
 /** A read backwards: records when none are asked for, and the most; as many on each side of a record at most. */
 export const BACK_RECORDS_DEFAULT = 100;
-export const BACK_RECORDS_MAX = READ_BATCH_RECORDS_MAX;
+export const BACK_RECORDS_MAX = 1_000;
 export const CONTEXT_RECORDS_DEFAULT = 5;
 export const CONTEXT_RECORDS_MAX = 499;
 
