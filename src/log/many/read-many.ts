@@ -12,7 +12,7 @@ import type { LogRead, Unsent } from '../open-reads.ts';
 import { Bounds, type Member, type ReadContext, type ReadEvent, readFrom, wanted } from '../read.ts';
 import { deletionPending, type OpenStream, streamNotFound } from '../stream.ts';
 import { type Behind, Feed, type FeedItem, type Feeds } from './feeds.ts';
-import { type ListedStream, listMembers, type ManySelection, type MemberListDeps } from './list-members.ts';
+import { type FoundMember, listMembers, type ManySelection, type MemberListDeps } from './list-members.ts';
 
 /** Where a reader was in a stream. */
 export interface ResumePoint {
@@ -217,7 +217,7 @@ export class ManyRead implements LogRead {
   }
 
   /** Where the reader begins in a stream that was there before it. */
-  #begin({ name, number, nextSeq }: ListedStream, member: Member): number {
+  #begin({ name, number, nextSeq }: FoundMember, member: Member): number {
     const { behind } = this.#feed;
     const touched = behind.get(number);
     const next = this.#startOf(member) ?? touched?.next ?? nextSeq;
