@@ -30,7 +30,7 @@ export interface LogRead extends AsyncIterableIterator<ReadEvent> {
 export interface Unsent {
   readonly seqNum: number;
   readonly block: Block;
-  readonly of: Member | undefined;
+  readonly of?: Member | undefined;
 }
 
 export interface ReadsStat {
