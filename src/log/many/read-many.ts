@@ -344,14 +344,15 @@ export class ManyRead implements LogRead {
     const { block, from, to } = event;
     giving.next = block.firstSeq + to;
     const first = Math.max(from, giving.counted - block.firstSeq);
-    const { observer, feeds } = this.#deps;
+    const { observer, feeds, context } = this.#deps;
     if (!this.#isCounted) observer.readBegan(stream, this.protocol);
     this.#isCounted = true;
     if (first < to) observer.read(stream, to - first, block.meteredBytesWithin(first, to));
     giving.counted = Math.max(giving.counted, giving.next);
     this.#homes.set(of, { stream, reached: giving.counted });
-    // Others get the very same block at the same moment.
-    return { ...event, of, isShared: event.isLive && (feeds.of(stream)?.size ?? 0) > 1 };
+    // Others get the very same block at the same moment, but not what a filter wants of it.
+    const isShared = event.isLive && context.filter === undefined && (feeds.of(stream)?.size ?? 0) > 1;
+    return { ...event, of, isShared };
   }
 }
 
