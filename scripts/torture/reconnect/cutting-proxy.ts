@@ -26,7 +26,7 @@ export async function startCuttingProxy(port: number, bytesMax: number, random: 
   const server = createServer((client) => {
     const onward = connect(port, '127.0.0.1');
     // Most are cut soon; some live long enough for the largest batch.
-    let left = 300 + Math.floor(random() ** 3 * bytesMax);
+    let left = 300 + Math.floor(random() ** 6 * bytesMax);
     const end = (): void => {
       client.destroy();
       onward.destroy();
