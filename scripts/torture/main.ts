@@ -33,6 +33,10 @@ const FORMS: Readonly<
     proves: 'readers that stop reading cost bounded memory in all and no other client time, and lose nothing',
     load: () => import('./slow-readers.ts'),
   },
+  reconnect: {
+    proves: 'readers whose connections are cut at random get every record once and in order, on every protocol',
+    load: () => import('./reconnect/reconnect.ts'),
+  },
 };
 
 await main(process.argv[2]);

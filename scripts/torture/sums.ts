@@ -8,9 +8,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import protobuf from 'protobufjs/light.js';
-import { type AggregateCallOptions, openTailrace, type Tailrace } from '../../src/library.ts';
+import { openTailrace } from '../../src/library.ts';
 import type { AggregateResult } from '../../src/model/aggregate.ts';
 import { assert } from '../../src/model/error.ts';
+import type { AggregateCallOptions, Tailrace } from '../../src/tailrace.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 
 const RECORDS = 1_000_000;

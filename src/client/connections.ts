@@ -24,7 +24,7 @@ export interface ReadCursor {
   requireResumable(): void;
 }
 
-export interface ConnectionOptions {
+export interface ReadOverOptions {
   readonly basin?: string | undefined;
   readonly encryptionKey?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -45,7 +45,7 @@ const BACKOFF_MAX_MS = 5_000;
 export async function* readOver(
   target: ServerTarget,
   cursor: ReadCursor,
-  options: ConnectionOptions,
+  options: ReadOverOptions,
 ): AsyncGenerator<SessionFrame | Reconnecting, void, void> {
   const attempts = new Attempts(options.reconnectForMs ?? Number.POSITIVE_INFINITY);
   while (!stopped(options) && !cursor.done) {
@@ -60,7 +60,7 @@ export async function* readOver(
 /** Reads over one connection. Returns why it should be tried again, or nothing when the read is over. */
 async function* oneConnection(
   target: ServerTarget,
-  options: ConnectionOptions,
+  options: ReadOverOptions,
   cursor: ReadCursor,
   attempts: Attempts,
 ): AsyncGenerator<SessionFrame, TailraceError | undefined, void> {
@@ -104,11 +104,11 @@ function ending(closeCode: number, said: TailraceError | undefined, cursor: Read
   return said ?? new TailraceError('unavailable', `the connection was closed (code ${closeCode})`);
 }
 
-function keyHeader({ encryptionKey }: ConnectionOptions): Record<string, string> {
+function keyHeader({ encryptionKey }: ReadOverOptions): Record<string, string> {
   return encryptionKey === undefined ? {} : { 's2-encryption-key': encryptionKey };
 }
 
-function stopped(options: ConnectionOptions): boolean {
+function stopped(options: ReadOverOptions): boolean {
   return options.signal?.aborted ?? false;
 }
 

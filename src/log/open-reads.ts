@@ -37,7 +37,7 @@ export interface StreamRead extends LogRead {
 export interface Unsent {
   readonly seqNum: number;
   readonly block: Block;
-  readonly of: Member | undefined;
+  readonly of?: Member | undefined;
 }
 
 export interface ReadsStat {

@@ -134,8 +134,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     // It may be a moment's matter once, and not twice.
     if (this.#stall !== undefined && this.#stall.sweeps++ > 0) this.park();
     if (this.#stall === undefined) this.#tellPassed();
-    if (this.#life.isHeartbeatDue(now) && this.#level !== undefined && this.#stall === undefined) {
-      this.#life.onHeartbeat();
+    if (this.#level !== undefined && this.#stall === undefined && this.#life.takeHeartbeat(now)) {
       this.say(wire.heartbeat(this.#level, this.#read?.members));
     }
     if (buffered === 0 && sink.ping !== undefined && this.#life.takePing(now)) sink.ping();
@@ -143,8 +142,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   }
 
   get stalled(): Stalled | undefined {
-    if (this.#bufferedBytes === 0) return undefined;
-    return { bytes: this.#bufferedBytes + this.#claim.heldBytes, since: this.#tookAt };
+    const bytes = this.#bufferedBytes + this.#claim.heldBytes;
+    return this.#bufferedBytes > 0 ? { bytes, since: this.#tookAt } : undefined;
   }
 
   letGo(): void {
@@ -162,8 +161,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #letGoOfBlocks(read: LogRead): Promise<void> {
     const unsent: Unsent[] = [];
     for (const first of [this.#gathering.first, this.#rest]) {
-      if (first === undefined) continue;
-      unsent.push({ seqNum: first.block.firstSeq + first.from, block: first.block, of: first.of });
+      if (first !== undefined) unsent.push({ ...first, seqNum: first.block.firstSeq + first.from });
     }
     this.#rest = undefined;
     this.#gathering.clear();
@@ -280,9 +278,9 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
       return wire.left?.(event.of, event.error);
     }
     this.#level = event.tail;
-    const isFirst = !this.#hasCaughtUp;
+    const frame = wire.caughtUp(event.tail, !this.#hasCaughtUp, this.#read?.members);
     this.#hasCaughtUp = true;
-    return wire.caughtUp(event.tail, isFirst, this.#read?.members);
+    return frame;
   }
 
   /** Puts the rest of the event into batches, and sends those that wait for nothing more, until the sink is full. */
@@ -332,7 +330,6 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     if (frames.length > 0) this.#write(frames);
   }
 
-  /** The positions that the read keeps must fit. */
   #expectHeld(): void {
     if (!this.#claim.hold(this.#read?.positions ?? 0)) this.end(new TailraceError('overloaded', NO_MEMORY));
   }

@@ -21,14 +21,11 @@ export class SignsOfLife {
     this.spokeAt = this.heardAt = this.#pingedAt = now;
   }
 
-  /** Whether the client has heard nothing for long enough. */
-  isHeartbeatDue(now: number): boolean {
-    return now - this.spokeAt >= this.#heartbeatMs;
-  }
-
-  /** The next heartbeat comes after another delay: readers must not come in step. */
-  onHeartbeat(): void {
+  /** Whether the client has heard nothing for long enough. Then the next one comes after another delay: readers must not come in step. */
+  takeHeartbeat(now: number): boolean {
+    if (now - this.spokeAt < this.#heartbeatMs) return false;
     this.#heartbeatMs = heartbeatDelay();
+    return true;
   }
 
   /** Whether to ask the client for a sign of life; it counts as asked. */

@@ -58,6 +58,24 @@ describe('openTailrace', () => {
     expect(seen).toEqual(['before', 'after']);
   });
 
+  test('follows many streams as one, also those that are made meanwhile, with a filter or without', async () => {
+    await store.append('a/1', [record('one'), record('two')]);
+    await store.append('b', [record('other')]);
+    const seen: string[] = [];
+    for await (const { stream, seqNum, body } of store.followMany({ prefix: 'a/' }, { from: 'start' })) {
+      seen.push(`${stream} ${seqNum} ${Buffer.from(body)}`);
+      if (seen.length === 2) await store.append('a/2', [record('new')]);
+      if (seen.length === 3) break;
+    }
+    expect(seen).toEqual(['a/1 0 one', 'a/1 1 two', 'a/2 0 new']);
+    for await (const { stream, body } of store.followMany({ glob: '*' }, { from: 'start', filter: 'body~oth' })) {
+      expect(`${stream} ${Buffer.from(body)}`).toBe('b other');
+      break;
+    }
+    const wrong = store.followMany({ prefix: 'a', glob: 'b' } as never);
+    await expect(wrong.next()).rejects.toMatchObject({ code: 'invalid' });
+  });
+
   test('accepts OTLP in both encodings', async () => {
     const pb = await readFile(new URL('../fixtures/otlp/bench-512.pb', import.meta.url));
     const json = await readFile(new URL('../fixtures/otlp/bench-512.json', import.meta.url));

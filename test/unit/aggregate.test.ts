@@ -1,7 +1,7 @@
 /** Counts and sums at their limits: groups, quantiles, open spans, time, memory, and results so far. */
 
 import { describe, expect, test } from '@jest/globals';
-import type { LogRead } from '../../src/log/open-reads.ts';
+import type { StreamRead } from '../../src/log/open-reads.ts';
 import type { AggregateResult, AggregateRow } from '../../src/model/aggregate.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import {
@@ -138,7 +138,7 @@ describe('open spans', () => {
 describe('a call', () => {
   const query = parseAggregate({ sum: undefined, by: ['level'], bucket: undefined });
 
-  function readOf(blocks: readonly Block[]): LogRead {
+  function readOf(blocks: readonly Block[]): StreamRead {
     async function* events() {
       for (const block of blocks) {
         const tail = undefined;
@@ -146,7 +146,7 @@ describe('a call', () => {
         yield { type: 'records', block, from: 0, to: block.header.count, tail, ...flags } as const;
       }
     }
-    return Object.assign(events(), { position: 0, isScanning: false, park: async () => {} }) as unknown as LogRead;
+    return Object.assign(events(), { position: 0, isScanning: false, park: async () => {} }) as unknown as StreamRead;
   }
 
   /** Each look at the clock takes `stepMs`. */

@@ -30,10 +30,12 @@ import { type SseForm, sseForm } from './sse-read.ts';
  * @throws TailraceError `bad_header`, `bad_query`, `authn`, `permission_denied`, `basin_not_found`, while nothing is sent
  */
 export async function readManySse(exchange: Exchange, deps: RecordDeps): Promise<void> {
-  exchange.auditContext.protocol = 'sse';
   const query = new URLSearchParams(exchange.query);
-  const { principal, basin } = callerOf(exchange, query, deps);
-  if (firstMediaType(exchange.request.headers.accept) !== 'text/event-stream') {
+  const isSse = firstMediaType(exchange.request.headers.accept) === 'text/event-stream';
+  if (isSse) exchange.auditContext.protocol = 'sse';
+  const ticket = isSse ? single(query, 'ticket') : undefined;
+  const { principal, basin } = callerOf(exchange, ticket, deps);
+  if (!isSse) {
     throw new TailraceError(
       'bad_header',
       'many streams are read as events: send `Accept: text/event-stream`, or open a WebSocket',
@@ -64,8 +66,7 @@ function startOf({ from }: ManyQuery): 'tail' | 'start' {
 }
 
 /** Who reads, and in which basin. The EventSource of a page shows a ticket. */
-function callerOf(exchange: Exchange, query: URLSearchParams, deps: RecordDeps) {
-  const secret = single(query, 'ticket');
+function callerOf(exchange: Exchange, secret: string | undefined, deps: RecordDeps) {
   if (secret === undefined) {
     const basin = basinOf(exchange, deps);
     return { basin, principal: authorize(exchange, deps, { operation: 'read', basin }) };

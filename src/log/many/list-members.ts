@@ -17,14 +17,14 @@ export interface ManySelection {
 }
 
 /** A stream with records, as it is durable at that very moment. */
-export interface ListedStream {
+export interface FoundMember {
   readonly name: string;
   readonly number: number;
   readonly nextSeq: number;
 }
 
-export interface ListedPage {
-  readonly streams: readonly ListedStream[];
+export interface MemberPage {
+  readonly streams: readonly FoundMember[];
   /** Where the next page begins; undefined after the last one. */
   readonly after: string | undefined;
 }
@@ -40,7 +40,7 @@ export async function listMembers(
   basin: Basin,
   selection: ManySelection,
   startAfter: string,
-): Promise<ListedPage> {
+): Promise<MemberPage> {
   const rows = await rowsAfter(deps, basin, selection, startAfter);
   const living = rows.found.flatMap(({ name, value }) => {
     if (selection.shownAs(name) === undefined) return [];

@@ -12,7 +12,7 @@ import type { LogRead, Unsent } from '../open-reads.ts';
 import { Bounds, type Member, type ReadContext, type ReadEvent, readFrom, wanted } from '../read.ts';
 import { deletionPending, type OpenStream, streamNotFound } from '../stream.ts';
 import { type Behind, Feed, type FeedItem, type Feeds } from './feeds.ts';
-import { type ListedStream, listMembers, type ManySelection, type MemberListDeps } from './list-members.ts';
+import { type FoundMember, listMembers, type ManySelection, type MemberListDeps } from './list-members.ts';
 
 /** Where a reader was in a stream. */
 export interface ResumePoint {
@@ -217,7 +217,7 @@ export class ManyRead implements LogRead {
   }
 
   /** Where the reader begins in a stream that was there before it. */
-  #begin({ name, number, nextSeq }: ListedStream, member: Member): number {
+  #begin({ name, number, nextSeq }: FoundMember, member: Member): number {
     const { behind } = this.#feed;
     const touched = behind.get(number);
     const next = this.#startOf(member) ?? touched?.next ?? nextSeq;
@@ -344,14 +344,15 @@ export class ManyRead implements LogRead {
     const { block, from, to } = event;
     giving.next = block.firstSeq + to;
     const first = Math.max(from, giving.counted - block.firstSeq);
-    const { observer, feeds } = this.#deps;
+    const { observer, feeds, context } = this.#deps;
     if (!this.#isCounted) observer.readBegan(stream, this.protocol);
     this.#isCounted = true;
     if (first < to) observer.read(stream, to - first, block.meteredBytesWithin(first, to));
     giving.counted = Math.max(giving.counted, giving.next);
     this.#homes.set(of, { stream, reached: giving.counted });
-    // Others get the very same block at the same moment.
-    return { ...event, of, isShared: event.isLive && (feeds.of(stream)?.size ?? 0) > 1 };
+    // Others get the very same block at the same moment, but not what a filter wants of it.
+    const isShared = event.isLive && context.filter === undefined && (feeds.of(stream)?.size ?? 0) > 1;
+    return { ...event, of, isShared };
   }
 }
 

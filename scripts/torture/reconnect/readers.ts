@@ -1,0 +1,132 @@
+/** Readers of every protocol that connect again whenever their connection is cut, and note what they got. */
+
+import { type IncomingMessage, request } from 'node:http';
+import { createClient } from '../../../src/client/client.ts';
+
+/** Sequence numbers by stream, in the order in which they came. */
+export type Seen = Map<string, number[]>;
+
+export interface ReaderSetting {
+  readonly port: number;
+  readonly token: string;
+  /** What a reader of one stream reads. */
+  readonly stream: string;
+  readonly filter: string | undefined;
+  /** Told of each record; true when it was the last one of all. */
+  note(stream: string, seqNum: number): boolean;
+}
+
+type ReadAll = (setting: ReaderSetting) => Promise<void>;
+
+export const READERS: Readonly<Record<string, ReadAll>> = {
+  websocket: async ({ port, token, stream, filter, note }) => {
+    const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token });
+    for await (const frame of reconnecting(() => client.read(stream, { view: 'raw', start: { seqNum: 0 }, filter }))) {
+      if (frame.type === 'batch' && frame.records.some(({ seqNum }) => note(stream, seqNum))) return;
+    }
+  },
+  'many over websocket': async ({ port, token, filter, note }) => {
+    const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token });
+    const read = (): ReturnType<typeof client.readMany<'raw'>> =>
+      client.readMany({ prefix: '' }, { view: 'raw', from: 'start', filter });
+    for await (const frame of reconnecting(read)) {
+      if (frame.type === 'batch' && frame.records.some(({ seqNum }) => note(frame.stream, seqNum))) return;
+    }
+  },
+  events: (setting) => readEvents(setting, `/v1/streams/${setting.stream}/records?seq_num=0`),
+  'many as events': (setting) => readEvents(setting, '/v1/records?prefix=&from=start'),
+  s2s: readSession,
+};
+
+/** The negative control: without the id of the last event it gets records again. */
+export function readCarelessly(setting: ReaderSetting): Promise<void> {
+  return readEvents(setting, '/v1/records?prefix=&from=start', true);
+}
+
+/** The first connection may be cut as well, before the reader knows that there is a server. */
+async function* reconnecting<T>(read: () => AsyncGenerator<T, void, void>): AsyncGenerator<T> {
+  for (;;) {
+    let isConnected = false;
+    try {
+      for await (const one of read()) {
+        isConnected = true;
+        yield one;
+      }
+      return;
+    } catch (error) {
+      if (isConnected) throw error;
+    }
+  }
+}
+
+async function readEvents(setting: ReaderSetting, path: string, isCareless = false): Promise<void> {
+  const { filter, note } = setting;
+  const query = filter === undefined ? '' : `&filter=${encodeURIComponent(filter)}`;
+  let lastId: string | undefined;
+  for (;;) {
+    const resume = lastId === undefined || isCareless ? {} : { 'last-event-id': lastId };
+    for await (const { event, id, data } of eventsIn(
+      open(setting, path + query, { accept: 'text/event-stream', ...resume }),
+    )) {
+      lastId = id ?? lastId;
+      if (event === 'error') throw new Error(`an event says: ${data}`);
+      if (event !== 'batch') continue;
+      const batch = JSON.parse(data) as { stream?: string; records: { seq_num: number }[] };
+      if (batch.records.some((record) => note(batch.stream ?? setting.stream, record.seq_num))) return;
+    }
+  }
+}
+
+/** Records say their numbers in their bodies, so that what has come of a frame that was cut counts too. */
+async function readSession(setting: ReaderSetting): Promise<void> {
+  const { stream, filter, note } = setting;
+  const query = filter === undefined ? '' : `&filter=${encodeURIComponent(filter)}`;
+  let next = 0;
+  for (;;) {
+    const path = `/v1/streams/${stream}/records?seq_num=${next}${query}`;
+    let rest = '';
+    for await (const text of open(setting, path, { 'content-type': 's2s/proto' })) {
+      rest += text;
+      for (const [, number] of rest.matchAll(/<(\d+)>/g)) {
+        next = Number(number) + 1;
+        if (note(stream, next - 1)) return;
+      }
+      rest = rest.slice(Math.max(0, rest.lastIndexOf('>') + 1));
+    }
+  }
+}
+
+/** The text of a response, up to where it is cut. */
+async function* open({ port, token }: ReaderSetting, path: string, more: object): AsyncGenerator<string> {
+  const headers = { authorization: `Bearer ${token}`, 's2-basin': 'telemetry', ...more };
+  const sent = request({ port, host: '127.0.0.1', path, headers, agent: false });
+  try {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      sent.on('response', resolve);
+      sent.on('error', reject);
+      sent.end();
+    });
+    if (response.statusCode !== 200) throw new Refused(`${path} was answered with ${response.statusCode}`);
+    response.setEncoding('latin1');
+    for await (const text of response) yield String(text);
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+  } finally {
+    sent.destroy();
+  }
+}
+
+class Refused extends Error {}
+
+async function* eventsIn(texts: AsyncIterable<string>) {
+  let text = '';
+  for await (const more of texts) {
+    text += more;
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const field = (name: string): string | undefined =>
+        new RegExp(`^${name}: (.*)$`, 'm').exec(text.slice(0, end))?.[1];
+      yield { event: field('event'), id: field('id'), data: field('data') ?? '' };
+      text = text.slice(end + 2);
+    }
+  }
+}
