@@ -190,7 +190,8 @@ const MEMBERS: ReadonlySet<number> = new Set([
 ]);
 const NOTHING = Buffer.alloc(0);
 
-function numberIn(text: string): FilterNumber | undefined {
+/** The number that a text is. */
+export function numberIn(text: string): FilterNumber | undefined {
   if (/^[-+]?\d+$/.test(text)) return BigInt(text);
   return NUMBER.test(text) ? Number(text) : undefined;
 }
