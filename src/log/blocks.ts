@@ -53,7 +53,7 @@ async function findBlock(engine: Engine, stream: OpenStream, seqNum: number): Pr
 }
 
 /**
- * Whole blocks from the one that holds `seqNum` on; empty when it is not stored. With `bytesMax` 0 that block alone: it is
+ * Whole blocks from the one that holds `seqNum` on, up to the one that begins at `toSeq`; empty when it is not stored. With `bytesMax` 0 that block alone: it is
  * found without taking those after it, wherever in it the position lies.
  */
 export async function loadBlocks(
@@ -61,9 +61,14 @@ export async function loadBlocks(
   stream: OpenStream,
   seqNum: number,
   bytesMax: number,
+  toSeq?: number,
 ): Promise<readonly Entry[]> {
   if (bytesMax > 0) {
-    const entries = await engine.scan({ ...blockRange(stream.number, seqNum), limit: PAGE_BLOCKS_MAX, bytesMax });
+    const entries = await engine.scan({
+      ...blockRange(stream.number, seqNum, toSeq),
+      limit: PAGE_BLOCKS_MAX,
+      bytesMax,
+    });
     const [first] = entries;
     if (first !== undefined && readBlockKey(first.key).firstSeq === seqNum) return entries;
     // The position is inside a block, or a block is missing: only the block before tells.

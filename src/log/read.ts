@@ -13,6 +13,7 @@ import type { Engine } from '../storage/engine.ts';
 import { amongLiving, type BlockCache, findTime, loadBlocks, missing } from './blocks.ts';
 import { refreshFloor } from './expiry.ts';
 import { Follower } from './followers.ts';
+import { BlockSkipper, type MayWant } from './skip-blocks.ts';
 import { deletionPending, type OpenStream } from './stream.ts';
 
 /** One of many streams that are read together, as its reader knows it. */
@@ -68,6 +69,8 @@ export type RecordsEvent = ReadEvent & { readonly type: 'records' };
 
 /** Chooses the records of a read. */
 export interface RecordFilter {
+  /** Says of a stored block, by its header, whether it may hold a wanted record; of those in memory nothing is asked. */
+  readonly mayWant?: MayWant;
   /** The wanted records among [from, to) of a block, as runs in order: from and to of each. */
   runs(block: Block, from: number, to: number): Promise<readonly number[]>;
 }
@@ -124,6 +127,8 @@ export async function* readFrom(
   let position = start;
   let first = known;
   let pageBytes = 0;
+  const mayWant = context.filter?.mayWant;
+  const skipper = mayWant === undefined ? undefined : new BlockSkipper(context.engine, stream, mayWant);
   while (!signal.aborted) {
     await refreshFloor(context.engine, stream, context.expiryNow());
     if (position < stream.floor) {
@@ -143,7 +148,15 @@ export async function* readFrom(
       continue;
     }
     if (position < stream.durable.nextSeq) {
-      for await (const block of scanPage(context, stream, position, pageBytes)) {
+      const glance = await skipper?.look(position, bounds.until);
+      if (glance?.passed !== undefined) {
+        const event = bounds.pass(glance.passed, stream);
+        if (event !== undefined) yield event;
+        if (bounds.reached) return;
+        position = glance.passed.seqNum;
+        continue;
+      }
+      for await (const block of scanPage(context, stream, position, pageBytes, glance?.readUntil)) {
         const plain = context.plain(block);
         if (context.filter !== undefined) yield* wanted(context.filter, bounds, plain, position, stream, false);
         else {
@@ -226,16 +239,17 @@ async function* follow(
 
 /**
  * The blocks of one page of the store, from the one that holds `position`, each checked to join the one before: that one
- * alone, or as many as have `pageBytes`.
+ * alone, or as many as have `pageBytes`, up to the one that begins at `toSeq`.
  */
 async function* scanPage(
   { engine, cache }: ReadContext,
   stream: OpenStream,
   position: number,
   pageBytes: number,
+  toSeq: number | undefined,
 ): AsyncGenerator<Block> {
   const until = stream.durable.nextSeq;
-  const entries = await loadBlocks(engine, stream, position, pageBytes);
+  const entries = await loadBlocks(engine, stream, position, pageBytes, toSeq);
   let expected = position;
   for (const entry of entries) {
     const block = cache.open(entry, stream.readers > 1);
@@ -289,7 +303,7 @@ export function beyond(stream: OpenStream, tail: Position): TailraceError {
 export class Bounds {
   reached = false;
   readonly mayFollow: boolean;
-  readonly #until: number | undefined;
+  readonly until: number | undefined;
   readonly #waitMs: number | undefined;
   #count: number;
   #bytes: number;
@@ -303,14 +317,14 @@ export class Bounds {
     this.mayFollow = this.#waitMs === undefined || this.#waitMs > 0;
     this.#count = count ?? Number.POSITIVE_INFINITY;
     this.#bytes = bytes ?? Number.POSITIVE_INFINITY;
-    this.#until = until;
+    this.until = until;
   }
 
   /** The records of a block from `position` on that the bounds allow; undefined when there is no such record. */
   cut(block: Block, position: number, stream: OpenStream, isLive: boolean): ReadEvent | undefined {
     const from = position - block.firstSeq;
     const whole =
-      this.#count === Number.POSITIVE_INFINITY && this.#bytes === Number.POSITIVE_INFINITY && this.#until === undefined;
+      this.#count === Number.POSITIVE_INFINITY && this.#bytes === Number.POSITIVE_INFINITY && this.until === undefined;
     const { count } = block.header;
     const to = whole ? count : this.#take(block, from, count);
     if (to === from) return undefined;
@@ -330,11 +344,17 @@ export class Bounds {
       const hasMore = r + 2 < runs.length && !this.reached;
       yield { type: 'records', block, from, to, tail: tailAt(block, to, stream), isShared: false, isLive, hasMore };
     }
+    const passed = this.pass({ seqNum: block.firstSeq + count, timestamp: lastTimestamp }, stream, isLive);
+    if (passed !== undefined && end !== count) yield passed;
+  }
+
+  /** That all records up to a position were passed over; undefined when a bound is reached. */
+  pass(to: Position, stream: OpenStream, isLive = false): ReadEvent | undefined {
     // Times never decrease, so what is not wanted can tell as well that the time is over.
-    if (this.#until !== undefined && lastTimestamp >= this.#until) this.reached = true;
-    if (this.reached || end === count) return;
-    const to = { seqNum: block.firstSeq + count, timestamp: lastTimestamp };
-    yield { type: 'passed', to, tail: tailAt(block, count, stream), isLive };
+    if (this.until !== undefined && to.timestamp >= this.until) this.reached = true;
+    if (this.reached) return undefined;
+    const tail = to.seqNum === stream.tail.seqNum ? stream.tail : undefined;
+    return { type: 'passed', to, tail, isLive };
   }
 
   /** Data came: the wait starts anew the next time that there is none. */
@@ -371,7 +391,7 @@ export class Bounds {
     while (to < end && this.#count > 0) {
       const bytes = block.meteredBytesOf(to);
       if (bytes > this.#bytes) break;
-      if (this.#until !== undefined && block.timestamp(to) >= this.#until) break;
+      if (this.until !== undefined && block.timestamp(to) >= this.until) break;
       this.#count--;
       this.#bytes -= bytes;
       to++;

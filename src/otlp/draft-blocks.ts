@@ -37,6 +37,8 @@ export interface BatchOptions {
   readonly blockBytesMax?: number;
   /** Most metered bytes of a record; the default is `RECORD_METERED_BYTES_MAX`. */
   readonly recordBytesMax?: number;
+  /** Smallest payload of a block with a summary; the default is `SUMMARY_PAYLOAD_BYTES_MIN`. */
+  readonly summaryBytesMin?: number;
   /** How records that are larger than S2 allows are cut for its readers; one that is not there is rejected. */
   readonly cuts?: RecordCuts | undefined;
   /**
@@ -53,7 +55,7 @@ export interface BatchOptions {
 export function draftBlocks(scanned: ScannedRequest, rows: readonly number[], options: BatchOptions): BlockDraft[] {
   const plan = new BlockPlan(options.blockBytesMax ?? BLOCK_BYTES_MAX, options.encrypted !== undefined);
   for (const row of rows) planResource(scanned, row, options, plan);
-  return plan.finish().map((block) => emitBlock(scanned, block));
+  return plan.finish().map((block) => emitBlock(scanned, block, options.summaryBytesMin));
 }
 
 function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: BlockPlan): void {

@@ -5,6 +5,7 @@ import { type BlockDraft, OtlpLayout, type RecordCut, writeCuts } from '../stora
 import { type ChangedHeads, cell, type ScannedRequest } from './scan/columns.ts';
 import { ITEM_TAG, RESOURCE_TAG, SCOPE_TAG } from './scan/tables.ts';
 import { NEXT, readLength, readTag } from './scan/wire.ts';
+import { summarize } from './summarize.ts';
 
 /** Items [from, to) of one scope. */
 export interface Run {
@@ -37,7 +38,7 @@ const layout = new OtlpLayout();
 const pieces: number[] = [];
 
 /** The draft of a block. Its payload refers to the body where possible. */
-export function emitBlock(scanned: ScannedRequest, block: PlannedBlock): BlockDraft {
+export function emitBlock(scanned: ScannedRequest, block: PlannedBlock, summaryBytesMin?: number): BlockDraft {
   layout.reset();
   const payload = new Payload(scanned.body);
   const timestamps = new Float64Array(block.count);
@@ -58,6 +59,7 @@ export function emitBlock(scanned: ScannedRequest, block: PlannedBlock): BlockDr
     timestamps,
     meteredBytes: block.meteredBytes,
     idsChecked: scanned.oddIds.size === 0 && !scanned.hasGroups,
+    summary: summarize(scanned, block, summaryBytesMin),
     ...indexOf(block),
     payload: payload.finish(),
   };

@@ -213,10 +213,7 @@ class LmdbStore implements StoreFile {
     let bytes = 0;
     for (const found of this.#db.getKeys({ ...range, ...within })) {
       const key = Buffer.from(found);
-      const whole = this.#copyOf(key, transaction) ?? Buffer.alloc(0);
-      // A short part of a large value must not keep all of it in memory.
-      const cut = valueBytesMax !== undefined && whole.length > valueBytesMax;
-      const value = cut ? Buffer.from(whole.subarray(0, valueBytesMax)) : whole;
+      const value = this.#firstOf(key, valueBytesMax, transaction) ?? Buffer.alloc(0);
       bytes += value.length;
       if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
       page.push({ key, value });
@@ -224,7 +221,16 @@ class LmdbStore implements StoreFile {
     return page;
   }
 
-  /** The only place where bytes leave the memory map: `getBinary` copies, and the copy is ours. */
+  /** A copy of the first bytes of a value, or of all of it: a short part must not keep a large value in memory. */
+  #firstOf(key: Uint8Array, bytesMax: number | undefined, transaction?: Transaction): Uint8Array | undefined {
+    if (bytesMax === undefined) return this.#copyOf(key, transaction);
+    // This one puts all values into the same buffer, so that only the copy that is kept takes memory of its own.
+    const found = transaction === undefined ? this.#db.getBinaryFast(key) : this.#db.get(key, { transaction });
+    if (found === undefined) return undefined;
+    return Buffer.copyBytesFrom(new Uint8Array(found.buffer, found.byteOffset, Math.min(found.length, bytesMax)));
+  }
+
+  /** Where whole values leave the memory map: `getBinary` copies, and the copy is ours. */
   #copyOf(key: Uint8Array, transaction?: Transaction): Uint8Array | undefined {
     // Values are binary, so `get` is `getBinary`, whose type does not accept a transaction.
     const value = transaction === undefined ? this.#db.getBinary(key) : this.#db.get(key, { transaction });

@@ -6,69 +6,10 @@ import { BlockMatcher } from '../../src/otlp/match/block-matcher.ts';
 import { parseFilter } from '../../src/readers/filter/parse-filter.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';
+import { filterText } from '../support/filter-arbitraries.ts';
 import { isWanted } from '../support/filter-oracle.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';
 import { header, otlpBlock, s2Block } from '../support/socket-blocks.ts';
-
-/** Conditions on what such requests often hold, and on what they hardly ever do. */
-const word = fc.constantFrom(
-  '',
-  '1',
-  'service.name',
-  '__proto__',
-  '"}\n',
-  '\ufeff',
-  'constructor',
-  '\u001b[31m',
-  'true',
-  '0',
-);
-const textOperator = fc.constantFrom('=', '!=', '~', '!~');
-const comparison = fc.constantFrom('<', '<=', '>', '>=');
-const numeral = fc.oneof(
-  fc.double({ noNaN: true }).map(String),
-  fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }).map(String),
-);
-const quotedWord = word.map((text) => JSON.stringify(text));
-const pattern = fc.constantFrom('/^$/', '/[a-f]/i', '/\\d+/', '/^[^x]{1,3}$/', '/true|false/', '/(a|b)*c/');
-const textCondition = fc.oneof(
-  fc.tuple(textOperator, quotedWord).map((parts) => parts.join('')),
-  pattern.map((regex) => `~${regex}`),
-);
-const valueCondition = fc.oneof(
-  textCondition,
-  fc.tuple(comparison, numeral).map((parts) => parts.join('')),
-);
-const condition = fc
-  .oneof(
-    fc.tuple(
-      fc.constantFrom('level'),
-      fc.constantFrom('=', '!=', '<', '<=', '>', '>='),
-      fc.constantFrom('debug', 'info', 'warn', 'error', 'fatal'),
-    ),
-    fc.tuple(fc.constantFrom('signal'), fc.constantFrom('=', '!='), fc.constantFrom(...SIGNALS)),
-    fc.tuple(fc.constantFrom('status'), fc.constantFrom('=', '!='), fc.constantFrom('unset', 'ok', 'error')),
-    fc.tuple(
-      fc.constantFrom('trace_id', 'span_id', 'parent_span_id'),
-      fc.constantFrom('=', '!='),
-      fc.constantFrom('0', 'a', '00', 'f1', '123'),
-    ),
-    fc.tuple(fc.constantFrom('duration'), comparison, fc.constantFrom('0ns', '1s', '1.5h')),
-    fc.tuple(fc.constantFrom('service', 'name', 'scope', 'text'), textCondition),
-    fc.tuple(fc.constantFrom('body'), valueCondition),
-    fc.tuple(
-      fc.constantFrom('attr.', 'resource.', 'scope.'),
-      quotedWord.filter((key) => key !== '""'),
-      valueCondition,
-    ),
-  )
-  .map((parts) => parts.join(''));
-const filterText = fc
-  .array(
-    fc.tuple(fc.constantFrom('', '', '!'), condition).map((parts) => parts.join('')),
-    { minLength: 1, maxLength: 3 },
-  )
-  .map((all) => all.join(' '));
 
 async function wanted(block: Block, text: string): Promise<number[]> {
   const filter = parseFilter([text]);
@@ -121,4 +62,42 @@ describe.each(SIGNALS)('%s', (signal) => {
     );
     expect(Math.min(seen.wanted, seen.left)).toBeGreaterThan(100);
   });
+});
+
+const bytes = fc.uint8Array({ minLength: 3, maxLength: 12 });
+const scalar = fc.oneof(
+  bytes.map((bytesValue) => ({ bytesValue })),
+  fc.double().map((doubleValue) => ({ doubleValue })),
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map((value) => ({ intValue: String(value) })),
+  fc.boolean().map((boolValue) => ({ boolValue })),
+  fc.string({ unit: 'grapheme', maxLength: 12 }).map((stringValue) => ({ stringValue })),
+);
+
+/** A value as filters see it. */
+function shown(value: object): string {
+  const [one] = Object.values(value) as [unknown];
+  return one instanceof Uint8Array ? Buffer.from(one).toString('base64') : String(one);
+}
+
+test('a text is found in a record wherever it is: in texts, numbers, booleans, and bytes as base64', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(scalar, { minLength: 1, maxLength: 6 }),
+      fc.nat(),
+      fc.nat(),
+      fc.nat(),
+      async (values, which, at, length) => {
+        const logRecords = values.map((value) => ({ attributes: [{ key: 'k', value }] }));
+        const block = await otlpBlock('logs', { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+        const whole = shown(values[which % values.length] ?? {});
+        const letters = Array.from(whole);
+        const start = at % (letters.length + 1);
+        const part = JSON.stringify(letters.slice(start, start + (length % 9)).join(''));
+        const texts = [`text~${part}`, `attr.k~${part}`, `attr.k=${JSON.stringify(whole)}`, `!text~${part}`];
+        for (const text of texts)
+          expect([text, await wanted(block, text)]).toEqual([text, expected('logs', block, text)]);
+      },
+    ),
+    { numRuns: 200 },
+  );
 });

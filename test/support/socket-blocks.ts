@@ -7,6 +7,7 @@ import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
 import { Block } from '../../src/storage/block/block.ts';
 import { type BlockDraft, draftRecords, sealBlock } from '../../src/storage/block/seal.ts';
+import type { Entry } from '../../src/storage/engine.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 
 const root = protobuf.Root.fromJSON(SCHEMA);
@@ -28,11 +29,13 @@ export function otlpBytes(signal: Signal, request: object): Uint8Array {
   return type.encode(type.fromObject(request as { [key: string]: unknown })).finish();
 }
 
-export function otlpDraft(signal: Signal, body: Uint8Array): BlockDraft {
+/** With a summary, however small the block is, unless `summaryBytesMin` says otherwise. */
+export function otlpDraft(signal: Signal, body: Uint8Array, summaryBytesMin = 0): BlockDraft {
   const scanned = scanRequest(signal, body, { requestRecordsMax: 1_000_000 });
   const rows = scanned.resourceCount === 0 ? [] : Array.from({ length: scanned.resourceCount }, (_, row) => row);
   const drafts = draftBlocks(scanned, rows, {
     timeRequired: false,
+    summaryBytesMin,
     reject: (why) => {
       throw new Error(`an item was rejected: ${why}`);
     },
@@ -70,13 +73,19 @@ export function header(name: string, value: string): Header {
   return [Buffer.from(name), Buffer.from(value)];
 }
 
-/** Written and read back, so that what readers see went through the stored form. */
-export async function sealed(draft: BlockDraft, firstSeq: number): Promise<Block> {
+/** Key and value as they are stored. */
+export async function storedBlock(draft: BlockDraft, firstSeq = 0): Promise<Entry> {
   const { timestamps } = draft;
   for (let i = 0; i < timestamps.length; i++) {
     timestamps[i] = Math.max(timestamps[i] || T0, timestamps[i - 1] ?? 0);
   }
   const key = blockKey(1, firstSeq);
   const { value } = await sealBlock(key, firstSeq, draft, T0, false);
+  return { key, value };
+}
+
+/** Written and read back, so that what readers see went through the stored form. */
+export async function sealed(draft: BlockDraft, firstSeq: number): Promise<Block> {
+  const { key, value } = await storedBlock(draft, firstSeq);
   return Block.open(key, value);
 }

@@ -7,7 +7,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from '@jest/globals';
 import { STREAM_CIPHERS } from '../../src/model/stream-config.ts';
-import { Block } from '../../src/storage/block/block.ts';
+import { loadFilter } from '../../src/readers/filter/load-filter.ts';
+import { Block, readBlockHeader } from '../../src/storage/block/block.ts';
 import { decryptBlock } from '../../src/storage/block/cipher.ts';
 import { cipherReady } from '../../src/storage/block/ciphers.ts';
 
@@ -20,6 +21,9 @@ interface Frozen {
   readonly encryptionKey?: string;
   readonly stream?: number;
   readonly payload?: string;
+  /** Of a block with a summary: filters by which it is passed over, and by which it is read. */
+  readonly passedOver?: readonly string[];
+  readonly read?: readonly string[];
   readonly records: readonly {
     readonly timestamp: number;
     readonly metered: number;
@@ -37,7 +41,15 @@ beforeAll(async () => {
 
 test('every kind and every codec has a frozen block', () => {
   const seen = FILES.map((name) => name.replace('.json', '')).sort();
-  const otlp = ['logs-lz4', 'logs-plain', 'logs-summary', 'metrics-plain', 'traces-ids-checked', 'traces-plain'];
+  const otlp = [
+    'logs-bloom',
+    'logs-lz4',
+    'logs-plain',
+    'logs-summary',
+    'metrics-plain',
+    'traces-ids-checked',
+    'traces-plain',
+  ];
   const cut = ['logs-cut', 'metrics-cut', 'traces-cut'];
   expect(seen).toEqual([...otlp, ...cut, 's2-aegis-256', 's2-aes-256-gcm', 's2-lz4', 's2-plain'].sort());
 });
@@ -57,6 +69,17 @@ test.each(FILES)('%s is read as it was written', (name) => {
     expect(block.meteredBytesOf(i)).toBe(expected.metered);
   }
   if (frozen.payload !== undefined) expect(hex(block.otlpMessage(0, frozen.records.length))).toBe(frozen.payload);
+});
+
+test.each(FILES)('%s is passed over by filters as it was written, and by no other', async (name) => {
+  const frozen: Frozen = JSON.parse(readFileSync(FOLDER + name, 'utf8'));
+  const value = Buffer.from(frozen.value, 'hex');
+  const header = readBlockHeader(Buffer.from(frozen.key, 'hex'), value);
+  const mayWant = async (filter: string) => (await loadFilter([filter]))?.mayWant?.(header, value);
+  for (const filter of frozen.passedOver ?? []) expect([filter, await mayWant(filter)]).toEqual([filter, false]);
+  const read =
+    frozen.read ?? (header.kind === 'logs' ? ['level=debug', 'service=cart', `trace_id=${'0'.repeat(32)}`] : []);
+  for (const filter of read) expect([filter, await mayWant(filter)]).toEqual([filter, true]);
 });
 
 function hex(bytes: Uint8Array): string {

@@ -45,6 +45,13 @@ export const PASSED_PER_SWEEP_MAX = 1_000;
 export const SCAN_BYTES_MIN = MiB;
 export const SCAN_BYTES_MAX = 4 * MiB;
 
+/**
+ * Blocks whose headers one look of a reader with a filter takes from the store, so that it can pass over those that hold
+ * nothing of what it wants; and what each counts as work: the store copies all of its value.
+ */
+export const SKIP_PAGE_BLOCKS_MAX = 64;
+export const SKIP_BLOCK_BYTES = 8 * KiB;
+
 /** With many readers that scan, each gets its share of this instead, but not less than the minimum. */
 export const SCANS_BYTES_MAX = 32 * MiB;
 export const SCAN_BYTES_MIN_EACH = 64 * KiB;

@@ -5,6 +5,12 @@ const MiB = 1024 * 1024;
 /** Payload bytes of one block before compression; a larger item gets a block of its own. */
 export const BLOCK_BYTES_MAX = MiB;
 
+/**
+ * Least payload of a block with a summary. Smaller ones are read as soon as looked at, and for them a summary would cost
+ * more than three hundredths of a request.
+ */
+export const SUMMARY_PAYLOAD_BYTES_MIN = 4 * 1024;
+
 /** Bytes of the blocks in one transaction. A single request that is larger gets a transaction of its own. */
 export const TRANSACTION_BYTES_MAX = 16 * MiB;
 

@@ -8,11 +8,13 @@ import { TailraceError } from '../../model/error.ts';
 import type { Filter, FilterTerm } from '../../model/filter.ts';
 import { FILTER_PATTERN_STEPS_MAX, FILTER_TURN_BYTES, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
-import type { Block } from '../../storage/block/block.ts';
+import type { Block, BlockHeader } from '../../storage/block/block.ts';
 import { signalOf } from '../views/otlp.ts';
 import { askMatchThread } from './match-thread.ts';
+import { type NeedleSearch, Needles } from './needles.ts';
 import { type HeaderBytes, type MatchedRecord, NO_HEADERS, RecordMatcher } from './record-matcher.ts';
 import { passes } from './signal-tests.ts';
+import { summaryTest } from './summary-test.ts';
 import { bytesOf, patternSize } from './value-test.ts';
 
 /** What looking at a record costs besides its bytes. */
@@ -22,6 +24,7 @@ const PATTERN_WEIGHT_MIN = 32;
 
 type Wants = (i: number) => boolean;
 const NONE: Wants = () => false;
+const ANY: Wants = () => true;
 
 export class BlockMatcher {
   readonly #filter: Filter;
@@ -31,8 +34,11 @@ export class BlockMatcher {
   /** What a byte costs all conditions, and those without regular expressions. */
   readonly #weight: number;
   readonly #quickWeight: number;
-  /** Since the last turn, over all blocks: those of a page of the store come one right after the other. */
+  readonly #needles: Needles;
+  /** That was done since others had their turn. */
   #work = 0;
+  /** Whether a block may hold a wanted record, by its header and the stored value, of which no more is looked at. */
+  readonly mayWant: (header: BlockHeader, value: Uint8Array) => boolean;
 
   /** @throws TailraceError `bad_query` */
   constructor(filter: Filter) {
@@ -49,16 +55,30 @@ export class BlockMatcher {
     this.#quickWeight = quickTerms.length;
     this.#matcher = new RecordMatcher(filter.terms);
     this.#quick = new RecordMatcher(quickTerms);
+    this.#needles = new Needles(filter.terms);
+    this.mayWant = summaryTest(filter);
   }
 
   /** The wanted records among [from, to), as runs: from and to of each. */
   async runs(block: Block, from: number, to: number): Promise<readonly number[]> {
-    const wants = testOf(this.#matcher, block);
-    const mayWant = testOf(this.#quick, block);
     const runs: number[] = [];
+    const search = this.#needles.in(block);
+    if (search !== undefined) {
+      const looking = this.#worked(search.work);
+      if (looking !== undefined) await looking;
+      if (!search.isAnyThere) return runs;
+    }
+    const wants = testOf(this.#matcher, block);
     if (wants === NONE) return runs;
+    const mayWant = testOf(this.#quick, block);
+    const mayBeIn = placeTest(search, block);
     let start = -1;
     for (let i = from; i < to; i++) {
+      if (!mayBeIn(i)) {
+        if (start >= 0) runs.push(start, i);
+        start = -1;
+        continue;
+      }
       const bytes = block.wholeBytesWithin(i, i + 1);
       const isLong = bytes * this.#weight > FILTER_TURN_BYTES;
       // What is quick comes first, unless all of it is not.
@@ -70,14 +90,31 @@ export class BlockMatcher {
         runs.push(start, i);
         start = -1;
       }
-      this.#work += (RECORD_BYTES + bytes) * (isLong ? this.#quickWeight + 1 : this.#weight);
-      if (this.#work < YIELD_BYTES) continue;
-      await goOnWithWork(this.#work);
-      this.#work = 0;
+      const working = this.#worked((RECORD_BYTES + bytes) * (isLong ? this.#quickWeight + 1 : this.#weight));
+      if (working !== undefined) await working;
     }
     if (start >= 0) runs.push(start, to);
     return runs;
   }
+
+  /** Counts work, over all blocks: most of them are less than a turn of the event loop, and many are not. */
+  #worked(bytes: number): Promise<void> | undefined {
+    this.#work += bytes;
+    if (this.#work < YIELD_BYTES) return undefined;
+    const work = this.#work;
+    this.#work = 0;
+    return goOnWithWork(work);
+  }
+}
+
+/** Whether record i may be wanted, by where it is: of S2 records that is not asked one by one. */
+function placeTest(search: NeedleSearch | undefined, block: Block): Wants {
+  if (search === undefined || block.header.kind === 's2') return ANY;
+  const { index } = block.otlpParts();
+  return (i) => {
+    const at = index.itemAt[i] ?? 0;
+    return search.mayBeIn(at, at + (index.itemBytes[i] ?? 0));
+  };
 }
 
 /** Whether a matcher wants record i of a block. */

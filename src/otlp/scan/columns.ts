@@ -8,6 +8,7 @@ import { TailraceError } from '../../model/error.ts';
 import { RECORD_METERED_BYTES_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
 import type { Rejection } from '../rejections.ts';
+import { ItemParts } from './item-parts.ts';
 import { ACTION, FALLBACK_TIME_SLOT, POINT_TIME_SLOT, TIME_SLOT, TIME_SLOTS } from './tables.ts';
 
 const { ITEM, POINT, SCOPE } = ACTION;
@@ -73,6 +74,7 @@ export class ScannedRequest {
   itemMs = new Float64Array(FIRST_CAPACITY);
   /** Data points of a metric; 0 for the other signals. */
   itemPoints = new Uint32Array(FIRST_CAPACITY);
+  readonly parts = new ItemParts(FIRST_CAPACITY);
 
   /** By row of a resource: how many strings in it were no UTF-8 and were repaired. Mostly empty. */
   readonly repairedStrings = new Map<number, number>();
@@ -273,12 +275,14 @@ export class ScannedRequest {
     this.itemPoints[row] = 0;
     this.timeAt[TIME_SLOT] = 0;
     this.timeAt[FALLBACK_TIME_SLOT] = 0;
+    this.parts.open();
   }
 
   #closeItem(end: number): void {
     this.#scopeHeadFrom = end;
     this.itemEnd[this.itemCount] = end;
     if (!this.#recordTime(TIME_SLOT)) this.#recordTime(FALLBACK_TIME_SLOT);
+    this.parts.close(this.itemCount, this.view);
     this.itemCount++;
   }
 
@@ -336,6 +340,7 @@ export class ScannedRequest {
     this.itemStart = grown(this.itemStart);
     this.itemEnd = grown(this.itemEnd);
     this.itemPoints = grown(this.itemPoints);
+    this.parts.grow(this.itemStart.length);
     const times = new Float64Array(this.itemStart.length);
     times.set(this.itemMs);
     this.itemMs = times;

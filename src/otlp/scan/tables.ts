@@ -18,14 +18,16 @@ export const ACTION = {
   UNKNOWN: 0,
   /** A known field with a wire type that is not its own: many decoders refuse it, some take it for something else. */
   WRONG: 1,
+  /** A number that may be the severity of the item: then the target is its slot. */
   VARINT: 2,
   FIXED64: 3,
   FIXED32: 4,
   /** A time of the item or data point, as fixed64; the target is its slot. */
   TIME: 5,
   BYTES: 6,
-  /** The id of a trace or span; the target is its length. */
+  /** The id of a trace or span; the target is its length, and its slot above `ID_BYTES_BITS`. */
   ID: 7,
+  /** A text; the target is its slot when it is one that the columns record. */
   STRING: 8,
   PACKED_VARINT: 9,
   PACKED_FIXED64: 10,
@@ -53,6 +55,16 @@ export const TIME_SLOT = 0;
 export const FALLBACK_TIME_SLOT = 1;
 export const POINT_TIME_SLOT = 2;
 export const TIME_SLOTS = 3;
+
+/** The slots of parts of the current item whose places are recorded; 0 is for all others. */
+export const TRACE_ID_SLOT = 1;
+export const SEVERITY_SLOT = 2;
+/** Of texts the next slot has the end. */
+export const NAME_SLOT = 3;
+export const SEVERITY_TEXT_SLOT = 5;
+export const PART_SLOTS = 7;
+/** In the target of ID, the bits of the length. */
+export const ID_BYTES_BITS = 5;
 
 /** The tags of resources in requests, of scopes in resources, and of items in scopes; the same for all signals. */
 export const RESOURCE_TAG = 0x0a;
@@ -84,6 +96,17 @@ const TIMES: Readonly<Record<string, number>> = {
   '.opentelemetry.proto.metrics.v1.HistogramDataPoint.timeUnixNano': POINT_TIME_SLOT,
   '.opentelemetry.proto.metrics.v1.ExponentialHistogramDataPoint.timeUnixNano': POINT_TIME_SLOT,
   '.opentelemetry.proto.metrics.v1.SummaryDataPoint.timeUnixNano': POINT_TIME_SLOT,
+};
+
+/** The fields of items that are told apart besides their times. */
+const PARTS: Readonly<Record<string, number>> = {
+  '.opentelemetry.proto.logs.v1.LogRecord.traceId': TRACE_ID_SLOT,
+  '.opentelemetry.proto.logs.v1.LogRecord.severityNumber': SEVERITY_SLOT,
+  '.opentelemetry.proto.logs.v1.LogRecord.severityText': SEVERITY_TEXT_SLOT,
+  '.opentelemetry.proto.logs.v1.LogRecord.eventName': NAME_SLOT,
+  '.opentelemetry.proto.trace.v1.Span.traceId': TRACE_ID_SLOT,
+  '.opentelemetry.proto.trace.v1.Span.name': NAME_SLOT,
+  '.opentelemetry.proto.metrics.v1.Metric.name': NAME_SLOT,
 };
 
 /** By wire type: the action of one value, and of packed ones. */
@@ -145,15 +168,17 @@ function fieldActions(field: protobuf.Field): readonly (readonly [wireType: numb
     const type = types.indexOf(field.resolvedType);
     return [[2, (type << ACTION_BITS) | messageAction(field.resolvedType)]];
   }
-  if (field.type === 'string') return [[2, STRING]];
+  const part = PARTS[field.fullName] ?? 0;
+  if (field.type === 'string') return [[2, (part << ACTION_BITS) | STRING]];
   if (field.type === 'bytes') {
     const size = ID_BYTES[field.name];
-    return [[2, size === undefined ? BYTES : (size << ACTION_BITS) | ID]];
+    return [[2, size === undefined ? BYTES : (((part << ID_BYTES_BITS) | size) << ACTION_BITS) | ID]];
   }
   const slot = TIMES[field.fullName];
   if (slot !== undefined) return [[1, (slot << ACTION_BITS) | TIME]];
   const wireType = scalarWireType(field);
   const [single, packed] = SCALARS[wireType] ?? [UNKNOWN, UNKNOWN];
+  if (part !== 0) return [[wireType, (part << ACTION_BITS) | single]];
   return field.repeated
     ? [
         [wireType, single],

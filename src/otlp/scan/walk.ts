@@ -22,6 +22,8 @@ const { UNKNOWN, WRONG, VARINT, FIXED64, FIXED32, TIME, BYTES, ID, STRING, PACKE
   tables.ACTION;
 const { ATTRIBUTE, VALUE, POINT, ITEM, GROUP } = tables.ACTION;
 const GROUP_ENTRY = (tables.NO_TYPE << ACTION_BITS) | GROUP;
+const ID_BYTES_MASK = (1 << tables.ID_BYTES_BITS) - 1;
+const ID_SLOT_SHIFT = ACTION_BITS + tables.ID_BYTES_BITS;
 /** The request itself is level 1. */
 const DEPTH_MAX = NESTING_MAX + 1;
 /** At this depth an attribute and its value still fit. */
@@ -53,6 +55,7 @@ export class WalkState {
  */
 export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number): boolean {
   const { view, timeAt, stringBytesMax } = columns;
+  const partAt = columns.parts.at;
   const { ends, entries } = state;
   let { at, depth } = state;
   let end = ends[depth] as number;
@@ -90,6 +93,10 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       if (action === STRING) {
         // A longer one fits into no record, so what holds it is rejected.
         if (length <= stringBytesMax && !isUtf8At(view, at, stop)) columns.repairString(at, stop);
+        if (entry !== STRING) {
+          partAt[entry >> ACTION_BITS] = at;
+          partAt[(entry >> ACTION_BITS) + 1] = stop;
+        }
       } else if (action >= ATTRIBUTE) {
         const isPlain = action === ATTRIBUTE ? isPlainAttribute : isPlainValue;
         if (depth === DEPTH_MAX) noteBad(state, columns, depth, COMMON_REJECTIONS.tooDeep);
@@ -105,13 +112,16 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
           continue;
         }
       } else if (action === ID) {
-        if (length !== entry >> ACTION_BITS && length !== 0) columns.noteOddId();
+        const size = (entry >> ACTION_BITS) & ID_BYTES_MASK;
+        if (length !== size && length !== 0) columns.noteOddId();
+        partAt[entry >> ID_SLOT_SHIFT] = length === size ? at : 0;
       } else if (action !== BYTES) checkPacked(view, at, stop, action);
       at = stop;
     } else if (action === TIME) {
       timeAt[entry >> ACTION_BITS] = at;
       at += 8;
     } else if (action === VARINT) {
+      if (entry !== VARINT) partAt[entry >> ACTION_BITS] = at;
       if (at < end && view.getUint8(at) < 0x80) at++;
       else at = skipVarint(view, at, end);
     } else if (action === FIXED64) at += 8;

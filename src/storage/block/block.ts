@@ -156,6 +156,12 @@ export class Block {
     return at + s2BodyBytes(s2, i);
   }
 
+  /** All of its records, one behind the other, in place. */
+  payloadBytes(): Uint8Array {
+    this.#expectClear();
+    return this.#payload;
+  }
+
   /** OTLP blocks only: where the parts of its records are, in place. */
   otlpParts(): { readonly index: OtlpIndex; readonly payload: Uint8Array } {
     const { otlp } = this.#clear(0);
@@ -225,10 +231,13 @@ export class Block {
   }
 
   #clear(i: number): Index {
-    if (this.header.cipher !== undefined) {
-      throw new TailraceError('decryption_failed', 'the records of this stream are encrypted: reading needs their key');
-    }
+    this.#expectClear();
     return this.#at(i);
+  }
+
+  #expectClear(): void {
+    if (this.header.cipher === undefined) return;
+    throw new TailraceError('decryption_failed', 'the records of this stream are encrypted: reading needs their key');
   }
 
   #at(i: number): Index {

@@ -16,7 +16,7 @@
  *                     metered bytes    of all records, as the raw view returns them, but those that it cuts whole
  *                     raw bytes        index and payload together, unpacked
  *                     index bytes      of those
- *                     summary bytes    S, then S bytes of summary (none yet; readers skip it)
+ *                     summary bytes    S, then S bytes of summary (`summary.ts`); 0 for none
  *                     marks            1 byte, 1: all trace and span ids have the right length; not there otherwise
  *                   readers skip everything after that: a later build may add fields there
  *  5 + H     4      CRC-32 of the key and of all bytes before it, little endian
@@ -94,10 +94,15 @@ const KINDS: readonly Pick<BlockHeader, 'kind' | 'cipher' | 'hasCuts'>[] = [
 ];
 const IDS_CHECKED = 1;
 const FIELDS_AT = 5;
+const FIELDS_BEFORE_SUMMARY = 7;
 const SAFE_VARINT_BYTES = 8;
 
 /** Writes the header of a block without its checksums, see `sealChecksums`. Returns the offset of the stored part. */
-export function writeBlockHeader(header: Omit<BlockHeader, 'storedAt'>, target: Uint8Array): number {
+export function writeBlockHeader(
+  header: Omit<BlockHeader, 'storedAt'>,
+  summary: Uint8Array | undefined,
+  target: Uint8Array,
+): number {
   target[0] = BLOCK_VERSION;
   target[1] = KINDS.findIndex(
     ({ kind, cipher, hasCuts }) => kind === header.kind && cipher === header.cipher && hasCuts === header.hasCuts,
@@ -110,14 +115,18 @@ export function writeBlockHeader(header: Omit<BlockHeader, 'storedAt'>, target: 
   at = writeVarint(target, at, header.meteredBytes);
   at = writeVarint(target, at, header.rawBytes);
   at = writeVarint(target, at, header.indexBytes);
-  at = writeVarint(target, at, 0);
+  at = writeVarint(target, at, summary?.length ?? 0);
+  if (summary !== undefined) {
+    target.set(summary, at);
+    at += summary.length;
+  }
   if (header.idsChecked) target[at++] = IDS_CHECKED;
   target[3] = (at - FIELDS_AT) & 0xff;
   target[4] = (at - FIELDS_AT) >>> 8;
   return at + 8;
 }
 
-/** The most bytes that `writeBlockHeader` writes. */
+/** The most bytes that `writeBlockHeader` writes besides a summary. */
 export const WRITTEN_HEADER_BYTES_MAX = FIELDS_AT + 9 * SAFE_VARINT_BYTES + 8;
 
 /** Writes both checksums of a value whose stored part begins at `storedAt`. */
@@ -150,6 +159,15 @@ export function verifyStored(key: Uint8Array, value: Uint8Array, header: BlockHe
   if (readU32(value, header.storedAt - 4) !== crc32(value.subarray(header.storedAt), crc32(key))) {
     throw corrupt('the checksum of its records does not match');
   }
+}
+
+/** The bytes of the summary in a value whose header was read; empty for none. */
+export function summaryBytesIn(value: Uint8Array): Uint8Array {
+  const fieldsEnd = FIELDS_AT + byteAt(value, 3) + (byteAt(value, 4) << 8);
+  const cursor = new VarintReader(value, FIELDS_AT, fieldsEnd);
+  for (let field = 0; field < FIELDS_BEFORE_SUMMARY; field++) cursor.next();
+  const length = cursor.next();
+  return value.subarray(cursor.at, cursor.at + length);
 }
 
 function parseFields(value: Uint8Array, fieldsEnd: number): BlockHeader {

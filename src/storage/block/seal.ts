@@ -41,6 +41,8 @@ export interface BlockDraft {
   readonly idsChecked?: boolean;
   /** Whether its index has cuts before the rest. */
   readonly hasCuts?: boolean;
+  /** What a reader with a filter is told without reading it (`summary.ts`); kept of records in the clear only. */
+  readonly summary?: Uint8Array | undefined;
   /** The index without times, from `OtlpLayout` or `draftRecords`. */
   readonly layout: Uint8Array;
   /** The payload in parts that are joined in this order; they may be views of a request body. */
@@ -135,12 +137,14 @@ export function sealBlock(
   for (const part of payload) rawBytes += part.length;
   assert(rawBytes <= BLOCK_RAW_BYTES_MAX, 'a block fits what readers accept');
   const fields = fieldsOf(draft, arrival, rawBytes, indexBytes);
-  if (rawBytes < COMPRESS_BYTES_MIN) return sealSmall(key, firstSeq, fields, draft, times, followed);
+  // Of encrypted records it would tell what they are about.
+  const summary = draft.cipher === undefined ? draft.summary : undefined;
+  if (rawBytes < COMPRESS_BYTES_MIN) return sealSmall(key, firstSeq, { fields, summary }, draft, times, followed);
   const raw = followed ? Buffer.allocUnsafeSlow(rawBytes) : pool.take(rawBytes);
   writeRaw(raw, 0, draft, times);
   const plain = raw.subarray(0, rawBytes);
   const finish = (packed: Buffer): SealedBlock => {
-    const sealed = sealPacked(key, firstSeq, fields, plain, packed, followed);
+    const sealed = sealPacked(key, firstSeq, { fields, summary }, plain, packed, followed);
     if (!followed) pool.give(raw);
     return sealed;
   };
@@ -159,18 +163,23 @@ const pool = new BufferPool();
 
 type HeaderFields = Omit<BlockHeader, 'storedAt' | 'codec'>;
 
+interface HeaderContent {
+  readonly fields: HeaderFields;
+  readonly summary: Uint8Array | undefined;
+}
+
 /** For most blocks of single records: one small buffer, written once. */
 function sealSmall(
   key: Uint8Array,
   firstSeq: number,
-  fields: HeaderFields,
+  { fields, summary }: HeaderContent,
   draft: BlockDraft,
   times: Uint8Array,
   followed: boolean,
 ): SealedBlock {
   const written = { ...fields, codec: CODEC_NONE };
-  const buffer = Buffer.allocUnsafe(WRITTEN_HEADER_BYTES_MAX + fields.rawBytes);
-  const storedAt = writeBlockHeader(written, buffer);
+  const buffer = Buffer.allocUnsafe(headerBytesMax(summary) + fields.rawBytes);
+  const storedAt = writeBlockHeader(written, summary, buffer);
   writeRaw(buffer, storedAt, draft, times);
   const value = buffer.subarray(0, storedAt + fields.rawBytes);
   sealChecksums(key, value, storedAt);
@@ -181,7 +190,7 @@ function sealSmall(
 function sealPacked(
   key: Uint8Array,
   firstSeq: number,
-  fields: HeaderFields,
+  { fields, summary }: HeaderContent,
   raw: Buffer,
   packed: Buffer,
   followed: boolean,
@@ -189,13 +198,17 @@ function sealPacked(
   const pays = packed.length < raw.length;
   const stored = pays ? packed : raw;
   const written = { ...fields, codec: pays ? CODEC_LZ4 : CODEC_NONE };
-  const buffer = pool.take(WRITTEN_HEADER_BYTES_MAX + stored.length);
-  const storedAt = writeBlockHeader(written, buffer);
+  const buffer = pool.take(headerBytesMax(summary) + stored.length);
+  const storedAt = writeBlockHeader(written, summary, buffer);
   buffer.set(stored, storedAt);
   const value = buffer.subarray(0, storedAt + stored.length);
   sealChecksums(key, value, storedAt);
   const block = followed ? Block.ofSealed(firstSeq, { ...written, storedAt }, raw) : undefined;
   return { key, value, block, buffer };
+}
+
+function headerBytesMax(summary: Uint8Array | undefined): number {
+  return WRITTEN_HEADER_BYTES_MAX + (summary?.length ?? 0);
 }
 
 /** Index and payload, one after the other. */

@@ -1,0 +1,93 @@
+/** What a filter needs of a block, asked of its header alone: its kind and its summary. */
+
+import type { Filter, FilterTerm, FilterTest, ValueTest } from '../../model/filter.ts';
+import type { Signal } from '../../model/record.ts';
+import type { BlockHeader } from '../../storage/block/block.ts';
+import {
+  levelBit,
+  OTHER_LEVEL_BIT,
+  readSummary,
+  type Summary,
+  type SummaryPart,
+  summaryHash,
+} from '../../storage/block/summary.ts';
+import { ID_BYTES } from '../odd-id.ts';
+
+/** Whether a block of that signal may hold a record that passes a condition. */
+type BlockTest = (signal: Signal, summary: Summary | undefined) => boolean;
+
+/** Fields that only items of these signals have. */
+const SIGNALS_WITH: Partial<Record<FilterTest['field'], readonly Signal[]>> = {
+  level: ['logs'],
+  body: ['logs'],
+  duration: ['traces'],
+  status: ['traces'],
+  parent_span_id: ['traces'],
+  trace_id: ['logs', 'traces'],
+  span_id: ['logs', 'traces'],
+  header: [],
+};
+
+/**
+ * Whether a block may hold what a filter wants. It needs the header of the stored value only, and never says no to a block
+ * that holds a wanted record.
+ */
+export function summaryTest({ terms }: Filter): (header: BlockHeader, value: Uint8Array) => boolean {
+  const tests = terms.map(blockTest).filter((test) => test !== undefined);
+  return ({ kind }, value) => {
+    // S2 records may be OTLP as well, of any signal, or be encrypted.
+    if (kind === 's2') return true;
+    const summary = readSummary(value);
+    return tests.every((test) => test(kind, summary));
+  };
+}
+
+/** Undefined when the header cannot tell. */
+function blockTest({ test, isNegated }: FilterTerm): BlockTest | undefined {
+  if (test.field === 'signal') return (signal) => (test.signal === signal) !== isNegated;
+  if (test.field === 'level') return levelTest(test.levels, isNegated);
+  // A filter of texts tells what is there, not that there is nothing else.
+  if (isNegated) return undefined;
+  const signals = SIGNALS_WITH[test.field];
+  const part = partTest(test);
+  if (signals === undefined) return part;
+  return (signal, summary) => signals.includes(signal) && (part === undefined || part(signal, summary));
+}
+
+function levelTest(levels: readonly string[], isNegated: boolean): BlockTest {
+  const wanted = levels.reduce((bits, level) => bits | levelBit(level), 0);
+  // A level that only a text tells may be any.
+  const matching = (isNegated ? ~wanted : wanted) | OTHER_LEVEL_BIT;
+  return (signal, summary) => {
+    if (signal !== 'logs') return isNegated;
+    return summary === undefined || (summary.levels & matching) !== 0;
+  };
+}
+
+function partTest(test: FilterTest): BlockTest | undefined {
+  switch (test.field) {
+    case 'service':
+      return textTest('services', test.test);
+    case 'resource':
+      return test.key === 'service.name' ? textTest('services', test.test) : undefined;
+    case 'name':
+      return textTest('names', test.test);
+    case 'trace_id':
+      return test.prefix.length === 2 * (ID_BYTES['traceId'] ?? 0)
+        ? entryTest('traceIds', Buffer.from(test.prefix, 'hex'))
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function textTest(part: SummaryPart, test: ValueTest): BlockTest | undefined {
+  return test.type === 'equals' ? entryTest(part, Buffer.from(test.text, 'utf8')) : undefined;
+}
+
+function entryTest(part: SummaryPart, entry: Uint8Array): BlockTest | undefined {
+  // A text that is not there is empty.
+  if (entry.length === 0) return undefined;
+  const hash = summaryHash(part, entry);
+  return (_, summary) => summary?.mayHold(part, hash) ?? true;
+}

@@ -1,0 +1,73 @@
+/**
+ * Makes the summary of a block (`storage/block/summary.ts`) from what the scanner found: it tells at least what `match/`
+ * finds in the stored bytes.
+ */
+
+import { SUMMARY_PAYLOAD_BYTES_MIN } from '../model/limits.ts';
+import { levelBit, NO_LEVEL_BIT, OTHER_LEVEL_BIT, SummaryBuilder } from '../storage/block/summary.ts';
+import { ID_BYTES } from './odd-id.ts';
+import { FOUND, findAttribute, headView, STRING_VALUE } from './routing/attributes.ts';
+import { cell, type ScannedRequest } from './scan/columns.ts';
+import { TOLD_BY_TEXT } from './scan/item-parts.ts';
+import { levelOf } from './views/log-fields.ts';
+
+const SERVICE_NAME = Buffer.from('service.name');
+const TRACE_ID_BYTES = ID_BYTES['traceId'] ?? 0;
+
+/**
+ * Each filter takes at most this part of the payload, which is about three hundredths of what is stored once it is
+ * compressed; but a few entries always fit.
+ */
+const PAYLOAD_SHARE = 80;
+const FILTER_BYTES_MIN = 16;
+
+/** By severity number: the bit of its level. */
+const BITS = Uint8Array.from({ length: 256 }, (_, severity) => {
+  if (severity === TOLD_BY_TEXT) return OTHER_LEVEL_BIT;
+  const level = levelOf(severity, '');
+  return level === undefined ? NO_LEVEL_BIT : levelBit(level);
+});
+
+/** The items that go into a block, as runs of neighbours of one resource, and about how many bytes they take. */
+interface ItemsOfBlock {
+  readonly runs: readonly { readonly row: number; readonly from: number; readonly to: number }[];
+  readonly bytes: number;
+}
+
+/** Shared by all calls, which have no `await`. */
+const builder = new SummaryBuilder();
+
+/**
+ * Undefined when there is none: a block of few bytes is as soon read, and where an id has another length or a group may
+ * hide a field, only the matcher knows.
+ */
+export function summarize(
+  scanned: ScannedRequest,
+  { runs, bytes }: ItemsOfBlock,
+  bytesMin: number = SUMMARY_PAYLOAD_BYTES_MIN,
+): Uint8Array | undefined {
+  if (bytes < bytesMin || scanned.oddIds.size > 0 || scanned.hasGroups) return undefined;
+  const { view, parts, signal } = scanned;
+  builder.begin(signal === 'logs');
+  let row = -1;
+  for (const run of runs) {
+    if (run.row !== row) addService(scanned, run.row);
+    row = run.row;
+    for (let item = run.from; item < run.to; item++) {
+      const traceId = cell(parts.traceId, item);
+      if (traceId !== 0) builder.add('traceIds', view, traceId, traceId + TRACE_ID_BYTES);
+      const name = cell(parts.name, item);
+      const end = cell(parts.nameEnd, item);
+      if (end > name) builder.add('names', view, name, end);
+      builder.level(BITS[parts.severity[item] as number] as number);
+    }
+  }
+  return builder.finish(Math.max(FILTER_BYTES_MIN, bytes / PAYLOAD_SHARE));
+}
+
+function addService(scanned: ScannedRequest, row: number): void {
+  if (!findAttribute(scanned, row, SERVICE_NAME)) return;
+  if (FOUND.tag === STRING_VALUE) builder.add('services', headView(scanned), FOUND.start, FOUND.end);
+  // A filter finds an element of a list, and a number.
+  else builder.forget('services');
+}
