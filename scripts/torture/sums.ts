@@ -11,8 +11,8 @@ import protobuf from 'protobufjs/light.js';
 import { openTailrace } from '../../src/library.ts';
 import type { AggregateResult } from '../../src/model/aggregate.ts';
 import { assert } from '../../src/model/error.ts';
-import type { AggregateCallOptions, Tailrace } from '../../src/tailrace.ts';
 import { SCHEMA } from '../../src/otlp/schema.gen.ts';
+import type { AggregateCallOptions, Tailrace } from '../../src/tailrace.ts';
 
 const RECORDS = 1_000_000;
 const REQUEST_RECORDS = 1_000;

@@ -11,6 +11,7 @@ import { COMMON_REJECTIONS } from '../common-rejections.ts';
 import { MARK_TAG } from '../json/spoiled.ts';
 import type { Rejection } from '../rejections.ts';
 import type { ScannedRequest } from './columns.ts';
+import type { ItemParts } from './item-parts.ts';
 import { isPlainAttribute, isPlainValue } from './plain-attribute.ts';
 import * as tables from './tables.ts';
 import { fault, NEXT, readLength, readTag, skipPlainValue, skipVarint, tooDeep, wrongWireType } from './wire.ts';
@@ -93,10 +94,7 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       if (action === STRING) {
         // A longer one fits into no record, so what holds it is rejected.
         if (length <= stringBytesMax && !isUtf8At(view, at, stop)) columns.repairString(at, stop);
-        if (entry !== STRING) {
-          partAt[entry >> ACTION_BITS] = at;
-          partAt[(entry >> ACTION_BITS) + 1] = stop;
-        }
+        if (entry !== STRING) notePart(partAt, entry >> ACTION_BITS, at, stop);
       } else if (action >= ATTRIBUTE) {
         const isPlain = action === ATTRIBUTE ? isPlainAttribute : isPlainValue;
         if (depth === DEPTH_MAX) noteBad(state, columns, depth, COMMON_REJECTIONS.tooDeep);
@@ -141,6 +139,11 @@ export function walk(state: WalkState, columns: ScannedRequest, pauseAt: number)
       at = skipPlainValue(view, at, end, tag);
     }
   }
+}
+
+function notePart(partAt: ItemParts['at'], slot: number, start: number, end: number): void {
+  partAt[slot] = start;
+  partAt[slot + 1] = end;
 }
 
 /** Records where to go on; returns true at the end of the body. */
