@@ -13,6 +13,8 @@ const BASIN = 'large-items';
 const ITEM_BYTES = 16 * MiB - 4_096;
 const CONFIG = { create_stream_on_append: true, otlp_default_stream: 'all', large_items_max: 16 * MiB };
 const VIEWS = ['otlp.proto', 'otlp.json', 'view.json', 'view.text', 's2.json', 's2.proto'];
+/** Over HTTP, as one answer and as events. */
+const HTTP_VIEWS = ['raw', 'otlp', 'otlp-json', 'message', 'text'];
 
 const text = (bytes: number, part: string | Uint8Array): Buffer => logRecord(field(5, field(1, filled(bytes, part))));
 const attribute = (key: string, value: Buffer): Buffer =>
@@ -60,8 +62,13 @@ function item(name: string, make: () => Buffer): Attack {
         const answer = await call(target, { method: 'POST', path: '/v1/logs', headers, body: packed });
         if (!answer.startsWith('200')) throw new Error(`${name}: ${answer}`);
         await Promise.all(VIEWS.map((view) => readLast(target, view)));
-        const path = '/v1/streams/all/records?tail_offset=1&count=1';
-        await call(target, { method: 'GET', path, headers: { 's2-basin': BASIN } });
+        for (const accept of ['application/json', 'application/x-ndjson', 'text/event-stream']) {
+          const headers = { 's2-basin': BASIN, accept };
+          for (const view of HTTP_VIEWS) {
+            const path = `/v1/streams/all/records?tail_offset=1&count=1&view=${view}`;
+            await call(target, { method: 'GET', path, headers });
+          }
+        }
       };
     },
   };
