@@ -97,8 +97,8 @@ export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.t
 export type { AppendAck, Position } from './model/position.ts';
 export type { ReadStart } from './model/read-range.ts';
 export type { Header, Signal, StreamRecord } from './model/record.ts';
+export type { StreamSelection } from './model/selection.ts';
 export type { StreamFiguresJson } from './model/stream-figures.ts';
-export type { StreamSelection } from './model/stream-selection.ts';
 export type { UsageInterval, UsagePoint } from './model/usage.ts';
 export type { LogFields, Logger } from './observe/logger.ts';
 export type { ServerOptions } from './options.ts';

@@ -21,7 +21,7 @@ import {
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadStart } from './model/read-range.ts';
 import type { Signal, StreamRecord } from './model/record.ts';
-import type { StreamSelection } from './model/stream-selection.ts';
+import type { StreamSelection } from './model/selection.ts';
 import type { ServerOptions } from './options.ts';
 import type { IngestResult } from './otlp/ingest-result.ts';
 /** As the client's, in this process. */

@@ -13,7 +13,7 @@ import {
 } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
-import type { StreamSelection } from '../model/stream-selection.ts';
+import type { StreamSelection } from '../model/selection.ts';
 import { type AggregateRequestOptions, fetchAggregate } from './aggregate.ts';
 import { callApi, expectHeaderText, identityHeaders, normalizeEndpoint, objectIn } from './calls.ts';
 import { type ControlCalls, controlCalls } from './control.ts';

@@ -3,7 +3,7 @@
 import type { AbortSignalLike } from '../model/abort-signal.ts';
 import { type Checks, checkOptions, expectText, expectTimeSpan, oneOf, optional } from '../model/arguments.ts';
 import { SOCKET_MESSAGE_BYTES_MAX } from '../model/limits.ts';
-import { expectSelection, type StreamSelection, selectionQuery } from '../model/stream-selection.ts';
+import { expectSelection, type StreamSelection, selectionQuery } from '../model/selection.ts';
 import { expectHeaderText } from './calls.ts';
 import { type ReadCursor, type Reconnecting, readOver } from './connections.ts';
 import { type BatchFrame, type ClientView, type ManyControlFrame, PROTOCOLS, type SessionFrame } from './frames.ts';

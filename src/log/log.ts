@@ -26,9 +26,9 @@ import type { ManyRange } from './many/read-many.ts';
 import { NO_OBSERVER } from './observer.ts';
 import type { LogRead, StreamRead } from './open-reads.ts';
 import type { LogOptions, LogReadOptions, LogStat } from './options.ts';
-import type { ReadEvent } from './read.ts';
 import type { BackPage, BackRange, BackWatch } from './read-back.ts';
-import { Reading } from './reading.ts';
+import type { ReadEvent } from './read-event.ts';
+import { Reads } from './reads.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
 import { StreamBound, type StreamMaker } from './stream-bound.ts';
 import { type StreamListOptions, type StreamPage, StreamTable } from './streams.ts';
@@ -46,7 +46,7 @@ export class Log {
   readonly #appender: Appender;
   readonly #background: Background;
   readonly #expiry: ExpiryClock;
-  readonly #reading: Reading;
+  readonly #reads: Reads;
   readonly #answers: Answers;
   readonly #bound: StreamBound;
   readonly #gate = new WriteGate();
@@ -86,7 +86,7 @@ export class Log {
     });
     const onFault = (error: unknown): unknown => this.#noteFatal(error);
     const expiryNow = (): number => this.#expiry.now();
-    this.#reading = new Reading({ engine, clock, streams, feeds, observer, expiryNow, onFault });
+    this.#reads = new Reads({ engine, clock, streams, feeds, observer, expiryNow, onFault });
     const checkSoon = (stream: OpenStream): void => this.#background.checkSoon(stream);
     const shared = { streams, basins, commits, clock, observer, feeds, answers: this.#answers };
     this.#appender = new Appender({ ...shared, expectWritable, nudge, checkSoon, onFault });
@@ -251,7 +251,7 @@ export class Log {
   async startRead(stream: Stream, range: ReadRange, signal: AbortSignal, by: LogReadOptions = {}): Promise<StreamRead> {
     const open = await withCipher(opened(stream));
     await this.#expectPresent(open);
-    return this.#reading.start(open, range, signal, by);
+    return this.#reads.start(open, range, signal, by);
   }
 
   /**
@@ -260,14 +260,14 @@ export class Log {
    * @throws TailraceError `range_not_satisfiable`, `invalid` for too many streams; and as `startRead`
    */
   startMany(basin: Basin, range: ManyRange, signal: AbortSignal, by: LogReadOptions = {}): LogRead {
-    return this.#reading.startMany(this.#basins.successorOf(basin), range, signal, by);
+    return this.#reads.startMany(this.#basins.successorOf(basin), range, signal, by);
   }
 
   /** The last wanted records before a position; see {@link readBack}. @throws TailraceError also as `startRead` */
   async readBack(stream: Stream, range: BackRange, watch: BackWatch, by: LogReadOptions = {}): Promise<BackPage> {
     const open = await withCipher(opened(stream));
     await this.#expectPresent(open);
-    return this.#reading.back(open, range, watch, by);
+    return this.#reads.back(open, range, watch, by);
   }
 
   /** The durable tail. @throws TailraceError `stream_deletion_pending` */
@@ -290,7 +290,7 @@ export class Log {
   }
 
   async stat(): Promise<LogStat> {
-    return { engine: await this.#engine.stat(), openStreams: this.#streams.size, reads: this.#reading.stat() };
+    return { engine: await this.#engine.stat(), openStreams: this.#streams.size, reads: this.#reads.stat() };
   }
 
   /** Reports what the streams of a basin store, a page of names at a time; see {@link StreamTable.visitStored}. */

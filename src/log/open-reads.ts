@@ -3,8 +3,8 @@
 import { SCAN_BYTES_MAX, SCAN_BYTES_MIN_EACH, SCANS_BYTES_MAX } from '../model/limits.ts';
 import type { Block } from '../storage/block/block.ts';
 import type { LogObserver, ReaderProtocol } from './observer.ts';
-import type { Member, ReadEvent } from './read.ts';
 import type { BackPage } from './read-back.ts';
+import type { Member, ReadEvent } from './read-event.ts';
 import type { OpenStream } from './stream.ts';
 
 /**

@@ -10,7 +10,8 @@ import type { Position } from '../model/position.ts';
 import type { Block } from '../storage/block/block.ts';
 import { loadBlocksBefore, missing } from './blocks.ts';
 import { refreshFloor } from './expiry.ts';
-import { beyond, type ReadContext, type RecordsEvent } from './read.ts';
+import { beyond, type ReadContext } from './read.ts';
+import type { RecordsEvent } from './read-event.ts';
 import { deletionPending, type OpenStream } from './stream.ts';
 
 /** Which records, before which position. */

@@ -12,7 +12,7 @@ import { TOLD_BY_TEXT } from './scan/item-parts.ts';
 import { levelOf } from './views/log-fields.ts';
 
 const SERVICE_NAME = Buffer.from('service.name');
-const TRACE_ID_BYTES = ID_BYTES['traceId'] ?? 0;
+const TRACE_ID_BYTES = ID_BYTES.traceId ?? 0;
 
 /**
  * Each filter takes at most this part of the payload, which is about three hundredths of what is stored once it is

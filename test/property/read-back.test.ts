@@ -6,7 +6,7 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import type { LogReadOptions } from '../../src/log/options.ts';
-import type { RecordsEvent } from '../../src/log/read.ts';
+import type { RecordsEvent } from '../../src/log/read-event.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import { draftBlocks } from '../../src/otlp/draft-blocks.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';

@@ -3,7 +3,7 @@
 import type { Basin } from '../../src/log/basins.ts';
 import { Log } from '../../src/log/log.ts';
 import type { LogOptions } from '../../src/log/options.ts';
-import type { ReadEvent } from '../../src/log/read.ts';
+import type { ReadEvent } from '../../src/log/read-event.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import { TailraceError } from '../../src/model/error.ts';

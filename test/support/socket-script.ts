@@ -8,7 +8,7 @@ import { BasinRule } from '../../src/access/basin-rule.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
 import { BufferPool } from '../../src/encoding/buffer-pool.ts';
 import type { LogRead, StreamRead } from '../../src/log/open-reads.ts';
-import type { ReadEvent } from '../../src/log/read.ts';
+import type { ReadEvent } from '../../src/log/read-event.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { SILENT } from '../../src/observe/logger.ts';

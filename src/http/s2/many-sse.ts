@@ -6,7 +6,7 @@
 import type { Principal } from '../../access/grant.ts';
 import { holderAmong } from '../../access/tickets.ts';
 import { existingBasin } from '../../log/basins.ts';
-import type { JoinedMember, Member } from '../../log/read.ts';
+import type { JoinedMember, Member } from '../../log/read-event.ts';
 import { TailraceError } from '../../model/error.ts';
 import { EVENT_ID_BYTES_MAX } from '../../model/limits.ts';
 import type { Position } from '../../model/position.ts';

@@ -1,7 +1,7 @@
 /** A read that gets one response: at once, or as soon as there is something. */
 
 import { beginWork } from '../../encoding/turns.ts';
-import type { RecordsEvent } from '../../log/read.ts';
+import type { RecordsEvent } from '../../log/read-event.ts';
 import { assert, type TailraceError } from '../../model/error.ts';
 import {
   FILTERED_READ_MS_MAX,

@@ -6,7 +6,7 @@
 import { FEED_BLOCKS_MAX, FEED_BYTES_MAX } from '../../model/limits.ts';
 import type { Block } from '../../storage/block/block.ts';
 import type { Basin } from '../basins.ts';
-import type { Member } from '../read.ts';
+import type { Member } from '../read-event.ts';
 import type { OpenStream } from '../stream.ts';
 
 /** News of a stream: a block, or that the stream was deleted. */

@@ -6,10 +6,12 @@
 import { assert, TailraceError } from '../../model/error.ts';
 import { READER_SLICE_BYTES, READER_STREAMS_MAX, READER_TURN_BLOCK_BYTES } from '../../model/limits.ts';
 import type { Basin } from '../basins.ts';
+import { Bounds } from '../bounds.ts';
 import { decrypterFor, withCipher } from '../decrypt.ts';
 import type { LogObserver, ReaderProtocol } from '../observer.ts';
 import type { LogRead, Unsent } from '../open-reads.ts';
-import { Bounds, type Member, type ReadContext, type ReadEvent, readFrom, wanted } from '../read.ts';
+import { type ReadContext, readFrom, wanted } from '../read.ts';
+import type { Member, ReadEvent } from '../read-event.ts';
 import { deletionPending, type OpenStream, streamNotFound } from '../stream.ts';
 import { type Behind, Feed, type FeedItem, type Feeds } from './feeds.ts';
 import { type FoundMember, listMembers, type ManySelection, type MemberListDeps } from './list-members.ts';

@@ -73,7 +73,7 @@ function partTest(test: FilterTest): BlockTest | undefined {
     case 'name':
       return textTest('names', test.test);
     case 'trace_id':
-      return test.prefix.length === 2 * (ID_BYTES['traceId'] ?? 0)
+      return test.prefix.length === 2 * (ID_BYTES.traceId ?? 0)
         ? entryTest('traceIds', Buffer.from(test.prefix, 'hex'))
         : undefined;
     default:

@@ -2,7 +2,7 @@
 
 import { goOnWithWork } from '../../encoding/turns.ts';
 import type { StreamRead } from '../../log/open-reads.ts';
-import type { RecordsEvent } from '../../log/read.ts';
+import type { RecordsEvent } from '../../log/read-event.ts';
 import type { AggregateQuery, AggregateResult } from '../../model/aggregate.ts';
 import type { Clock } from '../../model/clock.ts';
 import {

@@ -4,18 +4,20 @@ import type { ReadRange } from '../model/read-range.ts';
 import type { Engine } from '../storage/engine.ts';
 import type { Basin } from './basins.ts';
 import { BlockCache } from './blocks.ts';
+import { Bounds } from './bounds.ts';
 import { decrypterFor } from './decrypt.ts';
 import type { Feeds } from './many/feeds.ts';
 import { type ManyRange, ManyRead } from './many/read-many.ts';
 import type { LogObserver } from './observer.ts';
 import { type LogRead, OpenReads, type ReadsStat, type StreamRead } from './open-reads.ts';
 import type { LogOptions, LogReadOptions } from './options.ts';
-import { Bounds, type ReadContext, type ReadEvent, type RecordFilter, readFrom, resolveStart } from './read.ts';
+import { type ReadContext, type RecordFilter, readFrom, resolveStart } from './read.ts';
 import { type BackPage, type BackRange, type BackWatch, readBack } from './read-back.ts';
+import type { ReadEvent } from './read-event.ts';
 import type { OpenStream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
 
-export interface ReadingDeps {
+export interface ReadsDeps {
   readonly engine: Engine;
   readonly clock: LogOptions['clock'];
   readonly streams: StreamTable;
@@ -27,12 +29,12 @@ export interface ReadingDeps {
   onFault(error: unknown): unknown;
 }
 
-export class Reading {
-  readonly #deps: ReadingDeps;
+export class Reads {
+  readonly #deps: ReadsDeps;
   readonly #reads: OpenReads;
   readonly #cache = new BlockCache();
 
-  constructor(deps: ReadingDeps) {
+  constructor(deps: ReadsDeps) {
     this.#deps = deps;
     this.#reads = new OpenReads(deps);
   }
