@@ -2,10 +2,10 @@
 
 import { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
+import type { RecordsEvent } from './events.ts';
 import type { Log } from './log.ts';
 import type { LogReadOptions } from './options.ts';
 import type { BackPage, BackWatch } from './read-back.ts';
-import type { RecordsEvent } from './read-event.ts';
 import type { Stream } from './stream.ts';
 
 export interface AroundRange {

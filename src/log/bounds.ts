@@ -4,7 +4,7 @@ import type { Clock } from '../model/clock.ts';
 import type { Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type { Block } from '../storage/block/block.ts';
-import type { ReadEvent } from './read-event.ts';
+import type { ReadEvent } from './events.ts';
 import type { OpenStream } from './stream.ts';
 
 /**

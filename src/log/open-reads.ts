@@ -2,10 +2,10 @@
 
 import { SCAN_BYTES_MAX, SCAN_BYTES_MIN_EACH, SCANS_BYTES_MAX } from '../model/limits.ts';
 import type { Block } from '../storage/block/block.ts';
+import type { Member, ReadEvent } from './events.ts';
 import type { LogObserver, ReaderProtocol } from './observer.ts';
 import type { BackPage } from './read-back.ts';
-import type { Member, ReadEvent } from './read-event.ts';
-import type { OpenStream } from './stream.ts';
+import type { OpenStream, Stream } from './stream.ts';
 
 /**
  * A read that is under way. One consumer asks for one event at a time; `return` ends it, and must be called by whoever
@@ -14,6 +14,8 @@ import type { OpenStream } from './stream.ts';
 export interface LogRead extends AsyncIterableIterator<ReadEvent> {
   next(): Promise<IteratorResult<ReadEvent, undefined>>;
   return(): Promise<IteratorResult<ReadEvent, undefined>>;
+  /** The next record that it gets of a stream; undefined when it does not read that stream. */
+  positionIn(stream: Stream): number | undefined;
   /** It holds a page of the store, since it is not level with the tail. */
   readonly isScanning: boolean;
   /** Positions that it keeps besides: one of many streams has some for those that are behind. */
@@ -159,6 +161,10 @@ class OpenRead implements StreamRead {
 
   get isScanning(): boolean {
     return this.#events !== undefined && !this.#isLevel;
+  }
+
+  positionIn({ id }: Stream): number | undefined {
+    return id === this.stream.id ? this.position : undefined;
   }
 
   [Symbol.asyncIterator](): LogRead {

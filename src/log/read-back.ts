@@ -8,10 +8,13 @@ import type { TailraceError } from '../model/error.ts';
 import { BACK_HELD_BYTES_MAX, SCAN_BYTES_MIN, SCAN_BYTES_MIN_EACH, YIELD_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import type { Block } from '../storage/block/block.ts';
+import type { Entry } from '../storage/engine.ts';
+import { readBlockKey } from '../storage/keys.ts';
 import { loadBlocksBefore, missing } from './blocks.ts';
+import type { RecordsEvent } from './events.ts';
 import { refreshFloor } from './expiry.ts';
-import { beyond, type ReadContext } from './read.ts';
-import type { RecordsEvent } from './read-event.ts';
+import { beyond, type ReadContext, type RecordFilter } from './read.ts';
+import { blockHeaderOf } from './skip-blocks.ts';
 import { deletionPending, type OpenStream } from './stream.ts';
 
 /** Which records, before which position. */
@@ -88,6 +91,12 @@ async function takePage(
   const entries = await loadBlocksBefore(context.engine, stream, before, pageBytes);
   let expected = before;
   for (const entry of entries) {
+    const unwanted = unwantedIn(context.filter, entry);
+    if (unwanted !== undefined && (expected === before ? unwanted.end >= expected : unwanted.end === expected)) {
+      expected = Math.max(unwanted.firstSeq, stream.floor);
+      if (taking.isOver || expected === stream.floor) return expected;
+      continue;
+    }
     const block = context.cache.open(entry, stream.readers > 1);
     const end = block.firstSeq + block.header.count;
     if (expected === before ? end < expected : end !== expected) throw missingBefore(stream, expected);
@@ -98,6 +107,14 @@ async function takePage(
   // Trimmed while the page was fetched: the loop above looks at the trim point again.
   if (expected === before && before > stream.durable.trimPoint) throw missingBefore(stream, before);
   return expected;
+}
+
+/** Which records a block has, when its header alone tells that none of them is wanted. */
+function unwantedIn(filter: RecordFilter | undefined, { key, value }: Entry) {
+  const header = filter?.mayWant === undefined ? undefined : blockHeaderOf(key, value);
+  if (header === undefined || filter?.mayWant?.(header, value) !== false) return undefined;
+  const { firstSeq } = readBlockKey(key);
+  return { firstSeq, end: firstSeq + header.count };
 }
 
 function missingBefore(stream: OpenStream, seqNum: number): TailraceError {

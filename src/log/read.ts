@@ -12,9 +12,9 @@ import type { Block } from '../storage/block/block.ts';
 import type { Engine } from '../storage/engine.ts';
 import { amongLiving, type BlockCache, findTime, loadBlocks, missing } from './blocks.ts';
 import type { Bounds } from './bounds.ts';
+import type { ReadEvent } from './events.ts';
 import { refreshFloor } from './expiry.ts';
 import { Follower } from './followers.ts';
-import type { ReadEvent } from './read-event.ts';
 import { BlockSkipper, type MayWant } from './skip-blocks.ts';
 import { deletionPending, type OpenStream } from './stream.ts';
 

@@ -6,6 +6,7 @@ import type { Basin } from './basins.ts';
 import { BlockCache } from './blocks.ts';
 import { Bounds } from './bounds.ts';
 import { decrypterFor } from './decrypt.ts';
+import type { ReadEvent } from './events.ts';
 import type { Feeds } from './many/feeds.ts';
 import { type ManyRange, ManyRead } from './many/read-many.ts';
 import type { LogObserver } from './observer.ts';
@@ -13,7 +14,6 @@ import { type LogRead, OpenReads, type ReadsStat, type StreamRead } from './open
 import type { LogOptions, LogReadOptions } from './options.ts';
 import { type ReadContext, type RecordFilter, readFrom, resolveStart } from './read.ts';
 import { type BackPage, type BackRange, type BackWatch, readBack } from './read-back.ts';
-import type { ReadEvent } from './read-event.ts';
 import type { OpenStream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
 

@@ -82,7 +82,7 @@ export class BlockSkipper {
     let isRead = false;
     for (const { key, value } of entries) {
       const { firstSeq } = readBlockKey(key);
-      const header = firstSeq === next ? headerOf(key, value) : undefined;
+      const header = firstSeq === next ? blockHeaderOf(key, value) : undefined;
       if (header === undefined) {
         // The position is inside a block, or a block is missing or damaged.
         return { passed, readUntil: isRead ? next : Math.max(firstSeq, next + 1), isOfUse: true };
@@ -98,8 +98,8 @@ export class BlockSkipper {
   }
 }
 
-/** Undefined for a damaged one. */
-function headerOf(key: Uint8Array, value: Uint8Array): BlockHeader | undefined {
+/** The header of a stored block; undefined for a damaged one. */
+export function blockHeaderOf(key: Uint8Array, value: Uint8Array): BlockHeader | undefined {
   try {
     return readBlockHeader(key, value);
   } catch {

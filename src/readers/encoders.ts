@@ -2,7 +2,7 @@
 
 import { Loan } from '../encoding/buffer-pool.ts';
 import { inTurns } from '../encoding/turns.ts';
-import type { Member } from '../log/read-event.ts';
+import type { Member } from '../log/events.ts';
 import { assert } from '../model/error.ts';
 import { READ_BATCH_BYTES_MAX, TURN_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';

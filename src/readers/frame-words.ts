@@ -1,6 +1,6 @@
 /** How frames spell their names, in every view and on every protocol. */
 
-import type { Member } from '../log/read-event.ts';
+import type { Member } from '../log/events.ts';
 import type { Position } from '../model/position.ts';
 
 export interface FrameWords {

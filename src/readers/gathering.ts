@@ -1,6 +1,6 @@
 /** The batch that a reader is about to get: one block, or neighbours that are too small to go out each by itself. */
 
-import type { Member } from '../log/read-event.ts';
+import type { Member } from '../log/events.ts';
 import type { Position } from '../model/position.ts';
 import type { BatchLimits } from '../s2/batch/batch-end.ts';
 import type { BatchPart } from '../s2/batch/batch-part.ts';

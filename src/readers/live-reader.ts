@@ -5,8 +5,8 @@
  */
 
 import { goOnWithWork } from '../encoding/turns.ts';
+import type { Member, ReadEvent, RecordsEvent } from '../log/events.ts';
 import type { LogRead, Unsent } from '../log/open-reads.ts';
-import type { Member, ReadEvent, RecordsEvent } from '../log/read-event.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { PASSED_PER_SWEEP_MAX, READER_TURN_BLOCK_BYTES, READER_TURN_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';

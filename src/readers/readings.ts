@@ -1,5 +1,7 @@
 /** Who reads live, for those who ask who reads a stream and how far behind they are. */
 
+import type { LogRead } from '../log/open-reads.ts';
+import type { Stream } from '../log/stream.ts';
 import type { Clock } from '../model/clock.ts';
 
 /** Who reads, and how. */
@@ -14,8 +16,7 @@ export interface ReaderIdentity {
 
 /** A live read as it makes itself known. */
 export interface Reading extends ReaderIdentity {
-  /** The next record that it gets of a stream, by the stream's id; undefined when it does not read that stream. */
-  positionIn(streamId: string): number | undefined;
+  readonly read: Pick<LogRead, 'positionIn'>;
   /** Bytes that its client has not taken yet. */
   waitingBytes(): number;
 }
@@ -44,10 +45,10 @@ export class Readings {
   }
 
   /** The readers of a stream; the one that is farthest behind comes first. Looks at every live reader. */
-  of(streamId: string): readonly SeenReader[] {
+  of(stream: Stream): readonly SeenReader[] {
     const seen: SeenReader[] = [];
     for (const [reading, since] of this.#live) {
-      const nextSeq = reading.positionIn(streamId);
+      const nextSeq = reading.read.positionIn(stream);
       if (nextSeq === undefined) continue;
       const { protocol, view, token, address } = reading;
       seen.push({ protocol, view, token, address, since, nextSeq, waitingBytes: reading.waitingBytes() });

@@ -4,7 +4,7 @@
  */
 
 import type { BufferPool, Loan } from '../encoding/buffer-pool.ts';
-import type { JoinedMember, Member } from '../log/read-event.ts';
+import type { JoinedMember, Member } from '../log/events.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import type { BatchLimits } from '../s2/batch/batch-end.ts';

@@ -1,6 +1,6 @@
 /** Text frames that are not records. All are JSON objects with a `type`. */
 
-import type { JoinedMember, Member } from '../log/read-event.ts';
+import type { JoinedMember, Member } from '../log/events.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import { type FrameWords, positionText, streamText } from '../readers/frame-words.ts';

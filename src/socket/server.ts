@@ -7,7 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { memoryHolder } from '../access/memory-holder.ts';
 import { existingBasin } from '../log/basins.ts';
 import type { ManyRange } from '../log/many/read-many.ts';
-import type { LogRead, StreamRead } from '../log/open-reads.ts';
+import type { LogRead } from '../log/open-reads.ts';
 import type { LogReadOptions } from '../log/options.ts';
 import { type ErrorCode, TailraceError } from '../model/error.ts';
 import { SOCKET_MESSAGE_BYTES_MAX, SOCKET_PING_MS } from '../model/limits.ts';
@@ -42,7 +42,7 @@ export interface ReadableLog<B, S extends { readonly id: string }> {
     range: ReadRange,
     signal: AbortSignal,
     by: Pick<LogReadOptions, 'encryptionKey' | 'filter'> & { readonly protocol: 'websocket' },
-  ): Promise<StreamRead>;
+  ): Promise<LogRead>;
 }
 
 export interface SocketServerDeps<B, S extends { readonly id: string }> extends AdmissionDeps {
@@ -157,10 +157,11 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     };
     let leave = (): void => {};
     const open = async (signal: AbortSignal): Promise<LogRead> => {
-      if (plan.many !== undefined) return this.#openMany(plan, plan.many, { reader, inbox, signal });
-      const { read, stream } = await this.#open(plan, reader, signal);
-      const positionIn = (id: string): number | undefined => (id === stream.id ? read.position : undefined);
-      leave = this.#deps.readers.readings.add({ ...own, positionIn });
+      const { many } = plan;
+      const opening =
+        many === undefined ? this.#open(plan, reader, signal) : this.#openMany(plan, many, { reader, inbox, signal });
+      const read = await opening;
+      leave = this.#deps.readers.readings.add({ ...own, read });
       return read;
     };
     void reader.run(open).then(() => leave());
@@ -183,7 +184,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     return reader;
   }
 
-  async #open(plan: Plan, reader: LiveReader, signal: AbortSignal) {
+  async #open(plan: Plan, reader: LiveReader, signal: AbortSignal): Promise<LogRead> {
     const { log } = this.#deps;
     const filter = await loadFilter(plan.filter);
     const shown = plan.stream ?? '';
@@ -192,8 +193,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     // Told after the hello, which names the stream that is there now.
     if (isReplaced(plan, stream)) throw replaced();
     const { range, encryptionKey } = plan;
-    const read = await log.startRead(stream, range, signal, { protocol: 'websocket', encryptionKey, filter });
-    return { read, stream };
+    return log.startRead(stream, range, signal, { protocol: 'websocket', encryptionKey, filter });
   }
 
   async #openMany(plan: Plan, many: ManyQuery, { reader, inbox, signal }: Opening): Promise<LogRead> {

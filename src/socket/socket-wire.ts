@@ -1,6 +1,6 @@
 /** What a reader's frames look like on a WebSocket: those of its subprotocol, and control frames as text. */
 
-import type { JoinedMember, Member } from '../log/read-event.ts';
+import type { JoinedMember, Member } from '../log/events.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { Position } from '../model/position.ts';
 import type { Subprotocol } from '../readers/encoders.ts';

@@ -187,6 +187,26 @@ describe('the readers of a stream', () => {
     while ((await readersOf(s2)).length > 0);
   });
 
+  test('are there too when they read many streams, of which this is one', async () => {
+    await s2.texts('read', 'd');
+    const headers = { authorization: `Bearer ${s2.server.token}` };
+    const many = (query: string): Reader => {
+      const url = `ws://127.0.0.1:${server.port}/v1/records?basin=figures-1&${query}`;
+      const reader = new Reader(url, 's2.json', { headers });
+      readers.push(reader);
+      return reader;
+    };
+    const it = many('prefix=re&from=start');
+    const another = many('prefix=x');
+    for (const reader of [it, another]) await reader.until('caught_up');
+    const seen = await readersOf(s2);
+    expect(seen.map(({ protocol, view, lag_records: lag }) => [protocol, view, lag])).toEqual([
+      ['websocket', 's2.json', 0],
+    ]);
+    for (const reader of [it, another]) await reader.close();
+    while ((await readersOf(s2)).length > 0);
+  });
+
   test('one that takes nothing is behind, and comes first', async () => {
     const body = 'x'.repeat(1_000_000);
     for (let i = 0; i < 16; i++) await s2.append('read', { records: [{ body }] });

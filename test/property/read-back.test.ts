@@ -5,8 +5,8 @@
 
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
+import type { RecordsEvent } from '../../src/log/events.ts';
 import type { LogReadOptions } from '../../src/log/options.ts';
-import type { RecordsEvent } from '../../src/log/read-event.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import { draftBlocks } from '../../src/otlp/draft-blocks.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';

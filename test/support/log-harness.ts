@@ -1,9 +1,9 @@
 /** A log over a memory engine whose commits a test holds back, counts and fails, and a clock that a test moves. */
 
 import type { Basin } from '../../src/log/basins.ts';
+import type { ReadEvent } from '../../src/log/events.ts';
 import { Log } from '../../src/log/log.ts';
 import type { LogOptions } from '../../src/log/options.ts';
-import type { ReadEvent } from '../../src/log/read-event.ts';
 import type { Stream } from '../../src/log/stream.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import { TailraceError } from '../../src/model/error.ts';

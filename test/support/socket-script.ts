@@ -7,8 +7,8 @@ import { Access, type AccessMode } from '../../src/access/access.ts';
 import { BasinRule } from '../../src/access/basin-rule.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
 import { BufferPool } from '../../src/encoding/buffer-pool.ts';
+import type { ReadEvent } from '../../src/log/events.ts';
 import type { LogRead, StreamRead } from '../../src/log/open-reads.ts';
-import type { ReadEvent } from '../../src/log/read-event.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { SILENT } from '../../src/observe/logger.ts';
@@ -71,6 +71,7 @@ export class ScriptedLog implements ReadableLog<string, ScriptStream> {
       next: () => events.next() as Promise<IteratorResult<ReadEvent, undefined>>,
       return: () => events.return(undefined) as Promise<IteratorResult<ReadEvent, undefined>>,
       position: 0,
+      positionIn: () => undefined,
       isScanning: false,
       // It holds nothing of its own.
       park: async () => {},

@@ -4,8 +4,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
+import type { ReadEvent } from '../../src/log/events.ts';
 import { Log } from '../../src/log/log.ts';
-import type { ReadEvent } from '../../src/log/read-event.ts';
 import type { Engine } from '../../src/storage/engine.ts';
 import { FAMILY } from '../../src/storage/keys.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';

@@ -1,7 +1,7 @@
 /** Reads: every start and bound, the rules at the tail, following, falling back, trims, damage. */
 
 import { describe, expect, test } from '@jest/globals';
-import type { ReadEvent } from '../../src/log/read-event.ts';
+import type { ReadEvent } from '../../src/log/events.ts';
 import { FOLLOWER_BLOCKS_MAX } from '../../src/model/limits.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { blockKey } from '../../src/storage/keys.ts';

@@ -1,7 +1,7 @@
 /** Reads with a filter pass over blocks by their headers, and still end where others do, and find what is missing. */
 
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import type { ReadEvent } from '../../src/log/read-event.ts';
+import type { ReadEvent } from '../../src/log/events.ts';
 import { SKIP_PAGE_BLOCKS_MAX } from '../../src/model/limits.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { loadFilter } from '../../src/readers/filter/load-filter.ts';

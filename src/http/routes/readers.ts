@@ -36,7 +36,7 @@ async function list(exchange: Exchange, segment: string, deps: RecordDeps): Prom
   const stream = await deps.log.getStream(existingBasin(deps.log, kept.basin), kept.stream);
   await turnForPage(exchange, page, deps);
   const tail = await deps.log.checkTail(stream);
-  const readers = deps.readers.readings.of(stream.id);
+  const readers = deps.readers.readings.of(stream);
   const shows = principal.allows('basin-metrics', kept.basin);
   const rows = readers.slice(0, page.limit).map((reader) => readerJson(reader, tail, principal, shows));
   const body = { tail: { seq_num: tail.seqNum, timestamp: tail.timestamp }, readers: rows };

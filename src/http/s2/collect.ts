@@ -1,7 +1,7 @@
 /** Collects what a unary read responds with, from the events of a read. */
 
+import type { RecordsEvent } from '../../log/events.ts';
 import type { LogRead } from '../../log/open-reads.ts';
-import type { RecordsEvent } from '../../log/read-event.ts';
 import type { Position } from '../../model/position.ts';
 
 export interface Collecting {

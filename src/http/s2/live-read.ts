@@ -14,17 +14,11 @@ import { type Exchange, onceOver } from '../exchange.ts';
 import { StreamResponse } from '../stream-response.ts';
 import { LIVE_HEADERS } from './session-response.ts';
 
-/** A read, and where it is. */
-export interface Begun {
-  readonly read: LogRead;
-  readonly positionIn: Reading['positionIn'];
-}
-
 /** A read that is served live. */
 export interface LiveCall {
   readonly principal: Principal;
   /** Begins it. Whatever is refused here is refused before the response begins. */
-  readonly begin: (signal: AbortSignal) => Promise<Begun>;
+  readonly begin: (signal: AbortSignal) => Promise<LogRead>;
   readonly contentType: string;
   readonly wire: Wire;
   readonly protocol: Reading['protocol'];
@@ -40,7 +34,7 @@ export async function readLive(exchange: Exchange, live: LiveCall, deps: RecordD
   const { principal, begin, contentType, wire, protocol, view } = live;
   const abort = new AbortController();
   const forget = onceOver(exchange, () => abort.abort());
-  const { read, positionIn } = await begin(abort.signal).finally(forget);
+  const read = await begin(abort.signal).finally(forget);
   const head = { status: 200, contentType, headers: LIVE_HEADERS };
   const sink = new ResponseSink(StreamResponse.open(exchange, head, deps.replyContext));
   const onFailure = (error: TailraceError): void => noteFailure(exchange, error, deps);
@@ -48,7 +42,7 @@ export async function readLive(exchange: Exchange, live: LiveCall, deps: RecordD
   const unwatch = deps.access.watch(principal, (error) => reader.end(error));
   const leave = deps.readers.readings.add({
     ...{ protocol, view, token: principal.id, address: senderOf(exchange) },
-    positionIn,
+    read,
     waitingBytes: () => sink.bufferedBytes,
   });
   await reader.run((signal) => {

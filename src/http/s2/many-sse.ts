@@ -6,7 +6,7 @@
 import type { Principal } from '../../access/grant.ts';
 import { holderAmong } from '../../access/tickets.ts';
 import { existingBasin } from '../../log/basins.ts';
-import type { JoinedMember, Member } from '../../log/read-event.ts';
+import type { JoinedMember, Member } from '../../log/events.ts';
 import { TailraceError } from '../../model/error.ts';
 import { EVENT_ID_BYTES_MAX } from '../../model/limits.ts';
 import type { Position } from '../../model/position.ts';
@@ -53,8 +53,7 @@ export async function readManySse(exchange: Exchange, deps: RecordDeps): Promise
     const from = byId === undefined ? startOf(many) : { byId };
     const range = { selection, from };
     const by = { protocol: 'sse', encryptionKey, filter } as const;
-    const read = deps.log.startMany(existingBasin(deps.log, basin), range, signal, by);
-    return { read, positionIn: () => undefined };
+    return deps.log.startMany(existingBasin(deps.log, basin), range, signal, by);
   };
   const wire = new ManySseWire(exchange.correlationId, form, deps.readers);
   const live = { principal, contentType: SSE_CONTENT_TYPE, wire, protocol: 'sse', view: form.shownAs } as const;

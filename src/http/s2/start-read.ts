@@ -1,10 +1,10 @@
 /** What every way of reading over HTTP begins with. */
 
+import type { LogRead } from '../../log/open-reads.ts';
 import type { ReadRange } from '../../model/read-range.ts';
 import { loadFilter } from '../../readers/filter/load-filter.ts';
 import type { RecordDeps } from '../context.ts';
 import { openCalled, type ReadCall } from './call.ts';
-import type { Begun } from './live-read.ts';
 
 /**
  * Begins to read what a call asks for, in the range that its mode makes of it. Whatever is refused is refused here,
@@ -16,10 +16,9 @@ export async function startCalledRead(
   range: ReadRange,
   signal: AbortSignal,
   deps: RecordDeps,
-): Promise<Begun> {
+): Promise<LogRead> {
   const filter = await loadFilter(call.filter);
   const stream = await openCalled(call, 'read', deps);
   const { encryptionKey, mode } = call;
-  const read = await deps.log.startRead(stream, range, signal, { encryptionKey, protocol: mode, filter });
-  return { read, positionIn: (id) => (id === stream.id ? read.position : undefined) };
+  return deps.log.startRead(stream, range, signal, { encryptionKey, protocol: mode, filter });
 }

@@ -1,7 +1,7 @@
 /** A read that gets one response: at once, or as soon as there is something. */
 
 import { beginWork } from '../../encoding/turns.ts';
-import type { RecordsEvent } from '../../log/read-event.ts';
+import type { RecordsEvent } from '../../log/events.ts';
 import { assert, type TailraceError } from '../../model/error.ts';
 import {
   FILTERED_READ_MS_MAX,
@@ -58,7 +58,7 @@ export async function readUnary(exchange: Exchange, call: ReadCall, deps: Record
     const watch = { reserve, isOver: () => signal.aborted || isLate() };
     const collected =
       call.back === undefined
-        ? await collect((await startCalledRead(call, range, signal, deps)).read, { onWait, reserve, isLate })
+        ? await collect(await startCalledRead(call, range, signal, deps), { onWait, reserve, isLate })
         : await collectBack(call, call.back, { ...deps, watch, signal });
     if (ended !== undefined) throw ended;
     if (!isBinary) reserve(textBytesMax(collected.parts, call.view));

@@ -6,7 +6,7 @@
 import { FEED_BLOCKS_MAX, FEED_BYTES_MAX } from '../../model/limits.ts';
 import type { Block } from '../../storage/block/block.ts';
 import type { Basin } from '../basins.ts';
-import type { Member } from '../read-event.ts';
+import type { Member } from '../events.ts';
 import type { OpenStream } from '../stream.ts';
 
 /** News of a stream: a block, or that the stream was deleted. */
@@ -92,6 +92,12 @@ export class Feed {
     if (this.refused.delete(number) || member === undefined || stream.durable.nextSeq === 0) return;
     this.#queue.push({ stream, member, block: undefined });
     this.wake();
+  }
+
+  /** Where its reader goes on in a stream that it has missed something of; undefined for one that it has all of. */
+  positionIn({ number }: OpenStream): number | undefined {
+    const waiting = this.#queue.find(({ stream, block }) => stream.number === number && block !== undefined);
+    return this.behind.get(number)?.next ?? waiting?.block?.firstSeq;
   }
 
   memberOf(stream: { readonly name: string; readonly id: string }): Member | undefined {

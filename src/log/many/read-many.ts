@@ -8,11 +8,11 @@ import { READER_SLICE_BYTES, READER_STREAMS_MAX, READER_TURN_BLOCK_BYTES } from 
 import type { Basin } from '../basins.ts';
 import { Bounds } from '../bounds.ts';
 import { decrypterFor, withCipher } from '../decrypt.ts';
+import type { Member, ReadEvent } from '../events.ts';
 import type { LogObserver, ReaderProtocol } from '../observer.ts';
 import type { LogRead, Unsent } from '../open-reads.ts';
 import { type ReadContext, readFrom, wanted } from '../read.ts';
-import type { Member, ReadEvent } from '../read-event.ts';
-import { deletionPending, type OpenStream, streamNotFound } from '../stream.ts';
+import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from '../stream.ts';
 import { type Behind, Feed, type FeedItem, type Feeds } from './feeds.ts';
 import { type FoundMember, listMembers, type ManySelection, type MemberListDeps } from './list-members.ts';
 
@@ -120,6 +120,14 @@ export class ManyRead implements LogRead {
       lag = Math.max(lag, (this.#deps.streams.peek(basin, name)?.durable.nextSeq ?? next) - next);
     }
     return lag;
+  }
+
+  positionIn(stream: Stream): number | undefined {
+    const open = opened(stream);
+    const isRead = open.basin.name === this.#basin.name && this.#selection.shownAs(open.name) !== undefined;
+    if (!isRead || this.#feed.refused.has(open.number)) return undefined;
+    const current = this.#current?.stream === open ? this.#current : undefined;
+    return this.#feed.positionIn(open) ?? current?.next ?? open.tail.seqNum;
   }
 
   [Symbol.asyncIterator](): LogRead {

@@ -1,8 +1,8 @@
 /** Counts and sums the records of one read, in turns of the event loop, with partial results as they come. */
 
 import { goOnWithWork } from '../../encoding/turns.ts';
+import type { RecordsEvent } from '../../log/events.ts';
 import type { StreamRead } from '../../log/open-reads.ts';
-import type { RecordsEvent } from '../../log/read-event.ts';
 import type { AggregateQuery, AggregateResult } from '../../model/aggregate.ts';
 import type { Clock } from '../../model/clock.ts';
 import {
