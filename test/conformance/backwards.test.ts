@@ -127,9 +127,9 @@ describe('what makes no sense', () => {
     ['?before=end', 400, '`before` must be a sequence number, or `tail`'],
     ['?before=5&seq_num=1', 400, 'with `before` a read takes no `seq_num`'],
     ['?before=5&around=5', 400, 'with `before` a read takes no `around`'],
-    ['?before=5&limitt=3', 400, 'with `before` a read takes no `limitt`: did you mean `limit`?'],
+    ['?before=5&limitt=3', 400, 'did you mean limit?'],
     ['?around=5&filter=level%3Dwarn', 400, 'with `around` a read takes no `filter`'],
-    ['?before=5&before=6', 400, 'duplicate query parameter `before`'],
+    ['?before=5&before=6', 400, 'the query parameter `before` is there twice'],
   ])('%s is refused', async (query, status, message) => {
     const answer = await s2.get('shop', query);
     expect([answer.status, JSON.parse(answer.body.toString()).message]).toEqual([

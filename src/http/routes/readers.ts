@@ -1,19 +1,18 @@
 /** Who reads a stream live, where they are, and how far behind. What is known of them is in `readers/readings.ts`. */
 
 import type { Principal } from '../../access/grant.ts';
-import { nearest } from '../../encoding/nearest.ts';
+import type { QueryNames } from '../../encoding/known-names.ts';
 import { existingBasin } from '../../log/basins.ts';
-import { TailraceError } from '../../model/error.ts';
 import type { Position } from '../../model/position.ts';
 import type { SeenReader } from '../../readers/readings.ts';
 import { authorizeUncounted, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
-import { keptName, nameOf } from '../s2/call.ts';
+import { IN_BASIN, keptName, nameOf } from '../s2/call.ts';
 import { pageOf, turnForPage } from '../s2/page-query.ts';
 
-const PARAMETERS = ['limit', 'basin'];
+const PARAMETERS: QueryNames = { once: ['limit', ...IN_BASIN.once] };
 
 /** Those who look every second are not counted as use. */
 export function readerRoutes(deps: RecordDeps): readonly Route[] {
@@ -21,6 +20,7 @@ export function readerRoutes(deps: RecordDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/streams/{stream}/readers',
+      query: PARAMETERS,
       action: 'list-readers',
       handle: (exchange, [segment = '']) => list(exchange, segment, deps),
     },
@@ -30,7 +30,6 @@ export function readerRoutes(deps: RecordDeps): readonly Route[] {
 async function list(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {
   const name = nameOf(exchange, segment, deps);
   const principal = authorizeUncounted(exchange, deps, { operation: 'read', ...name });
-  expectKnown(exchange.query);
   const page = pageOf(exchange.query, 'stream');
   const kept = keptName(principal, name);
   const stream = await deps.log.getStream(existingBasin(deps.log, kept.basin), kept.stream);
@@ -57,14 +56,4 @@ function readerJson(reader: SeenReader, tail: Position, principal: Principal, sh
     token: shows ? reader.token : null,
     address: shows ? reader.address : null,
   };
-}
-
-/** @throws TailraceError `bad_query` */
-function expectKnown(query: string): void {
-  for (const name of new URLSearchParams(query).keys()) {
-    if (PARAMETERS.includes(name)) continue;
-    const [near] = nearest(name, PARAMETERS);
-    const hint = near === undefined ? `there are ${PARAMETERS.join(' and ')}` : `did you mean \`${near}\`?`;
-    throw new TailraceError('bad_query', `a list of readers takes no \`${name.slice(0, 64)}\`: ${hint}`);
-  }
 }
