@@ -157,6 +157,15 @@ describe('whatever a record holds', () => {
   });
 });
 
+test('a long message without spaces costs time in proportion to its length', () => {
+  const before = process.cpuUsage();
+  for (const character of ['漢', 'x', 'e\u0301'])
+    expect(one(log(character.repeat(200_000)), { columns: 100 })).toHaveLength(5);
+  const { user, system } = process.cpuUsage(before);
+  // It took half a minute while each row was measured against all that was left.
+  expect(user + system).toBeLessThan(8e6);
+});
+
 describe('columns', () => {
   test.each([
     ['abc', 3],

@@ -122,13 +122,15 @@ export function wrapText(text: string, first: number, rest: number): readonly st
   return rows;
 
   function addWord(word: string, width: number): void {
-    let remaining = word;
-    for (let columns = width; columns > left; columns = textWidth(remaining)) {
+    let [remaining, columns] = [word, width];
+    // What is left is not measured again: that would take the square of its length.
+    while (columns > left) {
       const part = takeColumns(remaining, left);
-      add(part, left);
+      columns -= textWidth(part);
       remaining = remaining.slice(part.length);
+      add(part, left);
       breakRow();
     }
-    add(remaining, textWidth(remaining));
+    add(remaining, columns);
   }
 }

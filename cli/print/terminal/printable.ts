@@ -35,6 +35,7 @@ export function joinedLines(text: string): string {
 /** A value as it stands behind `key=`: in quotes only where one could not tell where it ends. */
 export function valueText(value: unknown): string {
   if (typeof value !== 'string') return printable(safeJson(value ?? null));
+  if (value.length > LINE_CHARS_MAX) return printable(value);
   return value === '' || /[\s"=]/.test(value) || escapeControls(value) !== value
     ? printable(safeJson(value.replace(COLOR, '')))
     : printable(value);

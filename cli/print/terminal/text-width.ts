@@ -13,6 +13,8 @@ const EMOJI = /^(\p{Emoji_Presentation}|\p{Emoji}\ufe0f)/u;
 /** Marks that take a column of their own beside the character that they follow. */
 const SPACING_MARK = /\p{Spacing_Mark}/u;
 
+const PIECE_CHARS = 128;
+
 let segmenter: Intl.Segmenter | undefined;
 
 /** The columns of text without control characters. */
@@ -59,12 +61,22 @@ export function padColumns(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - textWidth(text)));
 }
 
-/** What a reader takes for one character, of two columns at most. */
+/**
+ * What a reader takes for one character, of two columns at most. Piece by piece: each step of the segmenter takes time
+ * that grows with the whole text.
+ */
 function* clustersOf(text: string): Generator<string> {
   segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
-  for (const { segment } of segmenter.segment(text)) {
-    if (clusterWidth(segment) <= 2) yield segment;
-    else yield* segment;
+  for (let at = 0; at < text.length; ) {
+    const piece = text.slice(at, at + PIECE_CHARS);
+    const clusters = Array.from(segmenter.segment(piece), ({ segment }) => segment);
+    // The last one may go on in the next piece.
+    const isWhole = at + piece.length === text.length || clusters.length === 1;
+    for (const cluster of isWhole ? clusters : clusters.slice(0, -1)) {
+      at += cluster.length;
+      if (clusterWidth(cluster) <= 2) yield cluster;
+      else yield* cluster;
+    }
   }
 }
 
