@@ -7,6 +7,7 @@ import { TailraceError } from '../src/model/error.ts';
 import { collect } from './flags/arguments.ts';
 import { type ConnectionOptions, connect, type ServerConnection } from './flags/connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from './flags/encryption-key.ts';
+import { addLayoutFlags, givenLayoutFlags, type LayoutFlags, layoutOptions } from './flags/layout.ts';
 import { formatStreamUri, parseStreamUri, type StreamUri } from './flags/names.ts';
 import {
   createReporter,
@@ -19,6 +20,7 @@ import {
 import {
   CLI_VIEWS,
   type CliView,
+  createLayoutPrinter,
   createOutputPrinter,
   createPrinter,
   FORMATS,
@@ -28,7 +30,7 @@ import {
   type Printer,
 } from './print/printer.ts';
 
-export interface ViewOptions extends ReporterOptions, KeyOptions {
+export interface ViewOptions extends ReporterOptions, KeyOptions, LayoutFlags {
   readonly view?: CliView;
   readonly format?: Format;
   readonly json?: boolean;
@@ -49,11 +51,13 @@ export interface Follow {
   readonly encryptionKey: string | undefined;
   readonly filter: string | undefined;
   readonly signal: AbortSignal;
+  /** How far it has come: the sequence number with which a later read goes on. */
+  readonly progress: { next: number | undefined };
 }
 
 /** Adds the flags that say how records look and where they go. */
 export function addViewOptions(command: Command): Command {
-  return addKeyOption(command)
+  const output = addKeyOption(command)
     .option(
       '--filter <conditions>',
       'only records that meet them, such as "level>=warn service=shop" (repeatable)',
@@ -65,6 +69,7 @@ export function addViewOptions(command: Command): Command {
     .option('-o, --output <format>', OUTPUT_HELP, outputFormat)
     .option('--json', 'short for --output json: one JSON object a line')
     .option('--output-file <file>', 'write to a file instead of stdout');
+  return addLayoutFlags(output);
 }
 
 const OUTPUT_HELP =
@@ -85,7 +90,9 @@ export async function openFollow(name: string, options: ViewOptions & Connection
   const connection = connect(options);
   const reporter = createReporter(options);
   const filter = options.filter?.join(' ');
-  return { ...(await openPrinter(options)), connection, uri, reporter, filter, signal: untilInterrupted() };
+  const printing = await openPrinter(options, connection, reporter);
+  const progress = { next: undefined };
+  return { ...printing, connection, uri, reporter, filter, signal: untilInterrupted(), progress };
 }
 
 /**
@@ -106,6 +113,8 @@ export async function printRecords(follow: Follow, bounds: FollowBounds): Promis
   for await (const frame of frames) {
     if (frame.type === 'batch') await output.write(printer.print(frame));
     else tell(frame, uri, reporter, outage);
+    if ('next' in frame) follow.progress.next = frame.next.seqNum;
+    if (frame.type === 'caught_up') follow.progress.next = frame.tail.seqNum;
   }
 }
 
@@ -117,16 +126,51 @@ export function untilInterrupted(): AbortSignal {
   return controller.signal;
 }
 
-async function openPrinter(options: ViewOptions): Promise<Pick<Follow, 'output' | 'printer' | 'encryptionKey'>> {
+async function openPrinter(
+  options: ViewOptions,
+  { endpoint }: ServerConnection,
+  reporter: Reporter,
+): Promise<Pick<Follow, 'output' | 'printer' | 'encryptionKey'>> {
   const choice = chosenOutput(options);
+  const layoutFlags = givenLayoutFlags(options);
   const key = encryptionKey(options);
   const output = await openOutput(options.outputFile, options);
   if (options.outputFile === undefined) watchPipe();
+  if (isForPeople(options)) {
+    if (output.isTty)
+      return { output, printer: await layoutPrinter(options, output, endpoint.value), encryptionKey: key };
+    if (layoutFlags.length > 0) {
+      reporter.note(
+        `${layoutFlags.join(', ')}: for a terminal; this goes elsewhere, and gets the lines of --view text`,
+      );
+    }
+  } else if (layoutFlags.length > 0) {
+    throw new TailraceError(
+      'config',
+      `${layoutFlags.join(', ')}: for the layout on a terminal; leave out --view, --output, --format and --json`,
+    );
+  }
   const printer =
     'view' in choice
       ? createPrinter(choice.view, options.format ?? 'json', output)
       : createOutputPrinter(choice.output, output);
   return { output, printer, encryptionKey: key };
+}
+
+/** Whether the user leaves it to us how records look. */
+function isForPeople({ view, output, format, json }: ViewOptions): boolean {
+  return view === undefined && output === undefined && format === undefined && json !== true;
+}
+
+/** Loaded where there is a terminal: a pipe needs none of it. */
+async function layoutPrinter(options: ViewOptions, output: Output, endpoint: string): Promise<Printer> {
+  const [{ createLayout }, { traceLinks }] = await Promise.all([
+    import('./print/terminal/layout.ts'),
+    import('./print/terminal/trace-id.ts'),
+  ]);
+  const { colors } = output;
+  const traceUrl = colors.isColorSupported ? traceLinks(endpoint, process.env) : undefined;
+  return createLayoutPrinter(createLayout(layoutOptions(options), { colors, columns: output.columns, traceUrl }));
 }
 
 /** @throws TailraceError `config` for flags that contradict each other */

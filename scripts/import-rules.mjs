@@ -47,6 +47,7 @@ const HOMES = {
   jose: '^src/access/',
   commander: '^cli/',
   picocolors: '^cli/',
+  'get-east-asian-width': '^cli/print/terminal/',
 };
 
 const layers = Object.entries(SEES).map(([layer, seen]) => ({

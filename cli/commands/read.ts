@@ -8,6 +8,7 @@ import { duration, instant, since, wholeNumber } from '../flags/arguments.ts';
 import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
 import { formatStreamUri } from '../flags/names.ts';
 import { addViewOptions, type FollowBounds, openFollow, printRecords, type ViewOptions } from '../follow.ts';
+import { sayHowToGoOn } from '../go-on.ts';
 import { withNearest } from '../print/suggest.ts';
 
 interface ReadCommandOptions extends ViewOptions, ConnectionOptions {
@@ -62,11 +63,11 @@ export function addRead(program: Command): void {
     .addOption(new Option('-f, --follow').default(true).hideHelp())
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(addViewOptions(command)).action((stream: string, _options, self: Command) =>
-    read(stream, self.optsWithGlobals<ReadCommandOptions>()),
+    read(stream, self.optsWithGlobals<ReadCommandOptions>(), self),
   );
 }
 
-async function read(name: string, options: ReadCommandOptions): Promise<void> {
+async function read(name: string, options: ReadCommandOptions, command: Command): Promise<void> {
   const bounds = boundsOf(options);
   const follow = await openFollow(name, options);
   const { connection, uri, reporter } = follow;
@@ -77,7 +78,9 @@ async function read(name: string, options: ReadCommandOptions): Promise<void> {
     reporter.note(`nothing there: the tail of ${formatStreamUri(uri)} is ${error.detail.tail?.seqNum}`);
   }
   await follow.output.end();
-  if (follow.signal.aborted) process.exitCode = EXIT.interrupted;
+  if (!follow.signal.aborted) return;
+  sayHowToGoOn(follow, command);
+  process.exitCode = EXIT.interrupted;
 }
 
 function boundsOf(options: ReadCommandOptions): FollowBounds {

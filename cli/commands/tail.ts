@@ -8,6 +8,7 @@ import { since, wholeNumber } from '../flags/arguments.ts';
 import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
 import { formatStreamUri } from '../flags/names.ts';
 import { addViewOptions, type Follow, openFollow, printRecords, type ViewOptions } from '../follow.ts';
+import { sayHowToGoOn } from '../go-on.ts';
 import { nearestHint, withNearest } from '../print/suggest.ts';
 
 interface TailOptions extends ViewOptions, ConnectionOptions {
@@ -48,11 +49,11 @@ export function addTail(program: Command): void {
     .option('--no-follow', 'end at the tail')
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(addViewOptions(command)).action((stream: string, _options, self: Command) =>
-    tail(stream, self.optsWithGlobals<TailOptions>()),
+    tail(stream, self.optsWithGlobals<TailOptions>(), self),
   );
 }
 
-async function tail(name: string, options: TailOptions): Promise<void> {
+async function tail(name: string, options: TailOptions, command: Command): Promise<void> {
   const follow = await openFollow(name, options);
   try {
     await printTail(follow, options);
@@ -60,7 +61,9 @@ async function tail(name: string, options: TailOptions): Promise<void> {
   } catch (error) {
     throw explain(error, follow.connection);
   }
-  if (follow.signal.aborted) process.exitCode = EXIT.interrupted;
+  if (!follow.signal.aborted) return;
+  sayHowToGoOn(follow, command);
+  process.exitCode = EXIT.interrupted;
 }
 
 async function printTail(follow: Follow, options: TailOptions): Promise<void> {

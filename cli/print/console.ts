@@ -13,6 +13,8 @@ import { watchReader } from './pipe-watch.ts';
 export interface Output {
   readonly isTty: boolean;
   readonly colors: Colors;
+  /** How wide the terminal is now; people resize it. */
+  columns(): number;
   /** Resolves when the stream takes more: a slow reader of the pipe slows the command. */
   write(data: string | Uint8Array): Promise<void>;
   /** Resolves when everything is handed over. */
@@ -31,6 +33,9 @@ export interface ReporterOptions {
   readonly quiet?: boolean;
   readonly color?: ColorChoice;
 }
+
+/** Of a terminal that does not say. */
+const COLUMNS_DEFAULT = 80;
 
 /** Writes lines to stderr. */
 export function createReporter(options: ReporterOptions): Reporter {
@@ -84,6 +89,7 @@ function output(stream: Writable, isTty: boolean, options: ReporterOptions): Out
   return {
     isTty,
     colors: createColors(options.color ?? 'auto', isTty, process.env),
+    columns: () => ('columns' in stream && Number(stream.columns)) || Number(process.env.COLUMNS) || COLUMNS_DEFAULT,
     async write(data) {
       if (!stream.write(data)) await once(stream, 'drain');
     },

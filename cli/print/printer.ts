@@ -5,6 +5,7 @@ import type { Header, StreamRecord } from '../../src/model/record.ts';
 import type { Output } from './console.ts';
 import { colorByLevel, escapeControls, safeJson } from './format.ts';
 import { logfmtLine, wideLine } from './row-line.ts';
+import type { Layout } from './terminal/layout.ts';
 
 /** The views of the command line: binary OTLP messages are not for a terminal. */
 export const CLI_VIEWS = ['text', 'message', 'otlp-json', 'raw'] as const;
@@ -30,6 +31,11 @@ export function createOutputPrinter(format: OutputFormat, output: Output): Print
   if (format === 'json') return createPrinter('message', 'json', output);
   const print = format === 'logfmt' ? logfmtLine : (row: MessageRow) => wideLine(row, output.colors);
   return { view: 'message', print: (frame) => lines('rows' in frame ? frame.rows : [], print) };
+}
+
+/** Makes the printer for people at a terminal. */
+export function createLayoutPrinter(layout: Layout): Printer {
+  return { view: 'message', print: (frame) => lines('rows' in frame ? layout.lines(frame.rows) : [], (line) => line) };
 }
 
 /** Makes the printer of a view. */

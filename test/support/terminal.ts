@@ -20,11 +20,15 @@ const CLI_MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url
  * hang-up.
  */
 const SCRIPT = `
-import os, pty, signal, sys
+import fcntl, os, pty, signal, struct, sys, termios
 signal.alarm(30)
+def resize(fd, columns):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 24 if columns else 0, columns, 0, 0))
+columns, resized = map(int, os.environ['PTY_COLUMNS'].split())
 prompt, typed = os.environb[b'PTY_PROMPT'], os.environb[b'PTY_TYPED']
 pid, screen = pty.fork()
 if pid == 0:
+    resize(1, columns)
     os.execvp(sys.argv[1], sys.argv[1:])
 seen = b''
 while True:
@@ -38,26 +42,45 @@ while True:
     seen += part
     if waiting and prompt in seen:
         os.write(screen, typed)
-sys.stdout.buffer.write(seen)
-sys.stdout.flush()
+    if resized != columns and os.environb[b'PTY_RESIZE_AT'] in seen:
+        columns = resized
+        resize(screen, columns)
+    sys.stdout.buffer.write(part)
+    sys.stdout.flush()
 _, status = os.waitpid(pid, 0)
 sys.exit(os.waitstatus_to_exitcode(status) & 255)
 `;
 
+export interface TerminalSetup {
+  readonly prompt: string;
+  readonly typed: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Its width; 0, as it is without a size, by default. */
+  readonly columns?: number;
+  /** Another width from the time when the text is shown; called when it has it. */
+  readonly resize?: { readonly at: string; readonly columns: number; done(): void };
+}
+
 /** Runs a command at a terminal, and types when the prompt is shown. */
 export function runAtTerminal(
   args: readonly string[],
-  { prompt, typed, env }: { readonly prompt: string; readonly typed: string; readonly env: Record<string, string> },
+  { prompt, typed, env, columns = 0, resize }: TerminalSetup,
 ): Promise<Terminal> {
-  const own = { PATH: process.env.PATH, HOME: process.env.HOME, PTY_PROMPT: prompt, PTY_TYPED: typed, TERM: 'xterm' };
+  const texts = { PTY_PROMPT: prompt, PTY_TYPED: typed, PTY_COLUMNS: `${columns} ${resize?.columns ?? columns}` };
+  const resizing = { PTY_RESIZE_AT: resize?.at ?? '' };
+  const own = { PATH: process.env.PATH, HOME: process.env.HOME, TERM: 'xterm', ...texts, ...resizing };
   const child = spawn('python3', ['-c', SCRIPT, process.execPath, CLI_MAIN, ...args], {
     env: { ...own, ...env },
     cwd: tmpdir(),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let screen = '';
+  let isResized = false;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     screen += text;
+    if (resize === undefined || isResized || !screen.includes(resize.at)) return;
+    isResized = true;
+    resize.done();
   });
   return new Promise((resolve) => child.on('close', (code) => resolve({ code: code ?? -1, screen })));
 }

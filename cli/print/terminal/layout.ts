@@ -1,0 +1,67 @@
+/**
+ * Rows of the `message` view as people read them on a terminal: columns that stay where they are, what happened first,
+ * and no line longer than the screen. Pure but for what it remembers: the day, and how wide the services are.
+ */
+
+import type { MessageRow } from '../../../src/client/frames.ts';
+import type { Colors } from '../format.ts';
+import { EntryStarts, type StartColumns } from './entry-start.ts';
+import type { LayoutOptions, LayoutTerminal } from './layout-options.ts';
+import { layOutLog, logStart } from './log-row.ts';
+import { layOutMetric, metricStart } from './metric-row.ts';
+import { layOutPlain } from './plain-row.ts';
+import { layOutSpan, spanStart } from './span-row.ts';
+import { TerminalEntry } from './terminal-entry.ts';
+import { addTraceId } from './trace-id.ts';
+
+export interface Layout {
+  /** The lines of rows, in order, without line ends. */
+  lines(rows: readonly MessageRow[]): readonly string[];
+}
+
+interface RowKind {
+  /** Undefined for a record without level and service. */
+  readonly start?: (row: MessageRow, colors: Colors) => StartColumns;
+  readonly layOut: (row: MessageRow, entry: TerminalEntry) => void;
+}
+
+/** Fewer columns are laid out as so many. */
+const COLUMNS_MIN = 40;
+
+const PLAIN: RowKind = { layOut: layOutPlain };
+const KINDS: Readonly<Record<string, RowKind>> = {
+  logs: { start: logStart, layOut: layOutLog },
+  traces: { start: spanStart, layOut: layOutSpan },
+  metrics: { start: metricStart, layOut: layOutMetric },
+};
+
+/** Makes a layout that goes on from record to record. */
+export function createLayout(options: LayoutOptions, terminal: LayoutTerminal): Layout {
+  const starts = new EntryStarts(options, terminal.colors);
+  return {
+    lines(rows) {
+      const columns = Math.max(COLUMNS_MIN, terminal.columns());
+      starts.seed(rows);
+      return rows.flatMap((row) => {
+        const rule = starts.rule(row, columns);
+        const lines = entryLines(row, columns, starts, options, terminal);
+        return rule === undefined ? lines : [rule, ...lines];
+      });
+    },
+  };
+}
+
+function entryLines(
+  row: MessageRow,
+  columns: number,
+  starts: EntryStarts,
+  options: LayoutOptions,
+  terminal: LayoutTerminal,
+): readonly string[] {
+  const { colors } = terminal;
+  const kind = KINDS[String(row.signal)] ?? PLAIN;
+  const entry = new TerminalEntry(starts.start(row, columns, kind.start?.(row, colors)), columns, options, colors);
+  kind.layOut(row, entry);
+  addTraceId(row, entry, terminal);
+  return entry.lines;
+}
