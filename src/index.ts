@@ -44,7 +44,6 @@ export type {
   ControlFrame,
   JoinedStream,
   ManyControlFrame,
-  MessageRow,
 } from './client/frames.ts';
 export type { ManyFrame, ManyReaderOptions } from './client/many-reader.ts';
 export type { OtlpResponse } from './client/post-otlp.ts';
@@ -94,6 +93,7 @@ export type { AbortSignalLike, MinimalAbortSignal } from './model/abort-signal.t
 export type { AggregateNumber, AggregateResult, AggregateRow } from './model/aggregate.ts';
 export type { Clock } from './model/clock.ts';
 export { type ErrorCode, type ErrorDetail, TailraceError } from './model/error.ts';
+export type { AttributeValue, AttributeValues, MessageRow } from './model/message-row.ts';
 export type { AppendAck, Position } from './model/position.ts';
 export type { ReadStart } from './model/read-range.ts';
 export type { Header, Signal, StreamRecord } from './model/record.ts';

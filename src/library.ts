@@ -2,7 +2,7 @@
 
 import { type AppendConditions, type AppendRecord, appendInput, CONDITION_CHECKS } from './client/append-input.ts';
 import type { StreamEntry } from './client/control.ts';
-import type { MessageRow } from './client/frames.ts';
+import type { MessageRow } from './model/message-row.ts';
 import { onAbort } from './client/on-abort.ts';
 import type { RecordPage } from './client/read-back.ts';
 import { parseConfig } from './config.ts';

@@ -3,7 +3,7 @@
 import { type AggregateColumns, COLUMN_CHECKS } from './client/aggregate.ts';
 import type { AppendConditions, AppendRecord } from './client/append-input.ts';
 import type { ListStreamsOptions, StreamEntry } from './client/control.ts';
-import type { MessageRow } from './client/frames.ts';
+import type { MessageRow } from './model/message-row.ts';
 import type { ReadAroundOptions, ReadBackOptions, RecordPage } from './client/read-back.ts';
 import type { AbortSignalLike } from './model/abort-signal.ts';
 import type { AggregateResult } from './model/aggregate.ts';

@@ -1,6 +1,7 @@
 /** How records look on stdout: one printer for each view and format. */
 
-import type { BatchFrame, ClientView, MessageRow } from '../../src/client/frames.ts';
+import type { BatchFrame, ClientView } from '../../src/client/frames.ts';
+import type { MessageRow } from '../../src/model/message-row.ts';
 import type { Header, StreamRecord } from '../../src/model/record.ts';
 import type { Output } from './console.ts';
 import { colorByLevel, escapeControls, safeJson } from './format.ts';

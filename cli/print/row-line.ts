@@ -1,6 +1,6 @@
 /** Rows of the `message` view as lines: in logfmt, and wide, which shows everything that a row holds. */
 
-import type { MessageRow } from '../../src/client/frames.ts';
+import type { MessageRow } from '../../src/model/message-row.ts';
 import { type Colors, colorOfLevel, escapeControls, safeJson } from './format.ts';
 
 type Pair = readonly [key: string, value: unknown];

@@ -1,15 +1,13 @@
 /** What comes over a reader's WebSocket, typed. */
 
 import { type ErrorDetail, TailraceError } from '../model/error.ts';
+import type { MessageRow } from '../model/message-row.ts';
 import type { Position } from '../model/position.ts';
 import { type Header, SIGNALS, type Signal, type StreamRecord } from '../model/record.ts';
 import { describedError } from './failures.ts';
 
 /** The views that the WebSocket protocol offers. */
 export type ClientView = 'raw' | 'otlp' | 'otlp-json' | 'message' | 'text';
-
-/** One `message` row as it came. */
-export type MessageRow = Readonly<Record<string, unknown>>;
 
 /** What a batch holds, by view. */
 export interface BatchContent {

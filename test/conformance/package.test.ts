@@ -56,8 +56,8 @@ test('npm pack builds what the package holds', async () => {
 /** A program of a user. What it needs of the platform it declares itself: there are no other types. */
 const EXAMPLE = `
 import {
-  type AppendAck, type BatchFrame, type Client, type ClientView, type Clock, createClient, createServer, type Header,
-  type IngestResult, type Logger, type MessageRow, openTailrace, type ReaderOptions, type ReadFrame, type ServerOptions,
+  type AggregateResult, type AppendAck, type AttributeValue, type BatchFrame, type Client, type ClientView, type Clock, createClient, createServer, type Header,
+  type IngestResult, type Logger, type MessageRow, openTailrace, type ReaderOptions, type ReadFrame, type RecordPage, type ServerOptions,
   type StreamRecord, type Tailrace, TailraceError, type TailraceServer, type TokenJson, trimRecord, type UsageMetric,
 } from 'tailrace';
 
@@ -77,6 +77,26 @@ for await (const record of store.read('notes', { start: { seqNum: 0 } })) {
   const { seqNum }: StreamRecord = record;
   if (seqNum === 0) headers.push(record.headers);
 }
+const attributes = [{ key: 's2.stream', value: { stringValue: 'shop' } }];
+const logRecords = [9, 17].map((severityNumber) => ({ severityNumber, body: { stringValue: 'x' } }));
+const shop = JSON.stringify({ resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }] });
+await store.ingestOtlp(shop, { signal: 'logs', contentType: 'application/json' });
+const found: unknown[] = [];
+for await (const { level, body, metadata } of store.rows('shop', { start: { seqNum: 0 }, filter: 'level>=warn' })) {
+  const value: AttributeValue | undefined = body;
+  found.push(level, value, metadata?.['k'] === undefined);
+}
+for await (const result of store.aggregate('shop', { by: ['level'] })) {
+  const { complete, rows: groups }: AggregateResult = result;
+  if (complete) found.push(groups.length);
+}
+const ending = new AbortController();
+for await (const { stream, seqNum } of store.followMany({ prefix: 'sh' }, { from: 'start', signal: ending.signal })) {
+  found.push(stream, seqNum);
+  if (seqNum === 1) ending.abort();
+}
+const page: RecordPage = await store.readBack('shop', { limit: 1 });
+found.push(page.records.length);
 const code = await store.append('notes', [{ body: 'x' }], { matchSeqNum: 7 }).then(String, (error: unknown) =>
   error instanceof TailraceError ? error.code : 'unknown');
 await store.close();
@@ -99,7 +119,7 @@ for await (const frame of client.read('notes', { view: 'raw', start: { seqNum: 0
 // Connections of the client are still open, and nothing else keeps the process alive.
 await server.close();
 controller.abort();
-console.log(JSON.stringify([ack.end.seqNum, sum.accepted, headers.length, code, rows.length, sets.length, made.length]));
+console.log(JSON.stringify([ack.end.seqNum, sum.accepted, headers.length, code, rows.length, sets.length, made.length, found]));
 
 function rowsOf(frame: BatchFrame<'message'>): readonly MessageRow[] {
   return frame.rows;
@@ -150,13 +170,29 @@ describe('installed into an empty project, the package', () => {
       .split('\n')
       .filter((file) => file !== '' && !/\/typescript\/lib\/|\/example[.]ts$/.test(file));
     expect(others.filter((file) => !file.includes('/node_modules/tailrace/dist/src/'))).toEqual([]);
-    expect(JSON.parse(await node(project, 'example.js'))).toEqual([1, 0, 1, 'seq_num_mismatch', 2, 1, 0]);
+    expect(JSON.parse(await node(project, 'example.js'))).toEqual([
+      ...[1, 0, 1, 'seq_num_mismatch', 2, 1, 0],
+      ['error', 'x', true, 2, 'shop', 0, 'shop', 1, 1],
+    ]);
   });
 
   test('compiles beside the types of browsers, which are those of a project that names none', async () => {
     const config = { compilerOptions: { ...STRICT, noEmit: true }, files: ['example.ts'] };
     await writeFile(path.join(project, 'tsconfig.browser.json'), JSON.stringify(config));
     expect(await node(project, TSC, '-p', 'tsconfig.browser.json')).toBe('');
+  });
+
+  test('is loaded by require too, in a program of CommonJS', async () => {
+    const program = `
+      const { openTailrace } = require('tailrace');
+      openTailrace({ dataDir: 'required' }).then(async (store) => {
+        await store.append('notes', [{ body: 'x' }]);
+        console.log((await store.checkTail('notes')).seqNum);
+        await store.close();
+      });
+    `;
+    await writeFile(path.join(project, 'program.cjs'), program);
+    expect(await node(project, 'program.cjs')).toBe('1\n');
   });
 
   test('has a command that runs', async () => {

@@ -6,9 +6,9 @@ import { createLayout } from '../../cli/print/terminal/layout.ts';
 import { LAYOUT_DEFAULTS, type LayoutOptions } from '../../cli/print/terminal/layout-options.ts';
 import { printable } from '../../cli/print/terminal/printable.ts';
 import { textWidth } from '../../cli/print/terminal/text-width.ts';
-import type { MessageRow } from '../../src/client/frames.ts';
+import type { MessageRow } from '../../src/model/message-row.ts';
 import fc from '../support/fast-check.ts';
-import { fixture, layOut, log, one, ROWS, rowAt, span } from '../support/terminal-rows.ts';
+import { fixture, layOut, log, one, ROWS, rowAt, rowOf, span } from '../support/terminal-rows.ts';
 
 describe('golden screens', () => {
   test.each([76, 100, 130])('of %d columns, without and with colours', (columns) => {
@@ -67,54 +67,59 @@ const bag = fc.dictionary(
   value,
   { maxKeys: 5 },
 );
-const anyRow: fc.Arbitrary<MessageRow> = fc.record(
-  {
-    seqNum: fc.nat(),
-    timestamp: fc.oneof(text, fc.constantFrom('2026-11-29T10:09:33.713513351Z', '253402300800000')),
-    endTimestamp: value,
-    signal: fc.constantFrom('logs', 'traces', 'metrics', null),
-    serviceName: value,
-    level: value,
-    body: value,
-    type: value,
-    kind: value,
-    unit: value,
-    durationMs: value,
-    status: fc.oneof(value, fc.record({ code: fc.constant('error'), message: value })),
-    metadata: bag,
-    resource: bag,
-    headers: fc.oneof(value, fc.array(fc.tuple(text, text), { maxLength: 3 })),
-    encoding: fc.constantFrom('base64', undefined),
-    traceId: fc.oneof(text, fc.constant('5b8aa5a2d2c872e8321cf37308d69df2')),
-    model: value,
-    input: value,
-    output: value,
-    inputTokens: value,
-    events: fc.oneof(value, fc.array(fc.record({ name: fc.constant('exception'), attributes: bag }), { maxLength: 2 })),
-    dataPoints: fc.oneof(
-      value,
-      fc.array(
-        fc.record(
-          {
-            attributes: bag,
-            value,
-            count: value,
-            sum: value,
-            min: value,
-            max: value,
-            explicitBounds: fc.array(fc.double()),
-            bucketCounts: fc.array(fc.nat()),
-            scale: value,
-            positive: value,
-          },
-          { requiredKeys: [] },
-        ),
-        { maxLength: 7 },
+const anyRow: fc.Arbitrary<MessageRow> = fc
+  .record(
+    {
+      seqNum: fc.nat(),
+      timestamp: fc.oneof(text, fc.constantFrom('2026-11-29T10:09:33.713513351Z', '253402300800000')),
+      endTimestamp: value,
+      signal: fc.constantFrom('logs', 'traces', 'metrics', null),
+      serviceName: value,
+      level: value,
+      body: value,
+      type: value,
+      kind: value,
+      unit: value,
+      durationMs: value,
+      status: fc.oneof(value, fc.record({ code: fc.constant('error'), message: value })),
+      metadata: bag,
+      resource: bag,
+      headers: fc.oneof(value, fc.array(fc.tuple(text, text), { maxLength: 3 })),
+      encoding: fc.constantFrom('base64', undefined),
+      traceId: fc.oneof(text, fc.constant('5b8aa5a2d2c872e8321cf37308d69df2')),
+      model: value,
+      input: value,
+      output: value,
+      inputTokens: value,
+      events: fc.oneof(
+        value,
+        fc.array(fc.record({ name: fc.constant('exception'), attributes: bag }), { maxLength: 2 }),
       ),
-    ),
-  },
-  { requiredKeys: [] },
-);
+      dataPoints: fc.oneof(
+        value,
+        fc.array(
+          fc.record(
+            {
+              attributes: bag,
+              value,
+              count: value,
+              sum: value,
+              min: value,
+              max: value,
+              explicitBounds: fc.array(fc.double()),
+              bucketCounts: fc.array(fc.nat()),
+              scale: value,
+              positive: value,
+            },
+            { requiredKeys: [] },
+          ),
+          { maxLength: 7 },
+        ),
+      ),
+    },
+    { requiredKeys: [] },
+  )
+  .map(rowOf);
 const anyOptions = fc.record({
   attributes: fc.constantFrom('some' as const, 'all' as const, 'none' as const, ['a*', 'exception.type']),
   resource: fc.boolean(),

@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { traceLinks } from '../../cli/print/terminal/trace-id.ts';
-import type { MessageRow } from '../../src/client/frames.ts';
-import { type LayoutSetup, log, metric, one, rowAt, said, span } from '../support/terminal-rows.ts';
+import type { MessageRow } from '../../src/model/message-row.ts';
+import { type LayoutSetup, log, metric, one, rowAt, rowOf, said, span } from '../support/terminal-rows.ts';
 
 describe('attributes', () => {
   const row = rowAt(3);
@@ -167,7 +167,7 @@ describe('metrics', () => {
 
 describe('records of S2', () => {
   const plain = (body: string, headers: readonly (readonly string[])[] = [], more: object = {}): string =>
-    one({ signal: null, body, headers, ...more }).join('\n');
+    one(rowOf({ signal: null, body, headers, ...more })).join('\n');
 
   test('have their headers behind the body, and commands are named', () => {
     expect(plain('third', [['kind', 'note']])).toBe('third  kind=note');

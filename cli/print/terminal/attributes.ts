@@ -1,6 +1,6 @@
 /** Which attributes stand behind a message, and how: `key=value`, keys dim. */
 
-import type { MessageRow } from '../../../src/client/frames.ts';
+import type { MessageRow } from '../../../src/model/message-row.ts';
 import type { Colors } from '../format.ts';
 import type { Flow } from './flow.ts';
 import type { LayoutOptions } from './layout-options.ts';

@@ -1,6 +1,6 @@
 /** The messages that went to a language model and came from it, who said what, in the shapes that senders write. */
 
-import type { MessageRow } from '../../../src/client/frames.ts';
+import type { MessageRow } from '../../../src/model/message-row.ts';
 import { safeJson } from '../format.ts';
 import { fields, listOf, printableLines, someText } from './printable.ts';
 import type { TerminalEntry } from './terminal-entry.ts';

@@ -1,6 +1,6 @@
 /** The columns at the left of each record: sequence number, time, level and service; and the rule at each change of day. */
 
-import type { MessageRow } from '../../../src/client/frames.ts';
+import type { MessageRow } from '../../../src/model/message-row.ts';
 import type { Colors } from '../format.ts';
 import type { Paint } from './flow.ts';
 import type { LayoutOptions } from './layout-options.ts';

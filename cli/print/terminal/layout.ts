@@ -3,7 +3,7 @@
  * and no line longer than the screen. Pure but for what it remembers: the day, and how wide the services are.
  */
 
-import type { MessageRow } from '../../../src/client/frames.ts';
+import type { MessageRow } from '../../../src/model/message-row.ts';
 import type { Colors } from '../format.ts';
 import { EntryStarts, type StartColumns } from './entry-start.ts';
 import type { LayoutOptions, LayoutTerminal } from './layout-options.ts';

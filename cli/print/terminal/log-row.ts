@@ -1,6 +1,6 @@
 /** A log record: its message, the exception with it, and its attributes. */
 
-import type { MessageRow } from '../../../src/client/frames.ts';
+import type { MessageRow } from '../../../src/model/message-row.ts';
 import type { Colors } from '../format.ts';
 import { addAttributes, addPairs } from './attributes.ts';
 import type { StartColumns } from './entry-start.ts';

@@ -1,6 +1,6 @@
 /** A metric: its value, or for distributions count, average and quantiles; a line for each point when there are several. */
 
-import type { MessageRow } from '../../../src/client/frames.ts';
+import type { MessageRow } from '../../../src/model/message-row.ts';
 import type { Colors } from '../format.ts';
 import { addAttributes, addPairs, pointPairs } from './attributes.ts';
 import { estimateQuantile } from './buckets.ts';

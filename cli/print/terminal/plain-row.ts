@@ -1,6 +1,6 @@
 /** A record that is not OpenTelemetry: what was appended through S2, with its headers; and the commands of S2. */
 
-import type { MessageRow } from '../../../src/client/frames.ts';
+import type { MessageRow } from '../../../src/model/message-row.ts';
 import { counted } from '../format.ts';
 import { addPairs } from './attributes.ts';
 import { listOf, printable, printableLines, type ShownPair, someText } from './printable.ts';

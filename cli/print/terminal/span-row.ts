@@ -1,6 +1,6 @@
 /** A span: what was called, how long it took and how it ended; for language models tokens and the conversation. */
 
-import type { MessageRow } from '../../../src/client/frames.ts';
+import type { MessageRow } from '../../../src/model/message-row.ts';
 import type { Colors } from '../format.ts';
 import { addAttributes } from './attributes.ts';
 import { addConversation } from './conversation.ts';

@@ -1,6 +1,6 @@
 /** The trace id at the end of a record: its beginning, and a link where the terminal takes one. */
 
-import type { MessageRow } from '../../../src/client/frames.ts';
+import type { MessageRow } from '../../../src/model/message-row.ts';
 import type { LayoutTerminal } from './layout-options.ts';
 import { someText } from './printable.ts';
 import type { TerminalEntry } from './terminal-entry.ts';

@@ -8,6 +8,18 @@ await store.append('notes', [{ body: 'hello' }]);
 for await (const record of store.read('notes', { start: { seqNum: 0 } })) {
   console.log(record.seqNum, record.timestamp, String(record.body));
 }
+
+// OTLP, as exporters send it; then the rows that a filter wants, and how many records there are of each level.
+const attributes = [{ key: 's2.stream', value: { stringValue: 'shop' } }];
+const log = (severityNumber, stringValue) => ({ severityNumber, body: { stringValue } });
+const logRecords = [log(9, 'order placed'), log(17, 'charge failed'), log(9, 'order shipped')];
+const request = { resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }] };
+await store.ingestOtlp(JSON.stringify(request), { signal: 'logs', contentType: 'application/json' });
+const start = { seqNum: 0 };
+for await (const row of store.rows('shop', { start, filter: 'level>=warn' })) console.log(row.level, row.body);
+for await (const { complete, rows } of store.aggregate('shop', { by: ['level'] })) {
+  if (complete) for (const { group, count } of rows) console.log(group.level, count);
+}
 await store.close();
 
 // The whole server, and a client for it; the client works as well with a server elsewhere.
@@ -15,7 +27,7 @@ const token = randomBytes(24).toString('hex');
 const server = await createServer({ port: 0, dataDir: 'embedded', rootToken: token });
 const { url } = await server.listen();
 const client = createClient({ endpoint: url, token, basin: 'telemetry' });
-for await (const frame of client.read('notes', { view: 'text', start: { seqNum: 0 }, waitSeconds: 0 })) {
+for await (const frame of client.read('notes', { view: 'text', start, waitSeconds: 0 })) {
   if (frame.type === 'batch') console.log(frame.lines);
 }
 await server.close();
