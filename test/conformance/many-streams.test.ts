@@ -239,7 +239,7 @@ describe('many streams with a resume map', () => {
 const REFUSED = [
   ['', 'prefix'],
   ['?prefix=a&stream=b', 'prefix'],
-  ['?perfix=a', 'did you mean `prefix`'],
+  ['?perfix=a', 'did you mean prefix'],
   ['?prefix=&form=start', 'did you mean'],
   ['?prefix=&from=strat', 'did you mean `start`'],
   ['?prefix=&seq_num=0', 'seq_num'],

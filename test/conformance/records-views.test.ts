@@ -373,3 +373,15 @@ describe('a view that cannot be is refused', () => {
     connection.close();
   });
 });
+
+test.each(TEXT_VIEWS)(
+  'readers of many streams get the view %s as events too, with the name of the stream',
+  async (view) => {
+    const source = await s2.sseMany(`?stream=mixed&from=start&view=${view}`);
+    let event = await source.next();
+    while (event?.event === 'joined') event = await source.next();
+    expect(event?.event).toBe('batch');
+    expect(JSON.parse(event?.data ?? '')).toMatchObject({ stream: 'mixed', [CONTENT[view]]: expect.any(Array) });
+    source.destroy();
+  },
+);
