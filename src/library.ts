@@ -2,7 +2,6 @@
 
 import { type AppendConditions, type AppendRecord, appendInput, CONDITION_CHECKS } from './client/append-input.ts';
 import type { StreamEntry } from './client/control.ts';
-import type { MessageRow } from './model/message-row.ts';
 import { onAbort } from './client/on-abort.ts';
 import type { RecordPage } from './client/read-back.ts';
 import { parseConfig } from './config.ts';
@@ -24,11 +23,12 @@ import {
   CONTEXT_RECORDS_MAX,
   READ_BATCH_BYTES_MAX,
 } from './model/limits.ts';
+import type { MessageRow } from './model/message-row.ts';
 import { streamNameFault } from './model/names.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadRange, ReadStart } from './model/read-range.ts';
 import type { StreamRecord } from './model/record.ts';
-import { expectSelection, type StreamSelection, selectionQuery } from './model/selection.ts';
+import { expectSelection, type StreamSelection, selectionPairs } from './model/selection.ts';
 import type { StreamFiguresJson } from './model/stream-figures.ts';
 import { type OpenStore, openStore } from './open-store.ts';
 import { ingest } from './otlp/ingest.ts';
@@ -175,7 +175,7 @@ class Library implements Tailrace {
     const stop = onAbort(options.signal, () => ending.abort());
     try {
       const filter = await loadFilter(options.filter === undefined ? [] : [options.filter]);
-      const many = parseManyQuery(selectionQuery(selection));
+      const many = parseManyQuery(new URLSearchParams(selectionPairs(selection)));
       const range = { selection: selectionOf(many, ANY_STREAM), from: options.from ?? 'tail' } as const;
       for await (const event of this.#opened.log.startMany(this.#basin(), range, ending.signal, { filter })) {
         if (event.type !== 'records' || event.of === undefined) continue;

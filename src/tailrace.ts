@@ -3,7 +3,6 @@
 import { type AggregateColumns, COLUMN_CHECKS } from './client/aggregate.ts';
 import type { AppendConditions, AppendRecord } from './client/append-input.ts';
 import type { ListStreamsOptions, StreamEntry } from './client/control.ts';
-import type { MessageRow } from './model/message-row.ts';
 import type { ReadAroundOptions, ReadBackOptions, RecordPage } from './client/read-back.ts';
 import type { AbortSignalLike } from './model/abort-signal.ts';
 import type { AggregateResult } from './model/aggregate.ts';
@@ -18,6 +17,7 @@ import {
   oneOf,
   optional,
 } from './model/arguments.ts';
+import type { MessageRow } from './model/message-row.ts';
 import type { AppendAck, Position } from './model/position.ts';
 import type { ReadStart } from './model/read-range.ts';
 import type { Signal, StreamRecord } from './model/record.ts';

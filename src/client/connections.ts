@@ -1,5 +1,6 @@
 /** A read over as many connections as it takes: what a read of one stream and one of many streams have in common. */
 
+import type { AbortSignalLike } from '../model/abort-signal.ts';
 import { TailraceError } from '../model/error.ts';
 import { identityHeaders, unreachable } from './calls.ts';
 import { closeError, isTemporary } from './failures.ts';
@@ -27,7 +28,7 @@ export interface ReadCursor {
 export interface ReadOverOptions {
   readonly basin?: string | undefined;
   readonly encryptionKey?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
   readonly reconnectForMs?: number | undefined;
 }
 

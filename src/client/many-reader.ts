@@ -3,7 +3,7 @@
 import type { AbortSignalLike } from '../model/abort-signal.ts';
 import { type Checks, checkOptions, expectText, expectTimeSpan, oneOf, optional } from '../model/arguments.ts';
 import { SOCKET_MESSAGE_BYTES_MAX } from '../model/limits.ts';
-import { expectSelection, type StreamSelection, selectionQuery } from '../model/selection.ts';
+import { expectSelection, type StreamSelection, selectionPairs } from '../model/selection.ts';
 import { expectHeaderText } from './calls.ts';
 import { type ReadCursor, type Reconnecting, readOver } from './connections.ts';
 import { type BatchFrame, type ClientView, type ManyControlFrame, PROTOCOLS, type SessionFrame } from './frames.ts';
@@ -78,7 +78,7 @@ class ManyCursor implements ReadCursor {
 
   url(endpoint: string): string {
     const { from = 'tail', filter, view } = this.#options;
-    const query = selectionQuery(this.#selection);
+    const query = new URLSearchParams(selectionPairs(this.#selection));
     query.set('from', this.#isWhole ? 'resume' : from);
     if (filter !== undefined) query.set('filter', filter);
     const { format } = PROTOCOLS[view];

@@ -24,7 +24,8 @@ export function expectSelection(value: unknown, name: string): asserts value is 
   for (const [index, stream] of chosen.entries()) expectText(stream, `${name}.streams[${index}]`);
 }
 
-export function selectionQuery(selection: StreamSelection): URLSearchParams {
-  if (!('streams' in selection)) return new URLSearchParams({ ...selection });
-  return new URLSearchParams(selection.streams.map((stream): [string, string] => ['stream', stream]));
+/** Names and values of query parameters. */
+export function selectionPairs(selection: StreamSelection): [name: string, value: string][] {
+  if (!('streams' in selection)) return Object.entries(selection);
+  return selection.streams.map((stream) => ['stream', stream]);
 }
