@@ -169,13 +169,21 @@ export class ReaderClaim {
     this.#holder = holder;
   }
 
-  /** Waits for the memory that a batch may take, unless there is a claim; without it, nothing is taken from the store. */
-  async take(bytes: number = this.#memory.claimBytes): Promise<void> {
-    if (this.bytes > 0) return;
+  /**
+   * Waits for the memory that a batch may take, unless there is a claim; without it, nothing is taken from the store. Returns
+   * no promise when there is nothing to wait for, as nearly always: each of thousands of readers asks before each batch.
+   */
+  take(bytes: number = this.#memory.claimBytes): Promise<void> | undefined {
+    if (this.bytes > 0) return undefined;
     this.#pending = this.#memory.claim(bytes, this.#holder);
-    const isGranted = this.#pending === undefined || (await this.#pending.granted);
-    this.#pending = undefined;
-    if (isGranted) this.bytes = bytes;
+    if (this.#pending === undefined) {
+      this.bytes = bytes;
+      return undefined;
+    }
+    return this.#pending.granted.then((isGranted) => {
+      this.#pending = undefined;
+      if (isGranted) this.bytes = bytes;
+    });
   }
 
   giveBack(): void {

@@ -6,6 +6,7 @@
 
 import type { BufferPool } from '../encoding/buffer-pool.ts';
 import type { MemoryBudget } from '../encoding/memory-budget.ts';
+import { nextTurn } from '../log/next-turn.ts';
 import type { Clock } from '../model/clock.ts';
 import type { TailraceError } from '../model/error.ts';
 import {
@@ -148,6 +149,8 @@ export class ReaderSet {
   /** Ends all sessions; resolves when each has sent its last frame, or was cut because it took too long. Never rejects. */
   async finish(error: TailraceError): Promise<void> {
     this.#draining = true;
+    // What became durable in this turn still goes to those who wait for it.
+    await nextTurn();
     this.#ending = error;
     const cancel = this.clock.timer(READER_DRAIN_MS, () => void this.#cutAll());
     await Promise.all([...this.#sessions].map((session) => finished(session, error)));
