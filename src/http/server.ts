@@ -188,18 +188,13 @@ export class HttpServer {
   }
 
   #await(done: Promise<void>, exchange: Exchange, { route, group }: Match): void {
-    const end = (close: () => void): void => {
-      try {
-        close();
-      } catch (thrown) {
-        this.#deps.logger.error({ err: thrown }, 'a response could not be sent');
-      }
-      this.#finish();
-    };
-    void done.then(
-      () => end(() => auditExchange(exchange, route.action, this.#deps)),
-      (thrown: unknown) => end(() => this.#refuse(exchange, route.action, group.refuse, thrown)),
-    );
+    void done
+      .then(
+        () => auditExchange(exchange, route.action, this.#deps),
+        (thrown: unknown) => this.#refuse(exchange, route.action, group.refuse, thrown),
+      )
+      .catch((thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'a response could not be sent'))
+      .then(this.#finish);
   }
 
   /**

@@ -58,7 +58,7 @@ test('produce.mjs appends with the SDK of S2', async () => {
 test('embed.mjs uses a store and a server in its own process', async () => {
   const child = await start('scripts/README.md', 'embed.mjs', {});
   const output = await outputOf(child);
-  expect(output).toMatch(/^0 \d+ hello\n\[ '.*hello.*' \]\n$/);
+  expect(output).toMatch(/^0 \d+ hello\nerror charge failed\ninfo 2\nerror 1\n\[ '.*hello.*' \]\n$/);
 });
 
 test('the call in src/access/README.md that issues a token issues one', async () => {

@@ -63,6 +63,8 @@ interface Http2Connection {
   lastPingAt: number;
   /** When the client was told to open no more streams: it may not have read that yet, or may close the connection. */
   announcedAt: number | undefined;
+  /** It will be told so in the next turn. */
+  isNoticeDue: boolean;
   /** Since when it is to end, or has ended. What is left is cut once the client took what was sent, or had time to. */
   overSince: number | undefined;
 }
@@ -143,7 +145,8 @@ export class Http2 {
     const now = this.#clock.monotonicMs();
     for (const connection of this.#connections.values()) {
       const { session, socket, streams, overSince, announcedAt } = connection;
-      if (streams > 0 || (announcedAt !== undefined && now - announcedAt < HTTP2_NOTICE_MS)) continue;
+      if (streams > 0 || connection.isNoticeDue || (announcedAt !== undefined && now - announcedAt < HTTP2_NOTICE_MS))
+        continue;
       if (overSince === undefined) this.#endGracefully(connection);
       else if (session.destroyed && socket.writableFinished) socket.destroy();
     }
@@ -161,6 +164,7 @@ export class Http2 {
       pingedAt: undefined,
       lastPingAt: idleSince,
       announcedAt: undefined,
+      isNoticeDue: false,
       overSince: undefined,
     };
     this.#connections.set(session, connection);
@@ -191,7 +195,7 @@ export class Http2 {
       connection.streams--;
       connection.idleSince = this.#clock.monotonicMs();
       // Node writes the end of the stream to the socket after this event, in the same turn.
-      if (this.#isStopping) setImmediate(() => this.#announceIdle(connection));
+      if (this.#isStopping) this.#announceSoon(connection);
       // What we refuse while its body is coming is no reset by the client: it has its response.
       const isOurs = !stream.aborted || stream.writableFinished;
       if (isOurs && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
@@ -214,6 +218,14 @@ export class Http2 {
     for (const connection of this.#connections.values()) setReading(connection, true);
     // One by one: what the first ones bring is counted before the next one begins.
     for (const socket of this.#postponed.splice(0)) setImmediate(() => this.take(socket));
+  }
+
+  #announceSoon(connection: Http2Connection): void {
+    connection.isNoticeDue = true;
+    setImmediate(() => {
+      connection.isNoticeDue = false;
+      this.#announceIdle(connection);
+    });
   }
 
   #announceIdle(connection: Http2Connection): void {
