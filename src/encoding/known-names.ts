@@ -26,7 +26,7 @@ const HEADERS: readonly string[] = [
 /** No proxy adds such headers, and no other protocol has them. */
 const OURS = /^(s2|tailrace)-/;
 
-/** Longer names are nobody's. */
+/** No such name is longer; what is shown of one is cut there. */
 const NAME_CHARS_MAX = 64;
 
 /** The error for the first parameter that the call does not have, or that is there too often. */

@@ -10,7 +10,10 @@ import type { HttpRequest } from './exchange.ts';
 /** How long a browser remembers what it may do. */
 const MAX_AGE_SECONDS = 7_200;
 /** Response headers that pages may read besides those that any page may. */
-const EXPOSED = 'Retry-After, X-Correlation-Id, Content-Disposition, Tailrace-Next-Seq-Num, Tailrace-Signal';
+const EXPOSED = [
+  ...['Retry-After', 'X-Correlation-Id', 'Content-Disposition'],
+  ...['Tailrace-Next-Seq-Num', 'Tailrace-Next-Before', 'Tailrace-At-Start', 'Tailrace-Signal'],
+].join(', ');
 /** For preflights that name no headers that we could repeat. */
 const ALLOWED_HEADERS = [
   'content-type',

@@ -113,6 +113,14 @@ describe('backwards', () => {
     expect(await page(s2, 'cut', '?before=3')).toMatchObject({ seqs: [], atStart: 'true' });
   });
 
+  test('are there in a view too, with the same headers', async () => {
+    const { headers, body } = await s2.get('shop', '?before=tail&limit=2&view=text');
+    expect(body.toString().trimEnd().split('\n')).toHaveLength(2);
+    expect([headers['tailrace-next-before'], headers['tailrace-at-start'], headers['tailrace-next-seq-num']]).toEqual([
+      ...['58', 'false', '60'],
+    ]);
+  });
+
   test('beyond the tail is 416 as for every read, unless it is clamped', async () => {
     expect(await s2.read('shop', '?before=61')).toEqual([416, { tail: { seq_num: 60, timestamp: 1_700_000_000_059 } }]);
     expect(await page(s2, 'shop', '?before=61&clamp=true&limit=1')).toMatchObject({ seqs: [59], newer: '60' });

@@ -178,7 +178,9 @@ describe.each(PROTOCOLS)('responses over %s', (_name, send, announce) => {
     const headers = { ...json(), 's2-basin': 'telemetry', origin: APP };
     const answer = await send({ method: 'GET', path, headers });
     expect(answer.headers).toMatchObject({ 'tailrace-next-seq-num': expect.stringMatching(/^\d+$/) });
-    expect(answer.headers['access-control-expose-headers']).toContain('Tailrace-Next-Seq-Num, Tailrace-Signal');
+    expect(answer.headers['access-control-expose-headers']).toContain(
+      'Tailrace-Next-Seq-Num, Tailrace-Next-Before, Tailrace-At-Start, Tailrace-Signal',
+    );
   });
 
   test('without an Origin say only that a cache must separate origins', async () => {
