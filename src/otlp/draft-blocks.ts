@@ -55,7 +55,9 @@ export interface BatchOptions {
 export function draftBlocks(scanned: ScannedRequest, rows: readonly number[], options: BatchOptions): BlockDraft[] {
   const plan = new BlockPlan(options.blockBytesMax ?? BLOCK_BYTES_MAX, options.encrypted !== undefined);
   for (const row of rows) planResource(scanned, row, options, plan);
-  return plan.finish().map((block) => emitBlock(scanned, block, options.summaryBytesMin));
+  // What is encrypted has no summary: it would tell of the records.
+  const summaryBytesMin = options.encrypted === undefined ? options.summaryBytesMin : Number.POSITIVE_INFINITY;
+  return plan.finish().map((block) => emitBlock(scanned, block, summaryBytesMin));
 }
 
 function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: BlockPlan): void {

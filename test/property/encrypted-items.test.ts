@@ -14,6 +14,7 @@ import { parseFilter } from '../../src/readers/filter/parse-filter.ts';
 import { Block } from '../../src/storage/block/block.ts';
 import { decryptBlock, encryptOtlp } from '../../src/storage/block/cipher.ts';
 import { cipherReady } from '../../src/storage/block/ciphers.ts';
+import { summaryBytesIn } from '../../src/storage/block/format.ts';
 import { type BlockDraft, sealBlock } from '../../src/storage/block/seal.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import fc from '../support/fast-check.ts';
@@ -67,6 +68,19 @@ test('One request takes as many bytes into encrypted streams as the limit says, 
   expect(encrypted.bytes).toBe(ENCRYPTED_REQUEST_BYTES_MAX);
 });
 
+test('A stored block of encrypted items has no summary, which would tell of what is in it, where a clear one has', async () => {
+  const drafts = draft('logs', logs(1_000), { encrypted: { bytes: 0 }, summaryBytesMin: 0 });
+  const clear = draft('logs', logs(1_000), { summaryBytesMin: 0 });
+  const summaries = async (blocks: readonly BlockDraft[], cipher?: StreamCipher): Promise<number[]> => {
+    const values = await storedOf(blocks, cipher);
+    return values.map((value) => summaryBytesIn(value).length);
+  };
+  expect((await summaries(clear)).every((bytes) => bytes > 0)).toBe(true);
+  for (const cipher of STREAM_CIPHERS) expect(await summaries(drafts, cipher)).toEqual(drafts.map(() => 0));
+  // Also of a draft that was made for a stream without a cipher.
+  expect(await summaries(clear, 'aes-256-gcm')).toEqual(clear.map(() => 0));
+});
+
 /** A request of so many empty log records of one resource. */
 function logs(items: number): Uint8Array {
   const records = Array.from({ length: items }, () => field(2, [])).flat();
@@ -79,9 +93,9 @@ function draft(signal: Signal, body: Uint8Array, options: Partial<Parameters<typ
   return draftBlocks(scanned, rows, { timeRequired: false, reject: () => {}, ...options });
 }
 
-/** Sealed and opened again, as the log and a reader with the key do. */
-async function blocksOf(drafts: readonly BlockDraft[], cipher?: StreamCipher): Promise<readonly Block[]> {
-  const blocks: Block[] = [];
+/** Sealed, as the log does it. */
+async function storedOf(drafts: readonly BlockDraft[], cipher?: StreamCipher): Promise<readonly Buffer[]> {
+  const values: Buffer[] = [];
   let firstSeq = 0;
   for (const one of drafts) {
     one.timestamps.forEach((_, i) => {
@@ -89,10 +103,20 @@ async function blocksOf(drafts: readonly BlockDraft[], cipher?: StreamCipher): P
     });
     const stored = cipher === undefined ? one : encryptOtlp(one, { cipher, key: KEY }, STREAM, firstSeq);
     const { value } = await sealBlock(blockKey(STREAM, firstSeq), firstSeq, stored, 77, false);
-    blocks.push(decryptBlock(Block.open(blockKey(STREAM, firstSeq), Buffer.from(value)), KEY, STREAM));
+    values.push(Buffer.from(value));
     firstSeq += one.count;
   }
-  return blocks;
+  return values;
+}
+
+/** And opened again, as a reader with the key does. */
+async function blocksOf(drafts: readonly BlockDraft[], cipher?: StreamCipher): Promise<readonly Block[]> {
+  let firstSeq = 0;
+  return (await storedOf(drafts, cipher)).map((value, i) => {
+    const key = blockKey(STREAM, firstSeq);
+    firstSeq += drafts[i]?.count ?? 0;
+    return decryptBlock(Block.open(key, value), KEY, STREAM);
+  });
 }
 
 /** What readers get: rows, lines, raw records with their sizes, and which of them each filter wants. */
