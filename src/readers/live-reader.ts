@@ -5,18 +5,19 @@
  */
 
 import { goOnWithWork } from '../encoding/turns.ts';
-import type { Member, ReadEvent, RecordsEvent } from '../log/events.ts';
+import type { ReadEvent, RecordsEvent } from '../log/events.ts';
 import type { LogRead, Unsent } from '../log/open-reads.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import { PASSED_PER_SWEEP_MAX, READER_TURN_BLOCK_BYTES, READER_TURN_BYTES } from '../model/limits.ts';
+import { READER_TURN_BLOCK_BYTES, READER_TURN_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import { S2_BATCH } from '../s2/batch/batch-end.ts';
 import { Gathering } from './gathering.ts';
+import { PassedOver } from './passed-over.ts';
 import { ReaderClaim } from './reader-memory.ts';
 import type { Holder, LiveSession, ReaderSet, Stalled } from './reader-set.ts';
 import { SignsOfLife } from './signs-of-life.ts';
 import type { Sink, SinkListener } from './sink.ts';
-import type { Frame, Wire } from './wire.ts';
+import type { Encoded, Frame, Wire } from './wire.ts';
 
 export interface ReaderParts {
   readonly wire: Wire;
@@ -37,14 +38,13 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   readonly #abort = new AbortController();
   readonly #gathering = new Gathering();
   #read: LogRead | undefined;
-  /** What is left of the last event. */
+  /** Of the last event. */
   #rest: RecordsEvent | undefined;
   /** No more frames are sent: the last one was, or the sink is closed. */
   #isOver = false;
   #isClosed = false;
   #leave = (): void => {};
-  /** Up to where the filter passed over records of each stream, while the client was not told. */
-  readonly #passed = new Map<string | undefined, { readonly of: Member | undefined; readonly next: Position }>();
+  readonly #passed = new PassedOver();
   /** Where the reader is while it is level with the tail. */
   #level: Position | undefined;
   #hasCaughtUp = false;
@@ -79,7 +79,9 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     sink.connect(this);
     try {
       this.#read = await open(this.#abort.signal);
-      while (!this.#isOver && (await this.#step())) await this.#pause();
+      while (!this.#isOver && (await this.#step())) {
+        if (this.#mustPause()) await this.#pause();
+      }
       this.#close(undefined);
     } catch (thrown) {
       this.end(asTailraceError(thrown));
@@ -190,11 +192,12 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     this.#bufferedBytes = 0;
   }
 
-  /** Takes the next event, or what is left of the last one. Returns false at the end of the read. */
+  /** Takes the next event, or what is left of it; false at the end. A thousand do it in one turn: no await without need. */
   async #step(): Promise<boolean> {
     if (this.#rest === undefined) {
       const isFromStore = this.#isFresh || this.#read?.isScanning === true;
-      if (isFromStore && !this.#isOver) await this.#claim.take();
+      const claiming = isFromStore ? this.#claim.take() : undefined;
+      if (claiming !== undefined) await claiming;
       if (this.#isOver) return false;
       this.#isFresh = false;
       const result = await this.#next();
@@ -203,11 +206,17 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
         await this.#flush(undefined);
         return false;
       }
-      await this.#take(result.value);
+      const taking = this.#take(result.value);
+      if (taking !== undefined) await taking;
     }
     if (this.#rest?.block.header.hasCuts === true && (await this.#waitedForMore())) return true;
-    if (!this.#isOver) await this.#claim.take();
-    await this.#deliver();
+    const claiming = this.#isOver ? undefined : this.#claim.take();
+    if (claiming !== undefined) await claiming;
+    while (this.#rest !== undefined && !this.#isOver) {
+      const sending = this.#deliver(this.#rest);
+      if (sending !== undefined) await sending;
+      if (this.#mustPause()) break;
+    }
     if (this.#gathering.isEmpty) this.#claim.giveBack();
     return true;
   }
@@ -230,9 +239,12 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   }
 
   /** The next event. What is gathered waits for it a turn of the event loop at most. */
-  async #next(): Promise<IteratorResult<ReadEvent, undefined> | undefined> {
+  #next(): Promise<IteratorResult<ReadEvent, undefined>> | undefined {
     const next = this.#read?.next();
-    if (next === undefined || this.#gathering.isEmpty) return next;
+    return next === undefined || this.#gathering.isEmpty ? next : this.#orFlush(next);
+  }
+
+  async #orFlush<T>(next: Promise<T>): Promise<T> {
     const isLate = await new Promise<boolean>((resolve) => {
       const turn = setImmediate(resolve, true);
       const onSettled = (): void => {
@@ -245,25 +257,26 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     return next;
   }
 
-  async #take(event: ReadEvent): Promise<void> {
-    const { wire } = this.#parts;
-    if (event.type === 'records') {
-      this.#level = undefined;
-      this.#passed.delete(event.of?.id);
-      this.#rest = event;
-      this.#turnBytes += READER_TURN_BLOCK_BYTES;
-      return;
-    }
+  #take(event: ReadEvent): Promise<void> | undefined {
+    if (event.type !== 'records') return this.#takeWord(event);
+    this.#level = undefined;
+    this.#passed.forget(event.of);
+    this.#rest = event;
+    this.#turnBytes += READER_TURN_BLOCK_BYTES;
+    return undefined;
+  }
+
+  async #takeWord(event: Exclude<ReadEvent, RecordsEvent>): Promise<void> {
     if (event.type === 'passed') {
       // Each block may be passed over: the client is told from time to time, not for each.
-      this.#passed.set(event.of?.id, { of: event.of, next: event.to });
+      this.#passed.note({ of: event.of, next: event.to });
       if (event.tail === undefined) return;
       await this.#flush(undefined);
       this.#level = event.tail;
       return;
     }
     await this.#flush(undefined);
-    const frame = this.#controlFrame(event, wire);
+    const frame = this.#controlFrame(event, this.#parts.wire);
     if (frame !== undefined) this.say(frame);
   }
 
@@ -274,7 +287,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
       return wire.joined?.(event.members);
     }
     if (event.type === 'left') {
-      this.#passed.delete(event.of.id);
+      this.#passed.forget(event.of);
       return wire.left?.(event.of, event.error);
     }
     this.#level = event.tail;
@@ -283,50 +296,38 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     return frame;
   }
 
-  /** Puts the rest of the event into batches, and sends those that wait for nothing more, until the sink is full. */
-  async #deliver(): Promise<void> {
+  /** Puts a part of the rest of the event into a batch, and sends the batch where it waits for nothing more. */
+  #deliver(rest: RecordsEvent): Promise<void> | undefined {
     const { wire, readers } = this.#parts;
-    while (this.#rest !== undefined && !this.#isOver) {
-      const { block, from, to, tail, isShared, isLive, hasMore, of } = this.#rest;
-      // What all followers get at the same moment is in memory once, so it is not cut where space is short.
-      const limits = isLive && isShared ? S2_BATCH : readers.batchLimits;
-      const end = wire.batchEnd(block, from, to, limits);
-      const part = { block, from, to: end, of };
-      const isWhole = end === to;
-      const goesOut = !hasMore && (!wire.gathers || isLive || !isWhole || tail !== undefined);
-      const bytes = goesOut && this.#gathering.isEmpty ? 0 : block.meteredBytesWithin(from, end);
-      if (this.#gathering.fits(part, bytes, limits)) {
-        this.#gathering.add(part, bytes, isShared);
-        this.#rest = isWhole ? undefined : { ...this.#rest, from: end };
-        if (!goesOut && !this.#gathering.isFull(limits)) return;
-        await this.#flush(isWhole ? tail : undefined);
-      } else {
-        await this.#flush(undefined);
-      }
-      if (this.#mustPause()) return;
-    }
+    const { block, from, to, tail, isShared, isLive, hasMore, of } = rest;
+    // What all followers get at the same moment is in memory once, so it is not cut where space is short.
+    const limits = isLive && isShared ? S2_BATCH : readers.batchLimits;
+    const end = wire.batchEnd(block, from, to, limits);
+    const part = { block, from, to: end, of };
+    const isWhole = end === to;
+    const goesOut = !hasMore && (!wire.gathers || isLive || !isWhole || tail !== undefined);
+    const bytes = goesOut && this.#gathering.isEmpty ? 0 : block.meteredBytesWithin(from, end);
+    if (!this.#gathering.fits(part, bytes, limits)) return this.#flush(undefined);
+    this.#gathering.add(part, bytes, isShared);
+    this.#rest = isWhole ? undefined : { ...rest, from: end };
+    return goesOut || this.#gathering.isFull(limits) ? this.#flush(isWhole ? tail : undefined) : undefined;
   }
 
-  async #flush(tail: Position | undefined): Promise<void> {
-    if (this.#gathering.isEmpty) return;
+  /** Sends what is gathered; returns a promise only where frames are made elsewhere. */
+  #flush(tail: Position | undefined): Promise<void> | undefined {
+    if (this.#gathering.isEmpty) return undefined;
     const made = this.#parts.wire.batch(this.#gathering.take(tail));
-    const { frames, failure } = made instanceof Promise ? await made : made;
-    this.#write(frames);
-    this.#level = tail;
-    if (failure !== undefined) throw failure;
+    const send = ({ frames, failure }: Encoded): void => {
+      this.#write(frames);
+      this.#level = tail;
+      if (failure !== undefined) throw failure;
+    };
+    return made instanceof Promise ? made.then(send) : void send(made);
   }
 
   #tellPassed(): void {
     // What is gathered comes before it.
-    if (!this.#gathering.isEmpty) return;
-    const frames: Frame[] = [];
-    let left = Math.min(this.#passed.size, PASSED_PER_SWEEP_MAX);
-    for (const [id, { of, next }] of this.#passed) {
-      if (left-- === 0) break;
-      this.#passed.delete(id);
-      const frame = this.#parts.wire.passed(next, of, left === 0);
-      if (frame !== undefined) frames.push(frame);
-    }
+    const frames = this.#gathering.isEmpty ? this.#passed.takeFrames(this.#parts.wire) : [];
     if (frames.length > 0) this.#write(frames);
   }
 
@@ -344,15 +345,12 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
    * waits here holds a block: see `park`.
    */
   async #pause(): Promise<void> {
-    if (this.#isOver || !this.#mustPause()) return;
+    if (this.#isOver) return;
     const { sink, readers } = this.#parts;
+    const { bufferedBytesMax: max } = readers;
     const work = this.#turnBytes;
     this.#turnBytes = 0;
-    const max = readers.bufferedBytesMax;
-    if (sink.bufferedBytes <= max) {
-      await goOnWithWork(work);
-      return;
-    }
+    if (sink.bufferedBytes <= max) return goOnWithWork(work);
     await new Promise<void>((wake) => {
       this.#stall = { below: max / 2, wake, sweeps: 0 };
       if (this.#read?.isScanning === true) readers.hold(this);
