@@ -37,6 +37,9 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     clock: async () => (await import('./commands/clock.ts')).addClock,
     doctor: async () => (await import('./commands/doctor.ts')).addDoctor,
   },
+  'This program:': {
+    version: async () => (await import('./commands/version.ts')).addVersion,
+  },
 };
 
 /** What is answered without any command. */
