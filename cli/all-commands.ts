@@ -38,6 +38,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     doctor: async () => (await import('./commands/doctor.ts')).addDoctor,
   },
   'This program:': {
+    completion: async () => (await import('./commands/completion.ts')).addCompletion,
     version: async () => (await import('./commands/version.ts')).addVersion,
   },
 };

@@ -3,23 +3,30 @@
 
 import { CommanderError } from 'commander';
 import { TailraceError } from '../src/model/error.ts';
+import { COMPLETE } from './complete/word.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
-import { createReporter, endWithPipe } from './print/console.ts';
+import { createReporter, endWithPipe, type ReporterOptions } from './print/console.ts';
 import { buildProgram } from './program.ts';
 
-const program = await buildProgram(process.argv.slice(2));
-
+const args = process.argv.slice(2);
 endWithPipe();
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = report(error);
+// For the scripts of shells, which add words to what the program knows.
+if (args[0] === COMPLETE) await (await import('./complete/complete.ts')).complete(args.slice(1), buildProgram);
+else await run();
+
+async function run(): Promise<void> {
+  const program = await buildProgram(args);
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error, program.opts());
+  }
 }
 
 /** Prints what went wrong, once, and returns the exit code. */
-function report(error: unknown): number {
+function report(error: unknown, options: ReporterOptions): number {
   // Commander has printed it already. Help and version arrive here too, with code 0.
-  const reporter = createReporter(program.opts());
+  const reporter = createReporter(options);
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (!(error instanceof TailraceError)) {
     reporter.error(`tailrace: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
