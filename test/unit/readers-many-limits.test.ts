@@ -52,7 +52,7 @@ test('an event id has 4 KiB and no byte more, and goes on where it was', () => {
 
 test('a query names 10,000 streams, and not one more', () => {
   const query = (streams: number) =>
-    new URLSearchParams(Array.from({ length: streams }, (_, i) => ['stream', `s${i}`]));
+    new URLSearchParams(Array.from({ length: streams }, (_, i): [string, string] => ['stream', `s${i}`]));
   expect(parseManyQuery(query(READER_STREAMS_MAX)).names?.length).toBe(READER_STREAMS_MAX);
   expect(() => parseManyQuery(query(READER_STREAMS_MAX + 1))).toThrow(
     expect.objectContaining({ message: expect.stringContaining('at most 10000') }),
