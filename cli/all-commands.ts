@@ -37,7 +37,14 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     clock: async () => (await import('./commands/clock.ts')).addClock,
     doctor: async () => (await import('./commands/doctor.ts')).addDoctor,
   },
+  'This program:': {
+    completion: async () => (await import('./commands/completion.ts')).addCompletion,
+    version: async () => (await import('./commands/version.ts')).addVersion,
+  },
 };
+
+/** What is answered without any command. */
+const VERSION_FLAGS = ['-V', '--version'];
 
 /** Adds only the command that the first argument names; without such a name all of them, for the help and suggestions. */
 export async function addCommands(program: Command, args: readonly string[]): Promise<void> {
@@ -46,12 +53,14 @@ export async function addCommands(program: Command, args: readonly string[]): Pr
   const serve = program.command('serve').summary('start the server');
   // The settings of the server take longer to load than all other commands.
   if (args.includes('serve')) (await import('./commands/serve.ts')).addServe(serve);
-  const isKnown = asked === 'serve' || Object.values(GROUPS).some((commands) => Object.hasOwn(commands, asked));
+  const isKnown =
+    asked === 'serve' ||
+    VERSION_FLAGS.includes(asked) ||
+    Object.values(GROUPS).some((commands) => Object.hasOwn(commands, asked));
   for (const [title, commands] of Object.entries(GROUPS)) {
     program.commandsGroup(title);
-    for (const [name, load] of Object.entries(commands)) {
-      if (!isKnown || name === asked) (await load())(program);
-    }
+    const wanted = Object.entries(commands).filter(([name]) => !isKnown || name === asked);
+    for (const add of await Promise.all(wanted.map(([, load]) => load()))) add(program);
   }
   addLeads(program, args, isKnown);
 }

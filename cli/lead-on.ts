@@ -69,8 +69,6 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
 export function addLeads(program: Command, args: readonly string[], isKnown: boolean): void {
   for (const group of program.commands) addVerbLeads(group);
   if (isKnown) return;
-  const show = () => void program.parse(['--version'], { from: 'user' });
-  if (args.includes('version')) program.command('version', { hidden: true }).action(show);
   for (const [name, ours] of Object.entries(COMMANDS)) if (args.includes(name)) addLead(program, name, ours);
 }
 

@@ -1,7 +1,8 @@
-/** Compiles src, cli and scripts/bench to dist/. The old dist/ stays as it is until the new one is complete. */
+/** Compiles src, cli and scripts to dist/, and makes one bundle of the command line. The old dist/ stays as it is until the new one is complete. */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { bundleCommandLine } from './bundle.mjs';
 import { ROOT, STAMP_NAME, sourcesFingerprint } from './prepare.mjs';
 
 const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
@@ -14,12 +15,12 @@ if (!existsSync(TSC)) {
 const fresh = mkdtempSync(path.join(ROOT, 'dist.'));
 process.exitCode = 1;
 try {
-  build();
+  await build();
 } finally {
   rmSync(fresh, { recursive: true, force: true });
 }
 
-function build() {
+async function build() {
   // Taken before the compiler reads: a change made meanwhile makes the result stale, not wrong.
   const fingerprint = sourcesFingerprint();
   const args = [TSC, '-p', path.join(ROOT, 'tsconfig.build.json'), '--outDir', fresh];
@@ -30,6 +31,7 @@ function build() {
     console.error('cli/main.ts is missing');
     return;
   }
+  await bundleCommandLine(fresh);
   chmodSync(fresh, 0o755);
   chmodSync(main, 0o755);
   writeFileSync(path.join(fresh, STAMP_NAME), `${fingerprint}\n`);

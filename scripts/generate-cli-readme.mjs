@@ -7,7 +7,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Command } from 'commander';
 import { ensureBuilt, ensureInstalled, MAIN, ROOT } from './prepare.mjs';
 
 const FILE = 'cli/README.md';
@@ -32,21 +31,10 @@ if (found === wanted) {
   console.log(`wrote ${FILE}`);
 }
 
-/** The program of cli/main.ts with all its commands, stopped before it parses its arguments. */
+/** With all commands: without a known one first all of them are loaded, and `serve` gets its flags where it is named. */
 async function buildProgram() {
-  const { argv } = process;
-  const { parseAsync } = Command.prototype;
-  let program;
-  Command.prototype.parseAsync = function stop() {
-    program = this;
-    return Promise.resolve(this);
-  };
-  // Without a known command first all of them are loaded, and `serve` gets its flags where it is named.
-  process.argv = [process.execPath, MAIN, '--help', 'serve'];
-  await import(pathToFileURL(MAIN).href);
-  process.argv = argv;
-  Command.prototype.parseAsync = parseAsync;
-  return program;
+  const { buildProgram: build } = await import(pathToFileURL(path.join(path.dirname(MAIN), 'program.js')).href);
+  return build(['--help', 'serve']);
 }
 
 function commandsText(program) {

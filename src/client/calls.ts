@@ -3,13 +3,14 @@
 import { expectAbortSignal, expectText, invalid, optional } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
 import { readRefusal, refusalError } from './failures.ts';
+import { httpCall, type ResponseHeaders } from './http-call.ts';
 import { onAbort } from './on-abort.ts';
 import type { RequestOptions, ServerTarget } from './request.ts';
 
 /** A whole response. Its body has at most `ANSWER_BYTES_MAX`. */
 export interface RawResponse {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: ResponseHeaders;
   readonly body: Uint8Array;
 }
 
@@ -75,14 +76,8 @@ export async function exchange(call: Call): Promise<RawResponse> {
   const deadline = setTimeout(() => ending.abort(late(call.url)), CALL_TIMEOUT_MS);
   deadline.unref();
   try {
-    const response = await fetch(call.url, {
-      method: call.method,
-      headers: call.headers,
-      redirect: 'manual',
-      signal,
-      ...(call.body === undefined ? {} : { body: call.body }),
-    });
-    return { status: response.status, headers: response.headers, body: await boundedBody(response) };
+    const { status, headers, body } = await httpCall({ ...call, signal });
+    return { status, headers, body: await boundedBody(body) };
   } catch (error) {
     throw signal.aborted ? signal.reason : unreachable(call.url, error);
   } finally {
@@ -123,7 +118,7 @@ export interface ApiCall extends RequestOptions {
 /** A successful response, with its JSON, which is undefined for an empty body. */
 export interface ApiResponse {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: ResponseHeaders;
   readonly json: unknown;
 }
 
@@ -194,11 +189,11 @@ function isNotTls(cause: object): boolean {
   return 'code' in cause && (cause.code === 'ERR_SSL_WRONG_VERSION_NUMBER' || cause.code === 'EPROTO');
 }
 
-async function boundedBody(response: Response): Promise<Uint8Array> {
-  if (response.body === null) return new Uint8Array();
+/** @throws TailraceError `unavailable` when it is larger than `ANSWER_BYTES_MAX` */
+export async function boundedBody(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+  for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes > ANSWER_BYTES_MAX) {
       throw new TailraceError('unavailable', `the answer is larger than ${ANSWER_BYTES_MAX} bytes`);

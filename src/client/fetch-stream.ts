@@ -2,7 +2,8 @@
 
 import { expectAbortSignal, optional } from '../model/arguments.ts';
 import { TailraceError } from '../model/error.ts';
-import { abortedCall, expectSuccess, unreachable } from './calls.ts';
+import { abortedCall, boundedBody, expectSuccess, unreachable } from './calls.ts';
+import { httpCall } from './http-call.ts';
 import { onAbort } from './on-abort.ts';
 import type { RequestOptions, ServerTarget } from './request.ts';
 
@@ -31,13 +32,12 @@ export async function* fetchStream({ endpoint }: ServerTarget, call: StreamedCal
   const stop = onAbort(signal, () => controller.abort(abortedCall(url)));
   const silence = setTimeout(() => controller.abort(gone(what)), SILENCE_MAX_MS);
   try {
-    const response = await fetch(url, { headers, redirect: 'manual', signal: controller.signal });
-    if (response.status !== 200 || response.body === null) {
-      const body = new Uint8Array(await response.arrayBuffer());
-      expectSuccess({ status: response.status, headers: response.headers, body }, `GET ${path}`);
+    const response = await httpCall({ method: 'GET', url, headers, signal: controller.signal });
+    if (response.status !== 200) {
+      expectSuccess({ ...response, body: await boundedBody(response.body) }, `GET ${path}`);
       throw new TailraceError('internal', `GET ${path} was answered ${response.status}: is this a Tailrace?`);
     }
-    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    for await (const chunk of response.body) {
       silence.refresh();
       yield chunk;
       silence.refresh();

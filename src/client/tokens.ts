@@ -60,6 +60,8 @@ export interface WhoamiBasins {
   readonly default_basin?: string;
   /** The basin of the caller's requests that name none. */
   readonly basin?: string;
+  /** The version of the server. A server of an older version does not say it. */
+  readonly server_version?: string;
 }
 
 /** Calls on tokens. A secret is returned once and cannot be fetched again. */

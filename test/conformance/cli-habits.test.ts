@@ -102,10 +102,6 @@ describe('flags of other tools are taken:', () => {
     expect(await bodies('read', 'shop', '--since', '2000-01-31T12:00:00Z', '-n', '1')).toEqual(['disk full']);
     expect(await bodies('read', 'shop', '--tail', '2', '--no-follow')).toEqual(['one', 'two']);
   });
-
-  test('version', async () => {
-    expect(await run(['version'])).toEqual(await run(['--version']));
-  });
 });
 
 describe('names of other tools lead on:', () => {
@@ -127,7 +123,7 @@ describe('names of other tools lead on:', () => {
 
   test('none of them is in the help', async () => {
     const help = (await run(['--help'])).stdout + (await run(['streams', '--help'])).stdout;
-    expect(help).not.toMatch(/^ {2}(logs|rm|version|list-basins) /m);
+    expect(help).not.toMatch(/^ {2}(logs|rm|list-basins) /m);
   });
 });
 

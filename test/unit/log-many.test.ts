@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { ManyRange } from '../../src/log/many/read-many.ts';
 import type { LogRead, Unsent } from '../../src/log/open-reads.ts';
 import type { RecordFilter } from '../../src/log/read.ts';
-import { FEED_BLOCKS_MAX } from '../../src/model/limits.ts';
+import { FEED_BLOCKS_MAX, READER_STREAMS_MAX } from '../../src/model/limits.ts';
 import { type Harness, openHarness, texts, turn } from '../support/log-harness.ts';
 
 let harness: Harness;
@@ -276,4 +276,19 @@ test('whatever happens, a reader of many gets each stream in order, whole, and n
     }),
     { numRuns: 60 },
   );
+});
+
+test('a reader has 10,000 streams, and ends with how to narrow it when one more matches', async () => {
+  const names = Array.from({ length: READER_STREAMS_MAX + 1 }, (_, i) => `n/${String(i).padStart(5, '0')}`);
+  const streams = await Promise.all(names.map((name) => harness.stream(name)));
+  await harness.log.append(streams.map((stream) => ({ stream, drafts: [texts('x')] })));
+  const all = readMany('tail', 'n/0');
+  const joined = await untilLevel(all);
+  expect([joined.length, joined.at(-2)]).toEqual([READER_STREAMS_MAX + 1, 'n/09999 from 1']);
+  await append('n/0-another', 'x');
+  await expect(events(all, 1)).rejects.toMatchObject({
+    code: 'invalid',
+    message: expect.stringContaining('narrow it'),
+  });
+  await expect(untilLevel(readMany('tail', 'n/'))).rejects.toMatchObject({ code: 'invalid' });
 });

@@ -6,6 +6,7 @@ import type { TokenTable } from '../../access/tokens/token-table.ts';
 import { TailraceError } from '../../model/error.ts';
 import { LISTED_TOKENS_BYTES_MAX } from '../../model/limits.ts';
 import { tokenIdFault } from '../../model/names.ts';
+import { VERSION } from '../../model/version.ts';
 import { parseTokenRequest, type TokenInfo, tokenInfoJson } from '../../s2/token-json.ts';
 import { readJson } from '../body/json-body.ts';
 import { authorize, type ControlRouteDeps, identify } from '../context.ts';
@@ -105,7 +106,8 @@ async function rotateToken(exchange: Exchange, id: string, deps: ControlRouteDep
 /** What the caller's token is: helps to find out why something is refused. */
 function whoami(exchange: Exchange, deps: AccessTokenDeps): void {
   const principal = identify(exchange, deps);
-  replyJson(exchange, 200, { ...whoamiJson(principal), ...basinsOf(principal, deps) }, deps);
+  const json = { ...whoamiJson(principal), ...basinsOf(principal, deps), server_version: VERSION };
+  replyJson(exchange, 200, json, deps);
 }
 
 /** The default basin of the server, and the basin of requests of this caller that name none. */
