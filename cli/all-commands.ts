@@ -46,7 +46,10 @@ export async function addCommands(program: Command, args: readonly string[]): Pr
   const serve = program.command('serve').summary('start the server');
   // The settings of the server take longer to load than all other commands.
   if (args.includes('serve')) (await import('./commands/serve.ts')).addServe(serve);
-  const isKnown = asked === 'serve' || Object.values(GROUPS).some((commands) => Object.hasOwn(commands, asked));
+  const config = program.command('config').summary('show the settings of a server, and where they come from');
+  if (args.includes('config')) (await import('./commands/config.ts')).addConfig(config);
+  const isKnown =
+    asked === 'serve' || asked === 'config' || Object.values(GROUPS).some((commands) => Object.hasOwn(commands, asked));
   for (const [title, commands] of Object.entries(GROUPS)) {
     program.commandsGroup(title);
     for (const [name, load] of Object.entries(commands)) {

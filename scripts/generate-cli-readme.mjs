@@ -41,8 +41,8 @@ async function buildProgram() {
     program = this;
     return Promise.resolve(this);
   };
-  // Without a known command first all of them are loaded, and `serve` gets its flags where it is named.
-  process.argv = [process.execPath, MAIN, '--help', 'serve'];
+  // Without a known command first all of them are loaded, and those with the flags of a server where they are named.
+  process.argv = [process.execPath, MAIN, '--help', 'serve', 'config'];
   await import(pathToFileURL(MAIN).href);
   process.argv = argv;
   Command.prototype.parseAsync = parseAsync;
