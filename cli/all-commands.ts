@@ -22,6 +22,8 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     streams: async () => (await import('./commands/streams.ts')).addStreams,
     metrics: async () => (await import('./commands/metrics.ts')).addMetrics,
     senders: async () => (await import('./commands/senders.ts')).addSenders,
+    apply: async () => (await import('./commands/apply.ts')).addApply,
+    diff: async () => (await import('./commands/diff.ts')).addDiff,
   },
   'Access:': {
     tokens: async () => (await import('./commands/tokens.ts')).addTokens,
