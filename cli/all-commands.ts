@@ -36,6 +36,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     restore: async () => (await import('./commands/restore.ts')).addRestore,
     verify: async () => (await import('./commands/verify.ts')).addVerify,
     compact: async () => (await import('./commands/compact.ts')).addCompact,
+    config: async () => (await import('./commands/config.ts')).addConfig,
     clock: async () => (await import('./commands/clock.ts')).addClock,
     doctor: async () => (await import('./commands/doctor.ts')).addDoctor,
   },
@@ -48,15 +49,21 @@ export async function addCommands(program: Command, args: readonly string[]): Pr
   const serve = program.command('serve').summary('start the server');
   // The settings of the server take longer to load than all other commands.
   if (args.includes('serve')) (await import('./commands/serve.ts')).addServe(serve);
-  const config = program.command('config').summary('show the settings of a server, and where they come from');
-  if (args.includes('config')) (await import('./commands/config.ts')).addConfig(config);
-  const isKnown =
-    asked === 'serve' || asked === 'config' || Object.values(GROUPS).some((commands) => Object.hasOwn(commands, asked));
+  const isKnown = asked === 'serve' || Object.values(GROUPS).some((commands) => Object.hasOwn(commands, asked));
   for (const [title, commands] of Object.entries(GROUPS)) {
     program.commandsGroup(title);
     for (const [name, load] of Object.entries(commands)) {
       if (!isKnown || name === asked) (await load())(program);
     }
   }
+  if (args.includes('config')) await addServerFlags(program);
   addLeads(program, args, isKnown);
+}
+
+/** `config print` takes the flags of a server, which take long to load. */
+async function addServerFlags(program: Command): Promise<void> {
+  const print = program.commands
+    .find((command) => command.name() === 'config')
+    ?.commands.find((verb) => verb.name() === 'print');
+  if (print !== undefined) (await import('./flags/settings.ts')).addSettingFlags(print);
 }
