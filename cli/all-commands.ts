@@ -22,6 +22,8 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     streams: async () => (await import('./commands/streams.ts')).addStreams,
     metrics: async () => (await import('./commands/metrics.ts')).addMetrics,
     senders: async () => (await import('./commands/senders.ts')).addSenders,
+    apply: async () => (await import('./commands/apply.ts')).addApply,
+    diff: async () => (await import('./commands/diff.ts')).addDiff,
   },
   'Access:': {
     tokens: async () => (await import('./commands/tokens.ts')).addTokens,
@@ -34,6 +36,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     restore: async () => (await import('./commands/restore.ts')).addRestore,
     verify: async () => (await import('./commands/verify.ts')).addVerify,
     compact: async () => (await import('./commands/compact.ts')).addCompact,
+    config: async () => (await import('./commands/config.ts')).addConfig,
     clock: async () => (await import('./commands/clock.ts')).addClock,
     doctor: async () => (await import('./commands/doctor.ts')).addDoctor,
   },
@@ -62,5 +65,14 @@ export async function addCommands(program: Command, args: readonly string[]): Pr
     const wanted = Object.entries(commands).filter(([name]) => !isKnown || name === asked);
     for (const add of await Promise.all(wanted.map(([, load]) => load()))) add(program);
   }
+  if (args.includes('config')) await addServerFlags(program);
   addLeads(program, args, isKnown);
+}
+
+/** `config print` takes the flags of a server, which take long to load. */
+async function addServerFlags(program: Command): Promise<void> {
+  const print = program.commands
+    .find((command) => command.name() === 'config')
+    ?.commands.find((verb) => verb.name() === 'print');
+  if (print !== undefined) (await import('./flags/settings.ts')).addSettingFlags(print);
 }

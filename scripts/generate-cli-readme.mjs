@@ -31,10 +31,10 @@ if (found === wanted) {
   console.log(`wrote ${FILE}`);
 }
 
-/** With all commands: without a known one first all of them are loaded, and `serve` gets its flags where it is named. */
+/** With all commands: without a known one first all of them are loaded, and those with the flags of a server get them where they are named. */
 async function buildProgram() {
   const { buildProgram: build } = await import(pathToFileURL(path.join(path.dirname(MAIN), 'program.js')).href);
-  return build(['--help', 'serve']);
+  return build(['--help', 'serve', 'config']);
 }
 
 function commandsText(program) {

@@ -41,7 +41,8 @@ const HOMES = {
   protobufjs: '^src/(otlp|s2)/',
   re2js: '^src/otlp/match/value-test[.]ts$',
   ws: '^src/(socket|client)/',
-  zod: '^src/(config[.]ts$|init-file[.]ts$|http/|socket/|s2/(config|oidc|otlp-policy|token)-json[.]ts$)',
+  yaml: '^src/settings/text-document[.]ts$',
+  zod: '^src/(config[.]ts$|settings/|init/parse-init[.]ts$|http/|socket/|s2/(config|oidc|otlp-policy|token)-json[.]ts$)',
   pino: '^src/observe/',
   'prom-client': '^src/observe/',
   jose: '^src/access/',
@@ -77,7 +78,7 @@ export default {
       severity: 'error',
       from: { path: '^(src|cli)/' },
       to: {
-        path: '(^|/)node_modules/(jose|libsodium-wrappers-sumo|zstddec)/',
+        path: '(^|/)node_modules/(jose|libsodium-wrappers-sumo|yaml|zstddec)/',
         dynamic: false,
         dependencyTypesNot: ['type-only'],
       },
@@ -138,7 +139,10 @@ export default {
       comment: 'configuration knows the domain, who may call and how to log; everything else is configured by it',
       severity: 'error',
       from: { path: '^src/config[.]ts$' },
-      to: { path: '^(src|cli|scripts|test)/', pathNot: '^src/(model|encoding|access|observe)/' },
+      to: {
+        path: '^(src|cli|scripts|test)/',
+        pathNot: '^src/(model|encoding|access|observe|settings/value-kinds[.]ts$)',
+      },
     },
     {
       name: 'engines-are-picked-by-open-store',
@@ -149,12 +153,16 @@ export default {
     },
     {
       name: 'cli-uses-the-public-entries',
-      comment: 'commands call a server through the client, and serve through the entry for embedders',
+      comment:
+        'commands call a server through the client, serve through the entry for embedders, and read files as it does',
       severity: 'error',
       from: { path: '^cli/' },
       to: {
         path: '^(src|scripts|test)/',
-        pathNot: ['^src/(index|server|config)[.]ts$', '^src/(client|model|encoding|observe)/'],
+        pathNot: [
+          '^src/(index|server|config|init/parse-init|init/declared-change)[.]ts$',
+          '^src/(client|model|encoding|observe|settings)/',
+        ],
       },
     },
     {

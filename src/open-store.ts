@@ -6,7 +6,8 @@
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Config } from './config.ts';
-import { applyInitFile, type InitSpec, readInitFile } from './init-file.ts';
+import { applyInitFile } from './init/apply-init.ts';
+import { type InitSpec, readInit } from './init/parse-init.ts';
 import type { KeptBasin } from './log/basins.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
@@ -70,7 +71,7 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
   const audit = new Audit(logger, clock);
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is reported before anything is created.
-  const init = config.initFile === undefined ? undefined : await readInitFile(resolve(config.initFile));
+  const init = await readInit(config);
   const narrowed = prepareDataDir(dataDir);
   if (narrowed !== undefined) logger.warn({ dataDir, was: octal(narrowed), now: octal(0o700) }, NARROWED);
   const isNew = !(await readdir(dataDir)).includes(STORE_FILE);

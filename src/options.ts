@@ -38,8 +38,10 @@ export interface ServerOptions {
   readonly storeBytesMax?: number | string | undefined;
   /** What a full store does; the default is `refuse`. */
   readonly whenFull?: 'refuse' | 'drop-oldest' | undefined;
-  /** JSON file with basins, streams and tokens that are made, or brought to what it says, at each start. */
+  /** JSON or YAML file with basins, streams and tokens that are made, or brought to what it says, at each start. */
   readonly initFile?: string | undefined;
+  /** What such a file says, in the place of one. A relative path in it starts at the working directory. */
+  readonly init?: Readonly<Record<string, unknown>> | undefined;
   /** Largest OTLP body as it comes over the wire, and after decompression. */
   readonly wireBytesMax?: number | string | undefined;
   readonly bodyBytesMax?: number | string | undefined;

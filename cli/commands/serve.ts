@@ -3,12 +3,13 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { type Config, resolveConfig, SETTINGS, type Setting } from '../../src/config.ts';
+import type { Config } from '../../src/config.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { createLogger, type Logger } from '../../src/observe/logger.ts';
 import type { ServerAddress, ServerDescription, TailraceServer } from '../../src/server.ts';
 import { DEFAULT_ENDPOINT } from '../default-endpoint.ts';
 import { EXIT } from '../exit.ts';
+import { addSettingFlags, resolvedSettings } from '../flags/settings.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
 import { type Banner, type BannerAuth, bannerText } from '../print/banner.ts';
 import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.ts';
@@ -17,12 +18,14 @@ import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.
 const FIRST_FD = 3;
 
 const EXAMPLES = `
-Each flag has an environment variable; flags win.
+Each flag has an environment variable, and a key in the file of --config. Flags win over variables, these over
+the file, and it over the defaults.
 
 Examples:
   tailrace serve                                    on http://127.0.0.1:4318, with the store in ./data
   tailrace serve --port 0 --data-dir /tmp/try       on any free ports
   tailrace serve --no-auth                          without tokens, for this machine only
+  tailrace serve --config tailrace.yaml             settings from a file, see \`tailrace config\`
   TAILRACE_PORT=5000 tailrace serve`;
 
 /** Gives the command its flags and its action. */
@@ -30,37 +33,13 @@ export function addServe(command: Command): void {
   command
     .description('Takes OTLP in, keeps it in the data directory, and serves readers, until SIGTERM or Ctrl-C.')
     .addHelpText('after', EXAMPLES);
-  for (const setting of SETTINGS) addSetting(command, setting);
+  addSettingFlags(command);
   command.action((_options, self: Command) => serve(self));
-}
-
-/** A default as users would type it; undefined for switches and for settings without one. */
-export function shownDefault({ default: value, value: kind }: Setting): string | undefined {
-  if (value === undefined || value === false) return undefined;
-  if (kind === 'bytes') return `${Number(value) / 2 ** 20}MiB`;
-  return kind === 'duration' ? `${Number(value) / 1_000}s` : String(value);
-}
-
-function addSetting(command: Command, setting: Setting): void {
-  if (setting.flag === undefined) return;
-  const flags = setting.value === undefined ? `--${setting.flag}` : `--${setting.flag} <${setting.value}>`;
-  const description = `${setting.description} (${setting.env}${defaultText(setting)})`;
-  if (setting.isRepeatable === true) command.option(flags, description, collected);
-  else command.option(flags, description);
-}
-
-function collected(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
-
-function defaultText(setting: Setting): string {
-  const text = shownDefault(setting);
-  return text === undefined ? '' : `; default ${text}`;
 }
 
 async function serve(command: Command): Promise<void> {
   outlivePipe();
-  const config = resolveConfig(flagsOf(command), process.env);
+  const { config } = await resolvedSettings(command);
   const logger = createLogger(config.logLevel);
   const onFatal = (error: unknown) => {
     logger.error({ err: error }, 'a fault of the server: it ends here, and a restart is clean');
@@ -86,18 +65,6 @@ async function serve(command: Command): Promise<void> {
   logger.info({}, 'stopped');
   // Nothing is in flight any more, so nothing may keep the process alive.
   process.exit(EXIT.ok);
-}
-
-/** Settings given as flags; a switch such as --no-auth is on when it is there. */
-function flagsOf(command: Command): Record<string, unknown> {
-  const flags: Record<string, unknown> = {};
-  for (const setting of SETTINGS) {
-    const option = command.options.find(({ long }) => long === `--${setting.flag}`);
-    const name = option?.attributeName();
-    if (option === undefined || name === undefined || command.getOptionValueSource(name) !== 'cli') continue;
-    flags[setting.key] = setting.value === undefined ? true : command.getOptionValue(name);
-  }
-  return flags;
 }
 
 function bannerOf({ url, grpc }: ServerAddress, store: ServerDescription, config: Config): Banner {

@@ -5,21 +5,26 @@ import { alignedLines, formatBytes, formatSpan, type LabelledText } from './form
 
 /** The configuration of a stream. */
 export function streamConfigLines(config: StreamConfigJson): string {
-  return alignedLines(streamRows(config));
+  return alignedLines(streamConfigRows(config));
 }
 
 /** The configuration of a basin, with the defaults of its streams. */
 export function basinConfigLines(config: BasinConfigJson): string {
+  return alignedLines(basinConfigRows(config));
+}
+
+/** The same as labels and texts. */
+export function basinConfigRows(config: BasinConfigJson): readonly LabelledText[] {
   const template = config.otlp_default_stream;
-  return alignedLines([
+  return [
     ['create-stream-on-append', shown(config.create_stream_on_append)],
     ['create-stream-on-read', shown(config.create_stream_on_read)],
     ['stream-cipher', config.stream_cipher ?? 'none'],
     ...(typeof template === 'string' ? [['otlp-default-stream', template === '' ? 'none' : template] as const] : []),
     ...policyRows(config),
     ...oidcRows(config.oidc),
-    ...streamRows(config.default_stream_config ?? {}),
-  ]);
+    ...streamConfigRows(config.default_stream_config ?? {}),
+  ];
 }
 
 const NOT_SET = 'not set';
@@ -56,7 +61,8 @@ function valuesText(values: Readonly<Record<string, string | number | null>> | n
     .join(', ');
 }
 
-function streamRows(config: StreamConfigJson): readonly LabelledText[] {
+/** The configuration of a stream as labels and texts. */
+export function streamConfigRows(config: StreamConfigJson): readonly LabelledText[] {
   const { retention_policy: policy, retention_bytes: bytes, timestamping, delete_on_empty: onEmpty } = config;
   const minAge = onEmpty?.min_age_secs;
   return [

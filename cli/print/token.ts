@@ -1,7 +1,7 @@
 /** Access tokens as text: a table of several, or one line for each property of a token. */
 
 import type { GroupJson, ResourceSetJson, TokenJson, WhoamiJson } from '../../src/client/tokens.ts';
-import { alignedLines, type Colors, escapeControls } from './format.ts';
+import { alignedLines, type Colors, escapeControls, type LabelledText } from './format.ts';
 
 /** A table of tokens with a header: what each may do, where, and until when. Empty without tokens. */
 export function tokenTable(tokens: readonly TokenJson[], colors: Colors): string {
@@ -28,9 +28,14 @@ const HEADER = ['ID', 'MAY', 'BASINS', 'STREAMS', 'EXPIRES'];
 
 /** Everything about a token, by the names of its flags. */
 export function tokenLines(token: TokenJson): string {
+  return alignedLines(tokenRows(token));
+}
+
+/** The same as labels and texts. */
+export function tokenRows(token: TokenJson): readonly LabelledText[] {
   const { scope, limits } = token;
   const attributes = Object.entries(token.resource_attributes ?? {});
-  return alignedLines([
+  return [
     ['id', token.id],
     ['expires', token.expires_at ?? 'never'],
     ['basins', setText(scope.basins)],
@@ -45,7 +50,7 @@ export function tokenLines(token: TokenJson): string {
     ...(limits?.bytes_per_second == null ? [] : [['bytes-per-second', String(limits.bytes_per_second)] as const]),
     ...(limits?.burst_bytes == null ? [] : [['burst-bytes', String(limits.burst_bytes)] as const]),
     ['prefix', token.prefix ?? ''],
-  ]);
+  ];
 }
 
 /** Who the caller is. */

@@ -122,7 +122,7 @@ test('a start loads no library before it listens that only some requests need, s
   expect(packages).toEqual(expect.arrayContaining(['zod', 'lmdb', 'pino']));
   // In the bundle of the command line.
   expect(packages).not.toContain('commander');
-  const late = ['jose', 'libsodium-wrappers-sumo', 'prom-client', 'protobufjs', 'ws', 'zstddec'];
+  const late = ['jose', 'libsodium-wrappers-sumo', 'prom-client', 'protobufjs', 'ws', 'yaml', 'zstddec'];
   expect(packages.filter((name) => late.includes(name ?? ''))).toEqual([]);
   expect(modules).not.toMatch(/dist\/src\/(client|socket|otlp\/(scan|json|views))\//);
 });

@@ -93,7 +93,7 @@ function watch(child: ChildProcess): CliRun {
 }
 
 /** Other commands print what tests have stored. */
-const PRINTS_SECRETS = /tokens (issue|rotate)/;
+const PRINTS_SECRETS = /tokens (issue|rotate)|main\.js apply/;
 
 /** Settings of the machine that runs the tests must not leak in. */
 function environmentOf({ server, env }: CliSetup): NodeJS.ProcessEnv {

@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { applyInitFile, parseInitFile, readInitFile } from '../../src/init-file.ts';
+import { applyInitFile } from '../../src/init/apply-init.ts';
+import { parseInitFile, readInitFile } from '../../src/init/parse-init.ts';
 import { Log } from '../../src/log/log.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import type { Engine } from '../../src/storage/engine.ts';
@@ -65,14 +66,38 @@ describe('reading', () => {
             deleteOnEmptyMinAgeSeconds: 86_400,
           },
         },
+        json: expect.objectContaining({
+          create_stream_on_append: true,
+          default_stream_config: expect.objectContaining({
+            retention_policy: { age: 604_800 },
+            delete_on_empty: { min_age_secs: 86_400 },
+          }),
+        }),
+        hasStreams: true,
         streams: [
-          { name: 'events', config: { storageClass: 'standard', retentionAgeSeconds: undefined } },
-          { name: 'häfen/1', config: {} },
+          {
+            name: 'events',
+            config: { storageClass: 'standard', retentionAgeSeconds: undefined },
+            json: { storage_class: 'standard', retention_policy: { infinite: {} } },
+          },
+          { name: 'häfen/1', config: {}, json: {} },
         ],
       },
-      { name: 'other-basin', config: expect.any(Object), streams: [] },
+      { name: 'other-basin', config: expect.any(Object), json: {}, streams: [], hasStreams: false },
     ]);
     expect(parseInitFile('f', '{}').basins).toEqual([]);
+  });
+
+  test('the same in YAML as in JSON', async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-init-yaml-'));
+    const file = path.join(dir, 'init.yaml');
+    writeFileSync(file, `# YAML takes JSON too\n${FULL}`);
+    expect((await readInitFile(file)).basins).toEqual(parseInitFile(file, FULL).basins);
+    writeFileSync(file, 'basins:\n  - name: my-basin\n    streams: [{name: a, config: {retention_policy: 7days}}]\n');
+    expect((await readInitFile(file)).basins[0]?.streams).toEqual([
+      { name: 'a', config: { retentionAgeSeconds: 604_800 }, json: { retention_policy: { age: 604_800 } } },
+    ]);
+    rmSync(dir, { recursive: true });
   });
 
   test('configurations as the API shows them', () => {
@@ -171,6 +196,16 @@ describe('what is wrong is told with its place', () => {
       /^the init file \/etc\/init\.json \(--init-file\): .*\(line 3, column 3\)$/,
     );
     expect(() => parseInitFile('f', '{\n\n}}')).toThrow(/^the init file f \(--init-file\): SyntaxError: .+$/);
+  });
+
+  test('YAML that is wrong, with the line, and YAML with a mistake, with its place', async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-init-yaml-'));
+    const file = path.join(dir, 'init.yaml');
+    writeFileSync(file, 'basins:\n\t- name: my-basin\n');
+    await expect(readInitFile(file)).rejects.toThrow('init.yaml (--init-file):2:1: a tab indents this line');
+    writeFileSync(file, 'basins:\n  - name: X\n');
+    await expect(readInitFile(file)).rejects.toThrow('init.yaml (--init-file): basins[0].name: basin name must be');
+    rmSync(dir, { recursive: true });
   });
 
   test('a file that is not there', async () => {

@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { shownDefault } from '../../cli/commands/serve.ts';
 import { EXIT } from '../../cli/exit.ts';
+import { shownDefault } from '../../cli/flags/settings.ts';
 import { bannerText } from '../../cli/print/banner.ts';
 import { SETTINGS } from '../../src/config.ts';
 import {

@@ -26,6 +26,13 @@ export const SECRET_FILE_BYTES_MAX = 4_096;
 export const INIT_STREAMS_AT_ONCE = 500;
 export const INIT_BASIN_DELETION_WAIT_MS = 30_000;
 
+/**
+ * Bytes of a configuration file, an init file or a declaration, which are read into memory; and how many copies its
+ * aliases may make, so that a small file does not become a large one.
+ */
+export const DOCUMENT_BYTES_MAX = 16 * MiB;
+export const DOCUMENT_ALIASES_MAX = 1_000;
+
 /** Short-lived tokens of the exchange: the length of one, and how many with a good signature are cached. */
 export const EXCHANGED_TOKEN_CHARS_MAX = 8_192;
 export const EXCHANGED_TOKENS_CACHED_MAX = 10_000;

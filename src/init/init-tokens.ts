@@ -4,15 +4,15 @@
  */
 
 import { createReadStream } from 'node:fs';
-import { unlimited } from './access/grant.ts';
-import { writeSecret } from './access/secret-file.ts';
-import { hashToken, makeToken, ROOT_TOKEN_ID } from './access/tokens/credential.ts';
-import type { Ensured, TokenTable } from './access/tokens/token-table.ts';
-import { type InitSpec, type InitToken, refusal } from './init-file.ts';
-import { TailraceError } from './model/error.ts';
-import { GIVEN_SECRET_CHARS_MAX, GIVEN_SECRET_CHARS_MIN, SECRET_FILE_BYTES_MAX } from './model/limits.ts';
-import type { Audit, AuditAction } from './observe/audit.ts';
-import type { Logger } from './observe/logger.ts';
+import { unlimited } from '../access/grant.ts';
+import { writeSecret } from '../access/secret-file.ts';
+import { hashToken, makeToken, ROOT_TOKEN_ID } from '../access/tokens/credential.ts';
+import type { Ensured, TokenTable } from '../access/tokens/token-table.ts';
+import { TailraceError } from '../model/error.ts';
+import { GIVEN_SECRET_CHARS_MAX, GIVEN_SECRET_CHARS_MIN, SECRET_FILE_BYTES_MAX } from '../model/limits.ts';
+import type { Audit, AuditAction } from '../observe/audit.ts';
+import type { Logger } from '../observe/logger.ts';
+import { type InitSpec, type InitToken, refusal } from './parse-init.ts';
 
 /** What a header can carry as it is. */
 const PRINTABLE = /^[\x21-\x7e]+$/;
@@ -41,15 +41,18 @@ interface Known {
  * token.
  * @throws TailraceError `config` with the place in the file; `storage_full`, `storage`
  */
-export async function applyInitTokens({ file, tokens }: InitSpec, context: InitTokensContext): Promise<TokensOutcome> {
+export async function applyInitTokens(
+  { source, tokens }: InitSpec,
+  context: InitTokensContext,
+): Promise<TokensOutcome> {
   const faults: string[] = [];
   const known: Known[] = [];
   for (const declared of tokens) known.push(await knownOf(declared, faults));
   expectOwn(known, context.rootHashes, faults);
-  if (faults.length > 0) throw refusal(file, faults);
+  if (faults.length > 0) throw refusal(source, faults);
   const count = { created: 0, replaced: 0, rotated: 0, unchanged: 0, expired: 0 };
   for (const { declared, hash } of known) {
-    const ensured = await ensure(file, context.table, declared, hash);
+    const ensured = await ensure(source, context.table, declared, hash);
     writeDown(context, declared, ensured);
     count[ensured] += 1;
   }
@@ -77,7 +80,7 @@ function writeDown({ audit, logger }: InitTokensContext, { place, request }: Ini
   if (ensured === 'expired') logger.warn({ place }, 'an access token of the init file has expired and is not valid');
 }
 
-async function ensure(file: string, table: TokenTable, declared: InitToken, hash: string | undefined) {
+async function ensure(source: string, table: TokenTable, declared: InitToken, hash: string | undefined) {
   const { place, request } = declared;
   try {
     // The file is written first: after a crash between the two, the next start makes the token. The other way round
@@ -86,7 +89,7 @@ async function ensure(file: string, table: TokenTable, declared: InitToken, hash
     return await table.ensure(ROOT, request, hash ?? (await makeSecret(declared)));
   } catch (error) {
     if (!(error instanceof TailraceError) || !REFUSED.includes(error.code)) throw error;
-    throw refusal(file, [`${place}: ${error.message}`]);
+    throw refusal(source, [`${place}: ${error.message}`]);
   }
 }
 

@@ -1,101 +1,143 @@
 /**
- * Creates or updates the basins, streams and access tokens that a file declares (`--init-file`), at each start. The
+ * The basins, streams and access tokens that a file declares, for a start (`--init-file`) and for `tailrace apply`. The
  * format is that of s2-lite's init file; configurations may also have the API's form, and our own fields. What the file
- * does not name is left as it is. Tokens are applied in `init-tokens.ts`.
+ * does not name is left as it is.
  */
 
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { unlimited } from './access/grant.ts';
-import { ROOT_TOKEN_ID } from './access/tokens/credential.ts';
-import { checkIssue } from './access/tokens/issue.ts';
-import type { Basin } from './log/basins.ts';
-import type { Log } from './log/log.ts';
-import type { Clock } from './model/clock.ts';
-import { TailraceError } from './model/error.ts';
-import { INIT_BASIN_DELETION_WAIT_MS, INIT_STREAMS_AT_ONCE } from './model/limits.ts';
-import { LOCATION } from './model/location.ts';
-import { basinNameFault, streamNameFault } from './model/names.ts';
-import type { BasinConfigRequest, StreamConfigRequest } from './model/stream-config.ts';
-import type { TokenRequest } from './model/token-request.ts';
-import { parseBasinConfigRequest, parseStreamConfigRequest } from './s2/config-json.ts';
-import { POLICY_FIELDS } from './s2/otlp-policy-json.ts';
-import { parseTokenRequest } from './s2/token-json.ts';
+import { unlimited } from '../access/grant.ts';
+import { ROOT_TOKEN_ID } from '../access/tokens/credential.ts';
+import { checkIssue } from '../access/tokens/issue.ts';
+import { TailraceError } from '../model/error.ts';
+import { LOCATION } from '../model/location.ts';
+import { basinNameFault, streamNameFault } from '../model/names.ts';
+import type { BasinConfigRequest, StreamConfigRequest } from '../model/stream-config.ts';
+import type { TokenRequest } from '../model/token-request.ts';
+import { parseBasinConfigRequest, parseStreamConfigRequest } from '../s2/config-json.ts';
+import { POLICY_FIELDS } from '../s2/otlp-policy-json.ts';
+import { parseTokenRequest } from '../s2/token-json.ts';
+import { parseDocument, readText } from '../settings/text-document.ts';
 
 /** The checked content of a file: none of it can be refused because of its form. */
-export interface InitSpec {
-  /** The file, for messages. */
-  readonly file: string;
-  readonly basins: readonly InitBasin[];
+export interface InitSpec extends Declared {
+  /** Where it comes from, for messages. */
+  readonly source: string;
   readonly tokens: readonly InitToken[];
 }
 
+/** What is declared. A list that is undefined is not in the file. */
+export interface Declared {
+  readonly basins: readonly InitBasin[];
+  readonly tokens: readonly DeclaredToken[];
+  readonly lists: { readonly basins: boolean; readonly tokens: boolean };
+}
+
 /** A token without its secret, which is in a file of its own. */
-export interface InitToken {
+export interface DeclaredToken {
   /** Its place in the file, for messages. */
   readonly place: string;
   readonly request: TokenRequest;
+  /** As `POST /v1/access-tokens` takes it. */
+  readonly json: Readonly<Record<string, unknown>> & { readonly id: string };
   /** Absolute. */
+  readonly secretFile: string | undefined;
+}
+
+/** The same for a start, which needs the file of each secret. */
+export interface InitToken extends DeclaredToken {
   readonly secretFile: string;
 }
 
-interface InitBasin {
+export interface InitBasin {
   readonly name: string;
   readonly config: BasinConfigRequest;
-  readonly streams: readonly { readonly name: string; readonly config: StreamConfigRequest }[];
+  /** The same as `PUT /v1/basins` takes it. */
+  readonly json: object;
+  readonly streams: readonly InitStream[];
+  /** Whether the file lists its streams. */
+  readonly hasStreams: boolean;
 }
 
-/** How many there were of each outcome. */
-export interface InitOutcome {
-  readonly created: number;
-  readonly updated: number;
-  readonly unchanged: number;
+export interface InitStream {
+  readonly name: string;
+  readonly config: StreamConfigRequest;
+  readonly json: object;
 }
 
 /**
- * Reads and checks a file. One message lists all its faults, each with its place.
+ * What the settings declare, inline or in a file. One message lists all faults, each with its place.
+ * @throws TailraceError `config`
+ */
+export async function readInit(settings: {
+  readonly init?: unknown;
+  readonly initFile?: string | undefined;
+}): Promise<InitSpec | undefined> {
+  const { init, initFile } = settings;
+  if (initFile !== undefined) return readInitFile(resolve(initFile));
+  return init === undefined ? undefined : specOf('init', init, process.cwd());
+}
+
+/**
+ * Reads and checks a file, JSON or YAML. One message lists all its faults, each with its place.
  * @throws TailraceError `config`
  */
 export async function readInitFile(file: string): Promise<InitSpec> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw refusal(file, [`it cannot be read: ${String(cause)}`]);
+  const text = await readText(file).catch((error: unknown) => {
+    throw refusal(sourceOf(file), [error instanceof Error ? error.message : String(error)]);
   });
-  return parseInitFile(file, text);
+  if (/^\s*[[{]/.test(text)) return parseInitFile(file, text);
+  const { value } = await parseDocument(sourceOf(file), text);
+  return specOf(sourceOf(file), value ?? {}, dirname(file));
 }
 
-/** @throws TailraceError `config` */
+/** The same for a text of JSON. @throws TailraceError `config` */
 export function parseInitFile(file: string, text: string): InitSpec {
-  const parsed = specShape.safeParse(jsonOf(file, text));
-  if (!parsed.success) throw refusal(file, parsed.error.issues.map(describeIssue));
-  const faults: string[] = [];
-  const basins = parsed.data.basins.map((basin, i) => readBasin(basin, `basins[${i}]`, faults));
-  expectOnce(basins, 'basins', faults);
-  const tokens = parsed.data.access_tokens.flatMap((token, i) => readToken(file, token, `access_tokens[${i}]`, faults));
-  expectApart(tokens, faults);
-  if (faults.length > 0) throw refusal(file, faults);
-  return { file, basins, tokens };
+  return specOf(sourceOf(file), jsonOf(file, text), dirname(file));
 }
 
-/**
- * Creates or updates all basins and streams that the file declares; durable when it resolves. Waits for a deletion of
- * one that is still going on.
- * @throws TailraceError `config` with the place in the file; `storage_full`, `storage`
- */
-export async function applyInitFile(spec: InitSpec, log: Log, clock: Clock): Promise<InitOutcome> {
-  const count = { created: 0, updated: 0, noop: 0 };
-  for (const [i, { name, config, streams }] of spec.basins.entries()) {
-    const place = `basins[${i}] (${name})`;
-    const { outcome, it: basin } = await placed(spec, place, () => ensureBasin(log, clock, name, config));
-    count[outcome] += 1;
-    for (let at = 0; at < streams.length; at += INIT_STREAMS_AT_ONCE) {
-      const some = streams.slice(at, at + INIT_STREAMS_AT_ONCE);
-      // At the same time, so that they share transactions.
-      const outcomes = await Promise.all(some.map((stream) => ensureStream(spec, log, clock, basin, stream)));
-      for (const each of outcomes) count[each] += 1;
-    }
+function specOf(source: string, json: unknown, folder: string): InitSpec {
+  const faults: string[] = [];
+  const declared = readDeclared(json, { folder, secretFiles: 'required' }, faults);
+  if (declared === undefined || faults.length > 0) throw refusal(source, faults);
+  const tokens = declared.tokens.flatMap((token) => {
+    const { secretFile: file } = token;
+    return file === undefined ? [] : [{ ...token, secretFile: file }];
+  });
+  return { ...declared, source, tokens };
+}
+
+export interface DeclaredOptions {
+  /** Where relative paths start. */
+  readonly folder: string;
+  /** Whether each token must name the file of its secret. */
+  readonly secretFiles: 'required' | 'optional';
+}
+
+/** Checks what a file declares, and adds each fault to `faults`, as a place in the file, a colon and a sentence. */
+export function readDeclared(json: unknown, options: DeclaredOptions, faults: string[]): Declared | undefined {
+  const parsed = SHAPES[options.secretFiles].safeParse(json);
+  if (!parsed.success) {
+    faults.push(...parsed.error.issues.map(describeIssue));
+    return undefined;
   }
-  return { created: count.created, updated: count.updated, unchanged: count.noop };
+  const { basins: listed, access_tokens: tokensListed } = parsed.data;
+  const basins = (listed ?? []).map((basin, i) => readBasin(basin, `basins[${i}]`, faults));
+  expectOnce(basins, 'basins', faults);
+  const tokens = (tokensListed ?? []).flatMap((token, i) =>
+    readToken(options.folder, token, `access_tokens[${i}]`, faults),
+  );
+  expectApart(tokens, faults);
+  return { basins, tokens, lists: { basins: listed !== undefined, tokens: tokensListed !== undefined } };
+}
+
+/** The path in front of a fault, such as `basins[0].streams[1].name: …`. */
+export function pathIn(fault: string): (string | number)[] {
+  const [place = ''] = /^[\w$]+(\.[\w$]+|\[\d+\])*(?=[:\s.])/.exec(fault) ?? [];
+  const rest = fault.slice(place.length);
+  const [, field] = /^ \(.*?\)\.(\w+):/.exec(rest) ?? [];
+  const steps = [...place.matchAll(/[\w$]+/g)].map(([step]) => (/^\d+$/.test(step) ? Number(step) : step));
+  return field === undefined ? steps : [...steps, field];
 }
 
 /** The units of durations in s2-lite's file, such as `7days` and `1h 30m`. */
@@ -161,77 +203,88 @@ const basinShape = z.strictObject({
   name: z.string(),
   location: z.literal(LOCATION.name, { error: `must be "${LOCATION.name}", the one location here` }).nullish(),
   config: basinConfigShape,
-  streams: z.array(z.strictObject({ name: z.string(), config: streamConfigShape })).default([]),
+  streams: z.array(z.strictObject({ name: z.string(), config: streamConfigShape })).optional(),
 });
 
 const anything = z.unknown().optional();
 /**
  * Values are checked by the API's own parser. That ignores unknown fields, but in a file an unknown field is a fault.
  */
-const tokenShape = z.strictObject({
-  id: z.string(),
-  scope: z.strictObject({
-    basins: anything,
-    streams: anything,
-    access_tokens: anything,
-    op_groups: anything,
-    ops: anything,
-  }),
-  expires_at: anything,
-  auto_prefix_streams: anything,
-  stream: anything,
-  resource_attributes: anything,
-  limits: anything,
-  prefix: anything,
-  secret_file: z.string({ error: 'must name the file that holds the secret, or shall hold it' }).min(1),
-});
+const tokenShape = <File extends z.ZodType>(secretFile: File) =>
+  z.strictObject({
+    id: z.string(),
+    scope: z.strictObject({
+      basins: anything,
+      streams: anything,
+      access_tokens: anything,
+      op_groups: anything,
+      ops: anything,
+    }),
+    expires_at: anything,
+    auto_prefix_streams: anything,
+    stream: anything,
+    resource_attributes: anything,
+    limits: anything,
+    prefix: anything,
+    secret_file: secretFile,
+  });
 
-const specShape = z.strictObject({
-  $schema: z.string().optional(),
-  basins: z.array(basinShape).default([]),
-  access_tokens: z.array(tokenShape).default([]),
-});
+const secretFile = z.string({ error: 'must name the file that holds the secret, or shall hold it' }).min(1);
+const specShape = <File extends z.ZodType>(file: File) =>
+  z.strictObject({
+    $schema: z.string().optional(),
+    basins: z.array(basinShape).optional(),
+    access_tokens: z.array(tokenShape(file)).optional(),
+  });
+
+const SHAPES = { required: specShape(secretFile), optional: specShape(secretFile.optional()) };
+type TokenShape = NonNullable<z.output<(typeof SHAPES)['optional']>['access_tokens']>[number];
+
+/** The shape of an init file, for a JSON Schema of it. */
+export const INIT_SHAPE: z.ZodType = SHAPES.required;
 
 function readBasin(basin: z.output<typeof basinShape>, place: string, faults: string[]): InitBasin {
   const fault = basinNameFault(basin.name);
   if (fault !== undefined) faults.push(`${place}.name: ${fault}`);
   const config = orFault(`${place}.config`, faults, () => parseBasinConfigRequest(basin.config ?? {}));
-  const streams = basin.streams.map((stream, i) => {
+  const streams = (basin.streams ?? []).map((stream, i) => {
     const here = `${place}.streams[${i}]`;
     const wrong = streamNameFault(stream.name);
     if (wrong !== undefined) faults.push(`${here}.name: ${wrong}`);
     const own = orFault(`${here}.config`, faults, () => parseStreamConfigRequest(stream.config ?? {}));
-    return { name: stream.name, config: own ?? {} };
+    return { name: stream.name, config: own ?? {}, json: stream.config ?? {} };
   });
   expectOnce(streams, `${place}.streams`, faults);
-  return { name: basin.name, config: config ?? {}, streams };
+  const { name, config: json } = basin;
+  return { name, config: config ?? {}, json: json ?? {}, streams, hasStreams: basin.streams !== undefined };
 }
 
 /** Finds all faults that the API would refuse, except an expired token: that depends on the time of the start. */
 function readToken(
-  file: string,
-  { secret_file: secretFile, ...json }: z.output<typeof tokenShape>,
+  folder: string,
+  { secret_file: file, ...json }: TokenShape,
   at: string,
   faults: string[],
-): InitToken[] {
+): DeclaredToken[] {
   const place = `${at} (${json.id})`;
   const request = orFault(place, faults, () => {
     const parsed = parseTokenRequest(json);
     checkIssue(unlimited(ROOT_TOKEN_ID), { ...parsed, expiresAt: undefined }, 0);
     return parsed;
   });
-  return request === undefined ? [] : [{ place, request, secretFile: resolve(dirname(file), secretFile) }];
+  const secretFile = file === undefined ? undefined : resolve(folder, file);
+  return request === undefined ? [] : [{ place, request, json, secretFile }];
 }
 
-function expectApart(tokens: readonly InitToken[], faults: string[]): void {
+function expectApart(tokens: readonly DeclaredToken[], faults: string[]): void {
   const ids = new Set<string>();
   const files = new Set<string>();
   for (const { place, request, secretFile } of tokens) {
     if (ids.has(request.id)) faults.push(`${place}.id: it is there twice: keep one of them`);
-    else if (files.has(secretFile))
+    else if (secretFile !== undefined && files.has(secretFile))
       faults.push(`${place}.secret_file: another token has that file: name one of its own`);
     ids.add(request.id);
-    files.add(secretFile);
+    if (secretFile !== undefined) files.add(secretFile);
   }
 }
 
@@ -253,49 +306,6 @@ function orFault<T>(place: string, faults: string[], parse: () => T): T | undefi
   }
 }
 
-/** A deletion of a basin with this name may still be going on: it continues while we wait. */
-async function ensureBasin(log: Log, clock: Clock, name: string, config: BasinConfigRequest) {
-  return untilDeleted(clock, 'basin_deletion_pending', () => log.ensureBasin(name, config));
-}
-
-async function ensureStream(
-  spec: InitSpec,
-  log: Log,
-  clock: Clock,
-  basin: Basin,
-  { name, config }: InitBasin['streams'][number],
-) {
-  const ensure = () => untilDeleted(clock, 'stream_deletion_pending', () => log.ensureStream(basin, name, config));
-  return (await placed(spec, `stream ${name} of basin ${basin.name}`, ensure)).outcome;
-}
-
-async function untilDeleted<T>(clock: Clock, pending: TailraceError['code'], call: () => Promise<T>): Promise<T> {
-  const deadline = clock.monotonicMs() + INIT_BASIN_DELETION_WAIT_MS;
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      const waits = error instanceof TailraceError && error.code === pending && clock.monotonicMs() < deadline;
-      if (!waits) throw error;
-    }
-    await new Promise<void>((resolve) => void clock.timer(RETRY_MS, resolve));
-  }
-}
-
-const RETRY_MS = 50;
-
-/** Adds the place in the file to what the log refuses; other errors are faults of the store and stay as they are. */
-async function placed<T>({ file }: InitSpec, place: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (!(error instanceof TailraceError) || !REFUSED.includes(error.code)) throw error;
-    throw refusal(file, [`${place}: ${error.message}`]);
-  }
-}
-
-const REFUSED: readonly TailraceError['code'][] = ['invalid', 'basin_deletion_pending', 'stream_deletion_pending'];
-
 function secondsOf(text: string): number | undefined {
   if (!DURATION.test(text)) return undefined;
   let ms = 0;
@@ -311,7 +321,7 @@ function jsonOf(file: string, text: string): unknown {
   } catch (cause) {
     // The parser's message quotes the text, with its line breaks.
     const why = String(cause).replace(/\s+/g, ' ');
-    throw refusal(file, [`${why}${lineOf(why, text)}`]);
+    throw refusal(sourceOf(file), [`${why}${lineOf(why, text)}`]);
   }
 }
 
@@ -343,7 +353,11 @@ function messageOf(issue: z.core.$ZodIssue): string {
   return custom?.message ?? 'must be a duration such as "7days", "infinite", {"age": seconds} or {"infinite": {}}';
 }
 
+function sourceOf(file: string): string {
+  return `the init file ${file} (--init-file)`;
+}
+
 /** The error for the faults of a file, which stops the start. */
-export function refusal(file: string, faults: readonly string[]): TailraceError {
-  return new TailraceError('config', `the init file ${file} (--init-file): ${faults.join('; ')}`);
+export function refusal(source: string, faults: readonly string[]): TailraceError {
+  return new TailraceError('config', `${source}: ${faults.join('; ')}`);
 }
