@@ -10,6 +10,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
   'Records:': {
     tail: async () => (await import('./commands/tail.ts')).addTail,
     read: async () => (await import('./commands/read.ts')).addRead,
+    trace: async () => (await import('./commands/trace.ts')).addTrace,
     append: async () => (await import('./commands/append.ts')).addAppend,
     send: async () => (await import('./commands/send.ts')).addSend,
     'check-tail': async () => (await import('./commands/check-tail.ts')).addCheckTail,
