@@ -4,6 +4,7 @@ import type { Client } from '../../src/client/client.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { MessageRow } from '../../src/model/message-row.ts';
 import type { StreamSelection } from '../../src/model/selection.ts';
+import { matchesGlob } from '../matches-glob.ts';
 import type { FoundRow } from './trace-tree.ts';
 
 export interface TraceSearch {
@@ -114,21 +115,6 @@ async function streamsIn(
     if ('prefix' in selection || matchesGlob(name, selection.glob)) names.push(name);
   }
   return names;
-}
-
-/** `*` stands for any characters, every other character for itself. */
-function matchesGlob(name: string, glob: string): boolean {
-  const [first = '', ...parts] = glob.split('*');
-  if (parts.length === 0) return name === glob;
-  if (!name.startsWith(first)) return false;
-  const last = parts.pop() ?? '';
-  let at = first.length;
-  for (const part of parts) {
-    const found = name.indexOf(part, at);
-    if (found === -1) return false;
-    at = found + part.length;
-  }
-  return name.length - last.length >= at && name.endsWith(last);
 }
 
 /** The records that were found, up to the limit. */

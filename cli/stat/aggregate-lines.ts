@@ -1,0 +1,111 @@
+/** Counts and sums as a table, with a bar for each row: by time, by group, or both. */
+
+import type { AggregateNumber, AggregateResult, AggregateRow } from '../../src/model/aggregate.ts';
+import { LEVELS } from '../../src/model/filter.ts';
+import type { Output } from '../print/console.ts';
+import { createTable, type TableCell, type TableColumn } from '../print/table.ts';
+import { levelPaint } from '../print/terminal/log-row.ts';
+import { numberText, quantityText } from '../print/terminal/quantities.ts';
+import { shareBar } from '../trace/time-bar.ts';
+
+/** What was asked for. */
+export interface AsksForCounts {
+  readonly by: readonly string[];
+  readonly sum: string | undefined;
+  readonly bucketMs: number | undefined;
+}
+
+const NUMBERS = ['sum', 'min', 'average', 'p50', 'p95', 'p99', 'max'] as const;
+const RANKS: readonly string[] = LEVELS;
+const BAR_COLUMNS = 24;
+/** Buckets without records are shown between others, unless there were more of them than anyone reads. */
+const EMPTY_BUCKETS_MAX = 1_000;
+const DAY_MS = 86_400_000;
+
+/** The lines of a table; none when nothing was counted. */
+export function aggregateLines(result: AggregateResult, asked: AsksForCounts, output: Output): readonly string[] {
+  const rows = orderedRows(result.rows, asked);
+  const most = rows.reduce((max, row) => Math.max(max, sizeOf(row, asked)), 0);
+  const table = createTable(columnsOf(asked), output);
+  return table.lines(
+    rows.map((row) => {
+      const size = sizeOf(row, asked);
+      const level = row.group?.level;
+      const paint = (typeof level === 'string' ? levelPaint(level, output.colors) : undefined) ?? output.colors.cyan;
+      const bar: TableCell = [shareBar(size, most, BAR_COLUMNS), paint];
+      return { cells: [...leftCells(row, asked, output), numberText(row.count), ...sumCells(row, asked), bar] };
+    }),
+  );
+}
+
+function columnsOf({ by, sum, bucketMs }: AsksForCounts): readonly TableColumn[] {
+  return [
+    ...(bucketMs === undefined ? [] : [{ title: 'TIME' }]),
+    ...by.map((name): TableColumn => ({ title: name.toUpperCase(), cut: 'end' })),
+    { title: 'COUNT', isNumber: true },
+    ...(sum === undefined
+      ? []
+      : NUMBERS.map((name): TableColumn => ({ title: TITLES[name] ?? name.toUpperCase(), isNumber: true }))),
+    { title: '' },
+  ];
+}
+
+const TITLES: Readonly<Record<string, string>> = { average: 'AVG' };
+
+function leftCells(row: AggregateRow, { by, bucketMs }: AsksForCounts, output: Output): readonly TableCell[] {
+  const time = bucketMs === undefined ? [] : [row.bucket === undefined ? '' : bucketText(row.bucket, bucketMs, output)];
+  const groups = by.map((name, i): TableCell => {
+    if (row.other === true) return i === 0 ? '(all others)' : '';
+    const value = row.group?.[name] ?? '-';
+    const paint = name === 'level' ? levelPaint(value, output.colors) : undefined;
+    return paint === undefined ? value : [value, paint];
+  });
+  return [...time, ...groups];
+}
+
+function sumCells(row: AggregateRow, { sum }: AsksForCounts): readonly string[] {
+  if (sum === undefined) return [];
+  return NUMBERS.map((name) => {
+    const value = row[name];
+    return value === undefined ? '-' : valueText(value, sum);
+  });
+}
+
+/** Durations with their unit, all others as they are. */
+function valueText(value: AggregateNumber, sum: string): string {
+  return quantityText(value, sum === 'durationMs' ? 'ms' : '');
+}
+
+/** In a pipe ISO; on a terminal local, with the date where buckets are so long or it is another day. */
+function bucketText(ms: number, bucketMs: number, { isTty }: Output): string {
+  const at = new Date(ms);
+  if (!isTty) return at.toISOString();
+  const two = (value: number) => String(value).padStart(2, '0');
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  if (bucketMs % DAY_MS === 0) return date;
+  const seconds = bucketMs % 60_000 === 0 ? '' : `:${two(at.getSeconds())}`;
+  const fraction = bucketMs % 1_000 === 0 ? '' : `.${String(at.getMilliseconds()).padStart(3, '0')}`;
+  return `${date} ${two(at.getHours())}:${two(at.getMinutes())}${seconds}${fraction}`;
+}
+
+/** What the bar shows: the sum, or without one the count. */
+function sizeOf(row: AggregateRow, { sum }: AsksForCounts): number {
+  const size = Number(sum === undefined ? row.count : (row.sum ?? 0));
+  return Number.isFinite(size) ? size : 0;
+}
+
+/** Levels from the most serious on; buckets in their order, with those between them that are empty. */
+function orderedRows(rows: readonly AggregateRow[], { by, bucketMs }: AsksForCounts): readonly AggregateRow[] {
+  if (bucketMs === undefined) {
+    if (by.length !== 1 || by[0] !== 'level') return rows;
+    const rank = (row: AggregateRow) => RANKS.indexOf(row.group?.level ?? '');
+    return rows.toSorted((a, b) => Number(a.other ?? false) - Number(b.other ?? false) || rank(b) - rank(a));
+  }
+  const [first, last] = [rows[0]?.bucket, rows.at(-1)?.bucket];
+  if (by.length > 0 || first === undefined || last === undefined) return rows;
+  if ((last - first) / bucketMs >= EMPTY_BUCKETS_MAX) return rows;
+  const known = new Map(rows.map((row) => [row.bucket, row]));
+  const all: AggregateRow[] = [];
+  for (let bucket = first; bucket <= last; bucket += bucketMs) all.push(known.get(bucket) ?? { bucket, count: 0 });
+  return all;
+}

@@ -1,0 +1,76 @@
+/** Counts and sums as a table, and lines that are drawn again and again. */
+
+import { describe, expect, test } from '@jest/globals';
+import { createColors } from '../../cli/print/format.ts';
+import { createLiveLines } from '../../cli/print/live-lines.ts';
+import { aggregateLines } from '../../cli/stat/aggregate-lines.ts';
+import type { AggregateRow } from '../../src/model/aggregate.ts';
+
+function outputOf(isTty: boolean, columns = 80) {
+  const written: string[] = [];
+  return {
+    ...{ isTty, colors: createColors('never', isTty, {}), columns: () => columns, end: async () => {}, written },
+    write: async (data: string | Uint8Array) => void written.push(String(data)),
+  };
+}
+
+const linesOf = (rows: readonly AggregateRow[], asked: object) =>
+  aggregateLines(
+    { from: 0, next_seq_num: 9, records: 9, complete: true, rows },
+    { by: [], sum: undefined, bucketMs: undefined, ...asked },
+    outputOf(false),
+  );
+
+describe('counts and sums', () => {
+  test('of what had no place in a group are named so, and a group without a value is a dash', () => {
+    const rows = [
+      { group: { service: null, model: 'a\u001b[2J' }, count: 3 },
+      { other: true as const, count: 1_000 },
+    ];
+    expect(linesOf(rows, { by: ['service', 'model'] })).toEqual([
+      'SERVICE       MODEL     COUNT',
+      `-             a\\x1b[2J      3  ${'▏'}`,
+      `(all others)            1,000  ${'█'.repeat(24)}`,
+    ]);
+  });
+
+  test('have a bucket for each width up to a thousand, and beyond only those that are there', () => {
+    const buckets = (count: number) =>
+      linesOf(
+        [
+          { bucket: 0, count: 1 },
+          { bucket: (count - 1) * 60_000, count: 1 },
+        ],
+        { bucketMs: 60_000 },
+      );
+    expect(buckets(1_000)).toHaveLength(1_001);
+    expect(buckets(1_001)).toHaveLength(3);
+  });
+
+  test('have integers of any size as they are, and a dash where no number was found', () => {
+    const [, line] = linesOf([{ group: { name: 'a' }, count: 1, sum: '90071992547409930', min: 'NaN' }], {
+      by: ['name'],
+      sum: 'value',
+    });
+    expect(line).toMatch(/^a +1 +90,071,992,547,409,930 +NaN +- /);
+  });
+});
+
+describe('lines that are drawn again', () => {
+  test('go over those before, show no more than the screen is high, and the last ones are all there', async () => {
+    const output = outputOf(true);
+    const live = createLiveLines(output, () => 5);
+    await live.draw(['a', 'b', 'c', 'd']);
+    await live.draw(['e']);
+    await live.end(['1', '2', '3', '4', '5', '6']);
+    expect(output.written).toEqual(['a\nb\nc\n', '\u001b[3A\r\u001b[0Je\n', '\u001b[1A\r\u001b[0J1\n2\n3\n4\n5\n6\n']);
+  });
+
+  test('are written once elsewhere, without a control character', async () => {
+    const output = outputOf(false);
+    const live = createLiveLines(output);
+    await live.draw(['a']);
+    await live.end(['b']);
+    expect(output.written).toEqual(['b\n']);
+  });
+});
