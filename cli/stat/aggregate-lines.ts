@@ -5,6 +5,7 @@ import { LEVELS } from '../../src/model/filter.ts';
 import type { Output } from '../print/console.ts';
 import { createTable, type TableCell, type TableColumn } from '../print/table.ts';
 import { levelPaint } from '../print/terminal/log-row.ts';
+import { printable } from '../print/terminal/printable.ts';
 import { numberText, quantityText } from '../print/terminal/quantities.ts';
 import { shareBar } from '../trace/time-bar.ts';
 
@@ -24,10 +25,13 @@ const DAY_MS = 86_400_000;
 
 /** The lines of a table; none when nothing was counted. */
 export function aggregateLines(result: AggregateResult, asked: AsksForCounts, output: Output): readonly string[] {
-  const rows = orderedRows(result.rows, asked);
+  const { sum } = asked;
+  // Where something is summed, groups without any of it say nothing.
+  const counted = sum === undefined ? result.rows : result.rows.filter(({ values }) => values !== undefined);
+  const rows = orderedRows(counted, asked);
   const most = rows.reduce((max, row) => Math.max(max, sizeOf(row, asked)), 0);
   const table = createTable(columnsOf(asked), output);
-  return table.lines(
+  const lines = table.lines(
     rows.map((row) => {
       const size = sizeOf(row, asked);
       const level = row.group?.level;
@@ -36,6 +40,9 @@ export function aggregateLines(result: AggregateResult, asked: AsksForCounts, ou
       return { cells: [...leftCells(row, asked, output), numberText(row.count), ...sumCells(row, asked), bar] };
     }),
   );
+  const without = result.rows.reduce((all, { count, values }) => (values === undefined ? all + count : all), 0);
+  if (sum === undefined || without === 0) return lines;
+  return [...lines, output.colors.dim(`… ${numberText(without)} records without ${printable(sum)}`)];
 }
 
 function columnsOf({ by, sum, bucketMs }: AsksForCounts): readonly TableColumn[] {
@@ -94,12 +101,16 @@ function sizeOf(row: AggregateRow, { sum }: AsksForCounts): number {
   return Number.isFinite(size) ? size : 0;
 }
 
-/** Levels from the most serious on; buckets in their order, with those between them that are empty. */
-function orderedRows(rows: readonly AggregateRow[], { by, bucketMs }: AsksForCounts): readonly AggregateRow[] {
+/** Levels from the most serious on, sums from the largest on; buckets in their order, with those between them that are empty. */
+function orderedRows(rows: readonly AggregateRow[], asked: AsksForCounts): readonly AggregateRow[] {
+  const { by, bucketMs, sum } = asked;
+  const isOther = (row: AggregateRow) => Number(row.other ?? false);
   if (bucketMs === undefined) {
+    if (sum !== undefined)
+      return rows.toSorted((a, b) => isOther(a) - isOther(b) || sizeOf(b, asked) - sizeOf(a, asked));
     if (by.length !== 1 || by[0] !== 'level') return rows;
     const rank = (row: AggregateRow) => RANKS.indexOf(row.group?.level ?? '');
-    return rows.toSorted((a, b) => Number(a.other ?? false) - Number(b.other ?? false) || rank(b) - rank(a));
+    return rows.toSorted((a, b) => isOther(a) - isOther(b) || rank(b) - rank(a));
   }
   const [first, last] = [rows[0]?.bucket, rows.at(-1)?.bucket];
   if (by.length > 0 || first === undefined || last === undefined) return rows;

@@ -105,11 +105,11 @@ describe('counts', () => {
     expect(linesOf(await stat('shop', '--histogram', '1m', '--until', '2026-11-29T22:10:00Z'))).toHaveLength(2);
   });
 
-  test('--sum has quantiles by group, the largest group first, and durations have their unit', async () => {
+  test('--sum has quantiles by group, the largest sum first, and durations have their unit', async () => {
     const lines = linesOf(await stat('shop-calls', '--sum', 'durationMs', '--by', 'name'));
     expect(lines[0]).toMatch(/^NAME +COUNT +SUM +MIN +AVG +P50 +P95 +P99 +MAX$/);
-    expect(lines[1]).toMatch(/^GET \/ +2 +400 ms +100 ms +200 ms +\S+ ms .* 300 ms {2}█+.?$/);
-    expect(lines[2]).toMatch(/^POST \/ +1 +2\.00 s +2\.00 s .* {2}█{24}$/);
+    expect(lines[2]).toMatch(/^GET \/ +2 +400 ms +100 ms +200 ms +\S+ ms .* 300 ms {2}█+.?$/);
+    expect(lines[1]).toMatch(/^POST \/ +1 +2\.00 s +2\.00 s .* {2}█{24}$/);
     const [row] = linesOf(await stat('shop-calls', '--sum', 'durationMs', '--by', 'name,service', '--json'));
     expect(JSON.parse(row ?? '')).toMatchObject({
       ...{ stream: 's2://telemetry/shop-calls', group: { name: 'GET /', service: 'shop' }, count: 2, sum: 400 },

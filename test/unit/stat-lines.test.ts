@@ -47,12 +47,15 @@ describe('counts and sums', () => {
     expect(buckets(1_001)).toHaveLength(3);
   });
 
-  test('have integers of any size as they are, and a dash where no number was found', () => {
-    const [, line] = linesOf([{ group: { name: 'a' }, count: 1, sum: '90071992547409930', min: 'NaN' }], {
-      by: ['name'],
-      sum: 'value',
-    });
-    expect(line).toMatch(/^a +1 +90,071,992,547,409,930 +NaN +- /);
+  test('have integers of any size as they are, a dash where a number is unknown, and the largest sum first', () => {
+    const rows = [
+      { group: { name: 'a' }, count: 3, values: 1, sum: 5 },
+      { group: { name: 'b' }, count: 1, values: 1, sum: '90071992547409930', min: 'NaN' },
+    ];
+    const lines = linesOf([...rows, { group: { name: 'c' }, count: 1_000 }], { by: ['name'], sum: 'value' });
+    expect(lines[1]).toMatch(/^b +1 +90,071,992,547,409,930 +NaN +- .* {2}█{24}$/);
+    expect(lines[2]).toMatch(/^a +3 +5 +- /);
+    expect(lines.slice(3)).toEqual(['… 1,000 records without value']);
   });
 });
 
