@@ -28,7 +28,7 @@ interface StatOptions extends CommandOptions, KeyOptions {
 }
 
 /** What a user asks to be counted. */
-interface Counting extends AsksForCounts {
+interface StatCounting extends AsksForCounts {
   /** As it was typed. */
   readonly bucket: string | undefined;
 }
@@ -95,7 +95,7 @@ async function stat(names: readonly string[], options: StatOptions): Promise<voi
 }
 
 /** Undefined when nothing is to be counted. @throws TailraceError `config` */
-function countingOf(options: StatOptions): Counting | undefined {
+function countingOf(options: StatOptions): StatCounting | undefined {
   const { levels, histogram, interval, sum, by = [], filter, since: from, until } = options;
   if (histogram !== undefined && interval !== undefined && histogram !== interval) {
     throw new TailraceError('config', '--histogram and --interval both are the width of buckets: give one of them');
@@ -161,7 +161,7 @@ function statJson({ uri, figures, isDeleting, kept, readers }: StreamStat) {
 /** Of each stream by itself. */
 async function printCounts(
   uris: readonly StreamUri[],
-  counting: Counting,
+  counting: StatCounting,
   options: StatOptions & { readonly signal: AbortSignal | undefined },
   context: CallContext,
 ): Promise<void> {
@@ -180,14 +180,11 @@ async function printCounts(
 
 async function countOne(
   { basin, stream }: StreamUri,
-  counting: Counting,
+  counting: StatCounting,
   options: StatOptions & { readonly signal: AbortSignal | undefined },
   { client, output, reporter }: CallContext,
 ): Promise<void> {
-  const [{ createLiveLines }, { aggregateLines }] = await Promise.all([
-    import('../print/live-lines.ts'),
-    import('../stat/aggregate-lines.ts'),
-  ]);
+  const { aggregateLines, createLiveLines } = await import('../stat/aggregate-lines.ts');
   const { filter, since: start, until, signal } = options;
   const live = createLiveLines(output);
   const results = client.aggregate(stream, {

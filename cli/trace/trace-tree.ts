@@ -69,7 +69,7 @@ export function isErrorLog({ level }: MessageRow): boolean {
 }
 
 /** Milliseconds since the epoch with the fraction that the text has; undefined where it is no time. */
-export function preciseMs(text: unknown): number | undefined {
+function preciseMs(text: unknown): number | undefined {
   if (typeof text !== 'string') return undefined;
   // After year 9999 the server writes milliseconds.
   if (/^\d+$/.test(text)) return Number(text);

@@ -47,7 +47,7 @@ const LINKS_SHOWN = 3;
 /** A text with its colour. */
 type Piece = readonly [text: string, paint?: Paint];
 
-interface Shape {
+interface WaterfallShape {
   readonly beginColumns: number;
   readonly treeColumns: number;
   readonly barColumns: number;
@@ -78,7 +78,12 @@ function count(number: number, noun: string): string {
   return counted(number, noun).replace(/^\d+/, numberText(number));
 }
 
-function shapeOf(trace: TraceTree, shown: readonly ShownEntry[], columns: number, options: WaterfallOptions): Shape {
+function shapeOf(
+  trace: TraceTree,
+  shown: readonly ShownEntry[],
+  columns: number,
+  options: WaterfallOptions,
+): WaterfallShape {
   let [beginColumns, tree, tail] = [3, TREE_MIN, TAIL_MIN];
   for (const { entry, depth } of shown) {
     if (entry === undefined) continue;
@@ -106,7 +111,7 @@ function shapeOf(trace: TraceTree, shown: readonly ShownEntry[], columns: number
 function entryLines(
   { entry, depth, more, failed }: ShownEntry,
   trace: TraceTree,
-  shape: Shape,
+  shape: WaterfallShape,
   options: WaterfallOptions,
 ): readonly string[] {
   const { colors, columns } = options;
@@ -125,7 +130,7 @@ function entryLines(
   return [begin + line, ...below.map((piece) => blank + fitted([[start], piece], columns - blank.length, ''))];
 }
 
-function indentOf(depth: number, { indentMax }: Shape): string {
+function indentOf(depth: number, { indentMax }: WaterfallShape): string {
   const columns = depth * INDENT;
   if (columns <= indentMax) return ' '.repeat(columns);
   const deep = `${depth}› `;
@@ -135,7 +140,11 @@ function indentOf(depth: number, { indentMax }: Shape): string {
 function spanLine(
   span: TraceSpan,
   trace: TraceTree,
-  { indent, shape, options }: { readonly indent: string; readonly shape: Shape; readonly options: WaterfallOptions },
+  {
+    indent,
+    shape,
+    options,
+  }: { readonly indent: string; readonly shape: WaterfallShape; readonly options: WaterfallOptions },
 ): string {
   const { colors, columns } = options;
   const paint = isFailed(span.row) ? colors.red : hashPaint(someText(span.row.serviceName) ?? '', colors);

@@ -2,8 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { createColors } from '../../cli/print/format.ts';
-import { createLiveLines } from '../../cli/print/live-lines.ts';
-import { aggregateLines } from '../../cli/stat/aggregate-lines.ts';
+import { aggregateLines, createLiveLines } from '../../cli/stat/aggregate-lines.ts';
 import type { AggregateRow } from '../../src/model/aggregate.ts';
 
 function outputOf(isTty: boolean, columns = 80) {
