@@ -10,6 +10,8 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
   'Records:': {
     tail: async () => (await import('./commands/tail.ts')).addTail,
     read: async () => (await import('./commands/read.ts')).addRead,
+    trace: async () => (await import('./commands/trace.ts')).addTrace,
+    show: async () => (await import('./commands/show.ts')).addShow,
     append: async () => (await import('./commands/append.ts')).addAppend,
     send: async () => (await import('./commands/send.ts')).addSend,
     'check-tail': async () => (await import('./commands/check-tail.ts')).addCheckTail,
@@ -20,6 +22,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     ls: async () => (await import('./commands/ls.ts')).addLs,
     basins: async () => (await import('./commands/basins.ts')).addBasins,
     streams: async () => (await import('./commands/streams.ts')).addStreams,
+    stat: async () => (await import('./commands/stat.ts')).addStat,
     metrics: async () => (await import('./commands/metrics.ts')).addMetrics,
     senders: async () => (await import('./commands/senders.ts')).addSenders,
     apply: async () => (await import('./commands/apply.ts')).addApply,

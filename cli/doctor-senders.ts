@@ -28,7 +28,8 @@ export async function* senderFindings({ client }: ServerConnection): AsyncGenera
   const refused = seen.senders.find(({ accepted }) => accepted === 0);
   if (seen.senders.some(({ accepted }) => accepted > 0)) {
     if (refused !== undefined) yield* refusedFindings(refused, now, '');
-    yield finding('ok', SIGNALS.map((signal) => arrivalText(signal, seen.senders, now, usual)).join(', '));
+    const text = SIGNALS.map((signal) => arrivalText(signal, seen.senders, now, usual)).join(', ');
+    yield { ...finding('ok', text), title: 'arriving' };
     return;
   }
   const start = `since the server started ${agoText(seen.since, now)}`;

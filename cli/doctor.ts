@@ -8,6 +8,8 @@ import { pathHint, type ServerConnection } from './flags/connection.ts';
 
 export interface Finding {
   readonly check: 'server' | 'port' | 'token' | 'clock' | 'basin' | 'data';
+  /** Stands in place of level and check where people read it: the last line says what arrives. */
+  readonly title?: 'arriving';
   /** A warning needs attention, though nothing fails yet. */
   readonly level: 'ok' | 'warning' | 'fault';
   readonly text: string;

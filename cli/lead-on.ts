@@ -28,7 +28,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   cat: 'read <stream> -s 0 --no-follow',
   get: 'streams get <stream>',
   describe: 'streams get <stream>',
-  show: 'streams get <stream>',
   list: 'ls',
   create: 'streams create <stream>',
   delete: 'streams delete <stream>` or `tailrace basins delete <basin>',

@@ -55,7 +55,8 @@ async function* findings(connection: ServerConnection): AsyncGenerator<Finding> 
   yield* senderFindings(connection);
 }
 
-function findingText({ check, level, text, fix }: Finding, colors: Colors): string {
+function findingText({ check, level, text, fix, title }: Finding, colors: Colors): string {
+  if (title !== undefined) return `${colors.green(title)}  ${escapeControls(text)}`;
   const paint = { ok: colors.green, warning: colors.yellow, fault: colors.red }[level];
   const line = `${paint(level.padEnd(7))}  ${check.padEnd(6)}  ${escapeControls(text)}`;
   return fix === undefined ? line : `${line}\n                 fix: ${escapeControls(fix)}`;

@@ -1,4 +1,4 @@
-/** `tailrace ls`: which basins there are, or which streams a basin has, how long each is and when it last got a record. */
+/** `tailrace ls`: which basins there are, or which streams a basin has, what each holds and when it last got a record. */
 
 import type { Command } from 'commander';
 import type { StreamEntry } from '../../src/client/control.ts';
@@ -13,8 +13,11 @@ import {
 } from '../flags/connection.ts';
 import { formatStreamUri, parseBasinUri } from '../flags/names.ts';
 import { createReporter, type Output, openOutput, type ReporterOptions, watchPipe } from '../print/console.ts';
-import { escapeControls, formatBytes, formatTime, safeJson } from '../print/format.ts';
+import { escapeControls, safeJson } from '../print/format.ts';
 import { withNearest } from '../print/suggest.ts';
+import { createTable, type TableCell, type TableColumn, type TableRow } from '../print/table.ts';
+import { numberText, quantityText } from '../print/terminal/quantities.ts';
+import { rateText, timeText } from '../stat/stat-line.ts';
 
 interface LsOptions extends ConnectionOptions, ReporterOptions {
   readonly long?: boolean;
@@ -34,8 +37,8 @@ const PAGE_STREAMS = 100;
 const EXAMPLES = `
 Examples:
   tailrace ls                           the basins
-  tailrace ls s2://telemetry            its streams: tail, time of the last record, name
-  tailrace ls -l s2://telemetry         also how many records and bytes, and how many come in a second
+  tailrace ls s2://telemetry            its streams: records, size, when the last one came, how many come in a second
+  tailrace ls -l s2://telemetry         also their numbers, the oldest record, and when the stream was made
   tailrace ls s2://telemetry/web-       the streams whose names start with web-
   tailrace ls s2://telemetry --json     one JSON object a line`;
 
@@ -43,9 +46,9 @@ export function addLs(program: Command): void {
   const command = program
     .command('ls')
     .summary('list basins, or the streams of a basin')
-    .description('Lists basins, or the streams of a basin with their tail and the time of their last record.')
+    .description('Lists basins, or the streams of a basin with their records, size, last record and rate.')
     .argument('[basin]', 's2://basin or s2://basin/prefix')
-    .option('-l, --long', 'of streams also records, bytes and rate')
+    .option('-l, --long', 'of streams also their numbers, oldest record and age')
     .option('--json', 'one JSON object a line')
     .addHelpText('after', EXAMPLES);
   addConnectionOptions(command).action((basin: string | undefined, _options, self: Command) =>
@@ -86,11 +89,13 @@ async function listStreams(
   output: Output,
   options: LsOptions,
 ): Promise<void> {
+  const table = createTable([...(options.long === true ? LONG_COLUMNS : COLUMNS), NAME_COLUMN], output);
   let page: StreamEntry[] = [];
   let listed = 0;
   const flush = async () => {
     const rows = await Promise.all(page.map((entry) => lookAt(connection, basin, entry)));
-    await output.write(textOf(rows, basin, output, options));
+    const lines = table.lines(rows.map((row) => tableRow(row, output, options))).map((line) => `${line}\n`);
+    await output.write(options.json === true ? jsonLines(rows, basin) : lines.join(''));
     listed += rows.length;
     page = [];
   };
@@ -121,45 +126,41 @@ async function lookAt(connection: ServerConnection, basin: string, entry: Stream
 
 const GONE: ReadonlySet<string> = new Set(['stream_not_found', 'stream_deletion_pending', 'permission_denied']);
 
-function textOf(rows: readonly ListedStream[], basin: string, output: Output, { json, long }: LsOptions): string {
-  if (json === true) return jsonLines(rows, basin);
-  return long === true ? longLines(rows, output) : textLines(rows, output);
+const COLUMNS: readonly TableColumn[] = [
+  { title: 'RECORDS', isNumber: true },
+  { title: 'SIZE', isNumber: true },
+  { title: 'LAST' },
+  { title: 'RATE', isNumber: true },
+];
+const LONG_COLUMNS: readonly TableColumn[] = [
+  ...COLUMNS,
+  { title: 'NUMBERS', isNumber: true },
+  { title: 'OLDEST' },
+  { title: 'CREATED' },
+];
+const NAME_COLUMN: TableColumn = { title: 'STREAM', cut: 'end' };
+
+function tableRow({ uri, tail, entry }: ListedStream, output: Output, { long }: LsOptions): TableRow {
+  const { figures, deletedAt, createdAt } = entry;
+  const time = (ms: number | null | undefined): TableCell => [timeText(ms, output, Date.now()), output.colors.green];
+  const known = figures === undefined ? ['-', '-'] : [numberText(figures.records), sizeText(figures.metered_bytes)];
+  const more = long === true ? [numbersText(figures), time(figures?.first_timestamp), time(createdMs(createdAt))] : [];
+  const name: TableCell = deletedAt === undefined ? uri : [`${uri} [deleting]`, output.colors.red];
+  return { cells: [...known, time(tail?.timestamp), rateText(figures?.records_per_second), ...more, name] };
 }
 
-function textLines(rows: readonly ListedStream[], output: Output): string {
-  const width = Math.max(...rows.map(({ tail }) => String(tail?.seqNum ?? '-').length), 8);
-  return rows
-    .map(({ uri, tail, entry }) => {
-      const deleted = entry.deletedAt === undefined ? '' : output.colors.red(' [deleting]');
-      const count = String(tail?.seqNum ?? '-').padStart(width);
-      const last = formatTime(tail?.timestamp ?? 0).padEnd(24);
-      return `${count}  ${output.colors.green(last)}  ${escapeControls(uri)}${deleted}\n`;
-    })
-    .join('');
+/** `0..20`: the first number and the last one. */
+function numbersText(figures: StreamEntry['figures']): string {
+  if (figures === undefined || figures.records === 0) return '-';
+  return `${figures.first_seq_num}..${figures.next_seq_num - 1}`;
 }
 
-/** The columns of `-l`, with a header for each page. */
-function longLines(rows: readonly ListedStream[], output: Output): string {
-  const cells = rows.map(({ uri, tail, entry: { figures, deletedAt } }) => [
-    String(figures?.records ?? '-'),
-    figures === undefined ? '-' : formatBytes(figures.metered_bytes),
-    formatTime(tail?.timestamp ?? 0),
-    rateText(figures?.records_per_second),
-    escapeControls(uri) + (deletedAt === undefined ? '' : output.colors.red(' [deleting]')),
-  ]);
-  const all = [['records', 'bytes', 'last record', 'rate', 'stream'], ...cells];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string => {
-    const [records = '', bytes = '', last = '', rate = '', stream = ''] = row;
-    const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = widths;
-    return `${records.padStart(w0)}  ${bytes.padStart(w1)}  ${last.padEnd(w2)}  ${rate.padStart(w3)}  ${stream}\n`;
-  };
-  return all.map(line).join('');
+function sizeText(bytes: number): string {
+  return quantityText(bytes, 'By');
 }
 
-/** Records per second over the last minute. */
-function rateText(rate: number | null | undefined): string {
-  return rate === undefined || rate === null ? '-' : `${rate.toFixed(1)}/s`;
+function createdMs(createdAt: string | undefined): number | undefined {
+  return createdAt === undefined ? undefined : Date.parse(createdAt);
 }
 
 function jsonLines(rows: readonly ListedStream[], basin: string): string {

@@ -90,7 +90,7 @@ function addList(group: Command): void {
   const command = group
     .command('list')
     .summary('list the streams of a basin')
-    .description('Lists the streams of a basin in order of their names; `tailrace ls` shows their tails as well.')
+    .description('Lists the streams of a basin in order of their names; `tailrace ls` shows what they hold as well.')
     .argument('[basin]', 's2://basin or s2://basin/prefix (default: the default basin)');
   command.addHelpText('after', '\nExample:\n  tailrace streams list s2://orders-eu -n 10');
   addConnectionOptions(addListOptions(command)).action((name: string | undefined, _options, self: Command) =>

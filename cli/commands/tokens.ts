@@ -10,7 +10,8 @@ import { addListOptions, type ListCommandOptions, upTo } from '../control-plane.
 import { addConnectionOptions } from '../flags/connection.ts';
 import { addTokenFlags, type TokenOptions, tokenOf, uselessGrants } from '../flags/token.ts';
 import { counted, escapeControls } from '../print/format.ts';
-import { grantsText, tokenLines, tokenTable } from '../print/token.ts';
+import { createTable } from '../print/table.ts';
+import { grantsText, TOKEN_COLUMNS, tokenLines, tokenRow } from '../print/token.ts';
 
 interface RotateKeyOptions extends RemovalOptions {
   readonly voidOld?: boolean;
@@ -127,8 +128,8 @@ function list(options: CommandOptions & ListCommandOptions): Promise<void> {
       if (options.json === true) await print(token, '');
       else tokens.push(token);
     }
-    const table = tokenTable(tokens, output.colors);
-    if (table !== '') await print(undefined, table);
+    const lines = createTable(TOKEN_COLUMNS, output).lines(tokens.map(tokenRow));
+    if (lines.length > 0) await print(undefined, lines.join('\n'));
   });
 }
 

@@ -1,30 +1,22 @@
 /** Access tokens as text: a table of several, or one line for each property of a token. */
 
 import type { GroupJson, ResourceSetJson, TokenJson, WhoamiJson } from '../../src/client/tokens.ts';
-import { alignedLines, type Colors, escapeControls, type LabelledText } from './format.ts';
+import { alignedLines, type LabelledText } from './format.ts';
+import type { TableColumn, TableRow } from './table.ts';
 
-/** A table of tokens with a header: what each may do, where, and until when. Empty without tokens. */
-export function tokenTable(tokens: readonly TokenJson[], colors: Colors): string {
-  if (tokens.length === 0) return '';
-  const rows = tokens.map((token) => [
-    escapeControls(token.id),
-    escapeControls(grantsText(token)),
-    escapeControls(setText(token.scope.basins)),
-    escapeControls(setText(token.scope.streams)),
-    escapeControls(token.expires_at ?? 'never'),
-  ]);
-  const widths = HEADER.map((title, i) =>
-    rows.reduce((most, row) => Math.max(most, row[i]?.length ?? 0), title.length),
-  );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('  ')
-      .trimEnd();
-  return [colors.dim(line(HEADER)), ...rows.map(line)].join('\n');
+/** Rows of a table of tokens: what each may do, where, and until when. */
+export function tokenRow(token: TokenJson): TableRow {
+  const { basins, streams } = token.scope;
+  return { cells: [token.id, grantsText(token), setText(basins), setText(streams), token.expires_at ?? 'never'] };
 }
 
-const HEADER = ['ID', 'MAY', 'BASINS', 'STREAMS', 'EXPIRES'];
+export const TOKEN_COLUMNS: readonly TableColumn[] = [
+  { title: 'ID', cut: 'end' },
+  { title: 'MAY', cut: 'end' },
+  { title: 'BASINS', cut: 'end' },
+  { title: 'STREAMS', cut: 'end' },
+  { title: 'EXPIRES' },
+];
 
 /** Everything about a token, by the names of its flags. */
 export function tokenLines(token: TokenJson): string {

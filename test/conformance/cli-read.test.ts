@@ -217,7 +217,9 @@ describe('ls', () => {
     await send('log', 'x', '--count', '3', '--stream', 'list/a');
     expect(await run('ls', '--quiet')).toEqual({ code: 0, stdout: 's2://telemetry\n', stderr: '' });
     const result = await run('ls', 's2://telemetry/list/');
-    expect(result.stdout).toMatch(/^ +3 {2}\d{4}-\d\d-\d\dT[\d:.]+Z {2}s2:\/\/telemetry\/list\/a\n$/);
+    expect(result.stdout).toMatch(
+      /^RECORDS +SIZE {2}LAST +RATE {2}STREAM\n {6}3 {2} *\d+ B {2}\d{4}-\d\d-\d\dT[\d:.]+Z +[\d.]+\/s {2}s2:\/\/telemetry\/list\/a\n$/,
+    );
     const [row] = rows(await run('ls', 's2://telemetry/list/', '--json'));
     expect(row).toMatchObject({ basin: 'telemetry', stream: 'list/a', tail: { seq_num: 3 } });
     expect(await run('ls', 's2://no-such-basin')).toMatchObject({ code: 4, stdout: '' });

@@ -57,7 +57,7 @@ async function send({ agent, path = '/v1/logs', token, ms = Date.now(), basin, .
 async function lastFinding(): Promise<string> {
   const { code, stdout } = await run('doctor', '--endpoint', server.url);
   expect(code).toBe(0);
-  return stdout.slice(stdout.search(/^\w+ +data/m));
+  return stdout.slice(stdout.search(/^(\w+ +data|arriving) /m));
 }
 
 test('nothing has arrived yet: both say so, and how to try', async () => {
@@ -97,7 +97,7 @@ test('what arrives is in a table, and doctor ends with each signal, from whom an
   const finding = await lastFinding();
   expect(finding).toMatch(/^warning {2}data {4}401 2 times, /);
   expect(finding).toMatch(
-    /\nok {7}data {4}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\), traces never, metrics never\n$/,
+    /\narriving {2}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\), traces never, metrics never\n$/,
   );
 });
 
@@ -189,7 +189,7 @@ test('data for another basin than the usual one is said to go there', async () =
   expect(made.code).toBe(0);
   expect(await send({ agent: 'astray', token: server.token, basin: 'elsewhere' })).toBe(200);
   expect(await lastFinding()).toMatch(
-    /(?:^|\n)ok {7}data {4}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\) into s2:\/\/elsewhere, traces never, metrics never\n$/,
+    /(?:^|\n)arriving {2}logs \d+ s ago from 127\.0\.0\.1 \(python 1\.45\.2\) into s2:\/\/elsewhere, traces never, metrics never\n$/,
   );
 });
 

@@ -130,7 +130,7 @@ function timeOf(row: MessageRow): number {
 }
 
 /** The same colour for the same name, always. Red and yellow are for levels. */
-function hashPaint(name: string, colors: Colors): Paint {
+export function hashPaint(name: string, colors: Colors): Paint {
   const { cyan, green, magenta, blue, cyanBright, greenBright, magentaBright, blueBright } = colors;
   const paints = [cyan, green, magenta, blue, cyanBright, greenBright, magentaBright, blueBright];
   let hash = 0x811c9dc5;

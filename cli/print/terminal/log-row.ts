@@ -37,6 +37,16 @@ export function layOutLog(row: MessageRow, entry: TerminalEntry): void {
   if (stack !== undefined && !body.includes(stack.trim())) entry.quote(printableLines(stack));
 }
 
+/** What a log says, in one line. */
+export function logHeadline(row: MessageRow): string {
+  const { headline } = bodyLines(row);
+  const pairs = typeof row.body === 'object' && row.body !== null && !Array.isArray(row.body) ? leaves(row.body) : [];
+  const said =
+    pairs.length === 0 ? headline : pairs.map(([key, value]) => `${printable(key)}=${valueText(value)}`).join('  ');
+  const cause = exceptionText(readException(fields(row.metadata)), someText(row.body) ?? '');
+  return cause === undefined ? said : `${said}  ${cause}`;
+}
+
 /** The message, and its other lines. A Python stack says at its end what happened. */
 function bodyLines(row: MessageRow): { readonly headline: string; readonly rest: readonly string[] } {
   const { body } = row;
@@ -51,7 +61,8 @@ function bodyLines(row: MessageRow): { readonly headline: string; readonly rest:
   return { headline: lines[first] ?? '', rest: lines.slice(first + 1) };
 }
 
-function levelPaint(level: string, colors: Colors): Paint | undefined {
+/** The colour of a level. */
+export function levelPaint(level: string, colors: Colors): Paint | undefined {
   switch (level) {
     case 'fatal':
       return (text) => colors.inverse(colors.red(text));
@@ -68,7 +79,8 @@ function levelPaint(level: string, colors: Colors): Paint | undefined {
   }
 }
 
-function messagePaint(level: string, colors: Colors): Paint | undefined {
+/** How a message of a level stands out. */
+export function messagePaint(level: string, colors: Colors): Paint | undefined {
   if (level === 'fatal' || level === 'error') return colors.bold;
   return level === 'debug' ? colors.dim : undefined;
 }

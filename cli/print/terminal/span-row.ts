@@ -6,14 +6,12 @@ import { addAttributes } from './attributes.ts';
 import { addConversation } from './conversation.ts';
 import type { StartColumns } from './entry-start.ts';
 import { exceptionText, readException } from './exception.ts';
-import type { Paint } from './flow.ts';
-import { fields, joinedLines, listOf, printable, printableLines, someNumber, someText } from './printable.ts';
-import { durationText, numberText } from './quantities.ts';
+import { fields, joinedLines, listOf, printable, printableLines, someText } from './printable.ts';
+import { durationText } from './quantities.ts';
+import { failureText, isFailed, spanArrow, spanName, statusCode, tokensText } from './span-facts.ts';
 import type { TerminalEntry } from './terminal-entry.ts';
 import { clipEnd } from './text-width.ts';
 
-/** The direction of a call, seen from the service. */
-const ARROWS: Readonly<Record<string, string>> = { server: '▸', consumer: '▸', client: '◂', producer: '◂' };
 /** A query or an address takes what is left of the line, or so many columns. */
 const DETAIL_COLUMNS_MIN = 16;
 /** Columns of the trace id with its gap. */
@@ -27,29 +25,21 @@ export function spanStart(row: MessageRow, colors: Colors): StartColumns {
 export function layOutSpan(row: MessageRow, entry: TerminalEntry): void {
   const { colors, main, options } = entry;
   const metadata = fields(row.metadata);
-  const name = printable(someText(row.type) ?? '(no name)');
-  main.say(`${ARROWS[String(row.kind)] ?? '·'} ${name}`);
+  const name = spanName(row);
+  main.say(`${spanArrow(row)} ${name}`);
   addModel(row, name, entry);
   const { durationMs } = row;
   if (typeof durationMs === 'number') {
     main.put(durationText(durationMs), { paint: durationMs > options.slowMs ? colors.yellow : (text) => text });
   }
-  addStatusCode(metadata, entry);
+  const code = statusCode(row, colors);
+  if (code !== undefined) main.put(code.text, { paint: code.paint });
   addTokens(row, metadata, entry);
-  if (isFailed(row)) main.say(`✗ ${failureText(row, metadata)}`.trimEnd(), { paint: colors.red });
+  if (isFailed(row)) main.say(failureText(row), { paint: colors.red });
   addDetail(row, metadata, name, entry);
   addAttributes(main, row, options, colors);
   for (const event of listOf(row.events)) addEvent(fields(event), entry);
   if (options.messages) addConversation(row, metadata, entry);
-}
-
-function isFailed(row: MessageRow): boolean {
-  return fields(row.status).code === 'error';
-}
-
-function failureText(row: MessageRow, metadata: Readonly<Record<string, unknown>>): string {
-  const message = someText(fields(row.status).message) ?? someText(metadata['error.type']) ?? '';
-  return joinedLines(message);
 }
 
 /** The model, when the name of the span does not hold it. */
@@ -58,26 +48,10 @@ function addModel(row: MessageRow, name: string, { main }: TerminalEntry): void 
   if (model !== undefined && !name.includes(model)) main.put(printable(model), { gap: ' ' });
 }
 
-function addStatusCode(metadata: Readonly<Record<string, unknown>>, { main, colors }: TerminalEntry): void {
-  const code = metadata['http.response.status_code'] ?? metadata['http.status_code'];
-  const number = someNumber(code);
-  if (number !== undefined) main.put(printable(String(code)), { paint: statusPaint(number, colors) });
-}
-
-function statusPaint(code: number, colors: Colors): Paint {
-  if (code >= 500) return colors.red;
-  if (code >= 400) return colors.yellow;
-  return code >= 300 ? colors.cyan : colors.green;
-}
-
 /** `1,287 → 214 tok  stop`. */
 function addTokens(row: MessageRow, metadata: Readonly<Record<string, unknown>>, { main }: TerminalEntry): void {
-  const input = someNumber(row.inputTokens ?? metadata['gen_ai.usage.input_tokens']);
-  const output = someNumber(row.outputTokens ?? metadata['gen_ai.usage.output_tokens']);
-  if (input !== undefined || output !== undefined) {
-    const sides = [input, ...(output === undefined ? [] : [output])];
-    main.put(`${sides.map((count) => (count === undefined ? '?' : numberText(count))).join(' → ')} tok`);
-  }
+  const tokens = tokensText(row);
+  if (tokens !== undefined) main.put(tokens);
   const reasons = metadata['gen_ai.response.finish_reasons'] ?? metadata['ai.response.finishReason'];
   const texts = [reasons].flat().filter((reason) => someText(reason) !== undefined);
   if (texts.length > 0) main.put(texts.map((reason) => printable(String(reason))).join(', '));
