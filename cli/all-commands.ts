@@ -36,6 +36,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     compact: async () => (await import('./commands/compact.ts')).addCompact,
     clock: async () => (await import('./commands/clock.ts')).addClock,
     doctor: async () => (await import('./commands/doctor.ts')).addDoctor,
+    bench: async () => (await import('./commands/bench.ts')).addBench,
   },
 };
 
