@@ -84,7 +84,7 @@ export class BenchWriter {
     while (!this.#isStopped && this.underWay < this.#sink.inFlightMax) {
       const now = performance.now() - this.#startedAt;
       const due = intervalMs === 0 ? now : this.#batches * intervalMs;
-      if (due >= durationMs) {
+      if (Math.max(due, now) >= durationMs) {
         this.#isStopped = true;
       } else if (due > now) {
         this.#timer = setTimeout(() => this.#fill(), due - now);

@@ -120,7 +120,8 @@ async function benchServer(where: string | undefined, options: BenchOptions): Pr
     await onOwnStream(context, uri, isKept, () => runShown(end, options, interrupted));
     await tell({ ...end, isInterrupted: interrupted.aborted }, context);
   });
-  if (interrupted.aborted) process.exitCode = EXIT.interrupted;
+  // What is wrong with the server says more than how this ended.
+  if (interrupted.aborted) process.exitCode ??= EXIT.interrupted;
 }
 
 /**

@@ -1,10 +1,14 @@
 /** What `tailrace bench` knows its records by, and what it says about those that come otherwise. */
 
 import { describe, expect, test } from '@jest/globals';
+import { Bench, type BenchPlan } from '../../cli/bench/bench.ts';
 import { Faults } from '../../cli/bench/faults.ts';
 import { Latencies, SendTimes } from '../../cli/bench/latencies.ts';
 import { Ledger } from '../../cli/bench/ledger.ts';
 import { Payloads } from '../../cli/bench/payload.ts';
+import { warnings } from '../../cli/bench/report.ts';
+import { type BatchSink, BenchWriter } from '../../cli/bench/writer.ts';
+import { createClient } from '../../src/client/client.ts';
 import { appendFrame, recordsAcked } from '../../src/client/s2s/messages.ts';
 import { encodeAppendAck } from '../../src/s2/append/ack.ts';
 import { decodeAppendInput } from '../../src/s2/append/proto.ts';
@@ -148,5 +152,66 @@ describe('messages of s2s', () => {
     const ack = Buffer.from(encodeAppendAck({ start: at(0), end: at(300), tail: at(301) }));
     expect(recordsAcked(ack)).toBe(300);
     expect(() => recordsAcked(ack.subarray(0, -1))).toThrow('cannot be decoded');
+  });
+});
+
+describe('a writer', () => {
+  test('ends in time at a server that is slower than the rate, and what waited counts from when it was due', async () => {
+    const payloads = new Payloads(BYTES);
+    let sent = 0;
+    const sink: BatchSink = {
+      batch: (writer) => {
+        const bytes = Buffer.alloc(BYTES);
+        payloads.fill(bytes, 0, writer);
+        return { bytes, payloads: [0] };
+      },
+      send: (_batch, onAck) => {
+        sent++;
+        setTimeout(() => onAck(1), 30);
+      },
+      end: async () => {},
+      failed: new Promise(() => {}),
+      inFlightMax: 1,
+    };
+    const latencies = new Latencies();
+    const since: number[] = [];
+    const writer = new BenchWriter(sink, {
+      writer: 0,
+      payloads,
+      intervalMs: 1,
+      durationMs: 100,
+      latencies,
+      onSend: (_first, at) => since.push(at),
+      onMiscount: () => {},
+    });
+    await writer.run();
+    expect(sent).toBeGreaterThan(0);
+    expect(sent).toBeLessThan(10);
+    expect(writer.acknowledged).toBe(sent);
+    for (const [i, at] of since.entries()) expect(at - (since[0] ?? 0)).toBeCloseTo(i, 6);
+  });
+});
+
+describe('warnings', () => {
+  const plan: BenchPlan = {
+    target: { endpoint: 'http://127.0.0.1:1', token: undefined },
+    basin: 'telemetry',
+    stream: 'x',
+    protocol: 's2s',
+    reads: new Set(),
+    durationMs: 1,
+    recordBytes: 64,
+    batch: 1,
+    connections: 1,
+    rate: undefined,
+  };
+
+  test('say that the client is the limit when it takes more than 80 % of a core', () => {
+    const bench = new Bench(plan, createClient({ endpoint: 'http://127.0.0.1:1' }));
+    const end = { plan, bench, endpoint: '', isKept: false, isInterrupted: false };
+    bench.generatorCores = 0.8;
+    expect(warnings(end)).toEqual([]);
+    bench.generatorCores = 0.81;
+    expect(warnings(end)).toEqual([expect.stringContaining('took 0.81 of a processor core')]);
   });
 });
