@@ -42,6 +42,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     config: async () => (await import('./commands/config.ts')).addConfig,
     clock: async () => (await import('./commands/clock.ts')).addClock,
     doctor: async () => (await import('./commands/doctor.ts')).addDoctor,
+    bench: async () => (await import('./commands/bench.ts')).addBench,
   },
   'This program:': {
     completion: async () => (await import('./commands/completion.ts')).addCompletion,

@@ -44,6 +44,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   run: 'serve',
   status: 'doctor',
   ping: 'doctor',
+  benchmark: 'bench',
   login: 'context add <name> --endpoint <url>',
 };
 

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: installs and builds when that is needed, then measures.
  *
- *   npm run bench -- --runs 5 --scale 1 --only codec,ingest,readers,latency,sessions,starts,stores --write
+ *   npm run bench -- --runs 5 --scale 1 --only codec,ingest,readers,filtered,latency,sessions,starts,stores --write
  */
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';

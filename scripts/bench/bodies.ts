@@ -45,6 +45,34 @@ export function seededBodies(): readonly BenchBody[] {
   ];
 }
 
+/** What one record of a hundred says in `rareBody`. */
+export const RARE_TEXT = 'payment refused';
+
+/** The log records of the fixture, of which one in a hundred is an error with a text of its own. */
+export function rareBody(): BenchBody {
+  const usual = fixture('bench-512.pb');
+  const message = root.lookupType(MESSAGES.logs[0]);
+  const data = message.toObject(message.decode(usual.body)) as LogsOfFixture;
+  let index = 0;
+  for (const record of data.resourceLogs.flatMap(({ scopeLogs }) =>
+    scopeLogs.flatMap(({ logRecords }) => logRecords),
+  )) {
+    if (index++ % 100 !== 50) continue;
+    record.severityNumber = 17;
+    record.severityText = 'ERROR';
+    record.body = { stringValue: `order ${index}: ${RARE_TEXT} by the bank` };
+  }
+  return { ...usual, name: 'rare', body: Buffer.from(message.encode(message.fromObject(data)).finish()) };
+}
+
+interface LogsOfFixture {
+  readonly resourceLogs: readonly {
+    readonly scopeLogs: readonly {
+      readonly logRecords: readonly { severityNumber: number; severityText: string; body: object }[];
+    }[];
+  }[];
+}
+
 /** One batch of an S2 session: 64 kB in 64 records that look like lines of a log, and the s2s frame that carries it. */
 export function sessionBatch(): { readonly records: readonly Uint8Array[]; readonly frame: Buffer } {
   const random = mulberry32(20_260_102);

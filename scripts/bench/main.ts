@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: every bar, each beside its reference from the same run, and `RESULTS.md`.
  *
- * `--runs N` (5), `--scale S` shortens each run and makes stores smaller (1), `--only ingest,codec,readers,latency,sessions,starts`,
+ * `--runs N` (5), `--scale S` shortens each run and makes stores smaller (1), `--only` names parts:
+ * `codec,ingest,readers,filtered,latency,sessions,starts`,
  * `--write` keeps the tables. `stores` are measured only when they are named: at scale 1 they take 4 GB of disk and minutes.
  */
 
@@ -10,6 +11,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { codecBars } from './codec-bars.ts';
+import { filterBars } from './filtered.ts';
 import { ingestBars } from './ingest.ts';
 import { latencyBar } from './latency.ts';
 import { readerBars } from './readers.ts';
@@ -20,13 +22,13 @@ import { storeBars } from './stores.ts';
 
 const RESULTS = new URL('../../../scripts/bench/RESULTS.md', import.meta.url);
 
-const PARTS = ['codec', 'ingest', 'readers', 'latency', 'sessions', 'starts', 'stores'];
+const PARTS = ['codec', 'ingest', 'readers', 'filtered', 'latency', 'sessions', 'starts', 'stores'];
 
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
     scale: { type: 'string', default: '1' },
-    only: { type: 'string', default: 'codec,ingest,readers,latency,sessions,starts' },
+    only: { type: 'string', default: 'codec,ingest,readers,filtered,latency,sessions,starts' },
     write: { type: 'boolean', default: false },
   },
 });
@@ -50,6 +52,7 @@ async function main(runs: number, scale: number, only: readonly string[], write:
     shapes = ingest.shapes;
   }
   if (only.includes('readers')) bars.push(...(await readerBars(runs, scale)));
+  if (only.includes('filtered')) bars.push(...(await filterBars(runs, scale)));
   if (only.includes('latency')) bars.push(await latencyBar(runs, scale));
   if (only.includes('sessions')) bars.push(...(await sessionBars(runs, scale)));
   if (only.includes('starts')) bars.push(...(await startBars(runs, scale)));
@@ -69,7 +72,7 @@ function render(bars: readonly BarResult[], shapes: readonly string[], runs: num
     '',
     `${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${machine}; client and server share the processors; median of ${runs} runs (least–most), scale ${scale}.`,
     'Ratios count, not absolute figures: each stands beside a reference from the same run.',
-    'The tables define the bars S1 to S15: what is measured, its reference, and the ratio that meets the bar.',
+    'The tables define the bars S1 to S16: what is measured, its reference, and the ratio that meets the bar.',
     '',
     table(bars),
     '',

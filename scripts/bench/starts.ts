@@ -1,4 +1,4 @@
-/** Bar S15: what a short command costs beyond Node itself, in processor time: the wall clock also counts other work. */
+/** Bar S16: what a short command costs beyond Node itself, in processor time: the wall clock also counts other work. */
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -27,9 +27,9 @@ export async function startBars(runs: number, scale: number): Promise<BarResult[
         ours: processorSeconds([MAIN, ...args], starts, env),
       }));
       const median = (which: 'node' | 'ours') => spread(measured.map((run) => run[which] * 1_000)).median.toFixed(0);
-      process.stderr.write(`S15: tailrace ${args.join(' ')} done\n`);
+      process.stderr.write(`S16: tailrace ${args.join(' ')} done\n`);
       return {
-        bar: 'S15',
+        bar: 'S16',
         what: `start of \`tailrace ${args.join(' ')}\`, processor time`,
         ours: `${median('ours')} ms`,
         reference: `node with an empty module: ${median('node')} ms`,

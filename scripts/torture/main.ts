@@ -33,6 +33,10 @@ const FORMS: Readonly<
     proves: 'readers that stop reading cost bounded memory in all and no other client time, and lose nothing',
     load: () => import('./slow-readers.ts'),
   },
+  'many-readers': {
+    proves: 'a thousand sockets over many streams that read little or nothing cost bounded memory and no writer time',
+    load: () => import('./many-readers.ts'),
+  },
   reconnect: {
     proves: 'readers whose connections are cut at random get every record once and in order, on every protocol',
     load: () => import('./reconnect/reconnect.ts'),

@@ -22,7 +22,10 @@ export type ReaderKind = keyof typeof KINDS;
 
 const MARK = /<(\d{10})@(\d{13})>/g;
 
-/** The text by which a record is known again. */
+/** So many records of one stream have numbers of their own; those of the next stream begin there. */
+export const STREAM_NUMBERS = 100_000_000;
+
+/** The text by which a record is known again. A reader of many streams tells them by `STREAM_NUMBERS`. */
 export function markOf(number: number, sentAt: number): string {
   return `<${String(number).padStart(10, '0')}@${sentAt}>`;
 }
@@ -33,11 +36,24 @@ export class MarkedReader {
   readonly #socket: Socket;
   readonly #failed: Promise<never>;
   #rest = '';
-  #next: number;
+  /** The number that comes next, of each stream. */
+  readonly #next = new Map<number, number>();
+  readonly #from: number;
+  /** Records that have come, of all streams. */
+  taken = 0;
+  #fault: unknown;
   #onRead = (): void => {};
 
-  constructor(port: number, token: string, stream: string, kind: ReaderKind, from: number) {
-    this.#next = from;
+  /** Reads a stream from a record on; or what `path` says, from its first record on. */
+  constructor(
+    port: number,
+    token: string,
+    stream: string,
+    kind: ReaderKind,
+    from: number,
+    path = `/v1/streams/${stream}/records?seq_num=${from}`,
+  ) {
+    this.#from = from;
     this.#socket = connect(port, '127.0.0.1');
     this.#failed = new Promise((_, reject) => {
       this.#socket.on('error', reject);
@@ -46,6 +62,7 @@ export class MarkedReader {
         try {
           this.take(bytes.toString('latin1'), Date.now());
         } catch (error) {
+          this.#fault = error;
           reject(error);
         }
       });
@@ -53,7 +70,7 @@ export class MarkedReader {
     // Those who wait for records must learn of it.
     this.#failed.catch(() => {});
     const headers = [`authorization: Bearer ${token}`, 's2-basin: telemetry', 'host: x', ...KINDS[kind]];
-    this.#socket.write(`GET /v1/streams/${stream}/records?seq_num=${from} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`);
+    this.#socket.write(`GET ${path} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`);
   }
 
   async connected(): Promise<void> {
@@ -65,11 +82,11 @@ export class MarkedReader {
     this.#socket.pause();
   }
 
-  /** Reads a little, once a second. */
-  trickle(): void {
+  /** Reads a little, then nothing for so long, by default a second. */
+  trickle(pauseMs = 1_000): void {
     this.#socket.on('data', () => {
       this.#socket.pause();
-      setTimeout(() => this.#socket.resume(), 1_000).unref();
+      setTimeout(() => this.#socket.resume(), pauseMs).unref();
     });
   }
 
@@ -77,10 +94,25 @@ export class MarkedReader {
   async readTo(end: number): Promise<void> {
     this.#socket.resume();
     const read = new Promise<void>((resolve) => {
-      this.#onRead = () => this.#next >= end && resolve();
+      this.#onRead = () => this.#nextOf(0) >= end && resolve();
       this.#onRead();
     });
     await Promise.race([read, this.#failed]);
+  }
+
+  /** Reads on until it has so many records, of all streams. @throws Error as `readTo` */
+  async readAll(count: number): Promise<void> {
+    this.#socket.resume();
+    const read = new Promise<void>((resolve) => {
+      this.#onRead = () => this.taken >= count && resolve();
+      this.#onRead();
+    });
+    await Promise.race([read, this.#failed]);
+  }
+
+  /** A server may end a read that takes nothing. @throws Error when a record was missing or came twice until then */
+  expectSound(): void {
+    if (this.#fault !== undefined) throw this.#fault;
   }
 
   end(): void {
@@ -91,12 +123,19 @@ export class MarkedReader {
   take(text: string, now: number): void {
     const all = this.#rest + text;
     for (const [, number, sentAt] of all.matchAll(MARK)) {
-      if (Number(number) !== this.#next) throw new Error(`record ${Number(number)} came in place of ${this.#next}`);
-      this.#next++;
+      const stream = Math.floor(Number(number) / STREAM_NUMBERS);
+      const next = this.#nextOf(stream);
+      if (Number(number) !== next) throw new Error(`record ${Number(number)} came in place of ${next}`);
+      this.#next.set(stream, next + 1);
+      this.taken++;
       this.latencies.push(now - Number(sentAt));
     }
     const begun = all.lastIndexOf('<');
     this.#rest = begun > all.lastIndexOf('>') ? all.slice(begun) : '';
     this.#onRead();
+  }
+
+  #nextOf(stream: number): number {
+    return this.#next.get(stream) ?? stream * STREAM_NUMBERS + this.#from;
   }
 }

@@ -10,11 +10,11 @@
 import { createClient } from '../../src/client/client.ts';
 import { type ProbedServer, startProbedServer } from './loop/probed-server.ts';
 import { KINDS, MarkedReader, markOf, type ReaderKind } from './marked-reader.ts';
+import { mib, residentBytes, serverMetric, watchMemory } from './server-figures.ts';
 
 const READERS = Number(process.env.TAILRACE_TORTURE_READERS ?? 600);
 const SECONDS = Number(process.env.TAILRACE_TORTURE_SECONDS ?? 15);
-const MIB = 1024 * 1024;
-const GROWTH_BYTES_MAX = 200 * MIB;
+const GROWTH_BYTES_MAX = 200 * 1024 * 1024;
 /** Machines that run this have other work too. */
 const PACE_SHARE_MIN = 0.5;
 const LATENCY_MS_MAX = 1_000;
@@ -133,10 +133,10 @@ async function stallMany(server: ProbedServer, name: string, into: MarkedReader[
     into.push(reader);
     await reader.connected();
   }
-  let [before, sent] = [-1, await metric(server, 'tailrace_read_bytes_total')];
+  let [before, sent] = [-1, await serverMetric(server, 'tailrace_read_bytes_total')];
   while (sent - before > TRICKLE_BYTES) {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
-    [before, sent] = [sent, await metric(server, 'tailrace_read_bytes_total')];
+    [before, sent] = [sent, await serverMetric(server, 'tailrace_read_bytes_total')];
   }
 }
 
@@ -200,34 +200,6 @@ function expectGapNoticed(): void {
   throw new Error('negative control: a record that is left out was not noticed');
 }
 
-function watchMemory(server: ProbedServer): { peak(): Promise<number> } {
-  let peak = 0;
-  let isOver = false;
-  const watching = (async () => {
-    while (!isOver) {
-      peak = Math.max(peak, await residentBytes(server));
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
-    return peak;
-  })();
-  return {
-    peak: () => {
-      isOver = true;
-      return watching;
-    },
-  };
-}
-
-function residentBytes(server: ProbedServer): Promise<number> {
-  return metric(server, 'process_resident_memory_bytes');
-}
-
-async function metric({ port, token }: ProbedServer, name: string): Promise<number> {
-  const headers = { authorization: `Bearer ${token}` };
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`, { headers })).text();
-  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
-}
-
 function clientOf({ port, token }: ProbedServer) {
   return createClient({ endpoint: `http://127.0.0.1:${port}`, token, basin: 'telemetry' });
 }
@@ -247,8 +219,4 @@ function report(what: string, { recordsPerSecond, p50, p99, peakBytes }: Pace): 
     `slow-readers: ${what}: ${rate} records/s, a healthy reader gets them after ${p50} ms (p99 ${p99} ms), ` +
       `peak memory ${mib(peakBytes)}`,
   );
-}
-
-function mib(bytes: number): string {
-  return `${Math.round(bytes / MIB)} MiB`;
 }
