@@ -91,7 +91,7 @@ export async function readBack(
     pageBytes = Math.min(context.pageBytesMax(), Math.max(SCAN_BYTES_MIN, 4 * pageBytes));
     await refreshFloor(context.engine, stream, context.expiryNow());
   }
-  if (taking.unwanted >= SUMMARY_ROWS_DUE_BLOCKS) context.wantRows(stream, start, false);
+  if (taking.unwanted >= SUMMARY_ROWS_DUE_BLOCKS) context.wantRows(stream, Math.min(rows.gapFrom, start), false);
   const isAtStart = start <= stream.floor;
   return { parts: taking.parts.reverse(), end, tail: end === tail.seqNum ? tail : undefined, start, isAtStart };
 }

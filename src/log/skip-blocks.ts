@@ -44,8 +44,7 @@ export class BlockSkipper {
   #work = 0;
   /** How many headers the last look at some took. */
   #looked = 0;
-  /** Since the last row: where headers had to be looked at, and how many blocks were passed over by them. */
-  #rowlessFrom = 0;
+  /** Blocks that were passed over by their headers since the last row. */
   #rowless = 0;
 
   constructor(engine: Engine, stream: OpenStream, mayWant: MayWant, wantRows: WantRows) {
@@ -84,7 +83,6 @@ export class BlockSkipper {
   async #step(position: number, untilMs: number | undefined): Promise<Glance> {
     const row = await this.#rows.at(position);
     if (row === undefined) {
-      if (this.#rowless === 0) this.#rowlessFrom = position;
       const glance = await this.#lookAtHeaders(position, this.#rows.gapEnd, untilMs);
       if (glance.passed !== undefined) this.#noteRowless();
       return glance;
@@ -100,7 +98,7 @@ export class BlockSkipper {
   #noteRowless(): void {
     this.#rowless += this.#looked;
     if (this.#rowless < SUMMARY_ROWS_DUE_BLOCKS) return;
-    this.#wantRows(this.#stream, this.#rowlessFrom, false);
+    this.#wantRows(this.#stream, this.#rows.gapFrom, false);
     this.#rowless = Number.NEGATIVE_INFINITY;
   }
 

@@ -13,7 +13,7 @@ export class RowFinder {
   readonly #stream: OpenStream;
   readonly #wantRows: WantRows;
   #row: SummaryRow | undefined;
-  /** Once none was found: no row is about a block in between. */
+  /** Where a look found none: no row is about a block in between. */
   gapFrom = Number.POSITIVE_INFINITY;
   gapEnd = 0;
 
@@ -36,7 +36,7 @@ export class RowFinder {
       if (this.#row === undefined) this.#wantRows(this.#stream, seqNum, true);
       return this.#row;
     }
-    await this.#look(seqNum);
+    this.gapFrom = await this.#look(seqNum);
     this.gapEnd = nextSeq;
     return this.#row;
   }
