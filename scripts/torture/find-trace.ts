@@ -155,7 +155,10 @@ async function forwardsFor(store: Tailrace, count: number): Promise<number> {
 async function backwardsFor(store: Tailrace): Promise<number> {
   let found = 0;
   for (let before: number | undefined; ; ) {
-    const page = await store.readBack('spans', { filter: `trace_id=${RARE}`, ...(before === undefined ? {} : { before }) });
+    const page = await store.readBack('spans', {
+      filter: `trace_id=${RARE}`,
+      ...(before === undefined ? {} : { before }),
+    });
     found += page.records.length;
     if (page.isAtStart) return found;
     before = page.nextBefore;

@@ -69,12 +69,15 @@ describe('rows of summaries', () => {
     expect(await foundBackwards(log, a, TRACE, 1)).toEqual(WANTED);
   });
 
-  test.each([0, 1, 2, 70, 127, 128, 129, 301])('let a read begin anywhere, such as at block %i or inside it', async (block) => {
-    for (const seqNum of [block * PER_BLOCK, block * PER_BLOCK + 1]) {
-      const expected = WANTED.filter((wanted) => wanted >= seqNum);
-      expect(await foundForwards(shared.log, shared.a, TRACE, seqNum)).toEqual(expected);
-    }
-  });
+  test.each([0, 1, 2, 70, 127, 128, 129, 301])(
+    'let a read begin anywhere, such as at block %i or inside it',
+    async (block) => {
+      for (const seqNum of [block * PER_BLOCK, block * PER_BLOCK + 1]) {
+        const expected = WANTED.filter((wanted) => wanted >= seqNum);
+        expect(await foundForwards(shared.log, shared.a, TRACE, seqNum)).toEqual(expected);
+      }
+    },
+  );
 
   test('are made when there are enough blocks for some, and not one block before', async () => {
     const own = await filled(SUMMARY_ROWS_DUE_BLOCKS - 1);
