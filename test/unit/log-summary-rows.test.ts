@@ -52,15 +52,15 @@ beforeAll(async () => {
   shared = await filled();
 });
 
-describe('rows of summaries', () => {
-  test('are about all blocks that there are whole rows for, each about as many, one after the other', async () => {
+describe('a read', () => {
+  test('rows of summaries are about all blocks that fill whole rows, each about as many, one after the other', async () => {
     const rows = (await rowsIn(shared.engine, shared.a)).map((entry) => new SummaryRow(entry));
     expect(rows.map(({ blocks }) => blocks)).toEqual(rows.map(() => SUMMARY_ROW_BLOCKS));
     expect(rows.map(({ firstSeq }) => firstSeq)).toEqual([0, ...rows.slice(0, -1).map(({ end }) => end)]);
     expect(rows.at(-1)?.end).toBe(BLOCKS * PER_BLOCK);
   });
 
-  test('let a read find a trace with a look at few blocks, forwards and backwards', async () => {
+  test('a read finds a trace by rows with a look at few blocks, forwards and backwards', async () => {
     const { log, a } = shared;
     const forwards = await lookedAt(shared, async () => expect(await foundForwards(log, a, TRACE)).toEqual(WANTED));
     expect(forwards).toBeLessThan(BLOCKS / 8);
@@ -70,7 +70,7 @@ describe('rows of summaries', () => {
   });
 
   test.each([0, 1, 2, 70, 127, 128, 129, 301])(
-    'let a read begin anywhere, such as at block %i or inside it',
+    'a read by rows may begin anywhere, such as at block %i or inside it',
     async (block) => {
       for (const seqNum of [block * PER_BLOCK, block * PER_BLOCK + 1]) {
         const expected = WANTED.filter((wanted) => wanted >= seqNum);
@@ -79,7 +79,10 @@ describe('rows of summaries', () => {
     },
   );
 
-  test('are made when there are enough blocks for some, and not one block before', async () => {
+});
+
+describe('rows', () => {
+  test('rows are made when there are enough blocks for some, and not one block before', async () => {
     const own = await filled(SUMMARY_ROWS_DUE_BLOCKS - 1);
     expect(await firstSeqs(own)).toEqual([]);
     await appendBlocks(own.log, own.a, SUMMARY_ROWS_DUE_BLOCKS - 1, SUMMARY_ROWS_DUE_BLOCKS, HOLDERS);
@@ -87,7 +90,7 @@ describe('rows of summaries', () => {
     expect(await firstSeqs(own)).toHaveLength(SUMMARY_ROWS_DUE_BLOCKS / SUMMARY_ROW_BLOCKS);
   });
 
-  test('go on after a restart where they ended, without a second one about the same blocks', async () => {
+  test('rows go on after a restart where they ended, without a second one about the same blocks', async () => {
     const own = await filled(SUMMARY_ROWS_DUE_BLOCKS + 10);
     const before = await firstSeqs(own);
     await own.log.close();
@@ -100,7 +103,7 @@ describe('rows of summaries', () => {
     expect(after).toHaveLength(BLOCKS / SUMMARY_ROW_BLOCKS);
   });
 
-  test('are made of a stream that has none when a reader would need them, and anew where one is damaged', async () => {
+  test('rows are made of a stream that has none when a reader would need them, and anew where one is damaged', async () => {
     const own = await filled();
     const rows = await rowsIn(own.engine, own.a);
     await own.engine.commit(rows.map(({ key }) => ({ type: 'delete', key })));
@@ -122,7 +125,7 @@ describe('rows of summaries', () => {
     }
   });
 
-  test('go with the blocks that a trim removes, and with their stream', async () => {
+  test('rows go with the blocks that a trim removes, and with their stream', async () => {
     const own = await filled();
     const rows = await firstSeqs(own);
     const third = rows[2] ?? 0;
@@ -141,7 +144,7 @@ describe('rows of summaries', () => {
     expect(await again.engine.scan({ ...pendingRange('streamDeletion'), limit: 1 })).toEqual([]);
   });
 
-  test('are not made of encrypted blocks, nor of those of S2 records', async () => {
+  test('rows are not made of encrypted blocks, nor of those of S2 records', async () => {
     const encryptionKey = Buffer.alloc(32, 7);
     for (const streamCipher of [undefined, 'aes-256-gcm'] as const) {
       const engine = new LookedAtEngine();
@@ -157,7 +160,7 @@ describe('rows of summaries', () => {
     }
   });
 
-  test('end before a damaged block, which a read without a filter still reports', async () => {
+  test('a row ends before a damaged block, which a read with a filter still reports', async () => {
     const own = await filled(100);
     const key = blockKey(Number(own.a.id), 90 * PER_BLOCK);
     await own.engine.commit([{ type: 'put', key, value: Buffer.alloc(40) }]);
@@ -172,7 +175,7 @@ describe('rows of summaries', () => {
     await expect(foundForwards(own.log, own.a, TRACE)).rejects.toMatchObject({ code: 'corrupt' });
   });
 
-  test('end a read at the time that it asks for', async () => {
+  test('a read finds what is behind the last row too', async () => {
     const own = await filled();
     await own.log.append([{ stream: own.a, drafts: [smallBlock(BLOCKS, false, 17)] }]);
     expect(await foundForwards(own.log, own.a, 'level=error')).toEqual([BLOCKS * PER_BLOCK, BLOCKS * PER_BLOCK + 1]);
