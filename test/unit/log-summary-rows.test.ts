@@ -78,10 +78,9 @@ describe('a read', () => {
       }
     },
   );
-
 });
 
-describe('rows', () => {
+describe('in the background', () => {
   test('rows are made when there are enough blocks for some, and not one block before', async () => {
     const own = await filled(SUMMARY_ROWS_DUE_BLOCKS - 1);
     expect(await firstSeqs(own)).toEqual([]);
@@ -124,7 +123,9 @@ describe('rows', () => {
       expect(await rowsIn(own.engine, own.a)).toEqual(rows);
     }
   });
+});
 
+describe('like their blocks', () => {
   test('rows go with the blocks that a trim removes, and with their stream', async () => {
     const own = await filled();
     const rows = await firstSeqs(own);

@@ -36,7 +36,7 @@ const WORTH_PERCENT = 25;
 const TRIM_ROWS = 64;
 
 /** Blocks that follow each other. */
-interface Run {
+interface RowBlocks {
   readonly blocks: readonly SummarizedBlock[];
   readonly firstSeq: number;
   /** Where the next run may begin. */
@@ -114,7 +114,7 @@ export class RowWriter {
   }
 
   /** As many blocks as a row is about; fewer before one that is missing or damaged; undefined when there are not so many yet. */
-  async #runFrom(stream: OpenStream, position: number): Promise<Run | undefined> {
+  async #runFrom(stream: OpenStream, position: number): Promise<RowBlocks | undefined> {
     const blocks: SummarizedBlock[] = [];
     let [firstSeq, next] = [position, position];
     while (blocks.length < SUMMARY_ROW_BLOCKS) {
@@ -178,7 +178,7 @@ function summarized({ key, value }: Entry): SummarizedBlock | undefined {
   return { kind, count, lastTimestamp, summary: Uint8Array.from(summaryBytesIn(value)), storedBytes: value.length };
 }
 
-function isWorth({ blocks }: Run): boolean {
+function isWorth({ blocks }: RowBlocks): boolean {
   const withSummary = blocks.filter(({ summary }) => summary.length > 0).length;
   return withSummary > 0 && withSummary * 100 >= blocks.length * WORTH_PERCENT;
 }

@@ -16,7 +16,7 @@ export const SUMMARY_PAYLOAD_BYTES_MIN = 4 * 1024;
  * that one is read at once. It takes at most this share of what they take, but some bytes for each are always right.
  */
 export const SUMMARY_ROW_BLOCKS = 64;
-export const SUMMARY_ROW_SHARE = 1 / 100;
+export const SUMMARY_ROW_SHARE = 3 / 200;
 export const SUMMARY_ROW_BLOCK_BYTES = 16;
 
 /**

@@ -9,7 +9,7 @@ import type { Entry } from '../engine.ts';
 import { readBlockKey } from '../keys.ts';
 import type { StreamStateRow } from '../values.ts';
 import type { FaultLog } from './fault-log.ts';
-import type { SummaryVerifier } from './verify-summaries.ts';
+import type { SummaryVerifier } from './summary-verifier.ts';
 
 /** What the rows say about a stream, before its blocks are read. */
 export interface ExpectedStream {

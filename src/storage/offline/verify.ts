@@ -21,8 +21,8 @@ import {
   type StreamStateRow,
 } from '../values.ts';
 import { type Fault, FaultLog } from './fault-log.ts';
+import { SummaryVerifier } from './summary-verifier.ts';
 import { BlockVerifier, type ExpectedStream } from './verify-blocks.ts';
-import { SummaryVerifier } from './verify-summaries.ts';
 
 export type { Fault } from './fault-log.ts';
 
