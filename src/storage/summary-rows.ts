@@ -99,7 +99,8 @@ export class SummaryRow {
     this.firstSeq = firstSeq;
     this.end = end;
     this.blocks = blocks;
-    this.#value = value;
+    // Parts of a plain array cost less than those of a Buffer.
+    this.#value = new Uint8Array(value.buffer, value.byteOffset, value.length);
     this.#summariesAt = cursor.at;
   }
 

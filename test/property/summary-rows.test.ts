@@ -202,7 +202,7 @@ test('a row says of each block what its header says, and under another key it is
         expect(summaryRowIn({ key: entry.key, value: entry.value.subarray(0, -1) })).toBeUndefined();
         // Of each block besides its filters: 4 bytes of summary, and what the fields take.
         expect(entry.value.length).toBeLessThanOrEqual(
-          7 + blocks.length * 40 + Math.max(blocks.length * 16, (blocks.length * size) / 100),
+          7 + blocks.length * 40 + Math.max(blocks.length * 16, (blocks.length * size * 3) / 200),
         );
       },
     ),
