@@ -121,7 +121,7 @@ export class Background {
     this.#soon.clear();
     await Promise.all(soon.map((stream) => applyRetention(this.#deps, stream)));
     const dueMs = await this.#checkDue();
-    if (await this.#deps.rows.work()) this.#again = true;
+    if (await this.#deps.rows.work(() => this.#closed)) this.#again = true;
     await this.#noteClock();
     return dueMs;
   }

@@ -68,12 +68,13 @@ export class RowWriter {
     this.#deps.nudge();
   }
 
-  /** Makes some of the rows that are due. Returns whether there are more. */
-  async work(): Promise<boolean> {
+  /** Makes some of the rows that are due, until it is to end. Returns whether there are more. */
+  async work(isOver: () => boolean): Promise<boolean> {
     const due = [...this.#due];
     this.#due.clear();
     if (!this.#deps.isWritable()) return false;
     for (const [stream, from] of due) {
+      if (isOver()) return false;
       stream.rowlessBlocks = 0;
       const next = await this.#makeSome(stream, from);
       if (next !== undefined && !this.#due.has(stream)) this.#due.set(stream, next);
