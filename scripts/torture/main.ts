@@ -29,6 +29,10 @@ const FORMS: Readonly<
     proves: 'counts and sums of a million records are exact, and a histogram takes at most a second',
     load: () => import('./sums.ts'),
   },
+  'find-trace': {
+    proves: 'one trace in a stream of some GB is found by few rows, which take at most three hundredths of it',
+    load: () => import('./find-trace.ts'),
+  },
   'slow-readers': {
     proves: 'readers that stop reading cost bounded memory in all and no other client time, and lose nothing',
     load: () => import('./slow-readers.ts'),

@@ -25,6 +25,7 @@ import { hasSurplus } from './retention.ts';
 import { type Cipher, Sealing } from './sealing.ts';
 import { deletionPending, type OpenStream, opened, type Stream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
+import type { RowWriter } from './summaries/row-writer.ts';
 import { trimRow } from './trim.ts';
 import type { WriteGate } from './write-gate.ts';
 
@@ -51,6 +52,7 @@ export interface AppenderDeps {
   readonly observer: LogObserver;
   readonly answers: Pick<Answers, 'rowsOf'>;
   readonly feeds: Feeds;
+  readonly rows: Pick<RowWriter, 'appended'>;
   /** Throws when nothing can be written now with these options. */
   readonly expectWritable: WriteGate['expectOpen'];
   /** Called when there are trims to finish. */
@@ -195,6 +197,7 @@ export class Appender {
     }
     // All blocks of one append have the same kind.
     if (drafts[0] !== undefined) this.#deps.observer.appended(stream, drafts[0].kind, records, bytes);
+    this.#deps.rows.appended(stream, drafts);
     if (hasSurplus(stream)) this.#deps.checkSoon(stream);
   }
 }

@@ -19,6 +19,7 @@ import type { LogObserver } from './observer.ts';
 import { applyRetention } from './retention.ts';
 import type { OpenStream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
+import type { RowWriter } from './summaries/row-writer.ts';
 import { removeStream, removeTrimmed } from './trim.ts';
 
 export const CLOCK_KEY = settingsKey('clock');
@@ -32,6 +33,7 @@ export interface BackgroundDeps {
   readonly expiry: ExpiryClock;
   readonly observer: LogObserver;
   readonly answers: Pick<Answers, 'sweep'>;
+  readonly rows: Pick<RowWriter, 'work'>;
   /** The first half of a deletion: from then on the stream refuses calls. */
   markDeleted(stream: OpenStream): Promise<void>;
   /** Called when the oldest records were dropped because there was no space. */
@@ -119,6 +121,7 @@ export class Background {
     this.#soon.clear();
     await Promise.all(soon.map((stream) => applyRetention(this.#deps, stream)));
     const dueMs = await this.#checkDue();
+    if (await this.#deps.rows.work(() => this.#closed)) this.#again = true;
     await this.#noteClock();
     return dueMs;
   }

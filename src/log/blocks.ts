@@ -76,14 +76,18 @@ export async function loadBlocks(
   return engine.scan({ ...blockRange(stream.number, 0, seqNum + 1), limit: 1, reverse: true });
 }
 
-/** Whole blocks from the one that holds the record before `seqNum` down, as many as have `bytesMax`, at least one. */
+/**
+ * Whole blocks from the one that holds the record before `seqNum` down to the one that begins at `fromSeq`, as many as
+ * have `bytesMax`, at least one.
+ */
 export function loadBlocksBefore(
   engine: Engine,
   stream: OpenStream,
   seqNum: number,
   bytesMax: number,
+  fromSeq: number,
 ): Promise<readonly Entry[]> {
-  const range = blockRange(stream.number, 0, seqNum);
+  const range = blockRange(stream.number, fromSeq, seqNum);
   return engine.scan({ ...range, limit: PAGE_BLOCKS_MAX, bytesMax, reverse: true });
 }
 

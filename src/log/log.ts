@@ -32,6 +32,8 @@ import { Reads } from './reads.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
 import { StreamBound, type StreamMaker } from './stream-bound.ts';
 import { type StreamListOptions, type StreamPage, StreamTable } from './streams.ts';
+import type { WantRows } from './summaries/row-finder.ts';
+import { RowWriter } from './summaries/row-writer.ts';
 import { moveTrimPoint, removeTrimmed } from './trim.ts';
 import { WriteGate } from './write-gate.ts';
 
@@ -67,6 +69,7 @@ export class Log {
     const nudge = (): void => this.#background.nudge();
     this.#answers = new Answers({ engine, commits, clock, nudge });
     const feeds = new Feeds();
+    const rows = new RowWriter({ engine, commits, isWritable: () => this.#gate.engineState === 'open', nudge });
     this.#control = new ControlPlane({ basins, streams, commits, clock, feeds, expectWritable, nudge });
     this.#background = new Background({
       engine,
@@ -77,6 +80,7 @@ export class Log {
       expiry: this.#expiry,
       observer,
       answers: this.#answers,
+      rows,
       markDeleted: async (stream) => {
         await this.#control.markDeleted(stream);
         nudge();
@@ -86,9 +90,10 @@ export class Log {
     });
     const onFault = (error: unknown): unknown => this.#noteFatal(error);
     const expiryNow = (): number => this.#expiry.now();
-    this.#reads = new Reads({ engine, clock, streams, feeds, observer, expiryNow, onFault });
+    const wantRows: WantRows = (stream, from, isDamaged) => rows.wanted(stream, from, isDamaged);
+    this.#reads = new Reads({ engine, clock, streams, feeds, observer, expiryNow, wantRows, onFault });
     const checkSoon = (stream: OpenStream): void => this.#background.checkSoon(stream);
-    const shared = { streams, basins, commits, clock, observer, feeds, answers: this.#answers };
+    const shared = { streams, basins, commits, clock, observer, feeds, answers: this.#answers, rows };
     this.#appender = new Appender({ ...shared, expectWritable, nudge, checkSoon, onFault });
     engine.onState((state) => this.#setEngineState(state));
   }

@@ -5,9 +5,16 @@
 
 import { goOnWithWork } from '../encoding/turns.ts';
 import type { TailraceError } from '../model/error.ts';
-import { BACK_HELD_BYTES_MAX, SCAN_BYTES_MIN, SCAN_BYTES_MIN_EACH, YIELD_BYTES } from '../model/limits.ts';
+import {
+  BACK_HELD_BYTES_MAX,
+  SCAN_BYTES_MIN,
+  SCAN_BYTES_MIN_EACH,
+  SUMMARY_ROWS_DUE_BLOCKS,
+  YIELD_BYTES,
+} from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import type { Block } from '../storage/block/block.ts';
+import { summaryBytesIn } from '../storage/block/format.ts';
 import type { Entry } from '../storage/engine.ts';
 import { readBlockKey } from '../storage/keys.ts';
 import { loadBlocksBefore, missing } from './blocks.ts';
@@ -16,6 +23,7 @@ import { refreshFloor } from './expiry.ts';
 import { beyond, type ReadContext, type RecordFilter } from './read.ts';
 import { blockHeaderOf } from './skip-blocks.ts';
 import { deletionPending, type OpenStream } from './stream.ts';
+import { RowFinder } from './summaries/row-finder.ts';
 
 /** Which records, before which position. */
 export interface BackRange {
@@ -71,28 +79,55 @@ export async function readBack(
   const taking = new Taking(range, watch, stream);
   let start = end;
   let pageBytes = SCAN_BYTES_MIN_EACH;
+  const rows = new RowFinder(context.engine, stream, context.wantRows);
   while (start > stream.floor && !taking.isFull && !watch.isOver()) {
-    start = await takePage(context, stream, start, pageBytes, taking);
+    const { start: passedTo, mayHoldFrom } = await passBack(context, rows, start);
+    if (passedTo < start) {
+      start = Math.max(passedTo, stream.floor);
+      await refreshFloor(context.engine, stream, context.expiryNow());
+      continue;
+    }
+    start = await takePage(context, stream, { before: start, from: mayHoldFrom, pageBytes }, taking);
     pageBytes = Math.min(context.pageBytesMax(), Math.max(SCAN_BYTES_MIN, 4 * pageBytes));
     await refreshFloor(context.engine, stream, context.expiryNow());
   }
+  if (taking.unwanted >= SUMMARY_ROWS_DUE_BLOCKS) context.wantRows(stream, Math.min(rows.gapFrom, start), false);
   const isAtStart = start <= stream.floor;
   return { parts: taking.parts.reverse(), end, tail: end === tail.seqNum ? tail : undefined, start, isAtStart };
+}
+
+/** What rows say of the blocks before a position: where those begin that are passed over, or that may hold something. */
+async function passBack(
+  { filter }: ReadContext,
+  rows: RowFinder,
+  before: number,
+): Promise<{ readonly start: number; readonly mayHoldFrom: number }> {
+  const mayWant = filter?.mayWant;
+  if (mayWant === undefined) return { start: before, mayHoldFrom: 0 };
+  const row = await rows.below(before);
+  const last = row?.indexOf(before - 1);
+  if (row === undefined || last === undefined) return { start: before, mayHoldFrom: rows.gapFrom };
+  const isWanted = (i: number): boolean => mayWant(row.kindOf(i), row.summaryOf(i));
+  let i = last;
+  while (i >= 0 && !isWanted(i)) i--;
+  if (i < last) return { start: row.startOf(i + 1), mayHoldFrom: 0 };
+  while (i > 0 && isWanted(i - 1)) i--;
+  return { start: before, mayHoldFrom: row.startOf(i) };
 }
 
 /** Takes what is wanted of a page of blocks before a position. Returns how far down it came. */
 async function takePage(
   context: ReadContext,
   stream: OpenStream,
-  before: number,
-  pageBytes: number,
+  { before, from, pageBytes }: { readonly before: number; readonly from: number; readonly pageBytes: number },
   taking: Taking,
 ): Promise<number> {
-  const entries = await loadBlocksBefore(context.engine, stream, before, pageBytes);
+  const entries = await loadBlocksBefore(context.engine, stream, before, pageBytes, from);
   let expected = before;
   for (const entry of entries) {
     const unwanted = unwantedIn(context.filter, entry);
     if (unwanted !== undefined && (expected === before ? unwanted.end >= expected : unwanted.end === expected)) {
+      taking.unwanted += 1;
       expected = Math.max(unwanted.firstSeq, stream.floor);
       if (taking.isOver || expected === stream.floor) return expected;
       continue;
@@ -112,7 +147,7 @@ async function takePage(
 /** Which records a block has, when its header alone tells that none of them is wanted. */
 function unwantedIn(filter: RecordFilter | undefined, { key, value }: Entry) {
   const header = filter?.mayWant === undefined ? undefined : blockHeaderOf(key, value);
-  if (header === undefined || filter?.mayWant?.(header, value) !== false) return undefined;
+  if (header === undefined || filter?.mayWant?.(header.kind, summaryBytesIn(value)) !== false) return undefined;
   const { firstSeq } = readBlockKey(key);
   return { firstSeq, end: firstSeq + header.count };
 }
@@ -126,6 +161,8 @@ class Taking {
   /** The last one first. */
   readonly parts: RecordsEvent[] = [];
   isFull: boolean;
+  /** Blocks that were looked at for nothing. */
+  unwanted = 0;
   #limit: number;
   #bytes: number;
   #heldBytes = 0;

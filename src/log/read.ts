@@ -17,10 +17,11 @@ import { refreshFloor } from './expiry.ts';
 import { Follower } from './followers.ts';
 import { BlockSkipper, type MayWant } from './skip-blocks.ts';
 import { deletionPending, type OpenStream } from './stream.ts';
+import type { WantRows } from './summaries/row-finder.ts';
 
 /** Chooses the records of a read. */
 export interface RecordFilter {
-  /** Says of a stored block, by its header, whether it may hold a wanted record; of those in memory nothing is asked. */
+  /** Says of a stored block, by its summary, whether it may hold a wanted record; of those in memory nothing is asked. */
   readonly mayWant?: MayWant;
   /** The wanted records among [from, to) of a block, as runs in order: from and to of each. */
   runs(block: Block, from: number, to: number): Promise<readonly number[]>;
@@ -35,6 +36,8 @@ export interface ReadContext {
   expiryNow(): number;
   /** Makes a stored block readable: decrypts it where that is needed. */
   plain(block: Block): Block;
+  /** Told where a read would need rows of summaries. */
+  readonly wantRows: WantRows;
   /** Undefined when all records are wanted. */
   readonly filter: RecordFilter | undefined;
   /** How many bytes a page of the store may have at this moment. */
@@ -79,7 +82,8 @@ export async function* readFrom(
   let first = known;
   let pageBytes = 0;
   const mayWant = context.filter?.mayWant;
-  const skipper = mayWant === undefined ? undefined : new BlockSkipper(context.engine, stream, mayWant);
+  const skipper =
+    mayWant === undefined ? undefined : new BlockSkipper(context.engine, stream, mayWant, context.wantRows);
   while (!signal.aborted) {
     await refreshFloor(context.engine, stream, context.expiryNow());
     if (position < stream.floor) {

@@ -16,6 +16,7 @@ import { type ReadContext, type RecordFilter, readFrom, resolveStart } from './r
 import { type BackPage, type BackRange, type BackWatch, readBack } from './read-back.ts';
 import type { OpenStream } from './stream.ts';
 import type { StreamTable } from './streams.ts';
+import type { WantRows } from './summaries/row-finder.ts';
 
 export interface ReadsDeps {
   readonly engine: Engine;
@@ -25,6 +26,7 @@ export interface ReadsDeps {
   readonly observer: LogObserver;
   /** The clock that records expire by, in ms. */
   expiryNow(): number;
+  readonly wantRows: WantRows;
   /** Notes a fault of ours; returns the error. */
   onFault(error: unknown): unknown;
 }
@@ -84,8 +86,16 @@ export class Reads {
   }
 
   #context(filter: RecordFilter | undefined): Omit<ReadContext, 'plain'> {
-    const { engine, clock, expiryNow } = this.#deps;
-    return { engine, clock, cache: this.#cache, expiryNow, filter, pageBytesMax: () => this.#reads.pageBytesMax() };
+    const { engine, clock, expiryNow, wantRows } = this.#deps;
+    return {
+      engine,
+      clock,
+      cache: this.#cache,
+      expiryNow,
+      wantRows,
+      filter,
+      pageBytesMax: () => this.#reads.pageBytesMax(),
+    };
   }
 }
 

@@ -1,15 +1,19 @@
 /**
- * Passes over stored blocks in which a filter finds nothing, by their headers alone: their records are neither fetched from
- * the store nor unpacked.
+ * Passes over stored blocks in which a filter finds nothing, by rows of summaries, and by their headers where there is no
+ * row or it says that something may be there: their records are neither fetched from the store nor unpacked.
  */
 
 import { goOnWithWork } from '../encoding/turns.ts';
-import { SKIP_BLOCK_BYTES, SKIP_PAGE_BLOCKS_MAX, YIELD_BYTES } from '../model/limits.ts';
+import { SKIP_BLOCK_BYTES, SKIP_PAGE_BLOCKS_MAX, SUMMARY_ROWS_DUE_BLOCKS, YIELD_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import { BLOCK_HEADER_BYTES_MAX, type BlockHeader, readBlockHeader } from '../storage/block/block.ts';
+import { summaryBytesIn } from '../storage/block/format.ts';
+import type { BlockKind } from '../storage/block/seal.ts';
 import type { Engine, Entry } from '../storage/engine.ts';
 import { blockRange, readBlockKey } from '../storage/keys.ts';
+import type { SummaryRow } from '../storage/summary-rows.ts';
 import type { OpenStream } from './stream.ts';
+import { RowFinder, type WantRows } from './summaries/row-finder.ts';
 
 /** What is known of the blocks from a position on. */
 export interface Glance {
@@ -19,8 +23,8 @@ export interface Glance {
   readonly readUntil: number;
 }
 
-/** Whether a block may hold what is wanted, by its header and the beginning of its value. */
-export type MayWant = (header: BlockHeader, value: Uint8Array) => boolean;
+/** Whether a block may hold what is wanted, by its kind and the bytes of its summary. */
+export type MayWant = (kind: BlockKind, summary: Uint8Array) => boolean;
 
 /** The first look takes a few blocks, since most reads want little; while it pays, each next one more. */
 const FIRST_PAGE_BLOCKS = 4;
@@ -33,43 +37,103 @@ export class BlockSkipper {
   readonly #engine: Engine;
   readonly #stream: OpenStream;
   readonly #mayWant: MayWant;
+  readonly #wantRows: WantRows;
+  readonly #rows: RowFinder;
   #readUntil = 0;
   #pageBlocks = FIRST_PAGE_BLOCKS;
   #work = 0;
+  /** How many headers the last look at some took. */
+  #looked = 0;
+  /** Blocks that were passed over by their headers since the last row. */
+  #rowless = 0;
 
-  constructor(engine: Engine, stream: OpenStream, mayWant: MayWant) {
+  constructor(engine: Engine, stream: OpenStream, mayWant: MayWant, wantRows: WantRows) {
     this.#engine = engine;
     this.#stream = stream;
     this.#mayWant = mayWant;
+    this.#wantRows = wantRows;
+    this.#rows = new RowFinder(engine, stream, wantRows);
   }
 
   /**
    * What to do from a position below the durable tail. Blocks that may not be what they should be (missing, damaged, not
-   * durable yet) are to be read: the one who reads them says what is wrong. Nothing behind `untilMs` is passed over but
-   * one block, which tells that the time is over.
+   * durable yet) are to be read, unless a row tells what they hold: the one who reads them says what is wrong. Nothing
+   * behind `untilMs` is passed over but one block, which tells that the time is over. It does not take long: where much is
+   * passed over, the next look goes on.
    */
   async look(position: number, untilMs: number | undefined): Promise<Glance> {
     if (position < this.#readUntil) return { passed: undefined, readUntil: this.#readUntil };
-    const range = blockRange(this.#stream.number, position, this.#stream.durable.nextSeq);
+    let passed: Position | undefined;
+    for (let at = position; ; ) {
+      const glance = await this.#step(at, untilMs);
+      this.#readUntil = glance.readUntil;
+      passed = glance.passed ?? passed;
+      if (this.#work >= YIELD_BYTES) {
+        await goOnWithWork(this.#work);
+        this.#work = 0;
+        break;
+      }
+      if (glance.passed === undefined) break;
+      at = glance.passed.seqNum;
+      if (at >= this.#stream.durable.nextSeq || (untilMs ?? Number.POSITIVE_INFINITY) <= glance.passed.timestamp) break;
+    }
+    return { passed, readUntil: this.#readUntil };
+  }
+
+  async #step(position: number, untilMs: number | undefined): Promise<Glance> {
+    const row = await this.#rows.at(position);
+    if (row === undefined) {
+      const glance = await this.#lookAtHeaders(position, this.#rows.gapEnd, untilMs);
+      if (glance.passed !== undefined) this.#noteRowless();
+      return glance;
+    }
+    this.#rowless = 0;
+    this.#work += SKIP_BLOCK_BYTES + row.bytes / row.blocks;
+    const { passed, mayHoldTo } = this.#judgeRow(row, position, untilMs);
+    if (passed !== undefined) return { passed, readUntil: passed.seqNum };
+    return this.#lookAtHeaders(position, mayHoldTo, untilMs);
+  }
+
+  /** Many headers in a row are slow to look at: the next read shall have rows. */
+  #noteRowless(): void {
+    this.#rowless += this.#looked;
+    if (this.#rowless < SUMMARY_ROWS_DUE_BLOCKS) return;
+    this.#wantRows(this.#stream, this.#rows.gapFrom, false);
+    this.#rowless = Number.NEGATIVE_INFINITY;
+  }
+
+  /** What a row says of the blocks from a position on: which are passed over, or else how many may hold something. */
+  #judgeRow(row: SummaryRow, position: number, untilMs: number | undefined) {
+    let passed: Position | undefined;
+    let i = row.indexOf(position) ?? row.blocks;
+    for (; i < row.blocks && !this.#mayWant(row.kindOf(i), row.summaryOf(i)); i++) {
+      passed = { seqNum: row.endOf(i), timestamp: row.lastTimestampOf(i) };
+      if (untilMs !== undefined && passed.timestamp >= untilMs) break;
+    }
+    if (passed !== undefined) return { passed, mayHoldTo: passed.seqNum };
+    do i++;
+    while (i < row.blocks && this.#mayWant(row.kindOf(i), row.summaryOf(i)));
+    return { passed, mayHoldTo: row.endOf(i - 1) };
+  }
+
+  /** Looks at the headers of blocks that begin before `end`. */
+  async #lookAtHeaders(position: number, end: number, untilMs: number | undefined): Promise<Glance> {
+    const range = blockRange(this.#stream.number, position, Math.min(end, this.#stream.durable.nextSeq));
     const entries = await this.#engine.scan({
       ...range,
       limit: this.#pageBlocks,
       valueBytesMax: BLOCK_HEADER_BYTES_MAX,
     });
+    this.#looked = entries.length;
     this.#work += entries.length * SKIP_BLOCK_BYTES;
-    if (this.#work >= YIELD_BYTES) {
-      await goOnWithWork(this.#work);
-      this.#work = 0;
-    }
     const glance = this.#judge(entries, position, untilMs);
-    this.#readUntil = glance.readUntil;
     if (glance.isOfUse) {
       this.#pageBlocks = Math.min(SKIP_PAGE_BLOCKS_MAX, 4 * this.#pageBlocks);
-    } else {
-      this.#pageBlocks = FIRST_PAGE_BLOCKS;
-      this.#readUntil += Math.min(BLIND_RECORDS_MAX, BLIND_FACTOR * (glance.readUntil - position));
+      return glance;
     }
-    return { passed: glance.passed, readUntil: this.#readUntil };
+    this.#pageBlocks = FIRST_PAGE_BLOCKS;
+    const blind = Math.min(BLIND_RECORDS_MAX, BLIND_FACTOR * (glance.readUntil - position));
+    return { passed: glance.passed, readUntil: Math.max(glance.readUntil, Math.min(glance.readUntil + blind, end)) };
   }
 
   #judge(
@@ -88,7 +152,7 @@ export class BlockSkipper {
         return { passed, readUntil: isRead ? next : Math.max(firstSeq, next + 1), isOfUse: true };
       }
       const end = firstSeq + header.count;
-      if (this.#mayWant(header, value)) isRead = true;
+      if (this.#mayWant(header.kind, summaryBytesIn(value))) isRead = true;
       else if (isRead) return { passed, readUntil: next, isOfUse: true };
       else passed = { seqNum: end, timestamp: header.lastTimestamp };
       next = end;

@@ -60,6 +60,10 @@ export class OpenStream implements Stream {
   used = true;
   /** The removal of trimmed blocks that is in progress; never rejects. */
   trimming: Promise<void> | undefined;
+  /** Blocks with a summary that came since rows of summaries were made last. */
+  rowlessBlocks = 0;
+  /** Up to where rows were made, as far as that is known. */
+  rowsTo: number | undefined;
   /** The first record that had not expired at the last check; not below the trim point at that time. */
   floor = 0;
   /** Until this moment, in ms of the expiry clock, the floor is right. */

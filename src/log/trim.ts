@@ -6,11 +6,20 @@
 import { BACKGROUND_BLOCKS_MAX } from '../model/limits.ts';
 import { BLOCK_HEADER_BYTES_MAX, readBlockHeader } from '../storage/block/block.ts';
 import type { CommitOptions, Engine, Write } from '../storage/engine.ts';
-import { blockRange, dueKey, pendingKey, readBlockKey, streamKey, streamStateKey } from '../storage/keys.ts';
+import {
+  blockRange,
+  dueKey,
+  pendingKey,
+  readBlockKey,
+  streamKey,
+  streamStateKey,
+  summaryRowRange,
+} from '../storage/keys.ts';
 import { encodePending } from '../storage/values.ts';
 import type { CommitQueue } from './commit-queue.ts';
 import { commitRows } from './commit-rows.ts';
 import { deletionPending, expectFresh, type OpenStream, streamNotFound } from './stream.ts';
+import { rowsBelow } from './summaries/row-writer.ts';
 
 /** Freeing space may use the reserve that is kept for it. */
 const RESERVE: CommitOptions = { mayUseReserve: true };
@@ -73,7 +82,9 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
       rows.push({ type: 'delete', key });
       bytes += meteredBytes;
     }
-    const finished = rows.length < BACKGROUND_BLOCKS_MAX;
+    const ofRows = await rowsBelow(engine, stream, trimPoint);
+    const finished = rows.length < BACKGROUND_BLOCKS_MAX && ofRows.isAll;
+    rows.push(...ofRows.writes);
     // Nothing is awaited from here to the commit: when the stream was deleted, its blocks are removed with it. A state
     // that is based on a failed write must be read again, and the row of the trim makes sure that the rest is done.
     if (stream.deleting || stream.stale) return;
@@ -90,9 +101,11 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
 /** Deletes everything of a deleted stream; its row comes last, in the transaction that frees its name. */
 export async function removeStream({ engine, commits }: TrimContext, stream: OpenStream): Promise<void> {
   for (;;) {
-    const entries = await engine.scan({ ...blockRange(stream.number), limit: BACKGROUND_BLOCKS_MAX, valueBytesMax: 1 });
-    const rows: Write[] = entries.map(({ key }) => ({ type: 'delete', key }));
-    const finished = entries.length < BACKGROUND_BLOCKS_MAX;
+    const page = { limit: BACKGROUND_BLOCKS_MAX, valueBytesMax: 1 };
+    const entries = await engine.scan({ ...blockRange(stream.number), ...page });
+    const summaries = await engine.scan({ ...summaryRowRange(stream.number), ...page });
+    const rows: Write[] = [...entries, ...summaries].map(({ key }) => ({ type: 'delete', key }));
+    const finished = Math.max(entries.length, summaries.length) < BACKGROUND_BLOCKS_MAX;
     if (finished) rows.push(...lastRows(stream));
     await commitRows(commits, rows, { options: RESERVE });
     if (finished) return;

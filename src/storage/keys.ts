@@ -29,6 +29,8 @@ export const FAMILY = {
   pendingWork: 9,
   /** `[10][kind u8]…`: answers for repeats of requests, and when they end: see `answer-rows.ts`. */
   dedupe: 10,
+  /** `[11][stream u64][first seq u64]` → what many blocks say of their records: see `summary-rows.ts`. */
+  summaries: 11,
   /** `[255]`: the engine's own probe and filler rows, not data of the log. */
   engine: 255,
 } as const;
@@ -94,11 +96,7 @@ export function streamStateKey(stream: number): Uint8Array {
 
 /** The key of the block of `stream` that starts with `firstSeq`. */
 export function blockKey(stream: number, firstSeq: number): Uint8Array {
-  const key = Buffer.allocUnsafe(1 + 2 * NUMBER_BYTES);
-  key[0] = FAMILY.blocks;
-  writeNumber(key, 1, stream);
-  writeNumber(key, 1 + NUMBER_BYTES, firstSeq);
-  return key;
+  return placeKey(FAMILY.blocks, stream, firstSeq);
 }
 
 /** Blocks of a stream whose first sequence number n has `fromSeq` <= n < `toSeq`; without bounds, all of them. */
@@ -111,9 +109,25 @@ export function blockRange(stream: number, fromSeq = 0, toSeq?: number): KeyRang
 
 /** Stream number and first sequence number in a block's key. */
 export function readBlockKey(key: Uint8Array): { stream: number; firstSeq: number } {
-  expectFamily(key, FAMILY.blocks, 1 + 2 * NUMBER_BYTES);
-  if (key.length !== 1 + 2 * NUMBER_BYTES) throw damaged();
-  return { stream: readNumber(key, 1), firstSeq: readNumber(key, 1 + NUMBER_BYTES) };
+  return readPlaceKey(key, FAMILY.blocks);
+}
+
+/** The key of the row of summaries about the blocks of `stream` from the one that starts with `firstSeq` on. */
+export function summaryRowKey(stream: number, firstSeq: number): Uint8Array {
+  return placeKey(FAMILY.summaries, stream, firstSeq);
+}
+
+/** Rows of summaries of a stream whose first sequence number n has `fromSeq` <= n < `toSeq`; without bounds, all. */
+export function summaryRowRange(stream: number, fromSeq = 0, toSeq?: number): KeyRange {
+  return {
+    from: summaryRowKey(stream, fromSeq),
+    to: toSeq === undefined ? successor(numberKey(FAMILY.summaries, stream)) : summaryRowKey(stream, toSeq),
+  };
+}
+
+/** Stream number and first sequence number in the key of a row of summaries. */
+export function readSummaryRowKey(key: Uint8Array): { stream: number; firstSeq: number } {
+  return readPlaceKey(key, FAMILY.summaries);
 }
 
 /**
@@ -228,6 +242,20 @@ function successor(prefix: Uint8Array): Uint8Array {
   if (byte === 0xff) return Buffer.of(0xff, 0xff);
   key[last] = byte + 1;
   return key;
+}
+
+function placeKey(family: number, stream: number, firstSeq: number): Uint8Array {
+  const key = Buffer.allocUnsafe(1 + 2 * NUMBER_BYTES);
+  key[0] = family;
+  writeNumber(key, 1, stream);
+  writeNumber(key, 1 + NUMBER_BYTES, firstSeq);
+  return key;
+}
+
+function readPlaceKey(key: Uint8Array, family: number): { stream: number; firstSeq: number } {
+  expectFamily(key, family, 1 + 2 * NUMBER_BYTES);
+  if (key.length !== 1 + 2 * NUMBER_BYTES) throw damaged();
+  return { stream: readNumber(key, 1), firstSeq: readNumber(key, 1 + NUMBER_BYTES) };
 }
 
 function nameKey(family: number, name: string): Uint8Array {

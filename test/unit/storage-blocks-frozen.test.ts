@@ -11,6 +11,7 @@ import { loadFilter } from '../../src/readers/filter/load-filter.ts';
 import { Block, readBlockHeader } from '../../src/storage/block/block.ts';
 import { decryptBlock } from '../../src/storage/block/cipher.ts';
 import { cipherReady } from '../../src/storage/block/ciphers.ts';
+import { summaryBytesIn } from '../../src/storage/block/format.ts';
 
 interface Frozen {
   readonly key: string;
@@ -75,7 +76,7 @@ test.each(FILES)('%s is passed over by filters as it was written, and by no othe
   const frozen: Frozen = JSON.parse(readFileSync(FOLDER + name, 'utf8'));
   const value = Buffer.from(frozen.value, 'hex');
   const header = readBlockHeader(Buffer.from(frozen.key, 'hex'), value);
-  const mayWant = async (filter: string) => (await loadFilter([filter]))?.mayWant?.(header, value);
+  const mayWant = async (filter: string) => (await loadFilter([filter]))?.mayWant?.(header.kind, summaryBytesIn(value));
   for (const filter of frozen.passedOver ?? []) expect([filter, await mayWant(filter)]).toEqual([filter, false]);
   const read =
     frozen.read ?? (header.kind === 'logs' ? ['level=debug', 'service=cart', `trace_id=${'0'.repeat(32)}`] : []);

@@ -19,9 +19,11 @@ test('key families have the numbers that are on disk', () => {
     usage: 8,
     pendingWork: 9,
     dedupe: 10,
+    summaries: 11,
     engine: 255,
   });
   expect(hex(keys.blockKey(0x0102, 5_000_000_000))).toBe('050000000000000102000000012a05f200');
+  expect(hex(keys.summaryRowKey(0x0102, 5_000_000_000))).toBe('0b0000000000000102000000012a05f200');
   expect(hex(keys.streamKey(2, 'é'))).toBe('030000000000000002c3a9');
   expect(hex(keys.streamStateKey(9))).toBe('040000000000000009');
   expect(hex(keys.settingsKey('format'))).toBe('01666f726d6174');
@@ -33,6 +35,16 @@ test('block keys decode, and are ordered by stream, then by sequence number', ()
       expect(keys.readBlockKey(keys.blockKey(a, b))).toEqual({ stream: a, firstSeq: b });
       const order = a === c ? b - d : a - c;
       expect(Math.sign(Buffer.compare(keys.blockKey(a, b), keys.blockKey(c, d)))).toBe(Math.sign(order));
+    }),
+  );
+});
+
+test('keys of rows of summaries decode, and the range of a stream holds its rows and no others', () => {
+  fc.assert(
+    fc.property(number, number, number, (stream, other, seq) => {
+      expect(keys.readSummaryRowKey(keys.summaryRowKey(stream, seq))).toEqual({ stream, firstSeq: seq });
+      expect(inside(keys.summaryRowRange(stream), keys.summaryRowKey(other, seq))).toBe(other === stream);
+      expect(inside(keys.summaryRowRange(stream, 5, 9), keys.summaryRowKey(stream, seq))).toBe(seq >= 5 && seq < 9);
     }),
   );
 });

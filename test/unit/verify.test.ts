@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { verify } from '../../src/maintenance.ts';
+import { readBlockHeader } from '../../src/storage/block/block.ts';
+import { summaryBytesIn } from '../../src/storage/block/format.ts';
 import type { Entry, Write } from '../../src/storage/engine.ts';
 import { FAMILY, readBlockKey, readStreamKey, settingsKey } from '../../src/storage/keys.ts';
 import { lockDataDir } from '../../src/storage/lock.ts';
+import { encodeSummaryRow, type SummarizedBlock } from '../../src/storage/summary-rows.ts';
 import {
   decodeStream,
   decodeStreamState,
@@ -123,6 +126,25 @@ test('a row that does not decode is found', async () => {
   );
 });
 
+test('a row of summaries that is damaged, about other blocks, or about no stream is found, and a sound one is not', async () => {
+  await tamper(dir, (rows) => [put(rowAbout(rows, 'ticks', 0, 20)), put(rowAbout(rows, 'ticks', 20, 35))]);
+  expect(await faults()).toEqual([]);
+  await tamper(dir, (rows) => {
+    const sound = rowAbout(rows, 'ticks', 0, 20);
+    const flipped = Buffer.from(sound.value);
+    flipped.writeUInt8(flipped.readUInt8(9) ^ 1, 9);
+    const other = rowAbout(rows, 'ticks', 20, 35, (block) => ({ ...block, lastTimestamp: block.lastTimestamp + 1 }));
+    const shifted = rowAbout(rows, 'orders', 0, 2, (block) => ({ ...block, count: block.count + 1_000 }));
+    return [put({ ...sound, value: flipped }), put(other), put(shifted), put(encodeSummaryRow(999, 0, [ANY]))];
+  });
+  const found = (await faults()).map(([, what]) => what);
+  expect(found).toHaveLength(4);
+  expect(found.filter((what) => what.includes('its checksum does not match'))).toHaveLength(1);
+  expect(found.filter((what) => what.includes('is another one'))).toHaveLength(2);
+  expect(found).toContain('it has a row of summaries, but no row or no state');
+  expect(found.filter((what) => what.includes('and it is made again'))).toHaveLength(3);
+});
+
 test('at most a hundred faults are listed, and all are counted', async () => {
   await tamper(dir, () =>
     Array.from({ length: 150 }, (_, i) => ({ type: 'put', key: Buffer.of(99, i), value: Buffer.of(1) })),
@@ -159,6 +181,28 @@ test('a store that cannot be verified is refused with the reason', async () => {
   writeFileSync(path.join(dir, 'tailrace.mdb'), Buffer.alloc(20_000, 'x'));
   await expect(verify({ dataDir: dir })).rejects.toMatchObject({ code: 'corrupt' });
 });
+
+const ANY: SummarizedBlock = { kind: 'logs', count: 1, lastTimestamp: 1, summary: Buffer.of(), storedBytes: 9 };
+
+/** What a row would say of stored blocks [from, to) of a stream, with a change. */
+function rowAbout(
+  rows: readonly Entry[],
+  name: string,
+  from: number,
+  to: number,
+  change: (block: SummarizedBlock) => SummarizedBlock = (block) => block,
+): Entry {
+  const entries = blocksOf(rows, name).slice(from, to);
+  const blocks = entries.map(({ key, value }) => {
+    const { kind, count, lastTimestamp } = readBlockHeader(key, value);
+    return change({ kind, count, lastTimestamp, summary: summaryBytesIn(value), storedBytes: value.length });
+  });
+  return encodeSummaryRow(numberOf(rows, name), readBlockKey((entries[0] as Entry).key).firstSeq, blocks);
+}
+
+function put({ key, value }: Entry): Write {
+  return { type: 'put', key, value };
+}
 
 const TICKS = 'stream `ticks` in basin `telemetry`';
 

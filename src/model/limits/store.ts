@@ -11,6 +11,23 @@ export const BLOCK_BYTES_MAX = MiB;
  */
 export const SUMMARY_PAYLOAD_BYTES_MIN = 4 * 1024;
 
+/**
+ * A row of summaries is about so many blocks: enough that a reader passes over a long stream by few rows, and few enough
+ * that one is read at once. It takes at most this share of what they take, but some bytes for each are always right.
+ */
+export const SUMMARY_ROW_BLOCKS = 64;
+export const SUMMARY_ROW_SHARE = 3 / 200;
+export const SUMMARY_ROW_BLOCK_BYTES = 16;
+
+/**
+ * Rows are made when a stream has so many new blocks with a summary, or a reader has looked at the headers of as many that
+ * no row is about: fewer are looked at in a few milliseconds. And how many are made in one step, of blocks of so many bytes
+ * at a time.
+ */
+export const SUMMARY_ROWS_DUE_BLOCKS = 256;
+export const SUMMARY_ROWS_PER_STEP = 8;
+export const SUMMARY_ROWS_SCAN_BYTES = MiB;
+
 /** Bytes of the blocks in one transaction. A single request that is larger gets a transaction of its own. */
 export const TRANSACTION_BYTES_MAX = 16 * MiB;
 

@@ -8,7 +8,8 @@ import { TailraceError } from '../../model/error.ts';
 import type { Filter, FilterTerm } from '../../model/filter.ts';
 import { FILTER_PATTERN_STEPS_MAX, FILTER_TURN_BYTES, YIELD_BYTES } from '../../model/limits.ts';
 import type { Signal } from '../../model/record.ts';
-import type { Block, BlockHeader } from '../../storage/block/block.ts';
+import type { Block } from '../../storage/block/block.ts';
+import type { BlockKind } from '../../storage/block/seal.ts';
 import { signalOf } from '../views/otlp.ts';
 import { askMatchThread } from './match-thread.ts';
 import { type NeedleSearch, Needles } from './needles.ts';
@@ -37,8 +38,8 @@ export class BlockMatcher {
   readonly #needles: Needles;
   /** That was done since others had their turn. */
   #work = 0;
-  /** Whether a block may hold a wanted record, by its header and the stored value, of which no more is looked at. */
-  readonly mayWant: (header: BlockHeader, value: Uint8Array) => boolean;
+  /** Whether a block may hold a wanted record, by its kind and the bytes of its summary. */
+  readonly mayWant: (kind: BlockKind, summary: Uint8Array) => boolean;
 
   /** @throws TailraceError `bad_query` */
   constructor(filter: Filter) {

@@ -1,16 +1,9 @@
-/** What a filter needs of a block, asked of its header alone: its kind and its summary. */
+/** What a filter needs of a block, asked of its kind and its summary alone. */
 
 import type { Filter, FilterTerm, FilterTest, ValueTest } from '../../model/filter.ts';
 import type { Signal } from '../../model/record.ts';
-import type { BlockHeader } from '../../storage/block/block.ts';
-import {
-  levelBit,
-  OTHER_LEVEL_BIT,
-  readSummary,
-  type Summary,
-  type SummaryPart,
-  summaryHash,
-} from '../../storage/block/summary.ts';
+import type { BlockKind } from '../../storage/block/seal.ts';
+import { levelBit, OTHER_LEVEL_BIT, Summary, type SummaryPart, summaryHash } from '../../storage/block/summary.ts';
 import { ID_BYTES } from '../odd-id.ts';
 
 /** Whether a block of that signal may hold a record that passes a condition. */
@@ -28,16 +21,13 @@ const SIGNALS_WITH: Partial<Record<FilterTest['field'], readonly Signal[]>> = {
   header: [],
 };
 
-/**
- * Whether a block may hold what a filter wants. It needs the header of the stored value only, and never says no to a block
- * that holds a wanted record.
- */
-export function summaryTest({ terms }: Filter): (header: BlockHeader, value: Uint8Array) => boolean {
+/** Whether a block may hold what a filter wants: it never says no to one that holds a wanted record. */
+export function summaryTest({ terms }: Filter): (kind: BlockKind, summary: Uint8Array) => boolean {
   const tests = terms.map(blockTest).filter((test) => test !== undefined);
-  return ({ kind }, value) => {
+  return (kind, bytes) => {
     // S2 records may be OTLP as well, of any signal, or be encrypted.
     if (kind === 's2') return true;
-    const summary = readSummary(value);
+    const summary = Summary.of(bytes);
     return tests.every((test) => test(kind, summary));
   };
 }

@@ -19,7 +19,6 @@
  */
 
 import { LEVELS } from '../../model/filter.ts';
-import { summaryBytesIn } from './format.ts';
 
 /** Whose filter a text is looked for in, and what its hash begins with. */
 export const SUMMARY_PART = { services: 2, names: 4, traceIds: 8 } as const;
@@ -29,6 +28,7 @@ export type SummaryPart = keyof typeof SUMMARY_PART;
 export const NO_LEVEL_BIT = 32;
 export const OTHER_LEVEL_BIT = 64;
 const ANY_LEVEL = 127;
+const WORD_PARTS = SUMMARY_PART.services | SUMMARY_PART.names;
 const LEVEL_WORDS: readonly string[] = LEVELS;
 
 const FORM = 2;
@@ -63,7 +63,7 @@ export class SummaryBuilder {
 
   /** Begins the summary of a block whose levels, services, names and trace ids are all told. */
   begin(hasLevels: boolean): void {
-    this.#known = SUMMARY_PART.services | SUMMARY_PART.names | SUMMARY_PART.traceIds | (hasLevels ? LEVELS_KNOWN : 0);
+    this.#known = WORD_PARTS | SUMMARY_PART.traceIds | (hasLevels ? LEVELS_KNOWN : 0);
     this.#levels = 0;
     this.#words.clear();
     this.#ids.clear();
@@ -89,7 +89,7 @@ export class SummaryBuilder {
   finish(filterBytesMax: number): Uint8Array {
     const words = this.#words.folded(filterBytesMax);
     const ids = this.#ids.folded(filterBytesMax);
-    if (words === undefined) this.#known &= ~(SUMMARY_PART.services | SUMMARY_PART.names);
+    if (words === undefined) this.#known &= ~WORD_PARTS;
     if (ids === undefined) this.#known &= ~SUMMARY_PART.traceIds;
     const [wordBytes, idBytes] = [words ?? 0, ids ?? 0];
     const summary = new Uint8Array(FIXED_BYTES + wordBytes + idBytes);
@@ -138,9 +138,27 @@ export class Summary {
   }
 }
 
-/** The summary in a stored value whose header was read; undefined when it has none that this build knows. */
-export function readSummary(value: Uint8Array): Summary | undefined {
-  return Summary.of(summaryBytesIn(value));
+/**
+ * The same summary with filters of at most so many bytes each (a power of two): it hides less then. Unchanged when they
+ * are no larger, or when this build does not know it.
+ */
+export function foldedSummary(summary: Uint8Array, filterBytesMax: number): Uint8Array {
+  const sizes = summary[3] ?? 0;
+  const wordsEnd = FIXED_BYTES + bytesIn(sizes & 15);
+  if (Summary.of(summary) === undefined) return summary;
+  const words = foldedFilter(summary.subarray(FIXED_BYTES, wordsEnd), filterBytesMax);
+  const ids = foldedFilter(summary.subarray(wordsEnd), filterBytesMax);
+  const [wordBytes, idBytes] = [words?.length ?? 0, ids?.length ?? 0];
+  if (wordBytes + idBytes + FIXED_BYTES === summary.length) return summary;
+  const short = new Uint8Array(FIXED_BYTES + wordBytes + idBytes);
+  short[0] = FORM;
+  short[1] =
+    (summary[1] ?? 0) & ~(words === undefined ? WORD_PARTS : 0) & ~(ids === undefined ? SUMMARY_PART.traceIds : 0);
+  short[2] = summary[2] ?? 0;
+  short[3] = sizeBits(wordBytes) | (sizeBits(idBytes) << 4);
+  short.set(words ?? [], FIXED_BYTES);
+  short.set(ids ?? [], FIXED_BYTES + wordBytes);
+  return short;
 }
 
 /** What an entry is found by. */
@@ -197,6 +215,18 @@ class BloomFilter {
   copyTo(target: Uint8Array, at: number, bytes: number): void {
     for (let i = 0; i < bytes; i++) target[at + i] = this.#bytes[i] as number;
   }
+}
+
+/** A filter of at most so many bytes; undefined when it is too full then to be of use. */
+function foldedFilter(filter: Uint8Array, bytesMax: number): Uint8Array | undefined {
+  if (filter.length <= bytesMax) return filter;
+  const bytes = Uint8Array.from(filter);
+  let size = bytes.length;
+  while (size > Math.max(1, bytesMax)) {
+    size /= 2;
+    for (let i = 0; i < size; i++) bytes[i] = (bytes[i] as number) | (bytes[i + size] as number);
+  }
+  return fillOf(bytes, size, 0) > FILL_USEFUL_MAX ? undefined : bytes.subarray(0, size);
 }
 
 /** The share of bits that are set in the first bytes, or in those and the same number at `other`. */

@@ -4,11 +4,12 @@
  */
 
 import { TailraceError } from '../../model/error.ts';
-import { Block, readBlockHeader } from '../block/block.ts';
+import { Block, type BlockHeader, readBlockHeader } from '../block/block.ts';
 import type { Entry } from '../engine.ts';
 import { readBlockKey } from '../keys.ts';
 import type { StreamStateRow } from '../values.ts';
 import type { FaultLog } from './fault-log.ts';
+import type { SummaryVerifier } from './summary-verifier.ts';
 
 /** What the rows say about a stream, before its blocks are read. */
 export interface ExpectedStream {
@@ -35,6 +36,7 @@ interface StreamProgress {
 /** Used for one verification: call `block` for each block in the order of keys, then `finish`. */
 export class BlockVerifier {
   readonly #log: FaultLog;
+  readonly #summaries: SummaryVerifier;
   /** In the order of their numbers. */
   readonly #expected: Iterator<ExpectedStream>;
   #current: StreamProgress | undefined;
@@ -43,9 +45,10 @@ export class BlockVerifier {
   records = 0;
   meteredBytes = 0;
 
-  constructor(expected: Iterable<ExpectedStream>, log: FaultLog) {
+  constructor(expected: Iterable<ExpectedStream>, log: FaultLog, summaries: SummaryVerifier) {
     this.#expected = expected[Symbol.iterator]();
     this.#log = log;
+    this.#summaries = summaries;
     this.#advance();
   }
 
@@ -62,6 +65,7 @@ export class BlockVerifier {
       return;
     }
     this.#join(progress, firstSeq);
+    this.#summaries.note(stream, firstSeq, headerIn(key, value));
     try {
       this.#look(progress, Block.open(key, value));
     } catch (error) {
@@ -109,7 +113,7 @@ export class BlockVerifier {
   /** The end of a damaged block is known when its header is intact. */
   #damaged(progress: StreamProgress, key: Uint8Array, value: Uint8Array, error: unknown): void {
     const { firstSeq } = readBlockKey(key);
-    const count = countIn(key, value);
+    const count = headerIn(key, value)?.count;
     this.#odd(progress.stream, firstSeq, error instanceof TailraceError ? error.message : String(error));
     progress.next = count === undefined ? undefined : firstSeq + count;
     progress.incomplete = true;
@@ -135,6 +139,7 @@ export class BlockVerifier {
     const { value, done } = this.#expected.next();
     const start = { next: undefined, timestamp: 0, arrival: 0, meteredBytes: 0, incomplete: false };
     this.#current = done === true ? undefined : { stream: value, ...start };
+    if (done !== true) this.#summaries.noteStream(value.number, value.name);
   }
 
   #missing({ name }: ExpectedStream, from: number, to: number): void {
@@ -146,9 +151,9 @@ export class BlockVerifier {
   }
 }
 
-function countIn(key: Uint8Array, value: Uint8Array): number | undefined {
+function headerIn(key: Uint8Array, value: Uint8Array): BlockHeader | undefined {
   try {
-    return readBlockHeader(key, value).count;
+    return readBlockHeader(key, value);
   } catch {
     return undefined;
   }

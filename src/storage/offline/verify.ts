@@ -21,6 +21,7 @@ import {
   type StreamStateRow,
 } from '../values.ts';
 import { type Fault, FaultLog } from './fault-log.ts';
+import { SummaryVerifier } from './summary-verifier.ts';
 import { BlockVerifier, type ExpectedStream } from './verify-blocks.ts';
 
 export type { Fault } from './fault-log.ts';
@@ -71,6 +72,7 @@ class StoreVerifier {
   readonly #streams = new Map<number, KnownStream>();
   readonly #tokens = new Set<string>();
   #blocks: BlockVerifier | undefined;
+  readonly #summaries = new SummaryVerifier(this.#log);
 
   row(row: Entry): void {
     try {
@@ -115,6 +117,7 @@ class StoreVerifier {
     [FAMILY.pendingWork, (row) => this.#pending(row)],
     [FAMILY.usage, () => {}],
     [FAMILY.dedupe, () => {}],
+    [FAMILY.summaries, (row) => this.#summaryRow(row)],
   ]);
 
   #setting({ key, value }: Entry): void {
@@ -168,6 +171,12 @@ class StoreVerifier {
     if (isPending(key, 'basinDeletion')) this.#homeless.delete(number);
   }
 
+  #summaryRow(row: Entry): void {
+    // Streams without any block are known then too.
+    this.#blockVerifier().finish();
+    this.#summaries.row(row);
+  }
+
   #homelessIn(basin: number): string[] {
     const known = this.#homeless.get(basin) ?? [];
     this.#homeless.set(basin, known);
@@ -176,7 +185,7 @@ class StoreVerifier {
 
   /** Created when the first block comes: then all states are known. */
   #blockVerifier(): BlockVerifier {
-    this.#blocks ??= new BlockVerifier(this.#expected(), this.#log);
+    this.#blocks ??= new BlockVerifier(this.#expected(), this.#log, this.#summaries);
     return this.#blocks;
   }
 

@@ -1,0 +1,91 @@
+/**
+ * Checks that rows of summaries are about blocks that are there, and say of them what their headers say. Rows come after
+ * all blocks, so of each block a few bytes are noted.
+ */
+
+import { TailraceError } from '../../model/error.ts';
+import type { BlockKind } from '../block/format.ts';
+import type { Entry } from '../engine.ts';
+import { readSummaryRowKey } from '../keys.ts';
+import { SummaryRow } from '../summary-rows.ts';
+import type { FaultLog } from './fault-log.ts';
+
+/** The blocks of a stream in their order. */
+interface NotedBlocks {
+  readonly name: string;
+  readonly firstSeqs: number[];
+  /** What their headers say, in short; undefined for a damaged one. */
+  readonly marks: (number | undefined)[];
+}
+
+/** Used for one verification: call `note` for each block, then `row` for each row. */
+export class SummaryVerifier {
+  readonly #log: FaultLog;
+  readonly #streams = new Map<number, NotedBlocks>();
+
+  constructor(log: FaultLog) {
+    this.#log = log;
+  }
+
+  /** A stream that should have blocks. */
+  noteStream(stream: number, name: string): void {
+    this.#streams.set(stream, { name, firstSeqs: [], marks: [] });
+  }
+
+  note(stream: number, firstSeq: number, header: MarkedHeader | undefined): void {
+    const noted = this.#streams.get(stream);
+    noted?.firstSeqs.push(firstSeq);
+    noted?.marks.push(header === undefined ? undefined : markOf(header));
+  }
+
+  row(entry: Entry): void {
+    const { stream, firstSeq } = readSummaryRowKey(entry.key);
+    const noted = this.#streams.get(stream);
+    if (noted === undefined) {
+      this.#log.fault(`stream number ${stream}`, 'it has a row of summaries, but no row or no state');
+      return;
+    }
+    const what = wrongIn(entry, noted);
+    if (what !== undefined) {
+      const where = `the row of summaries from record ${firstSeq} on`;
+      this.#log.fault(noted.name, `${where}: ${what}; readers do without it, and it is made again`);
+    }
+  }
+}
+
+type MarkedHeader = { readonly kind: BlockKind; readonly count: number; readonly lastTimestamp: number };
+
+function wrongIn(entry: Entry, { firstSeqs, marks }: NotedBlocks): string | undefined {
+  let row: SummaryRow;
+  try {
+    row = new SummaryRow(entry);
+  } catch (error) {
+    return error instanceof TailraceError ? error.message : String(error);
+  }
+  // Blocks before the first one have been trimmed away.
+  const first = firstSeqs[0] ?? row.end;
+  for (let i = 0; i < row.blocks; i++) {
+    const start = row.startOf(i);
+    if (start < first) continue;
+    const at = placeOf(firstSeqs, start);
+    if (at === undefined) return `no block begins at record ${start}`;
+    const said = { kind: row.kindOf(i), count: row.endOf(i) - start, lastTimestamp: row.lastTimestampOf(i) };
+    if (marks[at] !== undefined && marks[at] !== markOf(said)) return `the block of record ${start} is another one`;
+  }
+  return undefined;
+}
+
+/** Few numbers for many: blocks that differ rarely have the same. */
+function markOf({ kind, count, lastTimestamp }: MarkedHeader): number {
+  return (lastTimestamp * 31 + count) * 31 + kind.length;
+}
+
+function placeOf(firstSeqs: readonly number[], firstSeq: number): number | undefined {
+  let [low, high] = [0, firstSeqs.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((firstSeqs[middle] ?? 0) < firstSeq) low = middle + 1;
+    else high = middle;
+  }
+  return firstSeqs[low] === firstSeq ? low : undefined;
+}
