@@ -6,8 +6,8 @@
 import { escapeControls, formatBytes } from './format.ts';
 
 export interface Progress {
-  /** How much is done, and of how much, where that is known. May be called as often as one likes. */
-  at(done: number, total?: number): void;
+  /** How much is done, and of how much, where that is known. May be called as often as one likes, and without its object. */
+  readonly at: (done: number, total?: number) => void;
   /** What it is about from now on. */
   about(what: string): void;
   /** Takes the line away; nothing is painted after it. May be called twice. */
@@ -55,6 +55,20 @@ const CLEAR = '\r\u001b[K';
 export function startProgress(what: string, options: ProgressOptions, screen = STDERR): Progress {
   if (!screen.isTerminal || options.quiet === true) return { at: () => {}, about: () => {}, end: () => {} };
   return new ProgressLine(what, options, screen);
+}
+
+/** Shows how far a task is while it runs. */
+export async function withProgress<T>(
+  what: string,
+  options: ProgressOptions,
+  task: (progress: Progress) => Promise<T>,
+): Promise<T> {
+  const progress = startProgress(what, options);
+  try {
+    return await task(progress);
+  } finally {
+    progress.end();
+  }
 }
 
 /** Takes a painted line away before something else is written to the terminal; the next paint brings it back. */
@@ -116,11 +130,13 @@ class ProgressLine implements Progress {
     painted = this;
   }
 
-  at(done: number, total = this.#total): void {
+  readonly at = (done: number, total = this.#total): void => {
+    // Another part of the task begins: the speed of the one before says nothing about it.
+    if (done < this.#done) this.#samples = [{ at: this.#screen.now(), done }];
     this.#done = done;
     this.#total = total;
     this.#paint();
-  }
+  };
 
   about(what: string): void {
     this.#what = what;
