@@ -10,6 +10,7 @@ import { itemsOf } from '../support/otlp-items.ts';
 import { jsonOf, send } from '../support/otlp-send.ts';
 import { readStream } from '../support/read-back.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { HAS_TERMINAL, runAtTerminal } from '../support/terminal.ts';
 
 let from: TestServer;
 let to: TestServer;
@@ -284,5 +285,20 @@ describe('what is said', () => {
     [['import', '.', '--position-file', 'mixed.jsonl'], 'not a position'],
   ])('exits with an error for %j', async (args, words) => {
     expect(await run(to, ...args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(words) });
+  });
+});
+
+const atTerminal = HAS_TERMINAL ? test : test.skip;
+const name = HAS_TERMINAL ? '' : ' (skipped: no pty here)';
+
+describe('on a terminal', () => {
+  const env = () => ({ TAILRACE_ENDPOINT: to.url, TAILRACE_TOKEN: to.token });
+
+  atTerminal(`an import that takes long says how far it is, and the line is gone at its end${name}`, async () => {
+    // It waits for stdin; the end of that is typed when the line of progress is there.
+    const setup = { prompt: 'import  0 B', typed: '\u0004', env: env() };
+    const { code, screen } = await runAtTerminal(['import', '-', '--stream', 'typed'], setup);
+    expect(code).toBe(0);
+    expect(screen.slice(-30)).toContain('\r\u001b[K0 items in 0 streams\r\n');
   });
 });
