@@ -18,6 +18,11 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     fence: async () => (await import('./commands/fence.ts')).addFence,
     trim: async () => (await import('./commands/trim.ts')).addTrim,
   },
+  'Moving data:': {
+    export: async () => (await import('./commands/export.ts')).addExport,
+    import: async () => (await import('./commands/import.ts')).addImport,
+    replay: async () => (await import('./commands/replay.ts')).addReplay,
+  },
   'Basins and streams:': {
     ls: async () => (await import('./commands/ls.ts')).addLs,
     basins: async () => (await import('./commands/basins.ts')).addBasins,

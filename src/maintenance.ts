@@ -88,13 +88,17 @@ export async function restore(file: string, dataDir: string, onProgress: OnProgr
  * @throws TailraceError `data_dir_in_use`, `config`, `storage_full` when there is no space for a copy, `storage`,
  *   `corrupt`
  */
-export async function compact(dataDir: string, { to }: { readonly to?: string } = {}): Promise<CompactReport> {
+export async function compact(
+  dataDir: string,
+  { to }: { readonly to?: string } = {},
+  onProgress: OnProgress = () => {},
+): Promise<CompactReport> {
   const dir = path.resolve(dataDir);
   existingStore(dir);
   if (to === undefined) {
     return owning(dir, async () => {
       const file = existingStore(dir);
-      return { ...(await compactStore(file, file)), file };
+      return { ...(await compactStore(file, file, onProgress)), file };
     });
   }
   const target = path.resolve(to);
@@ -103,7 +107,7 @@ export async function compact(dataDir: string, { to }: { readonly to?: string } 
     owning(target, async () => {
       emptyDir(target);
       const file = path.join(target, STORE_FILE);
-      return { ...(await compactStore(existingStore(dir), file)), file };
+      return { ...(await compactStore(existingStore(dir), file, onProgress)), file };
     }),
   );
 }

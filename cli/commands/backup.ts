@@ -6,6 +6,7 @@ import { type CallContext, type CommandOptions, callServer } from '../call.ts';
 import { addConnectionOptions } from '../flags/connection.ts';
 import { loadMaintenance } from '../maintenance.ts';
 import { formatBytes } from '../print/format.ts';
+import { type Progress, withProgress } from '../print/progress.ts';
 
 const EXAMPLES = `
 The file gets its name when it is complete and checked; an older file of that name is replaced. It holds everything but
@@ -31,14 +32,21 @@ export function addBackup(program: Command): void {
 
 function backup(file: string, options: CommandOptions): Promise<void> {
   return callServer(options, {}, async (context) => {
-    if (file === '-') return toStdout(context);
+    if (file === '-') return withProgress('backup', options, (progress) => toStdout(context, progress));
     const { saveBackup } = await loadMaintenance();
-    const { bytes, rows } = await saveBackup(context.client.backup(), file);
+    const { bytes, rows } = await withProgress('backup', options, (progress) =>
+      saveBackup(context.client.backup(), file, progress.at),
+    );
     await context.print({ file, bytes, rows }, `${file}: ${formatBytes(bytes)}`);
   });
 }
 
-async function toStdout({ client, output }: CallContext): Promise<void> {
+async function toStdout({ client, output }: CallContext, progress: Progress): Promise<void> {
   if (output.isTty) throw new TailraceError('config', 'a backup is not for a terminal: name a file, or use a pipe');
-  for await (const part of client.backup()) await output.write(part);
+  let bytes = 0;
+  for await (const part of client.backup()) {
+    await output.write(part);
+    bytes += part.length;
+    progress.at(bytes);
+  }
 }

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, print } from '../maintenance.ts';
 import { formatBytes } from '../print/format.ts';
+import { withProgress } from '../print/progress.ts';
 
 interface CompactOptions extends MaintenanceOptions {
   readonly to?: string;
@@ -31,7 +32,9 @@ export function addCompact(program: Command): void {
 async function compact(options: CompactOptions): Promise<void> {
   const { to } = options;
   const { compact } = await loadMaintenance();
-  const { file, bytesBefore, bytesAfter } = await compact(dataDirOf(options), to === undefined ? {} : { to });
+  const { file, bytesBefore, bytesAfter } = await withProgress('compact', options, (progress) =>
+    compact(dataDirOf(options), to === undefined ? {} : { to }, progress.at),
+  );
   const json = { file, bytes_before: bytesBefore, bytes_after: bytesAfter };
   await print(json, `${file}: ${formatBytes(bytesBefore)} → ${formatBytes(bytesAfter)}`, options);
 }

@@ -3,6 +3,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, printReport } from '../maintenance.ts';
+import { withProgress } from '../print/progress.ts';
 
 const EXAMPLES = `
 The whole file is checked first; then the directory holds all of it, or nothing. A backup holds no root token: the earlier
@@ -27,5 +28,6 @@ export function addRestore(program: Command): void {
 async function restore(file: string, options: MaintenanceOptions): Promise<void> {
   const dataDir = dataDirOf(options);
   const { restore } = await loadMaintenance();
-  await printReport(await restore(file, dataDir), `restored ${path.resolve(dataDir)}`, options);
+  const report = await withProgress('restore', options, (progress) => restore(file, dataDir, progress.at));
+  await printReport(report, `restored ${path.resolve(dataDir)}`, options);
 }

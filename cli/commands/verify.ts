@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import { addDataDirOption, dataDirOf, loadMaintenance, type MaintenanceOptions, printReport } from '../maintenance.ts';
+import { withProgress } from '../print/progress.ts';
 
 const EXAMPLES = `
 It reads everything and changes nothing. The code is 0 when all is sound and 1 when it is not. The server of a data
@@ -36,6 +37,8 @@ async function verify(file: string | undefined, options: MaintenanceOptions): Pr
   }
   const { verify } = await loadMaintenance();
   const dataDir = dataDirOf(options);
-  const report = await verify(file === undefined ? { dataDir } : { file });
+  const report = await withProgress('verify', options, (progress) =>
+    verify(file === undefined ? { dataDir } : { file }, progress.at),
+  );
   await printReport(report, path.resolve(file ?? dataDir), options);
 }

@@ -65,7 +65,11 @@ function withoutReturn(line: Uint8Array): Uint8Array {
   return line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line;
 }
 
-function recordIn(line: Uint8Array, format: Format): BinaryRecord | undefined {
+/**
+ * The record of a line; undefined for an empty one in a JSON format.
+ * @throws TailraceError `invalid`
+ */
+export function recordIn(line: Uint8Array, format: Format): BinaryRecord | undefined {
   const record = format === 'text' ? { body: line } : jsonRecordIn(line, format === 'json' ? 'utf8' : 'base64');
   if (record !== undefined && meteredBytes(record.headers ?? [], record.body.length) > RECORD_METERED_BYTES_MAX) {
     throw new TailraceError('invalid', 'the record is larger than 1 MiB');

@@ -8,6 +8,7 @@ import { redact } from '../../src/observe/redact.ts';
 import { EXIT } from '../exit.ts';
 import { type ColorChoice, type Colors, createColors, escapeControls } from './format.ts';
 import { watchReader } from './pipe-watch.ts';
+import { clearProgress } from './progress.ts';
 
 /** Data: what the command was asked for. */
 export interface Output {
@@ -41,6 +42,7 @@ const COLUMNS_DEFAULT = 80;
 export function createReporter(options: ReporterOptions): Reporter {
   const colors = createColors(options.color ?? 'auto', process.stderr.isTTY === true, process.env);
   const say = (text: string, paint: (line: string) => string) => {
+    clearProgress();
     for (const line of text.split('\n')) process.stderr.write(`${paint(escapeControls(redact(line)))}\n`);
   };
   return {

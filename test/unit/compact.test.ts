@@ -43,6 +43,14 @@ test('compacting returns freed space and keeps every row', async () => {
   expect(again.bytesAfter).toBe(report.bytesAfter);
 });
 
+test('compacting says how far it is, up to about all that it writes', async () => {
+  const seen: (readonly [number, number | undefined])[] = [];
+  const { bytesAfter } = await compact(dataDir, {}, (done, total) => void seen.push([done, total]));
+  expect(seen.at(-1)?.[0]).toBe(bytesAfter);
+  expect(seen.at(-1)?.[1]).toBeGreaterThan(bytesAfter / 2);
+  expect(seen.at(-1)?.[1]).toBeLessThan(bytesAfter * 2);
+});
+
 test('a compacted store accepts writes and grows like any other', async () => {
   await compact(dataDir);
   const before = await storedRows(dataDir);
