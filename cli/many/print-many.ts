@@ -2,6 +2,7 @@
 
 import { type BatchFrame, type ClientView, recordsIn } from '../../src/client/frames.ts';
 import type { ManyFrame, StreamPoint } from '../../src/client/many-reader.ts';
+import { nearest } from '../../src/encoding/nearest.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { formatStreamUri } from '../flags/names.ts';
 import { type StreamSet, targetText } from '../flags/stream-target.ts';
@@ -102,6 +103,9 @@ async function* framesBefore(
   yield { type: 'caught_up', streams: streams.length };
 }
 
+const NEAREST_MAX = 3;
+const NAMES_COMPARED_MAX = 1_000;
+
 const EMPTY: ReadonlySet<string> = new Set(['range_not_satisfiable', 'stream_not_found', 'stream_deletion_pending']);
 
 /** Undefined for one who may read the streams, but not list them. */
@@ -115,11 +119,18 @@ async function listed(reading: Reading, set: StreamSet): Promise<readonly KnownS
   }
 }
 
-async function nothingThere({ connection }: Reading, set: StreamSet): Promise<TailraceError> {
-  const missing = new TailraceError('stream_not_found', `no stream matches ${targetText(set)}`);
-  const wanted = 'prefix' in set.selection ? set.selection.prefix : targetText(set).slice(`s2://${set.basin}/`.length);
-  const hint = await nearestHint(missing, connection.client, { basin: set.basin, stream: wanted.replaceAll('*', '') });
-  return new TailraceError('stream_not_found', missing.message + hint);
+/** The streams whose names begin most like the pattern are named. */
+async function nothingThere({ connection, signal }: Reading, { basin, selection }: StreamSet): Promise<TailraceError> {
+  const pattern = 'prefix' in selection ? selection.prefix : 'glob' in selection ? selection.glob : '';
+  const wanted = pattern.split('*').find((part) => part !== '') ?? '';
+  const heads = new Map<string, string>();
+  for await (const { name } of connection.client.listStreams({ basin, signal })) {
+    if (heads.size < NAMES_COMPARED_MAX) heads.set(name.slice(0, wanted.length), name);
+  }
+  const near = wanted === '' ? [] : nearest(wanted, [...heads.keys()]).slice(0, NEAREST_MAX);
+  const uris = near.map((head) => formatStreamUri({ basin, stream: heads.get(head) ?? head }));
+  const hint = uris.length === 0 ? '' : ` (there is ${uris.join(', ')})`;
+  return new TailraceError('stream_not_found', `no stream matches ${targetText({ basin, selection })}${hint}`);
 }
 
 class ManyPrint {
@@ -187,10 +198,27 @@ class ManyPrint {
     const isFirst = this.#order !== undefined;
     if (await this.#flush(true)) return true;
     for (const stream of this.#progress.keys()) await this.#passWhatIsThere(stream);
-    if (!this.#bounds.follows) return true;
-    if (isFirst && streams === 0)
-      this.#reading.reporter.note(`waiting for streams that match ${targetText(this.#set)}`);
-    return false;
+    if (isFirst) await this.#tellMissing(streams);
+    return !this.#bounds.follows;
+  }
+
+  /** Streams that were named and are not there, or that nothing matches yet. */
+  async #tellMissing(streams: number): Promise<void> {
+    const { selection } = this.#set;
+    const { reporter, connection } = this.#reading;
+    if (!('streams' in selection)) {
+      if (streams === 0 && this.#bounds.follows)
+        reporter.note(`waiting for streams that match ${targetText(this.#set)}`);
+      return;
+    }
+    const missing = selection.streams.filter((stream) => !this.#members.has(stream));
+    for (const stream of missing) {
+      const error = new TailraceError('stream_not_found', `there is no stream ${this.#name(stream)}`);
+      const hint = await nearestHint(error, connection.client, this.#uri(stream));
+      if (this.#bounds.follows) reporter.note(`waiting for ${this.#name(stream)}${hint}`);
+      else if (missing.length < selection.streams.length) reporter.warn(`${error.message}${hint}`);
+      else throw new TailraceError(error.code, error.message + hint);
+    }
   }
 
   async #takeBatch(stream: string, frame: BatchFrame<ClientView>): Promise<boolean> {

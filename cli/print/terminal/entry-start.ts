@@ -37,6 +37,7 @@ export class EntryStarts {
   readonly #colors: Colors;
   readonly #services = new NameColumn();
   readonly #streams = new NameColumn();
+  #knowsStreams = false;
   /** Where each stream is that of one service and has its name, the service would only say the same again. */
   #showsService = false;
   #day = '';
@@ -52,10 +53,12 @@ export class EntryStarts {
     const services = rows.map((row) => someText(row.serviceName)).filter((name) => name !== undefined);
     if (services.some((name) => name !== stream)) this.#showsService = true;
     this.#services.seed(services);
-    if (stream !== undefined) this.#streams.seed(rows.map(() => stream));
+    if (stream !== undefined && !this.#knowsStreams) this.#streams.seed(rows.map(() => stream));
   }
 
   seedStreams(names: readonly string[]): void {
+    if (names.length === 0 || this.#knowsStreams) return;
+    this.#knowsStreams = true;
     this.#streams.seed(names);
   }
 
