@@ -145,7 +145,7 @@ const PLACED = `order placed  order.id=A-1 ⟨${TRACE_ID.slice(0, 8)}⟩`;
       '08:00:00 many-new late word word word word word word word',
       `${' '.repeat(18)}${'word '.repeat(7)}end`,
     ]);
-    const [, words = ''] = /go on with: tailrace (read s2:\/\/telemetry\/'?many-.*)/.exec(screen) ?? [];
+    const [, words = ''] = /go on with: tailrace (read 's2:\/\/telemetry\/many-.*)/.exec(screen) ?? [];
     expect(words).toMatch(/ --resume '\{"many-a":\{"seq_num":1,"stream_id":"\d+"\},/);
     expect(words).toContain(' --time utc');
     await add('many-bb', 'third');
