@@ -7,9 +7,9 @@ import { nearest } from '../src/encoding/nearest.ts';
 import { TailraceError } from '../src/model/error.ts';
 import { type ConnectionOptions, connect, type ServerConnection } from './flags/connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from './flags/encryption-key.ts';
-import { addFilterFlags, type ContextSize, contextOf, type FilterFlags, filterOf } from './flags/filters.ts';
+import { addFilterFlags, contextOf, type FilterFlags, filterOf } from './flags/filters.ts';
 import { addLayoutFlags, givenLayoutFlags, type LayoutFlags, layoutOptions } from './flags/layout.ts';
-import { formatStreamUri, parseStreamUri, type StreamUri } from './flags/names.ts';
+import { formatStreamUri, type StreamUri } from './flags/names.ts';
 import { Outage } from './outage.ts';
 import {
   createReporter,
@@ -34,7 +34,7 @@ import {
   type PrintSetting,
 } from './print/printer.ts';
 import type { Layout } from './print/terminal/layout.ts';
-import { createRecordSink, type RecordSink } from './record-sink.ts';
+import { createRecordSink, type Reading } from './record-sink.ts';
 
 export interface ViewOptions extends ReporterOptions, KeyOptions, LayoutFlags, FilterFlags {
   readonly view?: CliView;
@@ -49,22 +49,6 @@ export interface ViewOptions extends ReporterOptions, KeyOptions, LayoutFlags, F
 
 /** The options of a read other than the view, which the printer chooses. */
 export type FollowBounds = Omit<ReaderOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey' | 'filter'>;
-
-/** A read of one stream or of several, with everything that is open for it. */
-export interface Reading {
-  readonly connection: ServerConnection;
-  readonly output: Output;
-  readonly printer: Printer;
-  readonly sink: RecordSink;
-  readonly reporter: Reporter;
-  readonly encryptionKey: string | undefined;
-  readonly filter: string | undefined;
-  readonly context: ContextSize | undefined;
-  /** Ends the read. */
-  readonly signal: AbortSignal;
-  /** Whether the signal came from Ctrl-C, and not from a pager that was left. */
-  isInterrupted(): boolean;
-}
 
 export interface Follow extends Reading {
   readonly uri: StreamUri;
@@ -106,18 +90,8 @@ function outputFormat(text: string): OutputFormat {
 
 /**
  * Connects, opens the output and makes the printer.
- * @throws TailraceError `config` when the name or the flags are wrong, or a file cannot be opened
+ * @throws TailraceError `config` when the flags are wrong, or a file cannot be opened
  */
-export async function openFollow(
-  name: string,
-  options: ViewOptions & ConnectionOptions,
-  { ends = false }: Partial<ReadingSetting> = {},
-): Promise<Follow> {
-  const uri = parseStreamUri(name);
-  return { ...(await openReading(options, { isMany: false, ends })), uri, progress: { next: undefined } };
-}
-
-/** The same for one stream or for several. @throws TailraceError `config` */
 export async function openReading(options: ViewOptions & ConnectionOptions, setting: ReadingSetting): Promise<Reading> {
   const filter = filterOf(options);
   const context = contextOf(options);

@@ -8,8 +8,9 @@ import type { Command } from 'commander';
 import { formatStreamUri } from './flags/names.ts';
 import { resumeText } from './flags/resume.ts';
 import { type StreamSet, targetWords } from './flags/stream-target.ts';
-import type { Follow, Reading } from './follow.ts';
+import type { Follow } from './follow.ts';
 import type { ManyProgress } from './many/print-many.ts';
+import type { Reading } from './record-sink.ts';
 
 /** Where it begins and how much it reads is said anew; a secret is not repeated, and a file would be overwritten. */
 const LEFT_OUT: ReadonlySet<string> = new Set([

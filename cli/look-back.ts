@@ -1,7 +1,7 @@
 /** Finds where the last records of a stream begin that a filter wants. */
 
 import { formatStreamUri, type StreamUri } from './flags/names.ts';
-import type { Reading } from './follow.ts';
+import type { Reading } from './record-sink.ts';
 
 /** Where they are rare it looks back for so long. */
 const LOOK_BACK_MS = 10_000;

@@ -6,8 +6,11 @@ import type { BatchFrame, ClientView } from '../src/client/frames.ts';
 import { TailraceError } from '../src/model/error.ts';
 import type { MessageRow } from '../src/model/message-row.ts';
 import { type ContextGroup, ContextGroups } from './context-groups.ts';
+import type { ServerConnection } from './flags/connection.ts';
+import type { ContextSize } from './flags/filters.ts';
 import type { StreamUri } from './flags/names.ts';
-import type { Reading } from './follow.ts';
+import type { Output, Reporter } from './print/console.ts';
+import type { Printer } from './print/printer.ts';
 
 export interface RecordSink {
   /** What to ask the server for. */
@@ -16,6 +19,22 @@ export interface RecordSink {
   take(frame: BatchFrame<ClientView>, uri: StreamUri): Promise<void>;
   /** Nothing else is wanted before this sequence number. */
   pass(next: number, uri: StreamUri): Promise<void>;
+}
+
+/** A read of one stream or of several, with everything that is open for it. */
+export interface Reading {
+  readonly connection: ServerConnection;
+  readonly output: Output;
+  readonly printer: Printer;
+  readonly sink: RecordSink;
+  readonly reporter: Reporter;
+  readonly encryptionKey: string | undefined;
+  readonly filter: string | undefined;
+  readonly context: ContextSize | undefined;
+  /** Ends the read. */
+  readonly signal: AbortSignal;
+  /** Whether the signal came from Ctrl-C, and not from a pager that was left. */
+  isInterrupted(): boolean;
 }
 
 const PAGE_RECORDS = 1_000;
@@ -89,7 +108,7 @@ async function fetchPage(
 }
 
 /** A read goes on by itself when the server was away, and so does what it fetches. */
-export async function untilAnswered<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+async function untilAnswered<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (;;) {
     try {
       return await call();

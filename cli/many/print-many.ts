@@ -6,11 +6,11 @@ import { nearest } from '../../src/encoding/nearest.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { formatStreamUri } from '../flags/names.ts';
 import { type StreamSet, targetText } from '../flags/stream-target.ts';
-import type { Reading } from '../follow.ts';
 import { lookedBackText } from '../look-back.ts';
 import { Outage } from '../outage.ts';
 import { counted } from '../print/format.ts';
 import { nearestHint } from '../print/suggest.ts';
+import type { Reading } from '../record-sink.ts';
 import { type KnownStream, listMatching, type ManyStartAt, pointsOfLast, pointsSince } from './start-points.ts';
 import { ORDERED_RECORDS_MAX, TimeOrder } from './time-order.ts';
 

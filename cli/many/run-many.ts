@@ -5,9 +5,10 @@ import { TailraceError } from '../../src/model/error.ts';
 import { EXIT } from '../exit.ts';
 import { type ConnectionOptions, explain } from '../flags/connection.ts';
 import type { StreamSet } from '../flags/stream-target.ts';
-import { openReading, type Reading, type ViewOptions } from '../follow.ts';
+import { openReading, type ViewOptions } from '../follow.ts';
 import { sayHowToGoOnInMany } from '../go-on.ts';
 import { withNearest } from '../print/suggest.ts';
+import type { Reading } from '../record-sink.ts';
 import { type ManyBounds, type ManyProgress, printMany } from './print-many.ts';
 
 /** @throws TailraceError from the read, or `config` for wrong flags */

@@ -4,8 +4,8 @@ import type { StreamPoint } from '../../src/client/many-reader.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { globMatcher } from '../../src/model/selection.ts';
 import type { StreamSet } from '../flags/stream-target.ts';
-import type { Reading } from '../follow.ts';
 import { lookBack } from '../look-back.ts';
+import type { Reading } from '../record-sink.ts';
 
 export type ManyStartAt =
   /** Records that are there are not shown. */

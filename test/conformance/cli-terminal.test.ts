@@ -14,7 +14,8 @@ import { HAS_TERMINAL, runAtTerminal, type TerminalSetup } from '../support/term
 const NANOS = `${Date.parse('2026-11-29T22:09:33.713Z')}000000`;
 const HOSTILE = '\u001b[2J\u001b]0;owned\u0007\u009b31m\u202etxt \u001b[32mgreen\u001b[0m 日本語 e\u0301';
 
-const HAS_LESS = spawnSync('less', ['--version']).status === 0;
+const LESS = 'less';
+const HAS_LESS = spawnSync(LESS, ['--version']).status === 0;
 
 let server: TestServer;
 let client: Client;
@@ -150,7 +151,7 @@ const PLACED = `order placed  order.id=A-1 ⟨${TRACE_ID.slice(0, 8)}⟩`;
     expect(words).toContain(' --time utc');
     await add('many-bb', 'third');
     const again = await runShell(`tailrace ${words.trim().replace('--time utc', '')} --no-follow`, { server });
-    expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/^many-bb \S+ third\n$/) });
+    expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/^many-bb \S+ .*third\n$/) });
   });
 
   test('have coloured names, and dim records around those that a filter wants', async () => {
