@@ -34,7 +34,7 @@ import {
   type PrintSetting,
 } from './print/printer.ts';
 import type { Layout } from './print/terminal/layout.ts';
-import { createRecordSink, type Reading } from './record-sink.ts';
+import { createRecordSink, type RecordReading } from './record-sink.ts';
 
 export interface ViewOptions extends ReporterOptions, KeyOptions, LayoutFlags, FilterFlags {
   readonly view?: CliView;
@@ -50,7 +50,7 @@ export interface ViewOptions extends ReporterOptions, KeyOptions, LayoutFlags, F
 /** The options of a read other than the view, which the printer chooses. */
 export type FollowBounds = Omit<ReaderOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey' | 'filter'>;
 
-export interface Follow extends Reading {
+export interface Follow extends RecordReading {
   readonly uri: StreamUri;
   /** How far it has come: the sequence number with which a later read goes on. */
   readonly progress: { next: number | undefined };
@@ -92,7 +92,10 @@ function outputFormat(text: string): OutputFormat {
  * Connects, opens the output and makes the printer.
  * @throws TailraceError `config` when the flags are wrong, or a file cannot be opened
  */
-export async function openReading(options: ViewOptions & ConnectionOptions, setting: ReadingSetting): Promise<Reading> {
+export async function openReading(
+  options: ViewOptions & ConnectionOptions,
+  setting: ReadingSetting,
+): Promise<RecordReading> {
   const filter = filterOf(options);
   const context = contextOf(options);
   const connection = connect(options);
@@ -149,7 +152,7 @@ async function openPrinter(
   reporter: Reporter,
   { isMany, ends }: ReadingSetting,
   onQuit: () => void,
-): Promise<Pick<Reading, 'output' | 'printer' | 'encryptionKey'>> {
+): Promise<Pick<RecordReading, 'output' | 'printer' | 'encryptionKey'>> {
   const choice = chosenOutput(options);
   const layoutFlags = givenLayoutFlags(options);
   const key = encryptionKey(options);

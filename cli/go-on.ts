@@ -10,7 +10,7 @@ import { resumeText } from './flags/resume.ts';
 import { type StreamSet, targetWords } from './flags/stream-target.ts';
 import type { Follow } from './follow.ts';
 import type { ManyProgress } from './many/print-many.ts';
-import type { Reading } from './record-sink.ts';
+import type { RecordReading } from './record-sink.ts';
 
 /** Where it begins and how much it reads is said anew; a secret is not repeated, and a file would be overwritten. */
 const LEFT_OUT: ReadonlySet<string> = new Set([
@@ -28,7 +28,7 @@ export function sayHowToGoOn({ output, reporter, uri, progress }: Follow, comman
 
 /** The same for many streams. Where their positions are too long for a command line, they are written to a file. */
 export async function sayHowToGoOnInMany(
-  { output, reporter }: Reading,
+  { output, reporter }: RecordReading,
   set: StreamSet,
   progress: ManyProgress,
   command: Command,
@@ -43,7 +43,7 @@ export async function sayHowToGoOnInMany(
   say(reporter, [...targetWords(set), '--resume', resume], command);
 }
 
-function say(reporter: Reading['reporter'], words: readonly string[], command: Command): void {
+function say(reporter: RecordReading['reporter'], words: readonly string[], command: Command): void {
   const all = ['tailrace', 'read', ...words.map(quotedWord), ...keptFlags(process.argv.slice(2), command)];
   // The terminal shows ^C at the beginning of this line.
   reporter.note(`\ngo on with: ${all.join(' ')}`);

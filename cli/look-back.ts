@@ -1,7 +1,7 @@
 /** Finds where the last records of a stream begin that a filter wants. */
 
 import { formatStreamUri, type StreamUri } from './flags/names.ts';
-import type { Reading } from './record-sink.ts';
+import type { RecordReading } from './record-sink.ts';
 
 /** Where they are rare it looks back for so long. */
 const LOOK_BACK_MS = 10_000;
@@ -21,7 +21,12 @@ export interface LookBack {
  * @throws TailraceError from the reads
  */
 export async function lookBack(
-  { connection, filter, encryptionKey, signal }: Pick<Reading, 'connection' | 'filter' | 'encryptionKey' | 'signal'>,
+  {
+    connection,
+    filter,
+    encryptionKey,
+    signal,
+  }: Pick<RecordReading, 'connection' | 'filter' | 'encryptionKey' | 'signal'>,
   { basin, stream }: StreamUri,
   lines: number,
   end?: number,

@@ -22,7 +22,7 @@ export interface RecordSink {
 }
 
 /** A read of one stream or of several, with everything that is open for it. */
-export interface Reading {
+export interface RecordReading {
   readonly connection: ServerConnection;
   readonly output: Output;
   readonly printer: Printer;
@@ -41,7 +41,7 @@ const PAGE_RECORDS = 1_000;
 const AGAIN_MS = 250;
 
 /** @throws TailraceError `config` for context in a view whose records have no place in the order of the stream */
-export function createRecordSink(reading: Omit<Reading, 'sink'>): RecordSink {
+export function createRecordSink(reading: Omit<RecordReading, 'sink'>): RecordSink {
   const { output, printer, context } = reading;
   if (context === undefined) {
     return {
@@ -68,7 +68,7 @@ export function createRecordSink(reading: Omit<Reading, 'sink'>): RecordSink {
 }
 
 async function printGroup(
-  reading: Omit<Reading, 'sink'>,
+  reading: Omit<RecordReading, 'sink'>,
   { parts, isApart }: ContextGroup,
   rows: readonly MessageRow[],
 ): Promise<void> {
@@ -89,7 +89,7 @@ async function printGroup(
 
 /** Records as the printer wants them; undefined when there are none any more. */
 async function fetchPage(
-  { connection, printer, encryptionKey, signal }: Omit<Reading, 'sink'>,
+  { connection, printer, encryptionKey, signal }: Omit<RecordReading, 'sink'>,
   { basin, stream }: StreamUri,
   from: number,
   to: number,

@@ -10,8 +10,8 @@ import { lookedBackText } from '../look-back.ts';
 import { Outage } from '../outage.ts';
 import { counted } from '../print/format.ts';
 import { nearestHint } from '../print/suggest.ts';
-import type { Reading } from '../record-sink.ts';
-import { type KnownStream, listMatching, type ManyStartAt, pointsOfLast, pointsSince } from './start-points.ts';
+import type { RecordReading } from '../record-sink.ts';
+import { type ListedStream, listMatching, type ManyStartAt, pointsOfLast, pointsSince } from './start-points.ts';
 import { ORDERED_RECORDS_MAX, TimeOrder } from './time-order.ts';
 
 export interface ManyBounds {
@@ -32,7 +32,7 @@ export type ManyProgress = Map<string, { readonly streamId: string | undefined; 
  * @throws TailraceError from the read
  */
 export async function printMany(
-  reading: Reading,
+  reading: RecordReading,
   set: StreamSet,
   bounds: ManyBounds,
   progress: ManyProgress,
@@ -57,15 +57,15 @@ interface ManyStartOptions {
   readonly positions?: ReadonlyMap<string, StreamPoint>;
 }
 
-function readOptions({ sink, encryptionKey, filter, signal }: Reading, { basin }: StreamSet) {
+function readOptions({ sink, encryptionKey, filter, signal }: RecordReading, { basin }: StreamSet) {
   return { view: sink.view, basin, encryptionKey, filter, signal };
 }
 
 async function startOf(
-  reading: Reading,
+  reading: RecordReading,
   set: StreamSet,
   { start, until }: ManyBounds,
-  streams: readonly KnownStream[] | undefined,
+  streams: readonly ListedStream[] | undefined,
 ): Promise<ManyStartOptions> {
   if (start.type === 'positions') return { positions: start.positions };
   if (start.type === 'start') return { from: 'start' };
@@ -80,9 +80,9 @@ async function startOf(
 
 /** What is there before a time, one stream after the other. */
 async function* framesBefore(
-  reading: Reading,
+  reading: RecordReading,
   set: StreamSet,
-  { streams, until, from, positions }: ManyStartOptions & { streams: readonly KnownStream[]; until: number },
+  { streams, until, from, positions }: ManyStartOptions & { streams: readonly ListedStream[]; until: number },
 ): AsyncGenerator<ManyFrame<ClientView>> {
   for (const { name: stream } of from === 'tail' ? [] : streams) {
     const seqNum = positions?.get(stream)?.seqNum ?? 0;
@@ -109,7 +109,7 @@ const NAMES_COMPARED_MAX = 1_000;
 const EMPTY: ReadonlySet<string> = new Set(['range_not_satisfiable', 'stream_not_found', 'stream_deletion_pending']);
 
 /** Undefined for one who may read the streams, but not list them. */
-async function listed(reading: Reading, set: StreamSet): Promise<readonly KnownStream[] | undefined> {
+async function listed(reading: RecordReading, set: StreamSet): Promise<readonly ListedStream[] | undefined> {
   try {
     return await listMatching(reading, set);
   } catch (error) {
@@ -120,7 +120,10 @@ async function listed(reading: Reading, set: StreamSet): Promise<readonly KnownS
 }
 
 /** The streams whose names begin most like the pattern are named. */
-async function nothingThere({ connection, signal }: Reading, { basin, selection }: StreamSet): Promise<TailraceError> {
+async function nothingThere(
+  { connection, signal }: RecordReading,
+  { basin, selection }: StreamSet,
+): Promise<TailraceError> {
   const pattern = 'prefix' in selection ? selection.prefix : 'glob' in selection ? selection.glob : '';
   const wanted = pattern.split('*').find((part) => part !== '') ?? '';
   const heads = new Map<string, string>();
@@ -135,7 +138,7 @@ async function nothingThere({ connection, signal }: Reading, { basin, selection 
 
 class ManyPrint {
   readonly #progress: ManyProgress;
-  readonly #reading: Reading;
+  readonly #reading: RecordReading;
   readonly #set: StreamSet;
   readonly #bounds: ManyBounds;
   readonly #outage: Outage;
@@ -147,7 +150,7 @@ class ManyPrint {
   readonly #passed = new Map<string, number>();
   #left: number;
 
-  constructor(reading: Reading, set: StreamSet, bounds: ManyBounds, progress: ManyProgress) {
+  constructor(reading: RecordReading, set: StreamSet, bounds: ManyBounds, progress: ManyProgress) {
     this.#reading = reading;
     this.#set = set;
     this.#bounds = bounds;
@@ -157,7 +160,7 @@ class ManyPrint {
   }
 
   /** `streams` are those that were there before the read began. */
-  begin(positions: ManyStartOptions['positions'], streams: readonly KnownStream[]): void {
+  begin(positions: ManyStartOptions['positions'], streams: readonly ListedStream[]): void {
     for (const [stream, { seqNum, streamId }] of positions ?? []) this.#progress.set(stream, { seqNum, streamId });
     for (const { name, tail } of streams) if (tail !== undefined) this.#passed.set(name, tail);
   }

@@ -8,7 +8,7 @@ import type { StreamSet } from '../flags/stream-target.ts';
 import { openReading, type ViewOptions } from '../follow.ts';
 import { sayHowToGoOnInMany } from '../go-on.ts';
 import { withNearest } from '../print/suggest.ts';
-import type { Reading } from '../record-sink.ts';
+import type { RecordReading } from '../record-sink.ts';
 import { type ManyBounds, type ManyProgress, printMany } from './print-many.ts';
 
 /** @throws TailraceError from the read, or `config` for wrong flags */
@@ -35,7 +35,7 @@ export async function runMany(
 }
 
 /** What no stream matches is said with similar names already. */
-async function withNearestBasin(error: unknown, { connection }: Reading, { basin }: StreamSet): Promise<unknown> {
+async function withNearestBasin(error: unknown, { connection }: RecordReading, { basin }: StreamSet): Promise<unknown> {
   const isOfBasin = error instanceof TailraceError && error.code === 'basin_not_found';
   return isOfBasin ? await withNearest(error, connection.client, { basin }) : error;
 }

@@ -5,7 +5,7 @@ import { TailraceError } from '../../src/model/error.ts';
 import { globMatcher } from '../../src/model/selection.ts';
 import type { StreamSet } from '../flags/stream-target.ts';
 import { lookBack } from '../look-back.ts';
-import type { Reading } from '../record-sink.ts';
+import type { RecordReading } from '../record-sink.ts';
 
 export type ManyStartAt =
   /** Records that are there are not shown. */
@@ -17,7 +17,7 @@ export type ManyStartAt =
   | { readonly type: 'positions'; readonly positions: ReadonlyMap<string, StreamPoint> };
 
 /** A stream that is there. What it holds is unknown where the caller may not ask. */
-export interface KnownStream {
+export interface ListedStream {
   readonly name: string;
   readonly tail: number | undefined;
   /** Of its last record; before that it has none. */
@@ -29,13 +29,13 @@ const CALLS_MAX = 8;
 
 /** All streams that match now. @throws TailraceError `permission_denied` for one who may not list */
 export async function listMatching(
-  { connection, signal }: Reading,
+  { connection, signal }: RecordReading,
   { basin, selection }: StreamSet,
-): Promise<KnownStream[]> {
+): Promise<ListedStream[]> {
   if ('streams' in selection) return selection.streams.map((name) => ({ name, ...UNKNOWN }));
   const prefix = 'prefix' in selection ? selection.prefix : selection.glob.slice(0, selection.glob.indexOf('*') >>> 0);
   const matches = 'prefix' in selection ? () => true : globMatcher(selection.glob);
-  const found: KnownStream[] = [];
+  const found: ListedStream[] = [];
   for await (const { name, figures } of connection.client.listStreams({ basin, prefix, figures: true, signal })) {
     if (!matches(name)) continue;
     const known = { tail: figures?.next_seq_num, lastTimestamp: figures?.last_timestamp ?? Number.NEGATIVE_INFINITY };
@@ -48,9 +48,9 @@ const UNKNOWN = { tail: undefined, lastTimestamp: Number.POSITIVE_INFINITY } as 
 
 /** The first record of each stream at a time or after it; where there is none yet, its tail. */
 export async function pointsSince(
-  reading: Reading,
+  reading: RecordReading,
   { basin }: StreamSet,
-  streams: readonly KnownStream[],
+  streams: readonly ListedStream[],
   timestamp: number,
 ): Promise<Map<string, StreamPoint>> {
   const { connection, encryptionKey, signal } = reading;
@@ -75,9 +75,9 @@ export async function pointsSince(
  * older than all of them is not looked at. Calls `note` when it stopped before it had looked at all of a stream.
  */
 export async function pointsOfLast(
-  reading: Reading,
+  reading: RecordReading,
   { basin }: StreamSet,
-  streams: readonly KnownStream[],
+  streams: readonly ListedStream[],
   count: number,
   {
     ends,

@@ -23,12 +23,12 @@ interface Item {
   readonly next: BatchFrame<ClientView>['next'] | undefined;
 }
 
-type Kind = 'rows' | 'lines' | 'records';
+type ContentKind = 'rows' | 'lines' | 'records';
 
 export class TimeOrder {
   #items: Item[] = [];
   #chars = 0;
-  #kind: Kind = 'rows';
+  #kind: ContentKind = 'rows';
   readonly #lastTimes = new Map<string, number>();
 
   get isFull(): boolean {
@@ -68,7 +68,7 @@ export class TimeOrder {
 
   #addAll<T>(
     stream: string,
-    kind: Kind,
+    kind: ContentKind,
     contents: readonly T[],
     timeOf: (content: T) => number,
     charsOf: (content: T) => number,

@@ -9,10 +9,10 @@ import { escapeControls, safeJson } from './format.ts';
 /** Makes the line of a row. */
 export type TemplateLine = (row: MessageRow, uri: StreamUri) => string;
 
-type Field = (row: MessageRow, uri: StreamUri) => unknown;
+type TemplateField = (row: MessageRow, uri: StreamUri) => unknown;
 
 /** Columns of a row under their own names, then what people call them. */
-const FIELDS: Readonly<Record<string, Field>> = {
+const FIELDS: Readonly<Record<string, TemplateField>> = {
   ...Object.fromEntries(
     (
       [
@@ -30,7 +30,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
         ...['traceId', 'spanId', 'parentSpanId', 'durationMs', 'unit', 'model', 'input', 'output', 'inputTokens'],
         ...['outputTokens', 'costMicrocents', 'seqNum', 'metadata', 'events', 'headers', 'dataPoints', 'serviceName'],
       ] as (keyof MessageRow)[]
-    ).map((name): [string, Field] => [name, (row) => row[name]]),
+    ).map((name): [string, TemplateField] => [name, (row) => row[name]]),
   ),
   time: (row) => row.timestamp,
   service: (row) => row.serviceName,
@@ -63,7 +63,7 @@ const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', '\\': '\\'
  * @throws TailraceError `config` for an unknown field, with the nearest one, and for braces that do not close
  */
 export function parseTemplate(text: string): TemplateLine {
-  const parts: (string | Field)[] = [];
+  const parts: (string | TemplateField)[] = [];
   let at = 0;
   while (at < text.length) {
     const start = text.indexOf('{{', at);
@@ -82,7 +82,7 @@ function literal(text: string): string {
   return text.replace(/\\([nt\\])/g, (_all, letter: string) => ESCAPES[letter] ?? letter);
 }
 
-function fieldOf(name: string): Field {
+function fieldOf(name: string): TemplateField {
   const known = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
   if (known !== undefined) return known;
   for (const [start, owner] of Object.entries(OWNERS)) {
