@@ -11,7 +11,7 @@ import { Outage } from '../outage.ts';
 import { counted } from '../print/format.ts';
 import { nearestHint } from '../print/suggest.ts';
 import type { RecordReading } from '../record-sink.ts';
-import { type ListedStream, listMatching, type ManyStartAt, pointsOfLast, pointsSince } from './start-points.ts';
+import { listMatching, type ManyStartAt, type MatchingStream, pointsOfLast, pointsSince } from './start-points.ts';
 import { ORDERED_RECORDS_MAX, TimeOrder } from './time-order.ts';
 
 export interface ManyBounds {
@@ -65,7 +65,7 @@ async function startOf(
   reading: RecordReading,
   set: StreamSet,
   { start, until }: ManyBounds,
-  streams: readonly ListedStream[] | undefined,
+  streams: readonly MatchingStream[] | undefined,
 ): Promise<ManyStartOptions> {
   if (start.type === 'positions') return { positions: start.positions };
   if (start.type === 'start') return { from: 'start' };
@@ -82,7 +82,7 @@ async function startOf(
 async function* framesBefore(
   reading: RecordReading,
   set: StreamSet,
-  { streams, until, from, positions }: ManyStartOptions & { streams: readonly ListedStream[]; until: number },
+  { streams, until, from, positions }: ManyStartOptions & { streams: readonly MatchingStream[]; until: number },
 ): AsyncGenerator<ManyFrame<ClientView>> {
   for (const { name: stream } of from === 'tail' ? [] : streams) {
     const seqNum = positions?.get(stream)?.seqNum ?? 0;
@@ -109,7 +109,7 @@ const NAMES_COMPARED_MAX = 1_000;
 const EMPTY: ReadonlySet<string> = new Set(['range_not_satisfiable', 'stream_not_found', 'stream_deletion_pending']);
 
 /** Undefined for one who may read the streams, but not list them. */
-async function listed(reading: RecordReading, set: StreamSet): Promise<readonly ListedStream[] | undefined> {
+async function listed(reading: RecordReading, set: StreamSet): Promise<readonly MatchingStream[] | undefined> {
   try {
     return await listMatching(reading, set);
   } catch (error) {
@@ -160,7 +160,7 @@ class ManyPrint {
   }
 
   /** `streams` are those that were there before the read began. */
-  begin(positions: ManyStartOptions['positions'], streams: readonly ListedStream[]): void {
+  begin(positions: ManyStartOptions['positions'], streams: readonly MatchingStream[]): void {
     for (const [stream, { seqNum, streamId }] of positions ?? []) this.#progress.set(stream, { seqNum, streamId });
     for (const { name, tail } of streams) if (tail !== undefined) this.#passed.set(name, tail);
   }

@@ -17,7 +17,7 @@ export type ManyStartAt =
   | { readonly type: 'positions'; readonly positions: ReadonlyMap<string, StreamPoint> };
 
 /** A stream that is there. What it holds is unknown where the caller may not ask. */
-export interface ListedStream {
+export interface MatchingStream {
   readonly name: string;
   readonly tail: number | undefined;
   /** Of its last record; before that it has none. */
@@ -31,11 +31,11 @@ const CALLS_MAX = 8;
 export async function listMatching(
   { connection, signal }: RecordReading,
   { basin, selection }: StreamSet,
-): Promise<ListedStream[]> {
+): Promise<MatchingStream[]> {
   if ('streams' in selection) return selection.streams.map((name) => ({ name, ...UNKNOWN }));
   const prefix = 'prefix' in selection ? selection.prefix : selection.glob.slice(0, selection.glob.indexOf('*') >>> 0);
   const matches = 'prefix' in selection ? () => true : globMatcher(selection.glob);
-  const found: ListedStream[] = [];
+  const found: MatchingStream[] = [];
   for await (const { name, figures } of connection.client.listStreams({ basin, prefix, figures: true, signal })) {
     if (!matches(name)) continue;
     const known = { tail: figures?.next_seq_num, lastTimestamp: figures?.last_timestamp ?? Number.NEGATIVE_INFINITY };
@@ -50,7 +50,7 @@ const UNKNOWN = { tail: undefined, lastTimestamp: Number.POSITIVE_INFINITY } as 
 export async function pointsSince(
   reading: RecordReading,
   { basin }: StreamSet,
-  streams: readonly ListedStream[],
+  streams: readonly MatchingStream[],
   timestamp: number,
 ): Promise<Map<string, StreamPoint>> {
   const { connection, encryptionKey, signal } = reading;
@@ -77,7 +77,7 @@ export async function pointsSince(
 export async function pointsOfLast(
   reading: RecordReading,
   { basin }: StreamSet,
-  streams: readonly ListedStream[],
+  streams: readonly MatchingStream[],
   count: number,
   {
     ends,
