@@ -3,12 +3,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClientView, ControlFrame } from '../src/client/frames.ts';
 import type { ReaderOptions, ReadFrame } from '../src/client/reader.ts';
+import { nearest } from '../src/encoding/nearest.ts';
 import { TailraceError } from '../src/model/error.ts';
-import { collect } from './flags/arguments.ts';
 import { type ConnectionOptions, connect, type ServerConnection } from './flags/connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from './flags/encryption-key.ts';
+import { addFilterFlags, contextOf, type FilterFlags, filterOf } from './flags/filters.ts';
 import { addLayoutFlags, givenLayoutFlags, type LayoutFlags, layoutOptions } from './flags/layout.ts';
-import { formatStreamUri, parseStreamUri, type StreamUri } from './flags/names.ts';
+import { formatStreamUri, type StreamUri } from './flags/names.ts';
+import { Outage } from './outage.ts';
 import {
   createReporter,
   type Output,
@@ -23,52 +25,57 @@ import {
   createLayoutPrinter,
   createOutputPrinter,
   createPrinter,
+  createTemplatePrinter,
   FORMATS,
   type Format,
   OUTPUTS,
   type OutputFormat,
   type Printer,
+  type PrintSetting,
 } from './print/printer.ts';
+import type { Layout } from './print/terminal/layout.ts';
+import { createRecordSink, type RecordReading } from './record-sink.ts';
 
-export interface ViewOptions extends ReporterOptions, KeyOptions, LayoutFlags {
+export interface ViewOptions extends ReporterOptions, KeyOptions, LayoutFlags, FilterFlags {
   readonly view?: CliView;
-  readonly format?: Format;
+  /** S2's format of raw records, or a template. */
+  readonly format?: string;
   readonly json?: boolean;
   readonly output?: OutputFormat;
   readonly outputFile?: string;
-  readonly filter?: readonly string[];
+  /** False with `--no-pager`. */
+  readonly pager?: boolean;
 }
 
 /** The options of a read other than the view, which the printer chooses. */
 export type FollowBounds = Omit<ReaderOptions<ClientView>, 'view' | 'signal' | 'basin' | 'encryptionKey' | 'filter'>;
 
-export interface Follow {
-  readonly connection: ServerConnection;
+export interface Follow extends RecordReading {
   readonly uri: StreamUri;
-  readonly output: Output;
-  readonly printer: Printer;
-  readonly reporter: Reporter;
-  readonly encryptionKey: string | undefined;
-  readonly filter: string | undefined;
-  readonly signal: AbortSignal;
   /** How far it has come: the sequence number with which a later read goes on. */
   readonly progress: { next: number | undefined };
 }
 
-/** Adds the flags that say how records look and where they go. */
+export interface ReadingSetting {
+  /** Several streams are read. */
+  readonly isMany: boolean;
+  /** It ends at the tail, so what is longer than the screen may go through a pager. */
+  readonly ends: boolean;
+}
+
+/** Adds the flags that say which records are shown, how they look and where they go. */
 export function addViewOptions(command: Command): Command {
-  const output = addKeyOption(command)
-    .option(
-      '--filter <conditions>',
-      'only records that meet them, such as "level>=warn service=shop" (repeatable)',
-      collect,
-    )
+  const output = addFilterFlags(addKeyOption(command))
     .optionsGroup('Output:')
     .addOption(new Option('--view <view>', 'how a record looks (default: text)').choices(CLI_VIEWS))
-    .addOption(new Option('--format <format>', 'format of raw records; chooses --view raw').choices(FORMATS))
+    .option(
+      '--format <format>',
+      "a template, such as '{{time}} {{level}} {{body}} {{attributes.order.id}}'; or text, json or json-base64 for S2's records (--view raw)",
+    )
     .option('-o, --output <format>', OUTPUT_HELP, outputFormat)
     .option('--json', 'short for --output json: one JSON object a line')
-    .option('--output-file <file>', 'write to a file instead of stdout');
+    .option('--output-file <file>', 'write to a file instead of stdout')
+    .option('--no-pager', 'not through TAILRACE_PAGER, PAGER or less when it is more than a screen');
   return addLayoutFlags(output);
 }
 
@@ -83,16 +90,27 @@ function outputFormat(text: string): OutputFormat {
 
 /**
  * Connects, opens the output and makes the printer.
- * @throws TailraceError `config` when the name or the flags are wrong, or a file cannot be opened
+ * @throws TailraceError `config` when the flags are wrong, or a file cannot be opened
  */
-export async function openFollow(name: string, options: ViewOptions & ConnectionOptions): Promise<Follow> {
-  const uri = parseStreamUri(name);
+export async function openReading(
+  options: ViewOptions & ConnectionOptions,
+  setting: ReadingSetting,
+): Promise<RecordReading> {
+  const filter = filterOf(options);
+  const context = contextOf(options);
   const connection = connect(options);
   const reporter = createReporter(options);
-  const filter = options.filter?.join(' ');
-  const printing = await openPrinter(options, connection, reporter);
-  const progress = { next: undefined };
-  return { ...printing, connection, uri, reporter, filter, signal: untilInterrupted(), progress };
+  const ending = new AbortController();
+  let isInterrupted = false;
+  const onSignal = () => {
+    isInterrupted = true;
+    ending.abort();
+  };
+  const printing = await openPrinter(options, connection, reporter, setting, () => ending.abort());
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const { signal } = ending;
+  const opened = { ...printing, connection, reporter, filter, context, signal, isInterrupted: () => isInterrupted };
+  return { ...opened, sink: createRecordSink(opened) };
 }
 
 /**
@@ -100,10 +118,10 @@ export async function openFollow(name: string, options: ViewOptions & Connection
  * @throws TailraceError from the read
  */
 export async function printRecords(follow: Follow, bounds: FollowBounds): Promise<void> {
-  const { connection, uri, printer, output, reporter } = follow;
+  const { connection, uri, sink, reporter } = follow;
   const frames = connection.client.read(uri.stream, {
     ...bounds,
-    view: printer.view,
+    view: sink.view,
     basin: uri.basin,
     encryptionKey: follow.encryptionKey,
     filter: follow.filter,
@@ -111,10 +129,12 @@ export async function printRecords(follow: Follow, bounds: FollowBounds): Promis
   });
   const outage = new Outage(reporter);
   for await (const frame of frames) {
-    if (frame.type === 'batch') await output.write(printer.print(frame));
+    if (frame.type === 'batch') await sink.take(frame, uri);
     else tell(frame, uri, reporter, outage);
     if ('next' in frame) follow.progress.next = frame.next.seqNum;
     if (frame.type === 'caught_up') follow.progress.next = frame.tail.seqNum;
+    if (frame.type === 'passed') await sink.pass(frame.next.seqNum, uri);
+    if (frame.type === 'caught_up') await sink.pass(frame.tail.seqNum, uri);
   }
 }
 
@@ -130,15 +150,21 @@ async function openPrinter(
   options: ViewOptions,
   { endpoint }: ServerConnection,
   reporter: Reporter,
-): Promise<Pick<Follow, 'output' | 'printer' | 'encryptionKey'>> {
+  { isMany, ends }: ReadingSetting,
+  onQuit: () => void,
+): Promise<Pick<RecordReading, 'output' | 'printer' | 'encryptionKey'>> {
   const choice = chosenOutput(options);
   const layoutFlags = givenLayoutFlags(options);
   const key = encryptionKey(options);
-  const output = await openOutput(options.outputFile, options);
+  const opened = await openOutput(options.outputFile, options);
+  const isPaged = ends && opened.isTty && options.pager !== false;
+  const output = isPaged ? await paged(opened, onQuit) : opened;
   if (options.outputFile === undefined) watchPipe();
   if (isForPeople(options)) {
-    if (output.isTty)
-      return { output, printer: await layoutPrinter(options, output, endpoint.value), encryptionKey: key };
+    if (output.isTty) {
+      const printer = createLayoutPrinter(await openLayout(options, output, endpoint.value), isMany);
+      return { output, printer, encryptionKey: key };
+    }
     if (layoutFlags.length > 0) {
       reporter.note(
         `${layoutFlags.join(', ')}: for a terminal; this goes elsewhere, and gets the lines of --view text`,
@@ -150,11 +176,19 @@ async function openPrinter(
       `${layoutFlags.join(', ')}: for the layout on a terminal; leave out --view, --output, --format and --json`,
     );
   }
-  const printer =
-    'view' in choice
-      ? createPrinter(choice.view, options.format ?? 'json', output)
-      : createOutputPrinter(choice.output, output);
-  return { output, printer, encryptionKey: key };
+  return { output, printer: await chosenPrinter(choice, { output, isMany }), encryptionKey: key };
+}
+
+async function chosenPrinter(choice: Choice, setting: PrintSetting): Promise<Printer> {
+  if ('output' in choice) return createOutputPrinter(choice.output, setting);
+  if ('view' in choice) return createPrinter(choice.view, choice.format, setting);
+  return createTemplatePrinter((await import('./print/template.ts')).parseTemplate(choice.template));
+}
+
+async function paged(output: Output, onQuit: () => void): Promise<Output> {
+  const { chosenPager, pagedOutput } = await import('./print/pager.ts');
+  const command = chosenPager(process.env);
+  return command === undefined ? output : pagedOutput(output, command, process.env, onQuit);
 }
 
 /** Whether the user leaves it to us how records look. */
@@ -163,22 +197,36 @@ function isForPeople({ view, output, format, json }: ViewOptions): boolean {
 }
 
 /** Loaded where there is a terminal: a pipe needs none of it. */
-async function layoutPrinter(options: ViewOptions, output: Output, endpoint: string): Promise<Printer> {
+async function openLayout(options: ViewOptions, output: Output, endpoint: string): Promise<Layout> {
   const [{ createLayout }, { traceLinks }] = await Promise.all([
     import('./print/terminal/layout.ts'),
     import('./print/terminal/trace-id.ts'),
   ]);
   const { colors } = output;
   const traceUrl = colors.isColorSupported ? traceLinks(endpoint, process.env) : undefined;
-  return createLayoutPrinter(createLayout(layoutOptions(options), { colors, columns: output.columns, traceUrl }));
+  return createLayout(layoutOptions(options), { colors, columns: output.columns, traceUrl });
 }
 
+/** How records look, where the user says so. */
+type Choice =
+  | { readonly output: OutputFormat }
+  | { readonly view: CliView; readonly format: Format }
+  | { readonly template: string };
+
 /** @throws TailraceError `config` for flags that contradict each other */
-function chosenOutput(options: ViewOptions): { readonly output: OutputFormat } | { readonly view: CliView } {
+function chosenOutput(options: ViewOptions): Choice {
   const { output, view, format, json } = options;
   if (output === undefined) {
+    if (format?.includes('{') === true) {
+      if (view === undefined && json !== true) return { template: format };
+      throw new TailraceError(
+        'config',
+        '--format with a template chooses the view by itself: leave out --view and --json',
+      );
+    }
     const chosen = chosenView(options);
-    if (format === undefined || chosen === 'raw') return { view: chosen };
+    if (format === undefined) return { view: chosen, format: 'json' };
+    if (chosen === 'raw') return { view: chosen, format: rawFormat(format) };
     throw new TailraceError('config', `--format is for raw records; --view ${chosen} has one format only`);
   }
   if (view !== undefined || format !== undefined) {
@@ -188,6 +236,17 @@ function chosenOutput(options: ViewOptions): { readonly output: OutputFormat } |
     throw new TailraceError('config', `--json is short for --output json; it contradicts --output ${output}`);
   }
   return { output };
+}
+
+function rawFormat(text: string): Format {
+  const known = FORMATS.find((format) => format === text);
+  if (known !== undefined) return known;
+  const [near] = nearest(text, FORMATS);
+  const hint = near === undefined ? '' : `; did you mean ${near}?`;
+  throw new TailraceError(
+    'config',
+    `--format ${text}: it must be ${FORMATS.join(', ')}, or a template such as '{{time}} {{body}}'${hint}`,
+  );
 }
 
 function tell(
@@ -203,26 +262,6 @@ function tell(
 
 function gapText(frame: ControlFrame & { type: 'gap' }, uri: StreamUri): string {
   return `records ${frame.from} to ${frame.to - 1} of ${formatStreamUri(uri)} are gone: they were trimmed or expired`;
-}
-
-/** One line when a connection is lost and one when it is back, however many attempts lie between. */
-class Outage {
-  readonly #reporter: Reporter;
-  #lasts = false;
-
-  constructor(reporter: Reporter) {
-    this.#reporter = reporter;
-  }
-
-  begins(cause: TailraceError): void {
-    if (!this.#lasts) this.#reporter.note(`connection lost, trying again: ${cause.message}`);
-    this.#lasts = true;
-  }
-
-  ends(): void {
-    if (this.#lasts) this.#reporter.note('connected again, going on where it stopped');
-    this.#lasts = false;
-  }
 }
 
 function chosenView(options: ViewOptions): CliView {

@@ -1,14 +1,16 @@
-/** `tailrace tail`: the last records of a stream, and then each new one as it comes. */
+/** `tailrace tail`: the last records of a stream or of several, and then each new one as it comes. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { TailraceError } from '../../src/model/error.ts';
 import { EXIT } from '../exit.ts';
-import { since, wholeNumber } from '../flags/arguments.ts';
+import { instantOrAgo, since, wholeNumber } from '../flags/arguments.ts';
 import { addConnectionOptions, type ConnectionOptions, explain } from '../flags/connection.ts';
 import { formatStreamUri } from '../flags/names.ts';
-import { addViewOptions, type Follow, openFollow, printRecords, type ViewOptions } from '../follow.ts';
+import { parseStreamTarget, STREAMS_ARGUMENT, type StreamSet } from '../flags/stream-target.ts';
+import { addViewOptions, type Follow, openReading, printRecords, type ViewOptions } from '../follow.ts';
 import { sayHowToGoOn } from '../go-on.ts';
+import { lookBack, lookedBackText } from '../look-back.ts';
 import { nearestHint, withNearest } from '../print/suggest.ts';
 
 interface TailOptions extends ViewOptions, ConnectionOptions {
@@ -16,99 +18,122 @@ interface TailOptions extends ViewOptions, ConnectionOptions {
   /** What other tools call `--lines`. */
   readonly tail?: number;
   readonly since?: { readonly timestamp: number };
+  readonly until?: number;
+  readonly prefix?: string;
   readonly follow: boolean;
 }
 
 const LINES_DEFAULT = 10;
 const LOOK_FIRST_MS = 200;
 const LOOK_MAX_MS = 2_000;
-/** How long it looks back for records that a filter wants, and how many it asks for at once. */
-const LOOK_BACK_MS = 10_000;
-const PAGE_RECORDS = 1_000;
 
 const EXAMPLES = `
+Of several streams the last lines are those over all of them, in order of time. Streams that are made later join.
+
 Examples:
   tailrace tail my-app                          the last 10 records of my-app, then new ones
   tailrace tail s2://telemetry/my-app -n 100    the last 100
   tailrace tail my-app --no-follow              the last 10, and no waiting
   tailrace tail my-app --since 10m              what came in the last ten minutes, then new ones
-  tailrace tail my-app --json | jq .body        one JSON object a line`;
+  tailrace tail 'shop-*' --level warn           warnings and errors of all streams that match
+  tailrace tail shop-eu shop-us --service payments,cart
+  tailrace tail my-app --grep timeout -C 3      with three records before and after each
+  tailrace tail my-app --json | jq .body        one JSON object a line
+  tailrace tail my-app --format '{{time}} {{service}} {{body}} {{attributes.order.id}}'`;
 
 export function addTail(program: Command): void {
   const command = program
     .command('tail')
-    .summary('print the last records of a stream and follow it')
+    .summary('print the last records of streams and follow them')
     .description(
-      'Prints the last records of a stream and then each new one. Waits for a stream that does not exist yet.',
+      'Prints the last records of a stream, or of several, and then each new one. Waits for what does not exist yet.',
     )
-    .argument('<stream>', 's2://basin/stream, or a name in the default basin')
+    .argument('[streams...]', STREAMS_ARGUMENT)
+    .option('--prefix <prefix>', 'all streams whose names begin so')
     .option('-n, --lines <count>', 'how many of the last records to print first', wholeNumber, LINES_DEFAULT)
     .addOption(new Option('--tail <count>').argParser(wholeNumber).hideHelp())
     .option('--since <time>', 'begin there, not with the last lines: so long ago (90s, 2d), or at a time', since)
+    .option('--until <time>', 'end before that time, and do not follow', instantOrAgo)
     .option('-f, --follow', 'go on with new records', true)
     .option('--no-follow', 'end at the tail')
     .addHelpText('after', EXAMPLES);
-  addConnectionOptions(addViewOptions(command)).action((stream: string, _options, self: Command) =>
-    tail(stream, self.optsWithGlobals<TailOptions>(), self),
+  addConnectionOptions(addViewOptions(command)).action((streams: string[], _options, self: Command) =>
+    tail(streams, self.optsWithGlobals<TailOptions>(), self),
   );
 }
 
-async function tail(name: string, options: TailOptions, command: Command): Promise<void> {
-  const follow = await openFollow(name, options);
+async function tail(names: readonly string[], options: TailOptions, command: Command): Promise<void> {
+  const target = parseStreamTarget(names, options.prefix);
+  if ('selection' in target) return tailMany(target, options, command);
+  const reading = await openReading(options, { isMany: false, ends: !follows(options) });
+  const follow: Follow = { ...reading, uri: target, progress: { next: undefined } };
   try {
     await printTail(follow, options);
     await follow.output.end();
   } catch (error) {
     throw explain(error, follow.connection);
   }
-  if (!follow.signal.aborted) return;
+  if (!follow.isInterrupted()) return;
   sayHowToGoOn(follow, command);
   process.exitCode = EXIT.interrupted;
 }
 
-async function printTail(follow: Follow, options: TailOptions): Promise<void> {
-  const { connection, uri } = follow;
+async function tailMany(set: StreamSet, options: TailOptions, command: Command): Promise<void> {
+  const { runMany } = await import('../many/run-many.ts');
   const lines = options.tail ?? options.lines;
-  const isFiltered = options.since === undefined && follow.filter !== undefined && lines > 0;
+  await runMany(set, options, command, {
+    start: options.since === undefined ? { type: 'lines', count: lines } : { type: 'since', ...options.since },
+    until: options.until,
+    count: undefined,
+    follows: follows(options),
+  });
+}
+
+function follows({ follow, until }: TailOptions): boolean {
+  return follow && until === undefined;
+}
+
+async function printTail(follow: Follow, options: TailOptions): Promise<void> {
+  const { connection, uri, filter, signal } = follow;
+  const lines = options.tail ?? options.lines;
+  const looksBack = options.since === undefined && (filter !== undefined || options.until !== undefined) && lines > 0;
   try {
     await printRecords(follow, {
-      start: options.since ?? (isFiltered ? await lastWanted(follow, lines) : { tailOffset: lines }),
+      start: options.since ?? (looksBack ? await lastWanted(follow, lines, options.until) : { tailOffset: lines }),
       clamp: options.since !== undefined,
-      waitSeconds: options.follow ? undefined : 0,
+      until: options.until,
+      waitSeconds: follows(options) ? undefined : 0,
     });
   } catch (error) {
-    if (follow.signal.aborted) return;
+    if (signal.aborted) return;
     // Nothing came since then, or the filter wants nothing of what did.
-    if ((options.since !== undefined || isFiltered) && isAtTail(error)) return;
-    if (!isMissing(error) || !options.follow) throw await withNearest(error, connection.client, uri);
+    if ((options.since !== undefined || looksBack) && isAtTail(error)) return;
+    if (!isMissing(error) || !follows(options)) throw await withNearest(error, connection.client, uri);
     await waitForStream(error, follow);
     // A user who waited for the stream wants all of it, not only its last lines.
-    if (!follow.signal.aborted) await printRecords(follow, { start: { seqNum: 0 } });
+    if (!signal.aborted) await printRecords(follow, { start: { seqNum: 0 } });
   }
 }
 
-/**
- * Where the last so many records begin that the filter wants. Where they are rare it looks back for some seconds, and says
- * how far: who wants all of them reads the stream from its start.
- */
-async function lastWanted(follow: Follow, lines: number): Promise<{ readonly seqNum: number }> {
-  const { connection, uri, filter, encryptionKey, signal, reporter } = follow;
-  const until = performance.now() + LOOK_BACK_MS;
-  let [before, start]: [number | undefined, number | undefined] = [undefined, undefined];
-  for (let found = 0; ; ) {
-    const options = { before, limit: Math.min(lines - found, PAGE_RECORDS), filter, encryptionKey, signal };
-    const page = await connection.client.readBack(uri.stream, { ...options, basin: uri.basin });
-    // What comes after the first look is read as it comes.
-    start = page.records[0]?.seqNum ?? start ?? page.nextSeqNum;
-    found += page.records.length;
-    before = page.nextBefore;
-    if (found >= lines || page.isAtStart) return { seqNum: start };
-    if (performance.now() >= until) break;
-  }
-  reporter.note(
-    `looked back to record ${before} for what the filter wants; \`tailrace read ${formatStreamUri(uri)} -s 0\` looks at all`,
-  );
-  return { seqNum: start };
+/** Where the last so many records begin that are wanted, of all or of those before a time. */
+async function lastWanted(
+  follow: Follow,
+  lines: number,
+  until: number | undefined,
+): Promise<{ readonly seqNum: number }> {
+  const end = until === undefined ? undefined : await firstAt(follow, until);
+  const { found, tail: at, stoppedAt } = await lookBack(follow, follow.uri, lines, end);
+  if (stoppedAt !== undefined) follow.reporter.note(lookedBackText(follow.uri, stoppedAt));
+  return { seqNum: found[0]?.seqNum ?? at };
+}
+
+/** The first record at a time or after it; undefined where there is none yet. */
+async function firstAt(
+  { connection, encryptionKey, signal, uri }: Follow,
+  timestamp: number,
+): Promise<number | undefined> {
+  const options = { basin: uri.basin, encryptionKey, signal, timestamp, count: 1 };
+  return (await connection.client.readRows(uri.stream, options)).content[0]?.seqNum;
 }
 
 /** Looks for the stream until it is there, at growing intervals of up to two seconds. */

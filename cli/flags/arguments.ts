@@ -70,10 +70,15 @@ export function instant(text: string): number {
   return value;
 }
 
-/** A span of time before now, or an instant: where a read begins. */
-export function since(text: string): { readonly timestamp: number } {
+/** A span of time before now, or an instant. */
+export function instantOrAgo(text: string): number {
   const isSpan = /^[\d.]+[a-z]/i.test(text);
-  return { timestamp: isSpan ? Math.max(0, Date.now() - duration(text)) : instant(text) };
+  return isSpan ? Math.max(0, Date.now() - duration(text)) : instant(text);
+}
+
+/** The same as where a read begins. */
+export function since(text: string): { readonly timestamp: number } {
+  return { timestamp: instantOrAgo(text) };
 }
 
 /** A number, possibly with a fraction. */

@@ -22,6 +22,7 @@ import type { ClientView } from './frames.ts';
 import { type ManyFrame, type ManyReaderOptions, readManyStreams } from './many-reader.ts';
 import { type OtlpResponse, otlpRefusal, postOtlp } from './post-otlp.ts';
 import { type BackCalls, backCalls } from './read-back.ts';
+import { type PageCalls, pageCalls } from './read-page.ts';
 import { type ReaderOptions, type ReadFrame, readStream } from './reader.ts';
 import { type RecordCalls, recordCalls } from './records.ts';
 import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
@@ -40,7 +41,7 @@ export interface ClientOptions {
 }
 
 /** Calls reject with TailraceError: `unavailable` when the server does not respond, else why it refused. */
-export interface Client extends BackCalls, ControlCalls, ReadersCalls, RecordCalls, TokenCalls {
+export interface Client extends BackCalls, ControlCalls, PageCalls, ReadersCalls, RecordCalls, TokenCalls {
   readonly endpoint: string;
   /** Reads and follows a stream; see `readStream`. */
   read<V extends ClientView>(stream: string, options: ReaderOptions<V>): AsyncGenerator<ReadFrame<V>, void, void>;
@@ -108,6 +109,7 @@ export function createClient(options: ClientOptions): Client {
     ...controlCalls(target, basinOf),
     ...recordCalls(target, basinOf),
     ...backCalls(target, basinOf),
+    ...pageCalls(target, basinOf),
     ...readersCalls(target, basinOf),
     ...tokenCalls(target),
     read: (stream, read) => readStream(target, stream, { ...read, basin: basinOf(read) }),

@@ -1,7 +1,17 @@
 /** A read of many streams that outlives its connections: it goes on in each of them, and gives each record exactly once. */
 
 import type { AbortSignalLike } from '../model/abort-signal.ts';
-import { type Checks, checkOptions, expectText, expectTimeSpan, oneOf, optional } from '../model/arguments.ts';
+import {
+  type Checks,
+  checkOptions,
+  expectObject,
+  expectText,
+  expectTimeSpan,
+  expectWholeNumber,
+  invalid,
+  oneOf,
+  optional,
+} from '../model/arguments.ts';
 import { SOCKET_MESSAGE_BYTES_MAX } from '../model/limits.ts';
 import { expectSelection, type StreamSelection, selectionPairs } from '../model/selection.ts';
 import { expectHeaderText } from './calls.ts';
@@ -14,6 +24,8 @@ export interface ManyReaderOptions<V extends ClientView> {
   readonly view: V;
   /** Where to start in the streams that are there; the default is their tails. Later ones come from their first record on. */
   readonly from?: 'tail' | 'start' | undefined;
+  /** In place of `from`: where to start in each stream, as an earlier read has left it. One that is not in it comes whole. */
+  readonly positions?: ReadonlyMap<string, StreamPoint> | undefined;
   /** Which records are wanted, such as `level>=warn service=checkout`: see src/readers/filter/README.md. */
   readonly filter?: string | undefined;
   readonly basin?: string | undefined;
@@ -23,6 +35,12 @@ export interface ManyReaderOptions<V extends ClientView> {
   readonly signal?: AbortSignalLike | undefined;
   /** How long to try again after a lost connection before giving up; for ever by default. */
   readonly reconnectForMs?: number | undefined;
+}
+
+/** Where to go on in a stream. With an id, another stream of that name comes from its first record. */
+export interface StreamPoint {
+  readonly seqNum: number;
+  readonly streamId?: string | undefined;
 }
 
 /** What a read of many gives. Of each stream the frames come in order. */
@@ -35,6 +53,7 @@ const CHECKS: Checks<ManyReaderOptions<ClientView>> = {
   ...REQUEST_CHECKS,
   view: oneOf(Object.keys(PROTOCOLS)),
   from: optional(oneOf(['tail', 'start'])),
+  positions: optional(expectPositions),
   filter: optional(expectText),
   encryptionKey: optional(expectHeaderText),
   reconnectForMs: optional(expectTimeSpan),
@@ -66,7 +85,7 @@ class ManyCursor implements ReadCursor {
   readonly done = false;
   readonly #selection: StreamSelection;
   readonly #options: ManyReaderOptions<ClientView>;
-  readonly #positions = new Map<string, { readonly streamId: string; next: number }>();
+  readonly #positions = new Map<string, { readonly streamId: string | undefined; next: number }>();
   /** All streams that were there have been told: until then, one that is not known is not a new one. */
   #isWhole = false;
 
@@ -74,6 +93,10 @@ class ManyCursor implements ReadCursor {
     this.protocol = PROTOCOLS[options.view].name;
     this.#selection = selection;
     this.#options = options;
+    if (options.positions === undefined) return;
+    for (const [stream, { seqNum, streamId }] of options.positions)
+      this.#positions.set(stream, { streamId, next: seqNum });
+    this.#isWhole = true;
   }
 
   url(endpoint: string): string {
@@ -128,11 +151,23 @@ class ManyCursor implements ReadCursor {
   #onLeft({ stream, streamId, error }: ManyControlFrame & { readonly type: 'left' }): void {
     const isGone = error.code === 'stream_deletion_pending' || error.code === 'stream_not_found';
     const known = this.#positions.get(stream);
-    if (isGone && (streamId === undefined || known?.streamId === streamId)) this.#positions.delete(stream);
+    const isOther = streamId !== undefined && known?.streamId !== undefined && known.streamId !== streamId;
+    if (isGone && !isOther) this.#positions.delete(stream);
   }
 
   #advance(stream: string, next: number): void {
     const position = this.#positions.get(stream);
     if (position !== undefined) position.next = next;
+  }
+}
+
+function expectPositions(value: unknown, name: string): void {
+  if (!(value instanceof Map)) throw invalid(`${name} must be a Map from the names of streams to positions`);
+  for (const [stream, point] of value) {
+    expectText(stream, `a key of ${name}`);
+    expectObject(point, `a position in ${name}`);
+    const { seqNum, streamId } = point as Partial<StreamPoint>;
+    expectWholeNumber(seqNum, `seqNum of a position in ${name}`);
+    optional(expectText)(streamId, `streamId of a position in ${name}`);
   }
 }

@@ -29,3 +29,22 @@ export function selectionPairs(selection: StreamSelection): [name: string, value
   if (!('streams' in selection)) return Object.entries(selection);
   return selection.streams.map((stream) => ['stream', stream]);
 }
+
+/** `*` stands for any characters, also none and also slashes; all others stand for themselves. */
+export function globMatcher(glob: string): (name: string) => boolean {
+  const parts = glob.split('*');
+  const [first = ''] = parts;
+  const last = parts.at(-1) ?? '';
+  if (parts.length === 1) return (name) => name === glob;
+  const middle = parts.slice(1, -1);
+  return (name) => {
+    if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;
+    let at = first.length;
+    for (const part of middle) {
+      const found = name.indexOf(part, at);
+      if (found < 0) return false;
+      at = found + part.length;
+    }
+    return at <= name.length - last.length;
+  };
+}

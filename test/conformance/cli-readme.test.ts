@@ -29,8 +29,10 @@ function run(block: string): Promise<CliResult> {
 }
 
 const readme = readFileSync(new URL('../../cli/README.md', import.meta.url), 'utf8');
-const section = /\n## Examples\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? '';
-const blocks = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map((found) => found[1] ?? '');
+const sections = ['Examples', 'Many streams, and some records'].map(
+  (title) => readme.split('\n## ').find((part) => part.startsWith(`${title}\n`)) ?? '',
+);
+const blocks = [...sections.join('').matchAll(/```sh\n([\s\S]*?)```/g)].map((found) => found[1] ?? '');
 
 /** What the block of each subject must print, in the order of the file; later ones need what earlier ones made. */
 const EXPECTED = [
@@ -38,6 +40,7 @@ const EXPECTED = [
   ['fences', [/^fenced: 3\.\.4, tail 4 @ \d+\ntrimmed: 5\.\.6, tail 6 @ \d+\n$/]],
   ['encryption', [/secret/]],
   ['background', [/bytes {2}express/, /restored .*3 basins, 2 streams, 5 records, .*; sound/]],
+  ['many streams', [/^returns \S+ .*third/, /\{"basin":"orders-eu","stream":"returns",/, /^\d+ \S+Z mine$/m]],
 ] as const;
 
 test.each(EXPECTED.map(([subject, patterns], index) => [subject, patterns, blocks[index] ?? 'false'] as const))(

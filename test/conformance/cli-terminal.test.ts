@@ -1,6 +1,11 @@
-/** `tail` and `read` at a real terminal: the layout, its width after a resize, links, Ctrl-C; and pipes, which stay as they are. */
+/** `tail` and `read` at a real terminal: the layout, its width after a resize, links, Ctrl-C, pagers; and pipes, which stay as they are. */
 
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Client, createClient } from '../../src/client/client.ts';
 import { runCli, runShell } from '../support/cli.ts';
 import { keyValues, logs, post, spans, TRACE_ID } from '../support/otlp-post.ts';
 import { startServer, type TestServer } from '../support/server.ts';
@@ -9,10 +14,15 @@ import { HAS_TERMINAL, runAtTerminal, type TerminalSetup } from '../support/term
 const NANOS = `${Date.parse('2026-11-29T22:09:33.713Z')}000000`;
 const HOSTILE = '\u001b[2J\u001b]0;owned\u0007\u009b31m\u202etxt \u001b[32mgreen\u001b[0m 日本語 e\u0301';
 
+const LESS = 'less';
+const HAS_LESS = spawnSync(LESS, ['--version']).status === 0;
+
 let server: TestServer;
+let client: Client;
 
 beforeAll(async () => {
   server = await startServer();
+  client = createClient({ endpoint: server.url, token: server.token, basin: 'telemetry' });
   const resource = { 'service.name': 'shop', 's2.stream': 'shop' };
   const record = (text: string, severityNumber: number) => ({
     timeUnixNano: NANOS,
@@ -107,6 +117,129 @@ const PLACED = `order placed  order.id=A-1 ⟨${TRACE_ID.slice(0, 8)}⟩`;
     expect(screen).toContain(`── Sun, 29 Nov 2026 ${'─'.repeat(40)}\r\n`);
     expect(screen).toContain("go on with: tailrace read s2://telemetry/resized -s 2 --seq --attrs 'order.id,http.*'");
   });
+});
+
+(HAS_TERMINAL ? describe : describe.skip)('many streams on a terminal', () => {
+  const NOW = '2026-11-29T08:00:00Z';
+  const add = (stream: string, ...bodies: string[]) =>
+    client.append(
+      stream,
+      bodies.map((body) => ({ body, timestamp: Date.parse(NOW) })),
+    );
+  const UTC = ['--time', 'utc'];
+
+  test('have a column for their names, laid out anew after a resize, and a note for one that joins', async () => {
+    await add('many-a', 'first');
+    await add('many-bb', 'second', `long ${'word '.repeat(14)}`);
+    const more = () => void add('many-new', `late ${'word '.repeat(14)}end`);
+    const { lines, code, screen } = await onScreen(['tail', 'many-*', '-n', '2', ...UTC], {
+      resize: { at: 'long', columns: 60, done: more },
+      prompt: 'end',
+      typed: '\u0003',
+    });
+    expect(code).toBe(130);
+    expect(lines.slice(0, 6)).toEqual([
+      `── Sun, 29 Nov 2026 ${'─'.repeat(80)}`,
+      '08:00:00.000 many-bb  second',
+      `08:00:00.000 many-bb  long ${'word '.repeat(13)}word`,
+      '+ s2://telemetry/many-new joined',
+      '08:00:00 many-new late word word word word word word word',
+      `${' '.repeat(18)}${'word '.repeat(7)}end`,
+    ]);
+    const [, words = ''] = /go on with: tailrace (read 's2:\/\/telemetry\/many-.*)/.exec(screen) ?? [];
+    expect(words).toMatch(/ --resume '\{"many-a":\{"seq_num":1,"stream_id":"\d+"\},/);
+    expect(words).toContain(' --time utc');
+    await add('many-bb', 'third');
+    const again = await runShell(`tailrace ${words.trim().replace('--time utc', '')} --no-follow`, { server });
+    expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/^many-bb \S+ .*third\n$/) });
+  });
+
+  test('have coloured names, and dim records around those that a filter wants', async () => {
+    const env = { NO_COLOR: '', TERM: 'xterm' };
+    const args = ['read', 'shop', 'nowhere', '-s', '0', '--no-follow', '--grep', 'placed', '-A', '1', ...UTC];
+    const { screen } = await onScreen(args, { env });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
+    expect(screen).toMatch(/\u001b\[2m22:09:33\.713\u001b\[22m \u001b\[\d\dmshop {4}\u001b\[39m \u001b\[32mINFO/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
+    expect(screen).toMatch(/\u001b\[2m22:09:33\.713 shop {5}ERROR \\x1b\[2J/);
+  });
+
+  test('whose positions are too long for a command line are written to a file, from which a read goes on', async () => {
+    const names = Array.from({ length: 12 }, (_, i) => `wide-${i}-${'x'.repeat(90)}`);
+    for (const name of names) await add(name, 'seen');
+    const folder = await mkdtemp(join(tmpdir(), 'tailrace-resume-'));
+    const { screen } = await onScreen(['tail', 'wide-*', '-n', '1', ...UTC], {
+      prompt: 'seen',
+      typed: '\u0003',
+      columns: 300,
+      env: { TMPDIR: folder },
+    });
+    const [, file = ''] = /go on with: .* --resume (\S+\.json)/.exec(screen) ?? [];
+    expect(dirname(file)).toBe(folder);
+    await add(names[3] ?? '', 'unseen');
+    const read = ['read', 'wide-*', '--no-follow', '--resume', file, '--format', '{{body}}'];
+    expect(await runCli(read, { server })).toMatchObject({ code: 0, stdout: 'unseen\n' });
+    await rm(folder, { recursive: true });
+  });
+});
+
+(HAS_TERMINAL ? describe : describe.skip)('more than a screen', () => {
+  const PAGED = ['read', 'long', '-s', '0', '--no-follow', '--time', 'none'];
+  const MARKING = { TAILRACE_PAGER: 'sed s/^/paged:/' };
+
+  beforeAll(async () => {
+    for (const [stream, count] of [
+      ['long', 30],
+      ['short', 22],
+      ['longer', 23],
+    ] as const) {
+      await client.append(
+        stream,
+        Array.from({ length: count }, (_, i) => ({ body: `line ${i}` })),
+      );
+    }
+  });
+
+  test('goes through the pager of the user, and what fits is printed as it is', async () => {
+    const [long, tail, off, empty, short, longer] = await Promise.all([
+      onScreen(PAGED, { env: MARKING }),
+      onScreen(['tail', 'long', '-n', '30', '--no-follow', '--time', 'none'], { env: MARKING }),
+      onScreen([...PAGED, '--no-pager'], { env: MARKING }),
+      onScreen(PAGED, { env: { TAILRACE_PAGER: '' } }),
+      onScreen(['read', 'short', ...PAGED.slice(2)], { env: MARKING }),
+      onScreen(['read', 'longer', ...PAGED.slice(2)], { env: { PAGER: 'sed s/^/paged:/' } }),
+    ]);
+    const all = Array.from({ length: 30 }, (_, i) => `line ${i}`);
+    expect(long).toMatchObject({ code: 0, lines: all.map((line) => `paged:${line}`) });
+    expect(tail.lines).toEqual(long.lines);
+    expect(off.lines).toEqual(all);
+    expect(empty.lines).toEqual(all);
+    expect(short.lines).toEqual(all.slice(0, 22));
+    expect(longer.lines).toEqual(all.slice(0, 23).map((line) => `paged:${line}`));
+  });
+
+  test('ends quietly when the pager is left, and is never paged while it follows', async () => {
+    const [left, following] = await Promise.all([
+      onScreen(PAGED, { env: { TAILRACE_PAGER: 'head -1' } }),
+      onScreen(['tail', 'long', '-n', '30', '--time', 'none'], { env: MARKING, prompt: 'line 29', typed: '\u0003' }),
+    ]);
+    expect(left).toMatchObject({ code: 0, lines: ['line 0'] });
+    expect(following.code).toBe(130);
+    expect(following.screen).not.toContain('paged:');
+  });
+
+  (HAS_LESS ? test : test.skip)(
+    'goes through less when no pager is named, with colours, until q is pressed',
+    async () => {
+      const env = { NO_COLOR: '', LESS: 'FRXPsMORE$' };
+      const read = ['read', 'long', '-s', '0', '--no-follow'];
+      const { screen, code } = await onScreen(read, { env, prompt: 'MORE', typed: 'q' });
+      expect(code).toBe(0);
+      expect(screen).toContain('\u001b[2m');
+      expect(screen).toContain('line 20');
+      expect(screen).not.toContain('line 29');
+    },
+  );
 });
 
 describe('elsewhere', () => {

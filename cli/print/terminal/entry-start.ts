@@ -11,11 +11,11 @@ import { clipEnd, clipStart, padColumns, textWidth } from './text-width.ts';
 
 /** Fewer columns have no space for milliseconds. */
 const MILLISECONDS_FROM_COLUMNS = 90;
-const SERVICE_MIN = 8;
-const SERVICE_MAX = 14;
-/** The column is as wide as most services of the first records need, and then stays. */
-const SERVICES_SEEDED = 20;
-const SERVICES_FITTING = 0.8;
+const NAME_MIN = 8;
+const NAME_MAX = 14;
+/** The column is as wide as most names in the first records need, and then stays. */
+const NAMES_SEEDED = 20;
+const NAMES_FITTING = 0.8;
 const SEQ_COLUMNS = 6;
 const LEVEL_COLUMNS = 5;
 const RELATIVE_COLUMNS = 12;
@@ -35,8 +35,11 @@ export interface StartColumns {
 export class EntryStarts {
   readonly #options: LayoutOptions;
   readonly #colors: Colors;
-  readonly #serviceWidths: number[] = [];
-  #serviceWidth = SERVICE_MIN;
+  readonly #services = new NameColumn();
+  readonly #streams = new NameColumn();
+  #knowsStreams = false;
+  /** Where each stream is that of one service and has its name, the service would only say the same again. */
+  #showsService = false;
   #day = '';
   #firstMs: number | undefined;
 
@@ -46,14 +49,17 @@ export class EntryStarts {
   }
 
   /** Looks at rows before any of them is laid out. */
-  seed(rows: readonly MessageRow[]): void {
+  seed(rows: readonly MessageRow[], stream: string | undefined): void {
     const services = rows.map((row) => someText(row.serviceName)).filter((name) => name !== undefined);
-    const missing = SERVICES_SEEDED - this.#serviceWidths.length;
-    if (missing <= 0 || services.length === 0) return;
-    this.#serviceWidths.push(...services.slice(0, missing).map((name) => textWidth(printable(name))));
-    const widths = this.#serviceWidths.toSorted((a, b) => a - b);
-    const needed = widths[Math.ceil(widths.length * SERVICES_FITTING) - 1] ?? SERVICE_MIN;
-    this.#serviceWidth = Math.min(SERVICE_MAX, Math.max(SERVICE_MIN, needed));
+    if (services.some((name) => name !== stream)) this.#showsService = true;
+    this.#services.seed(services);
+    if (stream !== undefined && !this.#knowsStreams) this.#streams.seed(rows.map(() => stream));
+  }
+
+  seedStreams(names: readonly string[]): void {
+    if (names.length === 0 || this.#knowsStreams) return;
+    this.#knowsStreams = true;
+    this.#streams.seed(names);
   }
 
   /** The rule with the date when the record begins another day than the one before. */
@@ -69,18 +75,24 @@ export class EntryStarts {
   }
 
   /** The columns; records of other tools than OpenTelemetry have neither level nor service. */
-  start(row: MessageRow, columns: number, shown: StartColumns | undefined): EntryStart {
+  start(
+    row: MessageRow,
+    columns: number,
+    shown: StartColumns | undefined,
+    { stream, colors }: { readonly stream?: string | undefined; readonly colors: Colors },
+  ): EntryStart {
     const { seq, time } = this.#options;
     const parts: (readonly [text: string, paint: Paint | undefined])[] = [];
-    if (seq) parts.push([String(row.seqNum).padStart(SEQ_COLUMNS), this.#colors.dim]);
-    if (time !== 'none') parts.push([this.#timeText(row, columns), this.#colors.dim]);
+    if (seq) parts.push([String(row.seqNum).padStart(SEQ_COLUMNS), colors.dim]);
+    if (time !== 'none') parts.push([this.#timeText(row, columns), colors.dim]);
+    if (stream !== undefined) parts.push([this.#streams.text(stream), hashPaint(stream, colors)]);
     const levelColumn = widthOf(parts);
     if (shown !== undefined) {
       parts.push([padColumns(clipEnd(printable(shown.level), LEVEL_COLUMNS), LEVEL_COLUMNS), shown.paint]);
       const name = someText(row.serviceName) ?? '';
-      const service = padColumns(clipStart(printable(name), this.#serviceWidth), this.#serviceWidth);
-      const isNarrow = columns - widthOf(parts) - this.#serviceWidth < MESSAGE_COLUMNS_MIN;
-      if (!isNarrow) parts.push([service, hashPaint(name, this.#colors)]);
+      const isNarrow = columns - widthOf(parts) - this.#services.width < MESSAGE_COLUMNS_MIN;
+      const saysMore = stream === undefined || this.#showsService;
+      if (saysMore && !isNarrow) parts.push([this.#services.text(name), hashPaint(name, colors)]);
     }
     const text = parts.map(([part, paint]) => `${paint === undefined || part.trim() === '' ? part : paint(part)} `);
     return { text: text.join(''), width: widthOf(parts), levelColumn };
@@ -119,6 +131,29 @@ export class EntryStarts {
       seconds: isUtc ? at.getUTCSeconds() : at.getSeconds(),
       milliseconds: at.getUTCMilliseconds(),
     };
+  }
+}
+
+/** A column of names, as wide as the first ones need. */
+class NameColumn {
+  readonly #widths: number[] = [];
+  #width = NAME_MIN;
+
+  get width(): number {
+    return this.#width;
+  }
+
+  seed(names: readonly string[]): void {
+    const missing = NAMES_SEEDED - this.#widths.length;
+    if (missing <= 0 || names.length === 0) return;
+    this.#widths.push(...names.slice(0, missing).map((name) => textWidth(printable(name))));
+    const widths = this.#widths.toSorted((a, b) => a - b);
+    const needed = widths[Math.ceil(widths.length * NAMES_FITTING) - 1] ?? NAME_MIN;
+    this.#width = Math.min(NAME_MAX, Math.max(NAME_MIN, needed));
+  }
+
+  text(name: string): string {
+    return padColumns(clipStart(printable(name), this.#width), this.#width);
   }
 }
 

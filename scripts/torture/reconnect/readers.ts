@@ -1,6 +1,9 @@
 /** Readers of every protocol that connect again whenever their connection is cut, and note what they got. */
 
+import { spawn } from 'node:child_process';
 import { type IncomingMessage, request } from 'node:http';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { createClient } from '../../../src/client/client.ts';
 
 /** Sequence numbers by stream, in the order in which they came. */
@@ -15,6 +18,10 @@ export interface ReaderSetting {
   /** Told of each record; true when it was the last one of all. */
   note(stream: string, seqNum: number): boolean;
 }
+
+const DIST = import.meta.url.includes('/dist/scripts/') ? '../../../' : '../../../dist/';
+const CLI_MAIN = fileURLToPath(new URL(`${DIST}cli/main.js`, import.meta.url));
+const COMPLAINT_CHARS = 2_000;
 
 type ReadAll = (setting: ReaderSetting) => Promise<void>;
 
@@ -37,6 +44,31 @@ export const READERS: Readonly<Record<string, ReadAll>> = {
   'many as events': (setting) => readEvents(setting, '/v1/records?prefix=&from=start'),
   s2s: readSession,
 };
+
+/**
+ * `tailrace tail` over a prefix, as a process of its own. A command that never reached the server ends, as it says; until
+ * then it is started again.
+ */
+export async function readByCommandLine({ port, token, filter, note }: ReaderSetting): Promise<void> {
+  const where = filter === undefined ? [] : ['--where', filter];
+  const args = ['read', '--prefix', '', '-s', '0', '--format', '{{stream}} {{seq}}', ...where];
+  const env = { ...process.env, TAILRACE_ENDPOINT: `http://127.0.0.1:${port}`, TAILRACE_TOKEN: token };
+  for (let isDone = false, hasRead = false; !isDone; ) {
+    const child = spawn(process.execPath, [CLI_MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let complaint = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaint = (complaint + text).slice(-COMPLAINT_CHARS);
+    });
+    for await (const line of createInterface({ input: child.stdout })) {
+      hasRead = true;
+      const [stream = '', seqNum] = line.split(' ');
+      isDone = note(stream, Number(seqNum));
+      if (isDone) break;
+    }
+    child.kill('SIGKILL');
+    if (hasRead && !isDone) throw new Error(`the command ended before it had read everything: ${complaint}`);
+  }
+}
 
 /** The negative control: without the id of the last event it gets records again. */
 export function readCarelessly(setting: ReaderSetting): Promise<void> {

@@ -1,6 +1,7 @@
 /**
  * Connections of readers are cut at random while streams are written. Readers of every protocol, of one stream and of many,
- * with a filter and without, end with exactly the records: none missing, none twice, all in order.
+ * with a filter and without, and the command line over a prefix with a filter, end with exactly the records: none missing,
+ * none twice, all in order.
  *
  * Negative control: a reader that does not say where it was gets records twice, and that is noticed.
  */
@@ -8,7 +9,7 @@
 import { createClient } from '../../../src/client/client.ts';
 import { startProbedServer } from '../loop/probed-server.ts';
 import { randomFrom, startCuttingProxy } from './cutting-proxy.ts';
-import { READERS, type ReaderSetting, readCarelessly, type Seen } from './readers.ts';
+import { READERS, type ReaderSetting, readByCommandLine, readCarelessly, type Seen } from './readers.ts';
 
 export interface ReconnectPlan {
   readonly port: number;
@@ -33,6 +34,7 @@ const STREAMS = ['cut-a', 'cut-b', 'cut-c', 'cut-d'];
 const [FIRST_STREAM = ''] = STREAMS;
 const FILTER = 'body~even';
 const CONTROL = 'control';
+const COMMAND_LINE = 'tailrace over a prefix with a filter';
 const BATCH_RECORDS_MAX = 6;
 
 export async function run(): Promise<void> {
@@ -64,7 +66,7 @@ export async function readThroughCuts(plan: ReconnectPlan): Promise<ReconnectOut
     })),
   );
   const begin = (name: string, read: (setting: ReaderSetting) => Promise<void>, filter: string | undefined) => {
-    const isMany = name.includes('many') || name === CONTROL;
+    const isMany = name.includes('many') || name === CONTROL || name === COMMAND_LINE;
     const seen: Seen = new Map();
     const streams = isMany ? STREAMS : [FIRST_STREAM];
     const note = (stream: string, seqNum: number): boolean => {
@@ -81,7 +83,10 @@ export async function readThroughCuts(plan: ReconnectPlan): Promise<ReconnectOut
     return read(setting).then(() => breachesOf(name, streams, seen, written, filter));
   };
   const control = begin(CONTROL, readCarelessly, undefined);
-  const all = Promise.all(reads.map(({ name, read, filter }) => begin(name, read, filter)));
+  const all = Promise.all([
+    ...reads.map(({ name, read, filter }) => begin(name, read, filter)),
+    begin(COMMAND_LINE, readByCommandLine, FILTER),
+  ]);
   try {
     await Promise.race([write(plan, random, written, ends), all]);
     const breaches = (await all).flat();

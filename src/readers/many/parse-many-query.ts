@@ -9,6 +9,7 @@ import type { ManySelection } from '../../log/many/list-members.ts';
 import { TailraceError } from '../../model/error.ts';
 import { READER_STREAMS_MAX, STREAM_NAME_BYTES_MAX } from '../../model/limits.ts';
 import { streamNameFault } from '../../model/names.ts';
+import { globMatcher } from '../../model/selection.ts';
 import { single } from '../../s2/read-query.ts';
 
 /** What is asked for. Names are those that the caller uses. */
@@ -111,25 +112,6 @@ function chosenByName(given: readonly string[]) {
     if (fault !== undefined) throw wrong(fault);
   }
   return { names: [...names], prefix: '', matches: (name: string) => names.has(name) };
-}
-
-/** `*` stands for any characters, also none and also slashes; all others stand for themselves. */
-function globMatcher(glob: string): (name: string) => boolean {
-  const parts = glob.split('*');
-  const [first = ''] = parts;
-  const last = parts.at(-1) ?? '';
-  if (parts.length === 1) return (name) => name === glob;
-  const middle = parts.slice(1, -1);
-  return (name) => {
-    if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;
-    let at = first.length;
-    for (const part of middle) {
-      const found = name.indexOf(part, at);
-      if (found < 0) return false;
-      at = found + part.length;
-    }
-    return at <= name.length - last.length;
-  };
 }
 
 const HOW = 'one `prefix` (empty for all), one `glob` with `*`, or a `stream` for each';
