@@ -22,6 +22,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     streams: async () => (await import('./commands/streams.ts')).addStreams,
     metrics: async () => (await import('./commands/metrics.ts')).addMetrics,
     senders: async () => (await import('./commands/senders.ts')).addSenders,
+    top: async () => (await import('./commands/top.ts')).addTop,
   },
   'Access:': {
     tokens: async () => (await import('./commands/tokens.ts')).addTokens,
