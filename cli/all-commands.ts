@@ -12,6 +12,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     read: async () => (await import('./commands/read.ts')).addRead,
     append: async () => (await import('./commands/append.ts')).addAppend,
     send: async () => (await import('./commands/send.ts')).addSend,
+    run: async () => (await import('./commands/run.ts')).addRun,
     'check-tail': async () => (await import('./commands/check-tail.ts')).addCheckTail,
     fence: async () => (await import('./commands/fence.ts')).addFence,
     trim: async () => (await import('./commands/trim.ts')).addTrim,

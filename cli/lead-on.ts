@@ -42,7 +42,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   publish: 'append <stream>',
   start: 'serve',
   server: 'serve',
-  run: 'serve',
   status: 'doctor',
   ping: 'doctor',
   login: 'context add <name> --endpoint <url>',

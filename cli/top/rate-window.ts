@@ -2,15 +2,15 @@
 
 const WINDOW_MS = 10_000;
 
-interface Counted {
+interface GrownCount {
   readonly atMs: number;
   readonly value: number;
 }
 
 /** The rates of many counters by name. It remembers those that were counted at the last look. */
 export class RateWindow {
-  #before = new Map<string, readonly Counted[]>();
-  #now = new Map<string, readonly Counted[]>();
+  #before = new Map<string, readonly GrownCount[]>();
+  #now = new Map<string, readonly GrownCount[]>();
 
   /** How much it grew in a second. Undefined at the first look, and when it fell: the server was started again. */
   rate(name: string, atMs: number, value: number): number | undefined {
