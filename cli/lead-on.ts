@@ -21,7 +21,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   'get-account-metrics': 'metrics',
   'get-basin-metrics': 'metrics',
   'get-stream-metrics': 'metrics',
-  logs: 'tail <stream>',
   log: 'tail <stream>',
   follow: 'tail <stream>',
   watch: 'tail <stream>',
@@ -40,6 +39,16 @@ const COMMANDS: Readonly<Record<string, string>> = {
   write: 'append <stream>',
   put: 'append <stream>',
   publish: 'append <stream>',
+  journalctl: 'tail <stream>',
+  stern: 'tail <stream>',
+  ps: 'streams list',
+  inspect: 'streams get <stream>',
+  token: 'tokens',
+  stream: 'streams',
+  basin: 'basins',
+  contexts: 'context list',
+  use: 'context use <name>',
+  exec: 'run -- <command>',
   start: 'serve',
   server: 'serve',
   status: 'doctor',
@@ -91,6 +100,7 @@ function addVerbLeads(group: Command): void {
 }
 
 function addLead(parent: Command, name: string, ours: string): void {
+  if (parent.commands.some((command) => command.name() === name)) return;
   parent
     .command(name, { hidden: true })
     .argument('[arguments...]')

@@ -7,6 +7,7 @@ import { TailraceError } from '../src/model/error.ts';
 import { redact } from '../src/observe/redact.ts';
 import { addCommands } from './all-commands.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
+import { asWeSay, withOurOption } from './habits.ts';
 import { nameHelp } from './lead-on.ts';
 import { createReporter, endWithPipe } from './print/console.ts';
 
@@ -27,7 +28,10 @@ const program = new Command('tailrace')
   .configureHelp({ showGlobalOptions: true })
   .addHelpText('after', EXAMPLES)
   // The message of commander may repeat a secret that follows an unknown flag, and such output is often kept.
-  .configureOutput({ writeErr: (text) => void process.stderr.write(redact(text)) })
+  .configureOutput({
+    writeErr: (text) => void process.stderr.write(redact(text)),
+    outputError: (text, write) => write(withOurOption(text)),
+  })
   .exitOverride();
 program.hook('preAction', (_program, command) => {
   if (command.opts().token === undefined) return;
@@ -35,12 +39,13 @@ program.hook('preAction', (_program, command) => {
     'tailrace: --token shows in `ps` to every user of this machine: use TAILRACE_TOKEN or --token-file',
   );
 });
-await addCommands(program, process.argv.slice(2));
+const args = asWeSay(process.argv.slice(2));
+await addCommands(program, args);
 nameHelp(program);
 
 endWithPipe();
 try {
-  await program.parseAsync();
+  await program.parseAsync([...args], { from: 'user' });
 } catch (error) {
   process.exitCode = report(error);
 }
