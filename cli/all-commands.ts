@@ -14,6 +14,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     show: async () => (await import('./commands/show.ts')).addShow,
     append: async () => (await import('./commands/append.ts')).addAppend,
     send: async () => (await import('./commands/send.ts')).addSend,
+    run: async () => (await import('./commands/run.ts')).addRun,
     'check-tail': async () => (await import('./commands/check-tail.ts')).addCheckTail,
     fence: async () => (await import('./commands/fence.ts')).addFence,
     trim: async () => (await import('./commands/trim.ts')).addTrim,
@@ -32,6 +33,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     senders: async () => (await import('./commands/senders.ts')).addSenders,
     apply: async () => (await import('./commands/apply.ts')).addApply,
     diff: async () => (await import('./commands/diff.ts')).addDiff,
+    top: async () => (await import('./commands/top.ts')).addTop,
   },
   'Access:': {
     tokens: async () => (await import('./commands/tokens.ts')).addTokens,

@@ -21,7 +21,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   'get-account-metrics': 'metrics',
   'get-basin-metrics': 'metrics',
   'get-stream-metrics': 'metrics',
-  logs: 'tail <stream>',
   log: 'tail <stream>',
   follow: 'tail <stream>',
   watch: 'tail <stream>',
@@ -39,9 +38,18 @@ const COMMANDS: Readonly<Record<string, string>> = {
   write: 'append <stream>',
   put: 'append <stream>',
   publish: 'append <stream>',
+  journalctl: 'tail <stream>',
+  stern: 'tail <stream>',
+  ps: 'streams list',
+  inspect: 'streams get <stream>',
+  token: 'tokens',
+  stream: 'streams',
+  basin: 'basins',
+  contexts: 'context list',
+  use: 'context use <name>',
+  exec: 'run -- <command>',
   start: 'serve',
   server: 'serve',
-  run: 'serve',
   status: 'doctor',
   ping: 'doctor',
   benchmark: 'bench',
@@ -90,6 +98,7 @@ function addVerbLeads(group: Command): void {
 }
 
 function addLead(parent: Command, name: string, ours: string): void {
+  if (parent.commands.some((command) => command.name() === name)) return;
   parent
     .command(name, { hidden: true })
     .argument('[arguments...]')

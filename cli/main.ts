@@ -5,6 +5,7 @@ import { CommanderError } from 'commander';
 import { TailraceError } from '../src/model/error.ts';
 import { COMPLETE } from './complete/word.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
+import { asWeSay } from './habits.ts';
 import { createReporter, endWithPipe, type ReporterOptions } from './print/console.ts';
 import { buildProgram } from './program.ts';
 
@@ -12,12 +13,12 @@ const args = process.argv.slice(2);
 endWithPipe();
 // For the scripts of shells, which add words to what the program knows.
 if (args[0] === COMPLETE) await (await import('./complete/complete.ts')).complete(args.slice(1), buildProgram);
-else await run();
+else await run(asWeSay(args));
 
-async function run(): Promise<void> {
-  const program = await buildProgram(args);
+async function run(said: readonly string[]): Promise<void> {
+  const program = await buildProgram(said);
   try {
-    await program.parseAsync();
+    await program.parseAsync([...said], { from: 'user' });
   } catch (error) {
     process.exitCode = report(error, program.opts());
   }

@@ -26,6 +26,7 @@ import { type PageCalls, pageCalls } from './read-page.ts';
 import { type ReaderOptions, type ReadFrame, readStream } from './reader.ts';
 import { type RecordCalls, recordCalls } from './records.ts';
 import { REQUEST_CHECKS, type RequestOptions, type ServerTarget } from './request.ts';
+import { fetchScrape, type ScrapedSample } from './scrape.ts';
 import { fetchSenders, type SendersJson, type SendersRequestOptions } from './senders.ts';
 import { type ReadersCalls, readersCalls } from './stream-readers.ts';
 import { type TokenCalls, tokenCalls } from './tokens.ts';
@@ -67,6 +68,8 @@ export interface Client extends BackCalls, ControlCalls, PageCalls, ReadersCalls
   aggregate(stream: string, options?: AggregateRequestOptions): AsyncGenerator<AggregateResult>;
   /** Usage of the account, of a basin or of a stream. The client's own basin is not used here. */
   metrics(options: MetricsRequestOptions): Promise<readonly UsageMetric[]>;
+  /** What the server counts of itself, as Prometheus scrapes it: for the operation account-metrics. */
+  scrape(options?: Pick<RequestOptions, 'signal'>): Promise<readonly ScrapedSample[]>;
   /** Who sends OTLP data and who is refused, since the server started. The client's own basin is not used here. */
   senders(options?: SendersRequestOptions): Promise<SendersJson>;
   /**
@@ -128,6 +131,7 @@ export function createClient(options: ClientOptions): Client {
     },
     aggregate: (stream, call) => fetchAggregate(target, stream, { ...call, basin: basinOf(call) }),
     metrics: (call) => fetchMetrics(target, call),
+    scrape: (call) => fetchScrape(target, call),
     senders: (call) => fetchSenders(target, call),
     backup: (call) => {
       const headers = identityHeaders(target, undefined);

@@ -106,7 +106,7 @@ describe('flags of other tools are taken:', () => {
 
 describe('names of other tools lead on:', () => {
   test.each([
-    [['logs', 'shop', '-f'], '`tailrace tail <stream>`'],
+    [['follow', 'shop', '-f'], '`tailrace tail <stream>`'],
     [['delete', 'shop'], '`tailrace streams delete <stream>` or `tailrace basins delete <basin>`'],
     [['check', 'shop'], '`tailrace check-tail <stream>`'],
     [['list-basins'], '`tailrace basins list`'],

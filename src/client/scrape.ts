@@ -1,0 +1,35 @@
+/** What a server counts of itself, as Prometheus scrapes it. */
+
+import { exchange, expectSuccess, identityHeaders } from './calls.ts';
+import type { RequestOptions, ServerTarget } from './request.ts';
+
+/** One number of one series. */
+export interface ScrapedSample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/;
+const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/g;
+
+/** @throws TailraceError `permission_denied` without the operation account-metrics */
+export async function fetchScrape(
+  target: ServerTarget,
+  { signal }: Pick<RequestOptions, 'signal'> = {},
+): Promise<readonly ScrapedSample[]> {
+  const path = '/metrics';
+  const headers = { ...identityHeaders(target, undefined), accept: 'text/plain' };
+  const answer = await exchange({ method: 'GET', url: target.endpoint + path, headers, signal });
+  expectSuccess(answer, `GET ${path}`);
+  return Buffer.from(answer.body).toString('utf8').split('\n').flatMap(sampleIn);
+}
+
+/** Comments and what is no sample are left out. */
+function sampleIn(line: string): readonly ScrapedSample[] {
+  const [, name, labels = '', number = ''] = SAMPLE.exec(line) ?? [];
+  if (name === undefined) return [];
+  const value = number === '+Inf' ? Number.POSITIVE_INFINITY : Number(number);
+  const pairs = [...labels.matchAll(LABEL)].map(([, label = '', text = '']) => [label, text] as const);
+  return [{ name, labels: Object.fromEntries(pairs), value }];
+}
