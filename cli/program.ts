@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { VERSION } from '../src/model/version.ts';
 import { redact } from '../src/observe/redact.ts';
 import { addCommands } from './all-commands.ts';
+import { withOurOption } from './habits.ts';
 import { nameHelp } from './lead-on.ts';
 import { createReporter } from './print/console.ts';
 
@@ -28,7 +29,10 @@ export async function buildProgram(args: readonly string[]): Promise<Command> {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXAMPLES)
     // The message of commander may repeat a secret that follows an unknown flag, and such output is often kept.
-    .configureOutput({ writeErr: (text) => void process.stderr.write(redact(text)) })
+    .configureOutput({
+      writeErr: (text) => void process.stderr.write(redact(text)),
+      outputError: (text, write) => write(withOurOption(text)),
+    })
     .exitOverride();
   program.hook('preAction', (_program, command) => {
     if (command.opts().token === undefined) return;

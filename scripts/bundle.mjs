@@ -12,8 +12,8 @@ import { ROOT } from './prepare.mjs';
 /** Small packages that every command needs; others stay where npm puts them. */
 const BUNDLED_PACKAGES = ['commander', 'picocolors', 'get-east-asian-width'];
 
-/** Files of src/ that are loaded beside the bundle: entries of the server, and the class of errors, of which there is one. */
-const OUTSIDE = /^src\/(index|server|config|model\/error|observe\/logger)\.js$/;
+/** Files of src/ that are loaded beside the bundle: entries of the server, its settings and declarations, and the class of errors, of which there is one. */
+const OUTSIDE = /^src\/((index|server|config|model\/error|observe\/logger)\.js$|(settings|init)\/)/;
 
 /** What may be in the bundle and in the server, because it holds no state and no class that both know. */
 const SHARED = /^(cli|src\/(client|model|encoding|s2))\/|^src\/observe\/redact\.js$/;
