@@ -45,9 +45,10 @@ export type {
   JoinedStream,
   ManyControlFrame,
 } from './client/frames.ts';
-export type { ManyFrame, ManyReaderOptions } from './client/many-reader.ts';
+export type { ManyFrame, ManyReaderOptions, StreamPoint } from './client/many-reader.ts';
 export type { OtlpResponse } from './client/post-otlp.ts';
 export type { BackCalls, ReadAroundOptions, ReadBackOptions, RecordPage } from './client/read-back.ts';
+export type { PageCalls, ReadPageOptions, ViewPage } from './client/read-page.ts';
 export type { ReaderOptions, ReadFrame } from './client/reader.ts';
 export { type AppendRequestOptions, fenceRecord, type RecordCalls, trimRecord } from './client/records.ts';
 export type { RequestOptions } from './client/request.ts';
