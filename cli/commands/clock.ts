@@ -16,7 +16,8 @@ export function addClock(program: Command): void {
   const group = program
     .command('clock')
     .summary("confirm the clock of the server's machine")
-    .description('Tells a running server that the clock of its machine is right.');
+    .description('Tells a running server that the clock of its machine is right.')
+    .addHelpText('after', '\nExample:\n  tailrace clock confirm');
   const command = group
     .command('confirm')
     .summary('confirm that the clock is right: records expire by it')

@@ -20,7 +20,8 @@ export function addRootToken(program: Command): void {
   const group = program
     .command('root-token')
     .summary('replace the root token')
-    .description('Replaces the token that may do everything.');
+    .description('Replaces the token that may do everything.')
+    .addHelpText('after', '\nExample:\n  tailrace root-token reset');
   const command = group
     .command('reset')
     .summary('make a new root token; the old one is void')
