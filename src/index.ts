@@ -51,6 +51,7 @@ export type { BackCalls, ReadAroundOptions, ReadBackOptions, RecordPage } from '
 export type { ReaderOptions, ReadFrame } from './client/reader.ts';
 export { type AppendRequestOptions, fenceRecord, type RecordCalls, trimRecord } from './client/records.ts';
 export type { RequestOptions } from './client/request.ts';
+export type { ScrapedSample } from './client/scrape.ts';
 export type {
   SenderJson,
   SenderRefusalJson,
