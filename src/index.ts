@@ -52,6 +52,7 @@ export type { PageCalls, ReadPageOptions, ViewPage } from './client/read-page.ts
 export type { ReaderOptions, ReadFrame } from './client/reader.ts';
 export { type AppendRequestOptions, fenceRecord, type RecordCalls, trimRecord } from './client/records.ts';
 export type { RequestOptions } from './client/request.ts';
+export type { ScrapedSample } from './client/scrape.ts';
 export type {
   SenderJson,
   SenderRefusalJson,

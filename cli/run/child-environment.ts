@@ -73,7 +73,7 @@ export function childEnvironment(
 }
 
 /** By what the folder is: a package of Node or Python; else by the program, or the script that it runs. */
-export function serviceName(command: readonly string[], folder: string): string {
+function serviceName(command: readonly string[], folder: string): string {
   const named = packageName(path.join(folder, 'package.json')) ?? projectName(path.join(folder, 'pyproject.toml'));
   if (named !== undefined) return named;
   const [program = '', ...args] = command;
