@@ -73,8 +73,9 @@ export async function addCommands(program: Command, args: readonly string[]): Pr
     Object.values(GROUPS).some((commands) => Object.hasOwn(commands, asked));
   for (const [title, commands] of Object.entries(GROUPS)) {
     program.commandsGroup(title);
-    const wanted = Object.entries(commands).filter(([name]) => !isKnown || name === asked);
-    for (const add of await Promise.all(wanted.map(([, load]) => load()))) add(program);
+    for (const [name, load] of Object.entries(commands)) {
+      if (!isKnown || name === asked) (await load())(program);
+    }
   }
   if (args.includes('config')) await addServerFlags(program);
   addLeads(program, args, isKnown);

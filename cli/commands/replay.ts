@@ -128,14 +128,16 @@ async function run(
 ): Promise<Replayed> {
   const { client, reporter } = context;
   const tail = (await client.checkTail(uri.stream, { basin: uri.basin, signal })).seqNum;
+  const end = options.follow === true ? undefined : tail;
   const saver = new PositionSaver(options.positionFile, { ...identity, stream_id: before?.stream_id });
   const target: ReplayTarget = {
     ...{ base: options.to, headers, isCompressed: options.compress !== undefined, skipBad: options.skipBad === true },
     attemptsMax: options.follow === true ? Number.POSITIVE_INFINITY : ATTEMPTS_MAX,
     ...{ isKnown: options.follow === true && before !== undefined, signal, reporter },
+    end,
     onReached(next) {
       saver.reached(next);
-      progress.at(next, options.follow === true ? undefined : tail);
+      progress.at(next, end);
     },
     onStream: (streamId) => saver.expectStream(streamId, formatStreamUri(uri)),
   };

@@ -19,6 +19,8 @@ export interface ReplayTarget {
   readonly attemptsMax: number;
   /** Whether the endpoint has taken something before. */
   readonly isKnown: boolean;
+  /** Where it ends, with the batch that has the record before it: what comes in meanwhile may be what it posts. */
+  readonly end: number | undefined;
   readonly signal: AbortSignal;
   readonly reporter: Reporter;
   /** Called when everything before `next` was taken. */
@@ -74,6 +76,7 @@ export async function replayFrames(
     if (next === undefined) continue;
     done.next = next;
     target.onReached(next);
+    if (target.end !== undefined && next >= target.end) break;
   }
   return done;
 }

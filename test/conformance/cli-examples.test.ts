@@ -18,8 +18,9 @@ interface Help {
   readonly examples: readonly string[];
 }
 
-/** Starts a server, stops it when it listens, and has its exit code. */
-const SERVED = `served() {
+/** A command that does not end is told like any other failure. */
+const PRELUDE = `tailrace() { timeout 60 "$NODE" "$MAIN" "$@"; };
+served() {
   "$NODE" "$MAIN" serve "$@" > out & pid=$!
   until grep -q listening out; do kill -0 $pid || return 1; sleep 0.1; done
   kill $pid; wait $pid
@@ -37,7 +38,32 @@ beforeAll(async () => {
   const append = (stream: string) => `printf '${lines}\\n' | tailrace append ${stream} --format json`;
   const made = await runShell(`${append('my-app')} && ${append('copy')}`, { server });
   expect(made).toMatchObject({ code: 0 });
+  for (const stream of ['shop', 'shop-eu', 'shop-us']) await sendTrace(stream);
 });
+
+/** Spans of one trace, a log of it among them being an error. */
+async function sendTrace(stream: string): Promise<void> {
+  const resource = { attributes: [{ key: 's2.stream', value: { stringValue: stream } }] };
+  const ids = { traceId: '5b8aa5a2'.padEnd(32, '7') };
+  const spans = Array.from({ length: 12 }, (_, i) => ({
+    ...ids,
+    spanId: String(i + 1).padStart(16, '0'),
+    parentSpanId: i === 0 ? '' : '1'.padStart(16, '0'),
+    name: `step ${i}`,
+    startTimeUnixNano: `${Date.now() - 1_000}000000`,
+    endTimeUnixNano: `${Date.now()}000000`,
+  }));
+  const log = { ...ids, severityNumber: 17, body: { stringValue: 'charge failed: timeout' } };
+  const bodies = {
+    traces: { resourceSpans: [{ resource, scopeSpans: [{ spans }] }] },
+    logs: { resourceLogs: [{ resource, scopeLogs: [{ logRecords: [log] }] }] },
+  };
+  for (const [signal, body] of Object.entries(bodies)) {
+    const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
+    const url = `${server.url}/v1/${signal}`;
+    expect(await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })).toMatchObject({ status: 200 });
+  }
+}
 
 afterAll(async () => {
   await server.stop();
@@ -116,7 +142,7 @@ test('every example runs and succeeds', async () => {
         const script = scriptOf(example, prepared);
         if (script === undefined) continue;
         const env = { XDG_CONFIG_HOME: cwd };
-        const { code, stderr } = await runShell(`${SERVED} ${script}`, { server, cwd, env });
+        const { code, stderr } = await runShell(`${PRELUDE} ${script}`, { server, cwd, env });
         if (code !== 0) failed.push({ example, script, code, stderr, how: 'a row in test/support/example-rows.ts' });
       }
     }

@@ -129,6 +129,15 @@ describe('what is posted', () => {
     });
   });
 
+  test('a replay of a stream to its own server ends at the tail that it had', async () => {
+    await add('own', names(3));
+    await writeFile(join(folder, 'root'), server.token);
+    const args = ['--to-token-file', 'root', '--speed', 'original', '--json'];
+    const done = await runCli(['replay', 'own', '--to', server.url, ...args], { server, cwd: folder });
+    expect(done).toMatchObject({ code: 0 });
+    expect(JSON.parse(done.stdout)).toMatchObject({ records: 3, next_seq_num: 3 });
+  });
+
   test('a replay at the pace of the records posts all of them once', async () => {
     for (let i = 0; i < 5; i++) await add('paced', names(2, 2 * i));
     expect(await replay('paced', '--speed', 'original')).toMatchObject({ code: 0 });

@@ -16,6 +16,18 @@ export interface ExampleRow {
   readonly leftOut?: true;
 }
 
+/** Settings that any server takes. */
+const SETTINGS = 'echo "log_level: info" > tailrace.yaml';
+/** An export, with names of files that examples read. */
+const FILES = [
+  'mkdir -p otelcol exported',
+  'tailrace export shop-us > my-app.jsonl',
+  'cp my-app.jsonl otelcol/',
+  'gzip -c my-app.jsonl > old.jsonl.gz',
+  'tailrace read my-app -s 0 -n 3 --format json > records.jsonl',
+  'tailrace append moved --format json < records.jsonl',
+  'tailrace export moved --format s2 -o exported/moved.s2.jsonl',
+].join(' && ');
 const STORE = 'tailrace backup tailrace.backup && tailrace restore tailrace.backup --data-dir';
 
 export const EXAMPLE_ROWS: readonly ExampleRow[] = [
@@ -29,9 +41,14 @@ export const EXAMPLE_ROWS: readonly ExampleRow[] = [
     ],
   },
   {
-    of: /^tailrace tail (?!.*(--no-follow|jq))|^tailrace (read .*--ago|senders -f)/,
+    of: /^tailrace tail (?!.*(--no-follow|jq|--level|--service|--grep))|^tailrace (read .*--ago|senders -f)/,
     reason: 'it follows for ever',
     instead: [[/$/, ' | head -1']],
+  },
+  {
+    of: /^tailrace tail .*(--level|--service|--grep)/,
+    reason: 'it follows for ever, and there may be none',
+    instead: [[/$/, ' --no-follow']],
   },
   { of: /tail .*\| jq/, reason: 'it follows for ever', instead: [[/\| jq/, '--no-follow | jq']] },
   { of: /-i lines\.txt/, reason: 'it reads a file', before: 'echo line > lines.txt' },
@@ -136,5 +153,67 @@ export const EXAMPLE_ROWS: readonly ExampleRow[] = [
     reason: 'the store of this folder',
     before: `[ -e data ] || ${STORE} data`,
   },
+  { of: /--config tailrace\.yaml/, reason: 'it reads a file', before: SETTINGS },
+  {
+    of: /-f declared\.yaml/,
+    reason: 'it reads a file',
+    before: 'echo "basins: [{ name: declared-eu }]" > declared.yaml',
+  },
+  {
+    of: /< declared\.json/,
+    reason: 'it reads a file',
+    before: `echo '{"basins":[{"name":"declared-eu"}]}' > declared.json`,
+  },
+  {
+    of: /-f declared\.yaml --prune --yes/,
+    reason: 'other examples need the basins that are not declared',
+    instead: [[/--yes/, '--dry-run']],
+  },
+  {
+    of: /^tailrace diff .*--prune/,
+    reason: 'there are basins that are not declared',
+    instead: [[/$/, ' || [ $? = 1 ]']],
+  },
+  {
+    of: /^tailrace diff -f declared\.yaml$/,
+    reason: 'nothing differs then',
+    before: 'tailrace apply -f declared.yaml',
+  },
+  {
+    of: /^tailrace export (my-app|'shop-\*')/,
+    reason: 'it makes a file, and that stream holds no OTLP',
+    before:
+      'rm -rf my-app.* exported; tailrace export shop-eu -o my-app.jsonl && mv my-app.jsonl kept.jsonl && mv my-app.jsonl.* kept',
+    isAlways: true,
+    instead: [[/export my-app/, 'export shop-eu']],
+  },
+  {
+    of: /^tailrace import|^zcat old/,
+    reason: 'it reads a file, and other examples append to that stream',
+    before: FILES,
+    instead: [
+      [/exported\/my-app/, 'exported/moved'],
+      [/--stream copy/, '--stream copied'],
+    ],
+  },
+  { of: /^tailrace replay .*otlp\.example/, reason: 'there is no network', leftOut: true },
+  {
+    of: /^tailrace replay my-app --to http/,
+    reason: 'that stream holds no OTLP, and the server has another port and asks for a token',
+    before: 'echo "$TAILRACE_TOKEN" > token',
+    instead: [
+      [/replay my-app/, 'replay shop-eu'],
+      [/http:\S+/, '"$TAILRACE_ENDPOINT" --to-token-file token'],
+    ],
+  },
+  {
+    of: /^tailrace bench/,
+    reason: 'a test has no ten seconds',
+    instead: [
+      [/ --duration 5s/, ''],
+      [/$/, ' --duration 500ms'],
+    ],
+  },
+  { of: /completion fish/, reason: 'there may be no fish', instead: [[/\| source/, '> tailrace.fish']] },
   { of: /^tailrace verify ./, reason: 'what restore made', before: `[ -e restored ] || ${STORE} restored` },
 ];
