@@ -82,9 +82,10 @@ describe('bash completes', () => {
   });
 
   test('names of streams and basins, also behind the colon at which bash breaks words', async () => {
-    const [bare, all, colon, scheme, basins, streams, other, listed] = await bash(
+    const [bare, all, more, colon, scheme, basins, streams, other, listed] = await bash(
       'tailrace tail s',
-      'tailrace read shop --no-follow ',
+      'tailrace check-tail shop ',
+      'tailrace read shop --no-follow w',
       'tailrace tail s2:',
       'tailrace tail s2://',
       'tailrace ls s2://o',
@@ -94,6 +95,7 @@ describe('bash completes', () => {
     );
     expect(bare).toEqual(['shop', 'shop\\ two', 's2://']);
     expect(all?.filter((word) => !word.startsWith('-'))).toEqual([]);
+    expect(more).toEqual(['web']);
     expect(colon).toEqual(['//']);
     expect(scheme).toEqual(['//orders-eu/', '//telemetry/']);
     expect(basins).toEqual(['//orders-eu']);
