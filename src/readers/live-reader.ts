@@ -4,11 +4,11 @@
  * go the Sink's. It has no timers: its ReaderSet calls `sweep`.
  */
 
-import { goOnWithWork } from '../encoding/turns.ts';
+import { goOnWithWork, noteWork } from '../encoding/turns.ts';
 import type { ReadEvent, RecordsEvent } from '../log/events.ts';
 import type { LogRead, Unsent } from '../log/open-reads.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import { READER_TURN_BLOCK_BYTES, READER_TURN_BYTES } from '../model/limits.ts';
+import { READER_EVENT_BYTES, READER_TURN_BLOCK_BYTES, READER_TURN_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import { S2_BATCH } from '../s2/batch/batch-end.ts';
 import { Gathering } from './gathering.ts';
@@ -49,6 +49,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #level: Position | undefined;
   #hasCaughtUp = false;
   #turnBytes = 0;
+  /** All readers together had so many events in this turn that others must have theirs first. */
+  #isTurnUsed = false;
   /** Of its sink, as its set knows them. */
   #bufferedBytes = 0;
   /** Set while it waits until its sink has at most so many bytes. */
@@ -258,11 +260,12 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   }
 
   #take(event: ReadEvent): Promise<void> | undefined {
+    this.#turnBytes += READER_TURN_BLOCK_BYTES;
+    this.#isTurnUsed = noteWork(READER_EVENT_BYTES);
     if (event.type !== 'records') return this.#takeWord(event);
     this.#level = undefined;
     this.#passed.forget(event.of);
     this.#rest = event;
-    this.#turnBytes += READER_TURN_BLOCK_BYTES;
     return undefined;
   }
 
@@ -337,7 +340,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
 
   #mustPause(): boolean {
     const { sink, readers } = this.#parts;
-    return sink.bufferedBytes > readers.bufferedBytesMax || this.#turnBytes >= READER_TURN_BYTES;
+    const isTurnUsed = this.#isTurnUsed || this.#turnBytes >= READER_TURN_BYTES;
+    return isTurnUsed || sink.bufferedBytes > readers.bufferedBytesMax;
   }
 
   /**
@@ -348,8 +352,10 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     if (this.#isOver) return;
     const { sink, readers } = this.#parts;
     const { bufferedBytesMax: max } = readers;
-    const work = this.#turnBytes;
+    // What it does next counts event by event, unless it had a whole share.
+    const work = this.#isTurnUsed ? READER_TURN_BLOCK_BYTES : this.#turnBytes;
     this.#turnBytes = 0;
+    this.#isTurnUsed = false;
     if (sink.bufferedBytes <= max) return goOnWithWork(work);
     await new Promise<void>((wake) => {
       this.#stall = { below: max / 2, wake, sweeps: 0 };
