@@ -31,8 +31,6 @@ export interface ReaderParts {
 
 const NO_MEMORY = 'there is no memory left for the positions of so many streams: go on later, or read fewer';
 
-type ControlEvent = Exclude<ReadEvent, { readonly type: 'records' | 'passed' }>;
-
 export class LiveReader implements LiveSession, SinkListener, Holder {
   readonly #parts: ReaderParts;
   readonly #abort = new AbortController();
@@ -49,7 +47,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #level: Position | undefined;
   #hasCaughtUp = false;
   #turnBytes = 0;
-  /** All readers together had so many events in this turn that others must have theirs first. */
+  /** All readers together had their events of this turn. */
   #isTurnUsed = false;
   /** Of its sink, as its set knows them. */
   #bufferedBytes = 0;
@@ -283,7 +281,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     if (frame !== undefined) this.say(frame);
   }
 
-  #controlFrame(event: ControlEvent, wire: Wire): Frame | undefined {
+  #controlFrame(event: Exclude<ReadEvent, { readonly type: 'records' | 'passed' }>, wire: Wire): Frame | undefined {
     if (event.type === 'gap') return wire.gap(event.from, event.to, event.of);
     if (event.type === 'joined') {
       this.#expectHeld();
@@ -340,22 +338,20 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
 
   #mustPause(): boolean {
     const { sink, readers } = this.#parts;
-    const isTurnUsed = this.#isTurnUsed || this.#turnBytes >= READER_TURN_BYTES;
-    return isTurnUsed || sink.bufferedBytes > readers.bufferedBytesMax;
+    if (this.#isTurnUsed || this.#turnBytes >= READER_TURN_BYTES) return true;
+    return sink.bufferedBytes > readers.bufferedBytesMax;
   }
 
   /**
-   * Back-pressure: not asking for more is all it takes. A reader that takes all lets others have their turn. Nothing that
-   * waits here holds a block: see `park`.
+   * Back-pressure: not asking for more is all it takes. A reader that takes all lets others have their turn; what it does
+   * next counts event by event, unless it had a whole share. Nothing that waits here holds a block: see `park`.
    */
   async #pause(): Promise<void> {
     if (this.#isOver) return;
     const { sink, readers } = this.#parts;
-    const { bufferedBytesMax: max } = readers;
-    // What it does next counts event by event, unless it had a whole share.
+    const max = readers.bufferedBytesMax;
     const work = this.#isTurnUsed ? READER_TURN_BLOCK_BYTES : this.#turnBytes;
-    this.#turnBytes = 0;
-    this.#isTurnUsed = false;
+    [this.#turnBytes, this.#isTurnUsed] = [0, false];
     if (sink.bufferedBytes <= max) return goOnWithWork(work);
     await new Promise<void>((wake) => {
       this.#stall = { below: max / 2, wake, sweeps: 0 };
