@@ -4,9 +4,9 @@ import type { Client } from '../../src/client/client.ts';
 import type { StreamConfigJson } from '../../src/client/config-json.ts';
 import type { StreamEntry } from '../../src/client/control.ts';
 import { TailraceError } from '../../src/model/error.ts';
+import { globMatcher } from '../../src/model/selection.ts';
 import { streamContents } from '../contents.ts';
 import { formatStreamUri, type StreamUri } from '../flags/names.ts';
-import { matchesGlob } from '../matches-glob.ts';
 import { formatBytes, formatSpan } from '../print/format.ts';
 import type { StreamStat } from './stat-line.ts';
 
@@ -20,8 +20,9 @@ export async function* findStreams(client: Client, name: StreamUri): AsyncGenera
   }
   const { basin, stream: glob } = name;
   const prefix = glob.replace(/\*.*$/s, '');
+  const matches = globMatcher(glob);
   for await (const entry of client.listStreams({ basin, prefix, figures: true })) {
-    if (matchesGlob(entry.name, glob)) yield statOf({ basin, stream: entry.name }, entry);
+    if (matches(entry.name)) yield statOf({ basin, stream: entry.name }, entry);
   }
 }
 

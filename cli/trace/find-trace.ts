@@ -3,8 +3,7 @@
 import type { Client } from '../../src/client/client.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import type { MessageRow } from '../../src/model/message-row.ts';
-import type { StreamSelection } from '../../src/model/selection.ts';
-import { matchesGlob } from '../matches-glob.ts';
+import { globMatcher, type StreamSelection } from '../../src/model/selection.ts';
 import type { FoundRow } from './trace-tree.ts';
 
 export interface TraceSearch {
@@ -107,12 +106,13 @@ async function streamsIn(
 ): Promise<readonly string[]> {
   if ('streams' in selection) return selection.streams;
   const prefix = 'prefix' in selection ? selection.prefix : selection.glob.replace(/\*.*$/s, '');
+  const matches = 'prefix' in selection ? () => true : globMatcher(selection.glob);
   const names: string[] = [];
   for await (const { name, figures, deletedAt } of client.listStreams({ basin, prefix, figures: true, signal })) {
     const last = figures?.last_timestamp ?? Number.POSITIVE_INFINITY;
     const first = figures?.first_timestamp ?? 0;
     if (deletedAt !== undefined || figures?.records === 0 || last < since || first >= until) continue;
-    if ('prefix' in selection || matchesGlob(name, selection.glob)) names.push(name);
+    if (matches(name)) names.push(name);
   }
   return names;
 }

@@ -82,6 +82,16 @@ export function goOnWithWork(bytes: number): Promise<void> {
   return goingOn.wait(bytes);
 }
 
+/**
+ * Counts a little work that was done in this turn without asking. True when the turn is used up: then more of it must wait
+ * in `goOnWithWork`, since thousands may do the same in one turn.
+ */
+export function noteWork(bytes: number): boolean {
+  arm();
+  used += bytes;
+  return used >= TURN_BYTES;
+}
+
 /** Does work that yields after each piece of it, of about so many bytes: others run between the pieces. */
 export async function inTurns<T>(work: Generator<void, T>, bytes: number = YIELD_BYTES): Promise<T> {
   for (;;) {

@@ -156,11 +156,13 @@ export class Appender {
         bytes: assigned.reduce((sum, append) => sum + append.bytes, 0),
         options,
         durable: (sealed) => {
-          publish(assigned, sealed, feeds);
+          const telling = publish(assigned, sealed, feeds);
           observer.acked(clock.monotonicMs() - startedMs);
           for (const { stream, drafts } of appends) this.#observe(stream, drafts);
           if (isWork) this.#deps.nudge();
-          resolve(assigned.map(ackOf));
+          const acks = assigned.map(ackOf);
+          if (telling === undefined) resolve(acks);
+          else void telling.then(() => resolve(acks));
         },
         failed: (cause) => {
           for (const { stream } of assigned) stream.inFlight--;
@@ -268,13 +270,21 @@ function expectTimestamps({ config }: OpenStream, { records }: RecordsAppend): v
   throw new TailraceError('invalid', 'record timestamp was required but was missing');
 }
 
-/** Gives the durable blocks to the followers of their streams, and to those who read many. */
-function publish(appends: readonly AssignedAppend[], blocks: readonly SealedBlock[], feeds: Feeds): void {
+/**
+ * Gives the durable blocks to the followers of their streams, and to those who read many. Returns a promise where there is
+ * so much to tell the latter that what is answered must wait.
+ */
+function publish(
+  appends: readonly AssignedAppend[],
+  blocks: readonly SealedBlock[],
+  feeds: Feeds,
+): Promise<void> | undefined {
+  const telling = feeds.tellInTurns(appends);
   let at = 0;
   for (const { stream, sealing } of appends) {
     stream.inFlight--;
     const end = at + sealing.length;
-    const feedsOfBasin = feeds.of(stream);
+    const feedsOfBasin = telling === undefined ? feeds.of(stream) : undefined;
     if (stream.followers.size > 0 || feedsOfBasin !== undefined) {
       const durable = blocks.slice(at, end).map(unpacked);
       for (const follower of stream.followers) follower.push(durable);
@@ -282,6 +292,7 @@ function publish(appends: readonly AssignedAppend[], blocks: readonly SealedBloc
     }
     at = end;
   }
+  return telling;
 }
 
 /** A block that had no followers when it was sealed is read back from a copy of its bytes. */

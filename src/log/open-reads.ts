@@ -176,25 +176,13 @@ class OpenRead implements StreamRead {
     if (this.#state === 'new') this.#begin();
     this.#events ??= this.#source.events(this.position, this.#parkedAt?.deref());
     this.#parkedAt = undefined;
-    try {
-      const result = await this.#events.next();
-      if (result.done === true) {
-        this.#end();
-        return OVER;
-      }
-      this.#note(result.value);
-      return result;
-    } catch (error) {
-      this.#end();
-      throw this.#deps.onFault(error);
-    }
+    const result = await nextOf(this.#events, () => this.#end(), this.#deps);
+    if (result.done !== true) this.#note(result.value);
+    return result;
   }
 
-  async return(): Promise<IteratorResult<ReadEvent, undefined>> {
-    const events = this.#events;
-    this.#end();
-    await events?.return(undefined);
-    return OVER;
+  return(): Promise<IteratorResult<ReadEvent, undefined>> {
+    return returned(this.#events, () => this.#end());
   }
 
   async park([first]: readonly Unsent[]): Promise<void> {
@@ -241,4 +229,31 @@ class OpenRead implements StreamRead {
   }
 }
 
-const OVER: IteratorResult<never, undefined> = { done: true, value: undefined };
+export const OVER: IteratorResult<never, undefined> = { done: true, value: undefined };
+
+/** The next of the events of a read, which is over after the last one and after an error. */
+export async function nextOf(
+  events: AsyncGenerator<ReadEvent>,
+  end: () => void,
+  { onFault }: Pick<OpenReadsDeps, 'onFault'>,
+): Promise<IteratorResult<ReadEvent, undefined>> {
+  try {
+    const result = await events.next();
+    if (result.done !== true) return result;
+  } catch (error) {
+    end();
+    throw onFault(error);
+  }
+  end();
+  return OVER;
+}
+
+/** Ends a read: first what it is part of, which ends its wait, then its events. */
+export async function returned(
+  events: AsyncGenerator<ReadEvent> | undefined,
+  end: () => void,
+): Promise<IteratorResult<ReadEvent, undefined>> {
+  end();
+  await events?.return(undefined);
+  return OVER;
+}

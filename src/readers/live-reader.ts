@@ -4,11 +4,11 @@
  * go the Sink's. It has no timers: its ReaderSet calls `sweep`.
  */
 
-import { goOnWithWork } from '../encoding/turns.ts';
+import { goOnWithWork, noteWork } from '../encoding/turns.ts';
 import type { ReadEvent, RecordsEvent } from '../log/events.ts';
 import type { LogRead, Unsent } from '../log/open-reads.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import { READER_TURN_BLOCK_BYTES, READER_TURN_BYTES } from '../model/limits.ts';
+import { READER_EVENT_BYTES, READER_TURN_BLOCK_BYTES, READER_TURN_BYTES } from '../model/limits.ts';
 import type { Position } from '../model/position.ts';
 import { S2_BATCH } from '../s2/batch/batch-end.ts';
 import { Gathering } from './gathering.ts';
@@ -31,8 +31,6 @@ export interface ReaderParts {
 
 const NO_MEMORY = 'there is no memory left for the positions of so many streams: go on later, or read fewer';
 
-type ControlEvent = Exclude<ReadEvent, { readonly type: 'records' | 'passed' }>;
-
 export class LiveReader implements LiveSession, SinkListener, Holder {
   readonly #parts: ReaderParts;
   readonly #abort = new AbortController();
@@ -49,6 +47,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #level: Position | undefined;
   #hasCaughtUp = false;
   #turnBytes = 0;
+  /** All readers together had their events of this turn. */
+  #isTurnUsed = false;
   /** Of its sink, as its set knows them. */
   #bufferedBytes = 0;
   /** Set while it waits until its sink has at most so many bytes. */
@@ -258,11 +258,12 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   }
 
   #take(event: ReadEvent): Promise<void> | undefined {
+    this.#turnBytes += READER_TURN_BLOCK_BYTES;
+    this.#isTurnUsed = noteWork(READER_EVENT_BYTES);
     if (event.type !== 'records') return this.#takeWord(event);
     this.#level = undefined;
     this.#passed.forget(event.of);
     this.#rest = event;
-    this.#turnBytes += READER_TURN_BLOCK_BYTES;
     return undefined;
   }
 
@@ -280,7 +281,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     if (frame !== undefined) this.say(frame);
   }
 
-  #controlFrame(event: ControlEvent, wire: Wire): Frame | undefined {
+  #controlFrame(event: Exclude<ReadEvent, { readonly type: 'records' | 'passed' }>, wire: Wire): Frame | undefined {
     if (event.type === 'gap') return wire.gap(event.from, event.to, event.of);
     if (event.type === 'joined') {
       this.#expectHeld();
@@ -337,19 +338,20 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
 
   #mustPause(): boolean {
     const { sink, readers } = this.#parts;
-    return sink.bufferedBytes > readers.bufferedBytesMax || this.#turnBytes >= READER_TURN_BYTES;
+    if (this.#isTurnUsed || this.#turnBytes >= READER_TURN_BYTES) return true;
+    return sink.bufferedBytes > readers.bufferedBytesMax;
   }
 
   /**
-   * Back-pressure: not asking for more is all it takes. A reader that takes all lets others have their turn. Nothing that
-   * waits here holds a block: see `park`.
+   * Back-pressure: not asking for more is all it takes. A reader that takes all lets others have their turn; what it does
+   * next counts event by event, unless it had a whole share. Nothing that waits here holds a block: see `park`.
    */
   async #pause(): Promise<void> {
     if (this.#isOver) return;
     const { sink, readers } = this.#parts;
-    const { bufferedBytesMax: max } = readers;
-    const work = this.#turnBytes;
-    this.#turnBytes = 0;
+    const max = readers.bufferedBytesMax;
+    const work = this.#isTurnUsed ? READER_TURN_BLOCK_BYTES : this.#turnBytes;
+    [this.#turnBytes, this.#isTurnUsed] = [0, false];
     if (sink.bufferedBytes <= max) return goOnWithWork(work);
     await new Promise<void>((wake) => {
       this.#stall = { below: max / 2, wake, sweeps: 0 };

@@ -9,6 +9,7 @@ import { call } from '../../scripts/torture/loop/attack.ts';
 import { distinctStreams, field, filled, jsonRecord, repeatedJson, varint } from '../../scripts/torture/loop/bodies.ts';
 import { pingFlood, resetFlood } from '../../scripts/torture/loop/frames.ts';
 import { LARGE_ATTACKS } from '../../scripts/torture/loop/large-attacks.ts';
+import { MANY_ATTACKS } from '../../scripts/torture/loop/many-attacks.ts';
 import { type ProbedServer, startProbedServer } from '../../scripts/torture/loop/probed-server.ts';
 
 /** Processor time of the main thread in one turn. */
@@ -83,6 +84,11 @@ describe('no turn takes 200 ms of processor time', () => {
     const shoot = await attack?.prepare(server);
     expect(await worstTurnMs(async () => shoot?.())).toBeLessThan(TURN_MS_MAX);
     expect(shoot).toBeDefined();
+  });
+
+  test.each(MANY_ATTACKS)('for $name', async ({ prepare }) => {
+    const shoot = await prepare(server);
+    expect(await worstTurnMs(shoot)).toBeLessThan(TURN_MS_MAX);
   });
 
   test.each(['aes-256-gcm', 'aegis-256'])(

@@ -11,6 +11,7 @@ import type { Attack } from './attack.ts';
 import { FILTER_ATTACKS } from './filter-attacks.ts';
 import { connectedByTls, resetFlood } from './frames.ts';
 import { LARGE_ATTACKS } from './large-attacks.ts';
+import { MANY_ATTACKS } from './many-attacks.ts';
 import { ATTACKS } from './otlp-attacks.ts';
 import { type ProbedServer, startProbedServer } from './probed-server.ts';
 import { REPAIR_ATTACKS } from './repair-attacks.ts';
@@ -38,6 +39,7 @@ export async function run(): Promise<void> {
       ...S2_ATTACKS,
       ...ROWS_ATTACKS,
       ...FILTER_ATTACKS,
+      ...MANY_ATTACKS,
     ]) {
       if (only === undefined || attack.name.includes(only)) failed.push(...(await suffer(server, attack)));
     }

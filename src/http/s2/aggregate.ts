@@ -1,15 +1,17 @@
 /** Counts and sums of a stream's records over HTTP: one response, or server-sent events with what there is so far. */
 
+import { goOnWithWork, inTurns } from '../../encoding/turns.ts';
 import type { AggregateResult } from '../../model/aggregate.ts';
 import { asTailraceError, type TailraceError } from '../../model/error.ts';
-import { AGGREGATE_MS_MAX } from '../../model/limits.ts';
+import { AGGREGATE_MS_MAX, YIELD_BYTES } from '../../model/limits.ts';
 import { runAggregate } from '../../readers/aggregate/run-aggregate.ts';
 import { DONE_EVENT, errorEvent, SSE_CONTENT_TYPE } from '../../s2/sse.ts';
 import { type Reservation, reservationFor } from '../body/reservation.ts';
 import type { RecordDeps } from '../context.ts';
 import { s2ErrorBody } from '../errors.ts';
 import { type Exchange, onceOver } from '../exchange.ts';
-import { replyJson } from '../reply.ts';
+import { reserveAnswer } from '../held-answer.ts';
+import { reply } from '../reply.ts';
 import { StreamResponse } from '../stream-response.ts';
 import { type AggregateCall, openCalled, parseAggregateCall } from './call.ts';
 import { noteFailure } from './live-read.ts';
@@ -89,7 +91,8 @@ async function sendLast(
 ): Promise<void> {
   let isSent = false;
   for await (const result of results) {
-    replyJson(exchange, 200, result, deps);
+    const body = await bodyOf(result, exchange, deps);
+    reply(exchange, { status: 200, contentType: 'application/json', body }, deps.replyContext);
     isSent = true;
   }
   // Without a result the call was ended: a client that is gone gets nothing.
@@ -106,7 +109,9 @@ async function sendEvents(
 ): Promise<void> {
   try {
     for await (const result of results) {
-      await response.write(`event: aggregate\ndata: ${JSON.stringify(result)}\n\n`);
+      await response.write('event: aggregate\ndata: ');
+      for await (const piece of piecesOf(result)) await response.write(piece);
+      await response.write('\n\n');
     }
     if (ending.error !== undefined) throw ending.error;
     void response.write(DONE_EVENT);
@@ -117,4 +122,41 @@ async function sendEvents(
   } finally {
     await response.end();
   }
+}
+
+/** The JSON of a result, made in turns: ten thousand groups with long names are far more than one turn can write. */
+async function* piecesOf({ rows, ...others }: AggregateResult): AsyncGenerator<Buffer> {
+  let text = `${JSON.stringify(others).slice(0, -1)},"rows":[`;
+  for (const [index, row] of rows.entries()) {
+    text += `${index === 0 ? '' : ','}${JSON.stringify(row)}`;
+    if (text.length < YIELD_BYTES) continue;
+    yield Buffer.from(text);
+    text = '';
+    await goOnWithWork(YIELD_BYTES);
+  }
+  yield Buffer.from(`${text}]}`);
+}
+
+/** @throws TailraceError `overloaded` when there is no memory for it */
+async function bodyOf(result: AggregateResult, exchange: Exchange, deps: RecordDeps): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of piecesOf(result)) {
+    pieces.push(piece);
+    bytes += piece.length;
+    // The pieces, and the body that they become.
+    if (pieces.length > 1) reserveAnswer(exchange, 2 * bytes, deps.replyContext.memory);
+  }
+  return inTurns(joined(pieces, bytes));
+}
+
+/** One body of all pieces. */
+function* joined(pieces: readonly Buffer[], bytes: number): Generator<void, Buffer> {
+  const body = Buffer.allocUnsafeSlow(bytes);
+  let at = 0;
+  for (const piece of pieces) {
+    if (at > 0) yield;
+    at += piece.copy(body, at);
+  }
+  return body;
 }

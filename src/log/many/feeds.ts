@@ -3,7 +3,14 @@
  * without news cost nothing; a reader that falls behind keeps the position of each stream that it has missed something of.
  */
 
-import { FEED_BLOCKS_MAX, FEED_BYTES_MAX } from '../../model/limits.ts';
+import { goOnWithWork } from '../../encoding/turns.ts';
+import {
+  FEED_BLOCKS_MAX,
+  FEED_BYTES_MAX,
+  FEED_NEWS_MAX,
+  FEED_TOLD_AT_ONCE_MAX,
+  FEED_TOLD_COST_BYTES,
+} from '../../model/limits.ts';
 import type { Block } from '../../storage/block/block.ts';
 import type { Basin } from '../basins.ts';
 import type { Member } from '../events.ts';
@@ -31,9 +38,26 @@ export interface Behind {
   isLeaving: boolean;
 }
 
+/** What one append wrote, which is told in turns: for each stream its first new record. */
+interface News {
+  readonly streams: Map<number, { readonly stream: OpenStream; readonly next: number }>;
+  /** Who is told: those that were there. */
+  readonly feeds: readonly Feed[];
+  readonly onTold: () => void;
+}
+
+/** A part of an append, as far as feeds need it when they must go back for it. */
+interface ToldAppend {
+  readonly stream: OpenStream;
+  readonly start: { readonly seqNum: number };
+  readonly sealing: readonly unknown[];
+}
+
 /** The feeds of all basins. A basin that is deleted and made again has the same feeds. */
 export class Feeds {
   readonly #byBasin = new Map<string, Set<Feed>>();
+  /** What is being told in each basin, the oldest first. */
+  readonly #news = new Map<string, News[]>();
 
   /** Those that may want what a stream gets; undefined for none. */
   of({ basin }: OpenStream): ReadonlySet<Feed> | undefined {
@@ -46,10 +70,64 @@ export class Feeds {
     this.#byBasin.set(basin, feeds.add(feed));
     return () => {
       feeds.delete(feed);
+      feed.end();
       if (feeds.size === 0 && this.#byBasin.get(basin) === feeds) this.#byBasin.delete(basin);
     };
   }
+
+  /**
+   * Tells the feeds of an append in turns of the event loop where there are too many of both for one turn, and of what comes
+   * behind it: then they get no blocks, but keep where they must go back to. Undefined where it is to be told at once;
+   * otherwise an answer must wait for the promise, so that no more is untold than a little.
+   */
+  tellInTurns(appends: readonly ToldAppend[]): Promise<void> | undefined {
+    const [first] = appends;
+    const feeds = first === undefined ? undefined : this.of(first.stream);
+    if (first === undefined || feeds === undefined) return undefined;
+    const { name } = first.stream.basin;
+    const line = this.#news.get(name);
+    if (line === undefined && appends.length * feeds.size <= FEED_TOLD_AT_ONCE_MAX) return undefined;
+    const streams: News['streams'] = new Map();
+    for (const { stream, start, sealing } of appends) {
+      if (sealing.length > 0 && !streams.has(stream.number)) {
+        streams.set(stream.number, { stream, next: start.seqNum });
+      }
+    }
+    let onTold = (): void => {};
+    const told = new Promise<void>((resolve) => {
+      onTold = resolve;
+    });
+    const news = { streams, feeds: [...feeds], onTold };
+    for (const feed of feeds) feed.expect(news.streams);
+    if (line === undefined) void this.#tell(name, news);
+    else line.push(news);
+    return (line?.length ?? 0) > FEED_NEWS_MAX ? told : Promise.resolve();
+  }
+
+  async #tell(basin: string, first: News): Promise<void> {
+    const line = [first];
+    this.#news.set(basin, line);
+    for (let news = line[0]; news !== undefined; news = line[0]) {
+      for (const feed of news.feeds) await tellOne(feed, news.streams);
+      line.shift();
+      news.onTold();
+    }
+    this.#news.delete(basin);
+  }
 }
+
+async function tellOne(feed: Feed, streams: News['streams']): Promise<void> {
+  let told = 0;
+  for (const { stream, next } of streams.values()) {
+    if (told++ % TOLD_A_SHARE === 0) await goOnWithWork(TOLD_A_SHARE * FEED_TOLD_COST_BYTES);
+    if (!feed.expects(streams)) return;
+    feed.miss(stream, next);
+  }
+  feed.toldAll(streams);
+}
+
+/** Streams that a feed is told of between two shares of a turn. */
+const TOLD_A_SHARE = 512;
 
 /** One reader's news: a short queue, and where it must go back to scanning. */
 export class Feed {
@@ -64,6 +142,9 @@ export class Feed {
   #isParked = true;
   #woken = false;
   #wake: (() => void) | undefined;
+  /** What it is being told in turns: until it was, it does not know of all that is durable. */
+  #untold: News['streams'][] = [];
+  #onTold: (() => void)[] = [];
 
   /** `shownAs` is asked anew for each block: what its reader calls the stream, or undefined for one that it may not have. */
   constructor(shownAs: (name: string) => string | undefined) {
@@ -84,11 +165,52 @@ export class Feed {
     this.wake();
   }
 
+  /** It will be told of these streams, in turns. */
+  expect(streams: News['streams']): void {
+    this.#untold.push(streams);
+  }
+
+  expects(streams: News['streams']): boolean {
+    return this.#untold[0] === streams;
+  }
+
+  /** Its reader must go back to the store for a stream. */
+  miss(stream: OpenStream, next: number): void {
+    if (this.refused.has(stream.number)) return;
+    const member = this.memberOf(stream);
+    if (member === undefined) return;
+    const behind = this.behind.get(stream.number);
+    if (behind === undefined) this.#keep(stream, member, next);
+    else behind.isLeaving = false;
+  }
+
+  toldAll(streams: News['streams']): void {
+    if (this.expects(streams)) this.#untold.shift();
+    if (this.#untold.length === 0) for (const resolve of this.#onTold.splice(0)) resolve();
+    this.wake();
+  }
+
+  get isBeingTold(): boolean {
+    return this.#untold.length > 0;
+  }
+
+  /** Resolves when it was told everything; more may have come since. */
+  told(): Promise<void> {
+    return new Promise((resolve) => this.#onTold.push(resolve));
+  }
+
+  /** Its reader is gone: it is told nothing more. */
+  end(): void {
+    this.#untold = [];
+    for (const resolve of this.#onTold.splice(0)) resolve();
+  }
+
   /** The stream was deleted. One that never had a record was never told of. */
   left(stream: OpenStream): void {
     const { number } = stream;
     const member = this.memberOf(stream);
     this.behind.delete(number);
+    for (const streams of this.#untold) streams.delete(number);
     if (this.refused.delete(number) || member === undefined || stream.durable.nextSeq === 0) return;
     this.#queue.push({ stream, member, block: undefined });
     this.wake();
@@ -97,7 +219,8 @@ export class Feed {
   /** Where its reader goes on in a stream that it has missed something of; undefined for one that it has all of. */
   positionIn({ number }: OpenStream): number | undefined {
     const waiting = this.#queue.find(({ stream, block }) => stream.number === number && block !== undefined);
-    return this.behind.get(number)?.next ?? waiting?.block?.firstSeq;
+    const untold = this.#untold.find((streams) => streams.has(number))?.get(number);
+    return this.behind.get(number)?.next ?? waiting?.block?.firstSeq ?? untold?.next;
   }
 
   memberOf(stream: { readonly name: string; readonly id: string }): Member | undefined {

@@ -3,14 +3,21 @@
  * them in the order in which their records become durable. What a read of one stream holds, this one holds once.
  */
 
+import { goOnWithWork } from '../../encoding/turns.ts';
 import { assert, TailraceError } from '../../model/error.ts';
-import { READER_SLICE_BYTES, READER_STREAMS_MAX, READER_TURN_BLOCK_BYTES } from '../../model/limits.ts';
+import {
+  LIST_MEMBERS_PAGE,
+  READER_SLICE_BYTES,
+  READER_STREAMS_MAX,
+  READER_TURN_BLOCK_BYTES,
+  TURN_STREAM_BYTES,
+} from '../../model/limits.ts';
 import type { Basin } from '../basins.ts';
 import { Bounds } from '../bounds.ts';
 import { decrypterFor, withCipher } from '../decrypt.ts';
 import type { Member, ReadEvent } from '../events.ts';
 import type { LogObserver, ReaderProtocol } from '../observer.ts';
-import type { LogRead, Unsent } from '../open-reads.ts';
+import { type LogRead, nextOf, OVER, returned, type Unsent } from '../open-reads.ts';
 import { type ReadContext, readFrom, wanted } from '../read.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from '../stream.ts';
 import { type Behind, Feed, type FeedItem, type Feeds } from './feeds.ts';
@@ -51,7 +58,6 @@ const UP_TO_TAIL = {
 };
 /** Each stream has its own. */
 const NO_TAIL = { seqNum: 0, timestamp: 0 };
-const OVER: IteratorResult<never, undefined> = { done: true, value: undefined };
 
 /** A stream whose records are being given. */
 interface Giving {
@@ -137,22 +143,11 @@ export class ManyRead implements LogRead {
   async next(): Promise<IteratorResult<ReadEvent, undefined>> {
     if (this.#isOver) return OVER;
     this.#events ??= this.#read();
-    try {
-      const result = await this.#events.next();
-      if (result.done !== true) return result;
-      this.#end();
-      return OVER;
-    } catch (error) {
-      this.#end();
-      throw this.#deps.onFault(error);
-    }
+    return nextOf(this.#events, () => this.#end(), this.#deps);
   }
 
-  async return(): Promise<IteratorResult<ReadEvent, undefined>> {
-    const events = this.#events;
-    this.#end();
-    await events?.return(undefined);
-    return OVER;
+  return(): Promise<IteratorResult<ReadEvent, undefined>> {
+    return returned(this.#events, () => this.#end());
   }
 
   async park(unsent: readonly Unsent[]): Promise<void> {
@@ -197,7 +192,7 @@ export class ManyRead implements LogRead {
       const item = this.#feed.take();
       if (item !== undefined) {
         yield* item.block === undefined
-          ? this.#leave(item.stream.number, item.member, deleted(item))
+          ? this.#leave(item.stream.number, item.member, deletionPending(item.member.name))
           : this.#live(item);
         continue;
       }
@@ -205,6 +200,10 @@ export class ManyRead implements LogRead {
       if (number !== undefined && behind !== undefined) {
         isLevel = false;
         yield* this.#catchUp(number, behind);
+        continue;
+      }
+      if (this.#feed.isBeingTold) {
+        await this.#feed.told();
         continue;
       }
       if (!isLevel) {
@@ -217,7 +216,10 @@ export class ManyRead implements LogRead {
   }
 
   async *#list(after: string): AsyncGenerator<ReadEvent> {
+    // The store answers within a turn, and many readers may begin at once.
+    await goOnWithWork(LIST_MEMBERS_PAGE * TURN_STREAM_BYTES);
     const page = await listMembers(this.#deps, this.#basin, this.#selection, after);
+    while (this.#feed.isBeingTold) await this.#feed.told();
     this.#listedTo = page.after;
     const joined = page.streams.flatMap((stream) => {
       const member = this.#feed.memberOf({ name: stream.name, id: String(stream.number) });
@@ -326,6 +328,7 @@ export class ManyRead implements LogRead {
         yield out;
         if (given >= READER_SLICE_BYTES) break;
       }
+      while (this.#feed.isBeingTold) await this.#feed.told();
       this.#rest(stream, behind);
     } catch (error) {
       if (!isOfStream(error)) throw error;
@@ -375,10 +378,6 @@ const OF_STREAM: ReadonlySet<string> = new Set(['stream_deletion_pending', 'bad_
 
 function isOfStream(error: unknown): error is TailraceError {
   return error instanceof TailraceError && OF_STREAM.has(error.code);
-}
-
-function deleted({ member }: FeedItem): TailraceError {
-  return deletionPending(member.name);
 }
 
 function notAllowed(name: string): TailraceError {

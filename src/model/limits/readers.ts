@@ -18,6 +18,14 @@ export const FEED_BLOCKS_MAX = 1_024;
 export const FEED_BYTES_MAX = 8 * MiB;
 export const READER_STREAMS_MAX = 10_000;
 
+/**
+ * Streams of one append times readers of many, of which these are told at once; with more it takes several turns. What
+ * telling one of one counts as work, and appends that may wait to be told before their answers wait too.
+ */
+export const FEED_TOLD_AT_ONCE_MAX = 4_096;
+export const FEED_TOLD_COST_BYTES = 256;
+export const FEED_NEWS_MAX = 4;
+
 /** Bytes of one stream that a reader of many gets, then it is the turn of another that is behind. */
 export const READER_SLICE_BYTES = 8 * MiB;
 
@@ -93,6 +101,9 @@ export const FRAME_CACHE_ENTRY_BYTES = 512;
 /** A reader that takes everything lets the others have a turn after this many bytes; each block counts as so many. */
 export const READER_TURN_BYTES = MiB;
 export const READER_TURN_BLOCK_BYTES = KiB;
+
+/** What an event counts as in the turn of all readers: one of another stream each may be a look into the store. */
+export const READER_EVENT_BYTES = 4 * KiB;
 
 /** What a WebSocket reader may send us in one message. */
 export const SOCKET_MESSAGE_BYTES_MAX = 64 * KiB;
