@@ -54,7 +54,7 @@ async function findBlock(engine: Engine, stream: OpenStream, seqNum: number): Pr
 
 /**
  * Whole blocks from the one that holds `seqNum` on, up to the one that begins at `toSeq`; empty when it is not stored. With `bytesMax` 0 that block alone: it is
- * found without taking those after it, wherever in it the position lies.
+ * found without taking those after it, wherever in it the position lies. Values are put into `into`, as `Engine.scan` does.
  */
 export async function loadBlocks(
   engine: Engine,
@@ -62,12 +62,15 @@ export async function loadBlocks(
   seqNum: number,
   bytesMax: number,
   toSeq?: number,
+  into?: Uint8Array,
 ): Promise<readonly Entry[]> {
+  const place = into === undefined ? {} : { into };
   if (bytesMax > 0) {
     const entries = await engine.scan({
       ...blockRange(stream.number, seqNum, toSeq),
       limit: PAGE_BLOCKS_MAX,
       bytesMax,
+      ...place,
     });
     const [first] = entries;
     if (first !== undefined && readBlockKey(first.key).firstSeq === seqNum) return entries;

@@ -10,6 +10,7 @@ import type { Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type { Block } from '../storage/block/block.ts';
 import type { Engine } from '../storage/engine.ts';
+import type { BlockLender } from './block-lender.ts';
 import { amongLiving, type BlockCache, findTime, loadBlocks, missing } from './blocks.ts';
 import type { Bounds } from './bounds.ts';
 import type { ReadEvent } from './events.ts';
@@ -24,7 +25,7 @@ export interface RecordFilter {
   /** Says of a stored block, by its summary, whether it may hold a wanted record; of those in memory nothing is asked. */
   readonly mayWant?: MayWant;
   /** The wanted records among [from, to) of a block, as runs in order: from and to of each. */
-  runs(block: Block, from: number, to: number): Promise<readonly number[]>;
+  runs(block: Block, from: number, to: number): readonly number[] | Promise<readonly number[]>;
 }
 
 /** What a read needs of the log. */
@@ -32,6 +33,7 @@ export interface ReadContext {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly cache: BlockCache;
+  readonly lender: BlockLender;
   /** The clock that records expire by, in ms. */
   expiryNow(): number;
   /** Makes a stored block readable: decrypts it where that is needed. */
@@ -81,6 +83,8 @@ export async function* readFrom(
   let position = start;
   let first = known;
   let pageBytes = 0;
+  /** What a reader with a filter takes from the store: it keeps little of that. */
+  let area: Uint8Array | undefined;
   const mayWant = context.filter?.mayWant;
   const skipper =
     mayWant === undefined ? undefined : new BlockSkipper(context.engine, stream, mayWant, context.wantRows);
@@ -92,7 +96,7 @@ export async function* readFrom(
     }
     const block = first;
     first = undefined;
-    if (block !== undefined && block.firstSeq <= position && position < block.firstSeq + block.header.count) {
+    if (block?.isWhole === true && block.firstSeq <= position && position < block.firstSeq + block.header.count) {
       if (context.filter !== undefined) yield* wanted(context.filter, bounds, block, position, stream, false);
       else {
         const event = bounds.cut(block, position, stream, false);
@@ -111,10 +115,16 @@ export async function* readFrom(
         position = glance.passed.seqNum;
         continue;
       }
-      for await (const block of scanPage(context, stream, position, pageBytes, glance?.readUntil)) {
+      if (context.filter === undefined || stream.readers > 1) area = undefined;
+      else if (area === undefined || area.length < pageBytes) area = Buffer.allocUnsafeSlow(pageBytes);
+      for await (const block of scanPage(context, stream, position, { pageBytes, toSeq: glance?.readUntil, area })) {
         const plain = context.plain(block);
-        if (context.filter !== undefined) yield* wanted(context.filter, bounds, plain, position, stream, false);
-        else {
+        if (context.filter !== undefined) {
+          const runs = await wantedIn(context.filter, plain, position);
+          const kept = plain.keep(runs);
+          context.lender.takeBack(block);
+          yield* bounds.cutRuns(kept, runs, stream, false);
+        } else {
           const event = bounds.cut(plain, position, stream, false);
           if (event !== undefined) yield event;
         }
@@ -143,8 +153,11 @@ export async function* wanted(
   stream: OpenStream,
   isLive: boolean,
 ): AsyncGenerator<ReadEvent> {
-  const runs = await filter.runs(block, position - block.firstSeq, block.header.count);
-  yield* bounds.cutRuns(block, runs, stream, isLive);
+  yield* bounds.cutRuns(block, await wantedIn(filter, block, position), stream, isLive);
+}
+
+function wantedIn(filter: RecordFilter, block: Block, position: number): ReturnType<RecordFilter['runs']> {
+  return filter.runs(block, position - block.firstSeq, block.header.count);
 }
 
 /** Follows until it fell behind (returns the position) or the read is over (undefined). */
@@ -192,34 +205,44 @@ async function* follow(
   }
 }
 
+interface Page {
+  readonly pageBytes: number;
+  readonly toSeq: number | undefined;
+  /** Memory for it, which is used again: its blocks are lent. Readers close after one another have none and share blocks. */
+  readonly area: Uint8Array | undefined;
+}
+
 /**
  * The blocks of one page of the store, from the one that holds `position`, each checked to join the one before: that one
  * alone, or as many as have `pageBytes`, up to the one that begins at `toSeq`.
  */
 async function* scanPage(
-  { engine, cache }: ReadContext,
+  { engine, cache, lender }: ReadContext,
   stream: OpenStream,
   position: number,
-  pageBytes: number,
-  toSeq: number | undefined,
+  { pageBytes, toSeq, area }: Page,
 ): AsyncGenerator<Block> {
   const until = stream.durable.nextSeq;
-  const entries = await loadBlocks(engine, stream, position, pageBytes, toSeq);
+  const entries = await loadBlocks(engine, stream, position, pageBytes, toSeq, area);
   let expected = position;
   for (const entry of entries) {
-    const block = cache.open(entry, stream.readers > 1);
-    const end = block.firstSeq + block.header.count;
-    const joins = expected === position ? block.firstSeq <= position && end > position : block.firstSeq === expected;
-    if (!joins) {
-      // Trimmed while the page was fetched: the loop above looks at the trim point again.
-      if (expected < stream.durable.trimPoint) return;
-      if (stream.deleting) throw deletionPending(stream.name);
-      throw missing(stream, expected);
+    const block = area === undefined ? cache.open(entry, stream.readers > 1) : lender.lend(entry);
+    try {
+      const end = block.firstSeq + block.header.count;
+      const joins = expected === position ? block.firstSeq <= position && end > position : block.firstSeq === expected;
+      if (!joins) {
+        // Trimmed while the page was fetched: the loop above looks at the trim point again.
+        if (expected < stream.durable.trimPoint) return;
+        if (stream.deleting) throw deletionPending(stream.name);
+        throw missing(stream, expected);
+      }
+      // A block of a transaction that is not known to be durable yet may show already.
+      if (block.firstSeq >= until) return;
+      expected = end;
+      yield block;
+    } finally {
+      lender.takeBack(block);
     }
-    // A block of a transaction that is not known to be durable yet may show already.
-    if (block.firstSeq >= until) return;
-    expected = end;
-    yield block;
   }
   if (expected !== position || position < stream.durable.trimPoint) return;
   if (stream.deleting) throw deletionPending(stream.name);

@@ -3,6 +3,7 @@
 import type { ReadRange } from '../model/read-range.ts';
 import type { Engine } from '../storage/engine.ts';
 import type { Basin } from './basins.ts';
+import { BlockLender } from './block-lender.ts';
 import { BlockCache } from './blocks.ts';
 import { Bounds } from './bounds.ts';
 import { decrypterFor } from './decrypt.ts';
@@ -35,6 +36,7 @@ export class Reads {
   readonly #deps: ReadsDeps;
   readonly #reads: OpenReads;
   readonly #cache = new BlockCache();
+  readonly #lender = new BlockLender();
 
   constructor(deps: ReadsDeps) {
     this.#deps = deps;
@@ -91,6 +93,7 @@ export class Reads {
       engine,
       clock,
       cache: this.#cache,
+      lender: this.#lender,
       expiryNow,
       wantRows,
       filter,

@@ -3,7 +3,7 @@
  * same contract suite (`test/contract`). An engine on another machine could implement it too, so every method is
  * asynchronous.
  *
- * Keys are ordered by their bytes. Returned bytes are copies that the caller owns. The caller must not change bytes
+ * Keys are ordered by their bytes. Returned bytes are copies that the caller owns, or are in memory that it gave (`into`). The caller must not change bytes
  * that it passed in until the commit that uses them has settled.
  */
 
@@ -31,6 +31,11 @@ export interface ScanOptions {
   readonly reverse?: boolean;
   /** Returns only the first bytes of each value, for a caller that needs only a header. */
   readonly valueBytesMax?: number;
+  /**
+   * Values are put here, one behind the other, as far as they fit: those are good until the caller uses it again. A caller
+   * that goes over much and keeps little makes no garbage so.
+   */
+  readonly into?: Uint8Array;
 }
 
 export interface CommitOptions {

@@ -200,7 +200,7 @@ class LmdbStore implements StoreFile {
   }
 
   #page(
-    { from, to, limit, bytesMax, reverse, valueBytesMax }: ScanOptions,
+    { from, to, limit, bytesMax, reverse, valueBytesMax, into }: ScanOptions,
     transaction?: Transaction,
   ): readonly Entry[] {
     if (Buffer.compare(from, to) >= 0) return [];
@@ -211,9 +211,12 @@ class LmdbStore implements StoreFile {
     const within = transaction === undefined ? {} : { transaction };
     const page: Entry[] = [];
     let bytes = 0;
+    let rest = into;
     for (const found of this.#db.getKeys({ ...range, ...within })) {
       const key = Buffer.from(found);
-      const value = this.#firstOf(key, valueBytesMax, transaction) ?? Buffer.alloc(0);
+      const value = this.#firstOf(key, valueBytesMax, transaction, rest) ?? Buffer.alloc(0);
+      // Those that did not fit have memory of their own.
+      if (value.buffer === rest?.buffer) rest = rest.subarray(value.length);
       bytes += value.length;
       if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
       page.push({ key, value });
@@ -221,13 +224,25 @@ class LmdbStore implements StoreFile {
     return page;
   }
 
-  /** A copy of the first bytes of a value, or of all of it: a short part must not keep a large value in memory. */
-  #firstOf(key: Uint8Array, bytesMax: number | undefined, transaction?: Transaction): Uint8Array | undefined {
-    if (bytesMax === undefined) return this.#copyOf(key, transaction);
+  /**
+   * A copy of the first bytes of a value, or of all of it: a short part must not keep a large value in memory. It is at the
+   * beginning of `into` where it fits.
+   */
+  #firstOf(
+    key: Uint8Array,
+    bytesMax: number | undefined,
+    transaction: Transaction | undefined,
+    into: Uint8Array | undefined,
+  ): Uint8Array | undefined {
+    if (bytesMax === undefined && into === undefined) return this.#copyOf(key, transaction);
     // This one puts all values into the same buffer, so that only the copy that is kept takes memory of its own.
     const found = transaction === undefined ? this.#db.getBinaryFast(key) : this.#db.get(key, { transaction });
     if (found === undefined) return undefined;
-    return Buffer.copyBytesFrom(new Uint8Array(found.buffer, found.byteOffset, Math.min(found.length, bytesMax)));
+    const length = Math.min(found.length, bytesMax ?? Number.POSITIVE_INFINITY);
+    const first = new Uint8Array(found.buffer, found.byteOffset, length);
+    if (into === undefined || length > into.length) return Buffer.copyBytesFrom(first);
+    into.set(first);
+    return into.subarray(0, length);
   }
 
   /** Where whole values leave the memory map: `getBinary` copies, and the copy is ours. */

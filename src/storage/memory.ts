@@ -47,18 +47,25 @@ class MemoryStore implements RawStore {
     return entry !== undefined && Buffer.compare(entry.key, key) === 0 ? Buffer.from(entry.value) : undefined;
   }
 
-  scan({ from, to, limit, bytesMax, reverse, valueBytesMax }: ScanOptions): readonly Entry[] {
+  scan({ from, to, limit, bytesMax, reverse, valueBytesMax, into }: ScanOptions): readonly Entry[] {
     const first = this.#find(from);
     const found = Math.max(0, this.#find(to) - first);
     const page: Entry[] = [];
     let bytes = 0;
+    let used = 0;
     for (let i = 0; i < found && page.length < limit; i++) {
       const entry = this.#entries[reverse === true ? first + found - 1 - i : first + i];
       assert(entry !== undefined, 'a scan stays within its entries');
       const value = entry.value.subarray(0, valueBytesMax ?? entry.value.length);
       bytes += value.length;
       if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
-      page.push({ key: Buffer.from(entry.key), value: Buffer.from(value) });
+      const place = into?.subarray(used, used + value.length);
+      const isPut = place?.length === value.length;
+      if (isPut) {
+        place.set(value);
+        used += value.length;
+      }
+      page.push({ key: Buffer.from(entry.key), value: isPut ? place : Buffer.from(value) });
     }
     return page;
   }

@@ -131,6 +131,21 @@ function scans(now: () => EngineUnderTest): void {
     expect(await engine.scan({ ...all, from: key('d') })).toEqual([]);
   });
 
+  test('a scan puts values into memory that it is given, as far as they fit, and the others into their own', async () => {
+    const { engine } = now();
+    const values = ['first', 'x'.repeat(100), 'third', 'y'.repeat(50_000)];
+    await engine.commit(values.map((value, i) => put(`k${i}`, value)));
+    const into = Buffer.alloc(10);
+    const all = { from: key('k'), to: key('l'), limit: 10 };
+    const page = await engine.scan({ ...all, into });
+    expect(page.map((entry) => text(entry.value))).toEqual(values);
+    expect(page.map((entry) => entry.value.buffer === into.buffer)).toEqual([true, false, true, false]);
+    expect(text(into)).toBe('firstthird');
+    const cut = await engine.scan({ ...all, into, valueBytesMax: 3 });
+    expect(cut.map((entry) => text(entry.value))).toEqual(['fir', 'xxx', 'thi', 'yyy']);
+    expect((await engine.scan(all)).map((entry) => text(entry.value))).toEqual(values);
+  });
+
   test('a scan cuts values where only their beginning is requested', async () => {
     const { engine } = now();
     await engine.commit([put('a', 'head'.concat('x'.repeat(100_000))), put('b', 'hi')]);

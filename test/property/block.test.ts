@@ -1,6 +1,7 @@
 /** Blocks: records decode as they were encoded, in every odd shape, and damaged blocks are refused. */
 
 import { expect, test } from '@jest/globals';
+import { Lz4Unpacker } from '../../src/encoding/lz4/unpacker.ts';
 import { meteredBytes, OTLP_HEADERS, SIGNALS } from '../../src/model/record.ts';
 import { BLOCK_HEADER_BYTES_MAX, Block, readBlockHeader } from '../../src/storage/block/block.ts';
 import { type BlockDraft, draftRecords, releaseBlock, sealBlock } from '../../src/storage/block/seal.ts';
@@ -55,6 +56,52 @@ test('an OTLP block returns every body, the payload unchanged, and any part of i
     }),
     { numRuns: 100 },
   );
+});
+
+test('what is kept of a lent block stays as it was when its memory is used again, few records or many', async () => {
+  const unpacker = new Lz4Unpacker(2 ** 20);
+  const noise = await seal(text(600, 'other words '), 0);
+  await fc.assert(
+    fc.asyncProperty(built, fc.array(fc.nat(9), { maxLength: 40 }), async ({ draft }, picks) => {
+      const { key, value } = await seal(draft, 3);
+      const owned = Block.open(key, value);
+      const memory = Buffer.from(value);
+      const lent = Block.lend(key, memory, unpacker);
+      const runs: number[] = [];
+      for (let at = 0, p = 0; p + 1 < picks.length; p += 2) {
+        const from = at + (picks[p] ?? 0);
+        const to = from + 1 + (picks[p + 1] ?? 0);
+        if (to > owned.header.count) break;
+        runs.push(from, to);
+        at = to + 1;
+      }
+      const kept = lent.keep(runs);
+      Block.lend(noise.key, noise.value, unpacker);
+      memory.fill(0xee);
+      expect(kept.header).toMatchObject({ count: owned.header.count, meteredBytes: owned.header.meteredBytes });
+      for (let r = 0; r < runs.length; r += 2) {
+        const [from, to] = [runs[r] ?? 0, runs[r + 1] ?? 0];
+        expect(kept.meteredBytesWithin(from, to)).toBe(owned.meteredBytesWithin(from, to));
+        expect(Buffer.compare(kept.otlpMessage(from, to), owned.otlpMessage(from, to))).toBe(0);
+        for (let i = from; i < to; i++) expect(kept.record(i)).toEqual(owned.record(i));
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('a lent block that is damaged is refused, as any other', async () => {
+  const unpacker = new Lz4Unpacker(2 ** 20);
+  const { key, value } = await seal(text(400, 'the same words again and again '), 0);
+  for (const at of [0, 20, 60, value.length - 1]) {
+    const damaged = Buffer.from(value);
+    damaged[at] = (damaged[at] ?? 0) ^ 1;
+    expect(() => Block.lend(key, damaged, unpacker)).toThrow('a stored block is damaged');
+  }
+  const small = new Lz4Unpacker(value.length);
+  const block = Block.lend(key, value, small);
+  expect(block.keep([0, 1])).toBe(block);
+  expect(block.record(399).body).toHaveLength(310);
 });
 
 test('an S2 block returns headers and bodies, and counts what S2 meters', async () => {

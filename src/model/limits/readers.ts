@@ -64,6 +64,12 @@ export const SKIP_BLOCK_BYTES = 8 * KiB;
 export const SCANS_BYTES_MAX = 32 * MiB;
 export const SCAN_BYTES_MIN_EACH = 64 * KiB;
 
+/**
+ * A block of at most so many bytes is unpacked, for a filter, into memory that the next one uses too: one for a process,
+ * twice as large, for what is packed and what is unpacked.
+ */
+export const LENT_BLOCK_BYTES_MAX = 2 * MiB;
+
 /** Bytes of unpacked blocks that are kept for readers that follow close after one another. */
 export const READ_CACHE_BYTES_MAX = 32 * MiB;
 

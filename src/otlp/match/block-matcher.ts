@@ -60,42 +60,61 @@ export class BlockMatcher {
     this.mayWant = summaryTest(filter);
   }
 
-  /** The wanted records among [from, to), as runs: from and to of each. */
-  async runs(block: Block, from: number, to: number): Promise<readonly number[]> {
+  /**
+   * The wanted records among [from, to), as runs: from and to of each. A promise only where it takes more than what is left
+   * of a turn: most blocks are done at once, and a reader goes over thousands of them.
+   */
+  runs(block: Block, from: number, to: number): readonly number[] | Promise<readonly number[]> {
+    const search = this.#search(block, from, to);
+    const { done, value } = search.next();
+    return done === true ? value : afterWaits(search, value);
+  }
+
+  /** Yields what it waits for. */
+  *#search(block: Block, from: number, to: number): Generator<Promise<void>, readonly number[]> {
     const runs: number[] = [];
     const search = this.#needles.in(block);
     if (search !== undefined) {
       const looking = this.#worked(search.work);
-      if (looking !== undefined) await looking;
+      if (looking !== undefined) yield looking;
       if (!search.isAnyThere) return runs;
     }
     const wants = testOf(this.#matcher, block);
     if (wants === NONE) return runs;
     const mayWant = testOf(this.#quick, block);
     const mayBeIn = placeTest(search, block);
+    const bytesOfRecord = sizeTest(block);
+    // Made once: what each turn of the loop closes over would be garbage of each record.
+    const thread = { isWanted: false };
     let start = -1;
     for (let i = from; i < to; i++) {
-      if (!mayBeIn(i)) {
-        if (start >= 0) runs.push(start, i);
-        start = -1;
-        continue;
+      let isWanted = false;
+      if (mayBeIn(i)) {
+        const bytes = bytesOfRecord(i);
+        const isLong = bytes * this.#weight > FILTER_TURN_BYTES;
+        if (isLong) {
+          // What is quick comes first, unless all of it is not.
+          const isQuick = bytes * this.#quickWeight <= FILTER_TURN_BYTES / 2;
+          if (!isQuick || mayWant(i)) {
+            yield this.#ask(recordAt(block, i), thread);
+            isWanted = thread.isWanted;
+          }
+        } else isWanted = wants(i);
+        const working = this.#worked((RECORD_BYTES + bytes) * (isLong ? this.#quickWeight + 1 : this.#weight));
+        if (working !== undefined) yield working;
       }
-      const bytes = block.wholeBytesWithin(i, i + 1);
-      const isLong = bytes * this.#weight > FILTER_TURN_BYTES;
-      // What is quick comes first, unless all of it is not.
-      const isQuick = isLong && bytes * this.#quickWeight <= FILTER_TURN_BYTES / 2;
-      const mayBe = !isQuick || mayWant(i);
-      const isWanted = isLong ? mayBe && (await askMatchThread(this.#filter, recordAt(block, i))) : wants(i);
       if (isWanted && start < 0) start = i;
       if (!isWanted && start >= 0) {
         runs.push(start, i);
         start = -1;
       }
-      const working = this.#worked((RECORD_BYTES + bytes) * (isLong ? this.#quickWeight + 1 : this.#weight));
-      if (working !== undefined) await working;
     }
     if (start >= 0) runs.push(start, to);
     return runs;
+  }
+
+  async #ask(record: MatchedRecord, answer: { isWanted: boolean }): Promise<void> {
+    answer.isWanted = await askMatchThread(this.#filter, record);
   }
 
   /** Counts work, over all blocks: most of them are less than a turn of the event loop, and many are not. */
@@ -106,6 +125,23 @@ export class BlockMatcher {
     this.#work = 0;
     return goOnWithWork(work);
   }
+}
+
+async function afterWaits<T>(search: Generator<Promise<void>, T>, first: Promise<void>): Promise<T> {
+  await first;
+  for (;;) {
+    const { done, value } = search.next();
+    if (done === true) return value;
+    await value;
+  }
+}
+
+/** The bytes of record i, with those that it shares with others: what looking at all of it costs. */
+function sizeTest(block: Block): (i: number) => number {
+  if (block.header.kind === 's2') return (i) => block.wholeBytesOf(i);
+  const { itemBytes, scopeOf, scopes } = block.otlpParts().index;
+  const shared = scopes.map(({ head, resourceHead }) => head.length + resourceHead.length);
+  return (i) => (itemBytes[i] ?? 0) + (shared[scopeOf[i] ?? 0] ?? 0);
 }
 
 /** Whether record i may be wanted, by where it is: of S2 records that is not asked one by one. */

@@ -51,10 +51,21 @@ export function itemTest(signal: Signal, test: FilterTest): FieldTest {
 /** The content of the last field with a tag, as of a decoder: [start, end), or nothing: [end, end) of the message. */
 const LAST = { isThere: false, start: 0, end: 0 };
 
-function findLast({ view }: Bytes, start: number, end: number, tag: number): typeof LAST {
+function findLast({ bytes, view }: Bytes, start: number, end: number, tag: number): typeof LAST {
   LAST.isThere = false;
   LAST.start = LAST.end = end;
   for (let at = start; at < end; ) {
+    // Most fields: a tag and a length of one byte each, or a fixed size. Each field of each record comes by here.
+    const next = endOfShort(bytes, at, end);
+    if (next > 0) {
+      if (bytes[at] === tag) {
+        LAST.isThere = true;
+        LAST.start = (tag & 7) === 2 ? at + 2 : at + 1;
+        LAST.end = next;
+      }
+      at = next;
+      continue;
+    }
     const found = readTag(view, at, end);
     const value = NEXT[0] as number;
     at = skipValue(view, value, end, found);
@@ -66,9 +77,29 @@ function findLast({ view }: Bytes, start: number, end: number, tag: number): typ
   return LAST;
 }
 
+/** Where a field ends whose tag has one byte, and its length or number too; 0 for other fields. */
+function endOfShort(bytes: Uint8Array, at: number, end: number): number {
+  const tag = bytes[at] ?? 0x80;
+  if (tag >= 0x80 || tag < 8) return 0;
+  const type = tag & 7;
+  let next = 0;
+  if (type === 1) next = at + 9;
+  else if (type === 5) next = at + 5;
+  else {
+    const value = bytes[at + 1] ?? 0x80;
+    if (value >= 0x80) return 0;
+    if (type === 2) next = at + 2 + value;
+    else if (type === 0) next = at + 2;
+  }
+  return next <= end ? next : 0;
+}
+
 function levelTest({ severityNumber, severityText }: ItemLayout, { levels }: TestOf<'level'>): FieldTest {
+  const byNumber = Array.from({ length: 25 }, (_, number) => levels.includes(levelOf(number, '') ?? ''));
   return (source, start, end) => {
     const number = findLast(source, start, end, severityNumber);
+    const byte = number.end - number.start === 1 ? (source.bytes[number.start] ?? 0) : 0;
+    if (byte >= 1 && byte <= 24) return byNumber[byte] === true;
     const severity = number.isThere ? Number(BigInt.asIntN(32, varintAt(source.view, number.start, number.end))) : 0;
     let word = '';
     if (severity < 1 || severity > 24) {

@@ -1,6 +1,7 @@
 /** Blocks as readers see them: only the header, or the whole block with its records. */
 
 import { uncompressSync } from 'lz4-napi';
+import type { Lz4Unpacker } from '../../encoding/lz4/unpacker.ts';
 import { assert, TailraceError } from '../../model/error.ts';
 import { type Header, meteredBytes, OTLP_HEADERS, type StreamRecord, TRUNCATED_BYTES } from '../../model/record.ts';
 import { readBlockKey } from '../keys.ts';
@@ -15,6 +16,7 @@ import {
   VarintReader,
   verifyStored,
 } from './format.ts';
+import { keepItems } from './keep-items.ts';
 import { OtlpBodies } from './otlp-bodies.ts';
 import { type OtlpIndex, otlpBodyBytes, otlpMessage, readOtlpIndex, writeOtlpBody } from './otlp-index.ts';
 import {
@@ -55,12 +57,20 @@ export class Block {
   readonly #index: Uint8Array;
   readonly #payload: Uint8Array;
   #parsed: Index | undefined;
+  /** Its bytes are in memory that is used again. */
+  #isLent = false;
+  /** Whether it has all of its records: see `keep`. */
+  #isWhole = true;
 
   private constructor(firstSeq: number, header: BlockHeader, raw: Uint8Array) {
     this.firstSeq = firstSeq;
     this.header = header;
     this.#index = raw.subarray(0, header.indexBytes);
     this.#payload = raw.subarray(header.indexBytes);
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   /**
@@ -76,6 +86,42 @@ export class Block {
       header,
       header.codec === CODEC_LZ4 ? unpackNow(header, stored) : stored,
     );
+  }
+
+  /**
+   * As `open`, but in memory of the unpacker, and of the value where that is not packed: the block is good until one of
+   * them is used again. One that is larger than the unpacker takes gets its own.
+   * @throws TailraceError `corrupt`
+   */
+  static lend(key: Uint8Array, value: Uint8Array, unpacker: Lz4Unpacker): Block {
+    const header = checkedHeader(key, value);
+    const stored = value.subarray(header.storedAt);
+    const isLarge = Math.max(header.rawBytes, stored.length) > unpacker.bytesMax;
+    if (isLarge && header.codec === CODEC_LZ4)
+      return new Block(readBlockKey(key).firstSeq, header, unpackNow(header, stored));
+    const raw = header.codec === CODEC_LZ4 ? unpacker.unpack(stored.subarray(4), header.rawBytes) : stored;
+    if (raw === undefined) throw corrupt('it cannot be unpacked');
+    const block = new Block(readBlockKey(key).firstSeq, header, raw);
+    block.#isLent = true;
+    return block;
+  }
+
+  /**
+   * The same block in memory of its own. Where the records of the runs (from and to of each) are a small part of it, it has
+   * only these, and must not be asked for others.
+   */
+  keep(runs: readonly number[]): Block {
+    if (!this.#isLent) return this;
+    const parsed = this.#at(0);
+    const part =
+      parsed.otlp === undefined || parsed.cuts !== undefined ? undefined : keepItems(parsed.otlp, this.#payload, runs);
+    if (part === undefined) {
+      return new Block(this.firstSeq, this.header, Buffer.concat([this.#index, this.#payload]));
+    }
+    const kept = new Block(this.firstSeq, { ...this.header, indexBytes: 0 }, part.payload);
+    kept.#parsed = { ...parsed, otlp: part.index };
+    kept.#isWhole = false;
+    return kept;
   }
 
   /** The block that was just sealed. `raw` is its index and payload; the block owns it from now on. */

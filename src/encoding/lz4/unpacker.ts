@@ -1,0 +1,162 @@
+/**
+ * Unpacks LZ4 blocks (github.com/lz4/lz4, doc/lz4_Block_format.md) into memory that is used again and again. The native
+ * unpacker makes a buffer for each block, and collecting those takes most of the time of a reader that wants few records.
+ */
+
+import { assert } from '../../model/error.ts';
+import {
+  add,
+  advance,
+  and,
+  type Code,
+  choose,
+  constant,
+  copy1,
+  copy8,
+  equal,
+  get,
+  giveBack,
+  greater,
+  isZero,
+  less,
+  load8,
+  load16,
+  moduleOf,
+  repeatWhile,
+  set,
+  shiftRight,
+  subtract,
+  when,
+} from './instructions.ts';
+
+interface Memory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+
+/** A part of WebAssembly: node has it, the types of node don't. */
+declare const WebAssembly: {
+  readonly Memory: new (size: { readonly initial: number }) => Memory;
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
+};
+
+const PAGE_BYTES = 65_536;
+/** Copies of eight bytes read and write so far beyond what they copy. */
+const SLACK_BYTES = 8;
+
+type Run = (from: number, fromEnd: number, to: number, toEnd: number) => number;
+
+export class Lz4Unpacker {
+  /** The most that a block may have, packed and unpacked. */
+  readonly bytesMax: number;
+  readonly #memory = new WebAssembly.Memory({ initial: 1 });
+  readonly #run: Run;
+  #bytes = new Uint8Array(this.#memory.buffer);
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(program()), { from: { memory: this.#memory } });
+    this.#run = (exports as { readonly run: Run }).run;
+  }
+
+  /**
+   * What a block unpacks to, of that size: a view that is good until the next call. Undefined for a block that is damaged,
+   * or that has another size. The memory of the largest call stays.
+   */
+  unpack(packed: Uint8Array, size: number): Uint8Array | undefined {
+    assert(Math.max(packed.length, size) <= this.bytesMax, 'larger blocks are unpacked elsewhere');
+    const from = size + SLACK_BYTES;
+    const end = from + packed.length;
+    const missing = end + SLACK_BYTES - this.#bytes.length;
+    if (missing > 0) {
+      this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
+      this.#bytes = new Uint8Array(this.#memory.buffer);
+    }
+    this.#bytes.set(packed, from);
+    return this.#run(from, end, 0, size) === size ? this.#bytes.subarray(0, size) : undefined;
+  }
+}
+
+/** The locals of the program; the first four are its parameters. */
+const [FROM, FROM_END, TO, TO_END, START, TOKEN, LENGTH, BYTE, DISTANCE, COPY_END, SOURCE] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+] as const;
+const PARAMETERS = 4;
+const LOCALS = 7;
+const MORE_LENGTH = 15;
+const MATCH_BYTES_MIN = 4;
+const DAMAGED = giveBack(constant(-1));
+
+/** Sequences of a token, literals, and a match: bytes that came a distance before. The last one has no match. */
+function program(): Uint8Array {
+  const sequence = [
+    when(isZero(less(get(FROM), get(FROM_END))), DAMAGED),
+    ...takeByte(TOKEN),
+    set(LENGTH, shiftRight(get(TOKEN), constant(4))),
+    when(get(LENGTH), ...readLength(), ...copyLiterals()),
+    when(equal(get(FROM), get(FROM_END)), giveBack(subtract(get(TO), get(START)))),
+    when(less(subtract(get(FROM_END), get(FROM)), constant(2)), DAMAGED),
+    set(DISTANCE, load16(get(FROM))),
+    advance(FROM, constant(2)),
+    set(LENGTH, and(get(TOKEN), constant(MORE_LENGTH))),
+    ...readLength(),
+    advance(LENGTH, constant(MATCH_BYTES_MIN)),
+    ...copyMatch(),
+  ];
+  return moduleOf(PARAMETERS, LOCALS, [set(START, get(TO)), repeatWhile(constant(1), ...sequence)]);
+}
+
+function takeByte(into: number): readonly Code[] {
+  return [set(into, load8(get(FROM))), advance(FROM, constant(1))];
+}
+
+/** The rest of a length that does not fit into the token. */
+function readLength(): readonly Code[] {
+  const more = repeatWhile(
+    equal(get(BYTE), constant(255)),
+    when(isZero(less(get(FROM), get(FROM_END))), DAMAGED),
+    ...takeByte(BYTE),
+    advance(LENGTH, get(BYTE)),
+  );
+  return [when(equal(get(LENGTH), constant(MORE_LENGTH)), more)];
+}
+
+function copyLiterals(): readonly Code[] {
+  return [
+    when(greater(get(LENGTH), subtract(get(FROM_END), get(FROM))), DAMAGED),
+    when(greater(get(LENGTH), subtract(get(TO_END), get(TO))), DAMAGED),
+    set(SOURCE, get(FROM)),
+    advance(FROM, get(LENGTH)),
+    ...copyTo(copyWords()),
+  ];
+}
+
+function copyMatch(): readonly Code[] {
+  return [
+    when(isZero(get(DISTANCE)), DAMAGED),
+    when(greater(get(DISTANCE), subtract(get(TO), get(START))), DAMAGED),
+    when(greater(get(LENGTH), subtract(get(TO_END), get(TO))), DAMAGED),
+    set(SOURCE, subtract(get(TO), get(DISTANCE))),
+    // A match may run into what it writes itself.
+    ...copyTo(choose(less(get(DISTANCE), constant(8)), copyBytes(), copyWords())),
+  ];
+}
+
+/** Copies `LENGTH` bytes from `SOURCE`, at least one. */
+function copyTo(copying: Code): readonly Code[] {
+  return [set(COPY_END, add(get(TO), get(LENGTH))), copying, set(TO, get(COPY_END))];
+}
+
+function copyWords(): Code {
+  return copyBy(8, copy8(get(TO), get(SOURCE)));
+}
+
+function copyBytes(): Code {
+  return copyBy(1, copy1(get(TO), get(SOURCE)));
+}
+
+function copyBy(bytes: number, copying: Code): Code {
+  const step = [copying, advance(TO, constant(bytes)), advance(SOURCE, constant(bytes))];
+  return repeatWhile(less(get(TO), get(COPY_END)), ...step);
+}
