@@ -121,7 +121,8 @@ export async function* readFrom(
         const plain = context.plain(block);
         if (context.filter !== undefined) {
           const runs = await wantedIn(context.filter, plain, position);
-          const kept = plain.keep(runs);
+          // Where nothing is wanted only the header is looked at.
+          const kept = runs.length === 0 ? plain : plain.keep(runs);
           context.lender.takeBack(block);
           yield* bounds.cutRuns(kept, runs, stream, false);
         } else {
