@@ -206,7 +206,7 @@ async function* follow(
   }
 }
 
-interface Page {
+interface StorePage {
   readonly pageBytes: number;
   readonly toSeq: number | undefined;
   /** Memory for it, which is used again: its blocks are lent. Readers close after one another have none and share blocks. */
@@ -221,7 +221,7 @@ async function* scanPage(
   { engine, cache, lender }: ReadContext,
   stream: OpenStream,
   position: number,
-  { pageBytes, toSeq, area }: Page,
+  { pageBytes, toSeq, area }: StorePage,
 ): AsyncGenerator<Block> {
   const until = stream.durable.nextSeq;
   const entries = await loadBlocks(engine, stream, position, pageBytes, toSeq, area);

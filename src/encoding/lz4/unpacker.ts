@@ -1,5 +1,5 @@
 /**
- * Unpacks LZ4 blocks (github.com/lz4/lz4, doc/lz4_Block_format.md) into memory that is used again and again. The native
+ * Unpacks LZ4 blocks (the block format of github.com/lz4/lz4) into memory that is used again and again. The native
  * unpacker makes a buffer for each block, and collecting those takes most of the time of a reader that wants few records.
  */
 
@@ -45,19 +45,19 @@ const PAGE_BYTES = 65_536;
 /** Copies of eight bytes read and write so far beyond what they copy. */
 const SLACK_BYTES = 8;
 
-type Run = (from: number, fromEnd: number, to: number, toEnd: number) => number;
+type RunUnpacker = (from: number, fromEnd: number, to: number, toEnd: number) => number;
 
 export class Lz4Unpacker {
   /** The most that a block may have, packed and unpacked. */
   readonly bytesMax: number;
   readonly #memory = new WebAssembly.Memory({ initial: 1 });
-  readonly #run: Run;
+  readonly #run: RunUnpacker;
   #bytes = new Uint8Array(this.#memory.buffer);
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(program()), { from: { memory: this.#memory } });
-    this.#run = (exports as { readonly run: Run }).run;
+    this.#run = (exports as { readonly run: RunUnpacker }).run;
   }
 
   /**
