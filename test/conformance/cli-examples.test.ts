@@ -21,8 +21,9 @@ interface Help {
 /** A command that does not end is told like any other failure. */
 const PRELUDE = `tailrace() { timeout 60 "$NODE" "$MAIN" "$@"; };
 served() {
+  rm -f out
   "$NODE" "$MAIN" serve "$@" > out & pid=$!
-  until grep -q listening out; do kill -0 $pid || return 1; sleep 0.1; done
+  until grep -qs listening out; do kill -0 $pid || return 1; sleep 0.1; done
   kill $pid; wait $pid
 };`;
 
