@@ -30,7 +30,7 @@ describe('help', () => {
 describe('wrong use exits with code 2 and a hint:', () => {
   test.each([
     [['tial'], 'Did you mean tail?'],
-    [['tail'], 'missing required argument'],
+    [['tail'], 'name a stream, such as my-app'],
     [['tail', 'x', '--lnes', '5'], 'Did you mean --lines?'],
     [['tail', 'x', '-n', 'ten'], 'whole number'],
     [['tail', 's2://telemetry'], 'the stream name is missing'],

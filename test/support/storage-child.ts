@@ -19,7 +19,7 @@ export interface StorageCode {
 /** Strips the types of all files in model and storage. */
 export function compileStorage(): StorageCode {
   const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-code-'));
-  for (const layer of ['model', 'model/limits', 'storage']) {
+  for (const layer of ['model', 'model/limits', 'storage', 'storage/offline']) {
     const to = path.join(dir, 'src', layer);
     mkdirSync(to, { recursive: true });
     for (const name of readdirSync(path.join(ROOT, 'src', layer))) {
