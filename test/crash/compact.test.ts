@@ -123,6 +123,8 @@ async function killMany(start: () => ChildProcess, look: () => Promise<void>): P
       if (line === 'begin') seen += 1;
       if (seen === begins) break;
     }
+    // One that ended before proves nothing.
+    expect(seen).toBe(begins);
     // Spins instead of sleeping: the kill should hit any moment of the work.
     for (const until = performance.now() + random() * 60; performance.now() < until; ) await new Promise(setImmediate);
     child.kill('SIGKILL');

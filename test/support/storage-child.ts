@@ -16,14 +16,16 @@ export interface StorageCode {
   dispose(): void;
 }
 
-/** Strips the types of all files in model and storage. */
+/** Strips the types of storage and of what it imports. */
 export function compileStorage(): StorageCode {
   const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-code-'));
-  for (const layer of ['model', 'model/limits', 'storage', 'storage/offline']) {
-    const to = path.join(dir, 'src', layer);
-    mkdirSync(to, { recursive: true });
-    for (const name of readdirSync(path.join(ROOT, 'src', layer))) {
-      if (name.endsWith('.ts')) strip(path.join(ROOT, 'src', layer, name), path.join(to, name.replace(/ts$/, 'js')));
+  for (const layer of ['encoding', 'model', 'storage']) {
+    const from = path.join(ROOT, 'src', layer);
+    for (const name of readdirSync(from, { encoding: 'utf8', recursive: true })) {
+      if (!name.endsWith('.ts')) continue;
+      const to = path.join(dir, 'src', layer, name.replace(/ts$/, 'js'));
+      mkdirSync(path.dirname(to), { recursive: true });
+      strip(path.join(from, name), to);
     }
   }
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));

@@ -6,7 +6,7 @@ import { distinctStreams, field } from './bodies.ts';
 import { openReader, textFrame } from './many-reader.ts';
 
 const STREAMS = 10_000;
-const READERS = 30;
+const READERS = 10;
 const RESUMING = 6;
 const NAME_BYTES = 256;
 /** Just below the largest message, and eight MiB of them. */
