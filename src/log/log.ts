@@ -68,7 +68,7 @@ export class Log {
     const expectWritable = this.#gate.expectOpen;
     const nudge = (): void => this.#background.nudge();
     this.#answers = new Answers({ engine, commits, clock, nudge });
-    const feeds = new Feeds();
+    const feeds = new Feeds(options.toldAtOnceMax);
     const rows = new RowWriter({ engine, commits, isWritable: () => this.#gate.engineState === 'open', nudge });
     this.#control = new ControlPlane({ basins, streams, commits, clock, feeds, expectWritable, nudge });
     this.#background = new Background({

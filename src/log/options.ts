@@ -19,6 +19,8 @@ export interface LogOptions {
   readonly keptBasin?: KeptBasin | undefined;
   /** What happens when there is no space: by default, appends are refused until there is. */
   readonly whenFull?: 'refuse' | 'drop-oldest';
+  /** Streams of an append times readers of many of these, up to which the readers are told at once; otherwise in turns. */
+  readonly toldAtOnceMax?: number;
   /** Called when the oldest records were dropped to free space. */
   onDropped?(): void;
   /** Called with the reason why background work stopped; it tries again by itself. */

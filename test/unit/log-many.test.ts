@@ -8,6 +8,9 @@ import type { RecordFilter } from '../../src/log/read.ts';
 import { FEED_BLOCKS_MAX, READER_STREAMS_MAX } from '../../src/model/limits.ts';
 import { type Harness, openHarness, texts, turn } from '../support/log-harness.ts';
 
+/** With so many by each writer, no reader has seen one until the end: it would never see any. */
+const APPENDS_MAX = 300;
+
 let harness: Harness;
 let abort: AbortController;
 
@@ -249,8 +252,9 @@ class CheckedRead {
 
 test('whatever happens, a reader of many gets each stream in order, whole, and nothing twice', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), fc.boolean(), async (steps, isFromStart) => {
-      harness = await openHarness();
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), fc.boolean(), fc.boolean(), async (...drawn) => {
+      const [steps, isFromStart, isToldInTurns] = drawn;
+      harness = await openHarness(undefined, undefined, undefined, isToldInTurns ? { toldAtOnceMax: 0 } : {});
       await append('s0', 'x', 'y');
       await append('s1', 'x');
       const reader = new CheckedRead(readMany(isFromStart ? 'start' : 'tail'));
@@ -276,6 +280,29 @@ test('whatever happens, a reader of many gets each stream in order, whole, and n
     }),
     { numRuns: 60 },
   );
+});
+
+test('readers that are told of a large append in turns go on while others append without a break', async () => {
+  const readers = Array.from({ length: 100 }, () => readMany('tail'));
+  await Promise.all(readers.map(untilLevel));
+  const streams = await Promise.all(Array.from({ length: 60 }, (_, i) => harness.stream(`large/${i}`)));
+  await harness.log.append(streams.map((stream) => ({ stream, drafts: [texts('x')] })));
+  let isSeen = false;
+  let appends = 0;
+  const write = async (name: string): Promise<void> => {
+    for (let i = 0; i < APPENDS_MAX && !isSeen; i++) {
+      await append(name, 'x');
+      appends++;
+    }
+  };
+  const writing = Promise.all(Array.from({ length: 8 }, (_, i) => write(`small/${i}`)));
+  const [reader] = readers;
+  for (let got: readonly string[] = []; reader !== undefined && !got.some((event) => event.startsWith('small/')); ) {
+    got = await oneEvent(reader);
+  }
+  isSeen = true;
+  await writing;
+  expect(appends).toBeLessThan(8 * APPENDS_MAX);
 });
 
 test('a reader has 10,000 streams, and ends with how to narrow it when one more matches', async () => {

@@ -58,6 +58,12 @@ export class Feeds {
   readonly #byBasin = new Map<string, Set<Feed>>();
   /** What is being told in each basin, the oldest first. */
   readonly #news = new Map<string, News[]>();
+  readonly #toldAtOnceMax: number;
+
+  /** `toldAtOnceMax` is of streams of an append times feeds. */
+  constructor(toldAtOnceMax: number = FEED_TOLD_AT_ONCE_MAX) {
+    this.#toldAtOnceMax = toldAtOnceMax;
+  }
 
   /** Those that may want what a stream gets; undefined for none. */
   of({ basin }: OpenStream): ReadonlySet<Feed> | undefined {
@@ -86,7 +92,7 @@ export class Feeds {
     if (first === undefined || feeds === undefined) return undefined;
     const { name } = first.stream.basin;
     const line = this.#news.get(name);
-    if (line === undefined && appends.length * feeds.size <= FEED_TOLD_AT_ONCE_MAX) return undefined;
+    if (line === undefined && appends.length * feeds.size <= this.#toldAtOnceMax) return undefined;
     const streams: News['streams'] = new Map();
     for (const { stream, start, sealing } of appends) {
       if (sealing.length > 0 && !streams.has(stream.number)) {
