@@ -33,14 +33,15 @@ function missingBelow(parent, entry) {
   const locked = (name) => lock.packages[`${parent}/node_modules/${name}`] ?? lock.packages[`node_modules/${name}`];
   const sibling = wanted.map(([name]) => locked(name)).find((found) => found !== undefined);
   return wanted
+    .map(([name, range]) => [name, range.replace(/^[~^]/, '')])
     .filter(([name, version]) => locked(name) === undefined && /^\d/.test(version))
     .map(([name, version]) => ({ name, entry: entryOf(name, version, sibling ?? entry) }));
 }
 
-/** Platform from the name, the rest from a sibling of another platform. The integrity cannot be known here. */
+/** The least version of a range, the platform from the name, the rest from a sibling. The integrity cannot be known here. */
 function entryOf(name, version, sibling) {
   const words = name.split('/').at(-1).split('-');
-  const os = OPERATING_SYSTEMS.find((word) => words.includes(word));
+  const os = words.includes('windows') ? 'win32' : OPERATING_SYSTEMS.find((word) => words.includes(word));
   const cpu = PROCESSORS.find((word) => words.includes(word));
   const libc = words.some((word) => word.startsWith('musl'))
     ? 'musl'

@@ -37,7 +37,7 @@ const CODE_FOLDERS = ['src/', 'cli/', 'scripts/', 'test/'];
 const SKIPPED = /^(node_modules|dist|data|coverage|\.git)$|^dist\./;
 
 /** Names that say nothing about what is inside. */
-const VAGUE_NAME = /^(utils?|helpers?|common|types?|managers?|services?|misc)\.[cm]?[jt]s$/;
+const VAGUE_NAME = /^(utils?|helpers?|common|types?|managers?|services?|misc)\.[cm]?[jt]sx?$/;
 
 /** Words with so many meanings that they say nothing. CHANGELOG.md may name what was renamed. */
 const REFUSED_WORDS = /^(doors?|rooms?|wish(es|ed)?|tapes?|foundations?|upkeep|births?)$/;
@@ -114,7 +114,9 @@ function words(files) {
 
 function isCode(file) {
   return (
-    CODE_FOLDERS.some((folder) => file.startsWith(folder)) && /\.[cm]?[jt]s$/.test(file) && !file.includes('.gen.')
+    CODE_FOLDERS.some((folder) => file.startsWith(folder)) &&
+    /\.([cm]?[jt]s|tsx)$/.test(file) &&
+    !file.includes('.gen.')
   );
 }
 
@@ -124,6 +126,6 @@ function textFiles(folder) {
     .flatMap((entry) => {
       const file = path.posix.join(folder, entry.name);
       if (entry.isDirectory()) return textFiles(file);
-      return entry.isFile() && /\.(?:[cm]?[jt]s|json|md|proto|ya?ml|sh)$|^\.ci\//.test(file) ? [file] : [];
+      return entry.isFile() && /\.(?:[cm]?[jt]sx?|css|json|md|proto|ya?ml|sh)$|^\.ci\//.test(file) ? [file] : [];
     });
 }

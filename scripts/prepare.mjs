@@ -97,7 +97,7 @@ function filesOf(name) {
   if (!existsSync(full)) return [];
   if (!statSync(full).isDirectory()) return [name];
   return readdirSync(full, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(ts|mjs)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(tsx?|mjs|css|html|svg)$/.test(entry.name))
     .map((entry) => path.relative(ROOT, path.join(entry.parentPath, entry.name)))
     .sort();
 }

@@ -4,16 +4,28 @@ import path from 'node:path';
 const SMALL_LINES = 40;
 const PREFIX_MAX = 2;
 
-/** Entry points; and commands and routes, one file each, which one table imports. */
-const ENTRIES = /^(src\/index\.ts|cli\/main\.ts|(cli\/commands|src\/http\/routes)\/[^/]+\.ts)$/;
+/** Entry points; commands and routes, one file each, which one table imports; and components of the page, one file each. */
+const ENTRIES =
+  /^(src\/index\.ts|cli\/main\.ts|(cli\/commands|src\/http\/routes)\/[^/]+\.ts|src\/page\/.*(\.tsx|\.d\.ts))$/;
 
 const DECLARED = /^(?:export )?(?:abstract )?(?:interface|class|type) (\w+)/gm;
 const IMPORTED = /\b(?:from|import) ?\(?'(\.[^']+)'/g;
 
-/** One name, one meaning: a type name is declared once in src and cli. */
+/** Sees nothing of the rest but the wire, so it has its own types for what is there. */
+const PAGE = /^src\/page\//;
+
+/** One name, one meaning: a type name is declared once in src and cli, and once in the page. */
 export function typeNames(files) {
+  const product = productFiles(files);
+  return [
+    ...declaredTwice(product.filter(({ name }) => !PAGE.test(name))),
+    ...declaredTwice(product.filter(({ name }) => PAGE.test(name))),
+  ];
+}
+
+function declaredTwice(files) {
   const declared = new Map();
-  for (const { name, text } of productFiles(files)) {
+  for (const { name, text } of files) {
     for (const [, type] of text.matchAll(DECLARED)) declared.set(type, [...(declared.get(type) ?? []), name]);
   }
   return [...declared]

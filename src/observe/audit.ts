@@ -25,6 +25,7 @@ type OwnAction =
   | 'whoami'
   | 'list-readers'
   | 'health'
+  | 'page'
   | 'unrouted';
 
 /** What a request does: S2's operation where there is one. */
@@ -74,6 +75,7 @@ const AUDIT_ACTIONS = {
   whoami: 'refused',
   'list-readers': 'refused',
   health: 'refused',
+  page: 'refused',
   unrouted: 'refused',
 } as const satisfies Readonly<Record<AuditAction, 'always' | 'refused'>>;
 

@@ -47,6 +47,8 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'POST /api/public/otel/v1/logs': 'only refusals',
   'POST /api/public/otel/v1/traces': 'only refusals',
   'POST /v1development/profiles': 'only refusals',
+  'GET /': 'only refusals',
+  'GET /assets/{file}': 'only refusals',
   'GET /health': 'only refusals',
   'GET /ping': 'only refusals',
   'GET /readyz': 'only refusals',

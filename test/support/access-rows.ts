@@ -47,6 +47,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'POST /api/public/otel/v1/logs': otlp('logs'),
   'POST /api/public/otel/v1/traces': otlp('traces'),
   'POST /v1development/profiles': { needs: 'nothing', about: [] },
+  'GET /': { needs: 'nothing', about: [] },
+  'GET /assets/{file}': { needs: 'nothing', about: [] },
   'GET /health': { needs: 'nothing', about: [] },
   'GET /ping': { needs: 'nothing', about: [] },
   'GET /readyz': { needs: 'nothing', about: [] },

@@ -6,6 +6,7 @@ import type { TokenTable } from '../../access/tokens/token-table.ts';
 import { TailraceError } from '../../model/error.ts';
 import { LISTED_TOKENS_BYTES_MAX } from '../../model/limits.ts';
 import { tokenIdFault } from '../../model/names.ts';
+import { effectiveOperations } from '../../model/scope.ts';
 import { VERSION } from '../../model/version.ts';
 import { parseTokenRequest, type TokenInfo, tokenInfoJson } from '../../s2/token-json.ts';
 import { readJson } from '../body/json-body.ts';
@@ -116,7 +117,8 @@ function basinsOf(principal: Principal, { defaultBasin }: AccessTokenDeps): Reco
 }
 
 function whoamiJson({ id, token }: Principal): Record<string, unknown> {
-  return token === undefined ? { id, root: true } : { ...tokenInfoJson(token), root: false };
+  if (token === undefined) return { id, root: true };
+  return { ...tokenInfoJson(token), operations: [...effectiveOperations(token.scope)], root: false };
 }
 
 /** @throws TailraceError `invalid` where callers need no token: a new one would change nothing */

@@ -9,6 +9,7 @@ import { type BasinDeps, basinRoutes } from './basins.ts';
 import { locationRoutes } from './locations.ts';
 import { type OperatorDeps, operatorRoutes } from './operator.ts';
 import { type OtlpRouteDeps, otlpRoutes } from './otlp.ts';
+import { pageRoutes } from './page.ts';
 import { readerRoutes } from './readers.ts';
 import { recordRoutes } from './records.ts';
 import { type SendersDeps, senderRoutes } from './senders.ts';
@@ -45,6 +46,7 @@ function s2Routes(deps: S2Deps): RouteGroup {
     protocol: 'http',
     refuse: (exchange, error) => refuseS2(exchange, error, deps.replyContext),
     routes: [
+      ...pageRoutes(deps),
       ...operatorRoutes(deps),
       ...backupRoutes(deps),
       ...basinRoutes(deps),

@@ -1,0 +1,66 @@
+/** Asks before something is deleted or changed for good: it names what goes, and for the worst wants its name typed. */
+
+import { useId, useState } from 'preact/hooks';
+import { Dialog } from './dialog.tsx';
+import { Fault } from './fault.tsx';
+
+export interface ConfirmProps {
+  readonly title: string;
+  /** What will be gone, in one or two sentences with names and counts. */
+  readonly what: string;
+  /** The verb on the button. */
+  readonly verb: string;
+  /** What must be typed before the button works; undefined for nothing. */
+  readonly typed?: string;
+  /** Resolves when it is done; what it rejects with is shown. */
+  run(): Promise<unknown>;
+  onClose(): void;
+}
+
+export function Confirm({ title, what, verb, typed, run, onClose }: ConfirmProps) {
+  const id = useId();
+  const [text, setText] = useState('');
+  const [error, setError] = useState<unknown>();
+  const [isBusy, setBusy] = useState(false);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await run();
+      onClose();
+    } catch (thrown) {
+      setError(thrown);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={(event) => void submit(event)}>
+        <p>{what}</p>
+        {error !== undefined && <Fault error={error} />}
+        {typed !== undefined && (
+          <label class="labelled" for={id}>
+            <span>
+              Type <code>{typed}</code>
+            </span>
+            <input
+              id={id}
+              class="field mono"
+              autocomplete="off"
+              value={text}
+              onInput={({ currentTarget }) => setText(currentTarget.value)}
+            />
+          </label>
+        )}
+        <div class="buttons end">
+          <button type="button" class="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="button danger" disabled={isBusy || (typed !== undefined && text !== typed)}>
+            {verb}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
