@@ -1,5 +1,6 @@
 /** Many streams read as one, on the log: order, joining and leaving, falling behind, and going on where a reader was. */
 
+import { setMaxListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ManyRange } from '../../src/log/many/read-many.ts';
@@ -283,6 +284,7 @@ test('whatever happens, a reader of many gets each stream in order, whole, and n
 });
 
 test('readers that are told of a large append in turns go on while others append without a break', async () => {
+  setMaxListeners(100, abort.signal);
   const readers = Array.from({ length: 100 }, () => readMany('tail'));
   await Promise.all(readers.map(untilLevel));
   const streams = await Promise.all(Array.from({ length: 60 }, (_, i) => harness.stream(`large/${i}`)));

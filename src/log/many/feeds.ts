@@ -113,8 +113,9 @@ export class Feeds {
   async #tell(basin: string, first: News): Promise<void> {
     const line = [first];
     this.#news.set(basin, line);
+    const work: Telling = { told: 0 };
     for (let news = line[0]; news !== undefined; news = line[0]) {
-      for (const feed of news.feeds) await tellOne(feed, news.streams);
+      for (const feed of news.feeds) await tellOne(feed, news.streams, work);
       line.shift();
       news.onTold();
     }
@@ -122,17 +123,21 @@ export class Feeds {
   }
 }
 
-async function tellOne(feed: Feed, streams: News['streams']): Promise<void> {
-  let told = 0;
+/** How much was told, of whatever news to whichever feeds: small appends share a turn, or a line of them never ends. */
+interface Telling {
+  told: number;
+}
+
+async function tellOne(feed: Feed, streams: News['streams'], work: Telling): Promise<void> {
   for (const { stream, next } of streams.values()) {
-    if (told++ % TOLD_A_SHARE === 0) await goOnWithWork(TOLD_A_SHARE * FEED_TOLD_COST_BYTES);
+    if (work.told++ % TOLD_A_SHARE === 0) await goOnWithWork(TOLD_A_SHARE * FEED_TOLD_COST_BYTES);
     if (!feed.expects(streams)) return;
     feed.miss(stream, next);
   }
   feed.toldAll(streams);
 }
 
-/** Streams that a feed is told of between two shares of a turn. */
+/** Streams that feeds are told of between two shares of a turn. */
 const TOLD_A_SHARE = 512;
 
 /** One reader's news: a short queue, and where it must go back to scanning. */

@@ -3,9 +3,10 @@
  * them in the order in which their records become durable. What a read of one stream holds, this one holds once.
  */
 
-import { goOnWithWork } from '../../encoding/turns.ts';
+import { goOnWithWork, noteWork } from '../../encoding/turns.ts';
 import { assert, TailraceError } from '../../model/error.ts';
 import {
+  BEHIND_TURN_BYTES,
   LIST_MEMBERS_PAGE,
   READER_SLICE_BYTES,
   READER_STREAMS_MAX,
@@ -303,6 +304,8 @@ export class ManyRead implements LogRead {
       yield* this.#leave(number, member, notAllowed(member.name));
       return;
     }
+    // Streams with a record each count as little as their bytes, but to find and read one takes as long as many of these.
+    if (noteWork(BEHIND_TURN_BYTES)) await goOnWithWork(BEHIND_TURN_BYTES);
     const stream = await streams.find(basin, name);
     if (this.#feed.behind.get(number) !== behind) return;
     if (stream === undefined || stream.number !== number) {

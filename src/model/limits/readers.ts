@@ -29,6 +29,9 @@ export const FEED_NEWS_MAX = 4;
 /** Bytes of one stream that a reader of many gets, then it is the turn of another that is behind. */
 export const READER_SLICE_BYTES = 8 * MiB;
 
+/** What going back to the store for one stream counts as work, besides the bytes that are found there. */
+export const BEHIND_TURN_BYTES = 8 * KiB;
+
 /** What a position takes in memory that is kept for a stream that a reader of many must go back to. */
 export const BEHIND_COST_BYTES = 256;
 
