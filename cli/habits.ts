@@ -63,7 +63,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   '--priority': '--filter level>=<level>',
   '--level': '--filter level>=<level>',
   '--timestamps': '--time <style>',
-  '--template': '--output <format>',
+  '--template': "--format '{{body}}'",
   '--verbose': '--output wide',
 };
 

@@ -48,20 +48,20 @@ export class LiveTop {
   }
 
   async run(): Promise<number> {
-    const stopHearing = this.#hear();
+    const stopListening = this.#listen();
     this.#screen.enter();
     this.#draw();
     this.#plan(0);
     const code = await this.#left;
     clearTimeout(this.#timer);
-    stopHearing();
+    stopListening();
     this.#screen.leave();
     process.stdin.pause();
     this.#options.ending.abort();
     return code;
   }
 
-  #hear(): () => void {
+  #listen(): () => void {
     const onData = (data: Buffer) => {
       for (const key of keysIn(data.toString('utf8'))) this.#onKey(key);
     };

@@ -18,7 +18,7 @@ export function tailArguments(row: TopRow): readonly string[] | undefined {
   return ['tail', formatStreamUri({ basin, stream }), ...known];
 }
 
-/** Resolves when it has ended and the user wants to go back. `keys` says which function hears of keys meanwhile. */
+/** Resolves when it has ended and the user wants to go back. `keys` says which function is called with keys meanwhile. */
 export async function openTail(
   args: readonly string[],
   { endpoint, token }: ServerConnection,

@@ -157,7 +157,7 @@ test('a trim is not built on an append that a full store refuses', async () => {
   for (const body of ['0', '1', '2']) await log.append([{ stream: a, drafts: [texts(body)] }]);
   engine.hold();
   const outcomes: Promise<string>[] = [];
-  const hear = (call: Promise<unknown>): void => {
+  const note = (call: Promise<unknown>): void => {
     outcomes.push(
       call.then(
         () => 'done',
@@ -172,7 +172,7 @@ test('a trim is not built on an append that a full store refuses', async () => {
     () => log.append([{ stream: a, drafts: [texts('refused')] }]),
     () => log.trim(a, 3),
   ]) {
-    hear(action());
+    note(action());
     await turn();
   }
   const commit = inner.commit.bind(inner);

@@ -101,7 +101,7 @@ describe('several sessions', () => {
     expect([greedy.done, behind.done]).toEqual([false, false]);
   });
 
-  test('hear of memory that other requests give back', async () => {
+  test('use memory that other requests give back', async () => {
     const budget = new MemoryBudget(100);
     const hands = new Hands();
     budget.tryReserve(100);
