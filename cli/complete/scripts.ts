@@ -92,7 +92,8 @@ const FISH = `# Completes the words of tailrace in fish. To install it for yours
 
 function __tailrace_complete
     set -l words (commandline -opc)
-    set -l current (commandline -ct)
+    # Of a word in quotes, fish gives the quote too.
+    set -l current (string replace -r '^["\\']' '' -- (commandline -ct))
     set -l found ($words[1] ${COMPLETE} $words[2..-1] "$current" 2>/dev/null </dev/null)
     switch "$found[1]"
         case files

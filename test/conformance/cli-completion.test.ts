@@ -2,12 +2,12 @@
 
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { runCli, runShell } from '../support/cli.ts';
+import { CLI_MAIN, runCli, runShell } from '../support/cli.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 let folder: string;
@@ -130,6 +130,71 @@ test('every command of the help is completed, and none that the help hides', asy
 });
 
 const isCommand = (name: string | undefined) => name !== 'tailrace' && name !== 'help';
+
+const IS_HERE = (shell: string) => spawnSync(shell, ['--version']).error === undefined;
+
+/** A shell with `tailrace` on its path, which runs a script; undefined, with a line that says so, where it is not installed. */
+async function inShell(shell: string, script: string): Promise<string | undefined> {
+  if (!IS_HERE(shell)) {
+    console.log(`${shell} is not installed here: its completion is not tried`);
+    return undefined;
+  }
+  const bin = join(folder, 'bin');
+  await mkdir(bin, { recursive: true });
+  await rm(join(bin, 'tailrace'), { force: true });
+  await symlink(CLI_MAIN, join(bin, 'tailrace'));
+  await writeFile(join(folder, `try.${shell}`), script);
+  const result = await runShell(`PATH=${bin}:$PATH ${shell} ${join(folder, `try.${shell}`)}`, { server, cwd: folder });
+  expect(result).toMatchObject({ code: 0, stderr: '' });
+  return result.stdout;
+}
+
+test('fish completes commands, flags with their values, and names, also behind a quote', async () => {
+  const lines = [
+    'tailrace ta',
+    'tailrace ls --lo',
+    'tailrace ls --color=al',
+    'tailrace tail sh',
+    'tailrace tail "shop t',
+  ];
+  const out = await inShell(
+    'fish',
+    `tailrace completion fish | source\n${lines.map((line) => `complete -C '${line}'; echo --end--`).join('\n')}`,
+  );
+  if (out === undefined) return;
+  const found = out.split('--end--\n').map((part) => part.split('\n').map((row) => row.split('\t')[0]));
+  expect(found.map((rows) => rows.filter((row) => row !== ''))).toEqual([
+    ['tail'],
+    ['--long'],
+    ['--color=always'],
+    ['shop', 'shop two'],
+    ['shop two'],
+    [],
+  ]);
+});
+
+test('zsh completes commands, flags and names, as it does behind a key', async () => {
+  const lines = ['tailrace ta', 'tailrace ls --lo', 'tailrace tail shop\\ t', 'tailrace tail s2://tele'];
+  // A key that completes as the tab does, and shows what is on the line then.
+  const out = await inShell(
+    'zsh',
+    `zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1=; PATH=$PATH; unsetopt beep; autoload -U compinit; compinit -u -D; source <(tailrace completion zsh)"
+zpty -w shell 'try() { zle complete-word; print -rn -- "<<$BUFFER>>"; BUFFER=""; }; zle -N try; bindkey "^G" try; print rea""dy'
+zpty -r shell seen '*ready*'
+${lines.map((line) => `zpty -wn shell '${line}'$'\\a'; zpty -r shell seen '*<<*>>*'; print -r -- "\${\${seen##*<<}%%>>*}"`).join('\n')}
+zpty -d shell`,
+  );
+  if (out === undefined) return;
+  expect(out.split('\n').map((line) => line.trimEnd())).toEqual([
+    'tailrace tail',
+    'tailrace ls --long',
+    'tailrace tail shop\\ two',
+    'tailrace tail s2://telemetry/',
+    '',
+  ]);
+});
 
 describe('it never complains and never waits:', () => {
   const silent = createServer();

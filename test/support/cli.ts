@@ -32,7 +32,7 @@ export interface CliRun {
   stop(signal: NodeJS.Signals): Promise<CliResult>;
 }
 
-const CLI_MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const CLI_MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /** Runs a command to its end. */
 export function runCli(args: readonly string[], setup: CliSetup = {}): Promise<CliResult> {
