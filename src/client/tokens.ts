@@ -56,6 +56,9 @@ export type WhoamiJson = WhoamiBasins &
   ({ readonly id: string; readonly root: true } | (TokenJson & { readonly root: false }));
 
 export interface WhoamiBasins {
+  /** Whether the caller shows a session of the web page in place of the token, and until when it lasts unused. */
+  readonly session?: boolean;
+  readonly session_expires_at?: string;
   /** The default basin of the server. A server of an older version does not say it. */
   readonly default_basin?: string;
   /** The basin of the caller's requests that name none. */

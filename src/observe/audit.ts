@@ -18,6 +18,9 @@ type OwnAction =
   | 'exchange-token'
   | 'rotate-signing-key'
   | 'issue-ticket'
+  | 'issue-login'
+  | 'exchange-login'
+  | 'end-session'
   | 'confirm-clock'
   | 'apply-init-file'
   | 'make-root-token'
@@ -25,6 +28,7 @@ type OwnAction =
   | 'whoami'
   | 'list-readers'
   | 'health'
+  | 'page'
   | 'unrouted';
 
 /** What a request does: S2's operation where there is one. */
@@ -50,6 +54,9 @@ const AUDIT_ACTIONS = {
   'exchange-token': 'always',
   'rotate-signing-key': 'always',
   'issue-ticket': 'always',
+  'issue-login': 'always',
+  'exchange-login': 'always',
+  'end-session': 'always',
   'set-default-location': 'always',
   'get-basin-config': 'refused',
   'list-streams': 'refused',
@@ -74,6 +81,7 @@ const AUDIT_ACTIONS = {
   whoami: 'refused',
   'list-readers': 'refused',
   health: 'refused',
+  page: 'refused',
   unrouted: 'refused',
 } as const satisfies Readonly<Record<AuditAction, 'always' | 'refused'>>;
 

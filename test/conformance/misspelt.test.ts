@@ -44,9 +44,10 @@ function ask(method: string, path: string, query: string, headers: Record<string
 
 const messageOf = (answer: CallResponse): string => (JSON.parse(answer.body.toString()) as { message: string }).message;
 
-test('every route says what it takes, and only data of senders and probes of health may say anything', () => {
+test('every route says what it takes, and only data of senders, probes of health and links to the page may say anything', () => {
   const others = ROUTES.filter((route) => !STRICT.includes(route)).map(({ path }) => path);
   expect(others.filter((path) => !/\/v1\/(logs|traces|metrics|traces\/otlp)$|profiles$/.test(path)).sort()).toEqual([
+    '/dashboard',
     '/health',
     '/ping',
     '/readyz',
