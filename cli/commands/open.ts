@@ -16,8 +16,8 @@ interface OpenOptions extends CommandOptions {
 
 const EXAMPLES = `
 The link works once, within 60 seconds, and signs in with the rights of the token in use. Where stdout is no terminal,
-the link is only printed. BROWSER names another browser. Other users of this machine may see with what a browser is
-started: with --print, nothing is.
+the link is only printed. BROWSER names another browser. Other users of this machine may see the arguments that a
+browser is started with: --print starts none.
 
 Examples:
   tailrace open

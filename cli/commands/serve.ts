@@ -19,8 +19,8 @@ import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.
 const FIRST_FD = 3;
 
 const EXAMPLES = `
-Each flag has an environment variable, and a key in the file of --config. Flags win over variables, these over
-the file, and it over the defaults.
+Each flag but --open has an environment variable, and a key in the file of --config. Flags win over variables,
+these over the file, and it over the defaults.
 
 Examples:
   tailrace serve                                    on http://127.0.0.1:4318, with the store in ./data

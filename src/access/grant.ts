@@ -33,7 +33,7 @@ export interface Token {
 }
 
 /** A session of the web page: its holder may do what the token of the caller may. */
-export interface Session {
+export interface PageSession {
   /** Unless it is used before: milliseconds since the epoch. */
   readonly expiresAt: number;
 }
@@ -45,7 +45,7 @@ export interface Principal {
   /** Undefined for the root token, and where callers need none. */
   readonly token: Token | undefined;
   /** Undefined for a caller who shows a token itself. */
-  readonly session?: Session | undefined;
+  readonly session?: PageSession | undefined;
   /** Whether an operation is allowed on a basin, and a stream or a token in it. */
   allows(operation: Operation, basin?: string, stream?: string, tokenId?: string): boolean;
   /** The full name of the stream that this caller means by a name. */

@@ -14,7 +14,7 @@ import {
   SESSIONS_MAX,
   SESSIONS_PER_TOKEN_MAX,
 } from '../model/limits.ts';
-import type { Principal, Session, Token } from './grant.ts';
+import type { PageSession, Principal, Token } from './grant.ts';
 import { type IssuedSecret, SingleUse } from './single-use.ts';
 import { hashToken, makeToken } from './tokens/credential.ts';
 
@@ -34,7 +34,7 @@ export class Logins extends SingleUse<LoginBounds> {
   }
 }
 
-class LiveSession implements Session {
+class KeptSession implements PageSession {
   readonly hash: string;
   /** The holder of the session. */
   readonly principal: Principal;
@@ -63,9 +63,9 @@ class LiveSession implements Session {
 export class Sessions {
   readonly #clock: Clock;
   /** By the hash of the secret; those that were used last come last. */
-  readonly #byHash = new Map<string, LiveSession>();
+  readonly #byHash = new Map<string, KeptSession>();
   /** By the id of the caller, in the same order. */
-  readonly #byCaller = new Map<string, Set<LiveSession>>();
+  readonly #byCaller = new Map<string, Set<KeptSession>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -86,7 +86,7 @@ export class Sessions {
     this.#sweep(now);
     this.#makeSpace(caller);
     const secret = makeToken(SESSION_PREFIX);
-    const session = new LiveSession(hashToken(secret), caller, now);
+    const session = new KeptSession(hashToken(secret), caller, now);
     this.#add(session);
     return { secret, expiresAt: session.expiresAt };
   }
@@ -104,13 +104,13 @@ export class Sessions {
     return session.principal;
   }
 
-  isAlive(session: Session): boolean {
-    return session instanceof LiveSession && this.#byHash.get(session.hash) === session;
+  isAlive(session: PageSession): boolean {
+    return session instanceof KeptSession && this.#byHash.get(session.hash) === session;
   }
 
   /** Calls `end` when the session is ended, at once if it was already. Call what it returns to stop that. */
-  watch(session: Session, end: End): () => void {
-    if (!(session instanceof LiveSession) || !this.isAlive(session)) {
+  watch(session: PageSession, end: End): () => void {
+    if (!(session instanceof KeptSession) || !this.isAlive(session)) {
       end(sessionEnded());
       return () => {};
     }
@@ -121,8 +121,8 @@ export class Sessions {
   }
 
   /** Ends a session, with all that it has opened. */
-  end(session: Session): void {
-    if (!(session instanceof LiveSession) || !this.isAlive(session)) return;
+  end(session: PageSession): void {
+    if (!(session instanceof KeptSession) || !this.isAlive(session)) return;
     this.#drop(session);
     for (const end of [...session.opened]) end(sessionEnded());
   }
@@ -143,7 +143,7 @@ export class Sessions {
   }
 
   /** Ends the first that has nothing open: of the root token only where that is the caller. */
-  #endIdle(sessions: Iterable<LiveSession>, { token }: Principal): void {
+  #endIdle(sessions: Iterable<KeptSession>, { token }: Principal): void {
     for (const session of sessions) {
       if (session.opened.size > 0 || (session.principal.token === undefined && token !== undefined)) continue;
       this.#drop(session);
@@ -159,13 +159,13 @@ export class Sessions {
     }
   }
 
-  #use(session: LiveSession, now: number): void {
+  #use(session: KeptSession, now: number): void {
     session.usedAt = now;
     this.#drop(session);
     this.#add(session);
   }
 
-  #add(session: LiveSession): void {
+  #add(session: KeptSession): void {
     const { id } = session.principal;
     this.#byHash.set(session.hash, session);
     const own = this.#byCaller.get(id) ?? new Set();
@@ -173,7 +173,7 @@ export class Sessions {
     this.#byCaller.set(id, own);
   }
 
-  #drop(session: LiveSession): void {
+  #drop(session: KeptSession): void {
     const { id } = session.principal;
     this.#byHash.delete(session.hash);
     const own = this.#byCaller.get(id);
