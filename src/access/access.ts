@@ -209,9 +209,10 @@ export class Access {
    * revoked, rotated or expires, or their session of the page ends. Call what it returns to stop that.
    */
   watch({ token, session }: Principal, end: (error: TailraceError) => void): () => void {
-    const unwatch = this.#watchToken(token, end);
-    if (session === undefined) return unwatch;
+    if (session === undefined) return this.#watchToken(token, end);
     const leave = this.#sessions.watch(session, end);
+    // One that is over has told so.
+    const unwatch = this.#sessions.isAlive(session) ? this.#watchToken(token, end) : () => {};
     return () => {
       unwatch();
       leave();
