@@ -34,6 +34,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     apply: async () => (await import('./commands/apply.ts')).addApply,
     diff: async () => (await import('./commands/diff.ts')).addDiff,
     top: async () => (await import('./commands/top.ts')).addTop,
+    open: async () => (await import('./commands/open.ts')).addOpen,
   },
   'Access:': {
     tokens: async () => (await import('./commands/tokens.ts')).addTokens,

@@ -66,6 +66,7 @@ export type { ReaderJson, ReadersCalls, ReadersRequestOptions, StreamReaders } f
 export type {
   GroupJson,
   LimitsJson,
+  LoginJson,
   ResourceSetJson,
   ScopeJson,
   SigningKeyJson,

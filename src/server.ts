@@ -135,7 +135,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     ...(rootToken === undefined ? [] : [loadJose]),
     async () => void (await metrics.load()),
   ];
-  const server = new RunningServer(opened, rootToken, { http, grpc, readers, rest });
+  const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, rest });
   return server;
 }
 
@@ -197,6 +197,7 @@ interface Parts {
   /** Undefined when gRPC is off. */
   readonly grpc: HttpServer | undefined;
   readonly readers: ReaderSet;
+  readonly access: Pick<Access, 'issueRootLogin'>;
   /** What only some requests need: loads one part each. */
   readonly rest: readonly (() => Promise<void>)[];
 }
@@ -206,16 +207,18 @@ class RunningServer implements ComposedServer {
   readonly #rootToken: RootToken | undefined;
   readonly #ports: Pick<Parts, 'http' | 'grpc'>;
   readonly #readers: ReaderSet;
+  readonly #access: Parts['access'];
   readonly #rest: Parts['rest'];
   #address: ServerAddress | undefined;
   #loading: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(opened: OpenStore, rootToken: RootToken | undefined, { http, grpc, readers, rest }: Parts) {
+  constructor(opened: OpenStore, rootToken: RootToken | undefined, { http, grpc, readers, access, rest }: Parts) {
     this.#opened = opened;
     this.#rootToken = rootToken;
     this.#ports = { http, grpc };
     this.#readers = readers;
+    this.#access = access;
     this.#rest = rest;
   }
 
@@ -272,6 +275,10 @@ class RunningServer implements ComposedServer {
       bytes: usedBytes,
       rootToken: this.#rootToken,
     };
+  }
+
+  issueLogin(): string | undefined {
+    return this.#access.issueRootLogin()?.secret;
   }
 
   close(): Promise<void> {

@@ -11,6 +11,11 @@ export interface TailraceServer {
   /** The facts for a banner. */
   describe(): Promise<ServerDescription>;
   /**
+   * A secret that signs in to the web page once, within 60 seconds, as the root token: put it behind the address as
+   * `#login=…`, and keep it out of logs. Undefined without authentication.
+   */
+  issueLogin(): string | undefined;
+  /**
    * Takes no more requests, finishes those under way, tells readers, closes the store. Connections that are still open
    * at the end of the shutdown timeout are cut. May be called twice.
    */

@@ -11,19 +11,21 @@ import { DEFAULT_ENDPOINT } from '../default-endpoint.ts';
 import { EXIT } from '../exit.ts';
 import { addSettingFlags, resolvedSettings } from '../flags/settings.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
-import { type Banner, type BannerAuth, bannerText } from '../print/banner.ts';
+import { openBrowser } from '../open-browser.ts';
+import { type Banner, type BannerAuth, bannerText, pageOf } from '../print/banner.ts';
 import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.ts';
 
 /** Where systemd's protocol begins to number the descriptors that it passes: sd_listen_fds(3). */
 const FIRST_FD = 3;
 
 const EXAMPLES = `
-Each flag has an environment variable, and a key in the file of --config. Flags win over variables, these over
-the file, and it over the defaults.
+Each flag but --open has an environment variable, and a key in the file of --config. Flags win over variables,
+these over the file, and it over the defaults.
 
 Examples:
   tailrace serve                                    on http://127.0.0.1:4318, with the store in ./data
   tailrace serve --port 0 --data-dir /tmp/try       on any free ports
+  tailrace serve --open                             and open its page in the browser
   tailrace serve --no-auth                          without tokens, for this machine only
   tailrace serve --config tailrace.yaml             settings from a file, see \`tailrace config\`
   TAILRACE_PORT=5000 tailrace serve`;
@@ -34,6 +36,7 @@ export function addServe(command: Command): void {
     .description('Takes OTLP in, keeps it in the data directory, and serves readers, until SIGTERM or Ctrl-C.')
     .addHelpText('after', EXAMPLES);
   addSettingFlags(command);
+  command.option('--open', 'open the page in the browser (BROWSER names another one) as soon as the server is up');
   command.action((_options, self: Command) => serve(self));
 }
 
@@ -53,10 +56,13 @@ async function serve(command: Command): Promise<void> {
   const server = await createServer(config, { logger, onFatal });
   try {
     const address = await server.listen(inheritedSocket(process.env, process.pid));
+    // A login goes to a terminal only, as the root token does.
+    const login = process.stdout.isTTY === true ? server.issueLogin() : undefined;
     await print(
-      bannerText(bannerOf(address, await server.describe(), config)),
+      bannerText({ ...bannerOf(address, await server.describe(), config), login }),
       command.optsWithGlobals<ReporterOptions>(),
     );
+    if (command.opts<{ readonly open?: true }>().open === true) openPage(server, address.url, logger);
     const signal = await stopped;
     logger.info({ signal }, 'stopping: finishing what is under way; a second signal ends at once');
   } finally {
@@ -65,6 +71,13 @@ async function serve(command: Command): Promise<void> {
   logger.info({}, 'stopped');
   // Nothing is in flight any more, so nothing may keep the process alive.
   process.exit(EXIT.ok);
+}
+
+/** In the background, with a login of its own: the one that was shown is left to whoever reads it. */
+function openPage(server: TailraceServer, url: string, logger: Logger): void {
+  void openBrowser(pageOf(url, server.issueLogin())).then((fault) => {
+    if (fault !== undefined) logger.warn({}, `${fault}: ${pageOf(url, undefined)}`);
+  });
 }
 
 function bannerOf({ url, grpc }: ServerAddress, store: ServerDescription, config: Config): Banner {

@@ -1,6 +1,7 @@
 /** What `serve` prints when it is up: where it listens, and lines to paste into a shell. */
 
 import { STREAMS_COUNTED_MAX } from '../../src/model/limits.ts';
+import { pageLink } from '../page-link.ts';
 import { counted, formatBytes } from './format.ts';
 
 export interface Banner {
@@ -13,6 +14,8 @@ export interface Banner {
   readonly streams: number;
   readonly bytes: number;
   readonly auth: BannerAuth;
+  /** Signs in to the page; only where a secret may be shown. */
+  readonly login?: string | undefined;
   /** Whether client commands in this folder find server and token without flags. */
   readonly isDefault: boolean;
 }
@@ -35,6 +38,7 @@ export function bannerText(banner: Banner): string {
     `listening on ${banner.url}`,
     '',
     `# data directory ${banner.dataDir} (${found}; ${streams}, ${formatBytes(banner.bytes)})`,
+    `# open the page:  ${pageOf(banner.url, banner.login)}${banner.login === undefined ? '' : '  (60 s, once)'}`,
     ...authComment(banner.auth),
     '# paste this where your application starts:',
     `export OTEL_EXPORTER_OTLP_ENDPOINT=${base}`,
@@ -47,6 +51,11 @@ export function bannerText(banner: Banner): string {
     `# then watch it:  npx tailrace tail my-app${howFound(banner, base)}`,
     '',
   ].join('\n');
+}
+
+/** The address of the page of a server that listens on `url`, with a login where there is one. */
+export function pageOf(url: string, login: string | undefined): string {
+  return pageLink(reachable(url), login);
 }
 
 /** An address to connect to, for one that is listened on. */

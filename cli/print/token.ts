@@ -47,12 +47,10 @@ export function tokenRows(token: TokenJson): readonly LabelledText[] {
 
 /** Who the caller is. */
 export function whoamiLines(me: WhoamiJson): string {
-  if (!me.root) return tokenLines(me);
+  const session = me.session === true ? [['session until', me.session_expires_at ?? ''] as const] : [];
+  if (!me.root) return alignedLines([...tokenRows(me), ...session]);
   const may = me.id === 'root' ? 'everything (the root token)' : 'everything (this server needs no token)';
-  return alignedLines([
-    ['id', me.id],
-    ['may', may],
-  ]);
+  return alignedLines([['id', me.id], ['may', may], ...session]);
 }
 
 /** `basin=r stream=rw append`: groups, then single operations. */

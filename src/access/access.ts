@@ -10,10 +10,12 @@ import type { Operation } from '../model/operation.ts';
 import { expectLegalHost, type HostHeaders } from './authority.ts';
 import { ANYONE, OUTSIDE_ID_PREFIX, type Principal, type Token, unlimited } from './grant.ts';
 import { looksLikeJwt, unknownToken } from './jwt.ts';
+import { Logins, Sessions } from './logins.ts';
 import { admitLocal, type OriginHeaders } from './loopback.ts';
 import type { Origins } from './origins.ts';
 import type { OutsideIssuers } from './outside-issuers.ts';
 import { IngestRates, type SenderRates } from './rates/ingest-rates.ts';
+import type { IssuedSecret } from './single-use.ts';
 import { type Ticket, Tickets } from './tickets.ts';
 import { type HashedToken, hashCredential, headerFault, ROOT_TOKEN_ID } from './tokens/credential.ts';
 import type { TokenExchange } from './tokens/token-exchange.ts';
@@ -75,6 +77,8 @@ export class Access {
   readonly #rates: IngestRates;
   /** What web pages may open once. */
   readonly tickets: Tickets;
+  readonly #logins: Logins;
+  readonly #sessions: Sessions;
   #sweeping = false;
 
   constructor(mode: AccessMode, clock: Clock) {
@@ -82,6 +86,8 @@ export class Access {
     this.#clock = clock;
     this.#rates = new IngestRates(clock);
     this.tickets = new Tickets(clock);
+    this.#logins = new Logins(clock);
+    this.#sessions = new Sessions(clock);
   }
 
   /** Whether callers need no token. */
@@ -136,10 +142,41 @@ export class Access {
    */
   redeem(secret: string): Ticket {
     const ticket = this.tickets.take(secret);
-    const token = ticket?.principal.token;
-    const isGood = token === undefined || this.tokens?.isAlive(token) === true;
-    if (ticket !== undefined && isGood) return ticket;
+    if (ticket !== undefined && this.#isAlive(ticket.principal)) return ticket;
     throw new TailraceError('authn', 'the ticket is not known, was used, or has expired: ask for a new one');
+  }
+
+  /**
+   * Makes a login for a session of the web page as this caller.
+   * @throws TailraceError `rate_limited`, and `invalid` where callers need no token
+   */
+  issueLogin(principal: Principal): IssuedSecret {
+    if (this.isOpen) throw new TailraceError('invalid', NO_LOGINS);
+    return this.#logins.issue(principal, {});
+  }
+
+  /** The same as the root token; undefined where callers need none. */
+  issueRootLogin(): IssuedSecret | undefined {
+    return this.isOpen ? undefined : this.issueLogin(ROOT);
+  }
+
+  /**
+   * Takes a login, which then cannot be used again, and begins a session as the caller who asked for it. `context` is
+   * told of that caller.
+   * @throws TailraceError `authn` when it is not known, was used, has expired, or its token is no longer valid;
+   *   `quota_exhausted`, and `invalid` where callers need no token
+   */
+  signIn(secret: string, context: Pick<AuthContext, 'caller'>): IssuedSecret {
+    if (this.isOpen) throw new TailraceError('invalid', NO_LOGINS);
+    const login = this.#logins.take(secret);
+    if (login === undefined || !this.#isAlive(login.principal)) throw new TailraceError('authn', BAD_LOGIN);
+    context.caller = login.principal;
+    return this.#sessions.begin({ ...login.principal, session: undefined });
+  }
+
+  /** Ends the session of the caller, with all that it has opened; a caller with a token has none, and keeps that. */
+  signOut({ session }: Principal): void {
+    if (session !== undefined) this.#sessions.end(session);
   }
 
   /**
@@ -169,9 +206,20 @@ export class Access {
 
   /**
    * For what stays open (sessions, sockets, streams of events): calls `end` within a second after the caller's token is
-   * revoked, rotated or expires. Call what it returns to stop that.
+   * revoked, rotated or expires, or their session of the page ends. Call what it returns to stop that.
    */
-  watch({ token }: Principal, end: (error: TailraceError) => void): () => void {
+  watch({ token, session }: Principal, end: (error: TailraceError) => void): () => void {
+    if (session === undefined) return this.#watchToken(token, end);
+    const leave = this.#sessions.watch(session, end);
+    // One that is over has told so.
+    const unwatch = this.#sessions.isAlive(session) ? this.#watchToken(token, end) : () => {};
+    return () => {
+      unwatch();
+      leave();
+    };
+  }
+
+  #watchToken(token: Token | undefined, end: (error: TailraceError) => void): () => void {
     if (token === undefined) return () => {};
     const ends = this.#watched.get(token) ?? new Set();
     ends.add(end);
@@ -188,9 +236,11 @@ export class Access {
   /**
    * Checks a caller again after something slow, such as receiving the body of their request. The expiry of JWTs is
    * checked only when the caller is identified.
-   * @throws TailraceError `authn` when the token has ended meanwhile, or the basin no longer trusts its issuer
+   * @throws TailraceError `authn` when the token or the session has ended meanwhile, or the basin no longer trusts its
+   *   issuer
    */
-  expectAlive({ token }: Principal): void {
+  expectAlive({ token, session }: Principal): void {
+    if (session !== undefined && !this.#sessions.isAlive(session)) throw unknownToken();
     if (token === undefined || this.#mode.type === 'open') return;
     const { tokens, outside } = this.#mode;
     if (token.id.startsWith(OUTSIDE_ID_PREFIX)) {
@@ -207,6 +257,7 @@ export class Access {
 
   /** Call it when a token's secret is no longer valid: what it has opened ends now. */
   ended(token: Token): void {
+    this.#sessions.forget(token);
     const ends = this.#watched.get(token);
     if (ends === undefined) return;
     this.#watched.delete(token);
@@ -216,7 +267,14 @@ export class Access {
   /** Undefined for an unknown secret. */
   #find(hash: string): Principal | undefined {
     if (this.#mode.type === 'open') return ANYONE;
-    return hash === this.#mode.rootTokenHash ? ROOT : this.#mode.tokens.find(hash);
+    const holder = hash === this.#mode.rootTokenHash ? ROOT : this.#mode.tokens.find(hash);
+    return holder ?? this.#sessions.find(hash);
+  }
+
+  /** Whether what was issued to this caller is still good. */
+  #isAlive({ token, session }: Principal): boolean {
+    if (session !== undefined && !this.#sessions.isAlive(session)) return false;
+    return token === undefined || this.tokens?.isAlive(token) === true;
   }
 
   #sweepLater(): void {
@@ -246,6 +304,10 @@ function expectAllowed(principal: Principal, { operation, basin, stream, tokenId
 }
 
 const NO_TOKEN = 'a token is needed: send the header "Authorization: Bearer <token>"';
+
+const NO_LOGINS = 'this server runs without authentication (--no-auth): open its page without a login';
+const BAD_LOGIN =
+  'the login is not known, was used, or has expired: each works once, for 60 s; `tailrace open` makes another, or sign in with a token';
 
 function tokenEnded(): TailraceError {
   return new TailraceError('authn', 'the token was revoked, rotated, or has expired');

@@ -32,12 +32,20 @@ export interface Token {
   readonly prefix: string;
 }
 
+/** A session of the web page: its holder may do what the token of the caller may. */
+export interface PageSession {
+  /** Unless it is used before: milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
 /** The caller of a request. Stream names are absolute: see {@link Principal.absolute}. */
 export interface Principal {
   /** For log lines; never the secret. */
   readonly id: string;
   /** Undefined for the root token, and where callers need none. */
   readonly token: Token | undefined;
+  /** Undefined for a caller who shows a token itself. */
+  readonly session?: PageSession | undefined;
   /** Whether an operation is allowed on a basin, and a stream or a token in it. */
   allows(operation: Operation, basin?: string, stream?: string, tokenId?: string): boolean;
   /** The full name of the stream that this caller means by a name. */

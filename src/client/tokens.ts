@@ -56,6 +56,9 @@ export type WhoamiJson = WhoamiBasins &
   ({ readonly id: string; readonly root: true } | (TokenJson & { readonly root: false }));
 
 export interface WhoamiBasins {
+  /** Whether the caller shows a session of the web page in place of the token, and until when it lasts unused. */
+  readonly session?: boolean;
+  readonly session_expires_at?: string;
   /** The default basin of the server. A server of an older version does not say it. */
   readonly default_basin?: string;
   /** The basin of the caller's requests that name none. */
@@ -83,8 +86,19 @@ export interface TokenCalls {
   /** Resolves with a new secret; the old one stops as if revoked. @throws TailraceError `access_token_not_found` */
   rotateToken(id: string, options?: RequestOptions): Promise<string>;
   whoami(options?: RequestOptions): Promise<WhoamiJson>;
+  /**
+   * A secret that signs in to the page of the server as the caller, once and soon; see src/access/README.md.
+   * @throws TailraceError `invalid` where the server asks for no token, `rate_limited`
+   */
+  issueLogin(options?: RequestOptions): Promise<LoginJson>;
   /** Makes a new key that signs JWTs of the exchange; with `voidOld` all issued JWTs end. Needs the root token. */
   rotateSigningKey(options?: RequestOptions & { readonly voidOld?: boolean | undefined }): Promise<SigningKeyJson>;
+}
+
+/** A login for the page, and until when it can be used. */
+export interface LoginJson {
+  readonly login: string;
+  readonly expires_at: string;
 }
 
 /**
@@ -124,6 +138,11 @@ export function tokenCalls(target: ServerTarget): TokenCalls {
       const { json } = await callApi(target, { ...plain(options), method: 'GET', path: '/v1/whoami' });
       const { id, root, ...basins } = objectIn(json, 'GET /v1/whoami');
       return root === true ? { ...basins, id: String(id), root } : { ...tokenIn(json), root: false };
+    },
+    issueLogin: async (options) => {
+      const { json } = await callApi(target, { ...plain(options), method: 'POST', path: '/v1/logins' });
+      const { login, expires_at } = objectIn(json, 'POST /v1/logins');
+      return { login: String(login), expires_at: String(expires_at) };
     },
     rotateSigningKey: async (options) => {
       const path = '/v1/ingest-token/keys/rotate';

@@ -80,8 +80,8 @@ function absolute(stream: string, caller: Principal | undefined): string {
 
 function principalOf({ auditContext, request, query }: Exchange, action: AuditAction): string {
   if (auditContext.caller !== undefined) return auditContext.caller.id;
-  const showed =
-    request.headers.authorization !== undefined || /(^|&)ticket=/.test(query) || action === 'exchange-token';
+  const isExchange = action === 'exchange-token' || action === 'exchange-login';
+  const showed = request.headers.authorization !== undefined || /(^|&)ticket=/.test(query) || isExchange;
   return showed ? UNKNOWN : NOBODY;
 }
 

@@ -18,6 +18,9 @@ type OwnAction =
   | 'exchange-token'
   | 'rotate-signing-key'
   | 'issue-ticket'
+  | 'issue-login'
+  | 'exchange-login'
+  | 'end-session'
   | 'confirm-clock'
   | 'apply-init-file'
   | 'make-root-token'
@@ -51,6 +54,9 @@ const AUDIT_ACTIONS = {
   'exchange-token': 'always',
   'rotate-signing-key': 'always',
   'issue-ticket': 'always',
+  'issue-login': 'always',
+  'exchange-login': 'always',
+  'end-session': 'always',
   'set-default-location': 'always',
   'get-basin-config': 'refused',
   'list-streams': 'refused',

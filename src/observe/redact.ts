@@ -14,8 +14,8 @@ const TOKEN = /[a-z]{2,8}(?:_|%5f)[0-9a-z]{44,}/gi;
 const JWT = /eyJ[\w%-]{8,400}\.[\w%-]{8,}(?:\.[\w%-]*)?/g;
 /** Whatever follows the `Bearer` scheme of a header or the `bearer.` prefix of a WebSocket subprotocol. */
 const BEARER = /(bearer(?:[ .]|%20)+)[\w.~+/=%-]{16,}/gi;
-/** The value of a query parameter whose name says that it is secret. */
-const PARAMETER = /((?:^|[?&])(?:access_token|token|ticket|credential|authorization)=)[^&\s"'\\]+/gi;
+/** The value of a parameter of a query or a fragment whose name says that it is secret. */
+const PARAMETER = /((?:^|[?&#])(?:access_token|token|ticket|login|credential|authorization)=)[^&\s"'\\]+/gi;
 
 /** The text with `[secret]` in place of each secret; a text without one is returned as it is. */
 export function redact(text: string): string {

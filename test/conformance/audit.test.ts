@@ -90,6 +90,10 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
     action: 'issue-ticket',
     fails: () => ({ basin: BASIN, stream: 's', prefix: 's', operation: 'read' }),
   },
+  'POST /v1/logins': { action: 'issue-login', fails: () => ({ stream: 's' }) },
+  'POST /v1/logins/exchange': { action: 'exchange-login' },
+  'DELETE /v1/logins/current': { action: 'end-session' },
+  'GET /dashboard': 'only refusals',
   'GET /v1/senders': 'only refusals',
   'GET /v1/senders/{basin}': 'only refusals',
   'GET /v1/metrics': 'only refusals',
@@ -278,13 +282,15 @@ test('streams that a token may not write to leave a line for the request', async
   expect(await lineOf(id)).toMatchObject({ ...subject, outcome: 'refused', error: 'permission_denied' });
 });
 
-test('the exchange of an unknown credential leaves a line', async () => {
+test.each([
+  ['credential', '/v1/ingest-token/exchange', 'exchange-token'],
+  ['login', '/v1/logins/exchange', 'exchange-login'],
+])('the exchange of an unknown %s leaves a line', async (field, path, action) => {
   skippedMs += 1_000;
   const id = newId();
   const headers = { 'content-type': 'application/json', 'x-correlation-id': id };
-  const path = '/v1/ingest-token/exchange';
-  expect((await call(port, { path, headers, body: '{"credential":"unknown-credential"}' })).status).toBe(401);
-  expect(await lineOf(id)).toMatchObject({ action: 'exchange-token', outcome: 'refused', principal: 'unknown' });
+  expect((await call(port, { path, headers, body: `{"${field}":"unknown-credential"}` })).status).toBe(401);
+  expect(await lineOf(id)).toMatchObject({ action, outcome: 'refused', principal: 'unknown' });
   expect(told.join()).not.toContain('unknown-credential');
 });
 
@@ -347,6 +353,11 @@ async function asRoot(method: string, path: string, basin: string): Promise<void
 
 /** What is exchanged is in the body. */
 async function withSecret(row: string, needs: AccessRow): Promise<AccessRow> {
+  if (row === 'POST /v1/logins/exchange') {
+    const { login } = (await book.control('POST', '/v1/logins')) as { login: string };
+    secrets.push(login);
+    return { ...needs, body: () => ({ login }) };
+  }
   if (!row.endsWith('/exchange')) return needs;
   const credential = await book.token();
   return { ...needs, body: () => ({ credential }) };

@@ -49,6 +49,7 @@ test('every route says what it takes, and only data of senders, probes of health
   expect(others.filter((path) => !/\/v1\/(logs|traces|metrics|traces\/otlp)$|profiles$/.test(path)).sort()).toEqual([
     '/',
     '/assets/{file}',
+    '/dashboard',
     '/health',
     '/ping',
     '/readyz',

@@ -103,7 +103,16 @@ test('a server accepts each kind of secret for its purpose', async () => {
   expect([byEvents.status, await byEvents.text()]).toEqual([200, expect.stringContaining('hello')]);
   const byProtocol = new Reader(`ws://127.0.0.1:${server.port}${path}`, ['s2.v1.json', `bearer.${credential}`]);
   expect((await byProtocol.ended).code).toBeGreaterThan(0);
-  expect(secretsKnown()).toBeGreaterThanOrEqual(before + 7);
+  const holder = new RecordsClient({ port: server.port, token: credential });
+  const [, issued] = await holder.control('POST', '/v1/logins');
+  const { login } = issued as { login: string };
+  const signedIn = await post('/v1/logins/exchange', JSON.stringify({ login }), {});
+  const { access_token: session } = JSON.parse(signedIn.body.toString()) as { access_token: string };
+  const page = new RecordsClient({ port: server.port, token: session });
+  expect([(await page.read('open', '?seq_num=0'))[0], (await page.control('DELETE', '/v1/logins/current'))[0]]).toEqual(
+    [200, 204],
+  );
+  expect(secretsKnown()).toBeGreaterThanOrEqual(before + 9);
 });
 
 test('a server refuses wrong secrets, and right ones in wrong places, over both HTTP versions', async () => {
@@ -241,6 +250,9 @@ function misplaced(secret: string): readonly Call[] {
     },
     { path: '/v1/ingest-token/exchange', headers: JSON_TYPE, body: `{"credential":"${secret}"` },
     { path: '/v1/ingest-token/exchange', headers: JSON_TYPE, body: `{"credential":"Bearer ${secret}"}` },
+    { path: '/v1/logins/exchange', headers: JSON_TYPE, body: `{"login":"${secret}"}` },
+    { path: '/v1/logins', headers: { ...headers, ...JSON_TYPE }, body: `{"${secret}":1}` },
+    { path: `/v1/logins/${secret}`, headers: { ...headers, ...JSON_TYPE }, body: '{}' },
     { path: '/v1/logs', headers: { ...exporter, ...JSON_TYPE }, body: `{"resourceLogs":${secret}}` },
     { path: '/v1/logs', headers: { ...exporter, 'content-type': 'application/x-protobuf' }, body: `\xff${secret}` },
     { path: '/v1/logs', headers: { ...exporter, 'content-type': secret }, body: '{}' },

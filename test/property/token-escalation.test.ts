@@ -1,12 +1,15 @@
 /** A token can never issue a child that may do more than the token itself. */
 
 import { expect, test } from '@jest/globals';
-import { principalOf, type Token, unlimited } from '../../src/access/grant.ts';
+import { type Principal, principalOf, type Token, unlimited } from '../../src/access/grant.ts';
+import { Sessions } from '../../src/access/logins.ts';
+import { hashToken } from '../../src/access/tokens/credential.ts';
 import { checkIssue, holdsAllOf, tokenFor } from '../../src/access/tokens/issue.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
 import type { TokenRequest } from '../../src/model/token-request.ts';
 import fc from '../support/fast-check.ts';
+import { ManualClock } from '../support/socket-clock.ts';
 
 const NOW = 1_000_000;
 
@@ -126,6 +129,43 @@ test('a child is bound to everything that binds its issuer', () => {
     }),
     { numRuns: 6_000 },
   );
+});
+
+/** The time at which the tokens are issued. */
+class ClockOfTokens extends ManualClock {
+  override now(): number {
+    return NOW;
+  }
+}
+
+test('a session of the page issues what its token issues, and nothing else', () => {
+  const sessions = new Sessions(new ClockOfTokens());
+  let granted = 0;
+  fc.assert(
+    fc.property(chains, request, (tokens, asked) => {
+      const token = tokens.at(-1);
+      if (token === undefined) return;
+      const holder = principalOf(token);
+      const session = sessions.find(hashToken(sessions.begin(holder).secret));
+      if (session?.session === undefined) throw new Error('there is no session');
+      const issuedBy = (issuer: Principal): unknown => {
+        try {
+          checkIssue(issuer, asked, NOW);
+          return tokenFor(issuer, asked, { number: 9, rotation: 0, createdAt: NOW });
+        } catch (error) {
+          return error;
+        }
+      };
+      const byToken = issuedBy(holder);
+      expect(issuedBy(session)).toEqual(byToken);
+      if (!(byToken instanceof Error)) granted++;
+      for (const operation of GRANTED_OPERATIONS) expect(session.allows(operation)).toBe(holder.allows(operation));
+      sessions.end(session.session);
+    }),
+    { numRuns: 4_000 },
+  );
+  expect(granted).toBeGreaterThan(100);
+  expect(sessions.size).toBe(0);
 });
 
 test('a token may not rotate a token that may do more', () => {

@@ -41,6 +41,11 @@ export const EXAMPLE_ROWS: readonly ExampleRow[] = [
     ],
   },
   {
+    of: /^tailrace serve --open/,
+    reason: 'no test opens a window',
+    instead: [[/^served/, 'export BROWSER=true && served']],
+  },
+  {
     of: /^tailrace tail (?!.*(--no-follow|jq|--level|--service|--grep))|^tailrace (read .*--ago|senders -f)/,
     reason: 'it follows for ever',
     instead: [[/$/, ' | head -1']],

@@ -56,7 +56,7 @@ export function noticeResponse(path: string, body: Uint8Array): void {
   if (HANDS_OUT_SECRETS.test(path)) noticeSecrets(Buffer.from(body).toString());
 }
 
-const HANDS_OUT_SECRETS = /^\/v1\/(access-tokens|tickets|ingest-token)\b/;
+const HANDS_OUT_SECRETS = /^\/v1\/(access-tokens|tickets|logins|ingest-token)\b/;
 
 export interface RawConnection {
   /** Everything received so far. */

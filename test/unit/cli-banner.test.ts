@@ -37,6 +37,12 @@ describe('the banner', () => {
     expect(bannerText({ ...banner, auth: { type: 'variable' } })).toContain('Bearer%20$TAILRACE_ROOT_TOKEN');
   });
 
+  test('shows where the page is, and a login only when it is handed over for that', () => {
+    expect(bannerText(banner)).toContain('\n# open the page:  http://127.0.0.1:4318/\n');
+    const shown = bannerText({ ...banner, url: 'http://0.0.0.0:4318', login: 'lgn_1' });
+    expect(shown).toContain('\n# open the page:  http://127.0.0.1:4318/#login=lgn_1  (60 s, once)\n');
+  });
+
   test('names an address that can be connected to', () => {
     expect(bannerText({ ...banner, url: 'http://0.0.0.0:1' })).toContain('ENDPOINT=http://127.0.0.1:1\n');
     expect(bannerText({ ...banner, url: 'http://[::]:1' })).toContain('ENDPOINT=http://127.0.0.1:1\n');

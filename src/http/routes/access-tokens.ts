@@ -15,6 +15,7 @@ import type { Exchange } from '../exchange.ts';
 import { NO_STORE, reply, replyJson } from '../reply.ts';
 import { handlersOf, nameInPath, type Route } from '../router.ts';
 import { PAGE_PARAMETERS, pageOf, turnForPage } from '../s2/page-query.ts';
+import { sessionJson } from './logins.ts';
 
 const PATH = '/v1/access-tokens/{id}';
 
@@ -107,7 +108,8 @@ async function rotateToken(exchange: Exchange, id: string, deps: ControlRouteDep
 /** What the caller's token is: helps to find out why something is refused. */
 function whoami(exchange: Exchange, deps: AccessTokenDeps): void {
   const principal = identify(exchange, deps);
-  const json = { ...whoamiJson(principal), ...basinsOf(principal, deps), server_version: VERSION };
+  const who = { ...whoamiJson(principal), ...sessionJson(principal) };
+  const json = { ...who, ...basinsOf(principal, deps), server_version: VERSION };
   replyJson(exchange, 200, json, deps);
 }
 

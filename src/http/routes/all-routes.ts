@@ -7,6 +7,7 @@ import { type AccessTokenDeps, accessTokenRoutes } from './access-tokens.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
 import { locationRoutes } from './locations.ts';
+import { loginRoutes } from './logins.ts';
 import { type OperatorDeps, operatorRoutes } from './operator.ts';
 import { type OtlpRouteDeps, otlpRoutes } from './otlp.ts';
 import { pageRoutes } from './page.ts';
@@ -59,6 +60,7 @@ function s2Routes(deps: S2Deps): RouteGroup {
       ...usageRoutes(deps),
       ...senderRoutes(deps),
       ...ticketRoutes(deps),
+      ...loginRoutes(deps),
     ],
   };
 }

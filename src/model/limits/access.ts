@@ -1,9 +1,9 @@
-/** What is kept of tokens, issuers, tickets and senders. */
+/** What is kept of tokens, issuers, tickets, sessions and senders. */
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** Bytes of the body that shows a token to exchange: it comes from a caller who is not known yet. */
+/** Bytes of the body that shows a token or a login to exchange: it comes from a caller who is not known yet. */
 export const EXCHANGE_BODY_BYTES_MAX = 16 * KiB;
 
 /** Access tokens. All of them are kept in memory. */
@@ -79,6 +79,16 @@ export const OIDC_BASINS_TRIED_MAX = 8;
 export const TICKET_TTL_MS = 60_000;
 export const TICKETS_MAX = 100_000;
 export const TICKETS_PER_TOKEN_MAX = 10_000;
+
+/** Logins of the web page: how long one can be used, and how many exist, of all callers and of one token. */
+export const LOGIN_TTL_MS = 60_000;
+export const LOGINS_MAX = 10_000;
+export const LOGINS_PER_TOKEN_MAX = 100;
+
+/** Sessions of the web page: how long one lasts that is not used, and how many exist, of all callers and of one token. */
+export const SESSION_IDLE_MS = 12 * 3_600_000;
+export const SESSIONS_MAX = 10_000;
+export const SESSIONS_PER_TOKEN_MAX = 100;
 
 /** Audit log lines about refusals in one second; the rest are only counted. */
 export const AUDIT_REFUSALS_PER_SECOND_MAX = 50;
