@@ -1,0 +1,63 @@
+/** Names with values; a click on a value goes to Live with a filter for it, the sign beside it excludes it there. */
+
+import { conditionHref, conditionText } from './condition.ts';
+import { MarkedText } from './marked-text.tsx';
+import { textOfValue } from './printable.ts';
+import type { ShownPair } from './record-parts.ts';
+import { ValueView } from './value-view.tsx';
+
+export function PairList({ pairs, find }: { readonly pairs: readonly ShownPair[]; readonly find: string }) {
+  return (
+    <dl class="record-pairs">
+      {pairs.map((pair, i) => (
+        <Pair key={`${i} ${pair.name}`} pair={pair} find={find} />
+      ))}
+    </dl>
+  );
+}
+
+/** Whether the name or the value holds what is looked for. */
+export function holds({ name, value }: ShownPair, find: string): boolean {
+  return `${name}\n${textOfValue(value)}`.toLowerCase().includes(find.toLowerCase());
+}
+
+function Pair({ pair, find }: { readonly pair: ShownPair; readonly find: string }) {
+  const { name, value, condition } = pair;
+  return (
+    <div class="record-pair">
+      <dt>
+        <MarkedText text={name} find={find} />
+      </dt>
+      <dd class={typeof value === 'number' ? 'record-number' : undefined}>
+        {condition === undefined ? (
+          <ValueView value={value} find={find} />
+        ) : (
+          <>
+            <a
+              class="record-value"
+              draggable={false}
+              href={conditionHref(condition)}
+              title={`Show ${conditionText(condition)} in Live`}
+              onClick={keepSelection}
+            >
+              <MarkedText text={textOfValue(value)} find={find} />
+            </a>
+            <a
+              class="record-exclude"
+              href={conditionHref(condition, true)}
+              title={`Exclude: ${conditionText(condition, true)}`}
+              aria-label={`Exclude ${conditionText(condition)} in Live`}
+            >
+              ≠
+            </a>
+          </>
+        )}
+      </dd>
+    </div>
+  );
+}
+
+/** Who selects a part of a value to copy it does not leave for it. */
+function keepSelection(event: MouseEvent): void {
+  if (getSelection()?.isCollapsed === false) event.preventDefault();
+}
