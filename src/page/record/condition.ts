@@ -1,7 +1,5 @@
-/** Conditions of filters (src/readers/filter/README.md) for a value that a record shows, and links to Live with them. */
+/** Conditions of filters (src/readers/filter/README.md) for a value that a record shows. */
 
-import { hrefOf, place } from '../state/place.ts';
-import { basin } from '../state/session.ts';
 import type { Json } from '../wire/rows.ts';
 
 /** A field of the grammar, such as `service` or `attr.http.route`, that has this value. */
@@ -28,14 +26,4 @@ export function conditionText({ field, value }: Condition, isNegated = false): s
   const text = String(value);
   const name = `${field.slice(0, dot)}${key === '' || PLAIN_KEY.test(key) ? key : JSON.stringify(key)}`;
   return `${name}${isNegated ? '!=' : '='}${PLAIN_VALUE.test(text) ? text : JSON.stringify(text)}`;
-}
-
-/** Live with the condition; from Live itself in addition to what is asked for there. */
-export function conditionHref(condition: Condition, isNegated = false): string {
-  const { screen = 'live', query } = place.value;
-  const text = conditionText(condition, isNegated);
-  if (screen !== 'live') return hrefOf('live', { basin: basin.value, filter: text });
-  const filter = query.filter?.trim() ?? '';
-  const isThere = ` ${filter} `.includes(` ${text} `);
-  return hrefOf('live', { ...query, filter: isThere ? filter : `${filter} ${text}`.trim() });
 }

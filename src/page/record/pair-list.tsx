@@ -1,6 +1,8 @@
 /** Names with values; a click on a value goes to Live with a filter for it, the sign beside it excludes it there. */
 
-import { conditionHref, conditionText } from './condition.ts';
+import { hrefOf, place } from '../state/place.ts';
+import { basin } from '../state/session.ts';
+import { type Condition, conditionText } from './condition.ts';
 import { MarkedText } from './marked-text.tsx';
 import { textOfValue } from './printable.ts';
 import type { ShownPair } from './record-parts.ts';
@@ -55,6 +57,16 @@ function Pair({ pair, find }: { readonly pair: ShownPair; readonly find: string 
       </dd>
     </div>
   );
+}
+
+/** Live with the condition; from Live itself in addition to what is asked for there. */
+function conditionHref(condition: Condition, isNegated = false): string {
+  const { screen = 'live', query } = place.value;
+  const text = conditionText(condition, isNegated);
+  if (screen !== 'live') return hrefOf('live', { basin: basin.value, filter: text });
+  const filter = query.filter?.trim() ?? '';
+  const isThere = ` ${filter} `.includes(` ${text} `);
+  return hrefOf('live', { ...query, filter: isThere ? filter : `${filter} ${text}`.trim() });
 }
 
 /** Who selects a part of a value to copy it does not leave for it. */

@@ -4,7 +4,14 @@ import { CopyButton } from '../parts/copy-button.tsx';
 import { hrefOf } from '../state/place.ts';
 import { basin, who } from '../state/session.ts';
 import { addressText, type Row, type RowAddress } from '../wire/rows.ts';
-import { type CopyContext, commandText, curlText, linkText } from './copy-texts.ts';
+
+interface CopyContext {
+  readonly basin: string;
+  /** The address of the page without a fragment. */
+  readonly origin: string;
+  /** Whether the server asks for a token. */
+  readonly hasToken: boolean;
+}
 
 /** Spans and logs that are about a language model. */
 export function isAboutModel({ spanType, model, input, output }: Row): boolean {
@@ -42,4 +49,25 @@ export function RecordActions({ address, row }: { readonly address: RowAddress; 
       </span>
     </div>
   );
+}
+
+function linkText(address: RowAddress, { basin, origin }: CopyContext): string {
+  return `${origin}/${hrefOf('record', { basin, row: addressText(address) })}`;
+}
+
+/** The token is that of the shell's variable, in double quotes so that the shell puts it in. */
+function curlText({ stream, seqNum }: RowAddress, { basin, origin, hasToken }: CopyContext): string {
+  const url = `${origin}/v1/streams/${encodeURIComponent(stream)}/records?seq_num=${seqNum}&count=1&view=message`;
+  const token = hasToken ? ' -H "Authorization: Bearer $TAILRACE_TOKEN"' : '';
+  return `curl -sS${token} -H ${shellWord(`S2-Basin: ${basin}`)} ${shellWord(url)}`;
+}
+
+function commandText({ stream, seqNum }: RowAddress, { basin, origin }: CopyContext): string {
+  const uri = shellWord(`s2://${basin}/${stream}`);
+  return `tailrace read ${uri} --seq-num ${seqNum} --count 1 --view message --endpoint ${shellWord(origin)}`;
+}
+
+/** One word of a POSIX shell. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -6,6 +6,7 @@ import type { Json } from '../wire/rows.ts';
 import { JsonTree } from './json-tree.tsx';
 import { MarkedText } from './marked-text.tsx';
 import { textOfValue } from './printable.ts';
+import './record.css';
 
 const LINES_MAX = 12;
 const CHARS_MAX = 1_200;

@@ -5,7 +5,7 @@
 
 import type { SpanNode, SpanTree } from './span-tree.ts';
 
-interface Frame {
+interface PathFrame {
   readonly span: SpanNode;
   /** Children that may still be on the path, the last one to end is the last of them. */
   readonly waiting: SpanNode[];
@@ -23,7 +23,7 @@ export function markCriticalPath({ top, all, endMs }: SpanTree): void {
       longest = node;
   }
   if (longest === undefined) return;
-  const stack: Frame[] = [frameOf(longest, longest.endMs ?? endMs, endMs)];
+  const stack: PathFrame[] = [frameOf(longest, longest.endMs ?? endMs, endMs)];
   for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
     const next = nextChild(frame, endMs);
     if (next === undefined) {
@@ -39,13 +39,13 @@ export function markCriticalPath({ top, all, endMs }: SpanTree): void {
   }
 }
 
-function frameOf(span: SpanNode, at: number, traceEndMs: number): Frame {
+function frameOf(span: SpanNode, at: number, traceEndMs: number): PathFrame {
   const waiting = span.children.slice().sort((a, b) => (a.endMs ?? traceEndMs) - (b.endMs ?? traceEndMs));
   return { span, waiting, parts: [], at };
 }
 
 /** The child that ended last before the path goes on; one that began later ran beside it, or went on after its parent. */
-function nextChild({ waiting, at, span }: Frame, traceEndMs: number): SpanNode | undefined {
+function nextChild({ waiting, at, span }: PathFrame, traceEndMs: number): SpanNode | undefined {
   for (let child = waiting.pop(); child !== undefined; child = waiting.pop()) {
     const end = child.endMs ?? traceEndMs;
     // What is still open, or was sent off as a message, and outlives its parent, was not waited for.
