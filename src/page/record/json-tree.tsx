@@ -13,9 +13,11 @@ export interface JsonTreeProps {
   readonly find?: string;
   readonly name?: string | undefined;
   readonly depth?: number;
+  /** Deeper ones begin closed. */
+  readonly openDepth?: number;
 }
 
-export function JsonTree({ value, find = '', name, depth = 0 }: JsonTreeProps) {
+export function JsonTree({ value, find = '', name, depth = 0, openDepth = OPEN_DEPTH }: JsonTreeProps) {
   if (typeof value !== 'object' || value === null) {
     return (
       <div class="record-leaf">
@@ -26,14 +28,14 @@ export function JsonTree({ value, find = '', name, depth = 0 }: JsonTreeProps) {
       </div>
     );
   }
-  return <Branch value={value} find={find} name={name} depth={depth} />;
+  return <Branch value={value} find={find} name={name} depth={depth} openDepth={openDepth} />;
 }
 
-function Branch({ value, find, name, depth }: Required<JsonTreeProps> & { readonly value: object }) {
+function Branch({ value, find, name, depth, openDepth }: Required<JsonTreeProps> & { readonly value: object }) {
   const entries = Object.entries(value);
   const [shown, setShown] = useState(ITEMS_MAX);
   const isHit = find !== '' && JSON.stringify(value).toLowerCase().includes(find.toLowerCase());
-  const [isOpen, setOpen] = useState(depth < OPEN_DEPTH);
+  const [isOpen, setOpen] = useState(depth < openDepth);
   const isShown = isOpen || isHit;
   const marks = Array.isArray(value) ? '[]' : '{}';
   return (
@@ -51,7 +53,7 @@ function Branch({ value, find, name, depth }: Required<JsonTreeProps> & { readon
       {isShown && (
         <div class="record-children">
           {entries.slice(0, shown).map(([key, item]) => (
-            <JsonTree key={key} value={item} find={find} name={key} depth={depth + 1} />
+            <JsonTree key={key} value={item} find={find} name={key} depth={depth + 1} openDepth={openDepth} />
           ))}
           {entries.length > shown && (
             <button type="button" class="record-more" onClick={() => setShown(shown + ITEMS_MAX * 10)}>

@@ -2,11 +2,14 @@
 
 import { hrefOf, place } from '../state/place.ts';
 import { basin } from '../state/session.ts';
+import type { Json } from '../wire/rows.ts';
 import { type Condition, conditionText } from './condition.ts';
 import { MarkedText } from './marked-text.tsx';
 import { textOfValue } from './printable.ts';
 import type { ShownPair } from './record-parts.ts';
 import { ValueView } from './value-view.tsx';
+
+const LINK_CHARS_MAX = 300;
 
 export function PairList({ pairs, find }: { readonly pairs: readonly ShownPair[]; readonly find: string }) {
   return (
@@ -31,29 +34,21 @@ function Pair({ pair, find }: { readonly pair: ShownPair; readonly find: string 
         <MarkedText text={name} find={find} />
       </dt>
       <dd class={typeof value === 'number' ? 'record-number' : undefined}>
-        {condition === undefined ? (
+        {condition === undefined || isLarge(value) ? (
           <ValueView value={value} find={find} />
         ) : (
-          <>
-            <a
-              class="record-value"
-              draggable={false}
-              href={conditionHref(condition)}
-              title={`Show ${conditionText(condition)} in Live`}
-              onClick={keepSelection}
-            >
-              <MarkedText text={textOfValue(value)} find={find} />
-            </a>
-            <a
-              class="record-exclude"
-              href={conditionHref(condition, true)}
-              title={`Exclude: ${conditionText(condition, true)}`}
-              aria-label={`Exclude ${conditionText(condition)} in Live`}
-            >
-              ≠
-            </a>
-          </>
+          <a
+            class="record-value"
+            draggable={false}
+            href={conditionHref(condition)}
+            title={`Show ${conditionText(condition)} in Live`}
+            onClick={keepSelection}
+          >
+            <MarkedText text={textOfValue(value)} find={find} />
+          </a>
         )}
+        {condition !== undefined && isLarge(value) && <ConditionLink condition={condition} isNegated={false} />}
+        {condition !== undefined && <ConditionLink condition={condition} isNegated />}
       </dd>
     </div>
   );
@@ -67,6 +62,20 @@ function conditionHref(condition: Condition, isNegated = false): string {
   const filter = query.filter?.trim() ?? '';
   const isThere = ` ${filter} `.includes(` ${text} `);
   return hrefOf('live', { ...query, filter: isThere ? filter : `${filter} ${text}`.trim() });
+}
+
+/** What is folded, or a tree, is no link itself. */
+function isLarge(value: Json): boolean {
+  return typeof value === 'string' && (value.length > LINK_CHARS_MAX || /^\s*[[{]/.test(value) || value.includes('\n'));
+}
+
+function ConditionLink({ condition, isNegated }: { readonly condition: Condition; readonly isNegated: boolean }) {
+  const what = `${isNegated ? 'Exclude' : 'Show'} ${conditionText(condition)} in Live`;
+  return (
+    <a class="record-condition" href={conditionHref(condition, isNegated)} title={what} aria-label={what}>
+      {isNegated ? '≠' : '='}
+    </a>
+  );
 }
 
 /** Who selects a part of a value to copy it does not leave for it. */

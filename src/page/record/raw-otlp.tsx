@@ -8,6 +8,9 @@ import { readOtlpJson } from '../wire/one-record.ts';
 import type { RowAddress } from '../wire/rows.ts';
 import { JsonTree } from './json-tree.tsx';
 
+/** Down to the fields of the record. */
+const RAW_OPEN_DEPTH = 7;
+
 type Fetched = { readonly json: object | undefined } | { readonly error: unknown };
 
 export function RawOtlp({ address }: { readonly address: RowAddress }) {
@@ -42,7 +45,7 @@ function Content({ fetched }: { readonly fetched: Fetched | undefined }) {
   return (
     <div class="record-raw">
       <CopyButton text={() => JSON.stringify(json, null, 2)} label="Copy OTLP/JSON" />
-      <JsonTree value={json} />
+      <JsonTree value={json} openDepth={RAW_OPEN_DEPTH} />
     </div>
   );
 }
