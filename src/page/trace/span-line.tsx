@@ -5,7 +5,7 @@
 
 import { hueOf } from '../parts/hue.ts';
 import { spanText } from '../parts/time.ts';
-import { select } from './navigation.ts';
+import { type Folded, select, toggle } from './navigation.ts';
 import { hasError } from './shown-nodes.ts';
 import type { SpanDot, SpanNode, SpanTree } from './span-tree.ts';
 import { shareOf, type TimeWindow } from './time-window.ts';
@@ -26,10 +26,11 @@ export interface SpanLineProps {
   readonly isFolded: boolean;
   readonly isSelected: boolean;
   readonly isDimmed: boolean;
-  toggle(): void;
+  readonly folded: Folded;
 }
 
-export function SpanLine({ node, at, tree, window, isFolded, isSelected, isDimmed, toggle }: SpanLineProps) {
+export function SpanLine({ node, at, tree, window, isFolded, isSelected, isDimmed, folded }: SpanLineProps) {
+  const fold = (): void => toggle(folded, node);
   const hasChildren = node.children.length > 0;
   const classes = ['trace-row', isSelected ? 'is-selected' : '', isDimmed ? 'is-dimmed' : ''];
   return (
@@ -44,14 +45,14 @@ export function SpanLine({ node, at, tree, window, isFolded, isSelected, isDimme
       aria-expanded={hasChildren ? !isFolded : undefined}
       style={{ transform: `translateY(${at * LINE_PX}px)` }}
       onClick={() => select(node)}
-      onDblClick={hasChildren ? toggle : undefined}
+      onDblClick={hasChildren ? fold : undefined}
     >
       <div
         class="trace-name"
         role="gridcell"
         style={{ paddingLeft: `${Math.min(DEPTH_MAX, node.depth) * INDENT_PX}px` }}
       >
-        <Fold hasChildren={hasChildren} isFolded={isFolded} toggle={toggle} />
+        <Fold hasChildren={hasChildren} isFolded={isFolded} toggle={fold} />
         <Label node={node} />
       </div>
       <div class="trace-time" role="gridcell">
@@ -68,7 +69,7 @@ interface FoldProps {
 }
 
 /** For the pointer; keys fold by the arrows of the tree. */
-function Fold({ hasChildren, isFolded, toggle }: FoldProps) {
+function Fold({ hasChildren, isFolded, toggle: fold }: FoldProps) {
   if (!hasChildren) return <span class="trace-fold" aria-hidden="true" />;
   return (
     <span
@@ -76,7 +77,7 @@ function Fold({ hasChildren, isFolded, toggle }: FoldProps) {
       aria-hidden="true"
       onClick={(event) => {
         event.stopPropagation();
-        toggle();
+        fold();
       }}
     >
       {isFolded ? '▸' : '▾'}

@@ -128,8 +128,9 @@ export class MatchFeed {
   /** `firsts`: where the trace begins, in each of its streams. */
   constructor(basin: string, traceId: string, filter: string, firsts: ReadonlyMap<string, number>) {
     const select = { streams: [...firsts.keys()] };
+    // Behind what was typed, so that the server's place of a mistake is that in the field.
     this.#socket = new ManySocket(
-      { basin, select, from: new Map(firsts), filter: `trace_id=${traceId} ${filter}` },
+      { basin, select, from: new Map(firsts), filter: `${filter} trace_id=${traceId}` },
       {
         opened: () => {},
         joined: () => {},

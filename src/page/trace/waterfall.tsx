@@ -1,15 +1,16 @@
 /** The lines of a trace as a tree with bars: only those in sight are there, so 50,000 scroll like 50. */
 
+import type { VNode } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { spanText } from '../parts/time.ts';
 import { type Folded, select, setWindow, toggle } from './navigation.ts';
 import { isMatch } from './shown-nodes.ts';
-import { LINE_PX, SpanLine } from './span-line.tsx';
+import { LINE_PX, SpanLine, type SpanLineProps } from './span-line.tsx';
 import type { SpanNode, SpanTree } from './span-tree.ts';
 import { marksOf, moved, shareOf, type TimeWindow, zoomed } from './time-window.ts';
 
 /** Lines above and below the visible ones, so that a fast scroll shows no gap. */
-const SPARE = 12;
+const SPARE = 6;
 const MARK_PX = 110;
 const WHEEL_ZOOM = 1.002;
 
@@ -35,6 +36,7 @@ export function Waterfall({ tree, shown, folded, matched, selected, window }: Wa
   const first = Math.max(0, Math.floor(view.top / LINE_PX) - SPARE);
   const last = Math.min(shown.length, Math.ceil((view.top + view.height) / LINE_PX) + SPARE);
   const lines = shown.slice(first, last);
+  const lineOf = useLines(Math.ceil(view.height / LINE_PX) + 2 * SPARE + 2);
   return (
     <div class="trace-fall">
       <Axis window={window} widthPx={view.width} />
@@ -50,23 +52,42 @@ export function Waterfall({ tree, shown, folded, matched, selected, window }: Wa
         onKeyDown={(event) => onKey(event, { shown, at, folded, page: Math.floor(view.height / LINE_PX) - 1 })}
       >
         <div class="trace-all" style={{ height: `${shown.length * LINE_PX}px` }} role="presentation">
-          {lines.map((node, i) => (
-            <SpanLine
-              key={node.key}
-              node={node}
-              at={first + i}
-              tree={tree}
-              window={window}
-              isFolded={folded.value.has(node.key)}
-              isSelected={node === selected}
-              isDimmed={matched !== undefined && !isMatch(node, matched)}
-              toggle={() => toggle(folded, node)}
-            />
-          ))}
+          {lines.map((node, i) =>
+            lineOf({
+              node,
+              at: first + i,
+              tree,
+              window,
+              isFolded: folded.value.has(node.key),
+              isSelected: node === selected,
+              isDimmed: matched !== undefined && !isMatch(node, matched),
+              folded,
+            }),
+          )}
         </div>
       </div>
     </div>
   );
+}
+
+/**
+ * Lines of before are given again as they are, and the browser's elements of those that left are used for others: a frame
+ * of scrolling makes few new ones. `slots` is how many there are at once.
+ */
+function useLines(slots: number): (props: SpanLineProps) => VNode {
+  const kept = useRef(new Map<number, { readonly props: SpanLineProps; readonly line: VNode }>());
+  return (props) => {
+    const slot = props.at % slots;
+    const before = kept.current.get(slot);
+    if (before !== undefined && before.line.key === slot && isSame(before.props, props)) return before.line;
+    const line = <SpanLine key={slot} {...props} />;
+    kept.current.set(slot, { props, line });
+    return line;
+  };
+}
+
+function isSame(a: SpanLineProps, b: SpanLineProps): boolean {
+  return (Object.keys(b) as (keyof SpanLineProps)[]).every((name) => a[name] === b[name]);
 }
 
 function Axis({ window, widthPx }: { readonly window: TimeWindow; readonly widthPx: number }) {
