@@ -1,6 +1,7 @@
 /** The list of senders, one row each: how it is doing stands first, as shape, word and colour. */
 
-import { SortHeader, type SortOrder } from '../parts/sort-header.tsx';
+import { SortHeader } from '../parts/sort-header.tsx';
+import type { SortOrder } from '../parts/sorting.ts';
 import { countText, rateText, recentText, spanText } from '../parts/time.ts';
 import { hrefOf, place } from '../state/place.ts';
 import { who } from '../state/session.ts';
@@ -11,7 +12,7 @@ const MARKS: Readonly<Record<SenderState, string>> = { sending: '●', losing: '
 export function StateMark({ state }: { readonly state: SenderState }) {
   return (
     <span class={`mark mark-${state}`}>
-      <span aria-hidden="true">{MARKS[state]}</span> {state}
+      <span aria-hidden="true">{MARKS[state]}</span> <span class="mark-word">{state}</span>
     </span>
   );
 }

@@ -3,7 +3,7 @@
 import { useMemo, useRef } from 'preact/hooks';
 import { Fault } from '../parts/fault.tsx';
 import { usePolled } from '../parts/polled.ts';
-import { sorted, sortOrder } from '../parts/sort-header.tsx';
+import { sorted, sortOrder } from '../parts/sorting.ts';
 import { spanText } from '../parts/time.ts';
 import { useKeys } from '../state/keys.ts';
 import { change, hrefOf, place } from '../state/place.ts';
@@ -82,7 +82,10 @@ function Senders({ seesAll }: { readonly seesAll: boolean }) {
         </div>
         {error !== undefined && <Fault error={error} />}
         {value !== undefined && here.length === 0 && (
-          <Nothing sinceMs={Date.parse(value.page.now) - Date.parse(value.page.since)} />
+          <Nothing
+            basin={seesAll ? undefined : current}
+            sinceMs={Date.parse(value.page.now) - Date.parse(value.page.since)}
+          />
         )}
         {here.length > 0 && shown.length === 0 && (
           <p class="muted none">None of {here.length} senders has that in its service, address, token or reasons.</p>
@@ -143,13 +146,15 @@ function summary(
   return parts.join(' · ');
 }
 
-function Nothing({ sinceMs }: { readonly sinceMs: number }) {
+/** `basin`: who sees no others cannot say what came to them. */
+function Nothing({ basin: its, sinceMs }: { readonly basin: string | undefined; readonly sinceMs: number }) {
   return (
     <div class="state">
-      <h2>Nothing has arrived yet</h2>
+      <h2>Nothing has arrived{its !== undefined && ` in ${its}`} yet</h2>
       <p>
-        No request of an exporter has come in the {spanText(sinceMs)} since the server started, not even one that was
-        refused. So the exporter sends somewhere else, or not at all.
+        No request of an exporter has come{its !== undefined && ` to ${its}`} in the {spanText(sinceMs)} since the
+        server started{its === undefined && ', not even one that was refused'}. So the exporter sends somewhere else, or
+        not at all.
       </p>
       <p>
         <a href={hrefOf('connect', { basin: place.value.query.basin })}>Connect</a> has what to set. From a terminal,{' '}

@@ -2,11 +2,11 @@
 
 import { useState } from 'preact/hooks';
 import { Confirm } from '../parts/confirm.tsx';
-import { bytesText, spanText } from '../parts/time.ts';
 import { go, place } from '../state/place.ts';
 import { changeStream, createStream, type StreamSettings } from '../wire/control.ts';
 import type { StreamFigures } from '../wire/streams.ts';
 import { FormDialog } from './form-dialog.tsx';
+import { lossText } from './loss-texts.ts';
 import { isValid, SettingForm, TextField } from './setting-fields.tsx';
 import { changedSettings, fieldsOf, NO_SETTINGS } from './setting-texts.ts';
 
@@ -78,28 +78,4 @@ export function ChangeStream(props: {
       <SettingForm fields={fields} otherwise="as the basin says" onChange={setFields} />
     </FormDialog>
   );
-}
-
-/** What a change lets go of, as a sentence; undefined when it keeps as much as before. */
-export function lossText(
-  stream: string,
-  before: StreamSettings,
-  change: StreamSettings,
-  figures: StreamFigures | null | undefined,
-): string | undefined {
-  const { retention_policy: policy, retention_bytes: bytes } = change;
-  const losses: string[] = [];
-  if (policy !== null && policy !== undefined && 'age' in policy && policy.age < ageOf(before)) {
-    losses.push(`records of ${stream} that came more than ${spanText(policy.age * 1_000)} ago`);
-  }
-  if (bytes !== null && bytes !== undefined && bytes < (before.retention_bytes ?? Number.POSITIVE_INFINITY)) {
-    const now = figures === null || figures === undefined ? '' : `, of ${bytesText(figures.metered_bytes)} today`;
-    losses.push(`the oldest records of ${stream} beyond ${bytesText(bytes)}${now}`);
-  }
-  if (losses.length === 0) return undefined;
-  return `This goes for what is stored already: ${losses.join(', and ')} are deleted soon and cannot be brought back.`;
-}
-
-function ageOf({ retention_policy: policy }: StreamSettings): number {
-  return policy !== null && policy !== undefined && 'age' in policy ? policy.age : Number.POSITIVE_INFINITY;
 }

@@ -9,6 +9,7 @@ import { fence, trim } from '../wire/append.ts';
 import { deleteStream } from '../wire/control.ts';
 import type { StreamFigures } from '../wire/streams.ts';
 import { AppendDialog } from './append-dialog.tsx';
+import { trimmedText } from './loss-texts.ts';
 import { TextField } from './setting-fields.tsx';
 
 interface ActedOn {
@@ -100,25 +101,6 @@ function TrimDialog({ basin, stream, figures, onDone, onClose }: ActedOn & { onC
       <TextField label="First record to keep" placeholder="4200" value={text} fault={fault} onInput={setText} />
     </Confirm>
   );
-}
-
-/** Which records a trim deletes, as a sentence, and whether it would delete any. */
-export function trimmedText(
-  stream: string,
-  point: number | undefined,
-  figures: StreamFigures | null | undefined,
-): { readonly what: string; readonly isReady: boolean } {
-  if (point === undefined) return { what: `Records of ${stream} before it are deleted for good.`, isReady: false };
-  if (figures === null || figures === undefined) {
-    return { what: `All records of ${stream} before #${countText(point)} are deleted for good.`, isReady: point > 0 };
-  }
-  const { first_seq_num: first, next_seq_num: next } = figures;
-  const count = Math.min(point, next) - first;
-  if (count <= 0) return { what: `No record goes: ${stream} begins with #${countText(first)}.`, isReady: false };
-  const range = count === 1 ? `#${countText(first)}` : `#${countText(first)} to #${countText(first + count - 1)}`;
-  const all = point >= next ? ' That is every record it holds now.' : '';
-  const records = count === 1 ? '1 record goes' : `${countText(count)} records go`;
-  return { what: `${records} for good: ${stream} ${range}.${all}`, isReady: true };
 }
 
 function DeleteDialog({ basin, stream, figures, onDone, onClose }: ActedOn & { onClose(): void }) {

@@ -1,7 +1,8 @@
 /** The list of streams. Only the rows in sight are in the document, so ten thousand scroll like ten. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { SortHeader, type SortOrder } from '../parts/sort-header.tsx';
+import { SortHeader } from '../parts/sort-header.tsx';
+import type { SortOrder } from '../parts/sorting.ts';
 import { bytesText, countText, rateText, recentText } from '../parts/time.ts';
 import { hrefOf, place } from '../state/place.ts';
 import type { StreamSettings } from '../wire/control.ts';

@@ -3,7 +3,7 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { Fault } from '../parts/fault.tsx';
 import { usePolled } from '../parts/polled.ts';
-import { sorted, sortOrder } from '../parts/sort-header.tsx';
+import { sorted, sortOrder } from '../parts/sorting.ts';
 import { bytesText, countText } from '../parts/time.ts';
 import { useKeys } from '../state/keys.ts';
 import { change, go, hrefOf, place } from '../state/place.ts';
