@@ -33,6 +33,8 @@ export interface ChartRange {
 
 export const GROUPS_MAX = 12;
 const STEPS_MAX = 240;
+/** How long a single point stands: exporters send once a minute. */
+const UNKNOWN_MS = 90_000;
 const SHARES = [0.5, 0.99];
 const NICE_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400];
 
@@ -55,7 +57,12 @@ export function chartLines(
   const stepMs = stepOf(to - from, intervalMs);
   const first = Math.floor(from / stepMs) * stepMs;
   const count = Math.max(1, Math.ceil((to - first) / stepMs));
-  const steps: Steps = { first, stepMs, count, staleMs: Math.max(stepMs, 2.5 * intervalMs) };
+  const steps: Steps = {
+    first,
+    stepMs,
+    count,
+    staleMs: Math.max(stepMs, 2.5 * intervalMs, intervalMs === 0 ? UNKNOWN_MS : 0),
+  };
   const groups = groupsOf(series, by);
   const made = [...groups].map(([label, members]) => ({ label, lines: linesOf(mode, info, members, steps) }));
   const known = made.filter(({ lines }) => lines.some(({ values }) => values.some((value) => value !== null)));

@@ -109,7 +109,13 @@ function optionsOf(target: HTMLElement, latest: { readonly current: ChartProps }
       {},
       ...lines.map((line) => {
         const { hue, dash } = lookOf(lines, line);
-        return { stroke: colourOf(target, hue), width: 1.5, dash, points: { show: false }, spanGaps: false };
+        return {
+          stroke: colourOf(target, hue),
+          width: 1.5,
+          dash,
+          points: { show: true, size: 5, fill: colourOf(target, hue), filter: isolated },
+          spanGaps: false,
+        };
       }),
     ],
     axes: [
@@ -133,6 +139,13 @@ function optionsOf(target: HTMLElement, latest: { readonly current: ChartProps }
       ],
     },
   };
+}
+
+/** What has no neighbour is no line: it is drawn as a point. */
+function isolated(plot: uPlot, series: number): number[] {
+  const values = plot.data[series] ?? [];
+  const has = (at: number): boolean => values[at] !== null && values[at] !== undefined;
+  return [...values.keys()].filter((at) => has(at) && !has(at - 1) && !has(at + 1));
 }
 
 /** Of an axis whose marks are so many seconds apart. */

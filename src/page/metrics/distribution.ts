@@ -124,21 +124,20 @@ function coarser(distribution: Exponential, scale: number): Exponential {
   return { ...distribution, scale, positive: merge(positive), negative: merge(negative) };
 }
 
-/** Without those that hold nothing. The open ends are cut where the least and greatest value say so. */
+/** Without those that hold nothing. */
 export function cellsOf(distribution: Distribution): readonly Cell[] {
   const cells = distribution.type === 'explicit' ? explicitCells(distribution) : exponentialCells(distribution);
   return cells.filter(({ count }) => count > 0);
 }
 
+/** No value is beyond the least and the greatest, so a bucket is no wider than these let it be. */
 function explicitCells({ bounds, counts, min, max }: Explicit): readonly Cell[] {
   return counts.map((count, i) => {
-    const [low, high] = [bounds[i - 1], bounds[i]];
-    if (low === undefined && high === undefined) return { low: min ?? 0, high: max ?? 0, count };
-    if (low === undefined) {
-      const end = high ?? 0;
-      return { low: min !== undefined && min <= end ? min : Math.min(0, end), high: end, count };
-    }
-    return { low, high: high ?? Math.max(low, max ?? low), count };
+    const [below, above] = [bounds[i - 1], bounds[i]];
+    const high = above ?? Math.max(below ?? Number.NEGATIVE_INFINITY, max ?? below ?? 0);
+    const low = below ?? Math.min(above ?? high, min ?? Math.min(0, high));
+    const [cutLow, cutHigh] = [Math.max(low, min ?? low), Math.min(high, max ?? high)];
+    return cutLow <= cutHigh ? { low: cutLow, high: cutHigh, count } : { low, high, count };
   });
 }
 

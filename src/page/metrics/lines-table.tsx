@@ -18,7 +18,7 @@ export function LinesTable({
     .filter(({ values }) => values.some((value) => value !== null))
     .reverse();
   return (
-    <div class="table-frame lines-table">
+    <section class="table-frame lines-table" aria-label="Values" tabIndex={0}>
       <table class="table">
         <caption class="muted">
           {known.length > ROWS_MAX
@@ -48,6 +48,6 @@ export function LinesTable({
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }

@@ -78,8 +78,8 @@ function BasinTable({
                 {agoText(Date.now() - Date.parse(made))}
               </td>
               <td>
-                <a href={hrefOf('streams', { basin: name })} aria-label={`Streams of ${name}`}>
-                  its streams
+                <a href={hrefOf('streams', { basin: name })}>
+                  its streams<span class="unseen"> ({name})</span>
                 </a>
               </td>
             </tr>

@@ -115,7 +115,7 @@ function Spacer({ rows }: { readonly rows: number }) {
   if (rows <= 0) return null;
   return (
     <tr class="spacer">
-      <td colSpan={7} style={{ height: rows * ROW_PX }} />
+      <td colSpan={7} style={{ height: `${rows * ROW_PX}px` }} />
     </tr>
   );
 }
