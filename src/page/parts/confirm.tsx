@@ -1,5 +1,6 @@
 /** Asks before something is deleted or changed for good: it names what goes, and for the worst wants its name typed. */
 
+import type { ComponentChildren } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import { Dialog } from './dialog.tsx';
 import { Fault } from './fault.tsx';
@@ -12,12 +13,16 @@ export interface ConfirmProps {
   readonly verb: string;
   /** What must be typed before the button works; undefined for nothing. */
   readonly typed?: string;
+  /** Fields that say what exactly is done, above the sentence that names it. */
+  readonly children?: ComponentChildren;
+  /** False while these fields are not filled in. */
+  readonly isReady?: boolean;
   /** Resolves when it is done; what it rejects with is shown. */
   run(): Promise<unknown>;
   onClose(): void;
 }
 
-export function Confirm({ title, what, verb, typed, run, onClose }: ConfirmProps) {
+export function Confirm({ title, what, verb, typed, children, isReady = true, run, onClose }: ConfirmProps) {
   const id = useId();
   const [text, setText] = useState('');
   const [error, setError] = useState<unknown>();
@@ -36,6 +41,7 @@ export function Confirm({ title, what, verb, typed, run, onClose }: ConfirmProps
   return (
     <Dialog title={title} onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
+        {children}
         <p>{what}</p>
         {error !== undefined && <Fault error={error} />}
         {typed !== undefined && (
@@ -56,7 +62,11 @@ export function Confirm({ title, what, verb, typed, run, onClose }: ConfirmProps
           <button type="button" class="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class="button danger" disabled={isBusy || (typed !== undefined && text !== typed)}>
+          <button
+            type="submit"
+            class="button danger"
+            disabled={isBusy || !isReady || (typed !== undefined && text !== typed)}
+          >
             {verb}
           </button>
         </div>

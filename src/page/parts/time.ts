@@ -41,6 +41,11 @@ export function agoText(ms: number): string {
   return ms >= 0 ? `${span} ago` : `in ${span}`;
 }
 
+/** The same in whole seconds, for what changes before it is read: `now`, `4 s ago`. */
+export function recentText(ms: number): string {
+  return ms < 1_000 ? 'now' : agoText(Math.floor(ms / 1_000) * 1_000);
+}
+
 /** A length of time with one unit: `350 ms`, `4.2 s`, `12 min`, `3 h`, `9 d`. */
 export function spanText(ms: number): string {
   if (ms < 1) return `${trimmed(ms * 1000)} µs`;
@@ -63,6 +68,11 @@ export function bytesText(bytes: number): string {
 /** `81,204`. */
 export function countText(count: number): string {
   return count.toLocaleString('en-US');
+}
+
+/** `1,240/s`, `0.4/s`. */
+export function rateText(perSecond: number): string {
+  return `${perSecond >= 100 ? countText(Math.round(perSecond)) : Number(perSecond.toPrecision(2))}/s`;
 }
 
 function trimmed(value: number): string {

@@ -39,11 +39,16 @@ export async function listBasins(signal?: AbortSignal): Promise<readonly BasinEn
   return basins;
 }
 
-/** Streams with figures, in the order of their names; at most {@link STREAMS_LISTED_MAX}. */
-export async function listStreams(basin: string, prefix = '', signal?: AbortSignal): Promise<readonly StreamEntry[]> {
+/** Streams with figures, in the order of their names; at most `max`, and never more than {@link STREAMS_LISTED_MAX}. */
+export async function listStreams(
+  basin: string,
+  prefix = '',
+  signal?: AbortSignal,
+  max = STREAMS_LISTED_MAX,
+): Promise<readonly StreamEntry[]> {
   const found: StreamEntry[] = [];
-  for (let hasMore = true; hasMore && found.length < STREAMS_LISTED_MAX; ) {
-    const query = { prefix, limit: PAGE, figures: true, start_after: found.at(-1)?.name };
+  for (let hasMore = true; hasMore && found.length < Math.min(max, STREAMS_LISTED_MAX); ) {
+    const query = { prefix, limit: Math.min(PAGE, max), figures: true, start_after: found.at(-1)?.name };
     const options = { basin, query, ...(signal === undefined ? {} : { signal }) };
     const page = await call<{ streams: readonly StreamEntry[]; has_more: boolean }>('/v1/streams', options);
     found.push(...page.streams);

@@ -1,0 +1,50 @@
+/** A dialog with fields that makes or changes something; what the server refuses is said in it. */
+
+import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
+import { Dialog } from '../parts/dialog.tsx';
+import { Fault } from '../parts/fault.tsx';
+
+export function FormDialog(props: {
+  readonly title: string;
+  readonly verb: string;
+  readonly isReady: boolean;
+  /** It is closed by the user, who may go on with another. */
+  readonly staysOpen?: boolean;
+  readonly children: ComponentChildren;
+  run(): Promise<unknown>;
+  onClose(): void;
+}) {
+  const { title, verb, isReady, staysOpen = false, children, run, onClose } = props;
+  const [error, setError] = useState<unknown>();
+  const [isBusy, setBusy] = useState(false);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    setError(undefined);
+    try {
+      await run();
+      if (staysOpen) setBusy(false);
+      else onClose();
+    } catch (thrown) {
+      setError(thrown);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={(event) => void submit(event)}>
+        {error !== undefined && <Fault error={error} />}
+        {children}
+        <div class="buttons end">
+          <button type="button" class="button" onClick={onClose}>
+            {staysOpen ? 'Close' : 'Cancel'}
+          </button>
+          <button type="submit" class="button primary" disabled={isBusy || !isReady}>
+            {verb}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
