@@ -72,9 +72,8 @@ export function levelsOf(filter: string): ReadonlySet<Level> | undefined {
   if (conditions.length !== 1 || operator === '') return undefined;
   const values = value.split(',');
   const from = LEVELS.indexOf(values[0] as Level);
-  return new Set(
-    operator === '>=' ? LEVELS.slice(Math.max(0, from)) : LEVELS.filter((level) => values.includes(level)),
-  );
+  if (from === -1) return undefined;
+  return new Set(operator === '>=' ? LEVELS.slice(from) : LEVELS.filter((level) => values.includes(level)));
 }
 
 /** Wants these levels only; none or all of them is no condition. */

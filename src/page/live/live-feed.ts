@@ -19,6 +19,13 @@ export interface FeedOptions {
   readonly until: number | undefined;
 }
 
+interface JoinedStream {
+  readonly stream: string;
+  readonly seqNum: number;
+  /** Another one than before: another stream of that name. */
+  readonly streamId: string;
+}
+
 export type FeedState =
   | { readonly type: 'connecting' }
   | { readonly type: 'open' }
@@ -37,6 +44,8 @@ export class LiveFeed {
   readonly error = signal<unknown>(undefined);
   /** The first rows are there, or there are none. */
   readonly isReady = signal(false);
+  /** Positions in the list are those of a stream that is gone. */
+  readonly isReplaced = signal(false);
   readonly counts = new SeenCounts();
   readonly source: ManyRows | StreamRows;
   readonly options: FeedOptions;
@@ -46,6 +55,7 @@ export class LiveFeed {
   received = 0;
   /** Streams that joined, with where they began. */
   readonly streams = new Map<string, number>();
+  readonly #streamIds = new Map<string, string>();
   readonly #abort = new AbortController();
   readonly #continuity: Continuity;
   readonly #batchTakers = new Set<(batch: RowBatch) => void>();
@@ -104,7 +114,7 @@ export class LiveFeed {
         this.#isAgain = isAgain;
         this.state.value = { type: 'open' };
       },
-      joined: (streams: readonly { readonly stream: string; readonly seqNum: number }[]) => this.#join(streams),
+      joined: (streams: readonly JoinedStream[]) => this.#join(streams),
       batch: (batch: RowBatch) => {
         continuity.take(batch);
         if (this.#early === undefined) this.#take(batch);
@@ -142,8 +152,15 @@ export class LiveFeed {
     };
   }
 
-  #join(streams: readonly { readonly stream: string; readonly seqNum: number }[]): void {
-    for (const { stream, seqNum } of streams) {
+  #join(streams: readonly JoinedStream[]): void {
+    for (const { stream, seqNum, streamId } of streams) {
+      const known = this.#streamIds.get(stream);
+      this.#streamIds.set(stream, streamId);
+      if (known !== undefined && known !== streamId) {
+        this.#continuity.leave(stream);
+        this.note.value = `${stream} was deleted and made again: it begins at #0`;
+        if (this.source instanceof StreamRows) this.isReplaced.value = true;
+      }
       this.#continuity.begin(stream, seqNum);
       this.counts.know(stream);
       if (this.streams.has(stream)) continue;

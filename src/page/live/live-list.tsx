@@ -126,7 +126,18 @@ function EmptyList({ feed }: { readonly feed: LiveFeed }) {
   useRepaints(feed.version, feed.isReady);
   const { source } = feed;
   const { basin: name, filter } = place.value.query;
-  if (feed.error.value !== undefined) return null;
+  if (feed.error.value !== undefined) {
+    return (
+      <div class="live-empty">
+        <h2>{feed.options.filter === undefined ? 'The records cannot be read' : 'The filter is not understood'}</h2>
+        <p>
+          {feed.options.filter === undefined
+            ? 'What is wrong stands below.'
+            : 'What is wrong with it stands below the field, with the place.'}
+        </p>
+      </div>
+    );
+  }
   if (!feed.isReady.value || source.isLoading) return <p class="live-empty muted">Reading the last records…</p>;
   if (filter !== undefined && filter !== '') {
     const looked = source instanceof ManyRows ? source.looked : 0;
@@ -155,6 +166,12 @@ function EmptyList({ feed }: { readonly feed: LiveFeed }) {
   );
 }
 
+function stateText(view: LiveView, feed: LiveFeed): string {
+  if (feed.error.value !== undefined) return 'Stopped';
+  if (feed.state.value.type === 'lost') return 'Connection lost: it comes again by itself';
+  return view.scroll.isFollowing ? 'Following' : 'Paused';
+}
+
 function StatusLine({ view, feed }: { readonly view: LiveView; readonly feed: LiveFeed }) {
   useRepaints(feed.version, view.moved, feed.isReady);
   const state = feed.state.value;
@@ -170,18 +187,12 @@ function StatusLine({ view, feed }: { readonly view: LiveView; readonly feed: Li
           class={`live-dot live-dot-${state.type === 'open' && view.scroll.isFollowing ? 'on' : state.type}`}
           aria-hidden="true"
         />
-        <span>
-          {state.type === 'lost'
-            ? 'Connection lost: it comes again by itself'
-            : view.scroll.isFollowing
-              ? 'Following'
-              : 'Paused'}
-        </span>
+        <span>{stateText(view, feed)}</span>
         <span class="muted">
           {countText(count)} {feed.stream === undefined ? 'here' : 'in the stream'}
           {hasAhead && ', later ones are on the server'}
         </span>
-        {source.isLoading && <span class="muted">loading…</span>}
+        {source.isLoading && feed.error.value === undefined && <span class="muted">loading…</span>}
       </p>
       <p role="status" class="live-said">
         {view.said.value ?? feed.note.value}

@@ -66,6 +66,11 @@ export class LiveView {
     this.scroll.setMeasured(place.peek().query.wrap === 'yes');
     feed.follow(isFollowing);
     this.feed.value = feed;
+    feed.isReplaced.subscribe((isReplaced) => {
+      if (!isReplaced) return;
+      change({ from: undefined, row: undefined, show: undefined }, { isSamePage: true });
+      void this.open(livePlace(place.peek().query));
+    });
     const stop = feed.isReady.subscribe((isReady) => {
       if (!isReady) return;
       queueMicrotask(() => stop());

@@ -11,6 +11,8 @@ import { inTurns, newerRows, OlderReads, type ReadScope, readPage } from './page
 
 const ROWS_MAX = 100_000;
 const BYTES_MAX = 96_000_000;
+/** A screen, so that it is there soon. */
+const FIRST_ROWS = 120;
 /** Rows before an end at which more is loaded. */
 const NEAR = 80;
 /** So few records are missing that what comes meanwhile is kept beside them. */
@@ -166,7 +168,7 @@ export class ManyRows implements ListSource {
   async loadOlder(): Promise<void> {
     if (this.#loading !== undefined) return;
     await this.#load('older', async () => {
-      const pages = await this.#older.next();
+      const pages = await this.#older.next(this.#store.count === 0 ? FIRST_ROWS : undefined);
       this.#store.prependMerged(pages);
       while (this.#isFull()) {
         const dropped = this.#store.dropPart(false);

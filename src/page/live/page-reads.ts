@@ -79,13 +79,13 @@ export class OlderReads {
   }
 
   /** The next older rows; none may come although there are some, where a filter wants few. */
-  async next(): Promise<readonly ReadRows[]> {
+  async next(roundRows = ROUND_ROWS): Promise<readonly ReadRows[]> {
     const open = [...this.#points].filter(([stream, { isAtStart }]) => !isAtStart && !this.#waiting.has(stream));
-    const limit = Math.min(STREAM_ROWS_MAX, Math.max(STREAM_ROWS_MIN, Math.ceil(ROUND_ROWS / (open.length || 1))));
+    const limit = Math.min(STREAM_ROWS_MAX, Math.max(STREAM_ROWS_MIN, Math.ceil(roundRows / (open.length || 1))));
     await inTurns(open, async ([stream, { before }]) => {
       const page = await readPage(this.#scope, stream, { before, limit, clamp: true });
-      const next = page.isAtStart ? 0 : (page.nextBefore ?? 0);
-      this.#looked += before - (page.isAtStart ? (page.rows[0]?.seqNum ?? before) : next);
+      const next = page.nextBefore ?? 0;
+      this.#looked += before - next;
       const isAtStart = page.isAtStart || next === 0;
       if (page.rows.length === 0) this.#points.set(stream, { before: next, isAtStart });
       else this.#waiting.set(stream, { stream, text: page.text, rows: page.rows, skip: 0, before: next, isAtStart });
