@@ -33,6 +33,7 @@ export type FeedState =
 
 /** A painting that takes more comes every second or third frame only. */
 const SLOW_PAINT_MS = 5;
+const LEARN_MS = 500;
 const PAINT_MS = 30;
 
 export class LiveFeed {
@@ -63,6 +64,7 @@ export class LiveFeed {
   #isOpened = false;
   #isAgain = false;
   #frame = 0;
+  #learnedAt = 0;
   #paintMs = 0;
   #paintedAt = 0;
   /** Batches of a stream whose first rows are still being read. */
@@ -210,6 +212,18 @@ export class LiveFeed {
     this.source.take(batch);
     for (const take of this.#batchTakers) take(batch);
     this.#paint();
+  }
+
+  /** Keys and values of the rows on the screen are suggested to filters. */
+  learn(from: number, to: number): void {
+    const now = Date.now();
+    if (now - this.#learnedAt < LEARN_MS) return;
+    for (let id = from; id < to; id++) {
+      const row = this.source.rowAt(id)?.row;
+      if (row === undefined) continue;
+      this.counts.learn(row);
+      this.#learnedAt = now;
+    }
   }
 
   /** What the last painting of the list took. */

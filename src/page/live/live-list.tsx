@@ -50,8 +50,7 @@ export function LiveList({ view, feed, onValues }: LiveListProps) {
         onPainted={(from, to, ms) => {
           feed.painted(ms);
           source.want(from, to);
-          const listed = source.rowAt(from);
-          if (listed !== undefined) feed.counts.learn(listed.row);
+          feed.learn(from, to);
         }}
       />
       <OlderEdge feed={feed} />

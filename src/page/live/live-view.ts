@@ -194,8 +194,8 @@ export class LiveView {
       this.moved.value++;
     }
     if (id === undefined && before === undefined) return;
-    const listed = this.rowAt(id);
-    const row = listed === undefined ? undefined : addressText({ stream: listed.stream, seqNum: listed.row.seqNum });
+    const address = this.#addressOf(id);
+    const row = address === undefined ? undefined : addressText(address);
     const show = isDetail === undefined ? place.peek().query.show : isDetail ? 'record' : undefined;
     this.#writtenRow = row;
     change({ row, show: row === undefined ? undefined : show }, { isSamePage: true });
@@ -328,6 +328,15 @@ export class LiveView {
     event.clipboardData?.setData('text/plain', `${lines.join('\n')}\n`);
     event.preventDefault();
     this.say(`Copied ${countText(lines.length)} records.`);
+  }
+
+  /** In a whole stream also of a row that is not loaded. */
+  #addressOf(id: number | undefined): RowAddress | undefined {
+    const feed = this.feed.peek();
+    const only = feed?.stream === undefined ? undefined : [...feed.streams.keys()][0];
+    if (id !== undefined && only !== undefined) return { stream: only, seqNum: id };
+    const listed = this.rowAt(id);
+    return listed === undefined ? undefined : { stream: listed.stream, seqNum: listed.row.seqNum };
   }
 
   /** The URL gets the position a moment after the list stands still. */
