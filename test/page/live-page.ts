@@ -88,13 +88,16 @@ export interface CuttingProxy {
   /** Ends every connection, and takes none until {@link open}. */
   cut(): void;
   open(): void;
+  /** Later connections go to another server. */
+  turnTo(port: number): void;
   close(): void;
 }
 
 /** Stands between the page and the server. */
-export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
+export async function startCuttingProxy(first: number): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let isOpen = true;
+  let port = first;
   const server = createServer({ noDelay: true }, (client) => {
     if (!isOpen) {
       client.destroy();
@@ -124,6 +127,9 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
     cut,
     open: () => {
       isOpen = true;
+    },
+    turnTo: (next) => {
+      port = next;
     },
     close: () => {
       cut();

@@ -195,6 +195,7 @@ export class LiveFeed {
     this.#early = undefined;
     for (const batch of early) this.#take(batch);
     this.isReady.value = true;
+    performance.mark('first-rows');
     this.#paint();
   }
 

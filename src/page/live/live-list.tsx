@@ -1,6 +1,6 @@
 /** The list with what stands around it: the pill with what is new, what is missing, what is empty. */
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { Fault } from '../parts/fault.tsx';
 import { countText, timeStyle } from '../parts/time.ts';
 import { RowList } from '../rows/row-list.tsx';
@@ -25,6 +25,14 @@ export function LiveList({ view, feed, onValues }: LiveListProps) {
   const isWrapped = place.value.query.wrap === 'yes';
   usePausing(box, view);
   const { source } = feed;
+  const columns = columnsOf(place.value.query.columns, feed).join(',');
+  const times = timeStyle.value;
+  // Relative times change by themselves, once a second.
+  const now = times === 'relative' ? Math.floor(Date.now() / 1_000) * 1_000 : 0;
+  const look = useMemo(
+    () => ({ columns: columns.split(',').filter((name) => name !== ''), isWrapped, times, now }),
+    [columns, isWrapped, times, now],
+  );
   const isEmpty = source.end === source.start;
   return (
     <section class="live-list" aria-label="Records" ref={box}>
@@ -32,12 +40,7 @@ export function LiveList({ view, feed, onValues }: LiveListProps) {
         key={feed.options}
         source={source}
         scroll={view.scroll}
-        look={{
-          columns: columnsOf(place.value.query.columns, feed),
-          isWrapped,
-          times: timeStyle.value,
-          now: Date.now(),
-        }}
+        look={look}
         label={label(feed)}
         selected={view.selected.value}
         version={version}

@@ -31,6 +31,7 @@ export class LiveView {
   readonly isDetailOpen = computed(() => place.value.query.show === 'record');
   scroll = new ListScroll(() => ({ start: 0, end: 0 }), true);
   #opened = '';
+  #wasFollowing = true;
   /** What the list itself wrote into the URL. */
   #written: string | undefined;
   #writtenRow: string | undefined;
@@ -65,6 +66,7 @@ export class LiveView {
     this.scroll = Object.assign(new ListScroll(() => feed.source, isFollowing), { rowPx, viewPx });
     this.scroll.setMeasured(place.peek().query.wrap === 'yes');
     feed.follow(isFollowing);
+    this.#wasFollowing = isFollowing;
     this.feed.value = feed;
     feed.isReplaced.subscribe((isReplaced) => {
       if (!isReplaced) return;
@@ -105,6 +107,7 @@ export class LiveView {
     const { start = 0, end = 0 } = this.feed.peek()?.source ?? {};
     const shown = Math.min(Math.max(id, start), Math.max(start, end - 1));
     this.scroll.stop();
+    this.#wasFollowing = false;
     this.feed.peek()?.follow(false);
     if (isSelected) {
       this.scroll.reveal(shown, false);
@@ -151,7 +154,9 @@ export class LiveView {
     const isFollowing = isAtEnd && !hasMore && feed?.options.until === undefined;
     if (isFollowing) this.scroll.follow();
     feed?.follow(isFollowing);
-    this.moved.value++;
+    // The list paints itself: others are told of what they show.
+    if (isFollowing !== this.#wasFollowing) this.moved.value++;
+    this.#wasFollowing = isFollowing;
     this.#writeSoon();
   }
 
@@ -173,6 +178,7 @@ export class LiveView {
       return;
     }
     this.scroll.follow();
+    this.#wasFollowing = true;
     feed.follow(true);
     this.moved.value++;
   }
@@ -180,6 +186,7 @@ export class LiveView {
   pause(): void {
     if (!this.scroll.isFollowing) return;
     this.scroll.stop();
+    this.#wasFollowing = false;
     this.feed.peek()?.follow(false);
     this.moved.value++;
     this.#writeSoon();
@@ -214,6 +221,7 @@ export class LiveView {
     this.pause();
     this.scroll.moveBy(screens * Math.max(24, this.scroll.viewPx - this.scroll.rowPx * 2));
     this.onMoved(this.scroll.clamp());
+    this.moved.value++;
   }
 
   goFirst(): void {
@@ -223,6 +231,7 @@ export class LiveView {
     this.scroll.anchor = source.start;
     this.scroll.offsetPx = 0;
     this.onMoved(this.scroll.clamp());
+    this.moved.value++;
   }
 
   nextError(step: 1 | -1): void {

@@ -1,8 +1,9 @@
 /** A list of rows of which only those on the screen are elements. It follows its end until one scrolls, selects or focuses. */
 
+import type { VNode } from 'preact';
 import { useEffect, useLayoutEffect, useReducer, useRef } from 'preact/hooks';
 import type { ListScroll } from './list-scroll.ts';
-import type { ListSource } from './list-source.ts';
+import type { ListedRow, ListSource } from './list-source.ts';
 import { RowLine, type RowLook } from './row-line.tsx';
 
 export interface RowListProps {
@@ -25,7 +26,7 @@ export interface RowListProps {
 const IDLE_MS = 150;
 
 export function RowList(props: RowListProps) {
-  const { source, scroll, look, label, selected } = props;
+  const { source, scroll, label, selected } = props;
   const box = useRef<HTMLDivElement>(null);
   const [, repaint] = useReducer((count: number) => count + 1, 0);
   const began = performance.now();
@@ -35,28 +36,7 @@ export function RowList(props: RowListProps) {
     if (scroll.isMeasured && measure(box.current, scroll)) repaint(undefined);
     props.onPainted(from, to, performance.now() - began);
   });
-  const rows = [];
-  for (let id = from; id < to; id++) {
-    const listed = source.rowAt(id);
-    const key = `row${id}`;
-    rows.push(
-      listed === undefined ? (
-        <div key={key} class="row row-absent" aria-hidden="true">
-          #{id} …
-        </div>
-      ) : (
-        <RowLine
-          key={key}
-          elementId={key}
-          stream={listed.stream}
-          row={listed.row}
-          look={look}
-          isSelected={id === selected}
-          rule={source.ruleAt(id)}
-        />
-      ),
-    );
-  }
+  const rows = useRows(props, from, to);
   const isShort = (source.end - source.start) * scroll.rowPx <= scroll.viewPx && !scroll.isMeasured;
   const place = scroll.isFollowing && !isShort ? 'rows-page rows-at-end' : 'rows-page';
   return (
@@ -81,6 +61,47 @@ export function RowList(props: RowListProps) {
       </div>
     </div>
   );
+}
+
+interface RenderedRow {
+  readonly listed: ListedRow;
+  readonly look: RowLook;
+  readonly isSelected: boolean;
+  readonly rule: string | undefined;
+  readonly element: VNode;
+}
+
+/** Rows that are as they were keep their elements, so that only new ones are worked on. */
+function useRows({ source, look, selected }: RowListProps, from: number, to: number): readonly VNode[] {
+  const before = useRef(new Map<number, RenderedRow>());
+  const kept = new Map<number, RenderedRow>();
+  const rows: VNode[] = [];
+  for (let id = from; id < to; id++) {
+    const listed = source.rowAt(id);
+    const key = `row${id}`;
+    if (listed === undefined) {
+      rows.push(
+        <div key={key} class="row row-absent" aria-hidden="true">
+          #{id} …
+        </div>,
+      );
+      continue;
+    }
+    const isSelected = id === selected;
+    const rule = source.ruleAt(id);
+    const { stream, row } = listed;
+    const old = before.current.get(id);
+    const isSame = old?.listed.row === row && old.look === look && old.isSelected === isSelected && old.rule === rule;
+    const element = isSame ? (
+      old.element
+    ) : (
+      <RowLine key={key} elementId={key} stream={stream} row={row} look={look} isSelected={isSelected} rule={rule} />
+    );
+    kept.set(id, { listed, look, isSelected, rule, element });
+    rows.push(element);
+  }
+  before.current = kept;
+  return rows;
 }
 
 function useScrolling(box: { readonly current: HTMLDivElement | null }, props: RowListProps, repaint: () => void) {
