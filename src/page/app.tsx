@@ -65,6 +65,9 @@ const ENTRIES: Readonly<Record<Screen, ScreenEntry>> = {
   },
 };
 
+// The screen comes while the session starts.
+void ENTRIES[place.peek().screen ?? 'live'].load().catch(() => {});
+
 export function App() {
   const state = session.value;
   if (state.type === 'signed-out') return <SignIn reason={state.reason} />;

@@ -7,6 +7,8 @@ import { streamPath } from './streams.ts';
 export interface ReadPage {
   /** In the order of the stream. */
   readonly rows: readonly Row[];
+  /** The answer as it came, to be parsed again later in place of keeping objects. */
+  readonly text: string;
   /** Newer records begin there. */
   readonly nextSeqNum: number | undefined;
   /** Of a read that goes backwards: older records are before it. */
@@ -17,8 +19,8 @@ export interface ReadPage {
 
 /** One of: `seqNum` or `timestamp` (ms) forwards, `before` backwards, `around` one record. */
 export type ReadFrom =
-  | { readonly seq_num: number; readonly count?: number; readonly clamp?: boolean }
-  | { readonly timestamp: number; readonly count?: number; readonly clamp?: boolean }
+  | { readonly seq_num: number; readonly count?: number; readonly until?: number; readonly clamp?: boolean }
+  | { readonly timestamp: number; readonly count?: number; readonly until?: number; readonly clamp?: boolean }
   | { readonly before: number | 'tail'; readonly limit?: number; readonly clamp?: boolean }
   | { readonly around: number; readonly context?: number };
 
@@ -32,9 +34,11 @@ export async function readRows(
   const query = { ...from, filter: filter === '' ? undefined : filter, view: 'message' };
   const options = { basin, query, ...(signal === undefined ? {} : { signal }) };
   const response = await request(streamPath(stream, 'records'), options);
-  const { rows } = (await response.json()) as { rows: readonly Row[] };
+  const text = await response.text();
+  const { rows } = JSON.parse(text) as { rows: readonly Row[] };
   return {
     rows,
+    text,
     nextSeqNum: numberIn(response, 'Tailrace-Next-Seq-Num'),
     nextBefore: numberIn(response, 'Tailrace-Next-Before'),
     isAtStart: response.headers.get('Tailrace-At-Start') === 'true',
