@@ -17,7 +17,7 @@ export interface MetricLine {
 }
 
 /** A count or a size for each of the times, which are Unix seconds. */
-export interface UsageSeries {
+export interface UsageCounts {
   readonly name: string;
   readonly unit: string;
   readonly points: readonly (readonly [second: number, value: number])[];
@@ -62,7 +62,7 @@ export function parseMetrics(text: string): readonly MetricLine[] {
 export async function usage(
   where: { readonly basin?: string; readonly set: string; readonly start: number; readonly end: number },
   signal?: AbortSignal,
-): Promise<readonly UsageSeries[]> {
+): Promise<readonly UsageCounts[]> {
   const { basin, ...query } = where;
   const path = basin === undefined ? '/v1/metrics' : `/v1/metrics/${segment(basin)}`;
   const options = { query: { ...query, interval: 'hour' }, ...within(signal) };
