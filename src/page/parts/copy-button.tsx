@@ -24,10 +24,16 @@ export function CopyButton({
       () => setOutcome('failed'),
     );
   };
+  const told = outcome === undefined ? '' : outcome === 'copied' ? 'Copied' : 'Not allowed';
   return (
-    <button type="button" class="button" onClick={copy}>
-      <span role="status">{outcome === undefined ? label : outcome === 'copied' ? 'Copied' : 'Not allowed'}</span>
-    </button>
+    <>
+      <button type="button" class="button" onClick={copy}>
+        {told === '' ? label : told}
+      </button>
+      <span class="unseen" role="status">
+        {told}
+      </span>
+    </>
   );
 }
 

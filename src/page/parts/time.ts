@@ -7,8 +7,11 @@ export type TimeStyle = 'local' | 'utc' | 'relative';
 const KEY = 'tailrace-times';
 const STYLES: readonly TimeStyle[] = ['local', 'utc', 'relative'];
 
+/** What the browser keeps; unit tests of texts run without one. */
+const kept = globalThis.localStorage?.getItem(KEY);
+
 /** How times look everywhere; kept in the browser. */
-export const timeStyle = signal<TimeStyle>(STYLES.find((style) => style === localStorage.getItem(KEY)) ?? 'local');
+export const timeStyle = signal<TimeStyle>(STYLES.find((style) => style === kept) ?? 'local');
 
 export function setTimeStyle(style: TimeStyle): void {
   localStorage.setItem(KEY, style);

@@ -1,0 +1,37 @@
+/** What no call of the server tells: where its limits, its audit log and its settings are. */
+
+export function AboutServer() {
+  return (
+    <section class="server-section" aria-label="More about this server">
+      <h2>Where to find the rest</h2>
+      <dl class="server-about">
+        <dt>Audit log</dt>
+        <dd>
+          Who issued, rotated and revoked tokens, changed basins and streams, trimmed, and every refusal: lines with{' '}
+          <code>"audit":true</code> in the log of the server, on stderr. The server keeps none and serves none, so they
+          are where your log goes: <code>{`journalctl -u tailrace | grep '"audit":true'`}</code>
+        </dd>
+        <dt>Limits</dt>
+        <dd>
+          Above is what is used of memory and disk. All limits, with the settings that change them, are in{' '}
+          <a href={`${DOCUMENTS}/scripts/README.md#limits`} target="_blank" rel="noreferrer">
+            scripts/README.md
+          </a>{' '}
+          of the package; <code>tailrace serve --help</code> lists the settings.
+        </dd>
+        <dt>Metrics</dt>
+        <dd>
+          <code>GET /metrics</code> is for Prometheus, with a token that may do <code>account-metrics</code>.{' '}
+          <code>GET /v1/metrics</code> has usage by minute, hour and day.
+        </dd>
+        <dt>On a terminal</dt>
+        <dd>
+          <code>tailrace top</code> shows the same live, <code>tailrace tokens</code> manages tokens,{' '}
+          <code>tailrace doctor</code> says what is wrong.
+        </dd>
+      </dl>
+    </section>
+  );
+}
+
+const DOCUMENTS = 'https://github.com/tailrace-dev/tailrace/blob/main';
