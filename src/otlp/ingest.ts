@@ -217,7 +217,7 @@ function routingOf<B extends IngestBasin, S extends IngestStream>(
   const services = otlp?.serviceRouting === true ? new ServiceStreams({ hasStream, mayAppend }) : undefined;
   const required = otlp?.requiredAttributes ?? NONE;
   const recordBytesMax = recordBytesMaxOf(basin);
-  return { fixed, fallback, services, required, recordBytesMax, stamper, row: 0, stamped: 0 };
+  return { fixed, fallback, services, required, recordBytesMax, stamper, row: 0, stamped: 0, known: [] };
 }
 
 /** How many bytes of the request go to each stream. */

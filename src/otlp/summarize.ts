@@ -37,6 +37,10 @@ interface ItemsOfBlock {
 /** Shared by all calls, which have no `await`. */
 const builder = new SummaryBuilder();
 
+/** Resources whose service is in the summary at hand, each at its row modulo their number: most have the same head. */
+const added = new Int32Array(64);
+const NONE = -1;
+
 /**
  * Undefined when there is none: a block of few bytes is as soon read, and where an id has another length or a group may
  * hide a field, only the matcher knows.
@@ -49,10 +53,13 @@ export function summarize(
   if (bytes < bytesMin || scanned.oddIds.size > 0 || scanned.hasGroups) return undefined;
   const { view, parts, signal } = scanned;
   builder.begin(signal === 'logs');
-  let row = -1;
+  added.fill(NONE);
   for (const run of runs) {
-    if (run.row !== row) addService(scanned, run.row);
-    row = run.row;
+    const like = cell(scanned.resourceLike, run.row);
+    if (added[like % added.length] !== like) {
+      added[like % added.length] = like;
+      addService(scanned, run.row);
+    }
     for (let item = run.from; item < run.to; item++) {
       const traceId = cell(parts.traceId, item);
       if (traceId !== 0) builder.add('traceIds', view, traceId, traceId + TRACE_ID_BYTES);

@@ -15,6 +15,8 @@ export type Write =
 export interface Entry {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
+  /** From a scan with `valueBytesMax`: how many bytes the whole value has. */
+  readonly valueBytes?: number | undefined;
 }
 
 /** A page of the entries whose keys k have from <= k < to. */
@@ -24,7 +26,8 @@ export interface ScanOptions {
   /** The most entries that are returned. */
   readonly limit: number;
   /**
-   * Stops before the entry that would make the values longer than this many bytes. The first entry is always returned.
+   * Stops before the entry that would make the values longer than this many bytes, each as a whole. The first entry is
+   * always returned.
    */
   readonly bytesMax?: number;
   /** Starts at the last key and goes down. */

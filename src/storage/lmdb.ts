@@ -213,36 +213,36 @@ class LmdbStore implements StoreFile {
     let bytes = 0;
     let rest = into;
     for (const found of this.#db.getKeys({ ...range, ...within })) {
-      const key = Buffer.from(found);
-      const value = this.#firstOf(key, valueBytesMax, transaction, rest) ?? Buffer.alloc(0);
+      const entry = this.#entryOf(Buffer.from(found), valueBytesMax, transaction, rest);
+      const { value } = entry;
       // Those that did not fit have memory of their own.
       if (value.buffer === rest?.buffer) rest = rest.subarray(value.length);
-      bytes += value.length;
+      bytes += entry.valueBytes ?? value.length;
       if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
-      page.push({ key, value });
+      page.push(entry);
     }
     return page;
   }
 
   /**
-   * A copy of the first bytes of a value, or of all of it: a short part must not keep a large value in memory. It is at the
-   * beginning of `into` where it fits.
+   * An entry with a copy of the first bytes of its value, or of all of it: a short part must not keep a large value in
+   * memory. It is at the beginning of `into` where it fits.
    */
-  #firstOf(
+  #entryOf(
     key: Uint8Array,
     bytesMax: number | undefined,
     transaction: Transaction | undefined,
     into: Uint8Array | undefined,
-  ): Uint8Array | undefined {
-    if (bytesMax === undefined && into === undefined) return this.#copyOf(key, transaction);
+  ): Entry {
+    if (bytesMax === undefined && into === undefined)
+      return { key, value: this.#copyOf(key, transaction) ?? Buffer.alloc(0) };
     // This one puts all values into the same buffer, so that only the copy that is kept takes memory of its own.
     const found = transaction === undefined ? this.#db.getBinaryFast(key) : this.#db.get(key, { transaction });
-    if (found === undefined) return undefined;
-    const length = Math.min(found.length, bytesMax ?? Number.POSITIVE_INFINITY);
-    const first = new Uint8Array(found.buffer, found.byteOffset, length);
-    if (into === undefined || length > into.length) return Buffer.copyBytesFrom(first);
-    into.set(first);
-    return into.subarray(0, length);
+    const valueBytes = found?.length ?? 0;
+    const length = Math.min(valueBytes, bytesMax ?? valueBytes);
+    const first = found === undefined ? found : new Uint8Array(found.buffer, found.byteOffset, length);
+    const value = first === undefined ? Buffer.alloc(0) : copied(first, into);
+    return bytesMax === undefined ? { key, value } : { key, value, valueBytes };
   }
 
   /** Where whole values leave the memory map: `getBinary` copies, and the copy is ours. */
@@ -252,6 +252,13 @@ class LmdbStore implements StoreFile {
     // The buffer has its own `length` property, which makes reading it slow. A view of the same bytes has none.
     return value === undefined ? undefined : Buffer.from(value.buffer, value.byteOffset, value.length);
   }
+}
+
+/** At the beginning of `into` where it fits. */
+function copied(bytes: Uint8Array, into: Uint8Array | undefined): Uint8Array {
+  if (into === undefined || bytes.length > into.length) return Buffer.copyBytesFrom(bytes);
+  into.set(bytes);
+  return into.subarray(0, bytes.length);
 }
 
 /**

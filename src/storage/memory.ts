@@ -49,15 +49,16 @@ class MemoryStore implements RawStore {
 
   scan({ from, to, limit, bytesMax, reverse, valueBytesMax, into }: ScanOptions): readonly Entry[] {
     const first = this.#find(from);
-    const found = Math.max(0, this.#find(to) - first);
+    const count = Math.max(0, this.#find(to) - first);
     const page: Entry[] = [];
     let bytes = 0;
     let used = 0;
-    for (let i = 0; i < found && page.length < limit; i++) {
-      const entry = this.#entries[reverse === true ? first + found - 1 - i : first + i];
+    for (let i = 0; i < count && page.length < limit; i++) {
+      const entry = this.#entries[reverse === true ? first + count - 1 - i : first + i];
       assert(entry !== undefined, 'a scan stays within its entries');
-      const value = entry.value.subarray(0, valueBytesMax ?? entry.value.length);
-      bytes += value.length;
+      const valueBytes = entry.value.length;
+      const value = entry.value.subarray(0, valueBytesMax ?? valueBytes);
+      bytes += valueBytes;
       if (page.length > 0 && bytesMax !== undefined && bytes > bytesMax) break;
       const place = into?.subarray(used, used + value.length);
       const isPut = place?.length === value.length;
@@ -65,7 +66,8 @@ class MemoryStore implements RawStore {
         place.set(value);
         used += value.length;
       }
-      page.push({ key: Buffer.from(entry.key), value: isPut ? place : Buffer.from(value) });
+      const found = { key: Buffer.from(entry.key), value: isPut ? place : Buffer.from(value) };
+      page.push(valueBytesMax === undefined ? found : { ...found, valueBytes });
     }
     return page;
   }

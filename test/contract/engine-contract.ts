@@ -153,6 +153,18 @@ function scans(now: () => EngineUnderTest): void {
     expect(page.map((entry) => text(entry.value))).toEqual(['head', 'hi']);
   });
 
+  test('a scan that cuts values tells how long they are, and its bytes count them as a whole', async () => {
+    const { engine } = now();
+    await engine.commit([put('a', 'x'.repeat(100_000)), put('b', 'hi'), put('c', '')]);
+    const cut = { from: key('a'), to: key('z'), limit: 10, valueBytesMax: 4 };
+    for (const into of [undefined, Buffer.alloc(10)]) {
+      const page = await engine.scan({ ...cut, ...(into === undefined ? {} : { into }) });
+      expect(page.map(({ valueBytes }) => valueBytes)).toEqual([100_000, 2, 0]);
+    }
+    expect(await engine.scan({ ...cut, bytesMax: 100_001 })).toHaveLength(1);
+    expect(await engine.scan({ ...cut, bytesMax: 100_002 })).toHaveLength(3);
+  });
+
   test('pages that go backwards are together the whole range, by their limit and by their bytes', async () => {
     const { engine } = now();
     const names = Array.from({ length: 40 }, (_, i) => `p${String(i).padStart(2, '0')}`);

@@ -11,7 +11,7 @@ import {
   SUMMARY_ROWS_PER_STEP,
   SUMMARY_ROWS_SCAN_BYTES,
 } from '../../model/limits.ts';
-import { summaryBytesIn } from '../../storage/block/format.ts';
+import { BLOCK_HEADER_BYTES_MAX, summaryBytesIn } from '../../storage/block/format.ts';
 import type { BlockDraft } from '../../storage/block/seal.ts';
 import type { Engine, Entry, Write } from '../../storage/engine.ts';
 import { blockRange, readBlockKey, readSummaryRowKey, summaryRowKey, summaryRowRange } from '../../storage/keys.ts';
@@ -123,6 +123,8 @@ export class RowWriter {
         ...blockRange(stream.number, next, stream.durable.nextSeq),
         limit: SUMMARY_ROW_BLOCKS - blocks.length,
         bytesMax: SUMMARY_ROWS_SCAN_BYTES,
+        // Of large blocks the copy took several times as long as the summaries.
+        valueBytesMax: BLOCK_HEADER_BYTES_MAX,
       });
       if (entries.length === 0) return undefined;
       for (const entry of entries) {
@@ -171,12 +173,12 @@ async function lastRowEnd(engine: Engine, { number }: OpenStream): Promise<numbe
   return summaryRowIn(entry)?.end ?? readSummaryRowKey(entry.key).firstSeq;
 }
 
-/** Undefined for a damaged block. Of the bytes only the summary is kept. */
-function summarized({ key, value }: Entry): SummarizedBlock | undefined {
+/** Undefined for a damaged block. */
+function summarized({ key, value, valueBytes }: Entry): SummarizedBlock | undefined {
   const header = blockHeaderOf(key, value);
   if (header === undefined) return undefined;
   const { kind, count, lastTimestamp } = header;
-  return { kind, count, lastTimestamp, summary: Uint8Array.from(summaryBytesIn(value)), storedBytes: value.length };
+  return { kind, count, lastTimestamp, summary: summaryBytesIn(value), storedBytes: valueBytes ?? value.length };
 }
 
 function isWorth({ blocks }: RowBlocks): boolean {

@@ -6,9 +6,10 @@ import { piecesBytes } from '../emit-block.ts';
 import { rowsCount } from '../item-counts.ts';
 import { lacking } from '../policy/policy-rejections.ts';
 import type { Rejections } from '../rejections.ts';
-import type { ScannedRequest } from '../scan/columns.ts';
+import { cell, type ScannedRequest } from '../scan/columns.ts';
 import type { Stamper } from '../stamp.ts';
 import { missingAttribute, type RoutePolicy, routeResource } from './route.ts';
+import { noteSameHead } from './same-heads.ts';
 import type { ServiceStreams } from './service-streams.ts';
 
 /** What routing a resource costs besides the bytes of its head. */
@@ -25,6 +26,8 @@ export interface Routing extends RoutePolicy {
   row: number;
   /** Those before it have their new heads. */
   stamped: number;
+  /** By row: the resources that go to the same stream, where that is known. */
+  readonly known: (number[] | undefined)[];
 }
 
 /** Sorts the next resources to their streams, in the order of the request, until a turn's work is done or one must wait. */
@@ -53,6 +56,14 @@ export function sortResources(
       walked += stamper.stamp(scanned, row, head);
       routing.stamped = row + 1;
     }
+    noteSameHead(scanned, row);
+    const like = cell(scanned.resourceLike, row);
+    const sameStream = like < row ? routing.known[like] : undefined;
+    routing.known[row] = sameStream;
+    if (sameStream !== undefined) {
+      sameStream.push(row);
+      continue;
+    }
     const missing = missingAttribute(scanned, row, routing.required);
     if (missing !== undefined) {
       rejections.add(lacking(missing), rowsCount(scanned, [row]));
@@ -63,9 +74,13 @@ export function sortResources(
     if ('rejected' in found) {
       rejections.add({ kind: 'unroutable', text: found.rejected }, rowsCount(scanned, [row]));
     } else {
-      const rows = streams.get(found.stream);
+      let rows = streams.get(found.stream);
+      if (rows === undefined && streams.size < REQUEST_STREAMS_MAX) {
+        rows = [];
+        streams.set(found.stream, rows);
+      }
+      routing.known[row] = rows;
       if (rows !== undefined) rows.push(row);
-      else if (streams.size < REQUEST_STREAMS_MAX) streams.set(found.stream, [row]);
       else rejections.add(COMMON_REJECTIONS.tooManyStreams, rowsCount(scanned, [row]), found.stream);
     }
   }

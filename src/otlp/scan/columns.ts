@@ -55,6 +55,8 @@ export class ScannedRequest {
   resourceEnd = new Uint32Array(FIRST_CAPACITY);
   resourceScopesFrom = new Uint32Array(FIRST_CAPACITY);
   resourcePiecesFrom = new Uint32Array(FIRST_CAPACITY);
+  /** A resource with the same head, the same one for all of them, as far as that is known (`routing/same-heads.ts`). */
+  resourceLike = new Uint32Array(FIRST_CAPACITY);
   /** Heads: pairs of start and end of all fields except the scopes, with their tags, in wire order. */
   resourcePieces = new Uint32Array(FIRST_CAPACITY);
   /** Heads that replace those pieces: for all resources, or undefined. */
@@ -201,6 +203,7 @@ export class ScannedRequest {
     const row = this.resourceCount;
     if (row + 1 >= this.resourceField.length) this.#growResources();
     this.resourceField[row] = field;
+    this.resourceLike[row] = row;
     this.resourceEnd[row] = end;
     this.resourceScopesFrom[row] = this.scopeCount;
     this.resourcePiecesFrom[row] = this.#resourcePieceEnd;
@@ -329,6 +332,7 @@ export class ScannedRequest {
     this.resourceEnd = grown(this.resourceEnd);
     this.resourceScopesFrom = grown(this.resourceScopesFrom);
     this.resourcePiecesFrom = grown(this.resourcePiecesFrom);
+    this.resourceLike = grown(this.resourceLike);
   }
 
   #growScopes(): void {
