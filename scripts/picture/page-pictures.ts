@@ -10,9 +10,12 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { customer } from './demo-shop.ts';
 
 const CUSTOMERS = 60;
-const WIDTH = 1280;
-const HEIGHT = 760;
-const QUALITY = 62;
+const WIDTH = 1120;
+const HEIGHT = 640;
+const QUALITY = 42;
+const SETTLE_MS = 3_000;
+/** Between two customers while pictures are taken. */
+const CUSTOMER_MS = 400;
 
 interface Screen {
   readonly name: string;
@@ -28,10 +31,12 @@ export async function drawPagePictures(main: string, folder: string, browserFile
   const args = [main, 'serve', '--port', '0', '--grpc-port', '0', '--data-dir', dataDir];
   const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const browser = await chromium.launch({ executablePath: browserFile, args: ['--no-sandbox'] });
+  let stop = (): void => {};
   try {
     const url = await listening(server);
     const token = (await readFile(path.join(dataDir, 'root-token'), 'utf8')).trim();
     await fill(url, token);
+    stop = goOn(url, token);
     mkdirSync(folder, { recursive: true });
     let bytes = 0;
     for (const screen of screens()) {
@@ -43,6 +48,7 @@ export async function drawPagePictures(main: string, folder: string, browserFile
     }
     return bytes;
   } finally {
+    stop();
     await browser.close();
     server.kill();
     await once(server, 'exit');
@@ -63,16 +69,33 @@ function screens(): readonly Screen[] {
 async function fill(url: string, token: string): Promise<void> {
   const now = Date.now();
   for (let n = 0; n < CUSTOMERS; n++) {
-    for (const { path: signal, body } of customer(n, now - (CUSTOMERS - n) * 700)) {
-      const headers = {
-        authorization: `Bearer ${token}`,
-        'content-type': 'application/json',
-        'user-agent': 'OTel-OTLP-Exporter-JavaScript/0.223.1',
-      };
-      const response = await fetch(`${url}/v1/${signal}`, { method: 'POST', headers, body: JSON.stringify(body) });
-      if (!response.ok) throw new Error(`${signal}: ${response.status} ${await response.text()}`);
-    }
+    await send(url, token, n, now - (CUSTOMERS - n) * 700);
   }
+  // Whom the page tells what is wrong.
+  await post(url, 'wrong', 'logs', { resourceLogs: [] });
+}
+
+/** Customers who come while pictures are taken. Returns how to stop. */
+function goOn(url: string, token: string): () => void {
+  let n = CUSTOMERS;
+  const timer = setInterval(() => void send(url, token, n++, Date.now() - 400).catch(() => {}), CUSTOMER_MS);
+  return () => clearInterval(timer);
+}
+
+async function send(url: string, token: string, n: number, atMs: number): Promise<void> {
+  for (const { path: signal, body } of customer(n, atMs)) {
+    const response = await post(url, token, signal, body);
+    if (!response.ok) throw new Error(`${signal}: ${response.status} ${await response.text()}`);
+  }
+}
+
+function post(url: string, token: string, signal: string, body: unknown): Promise<Response> {
+  const headers = {
+    authorization: `Bearer ${token}`,
+    'content-type': 'application/json',
+    'user-agent': 'OTel-OTLP-Exporter-JavaScript/0.223.1',
+  };
+  return fetch(`${url}/v1/${signal}`, { method: 'POST', headers, body: JSON.stringify(body) });
 }
 
 interface Shot {
@@ -88,7 +111,8 @@ async function draw(browser: Browser, { url, token, screen, scheme }: Shot): Pro
   await page.addInitScript(`sessionStorage.setItem('tailrace-token', ${JSON.stringify(token)})`);
   await page.goto(`${url}/${screen.at}`);
   await page.getByText(screen.shows).first().waitFor();
-  await page.waitForLoadState('networkidle');
+  // Figures and histograms come a moment later, and what is drawn changes as long as customers come.
+  await page.waitForTimeout(SETTLE_MS);
   await screen.prepare?.(page);
   const client = await context.newCDPSession(page);
   const { data } = await client.send('Page.captureScreenshot', { format: 'webp', quality: QUALITY });
