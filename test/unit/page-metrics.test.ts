@@ -175,3 +175,13 @@ test('what is before the shown time goes, but for the point at which differences
 test('a point without a recorded value draws nothing', () => {
   expect(storeOf({ kind: 'gauge', dataPoints: [point(BEGIN, { noRecordedValue: true })] }).points).toBe(0);
 });
+
+test('a cumulative sum that goes back without a new start counts from nothing', () => {
+  const values = [100, 160, 30, 90];
+  const store = storeOf(
+    ...values.map((value, i) => ({ ...CUMULATIVE, dataPoints: [point(BEGIN + i * MINUTE, { value })] })),
+  );
+  const { lines, stepMs } = draw(store, [], 4 * MINUTE);
+  const rates = known(lines[0]?.values ?? []);
+  expect(Math.round(rates.reduce((sum, rate) => sum + (rate * stepMs) / 1_000, 0))).toBe(150);
+});

@@ -18,6 +18,7 @@ export function LinesTable({
     .filter(({ values }) => values.some((value) => value !== null))
     .reverse();
   return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard.
     <section class="table-frame lines-table" aria-label="Values" tabIndex={0}>
       <table class="table">
         <caption class="muted">

@@ -23,7 +23,7 @@ export function axisText(value: number, unit: string, mode: ChartMode): string {
   return valueText(value, MILLIS[unit] === undefined && unit !== 'By' ? '' : unit, mode);
 }
 
-export function numberText(value: number): string {
+function numberText(value: number): string {
   if (value === 0) return '0';
   const size = Math.abs(value);
   if (size >= 1e9 || size < 1e-4) return value.toExponential(2);

@@ -93,7 +93,7 @@ export function rateOver(samples: readonly Sample[]): number | undefined {
 }
 
 /** What tells senders apart, as a short text. */
-export function senderKey({ address, user_agent, token, basin, service_names }: SenderEntry): string {
+function senderKey({ address, user_agent, token, basin, service_names }: SenderEntry): string {
   const text = [address, user_agent, token, basin, service_names.length > 1 ? '' : service_names[0]].join('\n');
   let hash = 2_166_136_261;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16_777_619);
@@ -115,7 +115,7 @@ function shownSender(entry: SenderEntry, key: string, now: number): Omit<ShownSe
   };
 }
 
-export function senderName({ service_names: names, user_agent: agent, address }: SenderEntry): string {
+function senderName({ service_names: names, user_agent: agent, address }: SenderEntry): string {
   const [first, ...others] = names;
   if (first !== undefined) return others.length === 0 ? first : `${first} + ${others.length}`;
   return agent?.split(/[ (]/, 1)[0] || address;

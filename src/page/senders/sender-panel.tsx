@@ -45,11 +45,11 @@ export function SenderPanel({ sender, onReload }: { readonly sender: ShownSender
           <Fact name="Protocol">{[...entry.protocols, ...entry.encodings].join(', ') || '–'}</Fact>
           <Fact name="SDK">{sdkText(entry)}</Fact>
           <Fact name="User-Agent">{entry.user_agent ?? 'none'}</Fact>
-          <Fact name="Acknowledged">
-            {entry.ack_ms === null || entry.ack_ms === undefined
-              ? '–'
-              : `after ${spanText(entry.ack_ms.p50)} (p50), ${spanText(entry.ack_ms.p99)} (p99)`}
-          </Fact>
+          {entry.ack_ms !== null && entry.ack_ms !== undefined && (
+            <Fact name="Acknowledged">
+              after {spanText(entry.ack_ms.p50)} (p50), {spanText(entry.ack_ms.p99)} (p99)
+            </Fact>
+          )}
           <Fact name="Clock">{skewText(entry.clock_skew_ms)}</Fact>
           <Fact name="Refused">
             {entry.refused === 0

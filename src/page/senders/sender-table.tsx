@@ -1,10 +1,12 @@
 /** The list of senders, one row each: how it is doing stands first, as shape, word and colour. */
 
+import { hueOf } from '../parts/hue.ts';
 import { SortHeader } from '../parts/sort-header.tsx';
 import type { SortOrder } from '../parts/sorting.ts';
 import { countText, rateText, recentText, spanText } from '../parts/time.ts';
 import { hrefOf, place } from '../state/place.ts';
 import { who } from '../state/session.ts';
+import type { SenderEntry } from '../wire/senders.ts';
 import { type SenderState, type ShownSender, SKEW_MS_MAX, skewText } from './sender-facts.ts';
 
 const MARKS: Readonly<Record<SenderState, string>> = { sending: '●', losing: '▲', refused: '■', silent: '○' };
@@ -24,6 +26,7 @@ export function SenderTable(props: {
   readonly chosen: string | undefined;
 }) {
   const { senders, order, showsBasin, chosen } = props;
+  const showsAck = senders.some(({ entry }) => hasAck(entry));
   return (
     <div class="table-frame">
       <table class="table senders">
@@ -54,14 +57,16 @@ export function SenderTable(props: {
               isNumber
               class="middle"
             />
-            <SortHeader
-              by="ack"
-              label="Ack p50 / p99"
-              title="From the end of the request's headers until it is answered, when its data is on disk"
-              order={order}
-              isNumber
-              class="wide"
-            />
+            {showsAck && (
+              <SortHeader
+                by="ack"
+                label="Ack p50 / p99"
+                title="From the end of the request's headers until it is answered, when its data is on disk"
+                order={order}
+                isNumber
+                class="wide"
+              />
+            )}
             <SortHeader
               by="skew"
               label="Clock"
@@ -78,7 +83,12 @@ export function SenderTable(props: {
         </thead>
         <tbody>
           {senders.map((sender) => (
-            <SenderRow key={sender.key} sender={sender} showsBasin={showsBasin} isChosen={sender.key === chosen} />
+            <SenderRow
+              key={sender.key}
+              sender={sender}
+              {...{ showsBasin, showsAck }}
+              isChosen={sender.key === chosen}
+            />
           ))}
         </tbody>
       </table>
@@ -86,8 +96,13 @@ export function SenderTable(props: {
   );
 }
 
-function SenderRow(props: { readonly sender: ShownSender; readonly showsBasin: boolean; readonly isChosen: boolean }) {
-  const { sender, showsBasin, isChosen } = props;
+function SenderRow(props: {
+  readonly sender: ShownSender;
+  readonly showsBasin: boolean;
+  readonly showsAck: boolean;
+  readonly isChosen: boolean;
+}) {
+  const { sender, showsBasin, showsAck, isChosen } = props;
   const { entry, name, state, rate, idleMs, key, isNew } = sender;
   const { clock_skew_ms: skew, ack_ms: ack } = entry;
   const isSkewed = skew !== null && Math.abs(skew) >= SKEW_MS_MAX;
@@ -99,6 +114,7 @@ function SenderRow(props: { readonly sender: ShownSender; readonly showsBasin: b
       <td class="name">
         <a
           class="row-link"
+          style={{ color: hueOf(name) }}
           href={hrefOf('senders', { ...place.value.query, sender: key })}
           aria-current={isChosen ? 'true' : undefined}
         >
@@ -114,9 +130,11 @@ function SenderRow(props: { readonly sender: ShownSender; readonly showsBasin: b
       <td class={`number middle${sender.refusedForGood > 0 ? ' bad' : sender.refusedForNow > 0 ? ' warned' : ''}`}>
         {countText(entry.refused)}
       </td>
-      <td class="number wide">
-        {ack === null || ack === undefined ? '–' : `${spanText(ack.p50)} / ${spanText(ack.p99)}`}
-      </td>
+      {showsAck && (
+        <td class="number wide">
+          {ack === null || ack === undefined ? '–' : `${spanText(ack.p50)} / ${spanText(ack.p99)}`}
+        </td>
+      )}
       <td class={`number wide${isSkewed ? ' warned' : ''}`}>{skewText(skew)}</td>
       <td class="number" title={entry.last_seen}>
         {recentText(idleMs)}
@@ -127,4 +145,9 @@ function SenderRow(props: { readonly sender: ShownSender; readonly showsBasin: b
       </td>
     </tr>
   );
+}
+
+/** Servers that do not measure it tell none. */
+function hasAck({ ack_ms: ack }: SenderEntry): boolean {
+  return ack !== null && ack !== undefined;
 }

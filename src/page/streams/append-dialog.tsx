@@ -115,7 +115,7 @@ function Stored({ stream, range }: { readonly stream: string; readonly range: Ap
 }
 
 /** `name: value` a line. A name must be there: a header without one would be a command. */
-export function parseHeaders(text: string): { readonly headers: Headers } | { readonly fault: string } {
+function parseHeaders(text: string): { readonly headers: Headers } | { readonly fault: string } {
   const headers: [string, string][] = [];
   for (const [i, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;

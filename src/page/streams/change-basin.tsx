@@ -23,7 +23,7 @@ function basinFields(settings: BasinSettings): BasinFields {
 }
 
 /** Only what differs. */
-export function changedBasin(before: BasinFields, after: BasinFields): BasinSettings {
+function changedBasin(before: BasinFields, after: BasinFields): BasinSettings {
   const streams = changedSettings(before.streams, after.streams);
   return {
     ...(before.onAppend === after.onAppend ? {} : { create_stream_on_append: after.onAppend }),

@@ -4,7 +4,7 @@ import { useId, useState } from 'preact/hooks';
 import { countText } from '../parts/time.ts';
 import { go, hrefOf, place } from '../state/place.ts';
 import type { StreamFigures } from '../wire/streams.ts';
-import { parseTarget } from './target.ts';
+import { parseTarget, rangeText } from './target.ts';
 
 export function GoTo({
   stream,
@@ -56,10 +56,4 @@ export function GoTo({
       </p>
     </section>
   );
-}
-
-function rangeText(figures: StreamFigures | null | undefined): string {
-  if (figures === null || figures === undefined) return '';
-  if (figures.records === 0) return `It holds no record; the next one gets #${figures.next_seq_num}.`;
-  return `It holds #${countText(figures.first_seq_num)} to #${countText(figures.next_seq_num - 1)}.`;
 }

@@ -15,8 +15,8 @@ const BYTES: Readonly<Record<string, number>> = {
   gib: 2 ** 30,
 };
 
-export const SPAN_FORM = 'a number with s, m, h, d or w, such as 12h or 7d';
-export const SIZE_FORM = 'a number with MB, GB or TB, such as 500MB or 10GB';
+const SPAN_FORM = 'a number with s, m, h, d or w, such as 12h or 7d';
+const SIZE_FORM = 'a number with MB, GB or TB, such as 500MB or 10GB';
 
 /** Seconds of `90s`, `12h`, `7d`; undefined for what is no length of time. */
 export function parseSpan(text: string): number | undefined {
@@ -24,7 +24,7 @@ export function parseSpan(text: string): number | undefined {
 }
 
 /** Bytes of `500MB`, `10GB`; undefined for what is no size. */
-export function parseSize(text: string): number | undefined {
+function parseSize(text: string): number | undefined {
   return parseWithUnit(text, BYTES);
 }
 
@@ -35,7 +35,7 @@ function parseWithUnit(text: string, units: Readonly<Record<string, number>>): n
 }
 
 /** Exact, so that what is read again is the same: `7d`, `90s`. */
-export function spanInput(seconds: number): string {
+function spanInput(seconds: number): string {
   for (const unit of ['w', 'd', 'h', 'm'] as const) {
     const factor = SECONDS[unit] ?? 1;
     if (seconds > 0 && seconds % factor === 0 && (unit !== 'w' || seconds > 4 * factor))
@@ -44,7 +44,7 @@ export function spanInput(seconds: number): string {
   return `${seconds}s`;
 }
 
-export function sizeInput(bytes: number): string {
+function sizeInput(bytes: number): string {
   for (const unit of ['TB', 'GB', 'MB', 'kB'] as const) {
     const factor = BYTES[unit.toLowerCase()] ?? 1;
     if (bytes > 0 && bytes % factor === 0) return `${bytes / factor}${unit}`;

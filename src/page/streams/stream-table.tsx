@@ -1,6 +1,7 @@
 /** The list of streams. Only the rows in sight are in the document, so ten thousand scroll like ten. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { hueOf } from '../parts/hue.ts';
 import { SortHeader } from '../parts/sort-header.tsx';
 import type { SortOrder } from '../parts/sorting.ts';
 import { bytesText, countText, rateText, recentText } from '../parts/time.ts';
@@ -136,6 +137,7 @@ function StreamRow(props: {
           class="row-link"
           data-index={index}
           title={name}
+          style={{ color: hueOf(name) }}
           href={hrefOf('streams', { ...place.value.query, stream: name })}
           aria-current={isChosen ? 'true' : undefined}
         >

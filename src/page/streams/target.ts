@@ -1,5 +1,7 @@
 /** Reads where in a stream one wants to go: a sequence number, a time, or so many records before the end. */
 
+import { countText } from '../parts/time.ts';
+import type { StreamFigures } from '../wire/streams.ts';
 import { parseSpan } from './setting-texts.ts';
 
 /** `from` of Live, or what is wrong with the text. */
@@ -34,4 +36,11 @@ function instantOf(value: string, now: number): number | undefined {
   // A day alone would be one in UTC.
   const millis = Date.parse(value.length === 10 ? `${value}T00:00` : value.replace(' ', 'T'));
   return Number.isNaN(millis) ? undefined : millis;
+}
+
+/** Which positions there are to go to. */
+export function rangeText(figures: StreamFigures | null | undefined): string {
+  if (figures === null || figures === undefined) return '';
+  if (figures.records === 0) return `It holds no record; the next one gets #${figures.next_seq_num}.`;
+  return `It holds #${countText(figures.first_seq_num)} to #${countText(figures.next_seq_num - 1)}.`;
 }

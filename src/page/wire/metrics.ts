@@ -56,17 +56,6 @@ export async function newestMetrics(
   return (await readRows(basin, stream, { before: 'tail', limit }, { filter: 'signal=metrics', signal })).rows;
 }
 
-/** The newest record of one metric; undefined where none is found. */
-export async function newestOf(
-  basin: string,
-  stream: string,
-  name: string,
-  signal: AbortSignal,
-): Promise<Row | undefined> {
-  const page = await readRows(basin, stream, { before: 'tail', limit: 1 }, { filter: metricFilter(name), signal });
-  return page.rows.at(-1);
-}
-
 /** Backwards, so that the newest are there where there are too many; `take` says whether it wants more. */
 export async function metricRows(
   basin: string,
