@@ -19,9 +19,11 @@ export function usePolled<T>(
 ): Polled<T> {
   const [state, setState] = useState<{ readonly value?: T; readonly error?: unknown }>({});
   const ask = useRef<() => void>(() => {});
+  const every = useRef(everyMs);
+  every.current = everyMs;
   useEffect(() => {
     setState({});
-    const poll = startPolling(load, everyMs, (change) => setState((was) => ({ ...was, ...change })));
+    const poll = startPolling(load, every, (change) => setState((was) => ({ ...was, ...change })));
     ask.current = poll.ask;
     return poll.stop;
   }, deps);
@@ -35,7 +37,7 @@ interface Polling {
 
 function startPolling<T>(
   load: (signal: AbortSignal) => Promise<T>,
-  everyMs: number,
+  everyMs: { readonly current: number },
   tell: (change: { readonly value?: T; readonly error: unknown }) => void,
 ): Polling {
   let abort = new AbortController();
@@ -53,7 +55,7 @@ function startPolling<T>(
         (error: unknown) => !mine.signal.aborted && tell({ error }),
       )
       .finally(() => {
-        if (!mine.signal.aborted && !isStopped && everyMs > 0) timer = setTimeout(next, everyMs);
+        if (!mine.signal.aborted && !isStopped && everyMs.current > 0) timer = setTimeout(next, everyMs.current);
       });
   };
   /** Hidden, it waits until it is looked at. */
