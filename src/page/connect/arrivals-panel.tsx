@@ -121,7 +121,7 @@ function Success({
   );
 }
 
-interface RowProps {
+interface ArrivalRowProps {
   readonly arrival: Arrival;
   readonly isLast: boolean;
   /** It needs nothing any more: data has come since, or it is older than the visit. */
@@ -131,7 +131,7 @@ interface RowProps {
 
 const MARKS = { stored: '✓', rejected: '!', refused: '✕' } as const;
 
-function ArrivalRow({ arrival, isLast, isPast, now }: RowProps) {
+function ArrivalRow({ arrival, isLast, isPast, now }: ArrivalRowProps) {
   const { type, title, message, fix, at, isNew } = arrival;
   return (
     <li class={`connect-arrival ${type} ${isPast ? 'past' : 'now'}`}>

@@ -58,7 +58,7 @@ export function ageText(ms: number): string {
 }
 
 /** Who sends: its service, else the program. */
-export function nameOf({ service_names: [service], user_agent, address }: SenderEntry): string {
+function nameOf({ service_names: [service], user_agent, address }: SenderEntry): string {
   return service ?? (user_agent === null ? address : (user_agent.split(' ')[0] ?? address));
 }
 

@@ -4,9 +4,9 @@ import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
 import { Fault } from '../parts/fault.tsx';
 import { usePolled } from '../parts/polled.ts';
-import { Sparkline } from '../parts/sparkline.tsx';
 import { bytesText, countText, spanText } from '../parts/time.ts';
 import { serverMetrics } from '../wire/server-state.ts';
+import { Sparkline } from './charts.tsx';
 import { type MetricLook, quantileOf, ratesOf, sumOf, sumsBy } from './figures.ts';
 
 const EVERY_MS = 2_000;

@@ -88,7 +88,7 @@ function Search({ find }: { readonly find: string }) {
   );
 }
 
-interface TableProps {
+interface TokenTableProps {
   readonly tokens: readonly TokenEntry[];
   readonly hasMore: boolean;
   readonly find: string;
@@ -96,7 +96,7 @@ interface TableProps {
   onAsk(dialog: OpenDialog): void;
 }
 
-function TokenTable({ tokens, hasMore, find, own, onAsk }: TableProps) {
+function TokenTable({ tokens, hasMore, find, own, onAsk }: TokenTableProps) {
   if (tokens.length === 0) {
     return (
       <p class="muted">
@@ -135,12 +135,12 @@ function TokenTable({ tokens, hasMore, find, own, onAsk }: TableProps) {
   );
 }
 
-interface RowProps extends Pick<TableProps, 'onAsk'> {
+interface TokenRowProps extends Pick<TokenTableProps, 'onAsk'> {
   readonly token: TokenEntry;
   readonly isOwn: boolean;
 }
 
-function TokenRow({ token, isOwn, onAsk }: RowProps) {
+function TokenRow({ token, isOwn, onAsk }: TokenRowProps) {
   const { id, scope, expires_at, auto_prefix_streams } = token;
   const canRevoke = may('revoke-access-token');
   const bound = boundText(token);

@@ -2,10 +2,10 @@
 
 import { Fault } from '../parts/fault.tsx';
 import { usePolled } from '../parts/polled.ts';
-import { SparkBars } from '../parts/sparkline.tsx';
 import { bytesText, countText } from '../parts/time.ts';
 import { basin } from '../state/session.ts';
 import { type UsageCounts, usage } from '../wire/server-state.ts';
+import { SparkBars } from './charts.tsx';
 
 const EVERY_MS = 60_000;
 const HOURS = 24;
