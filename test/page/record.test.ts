@@ -119,7 +119,7 @@ describeInBrowser('what the screen of a record shows', () => {
     await article(page)
       .getByText(/^stored .* after/)
       .waitFor();
-    const text = await article(page).innerText();
+    const text = await article(page).textContent();
     for (const part of ['order.id', 'A-10923', 'service.name', 'checkout.logger', '<img src=x', 'stored', TRACE]) {
       expect(text).toContain(part);
     }
@@ -133,7 +133,7 @@ describeInBrowser('what the screen of a record shows', () => {
     const page = await open('#/record?row=shop:1');
     const more = article(page).getByRole('button', { name: /28 more lines/ });
     await more.waitFor();
-    expect(await article(page).innerText()).not.toContain('at frame 39');
+    expect(await article(page).textContent()).not.toContain('at frame 39');
     await more.click();
     await article(page).getByText('at frame 39').waitFor();
     const tree = article(page).locator('.record-pair', { hasText: 'payload' });
@@ -149,7 +149,7 @@ describeInBrowser('what the screen of a record shows', () => {
     expect(await article(page).locator('.record-pair').count()).toBe(1);
     await page.getByLabel('Find in this record').fill('frame 39');
     await page.locator('mark').first().waitFor();
-    expect(await page.locator('mark').innerText()).toBe('frame 39');
+    expect(await page.locator('mark').textContent()).toBe('frame 39');
     await page.getByLabel('Find in this record').fill('no such thing');
     await page.getByText('Nothing in this record holds').waitFor();
   });
@@ -184,7 +184,7 @@ describeInBrowser('where the screen of a record leads', () => {
     await article(page).locator('summary', { hasText: 'Raw OTLP' }).focus();
     await page.keyboard.press('Enter');
     await article(page).getByText('resourceSpans').waitFor();
-    expect(await article(page).innerText()).toContain('startTimeUnixNano');
+    expect(await article(page).textContent()).toContain('startTimeUnixNano');
   });
 
   test('what is copied works elsewhere and never holds a token', async () => {
@@ -218,7 +218,7 @@ describeInBrowser('where the screen of a record leads', () => {
   test('a record that is not there says so, with the numbers that there are, and so does what is no address', async () => {
     const page = await open('#/record?row=shop:99');
     await page.getByRole('alert').waitFor();
-    expect(await page.getByRole('alert').innerText()).toContain('99');
+    expect(await page.getByRole('alert').textContent()).toContain('99');
     await page.goto(`${server.url}/#/record?row=shop`);
     await page.getByText('names no record').waitFor();
     expect(await seriousFindings(page)).toEqual([]);

@@ -11,7 +11,13 @@ import { missingContent } from '../../src/page/conversation/missing-content.ts';
 import { numberedObjects } from '../../src/page/conversation/numbered.ts';
 import { proseBlocks, proseSpans } from '../../src/page/conversation/prose.ts';
 import { spanMessages } from '../../src/page/conversation/span-messages.ts';
-import { type ConversationStep, conversationSteps, isChatRow, totalsOf } from '../../src/page/conversation/steps.ts';
+import {
+  type ConversationStep,
+  conversationSteps,
+  isChatRow,
+  spanPlace,
+  totalsOf,
+} from '../../src/page/conversation/steps.ts';
 import type { Attributes, Row } from '../../src/page/wire/rows.ts';
 
 const text = (role: string, said: string): ChatMessage => ({ role, parts: [{ type: 'text', text: said }] });
@@ -240,7 +246,7 @@ test('tools and models stand under their agents, also over spans that are about 
   const rows: readonly Row[] = [agent, inner, tool];
   const steps = conversationSteps(
     rows.map((row) => ({ stream: 'agent', row, logs: [] })),
-    new Map([['h', 'a']]),
+    new Map([[spanPlace(undefined, 'h'), spanPlace(undefined, 'a')]]),
   );
   expect(steps.map(shape)).toEqual(['group(turn,tool)']);
   expect(totalsOf(steps)).toMatchObject({ turns: 1, tools: 1, inputTokens: 7 });

@@ -91,6 +91,7 @@ test('the time of its own is what no child covers, also where children overlap o
   const tree = treeOf([
     span({ id: 'a', from: 0, to: 100 }),
     span({ id: 'b', parent: 'a', from: 10, to: 50 }),
+    span({ id: 'e', parent: 'a', from: 20, to: 30 }),
     span({ id: 'c', parent: 'a', from: 40, to: 60 }),
     span({ id: 'd', parent: 'a', from: 90, to: 150 }),
   ]);

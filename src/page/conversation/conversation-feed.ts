@@ -5,7 +5,7 @@ import { conditionText } from '../record/condition.ts';
 import type { WireError } from '../wire/call.ts';
 import { ManySocket } from '../wire/many-socket.ts';
 import { addressText, type Row } from '../wire/rows.ts';
-import { type ChatSpan, type ConversationStep, conversationSteps, isChatRow } from './steps.ts';
+import { type ChatSpan, type ConversationStep, conversationSteps, isChatRow, spanPlace } from './steps.ts';
 
 /** A trace, or the value of an attribute that all spans of a session have. */
 export type ConversationChoice =
@@ -77,7 +77,7 @@ export class ConversationFeed {
 
   #take(stream: string, rows: readonly Row[], chars: number): void {
     for (const row of rows) {
-      if (row.signal === 'traces' && row.spanId !== undefined) this.#parents.set(row.spanId, row.parentSpanId);
+      this.#noteParent(row);
       if (!isChatRow(row)) continue;
       this.#rows.set(addressText({ stream, seqNum: row.seqNum }), { stream, row });
       this.#chars += chars / rows.length;
@@ -88,6 +88,11 @@ export class ConversationFeed {
     this.#socket.close();
     this.#build();
     this.#say({ isFull: true, isComplete: true });
+  }
+
+  #noteParent({ signal, traceId, spanId, parentSpanId }: Row): void {
+    if (signal !== 'traces' || spanId === undefined || parentSpanId === undefined) return;
+    this.#parents.set(spanPlace(traceId, spanId), spanPlace(traceId, parentSpanId));
   }
 
   #say(change: Partial<ConversationStatus>): void {
@@ -106,12 +111,14 @@ function spansOf(found: readonly { readonly stream: string; readonly row: Row }[
   const logs = new Map<string, Row[]>();
   for (const { row } of found) {
     if (row.signal !== 'logs' || row.spanId === undefined) continue;
-    logs.set(row.spanId, [...(logs.get(row.spanId) ?? []), row]);
+    const place = spanPlace(row.traceId, row.spanId);
+    logs.set(place, [...(logs.get(place) ?? []), row]);
   }
   const spans = new Map<string, ChatSpan>();
   for (const { stream, row } of found) {
     if (row.signal !== 'traces') continue;
-    const id = row.spanId ?? addressText({ stream, seqNum: row.seqNum });
+    const id =
+      row.spanId === undefined ? addressText({ stream, seqNum: row.seqNum }) : spanPlace(row.traceId, row.spanId);
     if (row.endTimestamp === undefined && spans.get(id)?.row.endTimestamp !== undefined) continue;
     spans.set(id, { stream, row, logs: logs.get(id) ?? [] });
   }

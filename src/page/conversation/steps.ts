@@ -95,7 +95,12 @@ export function isChatRow({ spanType, model, metadata = {}, events = [], type, s
   );
 }
 
-/** `parents`: of every span of the trace its parent, so that spans in between need not be kept. */
+/** A span in all traces, for the parents of {@link conversationSteps}. */
+export function spanPlace(traceId: string | undefined, spanId: string): string {
+  return `${traceId ?? ''} ${spanId}`;
+}
+
+/** `parents`: of every span its parent, by {@link spanPlace}, so that spans in between need not be kept. */
 export function conversationSteps(
   spans: readonly ChatSpan[],
   parents: ReadonlyMap<string, string | undefined>,
@@ -105,7 +110,7 @@ export function conversationSteps(
     .sort((a, b) => order(a.row, b.row))
     .map((span): Placed => {
       const one = { span, children: [], hasModel: isModel(span.row) };
-      if (span.row.spanId !== undefined) known.set(span.row.spanId, one);
+      if (span.row.spanId !== undefined) known.set(placeOf(span.row), one);
       return one;
     });
   const top: Placed[] = [];
@@ -245,38 +250,43 @@ function order(a: Row, b: Row): number {
   return a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : a.seqNum - b.seqNum;
 }
 
+function placeOf({ traceId, spanId, parentSpanId }: Row, isParent = false): string {
+  return spanPlace(traceId, (isParent ? parentSpanId : spanId) ?? '');
+}
+
 /** The nearest span above that is kept. What goes round in a ring ends. */
 function ancestorOf(
   { span: { row } }: Placed,
   known: ReadonlyMap<string, Placed>,
   parents: ReadonlyMap<string, string | undefined>,
 ): Placed | undefined {
-  const seen = new Set([row.spanId]);
-  for (let id = row.parentSpanId; id !== undefined && !seen.has(id); id = parents.get(id)) {
-    const found = known.get(id);
-    if (found !== undefined) return isBelow(found, row.spanId, known, parents) ? undefined : found;
-    seen.add(id);
+  const own = placeOf(row);
+  for (const place of placesAbove(row, known, parents)) {
+    const found = known.get(place);
+    if (found === undefined) continue;
+    // One that has this span above itself must not hold it.
+    for (const above of placesAbove(found.span.row, known, parents)) if (above === own) return undefined;
+    return found;
   }
   return undefined;
 }
 
-/** Whether a span has another one above it: then that one must not be put below it. */
-function isBelow(
-  { span: { row } }: Placed,
-  spanId: string | undefined,
+function* placesAbove(
+  row: Row,
   known: ReadonlyMap<string, Placed>,
   parents: ReadonlyMap<string, string | undefined>,
-): boolean {
-  const seen = new Set<string>();
-  for (
-    let id = row.parentSpanId;
-    id !== undefined && !seen.has(id);
-    id = known.get(id)?.span.row.parentSpanId ?? parents.get(id)
-  ) {
-    if (id === spanId) return true;
-    seen.add(id);
+): Generator<string> {
+  const seen = new Set([placeOf(row)]);
+  let place: string | undefined = row.parentSpanId === undefined ? undefined : placeOf(row, true);
+  while (place !== undefined && !seen.has(place)) {
+    seen.add(place);
+    yield place;
+    const above = known.get(place)?.span.row;
+    place =
+      above === undefined ? parents.get(place) : above.parentSpanId === undefined ? undefined : placeOf(above, true);
   }
-  return false;
+  // A ring comes back to where it began.
+  if (place !== undefined && place === placeOf(row)) yield place;
 }
 
 function markAbove(

@@ -14,7 +14,7 @@ interface CopyContext {
 }
 
 /** Spans and logs that are about a language model. */
-export function isAboutModel({ spanType, model, input, output }: Row): boolean {
+function isAboutModel({ spanType, model, input, output }: Row): boolean {
   return spanType !== undefined || model !== undefined || input !== undefined || output !== undefined;
 }
 

@@ -46,7 +46,7 @@ function treeOf(value: Json): object | undefined {
 }
 
 /** All of it where that is short, else the beginning with a button for the rest. */
-export function LongText({ text, find = '' }: { readonly text: string; readonly find?: string }) {
+function LongText({ text, find = '' }: { readonly text: string; readonly find?: string }) {
   const [isWhole, setWhole] = useState(false);
   const lines = text.split('\n');
   const head = lines.slice(0, LINES_MAX).join('\n').slice(0, CHARS_MAX);

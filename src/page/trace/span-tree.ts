@@ -107,7 +107,7 @@ export function preciseMs(text: string | undefined): number | undefined {
   return Number.isNaN(ms) ? undefined : dot < 0 ? ms : ms + Number(`0${text.slice(dot, -1)}`) * 1_000;
 }
 
-export function byTime(a: SpanNode, b: SpanNode): number {
+function byTime(a: SpanNode, b: SpanNode): number {
   return a.startMs - b.startMs || a.seqNum - b.seqNum;
 }
 

@@ -39,7 +39,7 @@ export function FilterField({ matches, shown, total, inputRef }: FilterFieldProp
       <Quick text="status=error" label="Failed spans" filter={filter} set={set} />
       <span id={outcomeId} class={error === undefined ? 'muted' : 'trace-filter-fault'} role="status">
         {error !== undefined
-          ? error.message
+          ? faultText(error.message)
           : matches === undefined
             ? `${countText(total)} lines`
             : `${countText(shown)} of ${countText(total)} lines${matches.isComplete.value ? '' : ' so far'}`}
@@ -63,4 +63,9 @@ function Quick({ text, label, filter, set }: QuickProps) {
       {label}
     </button>
   );
+}
+
+/** The server's words about what was typed, without the condition that is added to it. */
+function faultText(message: string): string {
+  return message.replace(/ trace_id=[0-9a-f]*/, '');
 }

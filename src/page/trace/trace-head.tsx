@@ -58,7 +58,7 @@ function counts({ spans, logs, services }: SpanTree): string {
   return `${plural(spans, 'span')}, ${plural(logs, 'log')}, ${plural(services.length, 'service')}`;
 }
 
-export function plural(count: number, word: string): string {
+function plural(count: number, word: string): string {
   return `${countText(count)} ${word}${count === 1 ? '' : 's'}`;
 }
 
