@@ -1,6 +1,6 @@
 /** Works on the text of a filter, condition by condition (src/readers/filter/README.md): the text stays what the user typed. */
 
-import { LEVELS, type Level } from '../parts/level.tsx';
+import { LEVELS, type Level } from '../parts/level-names.ts';
 
 /** White space ends a condition, but not in quotes, and not in a regular expression. */
 export function splitConditions(filter: string): readonly string[] {

@@ -2,7 +2,8 @@
 
 import { levelsOf, withLevels } from '../filter/conditions.ts';
 import { FilterField } from '../filter/filter-field.tsx';
-import { LEVELS, type Level, LevelMark } from '../parts/level.tsx';
+import { LevelMark } from '../parts/level.tsx';
+import { LEVELS, type Level } from '../parts/level-names.ts';
 import { countText, setTimeStyle, type TimeStyle, timeStyle } from '../parts/time.ts';
 import { change, place } from '../state/place.ts';
 import { COLUMNS, columnsOf, toggledColumn } from './columns.ts';

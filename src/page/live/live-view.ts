@@ -3,7 +3,7 @@
 import { computed, signal } from '@preact/signals';
 import { levelsOf, withLevels } from '../filter/conditions.ts';
 import { copyText } from '../parts/copy-button.tsx';
-import { LEVELS } from '../parts/level.tsx';
+import { LEVELS } from '../parts/level-names.ts';
 import { countText } from '../parts/time.ts';
 import { plainLines } from '../rows/copy-lines.ts';
 import { ListScroll } from '../rows/list-scroll.ts';

@@ -3,7 +3,7 @@
  * text, and nearly all rows are off the screen. What is shown is parsed again (parse-rows.ts).
  */
 
-import { LEVELS, type Level } from '../parts/level.tsx';
+import { LEVELS, type Level } from '../parts/level-names.ts';
 import type { Row } from '../wire/rows.ts';
 
 /** One answer or frame with rows. */
