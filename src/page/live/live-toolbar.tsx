@@ -12,6 +12,7 @@ import type { LevelHistory } from './level-history.ts';
 import type { LiveFeed } from './live-feed.ts';
 import type { LiveDialog } from './live-screen.tsx';
 import type { LiveView } from './live-view.ts';
+import { Menu } from './menu.tsx';
 import { SavedViews } from './saved-views.tsx';
 import { useRepaints } from './use-repaints.ts';
 
@@ -115,8 +116,7 @@ function ColumnsMenu({ feed }: { readonly feed: LiveFeed }) {
     .filter((key) => key.startsWith('attr.') && !own.includes(key))
     .slice(0, 30);
   return (
-    <details class="menu">
-      <summary class="button">Columns</summary>
+    <Menu title="Columns">
       <fieldset>
         <legend class="unseen">Columns</legend>
         {[...Object.entries(COLUMNS), ...own.map((name) => [name, name] as const)].map(([name, title]) => (
@@ -141,7 +141,7 @@ function ColumnsMenu({ feed }: { readonly feed: LiveFeed }) {
           </select>
         )}
       </fieldset>
-    </details>
+    </Menu>
   );
 }
 
