@@ -2,10 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
-import { plainLines } from '../../src/page/rows/copy-lines.ts';
 import { ListScroll } from '../../src/page/rows/list-scroll.ts';
 import { durationText, quantityText } from '../../src/page/rows/quantities.ts';
 import { RowStore } from '../../src/page/rows/row-store.ts';
+import { plainLines } from '../../src/page/rows/summary.ts';
 import { coloredPieces, visibleText } from '../../src/page/rows/visible-text.ts';
 import type { Row } from '../../src/page/wire/rows.ts';
 

@@ -35,7 +35,7 @@ export function equalCondition(field: string, value: string, isOut = false): str
 }
 
 /** The field of a condition, without what turns it round; empty for a word alone. */
-export function fieldOf(condition: string): string {
+function fieldOf(condition: string): string {
   return /^!?((?:[^\s"=!<>~]|"(?:[^"\\]|\\.)*")+?)(?:!=|!~|<=|>=|=|<|>|~)/.exec(condition)?.[1] ?? '';
 }
 

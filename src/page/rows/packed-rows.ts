@@ -24,7 +24,7 @@ export interface PackedRow {
 }
 
 /** A level as one byte: 0 for none, then those of LEVELS; a failed span is an error. */
-export const LEVEL_ERROR = LEVELS.indexOf('error') + 1;
+const LEVEL_ERROR = LEVELS.indexOf('error') + 1;
 
 const ROWS_FIRST = 64;
 
