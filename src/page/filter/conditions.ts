@@ -1,6 +1,6 @@
 /** Works on the text of a filter, condition by condition (src/readers/filter/README.md): the text stays what the user typed. */
 
-import { LEVELS, type Level } from '../parts/level.tsx';
+import { LEVELS, type Level } from '../parts/level-names.ts';
 
 /** White space ends a condition, but not in quotes, and not in a regular expression. */
 export function splitConditions(filter: string): readonly string[] {
@@ -35,7 +35,7 @@ export function equalCondition(field: string, value: string, isOut = false): str
 }
 
 /** The field of a condition, without what turns it round; empty for a word alone. */
-export function fieldOf(condition: string): string {
+function fieldOf(condition: string): string {
   return /^!?((?:[^\s"=!<>~]|"(?:[^"\\]|\\.)*")+?)(?:!=|!~|<=|>=|=|<|>|~)/.exec(condition)?.[1] ?? '';
 }
 

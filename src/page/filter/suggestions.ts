@@ -1,6 +1,6 @@
 /** What a filter field suggests where the cursor is: fields, then operators, then values that were seen. */
 
-import { LEVELS } from '../parts/level.tsx';
+import { LEVELS } from '../parts/level-names.ts';
 import { quotedValue } from './conditions.ts';
 
 export interface Suggestion {

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { levelsOf, servicesOf, withoutFields } from '../filter/conditions.ts';
-import { isLevel } from '../parts/level.tsx';
+import { isLevel } from '../parts/level-names.ts';
 import { timeOf } from '../rows/packed-rows.ts';
 import { countLevels } from '../wire/level-counts.ts';
 import type { RowBatch } from '../wire/many-socket.ts';

@@ -2,7 +2,8 @@
 
 import { levelsOf, withLevels } from '../filter/conditions.ts';
 import { FilterField } from '../filter/filter-field.tsx';
-import { LEVELS, type Level, LevelMark } from '../parts/level.tsx';
+import { LevelMark } from '../parts/level.tsx';
+import { LEVELS, type Level } from '../parts/level-names.ts';
 import { countText, setTimeStyle, type TimeStyle, timeStyle } from '../parts/time.ts';
 import { change, place } from '../state/place.ts';
 import { COLUMNS, columnsOf, toggledColumn } from './columns.ts';
@@ -11,6 +12,7 @@ import type { LevelHistory } from './level-history.ts';
 import type { LiveFeed } from './live-feed.ts';
 import type { LiveDialog } from './live-screen.tsx';
 import type { LiveView } from './live-view.ts';
+import { Menu } from './menu.tsx';
 import { SavedViews } from './saved-views.tsx';
 import { useRepaints } from './use-repaints.ts';
 
@@ -114,8 +116,7 @@ function ColumnsMenu({ feed }: { readonly feed: LiveFeed }) {
     .filter((key) => key.startsWith('attr.') && !own.includes(key))
     .slice(0, 30);
   return (
-    <details class="menu">
-      <summary class="button">Columns</summary>
+    <Menu title="Columns">
       <fieldset>
         <legend class="unseen">Columns</legend>
         {[...Object.entries(COLUMNS), ...own.map((name) => [name, name] as const)].map(([name, title]) => (
@@ -140,7 +141,7 @@ function ColumnsMenu({ feed }: { readonly feed: LiveFeed }) {
           </select>
         )}
       </fieldset>
-    </details>
+    </Menu>
   );
 }
 

@@ -3,18 +3,18 @@
 import { computed, signal } from '@preact/signals';
 import { levelsOf, withLevels } from '../filter/conditions.ts';
 import { copyText } from '../parts/copy-button.tsx';
-import { LEVELS } from '../parts/level.tsx';
+import { LEVELS } from '../parts/level-names.ts';
 import { countText } from '../parts/time.ts';
-import { plainLines } from '../rows/copy-lines.ts';
 import { ListScroll } from '../rows/list-scroll.ts';
 import type { ListedRow } from '../rows/list-source.ts';
 import { timeOf } from '../rows/packed-rows.ts';
+import { plainLines } from '../rows/summary.ts';
 import { change, go, place } from '../state/place.ts';
 import { basin } from '../state/session.ts';
 import { readRows } from '../wire/read.ts';
 import { addressText, parseAddress, type RowAddress } from '../wire/rows.ts';
+import { type ListPlace, type ListStart, listPlace, selectionText } from './list-place.ts';
 import { LiveFeed } from './live-feed.ts';
-import { type ListStart, type LivePlace, livePlace, selectionText } from './live-place.ts';
 
 /** A copy of more is no copy that one reads. */
 const LINES_COPIED_MAX = 10_000;
@@ -41,7 +41,7 @@ export class LiveView {
   /** Follows the URL: another selection is another feed, another position moves the list. */
   async sync(): Promise<void> {
     const { query } = place.value;
-    const wanted = livePlace(query);
+    const wanted = listPlace(query);
     this.scroll.setMeasured(query.wrap === 'yes');
     const key = JSON.stringify([basin.value, wanted.select, wanted.filter, wanted.until]);
     const isOwn = query.from === this.#written && (query.row === undefined || query.row === this.#writtenRow);
@@ -50,7 +50,7 @@ export class LiveView {
     await this.open(wanted);
   }
 
-  async open(wanted: LivePlace): Promise<void> {
+  async open(wanted: ListPlace): Promise<void> {
     const key = this.#opened;
     const { select, filter, until, start } = wanted;
     const isWhole = 'streams' in select && select.streams.length === 1 && filter === '' && until === undefined;
@@ -71,7 +71,7 @@ export class LiveView {
     feed.isReplaced.subscribe((isReplaced) => {
       if (!isReplaced) return;
       change({ from: undefined, row: undefined, show: undefined }, { isSamePage: true });
-      void this.open(livePlace(place.peek().query));
+      void this.open(listPlace(place.peek().query));
     });
     const stop = feed.isReady.subscribe((isReady) => {
       if (!isReady) return;
@@ -172,7 +172,7 @@ export class LiveView {
     );
     this.#written = undefined;
     if (isAway || feed.options.until !== undefined) {
-      const wanted = livePlace(place.peek().query);
+      const wanted = listPlace(place.peek().query);
       this.#opened = JSON.stringify([basin.peek(), wanted.select, wanted.filter, wanted.until]);
       void this.open(wanted);
       return;

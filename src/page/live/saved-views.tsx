@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { go, place, type Query } from '../state/place.ts';
+import { Menu } from './menu.tsx';
 
 const KEY = 'tailrace-views';
 const VIEWS_MAX = 50;
@@ -22,8 +23,7 @@ export function SavedViews() {
     setName('');
   };
   return (
-    <details class="menu">
-      <summary class="button">Views</summary>
+    <Menu title="Views">
       <div class="menu-body">
         {views.length === 0 && (
           <p class="muted">A view keeps streams, filter and columns under a name, in this browser.</p>
@@ -58,7 +58,7 @@ export function SavedViews() {
           </button>
         </form>
       </div>
-    </details>
+    </Menu>
   );
 }
 

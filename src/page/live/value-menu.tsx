@@ -6,7 +6,7 @@ import { equalCondition, withCondition } from '../filter/conditions.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { change, place } from '../state/place.ts';
 import { columnsOf, toggledColumn } from './columns.ts';
-import { selectionText } from './live-place.ts';
+import { selectionText } from './list-place.ts';
 import type { LiveView } from './live-view.ts';
 
 interface PickedValue {

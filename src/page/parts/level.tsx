@@ -1,13 +1,5 @@
 /** Levels as all screens show them: a letter with a colour, the word for screen readers. */
 
-export const LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
-export type Level = (typeof LEVELS)[number];
-
-/** Whether a level is one of the five that filters know. */
-export function isLevel(level: string | undefined): level is Level {
-  return LEVELS.some((name) => name === level);
-}
-
 export function LevelMark({ level }: { readonly level: string | undefined }) {
   if (level === undefined) return <span class="level" />;
   return (

@@ -3,7 +3,7 @@
  * text, and nearly all rows are off the screen. What is shown is parsed again (parse-rows.ts).
  */
 
-import { LEVELS, type Level } from '../parts/level.tsx';
+import { LEVELS, type Level } from '../parts/level-names.ts';
 import type { Row } from '../wire/rows.ts';
 
 /** One answer or frame with rows. */
@@ -24,7 +24,7 @@ export interface PackedRow {
 }
 
 /** A level as one byte: 0 for none, then those of LEVELS; a failed span is an error. */
-export const LEVEL_ERROR = LEVELS.indexOf('error') + 1;
+const LEVEL_ERROR = LEVELS.indexOf('error') + 1;
 
 const ROWS_FIRST = 64;
 

@@ -134,7 +134,7 @@ function ValueCell({ field, row }: { readonly field: string; readonly row: Row }
 }
 
 /** What a row has for the field of a filter, as text. */
-export function fieldValue(row: Row, field: string): string | undefined {
+function fieldValue(row: Row, field: string): string | undefined {
   if (field === 'name') return row.type;
   if (field === 'duration') return row.durationMs?.toString();
   return [...pairsOf(row.metadata ?? {}, 'attr'), ...pairsOf(row.resource ?? {}, 'resource')].find(

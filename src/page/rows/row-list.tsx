@@ -185,7 +185,7 @@ function measure(element: HTMLDivElement | null, scroll: ListScroll): boolean {
 }
 
 /** The id of the row that a node is in. */
-export function idAt(node: EventTarget | null | undefined): number | undefined {
+function idAt(node: EventTarget | null | undefined): number | undefined {
   const element = node instanceof Element ? node : node instanceof Node ? node.parentElement : null;
   const id = element?.closest('.row')?.id;
   return id?.startsWith('row') === true ? Number(id.slice(3)) : undefined;

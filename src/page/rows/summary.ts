@@ -3,6 +3,7 @@
 import type { Attributes, Json, Row } from '../wire/rows.ts';
 import { type Fact, metricFacts } from './metric-facts.ts';
 import { durationText, numberText } from './quantities.ts';
+import { visibleText } from './visible-text.ts';
 
 /** An attribute that stands in the line. */
 export interface Pair {
@@ -31,12 +32,29 @@ const VALUE_CHARS_MAX = 200;
 /** A line with more is no line; the record shows all of them. */
 const PAIRS_MAX = 24;
 const POINTS_MAX = 8;
+const LEVEL_WIDTH = 5;
 
 export function summaryOf(row: Row): RowSummary {
   if (row.signal === 'traces') return spanSummary(row);
   if (row.signal === 'metrics') return metricSummary(row);
   if (row.signal === null) return plainSummary(row);
   return logSummary(row);
+}
+
+/** The first line has time, level, place, service and message; folded lines follow, indented. */
+export function plainLines(stream: string, row: Row): string {
+  const { headline, facts, pairs, rest } = summaryOf(row);
+  const level = row.signal === 'traces' ? 'SPAN' : row.signal === 'metrics' ? 'METR' : (row.level ?? '').toUpperCase();
+  const said = [headline, ...facts.map(({ text }) => text), ...pairs.map(pairText)].filter((text) => text !== '');
+  const start = [
+    row.endTimestamp ?? row.timestamp,
+    level.padEnd(LEVEL_WIDTH),
+    `${stream}#${row.seqNum}`,
+    row.serviceName ?? '',
+  ];
+  const trace = row.traceId === undefined ? [] : [`trace=${row.traceId}`];
+  const first = [...start.filter((text) => text !== ''), visibleText([...said, ...trace].join('  '))].join(' ');
+  return [first, ...rest.map((line) => `    ${visibleText(line)}`)].join('\n');
 }
 
 function logSummary(row: Row): RowSummary {

@@ -10,14 +10,14 @@ export type ListStart =
   | { readonly type: 'time'; readonly time: number }
   | { readonly type: 'row'; readonly row: RowAddress };
 
-export interface LivePlace {
+export interface ListPlace {
   readonly select: StreamSelection;
   readonly filter: string;
   readonly start: ListStart;
   readonly until: number | undefined;
 }
 
-export function livePlace(query: Query): LivePlace {
+export function listPlace(query: Query): ListPlace {
   const until = query.until === undefined ? Number.NaN : Date.parse(query.until);
   return {
     select: selectionOf(query.streams),
