@@ -8,7 +8,7 @@ export function RecordDetail({ stream, row }: { readonly stream: string; readonl
       <h2>
         {stream} #{row.seqNum}
       </h2>
-      <pre class="code">{JSON.stringify(row, null, 2)}</pre>
+      <pre style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>{JSON.stringify(row, null, 2)}</pre>
     </div>
   );
 }
