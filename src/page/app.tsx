@@ -1,6 +1,5 @@
-/** The frame of the page: sign-in, header, banner, and the screen that the URL names. Each screen loads when it is first shown. */
+/** The frame of the page: sign-in, header, and the screen that the URL names. Each screen loads when it is first shown. */
 
-import { signal } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import icon from './look/icon.svg';
@@ -10,9 +9,6 @@ import { KeysDialog } from './parts/keys-dialog.tsx';
 import { SignIn } from './parts/sign-in.tsx';
 import { hrefOf, place, type Query, type Screen } from './state/place.ts';
 import { basin, session, signOut } from './state/session.ts';
-
-/** What every screen may need to tell above itself, such as a lost connection; undefined for nothing. */
-export const banner = signal<string | undefined>(undefined);
 
 interface ScreenEntry {
   readonly title: string;
@@ -83,9 +79,6 @@ export function App() {
   return (
     <div class="shell">
       <Header isRoot={state.who.root} id={state.who.id} />
-      <div class="banner" role="status">
-        {banner.value}
-      </div>
       <Main />
       <KeysDialog />
     </div>
@@ -136,7 +129,6 @@ function Main() {
   const [fault, setFault] = useState<string | undefined>();
   useEffect(() => {
     let isCurrent = true;
-    banner.value = undefined;
     document.title = `${ENTRIES[screen].title} · Tailrace`;
     ENTRIES[screen].load().then(
       (Shown) => isCurrent && setLoaded({ screen, Shown }),

@@ -133,7 +133,8 @@ function pauseTests(): void {
     const before = await shownRows(page);
     for (let sent = 400; sent < 20_400; sent += 1_000) await sendLogs(server, 'fast', numbered(1_000, sent));
     await page.getByRole('button', { name: '20,000 new' }).waitFor();
-    expect(await shownRows(page)).toEqual(before);
+    // A few rows below the edge are rendered too, where there are any now.
+    expect((await shownRows(page)).slice(0, before.length)).toEqual(before);
     await page.getByRole('button', { name: '20,000 new' }).click();
     await waitForRow(page, 'said 20399');
     expect(await allPlaces(page)).toEqual(await storedPlaces('fast'));

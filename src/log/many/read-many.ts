@@ -49,14 +49,8 @@ export interface ManyReadDeps extends MemberListDeps {
 }
 
 /** Without bounds, and without a wait at the tail. */
-const UP_TO_TAIL = {
-  start: { seqNum: 0 },
-  clamp: false,
-  count: undefined,
-  bytes: undefined,
-  until: undefined,
-  waitMs: 0,
-};
+const NO_BOUNDS = { count: undefined, bytes: undefined, until: undefined };
+const UP_TO_TAIL = { start: { seqNum: 0 }, clamp: false, ...NO_BOUNDS, waitMs: 0 };
 /** Each stream has its own. */
 const NO_TAIL = { seqNum: 0, timestamp: 0 };
 
@@ -304,7 +298,7 @@ export class ManyRead implements LogRead {
       yield* this.#leave(number, member, notAllowed(member.name));
       return;
     }
-    // Streams with a record each count as little as their bytes, but to find and read one takes as long as many of these.
+    // A stream with few bytes takes as long to find as many bytes take to send.
     if (noteWork(BEHIND_TURN_BYTES)) await goOnWithWork(BEHIND_TURN_BYTES);
     const stream = await streams.find(basin, name);
     if (this.#feed.behind.get(number) !== behind) return;

@@ -35,7 +35,7 @@ addEventListener('hashchange', () => {
   place.value = parsePlace(location.hash);
 });
 
-export function parsePlace(hash: string): Place {
+function parsePlace(hash: string): Place {
   const [path = '', query = ''] = splitOnce(hash.replace(/^#\/?/, ''), '?');
   const screen = SCREENS.find((name) => name === path);
   return { screen, query: Object.fromEntries(new URLSearchParams(query)) };

@@ -6,14 +6,14 @@ import { countText } from '../parts/time.ts';
 import { change, place } from '../state/place.ts';
 import type { MatchFeed } from './trace-feed.ts';
 
-export interface FilterFieldProps {
+export interface TraceFilterProps {
   readonly matches: MatchFeed | undefined;
   readonly shown: number;
   readonly total: number;
   readonly inputRef: RefObject<HTMLInputElement | null>;
 }
 
-export function FilterField({ matches, shown, total, inputRef }: FilterFieldProps) {
+export function FilterField({ matches, shown, total, inputRef }: TraceFilterProps) {
   const [id, outcomeId] = [useId(), useId()];
   const filter = place.value.query.filter ?? '';
   const error = matches?.error.value;
