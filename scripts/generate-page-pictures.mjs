@@ -7,7 +7,7 @@ ensureInstalled();
 ensureBuilt();
 register('./strip-types.mjs', import.meta.url);
 const { drawPagePictures } = await import('./picture/page-pictures.ts');
-const folder = 'scripts/examples/page';
+const folder = 'scripts/picture/page';
 const browser = process.env.TAILRACE_CHROMIUM ?? '/usr/bin/chromium';
 const bytes = await drawPagePictures(MAIN, path.join(ROOT, folder), browser);
 console.log(`wrote ${folder}: ${bytes} bytes`);

@@ -12,7 +12,7 @@ import { customer } from './demo-shop.ts';
 const CUSTOMERS = 60;
 const WIDTH = 1120;
 const HEIGHT = 640;
-const QUALITY = 42;
+const QUALITY = 30;
 const SETTLE_MS = 3_000;
 /** Between two customers while pictures are taken. */
 const CUSTOMER_MS = 400;

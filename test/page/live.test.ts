@@ -275,6 +275,7 @@ function valuesTests(): void {
     await page.keyboard.press('Enter');
     await page.getByLabel('Clear the filter').click();
     await waitForRow(page, 'order placed');
+    await page.getByText('Views', { exact: true }).click();
     await page.getByRole('button', { name: 'trouble', exact: true }).click();
     await page.waitForFunction(() => document.querySelectorAll('.rows .row').length === 2);
   });

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
+import { otlpBody } from '../support/access-rows.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { seriousFindings } from './axe.ts';
 import { describeInBrowser, type OpenedPage, openBrowser, openPage, type PageSetup } from './browser.ts';
@@ -15,6 +16,10 @@ let server: TestServer;
 
 beforeAll(async () => {
   server = await startServer();
+  // Live leads to Connect where nothing has come in yet.
+  const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
+  const body = JSON.stringify(otlpBody('logs', 'hello'));
+  expect((await fetch(`${server.url}/v1/logs`, { method: 'POST', headers, body })).status).toBe(200);
 });
 
 afterAll(() => server.stop());

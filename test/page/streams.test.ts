@@ -34,6 +34,7 @@ describeScreen(
       const page = await open('#/streams');
       await page.getByRole('link', { name: 'orders/eu' }).waitFor();
       const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'audit' }) });
+      await row.getByText('7 d', { exact: true }).waitFor();
       expect(await row.textContent()).toMatch(/audit20#0 – #20.*7 d$/);
       await page.keyboard.press('/');
       await page.keyboard.type('eu');

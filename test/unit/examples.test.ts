@@ -21,7 +21,6 @@ describe('what README.md shows', () => {
   test.each([
     ['```js\n// app.mjs', 'node/app.mjs'],
     ['```python\n# app.py', 'python/app.py'],
-    ['```yaml\nexporters:\n  otlp_http:', 'collector/config.yaml'],
   ])('of %j is in the example, line for line', (beginning, file) => {
     const shown = blockAfter('README.md', beginning);
     expect(missingLines(shown, read(`scripts/examples/${file}`))).toEqual([]);

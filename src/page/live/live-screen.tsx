@@ -12,15 +12,13 @@ import { LevelHistory, SPANS, type SpanName } from './level-history.ts';
 import { LiveDetail } from './live-detail.tsx';
 import { LiveList } from './live-list.tsx';
 import { LiveSidebar } from './live-sidebar.tsx';
-import { LiveToolbar } from './live-toolbar.tsx';
+import { type LiveDialog, LiveToolbar } from './live-toolbar.tsx';
 import { LiveView } from './live-view.ts';
 import './live.css';
 import '../rows/rows.css';
 import './side.css';
 import '../filter/filter.css';
 import { ValuesDialog } from './values-dialog.tsx';
-
-export type LiveDialog = 'go-to' | 'values' | undefined;
 
 export function LiveScreen() {
   const [view] = useState(() => new LiveView());

@@ -10,11 +10,12 @@ import { COLUMNS, columnsOf, toggledColumn } from './columns.ts';
 import { Histogram } from './histogram.tsx';
 import type { LevelHistory } from './level-history.ts';
 import type { LiveFeed } from './live-feed.ts';
-import type { LiveDialog } from './live-screen.tsx';
 import type { LiveView } from './live-view.ts';
 import { Menu } from './menu.tsx';
 import { SavedViews } from './saved-views.tsx';
 import { useRepaints } from './use-repaints.ts';
+
+export type LiveDialog = 'go-to' | 'values' | undefined;
 
 export interface LiveToolbarProps {
   readonly view: LiveView;
