@@ -9,7 +9,8 @@ import path from 'node:path';
 import ts from 'typescript';
 import { isBuilt, ROOT } from './prepare.mjs';
 
-const WANTED = ['dist/src/index.js', 'dist/src/index.d.ts', 'dist/cli/main.js', 'README.md', 'CHANGELOG.md', 'LICENSE'];
+const BUILT = ['dist/src/index.js', 'dist/src/index.d.ts', 'dist/cli/main.js', 'dist/page/index.html'];
+const WANTED = [...BUILT, 'README.md', 'CHANGELOG.md', 'LICENSE'];
 const UNWANTED = /[.]map$|[.]test[.]|^dist\/scripts\/|^test\/|^data\/|[.]sources$/;
 
 if (isBuilt()) {

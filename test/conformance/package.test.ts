@@ -34,7 +34,14 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('npm pack builds what the package holds', async () => {
   const checkout = path.join(folder, 'checkout');
-  for (const name of ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts']) {
+  for (const name of [
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'scripts',
+    'src/page',
+  ]) {
     cpSync(path.join(ROOT, name), path.join(checkout, name), {
       recursive: true,
       filter: (source) => !/scripts\/(bench|torture|interop)\//.test(path.relative(ROOT, source)),
@@ -49,7 +56,8 @@ test('npm pack builds what the package holds', async () => {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json'], { cwd: checkout });
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
   const names = files.map((file) => file.path);
-  expect(names).toEqual(expect.arrayContaining(['dist/src/index.js', 'dist/src/index.d.ts', 'dist/cli/main.js']));
+  const wanted = ['dist/src/index.js', 'dist/src/index.d.ts', 'dist/cli/main.js', 'dist/page/index.html'];
+  expect(names).toEqual(expect.arrayContaining(wanted));
   expect(names.filter((name) => name.endsWith('.map'))).toEqual([]);
 });
 

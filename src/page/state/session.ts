@@ -43,9 +43,19 @@ export function may(op: string): boolean {
   return caller !== undefined && (caller.root || caller.operations?.includes(op) === true);
 }
 
-/** Takes a login of the URL, else the token that the tab has, else none; call it once. */
+/** Of a link that signs in, with where it leads. */
+const LOGIN = /^#login=([^&]+)(?:&to=([^&]*))?/;
+
+/** Takes a login of the URL, also of one that is pasted later; else the token that the tab has, else none. Call it once. */
 export async function startSession(): Promise<void> {
-  const login = /^#login=([^&]+)(?:&to=([^&]*))?/.exec(location.hash);
+  addEventListener('hashchange', () => {
+    if (LOGIN.test(location.hash)) void enterByUrl();
+  });
+  await enterByUrl();
+}
+
+async function enterByUrl(): Promise<void> {
+  const login = LOGIN.exec(location.hash);
   if (login === null) {
     await enter(sessionStorage.getItem(KEY) ?? undefined, undefined);
     return;
