@@ -27,6 +27,8 @@ export interface Route {
   readonly action: AuditAction;
   /** Callers need no token of their own. */
   readonly isOpen?: true;
+  /** For other methods there is no such path: who posts there has a wrong endpoint, and is told the right one. */
+  readonly isAlone?: true;
   /** Also served by a server that is stopping, which refuses all other requests. */
   readonly whileStopping?: true;
   readonly handle: Handler;
@@ -99,7 +101,9 @@ export class Router {
     if (place === undefined || first === undefined) return undefined;
     const wanted = method === 'HEAD' ? 'GET' : method;
     const entry = place.entries.find(({ route }) => route.method === wanted);
-    if (entry === undefined) return { group: first.group, error: wrongMethod(place) };
+    if (entry === undefined) {
+      return first.route.isAlone === true ? undefined : { group: first.group, error: wrongMethod(place) };
+    }
     return place.wildcards.length === 0 ? entry : { ...entry, segments: filled(place, path) };
   }
 
