@@ -108,7 +108,7 @@ function rejectedOf(sender: SenderEntry, baseline: Baseline): readonly Arrival[]
       ...{ key, type: 'rejected', at: Date.parse(last_seen), isNew: added > 0, streams: [] },
       title: `${what} from ${nameOf(sender)} left out, of a request whose rest was stored`,
       message: message ?? undefined,
-      fix: 'Exporters say nothing about it, because the answer is 200: mend what they send.',
+      fix: 'Exporters say nothing about it, because the answer is 200: correct what they send.',
     };
   });
 }

@@ -49,7 +49,7 @@ const WRITES: Readonly<Record<string, readonly [state: 'good' | 'bad', text: str
   ],
   read_only: [
     'bad',
-    'Read-only: a write failed. Reads go on. See the log of the server, mend the disk, and restart it.',
+    'Read-only: a write failed. Reads go on. See the log of the server, repair the disk, and restart it.',
   ],
 };
 
