@@ -1,6 +1,7 @@
 /** How many records came when, by level: drag over it to see that time. */
 
 import { useRef, useState } from 'preact/hooks';
+import { errorText } from '../parts/fault.tsx';
 import { countText, timeStyle, timeText } from '../parts/time.ts';
 import { change, place } from '../state/place.ts';
 import { HISTORY_BARS, type HistoryBar, type LevelHistory, SPANS } from './level-history.ts';
@@ -56,7 +57,9 @@ export function Histogram({ history }: { readonly history: LevelHistory }) {
       </div>
       <div class="histogram-foot muted">
         <span>{timeText(bars[0]?.from ?? now, times(), now)}</span>
-        <span>{history.error === undefined ? headline(bars, history) : `not counted: ${String(history.error)}`}</span>
+        <span>
+          {history.error === undefined ? headline(bars, history) : `not counted: ${errorText(history.error)}`}
+        </span>
         <SpanChoice />
       </div>
     </div>

@@ -20,17 +20,28 @@ export interface ReadScope {
 
 const NO_PAGE: ReadPage = { rows: [], text: '', nextSeqNum: undefined, nextBefore: undefined, isAtStart: true };
 
-/** As a read, but at the tail and in a stream that is gone there is nothing. */
+/** Between two tries of a read while the server is not reached. */
+const RETRY_MS = 1_000;
+
+/**
+ * As a read, but at the tail and in a stream that is gone there is nothing. While the server is not reached it tries
+ * again, until the signal is aborted: the list says meanwhile that the connection is lost.
+ */
 export async function readPage(
   { basin, filter, signal }: ReadScope,
   stream: string,
   from: ReadFrom,
 ): Promise<ReadPage> {
-  try {
-    return await readRows(basin, stream, from, { filter, signal });
-  } catch (thrown) {
-    if (thrown instanceof WireError && (thrown.status === 416 || thrown.status === 404)) return NO_PAGE;
-    throw thrown;
+  for (;;) {
+    try {
+      return await readRows(basin, stream, from, { filter, signal });
+    } catch (thrown) {
+      if (!(thrown instanceof WireError)) throw thrown;
+      if (thrown.status === 416 || thrown.status === 404) return NO_PAGE;
+      if (!thrown.isTemporary) throw thrown;
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    signal.throwIfAborted();
   }
 }
 

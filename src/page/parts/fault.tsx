@@ -8,7 +8,7 @@ export function Fault(props: {
   readonly message?: string;
   readonly fix?: string | undefined;
 }) {
-  const { error, message = textOf(error), fix = fixOf(error) } = props;
+  const { error, message = errorText(error), fix = fixOf(error) } = props;
   return (
     <div class="fault" role="alert">
       <strong>{sentence(message)}</strong>
@@ -17,7 +17,8 @@ export function Fault(props: {
   );
 }
 
-function textOf(error: unknown): string {
+/** Of anything that was thrown, for a line of its own. */
+export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -26,7 +27,7 @@ function fixOf(error: unknown): string | undefined {
   if (error.code === 'permission_denied') return 'Sign in with a token that may do this, or ask who issued this one.';
   if (error.code === 'unreachable')
     return 'See whether `tailrace serve` runs and this machine reaches it, then try again.';
-  if (error.status === 429 || error.status === 503) return 'The server is busy: try again in a moment.';
+  if (error.isTemporary) return 'The server is busy: try again in a moment.';
   return undefined;
 }
 

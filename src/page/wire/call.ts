@@ -13,6 +13,11 @@ export class WireError extends Error {
     this.code = code;
     this.status = status;
   }
+
+  /** The same request may be taken later: the server was not reached, or has too much to do. */
+  get isTemporary(): boolean {
+    return this.code === 'unreachable' || this.status === 429 || this.status === 503;
+  }
 }
 
 export interface CallOptions {
