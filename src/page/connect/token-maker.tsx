@@ -3,6 +3,7 @@
 import { useId, useState } from 'preact/hooks';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Fault } from '../parts/fault.tsx';
+import { useSubmit } from '../parts/use-submit.ts';
 import { basin, may, who } from '../state/session.ts';
 import { issueToken } from '../wire/tokens.ts';
 
@@ -59,23 +60,13 @@ function MakeForm({ stream, onMade }: { readonly stream: string; onMade(token: M
   const id = useId();
   const [name, setName] = useState(() => `${stream.slice(0, 80)}-${randomText()}`);
   const [prefix, setPrefix] = useState('');
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    setError(undefined);
-    try {
-      const scope = { basins: { exact: basin.value }, streams: { prefix: prefix.trim() }, ops: ['append'] };
-      onMade({ id: name.trim(), secret: await issueToken({ id: name.trim(), scope }) });
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
-  };
+  const { error, isBusy, submit } = useSubmit(async () => {
+    const scope = { basins: { exact: basin.value }, streams: { prefix: prefix.trim() }, ops: ['append'] };
+    onMade({ id: name.trim(), secret: await issueToken({ id: name.trim(), scope }) });
+  });
   const outside = prefix !== '' && !stream.startsWith(prefix);
   return (
-    <form onSubmit={(event) => void submit(event)}>
+    <form onSubmit={submit}>
       <p class="muted">The sender needs one. This makes a token that may append to {basin.value}, and nothing else.</p>
       <details>
         <summary>Its name, and which streams</summary>

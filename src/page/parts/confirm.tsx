@@ -4,6 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import { Dialog } from './dialog.tsx';
 import { Fault } from './fault.tsx';
+import { useSubmit } from './use-submit.ts';
 
 export interface ConfirmProps {
   readonly title: string;
@@ -25,22 +26,13 @@ export interface ConfirmProps {
 export function Confirm({ title, what, verb, typed, children, isReady = true, run, onClose }: ConfirmProps) {
   const id = useId();
   const [text, setText] = useState('');
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    try {
-      await run();
-      onClose();
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
-  };
+  const { error, isBusy, submit } = useSubmit(async () => {
+    await run();
+    onClose();
+  });
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         {children}
         <p>{what}</p>
         {error !== undefined && <Fault error={error} />}

@@ -3,27 +3,18 @@
 import { useId, useState } from 'preact/hooks';
 import { signIn } from '../state/session.ts';
 import { Fault } from './fault.tsx';
+import { useSubmit } from './use-submit.ts';
 
 export function SignIn({ reason }: { readonly reason: string | undefined }) {
   const id = useId();
   const [token, setToken] = useState('');
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    setError(undefined);
-    await signIn(token.trim()).catch((thrown: unknown) => {
-      setError(thrown);
-      setBusy(false);
-    });
-  };
+  const { error, isBusy, submit } = useSubmit(() => signIn(token.trim()));
   return (
     <main class="sign-in">
       <h1>Tailrace</h1>
       {reason !== undefined && error === undefined && <Fault message={reason} />}
       {error !== undefined && <Fault error={error} />}
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         <label class="labelled" for={id}>
           <span>Access token</span>
           <input

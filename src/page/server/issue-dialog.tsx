@@ -3,6 +3,7 @@
 import { useId, useState } from 'preact/hooks';
 import { Dialog } from '../parts/dialog.tsx';
 import { Fault } from '../parts/fault.tsx';
+import { useSubmit } from '../parts/use-submit.ts';
 import { basin, may } from '../state/session.ts';
 import { GROUP_NAMES, issueToken } from '../wire/tokens.ts';
 import type { IssuedSecret } from './secret-dialog.tsx';
@@ -24,25 +25,15 @@ import { GROUP_WORDS, OPERATIONS, operationsHeld, summaryOf } from './token-word
 
 export function IssueDialog({ onIssued, onClose }: { onIssued(issued: IssuedSecret): void; onClose(): void }) {
   const [form, setForm] = useState(() => emptyForm(basin.value));
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
   const fault = formFault(form);
   const set = (changed: Partial<TokenForm>): void => setForm((was) => ({ ...was, ...changed }));
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    setError(undefined);
-    try {
-      const secret = await issueToken(requestOf(form, Date.now()));
-      onIssued({ id: form.id.trim(), secret, verb: 'issued' });
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
-  };
+  const { error, isBusy, submit } = useSubmit(async () => {
+    const secret = await issueToken(requestOf(form, Date.now()));
+    onIssued({ id: form.id.trim(), secret, verb: 'issued' });
+  });
   return (
     <Dialog title="Issue a token" onClose={onClose}>
-      <form class="token-form" onSubmit={(event) => void submit(event)}>
+      <form class="token-form" onSubmit={submit}>
         <TextField label="Id" value={form.id} onChange={(id) => set({ id })} />
         <Presets form={form} onChange={setForm} />
         <ReachField label="Basins" reach={form.basins} onChange={(basins) => set({ basins })} />

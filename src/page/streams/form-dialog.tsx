@@ -1,9 +1,9 @@
 /** A dialog with fields that makes or changes something; what the server refuses is said in it. */
 
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
 import { Dialog } from '../parts/dialog.tsx';
 import { Fault } from '../parts/fault.tsx';
+import { useSubmit } from '../parts/use-submit.ts';
 
 export function FormDialog(props: {
   readonly title: string;
@@ -16,24 +16,13 @@ export function FormDialog(props: {
   onClose(): void;
 }) {
   const { title, verb, isReady, staysOpen = false, children, run, onClose } = props;
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setBusy] = useState(false);
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    setError(undefined);
-    try {
-      await run();
-      if (staysOpen) setBusy(false);
-      else onClose();
-    } catch (thrown) {
-      setError(thrown);
-      setBusy(false);
-    }
-  };
+  const { error, isBusy, submit } = useSubmit(async () => {
+    await run();
+    if (!staysOpen) onClose();
+  });
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         {error !== undefined && <Fault error={error} />}
         {children}
         <div class="buttons end">
