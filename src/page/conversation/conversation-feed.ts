@@ -57,9 +57,6 @@ export class ConversationFeed {
         opened: () => this.#say({ lost: undefined }),
         joined: (streams) => this.#say({ streams: this.status.peek().streams + streams.length }),
         batch: ({ stream, rows, text }) => this.#take(stream, rows, text.length),
-        passed: () => {},
-        gap: () => {},
-        left: () => {},
         caughtUp: () => {
           this.#build();
           this.#say({ isComplete: true });

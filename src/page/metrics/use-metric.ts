@@ -102,14 +102,10 @@ function openSocket(
     { basin, select: { streams: [stream] }, from: new Map([[stream, next]]), filter: metricFilter(name) },
     {
       opened: () => tell({ lost: undefined }),
-      joined: () => {},
       batch: ({ rows }) => {
         for (const row of rows) store.add(row);
       },
-      passed: () => {},
-      gap: () => {},
       left: (_stream, _code, message) => tell({ lost: message }),
-      caughtUp: () => {},
       lost: (reason) => tell({ lost: `${reason}; it goes on by itself` }),
       failed: (error) => tell({ error }),
     },

@@ -64,8 +64,6 @@ export class TraceFeed {
           this.#buildLater();
           if (this.#nodes.size >= RECORDS_MAX) this.#stopFull();
         },
-        passed: () => {},
-        gap: () => {},
         left: (stream, code, message) => {
           if (code === 'stream_deletion_pending' || code === 'stream_not_found') return;
           this.#say({
@@ -132,19 +130,13 @@ export class MatchFeed {
     this.#socket = new ManySocket(
       { basin, select, from: new Map(firsts), filter: `${filter} trace_id=${traceId}` },
       {
-        opened: () => {},
-        joined: () => {},
         batch: ({ stream, rows }) => {
           const keys = rows.map(({ seqNum }) => addressText({ stream, seqNum }));
           this.matched.value = new Set([...this.matched.peek(), ...keys]);
         },
-        passed: () => {},
-        gap: () => {},
-        left: () => {},
         caughtUp: () => {
           this.isComplete.value = true;
         },
-        lost: () => {},
         failed: (error) => {
           this.error.value = error;
         },

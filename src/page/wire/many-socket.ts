@@ -30,22 +30,23 @@ export interface RowBatch {
   readonly next: number;
 }
 
+/** Leave out what does not matter to the caller. */
 export interface ManyHandlers {
   /** A connection is open. `isAgain` when it goes on after a lost one. */
-  opened(isAgain: boolean): void;
-  joined(streams: readonly { readonly stream: string; readonly seqNum: number; readonly streamId: string }[]): void;
-  batch(batch: RowBatch): void;
+  opened?(isAgain: boolean): void;
+  joined?(streams: readonly { readonly stream: string; readonly seqNum: number; readonly streamId: string }[]): void;
+  batch?(batch: RowBatch): void;
   /** The filter wanted none of the records up to there. */
-  passed(stream: string, next: number): void;
+  passed?(stream: string, next: number): void;
   /** Records were trimmed before they were read: `to` is exclusive. */
-  gap(stream: string, from: number, to: number): void;
-  left(stream: string, code: string, message: string): void;
+  gap?(stream: string, from: number, to: number): void;
+  left?(stream: string, code: string, message: string): void;
   /** Once for each connection: everything that was there has come. */
-  caughtUp(): void;
+  caughtUp?(): void;
   /** The connection is gone and comes again, in so many milliseconds. */
-  lost(reason: string, retryMs: number): void;
+  lost?(reason: string, retryMs: number): void;
   /** It does not come again: the request itself is refused. */
-  failed(error: WireError): void;
+  failed?(error: WireError): void;
 }
 
 const RETRY_MS_MIN = 250;
@@ -133,31 +134,31 @@ export class ManySocket {
     switch (frame.type) {
       case 'hello':
         this.#tries = 0;
-        handlers.opened(this.#connections++ > 0);
+        handlers.opened?.(this.#connections++ > 0);
         break;
       case 'joined':
         for (const { stream, seqNum, streamId } of frame.streams) this.#points.set(stream, { next: seqNum, streamId });
-        handlers.joined(frame.streams);
+        handlers.joined?.(frame.streams);
         break;
       case 'batch':
         this.#advance(frame.stream, frame.next.seqNum);
-        handlers.batch({ stream: frame.stream, rows: frame.rows, text, next: frame.next.seqNum });
+        handlers.batch?.({ stream: frame.stream, rows: frame.rows, text, next: frame.next.seqNum });
         break;
       case 'passed':
         this.#advance(frame.stream, frame.next.seqNum);
-        handlers.passed(frame.stream, frame.next.seqNum);
+        handlers.passed?.(frame.stream, frame.next.seqNum);
         break;
       case 'gap':
         this.#advance(frame.stream, frame.to);
-        handlers.gap(frame.stream, frame.from, frame.to);
+        handlers.gap?.(frame.stream, frame.from, frame.to);
         break;
       case 'left':
         if (GONE.has(frame.code)) this.#points.delete(frame.stream);
-        handlers.left(frame.stream, frame.code, frame.message);
+        handlers.left?.(frame.stream, frame.code, frame.message);
         break;
       case 'caught_up':
         this.#isWhole = true;
-        handlers.caughtUp();
+        handlers.caughtUp?.();
         break;
       case 'error':
         this.#error = frame;
@@ -176,14 +177,14 @@ export class ManySocket {
     const error = new WireError(this.#error?.code ?? 'unreachable', message, 0);
     if (code === 1008 || code === 4401) tellRefused(error);
     if (code === 1008 || code >= 4400) {
-      this.#handlers.failed(error);
+      this.#handlers.failed?.(error);
       return;
     }
     const backOff = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#tries) * (0.75 + Math.random() / 2);
     const seconds = this.#error?.retryAfter;
     const retryMs = seconds === undefined ? backOff : seconds * 1_000;
     this.#tries++;
-    this.#handlers.lost(message, retryMs);
+    this.#handlers.lost?.(message, retryMs);
     this.#timer = setTimeout(() => this.#connect(), retryMs);
   }
 }
