@@ -49,24 +49,26 @@ export interface OpenedPage {
   close(): Promise<void>;
 }
 
-/** Opens the page in a context of its own, with its own storage. */
+/** Of each browser one: what it has compiled of the page serves all tests of a file. */
+const contexts = new WeakMap<Browser, Promise<BrowserContext>>();
+
+/** Opens the page in a tab of its own, with storage that is empty but for the token. */
 export async function openPage(browser: Browser, setup: PageSetup): Promise<OpenedPage> {
-  const { url, token, at = '', width = 1440, height = 900, isDark = false } = setup;
-  const context: BrowserContext = await browser.newContext({
-    viewport: { width, height },
-    colorScheme: isDark ? 'dark' : 'light',
-    permissions: ['clipboard-read', 'clipboard-write'],
-  });
-  const page = await context.newPage();
+  const { url, token = '', at = '', width = 1440, height = 900, isDark = false } = setup;
+  const context = contexts.get(browser) ?? browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
+  contexts.set(browser, context);
+  const page = await (await context).newPage();
+  await page.setViewportSize({ width, height });
+  await page.emulateMedia({ colorScheme: isDark ? 'dark' : 'light' });
   const faults = watchFaults(page, url);
-  if (token !== undefined) {
-    await page.addInitScript((secret) => {
-      if (sessionStorage.getItem('tailrace-seen') === null) sessionStorage.setItem('tailrace-token', secret);
-      sessionStorage.setItem('tailrace-seen', 'yes');
-    }, token);
-  }
+  await page.addInitScript((secret) => {
+    if (sessionStorage.getItem('tailrace-seen') !== null) return;
+    localStorage.clear();
+    if (secret !== '') sessionStorage.setItem('tailrace-token', secret);
+    sessionStorage.setItem('tailrace-seen', 'yes');
+  }, token);
   await page.goto(`${url}/${at}`);
-  return { page, faults: () => faults, close: () => context.close() };
+  return { page, faults: () => faults, close: () => page.close() };
 }
 
 function watchFaults(page: Page, url: string): readonly string[] {

@@ -4,13 +4,14 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser, Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Locator, Page } from 'playwright-core';
 import { ControlClient } from '../support/control-calls.ts';
 import { noticeSecrets } from '../support/secrets.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { seriousFindings } from './axe.ts';
-import { describeInBrowser, type OpenedPage, openBrowser, openPage, type PageSetup } from './browser.ts';
+import { describeInBrowser, type PageSetup } from './browser.ts';
+import { type OpenScreen, openedPages } from './opened-pages.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const HAS_CURL = spawnSync('curl', ['--version']).status === 0;
@@ -18,27 +19,22 @@ if (!HAS_CURL) process.stderr.write('skipped: curl is not there\n');
 
 let server: TestServer;
 let control: ControlClient;
-let browser: Browser;
 let folder: string;
-let opened: OpenedPage;
+let openAt: OpenScreen;
 
 describeInBrowser('Connect', () => {
+  openAt = openedPages(() => server);
+
   beforeAll(async () => {
-    [server, browser] = await Promise.all([startServer(), openBrowser()]);
+    server = await startServer();
     control = new ControlClient(server);
     folder = await mkdtemp(path.join(tmpdir(), 'tailrace-connect-'));
     await symlink(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
   });
 
   afterAll(async () => {
-    await browser.close();
     await server.stop();
     await rm(folder, { recursive: true, force: true });
-  });
-
-  afterEach(async () => {
-    expect(opened.faults()).toEqual([]);
-    await opened.close();
   });
 
   runsWhatIsShown();
@@ -48,22 +44,23 @@ describeInBrowser('Connect', () => {
 });
 
 describeInBrowser('Connect where no token is needed', () => {
+  let own: TestServer;
+  const openOwn = openedPages(() => own);
+
+  beforeAll(async () => {
+    own = await startServer({ args: ['--no-auth'] });
+  });
+
+  afterAll(() => own.stop());
+
   test('a server with --no-auth asks for no token, and its snippets have none', async () => {
-    const server = await startServer({ args: ['--no-auth'] });
-    const browser = await openBrowser();
-    const { page, faults } = await openPage(browser, { url: server.url, at: '#/connect?with=curl' });
-    try {
-      await page.getByText('This server asks for none').waitFor();
-      const text = (await step(page, 'Send one log record').locator('pre').textContent()) ?? '';
-      expect(text).not.toContain('Authorization');
-      if (HAS_CURL)
-        expect(spawnSync('sh', ['-c', text], { env: { PATH: process.env.PATH } }).stdout.toString()).toBe('{}');
-      if (HAS_CURL) await page.getByText('It works.').waitFor();
-      expect(faults()).toEqual([]);
-    } finally {
-      await browser.close();
-      await server.stop();
-    }
+    const page = await openOwn('#/connect?with=curl');
+    await page.getByText('This server asks for none').waitFor();
+    const text = (await step(page, 'Send one log record').locator('pre').textContent()) ?? '';
+    expect(text).not.toContain('Authorization');
+    if (!HAS_CURL) return;
+    expect(spawnSync('sh', ['-c', text], { env: { PATH: process.env.PATH } }).stdout.toString()).toBe('{}');
+    await page.getByText('It works.').waitFor();
   });
 });
 
@@ -199,7 +196,6 @@ function showsWhatMayBeDone(): void {
     expect(await page.getByRole('button', { name: 'Make a token' }).count()).toBe(0);
     await page.getByText('may not see who sends').waitFor();
     expect(await seriousFindings(page)).toEqual([]);
-    await opened.close();
     const other = await open({ token: await issue('watcher', ['basin-metrics']) });
     await other.getByText('Requests without a valid token are not shown').waitFor();
   });
@@ -216,9 +212,9 @@ function showsWhatMayBeDone(): void {
 }
 
 const open = async (setup: Partial<PageSetup> = {}): Promise<Page> => {
-  opened = await openPage(browser, { url: server.url, token: server.token, at: '#/connect', ...setup });
-  await opened.page.getByRole('complementary', { name: 'What comes in' }).waitFor();
-  return opened.page;
+  const page = await openAt(setup.at ?? '#/connect', setup);
+  await page.getByRole('complementary', { name: 'What comes in' }).waitFor();
+  return page;
 };
 
 /** As its holder gets it. */

@@ -3,21 +3,21 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Page } from 'playwright-core';
 import { RecordsClient } from '../support/records-calls.ts';
 import { startServer, type TestServer } from '../support/server.ts';
-import { describeInBrowser, type OpenedPage, openBrowser, openPage } from './browser.ts';
+import { describeInBrowser } from './browser.ts';
 import { allPlaces, numbered, sendLogs, shownRows, startCuttingProxy, waitForRow } from './live-page.ts';
+import { type OpenScreen, openedPages } from './opened-pages.ts';
 
 let server: TestServer;
-let browser: Browser;
-let opened: OpenedPage;
+let openAt: OpenScreen;
 
 async function open(at: string, port = server.port, height = 900): Promise<Page> {
-  opened = await openPage(browser, { url: `http://127.0.0.1:${port}`, token: server.token, at, height });
-  await opened.page.getByRole('listbox', { name: /^Records of/ }).waitFor();
-  return opened.page;
+  const page = await openAt(at, { url: `http://127.0.0.1:${port}`, height });
+  await page.getByRole('listbox', { name: /^Records of/ }).waitFor();
+  return page;
 }
 
 /** Every position that the store has, as the page names them. */
@@ -35,19 +35,14 @@ async function storedPlaces(stream: string): Promise<readonly string[]> {
 }
 
 describeInBrowser('what comes on the screen Live', () => {
+  openAt = openedPages(() => server);
+
   beforeAll(async () => {
     server = await startServer();
-    browser = await openBrowser();
   });
 
   afterAll(async () => {
-    await browser.close();
     await server.stop();
-  });
-
-  afterEach(async () => {
-    expect(opened.faults()).toEqual([]);
-    await opened.close();
   });
 
   connectionTests();
@@ -89,13 +84,24 @@ function connectionTests(): void {
     proxy.close();
   });
 
+  test('first rows that cannot be read at once come as soon as the server is reached', async () => {
+    await sendLogs(server, 'late', numbered(5));
+    const page = await openAt('#/server');
+    let asked = 0;
+    await page.route(/late\/records[?]/, (route) =>
+      asked++ < 1 ? route.abort('connectionrefused') : route.continue(),
+    );
+    await page.evaluate(() => location.assign('#/live?streams=late'));
+    await waitForRow(page, 'said 4');
+    expect(asked).toBeGreaterThan(1);
+  });
+
   test('a server that starts again on the same data is followed on', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'tailrace-test-'));
     const first = await startServer({ dataDir });
     await sendLogs(first, 'again', numbered(5));
     const proxy = await startCuttingProxy(first.port);
-    opened = await openPage(browser, { url: `http://127.0.0.1:${proxy.port}`, token: first.token, at: '#/live' });
-    const { page } = opened;
+    const page = await openAt('#/live', { url: `http://127.0.0.1:${proxy.port}`, token: first.token });
     await waitForRow(page, 'said 4');
     await first.stop();
     await page.getByText('Connection lost').waitFor();

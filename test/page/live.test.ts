@@ -1,22 +1,22 @@
 /** The screen Live: what comes is shown in order and followed, what is asked for is found, and each key and part of the URL works. */
 
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { RecordsClient } from '../support/records-calls.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { seriousFindings } from './axe.ts';
-import { describeInBrowser, type OpenedPage, openBrowser, openPage, type PageSetup } from './browser.ts';
+import { describeInBrowser, type PageSetup } from './browser.ts';
 import { allPlaces, numbered, sendLogs, shownRows, waitForRow } from './live-page.ts';
+import { type OpenScreen, openedPages } from './opened-pages.ts';
 
 const TRACE = '5b8aa5a2d2c872e8321cf37308d69df2';
 const STACK = 'Traceback (most recent call last):\n  File "pay.py", line 88\nTimeout: after 2.0s';
 
 let server: TestServer;
-let browser: Browser;
-let opened: OpenedPage;
+let openAt: OpenScreen;
 
 /** 400 numbered records, then one of each kind. */
 async function fillShop(): Promise<void> {
@@ -31,9 +31,9 @@ async function fillShop(): Promise<void> {
 }
 
 const open = async (at: string, setup: Partial<PageSetup> = {}): Promise<Page> => {
-  opened = await openPage(browser, { url: server.url, token: server.token, at, ...setup });
-  await opened.page.getByRole('listbox', { name: /^Records of/ }).waitFor();
-  return opened.page;
+  const page = await openAt(at, setup);
+  await page.getByRole('listbox', { name: /^Records of/ }).waitFor();
+  return page;
 };
 const openShop = async (query = '', setup: Partial<PageSetup> = {}): Promise<Page> => {
   const page = await open(`#/live?streams=shop${query}`, setup);
@@ -44,20 +44,15 @@ const hash = (page: Page): URLSearchParams => new URLSearchParams(new URL(page.u
 const selected = (page: Page) => page.locator('.row[aria-selected="true"]');
 
 describeInBrowser('the screen Live', () => {
+  openAt = openedPages(() => server);
+
   beforeAll(async () => {
     server = await startServer();
-    browser = await openBrowser();
     await fillShop();
   });
 
   afterAll(async () => {
-    await browser.close();
     await server.stop();
-  });
-
-  afterEach(async () => {
-    expect(opened.faults()).toEqual([]);
-    await opened.close();
   });
 
   whatShowsTests();

@@ -1,32 +1,28 @@
 /** The screen Server: what it shows of a server that works, and tokens issued, rotated and revoked on it. */
 
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser, Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Locator, Page } from 'playwright-core';
 import { ControlClient } from '../support/control-calls.ts';
 import { noticeSecrets } from '../support/secrets.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { seriousFindings } from './axe.ts';
-import { describeInBrowser, type OpenedPage, openBrowser, openPage, type PageSetup } from './browser.ts';
+import { describeInBrowser, type PageSetup } from './browser.ts';
+import { type OpenScreen, openedPages } from './opened-pages.ts';
 
 let server: TestServer;
 let control: ControlClient;
-let browser: Browser;
-let opened: OpenedPage;
+let openAt: OpenScreen;
 
 describeInBrowser('Server', () => {
+  openAt = openedPages(() => server);
+
   beforeAll(async () => {
-    [server, browser] = await Promise.all([startServer(), openBrowser()]);
+    server = await startServer();
     control = new ControlClient(server);
   });
 
   afterAll(async () => {
-    await browser.close();
     await server.stop();
-  });
-
-  afterEach(async () => {
-    expect(opened.faults()).toEqual([]);
-    await opened.close();
   });
 
   showsFigures();
@@ -195,26 +191,27 @@ function showsWhatMayBeDone(): void {
 }
 
 describeInBrowser('Server where no token is needed', () => {
+  let own: TestServer;
+  const openOwn = openedPages(() => own);
+
+  beforeAll(async () => {
+    own = await startServer({ args: ['--no-auth'] });
+  });
+
+  afterAll(() => own.stop());
+
   test('a server with --no-auth has figures, and says that it has no tokens', async () => {
-    const openServer = await startServer({ args: ['--no-auth'] });
-    const own = await openBrowser();
-    const { page, faults } = await openPage(own, { url: openServer.url, at: '#/server' });
-    try {
-      await tile(page, 'Connections').waitFor();
-      await page.getByText('This server asks for none').waitFor();
-      expect(await page.getByRole('button', { name: 'Issue a token' }).count()).toBe(0);
-      expect(faults()).toEqual([]);
-    } finally {
-      await own.close();
-      await openServer.stop();
-    }
+    const page = await openOwn('#/server');
+    await tile(page, 'Connections').waitFor();
+    await page.getByText('This server asks for none').waitFor();
+    expect(await page.getByRole('button', { name: 'Issue a token' }).count()).toBe(0);
   });
 });
 
 async function open(setup: Partial<PageSetup> = {}): Promise<Page> {
-  opened = await openPage(browser, { url: server.url, token: server.token, at: '#/server', ...setup });
-  await opened.page.getByRole('heading', { name: 'Server', exact: true }).waitFor();
-  return opened.page;
+  const page = await openAt(setup.at ?? '#/server', setup);
+  await page.getByRole('heading', { name: 'Server', exact: true }).waitFor();
+  return page;
 }
 
 /** By the root token, as its holder gets it. */

@@ -1,12 +1,13 @@
 /** The frame of the page: its files, signing in and out, the screens of the header, keys, what it may never do. */
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Page } from 'playwright-core';
 import { otlpBody } from '../support/access-rows.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { seriousFindings } from './axe.ts';
-import { describeInBrowser, type OpenedPage, openBrowser, openPage, type PageSetup } from './browser.ts';
+import { describeInBrowser, type PageSetup } from './browser.ts';
+import { openedPages } from './opened-pages.ts';
 
 /** All files as they are sent to a browser that takes Brotli. */
 const BYTES_MAX = 150_000;
@@ -56,24 +57,9 @@ test('the page comes compressed as the browser takes it, with a policy that allo
 });
 
 describeInBrowser('the frame of the page', () => {
-  let browser: Browser;
-  let opened: OpenedPage;
-
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-
-  afterAll(() => browser.close());
-
-  afterEach(async () => {
-    expect(opened.faults()).toEqual([]);
-    await opened.close();
-  });
-
-  const open = async (setup: Partial<PageSetup>): Promise<OpenedPage['page']> => {
-    opened = await openPage(browser, { url: server.url, ...setup });
-    return opened.page;
-  };
+  const openAt = openedPages(() => server);
+  /** Not signed in unless a token is given. */
+  const open = ({ at = '', ...setup }: Partial<PageSetup>): Promise<Page> => openAt(at, { token: undefined, ...setup });
 
   test('a wrong token is refused with what to do, the right one shows the screens, and signing out forgets it', async () => {
     const page = await open({});
