@@ -27,8 +27,8 @@ export interface Route {
   readonly action: AuditAction;
   /** Callers need no token of their own. */
   readonly isOpen?: true;
-  /** For other methods there is no such path: who posts there has a wrong endpoint, and is told the right one. */
-  readonly isAlone?: true;
+  /** Who posts there is an exporter with a wrong endpoint: for it there is no such path, and it is told the right one. */
+  readonly postsElsewhere?: true;
   /** Also served by a server that is stopping, which refuses all other requests. */
   readonly whileStopping?: true;
   readonly handle: Handler;
@@ -102,7 +102,8 @@ export class Router {
     const wanted = method === 'HEAD' ? 'GET' : method;
     const entry = place.entries.find(({ route }) => route.method === wanted);
     if (entry === undefined) {
-      return first.route.isAlone === true ? undefined : { group: first.group, error: wrongMethod(place) };
+      if (method === 'POST' && first.route.postsElsewhere === true) return undefined;
+      return { group: first.group, error: wrongMethod(place) };
     }
     return place.wildcards.length === 0 ? entry : { ...entry, segments: filled(place, path) };
   }

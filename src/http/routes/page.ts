@@ -50,7 +50,7 @@ export function pageRoutes(deps: ReplyDeps): readonly Route[] {
     replyFile(exchange, file, INDEX_CACHE, deps);
   };
   return [
-    { method: 'GET', path: '/', query: 'any', action: 'page', isOpen: true, isAlone: true, handle: index },
+    { method: 'GET', path: '/', query: 'any', action: 'page', isOpen: true, postsElsewhere: true, handle: index },
     { method: 'GET', path: '/assets/{file}', query: 'any', action: 'page', isOpen: true, handle: asset },
   ];
 }
