@@ -56,7 +56,7 @@ test('produce.mjs appends with the SDK of S2', async () => {
 });
 
 test('embed.mjs uses a store and a server in its own process', async () => {
-  const child = await start('scripts/README.md', 'embed.mjs', {});
+  const child = await start('scripts/examples/embedded/README.md', 'embed.mjs', {});
   const output = await outputOf(child);
   expect(output).toMatch(/^0 \d+ hello\nerror charge failed\ninfo 2\nerror 1\n\[ '.*hello.*' \]\n$/);
 });

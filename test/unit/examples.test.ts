@@ -27,8 +27,8 @@ describe('what README.md shows', () => {
   });
 });
 
-test('embed.mjs in scripts/README.md is the example', () => {
-  expect(`${blockAfter('scripts/README.md', '```js\n// embed.mjs')}\n`).toBe(
+test('embed.mjs in scripts/examples/embedded/README.md is the example', () => {
+  expect(`${blockAfter('scripts/examples/embedded/README.md', '```js\n// embed.mjs')}\n`).toBe(
     read('scripts/examples/embedded/embed.mjs'),
   );
 });

@@ -141,10 +141,10 @@ describe('reading', () => {
   });
 });
 
-test('the example in scripts/README.md is one', () => {
-  const readme = readFileSync(new URL('../../scripts/README.md', import.meta.url), 'utf8');
+test('the example in src/settings/README.md is one', () => {
+  const readme = readFileSync(new URL('../../src/settings/README.md', import.meta.url), 'utf8');
   const [, example = ''] = /The file of `--init-file`[^`]+```json\n([^`]+)```/.exec(readme) ?? [];
-  const [basin] = parseInitFile('scripts/README.md', example).basins;
+  const [basin] = parseInitFile('src/settings/README.md', example).basins;
   expect(basin).toMatchObject({ name: 'orders-eu', config: { defaultStream: { retentionAgeSeconds: 2_592_000 } } });
 });
 

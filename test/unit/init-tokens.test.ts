@@ -110,10 +110,10 @@ describe('declaring', () => {
     expect(() => specOf(SHIPPER, same)).toThrow(/access_tokens\[1\] \(b\)\.secret_file: another token has that file/);
   });
 
-  test('the example in scripts/README.md has one', () => {
-    const readme = readFileSync(new URL('../../scripts/README.md', import.meta.url), 'utf8');
+  test('the example in src/settings/README.md has one', () => {
+    const readme = readFileSync(new URL('../../src/settings/README.md', import.meta.url), 'utf8');
     const [, example = ''] = /The file of `--init-file`[^`]+```json\n([^`]+)```/.exec(readme) ?? [];
-    expect(parseInitFile('scripts/README.md', example).tokens).toHaveLength(1);
+    expect(parseInitFile('src/settings/README.md', example).tokens).toHaveLength(1);
   });
 });
 

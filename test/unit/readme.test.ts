@@ -18,8 +18,8 @@ import { Metrics } from '../../src/observe/metrics.ts';
 import { SUBPROTOCOLS } from '../../src/readers/encoders.ts';
 import { CLOSE_CODES, CLOSE_DONE, CLOSE_NOT_ALLOWED } from '../../src/socket/close-codes.ts';
 
-describe('scripts/README.md', () => {
-  const readme = read('scripts/README.md');
+describe('src/settings/README.md', () => {
+  const readme = read('src/settings/README.md');
 
   test.each(SETTINGS.map((setting) => [setting.env, setting] as const))('has the row of %s', (env, setting) => {
     const flag = setting.flag === undefined ? '–' : `\`--${setting.flag}\``;
@@ -27,6 +27,10 @@ describe('scripts/README.md', () => {
     const shown = standard === undefined ? '–' : `\`${standard}\``;
     expect(readme).toContain(`| ${flag} | \`${env}\` | ${shown} | ${setting.description} |`);
   });
+});
+
+describe('src/model/limits/README.md', () => {
+  const readme = read('src/model/limits/README.md');
 
   test('shows limits as they are', () => {
     const MiB = 1024 * 1024;
@@ -40,7 +44,7 @@ describe('scripts/README.md', () => {
   });
 });
 
-test('scripts/README.md names every metric', async () => {
+test('src/observe/README.md names every metric', async () => {
   const metrics = new Metrics();
   const engine = { state: 'open', usedBytes: 0, fileBytes: 0, freeBytes: 0 };
   const reads = { byProtocol: new Map([['sse', 1]]), lagRecordsMax: 0 };
@@ -53,7 +57,7 @@ test('scripts/README.md names every metric', async () => {
   const names = [...(await metrics.text(() => true)).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map(
     (line) => line[1],
   );
-  const section = read('scripts/README.md').split('\n## Metrics\n')[1]?.split('\n## ')[0] ?? '';
+  const section = read('src/observe/README.md').split('\n## Metrics\n')[1]?.split('\n## ')[0] ?? '';
   const shown = [...section.matchAll(/`((?:s2|tailrace)_\w+)(?:\{[\w,]+\})?`/g)].map((code) => code[1]);
   expect([...shown].sort()).toEqual([...names].sort());
 });

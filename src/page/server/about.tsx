@@ -14,8 +14,8 @@ export function AboutServer() {
         <dt>Limits</dt>
         <dd>
           Above is what is used of memory and disk. All limits, with the settings that change them, are in{' '}
-          <a href={`${DOCUMENTS}/scripts/README.md#limits`} target="_blank" rel="noreferrer">
-            scripts/README.md
+          <a href={`${DOCUMENTS}/src/model/limits/README.md`} target="_blank" rel="noreferrer">
+            src/model/limits/README.md
           </a>{' '}
           of the package; <code>tailrace serve --help</code> lists the settings.
         </dd>

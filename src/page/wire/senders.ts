@@ -1,4 +1,4 @@
-/** Who sends OTLP data to the server, and who is refused: scripts/README.md, Who sends. */
+/** Who sends OTLP data to the server, and who is refused: src/observe/README.md, Who sends. */
 
 import { call, segment } from './call.ts';
 import type { SignalName } from './rows.ts';
