@@ -54,6 +54,8 @@ export async function run(): Promise<void> {
 }
 
 export async function readThroughCuts(plan: ReconnectPlan): Promise<ReconnectOutcome> {
+  // Readers of one stream are refused until it is there.
+  await createStreams(plan);
   const random = randomFrom(plan.seed);
   const proxy = await startCuttingProxy(plan.port, plan.bytesMax, random);
   const written: Seen = new Map(STREAMS.map((stream) => [stream, []]));
@@ -94,6 +96,11 @@ export async function readThroughCuts(plan: ReconnectPlan): Promise<ReconnectOut
   } finally {
     proxy.close();
   }
+}
+
+async function createStreams({ port, token }: ReconnectPlan): Promise<void> {
+  const client = createClient({ endpoint: `http://127.0.0.1:${port}`, token, basin: 'telemetry' });
+  for (const stream of STREAMS) await client.createStream(stream);
 }
 
 /** The last record of each stream is one that the filter wants. */
