@@ -20,6 +20,11 @@ export function isUtf8At(view: DataView, start: number, end: number): boolean {
   if (end - start >= NATIVE_ASCII_BYTES_MIN) return isText(view, start, end);
   const last = end - 4;
   let at = start;
+  for (; at + 12 < last; at += 16) {
+    const first = view.getInt32(at, true) | view.getInt32(at + 4, true);
+    const second = view.getInt32(at + 8, true) | view.getInt32(at + 12, true);
+    if (((first | second) & HIGH_BITS) !== 0) return isText(view, at, end);
+  }
   for (; at < last; at += 4) {
     if ((view.getInt32(at, true) & HIGH_BITS) !== 0) return isText(view, at, end);
   }

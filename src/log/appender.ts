@@ -158,7 +158,7 @@ export class Appender {
         durable: (sealed) => {
           const telling = publish(assigned, sealed, feeds);
           observer.acked(clock.monotonicMs() - startedMs);
-          for (const { stream, drafts } of appends) this.#observe(stream, drafts);
+          this.#observe(appends, assigned, sealed);
           if (isWork) this.#deps.nudge();
           const acks = assigned.map(ackOf);
           if (telling === undefined) resolve(acks);
@@ -190,17 +190,21 @@ export class Appender {
     return streams.rowsOf(made);
   }
 
-  #observe(stream: OpenStream, drafts: readonly BlockDraft[]): void {
-    let records = 0;
-    let bytes = 0;
-    for (const { count, meteredBytes } of drafts) {
-      records += count;
-      bytes += meteredBytes;
+  #observe(appends: readonly OpenAppend[], assigned: readonly AssignedAppend[], sealed: readonly SealedBlock[]): void {
+    let at = 0;
+    for (const [i, { stream, drafts }] of appends.entries()) {
+      let records = 0;
+      let bytes = 0;
+      for (const { count, meteredBytes } of drafts) {
+        records += count;
+        bytes += meteredBytes;
+      }
+      // All blocks of one append have the same kind.
+      if (drafts[0] !== undefined) this.#deps.observer.appended(stream, drafts[0].kind, records, bytes);
+      this.#deps.rows.appended(stream, assigned[i]?.start.seqNum ?? 0, drafts, sealed, at);
+      if (hasSurplus(stream)) this.#deps.checkSoon(stream);
+      at += drafts.length;
     }
-    // All blocks of one append have the same kind.
-    if (drafts[0] !== undefined) this.#deps.observer.appended(stream, drafts[0].kind, records, bytes);
-    this.#deps.rows.appended(stream, drafts);
-    if (hasSurplus(stream)) this.#deps.checkSoon(stream);
   }
 }
 

@@ -62,6 +62,7 @@ export function draftBlocks(scanned: ScannedRequest, rows: readonly number[], op
 
 function planResource(scanned: ScannedRequest, row: number, options: BatchOptions, plan: BlockPlan): void {
   const { itemStart, itemEnd, itemMs, badItems, badScopes } = scanned;
+  const { timeRequired, cuts, encrypted } = options;
   const anyBad = badItems.size + badScopes.size > 0;
   const recordBytesMax = options.recordBytesMax ?? RECORD_METERED_BYTES_MAX;
   const fixed = meteredBytes(OTLP_HEADERS[scanned.signal], 0);
@@ -77,19 +78,18 @@ function planResource(scanned: ScannedRequest, row: number, options: BatchOption
       if (metered > recordBytesMax) options.reject('too_large', item);
       else if (anyBad && (badItems.has(item) || badScopes.has(scope)))
         options.reject('bad', item, badItems.get(item) ?? badScopes.get(scope));
-      else if (options.timeRequired && itemMs[item] === 0) options.reject('no_time', item);
+      else if (timeRequired && itemMs[item] === 0) options.reject('no_time', item);
       else {
-        const cut = options.cuts?.get(item);
+        const cut = cuts === undefined ? undefined : cuts.get(item);
         if (metered > RECORD_METERED_BYTES_MAX && cut === undefined) options.reject('uncuttable', item);
-        else if (!fits(metered, options)) options.reject('too_much', item);
+        else if (encrypted !== undefined && !fits(metered, encrypted)) options.reject('too_much', item);
         else plan.item(item, framed, metered, cut);
       }
     }
   }
 }
 
-function fits(metered: number, { encrypted }: BatchOptions): boolean {
-  if (encrypted === undefined) return true;
+function fits(metered: number, encrypted: { bytes: number }): boolean {
   if (encrypted.bytes + metered > ENCRYPTED_REQUEST_BYTES_MAX) return false;
   encrypted.bytes += metered;
   return true;
@@ -106,6 +106,7 @@ class BlockPlan {
   #scope = -1;
   #resourceHead = 0;
   #scopeHead = 0;
+  #bytesMax = 0;
 
   constructor(blockBytesMax: number, isEncrypted: boolean) {
     this.#blockBytesMax = blockBytesMax;
@@ -117,25 +118,33 @@ class BlockPlan {
     this.#scope = scope;
     this.#resourceHead = resourceHead;
     this.#scopeHead = scopeHead;
+    // Grows with the heads: otherwise a head of almost 1 MiB would be stored again for each small item.
+    const heads = resourceHead + scopeHead;
+    this.#bytesMax = Math.max(this.#blockBytesMax, Math.min(HEAD_SHARE_MAX * heads, heads + LARGE_ITEM_BYTES_MAX));
     this.#run = undefined;
   }
 
   item(item: number, framed: number, metered: number, cut: RecordCut | undefined): void {
-    let bytes = framed + this.#headBytes();
+    let bytes = framed;
+    // A run ends with its scope and with its block, so its next item needs no heads.
+    if (this.#run === undefined) bytes += this.#headBytes();
     if (this.#block.count > 0 && this.#isFull(bytes, metered)) {
       this.#close();
       bytes = framed + this.#headBytes();
     }
-    if (this.#run?.to !== item) {
-      this.#run = { row: this.#row, scope: this.#scope, from: item, to: item, bytes: 0 };
-      this.#block.runs.push(this.#run);
+    let run = this.#run;
+    if (run?.to !== item) {
+      run = { row: this.#row, scope: this.#scope, from: item, to: item, bytes: 0 };
+      this.#run = run;
+      this.#block.runs.push(run);
     }
-    this.#run.to = item + 1;
-    this.#run.bytes += framed;
-    this.#block.bytes += bytes;
-    if (cut !== undefined) this.#block.cuts.set(this.#block.count, cut);
-    this.#block.count++;
-    this.#block.meteredBytes += metered;
+    run.to = item + 1;
+    run.bytes += framed;
+    const block = this.#block;
+    block.bytes += bytes;
+    if (cut !== undefined) block.cuts.set(block.count, cut);
+    block.count++;
+    block.meteredBytes += metered;
   }
 
   finish(): readonly PlannedBlock[] {
@@ -145,8 +154,8 @@ class BlockPlan {
 
   #isFull(bytes: number, metered: number): boolean {
     const { count, bytes: before, meteredBytes: meteredBefore } = this.#block;
-    if (!this.#isEncrypted) return before + bytes > this.#bytesMax();
-    return count === APPEND_RECORDS_MAX || meteredBefore + metered > this.#bytesMax();
+    if (!this.#isEncrypted) return before + bytes > this.#bytesMax;
+    return count === APPEND_RECORDS_MAX || meteredBefore + metered > this.#bytesMax;
   }
 
   #close(): void {
@@ -157,16 +166,10 @@ class BlockPlan {
 
   /** What the next item adds to the block beside itself: the heads that the block does not have yet. */
   #headBytes(): number {
-    const last = this.#run ?? this.#block.runs.at(-1);
+    const last = this.#block.runs.at(-1);
     if (last?.scope === this.#scope) return 0;
     const scope = this.#scopeHead + FRAME_BYTES_MAX;
     return last?.row === this.#row ? scope : scope + this.#resourceHead + FRAME_BYTES_MAX;
-  }
-
-  /** Grows with the heads: otherwise a head of almost 1 MiB would be stored again for each small item. */
-  #bytesMax(): number {
-    const heads = this.#resourceHead + this.#scopeHead;
-    return Math.max(this.#blockBytesMax, Math.min(HEAD_SHARE_MAX * heads, heads + LARGE_ITEM_BYTES_MAX));
   }
 }
 

@@ -5,14 +5,12 @@
 
 import { SUMMARY_PAYLOAD_BYTES_MIN } from '../model/limits.ts';
 import { levelBit, NO_LEVEL_BIT, OTHER_LEVEL_BIT, SummaryBuilder } from '../storage/block/summary.ts';
-import { ID_BYTES } from './odd-id.ts';
 import { FOUND, findAttribute, headView, STRING_VALUE } from './routing/attributes.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 import { TOLD_BY_TEXT } from './scan/item-parts.ts';
 import { levelOf } from './views/log-fields.ts';
 
 const SERVICE_NAME = Buffer.from('service.name');
-const TRACE_ID_BYTES = ID_BYTES.traceId ?? 0;
 
 /**
  * Each filter takes at most this part of the payload, which is about three hundredths of what is stored once it is
@@ -51,7 +49,9 @@ export function summarize(
   bytesMin: number = SUMMARY_PAYLOAD_BYTES_MIN,
 ): Uint8Array | undefined {
   if (bytes < bytesMin || scanned.oddIds.size > 0 || scanned.hasGroups) return undefined;
-  const { view, parts, signal } = scanned;
+  const { view, signal } = scanned;
+  const { traceId, name, nameEnd, severity } = scanned.parts;
+  let levels = 0;
   builder.begin(signal === 'logs');
   added.fill(NONE);
   for (const run of runs) {
@@ -61,14 +61,14 @@ export function summarize(
       addService(scanned, run.row);
     }
     for (let item = run.from; item < run.to; item++) {
-      const traceId = cell(parts.traceId, item);
-      if (traceId !== 0) builder.add('traceIds', view, traceId, traceId + TRACE_ID_BYTES);
-      const name = cell(parts.name, item);
-      const end = cell(parts.nameEnd, item);
-      if (end > name) builder.add('names', view, name, end);
-      builder.level(BITS[parts.severity[item] as number] as number);
+      const id = cell(traceId, item);
+      if (id !== 0) builder.addTraceId(view, id);
+      const start = cell(name, item);
+      if (start !== 0 && cell(nameEnd, item) > start) builder.add('names', view, start, cell(nameEnd, item));
+      levels |= BITS[severity[item] as number] as number;
     }
   }
+  builder.level(levels);
   return builder.finish(Math.max(FILTER_BYTES_MIN, bytes / PAYLOAD_SHARE));
 }
 

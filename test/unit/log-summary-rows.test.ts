@@ -89,6 +89,21 @@ describe('in the background', () => {
     expect(await firstSeqs(own)).toHaveLength(SUMMARY_ROWS_DUE_BLOCKS / SUMMARY_ROW_BLOCKS);
   });
 
+  test('rows of new blocks are made without a look at one of them, and the same again from the store', async () => {
+    const own = await filled(0);
+    const fill = () => appendBlocks(own.log, own.a, 0, BLOCKS, HOLDERS).then(() => own.log.backgroundSettled());
+    expect(await lookedAt(own, fill)).toBe(0);
+    const rows = await rowsIn(own.engine, own.a);
+    expect(rows).toHaveLength(BLOCKS / SUMMARY_ROW_BLOCKS);
+    await own.engine.commit(rows.map(({ key }) => ({ type: 'delete', key })));
+    await own.log.close();
+    const again = await own.reopen();
+    const a = await again.log.openStream(own.basin, 'a', 'read');
+    expect(await foundForwards(again.log, a, TRACE)).toEqual(WANTED);
+    await again.log.backgroundSettled();
+    expect(await rowsIn(own.engine, own.a)).toEqual(rows);
+  });
+
   test('rows go on after a restart where they ended, without a second one about the same blocks', async () => {
     const own = await filled(SUMMARY_ROWS_DUE_BLOCKS + 10);
     const before = await firstSeqs(own);
@@ -165,15 +180,19 @@ describe('like their blocks', () => {
     const own = await filled(100);
     const key = blockKey(Number(own.a.id), 90 * PER_BLOCK);
     await own.engine.commit([{ type: 'put', key, value: Buffer.alloc(40) }]);
-    await appendBlocks(own.log, own.a, 100, BLOCKS, HOLDERS);
-    await own.log.backgroundSettled();
+    // From here on what the blocks say is read from the store.
+    await own.log.close();
+    const { log } = await own.reopen();
+    const a = await log.openStream(own.basin, 'a', 'append');
+    await appendBlocks(log, a, 100, 100 + BLOCKS, HOLDERS);
+    await log.backgroundSettled();
     const rows = (await rowsIn(own.engine, own.a)).map((entry) => new SummaryRow(entry));
     expect(rows.slice(0, 3).map(({ firstSeq, end }) => [firstSeq / PER_BLOCK, end / PER_BLOCK])).toEqual([
       [0, 64],
       [64, 90],
       [91, 155],
     ]);
-    await expect(foundForwards(own.log, own.a, TRACE)).rejects.toMatchObject({ code: 'corrupt' });
+    await expect(foundForwards(log, a, TRACE)).rejects.toMatchObject({ code: 'corrupt' });
   });
 
   test('a read finds what is behind the last row too', async () => {

@@ -1,6 +1,6 @@
 /**
- * Makes rows of summaries from the headers of stored blocks, in background work: an append waits for none of it. Where
- * they were made to is seen by the last row, so it goes on after a restart with the next blocks that come in, or with the
+ * Makes rows of summaries from what is remembered of new blocks, and else from the headers of stored ones, in background
+ * work: an append waits for none of it. Where they were made to is seen by the last row, so it goes on after a restart with the next blocks that come in, or with the
  * next reader that would need a row.
  */
 
@@ -10,9 +10,10 @@ import {
   SUMMARY_ROWS_DUE_BLOCKS,
   SUMMARY_ROWS_PER_STEP,
   SUMMARY_ROWS_SCAN_BYTES,
+  YIELD_BYTES,
 } from '../../model/limits.ts';
 import { BLOCK_HEADER_BYTES_MAX, summaryBytesIn } from '../../storage/block/format.ts';
-import type { BlockDraft } from '../../storage/block/seal.ts';
+import type { BlockDraft, SealedBlock } from '../../storage/block/seal.ts';
 import type { Engine, Entry, Write } from '../../storage/engine.ts';
 import { blockRange, readBlockKey, readSummaryRowKey, summaryRowKey, summaryRowRange } from '../../storage/keys.ts';
 import { encodeSummaryRow, type SummarizedBlock, summaryRowIn } from '../../storage/summary-rows.ts';
@@ -20,6 +21,7 @@ import type { CommitQueue } from '../commit-queue.ts';
 import { commitRows } from '../commit-rows.ts';
 import { blockHeaderOf } from '../skip-blocks.ts';
 import type { OpenStream } from '../stream.ts';
+import { RecentSummaries } from './recent-summaries.ts';
 
 export interface RowWriterDeps {
   readonly engine: Engine;
@@ -47,13 +49,21 @@ export class RowWriter {
   readonly #deps: RowWriterDeps;
   /** Streams with work, and where it begins where that is known. */
   readonly #due = new Map<OpenStream, number | undefined>();
+  readonly #recent = new RecentSummaries();
 
   constructor(deps: RowWriterDeps) {
     this.#deps = deps;
   }
 
-  /** These are durable. */
-  appended(stream: OpenStream, drafts: readonly BlockDraft[]): void {
+  /** These drafts are durable from a sequence number on, as the blocks from `at` on. */
+  appended(
+    stream: OpenStream,
+    firstSeq: number,
+    drafts: readonly BlockDraft[],
+    sealed: readonly SealedBlock[],
+    at: number,
+  ): void {
+    this.#recent.add(stream, firstSeq, drafts, sealed, at);
     for (const { summary } of drafts) if (summary !== undefined) stream.rowlessBlocks += 1;
     if (stream.rowlessBlocks < SUMMARY_ROWS_DUE_BLOCKS || this.#due.has(stream)) return;
     this.#due.set(stream, undefined);
@@ -111,6 +121,7 @@ export class RowWriter {
     const living = rows.filter(({ end }) => end > stream.assigned.trimPoint).map(({ row }) => row);
     if (living.length > 0) await commitRows(commits, living, {});
     stream.rowsTo = at;
+    this.#recent.forgetBefore(stream, at);
     return isDone ? undefined : at;
   }
 
@@ -119,6 +130,13 @@ export class RowWriter {
     const blocks: SummarizedBlock[] = [];
     let [firstSeq, next] = [position, position];
     while (blocks.length < SUMMARY_ROW_BLOCKS) {
+      const recent = this.#recent.from(stream, next, SUMMARY_ROW_BLOCKS - blocks.length);
+      if (recent.length > 0) {
+        blocks.push(...recent);
+        for (const { count } of recent) next += count;
+        await goOnWithWork(YIELD_BYTES);
+        continue;
+      }
       const entries = await this.#deps.engine.scan({
         ...blockRange(stream.number, next, stream.durable.nextSeq),
         limit: SUMMARY_ROW_BLOCKS - blocks.length,

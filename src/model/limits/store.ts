@@ -28,6 +28,9 @@ export const SUMMARY_ROWS_DUE_BLOCKS = 256;
 export const SUMMARY_ROWS_PER_STEP = 8;
 export const SUMMARY_ROWS_SCAN_BYTES = MiB;
 
+/** Summaries of new blocks that are kept for their rows, of all streams together; those of others are read from the store. */
+export const RECENT_SUMMARIES_BYTES_MAX = 4 * MiB;
+
 /** Bytes of the blocks in one transaction. A single request that is larger gets a transaction of its own. */
 export const TRANSACTION_BYTES_MAX = 16 * MiB;
 

@@ -97,7 +97,10 @@ export class ScannedRequest {
   /** Of a request that came as JSON: what its marks stand for (`json/spoiled.ts`). Kept until `end`. */
   faults: readonly Rejection[] = NO_FAULTS;
 
-  /** By slot: the position of the times of the current item or data point; 0 when it has none. */
+  /**
+   * By slot: the position of the times of the current item or data point; one before its message is of another item, and 0
+   * of none.
+   */
   readonly timeAt = new Int32Array(TIME_SLOTS);
 
   #resourcePieceEnd = 0;
@@ -122,6 +125,8 @@ export class ScannedRequest {
     this.body = body;
     this.view = new DataView(body.buffer, body.byteOffset, body.byteLength);
     this.itemsMax = itemsMax;
+    this.timeAt.fill(0);
+    this.parts.begin();
     this.#clear();
   }
 
@@ -276,29 +281,31 @@ export class ScannedRequest {
     this.itemStart[row] = start;
     this.itemMs[row] = 0;
     this.itemPoints[row] = 0;
-    this.timeAt[TIME_SLOT] = 0;
-    this.timeAt[FALLBACK_TIME_SLOT] = 0;
-    this.parts.open();
   }
 
   #closeItem(end: number): void {
+    const row = this.itemCount;
+    const start = cell(this.itemStart, row);
     this.#scopeHeadFrom = end;
-    this.itemEnd[this.itemCount] = end;
-    if (!this.#recordTime(TIME_SLOT)) this.#recordTime(FALLBACK_TIME_SLOT);
-    this.parts.close(this.itemCount, this.view);
-    this.itemCount++;
+    this.itemEnd[row] = end;
+    if (!this.#recordTime(TIME_SLOT, start)) this.#recordTime(FALLBACK_TIME_SLOT, start);
+    this.parts.close(row, start, this.view);
+    this.itemCount = row + 1;
   }
 
   #closePoint(): void {
     const row = this.itemCount;
     this.itemPoints[row] = cell(this.itemPoints, row) + 1;
-    this.#recordTime(POINT_TIME_SLOT);
+    this.#recordTime(POINT_TIME_SLOT, 0);
   }
 
-  /** Gives the current item the time of that slot, unless it has a later one. False when there is none, or it is 0. */
-  #recordTime(slot: number): boolean {
+  /**
+   * Gives the current item the time of that slot, unless it has a later one. False when there is none after `start`, or it
+   * is 0.
+   */
+  #recordTime(slot: number, start: number): boolean {
     const at = this.timeAt[slot] as number;
-    if (at === 0) return false;
+    if (at <= start) return false;
     const low = this.view.getUint32(at, true);
     const high = this.view.getUint32(at + 4, true);
     const ms = msFromNanos(high, low);

@@ -7,7 +7,10 @@ export const TOLD_BY_TEXT = 255;
 const SEVERITY_MAX = 24;
 
 export class ItemParts {
-  /** By slot: where the last such part of the current item is; 0 when it has none. */
+  /**
+   * By slot: where the last such part is. One that does not come after the first byte of the current item is of an item
+   * before it, so nothing has to be forgotten between items.
+   */
   readonly at = new Int32Array(PART_SLOTS);
 
   /** Where its trace id is, and where its name begins and ends; 0 when it has none. */
@@ -24,24 +27,20 @@ export class ItemParts {
     this.severity = new Uint8Array(capacity);
   }
 
-  /** An item begins. */
-  open(): void {
-    const { at } = this;
-    at[TRACE_ID_SLOT] = 0;
-    at[SEVERITY_SLOT] = 0;
-    at[NAME_SLOT] = 0;
-    at[NAME_SLOT + 1] = 0;
-    at[SEVERITY_TEXT_SLOT] = 0;
-    at[SEVERITY_TEXT_SLOT + 1] = 0;
+  /** A request begins: its positions may be less than those before. */
+  begin(): void {
+    this.at.fill(0);
   }
 
-  /** It ends, in that row. */
-  close(row: number, view: DataView): void {
+  /** The item whose message is at `start` ends, in that row. */
+  close(row: number, start: number, view: DataView): void {
     const { at } = this;
-    this.traceId[row] = at[TRACE_ID_SLOT] as number;
-    this.name[row] = at[NAME_SLOT] as number;
-    this.nameEnd[row] = at[NAME_SLOT + 1] as number;
-    this.severity[row] = severityOf(at, view);
+    const traceId = at[TRACE_ID_SLOT] as number;
+    this.traceId[row] = traceId > start ? traceId : 0;
+    const name = at[NAME_SLOT] as number;
+    this.name[row] = name > start ? name : 0;
+    this.nameEnd[row] = name > start ? (at[NAME_SLOT + 1] as number) : 0;
+    this.severity[row] = severityOf(at, start, view);
   }
 
   /** Makes space for so many items. */
@@ -54,11 +53,12 @@ export class ItemParts {
 }
 
 /** As the number says, unless it says nothing: then a text that is there tells. */
-function severityOf(at: Int32Array, view: DataView): number {
+function severityOf(at: Int32Array, start: number, view: DataView): number {
   const numberAt = at[SEVERITY_SLOT] as number;
-  const number = numberAt === 0 ? 0 : view.getUint8(numberAt);
+  const number = numberAt > start ? view.getUint8(numberAt) : 0;
   if (number >= 1 && number <= SEVERITY_MAX) return number;
-  const hasText = (at[SEVERITY_TEXT_SLOT + 1] as number) > (at[SEVERITY_TEXT_SLOT] as number);
+  const textAt = at[SEVERITY_TEXT_SLOT] as number;
+  const hasText = textAt > start && (at[SEVERITY_TEXT_SLOT + 1] as number) > textAt;
   // A number of several bytes may be any.
   return hasText || number > 0x7f ? TOLD_BY_TEXT : 0;
 }

@@ -69,15 +69,20 @@ export class SummaryBuilder {
     this.#ids.clear();
   }
 
-  /** One of the records has such a level. */
-  level(bit: number): void {
-    this.#levels |= bit;
+  /** Some of the records have such levels. */
+  level(bits: number): void {
+    this.#levels |= bits;
   }
 
   /** One of them has this in [start, end). */
   add(part: SummaryPart, view: DataView, start: number, end: number): void {
     const filter = part === 'traceIds' ? this.#ids : this.#words;
     filter.add(hashOf(view, start, end, SUMMARY_PART[part]));
+  }
+
+  /** The same for the 16 bytes of a trace id, of which each record has one. */
+  addTraceId(view: DataView, at: number): void {
+    this.#ids.add(hashOfTraceId(view, at));
   }
 
   /** One of them may have anything there. */
@@ -210,13 +215,12 @@ class BloomFilter {
     const words = this.#words;
     let size = bytes.length;
     while (size >= 8 && (size > bytesMax || fillOfWords(words, size >>> 3) <= FILL_MAX)) {
-      size >>>= 1;
-      const half = size >>> 2;
-      for (let i = 0; i < half; i++) words[i] = (words[i] as number) | (words[i + half] as number);
+      halve(bytes, words, size);
+      size /= 2;
     }
     while (size > 1 && (size > bytesMax || (size < 8 && fillOf(bytes, size / 2, size / 2) <= FILL_MAX))) {
+      halve(bytes, words, size);
       size /= 2;
-      for (let i = 0; i < size; i++) bytes[i] = (bytes[i] as number) | (bytes[i + size] as number);
     }
     return fillOf(bytes, size, 0) > FILL_USEFUL_MAX ? undefined : size;
   }
@@ -229,13 +233,22 @@ class BloomFilter {
 /** A filter of at most so many bytes; undefined when it is too full then to be of use. */
 function foldedFilter(filter: Uint8Array, bytesMax: number): Uint8Array | undefined {
   if (filter.length <= bytesMax) return filter;
-  const bytes = Uint8Array.from(filter);
+  const bytes = new Uint8Array(filter);
+  const words = new Int32Array(bytes.buffer, 0, bytes.length >>> 2);
   let size = bytes.length;
-  while (size > Math.max(1, bytesMax)) {
-    size /= 2;
-    for (let i = 0; i < size; i++) bytes[i] = (bytes[i] as number) | (bytes[i + size] as number);
-  }
+  for (; size > Math.max(1, bytesMax); size /= 2) halve(bytes, words, size);
   return fillOf(bytes, size, 0) > FILL_USEFUL_MAX ? undefined : bytes.subarray(0, size);
+}
+
+/** Folds the second half of the first bytes into the first one. `words` are the same memory, four bytes each. */
+function halve(bytes: Uint8Array, words: Int32Array, size: number): void {
+  if (size >= 8) {
+    const half = size >>> 3;
+    for (let i = 0; i < half; i++) words[i] = (words[i] as number) | (words[i + half] as number);
+  } else {
+    const half = size >>> 1;
+    for (let i = 0; i < half; i++) bytes[i] = (bytes[i] as number) | (bytes[i + half] as number);
+  }
 }
 
 /** The share of bits that are set in the first bytes, or in those and the same number at `other`. */
@@ -291,6 +304,14 @@ function hashOf(view: DataView, start: number, end: number, seed: number): numbe
     hash ^= Math.imul(rotated(Math.imul(tail, 0xcc9e2d51), 15), 0x1b873593);
   }
   return finished(hash ^ (end - start));
+}
+
+/** The same for a trace id. */
+function hashOfTraceId(view: DataView, at: number): number {
+  let hash = mixed(SUMMARY_PART.traceIds, view.getInt32(at, true));
+  hash = mixed(hash, view.getInt32(at + 4, true));
+  hash = mixed(hash, view.getInt32(at + 8, true));
+  return finished(mixed(hash, view.getInt32(at + 12, true)) ^ 16);
 }
 
 function mixed(hash: number, word: number): number {
