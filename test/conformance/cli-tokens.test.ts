@@ -110,7 +110,7 @@ describe('a token', () => {
 });
 
 test('when a token was last used is shown in lists, also after a restart of the server and by another secret', async () => {
-  const first = await startServer({ dataDir: await mkdtemp(join(tmpdir(), 'tailrace-token-uses-')) });
+  const first = await startServer({ dataDir: await mkdtemp(join(tmpdir(), 'tailrace-last-uses-')) });
   const { dataDir } = first;
   const uses = async (on: TestServer) => {
     const listed = rows(await runCli(['tokens', 'list', '--json'], { server: on }));

@@ -26,7 +26,7 @@ import type { Token } from '../grant.ts';
 import { ROOT_TOKEN_ID } from './credential.ts';
 import type { RootTokenStore } from './root-token.ts';
 import type { TokenStore } from './token-table.ts';
-import { UNUSED } from './token-uses.ts';
+import { UNUSED } from './last-uses.ts';
 
 const NEXT_NUMBER = settingsKey('next-token');
 const RESET = settingsKey('root-token-reset');

@@ -13,7 +13,7 @@ import type { TokenRequest } from '../../model/token-request.ts';
 import { type Principal, principalOf, type Token } from '../grant.ts';
 import { hashToken, makeToken } from './credential.ts';
 import { checkIssue, tokenFor } from './issue.ts';
-import { type LastUse, TokenUses } from './token-uses.ts';
+import { type LastUse, LastUses } from './last-uses.ts';
 
 /** Keeps tokens. */
 export interface TokenStore {
@@ -29,7 +29,7 @@ export interface StoredTokens {
   /** All of them, each with the hash of its secret. */
   readonly tokens: readonly (readonly [hash: string, token: Token])[];
   readonly nextNumber: number;
-  /** By the numbers of tokens; see `token-uses.ts`. */
+  /** By the numbers of tokens; see `last-uses.ts`. */
   readonly usedAt: ReadonlyMap<number, number>;
 }
 
@@ -67,11 +67,11 @@ export class TokenTable {
   readonly #onEnded: (token: Token) => void;
   readonly #byHash = new Map<string, TokenEntry>();
   readonly #byId = new Map<string, TokenEntry>();
-  readonly #uses: TokenUses;
+  readonly #uses: LastUses;
   #sorted: readonly string[] | undefined;
   #nextNumber = 1;
 
-  private constructor(store: TokenStore, clock: Clock, onEnded: (token: Token) => void, uses: TokenUses) {
+  private constructor(store: TokenStore, clock: Clock, onEnded: (token: Token) => void, uses: LastUses) {
     this.#store = store;
     this.#clock = clock;
     this.#onEnded = onEnded;
@@ -90,7 +90,7 @@ export class TokenTable {
   ): Promise<TokenTable> {
     const { tokens, nextNumber, usedAt } = await store.load();
     const write = (rows: ReadonlyMap<number, number>): Promise<void> => store.putUses(rows);
-    const table = new TokenTable(store, clock, onEnded, new TokenUses({ clock, write, onError: onUnwritten }, usedAt));
+    const table = new TokenTable(store, clock, onEnded, new LastUses({ clock, write, onError: onUnwritten }, usedAt));
     for (const [hash, token] of tokens) table.#add({ hash, token, principal: principalOf(token), pending: false });
     table.#nextNumber = nextNumber;
     return table;

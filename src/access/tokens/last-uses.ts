@@ -13,7 +13,7 @@ export type LastUse = number | null | undefined;
 export const UNUSED = 0;
 const WRITE_MS = 60_000;
 
-export interface TokenUsesDeps {
+export interface LastUsesDeps {
   readonly clock: Clock;
   /** Durable when it resolves. */
   write(usedAt: ReadonlyMap<number, number>): Promise<void>;
@@ -22,8 +22,8 @@ export interface TokenUsesDeps {
 }
 
 /** Holds a row for each token, no more. */
-export class TokenUses {
-  readonly #deps: TokenUsesDeps;
+export class LastUses {
+  readonly #deps: LastUsesDeps;
   readonly #usedAt: Map<number, number>;
   readonly #unwritten = new Set<number>();
   /** How much each token has open: what is open uses it. */
@@ -32,7 +32,7 @@ export class TokenUses {
   #armed = false;
   #closed = false;
 
-  constructor(deps: TokenUsesDeps, usedAt: ReadonlyMap<number, number>) {
+  constructor(deps: LastUsesDeps, usedAt: ReadonlyMap<number, number>) {
     this.#deps = deps;
     this.#usedAt = new Map(usedAt);
   }

@@ -4,9 +4,9 @@ import { describe, expect, test } from '@jest/globals';
 import { Access } from '../../src/access/access.ts';
 import { unlimited } from '../../src/access/grant.ts';
 import { hashToken } from '../../src/access/tokens/credential.ts';
+import { LastUses } from '../../src/access/tokens/last-uses.ts';
 import { type CommitRows, tokenStore } from '../../src/access/tokens/stores.ts';
 import { TokenTable } from '../../src/access/tokens/token-table.ts';
-import { TokenUses } from '../../src/access/tokens/token-uses.ts';
 import { TOKEN_USES_WRITTEN_MAX } from '../../src/model/limits.ts';
 import type { TokenRequest } from '../../src/model/token-request.ts';
 import type { Write } from '../../src/storage/engine.ts';
@@ -102,7 +102,7 @@ describe('the last use of a token', () => {
     clock.advance(1_000);
     access.identify(session.secret);
     expect(use('one')).toBe(clock.now());
-    const ticket = access.tickets.issue(me, { operation: 'read', basin: 'telemetry', stream: 'web' });
+    const ticket = access.tickets.issue(me, { operation: 'read', basin: 'telemetry', streams: { exact: 'web' } });
     clock.advance(1_000);
     access.redeem(ticket.secret);
     expect(use('one')).toBe(clock.now());
@@ -194,7 +194,7 @@ test('what is written at once is bounded, and the rest follows a minute later', 
   const clock = new TestClock();
   const written: number[] = [];
   const write = async (rows: ReadonlyMap<number, number>): Promise<void> => void written.push(rows.size);
-  const uses = new TokenUses({ clock, write }, new Map());
+  const uses = new LastUses({ clock, write }, new Map());
   for (let number = 1; number <= TOKEN_USES_WRITTEN_MAX; number++) uses.used(number);
   await uses.flush();
   expect(written).toEqual([TOKEN_USES_WRITTEN_MAX]);
