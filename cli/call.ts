@@ -22,13 +22,13 @@ export function addJsonOption(command: Command, what = 'JSON instead of text'): 
   return command.optionsGroup('Output:').option('--json', what);
 }
 
-/** Runs a command against the server that the flags and the environment name. */
+/** Runs a command against the server that the flags and the environment name, or another one. */
 export async function callServer(
   options: CommandOptions,
   subject: Subject,
   act: (context: CallContext) => Promise<void>,
+  connection: ServerConnection = connect(options),
 ): Promise<void> {
-  const connection = connect(options);
   const output = await openOutput(undefined, options);
   const { client } = connection;
   const print = (json: unknown, text: string) => output.write(`${options.json === true ? safeJson(json) : text}\n`);

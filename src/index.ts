@@ -71,6 +71,7 @@ export type {
   ScopeJson,
   SigningKeyJson,
   TokenCalls,
+  TokenInfoJson,
   TokenJson,
   WhoamiBasins,
   WhoamiJson,

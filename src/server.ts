@@ -156,7 +156,12 @@ async function buildAccess(opened: OpenStore, rootToken: RootToken | undefined, 
     return new Access({ type: 'open', origins: originsOf(config) }, clock);
   }
   const commit: CommitRows = (rows, options) => log.commitRows(rows, options);
-  const tokens = await TokenTable.load(tokenStore(engine, commit), clock, (token) => access.ended(token));
+  const tokens = await TokenTable.load(
+    tokenStore(engine, commit),
+    clock,
+    (token) => access.ended(token),
+    (err) => logger.warn({ err }, 'it could not be written when tokens were last used: it is tried again'),
+  );
   const keys = await JwtKeys.load(keyStore(engine, commit), clock);
   const { exchangeTtl: ttlMs, defaultBasin } = config;
   const exchange = new TokenExchange({ tokens, keys, clock, ttlMs, defaultBasin });
@@ -197,7 +202,7 @@ interface Parts {
   /** Undefined when gRPC is off. */
   readonly grpc: HttpServer | undefined;
   readonly readers: ReaderSet;
-  readonly access: Pick<Access, 'issueRootLogin'>;
+  readonly access: Pick<Access, 'issueRootLogin' | 'close'>;
   /** What only some requests need: loads one part each. */
   readonly rest: readonly (() => Promise<void>)[];
 }
@@ -296,6 +301,7 @@ class RunningServer implements ComposedServer {
     await this.#readers.close();
     const flushMs = Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE);
     await Promise.all([http.close(flushMs), grpc?.close(flushMs)]);
+    await this.#access.close();
     await this.#opened.close();
     await this.#loading;
   }

@@ -13,10 +13,11 @@ export interface DeclaredFileOptions extends CommandOptions {
 }
 
 /** Adds the flags that both commands have. */
-export function addDeclaredFlags(command: Command): Command {
-  command
-    .requiredOption('-f, --file <file>', 'YAML or JSON file that declares basins, streams and tokens; - is stdin')
-    .option('--prune', 'also what the server has and the lists of the file do not name: - in front of it');
+export function addDeclaredFlags(command: Command, need: 'required' | 'optional' = 'required'): Command {
+  const file = ['-f, --file <file>', 'YAML or JSON file that declares basins, streams and tokens; - is stdin'] as const;
+  if (need === 'required') command.requiredOption(...file);
+  else command.option(...file);
+  command.option('--prune', 'also what the server has and the lists of the file do not name: - in front of it');
   addJsonOption(command, 'one JSON object a line');
   return addConnectionOptions(command);
 }

@@ -10,13 +10,17 @@ import { basinConfigRows, streamConfigRows } from '../print/config.ts';
 import type { LabelledText } from '../print/format.ts';
 import { tokenRows } from '../print/token.ts';
 
-/** One thing that is made, changed, kept or removed. */
-export interface PlanStep {
+/** One thing that differs or not. */
+export interface ShownStep {
   readonly action: 'create' | 'change' | 'keep' | 'delete';
   readonly kind: 'basin' | 'stream' | 'token';
   /** The basin, `basin/stream`, or the id of the token. */
   readonly name: string;
   readonly changes: readonly PlannedChange[];
+}
+
+/** One thing that is made, changed, kept or removed. */
+export interface PlanStep extends ShownStep {
   /** Set for a token that is made: where its secret goes, if the file says so. */
   readonly token?: DeclaredToken;
   /** Resolves with the secret of a token that was made. */
@@ -142,15 +146,23 @@ function stepOf(
   rowsOf: (json: object) => readonly LabelledText[],
 ): PlanStep {
   if (!isNew && JSON.stringify(before) === JSON.stringify(after)) return { action: 'keep', ...what, changes: [] };
-  const [old, wanted] = [byLabel(rowsOf(before)), byLabel(rowsOf(after))];
-  const changes = [...new Set([...old.keys(), ...wanted.keys()])]
+  return { action: isNew ? 'create' : 'change', ...what, changes: changesOf(rowsOf(before), rowsOf(after), isNew) };
+}
+
+/** The settings that differ. */
+export function changesOf(
+  before: readonly LabelledText[],
+  after: readonly LabelledText[],
+  isNew: boolean,
+): readonly PlannedChange[] {
+  const [old, wanted] = [byLabel(before), byLabel(after)];
+  return [...new Set([...old.keys(), ...wanted.keys()])]
     .filter((setting) => old.get(setting) !== wanted.get(setting) && setting !== 'id')
     .map((setting) => ({
       setting,
       from: isNew ? undefined : (old.get(setting) ?? UNSET),
       to: wanted.get(setting) ?? UNSET,
     }));
-  return { action: isNew ? 'create' : 'change', ...what, changes };
 }
 
 const UNSET = 'not set';
@@ -162,13 +174,19 @@ function byLabel(rows: readonly LabelledText[]): ReadonlyMap<string, string> {
   return texts;
 }
 
-async function unlessMissing<T>(look: () => Promise<T>): Promise<T | undefined> {
+/** Undefined for a basin or a stream that is not there. */
+export async function unlessMissing<T>(look: () => Promise<T>): Promise<T | undefined> {
   try {
     return await look();
   } catch (error) {
-    if (error instanceof TailraceError && MISSING.has(error.code)) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+/** Whether a call failed because there is no such basin or stream. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof TailraceError && MISSING.has(error.code);
 }
 
 const MISSING: ReadonlySet<string> = new Set(['basin_not_found', 'stream_not_found']);

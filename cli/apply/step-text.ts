@@ -1,12 +1,15 @@
 /** Steps of a plan as text and as JSON. */
 
 import { type Colors, escapeControls } from '../print/format.ts';
-import type { PlanStep } from './plan.ts';
+import type { PlanStep, ShownStep } from './plan.ts';
 
 const SIGNS = { create: '+', change: '~', keep: '=', delete: '-' } as const;
 
 /** `~ stream shop/a  retention-policy 7d → 30d`; without colours for a message, which takes none. */
-export function stepText({ action, kind, name, changes, token }: PlanStep, colors?: Colors): string {
+export function stepText(
+  { action, kind, name, changes, token }: ShownStep & Partial<PlanStep>,
+  colors?: Colors,
+): string {
   const details = changes.map(({ setting, from, to }) => `${setting} ${from === undefined ? '' : `${from} → `}${to}`);
   if (action === 'change' && token !== undefined) details.push('a new secret, the old one stops');
   else if (action === 'change' && changes.length === 0) details.push('a part that is not shown here');
@@ -14,13 +17,13 @@ export function stepText({ action, kind, name, changes, token }: PlanStep, color
   return paintOf(action, colors)(escapeControls(text));
 }
 
-function paintOf(action: PlanStep['action'], colors: Colors | undefined): (text: string) => string {
+function paintOf(action: ShownStep['action'], colors: Colors | undefined): (text: string) => string {
   if (colors === undefined) return (text) => text;
   return { create: colors.green, change: colors.yellow, keep: colors.dim, delete: colors.red }[action];
 }
 
 /** The same for `--json`. */
-export function stepJson({ action, kind, name, changes }: PlanStep) {
+export function stepJson({ action, kind, name, changes }: ShownStep) {
   const shown = changes.map(({ setting, from, to }) => ({ setting, from: from ?? null, to }));
   return { action, kind, name, changes: shown };
 }
@@ -33,6 +36,10 @@ export function actingSteps(steps: readonly PlanStep[]): readonly PlanStep[] {
 /** The last line of a plan. */
 export function unchangedText(steps: readonly PlanStep[]): string {
   const acting = actingSteps(steps).length;
-  const kept = steps.length - acting;
+  return countsText(acting, steps.length - acting);
+}
+
+/** The same of numbers. */
+export function countsText(acting: number, kept: number): string {
   return `= ${kept} unchanged${acting === 0 ? ': nothing differs' : ''}`;
 }

@@ -1,7 +1,7 @@
 /** `tailrace tokens …`: access tokens, and the key that signs short-lived ones. A secret is alone on stdout. */
 
 import type { Command } from 'commander';
-import type { TokenJson } from '../../src/client/tokens.ts';
+import type { TokenInfoJson } from '../../src/client/tokens.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { tokenIdFault } from '../../src/model/names.ts';
 import { addJsonOption, type CallContext, type CommandOptions, callServer } from '../call.ts';
@@ -90,7 +90,9 @@ function addList(group: Command): void {
   const command = group
     .command('list')
     .summary('list access tokens')
-    .description('Lists the valid access tokens in order of their ids: what each may do, where, and until when.')
+    .description(
+      'Lists the valid access tokens in order of their ids: what each may do, where, until when, and when it was last used.',
+    )
     .addHelpText('after', '\nExample:\n  tailrace tokens list --prefix web');
   addConnectionOptions(addListOptions(command)).action((_options, self: Command) =>
     list(self.optsWithGlobals<CommandOptions & ListCommandOptions>()),
@@ -123,12 +125,12 @@ async function issue(id: string, options: CommandOptions & TokenOptions): Promis
 
 function list(options: CommandOptions & ListCommandOptions): Promise<void> {
   return callServer(options, {}, async ({ client, output, print }) => {
-    const tokens: TokenJson[] = [];
+    const tokens: TokenInfoJson[] = [];
     for await (const token of upTo(options.limit, client.listTokens(options))) {
       if (options.json === true) await print(token, '');
       else tokens.push(token);
     }
-    const lines = createTable(TOKEN_COLUMNS, output).lines(tokens.map(tokenRow));
+    const lines = createTable(TOKEN_COLUMNS, output).lines(tokens.map((token) => tokenRow(token, Date.now())));
     if (lines.length > 0) await print(undefined, lines.join('\n'));
   });
 }
@@ -136,7 +138,7 @@ function list(options: CommandOptions & ListCommandOptions): Promise<void> {
 function get(id: string, options: CommandOptions): Promise<void> {
   return callServer(options, { token: id }, async ({ client, print }) => {
     const token = await client.getToken(id);
-    await print(token, tokenLines(token));
+    await print(token, tokenLines(token, Date.now()));
   });
 }
 

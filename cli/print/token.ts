@@ -1,13 +1,15 @@
 /** Access tokens as text: a table of several, or one line for each property of a token. */
 
-import type { GroupJson, ResourceSetJson, TokenJson, WhoamiJson } from '../../src/client/tokens.ts';
+import type { GroupJson, ResourceSetJson, TokenInfoJson, TokenJson, WhoamiJson } from '../../src/client/tokens.ts';
 import { alignedLines, type LabelledText } from './format.ts';
+import { agoText } from './sender.ts';
 import type { TableColumn, TableRow } from './table.ts';
 
-/** Rows of a table of tokens: what each may do, where, and until when. */
-export function tokenRow(token: TokenJson): TableRow {
+/** Rows of a table of tokens: what each may do, where, until when, and when it was last used. */
+export function tokenRow(token: TokenInfoJson, now: number): TableRow {
   const { basins, streams } = token.scope;
-  return { cells: [token.id, grantsText(token), setText(basins), setText(streams), token.expires_at ?? 'never'] };
+  const where = [setText(basins), setText(streams)];
+  return { cells: [token.id, grantsText(token), ...where, token.expires_at ?? 'never', lastUseText(token, now)] };
 }
 
 export const TOKEN_COLUMNS: readonly TableColumn[] = [
@@ -16,11 +18,12 @@ export const TOKEN_COLUMNS: readonly TableColumn[] = [
   { title: 'BASINS', cut: 'end' },
   { title: 'STREAMS', cut: 'end' },
   { title: 'EXPIRES' },
+  { title: 'LAST USED' },
 ];
 
 /** Everything about a token, by the names of its flags. */
-export function tokenLines(token: TokenJson): string {
-  return alignedLines(tokenRows(token));
+export function tokenLines(token: TokenInfoJson, now: number): string {
+  return alignedLines([...tokenRows(token), ['last-used', lastUseText(token, now)]]);
 }
 
 /** The same as labels and texts. */
@@ -60,6 +63,12 @@ export function grantsText({ scope: { op_groups: groups, ops } }: TokenJson): st
     return modes === '' ? [] : [`${name}=${modes}`];
   });
   return [...texts, ...(ops ?? [])].join(' ') || 'nothing';
+}
+
+/** A server that does not know says nothing. */
+function lastUseText({ last_used_at: at }: TokenInfoJson, now: number): string {
+  if (at === undefined) return '-';
+  return at === null ? 'never' : agoText(at, now);
 }
 
 function modesText(group: GroupJson | null | undefined): string {

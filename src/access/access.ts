@@ -142,7 +142,10 @@ export class Access {
    */
   redeem(secret: string): Ticket {
     const ticket = this.tickets.take(secret);
-    if (ticket !== undefined && this.#isAlive(ticket.principal)) return ticket;
+    if (ticket !== undefined && this.#isAlive(ticket.principal)) {
+      this.#used(ticket.principal);
+      return ticket;
+    }
     throw new TailraceError('authn', 'the ticket is not known, was used, or has expired: ask for a new one');
   }
 
@@ -224,11 +227,12 @@ export class Access {
     const ends = this.#watched.get(token) ?? new Set();
     ends.add(end);
     this.#watched.set(token, ends);
+    const closed = this.tokens?.opened(token);
     if (token.expiresAt !== undefined) this.#sweepLater();
     // The token may have ended since it was checked.
     if (this.#mode.type === 'tokens' && !this.#mode.tokens.isAlive(token)) this.ended(token);
     return () => {
-      ends.delete(end);
+      if (ends.delete(end)) closed?.();
       if (ends.size === 0 && this.#watched.get(token) === ends) this.#watched.delete(token);
     };
   }
@@ -264,11 +268,23 @@ export class Access {
     for (const end of ends) end(tokenEnded());
   }
 
+  /** Writes what is only in memory. Call it when no request comes any more. May be called twice. */
+  async close(): Promise<void> {
+    await this.tokens?.close();
+  }
+
+  #used({ token }: Principal): void {
+    if (token !== undefined) this.tokens?.used(token);
+  }
+
   /** Undefined for an unknown secret. */
   #find(hash: string): Principal | undefined {
     if (this.#mode.type === 'open') return ANYONE;
     const holder = hash === this.#mode.rootTokenHash ? ROOT : this.#mode.tokens.find(hash);
-    return holder ?? this.#sessions.find(hash);
+    if (holder !== undefined) return holder;
+    const visitor = this.#sessions.find(hash);
+    if (visitor !== undefined) this.#used(visitor);
+    return visitor;
   }
 
   /** Whether what was issued to this caller is still good. */

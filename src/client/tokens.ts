@@ -51,9 +51,15 @@ export interface TokenJson {
   readonly prefix?: string | null;
 }
 
+/** A token as the server shows it. */
+export interface TokenInfoJson extends TokenJson {
+  /** RFC 3339; null when it was never used. A server of an older version, or one that does not know, leaves it out. */
+  readonly last_used_at?: string | null;
+}
+
 /** Which token the server sees in the caller's requests. The root token has no scope: it may do everything. */
 export type WhoamiJson = WhoamiBasins &
-  ({ readonly id: string; readonly root: true } | (TokenJson & { readonly root: false }));
+  ({ readonly id: string; readonly root: true } | (TokenInfoJson & { readonly root: false }));
 
 export interface WhoamiBasins {
   /** Whether the caller shows a session of the web page in place of the token, and until when it lasts unused. */
@@ -70,14 +76,14 @@ export interface WhoamiBasins {
 /** Calls on tokens. A secret is returned once and cannot be fetched again. */
 export interface TokenCalls {
   /** Every valid token that the caller may see, in order of ids; pages are fetched as they are needed. */
-  listTokens(options?: ListRequestOptions): AsyncGenerator<TokenJson>;
+  listTokens(options?: ListRequestOptions): AsyncGenerator<TokenInfoJson>;
   /**
    * Resolves with the secret.
    * @throws TailraceError `permission_denied` when the token may do more than the caller, `resource_already_exists`
    */
   issueToken(token: TokenJson, options?: RequestOptions): Promise<string>;
   /** @throws TailraceError `access_token_not_found` */
-  getToken(id: string, options?: RequestOptions): Promise<TokenJson>;
+  getToken(id: string, options?: RequestOptions): Promise<TokenInfoJson>;
   /**
    * The token stops at once, and sessions that it opened end within a second.
    * @throws TailraceError `access_token_not_found`
@@ -156,7 +162,7 @@ export function tokenCalls(target: ServerTarget): TokenCalls {
 }
 
 /** `start_after` is the last id of the page before. */
-async function* listed(target: ServerTarget, options: ListRequestOptions): AsyncGenerator<TokenJson> {
+async function* listed(target: ServerTarget, options: ListRequestOptions): AsyncGenerator<TokenInfoJson> {
   for (let startAfter = options.startAfter ?? ''; ; ) {
     const page = { prefix: options.prefix ?? '', start_after: startAfter, limit: String(PAGE_ENTRIES) };
     const call = { method: 'GET', path: PATH, query: new URLSearchParams(page), signal: options.signal } as const;
@@ -169,7 +175,7 @@ async function* listed(target: ServerTarget, options: ListRequestOptions): Async
   }
 }
 
-function tokenIn(json: unknown): TokenJson {
+function tokenIn(json: unknown): TokenInfoJson {
   const token = objectIn(json, 'an access token');
   if (typeof token.id !== 'string') throw new TailraceError('internal', 'an access token of the answer has no id');
   return { ...token, id: token.id, scope: objectIn(token.scope, 'the scope of an access token') };

@@ -17,7 +17,8 @@ import {
 import { parseTokenRequest, tokenInfoJson } from '../s2/token-json.ts';
 import type { DeclaredToken, InitBasin, InitStream } from './parse-init.ts';
 
-type ShownJson = Readonly<Record<string, unknown>>;
+/** Settings as the API shows them. */
+export type ShownJson = Readonly<Record<string, unknown>>;
 
 /** Before and after; before a creation there is what a creation without settings makes. */
 export interface DeclaredChange {
@@ -56,6 +57,22 @@ export function tokenChange(declared: DeclaredToken, current: unknown, isRoot: b
   if (isRoot) return { before, after };
   const kept = Object.entries(before).filter(([field]) => declared.json[field] === undefined);
   return { before, after: { ...after, ...Object.fromEntries(kept) } };
+}
+
+/** A basin as a server shows it, with all settings. @throws TailraceError for no configuration, as all of these */
+export function shownBasin(current: unknown): ShownJson {
+  return basinConfigJson(resolveBasinConfig(parseBasinConfigRequest(current)));
+}
+
+/** The same of a stream; `basin` is what {@link shownBasin} returns of its basin. */
+export function shownStream(basin: ShownJson, current: unknown): ShownJson {
+  const around = resolveBasinConfig(parseBasinConfigRequest(basin));
+  return streamConfigJson(resolveStreamConfig(around, parseStreamConfigRequest(current)));
+}
+
+/** The same of a token, whose last use is no part of its definition. */
+export function shownToken(current: unknown): ShownJson {
+  return issuedJson(parseTokenRequest(current));
 }
 
 /** In one order, because the order of operations means nothing. */

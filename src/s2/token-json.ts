@@ -47,8 +47,9 @@ export function parseTokenRequest(json: unknown): TokenRequest {
 
 /**
  * A token in S2's JSON, as lists show it: sets are objects or null, all groups are spelled out, operations are a list.
+ * `lastUse` is in milliseconds, null for one that was never used, undefined where that is not known.
  */
-export function tokenInfoJson(token: TokenInfo): Record<string, unknown> {
+export function tokenInfoJson(token: TokenInfo, lastUse?: number | null): Record<string, unknown> {
   const { scope, limits, expiresAt, expiresFraction: fraction } = token;
   return {
     id: token.id,
@@ -70,6 +71,7 @@ export function tokenInfoJson(token: TokenInfo): Record<string, unknown> {
       ...(limits.burstBytes === undefined ? {} : { burst_bytes: limits.burstBytes }),
     },
     prefix: token.prefix,
+    ...(lastUse === undefined ? {} : { last_used_at: lastUse === null ? null : new Date(lastUse).toISOString() }),
   };
 }
 

@@ -23,7 +23,7 @@ export const FAMILY = {
   tokensByHash: 6,
   /** `[7][UTF-8 id]` → hash. */
   tokensById: 7,
-  /** `[8][kind u8]…`: usage metrics. */
+  /** `[8][kind u8]…`: usage metrics, and when tokens were last used. */
   usage: 8,
   /** `[9][…]`: deletions and trims in progress. */
   pendingWork: 9,
@@ -180,13 +180,17 @@ export function readDueKey(key: Uint8Array): { due: number; stream: number } {
 
 /**
  * Usage metrics: `[8][kind u8][u64][u64]`. Counters and gauges of a basin: its number (0 is the account), then the
- * second in which their time begins. Gauges of streams: the hour first, so that old ones are removed in one range.
+ * second in which their time begins. Gauges of streams: the hour first, so that old ones are removed in one range. When
+ * tokens were last used: the number of the token, then 0.
  */
-const USAGE = { minutes: 1, hours: 2, basinStorage: 3, streamStorage: 4, basinTotals: 5, shutdown: 6 } as const;
+const USAGE = {
+  ...{ minutes: 1, hours: 2, basinStorage: 3, streamStorage: 4, basinTotals: 5, shutdown: 6 },
+  tokens: 7,
+} as const;
 
 export type UsageKind = keyof typeof USAGE;
 
-/** The key of a row of usage metrics: basin and second, or for `streamStorage` hour and stream. */
+/** The key of a row of usage metrics: basin and second, or for `streamStorage` hour and stream, for `tokens` number and 0. */
 export function usageKey(kind: UsageKind, first: number, second: number): Uint8Array {
   const key = Buffer.allocUnsafe(2 + 2 * NUMBER_BYTES);
   key[0] = FAMILY.usage;

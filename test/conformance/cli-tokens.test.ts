@@ -3,6 +3,9 @@
  * Cases that are only refused run in this process: a process for each would take a minute.
  */
 
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Command, CommanderError } from 'commander';
 import { addTokens } from '../../cli/commands/tokens.ts';
@@ -47,7 +50,7 @@ describe('a token', () => {
     ]);
     expect([seen.code, denied.code]).toEqual([0, 3]);
     expect(listed.stdout).toMatch(
-      /^ID {3}MAY {17}BASINS {5}STREAMS {2}EXPIRES\nweb {2}basin=rw stream=rw {2}telemetry {2}web-… {4}\d{4}-[-T\d:.]+Z\n$/,
+      /^ID {3}MAY {17}BASINS {5}STREAMS {2}EXPIRES {19}LAST USED\nweb {2}basin=rw stream=rw {2}telemetry {2}web-… {4}\d{4}-[-T\d:.]+Z {2}\d+ s ago\n$/,
     );
     const [token] = rows(got) as { expires_at: string }[];
     expect(token).toMatchObject({ id: 'web', auto_prefix_streams: true, scope: { streams: { prefix: 'web-' } } });
@@ -97,12 +100,52 @@ describe('a token', () => {
         },
         limits: { profile: 'frametail-pro', spans_per_minute: 9 },
         prefix: 'vpc',
+        last_used_at: null,
       },
     ]);
     expect((await run('tokens', 'get', 'vpc-7')).stdout.split('\n')).toEqual(
       expect.arrayContaining(['basins            all', 'streams           vpc-7', 'may               append read']),
     );
   });
+});
+
+test('when a token was last used is shown in lists, also after a restart of the server and by another secret', async () => {
+  const first = await startServer({ dataDir: await mkdtemp(join(tmpdir(), 'tailrace-last-uses-')) });
+  const { dataDir } = first;
+  const uses = async (on: TestServer) => {
+    const listed = rows(await runCli(['tokens', 'list', '--json'], { server: on }));
+    return Object.fromEntries(
+      (listed as { id: string; last_used_at?: string }[]).map((one) => [one.id, one.last_used_at]),
+    );
+  };
+  const [used, idle] = await Promise.all(
+    ['used', 'idle'].map((id) => runCli(['tokens', 'issue', id, '--ops', 'list-basins'], { server: first })),
+  );
+  expect(await uses(first)).toEqual({ idle: null, used: null });
+  const before = Date.now();
+  const call = await runCli(['basins', 'list'], {
+    env: { TAILRACE_ENDPOINT: first.url, TAILRACE_TOKEN: used?.stdout.trim() ?? '' },
+  });
+  expect(call.code).toBe(0);
+  const { idle: never, used: at = '' } = await uses(first);
+  expect(never).toBeNull();
+  expect(Date.parse(at ?? '')).toBeGreaterThanOrEqual(before);
+  expect(Date.parse(at ?? '')).toBeLessThanOrEqual(Date.now());
+  // A secret that is not known, or not in use, changes nothing.
+  await runCli(['whoami'], { env: { TAILRACE_ENDPOINT: first.url, TAILRACE_TOKEN: `${idle?.stdout.trim()}0` } });
+  await first.stop();
+
+  const second = await startServer({ dataDir });
+  expect(await uses(second)).toEqual({ idle: null, used: at });
+  expect((await runCli(['tokens', 'rotate', 'used', '--quiet'], { server: second })).code).toBe(0);
+  expect(await uses(second)).toEqual({ idle: null, used: at });
+  const [shown, listed] = await Promise.all(
+    [['get', 'idle'], ['list']].map((args) => runCli(['tokens', ...args], { server: second })),
+  );
+  expect(shown?.stdout).toContain('last-used      never\n');
+  expect(listed?.stdout).toMatch(/LAST USED\nidle .* never {4}never\nused .* never {4}\d+ (s|min) ago\n$/);
+  await second.stop();
+  await rm(dataDir, { recursive: true });
 });
 
 test('the signing key of short-lived tokens is replaced, and the old keys are voided on request', async () => {

@@ -180,6 +180,20 @@ export const EXAMPLE_ROWS: readonly ExampleRow[] = [
     instead: [[/$/, ' || [ $? = 1 ]']],
   },
   {
+    of: /^tailrace diff .*--against before/,
+    reason: 'it reads another file, and nothing may differ',
+    before: 'cp declared.yaml before.yaml',
+  },
+  {
+    of: /^tailrace diff --against http/,
+    reason: 'there is no network, and the server changes meanwhile',
+    before: 'echo "$TAILRACE_TOKEN" > staging.token',
+    instead: [
+      [/https:\S+/, '"$TAILRACE_ENDPOINT"'],
+      [/$/, ' || [ $? = 1 ]'],
+    ],
+  },
+  {
     of: /^tailrace diff -f declared\.yaml$/,
     reason: 'nothing differs then',
     before: 'tailrace apply -f declared.yaml',

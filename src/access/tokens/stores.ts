@@ -2,8 +2,18 @@
 
 import type { Clock } from '../../model/clock.ts';
 import { GRANTED_OPERATIONS } from '../../model/operation.ts';
-import type { CommitOptions, Engine, Write } from '../../storage/engine.ts';
-import { FAMILY, familyRange, settingsKey, tokenHashKey, tokenIdKey } from '../../storage/keys.ts';
+import type { CommitOptions, Engine, Entry, Write } from '../../storage/engine.ts';
+import {
+  FAMILY,
+  familyRange,
+  type KeyRange,
+  readUsageKey,
+  settingsKey,
+  tokenHashKey,
+  tokenIdKey,
+  usageKey,
+  usageRange,
+} from '../../storage/keys.ts';
 import {
   decodeNumber,
   decodeToken,
@@ -16,6 +26,7 @@ import type { Token } from '../grant.ts';
 import { ROOT_TOKEN_ID } from './credential.ts';
 import type { RootTokenStore } from './root-token.ts';
 import type { TokenStore } from './token-table.ts';
+import { UNUSED } from './last-uses.ts';
 
 const NEXT_NUMBER = settingsKey('next-token');
 const RESET = settingsKey('root-token-reset');
@@ -61,29 +72,48 @@ export function tokenStore(engine: Engine, commit: CommitRows): TokenStore {
     load: async () => {
       const next = await engine.get(NEXT_NUMBER);
       const tokens: (readonly [string, Token])[] = [];
-      const { to } = familyRange(FAMILY.tokensByHash);
-      for (let { from } = familyRange(FAMILY.tokensByHash); ; ) {
-        const page = await engine.scan({ from, to, limit: PAGE });
-        for (const { key, value } of page) {
-          const row = decodeToken(value);
-          if (row !== 'root') tokens.push([Buffer.from(key.subarray(1)).toString('hex'), tokenOf(row)]);
-        }
-        const last = page.at(-1);
-        if (last === undefined || page.length < PAGE) break;
-        from = Buffer.concat([last.key, Buffer.of(0)]);
+      for await (const { key, value } of rowsIn(engine, familyRange(FAMILY.tokensByHash))) {
+        const row = decodeToken(value);
+        if (row !== 'root') tokens.push([Buffer.from(key.subarray(1)).toString('hex'), tokenOf(row)]);
       }
-      return { tokens, nextNumber: next === undefined ? 1 : decodeNumber(next) };
+      const usedAt = new Map<number, number>();
+      for await (const { key, value } of rowsIn(engine, usageRange('tokens'))) {
+        usedAt.set(readUsageKey(key)[0], decodeNumber(value));
+      }
+      return { tokens, nextNumber: next === undefined ? 1 : decodeNumber(next), usedAt };
     },
     put: (hex, token, nextNumber, before) => {
       const hash = Buffer.from(hex, 'hex');
-      const rows: Write[] = before === undefined ? [] : [deleteOf(before)];
+      const rows: Write[] = before === undefined ? [] : [deleteOf(before.hash)];
+      if (before !== undefined && before.token.number !== token.number) rows.push(deleteUse(before.token));
+      if (token.rotation === 0) rows.push(putUse(token.number, UNUSED));
       rows.push({ type: 'put', key: NEXT_NUMBER, value: encodeNumber(nextNumber) });
       rows.push({ type: 'put', key: tokenHashKey(hash), value: encodeToken(rowOf(token)) });
       rows.push({ type: 'put', key: tokenIdKey(token.id), value: hash });
       return commit(rows, before === undefined ? {} : RESERVE);
     },
-    remove: (hex, token) => commit([deleteOf(hex), { type: 'delete', key: tokenIdKey(token.id) }], RESERVE),
+    putUses: (usedAt) => commit([...usedAt].map(([number, at]) => putUse(number, at))),
+    remove: (hex, token) =>
+      commit([deleteOf(hex), { type: 'delete', key: tokenIdKey(token.id) }, deleteUse(token)], RESERVE),
   };
+}
+
+async function* rowsIn(engine: Engine, { from: first, to }: KeyRange): AsyncGenerator<Entry> {
+  for (let from = first; ; ) {
+    const page = await engine.scan({ from, to, limit: PAGE });
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return;
+    from = Buffer.concat([last.key, Buffer.of(0)]);
+  }
+}
+
+function putUse(number: number, usedAt: number): Write {
+  return { type: 'put', key: usageKey('tokens', number, 0), value: encodeNumber(usedAt) };
+}
+
+function deleteUse({ number }: Token): Write {
+  return { type: 'delete', key: usageKey('tokens', number, 0) };
 }
 
 function deleteOf(hex: string): Write {

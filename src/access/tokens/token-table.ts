@@ -13,14 +13,30 @@ import type { TokenRequest } from '../../model/token-request.ts';
 import { type Principal, principalOf, type Token } from '../grant.ts';
 import { hashToken, makeToken } from './credential.ts';
 import { checkIssue, tokenFor } from './issue.ts';
+import { type LastUse, LastUses } from './last-uses.ts';
 
 /** Keeps tokens. */
 export interface TokenStore {
-  /** All of them, each with the hash of its secret. */
-  load(): Promise<{ readonly tokens: readonly (readonly [hash: string, token: Token])[]; readonly nextNumber: number }>;
-  /** Durable when it resolves. `before` is the hash of the secret that the new one replaces. */
-  put(hash: string, token: Token, nextNumber: number, before?: string): Promise<void>;
+  load(): Promise<StoredTokens>;
+  /** Durable when it resolves, with a row of uses for a new token. `before` is what it replaces. */
+  put(hash: string, token: Token, nextNumber: number, before?: HashedTokenRow): Promise<void>;
+  /** When tokens were last used, by their numbers. Durable when it resolves. */
+  putUses(usedAt: ReadonlyMap<number, number>): Promise<void>;
   remove(hash: string, token: Token): Promise<void>;
+}
+
+export interface StoredTokens {
+  /** All of them, each with the hash of its secret. */
+  readonly tokens: readonly (readonly [hash: string, token: Token])[];
+  readonly nextNumber: number;
+  /** By the numbers of tokens; see `last-uses.ts`. */
+  readonly usedAt: ReadonlyMap<number, number>;
+}
+
+/** A token with the hash of its secret. */
+export interface HashedTokenRow {
+  readonly hash: string;
+  readonly token: Token;
 }
 
 export interface TokenPage {
@@ -51,19 +67,30 @@ export class TokenTable {
   readonly #onEnded: (token: Token) => void;
   readonly #byHash = new Map<string, TokenEntry>();
   readonly #byId = new Map<string, TokenEntry>();
+  readonly #uses: LastUses;
   #sorted: readonly string[] | undefined;
   #nextNumber = 1;
 
-  private constructor(store: TokenStore, clock: Clock, onEnded: (token: Token) => void) {
+  private constructor(store: TokenStore, clock: Clock, onEnded: (token: Token) => void, uses: LastUses) {
     this.#store = store;
     this.#clock = clock;
     this.#onEnded = onEnded;
+    this.#uses = uses;
   }
 
-  /** `onEnded` is called with tokens whose secret is no longer valid: what they have opened must end. */
-  static async load(store: TokenStore, clock: Clock, onEnded: (token: Token) => void): Promise<TokenTable> {
-    const table = new TokenTable(store, clock, onEnded);
-    const { tokens, nextNumber } = await store.load();
+  /**
+   * `onEnded` is called with tokens whose secret is no longer valid: what they have opened must end. `onUnwritten` is
+   * called with the reason why it could not be written when tokens were used; it is tried again.
+   */
+  static async load(
+    store: TokenStore,
+    clock: Clock,
+    onEnded: (token: Token) => void,
+    onUnwritten?: (error: unknown) => void,
+  ): Promise<TokenTable> {
+    const { tokens, nextNumber, usedAt } = await store.load();
+    const write = (rows: ReadonlyMap<number, number>): Promise<void> => store.putUses(rows);
+    const table = new TokenTable(store, clock, onEnded, new LastUses({ clock, write, onError: onUnwritten }, usedAt));
     for (const [hash, token] of tokens) table.#add({ hash, token, principal: principalOf(token), pending: false });
     table.#nextNumber = nextNumber;
     return table;
@@ -73,7 +100,28 @@ export class TokenTable {
   find(hash: string): Principal | undefined {
     const entry = this.#byHash.get(hash);
     if (entry === undefined || entry.pending || isExpired(entry.token, this.#clock.now())) return undefined;
+    this.#uses.used(entry.token.number);
     return entry.principal;
+  }
+
+  /** When a token was last used, by any of its secrets or by what was derived from it. */
+  lastUse({ number }: Token): LastUse {
+    return this.#uses.lastUse(number);
+  }
+
+  /** A token is used by what was derived from it, such as a ticket; one of an outside issuer is not kept. */
+  used({ id, number }: Token): void {
+    if (this.#byId.get(id)?.token.number === number) this.#uses.used(number);
+  }
+
+  /** Something stays open by the token, and uses it. Call what it returns when that has ended. */
+  opened({ id, number }: Token): () => void {
+    return this.#byId.get(id)?.token.number === number ? this.#uses.opened(number) : () => {};
+  }
+
+  /** Writes when tokens were last used. Call it when no request comes any more. May be called twice. */
+  close(): Promise<void> {
+    return this.#uses.close();
   }
 
   /** Whether this very token is still valid: not revoked, rotated or expired. */
@@ -86,7 +134,9 @@ export class TokenTable {
   byNumber(number: number, rotation: number, id: string): Principal | undefined {
     const entry = this.#byId.get(id);
     const same = entry?.token.number === number && entry.token.rotation === rotation;
-    return same && this.isAlive(entry.token) ? entry.principal : undefined;
+    if (!same || !this.isAlive(entry.token)) return undefined;
+    this.#uses.used(number);
+    return entry.principal;
   }
 
   /**
@@ -151,6 +201,7 @@ export class TokenTable {
   async revoke(id: string): Promise<void> {
     const entry = this.#expect(id);
     this.#drop(entry);
+    this.#uses.forget(entry.token.number);
     this.#onEnded(entry.token);
     await this.#store.remove(entry.hash, entry.token);
   }
@@ -193,14 +244,19 @@ export class TokenTable {
     const entry = { hash, token, principal: principalOf(token), pending: true };
     if (before !== undefined) {
       this.#drop(before);
+      if (before.token.number !== token.number) this.#uses.forget(before.token.number);
       this.#onEnded(before.token);
     }
     this.#add(entry);
+    if (token.rotation === 0) this.#uses.add(token.number);
     try {
-      await this.#store.put(entry.hash, token, this.#nextNumber, before?.hash);
+      await this.#store.put(entry.hash, token, this.#nextNumber, before);
     } catch (error) {
       // Whether the old secret is gone from the disk is not known: it stays void at least until a restart.
-      if (this.#byId.get(token.id) === entry) this.#drop(entry);
+      if (this.#byId.get(token.id) === entry) {
+        this.#drop(entry);
+        this.#uses.forget(token.number);
+      }
       throw error;
     }
     entry.pending = false;

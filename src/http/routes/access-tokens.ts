@@ -8,7 +8,7 @@ import { LISTED_TOKENS_BYTES_MAX } from '../../model/limits.ts';
 import { tokenIdFault } from '../../model/names.ts';
 import { effectiveOperations } from '../../model/scope.ts';
 import { VERSION } from '../../model/version.ts';
-import { parseTokenRequest, type TokenInfo, tokenInfoJson } from '../../s2/token-json.ts';
+import { parseTokenRequest, tokenInfoJson } from '../../s2/token-json.ts';
 import { readJson } from '../body/json-body.ts';
 import { authorize, type ControlRouteDeps, identify } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -51,8 +51,9 @@ async function listTokens(exchange: Exchange, deps: ControlRouteDeps): Promise<v
   const page = pageOf(exchange.query, 'token');
   await turnForPage(exchange, page, deps);
   const { prefix, startAfter, limit } = page;
-  const { tokens, hasMore } = tableOf(deps).list(principal, prefix, startAfter, limit);
-  const rows = firstRows(tokens);
+  const table = tableOf(deps);
+  const { tokens, hasMore } = table.list(principal, prefix, startAfter, limit);
+  const rows = firstRows(tokens, table);
   replyJsonText(
     exchange,
     `{"access_tokens":[${rows.join()}],"has_more":${hasMore || rows.length < tokens.length}}`,
@@ -61,11 +62,11 @@ async function listTokens(exchange: Exchange, deps: ControlRouteDeps): Promise<v
 }
 
 /** As JSON, one at least. */
-function firstRows(tokens: readonly TokenInfo[]): readonly string[] {
+function firstRows(tokens: readonly Token[], table: TokenTable): readonly string[] {
   const rows: string[] = [];
   let bytes = 0;
   for (const token of tokens) {
-    const row = JSON.stringify(tokenInfoJson(token));
+    const row = JSON.stringify(tokenInfoJson(token, table.lastUse(token)));
     bytes += Buffer.byteLength(row);
     if (rows.length > 0 && bytes > LISTED_TOKENS_BYTES_MAX) break;
     rows.push(row);
@@ -88,7 +89,9 @@ async function issueToken(exchange: Exchange, deps: ControlRouteDeps): Promise<v
 
 function getToken(exchange: Exchange, id: string, deps: ControlRouteDeps): void {
   authorize(exchange, deps, { operation: 'list-access-tokens', tokenId: id });
-  replyJson(exchange, 200, tokenInfoJson(tableOf(deps).get(id)), deps);
+  const table = tableOf(deps);
+  const token = table.get(id);
+  replyJson(exchange, 200, tokenInfoJson(token, table.lastUse(token)), deps);
 }
 
 async function revokeToken(exchange: Exchange, id: string, deps: ControlRouteDeps): Promise<void> {
@@ -108,7 +111,7 @@ async function rotateToken(exchange: Exchange, id: string, deps: ControlRouteDep
 /** What the caller's token is: helps to find out why something is refused. */
 function whoami(exchange: Exchange, deps: AccessTokenDeps): void {
   const principal = identify(exchange, deps);
-  const who = { ...whoamiJson(principal), ...sessionJson(principal) };
+  const who = { ...whoamiJson(principal, deps), ...sessionJson(principal) };
   const json = { ...who, ...basinsOf(principal, deps), server_version: VERSION };
   replyJson(exchange, 200, json, deps);
 }
@@ -118,9 +121,13 @@ function basinsOf(principal: Principal, { defaultBasin }: AccessTokenDeps): Reco
   return { default_basin: defaultBasin, basin: onlyBasin(principal) ?? defaultBasin };
 }
 
-function whoamiJson({ id, token }: Principal): Record<string, unknown> {
+function whoamiJson({ id, token }: Principal, { access }: AccessTokenDeps): Record<string, unknown> {
   if (token === undefined) return { id, root: true };
-  return { ...tokenInfoJson(token), operations: [...effectiveOperations(token.scope)], root: false };
+  return {
+    ...tokenInfoJson(token, access.tokens?.lastUse(token)),
+    operations: [...effectiveOperations(token.scope)],
+    root: false,
+  };
 }
 
 /** @throws TailraceError `invalid` where callers need no token: a new one would change nothing */

@@ -10,6 +10,9 @@ export const EXCHANGE_BODY_BYTES_MAX = 16 * KiB;
 export const TOKENS_MAX = 100_000;
 export const TOKEN_ID_BYTES_MAX = 96;
 
+/** Tokens whose last use is written in one transaction; more wait for the next minute. */
+export const TOKEN_USES_WRITTEN_MAX = 2_000;
+
 /** Bytes that the server adds to the resources of one OTLP request, in all. */
 export const STAMPED_BYTES_MAX = 16 * MiB;
 
