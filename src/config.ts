@@ -9,7 +9,7 @@ import { ANY_ORIGIN } from './access/origins.ts';
 import { TailraceError } from './model/error.ts';
 import { EXCHANGE_TTL_MS, MEMORY_LIMIT_BYTES, OTLP_LIMITS, SHUTDOWN_TIMEOUT_MS } from './model/limits.ts';
 import { basinNameFault } from './model/names.ts';
-import { LOG_LEVELS } from './observe/logger.ts';
+import { LOG_FORMATS, LOG_LEVELS } from './observe/logger.ts';
 import {
   ANY_PORT,
   byteSize,
@@ -176,6 +176,12 @@ const fields = {
     env: 'TAILRACE_LOG_LEVEL',
     value: 'level',
     description: `one of ${LOG_LEVELS.join(', ')}`,
+  }),
+  logFormat: field(z.enum(LOG_FORMATS), 'auto', {
+    flag: 'log-format',
+    env: 'TAILRACE_LOG_FORMAT',
+    value: 'format',
+    description: `form of log lines: ${LOG_FORMATS.join(', ')}; auto is text on a terminal and json elsewhere`,
   }),
   shutdownTimeout: field(duration(), SHUTDOWN_TIMEOUT_MS, {
     flag: 'shutdown-timeout',

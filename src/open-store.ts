@@ -17,7 +17,7 @@ import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { resolveBasinConfig } from './model/stream-config.ts';
 import { Audit, type AuditAction, type AuditSubject } from './observe/audit.ts';
-import { createLogger, type Logger, redactingLogger } from './observe/logger.ts';
+import { createLogger, type Logger, logDestination, redactingLogger } from './observe/logger.ts';
 import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { octal, prepareDataDir } from './storage/data-dir.ts';
@@ -67,7 +67,8 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
   checkParts(parts, { ...PART_CHECKS, wrapEngine: optional(expectFunction) });
   const clock = parts.clock ?? SYSTEM_CLOCK;
   // Our own logger redacts whole lines, and only those that are written.
-  const logger = parts.logger === undefined ? createLogger(config.logLevel) : redactingLogger(parts.logger);
+  const ownLogger = () => createLogger(config.logLevel, logDestination(config.logFormat));
+  const logger = parts.logger === undefined ? ownLogger() : redactingLogger(parts.logger);
   const audit = new Audit(logger, clock);
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is reported before anything is created.

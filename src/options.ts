@@ -48,6 +48,8 @@ export interface ServerOptions {
   /** Most records in one OTLP request. */
   readonly requestRecordsMax?: number | string | undefined;
   readonly logLevel?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent' | undefined;
+  /** Form of log lines; `auto`, the default, is `text` on a terminal and `json` elsewhere. */
+  readonly logFormat?: 'auto' | 'json' | 'logfmt' | 'text' | undefined;
   /** Time to finish what is in flight when stopping. */
   readonly shutdownTimeout?: number | string | undefined;
   /** Open a store on a network file system, where it may be damaged. */

@@ -28,7 +28,8 @@ import { LateSocketServer } from './late-socket-server.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
-import { STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
+import { RECENT_SENDERS_MS, STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
+import { EventLoopDelay } from './observe/event-loop-delay.ts';
 import { Senders } from './observe/senders.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
@@ -128,14 +129,23 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const httpPort = (): number | undefined => server.address?.port;
   const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, httpPort });
   const connections = (): number => http.connections + (grpc?.connections ?? 0);
-  metrics.watch({ stat: () => log.stat(), connections, memory: budget, received: () => senders.received });
+  const loop = EventLoopDelay.start(() => clock.monotonicMs());
+  metrics.watch({
+    stat: () => log.stat(),
+    connections,
+    memory: budget,
+    received: () => senders.received,
+    recentSenders: () => senders.recent(RECENT_SENDERS_MS),
+    loop,
+    storeBytesMax: config.storeBytesMax,
+  });
   const rest = [
     async () => void (await loadIngest()),
     () => socketServer.load(),
     ...(rootToken === undefined ? [] : [loadJose]),
     async () => void (await metrics.load()),
   ];
-  const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, rest });
+  const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, loop, rest });
   return server;
 }
 
@@ -203,6 +213,7 @@ interface Parts {
   readonly grpc: HttpServer | undefined;
   readonly readers: ReaderSet;
   readonly access: Pick<Access, 'issueRootLogin' | 'close'>;
+  readonly loop: Pick<EventLoopDelay, 'close'>;
   /** What only some requests need: loads one part each. */
   readonly rest: readonly (() => Promise<void>)[];
 }
@@ -213,17 +224,19 @@ class RunningServer implements ComposedServer {
   readonly #ports: Pick<Parts, 'http' | 'grpc'>;
   readonly #readers: ReaderSet;
   readonly #access: Parts['access'];
+  readonly #loop: Parts['loop'];
   readonly #rest: Parts['rest'];
   #address: ServerAddress | undefined;
   #loading: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(opened: OpenStore, rootToken: RootToken | undefined, { http, grpc, readers, access, rest }: Parts) {
+  constructor(opened: OpenStore, rootToken: RootToken | undefined, { http, grpc, readers, access, loop, rest }: Parts) {
     this.#opened = opened;
     this.#rootToken = rootToken;
     this.#ports = { http, grpc };
     this.#readers = readers;
     this.#access = access;
+    this.#loop = loop;
     this.#rest = rest;
   }
 
@@ -302,6 +315,7 @@ class RunningServer implements ComposedServer {
     const flushMs = Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE);
     await Promise.all([http.close(flushMs), grpc?.close(flushMs)]);
     await this.#access.close();
+    this.#loop.close();
     await this.#opened.close();
     await this.#loading;
   }

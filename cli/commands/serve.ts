@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../src/config.ts';
 import { TailraceError } from '../../src/model/error.ts';
-import { createLogger, type Logger } from '../../src/observe/logger.ts';
+import { createLogger, type Logger, logDestination } from '../../src/observe/logger.ts';
 import type { ServerAddress, ServerDescription, TailraceServer } from '../../src/server.ts';
 import { DEFAULT_ENDPOINT } from '../default-endpoint.ts';
 import { EXIT } from '../exit.ts';
@@ -43,7 +43,7 @@ export function addServe(command: Command): void {
 async function serve(command: Command): Promise<void> {
   outlivePipe();
   const { config } = await resolvedSettings(command);
-  const logger = createLogger(config.logLevel);
+  const logger = createLogger(config.logLevel, logDestination(config.logFormat));
   const onFatal = (error: unknown) => {
     logger.error({ err: error }, 'a fault of the server: it ends here, and a restart is clean');
     endAtOnce('SIGABRT');

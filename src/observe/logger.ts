@@ -1,14 +1,19 @@
 /**
- * Log lines on stderr: one JSON object for each line, or lines for people on a terminal. Programs that embed Tailrace
+ * Log lines on stderr: one JSON object for each line, logfmt, or lines for people on a terminal. Programs that embed Tailrace
  * may pass their own logger instead.
  */
 
 import { pino } from 'pino';
+import { logfmtLine } from './logfmt-line.ts';
 import { redact } from './redact.ts';
 import { terminalLine } from './terminal-line.ts';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** `auto` is `text` on a terminal and `json` elsewhere. */
+export const LOG_FORMATS = ['auto', 'json', 'logfmt', 'text'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -27,7 +32,7 @@ export const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, er
  * A logger on stderr (stdout is for data). Fields that could carry a secret are redacted, even if our code logs a whole
  * request by mistake. So is whatever looks like a secret in any line, such as in a path from a caller.
  */
-export function createLogger(level: LogLevel, destination: { write(line: string): void } = stderr()): Logger {
+export function createLogger(level: LogLevel, destination: LogDestination = logDestination('auto')): Logger {
   return pino(
     {
       level,
@@ -41,6 +46,20 @@ export function createLogger(level: LogLevel, destination: { write(line: string)
     destination,
   );
 }
+
+interface LogDestination {
+  write(line: string): void;
+}
+
+/** Where lines go, in the form that the operator wants. */
+export function logDestination(format: LogFormat): LogDestination {
+  const isTerminal = process.stderr.isTTY === true;
+  if (format === 'text' || (format === 'auto' && isTerminal)) return TERMINAL;
+  const stderr = pino.destination({ dest: 2, sync: true });
+  return format === 'logfmt' ? { write: (line) => void stderr.write(logfmtLine(line)) } : stderr;
+}
+
+const TERMINAL: LogDestination = { write: (line) => void process.stderr.write(terminalLine(line)) };
 
 /** Redacts what goes to an embedder's logger: its messages, and the fields that are texts. */
 export function redactingLogger(logger: Logger): Logger {
@@ -58,12 +77,6 @@ export function redactingLogger(logger: Logger): Logger {
 function redactedValue(value: unknown): unknown {
   return typeof value === 'string' ? redact(value) : value;
 }
-
-function stderr(): { write(line: string): void } {
-  return process.stderr.isTTY === true ? TERMINAL : pino.destination({ dest: 2, sync: true });
-}
-
-const TERMINAL = { write: (line: string): void => void process.stderr.write(terminalLine(line)) };
 
 /** Names of fields and headers whose values are secret, whatever they look like. */
 export const SECRET_FIELDS = [

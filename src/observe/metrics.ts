@@ -5,9 +5,11 @@
 
 import type { Registry } from 'prom-client';
 import { SIGNALS, type Signal } from '../model/record.ts';
+import { VERSION } from '../model/version.ts';
+import { type EventLoopDelay, eventLoopMetrics } from './event-loop-delay.ts';
 import { processMetrics } from './process-metrics.ts';
 import { byLabel, Distribution, type Labelled, type ScrapedMetric, unlabelled } from './scraped-metric.ts';
-import type { Received } from './senders.ts';
+import type { Received, RecentSenders } from './senders.ts';
 
 /** What is looked up when the metrics are scraped. */
 export interface MetricSources {
@@ -17,6 +19,11 @@ export interface MetricSources {
   readonly memory: { readonly usedBytes: number; readonly limitBytes: number };
   /** When basins received OTLP data last. */
   received(): Received;
+  /** Of the last `RECENT_SENDERS_MS`. */
+  recentSenders(): readonly RecentSenders[];
+  readonly loop: Pick<EventLoopDelay, 'look'>;
+  /** The cap on the store; undefined without one. */
+  readonly storeBytesMax: number | undefined;
 }
 
 export interface StoreStat {
@@ -93,7 +100,7 @@ export class Metrics {
     this.#entries = histogram('tailrace_transaction_entries', 'Requests that share a transaction.', ENTRIES);
     this.#transactionBytes = histogram('tailrace_transaction_bytes', 'Bytes of one transaction.', BYTES);
     this.#addCounters();
-    this.#metrics.push(...processMetrics());
+    this.#metrics.push(buildInfo(), ...processMetrics());
   }
 
   appended(_stream: unknown, kind: string, records: number, meteredBytes: number): void {
@@ -153,7 +160,7 @@ export class Metrics {
   }
 
   /** Adds the metrics of the rest of a server. Must be called at most once, and before `text`. */
-  watch({ stat, connections, memory, received }: MetricSources): void {
+  watch({ stat, connections, memory, received, recentSenders, loop, storeBytesMax }: MetricSources): void {
     this.#received = received;
     // One call of `stat` serves all gauges of a scrape.
     let looked: Promise<StoreStat> | undefined;
@@ -169,6 +176,9 @@ export class Metrics {
     gauge('tailrace_store_file_bytes', 'Size of the file of the store.', ({ engine }) => unlabelled(engine.fileBytes));
     gauge('tailrace_store_free_bytes', 'Bytes that the store may still take, where that is known.', ({ engine }) =>
       engine.freeBytes === undefined ? [] : unlabelled(engine.freeBytes),
+    );
+    gauge('tailrace_store_limit_bytes', 'Bytes that the store may have in use, where that has a cap.', () =>
+      storeBytesMax === undefined ? [] : unlabelled(storeBytesMax),
     );
     const states = 'The state of the store: 1 for the current one. In read_only only a restart helps.';
     const stateOf = ({ engine }: StoreStat): Labelled =>
@@ -187,6 +197,7 @@ export class Metrics {
     own('tailrace_open_connections', 'Connections that are open, on both ports.', connections);
     own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
     own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);
+    this.#metrics.push(sendersLately(recentSenders), ...eventLoopMetrics(loop));
   }
 
   /** Makes the registry, so that the first scrape need not wait for its library. Call it after `watch`. */
@@ -246,6 +257,20 @@ function everySignal(tallies: Tallies<Signal>): Labelled {
     'signal',
     SIGNALS.map((signal) => [signal, tallies.get(signal)] as const),
   );
+}
+
+/** A value of 1, whose labels say what runs. */
+function buildInfo(): ScrapedMetric {
+  const read = (): Labelled => [[{ version: VERSION, node: process.versions.node }, 1]];
+  const help = 'The version of the server and that of Node.js; the value is always 1.';
+  return { type: 'gauge', name: 'tailrace_build_info', help, labels: ['version', 'node'], read };
+}
+
+function sendersLately(recent: () => readonly RecentSenders[]): ScrapedMetric {
+  const read = (): Labelled =>
+    recent().map(({ outcome, token, count }) => [{ outcome, token: token ? 'valid' : 'none' }, count] as const);
+  const help = 'Senders with a request of that outcome in the last 5 minutes; one may have several.';
+  return { type: 'gauge', name: 'tailrace_recent_senders', help, labels: ['outcome', 'token'], read };
 }
 
 /** When basins received OTLP data last, of those that the caller may know. */

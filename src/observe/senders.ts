@@ -114,6 +114,17 @@ export interface SenderRefusal {
 /** When a basin received data last, by signal: milliseconds since the epoch. */
 export type Received = ReadonlyMap<string, ReadonlyMap<Signal, number>>;
 
+/** How many senders had a request of that outcome lately. */
+export interface RecentSenders {
+  readonly outcome: (typeof OUTCOMES)[number];
+  /** Whether they showed a valid token. */
+  readonly token: boolean;
+  readonly count: number;
+}
+
+/** The request was stored, all of it or in part; something in it was not; nothing of it was. */
+const OUTCOMES = ['taken', 'rejected', 'refused'] as const;
+
 /** Remembers senders since the server began. */
 export class Senders {
   /** Milliseconds since the epoch. */
@@ -143,6 +154,18 @@ export class Senders {
   /** Those that sent last come first. */
   list(): readonly Sender[] {
     return [...this.#known.rows(), ...this.#strangers.rows()].sort((a, b) => b.lastSeen - a.lastSeen);
+  }
+
+  /** Each outcome, with and without a valid token, in the last so many milliseconds. */
+  recent(withinMs: number): readonly RecentSenders[] {
+    const since = this.#clock.now() - withinMs;
+    const tables = [
+      [true, [...this.#known.rows()]],
+      [false, [...this.#strangers.rows()]],
+    ] as const;
+    return tables.flatMap(([token, rows]) =>
+      OUTCOMES.map((outcome) => ({ outcome, token, count: rows.filter((row) => row.had(outcome, since)).length })),
+    );
   }
 
   /** Of the basins that received data last. */
@@ -264,6 +287,12 @@ class SenderRow implements Sender {
     if (this.isForgotten || token !== this.#token || basin !== this.basin) return false;
     if (clipped(userAgent ?? '') !== this.#userAgent) return false;
     return source === undefined || source.resources === 0 || serviceOf(source) === this.#service;
+  }
+
+  had(outcome: RecentSenders['outcome'], since: number): boolean {
+    const when = { taken: this.signals, rejected: this.rejections, refused: this.refusals }[outcome];
+    for (const { lastSeen } of when.values()) if (lastSeen >= since) return true;
+    return false;
   }
 
   add({ protocol, encoding, signal, source, outcome }: SenderNote, now: number): void {

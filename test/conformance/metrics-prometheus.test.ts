@@ -75,6 +75,11 @@ describe('the response of /metrics', () => {
       tailrace_memory_reserved_bytes: 'gauge',
       tailrace_reader_lag_records_max: 'gauge',
       tailrace_otlp_accepted_total: 'counter',
+      tailrace_build_info: 'gauge',
+      tailrace_recent_senders: 'gauge',
+      nodejs_eventloop_lag_p50_seconds: 'gauge',
+      nodejs_eventloop_lag_p99_seconds: 'gauge',
+      nodejs_eventloop_lag_max_seconds: 'gauge',
     });
     const known = /^(s2|tailrace|process|nodejs)_/;
     expect([...families.keys()].filter((name) => !known.test(name))).toEqual([]);
@@ -122,6 +127,17 @@ describe('the metrics of known traffic', () => {
     expect(added('tailrace_read_records_total')).toBe(1);
     expect(added('tailrace_read_bytes_total')).toBe(11);
     expect(added('tailrace_operations_total', { operation: 'append' })).toBe(1);
+  });
+
+  test('tell senders that are refused from those that are not', async () => {
+    expect((await send('POST', '/v1/logs', 'no object')).status).toBe(400);
+    expect((await send('POST', '/v1/logs', logs('prometheus', RECORD))).status).toBe(200);
+    expect((await call(server.port, { method: 'POST', path: '/v1/logs' })).status).toBe(401);
+    const samples = await scrape();
+    const recent = (outcome: string, token: string) => sumOf(samples, 'tailrace_recent_senders', { outcome, token });
+    expect(recent('taken', 'valid')).toBeGreaterThanOrEqual(1);
+    expect(recent('refused', 'valid')).toBeGreaterThanOrEqual(1);
+    expect([recent('refused', 'none'), recent('taken', 'none')]).toEqual([1, 0]);
   });
 
   test('show that the store accepts writes, and what is open', async () => {

@@ -34,6 +34,7 @@ describe('settings', () => {
       bodyBytesMax: 64 * 1024 * 1024,
       requestRecordsMax: 100_000,
       logLevel: 'info',
+      logFormat: 'auto',
       shutdownTimeout: 10_000,
       allowNetworkFs: false,
     });
@@ -72,6 +73,7 @@ describe('settings', () => {
     [{ basinHostSuffix: `${'a.'.repeat(102)}a` }, '--basin-host-suffix'],
     [{ noAuth: 'maybe' }, '--no-auth'],
     [{ logLevel: 'loud' }, '--log-level'],
+    [{ logFormat: 'xml' }, '--log-format'],
     [{ rootToken: 'short' }, 'TAILRACE_ROOT_TOKEN'],
     [{ rootToken: 'x'.repeat(32), rootTokenFile: 'file' }, 'TAILRACE_ROOT_TOKEN'],
     [{ prot: 1 }, 'unknown setting prot'],

@@ -2,8 +2,16 @@
 
 import { expect, test } from '@jest/globals';
 import type { Signal } from '../../src/model/record.ts';
+import { VERSION } from '../../src/model/version.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
+
+const NOTHING_MORE = {
+  received: () => new Map(),
+  recentSenders: () => [],
+  loop: { look: () => ({ p50: 0, p99: 0, max: 0 }) },
+  storeBytesMax: undefined,
+};
 
 const read = async (metrics: Metrics) => parsePrometheus(await metrics.text(() => true));
 
@@ -50,7 +58,7 @@ test('an observed value is read once for a scrape, and again for the next one', 
     },
     connections: () => looks * 10,
     memory: { usedBytes: 1, limitBytes: 2 },
-    received: () => new Map(),
+    ...NOTHING_MORE,
   });
   const first = await read(metrics);
   expect(looks).toBe(1);
@@ -73,6 +81,7 @@ test('when data was received last is told of the basins that the caller may know
     },
     connections: () => 0,
     memory: { usedBytes: 0, limitBytes: 0 },
+    ...NOTHING_MORE,
     received: () =>
       new Map<string, ReadonlyMap<Signal, number>>([
         [
@@ -90,5 +99,34 @@ test('when data was received last is told of the basins that the caller may know
   expect(samples.map(({ labels, value, type }) => [labels, value, type])).toEqual([
     [{ basin: 'mine', signal: 'logs' }, 1_700_000_000.5, 'gauge'],
     [{ basin: 'mine', signal: 'traces' }, 1, 'gauge'],
+  ]);
+});
+
+test('the senders of the last minutes are counted by outcome, with and without a token', async () => {
+  const metrics = new Metrics();
+  metrics.watch({
+    stat: async () => {
+      const engine = { state: 'open', usedBytes: 0, fileBytes: 0, freeBytes: 0 };
+      return { engine, openStreams: 0, reads: { byProtocol: new Map(), lagRecordsMax: 0 } };
+    },
+    connections: () => 0,
+    memory: { usedBytes: 0, limitBytes: 0 },
+    ...NOTHING_MORE,
+    recentSenders: () => [
+      { outcome: 'refused', token: true, count: 2 },
+      { outcome: 'refused', token: false, count: 3 },
+    ],
+    storeBytesMax: 77,
+  });
+  const samples = await read(metrics);
+  expect(sumOf(samples, 'tailrace_recent_senders', { outcome: 'refused', token: 'valid' })).toBe(2);
+  expect(sumOf(samples, 'tailrace_recent_senders', { outcome: 'refused', token: 'none' })).toBe(3);
+  expect(sumOf(samples, 'tailrace_store_limit_bytes')).toBe(77);
+});
+
+test('the version that runs is in the labels of a gauge', async () => {
+  const info = (await read(new Metrics())).filter(({ name }) => name === 'tailrace_build_info');
+  expect(info.map(({ labels, value }) => [labels, value])).toEqual([
+    [{ version: VERSION, node: process.versions.node }, 1],
   ]);
 });

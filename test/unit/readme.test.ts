@@ -53,6 +53,9 @@ test('src/observe/README.md names every metric', async () => {
     connections: () => 0,
     memory: { usedBytes: 0, limitBytes: 0 },
     received: () => new Map(),
+    recentSenders: () => [],
+    loop: { look: () => ({ p50: 0, p99: 0, max: 0 }) },
+    storeBytesMax: undefined,
   });
   const names = [...(await metrics.text(() => true)).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map(
     (line) => line[1],

@@ -182,3 +182,20 @@ test('what was received last is known of the basins that received something last
   expect([...senders.received.keys()].slice(0, 1)).toEqual(['basin-1']);
   expect(Object.fromEntries(senders.received.get('basin-1') ?? [])).toEqual({ logs: 1_001, metrics: now });
 });
+
+test('senders are counted by what became of their requests lately, with and without a token, bounds included', () => {
+  const reasons = [{ kind: 'unroutable', reason: 'no stream', count: 3 }];
+  senders.note(taken());
+  senders.note(taken({ address: '10.0.0.2', outcome: { accepted: 1, rejected: 3, reasons, repairs: [] } }));
+  senders.note(refused({ address: '10.0.0.3' }));
+  now = 6_000;
+  senders.note(taken());
+  const counts = (withinMs: number) =>
+    Object.fromEntries(
+      senders.recent(withinMs).map(({ outcome, token, count }) => [`${outcome} ${token ? 'token' : 'none'}`, count]),
+    );
+  const nothing = { 'rejected none': 0, 'taken none': 0, 'refused token': 0 };
+  const all = { ...nothing, 'taken token': 2, 'rejected token': 1, 'refused none': 1 };
+  expect(counts(5_000)).toEqual(all);
+  expect(counts(4_999)).toEqual({ ...all, 'taken token': 1, 'rejected token': 0, 'refused none': 0 });
+});

@@ -105,5 +105,8 @@ export const SENDER_TEXT_CHARS_MAX = 200;
 export const SENDER_NAMES_MAX = 5;
 export const SENDER_REASONS_MAX = 8;
 
+/** Prometheus is told how many senders there were in so long. */
+export const RECENT_SENDERS_MS = 300_000;
+
 /** Basins of which Prometheus is told when they received data last. */
 export const RECEIVING_BASINS_MAX = 100;
