@@ -22,7 +22,12 @@ const SOCKET = path.join(DEPLOY, 'tailrace.socket');
 const THRESHOLD = '20';
 
 const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-systemd-'));
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const children: ChildProcess[] = [];
+afterAll(() => {
+  // One that a failed test has left.
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(dir, { recursive: true, force: true });
+});
 
 const hasAnalyze = spawnSync('systemd-analyze', ['--version']).status === 0;
 const withAnalyze = hasAnalyze ? test : test.skip;
@@ -91,6 +96,7 @@ async function startService(name: string, env: Readonly<Record<string, string>>)
     env: { PATH: bin, TAILRACE_GRPC_PORT: '0', ...Object.fromEntries(declared), LISTEN_FDS: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe', fd],
   });
+  children.push(child);
   await new Promise((resolve) => listening.close(resolve));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text: Buffer) => (output += text.toString()));
