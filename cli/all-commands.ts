@@ -49,6 +49,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     compact: async () => (await import('./commands/compact.ts')).addCompact,
     config: async () => (await import('./commands/config.ts')).addConfig,
     clock: async () => (await import('./commands/clock.ts')).addClock,
+    ping: async () => (await import('./commands/ping.ts')).addPing,
     doctor: async () => (await import('./commands/doctor.ts')).addDoctor,
     bench: async () => (await import('./commands/bench.ts')).addBench,
   },

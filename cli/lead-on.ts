@@ -51,7 +51,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   start: 'serve',
   server: 'serve',
   status: 'doctor',
-  ping: 'doctor',
   benchmark: 'bench',
   login: 'context add <name> --endpoint <url>',
 };

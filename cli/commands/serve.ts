@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import type { Config } from '../../src/config.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { createLogger, type Logger, logDestination } from '../../src/observe/logger.ts';
-import type { ServerAddress, ServerDescription, TailraceServer } from '../../src/server.ts';
+import type { ComposedServer, ServerAddress, ServerDescription, TailraceServer } from '../../src/server.ts';
 import { DEFAULT_ENDPOINT } from '../default-endpoint.ts';
 import { EXIT } from '../exit.ts';
 import { addSettingFlags, resolvedSettings } from '../flags/settings.ts';
@@ -14,6 +14,7 @@ import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
 import { openBrowser } from '../open-browser.ts';
 import { type Banner, type BannerAuth, bannerText, pageOf } from '../print/banner.ts';
 import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.ts';
+import type { Supervisor } from '../supervisor.ts';
 
 /** Where systemd's protocol begins to number the descriptors that it passes: sd_listen_fds(3). */
 const FIRST_FD = 3;
@@ -54,6 +55,7 @@ async function serve(command: Command): Promise<void> {
   // The store's native code is loaded only by the command that needs it.
   const { createServer } = await import('../../src/server.ts');
   const server = await createServer(config, { logger, onFatal });
+  const supervisor = await supervisorFor(server, logger);
   try {
     const address = await server.listen(inheritedSocket(process.env, process.pid));
     // A login goes to a terminal only, as the root token does.
@@ -63,14 +65,25 @@ async function serve(command: Command): Promise<void> {
       command.optsWithGlobals<ReporterOptions>(),
     );
     if (command.opts<{ readonly open?: true }>().open === true) openPage(server, address.url, logger);
+    supervisor?.ready(`listening on ${address.url}`);
     const signal = await stopped;
+    supervisor?.stopping();
     logger.info({ signal }, 'stopping: finishing what is under way; a second signal ends at once');
   } finally {
+    supervisor?.close();
     await closeInTime(server, config, logger);
   }
   logger.info({}, 'stopped');
   // Nothing is in flight any more, so nothing may keep the process alive.
   process.exit(EXIT.ok);
+}
+
+/** Undefined when none wants to be told. A store that takes no writes until a restart is not alive, as for `/health`. */
+async function supervisorFor(server: ComposedServer, logger: Logger): Promise<Supervisor | undefined> {
+  if (process.env.NOTIFY_SOCKET === undefined) return undefined;
+  const { supervisorOf } = await import('../supervisor.ts');
+  const isAlive = async () => (await server.log.stat()).engine.state !== 'read_only';
+  return supervisorOf({ env: process.env, logger, pid: process.pid, isAlive });
 }
 
 /** In the background, with a login of its own: the one that was shown is left to whoever reads it. */

@@ -32,14 +32,19 @@ export interface ServerConnection {
 
 /** Adds the flags of every command that calls a server. */
 export function addConnectionOptions(command: Command): Command {
-  return command
-    .optionsGroup('Server:')
-    .option('--endpoint <url>', `the server (TAILRACE_ENDPOINT; default: the context in use, or ${DEFAULT_ENDPOINT})`)
+  return addEndpointOption(command)
     .option(
       '--token-file <file>',
       'file with the access token (or TAILRACE_TOKEN; default: that of the context, or data/root-token)',
     )
     .addOption(new Option('--token <secret>', 'the access token itself').hideHelp());
+}
+
+/** Adds the flag of a command that calls a server and needs no token. */
+export function addEndpointOption(command: Command): Command {
+  return command
+    .optionsGroup('Server:')
+    .option('--endpoint <url>', `the server (TAILRACE_ENDPOINT; default: the context in use, or ${DEFAULT_ENDPOINT})`);
 }
 
 /**
