@@ -11,7 +11,7 @@ export function GoToDialog({ view, onClose }: { readonly view: LiveView; onClose
   const [wrong, setWrong] = useState<string | undefined>();
   const submit = (event: Event): void => {
     event.preventDefault();
-    const said = view.goTo(text);
+    const said = view.jumps.goTo(text);
     if (said === undefined) onClose();
     else setWrong(said);
   };

@@ -109,7 +109,7 @@ function totals(bars: readonly HistoryBar[]): { readonly records: number; readon
 
 function headline(bars: readonly HistoryBar[], { uncounted }: LevelHistory): string {
   const { records, errors } = totals(bars);
-  const left = uncounted > 0 ? `, ${countText(uncounted)} streams not counted` : '';
+  const left = uncounted > 0 ? `, ${countText(uncounted)} ${uncounted === 1 ? 'stream' : 'streams'} not counted` : '';
   return `${countText(records)} records, ${countText(errors)} errors${left}`;
 }
 

@@ -7,15 +7,20 @@ import { timeOf } from '../rows/packed-rows.ts';
 import { countLevels } from '../wire/level-counts.ts';
 import type { RowBatch } from '../wire/many-socket.ts';
 import type { Row } from '../wire/rows.ts';
+import { listStreams } from '../wire/streams.ts';
 import { inTurns } from './page-reads.ts';
 
 export const SPANS = { '5m': 300_000, '15m': 900_000, '1h': 3_600_000, '6h': 21_600_000, '24h': 86_400_000 } as const;
 export type SpanName = keyof typeof SPANS;
 
 export const HISTORY_BARS = 60;
-/** Counts of more streams would be work for the server; what comes live of others counts. */
-const STREAMS_COUNTED_MAX = 12;
+/** Counts of more streams at a time would be too much work for the server; what comes live of others counts. */
+const STREAMS_COUNTED_MAX = 500;
+/** Of so few streams it is no work to ask each, also those without a record in the span. */
+const FEW_STREAMS = 8;
 const REFRESH_MS = 30_000;
+/** Counting takes at most such a part of the time. */
+const REFRESH_SHARE = 10;
 
 /** One bar: records by level; `other` has what is no log, or has no level. */
 export interface HistoryBar {
@@ -34,7 +39,7 @@ export class LevelHistory {
   readonly bucketMs: number;
   /** Why the server counted nothing. */
   error: unknown;
-  /** So many streams are not counted. */
+  /** So many streams are not counted, or not all of their records are. */
   uncounted = 0;
   readonly #basin: string;
   readonly #filter: string;
@@ -42,7 +47,7 @@ export class LevelHistory {
   /** By bucket, then by level and service. */
   #buckets = new Map<number, Cells>();
   #streams: () => readonly string[];
-  #timer: ReturnType<typeof setInterval>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #isStale = false;
   #tick: ReturnType<typeof setTimeout> | undefined;
 
@@ -52,35 +57,20 @@ export class LevelHistory {
     this.#streams = streams;
     this.spanMs = SPANS[span];
     this.bucketMs = this.spanMs / HISTORY_BARS;
-    this.#timer = setInterval(() => void this.refresh(), REFRESH_MS);
   }
 
   close(): void {
     this.#abort.abort();
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     clearTimeout(this.#tick);
   }
 
-  /** Counts again. Conditions on level and service are left out, so that what they leave out can be chosen. */
+  /** Counts now and again and again. Conditions on level and service are left out, so that what they leave out can be chosen. */
   async refresh(): Promise<void> {
-    const names = this.#streams();
-    const counted = names.slice(0, STREAMS_COUNTED_MAX);
-    this.uncounted = names.length - counted.length;
-    const since = this.#bucketOf(Date.now() - this.spanMs);
-    const filter = withoutFields(this.#filter, ['level', 'service']);
+    const began = Date.now();
     const buckets = new Map<number, Cells>();
     try {
-      await inTurns(counted, async (stream) => {
-        const range = { since, bucketMs: this.bucketMs, filter };
-        for (const { time, level, service, count } of await countLevels(
-          this.#basin,
-          stream,
-          range,
-          this.#abort.signal,
-        )) {
-          addTo(buckets, time, level, service ?? '', count);
-        }
-      });
+      await this.#count(this.#bucketOf(began - this.spanMs), buckets);
       this.#buckets = buckets;
       this.error = undefined;
     } catch (thrown) {
@@ -88,6 +78,38 @@ export class LevelHistory {
       this.error = thrown;
     }
     this.version.value++;
+    clearTimeout(this.#timer);
+    const pause = Math.max(REFRESH_MS, (Date.now() - began) * REFRESH_SHARE);
+    this.#timer = setTimeout(() => void this.refresh(), pause);
+  }
+
+  async #count(since: number, buckets: Map<number, Cells>): Promise<void> {
+    const signal = this.#abort.signal;
+    const names = await this.#recent(since);
+    const counted = names.slice(0, STREAMS_COUNTED_MAX);
+    const filter = withoutFields(this.#filter, ['level', 'service']);
+    const range = { since, bucketMs: this.bucketMs, filter };
+    let uncounted = names.length - counted.length;
+    await inTurns(counted, async (stream) => {
+      const { counts, isWhole } = await countLevels(this.#basin, stream, range, signal);
+      if (!isWhole) uncounted++;
+      for (const { time, level, service, count } of counts) addTo(buckets, time, level, service ?? '', count);
+    });
+    this.uncounted = uncounted;
+  }
+
+  /** The streams with records in the span, those with the newest first. */
+  async #recent(since: number): Promise<readonly string[]> {
+    const names = this.#streams();
+    if (names.length <= FEW_STREAMS) return names;
+    const listed = await listStreams(this.#basin, '', this.#abort.signal).catch(() => []);
+    const times = new Map(listed.map(({ name, figures }) => [name, figures?.last_timestamp]));
+    // Where a token may not see the list or the figures nothing is known of a stream: it is counted.
+    const timeIn = (name: string): number => {
+      const time = times.get(name);
+      return time === undefined ? Number.POSITIVE_INFINITY : (time ?? 0);
+    };
+    return names.filter((name) => timeIn(name) >= since).toSorted((a, b) => timeIn(b) - timeIn(a));
   }
 
   take({ rows }: RowBatch): void {

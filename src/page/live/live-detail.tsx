@@ -21,13 +21,13 @@ export function LiveDetail({ view, feed }: { readonly view: LiveView; readonly f
         <button
           type="button"
           class="button"
-          onClick={() => view.context()}
+          onClick={() => view.jumps.context()}
           title="All records around it, without the filter (v)"
         >
           Context
         </button>
         {listed?.row.traceId !== undefined && (
-          <button type="button" class="button" onClick={() => view.trace()}>
+          <button type="button" class="button" onClick={() => view.jumps.trace()}>
             Trace
           </button>
         )}

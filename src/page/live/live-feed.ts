@@ -4,8 +4,10 @@ import { signal } from '@preact/signals';
 import { countText } from '../parts/time.ts';
 import { trimmedText } from '../rows/list-source.ts';
 import { ManySocket, type RowBatch, type StreamSelection } from '../wire/many-socket.ts';
+import type { RowAddress } from '../wire/rows.ts';
 import { listStreams } from '../wire/streams.ts';
 import { Continuity } from './continuity.ts';
+import { onlyStream } from './list-place.ts';
 import { ManyRows, STREAMS_READ_BACK_MAX } from './many-rows.ts';
 import { SeenCounts } from './seen-counts.ts';
 import { StreamRows } from './stream-rows.ts';
@@ -16,7 +18,11 @@ export interface FeedOptions {
   readonly filter: string | undefined;
   /** Where the list begins, in milliseconds, in place of the tail. */
   readonly time: number | undefined;
+  /** The first record of its stream in a list that begins at a time. */
+  readonly at?: RowAddress | undefined;
   readonly until: number | undefined;
+  /** Rows are shown when {@link ManyRows.showTo} says so. */
+  readonly isReplay?: boolean;
 }
 
 interface JoinedStream {
@@ -80,9 +86,10 @@ export class LiveFeed {
       },
     };
     const scope = { basin, filter, signal: this.#abort.signal };
-    const only = 'streams' in select && select.streams.length === 1 ? select.streams[0] : undefined;
-    const isWhole = only !== undefined && filter === undefined && options.until === undefined;
-    this.source = isWhole ? new StreamRows(scope, only, events) : new ManyRows(scope, options, events);
+    const only = onlyStream(select);
+    const isWhole = filter === undefined && options.until === undefined && options.isReplay !== true;
+    this.source =
+      isWhole && only !== undefined ? new StreamRows(scope, only, events) : new ManyRows(scope, options, events);
     this.#continuity = new Continuity(filter !== undefined);
     this.#socket = new ManySocket({ basin, select, from: 'tail', filter }, this.#handlers());
   }
@@ -95,7 +102,14 @@ export class LiveFeed {
   /** Whether the list is at its end: what came is seen, and old rows may be let go. */
   follow(isFollowing: boolean): void {
     if (isFollowing) this.fresh = 0;
-    if (this.source instanceof ManyRows) this.source.follow(isFollowing);
+    // A replay shows what comes only later: nothing may go before.
+    if (this.source instanceof ManyRows) this.source.follow(isFollowing && this.options.isReplay !== true);
+  }
+
+  /** So many rows more of a replay are shown. */
+  replayed(rows: number): void {
+    this.fresh += rows;
+    this.#paint();
   }
 
   onBatch(take: (batch: RowBatch) => void): () => void {
@@ -208,7 +222,7 @@ export class LiveFeed {
 
   #take(batch: RowBatch): void {
     this.received += batch.rows.length;
-    this.fresh += batch.rows.length;
+    if (this.options.isReplay !== true) this.fresh += batch.rows.length;
     this.counts.take(batch, Date.now());
     this.source.take(batch);
     for (const take of this.#batchTakers) take(batch);

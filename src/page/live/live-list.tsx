@@ -9,6 +9,7 @@ import { columnsOf } from './columns.ts';
 import type { LiveFeed } from './live-feed.ts';
 import type { LiveView } from './live-view.ts';
 import { ManyRows } from './many-rows.ts';
+import { ReplayBar } from './replay-bar.tsx';
 import { useRepaints } from './use-repaints.ts';
 import { pickValue, ValueMenu } from './value-menu.tsx';
 
@@ -36,6 +37,7 @@ export function LiveList({ view, feed, onValues }: LiveListProps) {
   const isEmpty = source.end === source.start;
   return (
     <section class="live-list" aria-label="Records" ref={box}>
+      <ReplayBar view={view} />
       <RowList
         key={feed.options}
         source={source}
@@ -87,7 +89,7 @@ function usePausing(box: { readonly current: HTMLDivElement | null }, view: Live
 function Pill({ view, feed }: { readonly view: LiveView; readonly feed: LiveFeed }) {
   useRepaints(feed.version, view.moved, feed.isReady);
   if (view.scroll.isFollowing) return null;
-  if (feed.options.until !== undefined) {
+  if (feed.options.until !== undefined && feed.options.isReplay !== true) {
     const to = new Date(feed.options.until).toLocaleTimeString();
     return (
       <button type="button" class="live-pill" onClick={() => view.follow()}>
@@ -171,6 +173,11 @@ function EmptyList({ feed }: { readonly feed: LiveFeed }) {
 function stateText(view: LiveView, feed: LiveFeed): string {
   if (feed.error.value !== undefined) return 'Stopped';
   if (feed.state.value.type === 'lost') return 'Connection lost: it comes again by itself';
+  const replay = view.replays.replay.value;
+  if (replay !== undefined) {
+    if (replay.isEnded.value) return 'Replayed to the end of the range';
+    return replay.isPlaying.value ? `Replaying ×${replay.speed.value}` : 'Replay paused';
+  }
   return view.scroll.isFollowing ? 'Following' : 'Paused';
 }
 
@@ -186,7 +193,7 @@ function StatusLine({ view, feed }: { readonly view: LiveView; readonly feed: Li
       {feed.error.value !== undefined && !isFilterFault && <Fault error={feed.error.value} />}
       <p>
         <span
-          class={`live-dot live-dot-${state.type === 'open' && view.scroll.isFollowing ? 'on' : state.type}`}
+          class={`live-dot live-dot-${state.type === 'open' && view.scroll.isFollowing && feed.options.isReplay !== true ? 'on' : state.type}`}
           aria-hidden="true"
         />
         <span>{stateText(view, feed)}</span>

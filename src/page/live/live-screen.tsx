@@ -97,6 +97,9 @@ function useLiveKeys(view: LiveView, setDialog: (dialog: LiveDialog) => void): v
     { key: 'Home', does: 'go to the first record', run: () => view.goFirst() },
     { key: 'End', does: 'go to the end and follow', run: () => view.follow() },
     { key: ' ', does: 'a page down; with Shift up', run: (event) => view.page(event.shiftKey ? -1 : 1) },
+    { key: 'p', does: 'replay from the record; pause the replay, or go on', run: () => view.replays.toggle() },
+    { key: 'x', does: 'replay ten times as fast, or not', run: () => view.replays.toggleSpeed() },
+    { key: 'P', does: 'end the replay: back to live', run: () => view.goLive() },
     { key: ':', does: 'go to a position or a time', run: () => setDialog('go-to') },
     {
       key: 'l',
@@ -106,10 +109,10 @@ function useLiveKeys(view: LiveView, setDialog: (dialog: LiveDialog) => void): v
         view.say(`Level: ${levelName()}.`);
       },
     },
-    { key: 't', does: 'the trace of the record', run: () => view.trace() },
-    { key: 'v', does: 'what stands around the record', run: () => view.context() },
-    { key: 'n', does: 'next error', run: () => view.nextError(1) },
-    { key: 'N', does: 'error before', run: () => view.nextError(-1) },
+    { key: 't', does: 'the trace of the record', run: () => view.jumps.trace() },
+    { key: 'v', does: 'what stands around the record', run: () => view.jumps.context() },
+    { key: 'n', does: 'next error', run: () => view.jumps.nextError(1) },
+    { key: 'N', does: 'error before', run: () => view.jumps.nextError(-1) },
     { key: 'i', does: 'filter by a value of the record', run: () => openValues(view, setDialog) },
     { key: 'c', does: 'copy the record as lines', run: () => copySelected(view) },
     {

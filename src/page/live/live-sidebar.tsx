@@ -50,7 +50,7 @@ export function LiveSidebar(props: {
   }));
   const chooseStream = (name: string): void => {
     const next = chosen.includes(name) ? chosen.filter((other) => other !== name) : [...chosen, name];
-    change({ streams: selectionText(next), from: undefined, row: undefined, show: undefined });
+    change({ streams: selectionText(next), from: view.replays.position, row: undefined, show: undefined });
   };
   const chooseService = (name: string): void => {
     const condition = equalCondition('service', name);
@@ -67,7 +67,7 @@ export function LiveSidebar(props: {
           <button
             type="button"
             class="button quiet"
-            onClick={() => change({ streams: undefined, from: undefined, row: undefined, show: undefined })}
+            onClick={() => change({ streams: undefined, from: view.replays.position, row: undefined, show: undefined })}
           >
             Show all streams
           </button>

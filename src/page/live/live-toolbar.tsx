@@ -59,6 +59,15 @@ export function LiveToolbar({ view, feed, history, onDialog }: LiveToolbarProps)
           >
             Wrap
           </button>
+          <button
+            type="button"
+            class="button"
+            aria-pressed={view.replays.replay.value !== undefined}
+            title="p"
+            onClick={() => (view.replays.replay.peek() === undefined ? view.replays.toggle() : view.goLive())}
+          >
+            Replay
+          </button>
           <button type="button" class="button" title=":" onClick={() => onDialog('go-to')}>
             Go to…
           </button>
@@ -91,7 +100,10 @@ function LevelChips(props: {
     onFilter(withLevels(filter, next));
   };
   return (
-    <fieldset class="live-levels">
+    <fieldset
+      class="live-levels"
+      title={history.uncounted > 0 ? `Without ${countText(history.uncounted)} of the streams` : undefined}
+    >
       <legend class="unseen">Levels</legend>
       {LEVELS.map((level) => (
         <button

@@ -9,12 +9,14 @@ import { ListScroll } from '../rows/list-scroll.ts';
 import type { ListedRow } from '../rows/list-source.ts';
 import { timeOf } from '../rows/packed-rows.ts';
 import { plainLines } from '../rows/summary.ts';
-import { change, go, place } from '../state/place.ts';
+import { change, place } from '../state/place.ts';
 import { basin } from '../state/session.ts';
 import { readRows } from '../wire/read.ts';
 import { addressText, parseAddress, type RowAddress } from '../wire/rows.ts';
-import { type ListPlace, type ListStart, listPlace, selectionText } from './list-place.ts';
+import { type ListPlace, type ListStart, listPlace, onlyStream, wholeStream } from './list-place.ts';
 import { LiveFeed } from './live-feed.ts';
+import { LiveJumps } from './live-jumps.ts';
+import { ReplayControl } from './replay-control.ts';
 
 /** A copy of more is no copy that one reads. */
 const LINES_COPIED_MAX = 10_000;
@@ -29,6 +31,8 @@ export class LiveView {
   /** What an action has to say, for a moment. */
   readonly said = signal<string | undefined>(undefined);
   readonly isDetailOpen = computed(() => place.value.query.show === 'record');
+  readonly replays = new ReplayControl(this);
+  readonly jumps = new LiveJumps(this);
   scroll = new ListScroll(() => ({ start: 0, end: 0 }), true);
   #opened = '';
   #wasFollowing = true;
@@ -43,9 +47,12 @@ export class LiveView {
     const { query } = place.value;
     const wanted = listPlace(query);
     this.scroll.setMeasured(query.wrap === 'yes');
-    const key = JSON.stringify([basin.value, wanted.select, wanted.filter, wanted.until]);
+    const key = keyOf(wanted);
     const isOwn = query.from === this.#written && (query.row === undefined || query.row === this.#writtenRow);
-    if (key === this.#opened && (isOwn || this.feed.peek() === undefined)) return;
+    if (key === this.#opened && (isOwn || this.feed.peek() === undefined)) {
+      this.replays.sync(query);
+      return;
+    }
     this.#opened = key;
     await this.open(wanted);
   }
@@ -53,15 +60,32 @@ export class LiveView {
   async open(wanted: ListPlace): Promise<void> {
     const key = this.#opened;
     const { select, filter, until, start } = wanted;
-    const isWhole = 'streams' in select && select.streams.length === 1 && filter === '' && until === undefined;
-    const time = isWhole ? undefined : await this.#timeOf(start);
+    const only = onlyStream(select);
+    const at =
+      start.type === 'row'
+        ? start.row
+        : start.type === 'seq-num' && only !== undefined
+          ? { stream: only, seqNum: start.seqNum }
+          : undefined;
+    const time = wholeStream(wanted) === undefined ? await this.#timeOf(start, at) : undefined;
     if (key !== this.#opened) return;
     this.feed.peek()?.close();
+    this.replays.close();
+    this.jumps.stop();
     this.selected.value = undefined;
     this.#written = place.peek().query.from;
     this.#writtenRow = place.peek().query.row;
-    const feed = new LiveFeed({ basin: basin.peek(), select, filter: filter === '' ? undefined : filter, time, until });
-    const isFollowing = start.type === 'tail' && start.isFollowing && until === undefined;
+    const isReplay = wanted.replay !== undefined && time !== undefined;
+    const feed = new LiveFeed({
+      basin: basin.peek(),
+      select,
+      filter: filter === '' ? undefined : filter,
+      time,
+      at,
+      until,
+      isReplay,
+    });
+    const isFollowing = isReplay || (start.type === 'tail' && start.isFollowing && until === undefined);
     const { rowPx, viewPx } = this.scroll;
     this.scroll = Object.assign(new ListScroll(() => feed.source, isFollowing), { rowPx, viewPx });
     this.scroll.setMeasured(place.peek().query.wrap === 'yes');
@@ -76,13 +100,16 @@ export class LiveView {
     const stop = feed.isReady.subscribe((isReady) => {
       if (!isReady) return;
       queueMicrotask(() => stop());
-      void this.#place(feed, start);
+      if (isReplay) this.replays.open(feed, time, place.peek().query);
+      else void this.#place(feed, start);
     });
   }
 
   close(): void {
     this.#opened = '';
     this.feed.peek()?.close();
+    this.replays.close();
+    this.jumps.stop();
     clearTimeout(this.#timer);
     clearTimeout(this.#saidTimer);
   }
@@ -93,17 +120,18 @@ export class LiveView {
     if (stream === undefined) {
       if (start.type === 'row') {
         const id = source.idOf(start.row.stream, start.row.seqNum);
-        if (id !== undefined) this.#show(id, true);
-      } else if (feed.options.time !== undefined) this.#show(0, false);
-    } else if (start.type === 'row') this.#show(start.row.seqNum, true);
-    else if (start.type === 'seq-num') this.#show(start.seqNum, false);
-    else if (start.type === 'time') this.#show(await stream.seqNumAt(start.time), false);
+        if (id !== undefined) this.show(id, true);
+      } else if (feed.options.time !== undefined) this.show(0, false);
+    } else if (start.type === 'row') this.show(start.row.seqNum, true);
+    else if (start.type === 'seq-num') this.show(start.seqNum, false);
+    else if (start.type === 'time') this.show(await stream.seqNumAt(start.time), false);
     const row = parseAddress(place.peek().query.row);
     if (row !== undefined && start.type !== 'row') this.selected.value = source.idOf(row.stream, row.seqNum);
     this.moved.value++;
   }
 
-  #show(id: number, isSelected: boolean): void {
+  /** The row, or the nearest one. */
+  show(id: number, isSelected: boolean): void {
     const { start = 0, end = 0 } = this.feed.peek()?.source ?? {};
     const shown = Math.min(Math.max(id, start), Math.max(start, end - 1));
     this.scroll.stop();
@@ -121,10 +149,10 @@ export class LiveView {
     this.moved.value++;
   }
 
-  async #timeOf(start: ListStart): Promise<number | undefined> {
+  async #timeOf(start: ListStart, at: RowAddress | undefined): Promise<number | undefined> {
     if (start.type === 'time') return start.time;
-    if (start.type !== 'row') return undefined;
-    const { stream, seqNum } = start.row;
+    if (at === undefined) return undefined;
+    const { stream, seqNum } = at;
     const page = await readRows(basin.peek(), stream, { around: seqNum, context: 0 }).catch(() => undefined);
     const row = page?.rows[0];
     return row === undefined ? undefined : timeOf(row);
@@ -139,19 +167,20 @@ export class LiveView {
   }
 
   /** Says something for a moment. */
-  say(text: string): void {
+  say(text: string | undefined, ms = SAID_MS): void {
     this.said.value = text;
     clearTimeout(this.#saidTimer);
     this.#saidTimer = setTimeout(() => {
       this.said.value = undefined;
-    }, SAID_MS);
+    }, ms);
   }
 
   /** The list was moved by the user. */
   onMoved(isAtEnd: boolean): void {
     const feed = this.feed.peek();
     const hasMore = feed !== undefined && 'hasAhead' in feed.source && feed.source.hasAhead;
-    const isFollowing = isAtEnd && !hasMore && feed?.options.until === undefined;
+    const isReplay = feed?.options.isReplay === true;
+    const isFollowing = isAtEnd && (isReplay || (!hasMore && feed?.options.until === undefined));
     if (isFollowing) this.scroll.follow();
     feed?.follow(isFollowing);
     // The list paints itself: others are told of what they show.
@@ -160,23 +189,34 @@ export class LiveView {
     this.#writeSoon();
   }
 
-  /** At the end, whatever is in between: older rows are read again where one scrolls. */
+  /** At the end of what is shown: of a replay at the moment that it shows. */
   follow(): void {
+    const feed = this.feed.peek();
+    if (feed?.options.isReplay !== true) {
+      this.goLive();
+      return;
+    }
+    this.select(undefined);
+    this.#followHere(feed);
+  }
+
+  /** At the end, whatever is in between: older rows are read again where one scrolls. */
+  goLive(): void {
     const feed = this.feed.peek();
     if (feed === undefined) return;
     const isAway = 'hasAhead' in feed.source && feed.source.hasAhead;
     this.select(undefined);
-    change(
-      { from: undefined, until: undefined, row: undefined, show: undefined, follow: undefined },
-      { isSamePage: true },
-    );
+    const gone = ['from', 'until', 'row', 'show', 'follow', 'replay'].map((name) => [name, undefined] as const);
+    change(Object.fromEntries(gone), { isSamePage: true });
     this.#written = undefined;
-    if (isAway || feed.options.until !== undefined) {
+    if (isAway || feed.options.until !== undefined || feed.options.isReplay === true) {
       const wanted = listPlace(place.peek().query);
-      this.#opened = JSON.stringify([basin.peek(), wanted.select, wanted.filter, wanted.until]);
+      this.#opened = keyOf(wanted);
       void this.open(wanted);
-      return;
-    }
+    } else this.#followHere(feed);
+  }
+
+  #followHere(feed: LiveFeed): void {
     this.scroll.follow();
     this.#wasFollowing = true;
     feed.follow(true);
@@ -234,18 +274,6 @@ export class LiveView {
     this.moved.value++;
   }
 
-  nextError(step: 1 | -1): void {
-    const feed = this.feed.peek();
-    const { from, to } = this.scroll.shown;
-    const now = this.selected.peek() ?? (step === 1 ? from - 1 : to);
-    const id = feed?.source.findError(now, step);
-    if (id === undefined) {
-      this.say(
-        `No ${step === 1 ? 'later' : 'earlier'} error in the rows that are loaded. The level chips search all of them.`,
-      );
-    } else this.select(id);
-  }
-
   /** Warnings and worse, errors and worse, everything. */
   cycleLevel(): void {
     const filter = place.peek().query.filter ?? '';
@@ -256,65 +284,8 @@ export class LiveView {
 
   /** A new filter at the same place in time. */
   filterBy(filter: string): void {
-    change({ filter: filter === '' ? undefined : filter, row: undefined, show: undefined, from: undefined });
-  }
-
-  /** All records of the stream around one, without any filter. */
-  context(): void {
-    const listed = this.selectedRow;
-    if (listed === undefined) {
-      this.say('Select a record first: its context is what stands around it in its stream.');
-      return;
-    }
-    const { query } = place.peek();
-    const row = addressText({ stream: listed.stream, seqNum: listed.row.seqNum });
-    go('live', {
-      basin: query.basin,
-      streams: selectionText([listed.stream]),
-      row,
-      columns: query.columns,
-      wrap: query.wrap,
-    });
-  }
-
-  trace(): void {
-    const listed = this.selectedRow;
-    const traceId = listed?.row.traceId;
-    if (traceId === undefined) {
-      this.say(listed === undefined ? 'Select a record first.' : 'This record is of no trace.');
-      return;
-    }
-    const { streams } = place.peek().query;
-    go('trace', { basin: basin.peek(), trace: traceId, streams });
-  }
-
-  /** `#4211`, `shop #4211`, or a time; returns what is wrong with it. */
-  goTo(text: string): string | undefined {
-    const [, name = '', digits] = /^(.*?)\s*[#:]?\s*(\d[\d,]*)$/.exec(text.trim()) ?? [];
-    const feed = this.feed.peek();
-    const only = feed?.stream === undefined ? this.selectedRow?.stream : [...feed.streams.keys()][0];
-    const isTime = /\d[:T-]\d/.test(text);
-    if (digits !== undefined && !isTime) {
-      const stream = name === '' ? only : name;
-      if (stream === undefined)
-        return 'Several streams are shown: write the name before the number, such as shop #4211.';
-      return this.#goToRow({ stream, seqNum: Number(digits.replaceAll(',', '')) });
-    }
-    const time = timeFrom(text);
-    if (time === undefined) return `“${text}” is no position: write #4211, shop #4211, 14:03, or 2026-11-29 14:03:07.`;
-    change({ from: new Date(time).toISOString(), row: undefined, show: undefined });
-    return undefined;
-  }
-
-  #goToRow(row: RowAddress): undefined {
-    const feed = this.feed.peek();
-    if (feed?.stream !== undefined && feed.streams.has(row.stream)) {
-      this.#show(row.seqNum, true);
-      this.select(this.selected.peek());
-      return;
-    }
-    const { query } = place.peek();
-    go('live', { basin: query.basin, streams: selectionText([row.stream]), row: addressText(row), wrap: query.wrap });
+    const from = this.replays.position;
+    change({ filter: filter === '' ? undefined : filter, row: undefined, show: undefined, from });
   }
 
   /** Lines of the selected row. */
@@ -351,31 +322,28 @@ export class LiveView {
   /** The URL gets the position a moment after the list stands still. */
   #writeSoon(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      const feed = this.feed.peek();
-      if (feed === undefined) return;
-      const from = this.scroll.isFollowing ? undefined : positionText(feed, this.scroll.anchor);
-      this.#written = from;
-      if (place.peek().screen !== undefined && place.peek().screen !== 'live') return;
-      if (from !== place.peek().query.from) change({ from }, { isSamePage: true });
-    }, WRITE_MS);
+    this.#timer = setTimeout(() => this.writePosition(), WRITE_MS);
+  }
+
+  writePosition(): void {
+    const feed = this.feed.peek();
+    const { screen, query } = place.peek();
+    if (feed === undefined || (screen !== undefined && screen !== 'live')) return;
+    const from =
+      this.replays.position ?? (this.scroll.isFollowing ? undefined : this.positionText(feed, this.scroll.anchor));
+    this.#written = from;
+    if (from !== query.from) change({ from }, { isSamePage: true });
+  }
+
+  /** As `from` of the URL. */
+  positionText(feed: LiveFeed, id: number): string | undefined {
+    if (feed.stream !== undefined) return String(id);
+    const time = feed.source.timeAt(id);
+    return time === undefined ? undefined : new Date(time).toISOString();
   }
 }
 
-function positionText(feed: LiveFeed, id: number): string | undefined {
-  if (feed.stream !== undefined) return String(id);
-  const time = feed.source.timeAt(id);
-  return time === undefined ? undefined : new Date(time).toISOString();
-}
-
-/** A time of today, or a date with a time; undefined for what is neither. */
-function timeFrom(text: string): number | undefined {
-  const clock = /^(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?$/.exec(text.trim());
-  if (clock !== null) {
-    const date = new Date();
-    date.setHours(Number(clock[1]), Number(clock[2]), 0, 0);
-    return date.getTime() + Number(clock[3] ?? 0) * 1_000;
-  }
-  const time = Date.parse(text.trim().replace(/^(\d{4}-\d{2}-\d{2}) (\d)/, '$1T$2'));
-  return Number.isNaN(time) ? undefined : time;
+/** A list with another key is another feed. */
+function keyOf({ select, filter, until, replay }: ListPlace): string {
+  return JSON.stringify([basin.value, select, filter, until, replay !== undefined]);
 }

@@ -7,6 +7,7 @@ import type { ListedRow, ListSource, SourceEvents } from '../rows/list-source.ts
 import { trimmedText } from '../rows/list-source.ts';
 import { RowStore, type SeqRanges } from '../rows/row-store.ts';
 import type { RowBatch } from '../wire/many-socket.ts';
+import type { RowAddress } from '../wire/rows.ts';
 import { inTurns, newerRows, OlderReads, type ReadScope, readPage } from './page-reads.ts';
 
 const ROWS_MAX = 100_000;
@@ -23,8 +24,12 @@ export const STREAMS_READ_BACK_MAX = 64;
 export interface ManyStart {
   /** Milliseconds: the list begins there in place of the tail. */
   readonly time: number | undefined;
+  /** The stream of this record begins with it, whatever its time says. */
+  readonly at?: RowAddress | undefined;
   /** It ends there. */
   readonly until: number | undefined;
+  /** Rows from the begin on are shown only when {@link ManyRows.showTo} says so. */
+  readonly isReplay?: boolean;
 }
 
 export class ManyRows implements ListSource {
@@ -43,12 +48,18 @@ export class ManyRows implements ListSource {
   #loading: 'older' | 'newer' | undefined;
   #isFollowing = true;
   #isBegun = false;
+  /** Streams whose reads came to `until`, and whether all have. */
+  readonly #over = new Set<string>();
+  #isAtUntil = false;
+  /** Rows from there on wait for {@link showTo}. */
+  #shownEnd: number;
 
   constructor(scope: ReadScope, start: ManyStart, events: SourceEvents) {
     this.#scope = scope;
     this.#start = start;
     this.#events = events;
     this.#older = new OlderReads(scope);
+    this.#shownEnd = start.isReplay === true ? 0 : Number.POSITIVE_INFINITY;
   }
 
   get start(): number {
@@ -56,7 +67,17 @@ export class ManyRows implements ListSource {
   }
 
   get end(): number {
+    return Math.max(this.start, Math.min(this.#store.end, this.#shownEnd));
+  }
+
+  /** Behind the last row that is loaded, shown or not. */
+  get loadedEnd(): number {
     return this.#store.end;
+  }
+
+  /** Shows the rows before that one; in a replay only. */
+  showTo(id: number): void {
+    this.#shownEnd = id;
   }
 
   /** Records that were looked at backwards for those that the filter wants. */
@@ -75,7 +96,7 @@ export class ManyRows implements ListSource {
 
   /** Later records are on the server only. */
   get hasAhead(): boolean {
-    return this.#ahead !== undefined;
+    return this.#ahead !== undefined && !this.#isAtUntil;
   }
 
   rowAt(id: number): ListedRow | undefined {
@@ -87,7 +108,13 @@ export class ManyRows implements ListSource {
   }
 
   findError(id: number, step: 1 | -1): number | undefined {
-    return this.#store.findError(id, step);
+    const found = this.#store.findError(id, step);
+    return found === undefined || found < this.end ? found : undefined;
+  }
+
+  positionsBeyond(_id: number, step: 1 | -1): ReadonlyMap<string, number> {
+    if (step === -1) return this.#older.positions();
+    return this.hasAhead && this.#start.isReplay !== true ? new Map(this.#ahead) : new Map();
   }
 
   idOf(stream: string, seqNum: number): number | undefined {
@@ -112,9 +139,7 @@ export class ManyRows implements ListSource {
       const ahead = new Map<string, number>();
       this.#ahead = ahead;
       await inTurns(read, async ({ stream }) => {
-        const scope = { ...this.#scope, filter: undefined };
-        const page = await readPage(scope, stream, { timestamp: time, count: 1, clamp: true });
-        const from = page.rows[0]?.seqNum ?? page.nextSeqNum ?? this.#live.get(stream) ?? 0;
+        const from = await this.#firstFrom(stream, time);
         this.#older.set(stream, from);
         ahead.set(stream, from);
       });
@@ -123,6 +148,14 @@ export class ManyRows implements ListSource {
     if (time !== undefined) await this.loadNewer();
     if (this.end - this.start < NEAR) await this.loadOlder();
     this.#events.changed();
+  }
+
+  async #firstFrom(stream: string, time: number): Promise<number> {
+    const { at } = this.#start;
+    if (at?.stream === stream) return at.seqNum;
+    const scope = { ...this.#scope, filter: undefined };
+    const page = await readPage(scope, stream, { timestamp: time, count: 1, clamp: true });
+    return page.rows[0]?.seqNum ?? page.nextSeqNum ?? this.#live.get(stream) ?? 0;
   }
 
   /** A stream that is there only now. */
@@ -156,12 +189,12 @@ export class ManyRows implements ListSource {
 
   gap(stream: string, from: number, to: number): void {
     this.#live.set(stream, to);
-    if (this.#ahead === undefined) this.#rules.set(this.end, `${stream} ${trimmedText(from, to)}`);
+    if (this.#ahead === undefined) this.#rules.set(this.#store.end, `${stream} ${trimmedText(from, to)}`);
   }
 
   want(from: number, to: number): void {
     if (!this.#isBegun || this.#loading !== undefined) return;
-    if (this.#ahead !== undefined && this.end - to < NEAR) void this.loadNewer();
+    if (this.hasAhead && this.#store.end - to < NEAR) void this.loadNewer();
     else if (from - this.start < NEAR && this.#store.count > 0 && !this.#older.isAtStart) void this.loadOlder();
   }
 
@@ -180,16 +213,20 @@ export class ManyRows implements ListSource {
 
   async loadNewer(): Promise<void> {
     const ahead = this.#ahead;
-    if (this.#loading !== undefined || ahead === undefined) return;
+    if (this.#loading !== undefined || ahead === undefined || !this.hasAhead) return;
     await this.#load('newer', async () => {
-      const missing = [...ahead].filter(([stream, next]) => next < (this.#live.get(stream) ?? 0));
+      const missing = [...ahead].filter(
+        ([stream, next]) => next < (this.#live.get(stream) ?? 0) && !this.#over.has(stream),
+      );
       const records = missing.reduce((sum, [stream, next]) => sum + (this.#live.get(stream) ?? 0) - next, 0);
       if (records < CLOSE && this.#start.until === undefined) {
         this.#pending ??= { from: new Map(this.#live), batches: [] };
       }
       const wanted = missing.map(([stream]) => stream);
-      const pages = wanted.length === 0 ? [] : await newerRows(this.#scope, ahead, wanted, this.#start.until);
+      const range = { until: this.#start.until, over: this.#over };
+      const pages = wanted.length === 0 ? [] : await newerRows(this.#scope, ahead, wanted, range);
       this.#store.appendMerged(pages);
+      this.#isAtUntil = range.until !== undefined && wanted.every((stream) => this.#over.has(stream));
       this.#joinLive(ahead);
       while (this.#isFull()) {
         const dropped = this.#store.dropPart(true);
@@ -248,6 +285,8 @@ export class ManyRows implements ListSource {
 
   #putAhead(dropped: SeqRanges): void {
     this.#pending = undefined;
+    this.#isAtUntil = false;
+    this.#over.clear();
     const ahead = this.#ahead ?? new Map(this.#live);
     this.#ahead = ahead;
     for (const [stream, { from }] of dropped) ahead.set(stream, Math.min(from, ahead.get(stream) ?? from));

@@ -78,6 +78,17 @@ export class OlderReads {
     return [...this.#points.values()].every(({ isAtStart }) => isAtStart) && this.#waiting.size === 0;
   }
 
+  /** Where what is older than all rows that were given begins, of each stream that has some. */
+  positions(): ReadonlyMap<string, number> {
+    const positions = new Map<string, number>();
+    for (const [stream, { before, isAtStart }] of this.#points) {
+      const last = this.#waiting.get(stream)?.rows.at(-1);
+      if (last !== undefined) positions.set(stream, last.seqNum + 1);
+      else if (!isAtStart) positions.set(stream, before);
+    }
+    return positions;
+  }
+
   /** Rows of a stream before that position are older. */
   set(stream: string, before: number): void {
     this.#points.set(stream, { before, isAtStart: before === 0 });
@@ -124,12 +135,19 @@ export class OlderReads {
   }
 }
 
+/** A range of time that is read forwards. */
+export interface ReadRange {
+  readonly until: number | undefined;
+  /** Streams that have nothing more before `until`. */
+  readonly over: Set<string>;
+}
+
 /** Newer rows of each stream from its position on, merged by time; moves the positions. */
 export async function newerRows(
   scope: ReadScope,
   positions: Map<string, number>,
   wanted: readonly string[],
-  until: number | undefined,
+  { until, over }: ReadRange,
 ): Promise<readonly ReadRows[]> {
   const count = Math.min(STREAM_ROWS_MAX * 2, Math.max(STREAM_ROWS_MIN, Math.ceil((ROUND_ROWS * 2) / wanted.length)));
   const pages: (ReadRows & { readonly next: number })[] = [];
@@ -139,6 +157,7 @@ export async function newerRows(
     const page = await readPage(scope, stream, { seq_num: from, count, ...range });
     const next = page.nextSeqNum ?? from;
     pages.push({ stream, text: page.text, rows: page.rows, skip: 0, next });
+    if (until !== undefined && page.rows.length === 0 && next === from) over.add(stream);
   });
   let limit = Number.POSITIVE_INFINITY;
   for (const { rows } of pages) if (rows.length >= count) limit = Math.min(limit, timeAt(rows, rows.length - 1));

@@ -6,6 +6,8 @@ import { Menu } from './menu.tsx';
 
 const KEY = 'tailrace-views';
 const VIEWS_MAX = 50;
+/** What says where one is, and not what one sees. */
+const PLACES: ReadonlySet<string> = new Set(['row', 'show', 'from', 'until', 'replay', 'follow']);
 
 type SavedView = { readonly name: string; readonly query: Query };
 
@@ -18,7 +20,8 @@ export function SavedViews() {
   };
   const save = (event: Event): void => {
     event.preventDefault();
-    const { row: _row, show: _show, from: _from, until: _until, ...query } = place.peek().query;
+    const { query: now } = place.peek();
+    const query = Object.fromEntries(Object.entries(now).filter(([part]) => !PLACES.has(part)));
     store([{ name: name.trim(), query }, ...views.filter((view) => view.name !== name.trim())]);
     setName('');
   };

@@ -90,13 +90,29 @@ export class StreamRows implements ListSource {
   }
 
   findError(id: number, step: 1 | -1): number | undefined {
-    for (let p = step === 1 ? 0 : this.#parts.length - 1; p >= 0 && p < this.#parts.length; p += step) {
-      const part = this.#parts[p];
-      if (part === undefined) return undefined;
-      const from = step === 1 ? Math.max(0, id + 1 - part.first) : Math.min(part.packed.count - 1, id - 1 - part.first);
-      for (let i = from; i >= 0 && i < part.packed.count; i += step) if (part.packed.isError(i)) return part.first + i;
+    const edge = this.#edgeFrom(id, step);
+    for (let each = id + step; step === 1 ? each < edge : each >= edge; each += step) {
+      const part = this.#parts[this.#partOf(each)];
+      if (part?.packed.isError(each - part.first) === true) return each;
     }
     return undefined;
+  }
+
+  positionsBeyond(id: number, step: 1 | -1): ReadonlyMap<string, number> {
+    const edge = this.#edgeFrom(id, step);
+    const hasMore = step === 1 ? edge < this.#end : edge > this.#start;
+    return hasMore ? new Map([[this.#stream, edge]]) : new Map();
+  }
+
+  /** Where loaded rows end that follow (1) or precede (-1) an id without a hole. */
+  #edgeFrom(id: number, step: 1 | -1): number {
+    let edge = step === 1 ? id + 1 : id;
+    for (;;) {
+      const seqNum = step === 1 ? edge : edge - 1;
+      const part = this.#parts[this.#partOf(seqNum)];
+      if (part === undefined || seqNum < part.first || seqNum >= part.first + part.packed.count) return edge;
+      edge = step === 1 ? part.first + part.packed.count : part.first;
+    }
   }
 
   idOf(_stream: string, seqNum: number): number | undefined {

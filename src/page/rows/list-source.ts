@@ -17,8 +17,10 @@ export interface ListSource {
   ruleAt(id: number): string | undefined;
   /** These are on the screen: loads what is missing there and beyond. */
   want(from: number, to: number): void;
-  /** The nearest row with an error after (1) or before (-1) an id, of what is loaded. */
+  /** The nearest row with an error after (1) or before (-1) an id, of what is loaded from there on without a hole. */
   findError(id: number, step: 1 | -1): number | undefined;
+  /** Where a search goes on beyond that: in each stream with more the next position, or that behind the rows before. */
+  positionsBeyond(id: number, step: 1 | -1): ReadonlyMap<string, number>;
   /** Where a record stands, of what is loaded. */
   idOf(stream: string, seqNum: number): number | undefined;
 }
