@@ -21,6 +21,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'ACCEPTED', isNumber: true, cell: ({ accepted }) => numberText(accepted) },
   { title: 'REJECTED', isNumber: true, cell: ({ rejected }) => numberText(rejected) },
   { title: 'REFUSED', isNumber: true, cell: ({ refused }) => numberText(refused) },
+  { title: 'ACK P99', isWide: true, isNumber: true, cell: ({ ack_ms: ack }) => ackText(ack?.p99) },
   { title: 'TOKEN', isWide: true, cell: ({ token }) => token ?? '-' },
   { title: 'OVER', isWide: true, cell: ({ protocols, encodings }) => [...protocols, ...encodings].join(' ') },
   { title: 'SINCE', isWide: true, cell: ({ first_seen: first }, now) => agoText(first, now) },
@@ -78,6 +79,13 @@ function skewText(skewMs: number | null): string {
   const seconds = Math.round(skewMs / 1_000);
   if (seconds === 0) return '0 s';
   return `${seconds < 0 ? '-' : '+'}${formatSpan(Math.abs(seconds))}`;
+}
+
+/** `3.2 ms`, `41 ms`, `2.5 s`. */
+function ackText(ms: number | undefined): string {
+  if (ms === undefined) return '-';
+  const [value, unit] = ms < 1_000 ? [ms, 'ms'] : [ms / 1_000, 's'];
+  return `${Number(value.toPrecision(2))} ${unit}`;
 }
 
 /** Which software sends, as short as it is known: `nodejs 2.8.0`, else the User-Agent. */

@@ -31,6 +31,12 @@ export interface SenderJson {
   readonly refusals: readonly SenderRefusalJson[];
   /** How far its newest times are ahead of the server's; less than 0 when they are behind, or the data waited. */
   readonly clock_skew_ms: number | null;
+  /**
+   * How long its last requests took until what they brought was on disk and they were answered: half of them, and 99 of
+   * 100, within so many milliseconds. Null before one of which something was stored; absent from a server of an older
+   * version.
+   */
+  readonly ack_ms?: { readonly p50: number; readonly p99: number } | null;
   readonly first_seen: string;
   readonly last_seen: string;
 }

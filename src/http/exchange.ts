@@ -44,6 +44,8 @@ export interface AuditContext extends AuthContext {
 export interface Exchange {
   readonly request: HttpRequest;
   readonly transport: Transport;
+  /** On the monotonic clock. */
+  readonly openedAt: number;
   /** The caller's own id when it sent a valid one, else ours. In every response and every log line. */
   readonly correlationId: string;
   /** As the request line has it: still percent-encoded, slashes unchanged. */
@@ -66,6 +68,7 @@ export function openExchange(
   request: HttpRequest,
   transport: Transport,
   awaitsContinue: boolean,
+  openedAt: number,
   corsHeaders?: readonly string[],
 ): Exchange {
   const url = originForm(request.url ?? '/');
@@ -73,6 +76,7 @@ export function openExchange(
   return {
     request,
     transport,
+    openedAt,
     correlationId: correlationId(request.headers['x-correlation-id']),
     path: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? '' : url.slice(mark + 1),

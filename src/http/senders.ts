@@ -55,6 +55,7 @@ function note(
     token,
     basin,
     source: exchange.source,
+    beganAt: exchange.openedAt,
     outcome,
   });
 }

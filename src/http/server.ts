@@ -89,7 +89,9 @@ export class HttpServer {
     this.#routes = routes(replyContext);
     this.#router = new Router(this.#routes.groups);
     const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
-      this.#admit(openExchange(message, transport, awaitsContinue, this.#cors?.headersFor(message)));
+      this.#admit(
+        openExchange(message, transport, awaitsContinue, time.monotonicMs(), this.#cors?.headersFor(message)),
+      );
     this.#listener = new Listener({ request, upgrade }, { clock, logger, tls, portAdvice });
   }
 

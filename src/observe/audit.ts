@@ -7,6 +7,7 @@ import type { Clock } from '../model/clock.ts';
 import type { ErrorCode, TailraceError } from '../model/error.ts';
 import { AUDIT_REFUSALS_PER_SECOND_MAX } from '../model/limits.ts';
 import type { Operation } from '../model/operation.ts';
+import { type AuditLine, AuditLines, type NewestLines } from './audit-lines.ts';
 import type { Logger } from './logger.ts';
 
 /** Actions that S2 has no operation for. */
@@ -26,6 +27,7 @@ type OwnAction =
   | 'make-root-token'
   | 'reset-root-token'
   | 'whoami'
+  | 'list-audit'
   | 'list-readers'
   | 'health'
   | 'page'
@@ -79,6 +81,7 @@ const AUDIT_ACTIONS = {
   'make-root-token': 'always',
   'reset-root-token': 'always',
   whoami: 'refused',
+  'list-audit': 'refused',
   'list-readers': 'refused',
   health: 'refused',
   page: 'refused',
@@ -111,10 +114,16 @@ export interface AuditSubject {
 
 const SECOND_MS = 1_000;
 
-/** Writes the lines: every action, and a limited number of refusals a second; then how many more there were. */
+/**
+ * Writes the lines: every action, and a limited number of refusals a second; then how many more there were. The last ones
+ * are kept.
+ */
 export class Audit {
+  /** When it began: milliseconds since the epoch. */
+  readonly since: number;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #kept = new AuditLines();
   #since = Number.NEGATIVE_INFINITY;
   #lines = 0;
   #heldBack = 0;
@@ -123,6 +132,7 @@ export class Audit {
   constructor(logger: Logger, clock: Clock) {
     this.#logger = logger;
     this.#clock = clock;
+    this.since = clock.now();
   }
 
   /** Writes the outcome of an action: done, or `error`. Call it once for each action, when the outcome is known. */
@@ -134,14 +144,22 @@ export class Audit {
     if (isCheap && !this.#takeSpace()) return;
     const { action, protocol, principal, principalNumber, basin, stream, tokenId, sender, correlationId, doneAt } =
       subject;
+    const done = doneAt === undefined ? undefined : new Date(doneAt).toISOString();
     const fields = {
       ...{ audit: true, action, outcome, error: error?.code, principal, principalNumber, basin, stream, tokenId },
-      ...{ protocol, sender, correlationId, reason: error?.message },
-      doneAt: doneAt === undefined ? undefined : new Date(doneAt).toISOString(),
+      ...{ protocol, sender, correlationId, reason: error?.message, doneAt: done },
     };
+    const names = { principal, principal_number: principalNumber, basin, stream, token_id: tokenId };
+    const from = { protocol, sender, correlation_id: correlationId, done_at: done };
+    this.#keep({ action, outcome, error: error?.code, reason: error?.message, ...names, ...from }, isCheap);
     const message = `audit: ${action} ${outcome}`;
     if (outcome === 'refused') this.#logger.warn(fields, message);
     else this.#logger.info(fields, message);
+  }
+
+  /** Of the lines that are kept, so many. */
+  newest(most: number): NewestLines {
+    return this.#kept.newest(most);
   }
 
   /** Writes how many refusals were held back, if any. May be called twice. */
@@ -171,9 +189,15 @@ export class Audit {
   #tellHeldBack(): void {
     this.#cancel();
     if (this.#heldBack === 0) return;
-    const fields = { audit: true, action: 'refusals-held-back', outcome: 'refused', count: this.#heldBack };
+    const told = { action: 'refusals-held-back', outcome: 'refused', count: this.#heldBack };
     this.#heldBack = 0;
-    this.#logger.warn(fields, `audit: ${fields.count} more were refused, faster than is written down one by one`);
+    const message = `${told.count} more were refused, faster than is written down one by one`;
+    this.#keep({ ...told, reason: message }, true);
+    this.#logger.warn({ audit: true, ...told }, `audit: ${message}`);
+  }
+
+  #keep(line: AuditLine, isCheap: boolean): void {
+    this.#kept.add({ time: new Date(this.#clock.now()).toISOString(), ...line }, isCheap);
   }
 }
 

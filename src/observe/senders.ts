@@ -15,6 +15,7 @@ import {
 } from '../model/limits.ts';
 import type { OtlpSdk, OtlpSource } from '../model/otlp-source.ts';
 import type { Signal } from '../model/record.ts';
+import { type Latencies, RecentLatencies } from './recent-latencies.ts';
 import { redact } from './redact.ts';
 
 /** One OTLP request, when its outcome is known. */
@@ -32,6 +33,8 @@ export interface SenderNote {
   /** Where the data goes to; undefined when that is not known, or the caller may not send there. */
   readonly basin: string | undefined;
   readonly source: OtlpSource | undefined;
+  /** When its headers were there, on the monotonic clock. */
+  readonly beganAt: number;
   readonly outcome: TakenData | RefusedData;
 }
 
@@ -85,6 +88,8 @@ export interface Sender {
   readonly refused: number;
   /** How far its times were ahead of ours when data came last; less than 0 behind, also because data was kept back. */
   readonly clockSkewMs: number | undefined;
+  /** How long the last requests took until what they brought was on disk; undefined before one that brought something. */
+  readonly latencies: Latencies | undefined;
   readonly firstSeen: number;
   readonly lastSeen: number;
 }
@@ -129,23 +134,23 @@ const OUTCOMES = ['taken', 'rejected', 'refused'] as const;
 export class Senders {
   /** Milliseconds since the epoch. */
   readonly since: number;
-  readonly #clock: Pick<Clock, 'now'>;
+  readonly #clock: Pick<Clock, 'now' | 'monotonicMs'>;
   readonly #known = new SenderTable(SENDERS_MAX);
   readonly #strangers = new SenderTable(STRANGERS_REMEMBERED_MAX);
   readonly #byConnection = new WeakMap<object, SenderRow>();
   /** Insertion order is that of the last request. */
   readonly #received = new Map<string, Map<Signal, number>>();
 
-  constructor(clock: Pick<Clock, 'now'>) {
+  constructor(clock: Pick<Clock, 'now' | 'monotonicMs'>) {
     this.#clock = clock;
     this.since = clock.now();
   }
 
-  /** Call it once for each request. */
+  /** Call it once for each request, when its answer is ready. */
   note(note: SenderNote): void {
     const now = this.#clock.now();
     const row = this.#rowOf(note, now);
-    row.add(note, now);
+    row.add(note, now, this.#clock.monotonicMs() - note.beganAt);
     const { basin, signal, outcome } = note;
     const hasData = 'accepted' in outcome && outcome.accepted + outcome.rejected > 0;
     if (hasData && basin !== undefined && signal !== undefined) this.#receivedBy(basin, signal, now);
@@ -257,6 +262,8 @@ class SenderRow implements Sender {
   readonly refusals = new Map<ErrorCode, Growing<SenderRefusal>>();
   refused = 0;
   clockSkewMs: number | undefined;
+  /** Strangers, of whom nothing is stored, need none. */
+  #latencies: RecentLatencies | undefined;
   readonly firstSeen: number;
   lastSeen: number;
   readonly key: string;
@@ -282,6 +289,10 @@ class SenderRow implements Sender {
     this.lastSeen = now;
   }
 
+  get latencies(): Latencies | undefined {
+    return this.#latencies?.quantiles();
+  }
+
   /** Whether a request over the same connection is of this sender. One that says no service is that of the last one. */
   isFrom({ userAgent, token, basin, source }: SenderNote): boolean {
     if (this.isForgotten || token !== this.#token || basin !== this.basin) return false;
@@ -295,13 +306,13 @@ class SenderRow implements Sender {
     return false;
   }
 
-  add({ protocol, encoding, signal, source, outcome }: SenderNote, now: number): void {
+  add({ protocol, encoding, signal, source, outcome }: SenderNote, now: number, tookMs: number): void {
     this.lastSeen = now;
     this.protocols.add(protocol);
     if (encoding !== undefined) this.encodings.add(encoding);
     if (source !== undefined) this.#addSource(source, now);
     if ('code' in outcome) this.#addRefusal(outcome, signal, now);
-    else this.#addTaken(outcome, signal, now);
+    else this.#addTaken(outcome, signal, tookMs, now);
   }
 
   #addSource({ service, sdk, newestMs, streams }: OtlpSource, now: number): void {
@@ -311,7 +322,17 @@ class SenderRow implements Sender {
     if (newestMs > 0) this.clockSkewMs = newestMs - now;
   }
 
-  #addTaken({ accepted, rejected, reasons, repairs }: TakenData, signal: Signal | undefined, now: number): void {
+  #addTaken(
+    { accepted, rejected, reasons, repairs }: TakenData,
+    signal: Signal | undefined,
+    tookMs: number,
+    now: number,
+  ): void {
+    // Without data nothing has to be on disk before the answer.
+    if (accepted > 0) {
+      this.#latencies ??= new RecentLatencies();
+      this.#latencies.add(tookMs);
+    }
     if (signal !== undefined) {
       const counts = this.signals.get(signal) ?? { requests: 0, accepted: 0, rejected: 0, lastSeen: now };
       counts.requests++;

@@ -54,6 +54,7 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'GET /readyz': 'only refusals',
   'GET /metrics': 'only refusals',
   'GET /v1/backup': { action: 'backup' },
+  'GET /v1/audit': 'only refusals',
   'POST /v1/clock/confirm': { action: 'confirm-clock' },
   'GET /v1/whoami': 'only refusals',
   'GET /v1/basins': 'only refusals',

@@ -135,8 +135,8 @@ describe('senders', () => {
       ]),
     );
     expect(short).toMatchObject({ stdout: `${rows[0]}\n`, stderr: 'there are more, which sent before these\n' });
-    expect(wide.stdout).toMatch(/^LAST .* TOKEN +OVER +SINCE +CLOCK +STREAMS +USER-AGENT\n/);
-    expect(wide.stdout).toMatch(/ checkout .* root +http json +\d+ s ago +[+-]?\d+ s +shop +good\n/);
+    expect(wide.stdout).toMatch(/^LAST .* REFUSED +ACK P99 +TOKEN +OVER +SINCE +CLOCK +STREAMS +USER-AGENT\n/);
+    expect(wide.stdout).toMatch(/ checkout .* 0 +[\d.]+ m?s +root +http json +\d+ s ago +[+-]?\d+ s +shop +good\n/);
     expect(await run('senders', '--json', '-o', 'wide')).toMatchObject({ code: 2, stdout: '' });
   });
 

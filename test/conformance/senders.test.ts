@@ -81,6 +81,7 @@ async function issue(id: string, scope: object, more: object = {}): Promise<stri
 }
 
 const ALL = { prefix: '' };
+const ACK = { p50: expect.any(Number), p99: expect.any(Number) };
 const TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
 test('a real exporter is seen with its service, its SDK, its streams, its clock and what it sent', async () => {
@@ -113,10 +114,12 @@ test('a real exporter is seen with its service, its SDK, its streams, its clock 
     repairs: [],
     refusals: [],
     clock_skew_ms: expect.any(Number),
+    ack_ms: ACK,
     first_seen: TIME,
     last_seen: TIME,
   });
   expect(found?.clock_skew_ms).toBeLessThanOrEqual(-60_000);
+  expect((found?.ack_ms as { p50?: number } | undefined)?.p50).toBeGreaterThan(0);
 });
 
 test('calls of gRPC are seen, stored and refused ones', async () => {
@@ -130,6 +133,7 @@ test('calls of gRPC are seen, stored and refused ones', async () => {
     { token: null, accepted: 0, refusals: [{ status: 401, code: 'authn', path: EXPORT.traces, signal: 'traces' }] },
     { token: 'root', basin: 'telemetry', accepted: 1, streams: ['over-grpc'], encodings: ['protobuf'], refusals: [] },
   ]);
+  expect(rows.map(({ ack_ms: ack }) => ack)).toEqual([null, ACK]);
 });
 
 test('what is repaired is counted by its kind, with what to do', async () => {

@@ -54,6 +54,7 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /readyz': { needs: 'nothing', about: [] },
   'GET /metrics': { needs: ['account-metrics'], about: [] },
   'GET /v1/backup': { needs: 'root', about: [] },
+  'GET /v1/audit': { needs: 'root', about: [] },
   'POST /v1/clock/confirm': { needs: 'root', about: [] },
   'GET /v1/whoami': { needs: 'any token', about: [] },
   'GET /v1/basins': { needs: ['list-basins'], about: [] },

@@ -1,8 +1,14 @@
 /** The audit log by itself: how many refusals it writes, and that it counts the others. */
 
-import { beforeEach, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { TailraceError } from '../../src/model/error.ts';
-import { AUDIT_REFUSALS_PER_SECOND_MAX as MOST } from '../../src/model/limits.ts';
+import {
+  AUDIT_KEPT_BYTES_MAX,
+  AUDIT_KEPT_LINES_MAX,
+  AUDIT_TEXT_CHARS_MAX,
+  AUDIT_REFUSALS_PER_SECOND_MAX as MOST,
+  STREAM_NAME_BYTES_MAX,
+} from '../../src/model/limits.ts';
 import { Audit, type AuditSubject } from '../../src/observe/audit.ts';
 import type { LogFields } from '../../src/observe/logger.ts';
 import { ManualClock } from '../support/socket-clock.ts';
@@ -78,4 +84,70 @@ test('reads and data operations leave a line only when they are refused', () => 
     stream: 's',
   };
   expect(lines).toMatchObject([{ level: 'warn', fields: line }]);
+});
+
+describe('the lines that are kept', () => {
+  const kept = (most = 10_000) => {
+    const { lines, ...rest } = audit.newest(most);
+    return { ...rest, lines: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+  };
+  const withStream = (stream: string): void => audit.write({ ...SUBJECT, stream });
+
+  test('are the last ones, up to the limit, and it is told how many are forgotten', () => {
+    for (let i = 0; i < AUDIT_KEPT_LINES_MAX; i++) withStream(`stream-${i}`);
+    expect(kept()).toMatchObject({ hasMore: false, forgotten: 0 });
+    expect(kept().lines.at(-1)).toMatchObject({ stream: 'stream-0' });
+    withStream('one-more');
+    const { lines, forgotten } = kept();
+    expect([lines.length, forgotten]).toEqual([AUDIT_KEPT_LINES_MAX, 1]);
+    expect([lines[0]?.stream, lines.at(-1)?.stream]).toEqual(['one-more', 'stream-1']);
+    expect(kept(AUDIT_KEPT_LINES_MAX - 1)).toMatchObject({ hasMore: true, forgotten: 1 });
+  });
+
+  test('of actions are pushed out by no refusal, no failure of a stranger and no count of them', () => {
+    audit.write({ ...SUBJECT, action: 'delete-stream' });
+    for (let i = 0; i < 3 * AUDIT_KEPT_LINES_MAX; i++) {
+      audit.write({ ...SUBJECT, action: 'read' }, REFUSED);
+      audit.write(STRANGER, FAILED);
+      clock.advance(100);
+    }
+    const { lines } = kept();
+    expect(lines).toHaveLength(AUDIT_KEPT_LINES_MAX + 1);
+    expect(lines.at(-1)).toMatchObject({ action: 'delete-stream', outcome: 'done' });
+  });
+
+  test('are in the order in which they were written, with those that count what was held back', () => {
+    audit.write(SUBJECT);
+    times(MOST + 3, SUBJECT, REFUSED);
+    audit.write({ ...SUBJECT, action: 'create-basin' });
+    audit.close();
+    const { lines } = kept();
+    expect(lines.slice(0, 3)).toMatchObject([
+      { action: 'refusals-held-back', outcome: 'refused', count: 3 },
+      { action: 'create-basin', outcome: 'done' },
+      { action: 'delete-basin', outcome: 'refused', error: 'permission_denied' },
+    ]);
+    expect(lines.at(-1)).toMatchObject({ action: 'delete-basin', outcome: 'done' });
+  });
+
+  test('have all of the longest name of a stream, a part of longer texts, and no more bytes than the limit', () => {
+    withStream('s'.repeat(STREAM_NAME_BYTES_MAX));
+    audit.write(SUBJECT, new TailraceError('basin_not_found', 'r'.repeat(AUDIT_TEXT_CHARS_MAX + 1)));
+    const [failed, named] = kept().lines;
+    expect(named?.stream).toBe('s'.repeat(STREAM_NAME_BYTES_MAX));
+    expect(failed?.reason).toBe(`${'r'.repeat(AUDIT_TEXT_CHARS_MAX - 1)}…`);
+    const wide = '\u0001'.repeat(AUDIT_TEXT_CHARS_MAX);
+    for (let i = 0; i < AUDIT_KEPT_LINES_MAX; i++) audit.write({ ...SUBJECT, basin: wide, stream: wide });
+    const { lines, forgotten } = audit.newest(10_000);
+    const bytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line), 0);
+    expect(bytes).toBeLessThanOrEqual(AUDIT_KEPT_BYTES_MAX);
+    expect(bytes + Buffer.byteLength(lines[0] ?? '')).toBeGreaterThan(AUDIT_KEPT_BYTES_MAX);
+    expect(lines.length + forgotten).toBe(AUDIT_KEPT_LINES_MAX + 2);
+  });
+
+  test('hold no secret, whichever text it is in', () => {
+    const secret = `trk_${'a1'.repeat(24)}`;
+    audit.write({ ...SUBJECT, stream: secret, tokenId: `of ${secret}` }, new TailraceError('basin_not_found', secret));
+    expect(kept().lines[0]).toMatchObject({ stream: '[secret]', token_id: 'of [secret]', reason: '[secret]' });
+  });
 });

@@ -37,7 +37,7 @@ beforeEach(async () => {
   handled = [];
   const handlers = {
     request: (...[message, transport, awaits]: Parameters<ConstructorParameters<typeof Listener>[0]['request']>) => {
-      const exchange = openExchange(message, transport, awaits);
+      const exchange = openExchange(message, transport, awaits, 0);
       handled.push(exchange);
       handle(exchange);
     },

@@ -39,7 +39,7 @@ beforeEach(async () => {
   context = { memory, watch: new UploadWatch(clock), answers: new AnswerWatch(clock), closing: () => false };
   const handlers = {
     request: (...[message, transport, awaits]: Parameters<ConstructorParameters<typeof Listener>[0]['request']>) => {
-      const exchange = openExchange(message, transport, awaits);
+      const exchange = openExchange(message, transport, awaits, 0);
       void handle(StreamResponse.open(exchange, HEAD, context), exchange);
     },
     upgrade: () => {},

@@ -3,6 +3,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import {
   RECEIVING_BASINS_MAX,
+  SENDER_LATENCIES_MAX,
   SENDER_NAMES_MAX,
   SENDER_REASONS_MAX,
   SENDER_TEXT_CHARS_MAX,
@@ -10,14 +11,18 @@ import {
   STRANGERS_REMEMBERED_MAX,
 } from '../../src/model/limits.ts';
 import { type OtlpSource, unknownSource } from '../../src/model/otlp-source.ts';
+import { RecentLatencies } from '../../src/observe/recent-latencies.ts';
 import { type SenderNote, Senders } from '../../src/observe/senders.ts';
+import fc from '../support/fast-check.ts';
 
 let now = 0;
+let monotonic = 0;
 let senders: Senders;
 
 beforeEach(() => {
   now = 1_000;
-  senders = new Senders({ now: () => now });
+  monotonic = 0;
+  senders = new Senders({ now: () => now, monotonicMs: () => monotonic });
 });
 
 const source = (service: string, more: Partial<OtlpSource> = {}): OtlpSource => ({
@@ -38,6 +43,7 @@ function taken(more: Partial<SenderNote> = {}): SenderNote {
     token: 'app',
     basin: 'telemetry',
     source: source('checkout'),
+    beganAt: monotonic,
     outcome: { accepted: 2, rejected: 0, reasons: [], repairs: [] },
     ...more,
   };
@@ -128,6 +134,65 @@ describe('a sender', () => {
     const kinds = [...(senders.list()[0]?.rejections.keys() ?? [])];
     expect(kinds).toHaveLength(SENDER_REASONS_MAX);
     expect(kinds[0]).toBe('kind-1');
+  });
+});
+
+describe('the latencies of a sender', () => {
+  /** Notes one request that began then and is answered now. */
+  const answered = (tookMs: number, more: Partial<SenderNote> = {}): void => {
+    const beganAt = monotonic;
+    monotonic += tookMs;
+    senders.note(taken({ beganAt, ...more }));
+  };
+
+  test('are those of requests that brought something, from their headers until their answer', () => {
+    answered(5_000, { outcome: { accepted: 0, rejected: 1, reasons: [], repairs: [] } });
+    answered(5_000, { outcome: { code: 'too_large', message: 'too large', path: '/v1/logs' } });
+    expect(senders.list()[0]?.latencies).toBeUndefined();
+    for (let i = 0; i < 99; i++) answered(10);
+    answered(500);
+    const { p50Ms = 0, p99Ms = 0 } = senders.list()[0]?.latencies ?? {};
+    expect(p50Ms / 10).toBeGreaterThan(0.9);
+    expect(p50Ms / 10).toBeLessThan(1.1);
+    expect(p99Ms).toBe(p50Ms);
+    answered(500);
+    expect(senders.list()[0]?.latencies?.p99Ms).toBeGreaterThan(450);
+  });
+
+  const sizes = fc.array(fc.double({ min: 0.13, max: 100_000, noNaN: true }), { minLength: 1, maxLength: 400 });
+  test('are right to a tenth, whatever they are', () => {
+    fc.assert(
+      fc.property(sizes, (all) => {
+        const latencies = new RecentLatencies();
+        for (const ms of all) latencies.add(ms);
+        const exact = [...all].sort((a, b) => a - b);
+        for (const [part, value] of [
+          [0.5, latencies.quantiles()?.p50Ms],
+          [0.99, latencies.quantiles()?.p99Ms],
+        ] as const) {
+          const right = exact[Math.ceil(part * all.length) - 1] ?? 0;
+          expect(Math.abs((value ?? 0) / right - 1)).toBeLessThan(0.1);
+        }
+      }),
+    );
+  });
+
+  test('are those of the last requests: older ones are forgotten, half of them at once', () => {
+    const latencies = new RecentLatencies();
+    latencies.add(1_000);
+    for (let i = 1; i < SENDER_LATENCIES_MAX; i++) latencies.add(2);
+    expect(latencies.count).toBe(SENDER_LATENCIES_MAX);
+    latencies.add(2);
+    expect(latencies.count).toBe(SENDER_LATENCIES_MAX / 2 + 1);
+    for (let i = 0; i < 2 * SENDER_LATENCIES_MAX; i++) latencies.add(300);
+    expect(latencies.quantiles()?.p50Ms).toBeGreaterThan(270);
+  });
+
+  test.each([0, Number.MIN_VALUE, -1, 1e9])('take %d ms too, as the shortest or the longest that they know', (ms) => {
+    const latencies = new RecentLatencies();
+    latencies.add(ms);
+    const p50 = latencies.quantiles()?.p50Ms ?? 0;
+    expect(ms < 1 ? p50 < 0.13 : p50 > 110_000 && p50 < 140_000).toBe(true);
   });
 });
 

@@ -4,6 +4,7 @@ import type { RecordDeps } from '../context.ts';
 import { refuseS2 } from '../errors.ts';
 import type { PortRoutes, RouteGroup } from '../router.ts';
 import { type AccessTokenDeps, accessTokenRoutes } from './access-tokens.ts';
+import { type AuditRouteDeps, auditRoutes } from './audit.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
 import { locationRoutes } from './locations.ts';
@@ -24,6 +25,7 @@ import { type UsageRouteDeps, usageRoutes } from './usage.ts';
 export type RouteDeps = OtlpRouteDeps & S2Deps;
 
 type S2Deps = AccessTokenDeps &
+  AuditRouteDeps &
   BackupDeps &
   BasinDeps &
   OperatorDeps &
@@ -50,6 +52,7 @@ function s2Routes(deps: S2Deps): RouteGroup {
       ...pageRoutes(deps),
       ...operatorRoutes(deps),
       ...backupRoutes(deps),
+      ...auditRoutes(deps),
       ...basinRoutes(deps),
       ...recordRoutes(deps),
       ...readerRoutes(deps),

@@ -144,9 +144,17 @@ function senderJson(sender: Sender, principal: Principal): object {
       last_seen: timeText(lastSeen),
     })),
     clock_skew_ms: sender.clockSkewMs ?? null,
+    ack_ms: ackJson(sender),
     first_seen: timeText(sender.firstSeen),
     last_seen: timeText(sender.lastSeen),
   };
+}
+
+/** Three digits say as much as is known. */
+function ackJson({ latencies }: Sender): object | null {
+  if (latencies === undefined) return null;
+  const rounded = (ms: number): number => Number(ms.toPrecision(3));
+  return { p50: rounded(latencies.p50Ms), p99: rounded(latencies.p99Ms) };
 }
 
 function timeText(ms: number): string {

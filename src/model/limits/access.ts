@@ -96,6 +96,14 @@ export const SESSIONS_PER_TOKEN_MAX = 100;
 /** Audit log lines about refusals in one second; the rest are only counted. */
 export const AUDIT_REFUSALS_PER_SECOND_MAX = 50;
 
+/**
+ * Lines of the audit log that are kept in memory, and their bytes: of actions, and again as many of refusals and failures
+ * of strangers. Then characters of one text in them, which the longest name of a stream fits into.
+ */
+export const AUDIT_KEPT_LINES_MAX = 500;
+export const AUDIT_KEPT_BYTES_MAX = 512 * KiB;
+export const AUDIT_TEXT_CHARS_MAX = 512;
+
 /** Senders of OTLP data that are remembered; and those that showed no valid token, which push out no others. */
 export const SENDERS_MAX = 1_000;
 export const STRANGERS_REMEMBERED_MAX = 100;
@@ -107,6 +115,9 @@ export const SENDER_REASONS_MAX = 8;
 
 /** Prometheus is told how many senders there were in so long. */
 export const RECENT_SENDERS_MS = 300_000;
+
+/** Of how many of its last requests a sender's latencies are known: at least half of them, once it sent as many. */
+export const SENDER_LATENCIES_MAX = 1_024;
 
 /** Basins of which Prometheus is told when they received data last. */
 export const RECEIVING_BASINS_MAX = 100;

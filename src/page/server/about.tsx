@@ -1,4 +1,4 @@
-/** What no call of the server tells: where its limits, its audit log and its settings are. */
+/** Where to find more: the limits of the server, all of its audit log, and its settings. */
 
 export function AboutServer() {
   return (
@@ -8,8 +8,9 @@ export function AboutServer() {
         <dt>Audit log</dt>
         <dd>
           Who issued, rotated and revoked tokens, changed basins and streams, trimmed, and every refusal: lines with{' '}
-          <code>"audit":true</code> in the log of the server, on stderr. The server keeps none and serves none, so they
-          are where your log goes: <code>{`journalctl -u tailrace | grep '"audit":true'`}</code>
+          <code>"audit":true</code> in the log of the server, on stderr. The root token sees the last ones above, and
+          with <code>GET /v1/audit</code>; the server keeps no others, so all of them are where your log goes:{' '}
+          <code>{`journalctl -u tailrace | grep '"audit":true'`}</code>
         </dd>
         <dt>Limits</dt>
         <dd>

@@ -1,10 +1,11 @@
-/** The screen Server: how it does, what was used over the last day, who has tokens, and where to find the rest. */
+/** The screen Server: how it does, what was used over the last day, who has tokens, what was done, and where to find the rest. */
 
 import { Fault } from '../parts/fault.tsx';
 import { usePolled } from '../parts/polled.ts';
 import { may, who } from '../state/session.ts';
 import { readiness } from '../wire/server-state.ts';
 import { AboutServer } from './about.tsx';
+import { AuditSection } from './audit-section.tsx';
 import { ServerMetrics } from './server-metrics.tsx';
 import './server.css';
 import { TokenSection } from './token-section.tsx';
@@ -35,6 +36,7 @@ export function ServerScreen() {
       )}
       {may('basin-metrics') && <UsageSection />}
       {may('list-access-tokens') || may('issue-access-token') ? <TokenSection /> : null}
+      {caller.root && <AuditSection />}
       <AboutServer />
     </div>
   );

@@ -1,4 +1,4 @@
-/** What the server says about itself: whether it is ready, its metrics, its usage over time, and who sent last. */
+/** What the server says about itself: whether it is ready, its metrics, its usage over time, who sent last, and its audit log. */
 
 import { call, request, segment, WireError } from './call.ts';
 import type { SendersPage } from './senders.ts';
@@ -23,11 +23,46 @@ export interface UsageCounts {
   readonly points: readonly (readonly [second: number, value: number])[];
 }
 
+/** One line of the audit log. What it does not say is absent. */
+export interface AuditEntry {
+  readonly time: string;
+  readonly action: string;
+  /** `done`, `refused` for want of permission, or `failed`. */
+  readonly outcome: string;
+  readonly error?: string;
+  readonly reason?: string;
+  /** Absent in a line that counts what was held back. */
+  readonly principal?: string;
+  /** Of a token. */
+  readonly principal_number?: number;
+  readonly basin?: string;
+  readonly stream?: string;
+  readonly token_id?: string;
+  readonly protocol?: string;
+  readonly sender?: string;
+  readonly correlation_id?: string;
+  readonly done_at?: string;
+  readonly count?: number;
+}
+
+export interface AuditPage {
+  /** Since when the server keeps lines: its start. */
+  readonly since: string;
+  readonly now: string;
+  /** The newest first. */
+  readonly lines: readonly AuditEntry[];
+  readonly has_more: boolean;
+  /** Those that are only in the log now. */
+  readonly forgotten: number;
+}
+
 interface UsageValues {
   readonly name: string;
   readonly unit: string;
   readonly values: readonly (readonly [number, number])[];
 }
+
+const AUDIT_LINES = 500;
 
 /** Senders that sent last, enough to see what the user has just tried. */
 const LAST_SENDERS = 50;
@@ -77,6 +112,11 @@ export async function usage(
 export function lastSenders(basin: string | undefined, signal?: AbortSignal): Promise<SendersPage> {
   const path = basin === undefined ? '/v1/senders' : `/v1/senders/${segment(basin)}`;
   return call<SendersPage>(path, { query: { limit: LAST_SENDERS }, ...within(signal) });
+}
+
+/** Only for the root token. */
+export function auditLog(signal?: AbortSignal): Promise<AuditPage> {
+  return call<AuditPage>('/v1/audit', { query: { limit: AUDIT_LINES }, ...within(signal) });
 }
 
 function within(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
