@@ -18,6 +18,7 @@ import {
   grpcPort,
   origins,
   toggle,
+  trustedProxies,
   wholeNumber,
 } from './settings/value-kinds.ts';
 
@@ -102,6 +103,13 @@ const fields = {
     value: 'origin',
     isRepeatable: true,
     description: 'web origin whose pages may call the server, such as https://app.example; * for any (repeatable)',
+  }),
+  trustProxy: field(trustedProxies().optional(), undefined, {
+    flag: 'trust-proxy',
+    env: 'TAILRACE_TRUST_PROXY',
+    value: 'who',
+    isRepeatable: true,
+    description: 'proxies whose X-Forwarded-For counts, such as 10.0.0.0/8, or how many are in a row (repeatable)',
   }),
   exchangeTtl: field(duration(60_000), EXCHANGE_TTL_MS, {
     flag: 'exchange-ttl',

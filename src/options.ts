@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly noAuth?: boolean | string | undefined;
   /** Web origins whose pages may call the server; `*` for any. */
   readonly corsOrigin?: string | readonly string[] | undefined;
+  /** Proxies whose `X-Forwarded-For` counts: their addresses and networks, or how many there are in a row. */
+  readonly trustProxy?: number | string | readonly string[] | undefined;
   /** How long a short-lived token of the exchange lives, from 1m to 60m. */
   readonly exchangeTtl?: number | string | undefined;
   /** Basin of requests that name none; made when missing. The default is `telemetry`. */

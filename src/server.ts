@@ -14,6 +14,7 @@ import { ensureRootToken, type RootToken } from './access/tokens/root-token.ts';
 import { type CommitRows, rootTokenStore, tokenStore } from './access/tokens/stores.ts';
 import { TokenExchange } from './access/tokens/token-exchange.ts';
 import { TokenTable } from './access/tokens/token-table.ts';
+import { TrustedProxies } from './access/trusted-proxies.ts';
 import { type Config, parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
@@ -80,6 +81,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
+  const proxies = config.trustProxy === undefined ? undefined : new TrustedProxies(config.trustProxy);
   const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
   const reporting = { logger, audit, warnings, onFatal };
   const pool = new BufferPool();
@@ -87,7 +89,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const readers = new ReaderSet({ clock, pool, memory: budget });
   const socketServer = new LateSocketServer(async () => {
     const { createSocketServer } = await import('./socket/server.ts');
-    return createSocketServer({ log, access, basinRule, readers, origins, ...reporting });
+    return createSocketServer({ log, access, basinRule, readers, origins, proxies, ...reporting });
   });
   const strangers = new MemoryBudget(STRANGERS_MEMORY_BYTES_MAX);
   const common = {
@@ -102,6 +104,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
       clock,
       ...reporting,
       basinRule,
+      proxies,
       limits: config,
       tls: tlsOf(config),
     },

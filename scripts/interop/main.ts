@@ -39,6 +39,10 @@ const FORMS: Readonly<Record<string, Form>> = {
     proves: 'telemetrygen with several workers over HTTP and gRPC',
     run: async () => (await import('./telemetrygen.ts')).run(),
   },
+  proxies: {
+    proves: 'nginx, Caddy and Envoy with our files pass everything on, and cut no idle reader',
+    run: async () => (await import('./proxies.ts')).run(),
+  },
   'otlp-transformer': {
     proves: 'what any released version of @opentelemetry/otlp-transformer writes is stored as it was sent',
     run: async () => (await import('./otlp-transformer.ts')).run(),

@@ -9,8 +9,8 @@ import type { TailraceError } from '../model/error.ts';
 import { asTailraceError } from '../model/error.ts';
 import type { RecordInput } from '../model/record.ts';
 import { type AuditAction, type AuditSubject, isAboutAccess, isWritten, NOBODY, UNKNOWN } from '../observe/audit.ts';
-import { type AuditDeps, senderOf } from './context.ts';
-import type { Exchange } from './exchange.ts';
+import type { AuditDeps } from './context.ts';
+import { type Exchange, senderOf } from './exchange.ts';
 
 /** Call it when an exchange is over. Reads and data leave a line only when they were refused for want of permission. */
 export function auditExchange(

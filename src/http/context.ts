@@ -90,8 +90,3 @@ export function identify(exchange: Exchange, { access }: IdentifyDeps): Principa
   exchange.auditContext.caller = principal;
   return principal;
 }
-
-/** Address of the sender, for log lines and to tell senders apart. */
-export function senderOf(exchange: Exchange): string {
-  return exchange.request.socket.remoteAddress ?? 'unknown';
-}

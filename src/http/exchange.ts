@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { AuthContext } from '../access/access.ts';
+import type { Forwarded } from '../access/trusted-proxies.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { OtlpSource } from '../model/otlp-source.ts';
 import type { AuditProtocol } from '../observe/audit.ts';
@@ -58,6 +59,8 @@ export interface Exchange {
   hiddenPrefix: string;
   /** For the page that sends the request, names and values in turn; undefined where no origin is configured. */
   corsHeaders: readonly string[] | undefined;
+  /** What trusted proxies say of it; undefined where it came through none. */
+  readonly forwarded: Forwarded | undefined;
   readonly auditContext: AuditContext;
   /** What OTLP data says of its sender; undefined while it is not looked at. */
   source: OtlpSource | undefined;
@@ -69,7 +72,7 @@ export function openExchange(
   transport: Transport,
   awaitsContinue: boolean,
   openedAt: number,
-  corsHeaders?: readonly string[],
+  { corsHeaders, forwarded }: Partial<Pick<Exchange, 'corsHeaders' | 'forwarded'>> = {},
 ): Exchange {
   const url = originForm(request.url ?? '/');
   const mark = url.indexOf('?');
@@ -83,6 +86,7 @@ export function openExchange(
     awaitsContinue,
     hiddenPrefix: '',
     corsHeaders,
+    forwarded,
     auditContext: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
     source: undefined,
   };
@@ -171,8 +175,19 @@ export function connectionOf({ request, transport }: Exchange): object {
   return transport.version === 1 ? request.socket : (transport.stream.session ?? transport.stream);
 }
 
+/** Address of the sender, for log lines and to tell senders apart. */
+export function senderOf({ forwarded, request }: Exchange): string {
+  return forwarded?.sender ?? request.socket.remoteAddress ?? 'unknown';
+}
+
+/** The host and port that the client addressed. */
+export function hostOf({ forwarded, request }: Exchange): string | undefined {
+  return forwarded?.host ?? request.headers.host;
+}
+
 /** The scheme by which the client connected. */
-export function schemeOf({ request, transport }: Exchange): 'http' | 'https' {
+export function schemeOf({ forwarded, request, transport }: Exchange): 'http' | 'https' {
+  if (forwarded?.scheme !== undefined) return forwarded.scheme;
   const isSecure = transport.version === 1 ? request.socket instanceof TLSSocket : transport.stream.session?.encrypted;
   return isSecure === true ? 'https' : 'http';
 }

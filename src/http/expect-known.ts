@@ -4,8 +4,8 @@ import { headerFault, type QueryNames, queryFault } from '../encoding/known-name
 import type { TailraceError } from '../model/error.ts';
 import { basinNameFault, streamNameFault, tokenIdFault } from '../model/names.ts';
 import type { Warnings } from '../observe/warnings.ts';
-import { identify, type NamedBasinDeps, senderOf } from './context.ts';
-import type { Exchange } from './exchange.ts';
+import { identify, type NamedBasinDeps } from './context.ts';
+import { type Exchange, senderOf } from './exchange.ts';
 import { type Match, nameInPath, type Route } from './router.ts';
 
 interface ExpectKnownDeps extends NamedBasinDeps {

@@ -8,8 +8,8 @@ import type { Signal } from '../model/record.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { IngestResult } from '../otlp/ingest-result.ts';
 import { auditRefusal } from './audit.ts';
-import { type AuditDeps, senderOf } from './context.ts';
-import type { Exchange } from './exchange.ts';
+import type { AuditDeps } from './context.ts';
+import { type Exchange, senderOf } from './exchange.ts';
 
 export interface OtlpWarningDeps extends AuditDeps {
   readonly warnings: Pick<Warnings, 'warn'>;

@@ -4,9 +4,8 @@ import { senderIdentity } from '../access/authorize-sender.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
 import type { RefusedData, Senders, TakenData } from '../observe/senders.ts';
-import { senderOf } from './context.ts';
 import { encodingOf } from './errors.ts';
-import { connectionOf, type Exchange } from './exchange.ts';
+import { connectionOf, type Exchange, senderOf } from './exchange.ts';
 
 export interface SenderNoteDeps {
   readonly senders: Pick<Senders, 'note'>;

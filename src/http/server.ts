@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Origins, refusedOrigin } from '../access/origins.ts';
+import type { TrustedProxies } from '../access/trusted-proxies.ts';
 import { beginRequest } from '../encoding/turns.ts';
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
@@ -22,9 +23,9 @@ import type { RequestMemory } from './body/reservation.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { type ListenAt, Listener, type ListeningAddress } from './connection/listener.ts';
 import type { TlsFiles } from './connection/tls.ts';
-import { type AuditDeps, type NamedBasinDeps, senderOf } from './context.ts';
+import type { AuditDeps, NamedBasinDeps } from './context.ts';
 import { Cors } from './cors.ts';
-import { cut, type Exchange, isAnswered, isGone, openExchange } from './exchange.ts';
+import { cut, type Exchange, isAnswered, isGone, openExchange, senderOf } from './exchange.ts';
 import { expectKnown } from './expect-known.ts';
 import { type ReplyContext, type ReplyDeps, reply } from './reply.ts';
 import { type Match, type PortRoutes, type Refuse, Router } from './router.ts';
@@ -45,6 +46,8 @@ export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
   readonly portAdvice: string;
   /** Other sites whose pages may send requests; undefined lets no other site in. */
   readonly origins?: Origins | undefined;
+  /** Undefined where none are trusted. */
+  readonly proxies?: TrustedProxies | undefined;
   /** Undefined serves without TLS. */
   readonly tls?: TlsFiles | undefined;
   /** Takes over connections that ask for an upgrade. */
@@ -79,7 +82,7 @@ export class HttpServer {
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({ upgrade, tls, origins, onFatal, routes, portAdvice, ...parts }: HttpServerDeps) {
+  constructor({ upgrade, tls, origins, proxies, onFatal, routes, portAdvice, ...parts }: HttpServerDeps) {
     const { access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
     const { clock: time, reading } = parts;
     const answers = new AnswerWatch(time);
@@ -90,7 +93,10 @@ export class HttpServer {
     this.#router = new Router(this.#routes.groups);
     const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
       this.#admit(
-        openExchange(message, transport, awaitsContinue, time.monotonicMs(), this.#cors?.headersFor(message)),
+        openExchange(message, transport, awaitsContinue, time.monotonicMs(), {
+          corsHeaders: this.#cors?.headersFor(message),
+          forwarded: proxies?.read(message.socket.remoteAddress, message.headers),
+        }),
       );
     this.#listener = new Listener({ request, upgrade }, { clock, logger, tls, portAdvice });
   }

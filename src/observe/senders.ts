@@ -294,8 +294,9 @@ class SenderRow implements Sender {
   }
 
   /** Whether a request over the same connection is of this sender. One that says no service is that of the last one. */
-  isFrom({ userAgent, token, basin, source }: SenderNote): boolean {
-    if (this.isForgotten || token !== this.#token || basin !== this.basin) return false;
+  isFrom({ address, userAgent, token, basin, source }: SenderNote): boolean {
+    // A proxy sends what comes from many addresses over one connection.
+    if (this.isForgotten || address !== this.address || token !== this.#token || basin !== this.basin) return false;
     if (clipped(userAgent ?? '') !== this.#userAgent) return false;
     return source === undefined || source.resources === 0 || serviceOf(source) === this.#service;
   }

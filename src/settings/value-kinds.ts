@@ -2,7 +2,8 @@
 
 import { z } from 'zod';
 import { normalOrigin, originWithin } from '../access/origins.ts';
-import { BASIN_NAME_BYTES_MAX } from '../model/limits.ts';
+import { networkFault, type TrustedProxySetting } from '../access/trusted-proxies.ts';
+import { BASIN_NAME_BYTES_MAX, PROXY_HOPS_MAX, PROXY_NETWORKS_MAX } from '../model/limits.ts';
 
 /** In place of the number of the gRPC port, whose 0 turns it off. */
 export const ANY_PORT = 'auto';
@@ -78,6 +79,33 @@ export function origins() {
         else known.add(origin);
       }
       return known.size === 0 ? undefined : [...known];
+    });
+}
+
+/** A count of proxies, or addresses and networks as texts with commas between. An empty list means undefined. */
+export function trustedProxies() {
+  return z
+    .union([z.number(), z.string(), z.array(z.string()).readonly()])
+    .transform((value, context): TrustedProxySetting | undefined => {
+      const refuse = (message: string): never => {
+        context.addIssue({ code: 'custom', message });
+        return z.NEVER;
+      };
+      const given = [value].flat().flatMap((text) => String(text).split(','));
+      const known = [...new Set(given.map((each) => each.trim()).filter((each) => each !== ''))];
+      const [first = ''] = known;
+      if (typeof value === 'number' || (known.length === 1 && /^\d+$/.test(first))) {
+        const hops = Number(first);
+        if (Number.isInteger(hops) && hops >= 1 && hops <= PROXY_HOPS_MAX) return hops;
+        return refuse(`takes the addresses of proxies, or how many there are, from 1 to ${PROXY_HOPS_MAX}`);
+      }
+      if (known.length > PROXY_NETWORKS_MAX)
+        return refuse(`takes at most ${PROXY_NETWORKS_MAX} addresses and networks`);
+      for (const text of known) {
+        const fault = networkFault(text);
+        if (fault !== undefined) return refuse(`${JSON.stringify(text)} ${fault}: write 10.0.0.7, or 10.0.0.0/8`);
+      }
+      return known.length === 0 ? undefined : known;
     });
 }
 

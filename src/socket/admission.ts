@@ -7,6 +7,7 @@ import type { BasinRuleDeps } from '../access/basin-rule.ts';
 import type { Principal } from '../access/grant.ts';
 import { NO_ORIGINS, type Origins, parseOrigin, refusedOrigin } from '../access/origins.ts';
 import { holderAmong, holderOf } from '../access/tickets.ts';
+import type { TrustedProxies } from '../access/trusted-proxies.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { type Audit, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
@@ -24,6 +25,8 @@ export interface AdmissionDeps extends BasinRuleDeps {
   readonly access: Pick<Access, 'identify' | 'expectAllowed' | 'redeem' | 'admit' | 'watch'>;
   /** Pages that may read besides the server's own. */
   readonly origins?: Origins | undefined;
+  /** Undefined where none are trusted. */
+  readonly proxies?: TrustedProxies | undefined;
   readonly audit: Pick<Audit, 'write'>;
   readonly warnings: Pick<Warnings, 'warn'>;
 }
@@ -145,9 +148,13 @@ export class Admission {
 }
 
 /** Before anything of an upgrade request is judged. */
-export function whoAsks({ socket, headers }: IncomingMessage, { credential, ticket }: Handshake): Asked {
+export function whoAsks(
+  { socket, headers }: IncomingMessage,
+  { credential, ticket }: Handshake,
+  proxies?: TrustedProxies,
+): Asked {
   return {
-    sender: socket.remoteAddress ?? 'unknown',
+    sender: proxies?.read(socket.remoteAddress, headers)?.sender ?? socket.remoteAddress ?? 'unknown',
     correlationId: correlationId(headers['x-correlation-id']),
     shown: (headers.authorization ?? credential ?? ticket) === undefined ? NOBODY : UNKNOWN,
     principal: undefined,

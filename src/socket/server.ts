@@ -102,7 +102,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     // Until ws listens, an error of the connection would end the process.
     socket.on('error', ignore);
     const handshake = parseHandshake(request);
-    const asked = whoAsks(request, handshake);
+    const asked = whoAsks(request, handshake, this.#deps.proxies);
     const refusal = this.#deps.readers.ending ? draining() : this.#admission.refusalOf(request, handshake);
     if (refusal !== undefined) {
       this.#admission.noteRefused(asked, refusal);

@@ -3,7 +3,7 @@
 import { memoryHolder } from '../../access/memory-holder.ts';
 import type { MemoryBudget } from '../../encoding/memory-budget.ts';
 import { TailraceError } from '../../model/error.ts';
-import type { Exchange } from '../exchange.ts';
+import { type Exchange, senderOf } from '../exchange.ts';
 
 /** Who pays for what requests hold. */
 export interface RequestMemory {
@@ -64,8 +64,8 @@ export function reservationFor(exchange: Exchange, { budget, strangers }: Reques
 }
 
 /** Whose share a request is paid from. */
-export function holderOf({ auditContext: { caller }, request }: Exchange): string {
-  return memoryHolder(caller, request.socket.remoteAddress);
+export function holderOf(exchange: Exchange): string {
+  return memoryHolder(exchange.auditContext.caller, senderOf(exchange));
 }
 
 function overloaded(): TailraceError {

@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../../model/clock.ts';
 import { type ErrorCode, TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
-import { type Exchange, schemeOf } from '../exchange.ts';
+import { type Exchange, hostOf, schemeOf } from '../exchange.ts';
 import { holdAnswer } from '../held-answer.ts';
 import { type OtlpDeps, type OtlpForm, receiveOtlp } from '../receive-otlp.ts';
 import type { PortRoutes, RouteGroup } from '../router.ts';
@@ -116,7 +116,7 @@ function wrongPath(exchange: Exchange, deps: ServiceDeps): TailraceError {
 
 /** Most likely an exporter that speaks HTTP and was given the port of gRPC. */
 function notGrpc(code: ErrorCode, exchange: Exchange, { httpPort }: ServiceDeps): TailraceError {
-  const host = (exchange.request.headers.host ?? '127.0.0.1').replace(/:\d*$/, '');
+  const host = (hostOf(exchange) ?? '127.0.0.1').replace(/:\d*$/, '');
   const endpoint = `OTEL_EXPORTER_OTLP_ENDPOINT=${schemeOf(exchange)}://${host}:${httpPort() ?? 4318}`;
   return new TailraceError(
     code,

@@ -6,7 +6,7 @@
 import { TailraceError } from '../../model/error.ts';
 import { SIGNALS, type Signal } from '../../model/record.ts';
 import { refuseOtlp, refuseS2 } from '../errors.ts';
-import { type Exchange, schemeOf } from '../exchange.ts';
+import { type Exchange, hostOf, schemeOf } from '../exchange.ts';
 import { isCall, refuseCall } from '../grpc/reply.ts';
 import type { ReplyDeps } from '../reply.ts';
 import type { RouteGroup } from '../router.ts';
@@ -47,7 +47,7 @@ export function wrongPath(exchange: Exchange, deps: Pick<OtlpRouteDeps, 'grpcPor
 }
 
 function advice(exchange: Exchange, deps: Pick<OtlpRouteDeps, 'grpcPort'>): string {
-  const host = exchange.request.headers.host ?? '127.0.0.1:4318';
+  const host = hostOf(exchange) ?? '127.0.0.1:4318';
   if (isGrpc(exchange)) return grpcElsewhere(deps);
   if (exchange.path.endsWith('/profiles')) return NO_PROFILES;
   const signal = signalIn(exchange.path);

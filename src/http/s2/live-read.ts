@@ -9,8 +9,8 @@ import type { Sink, SinkListener } from '../../readers/sink.ts';
 import type { Frame, Wire } from '../../readers/wire.ts';
 import { auditRefusal } from '../audit.ts';
 import { holderOf } from '../body/reservation.ts';
-import { type RecordDeps, senderOf } from '../context.ts';
-import { type Exchange, onceOver } from '../exchange.ts';
+import type { RecordDeps } from '../context.ts';
+import { type Exchange, onceOver, senderOf } from '../exchange.ts';
 import { StreamResponse } from '../stream-response.ts';
 import { LIVE_HEADERS } from './session-response.ts';
 

@@ -27,6 +27,10 @@ export const CONNECTIONS_MAX = 20_000;
 
 /** Connections beyond these that are told so; further ones are closed unread. */
 export const CONNECTIONS_REFUSED_MAX = 1_024;
+
+/** Proxies between a sender and the server, and addresses and networks that they may be in. */
+export const PROXY_HOPS_MAX = 16;
+export const PROXY_NETWORKS_MAX = 1_000;
 export const REQUEST_HEADERS_MAX = 200;
 export const REQUEST_HEADER_BYTES_MAX = 32 * KiB;
 export const HEADERS_TIMEOUT_MS = 10_000;
