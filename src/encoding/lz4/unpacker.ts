@@ -13,6 +13,7 @@ import {
   constant,
   copy1,
   copy8,
+  copy16,
   equal,
   get,
   giveBack,
@@ -42,8 +43,8 @@ declare const WebAssembly: {
 };
 
 const PAGE_BYTES = 65_536;
-/** Copies of eight bytes read and write so far beyond what they copy. */
-const SLACK_BYTES = 8;
+/** Copies of sixteen bytes read and write so far beyond what they copy. */
+const SLACK_BYTES = 16;
 
 type RunUnpacker = (from: number, fromEnd: number, to: number, toEnd: number) => number;
 
@@ -128,7 +129,7 @@ function copyLiterals(): readonly Code[] {
     when(greater(get(LENGTH), subtract(get(TO_END), get(TO))), DAMAGED),
     set(SOURCE, get(FROM)),
     advance(FROM, get(LENGTH)),
-    ...copyTo(copyWords()),
+    ...copyTo(copyBy(16, copy16(get(TO), get(SOURCE)))),
   ];
 }
 
@@ -139,7 +140,7 @@ function copyMatch(): readonly Code[] {
     when(greater(get(LENGTH), subtract(get(TO_END), get(TO))), DAMAGED),
     set(SOURCE, subtract(get(TO), get(DISTANCE))),
     // A match may run into what it writes itself.
-    ...copyTo(choose(less(get(DISTANCE), constant(8)), copyBytes(), copyWords())),
+    ...copyTo(choose(less(get(DISTANCE), constant(16)), copyNear(), copyBy(16, copy16(get(TO), get(SOURCE))))),
   ];
 }
 
@@ -148,12 +149,13 @@ function copyTo(copying: Code): readonly Code[] {
   return [set(COPY_END, add(get(TO), get(LENGTH))), copying, set(TO, get(COPY_END))];
 }
 
-function copyWords(): Code {
-  return copyBy(8, copy8(get(TO), get(SOURCE)));
-}
-
-function copyBytes(): Code {
-  return copyBy(1, copy1(get(TO), get(SOURCE)));
+/** Of a match that came fewer than sixteen bytes before. */
+function copyNear(): Code {
+  return choose(
+    less(get(DISTANCE), constant(8)),
+    copyBy(1, copy1(get(TO), get(SOURCE))),
+    copyBy(8, copy8(get(TO), get(SOURCE))),
+  );
 }
 
 function copyBy(bytes: number, copying: Code): Code {
