@@ -1,6 +1,7 @@
 /** Filters agree with a slow oracle over decoded records, on all signals and kinds of attributes. */
 
 import { describe, expect, test } from '@jest/globals';
+import { YIELD_BYTES } from '../../src/model/limits.ts';
 import { SIGNALS, type Signal } from '../../src/model/record.ts';
 import { BlockMatcher } from '../../src/otlp/match/block-matcher.ts';
 import { parseFilter } from '../../src/readers/filter/parse-filter.ts';
@@ -11,8 +12,8 @@ import { isWanted } from '../support/filter-oracle.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';
 import { header, otlpBlock, s2Block } from '../support/socket-blocks.ts';
 
-async function wanted(block: Block, text: string): Promise<number[]> {
-  const filter = parseFilter([text]);
+async function wanted(block: Block, ...texts: string[]): Promise<number[]> {
+  const filter = parseFilter(texts);
   if (filter === undefined) throw new Error('no filter');
   const runs = await new BlockMatcher(filter).runs(block, 0, block.header.count);
   const found: number[] = [];
@@ -63,6 +64,28 @@ describe.each(SIGNALS)('%s', (signal) => {
     expect(Math.min(seen.wanted, seen.left)).toBeGreaterThan(100);
   });
 });
+
+test.each(['level>=error', '"needle"', '!"needle"', 'level>=error "needle"', 'service=none'])(
+  'the filter %s wants the same of a block that is less than a turn of the event loop and of one that is more',
+  async (text) => {
+    const padding = 'x'.repeat(2_000);
+    const logRecords = Array.from({ length: 150 }, (_, i) => ({
+      severityNumber: i % 7 === 0 || i > 140 ? 17 : 9,
+      body: { stringValue: `${padding}${i % 5 === 0 || i === 149 ? 'needle' : ''}` },
+    }));
+    const half = Math.floor(logRecords.length / 2);
+    const scopeLogs = [{ logRecords: logRecords.slice(0, half) }, { logRecords: logRecords.slice(half) }];
+    const block = await otlpBlock('logs', { resourceLogs: [{ scopeLogs }] });
+    const conditions = text.split(' ').length;
+    // Each condition makes the same block more work.
+    const under = Math.floor(YIELD_BYTES / block.header.rawBytes / conditions);
+    const right = expected('logs', block, text);
+    for (const times of [1, under, under + 1, 2 * under]) {
+      expect([times, await wanted(block, ...new Array<string>(times).fill(text))]).toEqual([times, right]);
+    }
+    expect(right.length > 0 && right.length < block.header.count).toBe(text !== 'service=none');
+  },
+);
 
 const bytes = fc.uint8Array({ minLength: 3, maxLength: 12 });
 const scalar = fc.oneof(

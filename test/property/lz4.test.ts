@@ -7,7 +7,7 @@ import fc from '../support/fast-check.ts';
 
 const SIZE_BYTES = 4;
 const BYTES_MAX = 300_000;
-const unpacker = new Lz4Unpacker(BYTES_MAX);
+const unpackers = [true, false].map((isWide) => new Lz4Unpacker(BYTES_MAX, isWide));
 
 /** Repetitions near and far, short and long, between bytes that are never repeated. */
 const data = fc
@@ -28,9 +28,11 @@ test('what the native packer has packed unpacks to the same bytes, also after la
   fc.assert(
     fc.property(data, (bytes) => {
       const packed = compressSync(bytes).subarray(SIZE_BYTES);
-      expect(Buffer.compare(unpacker.unpack(packed, bytes.length) ?? Buffer.alloc(0), bytes)).toBe(0);
-      expect(unpacker.unpack(packed, bytes.length + 1)).toBeUndefined();
-      expect(unpacker.unpack(packed, bytes.length - 1)).toBeUndefined();
+      for (const unpacker of unpackers) {
+        expect(Buffer.compare(unpacker.unpack(packed, bytes.length) ?? Buffer.alloc(0), bytes)).toBe(0);
+        expect(unpacker.unpack(packed, bytes.length + 1)).toBeUndefined();
+        expect(unpacker.unpack(packed, bytes.length - 1)).toBeUndefined();
+      }
     }),
     { numRuns: 300 },
   );
@@ -42,13 +44,15 @@ test('damaged bytes unpack to what the native unpacker makes of them, or to noth
       const whole = compressSync(bytes);
       const packed = whole.subarray(0, whole.length - (cut % 3 === 0 ? cut % (whole.length - SIZE_BYTES) : 0));
       for (const [at, value] of changes) packed[SIZE_BYTES + (at % (whole.length - SIZE_BYTES))] = value;
-      const ours = unpacker.unpack(packed.subarray(SIZE_BYTES), bytes.length);
       let native: Uint8Array | undefined;
       try {
         native = uncompressSync(packed);
       } catch {}
-      if (native?.length === bytes.length) expect(Buffer.compare(ours ?? Buffer.alloc(0), native)).toBe(0);
-      else expect(ours).toBeUndefined();
+      for (const unpacker of unpackers) {
+        const ours = unpacker.unpack(packed.subarray(SIZE_BYTES), bytes.length);
+        if (native?.length === bytes.length) expect(Buffer.compare(ours ?? Buffer.alloc(0), native)).toBe(0);
+        else expect(ours).toBeUndefined();
+      }
     }),
     { numRuns: 1_000 },
   );
@@ -63,14 +67,16 @@ test.each([
   ['a distance that is cut off', [0x10, 1, 1]],
   ['a match beyond the end', [0x1f, 1, 1, 0, 255, 255, 0, 0]],
 ])('a block with %s unpacks to nothing', (_, bytes) => {
-  expect(unpacker.unpack(Uint8Array.from(bytes), 16)).toBeUndefined();
+  for (const unpacker of unpackers) expect(unpacker.unpack(Uint8Array.from(bytes), 16)).toBeUndefined();
 });
 
 test('a block of the most that it takes unpacks, and a larger one is not asked for', () => {
   const most = Buffer.alloc(BYTES_MAX, 'again ');
-  const unpacked = unpacker.unpack(compressSync(most).subarray(SIZE_BYTES), BYTES_MAX);
-  expect(Buffer.compare(unpacked ?? Buffer.alloc(0), most)).toBe(0);
-  expect(() => unpacker.unpack(new Uint8Array(9), BYTES_MAX + 1)).toThrow('larger blocks are unpacked elsewhere');
+  for (const unpacker of unpackers) {
+    const unpacked = unpacker.unpack(compressSync(most).subarray(SIZE_BYTES), BYTES_MAX);
+    expect(Buffer.compare(unpacked ?? Buffer.alloc(0), most)).toBe(0);
+    expect(() => unpacker.unpack(new Uint8Array(9), BYTES_MAX + 1)).toThrow('larger blocks are unpacked elsewhere');
+  }
 });
 
 function repeated(bytes: Uint8Array, times: number): Uint8Array {

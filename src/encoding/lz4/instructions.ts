@@ -30,6 +30,8 @@ export const load16 = (at: Code): Code => [...at, 0x2f, 0, 0];
 /** Copies as many bytes at once, from and to any place. */
 export const copy1 = (to: Code, from: Code): Code => [...to, ...load8(from), 0x3a, 0, 0];
 export const copy8 = (to: Code, from: Code): Code => [...to, ...from, 0x29, 0, 0, 0x37, 0, 0];
+/** With the 128 bits of fixed-width SIMD. */
+export const copy16 = (to: Code, from: Code): Code => [...to, ...from, 0xfd, 0, 0, 0, 0xfd, 11, 0, 0];
 
 export const when = (condition: Code, ...then: readonly Code[]): Code => [
   ...condition,

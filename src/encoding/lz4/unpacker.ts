@@ -13,6 +13,7 @@ import {
   constant,
   copy1,
   copy8,
+  copy16,
   equal,
   get,
   giveBack,
@@ -38,12 +39,15 @@ interface Memory {
 declare const WebAssembly: {
   readonly Memory: new (size: { readonly initial: number }) => Memory;
   readonly Module: new (bytes: Uint8Array) => object;
+  readonly validate: (bytes: Uint8Array) => boolean;
   readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
 };
 
 const PAGE_BYTES = 65_536;
-/** Copies of eight bytes read and write so far beyond what they copy. */
-const SLACK_BYTES = 8;
+const WORD_BYTES = 8;
+const WIDE_BYTES = 16;
+/** Copies of so many bytes read and write so far beyond what they copy. */
+const SLACK_BYTES = WIDE_BYTES;
 
 type RunUnpacker = (from: number, fromEnd: number, to: number, toEnd: number) => number;
 
@@ -54,9 +58,11 @@ export class Lz4Unpacker {
   readonly #run: RunUnpacker;
   #bytes = new Uint8Array(this.#memory.buffer);
 
-  constructor(bytesMax: number) {
+  /** `isWide`: whether it copies 16 bytes at once; some processors, as virtual machines may have them, cannot. */
+  constructor(bytesMax: number, isWide: boolean = WebAssembly.validate(program(WIDE_BYTES))) {
     this.bytesMax = bytesMax;
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(program()), { from: { memory: this.#memory } });
+    const code = program(isWide ? WIDE_BYTES : WORD_BYTES);
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { from: { memory: this.#memory } });
     this.#run = (exports as { readonly run: RunUnpacker }).run;
   }
 
@@ -89,12 +95,12 @@ const MATCH_BYTES_MIN = 4;
 const DAMAGED = giveBack(constant(-1));
 
 /** Sequences of a token, literals, and a match: bytes that came a distance before. The last one has no match. */
-function program(): Uint8Array {
+function program(bytesAtOnce: number): Uint8Array {
   const sequence = [
     when(isZero(less(get(FROM), get(FROM_END))), DAMAGED),
     ...takeByte(TOKEN),
     set(LENGTH, shiftRight(get(TOKEN), constant(4))),
-    when(get(LENGTH), ...readLength(), ...copyLiterals()),
+    when(get(LENGTH), ...readLength(), ...copyLiterals(bytesAtOnce)),
     when(equal(get(FROM), get(FROM_END)), giveBack(subtract(get(TO), get(START)))),
     when(less(subtract(get(FROM_END), get(FROM)), constant(2)), DAMAGED),
     set(DISTANCE, load16(get(FROM))),
@@ -102,7 +108,7 @@ function program(): Uint8Array {
     set(LENGTH, and(get(TOKEN), constant(MORE_LENGTH))),
     ...readLength(),
     advance(LENGTH, constant(MATCH_BYTES_MIN)),
-    ...copyMatch(),
+    ...copyMatch(bytesAtOnce),
   ];
   return moduleOf(PARAMETERS, LOCALS, [set(START, get(TO)), repeatWhile(constant(1), ...sequence)]);
 }
@@ -122,24 +128,24 @@ function readLength(): readonly Code[] {
   return [when(equal(get(LENGTH), constant(MORE_LENGTH)), more)];
 }
 
-function copyLiterals(): readonly Code[] {
+function copyLiterals(bytesAtOnce: number): readonly Code[] {
   return [
     when(greater(get(LENGTH), subtract(get(FROM_END), get(FROM))), DAMAGED),
     when(greater(get(LENGTH), subtract(get(TO_END), get(TO))), DAMAGED),
     set(SOURCE, get(FROM)),
     advance(FROM, get(LENGTH)),
-    ...copyTo(copyWords()),
+    ...copyTo(copyBy(bytesAtOnce)),
   ];
 }
 
-function copyMatch(): readonly Code[] {
+function copyMatch(bytesAtOnce: number): readonly Code[] {
   return [
     when(isZero(get(DISTANCE)), DAMAGED),
     when(greater(get(DISTANCE), subtract(get(TO), get(START))), DAMAGED),
     when(greater(get(LENGTH), subtract(get(TO_END), get(TO))), DAMAGED),
     set(SOURCE, subtract(get(TO), get(DISTANCE))),
     // A match may run into what it writes itself.
-    ...copyTo(choose(less(get(DISTANCE), constant(8)), copyBytes(), copyWords())),
+    ...copyTo(choose(less(get(DISTANCE), constant(bytesAtOnce)), copyNear(), copyBy(bytesAtOnce))),
   ];
 }
 
@@ -148,15 +154,14 @@ function copyTo(copying: Code): readonly Code[] {
   return [set(COPY_END, add(get(TO), get(LENGTH))), copying, set(TO, get(COPY_END))];
 }
 
-function copyWords(): Code {
-  return copyBy(8, copy8(get(TO), get(SOURCE)));
+/** Of a match that came only a few bytes before. */
+function copyNear(): Code {
+  return choose(less(get(DISTANCE), constant(WORD_BYTES)), copyBy(1), copyBy(WORD_BYTES));
 }
 
-function copyBytes(): Code {
-  return copyBy(1, copy1(get(TO), get(SOURCE)));
-}
-
-function copyBy(bytes: number, copying: Code): Code {
+function copyBy(bytes: number): Code {
+  const copy = bytes === 1 ? copy1 : bytes === WORD_BYTES ? copy8 : copy16;
+  const copying = copy(get(TO), get(SOURCE));
   const step = [copying, advance(TO, constant(bytes)), advance(SOURCE, constant(bytes))];
   return repeatWhile(less(get(TO), get(COPY_END)), ...step);
 }

@@ -20,6 +20,8 @@ import { bytesOf, patternSize } from './value-test.ts';
 
 /** What looking at a record costs besides its bytes. */
 const RECORD_BYTES = 256;
+/** So many records are looked at before their work is counted, where none of them can be long. */
+const STRETCH_RECORDS = 64;
 /** What a byte costs a small regular expression, compared with a condition without one. */
 const PATTERN_WEIGHT_MIN = 32;
 
@@ -81,6 +83,8 @@ export class BlockMatcher {
     }
     const wants = testOf(this.#matcher, block);
     if (wants === NONE) return runs;
+    if (block.header.kind !== 's2' && block.header.rawBytes * this.#weight <= YIELD_BYTES)
+      return yield* this.#searchShort(block, from, to, search, wants);
     const mayWant = testOf(this.#quick, block);
     const mayBeIn = placeTest(search, block);
     const bytesOfRecord = sizeTest(block);
@@ -108,6 +112,45 @@ export class BlockMatcher {
         runs.push(start, i);
         start = -1;
       }
+    }
+    if (start >= 0) runs.push(start, to);
+    return runs;
+  }
+
+  /** The same of a block of OTLP that is less than a turn: none of its records has to be asked for its size. */
+  *#searchShort(
+    block: Block,
+    from: number,
+    to: number,
+    search: NeedleSearch | undefined,
+    wants: Wants,
+  ): Generator<Promise<void>, readonly number[]> {
+    const runs: number[] = [];
+    const { itemAt, itemBytes, scopes } = block.otlpParts().index;
+    const shared = scopes.reduce(
+      (most, { head, resourceHead }) => Math.max(most, head.length + resourceHead.length),
+      0,
+    );
+    let start = -1;
+    for (let first = from; first < to; first += STRETCH_RECORDS) {
+      const end = Math.min(to, first + STRETCH_RECORDS);
+      let bytes = 0;
+      for (let i = first; i < end; i++) {
+        const at = itemAt[i] ?? 0;
+        const length = itemBytes[i] ?? 0;
+        let isWanted = false;
+        if (search === undefined || search.mayBeIn(at, at + length)) {
+          bytes += RECORD_BYTES + shared + length;
+          isWanted = wants(i);
+        }
+        if (isWanted && start < 0) start = i;
+        if (!isWanted && start >= 0) {
+          runs.push(start, i);
+          start = -1;
+        }
+      }
+      const working = this.#worked(bytes * this.#weight);
+      if (working !== undefined) yield working;
     }
     if (start >= 0) runs.push(start, to);
     return runs;
@@ -165,14 +208,15 @@ function otlpTest(matcher: RecordMatcher, block: Block, signal: Signal): Wants {
   if (tests === undefined) return NONE;
   const { index, payload } = block.otlpParts();
   const source = bytesOf(payload);
-  const verdicts = new Map<number, boolean>();
+  // Records of one scope follow each other.
+  let last = -1;
+  let isWanted = false;
   return (i) => {
     const scope = index.scopeOf[i] ?? 0;
-    let isWanted = verdicts.get(scope);
-    if (isWanted === undefined) {
+    if (scope !== last) {
       const heads = index.scopes[scope];
       isWanted = heads !== undefined && passes(tests.resource, heads.resourceHead) && passes(tests.scope, heads.head);
-      verdicts.set(scope, isWanted);
+      last = scope;
     }
     const at = index.itemAt[i] ?? 0;
     return isWanted && tests.item(source, at, at + (index.itemBytes[i] ?? 0));
