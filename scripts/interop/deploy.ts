@@ -86,13 +86,13 @@ function checkKubernetes(tools: string): void {
   const folder = mkdtempSync(path.join(tmpdir(), 'tailrace-schemas-'));
   try {
     const source = path.join(tools, 'python', SCHEMA_FOLDER);
-    const { definitions } = JSON.parse(readFileSync(path.join(source, '_definitions.json'), 'utf8'));
+    const { $defs } = JSON.parse(inOneFile(path.join(source, '_definitions.json')));
     for (const { kind, apiVersion } of manifests().filter((one) => one.kind !== 'ServiceMonitor')) {
       const group = apiVersion.includes('/') ? `${apiVersion.split('/')[0]?.split('.')[0]}-` : '';
       const name = `${kind.toLowerCase()}-${group}v1.json`;
       // Each file names its definitions in another, which kubeconform does not follow.
-      const text = readFileSync(path.join(source, name), 'utf8').replaceAll('_definitions.json#', '#');
-      writeFileSync(path.join(folder, name), JSON.stringify({ ...JSON.parse(text), definitions }));
+      const { $id: _, ...schema } = JSON.parse(inOneFile(path.join(source, name)));
+      writeFileSync(path.join(folder, name), JSON.stringify({ ...schema, $defs }));
     }
     const location = `${folder}/{{.ResourceKind}}{{.KindSuffix}}.json`;
     const flags = ['-strict', '-summary', '-skip', 'ServiceMonitor', '-schema-location', location, '-'];
@@ -106,6 +106,11 @@ function checkKubernetes(tools: string): void {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** References between files as references inside of one. */
+function inOneFile(file: string): string {
+  return readFileSync(file, 'utf8').replaceAll('/api/_definitions.json#', '#');
 }
 
 interface Declared {
@@ -126,21 +131,24 @@ async function sendThroughCollector(): Promise<void> {
   try {
     const token = (server.headers.authorization ?? '').replace('Bearer ', '');
     const ports = [await freePort(), await freePort()];
-    const config = path.join(folder, 'config.yaml');
-    const example = readFileSync(path.join(ROOT, 'scripts/examples/collector/config.yaml'), 'utf8');
-    writeFileSync(config, example.replace('/var/lib/otelcol', folder));
-    writeFileSync(path.join(folder, 'sender'), token);
-    const { services } = parse(read('compose.yaml'), { merge: true });
-    const args = (services.collector.command as readonly string[]).map((flag) =>
-      flag
-        // As Compose does.
-        .replaceAll('$$', '$')
-        .replace('/etc/otelcol/config.yaml', config)
+    const inFolder = (text: string): string =>
+      text
+        .replace('/var/lib/otelcol', folder)
         .replace('/run/secrets', folder)
         .replace('0.0.0.0:4317', `127.0.0.1:${ports[0]}`)
         .replace('0.0.0.0:4318', `127.0.0.1:${ports[1]}`)
-        .replace('tailrace:4318', `127.0.0.1:${server.port}`),
-    );
+        .replace('tailrace:4318', `127.0.0.1:${server.port}`);
+    writeFileSync(path.join(folder, 'sender'), token);
+    const { services } = parse(read('compose.yaml'), { merge: true });
+    const { command, volumes } = services.collector as {
+      readonly command: readonly string[];
+      readonly volumes: readonly string[];
+    };
+    for (const volume of volumes) {
+      const [from = '', to = ''] = volume.split(':');
+      if (from.startsWith('.')) writeFileSync(path.join(folder, path.basename(to)), inFolder(read(from)));
+    }
+    const args = command.map((flag) => flag.replace('/etc/otelcol', folder));
     collector = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     await readiness(collector);
     await runDemo(folder, {

@@ -144,18 +144,22 @@ describe('compose.yaml', () => {
     expect(statSync(path.join(secrets, 'sender')).mode & 0o777).toBe(0o644);
   });
 
-  test('the Collector has the configuration of the example, with the addresses of the containers', () => {
+  test('the Collector has the configuration of the example, with other addresses and the token as a file', () => {
     const { command = [], volumes = [] } = compose.services.collector as ComposeService;
-    const example = parse(readFileSync(path.join(ROOT, 'scripts/examples/collector/config.yaml'), 'utf8'));
-    expect(volumes[0]).toBe('../examples/collector/config.yaml:/etc/otelcol/config.yaml:ro');
-    // Each replaces a value that is there.
-    const replaced = command.slice(1).map((flag) => /^--config=yaml:([\w:]+): /.exec(flag)?.[1]?.split('::') ?? []);
-    expect(replaced).toHaveLength(4);
-    for (const keys of replaced) {
-      const value = keys.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], example);
-      expect([keys, typeof value]).toEqual([keys, 'string']);
-    }
-    expect(command.join(' ')).toContain(`http://tailrace:${PORTS.http}/otlp`);
+    const example = '../examples/collector/config.yaml:/etc/otelcol/config.yaml:ro';
+    expect(volumes).toEqual([example, './collector.yaml:/etc/otelcol/compose.yaml:ro', 'queue:/var/lib/otelcol']);
+    expect(command).toEqual(['--config=/etc/otelcol/config.yaml', '--config=/etc/otelcol/compose.yaml']);
+    const before = pathsOf(parse(read('../examples/collector/config.yaml')));
+    const added = pathsOf(parse(read('collector.yaml')));
+    // Each takes the place of a value that is there.
+    expect(Object.keys(added).filter((at) => before[at] === undefined)).toEqual([]);
+    expect(added).toEqual({
+      'receivers.otlp.protocols.grpc.endpoint': `0.0.0.0:${PORTS.grpc}`,
+      'receivers.otlp.protocols.http.endpoint': `0.0.0.0:${PORTS.http}`,
+      'exporters.otlp_http.endpoint': `http://tailrace:${PORTS.http}/otlp`,
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: the Collector puts the file there.
+      'exporters.otlp_http.headers.Authorization': 'Bearer ${file:/run/secrets/sender}',
+    });
   });
 });
 
@@ -212,6 +216,13 @@ describe('as compose.yaml says, without its containers,', () => {
     expect([await statusOf(metrics, tokens.sender), await statusOf(records, tokens.sender)]).toEqual([403, 403]);
   });
 });
+
+/** Every value of a configuration by its path. */
+function pathsOf(value: unknown, before: readonly string[] = []): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return { [before.join('.')]: value };
+  const parts = Object.entries(value).map(([key, inner]) => pathsOf(inner, [...before, key]));
+  return Object.assign({}, ...parts) as Record<string, unknown>;
+}
 
 /** Made beside this file by others. */
 const BESIDE: readonly string[] = ['./grafana.json', './alerts.yaml'];
