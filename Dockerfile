@@ -21,7 +21,6 @@ RUN install --directory --owner=10001 --group=10001 --mode=0700 /data
 WORKDIR /opt/tailrace
 COPY --from=build /build/package.json /build/LICENSE /build/CHANGELOG.md ./
 COPY --from=build /build/node_modules ./node_modules
-COPY --from=build /build/proto ./proto
 COPY --from=build /build/dist/src ./dist/src
 COPY --from=build /build/dist/cli ./dist/cli
 COPY --from=build /build/dist/page ./dist/page

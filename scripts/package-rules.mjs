@@ -11,7 +11,7 @@ import { isBuilt, ROOT } from './prepare.mjs';
 
 const BUILT = ['dist/src/index.js', 'dist/src/index.d.ts', 'dist/cli/main.js', 'dist/page/index.html'];
 const WANTED = [...BUILT, 'README.md', 'CHANGELOG.md', 'LICENSE'];
-const UNWANTED = /[.]map$|[.]test[.]|^dist\/scripts\/|^test\/|^data\/|[.]sources$/;
+const UNWANTED = /[.]map$|[.]test[.]|^dist\/scripts\/|^test\/|^data\/|^scripts\/deploy\/secrets\/|[.]sources$/;
 
 if (isBuilt()) {
   const faults = [...packedFaults(), ...hiddenTypes()];

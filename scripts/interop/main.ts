@@ -47,6 +47,18 @@ const FORMS: Readonly<Record<string, Form>> = {
     proves: 'what any released version of @opentelemetry/otlp-transformer writes is stored as it was sent',
     run: async () => (await import('./otlp-transformer.ts')).run(),
   },
+  package: {
+    proves: 'the packed file installs small, and npx runs it from an empty folder',
+    run: async () => (await import('./package.ts')).run(),
+  },
+  image: {
+    proves: 'all steps of the Dockerfile in a clean Debian, and a container of what they make',
+    run: async () => (await import('./image.ts')).run(),
+  },
+  deploy: {
+    proves: 'the published schemas of Compose and Kubernetes, and the Collector of compose.yaml',
+    run: async () => (await import('./deploy.ts')).run(),
+  },
   examples: {
     proves: 'the examples of each language store what they send',
     run: async () => (await import('./examples.ts')).run(),

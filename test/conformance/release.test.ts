@@ -48,7 +48,9 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${(registry.address() as AddressInfo).port}`;
 });
 
-afterAll(() => registry.close());
+afterAll(async () => {
+  await new Promise((resolve) => registry.close(resolve));
+});
 
 beforeEach(() => {
   versions = ['1.2.2'];
