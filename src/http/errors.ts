@@ -43,7 +43,7 @@ export function s2Status(error: TailraceError): number {
  * caller's token puts before stream names: no message shows it.
  */
 export function s2ErrorBody(error: TailraceError, correlationId: string, hiddenPrefix = ''): string {
-  const { seqNum, fencingToken, tail } = error.detail;
+  const { seqNum, fencingToken, tail, field } = error.detail;
   if (error.code === 'seq_num_mismatch' && seqNum !== undefined) return JSON.stringify({ seq_num_mismatch: seqNum });
   if (error.code === 'fencing_token_mismatch' && fencingToken !== undefined) {
     return JSON.stringify({ fencing_token_mismatch: fencingToken });
@@ -54,6 +54,7 @@ export function s2ErrorBody(error: TailraceError, correlationId: string, hiddenP
   return JSON.stringify({
     code: S2_STATUS[error.code][1],
     message: withoutPrefix(messageFor(error, correlationId), hiddenPrefix),
+    ...(field === undefined ? {} : { field }),
   });
 }
 

@@ -66,6 +66,8 @@ export interface ErrorDetail {
   readonly seqNum?: number;
   /** The fencing token in force (`fencing_token_mismatch`). */
   readonly fencingToken?: string;
+  /** The field of a body or of a configuration that is wrong, as a path with dots (`bad_json`, `invalid`). */
+  readonly field?: string;
   /** Methods that the path has (`method_not_allowed`). */
   readonly allow?: readonly string[];
 }

@@ -223,7 +223,9 @@ function shaped<T extends z.ZodObject>(shape: T, json: unknown): z.output<T> {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const at = issue?.path.join('.') ?? '';
-  throw new TailraceError('bad_json', `${at === '' ? 'the configuration' : `\`${at}\``}: ${issue?.message ?? 'wrong'}`);
+  const what = at === '' ? 'the configuration' : `\`${at}\``;
+  const options = at === '' ? {} : { detail: { field: at } };
+  throw new TailraceError('bad_json', `${what}: ${issue?.message ?? 'wrong'}`, options);
 }
 
 function jsonOf(text: string): unknown {

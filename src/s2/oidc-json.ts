@@ -37,7 +37,8 @@ type Key = z.output<typeof keyShape>;
 /** @throws TailraceError `invalid` that names the field and says what it must be */
 export function trustOf({ issuer, audience, jwks_uri: uri, jwks }: OidcShape): OidcTrust {
   expectUrl('issuer', issuer);
-  if (/[?#]/.test(issuer)) throw invalid('`oidc.issuer` must be a URL without query and fragment, as in `iss`');
+  if (/[?#]/.test(issuer))
+    throw invalid('issuer', '`oidc.issuer` must be a URL without query and fragment, as in `iss`');
   expectAudience(audience);
   if (typeof uri === 'string' && jwks == null) {
     expectUrl('jwks_uri', uri);
@@ -45,6 +46,7 @@ export function trustOf({ issuer, audience, jwks_uri: uri, jwks }: OidcShape): O
   }
   if (jwks == null || uri != null) {
     throw invalid(
+      'jwks_uri',
       '`oidc` must have either `jwks_uri`, the URL of the key set of the issuer, or `jwks`, the set itself',
     );
   }
@@ -62,20 +64,20 @@ const THIS_MACHINE = /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 function expectUrl(field: string, text: string): void {
   const must = `\`oidc.${field}\` must be`;
-  if (text.length > OIDC_URL_CHARS_MAX) throw invalid(`${must} at most ${OIDC_URL_CHARS_MAX} characters long`);
+  if (text.length > OIDC_URL_CHARS_MAX) throw invalid(field, `${must} at most ${OIDC_URL_CHARS_MAX} characters long`);
   // The parser would drop blanks and line breaks, but the text itself is compared and logged.
   const url = /^[\x21-\x7e]+$/.test(text) && URL.canParse(text) ? new URL(text) : undefined;
   const isWeb = url?.protocol === 'https:' || (url?.protocol === 'http:' && THIS_MACHINE.test(url.hostname));
-  if (url === undefined || !isWeb) throw invalid(`${must} an https URL, or an http one on this machine`);
+  if (url === undefined || !isWeb) throw invalid(field, `${must} an https URL, or an http one on this machine`);
   if (url.username !== '' || url.password !== '') {
-    throw invalid(`${must} a URL without user and password: configurations keep no secrets`);
+    throw invalid(field, `${must} a URL without user and password: configurations keep no secrets`);
   }
 }
 
 function expectAudience(audience: string): void {
   const bytes = Buffer.byteLength(audience);
   if (bytes > 0 && bytes <= OIDC_AUDIENCE_BYTES_MAX && !/\p{Surrogate}/u.test(audience)) return;
-  throw invalid(`\`oidc.audience\` must be text of 1 to ${OIDC_AUDIENCE_BYTES_MAX} bytes`);
+  throw invalid('audience', `\`oidc.audience\` must be text of 1 to ${OIDC_AUDIENCE_BYTES_MAX} bytes`);
 }
 
 /**
@@ -93,18 +95,19 @@ function keySetText(jwks: NonNullable<OidcShape['jwks']>): string {
     if (secret === undefined && key.kty !== 'oct') continue;
     const why = secret === undefined ? 'is symmetric' : `has the member \`${secret}\``;
     throw invalid(
+      'jwks',
       `\`oidc.jwks.keys.${i}\` ${why}, which is secret: give public keys alone, secrets are never kept here`,
     );
   }
-  if (keys.length > OIDC_KEYS_MAX) throw invalid(`\`oidc.jwks\` must have at most ${OIDC_KEYS_MAX} keys`);
+  if (keys.length > OIDC_KEYS_MAX) throw invalid('jwks', `\`oidc.jwks\` must have at most ${OIDC_KEYS_MAX} keys`);
   const text = JSON.stringify(jwks);
   const bytes = Buffer.byteLength(text);
   if (bytes > OIDC_STATIC_JWKS_BYTES_MAX) {
-    throw invalid(`\`oidc.jwks\` must be at most ${OIDC_STATIC_JWKS_BYTES_MAX} bytes long, it has ${bytes}`);
+    throw invalid('jwks', `\`oidc.jwks\` must be at most ${OIDC_STATIC_JWKS_BYTES_MAX} bytes long, it has ${bytes}`);
   }
   if (!keys.map(canVerify).includes(true)) {
     const fits = `RSA of ${OIDC_RSA_BITS_MIN} bits or more, EC (${CURVES.slice(0, 3).join(', ')}) or Ed25519`;
-    throw invalid(`\`oidc.jwks\` must have a key that signatures can be verified with: ${fits}`);
+    throw invalid('jwks', `\`oidc.jwks\` must have a key that signatures can be verified with: ${fits}`);
   }
   return text;
 }
@@ -118,10 +121,11 @@ function canVerify(key: Key, i: number): boolean {
     const { asymmetricKeyDetails: details } = createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
     return key.kty !== 'RSA' || (details?.modulusLength ?? 0) >= OIDC_RSA_BITS_MIN;
   } catch (cause) {
-    throw new TailraceError('invalid', `\`oidc.jwks.keys.${i}\` cannot be read as a public key`, { cause });
+    throw invalid('jwks', `\`oidc.jwks.keys.${i}\` cannot be read as a public key`, cause);
   }
 }
 
-function invalid(message: string): TailraceError {
-  return new TailraceError('invalid', message);
+/** `field`: the member of `oidc` that has to change. */
+function invalid(field: string, message: string, cause?: unknown): TailraceError {
+  return new TailraceError('invalid', message, { detail: { field: `oidc.${field}` }, cause });
 }

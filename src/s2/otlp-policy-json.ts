@@ -123,13 +123,14 @@ function isPolicyKey(key: string): boolean {
 function profileOf(name: string | null | undefined): string | null {
   if (name == null) return null;
   if (profileNamed(name) !== undefined) return name;
-  throw unknownProfile(name);
+  throw unknownProfile(name, 'otlp_limits.profile');
 }
 
 /** The error for a profile that there is not. */
-export function unknownProfile(name: string): TailraceError {
+export function unknownProfile(name: string, field: string): TailraceError {
   const quoted = JSON.stringify(name.slice(0, 64));
-  return new TailraceError('invalid', `unknown limit profile ${quoted}: there are ${PROFILE_NAMES.join(', ')}`);
+  const message = `unknown limit profile ${quoted}: there are ${PROFILE_NAMES.join(', ')}`;
+  return new TailraceError('invalid', message, { detail: { field } });
 }
 
 function valuesShape<Name extends PolicyLimit | PolicyRate>(list: readonly Name[]): Record<Name, typeof value> {

@@ -180,7 +180,7 @@ function attributesOf(given: Readonly<Record<string, string>>): ReadonlyMap<stri
 function limitsOf(given: z.output<typeof limitsShape>): TokenLimits {
   const profile = given.profile ?? undefined;
   const named = profileNamed(profile);
-  if (profile !== undefined && named === undefined) throw unknownProfile(profile);
+  if (profile !== undefined && named === undefined) throw unknownProfile(profile, 'limits.profile');
   const bytesPerSecond = given.bytes_per_second ?? named?.rates.bytes_per_second;
   const burstBytes = given.burst_bytes ?? named?.rates.burst_bytes;
   return {

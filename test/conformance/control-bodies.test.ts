@@ -75,6 +75,25 @@ describe('bodies', () => {
     expect(await sent(gzipSync('{"stream":"zipped"}'), { 'content-encoding': 'gzip' })).toEqual([201, 'zipped']);
   });
 
+  const keys = { issuer: 'https://issuer.example', audience: 'a' };
+  test.each<[string, unknown, number]>([
+    ['otlp_limits.streams_max', { otlp_limits: { streams_max: 'many' } }, 400],
+    ['otlp_limits.profile', { otlp_limits: { profile: 'none-such' } }, 422],
+    ['otlp_dedupe_window', { otlp_dedupe_window: -1 }, 400],
+    ['oidc.issuer', { oidc: { ...keys, issuer: 'http://issuer.example', jwks_uri: 'https://a' } }, 422],
+    ['oidc.jwks_uri', { oidc: keys }, 422],
+    ['oidc.jwks', { oidc: { ...keys, jwks: { keys: [{ kty: 'oct', k: 'x' }] } } }, 422],
+    ['otlp_limits', { otlp_limits: { no_such_limit: 1 } }, 400],
+  ])('with a wrong %s are refused with the name of the field', async (field, body, status) => {
+    const answer = await s2.call(`PATCH /basins/${basin}`, { body });
+    expect([answer.status, (answer.body as { field?: string }).field]).toEqual([status, field]);
+  });
+
+  test('without a wrong field are refused without a name of one', async () => {
+    const answer = await s2.call('PATCH /basins/not-there', { body: {} });
+    expect(answer.body).toEqual({ code: 'basin_not_found', message: expect.any(String) });
+  });
+
   test('may hold any numbers in unknown fields, and the last of two equal fields counts', async () => {
     expect(await sent('{"later":1.5e3,"stream":"first","deep":[-0.1],"stream":"last"}')).toEqual([201, 'last']);
   });

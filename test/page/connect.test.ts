@@ -45,13 +45,32 @@ describeInBrowser('Connect', () => {
 
 describeInBrowser('Connect where no token is needed', () => {
   let own: TestServer;
+  let ownControl: ControlClient;
   const openOwn = openedPages(() => own);
 
   beforeAll(async () => {
     own = await startServer({ args: ['--no-auth'] });
+    ownControl = new ControlClient(own);
   });
 
   afterAll(() => own.stop());
+
+  test('a first visit without data shows Connect, and one with data, or with a link to somewhere, does not', async () => {
+    const first = await openOwn('');
+    await first.getByRole('heading', { name: 'Connect', level: 1 }).waitFor();
+    expect(new URL(first.url()).hash).toMatch(/^#\/connect/);
+    const linked = await openOwn('#/live?filter=level>=error');
+    await linked.getByRole('heading', { name: 'No record matches so far' }).waitFor();
+    expect(new URL(linked.url()).hash).toContain('#/live');
+    await ownControl.call('PUT /streams/there', { basin: 'telemetry', body: {} });
+    await ownControl.call('POST /streams/there/records', {
+      basin: 'telemetry',
+      body: { records: [{ body: 'arrived' }] },
+    });
+    const second = await openOwn('');
+    await second.getByText('arrived').waitFor();
+    expect(new URL(second.url()).hash).not.toContain('connect');
+  });
 
   test('a server with --no-auth asks for no token, and its snippets have none', async () => {
     const page = await openOwn('#/connect?with=curl');

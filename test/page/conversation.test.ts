@@ -7,6 +7,7 @@ import { seriousFindings } from './axe.ts';
 import { describeInBrowser } from './browser.ts';
 import { openedPages } from './opened-pages.ts';
 import { postLogs, postSpans, type SpanGiven, spanIdOf } from './otlp-json.ts';
+import { expectFound } from './planted.ts';
 
 const AGENT = 'aa000000000000000000000000000001';
 const SECOND = 'aa000000000000000000000000000002';
@@ -179,6 +180,12 @@ describeInBrowser('how one moves through a conversation', () => {
       }),
     ]);
     await page.getByText('Never.').waitFor();
+  });
+
+  test('a message that became markup, or changed the page, would be found', async () => {
+    const page = await open(at(AGENT));
+    await page.getByText('rate limit exceeded').waitFor();
+    await expectFound(page, steps(page).nth(1));
   });
 
   test('on a phone in the dark nothing is wider than the screen', async () => {

@@ -213,6 +213,18 @@ describeScreen(
       expect(await other.locator('.u-over').count()).toBe(0);
     });
 
+    test('a stream that does not exist yet is no error: it says how it begins, and shows its metrics when they come', async () => {
+      const page = await open('#/metrics?stream=not-yet&name=first');
+      await page.getByRole('heading', { name: 'telemetry has no stream with this name yet' }).waitFor();
+      expect(await page.getByRole('alert').count()).toBe(0);
+      const connect = page.getByRole('main').getByRole('link', { name: 'Connect' });
+      expect(await connect.getAttribute('href')).toBe('#/connect?stream=not-yet');
+      expect(await seriousFindings(page)).toEqual([]);
+      await sendLevel(1, 'first', 'not-yet');
+      await page.getByRole('list', { name: 'Metrics' }).getByRole('link', { name: 'first' }).waitFor();
+      expect(await page.getByRole('heading', { name: /no stream with this name/ }).count()).toBe(0);
+    });
+
     test.each([390, 1024])('at %i pixels nothing is wider than the screen, in light and dark', async (width) => {
       const page = await open('#/metrics?stream=steady', { width, isDark: width === 390 });
       await page.getByRole('link', { name: 'jobs' }).click();
@@ -227,9 +239,9 @@ describeScreen(
   },
 );
 
-async function sendLevel(value: number, name = 'level'): Promise<void> {
+async function sendLevel(value: number, name = 'level', stream = 'live'): Promise<void> {
   const point = { timeUnixNano: `${Date.now()}000000`, asDouble: value };
-  const resource = { attributes: keyValues({ 's2.stream': 'live' }) };
+  const resource = { attributes: keyValues({ 's2.stream': stream }) };
   const metrics = [{ name, gauge: { dataPoints: [point] } }];
   await post(server, '/v1/metrics', { resourceMetrics: [{ resource, scopeMetrics: [{ metrics }] }] });
 }

@@ -8,6 +8,7 @@ import { seriousFindings } from './axe.ts';
 import { describeInBrowser } from './browser.ts';
 import { openedPages } from './opened-pages.ts';
 import { postLogs, postSpans } from './otlp-json.ts';
+import { expectFound } from './planted.ts';
 
 const TRACE = '5b8aa5a2d2c872e8321cf37308d69df2';
 const SENDER = { service: 'checkout', stream: 'shop', scope: 'checkout.logger' };
@@ -222,6 +223,12 @@ describeInBrowser('where the screen of a record leads', () => {
     await page.goto(`${server.url}/#/record?row=shop`);
     await page.getByText('names no record').waitFor();
     expect(await seriousFindings(page)).toEqual([]);
+  });
+
+  test('a text that became markup, or changed the page, would be found', async () => {
+    const page = await open('#/record?row=shop:1');
+    await article(page).getByText('A-10923').waitFor();
+    await expectFound(page, article(page));
   });
 
   test('on a phone in the dark nothing is wider than the screen', async () => {

@@ -168,6 +168,18 @@ describeScreen(
       expect(await other.getByRole('row').count()).toBe(0);
     });
 
+    test('how long requests took is told of senders whose data was stored, and of no others', async () => {
+      const page = await open('#/senders');
+      const took = /^[\d.]+ (µs|ms|s) \/ [\d.]+ (µs|ms|s)$/;
+      await row(page, 'checkout').getByRole('cell', { name: took }).waitFor();
+      expect(await row(page, 'stranger/1.0').getByRole('cell', { name: took }).count()).toBe(0);
+      await page.getByRole('link', { name: 'checkout', exact: true }).click();
+      await page
+        .getByRole('complementary')
+        .getByText(/^after [\d.]+ (µs|ms|s) \(p50\), [\d.]+ (µs|ms|s) \(p99\)$/)
+        .waitFor();
+    });
+
     test('a basin to which nothing came says so, and where to begin', async () => {
       await new ControlClient(server).call('POST /basins', { body: { basin: 'quiet-basin' } });
       const token = await issueToken(server, 'quiet-only', ['basin-metrics']);

@@ -29,6 +29,7 @@ describeInBrowser('Server', () => {
   managesTokens();
   endsTokens();
   showsWhatMayBeDone();
+  showsAudit();
 });
 
 function showsFigures(): void {
@@ -212,6 +213,43 @@ async function open(setup: Partial<PageSetup> = {}): Promise<Page> {
   const page = await openAt(setup.at ?? '#/server', setup);
   await page.getByRole('heading', { name: 'Server', exact: true }).waitFor();
   return page;
+}
+
+function showsAudit(): void {
+  const audit = (page: Page) => page.getByRole('region', { name: 'Audit log' });
+  const line = (page: Page, text: string) => audit(page).getByRole('row').filter({ hasText: text });
+
+  test('the audit log says who did what with what result, shows what comes by itself, and is searched', async () => {
+    await control.call('POST /basins', { body: { basin: 'audited-by-page' } });
+    const page = await open();
+    await line(page, 'create basin audited-by-page').getByText('done').waitFor();
+    await line(page, 'create basin audited-by-page').getByText('root', { exact: true }).waitFor();
+    for (let i = 0; i < 3; i++) expect(await statusWith('trk_wrong')).toBe(401);
+    const refused = line(page, 'an unknown token').filter({ hasText: '3 times' });
+    await refused
+      .getByText(/unknown/)
+      .first()
+      .waitFor();
+    await audit(page).getByLabel('Search the audit log').fill('audited-by-page');
+    await refused.waitFor({ state: 'detached' });
+    await page.getByText('Found among the last').waitFor();
+    expect(new URL(page.url()).hash).toContain('audited=audited-by-page');
+    await audit(page).getByRole('button', { name: 'Refused or failed' }).click();
+    await audit(page)
+      .getByText(/^None of the last \d+ lines is like that\.$/)
+      .waitFor();
+    await audit(page).getByLabel('Search the audit log').fill('');
+    await refused.waitFor();
+    expect(await audit(page).getByText('done', { exact: true }).count()).toBe(0);
+    expect(await seriousFindings(page)).toEqual([]);
+  });
+
+  test('a token that is not the root token sees no audit log', async () => {
+    const token = await issue('sees-figures', ['account-metrics']);
+    const page = await open({ token });
+    await tile(page, 'Records in').waitFor();
+    expect(await audit(page).count()).toBe(0);
+  });
 }
 
 /** By the root token, as its holder gets it. */

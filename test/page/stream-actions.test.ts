@@ -156,6 +156,85 @@ describeScreen(
 );
 
 describeScreen(
+  'the policy of a basin on the screen Streams',
+  () => server,
+  (open) => {
+    test('limits, rates and an issuer are set, and what the server refuses is said beside the field', async () => {
+      await control.call('POST /basins', { body: { basin: 'policy-basin' } });
+      const page = await open('#/streams?view=basins&open=policy-basin');
+      const details = page.getByRole('complementary', { name: 'Basin policy-basin' });
+      await details.getByRole('button', { name: 'Change …' }).click();
+      const field = (label: string) => dialog(page).getByLabel(label, { exact: true });
+      const refusedAt = async (label: string, reason: RegExp): Promise<void> => {
+        await dialog(page).getByRole('button', { name: 'Save' }).click();
+        const alert = dialog(page).getByRole('alert').filter({ hasText: reason });
+        await alert.waitFor();
+        expect(await dialog(page).getByRole('alert').count()).toBe(1);
+        expect(await field(label).getAttribute('aria-describedby')).toBe(await alert.getAttribute('id'));
+        expect(await field(label).evaluate((input) => input === document.activeElement)).toBe(true);
+      };
+      await dialog(page).getByText('Limits of OTLP data').click();
+      await field('Profile').selectOption('smll');
+      await field('Streams of the basin').fill('many');
+      await refusedAt('Streams of the basin', /must be a whole number from 1 on/);
+      await field('Streams of the basin').fill('50');
+      expect(await dialog(page).getByRole('alert').count()).toBe(0);
+      await field('Size of a request, as it is sent').fill('none');
+      await dialog(page).getByText('Rates of OTLP data').click();
+      await field('Data in a second').fill('2MiB');
+      await field('Spans in a minute').fill('600');
+      await dialog(page).getByText('Outside issuer').click();
+      await field('Issuer').fill('http://issuer.example');
+      await field('Audience').fill('tailrace');
+      await field('URL of its keys').fill('https://issuer.example/jwks');
+      await refusedAt('Issuer', /must be an https URL/);
+      await field('Issuer').fill('https://issuer.example');
+      expect(await seriousFindings(page)).toEqual([]);
+      await dialog(page).getByRole('button', { name: 'Save' }).click();
+      await details.getByText('https://issuer.example may send, to the audience tailrace').waitFor();
+      await details.getByText('those of the profile smll').waitFor();
+      const policy = {
+        otlp_limits: { profile: 'smll', wire_bytes_max: null, streams_max: 50 },
+        otlp_rates: { bytes_per_second: 2_097_152, spans_per_minute: 600 },
+        oidc: { issuer: 'https://issuer.example', jwks_uri: 'https://issuer.example/jwks', audience: 'tailrace' },
+      };
+      expect((await control.call('GET /basins/policy-basin')).body).toMatchObject(policy);
+    });
+
+    test('the other rules for OTLP data are changed one by one, and taken back, and the rest stays', async () => {
+      const rules = {
+        otlp_drop_attributes: ['user.email'],
+        otlp_dedupe_window: 600,
+        otlp_rates: { spans_per_minute: 9 },
+      };
+      await control.call('POST /basins', { body: { basin: 'rules-basin', config: rules } });
+      const page = await open('#/streams?view=basins&open=rules-basin');
+      const details = page.getByRole('complementary', { name: 'Basin rules-basin' });
+      await details.getByRole('button', { name: 'Change …' }).click();
+      const field = (label: string) => dialog(page).getByLabel(label, { exact: true });
+      expect(await field('Repeated requests are stored once within').inputValue()).toBe('10m');
+      await field('Attributes that are never stored').fill('user.email, gen_ai.prompt*');
+      await field('Resources must have').fill('project.id');
+      await field('Repeated requests are stored once within').fill('');
+      await field('Items that are larger than 1 MiB, up to').fill('8MiB');
+      await field('OTLP data of a service').selectOption('true');
+      await field('Spans in a minute').fill('');
+      await dialog(page).getByRole('button', { name: 'Save' }).click();
+      await details.getByText('user.email, gen_ai.prompt*').waitFor();
+      const { body } = await control.call('GET /basins/rules-basin');
+      expect(body).toMatchObject({
+        otlp_service_routing: true,
+        otlp_required_resource_attributes: ['project.id'],
+        otlp_drop_attributes: ['user.email', 'gen_ai.prompt*'],
+        large_items_max: 8_388_608,
+        create_stream_on_append: false,
+      });
+      for (const gone of ['otlp_dedupe_window', 'otlp_rates', 'otlp_limits']) expect(body).not.toHaveProperty(gone);
+    });
+  },
+);
+
+describeScreen(
   'basins on the screen Streams',
   () => server,
   (open) => {

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { GRANTED_OPERATIONS, operationsOf } from '../../src/model/operation.ts';
+import { auditRows, isFound, resourceText, whoText } from '../../src/page/server/audit-facts.ts';
 import { quantileOf, ratesOf, sumOf, sumsBy } from '../../src/page/server/figures.ts';
 import { applyPreset, emptyForm, formFault, PRESETS, requestOf } from '../../src/page/server/token-form.ts';
 import { mayText, OPERATIONS, operationsHeld, summaryOf, whereText } from '../../src/page/server/token-words.ts';
@@ -99,5 +100,35 @@ describe('what a token may do', () => {
     });
     const all = PRESETS.find(({ isAccount }) => isAccount === true);
     expect(requestOf(applyPreset(whole, all, 'telemetry'), 0).scope.basins).toEqual({ prefix: '' });
+  });
+});
+
+describe('lines of the audit log', () => {
+  const entry = { time: '2026-11-29T10:00:00.000Z', action: 'read', outcome: 'refused', principal: 'none' };
+
+  test('that say the same one after the other are one row, with the newest time', () => {
+    const older = { ...entry, time: '2026-11-29T09:00:00.000Z', correlation_id: 'b' };
+    const other = { ...entry, stream: 's' };
+    expect(auditRows([{ ...entry, correlation_id: 'a' }, older, other, older])).toEqual([
+      { entry: { ...entry, correlation_id: 'a' }, times: 2 },
+      { entry: other, times: 1 },
+      { entry: older, times: 1 },
+    ]);
+  });
+
+  test('name who it was: a token by its id, also one that is called unknown, and others in words', () => {
+    expect(whoText(entry)).toBe('without a token');
+    expect(whoText({ ...entry, principal: 'unknown' })).toBe('an unknown token');
+    expect(whoText({ ...entry, principal: 'unknown', principal_number: 3 })).toBe('unknown');
+    expect(whoText({ time: entry.time, action: 'refusals-held-back', outcome: 'refused' })).toBe('several');
+  });
+
+  test('name what it was done to, and are found by any of their words', () => {
+    expect(resourceText({ ...entry, basin: 'telemetry', stream: 'shop', token_id: 'ci' })).toBe(
+      'telemetry / shop, token ci',
+    );
+    expect(resourceText(entry)).toBe('');
+    expect(isFound({ ...entry, stream: 'shop' }, 'WITHOUT shop')).toBe(true);
+    expect(isFound({ ...entry, stream: 'shop' }, 'without other')).toBe(false);
   });
 });

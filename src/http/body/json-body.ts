@@ -55,7 +55,8 @@ export function shaped<T extends z.ZodType>(shape: T, body: unknown): z.output<T
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const at = issue?.path.join('.') ?? '';
-  throw new TailraceError('bad_json', `${at === '' ? 'the body' : `\`${at}\``}: ${issue?.message}`);
+  const what = at === '' ? 'the body' : `\`${at}\``;
+  throw new TailraceError('bad_json', `${what}: ${issue?.message}`, at === '' ? {} : { detail: { field: at } });
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;

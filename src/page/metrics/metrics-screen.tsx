@@ -10,6 +10,7 @@ import { newestMetrics } from '../wire/metrics.ts';
 import { listStreams, type StreamEntry } from '../wire/streams.ts';
 import { MetricNamesList } from './metric-names.tsx';
 import { MetricView } from './metric-view.tsx';
+import { NoStream, useIsThere } from './no-stream.tsx';
 import './metrics.css';
 
 /** Where the URL names no stream, so many of those that were written last are looked at for metrics. */
@@ -20,7 +21,9 @@ const OFFERED_MAX = 500;
 export function MetricsScreen() {
   const current = basin.value;
   const { stream, name } = place.value.query;
-  if (!may('read')) {
+  const mayRead = may('read');
+  const isThere = useIsThere(current, mayRead ? stream : undefined);
+  if (!mayRead) {
     return (
       <div class="state">
         <h1>Metrics</h1>
@@ -31,13 +34,16 @@ export function MetricsScreen() {
     );
   }
   return (
-    <div class={`metrics${name === undefined ? '' : ' has-name'}`}>
+    <div class={`metrics${name === undefined || isThere === false ? '' : ' has-name'}`}>
       <div class="metrics-side">
         <h1>Metrics</h1>
         <StreamChoice basin={current} stream={stream} />
-        {stream !== undefined && <MetricNamesList key={stream} basin={current} stream={stream} chosen={name} />}
+        {stream !== undefined && isThere === true && (
+          <MetricNamesList key={stream} basin={current} stream={stream} chosen={name} />
+        )}
       </div>
-      {stream !== undefined && name !== undefined && (
+      {stream !== undefined && isThere === false && <NoStream basin={current} stream={stream} />}
+      {stream !== undefined && isThere === true && name !== undefined && (
         <div class="metrics-main">
           <a class="back" href={hrefOf('metrics', { basin: place.value.query.basin, stream })}>
             All metrics of {stream}
@@ -45,7 +51,7 @@ export function MetricsScreen() {
           <MetricView key={`${stream} ${name}`} basin={current} stream={stream} name={name} />
         </div>
       )}
-      {stream !== undefined && name === undefined && (
+      {stream !== undefined && isThere === true && name === undefined && (
         <p class="muted metrics-main choose">Choose a metric to draw it.</p>
       )}
     </div>

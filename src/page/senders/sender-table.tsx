@@ -64,7 +64,7 @@ export function SenderTable(props: {
                 title="From the end of the request's headers until it is answered, when its data is on disk"
                 order={order}
                 isNumber
-                class="wide"
+                class="middle"
               />
             )}
             <SortHeader
@@ -131,7 +131,7 @@ function SenderRow(props: {
         {countText(entry.refused)}
       </td>
       {showsAck && (
-        <td class="number wide">
+        <td class="number middle">
           {ack === null || ack === undefined ? '–' : `${spanText(ack.p50)} / ${spanText(ack.p99)}`}
         </td>
       )}

@@ -100,7 +100,7 @@ function AuditTable({ rows, now }: { readonly rows: readonly AuditRow[]; readonl
             <td class="audit-what">
               {actionText(entry)} <span class="mono">{resourceText(entry)}</span>
             </td>
-            <td>
+            <td class="audit-how">
               <Result entry={entry} times={times} />
             </td>
             <td class="audit-from">

@@ -11,6 +11,7 @@ import { may, who } from '../state/session.ts';
 import { basinSettings, deleteBasin } from '../wire/control.ts';
 import { type BasinEntry, listBasins } from '../wire/streams.ts';
 import { ChangeBasin, CreateBasin } from './change-basin.tsx';
+import { policySentences } from './policy-texts.ts';
 import { basinSentences, streamSentences } from './setting-texts.ts';
 
 const EVERY_MS = 5_000;
@@ -102,7 +103,10 @@ function BasinPanel({ basin, onChange }: { readonly basin: string; onChange(): v
           <section aria-label="Settings">
             <h3>Settings</h3>
             <dl class="facts">
-              {basinSentences(value).map(([name, text]) => [<dt key={name}>{name}</dt>, <dd key={text}>{text}</dd>])}
+              {[...basinSentences(value), ...policySentences(value)].map(([name, text]) => [
+                <dt key={name}>{name}</dt>,
+                <dd key={`${name} ${text}`}>{text}</dd>,
+              ])}
             </dl>
           </section>
           <section aria-label="Its streams">

@@ -1,8 +1,10 @@
-/** Makes a basin, and changes the settings of one. Further policy for OTLP data is set by the command line. */
+/** Makes a basin, and changes the settings of one. */
 
 import { useState } from 'preact/hooks';
 import { type BasinSettings, changeBasin, createBasin } from '../wire/control.ts';
 import { FormDialog } from './form-dialog.tsx';
+import { PolicyForm } from './policy-form.tsx';
+import { changedPolicy, type PolicyFields, policyFields } from './policy-texts.ts';
 import { Choice, isValid, SettingForm, TextField } from './setting-fields.tsx';
 import { changedSettings, fieldsOf, type SettingFields } from './setting-texts.ts';
 
@@ -11,6 +13,7 @@ interface BasinFields {
   readonly onRead: boolean;
   readonly template: string;
   readonly streams: SettingFields;
+  readonly policy: PolicyFields;
 }
 
 function basinFields(settings: BasinSettings): BasinFields {
@@ -19,6 +22,7 @@ function basinFields(settings: BasinSettings): BasinFields {
     onRead: settings.create_stream_on_read === true,
     template: settings.otlp_default_stream ?? '',
     streams: fieldsOf(settings.default_stream_config),
+    policy: policyFields(settings),
   };
 }
 
@@ -32,6 +36,7 @@ function changedBasin(before: BasinFields, after: BasinFields): BasinSettings {
       ? {}
       : { otlp_default_stream: after.template === '' ? null : after.template }),
     ...(Object.keys(streams).length === 0 ? {} : { default_stream_config: streams }),
+    ...changedPolicy(before.policy, after.policy),
   };
 }
 
@@ -48,10 +53,11 @@ export function CreateBasin({ onDone, onClose }: { onDone(): void; onClose(): vo
       title="New basin"
       verb="Create"
       isReady={name !== '' && isValid(fields.streams)}
+      names={['basin', ...FIELD_NAMES]}
       run={run}
       onClose={onClose}
     >
-      <TextField label="Name" placeholder="telemetry-eu" value={name} onInput={setName} />
+      <TextField name="basin" label="Name" placeholder="telemetry-eu" value={name} onInput={setName} />
       <BasinForm fields={fields} onChange={setFields} />
     </FormDialog>
   );
@@ -76,16 +82,18 @@ export function ChangeBasin(props: {
       title={`Settings of ${basin}`}
       verb="Save"
       isReady={isValid(fields.streams) && Object.keys(change).length > 0}
+      names={FIELD_NAMES}
       run={run}
       onClose={onClose}
     >
       <BasinForm fields={fields} onChange={setFields} />
-      <p class="muted">
-        Limits, rates and the other rules for OTLP data are set by <code>tailrace basins reconfigure</code>.
-      </p>
     </FormDialog>
   );
 }
+
+const TEMPLATE = 'otlp_default_stream';
+/** What the server refuses is said beside the field. */
+const FIELD_NAMES = [TEMPLATE, ...Object.keys(policyFields({}))];
 
 function BasinForm({ fields, onChange }: { readonly fields: BasinFields; onChange(fields: BasinFields): void }) {
   return (
@@ -107,6 +115,7 @@ function BasinForm({ fields, onChange }: { readonly fields: BasinFields; onChang
         <option value="false">is refused</option>
       </Choice>
       <TextField
+        name={TEMPLATE}
         label="Stream of OTLP data that names none"
         placeholder="none: it is rejected ({service.name}, all-{signal})"
         value={fields.template}
@@ -120,6 +129,7 @@ function BasinForm({ fields, onChange }: { readonly fields: BasinFields; onChang
           onChange={(streams) => onChange({ ...fields, streams })}
         />
       </fieldset>
+      <PolicyForm fields={fields.policy} onChange={(policy) => onChange({ ...fields, policy })} />
     </>
   );
 }

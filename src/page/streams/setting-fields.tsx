@@ -1,7 +1,8 @@
 /** The fields of a stream's settings, of one stream or as what a basin gives its streams. */
 
 import type { ComponentChildren } from 'preact';
-import { useId } from 'preact/hooks';
+import { useId, useRef } from 'preact/hooks';
+import { useRefusal } from './refused-field.ts';
 import { fieldFault, MODES, type SettingFields } from './setting-texts.ts';
 
 export function SettingForm(props: {
@@ -100,6 +101,8 @@ export function Choice(props: {
 
 /** A field of one line with its label. */
 export function TextField(props: {
+  /** As the server calls it. */
+  readonly name?: string;
   readonly label: string;
   readonly value: string;
   readonly placeholder?: string;
@@ -108,12 +111,16 @@ export function TextField(props: {
   onInput(value: string): void;
 }) {
   const id = useId();
-  const { label, value, placeholder, fault, isMono = true, onInput } = props;
+  const input = useRef<HTMLInputElement>(null);
+  const { name, label, value, placeholder, isMono = true, onInput } = props;
+  const refusal = useRefusal(name, value, input);
+  const fault = props.fault ?? refusal;
   return (
     <div class="labelled">
       <label for={id}>{label}</label>
       <input
         id={id}
+        ref={input}
         class={isMono ? 'field mono' : 'field'}
         autocomplete="off"
         spellcheck={false}
@@ -124,7 +131,7 @@ export function TextField(props: {
         onInput={({ currentTarget }) => onInput(currentTarget.value)}
       />
       {fault !== undefined && (
-        <span id={`${id}-fault`} class="bad">
+        <span id={`${id}-fault`} class="bad" role={props.fault === undefined ? 'alert' : undefined}>
           {fault}
         </span>
       )}

@@ -23,8 +23,8 @@ export function parseSpan(text: string): number | undefined {
   return parseWithUnit(text, SECONDS);
 }
 
-/** Bytes of `500MB`, `10GB`; undefined for what is no size. */
-function parseSize(text: string): number | undefined {
+/** Bytes of `500MB`, `10GB`, `64KiB`; undefined for what is no size. */
+export function parseSize(text: string): number | undefined {
   return parseWithUnit(text, BYTES);
 }
 
@@ -35,7 +35,7 @@ function parseWithUnit(text: string, units: Readonly<Record<string, number>>): n
 }
 
 /** Exact, so that what is read again is the same: `7d`, `90s`. */
-function spanInput(seconds: number): string {
+export function spanInput(seconds: number): string {
   for (const unit of ['w', 'd', 'h', 'm'] as const) {
     const factor = SECONDS[unit] ?? 1;
     if (seconds > 0 && seconds % factor === 0 && (unit !== 'w' || seconds > 4 * factor))
@@ -44,8 +44,8 @@ function spanInput(seconds: number): string {
   return `${seconds}s`;
 }
 
-function sizeInput(bytes: number): string {
-  for (const unit of ['TB', 'GB', 'MB', 'kB'] as const) {
+export function sizeInput(bytes: number): string {
+  for (const unit of ['TB', 'GB', 'MB', 'kB', 'GiB', 'MiB', 'KiB'] as const) {
     const factor = BYTES[unit.toLowerCase()] ?? 1;
     if (bytes > 0 && bytes % factor === 0) return `${bytes / factor}${unit}`;
   }

@@ -6,12 +6,15 @@ export class WireError extends Error {
   readonly code: string;
   /** 0 without an answer. */
   readonly status: number;
+  /** The field of what was sent that is wrong, as a path with dots; undefined where it is not a field. */
+  readonly field: string | undefined;
 
-  constructor(code: string, message: string, status: number) {
+  constructor(code: string, message: string, status: number, field?: string) {
     super(message);
     this.name = 'WireError';
     this.code = code;
     this.status = status;
+    this.field = field;
   }
 
   /** The same request may be taken later: the server was not reached, or has too much to do. */
@@ -92,8 +95,9 @@ async function answered(url: string, init: RequestInit): Promise<Response> {
 async function errorOf(response: Response): Promise<WireError> {
   const text = await response.text().catch(() => '');
   try {
-    const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown };
-    if (typeof message === 'string') return new WireError(String(code), message, response.status);
+    const { code, message, field } = JSON.parse(text) as { code?: unknown; message?: unknown; field?: unknown };
+    const at = typeof field === 'string' ? field : undefined;
+    if (typeof message === 'string') return new WireError(String(code), message, response.status, at);
   } catch {
     // Not from this server: a proxy in between.
   }

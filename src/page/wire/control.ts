@@ -24,6 +24,18 @@ export interface BasinSettings {
   readonly otlp_dedupe_window?: number | null;
   readonly otlp_drop_attributes?: readonly string[] | null;
   readonly large_items_max?: number | null;
+  /** A profile, and single values over it; null in it is no limit. Replaced as a whole. */
+  readonly otlp_limits?: { readonly profile?: string | null; readonly [name: string]: unknown } | null;
+  readonly otlp_rates?: Readonly<Record<string, unknown>> | null;
+  readonly oidc?: IssuerSettings | null;
+}
+
+/** An outside issuer, whose tokens may send to a basin. */
+export interface IssuerSettings {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly jwks_uri?: string | null;
+  readonly jwks?: unknown;
 }
 
 export interface StreamReader {
