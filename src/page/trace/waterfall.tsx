@@ -3,6 +3,7 @@
 import type { VNode } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { spanText } from '../parts/time.ts';
+import { isFolded } from './folds.ts';
 import { type Folded, select, setWindow, toggle } from './navigation.ts';
 import { isMatch } from './shown-nodes.ts';
 import { LINE_PX, SpanLine, type SpanLineProps } from './span-line.tsx';
@@ -58,7 +59,7 @@ export function Waterfall({ tree, shown, folded, matched, selected, window }: Wa
               at: first + i,
               tree,
               window,
-              isFolded: folded.value.has(node.key),
+              isFolded: isFolded(folded.value, node),
               isSelected: node === selected,
               isDimmed: matched !== undefined && !isMatch(node, matched),
               folded,
@@ -118,7 +119,7 @@ function onKey(event: KeyboardEvent, { shown, at, folded, page }: KeyContext): v
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const node = shown[at];
   const to = (index: number): void => select(shown[Math.min(shown.length - 1, Math.max(0, index))]);
-  const isFolded = node !== undefined && folded.value.has(node.key);
+  const isShut = node !== undefined && isFolded(folded.value, node);
   const hasChildren = node !== undefined && node.children.length > 0;
   const actions: Readonly<Record<string, () => void>> = {
     ArrowDown: () => to(at + 1),
@@ -127,8 +128,8 @@ function onKey(event: KeyboardEvent, { shown, at, folded, page }: KeyContext): v
     PageUp: () => to(at - page),
     Home: () => to(0),
     End: () => to(shown.length - 1),
-    ArrowRight: () => (hasChildren && isFolded ? toggle(folded, node) : hasChildren && to(at + 1)),
-    ArrowLeft: () => (hasChildren && !isFolded ? toggle(folded, node) : node?.parent && select(node.parent)),
+    ArrowRight: () => (hasChildren && isShut ? toggle(folded, node) : hasChildren && to(at + 1)),
+    ArrowLeft: () => (hasChildren && !isShut ? toggle(folded, node) : node?.parent && select(node.parent)),
     Enter: () => document.querySelector<HTMLElement>('.trace-detail')?.focus(),
   };
   const action = actions[event.key];
