@@ -37,7 +37,7 @@ export function Waterfall({ tree, shown, folded, matched, selected, window }: Wa
   const first = Math.max(0, Math.floor(view.top / LINE_PX) - SPARE);
   const last = Math.min(shown.length, Math.ceil((view.top + view.height) / LINE_PX) + SPARE);
   const lines = shown.slice(first, last);
-  const lineOf = useLines(Math.ceil(view.height / LINE_PX) + 2 * SPARE + 2);
+  const lineOf = useLines(first, Math.ceil(view.height / LINE_PX) + 2 * SPARE + 2);
   return (
     <div class="trace-fall">
       <Axis window={window} widthPx={view.width} />
@@ -73,12 +73,18 @@ export function Waterfall({ tree, shown, folded, matched, selected, window }: Wa
 
 /**
  * Lines of before are given again as they are, and the browser's elements of those that left are used for others: a frame
- * of scrolling makes few new ones. `slots` is how many there are at once.
+ * of scrolling makes few new ones, and after a jump those that are there take the new lines in their order, so that none is
+ * moved in the document. `slots` is how many there are at once.
  */
-function useLines(slots: number): (props: SpanLineProps) => VNode {
+function useLines(first: number, slots: number): (props: SpanLineProps) => VNode {
   const kept = useRef(new Map<number, { readonly props: SpanLineProps; readonly line: VNode }>());
+  const turn = useRef({ first, by: 0 });
+  const { first: before, by } = turn.current;
+  const isJump = Math.abs(first - before) >= slots;
+  turn.current = { first, by: isJump ? (by + before - first) % slots : by };
+  const shift = turn.current.by + slots;
   return (props) => {
-    const slot = props.at % slots;
+    const slot = (props.at + shift) % slots;
     const before = kept.current.get(slot);
     if (before !== undefined && before.line.key === slot && isSame(before.props, props)) return before.line;
     const line = <SpanLine key={slot} {...props} />;
