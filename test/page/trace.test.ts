@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core';
 import { startServer, type TestServer } from '../support/server.ts';
 import { seriousFindings } from './axe.ts';
 import { describeInBrowser } from './browser.ts';
-import { openedPages } from './opened-pages.ts';
+import { type OpenScreen, openedPages } from './opened-pages.ts';
 import { postLogs, postSpans, type SpanGiven, spanIdOf } from './otlp-json.ts';
 
 const TRACE = '5b8aa5a2d2c872e8321cf37308d69df2';
@@ -130,6 +130,8 @@ describeInBrowser('what the screen of a trace shows', () => {
 describeInBrowser('how one moves through a trace', () => {
   const open = openedPages(() => server, 'Trace');
 
+  foldTests(open);
+
   test('arrows move, fold and unfold as in a tree, and the URL has the span', async () => {
     const page = await open(openAt(TRACE));
     await page.getByText('following').waitFor();
@@ -207,6 +209,29 @@ describeInBrowser('how one moves through a trace', () => {
     expect(Number(to)).toBeLessThan(1_250);
   });
 });
+
+function foldTests(open: OpenScreen): void {
+  test('folded spans are in the URL, come back after a reload, and Back of a link shows its own', async () => {
+    const page = await open(openAt(TRACE));
+    await page.getByText('following').waitFor();
+    await tree(page).focus();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowLeft');
+    await tree(page).getByText('validate cart').waitFor({ state: 'detached' });
+    expect(page.url()).toContain(`fold=${spanIdOf(1)}`);
+    await page.reload();
+    await tree(page).getByText('emit receipt').waitFor();
+    expect(await tree(page).getByText('validate cart').count()).toBe(0);
+    await page.keyboard.press('e');
+    await tree(page).getByText('validate cart').waitFor();
+    expect(page.url()).not.toContain('fold=');
+    await page.evaluate((to) => location.assign(to), openAt(TRACE, `&fold=all,${spanIdOf(1)}`));
+    await tree(page).getByText('<img src=x').waitFor({ state: 'detached' });
+    await tree(page).getByText('validate cart').waitFor();
+    await page.goBack();
+    await tree(page).getByText('<img src=x').waitFor();
+  });
+}
 
 describeInBrowser('a trace of 50,000 spans', () => {
   const open = openedPages(() => server, 'Trace');

@@ -2,6 +2,15 @@
 
 import { expect, test } from '@jest/globals';
 import { markCriticalPath } from '../../src/page/trace/critical-path.ts';
+import {
+  ALL_FOLDED,
+  type FoldState,
+  foldsText,
+  isFolded,
+  NONE_FOLDED,
+  parseFolds,
+  withFold,
+} from '../../src/page/trace/folds.ts';
 import { isMatch, nextError, shownNodes } from '../../src/page/trace/shown-nodes.ts';
 import { nodeOf } from '../../src/page/trace/span-node.ts';
 import { preciseMs, type SpanNode, type SpanTree, treeOf } from '../../src/page/trace/span-tree.ts';
@@ -157,7 +166,7 @@ test('a filter keeps what matches and what leads there, and a fold hides what is
   const [a, , c, d] = nodes as [SpanNode, SpanNode, SpanNode, SpanNode];
   const shown = (options: { folded?: readonly SpanNode[]; matched?: readonly string[] }): string[] =>
     shownNodes(tree, {
-      folded: new Set(options.folded?.map(({ key }) => key)),
+      folded: (options.folded ?? []).reduce((state, node) => withFold(state, node, true), NONE_FOLDED),
       matched: options.matched === undefined ? undefined : new Set(options.matched),
     }).map(({ spanId }) => spanId ?? '');
   expect(shown({})).toEqual(['a', 'b', 'c', 'd']);
@@ -167,6 +176,28 @@ test('a filter keeps what matches and what leads there, and a fold hides what is
   expect(shown({ folded: [nodes[1] as SpanNode] })).toEqual(['a', 'b', 'd']);
   expect(shown({ folded: [a], matched: [c.key] })).toEqual(['a']);
   expect(isMatch(d, new Set([d.logs[0]?.key ?? '']))).toBe(true);
+});
+
+test('folds come back from their text, also where all spans are folded but some, and an ended span stays folded', () => {
+  const [open, closed] = [span({ id: 'a', from: 0 }), span({ id: 'a', from: 0, to: 5 })];
+  const [b, nameless] = [span({ id: 'b', from: 1, to: 2 }), log({ at: 1, level: 'info' })];
+  const back = (state: FoldState): FoldState => parseFolds(foldsText(state));
+  const some = back(withFold(withFold(NONE_FOLDED, open, true), nameless, true));
+  expect([closed, b, nameless].map((node) => isFolded(some, node))).toEqual([true, false, true]);
+  const most = back(withFold(ALL_FOLDED, open, false));
+  expect([closed, b, nameless].map((node) => isFolded(most, node))).toEqual([false, true, true]);
+  expect(foldsText(withFold(withFold(NONE_FOLDED, b, true), b, false))).toBeUndefined();
+  expect(isFolded(parseFolds('b,%zz'), b)).toBe(true);
+});
+
+test('a link keeps a hundred folds, and no more', () => {
+  const many = (count: number): FoldState => ({
+    isAll: false,
+    others: new Set(Array.from({ length: count }, (_, i) => `${i}`)),
+  });
+  expect(foldsText(many(100))).toBe(foldsText(many(101)));
+  expect(foldsText(many(99))).not.toBe(foldsText(many(100)));
+  expect(parseFolds(Array.from({ length: 5_000 }, (_, i) => `${i}`).join()).others.size).toBeLessThanOrEqual(101);
 });
 
 test('the next error goes round the end, also for an error that only a log says', () => {

@@ -1,12 +1,13 @@
-/** How clicks and keys move through a trace: what is chosen and which time is shown stand in the URL. */
+/** How clicks and keys move through a trace: what is chosen, which time is shown and what is folded stand in the URL. */
 
 import type { Signal } from '@preact/signals';
 import { change } from '../state/place.ts';
+import { ALL_FOLDED, type FoldState, foldsText, isFolded, NONE_FOLDED, parseFolds, withFold } from './folds.ts';
 import type { SpanNode, SpanTree } from './span-tree.ts';
 import { fitted, type TimeWindow, windowText } from './time-window.ts';
 
-/** Keys of spans whose children are hidden. */
-export type Folded = Signal<ReadonlySet<string>>;
+/** Whose children are hidden. */
+export type Folded = Signal<FoldState>;
 
 /** A span by its id, a record without one by its address. */
 export function select(node: SpanNode | undefined): void {
@@ -31,23 +32,33 @@ export function setWindow(window: TimeWindow, lengthMs: number): void {
   change({ zoom: fit === undefined ? undefined : windowText(fit) }, { isSamePage: true });
 }
 
-export function toggle(folded: Folded, { key }: SpanNode): void {
-  const next = new Set(folded.value);
-  if (!next.delete(key)) next.add(key);
-  folded.value = next;
+function setFolds(folded: Folded, state: FoldState): void {
+  folded.value = state;
+  change({ fold: foldsText(state) }, { isSamePage: true });
+}
+
+/** As the URL says; of more folds than it takes those that were made here stay. */
+export function followFolds(folded: Folded, text: string | undefined): void {
+  if (text !== foldsText(folded.peek())) folded.value = parseFolds(text);
+}
+
+export function toggle(folded: Folded, node: SpanNode): void {
+  setFolds(folded, withFold(folded.value, node, !isFolded(folded.value, node)));
 }
 
 export function unfoldAll(folded: Folded): void {
-  folded.value = new Set();
+  setFolds(folded, NONE_FOLDED);
 }
 
-export function foldAll(folded: Folded, { all }: SpanTree): void {
-  folded.value = new Set(all.filter(({ children }) => children.length > 0).map(({ key }) => key));
+export function foldAll(folded: Folded): void {
+  setFolds(folded, ALL_FOLDED);
 }
 
 /** What is chosen by a link or by a key may stand below folded spans: they open. */
 export function unfoldAbove(folded: Folded, node: SpanNode): void {
-  const hidden = new Set<string>();
-  for (let up = node.parent; up !== undefined; up = up.parent) if (folded.value.has(up.key)) hidden.add(up.key);
-  if (hidden.size > 0) folded.value = new Set([...folded.value].filter((key) => !hidden.has(key)));
+  let state = folded.value;
+  for (let up = node.parent; up !== undefined; up = up.parent) {
+    if (isFolded(state, up)) state = withFold(state, up, false);
+  }
+  if (state !== folded.value) setFolds(folded, state);
 }

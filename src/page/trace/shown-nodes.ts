@@ -1,22 +1,23 @@
 /** Which lines of the waterfall are shown, in order: without those below folded spans and those that the filter hides. */
 
+import { type FoldState, isFolded } from './folds.ts';
 import type { SpanNode, SpanTree } from './span-tree.ts';
 
 export interface ShownOptions {
-  readonly folded: ReadonlySet<string>;
+  readonly folded: FoldState;
   /** Keys of the records that the filter wants; undefined without a filter. Ancestors are kept. */
   readonly matched: ReadonlySet<string> | undefined;
 }
 
 export function shownNodes({ all, top }: SpanTree, { folded, matched }: ShownOptions): readonly SpanNode[] {
   const kept = matched === undefined ? undefined : withAncestors(all, matched);
-  if (kept === undefined && folded.size === 0) return all;
+  if (kept === undefined && !folded.isAll && folded.others.size === 0) return all;
   const shown: SpanNode[] = [];
   const waiting: SpanNode[] = [...top].reverse();
   for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
     if (kept !== undefined && !kept.has(node)) continue;
     shown.push(node);
-    if (folded.has(node.key)) continue;
+    if (isFolded(folded, node)) continue;
     for (let i = node.children.length - 1; i >= 0; i--) {
       const child = node.children[i];
       if (child !== undefined) waiting.push(child);

@@ -17,6 +17,12 @@ export const RECORDS_MAX = 200_000;
 /** A tree of very many spans is built again only so often, and only so much of the time. */
 const BUILD_MS_MIN = 100;
 const BUILD_SHARE = 8;
+/**
+ * While a trace is read, the tree is built again when it is so much larger: all builds together are then a few times the
+ * last one. Where little comes it is built at least so often.
+ */
+const BUILD_GROWTH = 1.5;
+const BUILD_MS_MAX = 2_000;
 
 export interface FeedStatus {
   /** Everything that was there has come; what comes now is new. */
@@ -51,6 +57,8 @@ export class TraceFeed {
   readonly #socket: ManySocket;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #buildMs = 0;
+  #builtAt = 0;
+  #builtNodes = 0;
 
   constructor(basin: string, traceId: string) {
     this.#socket = new ManySocket(
@@ -102,6 +110,11 @@ export class TraceFeed {
   }
 
   #buildLater(): void {
+    const isSoon =
+      !this.status.peek().isComplete &&
+      this.#nodes.size < this.#builtNodes * BUILD_GROWTH &&
+      performance.now() - this.#builtAt < BUILD_MS_MAX;
+    if (isSoon) return;
     this.#timer ??= setTimeout(() => this.#build(), Math.max(BUILD_MS_MIN, this.#buildMs * BUILD_SHARE));
   }
 
@@ -112,7 +125,9 @@ export class TraceFeed {
     const tree = treeOf(this.#nodes.values());
     markCriticalPath(tree);
     this.tree.value = tree;
-    this.#buildMs = performance.now() - began;
+    this.#builtNodes = this.#nodes.size;
+    this.#builtAt = performance.now();
+    this.#buildMs = this.#builtAt - began;
   }
 }
 

@@ -10,10 +10,12 @@ export interface TraceFilterProps {
   readonly matches: MatchFeed | undefined;
   readonly shown: number;
   readonly total: number;
+  /** So many folds are not in the URL, if more than none. */
+  readonly unlinked: number;
   readonly inputRef: RefObject<HTMLInputElement | null>;
 }
 
-export function FilterField({ matches, shown, total, inputRef }: TraceFilterProps) {
+export function FilterField({ matches, shown, total, unlinked, inputRef }: TraceFilterProps) {
   const [id, outcomeId] = [useId(), useId()];
   const filter = place.value.query.filter ?? '';
   const error = matches?.error.value;
@@ -43,6 +45,7 @@ export function FilterField({ matches, shown, total, inputRef }: TraceFilterProp
           : matches === undefined
             ? `${countText(total)} lines`
             : `${countText(shown)} of ${countText(total)} lines${matches.isComplete.value ? '' : ' so far'}`}
+        {unlinked > 0 && `; the link leaves out ${countText(unlinked)} folds`}
       </span>
     </div>
   );

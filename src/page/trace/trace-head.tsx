@@ -1,5 +1,6 @@
 /** What a trace is in two lines: what it began with, how long it took, how much there is, what is odd about it. */
 
+import { useMemo } from 'preact/hooks';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { hueOf } from '../parts/hue.ts';
 import { countText, dayText, spanText, timeStyle, timeText } from '../parts/time.ts';
@@ -21,7 +22,7 @@ export interface TraceHeadProps {
 export function TraceHead({ tree, status, traceId }: TraceHeadProps) {
   const first = tree.top.find(({ type }) => type === 'span') ?? tree.top[0];
   const style = timeStyle.value === 'relative' ? 'local' : timeStyle.value;
-  const hasModel = tree.all.some(({ spanType }) => spanType !== undefined);
+  const hasModel = useMemo(() => tree.all.some(({ spanType }) => spanType !== undefined), [tree]);
   const here = { basin: basin.value, trace: traceId };
   return (
     <header class="trace-head">

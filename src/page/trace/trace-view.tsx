@@ -7,8 +7,18 @@ import { countText } from '../parts/time.ts';
 import { useKeys } from '../state/keys.ts';
 import { change, hrefOf, place } from '../state/place.ts';
 import { basin } from '../state/session.ts';
+import { FOLDS_IN_URL_MAX, type FoldState, parseFolds } from './folds.ts';
 import { Minimap } from './minimap.tsx';
-import { type Folded, foldAll, select, selectedIn, setWindow, unfoldAbove, unfoldAll } from './navigation.ts';
+import {
+  type Folded,
+  foldAll,
+  followFolds,
+  select,
+  selectedIn,
+  setWindow,
+  unfoldAbove,
+  unfoldAll,
+} from './navigation.ts';
 import { nextError, shownNodes } from './shown-nodes.ts';
 import { SpanDetail } from './span-detail.tsx';
 import type { SpanNode, SpanTree } from './span-tree.ts';
@@ -28,7 +38,8 @@ export function TraceView({ feed, traceId }: { readonly feed: TraceFeed; readonl
   const { query } = place.value;
   const filter = query.filter ?? '';
   const matches = useMatches(feed, traceId, filter);
-  const folded = useSignal<ReadonlySet<string>>(new Set());
+  const folded = useSignal<FoldState>(parseFolds(query.fold));
+  useEffect(() => followFolds(folded, query.fold), [query.fold]);
   const filterRef = useRef<HTMLInputElement>(null);
   const matched = matches?.matched.value;
   const shown = useMemo(() => shownNodes(tree, { folded: folded.value, matched }), [tree, folded.value, matched]);
@@ -48,7 +59,13 @@ export function TraceView({ feed, traceId }: { readonly feed: TraceFeed; readonl
   return (
     <div class={`trace ${selected === undefined ? '' : 'trace-with-detail'}`}>
       <TraceHead tree={tree} status={status} traceId={traceId} />
-      <FilterField matches={matches} shown={shown.length} total={tree.all.length} inputRef={filterRef} />
+      <FilterField
+        matches={matches}
+        shown={shown.length}
+        total={tree.all.length}
+        unlinked={folded.value.others.size - FOLDS_IN_URL_MAX}
+        inputRef={filterRef}
+      />
       <Minimap tree={tree} window={window} />
       <Waterfall tree={tree} shown={shown} folded={folded} matched={matched} selected={selected} window={window} />
       {selected !== undefined && <SpanDetail key={selected.key} node={selected} tree={tree} />}
@@ -97,7 +114,7 @@ function useTraceKeys({ shown, selected, window, lengthMs, folded, tree, filterR
       { key: '<', does: 'earlier', run: () => setWindow(moved(window, -PAN), lengthMs) },
       { key: '>', does: 'later', run: () => setWindow(moved(window, PAN), lengthMs) },
       { key: 'e', does: 'unfold all', run: () => unfoldAll(folded) },
-      { key: 'E', does: 'fold all', run: () => foldAll(folded, tree) },
+      { key: 'E', does: 'fold all', run: () => foldAll(folded) },
       { key: 'Escape', does: 'close the record', run: () => selected !== undefined && select(undefined) },
     ],
     [shown, selected, window, lengthMs, tree],

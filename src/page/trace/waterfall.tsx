@@ -3,6 +3,7 @@
 import type { VNode } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { spanText } from '../parts/time.ts';
+import { isFolded } from './folds.ts';
 import { type Folded, select, setWindow, toggle } from './navigation.ts';
 import { isMatch } from './shown-nodes.ts';
 import { LINE_PX, SpanLine, type SpanLineProps } from './span-line.tsx';
@@ -36,7 +37,7 @@ export function Waterfall({ tree, shown, folded, matched, selected, window }: Wa
   const first = Math.max(0, Math.floor(view.top / LINE_PX) - SPARE);
   const last = Math.min(shown.length, Math.ceil((view.top + view.height) / LINE_PX) + SPARE);
   const lines = shown.slice(first, last);
-  const lineOf = useLines(Math.ceil(view.height / LINE_PX) + 2 * SPARE + 2);
+  const lineOf = useLines(first, Math.ceil(view.height / LINE_PX) + 2 * SPARE + 2);
   return (
     <div class="trace-fall">
       <Axis window={window} widthPx={view.width} />
@@ -58,7 +59,7 @@ export function Waterfall({ tree, shown, folded, matched, selected, window }: Wa
               at: first + i,
               tree,
               window,
-              isFolded: folded.value.has(node.key),
+              isFolded: isFolded(folded.value, node),
               isSelected: node === selected,
               isDimmed: matched !== undefined && !isMatch(node, matched),
               folded,
@@ -72,12 +73,18 @@ export function Waterfall({ tree, shown, folded, matched, selected, window }: Wa
 
 /**
  * Lines of before are given again as they are, and the browser's elements of those that left are used for others: a frame
- * of scrolling makes few new ones. `slots` is how many there are at once.
+ * of scrolling makes few new ones, and after a jump those that are there take the new lines in their order, so that none is
+ * moved in the document. `slots` is how many there are at once.
  */
-function useLines(slots: number): (props: SpanLineProps) => VNode {
+function useLines(first: number, slots: number): (props: SpanLineProps) => VNode {
   const kept = useRef(new Map<number, { readonly props: SpanLineProps; readonly line: VNode }>());
+  const turn = useRef({ first, by: 0 });
+  const { first: before, by } = turn.current;
+  const isJump = Math.abs(first - before) >= slots;
+  turn.current = { first, by: isJump ? (by + before - first) % slots : by };
+  const shift = turn.current.by + slots;
   return (props) => {
-    const slot = props.at % slots;
+    const slot = (props.at + shift) % slots;
     const before = kept.current.get(slot);
     if (before !== undefined && before.line.key === slot && isSame(before.props, props)) return before.line;
     const line = <SpanLine key={slot} {...props} />;
@@ -118,7 +125,7 @@ function onKey(event: KeyboardEvent, { shown, at, folded, page }: KeyContext): v
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const node = shown[at];
   const to = (index: number): void => select(shown[Math.min(shown.length - 1, Math.max(0, index))]);
-  const isFolded = node !== undefined && folded.value.has(node.key);
+  const isShut = node !== undefined && isFolded(folded.value, node);
   const hasChildren = node !== undefined && node.children.length > 0;
   const actions: Readonly<Record<string, () => void>> = {
     ArrowDown: () => to(at + 1),
@@ -127,8 +134,8 @@ function onKey(event: KeyboardEvent, { shown, at, folded, page }: KeyContext): v
     PageUp: () => to(at - page),
     Home: () => to(0),
     End: () => to(shown.length - 1),
-    ArrowRight: () => (hasChildren && isFolded ? toggle(folded, node) : hasChildren && to(at + 1)),
-    ArrowLeft: () => (hasChildren && !isFolded ? toggle(folded, node) : node?.parent && select(node.parent)),
+    ArrowRight: () => (hasChildren && isShut ? toggle(folded, node) : hasChildren && to(at + 1)),
+    ArrowLeft: () => (hasChildren && !isShut ? toggle(folded, node) : node?.parent && select(node.parent)),
     Enter: () => document.querySelector<HTMLElement>('.trace-detail')?.focus(),
   };
   const action = actions[event.key];
