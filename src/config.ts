@@ -16,13 +16,16 @@ import {
   domain,
   duration,
   grpcPort,
+  headerList,
   origins,
+  telemetryTarget,
   toggle,
   trustedProxies,
   wholeNumber,
 } from './settings/value-kinds.ts';
 
 const ROOT_TOKEN_CHARS_MIN = 32;
+const ROOT_TOKEN_FAULT = `must have at least ${ROOT_TOKEN_CHARS_MIN} characters`;
 const DEFAULT_GRPC_PORT = 4317;
 const WHEN_FULL = ['refuse', 'drop-oldest'] as const;
 
@@ -88,7 +91,7 @@ const fields = {
     isPath: true,
     description: 'file with the root token; without it one is made on the first start',
   }),
-  rootToken: field(z.string().min(ROOT_TOKEN_CHARS_MIN, rootTokenFault()).optional(), undefined, {
+  rootToken: field(z.string().min(ROOT_TOKEN_CHARS_MIN, ROOT_TOKEN_FAULT).optional(), undefined, {
     env: 'TAILRACE_ROOT_TOKEN',
     description: `the root token itself, at least ${ROOT_TOKEN_CHARS_MIN} characters`,
   }),
@@ -190,6 +193,16 @@ const fields = {
     env: 'TAILRACE_LOG_FORMAT',
     value: 'format',
     description: `form of log lines: ${LOG_FORMATS.join(', ')}; auto is text on a terminal and json elsewhere`,
+  }),
+  selfTelemetry: field(telemetryTarget().optional(), undefined, {
+    flag: 'self-telemetry',
+    env: 'TAILRACE_SELF_TELEMETRY',
+    value: 'target',
+    description: "where the server's own metrics and spans go: self (stream tailrace/self), or an OTLP/HTTP endpoint",
+  }),
+  selfTelemetryHeaders: field(headerList().optional(), undefined, {
+    env: 'TAILRACE_SELF_TELEMETRY_HEADERS',
+    description: 'headers for that endpoint, such as Authorization=Bearer%20…',
   }),
   shutdownTimeout: field(duration(), SHUTDOWN_TIMEOUT_MS, {
     flag: 'shutdown-timeout',
@@ -369,10 +382,6 @@ function contradictions(context: z.core.ParsePayload): void {
   if (config.init !== undefined && config.initFile !== undefined) {
     refuse('initFile', 'and init are both given: use one of them');
   }
-}
-
-function rootTokenFault(): string {
-  return `must have at least ${ROOT_TOKEN_CHARS_MIN} characters`;
 }
 
 /** Kubernetes sets `TAILRACE_PORT=tcp://10.0.0.1:4318` for a service called tailrace: that is not our setting. */

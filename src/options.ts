@@ -52,6 +52,10 @@ export interface ServerOptions {
   readonly logLevel?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent' | undefined;
   /** Form of log lines; `auto`, the default, is `text` on a terminal and `json` elsewhere. */
   readonly logFormat?: 'auto' | 'json' | 'logfmt' | 'text' | undefined;
+  /** Where the server's own metrics and spans go: `self`, or an OTLP/HTTP endpoint. */
+  readonly selfTelemetry?: string | undefined;
+  /** Headers for that endpoint: `name=value` with commas between, values percent-encoded. */
+  readonly selfTelemetryHeaders?: string | undefined;
   /** Time to finish what is in flight when stopping. */
   readonly shutdownTimeout?: number | string | undefined;
   /** Open a store on a network file system, where it may be damaged. */

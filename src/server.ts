@@ -36,6 +36,7 @@ import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { ReaderSet } from './readers/reader-set.ts';
+import type { OwnTelemetry } from './self-telemetry.ts';
 import { ANY_PORT } from './settings/value-kinds.ts';
 import { Backups } from './storage/offline/backup.ts';
 import type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
@@ -120,8 +121,13 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   };
   const backups = new Backups({ engine, file: storeFile, now: () => clock.now() });
   const grpcPort = (): number | undefined => server.address?.grpc?.port;
+  const own =
+    config.selfTelemetry === undefined
+      ? undefined
+      : await (await import('./self-telemetry.ts')).ownTelemetry({ config, log, metrics, warnings, clock, budget });
   const http = new HttpServer({
     ...common,
+    own,
     origins,
     readers,
     routes: (replyContext) =>
@@ -130,7 +136,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });
   const httpPort = (): number | undefined => server.address?.port;
-  const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, httpPort });
+  const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, own, httpPort });
   const connections = (): number => http.connections + (grpc?.connections ?? 0);
   const loop = EventLoopDelay.start(() => clock.monotonicMs());
   metrics.watch({
@@ -148,7 +154,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     ...(rootToken === undefined ? [] : [loadJose]),
     async () => void (await metrics.load()),
   ];
-  const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, loop, rest });
+  const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, loop, own, rest });
   return server;
 }
 
@@ -217,6 +223,8 @@ interface Parts {
   readonly readers: ReaderSet;
   readonly access: Pick<Access, 'issueRootLogin' | 'close'>;
   readonly loop: Pick<EventLoopDelay, 'close'>;
+  /** Undefined where the server's own telemetry is off. */
+  readonly own: OwnTelemetry | undefined;
   /** What only some requests need: loads one part each. */
   readonly rest: readonly (() => Promise<void>)[];
 }
@@ -228,18 +236,20 @@ class RunningServer implements ComposedServer {
   readonly #readers: ReaderSet;
   readonly #access: Parts['access'];
   readonly #loop: Parts['loop'];
+  readonly #own: Parts['own'];
   readonly #rest: Parts['rest'];
   #address: ServerAddress | undefined;
   #loading: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(opened: OpenStore, rootToken: RootToken | undefined, { http, grpc, readers, access, loop, rest }: Parts) {
+  constructor(opened: OpenStore, rootToken: RootToken | undefined, { http, grpc, readers, access, loop, own, rest }: Parts) {
     this.#opened = opened;
     this.#rootToken = rootToken;
     this.#ports = { http, grpc };
     this.#readers = readers;
     this.#access = access;
     this.#loop = loop;
+    this.#own = own;
     this.#rest = rest;
   }
 
@@ -272,6 +282,7 @@ class RunningServer implements ComposedServer {
         'tokens and data cross the network in the clear: see --tls-cert and --tls-key',
       );
     }
+    this.#own?.start();
     return this.#address;
   }
 
@@ -317,6 +328,7 @@ class RunningServer implements ComposedServer {
     await this.#readers.close();
     const flushMs = Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE);
     await Promise.all([http.close(flushMs), grpc?.close(flushMs)]);
+    await this.#own?.close(flushMs);
     await this.#access.close();
     this.#loop.close();
     await this.#opened.close();

@@ -37,7 +37,7 @@ function shownSettings({ config, origins }: TracedConfig): readonly ShownSetting
   };
   const rows = SETTINGS.map((setting): ShownSetting => {
     const { key, flag, env } = setting;
-    // The only setting without a flag is a secret.
+    // Settings without a flag are secrets.
     const value = flag === undefined && config[key] !== undefined ? MASK : config[key];
     const text = value === undefined ? '–' : value === '' ? '""' : shownValue(setting, value);
     return {

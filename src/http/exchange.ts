@@ -14,6 +14,7 @@ import type { TailraceError } from '../model/error.ts';
 import type { OtlpSource } from '../model/otlp-source.ts';
 import type { AuditProtocol } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
+import type { TracedRequest } from '../observe/self/request-spans.ts';
 
 /** What handlers see of a request, on either protocol. Iterating it yields the body as it comes, as Buffers. */
 export interface HttpRequest extends Readable {
@@ -64,6 +65,10 @@ export interface Exchange {
   readonly auditContext: AuditContext;
   /** What OTLP data says of its sender; undefined while it is not looked at. */
   source: OtlpSource | undefined;
+  /** Undefined when the request gets no span. */
+  traced: TracedRequest | undefined;
+  /** Whether it carries what this server measured of itself: then it counts nowhere. */
+  isOwnTelemetry: boolean;
 }
 
 /** A request before the router has seen it. */
@@ -89,6 +94,8 @@ export function openExchange(
     forwarded,
     auditContext: { protocol: 'http', caller: undefined, need: undefined, failure: undefined },
     source: undefined,
+    traced: undefined,
+    isOwnTelemetry: false,
   };
 }
 
@@ -137,6 +144,13 @@ export function onceOver(exchange: Exchange, call: () => void): () => void {
   const sink = transport.version === 1 ? transport.response : transport.stream;
   sink.once('close', call);
   return () => void sink.off('close', call);
+}
+
+/** The status of the response; undefined before it was sent. */
+export function statusSent({ transport }: Exchange): number | undefined {
+  if (transport.version === 1) return transport.response.headersSent ? transport.response.statusCode : undefined;
+  const status = transport.stream.headersSent ? transport.stream.sentHeaders[':status'] : undefined;
+  return status === undefined ? undefined : Number(status);
 }
 
 /** Whether the head of the response was sent. */

@@ -107,6 +107,7 @@ export async function receiveOtlp(exchange: Exchange, signal: Signal, form: Otlp
   }
   form.reply(exchange, { encoding, bytes: exportResponse(signal, encoding, result), result }, deps.replyContext);
   body.release();
+  if (exchange.isOwnTelemetry) return;
   if (result.isRepeat === true) deps.metrics.otlpRepeated(signal);
   else deps.metrics.otlpTaken(signal, result);
   noteTaken(exchange, signal, result, deps);

@@ -53,6 +53,7 @@ export function reply(exchange: Exchange, response: HttpResponse, context: Reply
   const content = contentOf(response.body);
   const bytes = typeof content === 'string' ? Buffer.byteLength(content) : content.length;
   holdAnswer(exchange, response.status, bytes, context.memory);
+  if (exchange.traced !== undefined) exchange.traced.responseBytes = bytes;
   const headers = ['X-Correlation-Id', exchange.correlationId];
   if (response.contentType !== undefined) headers.push('Content-Type', response.contentType);
   if (response.status !== NO_CONTENT) headers.push('Content-Length', String(bytes));

@@ -13,6 +13,8 @@ import { asTailraceError, TailraceError } from '../model/error.ts';
 import { REQUEST_HEADERS_MAX, REQUEST_WAIT_MS_MAX } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
+import { SELF_HEADER } from '../observe/self/own-requests.ts';
+import type { RequestEnd, RequestSpans } from '../observe/self/request-spans.ts';
 import type { Senders } from '../observe/senders.ts';
 import type { Warnings } from '../observe/warnings.ts';
 import type { ReaderSet } from '../readers/reader-set.ts';
@@ -25,7 +27,17 @@ import { type ListenAt, Listener, type ListeningAddress } from './connection/lis
 import type { TlsFiles } from './connection/tls.ts';
 import type { AuditDeps, NamedBasinDeps } from './context.ts';
 import { Cors } from './cors.ts';
-import { cut, type Exchange, isAnswered, isGone, openExchange, senderOf } from './exchange.ts';
+import {
+  announcedLength,
+  cut,
+  type Exchange,
+  isAnswered,
+  isGone,
+  openExchange,
+  schemeOf,
+  senderOf,
+  statusSent,
+} from './exchange.ts';
 import { expectKnown } from './expect-known.ts';
 import { type ReplyContext, type ReplyDeps, reply } from './reply.ts';
 import { type Match, type PortRoutes, type Refuse, Router } from './router.ts';
@@ -54,6 +66,15 @@ export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Called with assertions of ours that failed: code `fatal`. */
   readonly onFatal: (error: TailraceError) => void;
+  /** The server's own telemetry; undefined where that is off. */
+  readonly own?: OwnTelemetryPort | undefined;
+}
+
+/** What is told of requests. */
+interface OwnTelemetryPort {
+  readonly spans: Pick<RequestSpans, 'begin' | 'end'>;
+  /** Whether a request that shows this header carries what this server measured of itself. */
+  isOwn(header: unknown): boolean;
 }
 
 /** What the server itself uses. */
@@ -74,6 +95,7 @@ export class HttpServer {
   readonly #deps: OwnDeps;
   readonly #router: Router;
   readonly #routes: PortRoutes;
+  readonly #own: OwnTelemetryPort | undefined;
   readonly #listener: Listener;
   /** Undefined where no origin is configured: then no response has headers for pages. */
   readonly #cors: Cors | undefined;
@@ -82,7 +104,7 @@ export class HttpServer {
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({ upgrade, tls, origins, proxies, onFatal, routes, portAdvice, ...parts }: HttpServerDeps) {
+  constructor({ upgrade, tls, origins, proxies, onFatal, routes, portAdvice, own, ...parts }: HttpServerDeps) {
     const { access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
     const { clock: time, reading } = parts;
     const answers = new AnswerWatch(time);
@@ -90,6 +112,7 @@ export class HttpServer {
     this.#deps = { access, basinRule, audit, clock, logger, warnings, senders, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#routes = routes(replyContext);
+    this.#own = own;
     this.#router = new Router(this.#routes.groups);
     const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
       this.#admit(
@@ -149,6 +172,7 @@ export class HttpServer {
    */
   #admit(exchange: Exchange): void {
     this.#inFlight++;
+    if (this.#own !== undefined) this.#noteOwn(exchange, this.#own);
     const beginning = beginRequest();
     if (beginning === undefined) {
       this.#handle(exchange, false);
@@ -157,7 +181,7 @@ export class HttpServer {
     const { clock } = this.#deps;
     const since = clock.monotonicMs();
     void beginning.then(() => {
-      if (isGone(exchange)) this.#finish();
+      if (isGone(exchange)) this.#finish(exchange);
       else this.#handle(exchange, clock.monotonicMs() - since > REQUEST_WAIT_MS_MAX);
     });
   }
@@ -171,10 +195,13 @@ export class HttpServer {
         refuse = found.group.refuse;
         exchange.auditContext.protocol = found.group.protocol;
       }
-      if (found !== undefined && 'route' in found) action = found.route.action;
+      if (found !== undefined && 'route' in found) {
+        action = found.route.action;
+        if (exchange.traced !== undefined) exchange.traced.route = found.route.path;
+      }
       this.#check(exchange);
       if (this.#answeredPreflight(exchange)) {
-        this.#finish();
+        this.#finish(exchange);
         return;
       }
       if (found === undefined) throw this.#routes.wrongPath(exchange);
@@ -188,10 +215,10 @@ export class HttpServer {
         return;
       }
       auditExchange(exchange, action, this.#deps);
-      this.#finish();
+      this.#finish(exchange);
     } catch (thrown) {
       this.#refuse(exchange, action, refuse, thrown);
-      this.#finish();
+      this.#finish(exchange);
     }
   }
 
@@ -202,7 +229,7 @@ export class HttpServer {
         (thrown: unknown) => this.#refuse(exchange, route.action, group.refuse, thrown),
       )
       .catch((thrown: unknown) => this.#deps.logger.error({ err: thrown }, 'a response could not be sent'))
-      .then(this.#finish);
+      .then(() => this.#finish(exchange));
   }
 
   /**
@@ -248,14 +275,22 @@ export class HttpServer {
     noteRefused(exchange, undefined, new TailraceError('permission_denied', message), this.#deps);
   }
 
-  readonly #finish = (): void => {
+  #finish(exchange: Exchange): void {
+    if (exchange.traced !== undefined) this.#own?.spans.end(exchange.traced, endOf(exchange));
     this.#inFlight--;
     if (this.#inFlight === 0) this.#onIdle();
-  };
+  }
+
+  #noteOwn(exchange: Exchange, { spans, isOwn }: OwnTelemetryPort): void {
+    const { headers } = exchange.request;
+    exchange.isOwnTelemetry = isOwn(headers[SELF_HEADER]);
+    exchange.traced = spans.begin(headers);
+  }
 
   #refuse(exchange: Exchange, action: AuditAction, refuse: Refuse, thrown: unknown): void {
     const error = asTailraceError(thrown);
     auditExchange(exchange, action, this.#deps, error);
+    if (exchange.traced !== undefined) exchange.traced.error = error.code;
     const gone = isGone(exchange);
     this.#report(exchange, error, gone);
     if (error.code === 'fatal') this.#deps.onFatal(error);
@@ -278,6 +313,17 @@ export class HttpServer {
       warnings.warn(senderOf(exchange), message, fields, message);
     }
   }
+}
+
+function endOf(exchange: Exchange): RequestEnd {
+  const { request, transport } = exchange;
+  return {
+    method: request.method ?? '',
+    scheme: schemeOf(exchange),
+    httpVersion: transport.version === 2 ? '2' : transport.response.req.httpVersion,
+    status: statusSent(exchange),
+    requestBytes: announcedLength(exchange),
+  };
 }
 
 /** What comes in floods. Who manages a server that is asked for too much must get through to it. */

@@ -200,6 +200,16 @@ export class Metrics {
     this.#metrics.push(sendersLately(recentSenders), ...eventLoopMetrics(loop));
   }
 
+  /** Adds more metrics. Must be called before `text` and `load`. */
+  add(metrics: readonly ScrapedMetric[]): void {
+    this.#metrics.push(...metrics);
+  }
+
+  /** All metrics but those of basins, whose names not everyone may know. */
+  get own(): readonly ScrapedMetric[] {
+    return this.#metrics;
+  }
+
   /** Makes the registry, so that the first scrape need not wait for its library. Call it after `watch`. */
   async load(): Promise<Registry> {
     const { registryOf } = await import('./prometheus.ts');

@@ -132,6 +132,31 @@ function noOrigin(text: string): string {
   return `takes origins, scheme, host and port alone, and ${JSON.stringify(text)} is none: ${advice}`;
 }
 
+/** The target of the server's own telemetry that is its own store. */
+export const OWN_STORE = 'self';
+
+/** `self`, or the endpoint of an OTLP/HTTP receiver, to which `/v1/metrics` and `/v1/traces` are added. */
+export function telemetryTarget() {
+  return z.string().transform((value, context) => {
+    const text = value.trim();
+    if (text === OWN_STORE) return text;
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    const isEndpoint = url !== undefined && /^https?:$/.test(url.protocol) && url.search + url.hash === '';
+    if (isEndpoint && url.username + url.password === '') return text;
+    const secret = 'credentials belong into TAILRACE_SELF_TELEMETRY_HEADERS';
+    const message = `must be ${OWN_STORE}, or an endpoint such as http://127.0.0.1:4318 without query; ${secret}`;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+}
+
+/** Headers as OpenTelemetry writes them in a variable. What is wrong is not shown: it may be a secret. */
+export function headerList() {
+  const isPair = (pair: string): boolean => /^\s*[\w-]+\s*=\s*[!-~]*\s*$/.test(pair) && !/%(?![0-9a-f]{2})/i.test(pair);
+  const isList = (value: string): boolean => value.split(',').every(isPair);
+  return z.string().refine(isList, 'must be name=value with commas between, such as Authorization=Bearer%20…');
+}
+
 export function toggle() {
   return z
     .union([z.boolean(), z.string().meta({ pattern: '^(1|true|yes|on|0|false|no|off)$' })])

@@ -74,6 +74,12 @@ describe('settings', () => {
     [{ noAuth: 'maybe' }, '--no-auth'],
     [{ logLevel: 'loud' }, '--log-level'],
     [{ logFormat: 'xml' }, '--log-format'],
+    [{ selfTelemetry: 'ftp://127.0.0.1' }, '--self-telemetry'],
+    [{ selfTelemetry: 'somewhere' }, '--self-telemetry'],
+    [{ selfTelemetry: 'http://a:b@127.0.0.1' }, '--self-telemetry'],
+    [{ selfTelemetry: 'http://127.0.0.1/?token=x' }, '--self-telemetry'],
+    [{ selfTelemetryHeaders: 'pa55word' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
+    [{ selfTelemetryHeaders: 'a=%4' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
     [{ rootToken: 'short' }, 'TAILRACE_ROOT_TOKEN'],
     [{ rootToken: 'x'.repeat(32), rootTokenFile: 'file' }, 'TAILRACE_ROOT_TOKEN'],
     [{ prot: 1 }, 'unknown setting prot'],
@@ -96,8 +102,9 @@ describe('settings', () => {
     expect(resolveConfig({}, env)).toMatchObject({ host: '127.0.0.1', defaultStream: '', port: 4318 });
   });
 
-  test('have a flag and help each, and only the secret has no flag', () => {
-    expect(SETTINGS.filter(({ flag }) => flag === undefined).map(({ key }) => key)).toEqual(['rootToken']);
+  test('have a flag and help each, and only secrets have no flag', () => {
+    const secrets = SETTINGS.filter(({ flag }) => flag === undefined).map(({ key }) => key);
+    expect(secrets).toEqual(['rootToken', 'selfTelemetryHeaders']);
     for (const { env, description } of SETTINGS) {
       expect(env).toMatch(/^TAILRACE_[A-Z_]+$/);
       expect(description.length).toBeGreaterThan(10);

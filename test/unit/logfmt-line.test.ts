@@ -27,6 +27,11 @@ test('fields of an object are named by its own, and a list is JSON', () => {
   expect(pairs.get('streams')).toBe('["a","b c"]');
 });
 
+test('an object that is nested too deep is JSON', () => {
+  const line = logfmtLine('{"a":{"b":{"c":{"d":{"e":1}}}},"msg":"m"}');
+  expect(line).toBe('msg=m a.b.c.d="{\\"e\\":1}"\n');
+});
+
 describe('no value breaks out of its own', () => {
   test.each([
     '',

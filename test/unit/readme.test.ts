@@ -15,6 +15,7 @@ import {
   TOKENS_MAX,
 } from '../../src/model/limits.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
+import { SelfCounts } from '../../src/observe/self/self-telemetry.ts';
 import { SUBPROTOCOLS } from '../../src/readers/encoders.ts';
 import { CLOSE_CODES, CLOSE_DONE, CLOSE_NOT_ALLOWED } from '../../src/socket/close-codes.ts';
 
@@ -57,6 +58,7 @@ test('src/observe/README.md names every metric', async () => {
     loop: { look: () => ({ p50: 0, p99: 0, max: 0 }) },
     storeBytesMax: undefined,
   });
+  metrics.add(new SelfCounts().metrics());
   const names = [...(await metrics.text(() => true)).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map(
     (line) => line[1],
   );

@@ -93,7 +93,7 @@ function serviceGroup(signal: Signal, deps: ServiceDeps): RouteGroup {
     protocol: 'grpc',
     takesUnknown: true,
     refuse: (exchange, error) => {
-      deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
+      if (!exchange.isOwnTelemetry) deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
       noteRefused(exchange, signal, error, deps);
       refuseCall(exchange, error, deps.replyContext);
     },

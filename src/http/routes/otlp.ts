@@ -60,7 +60,7 @@ function signalRoutes(signal: Signal, deps: OtlpRouteDeps): RouteGroup {
     protocol: 'otlp',
     takesUnknown: true,
     refuse: (exchange, error) => {
-      deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
+      if (!exchange.isOwnTelemetry) deps.metrics.otlpAnswered(signal, OTLP_STATUS[error.code]);
       noteRefused(exchange, signal, error, deps);
       refuseOtlp(exchange, error, deps.replyContext);
     },

@@ -159,3 +159,18 @@ export const CUT_STRING_BYTES_MIN = 16;
 
 /** What says how a record is cut is stored with it, and has at most so many bytes. */
 export const CUT_EDITS_BYTES_MAX = MiB;
+
+/** How often the server's own metrics go out, with the spans since then. It must never be load by itself. */
+export const SELF_TELEMETRY_INTERVAL_MS = 15_000;
+
+/** Spans of requests in that time, those that are under way too; more are counted and forgotten. */
+export const SELF_SPANS_MAX = 150;
+
+/** One of so many requests is traced, where the caller does not say whether to. */
+export const SELF_SPANS_ONE_OF = 100;
+
+/** How long a target may take. Then what was sent counts as dropped. */
+export const SELF_TELEMETRY_TIMEOUT_MS = 10_000;
+
+/** Taken out of the memory of requests while it is on: the spans, and the request that is made of them. */
+export const SELF_TELEMETRY_BYTES = MiB;
