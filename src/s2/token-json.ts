@@ -73,7 +73,7 @@ export function tokenInfoJson(token: TokenInfo): Record<string, unknown> {
   };
 }
 
-const set = z
+export const set = z
   .object({ exact: z.string().optional(), prefix: z.string().optional() })
   .refine(
     ({ exact, prefix }) => (exact === undefined) !== (prefix === undefined),
@@ -96,7 +96,7 @@ const limitsShape = z.object({
   burst_bytes: count,
 });
 
-const requestShape = z.object({
+export const requestShape = z.object({
   id: z.string().superRefine(faultOf(tokenIdFault)),
   scope: z.object({
     basins: set,
