@@ -43,6 +43,10 @@ const FORMS: Readonly<Record<string, Form>> = {
     proves: 'what any released version of @opentelemetry/otlp-transformer writes is stored as it was sent',
     run: async () => (await import('./otlp-transformer.ts')).run(),
   },
+  openapi: {
+    proves: 'no answer to what schemathesis makes up differs from /openapi.json, and none is a fault of the server',
+    run: async () => (await import('./openapi.ts')).run(),
+  },
   examples: {
     proves: 'the examples of each language store what they send',
     run: async () => (await import('./examples.ts')).run(),
