@@ -1,12 +1,24 @@
 /** Query parameters, parts of paths and headers, each described once: which call takes which of them its route says. */
 
-import { AGGREGATE_COLUMNS_MAX, BACK_RECORDS_MAX, CONTEXT_RECORDS_MAX } from '../../model/limits.ts';
+import {
+  AGGREGATE_COLUMNS_MAX,
+  BACK_RECORDS_MAX,
+  BASIN_NAME_BYTES_MAX,
+  BASIN_NAME_BYTES_MIN,
+  CONTEXT_RECORDS_MAX,
+} from '../../model/limits.ts';
 import { METRIC_SETS, USAGE_INTERVALS } from '../../model/usage.ts';
 import { VIEWS } from '../../model/view.ts';
 import type { Parameter } from './call-description.ts';
 
 const TEXT = { type: 'string' };
 const WHOLE = { type: 'integer', minimum: 0 };
+const BASIN = {
+  type: 'string',
+  minLength: BASIN_NAME_BYTES_MIN,
+  maxLength: BASIN_NAME_BYTES_MAX,
+  pattern: '^[a-z0-9][a-z0-9-]*[a-z0-9]$',
+};
 const FLAG = { type: 'boolean', default: false };
 
 function text(description: string): Parameter {
@@ -23,9 +35,11 @@ function oneOf(description: string, values: readonly string[]): Parameter {
 
 /** By the name that routes use. */
 export const QUERY: Readonly<Record<string, Parameter>> = {
-  basin: text(
-    'The basin, where no header and no Host names it: else the only basin of the token, else the default one.',
-  ),
+  basin: {
+    description:
+      'The basin, where no header and no Host names it: else the only basin of the token, else the default one.',
+    schema: BASIN,
+  },
   prefix: text('Only names that begin so.'),
   start_after: text('Only names after this one.'),
   limit: whole('At most so many; 0 and more than 1,000 mean 1,000.'),
@@ -68,7 +82,7 @@ export function metricSet(level: keyof typeof METRIC_SETS): Parameter {
 
 /** By what stands in braces. */
 export const PATH: Readonly<Record<string, Parameter>> = {
-  basin: { description: 'The name of a basin.', schema: { ...TEXT, minLength: 8, maxLength: 48 } },
+  basin: { description: 'The name of a basin.', schema: BASIN },
   stream: {
     description: 'The name of a stream, 1 to 512 bytes, percent-encoded: a slash is `%2F`.',
     schema: { ...TEXT, minLength: 1, maxLength: 512 },
@@ -79,9 +93,11 @@ export const PATH: Readonly<Record<string, Parameter>> = {
 
 /** Headers of requests. */
 export const HEADERS: Readonly<Record<string, Parameter>> = {
-  'S2-Basin': text(
-    'The basin. Without it the parameter `basin`, the Host, the only basin of the token, or the default basin counts.',
-  ),
+  'S2-Basin': {
+    description:
+      'The basin. Without it the parameter `basin`, the Host, the only basin of the token, or the default basin counts.',
+    schema: BASIN,
+  },
   'S2-Format': oneOf('How bytes are written in JSON.', ['raw', 'base64']),
   'S2-Encryption-Key': text('Of an encrypted stream: 32 bytes in base64. It is never stored.'),
   'S2-Stream-Config': text('The configuration, as JSON, that a stream gets which this call makes.'),
