@@ -1,8 +1,9 @@
-/** Compiles src, cli and scripts to dist/, and makes one bundle of the command line and one of the web page. The old dist/ stays as it is until the new one is complete. */
+/** Compiles src, cli and scripts to dist/, makes one bundle of the command line and one of the web page, and writes the descriptions of the interface. The old dist/ stays as it is until the new one is complete. */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { bundleCommandLine } from './bundle.mjs';
+import { describe } from './describe.mjs';
 import { buildPage } from './page.mjs';
 import { ROOT, STAMP_NAME, sourcesFingerprint } from './prepare.mjs';
 
@@ -34,6 +35,7 @@ async function build() {
   }
   await bundleCommandLine(fresh);
   await buildPage(fresh);
+  await describe(fresh);
   chmodSync(fresh, 0o755);
   chmodSync(main, 0o755);
   writeFileSync(path.join(fresh, STAMP_NAME), `${fingerprint}\n`);

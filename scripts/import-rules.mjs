@@ -43,7 +43,7 @@ const HOMES = {
   re2js: '^src/otlp/match/value-test[.]ts$',
   ws: '^src/(socket|client)/',
   yaml: '^src/settings/text-document[.]ts$',
-  zod: '^src/(config[.]ts$|settings/|init/parse-init[.]ts$|http/|socket/|s2/(config|oidc|otlp-policy|token)-json[.]ts$)',
+  zod: '^src/(config[.]ts$|settings/|init/parse-init[.]ts$|http/|socket/|readers/(read-shapes|shape-schemas)[.]ts$|s2/(config|oidc|otlp-policy|token)-json[.]ts$)',
   pino: '^src/observe/',
   'prom-client': '^src/observe/',
   jose: '^src/access/',

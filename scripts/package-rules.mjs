@@ -9,7 +9,10 @@ import path from 'node:path';
 import ts from 'typescript';
 import { isBuilt, ROOT } from './prepare.mjs';
 
-const BUILT = ['dist/src/index.js', 'dist/src/index.d.ts', 'dist/cli/main.js', 'dist/page/index.html'];
+const BUILT = [
+  ...['dist/src/index.js', 'dist/src/index.d.ts', 'dist/cli/main.js', 'dist/page/index.html'],
+  ...['dist/api/openapi.json', 'dist/api/asyncapi.json', 'dist/api/llms.txt', 'dist/api/llms-full.txt'],
+];
 const WANTED = [...BUILT, 'README.md', 'CHANGELOG.md', 'LICENSE'];
 const UNWANTED = /[.]map$|[.]test[.]|^dist\/scripts\/|^test\/|^data\/|^scripts\/deploy\/secrets\/|[.]sources$/;
 

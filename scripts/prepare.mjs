@@ -18,7 +18,11 @@ export const MAIN = path.join(ROOT, 'dist/cli/main.js');
 export const STAMP_NAME = '.sources';
 
 /** What a build reads. */
-const SOURCES = ['src', 'cli', 'scripts', 'test/support', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+const SOURCES = [
+  ...['src', 'cli', 'scripts', 'test/support', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
+  // For the descriptions of the interface.
+  ...['package.json', 'README.md', 'SECURITY.md', 'CONTRIBUTING.md'],
+];
 
 /** Runs `npm ci` unless node_modules already holds what package-lock.json asks for. Ends the process on failure. */
 export function ensureInstalled() {

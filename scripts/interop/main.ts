@@ -59,6 +59,10 @@ const FORMS: Readonly<Record<string, Form>> = {
     proves: 'the published schemas of Compose and Kubernetes, and the Collector of compose.yaml',
     run: async () => (await import('./deploy.ts')).run(),
   },
+  openapi: {
+    proves: 'no answer to what schemathesis makes up differs from /openapi.json, and none is a fault of the server',
+    run: async () => (await import('./openapi.ts')).run(),
+  },
   examples: {
     proves: 'the examples of each language store what they send',
     run: async () => (await import('./examples.ts')).run(),

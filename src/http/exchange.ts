@@ -121,6 +121,15 @@ export function announcedLength(exchange: Exchange): number | undefined {
   return request.headers['transfer-encoding'] === undefined ? Number(length ?? 0) : undefined;
 }
 
+/** The encodings of responses that are named and not refused by `q=0` (RFC 9110, section 12.5.3). */
+export function acceptedEncodings(header: string | string[] | undefined): ReadonlySet<string> {
+  const parts = String(header ?? '')
+    .toLowerCase()
+    .split(',');
+  const isRefused = (part: string): boolean => /;\s*q=0(\.0*)?\s*$/.test(part);
+  return new Set(parts.filter((part) => !isRefused(part)).map((part) => part.split(';')[0]?.trim() ?? ''));
+}
+
 /** Sends 100 Continue to a client that waits for it. May be called twice. */
 export function goOn(exchange: Exchange): void {
   if (!exchange.awaitsContinue) return;

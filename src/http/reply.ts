@@ -39,7 +39,8 @@ export interface ReplyDeps {
   readonly replyContext: ReplyContext;
 }
 
-const NO_CONTENT = 204;
+/** Without a body, and so without its length: no content, and not modified. */
+const BODILESS: ReadonlySet<number> = new Set([204, 304]);
 
 /** Headers of responses with a secret, or with what is of no use later: no cache keeps them. */
 export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store'];
@@ -56,7 +57,7 @@ export function reply(exchange: Exchange, response: HttpResponse, context: Reply
   if (exchange.traced !== undefined) exchange.traced.responseBytes = bytes;
   const headers = ['X-Correlation-Id', exchange.correlationId];
   if (response.contentType !== undefined) headers.push('Content-Type', response.contentType);
-  if (response.status !== NO_CONTENT) headers.push('Content-Length', String(bytes));
+  if (!BODILESS.has(response.status)) headers.push('Content-Length', String(bytes));
   if (response.headers !== undefined) headers.push(...response.headers);
   if (exchange.corsHeaders !== undefined) headers.push(...exchange.corsHeaders);
   const body = bytes === 0 ? undefined : content;

@@ -7,6 +7,7 @@
 import type { QueryNames } from '../encoding/known-names.ts';
 import { TailraceError } from '../model/error.ts';
 import type { AuditAction, AuditProtocol } from '../observe/audit.ts';
+import type { CallName } from './api/call-name.ts';
 import type { Exchange } from './exchange.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Segments in braces stand for any one segment. */
   readonly path: string;
+  /** Its description in `api/openapi.ts`; calls of gRPC are described by their protocol files. */
+  readonly call: CallName | 'grpc';
   /** Its query parameters: others are refused, and without this all; `any` lets everything pass. */
   readonly query?: QueryNames | 'any';
   /** What the audit log calls it. */

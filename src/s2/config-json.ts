@@ -36,7 +36,7 @@ const retentionPolicy = z
   )
   .nullish();
 
-const streamShape = z.object({
+export const streamShape = z.object({
   storage_class: z.string().nullish(),
   retention_policy: retentionPolicy,
   retention_bytes: count.nullish(),
@@ -50,7 +50,7 @@ const UNFIT_TEXT = /\0|\p{Surrogate}/u;
 const isTemplate = (text: string): boolean =>
   !UNFIT_TEXT.test(text) && Buffer.byteLength(text) <= STREAM_NAME_BYTES_MAX;
 
-const basinShape = z.object({
+export const basinShape = z.object({
   default_stream_config: streamShape.nullish(),
   stream_cipher: z.enum(STREAM_CIPHERS).nullish(),
   create_stream_on_append: z.boolean().nullish(),

@@ -75,7 +75,7 @@ export function tokenInfoJson(token: TokenInfo, lastUse?: number | null): Record
   };
 }
 
-const set = z
+export const set = z
   .object({ exact: z.string().optional(), prefix: z.string().optional() })
   .refine(
     ({ exact, prefix }) => (exact === undefined) !== (prefix === undefined),
@@ -98,7 +98,7 @@ const limitsShape = z.object({
   burst_bytes: count,
 });
 
-const requestShape = z.object({
+export const requestShape = z.object({
   id: z.string().superRefine(faultOf(tokenIdFault)),
   scope: z.object({
     basins: set,

@@ -47,12 +47,8 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'POST /api/public/otel/v1/logs': 'only refusals',
   'POST /api/public/otel/v1/traces': 'only refusals',
   'POST /v1development/profiles': 'only refusals',
-  'GET /': 'only refusals',
-  'GET /assets/{file}': 'only refusals',
-  'GET /health': 'only refusals',
-  'GET /ping': 'only refusals',
-  'GET /readyz': 'only refusals',
-  'GET /metrics': 'only refusals',
+  ...onlyRefusals('/', '/assets/{file}', '/health', '/ping', '/readyz', '/metrics'),
+  ...onlyRefusals('/openapi.json', '/asyncapi.json', '/llms.txt', '/llms-full.txt'),
   'GET /v1/backup': { action: 'backup' },
   'GET /v1/audit': 'only refusals',
   'POST /v1/clock/confirm': { action: 'confirm-clock' },
@@ -101,6 +97,10 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'GET /v1/metrics/{basin}': 'only refusals',
   'GET /v1/metrics/{basin}/{stream}': 'only refusals',
 };
+
+function onlyRefusals(...paths: readonly string[]): Record<string, 'only refusals'> {
+  return Object.fromEntries(paths.map((path) => [`GET ${path}`, 'only refusals']));
+}
 
 let dataDir: string;
 let server: TailraceServer;

@@ -33,7 +33,7 @@ describeInBrowser('Server', () => {
 });
 
 function showsFigures(): void {
-  test('it shows that the server is ready, its figures, those of the last day, and where the audit log is', async () => {
+  test('it shows that the server is ready, its figures, those of the last day, and where the audit log and the descriptions of the interface are', async () => {
     await control.call('PUT /streams/figures', { basin: 'telemetry', body: {} });
     await control.call('POST /streams/figures/records', { basin: 'telemetry', body: { records: [{ body: 'x' }] } });
     const page = await open();
@@ -47,6 +47,10 @@ function showsFigures(): void {
     await tile(page, 'Store').getByText(/free$/).waitFor();
     await page.getByRole('img', { name: /^Appends in the last 24 hours: 1, in an hour at most 1$/ }).waitFor();
     await page.getByText('"audit":true', { exact: true }).waitFor();
+    for (const file of ['openapi.json', 'asyncapi.json', 'llms.txt']) {
+      const href = (await page.getByRole('link', { name: file, exact: true }).getAttribute('href')) ?? '';
+      expect([file, (await page.request.get(new URL(href, page.url()).href)).status()]).toEqual([file, 200]);
+    }
     expect(await seriousFindings(page)).toEqual([]);
   });
 

@@ -101,6 +101,7 @@ function serviceGroup(signal: Signal, deps: ServiceDeps): RouteGroup {
       {
         method: 'POST',
         path: `/${SERVICES[signal]}/Export`,
+        call: 'grpc',
         action: 'append',
         handle: (exchange) => receiveOtlp(exchange, signal, { ...form, ...deadlineOf(exchange, deps.clock) }, deps),
       },

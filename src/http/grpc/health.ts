@@ -52,7 +52,7 @@ export class Health {
   }
 
   group(replyContext: ReplyContext): RouteGroup {
-    const common = { method: 'POST', action: 'health', whileStopping: true } as const;
+    const common = { method: 'POST', call: 'grpc', action: 'health', whileStopping: true } as const;
     return {
       protocol: 'grpc',
       takesUnknown: true,

@@ -29,6 +29,7 @@ export function accessTokenRoutes(deps: AccessTokenDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/access-tokens',
+      call: 'list-access-tokens',
       query: PAGE_PARAMETERS,
       action: 'list-access-tokens',
       handle: (exchange) => listTokens(exchange, deps),
@@ -36,13 +37,32 @@ export function accessTokenRoutes(deps: AccessTokenDeps): readonly Route[] {
     {
       method: 'POST',
       path: '/v1/access-tokens',
+      call: 'issue-access-token',
       action: 'issue-access-token',
       handle: (exchange) => issueToken(exchange, deps),
     },
-    { method: 'GET', path: PATH, action: 'list-access-tokens', handle: on(getToken) },
-    { method: 'DELETE', path: PATH, action: 'revoke-access-token', handle: on(revokeToken) },
-    { method: 'POST', path: `${PATH}/rotate`, action: 'rotate-access-token', handle: on(rotateToken) },
-    { method: 'GET', path: '/v1/whoami', action: 'whoami', handle: (exchange) => whoami(exchange, deps) },
+    { method: 'GET', path: PATH, call: 'get-access-token', action: 'list-access-tokens', handle: on(getToken) },
+    {
+      method: 'DELETE',
+      path: PATH,
+      call: 'revoke-access-token',
+      action: 'revoke-access-token',
+      handle: on(revokeToken),
+    },
+    {
+      method: 'POST',
+      path: `${PATH}/rotate`,
+      call: 'rotate-access-token',
+      action: 'rotate-access-token',
+      handle: on(rotateToken),
+    },
+    {
+      method: 'GET',
+      path: '/v1/whoami',
+      call: 'whoami',
+      action: 'whoami',
+      handle: (exchange) => whoami(exchange, deps),
+    },
   ];
 }
 

@@ -7,6 +7,7 @@ import { type AccessTokenDeps, accessTokenRoutes } from './access-tokens.ts';
 import { type AuditRouteDeps, auditRoutes } from './audit.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
+import { descriptionRoutes } from './descriptions.ts';
 import { locationRoutes } from './locations.ts';
 import { loginRoutes } from './logins.ts';
 import { type OperatorDeps, operatorRoutes } from './operator.ts';
@@ -50,6 +51,7 @@ function s2Routes(deps: S2Deps): RouteGroup {
     refuse: (exchange, error) => refuseS2(exchange, error, deps.replyContext),
     routes: [
       ...pageRoutes(deps),
+      ...descriptionRoutes(deps),
       ...operatorRoutes(deps),
       ...backupRoutes(deps),
       ...auditRoutes(deps),

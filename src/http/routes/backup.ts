@@ -39,6 +39,7 @@ export function backupRoutes(deps: BackupDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/backup',
+      call: 'backup',
       action: 'backup',
       handle: (exchange) => answerBackup(exchange, deps),
     },

@@ -32,6 +32,7 @@ export function basinRoutes(deps: BasinDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/basins',
+      call: 'list-basins',
       query: PAGE_PARAMETERS,
       action: 'list-basins',
       handle: (exchange) => listBasins(exchange, deps),
@@ -39,13 +40,20 @@ export function basinRoutes(deps: BasinDeps): readonly Route[] {
     {
       method: 'POST',
       path: '/v1/basins',
+      call: 'create-basin',
       action: 'create-basin',
       handle: (exchange) => createBasin(exchange, deps),
     },
-    { method: 'GET', path: PATH, action: 'get-basin-config', handle: on(getBasin) },
-    { method: 'PUT', path: PATH, action: 'ensure-basin', handle: on(ensureBasin) },
-    { method: 'PATCH', path: PATH, action: 'reconfigure-basin', handle: on(reconfigureBasin) },
-    { method: 'DELETE', path: PATH, action: 'delete-basin', handle: on(deleteBasin) },
+    { method: 'GET', path: PATH, call: 'get-basin-config', action: 'get-basin-config', handle: on(getBasin) },
+    { method: 'PUT', path: PATH, call: 'ensure-basin', action: 'ensure-basin', handle: on(ensureBasin) },
+    {
+      method: 'PATCH',
+      path: PATH,
+      call: 'reconfigure-basin',
+      action: 'reconfigure-basin',
+      handle: on(reconfigureBasin),
+    },
+    { method: 'DELETE', path: PATH, call: 'delete-basin', action: 'delete-basin', handle: on(deleteBasin) },
   ];
 }
 
@@ -135,8 +143,8 @@ const location = z
   .regex(/^[A-Za-z0-9:.-]{1,64}$/, 'must be 1 to 64 letters, digits, colons, dots and hyphens')
   .nullish();
 
-const ensureShape = z.object({ config: z.unknown().optional(), location });
-const createShape = ensureShape.extend({ basin: nameShape(basinNameFault) });
+export const ensureShape = z.object({ config: z.unknown().optional(), location });
+export const createShape = ensureShape.extend({ basin: nameShape(basinNameFault) });
 
 /** The policy belongs into `config`: beside it, it would be ignored. @throws TailraceError `bad_json` */
 function withoutPolicy(body: unknown): unknown {

@@ -25,11 +25,18 @@ export function locationRoutes(deps: ControlRouteDeps): readonly Route[] {
     replyJson(exchange, 200, INFO, deps);
   };
   return [
-    { method: 'GET', path: '/v1/locations', action: 'list-locations', handle: list },
-    { method: 'GET', path: '/v1/locations/default', action: 'get-default-location', handle: get },
+    { method: 'GET', path: '/v1/locations', call: 'list-locations', action: 'list-locations', handle: list },
+    {
+      method: 'GET',
+      path: '/v1/locations/default',
+      call: 'get-default-location',
+      action: 'get-default-location',
+      handle: get,
+    },
     {
       method: 'PUT',
       path: '/v1/locations/default',
+      call: 'set-default-location',
       action: 'set-default-location',
       handle: (exchange) => setDefault(exchange, deps),
     },

@@ -12,15 +12,22 @@ import type { Route } from '../router.ts';
 const PATH = '/v1/logins';
 
 /** Strict: what a login is for cannot be narrowed yet, and whoever tries should know. */
-const request = z.strictObject({});
-const exchanged = z.object({ login: z.string() });
+export const request = z.strictObject({});
+export const exchanged = z.object({ login: z.string() });
 
 export function loginRoutes(deps: ControlRouteDeps): readonly Route[] {
   return [
-    { method: 'POST', path: PATH, action: 'issue-login', handle: (exchange) => issueLogin(exchange, deps) },
+    {
+      method: 'POST',
+      path: PATH,
+      call: 'issue-login',
+      action: 'issue-login',
+      handle: (exchange) => issueLogin(exchange, deps),
+    },
     {
       method: 'POST',
       path: `${PATH}/exchange`,
+      call: 'exchange-login',
       action: 'exchange-login',
       isOpen: true,
       handle: (exchange) => exchangeLogin(exchange, deps),
@@ -28,12 +35,14 @@ export function loginRoutes(deps: ControlRouteDeps): readonly Route[] {
     {
       method: 'DELETE',
       path: `${PATH}/current`,
+      call: 'end-session',
       action: 'end-session',
       handle: (exchange) => endSession(exchange, deps),
     },
     {
       method: 'GET',
       path: '/dashboard',
+      call: 'dashboard',
       query: 'any',
       action: 'page',
       isOpen: true,

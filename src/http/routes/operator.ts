@@ -24,11 +24,20 @@ const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 export function operatorRoutes(deps: OperatorDeps): readonly Route[] {
   const health = (exchange: Exchange): Promise<void> => answerHealth(exchange, deps);
   return [
-    { method: 'GET', path: '/health', query: 'any', action: 'health', whileStopping: true, handle: health },
-    { method: 'GET', path: '/ping', query: 'any', action: 'health', whileStopping: true, handle: health },
+    {
+      method: 'GET',
+      path: '/health',
+      call: 'health',
+      query: 'any',
+      action: 'health',
+      whileStopping: true,
+      handle: health,
+    },
+    { method: 'GET', path: '/ping', call: 'ping', query: 'any', action: 'health', whileStopping: true, handle: health },
     {
       method: 'GET',
       path: '/readyz',
+      call: 'readiness',
       query: 'any',
       action: 'health',
       whileStopping: true,
@@ -37,6 +46,7 @@ export function operatorRoutes(deps: OperatorDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/metrics',
+      call: 'scrape-metrics',
       action: 'account-metrics',
       whileStopping: true,
       handle: (exchange) => scrape(exchange, deps),
@@ -44,6 +54,7 @@ export function operatorRoutes(deps: OperatorDeps): readonly Route[] {
     {
       method: 'POST',
       path: '/v1/clock/confirm',
+      call: 'confirm-clock',
       action: 'confirm-clock',
       handle: (exchange) => confirmClock(exchange, deps),
     },

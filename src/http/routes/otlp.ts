@@ -43,6 +43,7 @@ function signalRoutes(signal: Signal, deps: OtlpRouteDeps): RouteGroup {
   const route = (path: string, form: OtlpForm): Route => ({
     method: 'POST',
     path,
+    call: `send-${signal}`,
     query: IN_BASIN,
     action: 'append',
     handle: (exchange) => receiveOtlp(exchange, signal, form, deps),
@@ -54,7 +55,8 @@ function signalRoutes(signal: Signal, deps: OtlpRouteDeps): RouteGroup {
   }
   if (signal === 'traces') {
     const handle = (exchange: Exchange): Promise<void> => receiveOtlp(exchange, signal, withTraceIds(http), deps);
-    routes.push({ method: 'POST', path: TRACES_WITH_IDS, query: IN_BASIN, action: 'append', handle });
+    const call = 'send-traces-with-ids';
+    routes.push({ method: 'POST', path: TRACES_WITH_IDS, call, query: IN_BASIN, action: 'append', handle });
   }
   return {
     protocol: 'otlp',
@@ -104,7 +106,7 @@ function profileRoutes(deps: OtlpDeps): RouteGroup {
       noteRefused(exchange, undefined, error, deps);
       refuseOtlp(exchange, error, deps.replyContext);
     },
-    routes: [{ method: 'POST', path: '/v1development/profiles', action: 'append', handle }],
+    routes: [{ method: 'POST', path: '/v1development/profiles', call: 'send-profiles', action: 'append', handle }],
   };
 }
 

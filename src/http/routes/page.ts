@@ -4,7 +4,7 @@
  */
 
 import { TailraceError } from '../../model/error.ts';
-import type { Exchange } from '../exchange.ts';
+import { acceptedEncodings, type Exchange } from '../exchange.ts';
 import { type PageFile, PageFiles } from '../page-files.ts';
 import { type ReplyDeps, reply } from '../reply.ts';
 import type { Route } from '../router.ts';
@@ -50,8 +50,25 @@ export function pageRoutes(deps: ReplyDeps): readonly Route[] {
     replyFile(exchange, file, INDEX_CACHE, deps);
   };
   return [
-    { method: 'GET', path: '/', query: 'any', action: 'page', isOpen: true, postsElsewhere: true, handle: index },
-    { method: 'GET', path: '/assets/{file}', query: 'any', action: 'page', isOpen: true, handle: asset },
+    {
+      method: 'GET',
+      path: '/',
+      call: 'page',
+      query: 'any',
+      action: 'page',
+      isOpen: true,
+      postsElsewhere: true,
+      handle: index,
+    },
+    {
+      method: 'GET',
+      path: '/assets/{file}',
+      call: 'page-file',
+      query: 'any',
+      action: 'page',
+      isOpen: true,
+      handle: asset,
+    },
   ];
 }
 
@@ -63,13 +80,4 @@ function replyFile(exchange: Exchange, file: PageFile, cache: readonly string[],
   const headers = [...HEADERS, ...cache, 'Vary', 'Accept-Encoding'];
   if (encoding !== undefined) headers.push('Content-Encoding', encoding);
   reply(exchange, { status: 200, contentType: file.contentType, body, headers }, replyContext);
-}
-
-/** Those that are named and not refused by `q=0` (RFC 9110, section 12.5.3). */
-function acceptedEncodings(header: string | string[] | undefined): ReadonlySet<string> {
-  const parts = String(header ?? '')
-    .toLowerCase()
-    .split(',');
-  const isRefused = (part: string): boolean => /;\s*q=0(\.0*)?\s*$/.test(part);
-  return new Set(parts.filter((part) => !isRefused(part)).map((part) => part.split(';')[0]?.trim() ?? ''));
 }

@@ -20,6 +20,7 @@ export function readerRoutes(deps: RecordDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/streams/{stream}/readers',
+      call: 'list-readers',
       query: PARAMETERS,
       action: 'list-readers',
       handle: (exchange, [segment = '']) => list(exchange, segment, deps),

@@ -36,6 +36,7 @@ export function recordRoutes(deps: RecordDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/records',
+      call: 'read-many',
       query: MANY_PARAMETERS,
       action: 'read',
       handle: (exchange) => readManySse(exchange, deps),
@@ -43,6 +44,7 @@ export function recordRoutes(deps: RecordDeps): readonly Route[] {
     {
       method: 'POST',
       path,
+      call: 'append',
       query: IN_BASIN,
       action: 'append',
       handle: (exchange, [segment = '']) => append(exchange, segment, deps),
@@ -50,6 +52,7 @@ export function recordRoutes(deps: RecordDeps): readonly Route[] {
     {
       method: 'GET',
       path,
+      call: 'read',
       query: { ...READ_PARAMETERS, once: [...READ_PARAMETERS.once, ...BACK_PARAMETERS] },
       action: 'read',
       handle: (exchange, [segment = '']) => read(exchange, segment, deps),
@@ -57,6 +60,7 @@ export function recordRoutes(deps: RecordDeps): readonly Route[] {
     {
       method: 'GET',
       path: `${path}/tail`,
+      call: 'check-tail',
       query: IN_BASIN,
       action: 'check-tail',
       handle: (exchange, [segment = '']) => tail(exchange, segment, deps),
@@ -64,6 +68,7 @@ export function recordRoutes(deps: RecordDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/streams/{stream}/aggregate',
+      call: 'aggregate',
       query: AGGREGATE_PARAMETERS,
       action: 'aggregate',
       handle: (exchange, [segment = '']) =>

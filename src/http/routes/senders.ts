@@ -29,6 +29,7 @@ export function senderRoutes(deps: SendersDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/senders',
+      call: 'list-senders',
       query: SENDERS_PAGE,
       action: 'account-metrics',
       handle: (exchange) => {
@@ -39,6 +40,7 @@ export function senderRoutes(deps: SendersDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/senders/{basin}',
+      call: 'list-basin-senders',
       query: SENDERS_PAGE,
       action: 'basin-metrics',
       handle: (exchange, [segment = '']) => {

@@ -35,6 +35,7 @@ export function streamRoutes(deps: StreamDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/streams',
+      call: 'list-streams',
       query: STREAMS_PAGE,
       action: 'list-streams',
       handle: (exchange) => listStreams(exchange, deps),
@@ -42,14 +43,43 @@ export function streamRoutes(deps: StreamDeps): readonly Route[] {
     {
       method: 'POST',
       path: '/v1/streams',
+      call: 'create-stream',
       query: IN_BASIN,
       action: 'create-stream',
       handle: (exchange) => createStream(exchange, deps),
     },
-    { method: 'GET', path: PATH, query: IN_BASIN, action: 'get-stream-config', handle: on(getStream) },
-    { method: 'PUT', path: PATH, query: IN_BASIN, action: 'ensure-stream', handle: on(ensureStream) },
-    { method: 'PATCH', path: PATH, query: IN_BASIN, action: 'reconfigure-stream', handle: on(reconfigureStream) },
-    { method: 'DELETE', path: PATH, query: IN_BASIN, action: 'delete-stream', handle: on(deleteStream) },
+    {
+      method: 'GET',
+      path: PATH,
+      call: 'get-stream-config',
+      query: IN_BASIN,
+      action: 'get-stream-config',
+      handle: on(getStream),
+    },
+    {
+      method: 'PUT',
+      path: PATH,
+      call: 'ensure-stream',
+      query: IN_BASIN,
+      action: 'ensure-stream',
+      handle: on(ensureStream),
+    },
+    {
+      method: 'PATCH',
+      path: PATH,
+      call: 'reconfigure-stream',
+      query: IN_BASIN,
+      action: 'reconfigure-stream',
+      handle: on(reconfigureStream),
+    },
+    {
+      method: 'DELETE',
+      path: PATH,
+      call: 'delete-stream',
+      query: IN_BASIN,
+      action: 'delete-stream',
+      handle: on(deleteStream),
+    },
   ];
 }
 
@@ -114,7 +144,7 @@ async function deleteStream(exchange: Exchange, { basin, stream }: StreamName, d
   reply(exchange, { status: 202, body: '' }, deps.replyContext);
 }
 
-const createShape = z.object({ stream: nameShape(streamNameFault), config: z.unknown().optional() });
+export const createShape = z.object({ stream: nameShape(streamNameFault), config: z.unknown().optional() });
 
 /** For calls that refuse for want of the stream alone: in a basin that does not exist it does not exist either. */
 function basinWith({ basin, stream }: StreamName, deps: StreamDeps): Basin {

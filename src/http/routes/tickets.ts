@@ -13,7 +13,7 @@ import type { Exchange } from '../exchange.ts';
 import { NO_STORE, replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
 
-const request = z.object({
+export const request = z.object({
   basin: nameShape(basinNameFault),
   stream: nameShape(streamNameFault).optional(),
   prefix: nameShape(prefixFault).optional(),
@@ -27,6 +27,7 @@ export function ticketRoutes(deps: ControlRouteDeps): readonly Route[] {
     {
       method: 'POST',
       path: '/v1/tickets',
+      call: 'issue-ticket',
       action: 'issue-ticket',
       handle: (exchange) => issueTicket(exchange, deps),
     },

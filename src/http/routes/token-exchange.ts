@@ -13,10 +13,10 @@ import { announcesBody, type Exchange } from '../exchange.ts';
 import { NO_STORE, replyJson } from '../reply.ts';
 import type { Route } from '../router.ts';
 
-const request = z.object({ credential: z.string() });
+export const request = z.object({ credential: z.string() });
 
 /** Strict: with a mistyped field, keys would stay valid that should be void. */
-const rotation = z.strictObject({ void_old: z.boolean().optional() });
+export const rotation = z.strictObject({ void_old: z.boolean().optional() });
 
 export function exchangeRoutes(deps: ControlRouteDeps): readonly Route[] {
   const path = '/v1/ingest-token';
@@ -24,6 +24,7 @@ export function exchangeRoutes(deps: ControlRouteDeps): readonly Route[] {
     {
       method: 'POST',
       path: `${path}/exchange`,
+      call: 'exchange-token',
       action: 'exchange-token',
       isOpen: true,
       handle: (exchange) => exchangeToken(exchange, deps),
@@ -31,6 +32,7 @@ export function exchangeRoutes(deps: ControlRouteDeps): readonly Route[] {
     {
       method: 'POST',
       path: `${path}/keys/rotate`,
+      call: 'rotate-signing-key',
       action: 'rotate-signing-key',
       handle: (exchange) => rotateKey(exchange, deps),
     },

@@ -41,6 +41,7 @@ export function usageRoutes(deps: UsageRouteDeps): readonly Route[] {
     {
       method: 'GET',
       path,
+      call: 'account-metrics',
       query: METRICS_PARAMETERS,
       action: 'account-metrics',
       handle: (exchange) => account(exchange, deps),
@@ -48,6 +49,7 @@ export function usageRoutes(deps: UsageRouteDeps): readonly Route[] {
     {
       method: 'GET',
       path: `${path}/{basin}`,
+      call: 'basin-metrics',
       query: METRICS_PARAMETERS,
       action: 'basin-metrics',
       handle: (exchange, [segment = '']) => basin(exchange, segment, deps),
@@ -55,6 +57,7 @@ export function usageRoutes(deps: UsageRouteDeps): readonly Route[] {
     {
       method: 'GET',
       path: `${path}/{basin}/{stream}`,
+      call: 'stream-metrics',
       query: METRICS_PARAMETERS,
       action: 'stream-metrics',
       handle: (exchange, [basinSegment = '', segment = '']) => stream(exchange, basinSegment, segment, deps),

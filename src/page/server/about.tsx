@@ -25,6 +25,21 @@ export function AboutServer() {
           <code>GET /metrics</code> is for Prometheus, with a token that may do <code>account-metrics</code>.{' '}
           <code>GET /v1/metrics</code> has usage by minute, hour and day.
         </dd>
+        <dt>Interface</dt>
+        <dd>
+          <a href="/openapi.json" target="_blank" rel="noreferrer">
+            openapi.json
+          </a>{' '}
+          describes every HTTP call,{' '}
+          <a href="/asyncapi.json" target="_blank" rel="noreferrer">
+            asyncapi.json
+          </a>{' '}
+          every frame of a WebSocket. For language models there is{' '}
+          <a href="/llms.txt" target="_blank" rel="noreferrer">
+            llms.txt
+          </a>
+          .
+        </dd>
         <dt>On a terminal</dt>
         <dd>
           <code>tailrace top</code> shows the same live, <code>tailrace tokens</code> manages tokens,{' '}
