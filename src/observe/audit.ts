@@ -89,7 +89,8 @@ const AUDIT_ACTIONS = {
 } as const satisfies Readonly<Record<AuditAction, 'always' | 'refused'>>;
 
 /** The protocol of the request; `start` is the server itself, when it starts. */
-export type AuditProtocol = 'http' | 'otlp' | 'grpc' | 's2s' | 'sse' | 'websocket' | 'start';
+export const AUDIT_PROTOCOLS = ['http', 'otlp', 'grpc', 's2s', 'sse', 'websocket', 'start'] as const;
+export type AuditProtocol = (typeof AUDIT_PROTOCOLS)[number];
 
 /** Who does what to what. */
 export interface AuditSubject {

@@ -36,6 +36,7 @@ const token = z
       burst_bytes: count.optional(),
     }),
     prefix: z.string(),
+    last_used_at: time.nullable().optional(),
   })
   .meta({ id: 'AccessToken', description: 'What a token may do; never its secret.' });
 

@@ -51,6 +51,7 @@ export type CallName =
   | 'stream-metrics'
   | 'list-senders'
   | 'list-basin-senders'
+  | 'list-audit'
   // the server
   | 'list-locations'
   | 'get-default-location'

@@ -5,6 +5,7 @@ import { LOCATION } from '../../model/location.ts';
 import { SIGNALS } from '../../model/record.ts';
 import { STORAGE_CLASSES } from '../../model/stream-config.ts';
 import { type METRIC_SETS, USAGE_INTERVALS } from '../../model/usage.ts';
+import { AUDIT_PROTOCOLS } from '../../observe/audit.ts';
 import { count } from '../../readers/read-shapes.ts';
 import { answer, BODY_ERRORS, type CallDescription, json } from './call-description.ts';
 import { metricSet } from './parameters.ts';
@@ -72,12 +73,41 @@ const sender = z
       }),
     ),
     clock_skew_ms: z.number().nullable(),
+    ack_ms: z.object({ p50: z.number(), p99: z.number() }).nullable(),
     first_seen: time,
     last_seen: time,
   })
   .meta({ id: 'Sender', description: 'One who sends OTLP data, as far as the caller may know.' });
 
 const senders = z.object({ since: time, now: time, senders: z.array(sender), has_more: z.boolean() });
+
+const auditLine = z
+  .object({
+    time,
+    action: z.string(),
+    outcome: z.enum(['done', 'failed', 'refused']),
+    error: z.string().optional(),
+    reason: z.string().optional(),
+    principal: z.string().optional(),
+    principal_number: count.optional(),
+    basin: z.string().optional(),
+    stream: z.string().optional(),
+    token_id: z.string().optional(),
+    protocol: z.enum(AUDIT_PROTOCOLS).optional(),
+    sender: z.string().optional(),
+    correlation_id: z.string().optional(),
+    done_at: time.optional(),
+    count: count.optional(),
+  })
+  .meta({ id: 'AuditLine', description: 'Fields that do not apply are left out.' });
+
+const auditLines = z.object({
+  since: time,
+  now: time,
+  lines: z.array(auditLine),
+  has_more: z.boolean(),
+  forgotten: count,
+});
 
 const USAGE = { tag: 'Usage' } as const;
 const SERVER = { tag: 'Server' } as const;
@@ -109,6 +139,12 @@ export const USAGE_CALLS = {
     summary: 'List who sends OTLP data to a basin',
     needs: ['basin-metrics'],
     answers: { 200: answer('Those that sent last come first.', senders) },
+  },
+  'list-audit': {
+    ...USAGE,
+    summary: 'List the last lines of the audit log',
+    needs: 'root',
+    answers: { 200: answer('The newest come first.', auditLines) },
   },
 } as const satisfies Readonly<Record<string, CallDescription>>;
 

@@ -25,6 +25,7 @@ export function auditRoutes(deps: AuditRouteDeps): readonly Route[] {
     {
       method: 'GET',
       path: '/v1/audit',
+      call: 'list-audit',
       query: PARAMETERS,
       action: 'list-audit',
       handle: (exchange) => list(exchange, deps),
