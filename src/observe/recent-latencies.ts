@@ -6,7 +6,7 @@
 
 import { SENDER_LATENCIES_MAX } from '../model/limits.ts';
 
-export interface Latencies {
+export interface LatencyQuantiles {
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
@@ -44,7 +44,7 @@ export class RecentLatencies {
   }
 
   /** Undefined before the first one. */
-  quantiles(): Latencies | undefined {
+  quantiles(): LatencyQuantiles | undefined {
     if (this.#newerCount === 0) return undefined;
     return { p50Ms: this.#quantile(0.5), p99Ms: this.#quantile(0.99) };
   }

@@ -15,7 +15,7 @@ import {
 } from '../model/limits.ts';
 import type { OtlpSdk, OtlpSource } from '../model/otlp-source.ts';
 import type { Signal } from '../model/record.ts';
-import { type Latencies, RecentLatencies } from './recent-latencies.ts';
+import { type LatencyQuantiles, RecentLatencies } from './recent-latencies.ts';
 import { redact } from './redact.ts';
 
 /** One OTLP request, when its outcome is known. */
@@ -89,7 +89,7 @@ export interface Sender {
   /** How far its times were ahead of ours when data came last; less than 0 behind, also because data was kept back. */
   readonly clockSkewMs: number | undefined;
   /** How long the last requests took until what they brought was on disk; undefined before one that brought something. */
-  readonly latencies: Latencies | undefined;
+  readonly latencies: LatencyQuantiles | undefined;
   readonly firstSeen: number;
   readonly lastSeen: number;
 }
@@ -289,7 +289,7 @@ class SenderRow implements Sender {
     this.lastSeen = now;
   }
 
-  get latencies(): Latencies | undefined {
+  get latencies(): LatencyQuantiles | undefined {
     return this.#latencies?.quantiles();
   }
 
