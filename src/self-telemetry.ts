@@ -19,7 +19,8 @@ import { SelfCounts, SelfTelemetry, type SendSelf } from './observe/self/self-te
 import type { Warnings } from './observe/warnings.ts';
 import { OWN_STORE } from './settings/value-kinds.ts';
 
-interface SelfTelemetryParts {
+/** What it is made of. */
+export interface SelfTelemetryParts {
   readonly config: Config;
   readonly log: Log;
   readonly metrics: Metrics;

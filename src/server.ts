@@ -31,12 +31,13 @@ import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { RECENT_SENDERS_MS, STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { EventLoopDelay } from './observe/event-loop-delay.ts';
+import type { MetricSources } from './observe/metrics.ts';
 import { Senders } from './observe/senders.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { ReaderSet } from './readers/reader-set.ts';
-import type { OwnTelemetry } from './self-telemetry.ts';
+import type { OwnTelemetry, SelfTelemetryParts } from './self-telemetry.ts';
 import { ANY_PORT } from './settings/value-kinds.ts';
 import { Backups } from './storage/offline/backup.ts';
 import type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
@@ -121,10 +122,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   };
   const backups = new Backups({ engine, file: storeFile, now: () => clock.now() });
   const grpcPort = (): number | undefined => server.address?.grpc?.port;
-  const own =
-    config.selfTelemetry === undefined
-      ? undefined
-      : await (await import('./self-telemetry.ts')).ownTelemetry({ config, log, metrics, warnings, clock, budget });
+  const own = await ownTelemetryOf({ config, log, metrics, warnings, clock, budget });
   const http = new HttpServer({
     ...common,
     own,
@@ -138,16 +136,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const httpPort = (): number | undefined => server.address?.port;
   const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, own, httpPort });
   const connections = (): number => http.connections + (grpc?.connections ?? 0);
-  const loop = EventLoopDelay.start(() => clock.monotonicMs());
-  metrics.watch({
-    stat: () => log.stat(),
-    connections,
-    memory: budget,
-    received: () => senders.received,
-    recentSenders: () => senders.recent(RECENT_SENDERS_MS),
-    loop,
-    storeBytesMax: config.storeBytesMax,
-  });
+  const loop = watchedLoop(opened, { connections, memory: budget, senders });
   const rest = [
     async () => void (await loadIngest()),
     () => socketServer.load(),
@@ -156,6 +145,29 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   ];
   const server = new RunningServer(opened, rootToken, { http, grpc, readers, access, loop, own, rest });
   return server;
+}
+
+/** Loaded only where it is asked for. */
+async function ownTelemetryOf(parts: SelfTelemetryParts): Promise<OwnTelemetry | undefined> {
+  if (parts.config.selfTelemetry === undefined) return undefined;
+  return (await import('./self-telemetry.ts')).ownTelemetry(parts);
+}
+
+/** Has the metrics of a server looked up at each scrape. Close what it returns. */
+function watchedLoop(
+  { metrics, log, clock, config }: OpenStore,
+  { senders, ...seen }: Pick<MetricSources, 'connections' | 'memory'> & { readonly senders: Senders },
+): EventLoopDelay {
+  const loop = EventLoopDelay.start(() => clock.monotonicMs());
+  metrics.watch({
+    ...seen,
+    stat: () => log.stat(),
+    received: () => senders.received,
+    recentSenders: () => senders.recent(RECENT_SENDERS_MS),
+    loop,
+    storeBytesMax: config.storeBytesMax,
+  });
+  return loop;
 }
 
 /** Undefined when pages of other sites may not call the server. */
@@ -242,7 +254,11 @@ class RunningServer implements ComposedServer {
   #loading: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(opened: OpenStore, rootToken: RootToken | undefined, { http, grpc, readers, access, loop, own, rest }: Parts) {
+  constructor(
+    opened: OpenStore,
+    rootToken: RootToken | undefined,
+    { http, grpc, readers, access, loop, own, rest }: Parts,
+  ) {
     this.#opened = opened;
     this.#rootToken = rootToken;
     this.#ports = { http, grpc };

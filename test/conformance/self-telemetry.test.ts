@@ -37,7 +37,12 @@ interface Reached {
 }
 
 /** Requests that get no span unless they say so. */
-function send({ port, token }: Reached, method: string, path: string, more: { body?: string; traceparent?: string } = {}) {
+function send(
+  { port, token }: Reached,
+  method: string,
+  path: string,
+  more: { body?: string; traceparent?: string } = {},
+) {
   const { body, traceparent = NOT_SAMPLED } = more;
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', traceparent };
   return call(port, { method, path, headers, ...(body === undefined ? {} : { body }) });
@@ -83,7 +88,9 @@ test('with self it is in the stream tailrace/self, metrics at once and spans of 
   const target = `http://127.0.0.1:${await freePort()}`;
   const second = await startServer({ dataDir, env: { TAILRACE_SELF_TELEMETRY: target } });
   const spans = spansIn(await rowsOf(second));
-  expect(spans.map(({ type, traceId, parentSpanId, serviceName }) => [type, traceId, parentSpanId, serviceName])).toEqual([
+  expect(
+    spans.map(({ type, traceId, parentSpanId, serviceName }) => [type, traceId, parentSpanId, serviceName]),
+  ).toEqual([
     ['POST /v1/logs', TRACE, PARENT, 'tailrace'],
     ['GET /v1/streams/{stream}', TRACE, PARENT, 'tailrace'],
   ]);

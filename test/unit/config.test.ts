@@ -11,6 +11,8 @@ const agreeing: readonly [
   (options: Required<ConfigInput>) => Required<ServerOptions>,
 ] = [(options) => options, (options) => options];
 
+const SECRETS = ['rootToken', 'selfTelemetryHeaders'];
+
 describe('settings', () => {
   test('that programs may pass are those that are checked', () => {
     const options: ServerOptions = { port: '0', corsOrigin: ['https://app.example'], memoryLimit: '64MiB' };
@@ -72,14 +74,6 @@ describe('settings', () => {
     [{ basinHostSuffix: '10.0.0.1' }, '--basin-host-suffix'],
     [{ basinHostSuffix: `${'a.'.repeat(102)}a` }, '--basin-host-suffix'],
     [{ noAuth: 'maybe' }, '--no-auth'],
-    [{ logLevel: 'loud' }, '--log-level'],
-    [{ logFormat: 'xml' }, '--log-format'],
-    [{ selfTelemetry: 'ftp://127.0.0.1' }, '--self-telemetry'],
-    [{ selfTelemetry: 'somewhere' }, '--self-telemetry'],
-    [{ selfTelemetry: 'http://a:b@127.0.0.1' }, '--self-telemetry'],
-    [{ selfTelemetry: 'http://127.0.0.1/?token=x' }, '--self-telemetry'],
-    [{ selfTelemetryHeaders: 'pa55word' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
-    [{ selfTelemetryHeaders: 'a=%4' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
     [{ rootToken: 'short' }, 'TAILRACE_ROOT_TOKEN'],
     [{ rootToken: 'x'.repeat(32), rootTokenFile: 'file' }, 'TAILRACE_ROOT_TOKEN'],
     [{ prot: 1 }, 'unknown setting prot'],
@@ -103,13 +97,26 @@ describe('settings', () => {
   });
 
   test('have a flag and help each, and only secrets have no flag', () => {
-    const secrets = SETTINGS.filter(({ flag }) => flag === undefined).map(({ key }) => key);
-    expect(secrets).toEqual(['rootToken', 'selfTelemetryHeaders']);
+    expect(SETTINGS.flatMap(({ key, flag }) => (flag === undefined ? [key] : []))).toEqual(SECRETS);
     for (const { env, description } of SETTINGS) {
       expect(env).toMatch(/^TAILRACE_[A-Z_]+$/);
       expect(description.length).toBeGreaterThan(10);
     }
   });
+});
+
+test.each([
+  [{ logLevel: 'loud' }, '--log-level'],
+  [{ logFormat: 'xml' }, '--log-format'],
+  [{ selfTelemetry: 'ftp://127.0.0.1' }, '--self-telemetry'],
+  [{ selfTelemetry: 'somewhere' }, '--self-telemetry'],
+  [{ selfTelemetry: 'http://a:b@127.0.0.1' }, '--self-telemetry'],
+  [{ selfTelemetry: 'http://127.0.0.1/?token=x' }, '--self-telemetry'],
+  [{ selfTelemetryHeaders: 'pa55word' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
+  [{ selfTelemetryHeaders: 'a=%4' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
+])('a setting of logs or of own telemetry that is wrong is refused by its name: %j', (options, name) => {
+  expect(() => parseConfig(options)).toThrow(name);
+  expect(() => parseConfig({ selfTelemetry: 'self', selfTelemetryHeaders: 'A=Bearer%20b, c=d' })).not.toThrow();
 });
 
 test('settings take any port for gRPC where they take any port for HTTP and name none for gRPC', () => {

@@ -18,7 +18,11 @@ describe('a request with a traceparent', () => {
     const clock = new ManualClock();
     const spans = new RequestSpans(clock, never);
     const traced = spans.begin({ traceparent: SAMPLED });
-    expect(traced).toMatchObject({ traceId: TRACE, parentSpanId: PARENT, spanId: expect.stringMatching(/^[0-9a-f]{16}$/) });
+    expect(traced).toMatchObject({
+      traceId: TRACE,
+      parentSpanId: PARENT,
+      spanId: expect.stringMatching(/^[0-9a-f]{16}$/),
+    });
     if (traced === undefined) throw new Error('no span');
     traced.route = '/v1/logs';
     clock.advance(40);

@@ -31,7 +31,9 @@ const METRICS: readonly ScrapedMetric[] = [
 ];
 
 function telemetry(send: SendSelf = takesAll): SelfTelemetry {
-  const warnings = { warn: (_sender: string, _cause: string, _fields: unknown, message: string) => void warned.push(message) };
+  const warnings = {
+    warn: (_sender: string, _cause: string, _fields: unknown, message: string) => void warned.push(message),
+  };
   return new SelfTelemetry({ clock, warnings, metrics: METRICS, spans, send, instance: 'this-start' }, counts);
 }
 

@@ -38,7 +38,7 @@ export class SelfCounts {
     });
     return [
       counter('sent', "Data points and spans of the server's own telemetry that its target took."),
-      counter('dropped', "Those that its target did not take, and spans that were too many."),
+      counter('dropped', 'Those that its target did not take, and spans that were too many.'),
     ];
   }
 }

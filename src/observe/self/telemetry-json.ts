@@ -62,7 +62,10 @@ async function metricOf(metric: ScrapedMetric, times: Times): Promise<{ json: ob
     const histogram = { aggregationTemporality: CUMULATIVE, dataPoints: [point] };
     return { json: { name, description, histogram }, items: 1 };
   }
-  const dataPoints = pointsOf(await metric.read(), metric.type === 'counter' ? times : { timeUnixNano: times.timeUnixNano });
+  const dataPoints = pointsOf(
+    await metric.read(),
+    metric.type === 'counter' ? times : { timeUnixNano: times.timeUnixNano },
+  );
   const items = dataPoints.length;
   if (metric.type === 'gauge') return { json: { name, description, gauge: { dataPoints } }, items };
   const sum = { aggregationTemporality: CUMULATIVE, isMonotonic: true, dataPoints };
