@@ -20,6 +20,11 @@ export interface Logger {
   error(fields: LogFields, message: string): void;
 }
 
+/** One whose level can be changed while it is in use. */
+export interface LevelledLogger extends Logger {
+  level: string;
+}
+
 /** Writes nothing. */
 export const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
@@ -27,7 +32,7 @@ export const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, er
  * A logger on stderr (stdout is for data). Fields that could carry a secret are redacted, even if our code logs a whole
  * request by mistake. So is whatever looks like a secret in any line, such as in a path from a caller.
  */
-export function createLogger(level: LogLevel, destination: { write(line: string): void } = stderr()): Logger {
+export function createLogger(level: LogLevel, destination: { write(line: string): void } = stderr()): LevelledLogger {
   return pino(
     {
       level,
