@@ -150,10 +150,10 @@ describe('an endpoint that refuses', () => {
     await add('dated', ['n1']);
     // A clock that is a day behind: by ours, the date is long past.
     const dateAt = (ms: number) => new Date(ms - 86_400_000).toUTCString();
-    const second = Math.floor(Date.now() / 1_000) * 1_000;
-    const until = second + 3_000;
+    let until: number | undefined;
     const early: number[] = [];
     answer = () => {
+      until ??= Math.floor(Date.now() / 1_000) * 1_000 + 2_000;
       if (Date.now() >= until) return undefined;
       early.push(Date.now());
       return { status: 503, headers: { date: dateAt(Date.now()), 'retry-after': dateAt(until) } };
