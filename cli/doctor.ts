@@ -55,7 +55,7 @@ async function* unreachableFindings(
   const url = new URL(endpoint);
   if (url.port === GRPC_PORT) {
     url.port = HTTP_PORT;
-    const text = `port ${GRPC_PORT} is for OTLP over gRPC; Tailrace speaks HTTP, on ${HTTP_PORT} by default`;
+    const text = `port ${GRPC_PORT} is for senders of OTLP over gRPC; commands and OTLP over HTTP go to ${HTTP_PORT} by default`;
     yield { check: 'port', level: 'fault', text, fix: `try --endpoint ${url.origin}`, code: EXIT.temporary };
     return;
   }

@@ -67,6 +67,6 @@ function keptFlags(args: readonly string[], command: Command): readonly string[]
 }
 
 /** A word as a shell reads it. */
-function quotedWord(word: string): string {
+export function quotedWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -30,7 +30,7 @@ export function firstSignal(): Promise<EndSignal> {
  * Ends the process at once. Not by `process.exit()`: that waits for the store's writer thread, and hung with a write in
  * flight. The default action of the signal does not wait. Process 1 of a container has no such action, so it aborts.
  */
-export function endAtOnce(signal: EndSignal | 'SIGABRT'): void {
+export function endAtOnce(signal: EndSignal | 'SIGHUP' | 'SIGABRT'): void {
   if (process.pid === 1) process.abort();
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);

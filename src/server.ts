@@ -329,6 +329,14 @@ class RunningServer implements ComposedServer {
     return this.#access.issueRootLogin()?.secret;
   }
 
+  reloadTls(files = tlsOf(this.#opened.config)): void {
+    if (files === undefined || tlsOf(this.#opened.config) === undefined) {
+      throw new TailraceError('config', 'this server runs without TLS: start it with --tls-cert and --tls-key');
+    }
+    this.#ports.http.reloadTls(files);
+    this.#ports.grpc?.reloadTls(files);
+  }
+
   close(): Promise<void> {
     this.#closed ??= keptAlive(this.#close());
     return this.#closed;

@@ -16,6 +16,11 @@ export interface TailraceServer {
    */
   issueLogin(): string | undefined;
   /**
+   * Reads the TLS certificate and its key again, or others in their place. Connections go on, new ones get the new one.
+   * @throws TailraceError `config` when they cannot be used, and then the old ones stay, or when there is no TLS
+   */
+  reloadTls(files?: { readonly cert: string; readonly key: string }): void;
+  /**
    * Takes no more requests, finishes those under way, tells readers, closes the store. Connections that are still open
    * at the end of the shutdown timeout are cut. May be called twice.
    */

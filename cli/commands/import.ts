@@ -11,8 +11,9 @@ import { addConnectionOptions } from '../flags/connection.ts';
 import { addKeyOption, encryptionKey, type KeyOptions } from '../flags/encryption-key.ts';
 import { defaultBasin, formatStreamUri, parseBasinName, parseStreamUri, type StreamUri } from '../flags/names.ts';
 import { untilInterrupted } from '../follow.ts';
+import { quotedWord } from '../go-on.ts';
 import { streamOfFile } from '../move/file-name.ts';
-import { ImportRun } from '../move/import-run.ts';
+import { ImportRun, type ImportStop } from '../move/import-run.ts';
 import type { InputPoint } from '../move/input-lines.ts';
 import { IMPORT_FORMATS, type ImportFormat } from '../move/line-content.ts';
 import {
@@ -43,11 +44,12 @@ interface ImportPlan {
 
 const COMMAND = 'import';
 /** What a folder is searched for; rotated files of a Collector end like the others. */
-const IN_FOLDER = /\.(jsonl|json)(\.gz)?$/;
+const IN_FOLDER = /\.(jsonl|json|pb|proto|zst|zstd)(\.gz)?$/;
 
 const EXAMPLES = `
-A line is a request as the file exporter of the Collector writes it (logs, traces, metrics, in any order, gzip where the
-name ends in .gz), or a record of S2. OTLP goes where its s2.stream, or the rules of the server, say; with --stream all of
+A line is a request as the file exporter of the Collector writes it (logs, traces, metrics, in any order), or a record of
+S2. What the exporter writes with \`format: proto\` or \`compression: zstd\` is read too, and so are files in gzip: each
+is known by its first bytes. OTLP goes where its s2.stream, or the rules of the server, say; with --stream all of
 it goes there, and its resources get that s2.stream. Order is kept.
 
 With --position-file an import that was interrupted or killed goes on where it stopped. Of records of S2 each is then there
@@ -67,8 +69,8 @@ export function addImport(program: Command): void {
   const command = program
     .command('import')
     .summary('store what files hold')
-    .description('Stores the lines of files: OTLP JSON as a Collector writes it, what `export` wrote, records of S2.')
-    .argument('<files...>', 'files, folders with .jsonl or .json files, or - for stdin')
+    .description('Stores the lines of files: OTLP as a Collector writes it, what `export` wrote, records of S2.')
+    .argument('<files...>', 'files, folders with .jsonl, .json, .pb or .zst files, or - for stdin')
     .option('--stream <stream>', 'all of it goes to this stream')
     .option('--basin <basin>', 'the basin of OTLP (default: that of --stream, or the default basin)')
     .addOption(new Option('--format <format>', 'what a line is').choices(IMPORT_FORMATS).default('auto'))
@@ -98,10 +100,12 @@ async function runImport(names: readonly string[], options: ImportCommandOptions
     const before = positionFile === undefined ? undefined : readPosition(positionFile, COMMAND);
     if (before !== undefined) expectSamePosition(before, identity, positionFile ?? '');
     const plan = { files, stream, basin, identity, before };
-    const run = await withProgress('import', options, (progress) =>
+    const { run, error } = await withProgress('import', options, (progress) =>
       importAll(context, options, plan, { signal, progress }),
     );
-    await report(run, context, options);
+    if (error === undefined) return report(run, context, options);
+    if (options.json === true) await context.print(summaryJson(run), '');
+    throw withAdvice(error, run, plan, options);
   });
   if (!signal.aborted) return;
   process.exitCode = EXIT.interrupted;
@@ -112,7 +116,7 @@ async function importAll(
   options: ImportCommandOptions,
   { files, stream, basin, identity, before }: ImportPlan,
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
-): Promise<ImportRun> {
+): Promise<{ readonly run: ImportRun; readonly error?: unknown }> {
   const key = encryptionKey(options);
   const headers = {
     ...identityHeaders({ endpoint: context.client.endpoint, token: context.token?.value }, basin),
@@ -143,33 +147,83 @@ async function importAll(
       streamOfFile: fileStream === undefined ? undefined : { basin: basin ?? defaultBasin(), stream: fileStream },
     };
     progress.about(files.length === 1 ? 'import' : `import ${path.basename(file)} (${index + 1} of ${files.length})`);
-    await run.importFile(file, point, rules, (bytes) => progress.at(done + bytes, total));
+    try {
+      await run.importFile(file, point, rules, (bytes) => progress.at(done + bytes, total));
+    } catch (error) {
+      return { run, error };
+    }
     if (signal.aborted) break;
     done += sizes[index] ?? 0;
     index += 1;
     point = { line: 0, next: 0 };
     save();
   }
-  return run;
+  return { run };
 }
 
-async function report(
-  { counts }: ImportRun,
-  { print, reporter }: CallContext,
-  options: ImportCommandOptions,
-): Promise<void> {
-  const { items, refused, badLines, streams, reasons } = counts;
-  const named = [...streams].filter((stream) => stream !== undefined);
-  const routed = streams.has(undefined);
-  const why = [...reasons].sort(([, a], [, b]) => b - a);
-  const json = {
+async function report(run: ImportRun, { print, reporter }: CallContext, options: ImportCommandOptions): Promise<void> {
+  const { refused, badLines } = run.counts;
+  const why = reasonsOf(run);
+  const [[reason] = []] = why;
+  await print(summaryJson(run), escapeControls(`${summaryText(run)}${reason === undefined ? '' : `: ${reason}`}`));
+  if (why.length > 1) for (const [text, count] of why.slice(1)) reporter.warn(`${count} times: ${text}`);
+  if (options.positionFile !== undefined && refused + badLines > 0)
+    reporter.note('the position is behind what was left out');
+  if (refused + badLines > 0) process.exitCode = EXIT.failure;
+}
+
+/** Adds to an error how much is stored before it, and how to go on. */
+function withAdvice(error: unknown, run: ImportRun, { files }: ImportPlan, options: ImportCommandOptions): unknown {
+  const { stoppedAt } = run;
+  if (!(error instanceof TailraceError) || stoppedAt === undefined) return error;
+  const lines = [
+    error.message,
+    `  stored before it: ${escapeControls(summaryText(run))}`,
+    `  to go on: ${escapeControls(goOnText(stoppedAt, files, options))}`,
+  ];
+  return new TailraceError(error.code, lines.join('\n'), { detail: error.detail, cause: error });
+}
+
+function goOnText(
+  { file, isBad, goOn, isMessage }: ImportStop,
+  files: readonly string[],
+  { positionFile }: ImportCommandOptions,
+): string {
+  const thing = isMessage ? 'message' : 'line';
+  if (positionFile !== undefined) {
+    return `run it again${isBad ? `, with the ${thing} corrected or with --skip-bad` : ''}: it begins at this ${thing}`;
+  }
+  const from = isMessage ? `-c +${goOn.next + 1}` : `-n +${goOn.line + 1}`;
+  if (file === '-') return `run it again with what comes behind \`tail ${from}\``;
+  const name = quotedWord(file);
+  const part = file.endsWith('.gz') ? `zcat ${name} | tail ${from}` : `tail ${from} ${name}`;
+  const rest = files.length - files.indexOf(file) - 1;
+  const more = rest === 0 ? '' : `, then the ${counted(rest, 'file')} after it`;
+  return `${part} | tailrace import - with the same flags${more} (--position-file keeps the place)`;
+}
+
+function reasonsOf({ counts }: ImportRun): readonly (readonly [reason: string, count: number])[] {
+  return [...counts.reasons].sort(([, a], [, b]) => b - a);
+}
+
+function summaryJson(run: ImportRun) {
+  const { items, refused, badLines, streams } = run.counts;
+  const { stoppedAt } = run;
+  return {
     items,
-    streams: named.sort(),
-    has_other_streams: routed,
+    streams: [...streams].filter((stream) => stream !== undefined).sort(),
+    has_other_streams: streams.has(undefined),
     refused,
     bad_lines: badLines,
-    reasons: why.map(([reason, count]) => ({ reason, count })),
+    reasons: reasonsOf(run).map(([reason, count]) => ({ reason, count })),
+    ...(stoppedAt === undefined ? {} : { stopped_at: { file: stoppedAt.file, line: stoppedAt.line } }),
   };
+}
+
+function summaryText({ counts }: ImportRun): string {
+  const { items, refused, badLines, streams } = counts;
+  const named = [...streams].filter((stream) => stream !== undefined);
+  const routed = streams.has(undefined);
   const where = routed
     ? `${named.length === 0 ? '' : `${counted(named.length, 'stream')} and `}streams that the server chose`
     : counted(named.length, 'stream');
@@ -178,12 +232,7 @@ async function report(
     ...(refused === 0 ? [] : [`${grouped(refused, 'item')} refused`]),
     ...(badLines === 0 ? [] : [`${grouped(badLines, 'line')} left out`]),
   ];
-  const [[reason] = []] = why;
-  await print(json, escapeControls(`${parts.join(', ')}${reason === undefined ? '' : `: ${reason}`}`));
-  if (why.length > 1) for (const [text, count] of why.slice(1)) reporter.warn(`${count} times: ${text}`);
-  if (options.positionFile !== undefined && refused + badLines > 0)
-    reporter.note('the position is behind what was left out');
-  if (refused + badLines > 0) process.exitCode = EXIT.failure;
+  return parts.join(', ');
 }
 
 /** `12,345 items`. */
@@ -211,5 +260,5 @@ function filesOf(name: string): readonly string[] {
     .filter((file) => IN_FOLDER.test(file))
     .sort();
   if (files.length > 0) return files.map((file) => path.join(name, file));
-  throw new TailraceError('config', `there is no .jsonl or .json file in ${name}`);
+  throw new TailraceError('config', `there is no .jsonl, .json, .pb or .zst file in ${name}`);
 }

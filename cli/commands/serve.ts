@@ -10,10 +10,12 @@ import type { ComposedServer, ServerAddress, ServerDescription, TailraceServer }
 import { DEFAULT_ENDPOINT } from '../default-endpoint.ts';
 import { EXIT } from '../exit.ts';
 import { addSettingFlags, resolvedSettings } from '../flags/settings.ts';
+import { watchHangUps } from '../hang-up.ts';
 import { endAtOnce, firstSignal, watchdog } from '../lifetime.ts';
 import { openBrowser } from '../open-browser.ts';
 import { type Banner, type BannerAuth, bannerText, pageOf } from '../print/banner.ts';
 import { openOutput, outlivePipe, type ReporterOptions } from '../print/console.ts';
+import { createReload } from '../reload.ts';
 import type { Supervisor } from '../supervisor.ts';
 
 /** Where systemd's protocol begins to number the descriptors that it passes: sd_listen_fds(3). */
@@ -21,7 +23,8 @@ const FIRST_FD = 3;
 
 const EXAMPLES = `
 Each flag but --open has an environment variable, and a key in the file of --config. Flags win over variables,
-these over the file, and it over the defaults.
+these over the file, and it over the defaults. SIGHUP makes it read the TLS certificate and key and the log level again;
+when its terminal is gone, it stops in order.
 
 Examples:
   tailrace serve                                    on http://127.0.0.1:4318, with the store in ./data
@@ -51,13 +54,17 @@ async function serve(command: Command): Promise<void> {
   };
   process.on('uncaughtException', onFatal);
   // Before anything is opened or printed: a reader of the banner may stop us at once.
-  const stopped = firstSignal();
+  const hangUps = watchHangUps();
+  const stopped = Promise.race([firstSignal(), hangUps.gone]);
+  let signal: Awaited<typeof stopped>;
   // The store's native code is loaded only by the command that needs it.
   const { createServer } = await import('../../src/server.ts');
   const server = await createServer(config, { logger, onFatal });
   const supervisor = await supervisorFor(server, logger);
   try {
     const address = await server.listen(inheritedSocket(process.env, process.pid));
+    const settings = async (): Promise<Config> => (await resolvedSettings(command)).config;
+    hangUps.onReload(createReload(config, { server, logger, settings }));
     // A login goes to a terminal only, as the root token does.
     const login = process.stdout.isTTY === true ? server.issueLogin() : undefined;
     await print(
@@ -66,7 +73,7 @@ async function serve(command: Command): Promise<void> {
     );
     if (command.opts<{ readonly open?: true }>().open === true) openPage(server, address.url, logger);
     supervisor?.ready(`listening on ${address.url}`);
-    const signal = await stopped;
+    signal = await stopped;
     supervisor?.stopping();
     logger.info({ signal }, 'stopping: finishing what is under way; a second signal ends at once');
   } finally {
@@ -74,6 +81,8 @@ async function serve(command: Command): Promise<void> {
     await closeInTime(server, config, logger);
   }
   logger.info({}, 'stopped');
+  // An exit sets the modes of the terminal back, and Node takes it as a fault when there is none.
+  if (signal === 'SIGHUP') return endAtOnce(signal);
   // Nothing is in flight any more, so nothing may keep the process alive.
   process.exit(EXIT.ok);
 }

@@ -13,7 +13,7 @@ import type { CallContext } from '../call.ts';
 import { formatStreamUri, type StreamUri } from '../flags/names.ts';
 import { escapeControls } from '../print/format.ts';
 import { type InputLine, type InputPoint, inputLines, nameOf } from './input-lines.ts';
-import { LineBatch } from './line-batch.ts';
+import { LineBatch, type LineContent } from './line-batch.ts';
 import { contentOf, type LineRules } from './line-content.ts';
 import { patiently } from './retry.ts';
 
@@ -40,6 +40,18 @@ export interface ImportCounts {
   readonly reasons: Map<string, number>;
 }
 
+/** Everything before it is stored. */
+export interface ImportStop {
+  readonly file: string;
+  readonly line: number;
+  /** Whether the line itself is wrong: then it is passed over to go on, and otherwise it is the next one. */
+  readonly isBad: boolean;
+  /** What is stored or passed over. */
+  readonly goOn: InputPoint;
+  /** Whether the file holds messages behind their lengths, and no lines. */
+  readonly isMessage: boolean;
+}
+
 const ATTEMPTS_MAX = 10;
 /** The server takes larger requests only when they are compressed. */
 const PLAIN_BYTES_MAX = 4 * 1024 * 1024;
@@ -53,11 +65,15 @@ export class ImportRun {
   readonly counts: ImportCounts = { items: 0, refused: 0, badLines: 0, streams: new Set(), reasons: new Map() };
   /** The sequence number that the next record of each stream gets. */
   readonly expected: Map<string, number>;
+  /** Where it stopped, if it did; undefined for what is no fault of a place in a file. */
+  stoppedAt: ImportStop | undefined;
   readonly #context: CallContext;
   readonly #options: ImportOptions;
   #file = '';
   #batch = new LineBatch();
   #wasReached = false;
+  #place: InputPoint = { line: 0, next: 0 };
+  #isMessages = false;
   /** Streams in which the batch after the position may be there already. */
   readonly #uncertain: Set<string>;
 
@@ -72,26 +88,41 @@ export class ImportRun {
   /** @throws TailraceError that names the line; all before it is stored */
   async importFile(file: string, from: InputPoint, rules: LineRules, onRead: (bytes: number) => void): Promise<void> {
     this.#file = file;
-    for await (const line of inputLines(file, from, this.#options.signal, onRead)) {
-      await this.#take(line, rules);
-      if (this.#options.signal.aborted) break;
+    this.#place = from;
+    try {
+      for await (const line of inputLines(file, from, this.#options.signal, onRead)) {
+        this.#isMessages = line.isMessage;
+        await this.#take(line, rules);
+        if (this.#options.signal.aborted) break;
+      }
+    } catch (error) {
+      // What was read before the file turned out to be damaged is fine.
+      if (this.stoppedAt === undefined) await this.#flush();
+      throw error;
     }
     await this.#flush();
   }
 
   async #take(line: InputLine, rules: LineRules): Promise<void> {
     const { number, next } = line;
+    let content: LineContent | undefined;
     try {
-      const content = contentOf(line, rules);
-      if (content === undefined) return;
-      if (!this.#batch.takes({ content, number, next })) await this.#flush();
-      this.#batch.add({ content, number, next });
+      content = await contentOf(line, rules);
     } catch (error) {
-      if (!(error instanceof TailraceError) || !isOfTheLine(error)) throw this.#at(number, error);
       await this.#flush();
-      this.#bad(number, error);
-      this.#options.onStored({ line: number, next });
+      if (!(error instanceof TailraceError) || !isOfTheLine(error)) throw this.#at(number, error);
+      this.#bad({ line: number, next }, error);
+      this.#stored({ line: number, next });
+      return;
     }
+    if (content === undefined) return;
+    if (!this.#batch.takes({ content, number, next })) await this.#flush();
+    this.#batch.add({ content, number, next });
+  }
+
+  #stored(point: InputPoint): void {
+    this.#place = point;
+    this.#options.onStored(point);
   }
 
   async #flush(): Promise<void> {
@@ -114,22 +145,22 @@ export class ImportRun {
         for (const line of batch.lines) await this.#send(LineBatch.of([line]));
         return;
       }
-      this.#bad(first.number, error);
+      this.#bad({ line: first.number, next: first.next }, error);
     }
-    this.#options.onStored({ line: last.number, next: last.next });
+    this.#stored({ line: last.number, next: last.next });
   }
 
   async #post(batch: LineBatch): Promise<void> {
     const request = batch.request();
     if (request === undefined) return;
     const url = `${this.#context.client.endpoint}/v1/${request.signal}`;
-    const plain = Buffer.from(request.body);
+    const { body: plain, contentType, streams } = request;
     const isLarge = plain.length > PLAIN_BYTES_MAX;
     const body = isLarge ? await compressed(plain, { level: 1 }) : plain;
     const encoding = isLarge ? ({ contentEncoding: 'gzip' } as const) : {};
     const { headers } = this.#options;
     const answer = await this.#patiently(async () => {
-      const said = await postOtlp({ url, body, contentType: 'application/json', ...encoding, headers });
+      const said = await postOtlp({ url, body, contentType, ...encoding, headers });
       const refusal = otlpRefusal(said, `POST ${url}`);
       if (refusal !== undefined) throw refusal;
       return said;
@@ -137,9 +168,7 @@ export class ImportRun {
     this.counts.items += Math.max(0, request.items - answer.rejected);
     this.counts.refused += answer.rejected;
     if (answer.message !== undefined) this.#reason(answer.message, Math.max(1, answer.rejected));
-    for (const { content } of batch.lines) {
-      if (content.type === 'otlp') for (const stream of content.line.streams) this.counts.streams.add(stream);
-    }
+    for (const stream of streams) this.counts.streams.add(stream);
   }
 
   async #append(batch: LineBatch): Promise<void> {
@@ -193,18 +222,22 @@ export class ImportRun {
   }
 
   /** @throws TailraceError the error, unless bad lines are passed over */
-  #bad(number: number, error: TailraceError): void {
-    const named = this.#at(number, error);
+  #bad(point: InputPoint, error: TailraceError): void {
+    const named = this.#at(point.line, error, point);
     if (!this.#options.skipBad)
       throw new TailraceError(error.code, `${named.message}; --skip-bad passes over it`, { cause: error });
+    this.stoppedAt = undefined;
     this.counts.badLines += 1;
     this.#reason(error.message, 1);
     this.#context.reporter.warn(`left out: ${named.message}`);
   }
 
-  #at(number: number, error: unknown): TailraceError {
+  /** `bad` is behind the line, if that is what is wrong. */
+  #at(number: number, error: unknown, bad?: InputPoint): TailraceError {
     const place = `${escapeControls(nameOf(this.#file))}:${number}`;
     if (!(error instanceof TailraceError)) throw error;
+    const goOn = bad ?? { line: number - 1, next: this.#place.next };
+    this.stoppedAt = { file: this.#file, line: number, isBad: bad !== undefined, goOn, isMessage: this.#isMessages };
     return new TailraceError(error.code, `${place}: ${error.message}`, { detail: error.detail, cause: error });
   }
 

@@ -5,11 +5,22 @@ import { APPEND_METERED_BYTES_MAX, APPEND_RECORDS_MAX } from '../../src/model/li
 import { meteredBytes, type Signal } from '../../src/model/record.ts';
 import { formatStreamUri, type StreamUri } from '../flags/names.ts';
 import { type OtlpLine, requestOf } from './otlp-line.ts';
+import type { ProtoRequest } from './proto-request.ts';
 
 /** What a line is. */
 export type LineContent =
   | { readonly type: 'otlp'; readonly line: OtlpLine }
+  | { readonly type: 'proto'; readonly request: ProtoRequest }
   | { readonly type: 's2'; readonly uri: StreamUri; readonly record: BinaryRecord };
+
+/** A request, with what is known of it. */
+export interface OtlpBatch {
+  readonly signal: Signal;
+  readonly contentType: 'application/x-protobuf' | 'application/json';
+  readonly body: Buffer;
+  readonly items: number;
+  readonly streams: ReadonlySet<string | undefined>;
+}
 
 export interface NumberedLine {
   readonly content: LineContent;
@@ -36,7 +47,7 @@ export class LineBatch {
     const first = this.lines[0]?.content;
     if (first === undefined) return true;
     if (kindOf(first) !== kindOf(content)) return false;
-    if (content.type === 'otlp') return this.#size + sizeOf(content) <= REQUEST_CHARS;
+    if (content.type !== 's2') return this.#size + sizeOf(content) <= REQUEST_CHARS;
     return this.lines.length < APPEND_RECORDS_MAX && this.#size + sizeOf(content) <= APPEND_METERED_BYTES_MAX;
   }
 
@@ -46,19 +57,22 @@ export class LineBatch {
   }
 
   /** The request of a batch of OTLP; undefined for records of S2. */
-  request(): { readonly signal: Signal; readonly body: string; readonly items: number } | undefined {
+  request(): OtlpBatch | undefined {
+    const protos = this.lines.flatMap(({ content }) => (content.type === 'proto' ? [content.request] : []));
+    const [proto] = protos;
+    if (proto !== undefined) {
+      // Fields of messages that stand behind each other are those of one message.
+      const body = Buffer.concat(protos.map((one) => one.body));
+      const streams = new Set(protos.flatMap((one) => [...one.streams]));
+      return { signal: proto.signal, contentType: 'application/x-protobuf', body, items: itemsIn(protos), streams };
+    }
     const lines = this.lines.flatMap(({ content }) => (content.type === 'otlp' ? [content.line] : []));
     const signal = lines[0]?.signal;
     if (signal === undefined) return undefined;
-    const items = lines.reduce((sum, line) => sum + line.items, 0);
-    return {
-      signal,
-      body: requestOf(
-        signal,
-        lines.map(({ resources }) => resources),
-      ),
-      items,
-    };
+    const resources = lines.map((line) => line.resources);
+    const streams = new Set(lines.flatMap((line) => [...line.streams]));
+    const body = Buffer.from(requestOf(signal, resources));
+    return { signal, contentType: 'application/json', body, items: itemsIn(lines), streams };
   }
 
   /** The records of a batch of S2, and their stream; undefined for OTLP. */
@@ -69,11 +83,17 @@ export class LineBatch {
   }
 }
 
+function itemsIn(requests: readonly { readonly items: number }[]): number {
+  return requests.reduce((sum, { items }) => sum + items, 0);
+}
+
 function kindOf(content: LineContent): string {
+  if (content.type === 'proto') return `protobuf of ${content.request.signal}`;
   return content.type === 'otlp' ? content.line.signal : formatStreamUri(content.uri);
 }
 
 function sizeOf(content: LineContent): number {
   if (content.type === 'otlp') return content.line.resources.length;
+  if (content.type === 'proto') return content.request.body.length;
   return meteredBytes(content.record.headers ?? [], content.record.body.length);
 }

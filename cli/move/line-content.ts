@@ -1,4 +1,4 @@
-/** What a line of a file that is imported holds: an OTLP request, or a record of S2. */
+/** What a line or a message of a file that is imported holds: an OTLP request, or a record of S2. */
 
 import type { BinaryRecord } from '../../src/client/append-input.ts';
 import { TailraceError } from '../../src/model/error.ts';
@@ -7,6 +7,7 @@ import { recordIn } from '../input/record-lines.ts';
 import { type InputLine, LINE_BYTES_MAX } from './input-lines.ts';
 import type { LineContent } from './line-batch.ts';
 import { isOtlp, otlpLine } from './otlp-line.ts';
+import { protoRequest } from './proto-request.ts';
 
 /** `s2` has bytes in base64, `s2-json` as text. */
 export const IMPORT_FORMATS = ['auto', 'otlp-json', 's2', 's2-json'] as const;
@@ -20,6 +21,10 @@ export interface LineRules {
   readonly streamOfFile: StreamUri | undefined;
 }
 
+/** How a frame of zstd and an object of JSON begin. */
+const ZSTD = Buffer.of(0x28, 0xb5, 0x2f, 0xfd);
+const BRACE = 0x7b;
+
 const NAME_STREAM = 'a record of S2 does not name its stream: say --stream';
 const SAY_FORMAT =
   'the line is a record of S2, and nothing says how its bytes are written: --format s2 for base64, --format s2-json for text';
@@ -28,7 +33,9 @@ const SAY_FORMAT =
  * Reads a line; undefined for an empty one.
  * @throws TailraceError `invalid` for a line that is not what its file holds, `config` when flags must say more
  */
-export function contentOf({ bytes, isTooLong, isCut }: InputLine, rules: LineRules): LineContent | undefined {
+export async function contentOf(input: InputLine, rules: LineRules): Promise<LineContent | undefined> {
+  if (input.isMessage) return messageContent(input, rules);
+  const { bytes, isTooLong, isCut } = input;
   if (isTooLong) throw new TailraceError('invalid', `the line is longer than ${LINE_BYTES_MAX} bytes`);
   const { format } = rules;
   if (format === 's2' || format === 's2-json') return record(bytes, format, rules);
@@ -42,6 +49,34 @@ export function contentOf({ bytes, isTooLong, isCut }: InputLine, rules: LineRul
   if (!isOtlp(json))
     throw new TailraceError('invalid', 'the line has no resourceLogs, resourceSpans or resourceMetrics');
   return { type: 'otlp', line: otlpLine(text, json, rules.stream?.stream) };
+}
+
+/** JSON or protobuf, each message compressed by itself or not at all. */
+async function messageContent({ bytes, isCut }: InputLine, rules: LineRules): Promise<LineContent | undefined> {
+  if (rules.format !== 'auto' && rules.format !== 'otlp-json') {
+    throw new TailraceError('config', `the file holds messages behind their lengths, and no lines of ${rules.format}`);
+  }
+  if (isCut) throw new TailraceError('invalid', 'the file ends within the message');
+  const plain = ZSTD.equals(bytes.subarray(0, ZSTD.length)) ? await decompressed(bytes) : bytes;
+  if (plain[0] === BRACE) {
+    const text = Buffer.from(plain.buffer, plain.byteOffset, plain.length).toString('utf8');
+    const json = objectIn(text, false);
+    if (isOtlp(json)) return { type: 'otlp', line: otlpLine(text, json, rules.stream?.stream) };
+    throw new TailraceError('invalid', 'the message has no resourceLogs, resourceSpans or resourceMetrics');
+  }
+  const request = protoRequest(plain, rules.stream?.stream);
+  return request === undefined ? undefined : { type: 'proto', request };
+}
+
+async function decompressed(bytes: Uint8Array): Promise<Uint8Array> {
+  // Most files need no decompressor.
+  const { zstdDecompress } = await import('../../src/encoding/zstd/decompress.ts');
+  try {
+    return await zstdDecompress(bytes, LINE_BYTES_MAX);
+  } catch (cause) {
+    if (cause instanceof TailraceError) throw new TailraceError('invalid', `the message: ${cause.message}`, { cause });
+    throw cause;
+  }
 }
 
 function record(bytes: Uint8Array, format: 's2' | 's2-json', rules: LineRules): LineContent | undefined {

@@ -8,14 +8,13 @@ import { printable } from '../print/terminal/printable.ts';
 import type { TopKey } from './keys.ts';
 import type { TopRow } from './state.ts';
 
-/** What to run for a row; undefined for a sender of which nothing was stored. */
+/** What to run for a row, for a sender with all streams that are known of it; undefined for a sender of which nothing was stored. */
 export function tailArguments(row: TopRow): readonly string[] | undefined {
   if ('stream' in row) return ['tail', row.stream.uri];
   const { basin, streams, service } = row.sender;
-  const [stream] = streams;
-  if (basin === undefined || stream === undefined) return undefined;
+  if (basin === undefined || streams.length === 0) return undefined;
   const known = service === '-' || service.includes(', ') ? [] : ['--filter', `service=${quoted(service)}`];
-  return ['tail', formatStreamUri({ basin, stream }), ...known];
+  return ['tail', ...streams.map((stream) => formatStreamUri({ basin, stream })), ...known];
 }
 
 /** Resolves when it has ended and the user wants to go back. `keys` says which function is called with keys meanwhile. */

@@ -151,7 +151,10 @@ export async function callApi(target: ServerTarget, call: ApiCall): Promise<ApiR
 export function expectSuccess(answer: RawResponse, what: string): void {
   if (answer.status >= 200 && answer.status < 300) return;
   const text = Buffer.from(answer.body).toString('utf8');
-  throw refusalError(readRefusal(answer.status, text, answer.headers.get('retry-after')), what);
+  throw refusalError(
+    readRefusal(answer.status, text, answer.headers.get('retry-after'), answer.headers.get('date')),
+    what,
+  );
 }
 
 /** @throws TailraceError `internal` when it is not a JSON object. */

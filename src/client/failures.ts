@@ -1,6 +1,7 @@
 /** Turns a server's refusal into a TailraceError: from HTTP statuses, error bodies and close codes. */
 
 import { type ErrorCode, type ErrorDetail, TailraceError } from '../model/error.ts';
+import { retryDetail } from './retry-after.ts';
 
 /** The codes in error bodies, S2's and Tailrace's own. For a code that is not here the status decides. */
 const BODY_CODES: ReadonlyMap<string, ErrorCode> = new Map(
@@ -128,10 +129,16 @@ export function describedError(bodyCode: string, message: string, detail: ErrorD
 
 /**
  * Reads an S2 error body, or the body of a 412 or 416, which has no code. From other bodies only the status is kept.
+ * `retryAfter` and `date` are headers of the response.
  */
-export function readRefusal(status: number, body: string, retryAfter: string | null): ServerRefusal {
+export function readRefusal(
+  status: number,
+  body: string,
+  retryAfter: string | null,
+  date: string | null = null,
+): ServerRefusal {
   const json = parseObject(body);
-  const retry = retryDetail(retryAfter);
+  const retry = retryDetail(retryAfter, date);
   const mismatch = status === 412 ? readMismatch(json) : undefined;
   if (mismatch !== undefined) return { status, ...mismatch, detail: { ...retry, ...mismatch.detail } };
   const tail = tailDetail(json.tail);
@@ -163,11 +170,6 @@ function tailDetail(value: unknown): ErrorDetail {
   const { seq_num: seqNum, timestamp } = value as Record<string, unknown>;
   if (typeof seqNum !== 'number' || typeof timestamp !== 'number') return {};
   return { tail: { seqNum, timestamp } };
-}
-
-/** The whole seconds of a `Retry-After`. An HTTP date is ignored, because Tailrace does not send one. */
-export function retryDetail(retryAfter: string | null): ErrorDetail {
-  return retryAfter !== null && /^\d{1,6}$/.test(retryAfter.trim()) ? { retryAfterSeconds: Number(retryAfter) } : {};
 }
 
 function codeOf(refusal: ServerRefusal): ErrorCode {

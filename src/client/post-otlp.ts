@@ -3,8 +3,9 @@
 import type { AbortSignalLike } from '../model/abort-signal.ts';
 import type { ErrorDetail } from '../model/error.ts';
 import { exchange } from './calls.ts';
-import { refusalError, retryDetail, type ServerRefusal } from './failures.ts';
+import { refusalError, type ServerRefusal } from './failures.ts';
 import { readPartialSuccess, readStatus } from './otlp-response.ts';
+import { retryDetail } from './retry-after.ts';
 
 /** An encoded request. */
 export interface OtlpPost {
@@ -44,7 +45,7 @@ export async function postOtlp(post: OtlpPost): Promise<OtlpResponse> {
     rejected: accepted ? (said.count ?? 0) : 0,
     message: said.message,
     correlationId: answer.headers.get('x-correlation-id') ?? undefined,
-    detail: retryDetail(answer.headers.get('retry-after')),
+    detail: retryDetail(answer.headers.get('retry-after'), answer.headers.get('date')),
   };
 }
 

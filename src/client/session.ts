@@ -178,6 +178,6 @@ async function refused(response: IncomingMessage): Promise<TailraceError> {
     if (bytes > REFUSAL_BYTES_MAX) break;
   }
   const body = Buffer.concat(chunks).toString('utf8');
-  const retryAfter = response.headers['retry-after'] ?? null;
-  return refusalError(readRefusal(response.statusCode ?? 0, body, retryAfter), 'read refused');
+  const { 'retry-after': retryAfter = null, date = null } = response.headers;
+  return refusalError(readRefusal(response.statusCode ?? 0, body, retryAfter, date), 'read refused');
 }

@@ -129,6 +129,11 @@ export class HttpServer {
     return this.#listener.connections;
   }
 
+  /** Reads certificate and key again, where there is TLS. @throws TailraceError `config`; then nothing changes */
+  reloadTls(files: TlsFiles): void {
+    this.#listener.reloadTls(files);
+  }
+
   /** @throws TailraceError `port_taken`, `config` */
   listen(at: ListenAt): Promise<ListeningAddress> {
     return this.#listener.listen(at);

@@ -25,6 +25,11 @@ export interface Logger {
   error(fields: LogFields, message: string): void;
 }
 
+/** One whose level can be changed while it is in use. */
+export interface LevelledLogger extends Logger {
+  level: string;
+}
+
 /** Writes nothing. */
 export const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
@@ -32,7 +37,7 @@ export const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, er
  * A logger on stderr (stdout is for data). Fields that could carry a secret are redacted, even if our code logs a whole
  * request by mistake. So is whatever looks like a secret in any line, such as in a path from a caller.
  */
-export function createLogger(level: LogLevel, destination: LogDestination = logDestination('auto')): Logger {
+export function createLogger(level: LogLevel, destination: LogDestination = logDestination('auto')): LevelledLogger {
   return pino(
     {
       level,

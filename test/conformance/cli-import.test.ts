@@ -107,19 +107,48 @@ describe('OTLP', () => {
     expect(JSON.stringify(await itemsIn(to, 'from/stdin'))).toBe(renamed);
     expect(JSON.stringify(await itemsIn(to, 'from/gzip')).replaceAll('from/gzip', 'from/stdin')).toBe(renamed);
   });
+});
 
+describe('OTLP that is not taken', () => {
   test('bad lines stop an import at their place, or are left out and counted', async () => {
     const bad = ['{"resourceLogs":[', '[]', '{"x":1}', '{"resourceLogs":[],"resourceSpans":[]}', '{"resourceLogs":{}}'];
     const lines = [logLine('bad', 0), ...bad.map((line) => `${line}\n`), '\n', logLine('bad', 1)];
     await writeFile(join(folder, 'bad.jsonl'), lines.join(''));
     const stopped = await run(to, 'import', 'bad.jsonl');
     expect(stopped).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/bad\.jsonl:2: .*--skip-bad/) });
+    expect(stopped.stderr).toContain('\n  stored before it: 1 item in 1 stream\n');
+    expect(stopped.stderr).toContain('\n  to go on: tail -n +3 bad.jsonl | tailrace import - with the same flags (');
     expect(await textsIn(to, 'bad')).toEqual(['0']);
     const skipped = await run(to, 'import', 'bad.jsonl', '--skip-bad', '--json');
     expect(skipped.code).toBe(1);
     expect(JSON.parse(skipped.stdout)).toMatchObject({ items: 2, streams: ['bad'], refused: 0, bad_lines: 5 });
     for (const number of [2, 3, 4, 5, 6]) expect(skipped.stderr).toContain(`left out: bad.jsonl:${number}: `);
     expect(await textsIn(to, 'bad')).toEqual(['0', '0', '1']);
+  });
+
+  test('an import that stops at a bad line says how to go on there, and what it says stores the rest once', async () => {
+    const lines = [logLine('halves', 0), 'no json\n', logLine('halves', 1)];
+    await writeFile(join(folder, 'halves.jsonl'), lines.join(''));
+    const saved = ['import', 'halves.jsonl', '--position-file', 'halves.position'];
+    const stopped = await run(to, ...saved, '--json');
+    expect(JSON.parse(stopped.stdout)).toMatchObject({ items: 1, stopped_at: { file: 'halves.jsonl', line: 2 } });
+    expect(stopped.stderr).toContain(
+      'run it again, with the line corrected or with --skip-bad: it begins at this line',
+    );
+    const again = await run(to, ...saved, '--skip-bad');
+    expect([again.code, again.stdout]).toEqual([1, expect.stringMatching(/^1 item in 1 stream, 1 line left out/)]);
+    expect(await textsIn(to, 'halves')).toEqual(['0', '1']);
+
+    await writeFile(join(folder, 'more.jsonl'), logLine('cut', 2));
+    await writeFile(join(folder, "it's cut.jsonl"), lines.join('').replaceAll('halves', 'cut'));
+    const cut = await run(to, 'import', "it's cut.jsonl", 'more.jsonl');
+    const [, advice = ''] = /to go on: (.*) with the same flags, then the 1 file after it/.exec(cut.stderr) ?? [];
+    const rest = await runShell(advice, { server: to, cwd: folder });
+    expect([rest.code, rest.stdout]).toEqual([0, '1 item in 1 stream\n']);
+    expect((await run(to, 'import', 'more.jsonl')).code).toBe(0);
+    expect(await textsIn(to, 'cut')).toEqual(['0', '1', '2']);
+    const piped = await runShell("printf '%s\\n' '' 'no json' | tailrace import -", { server: to });
+    expect(piped.stderr).toContain('run it again with what comes behind `tail -n +3`');
   });
 
   test('items that the server refuses are counted with its reason, and the code says it', async () => {

@@ -146,6 +146,22 @@ describe('what is posted', () => {
 });
 
 describe('an endpoint that refuses', () => {
+  test('until a date gets nothing before that date, as its own clock says it', async () => {
+    await add('dated', ['n1']);
+    // A clock that is a day behind: by ours, the date is long past.
+    const dateAt = (ms: number) => new Date(ms - 86_400_000).toUTCString();
+    let until: number | undefined;
+    const early: number[] = [];
+    answer = () => {
+      until ??= Math.floor(Date.now() / 1_000) * 1_000 + 2_000;
+      if (Date.now() >= until) return undefined;
+      early.push(Date.now());
+      return { status: 503, headers: { date: dateAt(Date.now()), 'retry-after': dateAt(until) } };
+    };
+    const replayed = await replay('dated');
+    expect([replayed.code, takenTexts(), early.length]).toEqual([0, ['n1'], 1]);
+  });
+
   test('for a while, gets the same again and in order', async () => {
     for (let i = 0; i < 4; i++) await add('busy', names(2, 2 * i));
     const statuses = [429, 503, 502, 504];

@@ -37,7 +37,8 @@ const CLI_MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url
 
 const SCRIPT = `
 import fcntl, json, os, pty, select, signal, struct, sys, termios
-signal.alarm(60)
+# Only if the test is gone without a word: its end of the pipe says so otherwise.
+signal.alarm(600)
 def resize(fd, columns, rows):
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
 columns, rows = map(int, os.environ['PTY_SIZE'].split())
@@ -61,7 +62,11 @@ while True:
         sys.stdout.buffer.write(part)
         sys.stdout.flush()
     if 0 in ready:
-        asked += os.read(0, 65536)
+        order = os.read(0, 65536)
+        if not order:
+            os.kill(pid, signal.SIGKILL)
+            break
+        asked += order
         *whole, asked = asked.split(b'\\n')
         for line in whole:
             order = json.loads(line)
@@ -70,6 +75,7 @@ while True:
     if not ready:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended: break
+if status is None: sys.exit(1)
 echoes = bool(termios.tcgetattr(slave)[3] & termios.ECHO)
 os.write(2, json.dumps({'code': os.waitstatus_to_exitcode(status), 'echoes': echoes}).encode() + b'\\n')
 `;

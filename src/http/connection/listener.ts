@@ -93,6 +93,11 @@ export class Listener {
     return { host: 'fd' in at ? address.address : at.host, port: address.port };
   }
 
+  /** Reads certificate and key again, where there is TLS. @throws TailraceError `config` as {@link Tls.reload} */
+  reloadTls(files: TlsFiles): void {
+    this.#tls?.reload(files);
+  }
+
   /** Connections that are open. */
   get connections(): number {
     return this.#sockets.size;

@@ -23,7 +23,7 @@ const LOOK_MS = 1_000;
 /** Lives from the constructor to `close`. */
 export class Tls {
   readonly #server: Server;
-  readonly #files: TlsFiles;
+  #files: TlsFiles;
   readonly #clock: Clock;
   readonly #logger: Logger;
   /** Stamps of the files in use, and of those at the last look. */
@@ -37,7 +37,7 @@ export class Tls {
     this.#files = files;
     this.#clock = deps.clock;
     this.#logger = deps.logger;
-    this.#loaded = this.#seen = [files.cert, files.key].map((path) => stampOf(statSync(path, QUIETLY))).join();
+    this.#loaded = this.#seen = stampsOf(files);
     const material = usable(files);
     this.#server = createServer({
       ...material,
@@ -52,6 +52,17 @@ export class Tls {
   /** Begins a handshake on a connection. */
   take(socket: Socket): void {
     this.#server.emit('connection', socket);
+  }
+
+  /**
+   * Reads certificate and key now, also from other files, which it looks at from then on. Connections go on.
+   * @throws TailraceError `config` when they cannot be used; then nothing changes
+   */
+  reload(files: TlsFiles): void {
+    const stamps = stampsOf(files);
+    this.#server.setSecureContext(usable(files));
+    this.#files = files;
+    this.#loaded = this.#seen = stamps;
   }
 
   /** Stops looking at the files. */
@@ -69,16 +80,18 @@ export class Tls {
     const { cert, key } = this.#files;
     const stats = await Promise.all([cert, key].map((path) => stat(path).catch(() => undefined)));
     if (this.#isClosed) return;
+    // Others have taken their place meanwhile.
+    if (cert !== this.#files.cert || key !== this.#files.key) return this.#schedule();
     const stamp = stats.map(stampOf).join();
     if (stamp !== this.#loaded && stamp === this.#seen) {
       this.#loaded = stamp;
-      this.#reload();
+      this.#reloadChanged();
     }
     this.#seen = stamp;
     this.#schedule();
   }
 
-  #reload(): void {
+  #reloadChanged(): void {
     try {
       this.#server.setSecureContext(usable(this.#files));
       this.#logger.info({ cert: this.#files.cert }, 'took over the new TLS certificate');
@@ -106,6 +119,10 @@ function usable(files: TlsFiles): { cert: Buffer; key: Buffer } {
       { cause },
     );
   }
+}
+
+function stampsOf({ cert, key }: TlsFiles): string {
+  return [cert, key].map((path) => stampOf(statSync(path, QUIETLY))).join();
 }
 
 const QUIETLY = { throwIfNoEntry: false } as const;
