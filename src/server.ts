@@ -131,7 +131,13 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const httpPort = (): number | undefined => server.address?.port;
   const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, httpPort });
   const connections = (): number => http.connections + (grpc?.connections ?? 0);
-  metrics.watch({ stat: () => log.stat(), connections, memory: budget, received: () => senders.received });
+  metrics.watch({
+    stat: () => log.stat(),
+    connections,
+    memory: budget,
+    received: () => senders.received,
+    lastBackup: () => backups.lastAt,
+  });
   const rest = [
     async () => void (await loadIngest()),
     () => socketServer.load(),

@@ -17,6 +17,8 @@ export interface MetricSources {
   readonly memory: { readonly usedBytes: number; readonly limitBytes: number };
   /** When basins received OTLP data last. */
   received(): Received;
+  /** When the last backup was taken that its client read to the end, in ms; undefined since the start. */
+  lastBackup(): number | undefined;
 }
 
 export interface StoreStat {
@@ -153,7 +155,7 @@ export class Metrics {
   }
 
   /** Adds the metrics of the rest of a server. Must be called at most once, and before `text`. */
-  watch({ stat, connections, memory, received }: MetricSources): void {
+  watch({ stat, connections, memory, received, lastBackup }: MetricSources): void {
     this.#received = received;
     // One call of `stat` serves all gauges of a scrape.
     let looked: Promise<StoreStat> | undefined;
@@ -184,6 +186,15 @@ export class Metrics {
     gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => unlabelled(reads.lagRecordsMax));
     const own = (name: string, help: string, read: () => number): void =>
       void this.#metrics.push({ type: 'gauge', name, help, labels: [], read: () => unlabelled(read()) });
+    const backup = 'When the last backup was taken that was read to its end, since the start.';
+    const backedUp = (): Labelled => (lastBackup() === undefined ? [] : unlabelled((lastBackup() ?? 0) / 1_000));
+    this.#metrics.push({
+      type: 'gauge',
+      name: 'tailrace_last_backup_timestamp_seconds',
+      help: backup,
+      labels: [],
+      read: backedUp,
+    });
     own('tailrace_open_connections', 'Connections that are open, on both ports.', connections);
     own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
     own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);

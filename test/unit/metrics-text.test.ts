@@ -51,6 +51,7 @@ test('an observed value is read once for a scrape, and again for the next one', 
     connections: () => looks * 10,
     memory: { usedBytes: 1, limitBytes: 2 },
     received: () => new Map(),
+    lastBackup: () => undefined,
   });
   const first = await read(metrics);
   expect(looks).toBe(1);

@@ -49,6 +49,7 @@ test('scripts/README.md names every metric', async () => {
     connections: () => 0,
     memory: { usedBytes: 0, limitBytes: 0 },
     received: () => new Map(),
+    lastBackup: () => undefined,
   });
   const names = [...(await metrics.text(() => true)).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map(
     (line) => line[1],
