@@ -218,7 +218,10 @@ test('the command of the unit is one that the command line takes', async () => {
   const to = folder('unit', ...OLD);
   const credentials = folder('credentials');
   writeFileSync(path.join(credentials, 'token'), TOKEN, { mode: 0o600 });
-  const args = command.replace('%S/tailrace-backup', to).replace(/\$\{\w+\}/, credentials).split(' ');
+  const args = command
+    .replace('%S/tailrace-backup', to)
+    .replace(/\$\{\w+\}/, credentials)
+    .split(' ');
   const { code, stdout } = await runCli(args, { env: { TAILRACE_ENDPOINT: server.url } });
   expect([code, stdout]).toEqual([0, expect.stringContaining('sound\n4 backups kept, 0 deleted')]);
 });
