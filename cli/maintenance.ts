@@ -39,7 +39,7 @@ export async function printReport(report: StoreReport, what: string, options: Ma
   if (report.faultCount > 0) process.exitCode = EXIT.failure;
 }
 
-function reportText(report: StoreReport, what: string): string {
+export function reportText(report: StoreReport, what: string): string {
   const { basins, streams, records, meteredBytes, faultCount, faults } = report;
   const parts = [counted(basins, 'basin'), counted(streams, 'stream'), counted(records, 'record')];
   const holds = [...parts, formatBytes(meteredBytes)].join(', ');
@@ -52,7 +52,7 @@ function reportText(report: StoreReport, what: string): string {
   ].join('\n');
 }
 
-function reportJson(report: StoreReport) {
+export function reportJson(report: StoreReport) {
   const { format, basins, streams, blocks, records, meteredBytes, faultCount, faults } = report;
   return { format, basins, streams, blocks, records, metered_bytes: meteredBytes, fault_count: faultCount, faults };
 }

@@ -136,7 +136,8 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
   const httpPort = (): number | undefined => server.address?.port;
   const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, own, httpPort });
   const connections = (): number => http.connections + (grpc?.connections ?? 0);
-  const loop = watchedLoop(opened, { connections, memory: budget, senders });
+  const lastBackup = () => backups.lastAt;
+  const loop = watchedLoop(opened, { connections, memory: budget, senders, lastBackup });
   const rest = [
     async () => void (await loadIngest()),
     () => socketServer.load(),
@@ -156,7 +157,7 @@ async function ownTelemetryOf(parts: SelfTelemetryParts): Promise<OwnTelemetry |
 /** Has the metrics of a server looked up at each scrape. Close what it returns. */
 function watchedLoop(
   { metrics, log, clock, config }: OpenStore,
-  { senders, ...seen }: Pick<MetricSources, 'connections' | 'memory'> & { readonly senders: Senders },
+  { senders, ...seen }: Pick<MetricSources, 'connections' | 'memory' | 'lastBackup'> & { readonly senders: Senders },
 ): EventLoopDelay {
   const loop = EventLoopDelay.start(() => clock.monotonicMs());
   metrics.watch({

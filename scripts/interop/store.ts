@@ -28,7 +28,7 @@ const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_129);
 const APPENDED = 'appended';
 const APPEND_RECORDS = 200;
 /** Those that hold OTLP data. */
-const GOLDEN_FORMATS = [1, 2];
+const GOLDEN_FORMATS = [1, 2, 4];
 const REPORTS = sourcesOf('../../test/fixtures/reports');
 const STORES = sourcesOf('../../test/fixtures/stores');
 

@@ -24,6 +24,8 @@ export interface MetricSources {
   readonly loop: Pick<EventLoopDelay, 'look'>;
   /** The cap on the store; undefined without one. */
   readonly storeBytesMax: number | undefined;
+  /** When the last backup was taken that its client read to the end, in ms; undefined since the start. */
+  lastBackup(): number | undefined;
 }
 
 export interface StoreStat {
@@ -160,7 +162,8 @@ export class Metrics {
   }
 
   /** Adds the metrics of the rest of a server. Must be called at most once, and before `text`. */
-  watch({ stat, connections, memory, received, recentSenders, loop, storeBytesMax }: MetricSources): void {
+  watch(sources: MetricSources): void {
+    const { stat, connections, memory, received, recentSenders, loop, storeBytesMax, lastBackup } = sources;
     this.#received = received;
     // One call of `stat` serves all gauges of a scrape.
     let looked: Promise<StoreStat> | undefined;
@@ -194,6 +197,15 @@ export class Metrics {
     gauge('tailrace_reader_lag_records_max', lag, ({ reads }) => unlabelled(reads.lagRecordsMax));
     const own = (name: string, help: string, read: () => number): void =>
       void this.#metrics.push({ type: 'gauge', name, help, labels: [], read: () => unlabelled(read()) });
+    const backup = 'When the last backup was taken that was read to its end, since the start.';
+    const backedUp = (): Labelled => (lastBackup() === undefined ? [] : unlabelled((lastBackup() ?? 0) / 1_000));
+    this.#metrics.push({
+      type: 'gauge',
+      name: 'tailrace_last_backup_timestamp_seconds',
+      help: backup,
+      labels: [],
+      read: backedUp,
+    });
     own('tailrace_open_connections', 'Connections that are open, on both ports.', connections);
     own('tailrace_memory_reserved_bytes', 'Memory that requests in flight hold.', () => memory.usedBytes);
     own('tailrace_memory_limit_bytes', 'Memory that requests in flight may hold.', () => memory.limitBytes);

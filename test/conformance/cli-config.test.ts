@@ -47,6 +47,7 @@ const KINDS = [
     [['https://f.example'], ['https://e.example'], ['https://g.example']],
     null,
   ],
+  ['trust_proxy', [2, '10.0.0.0/8', '3'], [2, ['10.0.0.0/8'], 3], null],
   ['allow_network_fs', [false, '0', undefined], [false, false, true], false],
 ] as const;
 

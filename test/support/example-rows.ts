@@ -147,6 +147,7 @@ export const EXAMPLE_ROWS: readonly ExampleRow[] = [
     before: `[ -e data ] || ${STORE} data`,
     instead: [[/\/var\/lib\/tailrace/, 'data']],
   },
+  { of: /backup --to backups/, reason: 'the folder must be there', before: 'mkdir -p backups' },
   { of: /ssh elsewhere/, reason: 'there is no other machine', instead: [[/ssh elsewhere '(.*)'/, "sh -c '$1'"]] },
   {
     of: /^tailrace restore/,

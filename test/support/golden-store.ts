@@ -38,6 +38,7 @@ export interface GoldenStore {
       readonly otlpDefaultStream: string;
       readonly streamCipher?: string;
       readonly oidc?: object;
+      readonly otlp?: object;
       readonly defaultStream: Pairs;
     };
     readonly streams: readonly GoldenStream[];

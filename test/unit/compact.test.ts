@@ -5,10 +5,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { compact, verify } from '../../src/maintenance.ts';
+import { FAMILY } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { lockDataDir } from '../../src/storage/lock.ts';
 import { unpackGoldenStore } from '../support/golden-store.ts';
 import { storedRows } from '../support/stored-rows.ts';
+
+/** How a row begins that is about many blocks. */
+const SUMMARIES = FAMILY.summaries.toString(16).padStart(2, '0');
 
 let dir: string;
 let dataDir: string;
@@ -41,6 +45,21 @@ test('compacting returns freed space and keeps every row', async () => {
   expect(readdirSync(dataDir).filter((name) => name.includes('.new'))).toEqual([]);
   const again = await compact(dataDir);
   expect(again.bytesAfter).toBe(report.bytesAfter);
+});
+
+test('compacting carries rows of summaries, in place and into another directory', async () => {
+  rmSync(dataDir, { recursive: true });
+  unpackGoldenStore(4, dataDir);
+  await leaveSpace();
+  const before = await storedRows(dataDir);
+  expect(before.filter((row) => row.startsWith(SUMMARIES)).length).toBeGreaterThan(0);
+  const to = path.join(dir, 'elsewhere');
+  await compact(dataDir, { to });
+  await compact(dataDir);
+  for (const each of [to, dataDir]) {
+    expect(await storedRows(each)).toEqual(before);
+    expect(await verify({ dataDir: each })).toMatchObject({ format: 4, faultCount: 0 });
+  }
 });
 
 test('compacting says how far it is, up to about all that it writes', async () => {

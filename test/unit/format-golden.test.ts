@@ -19,9 +19,10 @@ import { type GoldenStore, type GoldenStream, unpackGoldenStore } from '../suppo
 import { itemsOf } from '../support/otlp-items.ts';
 import { storedRows, tamper } from '../support/stored-rows.ts';
 
-const FORMATS = [1, 2, 3];
+/** Of every format that this build can open there is a store. */
+const FORMATS = Array.from({ length: FORMAT_VERSION }, (_, n) => n + 1);
 /** The store of format 3 holds records of S2 alone. */
-const WITH_OTLP = [1, 2];
+const WITH_OTLP = [1, 2, 4];
 
 let dir: string;
 /** Open resources, closed in reverse order. */
@@ -97,6 +98,25 @@ test.each(WITH_OTLP)('what readers of OTLP get of a store of format %i is what a
     expect(items).toHaveLength(records);
     expect(itemsOf(signal, Buffer.from(json), true)).toEqual(items);
   }
+});
+
+test('a store of format 4 keeps rows of summaries, policies, answers for repeats, and records that are cut for S2', async () => {
+  const golden = unpackGoldenStore(4, dir);
+  const kinds = new Set((await storedRows(dir)).map((row) => row.slice(0, 2)));
+  expect([...kinds]).toEqual(expect.arrayContaining(['0a', '0b']));
+  const policy = golden.basins.find(({ name }) => name === 'with-policy')?.config;
+  expect(policy).toMatchObject({ otlp: { dedupeSeconds: 3_600, largeItemsMax: 4_194_304 } });
+  const log = await opened(golden);
+  const stream = await streamAt(log, 'with-policy', 'large/logs');
+  const range = { start: { seqNum: 0 }, clamp: true, count: undefined, bytes: undefined, until: undefined, waitMs: 0 };
+  const headers: string[] = [];
+  for await (const event of log.read(stream, range, new AbortController().signal)) {
+    if (event.type !== 'records') continue;
+    for (let i = event.from; i < event.to; i++) {
+      headers.push(...event.block.record(i).headers.map(([name]) => Buffer.from(name).toString()));
+    }
+  }
+  expect(headers).toContain('otel.truncated_bytes');
 });
 
 async function opened({ now: written }: GoldenStore, laterMs = 0): Promise<Log> {

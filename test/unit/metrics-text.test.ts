@@ -11,6 +11,7 @@ const NOTHING_MORE = {
   recentSenders: () => [],
   loop: { look: () => ({ p50: 0, p99: 0, max: 0 }) },
   storeBytesMax: undefined,
+  lastBackup: () => undefined,
 };
 
 const read = async (metrics: Metrics) => parsePrometheus(await metrics.text(() => true));
@@ -93,6 +94,7 @@ test('when data was received last is told of the basins that the caller may know
         ],
         ['theirs', new Map([['logs', 2_000]])],
       ]),
+    lastBackup: () => 1_700_000_000_250,
   });
   const text = await metrics.text((basin) => basin === 'mine');
   const samples = parsePrometheus(text).filter(({ name }) => name === 'tailrace_otlp_last_received_timestamp_seconds');
@@ -100,6 +102,7 @@ test('when data was received last is told of the basins that the caller may know
     [{ basin: 'mine', signal: 'logs' }, 1_700_000_000.5, 'gauge'],
     [{ basin: 'mine', signal: 'traces' }, 1, 'gauge'],
   ]);
+  expect(sumOf(parsePrometheus(text), 'tailrace_last_backup_timestamp_seconds')).toBe(1_700_000_000.25);
 });
 
 test('the senders of the last minutes are counted by outcome, with and without a token', async () => {

@@ -57,6 +57,7 @@ test('src/observe/README.md names every metric', async () => {
     recentSenders: () => [],
     loop: { look: () => ({ p50: 0, p99: 0, max: 0 }) },
     storeBytesMax: undefined,
+    lastBackup: () => undefined,
   });
   metrics.add(new SelfCounts().metrics());
   const names = [...(await metrics.text(() => true)).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map(

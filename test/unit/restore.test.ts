@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { restore, saveBackup, verify } from '../../src/maintenance.ts';
+import { FAMILY } from '../../src/storage/keys.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { lockDataDir } from '../../src/storage/lock.ts';
 import { Backups } from '../../src/storage/offline/backup.ts';
@@ -22,6 +23,9 @@ import { FORMAT_VERSION } from '../../src/storage/values.ts';
 import fc from '../support/fast-check.ts';
 import { unpackGoldenStore } from '../support/golden-store.ts';
 import { storedRows, tamper } from '../support/stored-rows.ts';
+
+/** How a row begins that is about many blocks. */
+const SUMMARIES = FAMILY.summaries.toString(16).padStart(2, '0');
 
 let dir: string;
 let dataDir: string;
@@ -55,6 +59,31 @@ test('a backup passes verification, and a store restored from it has every row',
   expect(statSync(target).mode & 0o777).toBe(0o700);
   expect(statSync(path.join(target, 'tailrace.mdb')).mode & 0o777).toBe(0o600);
   expect(readdirSync(target).filter((name) => name.includes('.new'))).toEqual([]);
+});
+
+test('a backup carries rows of summaries, and readers of the restored store pass over blocks by them', async () => {
+  rmSync(dataDir, { recursive: true });
+  unpackGoldenStore(4, dataDir);
+  const stored = await storedRows(dataDir);
+  const summaries = stored.filter((row) => row.startsWith(SUMMARIES));
+  expect(summaries.length).toBeGreaterThan(0);
+  await backUp();
+  const report = await restore(file, target);
+  expect(report).toMatchObject({ format: 4, faultCount: 0 });
+  const restored = await storedRows(target);
+  expect(restored).toEqual(stored);
+  // A row that is damaged, or about blocks that are not there, is a fault of the restored store too.
+  expect(await verify({ dataDir: target })).toEqual(report);
+  await tamper(target, (rows) => {
+    const { key, value } = rows.find((row) => row.key[0] === FAMILY.summaries) ?? {
+      key: Buffer.of(0),
+      value: Buffer.of(0),
+    };
+    const flipped = Buffer.from(value);
+    flipped[flipped.length - 1] = (flipped.at(-1) ?? 0) ^ 1;
+    return [{ type: 'put', key, value: flipped }];
+  });
+  expect(await verify({ dataDir: target })).toMatchObject({ faultCount: 1 });
 });
 
 test('damage of the backed-up store is reported, and the rest is restored', async () => {

@@ -50,9 +50,15 @@ const FREE_SPACE_CHECK_BYTES = 16 * 1024 * 1024;
 export class Backups {
   readonly #options: BackupsOptions;
   #busy = false;
+  #lastAt: number | undefined;
 
   constructor(options: BackupsOptions) {
     this.#options = options;
+  }
+
+  /** When the last one was taken that was read to its end, in ms; undefined since the start. */
+  get lastAt(): number | undefined {
+    return this.#lastAt;
   }
 
   /**
@@ -82,8 +88,9 @@ export class Backups {
     const file = await openNameless(`${freshFile(store)}.${randomBytes(6).toString('hex')}`);
     try {
       const copy = new Copy(file, await engine.snapshot(), now(), () => expectSpace(dir, 0, reserveBytes));
-      return new RunningBackup(copy, () => {
+      return new RunningBackup(copy, (isWhole) => {
         this.#busy = false;
+        if (isWhole) this.#lastAt = copy.madeAt;
       });
     } catch (error) {
       await file.close();
@@ -94,10 +101,11 @@ export class Backups {
 
 class RunningBackup implements Backup {
   readonly #copy: Copy;
-  readonly #onEnd: () => void;
+  readonly #onEnd: (isWhole: boolean) => void;
+  #isWhole = false;
   #closed: Promise<void> | undefined;
 
-  constructor(copy: Copy, onEnd: () => void) {
+  constructor(copy: Copy, onEnd: (isWhole: boolean) => void) {
     this.#copy = copy;
     this.#onEnd = onEnd;
   }
@@ -110,7 +118,10 @@ class RunningBackup implements Backup {
     try {
       for (let at = 0; ; ) {
         const part = await this.#copy.read(at);
-        if (part === undefined) return;
+        if (part === undefined) {
+          this.#isWhole = true;
+          return;
+        }
         at += part.length;
         yield part;
       }
@@ -120,7 +131,7 @@ class RunningBackup implements Backup {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#copy.close().finally(this.#onEnd);
+    this.#closed ??= this.#copy.close().finally(() => this.#onEnd(this.#isWhole));
     return this.#closed;
   }
 }
