@@ -15,7 +15,7 @@ import { readRows } from '../wire/read.ts';
 import { addressText, parseAddress, type RowAddress } from '../wire/rows.ts';
 import { type ListPlace, type ListStart, listPlace, onlyStream, wholeStream } from './list-place.ts';
 import { LiveFeed } from './live-feed.ts';
-import { LiveJumps } from './live-jumps.ts';
+import { RecordJumps } from './record-jumps.ts';
 import { ReplayControl } from './replay-control.ts';
 
 /** A copy of more is no copy that one reads. */
@@ -32,7 +32,7 @@ export class LiveView {
   readonly said = signal<string | undefined>(undefined);
   readonly isDetailOpen = computed(() => place.value.query.show === 'record');
   readonly replays = new ReplayControl(this);
-  readonly jumps = new LiveJumps(this);
+  readonly jumps = new RecordJumps(this);
   scroll = new ListScroll(() => ({ start: 0, end: 0 }), true);
   #opened = '';
   #wasFollowing = true;

@@ -25,7 +25,7 @@ interface JumpedView {
   show(id: number, isSelected: boolean): void;
 }
 
-export class LiveJumps {
+export class RecordJumps {
   readonly #view: JumpedView;
   /** Of the search for an error that is under way. */
   #search: AbortController | undefined;
