@@ -142,7 +142,9 @@ describe('doctor finds that the port', () => {
     // No server listens at this address of the loopback network, whatever runs on this machine.
     const found = await doctor('http://127.66.77.88:4317');
     expect(found.code).toBe(75);
-    expect(found.stdout).toContain('fault    port    port 4317 is for senders of OTLP over gRPC; commands and OTLP over HTTP go to 4318');
+    expect(found.stdout).toContain(
+      'fault    port    port 4317 is for senders of OTLP over gRPC; commands and OTLP over HTTP go to 4318',
+    );
     expect(found.stdout).toContain('fix: try --endpoint http://127.66.77.88:4318\n');
   });
 

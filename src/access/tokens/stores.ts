@@ -24,9 +24,9 @@ import {
 } from '../../storage/token-rows.ts';
 import type { Token } from '../grant.ts';
 import { ROOT_TOKEN_ID } from './credential.ts';
+import { UNUSED } from './last-uses.ts';
 import type { RootTokenStore } from './root-token.ts';
 import type { TokenStore } from './token-table.ts';
-import { UNUSED } from './last-uses.ts';
 
 const NEXT_NUMBER = settingsKey('next-token');
 const RESET = settingsKey('root-token-reset');
