@@ -1,8 +1,9 @@
 /** The settings of a server as flags, and where their values come from: flags, variables, a file, defaults. */
 
 import type { Command } from 'commander';
-import { SETTINGS, type Setting, type TracedConfig, traceConfig } from '../../src/config.ts';
+import { SETTINGS, type Setting } from '../../src/config.ts';
 import { TailraceError } from '../../src/model/error.ts';
+import { type TracedConfig, traceConfig } from '../../src/settings/resolve-config.ts';
 
 const CONFIG_VARIABLE = 'TAILRACE_CONFIG';
 

@@ -1,7 +1,8 @@
 /** The settings of a server as text and as JSON, each with where its value comes from. */
 
 import type { Command } from 'commander';
-import { fileKey, SETTINGS, type TracedConfig } from '../../src/config.ts';
+import { fileKey, SETTINGS } from '../../src/config.ts';
+import type { TracedConfig } from '../../src/settings/resolve-config.ts';
 import { resolvedSettings, shownValue } from '../flags/settings.ts';
 import { openOutput, type ReporterOptions } from './console.ts';
 import { counted, escapeControls, safeJson } from './format.ts';

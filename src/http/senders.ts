@@ -3,7 +3,8 @@
 import { senderIdentity } from '../access/authorize-sender.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { Signal } from '../model/record.ts';
-import type { RefusedData, Senders, TakenData } from '../observe/senders.ts';
+import type { RefusedData, TakenData } from '../observe/sender.ts';
+import type { Senders } from '../observe/senders.ts';
 import { encodingOf } from './errors.ts';
 import { connectionOf, type Exchange, senderOf } from './exchange.ts';
 

@@ -5,9 +5,10 @@
 
 import path from 'node:path';
 import type { z } from 'zod';
-import { fileKey, SETTING_TYPES, SETTINGS, type Setting, type SettingsFile } from '../config.ts';
+import { fileKey, SETTING_TYPES, SETTINGS, type Setting } from '../config.ts';
 import { nearest } from '../encoding/nearest.ts';
 import { pathIn, readDeclared } from '../init/parse-init.ts';
+import type { SettingsFile } from './resolve-config.ts';
 import { documentRefusal, readDocument, type TextDocument } from './text-document.ts';
 
 /**

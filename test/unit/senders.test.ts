@@ -12,7 +12,8 @@ import {
 } from '../../src/model/limits.ts';
 import { type OtlpSource, unknownSource } from '../../src/model/otlp-source.ts';
 import { RecentLatencies } from '../../src/observe/recent-latencies.ts';
-import { type SenderNote, Senders } from '../../src/observe/senders.ts';
+import type { SenderNote } from '../../src/observe/sender.ts';
+import { Senders } from '../../src/observe/senders.ts';
 import fc from '../support/fast-check.ts';
 
 let now = 0;

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { type ConfigInput, fileKey, SETTINGS, traceConfig } from '../../src/config.ts';
+import { type ConfigInput, fileKey, SETTINGS } from '../../src/config.ts';
 import { DOCUMENT_ALIASES_MAX, DOCUMENT_BYTES_MAX } from '../../src/model/limits.ts';
 import { initSchema, settingsSchema } from '../../src/settings/json-schema.ts';
+import { traceConfig } from '../../src/settings/resolve-config.ts';
 import { readSettingsFile, settingsIn } from '../../src/settings/settings-file.ts';
 import { parseDocument, readDocument } from '../../src/settings/text-document.ts';
 
