@@ -22,6 +22,7 @@ WORKDIR /opt/tailrace
 COPY --from=build /build/package.json /build/LICENSE /build/CHANGELOG.md ./
 COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/dist/src ./dist/src
+COPY --from=build /build/dist/api ./dist/api
 COPY --from=build /build/dist/cli ./dist/cli
 COPY --from=build /build/dist/page ./dist/page
 RUN ln --symbolic /opt/tailrace/dist/cli/main.js /usr/local/bin/tailrace

@@ -25,7 +25,7 @@ const PAGES = {
     ['src/access/README.md', 'Access', 'tokens, tickets, logins and outside issuers'],
   ],
   Operate: [
-    ['scripts/README.md', 'Operating', 'settings, limits, metrics, backup and what to do when something fails'],
+    ['scripts/README.md', 'Operating', 'ways to run a server, health, watching, backup, TLS, proxies and stopping'],
     ['SECURITY.md', 'Security', 'how to report a fault, and what is protected'],
     ['CHANGELOG.md', 'Changes', 'what each version changed'],
   ],

@@ -102,9 +102,7 @@ describe('compose.yaml', () => {
 
   function isThere(volume: string): boolean {
     const [from = ''] = volume.split(':');
-    return from.startsWith('.')
-      ? existsSync(path.join(DEPLOY, from)) || BESIDE.includes(from)
-      : from in compose.volumes;
+    return from.startsWith('.') ? existsSync(path.join(DEPLOY, from)) : from in compose.volumes;
   }
 
   test('restarts what fails, bounds every log, publishes on this machine only, and holds no secret', () => {
@@ -223,9 +221,6 @@ function pathsOf(value: unknown, before: readonly string[] = []): Readonly<Recor
   const parts = Object.entries(value).map(([key, inner]) => pathsOf(inner, [...before, key]));
   return Object.assign({}, ...parts) as Record<string, unknown>;
 }
-
-/** Made beside this file by others. */
-const BESIDE: readonly string[] = ['./grafana.json', './alerts.yaml'];
 
 function namesIn(depends: ComposeService['depends_on']): readonly string[] {
   return Array.isArray(depends) ? depends : Object.keys(depends ?? {});

@@ -5,7 +5,7 @@ import type { Labelled, ScrapedMetric } from '../scraped-metric.ts';
 import type { RequestSpan } from './request-spans.ts';
 
 /** The stream of it, in a Tailrace. */
-export const SELF_STREAM = 'tailrace/self';
+const SELF_STREAM = 'tailrace/self';
 
 /** A request, with how many data points or spans are in it. */
 export interface SelfRequest {
