@@ -56,7 +56,10 @@ export function frameLines(
   const status = clipEnd(statusText(snapshot, state, rows.length), size.columns);
   const line = lost === undefined ? colors.bold(status) : colors.yellow(clipEnd(printable(lost), size.columns));
   const page = pageRows(snapshot, size);
-  const table = state.showsHelp ? helpLines(size) : tableLines(snapshot, state, rows, page, size.columns, colors);
+  const space = size.rows - 2 - head.length;
+  const table = state.showsHelp
+    ? helpLines(size.columns, space)
+    : tableLines(snapshot, state, rows, page, size.columns, colors);
   const body = [...head, line, ...table].slice(0, Math.max(0, size.rows - 1));
   const blank = Array.from({ length: Math.max(0, size.rows - 1 - body.length) }, () => '');
   return [...body, ...blank, colors.dim(packed(keysOf(state), size.columns)[0] ?? '')];
@@ -96,8 +99,10 @@ export function shownKeys(rows: readonly TopRow[], state: TopState, page: number
   return new Set(rows.slice(first, first + page).map(({ key }) => key));
 }
 
-function helpLines({ columns }: TopSize): readonly string[] {
-  return ['', ...HELP.map((line) => clipEnd(`  ${line}`, columns)), '', clipEnd('  any key goes back', columns)];
+/** How to leave it shows on a low terminal too. */
+function helpLines(columns: number, space: number): readonly string[] {
+  const lines = ['', ...HELP.map((line) => clipEnd(`  ${line}`, columns)), ''];
+  return [...lines.slice(0, Math.max(0, space - 1)), clipEnd('  any key goes back', columns)];
 }
 
 function statusText(snapshot: TopSnapshot, state: TopState, count: number): string {

@@ -136,9 +136,9 @@ test('config print aligns what it shows, masks the root token, and is refused as
   expect(shown.stdout).not.toContain('never-shown');
   expect(shown.stdout).not.toContain('\x1b');
   const lines = shown.stdout.trimEnd().split('\n');
-  expect(lines[0]).toMatch(new RegExp(`^host {17}a\\\\x1b\\[31mb +${file}:1$`));
-  expect(lines.find((line) => line.startsWith('root_token '))).toMatch(/^root_token {11}\*{8} +TAILRACE_ROOT_TOKEN$/);
-  expect(lines.at(-1)).toMatch(/^init {17}1 basin, 0 tokens +.*:2$/);
+  expect(lines[0]).toMatch(new RegExp(`^host {20}a\\\\x1b\\[31mb +${file}:1$`));
+  expect(lines.find((line) => line.startsWith('root_token '))).toMatch(/^root_token {14}\*{8} +TAILRACE_ROOT_TOKEN$/);
+  expect(lines.at(-1)).toMatch(/^init {20}1 basin, 0 tokens +.*:2$/);
   expect(new Set(lines.map((line) => line.search(/(default|TAILRACE_\w+|\S+:\d)$/))).size).toBe(1);
   const wrong = await runCli(['config', 'print', '--port', 'x']);
   expect([wrong.code, wrong.stdout, wrong.stderr]).toEqual([2, '', expect.stringContaining('--port (TAILRACE_PORT)')]);

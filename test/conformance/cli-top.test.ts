@@ -63,7 +63,7 @@ atTerminal('on a terminal', () => {
       /rec\/s [\s\S]*s2:\/\/telemetry\/shop +\S+ +\S+ \S+ +2 .*\n[\s\S]*web +\S+ +\S+ \S+ +1 [\s\S]*q quit/,
     );
     expect(lines[0]).toMatch(
-      new RegExp(`^${server.url}  up \\d.*  [\\d.]+ rec/s  .*/s  ack .*  0 readers  store .* KiB`),
+      new RegExp(`^${server.url} \\d+\\.\\d+\\.\\d+  up \\d.*  [\\d.]+ rec/s  .*/s  ack .*  0 readers  store .* KiB`),
     );
     expect(lines).toContainEqual('3 streams · by rate');
     expect(lines).toContainEqual(expect.stringMatching(/^> s2:/));
