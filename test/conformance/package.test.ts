@@ -1,7 +1,7 @@
 /** The package that npm would publish: built when it is packed, whole, and usable in an empty project. */
 
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync } from 'node:fs';
+import { cpSync, existsSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -24,6 +24,12 @@ async function node(cwd: string, ...args: string[]): Promise<string> {
   }
 }
 
+/** What stands for each source in a build. */
+const SOURCE = `export const name: string = 'tailrace';
+export const openApiDocument = (): object => ({ name });
+export const asyncApiDocument = (): object => ({ name });
+`;
+
 let folder: string;
 
 beforeAll(async () => {
@@ -41,6 +47,7 @@ test('npm pack builds what the package holds', async () => {
     'tsconfig.build.json',
     'scripts',
     'src/page',
+    ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
   ]) {
     cpSync(path.join(ROOT, name), path.join(checkout, name), {
       recursive: true,
@@ -48,15 +55,20 @@ test('npm pack builds what the package holds', async () => {
     });
   }
   await symlink(MODULES, path.join(checkout, 'node_modules'));
-  // Little is enough to see that it is compiled.
-  for (const name of ['src/index.ts', 'cli/main.ts', 'cli/program.ts']) {
-    await mkdir(path.join(checkout, path.dirname(name)), { recursive: true });
-    await writeFile(path.join(checkout, name), 'export const name: string = "tailrace";\n');
+  const isPage = (source: string) => statSync(source).isDirectory() || source.endsWith('.md');
+  for (const name of ['src', 'cli']) {
+    cpSync(path.join(ROOT, name), path.join(checkout, name), { recursive: true, filter: isPage });
+  }
+  // Little is enough to see that it is compiled, and described.
+  const describe = ['src/http/api/openapi.ts', 'src/socket/asyncapi.ts'];
+  for (const name of ['src/index.ts', 'cli/main.ts', 'cli/program.ts', ...describe]) {
+    await writeFile(path.join(checkout, name), SOURCE);
   }
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json'], { cwd: checkout });
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
   const names = files.map((file) => file.path);
   const wanted = ['dist/src/index.js', 'dist/src/index.d.ts', 'dist/cli/main.js', 'dist/page/index.html'];
+  wanted.push('dist/api/openapi.json', 'dist/api/asyncapi.json', 'dist/api/llms.txt', 'dist/api/llms-full.txt');
   expect(names).toEqual(expect.arrayContaining(wanted));
   expect(names.filter((name) => name.endsWith('.map'))).toEqual([]);
 });

@@ -258,8 +258,12 @@ function byStatus(codes: readonly ErrorCode[], { protocol }: RouteGroup): Readon
   return new Map([...found].sort(([a], [b]) => a - b));
 }
 
+const FIELD = z.string().meta({
+  description: 'what is wrong in a body or a configuration, as a path with dots',
+});
+
 function s2Error(status: number, codes: readonly string[], shapes: Components): SchemaJson {
-  const shape = FACTS[status] ?? z.object({ code: z.enum(codes), message: z.string() });
+  const shape = FACTS[status] ?? z.object({ code: z.enum(codes), message: z.string(), field: FIELD.optional() });
   const description = `Refused: ${codes.map((code) => `\`${code}\``).join(', ')}.`;
   return shapes.response(`${status}-${codes.join('-')}`, {
     description,
