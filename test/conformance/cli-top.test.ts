@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { runCli } from '../support/cli.ts';
 import { ControlClient } from '../support/control-calls.ts';
 import { logs, post, spans } from '../support/otlp-post.ts';
+import { parsePrometheus, sumOf } from '../support/prometheus.ts';
 import { openScreen, type Screen, type ScreenSetup } from '../support/screen.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { HAS_TERMINAL } from '../support/terminal.ts';
@@ -46,6 +47,11 @@ const open = (args: readonly string[] = [], setup: Partial<ScreenSetup> = {}): S
   const screen = openScreen(all, { columns: 110, rows: 16, ...rest, env: { ...target, ...env } });
   opened.push(screen);
   return screen;
+};
+
+const openReaders = async (): Promise<number> => {
+  const response = await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${server.token}` } });
+  return sumOf(parsePrometheus(await response.text()), 'tailrace_open_readers');
 };
 
 /** The terminal as it was, and the code. */
@@ -194,6 +200,11 @@ atTerminal('whatever happens', () => {
 });
 
 describe('elsewhere', () => {
+  // Readers that the tests before ended are gone when the server has learnt of it.
+  beforeAll(async () => {
+    while ((await openReaders()) > 0) await setImmediate();
+  });
+
   test('--once and a pipe print one table, and --json all of it', async () => {
     // Errors count for a minute.
     const error = { timeUnixNano: NOW(), severityNumber: 17 };
