@@ -155,8 +155,13 @@ function endTests(): void {
   });
 
   test('that comes to the present goes on live, and one of a range ends there', async () => {
-    const page = await open(`#/live?streams=odd&replay=10&from=${new Date(LAST - 1_000).toISOString()}`);
-    await page.getByText('The replay has come to the present').waitFor();
+    const from = new Date(LAST - 1_000).toISOString();
+    const page = await open(`#/live?streams=odd&replay=10&follow=no&from=${from}`);
+    await bar(page).waitFor();
+    // It says so for some seconds only, so that is waited for before it goes on.
+    const said = page.getByText('The replay has come to the present').waitFor();
+    await page.keyboard.press('p');
+    await said;
     await bar(page).waitFor({ state: 'detached' });
     await sendLogs(server, 'odd', [{ body: 'after it' }]);
     await waitForRow(page, 'after it');
