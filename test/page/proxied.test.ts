@@ -35,14 +35,19 @@ describeInBrowser('the page behind nginx', () => {
 
   (NGINX === undefined ? test.skip : test)('a link signs in, and Live shows what comes while it is open', async () => {
     const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json' };
+    const send = async (service: string): Promise<void> => {
+      const body = JSON.stringify(otlpBody('logs', service));
+      expect((await fetch(`${url()}/v1/logs`, { method: 'POST', headers, body })).status).toBe(200);
+    };
+    // A first visit to a store without data leads to Connect.
+    await send('before-it-opened');
     const response = await fetch(`${url()}/v1/logins`, { method: 'POST', headers });
     const { login } = (await response.json()) as { login: string };
     noticeSecrets(login);
     const page = await open(`#login=${login}&to=${encodeURIComponent('/live?basin=telemetry')}`, { token: '' });
     await page.waitForFunction(() => document.title === 'Live · Tailrace');
     noticeSecrets((await page.evaluate(() => sessionStorage.getItem('tailrace-token'))) ?? '');
-    const body = JSON.stringify(otlpBody('logs', 'behind-nginx'));
-    expect((await fetch(`${url()}/v1/logs`, { method: 'POST', headers, body })).status).toBe(200);
+    await send('behind-nginx');
     await page.getByText('behind-nginx').first().waitFor();
   });
 });
