@@ -55,7 +55,7 @@ export interface ServerOptions {
   /** Where the server's own metrics and spans go: `self`, or an OTLP/HTTP endpoint. */
   readonly selfTelemetry?: string | undefined;
   /** Headers for that endpoint: `name=value` with commas between, values percent-encoded. */
-  readonly selfTelemetryHeaders?: string | undefined;
+  readonly selfTelemetryHeaders?: string | Readonly<Record<string, string>> | undefined;
   /** Time to finish what is in flight when stopping. */
   readonly shutdownTimeout?: number | string | undefined;
   /** Open a store on a network file system, where it may be damaged. */

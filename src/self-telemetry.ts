@@ -73,7 +73,7 @@ function intoStore(log: Log, config: Config): SendSelf {
 async function toEndpoint(target: string, config: Config, mark: string): Promise<SendSelf> {
   const { transcodeJson } = await import('./otlp/json/transcode.ts');
   const base = target.replace(/\/+$/, '');
-  const headers = { ...headersIn(config.selfTelemetryHeaders), 'user-agent': SELF_AGENT, [SELF_HEADER]: mark };
+  const headers = { ...config.selfTelemetryHeaders, 'user-agent': SELF_AGENT, [SELF_HEADER]: mark };
   return async ({ signal, json }, ending) => {
     const url = `${base}/v1/${signal}`;
     const body = transcodeJson(signal, Buffer.from(json));
@@ -82,17 +82,4 @@ async function toEndpoint(target: string, config: Config, mark: string): Promise
     if (status < 200 || status >= 300) throw new Error(`${url} answered ${status} ${message}`.trimEnd());
     return rejected;
   };
-}
-
-/** As in `OTEL_EXPORTER_OTLP_HEADERS`: `name=value` with commas between, values percent-encoded. */
-function headersIn(text = ''): Record<string, string> {
-  const pairs = text.split(',').map((pair) => pair.trim());
-  return Object.fromEntries(
-    pairs
-      .filter((pair) => pair !== '')
-      .map((pair) => {
-        const equals = pair.indexOf('=');
-        return [pair.slice(0, equals).trim().toLowerCase(), decodeURIComponent(pair.slice(equals + 1).trim())];
-      }),
-  );
 }

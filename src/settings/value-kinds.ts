@@ -150,11 +150,39 @@ export function telemetryTarget() {
   });
 }
 
-/** Headers as OpenTelemetry writes them in a variable. What is wrong is not shown: it may be a secret. */
+/**
+ * Headers as OpenTelemetry writes them in `OTEL_EXPORTER_OTLP_HEADERS`, or by their names. What is wrong is not shown: it
+ * may be a secret.
+ */
 export function headerList() {
-  const isPair = (pair: string): boolean => /^\s*[\w-]+\s*=\s*[!-~]*\s*$/.test(pair) && !/%(?![0-9a-f]{2})/i.test(pair);
-  const isList = (value: string): boolean => value.split(',').every(isPair);
-  return z.string().refine(isList, 'must be name=value with commas between, such as Authorization=Bearer%20…');
+  return z
+    .union([z.string(), z.record(z.string(), z.string()).readonly()])
+    .transform((value, context): Readonly<Record<string, string>> => {
+      const pairs = typeof value === 'string' ? value.split(',').map(headerPair) : Object.entries(value);
+      const headers = new Map(pairs.flatMap((pair) => (pair === undefined ? [] : [pair])));
+      const isFull = headers.size === pairs.length && [...headers].every(([name, text]) => isHeader(name, text));
+      if (isFull) return Object.fromEntries(headers);
+      context.addIssue({
+        code: 'custom',
+        message: 'must be name=value with commas between, such as Authorization=Bearer%20…',
+      });
+      return z.NEVER;
+    });
+}
+
+/** Undefined for what is no pair, and for a value whose percent signs do not spell UTF-8. */
+function headerPair(text: string): readonly [name: string, value: string] | undefined {
+  const [, name = '', value = ''] = /^\s*([\w-]+)\s*=\s*([!-~]*)\s*$/.exec(text) ?? [];
+  try {
+    return name === '' ? undefined : [name.toLowerCase(), decodeURIComponent(value)];
+  } catch {
+    return undefined;
+  }
+}
+
+/** RFC 9110, section 5.5: without what would end the line. */
+function isHeader(name: string, value: string): boolean {
+  return /^[\w-]+$/.test(name) && /^[\t -~\u0080-\u00ff]*$/.test(value);
 }
 
 export function toggle() {

@@ -115,9 +115,17 @@ test.each([
   [{ selfTelemetry: 'http://127.0.0.1/?token=x' }, '--self-telemetry'],
   [{ selfTelemetryHeaders: 'pa55word' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
   [{ selfTelemetryHeaders: 'a=%4' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
+  [{ selfTelemetryHeaders: 'a=%E9' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
+  [{ selfTelemetryHeaders: 'a=b%0d%0ac:d' }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
+  [{ selfTelemetryHeaders: { 'a b': 'c' } }, 'TAILRACE_SELF_TELEMETRY_HEADERS'],
 ])('a setting of logs or of own telemetry that is wrong is refused by its name: %j', (options, name) => {
   expect(() => parseConfig(options)).toThrow(name);
-  expect(() => parseConfig({ selfTelemetry: 'self', selfTelemetryHeaders: 'A=Bearer%20b, c=d' })).not.toThrow();
+});
+
+test('headers for the own telemetry are read once: a configuration that was checked is taken again', () => {
+  const { selfTelemetryHeaders } = parseConfig({ selfTelemetry: 'self', selfTelemetryHeaders: 'A=Bearer%20b, c=d' });
+  expect(selfTelemetryHeaders).toEqual({ a: 'Bearer b', c: 'd' });
+  expect(parseConfig({ selfTelemetryHeaders })).toMatchObject({ selfTelemetryHeaders });
 });
 
 test('settings take any port for gRPC where they take any port for HTTP and name none for gRPC', () => {
