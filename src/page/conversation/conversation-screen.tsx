@@ -35,7 +35,7 @@ function NoChoice() {
         one from a span of a model: in Live, in a record or in a trace.
       </p>
       <p>
-        <a href={hrefOf('live', { basin: basin.value, filter: 'signal=traces name~chat', from: 'start' })}>
+        <a href={hrefOf('live', { basin: basin.value, filter: 'signal=traces name~chat' })}>
           Look for spans of models in Live
         </a>
       </p>

@@ -43,7 +43,14 @@ export function TraceHead({ tree, status, traceId }: TraceHeadProps) {
               Conversation
             </a>
           )}
-          <a class="button" href={hrefOf('live', { basin: basin.value, filter: `trace_id=${traceId}`, from: 'start' })}>
+          <a
+            class="button"
+            href={hrefOf('live', {
+              basin: basin.value,
+              filter: `trace_id=${traceId}`,
+              from: new Date(tree.startMs).toISOString(),
+            })}
+          >
             In Live
           </a>
           <CopyButton text={traceId} label="Copy id" />
