@@ -20,6 +20,9 @@ export interface ListPlace {
   readonly replay: ReplaySpeed | undefined;
 }
 
+/** The parts of the URL that say where one is, and not what one sees. */
+export const PLACE_PARTS: readonly string[] = ['row', 'show', 'from', 'until', 'replay', 'follow'];
+
 export function listPlace(query: Query): ListPlace {
   const until = query.until === undefined ? Number.NaN : Date.parse(query.until);
   const start = startOf(query);

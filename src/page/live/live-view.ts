@@ -13,7 +13,7 @@ import { change, place } from '../state/place.ts';
 import { basin } from '../state/session.ts';
 import { readRows } from '../wire/read.ts';
 import { addressText, parseAddress, type RowAddress } from '../wire/rows.ts';
-import { type ListPlace, type ListStart, listPlace, onlyStream, wholeStream } from './list-place.ts';
+import { type ListPlace, type ListStart, listPlace, onlyStream, PLACE_PARTS, wholeStream } from './list-place.ts';
 import { LiveFeed } from './live-feed.ts';
 import { RecordJumps } from './record-jumps.ts';
 import { ReplayControl } from './replay-control.ts';
@@ -206,8 +206,7 @@ export class LiveView {
     if (feed === undefined) return;
     const isAway = 'hasAhead' in feed.source && feed.source.hasAhead;
     this.select(undefined);
-    const gone = ['from', 'until', 'row', 'show', 'follow', 'replay'].map((name) => [name, undefined] as const);
-    change(Object.fromEntries(gone), { isSamePage: true });
+    change(Object.fromEntries(PLACE_PARTS.map((part) => [part, undefined])), { isSamePage: true });
     this.#written = undefined;
     if (isAway || feed.options.until !== undefined || feed.options.isReplay === true) {
       const wanted = listPlace(place.peek().query);

@@ -30,7 +30,10 @@ export interface ReplayEvents {
 const TICK_MS = 50;
 /** Rows behind the last shown one at which more are read: many seconds of them, so that the clock need not wait. */
 const READ_AHEAD = 2_000;
-/** A row is not waited for when two of so many behind it are due: its clock goes before, or the order is not that of time. */
+/**
+ * A row whose time is still to come is shown all the same when two of so many rows after it are due: the clock of its sender
+ * is ahead, or the rows are not in the order of time.
+ */
 const LOOK_AHEAD = 50;
 const PLACE_MS = 5_000;
 
@@ -58,7 +61,7 @@ export class Replay {
     this.#events = events;
   }
 
-  /** Whose moment it is now, in milliseconds. */
+  /** The moment that is shown, in milliseconds. */
   get clock(): number {
     return this.#clock;
   }

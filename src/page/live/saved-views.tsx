@@ -2,12 +2,11 @@
 
 import { useState } from 'preact/hooks';
 import { go, place, type Query } from '../state/place.ts';
+import { PLACE_PARTS } from './list-place.ts';
 import { Menu } from './menu.tsx';
 
 const KEY = 'tailrace-views';
 const VIEWS_MAX = 50;
-/** What says where one is, and not what one sees. */
-const PLACES: ReadonlySet<string> = new Set(['row', 'show', 'from', 'until', 'replay', 'follow']);
 
 type SavedView = { readonly name: string; readonly query: Query };
 
@@ -21,7 +20,7 @@ export function SavedViews() {
   const save = (event: Event): void => {
     event.preventDefault();
     const { query: now } = place.peek();
-    const query = Object.fromEntries(Object.entries(now).filter(([part]) => !PLACES.has(part)));
+    const query = Object.fromEntries(Object.entries(now).filter(([part]) => !PLACE_PARTS.includes(part)));
     store([{ name: name.trim(), query }, ...views.filter((view) => view.name !== name.trim())]);
     setName('');
   };
