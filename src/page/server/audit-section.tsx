@@ -1,12 +1,12 @@
 /** The last lines of the audit log: who did what to what, when, and with what result. Only the root token may see them. */
 
-import { useId } from 'preact/hooks';
 import { Fault } from '../parts/fault.tsx';
 import { usePolled } from '../parts/polled.ts';
 import { countText, recentText } from '../parts/time.ts';
 import { change, place } from '../state/place.ts';
 import { type AuditEntry, type AuditPage, auditLog } from '../wire/server-state.ts';
 import { type AuditRow, actionText, auditRows, isFound, resourceText, whoText } from './audit-facts.ts';
+import { SectionSearch } from './section-search.tsx';
 
 const EVERY_MS = 5_000;
 /** More do not help to see what goes on; all of them are searched. */
@@ -22,7 +22,7 @@ export function AuditSection() {
     <section class="server-section" aria-label="Audit log">
       <div class="server-bar">
         <h2>Audit log</h2>
-        <Search text={audited} />
+        <SectionSearch part="audited" label="Search the audit log" placeholder="Who, action, stream, reason …" />
         <button
           type="button"
           class="button"
@@ -56,26 +56,6 @@ function boundsText(all: number, found: number, { lines, has_more: hasMore, forg
   const older =
     hasMore || forgotten > 0 ? 'Older lines are in the log of the server.' : 'That is all since the server started.';
   return `${shown}${searched}${older}`;
-}
-
-function Search({ text }: { readonly text: string }) {
-  const id = useId();
-  return (
-    <div class="server-search">
-      <label for={id} class="unseen">
-        Search the audit log
-      </label>
-      <input
-        id={id}
-        type="search"
-        class="field"
-        placeholder="Who, action, stream, reason …"
-        autocomplete="off"
-        value={text}
-        onInput={({ currentTarget }) => change({ audited: currentTarget.value }, { isSamePage: true })}
-      />
-    </div>
-  );
 }
 
 function AuditTable({ rows, now }: { readonly rows: readonly AuditRow[]; readonly now: number }) {

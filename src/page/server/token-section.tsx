@@ -1,15 +1,16 @@
 /** Access tokens: who has one, what it may do, until when; and issuing, rotating and revoking them. */
 
-import { type Dispatch, type StateUpdater, useId, useState } from 'preact/hooks';
+import { type Dispatch, type StateUpdater, useState } from 'preact/hooks';
 import { Confirm } from '../parts/confirm.tsx';
 import { Fault } from '../parts/fault.tsx';
 import { usePolled } from '../parts/polled.ts';
 import { agoText, countText, millisOf } from '../parts/time.ts';
-import { change, place } from '../state/place.ts';
+import { place } from '../state/place.ts';
 import { may, who } from '../state/session.ts';
 import { listTokens, revokeToken, rotateToken, type TokenEntry } from '../wire/tokens.ts';
 import { IssueDialog } from './issue-dialog.tsx';
 import { type IssuedSecret, SecretDialog } from './secret-dialog.tsx';
+import { SectionSearch } from './section-search.tsx';
 import { mayText, whereText } from './token-words.ts';
 
 const EVERY_MS = 10_000;
@@ -42,7 +43,7 @@ export function TokenSection() {
     <section class="server-section" aria-label="Tokens">
       <div class="server-bar">
         <h2>Tokens</h2>
-        {canList && <Search find={find} />}
+        {canList && <SectionSearch part="find" label="Ids that begin with" placeholder="Ids that begin with" />}
         {may('issue-access-token') && (
           <button type="button" class="button primary" onClick={() => setDialog({ type: 'issue' })}>
             Issue a token
@@ -66,26 +67,6 @@ export function TokenSection() {
 
 function isOpenServer(): boolean {
   return who.value?.root === true && who.value.id === 'anyone';
-}
-
-function Search({ find }: { readonly find: string }) {
-  const id = useId();
-  return (
-    <div class="server-search">
-      <label for={id} class="unseen">
-        Ids that begin with
-      </label>
-      <input
-        id={id}
-        type="search"
-        class="field"
-        placeholder="Ids that begin with"
-        autocomplete="off"
-        value={find}
-        onInput={({ currentTarget }) => change({ find: currentTarget.value }, { isSamePage: true })}
-      />
-    </div>
-  );
 }
 
 interface TokenTableProps {
