@@ -4,15 +4,8 @@ import { expect, test } from '@jest/globals';
 import type { Signal } from '../../src/model/record.ts';
 import { VERSION } from '../../src/model/version.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
+import { IDLE_SOURCES } from '../support/idle-sources.ts';
 import { parsePrometheus, sumOf } from '../support/prometheus.ts';
-
-const NOTHING_MORE = {
-  received: () => new Map(),
-  recentSenders: () => [],
-  loop: { look: () => ({ p50: 0, p99: 0, max: 0 }) },
-  storeBytesMax: undefined,
-  lastBackup: () => undefined,
-};
 
 const read = async (metrics: Metrics) => parsePrometheus(await metrics.text(() => true));
 
@@ -52,6 +45,7 @@ test('an observed value is read once for a scrape, and again for the next one', 
   let looks = 0;
   let freeBytes: number | undefined;
   metrics.watch({
+    ...IDLE_SOURCES,
     stat: async () => {
       looks++;
       const reads = { byProtocol: new Map([['sse', 2]]), lagRecordsMax: 7 };
@@ -59,7 +53,6 @@ test('an observed value is read once for a scrape, and again for the next one', 
     },
     connections: () => looks * 10,
     memory: { usedBytes: 1, limitBytes: 2 },
-    ...NOTHING_MORE,
   });
   const first = await read(metrics);
   expect(looks).toBe(1);
@@ -76,13 +69,7 @@ test('an observed value is read once for a scrape, and again for the next one', 
 test('when data was received last is told of the basins that the caller may know', async () => {
   const metrics = new Metrics();
   metrics.watch({
-    stat: async () => {
-      const engine = { state: 'open', usedBytes: 0, fileBytes: 0, freeBytes: 0 };
-      return { engine, openStreams: 0, reads: { byProtocol: new Map(), lagRecordsMax: 0 } };
-    },
-    connections: () => 0,
-    memory: { usedBytes: 0, limitBytes: 0 },
-    ...NOTHING_MORE,
+    ...IDLE_SOURCES,
     received: () =>
       new Map<string, ReadonlyMap<Signal, number>>([
         [
@@ -108,13 +95,7 @@ test('when data was received last is told of the basins that the caller may know
 test('the senders of the last minutes are counted by outcome, with and without a token', async () => {
   const metrics = new Metrics();
   metrics.watch({
-    stat: async () => {
-      const engine = { state: 'open', usedBytes: 0, fileBytes: 0, freeBytes: 0 };
-      return { engine, openStreams: 0, reads: { byProtocol: new Map(), lagRecordsMax: 0 } };
-    },
-    connections: () => 0,
-    memory: { usedBytes: 0, limitBytes: 0 },
-    ...NOTHING_MORE,
+    ...IDLE_SOURCES,
     recentSenders: () => [
       { outcome: 'refused', token: true, count: 2 },
       { outcome: 'refused', token: false, count: 3 },

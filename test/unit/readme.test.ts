@@ -18,6 +18,7 @@ import { Metrics } from '../../src/observe/metrics.ts';
 import { SelfCounts } from '../../src/observe/self/self-telemetry.ts';
 import { SUBPROTOCOLS } from '../../src/readers/encoders.ts';
 import { CLOSE_CODES, CLOSE_DONE, CLOSE_NOT_ALLOWED } from '../../src/socket/close-codes.ts';
+import { IDLE_SOURCES } from '../support/idle-sources.ts';
 
 describe('src/settings/README.md', () => {
   const readme = read('src/settings/README.md');
@@ -47,18 +48,7 @@ describe('src/model/limits/README.md', () => {
 
 test('src/observe/README.md names every metric', async () => {
   const metrics = new Metrics();
-  const engine = { state: 'open', usedBytes: 0, fileBytes: 0, freeBytes: 0 };
-  const reads = { byProtocol: new Map([['sse', 1]]), lagRecordsMax: 0 };
-  metrics.watch({
-    stat: async () => ({ engine, openStreams: 0, reads }),
-    connections: () => 0,
-    memory: { usedBytes: 0, limitBytes: 0 },
-    received: () => new Map(),
-    recentSenders: () => [],
-    loop: { look: () => ({ p50: 0, p99: 0, max: 0 }) },
-    storeBytesMax: undefined,
-    lastBackup: () => undefined,
-  });
+  metrics.watch(IDLE_SOURCES);
   metrics.add(new SelfCounts().metrics());
   const names = [...(await metrics.text(() => true)).matchAll(/^# TYPE ((?:s2|tailrace)_\w+) /gm)].map(
     (line) => line[1],
