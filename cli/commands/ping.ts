@@ -1,4 +1,4 @@
-/** `tailrace ping`: whether a server lives, or takes requests, as an exit code: for health checks of containers and for scripts. */
+/** `tailrace ping`: whether a server lives, or takes requests, as an exit code for health checks and scripts. */
 
 import type { Command } from 'commander';
 import { exchange, normalizeEndpoint, type RawResponse } from '../../src/client/calls.ts';

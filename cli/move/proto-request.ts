@@ -1,6 +1,6 @@
 /**
- * A message of the Collector's file format: one request in protobuf. It does not say which signal it is of, so that is seen
- * in its items. Its bytes are sent on as they are, except for the stream that all of it goes to.
+ * A message of the Collector's file format: one request in protobuf. It does not say which signal it is of: its items show
+ * that. Its bytes are sent on as they are, except for the stream that all of it goes to.
  */
 
 import { readVarint, varint } from '../../src/encoding/varint.ts';
@@ -29,7 +29,7 @@ const VARINT = 0;
 const FIXED_64 = 1;
 const BYTES = 2;
 const FIXED_32 = 5;
-/** WireField numbers of opentelemetry.proto, which are the same for all signals down to the items. */
+/** Field numbers of opentelemetry.proto, which are the same for all signals down to the items. */
 const [RESOURCES, RESOURCE, SCOPES, ITEMS, ATTRIBUTES] = [1, 1, 2, 2, 1];
 const STREAM_KEY = 's2.stream';
 const DATA_FIELDS: ReadonlySet<number> = new Set([5, 7, 9, 10, 11]);

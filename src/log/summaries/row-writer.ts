@@ -1,7 +1,7 @@
 /**
  * Makes rows of summaries from what is remembered of new blocks, and else from the headers of stored ones, in background
- * work: an append waits for none of it. Where they were made to is seen by the last row, so it goes on after a restart with the next blocks that come in, or with the
- * next reader that would need a row.
+ * work: an append waits for none of it. Where they were made to is seen by the last row, so it goes on after a restart
+ * with the next blocks that come in, or with the next reader that would need a row.
  */
 
 import { goOnWithWork } from '../../encoding/turns.ts';
