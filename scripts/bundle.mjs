@@ -1,8 +1,7 @@
 /**
  * Makes a few files of the many that the command line is compiled to: most commands take less time than Node takes to
- * find and read a hundred modules. What only some commands load stays in files of its own.
- *
- * The server stays as it is compiled: embedders load the same files, and it runs for longer than it starts.
+ * find and read a hundred modules. What only some commands load stays in files of its own. So it is with the server that
+ * `tailrace serve` runs, which then takes three quarters of the time to start. Embedders load it as it is compiled.
  */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -21,6 +20,9 @@ const SHARED = /^(cli|src\/(client|model|encoding|s2))\/|^src\/observe\/redact\.
 /** Shared by so many commands, a module is in the one file that all of them load. */
 const COMMON_COMMANDS = 8;
 
+/** Where commands find the server. It is as deep as the folders of src/, for what its modules find beside dist/src/. */
+const SERVER = './server/server.js';
+
 /** Replaces `<dist>/cli`. @throws Error when a module of the server would be in the bundle */
 export async function bundleCommandLine(dist) {
   const bundle = await rolldown({
@@ -28,6 +30,7 @@ export async function bundleCommandLine(dist) {
     input: { main: path.join(dist, 'cli/main.js'), program: path.join(dist, 'cli/program.js') },
     platform: 'node',
     cwd: dist,
+    plugins: [external((file) => (file === path.join(dist, 'src/server.js') ? SERVER : undefined))],
     external: (id) => isOutside(id, dist),
     logLevel: 'warn',
   });
@@ -40,11 +43,58 @@ export async function bundleCommandLine(dist) {
     codeSplitting: { groups: [{ name: 'common', minShareCount: COMMON_COMMANDS }] },
   });
   await bundle.close();
+  const imported = output.flatMap(({ imports = [], dynamicImports = [] }) => [...imports, ...dynamicImports]);
+  if (imported.includes(SERVER)) await bundleServer(dist, path.join(made, 'server'), loadedFromSource(imported, dist));
   const modules = output.flatMap((file) => file.moduleIds ?? []).map((id) => path.relative(dist, id));
   expectClientOnly(modules);
   writeFileSync(path.join(made, 'LICENSES.txt'), licensesOf(modules));
   rmSync(path.join(dist, 'cli'), { recursive: true });
   renameSync(made, path.join(dist, 'cli'));
+}
+
+/** Modules that are not in a bundle: `found` says how its files import one, or undefined for others. */
+function external(found) {
+  const resolveId = (id, importer) => {
+    const name = importer === undefined || !id.startsWith('.') ? undefined : found(path.resolve(importer, '..', id));
+    return name === undefined ? undefined : { id: name, external: true };
+  };
+  return { name: 'external', resolveId };
+}
+
+/** The modules in dist/src/ that commands load beside the server, with all that these import. */
+function loadedFromSource(imported, dist) {
+  // Commands that load the entry for embedders load no server beside it.
+  const beside = imported.filter((id) => id.startsWith('../src/') && id !== '../src/index.js');
+  return modulesOf(beside.map((id) => path.resolve(dist, 'cli', id)));
+}
+
+/** Modules that are `kept` stay where they are, so that there is one of each. */
+async function bundleServer(dist, dir, kept) {
+  const source = (file) => path.join(dist, 'src', file);
+  const bundle = await rolldown({
+    // The thread is a program of its own.
+    input: { server: source('server.js'), 'match-thread': source('otlp/match/match-thread.js') },
+    platform: 'node',
+    cwd: dist,
+    plugins: [external((file) => (kept.has(file) ? `../../${path.relative(dist, file)}` : undefined))],
+    external: (id) => !id.startsWith('.') && !path.isAbsolute(id),
+    logLevel: 'warn',
+  });
+  await bundle.write({ dir, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name].js' });
+  await bundle.close();
+}
+
+/** Files with all that they import, and so on. */
+function modulesOf(files, found = new Set()) {
+  for (const file of files.filter((name) => !found.has(name))) {
+    found.add(file);
+    const imported = readFileSync(file, 'utf8').matchAll(/\b(?:from|import)\b[ (]*['"](\.[^'"]+)['"]/g);
+    modulesOf(
+      [...imported].map(([, name]) => path.resolve(path.dirname(file), name)),
+      found,
+    );
+  }
+  return found;
 }
 
 /** Asked with what an import says, and again with the file that it means. */
