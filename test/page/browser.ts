@@ -46,30 +46,58 @@ export interface OpenedPage {
   readonly page: Page;
   /** What went wrong so far, one line each. */
   faults(): readonly string[];
+  /** Leaves the page. Its tab serves the next one. */
   close(): Promise<void>;
 }
 
-/** Of each browser one: what it has compiled of the page serves all tests of a file. */
-const contexts = new WeakMap<Browser, Promise<BrowserContext>>();
+interface Tabs {
+  readonly context: Promise<BrowserContext>;
+  /** Empty ones: a new tab is a new window and a new process, which takes as long as all that a test does in it. */
+  readonly free: Page[];
+}
 
-/** Opens the page in a tab of its own, with storage that is empty but for the token. */
+/** Of each browser one context: what it has compiled of the page serves all tests of a file. */
+const tabsOf = new WeakMap<Browser, Tabs>();
+
+let opened = 0;
+
+/** Opens the page in a tab that no other has, with storage that is empty but for the token. */
 export async function openPage(browser: Browser, setup: PageSetup): Promise<OpenedPage> {
   const { url, token = '', at = '', width = 1440, height = 900, isDark = false } = setup;
-  const context = contexts.get(browser) ?? browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
-  contexts.set(browser, context);
-  const page = await (await context).newPage();
+  const tabs = tabsOf.get(browser) ?? {
+    context: browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] }),
+    free: [],
+  };
+  tabsOf.set(browser, tabs);
+  const page = tabs.free.pop() ?? (await (await tabs.context).newPage());
   await page.setViewportSize({ width, height });
   await page.emulateMedia({ colorScheme: isDark ? 'dark' : 'light' });
   const faults = watchFaults(page, url);
-  await page.addInitScript((secret) => {
-    if (sessionStorage.getItem('tailrace-seen') !== null) return;
-    localStorage.clear();
-    if (secret !== '') sessionStorage.setItem('tailrace-token', secret);
-    sessionStorage.setItem('tailrace-seen', 'yes');
-  }, token);
+  const emptied = await page.addInitScript(
+    ([secret, turn]) => {
+      if (sessionStorage.getItem('tailrace-seen') === turn) return;
+      localStorage.clear();
+      sessionStorage.clear();
+      if (secret !== '') sessionStorage.setItem('tailrace-token', secret);
+      sessionStorage.setItem('tailrace-seen', turn);
+    },
+    [token, String(opened++)] as const,
+  );
   await page.goto(`${url}/${at}`);
-  return { page, faults: () => faults, close: () => page.close() };
+  const close = async (): Promise<void> => {
+    for (const event of WATCHED) page.removeAllListeners(event);
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
+    await emptied.dispose();
+    // Away from what it would lie on.
+    await page.mouse.move(-1, -1);
+    await page.goto('about:blank');
+    tabs.free.push(page);
+  };
+  return { page, faults: () => faults, close };
 }
+
+/** The events that this file and tests listen to. */
+const WATCHED = ['pageerror', 'console', 'request', 'websocket'] as const;
 
 function watchFaults(page: Page, url: string): readonly string[] {
   const faults: string[] = [];
