@@ -7,7 +7,7 @@ import { describe } from './describe.mjs';
 import { buildPage } from './page.mjs';
 import { ROOT, STAMP_NAME, sourcesFingerprint } from './prepare.mjs';
 
-const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
+const TSC = path.join(ROOT, 'node_modules/typescript7/bin/tsc');
 
 if (!existsSync(TSC)) {
   console.error('TypeScript is not installed: run `npm ci` first');

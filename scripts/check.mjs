@@ -10,11 +10,11 @@ import { ensureInstalled, ROOT } from './prepare.mjs';
 
 /** Longest first: two run at a time. */
 const STEPS = [
-  { name: 'types', command: ['typescript/bin/tsc', '--noEmit'] },
-  { name: 'types of the page', command: ['typescript/bin/tsc', '--noEmit', '-p', 'src/page/tsconfig.json'] },
+  { name: 'types', command: ['typescript7/bin/tsc', '--noEmit'] },
+  { name: 'types of the page', command: ['typescript7/bin/tsc', '--noEmit', '-p', 'src/page/tsconfig.json'] },
   {
     name: 'types of its tests',
-    command: ['typescript/bin/tsc', '--noEmit', '-p', 'test/page/tsconfig.json'],
+    command: ['typescript7/bin/tsc', '--noEmit', '-p', 'test/page/tsconfig.json'],
   },
   {
     name: 'import rules',
