@@ -4,7 +4,8 @@
  *   npm test                       all checks, all tests
  *   npm test -- test/unit -t name  these arguments go to jest, and the checks are left out
  *
- * A run of all tests takes its random values from one seed, or from TAILRACE_TEST_SEED; a run of some draws a new one.
+ * A run of all tests takes its random values from one seed, or from TAILRACE_TEST_SEED, and draws a share of the cases,
+ * or TAILRACE_TEST_SHARE of them; a run of some has a new seed and draws all.
  *
  * The last line of stdout is `N passed, N failed`. It counts tests, from jest's own result; a check that failed, a test
  * file that could not run and a run without any test count as failed too.
@@ -20,6 +21,7 @@ import { ensureBuilt, ensureInstalled, ROOT, say } from './prepare.mjs';
 /** How long jest may take to end after its report. */
 const EXIT_GRACE_MS = 10_000;
 const SEED = '20261121';
+const SHARE = '0.3';
 
 const selection = process.argv.slice(2);
 
@@ -57,7 +59,7 @@ async function spawnJest(report) {
     cwd: ROOT,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: {
-      ...(selection.length === 0 ? { TAILRACE_TEST_SEED: SEED } : {}),
+      ...(selection.length === 0 ? { TAILRACE_TEST_SEED: SEED, TAILRACE_TEST_SHARE: SHARE } : {}),
       ...process.env,
       NODE_OPTIONS: nodeOptions.filter(Boolean).join(' '),
     },

@@ -11,9 +11,10 @@ import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import { encodeJsonFixture, itemsOf } from '../support/otlp-items.ts';
 import { readStream } from '../support/read-back.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { shareOf } from '../support/share-of.ts';
 import { seededRandom } from '../support/writers.ts';
 
-const BODIES = Number(process.env.TAILRACE_TEST_FUZZ ?? 4_000);
+const BODIES = Number(process.env.TAILRACE_TEST_FUZZ ?? shareOf(4_000));
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
 const ALLOWED = new Set([200, 400, 413]);
 

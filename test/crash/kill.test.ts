@@ -12,9 +12,10 @@ import { readBack } from '../support/read-back.ts';
 import { startSeamsServer } from '../support/seams.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { SessionWriters } from '../support/session-writers.ts';
+import { shareOf } from '../support/share-of.ts';
 import { type ReadBack, STREAMS, seededRandom, violations, Writers, type WrittenRequest } from '../support/writers.ts';
 
-const KILLS = Number(process.env.TAILRACE_TEST_KILLS ?? 20);
+const KILLS = Number(process.env.TAILRACE_TEST_KILLS ?? shareOf(20));
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
 
 let dataDir: string;

@@ -11,9 +11,10 @@ import { judge } from '../support/history.ts';
 import { History, readLog, runClients } from '../support/history-clients.ts';
 import { startSeamsServer } from '../support/seams.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { shareOf } from '../support/share-of.ts';
 import { seededRandom } from '../support/writers.ts';
 
-const KILLS = Number(process.env.TAILRACE_TEST_HISTORY_KILLS ?? 4);
+const KILLS = Number(process.env.TAILRACE_TEST_HISTORY_KILLS ?? shareOf(4));
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? Date.now() % 1_000_000);
 
 let dataDir: string;

@@ -11,10 +11,11 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { verify } from '../../src/maintenance.ts';
+import { shareOf } from '../support/share-of.ts';
 import { linesOf } from '../support/storage-child.ts';
 import { seededRandom } from '../support/writers.ts';
 
-const KILLS = Number(process.env.TAILRACE_TEST_KILLS ?? 6);
+const KILLS = Number(process.env.TAILRACE_TEST_KILLS ?? shareOf(6));
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
 const WRITERS = fileURLToPath(new URL('../support/mixed-writers.mjs', import.meta.url));
 /** Small enough that the oldest records are dropped all the time. */

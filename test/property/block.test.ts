@@ -8,6 +8,7 @@ import { type BlockDraft, draftRecords, releaseBlock, sealBlock } from '../../sr
 import { blockKey } from '../../src/storage/keys.ts';
 import { type Built, buildMessage, field, type Message } from '../support/block-messages.ts';
 import fc from '../support/fast-check.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const ARRIVAL = 1_790_000_000_000;
 
@@ -54,7 +55,7 @@ test('an OTLP block returns every body, the payload unchanged, and any part of i
         }
       }
     }),
-    { numRuns: 100 },
+    { numRuns: shareOf(100) },
   );
 });
 
@@ -86,7 +87,7 @@ test('what is kept of a lent block stays as it was when its memory is used again
         for (let i = from; i < to; i++) expect(kept.record(i)).toEqual(owned.record(i));
       }
     }),
-    { numRuns: 100 },
+    { numRuns: shareOf(100) },
   );
 });
 
@@ -130,7 +131,7 @@ test('an S2 block returns headers and bodies, and counts what S2 meters', async 
       }
       expect(block.header.meteredBytes).toBe(metered);
     }),
-    { numRuns: 100 },
+    { numRuns: shareOf(100) },
   );
 });
 
@@ -160,7 +161,7 @@ test('a flipped bit anywhere, another key, and a cut or longer value are refused
       expectCorrupt(() => Block.open(key, value.subarray(0, at % value.length)));
       expectCorrupt(() => Block.open(key, Buffer.concat([value, Buffer.of(0)])));
     }),
-    { numRuns: 100 },
+    { numRuns: shareOf(100) },
   );
 });
 
@@ -170,7 +171,7 @@ test('garbage is refused as corrupt', () => {
       expectCorrupt(() => Block.open(blockKey(1, 0), garbage));
       expectCorrupt(() => Block.open(blockKey(1, 0), Buffer.concat([Buffer.of(1, kind, 0, 9, 0), garbage])));
     }),
-    { numRuns: 500 },
+    { numRuns: shareOf(500) },
   );
 });
 

@@ -10,6 +10,7 @@ import { cipherReady } from '../../src/storage/block/ciphers.ts';
 import { draftRecords, releaseBlock, sealBlock } from '../../src/storage/block/seal.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import fc from '../support/fast-check.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const bytes = fc.uint8Array({ maxLength: 40 });
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
@@ -45,7 +46,7 @@ test.each(STREAM_CIPHERS)('a block encrypted with %s is read as it was written',
         expect(block.meteredBytesOf(i)).toBe(plain.meteredBytesOf(i));
       }
     }),
-    { numRuns: 150 },
+    { numRuns: shareOf(150) },
   );
 });
 
@@ -108,7 +109,7 @@ test.each(STREAM_CIPHERS)('a flipped bit below all checksums is found by %s', as
       const decrypt = (): Block => decryptBlock(Block.open(blockKey(9, 5), value), secret, 9);
       expect(['decryption_failed', 'corrupt']).toContain(codeOf(decrypt));
     }),
-    { numRuns: 150 },
+    { numRuns: shareOf(150) },
   );
 });
 

@@ -9,6 +9,7 @@ import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';
 import { filterText } from '../support/filter-arbitraries.ts';
 import { isWanted } from '../support/filter-oracle.ts';
+import { shareOf } from '../support/share-of.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';
 import { header, otlpBlock, s2Block } from '../support/socket-blocks.ts';
 
@@ -59,7 +60,7 @@ describe.each(SIGNALS)('%s', (signal) => {
           }
         },
       ),
-      { numRuns: 150 },
+      { numRuns: shareOf(150) },
     );
     expect(Math.min(seen.wanted, seen.left)).toBeGreaterThan(100);
   });
@@ -121,6 +122,6 @@ test('a text is found in a record wherever it is: in texts, numbers, booleans, a
           expect([text, await wanted(block, text)]).toEqual([text, expected('logs', block, text)]);
       },
     ),
-    { numRuns: 200 },
+    { numRuns: shareOf(200) },
   );
 });

@@ -10,6 +10,7 @@ import { type BlockDraft, sealBlock } from '../../src/storage/block/seal.ts';
 import { blockKey } from '../../src/storage/keys.ts';
 import fc from '../support/fast-check.ts';
 import { type OracleItem, oracle, requestBytes } from '../support/otlp-wire.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const SEED = 20_260_402;
 
@@ -26,7 +27,7 @@ describe.each(SIGNALS)('%s', (signal) => {
         expect(same(recordsOf(signal, [block]), expected)).toBe(true);
         expect(same(oracle(signal, block.otlpMessage(0, block.header.count)), expected)).toBe(true);
       }),
-      { numRuns: 150, seed: SEED },
+      { numRuns: shareOf(150), seed: SEED },
     );
   });
 
@@ -60,7 +61,7 @@ describe.each(SIGNALS)('%s', (signal) => {
         }
         if (options.timeRequired) expect(expected.every(({ ms }) => ms > 0)).toBe(true);
       }),
-      { numRuns: 200, seed: SEED },
+      { numRuns: shareOf(200), seed: SEED },
     );
   });
 });

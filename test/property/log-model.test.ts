@@ -25,6 +25,7 @@ import {
   timed,
   turn,
 } from '../support/log-harness.ts';
+import { shareOf } from '../support/share-of.ts';
 
 /** The expected stream: its records, and the first that is not trimmed. */
 interface Model {
@@ -135,7 +136,7 @@ describe('the log equals its reference', () => {
   test('in memory', async () => {
     await fc.assert(
       fc.asyncProperty(commands, (list) => runCommands(openMemoryEngine(), list)),
-      { numRuns: 300 },
+      { numRuns: shareOf(300) },
     );
   }, 60_000);
 
@@ -181,7 +182,7 @@ describe('readers that begin at any moment', () => {
       await Promise.all(readers);
       for (const numbers of seen) expect(numbers).toEqual(Array.from({ length: total }, (_, i) => i));
     });
-    await fc.assert(property, { numRuns: 200 });
+    await fc.assert(property, { numRuns: shareOf(200) });
   }, 60_000);
 });
 

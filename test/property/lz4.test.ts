@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals';
 import { compressSync, uncompressSync } from 'lz4-napi';
 import { Lz4Unpacker } from '../../src/encoding/lz4/unpacker.ts';
 import fc from '../support/fast-check.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const SIZE_BYTES = 4;
 const BYTES_MAX = 300_000;
@@ -34,7 +35,7 @@ test('what the native packer has packed unpacks to the same bytes, also after la
         expect(unpacker.unpack(packed, bytes.length - 1)).toBeUndefined();
       }
     }),
-    { numRuns: 300 },
+    { numRuns: shareOf(300) },
   );
 });
 
@@ -54,7 +55,7 @@ test('damaged bytes unpack to what the native unpacker makes of them, or to noth
         else expect(ours).toBeUndefined();
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: shareOf(1_000) },
   );
 });
 

@@ -23,9 +23,10 @@ import {
 } from '../support/one-item.ts';
 import { encodeJsonFixture } from '../support/otlp-items.ts';
 import { field, fixed64, type OracleItem, oracle, requestBytes, varint } from '../support/otlp-wire.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_129);
-const RUNS = Number(process.env.TAILRACE_TEST_RUNS ?? 250);
+const RUNS = Number(process.env.TAILRACE_TEST_RUNS ?? shareOf(250));
 
 const FIXTURES: Readonly<Record<Signal, readonly string[]>> = {
   logs: ['json/every-logs.json', 'otlp/logs.json', 'otlp/events.json'],
@@ -215,7 +216,7 @@ describe.each(SIGNALS)('one item of %s costs at most itself', (signal) => {
         expect(found.stored).toHaveLength(original.length - 1);
         expectOneLost(found, original, row, 'client-prefer');
       }),
-      { numRuns: RUNS / 2, seed: SEED },
+      { numRuns: Math.ceil(RUNS / 2), seed: SEED },
     );
   });
 });

@@ -9,6 +9,7 @@ import { readBatchProto } from '../../src/s2/batch/proto.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';
+import { shareOf } from '../support/share-of.ts';
 import { otlpBlock } from '../support/socket-blocks.ts';
 
 const ReadBatch = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.ReadBatch');
@@ -39,7 +40,7 @@ test('bodies written from a template equal bodies written one by one', async () 
       const from = cut % count;
       expect(bodiesIn(readBatchProto([{ block, from, to: count }], undefined))).toEqual(bodiesOf(block, from));
     }),
-    { numRuns: 150 },
+    { numRuns: shareOf(150) },
   );
 });
 

@@ -9,6 +9,7 @@ import { parseAppendJson } from '../../src/s2/append/json.ts';
 import { decodeAppendInput } from '../../src/s2/append/proto.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import fc from '../support/fast-check.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const Input = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.AppendInput');
 
@@ -74,7 +75,7 @@ test('a protobuf batch that protobufjs writes decodes to the same batch', () => 
     fc.property(batch(bytes), (input) => {
       expect(plain(decodeAppendInput(toProto(input)))).toEqual(plain(input));
     }),
-    { numRuns: 300 },
+    { numRuns: shareOf(300) },
   );
 });
 
@@ -86,7 +87,7 @@ test('a JSON batch decodes to the same batch with any bytes in base64, any raw t
       const json = Buffer.from(toJson(input, base64, around));
       expect(plain(parseAppendJson(json, 'base64'))).toEqual(plain(input));
     }),
-    { numRuns: 300 },
+    { numRuns: shareOf(300) },
   );
   const text = fc.string({ unit: 'binary' }).map((part): Uint8Array => Buffer.from(part));
   const utf8 = (part: Uint8Array) => Buffer.from(part).toString('utf8');
@@ -96,7 +97,7 @@ test('a JSON batch decodes to the same batch with any bytes in base64, any raw t
       const sent = isEscaped ? json.replace(/[^ -~\s]/g, escaped) : json;
       expect(plain(parseAppendJson(Buffer.from(sent), 'raw'))).toEqual(plain(input));
     }),
-    { numRuns: 300 },
+    { numRuns: shareOf(300) },
   );
 });
 
@@ -115,7 +116,7 @@ test('JSON is accepted exactly when JSON.parse accepts it', () => {
       const native = isJson(text);
       expect(refusal(() => parseAppendJson(wrapped, 'raw'))).toBe(native ? undefined : 'bad_json');
     }),
-    { numRuns: 3_000 },
+    { numRuns: shareOf(3_000) },
   );
 });
 
@@ -154,7 +155,7 @@ test('garbage is refused with a code of its own, and a damaged batch never break
         'bad_json',
       );
     }),
-    { numRuns: 1_000 },
+    { numRuns: shareOf(1_000) },
   );
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (garbage) => {
@@ -164,6 +165,6 @@ test('garbage is refused with a code of its own, and a damaged batch never break
       );
       expect(refusal(() => parseAppendJson(garbage, 'raw'))).toBe('bad_json');
     }),
-    { numRuns: 1_000 },
+    { numRuns: shareOf(1_000) },
   );
 });

@@ -8,6 +8,7 @@ import { contentRules } from '../../src/otlp/policy/rewriter.ts';
 import { scanRequest } from '../../src/otlp/scan/scan.ts';
 import fc from '../support/fast-check.ts';
 import { type OracleItem, oracle, requestBytes } from '../support/otlp-wire.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const LIMITS = { requestRecordsMax: 1_000 };
 
@@ -41,7 +42,7 @@ test.each(['logs', 'traces', 'metrics'] as const)('all attributes of %s go and n
         /"(attributes|filteredAttributes|metadata)":\[\{/,
       );
     }),
-    { numRuns: 300 },
+    { numRuns: shareOf(300) },
   );
 });
 
@@ -54,6 +55,6 @@ test.each(['logs', 'traces', 'metrics'] as const)('%s in which nothing is to go 
         changes: new Map(),
       });
     }),
-    { numRuns: 100 },
+    { numRuns: shareOf(100) },
   );
 });

@@ -19,6 +19,7 @@ import { openMemoryEngine } from '../../src/storage/memory.ts';
 import fc from '../support/fast-check.ts';
 import { BASIN, FROM_START, type Harness, HeldEngine, openHarness, TestClock, timed } from '../support/log-harness.ts';
 import { ModelStream, type NewModelRecord } from '../support/s2-model.ts';
+import { shareOf } from '../support/share-of.ts';
 
 /** The last one is in a basin with a cipher. */
 const NAMES = ['a', 'b', 'sealed'] as const;
@@ -27,7 +28,7 @@ const KEY = Buffer.alloc(32, 7);
 const WRONG_KEY = Buffer.alloc(32, 8);
 /** Of streams that an append creates: short, so that records expire in most runs. */
 const AGE_SECONDS = 60;
-const MEMORY_RUNS = Number(process.env.TAILRACE_TEST_MODEL_RUNS ?? 2_000);
+const MEMORY_RUNS = Number(process.env.TAILRACE_TEST_MODEL_RUNS ?? shareOf(2_000));
 
 interface State {
   harness: Harness;

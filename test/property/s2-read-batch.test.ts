@@ -11,6 +11,7 @@ import { parseReadQuery } from '../../src/s2/read-query.ts';
 import { SCHEMA } from '../../src/s2/schema.gen.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';
+import { shareOf } from '../support/share-of.ts';
 import { s2Block } from '../support/socket-blocks.ts';
 
 const ReadBatch = protobuf.Root.fromJSON(SCHEMA).lookupType('s2.v1.ReadBatch');
@@ -116,6 +117,6 @@ test('any query is a range or a refusal', () => {
         expect(['bad_query', 'invalid']).toContain(error.code);
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: shareOf(1_000) },
   );
 });

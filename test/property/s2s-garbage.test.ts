@@ -5,6 +5,7 @@ import fc from '../support/fast-check.ts';
 import { RecordsClient } from '../support/records-calls.ts';
 import { encodeInput, frame, S2sConnection } from '../support/s2s-client.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { shareOf } from '../support/share-of.ts';
 
 let server: TestServer;
 let connection: S2sConnection;
@@ -62,7 +63,7 @@ test('every session ends as the protocol says, and what it acknowledged is store
         tail === 0 ? [404, { code: 'stream_not_found' }] : [200, { tail: { seq_num: tail } }],
       );
     }),
-    { numRuns: 150 },
+    { numRuns: shareOf(150) },
   );
   expect(server.stderr()).not.toMatch(/"level":"(error|fatal)"/);
 });

@@ -10,6 +10,7 @@ import { REQUEST_TYPES } from '../../src/otlp/scan/tables.ts';
 import { WalkState, walk } from '../../src/otlp/scan/walk.ts';
 import fc from '../support/fast-check.ts';
 import { containerNames, oracle, requestBytes, requestType } from '../support/otlp-wire.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const LIMITS = { requestRecordsMax: 100_000 };
 const SEED = 20_260_401;
@@ -31,7 +32,7 @@ describe.each(SIGNALS)('%s', (signal) => {
           if (!isDeepStrictEqual(found, item)) expect(found).toEqual(item);
         }
       }),
-      { numRuns: 400, seed: SEED },
+      { numRuns: shareOf(400), seed: SEED },
     );
   });
 
@@ -46,7 +47,7 @@ describe.each(SIGNALS)('%s', (signal) => {
         while (!walk(state, scanned, state.at + stride));
         expect(columnsOf(scanned)).toEqual(atOnce);
       }),
-      { numRuns: 200, seed: SEED },
+      { numRuns: shareOf(200), seed: SEED },
     );
   });
 
@@ -71,7 +72,7 @@ describe.each(SIGNALS)('%s', (signal) => {
         const decoded = oracle(signal, body);
         if (decoded.length !== scanned.itemCount) expect(scanned.itemCount).toBe(decoded.length);
       }),
-      { numRuns: 7_000, seed: SEED },
+      { numRuns: shareOf(7_000), seed: SEED },
     );
     // Both cases must occur, or the property proves nothing.
     expect(Math.min(refused, passed)).toBeGreaterThan(300);
@@ -83,14 +84,14 @@ test('nanoseconds become milliseconds exactly, rounded down', () => {
     fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (nanos) => {
       expect(msFromNanos(Number(nanos >> 32n), Number(nanos & 0xffff_ffffn))).toBe(Number(nanos / 1_000_000n));
     }),
-    { numRuns: 3_000 },
+    { numRuns: shareOf(3_000) },
   );
   fc.assert(
     fc.property(fc.bigInt({ min: 1n, max: (2n ** 64n - 1n) / 1_000_000n }), fc.constantFrom(-1n, 0n, 1n), (ms, off) => {
       const nanos = ms * 1_000_000n + off;
       expect(msFromNanos(Number(nanos >> 32n), Number(nanos & 0xffff_ffffn))).toBe(Number(nanos / 1_000_000n));
     }),
-    { numRuns: 3_000 },
+    { numRuns: shareOf(3_000) },
   );
 });
 

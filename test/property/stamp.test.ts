@@ -14,6 +14,7 @@ import { blockKey } from '../../src/storage/keys.ts';
 import fc from '../support/fast-check.ts';
 import { requestText } from '../support/json-arbitraries.ts';
 import { field, type OracleItem, oracle, requestBytes } from '../support/otlp-wire.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const SEED = 20_260_418;
 type Attributes = ReadonlyMap<string, string>;
@@ -70,7 +71,7 @@ describe.each(SIGNALS)('%s', (signal) => {
   test('only set attributes change in any protobuf request', async () => {
     await fc.assert(
       fc.asyncProperty(requestBytes(signal), stamps, sizes, (body, set, size) => check(signal, body, set, size)),
-      { numRuns: 120, seed: SEED },
+      { numRuns: shareOf(120), seed: SEED },
     );
   });
 
@@ -89,7 +90,7 @@ test('only set attributes change in resources in any number of pieces', async ()
     fc.asyncProperty(tornRequest, stamps, fc.constantFrom(1, 60, 1_048_576), (body, set, size) =>
       check('logs', body, set, size),
     ),
-    { numRuns: 300, seed: SEED },
+    { numRuns: shareOf(300), seed: SEED },
   );
 });
 

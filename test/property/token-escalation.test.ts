@@ -9,6 +9,7 @@ import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
 import type { ResourceSet } from '../../src/model/scope.ts';
 import type { TokenRequest } from '../../src/model/token-request.ts';
 import fc from '../support/fast-check.ts';
+import { shareOf } from '../support/share-of.ts';
 import { ManualClock } from '../support/socket-clock.ts';
 
 const NOW = 1_000_000;
@@ -108,9 +109,9 @@ test('a child reaches no name, holds no operation and lives no longer than its i
         );
       }
     }),
-    { numRuns: 8_000 },
+    { numRuns: shareOf(8_000) },
   );
-  expect(children).toBeGreaterThan(300);
+  expect(children).toBeGreaterThan(shareOf(300));
 });
 
 test('a child is bound to everything that binds its issuer', () => {
@@ -127,7 +128,7 @@ test('a child is bound to everything that binds its issuer', () => {
         expect(holdsAllOf(principalOf(parent), child)).toBe(true);
       }
     }),
-    { numRuns: 6_000 },
+    { numRuns: shareOf(6_000) },
   );
 });
 
@@ -162,9 +163,9 @@ test('a session of the page issues what its token issues, and nothing else', () 
       for (const operation of GRANTED_OPERATIONS) expect(session.allows(operation)).toBe(holder.allows(operation));
       sessions.end(session.session);
     }),
-    { numRuns: 4_000 },
+    { numRuns: shareOf(4_000) },
   );
-  expect(granted).toBeGreaterThan(100);
+  expect(granted).toBeGreaterThan(shareOf(100));
   expect(sessions.size).toBe(0);
 });
 
@@ -179,6 +180,6 @@ test('a token may not rotate a token that may do more', () => {
       }
       for (const [key, value] of holder.resourceAttributes) expect(target.resourceAttributes.get(key)).toBe(value);
     }),
-    { numRuns: 6_000 },
+    { numRuns: shareOf(6_000) },
   );
 });

@@ -14,9 +14,10 @@ import { type Fault, verifyRows } from '../../src/storage/offline/verify.ts';
 import { encodeFormat, FORMAT_VERSION } from '../../src/storage/values.ts';
 import fc from '../support/fast-check.ts';
 import { TestClock, turn } from '../support/log-harness.ts';
+import { shareOf } from '../support/share-of.ts';
 import { seededRandom } from '../support/writers.ts';
 
-const RUNS = Number(process.env.TAILRACE_TEST_TRANSACTION_RUNS ?? 12);
+const RUNS = Number(process.env.TAILRACE_TEST_TRANSACTION_RUNS ?? shareOf(12));
 const WORKERS = 12;
 const ACTS_EACH = 25;
 /** A check costs more than a write. */

@@ -10,6 +10,7 @@ import { openStoreFile } from '../../src/storage/lmdb.ts';
 import { type StoreReport, verifyRows } from '../../src/storage/offline/verify.ts';
 import fc from '../support/fast-check.ts';
 import { unpackGoldenStore } from '../support/golden-store.ts';
+import { shareOf } from '../support/share-of.ts';
 
 let rows: readonly Entry[];
 /** Where the blocks are among the rows. */
@@ -38,7 +39,7 @@ test('verification finds any flipped bit', async () => {
       expect(report.faultCount).toBeGreaterThan(0);
       expect(report.faults[0]?.what).toContain(`the block of record ${readBlockKey(rowAt(at).key).firstSeq}`);
     }),
-    { numRuns: 100 },
+    { numRuns: shareOf(100) },
   );
 });
 

@@ -14,12 +14,13 @@ import { readBatchProto } from '../../src/s2/batch/proto.ts';
 import type { Block } from '../../src/storage/block/block.ts';
 import fc from '../support/fast-check.ts';
 import { oracle, requestBytes } from '../support/otlp-wire.ts';
+import { shareOf } from '../support/share-of.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';
 import { header, otlpBlock, otlpBytes, otlpType, s2Block } from '../support/socket-blocks.ts';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not get through
 const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
-const RUNS = { numRuns: 100 };
+const RUNS = { numRuns: shareOf(100) };
 
 function decoded(signal: Signal, message: Uint8Array): unknown {
   const type = otlpType(signal);
