@@ -13,7 +13,9 @@ import { startSeamsServer } from '../support/seams.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const MiB = 1024 * 1024;
-const CAP_BYTES = 96 * MiB;
+const CAP_BYTES = 40 * MiB;
+/** More than twice what fits. */
+const APPENDS = 180;
 
 let server: TestServer | undefined;
 
@@ -57,13 +59,13 @@ describe('a full store', () => {
     const args = ['--store-bytes-max', String(CAP_BYTES), '--when-full', 'drop-oldest'];
     server = await startSeamsServer({ args });
     const acked: string[] = [];
-    for (let i = 0; i < 400; i++) {
+    for (let i = 0; i < APPENDS; i++) {
       await appendUntilTaken(server, `record-${i}`);
       acked.push(`record-${i}`);
     }
     const left = await names(server);
     expect(left.length).toBeGreaterThan(20);
-    expect(left.length).toBeLessThan(400);
+    expect(left.length).toBeLessThan(APPENDS);
     expect(left).toEqual(acked.slice(-left.length));
   }, 120_000);
 

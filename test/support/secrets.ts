@@ -39,10 +39,11 @@ const JWTS = /eyJ[\w-]+\.[\w-]+\.[\w-]+/g;
 const known = new Map<string, string>();
 const forms: Form[] = [];
 /**
- * Forms by their first four bytes, and the pairs of bytes that any of them begins with: nearly all places need no more.
+ * Forms by each word of four bytes that may be the first one at a multiple of four, with the bytes before it: only these
+ * places are looked at. A hash of the words says that nearly all places need no more.
  */
-const byStart = new Map<number, Form[]>();
-const starts = new Uint8Array(65_536);
+const byWord = new Map<number, { readonly form: Form; readonly before: number }[]>();
+const hashes = new Uint8Array(65_536);
 let longest = 0;
 
 /** From now on no output may hold it. Short or artificial secrets are not remembered. */
@@ -144,26 +145,33 @@ async function leaksInFile(file: string, place: string): Promise<Leak[]> {
 
 function* matches(bytes: Buffer): Generator<Form> {
   if (forms.length === 0) return;
-  const last = bytes.length - 4;
-  for (let at = 0; at <= last; at++) {
-    if (starts[((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)] === 0) continue;
-    const candidates = byStart.get(bytes.readInt32BE(at));
-    if (candidates === undefined) continue;
-    for (const form of candidates) {
-      if (bytes.subarray(at, at + form.bytes.length).equals(form.bytes)) yield form;
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : Buffer.from(new Uint8Array(bytes).buffer);
+  const words = new Int32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] ?? 0;
+    if (hashes[hashOf(word)] === 0) continue;
+    for (const { form, before } of byWord.get(word) ?? []) {
+      const at = 4 * i - before;
+      if (at >= 0 && aligned.subarray(at, at + form.bytes.length).equals(form.bytes)) yield form;
     }
   }
+}
+
+function hashOf(word: number): number {
+  return (word ^ (word >>> 16)) & 0xffff;
 }
 
 function addForm(form: Form): void {
   const { bytes } = form;
   forms.push(form);
   longest = Math.max(longest, bytes.length);
-  starts[bytes.readUInt16BE(0)] = 1;
-  const start = bytes.readInt32BE(0);
-  const others = byStart.get(start);
-  if (others === undefined) byStart.set(start, [form]);
-  else others.push(form);
+  for (const before of [0, 1, 2, 3]) {
+    const word = new Int32Array(new Uint8Array(bytes.subarray(before, before + 4)).buffer)[0] ?? 0;
+    hashes[hashOf(word)] = 1;
+    const others = byWord.get(word);
+    if (others === undefined) byWord.set(word, [{ form, before }]);
+    else others.push({ form, before });
+  }
 }
 
 /**
