@@ -13,5 +13,6 @@ export default {
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
     ],
   },
+  testSequencer: '<rootDir>/scripts/test-sequencer.mjs',
   testTimeout: 60_000,
 };

