@@ -1,7 +1,7 @@
 /**
  * Makes a few files of the many that the command line is compiled to: most commands take less time than Node takes to
- * find and read a hundred modules. What only some commands load stays in files of its own. So it is with the server that
- * `tailrace serve` runs, which then takes three quarters of the time to start. Embedders load it as it is compiled.
+ * find and read a hundred modules. What only some commands load stays in files of its own. So it is with the server, which
+ * then takes three quarters of the time to start. Embedders load it as it is compiled.
  */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -21,7 +21,10 @@ const SHARED = /^(cli|src\/(client|model|encoding|s2))\/|^src\/observe\/redact\.
 const COMMON_COMMANDS = 8;
 
 /** Where commands find the server. It is as deep as the folders of src/, for what its modules find beside dist/src/. */
-const SERVER = './server/server.js';
+const SERVER = 'server';
+
+/** The modules of the server that commands load, each when it is needed. */
+const SERVER_ENTRIES = ['server', 'index'];
 
 /** Replaces `<dist>/cli`. @throws Error when a module of the server would be in the bundle */
 export async function bundleCommandLine(dist) {
@@ -30,7 +33,7 @@ export async function bundleCommandLine(dist) {
     input: { main: path.join(dist, 'cli/main.js'), program: path.join(dist, 'cli/program.js') },
     platform: 'node',
     cwd: dist,
-    plugins: [external((file) => (file === path.join(dist, 'src/server.js') ? SERVER : undefined))],
+    plugins: [external((file) => serverEntry(path.relative(dist, file)))],
     external: (id) => isOutside(id, dist),
     logLevel: 'warn',
   });
@@ -44,12 +47,19 @@ export async function bundleCommandLine(dist) {
   });
   await bundle.close();
   const imported = output.flatMap(({ imports = [], dynamicImports = [] }) => [...imports, ...dynamicImports]);
-  if (imported.includes(SERVER)) await bundleServer(dist, path.join(made, 'server'), loadedFromSource(imported, dist));
+  const entries = SERVER_ENTRIES.filter((name) => imported.includes(serverEntry(`src/${name}.js`)));
+  if (entries.length > 0) await bundleServer(entries, dist, path.join(made, SERVER), loadedFromSource(imported, dist));
   const modules = output.flatMap((file) => file.moduleIds ?? []).map((id) => path.relative(dist, id));
   expectClientOnly(modules);
   writeFileSync(path.join(made, 'LICENSES.txt'), licensesOf(modules));
   rmSync(path.join(dist, 'cli'), { recursive: true });
   renameSync(made, path.join(dist, 'cli'));
+}
+
+/** How commands import one of the entries; undefined for other files. */
+function serverEntry(file) {
+  const name = SERVER_ENTRIES.find((entry) => file === `src/${entry}.js`);
+  return name === undefined ? undefined : `./${SERVER}/${name}.js`;
 }
 
 /** Modules that are not in a bundle: `found` says how its files import one, or undefined for others. */
@@ -63,17 +73,19 @@ function external(found) {
 
 /** The modules in dist/src/ that commands load beside the server, with all that these import. */
 function loadedFromSource(imported, dist) {
-  // Commands that load the entry for embedders load no server beside it.
-  const beside = imported.filter((id) => id.startsWith('../src/') && id !== '../src/index.js');
+  const beside = imported.filter((id) => id.startsWith('../src/'));
   return modulesOf(beside.map((id) => path.resolve(dist, 'cli', id)));
 }
 
 /** Modules that are `kept` stay where they are, so that there is one of each. */
-async function bundleServer(dist, dir, kept) {
+async function bundleServer(entries, dist, dir, kept) {
   const source = (file) => path.join(dist, 'src', file);
   const bundle = await rolldown({
-    // The thread is a program of its own.
-    input: { server: source('server.js'), 'match-thread': source('otlp/match/match-thread.js') },
+    input: {
+      ...Object.fromEntries(entries.map((name) => [name, source(`${name}.js`)])),
+      // A program of its own.
+      'match-thread': source('otlp/match/match-thread.js'),
+    },
     platform: 'node',
     cwd: dist,
     plugins: [external((file) => (kept.has(file) ? `../../${path.relative(dist, file)}` : undefined))],
