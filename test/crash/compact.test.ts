@@ -14,11 +14,12 @@ import { openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { Backups } from '../../src/storage/offline/backup.ts';
 import { FORMAT_VERSION } from '../../src/storage/values.ts';
 import { unpackGoldenStore } from '../support/golden-store.ts';
+import { shareOf } from '../support/share-of.ts';
 import { compileStorage, linesOf, type StorageCode } from '../support/storage-child.ts';
 import { storedRows } from '../support/stored-rows.ts';
 import { seededRandom } from '../support/writers.ts';
 
-const KILLS = 12;
+const KILLS = shareOf(12);
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
 
 let code: StorageCode;

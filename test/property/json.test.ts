@@ -14,7 +14,7 @@ import { decoded, expected } from '../support/json-oracle.ts';
 import { shareOf } from '../support/share-of.ts';
 
 const RUNS = shareOf(400);
-const MUTATIONS = 20_000;
+const MUTATIONS = shareOf(20_000);
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? 20_261_121);
 
 describe('any request in any spelling', () => {
