@@ -20,6 +20,7 @@ import { blockKey } from '../../src/storage/keys.ts';
 import fc from '../support/fast-check.ts';
 import { itemsOf } from '../support/otlp-items.ts';
 import { field, requestBytes } from '../support/otlp-wire.ts';
+import { shareOf } from '../support/share-of.ts';
 
 const KEY = Buffer.alloc(32, 7);
 const STREAM = 9;
@@ -44,7 +45,7 @@ describe.each(SIGNALS.flatMap((signal) => STREAM_CIPHERS.map((cipher) => [signal
             );
           expect(items(sealed)).toEqual(items(clear));
         }),
-        { numRuns: 60 },
+        { numRuns: shareOf(60) },
       );
     });
   },

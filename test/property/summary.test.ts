@@ -20,6 +20,7 @@ import type { Entry } from '../../src/storage/engine.ts';
 import fc from '../support/fast-check.ts';
 import { filterText } from '../support/filter-arbitraries.ts';
 import { isWanted } from '../support/filter-oracle.ts';
+import { shareOf } from '../support/share-of.ts';
 import { arbitraryRequest } from '../support/socket-arbitraries.ts';
 import { otlpBytes, otlpDraft, s2Draft, storedBlock } from '../support/socket-blocks.ts';
 
@@ -89,9 +90,9 @@ describe.each(SIGNALS)('a block of %s', (signal) => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: shareOf(60) },
     );
-    expect(Math.min(seen.wanted, seen.passed)).toBeGreaterThan(100);
+    expect(Math.min(seen.wanted, seen.passed)).toBeGreaterThan(shareOf(100));
   });
 });
 
