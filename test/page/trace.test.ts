@@ -5,12 +5,14 @@ import type { Page } from 'playwright-core';
 import { startServer, type TestServer } from '../support/server.ts';
 import { seriousFindings } from './axe.ts';
 import { describeInBrowser } from './browser.ts';
+import { shownRows, waitForRow } from './live-page.ts';
 import { type OpenScreen, openedPages } from './opened-pages.ts';
 import { postLogs, postSpans, type SpanGiven, spanIdOf } from './otlp-json.ts';
 
 const TRACE = '5b8aa5a2d2c872e8321cf37308d69df2';
 const LARGE = 'bb000000000000000000000000000001';
 const LATE = 'cc000000000000000000000000000002';
+const LONG = 'dd000000000000000000000000000003';
 const LARGE_SPANS = 50_000;
 const T0 = Date.parse('2026-11-29T10:00:00Z');
 const SHOP = { service: 'checkout', stream: 'shop' };
@@ -58,6 +60,7 @@ const openAt = (trace: string, more = ''): string => `#/trace?trace=${trace}${mo
 
 describeInBrowser('what the screen of a trace shows', () => {
   const open = openedPages(() => server, 'Trace');
+  const live = openedPages(() => server, 'Live');
 
   test('spans of all streams stand in one tree with their logs, and what is odd is said', async () => {
     const page = await open(openAt(TRACE));
@@ -103,6 +106,18 @@ describeInBrowser('what the screen of a trace shows', () => {
     ]);
     await tree(page).getByText('part of it').waitFor();
     await page.getByText('1 span still open').waitFor({ state: 'detached' });
+  });
+
+  test('In Live leads to the first record of a trace that is longer than the screen', async () => {
+    const told = Array.from({ length: 300 }, (_, i) => ({ at: T0 + i, body: `told ${i}`, trace: LONG }));
+    await postLogs(server, SHOP, told);
+    const page = await live(openAt(LONG));
+    await page.getByText('following').waitFor();
+    await page.getByRole('link', { name: 'In Live' }).click();
+    await waitForRow(page, 'told 0');
+    const rows = await shownRows(page);
+    expect(rows.every((row) => row.includes(' told '))).toBe(true);
+    expect(rows.some((row) => row.endsWith(' told 299'))).toBe(false);
   });
 
   test('a trace that is not there says where to look, and an id that is none says what one is', async () => {
