@@ -5,7 +5,7 @@
 
 import { readVarint, varint } from '../../src/encoding/varint.ts';
 import { TailraceError } from '../../src/model/error.ts';
-import type { Signal } from '../../src/model/record.ts';
+import { SIGNALS, type Signal } from '../../src/model/record.ts';
 
 export interface ProtoRequest {
   readonly signal: Signal;
@@ -33,11 +33,13 @@ const FIXED_32 = 5;
 const [RESOURCES, RESOURCE, SCOPES, ITEMS, ATTRIBUTES] = [1, 1, 2, 2, 1];
 const STREAM_KEY = 's2.stream';
 const DATA_FIELDS: ReadonlySet<number> = new Set([5, 7, 9, 10, 11]);
-/** Fields that only items of one signal have, as `number:wire`. */
-const MARKS: ReadonlyMap<string, Signal> = new Map([
-  ...['1:1', '2:0', '7:0', '8:5', '11:1'].map((mark) => [mark, 'logs'] as const),
-  ...['6:0', '7:1', '8:1', '10:0', '12:0', '14:0', '16:5'].map((mark) => [mark, 'traces'] as const),
-]);
+/** The wire type of each field of a log record, a span and a metric, from number 1 on. */
+const WIRES: Readonly<Record<Signal, string>> = {
+  logs: '102-22052212',
+  traces: '2222201120202025',
+  metrics: '222-2-2-2222',
+};
+const REPEATED_TAG = 0x0a;
 
 /**
  * Reads a message, and names another stream in it where that is asked for; undefined when it holds no items.
@@ -55,17 +57,33 @@ export function protoRequest(bytes: Uint8Array, stream: string | undefined): Pro
   return { signal, body, items: signal === 'metrics' ? pointsIn(bytes, items) : items.length, streams };
 }
 
-/** The first item that shows it; one without any mark is a log record, which needs no field at all. */
+/** That which its items fit; those that say nothing are log records, which need no field at all. */
 function signalOf(bytes: Uint8Array, items: readonly WireField[]): Signal | undefined {
+  let left: readonly Signal[] = SIGNALS;
   for (const item of items) {
     const fields = fieldsIn(bytes, item);
-    const mark = fields.map(({ number, wire }) => MARKS.get(`${number}:${wire}`)).find((one) => one !== undefined);
-    if (mark !== undefined) return mark;
-    // Ids of a span, and the name of a metric.
-    const [first, second] = [1, 2].map((number) => fields.find((field) => field.number === number));
-    if (first !== undefined) return lengthOf(first) === 16 && lengthOf(second) === 8 ? 'traces' : 'metrics';
+    left = fitting(left, fields);
+    if (!left.includes('logs')) return left.length > 1 && isMetric(bytes, fields) ? 'metrics' : left[0];
+    if (left.length === 1) break;
   }
   return items.length === 0 ? undefined : 'logs';
+}
+
+/** The signals whose items lack the fewest of these fields. */
+function fitting(signals: readonly Signal[], fields: readonly WireField[]): readonly Signal[] {
+  const unknown = signals.map((signal) => {
+    return fields.filter(({ number, wire }) => WIRES[signal][number - 1] !== String(wire)).length;
+  });
+  const least = Math.min(...unknown);
+  return signals.filter((_, index) => unknown[index] === least);
+}
+
+/** Of an item that may also be a span without kind and times: it has one list of points, or names that are no ids. */
+function isMetric(bytes: Uint8Array, fields: readonly WireField[]): boolean {
+  const data = fields.filter(({ number }) => DATA_FIELDS.has(number));
+  if (data.length === 1 && data.every(({ start, end }) => start < end && bytes[start] === REPEATED_TAG)) return true;
+  const [first, second] = [1, 2].map((number) => fields.find((field) => field.number === number));
+  return lengthOf(first) !== 16 || lengthOf(second) !== 8;
 }
 
 function pointsIn(bytes: Uint8Array, metrics: readonly WireField[]): number {

@@ -95,6 +95,29 @@ describe('the same requests', () => {
     expect([await itemsIn('as-packed'), await itemsIn('as-piped')]).toEqual([wanted, wanted]);
   });
 
+  test('are known for what they are in protobuf, whichever fields their items lack', async () => {
+    const gauge = '"gauge":{"dataPoints":[{"asInt":"1"}]}';
+    const odd: readonly (readonly [Signal, string])[] = [
+      ['metrics', `{"description":"it has no name",${gauge}}`],
+      ['metrics', `{"name":"as long as an id","description":"as one, ",${gauge}}`],
+      ['metrics', '{"name":"no points"}'],
+      ['traces', '{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"no times"}'],
+      ['traces', '{"name":"no ids","endTimeUnixNano":"1"}'],
+      ['logs', '{"severityText":"no time"}'],
+      ['logs', '{}'],
+    ];
+    const messages = odd.map(([signal, item], i) => message(proto([signal, jsonOf(signal, `odd/${i}`, item)])));
+    await writeFile(join(folder, 'odd.pb'), Buffer.concat(messages));
+    expect(await run('import', 'odd.pb')).toMatchObject({ code: 0, stderr: '' });
+    for (const [i, [signal, item]] of odd.entries()) {
+      const wanted = itemsOf(signal, Buffer.from(jsonOf(signal, `odd/${i}`, item)), true);
+      expect([i, await itemsIn(`odd/${i}`)]).toEqual([
+        i,
+        JSON.stringify([wanted]).replaceAll(`odd/${i}`, 'the stream'),
+      ]);
+    }
+  });
+
   test('go where their resources say without --stream, and another name in them is replaced with it', async () => {
     await writeFile(join(folder, 'named.pb'), Buffer.concat([log('named/a', 'n1'), log('named/b', 'n2')]));
     const named = await run('import', 'named.pb', '--json');
