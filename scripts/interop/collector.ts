@@ -89,7 +89,7 @@ async function forward(file: string, one: Case): Promise<void> {
 }
 
 /** Its receiver passes over metrics requests in which there is no data point. */
-function isForwarded({ signal, body }: MadeRequest): boolean {
+export function isForwarded({ signal, body }: MadeRequest): boolean {
   return signal !== 'metrics' || /"dataPoints":\[./.test(JSON.stringify(itemsOf(signal, body, false)));
 }
 

@@ -27,6 +27,10 @@ const FORMS: Readonly<Record<string, Form>> = {
     proves: 'a Collector over otlp_http in both encodings and otlp_grpc, with every compression, then with kills',
     run: async () => (await import('./collector.ts')).run(),
   },
+  files: {
+    proves: 'files of a Collector in each of its forms are imported whole, and it takes what is exported',
+    run: async () => (await import('./files.ts')).run(),
+  },
   store: {
     proves: 'what readers get of a store full of odd data is taken by a Collector',
     run: async () => (await import('./store.ts')).run(),
