@@ -20,6 +20,19 @@ const BASINS_MAX = 8;
 const STREAMS_MAX = 2_000;
 const SENDERS_MAX = 500;
 
+/** Of the time, a server spends at most so much on us: what takes long is done less often, down to once in ten seconds. */
+const LOOK_SHARE = 10;
+const PAUSE_MS_MAX = 10_000;
+
+/**
+ * How long to wait after a look that took so long. One that failed, or that waited for a server that was away, says
+ * nothing about the work that it makes, so it must not keep the screen from going on.
+ */
+export function pauseAfter(tookMs: number, intervalMs: number, isLost: boolean): number {
+  const rest = isLost ? 0 : Math.min(PAUSE_MS_MAX, tookMs * (LOOK_SHARE - 1));
+  return Math.max(intervalMs - tookMs, rest, 1);
+}
+
 export interface TopTarget {
   readonly endpoint: string;
   /** Undefined: all that the token may list. */

@@ -4,7 +4,7 @@ import { TailraceError } from '../../src/model/error.ts';
 import { EXIT } from '../exit.ts';
 import type { ServerConnection } from '../flags/connection.ts';
 import type { Colors } from '../print/format.ts';
-import type { TopCollector } from './collector.ts';
+import { pauseAfter, type TopCollector } from './collector.ts';
 import { FullScreen } from './full-screen.ts';
 import { keysIn, type TopKey } from './keys.ts';
 import { openTail, tailArguments } from './open-tail.ts';
@@ -21,9 +21,6 @@ export interface LiveOptions {
   /** Ends its calls. */
   readonly ending: AbortController;
 }
-
-/** Of the time, the server spends at most so much on us: what takes long is done less often. */
-const LOOK_SHARE = 10;
 
 /** Runs until the user leaves. Resolves with the exit code. */
 export class LiveTop {
@@ -96,7 +93,7 @@ export class LiveTop {
     if (this.#options.ending.signal.aborted) return;
     this.#draw();
     const tookMs = performance.now() - began;
-    this.#plan(Math.max(this.#options.intervalMs - tookMs, tookMs * (LOOK_SHARE - 1), 1));
+    this.#plan(pauseAfter(tookMs, this.#options.intervalMs, this.#lost !== undefined));
   }
 
   async #look(): Promise<void> {
