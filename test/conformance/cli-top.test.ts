@@ -117,8 +117,10 @@ atTerminal('on a terminal', () => {
     screen.type('\u0003');
     await expectGivenBack(screen, 130);
   });
+});
 
-  test('Enter opens tail of the chosen stream or sender on the ordinary screen, and q and Ctrl-C come back', async () => {
+atTerminal('Enter', () => {
+  test('opens tail of the chosen stream or sender on the ordinary screen, and q and Ctrl-C come back', async () => {
     const screen = open(['--sort', 'name']);
     await screen.saw(/by name/);
     screen.type('j\r');
@@ -129,6 +131,24 @@ atTerminal('on a terminal', () => {
     screen.type('s\u001b[4~\r');
     await screen.saw(/tail s2:\/\/telemetry\/web --filter service=web-api/);
     screen.type('\u0003');
+    await screen.saw(/senders · by name/);
+    screen.type('q');
+    await expectGivenBack(screen, 0);
+  });
+
+  test('opens all streams of a sender', async () => {
+    for (const stream of ['shop', 'web']) {
+      await post(server, '/v1/logs', logs({ 'service.name': 'both', 's2.stream': stream }, { severityNumber: 9 }));
+    }
+    const screen = open(['--sort', 'name']);
+    await screen.saw(/by name/);
+    screen.type('s');
+    await screen.saw(/senders · by name\n.*\n> both/);
+    screen.type('\r');
+    await screen.saw(
+      /tail s2:\/\/telemetry\/(shop|web) s2:\/\/telemetry\/(web|shop) --filter service=both +\(q goes back\)/,
+    );
+    screen.type('q');
     await screen.saw(/senders · by name/);
     screen.type('q');
     await expectGivenBack(screen, 0);
@@ -209,11 +229,12 @@ describe('elsewhere', () => {
     // Errors count for a minute.
     const error = { timeUnixNano: NOW(), severityNumber: 17 };
     await post(server, '/v1/logs', logs({ 'service.name': 'shop-api', 's2.stream': 'till' }, error, error));
-    const [once, piped, json] = await Promise.all([
+    const [once, piped] = await Promise.all([
       runCli(['top', '--once', '-n', '2'], { server }),
       runCli(['top', 's2://telemetry/till'], { server }),
-      runCli(['top', '--json'], { server }),
     ]);
+    // Not beside the others: what they count errors with are readers too.
+    const json = await runCli(['top', '--json'], { server });
     expect(once).toMatchObject({ code: 0, stderr: expect.stringContaining('2 more streams') });
     expect(piped.stdout).toMatch(/\nSTREAM +REC\/S +BYTES\/S +ERR\/MIN .*\ns2:\/\/telemetry\/till .* 2 .*\n\nSERVICE/);
     expect(piped.stdout).not.toContain('telemetry/web');
