@@ -27,11 +27,12 @@ export interface BenchServer {
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 /** Tailrace as users start it: embedded store, fsync, authentication on; over a store of its own unless one is given. */
-export async function startTailrace(dataDir = mkdtempSync(join(tmpdir(), 'tailrace-bench-'))): Promise<BenchServer> {
-  const main = here('../../cli/main.js');
-  const child = spawn(process.execPath, [main, 'serve', '--port', '0', '--data-dir', dataDir, '--log-level', 'error'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+export async function startTailrace(
+  dataDir = mkdtempSync(join(tmpdir(), 'tailrace-bench-')),
+  wantedPort = 0,
+): Promise<BenchServer> {
+  const args = ['serve', '--port', String(wantedPort), '--data-dir', dataDir, '--log-level', 'error'];
+  const child = spawn(process.execPath, [here('../../cli/main.js'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const port = await portOf(child);
   const token = readFileSync(join(dataDir, 'root-token'), 'utf8').trim();
   return benchServer(child, port, dataDir, { authorization: `Bearer ${token}` });

@@ -41,6 +41,10 @@ const FORMS: Readonly<
     proves: 'a thousand sockets over many streams that read little or nothing cost bounded memory and no writer time',
     load: () => import('./many-readers.ts'),
   },
+  top: {
+    proves: 'a minute of tailrace top, with a restart of the server, takes flat memory and ends with the right screen',
+    load: () => import('./top.ts'),
+  },
   reconnect: {
     proves: 'readers whose connections are cut at random get every record once and in order, on every protocol',
     load: () => import('./reconnect/reconnect.ts'),
