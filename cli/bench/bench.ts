@@ -96,7 +96,7 @@ export class Bench {
 
   async #phases(): Promise<void> {
     const { reads, connections, basin, stream, batch } = this.#plan;
-    const times = reads.has('tail') ? new SendTimes(connections, batch) : undefined;
+    const times = reads.has('tail') ? new SendTimes(connections, batch, this.#intervalMs / batch) : undefined;
     const ledger = this.#ledger('tail');
     if (times !== undefined) {
       const since = () => times.of(this.#payloads.writer, this.#payloads.number);
@@ -122,13 +122,18 @@ export class Bench {
     this.#finish(again);
   }
 
+  /** Between the batches of a writer. */
+  get #intervalMs(): number {
+    const { batch, connections, rate, recordBytes } = this.#plan;
+    return rate === undefined ? 0 : (recordBytes * batch * connections * 1_000) / rate;
+  }
+
   async #write(times: SendTimes | undefined): Promise<void> {
-    const { target, basin, stream, protocol, batch, connections, rate, recordBytes, durationMs } = this.#plan;
+    const { target, basin, stream, protocol, batch, connections, rate, durationMs } = this.#plan;
     const payloads = this.#payloads;
     const { signal } = this.#ending;
     const isPaced = rate !== undefined;
     const sinkOptions = { target, basin, stream, payloads, records: batch, isPaced, signal };
-    const intervalMs = rate === undefined ? 0 : (recordBytes * batch * connections * 1_000) / rate;
     const before = process.cpuUsage();
     this.#startedAt = performance.now();
     this.#writers = Array.from({ length: connections }, (_, writer) => {
@@ -136,7 +141,7 @@ export class Bench {
       return new BenchWriter(sink, {
         writer,
         payloads,
-        intervalMs,
+        intervalMs: this.#intervalMs,
         durationMs,
         latencies: this.#acks,
         onSend: (first, since) => times?.sent(writer, first, since),

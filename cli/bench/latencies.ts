@@ -49,19 +49,22 @@ export class Latencies {
   }
 }
 
-/** Since when each batch counts that was sent and not read yet: what a reader needs to say how long a record took. */
+/** Since when each record counts that was sent and not read yet: what a reader needs to say how long a record took. */
 export class SendTimes {
   readonly #batch: number;
+  readonly #recordMs: number;
   readonly #since: readonly Map<number, number>[];
   /** Of the batch that was looked at last: records of a batch come together. */
   #last = { writer: -1, batch: -1, since: undefined as number | undefined };
 
-  constructor(writers: number, batch: number) {
+  /** `recordMs` is the time from record to record of a writer; 0 where those of a batch come together. */
+  constructor(writers: number, batch: number, recordMs: number) {
     this.#batch = batch;
+    this.#recordMs = recordMs;
     this.#since = Array.from({ length: writers }, () => new Map());
   }
 
-  /** A batch goes out, which begins with this number. */
+  /** A batch goes out, which begins with this number, and whose last record came at that time. */
   sent(writer: number, first: number, since: number): void {
     this.#since[writer]?.set(first / this.#batch, since);
   }
@@ -73,8 +76,10 @@ export class SendTimes {
     if (last.writer !== writer || last.batch !== batch) {
       this.#last = { writer, batch, since: this.#since[writer]?.get(batch) };
     }
-    if (number % this.#batch === this.#batch - 1) this.#since[writer]?.delete(batch);
-    return this.#last.since;
+    const after = this.#batch - 1 - (number % this.#batch);
+    if (after === 0) this.#since[writer]?.delete(batch);
+    const { since } = this.#last;
+    return since === undefined ? undefined : since - after * this.#recordMs;
   }
 }
 

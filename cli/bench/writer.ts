@@ -1,7 +1,7 @@
 /**
  * One connection that appends: batches that are made once and numbered again each time, so many under way at once as the
- * load asks for. At a rate, a batch is due at a time, and its latency counts from then, however late it goes out: what a
- * slow server keeps from being sent counts as slow.
+ * load asks for. At a rate, a batch is due when the last of its records has come, and each counts from the time at which it
+ * came, however late the batch goes out: what waits for its batch, or for a slow server, counts as slow.
  */
 
 import type { Latencies } from './latencies.ts';
@@ -33,7 +33,7 @@ export interface WriterOptions {
   readonly intervalMs: number;
   readonly durationMs: number;
   readonly latencies: Latencies;
-  /** Called before a batch goes out: its first number, and since when it counts. */
+  /** Called before a batch goes out: its first number, and since when its last record counts. */
   readonly onSend: (firstNumber: number, since: number) => void;
   /** Called with how many records were acknowledged instead of how many were sent. */
   readonly onMiscount: (got: number, wanted: number) => void;
@@ -97,7 +97,7 @@ export class BenchWriter {
   }
 
   #send(since: number): void {
-    const { payloads, latencies, onSend, onMiscount } = this.#options;
+    const { payloads, latencies, intervalMs, onSend, onMiscount } = this.#options;
     const batch = this.#free.pop() ?? this.#sink.batch(this.#options.writer);
     const first = this.#sent;
     for (const at of batch.payloads) payloads.renumber(batch.bytes, at, this.#sent++);
@@ -105,8 +105,9 @@ export class BenchWriter {
     this.underWay++;
     onSend(first, since);
     this.#sink.send(batch, (records) => {
-      latencies.add(performance.now() - since);
       const wanted = batch.payloads.length;
+      const took = performance.now() - since;
+      for (let after = 0; after < wanted; after++) latencies.add(took + (after * intervalMs) / wanted);
       if (records !== wanted) onMiscount(records, wanted);
       this.acknowledged += wanted;
       this.underWay--;

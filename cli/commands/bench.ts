@@ -39,7 +39,7 @@ const BATCH_RECORDS_MAX = 1_000;
 const OTLP_RECORD_BYTES_MAX = MIB - 1_024;
 /** Without a rate. */
 const BATCH_BYTES = 64 * 1_024;
-/** At a rate, a batch holds what comes in so long, as in the producers of S2's SDKs. */
+/** At a rate, a batch holds its first record and what comes within this time, as in the producers of S2's SDKs. */
 const LINGER_MS = 5;
 const CONNECTIONS_MAX = 100;
 const NAME_BYTES = 6;
@@ -53,6 +53,7 @@ const EXAMPLES = `
 It makes a stream with a name of its own, writes to it, and deletes it at the end, also after Ctrl-C. Each record carries
 its number and a checksum: one that is lost, doubled, out of order or changed is told, and the exit code is 1. Without
 --rate it writes as fast as the server takes it, which shows throughput; latencies mean something below that, at a rate.
+At a rate a record counts from when it comes, as in s2 bench, so the time that it waits for its batch counts too.
 Any S2 endpoint will do, also s2-lite and s2.dev.
 
 Examples:
@@ -228,8 +229,13 @@ function sizesOf({ mode, recordSize, batch, rate, connections }: BenchOptions): 
       `--batch ${batch} of ${recordSize} bytes: at most ${fitting} fit into one append`,
     );
   }
-  const bytes = rate === undefined ? BATCH_BYTES : (rate * MIB * LINGER_MS) / 1_000 / connections;
-  return { recordSize, batch: batch ?? Math.max(1, Math.min(fitting, Math.floor(bytes / recordSize))) };
+  const records = rate === undefined ? BATCH_BYTES / recordSize : 1 + lingering(rate / connections, recordSize);
+  return { recordSize, batch: batch ?? Math.max(1, Math.min(fitting, Math.floor(records))) };
+}
+
+/** Records that come while the first of a batch waits, at so many MiB a second. */
+function lingering(rate: number, recordSize: number): number {
+  return (rate * MIB * LINGER_MS) / 1_000 / recordSize;
 }
 
 function modes(text: string): readonly Mode[] {

@@ -128,11 +128,34 @@ describe('times', () => {
   });
 
   test('since a batch was sent are known until its last record was read', () => {
-    const times = new SendTimes(2, 2);
+    const times = new SendTimes(2, 2, 0);
     times.sent(1, 0, 10);
     times.sent(1, 2, 20);
     expect([times.of(1, 0), times.of(1, 1), times.of(1, 2), times.of(1, 3)]).toEqual([10, 10, 20, 20]);
     expect([times.of(1, 0), times.of(0, 0), times.of(9, 0)]).toEqual([undefined, undefined, undefined]);
+  });
+});
+
+describe('at a rate', () => {
+  test('each record of a batch counts from when it came, for its reader and for its acknowledgement', async () => {
+    const times = new SendTimes(1, 4, 5);
+    times.sent(0, 0, 100);
+    expect([0, 1, 2, 3].map((number) => times.of(0, number))).toEqual([85, 90, 95, 100]);
+    const payloads = new Payloads(BYTES);
+    const sink: BatchSink = {
+      batch: () => ({ bytes: Buffer.alloc(BYTES * 4), payloads: [0, 1, 2, 3].map((i) => i * BYTES) }),
+      send: (_batch, onAck) => onAck(4),
+      end: async () => {},
+      failed: new Promise(() => {}),
+      inFlightMax: 1,
+    };
+    const latencies = new Latencies();
+    const about = { writer: 0, payloads, latencies, onSend: () => {}, onMiscount: () => {} };
+    // The second batch is due after the end.
+    await new BenchWriter(sink, { ...about, intervalMs: 400_000, durationMs: 1_000 }).run();
+    const { count, p50 = 0, p90 = 0 } = latencies.summary() ?? {};
+    expect(count).toBe(4);
+    expect([Math.round(p50 / 10_000), Math.round(p90 / 10_000)]).toEqual([10, 30]);
   });
 });
 
