@@ -133,6 +133,8 @@ describeInBrowser('what the screen of a trace shows', () => {
 
   test('on a phone in the dark the record covers the tree, and closes', async () => {
     const page = await open(openAt(TRACE), { width: 390, height: 844, isDark: true });
+    await page.getByText('following').waitFor();
+    expect(await page.evaluate(CUT_OFF)).toEqual([]);
     await tree(page).getByText('validate cart').click();
     await page.getByRole('article').waitFor();
     expect(await seriousFindings(page)).toEqual([]);
@@ -296,6 +298,13 @@ describeInBrowser('a trace of 50,000 spans', () => {
     expect(await tree(page).getByRole('row').count()).toBeGreaterThan(120);
   });
 });
+
+/** Lengths that stick out of the column of bars, and marks of failures that are squeezed. */
+const CUT_OFF =
+  `[...document.querySelectorAll('.trace-length, .trace-name > .level-error:not(.trace-note)')].filter((element) => {
+  const [{ left, right }, around] = [element.getBoundingClientRect(), element.parentElement.getBoundingClientRect()];
+  return left < around.left || right > around.right || element.scrollWidth > element.clientWidth + 1;
+}).map((element) => element.textContent)` as unknown as () => readonly string[];
 
 /** Scrolls from the first line to the last, a little each frame, and measures the frames. */
 const SCROLL = `new Promise((resolve) => {

@@ -144,7 +144,6 @@ function SidebarList(props: {
 function SidebarButton(props: { readonly entry: SidebarEntry; readonly now: number; onChoose(name: string): void }) {
   const { entry, now, onChoose } = props;
   const { name, count, errors, isChosen } = entry;
-  const rate = count?.perSecond(now) ?? 0;
   return (
     <button type="button" class="side-entry" aria-pressed={isChosen} title={name} onClick={() => onChoose(name)}>
       <span class="side-dot" style={{ background: hueOf(name) }} aria-hidden="true" />
@@ -155,10 +154,20 @@ function SidebarButton(props: { readonly entry: SidebarEntry; readonly now: numb
           <span class="unseen"> errors</span>
         </span>
       )}
-      {count !== undefined && count.total > 0 && <Sparkline bins={count.bins(now)} />}
-      {rate > 0 && <span class="side-rate">{rate < 10 ? rate.toFixed(1) : countText(Math.round(rate))}/s</span>}
+      {count !== undefined && count.total > 0 && (
+        <>
+          <Sparkline bins={count.bins(now)} />
+          <span class="side-rate">{rateText(count.perSecond(now))}</span>
+        </>
+      )}
     </button>
   );
+}
+
+/** Nothing of one that is quiet: its place stays, so that lines stand below each other. */
+function rateText(rate: number): string {
+  if (rate === 0) return '';
+  return `${rate < 10 ? rate.toFixed(1) : countText(Math.round(rate))}/s`;
 }
 
 function Sparkline({ bins }: { readonly bins: readonly number[] }) {

@@ -14,6 +14,8 @@ export const LINE_PX = 24;
 const INDENT_PX = 12;
 /** Deeper spans stand at this depth: their level is in the tree all the same. */
 const DEPTH_MAX = 24;
+const LENGTH_PADDING_PX = 16;
+const LENGTH_CHARACTER_PX = 7;
 /** Dots nearer than this part of the window are one. */
 const DOT_SHARE = 0.004;
 const ARROWS: Readonly<Record<string, string>> = { server: '▸', consumer: '▸', client: '◂', producer: '◂' };
@@ -27,9 +29,12 @@ export interface SpanLineProps {
   readonly isSelected: boolean;
   readonly isDimmed: boolean;
   readonly folded: Folded;
+  /** The width that bars have at least. */
+  readonly barsPx: number;
 }
 
-export function SpanLine({ node, at, tree, window, isFolded, isSelected, isDimmed, folded }: SpanLineProps) {
+export function SpanLine(props: SpanLineProps) {
+  const { node, at, tree, window, isFolded, isSelected, isDimmed, folded, barsPx } = props;
   const fold = (): void => toggle(folded, node);
   const hasChildren = node.children.length > 0;
   const classes = ['trace-row', isSelected ? 'is-selected' : '', isDimmed ? 'is-dimmed' : ''];
@@ -56,7 +61,7 @@ export function SpanLine({ node, at, tree, window, isFolded, isSelected, isDimme
         <Label node={node} />
       </div>
       <div class="trace-time" role="gridcell">
-        <Bar node={node} tree={tree} window={window} />
+        <Bar node={node} tree={tree} window={window} barsPx={barsPx} />
       </div>
     </div>
   );
@@ -105,7 +110,7 @@ function Label({ node }: { readonly node: SpanNode }) {
         {node.type === 'log' ? `${node.level ?? 'log'} ` : node.kind !== undefined && `${ARROWS[node.kind] ?? '·'} `}
         {node.name === '' ? '(no name)' : node.name}
       </span>
-      {node.note !== '' && <span class={node.isError ? 'level-error' : 'muted'}>{node.note}</span>}
+      {node.note !== '' && <span class={`trace-note ${node.isError ? 'level-error' : 'muted'}`}>{node.note}</span>}
       {oddityOf(node) !== '' && <em class="level-warn">{oddityOf(node)}</em>}
     </>
   );
@@ -118,15 +123,7 @@ function oddityOf({ top, earlyMs, type, endMs }: SpanNode): string {
   return type === 'span' && endMs === undefined ? 'open' : '';
 }
 
-function Bar({
-  node,
-  tree,
-  window,
-}: {
-  readonly node: SpanNode;
-  readonly tree: SpanTree;
-  readonly window: TimeWindow;
-}) {
+function Bar({ node, tree, window, barsPx }: Pick<SpanLineProps, 'node' | 'tree' | 'window' | 'barsPx'>) {
   const from = node.startMs - tree.startMs;
   const isOpen = node.type === 'span' && node.endMs === undefined;
   const to = node.type === 'log' ? from : (node.endMs ?? tree.endMs) - tree.startMs;
@@ -156,22 +153,30 @@ function Bar({
           style={{ left: `${share * 100}%` }}
         />
       ))}
-      {text !== '' && <Length left={left} right={right} text={text} />}
+      {text !== '' && <Length left={left} right={right} text={text} barsPx={barsPx} />}
     </>
   );
 }
 
+interface LengthProps {
+  readonly left: number;
+  readonly right: number;
+  readonly text: string;
+  readonly barsPx: number;
+}
+
 /** Behind the bar where there is space, else before it, else in it. */
-function Length({ left, right, text }: { readonly left: number; readonly right: number; readonly text: string }) {
+function Length({ left, right, text, barsPx }: LengthProps) {
+  const share = (LENGTH_PADDING_PX + text.length * LENGTH_CHARACTER_PX) / barsPx;
   if (right < 0 || left > 1)
     return <span class="trace-length trace-away">{right < 0 ? `‹ ${text}` : `${text} ›`}</span>;
-  if (right < 0.85)
+  if (right < 1 - share)
     return (
       <span class="trace-length" style={{ left: `${Math.max(0, right) * 100}%` }}>
         {text}
       </span>
     );
-  if (left > 0.15)
+  if (left > share)
     return (
       <span class="trace-length" style={{ right: `${(1 - left) * 100}%` }}>
         {text}

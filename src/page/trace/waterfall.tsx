@@ -14,6 +14,8 @@ import { marksOf, moved, shareOf, type TimeWindow, zoomed } from './time-window.
 const SPARE = 6;
 const MARK_PX = 110;
 const WHEEL_ZOOM = 1.002;
+/** Of the width, what bars have beside the names: the least, as on a phone. */
+const BARS_SHARE = 0.45;
 
 export interface WaterfallProps {
   readonly tree: SpanTree;
@@ -63,6 +65,7 @@ export function Waterfall({ tree, shown, folded, matched, selected, window }: Wa
               isSelected: node === selected,
               isDimmed: matched !== undefined && !isMatch(node, matched),
               folded,
+              barsPx: view.width * BARS_SHARE,
             }),
           )}
         </div>
