@@ -28,6 +28,7 @@ const SEES = {
   readers: [BASE, BLOCKS, '^src/(log|otlp|s2|observe)/'],
   http: [BASE, BLOCKS, '^src/(log|usage|otlp|s2|access|observe|readers)/'],
   socket: [BASE, BLOCKS, '^src/(log|otlp|s2|access|observe|readers)/'],
+  cluster: [BASE, '^src/(storage|observe)/'],
   client: [BASE, '^src/s2/'],
   page: [],
 };
@@ -36,6 +37,7 @@ const SEES = {
 const HOMES = {
   lmdb: '^src/storage/lmdb[^/]*[.]ts$',
   msgpackr: '^src/storage/values[.]ts$',
+  '@nats-io/transport-node': '^src/storage/replicated/nats-connection[.]ts$',
   'lz4-napi': BLOCKS,
   zstddec: '^src/encoding/zstd/wasm[.]ts$',
   'libsodium-wrappers-sumo': '^src/storage/block/ciphers[.]ts$',
@@ -82,7 +84,7 @@ export default {
       severity: 'error',
       from: { path: '^(src|cli)/' },
       to: {
-        path: '(^|/)node_modules/(jose|libsodium-wrappers-sumo|yaml|zstddec)/',
+        path: '(^|/)node_modules/(@nats-io/transport-node|jose|libsodium-wrappers-sumo|yaml|zstddec)/',
         dynamic: false,
         dependencyTypesNot: ['type-only'],
       },
@@ -146,7 +148,7 @@ export default {
       from: { path: '^src/config[.]ts$' },
       to: {
         path: '^(src|cli|scripts|test)/',
-        pathNot: '^src/(model|encoding|access|observe|settings/value-kinds[.]ts$)',
+        pathNot: '^src/(model|encoding|access|observe|settings/(value|cluster)-kinds[.]ts$)',
       },
     },
     {
@@ -165,7 +167,7 @@ export default {
       to: {
         path: '^(src|scripts|test)/',
         pathNot: [
-          '^src/(index|server|config|init/parse-init|init/declared-change)[.]ts$',
+          '^src/(index|server|cluster-node|config|init/parse-init|init/declared-change)[.]ts$',
           '^src/(client|model|encoding|observe|settings)/',
         ],
       },

@@ -4,6 +4,7 @@
  */
 
 export * from './limits/access.ts';
+export * from './limits/cluster.ts';
 export * from './limits/connections.ts';
 export * from './limits/readers.ts';
 export * from './limits/requests.ts';

@@ -85,3 +85,21 @@ export const SHUTDOWN_TIMEOUT_MS = 10_000;
 
 /** A connection that has sent nothing for this long is cut by a stop; until then its first request is answered. */
 export const LAST_CONNECTIONS_MS = 100;
+
+/**
+ * Requests and upgraded connections that a node passes on at a time, on each port; and its HTTP/2 connections to one
+ * node, of which each has as many streams as that allows.
+ */
+export const FORWARDED_REQUESTS_MAX = 10_000;
+export const FORWARD_SESSIONS_MAX = 64;
+
+/** What a node holds of one response whose client does not take it. */
+export const FORWARD_WINDOW_BYTES = 128 * KiB;
+
+/** How long a node may take to accept a connection, how often it is asked for a sign of life, and how long it may be silent. */
+export const FORWARD_CONNECT_MS = 2_000;
+export const FORWARD_PING_MS = 1_000;
+export const FORWARD_SILENCE_MS = 5_000;
+
+/** Streams that are reset per second on one connection to a node, which cuts a connection with many: more wait. */
+export const FORWARD_RESETS_PER_SECOND_MAX = 250;

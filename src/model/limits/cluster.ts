@@ -1,0 +1,67 @@
+/** Limits of a cluster: waits, and what one command holds. */
+
+const MiB = 1024 * 1024;
+
+/** Bytes of the writes that one command joins. A single transaction that is larger is a command of its own. */
+export const COMMAND_BYTES_MAX = 4 * MiB;
+
+/** After so long without a renewal another node may lead. Whole seconds. */
+export const LEADER_TTL_MS = 10_000;
+
+/** How often the node that leads says so. */
+export const LEADER_RENEW_MS = 3_000;
+
+/** How often a node looks who leads. */
+export const LEADER_POLL_MS = 250;
+
+/** How long a node that failed to take over leaves it to others. */
+export const TAKE_OVER_PAUSE_MS = 1_000;
+
+/** How often a node says how far it is, and after how long without that it is no member. Whole seconds. */
+export const MEMBER_RENEW_MS = 3_000;
+export const MEMBER_TTL_MS = 10_000;
+
+/** A node that is so many commands behind the one that leads has a problem. */
+export const CLUSTER_LAG_NOTED = 10_000;
+
+/** How often a node looks for commands that it was not told of. */
+export const FOLLOW_POLL_MS = 500;
+
+/** The log keeps what nodes may need that were away: the last hour, and no more than so many bytes. */
+export const LOG_KEPT_MS = 60 * 60 * 1_000;
+export const LOG_KEPT_BYTES = 1024 * MiB;
+
+/** How often what no node needs is removed from the log. */
+export const LOG_PURGE_MS = 60_000;
+
+/** How long a node waits that could not join. */
+export const JOIN_RETRY_MS = 1_000;
+
+/** How often a node looks whether the servers of NATS keep data safe. */
+export const SERVER_CHECK_MS = 60_000;
+
+/** How long a start waits for the servers of NATS to answer. */
+export const CLUSTER_START_MS = 30_000;
+
+// Connections of a node to the replicated log of its cluster.
+
+/** A publish whose answer does not come is resolved within this time, or its outcome is unknown. */
+export const PUBLISH_RESOLVE_MS = 10_000;
+
+/** How long one try waits for its answer; and one of more than a few chunks. */
+export const PUBLISH_ANSWER_MS = 2_000;
+export const PUBLISH_ANSWER_LARGE_MS = 5_000;
+export const PUBLISH_LARGE_BYTES = 2_000_000;
+
+/** How long any other call of the log waits. */
+export const REPLICATION_CALL_MS = 2_000;
+
+/** How long a start waits until the servers have made a stream: they first elect who leads it. */
+export const REPLICATION_OPEN_MS = 15_000;
+
+/** Messages of one command: as much as one request of the largest body may write. JetStream allows 1,000 in a batch. */
+export const COMMAND_CHUNKS_MAX = 128;
+
+/** What the monitoring port of a server may answer, and how long it may take. */
+export const MONITORING_BYTES_MAX = 4 * MiB;
+export const MONITORING_CALL_MS = 2_000;
