@@ -103,12 +103,16 @@ export class CommitQueue {
   /**
    * Resolves when everything that was accepted so far is durable. Rejects when some of it failed. A caller must await
    * it before it tells a client what it saw in memory: after a crash, that state would otherwise be lost although the
-   * client knows it.
+   * client knows it. In a cluster another node may have changed that state: see {@link Engine.confirm}.
    */
   async barrier(): Promise<void> {
-    if (this.#durable === this.#accepted) return;
     const requests = this.#accepted;
-    await new Promise<void>((resolve, reject) => this.#barriers.push({ requests, resolve, reject }));
+    const confirmed = this.#engine.confirm();
+    if (this.#durable < requests) {
+      const durable = new Promise<void>((resolve, reject) => this.#barriers.push({ requests, resolve, reject }));
+      await Promise.all([durable, confirmed]);
+    }
+    await confirmed;
   }
 
   /** Throws a refusal once the state that it may be based on is durable; see {@link CommitQueue.barrier}. */

@@ -7,7 +7,7 @@ export class WriteGate {
   engineState: EngineState = 'open';
   draining = false;
 
-  /** @throws TailraceError `draining`, `storage_full`, `storage`: nothing was written, and nothing will be */
+  /** @throws TailraceError `draining`, `storage_full`, `storage`, `unavailable`: nothing was written, and nothing will be */
   readonly expectOpen = (options: CommitOptions = {}): void => {
     if (this.draining) {
       throw new TailraceError('draining', 'the server is shutting down: try again', {
@@ -19,13 +19,18 @@ export class WriteGate {
 
   /**
    * The server's own rows are written also while it stops, and with the reserve also while there is no space.
-   * @throws TailraceError `storage_full`, `storage`
+   * @throws TailraceError `storage_full`, `storage`, `unavailable`
    */
   readonly expectStore = (options: CommitOptions = {}): void => {
     if (this.engineState === 'full' && reserveRank(options) > 0) return;
     if (this.engineState === 'full') {
       throw new TailraceError('storage_full', 'the store has no space left: free some, or raise --store-bytes-max', {
         detail: { retryAfterSeconds: 5 },
+      });
+    }
+    if (this.engineState === 'superseded') {
+      throw new TailraceError('unavailable', 'another node of the cluster leads now: send again', {
+        detail: { retryAfterSeconds: 1 },
       });
     }
     if (this.engineState !== 'open') {

@@ -66,6 +66,8 @@ export type EngineState =
   | 'full'
   /** A commit failed for another reason: commits are refused with `storage` until a restart. Reads still work. */
   | 'read_only'
+  /** Another node of the cluster leads: commits are refused with `unavailable`. Reads still work, and may be old. */
+  | 'superseded'
   | 'closed';
 
 /** The size of the store in bytes. `usedBytes` counts pages in use, not the size of the file. */
@@ -94,8 +96,8 @@ export interface Engine {
    * Makes all writes durable as one transaction, or none of them. Transactions take effect in the order of the calls.
    *
    * Resolves when every write is durable, which means that it survives a loss of power. It never resolves earlier.
-   * Rejects with `storage_full` when there was no space and nothing was written, and with `storage` when the engine
-   * failed. After a failure every later commit fails too, including those already in progress, because a write that
+   * Rejects with `storage_full` when there was no space and nothing was written, with `storage` when the engine
+   * failed, and in a cluster with `unavailable` when it may be written or another node leads. After a failure every later commit fails too, including those already in progress, because a write that
    * follows a failed transaction must not be durable without it. The engine refuses new commits from the moment of the
    * failure.
    *
@@ -121,6 +123,13 @@ export interface Engine {
   snapshot(): Promise<Snapshot>;
 
   stat(): Promise<EngineStat>;
+
+  /**
+   * Resolves when this engine is known to have held, at some moment after the call, all that was ever acknowledged. On one
+   * machine that is always so. In a cluster another node may lead by now; who answers with what it has read waits for this.
+   * Rejects with `unavailable` when it cannot be known.
+   */
+  confirm(): Promise<void>;
 
   /**
    * Registers the only listener; a second call replaces the first. The engine calls it after each change of state, with

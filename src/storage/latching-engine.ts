@@ -13,8 +13,9 @@
  * ```
  */
 
-import { assert, TailraceError } from '../model/error.ts';
+import { TailraceError } from '../model/error.ts';
 import { TRANSACTION_BYTES_MAX, TRANSACTION_ROWS_MAX } from '../model/limits.ts';
+import { bytesOnDisk } from './bytes-on-disk.ts';
 import {
   type CommitOptions,
   type Engine,
@@ -40,13 +41,6 @@ export interface LatchingEngineOptions {
   readonly probeMs: number;
 }
 
-/** The longest key that every engine accepts. */
-const KEY_BYTES_MAX = 1_024;
-
-const PAGE_BYTES = 4_096;
-/** Larger values get their own pages. */
-const INLINE_BYTES_MAX = 2_000;
-const ENTRY_OVERHEAD_BYTES = 32;
 /** How old an exact count of pages may be. */
 const USAGE_AGE_MS = 100;
 const UNKNOWN_USAGE: StoreUsage = { usedBytes: 0, pageBytes: 0, lastTransaction: -1 };
@@ -86,19 +80,37 @@ export class LatchingEngine implements Engine {
     this.#store = options.store;
   }
 
+  get state(): EngineState {
+    return this.#state;
+  }
+
   commit(writes: readonly Write[], options: CommitOptions = {}): Promise<void> {
     const rank = reserveRank(options);
     const refusal = this.#refusal(rank);
     if (refusal !== undefined) return Promise.reject(refusal);
-    let bytes = 0;
-    for (const write of writes) {
-      expectKey(write.key);
-      if (write.type === 'put') bytes += storedBytes(write.key, write.value);
-    }
+    const bytes = bytesOnDisk(writes);
     return new Promise((resolve, reject) => {
       this.#queue.push({ writes, bytes, rank, resolve, reject });
       this.#pump();
     });
+  }
+
+  /**
+   * Refuses what `commit` would refuse now, and writes nothing: for an engine above this one that must know it before
+   * others get the writes. As after a refused commit, the engine is full then.
+   * @throws TailraceError `storage_full`, `storage`, `closed`
+   */
+  expectSpace(bytes: number, options: CommitOptions = {}): void {
+    const rank = reserveRank(options);
+    const refusal = this.#refusal(rank);
+    if (refusal !== undefined) throw refusal;
+    const { freeSpace } = this.#options;
+    const waiting = this.#queue.reduce((sum, pending) => sum + pending.bytes, bytes);
+    const usage = this.#estimate(waiting, rank);
+    const why = freeSpace.refusal(waiting, usage, rank) ?? freeSpace.secure(waiting, () => this.#store.usage(), rank);
+    if (why === undefined) return;
+    this.#enterFull();
+    throw full(why);
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -127,6 +139,8 @@ export class LatchingEngine implements Engine {
     const freeBytes = this.#options.freeSpace.freeBytes(usage);
     return { state: this.#state, usedBytes: usage.usedBytes, fileBytes: usage.pageBytes, freeBytes };
   }
+
+  async confirm(): Promise<void> {}
 
   onState(listener: (state: EngineState) => void): void {
     this.#listener = listener;
@@ -175,7 +189,7 @@ export class LatchingEngine implements Engine {
    */
   #admit(first: Pending): readonly Pending[] {
     const { freeSpace } = this.#options;
-    const usage = this.#estimate(first);
+    const usage = this.#estimate(first.bytes, first.rank);
     const group: Pending[] = [];
     let bytes = 0;
     let rows = 0;
@@ -203,11 +217,11 @@ export class LatchingEngine implements Engine {
     return this.#queue.splice(0, group.length);
   }
 
-  /** How full the store is. Asks the store when the estimate is old or would refuse `next`. */
-  #estimate(next: Pending): StoreUsage {
+  /** How full the store is. Asks the store when the estimate is old or would refuse so many bytes. */
+  #estimate(bytes: number, rank: ReserveRank): StoreUsage {
     const now = performance.now();
     const { freeSpace } = this.#options;
-    if (now - this.#askedAt > USAGE_AGE_MS || freeSpace.refusal(next.bytes, this.#usage, next.rank) !== undefined) {
+    if (now - this.#askedAt > USAGE_AGE_MS || freeSpace.refusal(bytes, this.#usage, rank) !== undefined) {
       this.#usage = this.#store.usage();
       this.#askedAt = now;
     }
@@ -367,16 +381,6 @@ export class LatchingEngine implements Engine {
     this.#options.freeSpace.close();
     this.#tell('closed');
   }
-}
-
-function expectKey(key: Uint8Array): void {
-  assert(key.length > 0 && key.length <= KEY_BYTES_MAX, `a key has 1 to ${KEY_BYTES_MAX} bytes`);
-}
-
-/** The approximate size of an entry on disk: values longer than half a page get whole pages. */
-function storedBytes(key: Uint8Array, value: Uint8Array): number {
-  const bytes = key.length + value.length + ENTRY_OVERHEAD_BYTES;
-  return value.length <= INLINE_BYTES_MAX ? bytes : Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 }
 
 function full(why: string): TailraceError {

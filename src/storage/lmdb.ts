@@ -5,7 +5,7 @@ import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { TailraceError } from '../model/error.ts';
 import { STORE_HELD_BYTES, STORE_RESERVE_BYTES } from '../model/limits.ts';
 import { isPathError, makeDirectory, unusable } from './data-dir.ts';
-import type { Engine, Entry, ScanOptions, Write } from './engine.ts';
+import type { Entry, ScanOptions, Write } from './engine.ts';
 import { type FreeSpace, freeSpaceFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
@@ -37,7 +37,7 @@ export const PAGE_BYTES = 4_096;
  * Opens or creates a store.
  * @throws TailraceError `config` on a network file system, `format_too_new`, `corrupt`, `storage_full`, `storage`
  */
-export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine> {
+export async function openLmdbEngine(options: LmdbEngineOptions): Promise<LatchingEngine> {
   makeDirectory(options.path);
   if (options.allowNetworkFs !== true) refuseNetworkFs(options.path);
   const file = path.join(options.path, STORE_FILE);

@@ -1,7 +1,7 @@
 /** An engine in memory: for tests, and for stores that need not outlive their process. Nothing in it is durable. */
 
 import { assert } from '../model/error.ts';
-import type { Engine, Entry, ScanOptions, Write } from './engine.ts';
+import type { Entry, ScanOptions, Write } from './engine.ts';
 import { freeSpaceFor } from './free-space.ts';
 import { LatchingEngine } from './latching-engine.ts';
 import type { RawSnapshot, RawStore, StoreUsage } from './raw-store.ts';
@@ -14,7 +14,7 @@ export interface MemoryEngineOptions {
 }
 
 /** Opens an empty engine. When there is no space it refuses writes as the engine on disk does. */
-export function openMemoryEngine(options: MemoryEngineOptions = {}): Engine {
+export function openMemoryEngine(options: MemoryEngineOptions = {}): LatchingEngine {
   const store = new MemoryStore();
   const { storeBytesMax, reserveBytes = 0 } = options;
   return new LatchingEngine({

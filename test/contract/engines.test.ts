@@ -6,6 +6,9 @@ import path from 'node:path';
 import type { Engine } from '../../src/storage/engine.ts';
 import { type LmdbEngineOptions, openLmdbEngine } from '../../src/storage/lmdb.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
+import { Replica } from '../../src/storage/replicated/replica.ts';
+import { ReplicatedEngine } from '../../src/storage/replicated/replicated-engine.ts';
+import { MemoryLogStore } from '../support/memory-replicated-log.ts';
 import { engineContract } from './engine-contract.ts';
 
 const RESERVE_BYTES = 1024 * 1024;
@@ -33,5 +36,35 @@ engineContract('lmdb', async (storeBytesMax) => {
       return openLmdbEngine(options);
     },
     dispose: () => rm(dir, { recursive: true, force: true }),
+  };
+});
+
+engineContract('replicated, over lmdb', async (storeBytesMax) => {
+  const dir = await mkdtemp(path.join(tmpdir(), 'tailrace-engine-'));
+  const log = new MemoryLogStore().connect();
+  const options: LmdbEngineOptions = {
+    path: dir,
+    probeMs: PROBE_MS,
+    reserveBytes: RESERVE_BYTES,
+    ...(storeBytesMax === undefined ? {} : { storeBytesMax }),
+  };
+  const lead = async (): Promise<{ readonly engine: Engine; readonly local: Engine }> => {
+    const local = await openLmdbEngine(options);
+    const replica = await Replica.open(local);
+    return { local, engine: await ReplicatedEngine.takeOver({ log, replica, onSuperseded: () => {} }) };
+  };
+  let leading = await lead();
+  return {
+    engine: leading.engine,
+    reopen: async () => {
+      await leading.engine.close();
+      await leading.local.close();
+      leading = await lead();
+      return leading.engine;
+    },
+    dispose: async () => {
+      await leading.local.close();
+      await rm(dir, { recursive: true, force: true });
+    },
   };
 });

@@ -134,6 +134,10 @@ export class HeldEngine implements Engine {
     return this.inner.stat();
   }
 
+  confirm(): Promise<void> {
+    return this.inner.confirm();
+  }
+
   onState(listener: (state: EngineState) => void): void {
     this.inner.onState(listener);
   }

@@ -24,6 +24,8 @@ export interface BackupsOptions {
   now(): number;
   /** Bytes that must stay free on the disk of the store, at most a quarter of it; 64 MiB by default. */
   readonly reserveBytes?: number;
+  /** Also the engine's own rows, with how far the store follows a cluster: for another node of it. */
+  readonly withEngineRows?: boolean;
 }
 
 /** A backup in progress. */
@@ -42,6 +44,7 @@ export interface Backup {
 const ROWS_FROM = Buffer.of(0);
 /** The engine's own rows are not part of the store. */
 const ROWS_TO = Buffer.of(FAMILY.engine);
+const ALL_ROWS_TO = Buffer.of(FAMILY.engine, 0xff);
 const READ_BYTES = 256 * 1024;
 /** Free space on the disk is checked once per this many bytes. */
 const FREE_SPACE_CHECK_BYTES = 16 * 1024 * 1024;
@@ -81,13 +84,17 @@ export class Backups {
   }
 
   async #begin(): Promise<Backup> {
-    const { engine, file: store, now, reserveBytes = STORE_RESERVE_BYTES } = this.#options;
+    const { engine, file: store, now, reserveBytes = STORE_RESERVE_BYTES, withEngineRows = false } = this.#options;
     const dir = path.dirname(store);
     const { usedBytes } = await engine.stat();
     expectSpace(dir, usedBytes, reserveBytes);
     const file = await openNameless(`${freshFile(store)}.${randomBytes(6).toString('hex')}`);
     try {
-      const copy = new Copy(file, await engine.snapshot(), now(), () => expectSpace(dir, 0, reserveBytes));
+      const copy = new Copy(file, await engine.snapshot(), {
+        madeAt: now(),
+        to: withEngineRows ? ALL_ROWS_TO : ROWS_TO,
+        expectSpace: () => expectSpace(dir, 0, reserveBytes),
+      });
       return new RunningBackup(copy, (isWhole) => {
         this.#busy = false;
         if (isWhole) this.#lastAt = copy.madeAt;
@@ -136,11 +143,20 @@ class RunningBackup implements Backup {
   }
 }
 
+interface CopyOptions {
+  readonly madeAt: number;
+  /** Keys from there on are left out. */
+  readonly to: Uint8Array;
+  /** @throws TailraceError `storage_full` */
+  readonly expectSpace: () => void;
+}
+
 /** Copies a snapshot to a file, and reads what has been written so far. */
 class Copy {
   readonly madeAt: number;
   readonly #file: FileHandle;
   readonly #snapshot: Snapshot;
+  readonly #to: Uint8Array;
   readonly #expectSpace: () => void;
   readonly #done: Promise<void>;
   #written = 0;
@@ -149,11 +165,12 @@ class Copy {
   #failure: unknown;
   #onProgress: () => void = () => {};
 
-  constructor(file: FileHandle, snapshot: Snapshot, madeAt: number, expectSpaceLeft: () => void) {
+  constructor(file: FileHandle, snapshot: Snapshot, { madeAt, to, expectSpace }: CopyOptions) {
     this.madeAt = madeAt;
+    this.#to = to;
     this.#file = file;
     this.#snapshot = snapshot;
-    this.#expectSpace = expectSpaceLeft;
+    this.#expectSpace = expectSpace;
     this.#done = this.#run();
   }
 
@@ -196,7 +213,7 @@ class Copy {
     let from: Uint8Array = ROWS_FROM;
     let lookAt = FREE_SPACE_CHECK_BYTES;
     while (!this.#cancelled) {
-      const page = { from, to: ROWS_TO, limit: BACKUP_PAGE_ROWS_MAX, bytesMax: BACKUP_PAGE_BYTES };
+      const page = { from, to: this.#to, limit: BACKUP_PAGE_ROWS_MAX, bytesMax: BACKUP_PAGE_BYTES };
       const rows = await this.#snapshot.scan(page);
       const last = rows.at(-1);
       if (last === undefined) return this.#write(writer.end());
