@@ -3,50 +3,66 @@
  * Nothing here touches the process: no signals, no exit, no output except through the logger.
  */
 
-import { Access } from './access/access.ts';
+import type { Access } from './access/access.ts';
 import { BasinRule } from './access/basin-rule.ts';
 import { loadJose } from './access/jwt.ts';
-import { JwtKeys, keyStore } from './access/jwt-keys.ts';
 import { isLoopback } from './access/loopback.ts';
-import { Origins } from './access/origins.ts';
-import { OutsideIssuers } from './access/outside-issuers.ts';
-import { ensureRootToken, type RootToken } from './access/tokens/root-token.ts';
-import { type CommitRows, rootTokenStore, tokenStore } from './access/tokens/stores.ts';
-import { TokenExchange } from './access/tokens/token-exchange.ts';
-import { TokenTable } from './access/tokens/token-table.ts';
-import { TrustedProxies } from './access/trusted-proxies.ts';
+import type { RootToken } from './access/tokens/root-token.ts';
+import { type ForwardedReader, TrustedProxies } from './access/trusted-proxies.ts';
+import { buildAccess, originsOf, rootTokenOf } from './build-access.ts';
 import { type Config, parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
+import type { ListenerHandlers } from './http/connection/handlers.ts';
 import { createGrpcServer } from './http/grpc/grpc-server.ts';
 import { loadIngest } from './http/receive-otlp.ts';
 import { httpPortRoutes } from './http/routes/all-routes.ts';
 import { HttpServer } from './http/server.ts';
 import { Workload } from './http/workload.ts';
-import { applyInitTokens, skipInitTokens } from './init/init-tokens.ts';
 import { LateSocketServer } from './late-socket-server.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './model/clock.ts';
+import type { ClusterView } from './model/cluster-state.ts';
 import { TailraceError } from './model/error.ts';
 import { RECENT_SENDERS_MS, STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { EventLoopDelay } from './observe/event-loop-delay.ts';
 import type { MetricSources } from './observe/metrics.ts';
+import type { ScrapedMetric } from './observe/scraped-metric.ts';
 import { Senders } from './observe/senders.ts';
 import { Warnings } from './observe/warnings.ts';
-import { asFatal, byOurselves, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
+import { asFatal, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
 import { ReaderSet } from './readers/reader-set.ts';
 import type { OwnTelemetry, SelfTelemetryParts } from './self-telemetry.ts';
 import { ANY_PORT } from './settings/value-kinds.ts';
 import { Backups } from './storage/offline/backup.ts';
-import type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
+import type { ServerAddress, ServerDescription, SupervisedServer } from './tailrace-server.ts';
 
-export type { ServerAddress, ServerDescription, TailraceServer } from './tailrace-server.ts';
+export type { ServerAddress, ServerDescription, SupervisedServer, TailraceServer } from './tailrace-server.ts';
 
-/** With the log below the servers, for tests. */
-export interface ComposedServer extends TailraceServer {
+/** With the log below the servers, for tests; and with where requests come in, for listeners that outlive it. */
+export interface ComposedServer extends SupervisedServer {
   readonly log: Log;
+  readonly handlers: { readonly http: ListenerHandlers; readonly grpc: ListenerHandlers | undefined };
+  /** Begins what goes on besides requests, where listeners of others hand these over. */
+  start(): void;
+  /** As that of every server, with another time in the place of the shutdown timeout. */
+  close(withinMs?: number): Promise<void>;
+}
+
+/** What is around a server that is one node of several. */
+export interface ServerSurroundings {
+  /** Who sent what other nodes pass on; `proxies` says it of the rest. */
+  readonly senderReader?: (proxies: ForwardedReader | undefined) => ForwardedReader | undefined;
+  /** False where other listeners hand over requests: `start` is called then in the place of `listen`. */
+  readonly ownsPorts?: boolean;
+  /** What is counted of them. */
+  readonly metrics?: readonly ScrapedMetric[];
+  /** Which nodes there are. */
+  readonly cluster?: ClusterView;
+  /** Where those listen. */
+  readonly address?: () => ServerAddress | undefined;
 }
 
 /** Share of the shutdown timeout for requests that have begun, and for sessions to end by themselves. */
@@ -63,27 +79,35 @@ const ALIVE_MS = 1_000;
  * Opens the data directory and builds the servers. Nothing listens yet.
  * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
  */
-export async function createServer(options: ServerOptions = {}, parts: OpenStoreParts = {}): Promise<ComposedServer> {
+export async function createServer(
+  options: ServerOptions = {},
+  parts: OpenStoreParts = {},
+  around: ServerSurroundings = {},
+): Promise<ComposedServer> {
   const opened = await openStore(parseConfig(options), parts);
   try {
-    return await buildServer(opened, parts);
+    return await buildServer(opened, parts, around);
   } catch (error) {
     await opened.close();
     throw error;
   }
 }
 
-async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<ComposedServer> {
+async function buildServer(
+  opened: OpenStore,
+  parts: OpenStoreParts,
+  around: ServerSurroundings,
+): Promise<ComposedServer> {
+  const { ownsPorts, senderReader = (reader) => reader, address = () => server.address } = around;
   const rootToken = await rootTokenOf(opened);
-  if (rootToken?.made !== undefined) opened.audit.write(byOurselves('make-root-token'));
-  if (rootToken !== undefined) await auditReset(opened);
   const { config, log, usage, metrics, rates, observer, logger, audit, clock, engine, storeFile } = opened;
+  metrics.add(around.metrics ?? []);
   const warnings = new Warnings(logger, clock);
   const senders = new Senders(clock);
   const access = await buildAccess(opened, rootToken, warnings);
   const onFatal = (error: unknown): void => parts.onFatal?.(asFatal(error));
   const origins = originsOf(config);
-  const proxies = config.trustProxy === undefined ? undefined : new TrustedProxies(config.trustProxy);
+  const proxies = senderReader(config.trustProxy === undefined ? undefined : new TrustedProxies(config.trustProxy));
   const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
   const reporting = { logger, audit, warnings, onFatal };
   const pool = new BufferPool();
@@ -107,6 +131,8 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
       ...reporting,
       basinRule,
       proxies,
+      ownsPort: ownsPorts,
+      cluster: around.cluster,
       limits: config,
       tls: tlsOf(config),
     },
@@ -121,7 +147,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     },
   };
   const backups = new Backups({ engine, file: storeFile, now: () => clock.now() });
-  const grpcPort = (): number | undefined => server.address?.grpc?.port;
+  const grpcPort = (): number | undefined => address()?.grpc?.port;
   const own = await ownTelemetryOf({ config, log, metrics, warnings, clock, budget });
   const http = new HttpServer({
     ...common,
@@ -133,7 +159,7 @@ async function buildServer(opened: OpenStore, parts: OpenStoreParts): Promise<Co
     portAdvice: 'choose another with --port (TAILRACE_PORT); 0 picks a free one',
     upgrade: (request, socket, head) => socketServer.upgrade(request, socket, head),
   });
-  const httpPort = (): number | undefined => server.address?.port;
+  const httpPort = (): number | undefined => address()?.port;
   const grpc = config.grpcPort === 0 ? undefined : createGrpcServer({ ...common, own, httpPort });
   const connections = (): number => http.connections + (grpc?.connections ?? 0);
   const lastBackup = () => backups.lastAt;
@@ -171,62 +197,9 @@ function watchedLoop(
   return loop;
 }
 
-/** Undefined when pages of other sites may not call the server. */
-function originsOf({ corsOrigin }: Config): Origins | undefined {
-  return corsOrigin === undefined ? undefined : new Origins(corsOrigin);
-}
-
 /** The settings make sure that both files are given, or neither. */
 function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | undefined {
   return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
-}
-
-async function buildAccess(opened: OpenStore, rootToken: RootToken | undefined, warnings: Warnings): Promise<Access> {
-  const { config, engine, log, clock, init, audit, logger } = opened;
-  if (rootToken === undefined) {
-    skipInitTokens(init, logger);
-    return new Access({ type: 'open', origins: originsOf(config) }, clock);
-  }
-  const commit: CommitRows = (rows, options) => log.commitRows(rows, options);
-  const tokens = await TokenTable.load(
-    tokenStore(engine, commit),
-    clock,
-    (token) => access.ended(token),
-    (err) => logger.warn({ err }, 'it could not be written when tokens were last used: it is tried again'),
-  );
-  const keys = await JwtKeys.load(keyStore(engine, commit), clock);
-  const { exchangeTtl: ttlMs, defaultBasin } = config;
-  const exchange = new TokenExchange({ tokens, keys, clock, ttlMs, defaultBasin });
-  const warn = (issuer: string, message: string, reason: string): void => warnings.warn(issuer, reason, {}, message);
-  const outside = new OutsideIssuers({ basins: () => log.listBasins(), clock, warn });
-  const mode = { type: 'tokens', rootTokenHash: rootToken.hash, tokens, exchange, outside } as const;
-  const access: Access = new Access(mode, clock);
-  // A root token from the settings replaces the stored one, whose secret is valid again when it is no longer set.
-  const rootHashes = [rootToken.hash, await rootTokenStore(engine, clock).rootTokenHash()];
-  if (init !== undefined) await applyInitTokens(init, { table: tokens, rootHashes, audit, logger });
-  return access;
-}
-
-/** Writes a reset of the root token to the audit log: when it happened, no server was running. */
-async function auditReset({ audit, engine, clock, logger }: OpenStore): Promise<void> {
-  const store = rootTokenStore(engine, clock);
-  const doneAt = await store.resetAt();
-  if (doneAt === undefined) return;
-  audit.write({ ...byOurselves('reset-root-token'), principal: 'operator', doneAt });
-  try {
-    await store.forgetReset();
-  } catch (err) {
-    // A second audit line is better than no start.
-    logger.warn({ err }, 'it could not be noted that the reset of the root token is in the audit log');
-  }
-}
-
-async function rootTokenOf({ config, engine, clock, dataDir }: OpenStore): Promise<RootToken | undefined> {
-  if (config.noAuth) return undefined;
-  return ensureRootToken(rootTokenStore(engine, clock), dataDir, {
-    secret: config.rootToken,
-    file: config.rootTokenFile,
-  });
 }
 
 interface Parts {
@@ -278,6 +251,10 @@ class RunningServer implements ComposedServer {
     return this.#opened.log;
   }
 
+  get handlers(): ComposedServer['handlers'] {
+    return { http: this.#ports.http.handlers, grpc: this.#ports.grpc?.handlers };
+  }
+
   async listen(fd?: number): Promise<ServerAddress> {
     const { config } = this.#opened;
     const { host, port } = await this.#ports.http.listen(fd === undefined ? config : { fd });
@@ -285,8 +262,7 @@ class RunningServer implements ComposedServer {
       await this.#ports.http.close(0);
       throw new TailraceError('config', `--no-auth works on loopback addresses only, and the socket is on ${host}`);
     }
-    // The first request that needs a part finds the reason why it cannot be loaded.
-    this.#loading ??= this.#loadRest().catch(() => {});
+    this.#load();
     const name = host.includes(':') ? `[${host}]` : host;
     const isSecure = config.tlsCert !== undefined;
     const urlOf = (number: number): string => `${isSecure ? 'https' : 'http'}://${name}:${number}`;
@@ -301,6 +277,20 @@ class RunningServer implements ComposedServer {
     }
     this.#own?.start();
     return this.#address;
+  }
+
+  start(): void {
+    this.#load();
+    this.#own?.start();
+  }
+
+  /** The first request that needs a part finds the reason why it cannot be loaded. */
+  #load(): void {
+    this.#loading ??= this.#loadRest().catch(() => {});
+  }
+
+  async isAlive(): Promise<boolean> {
+    return (await this.log.stat()).engine.state !== 'read_only';
   }
 
   async #listenForGrpc(host: string): Promise<number | undefined> {
@@ -338,20 +328,20 @@ class RunningServer implements ComposedServer {
     this.#ports.grpc?.reloadTls(files);
   }
 
-  close(): Promise<void> {
-    this.#closed ??= keptAlive(this.#close());
+  close(withinMs = this.#opened.config.shutdownTimeout): Promise<void> {
+    this.#closed ??= keptAlive(this.#close(withinMs));
     return this.#closed;
   }
 
-  async #close(): Promise<void> {
-    const { clock, config } = this.#opened;
+  async #close(withinMs: number): Promise<void> {
+    const { clock } = this.#opened;
     const within = (share: number, work: Promise<unknown>): Promise<void> =>
-      settledWithin(clock, config.shutdownTimeout * share, work);
+      settledWithin(clock, withinMs * share, work);
     const { http, grpc } = this.#ports;
     await within(REQUESTS_SHARE, Promise.all([http.drain(), grpc?.drain()]));
     await within(LAST_FRAMES_SHARE, this.#readers.finish(stopping()));
     await this.#readers.close();
-    const flushMs = Math.min(FLUSH_MS, config.shutdownTimeout * FLUSH_SHARE);
+    const flushMs = Math.min(FLUSH_MS, withinMs * FLUSH_SHARE);
     await Promise.all([http.close(flushMs), grpc?.close(flushMs)]);
     await this.#own?.close(flushMs);
     await this.#access.close();

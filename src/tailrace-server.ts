@@ -27,6 +27,11 @@ export interface TailraceServer {
   close(): Promise<void>;
 }
 
+/** For a supervisor: whether it goes on without a restart. */
+export interface SupervisedServer extends TailraceServer {
+  isAlive(): Promise<boolean>;
+}
+
 export interface ServerAddress {
   readonly host: string;
   readonly port: number;
@@ -41,11 +46,14 @@ export interface ServerDescription {
   readonly dataDir: string;
   /** Whether this start made the store. */
   readonly isNew: boolean;
-  readonly streams: number;
+  /** Undefined while another node of its cluster leads, or none. */
+  readonly streams: number | undefined;
   /** Bytes of the store in use. */
   readonly bytes: number;
   /** Undefined without authentication. */
   readonly rootToken: DescribedRootToken | undefined;
+  /** What it is a node of; not there for a server by itself. The node that leads is not known at once. */
+  readonly cluster?: { readonly name: string; readonly leader: string | undefined };
 }
 
 export interface DescribedRootToken {

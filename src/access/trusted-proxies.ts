@@ -27,11 +27,17 @@ export interface Forwarded {
   readonly host: string | undefined;
 }
 
+/** Reads who sends a request, for logs, senders and shares of memory. */
+export interface ForwardedReader {
+  /** `peer` is the address of the connection. Undefined where the request counts as sent by that. */
+  read(peer: string | undefined, headers: ProxyHeaders): Forwarded | undefined;
+}
+
 /** Longer than any address with its port, and than any scheme or host. */
 const VALUE_CHARS_MAX = 300;
 
 /** Never changes. */
-export class TrustedProxies {
+export class TrustedProxies implements ForwardedReader {
   readonly #hops: number;
   readonly #networks: BlockList | undefined;
 

@@ -172,7 +172,7 @@ export function isAnswered({ transport }: Exchange): boolean {
  * stream with an error code would first end it as if it was complete.) HTTP/2 waits for the next turn of the event
  * loop: Node sends a reset at once, and a write during a read damages memory.
  */
-export function cut({ request, transport }: Exchange): void {
+export function cut({ request, transport }: Pick<Exchange, 'request' | 'transport'>): void {
   if (transport.version === 1) request.socket.destroy();
   else setImmediate(() => transport.stream.destroy(new Error('cut')));
 }

@@ -6,11 +6,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Origins, refusedOrigin } from '../access/origins.ts';
-import type { TrustedProxies } from '../access/trusted-proxies.ts';
+import type { ForwardedReader } from '../access/trusted-proxies.ts';
 import { beginRequest } from '../encoding/turns.ts';
 import type { Clock } from '../model/clock.ts';
-import { asTailraceError, TailraceError } from '../model/error.ts';
-import { REQUEST_HEADERS_MAX, REQUEST_WAIT_MS_MAX } from '../model/limits.ts';
+import { assert, asTailraceError, TailraceError } from '../model/error.ts';
+import { REQUEST_WAIT_MS_MAX } from '../model/limits.ts';
 import type { AuditAction } from '../observe/audit.ts';
 import type { Logger } from '../observe/logger.ts';
 import { SELF_HEADER } from '../observe/self/own-requests.ts';
@@ -39,6 +39,8 @@ import {
   statusSent,
 } from './exchange.ts';
 import { expectKnown } from './expect-known.ts';
+import { expectLegalHead } from './expect-legal-head.ts';
+import { LentRequests } from './lent-requests.ts';
 import { type ReplyContext, type ReplyDeps, reply } from './reply.ts';
 import { type Match, type PortRoutes, type Refuse, Router } from './router.ts';
 import { isExporter } from './routes/unrouted.ts';
@@ -59,7 +61,9 @@ export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
   /** Other sites whose pages may send requests; undefined lets no other site in. */
   readonly origins?: Origins | undefined;
   /** Undefined where none are trusted. */
-  readonly proxies?: TrustedProxies | undefined;
+  readonly proxies?: ForwardedReader | undefined;
+  /** False where the listener of somebody else hands over requests: see {@link HttpServer.handlers}. */
+  readonly ownsPort?: boolean | undefined;
   /** Undefined serves without TLS. */
   readonly tls?: TlsFiles | undefined;
   /** Takes over connections that ask for an upgrade. */
@@ -90,13 +94,18 @@ interface OwnDeps extends NamedBasinDeps, ReplyDeps, AuditDeps {
 /** How often idle connections are closed while the server stops. */
 const IDLE_CHECK_MS = 20;
 
-/** Lives from `listen` to `close`. */
+/** Lives from `listen` to `close`; without a port of its own, from the first request to `close`. */
 export class HttpServer {
+  /** Where requests and upgrades come in: from its own port, or from a listener that lives longer than it does. */
+  readonly handlers: ListenerHandlers;
   readonly #deps: OwnDeps;
   readonly #router: Router;
   readonly #routes: PortRoutes;
   readonly #own: OwnTelemetryPort | undefined;
-  readonly #listener: Listener;
+  /** Undefined without a port of its own. */
+  readonly #listener: Listener | undefined;
+  /** Undefined with one. */
+  readonly #lent: LentRequests | undefined;
   /** Undefined where no origin is configured: then no response has headers for pages. */
   readonly #cors: Cors | undefined;
   #closing = false;
@@ -105,10 +114,10 @@ export class HttpServer {
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
   constructor({ upgrade, tls, origins, proxies, onFatal, routes, portAdvice, own, ...parts }: HttpServerDeps) {
-    const { access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
+    const { ownsPort = true, access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
     const { clock: time, reading } = parts;
     const answers = new AnswerWatch(time);
-    const replyContext = { memory: reading, watch: reading.watch, answers, closing: () => this.#closing };
+    const replyContext = { memory: reading, watch: reading.watch, answers, closing: () => this.#closing && ownsPort };
     this.#deps = { access, basinRule, audit, clock, logger, warnings, senders, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#routes = routes(replyContext);
@@ -121,21 +130,24 @@ export class HttpServer {
           forwarded: proxies?.read(message.socket.remoteAddress, message.headers),
         }),
       );
-    this.#listener = new Listener({ request, upgrade }, { clock, logger, tls, portAdvice });
+    this.#lent = ownsPort ? undefined : new LentRequests({ request, upgrade }, clock);
+    this.handlers = this.#lent ?? { request, upgrade };
+    this.#listener = ownsPort ? new Listener(this.handlers, { clock, logger, tls, portAdvice }) : undefined;
   }
 
-  /** Connections that are open. */
+  /** Connections of its own port that are open. */
   get connections(): number {
-    return this.#listener.connections;
+    return this.#listener?.connections ?? 0;
   }
 
   /** Reads certificate and key again, where there is TLS. @throws TailraceError `config`; then nothing changes */
   reloadTls(files: TlsFiles): void {
-    this.#listener.reloadTls(files);
+    this.#listener?.reloadTls(files);
   }
 
   /** @throws TailraceError `port_taken`, `config` */
   listen(at: ListenAt): Promise<ListeningAddress> {
+    assert(this.#listener !== undefined, 'a server that listens has a port of its own');
     return this.#listener.listen(at);
   }
 
@@ -145,8 +157,8 @@ export class HttpServer {
    */
   async drain(): Promise<void> {
     this.#closing = true;
-    await this.#listener.acceptWaiting();
-    this.#listener.stopAccepting();
+    await this.#listener?.acceptWaiting();
+    this.#listener?.stopAccepting();
     this.#deps.readers.drain();
     if (this.#inFlight === 0) return;
     await new Promise<void>((resolve) => {
@@ -155,20 +167,25 @@ export class HttpServer {
   }
 
   /**
-   * Waits until all responses have gone out, for `waitMs` at most, and cuts the connections that are left. May be
-   * called twice.
+   * Waits until all responses have gone out, for `waitMs` at most, and cuts the connections that are left; without a
+   * port of its own, only its requests that are left. May be called twice.
    */
   async close(waitMs: number): Promise<void> {
     this.#closing = true;
-    this.#listener.stopAccepting();
+    await this.#lent?.end(waitMs);
+    if (this.#listener !== undefined) await this.#closePort(this.#listener, waitMs);
+  }
+
+  async #closePort(listener: Listener, waitMs: number): Promise<void> {
+    listener.stopAccepting();
     const { clock } = this.#deps;
     const deadline = clock.monotonicMs() + waitMs;
-    while (this.#listener.connections > 0 && clock.monotonicMs() < deadline) {
-      this.#listener.closeIdle();
+    while (listener.connections > 0 && clock.monotonicMs() < deadline) {
+      listener.closeIdle();
       await new Promise<void>((resolve) => void clock.timer(IDLE_CHECK_MS, resolve));
     }
-    this.#listener.announceAll();
-    this.#listener.cut();
+    listener.announceAll();
+    listener.cut();
   }
 
   /**
@@ -241,14 +258,9 @@ export class HttpServer {
    * The checks of every request, whatever its route.
    * @throws TailraceError `bad_request`, `bad_header`, `permission_denied`
    */
-  #check({ request, transport }: Exchange): void {
-    // RFC 9112, section 3.2. An older version of HTTP has none.
-    if (transport.version === 1 && request.headers.host === undefined && transport.response.req.httpVersion === '1.1') {
-      throw new TailraceError('bad_header', 'the Host header is missing: HTTP/1.1 needs one');
-    }
-    if (request.rawHeaders.length > 2 * REQUEST_HEADERS_MAX) {
-      throw new TailraceError('bad_request', `a request has at most ${REQUEST_HEADERS_MAX} headers`);
-    }
+  #check(exchange: Exchange): void {
+    const { request } = exchange;
+    expectLegalHead(exchange);
     this.#deps.access.admit(request);
     this.#deps.basinRule.expectAgreement(request);
   }

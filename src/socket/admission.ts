@@ -7,7 +7,7 @@ import type { BasinRuleDeps } from '../access/basin-rule.ts';
 import type { Principal } from '../access/grant.ts';
 import { NO_ORIGINS, type Origins, parseOrigin, refusedOrigin } from '../access/origins.ts';
 import { holderAmong, holderOf } from '../access/tickets.ts';
-import type { TrustedProxies } from '../access/trusted-proxies.ts';
+import type { ForwardedReader } from '../access/trusted-proxies.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { type Audit, isAboutAccess, NOBODY, UNKNOWN } from '../observe/audit.ts';
 import { correlationId } from '../observe/correlation-id.ts';
@@ -26,7 +26,7 @@ export interface AdmissionDeps extends BasinRuleDeps {
   /** Pages that may read besides the server's own. */
   readonly origins?: Origins | undefined;
   /** Undefined where none are trusted. */
-  readonly proxies?: TrustedProxies | undefined;
+  readonly proxies?: ForwardedReader | undefined;
   readonly audit: Pick<Audit, 'write'>;
   readonly warnings: Pick<Warnings, 'warn'>;
 }
@@ -151,7 +151,7 @@ export class Admission {
 export function whoAsks(
   { socket, headers }: IncomingMessage,
   { credential, ticket }: Handshake,
-  proxies?: TrustedProxies,
+  proxies?: ForwardedReader,
 ): Asked {
   return {
     sender: proxies?.read(socket.remoteAddress, headers)?.sender ?? socket.remoteAddress ?? 'unknown',

@@ -9,7 +9,8 @@ import { TailraceError } from '../../model/error.ts';
 import { writeSecret } from '../secret-file.ts';
 import { hashToken, makeToken } from './credential.ts';
 
-const FILE = 'root-token';
+/** In the data directory, where the token was made by the server. */
+export const ROOT_TOKEN_FILE = 'root-token';
 const CHARS_MIN = 32;
 
 /** Keeps the hash of the root token. */
@@ -47,7 +48,7 @@ export async function ensureRootToken(
 ): Promise<RootToken> {
   const secret = given.file === undefined ? given.secret : await readSecret(given.file);
   if (secret !== undefined) return { hash: hashToken(secret), made: undefined, file: given.file };
-  const file = join(dataDir, FILE);
+  const file = join(dataDir, ROOT_TOKEN_FILE);
   const stored = await store.rootTokenHash();
   if (stored !== undefined) return { hash: stored, made: undefined, file };
   return makeRootToken(store, dataDir, false);
@@ -64,7 +65,7 @@ async function makeRootToken(
   dataDir: string,
   isReset: boolean,
 ): Promise<RootToken & { readonly made: string; readonly file: string }> {
-  const file = join(dataDir, FILE);
+  const file = join(dataDir, ROOT_TOKEN_FILE);
   const made = makeToken();
   // The file goes first: a crash in between is fixed by another call, and never leaves a store whose token is unknown.
   await writeSecret(file, made);
