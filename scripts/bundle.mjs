@@ -24,7 +24,7 @@ const COMMON_COMMANDS = 8;
 const SERVER = 'server';
 
 /** The modules of the server that commands load, each when it is needed. */
-const SERVER_ENTRIES = ['server', 'index'];
+const SERVER_ENTRIES = ['server', 'index', 'cluster-node'];
 
 /** Replaces `<dist>/cli`. @throws Error when a module of the server would be in the bundle */
 export async function bundleCommandLine(dist) {

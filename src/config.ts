@@ -10,6 +10,7 @@ import { TailraceError } from './model/error.ts';
 import { EXCHANGE_TTL_MS, MEMORY_LIMIT_BYTES, OTLP_LIMITS, SHUTDOWN_TIMEOUT_MS } from './model/limits.ts';
 import { basinNameFault } from './model/names.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './observe/logger.ts';
+import { clusterName, clusterReplicas, monitorUrls, natsServers, nodeUrl } from './settings/cluster-kinds.ts';
 import {
   ANY_PORT,
   byteSize,
@@ -156,6 +157,64 @@ const fields = {
     value: 'what',
     description: `what a full store does, ${WHEN_FULL.join(' or ')}: refuse new records, or delete the oldest`,
   }),
+  cluster: field(natsServers().optional(), undefined, {
+    flag: 'cluster',
+    env: 'TAILRACE_CLUSTER',
+    value: 'urls',
+    isRepeatable: true,
+    description:
+      'servers of NATS whose JetStream carries a cluster of Tailrace nodes, such as nats://a:4222 (repeatable)',
+  }),
+  clusterName: field(clusterName(), 'tailrace', {
+    flag: 'cluster-name',
+    env: 'TAILRACE_CLUSTER_NAME',
+    value: 'name',
+    description: 'name of the cluster; several may share the servers of NATS',
+  }),
+  nodeUrl: field(nodeUrl().optional(), undefined, {
+    flag: 'node-url',
+    env: 'TAILRACE_NODE_URL',
+    value: 'url',
+    description: 'URL at which the other nodes of the cluster reach this one, such as http://10.0.0.7:4318',
+  }),
+  nodeGrpcUrl: field(nodeUrl().optional(), undefined, {
+    flag: 'node-grpc-url',
+    env: 'TAILRACE_NODE_GRPC_URL',
+    value: 'url',
+    description: 'the same for OTLP/gRPC; without it the host of --node-url with the port of --grpc-port',
+  }),
+  clusterReplicas: field(clusterReplicas(), 3, {
+    flag: 'cluster-replicas',
+    env: 'TAILRACE_CLUSTER_REPLICAS',
+    value: 'number',
+    description: 'copies of the log that JetStream keeps: 3 or 5; 1 survives the loss of no server',
+  }),
+  clusterCredentials: field(z.string().min(1).optional(), undefined, {
+    flag: 'cluster-credentials',
+    env: 'TAILRACE_CLUSTER_CREDENTIALS',
+    value: 'path',
+    isPath: true,
+    description: 'credentials file of NATS (.creds)',
+  }),
+  clusterCa: field(z.string().min(1).optional(), undefined, {
+    flag: 'cluster-ca',
+    env: 'TAILRACE_CLUSTER_CA',
+    value: 'path',
+    isPath: true,
+    description: 'PEM file with the certificates by which those of NATS and of the other nodes are judged',
+  }),
+  clusterMonitor: field(monitorUrls().optional(), undefined, {
+    flag: 'cluster-monitor',
+    env: 'TAILRACE_CLUSTER_MONITOR',
+    value: 'urls',
+    isRepeatable: true,
+    description: 'monitoring URLs of the servers of NATS; without it port 8222 of their hosts (repeatable)',
+  }),
+  clusterUnsafeSync: field(toggle(), false, {
+    flag: 'cluster-unsafe-sync',
+    env: 'TAILRACE_CLUSTER_UNSAFE_SYNC',
+    description: 'start although a server of NATS does not sync each write, or cannot be asked: data may be lost',
+  }),
   initFile: field(z.string().min(1).optional(), undefined, {
     flag: 'init-file',
     env: 'TAILRACE_INIT_FILE',
@@ -300,6 +359,12 @@ function contradictions(context: z.core.ParsePayload): void {
   }
   if (config.rootToken !== undefined && config.rootTokenFile !== undefined) {
     refuse('rootToken', 'and a root token file are both given: use one of them');
+  }
+  if (config.cluster !== undefined && config.nodeUrl === undefined) {
+    refuse('nodeUrl', 'is missing: the other nodes of a cluster must reach this one');
+  }
+  if (config.cluster === undefined && config.nodeUrl !== undefined) {
+    refuse('cluster', 'is missing: a node URL belongs to a node of a cluster');
   }
   if (config.init !== undefined && config.initFile !== undefined) {
     refuse('initFile', 'and init are both given: use one of them');

@@ -7,9 +7,13 @@ import type { TailraceServer } from './tailrace-server.ts';
 
 /**
  * A server in your own process: opens the data directory and builds the servers. Nothing listens yet.
- * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`
+ * @throws TailraceError `config`, `data_dir_in_use`, `format_too_new`, `corrupt`, `storage`, `storage_full`; for a node of
+ *   a cluster also `unavailable`
  */
-export const createServer: (options?: ServerOptions, parts?: StoreParts) => Promise<TailraceServer> = composeServer;
+export async function createServer(options: ServerOptions = {}, parts: StoreParts = {}): Promise<TailraceServer> {
+  if (options.cluster === undefined) return composeServer(options, parts);
+  return (await import('./cluster-node.ts')).createClusterNode(options, parts);
+}
 
 // A client for a server in another process.
 export type { AggregateColumns, AggregateRequestOptions } from './client/aggregate.ts';
@@ -26,6 +30,7 @@ export {
   createClient,
   type OtlpContentType,
 } from './client/client.ts';
+export type { ClusterJson, ClusterNodeJson } from './client/cluster.ts';
 export type { BasinConfigJson, OidcJson, StreamConfigJson } from './client/config-json.ts';
 export type { Reconnecting } from './client/connections.ts';
 export type {

@@ -22,6 +22,7 @@ import { readBackup } from './storage/offline/backup-format.ts';
 import { type Compacted, compactStore } from './storage/offline/compact.ts';
 import { restoreRows } from './storage/offline/restore.ts';
 import { expectKnownFormat, type StoreReport, verifyRows } from './storage/offline/verify.ts';
+import { expectOfNoCluster } from './storage/replicated/replica.ts';
 import { isStoreFile, syncDirectory } from './storage/store-file.ts';
 
 export type { Compacted } from './storage/offline/compact.ts';
@@ -126,6 +127,7 @@ export async function resetRootToken(dataDir: string): Promise<{ readonly file: 
     existingStore(dir);
     const engine = await openLmdbEngine({ path: dir, allowNetworkFs: true });
     try {
+      await expectOfNoCluster(engine, dir);
       return await resetIn(rootTokenStore(engine, SYSTEM_CLOCK), dir);
     } finally {
       await engine.close();

@@ -12,7 +12,7 @@ import type { KeptBasin } from './log/basins.ts';
 import type { ClockPause } from './log/expiry-clock.ts';
 import { Log } from './log/log.ts';
 import { type LogObserver, observers } from './log/observer.ts';
-import { expectFunction, optional } from './model/arguments.ts';
+import { expectFunction, expectObject, optional } from './model/arguments.ts';
 import type { Clock } from './model/clock.ts';
 import { TailraceError } from './model/error.ts';
 import { resolveBasinConfig } from './model/stream-config.ts';
@@ -22,8 +22,10 @@ import { Metrics } from './observe/metrics.ts';
 import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { octal, prepareDataDir } from './storage/data-dir.ts';
 import type { Engine } from './storage/engine.ts';
+import type { LatchingEngine } from './storage/latching-engine.ts';
 import { openLmdbEngine, STORE_FILE } from './storage/lmdb.ts';
 import { lockDataDir } from './storage/lock.ts';
+import { expectOfNoCluster } from './storage/replicated/replica.ts';
 import { checkParts, PART_CHECKS, type StoreParts } from './store-parts.ts';
 import { StreamRates } from './usage/stream-rates.ts';
 import { Usage } from './usage/usage.ts';
@@ -31,6 +33,16 @@ import { Usage } from './usage/usage.ts';
 export interface OpenStoreParts extends StoreParts {
   /** Wraps the engine, to inject faults in tests. */
   readonly wrapEngine?: ((engine: Engine) => Engine) | undefined;
+  /** A store that is open already, in a directory that is locked: that of a node which leads a cluster. */
+  readonly over?: StoreBelow | undefined;
+}
+
+/** What a log is opened over. */
+export interface StoreBelow {
+  readonly engine: Engine;
+  /** Absolute. */
+  readonly storeFile: string;
+  readonly isNew: boolean;
 }
 
 /** An open data directory, without servers. */
@@ -64,7 +76,7 @@ export interface OpenStore {
  * @throws TailraceError as `createServer`
  */
 export async function openStore(config: Config, parts: OpenStoreParts): Promise<OpenStore> {
-  checkParts(parts, { ...PART_CHECKS, wrapEngine: optional(expectFunction) });
+  checkParts(parts, { ...PART_CHECKS, wrapEngine: optional(expectFunction), over: optional(expectObject) });
   const clock = parts.clock ?? SYSTEM_CLOCK;
   // Our own logger redacts whole lines, and only those that are written.
   const ownLogger = () => createLogger(config.logLevel, logDestination(config.logFormat));
@@ -73,18 +85,14 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
   const dataDir = resolve(config.dataDir);
   // A mistake in the file is reported before anything is created.
   const init = await readInit(config);
-  const narrowed = prepareDataDir(dataDir);
-  if (narrowed !== undefined) logger.warn({ dataDir, was: octal(narrowed), now: octal(0o700) }, NARROWED);
-  const isNew = !(await readdir(dataDir)).includes(STORE_FILE);
   // Opened in this order and closed in reverse, also when a later step fails.
   const open: { close(): Promise<void> }[] = [{ close: async () => audit.close() }];
   const close = async (): Promise<void> => {
     for (let last = open.pop(); last !== undefined; last = open.pop()) await last.close();
   };
   try {
-    const lock = await lockDataDir(dataDir);
-    open.push({ close: () => lock.release() });
-    const engine = await openEngine(config, dataDir, parts);
+    const below = parts.over ?? (await openDataDir(config, dataDir, logger, open));
+    const engine = parts.wrapEngine?.(below.engine) ?? below.engine;
     open.push(engine);
     const onError = (error: unknown): void => logger.warn({ err: error }, 'usage metrics could not be written');
     const usage = await Usage.open({ engine, clock, onError });
@@ -110,8 +118,9 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
       logger.info({ ...outcome }, 'applied the init file');
     }
     usage.start(log);
+    const { storeFile, isNew } = below;
     const shared = { usage, metrics, rates, observer, logger, audit };
-    return { config, dataDir, storeFile: join(dataDir, STORE_FILE), isNew, engine, log, ...shared, clock, init, close };
+    return { config, dataDir, storeFile, isNew, engine, log, ...shared, clock, init, close };
   } catch (error) {
     await close();
     throw error;
@@ -135,13 +144,42 @@ export function byOurselves(action: AuditAction): AuditSubject {
   return { action, protocol: 'start', principal: 'server' };
 }
 
-async function openEngine(config: Config, dataDir: string, parts: OpenStoreParts): Promise<Engine> {
-  const engine = await openLmdbEngine({
-    path: dataDir,
+/** What is opened before a later step fails is put into `open`. */
+async function openDataDir(
+  config: Config,
+  dataDir: string,
+  logger: Logger,
+  open: { close(): Promise<void> }[],
+): Promise<StoreBelow> {
+  await ownDataDir(dataDir, logger, open);
+  const isNew = !(await readdir(dataDir)).includes(STORE_FILE);
+  const engine = await openEngine(config, dataDir);
+  open.push(engine);
+  await expectOfNoCluster(engine, dataDir);
+  open.pop();
+  return { engine, storeFile: storeFileIn(dataDir), isNew };
+}
+
+/** Makes or narrows the directory and locks it. @throws TailraceError `config`, `data_dir_in_use` */
+export async function ownDataDir(dataDir: string, logger: Logger, open: { close(): Promise<void> }[]): Promise<void> {
+  const narrowed = prepareDataDir(dataDir);
+  if (narrowed !== undefined) logger.warn({ dataDir, was: octal(narrowed), now: octal(0o700) }, NARROWED);
+  const lock = await lockDataDir(dataDir);
+  open.push({ close: () => lock.release() });
+}
+
+/** The file of the store in a data directory. */
+export function storeFileIn(dataDir: string): string {
+  return join(dataDir, STORE_FILE);
+}
+
+/** Opens the store in a directory that is locked. @throws TailraceError as {@link openLmdbEngine} */
+export function openEngine(config: Config, dir: string): Promise<LatchingEngine> {
+  return openLmdbEngine({
+    path: dir,
     allowNetworkFs: config.allowNetworkFs,
     ...(config.storeBytesMax === undefined ? {} : { storeBytesMax: config.storeBytesMax }),
   });
-  return parts.wrapEngine?.(engine) ?? engine;
 }
 
 const NARROWED = 'others could write in the data directory: now only its owner may use it';

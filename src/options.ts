@@ -40,6 +40,23 @@ export interface ServerOptions {
   readonly storeBytesMax?: number | string | undefined;
   /** What a full store does; the default is `refuse`. */
   readonly whenFull?: 'refuse' | 'drop-oldest' | undefined;
+  /** Servers of NATS whose JetStream carries a cluster of nodes; the others of these settings then count. */
+  readonly cluster?: string | readonly string[] | undefined;
+  /** The default is `tailrace`. */
+  readonly clusterName?: string | undefined;
+  /** Where the other nodes reach this one: its HTTP port, and that of gRPC. */
+  readonly nodeUrl?: string | undefined;
+  readonly nodeGrpcUrl?: string | undefined;
+  /** Copies of the log that JetStream keeps; the default is 3. */
+  readonly clusterReplicas?: number | string | undefined;
+  /** Credentials file of NATS. */
+  readonly clusterCredentials?: string | undefined;
+  /** PEM file with the certificates by which those of NATS and of the other nodes are judged. */
+  readonly clusterCa?: string | undefined;
+  /** Monitoring URLs of the servers of NATS; the default is port 8222 of their hosts. */
+  readonly clusterMonitor?: string | readonly string[] | undefined;
+  /** Start although a server of NATS does not sync each write, or cannot be asked. */
+  readonly clusterUnsafeSync?: boolean | string | undefined;
   /** JSON or YAML file with basins, streams and tokens that are made, or brought to what it says, at each start. */
   readonly initFile?: string | undefined;
   /** What such a file says, in the place of one. A relative path in it starts at the working directory. */

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import type { Config } from '../../src/config.ts';
 import { TailraceError } from '../../src/model/error.ts';
 import { createLogger, type Logger, logDestination } from '../../src/observe/logger.ts';
-import type { ComposedServer, ServerAddress, ServerDescription, TailraceServer } from '../../src/server.ts';
+import type { ServerAddress, ServerDescription, SupervisedServer, TailraceServer } from '../../src/server.ts';
 import { DEFAULT_ENDPOINT } from '../default-endpoint.ts';
 import { EXIT } from '../exit.ts';
 import { addSettingFlags, resolvedSettings } from '../flags/settings.ts';
@@ -57,9 +57,7 @@ async function serve(command: Command): Promise<void> {
   const hangUps = watchHangUps();
   const stopped = Promise.race([firstSignal(), hangUps.gone]);
   let signal: Awaited<typeof stopped>;
-  // The store's native code is loaded only by the command that needs it.
-  const { createServer } = await import('../../src/server.ts');
-  const server = await createServer(config, { logger, onFatal });
+  const server = await serverFor(config, { logger, onFatal });
   const supervisor = await supervisorFor(server, logger);
   try {
     const address = await server.listen(inheritedSocket(process.env, process.pid));
@@ -87,12 +85,20 @@ async function serve(command: Command): Promise<void> {
   process.exit(EXIT.ok);
 }
 
+/** The store's native code is loaded only by the command that needs it, and what a cluster takes only by its nodes. */
+async function serverFor(
+  config: Config,
+  parts: { readonly logger: Logger; readonly onFatal: (error: unknown) => void },
+): Promise<SupervisedServer> {
+  if (config.cluster === undefined) return (await import('../../src/server.ts')).createServer(config, parts);
+  return (await import('../../src/cluster-node.ts')).createClusterNode(config, parts);
+}
+
 /** Undefined when none wants to be told. A store that takes no writes until a restart is not alive, as for `/health`. */
-async function supervisorFor(server: ComposedServer, logger: Logger): Promise<Supervisor | undefined> {
+async function supervisorFor(server: SupervisedServer, logger: Logger): Promise<Supervisor | undefined> {
   if (process.env.NOTIFY_SOCKET === undefined) return undefined;
   const { supervisorOf } = await import('../supervisor.ts');
-  const isAlive = async () => (await server.log.stat()).engine.state !== 'read_only';
-  return supervisorOf({ env: process.env, logger, pid: process.pid, isAlive });
+  return supervisorOf({ env: process.env, logger, pid: process.pid, isAlive: () => server.isAlive() });
 }
 
 /** In the background, with a login of its own: the one that was shown is left to whoever reads it. */
@@ -103,17 +109,20 @@ function openPage(server: TailraceServer, url: string, logger: Logger): void {
 }
 
 function bannerOf({ url, grpc }: ServerAddress, store: ServerDescription, config: Config): Banner {
-  const { dataDir, isNew, streams, bytes } = store;
+  const { dataDir, isNew, streams, bytes, cluster } = store;
   const isDefault = url === DEFAULT_ENDPOINT && dataDir === path.resolve('data');
-  return { url, grpcUrl: grpc?.url, dataDir, isNew, streams, bytes, auth: authOf(store.rootToken, config), isDefault };
+  const auth = authOf(store, config);
+  return { url, grpcUrl: grpc?.url, dataDir, isNew, streams, bytes, auth, cluster, isDefault };
 }
 
 /** The secret goes to a terminal only: what stdout is piped into may be kept for years. */
-function authOf(token: ServerDescription['rootToken'], config: Config): BannerAuth {
+function authOf({ rootToken: token, cluster }: ServerDescription, config: Config): BannerAuth {
   if (token === undefined) return { type: 'none' };
   if (config.rootToken !== undefined || token.file === undefined) return { type: 'variable' };
   const file = path.resolve(token.file);
-  if (!existsSync(file)) return { type: 'elsewhere', dataDir: path.dirname(file) };
+  if (!existsSync(file)) {
+    return cluster === undefined ? { type: 'elsewhere', dataDir: path.dirname(file) } : { type: 'cluster' };
+  }
   const isShown = token.made !== undefined && process.stdout.isTTY === true;
   return isShown ? { type: 'secret', secret: token.made, file } : { type: 'file', file };
 }

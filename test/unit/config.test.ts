@@ -40,6 +40,9 @@ describe('settings', () => {
       logFormat: 'auto',
       shutdownTimeout: 10_000,
       allowNetworkFs: false,
+      clusterName: 'tailrace',
+      clusterReplicas: 3,
+      clusterUnsafeSync: false,
     });
   });
 
@@ -96,14 +99,14 @@ describe('settings', () => {
     const env = { TAILRACE_HOST: '', TAILRACE_DEFAULT_STREAM: '', TAILRACE_PORT: 'tcp://10.0.0.1:4318' };
     expect(resolveConfig({}, env)).toMatchObject({ host: '127.0.0.1', defaultStream: '', port: 4318 });
   });
+});
 
-  test('have a flag and help each, and only secrets have no flag', () => {
-    expect(SETTINGS.flatMap(({ key, flag }) => (flag === undefined ? [key] : []))).toEqual(SECRETS);
-    for (const { env, description } of SETTINGS) {
-      expect(env).toMatch(/^TAILRACE_[A-Z_]+$/);
-      expect(description.length).toBeGreaterThan(10);
-    }
-  });
+test('settings have a flag and help each, and only secrets have no flag', () => {
+  expect(SETTINGS.flatMap(({ key, flag }) => (flag === undefined ? [key] : []))).toEqual(SECRETS);
+  for (const { env, description } of SETTINGS) {
+    expect(env).toMatch(/^TAILRACE_[A-Z_]+$/);
+    expect(description.length).toBeGreaterThan(10);
+  }
 });
 
 test.each([
@@ -138,6 +141,36 @@ test('settings take any port for gRPC where they take any port for HTTP and name
   for (const wrong of ['any', 65_536, -1]) expect(() => parseConfig({ grpcPort: wrong })).toThrow(fault);
   // The command line hands the server what it has resolved.
   expect(parseConfig(parseConfig({ port: 0 })).grpcPort).toBe('auto');
+});
+
+const NODE = { cluster: 'nats://a', nodeUrl: 'http://10.0.0.7:4318' };
+
+test.each([
+  [{ cluster: 'nats://a' }, '--node-url'],
+  [{ nodeUrl: 'http://a' }, '--cluster '],
+  [{ ...NODE, cluster: 'http://a' }, '--cluster '],
+  [{ ...NODE, cluster: 'nats://me:pa55word@a' }, '--cluster '],
+  [{ ...NODE, cluster: ['nats://a', 'nats://a/b'] }, '--cluster '],
+  [{ ...NODE, nodeUrl: 'http://a/b' }, '--node-url'],
+  [{ ...NODE, nodeUrl: 'a:4318' }, '--node-url'],
+  [{ ...NODE, clusterName: 'No' }, '--cluster-name'],
+  [{ ...NODE, clusterName: 'a'.repeat(33) }, '--cluster-name'],
+  [{ ...NODE, clusterReplicas: 2 }, '--cluster-replicas'],
+  [{ ...NODE, clusterReplicas: 4 }, '--cluster-replicas'],
+  [{ ...NODE, clusterMonitor: 'a:8222' }, '--cluster-monitor'],
+])('a setting of a cluster that is wrong is refused by its name, and shows no password: %j', (options, name) => {
+  const refused = () => parseConfig(options);
+  expect(refused).toThrow(name);
+  expect(refused).not.toThrow('pa55word');
+});
+
+test('settings of a cluster are read from flags and variables, with ports where they have none', () => {
+  const env = { TAILRACE_CLUSTER: 'nats://a, tls://b:4333', TAILRACE_NODE_URL: 'http://10.0.0.7:4318/' };
+  expect(resolveConfig({ clusterReplicas: '5', clusterName: `a${'-'.repeat(30)}a` }, env)).toMatchObject({
+    cluster: ['nats://a:4222', 'tls://b:4333'],
+    nodeUrl: 'http://10.0.0.7:4318',
+    clusterReplicas: 5,
+  });
 });
 
 test.each([

@@ -12,14 +12,17 @@ import { StreamResponse } from '../stream-response.ts';
 
 const BACKUP_MEDIA_TYPE = 'application/vnd.tailrace.backup';
 
-export interface BackupDeps extends AuthorizeDeps, ReplyDeps {
+export interface BackupDeps extends AuthorizeDeps, SendDeps {
   readonly backups: BackupSource;
+}
+
+interface SendDeps extends ReplyDeps {
   readonly clock: Pick<Clock, 'timer'>;
   readonly logger: Logger;
 }
 
 /** What makes backups. */
-interface BackupSource {
+export interface BackupSource {
   /** @throws TailraceError `rate_limited` while another backup is being made, `storage_full`, `storage`, `closed` */
   begin(): Promise<BackupStream>;
 }
@@ -48,7 +51,12 @@ export function backupRoutes(deps: BackupDeps): readonly Route[] {
 
 async function answerBackup(exchange: Exchange, deps: BackupDeps): Promise<void> {
   authorize(exchange, deps, { operation: 'backup' });
-  const backup = await deps.backups.begin();
+  await sendBackup(exchange, deps.backups, deps);
+}
+
+/** @throws TailraceError as {@link BackupSource.begin} */
+export async function sendBackup(exchange: Exchange, backups: BackupSource, deps: SendDeps): Promise<void> {
+  const backup = await backups.begin();
   try {
     const response = StreamResponse.open(exchange, headOf(backup), deps.replyContext);
     await send(exchange, backup, response, deps);
@@ -58,12 +66,7 @@ async function answerBackup(exchange: Exchange, deps: BackupDeps): Promise<void>
 }
 
 /** A backup that fails while it is sent is cut, so that half a backup never looks like a whole one. */
-async function send(
-  exchange: Exchange,
-  backup: BackupStream,
-  response: StreamResponse,
-  deps: BackupDeps,
-): Promise<void> {
+async function send(exchange: Exchange, backup: BackupStream, response: StreamResponse, deps: SendDeps): Promise<void> {
   // A copy that waits for its next bytes must learn that the client is gone.
   const onGone = (): void => void backup.close().catch(() => {});
   response.signal.addEventListener('abort', onGone);
@@ -87,7 +90,7 @@ async function send(
 }
 
 /** Cuts a client that takes nothing for too long. */
-async function patiently(drained: Promise<void>, response: StreamResponse, { clock }: BackupDeps): Promise<void> {
+async function patiently(drained: Promise<void>, response: StreamResponse, { clock }: SendDeps): Promise<void> {
   const cancel = clock.timer(BACKUP_STALL_MS, () => response.abort());
   await drained;
   cancel();

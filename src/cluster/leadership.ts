@@ -1,0 +1,177 @@
+/**
+ * Who leads. A key that ends by itself says so; the node that holds it renews it, the others look at it. The key only
+ * decides who tries to lead: what makes it safe is the chain of commands (`storage/replicated/replica.ts`).
+ */
+
+import type { Clock } from '../model/clock.ts';
+import { asTailraceError, TailraceError } from '../model/error.ts';
+import { LEADER_POLL_MS, LEADER_RENEW_MS, LEADER_TTL_MS, TAKE_OVER_PAUSE_MS } from '../model/limits.ts';
+import type { KeyBucket } from '../storage/replicated/replicated-log.ts';
+import { decodeLeader, encodeEntry, LEADER_KEY, type LeaderEntry } from './node-info.ts';
+
+export interface LeadershipOptions {
+  readonly bucket: KeyBucket;
+  readonly clock: Clock;
+  readonly me: LeaderEntry;
+  /** Takes over; rejects when that fails. The key is renewed meanwhile. */
+  lead(): Promise<void>;
+  /** Ends leading, or taking over; resolves when nothing more is written. */
+  follow(reason: TailraceError): Promise<void>;
+  /** The key could not be read or written. */
+  onError(error: TailraceError): void;
+}
+
+/** Lives from `start` to `close`. */
+export class Leadership {
+  readonly #options: LeadershipOptions;
+  #leader: LeaderEntry | undefined;
+  /** The start of the node that led last. */
+  #ledLast: string | undefined;
+  #changes = 0;
+  /** Revision of the key while we hold it. */
+  #revision: number | undefined;
+  #renewedAt = 0;
+  /** What the key has been since when, as far as this node saw it. */
+  #seen: { readonly revision: number | undefined; readonly sinceMs: number } | undefined;
+  #pausedUntil = 0;
+  #draining = false;
+  #running: Promise<void> | undefined;
+  #wake = (): void => {};
+  #stopped = false;
+
+  constructor(options: LeadershipOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** The node that leads as far as this one knows, also itself; undefined when none does. */
+  get leader(): LeaderEntry | undefined {
+    return this.#leader;
+  }
+
+  /** How often this node saw another node, or another start of one, begin to lead; the first one does not count. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  get holds(): boolean {
+    return this.#revision !== undefined;
+  }
+
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  /** Gives up leading, and does not try again until it is called with `false`. */
+  drain(on: boolean): void {
+    this.#draining = on;
+    this.#wake();
+  }
+
+  /** Gives the key up, because leading failed; others are first to try. */
+  async giveUp(reason: TailraceError): Promise<void> {
+    this.#pausedUntil = this.#options.clock.monotonicMs() + TAKE_OVER_PAUSE_MS;
+    await this.#release(reason);
+  }
+
+  /** Ends leading and gives the key up, so that another node takes over at once. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    await this.#running;
+    await this.#release(new TailraceError('draining', 'this node is stopping'));
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await (this.#revision === undefined ? this.#look() : this.#hold(this.#revision));
+      } catch (error) {
+        this.#options.onError(asTailraceError(error));
+      }
+      if (!this.#stopped) await this.#pause();
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { bucket, clock, me } = this.#options;
+    const entry = await bucket.get(LEADER_KEY);
+    this.#see(entry === undefined ? undefined : decodeLeader(entry));
+    const since = clock.monotonicMs();
+    if (this.#seen?.revision !== entry?.revision) this.#seen = { revision: entry?.revision, sinceMs: since };
+    // An entry of ours that we do not hold is that of a write whose answer was lost. One that stays as it is for its time is
+    // over, also where NATS, which elects at that moment, does not end it yet.
+    const isOver = this.#leader?.start === me.start || since - (this.#seen?.sinceMs ?? since) >= LEADER_TTL_MS;
+    if ((entry !== undefined && !isOver) || this.#draining || this.#stopped) return;
+    if (since < this.#pausedUntil) return;
+    const options = { revision: entry?.revision ?? 0, ttlMs: LEADER_TTL_MS };
+    const revision = await bucket.put(LEADER_KEY, encodeEntry(me), options);
+    if (revision === undefined) return;
+    this.#revision = revision;
+    this.#renewedAt = since;
+    this.#see(me);
+    void this.#options.lead().catch((error: unknown) => this.giveUp(asTailraceError(error)));
+  }
+
+  #see(leader: LeaderEntry | undefined): void {
+    this.#leader = leader;
+    if (leader === undefined) return;
+    if (this.#ledLast !== undefined && leader.start !== this.#ledLast) this.#changes++;
+    this.#ledLast = leader.start;
+  }
+
+  async #hold(revision: number): Promise<void> {
+    const { bucket, clock, me } = this.#options;
+    if (this.#draining) {
+      await this.#release(new TailraceError('draining', 'this node was told to lead no more'));
+      return;
+    }
+    const now = clock.monotonicMs();
+    if (now - this.#renewedAt >= LEADER_TTL_MS) {
+      await this.#lose('this node could not say in time that it still leads');
+      return;
+    }
+    if (now - this.#renewedAt < LEADER_RENEW_MS) return;
+    const renewed = await bucket.put(LEADER_KEY, encodeEntry(me), { revision, ttlMs: LEADER_TTL_MS });
+    if (this.#revision !== revision) return;
+    if (renewed === undefined) {
+      await this.#lose('another node of the cluster leads now');
+      return;
+    }
+    this.#revision = renewed;
+    this.#renewedAt = now;
+  }
+
+  async #lose(why: string): Promise<void> {
+    this.#revision = undefined;
+    this.#leader = undefined;
+    await this.#options.follow(new TailraceError('unavailable', why, { detail: { retryAfterSeconds: 1 } }));
+  }
+
+  async #release(reason: TailraceError): Promise<void> {
+    const revision = this.#revision;
+    if (revision === undefined) return;
+    this.#revision = undefined;
+    this.#leader = undefined;
+    await this.#options.follow(reason);
+    try {
+      await this.#options.bucket.remove(LEADER_KEY, revision);
+    } catch (error) {
+      // It ends by itself.
+      this.#options.onError(asTailraceError(error));
+    }
+  }
+
+  async #pause(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.timer(LEADER_POLL_MS, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}

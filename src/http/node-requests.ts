@@ -1,0 +1,119 @@
+/**
+ * What a node of a cluster answers itself, whoever leads: whether it is well, where metrics are, and to other nodes a copy of
+ * its store. Everything else is for the node that leads.
+ */
+
+import type { NodeTrust } from '../access/node-trust.ts';
+import type { MemoryBudget } from '../encoding/memory-budget.ts';
+import type { Clock } from '../model/clock.ts';
+import { asTailraceError, TailraceError } from '../model/error.ts';
+import type { Logger } from '../observe/logger.ts';
+import { AnswerWatch } from './answer-watch.ts';
+import { UploadWatch } from './body/upload-watch.ts';
+import { refuseS2 } from './errors.ts';
+import { type Exchange, type HttpRequest, openExchange, type Transport } from './exchange.ts';
+import { type ReplyContext, reply } from './reply.ts';
+import { type BackupSource, sendBackup } from './routes/backup.ts';
+
+export interface NodeState {
+  readonly role: 'joining' | 'following' | 'leading';
+  /** The URL of the node that leads, where one is known. */
+  readonly leader: string | undefined;
+  /** Whether its store failed and only a restart helps. */
+  readonly isBroken: boolean;
+  /** What an operator should know, as sentences. */
+  readonly problems: readonly string[];
+}
+
+export interface NodeRequestsDeps {
+  readonly trust: NodeTrust;
+  readonly memory: MemoryBudget;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  state(): NodeState;
+  /** Undefined while the store is being replaced. */
+  snapshots(): BackupSource | undefined;
+}
+
+export const SNAPSHOT_PATH = '/cluster/snapshot';
+const HEALTH = new Set(['/health', '/ping']);
+const READINESS = '/readyz';
+const METRICS = '/metrics';
+/** A client that wants the metrics of the node that leads, and not those of the node that it asks. */
+const OF_LEADER = /[?&]of=leader(?:&|$)/;
+const TEXT = 'text/plain; charset=utf-8';
+
+export class NodeRequests {
+  readonly #deps: NodeRequestsDeps;
+  readonly #context: ReplyContext;
+
+  constructor(deps: NodeRequestsDeps) {
+    this.#deps = deps;
+    const { clock, memory } = deps;
+    const budgets = { budget: memory, strangers: memory };
+    const watches = { watch: new UploadWatch(clock), answers: new AnswerWatch(clock) };
+    this.#context = { memory: budgets, ...watches, closing: () => false };
+  }
+
+  /** Whether this node answers the request itself. While it leads, its server answers all that is not for nodes. */
+  takes({ method, url = '' }: HttpRequest, leads: boolean): boolean {
+    const path = pathOf(url);
+    if (path === SNAPSHOT_PATH) return true;
+    if (leads || (method !== 'GET' && method !== 'HEAD')) return false;
+    return HEALTH.has(path) || path === READINESS || (path === METRICS && !OF_LEADER.test(url));
+  }
+
+  request(request: HttpRequest, transport: Transport, awaitsContinue: boolean): void {
+    const exchange = openExchange(request, transport, awaitsContinue, this.#deps.clock.monotonicMs());
+    try {
+      if (exchange.path === SNAPSHOT_PATH) void this.#sendSnapshot(exchange);
+      else if (exchange.path === READINESS) this.#answerReady(exchange);
+      else if (exchange.path === METRICS) throw this.#noMetrics();
+      else this.#answerHealth(exchange);
+    } catch (error) {
+      refuseS2(exchange, asTailraceError(error), this.#context);
+    }
+  }
+
+  /** For supervisors: 503 when only a restart helps. A node that follows is well. */
+  #answerHealth(exchange: Exchange): void {
+    const { isBroken } = this.#deps.state();
+    const body = isBroken ? 'the store failed and takes no writes until a restart' : 'OK';
+    reply(exchange, { status: isBroken ? 503 : 200, contentType: TEXT, body }, this.#context);
+  }
+
+  /** For load balancers: 503 while no node is known to lead, as requests to this one then lead nowhere. */
+  #answerReady(exchange: Exchange): void {
+    const { role, leader, problems } = this.#deps.state();
+    const isReady = leader !== undefined;
+    const [status, writes] = isReady ? ['ready', 'ok'] : ['no_leader', 'no_leader'];
+    const body = JSON.stringify({ status, writes, role, leader: leader ?? null, problems });
+    reply(exchange, { status: isReady ? 200 : 503, contentType: 'application/json', body }, this.#context);
+  }
+
+  /** Passed on, a scrape of every node would count what the one that leads does once for each of them. */
+  #noMetrics(): TailraceError {
+    const { leader } = this.#deps.state();
+    const where = leader === undefined ? 'no node is known to lead now' : `scrape ${leader}${METRICS}, which leads`;
+    return new TailraceError('unavailable', `this node does not lead its cluster, so it has no metrics: ${where}`);
+  }
+
+  async #sendSnapshot(exchange: Exchange): Promise<void> {
+    const { trust, snapshots, clock, logger } = this.#deps;
+    try {
+      if (!trust.isPassedOn(exchange.request.headers)) {
+        throw new TailraceError('permission_denied', 'only a node of this cluster gets a copy of its store');
+      }
+      const source = snapshots();
+      if (source === undefined) throw new TailraceError('unavailable', 'this node has no whole store now');
+      await sendBackup(exchange, source, { clock, logger, replyContext: this.#context });
+    } catch (error) {
+      refuseS2(exchange, asTailraceError(error), this.#context);
+    }
+  }
+}
+
+function pathOf(url: string): string {
+  const mark = url.indexOf('?');
+  return mark < 0 ? url : url.slice(0, mark);
+}

@@ -1,0 +1,271 @@
+/** Nodes of a cluster over a log in memory, with a clock that the test moves: who leads, what happens when one is gone. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { LEADER_KEY } from '../../src/cluster/node-info.ts';
+import { Replication } from '../../src/cluster/replication.ts';
+import type { TailraceError } from '../../src/model/error.ts';
+import type { LogFields } from '../../src/observe/logger.ts';
+import type { Write } from '../../src/storage/engine.ts';
+import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import type { ReplicatedEngine } from '../../src/storage/replicated/replicated-engine.ts';
+import { TestClock } from '../support/log-harness.ts';
+import {
+  MemoryBucketStore,
+  type MemoryKeyBucket,
+  MemoryLogStore,
+  type MemoryReplicatedLog,
+} from '../support/memory-replicated-log.ts';
+
+interface Node {
+  readonly it: Replication;
+  readonly log: MemoryReplicatedLog;
+  readonly bucket: MemoryKeyBucket;
+  /** What it served, and why that ended. */
+  readonly ends: string[];
+}
+
+const UNAVAILABLE = { code: 'unavailable' };
+const TURNS_MAX = 2_000;
+const STEP_MS = 250;
+
+let dir: string;
+let clock: TestClock;
+let store: MemoryLogStore;
+let bucketStore: MemoryBucketStore;
+let nodes: Node[];
+let warned: string[];
+
+beforeEach(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), 'tailrace-cluster-'));
+  clock = new TestClock();
+  store = new MemoryLogStore();
+  bucketStore = new MemoryBucketStore(() => clock.now());
+  nodes = [];
+  warned = [];
+});
+
+afterEach(async () => {
+  for (const { it, log, bucket } of nodes) {
+    log.isCutOff = false;
+    bucket.isCutOff = false;
+    await settled(it.close());
+  }
+  await rm(dir, { recursive: true, force: true });
+});
+
+test('the first node leads, the others follow, and what it commits is in the stores of all', async () => {
+  const [first, second, third] = [await start('a'), await start('b'), await start('c')];
+  await until(() => second.it.leader !== undefined && third.it.leader !== undefined);
+  const engine = leading(first);
+  expect([second.it.role, third.it.role]).toEqual(['following', 'following']);
+  expect(third.it.leader).toMatchObject({ url: 'http://a' });
+  await settled(engine.commit([put('k', '1')]));
+  await until(() => second.it.describe().sequence === first.it.describe().sequence);
+  expect(await text(second, 'k')).toBe('1');
+  await until(() => first.it.nodes.length === 3);
+});
+
+test('when the node that leads stops in order, another one leads at once and has everything', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => second.it.leader !== undefined);
+  await settled(leading(first).commit([put('k', '1')]));
+  const removed = jest.spyOn(first.bucket, 'remove');
+  await settled(first.it.close());
+  // The clock goes on while a slow disk writes, so that the key could also have ended by itself.
+  expect(removed).toHaveBeenCalledWith(LEADER_KEY, expect.any(Number));
+  await until(() => second.it.role === 'leading');
+  expect(await text(second, 'k')).toBe('1');
+  expect(first.ends).toEqual(['draining']);
+});
+
+test('a node that is cut off leads no more, and answers nothing; another one leads after the key has ended', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => second.it.leader !== undefined);
+  const engine = leading(first);
+  await settled(engine.commit([put('k', '1')]));
+  first.log.isCutOff = true;
+  first.bucket.isCutOff = true;
+  const since = clock.monotonicMs();
+  await expect(settled(engine.commit([put('k', 'lost')]))).rejects.toMatchObject(UNAVAILABLE);
+  await until(() => second.it.role === 'leading');
+  expect(clock.monotonicMs() - since).toBeLessThanOrEqual(15_000);
+  await settled(leading(second).commit([put('k', '2')]));
+  expect(first.ends).toEqual(['unavailable']);
+  first.log.isCutOff = false;
+  first.bucket.isCutOff = false;
+  await until(() => first.it.describe().sequence === second.it.describe().sequence);
+  expect(await text(first, 'k')).toBe('2');
+  expect(first.it.role).toBe('following');
+});
+
+test('another node leads when the key was not renewed for its time, also where NATS is late to end it', async () => {
+  bucketStore = new MemoryBucketStore(() => 0);
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => second.it.leader !== undefined);
+  first.log.isCutOff = true;
+  first.bucket.isCutOff = true;
+  await until(() => second.it.role === 'leading');
+  expect(first.it.role).toBe('following');
+});
+
+test('a node that was told to drain hands over, and leads again when it may and nobody else does', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => second.it.nodes.some(({ url, role }) => url === 'http://b' && role === 'following'));
+  expect(second.it.leaderChanges).toBe(0);
+  await settled(second.it.drain('http://a', true));
+  await until(() => second.it.role === 'leading');
+  expect(second.it.leaderChanges).toBe(1);
+  expect(first.it.describe().isDraining).toBe(true);
+  await settled(first.it.drain('http://a', false));
+  await until(() => !first.it.describe().isDraining);
+  await settled(second.it.close());
+  await until(() => first.it.role === 'leading');
+});
+
+test('a node that is not there cannot be drained, nor the last one that could lead, and what was asked can be taken back', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => first.it.nodes.some(({ url, role }) => url === 'http://b' && role === 'following'));
+  await expect(settled(first.it.drain('http://c', true))).rejects.toMatchObject({ code: 'not_found' });
+  await expect(settled(first.it.drain('http://c', false))).rejects.toMatchObject({ code: 'not_found' });
+  await settled(first.it.drain('http://b', true));
+  await expect(settled(first.it.drain('http://a', true))).rejects.toMatchObject({ code: 'invalid' });
+  await settled(second.it.close());
+  await until(() => first.it.nodes.length === 1);
+  await settled(first.it.drain('http://b', false));
+  await expect(settled(first.it.drain('http://b', false))).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('a store with data of its own does not join a cluster that began without it, and stays as it is', async () => {
+  const first = await start('a');
+  await until(() => first.it.role === 'leading');
+  const other = await openLmdbEngine({ path: path.join(dir, 'b') });
+  await other.commit([{ type: 'put', key: Buffer.of(2, 1), value: Buffer.from('basin') }]);
+  await other.close();
+  const second = await start('b');
+  await until(() => second.it.describe().problems.length > 0);
+  expect(second.it.role).toBe('joining');
+  expect(second.it.describe().problems[0]).toContain('not of the cluster');
+  for (let turns = 0; turns < 80; turns++) await turn();
+  expect(warned.filter((line) => line.includes('cannot join'))).toHaveLength(1);
+  expect(Buffer.from((await second.it.local.get(Buffer.of(2, 1))) ?? []).toString()).toBe('basin');
+});
+
+test('a node that finds a damaged command in the log asks another node for a copy, and applies nothing of it', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => second.it.leader !== undefined);
+  second.log.copyEndsAt = first.it.describe().sequence;
+  await settled(leading(first).commit([put('k', '1')]));
+  const damaged = store.commands.at(-1);
+  if (damaged === undefined) throw new Error('the log is empty');
+  damaged.bytes[damaged.bytes.length - 1] = (damaged.bytes.at(-1) ?? 0) ^ 1;
+  second.log.copyEndsAt = Number.MAX_SAFE_INTEGER;
+  const asked = () => second.it.describe().problems.some((problem) => problem.includes('http://a cannot be reached'));
+  await until(asked);
+  expect(await text(second, 'k')).toBeUndefined();
+});
+
+test('a node whose log has lost what it has applied says so and follows nothing', async () => {
+  const first = await start('a');
+  await until(() => first.it.role === 'leading');
+  await settled(leading(first).commit([put('k', '1')]));
+  await settled(first.it.close());
+  nodes = [];
+  store = new MemoryLogStore();
+  const again = await start('a');
+  await until(() => again.it.describe().problems.length > 0);
+  expect(again.it.describe().problems[0]).toContain('have lost data');
+  expect(again.it.role).toBe('joining');
+});
+
+test('a node that cannot read a command of the log tries again after a while, and says so once', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => second.it.leader !== undefined);
+  await settled(first.it.close());
+  await until(() => second.it.role === 'leading');
+  const third = await start('c');
+  await until(() => third.it.role === 'following');
+  const reads = jest.spyOn(third.log, 'read');
+  store.append(Buffer.from('damaged'));
+  for (let turns = 0; turns < 80; turns++) await turn();
+  expect(reads.mock.calls.length).toBeLessThan(80);
+  expect(third.it.describe().problems).toHaveLength(1);
+  expect(new Set(warned).size).toBe(warned.length);
+});
+
+async function start(name: string): Promise<Node> {
+  const log = store.connect();
+  const bucket = bucketStore.connect();
+  const ends: string[] = [];
+  const dataDir = path.join(dir, name);
+  let engine: ReplicatedEngine | undefined;
+  const it = await Replication.open({
+    ...{ log, bucket, clock, cluster: 'test', version: '1.0.0', start: `${name}-${nodes.length}` },
+    logger: LOGGER,
+    urls: { url: `http://${name}`, grpcUrl: undefined },
+    served: {
+      begin: async (begun) => {
+        engine = begun;
+      },
+      end: async (reason: TailraceError) => {
+        ends.push(reason.code);
+        await engine?.close();
+      },
+    },
+    openStore: () => openLmdbEngine({ path: dataDir }),
+    nodeHeaders: {},
+    snapshotPath: '/snapshot',
+    storeFile: path.join(dataDir, 'tailrace.mdb'),
+    problems: () => [],
+  });
+  const node = { it, log, bucket, ends };
+  nodes.push(node);
+  await settled(it.start());
+  return node;
+}
+
+function leading({ it }: Node): ReplicatedEngine {
+  if (it.engine === undefined) throw new Error('it does not lead');
+  return it.engine;
+}
+
+/** Moves the clock until something is so. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let turns = 0; turns < TURNS_MAX && !isSo(); turns++) await turn();
+  expect(isSo()).toBe(true);
+}
+
+/** Moves the clock until a promise settles. */
+async function settled<T>(work: Promise<T>): Promise<T> {
+  let isDone = false;
+  const done = work.finally(() => {
+    isDone = true;
+  });
+  done.catch(() => {});
+  for (let turns = 0; turns < TURNS_MAX && !isDone; turns++) await turn();
+  return done;
+}
+
+/** Writes to a disk take real time, so the clock waits for some turns of the event loop. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(STEP_MS);
+}
+
+const LOGGER = {
+  debug() {},
+  info() {},
+  warn: ({ err }: LogFields, message: string) => void warned.push(`${message}: ${(err as Error | undefined)?.message}`),
+  error() {},
+};
+
+function put(name: string, value: string): Write {
+  return { type: 'put', key: Buffer.from(name), value: Buffer.from(value) };
+}
+
+async function text({ it }: Node, name: string): Promise<string | undefined> {
+  const value = await it.local.get(Buffer.from(name));
+  return value === undefined ? undefined : Buffer.from(value).toString();
+}
