@@ -48,6 +48,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, () => Promise<Add>
     verify: async () => (await import('./commands/verify.ts')).addVerify,
     compact: async () => (await import('./commands/compact.ts')).addCompact,
     config: async () => (await import('./commands/config.ts')).addConfig,
+    cluster: async () => (await import('./commands/cluster.ts')).addCluster,
     clock: async () => (await import('./commands/clock.ts')).addClock,
     ping: async () => (await import('./commands/ping.ts')).addPing,
     doctor: async () => (await import('./commands/doctor.ts')).addDoctor,

@@ -5,9 +5,10 @@ import { otlpRefusal, postOtlp } from '../src/client/post-otlp.ts';
 import { TailraceError } from '../src/model/error.ts';
 import { EXIT, EXIT_CODES } from './exit.ts';
 import { pathHint, type ServerConnection } from './flags/connection.ts';
+import { NO_LEADER_FIX } from './print/node-readiness.ts';
 
 export interface Finding {
-  readonly check: 'server' | 'port' | 'token' | 'clock' | 'basin' | 'data';
+  readonly check: 'server' | 'port' | 'token' | 'clock' | 'nodes' | 'basin' | 'data';
   /** Stands in place of level and check where people read it: the last line says what arrives. */
   readonly title?: 'arriving';
   /** A warning needs attention, though nothing fails yet. */
@@ -95,6 +96,10 @@ function serverFinding(
     return { check: 'server', level: 'fault', text, fix, code: EXIT.failure };
   }
   const { status: state, writes } = JSON.parse(body) as { status: string; writes: string };
+  if (state === 'no_leader') {
+    const text = `${where} is a node of a cluster that no node leads`;
+    return { check: 'server', level: 'fault', text, fix: NO_LEADER_FIX, code: EXIT.temporary };
+  }
   if (state !== 'ready') {
     const fix = 'wait until it is back; its log says why it stops';
     return { check: 'server', level: 'fault', text: `${where} is stopping`, fix, code: EXIT.temporary };

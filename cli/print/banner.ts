@@ -11,9 +11,12 @@ export interface Banner {
   readonly dataDir: string;
   /** Whether this start made the data directory. */
   readonly isNew: boolean;
-  readonly streams: number;
+  /** Undefined where another node of the cluster leads, or none. */
+  readonly streams: number | undefined;
   readonly bytes: number;
   readonly auth: BannerAuth;
+  /** What it is a node of. */
+  readonly cluster?: { readonly name: string; readonly leader: string | undefined } | undefined;
   /** Signs in to the page; only where a secret may be shown. */
   readonly login?: string | undefined;
   /** Whether client commands in this folder find server and token without flags. */
@@ -27,17 +30,19 @@ export type BannerAuth =
   | { readonly type: 'file'; readonly file: string }
   /** The token was made for this store, whose directory does not have its file: a restored one. */
   | { readonly type: 'elsewhere'; readonly dataDir: string }
-  | { readonly type: 'variable' };
+  | { readonly type: 'variable' }
+  /** It is that of the cluster, and its file is on another node. */
+  | { readonly type: 'cluster' };
 
 /** Returns the lines of stdout. Scripts rely on the first; all others can be pasted into a shell, comments included. */
 export function bannerText(banner: Banner): string {
   const base = reachable(banner.url);
   const found = banner.isNew ? 'new' : 'found';
-  const streams = `${counted(banner.streams, 'stream')}${banner.streams < STREAMS_COUNTED_MAX ? '' : ' or more'}`;
   return [
     `listening on ${banner.url}`,
     '',
-    `# data directory ${banner.dataDir} (${found}; ${streams}, ${formatBytes(banner.bytes)})`,
+    `# data directory ${banner.dataDir} (${found}; ${streamsText(banner.streams)}${formatBytes(banner.bytes)})`,
+    ...clusterComment(banner.cluster),
     `# open the page:  ${pageOf(banner.url, banner.login)}${banner.login === undefined ? '' : '  (60 s, once)'}`,
     ...authComment(banner.auth),
     '# paste this where your application starts:',
@@ -51,6 +56,17 @@ export function bannerText(banner: Banner): string {
     `# then watch it:  npx tailrace tail my-app${howFound(banner, base)}`,
     '',
   ].join('\n');
+}
+
+function streamsText(streams: number | undefined): string {
+  if (streams === undefined) return '';
+  return `${counted(streams, 'stream')}${streams < STREAMS_COUNTED_MAX ? '' : ' or more'}, `;
+}
+
+function clusterComment(cluster: Banner['cluster']): string[] {
+  if (cluster === undefined) return [];
+  const { name, leader } = cluster;
+  return [`# node of cluster ${name}: ${leader === undefined ? 'no node is known to lead yet' : `${leader} leads`}`];
 }
 
 /** The address of the page of a server that listens on `url`, with a login where there is one. */
@@ -81,6 +97,12 @@ function authComment(auth: BannerAuth): string[] {
       `# or stop the server and make a new one: npx tailrace root-token reset --data-dir ${quoted(auth.dataDir)}`,
     ];
   }
+  if (auth.type === 'cluster') {
+    return [
+      '# the root token is that of the cluster: put it into TAILRACE_TOKEN; the node that made it keeps it in the file',
+      '# root-token of its data directory, and TAILRACE_ROOT_TOKEN gives all nodes the same one',
+    ];
+  }
   if (auth.type === 'secret') return [`# the root token below is shown only now; it is kept in ${auth.file}`];
   return [];
 }
@@ -92,7 +114,7 @@ function authExport(auth: BannerAuth): string[] {
 
 function token(auth: Exclude<BannerAuth, { type: 'none' }>): string {
   if (auth.type === 'secret') return auth.secret;
-  if (auth.type === 'elsewhere') return '$TAILRACE_TOKEN';
+  if (auth.type === 'elsewhere' || auth.type === 'cluster') return '$TAILRACE_TOKEN';
   return auth.type === 'variable' ? '$TAILRACE_ROOT_TOKEN' : `$(cat ${quoted(auth.file)})`;
 }
 

@@ -10,6 +10,8 @@ export interface ScrapedSample {
   readonly value: number;
 }
 
+const PATH = '/metrics';
+const UNAVAILABLE = 503;
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/g;
 
@@ -18,10 +20,12 @@ export async function fetchScrape(
   target: ServerTarget,
   { signal }: Pick<RequestOptions, 'signal'> = {},
 ): Promise<readonly ScrapedSample[]> {
-  const path = '/metrics';
   const headers = { ...identityHeaders(target, undefined), accept: 'text/plain' };
-  const answer = await exchange({ method: 'GET', url: target.endpoint + path, headers, signal });
-  expectSuccess(answer, `GET ${path}`);
+  const ask = (path: string) => exchange({ method: 'GET', url: target.endpoint + path, headers, signal });
+  let answer = await ask(PATH);
+  // A node of a cluster that does not lead has none of its own. Older servers do not know the parameter.
+  if (answer.status === UNAVAILABLE) answer = await ask(`${PATH}?of=leader`);
+  expectSuccess(answer, `GET ${PATH}`);
   return Buffer.from(answer.body).toString('utf8').split('\n').flatMap(sampleIn);
 }
 

@@ -23,6 +23,7 @@ type OwnAction =
   | 'exchange-login'
   | 'end-session'
   | 'confirm-clock'
+  | 'drain-node'
   | 'apply-init-file'
   | 'make-root-token'
   | 'reset-root-token'
@@ -77,6 +78,7 @@ const AUDIT_ACTIONS = {
   fence: 'always',
   backup: 'always',
   'confirm-clock': 'always',
+  'drain-node': 'always',
   'apply-init-file': 'always',
   'make-root-token': 'always',
   'reset-root-token': 'always',

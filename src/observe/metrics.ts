@@ -8,7 +8,14 @@ import { SIGNALS, type Signal } from '../model/record.ts';
 import { VERSION } from '../model/version.ts';
 import { type EventLoopDelay, eventLoopMetrics } from './event-loop-delay.ts';
 import { processMetrics } from './process-metrics.ts';
-import { byLabel, Distribution, type Labelled, type ScrapedMetric, unlabelled } from './scraped-metric.ts';
+import {
+  byLabel,
+  Distribution,
+  LATENCY_SECONDS,
+  type Labelled,
+  type ScrapedMetric,
+  unlabelled,
+} from './scraped-metric.ts';
 import type { Received, RecentSenders } from './senders.ts';
 
 /** What is looked up when the metrics are scraped. */
@@ -47,7 +54,6 @@ export interface Taken {
   readonly tolerated: ReadonlyMap<string, number>;
 }
 
-const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const RECORDS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000];
 const BYTES = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 const ENTRIES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500];

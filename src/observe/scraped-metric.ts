@@ -23,6 +23,9 @@ interface Histogram extends MetricName {
 
 export type ScrapedMetric = LookedUpMetric | Histogram;
 
+/** Bounds of a histogram of waits. */
+export const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
 /** How often values were at most each bound, and their sum. */
 export class Distribution {
   readonly bounds: readonly number[];

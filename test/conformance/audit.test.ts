@@ -16,6 +16,7 @@ import { createServer, type TailraceServer } from '../../src/server.ts';
 import { TokenBook } from '../support/access-callers.ts';
 import { type AccessRequest, formsOf, openProtocols, type Protocols } from '../support/access-forms.ts';
 import { ACCESS_ROWS, type AccessRow, type Names, otlpBody } from '../support/access-rows.ts';
+import { twoNodes } from '../support/cluster-view.ts';
 import { HeldDeletions } from '../support/held-deletions.ts';
 import { call } from '../support/http-call.ts';
 import { RecordsClient } from '../support/records-calls.ts';
@@ -49,10 +50,10 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'POST /v1development/profiles': 'only refusals',
   ...onlyRefusals('/', '/assets/{file}', '/health', '/ping', '/readyz', '/metrics'),
   ...onlyRefusals('/openapi.json', '/asyncapi.json', '/llms.txt', '/llms-full.txt'),
+  ...onlyRefusals('/v1/audit', '/v1/cluster', '/v1/whoami', '/v1/senders', '/v1/metrics'),
   'GET /v1/backup': { action: 'backup' },
-  'GET /v1/audit': 'only refusals',
   'POST /v1/clock/confirm': { action: 'confirm-clock' },
-  'GET /v1/whoami': 'only refusals',
+  'POST /v1/cluster/drain': { action: 'drain-node', fails: () => ({ node: 1 }) },
   'GET /v1/basins': 'only refusals',
   'POST /v1/basins': { action: 'create-basin', fails: 'again' },
   'GET /v1/basins/{basin}': 'only refusals',
@@ -91,9 +92,7 @@ const LINES: Readonly<Record<string, Expected | 'only refusals'>> = {
   'POST /v1/logins/exchange': { action: 'exchange-login' },
   'DELETE /v1/logins/current': { action: 'end-session' },
   'GET /dashboard': 'only refusals',
-  'GET /v1/senders': 'only refusals',
   'GET /v1/senders/{basin}': 'only refusals',
-  'GET /v1/metrics': 'only refusals',
   'GET /v1/metrics/{basin}': 'only refusals',
   'GET /v1/metrics/{basin}/{stream}': 'only refusals',
 };
@@ -125,7 +124,7 @@ beforeAll(async () => {
   // Only a limited number of refusals is written per second: each row has a second of its own.
   const clock = { ...SYSTEM_CLOCK, monotonicMs: () => SYSTEM_CLOCK.monotonicMs() + skippedMs };
   const wrapEngine = new HeldDeletions().wrap;
-  server = await createServer({ port: 0, dataDir, rootToken }, { logger, clock, wrapEngine });
+  server = await createServer({ port: 0, dataDir, rootToken }, { logger, clock, wrapEngine }, { cluster: twoNodes() });
   const address = await server.listen();
   port = address.port;
   protocols = await openProtocols(port, address.grpc?.url);

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Locator, Page } from 'playwright-core';
+import { CLUSTER_FOLLOWER, CLUSTER_LEADER } from '../support/cluster-view.ts';
 import { ControlClient } from '../support/control-calls.ts';
 import { noticeSecrets } from '../support/secrets.ts';
 import { startServer, type TestServer } from '../support/server.ts';
@@ -30,7 +31,35 @@ describeInBrowser('Server', () => {
   endsTokens();
   showsWhatMayBeDone();
   showsAudit();
+  showsCluster();
 });
+
+function showsCluster(): void {
+  test('a server by itself has no section for a cluster', async () => {
+    const page = await open();
+    await page.getByRole('region', { name: 'Audit log' }).waitFor();
+    await tile(page, 'Records in').waitFor();
+    expect(await page.getByRole('region', { name: 'Cluster' }).count()).toBe(0);
+  });
+
+  test('a node of a cluster shows the nodes, how far they are behind, and what is wrong', async () => {
+    const page = await open();
+    const same = { version: '1.0.0', sequence: 12, durable_sequence: 12, lag: 0, draining: false, problems: [] };
+    const leader = { ...same, url: CLUSTER_LEADER, role: 'leading' };
+    const problems = ['It is slow. Give it a disk.'];
+    const follower = { ...same, url: CLUSTER_FOLLOWER, role: 'following', lag: 3, draining: true, problems };
+    const json = { name: 'shops', leader: CLUSTER_LEADER, nodes: [leader, follower] };
+    await page.route('**/v1/cluster', (route) => route.fulfill({ json }));
+    await page.reload();
+    const rows = page.getByRole('region', { name: 'Cluster' }).getByRole('row');
+    const behind = rows.filter({ hasText: CLUSTER_FOLLOWER });
+    await behind.getByText('3 commands').waitFor();
+    await behind.getByText('following, draining').waitFor();
+    await behind.getByText('It is slow. Give it a disk.').waitFor();
+    await rows.filter({ hasText: CLUSTER_LEADER }).getByText('leading').waitFor();
+    expect(await seriousFindings(page)).toEqual([]);
+  });
+}
 
 function showsFigures(): void {
   test('it shows that the server is ready, its figures, those of the last day, and where the audit log and the descriptions of the interface are', async () => {

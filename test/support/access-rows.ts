@@ -60,6 +60,8 @@ export const ACCESS_ROWS: Readonly<Record<string, AccessRow>> = {
   'GET /v1/backup': { needs: 'root', about: [] },
   'GET /v1/audit': { needs: 'root', about: [] },
   'POST /v1/clock/confirm': { needs: 'root', about: [] },
+  'GET /v1/cluster': { needs: ['account-metrics'], about: [] },
+  'POST /v1/cluster/drain': { needs: 'root', about: [], body: () => ({ node: 'http://node', drain: true }) },
   'GET /v1/whoami': { needs: 'any token', about: [] },
   'GET /v1/basins': { needs: ['list-basins'], about: [] },
   'POST /v1/basins': { needs: ['create-basin'], about: BASIN, body: ({ basin }) => ({ basin }) },

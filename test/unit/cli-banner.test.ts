@@ -63,6 +63,23 @@ describe('the banner', () => {
     );
   });
 
+  test('says which node of the cluster leads, or that none is known to, and counts no streams that it does not know', () => {
+    const cluster = { name: 'shops', leader: 'http://10.0.0.7:4318' };
+    const node = { ...banner, cluster, streams: undefined, auth: { type: 'cluster' } } as const;
+    expect(bannerText(node)).toContain('\n# node of cluster shops: http://10.0.0.7:4318 leads\n');
+    expect(bannerText(node)).toContain('(new; 0 B)');
+    const alone = bannerText({ ...node, cluster: { ...cluster, leader: undefined } });
+    expect(alone).toContain('\n# node of cluster shops: no node is known to lead yet\n');
+    expect(bannerText(banner)).not.toContain('cluster');
+  });
+
+  test('says that the root token is that of the cluster where this node does not have it, and not that none is needed', () => {
+    const shown = bannerText({ ...banner, auth: { type: 'cluster' } });
+    expect(shown).toContain('# the root token is that of the cluster');
+    expect(shown).toContain('Bearer%20$TAILRACE_TOKEN');
+    expect(shown).not.toContain('no authentication');
+  });
+
   test('can be pasted into a shell, whatever the path looks like', () => {
     const folder = mkdtempSync(join(tmpdir(), "tailrace it's $HOME "));
     try {

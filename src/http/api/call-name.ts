@@ -62,6 +62,8 @@ export type CallName =
   | 'scrape-metrics'
   | 'confirm-clock'
   | 'backup'
+  | 'get-cluster'
+  | 'drain-node'
   // the page, and descriptions
   | 'page'
   | 'page-file'

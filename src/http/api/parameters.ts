@@ -54,6 +54,7 @@ export const QUERY: Readonly<Record<string, Parameter>> = {
   wait: whole('Waits so many seconds at the tail for records.'),
   view: { ...oneOf('How records look.', VIEWS), schema: { type: 'string', enum: [...VIEWS], default: 'raw' } },
   format: oneOf('How bytes are written in JSON, as in `S2-Format`.', ['raw', 'base64']),
+  of: oneOf('Has a node of a cluster that does not lead ask the one that leads.', ['leader']),
   ticket: text('A single-use ticket in place of a token, for pages; only for server-sent events and WebSockets.'),
   filter: text('Which records are wanted, such as `level>=warn service=shop`; several must all hold.'),
   before: {

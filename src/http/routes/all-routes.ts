@@ -7,6 +7,7 @@ import { type AccessTokenDeps, accessTokenRoutes } from './access-tokens.ts';
 import { type AuditRouteDeps, auditRoutes } from './audit.ts';
 import { type BackupDeps, backupRoutes } from './backup.ts';
 import { type BasinDeps, basinRoutes } from './basins.ts';
+import { type ClusterRouteDeps, clusterRoutes } from './cluster.ts';
 import { descriptionRoutes } from './descriptions.ts';
 import { locationRoutes } from './locations.ts';
 import { loginRoutes } from './logins.ts';
@@ -29,6 +30,7 @@ type S2Deps = AccessTokenDeps &
   AuditRouteDeps &
   BackupDeps &
   BasinDeps &
+  ClusterRouteDeps &
   OperatorDeps &
   RecordDeps &
   SendersDeps &
@@ -55,6 +57,7 @@ function s2Routes(deps: S2Deps): RouteGroup {
       ...operatorRoutes(deps),
       ...backupRoutes(deps),
       ...auditRoutes(deps),
+      ...clusterRoutes(deps),
       ...basinRoutes(deps),
       ...recordRoutes(deps),
       ...readerRoutes(deps),

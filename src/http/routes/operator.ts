@@ -1,7 +1,9 @@
 /** Routes of our own for the operator: health and readiness, metrics for Prometheus, and confirming the clock. */
 
+import type { QueryNames } from '../../encoding/known-names.ts';
 import type { Log } from '../../log/log.ts';
 import type { Clock } from '../../model/clock.ts';
+import { TailraceError } from '../../model/error.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import { type AuthorizeDeps, authorize, authorizeUncounted } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
@@ -14,6 +16,9 @@ export interface OperatorDeps extends AuthorizeDeps, ReplyDeps {
   readonly metrics: Pick<Metrics, 'text'>;
 }
 
+/** `of=leader` has a node of a cluster pass the call on: it changes nothing for the server that answers. */
+const SCRAPED: QueryNames = { once: ['of'] };
+const LEADER = 'leader';
 const TEXT = 'text/plain; charset=utf-8';
 const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
@@ -47,6 +52,7 @@ export function operatorRoutes(deps: OperatorDeps): readonly Route[] {
       method: 'GET',
       path: '/metrics',
       call: 'scrape-metrics',
+      query: SCRAPED,
       action: 'account-metrics',
       whileStopping: true,
       handle: (exchange) => scrape(exchange, deps),
@@ -83,6 +89,8 @@ async function answerReady(exchange: Exchange, { log, replyContext }: OperatorDe
  */
 async function scrape(exchange: Exchange, deps: OperatorDeps): Promise<void> {
   const principal = authorizeUncounted(exchange, deps, { operation: 'account-metrics' });
+  const of = new URLSearchParams(exchange.query).get('of') ?? LEADER;
+  if (of !== LEADER) throw new TailraceError('bad_query', '`of` must be `leader`');
   const body = await deps.metrics.text((basin) => principal.allows('account-metrics', basin));
   reply(exchange, { status: 200, contentType: PROMETHEUS_TEXT, body }, deps.replyContext);
 }

@@ -6,6 +6,7 @@ import { may, who } from '../state/session.ts';
 import { readiness } from '../wire/server-state.ts';
 import { AboutServer } from './about.tsx';
 import { AuditSection } from './audit-section.tsx';
+import { ClusterSection } from './cluster-section.tsx';
 import { ServerMetrics } from './server-metrics.tsx';
 import './server.css';
 import { TokenSection } from './token-section.tsx';
@@ -34,6 +35,7 @@ export function ServerScreen() {
           <code>--ops account-metrics</code>.
         </p>
       )}
+      {seesMetrics && <ClusterSection />}
       {may('basin-metrics') && <UsageSection />}
       {may('list-access-tokens') || may('issue-access-token') ? <TokenSection /> : null}
       {caller.root && <AuditSection />}
@@ -61,7 +63,7 @@ function Readiness() {
   if (value === undefined) return null;
   const [state, text] =
     value.status === 'draining'
-      ? (['bad', 'Stopping: it takes no new requests.'] as const)
+      ? (['bad', 'It takes no requests now: it is stopping, or no node of its cluster leads.'] as const)
       : (WRITES[value.writes] ?? (['bad', `Takes no writes (${value.writes}).`] as const));
   return (
     <p class={`server-state ${state}`} role="status">

@@ -16,6 +16,17 @@ export interface MetricLine {
   readonly value: number;
 }
 
+/** A node of the cluster of the server. */
+export interface ClusterNode {
+  readonly url: string;
+  readonly role: string;
+  readonly version: string;
+  /** Commands by which it is behind the node that leads. */
+  readonly lag: number;
+  readonly draining: boolean;
+  readonly problems: readonly string[];
+}
+
 /** A count or a size for each of the times, which are Unix seconds. */
 export interface UsageCounts {
   readonly name: string;
@@ -77,9 +88,17 @@ export async function readiness(signal?: AbortSignal): Promise<Readiness> {
   }
 }
 
+/** The name is null on a server that is no node of a cluster. Needs `account-metrics`. */
+export function clusterNodes(
+  signal?: AbortSignal,
+): Promise<{ readonly name: string | null; readonly nodes: readonly ClusterNode[] }> {
+  return call('/v1/cluster', within(signal));
+}
+
 /** The metrics that Prometheus scrapes; needs `account-metrics`. */
 export async function serverMetrics(signal?: AbortSignal): Promise<readonly MetricLine[]> {
-  const response = await request('/metrics', { accept: 'text/plain', ...within(signal) });
+  // A node of a cluster that does not lead has none of its own.
+  const response = await request('/metrics', { accept: 'text/plain', query: { of: 'leader' }, ...within(signal) });
   return parseMetrics(await response.text());
 }
 

@@ -1,0 +1,165 @@
+/** Nodes of a cluster as processes, each with its place: ports and a directory that outlive it. */
+
+import path from 'node:path';
+import { decodeNode, MEMBER_PREFIX } from '../../src/cluster/node-info.ts';
+import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import { openJetstreamLog } from '../../src/storage/replicated/jetstream-log.ts';
+import { openKeyBucket } from '../../src/storage/replicated/key-bucket.ts';
+import { connectNats, type NatsLink } from '../../src/storage/replicated/nats-connection.ts';
+import { Replica } from '../../src/storage/replicated/replica.ts';
+import { catchUp } from '../../src/storage/replicated/replicated-engine.ts';
+import type { ReplicatedLog } from '../../src/storage/replicated/replicated-log.ts';
+import { freePort } from './free-port.ts';
+import type { NatsServers } from './nats-servers.ts';
+import { startServer, type TestServer } from './server.ts';
+
+export interface ClusterSetup {
+  readonly nats: NatsServers;
+  readonly replicas: 1 | 3;
+  /** Holds a directory for each node. */
+  readonly dir: string;
+  readonly token: string;
+  /** The command line, where it is not that of the tests. */
+  readonly main?: string;
+}
+
+/** What a node says of its cluster while it does not lead. */
+export interface Standing {
+  readonly leads: boolean;
+  readonly leader: string | undefined;
+  readonly problems: readonly string[];
+}
+
+/** The name that a cluster has without `--cluster-name`. */
+const CLUSTER = 'tailrace';
+const LOOK_MS = 50;
+const FOLLOW_MS = 30_000;
+const ANSWER_MS = 1_000;
+
+export class ClusterNode {
+  readonly port: number;
+  readonly url: string;
+  readonly dataDir: string;
+  readonly args: readonly string[];
+  readonly #setup: ClusterSetup;
+  #server: TestServer | undefined;
+
+  private constructor(setup: ClusterSetup, name: string, ports: readonly [number, number]) {
+    const [port, grpcPort] = ports;
+    const { urls, monitors } = setup.nats;
+    this.#setup = setup;
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    this.dataDir = path.join(setup.dir, name);
+    this.args = [
+      ...['--port', String(port), '--grpc-port', String(grpcPort), '--node-url', this.url],
+      ...['--cluster', urls.join(','), '--cluster-monitor', monitors.join(',')],
+      ...['--cluster-replicas', String(setup.replicas)],
+    ];
+  }
+
+  static async at(setup: ClusterSetup, name: string): Promise<ClusterNode> {
+    return new ClusterNode(setup, name, [await freePort(), await freePort()]);
+  }
+
+  /** The process, which runs. */
+  get server(): TestServer {
+    if (this.#server === undefined) throw new Error('the node does not run');
+    return this.#server;
+  }
+
+  get runs(): boolean {
+    return this.#server !== undefined;
+  }
+
+  async start(...args: readonly string[]): Promise<void> {
+    const { token, main } = this.#setup;
+    this.#server = await startServer({
+      ...{ dataDir: this.dataDir, args: [...this.args, ...args], env: { TAILRACE_ROOT_TOKEN: token } },
+      ...(main === undefined ? {} : { main }),
+    });
+  }
+
+  /** SIGTERM, or another signal that ends it. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    await server?.stop(signal);
+  }
+
+  /** SIGSTOP and SIGCONT. */
+  signal(signal: NodeJS.Signals): void {
+    process.kill(this.server.pid, signal);
+  }
+
+  /** Undefined when it does not answer. */
+  async standing(): Promise<Standing | undefined> {
+    if (!this.runs) return undefined;
+    try {
+      const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(ANSWER_MS) });
+      const { role, leader, problems = [] } = (await response.json()) as Readonly<Record<string, never>>;
+      return { leads: role === undefined && response.ok, leader: leader ?? undefined, problems };
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Resolves with the node that leads, when one of these says that it does. */
+export async function leaderOf(nodes: readonly ClusterNode[]): Promise<ClusterNode> {
+  for (;;) {
+    const standings = await Promise.all(nodes.map((node) => node.standing()));
+    const leader = nodes.find((_, i) => standings[i]?.leads === true);
+    if (leader !== undefined) return leader;
+    await pause(LOOK_MS);
+  }
+}
+
+/** Resolves when a node says this of itself. */
+export async function untilStanding(node: ClusterNode, holds: (standing: Standing) => boolean): Promise<Standing> {
+  for (;;) {
+    const standing = await node.standing();
+    if (standing !== undefined && holds(standing)) return standing;
+    await pause(LOOK_MS);
+  }
+}
+
+/** Resolves when so many nodes say that they have applied all that the log holds now. @throws Error after half a minute */
+export async function untilFollowed({ nats, replicas }: ClusterSetup, count: number): Promise<void> {
+  const link = await connectNats({ servers: nats.urls, name: 'test' });
+  try {
+    const bucket = await openKeyBucket(link, { cluster: CLUSTER, replicas });
+    const { last } = await (await openLog(link, replicas)).bounds();
+    const until = performance.now() + FOLLOW_MS;
+    for (;;) {
+      if (performance.now() > until) throw new Error(`not all nodes have followed the log to ${last}`);
+      const nodes = [...(await bucket.list(MEMBER_PREFIX)).values()].map(decodeNode);
+      if (nodes.filter(({ sequence }) => sequence >= last).length >= count) return;
+      await pause(LOOK_MS);
+    }
+  } finally {
+    await link.close();
+  }
+}
+
+/** Applies to the store of a node that does not run what the log has and it has not. Returns how far it is then. */
+export async function catchUpStopped({ nats, replicas }: ClusterSetup, dataDir: string): Promise<number> {
+  const link = await connectNats({ servers: nats.urls, name: 'test' });
+  const local = await openLmdbEngine({ path: dataDir });
+  try {
+    const replica = await Replica.open(local);
+    await catchUp(await openLog(link, replicas), replica);
+    return replica.sequence;
+  } finally {
+    await local.close();
+    await link.close();
+  }
+}
+
+function openLog(link: NatsLink, replicas: 1 | 3): Promise<ReplicatedLog> {
+  return openJetstreamLog(link, { cluster: CLUSTER, replicas, partition: 0 });
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,41 @@
+/** A cluster of two nodes in memory, for servers that are shown one. */
+
+import type { ClusterMember, ClusterView } from '../../src/model/cluster-state.ts';
+
+export const CLUSTER_LEADER = 'http://10.0.0.1:4318';
+export const CLUSTER_FOLLOWER = 'http://10.0.0.2:4318';
+
+const MEMBER: ClusterMember = {
+  url: CLUSTER_LEADER,
+  role: 'leading',
+  version: '1.0.0',
+  sequence: 12,
+  durableSequence: 12,
+  lag: 0,
+  isDraining: false,
+  problems: [],
+};
+
+/** The one that follows is behind, and has a problem. Draining changes what is seen. */
+export function twoNodes(): ClusterView {
+  const draining = new Set<string>();
+  const nodes: readonly ClusterMember[] = [
+    MEMBER,
+    {
+      ...MEMBER,
+      url: CLUSTER_FOLLOWER,
+      role: 'following',
+      sequence: 9,
+      lag: 3,
+      problems: ['It is slow. Give it a disk.'],
+    },
+  ];
+  return {
+    state: () => ({
+      name: 'shops',
+      leader: CLUSTER_LEADER,
+      nodes: nodes.map((node) => ({ ...node, isDraining: draining.has(node.url) })),
+    }),
+    drain: async (url, on) => void (on ? draining.add(url) : draining.delete(url)),
+  };
+}

@@ -1,0 +1,59 @@
+/** What is said of a cluster: how far each node is behind, what is wrong with the fix, and what Prometheus is told. */
+
+import { expect, test } from '@jest/globals';
+import { describeCluster } from '../../src/cluster/describe-cluster.ts';
+import type { NodeInfo } from '../../src/cluster/node-info.ts';
+import { CLUSTER_LAG_NOTED } from '../../src/model/limits.ts';
+import { ClusterMetrics } from '../../src/observe/cluster-metrics.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
+import { CLUSTER_FOLLOWER, CLUSTER_LEADER, twoNodes } from '../support/cluster-view.ts';
+import { parsePrometheus, sumOf } from '../support/prometheus.ts';
+
+const node = (url: string, role: NodeInfo['role'], sequence: number, problems: readonly string[] = []): NodeInfo => ({
+  ...{ url, grpcUrl: undefined, version: '1.0.0', commandVersion: 1, isDraining: false },
+  ...{ role, sequence, durableSequence: sequence, problems },
+});
+const A = node('http://a', 'leading', 20_000);
+const seen = (...nodes: readonly NodeInfo[]) =>
+  describeCluster({ name: 'shops', leader: 'http://a', nodes, own: { ...A, sequence: 30_000 } }).nodes;
+
+test('a node is behind by what both said last, and the one that leads never is', () => {
+  const [a, b] = seen(A, node('http://b', 'following', 19_990));
+  expect([a?.lag, b?.lag, a?.sequence]).toEqual([0, 10, 30_000]);
+  expect([a?.problems, b?.problems]).toEqual([[], []]);
+});
+
+test('a node that is far behind has a problem, and one command less is none', () => {
+  const far = A.sequence - CLUSTER_LAG_NOTED;
+  expect(seen(A, node('http://b', 'following', far))[1]?.problems).toEqual([]);
+  const [, late] = seen(A, node('http://b', 'following', far - 1));
+  expect(late?.problems).toEqual([expect.stringContaining('10001 commands behind')]);
+});
+
+test('a node that joins has a problem, in its own words where it has some', () => {
+  expect(seen(A, node('http://b', 'joining', 0))[1]?.problems).toEqual([expect.stringContaining('no whole copy')]);
+  expect(seen(A, node('http://b', 'joining', 0, ['Why.']))[1]?.problems).toEqual(['Why.']);
+});
+
+test('a node alone says that none would take over, also before it has read the list of nodes', () => {
+  expect(seen(A)[0]?.problems).toEqual([expect.stringContaining('only node')]);
+  expect(seen()).toEqual(seen({ ...A, sequence: 30_000 }));
+});
+
+test('Prometheus is told who leads, how far each node is behind, and what publishing takes', async () => {
+  const { state } = twoNodes();
+  const counted = new ClusterMetrics({ state, leaderChanges: () => 2, passedOver: () => 5 });
+  const metrics = new Metrics();
+  metrics.add(counted.all);
+  counted.published(20);
+  const samples = parsePrometheus(await metrics.text(() => true));
+  const of = (name: string, labels = {}): number => sumOf(samples, `tailrace_cluster_${name}`, labels);
+  expect(of('leader', { node: CLUSTER_LEADER })).toBe(1);
+  expect(of('leader')).toBe(1);
+  expect(of('lag_commands', { node: CLUSTER_FOLLOWER })).toBe(3);
+  expect(of('lag_commands')).toBe(3);
+  expect(of('node_problems', { node: CLUSTER_FOLLOWER })).toBe(1);
+  expect([of('nodes', { role: 'following' }), of('nodes', { role: 'joining' }), of('nodes')]).toEqual([1, 0, 2]);
+  expect([of('leader_changes_total'), of('passed_over_commands_total')]).toEqual([2, 5]);
+  expect(of('publish_latency_seconds_sum')).toBe(0.02);
+});
