@@ -49,6 +49,10 @@ const FORMS: Readonly<
     proves: 'readers whose connections are cut at random get every record once and in order, on every protocol',
     load: () => import('./reconnect/reconnect.ts'),
   },
+  cluster: {
+    proves: 'three nodes lose, double and reorder nothing while nodes and servers of NATS are killed and stopped',
+    load: () => import('./cluster/cluster.ts'),
+  },
 };
 
 await main(process.argv[2]);

@@ -176,7 +176,10 @@ describe('installed into an empty project, the package', () => {
     // What npm would fetch is here already.
     const { dependencies } = JSON.parse(await readFile(path.join(installed, 'package.json'), 'utf8'));
     for (const name of Object.keys(dependencies)) {
-      await symlink(path.join(MODULES, name), path.join(project, 'node_modules', name));
+      const link = path.join(project, 'node_modules', name);
+      // The name of a package may have a scope.
+      await mkdir(path.dirname(link), { recursive: true });
+      await symlink(path.join(MODULES, name), link);
     }
     await writeFile(path.join(project, 'package.json'), '{ "type": "module" }');
     await writeFile(path.join(project, 'example.ts'), EXAMPLE);

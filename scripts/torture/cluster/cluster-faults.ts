@@ -1,0 +1,70 @@
+/** One fault after the other in a cluster of three nodes and three servers of NATS: a majority of both is always there. */
+
+import { type ClusterNode, leaderOf, untilStanding } from '../../../test/support/cluster-nodes.ts';
+import type { NatsServers } from '../../../test/support/nats-servers.ts';
+
+export interface Machines {
+  readonly nats: NatsServers;
+  readonly nodes: readonly ClusterNode[];
+}
+
+export interface FaultRecord {
+  readonly kind: FaultKind;
+  readonly hitLeader: boolean;
+  readonly from: number;
+  /** When all that it hit was back. */
+  readonly to: number;
+}
+
+const KINDS = ['kill-node', 'stop-node', 'end-node', 'kill-server', 'stop-server', 'kill-both', 'stop-both'] as const;
+export type FaultKind = (typeof KINDS)[number];
+
+const HELD_MS_MIN = 500;
+/** Mostly short, sometimes longer than a leader may be silent. */
+const HELD_MS_MAX = 14_000;
+const QUIET_MS_MIN = 1_000;
+const QUIET_MS_MAX = 3_000;
+
+/** Resolves after the last fault when `isOver` says so. */
+export async function disturb(
+  machines: Machines,
+  { random, isOver, onFault }: { random(): number; isOver(): boolean; onFault(fault: FaultRecord): void },
+): Promise<void> {
+  for (let i = 0; !isOver(); i++) {
+    // The loss of a leader before the next has answered anything would count as one, twice as long.
+    await leaderOf(machines.nodes);
+    await pause(QUIET_MS_MIN + random() * (QUIET_MS_MAX - QUIET_MS_MIN));
+    const leader = machines.nodes.indexOf(await leaderOf(machines.nodes));
+    // Every kind comes, and in every second fault the leader is hit.
+    const kind = KINDS[i % KINDS.length] ?? 'kill-node';
+    const index = random() < 0.5 ? leader : Math.floor(random() * machines.nodes.length);
+    const from = performance.now();
+    await faultOnce(machines, kind, index, HELD_MS_MIN + random() ** 2 * (HELD_MS_MAX - HELD_MS_MIN));
+    onFault({ kind, hitLeader: index === leader && !kind.endsWith('server'), from, to: performance.now() });
+  }
+}
+
+async function faultOnce({ nats, nodes }: Machines, kind: FaultKind, index: number, heldMs: number): Promise<void> {
+  const node = nodes[index];
+  if (node === undefined) throw new Error(`there is no node ${index}`);
+  const hitsNode = !kind.endsWith('server');
+  const hitsServer = kind.endsWith('server') || kind.endsWith('both');
+  if (kind.startsWith('stop')) {
+    if (hitsServer) nats.stop(index);
+    if (hitsNode) node.signal('SIGSTOP');
+    await pause(heldMs);
+    if (hitsServer) nats.resume(index);
+    if (hitsNode) node.signal('SIGCONT');
+  } else {
+    const signal = kind === 'end-node' ? 'SIGTERM' : 'SIGKILL';
+    await Promise.all([hitsNode ? node.stop(signal) : undefined, hitsServer ? nats.kill(index) : undefined]);
+    await pause(heldMs);
+    if (hitsServer) await nats.restart(index);
+    if (hitsNode) await node.start();
+  }
+  await untilStanding(node, ({ leads, leader }) => leads || leader !== undefined);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

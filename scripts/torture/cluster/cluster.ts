@@ -1,0 +1,163 @@
+/**
+ * Three nodes over three servers of NATS on loopback. Writers send OTLP and S2 through all nodes while nodes and servers are
+ * killed, stopped and ended at random. In the end every acknowledged record is there once, in order and at its position, in
+ * what a reader gets through each node and in the store of each; and after the loss of a leader another one takes appends
+ * within 15 seconds.
+ *
+ *   npm run torture -- cluster [minutes]
+ *
+ * Negative control: the same check of the same history has to find a record that is left out, doubled or moved.
+ */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { verify } from '../../../src/maintenance.ts';
+import {
+  ClusterNode,
+  type ClusterSetup,
+  catchUpStopped,
+  leaderOf,
+  untilFollowed,
+} from '../../../test/support/cluster-nodes.ts';
+import { startNatsServers } from '../../../test/support/nats-servers.ts';
+import { readBack } from '../../../test/support/read-back.ts';
+import { storedRows } from '../../../test/support/stored-rows.ts';
+import { type ReadBack, seededRandom } from '../../../test/support/writers.ts';
+import { expectToFindFaults, faultsOf } from './check-cluster.ts';
+import { disturb, type FaultRecord } from './cluster-faults.ts';
+import { ClusterWriters } from './cluster-writers.ts';
+
+const MINUTES = Number(process.argv[3] ?? 3);
+const SEED = Number(process.env.TAILRACE_TEST_SEED ?? Date.now() % 1_000_000);
+const UNAVAILABLE_MS_MAX = 15_000;
+/** Of the log of each node, where it took too long. */
+const LOG_CHARS = 6_000;
+const MAIN = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
+
+/** Prints its figures. @throws Error with what did not hold */
+export async function run(): Promise<void> {
+  const dir = mkdtempSync(path.join(tmpdir(), 'tailrace-torture-cluster-'));
+  const nats = await startNatsServers(3);
+  const token = 'a-root-token-of-the-cluster-under-torture';
+  const setup: ClusterSetup = { nats, replicas: 3, dir, token, main: MAIN };
+  const nodes = await Promise.all(['a', 'b', 'c'].map((name) => ClusterNode.at(setup, name)));
+  try {
+    await Promise.all(nodes.map((node) => node.start()));
+    const { writers, faults } = await torture(nodes, nats, token);
+    const read = await readThroughEach(nodes, writers.streams);
+    await untilFollowed(setup, nodes.length);
+    for (const node of nodes) await node.stop();
+    await expectEqualStores(setup, nodes);
+    report(writers, faults, read);
+  } finally {
+    await Promise.all(nodes.map((node) => node.stop('SIGKILL')));
+    await nats.dispose();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+async function torture(
+  nodes: readonly ClusterNode[],
+  nats: Awaited<ReturnType<typeof startNatsServers>>,
+  token: string,
+) {
+  const random = seededRandom(SEED);
+  await leaderOf(nodes);
+  const writers = new ClusterWriters(token, random);
+  for (const { port } of nodes) for (const kind of ['otlp', 's2', 's2'] as const) writers.start(kind, port);
+  const until = performance.now() + MINUTES * 60_000;
+  const faults: FaultRecord[] = [];
+  await disturb(
+    { nats, nodes },
+    {
+      random,
+      isOver: () => performance.now() >= until,
+      onFault: (fault) => {
+        faults.push(fault);
+        const gap = gapOf(writers.ackedAt, fault);
+        say(
+          `${fault.kind}${fault.hitLeader ? ' (leader)' : ''} ${seconds(fault.to - fault.from)}, no answer for ${seconds(gap)}`,
+        );
+        if (gap > UNAVAILABLE_MS_MAX)
+          for (const node of nodes) say(`${node.url}:\n${node.server.stderr().slice(-LOG_CHARS)}`);
+      },
+    },
+  );
+  await writers.stop();
+  return { writers, faults };
+}
+
+/** Of each stream; what readers get through the nodes has to be the same. */
+async function readThroughEach(nodes: readonly ClusterNode[], streams: readonly string[]) {
+  await leaderOf(nodes);
+  const read = new Map<string, ReadBack>();
+  for (const stream of streams) {
+    const [first, ...others] = await Promise.all(nodes.map(({ server }) => readBack(server, stream)));
+    if (first === undefined) throw new Error('there are no nodes');
+    read.set(stream, first);
+    for (const other of others) {
+      if (JSON.stringify(other) !== JSON.stringify(first)) throw new Error(`nodes show ${stream} in different ways`);
+    }
+  }
+  return read;
+}
+
+/** Each store, after it has followed the log to its end. */
+async function expectEqualStores(setup: ClusterSetup, nodes: readonly ClusterNode[]): Promise<void> {
+  const stores: string[] = [];
+  for (const { dataDir } of nodes) {
+    await catchUpStopped(setup, dataDir);
+    const { faultCount } = await verify({ dataDir });
+    if (faultCount > 0) throw new Error(`${faultCount} faults in the store of a node`);
+    stores.push((await storedRows(dataDir)).join('\n'));
+  }
+  if (new Set(stores).size > 1) throw new Error('the stores of the nodes differ');
+}
+
+/** @throws Error */
+function report(writers: ClusterWriters, faults: readonly FaultRecord[], read: ReadonlyMap<string, ReadBack>): void {
+  const { history, ackedAt } = writers;
+  const found = faultsOf(history, read);
+  expectToFindFaults(history, read);
+  const kinds = new Map<string, number>();
+  for (const { kind, hitLeader } of faults) {
+    const name = hitLeader ? `${kind} of the leader` : kind;
+    kinds.set(name, (kinds.get(name) ?? 0) + 1);
+  }
+  for (const [name, count] of [...kinds].sort()) say(`${name}: ${count}`);
+  const records = [...read.values()].reduce((sum, { names }) => sum + names.length, 0);
+  say(
+    `${faults.length} faults (seed ${SEED}), ${ackedAt.length} of ${history.length} requests acknowledged, ${records} records`,
+  );
+  const count = (what: string): number => found.filter((fault) => fault.includes(what)).length;
+  say(
+    `lost: ${count('lost')}, twice: ${count('duplicate')}, out of order: ${count('out of order')}, all: ${found.length}`,
+  );
+  const longest = Math.max(0, ...faults.filter(({ hitLeader }) => hitLeader).map((fault) => gapOf(ackedAt, fault)));
+  const all = Math.max(0, ...faults.map((fault) => gapOf(ackedAt, fault)));
+  say(`longest unavailability: ${seconds(longest)} after the loss of a leader, ${seconds(all)} in all`);
+  if (found.length > 0) throw new Error(found.slice(0, 20).join('\n'));
+  if (longest > UNAVAILABLE_MS_MAX) throw new Error(`no node took appends for ${seconds(longest)}`);
+}
+
+/** The longest time without an acknowledgement that has a part in the fault. */
+function gapOf(ackedAt: readonly number[], { from, to }: FaultRecord): number {
+  let longest = 0;
+  let last = ackedAt[0] ?? from;
+  for (const at of ackedAt) {
+    if (at >= from && last <= to) longest = Math.max(longest, at - last);
+    last = at;
+  }
+  // None may have come since.
+  return Math.max(longest, to - last);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
