@@ -3,13 +3,15 @@
  *
  * `--runs N` (5), `--scale S` shortens each run and makes stores smaller (1), `--only` names parts:
  * `codec,ingest,readers,filtered,latency,sessions,starts`,
- * `--write` keeps the tables. `stores` are measured only when they are named: at scale 1 they take 4 GB of disk and minutes.
+ * `--write` keeps the tables. `stores` are measured only when they are named: at scale 1 they take 4 GB of disk and minutes; so
+ * is `cluster`, which takes the program nats-server.
  */
 
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { clusterBars } from './cluster.ts';
 import { codecBars } from './codec-bars.ts';
 import { filterBars } from './filtered.ts';
 import { ingestBars } from './ingest.ts';
@@ -22,7 +24,7 @@ import { storeBars } from './stores.ts';
 
 const RESULTS = new URL('../../../scripts/bench/RESULTS.md', import.meta.url);
 
-const PARTS = ['codec', 'ingest', 'readers', 'filtered', 'latency', 'sessions', 'starts', 'stores'];
+const PARTS = ['codec', 'ingest', 'readers', 'filtered', 'latency', 'sessions', 'starts', 'stores', 'cluster'];
 
 const { values } = parseArgs({
   options: {
@@ -57,6 +59,7 @@ async function main(runs: number, scale: number, only: readonly string[], write:
   if (only.includes('sessions')) bars.push(...(await sessionBars(runs, scale)));
   if (only.includes('starts')) bars.push(...(await startBars(runs, scale)));
   if (only.includes('stores')) bars.push(...(await storeBars(runs, scale)));
+  if (only.includes('cluster')) bars.push(...(await clusterBars(runs, scale)));
   bars.sort((a, b) => Number.parseInt(a.bar.slice(1), 10) - Number.parseInt(b.bar.slice(1), 10));
   const report = render(bars, shapes, runs, scale);
   process.stdout.write(report);
