@@ -53,7 +53,7 @@ async function runJest() {
 /** Resolves with jest's exit code. A jest that has written its report and does not end is killed, which is a failure. */
 async function spawnJest(report) {
   const jest = path.join(ROOT, 'node_modules/jest/bin/jest.js');
-  const args = ['-c', 'scripts/jest.config.mjs', '--maxWorkers=4', '--json', `--outputFile=${report}`, ...selection];
+  const args = ['-c', 'scripts/jest.config.mjs', '--maxWorkers=3', '--json', `--outputFile=${report}`, ...selection];
   const nodeOptions = [process.env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   const child = spawn(process.execPath, [jest, ...args], {
     cwd: ROOT,
