@@ -2,13 +2,17 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePort } from './free-port.ts';
 
 const VERSION = '2.15.2';
 const BUILT = path.join(tmpdir(), `tailrace-nats-${VERSION}`, 'nats-server');
+
+/** A build takes a minute on two processors; one that takes so long has no network. */
+const BUILD_MS = 240_000;
+const LOOK_MS = 200;
 
 /** Found or built once in each process. */
 let program: string | undefined;
@@ -157,16 +161,38 @@ function goProgram(): string {
 }
 
 /**
- * Built when tests are declared, for which there is no time limit. Another run may build it at the same time, so that it
- * is moved into its place.
+ * Built when tests are declared, for which there is no time limit. Where another test file builds it already, it is waited
+ * for. Undefined without Go, and where the sources cannot be had in time.
  */
 function buildProgram(): string | undefined {
   if (spawnSync('go', ['version']).status !== 0) return undefined;
-  mkdirSync(path.dirname(BUILT), { recursive: true });
-  const folder = mkdtempSync(path.join(path.dirname(BUILT), 'build-'));
+  const building = `${path.dirname(BUILT)}.building`;
+  const since = statSync(building, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+  // That of a run which was killed.
+  if (since < Date.now() - BUILD_MS) rmSync(building, { recursive: true, force: true });
+  try {
+    mkdirSync(building);
+  } catch {
+    for (let waited = 0; existsSync(building) && waited < BUILD_MS; waited += LOOK_MS) sleepSync(LOOK_MS);
+    return existsSync(BUILT) ? BUILT : undefined;
+  }
+  try {
+    return existsSync(BUILT) ? BUILT : buildIn(building);
+  } finally {
+    rmSync(building, { recursive: true, force: true });
+  }
+}
+
+function buildIn(folder: string): string | undefined {
   const module = `github.com/nats-io/nats-server/v2@v${VERSION}`;
-  const { status } = spawnSync('go', ['install', module], { env: { ...process.env, GOBIN: folder }, stdio: 'inherit' });
-  if (status === 0) renameSync(path.join(folder, 'nats-server'), BUILT);
-  rmSync(folder, { recursive: true, force: true });
-  return status === 0 ? BUILT : undefined;
+  const env = { ...process.env, GOBIN: folder };
+  const { status } = spawnSync('go', ['install', module], { env, stdio: 'inherit', timeout: BUILD_MS });
+  if (status !== 0) return undefined;
+  mkdirSync(path.dirname(BUILT), { recursive: true });
+  renameSync(path.join(folder, 'nats-server'), BUILT);
+  return BUILT;
+}
+
+function sleepSync(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
