@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { NodeTrust } from './access/node-trust.ts';
+import { checkHost } from './check-host.ts';
 import type { Config } from './config.ts';
 import type { MemoryBudget } from './encoding/memory-budget.ts';
 import type { ListenerHandlers } from './http/connection/handlers.ts';
@@ -89,6 +90,12 @@ export class ClusterPorts {
     const { config } = this.#deps;
     const at: ListenAt = fd === undefined ? config : { fd };
     const { host, port } = await this.#listeners.http.listen(at);
+    try {
+      checkHost(config, host, this.#deps.logger);
+    } catch (error) {
+      this.#listeners.http.stopAccepting();
+      throw error;
+    }
     const name = host.includes(':') ? `[${host}]` : host;
     const urlOf = (number: number): string => `${config.tlsCert === undefined ? 'http' : 'https'}://${name}:${number}`;
     const grpc = config.grpcPort === 0 ? undefined : await this.#listenForGrpc(host);

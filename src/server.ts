@@ -6,10 +6,10 @@
 import type { Access } from './access/access.ts';
 import { BasinRule } from './access/basin-rule.ts';
 import { loadJose } from './access/jwt.ts';
-import { isLoopback } from './access/loopback.ts';
 import type { RootToken } from './access/tokens/root-token.ts';
 import { type ForwardedReader, TrustedProxies } from './access/trusted-proxies.ts';
 import { buildAccess, originsOf, rootTokenOf } from './build-access.ts';
+import { checkHost } from './check-host.ts';
 import { type Config, parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
@@ -258,9 +258,11 @@ class RunningServer implements ComposedServer {
   async listen(fd?: number): Promise<ServerAddress> {
     const { config } = this.#opened;
     const { host, port } = await this.#ports.http.listen(fd === undefined ? config : { fd });
-    if (config.noAuth && !isLoopback(host)) {
+    try {
+      checkHost(config, host, this.#opened.logger);
+    } catch (error) {
       await this.#ports.http.close(0);
-      throw new TailraceError('config', `--no-auth works on loopback addresses only, and the socket is on ${host}`);
+      throw error;
     }
     this.#load();
     const name = host.includes(':') ? `[${host}]` : host;
@@ -269,12 +271,6 @@ class RunningServer implements ComposedServer {
     const grpcPort = await this.#listenForGrpc(host);
     const grpc = grpcPort === undefined ? undefined : { port: grpcPort, url: urlOf(grpcPort) };
     this.#address = { host, port, url: urlOf(port), grpc };
-    if (!isSecure && !isLoopback(host)) {
-      this.#opened.logger.warn(
-        { host },
-        'tokens and data cross the network in the clear: see --tls-cert and --tls-key',
-      );
-    }
     this.#own?.start();
     return this.#address;
   }
