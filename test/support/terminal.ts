@@ -20,10 +20,14 @@ const CLI_MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url
  * hang-up.
  */
 const SCRIPT = `
-import fcntl, os, pty, signal, struct, sys, termios
+import fcntl, os, pty, re, signal, struct, sys, termios, time
 signal.alarm(30)
 def resize(fd, columns):
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 24 if columns else 0, columns, 0, 0))
+def has_seen_resize(pid):
+    status = open('/proc/%d/status' % pid).read()
+    pending = [int(bits, 16) for bits in re.findall(r'(?:Sig|Shd)Pnd:\\s+(\\w+)', status)]
+    return not any(bits >> (signal.SIGWINCH - 1) & 1 for bits in pending) and 'State:\\tS' in status
 columns, resized = map(int, os.environ['PTY_COLUMNS'].split())
 prompt, typed = os.environb[b'PTY_PROMPT'], os.environb[b'PTY_TYPED']
 pid, screen = pty.fork()
@@ -45,6 +49,9 @@ while True:
     if resized != columns and os.environb[b'PTY_RESIZE_AT'] in seen:
         columns = resized
         resize(screen, columns)
+        # What comes next could reach the command before the signal.
+        while os.path.exists('/proc/self/status') and not has_seen_resize(pid):
+            time.sleep(0.001)
     sys.stdout.buffer.write(part)
     sys.stdout.flush()
 _, status = os.waitpid(pid, 0)
