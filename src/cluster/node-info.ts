@@ -1,5 +1,6 @@
 /** What nodes of a cluster know of each other: small JSON values in a bucket that the majority keeps. */
 
+import type { NodeRole } from '../model/cluster-state.ts';
 import type { KeyEntry } from '../storage/replicated/replicated-log.ts';
 
 /** Where a node is reached. */
@@ -18,7 +19,7 @@ export interface NodeInfo extends NodeUrls {
   /** How far it has applied the log, and how far that is on its disk. */
   readonly sequence: number;
   readonly durableSequence: number;
-  readonly role: 'joining' | 'following' | 'leading';
+  readonly role: NodeRole;
   /** It leads no more and does not try to. */
   readonly isDraining: boolean;
   /** What an operator should know, as sentences. */

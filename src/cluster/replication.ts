@@ -1,5 +1,5 @@
 /**
- * A node's part in its cluster: it joins, follows the log, takes over when nobody leads, and ends that when another one does.
+ * A node's part in its cluster: it joins, follows the log, takes over when no node leads, and ends that when another one does.
  * What a node that leads serves is not known here: see `ServedWhileLeading`.
  *
  * ```
@@ -10,6 +10,7 @@
  */
 
 import type { Clock } from '../model/clock.ts';
+import type { NodeRole } from '../model/cluster-state.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { JOIN_RETRY_MS, LOG_KEPT_BYTES, LOG_KEPT_MS, LOG_PURGE_MS } from '../model/limits.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -58,8 +59,6 @@ export interface ReplicationOptions {
   onPublished?(tookMs: number, bytes: number): void;
 }
 
-export type Role = 'joining' | 'following' | 'leading';
-
 /** Lives from `open` to `close`. */
 export class Replication {
   readonly #options: ReplicationOptions;
@@ -70,7 +69,7 @@ export class Replication {
   #replica: Replica | undefined;
   #follower: LogFollower | undefined;
   #engine: ReplicatedEngine | undefined;
-  #role: Role = 'joining';
+  #role: NodeRole = 'joining';
   /** One change of role after the other. */
   #changing: Promise<void> = Promise.resolve();
   readonly #stop = new AbortController();
@@ -106,7 +105,7 @@ export class Replication {
     this.#purgeLater();
   }
 
-  get role(): Role {
+  get role(): NodeRole {
     return this.#role;
   }
 

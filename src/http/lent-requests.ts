@@ -1,5 +1,5 @@
 /**
- * Requests that the listener of somebody else hands over. Its connections go on when the server ends, so the server
+ * Requests that a listener hands over which the server does not own. Its connections go on when the server ends, so the server
  * remembers which requests and upgraded connections are its own, to end just these.
  */
 

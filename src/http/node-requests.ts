@@ -6,6 +6,7 @@
 import type { NodeTrust } from '../access/node-trust.ts';
 import type { MemoryBudget } from '../encoding/memory-budget.ts';
 import type { Clock } from '../model/clock.ts';
+import type { NodeRole } from '../model/cluster-state.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import type { Logger } from '../observe/logger.ts';
 import { AnswerWatch } from './answer-watch.ts';
@@ -16,7 +17,7 @@ import { type ReplyContext, reply } from './reply.ts';
 import { type BackupSource, sendBackup } from './routes/backup.ts';
 
 export interface NodeState {
-  readonly role: 'joining' | 'following' | 'leading';
+  readonly role: NodeRole;
   /** The URL of the node that leads, where one is known. */
   readonly leader: string | undefined;
   /** Whether its store failed and only a restart helps. */

@@ -62,7 +62,7 @@ export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
   readonly origins?: Origins | undefined;
   /** Undefined where none are trusted. */
   readonly proxies?: ForwardedReader | undefined;
-  /** False where the listener of somebody else hands over requests: see {@link HttpServer.handlers}. */
+  /** False where a listener that it does not own hands over requests: see {@link HttpServer.handlers}. */
   readonly ownsPort?: boolean | undefined;
   /** Undefined serves without TLS. */
   readonly tls?: TlsFiles | undefined;

@@ -8,9 +8,12 @@ export interface ClusterState {
   readonly nodes: readonly ClusterMember[];
 }
 
+/** A node that joins has no whole copy of the data yet. */
+export type NodeRole = 'joining' | 'following' | 'leading';
+
 export interface ClusterMember {
   readonly url: string;
-  readonly role: 'joining' | 'following' | 'leading';
+  readonly role: NodeRole;
   readonly version: string;
   /** How far it has applied the log of the cluster, and how far that is on its disk. */
   readonly sequence: number;

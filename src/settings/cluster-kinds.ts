@@ -1,7 +1,7 @@
 /** The kinds of values that the settings of a cluster have: see `value-kinds.ts`. */
 
 import { z } from 'zod';
-import { wholeNumber } from './value-kinds.ts';
+import { textList, wholeNumber } from './value-kinds.ts';
 
 const NATS_PORT = '4222';
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
@@ -44,20 +44,9 @@ export function clusterReplicas() {
   });
 }
 
+/** A refusal does not show the value: it may hold a password. */
 function urls(normal: (given: string) => string | undefined, fault: string) {
-  return z
-    .union([z.string(), z.array(z.string()).readonly()])
-    .transform((value, context): readonly string[] | undefined => {
-      const given = [value].flat().flatMap((text) => text.split(','));
-      const known = new Set<string>();
-      for (const text of given.map((each) => each.trim()).filter((each) => each !== '')) {
-        const url = normal(text);
-        // Not the text: it may hold a password.
-        if (url === undefined) context.addIssue({ code: 'custom', message: `has a value that ${fault}` });
-        else known.add(url);
-      }
-      return known.size === 0 ? undefined : [...known];
-    });
+  return textList(normal, () => `has a value that ${fault}`);
 }
 
 function urlOf(text: string): URL | undefined {

@@ -66,17 +66,24 @@ function text(shape: RegExp, parse: (value: string) => number, fault: string, go
   });
 }
 
-/** One text or several; each holds one origin, or several with commas between. An empty list means undefined. */
 export function origins() {
+  return textList(normalOrigin, noOrigin);
+}
+
+/**
+ * One text or several; each holds one value, or several with commas between. An empty list means undefined.
+ * @param normal a value as it is kept; undefined for a wrong one, of which `fault` says what is wrong
+ */
+export function textList(normal: (text: string) => string | undefined, fault: (text: string) => string) {
   return z
     .union([z.string(), z.array(z.string()).readonly()])
     .transform((value, context): readonly string[] | undefined => {
       const given = [value].flat().flatMap((text) => text.split(','));
       const known = new Set<string>();
       for (const text of given.map((each) => each.trim()).filter((each) => each !== '')) {
-        const origin = normalOrigin(text);
-        if (origin === undefined) context.addIssue({ code: 'custom', message: noOrigin(text) });
-        else known.add(origin);
+        const kept = normal(text);
+        if (kept === undefined) context.addIssue({ code: 'custom', message: fault(text) });
+        else known.add(kept);
       }
       return known.size === 0 ? undefined : [...known];
     });

@@ -73,7 +73,7 @@ function showsNodes(): void {
     expect(description.faultsOf('GET /readyz', readiness)).toEqual([]);
   });
 
-  test('without a token nobody learns which nodes there are', async () => {
+  test('a client without a token does not learn which nodes there are', async () => {
     expect((await call(at(1).port, { method: 'GET', path: '/v1/cluster' })).status).toBe(401);
   });
 
@@ -96,7 +96,7 @@ function showsMetrics(): void {
     expect([refused.status, refused.body.toString()]).toEqual([503, expect.stringContaining(`${at(0).url}/metrics`)]);
   });
 
-  test('a client gets the metrics through any node, and nobody without a token', async () => {
+  test('a client gets the metrics through any node, and none without a token', async () => {
     const samples = await at(1).client.scrape();
     expect(samples.some(({ name }) => name === 'tailrace_cluster_leader')).toBe(true);
     expect((await call(at(1).port, { method: 'GET', path: '/metrics?of=leader' })).status).toBe(401);

@@ -74,11 +74,11 @@ function resolves(): void {
     expect(await stored()).toHaveLength(2);
   });
 
-  test('a batch that lacks a chunk is stored whole or not at all, and blocks nobody', async () => {
+  test('a batch that lacks a chunk is stored whole or not at all, and blocks no publisher', async () => {
     const command = new Uint8Array(randomBytes(3 * MiB));
     link.publishesLost = 1;
     expect(await publish(command, 0)).toEqual({ type: 'stored', sequence: 4 });
-    // Only the beginning of one is sent, and nobody goes on with it.
+    // Only the beginning of one is sent, and never the rest.
     const headers = { 'Nats-Batch-Id': 'abandoned', 'Nats-Batch-Sequence': '1', 'Nats-Expected-Last-Sequence': '4' };
     link.publish(subject(), new Uint8Array(1), { headers });
     expect(await publish(command, 4)).toEqual({ type: 'stored', sequence: 8 });
@@ -88,7 +88,7 @@ function resolves(): void {
   test('an outcome that cannot be found out is unknown', async () => {
     link.failNext(subject(), ...Array<LinkFault>(50).fill('request-lost'));
     expect(await publish(new Uint8Array(1), 0)).toEqual({ type: 'unknown' });
-    // Nobody knows what comes before it.
+    // What comes before it is not known.
     expect(await publish(new Uint8Array(1), 7)).toEqual({ type: 'unknown' });
     expect(await stored()).toEqual([]);
   });

@@ -8,7 +8,7 @@ import type {
 } from '../../src/storage/replicated/nats-connection.ts';
 import { unavailable } from '../../src/storage/replicated/nats-connection.ts';
 
-/** What happens to the next request of a subject; in each case its sender hears nothing. */
+/** What happens to the next request of a subject; in each case its sender gets no answer. */
 export type LinkFault = 'request-lost' | 'answer-lost' | 'delayed';
 
 export class FaultyLink implements NatsLink {

@@ -18,7 +18,7 @@ import type {
 export type PublishFault =
   /** It never arrives. */
   | 'command-lost'
-  /** It is stored, and nobody hears it. */
+  /** It is stored, and its answer is lost. */
   | 'answer-lost'
   /** It arrives when the test calls `deliverDelayed`, and is stored if it still fits. */
   | 'delayed';
@@ -66,7 +66,7 @@ export class MemoryLogStore {
     if (there !== undefined) {
       return there.id === hex(id) ? { type: 'stored', sequence: there.sequence } : { type: 'superseded' };
     }
-    // Nobody can say any more what was there.
+    // What was there is no longer known.
     if (after !== this.#last) return { type: 'unknown' };
     return this.isFull ? { type: 'full' } : { type: 'stored', sequence: this.append(bytes, id) };
   }
@@ -99,7 +99,7 @@ export class MemoryReplicatedLog implements ReplicatedLog {
   #delayed: (() => void)[] = [];
   #held: Promise<void> | undefined;
 
-  /** The node hears nothing, and nobody hears it. */
+  /** The node receives nothing, and what it sends is lost. */
   isCutOff = false;
 
   /** Reads come from a copy that has nothing behind this sequence yet. */

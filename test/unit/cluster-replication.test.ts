@@ -111,7 +111,7 @@ test('another node leads when the key was not renewed for its time, also where N
   expect(first.it.role).toBe('following');
 });
 
-test('a node that was told to drain hands over, and leads again when it may and nobody else does', async () => {
+test('a node that was told to drain hands over, and leads again when it may and no other node does', async () => {
   const [first, second] = [await start('a'), await start('b')];
   await until(() => second.it.nodes.some(({ url, role }) => url === 'http://b' && role === 'following'));
   expect(second.it.leaderChanges).toBe(0);

@@ -15,7 +15,7 @@ export interface NatsOptions {
   readonly name: string;
   readonly credentialsFile?: string;
   readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
-  /** Hears when the connection is lost and when it is there again. */
+  /** Called when the connection is lost and when it is there again. */
   readonly onConnected?: (isConnected: boolean) => void;
 }
 

@@ -19,7 +19,7 @@ export type PublishOutcome =
   | { readonly type: 'superseded' }
   /** The log has no space left. It is not stored. */
   | { readonly type: 'full' }
-  /** No answer in time: it may be stored, or may still be. Nobody may publish behind it before that is known. */
+  /** No answer in time: it may be stored, or may still be. No command may be published after it before that is known. */
   | { readonly type: 'unknown' };
 
 export type LogPage =
