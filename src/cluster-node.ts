@@ -217,10 +217,8 @@ class ClusterNode implements SupervisedServer {
     return this.#node.served.server?.issueLogin();
   }
 
-  reloadTls(files?: { readonly cert: string; readonly key: string }): void {
-    const { tlsCert, tlsKey } = this.#node.config;
-    const given = files ?? (tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey });
-    if (given !== undefined) this.#node.ports.reloadTls(given);
+  reloadTls(others?: { readonly cert: string; readonly key: string }): void {
+    this.#node.ports.reloadTls(others);
   }
 
   async isAlive(): Promise<boolean> {

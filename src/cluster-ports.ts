@@ -6,17 +6,18 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { NodeTrust } from './access/node-trust.ts';
-import { checkHost } from './check-host.ts';
 import type { Config } from './config.ts';
 import type { MemoryBudget } from './encoding/memory-budget.ts';
 import type { ListenerHandlers } from './http/connection/handlers.ts';
 import { type ListenAt, Listener } from './http/connection/listener.ts';
+import type { TlsFiles } from './http/connection/tls.ts';
 import type { HttpRequest, Transport } from './http/exchange.ts';
 import { Forwarder, type ForwardTarget } from './http/forward/forwarder.ts';
 import type { NodeRequests } from './http/node-requests.ts';
 import type { Clock } from './model/clock.ts';
 import type { Logger } from './observe/logger.ts';
 import type { Warnings } from './observe/warnings.ts';
+import { checkHost, tlsOf, tlsToReload, urlOn } from './port-settings.ts';
 import { ANY_PORT } from './settings/value-kinds.ts';
 import type { ServerAddress } from './tailrace-server.ts';
 
@@ -96,19 +97,19 @@ export class ClusterPorts {
       this.#listeners.http.stopAccepting();
       throw error;
     }
-    const name = host.includes(':') ? `[${host}]` : host;
-    const urlOf = (number: number): string => `${config.tlsCert === undefined ? 'http' : 'https'}://${name}:${number}`;
     const grpc = config.grpcPort === 0 ? undefined : await this.#listenForGrpc(host);
     this.#address = {
       host,
       port,
-      url: urlOf(port),
-      grpc: grpc === undefined ? undefined : { port: grpc, url: urlOf(grpc) },
+      url: urlOn(config, host, port),
+      grpc: grpc === undefined ? undefined : { port: grpc, url: urlOn(config, host, grpc) },
     };
     return this.#address;
   }
 
-  reloadTls(files: { readonly cert: string; readonly key: string }): void {
+  /** @throws TailraceError `config` when there is no TLS, or the files cannot be used */
+  reloadTls(others: TlsFiles | undefined): void {
+    const files = tlsToReload(this.#deps.config, others);
     this.#listeners.http.reloadTls(files);
     this.#listeners.grpc.reloadTls(files);
   }
@@ -121,18 +122,9 @@ export class ClusterPorts {
 
   /** Waits for what is under way, for `waitMs` at most, and cuts the connections that are left. */
   async close(waitMs: number): Promise<void> {
-    const { clock } = this.#deps;
-    const listeners = Object.values(this.#listeners);
-    const deadline = clock.monotonicMs() + waitMs;
-    while (this.connections > 0 && clock.monotonicMs() < deadline) {
-      for (const listener of listeners) listener.closeIdle();
-      await new Promise<void>((resolve) => void clock.timer(IDLE_CHECK_MS, resolve));
-    }
+    await Promise.all(Object.values(this.#listeners).map((listener) => listener.settled(waitMs)));
     for (const forwarder of Object.values(this.#forwarders)) forwarder.close();
-    for (const listener of listeners) {
-      listener.announceAll();
-      listener.cut();
-    }
+    for (const listener of Object.values(this.#listeners)) listener.cut();
   }
 
   async #listenForGrpc(host: string): Promise<number> {
@@ -181,16 +173,9 @@ export class ClusterPorts {
   }
 }
 
-const IDLE_CHECK_MS = 20;
-
 function needsConfirmation({ method, url = '/', headers }: HttpRequest): boolean {
   if (headers.accept?.includes(EVENT_STREAM) === true) return false;
   if (headers['content-type']?.startsWith(SESSION) === true) return false;
   if (method === 'POST') return !UNCONFIRMED_POST.test(url);
   return !((method === 'GET' || method === 'HEAD') && UNCONFIRMED_GET.test(url));
-}
-
-/** The settings make sure that both files are given, or neither. */
-function tlsOf({ tlsCert, tlsKey }: Config): { readonly cert: string; readonly key: string } | undefined {
-  return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
 }

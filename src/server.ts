@@ -9,12 +9,12 @@ import { loadJose } from './access/jwt.ts';
 import type { RootToken } from './access/tokens/root-token.ts';
 import { type ForwardedReader, TrustedProxies } from './access/trusted-proxies.ts';
 import { buildAccess, originsOf, rootTokenOf } from './build-access.ts';
-import { checkHost } from './check-host.ts';
-import { type Config, parseConfig } from './config.ts';
+import { parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
 import type { ListenerHandlers } from './http/connection/handlers.ts';
+import type { TlsFiles } from './http/connection/tls.ts';
 import { createGrpcServer } from './http/grpc/grpc-server.ts';
 import { loadIngest } from './http/receive-otlp.ts';
 import { httpPortRoutes } from './http/routes/all-routes.ts';
@@ -33,6 +33,7 @@ import { Senders } from './observe/senders.ts';
 import { Warnings } from './observe/warnings.ts';
 import { asFatal, type OpenStore, type OpenStoreParts, openStore } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
+import { checkHost, tlsOf, tlsToReload, urlOn } from './port-settings.ts';
 import { ReaderSet } from './readers/reader-set.ts';
 import type { OwnTelemetry, SelfTelemetryParts } from './self-telemetry.ts';
 import { ANY_PORT } from './settings/value-kinds.ts';
@@ -197,11 +198,6 @@ function watchedLoop(
   return loop;
 }
 
-/** The settings make sure that both files are given, or neither. */
-function tlsOf({ tlsCert, tlsKey }: Config): { cert: string; key: string } | undefined {
-  return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
-}
-
 interface Parts {
   readonly http: HttpServer;
   /** Undefined when gRPC is off. */
@@ -265,12 +261,9 @@ class RunningServer implements ComposedServer {
       throw error;
     }
     this.#load();
-    const name = host.includes(':') ? `[${host}]` : host;
-    const isSecure = config.tlsCert !== undefined;
-    const urlOf = (number: number): string => `${isSecure ? 'https' : 'http'}://${name}:${number}`;
     const grpcPort = await this.#listenForGrpc(host);
-    const grpc = grpcPort === undefined ? undefined : { port: grpcPort, url: urlOf(grpcPort) };
-    this.#address = { host, port, url: urlOf(port), grpc };
+    const grpc = grpcPort === undefined ? undefined : { port: grpcPort, url: urlOn(config, host, grpcPort) };
+    this.#address = { host, port, url: urlOn(config, host, port), grpc };
     this.#own?.start();
     return this.#address;
   }
@@ -316,10 +309,8 @@ class RunningServer implements ComposedServer {
     return this.#access.issueRootLogin()?.secret;
   }
 
-  reloadTls(files = tlsOf(this.#opened.config)): void {
-    if (files === undefined || tlsOf(this.#opened.config) === undefined) {
-      throw new TailraceError('config', 'this server runs without TLS: start it with --tls-cert and --tls-key');
-    }
+  reloadTls(others?: TlsFiles): void {
+    const files = tlsToReload(this.#opened.config, others);
     this.#ports.http.reloadTls(files);
     this.#ports.grpc?.reloadTls(files);
   }

@@ -9,10 +9,9 @@ import type { Clock } from '../model/clock.ts';
 import type { NodeRole } from '../model/cluster-state.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import type { Logger } from '../observe/logger.ts';
-import { AnswerWatch } from './answer-watch.ts';
-import { UploadWatch } from './body/upload-watch.ts';
 import { refuseS2 } from './errors.ts';
 import { type Exchange, type HttpRequest, openExchange, type Transport } from './exchange.ts';
+import { nodeReplyContext } from './node-reply-context.ts';
 import { type ReplyContext, reply } from './reply.ts';
 import { type BackupSource, sendBackup } from './routes/backup.ts';
 
@@ -50,10 +49,7 @@ export class NodeRequests {
 
   constructor(deps: NodeRequestsDeps) {
     this.#deps = deps;
-    const { clock, memory } = deps;
-    const budgets = { budget: memory, strangers: memory };
-    const watches = { watch: new UploadWatch(clock), answers: new AnswerWatch(clock) };
-    this.#context = { memory: budgets, ...watches, closing: () => false };
+    this.#context = nodeReplyContext(deps);
   }
 
   /** Whether this node answers the request itself. While it leads, its server answers all that is not for nodes. */

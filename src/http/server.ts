@@ -91,9 +91,6 @@ interface OwnDeps extends NamedBasinDeps, ReplyDeps, AuditDeps {
   readonly onFatal: (error: TailraceError) => void;
 }
 
-/** How often idle connections are closed while the server stops. */
-const IDLE_CHECK_MS = 20;
-
 /** Lives from `listen` to `close`; without a port of its own, from the first request to `close`. */
 export class HttpServer {
   /** Where requests and upgrades come in: from its own port, or from a listener that lives longer than it does. */
@@ -173,19 +170,9 @@ export class HttpServer {
   async close(waitMs: number): Promise<void> {
     this.#closing = true;
     await this.#lent?.end(waitMs);
-    if (this.#listener !== undefined) await this.#closePort(this.#listener, waitMs);
-  }
-
-  async #closePort(listener: Listener, waitMs: number): Promise<void> {
-    listener.stopAccepting();
-    const { clock } = this.#deps;
-    const deadline = clock.monotonicMs() + waitMs;
-    while (listener.connections > 0 && clock.monotonicMs() < deadline) {
-      listener.closeIdle();
-      await new Promise<void>((resolve) => void clock.timer(IDLE_CHECK_MS, resolve));
-    }
-    listener.announceAll();
-    listener.cut();
+    this.#listener?.stopAccepting();
+    await this.#listener?.settled(waitMs);
+    this.#listener?.cut();
   }
 
   /**

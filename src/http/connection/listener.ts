@@ -26,6 +26,8 @@ import { Tls, type TlsFiles } from './tls.ts';
 const BACKLOG = 4_096;
 /** Open files that are no connections: the store, and what Node opens. */
 const OTHER_FILES = 64;
+/** How often idle connections are closed while the server stops. */
+const IDLE_CHECK_MS = 20;
 /** Where few files may be open, some are left for connections that are refused. */
 const CONNECTIONS_SHARE = 0.8;
 
@@ -137,8 +139,16 @@ export class Listener {
     this.#http2.closeIdle();
   }
 
-  /** Tells all HTTP/2 clients that what is still open is about to be cut. */
-  announceAll(): void {
+  /**
+   * Closes idle connections until none is left, for `waitMs` at most, and tells the HTTP/2 clients that are left that they are
+   * about to be cut. Call it after `stopAccepting`, and before `cut`.
+   */
+  async settled(waitMs: number): Promise<void> {
+    const deadline = this.#clock.monotonicMs() + waitMs;
+    while (this.connections > 0 && this.#clock.monotonicMs() < deadline) {
+      this.closeIdle();
+      await new Promise<void>((resolve) => void this.#clock.timer(IDLE_CHECK_MS, resolve));
+    }
     this.#http2.announceAll();
   }
 

@@ -17,8 +17,6 @@ import { FORWARDED_REQUESTS_MAX, SHUTDOWN_TIMEOUT_MS } from '../../model/limits.
 import { SIGNALS } from '../../model/record.ts';
 import { correlationId } from '../../observe/correlation-id.ts';
 import type { Warnings } from '../../observe/warnings.ts';
-import { AnswerWatch } from '../answer-watch.ts';
-import { UploadWatch } from '../body/upload-watch.ts';
 import type { ListenerHandlers } from '../connection/handlers.ts';
 import { refuseOtlp, refuseS2 } from '../errors.ts';
 import {
@@ -33,6 +31,7 @@ import {
 } from '../exchange.ts';
 import { expectLegalHead } from '../expect-legal-head.ts';
 import { isCall, refuseCall } from '../grpc/reply.ts';
+import { nodeReplyContext } from '../node-reply-context.ts';
 import type { ReplyContext } from '../reply.ts';
 import { NodeLink } from './node-link.ts';
 import { refuseUpgrade } from './pass-upgrade.ts';
@@ -83,10 +82,7 @@ export class Forwarder implements ListenerHandlers {
   constructor(deps: ForwarderDeps) {
     this.#deps = deps;
     this.#ca = deps.caFile === undefined ? undefined : certificatesIn(deps.caFile);
-    const { clock, memory } = deps;
-    const budgets = { budget: memory, strangers: memory };
-    const watches = { watch: new UploadWatch(clock), answers: new AnswerWatch(clock) };
-    this.#context = { memory: budgets, ...watches, closing: () => false };
+    this.#context = nodeReplyContext(deps);
   }
 
   /** Requests and upgrades that are under way. */

@@ -1,0 +1,19 @@
+/** What a node of a cluster replies with by itself, beside the server of the node that leads. */
+
+import type { MemoryBudget } from '../encoding/memory-budget.ts';
+import type { Clock } from '../model/clock.ts';
+import { AnswerWatch } from './answer-watch.ts';
+import { UploadWatch } from './body/upload-watch.ts';
+import type { ReplyContext } from './reply.ts';
+
+/** One budget pays for requests with and without a token: the node that leads tells them apart. */
+export function nodeReplyContext({
+  clock,
+  memory,
+}: {
+  readonly clock: Clock;
+  readonly memory: MemoryBudget;
+}): ReplyContext {
+  const budgets = { budget: memory, strangers: memory };
+  return { memory: budgets, watch: new UploadWatch(clock), answers: new AnswerWatch(clock), closing: () => false };
+}
