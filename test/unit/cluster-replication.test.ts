@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { LEADER_KEY } from '../../src/cluster/node-info.ts';
 import { Replication } from '../../src/cluster/replication.ts';
 import type { TailraceError } from '../../src/model/error.ts';
+import { LOG_KEPT_MS, LOG_PURGE_MS } from '../../src/model/limits.ts';
 import type { LogFields } from '../../src/observe/logger.ts';
 import type { Write } from '../../src/storage/engine.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
@@ -136,6 +137,38 @@ test('a node that is not there cannot be drained, nor the last one that could le
   await until(() => first.it.nodes.length === 1);
   await settled(first.it.drain('http://b', false));
   await expect(settled(first.it.drain('http://b', false))).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('what all nodes have on disk leaves the log after an hour, and not before', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => second.it.leader !== undefined);
+  await settled(leading(first).commit([put('k', '1')]));
+  const last = first.it.describe().sequence;
+  await until(() => second.it.describe().durableSequence === last);
+  const since = clock.monotonicMs();
+  await until(() => clock.monotonicMs() - since > 2 * LOG_PURGE_MS);
+  expect(store.bounds.first).toBe(1);
+  clock.advance(LOG_KEPT_MS);
+  await until(() => store.bounds.first > 1);
+  expect(store.bounds.first).toBeLessThanOrEqual(last + 1);
+});
+
+test('a node that is there and behind keeps in the log what it lacks', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => second.it.leader !== undefined);
+  const behind = second.it.describe().sequence;
+  second.log.copyEndsAt = behind;
+  // Commits are remembered for the time of the log once a minute.
+  for (let commits = 0; commits < 3; commits++) {
+    await settled(leading(first).commit([put('k', String(commits))]));
+    const since = clock.monotonicMs();
+    await until(() => clock.monotonicMs() - since > LOG_PURGE_MS);
+  }
+  clock.advance(LOG_KEPT_MS);
+  await until(() => first.it.role === 'leading' && first.it.nodes.length === 2);
+  const since = clock.monotonicMs();
+  await until(() => clock.monotonicMs() - since > 2 * LOG_PURGE_MS);
+  expect(store.bounds.first).toBeLessThanOrEqual(behind + 1);
 });
 
 test('a store with data of its own does not join a cluster that began without it, and stays as it is', async () => {
