@@ -130,8 +130,22 @@ describeInBrowser('what the screen of a trace shows', () => {
     await page.keyboard.press('Enter');
     await tree(page).getByText('emit receipt').waitFor();
   });
+});
 
-  test('on a phone in the dark the record covers the tree, and closes', async () => {
+describeInBrowser('a trace on a phone', () => {
+  const open = openedPages(() => server, 'Trace');
+
+  test('lengths have their places in the first picture, before the browser gives a frame', async () => {
+    const page = await open(openAt('00000000000000000000000000000abc'), { width: 390, height: 844 });
+    await page.getByRole('heading', { name: 'Nothing of this trace is here' }).waitFor();
+    await page.evaluate('globalThis.requestAnimationFrame = () => 0');
+    await page.goto(`${server.url}/${openAt(TRACE)}`);
+    await tree(page).getByText('validate cart').waitFor();
+    expect(await page.locator('.trace-length').count()).toBeGreaterThan(3);
+    expect(await page.evaluate(CUT_OFF)).toEqual([]);
+  });
+
+  test('in the dark the record covers the tree, and closes', async () => {
     const page = await open(openAt(TRACE), { width: 390, height: 844, isDark: true });
     await page.getByText('following').waitFor();
     expect(await page.evaluate(CUT_OFF)).toEqual([]);

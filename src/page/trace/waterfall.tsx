@@ -156,9 +156,9 @@ function bringIntoView(box: HTMLElement | null, at: number): void {
 
 type Box = { readonly current: HTMLDivElement | null };
 
-/** Follows scrolling and size, once in a frame. */
+/** Measures before the first picture, then follows scrolling and size, once in a frame. */
 function useViewport(box: Box, setView: (view: { top: number; height: number; width: number }) => void): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = box.current;
     if (element === null) return;
     let frame = 0;
@@ -169,6 +169,7 @@ function useViewport(box: Box, setView: (view: { top: number; height: number; wi
     const later = (): void => {
       frame ||= requestAnimationFrame(measure);
     };
+    measure();
     const observer = new ResizeObserver(later);
     observer.observe(element);
     element.addEventListener('scroll', later, { passive: true });
