@@ -17,13 +17,15 @@ import type { Block } from '../storage/block/block.ts';
 import { summaryBytesIn } from '../storage/block/format.ts';
 import type { Entry } from '../storage/engine.ts';
 import { readBlockKey } from '../storage/keys.ts';
+import type { SummaryRow } from '../storage/summary-rows.ts';
 import { loadBlocksBefore, missing } from './blocks.ts';
 import type { RecordsEvent } from './events.ts';
 import { refreshFloor } from './expiry.ts';
 import { beyond, type ReadContext, type RecordFilter } from './read.ts';
 import { blockHeaderOf } from './skip-blocks.ts';
 import { deletionPending, type OpenStream } from './stream.ts';
-import { RowFinder } from './summaries/row-finder.ts';
+import { RowFinder, SUMMARY_ROWS } from './summaries/row-finder.ts';
+import { type TracePasser, tracePasser } from './summaries/trace-passer.ts';
 
 /** Which records, before which position. */
 export interface BackRange {
@@ -79,9 +81,10 @@ export async function readBack(
   const taking = new Taking(range, watch, stream);
   let start = end;
   let pageBytes = SCAN_BYTES_MIN_EACH;
-  const rows = new RowFinder(context.engine, stream, context.wantRows);
+  const rows = new RowFinder(context.engine, stream, SUMMARY_ROWS, (at) => context.wantRows(stream, at, true));
+  const traces = tracePasser(context.engine, stream, context.filter?.traceHash);
   while (start > stream.floor && !taking.isFull && !watch.isOver()) {
-    const { start: passedTo, mayHoldFrom } = await passBack(context, rows, start);
+    const { start: passedTo, mayHoldFrom } = await passBack(context, rows, traces, start);
     if (passedTo < start) {
       start = Math.max(passedTo, stream.floor);
       await refreshFloor(context.engine, stream, context.expiryNow());
@@ -99,11 +102,14 @@ export async function readBack(
 /** What rows say of the blocks before a position: where those begin that are passed over, or that may hold something. */
 async function passBack(
   { filter }: ReadContext,
-  rows: RowFinder,
+  rows: RowFinder<SummaryRow>,
+  traces: TracePasser | undefined,
   before: number,
 ): Promise<{ readonly start: number; readonly mayHoldFrom: number }> {
   const mayWant = filter?.mayWant;
   if (mayWant === undefined) return { start: before, mayHoldFrom: 0 };
+  const run = await traces?.below(before);
+  if (run !== undefined) return { start: run.firstSeq, mayHoldFrom: 0 };
   const row = await rows.below(before);
   const last = row?.indexOf(before - 1);
   if (row === undefined || last === undefined) return { start: before, mayHoldFrom: rows.gapFrom };

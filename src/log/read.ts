@@ -24,6 +24,8 @@ import type { WantRows } from './summaries/row-finder.ts';
 export interface RecordFilter {
   /** Says of a stored block, by its summary, whether it may hold a wanted record; of those in memory nothing is asked. */
   readonly mayWant?: MayWant;
+  /** The hash of the trace id that all wanted records have. */
+  readonly traceHash?: number | undefined;
   /** The wanted records among [from, to) of a block, as runs in order: from and to of each. */
   runs(block: Block, from: number, to: number): readonly number[] | Promise<readonly number[]>;
 }
@@ -85,9 +87,11 @@ export async function* readFrom(
   let pageBytes = 0;
   /** What a reader with a filter takes from the store: it keeps little of that. */
   let area: Uint8Array | undefined;
-  const mayWant = context.filter?.mayWant;
+  const { mayWant, traceHash } = context.filter ?? {};
   const skipper =
-    mayWant === undefined ? undefined : new BlockSkipper(context.engine, stream, mayWant, context.wantRows);
+    mayWant === undefined
+      ? undefined
+      : new BlockSkipper(context.engine, stream, { mayWant, traceHash }, context.wantRows);
   while (!signal.aborted) {
     await refreshFloor(context.engine, stream, context.expiryNow());
     if (position < stream.floor) {

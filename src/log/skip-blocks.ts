@@ -1,6 +1,7 @@
 /**
- * Passes over stored blocks in which a filter finds nothing, by rows of summaries, and by their headers where there is no
- * row or it says that something may be there: their records are neither fetched from the store nor unpacked.
+ * Passes over stored blocks in which a filter finds nothing, by rows of trace ids where it looks for one trace, by rows of
+ * summaries, and by their headers where there is no row or it says that something may be there: their records are neither
+ * fetched from the store nor unpacked.
  */
 
 import { goOnWithWork } from '../encoding/turns.ts';
@@ -13,7 +14,8 @@ import type { Engine, Entry } from '../storage/engine.ts';
 import { blockRange, readBlockKey } from '../storage/keys.ts';
 import type { SummaryRow } from '../storage/summary-rows.ts';
 import type { OpenStream } from './stream.ts';
-import { RowFinder, type WantRows } from './summaries/row-finder.ts';
+import { RowFinder, SUMMARY_ROWS, type WantRows } from './summaries/row-finder.ts';
+import { type TracePasser, tracePasser } from './summaries/trace-passer.ts';
 
 /** What is known of the blocks from a position on. */
 export interface Glance {
@@ -25,6 +27,13 @@ export interface Glance {
 
 /** Whether a block may hold what is wanted, by its kind and the bytes of its summary. */
 export type MayWant = (kind: BlockKind, summary: Uint8Array) => boolean;
+
+/** What a filter says of blocks that it has not seen. */
+export interface BlockHints {
+  readonly mayWant: MayWant;
+  /** The hash of the trace id that all wanted records have. */
+  readonly traceHash: number | undefined;
+}
 
 /** The first look takes a few blocks, since most reads want little; while it pays, each next one more. */
 const FIRST_PAGE_BLOCKS = 4;
@@ -38,7 +47,8 @@ export class BlockSkipper {
   readonly #stream: OpenStream;
   readonly #mayWant: MayWant;
   readonly #wantRows: WantRows;
-  readonly #rows: RowFinder;
+  readonly #rows: RowFinder<SummaryRow>;
+  readonly #traces: TracePasser | undefined;
   #readUntil = 0;
   #pageBlocks = FIRST_PAGE_BLOCKS;
   #work = 0;
@@ -47,12 +57,13 @@ export class BlockSkipper {
   /** Blocks that were passed over by their headers since the last row. */
   #rowless = 0;
 
-  constructor(engine: Engine, stream: OpenStream, mayWant: MayWant, wantRows: WantRows) {
+  constructor(engine: Engine, stream: OpenStream, { mayWant, traceHash }: BlockHints, wantRows: WantRows) {
     this.#engine = engine;
     this.#stream = stream;
     this.#mayWant = mayWant;
     this.#wantRows = wantRows;
-    this.#rows = new RowFinder(engine, stream, wantRows);
+    this.#rows = new RowFinder(engine, stream, SUMMARY_ROWS, (at) => wantRows(stream, at, true));
+    this.#traces = tracePasser(engine, stream, traceHash);
   }
 
   /**
@@ -81,6 +92,11 @@ export class BlockSkipper {
   }
 
   async #step(position: number, untilMs: number | undefined): Promise<Glance> {
+    const run = await this.#traces?.at(position);
+    if (run !== undefined && run.lastTimestamp < (untilMs ?? Number.POSITIVE_INFINITY)) {
+      this.#work += SKIP_BLOCK_BYTES + run.filter.length;
+      return { passed: { seqNum: run.end, timestamp: run.lastTimestamp }, readUntil: run.end };
+    }
     const row = await this.#rows.at(position);
     if (row === undefined) {
       const glance = await this.#lookAtHeaders(position, this.#rows.gapEnd, untilMs);

@@ -14,6 +14,7 @@ import {
   streamKey,
   streamStateKey,
   summaryRowRange,
+  traceRowRange,
 } from '../storage/keys.ts';
 import { encodePending } from '../storage/values.ts';
 import type { CommitQueue } from './commit-queue.ts';
@@ -102,10 +103,10 @@ async function remove({ engine, commits }: TrimContext, stream: OpenStream): Pro
 export async function removeStream({ engine, commits }: TrimContext, stream: OpenStream): Promise<void> {
   for (;;) {
     const page = { limit: BACKGROUND_BLOCKS_MAX, valueBytesMax: 1 };
-    const entries = await engine.scan({ ...blockRange(stream.number), ...page });
-    const summaries = await engine.scan({ ...summaryRowRange(stream.number), ...page });
-    const rows: Write[] = [...entries, ...summaries].map(({ key }) => ({ type: 'delete', key }));
-    const finished = Math.max(entries.length, summaries.length) < BACKGROUND_BLOCKS_MAX;
+    const ranges = [blockRange(stream.number), summaryRowRange(stream.number), traceRowRange(stream.number)];
+    const found = await Promise.all(ranges.map((range) => engine.scan({ ...range, ...page })));
+    const rows: Write[] = found.flat().map(({ key }) => ({ type: 'delete', key }));
+    const finished = found.every(({ length }) => length < BACKGROUND_BLOCKS_MAX);
     if (finished) rows.push(...lastRows(stream));
     await commitRows(commits, rows, { options: RESERVE });
     if (finished) return;

@@ -59,7 +59,7 @@ export function emitBlock(scanned: ScannedRequest, block: PlannedBlock, summaryB
     timestamps,
     meteredBytes: block.meteredBytes,
     idsChecked: scanned.oddIds.size === 0 && !scanned.hasGroups,
-    summary: summarize(scanned, block, summaryBytesMin),
+    ...summarize(scanned, block, summaryBytesMin),
     ...indexOf(block),
     payload: payload.finish(),
   };

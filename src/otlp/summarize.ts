@@ -4,7 +4,8 @@
  */
 
 import { SUMMARY_PAYLOAD_BYTES_MIN } from '../model/limits.ts';
-import { levelBit, NO_LEVEL_BIT, OTHER_LEVEL_BIT, SummaryBuilder } from '../storage/block/summary.ts';
+import type { BlockDraft } from '../storage/block/seal.ts';
+import { levelBit, NO_LEVEL_BIT, OTHER_LEVEL_BIT, SummaryBuilder, traceIdHash } from '../storage/block/summary.ts';
 import { FOUND, findAttribute, headView, STRING_VALUE } from './routing/attributes.ts';
 import { cell, type ScannedRequest } from './scan/columns.ts';
 import { TOLD_BY_TEXT } from './scan/item-parts.ts';
@@ -39,37 +40,80 @@ const builder = new SummaryBuilder();
 const added = new Int32Array(64);
 const NONE = -1;
 
+/** Hashes of trace ids: those of neighbours are mostly the same, and most of these are left out. */
+class HashList {
+  #hashes = new Int32Array(1_024);
+  #count = 0;
+  /** The last one in each place: a hash has its place by its last bits. */
+  readonly #seen = new Int32Array(1_024);
+
+  begin(): void {
+    this.#count = 0;
+    this.#seen.fill(0);
+  }
+
+  /** False when it was there already. */
+  add(hash: number): boolean {
+    const place = hash & (this.#seen.length - 1);
+    if (this.#seen[place] === hash && hash !== 0) return false;
+    this.#seen[place] = hash;
+    if (this.#count === this.#hashes.length) {
+      const longer = new Int32Array(2 * this.#count);
+      longer.set(this.#hashes);
+      this.#hashes = longer;
+    }
+    this.#hashes[this.#count++] = hash;
+    return true;
+  }
+
+  finish(): Int32Array {
+    return this.#hashes.slice(0, this.#count);
+  }
+}
+
+const hashes = new HashList();
+
 /**
- * Undefined when there is none: a block of few bytes is as soon read, and where an id has another length or a group may
- * hide a field, only the matcher knows.
+ * Neither is known where an id has another length or a group may hide a field: only the matcher knows. A block of few bytes
+ * has no summary: it is as soon read. Of one that is encrypted nothing may be told; then no size is enough.
  */
 export function summarize(
   scanned: ScannedRequest,
   { runs, bytes }: ItemsOfBlock,
   bytesMin: number = SUMMARY_PAYLOAD_BYTES_MIN,
-): Uint8Array | undefined {
-  if (bytes < bytesMin || scanned.oddIds.size > 0 || scanned.hasGroups) return undefined;
+): Pick<BlockDraft, 'summary' | 'traceHashes'> {
+  if (bytesMin === Number.POSITIVE_INFINITY || scanned.oddIds.size > 0 || scanned.hasGroups) return {};
   const { view, signal } = scanned;
   const { traceId, name, nameEnd, severity } = scanned.parts;
+  const hasSummary = bytes >= bytesMin;
   let levels = 0;
-  builder.begin(signal === 'logs');
-  added.fill(NONE);
+  hashes.begin();
+  if (hasSummary) {
+    builder.begin(signal === 'logs');
+    added.fill(NONE);
+  }
   for (const run of runs) {
     const like = cell(scanned.resourceLike, run.row);
-    if (added[like % added.length] !== like) {
+    if (hasSummary && added[like % added.length] !== like) {
       added[like % added.length] = like;
       addService(scanned, run.row);
     }
     for (let item = run.from; item < run.to; item++) {
       const id = cell(traceId, item);
-      if (id !== 0) builder.addTraceId(view, id);
+      if (id !== 0) {
+        const hash = traceIdHash(view, id);
+        if (hashes.add(hash) && hasSummary) builder.addTraceId(hash);
+      }
+      if (!hasSummary) continue;
       const start = cell(name, item);
       if (start !== 0 && cell(nameEnd, item) > start) builder.add('names', view, start, cell(nameEnd, item));
       levels |= BITS[severity[item] as number] as number;
     }
   }
+  const traceHashes = hashes.finish();
+  if (!hasSummary) return { traceHashes };
   builder.level(levels);
-  return builder.finish(Math.max(FILTER_BYTES_MIN, bytes / PAYLOAD_SHARE));
+  return { traceHashes, summary: builder.finish(Math.max(FILTER_BYTES_MIN, bytes / PAYLOAD_SHARE)) };
 }
 
 function addService(scanned: ScannedRequest, row: number): void {

@@ -31,6 +31,8 @@ export const FAMILY = {
   dedupe: 10,
   /** `[11][stream u64][first seq u64]` → what many blocks say of their records: see `summary-rows.ts`. */
   summaries: 11,
+  /** `[12][stream u64][first seq u64]` → which trace ids long runs of blocks may have: see `trace-rows.ts`. */
+  traces: 12,
   /** `[255]`: the engine's own probe and filler rows, not data of the log. */
   engine: 255,
 } as const;
@@ -128,6 +130,24 @@ export function summaryRowRange(stream: number, fromSeq = 0, toSeq?: number): Ke
 /** Stream number and first sequence number in the key of a row of summaries. */
 export function readSummaryRowKey(key: Uint8Array): { stream: number; firstSeq: number } {
   return readPlaceKey(key, FAMILY.summaries);
+}
+
+/** The key of the row of trace ids about the blocks of `stream` from the one that starts with `firstSeq` on. */
+export function traceRowKey(stream: number, firstSeq: number): Uint8Array {
+  return placeKey(FAMILY.traces, stream, firstSeq);
+}
+
+/** Rows of trace ids of a stream whose first sequence number n has `fromSeq` <= n < `toSeq`; without bounds, all. */
+export function traceRowRange(stream: number, fromSeq = 0, toSeq?: number): KeyRange {
+  return {
+    from: traceRowKey(stream, fromSeq),
+    to: toSeq === undefined ? successor(numberKey(FAMILY.traces, stream)) : traceRowKey(stream, toSeq),
+  };
+}
+
+/** Stream number and first sequence number in the key of a row of trace ids. */
+export function readTraceRowKey(key: Uint8Array): { stream: number; firstSeq: number } {
+  return readPlaceKey(key, FAMILY.traces);
 }
 
 /**

@@ -39,6 +39,8 @@ export interface SummarizedBlock {
   readonly summary: Uint8Array;
   /** Bytes of the block as it is stored. */
   readonly storedBytes: number;
+  /** As in `BlockDraft`; of what is read from the store undefined. */
+  readonly traceHashes?: Int32Array | undefined;
 }
 
 /** The row about blocks that follow each other. Its filters are folded until it takes a small share of their bytes. */

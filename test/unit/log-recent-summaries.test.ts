@@ -8,8 +8,8 @@ import type { BlockDraft, SealedBlock } from '../../src/storage/block/seal.ts';
 import { openHarness, texts } from '../support/log-harness.ts';
 import { PER_BLOCK, smallBlock } from '../support/summary-rows.ts';
 
-/** What one block of 40 bytes of summary takes. */
-const BLOCK_BYTES = 200;
+/** What one block of 40 bytes of summary and two trace ids takes. */
+const BLOCK_BYTES = 208;
 const SUMMARIZED: BlockDraft = { ...smallBlock(0, false), summary: new Uint8Array(40) };
 const SEALED: SealedBlock = {
   key: new Uint8Array(0),
@@ -46,7 +46,9 @@ describe('recent summaries', () => {
     const other = { ...SUMMARIZED, summary: new Uint8Array(8), timestamps: Float64Array.of(5, 7) };
     const value = new Uint8Array(77);
     recent.add(a, 10, [SUMMARIZED, other], [SEALED, SEALED, { ...SEALED, value }], 1);
-    const second = { kind: 'logs', count: 2, lastTimestamp: 7, summary: other.summary, storedBytes: 77 };
+    const { summary, traceHashes } = other;
+    expect(traceHashes).toHaveLength(2);
+    const second = { kind: 'logs', count: 2, lastTimestamp: 7, summary, storedBytes: 77, traceHashes };
     expect(recent.from(a, 10 + PER_BLOCK, 9)).toEqual([second]);
     expect(recent.from(a, 10, 9)).toEqual([expect.objectContaining({ count: 2, storedBytes: 123 }), second]);
     expect(recent.from(a, 10, 1)).toHaveLength(1);

@@ -20,10 +20,12 @@ test('key families have the numbers that are on disk', () => {
     pendingWork: 9,
     dedupe: 10,
     summaries: 11,
+    traces: 12,
     engine: 255,
   });
   expect(hex(keys.blockKey(0x0102, 5_000_000_000))).toBe('050000000000000102000000012a05f200');
   expect(hex(keys.summaryRowKey(0x0102, 5_000_000_000))).toBe('0b0000000000000102000000012a05f200');
+  expect(hex(keys.traceRowKey(0x0102, 5_000_000_000))).toBe('0c0000000000000102000000012a05f200');
   expect(hex(keys.streamKey(2, 'é'))).toBe('030000000000000002c3a9');
   expect(hex(keys.streamStateKey(9))).toBe('040000000000000009');
   expect(hex(keys.settingsKey('format'))).toBe('01666f726d6174');
@@ -39,12 +41,15 @@ test('block keys decode, and are ordered by stream, then by sequence number', ()
   );
 });
 
-test('keys of rows of summaries decode, and the range of a stream holds its rows and no others', () => {
+test('keys of rows of summaries and of trace ids decode, and the range of a stream holds its rows and no others', () => {
   fc.assert(
     fc.property(number, number, number, (stream, other, seq) => {
       expect(keys.readSummaryRowKey(keys.summaryRowKey(stream, seq))).toEqual({ stream, firstSeq: seq });
       expect(inside(keys.summaryRowRange(stream), keys.summaryRowKey(other, seq))).toBe(other === stream);
       expect(inside(keys.summaryRowRange(stream, 5, 9), keys.summaryRowKey(stream, seq))).toBe(seq >= 5 && seq < 9);
+      expect(keys.readTraceRowKey(keys.traceRowKey(stream, seq))).toEqual({ stream, firstSeq: seq });
+      expect(inside(keys.traceRowRange(stream), keys.traceRowKey(other, seq))).toBe(other === stream);
+      expect(inside(keys.traceRowRange(stream, 5, 9), keys.traceRowKey(stream, seq))).toBe(seq >= 5 && seq < 9);
     }),
   );
 });

@@ -11,6 +11,7 @@ import type { Entry, Write } from '../../src/storage/engine.ts';
 import { FAMILY, readBlockKey, readStreamKey, settingsKey } from '../../src/storage/keys.ts';
 import { lockDataDir } from '../../src/storage/lock.ts';
 import { encodeSummaryRow, type SummarizedBlock } from '../../src/storage/summary-rows.ts';
+import { encodeTraceRow } from '../../src/storage/trace-rows.ts';
 import {
   decodeStream,
   decodeStreamState,
@@ -143,6 +144,28 @@ test('a row of summaries that is damaged, about other blocks, or about no stream
   expect(found.filter((what) => what.includes('is another one'))).toHaveLength(2);
   expect(found).toContain('it has a row of summaries, but no row or no state');
   expect(found.filter((what) => what.includes('and it is made again'))).toHaveLength(3);
+});
+
+test('a row of trace ids that is damaged, between blocks, or about no stream is found, and a sound one is not', async () => {
+  const filter = new Uint8Array(64);
+  const about = (rows: readonly Entry[], name: string, from: number, to: number, end = 0): Entry => {
+    const starts = blocksOf(rows, name).map(({ key }) => readBlockKey(key).firstSeq);
+    const run = { firstSeq: starts[from] ?? 0, end: (starts[to] ?? 0) + end, lastTimestamp: 1, filter };
+    return encodeTraceRow(numberOf(rows, name), [run]);
+  };
+  await tamper(dir, (rows) => [put(about(rows, 'ticks', 0, 20)), put(about(rows, 'ticks', 20, 30))]);
+  expect(await faults()).toEqual([]);
+  await tamper(dir, (rows) => {
+    const sound = about(rows, 'ticks', 0, 20);
+    const flipped = { ...sound, value: Buffer.concat([sound.value, Buffer.of(0)]) };
+    const lost = { firstSeq: 0, end: 1, lastTimestamp: 1, filter };
+    return [put(flipped), put(about(rows, 'orders', 0, 1, 1_000)), put(encodeTraceRow(999, [lost]))];
+  });
+  const found = (await faults()).map(([, what]) => what);
+  expect(found).toHaveLength(3);
+  expect(found.filter((what) => what.includes('its checksum does not match'))).toHaveLength(1);
+  expect(found.filter((what) => what.includes('no block begins at record'))).toHaveLength(1);
+  expect(found).toContain('it has a row of trace ids, but no row or no state');
 });
 
 test('at most a hundred faults are listed, and all are counted', async () => {

@@ -89,13 +89,15 @@ export class RecentSummaries {
     for (const block of newest.blocks.splice(0, kept)) this.#count(newest, -bytesOf(block));
   }
 
-  #push(newest: NewestBlocks, { kind, count, timestamps, summary }: BlockDraft, storedBytes: number): void {
+  #push(newest: NewestBlocks, draft: BlockDraft, storedBytes: number): void {
+    const { kind, count, timestamps, summary, traceHashes } = draft;
     const block = {
       kind,
       count,
       lastTimestamp: timestamps[count - 1] ?? 0,
       summary: summary ?? NO_SUMMARY,
       storedBytes,
+      traceHashes,
     };
     newest.starts.push(newest.end);
     newest.blocks.push(block);
@@ -114,6 +116,6 @@ export class RecentSummaries {
   }
 }
 
-function bytesOf({ summary }: SummarizedBlock): number {
-  return BLOCK_BYTES + summary.length;
+function bytesOf({ summary, traceHashes }: SummarizedBlock): number {
+  return BLOCK_BYTES + summary.length + (traceHashes?.byteLength ?? 0);
 }

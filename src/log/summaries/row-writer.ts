@@ -17,17 +17,14 @@ import type { BlockDraft, SealedBlock } from '../../storage/block/seal.ts';
 import type { Engine, Entry, Write } from '../../storage/engine.ts';
 import { blockRange, readBlockKey, readSummaryRowKey, summaryRowKey, summaryRowRange } from '../../storage/keys.ts';
 import { encodeSummaryRow, type SummarizedBlock, summaryRowIn } from '../../storage/summary-rows.ts';
-import type { CommitQueue } from '../commit-queue.ts';
 import { commitRows } from '../commit-rows.ts';
 import { blockHeaderOf } from '../skip-blocks.ts';
 import type { OpenStream } from '../stream.ts';
 import { RecentSummaries } from './recent-summaries.ts';
+import { type BlocksRowKind, SUMMARY_ROWS, TRACE_ROWS } from './row-finder.ts';
+import { joinTraceRows, type TraceJoinerDeps, traceRowOf } from './trace-joiner.ts';
 
-export interface RowWriterDeps {
-  readonly engine: Engine;
-  readonly commits: CommitQueue;
-  /** Whether the store takes rows now. */
-  isWritable(): boolean;
+export interface RowWriterDeps extends TraceJoinerDeps {
   /** Called when there is work. */
   nudge(): void;
 }
@@ -114,6 +111,8 @@ export class RowWriter {
       if (isWorth(run))
         rows.push({ end: run.end, row: put(encodeSummaryRow(stream.number, run.firstSeq, run.blocks)) });
       else if (value !== undefined) rows.push({ end: run.end, row: { type: 'delete', key } });
+      const traces = traceRowOf(stream.number, run);
+      if (traces !== undefined) rows.push({ end: run.end, row: traces });
       at = run.end;
     }
     // Nothing is awaited from here to the commit: the rows of a stream that is deleted or trimmed go with it.
@@ -122,6 +121,7 @@ export class RowWriter {
     if (living.length > 0) await commitRows(commits, living, {});
     stream.rowsTo = at;
     this.#recent.forgetBefore(stream, at);
+    await joinTraceRows(this.#deps, stream);
     return isDone ? undefined : at;
   }
 
@@ -166,23 +166,30 @@ export async function rowsBelow(
   stream: OpenStream,
   trimPoint: number,
 ): Promise<{ readonly writes: readonly Write[]; readonly isAll: boolean }> {
-  const page = await engine.scan({
-    ...summaryRowRange(stream.number, 0, trimPoint),
-    limit: TRIM_ROWS,
-    valueBytesMax: 1,
-  });
-  const isAll = page.length < TRIM_ROWS;
-  const last = page.at(-1);
-  // Each row but the last ends where the next one begins, or before.
-  const isLastBelow = last !== undefined && (await endOf(engine, last)) <= trimPoint;
-  const below = isLastBelow ? page : page.slice(0, -1);
-  return { writes: below.map(({ key }) => ({ type: 'delete', key })), isAll };
+  const summaries = await keysBelow(engine, stream, SUMMARY_ROWS, trimPoint);
+  const traces = await keysBelow(engine, stream, TRACE_ROWS, trimPoint);
+  const keys = [...summaries.keys, ...traces.keys];
+  return { writes: keys.map((key) => ({ type: 'delete', key })), isAll: summaries.isAll && traces.isAll };
 }
 
-async function endOf(engine: Engine, { key }: Entry): Promise<number> {
-  const value = await engine.get(key);
-  // A damaged one may go.
-  return (value === undefined ? undefined : summaryRowIn({ key, value })?.end) ?? 0;
+async function keysBelow<Row extends { readonly firstSeq: number; readonly end: number }>(
+  engine: Engine,
+  stream: OpenStream,
+  kind: BlocksRowKind<Row>,
+  trimPoint: number,
+): Promise<{ readonly keys: readonly Uint8Array[]; readonly isAll: boolean }> {
+  const range = kind.range(stream.number, 0, trimPoint);
+  const page = await engine.scan({ ...range, limit: TRIM_ROWS, valueBytesMax: 1 });
+  const keys = page.map(({ key }) => key);
+  const last = keys.at(-1);
+  // Each row but the last ends where the next one begins, or before.
+  if (last !== undefined) {
+    const value = await engine.get(last);
+    const row = value === undefined ? undefined : kind.read({ key: last, value });
+    // A damaged one may go.
+    if (row !== undefined && row.end > trimPoint) keys.pop();
+  }
+  return { keys, isAll: page.length < TRIM_ROWS };
 }
 
 async function lastRowEnd(engine: Engine, { number }: OpenStream): Promise<number> {

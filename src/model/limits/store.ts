@@ -28,8 +28,19 @@ export const SUMMARY_ROWS_DUE_BLOCKS = 256;
 export const SUMMARY_ROWS_PER_STEP = 8;
 export const SUMMARY_ROWS_SCAN_BYTES = MiB;
 
-/** Summaries of new blocks that are kept for their rows, of all streams together; those of others are read from the store. */
-export const RECENT_SUMMARIES_BYTES_MAX = 4 * MiB;
+/**
+ * Rows of trace ids take at most this share of their blocks. So many of equal size become one while that is no larger than
+ * a large block.
+ */
+export const TRACE_ROW_SHARE = 1 / 100;
+export const TRACE_ROWS_JOINED = 8;
+export const TRACE_ROW_BYTES_MAX = MiB;
+
+/**
+ * Summaries and trace ids of new blocks that are kept for their rows, of all streams together. Summaries of others are read
+ * from the store, and there are no rows of trace ids about them.
+ */
+export const RECENT_SUMMARIES_BYTES_MAX = 8 * MiB;
 
 /** Bytes of the blocks in one transaction. A single request that is larger gets a transaction of its own. */
 export const TRANSACTION_BYTES_MAX = 16 * MiB;

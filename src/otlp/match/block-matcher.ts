@@ -15,7 +15,7 @@ import { askMatchThread } from './match-thread.ts';
 import { type NeedleSearch, Needles } from './needles.ts';
 import { type HeaderBytes, type MatchedRecord, NO_HEADERS, RecordMatcher } from './record-matcher.ts';
 import { passes } from './signal-tests.ts';
-import { summaryTest } from './summary-test.ts';
+import { summaryTest, traceHashOf } from './summary-test.ts';
 import { bytesOf, patternSize } from './value-test.ts';
 
 /** What looking at a record costs besides its bytes. */
@@ -42,6 +42,8 @@ export class BlockMatcher {
   #work = 0;
   /** Whether a block may hold a wanted record, by its kind and the bytes of its summary. */
   readonly mayWant: (kind: BlockKind, summary: Uint8Array) => boolean;
+  /** The hash of the trace id that all wanted records have; undefined where the filter names none. */
+  readonly traceHash: number | undefined;
 
   /** @throws TailraceError `bad_query` */
   constructor(filter: Filter) {
@@ -60,6 +62,7 @@ export class BlockMatcher {
     this.#quick = new RecordMatcher(quickTerms);
     this.#needles = new Needles(filter.terms);
     this.mayWant = summaryTest(filter);
+    this.traceHash = traceHashOf(filter);
   }
 
   /**

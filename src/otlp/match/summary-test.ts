@@ -32,6 +32,15 @@ export function summaryTest({ terms }: Filter): (kind: BlockKind, summary: Uint8
   };
 }
 
+/** The hash of the trace id that all wanted records have; undefined where a filter names none. */
+export function traceHashOf({ terms }: Filter): number | undefined {
+  for (const { test, isNegated } of terms) {
+    if (!isNegated && test.field === 'trace_id' && isWholeTraceId(test.prefix))
+      return summaryHash('traceIds', Buffer.from(test.prefix, 'hex'));
+  }
+  return undefined;
+}
+
 /** Undefined when the header cannot tell. */
 function blockTest({ test, isNegated }: FilterTerm): BlockTest | undefined {
   if (test.field === 'signal') return (signal) => (test.signal === signal) !== isNegated;
@@ -63,12 +72,14 @@ function partTest(test: FilterTest): BlockTest | undefined {
     case 'name':
       return textTest('names', test.test);
     case 'trace_id':
-      return test.prefix.length === 2 * (ID_BYTES.traceId ?? 0)
-        ? entryTest('traceIds', Buffer.from(test.prefix, 'hex'))
-        : undefined;
+      return isWholeTraceId(test.prefix) ? entryTest('traceIds', Buffer.from(test.prefix, 'hex')) : undefined;
     default:
       return undefined;
   }
+}
+
+function isWholeTraceId(prefix: string): boolean {
+  return prefix.length === 2 * (ID_BYTES.traceId ?? 0);
 }
 
 function textTest(part: SummaryPart, test: ValueTest): BlockTest | undefined {

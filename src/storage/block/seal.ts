@@ -43,6 +43,8 @@ export interface BlockDraft {
   readonly hasCuts?: boolean;
   /** What a reader with a filter is told without reading it (`summary.ts`); kept of records in the clear only. */
   readonly summary?: Uint8Array | undefined;
+  /** Hashes of all trace ids that its records have (`traceIdHash`), for rows of trace ids; undefined: they are not known. */
+  readonly traceHashes?: Int32Array | undefined;
   /** The index without times, from `OtlpLayout` or `draftRecords`. */
   readonly layout: Uint8Array;
   /** The payload in parts that are joined in this order; they may be views of a request body. */

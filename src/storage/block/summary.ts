@@ -80,9 +80,9 @@ export class SummaryBuilder {
     filter.add(hashOf(view, start, end, SUMMARY_PART[part]));
   }
 
-  /** The same for the 16 bytes of a trace id, of which each record has one. */
-  addTraceId(view: DataView, at: number): void {
-    this.#ids.add(hashOfTraceId(view, at));
+  /** The same for a trace id with that hash, of which each record has one. */
+  addTraceId(hash: number): void {
+    this.#ids.add(hash);
   }
 
   /** One of them may have anything there. */
@@ -198,7 +198,7 @@ class BloomFilter {
     this.#isEmpty = false;
     const bytes = this.#bytes;
     const mask = this.#mask;
-    const more = moreOf(hash);
+    const more = secondHash(hash);
     setBit(bytes, hash & mask);
     setBit(bytes, (hash >>> 13) & mask);
     setBit(bytes, more & mask);
@@ -280,7 +280,7 @@ function setBit(bytes: Uint8Array, bit: number): void {
 }
 
 function hasBits(bytes: Uint8Array, start: number, mask: number, hash: number): boolean {
-  const more = moreOf(hash);
+  const more = secondHash(hash);
   return (
     hasBit(bytes, start, hash & mask) &&
     hasBit(bytes, start, (hash >>> 13) & mask) &&
@@ -306,8 +306,8 @@ function hashOf(view: DataView, start: number, end: number, seed: number): numbe
   return finished(hash ^ (end - start));
 }
 
-/** The same for a trace id. */
-function hashOfTraceId(view: DataView, at: number): number {
+/** The same for the 16 bytes of a trace id. */
+export function traceIdHash(view: DataView, at: number): number {
   let hash = mixed(SUMMARY_PART.traceIds, view.getInt32(at, true));
   hash = mixed(hash, view.getInt32(at + 4, true));
   hash = mixed(hash, view.getInt32(at + 8, true));
@@ -329,8 +329,8 @@ function finished(hash: number): number {
   return bits ^ (bits >>> 16);
 }
 
-/** The second 32 bits of a hash. */
-function moreOf(hash: number): number {
+/** 32 more bits of a hash. */
+export function secondHash(hash: number): number {
   return finished(hash ^ 0x9e3779b9);
 }
 

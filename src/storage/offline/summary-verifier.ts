@@ -1,13 +1,14 @@
 /**
- * Checks that rows of summaries are about blocks that are there, and say of them what their headers say. Rows come after
- * all blocks, so of each block a few bytes are noted.
+ * Checks that rows of summaries are about blocks that are there, and say of them what their headers say, and that rows of
+ * trace ids begin and end where blocks do. Rows come after all blocks, so of each block a few bytes are noted.
  */
 
 import { TailraceError } from '../../model/error.ts';
 import type { BlockKind } from '../block/format.ts';
 import type { Entry } from '../engine.ts';
-import { readSummaryRowKey } from '../keys.ts';
+import { readSummaryRowKey, readTraceRowKey } from '../keys.ts';
 import { SummaryRow } from '../summary-rows.ts';
+import { TraceRow } from '../trace-rows.ts';
 import type { FaultLog } from './fault-log.ts';
 
 /** The blocks of a stream in their order. */
@@ -16,6 +17,8 @@ interface NotedBlocks {
   readonly firstSeqs: number[];
   /** What their headers say, in short; undefined for a damaged one. */
   readonly marks: (number | undefined)[];
+  /** Where the last one ends; not known of a damaged one. */
+  end: number | undefined;
 }
 
 /** Used for one verification: call `note` for each block, then `row` for each row. */
@@ -29,27 +32,41 @@ export class SummaryVerifier {
 
   /** A stream that should have blocks. */
   noteStream(stream: number, name: string): void {
-    this.#streams.set(stream, { name, firstSeqs: [], marks: [] });
+    this.#streams.set(stream, { name, firstSeqs: [], marks: [], end: undefined });
   }
 
   note(stream: number, firstSeq: number, header: MarkedHeader | undefined): void {
     const noted = this.#streams.get(stream);
-    noted?.firstSeqs.push(firstSeq);
-    noted?.marks.push(header === undefined ? undefined : markOf(header));
+    if (noted === undefined) return;
+    noted.firstSeqs.push(firstSeq);
+    noted.marks.push(header === undefined ? undefined : markOf(header));
+    noted.end = header === undefined ? undefined : firstSeq + header.count;
   }
 
   row(entry: Entry): void {
     const { stream, firstSeq } = readSummaryRowKey(entry.key);
+    this.#check(stream, 'row of summaries', (noted) => {
+      const what = wrongIn(entry, noted);
+      return what && `from record ${firstSeq} on: ${what}; readers do without it, and it is made again`;
+    });
+  }
+
+  traceRow(entry: Entry): void {
+    const { stream, firstSeq } = readTraceRowKey(entry.key);
+    this.#check(stream, 'row of trace ids', (noted) => {
+      const what = wrongInTraces(entry, noted);
+      return what && `from record ${firstSeq} on: ${what}; readers do without a damaged one`;
+    });
+  }
+
+  #check(stream: number, row: string, wrong: (noted: NotedBlocks) => string | undefined): void {
     const noted = this.#streams.get(stream);
     if (noted === undefined) {
-      this.#log.fault(`stream number ${stream}`, 'it has a row of summaries, but no row or no state');
+      this.#log.fault(`stream number ${stream}`, `it has a ${row}, but no row or no state`);
       return;
     }
-    const what = wrongIn(entry, noted);
-    if (what !== undefined) {
-      const where = `the row of summaries from record ${firstSeq} on`;
-      this.#log.fault(noted.name, `${where}: ${what}; readers do without it, and it is made again`);
-    }
+    const what = wrong(noted);
+    if (what !== undefined) this.#log.fault(noted.name, `the ${row} ${what}`);
   }
 }
 
@@ -71,6 +88,25 @@ function wrongIn(entry: Entry, { firstSeqs, marks }: NotedBlocks): string | unde
     if (at === undefined) return `no block begins at record ${start}`;
     const said = { kind: row.kindOf(i), count: row.endOf(i) - start, lastTimestamp: row.lastTimestampOf(i) };
     if (marks[at] !== undefined && marks[at] !== markOf(said)) return `the block of record ${start} is another one`;
+  }
+  return undefined;
+}
+
+function wrongInTraces(entry: Entry, { firstSeqs, end }: NotedBlocks): string | undefined {
+  let row: TraceRow;
+  try {
+    row = new TraceRow(entry);
+  } catch (error) {
+    return error instanceof TailraceError ? error.message : String(error);
+  }
+  // Blocks before the first one have been trimmed away.
+  const first = firstSeqs[0] ?? row.end;
+  const last = end ?? row.end;
+  for (const run of row.runs) {
+    for (const seqNum of [run.firstSeq, run.end]) {
+      if (seqNum <= first || seqNum === last) continue;
+      if (placeOf(firstSeqs, seqNum) === undefined) return `no block begins at record ${seqNum}`;
+    }
   }
   return undefined;
 }

@@ -117,7 +117,8 @@ class StoreVerifier {
     [FAMILY.pendingWork, (row) => this.#pending(row)],
     [FAMILY.usage, () => {}],
     [FAMILY.dedupe, () => {}],
-    [FAMILY.summaries, (row) => this.#summaryRow(row)],
+    [FAMILY.summaries, (row) => this.#summaryRows().row(row)],
+    [FAMILY.traces, (row) => this.#summaryRows().traceRow(row)],
   ]);
 
   #setting({ key, value }: Entry): void {
@@ -171,10 +172,10 @@ class StoreVerifier {
     if (isPending(key, 'basinDeletion')) this.#homeless.delete(number);
   }
 
-  #summaryRow(row: Entry): void {
+  #summaryRows(): SummaryVerifier {
     // Streams without any block are known then too.
     this.#blockVerifier().finish();
-    this.#summaries.row(row);
+    return this.#summaries;
   }
 
   #homelessIn(basin: number): string[] {
