@@ -6,10 +6,11 @@
 import type { FilterTerm, TextTest, ValueTest } from '../../model/filter.ts';
 import { BLOCK_BYTES_MAX } from '../../model/limits.ts';
 import type { Block } from '../../storage/block/block.ts';
+import { type FormSearch, NeedleForm } from './needle-form.ts';
 import { numberIn } from './value-test.ts';
 
 /** One of them is in each wanted record. */
-type Needle = readonly Buffer[];
+type Needle = readonly NeedleForm[];
 
 /** So many of the longest are looked for; more would hardly find less. */
 const NEEDLES_MAX = 2;
@@ -72,40 +73,41 @@ export class NeedleSearch {
 
 /** Where some bytes are in others: looked for as far as it is asked. */
 class Occurrences {
-  readonly #bytes: Buffer;
-  readonly #form: Buffer;
+  readonly #search: FormSearch;
+  readonly #length: number;
   /** From here on, the first one is there. */
   #from = Number.POSITIVE_INFINITY;
   #first = 0;
 
-  constructor(bytes: Buffer, form: Buffer) {
-    this.#bytes = bytes;
-    this.#form = form;
+  constructor(bytes: Buffer, form: NeedleForm) {
+    this.#search = form.in(bytes);
+    this.#length = form.bytes.length;
   }
 
   isIn(start: number, end: number): boolean {
     if (start < this.#from || start > this.#first) {
-      const found = this.#bytes.indexOf(this.#form, start);
+      const found = this.#search.next(start);
       this.#from = start;
       this.#first = found < 0 ? Number.POSITIVE_INFINITY : found;
     }
-    return this.#first + this.#form.length <= end;
+    return this.#first + this.#length <= end;
   }
 }
 
-function longest(needles: readonly (Needle | undefined)[]): readonly Needle[] {
+function longest(needles: readonly (readonly Buffer[] | undefined)[]): readonly Needle[] {
   const found = needles.filter((needle) => needle?.every(({ length }) => length >= NEEDLE_BYTES_MIN) === true);
   const usable = found.filter((needle) => needle !== undefined);
-  const shortest = (needle: Needle): number => Math.min(...needle.map(({ length }) => length));
-  return usable.sort((a, b) => shortest(b) - shortest(a)).slice(0, NEEDLES_MAX);
+  const shortest = (needle: readonly Buffer[]): number => Math.min(...needle.map(({ length }) => length));
+  const chosen = usable.sort((a, b) => shortest(b) - shortest(a)).slice(0, NEEDLES_MAX);
+  return chosen.map((forms) => forms.map((bytes) => new NeedleForm(bytes)));
 }
 
-function idNeedle({ test }: FilterTerm): Needle | undefined {
+function idNeedle({ test }: FilterTerm): readonly Buffer[] | undefined {
   if (test.field !== 'trace_id' && test.field !== 'span_id' && test.field !== 'parent_span_id') return undefined;
   return [Buffer.from(test.prefix.slice(0, test.prefix.length & ~1), 'hex')];
 }
 
-function textNeedle({ test }: FilterTerm): Needle | undefined {
+function textNeedle({ test }: FilterTerm): readonly Buffer[] | undefined {
   switch (test.field) {
     case 'name':
     case 'header':
@@ -120,7 +122,7 @@ function textNeedle({ test }: FilterTerm): Needle | undefined {
 }
 
 /** Of a test that also takes values that are no texts: those are tested in a form in which they are not stored. */
-function valueNeedle(test: ValueTest): Needle | undefined {
+function valueNeedle(test: ValueTest): readonly Buffer[] | undefined {
   if (test.type === 'compares' || test.type === 'matches' || isInOtherValue(test)) return undefined;
   return [
     Buffer.from(test.text, 'utf8'),
