@@ -5,6 +5,7 @@ import { SUMMARY_ROW_BLOCKS, SUMMARY_ROWS_DUE_BLOCKS, TRACE_ROWS_JOINED } from '
 import { traceRowRange } from '../../src/storage/keys.ts';
 import { TraceRow } from '../../src/storage/trace-rows.ts';
 import { BASIN, type Harness, openHarness, texts } from '../support/log-harness.ts';
+import { otlpBytes, otlpDraft } from '../support/socket-blocks.ts';
 import {
   appendBlocks,
   foundBackwards,
@@ -126,7 +127,7 @@ test('a damaged row is passed by, and rows behind it are joined without it', asy
   expect(await foundBackwards(own.log, own.a, TRACE)).toEqual(WANTED);
 });
 
-test('there are none about records of S2, encrypted ones, or ids of another length', async () => {
+test('there are none about runs with a block of S2 records, nor about encrypted ones', async () => {
   const encryptionKey = Buffer.alloc(32, 7);
   const records = [{ timestamp: undefined, headers: [], body: Buffer.from('x') }];
   for (const streamCipher of [undefined, 'aes-256-gcm'] as const) {
@@ -142,4 +143,15 @@ test('there are none about records of S2, encrypted ones, or ids of another leng
     await harness.log.backgroundSettled();
     expect(await rowsOf({ ...harness, engine, a })).toEqual([]);
   }
+});
+
+test('ids are known of small blocks too, and of none with an id of another length', () => {
+  const draftOf = (bytes: number) => {
+    const logRecords = [bytes, 16].map((length, i) => ({ traceId: Buffer.alloc(length, i + 1) }));
+    return otlpDraft('logs', otlpBytes('logs', { resourceLogs: [{ scopeLogs: [{ logRecords }] }] }), 4_096);
+  };
+  expect(draftOf(16).traceHashes).toHaveLength(2);
+  expect(draftOf(16).summary).toBeUndefined();
+  expect(draftOf(0).traceHashes).toHaveLength(1);
+  expect(draftOf(8).traceHashes).toBeUndefined();
 });
