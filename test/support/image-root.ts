@@ -133,21 +133,27 @@ export class ImageRoot {
     }
   }
 
-  /** Runs a line of shell inside. */
+  /** Runs a line of shell inside, with the network of this machine. */
   #chroot(line: string, user: string): Ran {
-    const { status, stdout, stderr } = spawnSync('chroot', [`--userspec=${user}`, this.folder, '/bin/sh', '-c', line], {
+    const inside = ['chroot', `--userspec=${user}`, this.folder, '/bin/sh', '-c', line];
+    const { status, stdout, stderr } = spawnSync('unshare', [...this.#isolation(), ...inside], {
       env: { ...this.#env, HOME: '/tmp' },
       encoding: 'utf8',
     });
     return { status, output: `${stdout}${stderr}` };
   }
 
+  /** Arguments of `unshare` for processes of its own, which it shows in /proc; a command follows. */
+  #isolation(network: readonly string[] = [], setup = ''): readonly string[] {
+    mkdirSync(path.join(this.folder, 'proc'), { recursive: true });
+    const script = `mount -t proc proc "$1/proc" && ${setup} shift && exec "$@"`;
+    return ['--mount', '--pid', ...network, '--fork', '--kill-child', 'sh', '-c', script, 'sh', this.folder];
+  }
+
   /** Starts what ENTRYPOINT and CMD say, as USER in WORKDIR, as process 1. */
   start(command: readonly string[]): Container {
-    mkdirSync(path.join(this.folder, 'proc'), { recursive: true });
     const inside = ['chroot', `--userspec=${this.#user}`, this.folder];
-    const setup = 'mount -t proc proc "$1/proc" && ip link set lo up && shift && exec "$@"';
-    const args = ['--mount', '--pid', '--net', '--fork', '--kill-child', 'sh', '-c', setup, 'sh', this.folder];
+    const args = this.#isolation(['--net'], 'ip link set lo up &&');
     const started = ['/usr/bin/env', '-C', this.#cwd, ...command];
     const child = spawn('unshare', [...args, ...inside, ...started], {
       env: this.#env,
