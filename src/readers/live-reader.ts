@@ -6,6 +6,7 @@
 
 import { goOnWithWork, noteWork } from '../encoding/turns.ts';
 import type { ReadEvent, RecordsEvent } from '../log/events.ts';
+import { isLate } from '../log/next-turn.ts';
 import type { LogRead, Unsent } from '../log/open-reads.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
 import { READER_EVENT_BYTES, READER_TURN_BLOCK_BYTES, READER_TURN_BYTES } from '../model/limits.ts';
@@ -95,9 +96,9 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     this.#leave();
   }
 
-  /** Sends a frame of the protocol's own, in its turn. */
-  say(frame: Frame): void {
-    this.#write([frame]);
+  /** Sends a frame of the protocol's own, if it has one for this, in its turn. */
+  say(frame: Frame | undefined): void {
+    if (frame !== undefined) this.#write([frame]);
   }
 
   /** Ends the read from outside, and tells the client why. The first call counts. */
@@ -109,8 +110,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
 
   drain(): void {
     if (this.#level === undefined || this.#stall !== undefined) return;
-    const frame = this.#parts.wire.advice(this.#level);
-    if (frame !== undefined) this.say(frame);
+    this.say(this.#parts.wire.advice(this.#level));
   }
 
   finish(error: TailraceError): Promise<void> {
@@ -161,10 +161,9 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   }
 
   #letGoOfBlocks(read: LogRead): Promise<void> {
-    const unsent: Unsent[] = [];
-    for (const first of [this.#gathering.first, this.#rest]) {
-      if (first !== undefined) unsent.push({ ...first, seqNum: first.block.firstSeq + first.from });
-    }
+    const unsent: Unsent[] = [this.#gathering.first, this.#rest].flatMap((first) =>
+      first === undefined ? [] : [{ ...first, seqNum: first.block.firstSeq + first.from }],
+    );
     this.#rest = undefined;
     this.#gathering.clear();
     // What was passed over after a record that has not gone out is passed over again.
@@ -197,7 +196,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     if (this.#rest === undefined) {
       const isFromStore = this.#isFresh || this.#read?.isScanning === true;
       const claiming = isFromStore ? this.#claim.take() : undefined;
-      if (claiming !== undefined) await claiming;
+      if (claiming !== undefined) await this.#standInLine(claiming);
       if (this.#isOver) return false;
       this.#isFresh = false;
       const result = await this.#next();
@@ -209,33 +208,41 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
       const taking = this.#take(result.value);
       if (taking !== undefined) await taking;
     }
-    if (this.#rest?.block.header.hasCuts === true && (await this.#waitedForMore())) return true;
-    const claiming = this.#isOver ? undefined : this.#claim.take();
-    if (claiming !== undefined) await claiming;
+    const claiming = this.#rest === undefined || this.#isOver ? undefined : this.#claimFor(this.#rest);
+    if (claiming !== undefined) {
+      await claiming;
+      if (this.#rest === undefined) return true;
+    }
     while (this.#rest !== undefined && !this.#isOver) {
       const sending = this.#deliver(this.#rest);
       if (sending !== undefined) await sending;
       if (this.#mustPause()) break;
     }
-    if (this.#gathering.isEmpty) this.#claim.giveBack();
+    if (this.#isBetweenBlocks && (this.#read?.isScanning !== true || this.#claim.isLarge)) this.#claim.giveBack();
     return true;
   }
 
-  /**
-   * A batch of records of many megabytes needs more memory than was claimed. Where that is not there, the reader waits for
-   * it without the block, which it then reads again; returns whether it did.
-   */
-  async #waitedForMore(): Promise<boolean> {
-    const { readers } = this.#parts;
-    if (this.#rest === undefined || this.#read === undefined || this.#isOver) return false;
-    const bytes = readers.memory.claimFor(this.#rest.block.header);
-    if (bytes <= Math.max(this.#claim.bytes, readers.memory.claimBytes)) return false;
-    this.#claim.giveBack();
-    const claiming = this.#claim.take(bytes);
-    if (this.#claim.bytes > 0) return false;
-    await this.#letGoOfBlocks(this.#read);
+  get #isBetweenBlocks(): boolean {
+    return this.#rest === undefined && this.#gathering.isEmpty;
+  }
+
+  /** Those that wait for memory hold nothing of the store: there may be a thousand of them. */
+  async #standInLine(claiming: Promise<void>): Promise<void> {
+    if (this.#read !== undefined && !this.#isFresh) await this.#letGoOfBlocks(this.#read);
     await claiming;
-    return true;
+  }
+
+  /** Where others wait for memory it stands in line behind them, once it is between two blocks. */
+  async #letOthersRead(): Promise<void> {
+    if (!this.#claim.isWanted || !this.#isBetweenBlocks || this.#read === undefined) return;
+    await this.#letGoOfBlocks(this.#read);
+    this.#claim.giveWay();
+  }
+
+  /** Undefined where there is memory for batches of this; otherwise what is in the store is let go meanwhile, and read again. */
+  #claimFor({ block: { header }, isLive }: RecordsEvent): Promise<void> | undefined {
+    const claiming = this.#claim.takeFor(header);
+    return claiming === undefined || (isLive && !header.hasCuts) ? claiming : this.#standInLine(claiming);
   }
 
   /** The next event. What is gathered waits for it a turn of the event loop at most. */
@@ -245,15 +252,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   }
 
   async #orFlush<T>(next: Promise<T>): Promise<T> {
-    const isLate = await new Promise<boolean>((resolve) => {
-      const turn = setImmediate(resolve, true);
-      const onSettled = (): void => {
-        clearImmediate(turn);
-        resolve(false);
-      };
-      next.then(onSettled, onSettled);
-    });
-    if (isLate) await this.#flush(undefined);
+    if (await isLate(next)) await this.#flush(undefined);
     return next;
   }
 
@@ -277,8 +276,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
       return;
     }
     await this.#flush(undefined);
-    const frame = this.#controlFrame(event, this.#parts.wire);
-    if (frame !== undefined) this.say(frame);
+    this.say(this.#controlFrame(event, this.#parts.wire));
   }
 
   #controlFrame(event: Exclude<ReadEvent, { readonly type: 'records' | 'passed' }>, wire: Wire): Frame | undefined {
@@ -352,7 +350,8 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
     const max = readers.bufferedBytesMax;
     const work = this.#isTurnUsed ? READER_TURN_BLOCK_BYTES : this.#turnBytes;
     [this.#turnBytes, this.#isTurnUsed] = [0, false];
-    if (sink.bufferedBytes <= max) return goOnWithWork(work);
+    if (sink.bufferedBytes <= max) return this.#letOthersRead().then(() => goOnWithWork(work));
+    this.#claim.giveBack();
     await new Promise<void>((wake) => {
       this.#stall = { below: max / 2, wake, sweeps: 0 };
       if (this.#read?.isScanning === true) readers.hold(this);
@@ -385,8 +384,7 @@ export class LiveReader implements LiveSession, SinkListener, Holder {
   #close(error: TailraceError | undefined): void {
     if (this.#isOver) return;
     this.#tellPassed();
-    const frame = this.#parts.wire.lastFrame(error);
-    if (frame !== undefined) this.say(frame);
+    this.say(this.#parts.wire.lastFrame(error));
     this.#stop();
     this.#parts.sink.end(error);
   }

@@ -186,6 +186,29 @@ export class ReaderClaim {
     });
   }
 
+  /** As `take`, for a batch of this block. */
+  takeFor(header: BlockHeader): Promise<void> | undefined {
+    const bytes = this.#memory.claimFor(header);
+    if (bytes > this.bytes) this.giveBack();
+    return this.take(bytes);
+  }
+
+  /** Others wait for what it has. */
+  get isWanted(): boolean {
+    return this.bytes > 0 && this.#memory.wantedBytes > 0;
+  }
+
+  /** Gives it back to those that wait now, before this reader can ask again. */
+  giveWay(): void {
+    this.giveBack();
+    this.#memory.serve();
+  }
+
+  /** More than for most blocks. */
+  get isLarge(): boolean {
+    return this.bytes > this.#memory.claimBytes;
+  }
+
   giveBack(): void {
     if (this.bytes > 0) this.#memory.giveBack(this.bytes);
     this.bytes = 0;

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { BufferPool } from '../../src/encoding/buffer-pool.ts';
 import { MemoryBudget } from '../../src/encoding/memory-budget.ts';
 import { atOnce } from '../../src/encoding/turns.ts';
+import type { LogRead } from '../../src/log/open-reads.ts';
 import type { Position } from '../../src/model/position.ts';
 import type { ReadRange } from '../../src/model/read-range.ts';
 import { cutRecords } from '../../src/otlp/cut/cut-records.ts';
@@ -123,6 +124,8 @@ interface Session {
   readonly sink: TestSink;
   readonly reader: LiveReader;
   readonly done: Promise<void>;
+  /** Whether it holds a page of the store. */
+  isScanning(): boolean;
 }
 
 async function read(name: string, range: Partial<ReadRange> = {}, isHolding = false): Promise<Session> {
@@ -130,8 +133,12 @@ async function read(name: string, range: Partial<ReadRange> = {}, isHolding = fa
   sink.isHolding = isHolding;
   const reader = new LiveReader({ wire, sink, readers, holder: 'reader', onFailure: () => {} });
   const stream = await harness.stream(name);
-  const done = reader.run((signal) => harness.log.startRead(stream, { ...FROM_START, ...range }, signal));
-  return { wire, sink, reader, done };
+  let open: LogRead | undefined;
+  const done = reader.run(async (signal) => {
+    open = await harness.log.startRead(stream, { ...FROM_START, ...range }, signal);
+    return open;
+  });
+  return { wire, sink, reader, done, isScanning: () => open?.isScanning === true };
 }
 
 async function append(name: string, ...bodies: readonly string[]): Promise<void> {
@@ -194,6 +201,23 @@ test('a batch of many megabytes waits for memory, and then nothing is missing', 
   readers.memory.giveBack(MIB);
   await until(() => wire.other.includes('level'));
   expect(wire.batches.flat()).toEqual(numbers(3));
+  expect(readers.memory.wantedBytes).toBe(0);
+});
+
+test('of many readers that go through the store at once, so many hold blocks of it as the memory limit allows, and each gets everything', async () => {
+  readers = new ReaderSet({ clock, pool: new BufferPool(), memory: new MemoryBudget(64 * MIB) });
+  for (let i = 0; i < 6; i++) await append('replay', 'x'.repeat(900_000), String(i));
+  const sessions: Session[] = [];
+  for (let i = 0; i < 60; i++) sessions.push(await read('replay'));
+  let most = 0;
+  while (sessions.some(({ wire }) => !wire.other.includes('level'))) {
+    await turn();
+    most = Math.max(most, sessions.filter(({ isScanning }) => isScanning()).length);
+  }
+  expect(sessions.map(({ wire }) => wire.batches.flat())).toEqual(sessions.map(() => numbers(12)));
+  // Each claims 7 MiB of the four fifths that one caller may have.
+  expect(most).toBeLessThanOrEqual(7);
+  expect(most).toBeGreaterThan(1);
   expect(readers.memory.wantedBytes).toBe(0);
 });
 
