@@ -26,7 +26,8 @@ COPY --from=build /build/dist/api ./dist/api
 COPY --from=build /build/dist/cli ./dist/cli
 COPY --from=build /build/dist/page ./dist/page
 RUN ln --symbolic /opt/tailrace/dist/cli/main.js /usr/local/bin/tailrace
-ENV NODE_ENV=production TAILRACE_DATA_DIR=/data TAILRACE_HOST=0.0.0.0
+# Of glibc: buffers of a mebibyte and more go back to the system when they are freed, so that bodies do not pile up as memory that is free and kept.
+ENV NODE_ENV=production TAILRACE_DATA_DIR=/data TAILRACE_HOST=0.0.0.0 MALLOC_MMAP_THRESHOLD_=1048576
 USER 10001:10001
 WORKDIR /data
 VOLUME ["/data"]

@@ -26,6 +26,8 @@ const CRD = 'example/prometheus-operator-crd/monitoring.coreos.com_servicemonito
 const SCHEMAS = 'kubernetes-validate==1.37.0';
 const SCHEMA_FOLDER = 'kubernetes_validate/kubernetes-json-schema/v1.37.0-local-strict';
 
+const KUBERNETES = ['kubernetes.yaml', 'cluster/kubernetes.yaml'];
+
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const DEPLOY = path.join(ROOT, 'scripts/deploy');
 
@@ -54,19 +56,21 @@ function moduleFolder(name: string): string {
 function checkCompose(): void {
   const schema = JSON.parse(readFileSync(path.join(moduleFolder(COMPOSE), 'schema/compose-spec.json'), 'utf8'));
   const validate = new Ajv2020.default({ strict: false, logger: false }).compile(schema);
-  const compose = parse(read('compose.yaml'), { merge: true }) as { services: Record<string, object> };
-  if (!validate(compose)) throw new Error(`compose.yaml: ${JSON.stringify(validate.errors)}`);
-  const [name = ''] = Object.keys(compose.services);
-  const wrong = { ...compose, services: { [name]: { ...compose.services[name], restarts: 'always' } } };
-  if (validate(wrong)) throw new Error('the schema of Compose takes a key that is misspelt');
-  say('compose.yaml meets the schema of Compose');
+  for (const file of ['compose.yaml', 'cluster/compose.yaml']) {
+    const compose = parse(read(file), { merge: true }) as { services: Record<string, object> };
+    if (!validate(compose)) throw new Error(`${file}: ${JSON.stringify(validate.errors)}`);
+    const [name = ''] = Object.keys(compose.services);
+    const wrong = { ...compose, services: { [name]: { ...compose.services[name], restarts: 'always' } } };
+    if (validate(wrong)) throw new Error('the schema of Compose takes a key that is misspelt');
+    say(`${file} meets the schema of Compose`);
+  }
 }
 
 function checkMonitor(): void {
   const { spec } = parse(readFileSync(path.join(moduleFolder(OPERATOR), CRD), 'utf8'));
   const schema = closed(spec.versions[0].schema.openAPIV3Schema) as object;
   const validate = new Ajv.default({ strict: false, logger: false }).compile(schema);
-  const monitor = manifests().find(({ kind }) => kind === 'ServiceMonitor');
+  const monitor = manifests('kubernetes.yaml').find(({ kind }) => kind === 'ServiceMonitor');
   if (!validate(monitor)) throw new Error(`ServiceMonitor: ${JSON.stringify(validate.errors)}`);
   if (validate({ ...monitor, spec: { endpoint: [] } })) throw new Error('the schema takes a key that is misspelt');
   say('the ServiceMonitor meets the schema of the Prometheus operator');
@@ -87,7 +91,7 @@ function checkKubernetes(tools: string): void {
   try {
     const source = path.join(tools, 'python', SCHEMA_FOLDER);
     const { $defs } = JSON.parse(inOneFile(path.join(source, '_definitions.json')));
-    for (const { kind, apiVersion } of manifests().filter((one) => one.kind !== 'ServiceMonitor')) {
+    for (const { kind, apiVersion } of KUBERNETES.flatMap(manifests).filter((one) => one.kind !== 'ServiceMonitor')) {
       const group = apiVersion.includes('/') ? `${apiVersion.split('/')[0]?.split('.')[0]}-` : '';
       const name = `${kind.toLowerCase()}-${group}v1.json`;
       // Each file names its definitions in another, which kubeconform does not follow.
@@ -97,12 +101,14 @@ function checkKubernetes(tools: string): void {
     const location = `${folder}/{{.ResourceKind}}{{.KindSuffix}}.json`;
     const flags = ['-strict', '-summary', '-skip', 'ServiceMonitor', '-schema-location', location, '-'];
     const check = (input: string) => spawnSync(path.join(tools, 'kubeconform'), flags, { input, encoding: 'utf8' });
-    const { status, stdout, stderr } = check(read('kubernetes.yaml'));
-    if (status !== 0) throw new Error(`kubernetes.yaml: ${stdout}${stderr}`);
-    if (check(read('kubernetes.yaml').replace('replicas: 1', 'replica: 1')).status === 0) {
-      throw new Error('kubeconform takes a key that is misspelt');
+    for (const file of KUBERNETES) {
+      const { status, stdout, stderr } = check(read(file));
+      if (status !== 0) throw new Error(`${file}: ${stdout}${stderr}`);
+      if (check(read(file).replace('replicas: ', 'replica: ')).status === 0) {
+        throw new Error('kubeconform takes a key that is misspelt');
+      }
+      say(`${file}: ${stdout.trim()}`);
     }
-    say(stdout.trim());
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -118,13 +124,14 @@ interface Declared {
   readonly apiVersion: string;
 }
 
-function manifests(): readonly Declared[] {
-  return parseAllDocuments(read('kubernetes.yaml')).map((document) => document.toJS() as Declared);
+function manifests(file: string): readonly Declared[] {
+  return parseAllDocuments(read(file)).map((document) => document.toJS() as Declared);
 }
 
 /** The program sends to a Collector that has the arguments of compose.yaml, and that to a server, all on this machine. */
 async function sendThroughCollector(): Promise<void> {
   const file = await buildCollector();
+  const started = performance.now();
   const server = await startTailrace();
   const folder = mkdtempSync(path.join(tmpdir(), 'tailrace-compose-'));
   let collector: ChildProcess | undefined;
@@ -164,7 +171,8 @@ async function sendThroughCollector(): Promise<void> {
     }
     const lacking = ['logs', 'metrics', 'llm'].filter((name) => !found.has(name));
     if (lacking.length > 0) throw new Error(`the stream shop lacks ${lacking.join(', ')}: ${[...found].join(', ')}`);
-    say('logs, spans, calls of a model and metrics went through the Collector of compose.yaml');
+    const seconds = ((performance.now() - started) / 1_000).toFixed(1);
+    say(`logs, spans, calls of a model and metrics went through the Collector of compose.yaml in ${seconds} s`);
   } finally {
     collector?.kill('SIGKILL');
     await server.stop();

@@ -81,6 +81,12 @@ describe('kubernetes.yaml', () => {
     }
   });
 
+  test('a question mark is in quotes, without which the parser of kubectl takes no more of the file', () => {
+    const plain = /[{,] [a-zA-Z]+: [^"'\s{,}]*\?/;
+    expect('{ path: /healthz?js, port: x }').toMatch(plain);
+    expect(read('kubernetes.yaml')).not.toMatch(plain);
+  });
+
   test('a node gets settings that the server accepts, with the names of its Service and of those of NATS', () => {
     const { env, image } = containerOf('tailrace');
     const { serviceName } = find('StatefulSet', 'tailrace').spec;
