@@ -58,6 +58,15 @@ export class ReaderMemory {
     return this.#wantedBytes;
   }
 
+  /** Of these, what does not fit either when no reader is making frames: it is held by readers that take nothing. */
+  get lackingBytes(): number {
+    let lacking = 0;
+    for (const [holder, line] of this.#waiting) {
+      for (const { bytes } of line) if (!this.#fits(bytes, holder, 0)) lacking += bytes;
+    }
+    return lacking;
+  }
+
   /** The bytes that wait for a reader became so many more, or less. */
   noteBuffered(change: number, holder: string): void {
     this.#bufferedBytes += change;
@@ -148,11 +157,11 @@ export class ReaderMemory {
   }
 
   /** A little is always theirs, and one alone always goes on: also while those who send use up the budget. */
-  #fits(bytes: number, holder: string): boolean {
+  #fits(bytes: number, holder: string, claimed = this.#claimedBytes): boolean {
     if (this.#budget === undefined) return true;
-    const held = this.#bufferedBytes + this.#claimedBytes;
+    const held = this.#bufferedBytes + claimed;
     const own = Math.min(READERS_BUFFERED_BYTES_MAX, this.#budget.limitBytes * READERS_SHARE);
-    return held === 0 || held + bytes <= own || this.#budget.wouldFit(this.#claimedBytes + bytes, holder);
+    return held === 0 || held + bytes <= own || this.#budget.wouldFit(claimed + bytes, holder);
   }
 }
 

@@ -167,7 +167,7 @@ export class ReaderSet {
   /** Requests may have given back what readers wait for; otherwise those go that hold it for nothing. */
   #freeMemory(now: number): void {
     this.memory.serve();
-    let wanted = this.memory.wantedBytes;
+    let wanted = this.memory.lackingBytes;
     if (wanted === 0) return;
     const stalled: { readonly session: LiveSession; readonly bytes: number; readonly since: number }[] = [];
     for (const session of this.#sessions) {

@@ -118,3 +118,17 @@ test('a reader that has taken something just now is not let go', () => {
   clock.advance(1);
   expect(stuck.isGone).toBe(true);
 });
+
+test('a reader that takes nothing is not let go while others only wait for their turn to make frames', async () => {
+  const clock = new ManualClock();
+  const readers = new ReaderSet({ clock, pool: new BufferPool(), memory: new MemoryBudget(100 * MiB) });
+  const stuck = new Stuck(readers, 10 * MiB);
+  expect(readers.memory.claim(60 * MiB, 'stuck')).toBeUndefined();
+  const pending = readers.memory.claim(20 * MiB, 'stuck');
+  expect(pending).toBeDefined();
+  clock.advance(10 * READER_SHORT_STALL_MS);
+  expect(stuck.isGone).toBe(false);
+  readers.memory.giveBack(60 * MiB);
+  expect(await pending?.granted).toBe(true);
+  await readers.close();
+});
