@@ -8,7 +8,7 @@ import { BACKGROUND_FULL_RETRY_MS, BACKGROUND_PAGE, BACKGROUND_TICK_MS } from '.
 import { resolveBasinConfig } from '../model/stream-config.ts';
 import type { Engine, Entry, Write } from '../storage/engine.ts';
 import { dueRange, type PendingKind, pendingRange, readDueKey, readPendingKey, settingsKey } from '../storage/keys.ts';
-import { decodePending, encodeClock } from '../storage/values.ts';
+import { decodeClock, decodePending, encodeClock } from '../storage/values.ts';
 import type { Answers } from './answers.ts';
 import type { Basin, BasinTable } from './basins.ts';
 import type { CommitQueue } from './commit-queue.ts';
@@ -22,7 +22,13 @@ import type { StreamTable } from './streams.ts';
 import type { RowWriter } from './summaries/row-writer.ts';
 import { removeStream, removeTrimmed } from './trim.ts';
 
-export const CLOCK_KEY = settingsKey('clock');
+const CLOCK_KEY = settingsKey('clock');
+
+/** The last time of the wall clock that the store saw, in ms; undefined in a new one. */
+export async function readLastSeen(engine: Engine): Promise<number | undefined> {
+  const row = await engine.get(CLOCK_KEY);
+  return row === undefined ? undefined : decodeClock(row);
+}
 
 export interface BackgroundDeps {
   readonly engine: Engine;

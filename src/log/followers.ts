@@ -20,6 +20,12 @@ export class Follower {
     this.wake();
   }
 
+  /** What came cannot be given: it must be scanned. */
+  miss(): void {
+    this.#overflowed = true;
+    this.wake();
+  }
+
   /** The stream ends here: thrown at the reader once it has taken what came before. */
   end(error: TailraceError): void {
     this.ended = error;

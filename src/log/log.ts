@@ -1,6 +1,6 @@
 /** The log: basins of streams, appended to in order and read back. The entry point of this folder. */
 
-import { TailraceError } from '../model/error.ts';
+import { assert, TailraceError } from '../model/error.ts';
 import type { AppendAck, Position } from '../model/position.ts';
 import type { ReadRange } from '../model/read-range.ts';
 import type {
@@ -10,10 +10,9 @@ import type {
   StreamConfigRequest,
 } from '../model/stream-config.ts';
 import type { CommitOptions, Engine, EngineState, Write } from '../storage/engine.ts';
-import { decodeClock } from '../storage/values.ts';
 import { Answers, type KeptAnswer } from './answers.ts';
 import { type Acceptance, Appender, type StreamAppend } from './appender.ts';
-import { Background, CLOCK_KEY } from './background.ts';
+import { Background, readLastSeen } from './background.ts';
 import { type Basin, BasinTable } from './basins.ts';
 import type { RecordsAppend } from './check-batch.ts';
 import { CommitQueue } from './commit-queue.ts';
@@ -22,11 +21,15 @@ import { ControlPlane, type ProvisionResult } from './control-plane.ts';
 import { withCipher } from './decrypt.ts';
 import type { ReadEvent } from './events.ts';
 import { ExpiryClock } from './expiry-clock.ts';
+import { AppliedWrites } from './follow/applied-writes.ts';
+import { type CatchUp, lookAgain } from './follow/look-again.ts';
+import { MemberNames } from './follow/member-names.ts';
+import { StoreTurns } from './follow/store-turns.ts';
 import { Feeds } from './many/feeds.ts';
 import type { ManyRange } from './many/read-many.ts';
 import { NO_OBSERVER } from './observer.ts';
 import type { LogRead, StreamRead } from './open-reads.ts';
-import type { LogOptions, LogReadOptions, LogStat } from './options.ts';
+import type { LogBeginning, LogOptions, LogReadOptions, LogStat } from './options.ts';
 import type { BackPage, BackRange, BackWatch } from './read-back.ts';
 import { Reads } from './reads.ts';
 import { deletionPending, type OpenStream, opened, type Stream, streamNotFound } from './stream.ts';
@@ -52,9 +55,13 @@ export class Log {
   readonly #answers: Answers;
   readonly #bound: StreamBound;
   readonly #gate = new WriteGate();
+  /** Of a log that only follows. */
+  readonly #applied: AppliedWrites | undefined;
+  readonly #catchUp: CatchUp | undefined;
 
-  private constructor(engine: Engine, options: LogOptions, basins: BasinTable, lastSeen: number | undefined) {
+  private constructor(engine: Engine, options: LogOptions, { basins, lastSeen, catchUp }: LogBeginning) {
     const { clock } = options;
+    this.#catchUp = catchUp;
     const observer = options.observer ?? NO_OBSERVER;
     this.#engine = engine;
     this.#options = options;
@@ -62,25 +69,22 @@ export class Log {
     this.#expiry = new ExpiryClock(clock, lastSeen, (pause) => options.onClockPause?.(pause));
     const commits = new CommitQueue(engine, { clock, observer, onFailure: () => this.#distrust() });
     this.#commits = commits;
-    const streams = new StreamTable({ engine, basins, now: () => clock.now(), recovered: () => commits.settled() });
+    const turns = catchUp === undefined ? undefined : new StoreTurns();
+    const undisturbed = <T>(read: () => Promise<T>): Promise<T> => turns?.look(read) ?? read();
+    const recovered = (): Promise<void> => commits.settled();
+    const streams = new StreamTable({ engine, basins, now: () => clock.now(), recovered, undisturbed });
     this.#streams = streams;
     this.#bound = new StreamBound(streams, clock);
     const expectWritable = this.#gate.expectOpen;
     const nudge = (): void => this.#background.nudge();
     this.#answers = new Answers({ engine, commits, clock, nudge });
     const feeds = new Feeds(options.toldAtOnceMax);
+    const names = new MemberNames(feeds);
+    if (turns !== undefined) this.#applied = new AppliedWrites({ basins, streams, feeds, names, turns });
     const rows = new RowWriter({ engine, commits, isWritable: () => this.#gate.engineState === 'open', nudge });
     this.#control = new ControlPlane({ basins, streams, commits, clock, feeds, expectWritable, nudge });
     this.#background = new Background({
-      engine,
-      commits,
-      basins,
-      streams,
-      clock,
-      expiry: this.#expiry,
-      observer,
-      answers: this.#answers,
-      rows,
+      ...{ engine, commits, basins, streams, clock, observer, rows, expiry: this.#expiry, answers: this.#answers },
       markDeleted: async (stream) => {
         await this.#control.markDeleted(stream);
         nudge();
@@ -90,23 +94,43 @@ export class Log {
     });
     const onFault = (error: unknown): unknown => this.#noteFatal(error);
     const expiryNow = (): number => this.#expiry.now();
-    const wantRows: WantRows = (stream, from, isDamaged) => rows.wanted(stream, from, isDamaged);
-    this.#reads = new Reads({ engine, clock, streams, feeds, observer, expiryNow, wantRows, onFault });
+    // Where the log only follows, rows come from where it is written.
+    const wantRows: WantRows = (...wanted) => (turns === undefined ? rows.wanted(...wanted) : undefined);
+    const onListed: MemberNames['add'] = (...found) => (turns === undefined ? undefined : names.add(...found));
+    const following = { undisturbed, catchUp, onListed };
+    this.#reads = new Reads({ engine, clock, streams, feeds, observer, expiryNow, wantRows, onFault, ...following });
     const checkSoon = (stream: OpenStream): void => this.#background.checkSoon(stream);
     const shared = { streams, basins, commits, clock, observer, feeds, answers: this.#answers, rows };
     this.#appender = new Appender({ ...shared, expectWritable, nudge, checkSoon, onFault });
-    engine.onState((state) => this.#setEngineState(state));
+    if (turns === undefined) engine.onState((state) => this.#setEngineState(state));
   }
 
   /** Reads what the log keeps in memory, and continues the background work. @throws TailraceError `corrupt` */
   static async open(engine: Engine, options: LogOptions): Promise<Log> {
-    const seen = await engine.get(CLOCK_KEY);
     const basins = await BasinTable.load(engine, options.keptBasin);
-    const log = new Log(engine, options, basins, seen === undefined ? undefined : decodeClock(seen));
+    const log = new Log(engine, options, { basins, lastSeen: await readLastSeen(engine) });
     log.#setEngineState((await engine.stat()).state);
     await log.#answers.load();
     log.#background.nudge();
     return log;
+  }
+
+  /**
+   * A log that only follows: its engine refuses commits, and its store is written by {@link applying}. It reads, and does
+   * no background work; whatever would change something is refused with `unavailable`. @throws TailraceError `corrupt`
+   */
+  static async follow(engine: Engine, options: LogOptions, catchUp: CatchUp): Promise<Log> {
+    const basins = await BasinTable.load(engine);
+    const log = new Log(engine, options, { basins, lastSeen: await readLastSeen(engine), catchUp });
+    log.#setEngineState('superseded');
+    await log.#background.close();
+    return log;
+  }
+
+  /** Has `commit` write what comes next to the store of a log that follows; see {@link AppliedWrites.apply}. */
+  applying(writes: readonly Write[], commit: () => Promise<void>): Promise<void> {
+    assert(this.#applied !== undefined, 'a log that follows is written from outside');
+    return this.#applied.apply(writes, commit);
   }
 
   /** The last accepted version, also of a basin that is being deleted. */
@@ -197,10 +221,9 @@ export class Log {
     const home = this.#basins.successorOf(basin);
     const open = this.#streams.peek(home, name);
     if (open !== undefined && !open.deleting && (open.exists || purpose === 'append')) return withCipher(open);
-    const opening = this.#streams.withFresh(home, name, (found) =>
-      this.#control.openStream(found, home, name, purpose, overrides),
-    );
-    return opening.then(withCipher);
+    const find = (): Promise<OpenStream> =>
+      this.#streams.withFresh(home, name, (found) => this.#control.openStream(found, home, name, purpose, overrides));
+    return lookAgain(find, this.#catchUp).then(withCipher);
   }
 
   /**

@@ -3,8 +3,9 @@
 import type { Clock } from '../model/clock.ts';
 import type { TailraceError } from '../model/error.ts';
 import type { EngineStat } from '../storage/engine.ts';
-import type { KeptBasin } from './basins.ts';
+import type { BasinTable, KeptBasin } from './basins.ts';
 import type { ClockPause } from './expiry-clock.ts';
+import type { CatchUp } from './follow/look-again.ts';
 import type { LogObserver, ReaderProtocol } from './observer.ts';
 import type { ReadsStat } from './open-reads.ts';
 import type { RecordFilter } from './read.ts';
@@ -27,6 +28,15 @@ export interface LogOptions {
   onBackgroundError?(error: unknown): void;
   /** Called when the wall clock jumped ahead: nothing expires until it can be trusted. */
   onClockPause?(pause: ClockPause): void;
+}
+
+/** What a log begins with. */
+export interface LogBeginning {
+  readonly basins: BasinTable;
+  /** The last time of the wall clock that its store saw, in ms. */
+  readonly lastSeen: number | undefined;
+  /** Of a log that only follows. */
+  readonly catchUp?: CatchUp;
 }
 
 export interface LogStat {

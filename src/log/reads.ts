@@ -8,7 +8,9 @@ import { BlockCache } from './blocks.ts';
 import { Bounds } from './bounds.ts';
 import { decrypterFor } from './decrypt.ts';
 import type { ReadEvent } from './events.ts';
+import { type CatchUp, lookAgain } from './follow/look-again.ts';
 import type { Feeds } from './many/feeds.ts';
+import type { MemberListDeps } from './many/list-members.ts';
 import { type ManyRange, ManyRead } from './many/read-many.ts';
 import type { LogObserver } from './observer.ts';
 import { type LogRead, OpenReads, type ReadsStat, type StreamRead } from './open-reads.ts';
@@ -28,6 +30,12 @@ export interface ReadsDeps {
   /** The clock that records expire by, in ms. */
   expiryNow(): number;
   readonly wantRows: WantRows;
+  /** Undefined where nothing can be late. */
+  readonly catchUp?: CatchUp | undefined;
+  /** As {@link MemberListDeps.undisturbed}. */
+  undisturbed<T>(read: () => Promise<T>): Promise<T>;
+  /** As {@link MemberListDeps.onListed}. */
+  onListed?: MemberListDeps['onListed'];
   /** Notes a fault of ours; returns the error. */
   onFault(error: unknown): unknown;
 }
@@ -48,7 +56,7 @@ export class Reads {
     const { encryptionKey, protocol = 'library', filter } = by;
     const context = { ...this.#context(filter), plain: decrypterFor(stream, encryptionKey) };
     try {
-      const start = await resolveStart(context, stream, range);
+      const start = await lookAgain(() => resolveStart(context, stream, range), this.#deps.catchUp);
       const bounds = new Bounds(range);
       return this.#reads.begin({
         stream,

@@ -122,7 +122,10 @@ export class BlockSkipper {
   #judgeRow(row: SummaryRow, position: number, untilMs: number | undefined) {
     let passed: Position | undefined;
     let i = row.indexOf(position) ?? row.blocks;
-    for (; i < row.blocks && !this.#mayWant(row.kindOf(i), row.summaryOf(i)); i++) {
+    // A row may show before it is known that the blocks which it is about are durable.
+    const isPassed = (at: number): boolean =>
+      row.endOf(at) <= this.#stream.durable.nextSeq && !this.#mayWant(row.kindOf(at), row.summaryOf(at));
+    for (; i < row.blocks && isPassed(i); i++) {
       passed = { seqNum: row.endOf(i), timestamp: row.lastTimestampOf(i) };
       if (untilMs !== undefined && passed.timestamp >= untilMs) break;
     }

@@ -68,6 +68,8 @@ export interface StreamTableDeps {
   now(): number;
   /** Resolves when failed commits have settled and the store may be read again. */
   recovered(): Promise<void>;
+  /** Reads several rows while no transaction becomes visible that is not known of yet. Not within another such read. */
+  undisturbed<T>(read: () => Promise<T>): Promise<T>;
 }
 
 /** Open streams by basin and name. */
@@ -77,8 +79,10 @@ export class StreamTable {
   /** Also dropped ones that a caller still holds. */
   readonly #known = new Map<string, WeakRef<OpenStream>>();
   readonly #loading = new Map<string, Promise<OpenStream | undefined>>();
-  readonly #forgotten = new FinalizationRegistry<string>((id) => {
+  readonly #ids = new Map<number, string>();
+  readonly #forgotten = new FinalizationRegistry<{ readonly id: string; readonly number: number }>(({ id, number }) => {
     if (this.#known.get(id)?.deref() === undefined) this.#known.delete(id);
+    if (this.byNumber(number) === undefined) this.#ids.delete(number);
   });
 
   constructor(deps: StreamTableDeps) {
@@ -91,10 +95,23 @@ export class StreamTable {
     return stream === undefined || stream.stale ? undefined : stream;
   }
 
+  /** The stream with this number when it is in memory, also when only a caller still holds it. Does not count as its use. */
+  byNumber(number: number): OpenStream | undefined {
+    const stream = this.#known.get(this.#ids.get(number) ?? '')?.deref();
+    return stream?.number === number ? stream : undefined;
+  }
+
+  /** The same by name. */
+  byName(basin: Pick<Basin, 'number'>, name: string): OpenStream | undefined {
+    return this.#known.get(nameOf(basin, name))?.deref();
+  }
+
   /** The stream, read from the store if needed; undefined when it does not exist. Concurrent calls share one read. */
   load(basin: Basin, name: string): Promise<OpenStream | undefined> {
     const id = nameOf(basin, name);
-    const loading = this.#loading.get(id) ?? this.#read(basin, name, id).finally(() => this.#loading.delete(id));
+    const known = this.#loading.get(id);
+    if (known !== undefined) return known;
+    const loading = this.#deps.undisturbed(() => this.#read(basin, name, id)).finally(() => this.#loading.delete(id));
     this.#loading.set(id, loading);
     return loading;
   }
@@ -324,7 +341,8 @@ export class StreamTable {
     this.#open.set(id, stream);
     if (this.#known.get(id)?.deref() !== stream) {
       this.#known.set(id, new WeakRef(stream));
-      this.#forgotten.register(stream, id);
+      this.#ids.set(stream.number, id);
+      this.#forgotten.register(stream, { id, number: stream.number });
     }
     if (this.#open.size > OPEN_STREAMS_MAX) this.#dropOne(stream);
   }
@@ -373,7 +391,7 @@ function scheduled(stream: OpenStream, at: number): Write {
   return { type: 'put', key: dueKey(at, stream.number), value };
 }
 
-function nameOf(basin: Basin, name: string): string {
+function nameOf(basin: Pick<Basin, 'number'>, name: string): string {
   return `${basin.number}/${name}`;
 }
 

@@ -96,6 +96,12 @@ export function streamStateKey(stream: number): Uint8Array {
   return numberKey(FAMILY.streamStates, stream);
 }
 
+/** The stream number in a state's key. */
+export function readStateKey(key: Uint8Array): number {
+  expectFamily(key, FAMILY.streamStates, 1 + NUMBER_BYTES);
+  return readNumber(key, 1);
+}
+
 /** The key of the block of `stream` that starts with `firstSeq`. */
 export function blockKey(stream: number, firstSeq: number): Uint8Array {
   return placeKey(FAMILY.blocks, stream, firstSeq);

@@ -8,6 +8,7 @@ import type { LogRead, Unsent } from '../../src/log/open-reads.ts';
 import type { RecordFilter } from '../../src/log/read.ts';
 import { FEED_BLOCKS_MAX, READER_STREAMS_MAX } from '../../src/model/limits.ts';
 import { type Harness, openHarness, texts, turn } from '../support/log-harness.ts';
+import { events, oneEvent, untilLevel } from '../support/read-events.ts';
 
 /** With so many by each writer, no reader has seen one until the end: it would never see any. */
 const APPENDS_MAX = 300;
@@ -37,31 +38,6 @@ function readMany(from: ManyRange['from'], prefix = '', filter?: RecordFilter): 
 
 async function append(name: string, ...bodies: readonly string[]): Promise<void> {
   await harness.log.append([{ stream: await harness.stream(name), drafts: [texts(...bodies)] }]);
-}
-
-/** Events as words, up to and with the next time that the reader is level. */
-async function untilLevel(read: LogRead): Promise<string[]> {
-  const got: string[] = [];
-  while (got.at(-1) !== 'level') got.push(...(await oneEvent(read)));
-  return got;
-}
-
-async function oneEvent(read: LogRead): Promise<string[]> {
-  const { value: event } = await read.next();
-  if (event === undefined) throw new Error('the read ended');
-  if (event.type === 'joined') return event.members.map(({ name, next }) => `${name} from ${next}`);
-  if (event.type === 'left') return [`${event.of.name} left: ${event.error.code}`];
-  if (event.type === 'gap') return [`${event.of?.name} gap ${event.from}-${event.to}`];
-  if (event.type === 'passed') return [`${event.of?.name} passed ${event.to.seqNum}`];
-  if (event.type === 'caught_up') return ['level'];
-  const { block, from, to, of } = event;
-  return Array.from({ length: to - from }, (_, i) => `${of?.name} ${block.firstSeq + from + i}`);
-}
-
-async function events(read: LogRead, count: number): Promise<string[]> {
-  const got: string[] = [];
-  while (got.length < count) got.push(...(await oneEvent(read)));
-  return got;
 }
 
 describe('a reader of many streams', () => {

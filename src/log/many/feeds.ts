@@ -38,9 +38,12 @@ export interface Behind {
   isLeaving: boolean;
 }
 
+/** What feeds need to know of a stream that need not be in memory. */
+export type FedStream = Pick<OpenStream, 'basin' | 'name' | 'number' | 'id'>;
+
 /** What one append wrote, which is told in turns: for each stream its first new record. */
 interface News {
-  readonly streams: Map<number, { readonly stream: OpenStream; readonly next: number }>;
+  readonly streams: Map<number, { readonly stream: FedStream; readonly next: number }>;
   /** Who is told: those that were there. */
   readonly feeds: readonly Feed[];
   readonly onTold: () => void;
@@ -48,7 +51,7 @@ interface News {
 
 /** A part of an append, as far as feeds need it when they must go back for it. */
 interface ToldAppend {
-  readonly stream: OpenStream;
+  readonly stream: FedStream;
   readonly start: { readonly seqNum: number };
   readonly sealing: readonly unknown[];
 }
@@ -66,8 +69,15 @@ export class Feeds {
   }
 
   /** Those that may want what a stream gets; undefined for none. */
-  of({ basin }: OpenStream): ReadonlySet<Feed> | undefined {
+  of({ basin }: Pick<FedStream, 'basin'>): ReadonlySet<Feed> | undefined {
     return this.#byBasin.get(basin.name);
+  }
+
+  /** A stream that no feed is known to have got records: see {@link Feed.unlisted}. */
+  noteUnlisted(number: number, next: number): void {
+    for (const feeds of this.#byBasin.values()) {
+      for (const { unlisted } of feeds) if (unlisted?.has(number) === false) unlisted.set(number, next);
+    }
   }
 
   /** Returns how to take it out again. */
@@ -146,6 +156,11 @@ export class Feed {
   readonly behind = new Map<number, Behind>();
   /** Those that can't be read by this reader: nothing of theirs is wanted any more. */
   readonly refused = new Set<number>();
+  /**
+   * Where the log only follows and its reader has not found all of its streams yet: the first new record of streams that
+   * are not known by name. Undefined once all are found.
+   */
+  unlisted: Map<number, number> | undefined = new Map();
   readonly #shownAs: (name: string) => string | undefined;
   #queue: FeedItem[] = [];
   #queuedBytes = 0;
@@ -186,7 +201,7 @@ export class Feed {
   }
 
   /** Its reader must go back to the store for a stream. */
-  miss(stream: OpenStream, next: number): void {
+  miss(stream: FedStream, next: number): void {
     if (this.refused.has(stream.number)) return;
     const member = this.memberOf(stream);
     if (member === undefined) return;
@@ -316,7 +331,7 @@ export class Feed {
   }
 
   /** Keeps where a stream goes on that is not behind yet. */
-  #keep(stream: OpenStream, member: Member, next: number): void {
+  #keep(stream: FedStream, member: Member, next: number): void {
     const { basin, name, number } = stream;
     if (this.behind.has(number)) return;
     this.behind.set(number, { basin, name, member, next, isNew: next === 0, counted: next, isLeaving: false });

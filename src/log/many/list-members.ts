@@ -32,10 +32,23 @@ export interface MemberPage {
 export interface MemberListDeps {
   readonly engine: Engine;
   readonly streams: StreamTable;
+  /** Reads several rows while no transaction becomes visible that is not known of yet. */
+  undisturbed<T>(read: () => Promise<T>): Promise<T>;
+  /** Told of each stream that was found, also of those without records. */
+  onListed?: ((basin: Basin, name: string, number: number) => void) | undefined;
 }
 
 /** The streams after a name, in the order of their names. */
-export async function listMembers(
+export function listMembers(
+  deps: MemberListDeps,
+  basin: Basin,
+  selection: ManySelection,
+  startAfter: string,
+): Promise<MemberPage> {
+  return deps.undisturbed(() => listed(deps, basin, selection, startAfter));
+}
+
+async function listed(
   deps: MemberListDeps,
   basin: Basin,
   selection: ManySelection,
@@ -58,6 +71,7 @@ export async function listMembers(
     // One that is in memory has appends under way that the store may show already.
     const open = deps.streams.peek(basin, name);
     const nextSeq = open?.number === number ? open.durable.nextSeq : (stored[index] ?? 0);
+    deps.onListed?.(basin, name, number);
     return { name, number, nextSeq };
   });
   return { streams: streams.filter(({ nextSeq }) => nextSeq > 0), after: rows.after };

@@ -16,7 +16,8 @@ import {
 import type { Basin } from '../basins.ts';
 import { Bounds } from '../bounds.ts';
 import { decrypterFor, withCipher } from '../decrypt.ts';
-import type { Member, ReadEvent } from '../events.ts';
+import type { JoinedMember, Member, ReadEvent } from '../events.ts';
+import { type CatchUp, lookAgain } from '../follow/look-again.ts';
 import type { LogObserver, ReaderProtocol } from '../observer.ts';
 import { type LogRead, nextOf, OVER, returned, type Unsent } from '../open-reads.ts';
 import { type ReadContext, readFrom, wanted } from '../read.ts';
@@ -43,6 +44,7 @@ export interface ManyReadDeps extends MemberListDeps {
   readonly observer: LogObserver;
   readonly encryptionKey: Uint8Array | undefined;
   readonly protocol: ReaderProtocol;
+  readonly catchUp?: CatchUp | undefined;
   /** Notes a fault of ours; returns the error. */
   onFault(error: unknown): unknown;
   onEnd(read: ManyRead): void;
@@ -104,7 +106,6 @@ export class ManyRead implements LogRead {
     return this.#isScanning;
   }
 
-  /** Streams that were told, and have not left. */
   get members(): number {
     return this.#members;
   }
@@ -125,8 +126,8 @@ export class ManyRead implements LogRead {
 
   positionIn(stream: Stream): number | undefined {
     const open = opened(stream);
-    const isRead = open.basin.name === this.#basin.name && this.#selection.shownAs(open.name) !== undefined;
-    if (!isRead || this.#feed.refused.has(open.number)) return undefined;
+    if (open.basin.name !== this.#basin.name || this.#selection.shownAs(open.name) === undefined) return undefined;
+    if (this.#feed.refused.has(open.number)) return undefined;
     const current = this.#current?.stream === open ? this.#current : undefined;
     return this.#feed.positionIn(open) ?? current?.next ?? open.tail.seqNum;
   }
@@ -177,6 +178,7 @@ export class ManyRead implements LogRead {
   async *#read(): AsyncGenerator<ReadEvent> {
     while (this.#listedTo !== undefined && !this.#signal.aborted) yield* this.#list(this.#listedTo);
     this.#from = 'tail';
+    this.#feed.unlisted = undefined;
     for (const name of this.#unknown) {
       this.#unknown.delete(name);
       yield { type: 'left', of: { name, id: '' }, error: streamNotFound(this.#basin.name, name) };
@@ -213,21 +215,27 @@ export class ManyRead implements LogRead {
   async *#list(after: string): AsyncGenerator<ReadEvent> {
     // The store answers within a turn, and many readers may begin at once.
     await goOnWithWork(LIST_MEMBERS_PAGE * TURN_STREAM_BYTES);
+    const joined = await lookAgain(() => this.#page(after), this.#deps.catchUp);
+    if (joined.length > 0) yield this.#join(joined);
+  }
+
+  /** May be called twice for a page: what the first call has set is set again. */
+  async #page(after: string): Promise<readonly JoinedMember[]> {
     const page = await listMembers(this.#deps, this.#basin, this.#selection, after);
     while (this.#feed.isBeingTold) await this.#feed.told();
-    this.#listedTo = page.after;
     const joined = page.streams.flatMap((stream) => {
       const member = this.#feed.memberOf({ name: stream.name, id: String(stream.number) });
       return member === undefined ? [] : [{ ...member, next: this.#begin(stream, member) }];
     });
-    if (joined.length > 0) yield this.#join(joined);
+    this.#listedTo = page.after;
+    return joined;
   }
 
   /** Where the reader begins in a stream that was there before it. */
   #begin({ name, number, nextSeq }: FoundMember, member: Member): number {
     const { behind } = this.#feed;
     const touched = behind.get(number);
-    const next = this.#startOf(member) ?? touched?.next ?? nextSeq;
+    const next = this.#startOf(member) ?? touched?.next ?? this.#feed.unlisted?.get(number) ?? nextSeq;
     if (next > nextSeq && touched === undefined) throw beyond(member.name, next, nextSeq);
     this.#unknown.delete(member.name);
     if (touched !== undefined) {
@@ -250,7 +258,7 @@ export class ManyRead implements LogRead {
     return point === undefined || (point.id !== undefined && point.id !== id) ? 0 : point.next;
   }
 
-  #join(members: readonly (Member & { readonly next: number })[]): ReadEvent {
+  #join(members: readonly JoinedMember[]): ReadEvent {
     this.#members += members.length;
     if (this.#members > READER_STREAMS_MAX) throw tooMany();
     return { type: 'joined', members };
@@ -318,7 +326,7 @@ export class ManyRead implements LogRead {
       const giving = { stream, member, next: behind.next, counted: behind.counted };
       let given = 0;
       for await (const event of events) {
-        given += event.type === 'records' ? bytesOf(event.block) : READER_TURN_BLOCK_BYTES;
+        given += Math.max(event.type === 'records' ? event.block.header.rawBytes : 0, READER_TURN_BLOCK_BYTES);
         const out = this.#given(event, giving);
         behind.next = giving.next;
         behind.counted = giving.counted;
@@ -364,10 +372,6 @@ export class ManyRead implements LogRead {
     const isShared = event.isLive && context.filter === undefined && (feeds.of(stream)?.size ?? 0) > 1;
     return { ...event, of, isShared };
   }
-}
-
-function bytesOf({ header }: { readonly header: { readonly rawBytes: number } }): number {
-  return Math.max(header.rawBytes, READER_TURN_BLOCK_BYTES);
 }
 
 /** What concerns one stream and leaves the others going on. */

@@ -17,8 +17,13 @@ import type { StoredCommand } from './replicated-log.ts';
 /** Of a store that no command was applied to. */
 const EMPTY_BASE = Buffer.alloc(COMMAND_ID_BYTES);
 
+/** Has `commit` write a transaction, which comes behind the one before it. */
+export type ApplyWrites = (writes: readonly Write[], commit: () => Promise<void>) => Promise<void>;
+
 export class Replica {
   readonly local: LatchingEngine;
+  /** Asked for each transaction while a log follows this store; it is written at once where that is undefined. */
+  applyWrites: ApplyWrites | undefined;
   #state: ReplicaState;
   #durable: number;
   #passedOver = 0;
@@ -106,7 +111,8 @@ export class Replica {
       this.#writing++;
       const row: Write = { type: 'put', key: REPLICA_KEY, value: encodeReplicaState(next) };
       // What is in the log cannot be refused any more, so it may use the reserve.
-      await this.local.commit([...writes, row], { mayUseReserve: true }).finally(() => this.#writing--);
+      const commit = (): Promise<void> => this.local.commit([...writes, row], { mayUseReserve: true });
+      await (this.applyWrites?.(writes, commit) ?? commit()).finally(() => this.#writing--);
       this.#durable = next.sequence;
     }
     this.#state = next;
@@ -143,4 +149,23 @@ export async function expectOfNoCluster(local: Engine, dataDir: string): Promise
     'config',
     `the store in ${dataDir} is that of a node of a cluster: start it with --cluster, or make a store of its own from a backup with \`tailrace restore\``,
   );
+}
+
+/** The store of a node that does not lead, for those who read it: what is written there comes from the log alone. */
+export function readOnly(local: Engine): Engine {
+  return {
+    commit: async () => {
+      throw new TailraceError('unavailable', 'another node of the cluster leads: send again', {
+        detail: { retryAfterSeconds: 1 },
+      });
+    },
+    get: (key) => local.get(key),
+    scan: (scan) => local.scan(scan),
+    snapshot: () => local.snapshot(),
+    stat: () => local.stat(),
+    confirm: async () => {},
+    // The store outlives those who read it, and has its own listener.
+    onState: () => {},
+    close: async () => {},
+  };
 }
