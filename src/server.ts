@@ -12,6 +12,7 @@ import { buildAccess, originsOf, rootTokenOf } from './build-access.ts';
 import { parseConfig } from './config.ts';
 import { BufferPool } from './encoding/buffer-pool.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
+import { endServing } from './end-serving.ts';
 import { UploadWatch } from './http/body/upload-watch.ts';
 import type { ListenerHandlers } from './http/connection/handlers.ts';
 import type { TlsFiles } from './http/connection/tls.ts';
@@ -22,9 +23,7 @@ import { HttpServer } from './http/server.ts';
 import { Workload } from './http/workload.ts';
 import { LateSocketServer } from './late-socket-server.ts';
 import type { Log } from './log/log.ts';
-import type { Clock } from './model/clock.ts';
 import type { ClusterView } from './model/cluster-state.ts';
-import { TailraceError } from './model/error.ts';
 import { RECENT_SENDERS_MS, STRANGERS_MEMORY_BYTES_MAX, STREAMS_COUNTED_MAX } from './model/limits.ts';
 import { EventLoopDelay } from './observe/event-loop-delay.ts';
 import type { MetricSources } from './observe/metrics.ts';
@@ -66,13 +65,6 @@ export interface ServerSurroundings {
   readonly address?: () => ServerAddress | undefined;
 }
 
-/** Share of the shutdown timeout for requests that have begun, and for sessions to end by themselves. */
-const REQUESTS_SHARE = 0.6;
-/** Share of it for the last frames of sessions and readers. */
-const LAST_FRAMES_SHARE = 0.2;
-/** Share of it for sending responses that are ready, and the most time for that. The store has the rest. */
-const FLUSH_SHARE = 0.1;
-const FLUSH_MS = 1_000;
 /** Any time will do: the timer is only there. */
 const ALIVE_MS = 1_000;
 
@@ -321,15 +313,9 @@ class RunningServer implements ComposedServer {
   }
 
   async #close(withinMs: number): Promise<void> {
-    const { clock } = this.#opened;
-    const within = (share: number, work: Promise<unknown>): Promise<void> =>
-      settledWithin(clock, withinMs * share, work);
     const { http, grpc } = this.#ports;
-    await within(REQUESTS_SHARE, Promise.all([http.drain(), grpc?.drain()]));
-    await within(LAST_FRAMES_SHARE, this.#readers.finish(stopping()));
-    await this.#readers.close();
-    const flushMs = Math.min(FLUSH_MS, withinMs * FLUSH_SHARE);
-    await Promise.all([http.close(flushMs), grpc?.close(flushMs)]);
+    const ports = grpc === undefined ? [http] : [http, grpc];
+    const flushMs = await endServing(ports, this.#readers, this.#opened.clock, withinMs);
     await this.#own?.close(flushMs);
     await this.#access.close();
     this.#loop.close();
@@ -350,21 +336,4 @@ async function keptAlive(work: Promise<void>): Promise<void> {
   } finally {
     clearInterval(alive);
   }
-}
-
-/** What sessions and readers are told when the server ends them. */
-function stopping(): TailraceError {
-  return new TailraceError('draining', 'the server is stopping: connect again and go on', {
-    detail: { retryAfterSeconds: 1 },
-  });
-}
-
-/** Waits for work, but at most for `waitMs`; the work goes on after that. */
-async function settledWithin(clock: Clock, waitMs: number, work: Promise<unknown>): Promise<void> {
-  let cancel = (): void => {};
-  const timeout = new Promise<void>((resolve) => {
-    cancel = clock.timer(waitMs, resolve);
-  });
-  await Promise.race([work, timeout]);
-  cancel();
 }

@@ -56,7 +56,8 @@ export type AccessMode =
     }
   | {
       readonly type: 'tokens';
-      readonly rootTokenHash: string;
+      /** Asked each time: on a node that follows it may come later. Undefined while it is not known. */
+      readonly rootTokenHash: string | undefined;
       readonly tokens: TokenTable;
       /** Undefined allows no short-lived tokens. */
       readonly exchange?: TokenExchange;

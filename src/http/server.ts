@@ -72,6 +72,8 @@ export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
   readonly onFatal: (error: TailraceError) => void;
   /** The server's own telemetry; undefined where that is off. */
   readonly own?: OwnTelemetryPort | undefined;
+  /** Takes over what would be refused, while nothing is answered; returns whether it did. */
+  readonly elsewhere?: (exchange: Exchange) => boolean;
 }
 
 /** What is told of requests. */
@@ -99,6 +101,7 @@ export class HttpServer {
   readonly #router: Router;
   readonly #routes: PortRoutes;
   readonly #own: OwnTelemetryPort | undefined;
+  readonly #elsewhere: HttpServerDeps['elsewhere'];
   /** Undefined without a port of its own. */
   readonly #listener: Listener | undefined;
   /** Undefined with one. */
@@ -110,7 +113,18 @@ export class HttpServer {
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({ upgrade, tls, origins, proxies, onFatal, routes, portAdvice, own, ...parts }: HttpServerDeps) {
+  constructor({
+    upgrade,
+    tls,
+    origins,
+    proxies,
+    onFatal,
+    routes,
+    portAdvice,
+    own,
+    elsewhere,
+    ...parts
+  }: HttpServerDeps) {
     const { ownsPort = true, access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
     const { clock: time, reading } = parts;
     const answers = new AnswerWatch(time);
@@ -119,6 +133,7 @@ export class HttpServer {
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#routes = routes(replyContext);
     this.#own = own;
+    this.#elsewhere = elsewhere;
     this.#router = new Router(this.#routes.groups);
     const request: ListenerHandlers['request'] = (message, transport, awaitsContinue) =>
       this.#admit(
@@ -293,6 +308,10 @@ export class HttpServer {
 
   #refuse(exchange: Exchange, action: AuditAction, refuse: Refuse, thrown: unknown): void {
     const error = asTailraceError(thrown);
+    if (!isGone(exchange) && !isAnswered(exchange) && this.#elsewhere?.(exchange) === true) {
+      if (isOurFault(error)) this.#report(exchange, error, false);
+      return;
+    }
     auditExchange(exchange, action, this.#deps, error);
     if (exchange.traced !== undefined) exchange.traced.error = error.code;
     const gone = isGone(exchange);
@@ -308,7 +327,7 @@ export class HttpServer {
     const { logger, warnings } = this.#deps;
     const { correlationId, path, request } = exchange;
     const fields = { correlationId, method: request.method, path, code: error.code };
-    if (error.code === 'internal' || error.code === 'fatal' || error.code === 'corrupt') {
+    if (isOurFault(error)) {
       logger.error({ ...fields, err: error }, 'a request failed');
     } else if (gone || !isWorthAWarning(exchange, error)) {
       logger.debug({ ...fields, reason: error.message }, 'refused a request');
@@ -328,6 +347,10 @@ function endOf(exchange: Exchange): RequestEnd {
     status: statusSent(exchange),
     requestBytes: announcedLength(exchange),
   };
+}
+
+function isOurFault({ code }: TailraceError): boolean {
+  return code === 'internal' || code === 'fatal' || code === 'corrupt';
 }
 
 /** What comes in floods. Who manages a server that is asked for too much must get through to it. */

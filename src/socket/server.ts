@@ -51,11 +51,23 @@ export interface SocketServerDeps<B, S extends { readonly id: string }> extends 
   readonly logger: Logger;
   /** Told about assertions of ours that failed: code `fatal`. */
   readonly onFatal?: (error: unknown) => void;
+  /** Takes over upgrades that would be refused, and those of streams that are not here. */
+  readonly elsewhere?: SocketServer | undefined;
 }
 
 export interface SocketServer {
   /** Takes over the connection of an upgrade request, whatever it asks for. Never throws. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+/** An upgrade that was judged. */
+interface Admitted {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly handshake: Handshake;
+  readonly asked: Asked;
+  readonly plan: Plan | TailraceError;
 }
 
 /** A reader of many streams that is about to begin. */
@@ -104,13 +116,37 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     const handshake = parseHandshake(request);
     const asked = whoAsks(request, handshake, this.#deps.proxies);
     const refusal = this.#deps.readers.ending ? draining() : this.#admission.refusalOf(request, handshake);
-    if (refusal !== undefined) {
-      this.#admission.noteRefused(asked, refusal);
-      refuseUpgrade(asked.correlationId, socket, refusal);
+    const plan = refusal ?? this.#admission.planOf(request, handshake, asked);
+    const connect = (): void => {
+      this.#connect({ request, socket, head, handshake, asked, plan }, () => socket.off('error', ignore));
+    };
+    if (this.#deps.elsewhere === undefined) {
+      if (plan instanceof TailraceError) this.#admission.noteRefused(asked, plan);
+      if (refusal === undefined) connect();
+      else refuseUpgrade(asked.correlationId, socket, refusal);
       return;
     }
-    const plan = this.#admission.planOf(request, handshake, asked);
-    if (plan instanceof TailraceError) this.#admission.noteRefused(asked, plan);
+    void this.#isHere(plan).then((isHere) => {
+      if (isHere && !this.#deps.readers.ending) connect();
+      else this.#deps.elsewhere?.upgrade(request, socket, head);
+    });
+  }
+
+  /** Whether a reader that may read finds here what it asks for. */
+  async #isHere(plan: Plan | TailraceError): Promise<boolean> {
+    const { log } = this.#deps;
+    if (plan instanceof TailraceError) return false;
+    const { stream, principal } = plan;
+    try {
+      const basin = existingBasin(log, plan.basin);
+      if (stream !== undefined) await log.openStream(basin, principal.absolute(stream), 'read');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #connect({ request, socket, head, handshake, asked, plan }: Admitted, onUpgraded: () => void): void {
     // A browser shows its page no status, so it is told by a frame; other clients get a plain 401 or 403.
     if (plan instanceof TailraceError && isAboutAccess(plan) && request.headers.origin === undefined) {
       refuseUpgrade(asked.correlationId, socket, plan);
@@ -118,7 +154,7 @@ class Server<B, S extends { readonly id: string }> implements SocketServer {
     }
     this.#correlationIds.set(request, asked.correlationId);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      socket.off('error', ignore);
+      onUpgraded();
       // The system notices a peer that vanished also while neither side sends anything.
       if (socket instanceof Socket) socket.setKeepAlive(true, SOCKET_PING_MS);
       const sink = new SocketSink(webSocket, socket);

@@ -46,12 +46,18 @@ export async function ensureRootToken(
   dataDir: string,
   given: GivenRootToken,
 ): Promise<RootToken> {
-  const secret = given.file === undefined ? given.secret : await readSecret(given.file);
+  const secret = await givenSecret(given);
   if (secret !== undefined) return { hash: hashToken(secret), made: undefined, file: given.file };
   const file = join(dataDir, ROOT_TOKEN_FILE);
   const stored = await store.rootTokenHash();
   if (stored !== undefined) return { hash: stored, made: undefined, file };
   return makeRootToken(store, dataDir, false);
+}
+
+/** The hash of what was set from outside. @throws TailraceError `config` */
+export async function givenRootTokenHash(given: GivenRootToken): Promise<string | undefined> {
+  const secret = await givenSecret(given);
+  return secret === undefined ? undefined : hashToken(secret);
 }
 
 /** Makes a new root token and its file, while no server runs; the old one is void when it resolves. */
@@ -72,6 +78,10 @@ async function makeRootToken(
   const hash = hashToken(made);
   await store.putRootTokenHash(hash, isReset);
   return { hash, made, file };
+}
+
+async function givenSecret({ secret, file }: GivenRootToken): Promise<string | undefined> {
+  return file === undefined ? secret : readSecret(file);
 }
 
 async function readSecret(file: string): Promise<string> {

@@ -26,7 +26,7 @@ import type { Token } from '../grant.ts';
 import { ROOT_TOKEN_ID } from './credential.ts';
 import { UNUSED } from './last-uses.ts';
 import type { RootTokenStore } from './root-token.ts';
-import type { TokenStore } from './token-table.ts';
+import type { TokenStore, TokenTable } from './token-table.ts';
 
 const NEXT_NUMBER = settingsKey('next-token');
 const RESET = settingsKey('root-token-reset');
@@ -96,6 +96,21 @@ export function tokenStore(engine: Engine, commit: CommitRows): TokenStore {
     remove: (hex, token) =>
       commit([deleteOf(hex), { type: 'delete', key: tokenIdKey(token.id) }, deleteUse(token)], RESERVE),
   };
+}
+
+/** Tells of what the log of a cluster brings of tokens. */
+export function followTokens(
+  writes: readonly Write[],
+  table: Pick<TokenTable, 'follow'>,
+  onRootToken: (hash: string) => void,
+): void {
+  for (const write of writes) {
+    if (write.key[0] !== FAMILY.tokensByHash) continue;
+    const hash = Buffer.from(write.key.subarray(1)).toString('hex');
+    const row = write.type === 'put' ? decodeToken(write.value) : undefined;
+    if (row === 'root') onRootToken(hash);
+    else table.follow(hash, row === undefined ? undefined : tokenOf(row));
+  }
 }
 
 async function* rowsIn(engine: Engine, { from: first, to }: KeyRange): AsyncGenerator<Entry> {

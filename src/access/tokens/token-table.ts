@@ -104,6 +104,22 @@ export class TokenTable {
     return entry.principal;
   }
 
+  /**
+   * Takes what another node has stored: a token with the hash of its secret, or that a secret is void. What a token has
+   * opened ends when it is void, or another one has its id.
+   */
+  follow(hash: string, token: Token | undefined): void {
+    const known = this.#byHash.get(hash);
+    if (known !== undefined && token !== undefined && isDeepStrictEqual(known.token, token)) return;
+    for (const before of [known, token === undefined ? undefined : this.#byId.get(token.id)]) {
+      if (before === undefined || this.#byId.get(before.token.id) !== before) continue;
+      this.#drop(before);
+      this.#uses.forget(before.token.number);
+      this.#onEnded(before.token);
+    }
+    if (token !== undefined) this.#add({ hash, token, principal: principalOf(token), pending: false });
+  }
+
   /** When a token was last used, by any of its secrets or by what was derived from it. */
   lastUse({ number }: Token): LastUse {
     return this.#uses.lastUse(number);

@@ -21,7 +21,7 @@ import {
   nameOf,
   parseAppendCall,
   parseReadCall,
-  type ReadMode,
+  readModeOf,
   wireFormOf,
 } from '../s2/call.ts';
 import { readManySse } from '../s2/many-sse.ts';
@@ -85,16 +85,11 @@ function append(exchange: Exchange, segment: string, deps: RecordDeps): Promise<
 }
 
 function read(exchange: Exchange, segment: string, deps: RecordDeps): Promise<void> {
-  const mode = readModeOf(exchange);
+  const mode = readModeOf(exchange.request.headers);
   if (mode !== 'unary') exchange.auditContext.protocol = mode;
   const call = parseReadCall(exchange, segment, deps, mode);
   if (mode === 's2s') return readSession(exchange, call, deps);
   return mode === 'sse' ? readSse(exchange, call, deps) : readUnary(exchange, call, deps);
-}
-
-function readModeOf(exchange: Exchange): ReadMode {
-  if (wireFormOf(firstMediaType(exchange.request.headers['content-type'])) === 's2s') return 's2s';
-  return acceptsEvents(exchange) ? 'sse' : 'unary';
 }
 
 function acceptsEvents({ request }: Exchange): boolean {

@@ -3,6 +3,7 @@
  * a call says is parsed before anything is looked up, in S2's order, so a refused call never makes a stream.
  */
 
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Principal } from '../../access/grant.ts';
 import { holderOf } from '../../access/tickets.ts';
 import type { QueryNames } from '../../encoding/known-names.ts';
@@ -24,7 +25,7 @@ import type { JsonFormat } from '../../s2/batch/json.ts';
 import { parseStreamConfigHeader } from '../../s2/config-json.ts';
 import { parseEncryptionKey } from '../../s2/encryption-key.ts';
 import { formatInHeader, parseFormat, parseReadParams, parseView, readRangeOf, single } from '../../s2/read-query.ts';
-import { type Delivered, parseLastEventId } from '../../s2/sse.ts';
+import { type Delivered, parseLastEventId, SSE_CONTENT_TYPE } from '../../s2/sse.ts';
 import { authorize, authorizeAs, identify, type NamedBasinDeps, type RecordDeps } from '../context.ts';
 import type { Exchange } from '../exchange.ts';
 import { nameInPath } from '../router.ts';
@@ -67,6 +68,12 @@ export interface ReadCall extends AppendCall {
 /** The ways to append, and to read. */
 export type AppendMode = 'json' | 'proto' | 's2s';
 export type ReadMode = 'unary' | 'sse' | 's2s';
+
+/** How a GET of records reads, as its headers say. */
+export function readModeOf(headers: Pick<IncomingHttpHeaders, 'accept' | 'content-type'>): ReadMode {
+  if (wireFormOf(firstMediaType(headers['content-type'])) === 's2s') return 's2s';
+  return firstMediaType(headers.accept) === SSE_CONTENT_TYPE ? 'sse' : 'unary';
+}
 
 /** The query parameters of calls on one stream, and on all streams of a basin. */
 export const IN_BASIN: QueryNames = { once: ['basin'] };
