@@ -12,11 +12,13 @@ import { TrustedProxies } from './access/trusted-proxies.ts';
 import { secretOf } from './cluster/base.ts';
 import { clusterViewOf } from './cluster/describe-cluster.ts';
 import type { NodeUrls } from './cluster/node-info.ts';
-import { Replication } from './cluster/replication.ts';
+import { Replication, type ServedWhileFollowing } from './cluster/replication.ts';
 import { ServerWatch } from './cluster/server-watch.ts';
 import { ClusterPorts, type LeadingServer } from './cluster-ports.ts';
 import { type Config, parseConfig } from './config.ts';
 import { MemoryBudget } from './encoding/memory-budget.ts';
+import { FollowingServer, type FollowingServerParts } from './following-server.ts';
+import type { ListenerHandlers } from './http/connection/handlers.ts';
 import type { ForwardTarget } from './http/forward/forwarder.ts';
 import { NodeRequests, type NodeState, SNAPSHOT_PATH } from './http/node-requests.ts';
 import type { Clock } from './model/clock.ts';
@@ -34,6 +36,7 @@ import { Backups } from './storage/offline/backup.ts';
 import { openJetstreamLog } from './storage/replicated/jetstream-log.ts';
 import { openKeyBucket } from './storage/replicated/key-bucket.ts';
 import { connectNats } from './storage/replicated/nats-connection.ts';
+import type { Replica } from './storage/replicated/replica.ts';
 import type { ReplicatedEngine } from './storage/replicated/replicated-engine.ts';
 import type { DescribedRootToken, ServerAddress, ServerDescription, SupervisedServer } from './tailrace-server.ts';
 
@@ -118,9 +121,12 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
   });
   const around = { senderReader: () => trust, address: () => ports.address, cluster: view, metrics: counted.all };
   const served = new Served(node, around);
+  const memory = new MemoryBudget(config.memoryLimit);
+  const warnings = new Warnings(logger, clock);
+  const following = new Following({ ...{ config, clock, logger, warnings, trust, memory }, ports: () => ports });
   const unsafe = config.clusterUnsafeSync ? [UNSAFE] : [];
   const replication: Replication = await Replication.open({
-    ...{ log, bucket, clock, logger, cluster, served, version: VERSION, start: randomUUID() },
+    ...{ log, bucket, clock, logger, cluster, served, following, version: VERSION, start: randomUUID() },
     storeFile: storeFileIn(dataDir),
     urls: urlsOf(config),
     openStore: () => openEngine(config, dataDir),
@@ -130,8 +136,6 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
     onPublished: (tookMs) => counted.published(tookMs),
   });
   open.push(replication);
-  const memory = new MemoryBudget(config.memoryLimit);
-  const warnings = new Warnings(logger, clock);
   const own = new NodeRequests({
     ...{ trust, memory, clock, logger },
     state: () => stateOf(replication),
@@ -140,6 +144,7 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
   const ports: ClusterPorts = new ClusterPorts({
     ...{ config, clock, logger, warnings, trust, memory, own },
     leading: () => served.current,
+    following: () => following.handlers,
     target: () => targetOf(replication, config),
   });
   return { ...node, isNew, dataDir, ports, replication, served };
@@ -181,6 +186,56 @@ class Served {
     this.#server = undefined;
     this.#current = undefined;
     await server?.close(reason.code === 'draining' ? undefined : LOST_LEAD_MS);
+  }
+}
+
+interface FollowingDeps
+  extends Pick<FollowingServerParts, 'config' | 'clock' | 'logger' | 'warnings' | 'trust' | 'memory'> {
+  ports(): ClusterPorts;
+}
+
+/** The server of a node, while that follows. Without one, all requests go to the node that leads. */
+class Following implements ServedWhileFollowing {
+  readonly #deps: FollowingDeps;
+  #server: FollowingServer | undefined;
+  /** One that is broken ends by itself. */
+  #ending: Promise<void> = Promise.resolve();
+
+  constructor(deps: FollowingDeps) {
+    this.#deps = deps;
+  }
+
+  get handlers(): ListenerHandlers | undefined {
+    return this.#server?.handlers;
+  }
+
+  async begin(replica: Replica, catchUp: () => Promise<void>): Promise<void> {
+    const { ports, ...parts } = this.#deps;
+    try {
+      const server = await FollowingServer.open({
+        ...{ ...parts, replica, catchUp, elsewhere: ports().elsewhere },
+        connections: () => ports().connections,
+        onBroken: (error) => {
+          this.#warn(error);
+          if (this.#server === server) void this.end(false);
+        },
+      });
+      this.#server = server;
+    } catch (error) {
+      this.#warn(asTailraceError(error));
+    }
+  }
+
+  end(isStopping: boolean): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    const withinMs = isStopping ? this.#deps.config.shutdownTimeout : LOST_LEAD_MS;
+    this.#ending = Promise.all([this.#ending, server?.close(withinMs)]).then(() => {});
+    return this.#ending;
+  }
+
+  #warn(err: TailraceError): void {
+    this.#deps.logger.warn({ err }, 'this node cannot serve readers itself: the node that leads does');
   }
 }
 

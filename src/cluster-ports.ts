@@ -14,6 +14,8 @@ import type { TlsFiles } from './http/connection/tls.ts';
 import type { HttpRequest, Transport } from './http/exchange.ts';
 import { Forwarder, type ForwardTarget } from './http/forward/forwarder.ts';
 import type { NodeRequests } from './http/node-requests.ts';
+import { isForReaderPort } from './http/routes/reader-port.ts';
+import { readModeOf } from './http/s2/call.ts';
 import type { Clock } from './model/clock.ts';
 import type { Logger } from './observe/logger.ts';
 import type { Warnings } from './observe/warnings.ts';
@@ -39,6 +41,8 @@ export interface ClusterPortsDeps {
   readonly own: NodeRequests;
   /** Undefined while this node does not lead. */
   leading(): LeadingServer | undefined;
+  /** Serves readers while this node does not lead; undefined while it does not follow either. */
+  following(): ListenerHandlers | undefined;
   /** The other node that leads; undefined while none is known. */
   target(): ForwardTarget | undefined;
 }
@@ -52,8 +56,6 @@ type PortName = 'http' | 'grpc';
 const UNCONFIRMED_POST = /^\/v1\/(?:logs|traces|metrics|streams\/[^/?]+\/records)(?:\?|$)/;
 const UNCONFIRMED_GET =
   /^\/(?:health|ping|readyz|metrics|openapi\.json|asyncapi\.json|llms[^/]*\.txt|assets\/[^?]*)?(?:\?|$)/;
-const SESSION = 's2s/';
-const EVENT_STREAM = 'text/event-stream';
 
 /** Lives from `listen` to `close`. */
 export class ClusterPorts {
@@ -80,6 +82,11 @@ export class ClusterPorts {
 
   get address(): ServerAddress | undefined {
     return this.#address;
+  }
+
+  /** The way to the node that leads. */
+  get elsewhere(): ListenerHandlers {
+    return this.#forwarders.http;
   }
 
   get connections(): number {
@@ -143,16 +150,25 @@ export class ClusterPorts {
       request: (request, transport, awaitsContinue) => {
         const { own, leading } = this.#deps;
         const server = leading();
-        if (port === 'http' && own.takes(request, server !== undefined))
+        const local = isForReaderPort(request) ? this.#following(port, request) : undefined;
+        if (local !== undefined) local.request(request, transport, awaitsContinue);
+        else if (port === 'http' && own.takes(request, server !== undefined))
           own.request(request, transport, awaitsContinue);
         else if (server === undefined) elsewhere().request(request, transport, awaitsContinue);
         else void this.#serve(server, port, [request, transport, awaitsContinue]);
       },
       upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-        const handlers = this.#deps.leading()?.[port] ?? elsewhere();
+        const handlers = this.#deps.leading()?.[port] ?? this.#following(port, request) ?? elsewhere();
         handlers.upgrade(request, socket, head);
       },
     };
+  }
+
+  /** What another node has passed on is for the node that leads. */
+  #following(port: PortName, { headers }: Pick<HttpRequest, 'headers'>): ListenerHandlers | undefined {
+    const { leading, following, trust } = this.#deps;
+    if (port !== 'http' || leading() !== undefined || trust.isPassedOn(headers)) return undefined;
+    return following();
   }
 
   /** A reader that follows needs no confirmation: it gets only what is in the log, in order. */
@@ -174,8 +190,7 @@ export class ClusterPorts {
 }
 
 function needsConfirmation({ method, url = '/', headers }: HttpRequest): boolean {
-  if (headers.accept?.includes(EVENT_STREAM) === true) return false;
-  if (headers['content-type']?.startsWith(SESSION) === true) return false;
+  if (readModeOf(headers) !== 'unary') return false;
   if (method === 'POST') return !UNCONFIRMED_POST.test(url);
   return !((method === 'GET' || method === 'HEAD') && UNCONFIRMED_GET.test(url));
 }

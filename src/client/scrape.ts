@@ -11,7 +11,7 @@ export interface ScrapedSample {
 }
 
 const PATH = '/metrics';
-const UNAVAILABLE = 503;
+const BAD_REQUEST = 400;
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/g;
 
@@ -22,9 +22,10 @@ export async function fetchScrape(
 ): Promise<readonly ScrapedSample[]> {
   const headers = { ...identityHeaders(target, undefined), accept: 'text/plain' };
   const ask = (path: string) => exchange({ method: 'GET', url: target.endpoint + path, headers, signal });
-  let answer = await ask(PATH);
-  // A node of a cluster that does not lead has none of its own. Older servers do not know the parameter.
-  if (answer.status === UNAVAILABLE) answer = await ask(`${PATH}?of=leader`);
+  // A node of a cluster that does not lead counts its own readers alone.
+  let answer = await ask(`${PATH}?of=leader`);
+  // Older servers do not know the parameter.
+  if (answer.status === BAD_REQUEST) answer = await ask(PATH);
   expectSuccess(answer, `GET ${PATH}`);
   return Buffer.from(answer.body).toString('utf8').split('\n').flatMap(sampleIn);
 }

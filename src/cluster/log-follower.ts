@@ -2,7 +2,7 @@
 
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import { COMMAND_BYTES_MAX, FOLLOW_POLL_MS } from '../model/limits.ts';
+import { CATCH_UP_MS, COMMAND_BYTES_MAX, FOLLOW_POLL_MS } from '../model/limits.ts';
 import type { Replica } from '../storage/replicated/replica.ts';
 import type { ReplicatedLog } from '../storage/replicated/replicated-log.ts';
 
@@ -25,6 +25,11 @@ export class LogFollower {
   #stopped = false;
   #announced = 0;
   #wake = (): void => {};
+  /** Called when more was applied, and when nothing more is. */
+  readonly #waiting = new Set<() => void>();
+  /** The look at the end of the log that is under way, and the one behind it. */
+  #look: Promise<void> = Promise.resolve();
+  #nextLook: Promise<void> | undefined;
 
   private constructor(options: LogFollowerOptions) {
     this.#options = options;
@@ -45,9 +50,51 @@ export class LogFollower {
     return this.#announced;
   }
 
+  /**
+   * Resolves when all that the log holds now is applied. Those who ask while it looks share the next look.
+   * @throws TailraceError `unavailable` when that is not known, or takes too long
+   */
+  catchUp(): Promise<void> {
+    this.#nextLook ??= this.#look
+      .catch(() => {})
+      .then(() => {
+        this.#nextLook = undefined;
+        this.#look = this.#reachEnd();
+        return this.#look;
+      });
+    return this.#nextLook;
+  }
+
+  async #reachEnd(): Promise<void> {
+    const { log, replica, clock } = this.#options;
+    let isLate = false;
+    let cancel = (): void => {};
+    const late = new Promise<undefined>((resolve) => {
+      cancel = clock.timer(CATCH_UP_MS, () => {
+        isLate = true;
+        this.#letGo();
+        resolve(undefined);
+      });
+    });
+    try {
+      const bounds = await Promise.race([log.bounds(), late]);
+      this.#announced = Math.max(this.#announced, bounds?.last ?? 0);
+      this.#wake();
+      while (!this.#stopped && !isLate && replica.sequence < (bounds?.last ?? 0)) {
+        await new Promise<void>((resolve) => this.#waiting.add(resolve));
+      }
+    } catch (cause) {
+      throw notCaughtUp(cause);
+    } finally {
+      cancel();
+    }
+    if (isLate || this.#stopped) throw notCaughtUp(undefined);
+  }
+
   /** Resolves when nothing more is applied. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#letGo();
     this.#unsubscribe();
     this.#wake();
     await this.#applying;
@@ -79,8 +126,14 @@ export class LogFollower {
     const applying = replica.apply(page.commands);
     this.#applying = applying.catch(() => {});
     await applying;
+    this.#letGo();
     onApplied?.(page.commands.reduce((sum, { bytes }) => sum + bytes.length, 0));
     return true;
+  }
+
+  #letGo(): void {
+    for (const go of this.#waiting) go();
+    this.#waiting.clear();
   }
 
   async #pause(): Promise<void> {
@@ -93,4 +146,9 @@ export class LogFollower {
       };
     });
   }
+}
+
+function notCaughtUp(cause: unknown): TailraceError {
+  const message = 'this node does not see the end of the log of its cluster at the moment: send again';
+  return new TailraceError('unavailable', message, { cause, detail: { retryAfterSeconds: 1 } });
 }

@@ -35,6 +35,14 @@ export interface ServedWhileLeading {
   end(reason: TailraceError): Promise<void>;
 }
 
+/** What a node does while it follows. Not to be called before another call is over. */
+export interface ServedWhileFollowing {
+  /** Begins to serve from the replica, to which nothing is applied meanwhile. `catchUp` applies all that the log holds. */
+  begin(replica: Replica, catchUp: () => Promise<void>): Promise<void>;
+  /** Ends it, if it has begun; in order where the node stops. */
+  end(isStopping: boolean): Promise<void>;
+}
+
 export interface ReplicationOptions {
   readonly log: ReplicatedLog;
   readonly bucket: KeyBucket;
@@ -48,6 +56,7 @@ export interface ReplicationOptions {
   /** Tells this start of the node from earlier ones. */
   readonly start: string;
   readonly served: ServedWhileLeading;
+  readonly following: ServedWhileFollowing;
   /** Opens the store in the data directory. */
   openStore(): Promise<LatchingEngine>;
   /** What a node shows to get a snapshot from another one. */
@@ -166,7 +175,7 @@ export class Replication {
     this.#stop.abort();
     this.#cancelPurge();
     await this.#leadership.close();
-    await this.#change(async () => this.#follower?.stop());
+    await this.#change(() => this.#endFollowing(true));
     await this.#membership.close();
     await this.#replica?.settle().catch((error: unknown) => this.#note(asTailraceError(error)));
     await this.#local.close();
@@ -194,7 +203,7 @@ export class Replication {
         const canFollow = found.type === 'member' && (await this.#canFollow(found.base));
         if (canFollow && !mustCopy) {
           this.#problem = undefined;
-          this.#follow();
+          await this.#follow();
           this.#leadership.start();
           return;
         }
@@ -237,11 +246,12 @@ export class Replication {
     }
   }
 
-  #follow(): void {
-    const { log, clock } = this.#options;
+  async #follow(): Promise<void> {
+    const { log, clock, following } = this.#options;
     const replica = this.#replica;
     if (replica === undefined || this.#stop.signal.aborted) return;
     this.#role = 'following';
+    await following.begin(replica, async () => this.#follower?.catchUp());
     this.#follower = LogFollower.start({
       ...{ log, replica, clock },
       onError: (error) => this.#cannotFollow(error),
@@ -252,12 +262,17 @@ export class Replication {
     });
   }
 
+  async #endFollowing(isStopping: boolean): Promise<void> {
+    await this.#follower?.stop();
+    await this.#options.following.end(isStopping);
+  }
+
   #cannotFollow(error: TailraceError): void {
     this.#note(error);
     if (error.code !== 'corrupt' || this.#role !== 'following') return;
     this.#role = 'joining';
     void this.#change(async () => {
-      await this.#follower?.stop();
+      await this.#endFollowing(false);
       await this.#join(true);
     });
   }
@@ -269,7 +284,7 @@ export class Replication {
     if (this.#role !== 'following' || replica === undefined || !this.#leadership.holds) {
       throw new TailraceError('unavailable', 'this node has no whole copy yet');
     }
-    await this.#follower?.stop();
+    await this.#endFollowing(false);
     const since = clock.monotonicMs();
     try {
       const engine = await ReplicatedEngine.takeOver({
@@ -289,7 +304,7 @@ export class Replication {
     } catch (error) {
       await this.#engine?.close();
       this.#engine = undefined;
-      this.#follow();
+      await this.#follow();
       throw error;
     }
   }
@@ -305,7 +320,7 @@ export class Replication {
       this.#options.logger.warn({ reason: reason.message }, 'this node no longer leads');
       await this.#options.served.end(reason);
       await engine.settled();
-      this.#follow();
+      await this.#follow();
       void this.#membership.renew();
     });
   }

@@ -57,7 +57,7 @@ export class NodeRequests {
     const path = pathOf(url);
     if (path === SNAPSHOT_PATH) return true;
     if (leads || (method !== 'GET' && method !== 'HEAD')) return false;
-    return HEALTH.has(path) || path === READINESS || (path === METRICS && !OF_LEADER.test(url));
+    return HEALTH.has(path) || path === READINESS || asksOwnMetrics(url);
   }
 
   request(request: HttpRequest, transport: Transport, awaitsContinue: boolean): void {
@@ -88,11 +88,14 @@ export class NodeRequests {
     reply(exchange, { status: isReady ? 200 : 503, contentType: 'application/json', body }, this.#context);
   }
 
-  /** Passed on, a scrape of every node would count what the one that leads does once for each of them. */
+  /** Until it follows. Passed on, a scrape of every node would count what the one that leads does for each of them. */
   #noMetrics(): TailraceError {
     const { leader } = this.#deps.state();
     const where = leader === undefined ? 'no node is known to lead now' : `scrape ${leader}${METRICS}, which leads`;
-    return new TailraceError('unavailable', `this node does not lead its cluster, so it has no metrics: ${where}`);
+    return new TailraceError(
+      'unavailable',
+      `this node does not follow its cluster yet, so it has no metrics: ${where}`,
+    );
   }
 
   async #sendSnapshot(exchange: Exchange): Promise<void> {
@@ -108,6 +111,11 @@ export class NodeRequests {
       refuseS2(exchange, asTailraceError(error), this.#context);
     }
   }
+}
+
+/** Whether a request is a scrape of the very node that it asks. */
+export function asksOwnMetrics(url: string): boolean {
+  return pathOf(url) === METRICS && !OF_LEADER.test(url);
 }
 
 function pathOf(url: string): string {

@@ -11,6 +11,7 @@ import { LOG_KEPT_MS, LOG_PURGE_MS } from '../../src/model/limits.ts';
 import type { LogFields } from '../../src/observe/logger.ts';
 import type { Write } from '../../src/storage/engine.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import type { Replica } from '../../src/storage/replicated/replica.ts';
 import type { ReplicatedEngine } from '../../src/storage/replicated/replicated-engine.ts';
 import { TestClock } from '../support/log-harness.ts';
 import {
@@ -26,6 +27,13 @@ interface Node {
   readonly bucket: MemoryKeyBucket;
   /** What it served, and why that ended. */
   readonly ends: string[];
+  /** What it serves readers from, while it does. */
+  readonly reading: Reading[];
+}
+
+interface Reading {
+  readonly replica: Replica;
+  catchUp(): Promise<void>;
 }
 
 const UNAVAILABLE = { code: 'unavailable' };
@@ -110,6 +118,22 @@ test('another node leads when the key was not renewed for its time, also where N
   first.bucket.isCutOff = true;
   await until(() => second.it.role === 'leading');
   expect(first.it.role).toBe('following');
+});
+
+test('a node serves readers from its replica while it follows, which can be brought up to the end of the log', async () => {
+  const [first, second] = [await start('a'), await start('b')];
+  await until(() => second.it.leader !== undefined);
+  expect([first.reading.length, second.reading.length]).toEqual([0, 1]);
+  const [served] = second.reading;
+  await settled(leading(first).commit([put('k', '1')]));
+  await settled(served?.catchUp() ?? Promise.reject(new Error('it serves none')));
+  expect(served?.replica.sequence).toBe(first.it.describe().sequence);
+  second.log.isCutOff = true;
+  await expect(settled(served?.catchUp() ?? Promise.resolve())).rejects.toMatchObject(UNAVAILABLE);
+  second.log.isCutOff = false;
+  await settled(first.it.close());
+  await until(() => second.it.role === 'leading');
+  expect(second.reading).toEqual([]);
 });
 
 test('a node that was told to drain hands over, and leads again when it may and no other node does', async () => {
@@ -232,6 +256,7 @@ async function start(name: string): Promise<Node> {
   const log = store.connect();
   const bucket = bucketStore.connect();
   const ends: string[] = [];
+  const reading: Reading[] = [];
   const dataDir = path.join(dir, name);
   let engine: ReplicatedEngine | undefined;
   const it = await Replication.open({
@@ -247,13 +272,21 @@ async function start(name: string): Promise<Node> {
         await engine?.close();
       },
     },
+    following: {
+      begin: async (replica, catchUp) => {
+        reading.push({ replica, catchUp });
+      },
+      end: async () => {
+        reading.length = 0;
+      },
+    },
     openStore: () => openLmdbEngine({ path: dataDir }),
     nodeHeaders: {},
     snapshotPath: '/snapshot',
     storeFile: path.join(dataDir, 'tailrace.mdb'),
     problems: () => [],
   });
-  const node = { it, log, bucket, ends };
+  const node = { it, log, bucket, ends, reading };
   nodes.push(node);
   await settled(it.start());
   return node;

@@ -27,6 +27,9 @@ export const CLUSTER_LAG_NOTED = 10_000;
 /** How often a node looks for commands that it was not told of. */
 export const FOLLOW_POLL_MS = 500;
 
+/** How long a node that follows takes to catch up before it says that something is not there. */
+export const CATCH_UP_MS = 5_000;
+
 /** The log keeps what nodes may need that were away: the last hour, and no more than so many bytes. */
 export const LOG_KEPT_MS = 60 * 60 * 1_000;
 export const LOG_KEPT_BYTES = 1024 * MiB;

@@ -1,0 +1,162 @@
+/**
+ * The composition of what a node of a cluster serves while it does not lead: readers that follow, from its own store. What
+ * is not here, or not allowed as far as is known here, goes to the node that leads, which says it as ever.
+ */
+
+import { BasinRule } from './access/basin-rule.ts';
+import type { NodeTrust } from './access/node-trust.ts';
+import { originsOf } from './build-access.ts';
+import type { Config } from './config.ts';
+import { BufferPool } from './encoding/buffer-pool.ts';
+import type { MemoryBudget } from './encoding/memory-budget.ts';
+import { endServing } from './end-serving.ts';
+import { FollowedAccess } from './followed-access.ts';
+import { UploadWatch } from './http/body/upload-watch.ts';
+import type { ListenerHandlers } from './http/connection/handlers.ts';
+import { readerPortRoutes } from './http/routes/reader-port.ts';
+import { HttpServer } from './http/server.ts';
+import { LateSocketServer } from './late-socket-server.ts';
+import type { CatchUp } from './log/follow/look-again.ts';
+import { Log } from './log/log.ts';
+import type { Clock } from './model/clock.ts';
+import { asTailraceError, type TailraceError } from './model/error.ts';
+import { Audit } from './observe/audit.ts';
+import { EventLoopDelay } from './observe/event-loop-delay.ts';
+import type { Logger } from './observe/logger.ts';
+import { Metrics } from './observe/metrics.ts';
+import { Senders } from './observe/senders.ts';
+import type { Warnings } from './observe/warnings.ts';
+import { ReaderSet } from './readers/reader-set.ts';
+import type { Write } from './storage/engine.ts';
+import { type Replica, readOnly } from './storage/replicated/replica.ts';
+
+export interface FollowingServerParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly warnings: Warnings;
+  readonly trust: NodeTrust;
+  /** Shared with what the node passes on. */
+  readonly memory: MemoryBudget;
+  readonly replica: Replica;
+  /** Applies all that the log of the cluster holds now. */
+  readonly catchUp: CatchUp;
+  /** The way to the node that leads. */
+  readonly elsewhere: ListenerHandlers;
+  /** Connections of the node. */
+  connections(): number;
+  /** Called once, when it can no longer say what is in the store: close it. The store goes on. */
+  onBroken(error: TailraceError): void;
+}
+
+/** Lives from `open` to `close`, and follows the replica between these. */
+export class FollowingServer {
+  readonly #parts: FollowingServerParts;
+  readonly #log: Log;
+  readonly #access: FollowedAccess;
+  readonly #http: HttpServer;
+  readonly #readers: ReaderSet;
+  readonly #rest: readonly { close(): unknown }[];
+  #isBroken = false;
+
+  private constructor(parts: FollowingServerParts, log: Log, access: FollowedAccess, metrics: Metrics) {
+    const { config, clock, logger, warnings, trust, memory, elsewhere } = parts;
+    this.#parts = parts;
+    this.#log = log;
+    this.#access = access;
+    const pool = new BufferPool();
+    const readers = new ReaderSet({ clock, pool, memory });
+    const audit = new Audit(logger, clock);
+    const senders = new Senders(clock);
+    const basinRule = new BasinRule({ defaultBasin: config.defaultBasin, hostSuffix: config.basinHostSuffix });
+    const onFatal = (error: unknown): void => this.#break(error);
+    const reporting = { logger, audit, warnings, onFatal };
+    const shared = { log, access: access.access, basinRule, readers, origins: originsOf(config), proxies: trust };
+    const sockets = new LateSocketServer(async () => {
+      const { createSocketServer } = await import('./socket/server.ts');
+      return createSocketServer({ ...shared, ...reporting, elsewhere });
+    });
+    const common = {
+      ...{ ...shared, ...reporting, clock, senders, metrics, observer: metrics, ownsPort: false },
+      reading: {
+        ...{ budget: memory, strangers: memory, pool, watch: new UploadWatch(clock), workload: undefined },
+        ...{ wireBytesMax: config.wireBytesMax, bodyBytesMax: config.bodyBytesMax },
+      },
+    };
+    const loop = EventLoopDelay.start(() => clock.monotonicMs());
+    metrics.watch({
+      ...{ memory, loop, storeBytesMax: config.storeBytesMax, connections: () => parts.connections() },
+      ...{ stat: () => log.stat(), received: () => new Map(), recentSenders: () => [], lastBackup: () => undefined },
+    });
+    this.#readers = readers;
+    this.#rest = [audit, loop];
+    this.#http = new HttpServer({
+      ...common,
+      routes: (replyContext) => readerPortRoutes({ ...common, replyContext }),
+      portAdvice: 'it has no port of its own',
+      upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
+      elsewhere: ({ request, transport, awaitsContinue, path }) => {
+        // What another node counts is no answer to what this one does.
+        if (path === METRICS_PATH) return false;
+        elsewhere.request(request, transport, awaitsContinue);
+        return true;
+      },
+    });
+  }
+
+  /** Nothing may be applied to the replica until it resolves. @throws TailraceError `config`, `corrupt`, `storage` */
+  static async open(parts: FollowingServerParts): Promise<FollowingServer> {
+    const { config, clock, replica, catchUp } = parts;
+    const engine = readOnly(replica.local);
+    const metrics = new Metrics();
+    const onFatal = (error: TailraceError): void => server.#break(error);
+    const options = { clock, observer: metrics, onFatal };
+    const log = await Log.follow(engine, options, catchUp);
+    const server: FollowingServer = new FollowingServer(
+      parts,
+      log,
+      await FollowedAccess.load(engine, config, clock),
+      metrics,
+    );
+    replica.applyWrites = (writes, commit) => server.#apply(writes, commit);
+    return server;
+  }
+
+  get handlers(): ListenerHandlers {
+    return this.#http.handlers;
+  }
+
+  /** Readers end as at a restart. */
+  async close(withinMs: number): Promise<void> {
+    this.#parts.replica.applyWrites = undefined;
+    await endServing([this.#http], this.#readers, this.#parts.clock, withinMs);
+    await this.#log.close();
+    await this.#access.access.close();
+    for (const part of this.#rest) await part.close();
+  }
+
+  /** What is in the log of the cluster is written whatever comes of it here. */
+  async #apply(writes: readonly Write[], commit: () => Promise<void>): Promise<void> {
+    let committing: Promise<void> | undefined;
+    const commitOnce = (): Promise<void> => {
+      committing = commit();
+      return committing;
+    };
+    try {
+      await this.#log.applying(writes, commitOnce);
+      this.#access.follow(writes);
+    } catch (error) {
+      await (committing ?? commitOnce());
+      this.#break(error);
+    }
+  }
+
+  #break(error: unknown): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    this.#parts.replica.applyWrites = undefined;
+    this.#parts.onBroken(asTailraceError(error));
+  }
+}
+
+const METRICS_PATH = '/metrics';
