@@ -102,8 +102,8 @@ async function portOf(child: ChildProcess): Promise<number> {
   throw new Error('the process ended before it listened');
 }
 
-/** Clock ticks are hundredths of a second on every Linux that we run on. */
-function cpuSeconds(pid: number): number {
+/** User and system, since a process started. Clock ticks are hundredths of a second on every Linux that we run on. */
+export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')
     .split(' ');
