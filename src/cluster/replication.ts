@@ -251,7 +251,8 @@ export class Replication {
     const replica = this.#replica;
     if (replica === undefined || this.#stop.signal.aborted) return;
     this.#role = 'following';
-    await following.begin(replica, async () => this.#follower?.catchUp());
+    this.#follower = undefined;
+    await following.begin(replica, () => this.#follower?.catchUp() ?? Promise.reject(notFollowing()));
     this.#follower = LogFollower.start({
       ...{ log, replica, clock },
       onError: (error) => this.#cannotFollow(error),
@@ -351,6 +352,10 @@ export class Replication {
   #warn(error: TailraceError, message: string): void {
     this.#warnings.warn(this.#options.cluster, error.message, { err: error }, message);
   }
+}
+
+function notFollowing(): TailraceError {
+  return new TailraceError('unavailable', 'this node does not follow the log of its cluster yet: send again');
 }
 
 interface Mark {

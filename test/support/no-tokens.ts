@@ -3,6 +3,7 @@
 import type { Token } from '../../src/access/grant.ts';
 import { type HashedTokenRow, type TokenStore, TokenTable } from '../../src/access/tokens/token-table.ts';
 import type { Clock } from '../../src/model/clock.ts';
+import type { TokenRequest } from '../../src/model/token-request.ts';
 
 export class MemoryTokenStore implements TokenStore {
   readonly rows = new Map<string, Token>();
@@ -32,4 +33,22 @@ export class MemoryTokenStore implements TokenStore {
 /** A table without tokens: only the root token is known, by its hash. */
 export function noTokens(clock: Clock): Promise<TokenTable> {
   return TokenTable.load(new MemoryTokenStore(), clock, () => {});
+}
+
+const NONE = { read: false, write: false };
+
+/** A token that may read all streams, unless more says something else. */
+export function requestOf(id: string, more: Partial<TokenRequest> = {}): TokenRequest {
+  const groups = { account: NONE, basin: NONE, stream: { read: true, write: false } };
+  return {
+    id,
+    scope: { basins: { prefix: '' }, streams: { prefix: '' }, accessTokens: undefined, groups, operations: [] },
+    expiresAt: undefined,
+    autoPrefixStreams: false,
+    stream: undefined,
+    resourceAttributes: new Map(),
+    limits: { profile: undefined, spansPerMinute: undefined },
+    prefix: undefined,
+    ...more,
+  };
 }

@@ -8,30 +8,14 @@ import { rootTokenStore, tokenStore } from '../../src/access/tokens/stores.ts';
 import { TokenTable } from '../../src/access/tokens/token-table.ts';
 import type { TailraceError } from '../../src/model/error.ts';
 import { GRANTED_OPERATIONS } from '../../src/model/operation.ts';
-import type { TokenRequest } from '../../src/model/token-request.ts';
 import { openMemoryEngine } from '../../src/storage/memory.ts';
 import { decodeToken, encodeToken, type TokenRow } from '../../src/storage/token-rows.ts';
 import fc from '../support/fast-check.ts';
 import { TestClock, turn } from '../support/log-harness.ts';
-import { MemoryTokenStore } from '../support/no-tokens.ts';
+import { MemoryTokenStore, requestOf } from '../support/no-tokens.ts';
 
 const ROOT = unlimited('root');
 const NONE = { read: false, write: false };
-
-function requestOf(id: string, more: Partial<TokenRequest> = {}): TokenRequest {
-  const groups = { account: NONE, basin: NONE, stream: { read: true, write: false } };
-  return {
-    id,
-    scope: { basins: { prefix: '' }, streams: { prefix: '' }, accessTokens: undefined, groups, operations: [] },
-    expiresAt: undefined,
-    autoPrefixStreams: false,
-    stream: undefined,
-    resourceAttributes: new Map(),
-    limits: { profile: undefined, spansPerMinute: undefined },
-    prefix: undefined,
-    ...more,
-  };
-}
 
 async function setUp(store = new MemoryTokenStore(), clock = new TestClock()) {
   const tokens: TokenTable = await TokenTable.load(store, clock, (token) => access.ended(token));

@@ -3,16 +3,27 @@
 import { setMaxListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { existingBasin } from '../../src/log/basins.ts';
+import { MemberNames } from '../../src/log/follow/member-names.ts';
 import type { Log } from '../../src/log/log.ts';
+import { Feed, Feeds } from '../../src/log/many/feeds.ts';
 import type { ManyRange } from '../../src/log/many/read-many.ts';
 import type { LogRead } from '../../src/log/open-reads.ts';
 import type { RecordFilter } from '../../src/log/read.ts';
-import { FEED_BLOCKS_MAX, FOLLOWER_BLOCKS_MAX, SUMMARY_ROWS_DUE_BLOCKS } from '../../src/model/limits.ts';
+import {
+  FEED_BLOCKS_MAX,
+  FOLLOWED_BYTES_MAX,
+  FOLLOWER_BLOCKS_MAX,
+  READER_STREAMS_MAX,
+  SUMMARY_ROWS_DUE_BLOCKS,
+} from '../../src/model/limits.ts';
 import { loadFilter } from '../../src/readers/filter/load-filter.ts';
 import { FollowedLog } from '../support/followed-log.ts';
 import { FROM_START, texts, turn } from '../support/log-harness.ts';
 import { events, oneEvent, untilLevel } from '../support/read-events.ts';
 import { appendBlocks, PER_BLOCK, RARE, rowsIn } from '../support/summary-rows.ts';
+
+/** Of one record. */
+const RECORD_BYTES = 1024 * 1024;
 
 let pair: FollowedLog;
 let abort: AbortController;
@@ -101,6 +112,18 @@ function readsOne(): void {
       const numbers = words.filter((word) => word !== 'level').map(Number);
       expect(numbers).toEqual(numbers.map((_, i) => (numbers[0] ?? 0) + i));
     }
+  });
+
+  test('reads from the store what is too much to be unpacked for it', async () => {
+    await appendAndDeliver('a', 'x');
+    const [reader, many] = [await read('a'), readMany('tail')];
+    for (const each of [reader, many]) await untilLevel(each);
+    const large = 'y'.repeat(RECORD_BYTES);
+    const count = FOLLOWED_BYTES_MAX / RECORD_BYTES + 1;
+    for (let i = 0; i < count; i++) await append('a', large);
+    await pair.deliver();
+    expect(await events(reader, count)).toEqual(Array.from({ length: count }, (_, i) => String(i + 1)));
+    expect(await events(many, count)).toEqual(Array.from({ length: count }, (_, i) => `a ${i + 1}`));
   });
 
   test('that falls behind goes back to the store', async () => {
@@ -232,6 +255,22 @@ describe('a reader of many streams', () => {
     const beyond = readMany(new Map([['a', { next: 4, id: undefined }]]));
     expect(await failureOf(untilLevel(beyond))).toBe('range_not_satisfiable');
   });
+});
+
+test('names of streams are kept that a reader of many wants, until there are many that none wants', () => {
+  const feeds = new Feeds();
+  const names = new MemberNames(feeds);
+  const basin = existingBasin(pair.log, 'basin-one');
+  const wants = (prefix: string): Feed => new Feed((name) => (name.startsWith(prefix) ? name : undefined));
+  const leave = feeds.add('basin-one', wants('a'));
+  for (let i = 0; i < READER_STREAMS_MAX; i++) names.add(basin, `a${i}`, i);
+  names.add(basin, 'b', READER_STREAMS_MAX);
+  expect([names.size, names.of(0)?.name, names.of(READER_STREAMS_MAX)]).toEqual([READER_STREAMS_MAX, 'a0', undefined]);
+  feeds.add('basin-one', wants('b'));
+  leave();
+  for (let i = 0; i <= READER_STREAMS_MAX; i++) names.add(basin, `b${i}`, READER_STREAMS_MAX + i);
+  const [gone, kept] = [names.of(0), names.of(READER_STREAMS_MAX)];
+  expect([names.size, gone, kept?.name]).toEqual([READER_STREAMS_MAX + 1, undefined, 'b0']);
 });
 
 describe('a log that follows', () => {

@@ -7,7 +7,8 @@
  */
 
 import { goOnWithWork } from '../../encoding/turns.ts';
-import { Block } from '../../storage/block/block.ts';
+import { FOLLOWED_BYTES_MAX } from '../../model/limits.ts';
+import { Block, readBlockHeader } from '../../storage/block/block.ts';
 import type { Entry, Write } from '../../storage/engine.ts';
 import { readBlockKey } from '../../storage/keys.ts';
 import type { StreamStateRow } from '../../storage/values.ts';
@@ -81,9 +82,13 @@ export class AppliedWrites {
   async #unpack({ blocks }: LogChanges): Promise<ReadonlyMap<number, readonly Block[]>> {
     const { streams, feeds } = this.#deps;
     const unpacked = new Map<number, readonly Block[]>();
+    let bytes = 0;
     for (const [number, entries] of blocks) {
       const stream = streams.byNumber(number);
       if (stream === undefined || (stream.followers.size === 0 && feeds.of(stream) === undefined)) continue;
+      bytes += rawBytesOf(entries);
+      // After a pause much comes at once. Their readers find it in the store.
+      if (bytes > FOLLOWED_BYTES_MAX) break;
       const own: Block[] = [];
       for (const { key, value } of entries) {
         await goOnWithWork(value.length);
@@ -194,6 +199,10 @@ function settle(stream: OpenStream, row: StreamStateRow): void {
   const state = { ...row, meteredBytes: row.meteredBytes ?? stream.durable.meteredBytes };
   stream.assigned = state;
   stream.settle(state);
+}
+
+function rawBytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { key, value }) => sum + readBlockHeader(key, value).rawBytes, 0);
 }
 
 function firstSeqOf([first]: readonly Entry[]): number {

@@ -3,11 +3,9 @@
  * deleted; what is appended to it later comes with its number alone.
  */
 
+import { READER_STREAMS_MAX } from '../../model/limits.ts';
 import type { Basin } from '../basins.ts';
 import type { FedStream, Feeds } from '../many/feeds.ts';
-
-/** So many names that no reader has any more are nothing to look for. */
-const UNUSED_MIN = 10_000;
 
 /** Lives as long as its log. */
 export class MemberNames {
@@ -29,7 +27,7 @@ export class MemberNames {
     const stream = { basin, name, number, id: String(number) };
     if (!this.#isWanted(stream)) return;
     this.#byNumber.set(number, stream);
-    if (this.#byNumber.size > 2 * Math.max(this.#used, UNUSED_MIN)) this.#dropUnused();
+    if (this.#byNumber.size > 2 * Math.max(this.#used, READER_STREAMS_MAX)) this.#dropUnused();
   }
 
   of(number: number): FedStream | undefined {

@@ -59,6 +59,8 @@ interface ToldAppend {
 /** The feeds of all basins. A basin that is deleted and made again has the same feeds. */
 export class Feeds {
   readonly #byBasin = new Map<string, Set<Feed>>();
+  /** Those whose readers have not found all of their streams yet. */
+  readonly #listing = new Set<Feed>();
   /** What is being told in each basin, the oldest first. */
   readonly #news = new Map<string, News[]>();
   readonly #toldAtOnceMax: number;
@@ -73,19 +75,25 @@ export class Feeds {
     return this.#byBasin.get(basin.name);
   }
 
-  /** A stream that no feed is known to have got records: see {@link Feed.unlisted}. */
+  /** A stream that is not known by name got records: see {@link Feed.unlisted}. */
   noteUnlisted(number: number, next: number): void {
-    for (const feeds of this.#byBasin.values()) {
-      for (const { unlisted } of feeds) if (unlisted?.has(number) === false) unlisted.set(number, next);
-    }
+    for (const { unlisted } of this.#listing) if (!unlisted.has(number)) unlisted.set(number, next);
+  }
+
+  /** The reader of a feed has found all streams that were there before it. */
+  listed(feed: Feed): void {
+    this.#listing.delete(feed);
+    feed.unlisted.clear();
   }
 
   /** Returns how to take it out again. */
   add(basin: string, feed: Feed): () => void {
     const feeds = this.#byBasin.get(basin) ?? new Set();
     this.#byBasin.set(basin, feeds.add(feed));
+    this.#listing.add(feed);
     return () => {
       feeds.delete(feed);
+      this.#listing.delete(feed);
       feed.end();
       if (feeds.size === 0 && this.#byBasin.get(basin) === feeds) this.#byBasin.delete(basin);
     };
@@ -156,11 +164,8 @@ export class Feed {
   readonly behind = new Map<number, Behind>();
   /** Those that can't be read by this reader: nothing of theirs is wanted any more. */
   readonly refused = new Set<number>();
-  /**
-   * Where the log only follows and its reader has not found all of its streams yet: the first new record of streams that
-   * are not known by name. Undefined once all are found.
-   */
-  unlisted: Map<number, number> | undefined = new Map();
+  /** Until its reader has found all of its streams: the first new record of those that only their number is known of. */
+  readonly unlisted = new Map<number, number>();
   readonly #shownAs: (name: string) => string | undefined;
   #queue: FeedItem[] = [];
   #queuedBytes = 0;

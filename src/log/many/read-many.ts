@@ -178,7 +178,7 @@ export class ManyRead implements LogRead {
   async *#read(): AsyncGenerator<ReadEvent> {
     while (this.#listedTo !== undefined && !this.#signal.aborted) yield* this.#list(this.#listedTo);
     this.#from = 'tail';
-    this.#feed.unlisted = undefined;
+    this.#deps.feeds.listed(this.#feed);
     for (const name of this.#unknown) {
       this.#unknown.delete(name);
       yield { type: 'left', of: { name, id: '' }, error: streamNotFound(this.#basin.name, name) };
@@ -235,7 +235,7 @@ export class ManyRead implements LogRead {
   #begin({ name, number, nextSeq }: FoundMember, member: Member): number {
     const { behind } = this.#feed;
     const touched = behind.get(number);
-    const next = this.#startOf(member) ?? touched?.next ?? this.#feed.unlisted?.get(number) ?? nextSeq;
+    const next = this.#startOf(member) ?? touched?.next ?? this.#feed.unlisted.get(number) ?? nextSeq;
     if (next > nextSeq && touched === undefined) throw beyond(member.name, next, nextSeq);
     this.#unknown.delete(member.name);
     if (touched !== undefined) {

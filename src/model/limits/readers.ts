@@ -178,3 +178,6 @@ export const AGGREGATE_MS_MAX = 5_000;
 
 /** A call with several responses gets one so often, or less often where a response is much work. */
 export const AGGREGATE_PARTIAL_MS = 1_000;
+
+/** What a node that follows unpacks of one transaction for its readers; the rest they read from the store. */
+export const FOLLOWED_BYTES_MAX = 32 * MiB;
