@@ -22,13 +22,19 @@ export function describeCluster({ name, leader, nodes, own }: SeenCluster): Clus
     const now = before.url === own.url ? own : before;
     const lag = before.url === leader || head === undefined ? 0 : Math.max(0, head - before.sequence);
     const { url, role, version, sequence, durableSequence, isDraining } = now;
-    const problems = [...now.problems, ...problemsOf(now, lag), ...(said.length === 1 ? [ALONE] : [])];
+    const isLast = said.every((other) => other.url === now.url || other.role !== 'following' || other.isDraining);
+    const problems = [
+      ...[...now.problems, ...problemsOf(now, lag)],
+      ...(said.length === 1 ? [ALONE] : []),
+      ...(isLast && role === 'leading' && isDraining ? [DRAINED] : []),
+    ];
     return { url, role, version, sequence, durableSequence, lag, isDraining, problems };
   });
   return { name, leader, nodes: members };
 }
 
 const ALONE = 'It is the only node: while it is away, nothing answers. Start another one with the same --cluster-name.';
+const DRAINED = 'It leads although it is drained, as no other node can. Start one, or undo the drain of one.';
 
 function problemsOf({ role, problems }: NodeInfo, lag: number): readonly string[] {
   if (role === 'joining') return problems.length > 0 ? [] : ['It has no whole copy yet. Wait, or see its log.'];

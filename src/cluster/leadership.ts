@@ -5,7 +5,13 @@
 
 import type { Clock } from '../model/clock.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import { LEADER_POLL_MS, LEADER_RENEW_MS, LEADER_TTL_MS, TAKE_OVER_PAUSE_MS } from '../model/limits.ts';
+import {
+  LEADER_POLL_MS,
+  LEADER_RENEW_MS,
+  LEADER_TTL_MS,
+  LEADERLESS_MS_MAX,
+  TAKE_OVER_PAUSE_MS,
+} from '../model/limits.ts';
 import type { KeyBucket } from '../storage/replicated/replicated-log.ts';
 import { decodeLeader, encodeEntry, LEADER_KEY, type LeaderEntry } from './node-info.ts';
 
@@ -13,6 +19,8 @@ export interface LeadershipOptions {
   readonly bucket: KeyBucket;
   readonly clock: Clock;
   readonly me: LeaderEntry;
+  /** Whether a node is there that could lead in place of this one. */
+  canHandOver(): boolean;
   /** Takes over; rejects when that fails. The key is renewed meanwhile. */
   lead(): Promise<void>;
   /** Ends leading, or taking over; resolves when nothing more is written. */
@@ -34,7 +42,11 @@ export class Leadership {
   /** What the key has been since when, as far as this node saw it. */
   #seen: { readonly revision: number | undefined; readonly sinceMs: number } | undefined;
   #pausedUntil = 0;
-  #draining = false;
+  /** The start of this node before this one, where it led when it ended: what held the directory of the data is gone. */
+  #startBefore: string | undefined;
+  #hasLooked = false;
+  /** Why it leaves leading to others, where they can. */
+  #standsBack: { readonly draining: boolean; readonly damaged: boolean } = { draining: false, damaged: false };
   #running: Promise<void> | undefined;
   #wake = (): void => {};
   #stopped = false;
@@ -62,12 +74,15 @@ export class Leadership {
   }
 
   get isDraining(): boolean {
-    return this.#draining;
+    return this.#standsBack.draining;
   }
 
-  /** Gives up leading, and does not try again until it is called with `false`. */
-  drain(on: boolean): void {
-    this.#draining = on;
+  /**
+   * Leaves leading to others until both are false: it hands over where another node could lead, and leads itself only when
+   * none does for a while.
+   */
+  standBack(why: { readonly draining?: boolean; readonly damaged?: boolean }): void {
+    this.#standsBack = { ...this.#standsBack, ...why };
     this.#wake();
   }
 
@@ -99,21 +114,35 @@ export class Leadership {
   async #look(): Promise<void> {
     const { bucket, clock, me } = this.#options;
     const entry = await bucket.get(LEADER_KEY);
-    this.#see(entry === undefined ? undefined : decodeLeader(entry));
-    const since = clock.monotonicMs();
-    if (this.#seen?.revision !== entry?.revision) this.#seen = { revision: entry?.revision, sinceMs: since };
-    // An entry of ours that we do not hold is that of a write whose answer was lost. One that stays as it is for its time is
-    // over, also where NATS, which elects at that moment, does not end it yet.
-    const isOver = this.#leader?.start === me.start || since - (this.#seen?.sinceMs ?? since) >= LEADER_TTL_MS;
-    if ((entry !== undefined && !isOver) || this.#draining || this.#stopped) return;
-    if (since < this.#pausedUntil) return;
+    const leader = entry === undefined ? undefined : decodeLeader(entry);
+    this.#see(leader);
+    const now = clock.monotonicMs();
+    if (this.#seen?.revision !== entry?.revision) this.#seen = { revision: entry?.revision, sinceMs: now };
+    if (!this.#hasLooked && leader?.url === me.url) this.#startBefore = leader.start;
+    this.#hasLooked = true;
+    if (!this.#mayTry(leader, now - (this.#seen?.sinceMs ?? now)) || now < this.#pausedUntil || this.#stopped) return;
     const options = { revision: entry?.revision ?? 0, ttlMs: LEADER_TTL_MS };
     const revision = await bucket.put(LEADER_KEY, encodeEntry(me), options);
     if (revision === undefined) return;
     this.#revision = revision;
-    this.#renewedAt = since;
+    this.#renewedAt = now;
     this.#see(me);
     void this.#options.lead().catch((error: unknown) => this.giveUp(asTailraceError(error)));
+  }
+
+  /** Whether nobody else leads, where the key has been the same for so long. */
+  #mayTry(leader: LeaderEntry | undefined, unchangedMs: number): boolean {
+    const waitMs = this.#mustStandBack ? LEADERLESS_MS_MAX : 0;
+    // A key that stays as it is for its time is over, also where NATS, which elects at that moment, does not end it yet.
+    if (leader !== undefined && unchangedMs >= LEADER_TTL_MS + waitMs) return true;
+    if (leader === undefined) return unchangedMs >= waitMs;
+    // One of ours that we do not hold is that of a write whose answer was lost, or of a process that has ended.
+    const isOurs = leader.start === this.#options.me.start || leader.start === this.#startBefore;
+    return isOurs && waitMs === 0;
+  }
+
+  get #mustStandBack(): boolean {
+    return this.#standsBack.draining || this.#standsBack.damaged;
   }
 
   #see(leader: LeaderEntry | undefined): void {
@@ -125,8 +154,9 @@ export class Leadership {
 
   async #hold(revision: number): Promise<void> {
     const { bucket, clock, me } = this.#options;
-    if (this.#draining) {
-      await this.#release(new TailraceError('draining', 'this node was told to lead no more'));
+    if (this.#mustStandBack && this.#options.canHandOver()) {
+      const why = this.isDraining ? 'this node was told to lead no more' : 'the store of this node is damaged';
+      await this.#release(new TailraceError('draining', why));
       return;
     }
     const now = clock.monotonicMs();

@@ -95,10 +95,11 @@ export class Replication {
     const onError = (error: TailraceError): void => this.#note(error);
     this.#leadership = new Leadership({
       ...{ bucket, clock, me, onError },
+      canHandOver: () => this.#others.some(mayLead),
       lead: () => this.#change(() => this.#lead()),
       follow: (reason) => this.#endLeading(reason),
     });
-    const onDrain = (isDraining: boolean): void => this.#leadership.drain(isDraining);
+    const onDrain = (isDraining: boolean): void => this.#leadership.standBack({ draining: isDraining });
     this.#membership = new Membership({ bucket, clock, onError, onDrain, describe: () => this.describe() });
   }
 
@@ -139,6 +140,10 @@ export class Replication {
 
   get nodes(): readonly NodeInfo[] {
     return this.#membership.nodes;
+  }
+
+  get #others(): readonly NodeInfo[] {
+    return this.nodes.filter(({ url }) => url !== this.#options.urls.url);
   }
 
   /** How often this node saw the leader change since it started. */
@@ -229,10 +234,8 @@ export class Replication {
 
   /** From a node that is at least so far. */
   async #takeSnapshot(from: number): Promise<void> {
-    const { storeFile, urls, nodeHeaders, snapshotPath, logger } = this.#options;
-    const others = this.nodes.filter(
-      ({ url, role, durableSequence }) => url !== urls.url && role !== 'joining' && durableSequence >= from,
-    );
+    const { storeFile, nodeHeaders, snapshotPath, logger } = this.#options;
+    const others = this.#others.filter(({ role, durableSequence }) => role !== 'joining' && durableSequence >= from);
     const source = others.find(({ role }) => role === 'following') ?? others[0];
     if (source === undefined) throw new TailraceError('unavailable', 'no other node has more to give it a copy of');
     logger.info({ from: source.url }, 'this node takes a snapshot from another one');
@@ -354,8 +357,9 @@ export class Replication {
   }
 }
 
-function notFollowing(): TailraceError {
-  return new TailraceError('unavailable', 'this node does not follow the log of its cluster yet: send again');
+/** One that is asked to take over: a node that was the one that leads says so for a while after its end. */
+function mayLead({ role, isDraining }: NodeInfo): boolean {
+  return role === 'following' && !isDraining;
 }
 
 interface Mark {

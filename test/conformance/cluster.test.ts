@@ -226,6 +226,14 @@ function testLosses(): void {
     await expectKept(sleeper);
   });
 
+  test('has the node that led lead again when it is killed and starts at once, before its key is over', async () => {
+    const leader = await leaderOf(nodes);
+    await leader.stop('SIGKILL');
+    await leader.start();
+    expect(await leaderOf(nodes)).toBe(leader);
+    for (const node of nodes) await expectKept(node);
+  });
+
   test('has another node lead when the one that leads is killed, and gives it a copy of what was purged', async () => {
     const before = await leaderOf(nodes);
     const { next } = await withoutLeader((leader) => leader.stop('SIGKILL'));

@@ -14,6 +14,9 @@ export const LEADER_RENEW_MS = 3_000;
 /** How often a node looks who leads. */
 export const LEADER_POLL_MS = 250;
 
+/** So long after the end of the key, a node that leaves leading to others leads: better than none. */
+export const LEADERLESS_MS_MAX = 5_000;
+
 /** How long a node that failed to take over leaves it to others. */
 export const TAKE_OVER_PAUSE_MS = 1_000;
 
