@@ -132,6 +132,7 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
     openStore: () => openEngine(config, dataDir),
     nodeHeaders: trust.headersFor({ sender: undefined, scheme: undefined, host: undefined }),
     snapshotPath: SNAPSHOT_PATH,
+    caFile: config.clusterCa,
     problems: () => [...unsafe, ...watch.problems],
     onPublished: (tookMs) => counted.published(tookMs),
   });
@@ -172,9 +173,9 @@ class Served {
     return this.#current;
   }
 
-  async begin(engine: ReplicatedEngine): Promise<void> {
+  async begin(engine: ReplicatedEngine, onDamaged: (error: TailraceError) => void): Promise<void> {
     const { config, parts } = this.#node;
-    const over = { engine, storeFile: storeFileIn(path.resolve(config.dataDir)), isNew: false };
+    const over = { engine, storeFile: storeFileIn(path.resolve(config.dataDir)), isNew: false, onDamaged };
     const server = await createServer(config, { ...parts, over }, { ...this.#around, ownsPorts: false });
     server.start();
     this.#server = server;

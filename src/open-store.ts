@@ -43,6 +43,8 @@ export interface StoreBelow {
   /** Absolute. */
   readonly storeFile: string;
   readonly isNew: boolean;
+  /** Called when what is stored is damaged. */
+  readonly onDamaged?: (error: TailraceError) => void;
 }
 
 /** An open data directory, without servers. */
@@ -108,6 +110,7 @@ export async function openStore(config: Config, parts: OpenStoreParts): Promise<
       onFatal: (error) => parts.onFatal?.(error),
       onBackgroundError: (error) => logger.warn({ err: error }, 'background work stopped: it is tried again'),
       whenFull: config.whenFull,
+      onDamaged: (error) => below.onDamaged?.(error),
       onDropped: () => logger.warn({}, 'the store was full: its oldest records were dropped (--when-full drop-oldest)'),
       onClockPause: (pause) => logger.warn(pauseFields(pause), CLOCK_PAUSED),
     });

@@ -21,14 +21,14 @@ export function describeCluster({ name, leader, nodes, own }: SeenCluster): Clus
   const members = said.map((before): ClusterMember => {
     const now = before.url === own.url ? own : before;
     const lag = before.url === leader || head === undefined ? 0 : Math.max(0, head - before.sequence);
-    const { url, role, version, sequence, durableSequence, isDraining } = now;
+    const { url, role, version, sequence, durableSequence, isDraining, damages = 0 } = now;
     const isLast = said.every((other) => other.url === now.url || other.role !== 'following' || other.isDraining);
     const problems = [
       ...[...now.problems, ...problemsOf(now, lag)],
       ...(said.length === 1 ? [ALONE] : []),
       ...(isLast && role === 'leading' && isDraining ? [DRAINED] : []),
     ];
-    return { url, role, version, sequence, durableSequence, lag, isDraining, problems };
+    return { url, role, version, sequence, durableSequence, lag, isDraining, damages, problems };
   });
   return { name, leader, nodes: members };
 }
@@ -49,6 +49,7 @@ export function clusterViewOf(replication: () => Replication, name: string): Clu
       const { leader, nodes } = replication();
       return describeCluster({ name, leader: leader?.url, nodes, own: replication().describe() });
     },
+    problems: () => replication().describe().problems,
     drain: (url, on) => replication().drain(url, on),
   };
 }

@@ -22,6 +22,10 @@ export interface NodeInfo extends NodeUrls {
   readonly role: NodeRole;
   /** It leads no more and does not try to. */
   readonly isDraining: boolean;
+  /** Its store is damaged, and it has no copy of another node yet; undefined of a node that does not say it. */
+  readonly isDamaged?: boolean;
+  /** How often it found that since its start. */
+  readonly damages?: number;
   /** What an operator should know, as sentences. */
   readonly problems: readonly string[];
 }

@@ -5,14 +5,14 @@
  * ```
  *   joining ──► following ◄──► leading
  *      ▲            │
- *      └────────────┘ the log no longer has what comes next, or the store is damaged
+ *      └────────────┘ the log no longer has what comes next, or the store is damaged: then a node that leads hands over first
  * ```
  */
 
 import type { Clock } from '../model/clock.ts';
 import type { NodeRole } from '../model/cluster-state.ts';
 import { asTailraceError, TailraceError } from '../model/error.ts';
-import { JOIN_RETRY_MS, LOG_KEPT_BYTES, LOG_KEPT_MS, LOG_PURGE_MS } from '../model/limits.ts';
+import { JOIN_RETRY_MS, REPAIR_POLL_MS } from '../model/limits.ts';
 import type { Logger } from '../observe/logger.ts';
 import { Warnings } from '../observe/warnings.ts';
 import type { LatchingEngine } from '../storage/latching-engine.ts';
@@ -21,16 +21,19 @@ import { Replica } from '../storage/replicated/replica.ts';
 import { expectWhole, ReplicatedEngine } from '../storage/replicated/replicated-engine.ts';
 import type { KeyBucket, ReplicatedLog } from '../storage/replicated/replicated-log.ts';
 import { belongingOf } from './base.ts';
+import { Damage } from './damage.ts';
+import { KeptLog } from './kept-log.ts';
 import { Leadership } from './leadership.ts';
 import { LogFollower } from './log-follower.ts';
 import { Membership } from './membership.ts';
 import type { LeaderEntry, NodeInfo, NodeUrls } from './node-info.ts';
+import { Scrub } from './scrub.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 
 /** What a node does while it leads. */
 export interface ServedWhileLeading {
-  /** Begins to serve over the engine. */
-  begin(engine: ReplicatedEngine): Promise<void>;
+  /** Begins to serve over the engine, and tells what turns out to be damaged in the store. */
+  begin(engine: ReplicatedEngine, onDamaged: (error: TailraceError) => void): Promise<void>;
   /** Ends it; in order where the reason is `draining`, else at once. Closes the engine. */
   end(reason: TailraceError): Promise<void>;
 }
@@ -62,6 +65,8 @@ export interface ReplicationOptions {
   /** What a node shows to get a snapshot from another one. */
   readonly nodeHeaders: Readonly<Record<string, string>>;
   readonly snapshotPath: string;
+  /** A PEM file with the certificates by which those of other nodes are judged; undefined for those of the system. */
+  readonly caFile: string | undefined;
   /** What is wrong besides, as sentences for operators. */
   problems(): readonly string[];
   /** Called with what a publish took. */
@@ -73,7 +78,9 @@ export class Replication {
   readonly #options: ReplicationOptions;
   readonly #leadership: Leadership;
   readonly #membership: Membership;
-  readonly #kept = new KeptLog();
+  readonly #kept: KeptLog;
+  readonly #damage = new Damage();
+  #scrub: Scrub | undefined;
   #local: LatchingEngine;
   #replica: Replica | undefined;
   #follower: LogFollower | undefined;
@@ -84,15 +91,16 @@ export class Replication {
   readonly #stop = new AbortController();
   #problem: string | undefined;
   readonly #warnings: Warnings;
-  #cancelPurge = (): void => {};
+  #cancelRepair = (): void => {};
 
   private constructor(options: ReplicationOptions, local: LatchingEngine) {
-    const { bucket, clock, urls, start, logger } = options;
+    const { log, bucket, clock, urls, start, logger } = options;
     this.#options = options;
     this.#warnings = new Warnings(logger, clock);
     this.#local = local;
     const me: LeaderEntry = { ...urls, start };
     const onError = (error: TailraceError): void => this.#note(error);
+    this.#kept = new KeptLog({ log, clock, onError, durable: () => this.#durable() });
     this.#leadership = new Leadership({
       ...{ bucket, clock, me, onError },
       canHandOver: () => this.#others.some(mayLead),
@@ -112,7 +120,7 @@ export class Replication {
   async start(): Promise<void> {
     await this.#membership.start();
     void this.#change(() => this.#join());
-    this.#purgeLater();
+    this.#kept.start();
   }
 
   get role(): NodeRole {
@@ -172,13 +180,17 @@ export class Replication {
       durableSequence: this.#replica?.durableSequence ?? 0,
       role: this.#role,
       isDraining: this.#leadership.isDraining,
-      problems: [...own, ...problems()],
+      isDamaged: this.#damage.isFound,
+      damages: this.#damage.count,
+      problems: [...own, ...this.#damage.problems, ...problems()],
     };
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
-    this.#cancelPurge();
+    this.#kept.close();
+    this.#cancelRepair();
+    this.#scrub?.stop();
     await this.#leadership.close();
     await this.#change(() => this.#endFollowing(true));
     await this.#membership.close();
@@ -196,24 +208,26 @@ export class Replication {
   }
 
   /**
-   * Makes sure that the store is one of this cluster, if needed by a snapshot, and follows. Where it could not read on, a
-   * snapshot is tried first: another node may be past that place.
+   * Makes sure that the store is one of this cluster, if needed by a snapshot, and follows. With `copyFrom` a snapshot of a
+   * node that is at least so far is tried first.
    */
-  async #join(isStuck = false): Promise<void> {
+  async #join(copyFrom?: number): Promise<void> {
     const { bucket, cluster, clock } = this.#options;
     for (let tries = 0; !this.#stop.signal.aborted; tries++) {
-      const mustCopy = isStuck && tries === 0;
+      const mustCopy = copyFrom !== undefined && tries === 0;
       try {
         const found = await belongingOf(this.#local, bucket, cluster);
         const canFollow = found.type === 'member' && (await this.#canFollow(found.base));
         if (canFollow && !mustCopy) {
           this.#problem = undefined;
-          await this.#follow();
+          this.#scrubStore();
+          this.#follow();
           this.#leadership.start();
           return;
         }
-        await this.#takeSnapshot(mustCopy ? (this.#replica?.sequence ?? 0) + 1 : 0);
-        continue;
+        await this.#takeSnapshot(mustCopy ? copyFrom : 0);
+        // One that is behind the log, too, is not taken again and again.
+        if (tries === 0) continue;
       } catch (thrown) {
         const error = asTailraceError(thrown);
         this.#problem = error.message;
@@ -234,19 +248,25 @@ export class Replication {
 
   /** From a node that is at least so far. */
   async #takeSnapshot(from: number): Promise<void> {
-    const { storeFile, nodeHeaders, snapshotPath, logger } = this.#options;
-    const others = this.#others.filter(({ role, durableSequence }) => role !== 'joining' && durableSequence >= from);
-    const source = others.find(({ role }) => role === 'following') ?? others[0];
+    const { storeFile, nodeHeaders, snapshotPath, caFile, logger, clock } = this.#options;
+    const source = this.#damage.sourceAmong(this.#others.filter(({ durableSequence }) => durableSequence >= from));
     if (source === undefined) throw new TailraceError('unavailable', 'no other node has more to give it a copy of');
     logger.info({ from: source.url }, 'this node takes a snapshot from another one');
     this.#replica = undefined;
+    this.#scrub?.stop();
     await this.#local.close();
     try {
-      const snapshot = { url: source.url, path: snapshotPath, headers: nodeHeaders, signal: this.#stop.signal };
+      const snapshot = { url: source.url, path: snapshotPath, headers: nodeHeaders, caFile, signal: this.#stop.signal };
       await takeSnapshot(storeFile, snapshot);
+    } catch (thrown) {
+      this.#damage.failed(source.url, asTailraceError(thrown), clock.monotonicMs());
+      throw thrown;
     } finally {
       this.#local = await this.#options.openStore();
     }
+    if (!this.#damage.copied(clock.monotonicMs())) return;
+    logger.warn({ from: source.url }, 'a copy of another node has taken the place of the damaged store');
+    this.#leadership.standBack({ damaged: false });
   }
 
   async #follow(): Promise<void> {
@@ -261,7 +281,7 @@ export class Replication {
       onError: (error) => this.#cannotFollow(error),
       onApplied: (bytes) => {
         this.#problem = undefined;
-        this.#kept.note(replica.sequence, bytes, clock.monotonicMs());
+        this.#kept.note(replica.sequence, bytes);
       },
     });
   }
@@ -276,15 +296,49 @@ export class Replication {
     if (error.code !== 'corrupt' || this.#role !== 'following') return;
     this.#role = 'joining';
     void this.#change(async () => {
-      await this.#endFollowing(false);
-      await this.#join(true);
+      await this.#follower?.stop();
+      // Another node may be past that place.
+      await this.#join((this.#replica?.sequence ?? 0) + 1);
     });
+  }
+
+  #scrubStore(): void {
+    const [engine, { clock }] = [this.#local, this.#options];
+    this.#scrub?.stop();
+    this.#scrub = Scrub.start({ engine, clock, onDamaged: (error) => this.#damaged(engine, error) });
+  }
+
+  /** What is damaged in a store that was replaced meanwhile is no longer so. */
+  #damaged(local: LatchingEngine, error: TailraceError): void {
+    if (local !== this.#local || this.#stop.signal.aborted || !this.#damage.note(error)) return;
+    this.#options.logger.error({ err: error }, 'the store of this node is damaged: it takes a copy of another node');
+    this.#leadership.standBack({ damaged: true });
+    void this.#membership.renew();
+    this.#repairLater();
+  }
+
+  #repairLater(): void {
+    this.#cancelRepair = this.#options.clock.timer(REPAIR_POLL_MS, () => {
+      void this.#change(() => this.#repair()).finally(() => {
+        if (this.#damage.isFound && !this.#stop.signal.aborted) this.#repairLater();
+      });
+    });
+  }
+
+  /** Takes a copy of another node where there is one. A node that leads hands over first, or leads on with what is whole. */
+  async #repair(): Promise<void> {
+    if (this.#role !== 'following' || !this.#damage.isFound || this.#damage.sourceAmong(this.#others) === undefined)
+      return;
+    if (!this.#damage.mayRepair(this.#options.clock.monotonicMs())) return;
+    this.#role = 'joining';
+    await this.#follower?.stop();
+    await this.#join(0);
   }
 
   /** @throws TailraceError when the log or the store does not let it */
   async #lead(): Promise<void> {
     const { log, logger, served, clock } = this.#options;
-    const replica = this.#replica;
+    const [replica, local] = [this.#replica, this.#local];
     if (this.#role !== 'following' || replica === undefined || !this.#leadership.holds) {
       throw new TailraceError('unavailable', 'this node has no whole copy yet');
     }
@@ -295,12 +349,12 @@ export class Replication {
         ...{ log, replica },
         onSuperseded: (reason) => void this.#leadership.giveUp(reason),
         onPublished: (tookMs, bytes) => {
-          this.#kept.note(replica.sequence, bytes, clock.monotonicMs());
+          this.#kept.note(replica.sequence, bytes);
           this.#options.onPublished?.(tookMs, bytes);
         },
       });
       this.#engine = engine;
-      await served.begin(engine);
+      await served.begin(engine, (error) => this.#damaged(local, error));
       this.#role = 'leading';
       this.#problem = undefined;
       logger.info({ tookMs: Math.round(clock.monotonicMs() - since), sequence: replica.sequence }, 'this node leads');
@@ -329,20 +383,10 @@ export class Replication {
     });
   }
 
-  #purgeLater(): void {
-    this.#cancelPurge = this.#options.clock.timer(LOG_PURGE_MS, () => {
-      void this.#purge().catch((error: unknown) => this.#note(asTailraceError(error)));
-      this.#purgeLater();
-    });
-  }
-
-  /** Removes from the log what is on the disks of all nodes that are there. */
-  async #purge(): Promise<void> {
+  /** How far the nodes that are there have the log on disk, where this one leads. */
+  async #durable(): Promise<readonly number[] | undefined> {
     await this.#replica?.settle();
-    if (this.#role !== 'leading') return;
-    const durable = this.nodes.map(({ durableSequence }) => durableSequence);
-    const sequence = this.#kept.removableTo(durable, this.#options.clock.monotonicMs());
-    if (sequence > 0) await this.#options.log.purge(sequence);
+    return this.#role === 'leading' ? this.nodes.map(({ durableSequence }) => durableSequence) : undefined;
   }
 
   #note(error: TailraceError): void {
@@ -358,40 +402,6 @@ export class Replication {
 }
 
 /** One that is asked to take over: a node that was the one that leads says so for a while after its end. */
-function mayLead({ role, isDraining }: NodeInfo): boolean {
-  return role === 'following' && !isDraining;
-}
-
-interface Mark {
-  readonly atMs: number;
-  readonly sequence: number;
-  /** Bytes of all commands up to there, counted from any origin. */
-  readonly bytes: number;
-}
-
-/**
- * How much of the log is kept: what a live node has not on its disk yet, and for those that are away the last hour, but no
- * more bytes than {@link LOG_KEPT_BYTES}. A node that was away for longer takes a snapshot.
- */
-class KeptLog {
-  readonly #marks: Mark[] = [];
-  #bytes = 0;
-
-  /** Notes that the log has reached a sequence, and by how many bytes. */
-  note(sequence: number, bytes: number, nowMs: number): void {
-    this.#bytes += bytes;
-    const last = this.#marks.at(-1);
-    if (last !== undefined && nowMs - last.atMs < LOG_PURGE_MS) return;
-    this.#marks.push({ atMs: nowMs, sequence, bytes: this.#bytes });
-  }
-
-  /** The sequence up to which nothing is needed, where live nodes have these on disk; 0 for nothing. */
-  removableTo(durable: readonly number[], nowMs: number): number {
-    const isOld = ({ atMs, bytes }: Mark): boolean =>
-      nowMs - atMs >= LOG_KEPT_MS || this.#bytes - bytes >= LOG_KEPT_BYTES;
-    const old = this.#marks.findLastIndex(isOld);
-    const sequence = this.#marks[old]?.sequence ?? 0;
-    this.#marks.splice(0, old);
-    return Math.min(sequence, ...durable);
-  }
+function mayLead({ role, isDraining, isDamaged }: NodeInfo): boolean {
+  return role === 'following' && !isDraining && isDamaged !== true;
 }

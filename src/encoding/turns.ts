@@ -67,6 +67,11 @@ export function beginRequest(): Promise<void> | undefined {
   return undefined;
 }
 
+/** Whether there was work since the last turn that had none: what can wait for long waits for a turn without any. */
+export function isWorking(): boolean {
+  return isArmed;
+}
+
 /**
  * To be called with each client that connects. Node accepts one in a turn (libuv does, from 1.45 on), so while they come,
  * turns without work let in many: behind long turns of work they would wait for seconds in the queue of the system.

@@ -90,9 +90,9 @@ export class Log {
         nudge();
       },
       onDropped: () => options.onDropped?.(),
-      onError: (error) => options.onBackgroundError?.(this.#noteFatal(error)),
+      onError: (error) => options.onBackgroundError?.(this.#noteFault(error)),
     });
-    const onFault = (error: unknown): unknown => this.#noteFatal(error);
+    const onFault = (error: unknown): unknown => this.#noteFault(error);
     const expiryNow = (): number => this.#expiry.now();
     // Where the log only follows, rows come from where it is written.
     const wantRows: WantRows = (...wanted) => (turns === undefined ? rows.wanted(...wanted) : undefined);
@@ -392,8 +392,10 @@ export class Log {
     this.#basins.distrust();
   }
 
-  #noteFatal(error: unknown): unknown {
-    if (error instanceof TailraceError && error.code === 'fatal') this.#options.onFatal(error);
+  #noteFault(error: unknown): unknown {
+    if (!(error instanceof TailraceError)) return error;
+    if (error.code === 'fatal') this.#options.onFatal(error);
+    if (error.code === 'corrupt') this.#options.onDamaged?.(error);
     return error;
   }
 }

@@ -26,6 +26,8 @@ export interface LogOptions {
   onDropped?(): void;
   /** Called with the reason why background work stopped; it tries again by itself. */
   onBackgroundError?(error: unknown): void;
+  /** Called when what is stored is damaged: a checksum does not match, or a block is missing. */
+  onDamaged?(error: TailraceError): void;
   /** Called when the wall clock jumped ahead: nothing expires until it can be trusted. */
   onClockPause?(pause: ClockPause): void;
 }

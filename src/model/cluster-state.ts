@@ -22,6 +22,8 @@ export interface ClusterMember {
   readonly lag: number;
   /** It leads no more and does not try to. */
   readonly isDraining: boolean;
+  /** How often it found its store damaged since its start. */
+  readonly damages: number;
   /** What is wrong, as sentences that also say the fix. */
   readonly problems: readonly string[];
 }
@@ -29,6 +31,8 @@ export interface ClusterMember {
 /** What a server knows of the cluster that it is a node of, and can do there. */
 export interface ClusterView {
   state(): ClusterState;
+  /** What is wrong with the server itself. */
+  problems(): readonly string[];
   /**
    * Has a node lead no more, or again. It hands over within a few seconds.
    * @throws TailraceError `not_found` where there is no such node, `invalid` where no other one could lead, `unavailable`

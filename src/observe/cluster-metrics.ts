@@ -23,11 +23,12 @@ export class ClusterMetrics {
     const counter = (name: string, help: string, read: () => number): ScrapedMetric => {
       return { type: 'counter', name, help, labels: [], read: () => unlabelled(read()) };
     };
-    const { leader, nodes, lag, problems, changes, passed, publish } = HELP;
+    const { leader, nodes, lag, problems, damages, changes, passed, publish } = HELP;
     this.all = [
       ofNodes('tailrace_cluster_leader', leader, ({ role }) => (role === 'leading' ? 1 : 0)),
       ofNodes('tailrace_cluster_lag_commands', lag, (node) => node.lag),
       ofNodes('tailrace_cluster_node_problems', problems, (node) => node.problems.length),
+      ofNodes('tailrace_cluster_node_damages', damages, (node) => node.damages),
       {
         ...{ type: 'gauge', name: 'tailrace_cluster_nodes', help: nodes, labels: ['role'] },
         read: () => rolesOf(state()),
@@ -52,6 +53,7 @@ const HELP = {
   nodes: 'Nodes of the cluster by role.',
   lag: 'Commands by which a node is behind the one that leads, as nodes said in the last seconds.',
   problems: 'Problems that a node has: tailrace cluster status tells them.',
+  damages: 'How often a node found its store damaged since it started, and took a copy of another one.',
   changes: 'How often another node began to lead, as this node saw it since it started.',
   passed: 'Commands in the log that do not count: a node that had lost its lead sent them.',
   publish: 'Until the majority of the servers of NATS has a command on disk.',

@@ -13,6 +13,7 @@ const MEMBER: ClusterMember = {
   durableSequence: 12,
   lag: 0,
   isDraining: false,
+  damages: 0,
   problems: [],
 };
 
@@ -25,6 +26,7 @@ export function twoNodes(): ClusterView {
       ...MEMBER,
       url: CLUSTER_FOLLOWER,
       role: 'following',
+      damages: 2,
       sequence: 9,
       lag: 3,
       problems: ['It is slow. Give it a disk.'],
@@ -36,6 +38,7 @@ export function twoNodes(): ClusterView {
       leader: CLUSTER_LEADER,
       nodes: nodes.map((node) => ({ ...node, isDraining: draining.has(node.url) })),
     }),
+    problems: () => [],
     drain: async (url, on) => void (on ? draining.add(url) : draining.delete(url)),
   };
 }

@@ -53,6 +53,7 @@ test('Prometheus is told who leads, how far each node is behind, and what publis
   expect(of('lag_commands', { node: CLUSTER_FOLLOWER })).toBe(3);
   expect(of('lag_commands')).toBe(3);
   expect(of('node_problems', { node: CLUSTER_FOLLOWER })).toBe(1);
+  expect([of('node_damages', { node: CLUSTER_FOLLOWER }), of('node_damages')]).toEqual([2, 2]);
   expect([of('nodes', { role: 'following' }), of('nodes', { role: 'joining' }), of('nodes')]).toEqual([1, 0, 2]);
   expect([of('leader_changes_total'), of('passed_over_commands_total')]).toEqual([2, 5]);
   expect(of('publish_latency_seconds_sum')).toBe(0.02);

@@ -5,8 +5,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { LEADER_KEY } from '../../src/cluster/node-info.ts';
-import { Replication } from '../../src/cluster/replication.ts';
-import type { TailraceError } from '../../src/model/error.ts';
 import {
   LEADER_RENEW_MS,
   LEADER_TTL_MS,
@@ -14,61 +12,27 @@ import {
   LOG_KEPT_MS,
   LOG_PURGE_MS,
 } from '../../src/model/limits.ts';
-import type { LogFields } from '../../src/observe/logger.ts';
 import type { Write } from '../../src/storage/engine.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
-import type { Replica } from '../../src/storage/replicated/replica.ts';
-import type { ReplicatedEngine } from '../../src/storage/replicated/replicated-engine.ts';
-import { TestClock } from '../support/log-harness.ts';
-import {
-  MemoryBucketStore,
-  type MemoryKeyBucket,
-  MemoryLogStore,
-  type MemoryReplicatedLog,
-} from '../support/memory-replicated-log.ts';
-
-interface Node {
-  readonly it: Replication;
-  readonly log: MemoryReplicatedLog;
-  readonly bucket: MemoryKeyBucket;
-  /** What it served, and why that ended. */
-  readonly ends: string[];
-  /** What it serves readers from, while it does. */
-  readonly reading: Reading[];
-}
-
-interface Reading {
-  readonly replica: Replica;
-  catchUp(): Promise<void>;
-}
+import { MemoryLogStore } from '../support/memory-replicated-log.ts';
+import { leading, type ReplicationNode, ReplicationNodes } from '../support/replication-nodes.ts';
 
 const UNAVAILABLE = { code: 'unavailable' };
-const TURNS_MAX = 2_000;
-const STEP_MS = 250;
 
 let dir: string;
-let clock: TestClock;
-let store: MemoryLogStore;
-let bucketStore: MemoryBucketStore;
-let nodes: Node[];
-let warned: string[];
-let starts = 0;
+let nodes: ReplicationNodes;
+
+const start = (name: string, url?: string) => nodes.start(name, url);
+const until = (isSo: () => boolean) => nodes.until(isSo);
+const settled = <T>(work: Promise<T>) => nodes.settled(work);
 
 beforeEach(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'tailrace-cluster-'));
-  clock = new TestClock();
-  store = new MemoryLogStore();
-  bucketStore = new MemoryBucketStore(() => clock.now());
-  nodes = [];
-  warned = [];
+  nodes = new ReplicationNodes(dir);
 });
 
 afterEach(async () => {
-  for (const { it, log, bucket } of nodes) {
-    log.isCutOff = false;
-    bucket.isCutOff = false;
-    await settled(it.close());
-  }
+  await nodes.close();
   await rm(dir, { recursive: true, force: true });
 });
 
@@ -104,10 +68,10 @@ test('a node that is cut off leads no more, and answers nothing; another one lea
   await settled(engine.commit([put('k', '1')]));
   first.log.isCutOff = true;
   first.bucket.isCutOff = true;
-  const since = clock.monotonicMs();
+  const since = nodes.clock.monotonicMs();
   await expect(settled(engine.commit([put('k', 'lost')]))).rejects.toMatchObject(UNAVAILABLE);
   await until(() => second.it.role === 'leading');
-  expect(clock.monotonicMs() - since).toBeLessThanOrEqual(15_000);
+  expect(nodes.clock.monotonicMs() - since).toBeLessThanOrEqual(15_000);
   await settled(leading(second).commit([put('k', '2')]));
   expect(first.ends).toEqual(['unavailable']);
   first.log.isCutOff = false;
@@ -118,7 +82,7 @@ test('a node that is cut off leads no more, and answers nothing; another one lea
 });
 
 test('another node leads when the key was not renewed for its time, also where NATS is late to end it', async () => {
-  bucketStore = new MemoryBucketStore(() => 0);
+  nodes = new ReplicationNodes(dir, false);
   const [first, second] = [await start('a'), await start('b')];
   await until(() => second.it.leader !== undefined);
   first.log.isCutOff = true;
@@ -131,9 +95,9 @@ test('a node that ended at once leads again when it starts, although its key is 
   const [first, second] = [await start('a'), await start('b')];
   await until(() => second.it.leader !== undefined);
   await settled(leading(first).commit([put('k', '1')]));
-  const { revision } = bucketStore.get(LEADER_KEY) ?? {};
-  const puts = jest.spyOn(bucketStore, 'put');
-  await endAtOnce(first);
+  const { revision } = nodes.bucketStore.get(LEADER_KEY) ?? {};
+  const puts = jest.spyOn(nodes.bucketStore, 'put');
+  await nodes.endAtOnce(first);
   const again = await start('a');
   await until(() => again.it.role === 'leading');
   // It took the place of the key that was there.
@@ -149,8 +113,8 @@ test('of two processes with the same URL the one that started last leads, and th
   const second = await start('copy', 'http://a');
   await until(() => second.it.role === 'leading' && first.it.role === 'following');
   const puts = jest.spyOn(first.bucket, 'put');
-  const since = clock.monotonicMs();
-  await until(() => clock.monotonicMs() - since > 2 * LEADER_TTL_MS);
+  const since = nodes.clock.monotonicMs();
+  await until(() => nodes.clock.monotonicMs() - since > 2 * LEADER_TTL_MS);
   expect(second.it.role).toBe('leading');
   expect(puts.mock.calls.filter(([key]) => key === LEADER_KEY)).toEqual([]);
 });
@@ -160,11 +124,11 @@ test('a drained node leads when no other one does for a while, and hands over wh
   await until(() => first.it.nodes.some(({ url, role }) => url === 'http://b' && role === 'following'));
   await settled(first.it.drain('http://b', true));
   await until(() => second.it.describe().isDraining);
-  const since = clock.monotonicMs();
-  await endAtOnce(first);
+  const since = nodes.clock.monotonicMs();
+  await nodes.endAtOnce(first);
   await until(() => second.it.role === 'leading');
   const waitedMs = LEADER_TTL_MS - LEADER_RENEW_MS + LEADERLESS_MS_MAX;
-  expect(clock.monotonicMs() - since).toBeGreaterThanOrEqual(waitedMs);
+  expect(nodes.clock.monotonicMs() - since).toBeGreaterThanOrEqual(waitedMs);
   await settled(leading(second).commit([put('k', '1')]));
   const again = await start('a');
   await until(() => again.it.role === 'leading');
@@ -205,12 +169,12 @@ test('what all nodes have on disk leaves the log after an hour, and not before',
   await settled(leading(first).commit([put('k', '1')]));
   const last = first.it.describe().sequence;
   await until(() => second.it.describe().durableSequence === last);
-  const since = clock.monotonicMs();
-  await until(() => clock.monotonicMs() - since > 2 * LOG_PURGE_MS);
-  expect(store.bounds.first).toBe(1);
-  clock.advance(LOG_KEPT_MS);
-  await until(() => store.bounds.first > 1);
-  expect(store.bounds.first).toBeLessThanOrEqual(last + 1);
+  const since = nodes.clock.monotonicMs();
+  await until(() => nodes.clock.monotonicMs() - since > 2 * LOG_PURGE_MS);
+  expect(nodes.store.bounds.first).toBe(1);
+  nodes.clock.advance(LOG_KEPT_MS);
+  await until(() => nodes.store.bounds.first > 1);
+  expect(nodes.store.bounds.first).toBeLessThanOrEqual(last + 1);
 });
 
 test('a node that is there and behind keeps in the log what it lacks', async () => {
@@ -221,14 +185,14 @@ test('a node that is there and behind keeps in the log what it lacks', async () 
   // Commits are remembered for the time of the log once a minute.
   for (let commits = 0; commits < 3; commits++) {
     await settled(leading(first).commit([put('k', String(commits))]));
-    const since = clock.monotonicMs();
-    await until(() => clock.monotonicMs() - since > LOG_PURGE_MS);
+    const since = nodes.clock.monotonicMs();
+    await until(() => nodes.clock.monotonicMs() - since > LOG_PURGE_MS);
   }
-  clock.advance(LOG_KEPT_MS);
+  nodes.clock.advance(LOG_KEPT_MS);
   await until(() => first.it.role === 'leading' && first.it.nodes.length === 2);
-  const since = clock.monotonicMs();
-  await until(() => clock.monotonicMs() - since > 2 * LOG_PURGE_MS);
-  expect(store.bounds.first).toBeLessThanOrEqual(behind + 1);
+  const since = nodes.clock.monotonicMs();
+  await until(() => nodes.clock.monotonicMs() - since > 2 * LOG_PURGE_MS);
+  expect(nodes.store.bounds.first).toBeLessThanOrEqual(behind + 1);
 });
 
 test('a store with data of its own does not join a cluster that began without it, and stays as it is', async () => {
@@ -241,8 +205,8 @@ test('a store with data of its own does not join a cluster that began without it
   await until(() => second.it.describe().problems.length > 0);
   expect(second.it.role).toBe('joining');
   expect(second.it.describe().problems[0]).toContain('not of the cluster');
-  for (let turns = 0; turns < 80; turns++) await turn();
-  expect(warned.filter((line) => line.includes('cannot join'))).toHaveLength(1);
+  for (let turns = 0; turns < 80; turns++) await nodes.turn();
+  expect(nodes.warned.filter((line) => line.includes('cannot join'))).toHaveLength(1);
   expect(Buffer.from((await second.it.local.get(Buffer.of(2, 1))) ?? []).toString()).toBe('basin');
 });
 
@@ -251,7 +215,7 @@ test('a node that finds a damaged command in the log asks another node for a cop
   await until(() => second.it.leader !== undefined);
   second.log.copyEndsAt = first.it.describe().sequence;
   await settled(leading(first).commit([put('k', '1')]));
-  const damaged = store.commands.at(-1);
+  const damaged = nodes.store.commands.at(-1);
   if (damaged === undefined) throw new Error('the log is empty');
   damaged.bytes[damaged.bytes.length - 1] = (damaged.bytes.at(-1) ?? 0) ^ 1;
   second.log.copyEndsAt = Number.MAX_SAFE_INTEGER;
@@ -265,9 +229,8 @@ test('a node whose log has lost what it has applied says so and follows nothing'
   await until(() => first.it.role === 'leading');
   await settled(leading(first).commit([put('k', '1')]));
   await settled(first.it.close());
-  nodes = [];
-  store = new MemoryLogStore();
-  const again = await start('a');
+  nodes.forget(first);
+  const again = await nodes.start('a', undefined, new MemoryLogStore());
   await until(() => again.it.describe().problems.length > 0);
   expect(again.it.describe().problems[0]).toContain('have lost data');
   expect(again.it.role).toBe('joining');
@@ -281,101 +244,18 @@ test('a node that cannot read a command of the log tries again after a while, an
   const third = await start('c');
   await until(() => third.it.role === 'following');
   const reads = jest.spyOn(third.log, 'read');
-  store.append(Buffer.from('damaged'));
-  for (let turns = 0; turns < 80; turns++) await turn();
+  nodes.store.append(Buffer.from('damaged'));
+  for (let turns = 0; turns < 80; turns++) await nodes.turn();
   expect(reads.mock.calls.length).toBeLessThan(80);
   expect(third.it.describe().problems).toHaveLength(1);
-  expect(new Set(warned).size).toBe(warned.length);
+  expect(new Set(nodes.warned).size).toBe(nodes.warned.length);
 });
-
-/** As a crash does: it says nothing, so that its key and its place among the nodes stay until their time is over. */
-async function endAtOnce(node: Node): Promise<void> {
-  node.log.isCutOff = true;
-  node.bucket.isCutOff = true;
-  await settled(node.it.close());
-  nodes = nodes.filter((other) => other !== node);
-}
-
-async function start(name: string, url = `http://${name}`): Promise<Node> {
-  const log = store.connect();
-  const bucket = bucketStore.connect();
-  const ends: string[] = [];
-  const reading: Reading[] = [];
-  const dataDir = path.join(dir, name);
-  let engine: ReplicatedEngine | undefined;
-  const it = await Replication.open({
-    ...{ log, bucket, clock, cluster: 'test', version: '1.0.0', start: `${name}-${starts++}` },
-    logger: LOGGER,
-    urls: { url, grpcUrl: undefined },
-    served: {
-      begin: async (begun) => {
-        engine = begun;
-      },
-      end: async (reason: TailraceError) => {
-        ends.push(reason.code);
-        await engine?.close();
-      },
-    },
-    following: {
-      begin: async (replica, catchUp) => {
-        reading.push({ replica, catchUp });
-      },
-      end: async () => {
-        reading.length = 0;
-      },
-    },
-    openStore: () => openLmdbEngine({ path: dataDir }),
-    nodeHeaders: {},
-    snapshotPath: '/snapshot',
-    storeFile: path.join(dataDir, 'tailrace.mdb'),
-    problems: () => [],
-  });
-  const node = { it, log, bucket, ends, reading };
-  nodes.push(node);
-  await settled(it.start());
-  return node;
-}
-
-function leading({ it }: Node): ReplicatedEngine {
-  if (it.engine === undefined) throw new Error('it does not lead');
-  return it.engine;
-}
-
-/** Moves the clock until something is so. */
-async function until(isSo: () => boolean): Promise<void> {
-  for (let turns = 0; turns < TURNS_MAX && !isSo(); turns++) await turn();
-  expect(isSo()).toBe(true);
-}
-
-/** Moves the clock until a promise settles. */
-async function settled<T>(work: Promise<T>): Promise<T> {
-  let isDone = false;
-  const done = work.finally(() => {
-    isDone = true;
-  });
-  done.catch(() => {});
-  for (let turns = 0; turns < TURNS_MAX && !isDone; turns++) await turn();
-  return done;
-}
-
-/** Writes to a disk take real time, so the clock waits for some turns of the event loop. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-  clock.advance(STEP_MS);
-}
-
-const LOGGER = {
-  debug() {},
-  info() {},
-  warn: ({ err }: LogFields, message: string) => void warned.push(`${message}: ${(err as Error | undefined)?.message}`),
-  error() {},
-};
 
 function put(name: string, value: string): Write {
   return { type: 'put', key: Buffer.from(name), value: Buffer.from(value) };
 }
 
-async function text({ it }: Node, name: string): Promise<string | undefined> {
+async function text({ it }: ReplicationNode, name: string): Promise<string | undefined> {
   const value = await it.local.get(Buffer.from(name));
   return value === undefined ? undefined : Buffer.from(value).toString();
 }

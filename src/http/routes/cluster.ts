@@ -47,6 +47,7 @@ async function drain(exchange: Exchange, deps: ClusterRouteDeps): Promise<void> 
   replyJson(exchange, 200, { node, drain: on }, deps);
 }
 
-function nodeJson({ durableSequence, isDraining, problems, ...same }: ClusterMember): object {
-  return { ...same, durable_sequence: durableSequence, draining: isDraining, problems };
+function nodeJson({ url, role, version, sequence, durableSequence, lag, isDraining, problems }: ClusterMember): object {
+  const said = { url, role, version, sequence, durable_sequence: durableSequence, lag };
+  return { ...said, draining: isDraining, problems };
 }

@@ -3,6 +3,7 @@
 import type { QueryNames } from '../../encoding/known-names.ts';
 import type { Log } from '../../log/log.ts';
 import type { Clock } from '../../model/clock.ts';
+import type { ClusterView } from '../../model/cluster-state.ts';
 import { TailraceError } from '../../model/error.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import { type AuthorizeDeps, authorize, authorizeUncounted } from '../context.ts';
@@ -14,6 +15,8 @@ export interface OperatorDeps extends AuthorizeDeps, ReplyDeps {
   readonly log: Pick<Log, 'stat' | 'confirmClock'>;
   readonly clock: Pick<Clock, 'now'>;
   readonly metrics: Pick<Metrics, 'text'>;
+  /** Undefined for a server that is no node of a cluster. */
+  readonly cluster?: Pick<ClusterView, 'problems'> | undefined;
 }
 
 /** `of=leader` has a node of a cluster pass the call on: it changes nothing for the server that answers. */
@@ -76,10 +79,12 @@ async function answerHealth(exchange: Exchange, { log, replyContext }: OperatorD
 }
 
 /** For load balancers, without a token: 503 when requests should go to another server. */
-async function answerReady(exchange: Exchange, { log, replyContext }: OperatorDeps): Promise<void> {
+async function answerReady(exchange: Exchange, { log, cluster, replyContext }: OperatorDeps): Promise<void> {
   const { state } = (await log.stat()).engine;
   const ready = !replyContext.closing() && state !== 'closed';
-  const body = JSON.stringify({ status: ready ? 'ready' : 'draining', writes: state === 'open' ? 'ok' : state });
+  const problems = cluster === undefined ? {} : { problems: cluster.problems() };
+  const writes = state === 'open' ? 'ok' : state;
+  const body = JSON.stringify({ status: ready ? 'ready' : 'draining', writes, ...problems });
   reply(exchange, { status: ready ? 200 : 503, contentType: 'application/json', body }, replyContext);
 }
 

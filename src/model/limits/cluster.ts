@@ -43,6 +43,22 @@ export const LOG_PURGE_MS = 60_000;
 /** How long a node waits that could not join. */
 export const JOIN_RETRY_MS = 1_000;
 
+/** A node reads its whole store so often, to find what is damaged; by so many bytes in a second at most. */
+export const SCRUB_EVERY_MS = 24 * 60 * 60 * 1_000;
+export const SCRUB_BYTES_PER_SECOND = 4 * MiB;
+
+/** What is read of it at once, and how long it waits at least before it reads on. */
+export const SCRUB_PART_BYTES = MiB / 4;
+export const SCRUB_PART_ROWS_MAX = 64;
+export const SCRUB_PAUSE_MS = 20;
+
+/** How often a node whose store is damaged looks for another one that has a whole copy. */
+export const REPAIR_POLL_MS = 500;
+
+/** How long it waits before it takes another copy: after one that was whole, and after one that failed, twice as long each time. */
+export const REPAIR_AGAIN_MS = 10 * 60 * 1_000;
+export const REPAIR_RETRY_MS = 2_000;
+
 /** How often a node looks whether the servers of NATS keep data safe. */
 export const SERVER_CHECK_MS = 60_000;
 

@@ -1,0 +1,79 @@
+/**
+ * Reads the whole store of a node again and again, slowly and only while nothing else is to be done, to find what its disk
+ * has damaged before somebody wants it.
+ */
+
+import { isWorking } from '../encoding/turns.ts';
+import type { Clock } from '../model/clock.ts';
+import { asTailraceError, type TailraceError } from '../model/error.ts';
+import { SCRUB_BYTES_PER_SECOND, SCRUB_EVERY_MS, SCRUB_PAUSE_MS } from '../model/limits.ts';
+import type { Engine } from '../storage/engine.ts';
+import { StoreScrub } from '../storage/offline/store-scrub.ts';
+
+export interface ScrubOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  /** Called with what is damaged; the pass ends there. */
+  onDamaged(error: TailraceError): void;
+}
+
+/** Lives from `start` to `stop`. The first pass begins at once: a disk may be damaged while nobody reads it. */
+export class Scrub {
+  readonly #options: ScrubOptions;
+  #stopped = false;
+  #wake = (): void => {};
+
+  private constructor(options: ScrubOptions) {
+    this.#options = options;
+  }
+
+  static start(options: ScrubOptions): Scrub {
+    const scrub = new Scrub(options);
+    void scrub.#run();
+    return scrub;
+  }
+
+  /** What it reads at this moment it reads to its end, or until the store is closed. */
+  stop(): void {
+    this.#stopped = true;
+    this.#wake();
+  }
+
+  async #run(): Promise<void> {
+    const { clock, onDamaged } = this.#options;
+    while (!this.#stopped) {
+      const since = clock.monotonicMs();
+      try {
+        await this.#pass();
+      } catch (thrown) {
+        const error = asTailraceError(thrown);
+        if (this.#stopped || error.code === 'closed') return;
+        onDamaged(error);
+      }
+      await this.#pause(since + SCRUB_EVERY_MS - clock.monotonicMs());
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const scrub = new StoreScrub(this.#options.engine);
+    for (;;) {
+      do await this.#pause(SCRUB_PAUSE_MS);
+      while (isWorking() && !this.#stopped);
+      if (this.#stopped) return;
+      const bytes = await scrub.next();
+      if (bytes === undefined) return;
+      await this.#pause((bytes / SCRUB_BYTES_PER_SECOND) * 1_000);
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#stopped) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.timer(Math.max(0, ms), resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,163 @@
+/** Nodes of a cluster over a log in memory and stores on disk, with a clock that the test moves. */
+
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { Replication } from '../../src/cluster/replication.ts';
+import type { TailraceError } from '../../src/model/error.ts';
+import type { LogFields } from '../../src/observe/logger.ts';
+import { openLmdbEngine } from '../../src/storage/lmdb.ts';
+import { Backups } from '../../src/storage/offline/backup.ts';
+import type { ReplicatedEngine } from '../../src/storage/replicated/replicated-engine.ts';
+import { TestClock } from './log-harness.ts';
+import {
+  MemoryBucketStore,
+  type MemoryKeyBucket,
+  MemoryLogStore,
+  type MemoryReplicatedLog,
+} from './memory-replicated-log.ts';
+
+export interface ReplicationNode {
+  readonly it: Replication;
+  readonly log: MemoryReplicatedLog;
+  readonly bucket: MemoryKeyBucket;
+  /** What it served, and why that ended. */
+  readonly ends: string[];
+  /** Tells it, while it leads, that something in its store is damaged. */
+  onDamaged(error: TailraceError): void;
+}
+
+const TURNS_MAX = 2_000;
+const STEP_MS = 250;
+
+/** Close it in the end. */
+export class ReplicationNodes {
+  readonly clock = new TestClock();
+  readonly store = new MemoryLogStore();
+  readonly bucketStore: MemoryBucketStore;
+  readonly warned: string[] = [];
+  readonly #dir: string;
+  readonly #closing: (() => void)[] = [];
+  #nodes: ReplicationNode[] = [];
+  #starts = 0;
+
+  /** @param endsKeys false for NATS that is late to end keys */
+  constructor(dir: string, endsKeys = true) {
+    this.#dir = dir;
+    this.bucketStore = new MemoryBucketStore(() => (endsKeys ? this.clock.now() : 0));
+  }
+
+  dataDirOf(name: string): string {
+    return path.join(this.#dir, name);
+  }
+
+  async start(name: string, url = `http://${name}`, store = this.store): Promise<ReplicationNode> {
+    const log = store.connect();
+    const bucket = this.bucketStore.connect();
+    const ends: string[] = [];
+    const dataDir = this.dataDirOf(name);
+    let engine: ReplicatedEngine | undefined;
+    const it = await Replication.open({
+      ...{ log, bucket, clock: this.clock, cluster: 'test', version: '1.0.0', start: `${name}-${this.#starts++}` },
+      logger: this.#logger,
+      urls: { url, grpcUrl: undefined },
+      served: {
+        begin: async (begun, onDamaged) => {
+          engine = begun;
+          node.onDamaged = onDamaged;
+        },
+        end: async (reason: TailraceError) => {
+          ends.push(reason.code);
+          await engine?.close();
+        },
+      },
+      openStore: () => openLmdbEngine({ path: dataDir }),
+      nodeHeaders: {},
+      snapshotPath: '/snapshot',
+      caFile: undefined,
+      storeFile: path.join(dataDir, 'tailrace.mdb'),
+      problems: () => [],
+    });
+    const node: ReplicationNode = { it, log, bucket, ends, onDamaged: () => {} };
+    this.#nodes.push(node);
+    await this.settled(it.start());
+    return node;
+  }
+
+  /** A node of which others can take a copy. */
+  async startShared(name: string): Promise<ReplicationNode> {
+    let node: ReplicationNode | undefined;
+    const server = createServer((_, response) => {
+      if (node === undefined) return;
+      const options = { file: path.join(this.dataDirOf(name), 'tailrace.mdb'), now: () => this.clock.now() };
+      const backups = new Backups({ ...options, engine: node.it.local, withEngineRows: true });
+      backups.begin().then(
+        async (backup) => pipeline(backup.parts(), response).catch(() => {}),
+        () => response.destroy(),
+      );
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    this.#closing.push(() => server.close());
+    node = await this.start(name, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    return node;
+  }
+
+  /** As a crash does: it says nothing, so that its key and its place among the nodes stay until their time is over. */
+  async endAtOnce(node: ReplicationNode): Promise<void> {
+    node.log.isCutOff = true;
+    node.bucket.isCutOff = true;
+    await this.settled(node.it.close());
+    this.forget(node);
+  }
+
+  /** It was closed. */
+  forget(node: ReplicationNode): void {
+    this.#nodes = this.#nodes.filter((other) => other !== node);
+  }
+
+  /** Moves the clock until something is so. */
+  async until(isSo: () => boolean): Promise<void> {
+    for (let turns = 0; turns < TURNS_MAX && !isSo(); turns++) await this.turn();
+    if (!isSo()) throw new Error(`it did not become so: ${isSo.toString()}`);
+  }
+
+  /** Moves the clock until a promise settles. */
+  async settled<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const done = work.finally(() => {
+      isDone = true;
+    });
+    done.catch(() => {});
+    for (let turns = 0; turns < TURNS_MAX && !isDone; turns++) await this.turn();
+    return done;
+  }
+
+  /** Writes to a disk take real time, so the clock waits for some turns of the event loop. */
+  async turn(): Promise<void> {
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    this.clock.advance(STEP_MS);
+  }
+
+  async close(): Promise<void> {
+    for (const { it, log, bucket } of this.#nodes) {
+      log.isCutOff = false;
+      bucket.isCutOff = false;
+      await this.settled(it.close());
+    }
+    for (const close of this.#closing) close();
+  }
+
+  readonly #logger = {
+    debug() {},
+    info() {},
+    warn: ({ err }: LogFields, message: string) =>
+      void this.warned.push(`${message}: ${(err as Error | undefined)?.message}`),
+    error() {},
+  };
+}
+
+export function leading({ it }: ReplicationNode): ReplicatedEngine {
+  if (it.engine === undefined) throw new Error('it does not lead');
+  return it.engine;
+}
