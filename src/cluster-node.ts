@@ -35,8 +35,7 @@ import { type ComposedServer, createServer, type ServerSurroundings } from './se
 import { Backups } from './storage/offline/backup.ts';
 import { openJetstreamLog } from './storage/replicated/jetstream-log.ts';
 import { openKeyBucket } from './storage/replicated/key-bucket.ts';
-import { connectNats } from './storage/replicated/nats-connection.ts';
-import type { Replica } from './storage/replicated/replica.ts';
+import { connectNats, type NatsOptions } from './storage/replicated/nats-connection.ts';
 import type { ReplicatedEngine } from './storage/replicated/replicated-engine.ts';
 import type { DescribedRootToken, ServerAddress, ServerDescription, SupervisedServer } from './tailrace-server.ts';
 
@@ -101,7 +100,7 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
   const link = await connectNats({
     ...{ servers, name: `tailrace ${config.nodeUrl}` },
     ...(config.clusterCredentials === undefined ? {} : { credentialsFile: config.clusterCredentials }),
-    ...(config.clusterCa === undefined ? {} : { tls: { caFile: config.clusterCa } }),
+    ...natsTlsOf(config, servers),
   });
   open.push(link);
   const replicas = config.clusterReplicas;
@@ -322,6 +321,12 @@ function urlsOf({ nodeUrl, nodeGrpcUrl, grpcPort }: Config): NodeUrls {
   const derived =
     typeof grpcPort === 'number' && grpcPort !== 0 ? `${url.protocol}//${url.hostname}:${grpcPort}` : undefined;
   return { url: nodeUrl, grpcUrl: nodeGrpcUrl ?? derived };
+}
+
+/** A certificate that nodes are judged by asks for no TLS of servers that have none. */
+function natsTlsOf({ clusterCa }: Config, servers: readonly string[]): Pick<NatsOptions, 'tls'> {
+  const isTls = servers.some((server) => server.startsWith('tls:'));
+  return isTls && clusterCa !== undefined ? { tls: { caFile: clusterCa } } : {};
 }
 
 /** Those that are set, or the usual port of each server. */

@@ -1,5 +1,6 @@
 /** Nodes of a cluster as processes, each with its place: ports and a directory that outlive it. */
 
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { decodeNode, MEMBER_PREFIX } from '../../src/cluster/node-info.ts';
 import { openLmdbEngine } from '../../src/storage/lmdb.ts';
@@ -10,6 +11,7 @@ import { Replica } from '../../src/storage/replicated/replica.ts';
 import { catchUp } from '../../src/storage/replicated/replicated-engine.ts';
 import type { ReplicatedLog } from '../../src/storage/replicated/replicated-log.ts';
 import { freePort } from './free-port.ts';
+import { call } from './http-call.ts';
 import type { NatsServers } from './nats-servers.ts';
 import { startServer, type TestServer } from './server.ts';
 
@@ -19,6 +21,8 @@ export interface ClusterSetup {
   /** Holds a directory for each node. */
   readonly dir: string;
   readonly token: string;
+  /** Files of each node and of what it trusts, where the nodes have TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
   /** The command line, where it is not that of the tests. */
   readonly main?: string;
 }
@@ -47,14 +51,16 @@ export class ClusterNode {
   private constructor(setup: ClusterSetup, name: string, ports: readonly [number, number]) {
     const [port, grpcPort] = ports;
     const { urls, monitors } = setup.nats;
+    const { tls } = setup;
     this.#setup = setup;
     this.port = port;
-    this.url = `http://127.0.0.1:${port}`;
+    this.url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
     this.dataDir = path.join(setup.dir, name);
     this.args = [
       ...['--port', String(port), '--grpc-port', String(grpcPort), '--node-url', this.url],
       ...['--cluster', urls.join(','), '--cluster-monitor', monitors.join(',')],
       ...['--cluster-replicas', String(setup.replicas)],
+      ...(tls === undefined ? [] : ['--tls-cert', tls.cert, '--tls-key', tls.key, '--cluster-ca', tls.ca]),
     ];
   }
 
@@ -96,9 +102,12 @@ export class ClusterNode {
   async standing(): Promise<Standing | undefined> {
     if (!this.runs) return undefined;
     try {
-      const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(ANSWER_MS) });
-      const { role, leader, problems = [] } = (await response.json()) as Readonly<Record<string, never>>;
-      return { leads: role === undefined && response.ok, leader: leader ?? undefined, problems };
+      const { tls } = this.#setup;
+      const ca = tls === undefined ? undefined : readFileSync(tls.ca, 'utf8');
+      const signal = AbortSignal.timeout(ANSWER_MS);
+      const { status, body } = await call(this.port, { method: 'GET', path: '/readyz', ca, signal });
+      const { role, leader, problems = [] } = JSON.parse(body.toString()) as Readonly<Record<string, never>>;
+      return { leads: role === undefined && status === 200, leader: leader ?? undefined, problems };
     } catch {
       return undefined;
     }

@@ -1,6 +1,7 @@
 /** Plain HTTP calls, each over a socket of its own, with nothing added that a test did not ask for; and raw bytes. */
 
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { noticeHeaders, noticeSecrets } from './secrets.ts';
 
@@ -11,6 +12,9 @@ export interface Call {
   readonly body?: Uint8Array | string;
   /** Sends the body in these pieces, without a length. */
   readonly chunks?: readonly Uint8Array[];
+  /** Over TLS, where the server has a certificate that this one has signed. */
+  readonly ca?: string | undefined;
+  readonly signal?: AbortSignal;
 }
 
 export interface CallResponse {
@@ -20,17 +24,19 @@ export interface CallResponse {
 }
 
 /** One request on a connection of its own. */
-export function call(port: number, { method = 'POST', path, headers = {}, body, chunks }: Call): Promise<CallResponse> {
+export function call(
+  port: number,
+  { method = 'POST', path, headers = {}, body, chunks, ca, signal }: Call,
+): Promise<CallResponse> {
   noticeHeaders(headers);
   return new Promise((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-    const sent = httpRequest({
-      port,
-      host: '127.0.0.1',
-      method,
-      path,
+    const sent = (ca === undefined ? httpRequest : httpsRequest)({
+      ...{ port, host: '127.0.0.1', method, path },
       agent: false,
       headers: { ...length, ...headers },
+      ...(ca === undefined ? {} : { ca }),
+      ...(signal === undefined ? {} : { signal }),
     });
     sent.on('response', (answer) => {
       const parts: Buffer[] = [];
