@@ -28,6 +28,8 @@ export interface NatsServers {
   resume(index: number): void;
   /** Starts a killed one again on its data. */
   restart(index: number): Promise<void>;
+  /** Where one keeps its data. */
+  storeDirOf(index: number): string;
   dispose(): Promise<void>;
 }
 
@@ -78,6 +80,7 @@ export async function startNatsServers(count: 1 | 3, setup: NatsServersSetup = {
     stop: (index) => at(index).signal('SIGSTOP'),
     resume: (index) => at(index).signal('SIGCONT'),
     restart: (index) => at(index).start(),
+    storeDirOf: (index) => path.join(dir, `n${index}`),
     dispose,
   };
 }

@@ -81,7 +81,7 @@ function checkStream(name: string, stream: MonitoringJson): readonly ServerFindi
       severity: 'warning',
       kind: 'lost',
       what: `The copy of the stream ${String(stream.name)} on the NATS server ${name} lacks ${messages} messages.`,
-      fix: `Check its disk; then take the copy again from the others: "nats stream cluster peer-remove ${String(stream.name)}" with the name of that server.`,
+      fix: 'Check its disk. While the others are up, stop it, move all of its "store_dir" away, and start it: it takes its copies from the others.',
     },
   ];
 }

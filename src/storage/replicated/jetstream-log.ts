@@ -57,6 +57,9 @@ type FoundThere = 'ours' | 'another' | 'nothing' | 'unanswered';
 const PAUSE_MS = 100;
 const LEAVE_AGAIN_MS = 3_000;
 
+/** For so long other copies are asked for what the copy that leads lacks. */
+const HOLE_MS = 15_000;
+
 /** Messages of one read, of those that are as small as can be. */
 const READ_MESSAGES_MAX = 4096;
 
@@ -70,6 +73,8 @@ class JetstreamLog implements ReplicatedLog {
   readonly #replicas: number;
   readonly #resolveMs: number;
   #end = { after: -1, until: 0 };
+  /** What the copy that leads lacked, and when that was found out. */
+  #hole = { sequence: -1, since: 0 };
   #leaderLeftAt = Number.NEGATIVE_INFINITY;
 
   constructor(link: NatsLink, stream: PartitionStream) {
@@ -182,8 +187,24 @@ class JetstreamLog implements ReplicatedLog {
     if (first > parts.next) return { type: 'gap', first };
     const message = await readFromLeader(this.#link, this.#name, { seq: parts.next });
     if (message !== undefined) parts.add(message);
-    else if (last >= parts.next) return { type: 'gap', first: beyond };
+    else if (last >= parts.next) {
+      await this.#askAnother(parts.next);
+      return { type: 'gap', first: beyond };
+    }
     return undefined;
+  }
+
+  /**
+   * The copy that leads lacks a message: perhaps another one has it, so that one shall lead. Returns where none had it.
+   * @throws TailraceError `unavailable` while another one may have it
+   */
+  async #askAnother(sequence: number): Promise<void> {
+    if (this.#replicas === 1) return;
+    const now = performance.now();
+    if (this.#hole.sequence !== sequence) this.#hole = { sequence, since: now };
+    if (now - this.#hole.since >= HOLE_MS) return;
+    await this.#leaveDamaged();
+    throw unavailable(`a server of NATS lacks message ${sequence} of ${this.#name}: another one is asked`);
   }
 
   /** Nothing is there: because it is not written yet, because this copy is behind, or because all of it was purged. */
