@@ -1,11 +1,14 @@
-/** One fault after the other in a cluster of three nodes and three servers of NATS: a majority of both is always there. */
+/** One fault after the other in a cluster of three nodes and three servers of NATS: a majority is there, or all are killed. */
 
 import { type ClusterNode, leaderOf, untilStanding } from '../../../test/support/cluster-nodes.ts';
 import type { NatsServers } from '../../../test/support/nats-servers.ts';
+import type { HeldLinks } from './held-links.ts';
 
 export interface Machines {
   readonly nats: NatsServers;
   readonly nodes: readonly ClusterNode[];
+  /** Of each node, to the servers of NATS. */
+  readonly links: readonly HeldLinks[];
 }
 
 export interface FaultRecord {
@@ -16,7 +19,11 @@ export interface FaultRecord {
   readonly to: number;
 }
 
-const KINDS = ['kill-node', 'stop-node', 'end-node', 'kill-server', 'stop-server', 'kill-both', 'stop-both'] as const;
+const KINDS = [
+  ...(['kill-node', 'stop-node', 'end-node', 'kill-server', 'stop-server', 'kill-both', 'stop-both'] as const),
+  /** The node reaches no server of NATS; what it sent meanwhile is lost, or arrives late. */
+  ...(['cut-node', 'delay-node', 'kill-all'] as const),
+] as const;
 export type FaultKind = (typeof KINDS)[number];
 
 const HELD_MS_MIN = 500;
@@ -40,16 +47,23 @@ export async function disturb(
     const index = random() < 0.5 ? leader : Math.floor(random() * machines.nodes.length);
     const from = performance.now();
     await faultOnce(machines, kind, index, HELD_MS_MIN + random() ** 2 * (HELD_MS_MAX - HELD_MS_MIN));
-    onFault({ kind, hitLeader: index === leader && !kind.endsWith('server'), from, to: performance.now() });
+    onFault({ kind, hitLeader: index === leader && !/server$|all$/.test(kind), from, to: performance.now() });
   }
 }
 
-async function faultOnce({ nats, nodes }: Machines, kind: FaultKind, index: number, heldMs: number): Promise<void> {
+async function faultOnce(machines: Machines, kind: FaultKind, index: number, heldMs: number): Promise<void> {
+  const { nats, nodes, links } = machines;
   const node = nodes[index];
   if (node === undefined) throw new Error(`there is no node ${index}`);
   const hitsNode = !kind.endsWith('server');
   const hitsServer = kind.endsWith('server') || kind.endsWith('both');
-  if (kind.startsWith('stop')) {
+  if (kind === 'kill-all') {
+    await killAll(machines, heldMs);
+  } else if (kind === 'cut-node' || kind === 'delay-node') {
+    links[index]?.hold();
+    await pause(heldMs);
+    links[index]?.release(kind === 'delay-node');
+  } else if (kind.startsWith('stop')) {
     if (hitsServer) nats.stop(index);
     if (hitsNode) node.signal('SIGSTOP');
     await pause(heldMs);
@@ -63,6 +77,15 @@ async function faultOnce({ nats, nodes }: Machines, kind: FaultKind, index: numb
     if (hitsNode) await node.start();
   }
   await untilStanding(node, ({ leads, leader }) => leads || leader !== undefined);
+}
+
+/** As a loss of power of everything does, but for what the disks had not written yet. */
+async function killAll({ nats, nodes }: Machines, heldMs: number): Promise<void> {
+  const all = nodes.map((_, i) => i);
+  await Promise.all([...nodes.map((node) => node.stop('SIGKILL')), ...all.map((i) => nats.kill(i))]);
+  await pause(Math.min(heldMs, QUIET_MS_MAX));
+  await Promise.all(all.map((i) => nats.restart(i)));
+  await Promise.all(nodes.map((node) => node.start()));
 }
 
 function pause(ms: number): Promise<void> {

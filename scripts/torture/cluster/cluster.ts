@@ -1,6 +1,6 @@
 /**
  * Three nodes over three servers of NATS on loopback. Writers send OTLP and S2 through all nodes while nodes and servers are
- * killed, stopped and ended at random. In the end every acknowledged record is there once, in order and at its position, in
+ * killed, stopped, ended and cut off at random, and all six killed at once. In the end every acknowledged record is there once, in order and at its position, in
  * what a reader gets through each node and in the store of each; and after the loss of a leader another one takes appends
  * within 15 seconds.
  *
@@ -26,8 +26,9 @@ import { readBack } from '../../../test/support/read-back.ts';
 import { storedRows } from '../../../test/support/stored-rows.ts';
 import { type ReadBack, seededRandom } from '../../../test/support/writers.ts';
 import { expectToFindFaults, faultsOf } from './check-cluster.ts';
-import { disturb, type FaultRecord } from './cluster-faults.ts';
+import { disturb, type FaultRecord, type Machines } from './cluster-faults.ts';
 import { ClusterWriters } from './cluster-writers.ts';
+import { HeldLinks } from './held-links.ts';
 
 const MINUTES = Number(process.argv[3] ?? 3);
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? Date.now() % 1_000_000);
@@ -42,10 +43,16 @@ export async function run(): Promise<void> {
   const nats = await startNatsServers(3);
   const token = 'a-root-token-of-the-cluster-under-torture';
   const setup: ClusterSetup = { nats, replicas: 3, dir, token, main: MAIN };
-  const nodes = await Promise.all(['a', 'b', 'c'].map((name) => ClusterNode.at(setup, name)));
+  const links = await Promise.all(['a', 'b', 'c'].map(() => HeldLinks.to(nats.urls)));
+  const nodes = await Promise.all(
+    ['a', 'b', 'c'].map((name, i) => {
+      const urls = links[i]?.urls ?? [];
+      return ClusterNode.at({ ...setup, nats: { ...nats, urls } }, name);
+    }),
+  );
   try {
     await Promise.all(nodes.map((node) => node.start()));
-    const { writers, faults } = await torture(nodes, nats, token);
+    const { writers, faults } = await torture({ nodes, nats, links }, token);
     const read = await readThroughEach(nodes, writers.streams);
     await untilFollowed(setup, nodes.length);
     for (const node of nodes) await node.stop();
@@ -53,38 +60,33 @@ export async function run(): Promise<void> {
     report(writers, faults, read);
   } finally {
     await Promise.all(nodes.map((node) => node.stop('SIGKILL')));
+    for (const link of links) link.close();
     await nats.dispose();
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
-async function torture(
-  nodes: readonly ClusterNode[],
-  nats: Awaited<ReturnType<typeof startNatsServers>>,
-  token: string,
-) {
+async function torture(machines: Machines, token: string) {
+  const { nodes } = machines;
   const random = seededRandom(SEED);
   await leaderOf(nodes);
   const writers = new ClusterWriters(token, random);
   for (const { port } of nodes) for (const kind of ['otlp', 's2', 's2'] as const) writers.start(kind, port);
   const until = performance.now() + MINUTES * 60_000;
   const faults: FaultRecord[] = [];
-  await disturb(
-    { nats, nodes },
-    {
-      random,
-      isOver: () => performance.now() >= until,
-      onFault: (fault) => {
-        faults.push(fault);
-        const gap = gapOf(writers.ackedAt, fault);
-        say(
-          `${fault.kind}${fault.hitLeader ? ' (leader)' : ''} ${seconds(fault.to - fault.from)}, no answer for ${seconds(gap)}`,
-        );
-        if (gap > UNAVAILABLE_MS_MAX)
-          for (const node of nodes) say(`${node.url}:\n${node.server.stderr().slice(-LOG_CHARS)}`);
-      },
+  await disturb(machines, {
+    random,
+    isOver: () => performance.now() >= until,
+    onFault: (fault) => {
+      faults.push(fault);
+      const gap = gapOf(writers.ackedAt, fault);
+      say(
+        `${fault.kind}${fault.hitLeader ? ' (leader)' : ''} ${seconds(fault.to - fault.from)}, no answer for ${seconds(gap)}`,
+      );
+      if (gap > UNAVAILABLE_MS_MAX)
+        for (const node of nodes) say(`${node.url}:\n${node.server.stderr().slice(-LOG_CHARS)}`);
     },
-  );
+  });
   await writers.stop();
   return { writers, faults };
 }
