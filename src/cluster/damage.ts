@@ -29,7 +29,7 @@ export class Damage {
   /** A sentence for operators. */
   get problems(): readonly string[] {
     if (this.#what === undefined) return [];
-    const why = this.#hindrance ?? 'no other node with a whole store is there yet: start one';
+    const why = this.#hindrance ?? 'it waits for another node with a whole store';
     return [`Its store is damaged (${this.#what}). It takes a copy of another node by itself; ${why}.`];
   }
 

@@ -319,9 +319,11 @@ export class Replication {
 
   #repairLater(): void {
     this.#cancelRepair = this.#options.clock.timer(REPAIR_POLL_MS, () => {
-      void this.#change(() => this.#repair()).finally(() => {
-        if (this.#damage.isFound && !this.#stop.signal.aborted) this.#repairLater();
-      });
+      void this.#change(() => this.#repair())
+        .catch((error: unknown) => this.#note(asTailraceError(error)))
+        .finally(() => {
+          if (this.#damage.isFound && !this.#stop.signal.aborted) this.#repairLater();
+        });
     });
   }
 

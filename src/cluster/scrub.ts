@@ -57,13 +57,23 @@ export class Scrub {
   async #pass(): Promise<void> {
     const scrub = new StoreScrub(this.#options.engine);
     for (;;) {
-      do await this.#pause(SCRUB_PAUSE_MS);
-      while (isWorking() && !this.#stopped);
+      await this.#idle();
       if (this.#stopped) return;
-      const bytes = await scrub.next();
+      const bytes = await scrub.next().catch(() => this.#again(scrub));
       if (bytes === undefined) return;
       await this.#pause((bytes / SCRUB_BYTES_PER_SECOND) * 1_000);
     }
+  }
+
+  /** A store that is opened again after a failed write takes its snapshots back: damage is what is found twice. */
+  async #again(scrub: StoreScrub): Promise<number | undefined> {
+    await this.#idle();
+    return scrub.next();
+  }
+
+  async #idle(): Promise<void> {
+    do await this.#pause(SCRUB_PAUSE_MS);
+    while (isWorking() && !this.#stopped);
   }
 
   async #pause(ms: number): Promise<void> {

@@ -29,6 +29,8 @@ export interface ReplicationNode {
 }
 
 const TURNS_MAX = 2_000;
+/** After so many it is the disk that is waited for. */
+const QUICK_TURNS = 300;
 const STEP_MS = 250;
 
 /** Close it in the end. */
@@ -118,7 +120,7 @@ export class ReplicationNodes {
 
   /** Moves the clock until something is so. */
   async until(isSo: () => boolean): Promise<void> {
-    for (let turns = 0; turns < TURNS_MAX && !isSo(); turns++) await this.turn();
+    for (let turns = 0; turns < TURNS_MAX && !isSo(); turns++) await this.turn(turns > QUICK_TURNS);
     if (!isSo()) throw new Error(`it did not become so: ${isSo.toString()}`);
   }
 
@@ -129,12 +131,13 @@ export class ReplicationNodes {
       isDone = true;
     });
     done.catch(() => {});
-    for (let turns = 0; turns < TURNS_MAX && !isDone; turns++) await this.turn();
+    for (let turns = 0; turns < TURNS_MAX && !isDone; turns++) await this.turn(turns > QUICK_TURNS);
     return done;
   }
 
   /** Writes to a disk take real time, so the clock waits for some turns of the event loop. */
-  async turn(): Promise<void> {
+  async turn(isSlow = false): Promise<void> {
+    if (isSlow) await new Promise((resolve) => setTimeout(resolve, 5));
     for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
     this.clock.advance(STEP_MS);
   }

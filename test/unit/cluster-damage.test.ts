@@ -66,7 +66,7 @@ test('a node alone says that its store is damaged and leads on, until another no
   await pass(30_000);
   expect([first.it.role, first.ends]).toEqual(['leading', []]);
   expect(first.it.describe().problems).toEqual([
-    expect.stringMatching(/^Its store is damaged \(a block is missing\)\..*no other node/),
+    expect.stringMatching(/^Its store is damaged \(a block is missing\)\..*waits for another node/),
   ]);
   const again = await nodes.startShared('b');
   await nodes.until(() => again.it.role === 'leading' && !isDamaged(first));

@@ -38,7 +38,7 @@ afterEach(async () => {
 
 test('the first node leads, the others follow, and what it commits is in the stores of all', async () => {
   const [first, second, third] = [await start('a'), await start('b'), await start('c')];
-  await until(() => second.it.leader !== undefined && third.it.leader !== undefined);
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined && third.it.leader !== undefined);
   const engine = leading(first);
   expect([second.it.role, third.it.role]).toEqual(['following', 'following']);
   expect(third.it.leader).toMatchObject({ url: 'http://a' });
@@ -50,7 +50,7 @@ test('the first node leads, the others follow, and what it commits is in the sto
 
 test('when the node that leads stops in order, another one leads at once and has everything', async () => {
   const [first, second] = [await start('a'), await start('b')];
-  await until(() => second.it.leader !== undefined);
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
   await settled(leading(first).commit([put('k', '1')]));
   const removed = jest.spyOn(first.bucket, 'remove');
   await settled(first.it.close());
@@ -63,9 +63,11 @@ test('when the node that leads stops in order, another one leads at once and has
 
 test('a node that is cut off leads no more, and answers nothing; another one leads after the key has ended', async () => {
   const [first, second] = [await start('a'), await start('b')];
-  await until(() => second.it.leader !== undefined);
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
   const engine = leading(first);
   await settled(engine.commit([put('k', '1')]));
+  // A slow disk is not what is measured here.
+  await until(() => second.it.describe().durableSequence === first.it.describe().durableSequence);
   first.log.isCutOff = true;
   first.bucket.isCutOff = true;
   const since = nodes.clock.monotonicMs();
@@ -84,7 +86,7 @@ test('a node that is cut off leads no more, and answers nothing; another one lea
 test('another node leads when the key was not renewed for its time, also where NATS is late to end it', async () => {
   nodes = new ReplicationNodes(dir, false);
   const [first, second] = [await start('a'), await start('b')];
-  await until(() => second.it.leader !== undefined);
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
   first.log.isCutOff = true;
   first.bucket.isCutOff = true;
   await until(() => second.it.role === 'leading');
@@ -93,7 +95,7 @@ test('another node leads when the key was not renewed for its time, also where N
 
 test('a node that ended at once leads again when it starts, although its key is not over', async () => {
   const [first, second] = [await start('a'), await start('b')];
-  await until(() => second.it.leader !== undefined);
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
   await settled(leading(first).commit([put('k', '1')]));
   const { revision } = nodes.bucketStore.get(LEADER_KEY) ?? {};
   const puts = jest.spyOn(nodes.bucketStore, 'put');
@@ -165,7 +167,7 @@ test('a node that is not there cannot be drained, nor the last one that could le
 
 test('what all nodes have on disk leaves the log after an hour, and not before', async () => {
   const [first, second] = [await start('a'), await start('b')];
-  await until(() => second.it.leader !== undefined);
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
   await settled(leading(first).commit([put('k', '1')]));
   const last = first.it.describe().sequence;
   await until(() => second.it.describe().durableSequence === last);
@@ -179,7 +181,7 @@ test('what all nodes have on disk leaves the log after an hour, and not before',
 
 test('a node that is there and behind keeps in the log what it lacks', async () => {
   const [first, second] = [await start('a'), await start('b')];
-  await until(() => second.it.leader !== undefined);
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
   const behind = second.it.describe().sequence;
   second.log.copyEndsAt = behind;
   // Commits are remembered for the time of the log once a minute.
@@ -212,7 +214,7 @@ test('a store with data of its own does not join a cluster that began without it
 
 test('a node that finds a damaged command in the log asks another node for a copy, and applies nothing of it', async () => {
   const [first, second] = [await start('a'), await start('b')];
-  await until(() => second.it.leader !== undefined);
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
   second.log.copyEndsAt = first.it.describe().sequence;
   await settled(leading(first).commit([put('k', '1')]));
   const damaged = nodes.store.commands.at(-1);
@@ -238,7 +240,7 @@ test('a node whose log has lost what it has applied says so and follows nothing'
 
 test('a node that cannot read a command of the log tries again after a while, and says so once', async () => {
   const [first, second] = [await start('a'), await start('b')];
-  await until(() => second.it.leader !== undefined);
+  await until(() => first.it.role === 'leading' && second.it.leader !== undefined);
   await settled(first.it.close());
   await until(() => second.it.role === 'leading');
   const third = await start('c');
