@@ -84,6 +84,8 @@ export class ReplicationNodes {
     const node: ReplicationNode = { it, log, bucket, ends, onDamaged: () => {} };
     this.#nodes.push(node);
     await this.settled(it.start());
+    // Else another one could lead, where the disk is slow.
+    if (this.#starts === 1) await this.until(() => it.role === 'leading');
     return node;
   }
 
@@ -121,7 +123,9 @@ export class ReplicationNodes {
   /** Moves the clock until something is so. */
   async until(isSo: () => boolean): Promise<void> {
     for (let turns = 0; turns < TURNS_MAX && !isSo(); turns++) await this.turn(turns > QUICK_TURNS);
-    if (!isSo()) throw new Error(`it did not become so: ${isSo.toString()}`);
+    if (isSo()) return;
+    const said = this.#nodes.map(({ it }) => JSON.stringify(it.describe())).join('\n');
+    throw new Error(`it did not become so: ${isSo.toString()}\n${said}`);
   }
 
   /** Moves the clock until a promise settles. */
