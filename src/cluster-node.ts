@@ -31,7 +31,7 @@ import { SYSTEM_CLOCK } from './observe/system-clock.ts';
 import { Warnings } from './observe/warnings.ts';
 import { type OpenStoreParts, openEngine, ownDataDir, storeFileIn } from './open-store.ts';
 import type { ServerOptions } from './options.ts';
-import { type ComposedServer, createServer, type ServerSurroundings } from './server.ts';
+import { type ComposedServer, createServer, flushMsOf, REQUESTS_SHARE, type ServerSurroundings } from './server.ts';
 import { Backups } from './storage/offline/backup.ts';
 import { openJetstreamLog } from './storage/replicated/jetstream-log.ts';
 import { openKeyBucket } from './storage/replicated/key-bucket.ts';
@@ -43,7 +43,6 @@ const PARTITION = 0;
 const MONITORING_PORT = 8222;
 /** Of a node that lost its lead: what it has begun cannot end well. */
 const LOST_LEAD_MS = 500;
-const FLUSH_MS = 1_000;
 
 /**
  * Connects to the cluster and opens the store. Nothing listens yet.
@@ -118,7 +117,18 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
     leaderChanges: () => replication.leaderChanges,
     passedOver: () => replication.passedOver,
   });
-  const around = { senderReader: () => trust, address: () => ports.address, cluster: view, metrics: counted.all };
+  const lentPorts = {
+    get isClosing() {
+      return ports.isClosing;
+    },
+  };
+  const around = {
+    senderReader: () => trust,
+    address: () => ports.address,
+    lentPorts,
+    cluster: view,
+    metrics: counted.all,
+  };
   const served = new Served(node, around);
   const memory = new MemoryBudget(config.memoryLimit);
   const warnings = new Warnings(logger, clock);
@@ -139,6 +149,7 @@ async function openNode(node: NodeParts, open: { close(): Promise<void> }[]): Pr
   const own = new NodeRequests({
     ...{ trust, memory, clock, logger },
     state: () => stateOf(replication),
+    closing: () => ports.isClosing,
     snapshots: snapshotsOf(replication, storeFileIn(dataDir), clock),
   });
   const ports: ClusterPorts = new ClusterPorts({
@@ -174,8 +185,8 @@ class Served {
 
   async begin(engine: ReplicatedEngine, onDamaged: (error: TailraceError) => void): Promise<void> {
     const { config, parts } = this.#node;
-    const over = { engine, storeFile: storeFileIn(path.resolve(config.dataDir)), isNew: false, onDamaged };
-    const server = await createServer(config, { ...parts, over }, { ...this.#around, ownsPorts: false });
+    const over = { engine, storeFile: storeFileIn(path.resolve(config.dataDir)), isNew: false };
+    const server = await createServer(config, { ...parts, over }, this.#around);
     server.start();
     this.#server = server;
     this.#current = { ...server.handlers, confirm: () => engine.confirm() };
@@ -287,10 +298,11 @@ class ClusterNode implements SupervisedServer {
 
   /** What is under way ends first, then another node may lead, then the ports close. */
   async #close(): Promise<void> {
-    const { ports } = this.#node;
+    const { ports, config } = this.#node;
     await ports.stopAccepting();
+    await ports.drain(config.shutdownTimeout * REQUESTS_SHARE);
     await this.#closeRest();
-    await ports.close(FLUSH_MS);
+    await ports.close(flushMsOf(config.shutdownTimeout));
   }
 }
 

@@ -56,6 +56,10 @@ type PortName = 'http' | 'grpc';
 const UNCONFIRMED_POST = /^\/v1\/(?:logs|traces|metrics|streams\/[^/?]+\/records)(?:\?|$)/;
 const UNCONFIRMED_GET =
   /^\/(?:health|ping|readyz|metrics|openapi\.json|asyncapi\.json|llms[^/]*\.txt|assets\/[^?]*)?(?:\?|$)/;
+/** How often it is looked whether what was passed on is over. */
+const DRAIN_LOOK_MS = 20;
+const SESSION = 's2s/';
+const EVENT_STREAM = 'text/event-stream';
 
 /** Lives from `listen` to `close`. */
 export class ClusterPorts {
@@ -63,14 +67,16 @@ export class ClusterPorts {
   readonly #forwarders: Readonly<Record<PortName, Forwarder>>;
   readonly #listeners: Readonly<Record<PortName, Listener>>;
   #address: ServerAddress | undefined;
+  #isClosing = false;
 
   /** @throws TailraceError `config` when TLS files or certificates cannot be used */
   constructor(deps: ClusterPortsDeps) {
     this.#deps = deps;
     const { clock, logger, warnings, trust, memory, config } = deps;
     const target = (): ForwardTarget | undefined => deps.target();
+    const closing = (): boolean => this.#isClosing;
     const forwarder = (port: PortName): Forwarder =>
-      new Forwarder({ clock, warnings, trust, memory, target, port, caFile: config.clusterCa });
+      new Forwarder({ clock, warnings, trust, memory, target, port, caFile: config.clusterCa, closing });
     this.#forwarders = { http: forwarder('http'), grpc: forwarder('grpc') };
     const listener = (port: PortName, portAdvice: string): Listener =>
       new Listener(this.#handlersOf(port), { clock, logger, tls: tlsOf(config), portAdvice });
@@ -84,13 +90,9 @@ export class ClusterPorts {
     return this.#address;
   }
 
-  /** The way to the node that leads. */
-  get elsewhere(): ListenerHandlers {
-    return this.#forwarders.http;
-  }
-
-  get connections(): number {
-    return this.#listeners.http.connections + this.#listeners.grpc.connections;
+  /** Whether the node stops. */
+  get isClosing(): boolean {
+    return this.#isClosing;
   }
 
   /** @throws TailraceError `port_taken`, `config` */
@@ -121,16 +123,28 @@ export class ClusterPorts {
     this.#listeners.grpc.reloadTls(files);
   }
 
-  /** Takes no more connections. */
+  /** Takes no more connections; the clients of those that are open are told with their next response. */
   async stopAccepting(): Promise<void> {
+    this.#isClosing = true;
     await Promise.all(Object.values(this.#listeners).map((listener) => listener.acceptWaiting()));
     for (const listener of Object.values(this.#listeners)) listener.stopAccepting();
   }
 
-  /** Waits for what is under way, for `waitMs` at most, and cuts the connections that are left. */
+  /** Waits until the other node has answered what was passed on to it, for `waitMs` at most. */
+  async drain(waitMs: number): Promise<void> {
+    const { clock } = this.#deps;
+    const forwarders = Object.values(this.#forwarders);
+    for (const forwarder of forwarders) forwarder.drain();
+    const deadline = clock.monotonicMs() + waitMs;
+    while (forwarders.some(({ underWay }) => underWay > 0) && clock.monotonicMs() < deadline) {
+      await new Promise<void>((resolve) => void clock.timer(DRAIN_LOOK_MS, resolve));
+    }
+  }
+
+  /** Refuses what was passed on and has no answer, sends what is ready, for `waitMs` at most, and cuts what is left. */
   async close(waitMs: number): Promise<void> {
-    await Promise.all(Object.values(this.#listeners).map((listener) => listener.settled(waitMs)));
     for (const forwarder of Object.values(this.#forwarders)) forwarder.close();
+    await Promise.all(Object.values(this.#listeners).map((listener) => listener.settled(waitMs)));
     for (const listener of Object.values(this.#listeners)) listener.cut();
   }
 

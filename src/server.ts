@@ -17,6 +17,7 @@ import { UploadWatch } from './http/body/upload-watch.ts';
 import type { ListenerHandlers } from './http/connection/handlers.ts';
 import type { TlsFiles } from './http/connection/tls.ts';
 import { createGrpcServer } from './http/grpc/grpc-server.ts';
+import type { LentPorts } from './http/lent-requests.ts';
 import { loadIngest } from './http/receive-otlp.ts';
 import { httpPortRoutes } from './http/routes/all-routes.ts';
 import { HttpServer } from './http/server.ts';
@@ -55,14 +56,27 @@ export interface ComposedServer extends SupervisedServer {
 export interface ServerSurroundings {
   /** Who sent what other nodes pass on; `proxies` says it of the rest. */
   readonly senderReader?: (proxies: ForwardedReader | undefined) => ForwardedReader | undefined;
-  /** False where other listeners hand over requests: `start` is called then in the place of `listen`. */
-  readonly ownsPorts?: boolean;
+  /** Where other listeners hand over requests: `start` is called then in the place of `listen`. */
+  readonly lentPorts?: LentPorts;
   /** What is counted of them. */
   readonly metrics?: readonly ScrapedMetric[];
   /** Which nodes there are. */
   readonly cluster?: ClusterView;
   /** Where those listen. */
   readonly address?: () => ServerAddress | undefined;
+}
+
+/** Share of the shutdown timeout for requests that have begun, and for sessions to end by themselves. */
+export const REQUESTS_SHARE = 0.6;
+/** Share of it for the last frames of sessions and readers. */
+const LAST_FRAMES_SHARE = 0.2;
+/** Share of it for sending responses that are ready, and the most time for that. The store has the rest. */
+const FLUSH_SHARE = 0.1;
+const FLUSH_MS = 1_000;
+
+/** The part of the shutdown timeout in which responses that are ready go out. */
+export function flushMsOf(withinMs: number): number {
+  return Math.min(FLUSH_MS, withinMs * FLUSH_SHARE);
 }
 
 /** Any time will do: the timer is only there. */
@@ -91,7 +105,7 @@ async function buildServer(
   parts: OpenStoreParts,
   around: ServerSurroundings,
 ): Promise<ComposedServer> {
-  const { ownsPorts, senderReader = (reader) => reader, address = () => server.address } = around;
+  const { lentPorts, senderReader = (reader) => reader, address = () => server.address } = around;
   const rootToken = await rootTokenOf(opened);
   const { config, log, usage, metrics, rates, observer, logger, audit, clock, engine, storeFile } = opened;
   metrics.add(around.metrics ?? []);
@@ -124,7 +138,7 @@ async function buildServer(
       ...reporting,
       basinRule,
       proxies,
-      ownsPort: ownsPorts,
+      lentPort: lentPorts,
       cluster: around.cluster,
       limits: config,
       tls: tlsOf(config),
@@ -314,8 +328,11 @@ class RunningServer implements ComposedServer {
 
   async #close(withinMs: number): Promise<void> {
     const { http, grpc } = this.#ports;
-    const ports = grpc === undefined ? [http] : [http, grpc];
-    const flushMs = await endServing(ports, this.#readers, this.#opened.clock, withinMs);
+    await within(REQUESTS_SHARE, Promise.all([http.drain(), grpc?.drain()]));
+    await within(LAST_FRAMES_SHARE, this.#readers.finish(stopping()));
+    await this.#readers.close();
+    const flushMs = flushMsOf(withinMs);
+    await Promise.all([http.close(flushMs), grpc?.close(flushMs)]);
     await this.#own?.close(flushMs);
     await this.#access.close();
     this.#loop.close();

@@ -9,6 +9,12 @@ import type { Clock } from '../model/clock.ts';
 import type { ListenerHandlers } from './connection/handlers.ts';
 import { cut, type Exchange, type HttpRequest, type Transport } from './exchange.ts';
 
+/** A listener that lives longer than the server. */
+export interface LentPorts {
+  /** Whether it takes no more connections, and closes those that are open. */
+  readonly isClosing: boolean;
+}
+
 /** Passes everything on to the handlers of a server. */
 export class LentRequests implements ListenerHandlers {
   readonly #handlers: ListenerHandlers;

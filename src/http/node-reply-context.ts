@@ -10,10 +10,13 @@ import type { ReplyContext } from './reply.ts';
 export function nodeReplyContext({
   clock,
   memory,
+  closing,
 }: {
   readonly clock: Clock;
   readonly memory: MemoryBudget;
+  /** Whether the node stops: connections are then closed after their responses. */
+  readonly closing: () => boolean;
 }): ReplyContext {
   const budgets = { budget: memory, strangers: memory };
-  return { memory: budgets, watch: new UploadWatch(clock), answers: new AnswerWatch(clock), closing: () => false };
+  return { memory: budgets, watch: new UploadWatch(clock), answers: new AnswerWatch(clock), closing };
 }

@@ -31,6 +31,8 @@ export interface NodeRequestsDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   state(): NodeState;
+  /** Whether this node stops. */
+  closing(): boolean;
   /** Undefined while the store is being replaced. */
   snapshots(): BackupSource | undefined;
 }
@@ -79,11 +81,12 @@ export class NodeRequests {
     reply(exchange, { status: isBroken ? 503 : 200, contentType: TEXT, body }, this.#context);
   }
 
-  /** For load balancers: 503 while no node is known to lead, as requests to this one then lead nowhere. */
+  /** For load balancers: 503 while no node is known to lead, as requests to this one then lead nowhere, and while it stops. */
   #answerReady(exchange: Exchange): void {
     const { role, leader, problems } = this.#deps.state();
-    const isReady = leader !== undefined;
-    const [status, writes] = isReady ? ['ready', 'ok'] : ['no_leader', 'no_leader'];
+    const isReady = leader !== undefined && !this.#deps.closing();
+    const writes = leader === undefined ? 'no_leader' : 'ok';
+    const status = this.#deps.closing() ? 'draining' : leader === undefined ? 'no_leader' : 'ready';
     const body = JSON.stringify({ status, writes, role, leader: leader ?? null, problems });
     reply(exchange, { status: isReady ? 200 : 503, contentType: 'application/json', body }, this.#context);
   }

@@ -40,7 +40,7 @@ import {
 } from './exchange.ts';
 import { expectKnown } from './expect-known.ts';
 import { expectLegalHead } from './expect-legal-head.ts';
-import { LentRequests } from './lent-requests.ts';
+import { type LentPorts, LentRequests } from './lent-requests.ts';
 import { type ReplyContext, type ReplyDeps, reply } from './reply.ts';
 import { type Match, type PortRoutes, type Refuse, Router } from './router.ts';
 import { isExporter } from './routes/unrouted.ts';
@@ -62,8 +62,8 @@ export interface HttpServerDeps extends NamedBasinDeps, AuditDeps {
   readonly origins?: Origins | undefined;
   /** Undefined where none are trusted. */
   readonly proxies?: ForwardedReader | undefined;
-  /** False where a listener that it does not own hands over requests: see {@link HttpServer.handlers}. */
-  readonly ownsPort?: boolean | undefined;
+  /** Where a listener that it does not own hands over requests: see {@link HttpServer.handlers}. */
+  readonly lentPort?: LentPorts | undefined;
   /** Undefined serves without TLS. */
   readonly tls?: TlsFiles | undefined;
   /** Takes over connections that ask for an upgrade. */
@@ -113,22 +113,16 @@ export class HttpServer {
   #onIdle: () => void = () => {};
 
   /** @throws TailraceError `config` when the TLS files cannot be used */
-  constructor({
-    upgrade,
-    tls,
-    origins,
-    proxies,
-    onFatal,
-    routes,
-    portAdvice,
-    own,
-    elsewhere,
-    ...parts
-  }: HttpServerDeps) {
-    const { ownsPort = true, access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
+  constructor({ upgrade, tls, origins, proxies, onFatal, routes, portAdvice, own, ...parts }: HttpServerDeps) {
+    const { lentPort, access, basinRule, audit, clock, logger, warnings, senders, readers } = parts;
     const { clock: time, reading } = parts;
     const answers = new AnswerWatch(time);
-    const replyContext = { memory: reading, watch: reading.watch, answers, closing: () => this.#closing && ownsPort };
+    const replyContext = {
+      memory: reading,
+      watch: reading.watch,
+      answers,
+      closing: () => lentPort?.isClosing ?? this.#closing,
+    };
     this.#deps = { access, basinRule, audit, clock, logger, warnings, senders, readers, onFatal, replyContext };
     this.#cors = origins === undefined ? undefined : new Cors(origins);
     this.#routes = routes(replyContext);
@@ -142,9 +136,10 @@ export class HttpServer {
           forwarded: proxies?.read(message.socket.remoteAddress, message.headers),
         }),
       );
-    this.#lent = ownsPort ? undefined : new LentRequests({ request, upgrade }, clock);
+    this.#lent = lentPort === undefined ? undefined : new LentRequests({ request, upgrade }, clock);
     this.handlers = this.#lent ?? { request, upgrade };
-    this.#listener = ownsPort ? new Listener(this.handlers, { clock, logger, tls, portAdvice }) : undefined;
+    this.#listener =
+      lentPort === undefined ? new Listener(this.handlers, { clock, logger, tls, portAdvice }) : undefined;
   }
 
   /** Connections of its own port that are open. */

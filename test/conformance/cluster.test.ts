@@ -35,6 +35,8 @@ import { storedRows } from '../support/stored-rows.ts';
 
 const TOKEN = 'a-root-token-of-more-than-thirty-two-characters';
 
+const HEADERS = `host: x\r\nauthorization: Bearer ${TOKEN}\r\ncontent-type: application/json`;
+
 let dir: string;
 let nats: NatsServers;
 let setup: ClusterSetup;
@@ -140,7 +142,7 @@ async function openTo({ port }: ClusterNode): Promise<RawConnection> {
 /** The last response on a connection, as text. */
 async function ask(connection: RawConnection, request: string, body: string): Promise<string> {
   const from = connection.received().length;
-  const head = `host: x\r\nauthorization: Bearer ${TOKEN}\r\ncontent-type: application/json\r\nconnection: close`;
+  const head = `${HEADERS}\r\nconnection: close`;
   connection.send(`${request} HTTP/1.1\r\n${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
   await connection.closed;
   return connection.received().slice(from);
@@ -191,6 +193,32 @@ function testRequests(): void {
 }
 
 function testLosses(): void {
+  test('answers what a node has passed on before it is stopped, and refuses what comes then', async () => {
+    const node = followerOf(await leaderOf(nodes));
+    const [under, late, looking] = await Promise.all([openTo(node), openTo(node), openTo(node)]);
+    const body = JSON.stringify({ records: [{ body: 'on its way' }] });
+    const head = `POST /v1/streams/passed-on/records HTTP/1.1\r\n${HEADERS}\r\ncontent-length: ${body.length}\r\n\r\n`;
+    under.send(head + body.slice(0, 5));
+    const { exited } = node.server;
+    const stopped = node.stop();
+    for (let asked = 1; !looking.received().includes('"draining"'); asked++) {
+      looking.send('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n');
+      await looking.until(new RegExp(`(?:"problems".*){${asked}}`, 's'));
+    }
+    await looking.closed;
+    late.send(head + body);
+    await late.closed;
+    expect(late.received()).toMatch(/HTTP\/1\.1 503 .*retry-after: \d.*connection: close.*server_draining/is);
+    under.send(body.slice(5));
+    await under.closed;
+    expect(under.received()).toMatch(/HTTP\/1\.1 200 .*connection: close.*"tail"/is);
+    expect(await exited).toEqual({ code: 0, signal: null });
+    await stopped;
+    await node.start();
+    await untilStanding(node, ({ leader }) => leader !== undefined);
+    expect(await clientOf(node).bodies('passed-on')).toEqual(['on its way']);
+  });
+
   test('has another node lead at once when the one that leads is stopped, and loses nothing', async () => {
     const { tookMs } = await withoutLeader((leader) => leader.stop('SIGTERM'));
     // It did not wait until the silence of the node was noticed.

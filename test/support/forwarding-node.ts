@@ -28,7 +28,7 @@ export async function startForwardingNode(
     (port) =>
       new Forwarder({
         ...{ clock: SYSTEM_CLOCK, warnings: { warn: () => {} }, memory: new MemoryBudget() },
-        ...{ trust: new NodeTrust(secret), port, target, ...deps },
+        ...{ trust: new NodeTrust(secret), port, target, closing: () => false, ...deps },
       }),
   ) as [Forwarder, Forwarder];
   const ports = await Promise.all([http, grpc].map((handlers) => openPort(handlers)));

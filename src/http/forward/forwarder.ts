@@ -36,7 +36,7 @@ import type { ReplyContext } from '../reply.ts';
 import { NodeLink } from './node-link.ts';
 import { refuseUpgrade } from './pass-upgrade.ts';
 import { passedRequestHeaders } from './passed-headers.ts';
-import { PassedRequest } from './passed-request.ts';
+import { draining, PassedRequest } from './passed-request.ts';
 
 /** How often it is looked at what waits for the node. */
 const COUNT_MS = 1_000;
@@ -59,6 +59,8 @@ export interface ForwarderDeps {
   readonly trust: NodeTrust;
   /** Pays for what waits for either side. */
   readonly memory: MemoryBudget;
+  /** Whether this node stops. */
+  readonly closing: () => boolean;
   /** A PEM file with the certificates that nodes are trusted by, for `https:`; undefined trusts those of the system. */
   readonly caFile?: string | undefined;
 }
@@ -131,6 +133,15 @@ export class Forwarder implements ListenerHandlers {
     }
   }
 
+  /**
+   * Ends what would not end soon by itself: sessions of readers at once, sessions of appends when what was sent to the node
+   * is answered, reads that wait for records at the tail. Other requests go on. Call it once this node says that it stops.
+   */
+  drain(): void {
+    for (const link of this.#links) link.endUpgrades();
+    for (const passed of this.#requests) passed.drain();
+  }
+
   /** Ends everything that was passed on: requests without a response are refused, and what has begun is cut. */
   close(): void {
     for (const link of this.#links) link.destroy();
@@ -157,9 +168,10 @@ export class Forwarder implements ListenerHandlers {
     if (!this.#isCounting) this.#countLater();
   }
 
-  /** @throws TailraceError `unavailable` when no other node is known to lead, `overloaded` */
+  /** @throws TailraceError `unavailable` when no other node is known to lead, `overloaded`, `draining` */
   #linkFor({ headers }: Pick<IncomingMessage, 'headers'>): NodeLink {
-    const { trust, target, port } = this.#deps;
+    const { trust, target, port, closing } = this.#deps;
+    if (closing()) throw draining();
     if (trust.isPassedOn(headers) || headers.via?.includes(this.#name) === true) throw noLeader();
     const known = target();
     const url = port === 'http' ? known?.httpUrl : known?.grpcUrl;
@@ -194,7 +206,8 @@ export class Forwarder implements ListenerHandlers {
 
   #refuse(exchange: Exchange, error: TailraceError): void {
     if (this.#deps.port === 'grpc' || isCall(exchange)) refuseCall(exchange, error, this.#context);
-    else if (OTLP_PATHS.has(exchange.path)) refuseOtlp(exchange, error, this.#context);
+    else if (exchange.request.method === 'POST' && OTLP_PATHS.has(exchange.path))
+      refuseOtlp(exchange, error, this.#context);
     else refuseS2(exchange, error, this.#context);
   }
 
@@ -206,7 +219,7 @@ export class Forwarder implements ListenerHandlers {
     this.#isCounting = this.#requests.size > 0;
     if (!this.#isCounting) return;
     this.#deps.clock.timer(COUNT_MS, () => {
-      for (const passed of this.#requests) passed.countUpload();
+      for (const passed of this.#requests) passed.look();
       this.#countLater();
     });
   }

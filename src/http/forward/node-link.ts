@@ -71,9 +71,13 @@ export class NodeLink {
     for (const session of this.#sessions) session.close();
   }
 
+  endUpgrades(): void {
+    for (const end of this.#upgrades) end();
+  }
+
   /** Ends everything. */
   destroy(): void {
-    for (const end of this.#upgrades) end();
+    this.endUpgrades();
     for (const session of this.#sessions) session.destroy();
   }
 

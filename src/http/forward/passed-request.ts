@@ -14,6 +14,7 @@ import { announcesBody, cut, type Exchange, goOn, isAnswered, isGone, isOpen, on
 import { endResponse } from '../grpc/reply.ts';
 import type { ReplyContext } from '../reply.ts';
 import type { Refuse } from '../router.ts';
+import { S2S_CONTENT_TYPE } from '../s2/session-response.ts';
 import { WaitingBody } from '../send-body.ts';
 import type { ForwardedStream } from './node-link.ts';
 import { passedResponseHeaders } from './passed-headers.ts';
@@ -41,6 +42,11 @@ export class PassedRequest {
   #bytesOut = 0;
   /** The length of the body, where the head of the response says it. */
   #bytesExpected: number | undefined;
+  #isDraining = false;
+  /** What goes on until one side ends it. */
+  #session: 'read' | 'append' | undefined;
+  /** What had come when it was looked at last. */
+  #bytesBefore = 0;
   readonly #onOver: () => void;
   /** Nothing more comes from the node, or counts. */
   #isOver = false;
@@ -65,14 +71,29 @@ export class PassedRequest {
     });
   }
 
-  /** Counts what waits for the node to take it. Called again and again. */
-  countUpload(): void {
+  /** Asks it to end soon when it is a session, also when its response begins later. */
+  drain(): void {
+    this.#isDraining = true;
+    if (this.#session !== undefined) this.#endSession(this.#session);
+  }
+
+  /** Counts what waits for the node to take it, and ends a session that has its answers. Called again and again. */
+  look(): void {
+    if (this.#isOver) return;
+    const isQuiet = this.#bytesOut === this.#bytesBefore;
+    this.#bytesBefore = this.#bytesOut;
+    if (this.#isDraining && isQuiet && (this.#session === 'append' || this.#isWaitingRead)) this.#fail(draining());
     if (!this.#isUploadHeld || this.#isOver) return;
     try {
       this.#memory.holdAtLeast(this.#exchange.request.readableLength);
     } catch (thrown) {
       this.#fail(asTailraceError(thrown));
     }
+  }
+
+  /** Nothing is lost when it is sent again. */
+  get #isWaitingRead(): boolean {
+    return this.#exchange.request.method === 'GET' && !isAnswered(this.#exchange);
   }
 
   #listen(): void {
@@ -99,7 +120,8 @@ export class PassedRequest {
       .on('error', () => {})
       .on('data', (chunk: Buffer) => {
         if (this.#isOver || this.#stream.destroyed || this.#stream.writableEnded) return;
-        if (this.#stream.write(chunk)) return;
+        const isTaken = this.#stream.write(chunk);
+        if (isTaken && !(this.#isDraining && this.#session === 'append')) return;
         this.#isUploadHeld = true;
         request.pause();
       })
@@ -111,7 +133,7 @@ export class PassedRequest {
   }
 
   #goOnUploading(): void {
-    if (!this.#isUploadHeld || this.#isOver) return;
+    if (!this.#isUploadHeld || this.#isOver || (this.#isDraining && this.#session === 'append')) return;
     this.#isUploadHeld = false;
     this.#memory.holdExactly(this.#isDownloadHeld ? FORWARD_WINDOW_BYTES : 0);
     this.#exchange.request.resume();
@@ -120,13 +142,14 @@ export class PassedRequest {
   #begin(headers: IncomingHttpHeaders & IncomingHttpStatusHeader, isEnd: boolean): void {
     if (this.#isOver || isGone(this.#exchange)) return;
     const { transport, awaitsContinue } = this.#exchange;
+    this.#session = isEnd ? undefined : sessionOf(headers['content-type'], isBodyPending(this.#exchange));
     const status = headers[':status'] ?? 0;
     const passed = passedResponseHeaders(headers);
     if (transport.version === 2) {
       transport.stream.respond({ ...passed, ':status': status }, { endStream: isEnd, waitForTrailers: !isEnd });
     } else {
-      // Its client may send the body or not: what comes next on the connection cannot be told.
-      if (awaitsContinue) passed.connection = 'close';
+      // Its client may send the body, or the rest of it, or not: what comes next on the connection cannot be told.
+      if (awaitsContinue || isBodyPending(this.#exchange) || this.#deps.context.closing()) passed.connection = 'close';
       const { response } = transport;
       response.writeHead(status, passed);
       // With the first bytes of the body, where they are there.
@@ -134,6 +157,16 @@ export class PassedRequest {
     }
     if (isEnd) this.#end();
     else if (headers['content-length'] !== undefined) this.#bytesExpected = Number(headers['content-length']);
+    if (this.#isDraining) this.drain();
+  }
+
+  /** What the client has not sent yet is not sent on: so nothing is stored of which it is not told. */
+  #endSession(session: 'read' | 'append'): void {
+    if (session === 'read') this.#fail(draining());
+    else if (!this.#isUploadHeld) {
+      this.#isUploadHeld = true;
+      this.#exchange.request.pause();
+    }
   }
 
   #take(chunk: Buffer): void {
@@ -203,6 +236,15 @@ export class PassedRequest {
     if (isAnswered(this.#exchange)) cut(this.#exchange);
     else this.#deps.refuse(this.#exchange, error);
   }
+}
+
+function sessionOf(contentType: string | undefined, isBodyPending: boolean): 'read' | 'append' | undefined {
+  if (contentType === S2S_CONTENT_TYPE) return isBodyPending ? 'append' : 'read';
+  return contentType?.startsWith('text/event-stream') === true ? 'read' : undefined;
+}
+
+export function draining(): TailraceError {
+  return new TailraceError('draining', 'this node is stopping: connect again and go on');
 }
 
 /** Whether the node has acted on the request is not known, so it is not sent again by us. */
