@@ -6,41 +6,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CLUSTER_SETTING, type NatsPlaces, startClustered } from './clustered-server.ts';
 import { expectNoSecretsLeft, ROOT_TOKEN, rememberSecret } from './secrets.ts';
+import type { Exit, ServerSetup, TestServer } from './test-server.ts';
 
-export interface ServerSetup {
-  /** Kept when given; otherwise a temporary one, removed by `stop` and by `kill`. */
-  readonly dataDir?: string;
-  /** Flags after `serve`, free ports and `--data-dir …`. */
-  readonly args?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  /** Another program that takes the same arguments and prints the same first line. */
-  readonly main?: string;
-}
-
-export interface Exit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-export interface TestServer {
-  /** `http://127.0.0.1:PORT`, or `https:` with TLS */
-  readonly url: string;
-  readonly port: number;
-  /** Where OTLP/gRPC goes; undefined where it is off. */
-  readonly grpcUrl: string | undefined;
-  /** The root token; empty with `--no-auth`. */
-  readonly token: string;
-  readonly dataDir: string;
-  readonly pid: number;
-  readonly exited: Promise<Exit>;
-  stdout(): string;
-  stderr(): string;
-  /** Sends a signal (SIGTERM) and waits until the process is gone; it must have left no secret. */
-  stop(signal?: NodeJS.Signals): Promise<Exit>;
-  /** kill -9, with the same check of what is left. */
-  kill(): Promise<void>;
-}
+export type { Exit, ServerSetup, TestServer } from './test-server.ts';
 
 /** How a server that refuses to start ended. */
 export interface FailedStart extends Exit {
@@ -53,6 +23,12 @@ const START_MS = 20_000;
 
 /** Starts `tailrace serve` on a free port and waits for its `listening on` line. */
 export async function startServer(setup: ServerSetup = {}): Promise<TestServer> {
+  const places = process.env[CLUSTER_SETTING];
+  const isAlone = places === undefined || setup.main !== undefined || setup.args?.includes('--cluster') === true;
+  return isAlone ? startAlone(setup) : startClustered(JSON.parse(places) as NatsPlaces, setup, startAlone);
+}
+
+async function startAlone(setup: ServerSetup): Promise<TestServer> {
   const ownDir = setup.dataDir === undefined;
   const dataDir = setup.dataDir ?? (await mkdtemp(join(tmpdir(), 'tailrace-test-')));
   const run = launch(setup, dataDir);
