@@ -3,6 +3,7 @@
  * its store. Everything else is for the node that leads.
  */
 
+import { expectLegalHost } from '../access/authority.ts';
 import type { NodeTrust } from '../access/node-trust.ts';
 import type { MemoryBudget } from '../encoding/memory-budget.ts';
 import type { Clock } from '../model/clock.ts';
@@ -11,6 +12,7 @@ import { asTailraceError, TailraceError } from '../model/error.ts';
 import type { Logger } from '../observe/logger.ts';
 import { refuseS2 } from './errors.ts';
 import { type Exchange, type HttpRequest, openExchange, type Transport } from './exchange.ts';
+import { expectLegalHead } from './expect-legal-head.ts';
 import { nodeReplyContext } from './node-reply-context.ts';
 import { type ReplyContext, reply } from './reply.ts';
 import { type BackupSource, sendBackup } from './routes/backup.ts';
@@ -65,6 +67,8 @@ export class NodeRequests {
   request(request: HttpRequest, transport: Transport, awaitsContinue: boolean): void {
     const exchange = openExchange(request, transport, awaitsContinue, this.#deps.clock.monotonicMs());
     try {
+      expectLegalHead(exchange);
+      expectLegalHost(request);
       if (exchange.path === SNAPSHOT_PATH) void this.#sendSnapshot(exchange);
       else if (exchange.path === READINESS) this.#answerReady(exchange);
       else if (exchange.path === METRICS) throw this.#noMetrics();

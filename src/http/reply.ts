@@ -95,7 +95,7 @@ function replyHttp1(
   context: ReplyContext,
 ) {
   const pending = isBodyPending(exchange);
-  const close = context.closing() || (pending && (!response.shouldKeepAlive || mustClose(exchange)));
+  const close = closesAfter(exchange, response, context);
   if (close) headers.push('Connection', 'close');
   response.writeHead(status, headers);
   if (!pending || exchange.awaitsContinue) {
@@ -109,6 +109,11 @@ function replyHttp1(
   discardRest(exchange, context.watch, () => {
     if (close && !response.writableEnded) response.end();
   });
+}
+
+/** Whether a response now says that it is the last one of its connection. */
+export function closesAfter(exchange: Exchange, response: ServerResponse, context: ReplyContext): boolean {
+  return context.closing() || (isBodyPending(exchange) && (!response.shouldKeepAlive || mustClose(exchange)));
 }
 
 /** After a short body the connection can stay open. A long or endless one, or one that must not come, closes it. */

@@ -170,6 +170,15 @@ function testRequests(): void {
     for (const { server } of nodes) expect(await stored(server, 'logs', 'otlp')).toMatchObject(expected);
   });
 
+  test('refuses a malformed Host at each node, also where the node itself answers', async () => {
+    for (const node of nodes) {
+      const connection = await connectRaw(node.port);
+      connection.send('GET /health HTTP/1.1\r\nhost: user@x\r\n\r\n');
+      expect(await connection.until(/bad_header/)).toMatch(/^HTTP\/1\.1 400 /);
+      connection.destroy();
+    }
+  });
+
   test("serves S2's SDK and live readers through nodes that do not lead", async () => {
     const leader = await leaderOf(nodes);
     const [one, other] = nodes.filter((node) => node !== leader) as [ClusterNode, ClusterNode];

@@ -1,7 +1,9 @@
 /** A node that passes requests on to the one that leads: its clients see what clients of that node see. */
 
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -180,6 +182,24 @@ describe('what goes through such a node', () => {
     expect(stranger.received()).toMatch(/^HTTP\/1\.1 401 .*\r\nconnection: close\r\n/is);
   });
 
+  test('a refusal reaches a client that wants to close while it still sends', async () => {
+    const bytes = 500_000;
+    const socket = connect(node.port, '127.0.0.1');
+    let received = '';
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString('latin1');
+    });
+    const head = 'POST /v1/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer no\r\nContent-Type: application/json';
+    socket.write(`${head}\r\nConnection: close\r\nContent-Length: ${bytes}\r\n\r\n`);
+    while (!received.includes('401 Unauthorized')) await once(socket, 'data');
+    socket.write(Buffer.alloc(bytes / 2));
+    await new Promise<void>((resolve) => void socket.write(Buffer.alloc(bytes / 2), () => resolve()));
+    // Rejects when the connection is reset.
+    await once(socket, 'end');
+    expect(received).toMatch(/connection: close.*"message"/is);
+    socket.destroy();
+  });
+
   test('more requests are open at a time than one connection to the leader allows', async () => {
     const records = new RecordsClient(node);
     await records.texts('many-readers', 'first');
@@ -260,6 +280,48 @@ describe('a node that knows no leader', () => {
     const own = { httpUrl: new URL(`http://127.0.0.1:${others.port}`) };
     expect((await call(others.port, { method: 'GET', path: '/health' })).status).toBe(503);
     others.close();
+  });
+});
+
+describe('a node that stops', () => {
+  let isStopping = false;
+  let stopping: ForwardingNode;
+
+  beforeAll(async () => {
+    stopping = await startForwardingNode(() => target, { closing: () => isStopping });
+  });
+
+  afterAll(() => stopping.close());
+
+  test('ends sessions when what it has passed on is answered, and refuses what comes then', async () => {
+    const own = { port: stopping.port, token: TOKEN };
+    const connection = new S2sConnection(own);
+    const session = connection.append('stopped');
+    session.sendInputs({ records: [{ body: 'passed on' }] });
+    await session.nextAck();
+    const events = await new RecordsClient(own).sse('stopped', '?seq_num=0');
+    await events.next();
+    const waiting = call(own.port, {
+      method: 'GET',
+      path: '/v1/streams/stopped/records?seq_num=1&wait=60',
+      headers: JSON_TYPE,
+    });
+    while (stopping.forwarder.underWay < 3) await new Promise((resolve) => setImmediate(resolve));
+    const readerEnd = events.rest().then(
+      () => 'whole',
+      () => 'cut',
+    );
+    isStopping = true;
+    stopping.forwarder.drain();
+    session.sendInputs({ records: [{ body: 'too late' }] });
+    expect(await readerEnd).toBe('cut');
+    await expect(session.restOfAcks()).rejects.toThrow();
+    connection.close();
+    expect((await waiting).status).toBe(503);
+    while (stopping.forwarder.underWay > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(await new RecordsClient(direct).bodies('stopped')).toEqual(['passed on']);
+    const late = await call(own.port, { method: 'GET', path: '/v1/basins', headers: JSON_TYPE });
+    expect([late.status, JSON.parse(late.body.toString()).code]).toEqual([503, 'server_draining']);
   });
 });
 

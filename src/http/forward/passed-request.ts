@@ -12,7 +12,7 @@ import { discardRest, endQuietly, isBodyPending } from '../body/discard.ts';
 import { type Reservation, reservationFor } from '../body/reservation.ts';
 import { announcesBody, cut, type Exchange, goOn, isAnswered, isGone, isOpen, onceOver } from '../exchange.ts';
 import { endResponse } from '../grpc/reply.ts';
-import type { ReplyContext } from '../reply.ts';
+import { closesAfter, type ReplyContext } from '../reply.ts';
 import type { Refuse } from '../router.ts';
 import { S2S_CONTENT_TYPE } from '../s2/session-response.ts';
 import { WaitingBody } from '../send-body.ts';
@@ -42,6 +42,8 @@ export class PassedRequest {
   #bytesOut = 0;
   /** The length of the body, where the head of the response says it. */
   #bytesExpected: number | undefined;
+  /** Whether the response says that it is the last one of its connection of HTTP/1.1. */
+  #isLast = false;
   #isDraining = false;
   /** What goes on until one side ends it. */
   #session: 'read' | 'append' | undefined;
@@ -148,9 +150,10 @@ export class PassedRequest {
     if (transport.version === 2) {
       transport.stream.respond({ ...passed, ':status': status }, { endStream: isEnd, waitForTrailers: !isEnd });
     } else {
-      // Its client may send the body, or the rest of it, or not: what comes next on the connection cannot be told.
-      if (awaitsContinue || isBodyPending(this.#exchange) || this.#deps.context.closing()) passed.connection = 'close';
       const { response } = transport;
+      this.#isLast = closesAfter(this.#exchange, response, this.#deps.context);
+      // Its client may send the body or not: what comes next on the connection cannot be told.
+      if (awaitsContinue || this.#isLast) passed.connection = 'close';
       response.writeHead(status, passed);
       // With the first bytes of the body, where they are there.
       setImmediate(() => response.flushHeaders());
@@ -211,11 +214,15 @@ export class PassedRequest {
     this.#waiting.watch();
     // A stream of HTTP/2 of whose body something is left unread never closes.
     this.#sink.once('finish', () => this.#letGo());
-    this.#sink.end();
-    if (isGone(this.#exchange) || !isBodyPending(this.#exchange) || this.#exchange.awaitsContinue) return;
+    const isPending = !isGone(this.#exchange) && isBodyPending(this.#exchange) && !this.#exchange.awaitsContinue;
+    // A response that says `close` takes the connection down when it ends, so that comes behind the body.
+    if (!isPending || !this.#isLast) this.#sink.end();
+    if (!isPending) return;
     request.resume();
     discardRest(this.#exchange, this.#deps.context.watch, () => {
-      if (transport.version === 2 && isOpen(transport.stream)) endQuietly(transport.stream);
+      if (transport.version === 1) {
+        if (!this.#sink.writableEnded) this.#sink.end();
+      } else if (isOpen(transport.stream)) endQuietly(transport.stream);
     });
   }
 
