@@ -16,6 +16,8 @@ const PATH = `/v1/streams/${STREAM}/records`;
 /** A read that returns this many records may have ended before the tail. */
 const PAGE = 1_000;
 const SESSION_BATCHES = 4;
+/** Before a client asks a server again that gave no answer; and how often one that follows looks whether all is over. */
+const PAUSE_MS = 50;
 
 type Recorded<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -66,20 +68,48 @@ export class History {
  * seen the server end.
  */
 export async function runClients(target: Target, history: History, acks: number, enough: () => void): Promise<void> {
-  const agent = new Agent({ keepAlive: true });
   let left = acks;
   const acked = (): void => {
     if (--left === 0) enough();
   };
+  await runAll(target, { history, name: '', acked, isOver: () => false, again: async () => false });
+}
+
+/**
+ * Runs every kind of client against one node of several, which may be gone for a while, until `isOver` says so. What others
+ * passed on for it may still take effect after its end.
+ */
+export async function runLastingClients(
+  target: Target,
+  { history, name, isOver }: { readonly history: History; readonly name: string; isOver(): boolean },
+): Promise<void> {
+  const again = async (): Promise<boolean> => {
+    if (!isOver()) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    return !isOver();
+  };
+  await runAll(target, { history, name, acked: () => {}, isOver, again });
+}
+
+interface Run extends Pick<Shared, 'history' | 'acked' | 'isOver'> {
+  /** Put before the names of clients. */
+  readonly name: string;
+  /** Whether a client begins once more when its server gave no answer. */
+  again(): Promise<boolean>;
+}
+
+async function runAll(target: Target, { name, again, ...run }: Run): Promise<void> {
+  const agent = new Agent({ keepAlive: true });
   const call: Call = (method, path, body) => ask(target, agent, method, path, body);
   const { tail } = (await call('GET', `${PATH}/tail`))?.json ?? {};
-  const shared: Shared = { call, history, acked, tail: (tail as { seq_num: number } | undefined)?.seq_num ?? 0 };
-  const kinds = [plain, plain, matching, matching, fencing, fencing, reading, reading, tailing];
-  await Promise.all([
-    ...kinds.map((kind, i) => kind(`${kind.name}-${i}`, shared)),
-    sessioning('session', target, shared),
-    following(target, history),
-  ]);
+  const shared: Shared = { ...run, call, tail: (tail as { seq_num: number } | undefined)?.seq_num ?? 0 };
+  const calling = [plain, plain, matching, matching, fencing, fencing, reading, reading, tailing];
+  const kinds: readonly Client[] = [...calling, sessioning, following];
+  await Promise.all(
+    kinds.map(async (kind, i) => {
+      do await kind(`${name}${kind.name}-${i}`, shared, target);
+      while (await again());
+    }),
+  );
   agent.destroy();
 }
 
@@ -94,16 +124,23 @@ interface Shared {
   readonly call: Call;
   readonly history: History;
   readonly acked: () => void;
+  readonly isOver: () => boolean;
   /** The largest tail that any client was told. */
   tail: number;
 }
 
+/** Resolves when its server gave no answer, or all is over. */
+type Client = (client: string, shared: Shared, target: Target) => Promise<void>;
+
 async function plain(client: string, shared: Shared): Promise<void> {
-  while ((await append(client, shared, { bodies: shared.history.bodies(client) })) !== 'indefinite');
+  while (
+    !shared.isOver() &&
+    (await append(client, shared, { bodies: shared.history.bodies(client) })) !== 'indefinite'
+  );
 }
 
 async function matching(client: string, shared: Shared): Promise<void> {
-  for (;;) {
+  while (!shared.isOver()) {
     // Mostly the expected tail; sometimes another position on purpose.
     const matchSeqNum = Math.max(0, shared.tail - (shared.history.upTo(10) === 0 ? 1 : 0));
     const outcome = await append(client, shared, { bodies: shared.history.bodies(client), matchSeqNum });
@@ -113,7 +150,7 @@ async function matching(client: string, shared: Shared): Promise<void> {
 
 async function fencing(client: string, shared: Shared): Promise<void> {
   let token = '';
-  for (;;) {
+  while (!shared.isOver()) {
     const fence = shared.history.upTo(8) === 0;
     const bodies = fence ? [`f/${shared.history.bodies(client)[0]}`] : shared.history.bodies(client);
     const outcome = await append(client, shared, { bodies, fence, fencingToken: token }, (seen) => {
@@ -164,12 +201,12 @@ async function append(
   return 'ok';
 }
 
-async function reading(client: string, { call, history, ...shared }: Shared): Promise<void> {
-  let from = shared.tail;
-  for (;;) {
+async function reading(client: string, { call, history, isOver, tail: first }: Shared): Promise<void> {
+  let from = first;
+  while (!isOver()) {
     const began = history.moment();
     const answer = await call('GET', `${PATH}?seq_num=${from}`);
-    if (answer === undefined) return;
+    if (answer === undefined || answer.status >= 500) return;
     const known = { kind: 'observation' as const, client, began, ended: history.moment() };
     const { records, tail } = answer.json as { records?: { body: string }[]; tail?: { seq_num: number } };
     if (answer.status === 416 && tail !== undefined) history.add({ ...known, tail: tail.seq_num });
@@ -182,11 +219,11 @@ async function reading(client: string, { call, history, ...shared }: Shared): Pr
   }
 }
 
-async function tailing(client: string, { call, history }: Shared): Promise<void> {
-  for (;;) {
+async function tailing(client: string, { call, history, isOver }: Shared): Promise<void> {
+  while (!isOver()) {
     const began = history.moment();
     const answer = await call('GET', `${PATH}/tail`);
-    if (answer === undefined) return;
+    if (answer === undefined || answer.status >= 500) return;
     const { tail } = answer.json as { tail?: { seq_num: number } };
     const seen: Omit<Observation, 'tail'> = { kind: 'observation', client, began, ended: history.moment() };
     if (answer.status === 200 && tail !== undefined) history.add({ ...seen, tail: tail.seq_num });
@@ -194,9 +231,10 @@ async function tailing(client: string, { call, history }: Shared): Promise<void>
 }
 
 /** Several batches of one session under way at once; when it breaks, batches without an ack have an unknown outcome. */
-async function sessioning(client: string, target: Target, { history, acked }: Shared): Promise<void> {
+async function sessioning(client: string, { history, acked, isOver }: Shared, target: Target): Promise<void> {
   const stream = sdkOf(target).basin(BASIN).stream(STREAM, { forceTransport: 's2s' });
-  const session = await stream.appendSession({ maxInflightBatches: SESSION_BATCHES });
+  const session = await stream.appendSession({ maxInflightBatches: SESSION_BATCHES }).catch(noAnswer);
+  if (session === undefined) return;
   const one = async (): Promise<boolean> => {
     const bodies = history.bodies(client);
     const known = { kind: 'append' as const, client, bodies, fence: false, began: history.moment() };
@@ -214,24 +252,35 @@ async function sessioning(client: string, target: Target, { history, acked }: Sh
     }
   };
   const lane = async (): Promise<void> => {
-    while (await one());
+    while (!isOver() && (await one()));
   };
   await Promise.all(Array.from({ length: SESSION_BATCHES }, lane));
   await Promise.allSettled([session.close(), stream.close()]);
 }
 
-async function following(target: Target, history: History): Promise<void> {
+async function following(_client: string, { history, isOver }: Shared, target: Target): Promise<void> {
   const stream = sdkOf(target).basin(BASIN).stream(STREAM, { forceTransport: 's2s' });
   const from = history.followed.reduce((most, seen) => Math.max(most, seen.from + seen.bodies.length), 0);
   const bodies: string[] = [];
   history.followed.push({ from, bodies });
+  const ending = new AbortController();
+  const watch = setInterval(() => {
+    if (isOver()) ending.abort();
+  }, PAUSE_MS);
   try {
-    const session = await stream.readSession({ start: { from: { seqNum: from } } });
+    const session = await stream.readSession({ start: { from: { seqNum: from } } }, { signal: ending.signal });
     for await (const record of session) bodies.push(record.body);
   } catch (error) {
-    if (!(error instanceof S2Error)) throw error;
+    if (!ending.signal.aborted) noAnswer(error);
+  } finally {
+    clearInterval(watch);
   }
   await Promise.allSettled([stream.close()]);
+}
+
+/** @throws what is no refusal, and no lost connection */
+function noAnswer(error: unknown): undefined {
+  if (!(error instanceof S2Error)) throw error;
 }
 
 /** Every body of the stream by its number. */

@@ -1,7 +1,8 @@
 /**
  * Three nodes over three servers of NATS on loopback. Writers send OTLP and S2 through all nodes while nodes and servers are
- * killed, stopped, ended and cut off at random, and all six killed at once. In the end every acknowledged record is there once, in order and at its position, in
- * what a reader gets through each node and in the store of each; and after the loss of a leader another one takes appends
+ * killed, stopped and ended at random. In the end every acknowledged record is there once, in order and at its position, in
+ * what a reader gets through each node and in the store of each; what concurrent clients of one stream were told through all
+ * nodes is linearizable; and after the loss of a leader another one takes appends
  * within 15 seconds.
  *
  *   npm run torture -- cluster [minutes]
@@ -21,6 +22,7 @@ import {
   leaderOf,
   untilFollowed,
 } from '../../../test/support/cluster-nodes.ts';
+import { History, runLastingClients } from '../../../test/support/history-clients.ts';
 import { startNatsServers } from '../../../test/support/nats-servers.ts';
 import { readBack } from '../../../test/support/read-back.ts';
 import { storedRows } from '../../../test/support/stored-rows.ts';
@@ -28,7 +30,7 @@ import { type ReadBack, seededRandom } from '../../../test/support/writers.ts';
 import { expectToFindFaults, faultsOf } from './check-cluster.ts';
 import { disturb, type FaultRecord, type Machines } from './cluster-faults.ts';
 import { ClusterWriters } from './cluster-writers.ts';
-import { HeldLinks } from './held-links.ts';
+import { expectLinearizable } from './expect-linearizable.ts';
 
 const MINUTES = Number(process.argv[3] ?? 3);
 const SEED = Number(process.env.TAILRACE_TEST_SEED ?? Date.now() % 1_000_000);
@@ -52,8 +54,9 @@ export async function run(): Promise<void> {
   );
   try {
     await Promise.all(nodes.map((node) => node.start()));
-    const { writers, faults } = await torture({ nodes, nats, links }, token);
+    const { writers, faults, history } = await torture(nodes, nats, token);
     const read = await readThroughEach(nodes, writers.streams);
+    say(await expectLinearizable(history, nodes));
     await untilFollowed(setup, nodes.length);
     for (const node of nodes) await node.stop();
     await expectEqualStores(setup, nodes);
@@ -72,6 +75,11 @@ async function torture(machines: Machines, token: string) {
   await leaderOf(nodes);
   const writers = new ClusterWriters(token, random);
   for (const { port } of nodes) for (const kind of ['otlp', 's2', 's2'] as const) writers.start(kind, port);
+  const history = new History(random);
+  let isOver = false;
+  const clients = nodes.map(({ port }) =>
+    runLastingClients({ port, token }, { history, name: `${port}/`, isOver: () => isOver }),
+  );
   const until = performance.now() + MINUTES * 60_000;
   const faults: FaultRecord[] = [];
   await disturb(machines, {
@@ -86,9 +94,10 @@ async function torture(machines: Machines, token: string) {
       if (gap > UNAVAILABLE_MS_MAX)
         for (const node of nodes) say(`${node.url}:\n${node.server.stderr().slice(-LOG_CHARS)}`);
     },
-  });
-  await writers.stop();
-  return { writers, faults };
+  );
+  isOver = true;
+  await Promise.all([writers.stop(), ...clients]);
+  return { writers, faults, history };
 }
 
 /** Of each stream; what readers get through the nodes has to be the same. */
